@@ -1,0 +1,125 @@
+# Moonpulse. `make` builds into build/; `make demo` and `make test` also install what is missing.
+#
+#   make                     build build/moonpulse and build/lib/moonpulse/core.so
+#   make demo                half a minute of theta burst on a simulated stimulator, and its report
+#   make test                every test; SANITIZE=address,undefined or =thread for a checked build
+#   make valgrind            the specs and the C tests under valgrind
+#   make check               format, luacheck, static analysis and the tests
+#   make install PREFIX=...  program, library, protocols and manual
+
+VERSION  := 0.1.0
+SANITIZE ?=
+LUA_PC   ?= lua5.4
+PREFIX   ?= /usr/local
+DESTDIR  ?=
+
+comma := ,
+B := build$(if $(SANITIZE),/sanitize-$(subst $(comma),-,$(SANITIZE)))
+
+PKGS := $(LUA_PC) libuv libserialport
+PKG_CFLAGS = $(shell pkg-config --cflags $(PKGS))
+PKG_LIBS   = $(shell pkg-config --libs $(PKGS))
+
+WARN := -Wall -Wextra -Wshadow -Wconversion -Wsign-conversion -Wstrict-prototypes \
+        -Wmissing-prototypes -Wpointer-arith -Wwrite-strings -Wundef -Wformat=2 -Wvla
+CFLAGS   ?= -O2 -g
+SAN      := $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-omit-frame-pointer)
+ALL_CPPFLAGS = -I. -D_GNU_SOURCE -DMP_VERSION='"$(VERSION)"' -MMD -MP $(CPPFLAGS)
+ALL_CFLAGS   = -std=c11 -fPIC $(WARN) $(if $(CI),-Werror) $(CFLAGS) $(SAN) $(PKG_CFLAGS)
+ALL_LDFLAGS  = $(SAN) $(LDFLAGS)
+LIBS         = $(PKG_LIBS) -lm -lpthread
+
+ENGINE    := $(wildcard engine/*.c)
+BINDINGS  := $(filter-out bindings/main.c,$(wildcard bindings/*.c))
+TESTS     := $(wildcard tests/engine/test_*.c)
+LUA_FILES := $(shell find scripts protocols tests -name '*.lua' 2>/dev/null)
+C_FILES   := $(wildcard engine/*.[ch] bindings/*.[ch] tests/*.h tests/engine/*.[ch] tests/rig/*.[ch])
+
+ENGINE_O   := $(ENGINE:%.c=$B/%.o)
+BINDINGS_O := $(BINDINGS:%.c=$B/%.o)
+TEST_BIN   := $(TESTS:tests/engine/%.c=$B/tests/%)
+RIG_BIN    := $B/tests/rig/test_serial_rig $B/tests/rig/modem_shim.so
+
+.PHONY: all demo test test-programs check format format-check lint valgrind install clean deps deps-check
+all: $B/moonpulse $B/lib/moonpulse/core.so
+
+$B/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) -c $< -o $@
+
+$B/libmoonpulse.a: $(ENGINE_O)
+	@rm -f $@
+	$(AR) rcs $@ $^
+
+# -E: C modules of Lua (lfs, cjson) find the host's symbols
+$B/moonpulse: $B/bindings/main.o $(BINDINGS_O) $B/libmoonpulse.a
+	$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -Wl,-E $^ $(LIBS) -o $@
+
+# stock lua5.4 brings its own liblua
+$B/lib/moonpulse/core.so: $(BINDINGS_O) $B/libmoonpulse.a
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -shared $(BINDINGS_O) -Wl,--whole-archive \
+	  $B/libmoonpulse.a -Wl,--no-whole-archive \
+	  $(shell pkg-config --libs libuv libserialport) -lm -lpthread -o $@
+
+$B/tests/%: $B/tests/engine/%.o $B/libmoonpulse.a
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) $^ $(LIBS) -o $@
+
+$B/tests/rig/test_serial_rig: $B/tests/rig/test_serial_rig.o $B/libmoonpulse.a
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) $^ $(LIBS) -o $@
+
+# preloaded into other programs, so never sanitized itself
+$B/tests/rig/modem_shim.so: tests/rig/modem_shim.c
+	@mkdir -p $(@D)
+	$(CC) -std=c11 -D_GNU_SOURCE $(WARN) -O2 -shared -fPIC $< -ldl -o $@
+
+-include $(shell find $B -name '*.d' 2>/dev/null)
+
+deps:
+	@sh .ci/deps
+
+demo: deps
+	@$(MAKE) --no-print-directory all
+	@sh tests/demo.sh $B/moonpulse
+
+test-programs: all $(TEST_BIN) $(RIG_BIN)
+
+test: deps
+	@$(MAKE) --no-print-directory test-programs
+	@sh tests/run.sh $B
+
+valgrind: deps
+	@$(MAKE) --no-print-directory test-programs
+	@sh tests/run.sh $B valgrind
+
+format:
+	clang-format -i $(C_FILES)
+
+format-check:
+	clang-format --dry-run --Werror $(C_FILES)
+
+lint:
+	luacheck --quiet $(LUA_FILES)
+	cppcheck --quiet --std=c11 --enable=warning,performance,portability --inline-suppr \
+	  --suppress=missingIncludeSystem --error-exitcode=1 -I. -D_GNU_SOURCE -DMP_VERSION='"x"' \
+	  engine bindings
+	! grep -n 'lua\.h' engine/*.[ch]
+
+check: deps-check
+	@$(MAKE) --no-print-directory format-check lint
+	@$(MAKE) --no-print-directory test
+
+deps-check:
+	@sh .ci/deps check
+
+install: all
+	install -D $B/moonpulse $(DESTDIR)$(PREFIX)/bin/moonpulse
+	install -D $B/lib/moonpulse/core.so $(DESTDIR)$(PREFIX)/lib/lua/5.4/moonpulse/core.so
+	mkdir -p $(DESTDIR)$(PREFIX)/share/moonpulse
+	cp -r scripts protocols $(DESTDIR)$(PREFIX)/share/moonpulse/
+	install -D -m 644 docs/moonpulse.1 $(DESTDIR)$(PREFIX)/share/man/man1/moonpulse.1
+
+clean:
+	rm -rf build

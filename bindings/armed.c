@@ -1,0 +1,110 @@
+#include "bindings/armed.h"
+
+#include <lauxlib.h>
+
+#include <errno.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+
+enum { SESSIONS = 16 };
+
+static struct mp_session *_Atomic armed[SESSIONS];
+static uv_async_t *_Atomic wake_async;
+static lua_State *_Atomic running;
+static _Atomic int pending;
+static _Atomic int unheard; // signals since the loop last took one
+static const int caught[] = {SIGINT, SIGTERM, SIGHUP};
+
+/* exit() without lua_close(): the devices are made safe all the same. */
+static void stop_at_exit(void)
+{
+    for (int i = 0; i < SESSIONS; i++) {
+        struct mp_session *session = atomic_load(&armed[i]);
+        if (session != NULL)
+            mp_session_stop_at_exit(session);
+    }
+}
+
+bool mp_armed_add(struct mp_session *session)
+{
+    static bool registered;
+    if (!registered)
+        registered = atexit(stop_at_exit) == 0;
+    for (int i = 0; i < SESSIONS; i++) {
+        struct mp_session *none = NULL;
+        if (atomic_compare_exchange_strong(&armed[i], &none, session))
+            return true;
+    }
+    return false;
+}
+
+void mp_armed_remove(struct mp_session *session)
+{
+    for (int i = 0; i < SESSIONS; i++) {
+        struct mp_session *expected = session;
+        if (atomic_compare_exchange_strong(&armed[i], &expected, NULL))
+            return;
+    }
+}
+
+static void interrupt(lua_State *L, lua_Debug *ar)
+{
+    (void)ar;
+    lua_sethook(L, NULL, 0, 0);
+    luaL_error(L, "interrupted");
+}
+
+static void on_signal(int number)
+{
+    int saved = errno;
+    for (int i = 0; i < SESSIONS; i++) {
+        struct mp_session *session = atomic_load(&armed[i]);
+        if (session != NULL)
+            mp_session_stop_async(session, MP_STOP_SIGNAL);
+    }
+    atomic_store(&pending, number);
+    int times = atomic_fetch_add(&unheard, 1) + 1;
+    lua_State *co = atomic_load(&running);
+    if (times == 2 && co != NULL) // as lua.c does: setting a hook is safe here
+        lua_sethook(co, interrupt, LUA_MASKCALL | LUA_MASKRET | LUA_MASKCOUNT, 1);
+    if (times > 2) {
+        (void)signal(number, SIG_DFL);
+        (void)raise(number);
+    }
+    uv_async_t *async = atomic_load(&wake_async);
+    if (async != NULL)
+        (void)uv_async_send(async);
+    errno = saved;
+}
+
+void mp_signal_running(lua_State *co)
+{
+    atomic_store(&running, co);
+}
+
+void mp_signal_catch(uv_async_t *wake)
+{
+    struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
+    (void)sigemptyset(&action.sa_mask);
+    atomic_store(&wake_async, wake);
+    for (size_t i = 0; i < sizeof caught / sizeof caught[0]; i++)
+        (void)sigaction(caught[i], &action, NULL);
+}
+
+void mp_signal_restore(void)
+{
+    struct sigaction action = {.sa_handler = SIG_DFL};
+    if (atomic_exchange(&wake_async, NULL) == NULL)
+        return;
+    (void)sigemptyset(&action.sa_mask);
+    for (size_t i = 0; i < sizeof caught / sizeof caught[0]; i++)
+        (void)sigaction(caught[i], &action, NULL);
+    (void)mp_signal_take();
+}
+
+int mp_signal_take(void)
+{
+    atomic_store(&unheard, 0);
+    return atomic_exchange(&pending, 0);
+}

@@ -1,0 +1,96 @@
+/* main.c - the moonpulse command: a Lua host with the engine inside; the rest is Lua. */
+#include "bindings/modules.h"
+
+#include <lauxlib.h>
+#include <lualib.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <uv.h>
+
+static int traceback(lua_State *L)
+{
+    const char *text = lua_tostring(L, 1);
+    if (text == NULL)
+        return 1;
+    luaL_traceback(L, L, text, 1);
+    return 1;
+}
+
+/*
+ * The library lies beside the program: ../scripts in the source tree's build folder,
+ * ../share/moonpulse/scripts where it was installed. Relative entries go: a module must
+ * never come from whatever folder the user is in.
+ */
+static const char find_library[] =
+    "local exe = ...\n"
+    "local folder = exe:match('^(.*)/[^/]*$')\n"
+    "local function exists(path) local f = io.open(path) if f then f:close() end return f end\n"
+    "local found\n"
+    "for _, at in ipairs{'/../scripts', '/../../scripts', '/../share/moonpulse/scripts'} do\n"
+    "  if not found and exists(folder .. at .. '/moonpulse/cli.lua') then found = folder .. at "
+    "end\n"
+    "end\n"
+    "if not found then error('moonpulse: no library beside ' .. exe .. "
+    "': install it with make install', 0) end\n"
+    "local function absolute(path)\n"
+    "  local kept = {}\n"
+    "  for entry in path:gmatch('[^;]+') do\n"
+    "    if entry:sub(1, 1) == '/' then kept[#kept + 1] = entry end\n"
+    "  end\n"
+    "  return table.concat(kept, ';')\n"
+    "end\n"
+    "package.path = found .. '/?.lua;' .. found .. '/?/init.lua;' .. absolute(package.path)\n"
+    "package.cpath = absolute(package.cpath)\n"
+    "return require 'moonpulse.cli'";
+
+static int run(lua_State *L) /* (argc, argv) -> exit status */
+{
+    int argc = (int)lua_tointeger(L, 1);
+    char **argv = lua_touserdata(L, 2);
+    char path[4096];
+    size_t size = sizeof path;
+    luaL_openlibs(L);
+    luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
+    lua_pushcfunction(L, luaopen_moonpulse_core);
+    lua_setfield(L, -2, "moonpulse.core");
+    lua_createtable(L, argc, 1);
+    for (int i = 0; i < argc; i++) {
+        lua_pushstring(L, argv[i]);
+        lua_seti(L, -2, i);
+    }
+    lua_setglobal(L, "arg");
+    if (uv_exepath(path, &size) != 0)
+        return luaL_error(L, "moonpulse: the system does not say where this program is");
+    if (luaL_loadbuffer(L, find_library, strlen(find_library), "=moonpulse") != LUA_OK)
+        return lua_error(L);
+    lua_pushstring(L, path);
+    lua_call(L, 1, 1); // cli
+    lua_getfield(L, -1, "main");
+    lua_getglobal(L, "arg");
+    lua_call(L, 1, 1); // status
+    return 1;
+}
+
+int main(int argc, char **argv)
+{
+    int status = EXIT_FAILURE;
+    (void)uv_setup_args(argc, argv);
+    lua_State *L = luaL_newstate();
+    if (L == NULL) {
+        (void)fputs("moonpulse: out of memory\n", stderr);
+        return EXIT_FAILURE;
+    }
+    lua_pushcfunction(L, traceback);
+    lua_pushcfunction(L, run);
+    lua_pushinteger(L, argc);
+    lua_pushlightuserdata(L, argv);
+    if (lua_pcall(L, 2, 1, 1) == LUA_OK)
+        status = (int)lua_tointeger(L, -1);
+    else
+        (void)fprintf(stderr, "%s\n", lua_tostring(L, -1));
+    lua_close(L); // sessions close here: devices are made safe
+    return status;
+}

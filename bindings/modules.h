@@ -1,0 +1,34 @@
+/* modules.h - the parts of moonpulse.core: each adds its functions to the table on top. */
+#ifndef MP_MODULES_H
+#define MP_MODULES_H
+
+#include "engine/lowering.h"
+#include "engine/plan.h"
+
+#include <lua.h>
+
+#define MP_PLAN "moonpulse.plan"
+
+void mp_open_plan(lua_State *L);
+void mp_open_schedule(lua_State *L);
+void mp_open_lowering(lua_State *L);
+void mp_open_tasks(lua_State *L);
+void mp_open_session(lua_State *L);
+void mp_open_pty(lua_State *L);
+void mp_open_process(lua_State *L);
+void mp_open_input(lua_State *L);
+void mp_open_system(lua_State *L);
+
+/* require "moonpulse.core" */
+int luaopen_moonpulse_core(lua_State *L);
+
+/* The plan at arg, or an argument error. */
+struct mp_plan *mp_check_plan(lua_State *L, int arg);
+/* The lowering at arg; raises when it was closed. */
+struct mp_lowering *mp_check_lowering(lua_State *L, int arg);
+/* Push a table {channel=, intensity=, reference=} for each action of schedule. */
+void mp_push_actions(lua_State *L, const struct mp_schedule *schedule);
+/* "MSO", "RMT", "AMT" */
+extern const char *const mp_reference_names[];
+
+#endif

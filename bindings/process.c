@@ -1,0 +1,195 @@
+/* process.c - a child process that lives as long as we do: the twin of --device sim. */
+#include "bindings/modules.h"
+#include "bindings/raise.h"
+#include "bindings/tasks.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define PROCESS "moonpulse.process"
+
+enum { ARGS_MAX = 32, LINE_MAX_BYTES = 512 };
+
+/* Freed when its three handles have closed. */
+struct process {
+    struct mp_host *host;
+    uv_process_t child;
+    uv_pipe_t input, output; // the child's
+    int open_handles;
+    int on_line, on_exit; // registry references
+    bool ended;
+    size_t used;
+    char line[LINE_MAX_BYTES];
+};
+
+static void on_closed(uv_handle_t *handle)
+{
+    struct process *process = handle->data;
+    if (--process->open_handles == 0)
+        free(process);
+}
+
+static void close_one(uv_handle_t *handle)
+{
+    if (!uv_is_closing(handle))
+        uv_close(handle, on_closed);
+}
+
+static void provide_buffer(uv_handle_t *handle, size_t suggested, uv_buf_t *buffer)
+{
+    struct process *process = handle->data;
+    (void)suggested;
+    *buffer = uv_buf_init(process->line + process->used,
+                          (unsigned)(sizeof process->line - process->used));
+}
+
+/* Whole lines go to Lua; a line longer than the buffer is cut there. */
+static void on_output(uv_stream_t *stream, ssize_t got, const uv_buf_t *buffer)
+{
+    struct process *process = stream->data;
+    (void)buffer;
+    if (got < 0) {
+        close_one((uv_handle_t *)stream);
+        return;
+    }
+    process->used += (size_t)got;
+    char *end;
+    while ((end = memchr(process->line, '\n', process->used)) != NULL ||
+           process->used == sizeof process->line) {
+        size_t length = end == NULL ? process->used : (size_t)(end - process->line);
+        lua_pushlstring(process->host->L, process->line, length);
+        size_t taken = end == NULL ? length : length + 1;
+        process->used -= taken;
+        memmove(process->line, process->line + taken, process->used);
+        if (process->on_line != LUA_NOREF)
+            mp_host_call(process->host, process->on_line, 1);
+        else
+            lua_pop(process->host->L, 1);
+    }
+}
+
+static void on_exit_status(uv_process_t *child, int64_t status, int signal)
+{
+    struct process *process = child->data;
+    process->ended = true;
+    close_one((uv_handle_t *)child);
+    close_one((uv_handle_t *)&process->input);
+    if (process->on_exit == LUA_NOREF)
+        return;
+    lua_pushinteger(process->host->L, status);
+    lua_pushinteger(process->host->L, signal);
+    mp_host_call(process->host, process->on_exit, 2);
+}
+
+static int option_function(lua_State *L, const char *key)
+{
+    lua_getfield(L, 1, key);
+    luaL_argcheck(L, lua_isfunction(L, -1), 1, "on_line and on_exit must be functions");
+    return luaL_ref(L, LUA_REGISTRYINDEX);
+}
+
+static int start(struct process *process, const char *const *args)
+{
+    uv_stdio_container_t stdio[3] = {{.flags = UV_CREATE_PIPE | UV_READABLE_PIPE,
+                                      .data.stream = (uv_stream_t *)&process->input},
+                                     {.flags = UV_CREATE_PIPE | UV_WRITABLE_PIPE,
+                                      .data.stream = (uv_stream_t *)&process->output},
+                                     {.flags = UV_INHERIT_FD, .data.fd = 2}};
+    uv_process_options_t options = {
+        .file = args[0],
+        .args = (char **)(uintptr_t)args, // libuv does not write to it
+        .exit_cb = on_exit_status,
+        .stdio = stdio,
+        .stdio_count = 3,
+        .flags = UV_PROCESS_DETACHED, // Ctrl-C is for us alone
+    };
+    (void)uv_pipe_init(&process->host->loop, &process->input, 0);
+    (void)uv_pipe_init(&process->host->loop, &process->output, 0);
+    process->input.data = process->output.data = process->child.data = process;
+    process->open_handles = 3;
+    int failed = uv_spawn(&process->host->loop, &process->child, &options);
+    if (failed == 0)
+        failed = uv_read_start((uv_stream_t *)&process->output, provide_buffer, on_output);
+    return failed;
+}
+
+/* core.process{args={path, ...}, on_line=, on_exit=} -> process | nil, message, code */
+static int process_new(lua_State *L)
+{
+    const char *args[ARGS_MAX + 1] = {NULL};
+    luaL_checktype(L, 1, LUA_TTABLE);
+    lua_getfield(L, 1, "args");
+    luaL_argcheck(L, lua_istable(L, -1), 1, "args must be a list");
+    lua_Integer count = luaL_len(L, -1);
+    luaL_argcheck(L, count >= 1 && count <= ARGS_MAX, 1, "1 to 32 args expected");
+    for (lua_Integer i = 1; i <= count; i++) {
+        lua_geti(L, -1, i);
+        args[i - 1] = luaL_checkstring(L, -1); // the table keeps it alive
+        lua_pop(L, 1);
+    }
+    struct process **box = lua_newuserdatauv(L, sizeof *box, 0);
+    *box = NULL;
+    luaL_setmetatable(L, PROCESS);
+    int on_line = option_function(L, "on_line");
+    int on_exit = option_function(L, "on_exit");
+    struct process *process = calloc(1, sizeof *process);
+    if (process == NULL)
+        return luaL_error(L, "out of memory for a process");
+    process->host = mp_host_of(L);
+    process->on_line = on_line;
+    process->on_exit = on_exit;
+    int failed = start(process, args);
+    if (failed == 0) {
+        *box = process;
+        return 1;
+    }
+    process->ended = true;
+    close_one((uv_handle_t *)&process->child);
+    close_one((uv_handle_t *)&process->input);
+    close_one((uv_handle_t *)&process->output);
+    struct mp_error err = {0};
+    mp_fail(&err, MP_EIO, "cannot start %s: %s", args[0], uv_strerror(failed));
+    luaL_unref(L, LUA_REGISTRYINDEX, on_line);
+    luaL_unref(L, LUA_REGISTRYINDEX, on_exit);
+    return mp_push_failure(L, &err);
+}
+
+/* process:finish(): closes its standard input, which a twin takes as the end */
+static int process_finish(lua_State *L)
+{
+    struct process **box = luaL_checkudata(L, 1, PROCESS);
+    if (*box != NULL && !(*box)->ended)
+        close_one((uv_handle_t *)&(*box)->input);
+    return 0;
+}
+
+/* process:close(); also __gc: ends the child and lets go of it */
+static int process_close(lua_State *L)
+{
+    struct process **box = luaL_checkudata(L, 1, PROCESS);
+    struct process *process = *box;
+    if (process == NULL)
+        return 0;
+    *box = NULL;
+    luaL_unref(L, LUA_REGISTRYINDEX, process->on_line);
+    luaL_unref(L, LUA_REGISTRYINDEX, process->on_exit);
+    process->on_line = process->on_exit = LUA_NOREF;
+    if (!process->ended)
+        (void)uv_process_kill(&process->child, SIGTERM);
+    close_one((uv_handle_t *)&process->input);
+    close_one((uv_handle_t *)&process->output);
+    close_one((uv_handle_t *)&process->child);
+    return 0;
+}
+
+void mp_open_process(lua_State *L)
+{
+    static const luaL_Reg functions[] = {{"process", process_new}, {NULL, NULL}};
+    static const luaL_Reg methods[] = {
+        {"finish", process_finish}, {"close", process_close}, {NULL, NULL}};
+    static const luaL_Reg metamethods[] = {
+        {"__gc", process_close}, {"__close", process_close}, {NULL, NULL}};
+    luaL_setfuncs(L, functions, 0);
+    mp_new_class(L, PROCESS, methods, metamethods);
+    lua_pop(L, 1);
+}

@@ -1,0 +1,126 @@
+/* pty.c - the far side of a pseudo-terminal, for twins written in Lua. */
+#include "bindings/modules.h"
+#include "bindings/raise.h"
+#include "bindings/tasks.h"
+
+#include "engine/pty.h"
+
+#include <stdlib.h>
+
+#define PTY "moonpulse.pty"
+
+struct pty_box {
+    struct mp_pty *pty;
+    uv_poll_t *poll;
+    struct mp_host *host;
+    int on_bytes;
+};
+
+static void free_handle(uv_handle_t *handle)
+{
+    free(handle);
+}
+
+static void on_readable(uv_poll_t *poll, int status, int events)
+{
+    struct pty_box *box = poll->data;
+    char buffer[4096];
+    size_t got = sizeof buffer;
+    (void)events;
+    while (status >= 0 && got == sizeof buffer && box->pty != NULL) {
+        int64_t arrival_ns = 0;
+        struct mp_error err = {0};
+        if (mp_pty_read(box->pty, buffer, sizeof buffer, &got, &arrival_ns, &err) != MP_OK)
+            return;
+        if (got == 0)
+            return;
+        lua_pushlstring(box->host->L, buffer, got);
+        lua_pushinteger(box->host->L, arrival_ns);
+        mp_host_call(box->host, box->on_bytes, 2);
+    }
+}
+
+/* core.pty(link|nil, on_bytes(bytes, arrival_ns)) -> pty | nil, message, code */
+static int pty_new(lua_State *L)
+{
+    struct mp_error err = {0};
+    const char *link = luaL_optstring(L, 1, NULL);
+    luaL_checktype(L, 2, LUA_TFUNCTION);
+    struct pty_box *box = lua_newuserdatauv(L, sizeof *box, 0);
+    *box = (struct pty_box){.host = mp_host_of(L), .on_bytes = LUA_NOREF};
+    luaL_setmetatable(L, PTY);
+    if (mp_pty_open(&box->pty, link, &err) != MP_OK)
+        return mp_push_failure(L, &err);
+    lua_pushvalue(L, 2);
+    box->on_bytes = luaL_ref(L, LUA_REGISTRYINDEX);
+    uv_poll_t *poll = malloc(sizeof *poll);
+    int failed =
+        poll == NULL ? UV_ENOMEM : uv_poll_init(&box->host->loop, poll, mp_pty_fd(box->pty));
+    if (failed != 0) {
+        free(poll);
+        return luaL_error(L, "cannot watch a pseudo-terminal: %s", uv_strerror(failed));
+    }
+    box->poll = poll;
+    poll->data = box;
+    failed = uv_poll_start(poll, UV_READABLE, on_readable);
+    if (failed != 0)
+        return luaL_error(L, "cannot watch a pseudo-terminal: %s", uv_strerror(failed));
+    return 1;
+}
+
+static struct pty_box *check_pty(lua_State *L)
+{
+    struct pty_box *box = luaL_checkudata(L, 1, PTY);
+    if (box->pty == NULL)
+        luaL_error(L, "attempt to use a closed pseudo-terminal");
+    return box;
+}
+
+/* pty:write(bytes) -> true | nil, message, code */
+static int pty_write(lua_State *L)
+{
+    struct mp_error err = {0};
+    struct pty_box *box = check_pty(L);
+    size_t length, written = 0;
+    const char *bytes = luaL_checklstring(L, 2, &length);
+    enum mp_status status = mp_pty_write(box->pty, bytes, length, &written, &err);
+    if (status == MP_OK && written < length)
+        status = mp_fail(&err, MP_EIO, "nobody reads the other side: %d of %d bytes written",
+                         (int)written, (int)length);
+    if (status != MP_OK)
+        return mp_push_failure(L, &err);
+    lua_pushboolean(L, 1);
+    return 1;
+}
+
+/* pty:path() -> "/dev/pts/N" */
+static int pty_path(lua_State *L)
+{
+    lua_pushstring(L, mp_pty_path(check_pty(L)->pty));
+    return 1;
+}
+
+static int pty_close(lua_State *L)
+{
+    struct pty_box *box = luaL_checkudata(L, 1, PTY);
+    if (box->poll != NULL)
+        uv_close((uv_handle_t *)box->poll, free_handle);
+    box->poll = NULL;
+    mp_pty_close(box->pty);
+    box->pty = NULL;
+    luaL_unref(L, LUA_REGISTRYINDEX, box->on_bytes);
+    box->on_bytes = LUA_NOREF;
+    return 0;
+}
+
+void mp_open_pty(lua_State *L)
+{
+    static const luaL_Reg functions[] = {{"pty", pty_new}, {NULL, NULL}};
+    static const luaL_Reg methods[] = {
+        {"write", pty_write}, {"path", pty_path}, {"close", pty_close}, {NULL, NULL}};
+    static const luaL_Reg metamethods[] = {
+        {"__gc", pty_close}, {"__close", pty_close}, {NULL, NULL}};
+    luaL_setfuncs(L, functions, 0);
+    mp_new_class(L, PTY, methods, metamethods);
+    lua_pop(L, 1);
+}

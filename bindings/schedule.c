@@ -1,0 +1,212 @@
+/* schedule.c - the stream of events of a plan, for listings and checks in Lua. */
+#include "bindings/modules.h"
+#include "bindings/raise.h"
+
+#include "engine/schedule.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#define SCHEDULE "moonpulse.schedule"
+
+static const char *const event_names[] = {"pulse", "mark"};
+
+static struct mp_schedule *check_schedule(lua_State *L, int arg)
+{
+    struct mp_schedule **box = luaL_checkudata(L, arg, SCHEDULE);
+    return *box;
+}
+
+/* core.schedule(plan, seed) */
+static int schedule_new(lua_State *L)
+{
+    struct mp_error err = {0};
+    const struct mp_plan *plan = mp_check_plan(L, 1);
+    lua_Integer seed = luaL_checkinteger(L, 2);
+    struct mp_schedule **box = lua_newuserdatauv(L, sizeof *box, 0);
+    *box = NULL;
+    luaL_setmetatable(L, SCHEDULE);
+    if (mp_schedule_create(box, plan, (uint64_t)seed, &err) != MP_OK)
+        return mp_raise(L, &err);
+    return 1;
+}
+
+/* schedule:next() -> kind, onset_us, number, action (from 1) | mark text, onset_ns; nil at the
+ * end */
+static int schedule_next(lua_State *L)
+{
+    struct mp_schedule *schedule = check_schedule(L, 1);
+    struct mp_event event;
+    if (!mp_schedule_next(schedule, &event))
+        return 0;
+    lua_pushstring(L, event_names[event.kind]);
+    lua_pushinteger(L, mp_event_us(&event));
+    lua_pushinteger(L, (lua_Integer)event.number);
+    if (event.kind == MP_EVENT_PULSE)
+        lua_pushinteger(L, (lua_Integer)event.action + 1);
+    else
+        lua_pushstring(L, mp_schedule_mark(schedule, event.source));
+    lua_pushinteger(L, mp_event_ns(&event));
+    return 5;
+}
+
+static int schedule_rewind(lua_State *L)
+{
+    mp_schedule_rewind(check_schedule(L, 1));
+    return 0;
+}
+
+void mp_push_actions(lua_State *L, const struct mp_schedule *schedule)
+{
+    uint32_t count = mp_schedule_action_count(schedule);
+    lua_createtable(L, (int)count, 0);
+    for (uint32_t i = 0; i < count; i++) {
+        const struct mp_action *action = mp_schedule_action(schedule, i);
+        lua_createtable(L, 0, 3);
+        lua_pushstring(L, mp_schedule_channel(schedule, action->channel));
+        lua_setfield(L, -2, "channel");
+        lua_pushnumber(L, action->pulse.intensity_mpct / 1000.0);
+        lua_setfield(L, -2, "intensity");
+        lua_pushstring(L, mp_reference_names[action->pulse.reference]);
+        lua_setfield(L, -2, "reference");
+        lua_seti(L, -2, (lua_Integer)i + 1);
+    }
+}
+
+/* schedule:actions() -> {{channel=, intensity=, reference=}, ...} */
+static int schedule_actions(lua_State *L)
+{
+    mp_push_actions(L, check_schedule(L, 1));
+    return 1;
+}
+
+/*
+ * schedule:measure() -> pulses, first_us, last_us, end_ns. Walks it all: for random rests,
+ * whose sum has no closed form.
+ */
+static int schedule_measure(lua_State *L)
+{
+    struct mp_schedule *schedule = check_schedule(L, 1);
+    struct mp_event event;
+    int64_t first = -1, last = -1;
+    uint64_t pulses = 0;
+    mp_schedule_rewind(schedule);
+    while (mp_schedule_next(schedule, &event)) {
+        if (event.kind != MP_EVENT_PULSE)
+            continue;
+        last = mp_event_us(&event);
+        if (pulses++ == 0)
+            first = last;
+    }
+    lua_pushinteger(L, (lua_Integer)pulses);
+    lua_pushinteger(L, first);
+    lua_pushinteger(L, last);
+    lua_pushinteger(L, mp_schedule_end_ns(schedule));
+    mp_schedule_rewind(schedule);
+    return 4;
+}
+
+struct line {
+    char text[MP_NAME_MAX + 256];
+    size_t length;
+};
+
+static void add_text(struct line *line, const char *text, size_t length)
+{
+    if (length > sizeof line->text - line->length)
+        length = sizeof line->text - line->length;
+    memcpy(line->text + line->length, text, length);
+    line->length += length;
+}
+
+static void add_integer(struct line *line, uint64_t value)
+{
+    char digits[20];
+    size_t count = 0;
+    do
+        digits[sizeof digits - ++count] = (char)('0' + value % 10);
+    while ((value /= 10) != 0);
+    add_text(line, digits + sizeof digits - count, count);
+}
+
+/*
+ * schedule:write(file, tails) -> true | nil, message, code. One line an event: index,
+ * onset_us, event, tail, pulse number, mark text. tails[i] is the text of action i;
+ * tails.mark that of marks. code is "closed" when the reader went away.
+ */
+static int schedule_write(lua_State *L)
+{
+    struct mp_schedule *schedule = check_schedule(L, 1);
+    luaL_Stream *stream = luaL_checkudata(L, 2, LUA_FILEHANDLE);
+    luaL_argcheck(L, stream->closef != NULL, 2, "the file is closed");
+    luaL_checktype(L, 3, LUA_TTABLE);
+    uint32_t actions = mp_schedule_action_count(schedule);
+    // the strings stay alive in the table; an array of pointers to them in a userdata
+    const char **tails = lua_newuserdatauv(L, (actions + 1) * sizeof *tails, 0);
+    for (uint32_t i = 0; i <= actions; i++) {
+        if (i == actions)
+            lua_getfield(L, 3, "mark");
+        else
+            lua_geti(L, 3, (lua_Integer)i + 1);
+        tails[i] = luaL_checkstring(L, -1);
+        lua_pop(L, 1);
+    }
+    struct mp_event event;
+    uint64_t index = 0;
+    mp_schedule_rewind(schedule);
+    while (mp_schedule_next(schedule, &event)) {
+        struct line line = {.length = 0};
+        bool pulse = event.kind == MP_EVENT_PULSE;
+        const char *tail = tails[pulse ? event.action : actions];
+        add_integer(&line, ++index);
+        add_text(&line, "\t", 1);
+        add_integer(&line, (uint64_t)mp_event_us(&event));
+        add_text(&line, pulse ? "\tpulse\t" : "\tmark\t", pulse ? 7 : 6);
+        add_text(&line, tail, strlen(tail));
+        add_text(&line, "\t", 1);
+        if (pulse) {
+            add_integer(&line, event.number);
+            add_text(&line, "\tn/a\n", 5);
+        } else {
+            const char *text = mp_schedule_mark(schedule, event.source);
+            add_text(&line, "n/a\t", 4);
+            add_text(&line, text, strlen(text));
+            add_text(&line, "\n", 1);
+        }
+        if (fwrite(line.text, 1, line.length, stream->f) != line.length) {
+            int failed = errno;
+            struct mp_error err = {0};
+            mp_fail_sys(&err, MP_EIO, failed, "cannot write the events");
+            mp_push_failure(L, &err);
+            if (failed == EPIPE) {
+                lua_pushliteral(L, "closed");
+                lua_replace(L, -2);
+            }
+            return 3;
+        }
+    }
+    lua_pushboolean(L, 1);
+    return 1;
+}
+
+static int schedule_gc(lua_State *L)
+{
+    struct mp_schedule **box = luaL_checkudata(L, 1, SCHEDULE);
+    mp_schedule_destroy(*box);
+    *box = NULL;
+    return 0;
+}
+
+void mp_open_schedule(lua_State *L)
+{
+    static const luaL_Reg functions[] = {{"schedule", schedule_new}, {NULL, NULL}};
+    static const luaL_Reg methods[] = {
+        {"next", schedule_next},       {"rewind", schedule_rewind},
+        {"actions", schedule_actions}, {"measure", schedule_measure},
+        {"write", schedule_write},     {NULL, NULL}};
+    static const luaL_Reg metamethods[] = {{"__gc", schedule_gc}, {NULL, NULL}};
+    luaL_setfuncs(L, functions, 0);
+    mp_new_class(L, SCHEDULE, methods, metamethods);
+    lua_pop(L, 1);
+}

@@ -1,0 +1,15 @@
+/* serial.h - line settings as scripts write them. */
+#ifndef MP_BINDINGS_SERIAL_H
+#define MP_BINDINGS_SERIAL_H
+
+#include "engine/port.h"
+
+#include <lua.h>
+
+/*
+ * The table {baud=, bits=, parity="none"|"odd"|"even", stop_bits=, flow="none"|"rtscts"}
+ * at arg; an unknown key or a missing one is an argument error.
+ */
+struct mp_serial mp_check_serial(lua_State *L, int arg);
+
+#endif

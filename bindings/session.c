@@ -1,0 +1,256 @@
+/* session.c - a device on the loop, with Lua functions for what it reports. */
+#include "bindings/armed.h"
+#include "bindings/modules.h"
+#include "bindings/raise.h"
+#include "bindings/serial.h"
+#include "bindings/tasks.h"
+
+#include "engine/session.h"
+
+#include <math.h>
+
+#define SESSION "moonpulse.session"
+
+enum { ON_BYTES, ON_OUTCOME, ON_GONE, CALLBACKS };
+static const char *const callback_names[] = {"on_bytes", "on_outcome", "on_gone"};
+static const char *const outcome_names[] = {"sent",   "skipped",  "mark",
+                                            "oneoff", "finished", "stopped"};
+static const char *const late_names[] = {"abort", "skip", NULL};
+static const char *const stop_names[] = {"none",  "finished", "requested", "signal",
+                                         "error", "device",   "gone",      "blocked",
+                                         "late",  "close",    "record",    NULL};
+static const char *const send_names[] = {"pulse", "set", "mark"};
+
+struct session_box {
+    struct mp_session *session;
+    struct mp_host *host;
+    int callback[CALLBACKS];            // registry references
+    const struct mp_schedule *schedule; // of the plan in play, kept alive by the user value
+};
+
+static struct session_box *check_session(lua_State *L, int arg)
+{
+    struct session_box *box = luaL_checkudata(L, arg, SESSION);
+    if (box->session == NULL)
+        luaL_error(L, "attempt to use a closed session");
+    return box;
+}
+
+/* A callback that raised leaves nobody in charge: what is armed stops. */
+static void call(struct session_box *box, int which, int nargs)
+{
+    mp_host_call(box->host, box->callback[which], nargs);
+    if (box->host->failure != LUA_NOREF && box->session != NULL)
+        mp_session_stop(box->session, MP_STOP_ERROR);
+}
+
+static void on_bytes(void *context, const uint8_t *bytes, size_t length, int64_t arrival_ns)
+{
+    struct session_box *box = context;
+    lua_State *L = box->host->L;
+    lua_pushlstring(L, (const char *)bytes, length);
+    lua_pushinteger(L, arrival_ns);
+    call(box, ON_BYTES, 2);
+}
+
+/*
+ * on_outcome(what, kind, number, onset_ns, due_ns, entered_ns, returned_ns, action, frame,
+ * stop, safe_sent, text): times in nanoseconds from the plan's start, action and frame from
+ * 1, text of a mark.
+ */
+static void on_outcome(void *context, const struct mp_outcome *out)
+{
+    struct session_box *box = context;
+    lua_State *L = box->host->L;
+    const struct mp_send *send = &out->send;
+    if (out->kind == MP_OUT_STOPPED)
+        mp_armed_remove(box->session);
+    lua_pushstring(L, outcome_names[out->kind]);
+    lua_pushstring(L, send_names[send->kind]);
+    lua_pushinteger(L, (lua_Integer)send->number);
+    lua_pushinteger(L, send->floor_ns + (send->half ? 1 : 0));
+    lua_pushinteger(L, send->send_ns);
+    lua_pushinteger(L, out->entered_ns - out->start_ns);
+    lua_pushinteger(L, out->returned_ns - out->start_ns);
+    lua_pushinteger(L, (lua_Integer)send->action + 1);
+    lua_pushinteger(L, (lua_Integer)send->frame + 1);
+    lua_pushstring(L, stop_names[out->stop]);
+    lua_pushboolean(L, out->safe_sent);
+    if (out->kind == MP_OUT_MARK && box->schedule != NULL)
+        lua_pushstring(L, mp_schedule_mark(box->schedule, send->source));
+    else
+        lua_pushnil(L);
+    call(box, ON_OUTCOME, 12);
+}
+
+static void on_gone(void *context, const struct mp_error *why)
+{
+    struct session_box *box = context;
+    lua_pushstring(box->host->L, why->text);
+    call(box, ON_GONE, 1);
+}
+
+/* core.session{on_bytes=, on_outcome=, on_gone=} */
+static int session_new(lua_State *L)
+{
+    struct mp_error err = {0};
+    luaL_checktype(L, 1, LUA_TTABLE);
+    struct session_box *box = lua_newuserdatauv(L, sizeof *box, 1); // 1: lowering in play
+    *box = (struct session_box){.host = mp_host_of(L)};
+    for (int i = 0; i < CALLBACKS; i++)
+        box->callback[i] = LUA_NOREF;
+    luaL_setmetatable(L, SESSION);
+    for (int i = 0; i < CALLBACKS; i++) {
+        if (lua_getfield(L, 1, callback_names[i]) != LUA_TFUNCTION)
+            return luaL_error(L, "core.session: %s must be a function", callback_names[i]);
+        box->callback[i] = luaL_ref(L, LUA_REGISTRYINDEX);
+    }
+    const struct mp_session_events events = {
+        .bytes = on_bytes, .outcome = on_outcome, .gone = on_gone, .context = box};
+    if (mp_session_create(&box->session, &box->host->loop, &events, &err) != MP_OK)
+        return mp_raise(L, &err);
+    return 1;
+}
+
+static int done(lua_State *L, enum mp_status status, const struct mp_error *err)
+{
+    if (status != MP_OK)
+        return mp_push_failure(L, err);
+    lua_pushboolean(L, 1);
+    return 1;
+}
+
+/* session:open(path, serial) -> true | nil, message, code */
+static int session_open(lua_State *L)
+{
+    struct mp_error err = {0};
+    struct session_box *box = check_session(L, 1);
+    const char *path = luaL_checkstring(L, 2);
+    struct mp_serial serial = mp_check_serial(L, 3);
+    return done(L, mp_session_open(box->session, path, &serial, &err), &err);
+}
+
+/* session:write(bytes) -> true | nil, message, code */
+static int session_write(lua_State *L)
+{
+    struct mp_error err = {0};
+    struct session_box *box = check_session(L, 1);
+    size_t length;
+    const char *bytes = luaL_checklstring(L, 2, &length);
+    return done(L, mp_session_write(box->session, bytes, length, &err), &err);
+}
+
+/* session:arm(safe bytes, tolerance seconds, "abort"|"skip") -> true | nil, message, code */
+static int session_arm(lua_State *L)
+{
+    struct mp_error err = {0};
+    struct session_box *box = check_session(L, 1);
+    struct mp_arming arming = {0};
+    arming.safe = luaL_checklstring(L, 2, &arming.safe_length);
+    arming.tolerance_ns = llround(mp_check_number(L, 3, 0, 3600) * 1e9);
+    arming.late = (enum mp_late)luaL_checkoption(L, 4, "abort", late_names);
+    if (!mp_armed_add(box->session))
+        return luaL_error(L, "too many devices are armed at once");
+    enum mp_status status = mp_session_arm(box->session, &arming, &err);
+    if (status != MP_OK)
+        mp_armed_remove(box->session);
+    return done(L, status, &err);
+}
+
+/* session:play(lowering, start_ns) -> true | nil, message, code */
+static int session_play(lua_State *L)
+{
+    struct mp_error err = {0};
+    struct session_box *box = check_session(L, 1);
+    struct mp_lowering *lowering = mp_check_lowering(L, 2);
+    lua_Integer start_ns = luaL_checkinteger(L, 3);
+    lua_pushvalue(L, 2);
+    lua_setiuservalue(L, 1, 1); // the dispatcher borrows it
+    box->schedule = mp_lowering_schedule(lowering);
+    return done(L, mp_session_play(box->session, lowering, start_ns, &err), &err);
+}
+
+/* session:stop([reason]): the device is safe when this returns */
+static int session_stop(lua_State *L)
+{
+    struct session_box *box = check_session(L, 1);
+    mp_session_stop(box->session,
+                    (enum mp_stop)luaL_checkoption(L, 2, "requested", stop_names));
+    return 0;
+}
+
+static int session_state(lua_State *L)
+{
+    struct session_box *box = luaL_checkudata(L, 1, SESSION);
+    enum mp_session_state state =
+        box->session == NULL ? MP_CLOSED : mp_session_state(box->session);
+    lua_pushstring(L, mp_session_state_name(state));
+    return 1;
+}
+
+/* session:realtime() -> text, {fifo=, spin=, locked=, dma=}; nothing unless armed */
+static int session_realtime(lua_State *L)
+{
+    const struct mp_realtime *realtime = mp_session_realtime(check_session(L, 1)->session);
+    char text[256];
+    if (realtime == NULL)
+        return 0;
+    mp_realtime_describe(realtime, text, sizeof text);
+    lua_pushstring(L, text);
+    const struct {
+        const char *key;
+        bool value;
+    } facts[] = {{"fifo", realtime->fifo},
+                 {"spin", realtime->spin},
+                 {"locked", realtime->locked},
+                 {"dma", realtime->dma}};
+    lua_createtable(L, 0, 4);
+    for (size_t i = 0; i < sizeof facts / sizeof facts[0]; i++) {
+        lua_pushboolean(L, facts[i].value);
+        lua_setfield(L, -2, facts[i].key);
+    }
+    return 2;
+}
+
+/* session:backend() -> "serial"|"pty", path; nothing when closed */
+static int session_backend(lua_State *L)
+{
+    const struct mp_port *port = mp_session_port(check_session(L, 1)->session);
+    if (port == NULL)
+        return 0;
+    lua_pushstring(L, mp_port_kind(port) == MP_PORT_PTY ? "pty" : "serial");
+    lua_pushstring(L, mp_port_path(port));
+    return 2;
+}
+
+/* session:close(); also __gc and __close */
+static int session_close(lua_State *L)
+{
+    struct session_box *box = luaL_checkudata(L, 1, SESSION);
+    struct mp_session *session = box->session;
+    if (session == NULL)
+        return 0;
+    mp_session_close(session);
+    mp_armed_remove(session);
+    box->session = NULL;
+    mp_session_destroy(session);
+    for (int i = 0; i < CALLBACKS; i++)
+        luaL_unref(L, LUA_REGISTRYINDEX, box->callback[i]);
+    return 0;
+}
+
+void mp_open_session(lua_State *L)
+{
+    static const luaL_Reg functions[] = {{"session", session_new}, {NULL, NULL}};
+    static const luaL_Reg methods[] = {
+        {"open", session_open},       {"write", session_write},
+        {"arm", session_arm},         {"play", session_play},
+        {"stop", session_stop},       {"state", session_state},
+        {"close", session_close},     {"realtime", session_realtime},
+        {"backend", session_backend}, {NULL, NULL}};
+    static const luaL_Reg metamethods[] = {
+        {"__gc", session_close}, {"__close", session_close}, {NULL, NULL}};
+    luaL_setfuncs(L, functions, 0);
+    mp_new_class(L, SESSION, methods, metamethods);
+    lua_pop(L, 1);
+}

@@ -1,0 +1,153 @@
+/* system.c - the clock, the host and its ports. */
+#include "bindings/modules.h"
+#include "bindings/raise.h"
+
+#include "engine/clock.h"
+#include "engine/port.h"
+
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <unistd.h>
+#include <uv.h>
+
+static int clock_ns(lua_State *L)
+{
+    lua_pushinteger(L, mp_clock_ns());
+    return 1;
+}
+
+static int wall_ns(lua_State *L)
+{
+    lua_pushinteger(L, mp_clock_wall_ns());
+    return 1;
+}
+
+/* core.random_seed() -> a whole number from 1 to 2^31 - 1, from the system's entropy */
+static int random_seed(lua_State *L)
+{
+    uint32_t value = 0;
+    if (getrandom(&value, sizeof value, 0) != (ssize_t)sizeof value)
+        return luaL_error(L, "the system gives no random numbers");
+    lua_pushinteger(L, (lua_Integer)(value % 0x7FFFFFFFU) + 1);
+    return 1;
+}
+
+/* core.draw(seed, position, range) -> 0 .. range: the draw that random rests use */
+static int draw(lua_State *L)
+{
+    lua_Integer seed = luaL_checkinteger(L, 1);
+    lua_Integer position = luaL_checkinteger(L, 2);
+    lua_Integer range = mp_check_integer(L, 3, 0, LUA_MAXINTEGER);
+    lua_pushinteger(
+        L, (lua_Integer)mp_schedule_draw((uint64_t)seed, (uint64_t)position, (uint64_t)range));
+    return 1;
+}
+
+/* core.executable() -> the path of the running program */
+static int executable(lua_State *L)
+{
+    char path[4096];
+    size_t size = sizeof path;
+    if (uv_exepath(path, &size) != 0)
+        return luaL_error(L, "the system does not say where this program is");
+    lua_pushlstring(L, path, size);
+    return 1;
+}
+
+/* core.host() -> {kernel=, machine=, name=, cpus=, pid=} */
+static int host(lua_State *L)
+{
+    uv_utsname_t names;
+    if (uv_os_uname(&names) != 0)
+        return luaL_error(L, "the system does not say what it is");
+    cpu_set_t cpus;
+    int count = sched_getaffinity(0, sizeof cpus, &cpus) == 0 ? CPU_COUNT(&cpus) : 1;
+    lua_createtable(L, 0, 4);
+    lua_pushfstring(L, "%s %s", names.sysname, names.release);
+    lua_setfield(L, -2, "kernel");
+    lua_pushstring(L, names.machine);
+    lua_setfield(L, -2, "machine");
+    lua_pushinteger(L, count);
+    lua_setfield(L, -2, "cpus");
+    lua_pushinteger(L, getpid());
+    lua_setfield(L, -2, "pid");
+    return 1;
+}
+
+/* Ports are copied in C first: pushing to Lua from the engine's frame could longjmp it. */
+enum { PORTS_MAX = 256, PORT_TEXT = 128 };
+struct ports {
+    size_t count;
+    struct {
+        char path[PORT_TEXT], description[PORT_TEXT], manufacturer[PORT_TEXT],
+            usb_serial[PORT_TEXT];
+        int vendor, product;
+    } port[PORTS_MAX];
+};
+
+static void copy(char *to, const char *from)
+{
+    (void)snprintf(to, PORT_TEXT, "%s", from == NULL ? "" : from);
+}
+
+static void gather(void *context, const struct mp_port_info *info)
+{
+    struct ports *ports = context;
+    if (ports->count == PORTS_MAX)
+        return;
+    size_t i = ports->count++;
+    copy(ports->port[i].path, info->path);
+    copy(ports->port[i].description, info->description);
+    copy(ports->port[i].manufacturer, info->manufacturer);
+    copy(ports->port[i].usb_serial, info->usb_serial);
+    ports->port[i].vendor = info->usb_vendor;
+    ports->port[i].product = info->usb_product;
+}
+
+static void set_text(lua_State *L, const char *key, const char *text)
+{
+    if (text[0] == '\0')
+        return;
+    lua_pushstring(L, text);
+    lua_setfield(L, -2, key);
+}
+
+/* core.ports() -> {{path=, description=, manufacturer=, usb_serial=, usb_id=}, ...} */
+static int ports(lua_State *L)
+{
+    struct mp_error err = {0};
+    struct ports *found = lua_newuserdatauv(L, sizeof *found, 0);
+    found->count = 0;
+    if (mp_port_list(gather, found, &err) != MP_OK)
+        return mp_push_failure(L, &err);
+    lua_createtable(L, (int)found->count, 0);
+    for (size_t i = 0; i < found->count; i++) {
+        lua_createtable(L, 0, 5);
+        set_text(L, "path", found->port[i].path);
+        set_text(L, "description", found->port[i].description);
+        set_text(L, "manufacturer", found->port[i].manufacturer);
+        set_text(L, "usb_serial", found->port[i].usb_serial);
+        if (found->port[i].vendor >= 0) {
+            char id[16];
+            (void)snprintf(id, sizeof id, "%04x:%04x",
+                           (unsigned)found->port[i].vendor & 0xFFFFU,
+                           (unsigned)found->port[i].product & 0xFFFFU);
+            set_text(L, "usb_id", id);
+        }
+        lua_seti(L, -2, (lua_Integer)i + 1);
+    }
+    return 1;
+}
+
+void mp_open_system(lua_State *L)
+{
+    static const luaL_Reg functions[] = {
+        {"clock_ns", clock_ns}, {"wall_ns", wall_ns}, {"random_seed", random_seed},
+        {"draw", draw},         {"host", host},       {"executable", executable},
+        {"ports", ports},       {NULL, NULL}};
+    luaL_setfuncs(L, functions, 0);
+    lua_pushliteral(L, MP_VERSION);
+    lua_setfield(L, -2, "version");
+}

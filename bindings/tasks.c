@@ -1,0 +1,410 @@
+#include "bindings/tasks.h"
+
+#include "bindings/armed.h"
+#include "bindings/modules.h"
+#include "bindings/raise.h"
+
+#include <math.h>
+#include <stdbool.h>
+#include <stdlib.h>
+
+#define HOST "moonpulse.host"
+#define TASK "moonpulse.task"
+
+static const char host_key = 0;
+static const char tasks_key = 0; // registry table: thread -> task userdata, weak keys
+
+enum task_state { READY, WAITING, TIMED, ENDED };
+
+/* Memory of a task: its userdata is the handle for Lua, this lives until the timer closed. */
+struct task {
+    struct mp_host *host;
+    lua_State *co;
+    int ref; // keeps the coroutine alive while the task has not ended
+    enum task_state state;
+    int wake_values; // values waiting on the coroutine's stack for its next resume
+    bool timed_out;
+    bool main; // core.run returns its results
+    uv_timer_t timer;
+};
+
+static int traceback(lua_State *L) /* (thread, error) -> text */
+{
+    lua_State *co = lua_tothread(L, 1);
+    const char *text = luaL_tolstring(L, 2, NULL);
+    luaL_traceback(L, co, text, 0);
+    lua_pushvalue(L, 2);
+    lua_insert(L, -2);
+    return 2; // the error itself, the text with its way here
+}
+
+static void keep_failure(struct mp_host *host, lua_State *L)
+{
+    if (host->failure == LUA_NOREF)
+        host->failure = luaL_ref(L, LUA_REGISTRYINDEX);
+    else
+        lua_pop(L, 1);
+    uv_stop(&host->loop);
+}
+
+void mp_host_call(struct mp_host *host, int function_ref, int nargs)
+{
+    lua_State *L = host->L;
+    lua_rawgeti(L, LUA_REGISTRYINDEX, function_ref);
+    lua_insert(L, -nargs - 1);
+    if (lua_pcall(L, nargs, 0, 0) != LUA_OK)
+        keep_failure(host, L);
+}
+
+static void free_task(uv_handle_t *handle)
+{
+    free(handle->data);
+}
+
+static void end_task(struct task *task)
+{
+    if (task->state == ENDED)
+        return;
+    lua_State *L = task->host->L;
+    task->state = ENDED;
+    task->host->tasks--;
+    lua_rawgetp(L, LUA_REGISTRYINDEX, &tasks_key); // tasks
+    lua_rawgeti(L, LUA_REGISTRYINDEX, task->ref);  // tasks, thread
+    lua_pushvalue(L, -1);
+    lua_rawget(L, -3); // tasks, thread, box
+    struct task **box = lua_touserdata(L, -1);
+    if (box != NULL)
+        *box = NULL;
+    lua_pop(L, 3);
+    luaL_unref(L, LUA_REGISTRYINDEX, task->ref);
+    if (task->main)
+        uv_stop(&task->host->loop);
+    uv_close((uv_handle_t *)&task->timer, free_task);
+}
+
+/* The error value is on top of the coroutine: report it with the way it came. */
+static void fail_task(struct task *task)
+{
+    lua_State *L = task->host->L;
+    lua_pushcfunction(L, traceback);
+    lua_rawgeti(L, LUA_REGISTRYINDEX, task->ref); // traceback, thread
+    lua_xmove(task->co, L, 1);                    // traceback, thread, error
+    if (lua_pcall(L, 2, 2, 0) != LUA_OK)
+        lua_pushnil(L); // error, no text
+    // scripts see the error itself; a string gets its traceback only on request
+    lua_pop(L, 1);
+    keep_failure(task->host, L);
+}
+
+static void resume(struct task *task)
+{
+    int results = 0, values = task->wake_values;
+    task->wake_values = 0;
+    task->state = READY;
+    lua_State *L = task->host->L;
+    mp_signal_running(task->co);
+    int status = lua_resume(task->co, L, values, &results);
+    mp_signal_running(NULL);
+    if (status == LUA_YIELD) {
+        lua_pop(task->co, results);
+        if (task->state != READY)
+            return;
+        lua_settop(task->co, 0);
+        lua_pushliteral(task->co, "a task may only wait with moonpulse functions "
+                                  "(sleep, wait), not with coroutine.yield");
+        status = LUA_ERRRUN;
+    }
+    if (status != LUA_OK) {
+        fail_task(task);
+        (void)lua_resetthread(task->co); // closes its pending to-be-closed variables
+    } else if (task->main) {
+        lua_createtable(L, results, 1); // results
+        lua_pushinteger(L, results);
+        lua_setfield(L, -2, "n");
+        for (int i = results; i > 0; i--) {
+            lua_xmove(task->co, L, 1);
+            lua_seti(L, -2, i);
+        }
+        lua_rawsetp(L, LUA_REGISTRYINDEX, task->host);
+    }
+    end_task(task);
+}
+
+static void on_timer(uv_timer_t *timer)
+{
+    struct task *task = timer->data;
+    if (task->timed_out && task->state == TIMED) {
+        lua_settop(task->co, 0);
+        lua_pushboolean(task->co, 0);
+        task->wake_values = 1;
+    }
+    resume(task);
+}
+
+struct mp_host *mp_host_of(lua_State *L)
+{
+    lua_rawgetp(L, LUA_REGISTRYINDEX, &host_key);
+    struct mp_host **box = lua_touserdata(L, -1);
+    lua_pop(L, 1);
+    return box == NULL ? NULL : *box;
+}
+
+static struct task *current_task(lua_State *L)
+{
+    lua_rawgetp(L, LUA_REGISTRYINDEX, &tasks_key);
+    lua_pushthread(L);
+    lua_rawget(L, -2);
+    struct task **box = lua_touserdata(L, -1);
+    lua_pop(L, 2);
+    if (box == NULL || *box == NULL)
+        luaL_error(L,
+                   "waiting works only inside a task: start one with core.run or core.spawn");
+    if (!lua_isyieldable(L))
+        luaL_error(L,
+                   "cannot wait here: this function was called from C (sort, gsub, require)");
+    return *box;
+}
+
+/* Make a task of the function and arguments on the stack of L; it starts in the next turn. */
+static struct task *new_task(lua_State *L, struct mp_host *host, bool is_main)
+{
+    int values = lua_gettop(L);
+    luaL_checktype(L, 1, LUA_TFUNCTION);
+    struct task **box = lua_newuserdatauv(L, sizeof *box, 0); // ..., box
+    *box = NULL;
+    luaL_setmetatable(L, TASK);
+    lua_State *co = lua_newthread(L); // ..., box, thread
+    struct task *task = calloc(1, sizeof *task);
+    if (task == NULL)
+        luaL_error(L, "out of memory for a task");
+    *task = (struct task){.host = host, .co = co, .main = is_main, .wake_values = values - 1};
+    int failed = uv_timer_init(&host->loop, &task->timer);
+    if (failed != 0) {
+        free(task);
+        luaL_error(L, "cannot start a task: %s", uv_strerror(failed));
+    }
+    task->timer.data = task;
+    *box = task;
+    lua_rawgetp(L, LUA_REGISTRYINDEX, &tasks_key); // ..., box, thread, tasks
+    lua_pushvalue(L, -2);
+    lua_pushvalue(L, -4);
+    lua_rawset(L, -3);
+    lua_pop(L, 1);                              // ..., box, thread
+    task->ref = luaL_ref(L, LUA_REGISTRYINDEX); // ..., box
+    lua_insert(L, 1);                           // box, function, arguments
+    lua_xmove(L, co, values);                   // box
+    host->tasks++;
+    (void)uv_timer_start(&task->timer, on_timer, 0, 0);
+    return task;
+}
+
+/* core.spawn(function, ...) -> task */
+static int spawn(lua_State *L)
+{
+    new_task(L, mp_host_of(L), false);
+    return 1;
+}
+
+/*
+ * core.wait([seconds]) -> true, values... when task:wake(values...) came; false when the
+ * time was over. Without a time it waits for a wake only.
+ */
+static int wait(lua_State *L)
+{
+    lua_Number seconds = lua_isnoneornil(L, 1) ? -1 : mp_check_number(L, 1, 0, 1e9);
+    struct task *task = current_task(L);
+    task->timed_out = seconds >= 0;
+    task->state = seconds >= 0 ? TIMED : WAITING;
+    if (seconds >= 0) {
+        uv_update_time(&task->host->loop); // the loop's time may be stale after long work
+        (void)uv_timer_start(&task->timer, on_timer, (uint64_t)ceil(seconds * 1000), 0);
+    }
+    return lua_yield(L, 0);
+}
+
+/* core.current() -> the running task */
+static int current(lua_State *L)
+{
+    (void)current_task(L);
+    lua_rawgetp(L, LUA_REGISTRYINDEX, &tasks_key);
+    lua_pushthread(L);
+    lua_rawget(L, -2);
+    return 1;
+}
+
+/* task:wake(...) -> true if it was waiting; its core.wait returns true, ... in the next turn */
+static int task_wake(lua_State *L)
+{
+    struct task **box = luaL_checkudata(L, 1, TASK);
+    struct task *task = *box;
+    if (task == NULL || (task->state != WAITING && task->state != TIMED)) {
+        lua_pushboolean(L, 0);
+        return 1;
+    }
+    int values = lua_gettop(L) - 1;
+    task->state = READY;
+    task->timed_out = false;
+    lua_settop(task->co, 0);
+    luaL_checkstack(L, 2, NULL);
+    if (!lua_checkstack(task->co, values + 1))
+        return luaL_error(L, "too many values to wake a task with");
+    lua_pushboolean(task->co, 1);
+    lua_xmove(L, task->co, values);
+    task->wake_values = values + 1;
+    (void)uv_timer_start(&task->timer, on_timer, 0, 0);
+    lua_pushboolean(L, 1);
+    return 1;
+}
+
+/* Raise what a callback or task raised, if anything. */
+static void raise_failure(lua_State *L, struct mp_host *host)
+{
+    if (host->failure == LUA_NOREF)
+        return;
+    lua_rawgeti(L, LUA_REGISTRYINDEX, host->failure);
+    luaL_unref(L, LUA_REGISTRYINDEX, host->failure);
+    host->failure = LUA_NOREF;
+    lua_error(L);
+}
+
+/*
+ * core.run(function, ...) -> its results. Runs function as a task and the loop until it
+ * ends; raises its error, or the first error that a callback or another task raised.
+ */
+static int run(lua_State *L)
+{
+    struct mp_host *host = mp_host_of(L);
+    if (host->depth > 0)
+        return luaL_error(L, "core.run is already running: start more work with core.spawn");
+    struct task *task = new_task(L, host, true);
+    struct task **box = lua_touserdata(L, 1); // emptied when the task ends
+    (void)task;
+    host->depth++;
+    while (*box != NULL && host->failure == LUA_NOREF)
+        if (uv_run(&host->loop, UV_RUN_DEFAULT) == 0 && *box != NULL)
+            break; // nothing left that could wake it
+    host->depth--;
+    if (*box != NULL)
+        end_task(*box);
+    raise_failure(L, host);
+    if (lua_rawgetp(L, LUA_REGISTRYINDEX, host) != LUA_TTABLE) // results
+        return luaL_error(L, "the script waits for something that can never come");
+    lua_pushnil(L);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, host);
+    lua_getfield(L, -1, "n");
+    int results = (int)lua_tointeger(L, -1);
+    lua_pop(L, 1);
+    luaL_checkstack(L, results, NULL);
+    for (int i = 1; i <= results; i++)
+        lua_geti(L, 2, i);
+    return results;
+}
+
+static void on_signal(uv_async_t *async)
+{
+    struct mp_host *host = async->data;
+    int number = mp_signal_take();
+    if (number == 0)
+        return;
+    if (host->on_signal == LUA_NOREF) {
+        lua_pushfstring(host->L, "interrupted by signal %d", number);
+        keep_failure(host, host->L);
+        return;
+    }
+    lua_pushinteger(host->L, number);
+    mp_host_call(host, host->on_signal, 1);
+}
+
+/*
+ * core.on_signal(function|nil): call function(number) on SIGINT, SIGTERM and SIGHUP
+ * instead of ending the process. What is armed is stopped before, without Lua.
+ */
+static int set_on_signal(lua_State *L)
+{
+    struct mp_host *host = mp_host_of(L);
+    lua_settop(L, 1);
+    luaL_unref(L, LUA_REGISTRYINDEX, host->on_signal);
+    host->on_signal = LUA_NOREF;
+    if (lua_isnil(L, 1)) {
+        mp_signal_restore();
+        return 0;
+    }
+    luaL_checktype(L, 1, LUA_TFUNCTION);
+    host->on_signal = luaL_ref(L, LUA_REGISTRYINDEX);
+    mp_signal_catch(&host->signal);
+    return 0;
+}
+
+static void close_handle(uv_handle_t *handle, void *context)
+{
+    (void)context;
+    if (!uv_is_closing(handle))
+        uv_close(handle, handle->type == UV_TIMER ? free_task : NULL);
+}
+
+/* The host dies with its state: close what is left, let libuv finish, free. */
+static int host_gc(lua_State *L)
+{
+    struct mp_host **box = lua_touserdata(L, 1);
+    struct mp_host *host = *box;
+    if (host == NULL)
+        return 0;
+    *box = NULL;
+    mp_signal_restore();
+    // sessions and twins have closed their handles in their own __gc, which run before this
+    // one: what is left are the timers of tasks that never ended
+    uv_walk(&host->loop, close_handle, NULL);
+    while (uv_run(&host->loop, UV_RUN_DEFAULT) != 0)
+        continue;
+    (void)uv_loop_close(&host->loop);
+    free(host);
+    return 0;
+}
+
+static void new_host(lua_State *L)
+{
+    struct mp_host *host = calloc(1, sizeof *host);
+    struct mp_host **box = lua_newuserdatauv(L, sizeof *box, 0); // box
+    *box = NULL;
+    if (host == NULL || uv_loop_init(&host->loop) != 0) {
+        free(host);
+        luaL_error(L, "cannot make an event loop");
+    }
+    lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_MAINTHREAD);
+    host->L = lua_tothread(L, -1);
+    lua_pop(L, 1);
+    host->failure = host->on_signal = LUA_NOREF;
+    (void)uv_async_init(&host->loop, &host->signal, on_signal);
+    host->signal.data = host;
+    uv_unref((uv_handle_t *)&host->signal);
+    *box = host;
+    if (luaL_newmetatable(L, HOST)) {
+        lua_pushcfunction(L, host_gc);
+        lua_setfield(L, -2, "__gc");
+    }
+    lua_setmetatable(L, -2);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &host_key);
+}
+
+void mp_open_tasks(lua_State *L)
+{
+    static const luaL_Reg functions[] = {{"run", run},
+                                         {"spawn", spawn},
+                                         {"wait", wait},
+                                         {"current", current},
+                                         {"on_signal", set_on_signal},
+                                         {NULL, NULL}};
+    static const luaL_Reg methods[] = {{"wake", task_wake}, {NULL, NULL}};
+    static const luaL_Reg metamethods[] = {{NULL, NULL}};
+    if (mp_host_of(L) == NULL)
+        new_host(L);
+    lua_newtable(L); // tasks, with weak keys
+    lua_newtable(L);
+    lua_pushliteral(L, "k");
+    lua_setfield(L, -2, "__mode");
+    lua_setmetatable(L, -2);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &tasks_key);
+    luaL_setfuncs(L, functions, 0);
+    mp_new_class(L, TASK, methods, metamethods);
+    lua_pop(L, 1);
+}

@@ -1,0 +1,112 @@
+/*
+ * lowering.h - from events to frames: what goes on the wire, and when.
+ *
+ * A device driver (Lua, before the run) turns each distinct action into bytes once,
+ * and each change of action into a setting frame. A lowering then streams
+ * {when, which frame} in time order from a schedule: onsets become send times
+ * (onset - wire time - device latency), and setting frames are placed right after
+ * the pulse before, which leaves the device the longest time to follow.
+ *
+ * Built on the loop thread; once started it is drawn from by one thread only. Drawing
+ * never fails, allocates or blocks.
+ */
+#ifndef MP_LOWERING_H
+#define MP_LOWERING_H
+
+#include "engine/port.h"
+#include "engine/schedule.h"
+
+enum { MP_FRAME_MAX = 256, MP_ACTIONS_MAX = 4096 };
+
+enum mp_send_kind { MP_SEND_PULSE, MP_SEND_SET, MP_SEND_MARK };
+
+/* One frame to send, in nanoseconds from the protocol's start. */
+struct mp_send {
+    enum mp_send_kind kind;
+    bool half;         // as in mp_event, for rounding onsets once
+    uint32_t frame;    // not for marks
+    uint32_t action;   // pulse: what; set: what it prepares
+    uint32_t source;   // for mp_schedule_origin
+    uint64_t number;   // pulse or mark number; set: number of the pulse it prepares
+    int64_t send_ns;   // when the first bit leaves
+    int64_t latest_ns; // set: after this it is too late for the pulse it prepares
+    int64_t floor_ns;  // pulse, mark: onset as in mp_event
+    int64_t least_ns;  // pulse: shortest interval since the pulse before
+};
+
+struct mp_frame {
+    uint32_t length;
+    int64_t wire_ns;
+    uint8_t bytes[MP_FRAME_MAX];
+};
+
+struct mp_lowering;
+
+/*
+ * Takes over schedule (and destroys it with itself), also on failure. MP_ERANGE when
+ * it has more than MP_ACTIONS_MAX actions.
+ */
+enum mp_status mp_lowering_create(struct mp_lowering **out, struct mp_schedule *take_schedule,
+                                  const struct mp_serial *serial, int64_t latency_ns,
+                                  struct mp_error *err);
+void mp_lowering_destroy(struct mp_lowering *lowering); // NULL is accepted
+
+/* The bytes that fire action, and the shortest interval the device allows at it. */
+enum mp_status mp_lowering_pulse(struct mp_lowering *lowering, uint32_t action,
+                                 const void *bytes, size_t length, int64_t least_ns,
+                                 struct mp_error *err);
+
+/*
+ * Call visit(from, to) for each change of action that the schedule makes, once each.
+ * Walks the schedule: at some 100 million events a second.
+ */
+enum mp_status mp_lowering_changes(struct mp_lowering *lowering,
+                                   void (*visit)(void *context, uint32_t from, uint32_t to),
+                                   void *context, struct mp_error *err);
+
+/*
+ * The bytes that prepare the device for action to after from, and how long before the
+ * pulse it must have them. length 0: nothing is sent, but the lead still holds.
+ */
+enum mp_status mp_lowering_change(struct mp_lowering *lowering, uint32_t from, uint32_t to,
+                                  const void *bytes, size_t length, int64_t lead_ns,
+                                  struct mp_error *err);
+
+/* Why a plan cannot be sent: the first two pulses for which it is so. */
+enum mp_violation_kind {
+    MP_VIOLATION_NONE,
+    MP_VIOLATION_INTERVAL, // faster than the device
+    MP_VIOLATION_WIRE,     // the frames would overlap on the wire
+    MP_VIOLATION_LEAD      // no time to change the setting in between
+};
+struct mp_violation {
+    enum mp_violation_kind kind;
+    uint64_t first, second; // pulse numbers
+    uint32_t first_source, second_source;
+    int64_t first_us, second_us; // onsets
+    int64_t interval_ns;         // as planned
+    int64_t least_ns;            // the shortest that passes
+};
+
+/*
+ * Walk up to budget sends of the whole stream and look for the first violation.
+ * Returns true while there is more to walk: call again. Afterwards violation->kind
+ * says the verdict, and the lowering counts as checked if it is MP_VIOLATION_NONE.
+ */
+bool mp_lowering_check(struct mp_lowering *lowering, uint64_t budget,
+                       struct mp_violation *violation);
+bool mp_lowering_checked(const struct mp_lowering *lowering);
+
+/* Back to the first frame. */
+void mp_lowering_rewind(struct mp_lowering *lowering);
+bool mp_lowering_next(struct mp_lowering *lowering, struct mp_send *send);
+
+const struct mp_frame *mp_lowering_frame(const struct mp_lowering *lowering, uint32_t index);
+uint32_t mp_lowering_frame_count(const struct mp_lowering *lowering);
+/* Stays owned by the lowering. */
+struct mp_schedule *mp_lowering_schedule(const struct mp_lowering *lowering);
+/* How long before its onset the earliest frame can leave: a run starts at least so much ahead.
+ */
+int64_t mp_lowering_lead_ns(const struct mp_lowering *lowering);
+
+#endif

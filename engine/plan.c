@@ -1,0 +1,521 @@
+#include "engine/plan.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { SPLICE_MAX = 64 }; // right-hand sequences up to this long are spliced, not nested
+
+/* Children of sequences: appending shares the array, as every plan sees only its own length. */
+struct children {
+    size_t refs;
+    size_t used;
+    size_t capacity;
+    struct mp_plan *plan[];
+};
+
+struct mp_plan {
+    size_t refs;
+    enum mp_plan_kind kind;
+    enum mp_spacing spacing;
+    struct mp_totals totals;
+    struct mp_pulse pulse;
+    struct mp_ratio min_ns, max_ns;
+    struct mp_ratio period_ns;
+    uint64_t count;
+    struct children *children;
+    size_t length; // how many of the children are this plan's
+    char text[MP_NAME_MAX];
+    char origin[MP_ORIGIN_MAX];
+    char label[MP_NAME_MAX];
+};
+
+static struct mp_plan *plan_new(enum mp_plan_kind kind, struct mp_error *err)
+{
+    struct mp_plan *plan = calloc(1, sizeof *plan);
+    if (plan == NULL) {
+        mp_fail(err, MP_ENOMEM, "out of memory for a plan");
+        return NULL;
+    }
+    plan->refs = 1;
+    plan->kind = kind;
+    plan->totals = (struct mp_totals){
+        .first = {0, 1},
+        .last = {0, 1},
+        .span = {0, 1},
+        .span_max = {0, 1},
+        .whole = {0, 1},
+        .denominator = 1,
+        .depth = 1,
+    };
+    plan->min_ns = plan->max_ns = plan->period_ns = (struct mp_ratio){0, 1};
+    return plan;
+}
+
+static void children_unref(struct children *children)
+{
+    if (children == NULL || --children->refs > 0)
+        return;
+    for (size_t i = 0; i < children->used; i++)
+        mp_plan_unref(children->plan[i]);
+    free(children);
+}
+
+static struct children *children_new(size_t capacity, struct mp_error *err)
+{
+    if (capacity < 4)
+        capacity = 4;
+    struct children *made = malloc(sizeof *made + capacity * sizeof made->plan[0]);
+    if (made == NULL) {
+        mp_fail(err, MP_ENOMEM, "out of memory for a plan of %zu parts", capacity);
+        return NULL;
+    }
+    *made = (struct children){.refs = 1, .capacity = capacity};
+    return made;
+}
+
+static void children_push(struct children *children, struct mp_plan *plan)
+{
+    children->plan[children->used++] = mp_plan_ref(plan);
+}
+
+struct mp_plan *mp_plan_ref(struct mp_plan *plan)
+{
+    plan->refs++;
+    return plan;
+}
+
+void mp_plan_unref(struct mp_plan *plan)
+{
+    if (plan == NULL || --plan->refs > 0)
+        return;
+    children_unref(plan->children);
+    free(plan);
+}
+
+static void copy_text(char *to, size_t size, const char *from)
+{
+    (void)snprintf(to, size, "%s", from == NULL ? "" : from);
+}
+
+void mp_plan_describe(struct mp_plan *plan, const char *origin, const char *label)
+{
+    copy_text(plan->origin, sizeof plan->origin, origin);
+    copy_text(plan->label, sizeof plan->label, label);
+}
+
+enum mp_status mp_plan_pulse(struct mp_plan **out, const struct mp_pulse *pulse,
+                             struct mp_error *err)
+{
+    static const struct {
+        int32_t max_mpct;
+        const char *name;
+    } limits[] = {
+        [MP_MSO] = {100000, "MSO"}, [MP_RMT] = {400000, "RMT"}, [MP_AMT] = {400000, "AMT"}};
+    const int32_t max = limits[pulse->reference].max_mpct;
+    if (pulse->intensity_mpct < 0 || pulse->intensity_mpct > max)
+        return mp_fail(err, MP_ERANGE, "intensity %g %%%s is outside 0 to %d %%%s",
+                       pulse->intensity_mpct / 1000.0, limits[pulse->reference].name,
+                       (int)max / 1000, limits[pulse->reference].name);
+    struct mp_plan *plan = plan_new(MP_PLAN_PULSE, err);
+    if (plan == NULL)
+        return MP_ENOMEM;
+    plan->pulse = *pulse;
+    plan->totals.pulses = 1;
+    *out = plan;
+    return MP_OK;
+}
+
+/* The common denominator of everything inside: what makes the schedule exact. */
+static enum mp_status share_denominator(int64_t *into, int64_t den, struct mp_error *err)
+{
+    struct mp_ratio sum;
+    // 1/a + 1/b over their least common multiple: only the check for overflow is wanted
+    int64_t a = *into, b = den;
+    while (b != 0) {
+        int64_t rest = a % b;
+        a = b;
+        b = rest;
+    }
+    if (mp_ratio_scale(&sum, mp_ratio_whole(*into / a), den, 1, NULL) != MP_OK ||
+        sum.num > INT64_MAX / 4)
+        return mp_fail(err, MP_EOVERFLOW,
+                       "the rates in this plan share no common time base: write them as small "
+                       "fractions (hz = \"18\", every = \"1/6\") or whole nanoseconds");
+    *into = sum.num;
+    return MP_OK;
+}
+
+enum mp_status mp_plan_rest(struct mp_plan **out, struct mp_ratio min_ns,
+                            struct mp_ratio max_ns, struct mp_error *err)
+{
+    if (min_ns.num < 0)
+        return mp_fail(err, MP_ERANGE, "a rest of %g s is negative",
+                       mp_ratio_double(min_ns) / 1e9);
+    if (mp_ratio_compare(max_ns, min_ns) < 0)
+        return mp_fail(err, MP_ERANGE, "a rest cannot have min %g s above max %g s",
+                       mp_ratio_double(min_ns) / 1e9, mp_ratio_double(max_ns) / 1e9);
+    struct mp_plan *plan = plan_new(MP_PLAN_REST, err);
+    if (plan == NULL)
+        return MP_ENOMEM;
+    struct mp_totals *totals = &plan->totals;
+    plan->min_ns = min_ns;
+    plan->max_ns = max_ns;
+    totals->span = totals->whole = min_ns;
+    totals->span_max = max_ns;
+    totals->random = mp_ratio_compare(min_ns, max_ns) != 0;
+    totals->denominator = min_ns.den;
+    *out = plan;
+    return MP_OK;
+}
+
+enum mp_status mp_plan_mark(struct mp_plan **out, const char *text, struct mp_error *err)
+{
+    size_t length = strlen(text);
+    if (length == 0 || length >= MP_NAME_MAX || strpbrk(text, "\t\r\n") != NULL)
+        return mp_fail(err, MP_ERANGE,
+                       "a mark needs 1 to %d bytes of text without tabs or line ends, not %zu",
+                       MP_NAME_MAX - 1, length);
+    struct mp_plan *plan = plan_new(MP_PLAN_MARK, err);
+    if (plan == NULL)
+        return MP_ENOMEM;
+    copy_text(plan->text, sizeof plan->text, text);
+    plan->totals.marks = 1;
+    *out = plan;
+    return MP_OK;
+}
+
+static enum mp_status add_counts(uint64_t *out, uint64_t a, uint64_t b, struct mp_error *err)
+{
+    if (b > (uint64_t)INT64_MAX - a)
+        return mp_fail(err, MP_EOVERFLOW, "the plan has more than 2^63 pulses or marks");
+    *out = a + b;
+    return MP_OK;
+}
+
+static enum mp_status multiply_counts(uint64_t *out, uint64_t a, uint64_t b,
+                                      struct mp_error *err)
+{
+    if (a != 0 && b > (uint64_t)INT64_MAX / a)
+        return mp_fail(err, MP_EOVERFLOW, "the plan has more than 2^63 pulses or marks");
+    *out = a * b;
+    return MP_OK;
+}
+
+static enum mp_status check_depth(uint32_t depth, struct mp_error *err)
+{
+    if (depth > MP_PLAN_MAX_DEPTH)
+        return mp_fail(err, MP_ERANGE,
+                       "plans nested deeper than %d levels: build long sequences by appending "
+                       "(plan = plan .. part) or with :times(n, ...)",
+                       MP_PLAN_MAX_DEPTH);
+    return MP_OK;
+}
+
+/* A time may be exact and still end beyond what the engine can wait for. */
+static enum mp_status check_span(const struct mp_totals *totals, struct mp_error *err)
+{
+    const struct mp_ratio limit = {INT64_MAX / 2, 1};
+    if (mp_ratio_compare(totals->span_max, limit) > 0 ||
+        mp_ratio_compare(totals->whole, limit) > 0)
+        return mp_fail(err, MP_EOVERFLOW, "the plan lasts longer than 2^62 ns (146 years)");
+    return MP_OK;
+}
+
+/* What b adds to a when it starts at the end of a's span. */
+static enum mp_status totals_then(struct mp_totals *out, const struct mp_totals *a,
+                                  const struct mp_totals *b, struct mp_error *err)
+{
+    struct mp_totals sum = *a;
+    struct mp_ratio first_b, last_b;
+    enum mp_status status = add_counts(&sum.pulses, a->pulses, b->pulses, err);
+    if (status == MP_OK)
+        status = add_counts(&sum.marks, a->marks, b->marks, err);
+    if (status == MP_OK)
+        status = share_denominator(&sum.denominator, b->denominator, err);
+    if (status == MP_OK)
+        status = mp_ratio_add(&sum.span, a->span, b->span, err);
+    if (status == MP_OK)
+        status = mp_ratio_add(&sum.span_max, a->span_max, b->span_max, err);
+    if (status == MP_OK)
+        status = mp_ratio_add(&sum.whole, a->span, b->whole, err);
+    if (status == MP_OK)
+        status = mp_ratio_add(&first_b, a->span, b->first, err);
+    if (status == MP_OK)
+        status = mp_ratio_add(&last_b, a->span, b->last, err);
+    if (status == MP_OK)
+        status = check_span(&sum, err);
+    if (status != MP_OK)
+        return status;
+    if (a->pulses == 0)
+        sum.first = first_b;
+    if (b->pulses > 0)
+        sum.last = last_b;
+    sum.random = a->random || b->random;
+    if (b->depth + 1 > sum.depth)
+        sum.depth = b->depth + 1;
+    *out = sum;
+    return MP_OK;
+}
+
+/* The children of first with room for one more, sharing its array where it is the newest user.
+ */
+static struct children *grow(struct mp_plan *first, size_t extra, struct mp_error *err)
+{
+    bool is_sequence = first->kind == MP_PLAN_SEQUENCE;
+    size_t length = is_sequence ? first->length : 1;
+    struct children *old = first->children;
+    if (is_sequence && old->used == length && old->capacity >= length + extra) {
+        old->refs++;
+        return old;
+    }
+    struct children *made = children_new(2 * (length + extra), err);
+    if (made == NULL)
+        return NULL;
+    if (!is_sequence)
+        children_push(made, first);
+    for (size_t i = 0; is_sequence && i < length; i++)
+        children_push(made, old->plan[i]);
+    return made;
+}
+
+enum mp_status mp_plan_then(struct mp_plan **out, struct mp_plan *first, struct mp_plan *second,
+                            struct mp_error *err)
+{
+    struct mp_totals totals = first->totals;
+    if (first->kind != MP_PLAN_SEQUENCE)
+        totals.depth++;
+    struct mp_totals sum;
+    bool splice = second->kind == MP_PLAN_SEQUENCE && second->length <= SPLICE_MAX &&
+                  second->label[0] == '\0';
+    struct mp_totals tail = second->totals;
+    if (splice)
+        tail.depth--;
+    enum mp_status status = totals_then(&sum, &totals, &tail, err);
+    if (status == MP_OK)
+        status = check_depth(sum.depth, err);
+    if (status != MP_OK)
+        return status;
+    struct mp_plan *plan = plan_new(MP_PLAN_SEQUENCE, err);
+    if (plan == NULL)
+        return MP_ENOMEM;
+    size_t extra = splice ? second->length : 1;
+    plan->children = grow(first, extra, err);
+    if (plan->children == NULL) {
+        free(plan);
+        return MP_ENOMEM;
+    }
+    for (size_t i = 0; i < extra; i++)
+        children_push(plan->children, splice ? second->children->plan[i] : second);
+    plan->length = plan->children->used;
+    plan->totals = sum;
+    *out = plan;
+    return MP_OK;
+}
+
+static enum mp_status check_period(const struct mp_plan *child, enum mp_spacing spacing,
+                                   struct mp_ratio period, struct mp_error *err)
+{
+    double seconds = mp_ratio_double(period) / 1e9;
+    if (spacing == MP_GAP)
+        return period.num >= 0 ? MP_OK
+                               : mp_fail(err, MP_ERANGE, "a gap of %g s is negative", seconds);
+    if (period.num <= 0)
+        return mp_fail(err, MP_ERANGE, "every = %g s is not above 0", seconds);
+    if (mp_ratio_compare(child->totals.span_max, period) > 0)
+        return mp_fail(err, MP_ERANGE,
+                       "%s of %.9g s cannot be repeated every %.9g s: make every at least as "
+                       "long, or use gap",
+                       child->label[0] != '\0' ? child->label : "a plan",
+                       mp_ratio_double(child->totals.span_max) / 1e9, seconds);
+    return MP_OK;
+}
+
+/* Onset of the last repetition and the times that follow from it. */
+static enum mp_status repeat_times(struct mp_totals *totals, const struct mp_totals *child,
+                                   uint64_t count, enum mp_spacing spacing,
+                                   struct mp_ratio period, struct mp_error *err)
+{
+    struct mp_ratio step = period, step_max = period, start, start_max, all;
+    enum mp_status status = MP_OK;
+    if (spacing == MP_GAP) {
+        status = mp_ratio_add(&step, child->span, period, err);
+        if (status == MP_OK)
+            status = mp_ratio_add(&step_max, child->span_max, period, err);
+    }
+    if (status == MP_OK)
+        status = mp_ratio_times(&start, step, count - 1, err);
+    if (status == MP_OK)
+        status = mp_ratio_times(&start_max, step_max, count - 1, err);
+    if (status == MP_OK)
+        status = mp_ratio_times(&all, step, count, err);
+    if (status == MP_OK)
+        status = mp_ratio_add(&totals->last, start, child->last, err);
+    if (status == MP_OK)
+        status = mp_ratio_add(&totals->span, start, child->span, err);
+    if (status == MP_OK)
+        status = mp_ratio_add(&totals->span_max, start_max, child->span_max, err);
+    if (status != MP_OK)
+        return status;
+    totals->whole = all;
+    if (spacing == MP_TRAIN)
+        totals->span = totals->span_max = all;
+    if (totals->pulses == 0)
+        totals->last = (struct mp_ratio){0, 1};
+    return check_span(totals, err);
+}
+
+enum mp_status mp_plan_repeat(struct mp_plan **out, struct mp_plan *child, uint64_t count,
+                              enum mp_spacing spacing, struct mp_ratio period_ns,
+                              struct mp_error *err)
+{
+    if (count == 0 || count > INT64_MAX)
+        return mp_fail(err, MP_ERANGE, "a plan is repeated at least once, not %llu times",
+                       (unsigned long long)count);
+    struct mp_totals totals = child->totals;
+    totals.depth++;
+    enum mp_status status = check_period(child, spacing, period_ns, err);
+    if (status == MP_OK)
+        status = check_depth(totals.depth, err);
+    if (status == MP_OK)
+        status = multiply_counts(&totals.pulses, totals.pulses, count, err);
+    if (status == MP_OK)
+        status = multiply_counts(&totals.marks, totals.marks, count, err);
+    if (status == MP_OK)
+        status = share_denominator(&totals.denominator, period_ns.den, err);
+    if (status == MP_OK)
+        status = repeat_times(&totals, &child->totals, count, spacing, period_ns, err);
+    if (status != MP_OK)
+        return status;
+    struct mp_plan *plan = plan_new(MP_PLAN_REPEAT, err);
+    struct children *children = plan == NULL ? NULL : children_new(1, err);
+    if (children == NULL) {
+        free(plan);
+        return MP_ENOMEM;
+    }
+    children_push(children, child);
+    plan->children = children;
+    plan->length = 1;
+    plan->count = count;
+    plan->spacing = spacing;
+    plan->period_ns = period_ns;
+    plan->totals = totals;
+    *out = plan;
+    return MP_OK;
+}
+
+static struct mp_ratio later(struct mp_ratio a, struct mp_ratio b)
+{
+    return mp_ratio_compare(a, b) < 0 ? b : a;
+}
+
+static enum mp_status totals_beside(struct mp_totals *sum, const struct mp_totals *other,
+                                    struct mp_error *err)
+{
+    bool had_pulses = sum->pulses > 0;
+    enum mp_status status = add_counts(&sum->pulses, sum->pulses, other->pulses, err);
+    if (status == MP_OK)
+        status = add_counts(&sum->marks, sum->marks, other->marks, err);
+    if (status == MP_OK)
+        status = share_denominator(&sum->denominator, other->denominator, err);
+    if (status != MP_OK)
+        return status;
+    if (other->pulses > 0) {
+        bool earlier = mp_ratio_compare(other->first, sum->first) < 0;
+        sum->first = had_pulses && !earlier ? sum->first : other->first;
+        sum->last = had_pulses ? later(sum->last, other->last) : other->last;
+    }
+    sum->span = later(sum->span, other->span);
+    sum->span_max = later(sum->span_max, other->span_max);
+    sum->whole = later(sum->whole, other->whole);
+    sum->random = sum->random || other->random;
+    if (other->depth > sum->depth)
+        sum->depth = other->depth;
+    return MP_OK;
+}
+
+enum mp_status mp_plan_parallel(struct mp_plan **out, struct mp_plan *const *children,
+                                size_t count, struct mp_error *err)
+{
+    if (count == 0)
+        return mp_fail(err, MP_ERANGE, "nothing was given to run together");
+    struct mp_totals totals = children[0]->totals;
+    enum mp_status status = MP_OK;
+    for (size_t i = 1; i < count && status == MP_OK; i++)
+        status = totals_beside(&totals, &children[i]->totals, err);
+    totals.depth++;
+    if (status == MP_OK)
+        status = check_depth(totals.depth, err);
+    if (status != MP_OK)
+        return status;
+    struct mp_plan *plan = plan_new(MP_PLAN_PARALLEL, err);
+    struct children *list = plan == NULL ? NULL : children_new(count, err);
+    if (list == NULL) {
+        free(plan);
+        return MP_ENOMEM;
+    }
+    for (size_t i = 0; i < count; i++)
+        children_push(list, children[i]);
+    plan->children = list;
+    plan->length = count;
+    plan->totals = totals;
+    *out = plan;
+    return MP_OK;
+}
+
+enum mp_status mp_plan_channel(struct mp_plan **out, struct mp_plan *child, const char *name,
+                               struct mp_error *err)
+{
+    size_t length = strlen(name);
+    if (length == 0 || length >= MP_NAME_MAX || strpbrk(name, "\t\r\n ") != NULL)
+        return mp_fail(err, MP_ERANGE, "a channel name needs 1 to %d bytes without spaces",
+                       MP_NAME_MAX - 1);
+    struct mp_plan *plan = NULL;
+    enum mp_status status = mp_plan_parallel(&plan, &child, 1, err);
+    if (status != MP_OK)
+        return status;
+    plan->kind = MP_PLAN_CHANNEL;
+    copy_text(plan->text, sizeof plan->text, name);
+    *out = plan;
+    return MP_OK;
+}
+
+enum mp_plan_kind mp_plan_kind(const struct mp_plan *plan)
+{
+    return plan->kind;
+}
+
+const struct mp_totals *mp_plan_totals(const struct mp_plan *plan)
+{
+    return &plan->totals;
+}
+
+const char *mp_plan_origin(const struct mp_plan *plan)
+{
+    return plan->origin;
+}
+
+const char *mp_plan_label(const struct mp_plan *plan)
+{
+    return plan->label;
+}
+
+struct mp_plan_view mp_plan_view(const struct mp_plan *plan)
+{
+    bool named = plan->kind == MP_PLAN_MARK || plan->kind == MP_PLAN_CHANNEL;
+    return (struct mp_plan_view){
+        .pulse = plan->pulse,
+        .min_ns = plan->min_ns,
+        .max_ns = plan->max_ns,
+        .text = named ? plan->text : NULL,
+        .children = plan->length,
+        .count = plan->count,
+        .spacing = plan->spacing,
+        .period_ns = plan->period_ns,
+    };
+}
+
+struct mp_plan *mp_plan_child(const struct mp_plan *plan, size_t index)
+{
+    return index < plan->length ? plan->children->plan[index] : NULL;
+}

@@ -1,0 +1,106 @@
+/*
+ * port.h - a serial port: one interface, two backends.
+ *
+ * Real ports go through libserialport. Pseudo-terminals go through raw termios,
+ * because libserialport 0.1.1 refuses them: it wants an entry in /sys/class/tty
+ * and modem lines, and a pseudo-terminal has neither.
+ *
+ * mp_port_open allocates the port, mp_port_close frees it; both belong to the
+ * loop thread. While a port is armed only the dispatcher thread writes and only
+ * the loop thread reads: reading and writing share no state, so no lock is needed.
+ * mp_port_write and mp_port_read never block, allocate or lock.
+ */
+#ifndef MP_PORT_H
+#define MP_PORT_H
+
+#include "engine/error.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct mp_port;
+
+enum mp_parity { MP_PARITY_NONE, MP_PARITY_ODD, MP_PARITY_EVEN };
+enum mp_flow { MP_FLOW_NONE, MP_FLOW_RTSCTS };
+enum mp_port_kind { MP_PORT_SERIAL, MP_PORT_PTY };
+
+struct mp_serial {
+    uint32_t baud;
+    uint8_t bits;      // 7 or 8
+    uint8_t stop_bits; // 1 or 2
+    enum mp_parity parity;
+    enum mp_flow flow;
+};
+
+/*
+ * Open path (a device, a pseudo-terminal, or a symlink to either) raw and
+ * exclusively, RTS and DTR dropped before it returns, input flushed.
+ * Fails with MP_EBUSY when another process (or this one) holds it (the text names
+ * the process where /proc tells), MP_EGONE when there is no such port,
+ * MP_EUNSUPPORTED when path is no serial port or the device cannot do the line
+ * settings, MP_EINVAL when the settings are outside what struct mp_serial allows,
+ * MP_EIO otherwise: no permission, or a line that stays high. *port is untouched
+ * on failure.
+ *
+ * A pseudo-terminal has no wire: it takes and ignores any line settings. With
+ * MP_FLOW_RTSCTS the device may not send until mp_port_set_lines raises RTS.
+ */
+enum mp_status mp_port_open(struct mp_port **port, const char *path,
+                            const struct mp_serial *serial, struct mp_error *err);
+
+/*
+ * Close and free. NULL is accepted. Lines stay as they are; nothing is drained. The
+ * port is free for others at once, even where a forked process shares the descriptor.
+ */
+void mp_port_close(struct mp_port *port);
+
+/* For uv_poll and the like; stays owned by the port. */
+int mp_port_fd(const struct mp_port *port);
+enum mp_port_kind mp_port_kind(const struct mp_port *port);
+/* The path given to mp_port_open. */
+const char *mp_port_path(const struct mp_port *port);
+
+/*
+ * Hand len bytes to the operating system without waiting. A full buffer is not a
+ * failure: MP_OK with *written < len. MP_EGONE when the device is gone.
+ */
+enum mp_status mp_port_write(struct mp_port *port, const void *bytes, size_t len,
+                             size_t *written, struct mp_error *err);
+
+/*
+ * Take what has arrived. MP_OK with *got == 0 when nothing is waiting; MP_EGONE
+ * when the far side is gone (read of 0 bytes after poll said readable, EIO, EBADF).
+ */
+enum mp_status mp_port_read(struct mp_port *port, void *buffer, size_t capacity, size_t *got,
+                            struct mp_error *err);
+
+/* Set the modem lines. MP_EUNSUPPORTED on a pseudo-terminal, which has none. */
+enum mp_status mp_port_set_lines(struct mp_port *port, bool rts, bool dtr,
+                                 struct mp_error *err);
+
+/*
+ * Time that len bytes take on the wire, in nanoseconds, rounded up:
+ * len x (start + data + parity + stop bits) / baud. 0 for baud 0.
+ */
+int64_t mp_serial_wire_ns(const struct mp_serial *serial, size_t len);
+
+/* What is known of one port of this machine; pointers live only during the call. NULL: unknown.
+ */
+struct mp_port_info {
+    const char *path;
+    const char *description;
+    const char *manufacturer;
+    const char *usb_serial;
+    int usb_vendor; // -1: not a USB port
+    int usb_product;
+};
+
+/*
+ * Call visit for each real serial port of this machine, in the system's order. Not
+ * while armed: to see which on-board (8250) ports exist libserialport opens each.
+ */
+enum mp_status mp_port_list(void (*visit)(void *context, const struct mp_port_info *info),
+                            void *context, struct mp_error *err);
+
+#endif

@@ -1,0 +1,67 @@
+/*
+ * port_backend.h - what port.c and the two backends share; nobody else includes it.
+ *
+ * A backend fills port->fd (and port->sp) in its open, and undoes in its close
+ * whatever its open did, also half of it. port.c owns the struct and the path.
+ */
+#ifndef MP_PORT_BACKEND_H
+#define MP_PORT_BACKEND_H
+
+#include "engine/port.h"
+
+#include <sys/stat.h>
+
+struct sp_port;
+
+/* A path with its symlinks resolved, and what was found there. */
+struct mp_port_target {
+    const char *path; // as the caller wrote it: the one that errors name
+    char *real;       // as the system knows it
+    struct stat device;
+};
+
+struct mp_port_ops {
+    enum mp_port_kind kind;
+    enum mp_status (*open)(struct mp_port *port, const struct mp_port_target *target,
+                           const struct mp_serial *serial, struct mp_error *err);
+    void (*close)(struct mp_port *port);
+    enum mp_status (*write)(struct mp_port *port, const void *bytes, size_t len,
+                            size_t *written, struct mp_error *err);
+    enum mp_status (*read)(struct mp_port *port, void *buffer, size_t capacity, size_t *got,
+                           struct mp_error *err);
+    enum mp_status (*set_lines)(struct mp_port *port, bool rts, bool dtr, struct mp_error *err);
+};
+
+struct mp_port {
+    const struct mp_port_ops *ops;
+    int fd;             // -1: not open
+    struct sp_port *sp; // the libserialport backend's; NULL in the other
+    char *path;
+};
+
+extern const struct mp_port_ops mp_port_serial_ops;
+extern const struct mp_port_ops mp_port_termios_ops;
+
+/* port_access.c: who may have a port. Loop thread only, all of it. */
+
+/* True for the near side of a Unix98 pseudo-terminal. */
+bool mp_port_is_pts(const struct stat *device);
+
+/*
+ * Refuse, without touching the device, a port that somebody holds: opening a real
+ * port raises its lines even where the opener is turned away afterwards.
+ */
+enum mp_status mp_port_check_free(const struct mp_port_target *target, struct mp_error *err);
+
+/* Take the lock that makes fd ours alone, or fail with MP_EBUSY and the holder's name. */
+enum mp_status mp_port_lock(int fd, const struct mp_port_target *target, struct mp_error *err);
+
+/* Say why open() failed with sys, and what to do about it. */
+enum mp_status mp_port_open_failure(const struct mp_port_target *target, int sys,
+                                    struct mp_error *err);
+
+/* port.c: say why reading or writing failed with sys; tells a vanished device from the rest. */
+enum mp_status mp_port_io_failure(const struct mp_port *port, const char *verb, int sys,
+                                  struct mp_error *err);
+
+#endif

@@ -1,0 +1,58 @@
+#include "engine/realtime.h"
+
+#include <fcntl.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+enum { FIFO_PRIORITY = 80 };
+
+void mp_realtime_prepare(struct mp_realtime *realtime)
+{
+    *realtime = (struct mp_realtime){.dma_fd = -1};
+    struct rlimit limit;
+    // without an unlimited grant, locking the future would make later allocations fail
+    if (geteuid() == 0 ||
+        (getrlimit(RLIMIT_MEMLOCK, &limit) == 0 && limit.rlim_cur == RLIM_INFINITY))
+        realtime->locked = mlockall(MCL_CURRENT | MCL_FUTURE) == 0;
+    realtime->dma_fd = open("/dev/cpu_dma_latency", O_WRONLY | O_CLOEXEC);
+    if (realtime->dma_fd >= 0) {
+        const int32_t none_us = 0; // the request holds for as long as the file is open
+        realtime->dma = write(realtime->dma_fd, &none_us, sizeof none_us) == sizeof none_us;
+    }
+}
+
+void mp_realtime_enter(struct mp_realtime *realtime)
+{
+    (void)prctl(PR_SET_TIMERSLACK, 1UL, 0UL, 0UL, 0UL);
+    const struct sched_param param = {.sched_priority = FIFO_PRIORITY};
+    realtime->fifo = pthread_setschedparam(pthread_self(), SCHED_FIFO, &param) == 0;
+    cpu_set_t cpus;
+    bool several = sched_getaffinity(0, sizeof cpus, &cpus) == 0 && CPU_COUNT(&cpus) > 1;
+    realtime->spin = realtime->fifo && several;
+}
+
+void mp_realtime_release(struct mp_realtime *realtime)
+{
+    if (realtime->dma_fd >= 0)
+        (void)close(realtime->dma_fd);
+    realtime->dma_fd = -1;
+    if (realtime->locked)
+        (void)munlockall();
+    realtime->locked = realtime->dma = false;
+}
+
+void mp_realtime_describe(const struct mp_realtime *r, char *text, size_t size)
+{
+    (void)snprintf(text, size, "%s%s, memory %s, processor sleep %s%s",
+                   r->fifo ? "SCHED_FIFO" : "normal priority", r->spin ? " with spin" : "",
+                   r->locked ? "locked" : "not locked", r->dma ? "held off" : "allowed",
+                   r->fifo ? ""
+                           : " (for better timing: sudo setcap cap_sys_nice,cap_ipc_lock+ep "
+                             "on the moonpulse executable, or run as root)");
+}

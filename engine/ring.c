@@ -1,0 +1,57 @@
+#include "engine/ring.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum mp_status mp_ring_init(struct mp_ring *ring, size_t item_size, uint64_t capacity,
+                            struct mp_error *err)
+{
+    if (capacity == 0 || (capacity & (capacity - 1)) != 0)
+        return mp_fail(err, MP_EINVAL, "a ring's capacity is a power of two, not %llu",
+                       (unsigned long long)capacity);
+    // written once here, so that the dispatcher never takes a page fault on it
+    unsigned char *items = malloc(item_size * capacity);
+    if (items == NULL)
+        return mp_fail(err, MP_ENOMEM, "out of memory for a ring");
+    memset(items, 0, item_size * capacity);
+    atomic_init(&ring->head, 0);
+    atomic_init(&ring->tail, 0);
+    ring->item_size = item_size;
+    ring->mask = capacity - 1;
+    ring->items = items;
+    return MP_OK;
+}
+
+void mp_ring_fini(struct mp_ring *ring)
+{
+    free(ring->items);
+    ring->items = NULL;
+}
+
+uint64_t mp_ring_room(const struct mp_ring *ring)
+{
+    uint64_t head = atomic_load_explicit(&ring->head, memory_order_relaxed);
+    uint64_t tail = atomic_load_explicit(&ring->tail, memory_order_acquire);
+    return ring->mask + 1 - (head - tail);
+}
+
+bool mp_ring_push(struct mp_ring *ring, const void *item)
+{
+    uint64_t head = atomic_load_explicit(&ring->head, memory_order_relaxed);
+    if (mp_ring_room(ring) == 0)
+        return false;
+    memcpy(ring->items + (head & ring->mask) * ring->item_size, item, ring->item_size);
+    atomic_store_explicit(&ring->head, head + 1, memory_order_release);
+    return true;
+}
+
+bool mp_ring_pop(struct mp_ring *ring, void *item)
+{
+    uint64_t tail = atomic_load_explicit(&ring->tail, memory_order_relaxed);
+    uint64_t head = atomic_load_explicit(&ring->head, memory_order_acquire);
+    if (head == tail)
+        return false;
+    memcpy(item, ring->items + (tail & ring->mask) * ring->item_size, ring->item_size);
+    atomic_store_explicit(&ring->tail, tail + 1, memory_order_release);
+    return true;
+}

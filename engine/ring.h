@@ -1,0 +1,39 @@
+/*
+ * ring.h - a single-producer single-consumer queue of fixed-size items.
+ *
+ * One thread pushes, one other thread pops; neither ever waits. Shared state is two
+ * atomic counters: head (written by the producer, release) and tail (written by the
+ * consumer, release); each side reads the other's with acquire. Full is a status, not
+ * a wait: the producer decides what a full ring means.
+ */
+#ifndef MP_RING_H
+#define MP_RING_H
+
+#include "engine/error.h"
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct mp_ring {
+    _Alignas(64) _Atomic uint64_t head; // items ever pushed
+    _Alignas(64) _Atomic uint64_t tail; // items ever popped
+    _Alignas(64) size_t item_size;
+    uint64_t mask;
+    unsigned char *items;
+};
+
+/* Room for capacity items (a power of two). Allocates; call before the threads start. */
+enum mp_status mp_ring_init(struct mp_ring *ring, size_t item_size, uint64_t capacity,
+                            struct mp_error *err);
+void mp_ring_fini(struct mp_ring *ring);
+
+/* Producer only. False when full. */
+bool mp_ring_push(struct mp_ring *ring, const void *item);
+/* Producer only: how many more items fit at least. */
+uint64_t mp_ring_room(const struct mp_ring *ring);
+/* Consumer only. False when empty. */
+bool mp_ring_pop(struct mp_ring *ring, void *item);
+
+#endif

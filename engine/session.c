@@ -1,0 +1,289 @@
+#include "engine/session.h"
+
+#include "engine/clock.h"
+
+#include <stdatomic.h>
+#include <stdlib.h>
+
+struct mp_session {
+    uv_loop_t *loop;
+    struct mp_session_events events;
+    enum mp_session_state state;
+    struct mp_serial serial;
+    struct mp_port *port;
+    uv_poll_t *poll; // one a connection: it may still be closing when the next one opens
+    uv_async_t async;
+    // read by mp_session_stop_async; cleared before the dispatcher is freed
+    struct mp_dispatcher *_Atomic dispatcher;
+    bool reporting; // inside report(): the dispatcher must not be freed under it
+};
+
+const char *mp_session_state_name(enum mp_session_state state)
+{
+    static const char *const names[] = {"closed", "connected", "armed", "running"};
+    return names[state];
+}
+
+static void free_handle(uv_handle_t *handle)
+{
+    free(handle);
+}
+
+static void free_session(uv_handle_t *handle)
+{
+    free(handle->data);
+}
+
+static struct mp_dispatcher *dispatcher_of(const struct mp_session *s)
+{
+    return atomic_load(&s->dispatcher);
+}
+
+/* Join the dispatcher, which has stopped or is told to, and forget it. */
+static void end_dispatcher(struct mp_session *s, enum mp_stop reason)
+{
+    struct mp_dispatcher *d = dispatcher_of(s);
+    if (d == NULL)
+        return;
+    mp_dispatcher_join(d, reason);
+    if (s->state != MP_CLOSED) // the port may have been lost meanwhile
+        s->state = MP_CONNECTED;
+}
+
+static void drop_port(struct mp_session *s)
+{
+    if (s->poll != NULL)
+        uv_close((uv_handle_t *)s->poll, free_handle);
+    s->poll = NULL;
+    mp_port_close(s->port);
+    s->port = NULL;
+    s->state = MP_CLOSED;
+}
+
+/* Give the outcomes that are there to the owner; ends the dispatcher after its last. */
+static void report(struct mp_session *s)
+{
+    struct mp_outcome outcome;
+    struct mp_dispatcher *d = dispatcher_of(s);
+    if (d == NULL || s->reporting)
+        return;
+    s->reporting = true;
+    bool over = false;
+    while (!over && mp_dispatcher_outcome(d, &outcome)) {
+        over = outcome.kind == MP_OUT_STOPPED;
+        if (over)
+            end_dispatcher(s, outcome.stop);
+        else if (outcome.kind == MP_OUT_FINISHED && s->state == MP_RUNNING)
+            s->state = MP_ARMED;
+        s->events.outcome(s->events.context, &outcome);
+    }
+    s->reporting = false;
+    if (over) {
+        atomic_store(&s->dispatcher, NULL);
+        mp_dispatcher_destroy(d);
+    }
+}
+
+static void on_async(uv_async_t *async)
+{
+    report(async->data);
+}
+
+static void wake_loop(void *context)
+{
+    struct mp_session *s = context;
+    (void)uv_async_send(&s->async); // fails only for a handle that is closing
+}
+
+static void lose_port(struct mp_session *s, const struct mp_error *why)
+{
+    mp_session_stop(s, MP_STOP_GONE);
+    drop_port(s);
+    s->events.gone(s->events.context, why);
+}
+
+static void on_readable(uv_poll_t *poll, int status, int events)
+{
+    struct mp_session *s = poll->data;
+    uint8_t buffer[4096];
+    (void)events;
+    for (;;) {
+        struct mp_error err = {0};
+        size_t got = 0;
+        enum mp_status read = mp_port_read(s->port, buffer, sizeof buffer, &got, &err);
+        int64_t arrival_ns = mp_clock_ns();
+        if (read == MP_OK && got == 0 && status < 0)
+            read =
+                mp_fail(&err, MP_EGONE, "%s: %s", mp_port_path(s->port), uv_strerror(status));
+        if (read != MP_OK) {
+            lose_port(s, &err);
+            return;
+        }
+        if (got > 0)
+            s->events.bytes(s->events.context, buffer, got, arrival_ns);
+        if (got < sizeof buffer || s->poll != poll) // the owner may have closed the port
+            return;
+    }
+}
+
+enum mp_status mp_session_create(struct mp_session **out, uv_loop_t *loop,
+                                 const struct mp_session_events *events, struct mp_error *err)
+{
+    struct mp_session *s = calloc(1, sizeof *s);
+    if (s == NULL)
+        return mp_fail(err, MP_ENOMEM, "out of memory for a session");
+    s->loop = loop;
+    s->events = *events;
+    atomic_init(&s->dispatcher, NULL);
+    int failed = uv_async_init(loop, &s->async, on_async);
+    if (failed != 0) {
+        free(s);
+        return mp_fail(err, MP_EIO, "cannot join the event loop: %s", uv_strerror(failed));
+    }
+    s->async.data = s;
+    uv_unref((uv_handle_t *)&s->async); // an idle session does not keep the loop running
+    *out = s;
+    return MP_OK;
+}
+
+void mp_session_destroy(struct mp_session *session)
+{
+    if (session == NULL)
+        return;
+    mp_session_close(session);
+    uv_close((uv_handle_t *)&session->async, free_session);
+}
+
+enum mp_status mp_session_open(struct mp_session *s, const char *path,
+                               const struct mp_serial *serial, struct mp_error *err)
+{
+    if (s->state != MP_CLOSED)
+        return mp_fail(err, MP_ESTATE, "the session is %s: close it first",
+                       mp_session_state_name(s->state));
+    struct mp_port *port = NULL;
+    enum mp_status status = mp_port_open(&port, path, serial, err);
+    if (status != MP_OK)
+        return status;
+    uv_poll_t *poll = malloc(sizeof *poll);
+    int failed = poll == NULL ? UV_ENOMEM : uv_poll_init(s->loop, poll, mp_port_fd(port));
+    if (failed != 0) {
+        free(poll);
+        mp_port_close(port);
+        return mp_fail(err, MP_EIO, "cannot watch %s: %s", path, uv_strerror(failed));
+    }
+    poll->data = s;
+    s->poll = poll;
+    s->port = port;
+    s->serial = *serial;
+    failed = uv_poll_start(poll, UV_READABLE, on_readable);
+    if (failed != 0) {
+        drop_port(s);
+        return mp_fail(err, MP_EIO, "cannot watch %s: %s", path, uv_strerror(failed));
+    }
+    s->state = MP_CONNECTED;
+    return MP_OK;
+}
+
+enum mp_status mp_session_write(struct mp_session *s, const void *bytes, size_t length,
+                                struct mp_error *err)
+{
+    if (s->state == MP_CLOSED)
+        return mp_fail(err, MP_ESTATE, "the port is closed: connect first");
+    if (s->state != MP_CONNECTED)
+        return mp_dispatcher_send(dispatcher_of(s), bytes, length, err);
+    size_t written = 0;
+    enum mp_status status = mp_port_write(s->port, bytes, length, &written, err);
+    if (status == MP_OK && written < length)
+        return mp_fail(err, MP_EIO,
+                       "%s took %zu of %zu bytes: is the device switched on and listening?",
+                       mp_port_path(s->port), written, length);
+    return status;
+}
+
+enum mp_status mp_session_arm(struct mp_session *s, const struct mp_arming *arming,
+                              struct mp_error *err)
+{
+    if (s->state != MP_CONNECTED || dispatcher_of(s) != NULL)
+        return mp_fail(err, MP_ESTATE, "only a connected session can be armed, this one is %s",
+                       mp_session_state_name(s->state));
+    if (arming->safe_length == 0 || arming->safe_length > MP_FRAME_MAX)
+        return mp_fail(err, MP_EINVAL, "arming needs the bytes that make the device safe");
+    struct mp_dispatch_config config = {
+        .port = s->port,
+        .serial = s->serial,
+        .safe_length = arming->safe_length,
+        .tolerance_ns = arming->tolerance_ns,
+        .late = arming->late,
+        .wake = wake_loop,
+        .context = s,
+    };
+    const uint8_t *safe = arming->safe;
+    for (size_t i = 0; i < arming->safe_length; i++)
+        config.safe[i] = safe[i];
+    struct mp_dispatcher *d = NULL;
+    enum mp_status status = mp_dispatcher_create(&d, &config, err);
+    if (status != MP_OK)
+        return status;
+    atomic_store(&s->dispatcher, d);
+    s->state = MP_ARMED;
+    return MP_OK;
+}
+
+enum mp_status mp_session_play(struct mp_session *s, struct mp_lowering *lowering,
+                               int64_t start_ns, struct mp_error *err)
+{
+    if (s->state != MP_ARMED)
+        return mp_fail(err, MP_ESTATE, "only an armed session can run a plan, this one is %s",
+                       mp_session_state_name(s->state));
+    s->state = MP_RUNNING; // before the first outcome can come
+    enum mp_status status = mp_dispatcher_play(dispatcher_of(s), lowering, start_ns, err);
+    if (status != MP_OK)
+        s->state = MP_ARMED;
+    return status;
+}
+
+void mp_session_stop(struct mp_session *s, enum mp_stop reason)
+{
+    struct mp_dispatcher *d = dispatcher_of(s);
+    if (d == NULL)
+        return;
+    mp_dispatcher_join(d, reason);
+    report(s); // nested in a report: the outer one goes on with what has come
+}
+
+void mp_session_stop_async(struct mp_session *s, enum mp_stop reason)
+{
+    struct mp_dispatcher *d = dispatcher_of(s);
+    if (d != NULL)
+        mp_dispatcher_stop(d, reason);
+}
+
+void mp_session_stop_at_exit(struct mp_session *s)
+{
+    struct mp_dispatcher *d = dispatcher_of(s);
+    if (d != NULL)
+        mp_dispatcher_join(d, MP_STOP_REQUESTED);
+}
+
+void mp_session_close(struct mp_session *s)
+{
+    mp_session_stop(s, MP_STOP_REQUESTED);
+    if (s->state != MP_CLOSED)
+        drop_port(s);
+}
+
+enum mp_session_state mp_session_state(const struct mp_session *s)
+{
+    return s->state;
+}
+
+const struct mp_realtime *mp_session_realtime(const struct mp_session *s)
+{
+    struct mp_dispatcher *d = dispatcher_of(s);
+    return d == NULL ? NULL : mp_dispatcher_realtime(d);
+}
+
+const struct mp_port *mp_session_port(const struct mp_session *s)
+{
+    return s->port;
+}

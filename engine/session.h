@@ -1,0 +1,88 @@
+/*
+ * session.h - one device on the libuv loop: closed, connected, armed, running.
+ *
+ *   closed --open--> connected --arm--> armed --play--> running --(plan over)--> armed
+ *   armed, running --stop, disarm, fault--> connected      (the safe frame is sent)
+ *   any --close, port lost--> closed                       (the safe frame is sent if armed)
+ *
+ * While connected the loop thread writes to the port; while armed or running only the
+ * dispatcher does. Nothing of a plan can leave in any state but running, and running is
+ * only reached through arm and a plan that was checked.
+ *
+ * Everything here belongs to the loop thread, but mp_session_stop_async, which a signal
+ * handler or another thread may call.
+ */
+#ifndef MP_SESSION_H
+#define MP_SESSION_H
+
+#include "engine/dispatcher.h"
+
+#include <uv.h>
+
+enum mp_session_state { MP_CLOSED, MP_CONNECTED, MP_ARMED, MP_RUNNING };
+const char *mp_session_state_name(enum mp_session_state state);
+
+/* Called on the loop thread. The session may be stopped or disarmed inside, not destroyed. */
+struct mp_session_events {
+    /* Bytes that came from the device, and when read() returned them. */
+    void (*bytes)(void *context, const uint8_t *bytes, size_t length, int64_t arrival_ns);
+    /* In order; the state has already changed when MP_OUT_FINISHED or MP_OUT_STOPPED comes. */
+    void (*outcome)(void *context, const struct mp_outcome *outcome);
+    /* The port is lost; the state is closed. */
+    void (*gone)(void *context, const struct mp_error *why);
+    void *context;
+};
+
+struct mp_session;
+
+/* The session belongs to loop; end it with mp_session_destroy and let the loop run once more.
+ */
+enum mp_status mp_session_create(struct mp_session **out, uv_loop_t *loop,
+                                 const struct mp_session_events *events, struct mp_error *err);
+/* Close, and free once the loop has let go. NULL is accepted. */
+void mp_session_destroy(struct mp_session *session);
+
+/* closed -> connected; fails as mp_port_open does. */
+enum mp_status mp_session_open(struct mp_session *session, const char *path,
+                               const struct mp_serial *serial, struct mp_error *err);
+
+/* Write a frame: at once when connected, in the next gap when armed or running. */
+enum mp_status mp_session_write(struct mp_session *session, const void *bytes, size_t length,
+                                struct mp_error *err);
+
+struct mp_arming {
+    const void *safe; // the bytes that make the device harmless
+    size_t safe_length;
+    int64_t tolerance_ns;
+    enum mp_late late;
+};
+/* connected -> armed: starts the dispatcher. */
+enum mp_status mp_session_arm(struct mp_session *session, const struct mp_arming *arming,
+                              struct mp_error *err);
+
+/* armed -> running. lowering is borrowed until its MP_OUT_FINISHED or MP_OUT_STOPPED. */
+enum mp_status mp_session_play(struct mp_session *session, struct mp_lowering *lowering,
+                               int64_t start_ns, struct mp_error *err);
+
+/*
+ * Stop for a reason: returns with the safe frame handed to the port and the dispatcher
+ * ended; its last outcomes have been reported. Does nothing unless armed or running.
+ */
+void mp_session_stop(struct mp_session *session, enum mp_stop reason);
+
+/* Latch a stop from a signal handler or another thread; the rest follows on the loop. */
+void mp_session_stop_async(struct mp_session *session, enum mp_stop reason);
+
+/* For an atexit handler: makes the device safe and reports nothing. */
+void mp_session_stop_at_exit(struct mp_session *session);
+
+/* Any state -> closed. */
+void mp_session_close(struct mp_session *session);
+
+enum mp_session_state mp_session_state(const struct mp_session *session);
+/* What the host granted; NULL unless armed or running. */
+const struct mp_realtime *mp_session_realtime(const struct mp_session *session);
+/* NULL when closed. */
+const struct mp_port *mp_session_port(const struct mp_session *session);
+
+#endif

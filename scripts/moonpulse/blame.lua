@@ -1,0 +1,79 @@
+--- Errors that name the author's line, not ours.
+local M = {}
+
+local library = debug.getinfo(1, "S").source:match("^@(.*)blame%.lua$")
+
+--- The script line that called into the library: "itbs.lua:14", or "" where there is none.
+---@return string
+function M.origin()
+  local level = 2
+  while true do
+    local info = debug.getinfo(level, "Sl")
+    if not info then
+      return ""
+    end
+    local is_ours = library and info.source:sub(2, #library + 1) == library
+    if info.currentline > 0 and not is_ours then
+      return ("%s:%d"):format(info.short_src, info.currentline)
+    end
+    level = level + 1
+  end
+end
+
+--- Raise an error that starts with the author's line.
+---@param text string what is wrong and what to do (a format)
+function M.fail(text, ...)
+  local origin = M.origin()
+  local message = select("#", ...) > 0 and text:format(...) or text
+  error(origin ~= "" and origin .. ": " .. message or message, 0)
+end
+
+--- Call an engine function; its refusal becomes an error at the author's line.
+---@generic T
+---@param call fun(...): T
+---@return T
+function M.build(call, ...)
+  local ok, result = pcall(call, ...)
+  if not ok then
+    M.fail("%s", tostring(result))
+  end
+  return result
+end
+
+local function names_of(known)
+  local names = {}
+  for name in pairs(known) do
+    names[#names + 1] = name
+  end
+  table.sort(names)
+  return table.concat(names, ", ")
+end
+
+local iti_text = "iti means three things in this field (period, gap, silence): "
+  .. "write every = seconds from onset to onset, or gap = seconds from the end to the next onset"
+
+--- Check an option table: it is one, and has no key that nobody reads.
+---@param who string the function, for the message
+---@param options any
+---@param known table<string, string> key -> "number", "plan", ...; a leading "?" makes it optional
+---@return table options
+function M.options(who, options, known)
+  if type(options) ~= "table" then
+    M.fail("%s: a table of options expected, like %s{ ... }, not %s", who, who, type(options))
+  end
+  for key in pairs(options) do
+    if key == "iti" then
+      M.fail("%s: %s", who, iti_text)
+    elseif not known[key] then
+      M.fail("%s: there is no option %q; known: %s", who, tostring(key), names_of(known))
+    end
+  end
+  for key, kind in pairs(known) do
+    if options[key] == nil and kind:sub(1, 1) ~= "?" then
+      M.fail("%s: %s is missing (%s)", who, key, kind)
+    end
+  end
+  return options
+end
+
+return M

@@ -1,0 +1,78 @@
+--- The shipped protocols: found by id, wherever in the protocols folder they are.
+local core = require "moonpulse.core"
+local lfs = require "lfs"
+local protocols = require "moonpulse.protocol"
+
+local M = {}
+
+local here = debug.getinfo(1, "S").source:match("^@(.*)/moonpulse/catalogue%.lua$")
+
+--- The folder of the shipped protocols: beside the library's.
+---@return string
+function M.folder()
+  return here .. "/../protocols"
+end
+
+--- All shipped protocols, sorted by id. Raises where one of them does not load.
+---@return moonpulse.Protocol[]
+function M.all()
+  local found = {}
+  for name in lfs.dir(M.folder()) do
+    if name:match("%.lua$") then
+      for _, protocol in ipairs(assert(protocols.load(M.folder() .. "/" .. name))) do
+        found[#found + 1] = protocol
+      end
+    end
+  end
+  table.sort(found, function(a, b) return a.id < b.id end)
+  return found
+end
+
+--- A protocol by file (a path with "/" or ending in .lua) or by id.
+---@param what string
+---@return moonpulse.Protocol?
+---@return string? message
+function M.find(what)
+  if what:find("/", 1, true) or what:match("%.lua$") then
+    local all, message = protocols.load(what)
+    if not all then
+      return nil, (message:gsub("^cannot open (.*)$", "%1: no such file"))
+    end
+    return all[1]
+  end
+  local ids = {}
+  for _, protocol in ipairs(M.all()) do
+    if protocol.id == what then
+      return protocol
+    end
+    ids[#ids + 1] = protocol.id
+  end
+  if lfs.attributes(what, "mode") == "file" then
+    return M.find("./" .. what)
+  end
+  return nil, ("there is no protocol %q; shipped: %s (or give the path of a file)"):format(what,
+    table.concat(ids, ", "))
+end
+
+--- Pulses, and the three durations in seconds: first to last pulse, nominal end, whole cycles.
+--- Random rests are drawn with seed.
+---@param plan moonpulse.Plan
+---@param seed integer
+function M.measure(plan, seed)
+  local totals = plan:totals()
+  local facts = {
+    pulses = totals.pulses, marks = totals.marks, random = totals.random,
+    first_to_last_s = totals.last - totals.first, nominal_end_s = totals.span,
+    whole_cycles_s = totals.whole,
+  }
+  if totals.random then
+    local _, first_us, last_us, end_ns = core.schedule(plan, seed):measure()
+    facts.first_to_last_s = (last_us - first_us) / 1e6
+    facts.nominal_end_s = end_ns / 1e9
+    facts.whole_cycles_s = facts.nominal_end_s + totals.whole - totals.span
+    facts.seed = seed
+  end
+  return facts
+end
+
+return M

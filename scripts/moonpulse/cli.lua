@@ -1,0 +1,119 @@
+--- The command line: finds the subcommand, turns failures into messages and exit statuses.
+local core = require "moonpulse.core"
+
+local M = {}
+
+M.status = { ok = 0, usage = 2, limit = 3, fault = 4, stopped = 5 }
+
+local commands = { "run", "show", "events", "sim", "ports", "protocols" }
+
+--- Leave a command with a message for stderr; code is a key of M.status.
+---@param code "usage"|"limit"|"fault"|"stopped"
+---@param text string a format
+function M.fail(code, text, ...)
+  local message = select("#", ...) > 0 and text:format(...) or text
+  error(setmetatable({ code = code, message = message }, {
+    __tostring = function(self) return self.message end,
+  }), 0)
+end
+
+--- An argparse parser that prints usage errors in our way and exits 2.
+---@param name string
+---@param description string
+---@param example string
+function M.parser(name, description, example)
+  local argparse = require "argparse"
+  local parser = argparse("moonpulse " .. name, description,
+    "Example:\n   " .. example:gsub("\n", "\n   "))
+  parser:usage_max_width(96):help_max_width(96)
+  function parser.error(_, message)
+    io.stderr:write(("moonpulse %s: %s (see moonpulse %s --help)\n"):format(name, message, name))
+    os.exit(M.status.usage, true)
+  end
+  return parser
+end
+
+local summaries = {
+  run = "run a protocol on a stimulator, simulated by default",
+  show = "a protocol in words: structure, pulses, the three durations",
+  events = "every pulse of a protocol as a table (TSV)",
+  sim = "a simulated stimulator that any program can open",
+  ports = "the serial ports of this machine",
+  protocols = "the shipped protocols",
+}
+
+local function help(file)
+  file:write("Usage: moonpulse COMMAND [ARGUMENTS]\n\n"
+    .. "A sequencer for non-invasive brain stimulation. Research software, not a medical device.\n\n"
+    .. "Commands:\n")
+  for _, name in ipairs(commands) do
+    file:write(("   %-10s %s\n"):format(name, summaries[name]))
+  end
+  file:write("\nmoonpulse COMMAND --help says more. Example:\n   moonpulse run itbs600 --amt 50\n\n"
+    .. "Exit status: 0 success, 2 bad usage, 3 a limit refused the run, 4 a device fault, "
+    .. "5 stopped.\n")
+end
+
+--- moonpulse lua FILE [ARGS]: a Lua file with the library in reach, for tests and tools.
+local function run_file(arguments)
+  local path = arguments[1]
+  if not path then
+    M.fail("usage", "lua: the name of a file is missing")
+  end
+  local chunk, message = loadfile(path)
+  if not chunk then
+    M.fail("usage", "%s", message)
+  end
+  arg = { [0] = path, table.unpack(arguments, 2) } -- luacheck: globals arg
+  return chunk(table.unpack(arg)) or 0
+end
+
+local function explain(problem)
+  if type(problem) == "table" and problem.message then
+    return problem.message, M.status[problem.code] or M.status.fault
+  end
+  return tostring(problem), M.status.usage
+end
+
+local function dispatch(name, arguments)
+  if name == nil or name == "help" or name == "--help" or name == "-h" then
+    help(name and io.stdout or io.stderr)
+    return name and M.status.ok or M.status.usage
+  elseif name == "--version" then
+    print("moonpulse " .. core.version)
+    return M.status.ok
+  elseif name == "lua" then
+    return run_file(arguments)
+  end
+  for _, known in ipairs(commands) do
+    if known == name then
+      local command = require("moonpulse.commands." .. name)
+      local options = command.parser():parse(arguments)
+      return core.run(command.run, options) or M.status.ok
+    end
+  end
+  M.fail("usage", "there is no command %q; known: %s (see moonpulse --help)", name,
+    table.concat(commands, ", "))
+end
+
+--- Run the command named by the arguments; the exit status.
+---@param arguments string[] with the program's name at 0
+---@return integer
+function M.main(arguments)
+  local name = arguments[1]
+  local ok, result = xpcall(dispatch, function(problem)
+    if type(problem) == "table" and problem.message then
+      return problem
+    end
+    return os.getenv("MOONPULSE_TRACE") and debug.traceback(problem, 2) or problem
+  end, name, { table.unpack(arguments, 2) })
+  if ok then
+    return result
+  end
+  local message, status = explain(result)
+  io.stdout:flush()
+  io.stderr:write("moonpulse: ", message, "\n")
+  return status
+end
+
+return M

@@ -1,0 +1,49 @@
+--- moonpulse events: every pulse as a line.
+local cli = require "moonpulse.cli"
+local common = require "moonpulse.commands.common"
+local core = require "moonpulse.core"
+local intensities = require "moonpulse.intensity"
+
+local M = {}
+
+function M.parser()
+  local parser = cli.parser("events",
+    "Print every pulse and mark as tab-separated lines: index, onset_us (whole microseconds from "
+      .. "the protocol's start), event, channel, intensity (percent of intensity_ref), "
+      .. "intensity_ref, intensity_mso (with --rmt or --amt), pulse (number), label (of a mark).",
+    "moonpulse events itbs600 | head\nmoonpulse events itbs600 --amt 50 > itbs600.tsv")
+  common.add_protocol(parser)
+  return parser
+end
+
+local header = "index\tonset_us\tevent\tchannel\tintensity\tintensity_ref\tintensity_mso\tpulse\t"
+  .. "label\n"
+
+function M.run(options)
+  local _, plan = common.load(options)
+  local schedule = core.schedule(plan, options.seed or 1)
+  local tails = { mark = "n/a\tn/a\tn/a\tn/a" }
+  for i, action in ipairs(schedule:actions()) do
+    local mso, message, code = intensities.resolve(
+      { value = action.intensity, reference = action.reference }, options)
+    if code == "limit" then
+      cli.fail("limit", "%s", message)
+    end
+    tails[i] = ("%s\t%.9g\t%s\t%s"):format(action.channel, action.intensity, action.reference,
+      mso and ("%.9g"):format(mso) or "n/a")
+  end
+  io.stdout:setvbuf("full", 1 << 16)
+  local ok, message, code = io.stdout:write(header)
+  if ok then
+    ok, message, code = schedule:write(io.stdout, tails)
+  end
+  if ok then
+    ok, message, code = io.stdout:flush()
+  end
+  -- a reader that has seen enough (| head) is no error
+  if not ok and code ~= "closed" and code ~= 32 then
+    cli.fail("fault", "%s", message)
+  end
+end
+
+return M

@@ -1,0 +1,279 @@
+--- moonpulse run: a protocol on a device, with its record.
+local catalogue = require "moonpulse.catalogue"
+local cli = require "moonpulse.cli"
+local common = require "moonpulse.commands.common"
+local core = require "moonpulse.core"
+local devices = require "moonpulse.devices"
+local live = require "moonpulse.live"
+local lower = require "moonpulse.lower"
+local outline = require "moonpulse.outline"
+local records = require "moonpulse.record"
+local twins = require "moonpulse.twin"
+
+local M = {}
+
+local function speed(text)
+  if text == "max" then
+    return text
+  end
+  return common.number(0.01, 1000)(text)
+end
+
+function M.parser()
+  local parser = cli.parser("run",
+    "Run a protocol: check it against the device, connect, arm, send every pulse at its time, "
+      .. "disarm, and leave a record. Without --device the stimulator is simulated.",
+    "moonpulse run itbs600 --amt 50\n"
+      .. "moonpulse run my_protocol.lua --rmt 48 --device magventure --port /dev/ttyUSB0\n"
+      .. "moonpulse run hf10_neurostar --rmt 50 --speed max")
+  common.add_protocol(parser)
+  parser:option("--device", "sim (a simulated MagPro, the default) or a device: magventure.")
+    :default("sim"):argname("NAME")
+  parser:option("--port", "The device's serial port (see moonpulse ports)."):argname("PATH")
+  parser:option("--out", "The folder that run folders are made in."):default("runs"):argname("DIR")
+  parser:option("--speed", "Simulator only: N times real time, or max: without waiting.")
+    :default("1"):convert(speed):argname("N|max")
+  parser:option("--late", "What to do with a pulse that would be late: abort the run, or skip it.")
+    :choices({ "abort", "skip" }):default("abort")
+  parser:option("--tolerance", "How late is late, in milliseconds.")
+    :default("1"):convert(common.number(0.01, 10000, "ms")):argname("MS")
+  return parser
+end
+
+local function choose_device(options)
+  local name = options.device
+  if name == "sim" then
+    if options.port then
+      cli.fail("usage", "--port %s needs --device: which stimulator is connected there? For example "
+        .. "--device magventure", options.port)
+    end
+    return assert(devices.find("magventure")), true
+  end
+  local driver, message = devices.find(name)
+  if not driver then
+    cli.fail("usage", "%s", message)
+  elseif not options.port then
+    cli.fail("usage", "--device %s needs --port PATH: see moonpulse ports (or use --device sim)",
+      name)
+  elseif options.speed ~= 1 then
+    cli.fail("usage", "--speed works on the simulator only: a real stimulator runs in real time")
+  end
+  return driver, false
+end
+
+local function line(key, text, ...)
+  print(("%-12s"):format(key) .. (select("#", ...) > 0 and text:format(...) or text))
+end
+
+--- Refusals of the check carry their own code.
+local function prepare(...)
+  local ok, lowering, actions = pcall(lower.prepare, ...)
+  if not ok then
+    if type(lowering) == "table" then
+      cli.fail(lowering.code, "%s", lowering.message)
+    end
+    error(lowering, 0)
+  end
+  return lowering, actions
+end
+
+local function manifest_of(context, status, result)
+  local job, host = context.job, core.host()
+  return {
+    moonpulse = { version = core.version },
+    protocol = {
+      id = job.protocol.id, name = job.protocol.name, cite = job.protocol.cite,
+      doi = job.protocol.doi, target = job.protocol.target, file = job.protocol.file,
+      outline = outline.of(job.plan), pulses = context.facts.pulses,
+      first_to_last_s = context.facts.first_to_last_s, nominal_end_s = context.facts.nominal_end_s,
+      whole_cycles_s = context.facts.whole_cycles_s,
+    },
+    device = context.device, thresholds = { rmt = job.thresholds.rmt, amt = job.thresholds.amt },
+    parameters = context.parameters, seed = job.seed, speed = context.speed,
+    started = context.record.started,
+    host = { kernel = host.kernel, cpus = host.cpus, realtime = context.realtime },
+    result = result, status = status,
+  }
+end
+
+local function text_values(values)
+  local texts = {}
+  for name, value in pairs(values) do
+    texts[name] = type(value) == "table" and tostring(value) or value
+  end
+  return texts
+end
+
+--- What the run calls while it goes on.
+local function hooks_of(context)
+  local record, screen = context.record, context.screen
+  return {
+    connected = function(identity, backend)
+      local device = context.device
+      device.model, device.serial, device.backend = identity.model, identity.serial, backend
+      device.temperature_c = identity.temperature_c
+      line("device", "%s%s %s, serial number %s%s", device.simulated and "simulated " or "",
+        context.job.driver.description, identity.model or "", identity.serial or "?",
+        device.port and " on " .. device.port or "")
+    end,
+    armed = function(realtime)
+      context.realtime = realtime
+      line("timing", realtime)
+      record:manifest(manifest_of(context, "running"))
+      io.stdout:flush()
+    end,
+    progress = function(elapsed)
+      screen:update(math.max(0, elapsed), record.pulses_sent,
+        context.speed == 1 and record.pulses_sent > 0 and record.worst_us or nil)
+    end,
+  }
+end
+
+local reasons = {
+  signal = "stopped by a signal (Ctrl-C)", requested = "stopped on request",
+  late = "a pulse would have left too late",
+  close = "pulses would have come closer than the device allows",
+  record = "the record could not keep up", gone = "the port is lost",
+  blocked = "the port does not take bytes", device = "stopped by a device fault",
+  error = "stopped by an error",
+}
+local remedies = {
+  late = "; close other programs, or allow more with --tolerance MS or --late skip",
+}
+
+--- The last lines, the manifest's result, and the exit status.
+local function conclude(context, outcome)
+  local record, planned = context.record, context.facts.pulses
+  local result = record:result()
+  local complete = outcome.stop == "finished" and not outcome.fault
+  local code = "ok"
+  if outcome.fault or outcome.stop == "gone" or outcome.stop == "blocked" or outcome.not_disarmed then
+    code = "fault"
+  elseif not complete then
+    code = "stopped"
+  end
+  result.status = complete and "completed" or code == "fault" and "device fault" or "stopped"
+  result.reason = complete and "the plan is complete"
+    or (outcome.fault or reasons[outcome.stop] or outcome.stop)
+  result.pulses_planned, result.disarmed = planned, outcome.disarmed
+  result.elapsed_s = outcome.elapsed_s
+  if context.speed ~= 1 then
+    result.lateness_us = nil -- nothing was measured
+  end
+  record:close()
+  record:manifest(manifest_of(context, result.status, result))
+  local late = result.lateness_us
+  line("delivered", "%s of %s pulses, %s confirmed by the device%s", outline.count(result.pulses_sent),
+    outline.count(planned), outline.count(result.pulses_confirmed),
+    result.pulses_skipped > 0 and (", %d skipped"):format(result.pulses_skipped) or "")
+  if late then
+    line("onset error", "p50 %s, p95 %s, p99 %s, largest %s", outline.seconds(late.p50 / 1e6),
+      outline.seconds(late.p95 / 1e6), outline.seconds(late.p99 / 1e6),
+      outline.seconds(late.max / 1e6))
+  end
+  if outcome.took_s then
+    line("took", "%s, %s times real time", outline.seconds(outcome.took_s),
+      outline.count(math.floor(context.facts.nominal_end_s / math.max(outcome.took_s, 1e-9))))
+  end
+  if outcome.disarmed then
+    line("disarmed", "the stimulator says that it is disabled")
+  end
+  local report_path = require("moonpulse.report").write(record.folder)
+  line("record", record.folder .. (report_path and "  (report.html, events.tsv)" or ""))
+  if outcome.not_disarmed then
+    cli.fail("fault", "NOT CONFIRMED SAFE: %s%s", outcome.not_disarmed,
+      complete and "" or "; the run ended because: " .. result.reason)
+  elseif not complete then
+    cli.fail(code, "%s after %d of %d pulses%s%s", result.reason, result.pulses_sent, planned,
+      remedies[outcome.stop] or "", outcome.disarmed and "; the stimulator is disarmed" or "")
+  end
+end
+
+--- Faults while connecting or arming: nothing has been sent, or it was made safe.
+local function attempt(context, action)
+  local ok, outcome = xpcall(action, function(problem)
+    if type(problem) == "table" then
+      return problem
+    end
+    return debug.traceback(problem, 2)
+  end)
+  if ok then
+    return outcome
+  end
+  context.screen:finish(0, context.record.pulses_sent)
+  context.record:close()
+  local text = tostring(type(outcome) == "table" and outcome.message or outcome)
+  local code = type(outcome) == "table" and outcome.code or "fault"
+  if not cli.status[code] then
+    code = "fault"
+  end
+  context.record:manifest(manifest_of(context, "not run", {
+    status = code == "stopped" and "stopped" or "device fault", reason = text,
+    pulses_planned = context.facts.pulses, pulses_sent = context.record.pulses_sent,
+  }))
+  cli.fail(code, "%s", text)
+end
+
+local function execute(context, options, simulated)
+  local job, hooks = context.job, hooks_of(context)
+  if simulated and options.speed ~= 1 then
+    return require("moonpulse.run_virtual").run(job, context.record, options.speed, hooks)
+  end
+  local real = require "moonpulse.run_real"
+  if not simulated then
+    return real.run(job, options.port, context.record, hooks)
+  end
+  local twin <close> = twins.start(job.driver.simulator, context.record.folder .. "/twin.tsv")
+  context.device.port = twin.path
+  return real.run(job, twin.path, context.record, hooks)
+end
+
+function M.run(options)
+  local driver, simulated = choose_device(options)
+  local protocol, plan, values = common.load(options)
+  local seed = options.seed or core.random_seed()
+  local job = {
+    protocol = protocol, plan = plan, seed = seed, driver = driver,
+    thresholds = { rmt = options.rmt, amt = options.amt },
+    tolerance = options.tolerance / 1e3, late = options.late,
+  }
+  local facts = catalogue.measure(plan, seed)
+  local _, actions = prepare(plan, seed, driver, nil, job.thresholds, function(walked)
+    if facts.pulses > 0 then
+      io.stderr:write(("checking %s of %s pulses\n"):format(outline.count(walked),
+        outline.count(facts.pulses)))
+    end
+  end)
+  local record, message = records.create(options.out, protocol.id)
+  if not record then
+    cli.fail("usage", "%s", message)
+  end
+  local context = {
+    job = job, facts = facts, record = record, parameters = text_values(values),
+    speed = options.speed, screen = live.new(facts.pulses, facts.first_to_last_s),
+    device = { name = driver.name, description = driver.description, simulated = simulated,
+      port = options.port },
+  }
+  print(protocol.name)
+  line("plan", "%s pulses, %s from first to last pulse%s", outline.count(facts.pulses),
+    outline.duration(facts.first_to_last_s), facts.random and (", seed %d"):format(seed) or "")
+  for i, text in ipairs(lower.dose(actions, job.thresholds)) do
+    line(i == 1 and "intensity" or "", text)
+  end
+  core.on_signal(function()
+    if job.cancel then
+      job.cancel("interrupted before the first pulse; nothing was sent")
+    end
+  end)
+  local begun_ns = core.clock_ns()
+  local outcome = attempt(context, function()
+    return execute(context, options, simulated)
+  end)
+  core.on_signal(nil)
+  outcome.elapsed_s = (core.clock_ns() - begun_ns) / 1e9
+  context.screen:finish(facts.first_to_last_s, record.pulses_sent,
+    context.speed == 1 and record.worst_us or nil)
+  conclude(context, outcome)
+end
+
+return M

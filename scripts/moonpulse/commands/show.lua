@@ -1,0 +1,60 @@
+--- moonpulse show: a protocol in words.
+local catalogue = require "moonpulse.catalogue"
+local cli = require "moonpulse.cli"
+local common = require "moonpulse.commands.common"
+local outline = require "moonpulse.outline"
+
+local M = {}
+
+function M.parser()
+  local parser = cli.parser("show",
+    "Print a protocol: where it comes from, its structure, pulses and durations.",
+    "moonpulse show itbs600\nmoonpulse show hf10_neurostar -p trains=10")
+  common.add_protocol(parser)
+  return parser
+end
+
+local function sorted_names(values)
+  local names = {}
+  for name in pairs(values) do
+    names[#names + 1] = name
+  end
+  table.sort(names)
+  return names
+end
+
+local function print_parameters(protocol, values)
+  local names = sorted_names(values)
+  for i, name in ipairs(names) do
+    local declared = protocol.params[name]
+    local range = declared.min and (" (%g to %g)"):format(declared.min, declared.max or math.huge)
+      or ""
+    print(("%-14s%s = %s%s%s"):format(i == 1 and "parameters" or "", name, tostring(values[name]),
+      range, declared.help and ": " .. declared.help or ""))
+  end
+end
+
+function M.run(options)
+  local protocol, plan, values = common.load(options)
+  local facts = catalogue.measure(plan, options.seed or 1)
+  print(protocol.name .. (protocol.id and protocol.id ~= protocol.name
+    and "  [" .. protocol.id .. "]" or ""))
+  for _, key in ipairs { "cite", "doi", "target", "session", "note" } do
+    if protocol[key] then
+      print(("%-14s%s"):format(key, protocol[key]))
+    end
+  end
+  print_parameters(protocol, values)
+  print()
+  print(outline.of(plan))
+  print()
+  print(("%-28s%s"):format("pulses", outline.count(facts.pulses)))
+  print(("%-28s%s"):format("first to last pulse", outline.duration(facts.first_to_last_s)))
+  print(("%-28s%s"):format("nominal end", outline.duration(facts.nominal_end_s)))
+  print(("%-28s%s"):format("whole cycles", outline.duration(facts.whole_cycles_s)))
+  if facts.random then
+    print(("(random rests drawn with seed %d; another seed gives other times)"):format(facts.seed))
+  end
+end
+
+return M

@@ -1,0 +1,64 @@
+--- moonpulse sim: a twin alone, for any program.
+local cli = require "moonpulse.cli"
+local core = require "moonpulse.core"
+local devices = require "moonpulse.devices"
+local host = require "moonpulse.simulators.host"
+
+local M = {}
+
+function M.parser()
+  local parser = cli.parser("sim",
+    "Run a simulated stimulator on a pseudo-terminal until Ctrl-C. Any program can open it like a "
+      .. "serial port. The log is tab-separated: time (s, CLOCK_MONOTONIC, when the command was "
+      .. "complete on the wire), event (pulse, arm, disarm, set, get, ignored, error), bytes, note.",
+    "moonpulse sim magventure --link /tmp/stim --log twin.tsv\n"
+      .. "moonpulse run itbs600 --amt 50 --device magventure --port /tmp/stim")
+  parser:argument("device", "The device to simulate (magventure).")
+  parser:option("--link", "A symlink to make to the pseudo-terminal."):argname("PATH")
+  parser:option("--log", "Write what the device understood to this file."):argname("FILE")
+  parser:option("--latency", "Seconds from a command to its reply."):argname("S")
+    :convert(require("moonpulse.commands.common").number(0, 10, "s"))
+  parser:flag("--until-eof", "End when standard input ends (for a parent process).")
+  return parser
+end
+
+local function report(served)
+  local counts = served.counts
+  print(("%d pulses, %d armings, %d disarmings, %d settings, %d commands ignored"):format(
+    counts.pulse or 0, counts.arm or 0, counts.disarm or 0, counts.set or 0,
+    (counts.ignored or 0) + (counts.error or 0)))
+end
+
+function M.run(options)
+  local driver, message = devices.find(options.device)
+  if not driver then
+    cli.fail("usage", "%s", message)
+  end
+  local served
+  served, message = host.start(driver.simulator, {
+    link = options.link, log = options.log, settings = { latency = options.latency },
+  })
+  if not served then
+    cli.fail("fault", "%s", message)
+  end
+  local function leave()
+    served:stop()
+  end
+  core.on_signal(leave)
+  local watch = options.until_eof and core.input(leave)
+  print(("simulated %s on %s"):format(served.description, options.link or served.path))
+  if not options.until_eof then
+    print("stop it with Ctrl-C")
+  end
+  io.stdout:flush()
+  served:serve()
+  served:close()
+  if watch then
+    watch:close()
+  else
+    report(served)
+  end
+  core.on_signal(nil)
+end
+
+return M

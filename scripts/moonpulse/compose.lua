@@ -1,0 +1,311 @@
+--- Composition: plans are values, made of pulses and of other plans.
+local blame = require "moonpulse.blame"
+local core = require "moonpulse.core"
+local intensities = require "moonpulse.intensity"
+
+local M = {}
+
+---@class moonpulse.Plan an immutable plan; `a .. b` is a then b, `a * 3` three times back to back
+
+local build, fail, options = blame.build, blame.fail, blame.options
+
+local function is_plan(value)
+  return core.is_plan(value)
+end
+
+local function named(plan, label)
+  return core.describe(plan, blame.origin(), label)
+end
+
+local function check_plan(who, key, value)
+  if not is_plan(value) then
+    fail("%s: %s must be a plan (a pulse, burst, train ...), not %s", who, key, type(value))
+  end
+  return value
+end
+
+local function check_count(who, key, value)
+  if math.type(value) ~= "integer" and not (type(value) == "number" and value % 1 == 0) then
+    fail("%s: %s must be a whole number, not %s", who, key, tostring(value))
+  end
+  if value < 1 then
+    fail("%s: %s = %d: an empty %s has nothing to send; use 1 or more", who, key, value, who)
+  end
+  return math.tointeger(value)
+end
+
+--- Check a time in seconds, or a rate: a number, or text that is an exact fraction ("1/6").
+local function check_exact(who, key, value)
+  if type(value) ~= "number" and type(value) ~= "string" then
+    fail("%s: %s must be a number, or text like \"1/6\", not %s", who, key, type(value))
+  end
+  if type(value) == "number" and (value ~= value or value == math.huge or value == -math.huge) then
+    fail("%s: %s is not a number (%s)", who, key, tostring(value))
+  end
+  local ok, num, den = pcall(core.exact, value)
+  if not ok then
+    if type(value) == "number" then
+      return value -- no simple fraction: the engine rounds a time to the nanosecond
+    end
+    fail("%s: %s: %s", who, key, num)
+  end
+  return value, num, den
+end
+
+local function check_positive(who, key, value)
+  local _, num, den = check_exact(who, key, value)
+  if (num or value) <= 0 then
+    fail("%s: %s = %s must be above 0", who, key, tostring(value))
+  end
+  return value, num, den
+end
+
+local function check_time(who, key, value)
+  local _, num = check_exact(who, key, value)
+  if (num or value) < 0 then
+    fail("%s: %s = %s s is negative", who, key, tostring(value))
+  end
+  return value
+end
+
+local function check_intensity(who, value)
+  if not intensities.is(value) then
+    fail("%s: intensity must be mp.mso(45), mp.rmt(110) or mp.amt(80), not %s", who,
+      type(value) == "number" and "the bare number " .. value or type(value))
+  end
+  return value
+end
+
+local function one_pulse(who, intensity)
+  check_intensity(who, intensity)
+  return named(build(core.pulse, intensity.value, intensity.reference), "pulse")
+end
+
+--- One pulse: mp.pulse(mp.rmt(110)) or mp.pulse { intensity = mp.rmt(110) }. Span 0.
+---@param spec moonpulse.Intensity | { intensity: moonpulse.Intensity }
+---@return moonpulse.Plan
+function M.pulse(spec)
+  if intensities.is(spec) then
+    return one_pulse("pulse", spec)
+  end
+  return one_pulse("pulse", options("pulse", spec, { intensity = "intensity" }).intensity)
+end
+
+--- Two pulses, isi seconds from onset to onset: conditioning, then test. Span: isi.
+---@param spec { isi: number|string, intensity: moonpulse.Intensity[] | moonpulse.Intensity }
+---@return moonpulse.Plan
+function M.pair(spec)
+  options("pair", spec, { isi = "seconds", intensity = "intensity, or two of them" })
+  check_positive("pair", "isi", spec.isi)
+  local both = spec.intensity
+  if intensities.is(both) then
+    both = { both, both }
+  elseif type(both) ~= "table" or #both ~= 2 then
+    fail("pair: intensity must be one, or two: { mp.rmt(80), mp.rmt(120) }")
+  end
+  local first, second = one_pulse("pair", both[1]), one_pulse("pair", both[2])
+  local gap = build(core.rest, spec.isi)
+  return named(build(core.sequence, build(core.sequence, first, gap), second), "pair")
+end
+
+--- pulses at hz (inside the burst). Span: pulses / hz.
+---@param spec { pulses: integer, hz: number|string, intensity: moonpulse.Intensity }
+---@return moonpulse.Plan
+function M.burst(spec)
+  options("burst", spec, { pulses = "number of pulses", hz = "rate", intensity = "intensity" })
+  local count = check_count("burst", "pulses", spec.pulses)
+  check_positive("burst", "hz", spec.hz)
+  local pulse = one_pulse("burst", spec.intensity)
+  return named(build(core.train, pulse, count, spec.hz), "burst")
+end
+
+local train_keys = {
+  of = "?plan", hz = "?rate", every = "?seconds", pulses = "?number of pulses",
+  count = "?number of repetitions", duration = "?seconds", intensity = "?intensity",
+}
+
+--- How many repetitions fit duration exactly.
+local function count_in(who, duration, rate_num, rate_den)
+  local _, num, den = check_positive(who, "duration", duration)
+  if not num then
+    fail("%s: duration = %s s holds no whole number of periods: give pulses or count instead", who,
+      tostring(duration))
+  end
+  local top, bottom = num * rate_num, den * rate_den
+  if top % bottom ~= 0 then
+    fail("%s: %s s holds %.6g periods, which is not whole: use a duration that fits, or give "
+      .. "pulses or count", who, tostring(duration), top / bottom)
+  end
+  return top // bottom
+end
+
+--- Pulses, or repetitions of a plan, at a rate. Span: count x period, so 20 pulses at 10 Hz
+--- span 2 s and the last lies at 1.9 s.
+--- Give hz (or every, its inverse), and either pulses (count with of) or duration.
+---@param spec { of: moonpulse.Plan?, hz: number|string|nil, every: number|string|nil,
+---   pulses: integer?, count: integer?, duration: number|string|nil,
+---   intensity: moonpulse.Intensity? }
+---@return moonpulse.Plan
+function M.train(spec)
+  options("train", spec, train_keys)
+  if (spec.of == nil) == (spec.intensity == nil) then
+    fail("train: give either of = a plan to repeat, or intensity = ... for single pulses")
+  end
+  if (spec.hz == nil) == (spec.every == nil) then
+    fail("train: give either hz = rate or every = seconds from onset to onset")
+  end
+  local counted = spec.pulses or spec.count
+  if (counted == nil) == (spec.duration == nil) or (spec.pulses and spec.count) then
+    fail("train: give one of pulses = (single pulses), count = (repetitions of a plan), duration = s")
+  end
+  if spec.of and spec.pulses then
+    fail("train: with of = a plan, say how often with count = (or duration =), not pulses =")
+  end
+  local rate = spec.hz or spec.every
+  local _, num, den = check_positive("train", spec.hz and "hz" or "every", rate)
+  if spec.every and num then
+    num, den = den, num
+  end
+  local count
+  if counted then
+    count = check_count("train", spec.pulses and "pulses" or "count", counted)
+  else
+    count = count_in("train", spec.duration, num or rate, den or 1)
+  end
+  local child = spec.of and check_plan("train", "of", spec.of) or one_pulse("train", spec.intensity)
+  local plan
+  if spec.hz then
+    plan = build(core.train, child, count, spec.hz)
+  else
+    plan = build(core.repeat_plan, child, count, "train", spec.every)
+  end
+  return named(plan, "train")
+end
+
+local function sum_of(a, b)
+  local _, a_num, a_den = check_exact("theta_burst", "on", a)
+  local _, b_num, b_den = check_exact("theta_burst", "off", b)
+  if a_num and b_num then
+    return ("%d/%d"):format(a_num * b_den + b_num * a_den, a_den * b_den)
+  end
+  return a + b
+end
+
+--- Theta burst in one call: bursts of pulses at hz, repeated at theta_hz for on seconds; with
+--- off and cycles, intermittent: on + off seconds from onset to onset, cycles times.
+---@param spec { pulses: integer, hz: number|string, theta_hz: number|string, on: number|string,
+---   off: number|string|nil, cycles: integer?, intensity: moonpulse.Intensity }
+---@return moonpulse.Plan
+function M.theta_burst(spec)
+  options("theta_burst", spec, {
+    pulses = "pulses per burst", hz = "rate inside the burst", theta_hz = "rate of the bursts",
+    on = "seconds of a train", off = "?seconds between trains", cycles = "?number of trains",
+    intensity = "intensity",
+  })
+  local burst = M.burst { pulses = spec.pulses, hz = spec.hz, intensity = spec.intensity }
+  local train = M.train { of = burst, hz = spec.theta_hz, duration = spec.on }
+  local cycles = spec.cycles or 1
+  check_count("theta_burst", "cycles", cycles)
+  if cycles == 1 then
+    return train
+  end
+  if spec.off == nil then
+    fail("theta_burst: off = seconds between trains is missing for %d cycles", cycles)
+  end
+  check_time("theta_burst", "off", spec.off)
+  return train:times(cycles, { every = sum_of(spec.on, spec.off) })
+end
+
+--- Silence: mp.rest(8), or mp.rest { min = 4, max = 6 } drawn uniformly from the run's seed.
+---@param spec number|string|{ min: number|string, max: number|string } seconds
+---@return moonpulse.Plan
+function M.rest(spec)
+  if type(spec) ~= "table" then
+    check_time("rest", "the time", spec)
+    return named(build(core.rest, spec), "rest")
+  end
+  options("rest", spec, { min = "seconds", max = "seconds" })
+  check_time("rest", "min", spec.min)
+  check_time("rest", "max", spec.max)
+  return named(build(core.rest, spec.min, spec.max), "rest")
+end
+
+--- A named instant in the record: mp.mark "block 1". Takes no time.
+---@param text string 1 to 63 bytes
+---@return moonpulse.Plan
+function M.mark(text)
+  if type(text) ~= "string" then
+    fail("mark: text expected, like mp.mark \"block 1\", not %s", type(text))
+  end
+  return named(build(core.mark, text), "mark")
+end
+
+--- Plans side by side, all from the same instant: mp.together { left = a, right = b } on the
+--- channels left and right, or mp.together { a, b } on the channels the plans name themselves.
+---@param plans table<string|integer, moonpulse.Plan>
+---@return moonpulse.Plan
+function M.together(plans)
+  if type(plans) ~= "table" or next(plans) == nil then
+    fail("together: a table of plans expected, like { left = a, right = b }")
+  end
+  local keys = {}
+  for key, plan in pairs(plans) do
+    if type(key) ~= "string" and math.type(key) ~= "integer" then
+      fail("together: a channel is a name, not %s", type(key))
+    end
+    check_plan("together", tostring(key), plan)
+    keys[#keys + 1] = key
+  end
+  table.sort(keys, function(a, b) -- so that the same table always gives the same plan
+    if type(a) == type(b) then
+      return a < b
+    end
+    return math.type(a) == "integer"
+  end)
+  local list = {}
+  for i, key in ipairs(keys) do
+    local plan = plans[key]
+    list[i] = type(key) == "string" and build(core.channel, plan, key) or plan
+  end
+  return named(build(core.parallel, list), "together")
+end
+
+--- plan:times(n): n times back to back; plan:times(n, { every = s }) from onset to onset;
+--- plan:times(n, { gap = s }) with silence between the end and the next onset.
+---@param plan moonpulse.Plan
+---@param count integer
+---@param spacing { every: number|string|nil, gap: number|string|nil }?
+---@return moonpulse.Plan
+function M.times(plan, count, spacing)
+  check_plan("times", "it", plan)
+  check_count("times", "the number of times", count)
+  options("times", spacing or {}, { every = "?seconds", gap = "?seconds" })
+  spacing = spacing or {}
+  if spacing.every and spacing.gap then
+    fail("times: give either every = (onset to onset) or gap = (end to onset), not both")
+  end
+  if spacing.every then
+    check_positive("times", "every", spacing.every)
+    return named(build(core.repeat_plan, plan, count, "every", spacing.every), "")
+  end
+  check_time("times", "gap", spacing.gap or 0)
+  return named(build(core.repeat_plan, plan, count, "gap", spacing.gap or 0), "")
+end
+
+--- plan:at(channel): its pulses that have no channel yet go to this one.
+---@param plan moonpulse.Plan
+---@param channel string
+---@return moonpulse.Plan
+function M.at(plan, channel)
+  check_plan("at", "it", plan)
+  if type(channel) ~= "string" and math.type(channel) ~= "integer" then
+    fail("at: the name of a channel expected, not %s", type(channel))
+  end
+  return named(build(core.channel, plan, tostring(channel)), "")
+end
+
+M.is_plan = is_plan
+core.plan_methods.times = M.times
+core.plan_methods.at = M.at
+
+return M

@@ -1,0 +1,268 @@
+--- Driver for MagVenture MagPro stimulators (X100, R30): single pulses, timed by us.
+--
+-- Wire protocol from public programs that control the device (MAGIC ed58dd1, MagventurePyTMS
+-- fbd76a8, MagventureTMS d08ff84, MAGICPy 0.1.6); simulated, not yet proven on hardware.
+-- The device acknowledges nothing: a setting is confirmed by the event that reports it, and
+-- the only proof of a pulse is event 02.
+
+local M = {
+  name = "magventure",
+  description = "MagVenture MagPro",
+  simulator = "magventure",
+  proof = "simulated",
+  serial = { baud = 38400, bits = 8, parity = "none", stop_bits = 1, flow = "none" },
+  -- from the last byte to the pulse: not published; 0 until somebody has measured it
+  latency = 0,
+  -- how long a pulse may stay unconfirmed: replies take 20 to 80 ms (MagProController)
+  reply_timeout = 1.0,
+}
+
+local models = {
+  [0] = "R30", "X100", "R30+Option", "X100+Option", "R30+Option+Mono", "MST",
+}
+local modes = { [0] = "Standard", "Power", "Twin", "Dual" }
+local waveforms = { [0] = "Monophasic", "Biphasic", "Halfsine", "Biphasic_Burst" }
+
+-- Highest rates in Hz, Standard mode, from MagventureTMS
+local highest_rate = {
+  ["R30"] = 30, ["R30+Option"] = 30, ["R30+Option+Mono"] = 30, ["X100"] = 100,
+  ["X100+Option"] = 100,
+}
+
+-- CRC-8/MAXIM: x^8 + x^5 + x^4 + 1, reflected, over the payload
+local crc_table = {}
+for value = 0, 255 do
+  local crc = value
+  for _ = 1, 8 do
+    crc = (crc & 1) ~= 0 and (crc >> 1) ~ 0x8C or crc >> 1
+  end
+  crc_table[value] = crc
+end
+
+local function checksum(payload)
+  local crc = 0
+  for i = 1, #payload do
+    crc = crc_table[crc ~ payload:byte(i)]
+  end
+  return crc
+end
+
+local function frame(...)
+  local payload = string.char(...)
+  return string.char(0xFE, #payload) .. payload .. string.char(checksum(payload), 0xFF)
+end
+
+--- Host to device, by the names of the vector files.
+M.commands = {
+  get_status = function() return frame(0x00) end,
+  get_status2 = function() return frame(0x05) end,
+  get_mode = function() return frame(0x09, 0x00) end,
+  enable = function() return frame(0x02, 0x01) end,
+  disable = function() return frame(0x02, 0x00) end,
+  fire = function() return frame(0x03) end,
+  set_amplitude = function(values) return frame(0x01, values.a, values.b or 0) end,
+}
+
+local function flags_of(byte)
+  return {
+    mode = modes[byte & 3], waveform = waveforms[(byte >> 2) & 3],
+    enabled = (byte >> 4) & 1, model = models[byte >> 5],
+  }
+end
+
+local function status(p)
+  local reply = flags_of(p:byte(2))
+  reply.serial = (p:byte(3) << 16) | (p:byte(4) << 8) | p:byte(5)
+  reply.temp_c, reply.coil, reply.a, reply.b = p:byte(6, 9)
+  return reply
+end
+
+local function status2(p)
+  local reply = status(p)
+  reply.orig_a, reply.orig_b, reply.factor_a, reply.factor_b = p:byte(10, 13)
+  reply.page, reply.running = p:byte(14, 15)
+  return reply
+end
+
+--- An event of two values and the flags.
+local function event(first, second)
+  return function(p)
+    local reply = flags_of(p:byte(4))
+    reply[first], reply[second] = p:byte(2, 3)
+    return reply
+  end
+end
+
+local function mode_reply(p)
+  local b = { p:byte(1, 10) }
+  return {
+    model = models[b[3]], mode = modes[b[4]], direction = b[5] == 0 and "Normal" or "Reverse",
+    waveform = waveforms[b[6]], burst_pulses = 5 - b[7], ipi_index = b[8] | (b[9] << 8),
+    ba_byte = b[10],
+  }
+end
+
+-- id -> name, payload length, reader
+local replies = {
+  [0x00] = { "get_status", 9, status },
+  [0x05] = { "get_status2", 15, status2 },
+  [0x01] = { "event_amplitude", 4, event("a", "b") },
+  [0x02] = { "event_didt", 4, event("didt_a", "didt_b") },
+  [0x03] = { "event_temperature", 4, event("temp_c", "coil") },
+  [0x06] = { "event_orig_amplitude", 4, event("orig_a", "orig_b") },
+  [0x07] = { "event_factor", 4, event("factor_a", "factor_b") },
+  [0x08] = { "event_page", 4, event("page", "running") },
+  [0x09] = { "get_mode", 10, mode_reply },
+}
+
+-- Decoding is a pure function of the frame's bytes, and a session sees the same few frames
+-- over and over: remember them.
+local seen, seen_count = {}, 0
+
+local function read_payload(bytes, payload)
+  local known = replies[payload:byte(1)]
+  local reply
+  if known and #payload >= known[2] then
+    reply = known[3](payload)
+    reply.name = known[1]
+  else
+    reply = { name = "other" }
+  end
+  reply.bytes = bytes
+  return reply
+end
+
+--- Take one frame from the front of buffer.
+---@param buffer string
+---@return table? reply with name and fields; name = "error" and error = "bad_crc"|"bad_end"|"noise"
+---@return integer used bytes of buffer that are done with; 0: more bytes are needed
+function M.decode(buffer)
+  local known = seen[buffer]
+  if known then
+    return known, #buffer
+  end
+  local start = buffer:find("\xFE", 1, true)
+  if not start then
+    return { name = "error", error = "noise", bytes = buffer }, #buffer
+  elseif start > 1 then
+    return { name = "error", error = "noise", bytes = buffer:sub(1, start - 1) }, start - 1
+  end
+  local length = buffer:byte(2)
+  if not length or #buffer < length + 4 then
+    return nil, 0
+  end
+  local bytes = buffer:sub(1, length + 4)
+  local payload = bytes:sub(3, length + 2)
+  if bytes:byte(-1) ~= 0xFF then
+    -- the next frame may begin inside these bytes: step over the start byte only
+    return { name = "error", error = "bad_end", bytes = bytes }, 1
+  elseif checksum(payload) ~= bytes:byte(-2) then
+    return { name = "error", error = "bad_crc", bytes = bytes }, 1
+  end
+  local reply = read_payload(bytes, payload)
+  if seen_count < 4096 then
+    seen[bytes], seen_count = reply, seen_count + 1
+  end
+  return reply, #bytes
+end
+
+--- What the device allows; identity is nil before it was asked which model it is.
+function M.limits(identity)
+  local rate = highest_rate[identity and identity.model or "X100"] or 30
+  return {
+    channels = 1,
+    intensity = { min = 0, max = 100, step = 1 },
+    shortest_interval = function() return 1 / rate end,
+    why = ("%s: at most %d Hz"):format(identity and identity.model or "X100", rate),
+  }
+end
+
+M.encode = {
+  pulse = M.commands.fire,
+  --- The amplitude for action, and how long before the pulse the device must have it. The lead
+  --- is a cautious choice of ours: no source says how long the charge takes to follow.
+  set = function(_, action)
+    return M.commands.set_amplitude { a = action.mso }, 0.1
+  end,
+}
+
+M.safe = M.commands.disable()
+
+--- Who are you? Also the proof that a MagPro answers here.
+---@param io moonpulse.Link
+---@return table identity
+function M.connect(io)
+  local reply = io:transact(M.commands.get_status2(), "get_status2", 0.5, 3)
+  local mode = io:transact(M.commands.get_mode(), "get_mode", 0.5, 3)
+  return {
+    model = reply.model, serial = tostring(reply.serial), coil = reply.coil,
+    temperature_c = reply.temp_c, mode = mode.mode, waveform = mode.waveform,
+    enabled = reply.enabled == 1,
+  }
+end
+
+function M.status(io)
+  return io:transact(M.commands.get_status2(), "get_status2", 0.5, 3)
+end
+
+--- Amplitude for the first pulse, then enable; each is believed when the device reports it.
+---@param io moonpulse.Link
+---@param first { mso: integer }
+function M.arm(io, first)
+  local mode = io:transact(M.commands.get_mode(), "get_mode", 0.5, 3)
+  if mode.waveform == "Biphasic_Burst" or mode.mode == "Twin" or mode.mode == "Dual" then
+    io:fault("the stimulator is set to %s, %s: each command would fire several pulses; set mode "
+      .. "Standard and waveform Biphasic on its front panel", mode.mode,
+      (mode.waveform or "?"):gsub("_", " "))
+  end
+  local function enabled(reply)
+    return reply.name == "event_amplitude" and reply.enabled == 1
+  end
+  local function amplitude(reply)
+    return (reply.name == "event_amplitude" or reply.name == "get_status2")
+      and reply.a == first.mso
+  end
+  io:transact(M.commands.enable(), enabled, 1.0, 1,
+    "the stimulator did not enable: is a coil connected, and is it below its temperature limit?")
+  io:transact(M.commands.set_amplitude { a = first.mso }, amplitude, 1.0, 1,
+    ("the stimulator did not take the amplitude %d %%"):format(first.mso))
+end
+
+--- After the safe frame: believe it only when the device says so.
+function M.disarm(io)
+  local reply = io:transact(M.commands.get_status2(), "get_status2", 0.5, 4)
+  if reply.enabled ~= 0 then
+    io:fault("the stimulator still says that it is enabled: disable it on its front panel")
+  end
+end
+
+--- What an unasked or expected reply means while a plan runs.
+---@param reply table
+---@param expected { mso: integer } what was last commanded
+---@return "confirm"|"fault"|nil
+---@return string? text for the record, or what is wrong
+function M.judge(reply, expected)
+  local name = reply.name
+  if name == "event_didt" then
+    return "confirm", reply.text or M.describe(reply)
+  elseif name == "error" then
+    return "fault", ("a garbled reply (%s)"):format(reply.error)
+  elseif reply.enabled == 0 then
+    return "fault", name == "event_temperature"
+      and ("the stimulator disabled itself, its coil is at %d C"):format(reply.temp_c)
+      or "the stimulator is no longer enabled"
+  elseif name == "event_amplitude" and expected and reply.a ~= expected.mso then
+    return "pending", ("the amplitude is %d %%, not %d %%"):format(reply.a, expected.mso)
+  end
+end
+
+--- A reply in words.
+function M.describe(reply)
+  if reply.name == "event_didt" then
+    reply.text = ("dI/dt %d A/us"):format(reply.didt_a)
+    return reply.text
+  end
+  return reply.name
+end
+
+return M

@@ -1,0 +1,89 @@
+--- Intensities: a percentage and what it is a percentage of.
+local blame = require "moonpulse.blame"
+
+local M = {}
+
+---@class moonpulse.Intensity
+---@field value number percent
+---@field reference "MSO"|"RMT"|"AMT"
+
+local Intensity = { __name = "moonpulse.intensity" }
+Intensity.__index = Intensity
+Intensity.__metatable = false
+
+function Intensity.__tostring(self)
+  return ("%g %%%s"):format(self.value, self.reference)
+end
+
+function Intensity.__eq(a, b)
+  return a.value == b.value and a.reference == b.reference
+end
+
+local made = setmetatable({}, { __mode = "k" })
+local most = { MSO = 100, RMT = 400, AMT = 400 }
+
+--- An intensity; raises at the author's line where value is no percentage.
+---@param value number percent
+---@param reference string "MSO", "RMT" or "AMT"
+---@return moonpulse.Intensity
+function M.new(value, reference)
+  local name = reference:lower()
+  if type(value) ~= "number" or value ~= value then
+    blame.fail("%s: a percentage expected, like mp.%s(80), not %s", name, name, tostring(value))
+  end
+  if value < 0 or value > most[reference] then
+    blame.fail("%s(%g): an intensity lies in 0 to %d %%%s", name, value, most[reference], reference)
+  end
+  local intensity = setmetatable({ value = value, reference = reference }, Intensity)
+  made[intensity] = true
+  return intensity
+end
+
+--- Is value an intensity made by mso, rmt or amt?
+function M.is(value)
+  return made[value] == true
+end
+
+--- Read "80%AMT", "80 amt", "110%RMT", "45" (%MSO). nil and a message where it is none.
+---@param text string
+---@return moonpulse.Intensity?, string?
+function M.parse(text)
+  local number, unit = text:match("^%s*([%d.]+)%s*%%?%s*(%a*)%s*$")
+  local value = tonumber(number)
+  local reference = unit and (unit == "" and "MSO" or unit:upper())
+  if not value or not most[reference] then
+    return nil, ("%q is no intensity: write 80%%AMT, 110%%RMT or 45%%MSO"):format(text)
+  end
+  return M.new(value, reference)
+end
+
+local threshold_names = { RMT = "resting motor threshold", AMT = "active motor threshold" }
+
+--- The stimulator output that an intensity means for one participant.
+---@param intensity { value: number, reference: string }
+---@param thresholds { rmt: number?, amt: number? } in %MSO
+---@return number? mso
+---@return string? message what is missing or wrong
+---@return string? code "usage" or "limit"
+function M.resolve(intensity, thresholds)
+  if intensity.reference == "MSO" then
+    return intensity.value
+  end
+  local key = intensity.reference:lower()
+  local threshold = thresholds[key]
+  if not threshold then
+    return nil,
+      ("%g %%%s needs the participant's %s: add --%s N (in %%MSO)"):format(
+        intensity.value, intensity.reference, threshold_names[intensity.reference], key), "usage"
+  end
+  local mso = intensity.value * threshold / 100
+  if mso > 100 then
+    return nil,
+      ("%g %%%s of a threshold of %g %%MSO is %g %%MSO, over 100: at most %g %%%s can be given"):format(
+        intensity.value, intensity.reference, threshold, mso,
+        math.floor(100 * 100 / threshold * 10) / 10, intensity.reference), "limit"
+  end
+  return mso
+end
+
+return M

@@ -1,0 +1,143 @@
+--- A link: a session, its driver's decoder, and coroutines that wait for replies.
+local core = require "moonpulse.core"
+
+local M = {}
+
+---@class moonpulse.Link what a driver's connect, arm, disarm and status are given
+local Link = {}
+Link.__index = Link
+
+--- Errors that mean the device, not the script: commands turn them into exit status 4.
+local Fault = { __name = "moonpulse.fault" }
+Fault.__index = Fault
+function Fault.__tostring(self)
+  return self.message
+end
+
+--- Is value an error raised by Link:fault?
+function M.is_fault(value)
+  return getmetatable(value) == Fault
+end
+
+---@param text string
+function M.fault(text)
+  error(setmetatable({ message = text }, Fault))
+end
+
+--- Give up: what is wrong with the device and what to do (a format).
+function Link:fault(text, ...)
+  local message = select("#", ...) > 0 and text:format(...) or text
+  M.fault(("%s on %s: %s"):format(self.driver.description, self.path or "?", message))
+end
+
+--- A link that is not open yet.
+---@param driver table
+---@param handlers { reply: fun(reply: table, arrival_ns: integer), outcome: fun(...),
+---   gone: fun(message: string) }
+---@return moonpulse.Link
+function M.new(driver, handlers)
+  local self = setmetatable({ driver = driver, buffer = "", handlers = handlers }, Link)
+  self.session = core.session {
+    on_bytes = function(bytes, arrival_ns)
+      self:receive(bytes, arrival_ns)
+    end,
+    on_outcome = function(...)
+      handlers.outcome(...)
+    end,
+    on_gone = function(message)
+      self.lost = message
+      if self.waiting then
+        self.waiting.task:wake()
+      end
+      handlers.gone(message)
+    end,
+  }
+  return self
+end
+
+--- Bytes came: cut them into replies; the one that a coroutine waits for goes to it, all go to
+--- the handler.
+function Link:receive(bytes, arrival_ns)
+  local buffer = self.buffer .. bytes
+  while #buffer > 0 do
+    local reply, used = self.driver.decode(buffer)
+    if used == 0 then
+      break
+    end
+    buffer = buffer:sub(used + 1)
+    if reply then
+      local waiting = self.waiting
+      if waiting and not waiting.reply and waiting.match(reply) then
+        waiting.reply = reply
+        waiting.task:wake(reply)
+      end
+      self.handlers.reply(reply, arrival_ns)
+    end
+  end
+  self.buffer = buffer
+end
+
+--- Open the port. Raises a fault with the reason.
+---@param path string
+function Link:open(path)
+  self.path = path
+  local ok, message, code = self.session:open(path, self.driver.serial)
+  if not ok then
+    error(setmetatable({ message = message, code = code }, Fault))
+  end
+end
+
+---@param bytes string
+function Link:write(bytes)
+  local ok, message = self.session:write(bytes)
+  if not ok then
+    self:fault("%s", message)
+  end
+end
+
+--- Send bytes and wait for a reply.
+---@param bytes string
+---@param want string|fun(reply: table): boolean the reply's name, or a test
+---@param timeout number seconds for each try
+---@param tries integer? 1; only a question may be asked again, never a command that acts
+---@param remedy string? what to say when nothing came
+---@return table reply
+function Link:transact(bytes, want, timeout, tries, remedy)
+  local match = type(want) == "function" and want
+    or function(reply) return reply.name == want end
+  for _ = 1, tries or 1 do
+    local waiting = { match = match, task = core.current() }
+    self.waiting = waiting
+    self:write(bytes)
+    core.wait(timeout)
+    self.waiting = nil
+    if self.cancelled then
+      error(setmetatable({ message = self.cancelled, code = "stopped" }, Fault))
+    elseif self.lost then
+      self:fault("the port is lost: %s", self.lost)
+    elseif waiting.reply then
+      return waiting.reply
+    end
+  end
+  self:fault("%s", remedy or ("no answer%s: is it switched on, is the cable in the right "
+    .. "socket, and is this the right port?"):format(
+      type(want) == "string" and " to " .. want:gsub("_", " ") or ""))
+end
+
+--- Give up what is being waited for, and what would be: the operator wants to leave.
+---@param reason string
+function Link:cancel(reason)
+  self.cancelled = reason
+  if self.waiting then
+    self.waiting.task:wake()
+  end
+  self.session:stop("signal")
+end
+
+function Link:close()
+  self.session:close()
+end
+
+Link.__close = Link.close
+
+return M

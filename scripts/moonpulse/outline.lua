@@ -1,0 +1,146 @@
+--- A plan in words: trains folded, one line a part.
+local M = {}
+
+--- Seconds as people write them: 0.02 -> "20 ms", 26 -> "26 s".
+---@param seconds number
+---@return string
+function M.seconds(seconds)
+  if seconds > 0 and seconds < 0.001 then
+    return ("%.6g us"):format(seconds * 1e6)
+  elseif seconds > 0 and seconds < 1 then
+    return ("%.6g ms"):format(seconds * 1e3)
+  end
+  return ("%.9g s"):format(seconds)
+end
+
+--- Seconds with minutes where they help: 2223.9 -> "2223.9 s (37 min 03.9 s)".
+function M.duration(seconds)
+  local text = ("%.10g s"):format(math.floor(seconds * 1e6 + 0.5) / 1e6)
+  if seconds < 60 then
+    return text
+  end
+  local minutes = math.floor(seconds / 60)
+  local hours = minutes // 60
+  local rest = ("%04.1f s"):format(math.floor((seconds - minutes * 60) * 10) / 10)
+  if hours > 0 then
+    return ("%s (%d h %02d min %s)"):format(text, hours, minutes % 60, rest)
+  end
+  return ("%s (%d min %s)"):format(text, minutes, rest)
+end
+
+local function count_text(n)
+  local text = ("%d"):format(n)
+  local with_commas = text:reverse():gsub("(%d%d%d)", "%1,"):reverse():gsub("^,", "")
+  return with_commas
+end
+
+local function rate(view)
+  return ("%.9g Hz"):format(math.floor(view.hz * 1e7 + 0.5) / 1e7)
+end
+
+local function intensity(view)
+  return ("%g %%%s"):format(view.intensity, view.reference)
+end
+
+local function spacing(view)
+  if view.spacing == "gap" then
+    return view.period == 0 and "back to back" or ("with a gap of %s"):format(M.seconds(view.period))
+  end
+  return ("every %s, onset to onset"):format(M.seconds(view.period))
+end
+
+local describe
+
+local function repeated(plan, view, lines, depth)
+  local child = plan:child(1)
+  local inside = child:view()
+  local label = view.label ~= "" and view.label .. ": " or ""
+  if inside.kind == "pulse" then
+    local text = view.spacing == "train" and ("at %s"):format(rate(view)) or spacing(view)
+    lines(depth, ("%s%s pulses %s, %s"):format(label, count_text(view.count), text,
+      intensity(inside)))
+    return
+  end
+  if view.spacing == "train" then
+    lines(depth, ("%s%s times at %s (every %s)"):format(label, count_text(view.count), rate(view),
+      M.seconds(view.period)))
+  else
+    lines(depth, ("%s%s times, %s"):format(label, count_text(view.count), spacing(view)))
+  end
+  describe(child, lines, depth + 1)
+end
+
+local kinds = {}
+
+function kinds.pulse(_, view, lines, depth)
+  lines(depth, ("pulse, %s"):format(intensity(view)))
+end
+
+function kinds.rest(_, view, lines, depth)
+  if view.min == view.max then
+    lines(depth, ("rest %s"):format(M.seconds(view.min)))
+  else
+    lines(depth, ("rest %s to %s, drawn from the seed"):format(M.seconds(view.min),
+      M.seconds(view.max)))
+  end
+end
+
+function kinds.mark(_, view, lines, depth)
+  lines(depth, ("mark \"%s\""):format(view.text))
+end
+
+function kinds.channel(plan, view, lines, depth)
+  lines(depth, ("on channel %s"):format(view.text))
+  describe(plan:child(1), lines, depth + 1)
+end
+
+function kinds.parallel(plan, view, lines, depth)
+  lines(depth, "together")
+  for i = 1, view.children do
+    describe(plan:child(i), lines, depth + 1)
+  end
+end
+
+local most_parts = 40
+
+function kinds.sequence(plan, view, lines, depth)
+  lines(depth, view.label ~= "" and view.label or "in sequence")
+  for i = 1, view.children do
+    if i > most_parts then
+      lines(depth + 1, ("... and %s more parts"):format(count_text(view.children - most_parts)))
+      return
+    end
+    describe(plan:child(i), lines, depth + 1)
+  end
+end
+
+kinds["repeat"] = repeated
+
+function describe(plan, lines, depth)
+  if depth > 12 then
+    lines(depth, "...")
+    return
+  end
+  local view = plan:view()
+  kinds[view.kind](plan, view, lines, depth)
+end
+
+--- The outline of a plan.
+---@param plan moonpulse.Plan
+---@return string with line ends between, two spaces a level
+function M.of(plan)
+  local list, cut = {}, false
+  describe(plan, function(depth, text)
+    if #list < 200 then
+      list[#list + 1] = ("  "):rep(depth) .. text
+    elseif not cut then
+      cut = true
+      list[#list + 1] = "..."
+    end
+  end, 0)
+  return table.concat(list, "\n")
+end
+
+M.count = count_text
+
+return M

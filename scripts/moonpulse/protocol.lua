@@ -1,0 +1,251 @@
+--- Protocols: a plan with a name, a source and declared parameters.
+local blame = require "moonpulse.blame"
+local compose = require "moonpulse.compose"
+local intensities = require "moonpulse.intensity"
+
+local M = {}
+
+---@class moonpulse.Parameter
+---@field default number|string|boolean|moonpulse.Intensity its type is the parameter's
+---@field min number?
+---@field max number?
+---@field help string?
+
+---@class moonpulse.Protocol
+---@field id string? what run, show and events take
+---@field name string
+---@field cite string? the paper
+---@field doi string?
+---@field target string? the site, as published
+---@field session string? how often it is given, as published
+---@field note string?
+---@field params table<string, moonpulse.Parameter>
+---@field plan fun(p: table): moonpulse.Plan
+---@field variants table[]? { id=, name=, ..., defaults = { parameter = value } }
+
+local known = {
+  id = "?text", name = "text", cite = "?text", doi = "?text", target = "?text",
+  session = "?text", note = "?text", params = "?table", plan = "function", variants = "?list",
+}
+local variant_known = {
+  id = "text", name = "text", cite = "?text", doi = "?text", target = "?text",
+  session = "?text", note = "?text", defaults = "?table",
+}
+local texts = { "id", "name", "cite", "doi", "target", "session", "note" }
+
+local is_protocol = setmetatable({}, { __mode = "k" })
+
+local function kind_of(value)
+  if intensities.is(value) then
+    return "intensity"
+  end
+  return math.type(value) or type(value)
+end
+
+local function check_value(who, name, declared, value)
+  local kind, wanted = kind_of(value), kind_of(declared.default)
+  if wanted == "float" and kind == "integer" then
+    value, kind = value + 0.0, "float"
+  elseif wanted == "integer" and kind == "float" and value % 1 == 0 then
+    value, kind = math.tointeger(value), "integer"
+  end
+  if kind ~= wanted then
+    return nil, ("%s: %s must be of the kind %s, not %s"):format(who, name, wanted, kind)
+  end
+  local size = kind == "intensity" and value.value or value
+  if declared.min and size < declared.min or declared.max and size > declared.max then
+    return nil, ("%s: %s = %s is outside %s to %s"):format(who, name, tostring(value),
+      declared.min or "-", declared.max or "-")
+  end
+  return value
+end
+
+local parameter_known = { default = "value", min = "?number", max = "?number", help = "?text" }
+
+--- Declare a protocol. Raises at the author's line for a missing or unknown field.
+---@param spec moonpulse.Protocol
+---@return moonpulse.Protocol
+function M.protocol(spec)
+  blame.options("protocol", spec, known)
+  for _, key in ipairs(texts) do
+    if spec[key] ~= nil and type(spec[key]) ~= "string" then
+      blame.fail("protocol: %s must be text, not %s", key, type(spec[key]))
+    end
+  end
+  if type(spec.plan) ~= "function" then
+    blame.fail("protocol: plan must be a function(p) that returns a plan, not %s", type(spec.plan))
+  end
+  spec.params = spec.params or {}
+  for name, declared in pairs(spec.params) do
+    blame.options("parameter " .. tostring(name), declared, parameter_known)
+    local _, message = check_value("parameter", name, declared, declared.default)
+    if message then
+      blame.fail("%s", message)
+    end
+  end
+  for _, variant in ipairs(spec.variants or {}) do
+    blame.options("variant", variant, variant_known)
+    for name, value in pairs(variant.defaults or {}) do
+      local declared = spec.params[name]
+      if not declared then
+        blame.fail("variant %s: there is no parameter %q", variant.id, tostring(name))
+      end
+      local _, message = check_value("variant " .. variant.id, name, declared, value)
+      if message then
+        blame.fail("%s", message)
+      end
+    end
+  end
+  is_protocol[spec] = true
+  return spec
+end
+
+--- A variant as a protocol of its own.
+local function specialise(base, variant)
+  local made = { params = {}, plan = base.plan }
+  for _, key in ipairs(texts) do
+    made[key] = variant[key] or base[key]
+  end
+  for name, declared in pairs(base.params) do
+    local copy = {}
+    for key, value in pairs(declared) do
+      copy[key] = value
+    end
+    if variant.defaults and variant.defaults[name] ~= nil then
+      copy.default = variant.defaults[name]
+    end
+    made.params[name] = copy
+  end
+  is_protocol[made] = true
+  return made
+end
+
+local function from_result(path, result)
+  if is_protocol[result] then
+    return result
+  end
+  local stem = path:match("([^/]+)%.lua$") or path:match("([^/]+)$")
+  if compose.is_plan(result) then
+    return M.protocol { id = stem, name = stem, plan = function() return result end }
+  end
+  return nil, ("%s: the file must return mp.protocol { ... } or a plan, not %s (is the last line "
+    .. "\"return ...\"?)"):format(path, type(result))
+end
+
+--- Load a protocol file. Globals that it sets stay its own.
+---@param path string
+---@return moonpulse.Protocol[]? the protocol and its variants
+---@return string? message with file and line
+function M.load(path)
+  local environment = setmetatable({}, { __index = _G })
+  local chunk, message = loadfile(path, "t", environment)
+  if not chunk then
+    return nil, message
+  end
+  local ok, result = pcall(chunk)
+  if not ok then
+    return nil, tostring(result)
+  end
+  local protocol, problem = from_result(path, result)
+  if not protocol then
+    return nil, problem
+  end
+  protocol.id = protocol.id or path:match("([^/]+)%.lua$")
+  protocol.file = path
+  local all = { protocol }
+  for i, variant in ipairs(protocol.variants or {}) do
+    all[i + 1] = specialise(protocol, variant)
+    all[i + 1].file = path
+  end
+  return all
+end
+
+local function parse_value(declared, name, text)
+  local kind = kind_of(declared.default)
+  if kind == "intensity" then
+    return intensities.parse(text)
+  elseif kind == "boolean" then
+    if text == "true" or text == "false" then
+      return text == "true"
+    end
+    return nil, ("%s: write true or false, not %q"):format(name, text)
+  elseif kind == "string" then
+    return text
+  end
+  local value = tonumber(text)
+  if not value then
+    return nil, ("%s: a number expected, not %q"):format(name, text)
+  end
+  return value
+end
+
+local function list_names(params)
+  local names = {}
+  for name in pairs(params) do
+    names[#names + 1] = name
+  end
+  table.sort(names)
+  return #names > 0 and table.concat(names, ", ") or "none"
+end
+
+--- The values of all parameters: defaults, and what was given as text ("cycles" = "10").
+---@param protocol moonpulse.Protocol
+---@param given table<string, string>
+---@return table? values
+---@return string? message
+function M.values(protocol, given)
+  local values = {}
+  for name, declared in pairs(protocol.params) do
+    values[name] = declared.default
+  end
+  for name, text in pairs(given) do
+    local declared = protocol.params[name]
+    if not declared then
+      return nil, ("-p %s: %s has no such parameter; it has: %s"):format(name, protocol.id,
+        list_names(protocol.params))
+    end
+    local value, message = parse_value(declared, name, text)
+    if value ~= nil then
+      value, message = check_value("-p", name, declared, value)
+    end
+    if value == nil then
+      return nil, message
+    end
+    values[name] = value
+  end
+  return values
+end
+
+--- Make the plan. Script errors come back as a message with file and line.
+---@param protocol moonpulse.Protocol
+---@param values table from M.values
+---@return moonpulse.Plan?
+---@return string? message
+function M.build(protocol, values)
+  local guarded = setmetatable({}, {
+    __index = function(_, name)
+      if values[name] == nil then
+        blame.fail("there is no parameter %q; declared: %s", tostring(name),
+          list_names(protocol.params))
+      end
+      return values[name]
+    end,
+    __newindex = function(_, name)
+      blame.fail("parameter %q cannot be changed inside plan", tostring(name))
+    end,
+    __pairs = function()
+      return pairs(values)
+    end,
+  })
+  local ok, plan = pcall(protocol.plan, guarded)
+  if not ok then
+    return nil, tostring(plan)
+  end
+  if not compose.is_plan(plan) then
+    return nil, ("%s: plan must return a plan, not %s"):format(protocol.file or protocol.id,
+      type(plan))
+  end
+  return plan
+end
+
+return M

@@ -1,0 +1,213 @@
+--- The record of a run: a folder with events.tsv, written as the run goes, and manifest.json.
+local cjson = require "cjson"
+local core = require "moonpulse.core"
+local lfs = require "lfs"
+
+local M = {}
+
+local Record = {}
+Record.__index = Record
+
+local header = table.concat({
+  "onset", "duration", "trial_type", "index", "event", "pulse", "onset_planned_us",
+  "onset_sent_us", "onset_confirmed_us", "lateness_us", "channel", "intensity_mso", "intensity",
+  "intensity_ref", "status", "reply",
+}, "\t")
+
+local function make_folders(path)
+  local made = path:sub(1, 1) == "/" and "" or "."
+  for part in path:gmatch("[^/]+") do
+    made = made .. "/" .. part
+    if not lfs.attributes(made, "mode") then
+      local ok, message = lfs.mkdir(made)
+      if not ok then
+        return nil, ("cannot make the folder %s: %s"):format(made, message)
+      end
+    end
+  end
+  return true
+end
+
+--- Make the folder <out>/<date>T<time>_<id> and open the record in it.
+---@param out string
+---@param id string
+---@return table? record
+---@return string? message
+function M.create(out, id)
+  local ok, message = make_folders(out)
+  if not ok then
+    return nil, message
+  end
+  local wall = core.wall_ns()
+  local stamp = os.date("%Y-%m-%dT%H%M%S", wall // 1000000000)
+  local base = ("%s/%s_%s"):format(out, stamp, (id:gsub("[^%w%-_.]", "_")))
+  local folder, count = base, 1
+  repeat -- two runs in one second get folders of their own
+    ok, message = lfs.mkdir(folder)
+    count = count + 1
+    if not ok then
+      if not lfs.attributes(folder, "mode") then
+        return nil, ("cannot make the folder %s: %s"):format(folder, message)
+      end
+      folder = ("%s_%d"):format(base, count)
+    end
+  until ok
+  local file
+  file, message = io.open(folder .. "/events.tsv", "w")
+  if not file then
+    return nil, message
+  end
+  file:setvbuf("full", 65536)
+  file:write(header, "\n")
+  return setmetatable({
+    folder = folder, file = file, started = os.date("%Y-%m-%dT%H:%M:%S%z", wall // 1000000000),
+    index = 0, first = 1, last = 0, queue = {}, unconfirmed = {}, first_open = 1, last_open = 0,
+    pulses_sent = 0, pulses_confirmed = 0, pulses_skipped = 0, lateness = {}, worst_us = 0,
+  }, Record)
+end
+
+local function fields(action)
+  return ("%s\t%.9g\t%.9g\t%s"):format(action.channel, action.mso, action.intensity,
+    action.reference)
+end
+
+--- The actions of the run, by their number.
+function Record:set_actions(actions)
+  self.tails = {}
+  for i, action in ipairs(actions) do
+    self.tails[i] = fields(action)
+  end
+end
+
+local function line(row)
+  local sent = row.sent_ns
+  return ("%.9f\t0\t%s\t%d\t%s\t%s\t%.3f\t%s\t%s\t%s\t%s\t%s\t%s\n"):format(
+    (sent or row.planned_ns) / 1e9, row.event, row.index, row.event, row.pulse or "n/a",
+    row.planned_ns / 1e3, sent and ("%.3f"):format(sent / 1e3) or "n/a",
+    row.confirmed_ns and ("%.3f"):format(row.confirmed_ns / 1e3) or "n/a",
+    row.late_ns and ("%.3f"):format(row.late_ns / 1e3) or "n/a", row.tail or "n/a\tn/a\tn/a\tn/a",
+    row.status, row.reply or "n/a")
+end
+
+--- Rows leave in order, so one that waits for the device's reply holds the later ones back.
+function Record:flush_rows()
+  local queue = self.queue
+  while self.first <= self.last and not queue[self.first].open do
+    self.file:write(line(queue[self.first]))
+    queue[self.first] = nil
+    self.first = self.first + 1
+  end
+end
+
+function Record:add(row)
+  self.index = self.index + 1
+  row.index = self.index
+  self.last = self.last + 1
+  self.queue[self.last] = row
+  if not row.open then
+    self:flush_rows()
+  end
+end
+
+--- A pulse was handed to the port.
+---@param number integer
+---@param planned_ns integer onset
+---@param sent_ns integer when the stimulator has the whole command
+---@param late_ns integer
+---@param action integer
+function Record:pulse(number, planned_ns, sent_ns, late_ns, action, now_ns)
+  local row = {
+    event = "pulse", pulse = number, planned_ns = planned_ns, sent_ns = sent_ns,
+    late_ns = late_ns, tail = self.tails[action], open = true, status = "sent", at_ns = now_ns,
+  }
+  self.pulses_sent = self.pulses_sent + 1
+  self.last_open = self.last_open + 1
+  self.unconfirmed[self.last_open] = row
+  self.lateness[#self.lateness + 1] = late_ns / 1e3
+  if late_ns / 1e3 > self.worst_us then
+    self.worst_us = late_ns / 1e3
+  end
+  self:add(row)
+end
+
+--- A pulse was left out; reason is "late" or "close".
+function Record:skipped(number, planned_ns, late_ns, action, reason)
+  self.pulses_skipped = self.pulses_skipped + 1
+  self:add { event = "pulse", pulse = number, planned_ns = planned_ns, late_ns = late_ns,
+    tail = self.tails[action], status = reason }
+end
+
+--- Something else: a mark, a change of intensity.
+function Record:event(event, planned_ns, sent_ns, status, reply, action)
+  self:add { event = event, planned_ns = planned_ns, sent_ns = sent_ns, status = status,
+    reply = reply, tail = action and self.tails[action] }
+end
+
+--- The device confirmed the oldest open pulse. False when there is none.
+---@param confirmed_ns integer from the plan's start
+---@param reply string
+function Record:confirm(confirmed_ns, reply)
+  local row = self.unconfirmed[self.first_open]
+  if not row then
+    return false
+  end
+  self.unconfirmed[self.first_open] = nil
+  self.first_open = self.first_open + 1
+  row.confirmed_ns, row.reply, row.status, row.open = confirmed_ns, reply, "delivered", nil
+  self.pulses_confirmed = self.pulses_confirmed + 1
+  self:flush_rows()
+  return true
+end
+
+--- The pulse that waits longest for its confirmation, and since when (monotonic ns).
+function Record:oldest_open()
+  local row = self.unconfirmed[self.first_open]
+  if row then
+    return row.pulse, row.at_ns
+  end
+end
+
+function Record:sync()
+  self.file:flush()
+end
+
+--- Percentiles by nearest rank.
+local function percentiles(values)
+  if #values == 0 then
+    return nil
+  end
+  table.sort(values)
+  local function rank(p)
+    return values[math.max(1, math.ceil(p / 100 * #values))]
+  end
+  return { p50 = rank(50), p95 = rank(95), p99 = rank(99), max = values[#values] }
+end
+
+--- Counts and timing so far, for the manifest and the last lines of a run.
+function Record:result()
+  return {
+    pulses_sent = self.pulses_sent, pulses_confirmed = self.pulses_confirmed,
+    pulses_skipped = self.pulses_skipped, lateness_us = percentiles(self.lateness),
+  }
+end
+
+--- Write manifest.json; whole or not at all.
+---@param manifest table
+function Record:manifest(manifest)
+  local path = self.folder .. "/manifest.json"
+  local file = assert(io.open(path .. ".new", "w"))
+  file:write(cjson.encode(manifest), "\n")
+  file:close()
+  assert(os.rename(path .. ".new", path))
+end
+
+--- No more rows: those without a confirmation are written as sent.
+function Record:close()
+  for i = self.first_open, self.last_open do
+    self.unconfirmed[i].open = nil
+  end
+  self:flush_rows()
+  self.file:close()
+end
+
+return M

@@ -1,0 +1,204 @@
+--- Everything the report says about the pulses, computed from the rows of events.tsv.
+local record = require "moonpulse.report.record"
+local stats = require "moonpulse.report.stats"
+local text = require "moonpulse.report.text"
+
+local M = {}
+
+local function counts(pulses)
+  local out = { recorded = #pulses, sent = 0, delivered = 0, confirmed = 0, late = 0 }
+  for _, row in ipairs(pulses) do
+    out.sent = out.sent + (row.was_sent and 1 or 0)
+    out.delivered = out.delivered + (row.delivered and 1 or 0)
+    out.confirmed = out.confirmed + (row.is_confirmed and 1 or 0)
+    out.late = out.late + (row.was_sent and row.status == "late" and 1 or 0)
+  end
+  return out
+end
+
+-- Rows that did not go as planned: not sent, refused, late; and, where the device confirms at
+-- all, sent without a confirmation.
+local function exceptions(pulses, confirms)
+  local out = {}
+  for _, row in ipairs(pulses) do
+    local silent = confirms and row.delivered and not row.is_confirmed
+    if not row.delivered or row.status == "late" or silent then
+      out[#out + 1] = row
+    end
+  end
+  return out
+end
+
+-- Planned pulse numbers that have no row, as ranges; numbers that have two rows.
+local function missing_numbers(pulses, planned)
+  local seen, repeated, numbered, base = {}, 0, 0, 1
+  for _, row in ipairs(pulses) do
+    if row.pulse then
+      repeated = repeated + (seen[row.pulse] and 1 or 0)
+      seen[row.pulse] = true
+      numbered = numbered + 1
+      base = row.pulse == 0 and 0 or base
+    end
+  end
+  local out = { total = 0, repeated = repeated }
+  if not planned or numbered < #pulses then
+    return out
+  end
+  local open
+  for number = base, base + planned - 1 do
+    if seen[number] then
+      open = nil
+    else
+      out.total = out.total + 1
+      if not open then
+        open = { first = number }
+        out[#out + 1] = open
+      end
+      open.last = number
+    end
+  end
+  return out
+end
+
+local function lateness(pulses)
+  local values, disagree = {}, 0
+  for _, row in ipairs(pulses) do
+    if row.was_sent and row.lateness then
+      values[#values + 1] = row.lateness
+      if row.sent and row.planned
+        and math.abs(row.sent - row.planned - row.lateness) > 0.01 then
+        disagree = disagree + 1
+      end
+    end
+  end
+  local out = stats.describe(values)
+  out.magnitude = stats.describe_magnitudes(values)
+  out.disagree = disagree
+  return out
+end
+
+local function add_interval(classes, planned, actual)
+  local key = math.floor(planned + 0.5)
+  local class = classes[key]
+  if not class then
+    class = { planned = key, n = 0, sum = 0, shortest = math.huge, longest = -math.huge, worst = 0 }
+    classes[key] = class
+    classes.list[#classes.list + 1] = class
+  end
+  class.n = class.n + 1
+  class.sum = class.sum + actual
+  class.shortest = math.min(class.shortest, actual)
+  class.longest = math.max(class.longest, actual)
+  class.worst = math.max(class.worst, math.abs(actual - planned))
+end
+
+-- Only pulses that are neighbours in the plan and were both sent make an interval.
+local function intervals(pulses)
+  local errors, classes = {}, { list = {} }
+  local first, last
+  for i, row in ipairs(pulses) do
+    local timed = row.was_sent and row.sent and row.planned
+    local before = pulses[i - 1]
+    if timed then
+      first, last = first or row, row
+    end
+    if timed and before and before.was_sent and before.sent and before.planned then
+      local planned, actual = row.planned - before.planned, row.sent - before.sent
+      errors[#errors + 1] = actual - planned
+      add_interval(classes, planned, actual)
+    end
+  end
+  local out = stats.describe_magnitudes(errors)
+  table.sort(classes.list, function(a, b) return a.planned < b.planned end)
+  out.classes = classes.list
+  if first and first ~= last then
+    out.span_planned = last.planned - first.planned
+    out.span_sent = last.sent - first.sent
+  end
+  return out
+end
+
+local function replies(pulses)
+  local latencies, by_text, list = {}, {}, {}
+  local with_reply = 0
+  for _, row in ipairs(pulses) do
+    if row.sent and row.confirmed then
+      latencies[#latencies + 1] = row.confirmed - row.sent
+    end
+    if row.reply then
+      with_reply = with_reply + 1
+      local entry = by_text[row.reply]
+      if not entry then
+        entry = { reply = row.reply, n = 0 }
+        by_text[row.reply] = entry
+        list[#list + 1] = entry
+      end
+      entry.n = entry.n + 1
+    end
+  end
+  table.sort(list, function(a, b)
+    return a.n > b.n or a.n == b.n and a.reply < b.reply
+  end)
+  return { latency = stats.describe(latencies), texts = list, with_reply = with_reply }
+end
+
+local function group_key(row)
+  return string.format("%s\t%s\t%s\t%s\t%s", row.trial_type or "n/a", row.channel or "n/a",
+    row.mso or "n/a", row.intensity or "n/a", row.ref or "n/a")
+end
+
+-- What was given: one group for each condition, channel and intensity, sent pulses only.
+local function doses(pulses)
+  local list, by_key = {}, {}
+  for _, row in ipairs(pulses) do
+    if row.was_sent then
+      local key = group_key(row)
+      local group = by_key[key]
+      if not group then
+        group = { trial_type = row.trial_type, channel = row.channel, mso = row.mso,
+                  intensity = row.intensity, ref = row.ref, n = 0, confirmed = 0 }
+        by_key[key] = group
+        list[#list + 1] = group
+      end
+      group.n = group.n + 1
+      group.confirmed = group.confirmed + (row.is_confirmed and 1 or 0)
+    end
+  end
+  return list
+end
+
+--- Whether the run was real-time, virtual or scaled.
+---@param manifest table
+---@return string kind "virtual", "real", "scaled" or "unknown"
+local function time_kind(manifest)
+  local speed = record.get(manifest, "speed")
+  if speed == "max" then
+    return "virtual"
+  elseif tonumber(speed) == 1 then
+    return "real"
+  end
+  return text.number(tonumber(speed)) and "scaled" or "unknown"
+end
+
+--- Compute every figure of the report.
+---@param manifest table
+---@param events table from `record.events`
+---@return table
+function M.compute(manifest, events)
+  local function number(path)
+    return text.number(record.get(manifest, path))
+  end
+  local out = counts(events.pulses)
+  out.planned = number("result.pulses_planned") or number("protocol.pulses")
+  out.time = time_kind(manifest)
+  out.simulated = record.get(manifest, "device.simulated")
+  out.missing = missing_numbers(events.pulses, out.planned)
+  out.exceptions = exceptions(events.pulses, out.confirmed > 0)
+  out.lateness = lateness(events.pulses)
+  out.intervals = intervals(events.pulses)
+  out.replies = replies(events.pulses)
+  out.doses = doses(events.pulses)
+  return out
+end
+
+return M

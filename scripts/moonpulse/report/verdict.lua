@@ -1,0 +1,100 @@
+--- The headline: one plain sentence on what happened, and how good the news is.
+local record = require "moonpulse.report.record"
+local text = require "moonpulse.report.text"
+
+local M = {}
+
+local function pulses_of(n, planned)
+  if planned then
+    return text.count(n) .. " of " .. text.counted(planned, "pulse")
+  end
+  return text.counted(n, "pulse") .. " (number planned not recorded)"
+end
+
+local function onset_clause(s)
+  if s.time == "virtual" then
+    return "virtual time, so no onset error was measured"
+  elseif s.lateness.n == 0 then
+    return "onset errors were not recorded"
+  end
+  local clause = "the largest onset error was " .. text.duration_us(s.lateness.largest)
+  if s.lateness.n < s.sent then
+    clause = clause .. " among the " .. text.count(s.lateness.n) .. " with a recorded time"
+  end
+  return clause
+end
+
+local function confirmed_by(s)
+  return s.simulated == true and " by a simulated device" or ""
+end
+
+local function sent_to(s)
+  return s.simulated == true and " to a simulated device" or ""
+end
+
+local function delivery(s)
+  if s.confirmed > 0 and s.confirmed == s.sent then
+    return pulses_of(s.sent, s.planned) .. " delivered and confirmed" .. confirmed_by(s)
+  end
+  local confirmed = s.confirmed == 0 and "none" or text.count(s.confirmed)
+  return string.format("%s sent%s, %s confirmed", pulses_of(s.sent, s.planned), sent_to(s),
+    confirmed)
+end
+
+local function without_stop(reason)
+  return (reason:gsub("[%s%.]+$", ""))
+end
+
+local function completed(s)
+  if s.planned == 0 and s.sent == 0 then
+    return "No pulse was planned and none was sent.", "note"
+  elseif s.sent == 0 then
+    local planned = s.planned and "0 of " .. text.counted(s.planned, "pulse") .. " sent"
+      or "events.tsv holds no sent pulse and the number planned was not recorded"
+    return "NOTHING SENT: the run ended as completed, but " .. planned .. ".", "bad"
+  end
+  local sentence = delivery(s) .. "; " .. onset_clause(s) .. "."
+  if s.planned and s.sent > s.planned then
+    return "MORE THAN PLANNED: " .. sentence, "bad"
+  elseif s.planned and s.delivered < s.planned or s.delivered < s.sent then
+    return "INCOMPLETE: " .. sentence, "bad"
+  end
+  local clean = s.planned and s.confirmed == s.sent and s.late == 0
+  return sentence, clean and "good" or "note"
+end
+
+local function ended_early(s, status, reason)
+  local head = status:upper()
+  local why = type(reason) == "string" and without_stop(reason) or ""
+  why = why ~= "" and why or "reason not recorded"
+  if s.sent == 0 then
+    local before = s.planned and s.planned > 0
+      and " before the first of " .. text.counted(s.planned, "pulse") or " with no pulse sent"
+    return head .. before .. ": " .. why .. ".", "bad"
+  end
+  local confirmed = s.confirmed == s.sent and "all confirmed" or
+    s.confirmed == 0 and "none confirmed" or text.count(s.confirmed) .. " confirmed"
+  return string.format("%s after %s%s: %s; %s%s; %s.", head, pulses_of(s.sent, s.planned),
+    s.confirmed == 0 and sent_to(s) or "", why, confirmed,
+    s.confirmed > 0 and confirmed_by(s) or "", onset_clause(s)), "bad"
+end
+
+--- Write the verdict.
+---@param manifest table
+---@param s table from `summary.compute`
+---@return string sentence plain text, not escaped
+---@return string level "good", "note" or "bad"
+function M.write(manifest, s)
+  local status = record.get(manifest, "result.status")
+  if type(status) ~= "string" or status == "" then
+    if s.sent == 0 then
+      return "ENDING NOT RECORDED: no sent pulse is on record.", "bad"
+    end
+    return "ENDING NOT RECORDED: " .. delivery(s) .. "; " .. onset_clause(s) .. ".", "bad"
+  elseif status == "completed" then
+    return completed(s)
+  end
+  return ended_early(s, status, record.get(manifest, "result.reason"))
+end
+
+return M

@@ -1,0 +1,170 @@
+--- A run in real time: connect, arm, play, disarm; every way out leaves the device safe.
+local core = require "moonpulse.core"
+local links = require "moonpulse.link"
+local lower = require "moonpulse.lower"
+
+local M = {}
+
+local Run = {}
+Run.__index = Run
+
+local lead_in_ns = 200000000 -- from "go" to the plan's start
+
+--- What the dispatcher did. Times are nanoseconds from the plan's start.
+function Run:outcome(what, kind, number, onset_ns, due_ns, entered_ns, _, action, frame, stop,
+                     safe_sent, text)
+  local record = self.record
+  if what == "sent" and kind == "pulse" then
+    local frames = self.frames
+    record:pulse(number, onset_ns, entered_ns + frames[frame].wire_ns + self.latency_ns,
+      entered_ns - due_ns, action, core.clock_ns())
+  elseif what == "sent" then
+    self.expected = self.actions[action]
+    record:event("set_intensity", due_ns + self.frames[frame].wire_ns,
+      entered_ns + self.frames[frame].wire_ns, "sent", nil, action)
+  elseif what == "skipped" then
+    record:skipped(number, onset_ns, entered_ns - due_ns, action, stop)
+  elseif what == "mark" then
+    record:event("mark", onset_ns, entered_ns, "passed", text)
+  elseif what == "finished" then
+    self.finished = true
+    self:wake()
+  elseif what == "stopped" then
+    self.stopped = self.stopped or stop
+    self.safe_sent = safe_sent
+    self:wake()
+  end
+end
+
+function Run:wake()
+  if self.task then
+    self.task:wake()
+  end
+end
+
+--- The device is at fault: stop at once, remember the first reason.
+function Run:device_fault(text)
+  self.fault = self.fault or text
+  self.link.session:stop("device")
+end
+
+--- Everything the device says while the plan runs.
+function Run:reply(reply, arrival_ns)
+  if not self.playing then
+    return
+  end
+  local verdict, text = self.driver.judge(reply, self.expected)
+  if verdict == "confirm" then
+    if not self.record:confirm(arrival_ns - self.start_ns, text) then
+      self:device_fault("the device reports a pulse that was not sent (" .. text .. ")")
+    end
+  elseif verdict == "fault" then
+    self:device_fault(text)
+  elseif verdict == "pending" then
+    self.mismatch = self.mismatch or { text = text, at_ns = arrival_ns }
+  elseif reply.name == "event_amplitude" then
+    self.mismatch = nil
+  end
+end
+
+--- Is the device too long silent, or at another setting than it was told?
+function Run:watch()
+  local now, patience = core.clock_ns(), math.floor(self.driver.reply_timeout * 1e9)
+  local pulse, at_ns = self.record:oldest_open()
+  if pulse and now - at_ns > patience then
+    self:device_fault(("pulse %d was not confirmed within %g s"):format(pulse,
+      self.driver.reply_timeout))
+  elseif self.mismatch and now - self.mismatch.at_ns > patience then
+    self:device_fault(self.mismatch.text .. ": was it changed on the front panel?")
+  end
+end
+
+function Run:play(job, on_progress)
+  local session = self.link.session
+  self.start_ns = core.clock_ns() + lead_in_ns + math.floor(job.lowering:lead() * 1e9)
+  self.expected = job.actions[1]
+  self.playing = true
+  local ok, message = session:play(job.lowering, self.start_ns)
+  if not ok then
+    self.link:fault("%s", message)
+  end
+  while not self.finished and not self.stopped do
+    core.wait(0.05)
+    self:watch()
+    on_progress((core.clock_ns() - self.start_ns) / 1e9)
+    self.record:sync()
+  end
+  -- the last replies are still on their way
+  while not self.stopped and self.record:oldest_open() do
+    core.wait(0.02)
+    self:watch()
+  end
+  if not self.stopped then
+    session:stop("finished")
+  end
+  self.playing = false
+end
+
+--- Run job on the device at path.
+---@param job table { plan, seed, driver, lowering, actions, thresholds, tolerance, late }
+---@param path string
+---@param record table
+---@param hooks { connected: fun(identity: table, backend: string), armed: fun(realtime: string),
+---   progress: fun(elapsed: number) }
+---@return table outcome { stop = reason, fault = text?, disarmed = boolean }
+function M.run(job, path, record, hooks)
+  local driver = job.driver
+  local self = setmetatable({
+    driver = driver, record = record, latency_ns = math.floor(driver.latency * 1e9),
+    task = core.current(),
+  }, Run)
+  local link <close> = links.new(driver, {
+    reply = function(...) self:reply(...) end,
+    outcome = function(...) self:outcome(...) end,
+    gone = function(message)
+      if self.playing then
+        self.fault = self.fault or "the port is lost: " .. message
+      end
+      self:wake()
+    end,
+  })
+  self.link = link
+  job.cancel = function(reason)
+    link:cancel(reason)
+    self:wake()
+  end
+  link:open(path)
+  local identity = driver.connect(link)
+  hooks.connected(identity, (link.session:backend()))
+  job.lowering, job.actions = lower.prepare(job.plan, job.seed, driver, identity, job.thresholds)
+  self.actions, self.frames = job.actions, job.lowering:frames()
+  record:set_actions(job.actions)
+  local ok, message = link.session:arm(driver.safe, job.tolerance, job.late)
+  if not ok then
+    link:fault("%s", message)
+  end
+  local armed, problem = pcall(driver.arm, link, job.actions[1])
+  if not armed then
+    link.session:stop("device")
+    error(problem, 0)
+  end
+  hooks.armed((link.session:realtime()))
+  self:play(job, hooks.progress)
+  return self:leave()
+end
+
+--- After the safe frame: ask the device whether it is disarmed.
+function Run:leave()
+  local result = { stop = self.stopped, fault = self.fault, safe_sent = self.safe_sent }
+  self.link.cancelled = nil
+  if self.link.session:state() ~= "closed" then
+    local ok, problem = pcall(self.driver.disarm, self.link)
+    result.disarmed = ok
+    result.not_disarmed = not ok and tostring(problem) or nil
+  else
+    result.not_disarmed = "the port is lost: switch the stimulator off at its panel"
+  end
+  return result
+end
+
+return M

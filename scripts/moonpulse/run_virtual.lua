@@ -1,0 +1,188 @@
+--- A run in virtual time: the same schedule, driver and twin, without waiting and without a port.
+local core = require "moonpulse.core"
+local links = require "moonpulse.link"
+local lower = require "moonpulse.lower"
+
+local M = {}
+
+--- A link whose far side is a twin in this process and whose clock moves only when we move it.
+local Link = {}
+Link.__index = Link
+
+local function wire_ns(serial, count)
+  local bits = 1 + serial.bits + (serial.parity == "none" and 0 or 1) + serial.stop_bits
+  return (count * bits * 1000000000 + serial.baud - 1) // serial.baud
+end
+
+function Link:fault(text, ...)
+  local message = select("#", ...) > 0 and text:format(...) or text
+  links.fault(("%s: %s"):format(self.driver.description, message))
+end
+
+--- Replies of the twin wait here until the clock comes by: parallel arrays, first to last.
+function Link:enqueue(replies)
+  if not replies then
+    return
+  end
+  for i = 1, #replies do
+    local reply, last = replies[i], self.last + 1
+    self.at_ns[last], self.bytes[last], self.last = reply.at_ns, reply.bytes, last
+  end
+end
+
+--- Give the replies that came until now_ns to receive(reply, at_ns).
+function Link:deliver(now_ns, receive)
+  local first, at, decode = self.first, self.at_ns, self.driver.decode
+  while first <= self.last and at[first] <= now_ns do
+    local reply = decode(self.bytes[first])
+    local at_ns = at[first]
+    at[first], self.bytes[first] = nil, nil
+    first = first + 1
+    self.first = first
+    receive(reply, at_ns)
+  end
+end
+
+function Link:write(bytes)
+  self.now_ns = self.now_ns + wire_ns(self.driver.serial, #bytes)
+  self:enqueue((self.twin:receive(bytes, self.now_ns)))
+end
+
+function Link:transact(bytes, want, timeout, tries, remedy)
+  local match = type(want) == "function" and want
+    or function(reply) return reply.name == want end
+  for _ = 1, tries or 1 do
+    self:write(bytes)
+    local found
+    local until_ns = self.now_ns + math.floor(timeout * 1e9)
+    while not found and self.first <= self.last and self.at_ns[self.first] <= until_ns do
+      self.now_ns = math.max(self.now_ns, self.at_ns[self.first])
+      self:deliver(self.now_ns, function(reply)
+        if not found and match(reply) then
+          found = reply
+        end
+      end)
+    end
+    if found then
+      return found
+    end
+    self.now_ns = until_ns
+  end
+  self:fault("%s", remedy or "no answer")
+end
+
+local function new_link(driver, settings)
+  local model = require("moonpulse.simulators." .. driver.simulator)
+  return setmetatable({
+    driver = driver, twin = model.new(settings or {}), now_ns = 0, first = 1, last = 0, at_ns = {},
+    bytes = {},
+  }, Link)
+end
+
+--- Play job.lowering against the link's twin; returns the reason it stopped, and the fault.
+local function play(job, link, record, pace)
+  local driver, twin, frames = job.driver, link.twin, job.lowering:frames()
+  local start_ns = link.now_ns + 1000000000 + math.floor(job.lowering:lead() * 1e9)
+  local latency_ns = math.floor(driver.latency * 1e9)
+  local patience_ns = math.floor(driver.reply_timeout * 1e9)
+  local expected, fault = job.actions[1], nil
+  local function receive(reply, at_ns)
+    local verdict, text = driver.judge(reply, expected)
+    if verdict == "confirm" then
+      record:confirm(at_ns - start_ns, text)
+    elseif verdict == "fault" then
+      fault = fault or text
+    end
+  end
+  local bytes, wire = {}, {}
+  for i, frame in ipairs(frames) do
+    bytes[i], wire[i] = frame.bytes, frame.wire_ns
+  end
+  for kind, number, onset_ns, send_ns, action, frame in job.lowering.next, job.lowering do
+    if pace(send_ns) then
+      return "signal"
+    end
+    local now_ns = start_ns + send_ns
+    link:deliver(now_ns, receive)
+    local pulse, at_ns = record:oldest_open()
+    if pulse and now_ns - at_ns > patience_ns then
+      fault = fault or ("pulse %d was not confirmed within %g s"):format(pulse,
+        driver.reply_timeout)
+    end
+    if fault then
+      return "device", fault
+    elseif kind == "mark" then
+      record:event("mark", onset_ns, onset_ns, "passed", action)
+    else
+      now_ns = now_ns + wire[frame]
+      if kind == "pulse" then
+        record:pulse(number, onset_ns, now_ns + latency_ns - start_ns, 0, action, now_ns)
+      else
+        expected = job.actions[action]
+        record:event("set_intensity", now_ns - start_ns, now_ns - start_ns, "sent", nil, action)
+      end
+      link:enqueue((twin:receive(bytes[frame], now_ns)))
+    end
+    link.now_ns = now_ns
+  end
+  link.now_ns = link.now_ns + patience_ns
+  link:deliver(link.now_ns, receive)
+  if not fault and record:oldest_open() then
+    fault = ("pulse %d was not confirmed"):format((record:oldest_open()))
+  end
+  return fault and "device" or "finished", fault
+end
+
+--- Wait so that the plan's clock runs speed times as fast as ours; "max" never waits.
+local function pacer(job, speed, hooks)
+  local begun_ns, looked = core.clock_ns(), 0
+  return function(send_ns)
+    if speed == "max" then
+      looked = looked + 1
+      if looked % 4096 == 0 then
+        core.wait(0) -- Ctrl-C is heard
+        hooks.progress(send_ns / 1e9)
+      end
+      return job.cancelled
+    end
+    while not job.cancelled do
+      local left = send_ns / 1e9 / speed - (core.clock_ns() - begun_ns) / 1e9
+      hooks.progress(send_ns / 1e9)
+      if left <= 0 then
+        break
+      end
+      core.wait(math.min(left, 0.1))
+    end
+    return job.cancelled
+  end
+end
+
+--- Run job without a port.
+---@param job table as for run_real
+---@param record table
+---@param speed number|"max"
+---@param hooks table as for run_real
+---@return table outcome
+function M.run(job, record, speed, hooks)
+  local driver = job.driver
+  local link = new_link(driver, job.twin_settings)
+  job.cancel = function()
+    job.cancelled = true
+  end
+  local identity = driver.connect(link)
+  hooks.connected(identity, "virtual")
+  job.lowering, job.actions = lower.prepare(job.plan, job.seed, driver, identity, job.thresholds)
+  record:set_actions(job.actions)
+  driver.arm(link, job.actions[1])
+  hooks.armed("virtual time: nothing waits, nothing is sent to a port")
+  local begun_ns = core.clock_ns()
+  local stop, fault = play(job, link, record, pacer(job, speed, hooks))
+  local took_s = (core.clock_ns() - begun_ns) / 1e9
+  link:write(driver.safe)
+  link.first, link.last = 1, 0
+  local ok, problem = pcall(driver.disarm, link)
+  return { stop = stop, fault = fault, disarmed = ok, safe_sent = true, took_s = took_s,
+    not_disarmed = not ok and tostring(problem) or nil }
+end
+
+return M

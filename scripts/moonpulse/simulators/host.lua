@@ -1,0 +1,120 @@
+--- A twin on a pseudo-terminal: bytes in, replies out at their time, a log of all it understood.
+local core = require "moonpulse.core"
+
+local M = {}
+
+local Host = {}
+Host.__index = Host
+
+local function hex(bytes)
+  return #bytes > 0 and (bytes:gsub(".", function(c) return ("%02x"):format(c:byte()) end)) or "n/a"
+end
+
+function Host:note(entries)
+  for _, entry in ipairs(entries or {}) do
+    if self.log then
+      local ns = entry.at_ns or self.now_ns
+      self.log:write(("%d.%09d\t%s\t%s\t%s\n"):format(ns // 1000000000, ns % 1000000000,
+        entry.event, hex(entry.bytes or ""), entry.note or ""))
+    end
+    self.counts[entry.event] = (self.counts[entry.event] or 0) + 1
+  end
+end
+
+function Host:later(replies)
+  for _, reply in ipairs(replies or {}) do
+    self.queue[#self.queue + 1] = { at_ns = reply.at_ns, bytes = reply.bytes }
+  end
+  table.sort(self.queue, function(a, b) return a.at_ns < b.at_ns end)
+end
+
+--- How long bytes are on the wire: a pseudo-terminal has none, so it is added to the arrival.
+local function wire_ns(serial, count)
+  local bits = 1 + serial.bits + (serial.parity == "none" and 0 or 1) + serial.stop_bits
+  return (count * bits * 1000000000 + serial.baud - 1) // serial.baud
+end
+
+function Host:receive(bytes, arrival_ns)
+  local wire = wire_ns(self.serial, #bytes)
+  self.now_ns = math.max(arrival_ns, self.wire_free_ns) + wire
+  self.wire_free_ns = self.now_ns
+  local replies, log = self.twin:receive(bytes, self.now_ns)
+  self:note(log)
+  self:later(replies)
+  if self.task then
+    self.task:wake()
+  end
+end
+
+--- Send what is due; the time until there is more to do, or nil.
+function Host:step()
+  local now = core.clock_ns()
+  self.now_ns = now
+  local replies, log, next_ns = self.twin:tick(now)
+  self:note(log)
+  self:later(replies)
+  while self.queue[1] and self.queue[1].at_ns <= now do
+    local reply = table.remove(self.queue, 1)
+    self.pty:write(reply.bytes)
+  end
+  local due = self.queue[1] and self.queue[1].at_ns
+  if next_ns and (not due or next_ns < due) then
+    due = next_ns
+  end
+  return due and math.max(0, (due - core.clock_ns()) / 1e9)
+end
+
+--- Start a twin on a new pseudo-terminal.
+---@param name string "magventure"
+---@param options { link: string?, log: string?, settings: table? }
+---@return table? host with path, description and counts
+---@return string? message
+function M.start(name, options)
+  local model = require("moonpulse.simulators." .. name)
+  local self = setmetatable({
+    serial = model.serial, description = model.description, queue = {}, counts = {},
+    now_ns = core.clock_ns(), wire_free_ns = 0,
+  }, Host)
+  self.twin = model.new(options.settings or {})
+  local message
+  if options.log then
+    self.log, message = io.open(options.log, "w")
+    if not self.log then
+      return nil, ("cannot write the log: %s"):format(message)
+    end
+    self.log:setvbuf("line")
+    self.log:write("time\tevent\tbytes\tnote\n")
+  end
+  self.pty, message = core.pty(options.link, function(bytes, arrival_ns)
+    self:receive(bytes, arrival_ns)
+  end)
+  if not self.pty then
+    return nil, message
+  end
+  self.path = self.pty:path()
+  return self
+end
+
+--- Serve until stop() is called. For a task.
+function Host:serve()
+  self.task = core.current()
+  while not self.stopping do
+    core.wait(self:step())
+  end
+end
+
+function Host:stop()
+  self.stopping = true
+  if self.task then
+    self.task:wake()
+  end
+end
+
+function Host:close()
+  self.pty:close()
+  if self.log then
+    self.log:close()
+  end
+end
+
+return M

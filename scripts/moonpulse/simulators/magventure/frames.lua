@@ -1,0 +1,45 @@
+--- Frames of the MagVenture twin: FE, length, payload, CRC-8/MAXIM of the payload, FF; no escaping.
+local M = { START = 0xFE, END = 0xFF }
+
+local byte, char = string.byte, string.char
+
+local CRC = {} -- polynomial x^8 + x^5 + x^4 + 1, reflected
+for value = 0, 255 do
+  local crc = value
+  for _ = 1, 8 do
+    crc = crc & 1 == 1 and (crc >> 1) ~ 0x8C or crc >> 1
+  end
+  CRC[value] = crc
+end
+
+local function crc_of(payload)
+  local crc = 0
+  for i = 1, #payload do
+    crc = CRC[crc ~ byte(payload, i)]
+  end
+  return crc
+end
+
+---@param payload string
+---@return string frame
+function M.build(payload)
+  return char(M.START, #payload) .. payload .. char(crc_of(payload), M.END)
+end
+
+--- Open a frame whose start byte and length are known to fit.
+---@param frame string
+---@return string? payload
+---@return string? fault  what is wrong with the frame
+function M.open(frame)
+  local payload = frame:sub(3, -3)
+  local sent, last = byte(frame, -2, -1)
+  local crc = crc_of(payload)
+  if last ~= M.END then
+    return nil, ("bad end byte %02X"):format(last)
+  elseif sent ~= crc then
+    return nil, ("bad crc %02X, expected %02X"):format(sent, crc)
+  end
+  return payload
+end
+
+return M

@@ -1,0 +1,65 @@
+--- The twin of --device sim: a process of its own, so that it is an independent witness.
+local core = require "moonpulse.core"
+local links = require "moonpulse.link"
+
+local M = {}
+
+local Twin = {}
+Twin.__index = Twin
+
+--- The moonpulse program: this one, or the one that was built beside the library.
+local function program()
+  local own = core.executable()
+  if own:match("/moonpulse$") then
+    return own
+  end
+  local here = debug.getinfo(1, "S").source:match("^@(.*)/scripts/moonpulse/twin%.lua$")
+  return here .. "/build/moonpulse"
+end
+
+--- Start the twin NAME, its log at log. Raises a fault when it does not come up.
+---@param name string
+---@param log string
+---@return table twin with path; closing it ends the process
+function M.start(name, log)
+  local self = setmetatable({ task = core.current() }, Twin)
+  local process, message = core.process {
+    args = { program(), "sim", name, "--log", log, "--until-eof" },
+    on_line = function(text)
+      self.path = self.path or text:match(" on (%S+)$")
+      self.task:wake()
+    end,
+    on_exit = function()
+      self.ended = true
+      self.task:wake()
+    end,
+  }
+  if not process then
+    links.fault(message)
+  end
+  self.process = process
+  local give_up_ns = core.clock_ns() + 10000000000
+  while not self.path and not self.ended and core.clock_ns() < give_up_ns do
+    core.wait(1)
+  end
+  if not self.path then
+    process:close()
+    links.fault("the simulated stimulator did not start")
+  end
+  return self
+end
+
+--- Let it finish its log, then end it.
+function Twin:close()
+  self.task = core.current()
+  self.process:finish()
+  local give_up_ns = core.clock_ns() + 2000000000
+  while not self.ended and core.clock_ns() < give_up_ns do
+    core.wait(0.1)
+  end
+  self.process:close()
+end
+
+Twin.__close = Twin.close
+
+return M

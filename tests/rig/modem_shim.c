@@ -1,0 +1,108 @@
+/*
+ * modem_shim.c - modem lines for a terminal that has none. LD_PRELOAD only.
+ *
+ * Where the kernel answers TIOCMGET, TIOCMSET, TIOCMBIS or TIOCMBIC with ENOTTY on a
+ * terminal, this answers instead, one pair of lines a device. Both start high, as the
+ * kernel leaves them when a real port is opened. Each RTS or DTR edge is appended to the
+ * file named by $MODEM_LOG as "NANOSECONDS LINE LEVEL", e.g. "81234567890 RTS 1", the time
+ * being CLOCK_MONOTONIC.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <termios.h>
+#include <time.h>
+#include <unistd.h>
+
+struct device {
+    dev_t id;
+    int lines;
+};
+
+static struct device devices[16];
+static size_t device_count;
+static pthread_mutex_t guard = PTHREAD_MUTEX_INITIALIZER;
+
+static struct device *find_device(int fd)
+{
+    struct stat found;
+    if (fstat(fd, &found) != 0)
+        return NULL;
+    for (size_t i = 0; i < device_count; i++)
+        if (devices[i].id == found.st_rdev)
+            return &devices[i];
+    if (device_count == sizeof devices / sizeof devices[0])
+        return NULL;
+    devices[device_count] =
+        (struct device){.id = found.st_rdev, .lines = TIOCM_RTS | TIOCM_DTR};
+    return &devices[device_count++];
+}
+
+static void log_edge(const char *line, bool high)
+{
+    const char *path = getenv("MODEM_LOG");
+    if (path == NULL)
+        return;
+    struct timespec now;
+    (void)clock_gettime(CLOCK_MONOTONIC, &now);
+    char text[64];
+    int len = snprintf(text, sizeof text, "%lld %s %d\n",
+                       (long long)now.tv_sec * 1000000000 + now.tv_nsec, line, high);
+    int log = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0644);
+    if (log >= 0) {
+        (void)!write(log, text, (size_t)len);
+        (void)close(log);
+    }
+}
+
+static void change(struct device *device, int lines)
+{
+    int edges = device->lines ^ lines;
+    device->lines = lines;
+    if (edges & TIOCM_RTS)
+        log_edge("RTS", (lines & TIOCM_RTS) != 0);
+    if (edges & TIOCM_DTR)
+        log_edge("DTR", (lines & TIOCM_DTR) != 0);
+}
+
+static int answer(int fd, unsigned long request, int *lines)
+{
+    (void)pthread_mutex_lock(&guard);
+    struct device *device = find_device(fd);
+    if (device == NULL)
+        errno = ENOTTY;
+    else if (request == TIOCMGET)
+        *lines = device->lines;
+    else if (request == TIOCMSET)
+        change(device, *lines);
+    else if (request == TIOCMBIS)
+        change(device, device->lines | *lines);
+    else
+        change(device, device->lines & ~*lines);
+    (void)pthread_mutex_unlock(&guard);
+    return device == NULL ? -1 : 0;
+}
+
+int ioctl(int fd, unsigned long request, ...)
+{
+    va_list args;
+    va_start(args, request);
+    void *argument = va_arg(args, void *);
+    va_end(args);
+    int result = (int)syscall(SYS_ioctl, fd, request, argument);
+    bool modem = request == TIOCMGET || request == TIOCMSET || request == TIOCMBIS ||
+                 request == TIOCMBIC;
+    if (result == 0 || errno != ENOTTY || !modem)
+        return result;
+    if (isatty(fd))
+        return answer(fd, request, argument);
+    errno = ENOTTY;
+    return -1;
+}

@@ -1,0 +1,73 @@
+#!/bin/sh
+# Run every test of a build: C programs, the serial rig, the specs. $1: the build folder;
+# $2: "valgrind" to run them under it. Ends with "N passed, N failed".
+set -u
+build=$1
+wrap=""
+if [ "${2:-}" = valgrind ]; then
+  wrap="valgrind --quiet --error-exitcode=99 --leak-check=full --errors-for-leak-kinds=definite"
+  export MP_QUICK=1
+fi
+# the dispatcher's priority is for benchmarks; the sanitizers' threads need the cores too
+export MOONPULSE="$build/moonpulse"
+export UBSAN_OPTIONS="${UBSAN_OPTIONS:-print_stacktrace=1:halt_on_error=1}"
+passed=0
+failed=0
+skipped=0
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+
+# Add "name: N passed, N failed[, N skipped]" lines up; a program that says nothing has failed.
+tally() {
+  name=$1
+  status=$2
+  line=$(grep -E '^[^ ]+: [0-9]+ passed, [0-9]+ failed' "$log" | tail -n 1)
+  p=$(echo "$line" | sed -n 's/.*: \([0-9]*\) passed.*/\1/p')
+  f=$(echo "$line" | sed -n 's/.*passed, \([0-9]*\) failed.*/\1/p')
+  s=$(echo "$line" | sed -n 's/.*failed, \([0-9]*\) skipped.*/\1/p')
+  if [ -z "$line" ] || { [ "$status" != 0 ] && [ "${f:-0}" = 0 ]; }; then
+    f=$((${f:-0} + 1))
+    echo "FAILED: $name (exit status $status)"
+  fi
+  if [ "${f:-0}" != 0 ]; then
+    cat "$log"
+  fi
+  passed=$((passed + ${p:-0}))
+  failed=$((failed + ${f:-0}))
+  skipped=$((skipped + ${s:-0}))
+  echo "$name: ${p:-0} passed, ${f:-0} failed${s:+, $s skipped}"
+}
+
+for program in "$build"/tests/test_*; do
+  case $program in *.*) continue ;; esac
+  $wrap "$program" >"$log" 2>&1
+  tally "$(basename "$program")" $?
+done
+
+sh tests/rig/run.sh "$build/tests/rig" >"$log" 2>&1
+tally test_serial_rig $?
+
+# specs, one process each: a crash costs one file, and each starts with a fresh host
+for spec in tests/spec/*_spec.lua; do
+  # shellcheck disable=SC2086
+  BUSTED_OUTPUT=TAP $wrap "$MOONPULSE" lua tests/specs.lua "$spec" >"$log" 2>&1
+  status=$?
+  p=$(grep -c '^ok ' "$log")
+  f=$(grep -c '^not ok ' "$log")
+  s=$(grep -c '^ok .*# SKIP' "$log")
+  if [ "$status" != 0 ] && [ "$f" = 0 ]; then
+    f=1
+  fi
+  if [ "$f" != 0 ] || [ "$p" = 0 ]; then
+    grep -v '^ok ' "$log"
+  fi
+  [ "$p" = 0 ] && [ "$f" = 0 ] && f=1
+  passed=$((passed + p - s))
+  failed=$((failed + f))
+  skipped=$((skipped + s))
+  echo "$(basename "$spec" .lua): $((p - s)) passed, $f failed"
+done
+
+[ "$skipped" != 0 ] && echo "($skipped skipped)"
+echo "$passed passed, $failed failed"
+[ "$failed" = 0 ]
