@@ -150,6 +150,13 @@ static void refuses_what_does_not_fit(void)
     mp_plan_unref(two);
     mp_plan_unref(age);
 
+    // pulses that take no time: only their number does not fit
+    struct mp_plan *many = repeat(mso(50), UINT64_C(1) << 62, MP_GAP, ratio(0, 1));
+    err = (struct mp_error){0};
+    check_refused(mp_plan_repeat(&plan, many, 2, MP_GAP, ratio(0, 1), &err), MP_EOVERFLOW, plan,
+                  &err, "pulses");
+    mp_plan_unref(many);
+
     static const int64_t primes[] = {999983, 999979, 999961, 999959, 999953};
     struct mp_plan *sum = rest(ratio(1, primes[0]));
     enum mp_status status = MP_OK;
