@@ -18,8 +18,8 @@ const char *mp_status_name(enum mp_status status)
     return index < sizeof names / sizeof names[0] ? names[index] : "unknown";
 }
 
-static enum mp_status fill(struct mp_error *err, enum mp_status status, int sys,
-                           const char *format, va_list args)
+__attribute__((format(printf, 4, 0))) static enum mp_status
+fill(struct mp_error *err, enum mp_status status, int sys, const char *format, va_list args)
 {
     if (err == NULL || err->status != MP_OK)
         return status;

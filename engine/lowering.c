@@ -38,6 +38,8 @@ struct mp_lowering {
     // the check
     struct mp_send check_frame, check_pulse;
     bool check_have_frame, check_have_pulse;
+    bool checking;   // a check is under way
+    int64_t sent_ns; // when the last frame or mark given out leaves
 };
 
 enum mp_status mp_lowering_create(struct mp_lowering **out, struct mp_schedule *take_schedule,
@@ -189,7 +191,8 @@ void mp_lowering_rewind(struct mp_lowering *l)
     mp_schedule_rewind(l->schedule);
     l->have_previous = false;
     l->queue_next = l->queue_end = 0;
-    l->check_have_frame = l->check_have_pulse = false;
+    l->check_have_frame = l->check_have_pulse = l->checking = false;
+    l->sent_ns = INT64_MIN;
 }
 
 static struct mp_send lower_mark(const struct mp_event *event)
@@ -234,6 +237,8 @@ static bool lower_change(const struct mp_lowering *l, const struct mp_send *puls
     set->kind = MP_SEND_SET;
     set->frame = change->frame;
     set->send_ns = l->previous.send_ns + l->frames[l->previous.frame].wire_ns;
+    if (set->send_ns < l->sent_ns) // more marks than the queue holds went ahead
+        set->send_ns = l->sent_ns;
     set->latest_ns = pulse->send_ns - change->lead_ns - l->frames[change->frame].wire_ns;
     return true;
 }
@@ -247,11 +252,18 @@ static bool refill(struct mp_lowering *l)
     uint32_t end = 1; // the first place is for a setting
     bool found = false;
     l->queue_next = 1;
-    while (end <= MARKS_AHEAD && !found && mp_schedule_next(l->schedule, &event)) {
+    while (end <= MARKS_AHEAD + 1 && !found && mp_schedule_next(l->schedule, &event)) {
         found = event.kind == MP_EVENT_PULSE;
         queue[end++] = found ? lower_pulse(l, &event) : lower_mark(&event);
     }
     l->queue_end = end;
+    // a pulse not seen yet may belong to the last of these marks and leave before its onset
+    const int64_t lead_ns = end > MARKS_AHEAD + 1 && !found ? mp_lowering_lead_ns(l) : 0;
+    for (uint32_t i = 1; lead_ns > 0 && i < end; i++) {
+        queue[i].send_ns -= lead_ns;
+        if (queue[i].send_ns < l->sent_ns)
+            queue[i].send_ns = l->sent_ns;
+    }
     if (found) {
         const struct mp_send *pulse = &queue[end - 1];
         // the frame of a pulse leaves before its onset: a mark at the onset goes with it
@@ -273,6 +285,7 @@ bool mp_lowering_next(struct mp_lowering *l, struct mp_send *send)
     if (l->queue_next == l->queue_end && !refill(l))
         return false;
     *send = l->queue[l->queue_next++];
+    l->sent_ns = send->send_ns;
     return true;
 }
 
@@ -307,6 +320,11 @@ int64_t mp_lowering_lead_ns(const struct mp_lowering *l)
 
 /* ---- the check ---- */
 
+static int64_t onset_ns(const struct mp_send *send)
+{
+    return send->floor_ns + (send->half ? 1 : 0);
+}
+
 static bool violates(struct mp_lowering *l, struct mp_violation *v, enum mp_violation_kind kind,
                      const struct mp_send *pulse, int64_t least_ns)
 {
@@ -321,7 +339,7 @@ static bool violates(struct mp_lowering *l, struct mp_violation *v, enum mp_viol
         .second_source = pulse->source,
         .first_us = mp_event_us(&first),
         .second_us = mp_event_us(&second),
-        .interval_ns = pulse->send_ns - before->send_ns,
+        .interval_ns = onset_ns(pulse) - onset_ns(before),
         .least_ns = least_ns,
     };
     return true;
@@ -337,13 +355,12 @@ static bool check_send(struct mp_lowering *l, const struct mp_send *send,
         // what has to fit between the two pulses: both frames and the lead
         const struct mp_send *next = &l->queue[l->queue_end - 1];
         int64_t late = send->send_ns - send->latest_ns;
-        int64_t planned = next->send_ns - pulse->send_ns;
+        int64_t planned = onset_ns(next) - onset_ns(pulse);
         return late > 0 && violates(l, v, MP_VIOLATION_LEAD, next, planned + late);
     }
     if (l->check_have_pulse) {
-        // onsets are rounded to a nanosecond each: one of slack
-        int64_t interval = send->send_ns - pulse->send_ns;
-        if (interval + 1 < send->least_ns)
+        int64_t interval = onset_ns(send) - onset_ns(pulse);
+        if (interval < send->least_ns)
             return violates(l, v, MP_VIOLATION_INTERVAL, send, send->least_ns);
         const struct change *change = find_change(l, pulse->action, send->action);
         if (change != NULL && change->frame == no_frame && interval < change->lead_ns)
@@ -352,8 +369,10 @@ static bool check_send(struct mp_lowering *l, const struct mp_send *send,
     if (l->check_have_frame) {
         const struct mp_send *before = &l->check_frame;
         int64_t wire = l->frames[before->frame].wire_ns;
-        if (send->send_ns + 1 < before->send_ns + wire && before->kind == MP_SEND_PULSE)
-            return violates(l, v, MP_VIOLATION_WIRE, send, wire);
+        int64_t overlap = before->send_ns + wire - send->send_ns;
+        if (overlap > 0 && before->kind == MP_SEND_PULSE)
+            return violates(l, v, MP_VIOLATION_WIRE, send,
+                            onset_ns(send) - onset_ns(before) + overlap);
     }
     return false;
 }
@@ -362,6 +381,12 @@ bool mp_lowering_check(struct mp_lowering *l, uint64_t budget, struct mp_violati
 {
     struct mp_send send;
     *violation = (struct mp_violation){.kind = MP_VIOLATION_NONE};
+    for (uint32_t i = 0; i < l->actions; i++)
+        if (l->pulses[i].frame == no_frame)
+            return false; // not checked: nobody said how to fire this one
+    if (!l->checking)
+        mp_lowering_rewind(l);
+    l->checking = true;
     for (uint64_t i = 0; i < budget; i++) {
         if (!mp_lowering_next(l, &send)) {
             mp_lowering_rewind(l);

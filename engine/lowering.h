@@ -91,7 +91,8 @@ struct mp_violation {
 /*
  * Walk up to budget sends of the whole stream and look for the first violation.
  * Returns true while there is more to walk: call again. Afterwards violation->kind
- * says the verdict, and the lowering counts as checked if it is MP_VIOLATION_NONE.
+ * says the verdict, and the lowering counts as checked if it is MP_VIOLATION_NONE and every
+ * action has its bytes.
  */
 bool mp_lowering_check(struct mp_lowering *lowering, uint64_t budget,
                        struct mp_violation *violation);

@@ -6,9 +6,14 @@
 
 enum { SPLICE_MAX = 64 }; // right-hand sequences up to this long are spliced, not nested
 
-/* Children of sequences: appending shares the array, as every plan sees only its own length. */
+/*
+ * Children of sequences: appending shares the array, as every plan sees only its own length.
+ * Its holders form a list by length. When the longest goes, what only it saw goes with it:
+ * a later part may hold an earlier holder, and the two would keep each other alive.
+ */
 struct children {
-    size_t refs;
+    struct mp_plan *longest; // the newest holder
+    bool trimming;
     size_t used;
     size_t capacity;
     struct mp_plan *plan[];
@@ -24,7 +29,8 @@ struct mp_plan {
     struct mp_ratio period_ns;
     uint64_t count;
     struct children *children;
-    size_t length; // how many of the children are this plan's
+    struct mp_plan *shorter, *longer; // other holders of the same children
+    size_t length;                    // how many of the children are this plan's
     char text[MP_NAME_MAX];
     char origin[MP_ORIGIN_MAX];
     char label[MP_NAME_MAX];
@@ -52,13 +58,43 @@ static struct mp_plan *plan_new(enum mp_plan_kind kind, struct mp_error *err)
     return plan;
 }
 
-static void children_unref(struct children *children)
+/* plan sees all of children from now on. */
+static void hold_children(struct mp_plan *plan, struct children *children)
 {
-    if (children == NULL || --children->refs > 0)
+    plan->children = children;
+    plan->length = children->used;
+    plan->shorter = children->longest;
+    if (plan->shorter != NULL)
+        plan->shorter->longer = plan;
+    children->longest = plan;
+}
+
+/* Give up the children that no holder sees, and the array with the last of them. */
+static void trim_children(struct children *children)
+{
+    if (children->trimming) // called from the loop below: it looks again
         return;
-    for (size_t i = 0; i < children->used; i++)
-        mp_plan_unref(children->plan[i]);
-    free(children);
+    children->trimming = true;
+    while (children->used > (children->longest == NULL ? 0 : children->longest->length))
+        mp_plan_unref(children->plan[--children->used]);
+    children->trimming = false;
+    if (children->longest == NULL)
+        free(children);
+}
+
+static void leave_children(struct mp_plan *plan)
+{
+    struct children *children = plan->children;
+    if (children == NULL)
+        return;
+    if (plan->shorter != NULL)
+        plan->shorter->longer = plan->longer;
+    if (plan->longer != NULL)
+        plan->longer->shorter = plan->shorter;
+    else
+        children->longest = plan->shorter;
+    plan->children = NULL;
+    trim_children(children);
 }
 
 static struct children *children_new(size_t capacity, struct mp_error *err)
@@ -70,7 +106,7 @@ static struct children *children_new(size_t capacity, struct mp_error *err)
         mp_fail(err, MP_ENOMEM, "out of memory for a plan of %zu parts", capacity);
         return NULL;
     }
-    *made = (struct children){.refs = 1, .capacity = capacity};
+    *made = (struct children){.capacity = capacity};
     return made;
 }
 
@@ -89,7 +125,7 @@ void mp_plan_unref(struct mp_plan *plan)
 {
     if (plan == NULL || --plan->refs > 0)
         return;
-    children_unref(plan->children);
+    leave_children(plan);
     free(plan);
 }
 
@@ -247,7 +283,7 @@ static enum mp_status totals_then(struct mp_totals *out, const struct mp_totals 
         status = check_span(&sum, err);
     if (status != MP_OK)
         return status;
-    if (a->pulses == 0)
+    if (a->pulses == 0 && b->pulses > 0)
         sum.first = first_b;
     if (b->pulses > 0)
         sum.last = last_b;
@@ -265,10 +301,8 @@ static struct children *grow(struct mp_plan *first, size_t extra, struct mp_erro
     bool is_sequence = first->kind == MP_PLAN_SEQUENCE;
     size_t length = is_sequence ? first->length : 1;
     struct children *old = first->children;
-    if (is_sequence && old->used == length && old->capacity >= length + extra) {
-        old->refs++;
+    if (is_sequence && old->used == length && old->capacity >= length + extra)
         return old;
-    }
     struct children *made = children_new(2 * (length + extra), err);
     if (made == NULL)
         return NULL;
@@ -300,14 +334,14 @@ enum mp_status mp_plan_then(struct mp_plan **out, struct mp_plan *first, struct 
     if (plan == NULL)
         return MP_ENOMEM;
     size_t extra = splice ? second->length : 1;
-    plan->children = grow(first, extra, err);
-    if (plan->children == NULL) {
+    struct children *children = grow(first, extra, err);
+    if (children == NULL) {
         free(plan);
         return MP_ENOMEM;
     }
     for (size_t i = 0; i < extra; i++)
-        children_push(plan->children, splice ? second->children->plan[i] : second);
-    plan->length = plan->children->used;
+        children_push(children, splice ? second->children->plan[i] : second);
+    hold_children(plan, children);
     plan->totals = sum;
     *out = plan;
     return MP_OK;
@@ -394,8 +428,7 @@ enum mp_status mp_plan_repeat(struct mp_plan **out, struct mp_plan *child, uint6
         return MP_ENOMEM;
     }
     children_push(children, child);
-    plan->children = children;
-    plan->length = 1;
+    hold_children(plan, children);
     plan->count = count;
     plan->spacing = spacing;
     plan->period_ns = period_ns;
@@ -456,8 +489,7 @@ enum mp_status mp_plan_parallel(struct mp_plan **out, struct mp_plan *const *chi
     }
     for (size_t i = 0; i < count; i++)
         children_push(list, children[i]);
-    plan->children = list;
-    plan->length = count;
+    hold_children(plan, list);
     plan->totals = totals;
     *out = plan;
     return MP_OK;

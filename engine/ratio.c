@@ -110,7 +110,7 @@ static bool simplest(struct mp_ratio *out, double value)
     int64_t num_before = 0, den_before = 1, num = 1, den = 0;
     for (int round = 0; round < 40; round++) {
         long double whole = floorl(rest);
-        if (whole > 9e15L || (den != 0 && whole > (long double)max_denominator))
+        if (whole >= 9007199254740992.0L || (den != 0 && whole > (long double)max_denominator))
             return false;
         int64_t next_num = (int64_t)whole * num + num_before;
         int64_t next_den = (int64_t)whole * den + den_before;

@@ -9,6 +9,9 @@ enum mp_status mp_ring_init(struct mp_ring *ring, size_t item_size, uint64_t cap
     if (capacity == 0 || (capacity & (capacity - 1)) != 0)
         return mp_fail(err, MP_EINVAL, "a ring's capacity is a power of two, not %llu",
                        (unsigned long long)capacity);
+    if (item_size != 0 && capacity > SIZE_MAX / item_size)
+        return mp_fail(err, MP_ENOMEM, "a ring of %llu items does not fit memory",
+                       (unsigned long long)capacity);
     // written once here, so that the dispatcher never takes a page fault on it
     unsigned char *items = malloc(item_size * capacity);
     if (items == NULL)

@@ -239,8 +239,9 @@ static enum mp_status compile(struct compiler *c, const struct mp_plan *plan, ui
     struct mp_plan_view view = mp_plan_view(plan);
     if (mp_plan_kind(plan) == MP_PLAN_CHANNEL) {
         uint32_t named;
-        if (channel != 0) // the innermost name wins: an outer one only fills what is open
-            channel = 0;
+        // the innermost name wins; "1" is what a pulse without a name goes to anyway
+        if (strcmp(view.text, "1") == 0)
+            return compile(c, mp_plan_child(plan, 0), 0, index);
         enum mp_status status = intern_channel(p, view.text, &named, c->err);
         return status == MP_OK ? compile(c, mp_plan_child(plan, 0), named + 1, index) : status;
     }
