@@ -36,7 +36,8 @@ function M.find(what)
   if what:find("/", 1, true) or what:match("%.lua$") then
     local all, message = protocols.load(what)
     if not all then
-      return nil, (message:gsub("^cannot open (.*)$", "%1: no such file"))
+      return nil, (message:gsub("^cannot open (.*)$", "cannot open %1: give the path of a protocol "
+        .. "file, or an id that moonpulse protocols lists"))
     end
     return all[1]
   end

@@ -25,47 +25,49 @@ local function check_plan(who, key, value)
 end
 
 local function check_count(who, key, value)
-  if math.type(value) ~= "integer" and not (type(value) == "number" and value % 1 == 0) then
-    fail("%s: %s must be a whole number, not %s", who, key, tostring(value))
+  local count = type(value) == "number" and math.tointeger(value)
+  if not count then
+    fail("%s: %s must be a whole number from 1 to below 2^63, not %s", who, key, tostring(value))
   end
-  if value < 1 then
-    fail("%s: %s = %d: an empty %s has nothing to send; use 1 or more", who, key, value, who)
+  if count < 1 then
+    fail("%s: %s = %d: an empty %s has nothing to send; use 1 or more", who, key, count, who)
   end
-  return math.tointeger(value)
+  return count
 end
 
---- Check a time in seconds, or a rate: a number, or text that is an exact fraction ("1/6").
+--- Check a time in seconds, or a rate in hz: a number, or text that is an exact fraction
+--- ("1/6"). Returns its numerator and denominator, as the engine takes them.
 local function check_exact(who, key, value)
   if type(value) ~= "number" and type(value) ~= "string" then
     fail("%s: %s must be a number, or text like \"1/6\", not %s", who, key, type(value))
   end
   if type(value) == "number" and (value ~= value or value == math.huge or value == -math.huge) then
-    fail("%s: %s is not a number (%s)", who, key, tostring(value))
+    fail("%s: %s must be a finite number, not %s", who, key, tostring(value))
   end
   local ok, num, den = pcall(core.exact, value)
-  if not ok then
-    if type(value) == "number" then
-      return value -- no simple fraction: the engine rounds a time to the nanosecond
-    end
+  if ok then
+    return num, den
+  elseif type(value) == "string" or key == "hz" then
     fail("%s: %s: %s", who, key, num)
+  elseif math.abs(value) >= 2 ^ 63 / 1e9 then
+    fail("%s: %s = %g s does not fit 2^63 ns (292 years): use a shorter time", who, key, value)
   end
-  return value, num, den
+  -- no simple fraction: the engine rounds a time to the nanosecond
+  return math.tointeger(math.floor(value * 1e9 + 0.5)), 1000000000
 end
 
 local function check_positive(who, key, value)
-  local _, num, den = check_exact(who, key, value)
-  if (num or value) <= 0 then
+  local num, den = check_exact(who, key, value)
+  if num <= 0 then
     fail("%s: %s = %s must be above 0", who, key, tostring(value))
   end
-  return value, num, den
+  return num, den
 end
 
 local function check_time(who, key, value)
-  local _, num = check_exact(who, key, value)
-  if (num or value) < 0 then
-    fail("%s: %s = %s s is negative", who, key, tostring(value))
+  if check_exact(who, key, value) < 0 then
+    fail("%s: %s = %s s is negative: a time is 0 or more", who, key, tostring(value))
   end
-  return value
 end
 
 local function check_intensity(who, value)
@@ -85,7 +87,7 @@ end
 ---@param spec moonpulse.Intensity | { intensity: moonpulse.Intensity }
 ---@return moonpulse.Plan
 function M.pulse(spec)
-  if intensities.is(spec) then
+  if intensities.is(spec) or type(spec) == "number" then
     return one_pulse("pulse", spec)
   end
   return one_pulse("pulse", options("pulse", spec, { intensity = "intensity" }).intensity)
@@ -124,11 +126,16 @@ local train_keys = {
   count = "?number of repetitions", duration = "?seconds", intensity = "?intensity",
 }
 
+--- Does a x b stay within 64 bits?
+local function fits(a, b)
+  return math.abs(a * 1.0 * b) < 2.0 ^ 62
+end
+
 --- How many repetitions fit duration exactly.
 local function count_in(who, duration, rate_num, rate_den)
-  local _, num, den = check_positive(who, "duration", duration)
-  if not num then
-    fail("%s: duration = %s s holds no whole number of periods: give pulses or count instead", who,
+  local num, den = check_positive(who, "duration", duration)
+  if not fits(num, rate_num) or not fits(den, rate_den) then
+    fail("%s: cannot tell how many periods %s s holds: give pulses or count instead", who,
       tostring(duration))
   end
   local top, bottom = num * rate_num, den * rate_den
@@ -161,16 +168,15 @@ function M.train(spec)
   if spec.of and spec.pulses then
     fail("train: with of = a plan, say how often with count = (or duration =), not pulses =")
   end
-  local rate = spec.hz or spec.every
-  local _, num, den = check_positive("train", spec.hz and "hz" or "every", rate)
-  if spec.every and num then
+  local num, den = check_positive("train", spec.hz and "hz" or "every", spec.hz or spec.every)
+  if spec.every then
     num, den = den, num
   end
   local count
   if counted then
     count = check_count("train", spec.pulses and "pulses" or "count", counted)
   else
-    count = count_in("train", spec.duration, num or rate, den or 1)
+    count = count_in("train", spec.duration, num, den)
   end
   local child = spec.of and check_plan("train", "of", spec.of) or one_pulse("train", spec.intensity)
   local plan
@@ -183,12 +189,12 @@ function M.train(spec)
 end
 
 local function sum_of(a, b)
-  local _, a_num, a_den = check_exact("theta_burst", "on", a)
-  local _, b_num, b_den = check_exact("theta_burst", "off", b)
-  if a_num and b_num then
+  local a_num, a_den = check_exact("theta_burst", "on", a)
+  local b_num, b_den = check_exact("theta_burst", "off", b)
+  if fits(2 * a_num, b_den) and fits(2 * b_num, a_den) and fits(a_den, b_den) then
     return ("%d/%d"):format(a_num * b_den + b_num * a_den, a_den * b_den)
   end
-  return a + b
+  return a_num / a_den + b_num / b_den
 end
 
 --- Theta burst in one call: bursts of pulses at hz, repeated at theta_hz for on seconds; with
@@ -204,12 +210,15 @@ function M.theta_burst(spec)
   })
   local burst = M.burst { pulses = spec.pulses, hz = spec.hz, intensity = spec.intensity }
   local train = M.train { of = burst, hz = spec.theta_hz, duration = spec.on }
-  local cycles = spec.cycles or 1
-  check_count("theta_burst", "cycles", cycles)
-  if cycles == 1 then
+  if spec.cycles == nil and spec.off == nil then
     return train
+  elseif spec.cycles == nil then
+    fail("theta_burst: cycles = number of trains is missing: off is the time between them")
   end
-  if spec.off == nil then
+  local cycles = check_count("theta_burst", "cycles", spec.cycles)
+  if spec.off == nil and cycles == 1 then
+    return train
+  elseif spec.off == nil then
     fail("theta_burst: off = seconds between trains is missing for %d cycles", cycles)
   end
   check_time("theta_burst", "off", spec.off)
@@ -248,13 +257,16 @@ function M.together(plans)
   if type(plans) ~= "table" or next(plans) == nil then
     fail("together: a table of plans expected, like { left = a, right = b }")
   end
-  local keys = {}
+  local keys, most = {}, 64
   for key, plan in pairs(plans) do
     if type(key) ~= "string" and math.type(key) ~= "integer" then
       fail("together: a channel is a name, not %s", type(key))
     end
     check_plan("together", tostring(key), plan)
     keys[#keys + 1] = key
+  end
+  if #keys > most then
+    fail("together: %d plans side by side, at most %d: put some of them in sequence", #keys, most)
   end
   table.sort(keys, function(a, b) -- so that the same table always gives the same plan
     if type(a) == type(b) then
@@ -277,7 +289,7 @@ end
 ---@param spacing { every: number|string|nil, gap: number|string|nil }?
 ---@return moonpulse.Plan
 function M.times(plan, count, spacing)
-  check_plan("times", "it", plan)
+  check_plan("times", "what stands before :times(n)", plan)
   check_count("times", "the number of times", count)
   options("times", spacing or {}, { every = "?seconds", gap = "?seconds" })
   spacing = spacing or {}
@@ -297,7 +309,7 @@ end
 ---@param channel string
 ---@return moonpulse.Plan
 function M.at(plan, channel)
-  check_plan("at", "it", plan)
+  check_plan("at", "what stands before :at(channel)", plan)
   if type(channel) ~= "string" and math.type(channel) ~= "integer" then
     fail("at: the name of a channel expected, not %s", type(channel))
   end

@@ -22,6 +22,13 @@ end
 local made = setmetatable({}, { __mode = "k" })
 local most = { MSO = 100, RMT = 400, AMT = 400 }
 
+--- What is wrong with value as a percentage of reference; nil: nothing.
+local function problem_with(value, reference)
+  if value < 0 or value > most[reference] then
+    return ("an intensity lies in 0 to %d %%%s"):format(most[reference], reference)
+  end
+end
+
 --- An intensity; raises at the author's line where value is no percentage.
 ---@param value number percent
 ---@param reference string "MSO", "RMT" or "AMT"
@@ -31,8 +38,9 @@ function M.new(value, reference)
   if type(value) ~= "number" or value ~= value then
     blame.fail("%s: a percentage expected, like mp.%s(80), not %s", name, name, tostring(value))
   end
-  if value < 0 or value > most[reference] then
-    blame.fail("%s(%g): an intensity lies in 0 to %d %%%s", name, value, most[reference], reference)
+  local problem = problem_with(value, reference)
+  if problem then
+    blame.fail("%s(%g): %s", name, value, problem)
   end
   local intensity = setmetatable({ value = value, reference = reference }, Intensity)
   made[intensity] = true
@@ -53,6 +61,10 @@ function M.parse(text)
   local reference = unit and (unit == "" and "MSO" or unit:upper())
   if not value or not most[reference] then
     return nil, ("%q is no intensity: write 80%%AMT, 110%%RMT or 45%%MSO"):format(text)
+  end
+  local problem = problem_with(value, reference)
+  if problem then
+    return nil, ("%q: %s"):format(text, problem)
   end
   return M.new(value, reference)
 end

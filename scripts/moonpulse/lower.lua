@@ -1,7 +1,6 @@
 --- From a plan to frames: the driver encodes each distinct action once, then all is checked.
 local core = require "moonpulse.core"
 local intensities = require "moonpulse.intensity"
-local outline = require "moonpulse.outline"
 
 local M = {}
 
@@ -79,6 +78,11 @@ function M.dose(actions, thresholds)
   return lines
 end
 
+--- An interval to the nanosecond: the edge of a limit must not look like the limit.
+local function interval(ns)
+  return ns < 1000000000 and ("%.10g ms"):format(ns / 1e6) or ("%.10g s"):format(ns / 1e9)
+end
+
 local function at(us)
   return ("%.6f s"):format(us / 1e6)
 end
@@ -91,8 +95,8 @@ end
 local function explain(violation, driver, limits)
   local pulses = ("pulses %d and %d (at %s and %s) are %s apart%s"):format(violation.first,
     violation.second, at(violation.first_us), at(violation.second_us),
-    outline.seconds(violation.interval_ns / 1e9), place(violation.second_origin))
-  local least = outline.seconds(violation.least_ns / 1e9)
+    interval(violation.interval_ns), place(violation.second_origin))
+  local least = interval(violation.least_ns)
   if violation.kind == "interval" then
     return ("%s: too fast for the %s; the shortest interval is %s (%s)"):format(pulses,
       driver.description, least, limits.why)

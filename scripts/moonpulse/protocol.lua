@@ -42,15 +42,21 @@ local function kind_of(value)
   return math.type(value) or type(value)
 end
 
+local kinds = {
+  integer = "a whole number", float = "a number", string = "text", boolean = "true or false",
+  intensity = "an intensity, like 80%AMT",
+}
+
 local function check_value(who, name, declared, value)
   local kind, wanted = kind_of(value), kind_of(declared.default)
   if wanted == "float" and kind == "integer" then
     value, kind = value + 0.0, "float"
   elseif wanted == "integer" and kind == "float" and value % 1 == 0 then
-    value, kind = math.tointeger(value), "integer"
+    value, kind = math.tointeger(value) or value, "integer"
   end
-  if kind ~= wanted then
-    return nil, ("%s: %s must be of the kind %s, not %s"):format(who, name, wanted, kind)
+  if kind ~= wanted or value == nil or value ~= value then
+    return nil, ("%s: %s must be %s, not %s"):format(who, name, kinds[wanted],
+      math.type(value) and tostring(value) or kinds[kind] or "a " .. kind)
   end
   local size = kind == "intensity" and value.value or value
   if declared.min and size < declared.min or declared.max and size > declared.max then
@@ -62,39 +68,74 @@ end
 
 local parameter_known = { default = "value", min = "?number", max = "?number", help = "?text" }
 
+local function check_texts(who, spec)
+  for _, key in ipairs(texts) do
+    if spec[key] ~= nil and type(spec[key]) ~= "string" then
+      blame.fail("%s: %s must be text, not %s", who, key, type(spec[key]))
+    end
+  end
+end
+
+local function check_table(who, key, value)
+  if value ~= nil and type(value) ~= "table" then
+    blame.fail("%s: %s must be a table, not %s", who, key, type(value))
+  end
+  return value or {}
+end
+
+local function check_parameter(name, declared)
+  if type(name) ~= "string" then
+    blame.fail("protocol: a parameter needs a name: params = { cycles = { default = 20 } }")
+  end
+  local who = "parameter " .. name
+  blame.options(who, declared, parameter_known)
+  local kind = kind_of(declared.default)
+  if not kinds[kind] then
+    blame.fail("%s: default must be a number, text, true, false or an intensity, not %s", who, kind)
+  end
+  for _, key in ipairs { "min", "max" } do
+    local bound = declared[key]
+    if bound ~= nil and (not math.type(bound) or kind == "string" or kind == "boolean") then
+      blame.fail("%s: %s must be a number, and belongs to a number or an intensity", who, key)
+    end
+  end
+  local _, message = check_value("parameter", name, declared, declared.default)
+  if message then
+    blame.fail("%s", message)
+  end
+end
+
+local function check_variant(spec, variant)
+  blame.options("variant", variant, variant_known)
+  check_texts("variant", variant)
+  local who = "variant " .. variant.id
+  for name, value in pairs(check_table(who, "defaults", variant.defaults)) do
+    local declared = spec.params[name]
+    if not declared then
+      blame.fail("%s: there is no parameter %q", who, tostring(name))
+    end
+    local _, message = check_value(who, name, declared, value)
+    if message then
+      blame.fail("%s", message)
+    end
+  end
+end
+
 --- Declare a protocol. Raises at the author's line for a missing or unknown field.
 ---@param spec moonpulse.Protocol
 ---@return moonpulse.Protocol
 function M.protocol(spec)
   blame.options("protocol", spec, known)
-  for _, key in ipairs(texts) do
-    if spec[key] ~= nil and type(spec[key]) ~= "string" then
-      blame.fail("protocol: %s must be text, not %s", key, type(spec[key]))
-    end
-  end
+  check_texts("protocol", spec)
   if type(spec.plan) ~= "function" then
     blame.fail("protocol: plan must be a function(p) that returns a plan, not %s", type(spec.plan))
   end
-  spec.params = spec.params or {}
+  spec.params = check_table("protocol", "params", spec.params)
   for name, declared in pairs(spec.params) do
-    blame.options("parameter " .. tostring(name), declared, parameter_known)
-    local _, message = check_value("parameter", name, declared, declared.default)
-    if message then
-      blame.fail("%s", message)
-    end
+    check_parameter(name, declared)
   end
-  for _, variant in ipairs(spec.variants or {}) do
-    blame.options("variant", variant, variant_known)
-    for name, value in pairs(variant.defaults or {}) do
-      local declared = spec.params[name]
-      if not declared then
-        blame.fail("variant %s: there is no parameter %q", variant.id, tostring(name))
-      end
-      local _, message = check_value("variant " .. variant.id, name, declared, value)
-      if message then
-        blame.fail("%s", message)
-      end
-    end
+  for _, variant in ipairs(check_table("protocol", "variants", spec.variants)) do
+    check_variant(spec, variant)
   end
   is_protocol[spec] = true
   return spec
@@ -132,6 +173,13 @@ local function from_result(path, result)
     .. "\"return ...\"?)"):format(path, type(result))
 end
 
+--- A script's error as text that names its file, whatever was raised.
+local function in_file(path, problem)
+  local text = tostring(problem)
+  local name = path and path:match("[^/]*$")
+  return name and not text:find(name, 1, true) and path .. ": " .. text or text
+end
+
 --- Load a protocol file. Globals that it sets stay its own.
 ---@param path string
 ---@return moonpulse.Protocol[]? the protocol and its variants
@@ -144,7 +192,7 @@ function M.load(path)
   end
   local ok, result = pcall(chunk)
   if not ok then
-    return nil, tostring(result)
+    return nil, in_file(path, result)
   end
   local protocol, problem = from_result(path, result)
   if not protocol then
@@ -239,7 +287,7 @@ function M.build(protocol, values)
   })
   local ok, plan = pcall(protocol.plan, guarded)
   if not ok then
-    return nil, tostring(plan)
+    return nil, in_file(protocol.file, plan)
   end
   if not compose.is_plan(plan) then
     return nil, ("%s: plan must return a plan, not %s"):format(protocol.file or protocol.id,

@@ -93,12 +93,34 @@ local function event(first, second)
   end
 end
 
+-- Inter-pulse intervals are reported as an index into a falling list (MagProController), here
+-- as spans { first, last, step } in tenths of ms.
+local single_intervals = { { 1000, 200, 10 }, { 195, 100, 5 }, { 99, 5, 1 } }
+local paired_intervals = {
+  { 30000, 10000, 1000 }, { 9500, 5000, 500 }, { 4900, 1000, 100 }, { 990, 200, 10 },
+  { 195, 100, 5 }, { 99, 10, 1 },
+}
+
+local function interval_ms(spans, index)
+  for _, span in ipairs(spans) do
+    local first, last, step = table.unpack(span)
+    local count = (first - last) // step + 1
+    if index < count then
+      return (first - index * step) / 10
+    end
+    index = index - count
+  end
+end
+
 local function mode_reply(p)
   local b = { p:byte(1, 10) }
+  local mode, index = modes[b[4]], b[8] | (b[9] << 8)
+  local paired = mode == "Twin" or mode == "Dual"
   return {
-    model = models[b[3]], mode = modes[b[4]], direction = b[5] == 0 and "Normal" or "Reverse",
-    waveform = waveforms[b[6]], burst_pulses = 5 - b[7], ipi_index = b[8] | (b[9] << 8),
-    ba_byte = b[10],
+    model = models[b[3]], mode = mode, direction = b[5] == 0 and "Normal" or "Reverse",
+    waveform = waveforms[b[6]], burst_pulses = 5 - b[7], ipi_index = index,
+    ipi_ms = interval_ms(paired and paired_intervals or single_intervals, index),
+    ba_byte = b[10], b_amplitude = mode == "Dual" and 100 - b[10] or nil,
   }
 end
 
