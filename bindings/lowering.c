@@ -217,6 +217,19 @@ static int lowering_frames(lua_State *L)
     return 1;
 }
 
+/* lowering:marks() -> the texts of the marks, by the number that the flight record holds */
+static int lowering_marks(lua_State *L)
+{
+    const struct mp_schedule *schedule = mp_lowering_schedule(mp_check_lowering(L, 1));
+    uint32_t count = mp_schedule_source_count(schedule);
+    lua_createtable(L, (int)count, 0);
+    for (uint32_t i = 0; i < count; i++) {
+        lua_pushstring(L, mp_schedule_mark(schedule, i));
+        lua_seti(L, -2, (lua_Integer)i + 1);
+    }
+    return 1;
+}
+
 /* lowering:lead() -> seconds that the first frame may leave before its onset */
 static int lowering_lead(lua_State *L)
 {
@@ -235,12 +248,17 @@ static int lowering_gc(lua_State *L)
 void mp_open_lowering(lua_State *L)
 {
     static const luaL_Reg functions[] = {{"lowering", lowering_new}, {NULL, NULL}};
-    static const luaL_Reg methods[] = {
-        {"actions", lowering_actions}, {"pulse", lowering_pulse},
-        {"changes", lowering_changes}, {"change", lowering_change},
-        {"check", lowering_check},     {"next", lowering_next},
-        {"rewind", lowering_rewind},   {"frames", lowering_frames},
-        {"lead", lowering_lead},       {NULL, NULL}};
+    static const luaL_Reg methods[] = {{"actions", lowering_actions},
+                                       {"pulse", lowering_pulse},
+                                       {"changes", lowering_changes},
+                                       {"change", lowering_change},
+                                       {"check", lowering_check},
+                                       {"next", lowering_next},
+                                       {"rewind", lowering_rewind},
+                                       {"frames", lowering_frames},
+                                       {"lead", lowering_lead},
+                                       {"marks", lowering_marks},
+                                       {NULL, NULL}};
     static const luaL_Reg metamethods[] = {{"__gc", lowering_gc}, {NULL, NULL}};
     luaL_setfuncs(L, functions, 0);
     mp_new_class(L, LOWERING, methods, metamethods);

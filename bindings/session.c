@@ -1,5 +1,6 @@
 /* session.c - a device on the loop, with Lua functions for what it reports. */
 #include "bindings/armed.h"
+#include "bindings/flight.h"
 #include "bindings/modules.h"
 #include "bindings/raise.h"
 #include "bindings/serial.h"
@@ -16,9 +17,10 @@ static const char *const callback_names[] = {"on_bytes", "on_outcome", "on_gone"
 static const char *const outcome_names[] = {"sent",   "skipped",  "mark",
                                             "oneoff", "finished", "stopped"};
 static const char *const late_names[] = {"abort", "skip", NULL};
-static const char *const stop_names[] = {"none",  "finished", "requested", "signal",
-                                         "error", "device",   "gone",      "blocked",
-                                         "late",  "close",    "record",    NULL};
+static const char *const line_names[] = {"none", "cts", "dsr", NULL};
+static const char *const stop_names[] = {"none",   "finished", "requested", "signal", "error",
+                                         "device", "gone",     "blocked",   "late",   "close",
+                                         "record", "stuck",    "key",       "line",   NULL};
 static const char *const send_names[] = {"pulse", "set", "mark"};
 
 struct session_box {
@@ -95,7 +97,7 @@ static int session_new(lua_State *L)
 {
     struct mp_error err = {0};
     luaL_checktype(L, 1, LUA_TTABLE);
-    struct session_box *box = lua_newuserdatauv(L, sizeof *box, 1); // 1: lowering in play
+    struct session_box *box = lua_newuserdatauv(L, sizeof *box, 2); // lowering in play, flight
     *box = (struct session_box){.host = mp_host_of(L)};
     for (int i = 0; i < CALLBACKS; i++)
         box->callback[i] = LUA_NOREF;
@@ -140,15 +142,58 @@ static int session_write(lua_State *L)
     return done(L, mp_session_write(box->session, bytes, length, &err), &err);
 }
 
-/* session:arm(safe bytes, tolerance seconds, "abort"|"skip") -> true | nil, message, code */
+/* The value of a field of the table at 2, left on the stack for as long as its pointer is used.
+ */
+static const char *bytes_field(lua_State *L, const char *key, size_t *length)
+{
+    lua_getfield(L, 2, key);
+    if (lua_isnil(L, -1)) {
+        *length = 0;
+        return NULL;
+    }
+    return luaL_checklstring(L, -1, length);
+}
+
+static int64_t seconds_field(lua_State *L, const char *key)
+{
+    lua_getfield(L, 2, key);
+    int64_t ns = lua_isnil(L, -1) ? 0 : llround(mp_check_number(L, -1, 0, 86400) * 1e9);
+    lua_pop(L, 1);
+    return ns;
+}
+
+static int option_field(lua_State *L, const char *key, const char *const names[])
+{
+    lua_getfield(L, 2, key);
+    int index = luaL_checkoption(L, -1, names[0], names);
+    lua_pop(L, 1);
+    return index;
+}
+
+/*
+ * session:arm{safe=, tolerance=, late="abort"|"skip", keepalive=, keepalive_period=, stuck=,
+ * guard=, line="none"|"cts"|"dsr", flight=} -> true | nil, message, code. Times in seconds.
+ */
 static int session_arm(lua_State *L)
 {
     struct mp_error err = {0};
     struct session_box *box = check_session(L, 1);
-    struct mp_arming arming = {0};
-    arming.safe = luaL_checklstring(L, 2, &arming.safe_length);
-    arming.tolerance_ns = llround(mp_check_number(L, 3, 0, 3600) * 1e9);
-    arming.late = (enum mp_late)luaL_checkoption(L, 4, "abort", late_names);
+    luaL_checktype(L, 2, LUA_TTABLE);
+    struct mp_arming arming = {
+        .tolerance_ns = seconds_field(L, "tolerance"),
+        .late = (enum mp_late)option_field(L, "late", late_names),
+        .keepalive_ns = seconds_field(L, "keepalive_period"),
+        .stuck_ns = seconds_field(L, "stuck"),
+        .line = (enum mp_stop_line)option_field(L, "line", line_names),
+    };
+    arming.safe = bytes_field(L, "safe", &arming.safe_length);
+    arming.keepalive = bytes_field(L, "keepalive", &arming.keepalive_length);
+    lua_getfield(L, 2, "guard");
+    arming.guard = lua_toboolean(L, -1);
+    lua_getfield(L, 2, "flight");
+    if (!lua_isnil(L, -1))
+        arming.flight = mp_check_flight(L, -1);
+    lua_setiuservalue(L, 1, 2); // the dispatcher borrows it
     if (!mp_armed_add(box->session))
         return luaL_error(L, "too many devices are armed at once");
     enum mp_status status = mp_session_arm(box->session, &arming, &err);

@@ -5,37 +5,47 @@
  * and hands it to the port. While it lives it alone writes to the port.
  *
  * What is shared between it and the rest:
- *   commands  SPSC ring, loop thread -> dispatcher
- *   outcomes  SPSC ring, dispatcher -> loop thread
- *   stop      atomic latch; set by any thread or a signal handler, read before every write
- *   wake      semaphore: ends the dispatcher's wait
+ *   commands   SPSC ring, loop thread -> dispatcher
+ *   outcomes   SPSC ring, dispatcher -> loop thread
+ *   stop       atomic latch; set by any thread or a signal handler, read before every write
+ *   heartbeat  atomic time, written by the loop thread: it is alive
+ *   wake       semaphore: ends the dispatcher's wait
+ *   flight     see flight.h: slots claimed with an atomic add
  * It calls no Lua, no malloc, no lock, no file I/O and nothing that blocks except the
  * wait for the next deadline, which mp_dispatcher_stop ends at once.
  *
- * A frame that cannot leave in time is never made up for. No record, no pulse: when the
- * outcomes are not being drained and their ring fills up, the dispatcher stops.
+ * A frame that cannot leave in time is never made up for, and no pulse leaves closer to the
+ * one before than the plan has it (less the tolerance), whatever happened in between. No
+ * record, no pulse: when the outcomes are not being drained and their ring fills up, the
+ * dispatcher stops. A loop that has not been heard of for half a second stops it too.
  */
 #ifndef MP_DISPATCHER_H
 #define MP_DISPATCHER_H
 
+#include "engine/flight.h"
 #include "engine/lowering.h"
 #include "engine/realtime.h"
+
+#include <semaphore.h>
 
 /* Why it stopped; the first reason wins and stays. */
 enum mp_stop {
     MP_STOP_NONE,
     MP_STOP_FINISHED,  // disarmed after a completed plan
-    MP_STOP_REQUESTED, // by the script or the operator
+    MP_STOP_REQUESTED, // by the script
     MP_STOP_SIGNAL,    // Ctrl-C, SIGTERM, SIGHUP
     MP_STOP_ERROR,     // a script error
     MP_STOP_DEVICE,    // a wrong or missing reply
     MP_STOP_GONE,      // the port is lost
     MP_STOP_BLOCKED,   // the port does not take bytes
     MP_STOP_LATE,      // a frame would have left too late
-    MP_STOP_CLOSE,     // pulses would have come closer than the device allows
-    MP_STOP_RECORD     // nobody drains the outcomes
+    MP_STOP_CLOSE,     // pulses would have come closer than planned
+    MP_STOP_RECORD,    // nobody drains the outcomes, or the flight record is full
+    MP_STOP_STUCK,     // the loop was not heard of: a script that does not yield
+    MP_STOP_KEY,       // q or space on the live screen
+    MP_STOP_LINE       // a modem line: foot switch
 };
-/* A sentence part for people: "stopped by the operator" ... Never NULL. */
+/* A sentence part for people: "stopped by a signal" ... Never NULL. */
 const char *mp_stop_text(enum mp_stop reason);
 
 enum mp_late { MP_LATE_ABORT, MP_LATE_SKIP };
@@ -44,19 +54,28 @@ enum mp_outcome_kind {
     MP_OUT_SENT,    // a frame of the plan was handed to the port
     MP_OUT_SKIPPED, // a late pulse that was left out
     MP_OUT_MARK,
-    MP_OUT_ONEOFF,   // a frame from mp_dispatcher_send was handed to the port
+    MP_OUT_ONEOFF,   // a frame from mp_dispatcher_send, or a keep-alive, was handed to the port
     MP_OUT_FINISHED, // the plan is over; the dispatcher waits for the next command
     MP_OUT_STOPPED   // the last outcome: the safe frame is out (or could not be sent)
 };
 
 struct mp_outcome {
     enum mp_outcome_kind kind;
-    enum mp_stop stop;   // stopped: why; skipped: late or close
+    enum mp_stop stop;   // stopped: why; skipped, sent: late or close
     bool safe_sent;      // stopped: the whole safe frame was taken by the port
     struct mp_send send; // sent, skipped, mark: which
     int64_t start_ns;    // monotonic instant that the times in send count from
+    int64_t woken_ns;    // when the wait ended
     int64_t entered_ns;  // stamp before the write
     int64_t returned_ns; // stamp after it
+};
+
+/* A clock that tests can turn by hand. */
+struct mp_time {
+    int64_t (*now)(void *context);
+    /* Wait until deadline_ns or a post of wake; true when the deadline has come. */
+    bool (*wait)(void *context, sem_t *wake, int64_t deadline_ns);
+    void *context;
 };
 
 struct mp_dispatch_config {
@@ -66,6 +85,12 @@ struct mp_dispatch_config {
     size_t safe_length;
     int64_t tolerance_ns; // later than this is late
     enum mp_late late;
+    uint8_t keepalive[MP_FRAME_MAX]; // sent in gaps, never delaying a frame of the plan
+    size_t keepalive_length;         // 0: the device needs none
+    int64_t keepalive_ns;            // at least so often
+    int64_t stuck_ns;                // a heartbeat older than this stops; 0: never
+    struct mp_flight *flight;        // borrowed; NULL: no flight record
+    const struct mp_time *time;      // borrowed; NULL: the monotonic clock
     void (*wake)(void *context); // called on the dispatcher thread when an outcome is ready;
     void *context;               // must not block (uv_async_send)
 };
@@ -96,6 +121,9 @@ enum mp_status mp_dispatcher_send(struct mp_dispatcher *dispatcher, const void *
  */
 void mp_dispatcher_stop(struct mp_dispatcher *dispatcher, enum mp_stop reason);
 
+/* The loop thread is alive. Call at least every 100 ms where stuck_ns is set. */
+void mp_dispatcher_heartbeat(struct mp_dispatcher *dispatcher);
+
 /* The next outcome, in order; false when there is none now. Loop thread. */
 bool mp_dispatcher_outcome(struct mp_dispatcher *dispatcher, struct mp_outcome *outcome);
 
@@ -107,5 +135,14 @@ const struct mp_realtime *mp_dispatcher_realtime(const struct mp_dispatcher *dis
 void mp_dispatcher_join(struct mp_dispatcher *dispatcher, enum mp_stop reason);
 /* Join if need be, and free. NULL is accepted. */
 void mp_dispatcher_destroy(struct mp_dispatcher *dispatcher);
+
+/*
+ * For tests with a clock of their own: make a dispatcher without a thread, run what its
+ * thread would run until it is stopped, on the caller's.
+ */
+enum mp_status mp_dispatcher_create_here(struct mp_dispatcher **out,
+                                         const struct mp_dispatch_config *config,
+                                         struct mp_error *err);
+void mp_dispatcher_run_here(struct mp_dispatcher *dispatcher);
 
 #endif

@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <termios.h>
 
 static enum mp_status check_serial(const struct mp_serial *serial, struct mp_error *err)
 {
@@ -150,6 +152,26 @@ enum mp_status mp_port_read(struct mp_port *port, void *buffer, size_t capacity,
 enum mp_status mp_port_set_lines(struct mp_port *port, bool rts, bool dtr, struct mp_error *err)
 {
     return port->ops->set_lines(port, rts, dtr, err);
+}
+
+void mp_port_discard(struct mp_port *port)
+{
+    (void)tcflush(port->fd, TCOFLUSH);
+}
+
+enum mp_status mp_port_get_lines(struct mp_port *port, bool *cts, bool *dsr,
+                                 struct mp_error *err)
+{
+    int lines;
+    if (ioctl(port->fd, TIOCMGET, &lines) != 0) {
+        if (errno == ENOTTY || errno == EINVAL)
+            return mp_fail(err, MP_EUNSUPPORTED, "\"%s\" has no modem lines to watch",
+                           port->path);
+        return mp_port_io_failure(port, "reading CTS and DSR", errno, err);
+    }
+    *cts = (lines & TIOCM_CTS) != 0;
+    *dsr = (lines & TIOCM_DSR) != 0;
+    return MP_OK;
 }
 
 enum mp_status mp_port_io_failure(const struct mp_port *port, const char *verb, int sys,

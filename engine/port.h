@@ -1,9 +1,10 @@
 /*
- * port.h - a serial port: one interface, two backends.
+ * port.h - a serial port: one interface, three backends.
  *
  * Real ports go through libserialport. Pseudo-terminals go through raw termios,
  * because libserialport 0.1.1 refuses them: it wants an entry in /sys/class/tty
- * and modem lines, and a pseudo-terminal has neither.
+ * and modem lines, and a pseudo-terminal has neither. A socket that the caller made
+ * is adopted as it is: what tests and benchmarks write to.
  *
  * mp_port_open allocates the port, mp_port_close frees it; both belong to the
  * loop thread. While a port is armed only the dispatcher thread writes and only
@@ -50,6 +51,14 @@ enum mp_status mp_port_open(struct mp_port **port, const char *path,
                             const struct mp_serial *serial, struct mp_error *err);
 
 /*
+ * Make a port of a connected stream socket, which the port then owns; take_fd is closed
+ * on failure, too. name stands where other ports have their path; the kind is
+ * MP_PORT_PTY: no wire, no lines. MP_EUNSUPPORTED when take_fd is no stream socket.
+ */
+enum mp_status mp_port_adopt(struct mp_port **port, int take_fd, const char *name,
+                             struct mp_error *err);
+
+/*
  * Close and free. NULL is accepted. Lines stay as they are; nothing is drained. The
  * port is free for others at once, even where a forked process shares the descriptor.
  */
@@ -58,7 +67,7 @@ void mp_port_close(struct mp_port *port);
 /* For uv_poll and the like; stays owned by the port. */
 int mp_port_fd(const struct mp_port *port);
 enum mp_port_kind mp_port_kind(const struct mp_port *port);
-/* The path given to mp_port_open. */
+/* The path given to mp_port_open, or the name given to mp_port_adopt. */
 const char *mp_port_path(const struct mp_port *port);
 
 /*
@@ -74,6 +83,13 @@ enum mp_status mp_port_write(struct mp_port *port, const void *bytes, size_t len
  */
 enum mp_status mp_port_read(struct mp_port *port, void *buffer, size_t capacity, size_t *got,
                             struct mp_error *err);
+
+/* Throw away what was written and is not on the wire yet. Never blocks. */
+void mp_port_discard(struct mp_port *port);
+
+/* Read the lines that come in. MP_EUNSUPPORTED on a pseudo-terminal; MP_EGONE as above. */
+enum mp_status mp_port_get_lines(struct mp_port *port, bool *cts, bool *dsr,
+                                 struct mp_error *err);
 
 /* Set the modem lines. MP_EUNSUPPORTED on a pseudo-terminal, which has none. */
 enum mp_status mp_port_set_lines(struct mp_port *port, bool rts, bool dtr,

@@ -1,5 +1,5 @@
 /*
- * port_backend.h - what port.c and the two backends share; nobody else includes it.
+ * port_backend.h - what port.c and the backends share; nobody else includes it.
  *
  * A backend fills port->fd (and port->sp) in its open, and undoes in its close
  * whatever its open did, also half of it. port.c owns the struct and the path.

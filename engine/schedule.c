@@ -350,6 +350,11 @@ const char *mp_schedule_origin(const struct mp_schedule *schedule, uint32_t sour
     return schedule->program.sources[source].origin;
 }
 
+uint32_t mp_schedule_source_count(const struct mp_schedule *schedule)
+{
+    return schedule->program.source_count;
+}
+
 const char *mp_schedule_mark(const struct mp_schedule *schedule, uint32_t source)
 {
     return schedule->program.sources[source].text;

@@ -72,6 +72,8 @@ uint32_t mp_schedule_channel_count(const struct mp_schedule *schedule);
 const char *mp_schedule_channel(const struct mp_schedule *schedule, uint32_t index);
 /* The script line ("itbs.lua:12") that made the pulse or mark; "" where unknown. */
 const char *mp_schedule_origin(const struct mp_schedule *schedule, uint32_t source);
+/* How many sources there are: script lines that made pulses or marks. */
+uint32_t mp_schedule_source_count(const struct mp_schedule *schedule);
 /* The text of a mark event. */
 const char *mp_schedule_mark(const struct mp_schedule *schedule, uint32_t source);
 /* Bytes that the schedule holds, for tests of the memory bound. */

@@ -1,9 +1,12 @@
 #include "engine/session.h"
 
 #include "engine/clock.h"
+#include "engine/guard.h"
 
 #include <stdatomic.h>
 #include <stdlib.h>
+
+enum { HEARTBEAT_MS = 50 };
 
 struct mp_session {
     uv_loop_t *loop;
@@ -13,6 +16,10 @@ struct mp_session {
     struct mp_port *port;
     uv_poll_t *poll; // one a connection: it may still be closing when the next one opens
     uv_async_t async;
+    uv_timer_t heartbeat; // tells the dispatcher that the loop is alive
+    int open_handles;
+    struct mp_guard guard;
+    struct mp_stop_watch *watch;
     // read by mp_session_stop_async; cleared before the dispatcher is freed
     struct mp_dispatcher *_Atomic dispatcher;
     bool reporting; // inside report(): the dispatcher must not be freed under it
@@ -31,12 +38,24 @@ static void free_handle(uv_handle_t *handle)
 
 static void free_session(uv_handle_t *handle)
 {
-    free(handle->data);
+    struct mp_session *s = handle->data;
+    if (--s->open_handles == 0)
+        free(s);
 }
 
 static struct mp_dispatcher *dispatcher_of(const struct mp_session *s)
 {
     return atomic_load(&s->dispatcher);
+}
+
+/* The dispatcher first: only when its safe frame is out may the guard go. */
+static void join_all(struct mp_session *s, struct mp_dispatcher *d, enum mp_stop reason)
+{
+    mp_dispatcher_join(d, reason);
+    mp_guard_dismiss(&s->guard);
+    mp_stop_watch_end(s->watch);
+    s->watch = NULL;
+    (void)uv_timer_stop(&s->heartbeat);
 }
 
 /* Join the dispatcher, which has stopped or is told to, and forget it. */
@@ -45,7 +64,7 @@ static void end_dispatcher(struct mp_session *s, enum mp_stop reason)
     struct mp_dispatcher *d = dispatcher_of(s);
     if (d == NULL)
         return;
-    mp_dispatcher_join(d, reason);
+    join_all(s, d, reason);
     if (s->state != MP_CLOSED) // the port may have been lost meanwhile
         s->state = MP_CONNECTED;
 }
@@ -87,6 +106,14 @@ static void report(struct mp_session *s)
 static void on_async(uv_async_t *async)
 {
     report(async->data);
+}
+
+static void on_heartbeat(uv_timer_t *timer)
+{
+    struct mp_session *s = timer->data;
+    struct mp_dispatcher *d = dispatcher_of(s);
+    if (d != NULL)
+        mp_dispatcher_heartbeat(d);
 }
 
 static void wake_loop(void *context)
@@ -140,8 +167,13 @@ enum mp_status mp_session_create(struct mp_session **out, uv_loop_t *loop,
         free(s);
         return mp_fail(err, MP_EIO, "cannot join the event loop: %s", uv_strerror(failed));
     }
-    s->async.data = s;
-    uv_unref((uv_handle_t *)&s->async); // an idle session does not keep the loop running
+    (void)uv_timer_init(loop, &s->heartbeat); // cannot fail
+    s->async.data = s->heartbeat.data = s;
+    s->open_handles = 2;
+    s->guard.pipe = -1;
+    // an idle session does not keep the loop running
+    uv_unref((uv_handle_t *)&s->async);
+    uv_unref((uv_handle_t *)&s->heartbeat);
     *out = s;
     return MP_OK;
 }
@@ -152,6 +184,7 @@ void mp_session_destroy(struct mp_session *session)
         return;
     mp_session_close(session);
     uv_close((uv_handle_t *)&session->async, free_session);
+    uv_close((uv_handle_t *)&session->heartbeat, free_session);
 }
 
 enum mp_status mp_session_open(struct mp_session *s, const char *path,
@@ -200,31 +233,64 @@ enum mp_status mp_session_write(struct mp_session *s, const void *bytes, size_t 
     return status;
 }
 
-enum mp_status mp_session_arm(struct mp_session *s, const struct mp_arming *arming,
-                              struct mp_error *err)
+static void copy_bytes(uint8_t *to, const void *from, size_t length)
+{
+    const uint8_t *bytes = from;
+    for (size_t i = 0; i < length; i++)
+        to[i] = bytes[i];
+}
+
+static enum mp_status check_arming(const struct mp_session *s, const struct mp_arming *arming,
+                                   struct mp_error *err)
 {
     if (s->state != MP_CONNECTED || dispatcher_of(s) != NULL)
         return mp_fail(err, MP_ESTATE, "only a connected session can be armed, this one is %s",
                        mp_session_state_name(s->state));
     if (arming->safe_length == 0 || arming->safe_length > MP_FRAME_MAX)
         return mp_fail(err, MP_EINVAL, "arming needs the bytes that make the device safe");
+    if (arming->keepalive != NULL && arming->keepalive_length > MP_FRAME_MAX)
+        return mp_fail(err, MP_EINVAL, "a keep-alive has at most %d bytes", MP_FRAME_MAX);
+    return MP_OK;
+}
+
+enum mp_status mp_session_arm(struct mp_session *s, const struct mp_arming *arming,
+                              struct mp_error *err)
+{
+    enum mp_status status = check_arming(s, arming, err);
+    if (status != MP_OK)
+        return status;
     struct mp_dispatch_config config = {
         .port = s->port,
         .serial = s->serial,
         .safe_length = arming->safe_length,
         .tolerance_ns = arming->tolerance_ns,
         .late = arming->late,
+        .keepalive_ns = arming->keepalive_ns,
+        .stuck_ns = arming->stuck_ns,
+        .flight = arming->flight,
         .wake = wake_loop,
         .context = s,
     };
-    const uint8_t *safe = arming->safe;
-    for (size_t i = 0; i < arming->safe_length; i++)
-        config.safe[i] = safe[i];
+    copy_bytes(config.safe, arming->safe, arming->safe_length);
+    if (arming->keepalive != NULL) {
+        copy_bytes(config.keepalive, arming->keepalive, arming->keepalive_length);
+        config.keepalive_length = arming->keepalive_length;
+    }
+    if (arming->guard) // before there is a second thread, and before memory is locked
+        status = mp_guard_start(&s->guard, mp_port_fd(s->port), arming->safe,
+                                arming->safe_length, err);
     struct mp_dispatcher *d = NULL;
-    enum mp_status status = mp_dispatcher_create(&d, &config, err);
-    if (status != MP_OK)
+    if (status == MP_OK)
+        status = mp_dispatcher_create(&d, &config, err);
+    if (status == MP_OK && arming->line != MP_LINE_NONE)
+        status = mp_stop_watch_start(&s->watch, s->port, arming->line, d, err);
+    if (status != MP_OK) {
+        mp_dispatcher_destroy(d);
+        mp_guard_dismiss(&s->guard);
         return status;
+    }
     atomic_store(&s->dispatcher, d);
+    (void)uv_timer_start(&s->heartbeat, on_heartbeat, 0, HEARTBEAT_MS);
     s->state = MP_ARMED;
     return MP_OK;
 }
@@ -247,7 +313,7 @@ void mp_session_stop(struct mp_session *s, enum mp_stop reason)
     struct mp_dispatcher *d = dispatcher_of(s);
     if (d == NULL)
         return;
-    mp_dispatcher_join(d, reason);
+    join_all(s, d, reason);
     report(s); // nested in a report: the outer one goes on with what has come
 }
 
@@ -262,7 +328,7 @@ void mp_session_stop_at_exit(struct mp_session *s)
 {
     struct mp_dispatcher *d = dispatcher_of(s);
     if (d != NULL)
-        mp_dispatcher_join(d, MP_STOP_REQUESTED);
+        join_all(s, d, MP_STOP_REQUESTED);
 }
 
 void mp_session_close(struct mp_session *s)

@@ -16,6 +16,7 @@
 #define MP_SESSION_H
 
 #include "engine/dispatcher.h"
+#include "engine/stop_line.h"
 
 #include <uv.h>
 
@@ -55,8 +56,19 @@ struct mp_arming {
     size_t safe_length;
     int64_t tolerance_ns;
     enum mp_late late;
+    const void *keepalive; // NULL: the device needs none
+    size_t keepalive_length;
+    int64_t keepalive_ns;
+    int64_t stuck_ns;         // a loop silent for longer stops; 0: never
+    bool guard;               // fork a guard (guard.h)
+    enum mp_stop_line line;   // a modem line that stops when it rises
+    struct mp_flight *flight; // borrowed until MP_OUT_STOPPED was reported; NULL: none
 };
-/* connected -> armed: starts the dispatcher. */
+/*
+ * connected -> armed: starts the guard and the dispatcher. From here on the safe frame goes
+ * out whatever happens. Fails with MP_EUNSUPPORTED for a stop line on a port without lines,
+ * and with MP_ESTATE while the stop line is high: a pressed foot switch keeps it disarmed.
+ */
 enum mp_status mp_session_arm(struct mp_session *session, const struct mp_arming *arming,
                               struct mp_error *err);
 

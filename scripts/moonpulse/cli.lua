@@ -5,7 +5,7 @@ local M = {}
 
 M.status = { ok = 0, usage = 2, limit = 3, fault = 4, stopped = 5 }
 
-local commands = { "run", "show", "events", "sim", "ports", "protocols" }
+local commands = { "run", "recover", "show", "events", "sim", "ports", "protocols" }
 
 --- Leave a command with a message for stderr; code is a key of M.status.
 ---@param code "usage"|"limit"|"fault"|"stopped"
@@ -35,6 +35,7 @@ end
 
 local summaries = {
   run = "run a protocol on a stimulator, simulated by default",
+  recover = "the record of a run that was killed",
   show = "a protocol in words: structure, pulses, the three durations",
   events = "every pulse of a protocol as a table (TSV)",
   sim = "a simulated stimulator that any program can open",

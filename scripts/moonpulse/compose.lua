@@ -70,6 +70,14 @@ local function check_time(who, key, value)
   end
 end
 
+--- Names go to the engine as C strings, which would end at a zero byte.
+local function check_name(who, value)
+  if value:find("\0", 1, true) then
+    fail("%s: %q holds a zero byte: use plain text", who, value)
+  end
+  return value
+end
+
 local function check_intensity(who, value)
   if not intensities.is(value) then
     fail("%s: intensity must be mp.mso(45), mp.rmt(110) or mp.amt(80), not %s", who,
@@ -246,7 +254,7 @@ function M.mark(text)
   if type(text) ~= "string" then
     fail("mark: text expected, like mp.mark \"block 1\", not %s", type(text))
   end
-  return named(build(core.mark, text), "mark")
+  return named(build(core.mark, check_name("mark", text)), "mark")
 end
 
 --- Plans side by side, all from the same instant: mp.together { left = a, right = b } on the
@@ -277,7 +285,8 @@ function M.together(plans)
   local list = {}
   for i, key in ipairs(keys) do
     local plan = plans[key]
-    list[i] = type(key) == "string" and build(core.channel, plan, key) or plan
+    list[i] = type(key) == "string" and build(core.channel, plan, check_name("together", key))
+      or plan
   end
   return named(build(core.parallel, list), "together")
 end
@@ -313,7 +322,7 @@ function M.at(plan, channel)
   if type(channel) ~= "string" and math.type(channel) ~= "integer" then
     fail("at: the name of a channel expected, not %s", type(channel))
   end
-  return named(build(core.channel, plan, tostring(channel)), "")
+  return named(build(core.channel, plan, check_name("at", tostring(channel))), "")
 end
 
 M.is_plan = is_plan

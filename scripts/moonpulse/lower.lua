@@ -65,7 +65,7 @@ function M.dose(actions, thresholds)
       lines[i] = ("... and %d more intensities"):format(#actions - 8)
       break
     end
-    local text = ("%g %%MSO"):format(action.mso)
+    local text = ("%g %%MSO"):format(action.exact_mso)
     if action.reference ~= "MSO" then
       text = ("%g %%%s of %g %%MSO = %g %%MSO"):format(action.intensity, action.reference,
         thresholds[action.reference:lower()], action.exact_mso)

@@ -188,7 +188,7 @@ function M.load(path)
   local environment = setmetatable({}, { __index = _G })
   local chunk, message = loadfile(path, "t", environment)
   if not chunk then
-    return nil, message
+    return nil, in_file(path, message)
   end
   local ok, result = pcall(chunk)
   if not ok then

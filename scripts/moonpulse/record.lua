@@ -28,6 +28,16 @@ local function make_folders(path)
   return true
 end
 
+local function new_record(folder, file)
+  file:setvbuf("full", 65536)
+  file:write(header, "\n")
+  return setmetatable({
+    folder = folder, file = file, index = 0, first = 1, last = 0, queue = {}, unconfirmed = {},
+    first_open = 1, last_open = 0, pulses_sent = 0, pulses_confirmed = 0, pulses_skipped = 0,
+    lateness = {}, worst_us = 0,
+  }, Record)
+end
+
 --- Make the folder <out>/<date>T<time>_<id> and open the record in it.
 ---@param out string
 ---@param id string
@@ -57,18 +67,51 @@ function M.create(out, id)
   if not file then
     return nil, message
   end
-  file:setvbuf("full", 65536)
-  file:write(header, "\n")
-  return setmetatable({
-    folder = folder, file = file, started = os.date("%Y-%m-%dT%H:%M:%S%z", wall // 1000000000),
-    index = 0, first = 1, last = 0, queue = {}, unconfirmed = {}, first_open = 1, last_open = 0,
-    pulses_sent = 0, pulses_confirmed = 0, pulses_skipped = 0, lateness = {}, worst_us = 0,
-  }, Record)
+  local record = new_record(folder, file)
+  record.started = os.date("%Y-%m-%dT%H:%M:%S%z", wall // 1000000000)
+  return record
+end
+
+--- A new events.tsv (as events.tsv.new) for a folder that is there.
+---@param folder string
+---@return table? record
+---@return string? message
+function M.rewrite(folder)
+  local file, message = io.open(folder .. "/events.tsv.new", "w")
+  if not file then
+    return nil, message
+  end
+  return new_record(folder, file)
 end
 
 local function fields(action)
   return ("%s\t%.9g\t%.9g\t%s"):format(action.channel, action.mso, action.intensity,
     action.reference)
+end
+
+--- Open the flight record: what a killed run leaves. For runs in real time.
+---@param pulses integer planned
+---@param marks integer planned
+function Record:open_flight(pulses, marks)
+  -- a pulse takes a record, its confirmation another, a change of intensity a third; the rest
+  -- is for settings and keep-alives
+  local spare = 4096
+  local capacity = 3 * pulses + marks + spare
+  if capacity > 4000000 then
+    return nil, ("a run of %d pulses and %d marks in real time is more than the flight record "
+      .. "holds (%d records): split it"):format(pulses, marks, 4000000)
+  end
+  local flight, message = core.flight(self.folder .. "/flight.bin", capacity)
+  self.flight = flight
+  return flight ~= nil, message
+end
+
+--- The plan starts at start_ns on the monotonic clock.
+function Record:start(start_ns)
+  self.start_ns = start_ns
+  if self.flight then
+    self.flight:start(start_ns)
+  end
 end
 
 --- The actions of the run, by their number.
@@ -146,7 +189,8 @@ end
 --- The device confirmed the oldest open pulse. False when there is none.
 ---@param confirmed_ns integer from the plan's start
 ---@param reply string
-function Record:confirm(confirmed_ns, reply)
+---@param value integer? the reply as a number, for the flight record
+function Record:confirm(confirmed_ns, reply, value)
   local row = self.unconfirmed[self.first_open]
   if not row then
     return false
@@ -155,8 +199,20 @@ function Record:confirm(confirmed_ns, reply)
   self.first_open = self.first_open + 1
   row.confirmed_ns, row.reply, row.status, row.open = confirmed_ns, reply, "delivered", nil
   self.pulses_confirmed = self.pulses_confirmed + 1
+  if self.flight then
+    self.flight:confirm(row.pulse, confirmed_ns + self.start_ns, value or 0)
+  end
   self:flush_rows()
   return true
+end
+
+--- The oldest open pulse will never be confirmed; status says what is known of it.
+function Record:unconfirmed_row(status)
+  local row = self.unconfirmed[self.first_open]
+  self.unconfirmed[self.first_open] = nil
+  self.first_open = self.first_open + 1
+  row.status, row.open = status, nil
+  self:flush_rows()
 end
 
 --- The pulse that waits longest for its confirmation, and since when (monotonic ns).
@@ -208,6 +264,9 @@ function Record:close()
   end
   self:flush_rows()
   self.file:close()
+  if self.flight then
+    self.flight:close()
+  end
 end
 
 return M

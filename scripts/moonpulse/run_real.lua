@@ -53,9 +53,9 @@ function Run:reply(reply, arrival_ns)
   if not self.playing then
     return
   end
-  local verdict, text = self.driver.judge(reply, self.expected)
+  local verdict, text, value = self.driver.judge(reply, self.expected)
   if verdict == "confirm" then
-    if not self.record:confirm(arrival_ns - self.start_ns, text) then
+    if not self.record:confirm(arrival_ns - self.start_ns, text, value) then
       self:device_fault("the device reports a pulse that was not sent (" .. text .. ")")
     end
   elseif verdict == "fault" then
@@ -84,6 +84,7 @@ function Run:play(job, on_progress)
   self.start_ns = core.clock_ns() + lead_in_ns + math.floor(job.lowering:lead() * 1e9)
   self.expected = job.actions[1]
   self.playing = true
+  self.record:start(self.start_ns)
   local ok, message = session:play(job.lowering, self.start_ns)
   if not ok then
     self.link:fault("%s", message)
@@ -109,8 +110,8 @@ end
 ---@param job table { plan, seed, driver, lowering, actions, thresholds, tolerance, late }
 ---@param path string
 ---@param record table
----@param hooks { connected: fun(identity: table, backend: string), armed: fun(realtime: string),
----   progress: fun(elapsed: number) }
+---@param hooks { connected: fun(identity: table, backend: string), prepared: fun(job: table),
+---   armed: fun(realtime: string), progress: fun(elapsed: number) }
 ---@return table outcome { stop = reason, fault = text?, disarmed = boolean }
 function M.run(job, path, record, hooks)
   local driver = job.driver
@@ -139,7 +140,13 @@ function M.run(job, path, record, hooks)
   job.lowering, job.actions = lower.prepare(job.plan, job.seed, driver, identity, job.thresholds)
   self.actions, self.frames = job.actions, job.lowering:frames()
   record:set_actions(job.actions)
-  local ok, message = link.session:arm(driver.safe, job.tolerance, job.late)
+  hooks.prepared(job)
+  local ok, message = link.session:arm {
+    safe = driver.safe, tolerance = job.tolerance, late = job.late, stuck = 0.5, guard = true,
+    keepalive = driver.keepalive and driver.keepalive.bytes,
+    keepalive_period = driver.keepalive and driver.keepalive.period,
+    line = job.stop_line, flight = record.flight,
+  }
   if not ok then
     link:fault("%s", message)
   end

@@ -92,7 +92,7 @@ local function manifest_of(context, status, result)
     parameters = context.parameters, seed = job.seed, speed = context.speed,
     started = context.record.started,
     host = { kernel = host.kernel, cpus = host.cpus, realtime = context.realtime },
-    result = result, status = status,
+    result = result, status = status, flight = context.flight,
   }
 end
 
@@ -102,6 +102,16 @@ local function text_values(values)
     texts[name] = type(value) == "table" and tostring(value) or value
   end
   return texts
+end
+
+--- What moonpulse recover needs beside the flight record to write events.tsv.
+local function flight_facts(job)
+  local wire_ns = {}
+  for i, frame in ipairs(job.lowering:frames()) do
+    wire_ns[i] = frame.wire_ns
+  end
+  return { actions = job.actions, wire_ns = wire_ns, marks = job.lowering:marks(),
+    latency_ns = math.floor(job.driver.latency * 1e9) }
 end
 
 --- What the run calls while it goes on.
@@ -115,6 +125,10 @@ local function hooks_of(context)
       line("device", "%s%s %s, serial number %s%s", device.simulated and "simulated " or "",
         context.job.driver.description, identity.model or "", identity.serial or "?",
         device.port and " on " .. device.port or "")
+    end,
+    prepared = function(job)
+      context.flight = flight_facts(job)
+      record:manifest(manifest_of(context, "running"))
     end,
     armed = function(realtime)
       context.realtime = realtime
@@ -135,7 +149,8 @@ local reasons = {
   close = "pulses would have come closer than the device allows",
   record = "the record could not keep up", gone = "the port is lost",
   blocked = "the port does not take bytes", device = "stopped by a device fault",
-  error = "stopped by an error",
+  error = "stopped by an error", stuck = "the script was stuck",
+  key = "stopped by a key", line = "stopped by the stop line",
 }
 local remedies = {
   late = "; close other programs, or allow more with --tolerance MS or --late skip",
@@ -218,6 +233,10 @@ local function execute(context, options, simulated)
   local job, hooks = context.job, hooks_of(context)
   if simulated and options.speed ~= 1 then
     return require("moonpulse.run_virtual").run(job, context.record, options.speed, hooks)
+  end
+  local opened, message = context.record:open_flight(context.facts.pulses, context.facts.marks)
+  if not opened then
+    cli.fail("limit", "%s", message)
   end
   local real = require "moonpulse.run_real"
   if not simulated then

@@ -45,7 +45,14 @@ function M.run(options)
     served:stop()
   end
   core.on_signal(leave)
-  local watch = options.until_eof and core.input(leave)
+  local watch = options.until_eof and core.input(function(bytes)
+    if not bytes then -- the parent is gone: its guard may still have something to say
+      core.spawn(function()
+        core.wait(0.25)
+        leave()
+      end)
+    end
+  end)
   print(("simulated %s on %s"):format(served.description, options.link or served.path))
   if not options.until_eof then
     print("stop it with Ctrl-C")

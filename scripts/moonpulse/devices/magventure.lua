@@ -266,7 +266,8 @@ end
 function M.judge(reply, expected)
   local name = reply.name
   if name == "event_didt" then
-    return "confirm", reply.text or M.describe(reply)
+    reply.text = reply.text or M.confirmation(reply.didt_a)
+    return "confirm", reply.text, reply.didt_a
   elseif name == "error" then
     return "fault", ("a garbled reply (%s)"):format(reply.error)
   elseif reply.enabled == 0 then
@@ -278,13 +279,10 @@ function M.judge(reply, expected)
   end
 end
 
---- A reply in words.
-function M.describe(reply)
-  if reply.name == "event_didt" then
-    reply.text = ("dI/dt %d A/us"):format(reply.didt_a)
-    return reply.text
-  end
-  return reply.name
+--- A confirmed pulse in words, from the number that the record keeps.
+---@param value integer dI/dt in A/us
+function M.confirmation(value)
+  return ("dI/dt %d A/us"):format(value)
 end
 
 return M

@@ -1,0 +1,155 @@
+/* flight.c - the flight recorder for scripts: made before a run, read back by recover. */
+#include "bindings/flight.h"
+
+#include "bindings/modules.h"
+#include "bindings/raise.h"
+
+#include "engine/clock.h"
+
+#define FLIGHT "moonpulse.flight"
+#define READER "moonpulse.flight_reader"
+
+static const char *const record_names[] = {"empty",  "sent",    "skipped",  "mark",
+                                           "oneoff", "confirm", "finished", "stopped"};
+static const char *const send_names[] = {"pulse", "set", "mark"};
+
+struct mp_flight *mp_check_flight(lua_State *L, int arg)
+{
+    struct mp_flight **box = luaL_checkudata(L, arg, FLIGHT);
+    if (*box == NULL)
+        luaL_error(L, "attempt to use a closed flight record");
+    return *box;
+}
+
+/* core.flight(path, capacity) -> flight | nil, message, code */
+static int flight_new(lua_State *L)
+{
+    struct mp_error err = {0};
+    const char *path = luaL_checkstring(L, 1);
+    lua_Integer capacity = mp_check_integer(L, 2, 1, MP_FLIGHT_MAX);
+    struct mp_flight **box = lua_newuserdatauv(L, sizeof *box, 0);
+    *box = NULL;
+    luaL_setmetatable(L, FLIGHT);
+    if (mp_flight_create(box, path, (uint64_t)capacity, &err) != MP_OK)
+        return mp_push_failure(L, &err);
+    return 1;
+}
+
+/* flight:start(start_ns): the plan's start; the wall clock is stored beside it */
+static int flight_start(lua_State *L)
+{
+    struct mp_flight *flight = mp_check_flight(L, 1);
+    lua_Integer start_ns = luaL_checkinteger(L, 2);
+    mp_flight_start(flight, start_ns, mp_clock_wall_ns() + start_ns - mp_clock_ns());
+    return 0;
+}
+
+/* flight:confirm(pulse number, arrival_ns, value): the device's reply, as a number */
+static int flight_confirm(lua_State *L)
+{
+    struct mp_flight *flight = mp_check_flight(L, 1);
+    const struct mp_flight_record record = {
+        .kind = MP_FLIGHT_CONFIRM,
+        .number = (uint64_t)luaL_checkinteger(L, 2),
+        .woken_ns = luaL_checkinteger(L, 3),
+        .action = (uint32_t)luaL_optinteger(L, 4, 0),
+    };
+    lua_pushboolean(L, mp_flight_push(flight, &record));
+    return 1;
+}
+
+static int flight_close(lua_State *L)
+{
+    struct mp_flight **box = luaL_checkudata(L, 1, FLIGHT);
+    mp_flight_close(*box);
+    *box = NULL;
+    return 0;
+}
+
+/* core.flight_read(path) -> reader, start_ns, wall_ns | nil, message, code */
+static int reader_new(lua_State *L)
+{
+    struct mp_error err = {0};
+    const char *path = luaL_checkstring(L, 1);
+    struct mp_flight_reader **box = lua_newuserdatauv(L, sizeof *box, 1); // 1: torn so far
+    *box = NULL;
+    luaL_setmetatable(L, READER);
+    if (mp_flight_open(box, path, &err) != MP_OK)
+        return mp_push_failure(L, &err);
+    lua_pushinteger(L, mp_flight_start_ns(*box));
+    lua_pushinteger(L, mp_flight_wall_ns(*box));
+    return 3;
+}
+
+/*
+ * reader:next() -> {kind=, send=, detail=, action=, frame=, number=, planned_ns=, due_ns=,
+ * woken_ns=, sent_ns=, returned_ns=}, or nil and the number of torn records. Action and frame
+ * count from 1, as everywhere in Lua.
+ */
+static int reader_next(lua_State *L)
+{
+    struct mp_flight_reader **box = luaL_checkudata(L, 1, READER);
+    struct mp_flight_record record;
+    uint64_t torn = 0;
+    lua_getiuservalue(L, 1, 1);
+    lua_Integer before = lua_tointeger(L, -1);
+    bool found = *box != NULL && mp_flight_next(*box, &record, &torn);
+    lua_pushinteger(L, before + (lua_Integer)torn);
+    lua_setiuservalue(L, 1, 1);
+    if (!found) {
+        lua_pushnil(L);
+        lua_pushinteger(L, before + (lua_Integer)torn);
+        return 2;
+    }
+    const struct {
+        const char *key;
+        lua_Integer value;
+    } numbers[] = {{"detail", record.detail},
+                   {"action", (lua_Integer)record.action + 1},
+                   {"frame", (lua_Integer)record.frame + 1},
+                   {"number", (lua_Integer)record.number},
+                   {"planned_ns", record.planned_ns},
+                   {"due_ns", record.due_ns},
+                   {"woken_ns", record.woken_ns},
+                   {"sent_ns", record.sent_ns},
+                   {"returned_ns", record.returned_ns}};
+    lua_createtable(L, 0, 11);
+    lua_pushstring(L, record.kind < 8 ? record_names[record.kind] : "unknown");
+    lua_setfield(L, -2, "kind");
+    lua_pushstring(L, record.send_kind < 3 ? send_names[record.send_kind] : "unknown");
+    lua_setfield(L, -2, "send");
+    for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
+        lua_pushinteger(L, numbers[i].value);
+        lua_setfield(L, -2, numbers[i].key);
+    }
+    return 1;
+}
+
+static int reader_close(lua_State *L)
+{
+    struct mp_flight_reader **box = luaL_checkudata(L, 1, READER);
+    mp_flight_reader_close(*box);
+    *box = NULL;
+    return 0;
+}
+
+void mp_open_flight(lua_State *L)
+{
+    static const luaL_Reg functions[] = {
+        {"flight", flight_new}, {"flight_read", reader_new}, {NULL, NULL}};
+    static const luaL_Reg methods[] = {{"start", flight_start},
+                                       {"confirm", flight_confirm},
+                                       {"close", flight_close},
+                                       {NULL, NULL}};
+    static const luaL_Reg metamethods[] = {
+        {"__gc", flight_close}, {"__close", flight_close}, {NULL, NULL}};
+    static const luaL_Reg reader_methods[] = {
+        {"next", reader_next}, {"close", reader_close}, {NULL, NULL}};
+    static const luaL_Reg reader_metamethods[] = {
+        {"__gc", reader_close}, {"__close", reader_close}, {NULL, NULL}};
+    luaL_setfuncs(L, functions, 0);
+    mp_new_class(L, FLIGHT, methods, metamethods);
+    lua_pop(L, 1);
+    mp_new_class(L, READER, reader_methods, reader_metamethods);
+    lua_pop(L, 1);
+}

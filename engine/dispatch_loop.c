@@ -1,0 +1,351 @@
+/* dispatch_loop.c - what the dispatcher thread does. No malloc, no lock, no file I/O here. */
+#include "engine/dispatcher_core.h"
+
+#include "engine/clock.h"
+
+#include <errno.h>
+#include <poll.h>
+
+enum {
+    SAFE_TRIES = 20, // of 1 ms each, when the port does not take the safe frame at once
+};
+static const int64_t spin_ns = 200 * MP_NS_PER_US;
+// a one-off frame must be off the wire this long before the next frame of the plan
+static const int64_t gap_margin_ns = MP_NS_PER_MS;
+// how often the heartbeat is looked at while nothing is due
+static const int64_t look_ns = 100 * MP_NS_PER_MS;
+
+int64_t dispatch_now(const struct mp_dispatcher *d)
+{
+    const struct mp_time *time = d->config.time;
+    return time == NULL ? mp_clock_ns() : time->now(time->context);
+}
+
+static bool stopped(struct mp_dispatcher *d)
+{
+    return dispatch_stopped(d);
+}
+
+/* ---- the record ---- */
+
+static struct mp_flight_record flight_record(const struct mp_outcome *out)
+{
+    static const enum mp_flight_kind kinds[] = {
+        [MP_OUT_SENT] = MP_FLIGHT_SENT,         [MP_OUT_SKIPPED] = MP_FLIGHT_SKIPPED,
+        [MP_OUT_MARK] = MP_FLIGHT_MARK,         [MP_OUT_ONEOFF] = MP_FLIGHT_ONEOFF,
+        [MP_OUT_FINISHED] = MP_FLIGHT_FINISHED, [MP_OUT_STOPPED] = MP_FLIGHT_STOPPED,
+    };
+    const struct mp_send *send = &out->send;
+    uint32_t action = send->action;
+    if (out->kind == MP_OUT_STOPPED)
+        action = out->safe_sent ? 1 : 0;
+    else if (out->kind == MP_OUT_MARK)
+        action = send->source; // which text
+    return (struct mp_flight_record){
+        .kind = (uint8_t)kinds[out->kind],
+        .send_kind = (uint8_t)send->kind,
+        .detail = (uint16_t)out->stop,
+        .action = action,
+        .frame = send->frame,
+        .number = send->number,
+        .planned_ns = send->floor_ns + (send->half ? 1 : 0),
+        .due_ns = out->start_ns + send->send_ns,
+        .woken_ns = out->woken_ns,
+        .sent_ns = out->entered_ns,
+        .returned_ns = out->returned_ns,
+    };
+}
+
+/* What is about to be written goes into the record first: see flight.h. */
+static void record_begin(struct mp_dispatcher *d, const struct mp_outcome *out)
+{
+    if (d->config.flight == NULL)
+        return;
+    struct mp_flight_record record = flight_record(out);
+    record.returned_ns = 0;
+    (void)mp_flight_begin(d->config.flight, &record, &d->slot); // room was looked at before
+}
+
+static void record_end(struct mp_dispatcher *d, int64_t returned_ns)
+{
+    if (d->config.flight != NULL)
+        mp_flight_finish(d->config.flight, d->slot, returned_ns);
+}
+
+static void publish(struct mp_dispatcher *d, const struct mp_outcome *outcome)
+{
+    bool recorded = outcome->kind == MP_OUT_SENT || outcome->kind == MP_OUT_ONEOFF;
+    if (d->config.flight != NULL && !recorded) {
+        const struct mp_flight_record record = flight_record(outcome);
+        (void)mp_flight_push(d->config.flight, &record);
+    }
+    // room is kept for the last outcome, so that a full ring can still say why it stopped
+    if (outcome->kind != MP_OUT_STOPPED && mp_ring_room(&d->outcomes) <= 2)
+        mp_dispatcher_stop(d, MP_STOP_RECORD);
+    (void)mp_ring_push(&d->outcomes, outcome);
+    d->config.wake(d->config.context);
+}
+
+static bool can_record(struct mp_dispatcher *d)
+{
+    if (mp_ring_room(&d->outcomes) > 2 &&
+        (d->config.flight == NULL || mp_flight_room(d->config.flight) > 4))
+        return true;
+    mp_dispatcher_stop(d, MP_STOP_RECORD);
+    return false;
+}
+
+static void publish_finished(struct mp_dispatcher *d)
+{
+    d->lowering = NULL;
+    atomic_store(&d->playing, false);
+    publish(d, &(struct mp_outcome){.kind = MP_OUT_FINISHED, .start_ns = d->start_ns});
+}
+
+/* ---- writing ---- */
+
+/* Write a whole frame or stop: part of a frame is never followed by the rest. */
+static bool write_frame(struct mp_dispatcher *d, const void *bytes, size_t length,
+                        struct mp_outcome *out)
+{
+    size_t written = 0;
+    record_begin(d, out);
+    enum mp_status status = mp_port_write(d->config.port, bytes, length, &written, NULL);
+    out->returned_ns = dispatch_now(d);
+    bool whole = status == MP_OK && written == length;
+    record_end(d, whole ? out->returned_ns : -1);
+    if (whole) {
+        d->keepalive_due_ns = out->returned_ns + d->config.keepalive_ns; // any frame does
+        return true;
+    }
+    d->cut = written > 0;
+    mp_dispatcher_stop(d, status == MP_OK ? MP_STOP_BLOCKED : MP_STOP_GONE);
+    return false;
+}
+
+static void send_oneoff(struct mp_dispatcher *d, const void *bytes, size_t length)
+{
+    struct mp_outcome out = {.kind = MP_OUT_ONEOFF, .start_ns = d->start_ns};
+    if (!can_record(d))
+        return;
+    out.woken_ns = out.entered_ns = dispatch_now(d);
+    if (write_frame(d, bytes, length, &out))
+        publish(d, &out);
+}
+
+/* Is there time for a one-off frame before the next frame of the plan? */
+static bool fits(const struct mp_dispatcher *d, size_t length)
+{
+    if (!d->have_next)
+        return true;
+    int64_t needed = mp_serial_wire_ns(&d->config.serial, length) + gap_margin_ns;
+    return dispatch_now(d) + needed < d->start_ns + d->next.send_ns;
+}
+
+/* ---- commands ---- */
+
+static void take_command(struct mp_dispatcher *d, const struct command *command)
+{
+    if (command->kind == COMMAND_SEND) {
+        if (fits(d, command->length)) {
+            send_oneoff(d, command->bytes, command->length);
+        } else {
+            d->held = *command;
+            d->have_held = true;
+        }
+        return;
+    }
+    d->lowering = command->lowering;
+    d->start_ns = command->start_ns;
+    d->have_planned = false;
+    d->have_next = mp_lowering_next(d->lowering, &d->next);
+    if (!d->have_next) // a plan of rests only
+        publish_finished(d);
+}
+
+static void take_commands(struct mp_dispatcher *d)
+{
+    struct command command;
+    if (d->have_held && fits(d, d->held.length)) {
+        d->have_held = false;
+        send_oneoff(d, d->held.bytes, d->held.length);
+    }
+    while (!d->have_held && !stopped(d) && mp_ring_pop(&d->commands, &command))
+        take_command(d, &command);
+    const struct mp_dispatch_config *config = &d->config;
+    if (config->keepalive_length > 0 && dispatch_now(d) >= d->keepalive_due_ns &&
+        fits(d, config->keepalive_length) && !stopped(d))
+        send_oneoff(d, config->keepalive, config->keepalive_length);
+}
+
+/* ---- waiting ---- */
+
+/* Has the loop been silent too long? Not if this thread was stalled together with it. */
+static void check_heartbeat(struct mp_dispatcher *d)
+{
+    const int64_t stuck_ns = d->config.stuck_ns;
+    int64_t now = dispatch_now(d);
+    bool was_stalled = now - d->alive_ns > 2 * look_ns + MP_NS_PER_MS;
+    d->alive_ns = now;
+    if (stuck_ns == 0)
+        return;
+    if (was_stalled) // both were stopped: the loop gets its time from here on
+        mp_dispatcher_heartbeat(d);
+    else if (now - atomic_load(&d->heartbeat_ns) > stuck_ns)
+        mp_dispatcher_stop(d, MP_STOP_STUCK);
+}
+
+static bool wait_real(struct mp_dispatcher *d, int64_t deadline_ns, bool exactly)
+{
+    int64_t sleep_until = d->realtime.spin && exactly ? deadline_ns - spin_ns : deadline_ns;
+    if (mp_clock_ns() < sleep_until) {
+        struct timespec at = mp_clock_timespec(sleep_until);
+        if (sem_clockwait(&d->wake, CLOCK_MONOTONIC, &at) == 0 || errno == EINTR)
+            return false; // a command or a stop: look, then wait again
+    }
+    while (mp_clock_ns() < deadline_ns)
+        if (stopped(d))
+            return false;
+    return true;
+}
+
+static bool wait_for(struct mp_dispatcher *d, int64_t deadline_ns, bool exactly)
+{
+    const struct mp_time *time = d->config.time;
+    return time == NULL ? wait_real(d, deadline_ns, exactly)
+                        : time->wait(time->context, &d->wake, deadline_ns);
+}
+
+/* Sleep until the next frame is due; true when it is. Looks up now and then on the way. */
+static bool wait_until_due(struct mp_dispatcher *d)
+{
+    const struct mp_dispatch_config *config = &d->config;
+    int64_t look = d->alive_ns + look_ns;
+    if (config->keepalive_length > 0 && d->keepalive_due_ns < look &&
+        fits(d, config->keepalive_length))
+        look = d->keepalive_due_ns;
+    if (d->have_next && d->start_ns + d->next.send_ns <= look) {
+        bool due = wait_for(d, d->start_ns + d->next.send_ns, true);
+        d->woken_ns = dispatch_now(d);
+        return due;
+    }
+    (void)wait_for(d, look, false);
+    check_heartbeat(d);
+    return false;
+}
+
+/* ---- sending what is due ---- */
+
+/* The last look before a write: late, or too close to the pulse sent before? */
+static enum mp_stop refuse(const struct mp_dispatcher *d, int64_t now)
+{
+    const struct mp_send *send = &d->next;
+    const int64_t tolerance = d->config.tolerance_ns;
+    if (send->kind == MP_SEND_SET)
+        return now > d->start_ns + send->latest_ns ? MP_STOP_LATE : MP_STOP_NONE;
+    if (send->kind == MP_SEND_MARK)
+        return MP_STOP_NONE;
+    if (now - (d->start_ns + send->send_ns) > tolerance)
+        return MP_STOP_LATE;
+    // by the actual stamps: a stall between the look and the write shows only afterwards
+    if (d->have_sent && d->have_planned &&
+        now - d->sent_ns < send->send_ns - d->planned_ns - tolerance)
+        return MP_STOP_CLOSE;
+    return MP_STOP_NONE;
+}
+
+static bool write_planned(struct mp_dispatcher *d, struct mp_outcome *out)
+{
+    const struct mp_send *send = &d->next;
+    const struct mp_frame *frame = mp_lowering_frame(d->lowering, send->frame);
+    if (!write_frame(d, frame->bytes, frame->length, out))
+        return false;
+    if (send->kind != MP_SEND_PULSE)
+        return true;
+    d->have_sent = true;
+    d->sent_ns = out->returned_ns;
+    // stalled inside the write: it has left, perhaps late, and the record says so
+    if (out->returned_ns - (d->start_ns + send->send_ns) > d->config.tolerance_ns) {
+        out->stop = MP_STOP_LATE;
+        if (d->config.late == MP_LATE_ABORT)
+            mp_dispatcher_stop(d, MP_STOP_LATE);
+    }
+    return true;
+}
+
+/* Send, skip or refuse the frame that is due now. */
+static void dispatch(struct mp_dispatcher *d)
+{
+    const struct mp_send *send = &d->next;
+    struct mp_outcome out = {
+        .kind = MP_OUT_SENT, .send = *send, .start_ns = d->start_ns, .woken_ns = d->woken_ns};
+    if (stopped(d) || !can_record(d))
+        return;
+    out.entered_ns = out.returned_ns = dispatch_now(d);
+    enum mp_stop refusal = refuse(d, out.entered_ns);
+    if (send->kind == MP_SEND_MARK) {
+        out.kind = MP_OUT_MARK;
+    } else if (refusal != MP_STOP_NONE) {
+        out.kind = MP_OUT_SKIPPED;
+        out.stop = refusal;
+        // a setting that comes too late would leave the next pulse at the wrong intensity
+        if (d->config.late == MP_LATE_ABORT || send->kind == MP_SEND_SET)
+            mp_dispatcher_stop(d, refusal);
+    } else if (!write_planned(d, &out)) {
+        return;
+    }
+    if (send->kind == MP_SEND_PULSE) {
+        d->have_planned = true;
+        d->planned_ns = send->send_ns;
+    }
+    publish(d, &out);
+    d->have_next = mp_lowering_next(d->lowering, &d->next);
+    if (!d->have_next && !stopped(d))
+        publish_finished(d);
+}
+
+/* After a stop: make the device harmless, whatever is still on the wire. */
+static void send_safe(struct mp_dispatcher *d)
+{
+    const struct mp_dispatch_config *config = &d->config;
+    struct mp_outcome out = {.kind = MP_OUT_STOPPED};
+    size_t done = 0;
+    out.stop = (enum mp_stop)atomic_load(&d->stop);
+    // what the system has not handed on yet would fire after us
+    if (out.stop == MP_STOP_BLOCKED)
+        mp_port_discard(config->port);
+    // behind a cut frame the device takes the first bytes for its rest: send it twice
+    int copies = d->cut ? 2 : 1;
+    out.woken_ns = out.entered_ns = dispatch_now(d);
+    for (int tries = 0; copies > 0 && tries < SAFE_TRIES; tries++) {
+        size_t written = 0;
+        if (mp_port_write(config->port, config->safe + done, config->safe_length - done,
+                          &written, NULL) != MP_OK)
+            break;
+        done += written;
+        if (done == config->safe_length) {
+            copies--;
+            done = 0;
+            continue;
+        }
+        struct pollfd room = {.fd = mp_port_fd(config->port), .events = POLLOUT};
+        (void)poll(&room, 1, 1);
+    }
+    out.returned_ns = dispatch_now(d);
+    out.safe_sent = copies == 0;
+    out.start_ns = d->start_ns;
+    publish(d, &out);
+}
+
+void dispatch_loop(struct mp_dispatcher *d)
+{
+    d->alive_ns = dispatch_now(d);
+    d->keepalive_due_ns = d->alive_ns + d->config.keepalive_ns;
+    while (!stopped(d)) {
+        take_commands(d);
+        if (!stopped(d) && wait_until_due(d))
+            dispatch(d);
+    }
+    send_safe(d);
+    atomic_store(&d->playing, false);
+}

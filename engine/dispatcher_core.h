@@ -1,0 +1,60 @@
+/* dispatcher_core.h - inside the dispatcher; private to dispatcher.c and dispatch_loop.c. */
+#ifndef MP_DISPATCHER_CORE_H
+#define MP_DISPATCHER_CORE_H
+
+#include "engine/dispatcher.h"
+#include "engine/ring.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+enum command_kind { COMMAND_PLAY, COMMAND_SEND };
+
+struct command {
+    enum command_kind kind;
+    struct mp_lowering *lowering; // play
+    int64_t start_ns;
+    size_t length; // send
+    uint8_t bytes[MP_FRAME_MAX];
+};
+
+struct mp_dispatcher {
+    struct mp_dispatch_config config;
+    struct mp_realtime realtime;
+    struct mp_ring commands;
+    struct mp_ring outcomes;
+    _Atomic int stop; // enum mp_stop; 0 until the first reason comes
+    _Atomic bool playing;
+    _Atomic int64_t heartbeat_ns;
+    sem_t wake;
+    sem_t ready; // the thread has entered its priority
+    pthread_t thread;
+    bool threaded, joined;
+    // the dispatcher thread's own
+    struct mp_lowering *lowering;
+    int64_t start_ns;
+    struct mp_send next;
+    bool have_next;
+    int64_t woken_ns;
+    uint64_t slot;       // of the frame being written, in the flight record
+    struct command held; // a one-off that waits for a gap
+    bool have_held;
+    int64_t keepalive_due_ns;
+    int64_t alive_ns;   // when this thread last looked: was it stalled itself?
+    bool have_sent;     // a pulse has been sent
+    int64_t sent_ns;    // its stamp after the write
+    bool have_planned;  // a pulse of the plan has come by, sent or not
+    int64_t planned_ns; // its send time, from the plan's start
+    bool cut;           // part of a frame is on the wire
+};
+
+/* The thread's whole work: until it is stopped, and the safe frame. */
+void dispatch_loop(struct mp_dispatcher *dispatcher);
+int64_t dispatch_now(const struct mp_dispatcher *dispatcher);
+
+static inline bool dispatch_stopped(struct mp_dispatcher *d)
+{
+    return atomic_load_explicit(&d->stop, memory_order_acquire) != MP_STOP_NONE;
+}
+
+#endif

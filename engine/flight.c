@@ -1,0 +1,234 @@
+#include "engine/flight.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { HEADER_BYTES = 4096 };
+static const char magic[16] = "moonpulse flight";
+
+struct header {
+    char magic[16];
+    uint32_t version;
+    uint32_t record_bytes;
+    uint64_t capacity;
+    _Atomic int64_t start_ns;
+    _Atomic int64_t wall_ns;
+    _Atomic uint64_t claimed; // slots given out; may run past capacity
+};
+
+struct mp_flight {
+    int fd;
+    size_t bytes;
+    struct header *header;
+    struct mp_flight_record *records;
+};
+
+struct mp_flight_reader {
+    size_t bytes;
+    const struct header *header;
+    const struct mp_flight_record *records;
+    uint64_t count, next;
+};
+
+enum { HASHED_WORDS = offsetof(struct mp_flight_record, returned_ns) / 8 };
+
+/* FNV-1a over 64-bit words, without the checksum and returned_ns; never 0. */
+static uint32_t checksum(const struct mp_flight_record *record)
+{
+    struct mp_flight_record copy = *record;
+    uint64_t words[HASHED_WORDS];
+    copy.checksum = 0;
+    memcpy(words, &copy, sizeof words);
+    uint64_t hash = UINT64_C(0xCBF29CE484222325);
+    for (size_t i = 0; i < HASHED_WORDS; i++) {
+        hash = (hash ^ words[i]) * UINT64_C(0x100000001B3);
+        hash ^= hash >> 29; // a word's high bits reach the low ones
+    }
+    uint32_t folded = (uint32_t)(hash ^ (hash >> 32));
+    return folded == 0 ? 1 : folded;
+}
+
+static enum mp_status map_file(struct mp_flight *flight, const char *path, struct mp_error *err)
+{
+    flight->fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+    if (flight->fd < 0)
+        return mp_fail_sys(err, MP_EIO, errno, "cannot make the flight record %s", path);
+    int failed = posix_fallocate(flight->fd, 0, (off_t)flight->bytes);
+    if (failed != 0)
+        return mp_fail_sys(err, MP_EIO, failed, "no room for the flight record %s (%zu bytes)",
+                           path, flight->bytes);
+    void *mapped = mmap(NULL, flight->bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE,
+                        flight->fd, 0);
+    if (mapped == MAP_FAILED)
+        return mp_fail_sys(err, MP_EIO, errno, "cannot map the flight record %s", path);
+    flight->header = mapped;
+    flight->records = (struct mp_flight_record *)((char *)mapped + HEADER_BYTES);
+    memset(mapped, 0, flight->bytes); // touched for writing now, not at a deadline
+    return MP_OK;
+}
+
+enum mp_status mp_flight_create(struct mp_flight **out, const char *path, uint64_t capacity,
+                                struct mp_error *err)
+{
+    if (capacity == 0 || capacity > MP_FLIGHT_MAX)
+        return mp_fail(err, MP_ERANGE, "a flight record holds 1 to %d records, not %llu",
+                       MP_FLIGHT_MAX, (unsigned long long)capacity);
+    struct mp_flight *flight = calloc(1, sizeof *flight);
+    if (flight == NULL)
+        return mp_fail(err, MP_ENOMEM, "out of memory for the flight record");
+    flight->fd = -1;
+    flight->bytes = HEADER_BYTES + (size_t)capacity * sizeof(struct mp_flight_record);
+    enum mp_status status = map_file(flight, path, err);
+    if (status != MP_OK) {
+        if (flight->fd >= 0)
+            (void)close(flight->fd);
+        free(flight);
+        return status;
+    }
+    struct header *header = flight->header;
+    memcpy(header->magic, magic, sizeof magic);
+    header->version = MP_FLIGHT_VERSION;
+    header->record_bytes = sizeof(struct mp_flight_record);
+    header->capacity = capacity;
+    *out = flight;
+    return MP_OK;
+}
+
+void mp_flight_close(struct mp_flight *flight)
+{
+    if (flight == NULL)
+        return;
+    uint64_t used = atomic_load(&flight->header->claimed);
+    if (used > flight->header->capacity)
+        used = flight->header->capacity;
+    size_t length = HEADER_BYTES + (size_t)used * sizeof(struct mp_flight_record);
+    (void)munmap(flight->header, flight->bytes);
+    // shorter only after the last access: a mapping past the end would fault
+    if (ftruncate(flight->fd, (off_t)length) == 0)
+        (void)fdatasync(flight->fd);
+    (void)close(flight->fd);
+    free(flight);
+}
+
+void mp_flight_start(struct mp_flight *flight, int64_t start_ns, int64_t wall_ns)
+{
+    atomic_store(&flight->header->start_ns, start_ns);
+    atomic_store(&flight->header->wall_ns, wall_ns);
+}
+
+bool mp_flight_begin(struct mp_flight *flight, const struct mp_flight_record *record,
+                     uint64_t *slot)
+{
+    *slot = atomic_fetch_add_explicit(&flight->header->claimed, 1, memory_order_relaxed);
+    if (*slot >= flight->header->capacity)
+        return false;
+    struct mp_flight_record *to = &flight->records[*slot];
+    const size_t after = offsetof(struct mp_flight_record, kind);
+    memcpy((char *)to + after, (const char *)record + after, sizeof *record - after);
+    // a reader of a torn file believes a record only with its checksum: that comes last
+    __atomic_store_n(&to->checksum, checksum(record), __ATOMIC_RELEASE);
+    return true;
+}
+
+void mp_flight_finish(struct mp_flight *flight, uint64_t slot, int64_t returned_ns)
+{
+    if (slot < flight->header->capacity)
+        __atomic_store_n(&flight->records[slot].returned_ns, returned_ns, __ATOMIC_RELEASE);
+}
+
+bool mp_flight_push(struct mp_flight *flight, const struct mp_flight_record *record)
+{
+    uint64_t slot;
+    return mp_flight_begin(flight, record, &slot);
+}
+
+uint64_t mp_flight_room(const struct mp_flight *flight)
+{
+    uint64_t claimed = atomic_load_explicit(&flight->header->claimed, memory_order_relaxed);
+    return claimed >= flight->header->capacity ? 0 : flight->header->capacity - claimed;
+}
+
+static enum mp_status check_header(const struct mp_flight_reader *reader, const char *path,
+                                   struct mp_error *err)
+{
+    const struct header *header = reader->header;
+    if (reader->bytes < HEADER_BYTES || memcmp(header->magic, magic, sizeof magic) != 0)
+        return mp_fail(err, MP_EINVAL, "%s is no flight record", path);
+    if (header->version != MP_FLIGHT_VERSION ||
+        header->record_bytes != sizeof(struct mp_flight_record))
+        return mp_fail(err, MP_EUNSUPPORTED,
+                       "%s was written by another version of Moonpulse (format %u)", path,
+                       (unsigned)header->version);
+    return MP_OK;
+}
+
+enum mp_status mp_flight_open(struct mp_flight_reader **out, const char *path,
+                              struct mp_error *err)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return mp_fail_sys(err, MP_EIO, errno, "cannot read %s", path);
+    struct stat stat;
+    struct mp_flight_reader *reader = calloc(1, sizeof *reader);
+    if (reader == NULL || fstat(fd, &stat) != 0 || stat.st_size < HEADER_BYTES) {
+        (void)close(fd);
+        free(reader);
+        return mp_fail(err, MP_EINVAL, "%s is no flight record", path);
+    }
+    reader->bytes = (size_t)stat.st_size;
+    void *mapped = mmap(NULL, reader->bytes, PROT_READ, MAP_SHARED, fd, 0);
+    (void)close(fd);
+    if (mapped == MAP_FAILED) {
+        free(reader);
+        return mp_fail_sys(err, MP_EIO, errno, "cannot map %s", path);
+    }
+    reader->header = mapped;
+    reader->records = (const struct mp_flight_record *)((const char *)mapped + HEADER_BYTES);
+    reader->count = (reader->bytes - HEADER_BYTES) / sizeof(struct mp_flight_record);
+    enum mp_status status = check_header(reader, path, err);
+    if (status != MP_OK) {
+        mp_flight_reader_close(reader);
+        return status;
+    }
+    *out = reader;
+    return MP_OK;
+}
+
+void mp_flight_reader_close(struct mp_flight_reader *reader)
+{
+    if (reader == NULL)
+        return;
+    (void)munmap((void *)(uintptr_t)reader->header, reader->bytes);
+    free(reader);
+}
+
+bool mp_flight_next(struct mp_flight_reader *reader, struct mp_flight_record *record,
+                    uint64_t *torn)
+{
+    static const struct mp_flight_record empty;
+    while (reader->next < reader->count) {
+        *record = reader->records[reader->next++];
+        if (record->checksum == checksum(record))
+            return true;
+        if (torn != NULL && memcmp(record, &empty, sizeof empty) != 0)
+            (*torn)++;
+    }
+    return false;
+}
+
+int64_t mp_flight_start_ns(const struct mp_flight_reader *reader)
+{
+    return atomic_load(&((struct header *)(uintptr_t)reader->header)->start_ns);
+}
+
+int64_t mp_flight_wall_ns(const struct mp_flight_reader *reader)
+{
+    return atomic_load(&((struct header *)(uintptr_t)reader->header)->wall_ns);
+}

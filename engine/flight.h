@@ -1,0 +1,88 @@
+/*
+ * flight.h - the flight recorder: fixed-size records in a memory-mapped file.
+ *
+ * The dispatcher stores what it did, the loop thread what the device answered; a store
+ * is no system call, and a killed process loses nothing that it had stored, since the
+ * pages belong to the file. Both threads push: a slot is claimed with one atomic add, so
+ * neither ever waits for the other. Each record carries a checksum; a torn one is skipped
+ * by the reader. A frame's record is stored before its write begins and completed after it
+ * (one 8-byte store outside the checksum): a process killed in between leaves "perhaps sent",
+ * never a pulse without a record.
+ *
+ * The file is made at its full length beforehand (posix_fallocate) and its pages are
+ * touched, so that a push meets no missing page. Layout, little-endian as the host writes:
+ * a 4096-byte header (struct mp_flight_header), then records of 64 bytes.
+ */
+#ifndef MP_FLIGHT_H
+#define MP_FLIGHT_H
+
+#include "engine/error.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum { MP_FLIGHT_VERSION = 1, MP_FLIGHT_MAX = 4000000 };
+
+enum mp_flight_kind {
+    MP_FLIGHT_EMPTY,   // a slot that was never written
+    MP_FLIGHT_SENT,    // a frame of the plan was handed to the port
+    MP_FLIGHT_SKIPPED, // a pulse was left out; detail: enum mp_stop
+    MP_FLIGHT_MARK,
+    MP_FLIGHT_ONEOFF,   // a frame between the plan's
+    MP_FLIGHT_CONFIRM,  // the device confirmed pulse number (loop thread)
+    MP_FLIGHT_FINISHED, // the plan is over
+    MP_FLIGHT_STOPPED   // detail: enum mp_stop; action: 1 if the safe frame went out
+};
+
+struct mp_flight_record {
+    uint32_t checksum; // of all but returned_ns; written last
+    uint8_t kind;
+    uint8_t send_kind; // enum mp_send_kind
+    uint16_t detail;
+    uint32_t action;
+    uint32_t frame;
+    uint64_t number;     // pulse or mark number
+    int64_t planned_ns;  // onset, from the plan's start
+    int64_t due_ns;      // when the frame was due, monotonic
+    int64_t woken_ns;    // when the wait ended; confirm: when the reply arrived
+    int64_t sent_ns;     // stamp before the write
+    int64_t returned_ns; // stamp after it; 0: not known, -1: the port did not take it
+};
+_Static_assert(sizeof(struct mp_flight_record) == 64, "the file format has 64-byte records");
+
+struct mp_flight;
+
+/*
+ * Make path for capacity records (at most MP_FLIGHT_MAX). start_ns is stored by
+ * mp_flight_start. MP_EIO when the file cannot be made or the disk is full.
+ */
+enum mp_status mp_flight_create(struct mp_flight **out, const char *path, uint64_t capacity,
+                                struct mp_error *err);
+/* Cut the file to what was used, sync and free. NULL is accepted. Loop thread. */
+void mp_flight_close(struct mp_flight *flight);
+
+/* The monotonic instant of the plan's start, and the wall clock beside it. */
+void mp_flight_start(struct mp_flight *flight, int64_t start_ns, int64_t wall_ns);
+
+/* Store a record; its checksum is computed here. Any thread. False when the file is full. */
+bool mp_flight_push(struct mp_flight *flight, const struct mp_flight_record *record);
+/* The same, for a frame that is about to be written; *slot is for mp_flight_finish. */
+bool mp_flight_begin(struct mp_flight *flight, const struct mp_flight_record *record,
+                     uint64_t *slot);
+/* The write has ended at returned_ns, or failed (-1). */
+void mp_flight_finish(struct mp_flight *flight, uint64_t slot, int64_t returned_ns);
+/* Records that still fit. */
+uint64_t mp_flight_room(const struct mp_flight *flight);
+
+/* Reading back, also of a torn file. */
+struct mp_flight_reader;
+enum mp_status mp_flight_open(struct mp_flight_reader **out, const char *path,
+                              struct mp_error *err);
+void mp_flight_reader_close(struct mp_flight_reader *reader); // NULL is accepted
+/* The next whole record; false at the end. *torn counts the slots that were skipped. */
+bool mp_flight_next(struct mp_flight_reader *reader, struct mp_flight_record *record,
+                    uint64_t *torn);
+int64_t mp_flight_start_ns(const struct mp_flight_reader *reader);
+int64_t mp_flight_wall_ns(const struct mp_flight_reader *reader);
+
+#endif

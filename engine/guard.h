@@ -1,0 +1,32 @@
+/*
+ * guard.h - a small process that makes the device safe if this one dies.
+ *
+ * It is forked when a port is armed, shares the open port and waits on a pipe. When the
+ * pipe closes without a word (this process was killed: SIGKILL, out of memory, a crash) it
+ * writes the safe frame, waits until the bytes are out and ends. It allocates nothing,
+ * ignores the signals of the terminal, and lives in a session of its own.
+ *
+ * Because it shares the open file, the port's lock outlives us until it is done: no other
+ * program can come in between.
+ */
+#ifndef MP_GUARD_H
+#define MP_GUARD_H
+
+#include "engine/error.h"
+
+#include <stddef.h>
+#include <sys/types.h>
+
+struct mp_guard {
+    pid_t pid; // 0: none
+    int pipe;  // our end; closing it without a word is the alarm
+};
+
+/* Fork the guard of port_fd. safe (1 to 256 bytes) is copied. Loop thread. */
+enum mp_status mp_guard_start(struct mp_guard *guard, int port_fd, const void *safe,
+                              size_t safe_length, struct mp_error *err);
+
+/* The device is safe: tell the guard to end quietly, and wait for it. Nothing if none runs. */
+void mp_guard_dismiss(struct mp_guard *guard);
+
+#endif
