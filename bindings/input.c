@@ -4,7 +4,9 @@
 #include "bindings/tasks.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <stdlib.h>
+#include <termios.h>
 #include <unistd.h>
 
 #define INPUT "moonpulse.input"
@@ -13,7 +15,36 @@ struct input_box {
     uv_poll_t *poll;
     struct mp_host *host;
     int on_bytes;
+    bool keys; // the terminal gives single keys: to be set back
 };
+
+// what the terminal was like; also an exit() in between must set it back
+static struct termios cooked;
+static bool is_raw;
+
+static void restore_terminal(void)
+{
+    if (is_raw)
+        (void)tcsetattr(STDIN_FILENO, TCSANOW, &cooked);
+    is_raw = false;
+}
+
+/* Single keys without echo; Ctrl-C stays a signal. */
+static bool give_keys(void)
+{
+    static bool registered;
+    struct termios keys;
+    if (is_raw || tcgetattr(STDIN_FILENO, &cooked) != 0)
+        return false;
+    if (!registered)
+        registered = atexit(restore_terminal) == 0;
+    keys = cooked;
+    keys.c_lflag &= ~(tcflag_t)(ICANON | ECHO);
+    keys.c_cc[VMIN] = 1;
+    keys.c_cc[VTIME] = 0;
+    is_raw = tcsetattr(STDIN_FILENO, TCSANOW, &keys) == 0;
+    return is_raw;
+}
 
 static void free_handle(uv_handle_t *handle)
 {
@@ -37,12 +68,16 @@ static void on_readable(uv_poll_t *poll, int status, int events)
     mp_host_call(box->host, box->on_bytes, 1);
 }
 
-/* core.input(on_bytes(bytes | nil at the end)) -> input | nil, message, code */
+/*
+ * core.input(on_bytes(bytes | nil at the end) [, keys]) -> input | nil, message, code. With
+ * keys, a terminal gives each key at once and does not show it, until the input is closed.
+ */
 static int input_new(lua_State *L)
 {
     luaL_checktype(L, 1, LUA_TFUNCTION);
     struct input_box *box = lua_newuserdatauv(L, sizeof *box, 0);
     *box = (struct input_box){.host = mp_host_of(L), .on_bytes = LUA_NOREF};
+    bool keys = lua_toboolean(L, 2);
     luaL_setmetatable(L, INPUT);
     uv_poll_t *poll = malloc(sizeof *poll);
     int failed = poll == NULL ? UV_ENOMEM : uv_poll_init(&box->host->loop, poll, STDIN_FILENO);
@@ -55,6 +90,7 @@ static int input_new(lua_State *L)
     box->poll = poll;
     poll->data = box;
     (void)uv_poll_start(poll, UV_READABLE, on_readable);
+    box->keys = keys && give_keys();
     lua_pushvalue(L, 1);
     box->on_bytes = luaL_ref(L, LUA_REGISTRYINDEX);
     return 1;
@@ -63,6 +99,9 @@ static int input_new(lua_State *L)
 static int input_close(lua_State *L)
 {
     struct input_box *box = luaL_checkudata(L, 1, INPUT);
+    if (box->keys)
+        restore_terminal();
+    box->keys = false;
     if (box->poll != NULL)
         uv_close((uv_handle_t *)box->poll, free_handle);
     box->poll = NULL;

@@ -11,13 +11,14 @@ Run.__index = Run
 local lead_in_ns = 200000000 -- from "go" to the plan's start
 
 --- What the dispatcher did. Times are nanoseconds from the plan's start.
-function Run:outcome(what, kind, number, onset_ns, due_ns, entered_ns, _, action, frame, stop,
-                     safe_sent, text)
+function Run:outcome(what, kind, number, onset_ns, due_ns, entered_ns, returned_ns, action, frame,
+                     stop, safe_sent, text)
   local record = self.record
   if what == "sent" and kind == "pulse" then
-    local frames = self.frames
-    record:pulse(number, onset_ns, entered_ns + frames[frame].wire_ns + self.latency_ns,
-      entered_ns - due_ns, action, core.clock_ns())
+    -- stalled inside the write: it left some time before the write returned, at the latest then
+    local left_ns = stop == "late" and returned_ns or entered_ns
+    record:pulse(number, onset_ns, left_ns + self.frames[frame].wire_ns + self.latency_ns,
+      left_ns - due_ns, action, core.clock_ns())
   elseif what == "sent" then
     self.expected = self.actions[action]
     record:event("set_intensity", due_ns + self.frames[frame].wire_ns,
@@ -133,6 +134,9 @@ function M.run(job, path, record, hooks)
   job.cancel = function(reason)
     link:cancel(reason)
     self:wake()
+  end
+  job.stop = function(reason)
+    link.session:stop(reason)
   end
   link:open(path)
   local identity = driver.connect(link)

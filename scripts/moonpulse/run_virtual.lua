@@ -99,8 +99,9 @@ local function play(job, link, record, pace)
     bytes[i], wire[i] = frame.bytes, frame.wire_ns
   end
   for kind, number, onset_ns, send_ns, action, frame in job.lowering.next, job.lowering do
-    if pace(send_ns) then
-      return "signal"
+    local cancelled = pace(send_ns)
+    if cancelled then
+      return cancelled
     end
     local now_ns = start_ns + send_ns
     link:deliver(now_ns, receive)
@@ -167,7 +168,10 @@ function M.run(job, record, speed, hooks)
   local driver = job.driver
   local link = new_link(driver, job.twin_settings)
   job.cancel = function()
-    job.cancelled = true
+    job.cancelled = job.cancelled or "signal"
+  end
+  job.stop = function(reason)
+    job.cancelled = job.cancelled or reason
   end
   local identity = driver.connect(link)
   hooks.connected(identity, "virtual")

@@ -8,6 +8,7 @@ local live = require "moonpulse.live"
 local lower = require "moonpulse.lower"
 local outline = require "moonpulse.outline"
 local records = require "moonpulse.record"
+local term = require "term"
 local twins = require "moonpulse.twin"
 
 local M = {}
@@ -35,6 +36,8 @@ function M.parser()
     :default("1"):convert(speed):argname("N|max")
   parser:option("--late", "What to do with a pulse that would be late: abort the run, or skip it.")
     :choices({ "abort", "skip" }):default("abort")
+  parser:option("--stop-line", "A modem line of the port that stops the run when it rises (foot switch).")
+    :choices({ "none", "cts", "dsr" }):default("none")
   parser:option("--tolerance", "How late is late, in milliseconds.")
     :default("1"):convert(common.number(0.01, 10000, "ms")):argname("MS")
   return parser
@@ -137,7 +140,8 @@ local function hooks_of(context)
       io.stdout:flush()
     end,
     progress = function(elapsed)
-      screen:update(math.max(0, elapsed), record.pulses_sent,
+      context.elapsed = math.max(0, elapsed)
+      screen:update(context.elapsed, record.pulses_sent,
         context.speed == 1 and record.pulses_sent > 0 and record.worst_us or nil)
     end,
   }
@@ -150,7 +154,7 @@ local reasons = {
   record = "the record could not keep up", gone = "the port is lost",
   blocked = "the port does not take bytes", device = "stopped by a device fault",
   error = "stopped by an error", stuck = "the script was stuck",
-  key = "stopped by a key", line = "stopped by the stop line",
+  key = "stopped by a key (q or space)", line = "stopped by the stop line",
 }
 local remedies = {
   late = "; close other programs, or allow more with --tolerance MS or --late skip",
@@ -229,6 +233,19 @@ local function attempt(context, action)
   cli.fail(code, "%s", text)
 end
 
+--- On a terminal, q and the space bar stop the run.
+local function listen_for_keys(job)
+  if not (term.isatty(io.stdin) and term.isatty(io.stdout)) then
+    return nil
+  end
+  print("(q or space stops)")
+  return core.input(function(bytes)
+    if bytes and bytes:find("[qQ ]") and job.stop then
+      job.stop("key")
+    end
+  end, true)
+end
+
 local function execute(context, options, simulated)
   local job, hooks = context.job, hooks_of(context)
   if simulated and options.speed ~= 1 then
@@ -254,7 +271,7 @@ function M.run(options)
   local job = {
     protocol = protocol, plan = plan, seed = seed, driver = driver,
     thresholds = { rmt = options.rmt, amt = options.amt },
-    tolerance = options.tolerance / 1e3, late = options.late,
+    tolerance = options.tolerance / 1e3, late = options.late, stop_line = options.stop_line,
   }
   local facts = catalogue.measure(plan, seed)
   local _, actions = prepare(plan, seed, driver, nil, job.thresholds, function(walked)
@@ -286,11 +303,13 @@ function M.run(options)
   end)
   local begun_ns = core.clock_ns()
   local outcome = attempt(context, function()
+    local keys <close> = listen_for_keys(job) -- luacheck: ignore 211
     return execute(context, options, simulated)
   end)
   core.on_signal(nil)
   outcome.elapsed_s = (core.clock_ns() - begun_ns) / 1e9
-  context.screen:finish(facts.first_to_last_s, record.pulses_sent,
+  local at_end = outcome.stop == "finished" and facts.first_to_last_s or context.elapsed or 0
+  context.screen:finish(at_end, record.pulses_sent,
     context.speed == 1 and record.worst_us or nil)
   conclude(context, outcome)
 end
