@@ -71,6 +71,13 @@ static int plan_mark(lua_State *L)
 static int plan_then(lua_State *L)
 {
     struct mp_error err = {0};
+    for (int arg = 1; arg <= 2; arg++)
+        if (luaL_testudata(L, arg, MP_PLAN) == NULL)
+            return luaL_error(L, "plan expected on both sides of .., got %s%s",
+                              luaL_typename(L, arg),
+                              lua_type(L, arg) == LUA_TNUMBER
+                                  ? ": silence is mp.rest(seconds)"
+                                  : "");
     struct mp_plan *first = mp_check_plan(L, 1);
     struct mp_plan *second = mp_check_plan(L, 2);
     struct mp_plan **box = new_box(L);
@@ -179,6 +186,27 @@ static int exact(lua_State *L)
     return 2;
 }
 
+static int call_framed(lua_State *L)
+{
+    lua_pushvalue(L, lua_upvalueindex(1));
+    lua_insert(L, 1);
+    lua_call(L, lua_gettop(L) - 1, LUA_MULTRET);
+    return lua_gettop(L);
+}
+
+/*
+ * (function) -> the same function, called through C. "return mp.burst { ... }" is a tail
+ * call, which takes the author's line off the stack before a Lua function starts; the caller
+ * of a C function stays, so that an error can name it.
+ */
+static int framed(lua_State *L)
+{
+    luaL_checktype(L, 1, LUA_TFUNCTION);
+    lua_settop(L, 1);
+    lua_pushcclosure(L, call_framed, 1);
+    return 1;
+}
+
 static void set_seconds(lua_State *L, const char *key, struct mp_ratio ns)
 {
     lua_pushnumber(L, mp_ratio_double(ns) / 1e9);
@@ -275,13 +303,19 @@ static int plan_tostring(lua_State *L)
 
 void mp_open_plan(lua_State *L)
 {
-    static const luaL_Reg functions[] = {
-        {"pulse", plan_pulse},        {"rest", plan_rest},
-        {"mark", plan_mark},          {"sequence", plan_then},
-        {"repeat_plan", plan_repeat}, {"train", plan_train},
-        {"parallel", plan_parallel},  {"channel", plan_channel},
-        {"describe", plan_describe},  {"exact", exact},
-        {"is_plan", is_plan},         {NULL, NULL}};
+    static const luaL_Reg functions[] = {{"pulse", plan_pulse},
+                                         {"rest", plan_rest},
+                                         {"mark", plan_mark},
+                                         {"sequence", plan_then},
+                                         {"repeat_plan", plan_repeat},
+                                         {"train", plan_train},
+                                         {"parallel", plan_parallel},
+                                         {"channel", plan_channel},
+                                         {"describe", plan_describe},
+                                         {"exact", exact},
+                                         {"is_plan", is_plan},
+                                         {"framed", framed},
+                                         {NULL, NULL}};
     static const luaL_Reg methods[] = {
         {"totals", plan_totals}, {"view", plan_view}, {"child", plan_child}, {NULL, NULL}};
     static const luaL_Reg metamethods[] = {{"__gc", plan_gc},

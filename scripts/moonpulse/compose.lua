@@ -56,6 +56,17 @@ local function check_exact(who, key, value)
   return math.tointeger(math.floor(value * 1e9 + 0.5)), 1000000000
 end
 
+--- A plain number, for mp.ms and mp.us.
+---@param who string
+---@param value any
+---@return number
+function M.number(who, value)
+  if type(value) ~= "number" then
+    fail("%s: a number expected, like mp.%s(20), not %s", who, who, type(value))
+  end
+  return value
+end
+
 local function check_positive(who, key, value)
   local num, den = check_exact(who, key, value)
   if num <= 0 then
@@ -326,7 +337,7 @@ function M.at(plan, channel)
 end
 
 M.is_plan = is_plan
-core.plan_methods.times = M.times
-core.plan_methods.at = M.at
+core.plan_methods.times = core.framed(M.times)
+core.plan_methods.at = core.framed(M.at)
 
 return M

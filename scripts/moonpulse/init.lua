@@ -4,42 +4,45 @@ local core = require "moonpulse.core"
 local intensities = require "moonpulse.intensity"
 local protocols = require "moonpulse.protocol"
 
+-- called through C, so that errors can name the author's line also in "return mp.burst { ... }"
+local framed = core.framed
+
 local mp = {
   version = core.version,
-  pulse = compose.pulse,
-  pair = compose.pair,
-  burst = compose.burst,
-  train = compose.train,
-  theta_burst = compose.theta_burst,
-  rest = compose.rest,
-  mark = compose.mark,
-  together = compose.together,
-  protocol = protocols.protocol,
+  pulse = framed(compose.pulse),
+  pair = framed(compose.pair),
+  burst = framed(compose.burst),
+  train = framed(compose.train),
+  theta_burst = framed(compose.theta_burst),
+  rest = framed(compose.rest),
+  mark = framed(compose.mark),
+  together = framed(compose.together),
+  protocol = framed(protocols.protocol),
 }
 
 --- Percent of the stimulator's maximum output.
-function mp.mso(percent)
+mp.mso = framed(function(percent)
   return intensities.new(percent, "MSO")
-end
+end)
 
 --- Percent of the participant's resting motor threshold (run with --rmt).
-function mp.rmt(percent)
+mp.rmt = framed(function(percent)
   return intensities.new(percent, "RMT")
-end
+end)
 
 --- Percent of the participant's active motor threshold (run with --amt).
-function mp.amt(percent)
+mp.amt = framed(function(percent)
   return intensities.new(percent, "AMT")
-end
+end)
 
 --- Milliseconds as seconds: mp.ms(20) is 0.02.
-function mp.ms(value)
-  return value / 1e3
-end
+mp.ms = framed(function(value)
+  return compose.number("ms", value) / 1e3
+end)
 
 --- Microseconds as seconds.
-function mp.us(value)
-  return value / 1e6
-end
+mp.us = framed(function(value)
+  return compose.number("us", value) / 1e6
+end)
 
 return mp

@@ -1,0 +1,277 @@
+local driver = require "moonpulse.devices.magventure"
+
+local function bin(hex)
+  return (hex:gsub("%x%x", function(pair)
+    return string.char(tonumber(pair, 16))
+  end))
+end
+
+local function hex(bytes)
+  return (bytes:gsub(".", function(c)
+    return ("%02x"):format(c:byte())
+  end))
+end
+
+--- Rows of a tab-separated file as tables by column name.
+local function rows(path)
+  local header, list = nil, {}
+  for line in assert(io.lines(path)) do
+    local row, column = {}, 0
+    for cell in (line .. "\t"):gmatch("([^\t]*)\t") do
+      column = column + 1
+      row[header and header[column] or column] = cell
+    end
+    if header then
+      list[#list + 1] = row
+    else
+      header = row
+    end
+  end
+  return list
+end
+
+--- "a=50;mode=Twin" as a table, numbers as numbers.
+local function fields_of(text)
+  local fields = {}
+  for key, value in text:gmatch("([^=;]+)=([^;]*)") do
+    fields[key] = tonumber(value) or value
+  end
+  return fields
+end
+
+-- other spellings of a command, which the driver does not use
+local other_forms = { long = true, single = true, magic = true }
+
+describe("encoding", function()
+  local covered = {}
+  for _, row in ipairs(rows("tests/data/magventure.tsv")) do
+    local command, args = driver.commands[row.command], fields_of(row.args)
+    if command and not other_forms[args.form] then
+      covered[row.command] = true
+      it(("%s %s is byte for byte the recorded one"):format(row.command, row.args), function()
+        assert.are.equal(row.bytes_hex, hex(command(args)))
+      end)
+    end
+  end
+
+  it("has a recorded frame for each command", function()
+    for name in pairs(driver.commands) do
+      assert.is_true(covered[name], "no row for " .. name)
+    end
+  end)
+
+  it("of pulses and settings is those commands", function()
+    assert.are.equal("fe0103e2ff", hex(driver.encode.pulse { mso = 50 }))
+    local bytes, lead = driver.encode.set({ mso = 40 }, { mso = 50 })
+    assert.are.equal("fe0301320017ff", hex(bytes))
+    assert.is_true(lead > 0)
+    assert.are.equal("fe02020091ff", hex(driver.safe))
+  end)
+end)
+
+local read = {
+  get_status = true, get_status2 = true, event_amplitude = true, event_didt = true,
+  event_temperature = true, event_page = true, event_orig_amplitude = true, event_factor = true,
+  get_mode = true, any = true,
+}
+
+describe("decoding", function()
+  local covered = {}
+  for _, row in ipairs(rows("tests/data/magventure-replies.tsv")) do
+    it(("%s %s"):format(row.command, row.reply_hex), function()
+      local bytes, expected = bin(row.reply_hex), fields_of(row.fields)
+      local reply, used = driver.decode(bytes)
+      if not read[row.command] then -- a frame of its own, of no use to the driver
+        assert.are.equal("other", reply.name)
+        assert.are.equal(#bytes, used)
+        return
+      end
+      covered[row.command] = true
+      assert.are.equal(expected.error and "error" or row.command, reply.name)
+      for key, value in pairs(expected) do
+        assert.are.equal(value, reply[key], key)
+      end
+      assert.are.equal(expected.error and 1 or #bytes, used)
+      assert.are.equal(bytes, reply.bytes)
+    end)
+  end
+
+  it("was tried on every reply that the driver reads", function()
+    assert.are.same(read, covered)
+  end)
+
+  for _, row in ipairs(rows("tests/data/magventure.tsv")) do
+    it("takes apart what follows " .. row.command .. " " .. row.args, function()
+      local buffer, joined = bin(row.reply_hex), ""
+      while #buffer > 0 do
+        local reply, used = driver.decode(buffer)
+        assert.is_truthy(reply, "an unfinished frame")
+        assert.are_not.equal("error", reply.name)
+        joined, buffer = joined .. reply.bytes, buffer:sub(used + 1)
+      end
+      assert.are.equal(row.reply_hex, hex(joined))
+    end)
+  end
+end)
+
+--- Names (or errors) of all that comes out of the chunks, as a reader would take it.
+local function read_all(chunks)
+  local buffer, names = "", {}
+  for _, chunk in ipairs(chunks) do
+    buffer = buffer .. chunk
+    while #buffer > 0 do
+      local reply, used = driver.decode(buffer)
+      if not reply then
+        assert.are.equal(0, used)
+        break
+      end
+      assert.is_true(used >= 1 and used <= #buffer)
+      names[#names + 1] = reply.error or reply.name
+      buffer = buffer:sub(used + 1)
+    end
+  end
+  return names, buffer
+end
+
+describe("a stream", function()
+  local didt, amplitude = bin "fe040263008194ff", bin "fe04013d3c7ec6ff"
+  local status = bin "fe09006e87125b1348264dd8ff"
+
+  it("may be split anywhere", function()
+    local whole = didt .. status .. amplitude
+    for cut = 1, #whole - 1 do
+      local names, rest = read_all { whole:sub(1, cut), whole:sub(cut + 1) }
+      assert.are.same({ "event_didt", "get_status", "event_amplitude" }, names)
+      assert.are.equal("", rest)
+    end
+    local bytes = {}
+    for i = 1, #whole do
+      bytes[i] = whole:sub(i, i)
+    end
+    assert.are.same({ "event_didt", "get_status", "event_amplitude" }, (read_all(bytes)))
+  end)
+
+  it("asks for more where a frame is not whole", function()
+    for length = 1, #status - 1 do
+      local reply, used = driver.decode(status:sub(1, length))
+      assert.is_nil(reply)
+      assert.are.equal(0, used)
+    end
+  end)
+
+  it("is merged and read one frame at a time", function()
+    local reply, used = driver.decode(didt .. amplitude)
+    assert.are.equal("event_didt", reply.name)
+    assert.are.equal(#didt, used)
+    assert.are.same({ "event_didt", "event_amplitude", "event_didt" },
+      (read_all { didt .. amplitude .. didt }))
+  end)
+
+  it("gives the same reply each time", function()
+    local first = driver.decode(status)
+    local copy = table.move({ first.a, first.b, first.serial }, 1, 3, 1, {})
+    for _ = 1, 3 do
+      local again = driver.decode(status)
+      assert.are.same(copy, { again.a, again.b, again.serial })
+    end
+  end)
+
+  it("with noise in front is read from the frame on", function()
+    local reply, used = driver.decode("\0\17\255" .. didt)
+    assert.are.same({ "error", "noise", 3 }, { reply.name, reply.error, used })
+    assert.are.same({ "noise", "event_didt" }, (read_all { "\0\17\255" .. didt }))
+    assert.are.same({ "noise", "noise", "event_didt" }, (read_all { "\0", "\17\255" .. didt }))
+    reply, used = driver.decode("\1\2\3")
+    assert.are.same({ "noise", 3 }, { reply.error, used })
+  end)
+
+  it("finds the next frame behind a damaged one", function()
+    local bad_crc = bin "fe040132003400ff"
+    local names = read_all { bad_crc .. didt }
+    assert.are.equal("bad_crc", names[1])
+    assert.are.equal("event_didt", names[#names])
+    -- one byte lost: the frame that follows is swallowed by the length, and must come back
+    names = read_all { didt:sub(1, 4) .. didt:sub(6) .. amplitude .. status }
+    assert.are.equal("bad_end", names[1])
+    assert.are.equal("event_amplitude", names[#names - 1])
+    assert.are.equal("get_status", names[#names])
+  end)
+
+  it("reads by length: start and end bytes inside a payload are data", function()
+    -- serial number fe ff fe, amplitude 0xff; the checksum is the device's CRC-8/MAXIM
+    local payload, crc = bin "000afefffe2048ff00", 0
+    for i = 1, #payload do
+      crc = crc ~ payload:byte(i)
+      for _ = 1, 8 do
+        crc = (crc & 1) == 1 and (crc >> 1) ~ 0x8C or crc >> 1
+      end
+    end
+    local frame = string.char(0xFE, #payload) .. payload .. string.char(crc, 0xFF)
+    local reply, used = driver.decode(frame)
+    assert.are.same({ "get_status", 0xFEFFFE, 255, #frame },
+      { reply.name, reply.serial, reply.a, used })
+  end)
+
+  it("never raises or stalls on random bytes", function()
+    local state = 12345
+    for _ = 1, 300 do
+      local bytes = {}
+      for i = 1, 40 do
+        state = (state * 1103515245 + 12345) & 0x7FFFFFFF
+        bytes[i] = string.char(state >> 16 & (i % 7 == 0 and 0xFE or 0xFF))
+      end
+      read_all { table.concat(bytes) }
+    end
+  end)
+end)
+
+describe("limits", function()
+  it("are those of the model that answered", function()
+    local function shortest(model)
+      return driver.limits(model and { model = model }).shortest_interval()
+    end
+    assert.are.equal(1 / 100, shortest(nil)) -- not asked yet: the X100
+    assert.are.equal(1 / 100, shortest "X100")
+    assert.are.equal(1 / 100, shortest "X100+Option")
+    assert.are.equal(1 / 30, shortest "R30")
+    assert.are.equal(1 / 30, shortest "R30+Option+Mono")
+    assert.are.equal(1 / 30, shortest "MST") -- in no table: the slowest
+    assert.is_truthy(driver.limits({ model = "R30" }).why:find("R30: at most 30 Hz", 1, true))
+  end)
+
+  it("are one channel, 0 to 100 in whole percent", function()
+    local limits = driver.limits(nil)
+    assert.are.equal(1, limits.channels)
+    assert.are.same({ min = 0, max = 100, step = 1 }, limits.intensity)
+  end)
+end)
+
+describe("a reply while a plan runs", function()
+  local function judge(frame_hex, expected)
+    return driver.judge(driver.decode(bin(frame_hex)), expected)
+  end
+
+  it("confirms a pulse only by dI/dt", function()
+    local verdict, text = judge("fe04022d0e7eb8ff", { mso = 61 })
+    assert.are.same({ "confirm", "dI/dt 45 A/us" }, { verdict, text })
+    assert.is_nil(judge("fe04013d3c7ec6ff", { mso = 61 })) -- amplitude as commanded
+    assert.is_nil(judge("fe040310487ec8ff", { mso = 61 })) -- temperature, enabled
+    assert.is_nil(judge("fe0e0b0001030601f801dc076601640667ff", { mso = 61 })) -- not for us
+  end)
+
+  it("reports an amplitude that is not the commanded one", function()
+    local verdict, text = judge("fe04013d3c7ec6ff", { mso = 50 })
+    assert.are.same({ "pending", "the amplitude is 61 %, not 50 %" }, { verdict, text })
+    assert.is_nil(judge("fe04013d3c7ec6ff", nil))
+  end)
+
+  it("is a fault where the device is disabled or garbled", function()
+    local verdict, text = judge("fe0401231781afff", { mso = 35 })
+    assert.are.same({ "fault", "the stimulator is no longer enabled" }, { verdict, text })
+    verdict, text = judge("fe04031752818cff", { mso = 35 })
+    assert.are.same({ "fault", "the stimulator disabled itself, its coil is at 23 C" },
+      { verdict, text })
+    verdict, text = judge("fe040132003400ff", { mso = 50 })
+    assert.are.same({ "fault", "a garbled reply (bad_crc)" }, { verdict, text })
+  end)
+end)
