@@ -18,6 +18,7 @@ int luaopen_moonpulse_core(lua_State *L)
     mp_open_pty(L);
     mp_open_process(L);
     mp_open_input(L);
+    mp_open_latency(L);
     mp_open_system(L);
     return 1;
 }

@@ -2,14 +2,13 @@
 #include "engine/dispatcher_core.h"
 
 #include "engine/clock.h"
+#include "engine/wait.h"
 
-#include <errno.h>
 #include <poll.h>
 
 enum {
     SAFE_TRIES = 20, // of 1 ms each, when the port does not take the safe frame at once
 };
-static const int64_t spin_ns = 200 * MP_NS_PER_US;
 // a one-off frame must be off the wire this long before the next frame of the plan
 static const int64_t gap_margin_ns = MP_NS_PER_MS;
 // how often the heartbeat is looked at while nothing is due
@@ -109,6 +108,8 @@ static bool write_frame(struct mp_dispatcher *d, const void *bytes, size_t lengt
                         struct mp_outcome *out)
 {
     size_t written = 0;
+    if (stopped(d)) // the last look is behind the stamp: what is stamped later never leaves
+        return false;
     record_begin(d, out);
     enum mp_status status = mp_port_write(d->config.port, bytes, length, &written, NULL);
     out->returned_ns = dispatch_now(d);
@@ -195,25 +196,12 @@ static void check_heartbeat(struct mp_dispatcher *d)
         mp_dispatcher_stop(d, MP_STOP_STUCK);
 }
 
-static bool wait_real(struct mp_dispatcher *d, int64_t deadline_ns, bool exactly)
-{
-    int64_t sleep_until = d->realtime.spin && exactly ? deadline_ns - spin_ns : deadline_ns;
-    if (mp_clock_ns() < sleep_until) {
-        struct timespec at = mp_clock_timespec(sleep_until);
-        if (sem_clockwait(&d->wake, CLOCK_MONOTONIC, &at) == 0 || errno == EINTR)
-            return false; // a command or a stop: look, then wait again
-    }
-    while (mp_clock_ns() < deadline_ns)
-        if (stopped(d))
-            return false;
-    return true;
-}
-
 static bool wait_for(struct mp_dispatcher *d, int64_t deadline_ns, bool exactly)
 {
     const struct mp_time *time = d->config.time;
-    return time == NULL ? wait_real(d, deadline_ns, exactly)
-                        : time->wait(time->context, &d->wake, deadline_ns);
+    return time == NULL
+               ? mp_wait_until(&d->wake, &d->stop, deadline_ns, d->realtime.spin && exactly)
+               : time->wait(time->context, &d->wake, deadline_ns);
 }
 
 /* Sleep until the next frame is due; true when it is. Looks up now and then on the way. */

@@ -8,6 +8,7 @@ local live = require "moonpulse.live"
 local lower = require "moonpulse.lower"
 local outline = require "moonpulse.outline"
 local records = require "moonpulse.record"
+local require_timing = require "moonpulse.require_timing"
 local term = require "term"
 local twins = require "moonpulse.twin"
 
@@ -36,6 +37,9 @@ function M.parser()
     :default("1"):convert(speed):argname("N|max")
   parser:option("--late", "What to do with a pulse that would be late: abort the run, or skip it.")
     :choices({ "abort", "skip" }):default("abort")
+  parser:option("--require", "Measure the host's timing for 3 s first, and refuse to run where it "
+    .. "falls short: p50, p95, p99, p99.9 or max, like p99=0.5ms,max=2ms."):argname("WHAT")
+    :convert(require_timing.parse)
   parser:option("--stop-line", "A modem line of the port that stops the run when it rises (foot switch).")
     :choices({ "none", "cts", "dsr" }):default("none")
   parser:option("--tolerance", "How late is late, in milliseconds.")
@@ -264,6 +268,27 @@ local function execute(context, options, simulated)
   return real.run(job, twin.path, context.record, hooks)
 end
 
+--- --require: three seconds of wakes on the dispatcher's kind of thread.
+local function require_of_host(requirements)
+  if not requirements then
+    return
+  end
+  local interrupted = false
+  core.on_signal(function()
+    interrupted = true
+  end)
+  local ok, text = require_timing.check(requirements, 3, {
+    stopped = function() return interrupted end,
+  })
+  core.on_signal(nil)
+  if ok == nil then
+    cli.fail("stopped", "interrupted while the host's timing was measured; nothing was sent")
+  elseif not ok then
+    cli.fail("limit", "this host's timing falls short: %s; moonpulse doctor says what to do", text)
+  end
+  line("host", text)
+end
+
 function M.run(options)
   local driver, simulated = choose_device(options)
   local protocol, plan, values = common.load(options)
@@ -280,6 +305,7 @@ function M.run(options)
         outline.count(facts.pulses)))
     end
   end)
+  require_of_host(options.require)
   local record, message = records.create(options.out, protocol.id)
   if not record then
     cli.fail("usage", "%s", message)
