@@ -73,11 +73,9 @@ static int plan_then(lua_State *L)
     struct mp_error err = {0};
     for (int arg = 1; arg <= 2; arg++)
         if (luaL_testudata(L, arg, MP_PLAN) == NULL)
-            return luaL_error(L, "plan expected on both sides of .., got %s%s",
-                              luaL_typename(L, arg),
-                              lua_type(L, arg) == LUA_TNUMBER
-                                  ? ": silence is mp.rest(seconds)"
-                                  : "");
+            return luaL_error(
+                L, "plan expected on both sides of .., got %s%s", luaL_typename(L, arg),
+                lua_type(L, arg) == LUA_TNUMBER ? ": silence is mp.rest(seconds)" : "");
     struct mp_plan *first = mp_check_plan(L, 1);
     struct mp_plan *second = mp_check_plan(L, 2);
     struct mp_plan **box = new_box(L);

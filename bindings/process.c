@@ -10,14 +10,14 @@
 
 enum { ARGS_MAX = 32, LINE_MAX_BYTES = 512 };
 
-/* Freed when its three handles have closed. */
+/* Freed when its three handles have closed and Lua has let go of it. */
 struct process {
     struct mp_host *host;
     uv_process_t child;
     uv_pipe_t input, output; // the child's
     int open_handles;
     int on_line, on_exit; // registry references
-    bool ended;
+    bool ended, released;
     size_t used;
     char line[LINE_MAX_BYTES];
 };
@@ -25,7 +25,7 @@ struct process {
 static void on_closed(uv_handle_t *handle)
 {
     struct process *process = handle->data;
-    if (--process->open_handles == 0)
+    if (--process->open_handles == 0 && process->released)
         free(process);
 }
 
@@ -143,7 +143,7 @@ static int process_new(lua_State *L)
         *box = process;
         return 1;
     }
-    process->ended = true;
+    process->ended = process->released = true;
     close_one((uv_handle_t *)&process->child);
     close_one((uv_handle_t *)&process->input);
     close_one((uv_handle_t *)&process->output);
@@ -176,6 +176,11 @@ static int process_close(lua_State *L)
     process->on_line = process->on_exit = LUA_NOREF;
     if (!process->ended)
         (void)uv_process_kill(&process->child, SIGTERM);
+    process->released = true;
+    if (process->open_handles == 0) { // the child ended before and all has closed
+        free(process);
+        return 0;
+    }
     close_one((uv_handle_t *)&process->input);
     close_one((uv_handle_t *)&process->output);
     close_one((uv_handle_t *)&process->child);

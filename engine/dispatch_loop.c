@@ -224,20 +224,33 @@ static bool wait_until_due(struct mp_dispatcher *d)
 
 /* ---- sending what is due ---- */
 
+/*
+ * How far apart this pulse and the last one sent must be. Planned less the tolerance, but
+ * never under half of what was planned, however generous the tolerance: else a stall would
+ * be followed by pulses back to back. Nor under what the device allows, but for jitter.
+ */
+static int64_t least_apart(const struct mp_dispatcher *d)
+{
+    const int64_t tolerance = d->config.tolerance_ns;
+    const int64_t planned = d->next.send_ns - d->planned_ns, device = d->next.least_ns;
+    int64_t by_plan = planned - (tolerance < planned / 2 ? tolerance : planned / 2);
+    int64_t by_device = device - (tolerance < device / 10 ? tolerance : device / 10);
+    return by_plan > by_device ? by_plan : by_device;
+}
+
 /* The last look before a write: late, or too close to the pulse sent before? */
 static enum mp_stop refuse(const struct mp_dispatcher *d, int64_t now)
 {
     const struct mp_send *send = &d->next;
-    const int64_t tolerance = d->config.tolerance_ns;
     if (send->kind == MP_SEND_SET)
         return now > d->start_ns + send->latest_ns ? MP_STOP_LATE : MP_STOP_NONE;
     if (send->kind == MP_SEND_MARK)
         return MP_STOP_NONE;
-    if (now - (d->start_ns + send->send_ns) > tolerance)
+    if (now - (d->start_ns + send->send_ns) > d->config.tolerance_ns)
         return MP_STOP_LATE;
     // by the actual stamps: a stall between the look and the write shows only afterwards
-    if (d->have_sent && d->have_planned &&
-        now - d->sent_ns < send->send_ns - d->planned_ns - tolerance)
+    if (d->have_sent && d->have_planned && !d->config.any_distance &&
+        now - d->sent_ns < least_apart(d))
         return MP_STOP_CLOSE;
     return MP_STOP_NONE;
 }

@@ -22,7 +22,8 @@ struct mp_session {
     struct mp_stop_watch *watch;
     // read by mp_session_stop_async; cleared before the dispatcher is freed
     struct mp_dispatcher *_Atomic dispatcher;
-    bool reporting; // inside report(): the dispatcher must not be freed under it
+    _Atomic int stopping; // calls of mp_session_stop_async in progress
+    bool reporting;       // inside report(): the dispatcher must not be freed under it
 };
 
 const char *mp_session_state_name(enum mp_session_state state)
@@ -99,6 +100,9 @@ static void report(struct mp_session *s)
     s->reporting = false;
     if (over) {
         atomic_store(&s->dispatcher, NULL);
+        // who saw it before that is done with it in a moment
+        while (atomic_load(&s->stopping) != 0)
+            continue;
         mp_dispatcher_destroy(d);
     }
 }
@@ -319,9 +323,11 @@ void mp_session_stop(struct mp_session *s, enum mp_stop reason)
 
 void mp_session_stop_async(struct mp_session *s, enum mp_stop reason)
 {
+    (void)atomic_fetch_add(&s->stopping, 1);
     struct mp_dispatcher *d = dispatcher_of(s);
     if (d != NULL)
         mp_dispatcher_stop(d, reason);
+    (void)atomic_fetch_sub(&s->stopping, 1);
 }
 
 void mp_session_stop_at_exit(struct mp_session *s)

@@ -5,7 +5,7 @@ local M = {}
 
 M.status = { ok = 0, usage = 2, limit = 3, fault = 4, stopped = 5 }
 
-local commands = { "run", "recover", "show", "events", "sim", "ports", "protocols" }
+local commands = { "run", "recover", "show", "events", "sim", "ports", "doctor", "protocols", "bench" }
 
 --- Leave a command with a message for stderr; code is a key of M.status.
 ---@param code "usage"|"limit"|"fault"|"stopped"
@@ -27,7 +27,8 @@ function M.parser(name, description, example)
     "Example:\n   " .. example:gsub("\n", "\n   "))
   parser:usage_max_width(96):help_max_width(96)
   function parser.error(_, message)
-    io.stderr:write(("moonpulse %s: %s (see moonpulse %s --help)\n"):format(name, message, name))
+    local line = message:gsub("%s*\n%s*", " ") -- its suggestions come on a line of their own
+    io.stderr:write(("moonpulse %s: %s (see moonpulse %s --help)\n"):format(name, line, name))
     os.exit(M.status.usage, true)
   end
   return parser
@@ -40,7 +41,9 @@ local summaries = {
   events = "every pulse of a protocol as a table (TSV)",
   sim = "a simulated stimulator that any program can open",
   ports = "the serial ports of this machine",
+  doctor = "what on this host delays pulses, and the command that mends it",
   protocols = "the shipped protocols",
+  bench = "how exact and how fast on this machine, against other ways",
 }
 
 local function help(file)
@@ -51,8 +54,8 @@ local function help(file)
     file:write(("   %-10s %s\n"):format(name, summaries[name]))
   end
   file:write("\nmoonpulse COMMAND --help says more. Example:\n   moonpulse run itbs600 --amt 50\n\n"
-    .. "Exit status: 0 success, 2 bad usage, 3 a limit refused the run, 4 a device fault, "
-    .. "5 stopped.\n")
+    .. "Exit status: 0 success, 2 bad usage, 3 a limit refused the run, 4 a device fault\n"
+    .. "or a BAD finding of the doctor, 5 stopped.\n")
 end
 
 --- moonpulse lua FILE [ARGS]: a Lua file with the library in reach, for tests and tools.

@@ -1,0 +1,499 @@
+/* The session: every call in every state, and every way out leaves the device safe. */
+#include "engine/session.h"
+
+#include "tests/engine/rig.h"
+
+#include <pthread.h>
+
+static uv_loop_t loop;
+static struct mp_session *session;
+
+/* What the session reported, and what its owner does in the middle of a report. */
+static struct {
+    size_t outcomes[MP_OUT_STOPPED + 1];
+    struct mp_outcome last;
+    enum mp_session_state state_at_last;
+    char bytes[256];
+    size_t length;
+    int gone;
+    enum mp_session_state state_at_gone;
+    char why[320];
+    enum mp_outcome_kind act_on;
+    void (*act)(void); // on an outcome of kind act_on
+    void (*act_on_bytes)(void);
+    void (*act_on_gone)(void);
+} seen;
+
+static void on_bytes(void *context, const uint8_t *bytes, size_t length, int64_t arrival_ns)
+{
+    (void)context;
+    CHECK(arrival_ns <= mp_clock_ns());
+    for (size_t i = 0; i < length && seen.length < sizeof seen.bytes - 1; i++)
+        seen.bytes[seen.length++] = (char)bytes[i];
+    if (seen.act_on_bytes != NULL)
+        seen.act_on_bytes();
+}
+
+static void on_outcome(void *context, const struct mp_outcome *outcome)
+{
+    (void)context;
+    seen.outcomes[outcome->kind]++;
+    seen.last = *outcome;
+    seen.state_at_last = mp_session_state(session);
+    if (seen.act != NULL && outcome->kind == seen.act_on)
+        seen.act();
+}
+
+static void on_gone(void *context, const struct mp_error *why)
+{
+    (void)context;
+    seen.gone++;
+    seen.state_at_gone = mp_session_state(session);
+    (void)snprintf(seen.why, sizeof seen.why, "%s", why->text);
+    if (seen.act_on_gone != NULL)
+        seen.act_on_gone();
+}
+
+static void begin(void)
+{
+    static const struct mp_session_events events = {on_bytes, on_outcome, on_gone, NULL};
+    struct mp_error err = {0};
+    memset(&seen, 0, sizeof seen);
+    rig.length = 0;
+    must(mp_pty_open(&rig.pty, NULL, &err), &err);
+    CHECK_INT(uv_loop_init(&loop), 0);
+    must(mp_session_create(&session, &loop, &events, &err), &err);
+    CHECK_INT(mp_session_state(session), MP_CLOSED);
+}
+
+/* Nothing may be left on the loop. */
+static void end(void)
+{
+    mp_session_destroy(session);
+    session = NULL;
+    CHECK_INT(uv_run(&loop, UV_RUN_DEFAULT), 0);
+    CHECK_INT(uv_loop_close(&loop), 0);
+    mp_pty_close(rig.pty);
+    rig.pty = NULL;
+}
+
+static enum mp_status open_it(struct mp_error *err)
+{
+    return mp_session_open(session, mp_pty_path(rig.pty), &no_wire, err);
+}
+
+static enum mp_status arm_it(struct mp_error *err)
+{
+    const struct mp_arming arming = {.safe = safe_frame,
+                                     .safe_length = strlen(safe_frame),
+                                     .tolerance_ns = forever_ns,
+                                     .late = MP_LATE_ABORT};
+    return mp_session_arm(session, &arming, err);
+}
+
+/* Bring a new session to a state; the plan waits an hour for its second pulse. */
+static void begin_in(enum mp_session_state state, struct mp_lowering *lowering)
+{
+    struct mp_error err = {0};
+    begin();
+    if (state >= MP_CONNECTED)
+        must(open_it(&err), &err);
+    if (state >= MP_ARMED)
+        must(arm_it(&err), &err);
+    mp_lowering_rewind(lowering);
+    if (state >= MP_RUNNING)
+        must(mp_session_play(session, lowering, mp_clock_ns() + forever_ns, &err), &err);
+    CHECK_INT(mp_session_state(session), state);
+}
+
+/* Run the loop until done; the session alone does not keep it running when it is closed. */
+static void run_until(const size_t *count, size_t wanted)
+{
+    int64_t until = mp_clock_ns() + patience_ns;
+    while (*count < wanted && mp_clock_ns() < until) {
+        (void)uv_run(&loop, UV_RUN_NOWAIT);
+        (void)poll(NULL, 0, 1);
+    }
+    CHECK(*count >= wanted);
+}
+
+static struct mp_lowering *an_hour(void)
+{
+    return lower(mso(50), (struct rig_lowering){.lead_ns = -1});
+}
+
+enum call { OPEN, WRITE, ARM, PLAY, PLAY_UNCHECKED, STOP, CLOSE, CALLS };
+static const char *const call_names[] = {"open",           "write", "arm",  "play",
+                                         "play unchecked", "stop",  "close"};
+
+static enum mp_status make_call(enum call call, struct mp_lowering *lowering,
+                                struct mp_lowering *unchecked, struct mp_error *err)
+{
+    switch (call) {
+    case OPEN:
+        return open_it(err);
+    case WRITE:
+        return mp_session_write(session, "hello", 5, err);
+    case ARM:
+        return arm_it(err);
+    case PLAY:
+        return mp_session_play(session, lowering, mp_clock_ns() + forever_ns, err);
+    case PLAY_UNCHECKED:
+        return mp_session_play(session, unchecked, mp_clock_ns() + forever_ns, err);
+    case STOP:
+        mp_session_stop(session, MP_STOP_REQUESTED);
+        return MP_OK;
+    default:
+        mp_session_close(session);
+        return MP_OK;
+    }
+}
+
+static void every_call_in_every_state(void)
+{
+    static const struct {
+        enum mp_status status;
+        enum mp_session_state after;
+    } table[MP_RUNNING + 1][CALLS] = {
+        [MP_CLOSED] = {[OPEN] = {MP_OK, MP_CONNECTED},
+                       [WRITE] = {MP_ESTATE, MP_CLOSED},
+                       [ARM] = {MP_ESTATE, MP_CLOSED},
+                       [PLAY] = {MP_ESTATE, MP_CLOSED},
+                       [PLAY_UNCHECKED] = {MP_ESTATE, MP_CLOSED},
+                       [STOP] = {MP_OK, MP_CLOSED},
+                       [CLOSE] = {MP_OK, MP_CLOSED}},
+        [MP_CONNECTED] = {[OPEN] = {MP_ESTATE, MP_CONNECTED},
+                          [WRITE] = {MP_OK, MP_CONNECTED},
+                          [ARM] = {MP_OK, MP_ARMED},
+                          [PLAY] = {MP_ESTATE, MP_CONNECTED},
+                          [PLAY_UNCHECKED] = {MP_ESTATE, MP_CONNECTED},
+                          [STOP] = {MP_OK, MP_CONNECTED},
+                          [CLOSE] = {MP_OK, MP_CLOSED}},
+        [MP_ARMED] = {[OPEN] = {MP_ESTATE, MP_ARMED},
+                      [WRITE] = {MP_OK, MP_ARMED},
+                      [ARM] = {MP_ESTATE, MP_ARMED},
+                      [PLAY] = {MP_OK, MP_RUNNING},
+                      [PLAY_UNCHECKED] = {MP_ESTATE, MP_ARMED},
+                      [STOP] = {MP_OK, MP_CONNECTED},
+                      [CLOSE] = {MP_OK, MP_CLOSED}},
+        [MP_RUNNING] = {[OPEN] = {MP_ESTATE, MP_RUNNING},
+                        [WRITE] = {MP_OK, MP_RUNNING},
+                        [ARM] = {MP_ESTATE, MP_RUNNING},
+                        [PLAY] = {MP_ESTATE, MP_RUNNING},
+                        [PLAY_UNCHECKED] = {MP_ESTATE, MP_RUNNING},
+                        [STOP] = {MP_OK, MP_CONNECTED},
+                        [CLOSE] = {MP_OK, MP_CLOSED}},
+    };
+    struct mp_lowering *lowering = an_hour();
+    struct mp_lowering *unchecked =
+        lower(mso(50), (struct rig_lowering){.lead_ns = -1, .unchecked = true});
+    for (int state = MP_CLOSED; state <= MP_RUNNING; state++) {
+        for (int call = 0; call < CALLS; call++) {
+            struct mp_error err = {0};
+            begin_in((enum mp_session_state)state, lowering);
+            enum mp_status status = make_call((enum call)call, lowering, unchecked, &err);
+            enum mp_session_state after = mp_session_state(session);
+            if (status != table[state][call].status || after != table[state][call].after)
+                (void)fprintf(stderr, "%s when %s:\n", call_names[call],
+                              mp_session_state_name((enum mp_session_state)state));
+            CHECK_INT(status, table[state][call].status);
+            CHECK_INT(err.status, status);
+            CHECK_INT(after, table[state][call].after);
+            CHECK_INT(mp_session_port(session) != NULL, after != MP_CLOSED);
+            CHECK_INT(mp_session_realtime(session) != NULL, after >= MP_ARMED);
+            end();
+            // whatever was armed was made safe by the end, once
+            CHECK_INT(seen.outcomes[MP_OUT_STOPPED], state >= MP_ARMED || after >= MP_ARMED);
+            CHECK_INT(seen.gone, 0);
+        }
+    }
+    mp_lowering_destroy(unchecked);
+    mp_lowering_destroy(lowering);
+}
+
+static void refuses_wrong_arming_and_ports(void)
+{
+    static const uint8_t bytes[MP_FRAME_MAX + 1] = {1};
+    struct mp_error err = {0};
+    begin();
+    CHECK_INT(mp_session_open(session, "/dev/no-such-port", &no_wire, &err), MP_EGONE);
+    CHECK_HAS(err.text, "/dev/no-such-port");
+    CHECK_INT(mp_session_state(session), MP_CLOSED);
+    CHECK_INT(mp_port_open(&rig.port, mp_pty_path(rig.pty), &no_wire, NULL), MP_OK);
+    CHECK_INT(open_it(NULL), MP_EBUSY);
+    CHECK_INT(mp_session_state(session), MP_CLOSED);
+    mp_port_close(rig.port);
+    rig.port = NULL;
+    CHECK_INT(open_it(NULL), MP_OK); // the refusals broke nothing
+    for (int i = 0; i < 2; i++) {
+        const struct mp_arming arming = {.safe = bytes,
+                                         .safe_length = i == 0 ? 0 : sizeof bytes};
+        err = (struct mp_error){0};
+        CHECK_INT(mp_session_arm(session, &arming, &err), MP_EINVAL);
+        CHECK_HAS(err.text, "safe");
+        CHECK_INT(mp_session_state(session), MP_CONNECTED);
+    }
+    end();
+}
+
+static void wire_is(const char *expected)
+{
+    rig_wire_is((const unsigned char *)expected, strlen(expected));
+}
+
+static void reads_and_writes(void)
+{
+    size_t n;
+    struct mp_lowering *l = an_hour();
+    begin_in(MP_CONNECTED, l);
+    CHECK_INT(mp_session_write(session, "ask", 3, NULL), MP_OK);
+    wire_is("ask");
+    CHECK_INT(mp_pty_write(rig.pty, "answer", 6, &n, NULL), MP_OK);
+    run_until(&seen.length, 6);
+    CHECK_STR(seen.bytes, "answer");
+    CHECK_INT(arm_it(NULL), MP_OK);
+    CHECK_INT(mp_session_write(session, "hey", 3, NULL), MP_OK);
+    run_until(&seen.outcomes[MP_OUT_ONEOFF], 1);
+    CHECK_INT(mp_pty_write(rig.pty, "!", 1, &n, NULL), MP_OK); // is heard while armed, too
+    run_until(&seen.length, 7);
+    CHECK_STR(seen.bytes, "answer!");
+    wire_is("askhey");
+    end();
+    mp_lowering_destroy(l);
+}
+
+static void plays_and_is_armed_again(void)
+{
+    struct mp_lowering *l =
+        lower(ladder(5, ratio(50 * MP_NS_PER_MS, 1)), (struct rig_lowering){.lead_ns = -1});
+    begin_in(MP_ARMED, l);
+    for (size_t round = 1; round <= 2; round++) {
+        mp_lowering_rewind(l);
+        CHECK_INT(mp_session_play(session, l, mp_clock_ns(), NULL), MP_OK);
+        run_until(&seen.outcomes[MP_OUT_FINISHED], round);
+        CHECK_INT(seen.outcomes[MP_OUT_SENT], 5 * round);
+        CHECK_INT(seen.state_at_last, MP_ARMED);
+    }
+    mp_session_stop(session, MP_STOP_FINISHED);
+    CHECK_INT(seen.outcomes[MP_OUT_STOPPED], 1); // reported when stop returns
+    CHECK_INT(seen.state_at_last, MP_CONNECTED);
+    CHECK_INT(seen.last.stop, MP_STOP_FINISHED);
+    CHECK(seen.last.safe_sent);
+    wire_is("P\1P\2P\3P\4P\5P\1P\2P\3P\4P\5XYZ");
+    CHECK_INT(arm_it(NULL), MP_OK); // and once more
+    CHECK_INT(mp_session_state(session), MP_ARMED);
+    end();
+    mp_lowering_destroy(l);
+}
+
+static void destroying_makes_safe(void)
+{
+    struct mp_lowering *l = an_hour();
+    for (int state = MP_ARMED; state <= MP_RUNNING; state++) {
+        begin_in((enum mp_session_state)state, l);
+        mp_session_destroy(session);
+        CHECK_INT(seen.outcomes[MP_OUT_STOPPED], 1);
+        CHECK_INT(seen.last.stop, MP_STOP_REQUESTED);
+        CHECK_INT(seen.outcomes[MP_OUT_SENT], 0);
+        wire_is(safe_frame);
+        session = NULL;
+        end(); // destroying none is accepted
+    }
+    mp_lowering_destroy(l);
+}
+
+static void at_exit_makes_safe_and_says_nothing(void)
+{
+    struct mp_lowering *l = an_hour();
+    begin_in(MP_CONNECTED, l);
+    mp_session_stop_at_exit(session); // nothing is armed
+    CHECK_INT(mp_session_state(session), MP_CONNECTED);
+    CHECK_INT(arm_it(NULL), MP_OK);
+    CHECK_INT(mp_session_play(session, l, mp_clock_ns() + forever_ns, NULL), MP_OK);
+    mp_session_stop_at_exit(session);
+    CHECK_INT(seen.outcomes[MP_OUT_STOPPED], 0);
+    wire_is(safe_frame);
+    end();
+    mp_lowering_destroy(l);
+}
+
+static void *stop_from_afar(void *nothing)
+{
+    (void)nothing;
+    mp_session_stop_async(session, MP_STOP_SIGNAL);
+    mp_session_stop_async(session, MP_STOP_ERROR);
+    return NULL;
+}
+
+static void stops_from_another_thread(void)
+{
+    struct mp_lowering *l = an_hour();
+    for (int state = MP_CONNECTED; state <= MP_RUNNING; state++) {
+        bool stops = state >= MP_ARMED;
+        pthread_t thread;
+        begin_in((enum mp_session_state)state, l);
+        CHECK_INT(pthread_create(&thread, NULL, stop_from_afar, NULL), 0);
+        CHECK_INT(pthread_join(thread, NULL), 0);
+        run_until(&seen.outcomes[MP_OUT_STOPPED], stops);
+        CHECK_INT(mp_session_state(session), MP_CONNECTED);
+        CHECK_INT(seen.last.stop, stops ? MP_STOP_SIGNAL : MP_STOP_NONE);
+        CHECK_INT(arm_it(NULL), MP_OK);
+        wire_is(stops ? safe_frame : "");
+        end();
+    }
+    mp_lowering_destroy(l);
+}
+
+static void a_lost_port_closes(void)
+{
+    struct mp_lowering *l = an_hour();
+    for (int state = MP_CONNECTED; state <= MP_RUNNING; state++) {
+        size_t lost = 0;
+        begin_in((enum mp_session_state)state, l);
+        mp_pty_close(rig.pty);
+        rig.pty = NULL;
+        for (int64_t until = mp_clock_ns() + patience_ns; lost == 0 && mp_clock_ns() < until;) {
+            (void)uv_run(&loop, UV_RUN_NOWAIT);
+            lost = (size_t)seen.gone;
+        }
+        CHECK_INT(seen.gone, 1);
+        CHECK_INT(seen.state_at_gone, MP_CLOSED);
+        CHECK_INT(mp_session_state(session), MP_CLOSED);
+        CHECK_HAS(seen.why, "gone");
+        CHECK_INT(seen.outcomes[MP_OUT_STOPPED], state >= MP_ARMED);
+        if (state >= MP_ARMED) {
+            CHECK_INT(seen.last.stop, MP_STOP_GONE);
+            CHECK(!seen.last.safe_sent);
+        }
+        end();
+    }
+    mp_lowering_destroy(l);
+}
+
+static void stop_it(void)
+{
+    mp_session_stop(session, MP_STOP_DEVICE);
+    mp_session_stop(session, MP_STOP_ERROR);
+}
+
+static void close_it(void)
+{
+    mp_session_close(session);
+    CHECK_INT(mp_session_state(session), MP_CLOSED);
+}
+
+/* Stop or close in the middle of the report of the second pulse. */
+static void stops_inside_an_outcome(void (*act)(void), enum mp_session_state after)
+{
+    struct mp_lowering *l = lower(
+        then(ladder(3, ratio(50 * MP_NS_PER_MS, 1)), then(rest(seconds(3600, 1)), mso(4))),
+        (struct rig_lowering){.lead_ns = -1});
+    begin_in(MP_ARMED, l);
+    seen.act = act;
+    seen.act_on = MP_OUT_SENT;
+    CHECK_INT(mp_session_play(session, l, mp_clock_ns(), NULL), MP_OK);
+    run_until(&seen.outcomes[MP_OUT_STOPPED], 1);
+    CHECK_INT(seen.outcomes[MP_OUT_STOPPED], 1);
+    CHECK_INT(seen.last.kind, MP_OUT_STOPPED);
+    CHECK(seen.last.safe_sent);
+    CHECK_INT(seen.last.stop, act == stop_it ? MP_STOP_DEVICE : MP_STOP_REQUESTED);
+    CHECK_INT(mp_session_state(session), after);
+    CHECK_INT(seen.gone, 0);
+    // every pulse on the wire was reported
+    rig_read_all(2 * seen.outcomes[MP_OUT_SENT] + 3);
+    CHECK_INT(rig.length, 2 * seen.outcomes[MP_OUT_SENT] + 3);
+    CHECK(rig.length >= 5 && memcmp(rig.wire + rig.length - 3, safe_frame, 3) == 0);
+    CHECK_INT(after == MP_CLOSED ? open_it(NULL) : MP_OK, MP_OK);
+    seen.act = NULL;
+    CHECK_INT(arm_it(NULL), MP_OK); // usable again
+    end();
+    mp_lowering_destroy(l);
+}
+
+static void rearm_it(void)
+{
+    struct mp_error err = {0};
+    CHECK_INT(arm_it(&err), MP_ESTATE); // the old dispatcher is still reporting
+    seen.act = NULL;
+}
+
+static void arming_inside_the_last_outcome_is_refused(void)
+{
+    struct mp_lowering *l = an_hour();
+    begin_in(MP_ARMED, l);
+    seen.act = rearm_it;
+    seen.act_on = MP_OUT_STOPPED;
+    mp_session_stop(session, MP_STOP_REQUESTED);
+    CHECK(seen.act == NULL);
+    CHECK_INT(mp_session_state(session), MP_CONNECTED);
+    CHECK_INT(arm_it(NULL), MP_OK);
+    end();
+    mp_lowering_destroy(l);
+}
+
+/* Bytes came: the owner stops, or closes, or closes and opens again. */
+static void reopen_it(void)
+{
+    mp_session_close(session);
+    CHECK_INT(open_it(NULL), MP_OK);
+    seen.act_on_bytes = NULL;
+}
+
+static void acts_inside_bytes(void (*act)(void), enum mp_session_state after)
+{
+    struct mp_lowering *l = an_hour();
+    size_t n;
+    begin_in(MP_RUNNING, l);
+    seen.act_on_bytes = act;
+    CHECK_INT(mp_pty_write(rig.pty, "error", 5, &n, NULL), MP_OK);
+    run_until(&seen.length, 5);
+    CHECK_INT(mp_session_state(session), after);
+    CHECK_INT(seen.outcomes[MP_OUT_STOPPED], 1);
+    wire_is(safe_frame);
+    (void)uv_run(&loop, UV_RUN_NOWAIT);
+    CHECK_INT(mp_session_state(session), after);
+    end();
+    mp_lowering_destroy(l);
+}
+
+static void close_when_gone(void)
+{
+    mp_session_close(session);
+    mp_session_stop(session, MP_STOP_ERROR);
+}
+
+static void closing_when_the_port_is_gone_is_accepted(void)
+{
+    struct mp_lowering *l = an_hour();
+    begin_in(MP_RUNNING, l);
+    seen.act = close_it;
+    seen.act_on = MP_OUT_STOPPED;
+    seen.act_on_gone = close_when_gone;
+    mp_pty_close(rig.pty);
+    rig.pty = NULL;
+    run_until(&seen.outcomes[MP_OUT_STOPPED], 1);
+    CHECK_INT(seen.gone, 1);
+    CHECK_INT(mp_session_state(session), MP_CLOSED);
+    end();
+    mp_lowering_destroy(l);
+}
+
+int main(void)
+{
+    every_call_in_every_state();
+    refuses_wrong_arming_and_ports();
+    reads_and_writes();
+    plays_and_is_armed_again();
+    destroying_makes_safe();
+    at_exit_makes_safe_and_says_nothing();
+    stops_from_another_thread();
+    a_lost_port_closes();
+    stops_inside_an_outcome(stop_it, MP_CONNECTED);
+    stops_inside_an_outcome(close_it, MP_CLOSED);
+    arming_inside_the_last_outcome_is_refused();
+    acts_inside_bytes(stop_it, MP_CONNECTED);
+    acts_inside_bytes(close_it, MP_CLOSED);
+    acts_inside_bytes(reopen_it, MP_CONNECTED);
+    closing_when_the_port_is_gone_is_accepted();
+    return CHECK_DONE("test_session");
+}

@@ -1,0 +1,173 @@
+--- Moonpulse as other programs see it, for the specs: commands, files, processes in the background.
+local core = require "moonpulse.core"
+local lfs = require "lfs"
+
+local M = {}
+
+--- The program under test.
+M.program = os.getenv("MOONPULSE") or "build/moonpulse"
+
+local function quote(text)
+  return "'" .. text:gsub("'", "'\\''") .. "'"
+end
+M.quote = quote
+
+---@return string? the whole file
+function M.read(path)
+  local file = io.open(path, "rb")
+  if not file then
+    return nil
+  end
+  local text = file:read("a")
+  file:close()
+  return text
+end
+
+function M.write(path, text)
+  local file = assert(io.open(path, "wb"))
+  file:write(text)
+  file:close()
+end
+
+--- A folder of its own.
+---@return string
+function M.folder()
+  local pipe = assert(io.popen("mktemp -d"))
+  local path = pipe:read("l")
+  pipe:close()
+  return path
+end
+
+function M.remove(folder)
+  os.execute("rm -rf " .. quote(folder))
+end
+
+--- Run a shell command: exit status, standard output, standard error. 128 + n: ended by signal n.
+---@param folder string where the output is kept meanwhile
+---@param command string
+function M.sh(folder, command)
+  local out, err = folder .. "/.out", folder .. "/.err"
+  local _, how, code = os.execute(("(%s) >%s 2>%s </dev/null"):format(command, quote(out),
+    quote(err)))
+  return how == "signal" and code + 128 or code, M.read(out), M.read(err)
+end
+
+--- Run moonpulse with arguments (shell text).
+function M.moonpulse(folder, arguments)
+  return M.sh(folder, quote(M.program) .. " " .. arguments)
+end
+
+local Job = {}
+Job.__index = Job
+
+--- Start moonpulse in the background, with signals as a terminal's foreground job has them.
+---@param folder string
+---@param name string for its files in folder
+---@param arguments string shell text
+function M.start(folder, name, arguments)
+  local base = folder .. "/" .. name
+  M.write(base .. ".sh", ("echo $$ >%s\nexec %s %s\n"):format(quote(base .. ".pid"),
+    quote(M.program), arguments))
+  os.execute(("{ sh %s >%s 2>%s </dev/null; echo $? >%s; } 2>/dev/null &"):format(
+    quote(base .. ".sh"), quote(base .. ".out"), quote(base .. ".err"), quote(base .. ".rc")))
+  return setmetatable({ base = base }, Job)
+end
+
+--- Wait until test() gives something, for at most 15 s; what it gave.
+function M.await(test, what)
+  local give_up_ns = core.clock_ns() + 15000000000
+  while core.clock_ns() < give_up_ns do
+    local value = test()
+    if value then
+      return value
+    end
+    core.wait(0.02)
+  end
+  error("never happened: " .. (what or "?"), 2)
+end
+
+function Job:out()
+  return M.read(self.base .. ".out") or ""
+end
+
+function Job:err()
+  return M.read(self.base .. ".err") or ""
+end
+
+function Job:pid()
+  return M.await(function()
+    return tonumber(M.read(self.base .. ".pid") or "")
+  end, "a process id of " .. self.base)
+end
+
+--- Send it a signal: to it alone, not to its group.
+function Job:signal(name)
+  os.execute(("kill -%s %d 2>/dev/null"):format(name, self:pid()))
+end
+
+--- Its exit status, once it has ended.
+function Job:wait()
+  return M.await(function()
+    return tonumber(M.read(self.base .. ".rc") or "")
+  end, "the end of " .. self.base)
+end
+
+--- Wait until its standard output holds pattern; what the pattern captures.
+function Job:says(pattern)
+  return M.await(function()
+    return self:out():match(pattern)
+  end, pattern .. " from " .. self.base)
+end
+
+function Job:ended()
+  return M.read(self.base .. ".rc") ~= nil
+end
+
+--- End it, whatever it does.
+function Job:kill()
+  if not self:ended() then
+    self:signal("KILL")
+    self:wait()
+  end
+end
+
+--- The rows of a tab-separated table with a header, as tables by column name.
+---@param path string
+---@return table[] rows
+---@return string header
+function M.rows(path)
+  local header, names, list = nil, {}, {}
+  for line in assert(io.open(path)):lines() do
+    local cells = {}
+    for cell in (line .. "\t"):gmatch("([^\t]*)\t") do
+      cells[#cells + 1] = cell
+    end
+    if not header then
+      header, names = line, cells
+    else
+      local row = {}
+      for i, name in ipairs(names) do
+        row[name] = cells[i]
+      end
+      row.cells = #cells
+      list[#list + 1] = row
+    end
+  end
+  return list, header
+end
+
+--- The names in a folder, sorted; without those that begin with a dot.
+function M.names(folder)
+  local list = {}
+  if lfs.attributes(folder, "mode") == "directory" then
+    for name in lfs.dir(folder) do
+      if name:sub(1, 1) ~= "." then
+        list[#list + 1] = name
+      end
+    end
+  end
+  table.sort(list)
+  return list
+end
+
+return M

@@ -1,0 +1,477 @@
+-- Whole runs in real time on a simulated stimulator in a process of its own. Test machines are
+-- noisy, so the tolerance is wide; what was sent, in which order, and the record are exact.
+local cjson = require "cjson"
+local driver = require "moonpulse.devices.magventure"
+local shell = require "shell"
+
+local commands = driver.commands
+local patient = " --tolerance 200 "
+
+local function hex(bytes)
+  return (bytes:gsub(".", function(c) return ("%02x"):format(c:byte()) end))
+end
+
+local FIRE, ENABLE, DISABLE = hex(commands.fire()), hex(commands.enable()), hex(commands.disable())
+local ASK, MODE = hex(commands.get_status2()), hex(commands.get_mode())
+
+local function amplitude(percent)
+  return hex(commands.set_amplitude { a = percent })
+end
+
+local header = "onset\tduration\ttrial_type\tindex\tevent\tpulse\tonset_planned_us\tonset_sent_us"
+  .. "\tonset_confirmed_us\tlateness_us\tchannel\tintensity_mso\tintensity\tintensity_ref\tstatus"
+  .. "\treply"
+
+describe("moonpulse run", function()
+  local folder, jobs
+
+  before_each(function()
+    folder, jobs = shell.folder(), {}
+  end)
+
+  after_each(function()
+    for _, job in ipairs(jobs) do
+      job:kill()
+    end
+    shell.remove(folder)
+  end)
+
+  local function start(name, arguments)
+    local job = shell.start(folder, name, arguments)
+    jobs[#jobs + 1] = job
+    return job
+  end
+
+  local function protocol(text)
+    local path = folder .. "/made.lua"
+    shell.write(path, 'local mp = require "moonpulse"\nreturn mp.protocol {\n  id = "made", '
+      .. 'name = "Made",\n  plan = function()\n' .. text .. "\n  end,\n}\n")
+    return path
+  end
+
+  --- The one folder of a run under out.
+  local function run_folder(out)
+    local names = shell.names(out)
+    assert.are.equal(1, #names)
+    return out .. "/" .. names[1]
+  end
+
+  local function manifest(path)
+    return cjson.decode((assert(shell.read(path .. "/manifest.json"))))
+  end
+
+  --- Everything the twin took from the wire, in order; and its pulses alone.
+  local function wire(log)
+    local frames, pulses, last = {}, {}, nil
+    for i, row in ipairs(shell.rows(log)) do
+      frames[i], last = row.bytes, row
+      if row.event == "pulse" then
+        pulses[#pulses + 1] = row
+      end
+    end
+    return frames, pulses, last
+  end
+
+  --- What the wire of a whole run must hold.
+  local function expected_wire(pulses, percent)
+    local frames = { ASK, MODE, MODE, ENABLE, amplitude(percent) }
+    for _ = 1, pulses do
+      frames[#frames + 1] = FIRE
+    end
+    frames[#frames + 1] = DISABLE
+    frames[#frames + 1] = ASK
+    return frames
+  end
+
+  local function pulse_rows(path)
+    local pulses = {}
+    local rows, names = shell.rows(path .. "/events.tsv")
+    assert.are.equal(header, names)
+    for i, row in ipairs(rows) do
+      assert.are.equal(16, row.cells)
+      assert.are.equal(tostring(i), row.index)
+      if row.event == "pulse" then
+        pulses[#pulses + 1] = row
+      end
+    end
+    return pulses, rows
+  end
+
+  --- After a run that was cut short: what was recorded is what the twin saw, safe comes last.
+  local function record_equals_twin(path, log)
+    local _, seen, last = wire(log)
+    local recorded = pulse_rows(path)
+    assert.are.equal(#seen, #recorded)
+    for i, row in ipairs(recorded) do
+      assert.are.equal(tostring(i), row.pulse)
+    end
+    return #seen, last
+  end
+
+  --- Wait until the twin has seen count pulses.
+  local function after_pulses(log, count)
+    shell.await(function()
+      local _, found = (shell.read(log) or ""):gsub("\tpulse\t", "")
+      return found >= count
+    end, count .. " pulses")
+  end
+
+  local function twin_log(out)
+    return shell.await(function()
+      local name = shell.names(out)[1]
+      return name and shell.read(out .. "/" .. name .. "/twin.tsv") and
+        out .. "/" .. name .. "/twin.tsv"
+    end, "the log of the twin")
+  end
+
+  local function sim(name)
+    local link, log = folder .. "/" .. name, folder .. "/" .. name .. ".tsv"
+    local job = start(name .. "_sim", ("sim magventure --link %s --log %s"):format(link, log))
+    job:says("simulated MagVenture MagPro X100 on ")
+    return job, link, log
+  end
+
+  it("sends exactly what the driver encodes, in order, once each", function()
+    local status, out, err = shell.moonpulse(folder,
+      "run itbs600 -p trains=1 --amt 50 --seed 7 --out " .. folder .. "/runs" .. patient)
+    assert.are.equal("", err)
+    assert.are.equal(0, status)
+    assert.matches("delivered   30 of 30 pulses, 30 confirmed by the device", out, 1, true)
+    assert.matches("disarmed    the stimulator says that it is disabled", out, 1, true)
+    assert.matches("onset error p50 ", out, 1, true)
+
+    local path = run_folder(folder .. "/runs")
+    assert.matches("^%d%d%d%d%-%d%d%-%d%dT%d%d%d%d%d%d_itbs600$", path:match("[^/]*$"))
+    assert.matches("record      " .. path, out, 1, true)
+    for _, name in ipairs { "events.tsv", "manifest.json", "report.html", "twin.tsv" } do
+      assert.is_truthy(shell.read(path .. "/" .. name))
+    end
+    assert.are.same(expected_wire(30, 40), (wire(path .. "/twin.tsv")))
+
+    local pulses, rows = pulse_rows(path)
+    assert.are.equal(30, #rows)
+    for i, row in ipairs(pulses) do
+      local at = (i - 1) // 3 * 200000 + (i - 1) % 3 * 20000
+      assert.are.equal(tostring(i), row.pulse)
+      assert.are.equal(at, tonumber(row.onset_planned_us))
+      assert.are.same({ "0", "pulse", "1", "40", "80", "AMT", "delivered" }, { row.duration,
+        row.trial_type, row.channel, row.intensity_mso, row.intensity, row.intensity_ref,
+        row.status })
+      assert.is_true(tonumber(row.lateness_us) >= 0) -- never early
+      assert.is_true(tonumber(row.onset_confirmed_us) > tonumber(row.onset_sent_us))
+      assert.is_true(math.abs(tonumber(row.onset) * 1e6 - tonumber(row.onset_sent_us)) < 0.01)
+      assert.matches("dI/dt", row.reply, 1, true)
+    end
+  end)
+
+  it("leaves a manifest that says what was done", function()
+    assert.are.equal(0, (shell.moonpulse(folder, "run itbs600 -p trains=1 --amt 61 --seed 7 --out "
+      .. folder .. "/deep/er/runs" .. patient)))
+    local facts = manifest(run_folder(folder .. "/deep/er/runs"))
+    assert.are.equal("completed", facts.status)
+    assert.are.equal(7, facts.seed)
+    assert.are.equal(1, facts.speed)
+    assert.are.equal(61, facts.thresholds.amt)
+    assert.are.equal(1, facts.parameters.trains)
+    assert.are.equal("80 %AMT", facts.parameters.intensity)
+    assert.are.same({ "itbs600", 30, 2, 10 }, { facts.protocol.id, facts.protocol.pulses,
+      facts.protocol.nominal_end_s, facts.protocol.whole_cycles_s })
+    assert.are.same({ "magventure", true, "X100", "pty" }, { facts.device.name,
+      facts.device.simulated, facts.device.model, facts.device.backend })
+    local result = facts.result
+    assert.are.same({ 30, 30, 30, 0, true, "the plan is complete" }, { result.pulses_planned,
+      result.pulses_sent, result.pulses_confirmed, result.pulses_skipped, result.disarmed,
+      result.reason })
+    assert.is_true(result.lateness_us.p50 <= result.lateness_us.p95)
+    assert.is_true(result.lateness_us.p99 <= result.lateness_us.max)
+  end)
+
+  it("drives a stimulator on a port: a twin that another process runs", function()
+    local twin, link, log = sim("stim")
+    local arguments = "run itbs600 -p trains=1 --amt 50 --device magventure --port " .. link
+      .. patient .. "--out " .. folder
+    local first = start("first", arguments .. "/runs")
+    first:says("timing ")
+    -- a second run on the same port is refused and names the holder
+    local status, _, err = shell.moonpulse(folder, arguments .. "/refused")
+    assert.are.equal(4, status)
+    assert.matches("in use by moonpulse (pid " .. first:pid() .. ")", err, 1, true)
+    assert.are.equal("not run", manifest(run_folder(folder .. "/refused")).status)
+    assert.are.equal(0, first:wait())
+    assert.are.equal("", first:err())
+    assert.are.same(expected_wire(30, 40), (wire(log)))
+    local path = run_folder(folder .. "/runs")
+    assert.are.equal(30, #pulse_rows(path))
+    local device = manifest(path).device
+    assert.are.same({ false, link }, { device.simulated, device.port })
+    twin:signal("INT")
+    assert.are.equal(0, twin:wait())
+    assert.matches("30 pulses, 1 armings, 1 disarmings, 1 settings, 0 commands ignored", twin:out(),
+      1, true)
+    assert.is_nil(shell.read(link)) -- the link is gone with the twin
+  end)
+
+  it("changes the intensity between pulses, and passes marks", function()
+    local made = protocol [[
+      return mp.pulse(mp.mso(30)) .. mp.rest(0.5) .. mp.mark "louder" .. mp.rest(0.5)
+        .. mp.pulse(mp.mso(45)) .. mp.rest(0.3) .. mp.pulse(mp.mso(45))]]
+    local status, _, err = shell.moonpulse(folder, "run " .. made .. " --out " .. folder .. "/runs"
+      .. patient)
+    assert.are.equal("", err)
+    assert.are.equal(0, status)
+    local path = run_folder(folder .. "/runs")
+    assert.are.same({ ASK, MODE, MODE, ENABLE, amplitude(30), FIRE, amplitude(45), FIRE, FIRE,
+      DISABLE, ASK }, (wire(path .. "/twin.tsv")))
+    local _, rows = pulse_rows(path)
+    local told = {}
+    for i, row in ipairs(rows) do
+      told[i] = row.event .. " " .. row.intensity_mso
+    end
+    assert.are.same({ "pulse 30", "set_intensity 45", "mark n/a", "pulse 45", "pulse 45" }, told)
+    assert.are.equal("louder", rows[3].reply)
+  end)
+
+  it("opens and arms nothing where the script is wrong", function()
+    local _, link, log = sim("stim")
+    local before = #wire(log)
+    local wrong = {
+      { 2, "return mp.nonsense()" }, { 2, "error 'no'" }, { 2, "return 5" },
+      { 2, "return mp.rest(1)" }, { 2, "return mp.pulse(mp.rmt(100))" },
+      { 2, "return mp.train { pulses = 3, hz = 10, iti = 3, intensity = mp.mso(5) }" },
+      { 3, "return mp.train { pulses = 3, hz = 101, intensity = mp.mso(5) }" },
+      { 3, "return mp.pulse(mp.mso(5)) .. mp.rest(0.05) .. mp.pulse(mp.mso(6))" },
+      { 3, "return mp.pulse(mp.mso(5)):at 'left' .. mp.rest(1) .. mp.pulse(mp.mso(5)):at 'right'" },
+    }
+    for _, case in ipairs(wrong) do
+      local status, _, err = shell.moonpulse(folder, "run " .. protocol(case[2])
+        .. " --device magventure --port " .. link .. " --out " .. folder .. "/runs")
+      assert.are.equal(case[1], status, case[2] .. err)
+      assert.matches("^moonpulse: [^\n]+\n$", err)
+    end
+    assert.are.equal(before, #wire(log))
+    assert.are.same({}, shell.names(folder .. "/runs"))
+  end)
+
+  it("ends with 4 where there is no port, or nobody answers", function()
+    local status, _, err = shell.moonpulse(folder, "run itbs600 --amt 50 --device magventure --port "
+      .. folder .. "/nothing --out " .. folder .. "/runs")
+    assert.are.equal(4, status)
+    assert.matches("no port \"" .. folder .. "/nothing\": plug the device in", err, 1, true)
+    shell.write(folder .. "/file", "")
+    status, _, err = shell.moonpulse(folder, "run itbs600 --amt 50 --device magventure --port "
+      .. folder .. "/file --out " .. folder .. "/runs")
+    assert.are.equal(4, status)
+    assert.matches("not a serial port", err, 1, true)
+  end)
+
+  it("ends with 5 where a pulse would be late, 0 where it may be skipped", function()
+    local made = protocol "return mp.train { pulses = 60, hz = 20, intensity = mp.mso(5) }"
+    local function stall(late)
+      local out = folder .. "/" .. late
+      -- stop the whole process for a while: after it the dispatcher is late
+      local job = start(late, ("run %s --tolerance 30 --late %s --out %s"):format(made, late,
+        out))
+      after_pulses(twin_log(out), 5)
+      job:signal("STOP")
+      shell.sh(folder, "sleep 0.35")
+      job:signal("CONT")
+      return job:wait(), job, run_folder(out)
+    end
+    local status, job, path = stall("abort")
+    assert.are.equal(5, status)
+    assert.matches("would have left too late after %d+ of 60 pulses", job:err())
+    assert.matches("--tolerance MS or --late skip", job:err(), 1, true)
+    local _, seen, last = wire(path .. "/twin.tsv")
+    assert.is_true(#seen < 60)
+    assert.are.equal(ASK, last.bytes)
+    assert.are.equal(#seen, manifest(path).result.pulses_sent)
+
+    status, job, path = stall("skip")
+    assert.are.equal("", job:err())
+    assert.are.equal(0, status)
+    local skipped = 0
+    for _, row in ipairs(pulse_rows(path)) do
+      skipped = skipped + (row.status == "late" and 1 or 0)
+    end
+    assert.is_true(skipped >= 3)
+    _, seen = wire(path .. "/twin.tsv")
+    assert.are.equal(60 - skipped, #seen) -- never made up for
+    assert.are.equal(skipped, manifest(path).result.pulses_skipped)
+    for i = 2, #seen do
+      assert.is_true(tonumber(seen[i].time) - tonumber(seen[i - 1].time) > 0.0199)
+    end
+  end)
+
+  it("survives a twin that is unplugged in the middle, with all that was sent on record", function()
+    local twin, link, log = sim("stim")
+    local job = start("run", "run itbs600 -p trains=2 --amt 50 --device magventure --port " .. link
+      .. " --out " .. folder .. "/runs" .. patient)
+    after_pulses(log, 8)
+    twin:signal("KILL")
+    assert.are.equal(4, job:wait())
+    assert.matches("NOT CONFIRMED SAFE: the port is lost", job:err(), 1, true)
+    local path = run_folder(folder .. "/runs")
+    local _, seen = wire(log)
+    local recorded = pulse_rows(path)
+    assert.is_true(#recorded >= #seen) -- a pulse may have been lost with the twin
+    assert.is_true(#recorded < 60)
+    local delivered = 0
+    for i, row in ipairs(recorded) do
+      assert.are.equal(tostring(i), row.pulse)
+      delivered = delivered + (row.status == "delivered" and 1 or 0)
+    end
+    assert.is_true(delivered > 0)
+    local facts = manifest(path)
+    assert.are.equal("device fault", facts.status)
+    assert.are.equal(#recorded, facts.result.pulses_sent)
+    assert.are.equal(delivered, facts.result.pulses_confirmed)
+  end)
+
+  for _, name in ipairs { "INT", "TERM", "HUP" } do
+    it("stops cleanly on SIG" .. name .. " in the middle", function()
+      local out = folder .. "/runs"
+      local job = start("run", "run itbs600 -p trains=2 --amt 50 --out " .. out .. patient)
+      local log = twin_log(out)
+      after_pulses(log, 7)
+      job:signal(name)
+      assert.are.equal(5, job:wait())
+      local path = run_folder(out)
+      local count, last = record_equals_twin(path, log)
+      assert.is_true(count >= 7 and count < 60)
+      assert.matches(("moonpulse: stopped by a signal (Ctrl-C) after %d of 60 pulses; "
+        .. "the stimulator is disarmed\n"):format(count), job:err(), 1, true)
+      assert.matches(("delivered   %d of 60 pulses"):format(count), job:out(), 1, true)
+      -- the safe frame is the last thing that does anything, nothing fires behind it
+      local frames = wire(log)
+      assert.are.same({ FIRE, DISABLE, ASK }, { table.unpack(frames, #frames - 2) })
+      assert.are.equal(ASK, last.bytes)
+      local facts = manifest(path)
+      assert.are.equal("stopped", facts.status)
+      assert.are.equal(count, facts.result.pulses_sent)
+      assert.is_true(facts.result.disarmed)
+    end)
+  end
+
+  it("stops cleanly between trains, where the next pulse is far away", function()
+    local out = folder .. "/runs"
+    local job = start("run", "run itbs600 -p trains=2 --amt 50 --out " .. out .. patient)
+    local log = twin_log(out)
+    after_pulses(log, 30)
+    job:signal("INT")
+    assert.are.equal(5, job:wait())
+    assert.are.equal(30, (record_equals_twin(run_folder(out), log)))
+    assert.are.same(expected_wire(30, 40), (wire(log)))
+    assert.matches("after 30 of 60 pulses", job:err(), 1, true)
+  end)
+
+  it("stops while it waits for the first answer", function()
+    -- a twin that is slower than the driver's patience
+    local link, log = folder .. "/slow", folder .. "/slow.tsv"
+    local twin = start("sim", ("sim magventure --latency 10 --link %s --log %s"):format(link, log))
+    twin:says("simulated ")
+    local job = start("run", "run itbs600 --amt 50 --device magventure --port " .. link .. " --out "
+      .. folder .. "/runs")
+    shell.await(function()
+      return shell.read(log):find(ASK, 1, true)
+    end, "the first question")
+    job:signal("INT")
+    assert.are.equal(5, job:wait())
+    assert.are.equal("moonpulse: interrupted before the first pulse; nothing was sent\n", job:err())
+    for _, frame in ipairs((wire(log))) do
+      assert.are.equal(ASK, frame)
+    end
+    local path = run_folder(folder .. "/runs")
+    assert.are.equal(0, #pulse_rows(path))
+    assert.are.equal("stopped", manifest(path).result.status)
+  end)
+
+  it("ends with 4 where the device does not answer", function()
+    local link = folder .. "/slow"
+    local twin = start("sim", "sim magventure --latency 10 --link " .. link)
+    twin:says("simulated ")
+    local status, _, err = shell.moonpulse(folder, "run itbs600 --amt 50 --device magventure --port "
+      .. link .. " --out " .. folder .. "/runs")
+    assert.are.equal(4, status)
+    assert.matches("MagVenture MagPro on " .. link .. ": no answer to get status2: is it switched on",
+      err, 1, true)
+  end)
+
+  describe("in virtual time", function()
+    local function onsets(arguments)
+      local out = shell.folder()
+      local status, text, err = shell.moonpulse(folder, "run " .. arguments .. " --out " .. out)
+      assert.are.equal("", err)
+      assert.are.equal(0, status)
+      local path = run_folder(out)
+      local list = {}
+      for i, row in ipairs((pulse_rows(path))) do
+        assert.are.equal("delivered", row.status)
+        assert.are.equal(row.onset_planned_us, row.onset_sent_us)
+        list[i] = row.onset_planned_us
+      end
+      local facts = manifest(path)
+      shell.remove(out)
+      return list, facts, text
+    end
+
+    it("runs as fast as it can, with the same record", function()
+      local list, facts, text = onsets "itbs600 --amt 50 --speed max"
+      assert.are.equal(600, #list)
+      assert.are.equal("191840000.000", list[600])
+      assert.are.equal("completed", facts.status)
+      assert.are.equal("max", facts.speed)
+      assert.is_nil(facts.result.lateness_us) -- nothing was measured
+      assert.matches("times real time", text, 1, true)
+    end)
+
+    it("runs N times as fast, with the same onsets", function()
+      local list, facts = onsets "itbs600 -p trains=1 --amt 50 --speed 20"
+      assert.are.equal(30, #list)
+      assert.are.equal("1840000.000", list[30])
+      assert.are.equal(20, facts.speed)
+    end)
+
+    it("draws the same rests from the same seed, others from another", function()
+      local arguments = "tmseeg_sp -p pulses=50 --rmt 50 --speed max --seed "
+      local first, again, other = onsets(arguments .. 5), onsets(arguments .. 5),
+        onsets(arguments .. 6)
+      assert.are.equal(50, #first)
+      assert.are.same(first, again)
+      assert.are_not.same(first, other)
+      assert.are.equal("0.000", other[1])
+      local _, facts = onsets "tmseeg_sp -p pulses=2 --rmt 50 --speed max"
+      assert.is_true(math.type(facts.seed) == "integer" or facts.seed % 1 == 0)
+    end)
+
+    it("says what the real thing says of random rests", function()
+      local path = folder .. "/rests.lua"
+      shell.write(path, [[
+local mp = require "moonpulse"
+return mp.protocol { id = "rests", name = "Rests", plan = function()
+  local pulse = mp.pulse(mp.mso(20))
+  return pulse .. (mp.rest { min = 0.2, max = 0.4 } .. pulse):times(4)
+end }]])
+      local virtual = onsets(path .. " --seed 9 --speed max")
+      local status = shell.moonpulse(folder, "run " .. path .. " --seed 9 --out " .. folder .. "/runs"
+        .. patient)
+      assert.are.equal(0, status)
+      local real = {}
+      for i, row in ipairs((pulse_rows(run_folder(folder .. "/runs")))) do
+        real[i] = row.onset_planned_us
+      end
+      assert.are.same(virtual, real)
+    end)
+
+    it("stops on Ctrl-C", function()
+      local out = folder .. "/runs"
+      local job = start("run", "run itbs600 --amt 50 --speed 2 --out " .. out)
+      job:says("timing ")
+      job:signal("INT")
+      assert.are.equal(5, job:wait())
+      local facts = manifest(run_folder(out))
+      assert.are.equal("stopped", facts.status)
+      assert.are.equal(#pulse_rows(run_folder(out)), facts.result.pulses_sent)
+      assert.is_true(facts.result.disarmed)
+    end)
+  end)
+end)
