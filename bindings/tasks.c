@@ -369,6 +369,7 @@ static void new_host(lua_State *L)
     if (host == NULL || uv_loop_init(&host->loop) != 0) {
         free(host);
         luaL_error(L, "cannot make an event loop");
+        return; // never reached: luaL_error does not return
     }
     lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_MAINTHREAD);
     host->L = lua_tothread(L, -1);
