@@ -5,6 +5,7 @@
 #   make test                every test; SANITIZE=address,undefined or =thread for a checked build
 #   make valgrind            the specs and the C tests under valgrind
 #   make check               format, luacheck, static analysis and the tests
+#   make bench               the benchmark, about 6 minutes; BENCH=--quick, --long or --ci
 #   make install PREFIX=...  program, library, protocols and manual
 
 VERSION  := 0.1.0
@@ -33,14 +34,19 @@ ENGINE    := $(wildcard engine/*.c)
 BINDINGS  := $(filter-out bindings/main.c,$(wildcard bindings/*.c))
 TESTS     := $(wildcard tests/engine/test_*.c)
 LUA_FILES := $(shell find scripts protocols tests -name '*.lua' 2>/dev/null)
-C_FILES   := $(wildcard engine/*.[ch] bindings/*.[ch] tests/*.h tests/engine/*.[ch] tests/rig/*.[ch])
+C_FILES   := $(wildcard engine/*.[ch] bindings/*.[ch] tests/*.h tests/engine/*.[ch] tests/rig/*.[ch] \
+                        tests/bench/*.[ch])
 
 ENGINE_O   := $(ENGINE:%.c=$B/%.o)
 BINDINGS_O := $(BINDINGS:%.c=$B/%.o)
 TEST_BIN   := $(TESTS:tests/engine/%.c=$B/tests/%)
+BENCH_O    := $(patsubst %.c,$B/%.o,$(wildcard tests/bench/*.c))
+BENCH_BIN  := $B/bench/bench $B/bench/expand.lua $B/bench/pyserial_loop.py
 RIG_BIN    := $B/tests/rig/test_serial_rig $B/tests/rig/modem_shim.so
 
-.PHONY: all demo test test-programs check format format-check lint valgrind install clean deps deps-check
+BENCH    ?=
+
+.PHONY: all demo test test-programs bench bench-programs check format format-check lint valgrind install clean deps deps-check
 all: $B/moonpulse $B/lib/moonpulse/core.so
 
 $B/%.o: %.c
@@ -75,6 +81,14 @@ $B/tests/rig/modem_shim.so: tests/rig/modem_shim.c
 	@mkdir -p $(@D)
 	$(CC) -std=c11 -D_GNU_SOURCE $(WARN) -O2 -shared -fPIC $< -ldl -o $@
 
+$B/bench/bench: $(BENCH_O) $B/libmoonpulse.a
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) $^ $(LIBS) -o $@
+
+$B/bench/%: tests/bench/%
+	@mkdir -p $(@D)
+	cp $< $@
+
 -include $(shell find $B -name '*.d' 2>/dev/null)
 
 deps:
@@ -89,6 +103,13 @@ test-programs: all $(TEST_BIN) $(RIG_BIN)
 test: deps
 	@$(MAKE) --no-print-directory test-programs
 	@sh tests/run.sh $B
+
+bench-programs: all $(BENCH_BIN)
+
+bench: deps
+	@sh .ci/deps bench || echo "without the peers: they are reported as not installed"
+	@$(MAKE) --no-print-directory bench-programs
+	@$B/moonpulse bench $(BENCH)
 
 valgrind: deps
 	@$(MAKE) --no-print-directory test-programs

@@ -1,0 +1,169 @@
+--- The measurements that are no blocks: drift, drops, stops, streams, text, start-up.
+local cjson = require "cjson"
+local core = require "moonpulse.core"
+local programs = require "moonpulse.bench.programs"
+local stats = require "moonpulse.bench.stats"
+
+local M = {}
+
+--- 10,000 events of the engine and, at the same time, of the loop that sleeps one period after
+--- each write. Neither disturbs the other: both sleep nearly always.
+---@param size table
+---@param peers table
+---@return table { engine = table, relative = table? }
+function M.drift(size, peers)
+  local loop = peers.python and io.popen(programs.pyserial_command(peers.python, "relative",
+    size.drift_us, 10000), "r")
+  local raw = programs.measure("onset", { ["period-us"] = size.drift_us, pulses = 10000 })
+  local result = { period_us = size.drift_us, void = raw.void ~= "" and raw.void or nil,
+    fifo = raw.fifo }
+  if raw.errors_ns then
+    result.engine = stats.drift(raw.errors_ns)
+  end
+  if loop then
+    local text = loop:read("a")
+    local ok, relative = pcall(cjson.decode, loop:close() and text or "")
+    result.relative = ok and relative.errors_ns and stats.drift(relative.errors_ns) or nil
+  end
+  return result
+end
+
+--- 10,000 pulses at 1 kHz under load, with the flight record: what is missing from the log?
+---@return table
+local function drops()
+  local path = programs.folder .. "/flight.tmp"
+  local raw = programs.under_load(programs.measure, "onset",
+    { ["period-us"] = 1000, pulses = 10000, flight = path })
+  os.remove(path)
+  return {
+    planned = raw.planned, sent = raw.sent, skipped = raw.skipped,
+    void = raw.void ~= "" and raw.void or nil,
+    dropped = raw.planned - raw.sent - raw.skipped,
+  }
+end
+
+local function stops(size)
+  return programs.start("stops", { rounds = size.stops, seed = core.random_seed() })
+end
+
+--- The write step, repeated.
+---@return number[] ratios of the p50s
+function M.write_step(size)
+  local ratios = {}
+  for i = 1, size.blocks do
+    local raw = programs.measure("write", {})
+    ratios[i] = stats.median(raw.port_ns) / stats.median(raw.raw_ns)
+  end
+  return ratios
+end
+
+--- What a record costs, repeated: lists of p50s in nanoseconds.
+---@return table
+function M.log(size)
+  local result = { clock_ns = {}, ring_ns = {}, flight_ns = {}, refused = 0 }
+  for i = 1, size.blocks do
+    local raw = programs.measure("log", { flight = programs.folder .. "/flight.tmp" })
+    for _, name in ipairs { "clock_ns", "ring_ns", "flight_ns" } do
+      result[name][i] = stats.median(raw[name])
+    end
+    result.refused = result.refused + raw.refused + (raw.pushed - raw.popped)
+    result.outcome_bytes, result.flight_bytes = raw.outcome_bytes, raw.flight_bytes
+  end
+  return result
+end
+
+local protocol = [[
+local mp = require "moonpulse"
+return mp.protocol {
+  id = "bench", name = "benchmark",
+  params = { bursts = { default = 1, min = 1, max = 10000000 } },
+  plan = function(p)
+    return mp.burst { pulses = 5, hz = 50, intensity = mp.mso(10) }:times(p.bursts, { every = 10 })
+  end,
+}
+]]
+
+--- Seconds that the program needs for pulses more pulses than 5, run with what follows.
+local function extra_time(path, pulses, ...)
+  local arguments = { ... }
+  local function run(bursts)
+    local words = programs.command(programs.executable, arguments[1], path, "-p", "bursts=" .. bursts,
+      table.unpack(arguments, 2))
+    return programs.start_time(nil, "sh", "-c", words .. " >" .. programs.quote(path .. ".out"))
+  end
+  local few, many = run(1), run(pulses // 5)
+  return few and many and math.max(many - few, 1e-6)
+end
+
+--- How fast the program writes every pulse as text, and runs in virtual time with its record.
+---@return table { events = number[], virtual = number[] } pulses a second
+function M.text(size)
+  local path = programs.folder .. "/protocol.lua"
+  local out = programs.folder .. "/runs"
+  local file = assert(io.open(path, "w"))
+  file:write(protocol):close()
+  local result = { events = {}, virtual = {} }
+  for i = 1, size.blocks do
+    local events, virtual = 4 * size.stream, size.stream // 50
+    local took = extra_time(path, events, "events")
+    result.events[i] = took and events / took
+    took = extra_time(path, virtual, "run", "--speed", "max", "--out", out)
+    result.virtual[i] = took and virtual / took
+  end
+  programs.output(programs.command("rm", "-rf", path, path .. ".out", out))
+  return result
+end
+
+--- Start-up times in seconds.
+---@return table lists
+function M.start(size, peers)
+  local result = { armed = {}, lua = {}, python = {} }
+  local out = programs.folder .. "/runs"
+  for _ = 1, size.reps do
+    table.insert(result.armed, programs.start_time("timing", programs.executable, "run", "itbs600",
+      "--amt", "50", "--out", out))
+    if peers.lua then
+      table.insert(result.lua, programs.start_time(nil, "lua5.4", "-e", ""))
+    end
+    if peers.python then
+      table.insert(result.python, programs.start_time(nil, peers.python, "-c", "import serial"))
+    end
+  end
+  programs.output(programs.command("rm", "-rf", out))
+  return result
+end
+
+--- Everything that is no block, in turn.
+---@param size table
+---@param peers table
+---@param ci boolean only what needs no privileges and little time
+---@param say fun(text: string)
+---@return table
+function M.run(size, peers, ci, say)
+  local result = {}
+  local function step(name, text, action)
+    say(text)
+    result[name] = action()
+  end
+  step("stream", "streams against plain Lua and memory", function()
+    return programs.measure("stream", { pulses = size.stream, reps = size.reps,
+      lua = programs.folder .. "/expand.lua" })
+  end)
+  step("memory", "memory", function() return programs.measure("memory", {}) end)
+  step("log", "the log's push", function() return M.log(size) end)
+  step("write_step", "the write step", function() return M.write_step(size) end)
+  step("text", "text and virtual time", function() return M.text(size) end)
+  step("drift", "drift over 10,000 pulses", function() return M.drift(size, peers) end)
+  local wait_for_stops
+  if ci then -- no two pulses too close under load, too; nothing is timed there
+    wait_for_stops = stops(size)
+  else
+    step("start", "start-up", function() return M.start(size, peers) end)
+    step("stops", "stops of half a second", function() return stops(size)() end)
+  end
+  step("drops", "10,000 pulses at 1 kHz under load", drops)
+  result.stops = result.stops or wait_for_stops()
+  return result
+end
+
+return M
