@@ -11,6 +11,8 @@ enum {
 };
 // a one-off frame must be off the wire this long before the next frame of the plan
 static const int64_t gap_margin_ns = MP_NS_PER_MS;
+// before a deadline the thread wakes this early, to warm up and spin
+static const int64_t warm_ns = 220 * MP_NS_PER_US;
 // how often the heartbeat is looked at while nothing is due
 static const int64_t look_ns = 100 * MP_NS_PER_MS;
 
@@ -179,50 +181,7 @@ static void take_commands(struct mp_dispatcher *d)
         send_oneoff(d, config->keepalive, config->keepalive_length);
 }
 
-/* ---- waiting ---- */
-
-/* Has the loop been silent too long? Not if this thread was stalled together with it. */
-static void check_heartbeat(struct mp_dispatcher *d)
-{
-    const int64_t stuck_ns = d->config.stuck_ns;
-    int64_t now = dispatch_now(d);
-    bool was_stalled = now - d->alive_ns > 2 * look_ns + MP_NS_PER_MS;
-    d->alive_ns = now;
-    if (stuck_ns == 0)
-        return;
-    if (was_stalled) // both were stopped: the loop gets its time from here on
-        mp_dispatcher_heartbeat(d);
-    else if (now - atomic_load(&d->heartbeat_ns) > stuck_ns)
-        mp_dispatcher_stop(d, MP_STOP_STUCK);
-}
-
-static bool wait_for(struct mp_dispatcher *d, int64_t deadline_ns, bool exactly)
-{
-    const struct mp_time *time = d->config.time;
-    return time == NULL
-               ? mp_wait_until(&d->wake, &d->stop, deadline_ns, d->realtime.spin && exactly)
-               : time->wait(time->context, &d->wake, deadline_ns);
-}
-
-/* Sleep until the next frame is due; true when it is. Looks up now and then on the way. */
-static bool wait_until_due(struct mp_dispatcher *d)
-{
-    const struct mp_dispatch_config *config = &d->config;
-    int64_t look = d->alive_ns + look_ns;
-    if (config->keepalive_length > 0 && d->keepalive_due_ns < look &&
-        fits(d, config->keepalive_length))
-        look = d->keepalive_due_ns;
-    if (d->have_next && d->start_ns + d->next.send_ns <= look) {
-        bool due = wait_for(d, d->start_ns + d->next.send_ns, true);
-        d->woken_ns = dispatch_now(d);
-        return due;
-    }
-    (void)wait_for(d, look, false);
-    check_heartbeat(d);
-    return false;
-}
-
-/* ---- sending what is due ---- */
+/* ---- the last look ---- */
 
 /*
  * How far apart this pulse and the last one sent must be. Planned less the tolerance, but
@@ -254,6 +213,77 @@ static enum mp_stop refuse(const struct mp_dispatcher *d, int64_t now)
         return MP_STOP_CLOSE;
     return MP_STOP_NONE;
 }
+
+/* ---- waiting ---- */
+
+/* Has the loop been silent too long? Not if this thread was stalled together with it. */
+static void check_heartbeat(struct mp_dispatcher *d)
+{
+    const int64_t stuck_ns = d->config.stuck_ns;
+    int64_t now = dispatch_now(d);
+    bool was_stalled = now - d->alive_ns > 2 * look_ns + MP_NS_PER_MS;
+    d->alive_ns = now;
+    if (stuck_ns == 0)
+        return;
+    if (was_stalled) // both were stopped: the loop gets its time from here on
+        mp_dispatcher_heartbeat(d);
+    else if (now - atomic_load(&d->heartbeat_ns) > stuck_ns)
+        mp_dispatcher_stop(d, MP_STOP_STUCK);
+}
+
+static bool wait_for(struct mp_dispatcher *d, int64_t deadline_ns, bool exactly)
+{
+    const struct mp_time *time = d->config.time;
+    return time == NULL
+               ? mp_wait_until(&d->wake, &d->stop, deadline_ns, d->realtime.spin && exactly)
+               : time->wait(time->context, &d->wake, deadline_ns);
+}
+
+/*
+ * Touch what the next send reads and writes, before the last spin: after a sleep of
+ * milliseconds the caches are cold, and that would come on top of the onset.
+ */
+static void warm(struct mp_dispatcher *d)
+{
+    const struct mp_send *send = &d->next;
+    volatile uint8_t sink = 0;
+    if (send->kind != MP_SEND_MARK) {
+        const struct mp_frame *frame = mp_lowering_frame(d->lowering, send->frame);
+        for (size_t i = 0; i < frame->length; i += 64)
+            sink = frame->bytes[i];
+    }
+    (void)sink;
+    (void)refuse(d, dispatch_now(d));
+    mp_ring_warm(&d->outcomes);
+    if (d->config.flight != NULL)
+        mp_flight_warm(d->config.flight);
+}
+
+/* Sleep until the next frame is due; true when it is. Looks up now and then on the way. */
+static bool wait_until_due(struct mp_dispatcher *d)
+{
+    const struct mp_dispatch_config *config = &d->config;
+    int64_t look = d->alive_ns + look_ns;
+    if (config->keepalive_length > 0 && d->keepalive_due_ns < look &&
+        fits(d, config->keepalive_length))
+        look = d->keepalive_due_ns;
+    if (d->have_next && d->start_ns + d->next.send_ns <= look) {
+        int64_t due_ns = d->start_ns + d->next.send_ns;
+        if (d->realtime.spin) {
+            if (!wait_for(d, due_ns - warm_ns, false))
+                return false;
+            warm(d);
+        }
+        bool due = wait_for(d, due_ns, true);
+        d->woken_ns = dispatch_now(d);
+        return due;
+    }
+    (void)wait_for(d, look, false);
+    check_heartbeat(d);
+    return false;
+}
+
+/* ---- sending what is due ---- */
 
 static bool write_planned(struct mp_dispatcher *d, struct mp_outcome *out)
 {

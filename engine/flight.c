@@ -149,6 +149,13 @@ bool mp_flight_push(struct mp_flight *flight, const struct mp_flight_record *rec
     return mp_flight_begin(flight, record, &slot);
 }
 
+void mp_flight_warm(struct mp_flight *flight)
+{
+    uint64_t slot = atomic_load_explicit(&flight->header->claimed, memory_order_relaxed);
+    if (slot < flight->header->capacity)
+        __builtin_prefetch(&flight->records[slot], 1);
+}
+
 uint64_t mp_flight_room(const struct mp_flight *flight)
 {
     uint64_t claimed = atomic_load_explicit(&flight->header->claimed, memory_order_relaxed);

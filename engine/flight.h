@@ -71,6 +71,8 @@ bool mp_flight_begin(struct mp_flight *flight, const struct mp_flight_record *re
                      uint64_t *slot);
 /* The write has ended at returned_ns, or failed (-1). */
 void mp_flight_finish(struct mp_flight *flight, uint64_t slot, int64_t returned_ns);
+/* Bring the next slot into the cache and its page into reach. Any thread. */
+void mp_flight_warm(struct mp_flight *flight);
 /* Records that still fit. */
 uint64_t mp_flight_room(const struct mp_flight *flight);
 

@@ -38,6 +38,14 @@ uint64_t mp_ring_room(const struct mp_ring *ring)
     return ring->mask + 1 - (head - tail);
 }
 
+void mp_ring_warm(struct mp_ring *ring)
+{
+    uint64_t head = atomic_load_explicit(&ring->head, memory_order_relaxed);
+    const unsigned char *slot = ring->items + (head & ring->mask) * ring->item_size;
+    for (size_t i = 0; i < ring->item_size; i += 64)
+        __builtin_prefetch(slot + i, 1);
+}
+
 bool mp_ring_push(struct mp_ring *ring, const void *item)
 {
     uint64_t head = atomic_load_explicit(&ring->head, memory_order_relaxed);

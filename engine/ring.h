@@ -33,6 +33,8 @@ void mp_ring_fini(struct mp_ring *ring);
 bool mp_ring_push(struct mp_ring *ring, const void *item);
 /* Producer only: how many more items fit at least. */
 uint64_t mp_ring_room(const struct mp_ring *ring);
+/* Producer only: bring the slot of the next push into the cache. */
+void mp_ring_warm(struct mp_ring *ring);
 /* Consumer only. False when empty. */
 bool mp_ring_pop(struct mp_ring *ring, void *item);
 

@@ -195,6 +195,7 @@ static enum mp_status compile_repeat(struct compiler *c, const struct mp_plan *p
     const struct op *child = &c->program->ops[op->first];
     op->kind = OP_REPEAT;
     op->spacing = view->spacing;
+    op->plain = view->spacing != MP_GAP && (child->kind == OP_PULSE || child->plain);
     op->count = view->count;
     op->frames = child->frames + 1;
     op->strands = child->strands;

@@ -20,6 +20,7 @@ struct op {
     enum op_kind kind;
     enum mp_spacing spacing;
     bool random;         // holds a random rest somewhere inside
+    bool plain;          // a repetition at fixed onsets of a pulse or of a plain op
     uint32_t first;      // sequence, parallel: index into links; repeat: the child op
     uint32_t source;     // pulse, mark: index into sources
     uint32_t action;     // pulse
