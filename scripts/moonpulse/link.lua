@@ -77,6 +77,11 @@ function Link:receive(bytes, arrival_ns)
   self.buffer = buffer
 end
 
+--- Part of a reply that never became whole is no beginning of the next one.
+function Link:forget()
+  self.buffer = ""
+end
+
 --- Open the port. Raises a fault with the reason.
 ---@param path string
 function Link:open(path)

@@ -33,7 +33,7 @@ local function new_record(folder, file)
   file:write(header, "\n")
   return setmetatable({
     folder = folder, file = file, index = 0, first = 1, last = 0, queue = {}, unconfirmed = {},
-    first_open = 1, last_open = 0, pulses_sent = 0, pulses_confirmed = 0, pulses_skipped = 0,
+    first_open = 1, last_open = 0, unsure = {}, pulses_sent = 0, pulses_confirmed = 0, pulses_skipped = 0,
     lateness = {}, worst_us = 0,
   }, Record)
 end
@@ -186,6 +186,26 @@ function Record:event(event, planned_ns, sent_ns, status, reply, action)
     reply = reply, tail = action and self.tails[action] }
 end
 
+local function delivered(self, row, confirmed_ns, reply, value)
+  row.confirmed_ns, row.reply, row.status, row.open = confirmed_ns, reply, "delivered", nil
+  self.pulses_confirmed = self.pulses_confirmed + 1
+  if self.flight then
+    self.flight:confirm(row.pulse, confirmed_ns + self.start_ns, value or 0)
+  end
+end
+
+--- Confirmations carry no number: the oldest open pulse takes the first. Where one is lost, each
+--- later one would confirm the pulse before its own, and nobody would see it. So once a pulse is
+--- sent while all those before it had time to be answered and one was not, nothing more counts as
+--- delivered until every pulse has its confirmation.
+---@param answered_ns integer pulses sent before it (monotonic) should be confirmed
+function Record:doubt(answered_ns)
+  local last = self.unconfirmed[self.last_open]
+  if not self.doubted and last and last.at_ns < answered_ns then
+    self.doubted = self.unconfirmed[self.first_open]
+  end
+end
+
 --- The device confirmed the oldest open pulse. False when there is none.
 ---@param confirmed_ns integer from the plan's start
 ---@param reply string
@@ -197,10 +217,16 @@ function Record:confirm(confirmed_ns, reply, value)
   end
   self.unconfirmed[self.first_open] = nil
   self.first_open = self.first_open + 1
-  row.confirmed_ns, row.reply, row.status, row.open = confirmed_ns, reply, "delivered", nil
-  self.pulses_confirmed = self.pulses_confirmed + 1
-  if self.flight then
-    self.flight:confirm(row.pulse, confirmed_ns + self.start_ns, value or 0)
+  if not self.doubted then
+    delivered(self, row, confirmed_ns, reply, value)
+  else
+    self.unsure[#self.unsure + 1] = { row, confirmed_ns, reply, value }
+    if self.first_open > self.last_open then -- they were late, and all are there
+      for _, answer in ipairs(self.unsure) do
+        delivered(self, table.unpack(answer, 1, 4))
+      end
+      self.unsure, self.doubted = {}, nil
+    end
   end
   self:flush_rows()
   return true
@@ -221,6 +247,14 @@ function Record:oldest_open()
   if row then
     return row.pulse, row.at_ns
   end
+end
+
+--- The same, but from the first pulse on that is in doubt.
+function Record:oldest_doubt()
+  if self.doubted then
+    return self.doubted.pulse, self.doubted.at_ns
+  end
+  return self:oldest_open()
 end
 
 function Record:sync()
@@ -257,8 +291,11 @@ function Record:manifest(manifest)
   assert(os.rename(path .. ".new", path))
 end
 
---- No more rows: those without a confirmation are written as sent.
+--- No more rows: those without a confirmation that is surely theirs are written as sent.
 function Record:close()
+  for _, answer in ipairs(self.unsure) do
+    answer[1].open = nil
+  end
   for i = self.first_open, self.last_open do
     self.unconfirmed[i].open = nil
   end

@@ -9,6 +9,7 @@ local Run = {}
 Run.__index = Run
 
 local lead_in_ns = 200000000 -- from "go" to the plan's start
+local stall_ns = 250000000 -- a loop silent for so long has replies to read before it may judge
 
 --- What the dispatcher did. Times are nanoseconds from the plan's start.
 function Run:outcome(what, kind, number, onset_ns, due_ns, entered_ns, returned_ns, action, frame,
@@ -16,9 +17,10 @@ function Run:outcome(what, kind, number, onset_ns, due_ns, entered_ns, returned_
   local record = self.record
   if what == "sent" and kind == "pulse" then
     -- stalled inside the write: it left some time before the write returned, at the latest then
-    local left_ns = stop == "late" and returned_ns or entered_ns
+    local left_ns, now_ns = stop == "late" and returned_ns or entered_ns, core.clock_ns()
+    record:doubt(now_ns - self.slow_ns)
     record:pulse(number, onset_ns, left_ns + self.frames[frame].wire_ns + self.latency_ns,
-      left_ns - due_ns, action, core.clock_ns())
+      left_ns - due_ns, action, now_ns)
   elseif what == "sent" then
     self.expected = self.actions[action]
     record:event("set_intensity", due_ns + self.frames[frame].wire_ns,
@@ -57,7 +59,8 @@ function Run:reply(reply, arrival_ns)
   local verdict, text, value = self.driver.judge(reply, self.expected)
   if verdict == "confirm" then
     if not self.record:confirm(arrival_ns - self.start_ns, text, value) then
-      self:device_fault("the device reports a pulse that was not sent (" .. text .. ")")
+      self:device_fault(("the device reports a pulse that was not sent (%s): does a pedal, a "
+        .. "trigger or its panel fire it?"):format(text))
     end
   elseif verdict == "fault" then
     self:device_fault(text)
@@ -71,10 +74,15 @@ end
 --- Is the device too long silent, or at another setting than it was told?
 function Run:watch()
   local now, patience = core.clock_ns(), math.floor(self.driver.reply_timeout * 1e9)
-  local pulse, at_ns = self.record:oldest_open()
+  local stalled = now - self.watched_ns > stall_ns
+  self.watched_ns = now
+  if stalled then
+    return
+  end
+  local pulse, at_ns = self.record:oldest_doubt()
   if pulse and now - at_ns > patience then
-    self:device_fault(("pulse %d was not confirmed within %g s"):format(pulse,
-      self.driver.reply_timeout))
+    self:device_fault(("pulse %d was not confirmed within %g s: is the cable loose, does the coil "
+      .. "still fire?"):format(pulse, self.driver.reply_timeout))
   elseif self.mismatch and now - self.mismatch.at_ns > patience then
     self:device_fault(self.mismatch.text .. ": was it changed on the front panel?")
   end
@@ -85,6 +93,7 @@ function Run:play(job, on_progress)
   self.start_ns = core.clock_ns() + lead_in_ns + math.floor(job.lowering:lead() * 1e9)
   self.expected = job.actions[1]
   self.playing = true
+  self.watched_ns = core.clock_ns()
   self.record:start(self.start_ns)
   local ok, message = session:play(job.lowering, self.start_ns)
   if not ok then
@@ -118,6 +127,7 @@ function M.run(job, path, record, hooks)
   local driver = job.driver
   local self = setmetatable({
     driver = driver, record = record, latency_ns = math.floor(driver.latency * 1e9),
+    slow_ns = math.floor((driver.reply_slow or driver.reply_timeout) * 1e9),
     task = core.current(),
   }, Run)
   local link <close> = links.new(driver, {
@@ -157,6 +167,11 @@ function M.run(job, path, record, hooks)
   local armed, problem = pcall(driver.arm, link, job.actions[1])
   if not armed then
     link.session:stop("device")
+    local left = self:leave()
+    if left.not_disarmed and links.is_fault(problem) then
+      problem.message = ("%s; NOT CONFIRMED SAFE: %s"):format(problem.message, left.not_disarmed)
+      problem.code = nil
+    end
     error(problem, 0)
   end
   hooks.armed((link.session:realtime()))
@@ -168,6 +183,7 @@ end
 function Run:leave()
   local result = { stop = self.stopped, fault = self.fault, safe_sent = self.safe_sent }
   self.link.cancelled = nil
+  self.link:forget()
   if self.link.session:state() ~= "closed" then
     local ok, problem = pcall(self.driver.disarm, self.link)
     result.disarmed = ok

@@ -20,11 +20,16 @@ end
 --- Start the twin NAME, its log at log. Raises a fault when it does not come up.
 ---@param name string
 ---@param log string
+---@param faults string? as sim --fault reads them
 ---@return table twin with path; closing it ends the process
-function M.start(name, log)
+function M.start(name, log, faults)
   local self = setmetatable({ task = core.current() }, Twin)
+  local args = { program(), "sim", name, "--log", log, "--until-eof" }
+  if faults then
+    args[#args + 1], args[#args + 2] = "--fault", faults
+  end
   local process, message = core.process {
-    args = { program(), "sim", name, "--log", log, "--until-eof" },
+    args = args,
     on_line = function(text)
       self.path = self.path or text:match(" on (%S+)$")
       self.task:wake()

@@ -267,11 +267,13 @@ describe("a reply while a plan runs", function()
 
   it("is a fault where the device is disabled or garbled", function()
     local verdict, text = judge("fe0401231781afff", { mso = 35 })
-    assert.are.same({ "fault", "the stimulator is no longer enabled" }, { verdict, text })
-    verdict, text = judge("fe04031752818cff", { mso = 35 })
-    assert.are.same({ "fault", "the stimulator disabled itself, its coil is at 23 C" },
+    assert.are.same({ "fault", "the stimulator is no longer enabled: was it disabled at its panel?" },
       { verdict, text })
+    verdict, text = judge("fe04031752818cff", { mso = 35 })
+    assert.are.same({ "fault", "the stimulator disabled itself, its coil is at 23 C: let it cool, "
+      .. "or change it" }, { verdict, text })
     verdict, text = judge("fe040132003400ff", { mso = 50 })
-    assert.are.same({ "fault", "a garbled reply (bad_crc)" }, { verdict, text })
+    assert.are.same({ "fault", "a garbled reply (wrong checksum): is the cable sound and fully "
+      .. "plugged in?" }, { verdict, text })
   end)
 end)

@@ -4,6 +4,7 @@ local cli = require "moonpulse.cli"
 local common = require "moonpulse.commands.common"
 local core = require "moonpulse.core"
 local devices = require "moonpulse.devices"
+local faults = require "moonpulse.simulators.faults"
 local live = require "moonpulse.live"
 local lower = require "moonpulse.lower"
 local outline = require "moonpulse.outline"
@@ -35,6 +36,8 @@ function M.parser()
   parser:option("--out", "The folder that run folders are made in."):default("runs"):argname("DIR")
   parser:option("--speed", "Simulator only: N times real time, or max: without waiting.")
     :default("1"):convert(speed):argname("N|max")
+  parser:option("--fault", "Simulator only: make it go wrong at the N-th pulse, to see what a run "
+    .. "does then: " .. faults.describe() .. "."):convert(faults.parse):argname("KIND@N,...")
   parser:option("--late", "What to do with a pulse that would be late: abort the run, or skip it.")
     :choices({ "abort", "skip" }):default("abort")
   parser:option("--require", "Measure the host's timing for 3 s first, and refuse to run where it "
@@ -53,12 +56,17 @@ local function choose_device(options)
     if options.port then
       cli.fail("usage", "--port %s needs --device: which stimulator is connected there? For example "
         .. "--device magventure", options.port)
+    elseif options.fault and options.speed ~= 1 then
+      cli.fail("usage", "--fault %s works in real time only: leave out --speed", options.fault.text)
     end
     return assert(devices.find("magventure")), true
   end
   local driver, message = devices.find(name)
   if not driver then
     cli.fail("usage", "%s", message)
+  elseif options.fault then
+    cli.fail("usage", "--fault %s works on the simulator only: leave out --device %s, or --fault",
+      options.fault.text, name)
   elseif not options.port then
     cli.fail("usage", "--device %s needs --port PATH: see moonpulse ports (or use --device sim)",
       name)
@@ -175,9 +183,13 @@ local function conclude(context, outcome)
   elseif not complete then
     code = "stopped"
   end
-  result.status = complete and "completed" or code == "fault" and "device fault" or "stopped"
+  result.status = code == "fault" and "device fault" or complete and "completed" or "stopped"
   result.reason = complete and "the plan is complete"
     or (outcome.fault or reasons[outcome.stop] or outcome.stop)
+  local ended = result.reason
+  if outcome.not_disarmed then
+    result.reason = ("%s; NOT CONFIRMED SAFE: %s"):format(ended, outcome.not_disarmed)
+  end
   result.pulses_planned, result.disarmed = planned, outcome.disarmed
   result.elapsed_s = outcome.elapsed_s
   if context.speed ~= 1 then
@@ -205,7 +217,7 @@ local function conclude(context, outcome)
   line("record", record.folder .. (report_path and "  (report.html, events.tsv)" or ""))
   if outcome.not_disarmed then
     cli.fail("fault", "NOT CONFIRMED SAFE: %s%s", outcome.not_disarmed,
-      complete and "" or "; the run ended because: " .. result.reason)
+      complete and "" or "; the run ended because: " .. ended)
   elseif not complete then
     cli.fail(code, "%s after %d of %d pulses%s%s", result.reason, result.pulses_sent, planned,
       remedies[outcome.stop] or "", outcome.disarmed and "; the stimulator is disarmed" or "")
@@ -263,7 +275,8 @@ local function execute(context, options, simulated)
   if not simulated then
     return real.run(job, options.port, context.record, hooks)
   end
-  local twin <close> = twins.start(job.driver.simulator, context.record.folder .. "/twin.tsv")
+  local twin <close> = twins.start(job.driver.simulator, context.record.folder .. "/twin.tsv",
+    options.fault and options.fault.text)
   context.device.port = twin.path
   return real.run(job, twin.path, context.record, hooks)
 end
@@ -314,7 +327,7 @@ function M.run(options)
     job = job, facts = facts, record = record, parameters = text_values(values),
     speed = options.speed, screen = live.new(facts.pulses, facts.first_to_last_s),
     device = { name = driver.name, description = driver.description, simulated = simulated,
-      port = options.port },
+      port = options.port, faults = options.fault and options.fault.text },
   }
   print(protocol.name)
   line("plan", "%s pulses, %s from first to last pulse%s", outline.count(facts.pulses),

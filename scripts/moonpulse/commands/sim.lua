@@ -2,6 +2,7 @@
 local cli = require "moonpulse.cli"
 local core = require "moonpulse.core"
 local devices = require "moonpulse.devices"
+local faults = require "moonpulse.simulators.faults"
 local host = require "moonpulse.simulators.host"
 
 local M = {}
@@ -10,12 +11,14 @@ function M.parser()
   local parser = cli.parser("sim",
     "Run a simulated stimulator on a pseudo-terminal until Ctrl-C. Any program can open it like a "
       .. "serial port. The log is tab-separated: time (s, CLOCK_MONOTONIC, when the command was "
-      .. "complete on the wire), event (pulse, arm, disarm, set, get, ignored, error), bytes, note.",
+      .. "complete on the wire), event (pulse, arm, disarm, set, get, ignored, error, fault), bytes, note.",
     "moonpulse sim magventure --link /tmp/stim --log twin.tsv\n"
       .. "moonpulse run itbs600 --amt 50 --device magventure --port /tmp/stim")
   parser:argument("device", "The device to simulate (magventure).")
   parser:option("--link", "A symlink to make to the pseudo-terminal."):argname("PATH")
   parser:option("--log", "Write what the device understood to this file."):argname("FILE")
+  parser:option("--fault", "Go wrong at the N-th pulse, or with @0 from the start (where no pulse "
+    .. "is needed): " .. faults.describe() .. "."):convert(faults.parse):argname("KIND@N,...")
   parser:option("--latency", "Seconds from a command to its reply."):argname("S")
     :convert(require("moonpulse.commands.common").number(0, 10, "s"))
   parser:flag("--until-eof", "End when standard input ends (for a parent process).")
@@ -37,6 +40,7 @@ function M.run(options)
   local served
   served, message = host.start(driver.simulator, {
     link = options.link, log = options.log, settings = { latency = options.latency },
+    faults = options.fault,
   })
   if not served then
     cli.fail("fault", "%s", message)

@@ -13,8 +13,10 @@ local M = {
   serial = { baud = 38400, bits = 8, parity = "none", stop_bits = 1, flow = "none" },
   -- from the last byte to the pulse: not published; 0 until somebody has measured it
   latency = 0,
-  -- how long a pulse may stay unconfirmed: replies take 20 to 80 ms (MagProController)
-  reply_timeout = 1.0,
+  -- replies take 20 to 80 ms (MagProController): one later than reply_slow is suspicious, and a
+  -- pulse that is not confirmed after reply_timeout is a fault
+  reply_slow = 0.09,
+  reply_timeout = 0.6,
 }
 
 local models = {
@@ -141,6 +143,13 @@ local replies = {
 -- over and over: remember them.
 local seen, seen_count = {}, 0
 
+local longest = 32 -- a length above it is a damaged byte: the longest known reply has 15
+
+local garbled = {
+  bad_crc = "wrong checksum", bad_end = "no end byte", bad_length = "impossible length",
+  noise = "bytes that are no frame",
+}
+
 local function read_payload(bytes, payload)
   local known = replies[payload:byte(1)]
   local reply
@@ -156,7 +165,8 @@ end
 
 --- Take one frame from the front of buffer.
 ---@param buffer string
----@return table? reply with name and fields; name = "error" and error = "bad_crc"|"bad_end"|"noise"
+---@return table? reply with name and fields; name = "error" and error = "bad_crc"|"bad_end"|
+---   "bad_length"|"noise"
 ---@return integer used bytes of buffer that are done with; 0: more bytes are needed
 function M.decode(buffer)
   local known = seen[buffer]
@@ -170,7 +180,9 @@ function M.decode(buffer)
     return { name = "error", error = "noise", bytes = buffer:sub(1, start - 1) }, start - 1
   end
   local length = buffer:byte(2)
-  if not length or #buffer < length + 4 then
+  if length and length > longest then
+    return { name = "error", error = "bad_length", bytes = buffer:sub(1, 2) }, 1
+  elseif not length or #buffer < length + 4 then
     return nil, 0
   end
   local bytes = buffer:sub(1, length + 4)
@@ -252,7 +264,8 @@ end
 
 --- After the safe frame: believe it only when the device says so.
 function M.disarm(io)
-  local reply = io:transact(M.commands.get_status2(), "get_status2", 0.5, 4)
+  local reply = io:transact(M.commands.get_status2(), "get_status2", 0.25, 3,
+    "it does not say whether it is disabled: disable it on its front panel, or switch it off")
   if reply.enabled ~= 0 then
     io:fault("the stimulator still says that it is enabled: disable it on its front panel")
   end
@@ -269,11 +282,13 @@ function M.judge(reply, expected)
     reply.text = reply.text or M.confirmation(reply.didt_a)
     return "confirm", reply.text, reply.didt_a
   elseif name == "error" then
-    return "fault", ("a garbled reply (%s)"):format(reply.error)
+    return "fault", ("a garbled reply (%s): is the cable sound and fully plugged in?"):format(
+      garbled[reply.error])
   elseif reply.enabled == 0 then
     return "fault", name == "event_temperature"
-      and ("the stimulator disabled itself, its coil is at %d C"):format(reply.temp_c)
-      or "the stimulator is no longer enabled"
+      and ("the stimulator disabled itself, its coil is at %d C: let it cool, or change it"):format(
+        reply.temp_c)
+      or "the stimulator is no longer enabled: was it disabled at its panel?"
   elseif name == "event_amplitude" and expected and reply.a ~= expected.mso then
     return "pending", ("the amplitude is %d %%, not %d %%"):format(reply.a, expected.mso)
   end

@@ -1,5 +1,6 @@
 --- A twin on a pseudo-terminal: bytes in, replies out at their time, a log of all it understood.
 local core = require "moonpulse.core"
+local faults = require "moonpulse.simulators.faults"
 
 local M = {}
 
@@ -21,11 +22,35 @@ function Host:note(entries)
   end
 end
 
+--- By time; what was said first comes first.
+local function earlier(a, b)
+  if a.at_ns ~= b.at_ns then
+    return a.at_ns < b.at_ns
+  end
+  return a.number < b.number
+end
+
 function Host:later(replies)
   for _, reply in ipairs(replies or {}) do
-    self.queue[#self.queue + 1] = { at_ns = reply.at_ns, bytes = reply.bytes }
+    self.said = self.said + 1
+    self.queue[#self.queue + 1] = { at_ns = reply.at_ns, bytes = reply.bytes, number = self.said }
   end
-  table.sort(self.queue, function(a, b) return a.at_ns < b.at_ns end)
+  table.sort(self.queue, earlier)
+end
+
+--- What the model answered and logged goes on its way, past the faults.
+function Host:take(replies, log)
+  if self.faults then
+    replies, log = self.faults:pass(replies, log)
+  end
+  self:note(log)
+  self:later(replies)
+  if self.faults and (self.faults.gone or self.faults.silent) then
+    self.queue = {}
+  end
+  if self.faults and self.faults.gone then
+    self.pty:close()
+  end
 end
 
 --- How long bytes are on the wire: a pseudo-terminal has none, so it is added to the arrival.
@@ -35,12 +60,13 @@ local function wire_ns(serial, count)
 end
 
 function Host:receive(bytes, arrival_ns)
+  if self.faults and self.faults.silent then
+    return
+  end
   local wire = wire_ns(self.serial, #bytes)
   self.now_ns = math.max(arrival_ns, self.wire_free_ns) + wire
   self.wire_free_ns = self.now_ns
-  local replies, log = self.twin:receive(bytes, self.now_ns)
-  self:note(log)
-  self:later(replies)
+  self:take(self.twin:receive(bytes, self.now_ns))
   if self.task then
     self.task:wake()
   end
@@ -51,8 +77,7 @@ function Host:step()
   local now = core.clock_ns()
   self.now_ns = now
   local replies, log, next_ns = self.twin:tick(now)
-  self:note(log)
-  self:later(replies)
+  self:take(replies, log)
   while self.queue[1] and self.queue[1].at_ns <= now do
     local reply = table.remove(self.queue, 1)
     self.pty:write(reply.bytes)
@@ -66,17 +91,24 @@ end
 
 --- Start a twin on a new pseudo-terminal.
 ---@param name string "magventure"
----@param options { link: string?, log: string?, settings: table? }
+---@param options { link: string?, log: string?, settings: table?, faults: table? }  faults: as
+---   moonpulse.simulators.faults parses them
 ---@return table? host with path, description and counts
 ---@return string? message
 function M.start(name, options)
   local model = require("moonpulse.simulators." .. name)
   local self = setmetatable({
     serial = model.serial, description = model.description, queue = {}, counts = {},
-    now_ns = core.clock_ns(), wire_free_ns = 0,
+    now_ns = core.clock_ns(), wire_free_ns = 0, said = 0,
   }, Host)
   self.twin = model.new(options.settings or {})
   local message
+  if options.faults then
+    self.faults, message = faults.new(options.faults, self.twin)
+    if not self.faults then
+      return nil, message
+    end
+  end
   if options.log then
     self.log, message = io.open(options.log, "w")
     if not self.log then
@@ -92,6 +124,9 @@ function M.start(name, options)
     return nil, message
   end
   self.path = self.pty:path()
+  if self.faults then
+    self:note((select(2, self.faults:begin(self.now_ns)))) -- nobody is there yet for its replies
+  end
   return self
 end
 

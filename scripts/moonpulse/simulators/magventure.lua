@@ -222,6 +222,27 @@ function Twin:knob(name, value, now_ns)
   return results(self)
 end
 
+local FAULTS = {
+  ["over-temperature"] = machine.overheat,
+  ["stuck-armed"] = function(self)
+    self.stuck_armed = true
+  end,
+}
+Twin.faults = FAULTS
+
+--- Something breaks: "over-temperature" (the coil is at its limit) or "stuck-armed" (disable is
+--- not obeyed any more).
+---@param kind string
+---@param now_ns? integer
+---@return table? replies
+---@return table? log
+function Twin:fault(kind, now_ns)
+  local now = begin(self, now_ns or self.now_ns)
+  FAULTS[kind](self, now)
+  settle(self, now)
+  return results(self)
+end
+
 --- A copy of the state, for tests and the live screen.
 ---@return table
 function Twin:state()
@@ -304,7 +325,7 @@ function M.new(options)
     delay_in = 0, delay_out = 0, charge_ms = 0, stimuli = 0, pulses = 0, discharges = 0,
     temperature_c = set.coil_temperature + 0.0,
     heating = set.heating, cooled_ns = 0, decay_ns = 0, decay = 1.0, charged_at_ns = 0, now_ns = 0,
-    deaf_after = set.deaf_after, malformed = 0, pending = "", heard_ns = 0,
+    deaf_after = set.deaf_after, stuck_armed = false, malformed = 0, pending = "", heard_ns = 0,
     replies = {}, reply_pool = { {} }, reply_count = 0, replies_before = 0,
     log = {}, log_pool = { {} }, log_count = 0, log_before = 0,
   }

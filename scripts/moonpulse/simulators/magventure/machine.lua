@@ -207,6 +207,12 @@ function M.settle(self, now)
   end
 end
 
+--- The coil is at its limit; settle() then does what follows from it.
+function M.overheat(self, now)
+  cool(self, now)
+  self.temperature_c = LIMIT_C + 0.0
+end
+
 --- When the shown degree will fall (or rise to ambient) by itself; nil if never.
 function M.next_cooling(self, now)
   local rise = self.temperature_c - AMBIENT_C
@@ -270,6 +276,9 @@ function M.set_enabled(self, now, on, frame)
         :format(self.temperature_c, REARM_C))
     end
     self.over_temperature = false
+  end
+  if self.stuck_armed and not on then
+    return note(self, now, "ignored", frame, "stuck armed")
   end
   self.enabled = on
   M.derive(self)
