@@ -2,15 +2,16 @@
 #include "engine/ring.h"
 
 #include "tests/check.h"
+#include "tests/engine/chance.h"
 
 #include <pthread.h>
 #include <sched.h>
 
-#ifdef MP_QUICK
-enum { STRESS_ITEMS = 2 * 1000 * 1000 };
-#else
-enum { STRESS_ITEMS = 10 * 1000 * 1000 };
-#endif
+static uint64_t stress_items(void)
+{
+    const uint64_t million = 1000 * 1000;
+    return is_long() ? 100 * million : is_quick() || CHECKED_BUILD ? 2 * million : 10 * million;
+}
 
 static void refuses_odd_capacities(void)
 {
@@ -125,7 +126,8 @@ static struct quad quad_of(uint64_t number)
 static void *produce(void *argument)
 {
     struct mp_ring *ring = argument;
-    for (uint64_t i = 0; i < STRESS_ITEMS; i++) {
+    const uint64_t items = stress_items();
+    for (uint64_t i = 0; i < items; i++) {
         const struct quad item = quad_of(i);
         while (!mp_ring_push(ring, &item))
             (void)sched_yield();
@@ -139,8 +141,9 @@ static void survives_two_threads(void)
     pthread_t producer;
     CHECK_INT(mp_ring_init(&ring, sizeof(struct quad), 64, NULL), MP_OK);
     CHECK_INT(pthread_create(&producer, NULL, produce, &ring), 0);
+    const uint64_t items = stress_items();
     uint64_t wrong_order = 0, torn = 0, expected = 0;
-    while (expected < STRESS_ITEMS) {
+    while (expected < items) {
         struct quad item;
         if (!mp_ring_pop(&ring, &item)) {
             (void)sched_yield();

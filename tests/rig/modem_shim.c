@@ -5,7 +5,8 @@
  * terminal, this answers instead, one pair of lines a device. Both start high, as the
  * kernel leaves them when a real port is opened. Each RTS or DTR edge is appended to the
  * file named by $MODEM_LOG as "NANOSECONDS LINE LEVEL", e.g. "81234567890 RTS 1", the time
- * being CLOCK_MONOTONIC.
+ * being CLOCK_MONOTONIC. CTS and DSR are high while the file named by $MODEM_INPUT holds a C
+ * or a D; while it holds an E, they cannot be read.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -14,6 +15,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -72,14 +74,33 @@ static void change(struct device *device, int lines)
         log_edge("DTR", (lines & TIOCM_DTR) != 0);
 }
 
+/* What the far side does to the lines that come in; false: they cannot be read. */
+static bool read_inputs(int *lines)
+{
+    const char *path = getenv("MODEM_INPUT");
+    char text[8] = "";
+    int input = path == NULL ? -1 : open(path, O_RDONLY | O_CLOEXEC);
+    if (input >= 0) {
+        (void)!read(input, text, sizeof text - 1);
+        (void)close(input);
+    }
+    *lines |= (strchr(text, 'C') != NULL ? TIOCM_CTS : 0) |
+              (strchr(text, 'D') != NULL ? TIOCM_DSR : 0);
+    return strchr(text, 'E') == NULL;
+}
+
 static int answer(int fd, unsigned long request, int *lines)
 {
     (void)pthread_mutex_lock(&guard);
     struct device *device = find_device(fd);
-    if (device == NULL)
+    int inputs = 0;
+    if (device == NULL) {
         errno = ENOTTY;
-    else if (request == TIOCMGET)
-        *lines = device->lines;
+    } else if (request == TIOCMGET && !read_inputs(&inputs)) {
+        errno = EIO;
+        device = NULL;
+    } else if (request == TIOCMGET)
+        *lines = device->lines | inputs;
     else if (request == TIOCMSET)
         change(device, *lines);
     else if (request == TIOCMBIS)

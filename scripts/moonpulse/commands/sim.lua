@@ -45,6 +45,7 @@ function M.run(options)
   if not served then
     cli.fail("fault", "%s", message)
   end
+  core.prioritise()
   local function leave()
     served:stop()
   end

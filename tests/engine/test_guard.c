@@ -1,0 +1,282 @@
+/*
+ * The guard: if its process is killed the safe frame goes out, once in all and at once; if
+ * it is told that all is well, nothing does.
+ */
+#include "engine/guard.h"
+
+#include "tests/engine/chance.h"
+#include "tests/engine/rig.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+
+static const char twice[] = "XYZXYZ"; // behind a cut frame the first may be swallowed
+
+struct ward {
+    pid_t pid, guard;
+    int say; // to the ward: 'd' dismisses, anything else is ignored
+};
+
+/* In the child: a process with a port and its guard, which does what it is told. */
+_Noreturn static void be_ward(int hear, int tell)
+{
+    struct mp_guard guard;
+    struct mp_error err = {0};
+    char word = 0;
+    (void)setpgid(0, 0);
+    must(mp_port_open(&rig.port, mp_pty_path(rig.pty), &no_wire, &err), &err);
+    must(mp_guard_start(&guard, mp_port_fd(rig.port), safe_frame, 3, &err), &err);
+    if (write(tell, &guard.pid, sizeof guard.pid) != sizeof guard.pid)
+        _exit(1);
+    while (read(hear, &word, 1) == 1)
+        if (word == 'd')
+            mp_guard_dismiss(&guard);
+        else if (write(tell, &word, 1) != 1)
+            _exit(1);
+    _exit(0);
+}
+
+static struct ward begin_ward(void)
+{
+    struct ward ward = {0};
+    struct mp_error err = {0};
+    int to[2], from[2];
+    rig.length = 0;
+    must(mp_pty_open(&rig.pty, NULL, &err), &err);
+    CHECK_INT(pipe(to) | pipe(from), 0);
+    (void)fflush(NULL); // a checked child writes out what it inherits
+    ward.pid = fork();
+    if (ward.pid == 0) {
+        (void)close(to[1]);
+        (void)close(from[0]);
+        be_ward(to[0], from[1]);
+    }
+    (void)close(to[0]);
+    (void)close(from[1]);
+    CHECK_INT(read(from[0], &ward.guard, sizeof ward.guard), sizeof ward.guard);
+    ward.say = to[1];
+    (void)close(from[0]);
+    return ward;
+}
+
+static void end_ward(struct ward *ward)
+{
+    (void)close(ward->say);
+    mp_pty_close(rig.pty);
+    rig.pty = NULL;
+}
+
+/* An orphaned guard becomes our child: we are the reaper here. */
+static bool guard_ends_well(pid_t guard)
+{
+    int status = -1;
+    for (int64_t until = mp_clock_ns() + patience_ns; mp_clock_ns() < until;) {
+        if (waitpid(guard, &status, WNOHANG) == guard)
+            return WIFEXITED(status) && WEXITSTATUS(status) == 0;
+        (void)rig_read(1);
+    }
+    return false;
+}
+
+static enum mp_status try_port(void)
+{
+    enum mp_status status = mp_port_open(&rig.port, mp_pty_path(rig.pty), &no_wire, NULL);
+    if (status == MP_OK)
+        mp_port_close(rig.port);
+    rig.port = NULL;
+    return status;
+}
+
+/* Two descriptors: the port and the pipe. */
+static bool holds_two(pid_t guard)
+{
+    char folder[64], path[384], target[128];
+    bool port = false, pipe_ = false;
+    int count = 0;
+    (void)snprintf(folder, sizeof folder, "/proc/%d/fd", (int)guard);
+    DIR *entries = opendir(folder);
+    for (struct dirent *entry; entries != NULL && (entry = readdir(entries)) != NULL;) {
+        (void)snprintf(path, sizeof path, "%s/%s", folder, entry->d_name);
+        ssize_t length = readlink(path, target, sizeof target - 1);
+        if (length < 0)
+            continue; // "." and ".."
+        target[length] = '\0';
+        count++;
+        port = port || strcmp(target, mp_pty_path(rig.pty)) == 0;
+        pipe_ = pipe_ || strncmp(target, "pipe:", 5) == 0;
+    }
+    if (entries != NULL)
+        (void)closedir(entries);
+    const char *preload = getenv("LD_PRELOAD");
+    bool watched = preload != NULL && strstr(preload, "vgpreload") != NULL;
+    return (count == 2 || watched) && port && pipe_; // valgrind keeps files of its own open
+}
+
+static void holds_nothing_but_the_port_and_the_pipe(pid_t guard)
+{
+    int64_t until = mp_clock_ns() + patience_ns; // it has just been forked
+    while (!holds_two(guard) && mp_clock_ns() < until)
+        (void)poll(NULL, 0, 1);
+    CHECK(holds_two(guard));
+}
+
+static int64_t killed_process_is_made_safe(void)
+{
+    struct ward ward = begin_ward();
+    holds_nothing_but_the_port_and_the_pipe(ward.guard);
+    CHECK_INT(try_port(), MP_EBUSY);
+    int64_t killed_ns = mp_clock_ns();
+    CHECK_INT(kill(ward.pid, SIGKILL), 0);
+    while (rig.length < 3 && mp_clock_ns() < killed_ns + patience_ns)
+        (void)rig_read(10);
+    int64_t took_ns = mp_clock_ns() - killed_ns;
+    CHECK_INT(waitpid(ward.pid, NULL, 0), ward.pid);
+    CHECK(guard_ends_well(ward.guard));
+    rig_wire_is((const unsigned char *)twice, 6);
+    CHECK_INT(try_port(), MP_OK); // nobody holds it any more
+    end_ward(&ward);
+    return took_ns;
+}
+
+static int compare(const void *a, const void *b)
+{
+    int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+    return (x > y) - (x < y);
+}
+
+static void killed_processes_are_made_safe(void)
+{
+    enum { MOST = 100 };
+    int64_t took_ns[MOST];
+    size_t rounds = is_quick() || CHECKED_BUILD ? 5 : is_long() ? MOST : 20;
+    for (size_t i = 0; i < rounds; i++)
+        took_ns[i] = killed_process_is_made_safe();
+    qsort(took_ns, rounds, sizeof took_ns[0], compare);
+    printf("from SIGKILL to the first safe frame: median %.3f ms, longest %.3f ms of %zu\n",
+           (double)took_ns[rounds / 2] / 1e6, (double)took_ns[rounds - 1] / 1e6, rounds);
+}
+
+static void a_dismissed_guard_is_silent(void)
+{
+    struct ward ward = begin_ward();
+    char word = 'd';
+    CHECK_INT(write(ward.say, &word, 1), 1);
+    (void)close(ward.say); // the ward ends of itself, having waited for its guard
+    ward.say = -1;
+    int status = -1;
+    CHECK_INT(waitpid(ward.pid, &status, 0), ward.pid);
+    CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    CHECK_INT(kill(ward.guard, 0), -1);
+    CHECK_INT(errno, ESRCH);
+    rig_wire_is((const unsigned char *)"", 0);
+    CHECK_INT(try_port(), MP_OK);
+    end_ward(&ward);
+}
+
+/* A process that ends without a word, even with exit(0), was not seen to make safe. */
+static void an_exit_without_a_word_is_an_alarm(void)
+{
+    struct ward ward = begin_ward();
+    (void)close(ward.say);
+    ward.say = -1;
+    CHECK_INT(waitpid(ward.pid, NULL, 0), ward.pid);
+    CHECK(guard_ends_well(ward.guard));
+    rig_wire_is((const unsigned char *)twice, 6);
+    end_ward(&ward);
+}
+
+/* Ctrl-C reaches the whole foreground group; the guard outlives it, whoever sends it. */
+static void signals_do_not_end_it(void)
+{
+    static const int numbers[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGPIPE, SIGTSTP};
+    struct ward ward = begin_ward();
+    holds_nothing_but_the_port_and_the_pipe(ward.guard);
+    for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
+        CHECK_INT(kill(ward.guard, numbers[i]), 0); // harder than the group's: it has left it
+        (void)rig_read(2);
+        CHECK_INT(waitpid(ward.guard, NULL, WNOHANG), -1); // not ours yet: its parent lives
+        CHECK_INT(kill(ward.guard, 0), 0);
+    }
+    CHECK_INT(rig.length, 0);
+    CHECK(getpgid(ward.guard) != getpgid(ward.pid));
+    CHECK_INT(kill(-ward.pid, SIGINT), 0); // ends the ward, which handles nothing
+    CHECK_INT(waitpid(ward.pid, NULL, 0), ward.pid);
+    CHECK(guard_ends_well(ward.guard));
+    rig_wire_is((const unsigned char *)twice, 6);
+    end_ward(&ward);
+}
+
+/* The group's signals at the very instant of the fork: they are ignored from the start. */
+static void signals_at_birth_do_not_end_it(void)
+{
+    for (int i = 0; i < 10; i++) {
+        struct ward ward = begin_ward();
+        CHECK_INT(kill(-ward.pid, i % 2 == 0 ? SIGINT : SIGHUP), 0);
+        CHECK_INT(waitpid(ward.pid, NULL, 0), ward.pid);
+        CHECK(guard_ends_well(ward.guard));
+        rig_wire_is((const unsigned char *)twice, 6);
+        end_ward(&ward);
+    }
+}
+
+/* Nobody gets the port before the device is safe. */
+static void the_port_stays_locked_until_it_is_safe(void)
+{
+    struct ward ward = begin_ward();
+    holds_nothing_but_the_port_and_the_pipe(ward.guard);
+    CHECK_INT(kill(ward.guard, SIGSTOP), 0);
+    CHECK_INT(kill(ward.pid, SIGKILL), 0);
+    CHECK_INT(waitpid(ward.pid, NULL, 0), ward.pid);
+    CHECK_INT(try_port(), MP_EBUSY);
+    CHECK_INT(rig.length, 0);
+    CHECK_INT(kill(ward.guard, SIGCONT), 0);
+    CHECK(guard_ends_well(ward.guard));
+    rig_wire_is((const unsigned char *)twice, 6);
+    CHECK_INT(try_port(), MP_OK);
+    end_ward(&ward);
+}
+
+static void an_unplugged_port_ends_it(void)
+{
+    struct ward ward = begin_ward();
+    holds_nothing_but_the_port_and_the_pipe(ward.guard);
+    mp_pty_close(rig.pty);
+    rig.pty = NULL;
+    CHECK_INT(kill(ward.pid, SIGKILL), 0);
+    CHECK_INT(waitpid(ward.pid, NULL, 0), ward.pid);
+    int status = -1;
+    CHECK_INT(waitpid(ward.guard, &status, 0), ward.guard);
+    CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    end_ward(&ward);
+}
+
+static void refuses_wrong_frames(void)
+{
+    static const char bytes[300];
+    static const size_t lengths[] = {0, 257, 300};
+    for (size_t i = 0; i < sizeof lengths / sizeof lengths[0]; i++) {
+        struct mp_guard guard;
+        struct mp_error err = {0};
+        CHECK_INT(mp_guard_start(&guard, 0, bytes, lengths[i], &err), MP_EINVAL);
+        CHECK_HAS(err.text, "1 to 256 bytes");
+        CHECK_INT(guard.pid, 0);
+        mp_guard_dismiss(&guard); // none runs
+    }
+}
+
+int main(void)
+{
+    CHECK_INT(prctl(PR_SET_CHILD_SUBREAPER, 1UL, 0UL, 0UL, 0UL), 0);
+    killed_processes_are_made_safe();
+    a_dismissed_guard_is_silent();
+    an_exit_without_a_word_is_an_alarm();
+    signals_do_not_end_it();
+    signals_at_birth_do_not_end_it();
+    the_port_stays_locked_until_it_is_safe();
+    an_unplugged_port_ends_it();
+    refuses_wrong_frames();
+    return CHECK_DONE("test_guard");
+}
