@@ -132,8 +132,10 @@ static void send_oneoff(struct mp_dispatcher *d, const void *bytes, size_t lengt
     if (!can_record(d))
         return;
     out.woken_ns = out.entered_ns = dispatch_now(d);
-    if (write_frame(d, bytes, length, &out))
-        publish(d, &out);
+    if (!write_frame(d, bytes, length, &out))
+        return;
+    d->wire_free_ns = out.returned_ns + mp_serial_wire_ns(&d->config.serial, length);
+    publish(d, &out);
 }
 
 /* Is there time for a one-off frame before the next frame of the plan? */
@@ -191,7 +193,9 @@ static void take_commands(struct mp_dispatcher *d)
 static int64_t least_apart(const struct mp_dispatcher *d)
 {
     const int64_t tolerance = d->config.tolerance_ns;
-    const int64_t planned = d->next.send_ns - d->planned_ns, device = d->next.least_ns;
+    const int64_t device = d->next.least_ns;
+    // the first pulse of a plan has only what the device asks behind the plan before it
+    const int64_t planned = d->have_planned ? d->next.send_ns - d->planned_ns : 0;
     int64_t by_plan = planned - (tolerance < planned / 2 ? tolerance : planned / 2);
     int64_t by_device = device - (tolerance < device / 10 ? tolerance : device / 10);
     return by_plan > by_device ? by_plan : by_device;
@@ -205,11 +209,12 @@ static enum mp_stop refuse(const struct mp_dispatcher *d, int64_t now)
         return now > d->start_ns + send->latest_ns ? MP_STOP_LATE : MP_STOP_NONE;
     if (send->kind == MP_SEND_MARK)
         return MP_STOP_NONE;
-    if (now - (d->start_ns + send->send_ns) > d->config.tolerance_ns)
+    // a one-off frame that was stalled before its write may still be on the wire
+    int64_t leaves_ns = now > d->wire_free_ns ? now : d->wire_free_ns;
+    if (leaves_ns - (d->start_ns + send->send_ns) > d->config.tolerance_ns)
         return MP_STOP_LATE;
     // by the actual stamps: a stall between the look and the write shows only afterwards
-    if (d->have_sent && d->have_planned && !d->config.any_distance &&
-        now - d->sent_ns < least_apart(d))
+    if (d->have_sent && !d->config.any_distance && now - d->sent_ns < least_apart(d))
         return MP_STOP_CLOSE;
     return MP_STOP_NONE;
 }

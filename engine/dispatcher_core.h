@@ -40,12 +40,13 @@ struct mp_dispatcher {
     struct command held; // a one-off that waits for a gap
     bool have_held;
     int64_t keepalive_due_ns;
-    int64_t alive_ns;   // when this thread last looked: was it stalled itself?
-    bool have_sent;     // a pulse has been sent
-    int64_t sent_ns;    // its stamp after the write
-    bool have_planned;  // a pulse of the plan has come by, sent or not
-    int64_t planned_ns; // its send time, from the plan's start
-    bool cut;           // part of a frame is on the wire
+    int64_t wire_free_ns; // when the last one-off frame is off the wire
+    int64_t alive_ns;     // when this thread last looked: was it stalled itself?
+    bool have_sent;       // a pulse has been sent
+    int64_t sent_ns;      // its stamp after the write
+    bool have_planned;    // a pulse of the plan has come by, sent or not
+    int64_t planned_ns;   // its send time, from the plan's start
+    bool cut;             // part of a frame is on the wire
 };
 
 /* The thread's whole work: until it is stopped, and the safe frame. */
