@@ -1,5 +1,7 @@
 #include "bindings/armed.h"
 
+#include "engine/clock.h"
+
 #include <lauxlib.h>
 
 #include <errno.h>
@@ -13,11 +15,20 @@ static struct mp_session *_Atomic armed[SESSIONS];
 static uv_async_t *_Atomic wake_async;
 static lua_State *_Atomic running;
 static _Atomic int pending;
-static _Atomic int unheard; // signals since the loop last took one
-static const int caught[] = {SIGINT, SIGTERM, SIGHUP};
+static _Atomic int64_t unheard_ns; // when the first signal came that the loop has not taken
+static const int64_t stuck_ns = MP_NS_PER_S;
+static const int caught[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGTSTP};
 
-/* exit() without lua_close(): the devices are made safe all the same. */
-static void stop_at_exit(void)
+void mp_armed_stop(enum mp_stop reason)
+{
+    for (int i = 0; i < SESSIONS; i++) {
+        struct mp_session *session = atomic_load(&armed[i]);
+        if (session != NULL)
+            mp_session_stop_async(session, reason);
+    }
+}
+
+void mp_armed_join(void)
 {
     for (int i = 0; i < SESSIONS; i++) {
         struct mp_session *session = atomic_load(&armed[i]);
@@ -30,7 +41,7 @@ bool mp_armed_add(struct mp_session *session)
 {
     static bool registered;
     if (!registered)
-        registered = atexit(stop_at_exit) == 0;
+        registered = atexit(mp_armed_join) == 0; // exit() without lua_close()
     for (int i = 0; i < SESSIONS; i++) {
         struct mp_session *none = NULL;
         if (atomic_compare_exchange_strong(&armed[i], &none, session))
@@ -58,17 +69,15 @@ static void interrupt(lua_State *L, lua_Debug *ar)
 static void on_signal(int number)
 {
     int saved = errno;
-    for (int i = 0; i < SESSIONS; i++) {
-        struct mp_session *session = atomic_load(&armed[i]);
-        if (session != NULL)
-            mp_session_stop_async(session, MP_STOP_SIGNAL);
-    }
+    mp_armed_stop(MP_STOP_SIGNAL);
     atomic_store(&pending, number);
-    int times = atomic_fetch_add(&unheard, 1) + 1;
+    int64_t now = mp_clock_ns(), none = 0;
+    (void)atomic_compare_exchange_strong(&unheard_ns, &none, now);
+    int64_t waited = now - atomic_load(&unheard_ns);
     lua_State *co = atomic_load(&running);
-    if (times == 2 && co != NULL) // as lua.c does: setting a hook is safe here
+    if (waited > stuck_ns && co != NULL) // as lua.c does: setting a hook is safe here
         lua_sethook(co, interrupt, LUA_MASKCALL | LUA_MASKRET | LUA_MASKCOUNT, 1);
-    if (times > 2) {
+    if (waited > 3 * stuck_ns) {
         (void)signal(number, SIG_DFL);
         (void)raise(number);
     }
@@ -105,6 +114,6 @@ void mp_signal_restore(void)
 
 int mp_signal_take(void)
 {
-    atomic_store(&unheard, 0);
+    atomic_store(&unheard_ns, 0);
     return atomic_exchange(&pending, 0);
 }

@@ -3,8 +3,8 @@
  *
  * A signal handler may run while Lua is stuck in a script, so the stop does not pass
  * through Lua: the handler latches the stop of every armed session, then wakes the loop.
- * The first signal leaves the rest to the script; a second one, before the loop took the
- * first, interrupts the stuck script; a third one ends the process.
+ * The first signal leaves the rest to the script. One that comes when the loop has not taken
+ * the first for a second interrupts the stuck script; after three seconds it ends the process.
  */
 #ifndef MP_ARMED_H
 #define MP_ARMED_H
@@ -15,11 +15,17 @@
 #include <stdbool.h>
 #include <uv.h>
 
+/* Latch a stop of everything that is armed; the dispatchers send their safe frames. */
+void mp_armed_stop(enum mp_stop reason);
+/* Stop everything that is armed and wait until it is safe; nothing is reported. Loop thread. */
+void mp_armed_join(void);
+
 /* Remember session as one to stop; false when too many are. Loop thread. */
 bool mp_armed_add(struct mp_session *session);
 void mp_armed_remove(struct mp_session *session);
 
-/* Catch SIGINT, SIGTERM, SIGHUP: stop what is armed, then uv_async_send(wake). */
+/* Catch SIGINT, SIGTERM, SIGHUP, SIGQUIT and SIGTSTP (Ctrl-Z would leave the device armed):
+ * stop what is armed, then uv_async_send(wake). */
 void mp_signal_catch(uv_async_t *wake);
 /* Which coroutine a second signal interrupts: told at every resume. NULL: none. */
 void mp_signal_running(lua_State *co);

@@ -1,6 +1,7 @@
 /* flight.c - the flight recorder for scripts: made before a run, read back by recover. */
 #include "bindings/flight.h"
 
+#include "bindings/armed.h"
 #include "bindings/modules.h"
 #include "bindings/raise.h"
 
@@ -58,12 +59,23 @@ static int flight_confirm(lua_State *L)
     return 1;
 }
 
+/* flight:close(); raises while a session that writes into it is armed */
 static int flight_close(lua_State *L)
 {
     struct mp_flight **box = luaL_checkudata(L, 1, FLIGHT);
+    if (*box != NULL && mp_flight_busy(*box))
+        return luaL_error(L, "an armed session writes into this flight record: stop it first");
     mp_flight_close(*box);
     *box = NULL;
     return 0;
+}
+
+static int flight_gc(lua_State *L)
+{
+    struct mp_flight **box = luaL_checkudata(L, 1, FLIGHT);
+    if (*box != NULL && mp_flight_busy(*box))
+        mp_armed_join();
+    return flight_close(L);
 }
 
 /* core.flight_read(path) -> reader, start_ns, wall_ns | nil, message, code */
@@ -82,9 +94,9 @@ static int reader_new(lua_State *L)
 }
 
 /*
- * reader:next() -> {kind=, send=, detail=, action=, frame=, number=, planned_ns=, due_ns=,
- * woken_ns=, sent_ns=, returned_ns=}, or nil and the number of torn records. Action and frame
- * count from 1, as everywhere in Lua.
+ * reader:next() -> {kind=, send=, detail=, stop= (the name of detail), action=, frame=,
+ * number=, planned_ns=, due_ns=, woken_ns=, sent_ns=, returned_ns=}, or nil and the number of
+ * torn records. Action and frame count from 1, as everywhere in Lua.
  */
 static int reader_next(lua_State *L)
 {
@@ -113,7 +125,9 @@ static int reader_next(lua_State *L)
                    {"woken_ns", record.woken_ns},
                    {"sent_ns", record.sent_ns},
                    {"returned_ns", record.returned_ns}};
-    lua_createtable(L, 0, 11);
+    lua_createtable(L, 0, 12);
+    lua_pushstring(L, mp_stop_name((enum mp_stop)record.detail));
+    lua_setfield(L, -2, "stop");
     lua_pushstring(L, record.kind < 8 ? record_names[record.kind] : "unknown");
     lua_setfield(L, -2, "kind");
     lua_pushstring(L, record.send_kind < 3 ? send_names[record.send_kind] : "unknown");
@@ -142,7 +156,7 @@ void mp_open_flight(lua_State *L)
                                        {"close", flight_close},
                                        {NULL, NULL}};
     static const luaL_Reg metamethods[] = {
-        {"__gc", flight_close}, {"__close", flight_close}, {NULL, NULL}};
+        {"__gc", flight_gc}, {"__close", flight_close}, {NULL, NULL}};
     static const luaL_Reg reader_methods[] = {
         {"next", reader_next}, {"close", reader_close}, {NULL, NULL}};
     static const luaL_Reg reader_metamethods[] = {

@@ -1,4 +1,5 @@
 /* lowering.c - the frames of a run: filled by a driver, checked, then played. */
+#include "bindings/armed.h"
 #include "bindings/modules.h"
 #include "bindings/raise.h"
 #include "bindings/serial.h"
@@ -19,6 +20,15 @@ struct mp_lowering *mp_check_lowering(lua_State *L, int arg)
     if (*box == NULL)
         luaL_error(L, "attempt to use a closed lowering");
     return *box;
+}
+
+/* The lowering at arg, for what must not be done while the dispatcher draws from it. */
+static struct mp_lowering *check_idle(lua_State *L, int arg)
+{
+    struct mp_lowering *lowering = mp_check_lowering(L, arg);
+    if (mp_lowering_busy(lowering))
+        luaL_error(L, "the plan is being played: stop it first");
+    return lowering;
 }
 
 /* core.lowering(plan, seed, serial table, latency seconds) */
@@ -159,7 +169,7 @@ static void push_violation(lua_State *L, const struct mp_lowering *lowering,
 /* lowering:check(budget) -> finished [, violation] */
 static int lowering_check(lua_State *L)
 {
-    struct mp_lowering *lowering = mp_check_lowering(L, 1);
+    struct mp_lowering *lowering = check_idle(L, 1);
     lua_Integer budget = mp_check_integer(L, 2, 1, LUA_MAXINTEGER);
     struct mp_violation violation;
     bool more = mp_lowering_check(lowering, (uint64_t)budget, &violation);
@@ -176,7 +186,7 @@ static int lowering_check(lua_State *L)
  */
 static int lowering_next(lua_State *L)
 {
-    struct mp_lowering *lowering = mp_check_lowering(L, 1);
+    struct mp_lowering *lowering = check_idle(L, 1);
     struct mp_send send;
     if (!mp_lowering_next(lowering, &send))
         return 0;
@@ -195,7 +205,7 @@ static int lowering_next(lua_State *L)
 
 static int lowering_rewind(lua_State *L)
 {
-    mp_lowering_rewind(mp_check_lowering(L, 1));
+    mp_lowering_rewind(check_idle(L, 1));
     return 0;
 }
 
@@ -240,6 +250,9 @@ static int lowering_lead(lua_State *L)
 static int lowering_gc(lua_State *L)
 {
     struct mp_lowering **box = luaL_checkudata(L, 1, LOWERING);
+    // at the end of a state finalizers run in any order: the dispatcher may still draw from it
+    if (*box != NULL && mp_lowering_busy(*box))
+        mp_armed_join();
     mp_lowering_destroy(*box);
     *box = NULL;
     return 0;

@@ -1,4 +1,5 @@
 /* main.c - the moonpulse command: a Lua host with the engine inside; the rest is Lua. */
+#include "bindings/armed.h"
 #include "bindings/modules.h"
 
 #include <lauxlib.h>
@@ -91,6 +92,7 @@ int main(int argc, char **argv)
         status = (int)lua_tointeger(L, -1);
     else
         (void)fprintf(stderr, "%s\n", lua_tostring(L, -1));
-    lua_close(L); // sessions close here: devices are made safe
+    mp_armed_join(); // whatever the script left behind is made safe first
+    lua_close(L);
     return status;
 }

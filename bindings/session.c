@@ -9,6 +9,7 @@
 #include "engine/session.h"
 
 #include <math.h>
+#include <string.h>
 
 #define SESSION "moonpulse.session"
 
@@ -18,15 +19,13 @@ static const char *const outcome_names[] = {"sent",   "skipped",  "mark",
                                             "oneoff", "finished", "stopped"};
 static const char *const late_names[] = {"abort", "skip", NULL};
 static const char *const line_names[] = {"none", "cts", "dsr", NULL};
-static const char *const stop_names[] = {"none",   "finished", "requested", "signal", "error",
-                                         "device", "gone",     "blocked",   "late",   "close",
-                                         "record", "stuck",    "key",       "line",   NULL};
 static const char *const send_names[] = {"pulse", "set", "mark"};
 
 struct session_box {
     struct mp_session *session;
     struct mp_host *host;
     int callback[CALLBACKS];            // registry references
+    int self;                           // registry reference while armed
     const struct mp_schedule *schedule; // of the plan in play, kept alive by the user value
 };
 
@@ -38,9 +37,26 @@ static struct session_box *check_session(lua_State *L, int arg)
     return box;
 }
 
+/* An armed session stays alive, whatever Lua forgets: from arm until its last outcome. */
+static void hold(lua_State *L, int arg, struct session_box *box)
+{
+    lua_pushvalue(L, arg);
+    box->self = luaL_ref(L, LUA_REGISTRYINDEX);
+}
+
+static void let_go(struct session_box *box)
+{
+    luaL_unref(box->host->L, LUA_REGISTRYINDEX, box->self);
+    box->self = LUA_NOREF;
+}
+
 /* A callback that raised leaves nobody in charge: what is armed stops. */
 static void call(struct session_box *box, int which, int nargs)
 {
+    if (box->callback[which] == LUA_NOREF) { // closed inside an earlier callback
+        lua_pop(box->host->L, nargs);
+        return;
+    }
     mp_host_call(box->host, box->callback[which], nargs);
     if (box->host->failure != LUA_NOREF && box->session != NULL)
         mp_session_stop(box->session, MP_STOP_ERROR);
@@ -65,7 +81,7 @@ static void on_outcome(void *context, const struct mp_outcome *out)
     struct session_box *box = context;
     lua_State *L = box->host->L;
     const struct mp_send *send = &out->send;
-    if (out->kind == MP_OUT_STOPPED)
+    if (out->kind == MP_OUT_STOPPED && box->session != NULL)
         mp_armed_remove(box->session);
     lua_pushstring(L, outcome_names[out->kind]);
     lua_pushstring(L, send_names[send->kind]);
@@ -76,13 +92,15 @@ static void on_outcome(void *context, const struct mp_outcome *out)
     lua_pushinteger(L, out->returned_ns - out->start_ns);
     lua_pushinteger(L, (lua_Integer)send->action + 1);
     lua_pushinteger(L, (lua_Integer)send->frame + 1);
-    lua_pushstring(L, stop_names[out->stop]);
+    lua_pushstring(L, mp_stop_name(out->stop));
     lua_pushboolean(L, out->safe_sent);
     if (out->kind == MP_OUT_MARK && box->schedule != NULL)
         lua_pushstring(L, mp_schedule_mark(box->schedule, send->source));
     else
         lua_pushnil(L);
     call(box, ON_OUTCOME, 12);
+    if (out->kind == MP_OUT_STOPPED)
+        let_go(box); // last: Lua may collect the box from here on
 }
 
 static void on_gone(void *context, const struct mp_error *why)
@@ -98,7 +116,7 @@ static int session_new(lua_State *L)
     struct mp_error err = {0};
     luaL_checktype(L, 1, LUA_TTABLE);
     struct session_box *box = lua_newuserdatauv(L, sizeof *box, 2); // lowering in play, flight
-    *box = (struct session_box){.host = mp_host_of(L)};
+    *box = (struct session_box){.host = mp_host_of(L), .self = LUA_NOREF};
     for (int i = 0; i < CALLBACKS; i++)
         box->callback[i] = LUA_NOREF;
     luaL_setmetatable(L, SESSION);
@@ -193,12 +211,18 @@ static int session_arm(lua_State *L)
     lua_getfield(L, 2, "flight");
     if (!lua_isnil(L, -1))
         arming.flight = mp_check_flight(L, -1);
-    lua_setiuservalue(L, 1, 2); // the dispatcher borrows it
-    if (!mp_armed_add(box->session))
+    int flight_at = lua_gettop(L);
+    if (mp_session_state(box->session) == MP_CONNECTED && !mp_armed_add(box->session))
         return luaL_error(L, "too many devices are armed at once");
     enum mp_status status = mp_session_arm(box->session, &arming, &err);
-    if (status != MP_OK)
-        mp_armed_remove(box->session);
+    if (status != MP_OK) {
+        if (mp_session_state(box->session) == MP_CONNECTED)
+            mp_armed_remove(box->session);
+        return done(L, status, &err);
+    }
+    lua_pushvalue(L, flight_at);
+    lua_setiuservalue(L, 1, 2); // the dispatcher borrows it
+    hold(L, 1, box);
     return done(L, status, &err);
 }
 
@@ -209,18 +233,35 @@ static int session_play(lua_State *L)
     struct session_box *box = check_session(L, 1);
     struct mp_lowering *lowering = mp_check_lowering(L, 2);
     lua_Integer start_ns = luaL_checkinteger(L, 3);
+    const struct mp_schedule *before = box->schedule;
+    box->schedule = mp_lowering_schedule(lowering); // before the first outcome can come
+    enum mp_status status = mp_session_play(box->session, lowering, start_ns, &err);
+    if (status != MP_OK) {
+        box->schedule = before;
+        return mp_push_failure(L, &err);
+    }
     lua_pushvalue(L, 2);
     lua_setiuservalue(L, 1, 1); // the dispatcher borrows it
-    box->schedule = mp_lowering_schedule(lowering);
-    return done(L, mp_session_play(box->session, lowering, start_ns, &err), &err);
+    return done(L, status, &err);
 }
 
 /* session:stop([reason]): the device is safe when this returns */
 static int session_stop(lua_State *L)
 {
     struct session_box *box = check_session(L, 1);
-    mp_session_stop(box->session,
-                    (enum mp_stop)luaL_checkoption(L, 2, "requested", stop_names));
+    const char *name = luaL_optstring(L, 2, "requested");
+    int reason = MP_STOP_FINISHED;
+    while (reason < MP_STOP_COUNT && strcmp(mp_stop_name((enum mp_stop)reason), name) != 0)
+        reason++;
+    luaL_argcheck(L, reason < MP_STOP_COUNT, 2, "there is no such reason to stop");
+    mp_session_stop(box->session, (enum mp_stop)reason);
+    return 0;
+}
+
+/* session:acknowledge(): after a stop, questions to the device may be written again */
+static int session_acknowledge(lua_State *L)
+{
+    mp_session_acknowledge(check_session(L, 1)->session);
     return 0;
 }
 
@@ -279,20 +320,28 @@ static int session_close(lua_State *L)
     mp_armed_remove(session);
     box->session = NULL;
     mp_session_destroy(session);
-    for (int i = 0; i < CALLBACKS; i++)
+    for (int i = 0; i < CALLBACKS; i++) {
         luaL_unref(L, LUA_REGISTRYINDEX, box->callback[i]);
+        box->callback[i] = LUA_NOREF;
+    }
+    let_go(box);
     return 0;
 }
 
 void mp_open_session(lua_State *L)
 {
     static const luaL_Reg functions[] = {{"session", session_new}, {NULL, NULL}};
-    static const luaL_Reg methods[] = {
-        {"open", session_open},       {"write", session_write},
-        {"arm", session_arm},         {"play", session_play},
-        {"stop", session_stop},       {"state", session_state},
-        {"close", session_close},     {"realtime", session_realtime},
-        {"backend", session_backend}, {NULL, NULL}};
+    static const luaL_Reg methods[] = {{"open", session_open},
+                                       {"write", session_write},
+                                       {"arm", session_arm},
+                                       {"play", session_play},
+                                       {"stop", session_stop},
+                                       {"state", session_state},
+                                       {"acknowledge", session_acknowledge},
+                                       {"close", session_close},
+                                       {"realtime", session_realtime},
+                                       {"backend", session_backend},
+                                       {NULL, NULL}};
     static const luaL_Reg metamethods[] = {
         {"__gc", session_close}, {"__close", session_close}, {NULL, NULL}};
     luaL_setfuncs(L, functions, 0);

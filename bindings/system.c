@@ -1,6 +1,7 @@
 /* system.c - the clock, the host and its ports. */
 #include "bindings/modules.h"
 #include "bindings/raise.h"
+#include "bindings/serial.h"
 
 #include "engine/clock.h"
 #include "engine/port.h"
@@ -8,6 +9,7 @@
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/random.h>
 #include <unistd.h>
 #include <uv.h>
@@ -53,6 +55,25 @@ static int prioritise(lua_State *L)
 {
     const struct sched_param param = {.sched_priority = 10};
     lua_pushboolean(L, sched_setscheduler(0, SCHED_FIFO, &param) == 0);
+    return 1;
+}
+
+/* core.wire_ns(serial, bytes) -> how long so many bytes are on the wire, in nanoseconds */
+static int wire_ns(lua_State *L)
+{
+    struct mp_serial serial = mp_check_serial(L, 1);
+    lua_Integer bytes = mp_check_integer(L, 2, 0, 1 << 20);
+    lua_pushinteger(L, mp_serial_wire_ns(&serial, (size_t)bytes));
+    return 1;
+}
+
+/* core.terminal_width() -> columns of standard output; nothing where it is no terminal */
+static int terminal_width(lua_State *L)
+{
+    struct winsize size;
+    if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) != 0 || size.ws_col == 0)
+        return 0;
+    lua_pushinteger(L, size.ws_col);
     return 1;
 }
 
@@ -160,6 +181,8 @@ void mp_open_system(lua_State *L)
                                          {"draw", draw},
                                          {"host", host},
                                          {"prioritise", prioritise},
+                                         {"wire_ns", wire_ns},
+                                         {"terminal_width", terminal_width},
                                          {"executable", executable},
                                          {"ports", ports},
                                          {NULL, NULL}};

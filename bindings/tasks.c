@@ -38,8 +38,10 @@ static int traceback(lua_State *L) /* (thread, error) -> text */
     return 2; // the error itself, the text with its way here
 }
 
+/* An error that nobody caught: what is armed stops, core.run ends with it. */
 static void keep_failure(struct mp_host *host, lua_State *L)
 {
+    mp_armed_stop(MP_STOP_ERROR);
     if (host->failure == LUA_NOREF)
         host->failure = luaL_ref(L, LUA_REGISTRYINDEX);
     else
@@ -284,8 +286,14 @@ static int run(lua_State *L)
         if (uv_run(&host->loop, UV_RUN_DEFAULT) == 0 && *box != NULL)
             break; // nothing left that could wake it
     host->depth--;
-    if (*box != NULL)
+    if (*box != NULL) {
+        // its pending to-be-closed variables close now; waiting in one of them fails
+        lua_State *co = (*box)->co;
+        lua_rawgeti(L, LUA_REGISTRYINDEX, (*box)->ref); // alive until it is closed
         end_task(*box);
+        (void)lua_resetthread(co);
+        lua_pop(L, 1);
+    }
     raise_failure(L, host);
     if (lua_rawgetp(L, LUA_REGISTRYINDEX, host) != LUA_TTABLE) // results
         return luaL_error(L, "the script waits for something that can never come");

@@ -96,9 +96,17 @@ static bool can_record(struct mp_dispatcher *d)
     return false;
 }
 
+/* The owner of the plan may have it back. */
+static void let_go(struct mp_dispatcher *d)
+{
+    if (d->lowering != NULL)
+        mp_lowering_set_busy(d->lowering, false);
+    d->lowering = NULL;
+}
+
 static void publish_finished(struct mp_dispatcher *d)
 {
-    d->lowering = NULL;
+    let_go(d);
     atomic_store(&d->playing, false);
     publish(d, &(struct mp_outcome){.kind = MP_OUT_FINISHED, .start_ns = d->start_ns});
 }
@@ -348,10 +356,11 @@ static void send_safe(struct mp_dispatcher *d)
     size_t done = 0;
     out.stop = (enum mp_stop)atomic_load(&d->stop);
     // what the system has not handed on yet would fire after us
-    if (out.stop == MP_STOP_BLOCKED)
+    bool discard = out.stop == MP_STOP_BLOCKED || out.stop == MP_STOP_DEVICE;
+    if (discard)
         mp_port_discard(config->port);
     // behind a cut frame the device takes the first bytes for its rest: send it twice
-    int copies = d->cut ? 2 : 1;
+    int copies = d->cut || discard ? 2 : 1;
     out.woken_ns = out.entered_ns = dispatch_now(d);
     for (int tries = 0; copies > 0 && tries < SAFE_TRIES; tries++) {
         size_t written = 0;
@@ -369,6 +378,7 @@ static void send_safe(struct mp_dispatcher *d)
     }
     out.returned_ns = dispatch_now(d);
     out.safe_sent = copies == 0;
+    atomic_store(&d->safe_sent, out.safe_sent);
     out.start_ns = d->start_ns;
     publish(d, &out);
 }
@@ -383,5 +393,10 @@ void dispatch_loop(struct mp_dispatcher *d)
             dispatch(d);
     }
     send_safe(d);
+    let_go(d);
+    struct command command; // a plan that was given but never begun
+    while (mp_ring_pop(&d->commands, &command))
+        if (command.kind == COMMAND_PLAY)
+            mp_lowering_set_busy(command.lowering, false);
     atomic_store(&d->playing, false);
 }

@@ -11,6 +11,30 @@
 
 enum { OUTCOMES = 8192, COMMANDS = 16, STACK_BYTES = 256 * 1024 };
 
+const char *mp_stop_name(enum mp_stop reason)
+{
+    static const char *const names[] = {
+        [MP_STOP_NONE] = "none",
+        [MP_STOP_FINISHED] = "finished",
+        [MP_STOP_REQUESTED] = "requested",
+        [MP_STOP_SIGNAL] = "signal",
+        [MP_STOP_ERROR] = "error",
+        [MP_STOP_DEVICE] = "device",
+        [MP_STOP_GONE] = "gone",
+        [MP_STOP_BLOCKED] = "blocked",
+        [MP_STOP_LATE] = "late",
+        [MP_STOP_CLOSE] = "close",
+        [MP_STOP_RECORD] = "record",
+        [MP_STOP_STUCK] = "stuck",
+        [MP_STOP_KEY] = "key",
+        [MP_STOP_LINE] = "line",
+        [MP_STOP_GUARD] = "guard",
+    };
+    _Static_assert(sizeof names / sizeof names[0] == MP_STOP_COUNT, "a reason has no name");
+    size_t index = (size_t)reason;
+    return index < MP_STOP_COUNT ? names[index] : "unknown";
+}
+
 const char *mp_stop_text(enum mp_stop reason)
 {
     static const char *const texts[] = {
@@ -28,9 +52,11 @@ const char *mp_stop_text(enum mp_stop reason)
         [MP_STOP_STUCK] = "the script was stuck",
         [MP_STOP_KEY] = "stopped by a key",
         [MP_STOP_LINE] = "stopped by the stop line",
+        [MP_STOP_GUARD] = "the guard process is gone",
     };
+    _Static_assert(sizeof texts / sizeof texts[0] == MP_STOP_COUNT, "a reason has no text");
     size_t index = (size_t)reason;
-    return index < sizeof texts / sizeof texts[0] ? texts[index] : "unknown";
+    return index < MP_STOP_COUNT ? texts[index] : "unknown";
 }
 
 void mp_dispatcher_stop(struct mp_dispatcher *d, enum mp_stop reason)
@@ -118,8 +144,12 @@ enum mp_status mp_dispatcher_create(struct mp_dispatcher **out,
     if (status != MP_OK)
         return status;
     mp_realtime_prepare(&d->realtime);
+    if (config->flight != NULL)
+        mp_flight_set_busy(config->flight, true);
     status = start_thread(d, err);
     if (status != MP_OK) {
+        if (config->flight != NULL)
+            mp_flight_set_busy(config->flight, false);
         mp_realtime_release(&d->realtime);
         mp_dispatcher_destroy(d);
         return status;
@@ -157,10 +187,18 @@ enum mp_status mp_dispatcher_play(struct mp_dispatcher *d, struct mp_lowering *l
     bool idle = false;
     if (!atomic_compare_exchange_strong(&d->playing, &idle, true))
         return mp_fail(err, MP_ESTATE, "another plan is running");
-    struct command command = {.kind = COMMAND_PLAY, .lowering = lowering, .start_ns = start_ns};
-    status = push_command(d, &command, err);
-    if (status != MP_OK)
+    if (mp_lowering_busy(lowering)) {
         atomic_store(&d->playing, false);
+        return mp_fail(err, MP_ESTATE, "the plan is being played on another device");
+    }
+    struct command command = {.kind = COMMAND_PLAY, .lowering = lowering, .start_ns = start_ns};
+    mp_lowering_rewind(lowering);
+    mp_lowering_set_busy(lowering, true);
+    status = push_command(d, &command, err);
+    if (status != MP_OK) {
+        mp_lowering_set_busy(lowering, false);
+        atomic_store(&d->playing, false);
+    }
     return status;
 }
 
@@ -188,6 +226,11 @@ const struct mp_realtime *mp_dispatcher_realtime(const struct mp_dispatcher *d)
     return &d->realtime;
 }
 
+bool mp_dispatcher_safe_sent(const struct mp_dispatcher *d)
+{
+    return atomic_load(&d->safe_sent);
+}
+
 void mp_dispatcher_join(struct mp_dispatcher *d, enum mp_stop reason)
 {
     if (d->joined || !d->threaded)
@@ -195,6 +238,8 @@ void mp_dispatcher_join(struct mp_dispatcher *d, enum mp_stop reason)
     mp_dispatcher_stop(d, reason);
     (void)pthread_join(d->thread, NULL);
     d->joined = true;
+    if (d->config.flight != NULL)
+        mp_flight_set_busy(d->config.flight, false);
     mp_realtime_release(&d->realtime);
 }
 

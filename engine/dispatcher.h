@@ -12,7 +12,8 @@
  *   wake       semaphore: ends the dispatcher's wait
  *   flight     see flight.h: slots claimed with an atomic add
  * It calls no Lua, no malloc, no lock, no file I/O and nothing that blocks except the
- * wait for the next deadline, which mp_dispatcher_stop ends at once.
+ * wait for the next deadline, which mp_dispatcher_stop ends at once, and, after a stop,
+ * the tries to get the safe frame into a full port (at most 20 of 1 ms).
  *
  * A frame that cannot leave in time is never made up for, and no pulse leaves closer to the
  * one before than the plan has it (less the tolerance), whatever happened in between. No
@@ -43,8 +44,12 @@ enum mp_stop {
     MP_STOP_RECORD,    // nobody drains the outcomes, or the flight record is full
     MP_STOP_STUCK,     // the loop was not heard of: a script that does not yield
     MP_STOP_KEY,       // q or space on the live screen
-    MP_STOP_LINE       // a modem line: foot switch
+    MP_STOP_LINE,      // a modem line: foot switch
+    MP_STOP_GUARD,     // the guard process is gone
+    MP_STOP_COUNT      // how many reasons there are
 };
+/* The reason in one word, for records and scripts: "signal", "late" ... Never NULL. */
+const char *mp_stop_name(enum mp_stop reason);
 /* A sentence part for people: "stopped by a signal" ... Never NULL. */
 const char *mp_stop_text(enum mp_stop reason);
 
@@ -52,7 +57,7 @@ enum mp_late { MP_LATE_ABORT, MP_LATE_SKIP };
 
 enum mp_outcome_kind {
     MP_OUT_SENT,    // a frame of the plan was handed to the port
-    MP_OUT_SKIPPED, // a late pulse that was left out
+    MP_OUT_SKIPPED, // a pulse that was left out, or a setting that came too late: stop says why
     MP_OUT_MARK,
     MP_OUT_ONEOFF,   // a frame from mp_dispatcher_send, or a keep-alive, was handed to the port
     MP_OUT_FINISHED, // the plan is over; the dispatcher waits for the next command
@@ -135,6 +140,8 @@ const struct mp_realtime *mp_dispatcher_realtime(const struct mp_dispatcher *dis
 /* Stop with reason (if not stopped yet), wait for the thread to end. Outcomes can still be
  * drained. */
 void mp_dispatcher_join(struct mp_dispatcher *dispatcher, enum mp_stop reason);
+/* Once joined: did the port take the whole safe frame? */
+bool mp_dispatcher_safe_sent(const struct mp_dispatcher *dispatcher);
 /* Join if need be, and free. NULL is accepted. */
 void mp_dispatcher_destroy(struct mp_dispatcher *dispatcher);
 

@@ -46,7 +46,8 @@ struct mp_dispatcher {
     int64_t sent_ns;      // its stamp after the write
     bool have_planned;    // a pulse of the plan has come by, sent or not
     int64_t planned_ns;   // its send time, from the plan's start
-    bool cut;             // part of a frame is on the wire
+    _Atomic bool safe_sent;
+    bool cut; // part of a frame is on the wire
 };
 
 /* The thread's whole work: until it is stopped, and the safe frame. */

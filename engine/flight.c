@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -24,6 +25,7 @@ struct header {
 };
 
 struct mp_flight {
+    _Atomic bool busy;
     int fd;
     size_t bytes;
     struct header *header;
@@ -60,6 +62,9 @@ static enum mp_status map_file(struct mp_flight *flight, const char *path, struc
     flight->fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
     if (flight->fd < 0)
         return mp_fail_sys(err, MP_EIO, errno, "cannot make the flight record %s", path);
+    // readers ask for a shared lock: it is theirs only when this process is gone
+    if (flock(flight->fd, LOCK_EX | LOCK_NB) != 0)
+        return mp_fail_sys(err, MP_EBUSY, errno, "cannot lock the flight record %s", path);
     int failed = posix_fallocate(flight->fd, 0, (off_t)flight->bytes);
     if (failed != 0)
         return mp_fail_sys(err, MP_EIO, failed, "no room for the flight record %s (%zu bytes)",
@@ -99,6 +104,16 @@ enum mp_status mp_flight_create(struct mp_flight **out, const char *path, uint64
     header->capacity = capacity;
     *out = flight;
     return MP_OK;
+}
+
+bool mp_flight_busy(const struct mp_flight *flight)
+{
+    return atomic_load(&flight->busy);
+}
+
+void mp_flight_set_busy(struct mp_flight *flight, bool busy)
+{
+    atomic_store(&flight->busy, busy);
 }
 
 void mp_flight_close(struct mp_flight *flight)
@@ -182,6 +197,10 @@ enum mp_status mp_flight_open(struct mp_flight_reader **out, const char *path,
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
         return mp_fail_sys(err, MP_EIO, errno, "cannot read %s", path);
+    if (flock(fd, LOCK_SH | LOCK_NB) != 0) {
+        (void)close(fd);
+        return mp_fail(err, MP_EBUSY, "%s: its run is still going on", path);
+    }
     struct stat stat;
     struct mp_flight_reader *reader = calloc(1, sizeof *reader);
     if (reader == NULL || fstat(fd, &stat) != 0 || stat.st_size < HEADER_BYTES) {

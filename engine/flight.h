@@ -11,7 +11,7 @@
  *
  * The file is made at its full length beforehand (posix_fallocate) and its pages are
  * touched, so that a push meets no missing page. Layout, little-endian as the host writes:
- * a 4096-byte header (struct mp_flight_header), then records of 64 bytes.
+ * a 4096-byte header, then records of 64 bytes.
  */
 #ifndef MP_FLIGHT_H
 #define MP_FLIGHT_H
@@ -58,6 +58,13 @@ struct mp_flight;
  */
 enum mp_status mp_flight_create(struct mp_flight **out, const char *path, uint64_t capacity,
                                 struct mp_error *err);
+/*
+ * A dispatcher writes into it: set at arm, cleared when the dispatcher has ended. It must
+ * not be closed meanwhile.
+ */
+bool mp_flight_busy(const struct mp_flight *flight);
+void mp_flight_set_busy(struct mp_flight *flight, bool busy);
+
 /* Cut the file to what was used, sync and free. NULL is accepted. Loop thread. */
 void mp_flight_close(struct mp_flight *flight);
 
@@ -76,7 +83,7 @@ void mp_flight_warm(struct mp_flight *flight);
 /* Records that still fit. */
 uint64_t mp_flight_room(const struct mp_flight *flight);
 
-/* Reading back, also of a torn file. */
+/* Reading back, also of a torn file. MP_EBUSY while its run is still going on. */
 struct mp_flight_reader;
 enum mp_status mp_flight_open(struct mp_flight_reader **out, const char *path,
                               struct mp_error *err);

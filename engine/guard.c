@@ -116,6 +116,34 @@ enum mp_status mp_guard_start(struct mp_guard *guard, int port_fd, const void *s
     return MP_OK;
 }
 
+bool mp_guard_alive(struct mp_guard *guard)
+{
+    int status;
+    if (guard->pid == 0)
+        return false;
+    pid_t ended = waitpid(guard->pid, &status, WNOHANG);
+    if (ended == 0 || (ended < 0 && errno == EINTR))
+        return true;
+    (void)close(guard->pipe);
+    *guard = (struct mp_guard){.pipe = -1};
+    return false;
+}
+
+static void wait_for_end(struct mp_guard *guard)
+{
+    int status;
+    (void)close(guard->pipe);
+    while (waitpid(guard->pid, &status, 0) < 0 && errno == EINTR)
+        continue;
+    *guard = (struct mp_guard){.pipe = -1};
+}
+
+void mp_guard_alarm(struct mp_guard *guard)
+{
+    if (guard->pid != 0)
+        wait_for_end(guard);
+}
+
 void mp_guard_dismiss(struct mp_guard *guard)
 {
     if (guard->pid == 0)
@@ -124,9 +152,5 @@ void mp_guard_dismiss(struct mp_guard *guard)
     do
         told = write(guard->pipe, "d", 1);
     while (told < 0 && errno == EINTR);
-    (void)close(guard->pipe);
-    int status;
-    while (waitpid(guard->pid, &status, 0) < 0 && errno == EINTR)
-        continue;
-    *guard = (struct mp_guard){.pipe = -1};
+    wait_for_end(guard);
 }

@@ -14,6 +14,7 @@
 
 #include "engine/error.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
 
@@ -25,6 +26,12 @@ struct mp_guard {
 /* Fork the guard of port_fd. safe (1 to 256 bytes) is copied. Loop thread. */
 enum mp_status mp_guard_start(struct mp_guard *guard, int port_fd, const void *safe,
                               size_t safe_length, struct mp_error *err);
+
+/* Does it still live? False also when none runs. */
+bool mp_guard_alive(struct mp_guard *guard);
+
+/* The device may not be safe: let the guard send the safe frame, and wait for it. */
+void mp_guard_alarm(struct mp_guard *guard);
 
 /* The device is safe: tell the guard to end quietly, and wait for it. Nothing if none runs. */
 void mp_guard_dismiss(struct mp_guard *guard);

@@ -1,5 +1,6 @@
 #include "engine/lowering.h"
 
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -30,6 +31,7 @@ struct mp_lowering {
     struct change *changes; // sorted by (from, to)
     uint32_t change_count;
     bool checked;
+    _Atomic bool busy;
     // the stream: drawn up to the next pulse, so that its setting can go out before the marks
     struct mp_send queue[MARKS_AHEAD + 2];
     uint32_t queue_next, queue_end;
@@ -85,6 +87,23 @@ void mp_lowering_destroy(struct mp_lowering *lowering)
     free(lowering);
 }
 
+bool mp_lowering_busy(const struct mp_lowering *lowering)
+{
+    return atomic_load(&lowering->busy);
+}
+
+void mp_lowering_set_busy(struct mp_lowering *lowering, bool busy)
+{
+    atomic_store(&lowering->busy, busy);
+}
+
+static enum mp_status check_idle(const struct mp_lowering *l, struct mp_error *err)
+{
+    if (!mp_lowering_busy(l))
+        return MP_OK;
+    return mp_fail(err, MP_ESTATE, "the plan is being played: stop it before changing it");
+}
+
 /* Equal bytes share a frame. */
 static enum mp_status add_frame(struct mp_lowering *l, const void *bytes, size_t length,
                                 uint32_t *index, struct mp_error *err)
@@ -112,6 +131,9 @@ static enum mp_status add_frame(struct mp_lowering *l, const void *bytes, size_t
 enum mp_status mp_lowering_pulse(struct mp_lowering *l, uint32_t action, const void *bytes,
                                  size_t length, int64_t least_ns, struct mp_error *err)
 {
+    enum mp_status status = check_idle(l, err);
+    if (status != MP_OK)
+        return status;
     if (action >= l->actions)
         return mp_fail(err, MP_EINVAL, "there is no action %u", (unsigned)action);
     if (least_ns < 0)
@@ -125,6 +147,9 @@ enum mp_status mp_lowering_changes(struct mp_lowering *l,
                                    void (*visit)(void *context, uint32_t from, uint32_t to),
                                    void *context, struct mp_error *err)
 {
+    enum mp_status status = check_idle(l, err);
+    if (status != MP_OK)
+        return status;
     uint8_t *seen = calloc(((size_t)l->actions * l->actions + 7) / 8 + 1, 1);
     if (seen == NULL)
         return mp_fail(err, MP_ENOMEM, "out of memory to look for changes of intensity");
@@ -161,10 +186,13 @@ enum mp_status mp_lowering_change(struct mp_lowering *l, uint32_t from, uint32_t
                                   struct mp_error *err)
 {
     struct change change = {.from = from, .to = to, .frame = no_frame, .lead_ns = lead_ns};
+    enum mp_status status = check_idle(l, err);
+    if (status != MP_OK)
+        return status;
     if (from >= l->actions || to >= l->actions || lead_ns < 0)
         return mp_fail(err, MP_EINVAL, "a change needs two actions and a lead of 0 or more");
     if (length > 0) {
-        enum mp_status status = add_frame(l, bytes, length, &change.frame, err);
+        status = add_frame(l, bytes, length, &change.frame, err);
         if (status != MP_OK)
             return status;
     }

@@ -98,6 +98,14 @@ bool mp_lowering_check(struct mp_lowering *lowering, uint64_t budget,
                        struct mp_violation *violation);
 bool mp_lowering_checked(const struct mp_lowering *lowering);
 
+/*
+ * In use by a dispatcher: from mp_dispatcher_play until its MP_OUT_FINISHED or MP_OUT_STOPPED.
+ * Meanwhile it may not be changed, drawn from, checked or destroyed; what changes it gives
+ * MP_ESTATE. Set and cleared by the dispatcher, read by any thread.
+ */
+bool mp_lowering_busy(const struct mp_lowering *lowering);
+void mp_lowering_set_busy(struct mp_lowering *lowering, bool busy);
+
 /* Back to the first frame. */
 void mp_lowering_rewind(struct mp_lowering *lowering);
 bool mp_lowering_next(struct mp_lowering *lowering, struct mp_send *send);

@@ -1,6 +1,7 @@
 #include "engine/realtime.h"
 
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdint.h>
@@ -8,16 +9,42 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 enum { FIFO_PRIORITY = 80 };
+
+/* Is CAP_IPC_LOCK effective? Root has it, a program with setcap too. */
+static bool may_lock_anything(void)
+{
+    struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+    struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3];
+    if (syscall(SYS_capget, &header, data) != 0)
+        return false;
+    return (data[CAP_TO_INDEX(CAP_IPC_LOCK)].effective & CAP_TO_MASK(CAP_IPC_LOCK)) != 0;
+}
+
+/* The highest priority, up to ours, that the host allows; 0: none. */
+static int allowed_priority(void)
+{
+    struct rlimit limit;
+    const struct sched_param wanted = {.sched_priority = FIFO_PRIORITY};
+    if (pthread_setschedparam(pthread_self(), SCHED_FIFO, &wanted) == 0)
+        return FIFO_PRIORITY;
+    if (getrlimit(RLIMIT_RTPRIO, &limit) != 0 || limit.rlim_cur == 0)
+        return 0;
+    const struct sched_param granted = {.sched_priority = (int)limit.rlim_cur};
+    return pthread_setschedparam(pthread_self(), SCHED_FIFO, &granted) == 0
+               ? granted.sched_priority
+               : 0;
+}
 
 void mp_realtime_prepare(struct mp_realtime *realtime)
 {
     *realtime = (struct mp_realtime){.dma_fd = -1};
     struct rlimit limit;
     // without an unlimited grant, locking the future would make later allocations fail
-    if (geteuid() == 0 ||
+    if (may_lock_anything() ||
         (getrlimit(RLIMIT_MEMLOCK, &limit) == 0 && limit.rlim_cur == RLIM_INFINITY))
         realtime->locked = mlockall(MCL_CURRENT | MCL_FUTURE) == 0;
     realtime->dma_fd = open("/dev/cpu_dma_latency", O_WRONLY | O_CLOEXEC);
@@ -30,8 +57,7 @@ void mp_realtime_prepare(struct mp_realtime *realtime)
 void mp_realtime_enter(struct mp_realtime *realtime)
 {
     (void)prctl(PR_SET_TIMERSLACK, 1UL, 0UL, 0UL, 0UL);
-    const struct sched_param param = {.sched_priority = FIFO_PRIORITY};
-    realtime->fifo = pthread_setschedparam(pthread_self(), SCHED_FIFO, &param) == 0;
+    realtime->fifo = allowed_priority() > 0;
     cpu_set_t cpus;
     bool several = sched_getaffinity(0, sizeof cpus, &cpus) == 0 && CPU_COUNT(&cpus) > 1;
     realtime->spin = realtime->fifo && several;
@@ -52,7 +78,6 @@ void mp_realtime_describe(const struct mp_realtime *r, char *text, size_t size)
     (void)snprintf(text, size, "%s%s, memory %s, processor sleep %s%s",
                    r->fifo ? "SCHED_FIFO" : "normal priority", r->spin ? " with spin" : "",
                    r->locked ? "locked" : "not locked", r->dma ? "held off" : "allowed",
-                   r->fifo ? ""
-                           : " (for better timing: sudo setcap cap_sys_nice,cap_ipc_lock+ep "
-                             "on the moonpulse executable, or run as root)");
+                   r->fifo && r->locked && r->dma ? ""
+                                                  : " (moonpulse doctor says how to get more)");
 }

@@ -19,6 +19,8 @@ struct mp_session {
     uv_timer_t heartbeat; // tells the dispatcher that the loop is alive
     int open_handles;
     struct mp_guard guard;
+    bool guarded; // a guard was started for this arm
+    bool halted;  // stopped, and nobody has taken note yet
     struct mp_stop_watch *watch;
     // read by mp_session_stop_async; cleared before the dispatcher is freed
     struct mp_dispatcher *_Atomic dispatcher;
@@ -53,7 +55,11 @@ static struct mp_dispatcher *dispatcher_of(const struct mp_session *s)
 static void join_all(struct mp_session *s, struct mp_dispatcher *d, enum mp_stop reason)
 {
     mp_dispatcher_join(d, reason);
-    mp_guard_dismiss(&s->guard);
+    s->halted = true;
+    if (mp_dispatcher_safe_sent(d))
+        mp_guard_dismiss(&s->guard);
+    else
+        mp_guard_alarm(&s->guard);
     mp_stop_watch_end(s->watch);
     s->watch = NULL;
     (void)uv_timer_stop(&s->heartbeat);
@@ -77,6 +83,7 @@ static void drop_port(struct mp_session *s)
     s->poll = NULL;
     mp_port_close(s->port);
     s->port = NULL;
+    s->halted = false;
     s->state = MP_CLOSED;
 }
 
@@ -116,8 +123,11 @@ static void on_heartbeat(uv_timer_t *timer)
 {
     struct mp_session *s = timer->data;
     struct mp_dispatcher *d = dispatcher_of(s);
-    if (d != NULL)
-        mp_dispatcher_heartbeat(d);
+    if (d == NULL)
+        return;
+    mp_dispatcher_heartbeat(d);
+    if (s->guarded && !mp_guard_alive(&s->guard))
+        mp_dispatcher_stop(d, MP_STOP_GUARD);
 }
 
 static void wake_loop(void *context)
@@ -228,6 +238,8 @@ enum mp_status mp_session_write(struct mp_session *s, const void *bytes, size_t 
         return mp_fail(err, MP_ESTATE, "the port is closed: connect first");
     if (s->state != MP_CONNECTED)
         return mp_dispatcher_send(dispatcher_of(s), bytes, length, err);
+    if (s->halted)
+        return mp_fail(err, MP_ESTATE, "stopped: nothing more is sent until a new arm");
     size_t written = 0;
     enum mp_status status = mp_port_write(s->port, bytes, length, &written, err);
     if (status == MP_OK && written < length)
@@ -295,8 +307,15 @@ enum mp_status mp_session_arm(struct mp_session *s, const struct mp_arming *armi
     }
     atomic_store(&s->dispatcher, d);
     (void)uv_timer_start(&s->heartbeat, on_heartbeat, 0, HEARTBEAT_MS);
+    s->guarded = arming->guard;
+    s->halted = false;
     s->state = MP_ARMED;
     return MP_OK;
+}
+
+void mp_session_acknowledge(struct mp_session *s)
+{
+    s->halted = false;
 }
 
 enum mp_status mp_session_play(struct mp_session *s, struct mp_lowering *lowering,

@@ -7,7 +7,9 @@
  *
  * While connected the loop thread writes to the port; while armed or running only the
  * dispatcher does. Nothing of a plan can leave in any state but running, and running is
- * only reached through arm and a plan that was checked.
+ * only reached through arm and a plan that was checked. What a driver writes while connected
+ * is its own: its questions and settings must not fire. The caller brings the device to the
+ * intensity of a plan's first pulse; the plan sets the later ones.
  *
  * Everything here belongs to the loop thread, but mp_session_stop_async, which a signal
  * handler or another thread may call.
@@ -47,7 +49,11 @@ void mp_session_destroy(struct mp_session *session);
 enum mp_status mp_session_open(struct mp_session *session, const char *path,
                                const struct mp_serial *serial, struct mp_error *err);
 
-/* Write a frame: at once when connected, in the next gap when armed or running. */
+/*
+ * Write a frame: at once when connected, in the next gap when armed or running. After a stop
+ * nothing is written until mp_session_acknowledge or a new arm: whoever was in the middle of
+ * arming must not go on.
+ */
 enum mp_status mp_session_write(struct mp_session *session, const void *bytes, size_t length,
                                 struct mp_error *err);
 
@@ -75,6 +81,9 @@ enum mp_status mp_session_arm(struct mp_session *session, const struct mp_arming
 /* armed -> running. lowering is borrowed until its MP_OUT_FINISHED or MP_OUT_STOPPED. */
 enum mp_status mp_session_play(struct mp_session *session, struct mp_lowering *lowering,
                                int64_t start_ns, struct mp_error *err);
+
+/* The stop is known: questions to the device may be written again. */
+void mp_session_acknowledge(struct mp_session *session);
 
 /*
  * Stop for a reason: returns with the safe frame handed to the port and the dispatcher

@@ -1,4 +1,5 @@
 --- Moonpulse: compose brain-stimulation protocols. local mp = require "moonpulse"
+local blame = require "moonpulse.blame"
 local compose = require "moonpulse.compose"
 local core = require "moonpulse.core"
 local intensities = require "moonpulse.intensity"
@@ -45,4 +46,14 @@ mp.us = framed(function(value)
   return compose.number("us", value) / 1e6
 end)
 
-return mp
+--- A misspelt function is the commonest mistake: say what there is.
+return setmetatable(mp, {
+  __index = function(_, name)
+    local names = {}
+    for known in pairs(mp) do
+      names[#names + 1] = known
+    end
+    table.sort(names)
+    blame.fail("there is no mp.%s; there are: %s", tostring(name), table.concat(names, ", "))
+  end,
+})

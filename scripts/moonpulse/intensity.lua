@@ -58,7 +58,7 @@ end
 function M.parse(text)
   local number, unit = text:match("^%s*([%d.]+)%s*%%?%s*(%a*)%s*$")
   local value = tonumber(number)
-  local reference = unit and (unit == "" and "MSO" or unit:upper())
+  local reference = unit and unit:upper()
   if not value or not most[reference] then
     return nil, ("%q is no intensity: write 80%%AMT, 110%%RMT or 45%%MSO"):format(text)
   end

@@ -14,6 +14,21 @@ function Fault.__tostring(self)
   return self.message
 end
 
+--- Errors that mean that a stop came while a driver was at work.
+local Stopped = { __name = "moonpulse.stopped", __tostring = Fault.__tostring }
+Stopped.__index = Stopped
+
+--- Is value the error of a driver that was stopped? Its reason is in value.reason.
+function M.is_stopped(value)
+  return getmetatable(value) == Stopped
+end
+
+---@param reason string "signal", "key", ...
+function M.stopped(reason)
+  error(setmetatable({ message = "stopped (" .. reason .. ")", reason = reason, code = "stopped" },
+    Stopped))
+end
+
 --- Is value an error raised by Link:fault?
 function M.is_fault(value)
   return getmetatable(value) == Fault
@@ -30,6 +45,13 @@ function Link:fault(text, ...)
   M.fault(("%s on %s: %s"):format(self.driver.description, self.path or "?", message))
 end
 
+--- The same, where the device gave no answer at all: asking again is no use.
+function Link:silent(text, ...)
+  local ok, problem = pcall(self.fault, self, text, ...)
+  problem.silent = not ok
+  error(problem, 0)
+end
+
 --- A link that is not open yet.
 ---@param driver table
 ---@param handlers { reply: fun(reply: table, arrival_ns: integer), outcome: fun(...),
@@ -41,8 +63,11 @@ function M.new(driver, handlers)
     on_bytes = function(bytes, arrival_ns)
       self:receive(bytes, arrival_ns)
     end,
-    on_outcome = function(...)
-      handlers.outcome(...)
+    on_outcome = function(what, ...)
+      if what == "stopped" then
+        self:halt((select(9, ...)))
+      end
+      handlers.outcome(what, ...)
     end,
     on_gone = function(message)
       self.lost = message
@@ -92,8 +117,26 @@ function Link:open(path)
   end
 end
 
+--- A stop came: whatever a driver is doing on this link ends with an error of its own kind.
+---@param reason string
+function Link:halt(reason)
+  self.halted = self.halted or reason
+  if self.waiting then
+    self.waiting.task:wake()
+  end
+end
+
+--- The stop is known: questions may be asked again.
+function Link:resume()
+  self.halted = nil
+  self.session:acknowledge()
+end
+
 ---@param bytes string
 function Link:write(bytes)
+  if self.halted then
+    M.stopped(self.halted)
+  end
   local ok, message = self.session:write(bytes)
   if not ok then
     self:fault("%s", message)
@@ -116,27 +159,17 @@ function Link:transact(bytes, want, timeout, tries, remedy)
     self:write(bytes)
     core.wait(timeout)
     self.waiting = nil
-    if self.cancelled then
-      error(setmetatable({ message = self.cancelled, code = "stopped" }, Fault))
+    if self.halted then
+      M.stopped(self.halted)
     elseif self.lost then
       self:fault("the port is lost: %s", self.lost)
     elseif waiting.reply then
       return waiting.reply
     end
   end
-  self:fault("%s", remedy or ("no answer%s: is it switched on, is the cable in the right "
+  self:silent("%s", remedy or ("no answer%s: is it switched on, is the cable in the right "
     .. "socket, and is this the right port?"):format(
       type(want) == "string" and " to " .. want:gsub("_", " ") or ""))
-end
-
---- Give up what is being waited for, and what would be: the operator wants to leave.
----@param reason string
-function Link:cancel(reason)
-  self.cancelled = reason
-  if self.waiting then
-    self.waiting.task:wake()
-  end
-  self.session:stop("signal")
 end
 
 function Link:close()

@@ -42,6 +42,12 @@ function Live:text(elapsed, done, worst_us)
     worst_us and outline.seconds(worst_us / 1e6) or "-", clock(self.seconds - elapsed))
 end
 
+--- A line longer than the terminal would wrap and scroll: cut it, the terminal may be resized.
+function Live:fit(text)
+  local width = self.terminal and core.terminal_width()
+  return width and #text >= width and text:sub(1, width - 1) or text
+end
+
 --- Show where the run is; cheap to call often.
 ---@param elapsed number seconds from the plan's start
 ---@param done integer pulses sent
@@ -53,7 +59,7 @@ function Live:update(elapsed, done, worst_us)
     return
   end
   self.shown_ns = now
-  local text = self:text(elapsed, done, worst_us)
+  local text = self:fit(self:text(elapsed, done, worst_us))
   if self.terminal then
     io.stdout:write("\r", text)
     term.cleareol()
@@ -67,7 +73,7 @@ end
 --- End the line, so that what follows starts on its own.
 function Live:finish(elapsed, done, worst_us)
   if self.open then
-    io.stdout:write("\r", self:text(elapsed, done, worst_us))
+    io.stdout:write("\r", self:fit(self:text(elapsed, done, worst_us)))
     term.cleareol()
     io.stdout:write("\n")
     self.open = false

@@ -33,7 +33,11 @@ local function resolve(actions, thresholds, limits, driver)
     if math.type(range.step) == "integer" then
       action.mso = math.tointeger(action.mso)
     end
-    if action.mso < range.min or action.mso > range.max then
+    if action.mso == 0 then
+      refuse("limit", "%g %%%s is %g %%MSO, which the %s takes as 0 (its step is %g %%): no pulse "
+        .. "would come; intensities are percent, like mp.rmt(120)", action.intensity,
+        action.reference, action.exact_mso, driver.description, range.step)
+    elseif action.mso < range.min or action.mso > range.max then
       refuse("limit", "%g %%MSO is outside what the %s can give: %g to %g %%MSO", action.mso,
         driver.description, range.min, range.max)
     end

@@ -34,7 +34,7 @@ local function new_record(folder, file)
   return setmetatable({
     folder = folder, file = file, index = 0, first = 1, last = 0, queue = {}, unconfirmed = {},
     first_open = 1, last_open = 0, unsure = {}, pulses_sent = 0, pulses_confirmed = 0, pulses_skipped = 0,
-    lateness = {}, worst_us = 0,
+    lateness = {}, worst_us = 0, skipped_by = {},
   }, Record)
 end
 
@@ -176,6 +176,7 @@ end
 --- A pulse was left out; reason is "late" or "close".
 function Record:skipped(number, planned_ns, late_ns, action, reason)
   self.pulses_skipped = self.pulses_skipped + 1
+  self.skipped_by[reason] = (self.skipped_by[reason] or 0) + 1
   self:add { event = "pulse", pulse = number, planned_ns = planned_ns, late_ns = late_ns,
     tail = self.tails[action], status = reason }
 end

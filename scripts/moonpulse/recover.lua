@@ -20,7 +20,7 @@ local function read_manifest(folder)
   return manifest
 end
 
---- All whole records, in the order of their times, and the number of torn ones.
+--- All whole records, in the order in which they were stored, and the number of torn ones.
 local function read_flight(path)
   local reader, start_ns = core.flight_read(path)
   if not reader then
@@ -36,8 +36,6 @@ local function read_flight(path)
     list[#list + 1] = record
   end
 end
-
-local stop_names = { [8] = "late", [9] = "close" }
 
 --- Confirmations by pulse number.
 local function confirmations(list)
@@ -57,7 +55,7 @@ local function replay(record, list, start_ns, facts, driver)
     local late_ns = entry.sent_ns - entry.due_ns
     local wire_ns = facts.wire_ns[entry.frame] or 0
     local sent_ns = entry.sent_ns - start_ns + wire_ns + facts.latency_ns
-    if entry.kind == "sent" and entry.returned_ns == -1 then
+    if entry.kind == "sent" and entry.send == "pulse" and entry.returned_ns == -1 then
       record:skipped(entry.number, entry.planned_ns, late_ns, entry.action, "not_taken")
     elseif entry.kind == "sent" and entry.send == "pulse" then
       record:pulse(entry.number, entry.planned_ns, sent_ns, late_ns, entry.action, 0)
@@ -69,9 +67,10 @@ local function replay(record, list, start_ns, facts, driver)
       end
     elseif entry.kind == "sent" then
       record:event("set_intensity", sent_ns - late_ns, sent_ns, "sent", nil, entry.action)
+    elseif entry.kind == "skipped" and entry.send == "set" then
+      record:event("set_intensity", entry.due_ns - start_ns, nil, entry.stop, nil, entry.action)
     elseif entry.kind == "skipped" then
-      record:skipped(entry.number, entry.planned_ns, late_ns, entry.action,
-        stop_names[entry.detail] or "late")
+      record:skipped(entry.number, entry.planned_ns, late_ns, entry.action, entry.stop)
     elseif entry.kind == "mark" then
       record:event("mark", entry.planned_ns, entry.sent_ns - start_ns, "passed",
         facts.marks[entry.action])

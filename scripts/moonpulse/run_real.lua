@@ -25,7 +25,10 @@ function Run:outcome(what, kind, number, onset_ns, due_ns, entered_ns, returned_
     self.expected = self.actions[action]
     record:event("set_intensity", due_ns + self.frames[frame].wire_ns,
       entered_ns + self.frames[frame].wire_ns, "sent", nil, action)
+  elseif what == "skipped" and kind == "set" then
+    record:event("set_intensity", due_ns, nil, stop, nil, action)
   elseif what == "skipped" then
+    self.left_out = { pulse = number, late_ns = entered_ns - due_ns, reason = stop }
     record:skipped(number, onset_ns, entered_ns - due_ns, action, stop)
   elseif what == "mark" then
     record:event("mark", onset_ns, entered_ns, "passed", text)
@@ -91,12 +94,14 @@ end
 function Run:play(job, on_progress)
   local session = self.link.session
   self.start_ns = core.clock_ns() + lead_in_ns + math.floor(job.lowering:lead() * 1e9)
-  self.expected = job.actions[1]
   self.playing = true
   self.watched_ns = core.clock_ns()
   self.record:start(self.start_ns)
   local ok, message = session:play(job.lowering, self.start_ns)
   if not ok then
+    if self.link.halted then
+      links.stopped(self.link.halted)
+    end
     self.link:fault("%s", message)
   end
   while not self.finished and not self.stopped do
@@ -116,8 +121,48 @@ function Run:play(job, on_progress)
   self.playing = false
 end
 
+--- The action of the first pulse in time: what the device must be set to before it.
+local function first_action(lowering, actions)
+  for kind, _, _, _, action in lowering.next, lowering do
+    if kind == "pulse" then
+      lowering:rewind()
+      return actions[action]
+    end
+  end
+end
+
+--- A stop that came before there was anything to stop.
+local function check_stop(job)
+  if job.stop_reason then
+    links.stopped(job.stop_reason)
+  end
+end
+
+--- Arm and play, with the device already connected and everything prepared.
+function Run:arm_and_play(job, hooks)
+  check_stop(job)
+  self.expected = first_action(job.lowering, job.actions)
+  self.driver.arm(self.link, self.expected)
+  check_stop(job)
+  hooks.armed((self.link.session:realtime()))
+  self:play(job, hooks.progress)
+end
+
+--- What went wrong between arm and the end: the device is safe by now, leave() has asked it.
+function Run:explain(problem, left)
+  if links.is_stopped(problem) then
+    left.stop = self.stopped or problem.reason
+    return left
+  elseif links.is_fault(problem) and left.not_disarmed then
+    problem.message = ("%s; NOT CONFIRMED SAFE: %s"):format(problem.message, left.not_disarmed)
+    problem.code = nil
+  end
+  error(problem, 0)
+end
+
 --- Run job on the device at path.
----@param job table { plan, seed, driver, lowering, actions, thresholds, tolerance, late }
+---@param job table { plan, seed, driver, lowering, actions, thresholds, tolerance, late,
+---   stop_line, stop_reason }; job.on_stop(reason) is set here
 ---@param path string
 ---@param record table
 ---@param hooks { connected: fun(identity: table, backend: string), prepared: fun(job: table),
@@ -141,13 +186,12 @@ function M.run(job, path, record, hooks)
     end,
   })
   self.link = link
-  job.cancel = function(reason)
-    link:cancel(reason)
+  job.on_stop = function(reason)
+    link:halt(reason)
+    link.session:stop(reason)
     self:wake()
   end
-  job.stop = function(reason)
-    link.session:stop(reason)
-  end
+  check_stop(job)
   link:open(path)
   local identity = driver.connect(link)
   hooks.connected(identity, (link.session:backend()))
@@ -155,6 +199,7 @@ function M.run(job, path, record, hooks)
   self.actions, self.frames = job.actions, job.lowering:frames()
   record:set_actions(job.actions)
   hooks.prepared(job)
+  check_stop(job)
   local ok, message = link.session:arm {
     safe = driver.safe, tolerance = job.tolerance, late = job.late, stuck = 0.5, guard = true,
     keepalive = driver.keepalive and driver.keepalive.bytes,
@@ -164,31 +209,36 @@ function M.run(job, path, record, hooks)
   if not ok then
     link:fault("%s", message)
   end
-  local armed, problem = pcall(driver.arm, link, job.actions[1])
-  if not armed then
-    link.session:stop("device")
-    local left = self:leave()
-    if left.not_disarmed and links.is_fault(problem) then
-      problem.message = ("%s; NOT CONFIRMED SAFE: %s"):format(problem.message, left.not_disarmed)
-      problem.code = nil
-    end
-    error(problem, 0)
+  -- from here on every way out passes leave()
+  local done, problem = pcall(self.arm_and_play, self, job, hooks)
+  if not done then
+    self.playing = false
+    link.session:stop(links.is_stopped(problem) and problem.reason
+      or links.is_fault(problem) and "device" or "error")
   end
-  hooks.armed((link.session:realtime()))
-  self:play(job, hooks.progress)
-  return self:leave()
+  local left = self:leave()
+  return done and left or self:explain(problem, left)
 end
 
---- After the safe frame: ask the device whether it is disarmed.
+--- After the safe frame: ask the device whether it is disarmed; tell it again if it is not.
 function Run:leave()
-  local result = { stop = self.stopped, fault = self.fault, safe_sent = self.safe_sent }
-  self.link.cancelled = nil
-  self.link:forget()
-  if self.link.session:state() ~= "closed" then
-    local ok, problem = pcall(self.driver.disarm, self.link)
+  local link, tries = self.link, 3
+  local result = { stop = self.stopped, fault = self.fault, safe_sent = self.safe_sent,
+    left_out = self.left_out }
+  link:resume()
+  link:forget()
+  while tries > 0 and link.session:state() ~= "closed" do
+    local ok, problem = pcall(self.driver.disarm, link)
     result.disarmed = ok
     result.not_disarmed = not ok and tostring(problem) or nil
-  else
+    if ok then
+      return result
+    end
+    tries = problem.silent and 0 or tries - 1 -- who does not answer will not answer again
+    pcall(link.write, link, self.driver.safe)
+  end
+  if link.session:state() == "closed" then
+    result.disarmed = false
     result.not_disarmed = "the port is lost: switch the stimulator off at its panel"
   end
   return result

@@ -9,11 +9,6 @@ local M = {}
 local Link = {}
 Link.__index = Link
 
-local function wire_ns(serial, count)
-  local bits = 1 + serial.bits + (serial.parity == "none" and 0 or 1) + serial.stop_bits
-  return (count * bits * 1000000000 + serial.baud - 1) // serial.baud
-end
-
 function Link:fault(text, ...)
   local message = select("#", ...) > 0 and text:format(...) or text
   links.fault(("%s: %s"):format(self.driver.description, message))
@@ -44,7 +39,7 @@ function Link:deliver(now_ns, receive)
 end
 
 function Link:write(bytes)
-  self.now_ns = self.now_ns + wire_ns(self.driver.serial, #bytes)
+  self.now_ns = self.now_ns + core.wire_ns(self.driver.serial, #bytes)
   self:enqueue((self.twin:receive(bytes, self.now_ns)))
 end
 
@@ -71,10 +66,20 @@ function Link:transact(bytes, want, timeout, tries, remedy)
   self:fault("%s", remedy or "no answer")
 end
 
-local function new_link(driver, settings)
+--- The action of the first pulse in time.
+local function first_action(lowering, actions)
+  for kind, _, _, _, action in lowering.next, lowering do
+    if kind == "pulse" then
+      lowering:rewind()
+      return actions[action]
+    end
+  end
+end
+
+local function new_link(driver)
   local model = require("moonpulse.simulators." .. driver.simulator)
   return setmetatable({
-    driver = driver, twin = model.new(settings or {}), now_ns = 0, first = 1, last = 0, at_ns = {},
+    driver = driver, twin = model.new {}, now_ns = 0, first = 1, last = 0, at_ns = {},
     bytes = {},
   }, Link)
 end
@@ -85,13 +90,19 @@ local function play(job, link, record, pace)
   local start_ns = link.now_ns + 1000000000 + math.floor(job.lowering:lead() * 1e9)
   local latency_ns = math.floor(driver.latency * 1e9)
   local patience_ns = math.floor(driver.reply_timeout * 1e9)
-  local expected, fault = job.actions[1], nil
+  local expected, fault, mismatch = job.first, nil, nil
   local function receive(reply, at_ns)
     local verdict, text = driver.judge(reply, expected)
     if verdict == "confirm" then
-      record:confirm(at_ns - start_ns, text)
+      if not record:confirm(at_ns - start_ns, text) then
+        fault = fault or ("the device reports a pulse that was not sent (%s)"):format(text)
+      end
     elseif verdict == "fault" then
       fault = fault or text
+    elseif verdict == "pending" then
+      mismatch = mismatch or { text = text, at_ns = at_ns }
+    elseif reply.name == "event_amplitude" then
+      mismatch = nil
     end
   end
   local bytes, wire = {}, {}
@@ -99,9 +110,8 @@ local function play(job, link, record, pace)
     bytes[i], wire[i] = frame.bytes, frame.wire_ns
   end
   for kind, number, onset_ns, send_ns, action, frame in job.lowering.next, job.lowering do
-    local cancelled = pace(send_ns)
-    if cancelled then
-      return cancelled
+    if pace(send_ns) then
+      return job.stop_reason
     end
     local now_ns = start_ns + send_ns
     link:deliver(now_ns, receive)
@@ -109,6 +119,8 @@ local function play(job, link, record, pace)
     if pulse and now_ns - at_ns > patience_ns then
       fault = fault or ("pulse %d was not confirmed within %g s"):format(pulse,
         driver.reply_timeout)
+    elseif mismatch and now_ns - mismatch.at_ns > patience_ns then
+      fault = fault or mismatch.text
     end
     if fault then
       return "device", fault
@@ -144,9 +156,9 @@ local function pacer(job, speed, hooks)
         core.wait(0) -- Ctrl-C is heard
         hooks.progress(send_ns / 1e9)
       end
-      return job.cancelled
+      return job.stop_reason
     end
-    while not job.cancelled do
+    while not job.stop_reason do
       local left = send_ns / 1e9 / speed - (core.clock_ns() - begun_ns) / 1e9
       hooks.progress(send_ns / 1e9)
       if left <= 0 then
@@ -154,7 +166,7 @@ local function pacer(job, speed, hooks)
       end
       core.wait(math.min(left, 0.1))
     end
-    return job.cancelled
+    return job.stop_reason
   end
 end
 
@@ -166,26 +178,23 @@ end
 ---@return table outcome
 function M.run(job, record, speed, hooks)
   local driver = job.driver
-  local link = new_link(driver, job.twin_settings)
-  job.cancel = function()
-    job.cancelled = job.cancelled or "signal"
-  end
-  job.stop = function(reason)
-    job.cancelled = job.cancelled or reason
-  end
+  local link = new_link(driver)
   local identity = driver.connect(link)
   hooks.connected(identity, "virtual")
   job.lowering, job.actions = lower.prepare(job.plan, job.seed, driver, identity, job.thresholds)
   record:set_actions(job.actions)
-  driver.arm(link, job.actions[1])
-  hooks.armed("virtual time: nothing waits, nothing is sent to a port")
-  local begun_ns = core.clock_ns()
+  job.first = first_action(job.lowering, job.actions)
+  driver.arm(link, job.first)
+  hooks.armed(speed == "max" and "virtual time: nothing waits, nothing is sent to a port"
+    or ("virtual time at %g times real time: nothing is sent to a port"):format(speed))
+  local begun_ns, first_ns = core.clock_ns(), link.now_ns
   local stop, fault = play(job, link, record, pacer(job, speed, hooks))
   local took_s = (core.clock_ns() - begun_ns) / 1e9
   link:write(driver.safe)
   link.first, link.last = 1, 0
   local ok, problem = pcall(driver.disarm, link)
   return { stop = stop, fault = fault, disarmed = ok, safe_sent = true, took_s = took_s,
+    virtual_s = (link.now_ns - first_ns) / 1e9,
     not_disarmed = not ok and tostring(problem) or nil }
 end
 

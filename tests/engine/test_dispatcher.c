@@ -415,7 +415,7 @@ static void a_stop_ends_a_long_wait(void)
         int64_t begun_ns = mp_clock_ns();
         rig_play(l, begun_ns + forever_ns);
         (void)rig_read(20); // let it fall asleep
-        enum mp_stop reason = MP_STOP_DEVICE;
+        enum mp_stop reason = MP_STOP_KEY;
         pthread_t thread;
         if (way == 0) {
             CHECK_INT(pthread_create(&thread, NULL, stop_it, &reason), 0);
@@ -425,7 +425,7 @@ static void a_stop_ends_a_long_wait(void)
             CHECK_INT(sigaction(SIGUSR1, &action, NULL), 0);
             CHECK_INT(raise(SIGUSR1), 0);
         }
-        rig_end(MP_STOP_REQUESTED, way == 0 ? MP_STOP_DEVICE : MP_STOP_SIGNAL);
+        rig_end(MP_STOP_REQUESTED, way == 0 ? MP_STOP_KEY : MP_STOP_SIGNAL);
         CHECK(mp_clock_ns() - begun_ns < 5 * MP_NS_PER_S);
         rig_wire_is((const unsigned char *)safe_frame, strlen(safe_frame));
         rig_close();
@@ -433,12 +433,24 @@ static void a_stop_ends_a_long_wait(void)
     }
 }
 
+/* Who does not answer may have a half-read command in hand: it is told twice. */
+static void a_silent_device_is_told_twice(void)
+{
+    char twice[2 * MP_FRAME_MAX];
+    (void)snprintf(twice, sizeof twice, "%s%s", safe_frame, safe_frame);
+    rig_open(MP_LATE_ABORT, 0);
+    rig_end(MP_STOP_DEVICE, MP_STOP_DEVICE);
+    rig_wire_is((const unsigned char *)twice, strlen(twice));
+    CHECK(rig_last()->safe_sent);
+    rig_close();
+}
+
 static void the_first_reason_wins(void)
 {
     rig_open(MP_LATE_ABORT, 0);
-    mp_dispatcher_stop(rig.d, MP_STOP_DEVICE);
+    mp_dispatcher_stop(rig.d, MP_STOP_KEY);
     mp_dispatcher_stop(rig.d, MP_STOP_SIGNAL);
-    rig_end(MP_STOP_ERROR, MP_STOP_DEVICE);
+    rig_end(MP_STOP_ERROR, MP_STOP_KEY);
     mp_dispatcher_join(rig.d, MP_STOP_ERROR); // again does nothing
     mp_dispatcher_stop(rig.d, MP_STOP_SIGNAL);
     rig_drain();
@@ -473,6 +485,7 @@ int main(void)
     one_off_frames_have_a_length();
     a_full_ring_of_outcomes_stops();
     a_stop_ends_a_long_wait();
+    a_silent_device_is_told_twice();
     the_first_reason_wins();
     every_reason_has_words();
     return CHECK_DONE("test_dispatcher");

@@ -372,7 +372,7 @@ static void a_lost_port_closes(void)
 
 static void stop_it(void)
 {
-    mp_session_stop(session, MP_STOP_DEVICE);
+    mp_session_stop(session, MP_STOP_ERROR);
     mp_session_stop(session, MP_STOP_ERROR);
 }
 
@@ -396,7 +396,7 @@ static void stops_inside_an_outcome(void (*act)(void), enum mp_session_state aft
     CHECK_INT(seen.outcomes[MP_OUT_STOPPED], 1);
     CHECK_INT(seen.last.kind, MP_OUT_STOPPED);
     CHECK(seen.last.safe_sent);
-    CHECK_INT(seen.last.stop, act == stop_it ? MP_STOP_DEVICE : MP_STOP_REQUESTED);
+    CHECK_INT(seen.last.stop, act == stop_it ? MP_STOP_ERROR : MP_STOP_REQUESTED);
     CHECK_INT(mp_session_state(session), after);
     CHECK_INT(seen.gone, 0);
     // every pulse on the wire was reported

@@ -37,6 +37,7 @@ static struct {
     int stops, gone, finishes;
     enum mp_stop why; // of the last stop
     int safe_on_wire; // since it was plugged in
+    bool halted;      // stopped, and not armed again since: nothing more is written
 } model;
 
 /* What it has reported. */
@@ -81,6 +82,7 @@ static void model_stop(enum mp_stop why)
     model.why = model.latched != MP_STOP_NONE ? model.latched : why;
     model.latched = MP_STOP_NONE;
     model.state = MP_CONNECTED;
+    model.halted = true;
     model.short_ = false;
     model.stops++;
     model.safe_on_wire += model.plugged;
@@ -101,6 +103,7 @@ static enum mp_status model_event(enum event event)
         if (model.state != MP_CONNECTED)
             return MP_ESTATE;
         model.state = MP_ARMED;
+        model.halted = false;
         return MP_OK;
     case PLAY_LONG:
     case PLAY_SHORT:
@@ -110,7 +113,9 @@ static enum mp_status model_event(enum event event)
         model.short_ = event == PLAY_SHORT;
         return MP_OK;
     case WRITE:
-        return model.state == MP_CLOSED || model.latched != MP_STOP_NONE ? MP_ESTATE : MP_OK;
+        return model.state == MP_CLOSED || model.latched != MP_STOP_NONE || model.halted
+                   ? MP_ESTATE
+                   : MP_OK;
     case STOP:
         model_stop(MP_STOP_KEY);
         return MP_OK;
@@ -134,12 +139,14 @@ static enum mp_status model_event(enum event event)
     case CLOSE:
         model_stop(MP_STOP_REQUESTED);
         model.state = MP_CLOSED;
+        model.halted = false;
         return MP_OK;
     case LOSE:
         model.gone += model.state != MP_CLOSED && model.plugged;
         model.plugged = false;
         model_stop(MP_STOP_GONE);
         model.state = MP_CLOSED;
+        model.halted = false;
         return MP_OK;
     default:
         model.plugged = true;

@@ -284,7 +284,8 @@ describe("a run that is killed or frozen", function()
     else
       assert.are.equal(5, status)
       assert.is_true(#sent < planned)
-      assert.matches("too late after %d+ of 60 pulses; .*the stimulator is disarmed", job:err())
+      assert.matches("would have left [%d.]+ %a+ late %b() "
+        .. "after %d+ of 60 pulses; .*the stimulator is disarmed", job:err())
     end
   end
 

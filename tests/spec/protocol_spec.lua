@@ -199,17 +199,19 @@ describe("parameters", function()
   it("that are intensities are read in every usual form", function()
     for text, expected in pairs {
       ["80%AMT"] = mp.amt(80), ["80 amt"] = mp.amt(80), [" 110 % RMT "] = mp.rmt(110),
-      ["45"] = mp.mso(45), ["45%"] = mp.mso(45), ["45%MSO"] = mp.mso(45), ["0"] = mp.mso(0),
-      ["72.5%rmt"] = mp.rmt(72.5), ["400%AMT"] = mp.amt(400), ["100"] = mp.mso(100),
+      ["45%MSO"] = mp.mso(45), ["0mso"] = mp.mso(0), ["72.5%rmt"] = mp.rmt(72.5),
+      ["400%AMT"] = mp.amt(400), ["100 %MSO"] = mp.mso(100),
     } do
       assert.are.equal(expected, intensities.parse(text), text)
     end
-    for _, text in ipairs { "", "%", "AMT", "80%XMT", "-5", "1.2.3%AMT", "8 0", "nan", "inf", "1e1" } do
+    -- a bare number would silently turn a percentage of a threshold into %MSO
+    for _, text in ipairs { "45", "45%", "0",
+      "", "%", "AMT", "80%XMT", "-5", "1.2.3%AMT", "8 0", "nan", "inf", "1e1" } do
       local value, message = intensities.parse(text)
       assert.is_nil(value, text)
       holds(message, "is no intensity: write 80%AMT")
     end
-    for text, limit in pairs { ["101"] = "100 %MSO", ["401%RMT"] = "400 %RMT" } do
+    for text, limit in pairs { ["101%MSO"] = "100 %MSO", ["401%RMT"] = "400 %RMT" } do
       local value, message = intensities.parse(text)
       assert.is_nil(value)
       holds(message, text, "0 to " .. limit)

@@ -5,6 +5,7 @@ local common = require "moonpulse.commands.common"
 local core = require "moonpulse.core"
 local devices = require "moonpulse.devices"
 local faults = require "moonpulse.simulators.faults"
+local links = require "moonpulse.link"
 local live = require "moonpulse.live"
 local lower = require "moonpulse.lower"
 local outline = require "moonpulse.outline"
@@ -137,6 +138,8 @@ local function hooks_of(context)
       local device = context.device
       device.model, device.serial, device.backend = identity.model, identity.serial, backend
       device.temperature_c = identity.temperature_c
+      -- no serial port behind a pseudo-terminal: what answers there is a program
+      device.simulated = device.simulated or backend == "pty"
       line("device", "%s%s %s, serial number %s%s", device.simulated and "simulated " or "",
         context.job.driver.description, identity.model or "", identity.serial or "?",
         device.port and " on " .. device.port or "")
@@ -159,18 +162,47 @@ local function hooks_of(context)
   }
 end
 
+local signals = { [1] = "SIGHUP", [2] = "Ctrl-C (SIGINT)", [3] = "SIGQUIT", [15] = "SIGTERM",
+  [20] = "Ctrl-Z (SIGTSTP)" }
+
 local reasons = {
-  signal = "stopped by a signal (Ctrl-C)", requested = "stopped on request",
+  signal = "stopped by a signal", requested = "stopped on request",
   late = "a pulse would have left too late",
   close = "pulses would have come closer than the device allows",
   record = "the record could not keep up", gone = "the port is lost",
   blocked = "the port does not take bytes", device = "stopped by a device fault",
   error = "stopped by an error", stuck = "the script was stuck",
   key = "stopped by a key (q or space)", line = "stopped by the stop line",
+  guard = "the guard process is gone",
 }
 local remedies = {
   late = "; close other programs, or allow more with --tolerance MS or --late skip",
 }
+
+--- Why a run ended before its plan did, in words.
+local function explain(context, outcome)
+  local job, left_out = context.job, outcome.left_out
+  if outcome.fault then
+    return outcome.fault
+  elseif outcome.stop == "signal" and job.signal then
+    return "stopped by " .. job.signal
+  elseif outcome.stop == "late" and left_out and left_out.reason == "late" then
+    return ("pulse %d would have left %s late (limit %s)"):format(left_out.pulse,
+      outline.seconds(left_out.late_ns / 1e9), outline.seconds(job.tolerance))
+  end
+  return reasons[outcome.stop] or outcome.stop
+end
+
+--- How many pulses were left out, and why.
+local function skipped_text(record)
+  local parts = {}
+  for reason, count in pairs(record.skipped_by) do
+    parts[#parts + 1] = ("%d %s"):format(count, reason)
+  end
+  table.sort(parts)
+  return #parts > 0 and (", %d skipped (%s)"):format(record.pulses_skipped,
+    table.concat(parts, ", ")) or ""
+end
 
 --- The last lines, the manifest's result, and the exit status.
 local function conclude(context, outcome)
@@ -184,8 +216,7 @@ local function conclude(context, outcome)
     code = "stopped"
   end
   result.status = code == "fault" and "device fault" or complete and "completed" or "stopped"
-  result.reason = complete and "the plan is complete"
-    or (outcome.fault or reasons[outcome.stop] or outcome.stop)
+  result.reason = complete and "the plan is complete" or explain(context, outcome)
   local ended = result.reason
   if outcome.not_disarmed then
     result.reason = ("%s; NOT CONFIRMED SAFE: %s"):format(ended, outcome.not_disarmed)
@@ -198,17 +229,16 @@ local function conclude(context, outcome)
   record:close()
   record:manifest(manifest_of(context, result.status, result))
   local late = result.lateness_us
-  line("delivered", "%s of %s pulses, %s confirmed by the device%s", outline.count(result.pulses_sent),
-    outline.count(planned), outline.count(result.pulses_confirmed),
-    result.pulses_skipped > 0 and (", %d skipped"):format(result.pulses_skipped) or "")
+  line("sent", "%s of %s pulses, %s confirmed by the device%s", outline.count(result.pulses_sent),
+    outline.count(planned), outline.count(result.pulses_confirmed), skipped_text(record))
   if late then
     line("onset error", "p50 %s, p95 %s, p99 %s, largest %s", outline.seconds(late.p50 / 1e6),
       outline.seconds(late.p95 / 1e6), outline.seconds(late.p99 / 1e6),
       outline.seconds(late.max / 1e6))
   end
   if outcome.took_s then
-    line("took", "%s, %s times real time", outline.seconds(outcome.took_s),
-      outline.count(math.floor(context.facts.nominal_end_s / math.max(outcome.took_s, 1e-9))))
+    line("took", "%s, %.4g times real time", outline.seconds(outcome.took_s),
+      outcome.virtual_s / math.max(outcome.took_s, 1e-9))
   end
   if outcome.disarmed then
     line("disarmed", "the stimulator says that it is disabled")
@@ -239,6 +269,9 @@ local function attempt(context, action)
   context.record:close()
   local text = tostring(type(outcome) == "table" and outcome.message or outcome)
   local code = type(outcome) == "table" and outcome.code or "fault"
+  if links.is_stopped(outcome) then -- before there was anything to arm
+    text = explain(context, { stop = outcome.reason }) .. " before arming; nothing was sent"
+  end
   if not cli.status[code] then
     code = "fault"
   end
@@ -249,6 +282,17 @@ local function attempt(context, action)
   cli.fail(code, "%s", text)
 end
 
+--- Every source of a stop comes here, from the first moment on; the first one wins and stays.
+local function interrupt(job, reason)
+  if job.stop_reason then
+    return
+  end
+  job.stop_reason = reason
+  if job.on_stop then
+    job.on_stop(reason)
+  end
+end
+
 --- On a terminal, q and the space bar stop the run.
 local function listen_for_keys(job)
   if not (term.isatty(io.stdin) and term.isatty(io.stdout)) then
@@ -256,8 +300,8 @@ local function listen_for_keys(job)
   end
   print("(q or space stops)")
   return core.input(function(bytes)
-    if bytes and bytes:find("[qQ ]") and job.stop then
-      job.stop("key")
+    if bytes and bytes:find("[qQ ]") then
+      interrupt(job, "key")
     end
   end, true)
 end
@@ -282,18 +326,13 @@ local function execute(context, options, simulated)
 end
 
 --- --require: three seconds of wakes on the dispatcher's kind of thread.
-local function require_of_host(requirements)
+local function require_of_host(job, requirements)
   if not requirements then
     return
   end
-  local interrupted = false
-  core.on_signal(function()
-    interrupted = true
-  end)
   local ok, text = require_timing.check(requirements, 3, {
-    stopped = function() return interrupted end,
+    stopped = function() return job.stop_reason ~= nil end,
   })
-  core.on_signal(nil)
   if ok == nil then
     cli.fail("stopped", "interrupted while the host's timing was measured; nothing was sent")
   elseif not ok then
@@ -311,6 +350,10 @@ function M.run(options)
     thresholds = { rmt = options.rmt, amt = options.amt },
     tolerance = options.tolerance / 1e3, late = options.late, stop_line = options.stop_line,
   }
+  core.on_signal(function(number)
+    job.signal = job.signal or signals[number] or "signal " .. number
+    interrupt(job, "signal")
+  end)
   local facts = catalogue.measure(plan, seed)
   local _, actions = prepare(plan, seed, driver, nil, job.thresholds, function(walked)
     if facts.pulses > 0 then
@@ -318,7 +361,7 @@ function M.run(options)
         outline.count(facts.pulses)))
     end
   end)
-  require_of_host(options.require)
+  require_of_host(job, options.require)
   local record, message = records.create(options.out, protocol.id)
   if not record then
     cli.fail("usage", "%s", message)
@@ -335,11 +378,6 @@ function M.run(options)
   for i, text in ipairs(lower.dose(actions, job.thresholds)) do
     line(i == 1 and "intensity" or "", text)
   end
-  core.on_signal(function()
-    if job.cancel then
-      job.cancel("interrupted before the first pulse; nothing was sent")
-    end
-  end)
   local begun_ns = core.clock_ns()
   local outcome = attempt(context, function()
     local keys <close> = listen_for_keys(job) -- luacheck: ignore 211

@@ -53,17 +53,12 @@ function Host:take(replies, log)
   end
 end
 
---- How long bytes are on the wire: a pseudo-terminal has none, so it is added to the arrival.
-local function wire_ns(serial, count)
-  local bits = 1 + serial.bits + (serial.parity == "none" and 0 or 1) + serial.stop_bits
-  return (count * bits * 1000000000 + serial.baud - 1) // serial.baud
-end
-
+--- A pseudo-terminal has no wire: the time that bytes would be on it is added to the arrival.
 function Host:receive(bytes, arrival_ns)
   if self.faults and self.faults.silent then
     return
   end
-  local wire = wire_ns(self.serial, #bytes)
+  local wire = core.wire_ns(self.serial, #bytes)
   self.now_ns = math.max(arrival_ns, self.wire_free_ns) + wire
   self.wire_free_ns = self.now_ns
   self:take(self.twin:receive(bytes, self.now_ns))

@@ -1,0 +1,214 @@
+-- Stops at awkward moments: before arming, while arming, twice, by job control; and what stopping
+-- must not lose. Each of these once went wrong.
+local cjson = require "cjson"
+local core = require "moonpulse.core"
+local devices = require "moonpulse.devices"
+local lower = require "moonpulse.lower"
+local mp = require "moonpulse"
+local shell = require "shell"
+
+local FIRE = "fe0103e2ff"
+
+describe("a stop", function()
+  local folder, jobs
+
+  before_each(function()
+    folder, jobs = shell.folder(), {}
+  end)
+
+  after_each(function()
+    for _, job in ipairs(jobs) do
+      job:kill()
+    end
+    shell.remove(folder)
+  end)
+
+  local function start(arguments)
+    local out = ("%s/runs%d"):format(folder, #jobs)
+    local job = shell.start(folder, "run" .. #jobs, arguments .. " --tolerance 200 --out " .. out)
+    jobs[#jobs + 1] = job
+    return job, out
+  end
+
+  local function only_run(out)
+    local names = shell.names(out)
+    assert.are.equal(1, #names)
+    return out .. "/" .. names[1]
+  end
+
+  local function twin_events(path)
+    local events = {}
+    for _, row in ipairs(shell.rows(path .. "/twin.tsv")) do
+      events[#events + 1] = row
+    end
+    return events
+  end
+
+  --- Armed at most once, and disarmed behind it; nothing fires behind the disarm.
+  local function ends_safe(path)
+    local armed, fired = false, 0
+    for _, row in ipairs(twin_events(path)) do
+      if row.event == "arm" then
+        armed = true
+      elseif row.event == "disarm" then
+        armed = false
+      elseif row.bytes == FIRE then
+        assert.is_true(armed)
+        fired = fired + 1
+      end
+    end
+    assert.is_false(armed)
+    return fired
+  end
+
+  it("at any moment of the way to the first pulse sends nothing and leaves the device safe", function()
+    for _, delay in ipairs { 0, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.12, 0.15, 0.2 } do
+      local job, out = start("run itbs600 --amt 50")
+      job:pid()
+      core.wait(delay)
+      job:signal("INT")
+      local status = job:wait()
+      -- before the handler is in place the signal simply ends the process: 130
+      assert.is_true(status == 5 or status == 130, status .. ": " .. job:err())
+      if #shell.names(out) > 0 and shell.read(only_run(out) .. "/twin.tsv") then
+        assert.are.equal(0, ends_safe(only_run(out)))
+      end
+      if status == 5 then
+        assert.matches("stopped by Ctrl%-C", job:err())
+      end
+    end
+  end)
+
+  it("is not disturbed by a second signal, whenever it comes", function()
+    for _, gap in ipairs { 0, 0.005, 0.05, 0.2 } do
+      local job, out = start("run hf10_neurostar --rmt 50")
+      job:says("timing")
+      core.wait(0.6)
+      job:signal("TERM")
+      core.wait(gap)
+      job:signal("INT")
+      assert.are.equal(5, job:wait())
+      assert.matches("stopped by SIGTERM after %d+ of 3000 pulses; the stimulator is disarmed", job:err())
+      local path = only_run(out)
+      ends_safe(path)
+      assert.are.equal("stopped", cjson.decode(shell.read(path .. "/manifest.json")).status)
+    end
+  end)
+
+  it("comes from Ctrl-Z too: a suspended program would leave the device armed", function()
+    local job, out = start("run hf10_neurostar --rmt 50")
+    job:says("timing")
+    core.wait(0.6)
+    job:signal("TSTP")
+    assert.are.equal(5, job:wait())
+    ends_safe(only_run(out))
+  end)
+
+  it("comes when the guard process dies", function()
+    local job, out = start("run hf10_neurostar --rmt 50")
+    job:says("timing")
+    local pid = job:pid()
+    local _, guards = shell.sh(folder, "pgrep -P " .. pid .. " -x moonpulse-guard")
+    assert.matches("^%d+\n$", guards)
+    os.execute("kill -KILL " .. guards)
+    assert.are.equal(5, job:wait())
+    assert.matches("the guard process is gone", job:err())
+    ends_safe(only_run(out))
+  end)
+
+  it("takes no record away: recover leaves a run alone that is still going on", function()
+    local job, out = start("run itbs600 -p trains=1 --amt 50")
+    job:says("timing")
+    core.wait(0.5)
+    local status, _, err = shell.moonpulse(folder, "recover " .. only_run(out))
+    assert.are.equal(2, status)
+    assert.matches("still going on", err)
+    assert.are.equal(0, job:wait())
+    local sent = 0
+    for _, row in ipairs(shell.rows(only_run(out) .. "/events.tsv")) do
+      sent = sent + (row.status == "delivered" and 1 or 0)
+    end
+    assert.are.equal(30, sent)
+  end)
+end)
+
+describe("an error that nobody catches", function()
+  it("stops what is armed, wherever it was raised", function()
+    local folder = shell.folder()
+    shell.write(folder .. "/script.lua", [[
+      local core = require "moonpulse.core"
+      local driver = require "moonpulse.devices.magventure"
+      local twin = assert(require("moonpulse.simulators.host").start("magventure", {}))
+      local reason, session
+      local ok, problem = pcall(core.run, function()
+        session = core.session {
+          on_bytes = function() end, on_gone = function() end,
+          on_outcome = function(what, ...)
+            reason = what == "stopped" and select(9, ...) or reason
+          end,
+        }
+        assert(session:open(twin.path, driver.serial))
+        assert(session:arm { safe = driver.safe, tolerance = 1 })
+        core.spawn(function() error("boom", 0) end)
+        core.wait(5)
+      end)
+      session:stop("requested")
+      print(ok, problem, reason, session:state())
+    ]])
+    local status, out = shell.moonpulse(folder, "lua " .. folder .. "/script.lua")
+    assert.are.equal(0, status)
+    assert.are.equal("false\tboom\terror\tconnected\n", out)
+    shell.remove(folder)
+  end)
+end)
+
+describe("a plan being played", function()
+  it("cannot be changed, drawn from or let go under the dispatcher", function()
+    local twin = assert(require("moonpulse.simulators.host").start("magventure", {}))
+    local driver = assert(devices.find("magventure"))
+    local session = core.session {
+      on_bytes = function() end, on_outcome = function() end, on_gone = function() end,
+    }
+    assert(session:open(twin.path, driver.serial))
+    local plan = mp.pulse(mp.mso(20)) .. mp.rest(60) .. mp.pulse(mp.mso(20))
+    local lowering = lower.prepare(plan, 1, driver, nil, {})
+    local other = lower.prepare(plan, 1, driver, nil, {})
+    assert(session:arm { safe = driver.safe, tolerance = 1 })
+    assert(session:play(lowering, core.clock_ns() + 1000000000))
+    assert.has_error(function() lowering:next() end, "the plan is being played: stop it first")
+    assert.has_error(function() lowering:check(10) end, "the plan is being played: stop it first")
+    assert.is_false(pcall(lowering.pulse, lowering, 1, "XXXX", 0))
+    local ok, message = session:play(other, core.clock_ns())
+    assert.is_nil(ok)
+    assert.matches("only an armed session can run a plan", message)
+    collectgarbage() -- the refused one must not have pushed the played one out
+    session:stop("requested")
+    assert.is_true(pcall(lowering.next, lowering))
+    session:close()
+    twin:close()
+  end)
+
+  it("starts at the intensity of the first pulse in time, not in the text", function()
+    local late = (mp.rest(1) .. mp.pulse(mp.mso(80))):at("1")
+    local plan = mp.together { late, mp.pulse(mp.mso(20)):at("1") }
+    local path = shell.folder()
+    shell.write(path .. "/p.lua", [[
+      local mp = require "moonpulse"
+      local late = (mp.rest(1) .. mp.pulse(mp.mso(80))):at("1")
+      return mp.together { late, mp.pulse(mp.mso(20)):at("1") }
+    ]])
+    assert.are.equal(2, plan:totals().pulses)
+    local status, _, err = shell.moonpulse(path, "run " .. path .. "/p.lua --tolerance 200 --out "
+      .. path .. "/runs")
+    assert.are.equal(0, status, err)
+    local run = path .. "/runs/" .. shell.names(path .. "/runs")[1]
+    local notes = {}
+    for _, row in ipairs(shell.rows(run .. "/twin.tsv")) do
+      if row.bytes == FIRE then
+        notes[#notes + 1] = row.note
+      end
+    end
+    assert.are.same({ "20 %", "80 %" }, notes)
+    shell.remove(path)
+  end)
+end)
