@@ -137,7 +137,14 @@ function Link:write(bytes)
   if self.halted then
     M.stopped(self.halted)
   end
-  local ok, message = self.session:write(bytes)
+  local ok, message, code = self.session:write(bytes)
+  if not ok and code == "state" then
+    -- a stop was latched and its outcome is on the way: this call brings it here
+    self.session:stop("requested")
+    if self.halted then
+      M.stopped(self.halted)
+    end
+  end
   if not ok then
     self:fault("%s", message)
   end

@@ -187,6 +187,9 @@ function M.run(job, path, record, hooks)
   })
   self.link = link
   job.on_stop = function(reason)
+    if self.leaving then -- stopped already: what is asked now must not be disturbed
+      return
+    end
     link:halt(reason)
     link.session:stop(reason)
     self:wake()
@@ -225,6 +228,7 @@ function Run:leave()
   local link, tries = self.link, 3
   local result = { stop = self.stopped, fault = self.fault, safe_sent = self.safe_sent,
     left_out = self.left_out }
+  self.leaving = true
   link:resume()
   link:forget()
   while tries > 0 and link.session:state() ~= "closed" do
