@@ -1,5 +1,7 @@
 #include "engine/plan.h"
 
+#include "engine/plan_totals.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -162,26 +164,6 @@ enum mp_status mp_plan_pulse(struct mp_plan **out, const struct mp_pulse *pulse,
     return MP_OK;
 }
 
-/* The common denominator of everything inside: what makes the schedule exact. */
-static enum mp_status share_denominator(int64_t *into, int64_t den, struct mp_error *err)
-{
-    struct mp_ratio sum;
-    // 1/a + 1/b over their least common multiple: only the check for overflow is wanted
-    int64_t a = *into, b = den;
-    while (b != 0) {
-        int64_t rest = a % b;
-        a = b;
-        b = rest;
-    }
-    if (mp_ratio_scale(&sum, mp_ratio_whole(*into / a), den, 1, NULL) != MP_OK ||
-        sum.num > INT64_MAX / 4)
-        return mp_fail(err, MP_EOVERFLOW,
-                       "the rates in this plan share no common time base: write them as small "
-                       "fractions (hz = \"18\", every = \"1/6\") or whole nanoseconds");
-    *into = sum.num;
-    return MP_OK;
-}
-
 enum mp_status mp_plan_rest(struct mp_plan **out, struct mp_ratio min_ns,
                             struct mp_ratio max_ns, struct mp_error *err)
 {
@@ -221,23 +203,6 @@ enum mp_status mp_plan_mark(struct mp_plan **out, const char *text, struct mp_er
     return MP_OK;
 }
 
-static enum mp_status add_counts(uint64_t *out, uint64_t a, uint64_t b, struct mp_error *err)
-{
-    if (b > (uint64_t)INT64_MAX - a)
-        return mp_fail(err, MP_EOVERFLOW, "the plan has more than 2^63 pulses or marks");
-    *out = a + b;
-    return MP_OK;
-}
-
-static enum mp_status multiply_counts(uint64_t *out, uint64_t a, uint64_t b,
-                                      struct mp_error *err)
-{
-    if (a != 0 && b > (uint64_t)INT64_MAX / a)
-        return mp_fail(err, MP_EOVERFLOW, "the plan has more than 2^63 pulses or marks");
-    *out = a * b;
-    return MP_OK;
-}
-
 static enum mp_status check_depth(uint32_t depth, struct mp_error *err)
 {
     if (depth > MP_PLAN_MAX_DEPTH)
@@ -245,52 +210,6 @@ static enum mp_status check_depth(uint32_t depth, struct mp_error *err)
                        "plans nested deeper than %d levels: build long sequences by appending "
                        "(plan = plan .. part) or with :times(n, ...)",
                        MP_PLAN_MAX_DEPTH);
-    return MP_OK;
-}
-
-/* A time may be exact and still end beyond what the engine can wait for. */
-static enum mp_status check_span(const struct mp_totals *totals, struct mp_error *err)
-{
-    const struct mp_ratio limit = {INT64_MAX / 2, 1};
-    if (mp_ratio_compare(totals->span_max, limit) > 0 ||
-        mp_ratio_compare(totals->whole, limit) > 0)
-        return mp_fail(err, MP_EOVERFLOW, "the plan lasts longer than 2^62 ns (146 years)");
-    return MP_OK;
-}
-
-/* What b adds to a when it starts at the end of a's span. */
-static enum mp_status totals_then(struct mp_totals *out, const struct mp_totals *a,
-                                  const struct mp_totals *b, struct mp_error *err)
-{
-    struct mp_totals sum = *a;
-    struct mp_ratio first_b, last_b;
-    enum mp_status status = add_counts(&sum.pulses, a->pulses, b->pulses, err);
-    if (status == MP_OK)
-        status = add_counts(&sum.marks, a->marks, b->marks, err);
-    if (status == MP_OK)
-        status = share_denominator(&sum.denominator, b->denominator, err);
-    if (status == MP_OK)
-        status = mp_ratio_add(&sum.span, a->span, b->span, err);
-    if (status == MP_OK)
-        status = mp_ratio_add(&sum.span_max, a->span_max, b->span_max, err);
-    if (status == MP_OK)
-        status = mp_ratio_add(&sum.whole, a->span, b->whole, err);
-    if (status == MP_OK)
-        status = mp_ratio_add(&first_b, a->span, b->first, err);
-    if (status == MP_OK)
-        status = mp_ratio_add(&last_b, a->span, b->last, err);
-    if (status == MP_OK)
-        status = check_span(&sum, err);
-    if (status != MP_OK)
-        return status;
-    if (a->pulses == 0 && b->pulses > 0)
-        sum.first = first_b;
-    if (b->pulses > 0)
-        sum.last = last_b;
-    sum.random = a->random || b->random;
-    if (b->depth + 1 > sum.depth)
-        sum.depth = b->depth + 1;
-    *out = sum;
     return MP_OK;
 }
 
@@ -365,40 +284,6 @@ static enum mp_status check_period(const struct mp_plan *child, enum mp_spacing 
     return MP_OK;
 }
 
-/* Onset of the last repetition and the times that follow from it. */
-static enum mp_status repeat_times(struct mp_totals *totals, const struct mp_totals *child,
-                                   uint64_t count, enum mp_spacing spacing,
-                                   struct mp_ratio period, struct mp_error *err)
-{
-    struct mp_ratio step = period, step_max = period, start, start_max, all;
-    enum mp_status status = MP_OK;
-    if (spacing == MP_GAP) {
-        status = mp_ratio_add(&step, child->span, period, err);
-        if (status == MP_OK)
-            status = mp_ratio_add(&step_max, child->span_max, period, err);
-    }
-    if (status == MP_OK)
-        status = mp_ratio_times(&start, step, count - 1, err);
-    if (status == MP_OK)
-        status = mp_ratio_times(&start_max, step_max, count - 1, err);
-    if (status == MP_OK)
-        status = mp_ratio_times(&all, step, count, err);
-    if (status == MP_OK)
-        status = mp_ratio_add(&totals->last, start, child->last, err);
-    if (status == MP_OK)
-        status = mp_ratio_add(&totals->span, start, child->span, err);
-    if (status == MP_OK)
-        status = mp_ratio_add(&totals->span_max, start_max, child->span_max, err);
-    if (status != MP_OK)
-        return status;
-    totals->whole = all;
-    if (spacing == MP_TRAIN)
-        totals->span = totals->span_max = all;
-    if (totals->pulses == 0)
-        totals->last = (struct mp_ratio){0, 1};
-    return check_span(totals, err);
-}
-
 enum mp_status mp_plan_repeat(struct mp_plan **out, struct mp_plan *child, uint64_t count,
                               enum mp_spacing spacing, struct mp_ratio period_ns,
                               struct mp_error *err)
@@ -412,13 +297,13 @@ enum mp_status mp_plan_repeat(struct mp_plan **out, struct mp_plan *child, uint6
     if (status == MP_OK)
         status = check_depth(totals.depth, err);
     if (status == MP_OK)
-        status = multiply_counts(&totals.pulses, totals.pulses, count, err);
+        status = totals_multiply(&totals.pulses, totals.pulses, count, err);
     if (status == MP_OK)
-        status = multiply_counts(&totals.marks, totals.marks, count, err);
+        status = totals_multiply(&totals.marks, totals.marks, count, err);
     if (status == MP_OK)
-        status = share_denominator(&totals.denominator, period_ns.den, err);
+        status = totals_share_denominator(&totals.denominator, period_ns.den, err);
     if (status == MP_OK)
-        status = repeat_times(&totals, &child->totals, count, spacing, period_ns, err);
+        status = totals_repeat_times(&totals, &child->totals, count, spacing, period_ns, err);
     if (status != MP_OK)
         return status;
     struct mp_plan *plan = plan_new(MP_PLAN_REPEAT, err);
@@ -434,36 +319,6 @@ enum mp_status mp_plan_repeat(struct mp_plan **out, struct mp_plan *child, uint6
     plan->period_ns = period_ns;
     plan->totals = totals;
     *out = plan;
-    return MP_OK;
-}
-
-static struct mp_ratio later(struct mp_ratio a, struct mp_ratio b)
-{
-    return mp_ratio_compare(a, b) < 0 ? b : a;
-}
-
-static enum mp_status totals_beside(struct mp_totals *sum, const struct mp_totals *other,
-                                    struct mp_error *err)
-{
-    bool had_pulses = sum->pulses > 0;
-    enum mp_status status = add_counts(&sum->pulses, sum->pulses, other->pulses, err);
-    if (status == MP_OK)
-        status = add_counts(&sum->marks, sum->marks, other->marks, err);
-    if (status == MP_OK)
-        status = share_denominator(&sum->denominator, other->denominator, err);
-    if (status != MP_OK)
-        return status;
-    if (other->pulses > 0) {
-        bool earlier = mp_ratio_compare(other->first, sum->first) < 0;
-        sum->first = had_pulses && !earlier ? sum->first : other->first;
-        sum->last = had_pulses ? later(sum->last, other->last) : other->last;
-    }
-    sum->span = later(sum->span, other->span);
-    sum->span_max = later(sum->span_max, other->span_max);
-    sum->whole = later(sum->whole, other->whole);
-    sum->random = sum->random || other->random;
-    if (other->depth > sum->depth)
-        sum->depth = other->depth;
     return MP_OK;
 }
 

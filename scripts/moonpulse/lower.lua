@@ -161,4 +161,17 @@ function M.prepare(plan, seed, driver, identity, thresholds, progress)
   return lowering, actions
 end
 
+--- The action of the first pulse in time: what the device must be set to before it.
+---@param lowering userdata
+---@param actions moonpulse.Action[]
+---@return moonpulse.Action
+function M.first_action(lowering, actions)
+  for kind, _, _, _, action in lowering.next, lowering do
+    if kind == "pulse" then
+      lowering:rewind()
+      return actions[action]
+    end
+  end
+end
+
 return M

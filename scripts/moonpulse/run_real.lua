@@ -121,16 +121,6 @@ function Run:play(job, on_progress)
   self.playing = false
 end
 
---- The action of the first pulse in time: what the device must be set to before it.
-local function first_action(lowering, actions)
-  for kind, _, _, _, action in lowering.next, lowering do
-    if kind == "pulse" then
-      lowering:rewind()
-      return actions[action]
-    end
-  end
-end
-
 --- A stop that came before there was anything to stop.
 local function check_stop(job)
   if job.stop_reason then
@@ -141,7 +131,7 @@ end
 --- Arm and play, with the device already connected and everything prepared.
 function Run:arm_and_play(job, hooks)
   check_stop(job)
-  self.expected = first_action(job.lowering, job.actions)
+  self.expected = lower.first_action(job.lowering, job.actions)
   self.driver.arm(self.link, self.expected)
   check_stop(job)
   hooks.armed((self.link.session:realtime()))

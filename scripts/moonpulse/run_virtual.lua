@@ -66,16 +66,6 @@ function Link:transact(bytes, want, timeout, tries, remedy)
   self:fault("%s", remedy or "no answer")
 end
 
---- The action of the first pulse in time.
-local function first_action(lowering, actions)
-  for kind, _, _, _, action in lowering.next, lowering do
-    if kind == "pulse" then
-      lowering:rewind()
-      return actions[action]
-    end
-  end
-end
-
 local function new_link(driver)
   local model = require("moonpulse.simulators." .. driver.simulator)
   return setmetatable({
@@ -183,7 +173,7 @@ function M.run(job, record, speed, hooks)
   hooks.connected(identity, "virtual")
   job.lowering, job.actions = lower.prepare(job.plan, job.seed, driver, identity, job.thresholds)
   record:set_actions(job.actions)
-  job.first = first_action(job.lowering, job.actions)
+  job.first = lower.first_action(job.lowering, job.actions)
   driver.arm(link, job.first)
   hooks.armed(speed == "max" and "virtual time: nothing waits, nothing is sent to a port"
     or ("virtual time at %g times real time: nothing is sent to a port"):format(speed))
