@@ -108,9 +108,14 @@ describe("a stop", function()
     local job, out = start("run hf10_neurostar --rmt 50")
     job:says("timing")
     local pid = job:pid()
-    local _, guards = shell.sh(folder, "pgrep -P " .. pid .. " -x moonpulse-guard")
-    assert.matches("^%d+\n$", guards)
-    os.execute("kill -KILL " .. guards)
+    local guard
+    for child in (shell.read(("/proc/%d/task/%d/children"):format(pid, pid))):gmatch("%d+") do
+      if shell.read("/proc/" .. child .. "/comm") == "moonpulse-guard\n" then
+        guard = child
+      end
+    end
+    assert.is_truthy(guard)
+    os.execute("kill -KILL " .. guard)
     assert.are.equal(5, job:wait())
     assert.matches("the guard process is gone", job:err())
     ends_safe(only_run(out))
