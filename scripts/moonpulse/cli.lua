@@ -5,7 +5,8 @@ local M = {}
 
 M.status = { ok = 0, usage = 2, limit = 3, fault = 4, stopped = 5 }
 
-local commands = { "run", "recover", "show", "events", "sim", "ports", "doctor", "protocols", "bench" }
+local commands = { "run", "recover", "show", "events", "sim", "devices", "frame", "decode", "ports",
+  "doctor", "protocols", "bench" }
 
 --- Leave a command with a message for stderr; code is a key of M.status.
 ---@param code "usage"|"limit"|"fault"|"stopped"
@@ -40,6 +41,9 @@ local summaries = {
   show = "a protocol in words: structure, pulses, the three durations",
   events = "every pulse of a protocol as a table (TSV)",
   sim = "a simulated stimulator that any program can open",
+  devices = "the drivers, what each can do, what it was proven on",
+  frame = "the bytes of a device's command, in hex",
+  decode = "what bytes from or to a device mean",
   ports = "the serial ports of this machine",
   doctor = "what on this host delays pulses, and the command that mends it",
   protocols = "the shipped protocols",

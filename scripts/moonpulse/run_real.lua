@@ -69,7 +69,7 @@ function Run:reply(reply, arrival_ns)
     self:device_fault(text)
   elseif verdict == "pending" then
     self.mismatch = self.mismatch or { text = text, at_ns = arrival_ns }
-  elseif reply.name == "event_amplitude" then
+  elseif verdict == "settled" then
     self.mismatch = nil
   end
 end

@@ -91,7 +91,7 @@ local function play(job, link, record, pace)
       fault = fault or text
     elseif verdict == "pending" then
       mismatch = mismatch or { text = text, at_ns = at_ns }
-    elseif reply.name == "event_amplitude" then
+    elseif verdict == "settled" then
       mismatch = nil
     end
   end

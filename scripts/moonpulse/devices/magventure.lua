@@ -5,6 +5,8 @@
 -- The device acknowledges nothing: a setting is confirmed by the event that reports it, and
 -- the only proof of a pulse is event 02.
 
+local command = require "moonpulse.devices.command"
+
 local M = {
   name = "magventure",
   description = "MagVenture MagPro",
@@ -55,14 +57,16 @@ local function frame(...)
 end
 
 --- Host to device, by the names of the vector files.
-M.commands = {
-  get_status = function() return frame(0x00) end,
-  get_status2 = function() return frame(0x05) end,
-  get_mode = function() return frame(0x09, 0x00) end,
-  enable = function() return frame(0x02, 0x01) end,
-  disable = function() return frame(0x02, 0x00) end,
-  fire = function() return frame(0x03) end,
-  set_amplitude = function(values) return frame(0x01, values.a, values.b or 0) end,
+M.commands = command.named {
+  get_status = command.new("Ask for the state.", {}, function() return frame(0x00) end),
+  get_status2 = command.new("Ask for the whole state.", {}, function() return frame(0x05) end),
+  get_mode = command.new("Ask for the mode.", {}, function() return frame(0x09, 0x00) end),
+  enable = command.new("Enable.", {}, function() return frame(0x02, 0x01) end),
+  disable = command.new("Disable.", {}, function() return frame(0x02, 0x00) end),
+  fire = command.new("Fire one pulse.", {}, function() return frame(0x03) end),
+  set_amplitude = command.new("Set the amplitude.", {
+    { "a", "integer", 0, 100, help = "%MSO" }, { "b", "integer", 0, 100, default = 0 },
+  }, function(v) return frame(0x01, v.a, v.b) end),
 }
 
 local function flags_of(byte)
@@ -150,6 +154,8 @@ local garbled = {
   noise = "bytes that are no frame",
 }
 
+M.replies = {}
+
 local function read_payload(bytes, payload)
   local known = replies[payload:byte(1)]
   local reply
@@ -212,7 +218,7 @@ function M.limits(identity)
 end
 
 M.encode = {
-  pulse = M.commands.fire,
+  pulse = function() return M.commands.fire() end,
   --- The amplitude for action, and how long before the pulse the device must have it. The lead
   --- is a cautious choice of ours: no source says how long the charge takes to follow.
   set = function(_, action)
@@ -289,7 +295,9 @@ function M.judge(reply, expected)
       and ("the stimulator disabled itself, its coil is at %d C: let it cool, or change it"):format(
         reply.temp_c)
       or "the stimulator is no longer enabled: was it disabled at its panel?"
-  elseif name == "event_amplitude" and expected and reply.a ~= expected.mso then
+  elseif name == "event_amplitude" and expected and reply.a == expected.mso then
+    return "settled"
+  elseif name == "event_amplitude" and expected then
     return "pending", ("the amplitude is %d %%, not %d %%"):format(reply.a, expected.mso)
   end
 end

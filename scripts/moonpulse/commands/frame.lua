@@ -1,0 +1,88 @@
+--- moonpulse frame: the bytes of a device's command, in hex.
+local cli = require "moonpulse.cli"
+local devices = require "moonpulse.devices"
+
+local M = {}
+
+function M.parser()
+  local parser = cli.parser("frame",
+    "Print the bytes of a command, in hex. Without COMMAND: the commands of the device and what they "
+      .. "take. Nothing is sent anywhere.",
+    "moonpulse frame magventure set_amplitude a=50\nmoonpulse frame magventure")
+  parser:argument("device", "A device (see moonpulse devices), or the path of a driver.")
+    :argname("DEVICE")
+  parser:argument("command", "The command's name."):args("?"):argname("COMMAND")
+  parser:argument("values", "What it takes."):args("*"):argname("KEY=VALUE")
+  return parser
+end
+
+local function describe(spec)
+  local kind, text = spec[2], nil
+  if kind == "choice" then
+    text = table.concat(spec[3], "|")
+  elseif kind == "text" then
+    text = spec.form or "text"
+  else
+    text = ("%.14g..%.14g%s"):format(spec[3], spec[4], kind == "numbers" and ",..." or "")
+  end
+  text = spec[1] .. "=" .. text
+  return (spec.default ~= nil or spec.optional) and "[" .. text .. "]" or text
+end
+
+local function list(driver)
+  local names = {}
+  for name in pairs(driver.commands) do
+    names[#names + 1] = name
+  end
+  table.sort(names)
+  for _, name in ipairs(names) do
+    local each, parts = driver.commands[name], {}
+    for i, spec in ipairs(each.args) do
+      parts[i] = describe(spec)
+    end
+    print(("%-18s %s"):format(name, each.help))
+    if #parts > 0 then
+      print((" "):rep(19) .. table.concat(parts, " "))
+    end
+  end
+end
+
+local escapes = { n = "\n", r = "\r", t = "\t", ["\\"] = "\\" }
+
+--- Text values may hold \n, \r, \t, \\ and \xHH, as shells make them hard to write.
+local function unescaped(text)
+  return (text:gsub("\\x(%x%x)", function(digits) return string.char(tonumber(digits, 16)) end)
+    :gsub("\\([nrt\\])", escapes))
+end
+
+function M.run(options)
+  local driver, message = devices.find(options.device)
+  if not driver then
+    cli.fail("usage", "%s", message)
+  elseif not options.command then
+    return list(driver)
+  end
+  local command = driver.commands[options.command]
+  if not command then
+    cli.fail("usage", "the %s has no command %q: moonpulse frame %s lists them", driver.description,
+      options.command, options.device)
+  end
+  local given = {}
+  for _, text in ipairs(options.values) do
+    local key, value = text:match("^([^=]+)=(.*)$")
+    if not key then
+      cli.fail("usage", "%s: write it as key=value", text)
+    end
+    given[key] = unescaped(value)
+  end
+  local ok, bytes = pcall(command, given)
+  if not ok then
+    if type(bytes) == "table" and bytes.code then
+      cli.fail(bytes.code, "%s: %s", options.command, bytes.message)
+    end
+    error(bytes, 0)
+  end
+  print((bytes:gsub(".", function(c) return ("%02x"):format(c:byte()) end)))
+end
+
+return M
