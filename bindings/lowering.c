@@ -70,6 +70,18 @@ static int lowering_pulse(lua_State *L)
     return 0;
 }
 
+/* lowering:lasts(action, seconds until the device takes the next) */
+static int lowering_lasts(lua_State *L)
+{
+    struct mp_error err = {0};
+    struct mp_lowering *lowering = mp_check_lowering(L, 1);
+    lua_Integer action = mp_check_integer(L, 2, 1, MP_ACTIONS_MAX);
+    lua_Number lasts = mp_check_number(L, 3, 0, 1e6);
+    if (mp_lowering_lasts(lowering, (uint32_t)action - 1, llround(lasts * 1e9), &err) != MP_OK)
+        return mp_raise(L, &err);
+    return 0;
+}
+
 /* Changes are gathered in C first: pushing to Lua from the engine's frame could longjmp it. */
 struct changes {
     uint32_t (*pair)[2];
@@ -261,17 +273,11 @@ static int lowering_gc(lua_State *L)
 void mp_open_lowering(lua_State *L)
 {
     static const luaL_Reg functions[] = {{"lowering", lowering_new}, {NULL, NULL}};
-    static const luaL_Reg methods[] = {{"actions", lowering_actions},
-                                       {"pulse", lowering_pulse},
-                                       {"changes", lowering_changes},
-                                       {"change", lowering_change},
-                                       {"check", lowering_check},
-                                       {"next", lowering_next},
-                                       {"rewind", lowering_rewind},
-                                       {"frames", lowering_frames},
-                                       {"lead", lowering_lead},
-                                       {"marks", lowering_marks},
-                                       {NULL, NULL}};
+    static const luaL_Reg methods[] = {
+        {"actions", lowering_actions}, {"pulse", lowering_pulse},   {"lasts", lowering_lasts},
+        {"changes", lowering_changes}, {"change", lowering_change}, {"check", lowering_check},
+        {"next", lowering_next},       {"rewind", lowering_rewind}, {"frames", lowering_frames},
+        {"lead", lowering_lead},       {"marks", lowering_marks},   {NULL, NULL}};
     static const luaL_Reg metamethods[] = {{"__gc", lowering_gc}, {NULL, NULL}};
     luaL_setfuncs(L, functions, 0);
     mp_new_class(L, LOWERING, methods, metamethods);

@@ -31,7 +31,7 @@ static int finish(lua_State *L, enum mp_status status, const struct mp_error *er
     return status == MP_OK ? 1 : mp_raise(L, err);
 }
 
-/* (percent, reference) -> plan */
+/* (percent, reference [, program]) -> plan; program: a number for what the device times */
 static int plan_pulse(lua_State *L)
 {
     struct mp_error err = {0};
@@ -44,7 +44,8 @@ static int plan_pulse(lua_State *L)
         return mp_raise(L, &err);
     }
     struct mp_pulse pulse = {.intensity_mpct = (int32_t)lround(percent * 1000),
-                             .reference = (enum mp_reference)reference};
+                             .reference = (enum mp_reference)reference,
+                             .program = (uint32_t)luaL_optinteger(L, 3, 0)};
     struct mp_plan **box = new_box(L);
     return finish(L, mp_plan_pulse(box, &pulse, &err), &err);
 }
@@ -211,6 +212,29 @@ static void set_seconds(lua_State *L, const char *key, struct mp_ratio ns)
     lua_setfield(L, -2, key);
 }
 
+/* An exact time as text that mp_check_seconds reads back: "1/50". */
+static void set_exact(lua_State *L, const char *key, struct mp_ratio ns)
+{
+    struct mp_error err = {0};
+    struct mp_ratio seconds;
+    if (mp_ratio_scale(&seconds, ns, 1, 1000000000, &err) != MP_OK)
+        return; // nil: the caller leaves such a plan alone
+    lua_pushfstring(L, "%I/%I", (lua_Integer)seconds.num, (lua_Integer)seconds.den);
+    lua_setfield(L, -2, key);
+}
+
+/* From onset to onset of the repetitions. */
+static void set_every(lua_State *L, const struct mp_plan *plan, const struct mp_plan_view *view)
+{
+    struct mp_error err = {0};
+    struct mp_ratio every = view->period_ns;
+    if (view->spacing == MP_GAP &&
+        mp_ratio_add(&every, mp_plan_totals(mp_plan_child(plan, 0))->span, view->period_ns,
+                     &err) != MP_OK)
+        return;
+    set_exact(L, "exact_every", every);
+}
+
 /* plan:totals() -> {pulses=, marks=, first=, last=, span=, span_max=, whole=, depth=, random=}
  */
 static int plan_totals(lua_State *L)
@@ -226,6 +250,7 @@ static int plan_totals(lua_State *L)
     set_seconds(L, "span", totals->span);
     set_seconds(L, "span_max", totals->span_max);
     set_seconds(L, "whole", totals->whole);
+    set_exact(L, "exact_span", totals->span);
     lua_pushinteger(L, totals->depth);
     lua_setfield(L, -2, "depth");
     lua_pushboolean(L, totals->random);
@@ -254,15 +279,20 @@ static int plan_view(lua_State *L)
         lua_setfield(L, -2, "intensity");
         lua_pushstring(L, mp_reference_names[view.pulse.reference]);
         lua_setfield(L, -2, "reference");
+        lua_pushinteger(L, view.pulse.program);
+        lua_setfield(L, -2, "program");
     } else if (mp_plan_kind(plan) == MP_PLAN_REST) {
         set_seconds(L, "min", view.min_ns);
         set_seconds(L, "max", view.max_ns);
+        set_exact(L, "exact", view.min_ns);
     } else if (mp_plan_kind(plan) == MP_PLAN_REPEAT) {
         lua_pushinteger(L, (lua_Integer)view.count);
         lua_setfield(L, -2, "count");
         lua_pushstring(L, spacing_names[view.spacing]);
         lua_setfield(L, -2, "spacing");
         set_seconds(L, "period", view.period_ns);
+        set_exact(L, "exact_period", view.period_ns);
+        set_every(L, plan, &view);
         lua_pushnumber(L,
                        1e9 * (lua_Number)view.period_ns.den / (lua_Number)view.period_ns.num);
         lua_setfield(L, -2, "hz");

@@ -70,6 +70,8 @@ void mp_push_actions(lua_State *L, const struct mp_schedule *schedule)
         lua_setfield(L, -2, "intensity");
         lua_pushstring(L, mp_reference_names[action->pulse.reference]);
         lua_setfield(L, -2, "reference");
+        lua_pushinteger(L, action->pulse.program);
+        lua_setfield(L, -2, "program");
         lua_seti(L, -2, (lua_Integer)i + 1);
     }
 }

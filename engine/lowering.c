@@ -11,7 +11,8 @@ static const uint32_t no_frame = UINT32_MAX;
 
 struct pulse_info {
     uint32_t frame;
-    int64_t least_ns;
+    int64_t least_ns; // since the pulse before
+    int64_t lasts_ns; // until the next pulse
 };
 
 struct change {
@@ -140,7 +141,22 @@ enum mp_status mp_lowering_pulse(struct mp_lowering *l, uint32_t action, const v
         return mp_fail(err, MP_EINVAL, "a shortest interval cannot be negative");
     l->checked = false;
     l->pulses[action].least_ns = least_ns;
+    l->pulses[action].lasts_ns = least_ns;
     return add_frame(l, bytes, length, &l->pulses[action].frame, err);
+}
+
+enum mp_status mp_lowering_lasts(struct mp_lowering *l, uint32_t action, int64_t lasts_ns,
+                                 struct mp_error *err)
+{
+    enum mp_status status = check_idle(l, err);
+    if (status != MP_OK)
+        return status;
+    if (action >= l->actions || lasts_ns < 0)
+        return mp_fail(err, MP_EINVAL, "there is no action %u that lasts so long",
+                       (unsigned)action);
+    l->checked = false;
+    l->pulses[action].lasts_ns = lasts_ns;
+    return MP_OK;
 }
 
 enum mp_status mp_lowering_changes(struct mp_lowering *l,
@@ -247,8 +263,8 @@ static struct mp_send lower_pulse(const struct mp_lowering *l, const struct mp_e
                            .floor_ns = event->floor_ns,
                            .least_ns = info->least_ns};
     send.send_ns = mp_event_ns(event) - wire - l->latency_ns;
-    if (l->have_previous && l->pulses[l->previous.action].least_ns > send.least_ns)
-        send.least_ns = l->pulses[l->previous.action].least_ns;
+    if (l->have_previous && l->pulses[l->previous.action].lasts_ns > send.least_ns)
+        send.least_ns = l->pulses[l->previous.action].lasts_ns;
     return send;
 }
 

@@ -57,6 +57,13 @@ enum mp_status mp_lowering_pulse(struct mp_lowering *lowering, uint32_t action,
                                  struct mp_error *err);
 
 /*
+ * How long the device is busy with action, where that is not the shortest interval at it: one
+ * command that starts a train which the device times itself.
+ */
+enum mp_status mp_lowering_lasts(struct mp_lowering *lowering, uint32_t action,
+                                 int64_t lasts_ns, struct mp_error *err);
+
+/*
  * Call visit(from, to) for each change of action that the schedule makes, once each.
  * Walks the schedule: at some 100 million events a second.
  */

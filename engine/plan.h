@@ -51,6 +51,7 @@ enum mp_reference {
 struct mp_pulse {
     int32_t intensity_mpct;
     enum mp_reference reference;
+    uint32_t program; // 0; else the caller's number for pulses that the device times itself
 };
 
 /*

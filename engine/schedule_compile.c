@@ -109,7 +109,8 @@ static enum mp_status intern_action(struct program *p, const struct mp_action *a
         const struct mp_action *known = &p->actions[i];
         if (known->channel == action->channel &&
             known->pulse.intensity_mpct == action->pulse.intensity_mpct &&
-            known->pulse.reference == action->pulse.reference) {
+            known->pulse.reference == action->pulse.reference &&
+            known->pulse.program == action->pulse.program) {
             *index = i;
             return MP_OK;
         }

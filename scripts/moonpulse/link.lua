@@ -58,7 +58,8 @@ end
 ---   gone: fun(message: string) }
 ---@return moonpulse.Link
 function M.new(driver, handlers)
-  local self = setmetatable({ driver = driver, buffer = "", handlers = handlers }, Link)
+  local self = setmetatable({ driver = driver, buffer = "", handlers = handlers, dialect = {},
+    options = driver.settings or {} }, Link)
   self.session = core.session {
     on_bytes = function(bytes, arrival_ns)
       self:receive(bytes, arrival_ns)
@@ -85,7 +86,7 @@ end
 function Link:receive(bytes, arrival_ns)
   local buffer = self.buffer .. bytes
   while #buffer > 0 do
-    local reply, used = self.driver.decode(buffer)
+    local reply, used = self.driver.decode(buffer, self.dialect)
     if used == 0 then
       break
     end
@@ -177,6 +178,22 @@ function Link:transact(bytes, want, timeout, tries, remedy)
   self:silent("%s", remedy or ("no answer%s: is it switched on, is the cable in the right "
     .. "socket, and is this the right port?"):format(
       type(want) == "string" and " to " .. want:gsub("_", " ") or ""))
+end
+
+--- Wait; a stop or a lost port ends it early, with an error.
+---@param seconds number
+function Link:sleep(seconds)
+  local until_ns = core.clock_ns() + math.floor(seconds * 1e9)
+  self.waiting = { match = function() return false end, task = core.current() }
+  while not self.halted and not self.lost and core.clock_ns() < until_ns do
+    core.wait((until_ns - core.clock_ns()) / 1e9)
+  end
+  self.waiting = nil
+  if self.halted then
+    M.stopped(self.halted)
+  elseif self.lost then
+    self:fault("the port is lost: %s", self.lost)
+  end
 end
 
 function Link:close()

@@ -1,6 +1,7 @@
 --- From a plan to frames: the driver encodes each distinct action once, then all is checked.
 local core = require "moonpulse.core"
 local intensities = require "moonpulse.intensity"
+local timing = require "moonpulse.timing"
 
 local M = {}
 
@@ -113,12 +114,13 @@ local function explain(violation, driver, limits)
 end
 
 --- Walk the whole plan against the device's limits; progress(walked) is called now and then.
-local function check(lowering, driver, limits, progress)
+local function check(lowering, driver, limits, progress, why)
   local walked, batch = 0, 5000000
   while true do
     local finished, violation = lowering:check(batch)
     if violation then
-      refuse("limit", "%s", explain(violation, driver, limits))
+      refuse("limit", "%s%s", explain(violation, driver, limits),
+        why and "; its own timing: " .. why or "")
     elseif finished then
       return
     end
@@ -129,35 +131,83 @@ local function check(lowering, driver, limits, progress)
   end
 end
 
---- Make everything that a run needs from a plan. Raises a refusal { code, message }.
----@param plan moonpulse.Plan
----@param seed integer
----@param driver table
----@param identity table? what the device said it is; nil before it was asked
----@param thresholds { rmt: number?, amt: number? } in %MSO
----@param progress fun(walked: integer)?
----@return userdata lowering
----@return moonpulse.Action[] actions
-function M.prepare(plan, seed, driver, identity, thresholds, progress)
-  if plan:totals().pulses == 0 then
-    refuse("usage", "the plan has no pulse: there is nothing to run")
-  end
-  local limits = driver.limits(identity)
-  local lowering = core.lowering(plan, seed, driver.serial, driver.latency)
-  local actions = lowering:actions()
-  resolve(actions, thresholds, limits, driver)
-  check_channels(actions, limits, driver)
+--- Give the lowering the bytes of every action, and of every change between two.
+local function encode(lowering, actions, driver, limits)
   for i, action in ipairs(actions) do
-    lowering:pulse(i, driver.encode.pulse(action), limits.shortest_interval(action))
+    if action.train then
+      lowering:pulse(i, action.train.start, limits.shortest_interval(action))
+      lowering:lasts(i, action.train.busy)
+    else
+      lowering:pulse(i, driver.encode.pulse(action), limits.shortest_interval(action))
+    end
   end
   for _, change in ipairs(lowering:changes()) do
     local from, to = actions[change[1]], actions[change[2]]
-    if from.mso ~= to.mso then
+    if from.mso ~= to.mso or from.train ~= to.train or from.channel ~= to.channel then
       local bytes, lead = driver.encode.set(from, to)
+      if not bytes then
+        refuse("limit", "the %s cannot go from %s to %s within a run: %s", driver.description,
+          M.describe(from), M.describe(to), lead)
+      end
       lowering:change(change[1], change[2], bytes, lead)
     end
   end
-  check(lowering, driver, limits, progress)
+end
+
+--- An action in a few words.
+---@param action moonpulse.Action
+function M.describe(action)
+  return ("%g %%MSO%s%s"):format(action.mso,
+    action.channel ~= "" and " on channel " .. action.channel or "",
+    action.train and " (" .. (action.train.text or "a train") .. ")" or "")
+end
+
+--- The plan with what the device times replaced by programs, as --timing says.
+local function split(plan, driver, identity, limits, thresholds, mode)
+  local function resolve_one(action)
+    resolve({ action }, thresholds, limits, driver)
+  end
+  local new, programs, host, why = timing.split(plan, mode, driver, identity, resolve_one)
+  if mode == "device" and (host or #programs == 0) then
+    refuse("limit", "--timing device: %s; use --timing auto, or host",
+      why or "this plan has no train for the device to time")
+  end
+  return new, programs, why
+end
+
+---@class moonpulse.Preparation
+---@field plan moonpulse.Plan
+---@field seed integer
+---@field driver table
+---@field identity table? what the device said it is; nil before it was asked
+---@field thresholds { rmt: number?, amt: number? } in %MSO
+---@field timing "host"|"device"|"auto"|nil host
+---@field progress fun(walked: integer)?
+
+--- Make everything that a run needs from a plan. Raises a refusal { code, message }.
+---@param given moonpulse.Preparation
+---@return userdata lowering
+---@return moonpulse.Action[] actions
+function M.prepare(given)
+  local driver = given.driver
+  if given.plan:totals().pulses == 0 then
+    refuse("usage", "the plan has no pulse: there is nothing to run")
+  end
+  local limits = driver.limits(given.identity)
+  local plan, programs, why = split(given.plan, driver, given.identity, limits, given.thresholds,
+    given.timing or "host")
+  local lowering = core.lowering(plan, given.seed, driver.serial, driver.latency)
+  local actions = lowering:actions()
+  resolve(actions, given.thresholds, limits, driver)
+  for _, action in ipairs(actions) do
+    local known = programs[action.program]
+    if known then
+      action.train, action.part = known.program, known.part
+    end
+  end
+  check_channels(actions, limits, driver)
+  encode(lowering, actions, driver, limits)
+  check(lowering, driver, limits, given.progress, why)
   return lowering, actions
 end
 

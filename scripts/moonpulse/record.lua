@@ -2,6 +2,7 @@
 local cjson = require "cjson"
 local core = require "moonpulse.core"
 local lfs = require "lfs"
+local trains = require "moonpulse.record_trains"
 
 local M = {}
 
@@ -11,7 +12,7 @@ Record.__index = Record
 local header = table.concat({
   "onset", "duration", "trial_type", "index", "event", "pulse", "onset_planned_us",
   "onset_sent_us", "onset_confirmed_us", "lateness_us", "channel", "intensity_mso", "intensity",
-  "intensity_ref", "status", "reply",
+  "intensity_ref", "status", "reply", "timed_by",
 }, "\t")
 
 local function make_folders(path)
@@ -34,7 +35,7 @@ local function new_record(folder, file)
   return setmetatable({
     folder = folder, file = file, index = 0, first = 1, last = 0, queue = {}, unconfirmed = {},
     first_open = 1, last_open = 0, unsure = {}, pulses_sent = 0, pulses_confirmed = 0, pulses_skipped = 0,
-    lateness = {}, worst_us = 0, skipped_by = {},
+    lateness = {}, worst_us = 0, skipped_by = {}, passing = {}, extra = 0, trains = {},
   }, Record)
 end
 
@@ -115,14 +116,16 @@ function Record:start(start_ns)
 end
 
 --- The actions of the run, by their number.
-function Record:set_actions(actions)
-  self.tails = {}
+---@param confirms boolean? false: the device never says that it fired
+function Record:set_actions(actions, confirms)
+  self.tails, self.silent = {}, confirms == false
+  self.trains = trains.prepare(actions, fields)
   for i, action in ipairs(actions) do
     self.tails[i] = fields(action)
   end
 end
 
-local whole_row = "%d.%09d\t0\tpulse\t%d\tpulse\t%d\t%d.%03d\t%d.%03d\t%d.%03d\t%d.%03d\t%s\t%s\t%s\n"
+local whole_row = "%d.%09d\t0\tpulse\t%d\tpulse\t%d\t%d.%03d\t%d.%03d\t%d.%03d\t%d.%03d\t%s\t%s\t%s\thost\n"
 
 --- The usual row, in whole numbers: formatting floats takes several times as long.
 local function line_of_pulse(row)
@@ -134,16 +137,17 @@ end
 
 local function line(row)
   local sent = row.sent_ns
-  if row.event == "pulse" and row.confirmed_ns and sent >= 0 and row.late_ns >= 0
-    and row.planned_ns >= 0 then
+  if row.event == "pulse" and row.confirmed_ns and sent >= 0 and row.late_ns and row.late_ns >= 0
+    and row.planned_ns >= 0 and not row.timed_by then
     return line_of_pulse(row)
   end
-  return ("%.9f\t0\t%s\t%d\t%s\t%s\t%.3f\t%s\t%s\t%s\t%s\t%s\t%s\n"):format(
+  return ("%.9f\t0\t%s\t%d\t%s\t%s\t%.3f\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n"):format(
     (sent or row.planned_ns) / 1e9, row.event, row.index, row.event, row.pulse or "n/a",
     row.planned_ns / 1e3, sent and ("%.3f"):format(sent / 1e3) or "n/a",
     row.confirmed_ns and ("%.3f"):format(row.confirmed_ns / 1e3) or "n/a",
     row.late_ns and ("%.3f"):format(row.late_ns / 1e3) or "n/a", row.tail or "n/a\tn/a\tn/a\tn/a",
-    row.status, row.reply or "n/a")
+    row.status, row.reply or "n/a",
+    row.timed_by or row.event == "pulse" and "host" or "n/a")
 end
 
 --- Rows leave in order, so one that waits for the device's reply holds the later ones back.
@@ -173,26 +177,56 @@ end
 ---@param late_ns integer
 ---@param action integer
 function Record:pulse(number, planned_ns, sent_ns, late_ns, action, now_ns)
-  local row = {
-    event = "pulse", pulse = number, planned_ns = planned_ns, sent_ns = sent_ns,
-    late_ns = late_ns, tail = self.tails[action], open = true, status = "sent", at_ns = now_ns,
-  }
-  self.pulses_sent = self.pulses_sent + 1
-  self.last_open = self.last_open + 1
-  self.unconfirmed[self.last_open] = row
   self.lateness[#self.lateness + 1] = late_ns / 1e3
   if late_ns / 1e3 > self.worst_us then
     self.worst_us = late_ns / 1e3
   end
+  local train = self.trains[action]
+  if train then
+    local base = number - 1 + self.extra
+    self.extra = self.extra + #train.onsets - 1
+    return trains.start(self, train, { number = number, planned_ns = planned_ns, sent_ns = sent_ns,
+      late_ns = late_ns, now_ns = now_ns, base = base })
+  end
+  local row = {
+    event = "pulse", pulse = number + self.extra, engine_number = number,
+    planned_ns = planned_ns, sent_ns = sent_ns,
+    late_ns = late_ns, tail = self.tails[action], open = true, status = "sent", at_ns = now_ns,
+  }
+  self.pulses_sent = self.pulses_sent + 1
+  if self.silent then
+    row.open = nil
+    return self:add(row)
+  end
+  self.last_open = self.last_open + 1
+  self.unconfirmed[self.last_open] = row
   self:add(row)
 end
 
 --- A pulse was left out; reason is "late" or "close".
 function Record:skipped(number, planned_ns, late_ns, action, reason)
-  self.pulses_skipped = self.pulses_skipped + 1
-  self.skipped_by[reason] = (self.skipped_by[reason] or 0) + 1
-  self:add { event = "pulse", pulse = number, planned_ns = planned_ns, late_ns = late_ns,
-    tail = self.tails[action], status = reason }
+  local train = self.trains[action]
+  local onsets = train and train.onsets or { { ns = 0, tail = self.tails[action] } }
+  for i, onset in ipairs(onsets) do
+    self:add { event = "pulse", pulse = number + self.extra + i - 1,
+      planned_ns = planned_ns + onset.ns, late_ns = late_ns, tail = onset.tail, status = reason,
+      timed_by = train and "device" }
+  end
+  self.extra = self.extra + #onsets - 1
+  self.pulses_skipped = self.pulses_skipped + #onsets
+  self.skipped_by[reason] = (self.skipped_by[reason] or 0) + #onsets
+end
+
+--- The time is now_ns (monotonic): pulses of the device's own trains up to then were given.
+function Record:settle(now_ns)
+  trains.settle(self, now_ns)
+end
+
+--- The run stopped at now_ns: status says what is known of the pulses of a train after it.
+---@param now_ns integer
+---@param status string? "stopped": they did not come
+function Record:halt(now_ns, status)
+  trains.cut(self, now_ns, status or "stopped")
 end
 
 --- Something else: a mark, a change of intensity.
@@ -202,10 +236,13 @@ function Record:event(event, planned_ns, sent_ns, status, reply, action)
 end
 
 local function delivered(self, row, confirmed_ns, reply, value)
-  row.confirmed_ns, row.reply, row.status, row.open = confirmed_ns, reply, "delivered", nil
-  self.pulses_confirmed = self.pulses_confirmed + 1
+  for _, each in ipairs(row.rows or { row }) do
+    each.confirmed_ns, each.reply, each.status, each.open = confirmed_ns, reply, "delivered", nil
+    self.pulses_confirmed = self.pulses_confirmed + 1
+    trains.given(self, each)
+  end
   if self.flight then
-    self.flight:confirm(row.pulse, confirmed_ns + self.start_ns, value or 0)
+    self.flight:confirm(row.engine_number, confirmed_ns + self.start_ns, value or 0)
   end
 end
 
@@ -252,7 +289,10 @@ function Record:unconfirmed_row(status)
   local row = self.unconfirmed[self.first_open]
   self.unconfirmed[self.first_open] = nil
   self.first_open = self.first_open + 1
-  row.status, row.open = status, nil
+  for _, each in ipairs(row.rows or { row }) do
+    each.status, each.open = status, nil
+    trains.given(self, each)
+  end
   self:flush_rows()
 end
 
@@ -312,8 +352,11 @@ function Record:close()
     answer[1].open = nil
   end
   for i = self.first_open, self.last_open do
-    self.unconfirmed[i].open = nil
+    for _, row in ipairs(self.unconfirmed[i].rows or { self.unconfirmed[i] }) do
+      row.open = nil
+    end
   end
+  trains.settle(self, math.maxinteger)
   self:flush_rows()
   self.file:close()
   if self.flight then

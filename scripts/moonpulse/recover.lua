@@ -37,15 +37,26 @@ local function read_flight(path)
   end
 end
 
---- Confirmations by pulse number.
+--- Confirmations by pulse number: one, or as many as a train has.
 local function confirmations(list)
   local found = {}
   for _, record in ipairs(list) do
     if record.kind == "confirm" then
-      found[record.number] = record
+      found[record.number] = found[record.number] or {}
+      table.insert(found[record.number], record)
     end
   end
   return found
+end
+
+--- The rows of one start or pulse: confirmed as far as the record says.
+local function answer(record, replies, confirms, unknown, start_ns, driver)
+  for _, reply in ipairs(replies or {}) do
+    record:confirm(reply.woken_ns - start_ns, driver.confirmation(reply.action - 1))
+  end
+  for _ = #(replies or {}) + 1, confirms do
+    record:unconfirmed_row(unknown)
+  end
 end
 
 local function replay(record, list, start_ns, facts, driver)
@@ -58,13 +69,11 @@ local function replay(record, list, start_ns, facts, driver)
     if entry.kind == "sent" and entry.send == "pulse" and entry.returned_ns == -1 then
       record:skipped(entry.number, entry.planned_ns, late_ns, entry.action, "not_taken")
     elseif entry.kind == "sent" and entry.send == "pulse" then
-      record:pulse(entry.number, entry.planned_ns, sent_ns, late_ns, entry.action, 0)
-      local reply = confirmed[entry.number]
-      if reply then
-        record:confirm(reply.woken_ns - start_ns, driver.confirmation(reply.action - 1))
-      else
-        record:unconfirmed_row(entry.returned_ns == 0 and "perhaps_sent" or "sent")
-      end
+      local train = facts.actions[entry.action].train
+      record:pulse(entry.number, entry.planned_ns, sent_ns, late_ns, entry.action, entry.sent_ns)
+      answer(record, confirmed[entry.number],
+        driver.confirms == false and 0 or train and train.confirms or 1,
+        entry.returned_ns == 0 and "perhaps_sent" or "sent", start_ns, driver)
     elseif entry.kind == "sent" then
       record:event("set_intensity", sent_ns - late_ns, sent_ns, "sent", nil, entry.action)
     elseif entry.kind == "skipped" and entry.send == "set" then
@@ -79,6 +88,9 @@ local function replay(record, list, start_ns, facts, driver)
     elseif entry.kind == "stopped" then
       stopped = entry
     end
+  end
+  if not finished and list[#list] then
+    record:halt(list[#list].sent_ns, "perhaps_sent")
   end
   return finished, stopped
 end
@@ -100,9 +112,9 @@ function M.run(folder)
   if not list then
     return nil, start_ns
   end
-  local driver = assert(devices.find(manifest.device.name))
+  local driver = assert(devices.find(manifest.device.driver or manifest.device.name))
   local record = assert(records.rewrite(folder))
-  record:set_actions(manifest.flight.actions)
+  record:set_actions(manifest.flight.actions, driver.confirms)
   local finished, stopped = replay(record, list, start_ns, manifest.flight, driver)
   record:close()
   assert(os.rename(folder .. "/events.tsv.new", folder .. "/events.tsv"))

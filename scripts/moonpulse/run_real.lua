@@ -36,6 +36,9 @@ function Run:outcome(what, kind, number, onset_ns, due_ns, entered_ns, returned_
     self.finished = true
     self:wake()
   elseif what == "stopped" then
+    if not self.stopped then
+      record:halt(core.clock_ns())
+    end
     self.stopped = self.stopped or stop
     self.safe_sent = safe_sent
     self:wake()
@@ -79,6 +82,7 @@ function Run:watch()
   local now, patience = core.clock_ns(), math.floor(self.driver.reply_timeout * 1e9)
   local stalled = now - self.watched_ns > stall_ns
   self.watched_ns = now
+  self.record:settle(now)
   if stalled then
     return
   end
@@ -110,8 +114,9 @@ function Run:play(job, on_progress)
     on_progress((core.clock_ns() - self.start_ns) / 1e9)
     self.record:sync()
   end
-  -- the last replies are still on their way
-  while not self.stopped and self.record:oldest_open() do
+  -- the last replies are still on their way, and the last train may still run
+  while not self.stopped
+    and (self.record:oldest_open() or core.clock_ns() < (self.record.train_end_ns or 0)) do
     core.wait(0.02)
     self:watch()
   end
@@ -188,9 +193,12 @@ function M.run(job, path, record, hooks)
   link:open(path)
   local identity = driver.connect(link)
   hooks.connected(identity, (link.session:backend()))
-  job.lowering, job.actions = lower.prepare(job.plan, job.seed, driver, identity, job.thresholds)
+  job.lowering, job.actions = lower.prepare {
+    plan = job.plan, seed = job.seed, driver = driver, identity = identity,
+    thresholds = job.thresholds, timing = job.timing,
+  }
   self.actions, self.frames = job.actions, job.lowering:frames()
-  record:set_actions(job.actions)
+  record:set_actions(job.actions, driver.confirms)
   hooks.prepared(job)
   check_stop(job)
   local ok, message = link.session:arm {

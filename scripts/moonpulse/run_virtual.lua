@@ -1,5 +1,6 @@
 --- A run in virtual time: the same schedule, driver and twin, without waiting and without a port.
 local core = require "moonpulse.core"
+local devices = require "moonpulse.devices"
 local links = require "moonpulse.link"
 local lower = require "moonpulse.lower"
 
@@ -25,16 +26,47 @@ function Link:enqueue(replies)
   end
 end
 
+--- Let the twin's own time pass until to_ns: trains that it times, keep-alives that it needs.
+function Link:advance(to_ns)
+  local alive = self.keepalive
+  while alive and self.alive_ns <= to_ns do
+    self:enqueue((self.twin:receive(alive.bytes, self.alive_ns)))
+    self.alive_ns = self.alive_ns + math.floor(alive.period * 1e9)
+  end
+  if self.ticks then
+    self:enqueue((self.twin:tick(to_ns)))
+  end
+end
+
+--- From now on the keep-alives come, and trains may run.
+function Link:armed()
+  self.keepalive, self.alive_ns, self.ticks = self.driver.keepalive, self.now_ns, true
+end
+
+function Link:sleep(seconds)
+  self.now_ns = self.now_ns + math.floor(seconds * 1e9)
+  self:advance(self.now_ns)
+  self:deliver(self.now_ns, function() end)
+end
+
 --- Give the replies that came until now_ns to receive(reply, at_ns).
 function Link:deliver(now_ns, receive)
   local first, at, decode = self.first, self.at_ns, self.driver.decode
   while first <= self.last and at[first] <= now_ns do
-    local reply = decode(self.bytes[first])
-    local at_ns = at[first]
+    local bytes, at_ns = self.rest .. self.bytes[first], at[first]
     at[first], self.bytes[first] = nil, nil
     first = first + 1
     self.first = first
-    receive(reply, at_ns)
+    local reply, used = decode(bytes, self.dialect)
+    while reply and used < #bytes do -- several in one
+      receive(reply, at_ns)
+      bytes = bytes:sub(used + 1)
+      reply, used = decode(bytes, self.dialect)
+    end
+    self.rest = reply and "" or bytes
+    if reply then
+      receive(reply, at_ns)
+    end
   end
 end
 
@@ -50,6 +82,7 @@ function Link:transact(bytes, want, timeout, tries, remedy)
     self:write(bytes)
     local found
     local until_ns = self.now_ns + math.floor(timeout * 1e9)
+    self:advance(until_ns)
     while not found and self.first <= self.last and self.at_ns[self.first] <= until_ns do
       self.now_ns = math.max(self.now_ns, self.at_ns[self.first])
       self:deliver(self.now_ns, function(reply)
@@ -67,10 +100,10 @@ function Link:transact(bytes, want, timeout, tries, remedy)
 end
 
 local function new_link(driver)
-  local model = require("moonpulse.simulators." .. driver.simulator)
+  local model = assert(devices.twin(driver))
   return setmetatable({
     driver = driver, twin = model.new {}, now_ns = 0, first = 1, last = 0, at_ns = {},
-    bytes = {},
+    bytes = {}, rest = "", dialect = {}, options = driver.settings or {},
   }, Link)
 end
 
@@ -104,6 +137,10 @@ local function play(job, link, record, pace)
       return job.stop_reason
     end
     local now_ns = start_ns + send_ns
+    if link.ticks then
+      link:advance(now_ns)
+      record:settle(now_ns)
+    end
     link:deliver(now_ns, receive)
     local pulse, at_ns = record:oldest_open()
     if pulse and now_ns - at_ns > patience_ns then
@@ -128,7 +165,9 @@ local function play(job, link, record, pace)
     end
     link.now_ns = now_ns
   end
-  link.now_ns = link.now_ns + patience_ns
+  link.now_ns = math.max(link.now_ns, record.train_end_ns or 0) + patience_ns
+  link:advance(link.now_ns)
+  record:settle(link.now_ns)
   link:deliver(link.now_ns, receive)
   if not fault and record:oldest_open() then
     fault = ("pulse %d was not confirmed"):format((record:oldest_open()))
@@ -171,10 +210,18 @@ function M.run(job, record, speed, hooks)
   local link = new_link(driver)
   local identity = driver.connect(link)
   hooks.connected(identity, "virtual")
-  job.lowering, job.actions = lower.prepare(job.plan, job.seed, driver, identity, job.thresholds)
-  record:set_actions(job.actions)
+  job.lowering, job.actions = lower.prepare {
+    plan = job.plan, seed = job.seed, driver = driver, identity = identity,
+    thresholds = job.thresholds, timing = job.timing,
+  }
+  record:set_actions(job.actions, driver.confirms)
   job.first = lower.first_action(job.lowering, job.actions)
+  link:armed()
   driver.arm(link, job.first)
+  link.ticks = driver.keepalive ~= nil
+  for _, action in ipairs(job.actions) do
+    link.ticks = link.ticks or action.train ~= nil
+  end
   hooks.armed(speed == "max" and "virtual time: nothing waits, nothing is sent to a port"
     or ("virtual time at %g times real time: nothing is sent to a port"):format(speed))
   local pause = collectgarbage("setpause", 1000) -- the rows are short-lived, and soon over
@@ -182,6 +229,8 @@ function M.run(job, record, speed, hooks)
   local stop, fault = play(job, link, record, pacer(job, speed, hooks))
   local took_s = (core.clock_ns() - begun_ns) / 1e9
   collectgarbage("setpause", pause)
+  link.keepalive = nil
+  record:halt(link.now_ns)
   link:write(driver.safe)
   link.first, link.last = 1, 0
   local ok, problem = pcall(driver.disarm, link)

@@ -18,13 +18,13 @@ local function program()
 end
 
 --- Start the twin NAME, its log at log. Raises a fault when it does not come up.
----@param name string
+---@param driver table
 ---@param log string
 ---@param faults string? as sim --fault reads them
 ---@return table twin with path; closing it ends the process
-function M.start(name, log, faults)
+function M.start(driver, log, faults)
   local self = setmetatable({ task = core.current() }, Twin)
-  local args = { program(), "sim", name, "--log", log, "--until-eof" }
+  local args = { program(), "sim", driver.file or driver.name, "--log", log, "--until-eof" }
   if faults then
     args[#args + 1], args[#args + 2] = "--fault", faults
   end

@@ -31,7 +31,8 @@ local function fake(change)
 end
 
 local function prepare(plan, driver, thresholds, identity)
-  return lower.prepare(plan, 1, driver, identity, thresholds or {})
+  return lower.prepare { plan = plan, seed = 1, driver = driver, identity = identity,
+    thresholds = thresholds or {} }
 end
 
 --- Preparing is refused with that code; the message holds every text. Returns it.

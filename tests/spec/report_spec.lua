@@ -9,7 +9,7 @@ local windows = require "moonpulse.report.windows"
 local columns = {
   "onset", "duration", "trial_type", "index", "event", "pulse", "onset_planned_us",
   "onset_sent_us", "onset_confirmed_us", "lateness_us", "channel", "intensity_mso", "intensity",
-  "intensity_ref", "status", "reply",
+  "intensity_ref", "status", "reply", "timed_by",
 }
 
 local folder

@@ -20,7 +20,7 @@ end
 
 local header = "onset\tduration\ttrial_type\tindex\tevent\tpulse\tonset_planned_us\tonset_sent_us"
   .. "\tonset_confirmed_us\tlateness_us\tchannel\tintensity_mso\tintensity\tintensity_ref\tstatus"
-  .. "\treply"
+  .. "\treply\ttimed_by"
 
 describe("moonpulse run", function()
   local folder, jobs
@@ -88,7 +88,7 @@ describe("moonpulse run", function()
     local rows, names = shell.rows(path .. "/events.tsv")
     assert.are.equal(header, names)
     for i, row in ipairs(rows) do
-      assert.are.equal(16, row.cells)
+      assert.are.equal(17, row.cells)
       assert.are.equal(tostring(i), row.index)
       if row.event == "pulse" then
         pulses[#pulses + 1] = row

@@ -176,8 +176,8 @@ describe("a plan being played", function()
     }
     assert(session:open(twin.path, driver.serial))
     local plan = mp.pulse(mp.mso(20)) .. mp.rest(60) .. mp.pulse(mp.mso(20))
-    local lowering = lower.prepare(plan, 1, driver, nil, {})
-    local other = lower.prepare(plan, 1, driver, nil, {})
+    local lowering = lower.prepare { plan = plan, seed = 1, driver = driver, thresholds = {} }
+    local other = lower.prepare { plan = plan, seed = 1, driver = driver, thresholds = {} }
     assert(session:arm { safe = driver.safe, tolerance = 1 })
     assert(session:play(lowering, core.clock_ns() + 1000000000))
     assert.has_error(function() lowering:next() end, "the plan is being played: stop it first")

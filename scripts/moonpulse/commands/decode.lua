@@ -7,9 +7,8 @@ local M = {}
 
 function M.parser()
   local parser = cli.parser("decode",
-    "Explain bytes. A device's replies by default: one line of key=value for each, in the order of "
-      .. "the protocol's description; an error has error=. With --sent, commands to the device: their name and "
-      .. "values. On a terminal each is named too.",
+    "Explain bytes. A device's replies by default: one line of key=value for each; an error has error=. "
+      .. "With --sent, commands to the device: their name and values. On a terminal each is named too.",
     "moonpulse decode magventure fe0401231781afff\nmoonpulse decode rapid 5c0175303... version=8.0")
   parser:argument("device", "A device (see moonpulse devices), or the path of a driver.")
     :argname("DEVICE")

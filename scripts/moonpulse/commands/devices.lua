@@ -7,8 +7,8 @@ local M = {}
 function M.parser()
   local parser = cli.parser("devices",
     "List the drivers: what each device can do, and its state of proof (simulated: tried on our model "
-      .. "of the device only; hardware: measured on the device; experimental: the protocol itself is in doubt). "
-      .. "Drivers in the folders of $MOONPULSE_PATH are listed too.",
+      .. "of the device only; hardware: measured on the device; experimental: the protocol itself is in "
+      .. "doubt). Drivers in the folders of $MOONPULSE_PATH are listed too.",
     "moonpulse devices\nmoonpulse devices --device ./mine.lua   (checks the driver's contract)")
   parser:option("--device", "Only this one, in full: a name, or the path of a driver to check.")
     :argname("NAME")

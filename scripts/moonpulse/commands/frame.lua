@@ -17,7 +17,8 @@ function M.parser()
 end
 
 local function describe(spec)
-  local kind, text = spec[2], nil
+  local kind = spec[2]
+  local text
   if kind == "choice" then
     text = table.concat(spec[3], "|")
   elseif kind == "text" then

@@ -31,8 +31,10 @@ function M.parser()
       .. "moonpulse run my_protocol.lua --rmt 48 --device magventure --port /dev/ttyUSB0\n"
       .. "moonpulse run hf10_neurostar --rmt 50 --speed max")
   common.add_protocol(parser)
-  parser:option("--device", "sim (a simulated MagPro, the default) or a device: magventure.")
-    :default("sim"):argname("NAME")
+  parser:option("--device", "sim (a simulated MagPro, the default), sim:NAME (another, simulated), a "
+    .. "device (see moonpulse devices), or the path of a driver."):default("sim"):argname("NAME")
+  parser:option("--device-option", "A setting of the driver; moonpulse devices --device NAME lists them.")
+    :argname("KEY=VALUE"):count("*")
   parser:option("--port", "The device's serial port (see moonpulse ports)."):argname("PATH")
   parser:option("--out", "The folder that run folders are made in."):default("runs"):argname("DIR")
   parser:option("--speed", "Simulator only: N times real time, or max: without waiting.")
@@ -46,31 +48,66 @@ function M.parser()
     :convert(require_timing.parse)
   parser:option("--stop-line", "A modem line of the port that stops the run when it rises (foot switch).")
     :choices({ "none", "cts", "dsr" }):default("none")
+  parser:option("--timing", "Who times trains and bursts: we (host), the stimulator (device; refused "
+    .. "where it cannot), or the stimulator where it can (auto). The record says which for every pulse.")
+    :choices({ "host", "device", "auto" }):default("auto")
   parser:option("--tolerance", "How late is late, in milliseconds.")
     :default("1"):convert(common.number(0.01, 10000, "ms")):argname("MS")
   return parser
 end
 
+--- --device-option key=value, ... as a table.
+local function device_options(options)
+  local given = {}
+  for _, text in ipairs(options.device_option or {}) do
+    local key, value = text:match("^([^=]+)=(.*)$")
+    if not key then
+      cli.fail("usage", "--device-option %s: write it as key=value", text)
+    end
+    given[key] = value
+  end
+  return given
+end
+
+local function find_driver(name, options)
+  local driver, message = devices.find(name)
+  if not driver then
+    cli.fail("usage", "%s", message)
+  end
+  local ok, own = pcall(devices.configure, driver, device_options(options))
+  if not ok then
+    if type(own) == "table" and own.code then
+      cli.fail(own.code, "%s", own.message)
+    end
+    error(own, 0)
+  end
+  return own
+end
+
 local function choose_device(options)
   local name = options.device
-  if name == "sim" then
+  local simulated = name == "sim" and devices.default or name:match("^sim:(.+)$")
+  if simulated then
     if options.port then
       cli.fail("usage", "--port %s needs --device: which stimulator is connected there? For example "
         .. "--device magventure", options.port)
     elseif options.fault and options.speed ~= 1 then
       cli.fail("usage", "--fault %s works in real time only: leave out --speed", options.fault.text)
     end
-    return assert(devices.find("magventure")), true
+    local driver = find_driver(simulated, options)
+    local model, message = devices.twin(driver)
+    if not model then
+      cli.fail("usage", "%s", message)
+    end
+    return driver, true
   end
-  local driver, message = devices.find(name)
-  if not driver then
-    cli.fail("usage", "%s", message)
-  elseif options.fault then
+  local driver = find_driver(name, options)
+  if options.fault then
     cli.fail("usage", "--fault %s works on the simulator only: leave out --device %s, or --fault",
       options.fault.text, name)
   elseif not options.port then
-    cli.fail("usage", "--device %s needs --port PATH: see moonpulse ports (or use --device sim)",
-      name)
+    cli.fail("usage", "--device %s needs --port PATH: see moonpulse ports (or use --device sim:%s)",
+      name, name)
   elseif options.speed ~= 1 then
     cli.fail("usage", "--speed works on the simulator only: a real stimulator runs in real time")
   end
@@ -82,8 +119,8 @@ local function line(key, text, ...)
 end
 
 --- Refusals of the check carry their own code.
-local function prepare(...)
-  local ok, lowering, actions = pcall(lower.prepare, ...)
+local function prepare(given)
+  local ok, lowering, actions = pcall(lower.prepare, given)
   if not ok then
     if type(lowering) == "table" then
       cli.fail(lowering.code, "%s", lowering.message)
@@ -120,13 +157,28 @@ local function text_values(values)
   return texts
 end
 
+--- Actions as data: a driver's program may hold anything, its pulses' times are what counts.
+local function plain_actions(actions)
+  local list = {}
+  for i, action in ipairs(actions) do
+    local plain = { channel = action.channel, intensity = action.intensity, mso = action.mso,
+      reference = action.reference, exact_mso = action.exact_mso }
+    if action.train then
+      plain.part = action.part
+      plain.train = { confirms = action.train.confirms, text = action.train.text }
+    end
+    list[i] = plain
+  end
+  return list
+end
+
 --- What moonpulse recover needs beside the flight record to write events.tsv.
 local function flight_facts(job)
   local wire_ns = {}
   for i, frame in ipairs(job.lowering:frames()) do
     wire_ns[i] = frame.wire_ns
   end
-  return { actions = job.actions, wire_ns = wire_ns, marks = job.lowering:marks(),
+  return { actions = plain_actions(job.actions), wire_ns = wire_ns, marks = job.lowering:marks(),
     latency_ns = math.floor(job.driver.latency * 1e9) }
 end
 
@@ -319,7 +371,7 @@ local function execute(context, options, simulated)
   if not simulated then
     return real.run(job, options.port, context.record, hooks)
   end
-  local twin <close> = twins.start(job.driver.simulator, context.record.folder .. "/twin.tsv",
+  local twin <close> = twins.start(job.driver, context.record.folder .. "/twin.tsv",
     options.fault and options.fault.text)
   context.device.port = twin.path
   return real.run(job, twin.path, context.record, hooks)
@@ -349,18 +401,22 @@ function M.run(options)
     protocol = protocol, plan = plan, seed = seed, driver = driver,
     thresholds = { rmt = options.rmt, amt = options.amt },
     tolerance = options.tolerance / 1e3, late = options.late, stop_line = options.stop_line,
+    timing = options.timing,
   }
   core.on_signal(function(number)
     job.signal = job.signal or signals[number] or "signal " .. number
     interrupt(job, "signal")
   end)
   local facts = catalogue.measure(plan, seed)
-  local _, actions = prepare(plan, seed, driver, nil, job.thresholds, function(walked)
-    if facts.pulses > 0 then
-      io.stderr:write(("checking %s of %s pulses\n"):format(outline.count(walked),
-        outline.count(facts.pulses)))
-    end
-  end)
+  local _, actions = prepare {
+    plan = plan, seed = seed, driver = driver, thresholds = job.thresholds, timing = job.timing,
+    progress = function(walked)
+      if facts.pulses > 0 then
+        io.stderr:write(("checking %s of %s pulses\n"):format(outline.count(walked),
+          outline.count(facts.pulses)))
+      end
+    end,
+  }
   require_of_host(job, options.require)
   local record, message = records.create(options.out, protocol.id)
   if not record then

@@ -14,7 +14,8 @@ function M.parser()
       .. "complete on the wire), event (pulse, arm, disarm, set, get, ignored, error, fault), bytes, note.",
     "moonpulse sim magventure --link /tmp/stim --log twin.tsv\n"
       .. "moonpulse run itbs600 --amt 50 --device magventure --port /tmp/stim")
-  parser:argument("device", "The device to simulate (magventure).")
+  parser:argument("device", "The device to simulate (see moonpulse devices), or a driver's path.")
+    :argname("DEVICE")
   parser:option("--link", "A symlink to make to the pseudo-terminal."):argname("PATH")
   parser:option("--log", "Write what the device understood to this file."):argname("FILE")
   parser:option("--fault", "Go wrong at the N-th pulse, or with @0 from the start (where no pulse "
@@ -38,7 +39,12 @@ function M.run(options)
     cli.fail("usage", "%s", message)
   end
   local served
-  served, message = host.start(driver.simulator, {
+  local model
+  model, message = devices.twin(driver)
+  if not model then
+    cli.fail("usage", "%s", message)
+  end
+  served, message = host.start(model, {
     link = options.link, log = options.log, settings = { latency = options.latency },
     faults = options.fault,
   })

@@ -85,13 +85,12 @@ function Host:step()
 end
 
 --- Start a twin on a new pseudo-terminal.
----@param name string "magventure"
+---@param model table the twin's module
 ---@param options { link: string?, log: string?, settings: table?, faults: table? }  faults: as
 ---   moonpulse.simulators.faults parses them
 ---@return table? host with path, description and counts
 ---@return string? message
-function M.start(name, options)
-  local model = require("moonpulse.simulators." .. name)
+function M.start(model, options)
   local self = setmetatable({
     serial = model.serial, description = model.description, queue = {}, counts = {},
     now_ns = core.clock_ns(), wire_free_ns = 0, said = 0,

@@ -1,0 +1,205 @@
+--- Who times what: the parts of a plan that the device can time by itself become one program and
+--- one start; the rest stays ours.
+local core = require "moonpulse.core"
+
+local M = {}
+
+local most_cell = 16 -- pulses in the innermost group
+
+---@class moonpulse.Part what a driver's encode.train is asked about (docs/drivers.md)
+---@field cell { offset: number, action: moonpulse.Action }[]
+---@field levels { count: integer, period: number, num: integer, den: integer }[]
+---@field pulses integer
+---@field span number seconds
+---@field last number seconds
+
+local function fraction(text)
+  local num, den = text:match("^(%d+)/(%d+)$")
+  return math.tointeger(tonumber(num)), math.tointeger(tonumber(den))
+end
+
+local describe
+
+local function in_sequence(plan, view, channel)
+  if view.children > 2 * most_cell then
+    return nil
+  end
+  local cell, at = {}, 0
+  for i = 1, view.children do
+    local child = plan:child(i)
+    local part = describe(child, channel)
+    if not part or #part.levels > 0 or #cell + #part.cell > most_cell then
+      return nil
+    end
+    for _, pulse in ipairs(part.cell) do
+      cell[#cell + 1] = { offset = at + pulse.offset, action = pulse.action }
+    end
+    at = at + child:totals().span
+  end
+  return { cell = cell, levels = {} }
+end
+
+local function repeated(plan, view, channel)
+  local part = describe(plan:child(1), channel)
+  if not part or #part.cell == 0 or not view.exact_every then
+    return nil
+  elseif view.count > 1 then
+    local num, den = fraction(view.exact_every)
+    part.levels[#part.levels + 1] = { count = view.count, period = num / den, num = num, den = den }
+  end
+  return part
+end
+
+--- A plan as a cell and the levels that repeat it; nil where it is not that regular.
+function describe(plan, channel)
+  local view = plan:view()
+  if view.kind == "pulse" then
+    local action = { channel = channel, intensity = view.intensity, reference = view.reference }
+    return { cell = { { offset = 0, action = action } }, levels = {} }
+  elseif view.kind == "rest" and view.min == view.max then
+    return { cell = {}, levels = {} }
+  elseif view.kind == "sequence" then
+    return in_sequence(plan, view, channel)
+  elseif view.kind == "repeat" then
+    return repeated(plan, view, channel)
+  elseif view.kind == "channel" then
+    return describe(plan:child(1), channel == "" and view.text or channel)
+  end
+end
+
+--- The same part of a plan always gets the same number.
+local function key_of(part)
+  local words = {}
+  for _, pulse in ipairs(part.cell) do
+    local action = pulse.action
+    words[#words + 1] = ("%.12g:%s:%.9g:%s"):format(pulse.offset, action.channel, action.intensity,
+      action.reference)
+  end
+  for _, level in ipairs(part.levels) do
+    words[#words + 1] = ("%dx%d/%d"):format(level.count, level.num, level.den)
+  end
+  return table.concat(words, ";")
+end
+
+local function remade(old, new)
+  local view = old:view()
+  return core.describe(new, view.origin, view.label)
+end
+
+local replace
+
+--- One start, and silence for as long as the part lasts.
+local function started(self, plan, part, channel)
+  local totals, first = plan:totals(), part.cell[1].action
+  if not totals.exact_span or totals.pulses < 2 or totals.random or totals.marks > 0 then
+    return nil
+  end
+  part.pulses, part.span, part.last = totals.pulses, totals.span, totals.last
+  part.timing = self.mode
+  for _, pulse in ipairs(part.cell) do
+    self.resolve(pulse.action)
+  end
+  local key = key_of(part)
+  local number = self.known[key]
+  if not number then
+    local program, why = self.train(part, self.identity)
+    if not program then
+      self.why = why or self.why
+      return nil
+    end
+    number = #self.programs + 1
+    self.known[key], self.programs[number] = number, { part = part, program = program }
+  end
+  local start = remade(plan, core.pulse(first.intensity, first.reference, number))
+  if channel ~= first.channel then
+    start = core.channel(start, first.channel)
+  end
+  local rest = core.rest(totals.exact_span)
+  return part.cell[1].offset == 0 and core.sequence(start, rest) or nil
+end
+
+local function rebuilt_sequence(self, plan, view, channel)
+  local parts, changed = {}, false
+  for i = 1, view.children do
+    local child = plan:child(i)
+    parts[i] = replace(self, child, channel)
+    changed = changed or parts[i] ~= child
+  end
+  if not changed then
+    return plan
+  end
+  local whole = parts[1]
+  for i = 2, #parts do
+    whole = core.sequence(whole, parts[i])
+  end
+  return remade(plan, whole)
+end
+
+--- plan with what the device takes replaced; the plan itself where nothing is.
+function replace(self, plan, channel)
+  local view = plan:view()
+  if view.kind == "repeat" or view.kind == "sequence" or view.kind == "channel" then
+    local part = describe(plan, channel)
+    local done = part and #part.cell > 0 and started(self, plan, part, channel)
+    if done then
+      return done
+    end
+  end
+  if view.kind == "sequence" then
+    return rebuilt_sequence(self, plan, view, channel)
+  elseif view.kind == "repeat" and view.exact_period then
+    local child = plan:child(1)
+    local new = replace(self, child, channel)
+    if new == child then
+      self.host = self.host or (view.count > 1 and plan:totals().pulses > 0)
+      return plan
+    end
+    return remade(plan, core.repeat_plan(new, view.count, view.spacing, view.exact_period))
+  elseif view.kind == "channel" then
+    local child = plan:child(1)
+    local new = replace(self, child, channel == "" and view.text or channel)
+    return new == child and plan or remade(plan, core.channel(new, view.text))
+  end
+  return plan
+end
+
+--- Split plan between the device and us.
+---@param plan moonpulse.Plan
+---@param mode "host"|"device"|"auto"
+---@param driver table
+---@param identity table?
+---@param resolve fun(action: moonpulse.Action) brings an action's intensity to %MSO
+---@return moonpulse.Plan plan in which a pulse may stand for a program
+---@return { part: moonpulse.Part, program: table }[] programs by their number
+---@return boolean host is there a repetition that stays ours
+---@return string? why what the driver said of the last part that it refused
+function M.split(plan, mode, driver, identity, resolve)
+  if mode == "host" or not driver.encode.train then
+    return plan, {}, true, mode ~= "host" and ("the %s times single pulses only"):format(
+      driver.description) or nil
+  end
+  local self = { mode = mode, identity = identity, resolve = resolve, train = driver.encode.train,
+    known = {}, programs = {} }
+  local new = replace(self, plan, "")
+  return new, self.programs, self.host or false, self.why
+end
+
+--- The onsets of a part's pulses, seconds from its start, in order, each with its action.
+---@param part moonpulse.Part
+---@return { offset: number, action: moonpulse.Action }[]
+function M.onsets(part)
+  local list = part.cell
+  for _, level in ipairs(part.levels) do
+    local longer = {}
+    for i = 0, level.count - 1 do
+      for _, pulse in ipairs(list) do
+        longer[#longer + 1] = { offset = pulse.offset + i * level.num / level.den,
+          action = pulse.action }
+      end
+    end
+    list = longer
+  end
+  return list
+end
+
+return M
