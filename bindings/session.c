@@ -190,7 +190,8 @@ static int option_field(lua_State *L, const char *key, const char *const names[]
 
 /*
  * session:arm{safe=, tolerance=, late="abort"|"skip", keepalive=, keepalive_period=, stuck=,
- * guard=, line="none"|"cts"|"dsr", flight=} -> true | nil, message, code. Times in seconds.
+ * unconfirmed=, guard=, line="none"|"cts"|"dsr", flight=} -> true | nil, message, code. Times
+ * in seconds.
  */
 static int session_arm(lua_State *L)
 {
@@ -202,6 +203,7 @@ static int session_arm(lua_State *L)
         .late = (enum mp_late)option_field(L, "late", late_names),
         .keepalive_ns = seconds_field(L, "keepalive_period"),
         .stuck_ns = seconds_field(L, "stuck"),
+        .unconfirmed_ns = seconds_field(L, "unconfirmed"),
         .line = (enum mp_stop_line)option_field(L, "line", line_names),
     };
     arming.safe = bytes_field(L, "safe", &arming.safe_length);
@@ -243,6 +245,14 @@ static int session_play(lua_State *L)
     lua_pushvalue(L, 2);
     lua_setiuservalue(L, 1, 1); // the dispatcher borrows it
     return done(L, status, &err);
+}
+
+/* session:confirmed(total): so many pulses since arming need no confirmation any more */
+static int session_confirmed(lua_State *L)
+{
+    struct session_box *box = check_session(L, 1);
+    mp_session_confirmed(box->session, (uint64_t)mp_check_integer(L, 2, 0, LUA_MAXINTEGER));
+    return 0;
 }
 
 /* session:stop([reason]): the device is safe when this returns */
@@ -331,17 +341,13 @@ static int session_close(lua_State *L)
 void mp_open_session(lua_State *L)
 {
     static const luaL_Reg functions[] = {{"session", session_new}, {NULL, NULL}};
-    static const luaL_Reg methods[] = {{"open", session_open},
-                                       {"write", session_write},
-                                       {"arm", session_arm},
-                                       {"play", session_play},
-                                       {"stop", session_stop},
-                                       {"state", session_state},
-                                       {"acknowledge", session_acknowledge},
-                                       {"close", session_close},
-                                       {"realtime", session_realtime},
-                                       {"backend", session_backend},
-                                       {NULL, NULL}};
+    static const luaL_Reg methods[] = {
+        {"open", session_open},       {"write", session_write},
+        {"arm", session_arm},         {"play", session_play},
+        {"stop", session_stop},       {"confirmed", session_confirmed},
+        {"state", session_state},     {"acknowledge", session_acknowledge},
+        {"close", session_close},     {"realtime", session_realtime},
+        {"backend", session_backend}, {NULL, NULL}};
     static const luaL_Reg metamethods[] = {
         {"__gc", session_close}, {"__close", session_close}, {NULL, NULL}};
     luaL_setfuncs(L, functions, 0);

@@ -13,6 +13,8 @@ enum {
 static const int64_t gap_margin_ns = MP_NS_PER_MS;
 // before a deadline the thread wakes this early, to warm up and spin
 static const int64_t warm_ns = 220 * MP_NS_PER_US;
+// an adapter hands on what it was given within this time
+static const int64_t drain_ns = 5 * MP_NS_PER_MS;
 // how often the heartbeat is looked at while nothing is due
 static const int64_t look_ns = 100 * MP_NS_PER_MS;
 
@@ -209,6 +211,32 @@ static int64_t least_apart(const struct mp_dispatcher *d)
     return by_plan > by_device ? by_plan : by_device;
 }
 
+/*
+ * Is a pulse unconfirmed for too long, as far as the loop has read the port? A device that does
+ * not read lets commands pile up, and would obey them together. A loop that is itself behind
+ * is no reason: its silence is the heartbeat's.
+ */
+static bool unanswered(const struct mp_dispatcher *d)
+{
+    if (d->config.unconfirmed_ns == 0)
+        return false;
+    // the time first: what was confirmed before it is then seen as well
+    int64_t drained_ns = atomic_load_explicit(&d->drained_ns, memory_order_acquire);
+    uint64_t oldest = atomic_load_explicit(&d->confirmed, memory_order_acquire);
+    if (oldest >= d->pulses)
+        return false;
+    if (d->pulses - oldest > STAMPS)
+        oldest = d->pulses - STAMPS;
+    return drained_ns - d->stamps_ns[oldest % STAMPS] > d->config.unconfirmed_ns;
+}
+
+/* Does the port still hold a frame that should have been on the wire long ago? */
+static bool backed_up(const struct mp_dispatcher *d, int64_t now)
+{
+    return d->have_sent && now > d->wire_end_ns + drain_ns &&
+           mp_port_queued(d->config.port) > 0;
+}
+
 /* The last look before a write: late, or too close to the pulse sent before? */
 static enum mp_stop refuse(const struct mp_dispatcher *d, int64_t now)
 {
@@ -308,6 +336,8 @@ static bool write_planned(struct mp_dispatcher *d, struct mp_outcome *out)
         return true;
     d->have_sent = true;
     d->sent_ns = out->returned_ns;
+    d->stamps_ns[d->pulses++ % STAMPS] = out->returned_ns;
+    d->wire_end_ns = out->returned_ns + frame->wire_ns;
     // stalled inside the write: it has left, perhaps late, and the record says so
     if (out->returned_ns - (d->start_ns + send->send_ns) > d->config.tolerance_ns) {
         out->stop = MP_STOP_LATE;
@@ -325,6 +355,14 @@ static void dispatch(struct mp_dispatcher *d)
         .kind = MP_OUT_SENT, .send = *send, .start_ns = d->start_ns, .woken_ns = d->woken_ns};
     if (stopped(d) || !can_record(d))
         return;
+    if (send->kind == MP_SEND_PULSE && unanswered(d)) {
+        mp_dispatcher_stop(d, MP_STOP_SILENT);
+        return;
+    }
+    if (send->kind == MP_SEND_PULSE && backed_up(d, d->woken_ns)) {
+        mp_dispatcher_stop(d, MP_STOP_BLOCKED);
+        return;
+    }
     out.entered_ns = out.returned_ns = dispatch_now(d);
     enum mp_stop refusal = refuse(d, out.entered_ns);
     if (send->kind == MP_SEND_MARK) {
@@ -356,7 +394,8 @@ static void send_safe(struct mp_dispatcher *d)
     size_t done = 0;
     out.stop = (enum mp_stop)atomic_load(&d->stop);
     // what the system has not handed on yet would fire after us
-    bool discard = out.stop == MP_STOP_BLOCKED || out.stop == MP_STOP_DEVICE;
+    bool discard =
+        out.stop == MP_STOP_BLOCKED || out.stop == MP_STOP_DEVICE || out.stop == MP_STOP_SILENT;
     if (discard)
         mp_port_discard(config->port);
     // behind a cut frame the device takes the first bytes for its rest: send it twice

@@ -29,6 +29,7 @@ const char *mp_stop_name(enum mp_stop reason)
         [MP_STOP_KEY] = "key",
         [MP_STOP_LINE] = "line",
         [MP_STOP_GUARD] = "guard",
+        [MP_STOP_SILENT] = "silent",
     };
     _Static_assert(sizeof names / sizeof names[0] == MP_STOP_COUNT, "a reason has no name");
     size_t index = (size_t)reason;
@@ -53,6 +54,7 @@ const char *mp_stop_text(enum mp_stop reason)
         [MP_STOP_KEY] = "stopped by a key",
         [MP_STOP_LINE] = "stopped by the stop line",
         [MP_STOP_GUARD] = "the guard process is gone",
+        [MP_STOP_SILENT] = "the device stopped confirming pulses",
     };
     _Static_assert(sizeof texts / sizeof texts[0] == MP_STOP_COUNT, "a reason has no text");
     size_t index = (size_t)reason;
@@ -69,6 +71,17 @@ void mp_dispatcher_stop(struct mp_dispatcher *d, enum mp_stop reason)
 void mp_dispatcher_heartbeat(struct mp_dispatcher *d)
 {
     atomic_store(&d->heartbeat_ns, dispatch_now(d));
+}
+
+void mp_dispatcher_confirmed(struct mp_dispatcher *d, uint64_t total)
+{
+    atomic_store_explicit(&d->confirmed, total, memory_order_release);
+}
+
+void mp_dispatcher_drained(struct mp_dispatcher *d, int64_t read_ns)
+{
+    // after the confirmations that were read: who sees this time sees them too
+    atomic_store_explicit(&d->drained_ns, read_ns, memory_order_release);
 }
 
 static void *thread_main(void *argument)

@@ -9,6 +9,8 @@
  *   outcomes   SPSC ring, dispatcher -> loop thread
  *   stop       atomic latch; set by any thread or a signal handler, read before every write
  *   heartbeat  atomic time, written by the loop thread: it is alive
+ *   confirmed  atomic count of pulses that the device confirmed, written by the loop thread
+ *   drained    atomic time up to which the loop thread has read the port, written by it
  *   wake       semaphore: ends the dispatcher's wait
  *   flight     see flight.h: slots claimed with an atomic add
  * It calls no Lua, no malloc, no lock, no file I/O and nothing that blocks except the
@@ -46,6 +48,7 @@ enum mp_stop {
     MP_STOP_KEY,       // q or space on the live screen
     MP_STOP_LINE,      // a modem line: foot switch
     MP_STOP_GUARD,     // the guard process is gone
+    MP_STOP_SILENT,    // the device stopped confirming pulses
     MP_STOP_COUNT      // how many reasons there are
 };
 /* The reason in one word, for records and scripts: "signal", "late" ... Never NULL. */
@@ -94,8 +97,9 @@ struct mp_dispatch_config {
     size_t keepalive_length;         // 0: the device needs none
     int64_t keepalive_ns;            // at least so often
     int64_t stuck_ns;                // a heartbeat older than this stops; 0: never
-    struct mp_flight *flight;        // borrowed; NULL: no flight record
-    const struct mp_time *time;      // borrowed; NULL: the monotonic clock
+    int64_t unconfirmed_ns; // no pulse while one before it is unconfirmed so long; 0: no limit
+    struct mp_flight *flight;   // borrowed; NULL: no flight record
+    const struct mp_time *time; // borrowed; NULL: the monotonic clock
     bool any_distance; // for tests on busy machines: pulses may come closer than planned. A
                        // session cannot ask for it
     void (*wake)(void *context); // called on the dispatcher thread when an outcome is ready;
@@ -130,6 +134,13 @@ void mp_dispatcher_stop(struct mp_dispatcher *dispatcher, enum mp_stop reason);
 
 /* The loop thread is alive. Call at least every 100 ms where stuck_ns is set. */
 void mp_dispatcher_heartbeat(struct mp_dispatcher *dispatcher);
+
+/*
+ * Where unconfirmed_ns is set: the device confirmed total pulses since arming; the loop thread
+ * has read (and counted) all that came before read_ns.
+ */
+void mp_dispatcher_confirmed(struct mp_dispatcher *dispatcher, uint64_t total);
+void mp_dispatcher_drained(struct mp_dispatcher *dispatcher, int64_t read_ns);
 
 /* The next outcome, in order; false when there is none now. Loop thread. */
 bool mp_dispatcher_outcome(struct mp_dispatcher *dispatcher, struct mp_outcome *outcome);

@@ -8,6 +8,8 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+enum { STAMPS = 64 }; // a power of two
+
 enum command_kind { COMMAND_PLAY, COMMAND_SEND };
 
 struct command {
@@ -26,6 +28,8 @@ struct mp_dispatcher {
     _Atomic int stop; // enum mp_stop; 0 until the first reason comes
     _Atomic bool playing;
     _Atomic int64_t heartbeat_ns;
+    _Atomic uint64_t confirmed;
+    _Atomic int64_t drained_ns;
     sem_t wake;
     sem_t ready; // the thread has entered its priority
     pthread_t thread;
@@ -40,12 +44,15 @@ struct mp_dispatcher {
     struct command held; // a one-off that waits for a gap
     bool have_held;
     int64_t keepalive_due_ns;
-    int64_t wire_free_ns; // when the last one-off frame is off the wire
-    int64_t alive_ns;     // when this thread last looked: was it stalled itself?
-    bool have_sent;       // a pulse has been sent
-    int64_t sent_ns;      // its stamp after the write
-    bool have_planned;    // a pulse of the plan has come by, sent or not
-    int64_t planned_ns;   // its send time, from the plan's start
+    int64_t wire_free_ns;      // when the last one-off frame is off the wire
+    int64_t alive_ns;          // when this thread last looked: was it stalled itself?
+    bool have_sent;            // a pulse has been sent
+    int64_t sent_ns;           // its stamp after the write
+    uint64_t pulses;           // sent since arming
+    int64_t stamps_ns[STAMPS]; // of the last ones, by number: how long are they unconfirmed?
+    int64_t wire_end_ns;       // when the last planned frame is off the wire
+    bool have_planned;         // a pulse of the plan has come by, sent or not
+    int64_t planned_ns;        // its send time, from the plan's start
     _Atomic bool safe_sent;
     bool cut; // part of a frame is on the wire
 };

@@ -159,6 +159,14 @@ void mp_port_discard(struct mp_port *port)
     (void)tcflush(port->fd, TCOFLUSH);
 }
 
+int mp_port_queued(const struct mp_port *port)
+{
+    int bytes = 0;
+    if (port->ops->kind != MP_PORT_SERIAL || ioctl(port->fd, TIOCOUTQ, &bytes) != 0)
+        return 0;
+    return bytes;
+}
+
 enum mp_status mp_port_get_lines(struct mp_port *port, bool *cts, bool *dsr,
                                  struct mp_error *err)
 {

@@ -87,6 +87,12 @@ enum mp_status mp_port_read(struct mp_port *port, void *buffer, size_t capacity,
 /* Throw away what was written and is not on the wire yet. Never blocks. */
 void mp_port_discard(struct mp_port *port);
 
+/*
+ * Bytes that were written and are not on the wire yet, as far as the system knows: 0 on a
+ * pseudo-terminal or socket, where bytes that nobody read cannot be seen. Never blocks.
+ */
+int mp_port_queued(const struct mp_port *port);
+
 /* Read the lines that come in. MP_EUNSUPPORTED on a pseudo-terminal; MP_EGONE as above. */
 enum mp_status mp_port_get_lines(struct mp_port *port, bool *cts, bool *dsr,
                                  struct mp_error *err);

@@ -3,6 +3,7 @@
 #include "engine/clock.h"
 #include "engine/guard.h"
 
+#include <poll.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 
@@ -119,17 +120,6 @@ static void on_async(uv_async_t *async)
     report(async->data);
 }
 
-static void on_heartbeat(uv_timer_t *timer)
-{
-    struct mp_session *s = timer->data;
-    struct mp_dispatcher *d = dispatcher_of(s);
-    if (d == NULL)
-        return;
-    mp_dispatcher_heartbeat(d);
-    if (s->guarded && !mp_guard_alive(&s->guard))
-        mp_dispatcher_stop(d, MP_STOP_GUARD);
-}
-
 static void wake_loop(void *context)
 {
     struct mp_session *s = context;
@@ -165,6 +155,33 @@ static void on_readable(uv_poll_t *poll, int status, int events)
         if (got < sizeof buffer || s->poll != poll) // the owner may have closed the port
             return;
     }
+}
+
+/* Read what has come: what was confirmed up to now is then counted. */
+static void drain(struct mp_session *s)
+{
+    struct pollfd input = {.events = POLLIN};
+    int64_t now = mp_clock_ns();
+    if (s->poll == NULL)
+        return;
+    input.fd = mp_port_fd(s->port);
+    if (poll(&input, 1, 0) > 0)
+        on_readable(s->poll, 0, UV_READABLE);
+    struct mp_dispatcher *d = dispatcher_of(s); // the owner may have stopped it meanwhile
+    if (d != NULL)
+        mp_dispatcher_drained(d, now);
+}
+
+static void on_heartbeat(uv_timer_t *timer)
+{
+    struct mp_session *s = timer->data;
+    struct mp_dispatcher *d = dispatcher_of(s);
+    if (d == NULL)
+        return;
+    mp_dispatcher_heartbeat(d);
+    if (s->guarded && !mp_guard_alive(&s->guard))
+        mp_dispatcher_stop(d, MP_STOP_GUARD);
+    drain(s);
 }
 
 enum mp_status mp_session_create(struct mp_session **out, uv_loop_t *loop,
@@ -283,6 +300,7 @@ enum mp_status mp_session_arm(struct mp_session *s, const struct mp_arming *armi
         .late = arming->late,
         .keepalive_ns = arming->keepalive_ns,
         .stuck_ns = arming->stuck_ns,
+        .unconfirmed_ns = arming->unconfirmed_ns,
         .flight = arming->flight,
         .wake = wake_loop,
         .context = s,
@@ -311,6 +329,13 @@ enum mp_status mp_session_arm(struct mp_session *s, const struct mp_arming *armi
     s->halted = false;
     s->state = MP_ARMED;
     return MP_OK;
+}
+
+void mp_session_confirmed(struct mp_session *s, uint64_t total)
+{
+    struct mp_dispatcher *d = dispatcher_of(s);
+    if (d != NULL)
+        mp_dispatcher_confirmed(d, total);
 }
 
 void mp_session_acknowledge(struct mp_session *s)

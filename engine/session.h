@@ -66,6 +66,7 @@ struct mp_arming {
     size_t keepalive_length;
     int64_t keepalive_ns;
     int64_t stuck_ns;         // a loop silent for longer stops; 0: never
+    int64_t unconfirmed_ns;   // as in mp_dispatch_config; see mp_session_confirmed
     bool guard;               // fork a guard (guard.h)
     enum mp_stop_line line;   // a modem line that stops when it rises
     struct mp_flight *flight; // borrowed until MP_OUT_STOPPED was reported; NULL: none
@@ -81,6 +82,12 @@ enum mp_status mp_session_arm(struct mp_session *session, const struct mp_arming
 /* armed -> running. lowering is borrowed until its MP_OUT_FINISHED or MP_OUT_STOPPED. */
 enum mp_status mp_session_play(struct mp_session *session, struct mp_lowering *lowering,
                                int64_t start_ns, struct mp_error *err);
+
+/*
+ * Where unconfirmed_ns is set: the device has confirmed total of the pulses that were sent
+ * since arming (or needs not: a caller that expects no confirmation counts those too).
+ */
+void mp_session_confirmed(struct mp_session *session, uint64_t total);
 
 /* The stop is known: questions to the device may be written again. */
 void mp_session_acknowledge(struct mp_session *session);

@@ -53,6 +53,13 @@ done
 case $build in *sanitize*address*) export RIG_WRAP="env ASAN_OPTIONS=verify_asan_link_order=0" ;; esac
 sh tests/rig/run.sh "$build/tests/rig" >"$log" 2>&1
 tally test_serial_rig $?
+case $build in # a preloaded shim and a sanitizer's own do not go together
+  *sanitize*) ;;
+  *)
+    sh tests/rig/run.sh "$build/tests/rig" "$MOONPULSE" >"$log" 2>&1
+    tally test_stop_line $?
+    ;;
+esac
 
 # specs, one process each: a crash costs one file, and each starts with a fresh host
 for spec in tests/spec/*_spec.lua; do

@@ -36,6 +36,7 @@ local function new_record(folder, file)
     folder = folder, file = file, index = 0, first = 1, last = 0, queue = {}, unconfirmed = {},
     first_open = 1, last_open = 0, unsure = {}, pulses_sent = 0, pulses_confirmed = 0, pulses_skipped = 0,
     lateness = {}, worst_us = 0, skipped_by = {}, passing = {}, extra = 0, trains = {},
+    starts = 0,
   }, Record)
 end
 
@@ -177,6 +178,7 @@ end
 ---@param late_ns integer
 ---@param action integer
 function Record:pulse(number, planned_ns, sent_ns, late_ns, action, now_ns)
+  self.starts = self.starts + 1
   self.lateness[#self.lateness + 1] = late_ns / 1e3
   if late_ns / 1e3 > self.worst_us then
     self.worst_us = late_ns / 1e3
@@ -189,7 +191,7 @@ function Record:pulse(number, planned_ns, sent_ns, late_ns, action, now_ns)
       late_ns = late_ns, now_ns = now_ns, base = base })
   end
   local row = {
-    event = "pulse", pulse = number + self.extra, engine_number = number,
+    event = "pulse", pulse = number + self.extra, engine_number = number, start = self.starts,
     planned_ns = planned_ns, sent_ns = sent_ns,
     late_ns = late_ns, tail = self.tails[action], open = true, status = "sent", at_ns = now_ns,
   }
@@ -310,6 +312,17 @@ function Record:oldest_doubt()
     return self.doubted.pulse, self.doubted.at_ns
   end
   return self:oldest_open()
+end
+
+--- Of the starts and pulses that were sent, how many wait for nothing any more: those before the
+--- oldest unconfirmed single pulse. A train's confirmations come while it runs, and count at once.
+---@return integer
+function Record:answered()
+  local row = self.unconfirmed[self.first_open]
+  if row and not row.timed_by then
+    return row.start - 1
+  end
+  return self.starts
 end
 
 function Record:sync()

@@ -21,6 +21,9 @@ function Run:outcome(what, kind, number, onset_ns, due_ns, entered_ns, returned_
     record:doubt(now_ns - self.slow_ns)
     record:pulse(number, onset_ns, left_ns + self.frames[frame].wire_ns + self.latency_ns,
       left_ns - due_ns, action, now_ns)
+    if self.actions[action].train then -- its confirmations take as long as it runs
+      self.link.session:confirmed(record:answered())
+    end
   elseif what == "sent" then
     self.expected = self.actions[action]
     record:event("set_intensity", due_ns + self.frames[frame].wire_ns,
@@ -38,6 +41,10 @@ function Run:outcome(what, kind, number, onset_ns, due_ns, entered_ns, returned_
   elseif what == "stopped" then
     if not self.stopped then
       record:halt(core.clock_ns())
+    end
+    if stop == "silent" and record:oldest_open() then
+      self.fault = self.fault or ("pulse %d was not confirmed within %g s: is the cable loose, does "
+        .. "the coil still fire?"):format((record:oldest_open()), 2 * self.slow_ns / 1e9)
     end
     self.stopped = self.stopped or stop
     self.safe_sent = safe_sent
@@ -64,7 +71,9 @@ function Run:reply(reply, arrival_ns)
   end
   local verdict, text, value = self.driver.judge(reply, self.expected)
   if verdict == "confirm" then
-    if not self.record:confirm(arrival_ns - self.start_ns, text, value) then
+    if self.record:confirm(arrival_ns - self.start_ns, text, value) then
+      self.link.session:confirmed(self.record:answered())
+    else
       self:device_fault(("the device reports a pulse that was not sent (%s): does a pedal, a "
         .. "trigger or its panel fire it?"):format(text))
     end
@@ -203,6 +212,8 @@ function M.run(job, path, record, hooks)
   check_stop(job)
   local ok, message = link.session:arm {
     safe = driver.safe, tolerance = job.tolerance, late = job.late, stuck = 0.5, guard = true,
+    -- a device that no longer reads must not find a heap of commands when it does
+    unconfirmed = driver.confirms ~= false and 2 * self.slow_ns / 1e9 or nil,
     keepalive = driver.keepalive and driver.keepalive.bytes,
     keepalive_period = driver.keepalive and driver.keepalive.period,
     line = job.stop_line, flight = record.flight,

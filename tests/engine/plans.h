@@ -53,7 +53,7 @@ static inline struct mp_plan *pulse_of(int32_t intensity_mpct, enum mp_reference
 {
     struct mp_error err = {0};
     struct mp_plan *made = NULL;
-    const struct mp_pulse pulse = {intensity_mpct, reference};
+    const struct mp_pulse pulse = {.intensity_mpct = intensity_mpct, .reference = reference};
     must(mp_plan_pulse(&made, &pulse, &err), &err);
     return made;
 }

@@ -6,7 +6,8 @@
  * kernel leaves them when a real port is opened. Each RTS or DTR edge is appended to the
  * file named by $MODEM_LOG as "NANOSECONDS LINE LEVEL", e.g. "81234567890 RTS 1", the time
  * being CLOCK_MONOTONIC. CTS and DSR are high while the file named by $MODEM_INPUT holds a C
- * or a D; while it holds an E, they cannot be read.
+ * or a D; while it holds an E, they cannot be read. While the file named by $MODEM_QUEUE holds
+ * a number, so many bytes wait in the port for their wire (TIOCOUTQ).
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -89,6 +90,20 @@ static bool read_inputs(int *lines)
     return strchr(text, 'E') == NULL;
 }
 
+/* What an adapter that is behind would say; a pseudo-terminal never is. */
+static bool queued(int *bytes)
+{
+    const char *path = getenv("MODEM_QUEUE");
+    char text[16] = "";
+    int file = path == NULL ? -1 : open(path, O_RDONLY | O_CLOEXEC);
+    if (file < 0)
+        return false;
+    (void)!read(file, text, sizeof text - 1);
+    (void)close(file);
+    *bytes = (int)strtol(text, NULL, 10);
+    return true;
+}
+
 static int answer(int fd, unsigned long request, int *lines)
 {
     (void)pthread_mutex_lock(&guard);
@@ -117,6 +132,8 @@ int ioctl(int fd, unsigned long request, ...)
     va_start(args, request);
     void *argument = va_arg(args, void *);
     va_end(args);
+    if (request == TIOCOUTQ && isatty(fd) && queued(argument))
+        return 0;
     int result = (int)syscall(SYS_ioctl, fd, request, argument);
     bool modem = request == TIOCMGET || request == TIOCMSET || request == TIOCMBIS ||
                  request == TIOCMBIC;

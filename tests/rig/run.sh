@@ -1,6 +1,7 @@
 #!/bin/sh
-# Runs test_serial_rig where a pseudo-terminal looks like a USB serial port to libserialport.
-# usage: tests/rig/run.sh BUILD_DIRECTORY   (it holds test_serial_rig and modem_shim.so)
+# Runs a test where a pseudo-terminal looks like a USB serial port to libserialport: test_serial_rig,
+# or, given MOONPULSE, stop_line.sh with that program.
+# usage: tests/rig/run.sh BUILD_DIRECTORY [MOONPULSE]   (it holds test_serial_rig and modem_shim.so)
 #
 # All mounts are made in a private mount namespace: outside nothing changes. There /dev is a
 # small folder with /dev/ttyMP0 (the program binds its pseudo-terminal on it) and /dev/ttyMP1
@@ -10,7 +11,7 @@ set -eu
 no_namespace=77
 
 inside() {
-  build=$1 work=$2
+  build=$1 work=$2 moonpulse=$3 here=$4
   mkdir "$work/dev" "$work/class"
   mount -t tmpfs tmpfs "$work/dev" || exit $no_namespace
   mkdir "$work/dev/pts"
@@ -42,19 +43,24 @@ inside() {
   export MODEM_LOG
   : >"$MODEM_LOG"
   cd /
+  if [ -n "$moonpulse" ]; then
+    exec sh "$here/stop_line.sh" "$build" "$moonpulse" "$build/modem_shim.so"
+  fi
   exec env LD_PRELOAD="$build/modem_shim.so" ${RIG_WRAP:-} "$build/test_serial_rig"
 }
 
 skip() {
-  echo "test_serial_rig: 0 passed, 0 failed, 1 skipped ($1)"
+  echo "rig: 0 passed, 0 failed, 1 skipped ($1)"
   exit 0
 }
 
 if [ "${1:?usage: run.sh BUILD_DIRECTORY}" = --inside ]; then
-  inside "$2" "$3"
+  inside "$2" "$3" "$4" "$5"
 fi
 
 build=$(cd "$1" && pwd)
+here=$(cd "$(dirname "$0")" && pwd)
+moonpulse=${2:+$(cd "$(dirname "$2")" && pwd)/$(basename "$2")}
 if unshare --mount true 2>/dev/null; then
   namespace="unshare --mount"
 elif unshare --map-root-user --mount true 2>/dev/null; then
@@ -66,6 +72,6 @@ fi
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 status=0
-$namespace --propagation private sh "$0" --inside "$build" "$work" || status=$?
+$namespace --propagation private sh "$0" --inside "$build" "$work" "$moonpulse" "$here" || status=$?
 [ $status -ne $no_namespace ] || skip "this machine forbids bind mounts"
 exit $status

@@ -6,6 +6,7 @@
 #include "engine/port.h"
 #include "engine/pty.h"
 #include "tests/check.h"
+#include "tests/engine/rig.h"
 
 #include <fcntl.h>
 #include <poll.h>
@@ -317,6 +318,40 @@ static void test_a_gone_far_side_is_told(void)
     mp_port_close(port);
 }
 
+/* A pulse whose forerunner still waits in the adapter is not sent. */
+static void test_a_port_that_is_behind_gets_no_more(void)
+{
+    static const struct mp_serial serial = {.baud = 115200, .bits = 8, .stop_bits = 1};
+    struct mp_error err = {0};
+    char queue[] = "/tmp/moonpulse-queue-XXXXXX";
+    int file = mkstemp(queue);
+    CHECK(file >= 0 && setenv("MODEM_QUEUE", queue, 1) == 0);
+    must(mp_port_open(&rig.port, PORT, &serial, &err), &err);
+    CHECK_INT(mp_port_queued(rig.port), 0);
+    struct mp_dispatch_config config = rig_config(MP_LATE_ABORT, forever_ns);
+    rig_start(&config);
+    struct mp_lowering *l =
+        lower(repeat(mso(50), 100, MP_EVERY, seconds(1, 50)), (struct rig_lowering){0});
+    rig_play(l, mp_clock_ns() + 20 * MP_NS_PER_MS);
+    while (rig_tally(MP_OUT_SENT) < 3)
+        rig_drain();
+    CHECK_INT(write(file, "7", 1), 1);
+    CHECK_INT(mp_port_queued(rig.port), 7);
+    int64_t until = mp_clock_ns() + patience_ns;
+    while (rig_tally(MP_OUT_STOPPED) == 0 && mp_clock_ns() < until)
+        rig_drain();
+    CHECK_INT(rig_last()->stop, MP_STOP_BLOCKED);
+    CHECK(rig_tally(MP_OUT_SENT) < 100);
+    mp_dispatcher_destroy(rig.d);
+    rig.d = NULL;
+    mp_lowering_destroy(l);
+    mp_port_close(rig.port);
+    rig.port = NULL;
+    (void)unsetenv("MODEM_QUEUE");
+    (void)close(file);
+    (void)unlink(queue);
+}
+
 int main(void)
 {
     struct mp_error err = {0};
@@ -340,6 +375,7 @@ int main(void)
     test_opening_flushes_input_and_excludes_others();
     test_a_full_buffer_is_no_failure();
     test_lines_as_triggers();
+    test_a_port_that_is_behind_gets_no_more();
     test_a_held_port_is_refused_untouched();
     test_a_program_without_a_lock_is_seen();
     test_a_gone_far_side_is_told();

@@ -17,22 +17,22 @@ local ASK, SAFE = hex(driver.commands.get_status2()), hex(driver.safe)
 -- What each fault at pulse 4 of 15 (5 Hz) must lead to. `words`: on stderr; `sent`: how many
 -- pulses may have left (least, most); `sure`: how many are surely delivered; `last`: what the
 -- device gets at the end; deaf: it gets nothing any more.
-local unconfirmed = "pulse 4 was not confirmed within 0.6 s: is the cable loose"
+local unconfirmed = "pulse 4 was not confirmed within 0.18 s: is the cable loose"
 local unsafe = "NOT CONFIRMED SAFE: "
 local ends = {
-  drop = { words = { unconfirmed, "the stimulator is disarmed" }, sent = { 5, 14 }, sure = 3 },
+  drop = { words = { unconfirmed, "the stimulator is disarmed" }, sent = { 4, 5 }, sure = 3 },
   flip = { words = { "a garbled reply (wrong checksum): is the cable sound" }, sent = { 4, 14 },
     sure = 3 },
   duplicate = { words = { "the device reports a pulse that was not sent", "does a pedal" },
     sent = { 4, 14 }, sure = 4 },
   split = { status = 0, words = {}, sent = { PULSES, PULSES }, sure = PULSES },
-  delay = { words = { unconfirmed, "the stimulator is disarmed" }, sent = { 5, 14 }, sure = 3 },
+  delay = { words = { unconfirmed, "the stimulator is disarmed" }, sent = { 4, 5 }, sure = 3 },
   nak = { words = { "a garbled reply (bytes that are no frame): is the cable sound" },
     sent = { 4, 14 }, sure = 3 },
   unplug = { words = { unsafe .. "the port is lost: switch the stimulator off at its panel",
     "the run ended because: the port is lost" }, sent = { 4, 14 }, sure = 3, deaf = true },
   ["half-open"] = { words = { unsafe, "disable it on its front panel, or switch it off",
-    "the run ended because: " .. unconfirmed }, sent = { 5, 14 }, sure = 3, deaf = true },
+    "the run ended because: " .. unconfirmed }, sent = { 4, 5 }, sure = 3, deaf = true },
   ["over-temperature"] = { words = { "the stimulator disabled itself, its coil is at 40 C: let it "
     .. "cool", "the stimulator is disarmed" }, sent = { 4, 14 }, sure = 4 },
   ["stuck-armed"] = { words = { unsafe, "still says that it is enabled: disable it on its front "

@@ -226,7 +226,10 @@ local reasons = {
   error = "stopped by an error", stuck = "the script was stuck",
   key = "stopped by a key (q or space)", line = "stopped by the stop line",
   guard = "the guard process is gone",
+  silent = "the stimulator stopped confirming its pulses: is it switched on, and the cable sound?",
 }
+-- reasons to stop that are the device's doing
+local faults_of_device = { gone = true, blocked = true, silent = true }
 local remedies = {
   late = "; close other programs, or allow more with --tolerance MS or --late skip",
 }
@@ -262,7 +265,7 @@ local function conclude(context, outcome)
   local result = record:result()
   local complete = outcome.stop == "finished" and not outcome.fault
   local code = "ok"
-  if outcome.fault or outcome.stop == "gone" or outcome.stop == "blocked" or outcome.not_disarmed then
+  if outcome.fault or faults_of_device[outcome.stop] or outcome.not_disarmed then
     code = "fault"
   elseif not complete then
     code = "stopped"

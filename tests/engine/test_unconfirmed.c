@@ -1,0 +1,135 @@
+/*
+ * test_unconfirmed.c - a device that no longer confirms gets no more pulses, as far as the loop
+ * has read the port; a loop that is behind is not mistaken for it. On a clock turned by hand.
+ */
+#include "tests/engine/rig.h"
+
+static const int64_t period_ns = 50 * MP_NS_PER_MS;
+static const int64_t limit_ns = 180 * MP_NS_PER_MS;
+
+/* What the loop and the device do while the dispatcher waits. */
+static struct {
+    int64_t now_ns;
+    int64_t silent_ns;  // the device confirms what was sent before this, at once
+    int64_t stalled_ns; // the loop reads nothing from here on ...
+    int64_t back_ns;    // ... until here
+} scene;
+
+static int64_t now(void *context)
+{
+    (void)context;
+    return scene.now_ns;
+}
+
+static uint64_t pulses_before(int64_t ns)
+{
+    uint64_t found = 0;
+    for (size_t i = 0; i < rig.count; i++)
+        found += rig.outcomes[i].kind == MP_OUT_SENT && rig.outcomes[i].returned_ns < ns;
+    return found;
+}
+
+static bool wait_until(void *context, sem_t *wake, int64_t deadline_ns)
+{
+    (void)context;
+    while (sem_trywait(wake) == 0)
+        continue;
+    if (scene.now_ns < deadline_ns)
+        scene.now_ns = deadline_ns;
+    while (rig.count < OUTCOMES_MAX && mp_dispatcher_outcome(rig.d, &rig.outcomes[rig.count]))
+        rig.count++;
+    if (rig_tally(MP_OUT_FINISHED) > 0)
+        mp_dispatcher_stop(rig.d, MP_STOP_FINISHED);
+    mp_dispatcher_heartbeat(rig.d);
+    bool stalled = scene.now_ns >= scene.stalled_ns && scene.now_ns < scene.back_ns;
+    if (!stalled) {
+        mp_dispatcher_confirmed(rig.d, pulses_before(scene.silent_ns));
+        mp_dispatcher_drained(rig.d, scene.now_ns);
+    }
+    return true;
+}
+
+/* 40 pulses every 50 ms; how many left. */
+static size_t play(int64_t unconfirmed_ns, enum mp_stop *stop)
+{
+    static const struct mp_time time = {.now = now, .wait = wait_until};
+    struct mp_error err = {0};
+    rig_ports();
+    struct mp_dispatch_config config = rig_config(MP_LATE_ABORT, MP_NS_PER_MS);
+    config.time = &time;
+    config.unconfirmed_ns = unconfirmed_ns;
+    must(mp_dispatcher_create_here(&rig.d, &config, &err), &err);
+    scene.now_ns = MP_NS_PER_S;
+    struct mp_lowering *l =
+        lower(repeat(mso(50), 40, MP_EVERY, seconds(1, 20)), (struct rig_lowering){0});
+    rig_play(l, 2 * MP_NS_PER_S);
+    mp_dispatcher_run_here(rig.d);
+    rig_drain();
+    *stop = rig_last()->stop;
+    rig_read_all(1);
+    size_t sent = rig_tally(MP_OUT_SENT);
+    // what the system still held may have been taken back: the safe frame comes twice then
+    size_t tail = strlen(safe_frame);
+    CHECK(rig.length >= tail && memcmp(rig.wire + rig.length - tail, safe_frame, tail) == 0);
+    CHECK(rig.length <= 2 * sent + 2 * tail);
+    rig_close();
+    mp_lowering_destroy(l);
+    return sent;
+}
+
+/* Confirmed all the way. */
+static void reset(void)
+{
+    scene.silent_ns = INT64_MAX;
+    scene.stalled_ns = scene.back_ns = INT64_MAX;
+}
+
+static void test_silence(void)
+{
+    enum mp_stop stop;
+    reset();
+    // pulse 11 (2.5 s) and later are not confirmed: those within 180 ms of it still leave
+    scene.silent_ns = 2 * MP_NS_PER_S + 10 * period_ns - MP_NS_PER_MS;
+    CHECK_INT(play(limit_ns, &stop), 10 + 4);
+    CHECK_INT(stop, MP_STOP_SILENT);
+}
+
+static void test_edge(void)
+{
+    enum mp_stop stop;
+    reset();
+    scene.silent_ns = 2 * MP_NS_PER_S + 10 * period_ns - MP_NS_PER_MS;
+    // exactly as old as the limit is not too old; one nanosecond more is
+    CHECK_INT(play(3 * period_ns, &stop), 10 + 4);
+    CHECK_INT(play(3 * period_ns - 1, &stop), 10 + 3);
+    CHECK_INT(stop, MP_STOP_SILENT);
+}
+
+static void test_no_limit(void)
+{
+    enum mp_stop stop;
+    reset();
+    scene.silent_ns = 0;
+    CHECK_INT(play(0, &stop), 40);
+    CHECK_INT(stop, MP_STOP_FINISHED);
+}
+
+/* A loop that reads nothing for 400 ms is not a silent device: what it reads then counts. */
+static void test_stalled_loop(void)
+{
+    enum mp_stop stop;
+    reset();
+    scene.stalled_ns = 2 * MP_NS_PER_S + 5 * period_ns;
+    scene.back_ns = scene.stalled_ns + 8 * period_ns;
+    CHECK_INT(play(limit_ns, &stop), 40);
+    CHECK_INT(stop, MP_STOP_FINISHED);
+}
+
+int main(void)
+{
+    test_silence();
+    test_edge();
+    test_no_limit();
+    test_stalled_loop();
+    return CHECK_DONE("test_unconfirmed");
+}

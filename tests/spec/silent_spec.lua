@@ -1,0 +1,56 @@
+--- A stimulator that stops reading, its port open: no heap of commands waits for it.
+local core = require "moonpulse.core"
+local shell = require "shell"
+
+local FIRE = "fe0103e2ff"
+
+describe("a stimulator that stops reading", function()
+  local folder, jobs
+
+  before_each(function()
+    folder, jobs = shell.folder(), {}
+  end)
+
+  after_each(function()
+    for _, job in ipairs(jobs) do
+      job:signal("CONT")
+      job:kill()
+    end
+    shell.remove(folder)
+  end)
+
+  it("finds only the pulses of a short while when it reads again, and the run has stopped", function()
+    local twin_log = folder .. "/twin.tsv"
+    shell.write(folder .. "/fast.lua", [[
+local mp = require "moonpulse"
+return mp.protocol { id = "fast", name = "Fast", plan = function()
+  return mp.train { pulses = 200, hz = 20, intensity = mp.mso(40) }
+end }]])
+    local twin = shell.start(folder, "twin", ("sim magventure --link %s/stim --log %s"):format(folder,
+      twin_log))
+    jobs[1] = twin
+    twin:says("stop it with")
+    local run = shell.start(folder, "run", ("run %s/fast.lua --device magventure --port %s/stim "
+      .. "--timing host --tolerance 200 --out %s/runs"):format(folder, folder, folder))
+    jobs[2] = run
+    run:says("timing ")
+    core.wait(1)
+    local before_ns = core.clock_ns()
+    twin:signal("STOP")
+    core.wait(1.5)
+    twin:signal("CONT")
+    assert.are.equal(4, run:wait())
+    assert.matches("pulse %d+ was not confirmed within 0.18 s", run:err())
+    core.wait(0.3)
+    local piled, last = 0, nil
+    for _, row in ipairs(shell.rows(twin_log)) do
+      last = row
+      if row.bytes == FIRE and tonumber(row.time) * 1e9 > before_ns + 1.4e9 then
+        piled = piled + 1
+      end
+    end
+    -- 0.18 s and the loop's 50 ms at 20 Hz, and what was on its way when it stopped: 12 without the limit
+    assert.is_true(piled >= 1 and piled <= 6, piled .. " commands waited for it")
+    assert.is_truthy(last)
+  end)
+end)
