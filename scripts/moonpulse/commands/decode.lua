@@ -1,6 +1,7 @@
 --- moonpulse decode: what bytes from or to a device mean.
 local cli = require "moonpulse.cli"
 local devices = require "moonpulse.devices"
+local fields = require "moonpulse.devices.fields"
 local term = require "term"
 
 local M = {}
@@ -19,53 +20,6 @@ function M.parser()
   return parser
 end
 
-local function text_of(value)
-  if math.type(value) == "float" then
-    return ("%.10g"):format(value)
-  elseif type(value) == "boolean" then
-    return value and "1" or "0"
-  end
-  return tostring(value)
-end
-
---- "key=value;key=value" in the order that the driver gives, what it does not name at the end.
-local function fields_of(driver, reply)
-  local parts, done = {}, { name = true, bytes = true, text = true }
-  for _, key in ipairs(driver.replies[reply.name] or {}) do
-    if reply[key] ~= nil then
-      parts[#parts + 1] = key .. "=" .. text_of(reply[key])
-    end
-    done[key] = true
-  end
-  local rest = {}
-  for key, value in pairs(reply) do
-    if not done[key] and type(value) ~= "table" then
-      rest[#rest + 1] = key .. "=" .. text_of(value)
-    end
-  end
-  table.sort(rest)
-  table.move(rest, 1, #rest, #parts + 1, parts)
-  return table.concat(parts, ";")
-end
-
-local function values_of(driver, name, values)
-  local parts = {}
-  for _, spec in ipairs(driver.commands[name].args) do
-    local value = values[spec[1]]
-    if type(value) == "table" then
-      local items = {}
-      for i, item in ipairs(value) do
-        items[i] = text_of(item)
-      end
-      value = table.concat(items, ",")
-    end
-    if value ~= nil then
-      parts[#parts + 1] = spec[1] .. "=" .. text_of(value)
-    end
-  end
-  return table.concat(parts, ";")
-end
-
 local function explain_sent(driver, bytes, dialect)
   local name, values
   if driver.explain then
@@ -75,7 +29,7 @@ local function explain_sent(driver, bytes, dialect)
     cli.fail("usage", "these bytes are no command of the %s%s", driver.description,
       type(values) == "string" and ": " .. values or "")
   end
-  print((("%s %s"):format(name, values_of(driver, name, values or {})):gsub(" $", "")))
+  print((("%s %s"):format(name, fields.values(driver.commands[name], values or {})):gsub(" $", "")))
 end
 
 local function explain_replies(driver, bytes, dialect)
@@ -89,7 +43,7 @@ local function explain_replies(driver, bytes, dialect)
     end
     rest = rest:sub(used + 1)
     if reply then
-      print((named and reply.name .. ": " or "") .. fields_of(driver, reply))
+      print((named and reply.name .. ": " or "") .. fields.text(driver, reply))
     end
   end
 end
