@@ -25,16 +25,16 @@ static void refuses_intensities(void)
         bool good;
         const char *phrase;
     } rows[] = {
-        {{0, MP_MSO}, true, ""},
-        {{100000, MP_MSO}, true, ""},
-        {{100001, MP_MSO}, false, "100"},
-        {{-1, MP_MSO}, false, "MSO"},
-        {{400000, MP_RMT}, true, ""},
-        {{400001, MP_RMT}, false, "RMT"},
-        {{400000, MP_AMT}, true, ""},
-        {{400001, MP_AMT}, false, "AMT"},
-        {{INT32_MIN, MP_AMT}, false, "AMT"},
-        {{INT32_MAX, MP_RMT}, false, "400"},
+        {{.intensity_mpct = 0, .reference = MP_MSO}, true, ""},
+        {{.intensity_mpct = 100000, .reference = MP_MSO}, true, ""},
+        {{.intensity_mpct = 100001, .reference = MP_MSO}, false, "100"},
+        {{.intensity_mpct = -1, .reference = MP_MSO}, false, "MSO"},
+        {{.intensity_mpct = 400000, .reference = MP_RMT}, true, ""},
+        {{.intensity_mpct = 400001, .reference = MP_RMT}, false, "RMT"},
+        {{.intensity_mpct = 400000, .reference = MP_AMT}, true, ""},
+        {{.intensity_mpct = 400001, .reference = MP_AMT}, false, "AMT"},
+        {{.intensity_mpct = INT32_MIN, .reference = MP_AMT}, false, "AMT"},
+        {{.intensity_mpct = INT32_MAX, .reference = MP_RMT}, false, "400"},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         struct mp_error err = {0};

@@ -143,7 +143,8 @@ describe("an error that nobody catches", function()
     shell.write(folder .. "/script.lua", [[
       local core = require "moonpulse.core"
       local driver = require "moonpulse.devices.magventure"
-      local twin = assert(require("moonpulse.simulators.host").start("magventure", {}))
+      local twin = assert(require("moonpulse.simulators.host").start(
+        require("moonpulse.simulators.magventure"), {}))
       local reason, session
       local ok, problem = pcall(core.run, function()
         session = core.session {
@@ -169,7 +170,8 @@ end)
 
 describe("a plan being played", function()
   it("cannot be changed, drawn from or let go under the dispatcher", function()
-    local twin = assert(require("moonpulse.simulators.host").start("magventure", {}))
+    local twin = assert(require("moonpulse.simulators.host").start(
+        require("moonpulse.simulators.magventure"), {}))
     local driver = assert(devices.find("magventure"))
     local session = core.session {
       on_bytes = function() end, on_outcome = function() end, on_gone = function() end,

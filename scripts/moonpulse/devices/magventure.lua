@@ -5,7 +5,7 @@
 -- The device acknowledges nothing: a setting is confirmed by the event that reports it, and
 -- the only proof of a pulse is event 02.
 
-local command = require "moonpulse.devices.command"
+local protocol = require "moonpulse.devices.magventure_commands"
 
 local M = {
   name = "magventure",
@@ -21,11 +21,7 @@ local M = {
   reply_timeout = 0.6,
 }
 
-local models = {
-  [0] = "R30", "X100", "R30+Option", "X100+Option", "R30+Option+Mono", "MST",
-}
-local modes = { [0] = "Standard", "Power", "Twin", "Dual" }
-local waveforms = { [0] = "Monophasic", "Biphasic", "Halfsine", "Biphasic_Burst" }
+local models, modes, waveforms = protocol.models, protocol.modes, protocol.waveforms
 
 -- Highest rates in Hz, Standard mode, from MagventureTMS
 local highest_rate = {
@@ -33,41 +29,9 @@ local highest_rate = {
   ["X100+Option"] = 100,
 }
 
--- CRC-8/MAXIM: x^8 + x^5 + x^4 + 1, reflected, over the payload
-local crc_table = {}
-for value = 0, 255 do
-  local crc = value
-  for _ = 1, 8 do
-    crc = (crc & 1) ~= 0 and (crc >> 1) ~ 0x8C or crc >> 1
-  end
-  crc_table[value] = crc
-end
+local checksum = protocol.checksum
 
-local function checksum(payload)
-  local crc = 0
-  for i = 1, #payload do
-    crc = crc_table[crc ~ payload:byte(i)]
-  end
-  return crc
-end
-
-local function frame(...)
-  local payload = string.char(...)
-  return string.char(0xFE, #payload) .. payload .. string.char(checksum(payload), 0xFF)
-end
-
---- Host to device, by the names of the vector files.
-M.commands = command.named {
-  get_status = command.new("Ask for the state.", {}, function() return frame(0x00) end),
-  get_status2 = command.new("Ask for the whole state.", {}, function() return frame(0x05) end),
-  get_mode = command.new("Ask for the mode.", {}, function() return frame(0x09, 0x00) end),
-  enable = command.new("Enable.", {}, function() return frame(0x02, 0x01) end),
-  disable = command.new("Disable.", {}, function() return frame(0x02, 0x00) end),
-  fire = command.new("Fire one pulse.", {}, function() return frame(0x03) end),
-  set_amplitude = command.new("Set the amplitude.", {
-    { "a", "integer", 0, 100, help = "%MSO" }, { "b", "integer", 0, 100, default = 0 },
-  }, function(v) return frame(0x01, v.a, v.b) end),
-}
+M.commands, M.explain = protocol.commands, protocol.explain
 
 local function flags_of(byte)
   return {
@@ -118,16 +82,41 @@ local function interval_ms(spans, index)
   end
 end
 
+--- The interval as a time where it has a meaning: in a burst, or between the pulses of a pair.
+local function mode_interval(mode, waveform, index)
+  if waveform == "Biphasic_Burst" then
+    return interval_ms(single_intervals, index)
+  elseif mode == "Twin" or mode == "Dual" then
+    return interval_ms(paired_intervals, index)
+  end
+end
+
 local function mode_reply(p)
   local b = { p:byte(1, 10) }
-  local mode, index = modes[b[4]], b[8] | (b[9] << 8)
-  local paired = mode == "Twin" or mode == "Dual"
+  local mode, waveform, index = modes[b[4]], waveforms[b[6]], b[8] | (b[9] << 8)
   return {
     model = models[b[3]], mode = mode, direction = b[5] == 0 and "Normal" or "Reverse",
-    waveform = waveforms[b[6]], burst_pulses = 5 - b[7], ipi_index = index,
-    ipi_ms = interval_ms(paired and paired_intervals or single_intervals, index),
+    waveform = waveform, burst_pulses = 5 - b[7], ipi_index = index,
+    ipi_ms = mode_interval(mode, waveform, index),
     ba_byte = b[10], b_amplitude = mode == "Dual" and 100 - b[10] or nil,
   }
+end
+
+local function mep(p)
+  local max, min, time = (">I4I4I4"):unpack(p, 2)
+  return { max_uv = max, min_uv = min, max_time_us = time }
+end
+
+local function delays_reply(p)
+  local into, out, charge = (">I2i2I2"):unpack(p, 3)
+  return { in_ms = into / 10, out_ms = out / 10, charge_ms = charge }
+end
+
+local function train_reply(p)
+  local kind, rate, pulses, trains, iti, warn, ramp, ramp_trains = (">BI2I2I2I2BBB"):unpack(p, 3)
+  return { timing = protocol.timings[kind & 15], ext_rate = kind >> 4, rate_hz = rate / 10,
+    pulses = pulses, trains = trains, iti_s = iti / 10, warn = warn, ramp_up = ramp / 100,
+    ramp_trains = ramp_trains }
 end
 
 -- id -> name, payload length, reader
@@ -140,7 +129,10 @@ local replies = {
   [0x06] = { "event_orig_amplitude", 4, event("orig_a", "orig_b") },
   [0x07] = { "event_factor", 4, event("factor_a", "factor_b") },
   [0x08] = { "event_page", 4, event("page", "running") },
+  [0x04] = { "event_mep", 13, mep },
   [0x09] = { "get_mode", 10, mode_reply },
+  [0x0A] = { "get_delays", 8, delays_reply },
+  [0x0B] = { "get_train", 14, train_reply },
 }
 
 -- Decoding is a pure function of the frame's bytes, and a session sees the same few frames
@@ -154,7 +146,31 @@ local garbled = {
   noise = "bytes that are no frame",
 }
 
-M.replies = {}
+local flags = "mode waveform enabled model"
+
+local function listed(text)
+  local list = {}
+  for field in text:gmatch("%S+") do
+    list[#list + 1] = field
+  end
+  return list
+end
+
+M.replies = {
+  error = { "error" },
+  get_status = listed(flags .. " serial temp_c coil a b"),
+  get_status2 = listed(flags .. " serial temp_c coil a b orig_a orig_b factor_a factor_b page running"),
+  event_amplitude = listed("a b " .. flags), event_didt = listed("didt_a didt_b " .. flags),
+  event_temperature = listed("temp_c coil " .. flags), event_page = listed("page running " .. flags),
+  event_orig_amplitude = listed("orig_a orig_b " .. flags),
+  event_factor = listed("factor_a factor_b " .. flags),
+  event_mep = listed("max_uv min_uv max_time_us"),
+  get_mode = listed("model mode direction waveform burst_pulses ipi_index ipi_ms:%.10g ba_byte "
+    .. "b_amplitude"),
+  get_delays = listed("in_ms:%.1f out_ms:%.1f charge_ms"),
+  get_train = listed("timing ext_rate rate_hz:%.1f pulses trains iti_s:%.1f warn ramp_up:%.2f "
+    .. "ramp_trains"),
+}
 
 local function read_payload(bytes, payload)
   local known = replies[payload:byte(1)]
@@ -174,7 +190,7 @@ end
 ---@return table? reply with name and fields; name = "error" and error = "bad_crc"|"bad_end"|
 ---   "bad_length"|"noise"
 ---@return integer used bytes of buffer that are done with; 0: more bytes are needed
-function M.decode(buffer)
+function M.decode(buffer, dialect)
   local known = seen[buffer]
   if known then
     return known, #buffer
@@ -193,11 +209,10 @@ function M.decode(buffer)
   end
   local bytes = buffer:sub(1, length + 4)
   local payload = bytes:sub(3, length + 2)
-  if bytes:byte(-1) ~= 0xFF then
+  local kind = bytes:byte(-1) ~= 0xFF and "bad_end" or checksum(payload) ~= bytes:byte(-2) and "bad_crc"
+  if kind then
     -- the next frame may begin inside these bytes: step over the start byte only
-    return { name = "error", error = "bad_end", bytes = bytes }, 1
-  elseif checksum(payload) ~= bytes:byte(-2) then
-    return { name = "error", error = "bad_crc", bytes = bytes }, 1
+    return { name = "error", error = kind, bytes = bytes }, dialect and dialect.whole and #buffer or 1
   end
   local reply = read_payload(bytes, payload)
   if seen_count < 4096 then

@@ -75,7 +75,7 @@ function M.decode(buffer, replies, dialect)
   end
   local bytes = buffer:sub(1, length)
   if not M.valid(bytes) then
-    return error_reply("bad_check", bytes), 1
+    return error_reply("bad_checksum", bytes), dialect and dialect.whole and #buffer or 1
   elseif refused then
     local reply = error_reply(second == "?" and "invalid_data" or "conflict", bytes)
     reply.of = known.name
@@ -165,7 +165,7 @@ M.meanings = {
   invalid_data = "the unit refused a command's data",
   conflict = "the unit cannot do that now (not ready, not under remote control, or locked)",
   noise = "bytes that are no reply: is the cable sound, and is it 9600 baud?",
-  bad_check = "a garbled reply (wrong check byte): is the cable sound and fully plugged in?",
+  bad_checksum = "a garbled reply (wrong check byte): is the cable sound and fully plugged in?",
   bad_data = "a reply with impossible data: is it the right model?",
 }
 
