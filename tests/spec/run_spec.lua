@@ -292,7 +292,8 @@ describe("moonpulse run", function()
     assert.are.equal(0, status)
     local skipped = 0
     for _, row in ipairs(pulse_rows(path)) do
-      skipped = skipped + (row.status == "late" and 1 or 0)
+      -- one sent within the tolerance leaves the next one too close to it
+      skipped = skipped + ((row.status == "late" or row.status == "close") and 1 or 0)
     end
     assert.is_true(skipped >= 3)
     _, seen = wire(path .. "/twin.tsv")
