@@ -70,7 +70,8 @@ describe("encoding", function()
 end)
 
 local read = {
-  event_mep = true, get_delays = true, get_train = true, get_status = true, get_status2 = true, event_amplitude = true, event_didt = true,
+  event_mep = true, get_delays = true, get_train = true,
+  get_status = true, get_status2 = true, event_amplitude = true, event_didt = true,
   event_temperature = true, event_page = true, event_orig_amplitude = true, event_factor = true,
   get_mode = true, any = true,
 }
