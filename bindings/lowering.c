@@ -70,14 +70,16 @@ static int lowering_pulse(lua_State *L)
     return 0;
 }
 
-/* lowering:lasts(action, seconds until the device takes the next) */
+/* lowering:lasts(action, seconds until the device takes the next[, until it takes settings]) */
 static int lowering_lasts(lua_State *L)
 {
     struct mp_error err = {0};
     struct mp_lowering *lowering = mp_check_lowering(L, 1);
     lua_Integer action = mp_check_integer(L, 2, 1, MP_ACTIONS_MAX);
     lua_Number lasts = mp_check_number(L, 3, 0, 1e6);
-    if (mp_lowering_lasts(lowering, (uint32_t)action - 1, llround(lasts * 1e9), &err) != MP_OK)
+    lua_Number locked = lua_isnoneornil(L, 4) ? 0 : mp_check_number(L, 4, 0, 1e6);
+    if (mp_lowering_lasts(lowering, (uint32_t)action - 1, llround(lasts * 1e9),
+                          llround(locked * 1e9), &err) != MP_OK)
         return mp_raise(L, &err);
     return 0;
 }

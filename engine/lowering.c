@@ -11,8 +11,9 @@ static const uint32_t no_frame = UINT32_MAX;
 
 struct pulse_info {
     uint32_t frame;
-    int64_t least_ns; // since the pulse before
-    int64_t lasts_ns; // until the next pulse
+    int64_t least_ns;  // since the pulse before
+    int64_t lasts_ns;  // until the next pulse
+    int64_t locked_ns; // until settings are taken again
 };
 
 struct change {
@@ -142,20 +143,22 @@ enum mp_status mp_lowering_pulse(struct mp_lowering *l, uint32_t action, const v
     l->checked = false;
     l->pulses[action].least_ns = least_ns;
     l->pulses[action].lasts_ns = least_ns;
+    l->pulses[action].locked_ns = 0;
     return add_frame(l, bytes, length, &l->pulses[action].frame, err);
 }
 
 enum mp_status mp_lowering_lasts(struct mp_lowering *l, uint32_t action, int64_t lasts_ns,
-                                 struct mp_error *err)
+                                 int64_t locked_ns, struct mp_error *err)
 {
     enum mp_status status = check_idle(l, err);
     if (status != MP_OK)
         return status;
-    if (action >= l->actions || lasts_ns < 0)
+    if (action >= l->actions || lasts_ns < 0 || locked_ns < 0)
         return mp_fail(err, MP_EINVAL, "there is no action %u that lasts so long",
                        (unsigned)action);
     l->checked = false;
     l->pulses[action].lasts_ns = lasts_ns;
+    l->pulses[action].locked_ns = locked_ns;
     return MP_OK;
 }
 
@@ -268,7 +271,10 @@ static struct mp_send lower_pulse(const struct mp_lowering *l, const struct mp_e
     return send;
 }
 
-/* The setting that must go out before pulse, right behind the pulse before it. */
+/*
+ * The setting that must go out before pulse: right behind the pulse before it, or once the
+ * train that that one started has ended and the device takes settings again.
+ */
 static bool lower_change(const struct mp_lowering *l, const struct mp_send *pulse,
                          struct mp_send *set)
 {
@@ -280,7 +286,8 @@ static bool lower_change(const struct mp_lowering *l, const struct mp_send *puls
     *set = *pulse;
     set->kind = MP_SEND_SET;
     set->frame = change->frame;
-    set->send_ns = l->previous.send_ns + l->frames[l->previous.frame].wire_ns;
+    set->send_ns = l->previous.send_ns + l->frames[l->previous.frame].wire_ns +
+                   l->pulses[l->previous.action].locked_ns;
     if (set->send_ns < l->sent_ns) // more marks than the queue holds went ahead
         set->send_ns = l->sent_ns;
     set->latest_ns = pulse->send_ns - change->lead_ns - l->frames[change->frame].wire_ns;
@@ -315,7 +322,10 @@ static bool refill(struct mp_lowering *l)
             if (queue[i].send_ns > pulse->send_ns)
                 queue[i].send_ns = pulse->send_ns;
         if (lower_change(l, pulse, &set)) {
-            queue[0] = set;
+            uint32_t place = 0; // marks that lie before the setting go before it
+            for (; place + 1 < end - 1 && queue[place + 1].send_ns < set.send_ns; place++)
+                queue[place] = queue[place + 1];
+            queue[place] = set;
             l->queue_next = 0;
         }
         l->previous = *pulse;

@@ -58,10 +58,11 @@ enum mp_status mp_lowering_pulse(struct mp_lowering *lowering, uint32_t action,
 
 /*
  * How long the device is busy with action, where that is not the shortest interval at it: one
- * command that starts a train which the device times itself.
+ * command that starts a train which the device times itself. locked_ns: from the start on the
+ * device takes no settings for so long.
  */
 enum mp_status mp_lowering_lasts(struct mp_lowering *lowering, uint32_t action,
-                                 int64_t lasts_ns, struct mp_error *err);
+                                 int64_t lasts_ns, int64_t locked_ns, struct mp_error *err);
 
 /*
  * Call visit(from, to) for each change of action that the schedule makes, once each.

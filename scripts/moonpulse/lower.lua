@@ -136,7 +136,7 @@ local function encode(lowering, actions, driver, limits)
   for i, action in ipairs(actions) do
     if action.train then
       lowering:pulse(i, action.train.start, limits.shortest_interval(action))
-      lowering:lasts(i, action.train.busy)
+      lowering:lasts(i, action.train.busy, action.train.locked)
     else
       lowering:pulse(i, driver.encode.pulse(action), limits.shortest_interval(action))
     end

@@ -239,9 +239,12 @@ end
 
 local function delivered(self, row, confirmed_ns, reply, value)
   for _, each in ipairs(row.rows or { row }) do
-    each.confirmed_ns, each.reply, each.status, each.open = confirmed_ns, reply, "delivered", nil
-    self.pulses_confirmed = self.pulses_confirmed + 1
-    trains.given(self, each)
+    each.confirmed_ns, each.reply, each.status = confirmed_ns, reply, "delivered"
+    if not trains.ahead(each, confirmed_ns) then
+      each.open = nil
+      self.pulses_confirmed = self.pulses_confirmed + 1
+      trains.given(self, each)
+    end
   end
   if self.flight then
     self.flight:confirm(row.engine_number, confirmed_ns + self.start_ns, value or 0)

@@ -81,7 +81,16 @@ function M.given(record, row)
   if row.counted == false then
     row.counted = true
     record.pulses_sent = record.pulses_sent + 1
+    record.pulses_confirmed = record.pulses_confirmed + (row.promised and 1 or 0)
   end
+end
+
+--- Was a train's start confirmed before this pulse of it came? Then it counts when it comes.
+---@param confirmed_ns integer from the plan's start
+function M.ahead(row, confirmed_ns)
+  row.promised = row.counted == false and row.sent_ns > confirmed_ns
+  row.awaited = not row.promised and row.awaited
+  return row.promised
 end
 
 --- The run stopped at halted_ns: what would have come later was not given, or as status says.
@@ -89,6 +98,7 @@ function M.cut(record, halted_ns, status)
   M.settle(record, halted_ns)
   for _, row in ipairs(record.passing) do
     row.status, row.sent_ns, row.open = status, nil, nil
+    row.confirmed_ns, row.reply = nil, nil
     record.pulses_skipped = record.pulses_skipped + 1
     record.skipped_by[status] = (record.skipped_by[status] or 0) + 1
   end
