@@ -102,8 +102,8 @@ end
 local function new_link(driver)
   local model = assert(devices.twin(driver))
   return setmetatable({
-    driver = driver, twin = model.new {}, now_ns = 0, first = 1, last = 0, at_ns = {},
-    bytes = {}, rest = "", dialect = {}, options = driver.settings or {},
+    driver = driver, twin = model.new(devices.twin_settings(driver, model)), now_ns = 0, first = 1,
+    last = 0, at_ns = {}, bytes = {}, rest = "", dialect = {}, options = driver.settings or {},
   }, Link)
 end
 

@@ -118,19 +118,48 @@ local function started(self, plan, part, channel)
   return part.cell[1].offset == 0 and core.sequence(start, rest) or nil
 end
 
+--- A pair that is joined to more is spliced into one long sequence: the longest run of its pulses
+--- and rests from child i on that the device takes as one, and the last child of it.
+local function run_of(self, plan, view, i, channel)
+  local first, whole, ends = plan:child(i), nil, {}
+  if first:view().kind ~= "pulse" then
+    return nil
+  end
+  for j = i, math.min(view.children, i + 2 * most_cell - 2) do
+    local child = plan:child(j)
+    local each = child:view()
+    if each.kind ~= "pulse" and not (each.kind == "rest" and each.min == each.max) then
+      break
+    end
+    whole = whole and core.sequence(whole, child) or child
+    if each.kind == "pulse" and j > i then
+      ends[#ends + 1] = { last = j, plan = whole }
+    end
+  end
+  for k = #ends, 1, -1 do
+    local some = remade(first, ends[k].plan)
+    local done = started(self, some, describe(some, channel), channel)
+    if done then
+      return done, ends[k].last
+    end
+  end
+end
+
 local function rebuilt_sequence(self, plan, view, channel)
-  local parts, changed = {}, false
-  for i = 1, view.children do
+  local parts, changed, i = {}, false, 1
+  while i <= view.children do
     local child = plan:child(i)
-    parts[i] = replace(self, child, channel)
-    changed = changed or parts[i] ~= child
+    local part, last = run_of(self, plan, view, i, channel)
+    parts[#parts + 1] = part or replace(self, child, channel)
+    changed = changed or parts[#parts] ~= child
+    i = (last or i) + 1
   end
   if not changed then
     return plan
   end
   local whole = parts[1]
-  for i = 2, #parts do
-    whole = core.sequence(whole, parts[i])
+  for k = 2, #parts do
+    whole = core.sequence(whole, parts[k])
   end
   return remade(plan, whole)
 end

@@ -1,5 +1,6 @@
 --- The twin of --device sim: a process of its own, so that it is an independent witness.
 local core = require "moonpulse.core"
+local devices = require "moonpulse.devices"
 local links = require "moonpulse.link"
 
 local M = {}
@@ -27,6 +28,9 @@ function M.start(driver, log, faults)
   local args = { program(), "sim", driver.file or driver.name, "--log", log, "--until-eof" }
   if faults then
     args[#args + 1], args[#args + 2] = "--fault", faults
+  end
+  for key, value in pairs(devices.twin_settings(driver, assert(devices.twin(driver)))) do
+    args[#args + 1], args[#args + 2] = "--option", key .. "=" .. tostring(value)
   end
   local process, message = core.process {
     args = args,

@@ -17,6 +17,22 @@ function M.number(low, high, unit)
   end
 end
 
+--- Options of the form key=value as a table. Leaves with exit status 2 on another form.
+---@param name string the option, for the sentence
+---@param texts string[]?
+---@return table<string, string>
+function M.pairs(name, texts)
+  local given = {}
+  for _, text in ipairs(texts or {}) do
+    local key, value = text:match("^([^=]+)=(.*)$")
+    if not key then
+      cli.fail("usage", "%s %s: write it as key=value", name, text)
+    end
+    given[key] = value
+  end
+  return given
+end
+
 --- argparse converter: a seed.
 function M.seed(text)
   local value = math.tointeger(tonumber(text))

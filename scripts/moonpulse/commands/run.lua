@@ -56,25 +56,13 @@ function M.parser()
   return parser
 end
 
---- --device-option key=value, ... as a table.
-local function device_options(options)
-  local given = {}
-  for _, text in ipairs(options.device_option or {}) do
-    local key, value = text:match("^([^=]+)=(.*)$")
-    if not key then
-      cli.fail("usage", "--device-option %s: write it as key=value", text)
-    end
-    given[key] = value
-  end
-  return given
-end
-
 local function find_driver(name, options)
   local driver, message = devices.find(name)
   if not driver then
     cli.fail("usage", "%s", message)
   end
-  local ok, own = pcall(devices.configure, driver, device_options(options))
+  local ok, own = pcall(devices.configure, driver,
+    common.pairs("--device-option", options.device_option))
   if not ok then
     if type(own) == "table" and own.code then
       cli.fail(own.code, "%s", own.message)

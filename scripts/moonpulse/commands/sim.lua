@@ -1,5 +1,7 @@
 --- moonpulse sim: a twin alone, for any program.
 local cli = require "moonpulse.cli"
+local command = require "moonpulse.devices.command"
+local common = require "moonpulse.commands.common"
 local core = require "moonpulse.core"
 local devices = require "moonpulse.devices"
 local faults = require "moonpulse.simulators.faults"
@@ -20,8 +22,10 @@ function M.parser()
   parser:option("--log", "Write what the device understood to this file."):argname("FILE")
   parser:option("--fault", "Go wrong at the N-th pulse, or with @0 from the start (where no pulse "
     .. "is needed): " .. faults.describe() .. "."):convert(faults.parse):argname("KIND@N,...")
+  parser:option("--option", "A setting of the simulated stimulator, like version=9.0 of the rapid; a wrong "
+    .. "one lists them."):argname("KEY=VALUE"):count("*")
   parser:option("--latency", "Seconds from a command to its reply."):argname("S")
-    :convert(require("moonpulse.commands.common").number(0, 10, "s"))
+    :convert(common.number(0, 10, "s"))
   parser:flag("--until-eof", "End when standard input ends (for a parent process).")
   return parser
 end
@@ -31,6 +35,21 @@ local function report(served)
   print(("%d pulses, %d armings, %d disarmings, %d settings, %d commands ignored"):format(
     counts.pulse or 0, counts.arm or 0, counts.disarm or 0, counts.set or 0,
     (counts.ignored or 0) + (counts.error or 0)))
+end
+
+--- --option key=value, ... checked against what the model takes.
+local function settings_of(model, options)
+  local given = common.pairs("--option", options.option)
+  local ok, values = pcall(command.values, "the simulated " .. model.description, model.options or {},
+    given)
+  if not ok then
+    if type(values) == "table" and values.code then
+      cli.fail(values.code, "--option: %s", values.message)
+    end
+    error(values, 0)
+  end
+  values.latency = options.latency
+  return values
 end
 
 function M.run(options)
@@ -45,7 +64,7 @@ function M.run(options)
     cli.fail("usage", "%s", message)
   end
   served, message = host.start(model, {
-    link = options.link, log = options.log, settings = { latency = options.latency },
+    link = options.link, log = options.log, settings = settings_of(model, options),
     faults = options.fault,
   })
   if not served then

@@ -51,8 +51,8 @@ local fields = {
   { "explain", method, true }, { "limits", method }, { "connect", method }, { "arm", method },
   { "disarm", method }, { "status", method }, { "encode", either(is "table", method) },
   { "encode.pulse", method }, { "encode.set", method }, { "encode.train", method, true },
-  { "safe", either(text, method) }, { "keepalive", is "table", true }, { "keepalive.bytes", text },
-  { "keepalive.period", number_from(0.01, 60) }, { "judge", method },
+  { "safe", either(text, method) }, { "keepalive", either(is "table", method), true },
+  { "keepalive.bytes", text }, { "keepalive.period", number_from(0.01, 60) }, { "judge", method },
 }
 
 local serial_fields = {

@@ -5,7 +5,7 @@ local lfs = require "lfs"
 
 local M = {}
 
-M.names = { "magventure", "magstim200" }
+M.names = { "magventure", "magstim200", "bistim", "rapid" }
 M.default = "magventure" -- what --device sim means
 
 --- The folders of $MOONPULSE_PATH, separated by colons.
@@ -104,12 +104,27 @@ function M.configure(driver, given)
   local values = command.values("the " .. driver.description .. " (--device-option)", specs,
     given or {})
   local own = setmetatable({ settings = values }, { __index = driver })
-  for _, key in ipairs { "serial", "safe", "encode", "latency", "confirms" } do
+  for _, key in ipairs { "serial", "safe", "encode", "latency", "confirms", "keepalive" } do
     if type(driver[key]) == "function" then
       own[key] = driver[key](values)
     end
   end
+  own.limits = function(identity, fired_by)
+    return driver.limits(identity, fired_by, values)
+  end
   return own
+end
+
+--- What of a driver's options its twin knows too: both then speak of the same device.
+---@param driver table configured
+---@param model table the twin's module
+---@return table<string, any>
+function M.twin_settings(driver, model)
+  local settings = {}
+  for _, spec in ipairs(model.options or {}) do
+    settings[spec[1]] = (driver.settings or {})[spec[1]]
+  end
+  return settings
 end
 
 --- The twin's model of a driver.

@@ -20,10 +20,7 @@ local M = {
 }
 
 M.commands = frames.common()
-M.commands.set_power = command.new("Set the power.", { { "percent", "integer", 0, 100, help = "%MSO" } },
-  function(v) return frames.frame(("@%03d"):format(v.percent)) end)
-M.commands.get_params = command.new("Ask for the power.", {},
-  function() return frames.frame("J@") end)
+M.commands.get_params = frames.plain("Ask for the power.", "J@")
 command.named(M.commands)
 
 local replies = frames.common_replies()
@@ -115,7 +112,7 @@ function M.disarm(io)
 end
 
 function M.judge(reply)
-  return talk.judge(reply, "remote_on")
+  return talk.judge(reply)
 end
 
 M.confirmation = talk.confirmation

@@ -38,6 +38,20 @@ function M.bits(reply, byte, names)
   end
 end
 
+--- Round a value to the unit's step: it must lie on the grid, or the nearest that does is named.
+---@param key string for the sentence
+---@param value number
+---@param per_unit integer steps in 1
+---@return integer steps
+function M.steps(key, value, per_unit)
+  local steps = math.floor(value * per_unit + 0.5)
+  if math.abs(steps - value * per_unit) > 1e-6 then
+    command.refuse("%s = %.14g: the unit takes steps of %g; the nearest is %g", key, value,
+      1 / per_unit, steps / per_unit)
+  end
+  return steps
+end
+
 local function error_reply(kind, bytes)
   return { name = "error", error = kind, bytes = bytes }
 end
@@ -57,12 +71,12 @@ function M.decode(buffer, replies, dialect)
     return error_reply("invalid_command", first), 1
   end
   local known, second = replies[first], buffer:sub(2, 2)
-  if not known then
+  local refused = second == "?" or second == "S"
+  if not known and not (refused and M.valid(buffer:sub(1, 3))) then
     return error_reply("noise", first), 1
   elseif second == "" then
     return nil, 0
   end
-  local refused = second == "?" or second == "S"
   local length = 3
   if not refused then
     length = known.length
@@ -78,7 +92,6 @@ function M.decode(buffer, replies, dialect)
     return error_reply("bad_checksum", bytes), dialect and dialect.whole and #buffer or 1
   elseif refused then
     local reply = error_reply(second == "?" and "invalid_data" or "conflict", bytes)
-    reply.of = known.name
     return reply, length
   end
   local reply = { name = known.name, bytes = bytes }
@@ -96,11 +109,20 @@ function M.number(data)
   return data:find("^%d+$") and math.tointeger(tonumber(data)) or false
 end
 
+--- A command without values.
+function M.plain(help, data)
+  return command.new(help, {}, function() return M.frame(data) end)
+end
+
+--- A power from 0 to most percent, behind letter.
+function M.power(help, letter, most)
+  return command.new(help, { { "percent", "integer", 0, most, help = "%MSO" } },
+    function(v) return M.frame(("%s%03d"):format(letter, v.percent)) end)
+end
+
 --- Commands that every unit of the family has.
 function M.common()
-  local function fixed(help, data)
-    return command.new(help, {}, function() return M.frame(data) end)
-  end
+  local fixed = M.plain
   return {
     remote_on = fixed("Take remote control; the keep-alive too.", "Q@"),
     remote_off = fixed("Give up remote control; disarms.", "R@"),
@@ -109,6 +131,7 @@ function M.common()
     fire = fixed("Fire.", "EH"),
     disarm = fixed("Disarm; always accepted.", "EA"),
     keepalive = fixed("Say that the host is there.", "Q@"),
+    set_power = M.power("Set the power.", "@", 100),
   }
 end
 

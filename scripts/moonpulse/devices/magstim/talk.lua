@@ -73,8 +73,7 @@ end
 
 --- What a reply means while a plan runs.
 ---@param reply table
----@param poll string the keep-alive's reply
-function M.judge(reply, poll)
+function M.judge(reply)
   if reply.name == "error" then
     return "fault", frames.meanings[reply.error]
   elseif reply.standby == nil then
@@ -83,10 +82,10 @@ function M.judge(reply, poll)
   local trouble = M.trouble(reply)
   if trouble then
     return "fault", "the stimulator cannot fire: " .. trouble
-  elseif reply.name == "state" then
+  elseif reply.name == "state" and reply.standby == 0 then -- a unit in standby did not fire
     reply.text = reply.text or M.confirmation(1)
     return "confirm", reply.text, 1
-  elseif reply.name == poll and reply.standby == 1 then
+  elseif reply.name ~= "state" and reply.standby == 1 then
     return "fault", "the stimulator has disarmed itself: it does so 60 s after the last pulse, when its "
       .. "coil is over 40 C, and when the host is silent for 1 s"
   end

@@ -36,6 +36,9 @@ function Unit:note(event, bytes, text)
 end
 
 function Unit:say(bytes)
+  if self.locked then -- a unit that waits for its unlock code answers nothing at all
+    return
+  end
   self.replies[#self.replies + 1] = { at_ns = self.now_ns + self.latency_ns, bytes = bytes }
 end
 
@@ -120,11 +123,13 @@ function Unit:advance(now_ns)
 end
 
 --- One discharge of the capacitor.
-function Unit:discharge(bytes, text)
+---@param percent number? of its charge; without: the power's
+function Unit:discharge(bytes, text, percent)
+  percent = percent or self:charge()
   self.pulses = self.pulses + 1
   self.active_ns = self.now_ns
-  self.temperature = self.temperature + 0.004 * self:charge() / 100
-  self:note("pulse", bytes, text or ("%g %%"):format(math.floor(self:charge() + 0.5)))
+  self.temperature = self.temperature + 0.004 * percent / 100
+  self:note("pulse", bytes, text or ("%g %%"):format(math.floor(percent + 0.5)))
   if self.temperature > HOT_C then
     self:standby("the coil is over 40 C")
   end
@@ -132,13 +137,17 @@ end
 
 -- Commands of every unit ---------------------------------------------------------------------------
 -- length: of the data. free: needs no remote control. late: the reply shows the new status.
--- run returns "?" (bad data) or "S" (not now) to refuse, or the data of the reply.
+-- bare: it shows no status. more: what follows the status byte, as it is afterwards.
+-- run returns "?" (bad data) or "S" (not now) to refuse, nil to say nothing, or the reply's data.
 
 local function arm(self, bytes)
   if self.mode ~= "standby" or not self.coil or self.temperature > HOT_C or self.failed then
     return "S"
   end
   self.mode, self.ready_ns, self.active_ns = "armed", self.now_ns + ARM_NS, self.now_ns
+  if self.switch_open then -- nobody holds the coil's switch
+    self.ready_ns = math.maxinteger
+  end
   self:note("arm", bytes)
   return ""
 end
@@ -209,10 +218,6 @@ function M.commands()
   }
 end
 
-local function answer(self, letter, status, data)
-  self:say(checked(letter .. string.char(status) .. (self.more_status or "") .. data))
-end
-
 local function obey(self, command, bytes)
   local letter, data = bytes:sub(1, 1), bytes:sub(2, -2)
   if not sum_is_right(bytes) then
@@ -224,9 +229,11 @@ local function obey(self, command, bytes)
     self:note("ignored", bytes, "no remote control")
     return not self.mute and self:say(checked(letter .. "S"))
   end
-  local status, extra = self:status(), self.extra_status and self:extra_status() or ""
+  local status = self:status()
   local result = command.run(self, bytes, data)
-  if result == "?" or result == "S" then
+  if not result then
+    return self:note("ignored", bytes, "wrong unlock code")
+  elseif result == "?" or result == "S" then
     self:note("ignored", bytes, result == "?" and "bad data" or "not now")
     return self:say(checked(letter .. result))
   elseif command.get then
@@ -235,10 +242,10 @@ local function obey(self, command, bytes)
   if command.late then
     status = status & 0x7F | (self.remote and 0x80 or 0)
   end
-  if command.bare then
-    return self:say(checked(letter .. result))
+  if not command.bare then
+    result = string.char(status) .. (command.more and command.more(self) or "") .. result
   end
-  answer(self, letter, status, (command.rapid and extra or "") .. result)
+  self:say(checked(letter .. result))
 end
 
 local function scan(self)
@@ -288,7 +295,7 @@ end
 function Unit:line(_, level, now_ns)
   self:advance(now_ns)
   if level and not self.line_high then
-    if self.remote and self:fire("") == "S" or not self.remote then
+    if not self.remote or (self.trigger or self.fire)(self, "") == "S" then
       self:note("ignored", "", "trigger while not ready")
     end
   end
@@ -333,26 +340,33 @@ function Unit:knob(name, value, now_ns)
 end
 
 function Unit:state()
-  return { armed = self.mode ~= "standby", ready = self.mode == "ready", remote = self.remote,
-    pulses = self.pulses, power = self.power, temperature_c = self.temperature,
-    power_b = self.power_b, interval = self.interval, high_res = self.high_res }
+  local state = { armed = self.mode ~= "standby", ready = self.mode == "ready", remote = self.remote,
+    pulses = self.pulses, power = self.power, temperature_c = self.temperature }
+  for _, key in ipairs(self.shows or {}) do
+    state[key] = self[key]
+  end
+  return state
 end
 
 --- A unit that was just switched on.
 ---@param commands table by first byte
 ---@param own table what the model has beside
 ---@param options table? latency (seconds), seed, power, coil_temperature, coil, and the model's
----@param known table<string, any>? the model's options with their defaults
-function M.new(commands, own, options, known)
+---@param specs table[]? of the model's options: { key, kind, ..., default = }
+function M.new(commands, own, options, specs)
   local set = {}
   for key, value in pairs(OPTIONS) do
     set[key] = value
   end
-  for key, value in pairs(known or {}) do
-    set[key] = value
+  local known = {}
+  for key in pairs(set) do
+    known[key] = true
+  end
+  for _, spec in ipairs(specs or {}) do
+    known[spec[1]], set[spec[1]] = true, spec.default
   end
   for key, value in pairs(options or {}) do
-    if set[key] == nil then
+    if not known[key] then
       error(("magstim twin: there is no option %s"):format(tostring(key)), 3)
     end
     set[key] = value

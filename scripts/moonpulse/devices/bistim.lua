@@ -1,0 +1,291 @@
+--- Driver for the Magstim BiStim²: pairs that the unit times, and single pulses timed by us.
+--
+-- Wire protocol from public programs (MagPy 92bf2d0, MAGIC ed58dd1, cboulay/magstim_python 3100dec);
+-- simulated, not yet proven on hardware. One fire command gives power A, and power B an interval
+-- later. A single pulse is A alone with B at 0 %: a unit that was just switched on has B at 30 %,
+-- and would give a second pulse that nobody asked for.
+local command = require "moonpulse.devices.command"
+local frames = require "moonpulse.devices.magstim.frames"
+local talk = require "moonpulse.devices.magstim.talk"
+
+local M = {
+  name = "bistim",
+  description = "Magstim BiStim²",
+  simulator = "bistim",
+  proof = "simulated",
+  serial = { baud = 9600, bits = 8, parity = "none", stop_bits = 1, flow = "none" },
+  -- read off MagPy's plots for the 200²: behind the fire command, behind an RTS edge
+  latency = 0.0084,
+  trigger_latency = 0.0011,
+  reply_slow = 0.15,
+  reply_timeout = 0.6,
+  options = {
+    { "resolution", "choice", { "auto", "high", "low" }, default = "auto",
+      help = "of the interval, for the whole run: high is 0.1 to 99.9 ms in tenths, low is 1 to 999 ms; "
+        .. "auto takes high where it fits" },
+  },
+}
+
+local highest_ms = { high = 99.9, low = 999 }
+
+M.commands = frames.common()
+M.commands.set_power = frames.power("Set power A, the first pulse's.", "@", 100)
+M.commands.set_power_b = frames.power("Set power B, the second pulse's.", "A", 100)
+M.commands.set_interval = command.new("Set the interval from A to B.", {
+  { "ms", "number", 0, 999 },
+  { "high_res", "choice", { 0, 1 }, default = 0, help = "1: in tenths, up to 99.9 ms" },
+}, function(v)
+  if v.high_res == 1 and v.ms > highest_ms.high + 1e-9 then
+    command.refuse("ms = %.14g: in high resolution the longest interval is 99.9 ms", v.ms)
+  end
+  return frames.frame(("C%03d"):format(frames.steps("ms", v.ms, v.high_res == 1 and 10 or 1)))
+end)
+M.commands.high_res_on = frames.plain("Intervals in tenths of ms (in standby).", "Y@")
+M.commands.high_res_off = frames.plain("Intervals in whole ms (in standby).", "Z@")
+M.commands.get_mode = frames.plain("Ask for the mode, which tells the resolution.", "X@")
+M.commands.get_params = frames.plain("Ask for the powers and the interval.", "J@")
+command.named(M.commands)
+
+local replies = frames.common_replies()
+replies["A"] = { name = "set_power_b", length = 3 }
+replies["C"] = { name = "set_interval", length = 3 }
+replies["Y"] = { name = "high_res_on", length = 3 }
+replies["Z"] = { name = "high_res_off", length = 3 }
+replies["X"] = { name = "get_mode", length = 4, read = function(reply, data)
+  reply.mode = data
+end }
+replies["J"] = { name = "get_params", length = 12, read = function(reply, data)
+  local a, b, interval = frames.number(data:sub(1, 3)), frames.number(data:sub(4, 6)),
+    frames.number(data:sub(7, 9))
+  if not (a and b and interval) then
+    return false
+  end
+  reply.power, reply.power_b, reply.interval_raw = a, b, interval
+end }
+
+M.replies = frames.reply_fields(replies, {
+  get_params = { "power", "power_b", "interval_raw" }, get_mode = { "mode" },
+  get_temperature = { "coil1_c:%.1f", "coil2_c:%.1f" },
+})
+
+function M.decode(buffer, dialect)
+  return frames.decode(buffer, replies, dialect)
+end
+
+local fixed = frames.fixed(M.commands, { "remote_on", "remote_off", "get_temperature", "arm", "fire",
+  "disarm", "high_res_on", "high_res_off", "get_mode", "get_params" })
+local shapes = { ["@"] = { "set_power", "percent" }, A = { "set_power_b", "percent" },
+  C = { "set_interval", "ms" } }
+
+--- An interval is shown as whole ms: the bytes do not say in which resolution the unit is.
+function M.explain(bytes)
+  local letter, number = bytes:match("^([@AC])(%d%d%d).$")
+  if not frames.valid(bytes) then
+    return nil, "the check byte is wrong"
+  elseif fixed[bytes] then
+    return fixed[bytes], {}
+  elseif letter then
+    return shapes[letter][1], { [shapes[letter][2]] = math.tointeger(tonumber(number)) }
+  end
+end
+
+function M.limits()
+  return {
+    channels = 1,
+    intensity = { min = 0, max = 100, step = 1 },
+    shortest_interval = function() return 4 end,
+    why = "BiStim²: a pulse or a pair every 4 s (0.25 Hz, MagPy 92bf2d0); the interval in a pair is "
+      .. "whole ms up to 999 ms, or tenths up to 99.9 ms",
+  }
+end
+
+-- Programs -----------------------------------------------------------------------------------------
+
+--- The two pulses of a part, seconds apart; nil where it is no single pair.
+local function pair_of(part)
+  local cell, level = part.cell, part.levels[1]
+  if #cell == 2 and not level then
+    return cell[1].action, cell[2].action, cell[2].offset - cell[1].offset
+  elseif #cell == 1 and #part.levels == 1 and level.count == 2 then
+    return cell[1].action, cell[1].action, level.period
+  end
+end
+
+--- The resolution in which an interval can be told; nil and why where there is none.
+---@param ms number
+---@param wanted "auto"|"high"|"low"
+local function resolution_of(ms, wanted)
+  local resolution = wanted
+  if wanted == "auto" then
+    resolution = ms <= highest_ms.high + 1e-6 and "high" or "low"
+  end
+  local per_ms = resolution == "high" and 10 or 1
+  local nearest = math.floor(ms * per_ms + 0.5) / per_ms
+  if ms > highest_ms[resolution] + 1e-6 then
+    return nil, ("an interval of %.6g ms is over the %g ms that the unit takes%s"):format(ms,
+      highest_ms[resolution], resolution == "high"
+        and " in high resolution: --device-option resolution=low takes whole ms up to 999" or "")
+  elseif math.abs(nearest - ms) > 1e-6 then
+    return nil, ("an interval of %.6g ms is off the unit's steps of %g ms (%s resolution): %g ms is the "
+      .. "nearest"):format(ms, 1 / per_ms, resolution, nearest)
+  end
+  return resolution
+end
+
+local function train(part, wanted)
+  local first, second, interval = pair_of(part)
+  if not first then
+    return nil, "the BiStim² times single pairs: two pulses, the next pair 4 s later or more"
+  end
+  local ms = interval * 1000
+  local resolution, why = resolution_of(ms, wanted)
+  if not resolution then
+    return nil, why
+  end
+  local high = resolution == "high"
+  return {
+    start = M.commands.fire(), busy = 4, confirms = 1, resolution = resolution, b = second.mso,
+    interval = M.commands.set_interval { ms = ms, high_res = high and 1 or 0 },
+    raw = math.floor(ms * (high and 10 or 1) + 0.5),
+    text = ("pair of %g and %g %%, %.4g ms apart"):format(first.mso, second.mso, ms),
+  }
+end
+
+--- Power B of an action, and its resolution: pairs say, single pulses go with the run's.
+local function needs(action, wanted)
+  local pair = action.train
+  return pair and pair.b or 0, pair and pair.resolution or (wanted == "low" and "low" or "high")
+end
+
+local function change(from, to, wanted)
+  local before, resolution_before = needs(from, wanted)
+  local after, resolution = needs(to, wanted)
+  if resolution ~= resolution_before then
+    return nil, "intervals over 99.9 ms need low resolution, the others (and single pulses) are in high, "
+      .. "and the unit changes it in standby only; --device-option resolution=low takes whole ms for all"
+  end
+  local bytes, interval = {}, to.train
+  if from.mso ~= to.mso then
+    bytes[#bytes + 1] = M.commands.set_power { percent = to.mso }
+  end
+  if before ~= after then
+    bytes[#bytes + 1] = M.commands.set_power_b { percent = after }
+  end
+  -- after a single pulse it is not known which interval the unit has: tell it again
+  if interval and not (from.train and from.train.raw == interval.raw) then
+    if interval.raw == 0 then
+      return nil, "the unit takes an interval of 0 (both at once) in standby only"
+    end
+    bytes[#bytes + 1] = interval.interval
+  end
+  return table.concat(bytes), 0.05 * #bytes
+    + math.max(talk.settling(from.mso, to.mso), talk.settling(before, after))
+end
+
+function M.encode(options)
+  local wanted = options.resolution or "auto"
+  return {
+    pulse = function() return M.commands.fire() end,
+    set = function(from, to) return change(from, to, wanted) end,
+    train = function(part) return train(part, wanted) end,
+  }
+end
+
+M.safe = M.commands.disarm()
+M.keepalive = { bytes = M.commands.keepalive(), period = 0.5 }
+
+-- Conversations ------------------------------------------------------------------------------------
+
+local slaves = { Q = true, R = true, S = true, T = true }
+
+--- The mode that the unit says; nil where it does not know the question (only one of the public
+--- programs does).
+local function mode_of(io)
+  local reply = io:transact(M.commands.get_mode(), function(each)
+    return each.name == "get_mode" or each.name == "error"
+  end, 0.5, 2)
+  if reply.error == "invalid_command" then
+    return nil
+  elseif reply.error then
+    io:fault("the question for its mode was refused: %s", frames.meanings[reply.error])
+  elseif slaves[reply.mode] then
+    io:fault("it says that it is the slave unit: plug the cable into the master")
+  end
+  return reply.mode
+end
+
+local function params(io)
+  return talk.ask(io, M.commands.get_params(), "get_params", "the question for its settings", 3)
+end
+
+local modes = { ["0"] = "single", ["1"] = "simultaneous", ["2"] = "low resolution",
+  ["3"] = "external triggering", ["4"] = "high resolution" }
+
+function M.connect(io)
+  talk.ask(io, M.commands.remote_on(), "remote_on", "taking remote control", 3)
+  local settings, mode = params(io), mode_of(io)
+  local temperature = talk.ask(io, M.commands.get_temperature(), "get_temperature",
+    "the question for its temperature", 3)
+  return { model = "BiStim²", mode = modes[mode], power = settings.power, power_b = settings.power_b,
+    coil = settings.coil_present == 1, temperature_c = temperature.coil1_c }
+end
+
+function M.status(io)
+  return params(io)
+end
+
+--- Both powers and the interval, in a resolution that we chose: the unit does not say in which one
+--- it is, and takes and gives the same digits in both.
+local function set_up(io, first)
+  local b, resolution = needs(first, io.options.resolution or "auto")
+  local high = resolution == "high"
+  io:sleep(0.2) -- it takes the resolution some 100 ms after remote control, the interval as long later
+  talk.ask(io, high and M.commands.high_res_on() or M.commands.high_res_off(),
+    high and "high_res_on" or "high_res_off", "setting the resolution")
+  io:sleep(0.1)
+  local raw = 10
+  if first.train then
+    raw = first.train.raw
+    talk.ask(io, first.train.interval, "set_interval", "setting the interval")
+  else
+    talk.ask(io, M.commands.set_interval { ms = high and 1 or 10, high_res = high and 1 or 0 },
+      "set_interval", "setting the interval")
+  end
+  talk.ask(io, M.commands.set_power { percent = first.mso }, "set_power", "setting power A")
+  talk.ask(io, M.commands.set_power_b { percent = b }, "set_power_b", "setting power B")
+  local settings = params(io)
+  if settings.power ~= first.mso or settings.power_b ~= b then
+    io:fault("it did not take the powers %d and %d %%: it says %d and %d %%", first.mso, b,
+      settings.power, settings.power_b)
+  elseif settings.interval_raw ~= raw then
+    io:fault("it did not take the interval: it says %03d, not %03d (in %s resolution)",
+      settings.interval_raw, raw, resolution)
+  end
+  local mode = mode_of(io)
+  if mode and mode ~= (raw == 0 and "1" or high and "4" or "2") and (first.train or mode ~= "0") then
+    io:fault("it is in mode %s (%s), not in %s resolution: choose BiStim on its panel", mode,
+      modes[mode] or "unknown", resolution)
+  end
+end
+
+--- Settings for the first action, read back; then arm, and wait until the unit says it is ready.
+---@param io moonpulse.Link
+---@param first moonpulse.Action
+function M.arm(io, first)
+  talk.ask(io, M.commands.remote_on(), "remote_on", "taking remote control", 3)
+  set_up(io, first)
+  talk.ask(io, M.commands.arm(), "state", "arming")
+  talk.await_ready(io, M.commands.keepalive(), "remote_on")
+end
+
+function M.disarm(io)
+  talk.disarm(io, M.commands.keepalive(), "remote_on", M.commands.remote_off())
+end
+
+function M.judge(reply)
+  return talk.judge(reply)
+end
+
+M.confirmation = talk.confirmation
+
+return M
