@@ -131,6 +131,24 @@ local function check(lowering, driver, limits, progress, why)
   end
 end
 
+--- A device that disarms itself without pulses: no rest may be so long.
+local function check_rests(lowering, actions, driver, longest)
+  local before, last_ns = 0, 0
+  for kind, number, onset_ns, _, index in lowering.next, lowering do
+    if kind == "pulse" then
+      if onset_ns - last_ns > longest * 1e9 then
+        refuse("limit", "%s pulse %d (at %s) is %s without a pulse: the %s disarms itself then; the longest "
+          .. "rest is %g s: shorten it, or make it two runs", before == 0 and "before"
+          or ("between pulse %d and"):format(before), number, at(onset_ns / 1e3),
+          interval(onset_ns - last_ns), driver.description, longest)
+      end
+      local part = actions[index].part
+      before, last_ns = number, onset_ns + (part and math.floor(part.last * 1e9) or 0)
+    end
+  end
+  lowering:rewind()
+end
+
 --- Give the lowering the bytes of every action, and of every change between two.
 local function encode(lowering, actions, driver, limits)
   for i, action in ipairs(actions) do
@@ -208,6 +226,9 @@ function M.prepare(given)
   check_channels(actions, limits, driver)
   encode(lowering, actions, driver, limits)
   check(lowering, driver, limits, given.progress, why)
+  if limits.longest_rest then
+    check_rests(lowering, actions, driver, limits.longest_rest)
+  end
   return lowering, actions
 end
 

@@ -6,6 +6,10 @@ local timing = require "moonpulse.timing"
 
 local M = {}
 
+-- The device's latency and clock are its own: what it times may end so much later than we count,
+-- and must not be cut off by the end of the run.
+local late_ns, drift = 100000000, 500
+
 --- What a train's rows have in common, made once for each action.
 ---@param actions moonpulse.Action[]
 ---@param fields fun(action: moonpulse.Action): string the columns of an action
@@ -55,7 +59,8 @@ function M.start(record, train, start)
     record:add(row)
     record.passing[#record.passing + 1] = row
   end
-  record.train_end_ns = start.now_ns + onsets[#onsets].ns
+  local last_ns = onsets[#onsets].ns
+  record.train_end_ns = start.now_ns + last_ns + last_ns // drift + late_ns
 end
 
 --- Rows whose time has passed by now_ns have been given.

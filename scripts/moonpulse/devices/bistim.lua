@@ -94,6 +94,7 @@ function M.limits()
     channels = 1,
     intensity = { min = 0, max = 100, step = 1 },
     shortest_interval = function() return 4 end,
+    longest_rest = talk.longest_rest,
     why = "BiStim²: a pulse or a pair every 4 s (0.25 Hz, MagPy 92bf2d0); the interval in a pair is "
       .. "whole ms up to 999 ms, or tenths up to 99.9 ms",
   }
@@ -201,10 +202,17 @@ local slaves = { Q = true, R = true, S = true, T = true }
 --- The mode that the unit says; nil where it does not know the question (only one of the public
 --- programs does).
 local function mode_of(io)
+  if io.dialect.no_mode then
+    return nil
+  end
   local reply = io:transact(M.commands.get_mode(), function(each)
     return each.name == "get_mode" or each.name == "error"
   end, 0.5, 2)
   if reply.error == "invalid_command" then
+    -- the question's other bytes may still stand for the beginning of a command: until it answers
+    io.dialect.no_mode = true
+    io:sleep(0.2)
+    io:transact(M.commands.remote_on(), "remote_on", 0.5, 3)
     return nil
   elseif reply.error then
     io:fault("the question for its mode was refused: %s", frames.meanings[reply.error])

@@ -61,6 +61,7 @@ function M.limits()
     channels = 1,
     intensity = { min = 0, max = 100, step = 1 },
     shortest_interval = function(action) return shortest(action.mso) end,
+    longest_rest = talk.longest_rest,
     why = "200²: 2 s between pulses below 50 %, 3 s below 80 %, 4 s from 80 % on; faster protocols "
       .. "need another stimulator",
   }

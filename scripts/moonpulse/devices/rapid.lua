@@ -45,25 +45,21 @@ local send = M.commands
 ---@param options table? the driver's
 function M.limits(identity, fired_by, options)
   local set = trains.settings(options, identity)
-  local enhanced = set.enhanced
-  if fired_by == "trigger" then
-    return {
-      channels = 1, intensity = { min = 0, max = enhanced and 110 or 100, step = 1 },
-      shortest_interval = function(action)
-        return enhanced and 2 or 1 / trains.rate(set, action.mso)
-      end,
-      why = enhanced and "Rapid²: enhanced power allows a pulse every 2 s"
-        or "Rapid²: the highest rate at each power is its table's, for " .. trains.model_text(set),
-    }
+  local own = { channels = 1, longest_rest = talk.longest_rest,
+    intensity = { min = 0, max = set.enhanced and 110 or 100, step = 1 } }
+  if set.enhanced then
+    own.shortest_interval = function() return 2 end
+    own.why = "Rapid² with enhanced power: single pulses at most every 2 s"
+  elseif fired_by == "trigger" then
+    own.shortest_interval = function(action) return 1 / trains.rate(set, action.mso) end
+    own.why = "Rapid²: the highest rate at each power, for " .. trains.model_text(set)
+  else
+    own.shortest_interval = function() return 1 end
+    own.why = "Rapid²: over the serial line single pulses at most 1 Hz; faster only trains of one rate that "
+      .. "the unit times, with the pause that it needs after each; theta burst and all else by edges on "
+      .. "its trigger input: --trigger rts"
   end
-  return {
-    channels = 1, intensity = { min = 0, max = enhanced and 110 or 100, step = 1 },
-    shortest_interval = function() return enhanced and 2 or 1 end,
-    why = (enhanced and "Rapid² with enhanced power: single pulses at most every 2 s"
-      or "Rapid²: over the serial line single pulses at most 1 Hz; faster only trains of one rate that "
-        .. "the unit times, with the pause that it needs after each")
-      .. "; theta burst and all else by edges on its trigger input: --trigger rts",
-  }
+  return own
 end
 
 function M.encode(options)

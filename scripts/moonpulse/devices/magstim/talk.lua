@@ -5,6 +5,10 @@ local M = {}
 
 local patience = 0.5 -- seconds for a reply; units answer within some 20 ms
 
+--- Seconds without a pulse: units disarm themselves 60 s after the last (MagPy 92bf2d0); the second
+--- that is missing here is ours.
+M.longest_rest = 59
+
 --- Send a command and wait for its reply; a refusal is a fault in the unit's own words.
 ---@param io moonpulse.Link
 ---@param bytes string

@@ -1,0 +1,303 @@
+-- The Magstim BiStim²: its twin by the text of the protocol, its driver in virtual and in real time.
+local devices = require "moonpulse.devices"
+local magstim = require "magstim"
+local mp = require "moonpulse"
+local shell = require "shell"
+
+local plain = assert(devices.find("bistim"))
+local driver = devices.configure(plain)
+local low = devices.configure(plain, { resolution = "low" })
+local high = devices.configure(plain, { resolution = "high" })
+
+local function unit(options)
+  return magstim.unit("bistim", options)
+end
+
+local function framed(data)
+  return magstim.hex(magstim.frame(data))
+end
+
+local function reply(letter, status, data)
+  return framed(letter .. string.char(status) .. (data or ""))
+end
+
+local function pair(ms, first, second)
+  return mp.pair { isi = mp.ms(ms), intensity = { mp.mso(first or 40), mp.mso(second or 60) } }
+end
+
+--- The pulses that a unit gave: their notes, and the time from the first to the second.
+local function given(u)
+  local notes, pulses = {}, u:events("pulse")
+  for i, each in ipairs(pulses) do
+    notes[i] = each.note
+  end
+  return notes, pulses[2] and (pulses[2].at_s - pulses[1].at_s) * 1e3
+end
+
+describe("the twin of a Magstim BiStim²", function()
+  it("starts with both powers at 30 % and 10 ms in low resolution", function()
+    local u = unit()
+    assert.are.equal(reply("J", 0x09, "030030010"), u:say("J@"))
+    assert.are.equal(reply("X", 0x09, "2"), u:say("X@"))
+    assert.are.equal(framed("AS"), u:say("A050"))
+    assert.are.equal(framed("CS"), u:say("C050"))
+    assert.are.equal(framed("YS"), u:say("Y@"))
+  end)
+
+  it("answers as recorded", function()
+    local u, seen = unit(), 0
+    u:say("Q@")
+    for _, row in ipairs(shell.rows("tests/data/bistim.tsv")) do
+      if row.command:find("^set_") or row.command == "high_res_off" then
+        assert.are.equal(row.reply_hex, u:raw(row.bytes_hex), row.command .. " " .. row.args)
+        seen = seen + 1
+      end
+    end
+    assert.are.equal("588932ec", u:raw("584067"))
+    assert.is_true(seen > 8)
+  end)
+
+  it("gives A, and B an interval later", function()
+    local u = unit()
+    for _, data in ipairs { "Q@", "@040", "A060", "C012" } do
+      u:say(data)
+    end
+    u:ready()
+    assert.are.equal(reply("E", 0x8C), u:say("EH"))
+    u:wait(0.1)
+    local notes, apart = given(u)
+    assert.are.same({ "A 40 %", "B 60 %" }, notes)
+    assert.near(12, apart, 1e-6)
+    assert.are.equal("454872", u:events("pulse")[1].bytes)
+    assert.are.equal("", u:events("pulse")[2].bytes)
+  end)
+
+  it("counts tenths in high resolution, and does not say so in its settings", function()
+    local u = unit()
+    u:say("Q@")
+    assert.are.equal(reply("Y", 0x89), u:say("Y@"))
+    assert.are.equal(reply("J", 0x89, "030030010"), u:say("J@")) -- 1 ms, not 10
+    assert.are.equal(reply("X", 0x89, "4"), u:say("X@"))
+    u:say("C025")
+    u:ready()
+    u:say("EH")
+    u:wait(0.1)
+    local _, apart = given(u)
+    assert.near(2.5, apart, 1e-6)
+    assert.are.equal(framed("ZS"), u:say("Z@")) -- armed
+    u:say("EA")
+    assert.are.equal(reply("Z", 0x89), u:say("Z@"))
+    assert.are.equal(reply("J", 0x89, "030030010"), u:say("J@"))
+    assert.are.equal(reply("X", 0x89, "2"), u:say("X@"))
+  end)
+
+  it("takes an interval of 0 in standby only", function()
+    local u = unit():ready()
+    assert.are.equal(framed("CS"), u:say("C000"))
+    u:say("EA")
+    assert.are.equal(reply("C", 0x89), u:say("C000"))
+    assert.are.equal(reply("X", 0x89, "1"), u:say("X@"))
+    u:ready()
+    u:say("EH")
+    u:wait(0.1)
+    assert.near(0, select(2, given(u)), 1e-6)
+  end)
+
+  it("gives one pulse where one power is 0", function()
+    for _, data in ipairs { "A000", "@000" } do
+      local u = unit()
+      u:say("Q@")
+      u:say(data)
+      u:wait(3.1, "Q@") -- 0.1 s a percent
+      u:ready()
+      u:say("EH")
+      u:wait(0.1)
+      assert.are.same({ data == "A000" and "A 30 %" or "B 30 %" }, (given(u)))
+    end
+  end)
+
+  it("is ready again after 4 s, and gives no second pulse once it is disarmed", function()
+    local u = unit():ready()
+    u:say("EH")
+    u:wait(3.99, "Q@")
+    assert.are.equal(framed("ES"), u:say("EH"))
+    u:wait(0.01)
+    assert.are.equal(reply("E", 0x8C), u:say("EH"))
+    u:say("EA")
+    u:wait(0.1)
+    assert.are.equal(3, u.twin:state().pulses)
+  end)
+
+  it("knows what its panel chose, or has no command for it", function()
+    assert.are.equal(reply("X", 0x09, "0"), unit({ mode = "single" }):say("X@"))
+    assert.are.equal(reply("X", 0x09, "R"), unit({ mode = "slave" }):say("X@"))
+    assert.are.equal("3f", unit({ knows_mode = 0 }):say("X@"))
+  end)
+
+  it("serves MagPy: connect, settings, arm, fire, poke with its stray zero, disconnect", function()
+    local u = unit()
+    assert.are.equal("518925", u:raw("51406e"))
+    assert.are.equal(reply("J", 0x89, "030030010"), u:raw("4a4075"))
+    assert.are.equal("5189253f", u:raw("51406e00"))
+    assert.are.equal("458931", u:raw("454278"))
+    u:wait(0.5)
+    u:raw("51406e00")
+    u:wait(0.6)
+    assert.are.equal("518c22", u:raw("51406e"))
+    assert.are.equal("458c2e", u:raw("454872"))
+    u:wait(0.1)
+    assert.are.equal("458a30", u:raw("454179"))
+    assert.are.equal("458931", u:raw("454179"))
+    assert.are.equal("5209a4", u:raw("52406d"))
+    assert.are.equal(2, u.twin:state().pulses)
+  end)
+end)
+
+describe("the driver of the Magstim BiStim²", function()
+  --- Armed for the first action of a plan, as a run does it.
+  local function armed(own, plan, u)
+    local text, actions = magstim.refusal(own, plan)
+    assert.is_nil(text)
+    local io = magstim.link(own, u)
+    own.connect(io)
+    io.sent = {}
+    own.arm(io, actions[1])
+    return io
+  end
+
+  it("tells the resolution before the interval, and both powers", function()
+    local u = unit()
+    local io = armed(driver, pair(2.5), u)
+    assert.are.same({ "51406e", framed("Y@"), framed("C025"), framed("@040"), framed("A060"), "4a4075",
+      framed("X@"), "454278" }, { table.unpack(io.sent, 1, 8) })
+    u:say("EH")
+    u:wait(0.1)
+    local notes, apart = given(u)
+    assert.are.same({ "A 40 %", "B 60 %" }, notes)
+    assert.near(2.5, apart, 1e-6)
+  end)
+
+  it("gives a single pulse with B at 0, whatever the unit had", function()
+    local u = unit()
+    local io = armed(driver, mp.pulse(mp.mso(45)), u)
+    assert.is_truthy(table.concat(io.sent, " "):find(framed("A000"), 1, true))
+    u:wait(3, "Q@")
+    u:say("EH")
+    u:wait(0.1)
+    assert.are.same({ "A 45 %" }, (given(u)))
+  end)
+
+  it("is not misled by a unit that somebody left in high resolution", function()
+    local u = unit()
+    u:say("Q@")
+    u:say("Y@")
+    armed(low, pair(10), u)
+    u:say("EH")
+    u:wait(0.1)
+    assert.near(10, select(2, given(u)), 1e-6)
+  end)
+
+  it("says what keeps the unit from it", function()
+    local function fault(options, spoil)
+      local io = magstim.link(driver, unit(options))
+      driver.connect(io)
+      io.spoil = spoil
+      local _, actions = magstim.refusal(driver, pair(2.5))
+      return magstim.fault_of(driver.arm, io, actions[1])
+    end
+    assert.is_truthy(fault({ mode = "single" }):find("mode 0 (single)", 1, true))
+    assert.is_truthy(fault({ mode = "external" }):find("choose BiStim on its panel", 1, true))
+    assert.is_truthy(fault({}, function(bytes, answer)
+      return bytes:find("^J") and magstim.frame("J\x89040030025") or answer
+    end):find("the powers 40 and 60 %: it says 40 and 30 %", 1, true))
+    assert.is_truthy(fault({}, function(bytes, answer)
+      return bytes:find("^J") and magstim.frame("J\x89040060010") or answer
+    end):find("did not take the interval: it says 010, not 025 (in high resolution)", 1, true))
+    local io = magstim.link(driver, unit { mode = "slave" })
+    assert.is_truthy(magstim.fault_of(driver.connect, io):find("plug the cable into the master", 1, true))
+    assert.is_true((armed(driver, pair(2.5), unit { knows_mode = 0 })).dialect.no_mode) -- is no fault
+  end)
+
+  it("takes every interval on its grid, and names the nearest to one that is not", function()
+    for _, ms in ipairs { 0.1, 0.3, 0.7, 1.1, 2.5, 99.9, 100, 101, 999 } do
+      assert.is_nil(magstim.refusal(driver, pair(ms)), ms .. " ms")
+    end
+    local function refused(own, ms, ...)
+      local text = magstim.refusal(own, pair(ms))
+      for _, part in ipairs { ... } do
+        assert.is_truthy(text and text:find(part, 1, true), text)
+      end
+    end
+    refused(driver, 2.53, "2.53 ms is off the unit's steps of 0.1 ms", "2.5 ms is the nearest")
+    refused(driver, 100.4, "100.4 ms is off", "100 ms is the nearest")
+    refused(driver, 1000, "is over the 999 ms")
+    refused(high, 100, "over the 99.9 ms", "--device-option resolution=low")
+    refused(low, 2.5, "off the unit's steps of 1 ms")
+    assert.is_nil(magstim.refusal(low, pair(99)))
+  end)
+
+  it("gives a pair or a pulse every 4 s, not faster", function()
+    local function two(plan, every)
+      return plan:times(2, { every = every })
+    end
+    assert.is_nil(magstim.refusal(driver, two(pair(2.5), 4)))
+    local text = magstim.refusal(driver, two(pair(2.5), 3.999))
+    assert.is_truthy(text:find("the shortest interval is 4 s", 1, true), text)
+    assert.is_nil(magstim.refusal(driver, two(mp.pulse(mp.mso(9)), 4)))
+    assert.is_truthy(magstim.refusal(driver, two(mp.pulse(mp.mso(9)), 3.999)))
+  end)
+
+  it("finds the pairs in plans that are joined, and changes what differs", function()
+    local plan = pair(2.5) .. mp.rest(10) .. mp.pulse(mp.mso(42)) .. mp.rest(10) .. pair(12, 40, 60)
+    local text, actions = magstim.refusal(driver, plan)
+    assert.is_nil(text)
+    assert.are.equal(3, #actions)
+    local bytes, lead = driver.encode.set(actions[1], actions[2])
+    assert.are.equal(framed("@042") .. framed("A000"), magstim.hex(bytes))
+    assert.is_true(lead >= 6) -- B falls by 60 %
+    bytes = driver.encode.set(actions[2], actions[3])
+    assert.are.equal(framed("@040") .. framed("A060") .. framed("C120"), magstim.hex(bytes))
+    bytes = driver.encode.set(actions[1], actions[3])
+    assert.are.equal(framed("C120"), magstim.hex(bytes))
+  end)
+
+  it("does not change the resolution while armed", function()
+    local plan = pair(2.5) .. mp.rest(10) .. pair(150)
+    assert.is_truthy(magstim.refusal(driver, plan):find("resolution=low takes whole ms for all", 1, true))
+    assert.is_truthy(magstim.refusal(driver, mp.pulse(mp.mso(60)) .. mp.rest(10) .. pair(150)))
+    assert.is_nil(magstim.refusal(low, mp.pulse(mp.mso(60)) .. mp.rest(10) .. pair(150)))
+    assert.is_nil(magstim.refusal(low, pair(3) .. mp.rest(10) .. pair(150)))
+  end)
+end)
+
+describe("moonpulse run on a simulated BiStim²", function()
+  local folder
+  before_each(function() folder = shell.folder() end)
+  after_each(function() shell.remove(folder) end)
+
+  it("sends one fire command for a pair, and records both pulses", function()
+    local run = magstim.run(folder, "return mp.pair { isi = mp.ms(150), "
+      .. "intensity = { mp.mso(40), mp.mso(60) } }", "--device sim:bistim")
+    assert.are.equal("", run.err)
+    assert.are.equal(0, run.status)
+    local bytes, pulses = magstim.commands_of(run)
+    assert.are.same({ framed("Z@"), framed("C150"), framed("@040"), framed("A060"), framed("EB"),
+      framed("EH"), framed("EA"), framed("R@") }, bytes)
+    assert.are.same({ "A 40 %", "B 60 %" }, { pulses[1].note, pulses[2].note })
+    assert.are.equal(2, #run.rows)
+    for i, row in ipairs(run.rows) do
+      assert.are.same({ "pulse", tostring(i), i == 1 and "40" or "60", "delivered", "device" }, {
+        row.event, row.pulse, row.intensity_mso, row.status, row.timed_by })
+    end
+    assert.near(0.15, tonumber(run.rows[2].onset) - tonumber(run.rows[1].onset), 1e-6)
+  end)
+
+  it("hands its options to the twin, and refuses a wrong one", function()
+    local status, _, err = shell.moonpulse(folder, "sim bistim --option mode=quad")
+    assert.are.equal(2, status)
+    assert.is_truthy(err:find("mode = quad: it is one of bistim, single, external, slave", 1, true), err)
+    status, _, err = shell.moonpulse(folder, "sim magstim200 --option mode=single")
+    assert.are.equal(2, status)
+    assert.is_truthy(err:find("takes no mode", 1, true), err)
+  end)
+end)
