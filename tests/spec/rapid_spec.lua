@@ -1,0 +1,621 @@
+-- The Magstim Rapid² family: the twin by the text of the protocol, the driver in virtual and real time.
+local commands = require "moonpulse.devices.magstim.rapid_commands"
+local devices = require "moonpulse.devices"
+local limits = require "moonpulse.rapid_limits"
+local magstim = require "magstim"
+local mp = require "moonpulse"
+local shell = require "shell"
+local trains = require "moonpulse.devices.magstim.rapid_trains"
+
+local code = "1234-12345678-ab"
+local plain = assert(devices.find("rapid"))
+
+local function driver(options)
+  return devices.configure(plain, options)
+end
+
+local fast = driver { model = "super", mains = "230", code = code }
+
+local function unit(options)
+  return magstim.unit("rapid", options)
+end
+
+local function framed(data)
+  return magstim.hex(magstim.frame(data))
+end
+
+local function reply(letter, ...)
+  local bytes = {}
+  for i, each in ipairs { ... } do
+    bytes[i] = type(each) == "number" and string.char(each) or each
+  end
+  return framed(letter .. table.concat(bytes))
+end
+
+local function train(pulses, hz, percent)
+  return mp.train { pulses = pulses, hz = hz, intensity = mp.mso(percent or 50) }
+end
+
+describe("the table of the Rapid²'s limits", function()
+  it("is the recorded one, cell by cell", function()
+    local cells = 0
+    for _, row in ipairs(shell.rows("tests/data/rapid-limits.tsv")) do
+      local percent = math.tointeger(tonumber(row.power_percent))
+      assert.are.equal(tonumber(row.joule_per_pulse), limits.joules(percent))
+      for mains, name in pairs { [230] = "240v", [115] = "115v" } do
+        for _, model in ipairs(limits.models) do
+          assert.are.equal(tonumber(row["maxhz_" .. name .. "_" .. model]),
+            limits.rate(percent, model, mains))
+          cells = cells + 1
+        end
+      end
+    end
+    assert.are.equal(606, cells)
+  end)
+end)
+
+describe("the twin of a Magstim Rapid²", function()
+  it("is silent without remote control, but for four commands", function()
+    local u = unit()
+    for _, data in ipairs { "@050", "B0100", "EB", "EH", "I@", "ND", "^@", "b@" } do
+      assert.are.equal("", u:say(data))
+    end
+    assert.are.equal(reply("\\", 0x09, 0x38, "030000000010000001"), u:say("\\@"))
+    assert.are.equal(reply("F", 0x09, "240240"), u:say("F@"))
+    assert.are.equal(reply("R", 0x09), u:say("R@"))
+    assert.are.equal("518925", u:say("Q@"))
+    assert.are.equal("3f", u:raw("4a")) -- J is no command of it
+    assert.are.equal("3f", u:raw("78")) -- x came with version 9
+  end)
+
+  it("answers nothing from version 9 on until it hears its code", function()
+    local u = unit { version = "9.0", code = code }
+    for _, data in ipairs { "Q@", "\\@", "F@", "ND", "x@", "Qffff-ffffffff-ff", "J@" } do
+      assert.are.equal("", u:say(data), data)
+      u:wait(0.2)
+    end
+    assert.are.equal("518925", u:say("Q" .. code))
+    assert.are.equal("4e56392e3000c4", u:say("ND"))
+    assert.are.equal(reply("x", 0x89, 0x38, 0, 0), u:say("x@"))
+  end)
+
+  local versions = {
+    { "5.0", "Q@", "[%03d", "D%04d", 21, "4e56352e3000c8" },
+    { "8.0", "Q@", "[%03d", "D%04d", 22, "4e56382e3000c5" },
+    { "9.0", "Q" .. code, "[%04d", "D%05d", 24, "4e56392e3000c4" },
+    { "11.0", "Q" .. code, "[%04d", "D%05d", 24, "4e5631312e30009b" },
+  }
+  for _, each in ipairs(versions) do
+    local version, remote, duration, count, length, text = table.unpack(each)
+    it("speaks the dialect of version " .. version, function()
+      local u = unit { version = version }
+      u:say(remote)
+      assert.are.equal(text, u:say("ND"))
+      assert.are.equal(reply("[", 0x89, 0x30), u:say(duration:format(30)))
+      assert.are.equal(reply("B", 0x89, 0x30), u:say("B0100"))
+      assert.are.equal(reply("D", 0x89, 0x30), u:say(count:format(30)))
+      local settings = magstim.bin(u:say("\\@"))
+      assert.are.equal(length, #settings)
+      local said = commands.decode(settings, { version = version })
+      assert.are.same({ 30, 10, 30, 3, 0.1, 0 }, { said.power, said.hz, said.pulses, said.s,
+        said.wait_s, said.single_pulse })
+      assert.are.equal(reply("[", 0x89, 0x38), u:say(duration:format(0)))
+    end)
+  end
+
+  it("answers as recorded", function()
+    for _, version in ipairs { "5.0", "11.0" } do
+      local u, seen = unit { version = version }, 0
+      for _, row in ipairs(shell.rows("tests/data/rapid.tsv")) do
+        local own = row.args:find("version=" .. version, 1, true)
+        if own and not row.args:find("state_") and row.command ~= "get_status"
+          and row.command ~= "keepalive" or row.command:find("^enhanced") then
+          assert.are.equal(row.reply_hex, u:raw(row.bytes_hex), row.command .. " " .. row.args)
+          seen = seen + 1
+          if row.command:find("duration") then
+            u:say(version == "5.0" and "[000" or "[0000")
+          elseif row.command == "set_frequency" then
+            u:say(version == "5.0" and "[010" or "[0010")
+          end
+        elseif own and row.command == "get_version" then
+          seen = seen + 1
+        end
+        if own and row.command == "rtms_off" then
+          u:say(version == "5.0" and "[010" or "[0010") -- the recorded ones were in train mode
+        end
+      end
+      assert.is_true(seen > 7)
+    end
+  end)
+
+  it("takes what its software takes", function()
+    local old, new = unit { version = "8.0" }, unit { version = "11.0", model = "superplus" }
+    old:say("Q@")
+    new:say("Q" .. code)
+    for data, good in pairs { ["D1000"] = true, ["D1001"] = false, ["D0000"] = false, ["[100"] = true,
+      ["[101"] = false, ["B0005"] = true, ["B0500"] = true, ["B0501"] = false, ["B0510"] = false,
+      ["B0305"] = false, ["B0300"] = true, ["@100"] = true, ["@101"] = false } do
+      local answer = old:say(data)
+      assert.are.equal(good, answer ~= framed(data:sub(1, 1) .. "?"), data)
+      old:say("@030")
+    end
+    for data, good in pairs { ["D06000"] = true, ["D06001"] = false, ["[6000"] = true,
+      ["[6010"] = false, ["[0305"] = false, ["n10000"] = true, ["n10001"] = false, ["B1000"] = true,
+      ["B1010"] = false } do
+      assert.are.equal(good, new:say(data) ~= framed(data:sub(1, 1) .. "?"), data)
+    end
+    assert.are.equal(framed("@?"), new:raw("4030353000"))
+  end)
+
+  it("lets the rate fall where the power no longer allows it", function()
+    local u = unit { model = "rapid", mains = 115 }
+    for _, data in ipairs { "Q@", "[010", "@050", "B0230" } do
+      u:say(data)
+    end
+    assert.are.equal(framed("B?"), u:say("B0240"))
+    u:say("@100")
+    assert.are.equal(11, commands.decode(magstim.bin(u:say("\\@")), { version = "8.0" }).hz)
+  end)
+
+  it("gives single pulses by command at most every second", function()
+    local u = unit { power = 60 }:ready()
+    assert.are.equal(reply("E", 0x8C), u:say("EH"))
+    for _ = 1, 4 do -- five in half a second gave two on a real unit
+      u:wait(0.1)
+      assert.are.equal(framed("ES"), u:say("EH"))
+    end
+    u:wait(0.59)
+    assert.are.equal(framed("ES"), u:say("EH"))
+    u:wait(0.01)
+    assert.are.equal(reply("E", 0x8C), u:say("EH"))
+    assert.are.equal(2, u.twin:state().pulses)
+  end)
+
+  it("gives pulses by edges as fast as its table says", function()
+    local u = unit({ model = "super", power = 50 }):ready()
+    for i = 0, 9 do -- 50 Hz at 50 %
+      u.twin:line("rts", true, u.now_ns + i * 20000000)
+      u.twin:line("rts", false, u.now_ns + i * 20000000 + 5000000)
+    end
+    assert.are.equal(10, u.twin:state().pulses)
+    u.now_ns = u.now_ns + 200000000
+    u.twin:line("rts", true, u.now_ns)
+    u.twin:line("rts", false, u.now_ns + 5000000)
+    u.twin:line("rts", true, u.now_ns + 19000000) -- too fast: it comes to nothing
+    assert.are.equal(11, u.twin:state().pulses)
+  end)
+
+  it("has enhanced power for single pulses in standby", function()
+    local u = unit()
+    u:say("Q@")
+    assert.are.equal("5e8939df", u:say("^@"))
+    assert.are.equal(reply("@", 0x89), u:say("@110"))
+    assert.are.equal(framed("[S"), u:say("[010"))
+    u:ready()
+    assert.are.equal(framed("_S"), u:say("_@"))
+    u:say("EH")
+    u:wait(1.99, "Q@")
+    assert.are.equal(framed("ES"), u:say("EH"))
+    u:wait(0.02)
+    assert.are.equal(reply("E", 0x8C), u:say("EH"))
+    u:say("EA")
+    assert.are.equal("5f8938df", u:say("_@"))
+    assert.are.equal(100, u.twin:state().power)
+  end)
+
+  --- A unit ready to give n pulses at hz.
+  local function trained(n, hz, percent, options)
+    local u = unit(options or { model = "super" })
+    for _, data in ipairs { "Q@", "[010", ("@%03d"):format(percent), ("B%04d"):format(hz * 10),
+      ("[%03d"):format(n * 10 // hz), ("D%04d"):format(n) } do
+      u:say(data)
+    end
+    return u:ready()
+  end
+
+  it("times a whole train after one command, and tells that it runs", function()
+    local u = trained(30, 20, 50)
+    local start_s = u.now_ns / 1e9
+    assert.are.equal(reply("E", 0x8C), u:say("EH"))
+    assert.are.equal(0x32, magstim.bin(u:say("\\@")):byte(3)) -- it runs
+    assert.are.equal(framed("@S"), u:say("@040")) -- locked
+    u:wait(1.49, "Q@")
+    assert.are.equal(0x34, magstim.bin(u:say("\\@")):byte(3)) -- it waits
+    assert.are.equal(framed("@S"), u:say("@040"))
+    u:wait(0.51, "Q@")
+    assert.are.equal(reply("@", 0x8C), u:say("@040"))
+    local pulses = u:events("pulse")
+    assert.are.equal(30, #pulses)
+    for i, pulse in ipairs(pulses) do
+      assert.near(start_s + 0.001 + (i - 1) / 20, pulse.at_s, 1e-8)
+      assert.are.same({ "", "train" }, { pulse.bytes, pulse.note })
+    end
+  end)
+
+  it("ends a train when it is disarmed, or loses its host", function()
+    local u = trained(30, 10, 50)
+    u:say("EH")
+    u:wait(0.45)
+    u:say("EA")
+    u:wait(2)
+    assert.are.equal(5, u.twin:state().pulses)
+    u = trained(30, 10, 50)
+    u:say("EH")
+    u:wait(3)
+    assert.are.equal(11, u.twin:state().pulses) -- the watchdog's second
+  end)
+
+  it("does not protect itself: a start too early is obeyed, and told in its log", function()
+    local u = trained(250, 25, 73)
+    u:say("EH")
+    u:wait(10.6, "Q@")
+    assert.are.equal(reply("E", 0x8C), u:say("EH"))
+    assert.are.equal(1, u.twin:state().abused)
+    assert.is_truthy(u:events("fault")[1].note:find("before the wait that protects it was over", 1, true))
+    u = trained(250, 25, 73)
+    u:say("EH")
+    u:wait(31.96, "Q@") -- 10 s and 21.95 s
+    u:say("EH")
+    assert.are.equal(0, u.twin:state().abused)
+  end)
+
+  it("waits for the coil's switch unless it is told to ignore it", function()
+    local u = unit { held = 0 }
+    u:ready()
+    assert.is_false(u.twin:state().ready)
+    u:say("EA")
+    assert.are.equal("628914", u:say("b@"))
+    u:ready()
+    assert.is_true(u.twin:state().ready)
+  end)
+
+  it("has a charge delay from version 9 on, in the layout of its version", function()
+    local u = unit { version = "9.0" }
+    u:say("Q" .. code)
+    assert.are.equal(reply("n", 0x89, 0x38), u:say("n0100"))
+    assert.are.equal(reply("o", 0x89, "0100"), u:say("o@"))
+    u = unit { version = "10.0" }
+    u:say("Q" .. code)
+    assert.are.equal("6e89380004cc", u:say("n00100"))
+    assert.are.equal("6f89303031303016", u:say("o@"))
+    assert.are.equal(reply("I", 0x89, "E00"), u:say("I@"))
+  end)
+
+  it("serves MagPy without a code and with one, up to its disconnect", function()
+    local u = unit()
+    assert.are.equal("518925", u:raw("51406e"))
+    assert.are.equal("4e56382e3000c5", u:raw("4e446d"))
+    assert.are.equal(22, #u:raw("5c4063") // 2)
+    assert.are.equal("5189253f", u:raw("51406e00")) -- its poke with a stray zero
+    assert.are.equal("458931", u:raw("454278"))
+    u:wait(0.5)
+    u:raw("51406e00")
+    u:wait(0.6)
+    assert.are.equal("518c22", u:raw("51406e"))
+    assert.are.equal("458c2e", u:raw("454872"))
+    u:raw("454179")
+    assert.are.equal("458931", u:raw("454179"))
+    assert.are.equal("5209a4", u:raw("52406d"))
+    u = unit { version = "11.0", code = code }
+    assert.are.equal("518925", u:raw("51313233342d31323334353637382d616223"))
+    assert.are.equal("4e5631312e30009b", u:raw("4e446d"))
+    assert.are.equal("7889380000c6", u:raw("784047"))
+    assert.are.equal("408936", u:raw("403035302a"))
+    assert.are.equal(24, #u:raw("5c4063") // 2)
+    assert.are.equal("7889380000c6" .. "3f", u:raw("78404700"))
+  end)
+end)
+
+describe("commands and replies of the Rapid²", function()
+  it("have the digits of the software", function()
+    local c = commands.commands
+    for version, frames in pairs { ["5.0"] = { "D0250", "[025" }, ["8.1"] = { "D0250", "[025" },
+      ["9.0"] = { "D00250", "[0025" }, ["10"] = { "D00250", "[0025" } } do
+      assert.are.equal(framed(frames[1]), magstim.hex(c.set_pulses { n = "250", version = version }))
+      assert.are.equal(framed(frames[2]), magstim.hex(c.set_duration { s = "2.5", version = version }))
+    end
+    assert.are.equal(framed("n2000"), magstim.hex(c.set_charge_delay { ms = 2000, version = "9.2" }))
+    assert.are.equal(framed("n02001"), magstim.hex(c.set_charge_delay { ms = 2001, version = "10.0" }))
+    assert.has_error(function() c.set_charge_delay { ms = 2001, version = "9.0" } end)
+    assert.has_error(function() c.get_status { version = "8.0" } end)
+    for value, tenths in pairs { ["0.7"] = 7, ["1.1"] = 11, ["2.3"] = 23, ["29.9"] = 299 } do
+      assert.are.equal(framed(("B%04d"):format(tenths)), magstim.hex(c.set_frequency { hz = value }))
+    end
+    local ok, problem = pcall(c.set_frequency, { hz = "10.04" })
+    assert.is_false(ok)
+    assert.is_truthy(problem.message:find("the nearest is 10", 1, true), problem.message)
+  end)
+
+  it("are read by length where the version is not known, also from a stream", function()
+    for _, row in ipairs(shell.rows("tests/data/rapid-replies.tsv")) do
+      local bytes = magstim.bin(row.reply_hex)
+      local rest = "\x51\x89\x25"
+      local said, used = commands.decode(bytes .. rest, {})
+      if not row.fields:find("bad_checksum") then
+        assert.are.equal(#bytes, used, row.reply_hex)
+        assert.are.equal(row.fields:match("^error=(.*)"), said.error)
+      end
+      for length = 1, #bytes - 1 do
+        said, used = commands.decode(bytes:sub(1, length), { version = row.command:match("=([%d.]+)")
+          or "11.0" })
+        assert.is_nil(said, row.reply_hex)
+        assert.are.equal(0, used)
+      end
+    end
+  end)
+
+  it("never raise, whatever the bytes", function()
+    local seed = 7
+    for _ = 1, 2000 do
+      local bytes = {}
+      for i = 1, 30 do
+        seed = (seed * 1103515245 + 12345) & 0x7FFFFFFF
+        bytes[i] = string.char(i % 5 == 1 and ("\\NxnoIQ[B?S"):byte(seed >> 16 & 7) or seed >> 16 & 0xFF)
+      end
+      local buffer = table.concat(bytes)
+      while #buffer > 0 do
+        local _, used = commands.decode(buffer, {})
+        if used == 0 then
+          break
+        end
+        buffer = buffer:sub(used + 1)
+      end
+    end
+  end)
+end)
+
+describe("the driver of the Magstim Rapid²", function()
+  local function armed(own, plan, u)
+    local io = magstim.link(own, u)
+    local identity = own.connect(io)
+    local text, actions = magstim.refusal(own, plan, identity)
+    assert.is_nil(text)
+    io.sent = {}
+    own.arm(io, actions[1])
+    return io, identity
+  end
+
+  it("sets a train up in standby, reads it back, and waits until the unit is ready", function()
+    local u = unit { code = code, model = "super" }
+    local io, identity = armed(fast, train(50, 20, 60), u)
+    assert.are.same({ "11.0", false }, { identity.firmware, identity.plus1 })
+    assert.are.same({ framed("Q" .. code), framed("[0000"), framed("[0010"), framed("@060"),
+      framed("B0200"), framed("[0025"), framed("D00050"), framed("\\@"), framed("EB"), framed("x@") },
+      { table.unpack(io.sent, 1, 10) })
+    assert.is_true(u.twin:state().ready)
+    u:say("EH")
+    u:wait(2.6, "x@")
+    assert.are.equal(50, u.twin:state().pulses)
+    io:write(fast.safe)
+    fast.disarm(io)
+    assert.are.same({ false, false }, { u.twin:state().armed, u.twin:state().remote })
+    assert.are.equal(framed("x@"), magstim.hex(fast.keepalive.bytes))
+  end)
+
+  it("leaves train mode for single pulses, and enhanced power as it was asked for", function()
+    local u = unit()
+    for _, data in ipairs { "Q@", "[010", "R@" } do
+      u:say(data)
+    end
+    local own = driver()
+    local io = armed(own, mp.pulse(mp.mso(70)), u)
+    assert.are.same({ "51406e", framed("[000"), framed("@070"), framed("\\@"), framed("EB"),
+      framed("Q@") }, { table.unpack(io.sent, 1, 6) })
+    assert.is_false(u.twin:state().trains)
+    u = unit()
+    io = armed(driver { enhanced = "1", coil_switch = "ignore" }, mp.pulse(mp.mso(100)), u)
+    assert.are.same({ framed("^@"), framed("b@"), framed("@100") }, { table.unpack(io.sent, 3, 5) })
+    io:write(own.safe)
+    own.disarm(io)
+    armed(own, mp.pulse(mp.mso(70)), u)
+    assert.is_false(u.twin:state().enhanced)
+  end)
+
+  it("says what keeps the unit from it", function()
+    local function says(text, ...)
+      for _, part in ipairs { ... } do
+        assert.is_truthy(text:find(part, 1, true), text)
+      end
+    end
+    local function connecting(options, unit_options)
+      local own = driver(options)
+      return magstim.fault_of(own.connect, magstim.link(own, unit(unit_options)))
+    end
+    says(connecting({}, { version = "9.0" }), "answers nothing",
+      "Software 9 and later answers only its unlock code: --device-option code=")
+    says(connecting({ code = "0000-00000000-00" }, { code = code }), "is the unlock code its own?")
+    says(connecting({ code = code }, { version = "8.0" }), "software before 9 takes none")
+    says(connecting({ code = code, model = "superplus" }, { code = code, model = "super" }),
+      "no Plus1 module", "model=super")
+    local function arming(unit_options, spoil)
+      local own = driver()
+      local io = magstim.link(own, unit(unit_options))
+      own.connect(io)
+      io.spoil = spoil
+      local _, actions = magstim.refusal(own, train(20, 10))
+      return magstim.fault_of(own.arm, io, actions[1])
+    end
+    says(arming { held = 0 }, "it does not become ready within 5 s (armed, still charging)")
+    says(arming({}, function(bytes, answer)
+      return bytes:find("^\\") and magstim.frame("\\\x89\x30" .. "050009000200200005") or answer
+    end), "did not take the train of 20 pulses at 10.0 Hz in 2.0 s: it says 20, 9.0, 2.0")
+    says(arming({}, function(bytes, answer)
+      return bytes:find("^\\") and magstim.frame("\\\x89\x38" .. "050010000200200005") or answer
+    end), "did not take the mode: it says single pulses")
+  end)
+
+  it("waits as long as the supply needs: 73 %, 25 Hz, 250 pulses take 21.95 s", function()
+    assert.near(21.95, trains.wait(250, 25, 73), 0.005)
+    assert.are.equal(0.5, trains.wait(50, 10, 50))
+    local function twice(every)
+      return train(250, 25, 73):times(2, { every = every })
+    end
+    assert.is_nil(magstim.refusal(fast, twice(31.96)))
+    local text = magstim.refusal(fast, twice(31.94))
+    assert.is_truthy(text:find("too fast", 1, true) and text:find("31.95", 1, true), text)
+    assert.is_nil(magstim.refusal(driver(), train(20, 10):times(2, { every = 2.5 })))
+    assert.is_truthy(magstim.refusal(driver(), train(20, 10):times(2, { every = 2.499 })))
+  end)
+
+  it("keeps to the table of rates, of the lowest model where none is named", function()
+    for options, edge in pairs { [{}] = { 50, 23 }, [{ mains = "230" }] = { 50, 30 },
+      [{ mains = "230", model = "super" }] = { 50, 50 }, [{ mains = "230", model = "superplus" }] =
+      { 100, 41 }, [{ model = "superplus" }] = { 100, 25 } } do
+      local own = driver(options)
+      local percent, hz = table.unpack(edge)
+      assert.is_nil(magstim.refusal(own, train(2 * hz, hz, percent)))
+      local text = magstim.refusal(own, train(2 * (hz + 1), hz + 1, percent))
+      assert.is_truthy(text:find(("%d Hz is over the %d Hz that it gives at %d %%"):format(hz + 1, hz,
+        percent), 1, true), text)
+      assert.is_truthy(text:find("--device-option", 1, true))
+    end
+  end)
+
+  it("keeps to the ranges and steps of its software, and names what fits", function()
+    local old, new = driver(), driver { code = code }
+    local function refused(own, plan, ...)
+      local text = magstim.refusal(own, plan) or "nothing"
+      for _, part in ipairs { ... } do
+        assert.is_truthy(text:find(part, 1, true), text)
+      end
+    end
+    assert.is_nil(magstim.refusal(old, train(100, 10, 20)))
+    refused(old, train(101, 10, 20), "a train of 10.1 s is over the 10 s of software before 9")
+    assert.is_nil(magstim.refusal(new, train(300, 10, 20)))
+    refused(new, train(301, 10, 20), "last 30.1 s, off its steps of 1 s: 300 or 310 pulses fit")
+    refused(new, train(6001, 10, 5), "over the 6000 of software 9 and later")
+    assert.is_nil(magstim.refusal(new, train(4800, 8, 5)))
+    refused(new, train(1201, 2, 5), "a train of 600.5 s is over the 600 s")
+    refused(old, mp.train { pulses = 20, hz = "10.05", intensity = mp.mso(20) },
+      "10.05 Hz is off its steps of 0.1 Hz: 10.1 Hz is the nearest")
+    refused(old, mp.train { pulses = 61, hz = "30.5", intensity = mp.mso(20) },
+      "30.5 Hz is off its steps of 1 Hz: 31 Hz is the nearest")
+    refused(old, train(40, 15, 20), "last 2.66667 s, off its steps of 0.1 s: 39 or 42 pulses fit")
+    assert.is_nil(magstim.refusal(old, train(42, 15, 20)))
+    -- 63 kJ within a minute, at 123.4 J a pulse
+    refused(fast, train(1050, 25, 70), "gives 20.4 s within a minute, the train has 42 s")
+  end)
+
+  it("times single pulses up to 1 Hz, and offers nothing faster but trains", function()
+    local own = driver()
+    local text, actions = magstim.refusal(own, train(30, 1, 60))
+    assert.is_nil(text)
+    assert.is_nil(actions[1].train) -- ours: each is confirmed
+    assert.is_truthy(select(2, magstim.refusal(own, train(5, 1, 60), nil, "device"))[1].train)
+    local function two(isi)
+      return mp.pulse(mp.mso(60)) .. mp.rest(isi) .. mp.pulse(mp.mso(60))
+    end
+    assert.is_nil(magstim.refusal(own, two(1)))
+    assert.is_truthy(magstim.refusal(own, two(0.999)):find("the shortest interval is 1 s", 1, true))
+    local enhanced = driver { enhanced = "1" }
+    assert.is_nil(magstim.refusal(enhanced, two(2)))
+    assert.is_truthy(magstim.refusal(enhanced, two(1.999)):find("every 2 s", 1, true))
+    assert.is_truthy(magstim.refusal(enhanced, train(20, 10)))
+    assert.are.same({ 100, 110 }, { own.limits(nil).intensity.max, enhanced.limits(nil).intensity.max })
+  end)
+
+  it("refuses theta burst over the line, and names the way that works", function()
+    local burst = mp.burst { pulses = 3, hz = 50, intensity = mp.mso(40) }
+    for _, timing in ipairs { "auto", "device", "host" } do
+      local text = magstim.refusal(fast, burst:times(10, { every = 0.2 }), nil, timing)
+      if timing ~= "device" then
+        assert.is_truthy(text:find("single pulses at most 1 Hz", 1, true), text)
+        assert.is_truthy(text:find("--trigger rts", 1, true), text)
+      else
+        assert.is_truthy(text, "nothing")
+      end
+    end
+  end)
+
+  it("limits triggered pulses by the table alone", function()
+    local triggered = fast.limits(nil, "trigger")
+    assert.near(1 / 75, triggered.shortest_interval { mso = 40 }, 1e-12)
+    assert.near(1 / 25, triggered.shortest_interval { mso = 100 }, 1e-12)
+    assert.near(1 / 28, driver().limits(nil, "trigger").shortest_interval { mso = 40 }, 1e-12)
+  end)
+
+  it("tells changes between trains once the unit takes them, the power first", function()
+    local plan = train(20, 10, 50) .. mp.rest(2) .. mp.mark "x" .. mp.rest(1.5) .. train(45, 15, 60)
+    local text, actions, lowering = magstim.refusal(fast, plan)
+    assert.is_nil(text)
+    local bytes, lead = fast.encode.set(actions[1], actions[2])
+    assert.are.equal(framed("@060") .. framed("B0150") .. framed("[0030") .. framed("D00045"),
+      magstim.hex(bytes))
+    assert.is_true(lead >= 0.2)
+    local order, set_s = {}, nil
+    for kind, _, _, send_ns in lowering.next, lowering do
+      order[#order + 1] = kind
+      set_s = kind == "set" and send_ns / 1e9 or set_s
+    end
+    assert.are.same({ "pulse", "set", "mark", "pulse" }, order)
+    assert.is_true(set_s >= 2.49 and set_s < 2.6, set_s) -- the train's 2 s and half a second
+    assert.is_truthy(magstim.refusal(fast, train(20, 10, 50) .. mp.rest(0.6) .. train(20, 10, 60)))
+    text = magstim.refusal(fast, train(20, 10, 50) .. mp.rest(5) .. mp.pulse(mp.mso(50)))
+    assert.is_truthy(text:find("in standby only", 1, true), text)
+    -- the same settings again need no words; a higher power may have lowered the rate
+    assert.are.equal("", (fast.encode.set(actions[1], actions[1])))
+  end)
+end)
+
+describe("moonpulse run on a simulated Rapid²", function()
+  local folder
+  before_each(function() folder = shell.folder() end)
+  after_each(function() shell.remove(folder) end)
+
+  it("sends one fire command a train, and records every pulse", function()
+    local run = magstim.run(folder, [[return mp.train { pulses = 10, hz = 20, intensity = mp.mso(50) }
+      :times(2, { every = 1.2 })]], "--device sim:rapid --device-option model=super "
+      .. "--device-option mains=230 --device-option version=9.0 --device-option code=" .. code)
+    assert.are.equal("", run.err)
+    assert.are.equal(0, run.status)
+    assert.is_truthy(run.said:find("version 9.0", 1, true))
+    local bytes, pulses = magstim.commands_of(run)
+    assert.are.same({ framed("[0000"), framed("[0010"), framed("@050"), framed("B0200"),
+      framed("[0005"), framed("D00010"), framed("EB"), framed("EH"), framed("EH"), framed("EA"),
+      framed("R@") }, bytes)
+    assert.are.equal(20, #pulses)
+    assert.are.equal(20, #run.rows)
+    for i, row in ipairs(run.rows) do
+      assert.are.same({ "delivered", "device", "50" }, { row.status, row.timed_by, row.intensity_mso })
+      assert.near((i - 1) // 10 * 1.2 + (i - 1) % 10 / 20, tonumber(row.onset_planned_us) / 1e6, 1e-9)
+    end
+  end)
+
+  it("writes no pulse of a train as delivered that a stop cut off", function()
+    local path = folder .. "/long.lua"
+    shell.write(path, [[local mp = require "moonpulse"
+      return mp.protocol { id = "long", name = "Long", plan = function()
+        return mp.train { pulses = 80, hz = 10, intensity = mp.mso(50) } end }]])
+    local job = shell.start(folder, "job", ("run %s --device sim:rapid --tolerance 200 --out %s/runs")
+      :format(path, folder))
+    local log
+    shell.await(function()
+      local name = shell.names(folder .. "/runs")[1]
+      log = name and ("%s/runs/%s/"):format(folder, name)
+      local _, count = (log and shell.read(log .. "twin.tsv") or ""):gsub("\tpulse\t", "")
+      return count >= 10
+    end, "ten pulses")
+    job:signal("INT")
+    assert.are.equal(5, job:wait())
+    local given, counts = 0, {}
+    for _, row in ipairs(shell.rows(log .. "twin.tsv")) do
+      given = given + (row.event == "pulse" and 1 or 0)
+    end
+    for _, row in ipairs(shell.rows(log .. "events.tsv")) do
+      counts[row.status] = (counts[row.status] or 0) + 1
+      assert.are.equal(row.status == "stopped", row.onset_sent_us == "n/a")
+    end
+    assert.is_true(given >= 10 and given < 30)
+    assert.is_true(math.abs(counts.delivered - given) <= 2)
+    assert.are.equal(80, counts.delivered + counts.stopped)
+  end)
+
+  it("ends a run at a fault of the unit, in its words", function()
+    for fault, words in pairs { ["over-temperature@1"] = "disarmed itself", ["drop@1"] = "not confirmed" } do
+      local run = magstim.run(folder, "return mp.train { pulses = 30, hz = 10, intensity = mp.mso(50) }",
+        "--device sim:rapid --fault " .. fault)
+      assert.are.equal(4, run.status, fault)
+      assert.is_truthy(run.err:find(words, 1, true), run.err)
+    end
+  end)
+end)
