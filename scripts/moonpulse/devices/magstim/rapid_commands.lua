@@ -95,7 +95,11 @@ commands.set_charge_delay = command.new("Set the charge delay (from version 9 on
   return digits("n", v.ms, v, 10, 4, 5)
 end)
 
-command.named(commands)
+for _, each in pairs(command.named(commands)) do -- all take the version, also where it changes nothing
+  if not (each.args[1] and each.args[1][1] == "version") then
+    table.insert(each.args, 1, version)
+  end
+end
 
 -- Replies ------------------------------------------------------------------------------------------
 
