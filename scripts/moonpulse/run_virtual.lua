@@ -3,6 +3,7 @@ local core = require "moonpulse.core"
 local devices = require "moonpulse.devices"
 local links = require "moonpulse.link"
 local lower = require "moonpulse.lower"
+local stretches = require "moonpulse.run_steady"
 
 local M = {}
 
@@ -107,8 +108,13 @@ local function new_link(driver)
   }, Link)
 end
 
+--- Nothing is on its way from the twin.
+function Link:is_quiet()
+  return self.first > self.last and self.rest == ""
+end
+
 --- Play job.lowering against the link's twin; returns the reason it stopped, and the fault.
-local function play(job, link, record, pace)
+local function play(job, link, record, pace, hurry)
   local driver, twin, frames = job.driver, link.twin, job.lowering:frames()
   local start_ns = link.now_ns + 1000000000 + math.floor(job.lowering:lead() * 1e9)
   local latency_ns = math.floor(driver.latency * 1e9)
@@ -132,10 +138,13 @@ local function play(job, link, record, pace)
   for i, frame in ipairs(frames) do
     bytes[i], wire[i] = frame.bytes, frame.wire_ns
   end
-  for kind, number, onset_ns, send_ns, action, frame in job.lowering.next, job.lowering do
-    if pace(send_ns) then
+  local stretch = hurry and stretches.new(job, link, record, start_ns)
+  local source, passed = stretch and stretch.player or job.lowering, 0
+  for kind, number, onset_ns, send_ns, action, frame in source.next, source do
+    if pace(send_ns, passed + 1) then
       return job.stop_reason
     end
+    passed = 0
     local now_ns = start_ns + send_ns
     if link.ticks then
       link:advance(now_ns)
@@ -149,8 +158,13 @@ local function play(job, link, record, pace)
     elseif mismatch and now_ns - mismatch.at_ns > patience_ns then
       fault = fault or mismatch.text
     end
+    if stretch and kind == "pulse" and not fault and not mismatch then
+      passed = stretch:play(frame, expected)
+    end
     if fault then
       return "device", fault
+    elseif passed > 0 then
+      now_ns = link.now_ns
     elseif kind == "mark" then
       record:event("mark", onset_ns, onset_ns, "passed", action)
     else
@@ -178,10 +192,11 @@ end
 --- Wait so that the plan's clock runs speed times as fast as ours; "max" never waits.
 local function pacer(job, speed, hooks)
   local begun_ns, looked = core.clock_ns(), 0
-  return function(send_ns)
+  return function(send_ns, passed)
     if speed == "max" then
-      looked = looked + 1
-      if looked % 4096 == 0 then
+      looked = looked + passed
+      if looked >= 4096 then
+        looked = 0
         core.wait(0) -- Ctrl-C is heard
         hooks.progress(send_ns / 1e9)
       end
@@ -226,7 +241,7 @@ function M.run(job, record, speed, hooks)
     or ("virtual time at %g times real time: nothing is sent to a port"):format(speed))
   local pause = collectgarbage("setpause", 1000) -- the rows are short-lived, and soon over
   local begun_ns, first_ns = core.clock_ns(), link.now_ns
-  local stop, fault = play(job, link, record, pacer(job, speed, hooks))
+  local stop, fault = play(job, link, record, pacer(job, speed, hooks), speed == "max")
   local took_s = (core.clock_ns() - begun_ns) / 1e9
   collectgarbage("setpause", pause)
   link.keepalive = nil
