@@ -23,8 +23,7 @@ static void write_row(struct mp_steady *steady, const struct mp_pending *pulse)
     const uint64_t sent_ns = (uint64_t)(pulse->at_ns + steady->latency_ns - steady->start_ns);
     const uint64_t confirmed_ns =
         (uint64_t)(pulse->at_ns + steady->stimulator.reply_ns - steady->start_ns);
-    char *at =
-        mp_text_room(steady->text, ROW_NUMBERS + tail->length + steady->reply.length);
+    char *at = mp_text_room(steady->text, ROW_NUMBERS + tail->length + steady->reply.length);
     at = mp_put_seconds(at, sent_ns);
     at = PUT(at, pulse_text);
     at = mp_put_integer(at, ++steady->index);

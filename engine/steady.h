@@ -21,8 +21,8 @@ struct mp_stimulator {
     int64_t reply_ns;    // from the whole command to its reply
     int64_t ready_ns;    // before this it is not charged
     int64_t recharge_ns; // from a pulse until it is charged again
-    // the coil: towards ambient_c by exp(per_ns * time), up by rise_c with each pulse; something
-    // is to report where it leaves [low_c, high_c)
+    // the coil: towards ambient_c by exp(per_ns * time), up by rise_c with each pulse;
+    // something is to report where it leaves [low_c, high_c)
     double ambient_c, celsius, per_ns, rise_c, low_c, high_c;
     int64_t at_ns; // when it had celsius
 };
@@ -44,8 +44,8 @@ enum { MP_PENDING_MAX = 64 };
 struct mp_steady {
     struct mp_lowering *lowering;
     struct mp_text *text;
-    int64_t start_ns;   // of the plan, on the twin's clock
-    int64_t latency_ns; // from a command to its pulse
+    int64_t start_ns;            // of the plan, on the twin's clock
+    int64_t latency_ns;          // from a command to its pulse
     const struct mp_tail *tails; // by action; bytes NULL: not an action for here
     struct mp_tail reply;        // in words
     uint32_t frame;              // the only one that is played here

@@ -34,8 +34,8 @@ static inline void mp_text_init(struct mp_text *text, FILE *file)
 enum mp_status mp_text_flush(struct mp_text *text, struct mp_error *err);
 
 /*
- * Where at least need bytes (up to MP_TEXT_BYTES) can be put; tell mp_text_end how far they went.
- * A failure of the stream is kept for mp_text_flush.
+ * Where at least need bytes (up to MP_TEXT_BYTES) can be put; tell mp_text_end how far they
+ * went. A failure of the stream is kept for mp_text_flush.
  */
 static inline char *mp_text_room(struct mp_text *text, size_t need)
 {
