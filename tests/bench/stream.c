@@ -48,13 +48,15 @@ static struct mp_plan *deep_plan(uint64_t pulses)
 
 static int64_t time_schedule(struct mp_schedule *schedule, uint64_t pulses)
 {
-    struct mp_event event;
+    struct mp_event events[MP_EVENTS];
     uint64_t sum = 0, count = 0;
+    uint32_t got;
     mp_schedule_rewind(schedule);
     int64_t before = mp_clock_ns();
-    while (mp_schedule_next(schedule, &event)) {
-        sum += (uint64_t)mp_event_ns(&event) + event.action;
-        count++;
+    while ((got = mp_schedule_next_many(schedule, events, MP_EVENTS)) > 0) {
+        for (uint32_t i = 0; i < got; i++)
+            sum += (uint64_t)mp_event_ns(&events[i]) + events[i].action;
+        count += got;
     }
     int64_t took = mp_clock_ns() - before;
     consumed = consumed + sum;
