@@ -167,12 +167,16 @@ int bench_stream(int argc, char **argv)
         int64_t deep = time_schedule(b.deep, b.pulses);
         int64_t lua_deep = time_lua(b.L, "deep", b.pulses);
         int64_t warm = time_memset_warm(b.warm, bytes);
+        // the walk over the same plan without frames and checks, then with them
+        int64_t walk = time_schedule(mp_lowering_schedule(b.lowering), b.pulses);
         int64_t check = time_check(b.lowering);
         int64_t text = time_snprintf(b.file, lines);
-        printf("%s{\"schedule\":%" PRId64 ",\"schedule_deep\":%" PRId64 ",\"check\":%" PRId64
-               ",\"lua\":%" PRId64 ",\"lua_deep\":%" PRId64 ",\"memset_fresh\":%" PRId64
-               ",\"memset_warm\":%" PRId64 ",\"snprintf\":%" PRId64 "}",
-               rep == 0 ? "" : ",", flat, deep, check, lua_flat, lua_deep, fresh, warm, text);
+        printf("%s{\"schedule\":%" PRId64 ",\"schedule_deep\":%" PRId64 ",\"walk\":%" PRId64
+               ",\"check\":%" PRId64 ",\"lua\":%" PRId64 ",\"lua_deep\":%" PRId64
+               ",\"memset_fresh\":%" PRId64 ",\"memset_warm\":%" PRId64 ",\"snprintf\":%" PRId64
+               "}",
+               rep == 0 ? "" : ",", flat, deep, walk, check, lua_flat, lua_deep, fresh, warm,
+               text);
     }
     printf("]}\n");
     lua_close(b.L);
