@@ -22,13 +22,27 @@ local function plain(job, link)
     return false
   end
   for _, frame in ipairs(job.lowering:frames()) do
-    for key in pairs(frame) do
-      if key ~= "bytes" and key ~= "wire_ns" then
+    for key, value in pairs(frame) do
+      if value and key ~= "bytes" and key ~= "wire_ns" then
         return false
       end
     end
   end
   return true
+end
+
+--- Where object has key from: itself or one that it inherits from.
+local function owner(object, key)
+  while type(object) == "table" and rawget(object, key) == nil do
+    object = (getmetatable(object) or {}).__index
+  end
+  return object
+end
+
+--- Does what answers the commands also say what it will answer? Something may be in between that
+--- wants to see them all.
+local function speaks_for_itself(twin)
+  return twin.steady and owner(twin, "steady") == owner(twin, "receive")
 end
 
 --- For a run; nil where all of it goes the long way.
@@ -38,7 +52,7 @@ end
 ---@param start_ns integer of the plan
 ---@return table? stretch with player, which gives the frames that the engine does not play
 function M.new(job, link, record, start_ns)
-  if not link.twin.steady or not plain(job, link) then
+  if not speaks_for_itself(link.twin) or not plain(job, link) then
     return nil
   end
   local latency_ns = math.floor(job.driver.latency * 1e9)

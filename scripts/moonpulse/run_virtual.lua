@@ -194,7 +194,7 @@ local function pacer(job, speed, hooks)
   local begun_ns, looked = core.clock_ns(), 0
   return function(send_ns, passed)
     if speed == "max" then
-      looked = looked + passed
+      looked = looked + (passed or 1)
       if looked >= 4096 then
         looked = 0
         core.wait(0) -- Ctrl-C is heard

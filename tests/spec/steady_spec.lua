@@ -42,7 +42,7 @@ describe("a steady stretch of a run in virtual time", function()
       if long then
         twin.steady = false
       end
-      return twin
+      return change.behind and change.behind(twin) or twin
     end
     local driver = setmetatable(change.driver or {}, { __index = assert(devices.find("magventure")) })
     local record = assert(records.create(folder, "steady"))
@@ -141,6 +141,17 @@ describe("a steady stretch of a run in virtual time", function()
     assert.are.equal("finished", same(plan, { twin = { latency = 0.45 } }).stop)
     assert.are.equal("device", same(plan, { twin = { latency = 0.45 },
       driver = { reply_timeout = 0.4 } }).stop)
+  end)
+
+  it("is not for a twin behind something that wants to see every command", function()
+    local seen = 0
+    local run_of = run(train(50, 5, mp.mso(50)), { behind = function(twin)
+      return setmetatable({ receive = function(_, bytes, now_ns)
+        seen = seen + (bytes == "\xFE\1\3\xE2\xFF" and 1 or 0)
+        return twin:receive(bytes, now_ns)
+      end }, { __index = twin })
+    end })
+    assert.are.same({ 50, 0, 50 }, { seen, run_of.by_engine, run_of.result.pulses_confirmed })
   end)
 
   it("is heard by a stop, with every pulse that was sent in the record", function()

@@ -269,13 +269,14 @@ end
 
 --- Would the next pulse be like the last?
 function M.is_steady(self)
-  return self.enabled and self.has_field and not self.train and self.jitter_ns == 0
+  return self.enabled and self.has_field and self.pulses_per_fire == 1 and not self.train
+    and self.jitter_ns == 0
 end
 
 --- discharge() and settle() as numbers, until the shown degree changes.
 function M.steady(self)
   return {
-    reply = self.pulse_frame, reply_ns = self.span_ns + self.latency_ns,
+    reply = self.pulse_frame, reply_ns = self.latency_ns,
     ready_ns = self.charged_at_ns, recharge_ns = self.recharge_ns,
     coil = { ambient_c = AMBIENT_C, per_ns = DECAY_PER_NS, rise_c = self.heat_c,
       celsius = self.temperature_c, at_ns = self.cooled_ns,
@@ -287,7 +288,7 @@ end
 function M.passed(self, after, count)
   self.temperature_c, self.cooled_ns = after.coil.celsius, after.coil.at_ns
   self.charged_at_ns = after.ready_ns
-  self.pulses = self.pulses + count * self.pulses_per_fire
+  self.pulses = self.pulses + count
   self.discharges = self.discharges + count
 end
 
