@@ -21,8 +21,9 @@ M.reasons = {
   ["G21"] = "as for G14",
   ["G14 text"] = "formatting is one pass with the stream; what is over is the write of the file",
   ["G17"] = "the time includes drawing the events and writing the file, not formatting alone",
-  ["G20"] = "until it is armed the program has loaded its library, started the simulated "
-    .. "stimulator as a process of its own, opened its port and asked it who it is",
+  ["G20"] = "two thirds of it are replies that are waited for: the simulated stimulator takes 20 ms "
+    .. "for each of five, as fast as the real one is known to be, one after another; the rest is the "
+    .. "start of two programs",
 }
 
 local function find(data, condition, shape, method)
