@@ -3,7 +3,6 @@ local core = require "moonpulse.core"
 local devices = require "moonpulse.devices"
 local links = require "moonpulse.link"
 local lower = require "moonpulse.lower"
-local stretches = require "moonpulse.run_steady"
 
 local M = {}
 
@@ -71,6 +70,11 @@ function Link:deliver(now_ns, receive)
   end
 end
 
+--- Nothing is on its way from the twin.
+function Link:is_quiet()
+  return self.first > self.last and self.rest == ""
+end
+
 function Link:write(bytes)
   self.now_ns = self.now_ns + core.wire_ns(self.driver.serial, #bytes)
   self:enqueue((self.twin:receive(bytes, self.now_ns)))
@@ -108,13 +112,8 @@ local function new_link(driver)
   }, Link)
 end
 
---- Nothing is on its way from the twin.
-function Link:is_quiet()
-  return self.first > self.last and self.rest == ""
-end
-
 --- Play job.lowering against the link's twin; returns the reason it stopped, and the fault.
-local function play(job, link, record, pace, hurry)
+local function play(job, link, record, pace)
   local driver, twin, frames = job.driver, link.twin, job.lowering:frames()
   local start_ns = link.now_ns + 1000000000 + math.floor(job.lowering:lead() * 1e9)
   local latency_ns = math.floor(driver.latency * 1e9)
@@ -138,7 +137,7 @@ local function play(job, link, record, pace, hurry)
   for i, frame in ipairs(frames) do
     bytes[i], wire[i] = frame.bytes, frame.wire_ns
   end
-  local stretch = hurry and stretches.new(job, link, record, start_ns)
+  local stretch = link.hurry and require("moonpulse.run_steady").new(job, link, record, start_ns)
   local source, passed = stretch and stretch.player or job.lowering, 0
   for kind, number, onset_ns, send_ns, action, frame in source.next, source do
     if pace(send_ns, passed + 1) then
@@ -239,9 +238,10 @@ function M.run(job, record, speed, hooks)
   end
   hooks.armed(speed == "max" and "virtual time: nothing waits, nothing is sent to a port"
     or ("virtual time at %g times real time: nothing is sent to a port"):format(speed))
+  link.hurry = speed == "max"
   local pause = collectgarbage("setpause", 1000) -- the rows are short-lived, and soon over
   local begun_ns, first_ns = core.clock_ns(), link.now_ns
-  local stop, fault = play(job, link, record, pacer(job, speed, hooks), speed == "max")
+  local stop, fault = play(job, link, record, pacer(job, speed, hooks))
   local took_s = (core.clock_ns() - begun_ns) / 1e9
   collectgarbage("setpause", pause)
   link.keepalive = nil

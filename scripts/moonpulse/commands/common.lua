@@ -1,5 +1,7 @@
 --- What several commands do alike: find the protocol, read its parameters and thresholds.
+local catalogue = require "moonpulse.catalogue"
 local cli = require "moonpulse.cli"
+local protocols = require "moonpulse.protocol"
 
 local M = {}
 
@@ -43,9 +45,7 @@ end
 ---@return moonpulse.Plan plan
 ---@return table values
 function M.load(options)
-  -- only here: commands without a protocol, like sim, start sooner
-  local protocols = require "moonpulse.protocol"
-  local protocol, message = require("moonpulse.catalogue").find(options.protocol)
+  local protocol, message = catalogue.find(options.protocol)
   if not protocol then
     cli.fail("usage", "%s", message)
   end

@@ -7,6 +7,11 @@ local host = require "moonpulse.simulators.host"
 
 local M = {}
 
+--- Only where it is asked for: a twin has nothing to do with protocols, and a run waits for it.
+local function seconds(text)
+  return require("moonpulse.commands.common").number(0, 10, "s")(text)
+end
+
 function M.parser()
   local parser = cli.parser("sim",
     "Run a simulated stimulator on a pseudo-terminal until Ctrl-C. Any program can open it like a "
@@ -21,7 +26,7 @@ function M.parser()
   parser:option("--fault", "Go wrong at the N-th pulse, or with @0 from the start (where no pulse "
     .. "is needed): " .. faults.describe() .. "."):convert(faults.parse):argname("KIND@N,...")
   parser:option("--latency", "Seconds from a command to its reply."):argname("S")
-    :convert(require("moonpulse.commands.common").number(0, 10, "s"))
+    :convert(seconds)
   parser:flag("--until-eof", "End when standard input ends (for a parent process).")
   return parser
 end
