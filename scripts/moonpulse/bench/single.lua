@@ -127,9 +127,9 @@ function M.text(size)
     local events = 4 * size.stream
     local took = extra_time(path, events, "events")
     result.events[i] = took and events / took
-    local long = virtual_run(out, path, "-p", "bursts=" .. size.stream // 100)
+    local long = virtual_run(out, path, "-p", "bursts=" .. size.stream // 100, "--timing", "host")
     result.virtual[i] = long and long.pulses_sent / long.virtual.took_s
-    local session = virtual_run(out, "hf10_neurostar", "--rmt", "50")
+    local session = virtual_run(out, "hf10_neurostar", "--rmt", "50", "--timing", "host")
     result.session[i] = session and session.virtual.plan_s / session.virtual.took_s
   end
   programs.output(programs.command("rm", "-rf", path, path .. ".out", out))
