@@ -114,10 +114,7 @@ static int schedule_measure(lua_State *L)
 /* What schedule:write() needs, in a userdata: it may raise while it fills it. */
 struct listing {
     struct mp_text text;
-    struct mp_tail {
-        const char *bytes; // alive in the table of tails
-        size_t length;
-    } tails[];
+    struct mp_tail tails[]; // alive in the table of tails
 };
 
 enum { TAIL_MAX = 4096, LINE_MAX_BYTES = 3 * MP_DIGITS_MAX + MP_NAME_MAX + TAIL_MAX + 32 };

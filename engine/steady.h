@@ -27,12 +27,6 @@ struct mp_stimulator {
     int64_t at_ns; // when it had celsius
 };
 
-/* What the row of an action says: channel and intensity, tabs between. */
-struct mp_tail {
-    const char *bytes;
-    size_t length;
-};
-
 /* A pulse whose reply is still to come: its row is not written yet. */
 struct mp_pending {
     struct mp_send send;
@@ -44,8 +38,9 @@ enum { MP_PENDING_MAX = 64 };
 struct mp_steady {
     struct mp_lowering *lowering;
     struct mp_text *text;
-    int64_t start_ns;            // of the plan, on the twin's clock
-    int64_t latency_ns;          // from a command to its pulse
+    int64_t start_ns;   // of the plan, on the twin's clock
+    int64_t latency_ns; // from a command to its pulse
+    // what the row of an action says (channel and intensity, tabs between)
     const struct mp_tail *tails; // by action; bytes NULL: not an action for here
     struct mp_tail reply;        // in words
     uint32_t frame;              // the only one that is played here

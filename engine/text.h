@@ -23,6 +23,12 @@ struct mp_text {
     char bytes[MP_TEXT_BYTES];
 };
 
+/* A part of a line that is ready and belongs to somebody else. */
+struct mp_tail {
+    const char *bytes;
+    size_t length;
+};
+
 static inline void mp_text_init(struct mp_text *text, FILE *file)
 {
     text->file = file;

@@ -115,6 +115,29 @@ describe("a steady stretch of a run in virtual time", function()
     same(train(500, 7, mp.mso(41)))
   end)
 
+  it("is the same in any plan", function()
+    local state = 2024
+    local function draw(most)
+      state = (state * 6364136223846793005 + 1442695040888963407) & 0x7FFFFFFFFFFFFFFF
+      return (state >> 33) % most
+    end
+    local by_engine = 0
+    for _ = 1, 60 do
+      local plan = mp.rest(1 + draw(3))
+      for _ = 1, 1 + draw(6) do
+        local part = draw(6) == 0 and mp.mark "here"
+          or draw(4) == 0 and mp.rest { min = 1, max = 1 + draw(40) }
+          or train(1 + draw(60), 1 + draw(40), draw(2) == 0 and mp.rmt(80 + 10 * draw(4)) or mp.mso(50))
+        plan = plan .. part .. mp.rest(0.2 + draw(30))
+      end
+      plan = plan .. train(3, 1, mp.mso(40))
+      by_engine = by_engine + same(plan:times(1 + draw(3)), {
+        twin = { latency = draw(10) / 100, heating = draw(3) * 0.02, coil_temperature = 22 + draw(10) },
+      }).by_engine
+    end
+    assert.is_true(by_engine > 4000, by_engine)
+  end)
+
   it("ends where the stimulator disables itself because its coil is hot", function()
     local run_of = same(train(3000, 10, mp.mso(100)))
     assert.are.equal("device", run_of.stop)
