@@ -194,6 +194,21 @@ static int lowering_check(lua_State *L)
     return 2;
 }
 
+int mp_push_send(lua_State *L, const struct mp_lowering *lowering, const struct mp_send *send)
+{
+    lua_pushstring(L, send_names[send->kind]);
+    lua_pushinteger(L, (lua_Integer)send->number);
+    lua_pushinteger(L, send->floor_ns + (send->half ? 1 : 0));
+    lua_pushinteger(L, send->send_ns);
+    if (send->kind == MP_SEND_MARK) {
+        lua_pushstring(L, mp_schedule_mark(mp_lowering_schedule(lowering), send->source));
+        return 5;
+    }
+    lua_pushinteger(L, (lua_Integer)send->action + 1);
+    lua_pushinteger(L, (lua_Integer)send->frame + 1);
+    return 6;
+}
+
 /*
  * lowering:next() -> kind, number, onset_ns, send_ns, action, frame (both from 1) | mark text.
  * For virtual time: the same stream that the dispatcher draws from.
@@ -202,19 +217,7 @@ static int lowering_next(lua_State *L)
 {
     struct mp_lowering *lowering = check_idle(L, 1);
     struct mp_send send;
-    if (!mp_lowering_next(lowering, &send))
-        return 0;
-    lua_pushstring(L, send_names[send.kind]);
-    lua_pushinteger(L, (lua_Integer)send.number);
-    lua_pushinteger(L, send.floor_ns + (send.half ? 1 : 0));
-    lua_pushinteger(L, send.send_ns);
-    if (send.kind == MP_SEND_MARK) {
-        lua_pushstring(L, mp_schedule_mark(mp_lowering_schedule(lowering), send.source));
-        return 5;
-    }
-    lua_pushinteger(L, (lua_Integer)send.action + 1);
-    lua_pushinteger(L, (lua_Integer)send.frame + 1);
-    return 6;
+    return mp_lowering_next(lowering, &send) ? mp_push_send(L, lowering, &send) : 0;
 }
 
 static int lowering_rewind(lua_State *L)

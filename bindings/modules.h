@@ -12,6 +12,7 @@
 void mp_open_plan(lua_State *L);
 void mp_open_schedule(lua_State *L);
 void mp_open_lowering(lua_State *L);
+void mp_open_player(lua_State *L);
 void mp_open_tasks(lua_State *L);
 void mp_open_session(lua_State *L);
 void mp_open_pty(lua_State *L);
@@ -28,6 +29,8 @@ int luaopen_moonpulse_core(lua_State *L);
 struct mp_plan *mp_check_plan(lua_State *L, int arg);
 /* The lowering at arg; raises when it was closed. */
 struct mp_lowering *mp_check_lowering(lua_State *L, int arg);
+/* Push what lowering:next() gives for send; returns how many values. */
+int mp_push_send(lua_State *L, const struct mp_lowering *lowering, const struct mp_send *send);
 /* Push a table {channel=, intensity=, reference=} for each action of schedule. */
 void mp_push_actions(lua_State *L, const struct mp_schedule *schedule);
 /* "MSO", "RMT", "AMT" */

@@ -3,9 +3,9 @@
 #include "bindings/raise.h"
 
 #include "engine/schedule.h"
+#include "engine/text.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
 
 #define SCHEDULE "moonpulse.schedule"
@@ -90,17 +90,19 @@ static int schedule_actions(lua_State *L)
 static int schedule_measure(lua_State *L)
 {
     struct mp_schedule *schedule = check_schedule(L, 1);
-    struct mp_event event;
+    struct mp_event events[MP_EVENTS];
     int64_t first = -1, last = -1;
     uint64_t pulses = 0;
+    uint32_t count;
     mp_schedule_rewind(schedule);
-    while (mp_schedule_next(schedule, &event)) {
-        if (event.kind != MP_EVENT_PULSE)
-            continue;
-        last = mp_event_us(&event);
-        if (pulses++ == 0)
-            first = last;
-    }
+    while ((count = mp_schedule_next_many(schedule, events, MP_EVENTS)) > 0)
+        for (uint32_t i = 0; i < count; i++) {
+            if (events[i].kind != MP_EVENT_PULSE)
+                continue;
+            last = mp_event_us(&events[i]);
+            if (pulses++ == 0)
+                first = last;
+        }
     lua_pushinteger(L, (lua_Integer)pulses);
     lua_pushinteger(L, first);
     lua_pushinteger(L, last);
@@ -109,27 +111,37 @@ static int schedule_measure(lua_State *L)
     return 4;
 }
 
-struct line {
-    char text[MP_NAME_MAX + 256];
-    size_t length;
+/* What schedule:write() needs, in a userdata: it may raise while it fills it. */
+struct listing {
+    struct mp_text text;
+    struct mp_tail tails[]; // alive in the table of tails
 };
 
-static void add_text(struct line *line, const char *text, size_t length)
-{
-    if (length > sizeof line->text - line->length)
-        length = sizeof line->text - line->length;
-    memcpy(line->text + line->length, text, length);
-    line->length += length;
-}
+enum { TAIL_MAX = 4096, LINE_MAX_BYTES = 3 * MP_DIGITS_MAX + MP_NAME_MAX + TAIL_MAX + 32 };
 
-static void add_integer(struct line *line, uint64_t value)
+static void write_event(struct mp_text *text, const struct mp_schedule *schedule,
+                        const struct mp_event *event, const struct mp_tail *tail,
+                        uint64_t index)
 {
-    char digits[20];
-    size_t count = 0;
-    do
-        digits[sizeof digits - ++count] = (char)('0' + value % 10);
-    while ((value /= 10) != 0);
-    add_text(line, digits + sizeof digits - count, count);
+    char *at = mp_text_room(text, LINE_MAX_BYTES);
+    at = mp_put_integer(at, index);
+    *at++ = '\t';
+    at = mp_put_integer(at, (uint64_t)mp_event_us(event));
+    if (event->kind == MP_EVENT_PULSE) {
+        at = mp_put_bytes(at, "\tpulse\t", 7);
+        at = mp_put_bytes(at, tail->bytes, tail->length);
+        *at++ = '\t';
+        at = mp_put_integer(at, event->number);
+        at = mp_put_bytes(at, "\tn/a\n", 5);
+    } else {
+        const char *mark = mp_schedule_mark(schedule, event->source);
+        at = mp_put_bytes(at, "\tmark\t", 6);
+        at = mp_put_bytes(at, tail->bytes, tail->length);
+        at = mp_put_bytes(at, "\tn/a\t", 5);
+        at = mp_put_bytes(at, mark, strlen(mark));
+        *at++ = '\n';
+    }
+    mp_text_end(text, at);
 }
 
 /*
@@ -144,49 +156,36 @@ static int schedule_write(lua_State *L)
     luaL_argcheck(L, stream->closef != NULL, 2, "the file is closed");
     luaL_checktype(L, 3, LUA_TTABLE);
     uint32_t actions = mp_schedule_action_count(schedule);
-    // the strings stay alive in the table; an array of pointers to them in a userdata
-    const char **tails = lua_newuserdatauv(L, (actions + 1) * sizeof *tails, 0);
+    struct listing *listing =
+        lua_newuserdatauv(L, sizeof *listing + (actions + 1) * sizeof listing->tails[0], 0);
     for (uint32_t i = 0; i <= actions; i++) {
         if (i == actions)
             lua_getfield(L, 3, "mark");
         else
             lua_geti(L, 3, (lua_Integer)i + 1);
-        tails[i] = luaL_checkstring(L, -1);
+        listing->tails[i].bytes = luaL_checklstring(L, -1, &listing->tails[i].length);
+        luaL_argcheck(L, listing->tails[i].length <= TAIL_MAX, 3, "a text is too long");
         lua_pop(L, 1);
     }
-    struct mp_event event;
+    struct mp_error err = {0};
+    struct mp_event events[MP_EVENTS];
     uint64_t index = 0;
+    uint32_t count;
+    mp_text_init(&listing->text, stream->f);
     mp_schedule_rewind(schedule);
-    while (mp_schedule_next(schedule, &event)) {
-        struct line line = {.length = 0};
-        bool pulse = event.kind == MP_EVENT_PULSE;
-        const char *tail = tails[pulse ? event.action : actions];
-        add_integer(&line, ++index);
-        add_text(&line, "\t", 1);
-        add_integer(&line, (uint64_t)mp_event_us(&event));
-        add_text(&line, pulse ? "\tpulse\t" : "\tmark\t", pulse ? 7 : 6);
-        add_text(&line, tail, strlen(tail));
-        add_text(&line, "\t", 1);
-        if (pulse) {
-            add_integer(&line, event.number);
-            add_text(&line, "\tn/a\n", 5);
-        } else {
-            const char *text = mp_schedule_mark(schedule, event.source);
-            add_text(&line, "n/a\t", 4);
-            add_text(&line, text, strlen(text));
-            add_text(&line, "\n", 1);
+    while (listing->text.failed == 0 &&
+           (count = mp_schedule_next_many(schedule, events, MP_EVENTS)) > 0)
+        for (uint32_t i = 0; i < count; i++) {
+            uint32_t tail = events[i].kind == MP_EVENT_PULSE ? events[i].action : actions;
+            write_event(&listing->text, schedule, &events[i], &listing->tails[tail], ++index);
         }
-        if (fwrite(line.text, 1, line.length, stream->f) != line.length) {
-            int failed = errno;
-            struct mp_error err = {0};
-            mp_fail_sys(&err, MP_EIO, failed, "cannot write the events");
-            mp_push_failure(L, &err);
-            if (failed == EPIPE) {
-                lua_pushliteral(L, "closed");
-                lua_replace(L, -2);
-            }
-            return 3;
+    if (mp_text_flush(&listing->text, &err) != MP_OK) {
+        mp_push_failure(L, &err);
+        if (listing->text.failed == EPIPE) {
+            lua_pushliteral(L, "closed");
+            lua_replace(L, -2);
         }
+        return 3;
     }
     lua_pushboolean(L, 1);
     return 1;

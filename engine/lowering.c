@@ -34,6 +34,8 @@ struct mp_lowering {
     uint32_t change_count;
     bool checked;
     _Atomic bool busy;
+    struct mp_event events[MP_EVENTS]; // drawn from the schedule, not looked at yet
+    uint32_t event_next, event_end;
     // the stream: drawn up to the next pulse, so that its setting can go out before the marks
     struct mp_send queue[MARKS_AHEAD + 2];
     uint32_t queue_next, queue_end;
@@ -236,6 +238,7 @@ static const struct change *find_change(const struct mp_lowering *l, uint32_t fr
 void mp_lowering_rewind(struct mp_lowering *l)
 {
     mp_schedule_rewind(l->schedule);
+    l->event_next = l->event_end = 0;
     l->have_previous = false;
     l->queue_next = l->queue_end = 0;
     l->check_have_frame = l->check_have_pulse = l->checking = false;
@@ -294,6 +297,18 @@ static bool lower_change(const struct mp_lowering *l, const struct mp_send *puls
     return true;
 }
 
+static bool next_event(struct mp_lowering *l, struct mp_event *event)
+{
+    if (l->event_next == l->event_end) {
+        l->event_next = 0;
+        l->event_end = mp_schedule_next_many(l->schedule, l->events, MP_EVENTS);
+        if (l->event_end == 0)
+            return false;
+    }
+    *event = l->events[l->event_next++];
+    return true;
+}
+
 /* Draw events up to the next pulse and put what they become into the queue, in time order. */
 static bool refill(struct mp_lowering *l)
 {
@@ -303,7 +318,7 @@ static bool refill(struct mp_lowering *l)
     uint32_t end = 1; // the first place is for a setting
     bool found = false;
     l->queue_next = 1;
-    while (end <= MARKS_AHEAD + 1 && !found && mp_schedule_next(l->schedule, &event)) {
+    while (end <= MARKS_AHEAD + 1 && !found && next_event(l, &event)) {
         found = event.kind == MP_EVENT_PULSE;
         queue[end++] = found ? lower_pulse(l, &event) : lower_mark(&event);
     }

@@ -302,56 +302,83 @@ void mp_schedule_rewind(struct mp_schedule *s)
     s->end_ns = -1;
 }
 
+/* Up to room pulses of a repetition of one, which frame runs: additions only. */
+static inline uint32_t fill(struct mp_schedule *s, struct instant *onset, struct frame *frame,
+                            struct mp_event *events, uint32_t room)
+{
+    const struct op *op = frame->op, *pulse = &s->program.ops[op->first];
+    const int64_t denominator = s->program.denominator;
+    const struct instant step = op->step;
+    const uint64_t left = op->count - frame->done, before = s->pulses;
+    const uint32_t count = left < room ? (uint32_t)left : room;
+    struct instant next = frame->next, now = next;
+    for (uint32_t i = 0; i < count; i++) {
+        now = next;
+        next = instant_add(next, step, denominator);
+        events[i] = (struct mp_event){.kind = MP_EVENT_PULSE,
+                                      .half = 2 * now.frac >= denominator,
+                                      .action = pulse->action,
+                                      .source = pulse->source,
+                                      .floor_ns = now.ns,
+                                      .number = before + i + 1};
+    }
+    *onset = now;
+    frame->next = next;
+    frame->done += count;
+    s->pulses += count;
+    return count;
+}
+
 /*
  * The short way, for what protocols are mostly made of: repetitions of repetitions of single
  * pulses, at fixed onsets, without random rests. The same steps as step_repeat and start
- * take; false, with nothing changed that they need, where something else is going on.
+ * take; fewer than room events, with nothing changed that they need, where something else is
+ * going on.
  */
-static inline bool next_of_repeats(struct mp_schedule *s, struct strand *root,
-                                   struct mp_event *event)
+static uint32_t fill_from_repeats(struct mp_schedule *s, struct strand *root,
+                                  struct mp_event *events, uint32_t room)
 {
     const int64_t denominator = s->program.denominator;
-    int64_t top = root->top;
-    while (top >= 0) {
-        struct frame *frame = &root->frames[top];
+    // here, not in root: what was just written by halves is slow to read as one
+    struct instant now = root->now;
+    struct frame *end = root->frames + (root->top + 1); // behind the innermost
+    uint32_t count = 0;
+    while (end > root->frames && count < room) {
+        struct frame *frame = end - 1;
         const struct op *op = frame->op;
         if (!op->plain)
             break;
         if (frame->done == op->count) {
-            if (op->spacing == MP_TRAIN)
-                root->now = frame->next;
-            top--;
+            if (op->spacing == MP_TRAIN) {
+                now.ns = frame->next.ns;
+                now.frac = frame->next.frac;
+            }
+            end--;
             continue;
         }
         const struct op *child = &s->program.ops[op->first];
-        const struct instant now = frame->next;
+        if (child->kind == OP_PULSE) {
+            count += fill(s, &now, frame, events + count, room - count);
+            continue;
+        }
+        now.ns = frame->next.ns;
+        now.frac = frame->next.frac;
         frame->next = instant_add(now, op->step, denominator);
         frame->done++;
-        root->now = now;
-        if (child->kind == OP_PULSE) {
-            root->top = top;
-            event->kind = MP_EVENT_PULSE;
-            event->half = 2 * now.frac >= denominator;
-            event->action = child->action;
-            event->source = child->source;
-            event->floor_ns = now.ns;
-            event->number = ++s->pulses;
-            return true;
-        }
         frame[1].op = child; // a plain op's child is a pulse or a plain op
         frame[1].done = 0;
         frame[1].next = now;
-        top++;
+        end++;
     }
-    root->top = top;
-    return false;
+    root->now = now;
+    root->top = end - root->frames - 1;
+    return count;
 }
 
-bool mp_schedule_next(struct mp_schedule *s, struct mp_event *event)
+/* Any event, step by step. */
+static bool next_of_any(struct mp_schedule *s, struct mp_event *event)
 {
     struct strand *root = s->root;
-    if (next_of_repeats(s, root, event))
-        return true;
     if (s->end_ns >= 0)
         return false;
     bool found = false;
@@ -365,6 +392,23 @@ bool mp_schedule_next(struct mp_schedule *s, struct mp_event *event)
     }
     event->number = event->kind == MP_EVENT_PULSE ? ++s->pulses : ++s->marks;
     return true;
+}
+
+uint32_t mp_schedule_next_many(struct mp_schedule *s, struct mp_event *events, uint32_t room)
+{
+    uint32_t count = 0;
+    while (count < room) {
+        count += fill_from_repeats(s, s->root, events + count, room - count);
+        if (count == room || !next_of_any(s, &events[count]))
+            break;
+        count++;
+    }
+    return count;
+}
+
+bool mp_schedule_next(struct mp_schedule *s, struct mp_event *event)
+{
+    return mp_schedule_next_many(s, event, 1) == 1;
 }
 
 int64_t mp_schedule_end_ns(const struct mp_schedule *schedule)

@@ -62,7 +62,17 @@ void mp_schedule_rewind(struct mp_schedule *schedule);
 /* The next event; false when there is none left. Never fails, allocates or blocks. */
 bool mp_schedule_next(struct mp_schedule *schedule, struct mp_event *event);
 
-/* End of the plan's span for this seed, rounded; only once mp_schedule_next gave false. */
+/*
+ * The next events, up to room: several times as fast as one by one. Fewer than room when the
+ * plan is over. Never fails, allocates or blocks.
+ */
+uint32_t mp_schedule_next_many(struct mp_schedule *schedule, struct mp_event *events,
+                               uint32_t room);
+
+/* A handy room: 2 KiB of events. */
+enum { MP_EVENTS = 64 };
+
+/* End of the plan's span for this seed, rounded; only once there was no next event. */
 int64_t mp_schedule_end_ns(const struct mp_schedule *schedule);
 
 uint32_t mp_schedule_action_count(const struct mp_schedule *schedule);

@@ -231,6 +231,21 @@ function Record:halt(now_ns, status)
   trains.cut(self, now_ns, status or "stopped")
 end
 
+--- Does every row so far have its place in the file, with nothing to wait for?
+function Record:is_quiet()
+  return self.first > self.last and self.first_open > self.last_open and #self.passing == 0
+    and not self.doubted
+end
+
+--- count pulses were sent and confirmed, and their rows written by somebody else.
+---@param count integer
+function Record:written(count)
+  self.index = self.index + count
+  self.starts = self.starts + count
+  self.pulses_sent = self.pulses_sent + count
+  self.pulses_confirmed = self.pulses_confirmed + count
+end
+
 --- Something else: a mark, a change of intensity.
 function Record:event(event, planned_ns, sent_ns, status, reply, action)
   self:add { event = event, planned_ns = planned_ns, sent_ns = sent_ns, status = status,

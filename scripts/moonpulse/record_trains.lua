@@ -65,20 +65,21 @@ end
 
 --- Rows whose time has passed by now_ns have been given.
 function M.settle(record, now_ns)
-  local passing, kept = record.passing, {}
-  if #passing == 0 then
-    return
-  end
-  for _, row in ipairs(passing) do
+  local passing, count = record.passing, 0
+  local total = #passing
+  while count < total do -- in the order of their times, which is that of their confirmations
+    local row = passing[count + 1]
     if row.at_ns > now_ns and row.open then
-      kept[#kept + 1] = row
-    else
-      M.given(record, row)
-      row.open = row.awaited and row.open or nil
+      break
     end
+    count = count + 1
+    M.given(record, row)
+    row.open = row.awaited and row.open or nil
   end
-  record.passing = kept
-  record:flush_rows()
+  if count > 0 then
+    table.move(passing, count + 1, total + count, 1) -- with count times nil at the end
+    record:flush_rows()
+  end
 end
 
 --- Count a row's pulse, once.

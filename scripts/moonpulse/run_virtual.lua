@@ -70,6 +70,11 @@ function Link:deliver(now_ns, receive)
   end
 end
 
+--- Nothing is on its way from the twin.
+function Link:is_quiet()
+  return self.first > self.last and self.rest == ""
+end
+
 function Link:write(bytes)
   self.now_ns = self.now_ns + core.wire_ns(self.driver.serial, #bytes)
   self:enqueue((self.twin:receive(bytes, self.now_ns)))
@@ -132,10 +137,13 @@ local function play(job, link, record, pace)
   for i, frame in ipairs(frames) do
     bytes[i], wire[i] = frame.bytes, frame.wire_ns
   end
-  for kind, number, onset_ns, send_ns, action, frame in job.lowering.next, job.lowering do
-    if pace(send_ns) then
+  local stretch = link.hurry and require("moonpulse.run_steady").new(job, link, record, start_ns)
+  local source, passed = stretch and stretch.player or job.lowering, 0
+  for kind, number, onset_ns, send_ns, action, frame in source.next, source do
+    if pace(send_ns, passed + 1) then
       return job.stop_reason
     end
+    passed = 0
     local now_ns = start_ns + send_ns
     if link.ticks then
       link:advance(now_ns)
@@ -149,8 +157,13 @@ local function play(job, link, record, pace)
     elseif mismatch and now_ns - mismatch.at_ns > patience_ns then
       fault = fault or mismatch.text
     end
+    if stretch and kind == "pulse" and not fault and not mismatch then
+      passed = stretch:play(frame, expected)
+    end
     if fault then
       return "device", fault
+    elseif passed > 0 then
+      now_ns = link.now_ns
     elseif kind == "mark" then
       record:event("mark", onset_ns, onset_ns, "passed", action)
     else
@@ -178,10 +191,11 @@ end
 --- Wait so that the plan's clock runs speed times as fast as ours; "max" never waits.
 local function pacer(job, speed, hooks)
   local begun_ns, looked = core.clock_ns(), 0
-  return function(send_ns)
+  return function(send_ns, passed)
     if speed == "max" then
-      looked = looked + 1
-      if looked % 4096 == 0 then
+      looked = looked + (passed or 1)
+      if looked >= 4096 then
+        looked = 0
         core.wait(0) -- Ctrl-C is heard
         hooks.progress(send_ns / 1e9)
       end
@@ -224,6 +238,7 @@ function M.run(job, record, speed, hooks)
   end
   hooks.armed(speed == "max" and "virtual time: nothing waits, nothing is sent to a port"
     or ("virtual time at %g times real time: nothing is sent to a port"):format(speed))
+  link.hurry = speed == "max"
   local pause = collectgarbage("setpause", 1000) -- the rows are short-lived, and soon over
   local begun_ns, first_ns = core.clock_ns(), link.now_ns
   local stop, fault = play(job, link, record, pacer(job, speed, hooks))

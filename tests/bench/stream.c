@@ -48,13 +48,15 @@ static struct mp_plan *deep_plan(uint64_t pulses)
 
 static int64_t time_schedule(struct mp_schedule *schedule, uint64_t pulses)
 {
-    struct mp_event event;
+    struct mp_event events[MP_EVENTS];
     uint64_t sum = 0, count = 0;
+    uint32_t got;
     mp_schedule_rewind(schedule);
     int64_t before = mp_clock_ns();
-    while (mp_schedule_next(schedule, &event)) {
-        sum += (uint64_t)mp_event_ns(&event) + event.action;
-        count++;
+    while ((got = mp_schedule_next_many(schedule, events, MP_EVENTS)) > 0) {
+        for (uint32_t i = 0; i < got; i++)
+            sum += (uint64_t)mp_event_ns(&events[i]) + events[i].action;
+        count += got;
     }
     int64_t took = mp_clock_ns() - before;
     consumed = consumed + sum;
@@ -126,6 +128,27 @@ static int64_t time_snprintf(FILE *file, uint64_t lines)
     return mp_clock_ns() - before;
 }
 
+/* A row of the record, in the same way. */
+static int64_t time_snprintf_rows(FILE *file, uint64_t rows)
+{
+    char row[256];
+    rewind(file);
+    int64_t before = mp_clock_ns();
+    for (uint64_t i = 1; i <= rows; i++) {
+        const uint64_t ns = i * 20000000;
+        int n = snprintf(row, sizeof row,
+                         "%" PRIu64 ".%09" PRIu64 "\t0\tpulse\t%" PRIu64 "\tpulse\t%" PRIu64
+                         "\t%" PRIu64 ".%03" PRIu64 "\t%" PRIu64 ".%03" PRIu64 "\t%" PRIu64
+                         ".%03" PRIu64 "\t0.000\t%s\tdelivered\t%s\thost\n",
+                         ns / 1000000000, ns % 1000000000, i, i, ns / 1000, ns % 1000,
+                         ns / 1000, ns % 1000, ns / 1000 + 20000, ns % 1000, "1\t60\t120\tRMT",
+                         "dI/dt 78 A/us");
+        bench_must_sys(fwrite(row, 1, (size_t)n, file) == (size_t)n, "fwrite");
+    }
+    bench_must_sys(fflush(file) == 0, "fflush");
+    return mp_clock_ns() - before;
+}
+
 static void prepare(struct bench *b, int argc, char **argv)
 {
     uint64_t wanted = (uint64_t)bench_number(argc, argv, "pulses", 1000000);
@@ -154,7 +177,7 @@ int bench_stream(int argc, char **argv)
     int64_t reps = bench_number(argc, argv, "reps", 9);
     prepare(&b, argc, argv);
     const size_t bytes = b.pulses * ARRAY_ITEM;
-    const uint64_t lines = b.pulses / 4;
+    const uint64_t lines = b.pulses / 4; // and rows
     printf("{\"pulses\":%" PRIu64 ",\"lines\":%" PRIu64
            ",\"array_item_bytes\":%d,\"schedule_bytes\":%zu,\"reps\":[",
            b.pulses, lines, ARRAY_ITEM, mp_schedule_bytes(b.flat));
@@ -165,12 +188,17 @@ int bench_stream(int argc, char **argv)
         int64_t deep = time_schedule(b.deep, b.pulses);
         int64_t lua_deep = time_lua(b.L, "deep", b.pulses);
         int64_t warm = time_memset_warm(b.warm, bytes);
+        // the walk over the same plan without frames and checks, then with them
+        int64_t walk = time_schedule(mp_lowering_schedule(b.lowering), b.pulses);
         int64_t check = time_check(b.lowering);
         int64_t text = time_snprintf(b.file, lines);
-        printf("%s{\"schedule\":%" PRId64 ",\"schedule_deep\":%" PRId64 ",\"check\":%" PRId64
-               ",\"lua\":%" PRId64 ",\"lua_deep\":%" PRId64 ",\"memset_fresh\":%" PRId64
-               ",\"memset_warm\":%" PRId64 ",\"snprintf\":%" PRId64 "}",
-               rep == 0 ? "" : ",", flat, deep, check, lua_flat, lua_deep, fresh, warm, text);
+        int64_t rows = time_snprintf_rows(b.file, lines);
+        printf("%s{\"schedule\":%" PRId64 ",\"schedule_deep\":%" PRId64 ",\"walk\":%" PRId64
+               ",\"check\":%" PRId64 ",\"lua\":%" PRId64 ",\"lua_deep\":%" PRId64
+               ",\"memset_fresh\":%" PRId64 ",\"memset_warm\":%" PRId64 ",\"snprintf\":%" PRId64
+               ",\"snprintf_rows\":%" PRId64 "}",
+               rep == 0 ? "" : ",", flat, deep, walk, check, lua_flat, lua_deep, fresh, warm,
+               text, rows);
     }
     printf("]}\n");
     lua_close(b.L);

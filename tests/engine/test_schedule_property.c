@@ -264,9 +264,32 @@ static int64_t stream_errors(struct mp_schedule *s, bool random)
     return wrong + mp_schedule_next(s, &event);
 }
 
+/* By the batch, of any size, come the same events as one by one. */
+static int64_t batch_errors(struct mp_schedule *s, struct mp_schedule *again)
+{
+    struct mp_event events[16], event;
+    int64_t wrong = 0;
+    for (bool more = true; more;) {
+        const uint32_t room = 1 + (uint32_t)draw(16);
+        const uint32_t count = mp_schedule_next_many(s, events, room);
+        for (uint32_t i = 0; i < count; i++) {
+            wrong += !mp_schedule_next(again, &event);
+            wrong += events[i].kind != event.kind || events[i].half != event.half ||
+                     events[i].action != event.action || events[i].source != event.source ||
+                     events[i].floor_ns != event.floor_ns || events[i].number != event.number;
+        }
+        wrong += count > room;
+        more = count == room;
+    }
+    wrong += mp_schedule_next(again, &event);
+    wrong += mp_schedule_end_ns(s) != mp_schedule_end_ns(again);
+    return wrong;
+}
+
 static void check_stream(const struct node *root, bool random)
 {
-    struct mp_schedule *s = schedule_of(mp_plan_ref(root->plan), state);
+    const uint64_t seed = state;
+    struct mp_schedule *s = schedule_of(mp_plan_ref(root->plan), seed);
     const int64_t soonest = round_half_up(span_of(root, false), UNITS);
     const int64_t latest = round_half_up(span_of(root, true), UNITS);
     CHECK_INT(stream_errors(s, random), 0);
@@ -275,6 +298,10 @@ static void check_stream(const struct node *root, bool random)
     mp_schedule_rewind(s);
     CHECK_INT(stream_errors(s, random), 0);
     CHECK_INT(mp_schedule_end_ns(s), end);
+    struct mp_schedule *again = schedule_of(mp_plan_ref(root->plan), seed);
+    mp_schedule_rewind(s);
+    CHECK_INT(batch_errors(s, again), 0);
+    mp_schedule_destroy(again);
     mp_schedule_destroy(s);
 }
 

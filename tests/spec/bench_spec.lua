@@ -81,9 +81,11 @@ describe("the goals", function()
     local data = { blocks = {}, single = {
       drift = { fifo = true, engine = { last_ns = 100, slope_ns = 0 } },
       write_step = { 1 }, stops = { rounds = { { close = 0, void = "", noticed_ns = 90000 } } },
-      stream = { pulses = 100, lines = 10, reps = { { schedule = 10, schedule_deep = 10, check = 20,
-        lua = 400, lua_deep = 100, memset_fresh = 30, snprintf = 100 } } },
-      text = { events = { 1e9 }, virtual = { 1e9 } }, memory = { few_kib = 2000, many_kib = 2000 },
+      stream = { pulses = 100, lines = 10, reps = { {
+        schedule = 10, schedule_deep = 10, walk = 10, check = 20, lua = 400, lua_deep = 100,
+        memset_fresh = 30, snprintf = 100, snprintf_rows = 100 } } },
+      text = { events = { 1e9 }, virtual = { 1e9 }, session = { 2e6 } },
+      memory = { few_kib = 2000, many_kib = 2000 },
       log = { clock_ns = { 30 }, ring_ns = { 40 }, flight_ns = { 60 }, refused = 0 },
       drops = { planned = 10, sent = 10, skipped = 0, dropped = 0 },
     } }

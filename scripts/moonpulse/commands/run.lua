@@ -266,6 +266,7 @@ local function conclude(context, outcome)
   end
   result.pulses_planned, result.disarmed = planned, outcome.disarmed
   result.elapsed_s = outcome.elapsed_s
+  result.virtual = outcome.took_s and { took_s = outcome.took_s, plan_s = outcome.virtual_s }
   if context.speed ~= 1 then
     result.lateness_us = nil -- nothing was measured
   end

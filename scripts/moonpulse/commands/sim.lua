@@ -1,13 +1,17 @@
 --- moonpulse sim: a twin alone, for any program.
 local cli = require "moonpulse.cli"
 local command = require "moonpulse.devices.command"
-local common = require "moonpulse.commands.common"
 local core = require "moonpulse.core"
 local devices = require "moonpulse.devices"
 local faults = require "moonpulse.simulators.faults"
 local host = require "moonpulse.simulators.host"
 
 local M = {}
+
+--- Only where it is asked for: a twin has nothing to do with protocols, and a run waits for it.
+local function seconds(text)
+  return require("moonpulse.commands.common").number(0, 10, "s")(text)
+end
 
 function M.parser()
   local parser = cli.parser("sim",
@@ -25,7 +29,7 @@ function M.parser()
   parser:option("--option", "A setting of the simulated stimulator, like version=9.0 of the rapid; a wrong "
     .. "one lists them."):argname("KEY=VALUE"):count("*")
   parser:option("--latency", "Seconds from a command to its reply."):argname("S")
-    :convert(common.number(0, 10, "s"))
+    :convert(seconds)
   parser:flag("--until-eof", "End when standard input ends (for a parent process).")
   return parser
 end
@@ -39,7 +43,10 @@ end
 
 --- --option key=value, ... checked against what the model takes.
 local function settings_of(model, options)
-  local given = common.pairs("--option", options.option)
+  local given = {}
+  if options.option and #options.option > 0 then
+    given = require("moonpulse.commands.common").pairs("--option", options.option)
+  end
   local ok, values = pcall(command.values, "the simulated " .. model.description, model.options or {},
     given)
   if not ok then

@@ -243,6 +243,27 @@ function Twin:fault(kind, now_ns)
   return results(self)
 end
 
+--- What each further command `bytes` will do, as long as nothing else comes: see docs/drivers.md.
+--- nil where that is not so: not a command to fire, nothing would be fired, or a train is running.
+---@param bytes string
+---@return table?
+function Twin:steady(bytes)
+  local command = known[bytes]
+  if not command or command.run ~= machine.discharge or not machine.is_steady(self)
+    or self.pending ~= "" or self.deaf_after then
+    return nil
+  end
+  return machine.steady(self)
+end
+
+--- It happened `count` times without this twin; `steady` says how things are after the last.
+---@param steady table  what the method steady gave, brought up to date
+---@param count integer
+function Twin:passed(steady, count)
+  begin(self, steady.last_ns)
+  machine.passed(self, steady, count)
+end
+
 --- A copy of the state, for tests and the live screen.
 ---@return table
 function Twin:state()

@@ -267,6 +267,31 @@ function M.discharge(self, now, frame)
   note(self, now, "pulse", frame, self.pulse_note)
 end
 
+--- Would the next pulse be like the last?
+function M.is_steady(self)
+  return self.enabled and self.has_field and self.pulses_per_fire == 1 and not self.train
+    and self.jitter_ns == 0
+end
+
+--- discharge() and settle() as numbers, until the shown degree changes.
+function M.steady(self)
+  return {
+    reply = self.pulse_frame, reply_ns = self.latency_ns,
+    ready_ns = self.charged_at_ns, recharge_ns = self.recharge_ns,
+    coil = { ambient_c = AMBIENT_C, per_ns = DECAY_PER_NS, rise_c = self.heat_c,
+      celsius = self.temperature_c, at_ns = self.cooled_ns,
+      low_c = self.falls_c, high_c = self.rises_c },
+  }
+end
+
+--- `count` pulses were fired; `after` is the table of steady() as the last one left it.
+function M.passed(self, after, count)
+  self.temperature_c, self.cooled_ns = after.coil.celsius, after.coil.at_ns
+  self.charged_at_ns = after.ready_ns
+  self.pulses = self.pulses + count
+  self.discharges = self.discharges + count
+end
+
 --- Enable or disable, by command or by hand.
 function M.set_enabled(self, now, on, frame)
   cool(self, now)
