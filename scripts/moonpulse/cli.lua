@@ -5,7 +5,7 @@ local M = {}
 
 M.status = { ok = 0, usage = 2, limit = 3, fault = 4, stopped = 5 }
 
-local commands = { "run", "recover", "show", "events", "sim", "devices", "frame", "decode", "ports",
+local commands = { "run", "check", "recover", "show", "events", "sim", "devices", "frame", "decode", "ports",
   "doctor", "protocols", "bench" }
 
 --- Leave a command with a message for stderr; code is a key of M.status.
@@ -37,6 +37,7 @@ end
 
 local summaries = {
   run = "run a protocol on a stimulator, simulated by default",
+  check = "a protocol against the device's limits, the guidelines and the lab's own",
   recover = "the record of a run that was killed",
   show = "a protocol in words: structure, pulses, the three durations",
   events = "every pulse of a protocol as a table (TSV)",

@@ -11,6 +11,8 @@ local lower = require "moonpulse.lower"
 local outline = require "moonpulse.outline"
 local records = require "moonpulse.record"
 local require_timing = require "moonpulse.require_timing"
+local run_safety = require "moonpulse.commands.run_safety"
+local safety_options = require "moonpulse.commands.safety_options"
 local term = require "term"
 local twins = require "moonpulse.twin"
 
@@ -51,6 +53,8 @@ function M.parser()
   parser:option("--timing", "Who times trains and bursts: we (host), the stimulator (device; refused "
     .. "where it cannot), or the stimulator where it can (auto). The record says which for every pulse.")
     :choices({ "host", "device", "auto" }):default("auto")
+  safety_options.add(parser)
+  safety_options.add_overrides(parser)
   parser:option("--tolerance", "How late is late, in milliseconds.")
     :default("1"):convert(common.number(0.01, 10000, "ms")):argname("MS")
   return parser
@@ -143,6 +147,7 @@ local function manifest_of(context, status, result)
     },
     device = context.device, thresholds = { rmt = job.thresholds.rmt, amt = job.thresholds.amt },
     parameters = context.parameters, seed = job.seed, speed = context.speed,
+    participant = job.policy.participant, safety = run_safety.facts(job),
     started = context.record.started,
     host = { kernel = host.kernel, cpus = host.cpus, realtime = context.realtime },
     result = result, status = status, flight = context.flight,
@@ -411,7 +416,7 @@ function M.run(options)
     interrupt(job, "signal")
   end)
   local facts = catalogue.measure(plan, seed)
-  local _, actions = prepare {
+  local lowering, actions = prepare {
     plan = plan, seed = seed, driver = driver, thresholds = job.thresholds, timing = job.timing,
     progress = function(walked)
       if facts.pulses > 0 then
@@ -420,6 +425,9 @@ function M.run(options)
       end
     end,
   }
+  print(protocol.name)
+  job.safety = run_safety.judge(options, job, lowering, not simulated, line)
+  job.preflight = run_safety.preflight(options, not simulated)
   require_of_host(job, options.require)
   local record, message = records.create(options.out, protocol.id)
   if not record then
@@ -431,7 +439,6 @@ function M.run(options)
     device = { name = driver.name, description = driver.description, simulated = simulated,
       port = options.port, faults = options.fault and options.fault.text },
   }
-  print(protocol.name)
   line("plan", "%s pulses, %s from first to last pulse%s", outline.count(facts.pulses),
     outline.duration(facts.first_to_last_s), facts.random and (", seed %d"):format(seed) or "")
   for i, text in ipairs(lower.dose(actions, job.thresholds)) do
