@@ -2,6 +2,7 @@
 local blame = require "moonpulse.blame"
 local compose = require "moonpulse.compose"
 local intensities = require "moonpulse.intensity"
+local sandbox = require "moonpulse.sandbox"
 
 local M = {}
 
@@ -180,17 +181,17 @@ local function in_file(path, problem)
   return name and not text:find(name, 1, true) and path .. ": " .. text or text
 end
 
---- Load a protocol file. Globals that it sets stay its own.
+--- Load a protocol file, in a sandbox: it sees the library and plain Lua, and is stopped where it takes
+--- too long or too much.
 ---@param path string
 ---@return moonpulse.Protocol[]? the protocol and its variants
 ---@return string? message with file and line
 function M.load(path)
-  local environment = setmetatable({}, { __index = _G })
-  local chunk, message = loadfile(path, "t", environment)
+  local chunk, message = sandbox.load(path)
   if not chunk then
     return nil, in_file(path, message)
   end
-  local ok, result = pcall(chunk)
+  local ok, result = sandbox.call(chunk)
   if not ok then
     return nil, in_file(path, result)
   end
@@ -285,7 +286,7 @@ function M.build(protocol, values)
       return pairs(values)
     end,
   })
-  local ok, plan = pcall(protocol.plan, guarded)
+  local ok, plan = sandbox.call(protocol.plan, guarded)
   if not ok then
     return nil, in_file(protocol.file, plan)
   end
