@@ -1,6 +1,7 @@
 --- The shipped protocols: found by id, wherever in the protocols folder they are.
 local core = require "moonpulse.core"
 local lfs = require "lfs"
+local plan_file = require "moonpulse.plan_file"
 local protocols = require "moonpulse.protocol"
 
 local M = {}
@@ -28,11 +29,14 @@ function M.all()
   return found
 end
 
---- A protocol by file (a path with "/" or ending in .lua) or by id.
+--- A protocol by file (a path with "/" or ending in .lua), by plan file (.plan) or by id.
 ---@param what string
 ---@return moonpulse.Protocol?
 ---@return string? message
 function M.find(what)
+  if what:match("%.plan$") then
+    return plan_file.load(what)
+  end
   if what:find("/", 1, true) or what:match("%.lua$") then
     local all, message = protocols.load(what)
     if not all then

@@ -16,9 +16,9 @@ local M = {}
 function M.parser()
   local parser = cli.parser("check",
     "Check a protocol before anything fires: the device's hard limits, published guideline limits, the "
-      .. "lab's own. Verdicts: within; beyond tested (longer or stronger than what was tested: a warning); OVER "
-      .. "(refused on a real device). Exit status 3 where something is OVER or the device refuses. This is no medical "
-      .. "advice: " .. tables.warning .. ".",
+      .. "lab's own. Verdicts: within; beyond tested (longer or stronger than what was tested: a warning); "
+      .. "OVER (refused on a real device). Exit status 3 where something is OVER or the device refuses. This "
+      .. "is no medical advice: " .. tables.warning .. ".",
     "moonpulse check hf10_neurostar --rmt 50\nmoonpulse check mine.lua --rmt 48 --guidelines chen1997 --json")
   common.add_protocol(parser)
   parser:option("--device", "Whose hard limits: sim (a MagPro) or a device (see moonpulse devices).")
@@ -96,7 +96,7 @@ function M.run(options)
   local driver = find_driver(options.device)
   local policy = safety_options.policy(options, true)
   local protocol, plan = common.load(options)
-  local seed = options.seed or 1
+  local seed = common.seed_of(options, protocol, 1)
   local report = judge.plan {
     plan = plan, seed = seed, thresholds = { rmt = options.rmt, amt = options.amt },
     profile = policy.profile, lab = policy.lab, history = policy.history, progress = progress,

@@ -40,6 +40,19 @@ function M.add_protocol(parser)
     :convert(M.seed):argname("N")
 end
 
+--- The seed of a run: a plan file has its own, which nobody may change.
+---@param options table
+---@param protocol moonpulse.Protocol
+---@param default integer
+---@return integer
+function M.seed_of(options, protocol, default)
+  if protocol.seed and options.seed and options.seed ~= protocol.seed then
+    cli.fail("usage", "--seed %d: the plan file fixes the seed %d: leave --seed out, or compile it again",
+      options.seed, protocol.seed)
+  end
+  return options.seed or protocol.seed or default
+end
+
 --- Load, parameterise and build what the options name. Leaves with exit status 2 on an error.
 ---@return moonpulse.Protocol protocol
 ---@return moonpulse.Plan plan

@@ -404,7 +404,7 @@ end
 function M.run(options)
   local driver, simulated = choose_device(options)
   local protocol, plan, values = common.load(options)
-  local seed = options.seed or core.random_seed()
+  local seed = common.seed_of(options, protocol, core.random_seed())
   local job = {
     protocol = protocol, plan = plan, seed = seed, driver = driver,
     thresholds = { rmt = options.rmt, amt = options.amt },

@@ -36,7 +36,7 @@ end
 
 function M.run(options)
   local protocol, plan, values = common.load(options)
-  local facts = catalogue.measure(plan, options.seed or 1)
+  local facts = catalogue.measure(plan, common.seed_of(options, protocol, 1))
   print(protocol.name .. (protocol.id and protocol.id ~= protocol.name
     and "  [" .. protocol.id .. "]" or ""))
   for _, key in ipairs { "cite", "doi", "target", "session", "note" } do
