@@ -5,7 +5,7 @@ local M = {}
 
 M.status = { ok = 0, usage = 2, limit = 3, fault = 4, stopped = 5 }
 
-local commands = { "run", "check", "recover", "show", "events", "compile",
+local commands = { "run", "check", "recover", "show", "events", "plot", "compile",
   "sim", "devices", "frame", "decode", "ports", "doctor", "protocols", "bench" }
 
 --- Leave a command with a message for stderr; code is a key of M.status.
@@ -41,6 +41,7 @@ local summaries = {
   recover = "the record of a run that was killed",
   show = "a protocol in words: structure, pulses, the three durations",
   events = "every pulse of a protocol as a table (TSV)",
+  plot = "a protocol as a picture: session, train, burst",
   compile = "a protocol as a signed plan file, for another lab",
   sim = "a simulated stimulator that any program can open",
   devices = "the drivers, what each can do, what it was proven on",
