@@ -32,13 +32,19 @@ local function resolved(actions, thresholds)
   return true
 end
 
+local tops = { 10, 20, 50, 100, 150, 200, 300, 400 } -- where the axis may end
+
 local function scale_of(actions, in_mso)
   local name = in_mso and "%MSO" or "%" .. (reference_of(actions) or "")
   local key, top = in_mso and "mso" or "intensity", 0
   for _, action in ipairs(actions) do
     top = math.max(top, action[key] or 0)
   end
-  return { top = top > 0 and top * 1.1 or 1, known = true, name = name,
+  local round = in_mso and 100 or tops[#tops]
+  for i = #tops, 1, -1 do
+    round = not in_mso and tops[i] >= top and tops[i] or round
+  end
+  return { top = round, known = true, name = name,
     of = function(row) return row[key] or 0 end }
 end
 
