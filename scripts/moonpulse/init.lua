@@ -18,6 +18,8 @@ local mp = {
   rest = framed(compose.rest),
   mark = framed(compose.mark),
   together = framed(compose.together),
+  shuffle = framed(compose.shuffle),
+  trials = framed(compose.trials),
   protocol = framed(protocols.protocol),
 }
 

@@ -54,6 +54,10 @@ local describe
 local function repeated(plan, view, lines, depth)
   local child = plan:child(1)
   local inside = child:view()
+  if view.count == 1 and view.spacing ~= "train" and view.label == "" then
+    describe(child, lines, depth)
+    return
+  end
   local label = view.label ~= "" and view.label .. ": " or ""
   if inside.kind == "pulse" then
     local text = view.spacing == "train" and ("at %s"):format(rate(view)) or spacing(view)
@@ -103,7 +107,60 @@ end
 
 local most_parts = 40
 
+local function trial_of(part, view)
+  return view.kind == "repeat" and view.count == 1 and part:child(1) or part
+end
+
+--- Trials in a drawn or given order, counted by kind, with the shortest and the longest interval
+--- from onset to onset.
+---@param plan moonpulse.Plan labelled "trials"
+---@return { count: integer, text: string, plan: moonpulse.Plan }[]
+---@return number? shortest seconds; nil with a single trial
+---@return number? longest
+function M.trials(plan, view)
+  local found, by_text, shortest, longest = {}, {}, nil, nil
+  for i = 1, view.children do
+    local part = plan:child(i)
+    local inside = part:view()
+    local trial = trial_of(part, inside)
+    if inside.kind == "rest" then
+      local before = trial_of(plan:child(i - 1), plan:child(i - 1):view()):totals().span
+      shortest, longest = inside.min + before, inside.max + before
+    else
+      local text = M.of(trial)
+      if not by_text[text] then
+        by_text[text] = { count = 0, text = text, plan = trial }
+        found[#found + 1] = by_text[text]
+      end
+      by_text[text].count = by_text[text].count + 1
+      if inside.spacing == "train" then
+        shortest, longest = inside.period, inside.period
+      end
+    end
+  end
+  return found, shortest, longest
+end
+
+local function trials(plan, view, lines, depth)
+  local found, shortest, longest = M.trials(plan, view)
+  local total = 0
+  for _, kind in ipairs(found) do
+    total = total + kind.count
+  end
+  local interval = shortest == longest and "every " .. M.seconds(shortest)
+    or ("%s to %s apart, drawn from the seed"):format(M.seconds(shortest), M.seconds(longest))
+  lines(depth, ("trials: %s, %s, onset to onset"):format(count_text(total), interval))
+  for _, kind in ipairs(found) do
+    lines(depth + 1, ("%s of these:"):format(count_text(kind.count)))
+    describe(kind.plan, lines, depth + 2)
+  end
+end
+
 function kinds.sequence(plan, view, lines, depth)
+  if view.label == "trials" and plan:child(1):view().kind == "repeat" then
+    trials(plan, view, lines, depth)
+    return
+  end
   lines(depth, view.label ~= "" and view.label or "in sequence")
   for i = 1, view.children do
     if i > most_parts then
