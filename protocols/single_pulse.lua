@@ -10,7 +10,7 @@ return mp.protocol {
   doi = "10.1016/j.clinph.2017.08.034",
   target = "site of interest",
   dose = "110-120 %RMT",
-  session = "100 pulses (NIBS-BIDS) or 90 (Gedankien 2017)",
+  session = "100 (NIBS-BIDS) or 90 (Gedankien 2017)",
   reported = "about 11.7 min",
   evidence = "2",
   params = {
