@@ -58,6 +58,46 @@ describe("what nobody confirmed", function()
   end)
 end)
 
+describe("a drawn order", function()
+  local folder
+  setup(function() folder = shell.folder() end)
+  teardown(function() shell.remove(folder) end)
+
+  --- Run io_curve; its pulses as "time intensity", and the manifest's seed.
+  local function run(arguments, name)
+    local out = folder .. "/" .. name
+    local status, _, err = shell.moonpulse(folder,
+      "run io_curve -p repeats=3 --rmt 50 --speed max " .. arguments .. " --out " .. out)
+    assert.are.equal(0, status, err)
+    local path = io.popen("ls -d " .. out .. "/*"):read("l")
+    local header, list = nil, {}
+    for line in io.lines(path .. "/events.tsv") do
+      local cells = {}
+      for cell in line:gmatch("[^\t]+") do
+        cells[#cells + 1] = cell
+      end
+      if not header then
+        header = {}
+        for i, key in ipairs(cells) do
+          header[key] = i
+        end
+      elseif cells[header.event] == "pulse" then
+        list[#list + 1] = cells[header.onset_planned_us] .. " " .. cells[header.intensity]
+      end
+    end
+    return list, assert(shell.read(path .. "/manifest.json"):match('"seed"%s*:%s*(%d+)'))
+  end
+
+  it("of a run is repeated with the seed that its manifest keeps", function()
+    local first, seed = run("", "a")
+    local again = run("--seed " .. seed, "b")
+    local other = run("--seed " .. tonumber(seed) + 1, "c")
+    assert.are.equal(12, #first)
+    assert.are.same(first, again)
+    assert.are_not.same(first, other)
+  end)
+end)
+
 describe("moonpulse protocols", function()
   local folder
   setup(function() folder = shell.folder() end)
