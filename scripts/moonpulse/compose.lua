@@ -378,13 +378,19 @@ local function left_of(key, interval, trial)
   return left
 end
 
+--- A trial as one part of a sequence: repeated once, it does not dissolve into it.
+local function as_part(trial, spacing, period)
+  return build(core.repeat_plan, trial, 1, spacing or "gap", period or 0)
+end
+
 local function same_trials(trial, count, every, rest_after)
   if every then
-    return M.times(trial, count, { every = every })
+    return named(M.times(trial, count, { every = every }), "")
   elseif count == 1 then
-    return trial
+    return named(as_part(trial), "")
   end
-  return build(core.sequence, trial, M.times(build(core.sequence, rest_after(trial), trial), count - 1))
+  local next_one = named(build(core.sequence, rest_after(trial), as_part(trial)), "next trial")
+  return named(build(core.sequence, as_part(trial), M.times(next_one, count - 1)), "trials")
 end
 
 local function all_same(list)
@@ -423,14 +429,13 @@ function M.trials(spec)
       left_of("longest", spec.longest, trial))
   end
   if all_same(list) then
-    return named(same_trials(list[1], #list, every, rest_after), every and "" or "trials")
+    return same_trials(list[1], #list, every, rest_after)
   end
   local plan
   for i, trial in ipairs(list) do
-    -- repeated once, a trial stays one part of the sequence; as a train it lasts its interval
     local is_last = i == #list
-    local part = build(core.repeat_plan, trial, 1, every and (is_last and "every" or "train") or "gap",
-      every or 0)
+    -- as a train of one, a trial lasts its interval
+    local part = as_part(trial, every and (is_last and "every" or "train"), every)
     plan = plan and build(core.sequence, plan, part) or part
     if not every and not is_last then
       plan = build(core.sequence, plan, rest_after(trial))

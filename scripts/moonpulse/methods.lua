@@ -224,7 +224,7 @@ local function durations(facts)
   local text = ("%s from the first to the last pulse; %s to the nominal end; %s in whole cycles"):format(
     outline.duration(facts.first_to_last_s), outline.duration(facts.nominal_end_s),
     outline.duration(facts.whole_cycles_s))
-  if facts.whole_cycles_s > facts.nominal_end_s then
+  if facts.whole_cycles_s > facts.nominal_end_s + 1e-6 then
     text = text .. ", with the pause after the last one"
   end
   return facts.random and ("%s (random rests drawn with seed %d)"):format(text, facts.seed) or text

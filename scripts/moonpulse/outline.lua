@@ -107,32 +107,38 @@ end
 
 local most_parts = 40
 
-local function trial_of(part, view)
-  return view.kind == "repeat" and view.count == 1 and part:child(1) or part
-end
-
---- Trials in a drawn or given order, counted by kind, with the shortest and the longest interval
---- from onset to onset.
----@param plan moonpulse.Plan labelled "trials"
----@return { count: integer, text: string, plan: moonpulse.Plan }[]
----@return number? shortest seconds; nil with a single trial
+--- Trials, in a drawn or given order, counted by kind; the shortest and the longest interval from
+--- onset to onset.
+---@param plan moonpulse.Plan labelled "trials", made by mp.trials
+---@return { count: integer, plan: moonpulse.Plan }[] by first appearance
+---@return number? shortest seconds
 ---@return number? longest
 function M.trials(plan, view)
   local found, by_text, shortest, longest = {}, {}, nil, nil
+  local before = 0 -- the span of the trial before a rest
+  local function count(trial, times)
+    local text = M.of(trial)
+    if not by_text[text] then
+      by_text[text] = { count = 0, plan = trial }
+      found[#found + 1] = by_text[text]
+    end
+    by_text[text].count = by_text[text].count + times
+    before = trial:totals().span
+  end
+  local function interval(rest)
+    shortest, longest = rest.min + before, rest.max + before
+  end
   for i = 1, view.children do
     local part = plan:child(i)
     local inside = part:view()
-    local trial = trial_of(part, inside)
-    if inside.kind == "rest" then
-      local before = trial_of(plan:child(i - 1), plan:child(i - 1):view()):totals().span
-      shortest, longest = inside.min + before, inside.max + before
+    local trial = inside.kind == "repeat" and part:child(1)
+    if not trial then
+      interval(inside)
+    elseif trial:view().label == "next trial" then
+      interval(trial:child(1):view())
+      count(trial:child(2):child(1), inside.count)
     else
-      local text = M.of(trial)
-      if not by_text[text] then
-        by_text[text] = { count = 0, text = text, plan = trial }
-        found[#found + 1] = by_text[text]
-      end
-      by_text[text].count = by_text[text].count + 1
+      count(trial, 1)
       if inside.spacing == "train" then
         shortest, longest = inside.period, inside.period
       end

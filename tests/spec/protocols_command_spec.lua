@@ -128,6 +128,15 @@ describe("moonpulse protocols", function()
     assert.are.equal(0, status)
     assert.matches("10 a day, on 5 days, 50 in all, at least 50 min from the end of one",
       out:gsub("%s+", " "), 1, true)
+    status, out = shell.moonpulse(folder, "protocols tmseeg_sp")
+    assert.are.equal(0, status)
+    assert.matches("Pattern 100 trials with one pulse at 120 %RMT, 6 s to 8 s from onset to onset, drawn "
+      .. "from the seed. Pulses 100", out:gsub("%s+", " "), 1, true)
+    status, out = shell.moonpulse(folder, "show sici -p singles=5 -p shortest=4.1 -p longest=6.1")
+    assert.are.equal(0, status)
+    assert.matches("\ntrials: 25, 4.1 s to 6.1 s apart, drawn from the seed, onset to onset\n", out, 1, true)
+    assert.matches("\n  20 of these:\n    pair\n", out, 1, true)
+    assert.matches("\n  5 of these:\n    in sequence\n", out, 1, true)
   end)
 
   it("gives other programs one JSON object a line", function()
