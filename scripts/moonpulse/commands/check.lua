@@ -96,7 +96,7 @@ function M.run(options)
   local driver = find_driver(options.device)
   local policy = safety_options.policy(options, true)
   local protocol, plan = common.load(options)
-  local seed = common.seed_of(options, protocol, 1)
+  local seed = options.seed or 1
   local report = judge.plan {
     plan = plan, seed = seed, thresholds = { rmt = options.rmt, amt = options.amt },
     profile = policy.profile, lab = policy.lab, history = policy.history, progress = progress,

@@ -29,7 +29,7 @@ end
 
 function M.run(options)
   local protocol, plan, values = common.load(options)
-  local seed = common.seed_of(options, protocol, 1)
+  local seed = options.seed or 1
   local ok, text = pcall(plan_file.write, plan, facts_of(protocol, values, seed))
   if not ok then
     cli.fail(type(text) == "table" and text.code or "fault", "%s",

@@ -20,8 +20,8 @@ local header = "index\tonset_us\tevent\tchannel\tintensity\tintensity_ref\tinten
   .. "label\n"
 
 function M.run(options)
-  local protocol, plan = common.load(options)
-  local schedule = core.schedule(plan, common.seed_of(options, protocol, 1))
+  local _, plan = common.load(options)
+  local schedule = core.schedule(plan, options.seed or 1)
   local tails = { mark = "n/a\tn/a\tn/a\tn/a" }
   for i, action in ipairs(schedule:actions()) do
     local mso, message, code = intensities.resolve(

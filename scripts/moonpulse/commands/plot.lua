@@ -55,7 +55,7 @@ end
 
 function M.run(options)
   local protocol, plan = common.load(options)
-  local seed = common.seed_of(options, protocol, 1)
+  local seed = options.seed or 1
   local facts = catalogue.measure(plan, seed)
   if facts.pulses == 0 then
     cli.fail("usage", "the plan has no pulse: there is nothing to draw")

@@ -141,6 +141,7 @@ local function manifest_of(context, status, result)
     protocol = {
       id = job.protocol.id, name = job.protocol.name, cite = job.protocol.cite,
       doi = job.protocol.doi, target = job.protocol.target, file = job.protocol.file,
+      unconfirmed = job.protocol.unconfirmed,
       outline = outline.of(job.plan), pulses = context.facts.pulses,
       first_to_last_s = context.facts.first_to_last_s, nominal_end_s = context.facts.nominal_end_s,
       whole_cycles_s = context.facts.whole_cycles_s,
@@ -403,8 +404,8 @@ end
 
 function M.run(options)
   local driver, simulated = choose_device(options)
-  local protocol, plan, values = common.load(options)
-  local seed = common.seed_of(options, protocol, core.random_seed())
+  local protocol, plan, values, drawn = common.load(options, true)
+  local seed = options.seed -- of orders and random rests alike
   local job = {
     protocol = protocol, plan = plan, seed = seed, driver = driver,
     thresholds = { rmt = options.rmt, amt = options.amt },
@@ -440,7 +441,8 @@ function M.run(options)
       port = options.port, faults = options.fault and options.fault.text },
   }
   line("plan", "%s pulses, %s from first to last pulse%s", outline.count(facts.pulses),
-    outline.duration(facts.first_to_last_s), facts.random and (", seed %d"):format(seed) or "")
+    outline.duration(facts.first_to_last_s),
+    (facts.random or drawn) and (", seed %d"):format(seed) or "")
   for i, text in ipairs(lower.dose(actions, job.thresholds)) do
     line(i == 1 and "intensity" or "", text)
   end
