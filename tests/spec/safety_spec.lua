@@ -227,3 +227,30 @@ describe("the structure of a plan", function()
     assert.are.equal(1e8, find(report_of(long), "train duration").value)
   end)
 end)
+
+describe("a protocol of the catalogue", function()
+  local catalogue = require "moonpulse.catalogue"
+  local protocols = require "moonpulse.protocol"
+
+  for _, row in ipairs(shell.rows("tests/data/safety_verdicts.tsv")) do
+    it("gets the verdict that was written down for it: " .. row.id, function()
+      local protocol = assert(catalogue.find(row.id))
+      -- where a paper gives a range the verdict is for its upper end
+      local values = assert(protocols.values(protocol, { intensity = row.pct_mt .. "%RMT" }))
+      local plan = assert(protocols.build(protocol, values))
+      for profile, column in pairs { rossi2009 = "rossi2009_verdict", chen1997 = "chen1997_verdict" } do
+        local finding = find(report_of(plan, { profile = profile }), "train duration")
+        assert.are.equal(row[column], finding.verdict, profile)
+        assert.is_true(math.abs(tonumber(row.train_s) - finding.value) < 1e-6)
+      end
+    end)
+  end
+
+  it("is judged in well under 50 ms", function()
+    for _, protocol in ipairs(catalogue.all()) do
+      local plan = assert(protocols.build(protocol, protocols.values(protocol, {})))
+      local report = report_of(plan)
+      assert.is_true(report.structural or report.pulses <= 1000, protocol.id) -- never a long walk
+    end
+  end)
+end)
