@@ -21,8 +21,8 @@ text { font: 11px "DejaVu Sans", Helvetica, Arial, sans-serif; fill: #1c2126; }
 ]]
 
 --- Place one panel's own <svg> at y.
-local function placed(panel, number, scale, y)
-  local drawn = svg.timeline("panel" .. number, panel, scale)
+local function placed(panel, number, y)
+  local drawn = svg.timeline("panel" .. number, panel, panel.bars)
   local width, height = drawn:match('viewBox="0 0 (%d+) ([%d.]+)"')
   return drawn:gsub("^<svg ", ('<svg x="%d" y="%d" width="%s" height="%s" '):format(MARGIN, y, width,
     height), 1), tonumber(height)
@@ -37,7 +37,7 @@ function M.draw(scene)
     parts[#parts + 1] = ('<text class="caption" x="%d" y="%d">%s</text>'):format(MARGIN, y + 14,
       text.escape(panel.title))
     y = y + CAPTION
-    local drawn, height = placed(panel, number, scene.scale, y)
+    local drawn, height = placed(panel, number, y)
     parts[#parts + 1] = drawn
     y = y + height + 10
   end

@@ -49,35 +49,57 @@ local function scale_of(actions, in_mso)
 end
 
 local function collect(schedule, actions)
-  local channels, order, marks, count = {}, {}, {}, 0
+  local pulses, times, marks, names = {}, {}, {}, {}
   for kind, _, _, what, ns in schedule.next, schedule do
+    local at = ns / 1e9
     if kind == "mark" then
-      marks[#marks + 1] = { time = ns / 1e9, trial_type = what }
+      marks[#marks + 1] = { time = at, trial_type = what }
     else
       local action = actions[what]
-      local channel = channels[action.channel]
-      if not channel then
-        channel = { name = action.channel, pulses = {}, times = {} }
-        channels[action.channel], order[#order + 1] = channel, channel
-      end
-      local at, n = ns / 1e9, #channel.times + 1
-      channel.times[n] = at
-      channel.pulses[n] = { time = at, was_sent = true, intensity = action.intensity, mso = action.mso }
-      count = count + 1
-      if count >= MOST then
+      names[action.channel] = true
+      times[#times + 1] = at
+      pulses[#pulses + 1] = { time = at, was_sent = true, intensity = action.intensity, mso = action.mso,
+        channel = action.channel }
+      if #pulses == MOST then
         break
       end
     end
   end
-  table.sort(order, function(a, b) return a.name < b.name end)
-  return order, marks, count
+  local order = {}
+  for name in pairs(names) do
+    order[#order + 1] = name
+  end
+  table.sort(order)
+  return pulses, times, marks, order
+end
+
+--- The part of a panel that belongs to one channel: the same stretch of time.
+local function of_channel(panel, channel)
+  local own = setmetatable({ pulses = {}, title = ("%s, channel %s"):format(panel.title, channel) },
+    { __index = panel })
+  for _, row in ipairs(panel.pulses) do
+    if row.channel == channel then
+      own.pulses[#own.pulses + 1] = row
+    end
+  end
+  return own
+end
+
+local function actions_of(actions, channel)
+  local list = {}
+  for _, action in ipairs(actions) do
+    if action.channel == channel then
+      list[#list + 1] = action
+    end
+  end
+  return list
 end
 
 ---@class moonpulse.Scene
 ---@field title string
 ---@field subtitle string
----@field panels table[] for report.svg.timeline; title names the channel where there are several
----@field scale table
+---@field panels table[] for report.svg.timeline, each with its bars' own scale; where there are several
+---   channels, one for each, below each other over the same stretch of time
 
 --- The scene of a plan.
 ---@param protocol moonpulse.Protocol
@@ -90,19 +112,18 @@ function M.of(protocol, plan, facts, seed, thresholds)
   local schedule = core.schedule(plan, seed)
   local actions = schedule:actions()
   local in_mso = resolved(actions, thresholds)
-  local channels, marks, count = collect(schedule, actions)
-  local scene = { title = protocol.name, panels = {}, scale = scale_of(actions, in_mso),
+  local pulses, times, marks, channels = collect(schedule, actions)
+  local scene = { title = protocol.name, panels = {},
     subtitle = ("%s pulses, %s from first to last pulse"):format(outline.count(facts.pulses),
       outline.duration(facts.first_to_last_s)) }
-  if count < facts.pulses then
-    scene.subtitle = ("%s; the first %s are shown"):format(scene.subtitle, outline.count(count))
+  if #pulses < facts.pulses then
+    scene.subtitle = ("%s; the first %s are shown"):format(scene.subtitle, outline.count(#pulses))
   end
-  for _, channel in ipairs(channels) do
-    for _, panel in ipairs((panels.of(channel.pulses, channel.times, marks))) do
-      if #channels > 1 then
-        panel.title = ("Channel %s: %s"):format(channel.name, panel.title)
-      end
-      scene.panels[#scene.panels + 1] = panel
+  for _, panel in ipairs((panels.of(pulses, times, marks))) do
+    for _, channel in ipairs(channels) do
+      local own = #channels > 1 and of_channel(panel, channel) or panel
+      own.bars = scale_of(actions_of(actions, channel), in_mso)
+      scene.panels[#scene.panels + 1] = own
     end
   end
   return scene

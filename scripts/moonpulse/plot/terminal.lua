@@ -62,9 +62,9 @@ function M.draw(scene, width)
   local plot_width = math.max(20, width - LEFT - 1)
   local lines = { scene.title, scene.subtitle, "" }
   for _, panel in ipairs(scene.panels) do
-    lines[#lines + 1] = ("%s  (%s)"):format(panel.title, scene.scale.name)
-    local heights = columns_of(panel, scene.scale, plot_width)
-    table.move(rows_of(heights, scene.scale, plot_width), 1, ROWS, #lines + 1, lines)
+    lines[#lines + 1] = ("%s  (%s)"):format(panel.title, panel.bars.name)
+    local heights = columns_of(panel, panel.bars, plot_width)
+    table.move(rows_of(heights, panel.bars, plot_width), 1, ROWS, #lines + 1, lines)
     for _, line in ipairs { axis_of(panel, plot_width) } do
       lines[#lines + 1] = line
     end
