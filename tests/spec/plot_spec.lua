@@ -58,7 +58,8 @@ describe("moonpulse plot", function()
       captions[#captions + 1] = panel.caption
     end
     assert.are.same({ "Whole session, channel nerve", "Whole session, channel tms",
-      "First pair, channel nerve", "First pair, channel tms" }, { captions[1], captions[2], captions[#captions - 1], captions[#captions] })
+      "First pair, channel nerve", "First pair, channel tms" },
+      { captions[1], captions[2], captions[#captions - 1], captions[#captions] })
   end)
 
   it("writes a PNG", function()
