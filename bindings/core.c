@@ -21,5 +21,6 @@ int luaopen_moonpulse_core(lua_State *L)
     mp_open_input(L);
     mp_open_latency(L);
     mp_open_system(L);
+    mp_open_limited(L);
     return 1;
 }

@@ -39,13 +39,31 @@ static int lowering_new(lua_State *L)
     lua_Integer seed = luaL_checkinteger(L, 2);
     struct mp_serial serial = mp_check_serial(L, 3);
     lua_Number latency = mp_check_number(L, 4, 0, 1);
-    struct mp_lowering **box = lua_newuserdatauv(L, sizeof *box, 0);
+    struct mp_lowering **box = lua_newuserdatauv(L, sizeof *box, 1); // cleared or nil
     *box = NULL;
     luaL_setmetatable(L, LOWERING);
     struct mp_schedule *schedule = NULL;
     if (mp_schedule_create(&schedule, plan, (uint64_t)seed, &err) != MP_OK ||
         mp_lowering_create(box, schedule, &serial, llround(latency * 1e9), &err) != MP_OK)
         return mp_raise(L, &err);
+    return 1;
+}
+
+/* lowering:clear(): the safety gate lets this plan be played (moonpulse.safety.gate) */
+static int lowering_clear(lua_State *L)
+{
+    mp_check_lowering(L, 1);
+    lua_pushboolean(L, 1);
+    lua_setiuservalue(L, 1, 1);
+    return 0;
+}
+
+/* lowering:cleared() -> did it pass the gate? */
+static int lowering_cleared(lua_State *L)
+{
+    mp_check_lowering(L, 1);
+    lua_getiuservalue(L, 1, 1);
+    lua_pushboolean(L, lua_toboolean(L, -1));
     return 1;
 }
 
@@ -279,10 +297,13 @@ void mp_open_lowering(lua_State *L)
 {
     static const luaL_Reg functions[] = {{"lowering", lowering_new}, {NULL, NULL}};
     static const luaL_Reg methods[] = {
-        {"actions", lowering_actions}, {"pulse", lowering_pulse},   {"lasts", lowering_lasts},
-        {"changes", lowering_changes}, {"change", lowering_change}, {"check", lowering_check},
-        {"next", lowering_next},       {"rewind", lowering_rewind}, {"frames", lowering_frames},
-        {"lead", lowering_lead},       {"marks", lowering_marks},   {NULL, NULL}};
+        {"clear", lowering_clear},     {"cleared", lowering_cleared},
+        {"actions", lowering_actions}, {"pulse", lowering_pulse},
+        {"lasts", lowering_lasts},     {"changes", lowering_changes},
+        {"change", lowering_change},   {"check", lowering_check},
+        {"next", lowering_next},       {"rewind", lowering_rewind},
+        {"frames", lowering_frames},   {"lead", lowering_lead},
+        {"marks", lowering_marks},     {NULL, NULL}};
     static const luaL_Reg metamethods[] = {{"__gc", lowering_gc}, {NULL, NULL}};
     luaL_setfuncs(L, functions, 0);
     mp_new_class(L, LOWERING, methods, metamethods);

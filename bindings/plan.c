@@ -285,6 +285,7 @@ static int plan_view(lua_State *L)
         set_seconds(L, "min", view.min_ns);
         set_seconds(L, "max", view.max_ns);
         set_exact(L, "exact", view.min_ns);
+        set_exact(L, "exact_max", view.max_ns);
     } else if (mp_plan_kind(plan) == MP_PLAN_REPEAT) {
         lua_pushinteger(L, (lua_Integer)view.count);
         lua_setfield(L, -2, "count");
@@ -310,6 +311,13 @@ static int plan_child(lua_State *L)
         return luaL_argerror(L, 2, "there is no such part");
     struct mp_plan **box = new_box(L);
     *box = mp_plan_ref(child);
+    return 1;
+}
+
+/* plan:id() -> a number that is this node's while it lives: shared parts have the same */
+static int plan_id(lua_State *L)
+{
+    lua_pushinteger(L, (lua_Integer)(intptr_t)mp_check_plan(L, 1));
     return 1;
 }
 
@@ -345,7 +353,7 @@ void mp_open_plan(lua_State *L)
                                          {"framed", framed},
                                          {NULL, NULL}};
     static const luaL_Reg methods[] = {
-        {"totals", plan_totals}, {"view", plan_view}, {"child", plan_child}, {NULL, NULL}};
+        {"totals", plan_totals}, {"view", plan_view}, {"child", plan_child}, {"id", plan_id}, {NULL, NULL}};
     static const luaL_Reg metamethods[] = {{"__gc", plan_gc},
                                            {"__concat", plan_then},
                                            {"__mul", plan_multiply},

@@ -228,13 +228,19 @@ static int session_arm(lua_State *L)
     return done(L, status, &err);
 }
 
-/* session:play(lowering, start_ns) -> true | nil, message, code */
+/* session:play(lowering, start_ns) -> true | nil, message, code; the lowering has passed the
+ * gate */
 static int session_play(lua_State *L)
 {
     struct mp_error err = {0};
     struct session_box *box = check_session(L, 1);
     struct mp_lowering *lowering = mp_check_lowering(L, 2);
     lua_Integer start_ns = luaL_checkinteger(L, 3);
+    lua_getiuservalue(L, 2, 1);
+    if (!lua_toboolean(L, -1))
+        return luaL_error(
+            L, "the plan was not checked against the safety limits: nothing is sent");
+    lua_pop(L, 1);
     const struct mp_schedule *before = box->schedule;
     box->schedule = mp_lowering_schedule(lowering); // before the first outcome can come
     enum mp_status status = mp_session_play(box->session, lowering, start_ns, &err);

@@ -1,6 +1,7 @@
 --- The shipped protocols: found by id, wherever in the protocols folder they are.
 local core = require "moonpulse.core"
 local lfs = require "lfs"
+local plan_file = require "moonpulse.plan_file"
 local protocols = require "moonpulse.protocol"
 
 local M = {}
@@ -28,11 +29,45 @@ function M.all()
   return found
 end
 
---- A protocol by file (a path with "/" or ending in .lua) or by id.
+--- How many letters must change to make b of a.
+local function distance(a, b)
+  local row = {}
+  for j = 0, #b do
+    row[j] = j
+  end
+  for i = 1, #a do
+    local diagonal
+    diagonal, row[0] = row[0], i
+    for j = 1, #b do
+      local change = diagonal + (a:byte(i) == b:byte(j) and 0 or 1)
+      diagonal, row[j] = row[j], math.min(change, row[j] + 1, row[j - 1] + 1)
+    end
+  end
+  return row[#b]
+end
+
+--- The ids that somebody who wrote id may have meant; all of them where none is like it.
+local function meant(id, all)
+  local near, ids, wanted = {}, {}, id:lower()
+  for i, protocol in ipairs(all) do
+    ids[i] = protocol.id
+    local is_part = #id >= 3 and protocol.id:find(wanted, 1, true)
+    if is_part or distance(wanted, protocol.id) <= 3 then
+      near[#near + 1] = protocol.id
+    end
+  end
+  return #near > 0 and "did you mean " .. table.concat(near, ", ") .. "?"
+    or "shipped: " .. table.concat(ids, ", ")
+end
+
+--- A protocol by file (a path with "/" or ending in .lua), by plan file (.plan) or by id.
 ---@param what string
 ---@return moonpulse.Protocol?
 ---@return string? message
 function M.find(what)
+  if what:match("%.plan$") then
+    return plan_file.load(what)
+  end
   if what:find("/", 1, true) or what:match("%.lua$") then
     local all, message = protocols.load(what)
     if not all then
@@ -41,18 +76,17 @@ function M.find(what)
     end
     return all[1]
   end
-  local ids = {}
-  for _, protocol in ipairs(M.all()) do
+  local all = M.all()
+  for _, protocol in ipairs(all) do
     if protocol.id == what then
       return protocol
     end
-    ids[#ids + 1] = protocol.id
   end
   if lfs.attributes(what, "mode") == "file" then
     return M.find("./" .. what)
   end
-  return nil, ("there is no protocol %q; shipped: %s (or give the path of a file)"):format(what,
-    table.concat(ids, ", "))
+  return nil, ("there is no protocol %q; %s (moonpulse protocols lists all; or give the path of a "
+    .. "file)"):format(what, meant(what, all))
 end
 
 --- Pulses, and the three durations in seconds: first to last pulse, nominal end, whole cycles.

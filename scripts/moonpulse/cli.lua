@@ -5,8 +5,8 @@ local M = {}
 
 M.status = { ok = 0, usage = 2, limit = 3, fault = 4, stopped = 5 }
 
-local commands = { "run", "recover", "show", "events", "sim", "devices", "frame", "decode", "ports",
-  "doctor", "protocols", "bench" }
+local commands = { "run", "check", "recover", "show", "events", "plot", "compile",
+  "sim", "devices", "frame", "decode", "ports", "doctor", "protocols", "bench" }
 
 --- Leave a command with a message for stderr; code is a key of M.status.
 ---@param code "usage"|"limit"|"fault"|"stopped"
@@ -37,9 +37,12 @@ end
 
 local summaries = {
   run = "run a protocol on a stimulator, simulated by default",
+  check = "a protocol against the device's limits, the guidelines and the lab's own",
   recover = "the record of a run that was killed",
   show = "a protocol in words: structure, pulses, the three durations",
   events = "every pulse of a protocol as a table (TSV)",
+  plot = "a protocol as a picture: session, train, burst",
+  compile = "a protocol as a signed plan file, for another lab",
   sim = "a simulated stimulator that any program can open",
   devices = "the drivers, what each can do, what it was proven on",
   frame = "the bytes of a device's command, in hex",

@@ -1,5 +1,6 @@
 --- Composition: plans are values, made of pulses and of other plans.
 local blame = require "moonpulse.blame"
+local building = require "moonpulse.building"
 local core = require "moonpulse.core"
 local intensities = require "moonpulse.intensity"
 
@@ -99,6 +100,7 @@ end
 
 local function one_pulse(who, intensity)
   check_intensity(who, intensity)
+  intensity = building.intensity() or intensity
   return named(build(core.pulse, intensity.value, intensity.reference), "pulse")
 end
 
@@ -207,13 +209,14 @@ function M.train(spec)
   return named(plan, "train")
 end
 
-local function sum_of(a, b)
-  local a_num, a_den = check_exact("theta_burst", "on", a)
-  local b_num, b_den = check_exact("theta_burst", "off", b)
+--- first + sign * second, exact where 64 bits hold it. Both are { key, seconds }.
+local function exact_sum(who, first, sign, second)
+  local a_num, a_den = check_exact(who, first[1], first[2])
+  local b_num, b_den = check_exact(who, second[1], second[2])
   if fits(2 * a_num, b_den) and fits(2 * b_num, a_den) and fits(a_den, b_den) then
-    return ("%d/%d"):format(a_num * b_den + b_num * a_den, a_den * b_den)
+    return ("%d/%d"):format(a_num * b_den + sign * b_num * a_den, a_den * b_den)
   end
-  return a_num / a_den + b_num / b_den
+  return a_num / a_den + sign * b_num / b_den
 end
 
 --- Theta burst in one call: bursts of pulses at hz, repeated at theta_hz for on seconds; with
@@ -241,7 +244,9 @@ function M.theta_burst(spec)
     fail("theta_burst: off = seconds between trains is missing for %d cycles", cycles)
   end
   check_time("theta_burst", "off", spec.off)
-  return train:times(cycles, { every = sum_of(spec.on, spec.off) })
+  return train:times(cycles, {
+    every = exact_sum("theta_burst", { "on", spec.on }, 1, { "off", spec.off }),
+  })
 end
 
 --- Silence: mp.rest(8), or mp.rest { min = 4, max = 6 } drawn uniformly from the run's seed.
@@ -334,6 +339,109 @@ function M.at(plan, channel)
     fail("at: the name of a channel expected, not %s", type(channel))
   end
   return named(build(core.channel, plan, check_name("at", tostring(channel))), "")
+end
+
+--- A list in an order drawn from the run's seed; the list itself stays as it is. Only inside
+--- plan = function(p), where the seed is known.
+---@generic T
+---@param list T[]
+---@return T[]
+function M.shuffle(list)
+  if type(list) ~= "table" or #list == 0 then
+    fail("shuffle: a list expected, like mp.shuffle { a, b, c }")
+  end
+  local draw = building.order()
+  if not draw then
+    fail("shuffle: the order is drawn from the run's seed, which is known only while the plan is "
+      .. "made: call it inside plan = function(p) ... end of mp.protocol")
+  end
+  local order = table.move(list, 1, #list, 1, {})
+  for i = #order, 2, -1 do -- Fisher and Yates
+    local j = draw(i - 1) + 1
+    order[i], order[j] = order[j], order[i]
+  end
+  return order
+end
+
+--- The time between the end of a trial and the next trial's onset, for an interval from onset to
+--- onset.
+local function left_of(key, interval, trial)
+  local totals = trial:totals()
+  if totals.random then
+    fail("trials: a trial with a random rest inside has no known end: put the rest between trials")
+  end
+  local span = totals.exact_span or totals.span
+  local left = exact_sum("trials", { key, interval }, -1, { "a trial", span })
+  if check_exact("trials", key, left) < 0 then
+    fail("trials: %s = %s s is shorter than a trial of %g s", key, tostring(interval), totals.span)
+  end
+  return left
+end
+
+--- A trial as one part of a sequence: repeated once, it does not dissolve into it.
+local function as_part(trial, spacing, period)
+  return build(core.repeat_plan, trial, 1, spacing or "gap", period or 0)
+end
+
+local function same_trials(trial, count, every, rest_after)
+  if every then
+    return named(M.times(trial, count, { every = every }), "")
+  elseif count == 1 then
+    return named(as_part(trial), "")
+  end
+  local next_one = named(build(core.sequence, rest_after(trial), as_part(trial)), "next trial")
+  return named(build(core.sequence, as_part(trial), M.times(next_one, count - 1)), "trials")
+end
+
+local function all_same(list)
+  for i = 2, #list do
+    if list[i] ~= list[1] then
+      return false
+    end
+  end
+  return true
+end
+
+--- Trials one after the other, from onset to onset every seconds, or an interval drawn uniformly
+--- from shortest to longest from the run's seed. Span: to the end of the last trial.
+---@param spec { of: moonpulse.Plan[], every: number|string|nil, shortest: number|string|nil,
+---   longest: number|string|nil }
+---@return moonpulse.Plan
+function M.trials(spec)
+  options("trials", spec, { of = "list of plans", every = "?seconds", shortest = "?seconds",
+    longest = "?seconds" })
+  local list = spec.of
+  if type(list) ~= "table" or #list == 0 then
+    fail("trials: of must be a list of plans, like of = { a, b }, not %s", type(list))
+  elseif (spec.every == nil) == (spec.shortest == nil) or (spec.shortest == nil) ~= (spec.longest == nil)
+  then
+    fail("trials: give either every = seconds, or shortest = and longest = seconds")
+  end
+  for i, trial in ipairs(list) do
+    check_plan("trials", "trial " .. i, trial)
+  end
+  local every = spec.every
+  if not every and spec.shortest == spec.longest then
+    every = spec.shortest
+  end
+  local function rest_after(trial)
+    return build(core.rest, left_of("shortest", spec.shortest, trial),
+      left_of("longest", spec.longest, trial))
+  end
+  if all_same(list) then
+    return same_trials(list[1], #list, every, rest_after)
+  end
+  local plan
+  for i, trial in ipairs(list) do
+    local is_last = i == #list
+    -- as a train of one, a trial lasts its interval
+    local part = as_part(trial, every and (is_last and "every" or "train"), every)
+    plan = plan and build(core.sequence, plan, part) or part
+    if not every and not is_last then
+      plan = build(core.sequence, plan, rest_after(trial))
+    end
+  end
+  return named(plan, "trials")
 end
 
 M.is_plan = is_plan

@@ -4,6 +4,7 @@ local compose = require "moonpulse.compose"
 local core = require "moonpulse.core"
 local intensities = require "moonpulse.intensity"
 local protocols = require "moonpulse.protocol"
+local sham = require "moonpulse.sham"
 
 -- called through C, so that errors can name the author's line also in "return mp.burst { ... }"
 local framed = core.framed
@@ -18,6 +19,9 @@ local mp = {
   rest = framed(compose.rest),
   mark = framed(compose.mark),
   together = framed(compose.together),
+  shuffle = framed(compose.shuffle),
+  trials = framed(compose.trials),
+  sham = framed(sham.plan),
   protocol = framed(protocols.protocol),
 }
 

@@ -54,6 +54,10 @@ local describe
 local function repeated(plan, view, lines, depth)
   local child = plan:child(1)
   local inside = child:view()
+  if view.count == 1 and view.spacing ~= "train" and view.label == "" then
+    describe(child, lines, depth)
+    return
+  end
   local label = view.label ~= "" and view.label .. ": " or ""
   if inside.kind == "pulse" then
     local text = view.spacing == "train" and ("at %s"):format(rate(view)) or spacing(view)
@@ -103,7 +107,66 @@ end
 
 local most_parts = 40
 
+--- Trials, in a drawn or given order, counted by kind; the shortest and the longest interval from
+--- onset to onset.
+---@param plan moonpulse.Plan labelled "trials", made by mp.trials
+---@return { count: integer, plan: moonpulse.Plan }[] by first appearance
+---@return number? shortest seconds
+---@return number? longest
+function M.trials(plan, view)
+  local found, by_text, shortest, longest = {}, {}, nil, nil
+  local before = 0 -- the span of the trial before a rest
+  local function count(trial, times)
+    local text = M.of(trial)
+    if not by_text[text] then
+      by_text[text] = { count = 0, plan = trial }
+      found[#found + 1] = by_text[text]
+    end
+    by_text[text].count = by_text[text].count + times
+    before = trial:totals().span
+  end
+  local function interval(rest)
+    shortest, longest = rest.min + before, rest.max + before
+  end
+  for i = 1, view.children do
+    local part = plan:child(i)
+    local inside = part:view()
+    local trial = inside.kind == "repeat" and part:child(1)
+    if not trial then
+      interval(inside)
+    elseif trial:view().label == "next trial" then
+      interval(trial:child(1):view())
+      count(trial:child(2):child(1), inside.count)
+    else
+      count(trial, 1)
+      if inside.spacing == "train" then
+        shortest, longest = inside.period, inside.period
+      end
+    end
+  end
+  return found, shortest, longest
+end
+
+local function trials(plan, view, lines, depth)
+  local found, shortest, longest = M.trials(plan, view)
+  local total = 0
+  for _, kind in ipairs(found) do
+    total = total + kind.count
+  end
+  local interval = shortest == longest and "every " .. M.seconds(shortest)
+    or ("%s to %s apart, drawn from the seed"):format(M.seconds(shortest), M.seconds(longest))
+  lines(depth, ("trials: %s, %s, onset to onset"):format(count_text(total), interval))
+  for _, kind in ipairs(found) do
+    lines(depth + 1, ("%s of these:"):format(count_text(kind.count)))
+    describe(kind.plan, lines, depth + 2)
+  end
+end
+
 function kinds.sequence(plan, view, lines, depth)
+  if view.label == "trials" and plan:child(1):view().kind == "repeat" then
+    trials(plan, view, lines, depth)
+    return
+  end
   lines(depth, view.label ~= "" and view.label or "in sequence")
   for i = 1, view.children do
     if i > most_parts then

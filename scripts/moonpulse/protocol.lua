@@ -1,7 +1,9 @@
 --- Protocols: a plan with a name, a source and declared parameters.
 local blame = require "moonpulse.blame"
+local building = require "moonpulse.building"
 local compose = require "moonpulse.compose"
 local intensities = require "moonpulse.intensity"
+local sandbox = require "moonpulse.sandbox"
 
 local M = {}
 
@@ -10,28 +12,49 @@ local M = {}
 ---@field min number?
 ---@field max number?
 ---@field help string?
+---@field needed boolean? the source gives no number: default stands in for show and events only
+
+---@class moonpulse.Sessions how often a protocol is given; a number, or { from, to }
+---@field per_day number|number[]|nil sessions a day
+---@field days number|number[]|nil days with sessions
+---@field total number|number[]|nil sessions of the whole course
+---@field gap_min number|string|nil least time from a session's end to the next one's start, in
+---  seconds (or text where the source gives no number)
 
 ---@class moonpulse.Protocol
 ---@field id string? what run, show and events take
 ---@field name string
+---@field family string? the heading it is listed under
+---@field aim string? what it is given for
 ---@field cite string? the paper
 ---@field doi string?
 ---@field target string? the site, as published
+---@field dose string? the intensity, as published
+---@field reported string? the duration, as published
 ---@field session string? how often it is given, as published
+---@field sessions moonpulse.Sessions? the same as data
+---@field evidence string? how well its numbers are known
 ---@field note string?
+---@field unconfirmed string? what somebody must look up in the paper before it is used
 ---@field params table<string, moonpulse.Parameter>
 ---@field plan fun(p: table): moonpulse.Plan
 ---@field variants table[]? { id=, name=, ..., defaults = { parameter = value } }
 
-local known = {
-  id = "?text", name = "text", cite = "?text", doi = "?text", target = "?text",
-  session = "?text", note = "?text", params = "?table", plan = "function", variants = "?list",
-}
-local variant_known = {
-  id = "text", name = "text", cite = "?text", doi = "?text", target = "?text",
-  session = "?text", note = "?text", defaults = "?table",
-}
-local texts = { "id", "name", "cite", "doi", "target", "session", "note" }
+local texts = { "id", "name", "family", "aim", "cite", "doi", "target", "dose", "reported", "session",
+  "evidence", "note", "unconfirmed" }
+-- what a variant does not take over from the protocol that it varies
+local own_texts = { evidence = true, note = true, unconfirmed = true, reported = true }
+
+local function fields(more)
+  for _, key in ipairs(texts) do
+    more[key] = more[key] or "?text"
+  end
+  more.name, more.sessions = "text", "?table"
+  return more
+end
+
+local known = fields { params = "?table", plan = "function", variants = "?list" }
+local variant_known = fields { id = "text", defaults = "?table" }
 
 local is_protocol = setmetatable({}, { __mode = "k" })
 
@@ -66,7 +89,8 @@ local function check_value(who, name, declared, value)
   return value
 end
 
-local parameter_known = { default = "value", min = "?number", max = "?number", help = "?text" }
+local parameter_known = { default = "value", min = "?number", max = "?number", help = "?text",
+  needed = "?true or false" }
 
 local function check_texts(who, spec)
   for _, key in ipairs(texts) do
@@ -81,6 +105,29 @@ local function check_table(who, key, value)
     blame.fail("%s: %s must be a table, not %s", who, key, type(value))
   end
   return value or {}
+end
+
+local sessions_known = { per_day = "?number", days = "?number", total = "?number",
+  gap_min = "?seconds" }
+
+local function is_count(value)
+  return math.type(value) == "integer" and value >= 1
+end
+
+local function check_sessions(who, sessions)
+  blame.options(who .. ": sessions", sessions, sessions_known)
+  for _, key in ipairs { "per_day", "days", "total" } do
+    local value = sessions[key]
+    local is_range = type(value) == "table" and #value == 2 and is_count(value[1])
+      and is_count(value[2]) and value[1] <= value[2]
+    if value ~= nil and not is_count(value) and not is_range then
+      blame.fail("%s: sessions.%s must be a whole number from 1, or two of them: { 20, 30 }", who, key)
+    end
+  end
+  local gap = sessions.gap_min
+  if gap ~= nil and type(gap) ~= "string" and not (type(gap) == "number" and gap >= 0) then
+    blame.fail("%s: sessions.gap_min must be seconds, or text", who)
+  end
 end
 
 local function check_parameter(name, declared)
@@ -108,6 +155,9 @@ end
 local function check_variant(spec, variant)
   blame.options("variant", variant, variant_known)
   check_texts("variant", variant)
+  if variant.sessions ~= nil then
+    check_sessions("variant " .. variant.id, variant.sessions)
+  end
   local who = "variant " .. variant.id
   for name, value in pairs(check_table(who, "defaults", variant.defaults)) do
     local declared = spec.params[name]
@@ -130,6 +180,9 @@ function M.protocol(spec)
   if type(spec.plan) ~= "function" then
     blame.fail("protocol: plan must be a function(p) that returns a plan, not %s", type(spec.plan))
   end
+  if spec.sessions ~= nil then
+    check_sessions("protocol", spec.sessions)
+  end
   spec.params = check_table("protocol", "params", spec.params)
   for name, declared in pairs(spec.params) do
     check_parameter(name, declared)
@@ -145,8 +198,10 @@ end
 local function specialise(base, variant)
   local made = { params = {}, plan = base.plan }
   for _, key in ipairs(texts) do
-    made[key] = variant[key] or base[key]
+    made[key] = variant[key] or not own_texts[key] and base[key] or nil
   end
+  made.doi = variant.doi or not variant.cite and base.doi or nil -- another paper has another one
+  made.sessions = variant.sessions or not variant.session and base.sessions or nil
   for name, declared in pairs(base.params) do
     local copy = {}
     for key, value in pairs(declared) do
@@ -180,17 +235,17 @@ local function in_file(path, problem)
   return name and not text:find(name, 1, true) and path .. ": " .. text or text
 end
 
---- Load a protocol file. Globals that it sets stay its own.
+--- Load a protocol file, in a sandbox: it sees the library and plain Lua, and is stopped where it takes
+--- too long or too much.
 ---@param path string
 ---@return moonpulse.Protocol[]? the protocol and its variants
 ---@return string? message with file and line
 function M.load(path)
-  local environment = setmetatable({}, { __index = _G })
-  local chunk, message = loadfile(path, "t", environment)
+  local chunk, message = sandbox.load(path)
   if not chunk then
     return nil, in_file(path, message)
   end
-  local ok, result = pcall(chunk)
+  local ok, result = sandbox.call(chunk)
   if not ok then
     return nil, in_file(path, result)
   end
@@ -264,12 +319,30 @@ function M.values(protocol, given)
   return values
 end
 
+--- The parameters that the source leaves open and that given (from -p) does not name.
+---@param protocol moonpulse.Protocol
+---@param given table<string, string>
+---@return string[] names, sorted
+function M.open(protocol, given)
+  local names = {}
+  for name, declared in pairs(protocol.params) do
+    if declared.needed and given[name] == nil then
+      names[#names + 1] = name
+    end
+  end
+  table.sort(names)
+  return names
+end
+
 --- Make the plan. Script errors come back as a message with file and line.
 ---@param protocol moonpulse.Protocol
 ---@param values table from M.values
+---@param seed integer? what mp.shuffle draws from (1)
+---@param intensity moonpulse.Intensity? of every pulse instead of its own: for a sham
 ---@return moonpulse.Plan?
 ---@return string? message
-function M.build(protocol, values)
+---@return boolean? drawn true: mp.shuffle was used, another seed may give another order
+function M.build(protocol, values, seed, intensity)
   local guarded = setmetatable({}, {
     __index = function(_, name)
       if values[name] == nil then
@@ -285,7 +358,8 @@ function M.build(protocol, values)
       return pairs(values)
     end,
   })
-  local ok, plan = pcall(protocol.plan, guarded)
+  local context = { seed = seed or 1, intensity = intensity }
+  local ok, plan = building.with(context, protocol.plan, guarded)
   if not ok then
     return nil, in_file(protocol.file, plan)
   end
@@ -293,7 +367,7 @@ function M.build(protocol, values)
     return nil, ("%s: plan must return a plan, not %s"):format(protocol.file or protocol.id,
       type(plan))
   end
-  return plan
+  return plan, nil, context.drawn
 end
 
 return M

@@ -1,5 +1,6 @@
 --- A run in real time: connect, arm, play, disarm; every way out leaves the device safe.
 local core = require "moonpulse.core"
+local gate = require "moonpulse.safety.gate"
 local links = require "moonpulse.link"
 local lower = require "moonpulse.lower"
 
@@ -206,6 +207,7 @@ function M.run(job, path, record, hooks)
     plan = job.plan, seed = job.seed, driver = driver, identity = identity,
     thresholds = job.thresholds, timing = job.timing,
   }
+  job.safety = gate.clear(job.lowering, job)
   self.actions, self.frames = job.actions, job.lowering:frames()
   record:set_actions(job.actions, driver.confirms)
   hooks.prepared(job)

@@ -1,6 +1,7 @@
 --- A run in virtual time: the same schedule, driver and twin, without waiting and without a port.
 local core = require "moonpulse.core"
 local devices = require "moonpulse.devices"
+local gate = require "moonpulse.safety.gate"
 local links = require "moonpulse.link"
 local lower = require "moonpulse.lower"
 
@@ -114,6 +115,7 @@ end
 
 --- Play job.lowering against the link's twin; returns the reason it stopped, and the fault.
 local function play(job, link, record, pace)
+  assert(job.lowering:cleared(), "the plan was not checked against the safety limits: nothing is sent")
   local driver, twin, frames = job.driver, link.twin, job.lowering:frames()
   local start_ns = link.now_ns + 1000000000 + math.floor(job.lowering:lead() * 1e9)
   local latency_ns = math.floor(driver.latency * 1e9)
@@ -228,6 +230,7 @@ function M.run(job, record, speed, hooks)
     plan = job.plan, seed = job.seed, driver = driver, identity = identity,
     thresholds = job.thresholds, timing = job.timing,
   }
+  job.safety = gate.clear(job.lowering, job)
   record:set_actions(job.actions, driver.confirms)
   job.first = lower.first_action(job.lowering, job.actions)
   link:armed()

@@ -93,7 +93,8 @@ return mp.protocol { id = "one", name = "One", plan = function() return mp.pulse
       { "show", "missing argument" }, { "show nope.lua", "nope.lua" },
       { "events nope", 'no protocol "nope"' }, { "sim nope", 'no device "nope"' },
       { "sim", "missing argument" }, { "lua", "missing" }, { "lua /nowhere.lua", "/nowhere.lua" },
-      { "ports more", "too many arguments" }, { "protocols more", "too many arguments" },
+      { "ports more", "too many arguments" }, { "protocols more", 'no protocol "more"' },
+      { "protocols itbs600 more", "too many arguments" },
     }
     for _, case in ipairs(cases) do
       local out_folder = case[1]:match("^run ") and " --out " .. folder .. "/never" or ""

@@ -78,7 +78,8 @@ describe("a declaration", function()
   end)
 
   it("is refused with fields of the wrong type", function()
-    for _, key in ipairs { "id", "name", "cite", "doi", "target", "session", "note" } do
+    for _, key in ipairs { "id", "name", "family", "aim", "cite", "doi", "target", "dose", "reported",
+      "session", "evidence", "note", "unconfirmed" } do
       refused(function() mp.protocol(spec { [key] = 5 }) end, key .. " must be text, not number")
     end
     refused(function() mp.protocol(spec { plan = one_pulse() }) end,
@@ -112,6 +113,19 @@ describe("a declaration", function()
     refused(function() mp.protocol(with { { default = 1 } }) end, "a parameter needs a name")
     refused(function() mp.protocol(with { dose = { default = mp.amt(80), max = 70 } }) end,
       "80 %AMT", "outside - to 70")
+  end)
+
+  it("is refused with sessions that mean nothing", function()
+    refused(function() mp.protocol(spec { sessions = "daily" }) end, "sessions", "a table of options")
+    refused(function() mp.protocol(spec { sessions = { perday = 1 } }) end, "no option \"perday\"")
+    refused(function() mp.protocol(spec { sessions = { per_day = 0 } }) end, "sessions.per_day", "from 1")
+    refused(function() mp.protocol(spec { sessions = { days = { 30, 20 } } }) end, "sessions.days")
+    refused(function() mp.protocol(spec { sessions = { total = 2.5 } }) end, "sessions.total")
+    refused(function() mp.protocol(spec { sessions = { gap_min = -1 } }) end, "gap_min must be seconds")
+    assert.is_table(mp.protocol(spec { sessions = { per_day = { 1, 2 }, days = 5, gap_min = 3000 } }))
+    local wrong = { id = "b", name = "b", sessions = { x = 1 } }
+    refused(function() mp.protocol(spec { variants = { wrong } }) end,
+      "variant b: sessions", "no option \"x\"")
   end)
 
   it("is refused with a variant that does not fit", function()
@@ -222,6 +236,18 @@ describe("parameters", function()
   end)
 end)
 
+describe("a parameter that the source leaves open", function()
+  it("is named until it is given", function()
+    local protocol = mp.protocol(with {
+      nerve = { default = mp.mso(1), needed = true }, count = { default = 1, needed = true },
+      trains = { default = 5 },
+    })
+    assert.are.same({ "count", "nerve" }, protocols.open(protocol, { trains = "3" }))
+    assert.are.same({ "count" }, protocols.open(protocol, { nerve = "30%MSO" }))
+    assert.are.same({}, protocols.open(protocol, { nerve = "30%MSO", count = "1" }))
+  end)
+end)
+
 describe("thresholds", function()
   it("turn a percentage into stimulator output", function()
     assert.are.equal(60, intensities.resolve(mp.rmt(120), { rmt = 50 }))
@@ -269,6 +295,26 @@ describe("a protocol file", function()
     assert.are.same({ "a A M1 Somebody 2001 2", "b B M1 Somebody 2001 7", "c C SMA Somebody 2001 2" },
       found)
     assert.is_nil((protocols.values(all[2], { n = "10" }))) -- the range came along
+  end)
+
+  it("gives a variant what holds for it too, and not what belongs to another paper", function()
+    local path = file("family.lua", header .. [[
+      return mp.protocol {
+        id = "a", name = "A", cite = "Somebody 2001", doi = "10.1/a", note = "of a", evidence = "2",
+        family = "f", session = "daily", sessions = { per_day = 1 }, unconfirmed = "the rate",
+        plan = function() return mp.pulse(mp.mso(5)) end,
+        variants = { { id = "b", name = "B" }, { id = "c", name = "C", cite = "Other 2002" },
+          { id = "d", name = "D", session = "once" } },
+      }]])
+    local all = assert(protocols.load(path))
+    local b, c, d = all[2], all[3], all[4]
+    assert.are.same({ "Somebody 2001", "10.1/a", "f" }, { b.cite, b.doi, b.family })
+    for _, key in ipairs { "note", "evidence", "unconfirmed" } do
+      assert.is_nil(b[key], key)
+    end
+    assert.are.same({ "Other 2002", "f", { per_day = 1 } }, { c.cite, c.family, c.sessions })
+    assert.is_nil(c.doi)
+    assert.is_nil(d.sessions)
   end)
 
   it("may return a plan, and is called as its file", function()

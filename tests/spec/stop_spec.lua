@@ -181,6 +181,10 @@ describe("a plan being played", function()
     local lowering = lower.prepare { plan = plan, seed = 1, driver = driver, thresholds = {} }
     local other = lower.prepare { plan = plan, seed = 1, driver = driver, thresholds = {} }
     assert(session:arm { safe = driver.safe, tolerance = 1 })
+    assert.has_error(function() session:play(lowering, core.clock_ns()) end,
+      "the plan was not checked against the safety limits: nothing is sent")
+    lowering:clear()
+    other:clear()
     assert(session:play(lowering, core.clock_ns() + 1000000000))
     assert.has_error(function() lowering:next() end, "the plan is being played: stop it first")
     assert.has_error(function() lowering:check(10) end, "the plan is being played: stop it first")

@@ -1,6 +1,7 @@
 --- What several commands do alike: find the protocol, read its parameters and thresholds.
 local catalogue = require "moonpulse.catalogue"
 local cli = require "moonpulse.cli"
+local core = require "moonpulse.core"
 local protocols = require "moonpulse.protocol"
 
 local M = {}
@@ -52,19 +53,54 @@ function M.add_protocol(parser)
     :convert(M.number(1, 100, "%MSO")):argname("N")
   parser:option("-p --param", "A parameter of the protocol, as moonpulse show lists them.")
     :count("*"):argname("KEY=VALUE")
-  parser:option("--seed", "Decides the random rests; the same seed gives the same plan.")
+  parser:option("--seed", "Decides random rests and orders; the same seed gives the same plan.")
     :convert(M.seed):argname("N")
+  parser:flag("--unconfirmed", "Take a protocol whose numbers were not checked against the paper.")
+end
+
+--- What keeps a protocol from being run as it is: numbers that nobody checked, or that the source
+--- leaves open. Leaves with exit status 2 where strict, else says it on stderr.
+local function check_known(protocol, given, options, strict)
+  local function say(text, ...)
+    if strict then
+      cli.fail("usage", text, ...)
+    end
+    io.stderr:write("moonpulse: note: ", text:format(...), "\n")
+  end
+  if protocol.unconfirmed and not options.unconfirmed then
+    say("%s is unconfirmed: %s (look it up in the paper; --unconfirmed takes it as it is)",
+      protocol.id, protocol.unconfirmed)
+  end
+  local open = protocols.open(protocol, given)
+  if #open > 0 then
+    local declared = protocol.params[open[1]]
+    say("%s: the source gives no number for %s; give yours with -p %s=VALUE (%s)", protocol.id,
+      table.concat(open, ", "), open[1], declared.help or "no default")
+  end
+end
+
+--- A plan file has its own seed, which nobody may change; else what --seed says, or a new one.
+local function settle_seed(options, protocol, strict)
+  if protocol.seed and options.seed and options.seed ~= protocol.seed then
+    cli.fail("usage", "--seed %d: the plan file fixes the seed %d: leave --seed out, or compile it again",
+      options.seed, protocol.seed)
+  end
+  options.seed = options.seed or protocol.seed or strict and core.random_seed() or nil
 end
 
 --- Load, parameterise and build what the options name. Leaves with exit status 2 on an error.
+---@param options table its seed is settled: a plan file's own; with strict a new one where none is given
+---@param strict boolean? true: pulses are about to be sent, so nothing may be unconfirmed or open
 ---@return moonpulse.Protocol protocol
 ---@return moonpulse.Plan plan
 ---@return table values
-function M.load(options)
+---@return boolean drawn the plan has an order drawn from options.seed (1)
+function M.load(options, strict)
   local protocol, message = catalogue.find(options.protocol)
   if not protocol then
     cli.fail("usage", "%s", message)
   end
+  settle_seed(options, protocol, strict)
   local given = {}
   for _, text in ipairs(options.param or {}) do
     local key, value = text:match("^([^=]+)=(.*)$")
@@ -78,12 +114,13 @@ function M.load(options)
   if not values then
     cli.fail("usage", "%s", message)
   end
-  local plan
-  plan, message = protocols.build(protocol, values)
+  check_known(protocol, given, options, strict)
+  local plan, drawn
+  plan, message, drawn = protocols.build(protocol, values, options.seed or 1)
   if not plan then
     cli.fail("usage", "%s", message)
   end
-  return protocol, plan, values
+  return protocol, plan, values, drawn
 end
 
 return M

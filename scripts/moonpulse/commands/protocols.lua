@@ -1,27 +1,129 @@
---- moonpulse protocols: what is shipped.
+--- moonpulse protocols: what is shipped, as a table or one of them as a methods section.
 local catalogue = require "moonpulse.catalogue"
+local cjson = require "cjson"
 local cli = require "moonpulse.cli"
+local methods = require "moonpulse.methods"
 local outline = require "moonpulse.outline"
 local protocols = require "moonpulse.protocol"
 
 local M = {}
 
 function M.parser()
-  return cli.parser("protocols",
-    "List the shipped protocols: id, pulses, time from first to last pulse, name, source.",
-    "moonpulse protocols")
+  local parser = cli.parser("protocols",
+    "List the shipped protocols by family: id, pulses, time from first to last pulse, target, source "
+      .. "and how well its numbers are known. With an id (or a file): that protocol as the methods "
+      .. "section of its paper.",
+    "moonpulse protocols\nmoonpulse protocols itbs600\nmoonpulse protocols --json")
+  parser:argument("protocol", "Only this one, in full."):args("?"):argname("FILE|ID")
+  parser:flag("--json", "One JSON object a line for each protocol.")
+  return parser
 end
 
-function M.run()
-  print(("%-18s %8s  %-28s %s"):format("id", "pulses", "first to last pulse", "name and source"))
-  for _, protocol in ipairs(catalogue.all()) do
-    local plan = assert(protocols.build(protocol, assert(protocols.values(protocol, {}))))
-    local facts = catalogue.measure(plan, 1)
-    print(("%-18s %8s  %-28s %s"):format(protocol.id, outline.count(facts.pulses),
-      (facts.random and "about " or "") .. outline.duration(facts.first_to_last_s), protocol.name))
-    if protocol.cite then
-      print((" "):rep(58) .. protocol.cite)
+--- A protocol with its defaults: the plan and what it measures.
+local function measured(protocol)
+  local values = assert(protocols.values(protocol, {}))
+  local plan, message, drawn = protocols.build(protocol, values, 1)
+  if not plan then
+    cli.fail("usage", "%s", message)
+  end
+  return { protocol = protocol, values = values, plan = plan, drawn = drawn,
+    facts = catalogue.measure(plan, 1) }
+end
+
+local text_keys = { "id", "name", "family", "aim", "target", "dose", "session", "reported", "evidence",
+  "cite", "doi", "note", "unconfirmed" }
+
+--- For other programs. Keys in a fixed order: cjson's is random.
+local function json_of(item)
+  local protocol, facts, parts = item.protocol, item.facts, {}
+  local function add(key, value)
+    if value ~= nil then
+      parts[#parts + 1] = ("%s:%s"):format(cjson.encode(key), cjson.encode(value))
     end
+  end
+  for _, key in ipairs(text_keys) do
+    add(key, protocol[key])
+  end
+  if not methods.open_counts(item.protocol) then
+    add("pulses", facts.pulses)
+    add("first_to_last_s", facts.first_to_last_s)
+    add("nominal_end_s", facts.nominal_end_s)
+    add("whole_cycles_s", facts.whole_cycles_s)
+  end
+  add("random", facts.random or item.drawn or false)
+  add("sessions", protocol.sessions)
+  local parameters = {}
+  for name, declared in pairs(protocol.params) do
+    local default = declared.default
+    parameters[name] = { default = type(default) == "table" and tostring(default) or default,
+      min = declared.min, max = declared.max, help = declared.help, needed = declared.needed }
+  end
+  add("parameters", next(parameters) and parameters)
+  add("outline", outline.of(item.plan))
+  return "{" .. table.concat(parts, ",") .. "}"
+end
+
+--- The heading, then a line a protocol; its source below.
+local function print_family(name, items)
+  print(name)
+  for _, item in ipairs(items) do
+    local protocol, facts = item.protocol, item.facts
+    local counted = not methods.open_counts(item.protocol)
+    print(("  %-22s %6s  %-28s %s"):format(protocol.id, counted and outline.count(facts.pulses) or "?",
+      counted and (facts.random and "about " or "") .. outline.duration(facts.first_to_last_s) or "?",
+      protocol.target or ""))
+    print(("  %-22s %s"):format(protocol.unconfirmed and "UNCONFIRMED" or "", protocol.name))
+    print(("  %-22s %s%s"):format("", protocol.cite or "no citation",
+      protocol.evidence and "  [" .. protocol.evidence .. "]" or ""))
+  end
+  print()
+end
+
+local function print_table(items)
+  local families, names = {}, {}
+  for _, item in ipairs(items) do
+    local name = item.protocol.family or "other"
+    if not families[name] then
+      families[name] = {}
+      names[#names + 1] = name
+    end
+    table.insert(families[name], item)
+  end
+  table.sort(names)
+  print(("  %-22s %6s  %-28s %s"):format("id", "pulses", "first to last pulse", "target"))
+  print(("  %-22s %s\n"):format("", "name; source [evidence]"))
+  for _, name in ipairs(names) do
+    print_family(name, families[name])
+  end
+  print("moonpulse protocols ID prints one as a methods section. Evidence: 2 = two or more sources were "
+    .. "read,\nS = one, M-H, M-M, M-L = from memory with high, middle or low confidence. An UNCONFIRMED "
+    .. "one is\nrun with --unconfirmed only.")
+end
+
+function M.run(options)
+  local list
+  if options.protocol then
+    local protocol, message = catalogue.find(options.protocol)
+    if not protocol then
+      cli.fail("usage", "%s", message)
+    end
+    list = { protocol }
+  else
+    list = catalogue.all()
+  end
+  local items = {}
+  for i, protocol in ipairs(list) do
+    items[i] = measured(protocol)
+  end
+  if options.json then
+    for _, item in ipairs(items) do
+      print(json_of(item))
+    end
+  elseif options.protocol then
+    local item = items[1]
+    print(methods.text(item.protocol, item.plan, item.values, item.facts, item.drawn))
+  else
+    print_table(items)
   end
 end
 

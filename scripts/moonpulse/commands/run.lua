@@ -11,6 +11,8 @@ local lower = require "moonpulse.lower"
 local outline = require "moonpulse.outline"
 local records = require "moonpulse.record"
 local require_timing = require "moonpulse.require_timing"
+local run_safety = require "moonpulse.commands.run_safety"
+local safety_options = require "moonpulse.commands.safety_options"
 local term = require "term"
 local twins = require "moonpulse.twin"
 
@@ -51,6 +53,8 @@ function M.parser()
   parser:option("--timing", "Who times trains and bursts: we (host), the stimulator (device; refused "
     .. "where it cannot), or the stimulator where it can (auto). The record says which for every pulse.")
     :choices({ "host", "device", "auto" }):default("auto")
+  safety_options.add(parser)
+  safety_options.add_overrides(parser)
   parser:option("--tolerance", "How late is late, in milliseconds.")
     :default("1"):convert(common.number(0.01, 10000, "ms")):argname("MS")
   return parser
@@ -125,12 +129,14 @@ local function manifest_of(context, status, result)
     protocol = {
       id = job.protocol.id, name = job.protocol.name, cite = job.protocol.cite,
       doi = job.protocol.doi, target = job.protocol.target, file = job.protocol.file,
+      unconfirmed = job.protocol.unconfirmed,
       outline = outline.of(job.plan), pulses = context.facts.pulses,
       first_to_last_s = context.facts.first_to_last_s, nominal_end_s = context.facts.nominal_end_s,
       whole_cycles_s = context.facts.whole_cycles_s,
     },
     device = context.device, thresholds = { rmt = job.thresholds.rmt, amt = job.thresholds.amt },
     parameters = context.parameters, seed = job.seed, speed = context.speed,
+    participant = job.policy.participant, safety = run_safety.facts(job),
     started = context.record.started,
     host = { kernel = host.kernel, cpus = host.cpus, realtime = context.realtime },
     result = result, status = status, flight = context.flight,
@@ -387,8 +393,8 @@ end
 
 function M.run(options)
   local driver, simulated = choose_device(options)
-  local protocol, plan, values = common.load(options)
-  local seed = options.seed or core.random_seed()
+  local protocol, plan, values, drawn = common.load(options, true)
+  local seed = options.seed -- of orders and random rests alike
   local job = {
     protocol = protocol, plan = plan, seed = seed, driver = driver,
     thresholds = { rmt = options.rmt, amt = options.amt },
@@ -400,7 +406,7 @@ function M.run(options)
     interrupt(job, "signal")
   end)
   local facts = catalogue.measure(plan, seed)
-  local _, actions = prepare {
+  local lowering, actions = prepare {
     plan = plan, seed = seed, driver = driver, thresholds = job.thresholds, timing = job.timing,
     progress = function(walked)
       if facts.pulses > 0 then
@@ -409,6 +415,9 @@ function M.run(options)
       end
     end,
   }
+  print(protocol.name)
+  job.safety = run_safety.judge(options, job, lowering, not simulated, line)
+  job.preflight = run_safety.preflight(options, not simulated)
   require_of_host(job, options.require)
   local record, message = records.create(options.out, protocol.id)
   if not record then
@@ -420,9 +429,9 @@ function M.run(options)
     device = { name = driver.name, description = driver.description, simulated = simulated,
       port = options.port, faults = options.fault and options.fault.text },
   }
-  print(protocol.name)
   line("plan", "%s pulses, %s from first to last pulse%s", outline.count(facts.pulses),
-    outline.duration(facts.first_to_last_s), facts.random and (", seed %d"):format(seed) or "")
+    outline.duration(facts.first_to_last_s),
+    (facts.random or drawn) and (", seed %d"):format(seed) or "")
   for i, text in ipairs(lower.dose(actions, job.thresholds)) do
     line(i == 1 and "intensity" or "", text)
   end

@@ -2,6 +2,7 @@
 local catalogue = require "moonpulse.catalogue"
 local cli = require "moonpulse.cli"
 local common = require "moonpulse.commands.common"
+local methods = require "moonpulse.methods"
 local outline = require "moonpulse.outline"
 
 local M = {}
@@ -26,23 +27,23 @@ end
 local function print_parameters(protocol, values)
   local names = sorted_names(values)
   for i, name in ipairs(names) do
-    local declared = protocol.params[name]
-    local range = declared.min and (" (%g to %g)"):format(declared.min, declared.max or math.huge)
-      or ""
-    print(("%-14s%s = %s%s%s"):format(i == 1 and "parameters" or "", name, tostring(values[name]),
-      range, declared.help and ": " .. declared.help or ""))
+    print(("%-14s%s = %s"):format(i == 1 and "parameters" or "", name,
+      methods.parameter(protocol.params[name], values[name])))
   end
 end
 
 function M.run(options)
-  local protocol, plan, values = common.load(options)
+  local protocol, plan, values, drawn = common.load(options)
   local facts = catalogue.measure(plan, options.seed or 1)
   print(protocol.name .. (protocol.id and protocol.id ~= protocol.name
     and "  [" .. protocol.id .. "]" or ""))
-  for _, key in ipairs { "cite", "doi", "target", "session", "note" } do
+  for _, key in ipairs { "unconfirmed", "cite", "doi", "target", "dose", "session", "reported", "note" } do
     if protocol[key] then
       print(("%-14s%s"):format(key, protocol[key]))
     end
+  end
+  if protocol.sessions then
+    print(("%-14s%s"):format("sessions", methods.schedule(protocol.sessions)))
   end
   print_parameters(protocol, values)
   print()
@@ -52,8 +53,10 @@ function M.run(options)
   print(("%-28s%s"):format("first to last pulse", outline.duration(facts.first_to_last_s)))
   print(("%-28s%s"):format("nominal end", outline.duration(facts.nominal_end_s)))
   print(("%-28s%s"):format("whole cycles", outline.duration(facts.whole_cycles_s)))
-  if facts.random then
-    print(("(random rests drawn with seed %d; another seed gives other times)"):format(facts.seed))
+  if facts.random or drawn then
+    print(("(%s drawn with seed %d; another seed gives others)"):format(
+      not drawn and "random rests" or facts.random and "order and random rests" or "the order",
+      options.seed or 1))
   end
 end
 

@@ -1,9 +1,9 @@
 --- Sections on what was planned and given: run, dose, protocol, timeline.
 local html = require "moonpulse.report.html"
 local record = require "moonpulse.report.record"
+local panels = require "moonpulse.report.panels"
 local svg = require "moonpulse.report.svg"
 local text = require "moonpulse.report.text"
-local windows = require "moonpulse.report.windows"
 
 local M = {}
 
@@ -201,49 +201,6 @@ function M.protocol(manifest)
   return html.section("protocol", "Protocol", parts)
 end
 
-local function height_scale(pulses)
-  local mso, most = true, 0
-  for _, row in ipairs(pulses) do
-    mso = mso and (row.mso ~= nil or not row.was_sent)
-    most = math.max(most, row.intensity or 0)
-  end
-  if mso then
-    return { top = 100, known = true, name = "%MSO", of = function(row) return row.mso or 0 end }
-  elseif most > 0 then
-    return { top = most, known = true, name = "intensity, %",
-             of = function(row) return row.intensity or 0 end }
-  end
-  return { top = 1, known = false, name = "no intensity", of = function() return 0.9 end }
-end
-
-local function slice(pulses, window, marks)
-  local rows, t0, t1 = {}, math.huge, -math.huge
-  for i = window.first, window.last do
-    local row = pulses[i]
-    rows[#rows + 1] = row
-    t0, t1 = math.min(t0, row.time), math.max(t1, row.time)
-  end
-  local pad = t1 > t0 and (t1 - t0) * 0.02 or 0.5
-  window.first_time, window.last_time = t0, t1
-  window.pulses, window.marks = rows, marks
-  window.t0, window.t1 = t0 - pad, t1 + pad
-end
-
-local function describe(window, number)
-  local span = window.last_time - window.first_time
-  window.origin, window.axis_name = 0, "Time from protocol start"
-  window.scale = span > 900 and "min" or "s"
-  if number > 1 and span < 1 then
-    window.scale, window.origin = "ms", window.first_time
-    window.axis_name = "Time from the first pulse shown"
-  end
-  local n = window.last - window.first + 1
-  local words = string.format("%s: %s from %.3f s to %.3f s.", window.title,
-    text.counted(n, "pulse"), window.first_time, window.last_time)
-  window.description = words
-  return words
-end
-
 local function mark_list(marks)
   local rows = {}
   for i = 1, math.min(#marks, 50) do
@@ -269,10 +226,9 @@ function M.timeline(events)
   if #pulses == 0 then
     parts[1] = html.p("No pulse with a time is on record, so there is nothing to draw.")
   end
-  local scale = height_scale(pulses)
-  for number, window in ipairs(windows.choose(times)) do
-    slice(pulses, window, events.marks)
-    local words = describe(window, number)
+  local list, scale = panels.of(pulses, times, events.marks)
+  for number, window in ipairs(list) do
+    local words = window.description
     if #window.pulses > svg.most_separate then
       words = words .. " Pulses that share a pixel share a bar as high as the strongest of them."
     end

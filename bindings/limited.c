@@ -1,0 +1,177 @@
+/*
+ * limited.c - call a Lua function with a limit on instructions, time and memory.
+ *
+ * A count hook looks every thousand instructions. Once a limit is passed it raises at every
+ * further instruction, so a pcall inside cannot swallow it: whatever returns next is raised
+ * upon again.
+ */
+#include "bindings/modules.h"
+#include "bindings/raise.h"
+
+#include "engine/clock.h"
+
+#include <malloc.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+enum {
+    STEP = 1000,       // instructions between two looks
+    HEAP_STEPS = 1000, // looks between two questions to malloc, which may take long
+    WHERE_MAX = 160
+};
+
+static const lua_Integer megabyte = 1 << 20;
+
+/* One call at a time, on the loop thread only. */
+static struct {
+    lua_State *thread; // whose allocator and first hook are ours
+    lua_Alloc alloc;
+    void *alloc_data;
+    int64_t instructions, most_instructions;
+    int64_t until_cpu_ns;
+    size_t bytes, most_bytes, hard_bytes; // Lua's own memory since the call began
+    size_t heap, most_heap; // all that malloc gave, for what the library allocates
+    const char *library;    // sources that begin so are not the author's
+    const char *why;        // what was passed; NULL: nothing yet
+    char where[WHERE_MAX];  // the author's line
+} limit;
+
+static int64_t cpu_ns(void)
+{
+    struct timespec now;
+    (void)clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+/* The innermost line that is not the library's. */
+static void find_place(lua_State *L)
+{
+    lua_Debug info;
+    size_t length = strlen(limit.library);
+    for (int level = 0; lua_getstack(L, level, &info) != 0; level++) {
+        if (lua_getinfo(L, "Sl", &info) == 0 || info.currentline <= 0)
+            continue;
+        if (length > 0 && strncmp(info.source, limit.library, length) == 0)
+            continue;
+        (void)snprintf(limit.where, sizeof limit.where, "%s:%d", info.short_src,
+                       info.currentline);
+        return;
+    }
+}
+
+static void look(lua_State *L, lua_Debug *info)
+{
+    (void)info;
+    if (limit.why == NULL) {
+        limit.instructions += STEP;
+        if (limit.instructions > limit.most_instructions)
+            limit.why = "it runs too long (is there an endless loop?)";
+        else if (cpu_ns() > limit.until_cpu_ns)
+            limit.why = "it takes too long (is there an endless loop?)";
+        else if (limit.bytes > limit.most_bytes)
+            limit.why = "it takes too much memory";
+        else if (limit.instructions / STEP % HEAP_STEPS == 0 &&
+                 mallinfo2().uordblks > limit.heap + limit.most_heap)
+            limit.why =
+                "its plan takes too much memory (repeat parts with :times() or * instead of a "
+                "loop)";
+        if (limit.why == NULL)
+            return;
+    }
+    if (limit.where[0] == '\0')
+        find_place(L);
+    lua_sethook(L, look, LUA_MASKCOUNT, 1);
+    lua_pushfstring(L, "%s: stopped: %s", limit.where, limit.why);
+    (void)lua_error(L);
+}
+
+/* Counts what Lua takes; what is far over the limit is refused at once. */
+static void *counted(void *data, void *block, size_t old_size, size_t new_size)
+{
+    size_t old = block == NULL ? 0 : old_size;
+    (void)data;
+    if (new_size > old && limit.bytes + (new_size - old) > limit.hard_bytes) {
+        limit.why = limit.why != NULL ? limit.why : "it takes too much memory";
+        return NULL;
+    }
+    void *result = limit.alloc(limit.alloc_data, block, old_size, new_size);
+    if (result != NULL || new_size == 0) {
+        size_t now = limit.bytes + new_size;
+        limit.bytes = now > old ? now - old : 0; // blocks from before the call may be let go
+        if (limit.bytes > limit.most_bytes && limit.why == NULL)
+            lua_sethook(limit.thread, look, LUA_MASKCOUNT, 1);
+    }
+    return result;
+}
+
+static void begin(lua_State *L)
+{
+    lua_getfield(L, 1, "instructions");
+    limit.most_instructions = luaL_checkinteger(L, -1);
+    lua_getfield(L, 1, "seconds");
+    limit.until_cpu_ns = cpu_ns() + (int64_t)(luaL_checknumber(L, -1) * 1e9);
+    lua_getfield(L, 1, "megabytes");
+    limit.most_bytes = (size_t)(luaL_checkinteger(L, -1) * megabyte);
+    limit.hard_bytes = 3 * limit.most_bytes;
+    limit.most_heap = 8 * limit.most_bytes;
+    lua_getfield(L, 1, "library");
+    limit.library = luaL_optstring(L, -1, ""); // stays alive in the table
+    lua_pop(L, 4);
+    limit.thread = L;
+    limit.instructions = 0;
+    limit.bytes = 0;
+    limit.heap = mallinfo2().uordblks;
+    limit.why = NULL;
+    limit.where[0] = '\0';
+    limit.alloc = lua_getallocf(L, &limit.alloc_data);
+    lua_setallocf(L, counted, NULL);
+    lua_sethook(L, look, LUA_MASKCOUNT, STEP);
+}
+
+static void end(lua_State *L)
+{
+    lua_sethook(L, NULL, 0, 0);
+    lua_setallocf(L, limit.alloc, limit.alloc_data);
+    limit.thread = NULL;
+}
+
+/*
+ * core.limited({instructions=, seconds=, megabytes=, library=}, f, ...) -> true, results |
+ * false, problem, limited. limited: true where a limit was passed. Calls within the call share
+ * its limits.
+ */
+static int call_limited(lua_State *L)
+{
+    luaL_checktype(L, 1, LUA_TTABLE);
+    luaL_checktype(L, 2, LUA_TFUNCTION);
+    bool outer = limit.thread == NULL;
+    if (outer)
+        begin(L);
+    int status = lua_pcall(L, lua_gettop(L) - 2, LUA_MULTRET, 0);
+    if (outer)
+        end(L);
+    if (status == LUA_OK && (!outer || limit.why == NULL)) {
+        lua_pushboolean(L, 1);
+        lua_replace(L, 1);
+        return lua_gettop(L);
+    }
+    lua_settop(L, status == LUA_OK ? 1 : 2);
+    if (limit.why != NULL) { // a script that swallowed it has not got away with it
+        lua_settop(L, 1);
+        if (limit.where[0] != '\0')
+            lua_pushfstring(L, "%s: stopped: %s", limit.where, limit.why);
+        else
+            lua_pushfstring(L, "stopped: %s", limit.why);
+    }
+    lua_pushboolean(L, 0);
+    lua_replace(L, 1);
+    lua_pushboolean(L, limit.why != NULL);
+    return 3;
+}
+
+void mp_open_limited(lua_State *L)
+{
+    static const luaL_Reg functions[] = {{"limited", call_limited}, {NULL, NULL}};
+    luaL_setfuncs(L, functions, 0);
+}

@@ -1,0 +1,56 @@
+--- moonpulse compile: a protocol, resolved, as a plan file that another lab can check and run.
+local cli = require "moonpulse.cli"
+local common = require "moonpulse.commands.common"
+local outline = require "moonpulse.outline"
+local plan_file = require "moonpulse.plan_file"
+
+local M = {}
+
+function M.parser()
+  local parser = cli.parser("compile",
+    "Write the resolved plan of a protocol to a file: its structure, its parameters, the seed of its "
+      .. "random rests, and a SHA-256. run, show, events and check take it as they take a protocol; a file "
+      .. "that was changed is refused. Intensities stay as they are written (%RMT, %AMT): the participant's "
+      .. "thresholds belong to the run.",
+    "moonpulse compile itbs600 -o itbs600.plan\nmoonpulse run itbs600.plan --amt 50")
+  common.add_protocol(parser)
+  parser:option("-o --output", "The file; - is standard output."):argname("FILE.plan")
+  return parser
+end
+
+local function facts_of(protocol, values, seed)
+  local parameters = protocol.plan_file and protocol.plan_file.parameters or {}
+  for name, value in pairs(values) do
+    parameters[name] = tostring(value)
+  end
+  return { id = protocol.id, name = protocol.name, cite = protocol.cite, doi = protocol.doi,
+    target = protocol.target, note = protocol.note, seed = seed, parameters = parameters }
+end
+
+function M.run(options)
+  local protocol, plan, values = common.load(options)
+  local seed = options.seed or 1
+  local ok, text = pcall(plan_file.write, plan, facts_of(protocol, values, seed))
+  if not ok then
+    cli.fail(type(text) == "table" and text.code or "fault", "%s",
+      type(text) == "table" and text.message or tostring(text))
+  end
+  local path = options.output or protocol.id .. ".plan"
+  if path == "-" then
+    io.stdout:write(text)
+    return
+  end
+  local file, message = io.open(path, "wb")
+  if not file then
+    cli.fail("usage", "cannot write the plan: %s", message)
+  end
+  local written
+  written, message = file:write(text)
+  if not (written and file:close()) then
+    cli.fail("fault", "cannot write the plan: %s", message or path)
+  end
+  print(("%s: %s pulses, %d bytes, SHA-256 %s"):format(path, outline.count(plan:totals().pulses), #text,
+    text:match("sha256 (%x+)\n$")))
+end
+
+return M

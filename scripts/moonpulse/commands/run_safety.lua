@@ -1,0 +1,107 @@
+--- What stands between a plan and a run: the gate's verdict, said and kept; the operator's preflight.
+local cli = require "moonpulse.cli"
+local gate = require "moonpulse.safety.gate"
+local judge = require "moonpulse.safety.judge"
+local lfs = require "lfs"
+local preflight = require "moonpulse.safety.preflight"
+local safety_options = require "moonpulse.commands.safety_options"
+local tables = require "moonpulse.safety.tables"
+
+local M = {}
+
+local most_lines = 4
+
+--- Judge before anything is opened; leaves with status 3 where the plan may not run.
+---@param options table
+---@param job table gets policy; plan, seed, thresholds are read
+---@param lowering userdata
+---@param real boolean
+---@param line fun(key: string, text: string)
+---@return table report
+function M.judge(options, job, lowering, real, line)
+  job.policy = safety_options.policy(options, real)
+  local ok, report = pcall(gate.clear, lowering, job)
+  if not ok then
+    if type(report) == "table" then
+      cli.fail(report.code, "%s", report.message)
+    end
+    error(report, 0)
+  end
+  local concerns = judge.concerns(report)
+  line("guidelines", ("%s (%s)"):format(report.verdict, report.table))
+  for i, finding in ipairs(concerns) do
+    if i > most_lines then
+      line("", ("... and %d more: moonpulse check"):format(#concerns - most_lines))
+      break
+    end
+    line("", finding.verdict .. ": " .. judge.sentence(finding))
+  end
+  if job.policy.beyond then
+    line("", ("beyond the guidelines: %s (approval %s)"):format(job.policy.beyond.reason,
+      job.policy.beyond.approval))
+  end
+  return report
+end
+
+--- One line of the terminal or of a pipe.
+local function ask(text)
+  io.stdout:write(text)
+  io.stdout:flush()
+  local answer = io.read("l")
+  if not answer then
+    print()
+  end
+  return answer
+end
+
+--- Is path a pseudo-terminal (majors 136 to 143: Documentation/admin-guide/devices.txt of Linux)?
+local function is_pty(path)
+  local device = lfs.attributes(path, "rdev")
+  local major = device and device >> 8 & 0xFFF
+  return major ~= nil and major >= 136 and major <= 143
+end
+
+--- The operator's confirmations. A pseudo-terminal is no stimulator: nobody is asked there, unless
+--- the lab's own list is given.
+---@param options table
+---@param real boolean
+---@return table? answers for the record
+function M.preflight(options, real)
+  local questions = preflight.questions
+  if options.preflight then
+    local message
+    questions, message = preflight.load(options.preflight)
+    if not questions then
+      cli.fail("usage", "%s", message)
+    end
+  elseif not real or is_pty(options.port) then
+    return nil
+  end
+  local answers, message = preflight.ask(questions, ask, options.operator)
+  if not answers then
+    cli.fail("limit", "%s; nothing was armed", message)
+  end
+  return answers
+end
+
+--- What the record keeps of all this.
+---@param job table with safety, policy and preflight
+---@return table
+function M.facts(job)
+  local report, concerns = job.safety, {}
+  for i, finding in ipairs(report and judge.concerns(report) or {}) do
+    concerns[i] = { verdict = finding.verdict, text = judge.sentence(finding), table = finding.table,
+      source = finding.source, confidence = finding.confidence }
+  end
+  local policy = job.policy
+  return {
+    verdict = report and report.verdict, profile = report and report.profile,
+    table = report and report.table, findings = concerns, warning = tables.warning,
+    lab = policy.lab and policy.lab.name or nil, history = policy.history,
+    override = policy.beyond and { reason = policy.beyond.reason, approval_ref = policy.beyond.approval,
+      operator = job.preflight and job.preflight.operator or nil } or nil,
+    preflight = job.preflight,
+  }
+end
+
+return M

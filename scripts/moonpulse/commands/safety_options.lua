@@ -1,0 +1,64 @@
+--- The options that decide how strictly a plan is judged, for run and check.
+local cli = require "moonpulse.cli"
+local history = require "moonpulse.safety.history"
+local labs = require "moonpulse.safety.lab"
+
+local M = {}
+
+--- How strictly: for run and check.
+function M.add(parser)
+  parser:option("--guidelines", "The table for train durations: rossi2009, or the strict chen1997.")
+    :choices({ "rossi2009", "chen1997" }):default("rossi2009")
+  parser:option("--lab", "A file with the lab's own limits (docs/safety.md); default: $MOONPULSE_LAB.")
+    :argname("FILE")
+  parser:option("--participant", "The participant's code: pulses of earlier runs under --out count.")
+    :argname("CODE")
+end
+
+--- What a run may be allowed, and what must be confirmed: for run.
+function M.add_overrides(parser)
+  parser:option("--beyond-guidelines", "Run although a published limit is passed; kept in the record. Needs "
+    .. "--approval."):argname("REASON")
+  parser:option("--approval", "The ethics approval that covers it."):argname("REF")
+  parser:option("--preflight", "A file with the lab's own preflight questions; asked on the simulator too.")
+    :argname("FILE")
+  parser:option("--operator", "The operator's code, for the record."):argname("CODE")
+end
+
+local function lab_of(options)
+  local path = options.lab or os.getenv "MOONPULSE_LAB"
+  if not path or path == "" then
+    return nil
+  end
+  local lab, message = labs.load(path)
+  if not lab then
+    cli.fail("usage", "the lab's limits do not load: %s", message)
+  end
+  return lab
+end
+
+local function beyond_of(options)
+  local reason, approval = options.beyond_guidelines, options.approval
+  if not reason and not approval then
+    return nil
+  elseif not reason or reason:match("^%s*$") then
+    cli.fail("usage", "--approval %s needs --beyond-guidelines \"REASON\"", approval)
+  elseif not approval or approval:match("^%s*$") then
+    cli.fail("usage", "--beyond-guidelines needs --approval REF: the ethics approval that covers it")
+  end
+  return { reason = reason, approval = approval }
+end
+
+--- The policy that the options ask for.
+---@param options table
+---@param real boolean
+---@return moonpulse.Policy
+function M.policy(options, real)
+  return {
+    real = real, profile = options.guidelines, lab = lab_of(options), beyond = beyond_of(options),
+    participant = options.participant,
+    history = options.participant and history.of(options.out or "runs", options.participant) or nil,
+  }
+end
+
+return M

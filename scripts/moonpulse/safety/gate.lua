@@ -1,0 +1,63 @@
+--- The gate: no plan is played before it has passed here. session:play and the virtual run refuse a
+--- lowering that was not cleared, so a path that leaves the gate out cannot send a pulse.
+local judge = require "moonpulse.safety.judge"
+
+local M = {}
+
+---@class moonpulse.Policy how strictly a plan is judged, and who answers for what is beyond
+---@field real boolean a real device: OVER is refused; on the simulator it is a warning
+---@field profile "rossi2009"|"chen1997"|nil
+---@field lab table?
+---@field history table?
+---@field beyond { reason: string, approval: string }? recorded, and lets a published limit be passed
+
+local function refuse(text, ...)
+  error(setmetatable({ code = "limit", message = text:format(...) }, {
+    __tostring = function(self) return self.message end,
+  }), 0)
+end
+
+--- Why a plan may not run; nil: it may.
+---@param report table from judge.plan
+---@param policy moonpulse.Policy
+---@return string?
+function M.refusal(report, policy)
+  if report.verdict ~= "OVER" or not policy.real then
+    return nil
+  elseif report.lab_over then
+    return ("OVER the lab's own limits: %s (only the file %s lifts them)"):format(
+      judge.sentence(report.lab_over), report.lab_over.source)
+  elseif policy.beyond then
+    return nil
+  end
+  local over, count = nil, 0
+  for _, finding in ipairs(report.findings) do
+    if finding.verdict == "OVER" then
+      over, count = over or finding, count + 1
+    end
+  end
+  return ("OVER the guidelines: %s%s. Where an ethics approval covers it: --beyond-guidelines \"REASON\" "
+    .. "--approval REF; moonpulse check says all"):format(judge.sentence(over),
+    count > 1 and (" (and %d more)"):format(count - 1) or "")
+end
+
+--- Judge the plan that lowering was made from and clear it for playing. Raises a refusal
+--- { code = "limit", message }.
+---@param lowering userdata
+---@param given moonpulse.Judgement with policy: moonpulse.Policy; without one, the strictest
+---@return table report
+function M.clear(lowering, given)
+  local policy = given.policy or { real = true }
+  local report = judge.plan {
+    plan = given.plan, seed = given.seed, thresholds = given.thresholds, profile = policy.profile,
+    lab = policy.lab, history = policy.history, progress = given.progress,
+  }
+  local why = M.refusal(report, policy)
+  if why then
+    refuse("%s", why)
+  end
+  lowering:clear()
+  return report
+end
+
+return M

@@ -1,0 +1,170 @@
+--- A plan against the published limits and the lab's own: a report as data, and as lines.
+local rules = require "moonpulse.safety.rules"
+local tables = require "moonpulse.safety.tables"
+local walk = require "moonpulse.safety.walk"
+
+local M = {}
+
+--- An intensity in % of the resting motor threshold; nil where no threshold is known.
+-- AMT lies below RMT, so a percentage of AMT taken as one of RMT errs to the safe side.
+local function percent_of(action, thresholds)
+  local value, rmt, amt = action.intensity, thresholds.rmt, thresholds.amt
+  if action.reference == "RMT" then
+    return value
+  elseif action.reference == "AMT" then
+    return rmt and amt and value * amt / rmt or value
+  end
+  local threshold = rmt or amt
+  return threshold and 100 * value / threshold
+end
+
+local function strongest_percent(train, thresholds)
+  local most = 0
+  for action in pairs(train.actions) do
+    local percent = percent_of(action, thresholds)
+    if not percent then
+      return nil
+    end
+    most = math.max(most, percent)
+  end
+  return most
+end
+
+--- The strongest pulse in the unit that theta burst rules are written in.
+local function strongest(train, thresholds)
+  local most, unit
+  for action in pairs(train.actions) do
+    local value, reference = action.intensity, action.reference
+    if reference == "MSO" then
+      local threshold = thresholds.amt or thresholds.rmt
+      if not threshold then
+        return nil
+      end
+      value, reference = 100 * value / threshold, thresholds.amt and "AMT" or "RMT"
+    end
+    if not most or value > most then
+      most, unit = value, reference
+    end
+  end
+  return most, unit
+end
+
+local function key_of(finding)
+  return table.concat({ finding.rule, finding.row, ("%.9g"):format(finding.value), finding.verdict,
+    finding.origin or "", finding.channel or "" }, "\0")
+end
+
+--- Equal findings are one, with how often; the first place counts.
+local function collector()
+  local list, known = {}, {}
+  return list, function(finding)
+    local key = key_of(finding)
+    local old = known[key]
+    if old then
+      old.times = old.times + 1
+    else
+      finding.times = 1
+      known[key], list[#list + 1] = finding, finding
+    end
+  end
+end
+
+local function worst_of(findings)
+  local worst = "within"
+  for _, finding in ipairs(findings) do
+    if rules.order[finding.verdict] > rules.order[worst] then
+      worst = finding.verdict
+    end
+  end
+  return worst
+end
+
+---@class moonpulse.Judgement what judge needs
+---@field plan moonpulse.Plan
+---@field seed integer
+---@field thresholds { rmt: number?, amt: number? } in %MSO
+---@field profile "rossi2009"|"chen1997"|nil
+---@field lab table? from moonpulse.safety.lab
+---@field history table? from moonpulse.safety.history
+---@field progress fun(walked: integer, total: integer)?
+
+--- Judge a plan.
+---@param given moonpulse.Judgement
+---@return table report { verdict, profile, pulses, trains, findings, structural, table, lab_over }
+function M.plan(given)
+  local profile = given.profile or tables.default_profile
+  local findings, add = collector()
+  local before = {}
+  local context = { profile = profile,
+    percent = function(train) return strongest_percent(train, given.thresholds) end,
+    strongest = function(train) return strongest(train, given.thresholds) end }
+  local function judge(train)
+    local channel = train.channel
+    context.before = before[channel]
+    local function placed(finding)
+      finding.train, finding.pulse = train.number, train.pulse
+      finding.origin, finding.channel = train.origin, channel
+      finding.at_s = train.start
+      add(finding)
+    end
+    before[channel] = rules.train(context, train, placed)
+    if given.lab then
+      given.lab:train(train, context.percent(train), placed)
+    end
+  end
+  local walked = walk.trains(given.plan, given.seed, judge, given.progress)
+  local counts = walked.counts
+  counts.session = given.plan:totals().pulses
+  rules.totals(counts, given.history, add)
+  if given.lab then
+    given.lab:totals(counts, given.history, walked.actions, given.thresholds, add)
+  end
+  local lab_over
+  for _, finding in ipairs(findings) do
+    lab_over = lab_over or finding.lab and finding.verdict == "OVER" and finding or nil
+  end
+  return { verdict = worst_of(findings), profile = profile, pulses = counts.session, findings = findings,
+    trains = walked.trains, structural = walked.structural, lab_over = lab_over,
+    table = tables.train_duration[profile].table }
+end
+
+local function number(value, unit)
+  return unit == "pulses" and ("%d pulses"):format(value) or ("%.6g %s"):format(value, unit)
+end
+
+--- A finding in one sentence: row, value, place, script line, nearest value that passes.
+---@param finding moonpulse.Finding
+---@return string
+function M.sentence(finding)
+  local parts = { ("%s: %s, %s: %s"):format(finding.rule, number(finding.value, finding.unit),
+    finding.table, finding.row) }
+  if finding.train then
+    parts[#parts + 1] = ("train %d%s, from pulse %d at %.6g s%s"):format(finding.train,
+      finding.channel ~= "1" and " on channel " .. finding.channel or "", finding.pulse, finding.at_s,
+      finding.times > 1 and " (and others like it)" or "")
+  end
+  if finding.origin and finding.origin ~= "" then
+    parts[#parts + 1] = finding.origin
+  end
+  if finding.nearest then
+    parts[#parts + 1] = "passes: " .. finding.nearest
+  end
+  return table.concat(parts, "; ")
+end
+
+--- The findings that are not within, the gravest first.
+---@param report table
+---@return moonpulse.Finding[]
+function M.concerns(report)
+  local list = {}
+  for _, verdict in ipairs { "OVER", "beyond tested" } do
+    for _, finding in ipairs(report.findings) do
+      if finding.verdict == verdict then
+        list[#list + 1] = finding
+      end
+    end
+  end
+  return list
+end
+
+return M

@@ -1,0 +1,150 @@
+--- A lab's own limits, from a file; they can only be stricter than the published ones, which are
+--- checked as well, and nothing but the file itself lifts them.
+local M = {}
+
+local Lab = {}
+Lab.__index = Lab
+
+local known = {
+  name = "string", max_percent_rmt = "number", max_percent_mso = "number",
+  pulses_per_session = "number", pulses_per_day = "number", pulses_per_week = "number",
+  min_gap_s = "number", max_hz = "number", train_duration = "table",
+}
+local row_known = { hz = true, percent = true, s = true }
+
+local function check_rows(rows)
+  for i, row in ipairs(rows) do
+    for key in pairs(type(row) == "table" and row or { [""] = true }) do
+      if not row_known[key] then
+        return ("train_duration[%d]: write { hz = 10, percent = 120, s = 4 }"):format(i)
+      end
+    end
+    for key in pairs(row_known) do
+      if type(row[key]) ~= "number" then
+        return ("train_duration[%d]: %s must be a number"):format(i, key)
+      end
+    end
+  end
+end
+
+local function check(spec)
+  if type(spec) ~= "table" then
+    return "the file must return a table"
+  end
+  for key, value in pairs(spec) do
+    if not known[key] then
+      local names = {}
+      for name in pairs(known) do
+        names[#names + 1] = name
+      end
+      table.sort(names)
+      return ("there is no limit %s; known: %s"):format(tostring(key), table.concat(names, ", "))
+    elseif type(value) ~= known[key] then
+      return ("%s must be a %s"):format(key, known[key])
+    end
+  end
+  return spec.train_duration and check_rows(spec.train_duration)
+end
+
+--- Limits of a lab from a table.
+---@param spec table the keys of `known` above; docs/safety.md says what each means
+---@param place string for messages
+---@return table? lab
+---@return string? message
+function M.new(spec, place)
+  local problem = check(spec)
+  if problem then
+    return nil, ("%s: %s"):format(place, problem)
+  end
+  return setmetatable({ spec = spec, place = place, name = spec.name or place }, Lab)
+end
+
+--- Read a lab's file. It sees no library and no system: it is data.
+---@param path string
+function M.load(path)
+  local chunk, message = loadfile(path, "t", {})
+  if not chunk then
+    return nil, message
+  end
+  local ok, spec = pcall(chunk)
+  if not ok then
+    return nil, tostring(spec)
+  end
+  return M.new(spec, path)
+end
+
+local function finding(self, rule, value, unit, limit, over, nearest)
+  return { rule = rule, table = "the lab's limits (" .. self.name .. ")",
+    row = ("%g %s"):format(limit, unit), value = value, unit = unit, limit = limit, lab = true,
+    verdict = over and "OVER" or "within", nearest = over and nearest or nil, source = self.place,
+    confidence = "S" }
+end
+
+local function row_for(rows, hz, percent)
+  local best
+  for _, row in ipairs(rows) do
+    if row.hz >= hz - 1e-9 and row.percent >= percent - 1e-9 and (not best or row.s < best.s) then
+      best = row
+    end
+  end
+  return best
+end
+
+--- Judge one train.
+function Lab:train(train, percent, add)
+  local spec = self.spec
+  local rate = train.hz
+  if spec.max_hz and rate and train.kind ~= "pair" and rate > spec.max_hz + 1e-9 then
+    add(finding(self, "rate", rate, "Hz", spec.max_hz, true, ("at most %g Hz"):format(spec.max_hz)))
+  end
+  if train.kind ~= "train" then
+    return
+  end
+  local row = spec.train_duration and percent and row_for(spec.train_duration, rate, percent)
+  if row then
+    add(finding(self, "train duration", train.duration, "s", row.s, train.duration > row.s + 1e-9,
+      ("at most %g s"):format(row.s)))
+  elseif spec.train_duration then
+    add(finding(self, "train duration", train.duration, "s", 0, true,
+      "a rate and an intensity that the lab's table has"))
+  end
+  if spec.min_gap_s and train.gap and rate > 1 + 1e-6 then
+    add(finding(self, "gap between trains", train.gap, "s", spec.min_gap_s,
+      train.gap < spec.min_gap_s - 1e-9, ("at least %g s"):format(spec.min_gap_s)))
+  end
+end
+
+local function in_percent(action, thresholds, reference)
+  if action.reference == reference then
+    return action.intensity
+  end
+  local own = action.reference == "MSO" and 100 or thresholds[action.reference:lower()]
+  local other = reference == "MSO" and 100 or thresholds[reference:lower()]
+  return own and other and action.intensity * own / other
+end
+
+--- Judge intensities and totals.
+function Lab:totals(counts, history, actions, thresholds, add)
+  local spec = self.spec
+  local function count(rule, value, limit)
+    if limit then
+      add(finding(self, rule, value, "pulses", limit, value > limit, ("at most %d pulses"):format(limit)))
+    end
+  end
+  count("pulses a session", counts.session, spec.pulses_per_session)
+  count("pulses a day", counts.session + (history and history.day or 0), spec.pulses_per_day)
+  count("pulses a week", counts.session + (history and history.week or 0), spec.pulses_per_week)
+  for _, limit in ipairs { { "RMT", spec.max_percent_rmt }, { "MSO", spec.max_percent_mso } } do
+    for _, action in ipairs(limit[2] and actions or {}) do
+      local percent = in_percent(action, thresholds, limit[1])
+      local found = finding(self, "intensity", percent or 0, "%" .. limit[1], limit[2],
+        not percent or percent > limit[2] + 1e-9, percent and ("at most %g %%%s"):format(limit[2], limit[1])
+          or ("give the threshold (--%s N)"):format(limit[1] == "RMT" and "rmt" or
+            action.reference:lower()))
+      found.origin, found.channel = action.origin, action.channel
+      add(found)
+    end
+  end
+end
+
+return M

@@ -1,0 +1,217 @@
+--- What the published limits say of one train: findings, each with its row, value and remedy.
+---
+--- Lookup is conservative: the next higher rate's row and the next higher intensity's column; below the
+--- lowest column that one, whose limit then only says how far was tested. Three verdicts: within,
+--- beyond tested (longer or stronger than what was tested: a warning), OVER (a limit).
+local tables = require "moonpulse.safety.tables"
+
+local M = {}
+
+M.order = { within = 1, ["beyond tested"] = 2, OVER = 3 }
+
+---@class moonpulse.Finding
+---@field rule string
+---@field table string
+---@field row string the row and column, as the table names them
+---@field value number
+---@field unit string
+---@field limit number?
+---@field verdict "within"|"beyond tested"|"OVER"
+---@field nearest string? the nearest value that passes
+---@field source string
+---@field confidence string
+---@field train integer? number on its channel; pulse integer? its first; origin string?
+
+local edge = 1e-9 -- a limit is within; floats must not decide otherwise
+
+--- The cell for a rate and an intensity; nil and what is missing where the table has none.
+---@param profile "rossi2009"|"chen1997"
+---@param hz number
+---@param percent number % of the resting motor threshold
+function M.cell(profile, hz, percent)
+  local best, lowest
+  for _, row in ipairs(tables.train_duration[profile].rows) do
+    if row.hz >= hz - edge and (not best or row.hz < best.hz or row.hz == best.hz
+      and best.percent < percent - edge and row.percent > best.percent
+      or row.hz == best.hz and row.percent >= percent - edge and row.percent < best.percent) then
+      best = row
+    end
+    lowest = math.min(lowest or row.percent, row.percent)
+  end
+  if not best then
+    return nil, "rate"
+  elseif best.percent < percent - edge then
+    return nil, "intensity"
+  end
+  return best, nil, percent < lowest - edge
+end
+
+local function percent_text(percent)
+  return ("%g %%"):format(math.floor(percent * 100 + 0.5) / 100)
+end
+
+--- How a duration stands to a cell.
+---@return "within"|"beyond tested"|"OVER"
+function M.compare(cell, below_lowest, duration)
+  if duration <= cell.limit_s + edge then
+    return "within"
+  end
+  return (cell.kind == "tested_to" or below_lowest) and "beyond tested" or "OVER"
+end
+
+local function nearest_train(profile, train, cell)
+  local hz = train.hz
+  local pulses = math.floor(cell.limit_s * hz + 1e-6)
+  local text = ("at most %d pulses (%.4g s) at %.4g Hz"):format(pulses, pulses / hz, hz)
+  local other
+  for _, row in ipairs(tables.train_duration[profile].rows) do
+    if row.hz == cell.hz and row.percent < cell.percent and train.duration <= row.limit_s + edge
+      and (not other or row.percent > other) then
+      other = row.percent
+    end
+  end
+  return other and ("%s, or at most %d %%"):format(text, other) or text
+end
+
+local function without_cell(profile, train, percent, missing)
+  local what = missing == "rate" and ("no row above 25 Hz (the train has %.4g Hz)"):format(train.hz)
+    or ("no column above 130 %% (the train has %s)"):format(percent_text(percent))
+  return { row = what, value = missing == "rate" and train.hz or percent,
+    unit = missing == "rate" and "Hz" or "% of the resting motor threshold",
+    limit = missing == "rate" and 25 or 130, verdict = "OVER",
+    nearest = missing == "rate" and "at most 25 Hz" or "at most 130 %",
+    confidence = "H", profile = profile }
+end
+
+local function finding(rule, source, fields)
+  fields.rule, fields.table, fields.source = rule, source.table, source.source
+  fields.confidence = fields.confidence or source.confidence
+  return fields
+end
+
+local function judge_duration(context, train, add)
+  local source = tables.train_duration[context.profile]
+  local percent = context.percent(train)
+  if not percent then
+    return add(finding("train duration", source, { row = "no threshold", value = train.duration,
+      unit = "s", verdict = "OVER", confidence = "H",
+      nearest = "give the participant's resting motor threshold (--rmt N): intensities in %MSO cannot be "
+        .. "compared with the table without it" }))
+  end
+  local cell, missing, below = M.cell(context.profile, train.hz, percent)
+  if not cell then
+    return add(finding("train duration", source, without_cell(context.profile, train, percent, missing)))
+  end
+  local verdict = M.compare(cell, below, train.duration)
+  add(finding("train duration", source, {
+    row = ("%s%g s (%g Hz,%g %%)"):format(cell.kind == "tested_to" and ">" or "", cell.limit_s, cell.hz,
+      cell.percent),
+    value = train.duration, unit = "s", limit = cell.limit_s, verdict = verdict,
+    confidence = cell.confidence, hz = train.hz, percent = percent,
+    nearest = verdict ~= "within" and nearest_train(context.profile, train, cell) or nil,
+  }))
+end
+
+local function judge_gap(context, train, add)
+  local rule, before = tables.train_gap, context.before
+  local fast = train.hz > 1 + 1e-6 and train.pulses >= 3
+  if not (fast and before and before.fast and train.gap) then
+    return
+  end
+  local percent = context.percent(train) or math.huge
+  local verdict = "within"
+  if train.gap < rule.limit_s - edge then
+    local unsafe = train.gap <= rule.unsafe_s + edge and percent > rule.unsafe_percent + edge
+      and math.max(train.hz, before.hz) >= rule.unsafe_hz - edge
+    verdict = unsafe and "OVER" or "beyond tested"
+  end
+  add(finding("gap between trains", rule, { row = "5 s between trains", value = train.gap, unit = "s",
+    limit = rule.limit_s, verdict = verdict,
+    nearest = verdict ~= "within" and "at least 5 s of silence between trains" or nil }))
+end
+
+local function judge_burst_intensity(context, train, add)
+  local rule = tables.theta_burst
+  local percent, reference = context.strongest(train)
+  local limit = reference == "AMT" and rule.amt_percent or rule.rmt_percent
+  if not percent then
+    return add(finding("theta burst intensity", rule, { row = "80 %AMT", value = 0, unit = "%MSO",
+      verdict = "beyond tested", nearest = "give --amt N or --rmt N: intensities in %MSO cannot be compared "
+        .. "without a threshold" }))
+  end
+  local ceiling = reference == "RMT" and percent > rule.ceiling_percent + edge
+  add(finding("theta burst intensity", rule, {
+    row = ("%d %%%s usual%s"):format(limit, reference, ceiling and ", 120 %RMT at most in use" or ""),
+    value = percent, unit = "%" .. reference, limit = limit,
+    verdict = percent > limit + edge and "beyond tested" or "within",
+    nearest = percent > limit + edge and ("at most %d %%%s"):format(limit, reference) or nil }))
+end
+
+local function judge_theta(context, train, add)
+  local rule = tables.theta_burst
+  judge_burst_intensity(context, train, add)
+  local many = train.burst_pulses > rule.burst_pulses
+  add(finding("pulses in a burst", rule, { row = "4 pulses a burst", value = train.burst_pulses,
+    unit = "pulses", limit = rule.burst_pulses, verdict = many and "beyond tested" or "within",
+    nearest = many and "at most 4 pulses a burst" or nil }))
+end
+
+local function judge_pair(context, train, add)
+  local percent = context.percent(train)
+  local over = percent and percent > 130 + edge
+  add(finding("pairs", tables.pairs, { row = "not covered by a table", value = train.pulses,
+    unit = "pulses", verdict = "within", note = over and "stronger than 130 % of the threshold" or nil }))
+end
+
+--- Judge one train.
+---@param context { profile: string, percent: fun(train): number?, strongest: fun(train): number?, string,
+---   before: table? } before is what this function returned for the train before on the channel
+---@param train moonpulse.Train
+---@param add fun(finding: moonpulse.Finding)
+---@return { fast: boolean, hz: number } for the next call
+function M.train(context, train, add)
+  if train.kind == "theta burst" then
+    judge_theta(context, train, add)
+  elseif train.kind == "pair" then
+    judge_pair(context, train, add)
+  elseif train.kind == "train" then
+    judge_duration(context, train, add)
+    judge_gap(context, train, add)
+  end
+  return { fast = train.kind == "train" and train.hz > 1 + 1e-6 and train.pulses >= 3,
+    hz = train.hz or 0 }
+end
+
+local function judge_count(rule, name, row, count, limit, add)
+  add(finding(name, rule, { row = row, value = count, unit = "pulses", limit = limit,
+    verdict = count > limit and "beyond tested" or "within",
+    nearest = count > limit and ("at most %d pulses"):format(limit) or nil }))
+end
+
+--- Judge the totals of a session, with what the participant had before.
+---@param counts { ["theta burst"]: integer?, single: integer?, session: integer }
+---@param history { day: integer, week: integer, last_end_s: number? }? pulses earlier today and in the 7 days
+---   up to now; seconds since the last session's end
+---@param add fun(finding: moonpulse.Finding)
+function M.totals(counts, history, add)
+  local theta, single = tables.theta_burst, tables.single
+  local bursts = counts["theta burst"]
+  if bursts then
+    judge_count(theta, "theta burst pulses a session", "1800 a session", bursts, theta.session_pulses, add)
+  end
+  if counts.single then
+    judge_count(single, "single pulses a session", "about 1800 a session", counts.single,
+      single.session_pulses, add)
+  end
+  local day = tables.day
+  judge_count(day, "pulses a day", "3000 a day", counts.session + (history and history.day or 0),
+    day.pulses, add)
+  if history and history.last_end_s and bursts
+    and history.last_end_s < theta.session_gap_s then
+    add(finding("gap between sessions", theta, { row = "10 min between sessions",
+      value = history.last_end_s, unit = "s", limit = theta.session_gap_s, verdict = "beyond tested",
+      nearest = ("wait %d s more"):format(math.ceil(theta.session_gap_s - history.last_end_s)) }))
+  end
+end
+
+return M

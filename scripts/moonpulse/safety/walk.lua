@@ -1,0 +1,205 @@
+--- The trains of a plan: from its structure where that is enough, else pulse by pulse.
+local core = require "moonpulse.core"
+local trains = require "moonpulse.safety.trains"
+
+local M = {}
+
+-- repetitions: up to FEW nothing is gained by looking at the structure; of more, SHOWN are looked at,
+-- so that the first of each kind is met where it is
+local FEW, SHOWN = 6, 4
+
+local walk
+
+local function fraction(text)
+  local num, den = text:match("^(%-?%d+)/(%d+)$")
+  return tonumber(num) / tonumber(den)
+end
+
+local function finder_of(self, channel)
+  local finder = self.finders[channel]
+  if not finder then
+    finder = trains.new(function(train)
+      train.channel = channel
+      self.emit(train)
+    end)
+    self.finders[channel] = finder
+    self.order[#self.order + 1] = finder
+  end
+  return finder
+end
+
+local function action_of(self, view, channel)
+  local key = ("%s\0%.9g\0%s"):format(channel, view.intensity, view.reference)
+  local action = self.actions[key]
+  if not action then
+    action = { channel = channel, intensity = view.intensity, reference = view.reference,
+      origin = view.origin }
+    self.actions[key] = action
+  end
+  return action
+end
+
+local function repeated(self, plan, view, at, channel)
+  local child = plan:child(1)
+  local inside, every = child:view(), fraction(view.exact_every)
+  if inside.kind == "pulse" then
+    local name = channel == "" and "1" or channel
+    finder_of(self, name):add_run(at, view.count, every, action_of(self, inside, name), inside.origin)
+    return
+  end
+  local shown = view.count <= FEW and view.count or SHOWN
+  local before
+  for i = 0, shown - 1 do
+    if i == shown - 1 and shown < view.count then
+      before = {}
+      for name, finder in pairs(self.finders) do
+        before[name] = finder:mark()
+      end
+    end
+    walk(self, child, at + i * every, channel)
+  end
+  for name, mark in pairs(before or {}) do
+    self.finders[name]:again(mark, view.count - shown, every)
+  end
+end
+
+--- Feed the pulses of plan, whose start is at `at`; channel "" is none yet.
+function walk(self, plan, at, channel)
+  local view = plan:view()
+  if view.kind == "pulse" then
+    local name = channel == "" and "1" or channel
+    finder_of(self, name):add(at, action_of(self, view, name), view.origin)
+  elseif view.kind == "sequence" then
+    for i = 1, view.children do
+      local child = plan:child(i)
+      walk(self, child, at, channel)
+      at = at + child:totals().span
+    end
+  elseif view.kind == "repeat" then
+    repeated(self, plan, view, at, channel)
+  elseif view.kind == "channel" then
+    walk(self, plan:child(1), at, view.text)
+  elseif view.kind == "parallel" then
+    for i = 1, view.children do
+      walk(self, plan:child(i), at, channel)
+    end
+  end
+end
+
+--- The channels that a plan's pulses go to.
+local function channels_in(plan, channel, found)
+  local view = plan:view()
+  if view.kind == "pulse" then
+    found[channel == "" and "1" or channel] = true
+  elseif view.kind == "channel" then
+    channels_in(plan:child(1), view.text, found)
+  elseif view.kind == "repeat" then
+    channels_in(plan:child(1), channel, found)
+  elseif view.kind == "sequence" or view.kind == "parallel" then
+    for i = 1, view.children do
+      channels_in(plan:child(i), channel, found)
+    end
+  end
+  return found
+end
+
+--- Can the pulses of each channel be fed in time order by walking the tree?
+local function in_order(plan, channel)
+  local view = plan:view()
+  if view.kind == "repeat" and not view.exact_every then
+    return false
+  elseif view.kind == "parallel" then
+    local taken = {}
+    for i = 1, view.children do
+      for name in pairs(channels_in(plan:child(i), channel, {})) do
+        if taken[name] then
+          return false
+        end
+        taken[name] = true
+      end
+    end
+  end
+  for i = 1, view.children do
+    if not in_order(plan:child(i), view.kind == "channel" and view.text or channel) then
+      return false
+    end
+  end
+  return true
+end
+
+--- The first script line that makes each kind of pulse.
+local function origins(plan, channel, found)
+  local view = plan:view()
+  if view.kind == "pulse" then
+    local key = ("%s\0%.9g\0%s"):format(channel == "" and "1" or channel, view.intensity, view.reference)
+    found[key] = found[key] or view.origin
+  end
+  for i = 1, view.children do
+    origins(plan:child(i), view.kind == "channel" and view.text or channel, found)
+  end
+  return found
+end
+
+local PROGRESS = 1000000
+
+local function stream(self, plan, seed, progress)
+  local schedule, known = core.schedule(plan, seed), {}
+  local from, total = origins(plan, "", {}), plan:totals().pulses
+  for i, action in ipairs(schedule:actions()) do
+    local name = action.channel == "" and "1" or action.channel
+    local key = ("%s\0%.9g\0%s"):format(name, action.intensity, action.reference)
+    action.channel, action.origin = name, from[key] or ""
+    known[i], self.actions[key] = action, action
+  end
+  local finders = {}
+  for i, action in ipairs(known) do
+    finders[i] = finder_of(self, action.channel)
+  end
+  local walked = 0
+  for kind, _, _, index, ns in schedule.next, schedule do
+    if kind == "pulse" then
+      local action = known[index]
+      finders[index]:add(ns / 1e9, action, action.origin)
+      walked = walked + 1
+      if progress and walked % PROGRESS == 0 then
+        progress(walked, total)
+      end
+    end
+  end
+end
+
+--- Find the trains of a plan, channel by channel.
+---@param plan moonpulse.Plan
+---@param seed integer for its random rests
+---@param emit fun(train: moonpulse.Train) with channel
+---@param progress fun(walked: integer, total: integer)? called where pulse by pulse takes long
+---@param by_pulse boolean? never by structure (for the comparison of both ways)
+---@return { structural: boolean, actions: table[], trains: integer, counts: table<string, integer> }
+---   counts: pulses by kind of train
+function M.trains(plan, seed, emit, progress, by_pulse)
+  local self = { finders = {}, order = {}, emit = emit, actions = {} }
+  local structural = not by_pulse and not plan:totals().random and in_order(plan, "")
+  if structural then
+    walk(self, plan, 0, "")
+  else
+    stream(self, plan, seed, progress)
+  end
+  local counts, count = {}, 0
+  for _, finder in ipairs(self.order) do
+    finder:finish()
+    count = count + finder.trains
+    for kind, pulses in pairs(finder.counts) do
+      counts[kind] = (counts[kind] or 0) + pulses
+    end
+  end
+  local actions = {}
+  for _, action in pairs(self.actions) do
+    actions[#actions + 1] = action
+  end
+  table.sort(actions, function(a, b)
+    return a.channel < b.channel or a.channel == b.channel and a.intensity < b.intensity
+  end)
+  return { structural = structural, actions = actions, trains = count, counts = counts }
+end
+
+return M

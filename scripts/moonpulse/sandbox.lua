@@ -1,0 +1,152 @@
+--- Protocol files are safe to share: they see the library and plain Lua, nothing of the machine, and are
+--- stopped where they take too long or too much.
+local core = require "moonpulse.core"
+
+local M = {}
+
+local here = debug.getinfo(1, "S").source:match("^(@.*)sandbox%.lua$") or ""
+
+-- some 0.3 s of plain Lua; the longest shipped protocol takes under 10^5 instructions
+local limits = { instructions = 30000000, seconds = 0.9, megabytes = 64, library = here }
+
+local MOST = 1000000 -- repetitions of what runs in C, where no instruction is counted
+
+local closed = {
+  io = "files", os = "the system", debug = "the debugger", package = "modules", load = "code from text",
+  loadfile = "files", dofile = "files", collectgarbage = "the memory", coroutine = "coroutines",
+  rawset = "tables behind their backs",
+}
+
+--- Raised at the author's line.
+local function refuse(text, ...)
+  error(text:format(...), 3)
+end
+
+local function copy(from, without)
+  local to = {}
+  for key, value in pairs(from) do
+    to[key] = value
+  end
+  for _, key in ipairs(without or {}) do
+    to[key] = nil
+  end
+  return to
+end
+
+local function safe_string()
+  local own = copy(string, { "dump" })
+  function own.rep(text, count, separator)
+    if type(count) == "number" and count > MOST then
+      refuse("string.rep: %.0f repetitions, at most %d in a protocol file", count, MOST)
+    end
+    return string.rep(text, count, separator)
+  end
+  return own
+end
+
+local function safe_table()
+  local own = copy(table)
+  function own.move(from, first, last, to, into)
+    if math.type(first) and math.type(last) and last - first > MOST then
+      refuse("table.move: %.0f places, at most %d in a protocol file", last - first, MOST)
+    end
+    return table.move(from, first, last, to, into)
+  end
+  return own
+end
+
+local function safe_math()
+  local own = copy(math, { "randomseed" })
+  function own.random()
+    refuse("math.random would give another plan each time: use mp.rest { min =, max = } or mp.shuffle, "
+      .. "which draw from the run's seed")
+  end
+  return own
+end
+
+local function safe_setmetatable(of, metatable)
+  if type(metatable) == "table" and rawget(metatable, "__gc") then
+    refuse("setmetatable: __gc is not for protocol files")
+  end
+  return setmetatable(of, metatable)
+end
+
+local function safe_getmetatable(of)
+  return type(of) == "table" and getmetatable(of) or nil
+end
+
+--- A module as it is, but nobody can change it.
+local function read_only(module, name)
+  return setmetatable({}, { __index = module, __metatable = false,
+    __newindex = function(_, key)
+      refuse("%s.%s cannot be changed", name, tostring(key))
+    end,
+    __pairs = function() return pairs(module) end })
+end
+
+local function safe_require(name)
+  if name == "moonpulse" then
+    return read_only(require "moonpulse", "mp")
+  end
+  refuse("require %q: a protocol file may require \"moonpulse\" only; an experiment script "
+    .. "(mp.experiment), which moonpulse run alone takes, may do more", tostring(name))
+end
+
+--- The handler runs once the error is over: before, no instruction is counted in it.
+local function safe_xpcall(f, handler, ...)
+  local results = table.pack(pcall(f, ...))
+  if results[1] then
+    return table.unpack(results, 1, results.n)
+  end
+  return false, handler(results[2])
+end
+
+--- The globals of one protocol file; what it sets stays its own.
+---@return table
+function M.environment()
+  local own = { string = safe_string(), table = safe_table(), math = safe_math(), utf8 = copy(utf8),
+    setmetatable = safe_setmetatable, getmetatable = safe_getmetatable, require = safe_require,
+    xpcall = safe_xpcall }
+  for _, name in ipairs { "assert", "error", "ipairs", "next", "pairs", "pcall", "rawequal", "rawget",
+    "rawlen", "select", "tonumber", "tostring", "type", "_VERSION" } do
+    own[name] = _G[name]
+  end
+  own._G = own
+  function own.print(...) -- standard output may be data
+    local parts = table.pack(...)
+    for i = 1, parts.n do
+      parts[i] = tostring(parts[i])
+    end
+    io.stderr:write(table.concat(parts, "\t"), "\n")
+  end
+  return setmetatable(own, { __metatable = false, __index = function(_, name)
+    if closed[name] then
+      refuse("%s: protocol files see nothing of %s: they describe a plan; an experiment script "
+        .. "(mp.experiment), which moonpulse run alone takes, may do more", name, closed[name])
+    end
+  end })
+end
+
+--- Call f(...), which is a protocol file or its plan function, within the limits.
+---@param f function
+---@return boolean ok
+---@return any result, or the problem with file and line
+function M.call(f, ...)
+  -- ("x"):rep(n) finds its functions here, not in the file's own string table
+  local strings = getmetatable ""
+  local usual = strings.__index
+  strings.__index = safe_string()
+  local ok, result = core.limited(limits, f, ...)
+  strings.__index = usual
+  return ok, result
+end
+
+--- Load a protocol file: text only, in an environment of its own.
+---@param path string
+---@return function? chunk
+---@return string? message
+function M.load(path)
+  return loadfile(path, "t", M.environment())
+end
+
+return M

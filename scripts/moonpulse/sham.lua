@@ -1,0 +1,37 @@
+--- mp.sham: another protocol's plan with one intensity for every pulse.
+local blame = require "moonpulse.blame"
+local building = require "moonpulse.building"
+
+local M = {}
+
+--- The plan of an active protocol, pulse for pulse, with another intensity: same times, same drawn orders.
+--- Inside a plan function only. Raises where the active protocol is not found, is unconfirmed or does not
+--- build.
+---@param spec { of: string, with: string, intensity: moonpulse.Intensity } of: an id or a file's path;
+---   with: its parameters, like "trains=10 hz=30"
+---@return moonpulse.Plan
+function M.plan(spec)
+  blame.options("sham", spec, { of = "id or path", with = "text", intensity = "intensity" })
+  local catalogue = require "moonpulse.catalogue" -- it loads files that use the library
+  local protocols = require "moonpulse.protocol"
+  local active, message = catalogue.find(spec.of)
+  if not active then
+    blame.fail("sham: of: %s", message)
+  elseif active.id == "sham" then
+    blame.fail("sham: a sham of a sham has no schedule: name the active protocol")
+  elseif active.unconfirmed then
+    blame.fail("sham: %s is unconfirmed: run it as it is with a sham coil", active.id)
+  end
+  local given = {}
+  for key, value in spec.with:gmatch "(%w+)=(%S+)" do
+    given[key] = value
+  end
+  local values, plan
+  values, message = protocols.values(active, given)
+  if values then
+    plan, message = protocols.build(active, values, building.seed(), spec.intensity)
+  end
+  return plan or blame.fail("sham: %s", message)
+end
+
+return M

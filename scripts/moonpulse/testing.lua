@@ -1,0 +1,194 @@
+--- Assertions for a researcher's own protocol, for busted specs (moonpulse test FILE_spec.lua):
+---
+---     local testing = require "moonpulse.testing"
+---     describe("my protocol", function()
+---       local mine = testing.protocol("mine.lua", { rmt = 50, params = { trains = 20 } })
+---       it("is as published", function() mine:pulses(600):last_onset(191.84):passes_guidelines() end)
+---     end)
+---
+--- Each assertion returns the subject, so they can be chained; one that fails says what was found.
+local blame = require "moonpulse.blame"
+local catalogue = require "moonpulse.catalogue"
+local core = require "moonpulse.core"
+local devices = require "moonpulse.devices"
+local intensities = require "moonpulse.intensity"
+local judge = require "moonpulse.safety.judge"
+local lower = require "moonpulse.lower"
+local protocols = require "moonpulse.protocol"
+
+local M = {}
+
+local Subject = {}
+Subject.__index = Subject
+
+local fail = blame.fail -- at the line of the spec
+
+--- A path as given, or beside the spec that asks.
+local function located(what, level)
+  local file = io.open(what)
+  if file then
+    file:close()
+    return what:find("/", 1, true) and what or what:find("%.%a+$") and "./" .. what or what
+  end
+  local folder = debug.getinfo(level + 1, "S").source:match("^@(.*)/[^/]*$")
+  local beside = folder and what:find("%.%a+$") and folder .. "/" .. what
+  file = beside and io.open(beside)
+  if file then
+    file:close()
+    return beside
+  end
+  return what
+end
+
+---@class moonpulse.Subject a protocol under test
+
+--- Load a protocol for testing; raises with file and line where it does not build.
+---@param what string an id, or the path of a file (also beside the spec)
+---@param given { params: table<string, any>?, rmt: number?, amt: number?, seed: integer? }? %MSO
+---@return moonpulse.Subject
+function M.protocol(what, given)
+  given = given or {}
+  local protocol, message = catalogue.find(located(what, 2))
+  local texts = {}
+  for name, value in pairs(given.params or {}) do
+    texts[name] = (tostring(value):gsub(" ", ""))
+  end
+  local values, plan
+  if protocol then
+    values, message = protocols.values(protocol, texts)
+  end
+  if values then
+    plan, message = protocols.build(protocol, values)
+  end
+  if not plan then
+    fail("%s", message)
+  end
+  return setmetatable({ what = what, plan = plan, seed = given.seed or protocol.seed or 1,
+    thresholds = { rmt = given.rmt, amt = given.amt } }, Subject)
+end
+
+--- All pulses: { { onset = seconds, intensity = "80 %AMT", channel = "1" }, ... }. Remembered.
+function Subject:list()
+  if not self.pulse_list then
+    local schedule, list = core.schedule(self.plan, self.seed), {}
+    local actions = schedule:actions()
+    for kind, _, _, index, ns in schedule.next, schedule do
+      if kind == "pulse" then
+        local action = actions[index]
+        list[#list + 1] = { onset = ns / 1e9, channel = action.channel,
+          intensity = ("%g %%%s"):format(action.intensity, action.reference) }
+      end
+    end
+    self.pulse_list = list
+  end
+  return self.pulse_list
+end
+
+--- It has so many pulses.
+---@param count integer
+function Subject:pulses(count)
+  local found = self.plan:totals().pulses
+  if found ~= count then
+    fail("%s has %d pulses, not %s", self.what, found, tostring(count))
+  end
+  return self
+end
+
+local function check_onset(self, number, seconds, tolerance)
+  local pulse = self:list()[number]
+  if not pulse then
+    fail("%s has no pulse %d: it has %d", self.what, number, #self:list())
+  elseif math.abs(pulse.onset - seconds) > (tolerance or 0.5e-6) then
+    fail("%s: pulse %d lies at %.9g s, not %.9g s", self.what, number, pulse.onset, seconds)
+  end
+  return self
+end
+
+--- Pulse number lies at seconds from the protocol's start (to half a microsecond, or tolerance).
+---@param number integer from 1
+---@param seconds number
+---@param tolerance number? seconds
+function Subject:onset(number, seconds, tolerance)
+  return check_onset(self, number, seconds, tolerance)
+end
+
+--- The first pulse lies at seconds.
+function Subject:first_onset(seconds, tolerance)
+  return check_onset(self, 1, seconds, tolerance)
+end
+
+--- The last pulse lies at seconds.
+function Subject:last_onset(seconds, tolerance)
+  return check_onset(self, #self:list(), seconds, tolerance)
+end
+
+--- Its nominal end (the end of the last train's span) lies at seconds.
+function Subject:nominal_end(seconds)
+  local found = catalogue.measure(self.plan, self.seed).nominal_end_s
+  if math.abs(found - seconds) > 0.5e-6 then
+    fail("%s ends at %.9g s, not %.9g s", self.what, found, seconds)
+  end
+  return self
+end
+
+--- Every pulse has this intensity: "80%AMT", or mp.amt(80).
+---@param wanted string|moonpulse.Intensity
+function Subject:intensity(wanted)
+  local parsed = intensities.is(wanted) and wanted or intensities.parse(wanted)
+  if not parsed then
+    fail("%s is no intensity: write \"80%%AMT\" or mp.amt(80)", tostring(wanted))
+  end
+  local text = ("%g %%%s"):format(parsed.value, parsed.reference)
+  for number, pulse in ipairs(self:list()) do
+    if pulse.intensity ~= text then
+      fail("%s: pulse %d has %s, not %s", self.what, number, pulse.intensity, text)
+    end
+  end
+  return self
+end
+
+--- No two pulses on a channel are closer than seconds, from onset to onset.
+---@param seconds number
+function Subject:shortest_interval(seconds)
+  local before = {}
+  for number, pulse in ipairs(self:list()) do
+    local last = before[pulse.channel]
+    if last and pulse.onset - last < seconds - 0.5e-9 then
+      fail("%s: pulse %d comes %.9g s after the one before, not %.9g s", self.what, number,
+        pulse.onset - last, seconds)
+    end
+    before[pulse.channel] = pulse.onset
+  end
+  return self
+end
+
+--- The published guidelines call it within; beyond = true also lets "beyond tested" pass.
+---@param options { profile: "rossi2009"|"chen1997"|nil, beyond: boolean? }?
+function Subject:passes_guidelines(options)
+  options = options or {}
+  local report = judge.plan { plan = self.plan, seed = self.seed, thresholds = self.thresholds,
+    profile = options.profile }
+  local concerns = judge.concerns(report)
+  local worst = concerns[1]
+  if worst and (worst.verdict == "OVER" or not options.beyond) then
+    fail("%s is %s: %s", self.what, worst.verdict, judge.sentence(worst))
+  end
+  return self
+end
+
+--- A device can give it, with the thresholds that protocol() was given.
+---@param name string "magventure", or the path of a driver
+function Subject:fits(name)
+  local driver, message = devices.find(name)
+  if not driver then
+    fail("%s", message)
+  end
+  local ok, problem = pcall(lower.prepare, { plan = self.plan, seed = self.seed,
+    driver = devices.configure(driver), thresholds = self.thresholds, timing = "auto" })
+  if not ok then
+    fail("%s does not fit %s: %s", self.what, name, tostring(problem))
+  end
+  return self
+end
+
+return M

@@ -1,0 +1,197 @@
+--- The gate before every run, as a user meets it: refusals, overrides, preflight, history; and that no
+--- path sends a pulse without it.
+local cjson = require "cjson"
+local shell = require "shell"
+
+local folder
+setup(function()
+  folder = shell.folder()
+  shell.write(folder .. "/over.lua", [[
+    local mp = require "moonpulse"
+    return mp.protocol { name = "too long", plan = function()
+      return mp.train { pulses = 5, hz = 20, intensity = mp.rmt(140) }
+    end }
+  ]])
+  shell.write(folder .. "/fine.lua", [[
+    local mp = require "moonpulse"
+    return mp.protocol { name = "fine", plan = function()
+      return mp.train { pulses = 5, hz = 20, intensity = mp.rmt(100) }
+    end }
+  ]])
+end)
+teardown(function() shell.remove(folder) end)
+
+local function moonpulse(text, ...)
+  return shell.moonpulse(folder, text:format(...))
+end
+
+local function manifest(out)
+  local names = shell.names(out)
+  return cjson.decode(shell.read(out .. "/" .. names[#names] .. "/manifest.json"))
+end
+
+--- A simulated stimulator that another program owns, as a real one would be: its port and its log.
+local function stimulator(name)
+  local link, log = folder .. "/" .. name, folder .. "/" .. name .. ".tsv"
+  local job = shell.start(folder, name .. ".job", ("sim magventure --link %s --log %s"):format(link, log))
+  job:says(" on (%S+)")
+  return link, log, job
+end
+
+describe("moonpulse check", function()
+  it("ends with 3 where something is over, and says row, value, place, line and what passes", function()
+    local status, out = moonpulse("check %s/over.lua --rmt 40", folder)
+    assert.are.equal(3, status)
+    assert.matches("OVER%s+train duration: 140 %% of the resting motor threshold", out)
+    assert.matches("train 1, from pulse 1 at 0 s", out, 1, true)
+    assert.matches("over.lua:3", out, 1, true)
+    assert.matches("passes: at most 130 %", out, 1, true)
+  end)
+
+  it("ends with 0 where all is within, and gives the verdict as data", function()
+    local status, out = moonpulse("check %s/fine.lua --rmt 40 --json", folder)
+    assert.are.equal(0, status)
+    local report = cjson.decode(out)
+    assert.are.equal("within", report.verdict)
+    assert.are.equal("within", report.device.verdict)
+    assert.are.equal("2.05 s (20 Hz,100 %)", report.findings[1].row)
+    assert.are.equal(0.25, report.findings[1].value)
+  end)
+
+  it("asks the device's hard limits as well", function()
+    shell.write(folder .. "/fast.lua", [[
+      local mp = require "moonpulse"
+      return mp.pair { isi = mp.ms(9), intensity = mp.mso(50) }
+    ]])
+    local status, out = moonpulse("check %s/fast.lua", folder)
+    assert.are.equal(3, status)
+    assert.matches("OVER%s+magventure: .*shortest interval", out)
+  end)
+
+  it("takes the lab's own limits, which may only be stricter", function()
+    shell.write(folder .. "/lab.lua", "return { name = 'Lab A', pulses_per_session = 4, max_hz = 25 }")
+    local status, out = moonpulse("check %s/fine.lua --rmt 40 --lab %s/lab.lua", folder, folder)
+    assert.are.equal(3, status)
+    assert.matches("pulses a session: 5 pulses, the lab's limits (Lab A): 4 pulses", out, 1, true)
+    shell.write(folder .. "/lab.lua", "return { pulses_per_session = 5 }")
+    assert.are.equal(0, (moonpulse("check %s/fine.lua --rmt 40 --lab %s/lab.lua", folder, folder)))
+    shell.write(folder .. "/lab.lua", "return { pulse_per_session = 5 }")
+    local wrong, _, err = moonpulse("check %s/fine.lua --rmt 40 --lab %s/lab.lua", folder, folder)
+    assert.are.equal(2, wrong)
+    assert.matches("there is no limit pulse_per_session; known:", err, 1, true)
+  end)
+end)
+
+describe("a run that is OVER", function()
+  it("is a warning on the simulator", function()
+    local status, out = moonpulse("run %s/over.lua --rmt 40 --speed max --out %s/a", folder, folder)
+    assert.are.equal(0, status)
+    assert.matches("guidelines  OVER", out, 1, true)
+    local safety = manifest(folder .. "/a").safety
+    assert.are.equal("OVER", safety.verdict)
+    assert.matches("no column above 130 %", safety.findings[1].text, 1, true)
+  end)
+
+  it("is refused on a device, before its port is opened", function()
+    local status, _, err = moonpulse("run %s/over.lua --rmt 40 --device magventure --port /dev/nowhere "
+      .. "--out %s/b", folder, folder)
+    assert.are.equal(3, status)
+    assert.matches("OVER the guidelines: train duration", err, 1, true)
+    assert.matches("--beyond-guidelines", err, 1, true)
+    assert.is_nil(shell.read(folder .. "/b"))
+  end)
+
+  it("runs with a reason and an approval, which the record keeps", function()
+    local port, log, job = stimulator "stim1"
+    local arguments = ("run %s/over.lua --rmt 40 --device magventure --port %s --out %s/c --tolerance 200 ")
+      :format(folder, port, folder)
+    local status, _, err = moonpulse(arguments .. "--beyond-guidelines 'coil test on a phantom'")
+    assert.are.equal(2, status)
+    assert.matches("needs --approval REF", err, 1, true)
+    status, _, err = moonpulse(arguments .. "--beyond-guidelines 'coil test' --approval EK-2026-17")
+    assert.are.equal(0, status, err)
+    assert.are.same({ reason = "coil test", approval_ref = "EK-2026-17" },
+      manifest(folder .. "/c").safety.override)
+    local _, pulses = shell.read(log):gsub("\tpulse\t", "")
+    assert.are.equal(5, pulses)
+    shell.write(folder .. "/lab2.lua", "return { pulses_per_session = 4 }")
+    status, _, err = moonpulse(arguments .. "--beyond-guidelines x --approval y --lab %s/lab2.lua", folder)
+    assert.are.equal(3, status)
+    assert.matches("OVER the lab's own limits", err, 1, true)
+    job:signal("TERM")
+    job:wait()
+  end)
+end)
+
+describe("the preflight", function()
+  it("refuses without answers, and keeps what was confirmed", function()
+    shell.write(folder .. "/list", "# ours\nscreened\tScreened today?\nEar plugs in?\n")
+    local run = ("run %s/fine.lua --rmt 40 --speed max --preflight %s/list --out %s/d ")
+      :format(folder, folder, folder)
+    local status, _, err = moonpulse(run)
+    assert.are.equal(3, status)
+    assert.matches("needs the operator's code", err, 1, true)
+    status, _, err = moonpulse(run .. "--operator AB")
+    assert.are.equal(3, status)
+    assert.matches("was not answered (screened)", err, 1, true)
+    assert.is_nil(shell.read(folder .. "/d"))
+    local code = shell.sh(folder, ("printf 'AB\\ny\\nn\\n' | %s %s"):format(shell.quote(shell.program), run))
+    assert.are.equal(3, code)
+    code = shell.sh(folder, ("printf 'AB\\ny\\nyes\\n' | %s %s"):format(shell.quote(shell.program), run))
+    assert.are.equal(0, code)
+    local kept = manifest(folder .. "/d").safety.preflight
+    assert.are.equal("AB", kept.operator)
+    assert.are.same({ "screened", "item_2" }, kept.confirmed)
+  end)
+end)
+
+describe("a participant's history", function()
+  it("counts earlier runs of the day on real devices", function()
+    local out = folder .. "/e"
+    shell.sh(folder, "mkdir -p " .. out .. "/one " .. out .. "/two " .. out .. "/three")
+    local function earlier(name, participant, simulated, seconds_ago)
+      shell.write(("%s/%s/manifest.json"):format(out, name), cjson.encode { participant = participant,
+        started = os.date("%Y-%m-%dT%H:%M:%S", os.time() - seconds_ago), device = { simulated = simulated },
+        result = { pulses_sent = 2999, elapsed_s = 1 } })
+    end
+    earlier("one", "P07", false, 60)
+    earlier("two", "P07", true, 60)
+    earlier("three", "P08", false, 60)
+    local check = "check %s/fine.lua --rmt 40 --json --out %s --participant "
+    local _, text = moonpulse(check .. "P07", folder, out)
+    assert.are.equal("beyond tested", cjson.decode(text).verdict) -- 2999 and 5
+    _, text = moonpulse(check .. "P09", folder, out)
+    assert.are.equal("within", cjson.decode(text).verdict)
+    -- the code is kept, so that the next run can count this one
+    moonpulse("run %s/fine.lua --rmt 40 --speed max --participant P07 --out %s/f", folder, folder)
+    assert.are.equal("P07", manifest(folder .. "/f").participant)
+  end)
+end)
+
+--- The mutation: a gate that judges and refuses nothing, and clears nothing.
+describe("no path sends a pulse where the gate is taken out", function()
+  local function without_gate(arguments)
+    shell.write(folder .. "/mutant.lua", ([[
+      local gate = require "moonpulse.safety.gate"
+      gate.clear = function() return { verdict = "within", findings = {}, pulses = 0 } end
+      os.exit(require("moonpulse.cli").main { [0] = "moonpulse", %s })
+    ]]):format(arguments))
+    return moonpulse("lua %s/mutant.lua", folder)
+  end
+
+  local paths = { ["virtual time"] = [["--speed", "max"]], ["real time"] = [["--speed", "1"]] }
+  for name, arguments in pairs(paths) do
+    it("in " .. name, function()
+      local out = folder .. "/g_" .. name:gsub(" ", "_")
+      local status, _, err = without_gate(([["run", "%s/fine.lua", "--rmt", "40", "--out", "%s", %s]]):format(
+        folder, out, arguments))
+      assert.are_not.equal(0, status)
+      assert.matches("was not checked against the safety limits", err, 1, true)
+      local run = out .. "/" .. shell.names(out)[1]
+      local twin = shell.read(run .. "/twin.tsv")
+      assert.is_nil(twin and twin:find("\tpulse\t", 1, true))
+      local events = shell.read(run .. "/events.tsv") or ""
+      assert.is_nil(events:find("delivered", 1, true))
+    end)
+  end
+end)

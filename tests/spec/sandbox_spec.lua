@@ -1,0 +1,110 @@
+--- Protocol files from other people: what they can see, and how they are stopped.
+local core = require "moonpulse.core"
+local protocols = require "moonpulse.protocol"
+local shell = require "shell"
+
+local folder
+setup(function() folder = shell.folder() end)
+teardown(function() shell.remove(folder) end)
+
+--- Load and build a file whose plan function has `body` on line 3.
+local function build(body, head)
+  local path = folder .. "/theirs.lua"
+  shell.write(path, ('local mp = require "moonpulse" %s\nreturn mp.protocol { name = "x", plan = function()\n'
+    .. "%s\nreturn mp.pulse(mp.mso(50)) end }\n"):format(head or "", body))
+  local all, message = protocols.load(path)
+  if not all then
+    return nil, message
+  end
+  return protocols.build(all[1], {})
+end
+
+describe("a protocol file", function()
+  local stopped = {
+    ["an endless loop"] = "while true do end",
+    ["a huge table"] = "local t = {} for i = 1, 1e12 do t[i] = i end",
+    ["a string that doubles"] = "local s = 'x' while true do s = s .. s end",
+    ["a pcall that swallows the limit"] = "while true do pcall(function() while true do end end) end",
+    ["nested pcalls that swallow the limit"] = "local function f() while true do pcall(f) end end f()",
+    ["an error handler that never ends"] =
+      "while true do xpcall(function() while true do end end, function() while true do end end) end",
+    ["deep recursion"] = "local function f() return 1 + f() end f()",
+    ["a plan in a loop"] = "local p = mp.rest(1) for _ = 1, 1e9 do p = p .. mp.rest(1) end",
+  }
+  for name, body in pairs(stopped) do
+    it("is stopped with file and line: " .. name, function()
+      local plan, message = build(body)
+      assert.is_nil(plan)
+      assert.matches("theirs.lua:3: ", message, 1, true)
+      assert.is_truthy(message:find("stopped: it", 1, true) or message:find("stack overflow", 1, true))
+    end)
+  end
+
+  it("is stopped at its top level as well", function()
+    local _, message = build("", "while true do end")
+    assert.matches("theirs.lua:1: stopped: it runs too long", message, 1, true)
+  end)
+
+  it("leaves no limit behind", function()
+    build "while true do end"
+    local count = 0
+    for _ = 1, 40000000 do
+      count = count + 1
+    end
+    assert.are.equal(40000000, count)
+    assert.is_nil(debug.gethook())
+  end)
+
+  local refused = {
+    ["io.open('/etc/passwd')"] = "io: protocol files see nothing of files",
+    ["os.execute('true')"] = "os: protocol files see nothing of the system",
+    ["require 'lfs'"] = "a protocol file may require \"moonpulse\" only",
+    ["require 'moonpulse.core'"] = "a protocol file may require \"moonpulse\" only",
+    ["load('return 1')()"] = "load: protocol files see nothing of code from text",
+    ["debug.getregistry()"] = "debug: protocol files see nothing of the debugger",
+    ["local x = math.random()"] = "math.random would give another plan each time",
+    ["mp.train = 3"] = "mp.train cannot be changed",
+    ["setmetatable({}, { __gc = print })"] = "__gc is not for protocol files",
+    ["local s = ('x'):rep(1e9)"] = "at most 1000000",
+    ["table.move({}, 1, 1e12, 2)"] = "at most 1000000",
+    ["getmetatable('').__index.rep = nil"] = "attempt to index a nil value",
+  }
+  for body, text in pairs(refused) do
+    it("is refused with file and line: " .. body, function()
+      local plan, message = build(body)
+      assert.is_nil(plan)
+      assert.matches("theirs.lua:3: ", message, 1, true)
+      assert.matches(text, message, 1, true)
+    end)
+  end
+
+  it("keeps its globals, and its string functions, to itself", function()
+    assert.is_truthy(build "leak = 5; string.rep = nil; table.insert = nil")
+    assert.is_nil(rawget(_G, "leak"))
+    assert.are.equal("aa", ("a"):rep(2))
+    assert.is_function(table.insert)
+  end)
+
+  it("may use all of plain Lua", function()
+    assert.is_truthy(build [[
+      local t = { 3, 1, 2 } table.sort(t) assert(t[1] == 1 and math.floor(2.5) == 2 and ("a"):upper() == "A")
+      assert(select("#", xpcall(error, function(m) return m end, "no")) == 2 and utf8.char(955) == "λ")]])
+  end)
+end)
+
+describe("core.limited", function()
+  local limits = { instructions = 100000, seconds = 10, megabytes = 64 }
+
+  it("returns what the function returns, or its problem", function()
+    assert.are.same({ true, 1, nil, 3 }, { core.limited(limits, function(...) return ... end, 1, nil, 3) })
+    assert.are.same({ false, "no", false }, { core.limited(limits, error, "no") })
+  end)
+
+  it("says where a limit was passed, also when the function hid it", function()
+    local ok, problem, limited = core.limited(limits, function()
+      pcall(function() while true do end end)
+    end)
+    assert.are.same({ false, true }, { ok, limited })
+    assert.matches("sandbox_spec.lua:%d+: stopped: it runs too long", problem)
+  end)
+end)

@@ -1,0 +1,54 @@
+--- The assertions that researchers write specs with: each can fail, and says what was found.
+local mp = require "moonpulse"
+local shell = require "shell"
+local testing = require "moonpulse.testing"
+
+local function fails(text, call)
+  local ok, message = pcall(call)
+  assert.is_false(ok)
+  assert.matches(text, message, 1, true)
+  assert.matches("testing_spec.lua:", message, 1, true) -- the spec's line, not ours
+end
+
+describe("a protocol under test", function()
+  local itbs = testing.protocol("itbs600", { amt = 50 })
+
+  it("passes what is true", function()
+    itbs:pulses(600):first_onset(0):onset(4, 0.2):last_onset(191.84):nominal_end(192):intensity("80%AMT")
+      :intensity(mp.amt(80)):shortest_interval(0.02):passes_guidelines():fits("magventure")
+    testing.protocol("itbs600", { params = { trains = 2 } }):pulses(60)
+  end)
+
+  it("fails what is not, in words", function()
+    fails("itbs600 has 600 pulses, not 599", function() itbs:pulses(599) end)
+    fails("pulse 600 lies at 191.84 s, not 191.841 s", function() itbs:last_onset(191.841) end)
+    fails("pulse 4 lies at 0.2 s, not 0.21 s", function() itbs:onset(4, 0.21) end)
+    fails("has no pulse 601", function() itbs:onset(601, 1) end)
+    fails("ends at 192 s, not 200 s", function() itbs:nominal_end(200) end)
+    fails("pulse 1 has 80 %AMT, not 80 %RMT", function() itbs:intensity("80%RMT") end)
+    fails("pulse 2 comes 0.02 s after the one before", function() itbs:shortest_interval(0.021) end)
+    fails("needs the participant's active motor threshold", function()
+      testing.protocol("itbs600"):fits("magventure")
+    end)
+    local dash = testing.protocol("hf10_neurostar", { rmt = 50 })
+    dash:passes_guidelines()
+    fails("is OVER: train duration", function() dash:passes_guidelines { profile = "chen1997" } end)
+  end)
+
+  it("is found beside its spec", function()
+    local folder = shell.folder()
+    shell.write(folder .. "/mine.lua",
+      "local mp = require 'moonpulse' return mp.pulse(mp.mso(50)):times(7, { every = 5 })")
+    shell.write(folder .. "/mine_spec.lua", [[
+      local testing = require "moonpulse.testing"
+      describe("mine", function()
+        it("has 7", function() testing.protocol("mine.lua"):pulses(7):last_onset(30) end)
+        it("has 8", function() testing.protocol("mine.lua"):pulses(8) end)
+      end)]])
+    local status, out = shell.moonpulse(folder, "lua tests/specs.lua " .. folder .. "/mine_spec.lua")
+    assert.are_not.equal(0, status)
+    assert.matches("mine.lua has 7 pulses, not 8", out, 1, true)
+    assert.matches("1 success", out, 1, true)
+    shell.remove(folder)
+  end)
+end)
