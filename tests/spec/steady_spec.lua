@@ -46,8 +46,8 @@ describe("a steady stretch of a run in virtual time", function()
     end
     local driver = setmetatable(change.driver or {}, { __index = assert(devices.find("magventure")) })
     local record = assert(records.create(folder, "steady"))
-    local job = { plan = plan, seed = 7, driver = driver, thresholds = { rmt = 50, amt = 50 }, policy = { real = false },
-      timing = "host" }
+    local job = { plan = plan, seed = 7, driver = driver, thresholds = { rmt = 50, amt = 50 },
+      policy = { real = false }, timing = "host" }
     local outcome = run_virtual.run(job, record, "max", {
       connected = function() end, armed = function() end,
       progress = function()

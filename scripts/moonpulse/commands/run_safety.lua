@@ -54,11 +54,12 @@ local function ask(text)
   return answer
 end
 
---- Is path a pseudo-terminal (majors 136 to 143: Documentation/admin-guide/devices.txt of Linux)?
-local function is_pty(path)
-  local device = lfs.attributes(path, "rdev")
-  local major = device and device >> 8 & 0xFFF
-  return major ~= nil and major >= 136 and major <= 143
+--- May a stimulator be at path? Not where there is no device, nor behind a pseudo-terminal (majors 136 to
+--- 143: Documentation/admin-guide/devices.txt of Linux).
+local function may_be_stimulator(path)
+  local found = lfs.attributes(path)
+  local major = found and found.rdev >> 8 & 0xFFF
+  return found ~= nil and found.mode == "char device" and (major < 136 or major > 143)
 end
 
 --- The operator's confirmations. A pseudo-terminal is no stimulator: nobody is asked there, unless
@@ -74,7 +75,7 @@ function M.preflight(options, real)
     if not questions then
       cli.fail("usage", "%s", message)
     end
-  elseif not real or is_pty(options.port) then
+  elseif not (real and may_be_stimulator(options.port)) then
     return nil
   end
   local answers, message = preflight.ask(questions, ask, options.operator)
