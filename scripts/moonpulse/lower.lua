@@ -157,6 +157,9 @@ local function encode(lowering, actions, driver, limits)
       lowering:lasts(i, action.train.busy, action.train.locked)
     else
       lowering:pulse(i, driver.encode.pulse(action), limits.shortest_interval(action))
+      if driver.encode.busy then
+        lowering:lasts(i, driver.encode.busy(action))
+      end
     end
   end
   for _, change in ipairs(lowering:changes()) do
@@ -211,7 +214,7 @@ function M.prepare(given)
   if given.plan:totals().pulses == 0 then
     refuse("usage", "the plan has no pulse: there is nothing to run")
   end
-  local limits = driver.limits(given.identity)
+  local limits = driver.limits(given.identity, driver.settings)
   local plan, programs, why = split(given.plan, driver, given.identity, limits, given.thresholds,
     given.timing or "host")
   local lowering = core.lowering(plan, given.seed, driver.serial, driver.latency)
