@@ -214,10 +214,10 @@ function M.train(options, part, keep)
       return nil, problem
     end
   end
-  local first = part.cell[1].action
+  local first, busy = part.cell[1].action, train.duration * cycle + 0.001
   return {
     start = protocol.commands.trigger { mask = 1 << M.channel(options, first.channel) - 1 },
-    busy = train.duration * cycle + 0.001, confirms = 0, text = text_of(part, train),
+    busy = busy, locked = busy, confirms = 0, text = text_of(part, train),
     program = M.program(options, M.volts(options, first), train),
   }
 end

@@ -181,8 +181,9 @@ local function train(options, part)
   if duration > 4294967295 then
     return nil, "a train of a StimJim lasts at most 4294 s"
   end
+  local busy = count * period / 1e6 + 0.05 -- its completion has come, and was read
   return {
-    start = protocol.commands.start { index = 0 }, busy = count * period / 1e6 + 0.05, confirms = 1,
+    start = protocol.commands.start { index = 0 }, busy = busy, locked = busy, confirms = 1,
     text = ("%g Hz, %d pulses"):format(1e6 / period, count), pulses = count,
     definition = definition(options, part.cell[1].action, period, duration),
   }

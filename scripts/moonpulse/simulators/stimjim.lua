@@ -9,6 +9,7 @@ local M = {
   name = "stimjim",
   description = "StimJim",
   serial = { baud = 12000000, bits = 8, parity = "none", stop_bits = 1, flow = "none" },
+  speaks_later = true, -- the end of a pulse is reported by itself, some time after its start
 }
 
 local OPTIONS = {
