@@ -22,10 +22,15 @@ local function joined(replies)
   return table.concat(out, " ")
 end
 
---- "µs:channel:dac,..." from the first change, and the cycles from the last message to it.
-local function events(twin)
-  local changes, heard = twin:waveform()
-  local parts, first = {}, changes[1] and changes[1].cycle
+--- "µs:channel:dac,..." from the first change behind the last message, and the cycles between these.
+--- Where the last message was an abort, from the first change of all.
+local function events(twin, triggered)
+  local all, heard = twin:waveform()
+  local parts, changes = {}, {}
+  for _, change in ipairs(all) do
+    changes[#changes + 1] = (not triggered or change.cycle > heard) and change or nil
+  end
+  local first = changes[1] and changes[1].cycle
   for i, change in ipairs(changes) do
     parts[i] = ("%d:%d:%d"):format((change.cycle - first) * 50, change.channel, change.dac)
   end
@@ -39,11 +44,14 @@ local function set(name, value, channel)
 end
 
 --- A twin programmed one parameter after the other, a millisecond apart.
-local function programmed(values)
-  local twin, now = twins.new { waveform = true }, MS
-  for name, value in pairs(values) do
+local function programmed(values, order)
+  local twin, now, names = twins.new { waveform = true }, MS, order or {}
+  for name in pairs(order and {} or values) do
+    names[#names + 1] = name
+  end
+  for _, name in ipairs(names) do
     if not name:find("^custom_") then
-      twin:receive(set(name, value), now)
+      twin:receive(set(name, values[name]), now)
       now = now + MS
     end
   end
@@ -61,24 +69,25 @@ describe("the firmware's waveform", function()
   assert(#rows >= 5)
   for _, row in ipairs(rows) do
     it(row.name, function()
-      local values = {}
+      local values, order, rest = {}, {}, 32768
       for key, value in row.args:gmatch("([%w_]+)=([^;]*)") do
-        values[key] = value
+        values[key], order[#order + 1] = value, key
+        rest = key == "restingVoltage" and ("<I2"):unpack(set(key, value), 5) or rest
       end
-      local twin, now = programmed(values)
+      local twin, now = programmed(values, order)
       twin:receive(TRIGGER, now)
-      local _, log = twin:tick(now + 20 * S)
-      local seen, latency, changes = events(twin)
+      local _, log = twin:tick(now + 200 * S)
+      local seen, latency, changes = events(twin, true)
       assert.are.equal(row.events_us_ch_dac, seen)
       assert.are.equal(tonumber(row.latency_cycles), latency)
       local high = 0
       for _, change in ipairs(changes) do
-        high = high + (change.dac ~= 32768 and 1 or 0)
+        high = high + (change.dac ~= rest and 1 or 0)
       end
       assert.are.equal(tonumber(row.nonrest_steps), high)
       assert.are.equal("pulse", log[1].event)
       assert.are.equal("d54d01", hex(log[1].bytes))
-      assert.are.equal(now + 150000, log[1].at_ns)
+      assert.are.equal(now + tonumber(row.latency_cycles) * 50000, log[1].at_ns)
     end)
   end
 end)

@@ -22,7 +22,8 @@ describe("moonpulse run on a StimJim", function()
   end)
 
   local function arguments(protocol, more)
-    return ("run %s --tolerance 200 --device sim:stimjim --out %s/runs %s"):format(protocol, folder, more or "")
+    return ("run %s --tolerance 200 --device sim:stimjim --out %s/runs %s"):format(protocol, folder,
+      more or "")
   end
 
   local function results()
