@@ -216,7 +216,7 @@ function M.prepare(given)
   if given.plan:totals().pulses == 0 then
     refuse("usage", "the plan has no pulse: there is nothing to run")
   end
-  local limits = driver.limits(given.identity, driver.settings)
+  local limits = driver.limits(given.identity)
   local plan, programs, why = split(given.plan, driver, given.identity, limits, given.thresholds,
     given.timing or "host")
   local lowering = core.lowering(plan, given.seed, driver.serial, driver.latency)

@@ -153,7 +153,7 @@ static void keeps_settings_from_a_busy_device(void)
     struct mp_violation violation;
     fire_with(l, 0, 1, 2);
     fire_with(l, 1, 2, 3);
-    CHECK_INT(mp_lowering_lasts(l, 0, 6000000, NULL), MP_OK);
+    CHECK_INT(mp_lowering_lasts(l, 0, 6000000, 6000000, NULL), MP_OK);
     change_with(l, 0, 1, 5, 5000000);
     static const struct {
         enum mp_send_kind kind;
@@ -174,7 +174,7 @@ static void keeps_settings_from_a_busy_device(void)
     CHECK_INT(violation.kind, MP_VIOLATION_NONE);
     // 12 ms less a latency of 7 us, frames of 20, 50 and 30 us and a lead of 5 ms: 6.92 ms are
     // left
-    CHECK_INT(mp_lowering_lasts(l, 0, 6921000, NULL), MP_OK);
+    CHECK_INT(mp_lowering_lasts(l, 0, 6000000, 6921000, NULL), MP_OK);
     while (mp_lowering_check(l, 100, &violation))
         ;
     CHECK_INT(violation.kind, MP_VIOLATION_LEAD);

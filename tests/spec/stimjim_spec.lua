@@ -293,7 +293,7 @@ describe("the driver of the StimJim", function()
   it("lets its limits follow its options", function()
     assert.are.equal(1 / 100, driver.limits(nil).shortest_interval(action()))
     local own = configured { fastest_hz = "5000", pulse_us = "1000" }
-    assert.is_true(math.abs(own.limits(nil, own.settings).shortest_interval(action()) - 0.0065) < 1e-12)
+    assert.is_true(math.abs(own.limits(nil).shortest_interval(action()) - 0.0065) < 1e-12)
   end)
 
   it("judges what a StimJim says", function()

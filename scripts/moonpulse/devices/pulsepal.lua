@@ -66,7 +66,7 @@ function M.decode(buffer, dialect)
   return { name = "error", error = #buffer >= 5 and "bad_handshake" or "bad_ack" }, whole and #buffer or 1
 end
 
-function M.limits(_, options)
+function M.limits(_, _, options)
   options = settled(options)
   return {
     channels = 4, channel_names = { "1", "2", "3", "4" },

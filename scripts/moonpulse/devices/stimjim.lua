@@ -119,7 +119,7 @@ local function shortest(options)
   return math.max(1 / options.fastest_hz, single_period(options) / 1e6 + 0.005)
 end
 
-function M.limits(_, options)
+function M.limits(_, _, options)
   options = settled(options)
   return {
     channels = 2, channel_names = { "0", "1" }, intensity = { min = 0, max = 100, step = 1 },
