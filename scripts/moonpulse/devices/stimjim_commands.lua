@@ -102,9 +102,11 @@ M.commands = command.named {
     { channel, { "line", "integer", 0, 1, help = "0 voltage, 1 current" } },
     line("E%d,%d", "channel", "line")),
   trigger_map = command.new("Let a rising edge of an input start a train.",
-    { input, index, { "output", "integer", 0, 1, default = 0, help = "1: the input becomes an output" },
-      error_arg },
-    function(v) return ("R%d,%d,%d\n"):format(v.input, checked_index(v), v.output) end),
+    { input, { "index", "integer", -1, 99999, help = "0 to 99; -1: none" },
+      { "output", "integer", 0, 1, default = 0, help = "1: the input becomes an output" }, error_arg },
+    function(v)
+      return ("R%d,%d,%d\n"):format(v.input, within(v, "index", v.index, -1, 99), v.output)
+    end),
   trigger_output = command.new("Let an input show the activity of its output.", { input },
     line("R%d,0,1", "input")),
   trigger_off = command.new("Let an input start nothing.", { input }, line("R%d,-1", "input")),
@@ -160,7 +162,7 @@ local readers = {
     local number, train, output = rest:match("^(%d),(%-?%d+),?(%-?%d*)$")
     if not number then
       return nil
-    elseif int(train) < 0 then
+    elseif int(train) < 0 and output == "" then
       return "trigger_off", { input = int(number) }
     elseif train == "0" and output == "1" then
       return "trigger_output", { input = int(number) }
