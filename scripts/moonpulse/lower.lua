@@ -154,9 +154,14 @@ local function encode(lowering, actions, driver, limits)
   for i, action in ipairs(actions) do
     if action.train then
       lowering:pulse(i, action.train.start, limits.shortest_interval(action))
-      lowering:lasts(i, action.train.busy, action.train.locked)
+      action.busy = action.train.busy
+      lowering:lasts(i, action.busy, action.train.locked)
     else
       lowering:pulse(i, driver.encode.pulse(action), limits.shortest_interval(action))
+      if driver.encode.busy then
+        action.busy = driver.encode.busy(action)
+        lowering:lasts(i, action.busy, action.busy)
+      end
     end
   end
   for _, change in ipairs(lowering:changes()) do

@@ -22,6 +22,7 @@ function Run:outcome(what, kind, number, onset_ns, due_ns, entered_ns, returned_
     record:doubt(now_ns - self.slow_ns)
     record:pulse(number, onset_ns, left_ns + self.frames[frame].wire_ns + self.latency_ns,
       left_ns - due_ns, action, now_ns)
+    self:occupied(self.actions[action], now_ns)
     if self.actions[action].train then -- its confirmations take as long as it runs
       self.link.session:confirmed(record:answered())
     end
@@ -50,6 +51,13 @@ function Run:outcome(what, kind, number, onset_ns, due_ns, entered_ns, returned_
     self.stopped = self.stopped or stop
     self.safe_sent = safe_sent
     self:wake()
+  end
+end
+
+--- The safe frame of a plan's end must not cut what its last start still does.
+function Run:occupied(action, now_ns)
+  if action.busy then
+    self.busy_until_ns = math.max(self.busy_until_ns, now_ns + math.ceil(action.busy * 1e9))
   end
 end
 
@@ -125,8 +133,7 @@ function Run:play(job, on_progress)
     self.record:sync()
   end
   -- the last replies are still on their way, and the last train may still run
-  while not self.stopped
-    and (self.record:oldest_open() or core.clock_ns() < (self.record.train_end_ns or 0)) do
+  while not self.stopped and (self.record:oldest_open() or core.clock_ns() < self.busy_until_ns) do
     core.wait(0.02)
     self:watch()
   end
@@ -178,7 +185,7 @@ function M.run(job, path, record, hooks)
   local self = setmetatable({
     driver = driver, record = record, latency_ns = math.floor(driver.latency * 1e9),
     slow_ns = math.floor((driver.reply_slow or driver.reply_timeout) * 1e9),
-    task = core.current(),
+    task = core.current(), busy_until_ns = 0,
   }, Run)
   local link <close> = links.new(driver, {
     reply = function(...) self:reply(...) end,

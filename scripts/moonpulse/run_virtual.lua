@@ -108,8 +108,9 @@ end
 local function new_link(driver)
   local model = assert(devices.twin(driver))
   return setmetatable({
-    driver = driver, twin = model.new(devices.twin_settings(driver, model)), now_ns = 0, first = 1,
-    last = 0, at_ns = {}, bytes = {}, rest = "", dialect = {}, options = driver.settings or {},
+    driver = driver, twin = model.new(devices.twin_settings(driver, model)),
+    speaks_later = model.speaks_later == true, now_ns = 0, first = 1, last = 0, at_ns = {}, bytes = {},
+    rest = "", dialect = {}, options = driver.settings or {},
   }, Link)
 end
 
@@ -235,7 +236,7 @@ function M.run(job, record, speed, hooks)
   job.first = lower.first_action(job.lowering, job.actions)
   link:armed()
   driver.arm(link, job.first)
-  link.ticks = driver.keepalive ~= nil
+  link.ticks = driver.keepalive ~= nil or link.speaks_later
   for _, action in ipairs(job.actions) do
     link.ticks = link.ticks or action.train ~= nil
   end

@@ -143,6 +143,44 @@ static void places_settings(void)
     mp_lowering_destroy(l);
 }
 
+/* A device that is busy with an action is told nothing until it is done; marks go on meanwhile.
+ */
+static void keeps_settings_from_a_busy_device(void)
+{
+    struct mp_plan *plan = after_us(mso(50), 4000, mark("while"));
+    plan = after_us(after_us(plan, 4000, mark("behind")), 4000, mso(60));
+    struct mp_lowering *l = lowering_of(plan, 7000);
+    struct mp_violation violation;
+    fire_with(l, 0, 1, 2);
+    fire_with(l, 1, 2, 3);
+    CHECK_INT(mp_lowering_lasts(l, 0, 6000000, 6000000, NULL), MP_OK);
+    change_with(l, 0, 1, 5, 5000000);
+    static const struct {
+        enum mp_send_kind kind;
+        int64_t send_us;
+    } rows[] = {
+        {MP_SEND_PULSE, -27}, {MP_SEND_MARK, 4000},        {MP_SEND_SET, 6000 - 7},
+        {MP_SEND_MARK, 8000}, {MP_SEND_PULSE, 12000 - 37},
+    };
+    struct mp_send send;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        CHECK(mp_lowering_next(l, &send));
+        CHECK_INT(send.kind, rows[i].kind);
+        CHECK_INT(send.send_ns, rows[i].send_us * 1000);
+    }
+    CHECK(!mp_lowering_next(l, &send));
+    while (mp_lowering_check(l, 100, &violation))
+        ;
+    CHECK_INT(violation.kind, MP_VIOLATION_NONE);
+    // 12 ms less a latency of 7 us, frames of 20, 50 and 30 us and a lead of 5 ms: 6.92 ms are
+    // left
+    CHECK_INT(mp_lowering_lasts(l, 0, 6000000, 6921000, NULL), MP_OK);
+    while (mp_lowering_check(l, 100, &violation))
+        ;
+    CHECK_INT(violation.kind, MP_VIOLATION_LEAD);
+    mp_lowering_destroy(l);
+}
+
 /*
  * However many marks lie between two pulses, all come, in time order. Up to 64 do not hold
  * the setting up; behind more of them it comes later, but still before its pulse.
@@ -288,6 +326,7 @@ int main(void)
     knows_wire_times();
     sends_ahead_of_the_onset();
     places_settings();
+    keeps_settings_from_a_busy_device();
     keeps_the_order_with_many_marks();
     shares_equal_frames();
     reports_each_change_once();

@@ -291,7 +291,7 @@ local function conclude(context, outcome)
       outcome.virtual_s / math.max(outcome.took_s, 1e-9))
   end
   if outcome.disarmed then
-    line("disarmed", "the stimulator says that it is disabled")
+    line("disarmed", "%s", context.job.driver.disarmed or "the stimulator says that it is disabled")
   end
   local report_path = require("moonpulse.report").write(record.folder)
   line("record", record.folder .. (report_path and "  (report.html, events.tsv)" or ""))
@@ -434,6 +434,9 @@ function M.run(options)
     (facts.random or drawn) and (", seed %d"):format(seed) or "")
   for i, text in ipairs(lower.dose(actions, job.thresholds)) do
     line(i == 1 and "intensity" or "", text)
+  end
+  if driver.note then
+    line("note", "%s", driver.note(driver.settings))
   end
   local begun_ns = core.clock_ns()
   local outcome = attempt(context, function()

@@ -1,0 +1,160 @@
+--- What a StimJim says, line by line: its trains end when they end, so a completion may come between
+--- any two lines of another answer.
+local M = {}
+
+M.replies = {
+  start = { "event", "engine", "index" }, train_complete = { "event", "pulses" },
+  stop = { "event", "engine" }, set_mode = { "channel", "mode" },
+  set_mv = { "channel", "amplitude", "dac" }, set_dac = { "channel", "amplitude" },
+  read_adc = { "raw", "value", "unit" }, trigger_map = { "input", "index" }, trigger_off = { "input" },
+  trigger_output = { "input" }, boot = { "event" }, offsets = { "of", "channel0", "channel1" },
+  train = { "index", "mode0", "mode1", "period_us", "duration_us", "stages" },
+  measured = { "stage", "output0", "output1" }, awg = { "text" }, text = { "text" },
+  error = { "error", "text" },
+}
+
+local longest = 1000 -- without a line end: no line of a StimJim
+
+local function int(text)
+  return math.tointeger(tonumber(text))
+end
+
+--- A line that is a reply by itself: its pattern, its name, the keys of what it captures (# before a
+--- whole number), and what else it says.
+local lines = {
+  { "^Started ([TU]) train with parameters of PulseTrain (%d+)$", "start", "engine #index",
+    { event = "started" } },
+  { "^Train complete%. Delivered (%-?%d+) pulses%.$", "train_complete", "#pulses", { event = "complete" } },
+  { "^Forcing ([TU]) train to stop$", "stop", "engine", { event = "stopped" } },
+  { "^Set channel (%-?%d+) to mode (%-?%d+)$", "set_mode", "#channel #mode" },
+  { "^Set channel (%-?%d+) to amplitude (%-?%d+) mV %(dac value (%-?%d+)%)%.$", "set_mv",
+    "#channel #amplitude #dac" },
+  { "^Set channel (%-?%d+) to amplitude (%-?%d+)$", "set_dac", "#channel #amplitude" },
+  { "^Read value: (%-?%d+) %((%-?[%d.]+)(%a+)%)$", "read_adc", "#raw value unit" },
+  { "^Attaching interrupt to IN(%d) to run PulseTrain%[(%d+)%]$", "trigger_map", "#input #index" },
+  { "^Detaching interrupt to IN(%d)$", "trigger_off", "#input" },
+  { "^Programming IN(%d) as output", "trigger_output", "#input" },
+  { "^Invalid PulseTrain .*index%.$", "error", "", { error = "bad_index" } },
+  { "^(%-?%d+) is out of range%.$", "error", "", { error = "out_of_range" } },
+  { "^startIT%d: failure", "error", "", { error = "no_timer" } },
+  { "^Booting StimJim", "boot", "", { event = "booting" } },
+  { "^Initializing ", "boot", "", { event = "inputs" } },
+  { "^Ready to go!$", "boot", "", { event = "ready" } },
+  { "^(.+) offsets[^:]*: (%-?[%d.]+), (%-?[%d.]+)$", "offsets", "of channel0 channel1" },
+  { "^Stage (%d+)%s+(%-?%d+%aA?V?),%s+(%-?%d+%aA?V?),%s*$", "measured", "#stage output0 output1" },
+  { "^(Train #.+)$", "awg", "text" }, { "^(ERR.*)$", "awg", "text" }, { "^(WARN.*)$", "awg", "text" },
+  { "^(OK.*)$", "awg", "text" },
+}
+
+local function simple(text)
+  for _, line in ipairs(lines) do
+    local got = { text:match(line[1]) }
+    if #got > 0 then
+      local reply, i = { name = line[2] }, 0
+      for mark, key in line[3]:gmatch("(#?)([%w_]+)") do
+        i = i + 1
+        reply[key] = mark == "#" and int(got[i]) or got[i]
+      end
+      for key, value in pairs(line[4] or {}) do
+        reply[key] = value
+      end
+      return reply
+    end
+  end
+end
+
+-- The lines of a train's parameters: gathered in dialect.train until the closing dashes.
+local parts = {
+  { "^Parameters for PulseTrain%[(%d+)%]$", "index" }, { "^  mode%[ch0%]: (%d)", "mode0" },
+  { "^  mode%[ch1%]: (%d)", "mode1" }, { "^  period: +(%d+) usec", "period_us" },
+  { "^  duration: +(%d+) usec", "duration_us" },
+}
+
+local function in_train(train, text)
+  for _, part in ipairs(parts) do
+    local value = text:match(part[1])
+    if value then
+      train[part[2]] = int(value)
+      return true
+    end
+  end
+  local us, a0, a1 = text:match("^ *%d+ +(%d+) usec +(%-?%d+)%a+ +(%-?%d+)%a+$")
+  if us then
+    train.stages = (train.stages and train.stages .. "/" or "") .. ("%s,%s,%s"):format(a0, a1, us)
+  end
+  return us ~= nil or text:find("^  stage +duration") ~= nil
+end
+
+--- One line, without its end.
+local function read(text, dialect)
+  local reply = simple(text)
+  if reply then
+    return reply
+  elseif text:find("^%-%-%-%-+$") then
+    local train = dialect.train
+    dialect.train = not (train and train.index) and {} or nil
+    if train and train.index then
+      train.name, train.stages = "train", train.stages or ""
+      return train
+    end
+    return { name = "text", text = text, inner = true }
+  elseif dialect.train and in_train(dialect.train, text) then
+    return { name = "text", text = text, inner = true }
+  elseif text:find("[^\32-\126]") then
+    return { name = "error", error = "garbled" }
+  end
+  return { name = "text", text = text,
+    inner = text:find("^Current/Voltage") ~= nil or text:find("^ +Ch0") ~= nil }
+end
+
+--- The next line that is not empty, and where it ends; nil where it is not whole.
+local function next_line(buffer, from, whole)
+  local start = buffer:find("[^\r\n]", from)
+  if not start then
+    return nil, whole and #buffer or 0
+  end
+  local stop = buffer:find("\n", start, true)
+  if not stop and not whole then
+    return nil, 0
+  end
+  return buffer:sub(start, (stop or #buffer + 1) - 1):gsub("\r$", ""), stop or #buffer
+end
+
+--- Lines that say nothing by themselves.
+local function minor(reply)
+  return reply.name == "text" and reply.inner or reply.name == "measured"
+end
+
+--- One reply from the front of buffer; with dialect.whole a message with all its lines.
+---@param buffer string
+---@param dialect table? keeps the lines of a train's parameters until they are all there
+---@return table? reply
+---@return integer used
+function M.decode(buffer, dialect)
+  dialect = dialect or {}
+  local whole = dialect.whole
+  local text, used = next_line(buffer, 1, whole)
+  if not text then
+    if #buffer > longest then
+      return { name = "error", error = "garbled" }, #buffer
+    end
+    return nil, used
+  end
+  local reply = read(text, dialect)
+  while whole and used < #buffer do
+    local more, stop = next_line(buffer, used + 1, true)
+    if not more then
+      return reply, #buffer
+    end
+    local other = read(more, dialect)
+    if minor(reply) then
+      reply = other
+    elseif not minor(other) then
+      break
+    end
+    used = stop
+  end
+  return reply, used
+end
+
+return M
