@@ -93,6 +93,7 @@ describe("the lookup", function()
     local finding = find(report_of(plan), "train duration") -- 120 % of 50
     assert.are.equal("4.2 s (10 Hz,120 %)", finding.row)
     finding = find(report_of(plan, { thresholds = {} }), "train duration")
+    assert.matches("2.9 s (10 Hz,130 %), the strongest column", finding.row, 1, true)
     assert.are.equal("OVER", finding.verdict)
     assert.matches("--rmt", finding.nearest, 1, true)
   end)

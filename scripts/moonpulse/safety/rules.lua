@@ -22,6 +22,9 @@ M.order = { within = 1, ["beyond tested"] = 2, OVER = 3 }
 ---@field confidence string
 ---@field train integer? number on its channel; pulse integer? its first; origin string?
 
+-- %MSO without a threshold could be anything: it is judged as the strongest column
+local UNKNOWN_PERCENT = 130
+
 local edge = 1e-9 -- a limit is within; floats must not decide otherwise
 
 --- The cell for a rate and an intensity; nil and what is missing where the table has none.
@@ -91,24 +94,20 @@ end
 
 local function judge_duration(context, train, add)
   local source = tables.train_duration[context.profile]
-  local percent = context.percent(train)
-  if not percent then
-    return add(finding("train duration", source, { row = "no threshold", value = train.duration,
-      unit = "s", verdict = "OVER", confidence = "H",
-      nearest = "give the participant's resting motor threshold (--rmt N): intensities in %MSO cannot be "
-        .. "compared with the table without it" }))
-  end
+  local known = context.percent(train)
+  local percent = known or UNKNOWN_PERCENT
   local cell, missing, below = M.cell(context.profile, train.hz, percent)
   if not cell then
     return add(finding("train duration", source, without_cell(context.profile, train, percent, missing)))
   end
   local verdict = M.compare(cell, below, train.duration)
   add(finding("train duration", source, {
-    row = ("%s%g s (%g Hz,%g %%)"):format(cell.kind == "tested_to" and ">" or "", cell.limit_s, cell.hz,
-      cell.percent),
+    row = ("%s%g s (%g Hz,%g %%)%s"):format(cell.kind == "tested_to" and ">" or "", cell.limit_s, cell.hz,
+      cell.percent, known and "" or ", the strongest column: no threshold is known"),
     value = train.duration, unit = "s", limit = cell.limit_s, verdict = verdict,
     confidence = cell.confidence, hz = train.hz, percent = percent,
-    nearest = verdict ~= "within" and nearest_train(context.profile, train, cell) or nil,
+    nearest = verdict ~= "within" and nearest_train(context.profile, train, cell)
+      .. (known and "" or ", or the participant's threshold (--rmt N)") or nil,
   }))
 end
 
