@@ -207,18 +207,12 @@ end
 ---@field timing "host"|"device"|"auto"|nil host
 ---@field progress fun(walked: integer)?
 
---- Make everything that a run needs from a plan. Raises a refusal { code, message }.
----@param given moonpulse.Preparation
----@return userdata lowering
----@return moonpulse.Action[] actions
-function M.prepare(given)
+local prepare
+
+function prepare(given, mode)
   local driver = given.driver
-  if given.plan:totals().pulses == 0 then
-    refuse("usage", "the plan has no pulse: there is nothing to run")
-  end
   local limits = driver.limits(given.identity)
-  local plan, programs, why = split(given.plan, driver, given.identity, limits, given.thresholds,
-    given.timing or "host")
+  local plan, programs, why = split(given.plan, driver, given.identity, limits, given.thresholds, mode)
   local lowering = core.lowering(plan, given.seed, driver.serial, driver.latency)
   local actions = lowering:actions()
   resolve(actions, given.thresholds, limits, driver)
@@ -229,12 +223,36 @@ function M.prepare(given)
     end
   end
   check_channels(actions, limits, driver)
-  encode(lowering, actions, driver, limits)
-  check(lowering, driver, limits, given.progress, why)
-  if limits.longest_rest then
-    check_rests(lowering, actions, driver, limits.longest_rest)
+  local ok, problem = pcall(function()
+    encode(lowering, actions, driver, limits)
+    check(lowering, driver, limits, given.progress, why)
+    if limits.longest_rest then
+      check_rests(lowering, actions, driver, limits.longest_rest)
+    end
+  end)
+  if not ok and mode == "auto" and #programs > 0 and type(problem) == "table"
+    and problem.code == "limit" then
+    -- its programs do not go together: perhaps single pulses do
+    local possible, by_host, host_actions = pcall(prepare, given, "host")
+    if possible then
+      return by_host, host_actions
+    end
+  end
+  if not ok then
+    error(problem, 0)
   end
   return lowering, actions
+end
+
+--- Make everything that a run needs from a plan. Raises a refusal { code, message }.
+---@param given moonpulse.Preparation
+---@return userdata lowering
+---@return moonpulse.Action[] actions
+function M.prepare(given)
+  if given.plan:totals().pulses == 0 then
+    refuse("usage", "the plan has no pulse: there is nothing to run")
+  end
+  return prepare(given, given.timing or "host")
 end
 
 --- The action of the first pulse in time: what the device must be set to before it.

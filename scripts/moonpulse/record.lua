@@ -118,7 +118,9 @@ end
 
 --- The actions of the run, by their number.
 ---@param confirms boolean? false: the device never says that it fired
-function Record:set_actions(actions, confirms)
+---@param slow_ns integer? a reply later than that is perhaps another pulse's
+function Record:set_actions(actions, confirms, slow_ns)
+  self.slow_ns = slow_ns
   self.tails, self.silent = {}, confirms == false
   self.trains = trains.prepare(actions, fields)
   for i, action in ipairs(actions) do
@@ -226,9 +228,20 @@ end
 
 --- The run stopped at now_ns: status says what is known of the pulses of a train after it.
 ---@param now_ns integer
----@param status string? "stopped": they did not come
+---@param status string? nil: stopped() will tell
 function Record:halt(now_ns, status)
-  trains.cut(self, now_ns, status or "stopped")
+  trains.cut(self, now_ns, status)
+end
+
+--- A reply that came after the stop.
+function Record:late_confirm(...)
+  return trains.late_confirm(self, ...)
+end
+
+--- The stop is over; disarmed: the device says so.
+---@param disarmed boolean?
+function Record:stopped(disarmed)
+  trains.stopped(self, disarmed)
 end
 
 --- Does every row so far have its place in the file, with nothing to wait for?
@@ -254,11 +267,14 @@ end
 
 local function delivered(self, row, confirmed_ns, reply, value)
   for _, each in ipairs(row.rows or { row }) do
-    each.confirmed_ns, each.reply, each.status = confirmed_ns, reply, "delivered"
-    if not trains.ahead(each, confirmed_ns) then
-      each.open = nil
-      self.pulses_confirmed = self.pulses_confirmed + 1
-      trains.given(self, each)
+    if not each.cut or confirmed_ns >= each.due_ns then -- a burst cut short may have begun
+      each.sent_ns = each.sent_ns or each.due_ns
+      each.confirmed_ns, each.reply, each.status = confirmed_ns, reply, "delivered"
+      if not trains.ahead(each, confirmed_ns) then
+        each.open = nil
+        self.pulses_confirmed = self.pulses_confirmed + 1
+        trains.given(self, each)
+      end
     end
   end
   if self.flight then
@@ -284,16 +300,17 @@ end
 ---@param value integer? the reply as a number, for the flight record
 function Record:confirm(confirmed_ns, reply, value)
   local row = self.unconfirmed[self.first_open]
-  if not row then
-    return false
+  if not row or trains.early(row, confirmed_ns) then
+    return trains.take_spare(self)
   end
-  self.unconfirmed[self.first_open] = nil
+  self.unconfirmed[self.first_open], self.spare = nil, row.spare
   self.first_open = self.first_open + 1
+  trains.doubt(self, row, confirmed_ns)
   if not self.doubted then
     delivered(self, row, confirmed_ns, reply, value)
   else
     self.unsure[#self.unsure + 1] = { row, confirmed_ns, reply, value }
-    if self.first_open > self.last_open then -- they were late, and all are there
+    if trains.caught_up(self, confirmed_ns) then -- they were late, and all are there
       for _, answer in ipairs(self.unsure) do
         delivered(self, table.unpack(answer, 1, 4))
       end
@@ -320,14 +337,14 @@ end
 function Record:oldest_open()
   local row = self.unconfirmed[self.first_open]
   if row then
-    return row.pulse, row.at_ns
+    return row.pulse, row.at_ns, row.timed_by ~= nil
   end
 end
 
 --- The same, but from the first pulse on that is in doubt.
 function Record:oldest_doubt()
   if self.doubted then
-    return self.doubted.pulse, self.doubted.at_ns
+    return self.doubted.pulse, self.doubted.at_ns, self.doubted.timed_by ~= nil
   end
   return self:oldest_open()
 end
@@ -380,7 +397,9 @@ end
 --- No more rows: those without a confirmation that is surely theirs are written as sent.
 function Record:close()
   for _, answer in ipairs(self.unsure) do
-    answer[1].open = nil
+    for _, row in ipairs(answer[1].rows or { answer[1] }) do
+      row.open = nil
+    end
   end
   for i = self.first_open, self.last_open do
     for _, row in ipairs(self.unconfirmed[i].rows or { self.unconfirmed[i] }) do
@@ -388,7 +407,7 @@ function Record:close()
     end
   end
   trains.settle(self, math.maxinteger)
-  self:flush_rows()
+  trains.stopped(self)
   self.file:close()
   if self.flight then
     self.flight:close()

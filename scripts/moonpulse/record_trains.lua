@@ -9,6 +9,8 @@ local M = {}
 -- The device's latency and clock are its own: what it times may end so much later than we count,
 -- and must not be cut off by the end of the run.
 local late_ns, drift = 100000000, 500
+local stop_ns = 100000000 -- a stop has reached the device by then: replies take 20 to 80 ms
+local ahead = 1e-4 -- how much faster its clock may go: twice what poor crystals differ
 
 --- What a train's rows have in common, made once for each action.
 ---@param actions moonpulse.Action[]
@@ -23,7 +25,8 @@ function M.prepare(actions, fields)
         onset.ns = math.floor(onset.offset * 1e9 + 0.5)
         onset.tail = fields(onset.action)
       end
-      list[i] = { onsets = onsets, confirms = action.train.confirms or 0 }
+      list[i] = { onsets = onsets, confirms = action.train.confirms or 0,
+        spare = action.train.spare or 0 }
     end
   end
   return list
@@ -33,6 +36,7 @@ local function row_of(start, onset, number)
   return {
     event = "pulse", pulse = number, engine_number = start.number, tail = onset.tail,
     planned_ns = start.planned_ns + onset.ns, sent_ns = start.sent_ns + onset.ns,
+    due_ns = start.sent_ns + onset.ns,
     at_ns = start.now_ns + onset.ns, timed_by = "device",
   }
 end
@@ -44,7 +48,7 @@ end
 ---   now_ns: integer, base: integer }
 function M.start(record, train, start)
   local onsets, confirms = train.onsets, train.confirms
-  local group = {}
+  local group, spare = {}, confirms > 0 and train.spare // confirms
   for i, onset in ipairs(onsets) do
     local row = row_of(start, onset, start.base + i)
     row.late_ns = i == 1 and start.late_ns or nil
@@ -52,7 +56,9 @@ function M.start(record, train, start)
     group[#group + 1] = row
     if confirms > 0 and (i * confirms) // #onsets > ((i - 1) * confirms) // #onsets then
       record.last_open = record.last_open + 1
-      row.rows = group -- the last of a group stands for it
+      row.rows, row.spare, row.alone = group, spare, #group == 1 -- the last of a group stands for it
+      row.begins_ns = group[1].sent_ns - math.floor(onset.ns * ahead)
+      row.latest_ns = row.sent_ns + math.floor(onset.ns * ahead)
       record.unconfirmed[record.last_open] = row
       group = {}
     end
@@ -61,6 +67,32 @@ function M.start(record, train, start)
   end
   local last_ns = onsets[#onsets].ns
   record.train_end_ns = start.now_ns + last_ns + last_ns // drift + late_ns
+end
+
+--- Does a confirmation at confirmed_ns come before its pulse? Then it is not the row's.
+function M.early(row, confirmed_ns)
+  return row.begins_ns ~= nil and confirmed_ns < row.begins_ns
+end
+
+--- A train's confirmation that comes later than any reply we know is perhaps the next pulse's, and
+--- the row's own was lost: from there on nothing is sure until all that were due are confirmed.
+function M.doubt(record, row, confirmed_ns)
+  if row.latest_ns and record.slow_ns and confirmed_ns > row.latest_ns + record.slow_ns then
+    record.doubted = record.doubted or row
+  end
+end
+
+--- Are all that were due by now confirmed?
+function M.caught_up(record, confirmed_ns)
+  local row = record.unconfirmed[record.first_open]
+  return not row or M.early(row, confirmed_ns)
+end
+
+--- A confirmation that is no row's: is it one more of the burst that was confirmed last?
+function M.take_spare(record)
+  local spare = record.spare or 0
+  record.spare = spare - 1
+  return spare > 0
 end
 
 --- Rows whose time has passed by now_ns have been given.
@@ -99,16 +131,42 @@ function M.ahead(row, confirmed_ns)
   return row.promised
 end
 
---- The run stopped at halted_ns: what would have come later was not given, or as status says.
+--- The run stopped at halted_ns: what was due later waits for stopped() to say what became of it.
+---@param status string? what is known of it; nil: that depends on whether the device disarms
 function M.cut(record, halted_ns, status)
   M.settle(record, halted_ns)
   for _, row in ipairs(record.passing) do
-    row.status, row.sent_ns, row.open = status, nil, nil
-    row.confirmed_ns, row.reply = nil, nil
-    record.pulses_skipped = record.pulses_skipped + 1
-    record.skipped_by[status] = (record.skipped_by[status] or 0) + 1
+    row.cut, row.sent_ns, row.status, row.confirmed_ns, row.reply = true, nil, status, nil, nil
+    row.doubtful = row.at_ns <= halted_ns + stop_ns
   end
-  record.passing = {}
+  record.cut, record.passing = record.passing, {}
+end
+
+--- A confirmation that came after the stop: of a pulse that was due before the stop had arrived?
+---@return boolean
+function M.late_confirm(record, confirmed_ns, reply, value)
+  local row = record.unconfirmed[record.first_open]
+  return row ~= nil and row.begins_ns ~= nil and record:confirm(confirmed_ns, reply, value)
+end
+
+--- The stop is over. A device that does not say that it is disarmed may have given all the rest.
+--- One that does gave what it has confirmed by then; the others were stopped. Where it does not
+--- confirm each pulse, those that were due while the stop was on its way are uncertain: a burst may
+--- have been cut short.
+---@param disarmed boolean?
+function M.stopped(record, disarmed)
+  for _, row in ipairs(record.cut or {}) do
+    if not row.status then
+      row.status = (not disarmed or row.doubtful and not row.alone) and "perhaps_sent" or "stopped"
+    end
+    if row.status ~= "delivered" then
+      record.pulses_skipped = record.pulses_skipped + 1
+      record.skipped_by[row.status] = (record.skipped_by[row.status] or 0) + 1
+    end
+    row.open = nil
+  end
+  record.cut = nil
+  record:flush_rows()
 end
 
 return M

@@ -50,19 +50,24 @@ local function confirmations(list)
 end
 
 --- The rows of one start or pulse: confirmed as far as the record says.
-local function answer(record, replies, confirms, unknown, start_ns, driver)
+local function answer(record, replies, start_ns, driver)
   for _, reply in ipairs(replies or {}) do
     record:confirm(reply.woken_ns - start_ns, driver.confirmation(reply.action - 1))
   end
-  for _ = #(replies or {}) + 1, confirms do
+end
+
+--- Those that nothing confirms any more.
+local function close_open(record, unknown)
+  while record:oldest_open() do
     record:unconfirmed_row(unknown)
   end
 end
 
 local function replay(record, list, start_ns, facts, driver)
   local confirmed = confirmations(list)
-  local finished, stopped = false, nil
+  local finished, stopped, unknown, last_ns = false, nil, nil, 0
   for _, entry in ipairs(list) do
+    last_ns = math.max(last_ns, entry.sent_ns or 0, entry.woken_ns or 0)
     local late_ns = entry.sent_ns - entry.due_ns
     local wire_ns = facts.wire_ns[entry.frame] or 0
     local sent_ns = entry.sent_ns - start_ns + wire_ns + facts.latency_ns
@@ -70,10 +75,13 @@ local function replay(record, list, start_ns, facts, driver)
       record:skipped(entry.number, entry.planned_ns, late_ns, entry.action, "not_taken")
     elseif entry.kind == "sent" and entry.send == "pulse" then
       local train = facts.actions[entry.action].train
+      close_open(record, unknown) -- of a train before
       record:pulse(entry.number, entry.planned_ns, sent_ns, late_ns, entry.action, entry.sent_ns)
-      answer(record, confirmed[entry.number],
-        driver.confirms == false and 0 or train and train.confirms or 1,
-        entry.returned_ns == 0 and "perhaps_sent" or "sent", start_ns, driver)
+      answer(record, confirmed[entry.number], start_ns, driver)
+      unknown = entry.returned_ns == 0 and "perhaps_sent" or "sent"
+      if not train then
+        close_open(record, unknown)
+      end
     elseif entry.kind == "sent" then
       record:event("set_intensity", sent_ns - late_ns, sent_ns, "sent", nil, entry.action)
     elseif entry.kind == "skipped" and entry.send == "set" then
@@ -89,9 +97,7 @@ local function replay(record, list, start_ns, facts, driver)
       stopped = entry
     end
   end
-  if not finished and list[#list] then
-    record:halt(list[#list].sent_ns, "perhaps_sent")
-  end
+  record:halt(last_ns, "perhaps_sent") -- a train that the device timed went on until the guard's frame
   return finished, stopped
 end
 

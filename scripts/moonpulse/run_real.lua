@@ -75,10 +75,16 @@ end
 
 --- Everything the device says while the plan runs.
 function Run:reply(reply, arrival_ns)
-  if not self.playing then
+  if not self.playing and not self.stopped then
     return
   end
   local verdict, text, value = self.driver.judge(reply, self.expected)
+  if self.stopped then -- a train's last pulses are confirmed while the stop is on its way
+    if verdict == "confirm" then
+      self.record:late_confirm(arrival_ns - self.start_ns, text, value)
+    end
+    return
+  end
   if verdict == "confirm" then
     if self.record:confirm(arrival_ns - self.start_ns, text, value) then
       self.link.session:confirmed(self.record:answered())
@@ -104,10 +110,13 @@ function Run:watch()
   if stalled then
     return
   end
-  local pulse, at_ns = self.record:oldest_doubt()
+  local pulse, at_ns, by_device = self.record:oldest_doubt()
+  if by_device then -- it goes on by itself: no later than single pulses, which then stop
+    patience = math.min(patience, 2 * self.slow_ns)
+  end
   if pulse and now - at_ns > patience then
     self:device_fault(("pulse %d was not confirmed within %g s: is the cable loose, does the coil "
-      .. "still fire?"):format(pulse, self.driver.reply_timeout))
+      .. "still fire?"):format(pulse, patience / 1e9))
   elseif self.mismatch and now - self.mismatch.at_ns > patience then
     self:device_fault(self.mismatch.text .. ": was it changed on the front panel?")
   end
@@ -154,7 +163,7 @@ end
 function Run:arm_and_play(job, hooks)
   check_stop(job)
   self.expected = lower.first_action(job.lowering, job.actions)
-  self.driver.arm(self.link, self.expected)
+  self.driver.arm(self.link, self.expected, job.actions)
   check_stop(job)
   hooks.armed((self.link.session:realtime()))
   self:play(job, hooks.progress)
@@ -216,7 +225,7 @@ function M.run(job, path, record, hooks)
   }
   job.safety = gate.clear(job.lowering, job)
   self.actions, self.frames = job.actions, job.lowering:frames()
-  record:set_actions(job.actions, driver.confirms)
+  record:set_actions(job.actions, driver.confirms, self.slow_ns)
   hooks.prepared(job)
   check_stop(job)
   local ok, message = link.session:arm {
@@ -238,6 +247,7 @@ function M.run(job, path, record, hooks)
       or links.is_fault(problem) and "device" or "error")
   end
   local left = self:leave()
+  record:stopped(left.disarmed)
   return done and left or self:explain(problem, left)
 end
 

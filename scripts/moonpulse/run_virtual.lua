@@ -181,7 +181,16 @@ local function play(job, link, record, pace)
     end
     link.now_ns = now_ns
   end
-  link.now_ns = math.max(link.now_ns, record.train_end_ns or 0) + patience_ns
+  while link.now_ns < (record.train_end_ns or 0) and not fault do -- the last train still runs
+    if pace(link.now_ns - start_ns) then
+      return job.stop_reason
+    end
+    link.now_ns = link.now_ns + 100000000
+    link:advance(link.now_ns)
+    record:settle(link.now_ns)
+    link:deliver(link.now_ns, receive)
+  end
+  link.now_ns = link.now_ns + patience_ns
   link:advance(link.now_ns)
   record:settle(link.now_ns)
   link:deliver(link.now_ns, receive)
@@ -225,6 +234,7 @@ end
 function M.run(job, record, speed, hooks)
   local driver = job.driver
   local link = new_link(driver)
+  link.ticks = true -- some say unasked who they are
   local identity = driver.connect(link)
   hooks.connected(identity, "virtual")
   job.lowering, job.actions = lower.prepare {
@@ -235,7 +245,7 @@ function M.run(job, record, speed, hooks)
   record:set_actions(job.actions, driver.confirms)
   job.first = lower.first_action(job.lowering, job.actions)
   link:armed()
-  driver.arm(link, job.first)
+  driver.arm(link, job.first, job.actions)
   link.ticks = driver.keepalive ~= nil or link.speaks_later
   for _, action in ipairs(job.actions) do
     link.ticks = link.ticks or action.train ~= nil
@@ -248,11 +258,12 @@ function M.run(job, record, speed, hooks)
   local stop, fault = play(job, link, record, pacer(job, speed, hooks))
   local took_s = (core.clock_ns() - begun_ns) / 1e9
   collectgarbage("setpause", pause)
-  link.keepalive = nil
+  link.keepalive, link.ticks = nil, true
   record:halt(link.now_ns)
   link:write(driver.safe)
   link.first, link.last = 1, 0
   local ok, problem = pcall(driver.disarm, link)
+  record:stopped(ok)
   return { stop = stop, fault = fault, disarmed = ok, safe_sent = true, took_s = took_s,
     virtual_s = (link.now_ns - first_ns) / 1e9,
     not_disarmed = not ok and tostring(problem) or nil }

@@ -111,7 +111,7 @@ return mp.protocol { id = "one", name = "One", plan = function() return mp.pulse
     shell.write(folder .. "/fast.lua", [[
 local mp = require "moonpulse"
 return mp.protocol { id = "fast", name = "Fast", plan = function()
-  return mp.train { pulses = 5, hz = 200, intensity = mp.mso(5) }
+  return mp.train { pulses = 6, hz = 200, intensity = mp.mso(5) }
 end }]])
     local status, _, err = moonpulse("run " .. folder .. "/fast.lua --out " .. folder .. "/never")
     assert.are.equal(3, status)

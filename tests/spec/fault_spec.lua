@@ -58,7 +58,7 @@ describe("a fault of the stimulator", function()
   --- A run with faults; one that hangs is killed after 20 s and ends with 124 or 137.
   local function run(list, protocol)
     local status, out, err = shell.sh(folder, ("timeout -k 1 20 %s run %s --device sim --fault %s "
-      .. "--tolerance 200 --out %s/runs"):format(shell.quote(shell.program),
+      .. "--timing host --tolerance 200 --out %s/runs"):format(shell.quote(shell.program),
       protocol or folder .. "/made.lua", list, folder))
     local path = folder .. "/runs/" .. (shell.names(folder .. "/runs")[1] or "none")
     local text = shell.read(path .. "/manifest.json")

@@ -5,7 +5,7 @@ local core = require "moonpulse.core"
 local driver = require "moonpulse.devices.magventure"
 local shell = require "shell"
 
-local patient = " --tolerance 500 "
+local patient = " --timing host --tolerance 500 "
 local kills = os.getenv("MP_LONG") and 200 or os.getenv("MP_QUICK") and 4 or 12
 local at_once = 4
 
@@ -299,7 +299,7 @@ end }]]):format(planned, 1 / period_s))
     local frozen = {}
     for i, late in ipairs { "skip", "abort", "skip", "abort" } do
       local out = ("%s/f%d"):format(folder, i)
-      local job = start("f" .. i, ("run %s --tolerance %g --late %s --out %s"):format(made,
+      local job = start("f" .. i, ("run %s --timing host --tolerance %g --late %s --out %s"):format(made,
         tolerance_s * 1e3, late, out))
       job.out_folder, job.late = out, late
       frozen[i] = job

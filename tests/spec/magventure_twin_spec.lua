@@ -399,23 +399,56 @@ describe("pulses", function()
       end
       t:receive(FIRE, S)
       assert.equal(S + case[3], t:state().charged_at_ns)
-      assert.equal("not charged", select(2, t:receive(FIRE, S + case[3] - 1))[1].note)
+      local entries = select(2, t:receive(FIRE, S + case[3] - 1)) -- the rest of the burst, and this
+      assert.equal("not charged", entries[#entries].note)
       assert.equal("pulse", events(select(2, t:receive(FIRE, S + case[3]))))
     end
   end)
 
-  it("come as bursts and pairs, reported once and when over", function()
-    local t = told(nil, frame "013200", ENABLE, BURST)
-    local replies, entries = t:receive(FIRE .. STATUS, S)
-    assert.equal("pulse get", events(entries))
-    assert.equal("burst of 3", entries[1].note)
-    assert.equal(13, #replies[1].bytes) -- the status overtakes the burst's event
-    assert.equal(hex(frame "0241003c"), hex(replies[2].bytes))
-    assert.equal(S + 60 * MS, replies[2].at_ns)
+  --- What a fire command at 1 s brings: ms and notes of the pulses, ms and bytes of the 02 events.
+  local function fired(t)
+    local pulses, reports = {}, {}
+    local function take(replies, entries)
+      for _, entry in ipairs(entries or {}) do
+        pulses[#pulses + 1] = ("%d %s %s"):format((entry.at_ns - S) // MS, entry.note, hex(entry.bytes))
+      end
+      for _, reply in ipairs(replies or {}) do
+        reports[#reports + 1] = ("%d %s"):format((reply.at_ns - S) // MS, hex(reply.bytes))
+      end
+    end
+    take(t:receive(FIRE, S))
+    take(t:tick(2 * S))
+    return pulses, reports
+  end
+
+  it("come as bursts and pairs, each pulse in its time, reported once and when over", function()
+    local t = told({ heating = 0 }, frame "013200", ENABLE, BURST)
+    local pulses, reports = fired(t)
+    assert.same({ "0 burst of 3 " .. hex(FIRE), "20 burst of 3 ", "40 burst of 3 " }, pulses)
+    assert.same({ "60 " .. hex(frame "0241003c") }, reports)
     assert.same({ 3, 1 }, { t:state().pulses, t:state().discharges })
-    t = told({ model = "X100+Option" }, frame "013200", ENABLE, frame "09010302000100006400c8")
-    replies = t:receive(FIRE, S)
-    assert.equal(hex(frame "02418276"), joined(replies)) -- B/A 2.0: 100 %
+    t = told({ model = "X100+Option", heating = 0 }, frame "013200", ENABLE,
+      frame "09010302000100006400c8")
+    pulses, reports = fired(t)
+    assert.same({ "0 pair " .. hex(FIRE), "10 pair " }, pulses)
+    assert.same({ "30 " .. hex(frame "02418276") }, reports) -- B/A 2.0: 100 %
+    assert.equal(2, t:state().pulses)
+  end)
+
+  it("of a burst may be reported one by one", function()
+    local _, reports = fired(told({ heating = 0, burst_reports = "each" }, frame "013200", ENABLE,
+      BURST))
+    local didt = hex(frame "0241003c")
+    assert.same({ "20 " .. didt, "40 " .. didt, "60 " .. didt }, reports)
+    assert.has_error(function() twin.new { burst_reports = "never" } end)
+  end)
+
+  it("end in the middle of a burst when the device is disabled", function()
+    local t = told({ heating = 0 }, frame "013200", ENABLE, BURST)
+    t:receive(FIRE, S)
+    local _, entries = t:receive(DISABLE, S + 30 * MS)
+    assert.equal("pulse disarm", events(entries))
+    assert.is_nil(select(2, t:tick(10 * S)))
     assert.equal(2, t:state().pulses)
   end)
 
@@ -458,6 +491,37 @@ describe("trains", function()
       joined((t:receive(frame "0c00", 100 * S))))
   end)
 
+  it("of bursts give each pulse, however late the tick", function()
+    for _, step in ipairs { 7 * MS, 100 * S } do
+      local t = told({ heating = 0 }, frame "013200", ENABLE, BURST, frame "0702",
+        frame "0600 32 000a 0002 0052") -- 5 Hz, 10 bursts, 2 trains, 8.2 s
+      local times, now, reports = {}, S, 0
+      t:receive(frame "04", S)
+      while now < 20 * S do
+        now = now + step
+        local replies, entries = t:tick(now)
+        for _, entry in ipairs(entries or {}) do
+          assert.same({ "pulse", "train", "" }, { entry.event, entry.note, entry.bytes })
+          times[#times + 1] = (entry.at_ns - S) // MS
+        end
+        for _, reply in ipairs(replies or {}) do
+          reports = reports + (reply.bytes:byte(3) == 2 and 1 or 0)
+        end
+      end
+      local expected = {}
+      for train = 0, 1 do
+        for burst = 0, 9 do
+          for pulse = 0, 2 do
+            expected[#expected + 1] = train * 10000 + burst * 200 + pulse * 20
+          end
+        end
+      end
+      assert.same(expected, times)
+      assert.equal(20, reports)
+      assert.is_false(t:state().running)
+    end
+  end)
+
   it("give the same pulses to one late tick, then say that they ended", function()
     local t = told(nil, frame "013200", ENABLE, frame "0707", frame "04") -- 1 Hz, 5 pulses, 3
     local replies, entries, next_ns = t:tick(60 * S)
@@ -497,6 +561,7 @@ describe("the coil", function()
     assert.equal(3000, t:state().pulses)
     assert.is_true(hottest > 30 and hottest < 40, hottest)
     t, hottest = session(60, BURST, 200, 200 * MS) -- without the pauses: hotter than iTBS
+    t:tick(60 * S)
     assert.equal(600, t:state().pulses)
     assert.is_true(hottest > 24 and hottest < 40, hottest)
   end)

@@ -375,12 +375,15 @@ describe("moonpulse run on a Pulse Pal", function()
     end
     assert.is_true(loaded and aborted)
     assert.are.equal(600, #events)
-    local sent = 0
+    local sent, doubtful = 0, 0
     for i, row in ipairs(events) do
       sent = sent + (row.status == "sent" and 1 or 0)
-      assert.are.equal(i <= sent and "sent" or "stopped", row.status)
+      doubtful = doubtful + (row.status == "perhaps_sent" and 1 or 0)
+      assert.are.equal(i <= sent and "sent" or i <= sent + doubtful and "perhaps_sent" or "stopped",
+        row.status)
     end
-    assert.is_true(math.abs(given - sent) <= 1) -- one may have been on its way
+    assert.is_true(doubtful <= 3) -- a burst: due within 0.1 s, while the stop was on its way
+    assert.is_true(given >= sent - 1 and given <= sent + math.max(doubtful, 1))
     assert.are.equal("stopped", manifest.status)
   end)
 

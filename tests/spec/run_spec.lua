@@ -5,7 +5,7 @@ local driver = require "moonpulse.devices.magventure"
 local shell = require "shell"
 
 local commands = driver.commands
-local patient = " --tolerance 200 "
+local patient = " --timing host --tolerance 200 "
 
 local function hex(bytes)
   return (bytes:gsub(".", function(c) return ("%02x"):format(c:byte()) end))
@@ -270,7 +270,7 @@ describe("moonpulse run", function()
     local function stall(late)
       local out = folder .. "/" .. late
       -- stop the whole process for a while: after it the dispatcher is late
-      local job = start(late, ("run %s --tolerance 30 --late %s --out %s"):format(made, late,
+      local job = start(late, ("run %s --timing host --tolerance 30 --late %s --out %s"):format(made, late,
         out))
       after_pulses(twin_log(out), 5)
       job:signal("STOP")
@@ -467,7 +467,7 @@ end }]])
 
     it("stops on Ctrl-C", function()
       local out = folder .. "/runs"
-      local job = start("run", "run itbs600 --amt 50 --speed 2 --out " .. out)
+      local job = start("run", "run itbs600 --amt 50 --speed 2 --timing host --out " .. out)
       job:says("timing ")
       job:signal("INT")
       assert.are.equal(5, job:wait())

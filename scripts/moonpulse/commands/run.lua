@@ -159,7 +159,8 @@ local function plain_actions(actions)
       reference = action.reference, exact_mso = action.exact_mso }
     if action.train then
       plain.part = action.part
-      plain.train = { confirms = action.train.confirms, text = action.train.text }
+      plain.train = { confirms = action.train.confirms, spare = action.train.spare,
+        text = action.train.text }
     end
     list[i] = plain
   end

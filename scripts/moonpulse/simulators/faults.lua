@@ -154,7 +154,10 @@ end
 --- One fault happens; `reply` is the pulse's own, if there is a pulse.
 local function strike(self, kind, out, reply, now_ns)
   local change = on_reply[kind]
-  if change and not place_of(out.replies, reply) then
+  if change and not reply then -- a pulse of a burst that is reported as a whole: its report, then
+    self.list[#self.list + 1] = { kind = kind, at = self.pulses + 1 }
+    return
+  elseif change and not place_of(out.replies, reply) then
     return -- an earlier fault has taken it
   end
   out.log[#out.log + 1] = { event = "fault", bytes = change and reply.bytes or "", note = kind,

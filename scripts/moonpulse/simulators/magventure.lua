@@ -6,12 +6,13 @@
 ---
 --- Where those are silent the model chooses, and these choices are ours, not the maker's:
 ---   * heating and cooling: see machine.lua;
----   * dI/dt of 1.3 A/us per percent; a burst or pair is one 02 event, sent after its last pulse;
+---   * dI/dt of 1.3 A/us per percent; a burst or pair is one 02 event, sent after its last pulse
+---     (burst_reports = "each": one for each pulse; the sources leave it open);
 ---   * the charge delay postpones the recharge: a pulse costs charge delay + 1/max rate;
 ---   * Twin and Dual need a model with Option; in Twin, amplitude B is A times the B/A ratio;
 ---   * values the device does not have are ignored without a reply, like malformed frames;
 ---   * a partial frame is dropped after `frame_timeout`: it is never completed, or fired, late;
----   * a running train refuses new trains, modes, pages and starts; disabling ends it.
+---   * a running train refuses new trains, modes, pages and starts; disabling ends it, and a burst.
 local commands = require "moonpulse.simulators.magventure.commands"
 local frames = require "moonpulse.simulators.magventure.frames"
 local limits = require "moonpulse.simulators.magventure.limits"
@@ -39,6 +40,7 @@ local OPTIONS = { -- defaults; also the list of known options
   coil_type = 72,
   heating = 0.016, -- degrees C per pulse at 100 %; 0: a coil cooled as fast as it heats
   ext_rate = false, -- the device has the 0.1 Hz rate option
+  burst_reports = "once", -- 02 events of a burst or pair: "once" when it is over, or "each" pulse
   strict_pages = true, -- trains are set and started only on the pages that allow it
   frame_timeout = 0.1, -- seconds without a byte after which a partial frame is dropped
   deaf_after = false, -- malformed frames after which the port hears nothing; false: never
@@ -132,8 +134,8 @@ function Twin:receive(bytes, now_ns)
     self.now_ns = now
   end
   self.reply_count, self.log_count = 0, 0
-  if self.train then
-    machine.run_train(self, now)
+  if self.train or self.burst then
+    machine.run_due(self, now)
   end
   if self.pending ~= "" then
     drop_stale(self, now)
@@ -152,7 +154,7 @@ function Twin:receive(bytes, now_ns)
   return results(self)
 end
 
---- Let time pass: pulses of a running train, cooling. Call it at `next_ns`, and after a `receive`
+--- Let time pass: pulses of a running train or burst, cooling. Call it at `next_ns`, and after a `receive`
 --- or `knob`, which may have started or ended a train.
 ---@param now_ns integer
 ---@return table? replies
@@ -160,12 +162,12 @@ end
 ---@return integer? next_ns  when something will next happen by itself
 function Twin:tick(now_ns)
   local now = begin(self, now_ns)
-  machine.run_train(self, now)
+  machine.run_due(self, now)
   drop_stale(self, now)
   settle(self, now)
-  local next_ns = machine.next_cooling(self, now)
-  if self.train and not (next_ns and next_ns < self.train.next_ns) then
-    next_ns = self.train.next_ns
+  local next_ns, pulse_ns = machine.next_cooling(self, now), machine.next_pulse(self)
+  if pulse_ns and not (next_ns and next_ns < pulse_ns) then
+    next_ns = pulse_ns
   end
   local replies, log = results(self)
   return replies, log, next_ns
@@ -183,7 +185,7 @@ local function press_enable(self, now, on)
 end
 
 local function choose_page(self, now, page)
-  machine.stop_train(self, now)
+  machine.cease(self, now)
   self.page = page
   machine.say_page(self, now)
   note(self, now, "set", "", ("by hand: page %d"):format(page))
@@ -216,7 +218,7 @@ function Twin:knob(name, value, now_ns)
     error(("magventure twin: knob %s: %s is not %s"):format(name, tostring(value), knob[2]), 2)
   end
   local now = begin(self, now_ns or self.now_ns)
-  machine.run_train(self, now)
+  machine.run_due(self, now)
   knob[1](self, now, math.tointeger(value) or value)
   settle(self, now)
   return results(self)
@@ -238,6 +240,7 @@ Twin.faults = FAULTS
 ---@return table? log
 function Twin:fault(kind, now_ns)
   local now = begin(self, now_ns or self.now_ns)
+  machine.run_due(self, now)
   FAULTS[kind](self, now)
   settle(self, now)
   return results(self)
@@ -305,6 +308,13 @@ local function option_fault(key, value)
   end
 end
 
+local function reports_each(value)
+  if value ~= "each" and value ~= "once" then
+    error(("magventure twin: burst_reports = %s: it is once or each"):format(value), 3)
+  end
+  return value == "each"
+end
+
 local function model_number(name)
   for number, model in pairs(limits.MODELS) do
     if model == name then
@@ -335,7 +345,8 @@ function M.new(options)
     set[key] = value
   end
   local self = {
-    model = model_number(set.model), serial_number = math.floor(set.serial_number),
+    model = model_number(set.model), reports_each = reports_each(set.burst_reports),
+    serial_number = math.floor(set.serial_number),
     coil_type = math.floor(set.coil_type), ext_rate = set.ext_rate, strict_pages = set.strict_pages,
     latency_ns = nanoseconds(set.latency), jitter_ns = nanoseconds(set.jitter),
     timeout_ns = nanoseconds(set.frame_timeout), random = math.floor(set.seed), answered_ns = 0,

@@ -77,7 +77,7 @@ local function page_fault(self, also)
 end
 
 local function running_fault(self)
-  return self.train and "a train is running"
+  return self.train and "a train is running" or self.burst and "a burst is running"
 end
 
 command(0x04, "start", { 1 }, function(self, now, frame)
@@ -86,7 +86,7 @@ command(0x04, "start", { 1 }, function(self, now, frame)
   if fault then
     return refuse(self, now, frame, fault)
   end
-  machine.start_train(self, now, frame)
+  machine.start_train(self, now)
   note(self, now, "set", frame, "train started")
 end)
 

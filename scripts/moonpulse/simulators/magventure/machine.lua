@@ -127,7 +127,7 @@ function M.derive(self)
   local paired, burst = self.mode >= limits.TWIN, self.waveform == limits.BURST
   local count = paired and 2 or burst and self.burst_pulses or 1
   local recharge = floor(1e9 / M.max_rate(self) + 0.5)
-  self.pulses_per_fire = count
+  self.pulses_per_fire, self.ipi_ns = count, self.ipi * NS_PER_TENTH_MS
   self.has_field = a > 0 or (paired and b > 0)
   self.span_ns = (count - 1) * self.ipi * NS_PER_TENTH_MS
   if count > 1 then
@@ -157,6 +157,12 @@ function M.stop_train(self, now)
     self.train = nil
     M.say_page(self, now)
   end
+end
+
+--- Nothing more comes of what was started: neither the rest of a burst nor of a train.
+function M.cease(self, now)
+  self.burst = nil
+  M.stop_train(self, now)
 end
 
 -- Coil --------------------------------------------------------------------------------------------
@@ -192,7 +198,7 @@ local function show_temperature(self, now)
   say_temperature(self, now)
   if stops then
     M.say_amplitude(self, now)
-    M.stop_train(self, now)
+    M.cease(self, now)
   end
 end
 
@@ -235,7 +241,16 @@ local function first_pulse(self, now, at, frame)
   self.reply_count, self.log_count = 1, 1
 end
 
---- Fire once: a pulse, burst or pair. `frame` is the command that asked for it.
+--- Event 02: after each pulse, or once when a burst or pair is over, as the option burst_reports says.
+local function report_pulse(self, now, index, count)
+  if index == count or self.reports_each then
+    reply_at(self, self.jitter_ns > 0 and jittered(self, now) or now + self.latency_ns,
+      self.pulse_frame)
+  end
+end
+
+--- Fire once: a pulse, or the first of a burst or pair. `frame` is the command that asked for it;
+--- empty in a train.
 function M.discharge(self, now, frame)
   if not self.enabled then
     return note(self, now, "ignored", frame, "not enabled")
@@ -254,17 +269,30 @@ function M.discharge(self, now, frame)
   end
   self.temperature_c = celsius + self.heat_c
   self.charged_at_ns = now + self.recharge_ns
-  self.pulses = self.pulses + self.pulses_per_fire
+  self.pulses = self.pulses + 1
   self.discharges = self.discharges + 1
-  local span = self.span_ns -- reported when the last pulse is over
-  if self.reply_count + self.log_count == 0 and self.jitter_ns == 0 then
-    return first_pulse(self, now, now + span + self.latency_ns, frame)
-  elseif span == 0 and self.jitter_ns > 0 then
-    reply_at(self, jittered(self, now), self.pulse_frame)
-  else
-    reply_at(self, now + span + self.latency_ns, self.pulse_frame)
+  local count = self.pulses_per_fire
+  if count == 1 and self.reply_count + self.log_count == 0 and self.jitter_ns == 0 and not self.train then
+    return first_pulse(self, now, now + self.latency_ns, frame)
+  elseif count > 1 then
+    self.burst = { start_ns = now, next_ns = now + self.ipi_ns, index = 1, count = count }
   end
-  note(self, now, "pulse", frame, self.pulse_note)
+  note(self, now, "pulse", frame, self.train and "train" or self.pulse_note)
+  report_pulse(self, now, 1, count)
+end
+
+--- The next pulse of a burst or pair, in its time.
+local function burst_pulse(self)
+  local burst = self.burst
+  local now = burst.next_ns
+  burst.index = burst.index + 1
+  burst.next_ns = burst.start_ns + burst.index * self.ipi_ns
+  self.pulses = self.pulses + 1
+  note(self, now, "pulse", "", self.train and "train" or self.pulse_note)
+  report_pulse(self, now, burst.index, burst.count)
+  if burst.index == burst.count then
+    self.burst = nil
+  end
 end
 
 --- Would the next pulse be like the last?
@@ -312,7 +340,7 @@ function M.set_enabled(self, now, on, frame)
   M.say_amplitude(self, now)
   note(self, now, on and "arm" or "disarm", frame, on and "enabled" or "disabled")
   if not on then
-    M.stop_train(self, now)
+    M.cease(self, now)
   end
 end
 
@@ -327,28 +355,49 @@ local function onset(train)
     + done * train.iti * NS_PER_TENTH_S
 end
 
-function M.start_train(self, now, frame)
+function M.start_train(self, now)
   local set = self.program
   self.stimuli = 0
-  self.train = { start_ns = now, next_ns = now, index = 0, frame = frame,
+  self.train = { start_ns = now, next_ns = now, index = 0,
     rate = set.rate, pulses = set.pulses, trains = set.trains, iti = set.iti }
   M.say_page(self, now)
 end
 
---- Fire what a running train has due.
-function M.run_train(self, now)
-  local train = self.train
-  while train and train.next_ns <= now do
-    local at = train.next_ns
-    M.discharge(self, at, train.frame)
-    train.index = train.index + 1
-    self.stimuli = train.index
-    train.next_ns = onset(train)
-    if train.index == train.pulses * train.trains then
-      M.stop_train(self, at + self.span_ns)
+--- When the machine fires next by itself; nil: it does not.
+---@return integer?
+function M.next_pulse(self)
+  local train, burst = self.train, self.burst
+  local next_ns = burst and burst.next_ns
+  if train and not (next_ns and next_ns <= train.next_ns) then
+    next_ns = train.next_ns
+  end
+  return next_ns
+end
+
+local function train_pulse(self, train)
+  local at = train.next_ns
+  M.discharge(self, at, "")
+  train.index = train.index + 1
+  self.stimuli = train.index
+  train.next_ns = onset(train)
+end
+
+--- Fire what is due: the rest of a burst, and what a running train has. A train is over with the
+--- last pulse of its last burst.
+function M.run_due(self, now)
+  local at = M.next_pulse(self)
+  while at and at <= now do
+    local train, burst = self.train, self.burst
+    if burst and burst.next_ns == at then
+      burst_pulse(self)
+    else
+      train_pulse(self, train)
+    end
+    if train and not self.burst and train.index == train.pulses * train.trains then
+      M.stop_train(self, at)
     end
     M.settle(self, at)
-    train = self.train
+    at = M.next_pulse(self)
   end
 end
 

@@ -50,6 +50,47 @@ local function choices(list)
   return table.move(list, 0, #list, 1, {})
 end
 
+--- Pages of the panel; clients set 1, 2, 3, 4 and 7.
+local pages = { 1, 2, 3, 4, 6, 7, 8, 13, 15, 16, 17, 19 }
+
+-- What the device can be set to, as spans { first, last, step } in the units of the wire
+-- (MagventureTMS; inter-pulse intervals: MagProController).
+M.single_intervals = { { 5, 100, 1 }, { 105, 200, 5 }, { 210, 1000, 10 } }
+M.paired_intervals = { { 10, 100, 1 }, { 105, 200, 5 }, { 210, 1000, 10 }, { 1100, 5000, 100 },
+  { 5500, 10000, 500 }, { 11000, 30000, 1000 } }
+local any_interval = table.move(M.paired_intervals, 2, 6, 2, { { 5, 100, 1 } })
+M.pulse_counts = { { 1, 1000, 1 }, { 1100, 2000, 100 } }
+local rates = { { 1, 200, 1 }, { 210, 1000, 10 } } -- tenths above 1 Hz: an option of the device
+local input_delays = { { 0, 100, 1 }, { 110, 1000, 10 }, { 1100, 65000, 100 } }
+local output_delays = { { -1000, -110, 10 }, { -100, 100, 1 }, { 110, 1000, 10 } }
+local charge_delays = { { 0, 100, 10 }, { 125, 4000, 25 }, { 4050, 12000, 50 } }
+
+--- The value on spans that is nearest to one.
+---@param spans integer[][]
+---@param value integer
+---@return integer
+function M.nearest(spans, value)
+  local best
+  for _, span in ipairs(spans) do
+    local first, last, step = table.unpack(span)
+    local near = math.max(first, math.min(last, first + (value - first + step // 2) // step * step))
+    if not best or math.abs(near - value) < math.abs(best - value) then
+      best = near
+    end
+  end
+  return best
+end
+
+--- Refuse what the device would silently change: a value between two that it has.
+local function on(spans, key, whole, per_unit)
+  local near = M.nearest(spans, whole)
+  if near ~= whole then
+    command.refuse("%s = %.10g is no setting that the device has; the nearest is %.10g", key,
+      whole / per_unit, near / per_unit)
+  end
+  return whole
+end
+
 --- value in steps of the device, refused where it lies between two.
 local function steps(key, value, per_unit)
   local exact = value * per_unit
@@ -61,12 +102,12 @@ local function steps(key, value, per_unit)
   return whole
 end
 
-local function form(...)
-  return { "form", "choice", { ... }, default = (...) }
-end
+-- who writes it so: MagventureTMS and MagProController short, MAGIC the others
+local form = { "form", "choice", { "short", "long", "magic", "single" }, default = "short" }
 
 local function train_numbers(v)
-  return steps("rate_hz", v.rate_hz, 10), v.pulses, v.trains, steps("iti_s", v.iti_s, 10)
+  return on(rates, "rate_hz", steps("rate_hz", v.rate_hz, 10), 10),
+    on(M.pulse_counts, "pulses", v.pulses, 1), v.trains, steps("iti_s", v.iti_s, 10)
 end
 
 local train_args = {
@@ -80,12 +121,20 @@ local delay_args = {
 }
 
 local function delays(v)
-  return steps("in_ms", v.in_ms, 10), steps("out_ms", v.out_ms, 10), v.charge_ms
+  return on(input_delays, "in_ms", steps("in_ms", v.in_ms, 10), 10),
+    on(output_delays, "out_ms", steps("out_ms", v.out_ms, 10), 10),
+    on(charge_delays, "charge_ms", v.charge_ms, 1)
+end
+
+--- MAGIC's rule for B/A is none: the device has steps of 0.05, and uses the ratio in Twin only.
+local function ba_steps(v)
+  local hundredths = steps("ba_ratio", v.ba_ratio, 100)
+  return v.mode == "Twin" and on({ { 20, 500, 5 } }, "ba_ratio", hundredths, 100) or hundredths
 end
 
 local function fixed(help, ...)
   local payload = { ... }
-  return command.new(help, { form("short", "magic") }, function()
+  return command.new(help, { form }, function()
     return frame(table.unpack(payload))
   end)
 end
@@ -94,7 +143,7 @@ end
 M.commands = command.named {
   get_status = fixed("Ask for the state.", 0x00),
   get_status2 = fixed("Ask for the whole state.", 0x05),
-  get_mode = command.new("Ask for mode and waveform.", { form("short", "long", "magic") }, function(v)
+  get_mode = command.new("Ask for mode and waveform.", { form }, function(v)
     return framed(v.form == "short" and "\x09\0" or "\x09\0" .. ("\0"):rep(9))
   end),
   get_delays = fixed("Ask for the delays.", 0x0A, 0x00),
@@ -103,16 +152,16 @@ M.commands = command.named {
   enable = fixed("Enable.", 0x02, 0x01),
   disable = fixed("Disable.", 0x02, 0x00),
   start_train = fixed("Start the train.", 0x04),
-  fire = command.new("Fire one pulse, pair or burst.", { form("short", "long", "magic") }, function(v)
+  fire = command.new("Fire one pulse, pair or burst.", { form }, function(v)
     return v.form == "short" and frame(0x03) or frame(0x03, 0x01)
   end),
   set_amplitude = command.new("Set the amplitude.", {
     { "a", "integer", 0, 100, help = "%MSO" }, { "b", "integer", 0, 100, default = 0 },
-    form("short", "single"),
+    form,
   }, function(v)
     return v.form == "single" and frame(0x01, v.a) or frame(0x01, v.a, v.b)
   end),
-  set_page = command.new("Show a page.", { { "page", "integer", 0, 255 }, form("short", "long", "magic") },
+  set_page = command.new("Show a page.", { { "page", "choice", pages }, form },
     function(v)
       return v.form == "short" and frame(0x07, v.page) or frame(0x07, v.page, 0)
     end),
@@ -120,12 +169,12 @@ M.commands = command.named {
     { "model", "choice", choices(M.models) }, { "mode", "choice", choices(M.modes) },
     { "direction", "choice", choices(M.directions) }, { "waveform", "choice", choices(M.waveforms) },
     { "burst_pulses", "integer", 2, 5 }, { "ipi_ms", "number", 0.5, 3000 },
-    { "ba_ratio", "number", 0.2, 5, default = 1 }, form("short", "magic"),
+    { "ba_ratio", "number", 0.2, 5, default = 1 }, form,
   }, function(v)
     return framed(string.pack(">BBBBBBBI2I2", 0x09, 0x01, index_of(M.models, v.model),
       index_of(M.modes, v.mode), index_of(M.directions, v.direction),
-      index_of(M.waveforms, v.waveform), 5 - v.burst_pulses, steps("ipi_ms", v.ipi_ms, 10),
-      steps("ba_ratio", v.ba_ratio, 100)))
+      index_of(M.waveforms, v.waveform), 5 - v.burst_pulses,
+      on(any_interval, "ipi_ms", steps("ipi_ms", v.ipi_ms, 10), 10), ba_steps(v)))
   end),
   set_train = command.new("Set the train (on page Timing).", train_args, function(v)
     return framed(string.pack(">BI2I2I2I2", 0x06, train_numbers(v)))
@@ -133,15 +182,19 @@ M.commands = command.named {
   set_train_ext = command.new("Set the train and what starts it.", {
     train_args[1], train_args[2], train_args[3], train_args[4],
     { "timing", "choice", choices(M.timings), default = "Sequence" },
-    { "warn", "integer", 0, 1, default = 1 },
+    { "warn", "integer", 0, 1, default = 1, help = "sound before each train" },
+    { "ramp_up", "number", 0.7, 1, optional = true, help = "sent by MagventureTMS; not obeyed" },
+    { "ramp_trains", "integer", 1, 10, default = 10 },
   }, function(v)
     local rate, pulses, trains, iti = train_numbers(v)
+    local ramp = v.ramp_up and string.char(steps("ramp_up", v.ramp_up, 100), v.ramp_trains) or ""
     return framed(string.pack(">BBBI2I2I2I2B", 0x0B, 0x01, index_of(M.timings, v.timing), rate, pulses,
-      trains, iti, v.warn))
+      trains, iti, v.warn) .. ramp)
   end),
+  -- the steps of the delays are those of the other form; no source says what this one does between
   set_delays = command.new("Set the delays.", delay_args, function(v)
-    local into, out, charge = delays(v)
-    return framed(string.pack(">BI2i2I2I2", 0x08, into, out, charge, 0))
+    return framed(string.pack(">BI2i2I2I2", 0x08, steps("in_ms", v.in_ms, 10),
+      steps("out_ms", v.out_ms, 10), v.charge_ms, 0))
   end),
   set_delays_ext = command.new("Set the delays (undocumented form).", delay_args, function(v)
     local into, out, charge = delays(v)
@@ -190,7 +243,8 @@ local readers = {
   [0x0B] = function(p)
     local _, _, timing, rate, pulses, trains, iti, warn = (">BBBI2I2I2I2B"):unpack(p)
     return "set_train_ext", { rate_hz = tenths(rate), pulses = pulses, trains = trains,
-      iti_s = tenths(iti), timing = M.timings[timing], warn = warn }
+      iti_s = tenths(iti), timing = M.timings[timing], warn = warn,
+      ramp_up = #p == 14 and p:byte(13) / 100 or nil, ramp_trains = p:byte(14) }
   end,
   [0x08] = function(p)
     local _, into, out, charge = (">BI2i2I2"):unpack(p)
