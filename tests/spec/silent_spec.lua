@@ -31,7 +31,8 @@ end }]])
     jobs[1] = twin
     twin:says("stop it with")
     local run = shell.start(folder, "run", ("run %s/fast.lua --device magventure --port %s/stim "
-      .. "--timing host --tolerance 200 --beyond-guidelines test --approval none --out %s/runs"):format(folder, folder, folder))
+      .. "--timing host --tolerance 200 --beyond-guidelines test --approval none "
+      .. "--out %s/runs"):format(folder, folder, folder))
     jobs[2] = run
     run:says("timing ")
     core.wait(1)
