@@ -63,7 +63,7 @@ describe("moonpulse check", function()
       local mp = require "moonpulse"
       return mp.pair { isi = mp.ms(9), intensity = mp.mso(50) }
     ]])
-    local status, out = moonpulse("check %s/fast.lua", folder)
+    local status, out = moonpulse("check %s/fast.lua --timing host", folder)
     assert.are.equal(3, status)
     assert.matches("OVER%s+magventure: .*shortest interval", out)
   end)
