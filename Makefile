@@ -72,7 +72,7 @@ $B/tests/%: $B/tests/engine/%.o $B/libmoonpulse.a
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) $^ $(LIBS) -o $@
 
-$B/tests/rig/test_serial_rig: $B/tests/rig/test_serial_rig.o $B/libmoonpulse.a
+$B/tests/rig/test_serial_rig: $B/tests/rig/test_serial_rig.o $B/tests/rig/trigger_lines.o $B/libmoonpulse.a
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) $^ $(LIBS) -o $@
 

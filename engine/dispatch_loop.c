@@ -115,34 +115,27 @@ static void publish_finished(struct mp_dispatcher *d)
 
 /* ---- writing ---- */
 
-/* Write a whole frame or stop: part of a frame is never followed by the rest. */
-static bool write_frame(struct mp_dispatcher *d, const void *bytes, size_t length,
-                        struct mp_outcome *out)
+/* Send a whole frame's first part or stop: part of a frame is never followed by the rest. */
+static bool write_part(struct mp_dispatcher *d, const struct dispatch_part *part,
+                       struct mp_outcome *out)
 {
-    size_t written = 0;
     if (stopped(d)) // the last look is behind the stamp: what is stamped later never leaves
         return false;
     record_begin(d, out);
-    enum mp_status status = mp_port_write(d->config.port, bytes, length, &written, NULL);
+    bool whole = dispatch_part(d, part);
     out->returned_ns = dispatch_now(d);
-    bool whole = status == MP_OK && written == length;
     record_end(d, whole ? out->returned_ns : -1);
-    if (whole) {
-        d->keepalive_due_ns = out->returned_ns + d->config.keepalive_ns; // any frame does
-        return true;
-    }
-    d->cut = written > 0;
-    mp_dispatcher_stop(d, status == MP_OK ? MP_STOP_BLOCKED : MP_STOP_GONE);
-    return false;
+    return whole;
 }
 
 static void send_oneoff(struct mp_dispatcher *d, const void *bytes, size_t length)
 {
+    const struct dispatch_part part = {.bytes = bytes, .length = length};
     struct mp_outcome out = {.kind = MP_OUT_ONEOFF, .start_ns = d->start_ns};
     if (!can_record(d))
         return;
     out.woken_ns = out.entered_ns = dispatch_now(d);
-    if (!write_frame(d, bytes, length, &out))
+    if (!write_part(d, &part, &out))
         return;
     d->wire_free_ns = out.returned_ns + mp_serial_wire_ns(&d->config.serial, length);
     publish(d, &out);
@@ -151,6 +144,10 @@ static void send_oneoff(struct mp_dispatcher *d, const void *bytes, size_t lengt
 /* Is there time for a one-off frame before the next frame of the plan? */
 static bool fits(const struct mp_dispatcher *d, size_t length)
 {
+    const struct dispatch_second *second = &d->second;
+    if (second->open && second->port == MP_PORT_DEVICE && second->line != MP_TRIGGER_RTS &&
+        second->line != MP_TRIGGER_DTR)
+        return false; // not between a message and its second part, nor into a break
     if (!d->have_next)
         return true;
     int64_t needed = mp_serial_wire_ns(&d->config.serial, length) + gap_margin_ns;
@@ -211,6 +208,11 @@ static int64_t least_apart(const struct mp_dispatcher *d)
     return by_plan > by_device ? by_plan : by_device;
 }
 
+static const struct mp_frame *next_frame(const struct mp_dispatcher *d)
+{
+    return mp_lowering_frame(d->lowering, d->next.frame);
+}
+
 /*
  * Is a pulse unconfirmed for too long, as far as the loop has read the port? A device that does
  * not read lets commands pile up, and would obey them together. A loop that is itself behind
@@ -233,8 +235,11 @@ static bool unanswered(const struct mp_dispatcher *d)
 /* Does the port still hold a frame that should have been on the wire long ago? */
 static bool backed_up(const struct mp_dispatcher *d, int64_t now)
 {
-    return d->have_sent && now > d->wire_end_ns + drain_ns &&
-           mp_port_queued(d->config.port) > 0;
+    const struct mp_frame *frame = next_frame(d);
+    const struct mp_port *port =
+        frame->port == MP_PORT_TRIGGER ? d->config.trigger : d->config.port;
+    return frame->line == MP_TRIGGER_NONE && d->have_sent && now > d->wire_end_ns + drain_ns &&
+           mp_port_queued(port) > 0;
 }
 
 /* The last look before a write: late, or too close to the pulse sent before? */
@@ -246,9 +251,14 @@ static enum mp_stop refuse(const struct mp_dispatcher *d, int64_t now)
     if (send->kind == MP_SEND_MARK)
         return MP_STOP_NONE;
     // a one-off frame that was stalled before its write may still be on the wire
-    int64_t leaves_ns = now > d->wire_free_ns ? now : d->wire_free_ns;
+    const struct mp_frame *frame = next_frame(d);
+    bool by_wire = frame->port == MP_PORT_DEVICE && frame->line == MP_TRIGGER_NONE;
+    int64_t leaves_ns = by_wire && now < d->wire_free_ns ? d->wire_free_ns : now;
     if (leaves_ns - (d->start_ns + send->send_ns) > d->config.tolerance_ns)
         return MP_STOP_LATE;
+    // a line that has hardly fallen cannot be seen to rise
+    if (d->second.done_ns != 0 && now - d->second.done_ns < mp_rest_ns / 2)
+        return MP_STOP_CLOSE;
     // by the actual stamps: a stall between the look and the write shows only afterwards
     if (d->have_sent && !d->config.any_distance && now - d->sent_ns < least_apart(d))
         return MP_STOP_CLOSE;
@@ -300,6 +310,23 @@ static void warm(struct mp_dispatcher *d)
         mp_flight_warm(d->config.flight);
 }
 
+/* Is the second part of the pulse before the next thing to do? */
+static bool second_is_next(const struct mp_dispatcher *d)
+{
+    const struct dispatch_second *second = &d->second;
+    if (!second->open)
+        return false;
+    return !d->have_next || d->next.kind == MP_SEND_PULSE || // which waits for it
+           (d->next.kind == MP_SEND_SET && second->port == MP_PORT_DEVICE) ||
+           second->due_ns <= d->start_ns + d->next.send_ns;
+}
+
+static void do_second(struct mp_dispatcher *d)
+{
+    if (dispatch_second(d) && d->lowering != NULL && !d->have_next && !stopped(d))
+        publish_finished(d);
+}
+
 /* Sleep until the next frame is due; true when it is. Looks up now and then on the way. */
 static bool wait_until_due(struct mp_dispatcher *d)
 {
@@ -308,20 +335,26 @@ static bool wait_until_due(struct mp_dispatcher *d)
     if (config->keepalive_length > 0 && d->keepalive_due_ns < look &&
         fits(d, config->keepalive_length))
         look = d->keepalive_due_ns;
-    if (d->have_next && d->start_ns + d->next.send_ns <= look) {
-        int64_t due_ns = d->start_ns + d->next.send_ns;
-        if (d->realtime.spin) {
-            if (!wait_for(d, due_ns - warm_ns, false))
-                return false;
-            warm(d);
-        }
-        bool due = wait_for(d, due_ns, true);
-        d->woken_ns = dispatch_now(d);
-        return due;
+    bool second = second_is_next(d);
+    int64_t due_ns = second         ? d->second.due_ns
+                     : d->have_next ? d->start_ns + d->next.send_ns
+                                    : INT64_MAX;
+    if (due_ns > look) {
+        (void)wait_for(d, look, false);
+        check_heartbeat(d);
+        return false;
     }
-    (void)wait_for(d, look, false);
-    check_heartbeat(d);
-    return false;
+    if (d->realtime.spin) {
+        if (!wait_for(d, due_ns - warm_ns, false))
+            return false;
+        if (!second)
+            warm(d);
+    }
+    bool due = wait_for(d, due_ns, true);
+    if (second && due)
+        do_second(d);
+    d->woken_ns = dispatch_now(d);
+    return due && !second;
 }
 
 /* ---- sending what is due ---- */
@@ -329,9 +362,15 @@ static bool wait_until_due(struct mp_dispatcher *d)
 static bool write_planned(struct mp_dispatcher *d, struct mp_outcome *out)
 {
     const struct mp_send *send = &d->next;
-    const struct mp_frame *frame = mp_lowering_frame(d->lowering, send->frame);
-    if (!write_frame(d, frame->bytes, frame->length, out))
+    const struct mp_frame *frame = next_frame(d);
+    const struct dispatch_part part = {.port = frame->port,
+                                       .line = frame->line,
+                                       .high = true,
+                                       .bytes = frame->bytes,
+                                       .length = frame->length};
+    if (!write_part(d, &part, out))
         return false;
+    dispatch_plan_second(d, frame, out->returned_ns);
     if (send->kind != MP_SEND_PULSE)
         return true;
     d->have_sent = true;
@@ -382,7 +421,7 @@ static void dispatch(struct mp_dispatcher *d)
     }
     publish(d, &out);
     d->have_next = mp_lowering_next(d->lowering, &d->next);
-    if (!d->have_next && !stopped(d))
+    if (!d->have_next && !d->second.open && !stopped(d))
         publish_finished(d);
 }
 
@@ -398,8 +437,13 @@ static void send_safe(struct mp_dispatcher *d)
         out.stop == MP_STOP_BLOCKED || out.stop == MP_STOP_DEVICE || out.stop == MP_STOP_SILENT;
     if (discard)
         mp_port_discard(config->port);
+    if (discard && config->trigger != NULL)
+        mp_port_discard(config->trigger);
+    // a line that is up comes down first; else the safe frame is not kept waiting
+    bool early = d->second.open;
+    bool rested = early && dispatch_rest(d);
     // behind a cut frame the device takes the first bytes for its rest: send it twice
-    int copies = d->cut || discard ? 2 : 1;
+    int copies = config->safe_length == 0 ? 0 : d->cut || discard ? 2 : 1;
     out.woken_ns = out.entered_ns = dispatch_now(d);
     for (int tries = 0; copies > 0 && tries < SAFE_TRIES; tries++) {
         size_t written = 0;
@@ -415,8 +459,10 @@ static void send_safe(struct mp_dispatcher *d)
         struct pollfd room = {.fd = mp_port_fd(config->port), .events = POLLOUT};
         (void)poll(&room, 1, 1);
     }
+    if (!early)
+        rested = dispatch_rest(d);
     out.returned_ns = dispatch_now(d);
-    out.safe_sent = copies == 0;
+    out.safe_sent = copies == 0 && rested;
     atomic_store(&d->safe_sent, out.safe_sent);
     out.start_ns = d->start_ns;
     publish(d, &out);

@@ -117,7 +117,7 @@ enum mp_status mp_dispatcher_create_here(struct mp_dispatcher **out,
                                          const struct mp_dispatch_config *config,
                                          struct mp_error *err)
 {
-    if (config->safe_length == 0 || config->safe_length > MP_FRAME_MAX)
+    if ((config->safe_length == 0 && !config->safe_line) || config->safe_length > MP_FRAME_MAX)
         return mp_fail(err, MP_EINVAL, "arming needs the bytes that make the device safe");
     if (config->keepalive_length > MP_FRAME_MAX ||
         (config->keepalive_length > 0 && config->keepalive_ns <= 0))
@@ -189,12 +189,29 @@ static enum mp_status push_command(struct mp_dispatcher *d, const struct command
     return MP_OK;
 }
 
+/* A line is raised only where somebody has seen that it was down. */
+static enum mp_status check_paths(const struct mp_dispatcher *d,
+                                  const struct mp_lowering *lowering, struct mp_error *err)
+{
+    if (mp_lowering_uses_trigger(lowering) && d->config.trigger == NULL)
+        return mp_fail(err, MP_ESTATE, "the plan fires on a second port, and none is open");
+    for (uint8_t port = 0; port < MP_PORTS; port++)
+        for (int line = MP_TRIGGER_RTS; line <= MP_TRIGGER_BREAK; line++)
+            if (d->config.lines[port] != (enum mp_trigger_line)line &&
+                mp_lowering_uses_line(lowering, port, (enum mp_trigger_line)line))
+                return mp_fail(err, MP_ESTATE, "the plan fires over %s, which was not checked",
+                               mp_trigger_line_name((enum mp_trigger_line)line));
+    return MP_OK;
+}
+
 enum mp_status mp_dispatcher_play(struct mp_dispatcher *d, struct mp_lowering *lowering,
                                   int64_t start_ns, struct mp_error *err)
 {
     if (!mp_lowering_checked(lowering))
         return mp_fail(err, MP_ESTATE, "the plan was not checked against the device's limits");
     enum mp_status status = check_running(d, err);
+    if (status == MP_OK)
+        status = check_paths(d, lowering, err);
     if (status != MP_OK)
         return status;
     bool idle = false;

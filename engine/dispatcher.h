@@ -4,6 +4,10 @@
  * It draws frames from a lowering, sleeps until each is due on the monotonic clock
  * and hands it to the port. While it lives it alone writes to the port.
  *
+ * A frame may have two parts: a line that is raised and dropped, a byte and its reset. The
+ * second part is sent at its own time; no pulse leaves before it is done, a stop brings it
+ * forward, and MP_OUT_FINISHED waits for it.
+ *
  * What is shared between it and the rest:
  *   commands   SPSC ring, loop thread -> dispatcher
  *   outcomes   SPSC ring, dispatcher -> loop thread
@@ -14,8 +18,9 @@
  *   wake       semaphore: ends the dispatcher's wait
  *   flight     see flight.h: slots claimed with an atomic add
  * It calls no Lua, no malloc, no lock, no file I/O and nothing that blocks except the
- * wait for the next deadline, which mp_dispatcher_stop ends at once, and, after a stop,
- * the tries to get the safe frame into a full port (at most 20 of 1 ms).
+ * wait for the next deadline, which mp_dispatcher_stop ends at once, the moving of a line (an
+ * ioctl that on a USB adapter takes a message to it: some tenths of a millisecond), and, after
+ * a stop, the tries to get the safe frame into a full port (at most 20 of 1 ms).
  *
  * A frame that cannot leave in time is never made up for, and no pulse leaves closer to the
  * one before than the plan has it (less the tolerance), whatever happened in between. No
@@ -89,8 +94,15 @@ struct mp_time {
 struct mp_dispatch_config {
     struct mp_port *port;    // borrowed; must outlive the dispatcher
     struct mp_serial serial; // how long frames take on its wire
+    struct mp_port
+        *trigger; // borrowed, as port; where frames for MP_PORT_TRIGGER go; NULL: none
+    enum mp_trigger_line lines[MP_PORTS]; // of each port the one that may be raised: the caller
+                                          // has checked it. It is dropped at every stop
+    uint8_t rest[MP_FRAME_MAX];           // what a trigger box at rest was last told, for stops
+    size_t rest_length;                   // 0: nothing
     uint8_t safe[MP_FRAME_MAX];
-    size_t safe_length;
+    size_t safe_length; // 0 only with safe_line: without a pulse on a line nothing happens
+    bool safe_line;
     int64_t tolerance_ns; // later than this is late
     enum mp_late late;
     uint8_t keepalive[MP_FRAME_MAX]; // sent in gaps, never delaying a frame of the plan

@@ -20,6 +20,26 @@ struct command {
     uint8_t bytes[MP_FRAME_MAX];
 };
 
+/* Bytes for a port, or a line of it to be raised or dropped. */
+struct dispatch_part {
+    uint8_t port;
+    enum mp_trigger_line line;
+    bool high;
+    const void *bytes;
+    size_t length;
+};
+
+/* What is still to be done of a frame: its line falls, or its second message leaves. */
+struct dispatch_second {
+    bool open;
+    uint8_t port;
+    enum mp_trigger_line line;
+    int64_t due_ns;  // monotonic
+    int64_t done_ns; // when the last one was; 0: there was none
+    size_t length;
+    uint8_t bytes[MP_FRAME_MAX];
+};
+
 struct mp_dispatcher {
     struct mp_dispatch_config config;
     struct mp_realtime realtime;
@@ -54,8 +74,19 @@ struct mp_dispatcher {
     bool have_planned;         // a pulse of the plan has come by, sent or not
     int64_t planned_ns;        // its send time, from the plan's start
     _Atomic bool safe_sent;
-    bool cut; // part of a frame is on the wire
+    bool cut; // part of a frame is on the device's wire
+    struct dispatch_second second;
 };
+
+/* Send one part. False: it stopped the dispatcher, because the port is lost or full. */
+bool dispatch_part(struct mp_dispatcher *dispatcher, const struct dispatch_part *part);
+/* The first part of frame was handed over at returned_ns: when is its second one due? */
+void dispatch_plan_second(struct mp_dispatcher *dispatcher, const struct mp_frame *frame,
+                          int64_t returned_ns);
+/* Send the second part, if one is open; false as dispatch_part. */
+bool dispatch_second(struct mp_dispatcher *dispatcher);
+/* After a stop: the second part at once, the lines down, the trigger box at rest. */
+bool dispatch_rest(struct mp_dispatcher *dispatcher);
 
 /* The thread's whole work: until it is stopped, and the safe frame. */
 void dispatch_loop(struct mp_dispatcher *dispatcher);

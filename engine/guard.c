@@ -24,16 +24,45 @@ static void ignore_terminal_signals(void)
         (void)sigaction(numbers[i], &ignore, NULL);
 }
 
-/* Everything but the two: a guard must not keep the twin's pipe or a log file open. */
-static void close_others(int first, int second)
+/* What the child keeps: nothing of the parent's memory may be looked at after the fork. */
+struct ward {
+    int fd;
+    bool lines;
+    size_t length;
+    unsigned char safe[SAFE_MAX];
+};
+
+/* Everything but these, in rising order: a guard must not keep the twin's pipe or a log open.
+ */
+static void close_others(const int *kept, size_t count)
 {
-    int low = first < second ? first : second;
-    int high = first < second ? second : first;
-    if (low > 0)
-        (void)syscall(SYS_close_range, 0U, (unsigned)low - 1U, 0U);
-    if (high > low + 1)
-        (void)syscall(SYS_close_range, (unsigned)low + 1U, (unsigned)high - 1U, 0U);
-    (void)syscall(SYS_close_range, (unsigned)high + 1U, ~0U, 0U);
+    unsigned next = 0;
+    for (size_t i = 0; i < count; i++) {
+        if ((unsigned)kept[i] > next)
+            (void)syscall(SYS_close_range, next, (unsigned)kept[i] - 1U, 0U);
+        next = (unsigned)kept[i] + 1U;
+    }
+    (void)syscall(SYS_close_range, next, ~0U, 0U);
+}
+
+static void close_all_but(const struct ward *wards, size_t count, int pipe_fd)
+{
+    int kept[MP_GUARD_PORTS + 1] = {pipe_fd};
+    for (size_t i = 0; i < count; i++) {
+        size_t at = i + 1;
+        for (; at > 0 && kept[at - 1] > wards[i].fd; at--)
+            kept[at] = kept[at - 1];
+        kept[at] = wards[i].fd;
+    }
+    close_others(kept, count + 1);
+}
+
+/* A port without lines refuses; that is no harm. */
+static void drop_lines(int fd)
+{
+    const int both = TIOCM_RTS | TIOCM_DTR;
+    (void)ioctl(fd, TIOCMBIC, &both);
+    (void)ioctl(fd, TIOCCBRK);
 }
 
 static void write_safe(int port_fd, const unsigned char *safe, size_t length)
@@ -64,33 +93,56 @@ static void write_safe(int port_fd, const unsigned char *safe, size_t length)
 }
 
 /* The guard's whole life; only calls that are safe in the child of a threaded process. */
-_Noreturn static void guard_main(int port_fd, int pipe_fd, const unsigned char *safe,
-                                 size_t length)
+_Noreturn static void guard_main(const struct ward *wards, size_t count, int pipe_fd)
 {
     (void)setsid();
     ignore_terminal_signals();
     (void)prctl(PR_SET_NAME, "moonpulse-guard", 0UL, 0UL, 0UL);
-    close_others(port_fd, pipe_fd);
+    close_all_but(wards, count, pipe_fd);
     char word = 0;
     ssize_t got;
     do
         got = read(pipe_fd, &word, 1);
     while (got < 0 && errno == EINTR);
-    if (got != 1)
-        write_safe(port_fd, safe, length);
+    if (got == 1)
+        _exit(0);
+    for (size_t i = 0; i < count; i++)
+        if (wards[i].lines)
+            drop_lines(wards[i].fd);
+    for (size_t i = 0; i < count; i++)
+        write_safe(wards[i].fd, wards[i].safe, wards[i].length);
     _exit(0);
 }
 
-enum mp_status mp_guard_start(struct mp_guard *guard, int port_fd, const void *safe,
-                              size_t safe_length, struct mp_error *err)
+static enum mp_status check_ports(const struct mp_guarded *ports, size_t count,
+                                  struct mp_error *err)
 {
-    unsigned char copy[SAFE_MAX];
+    if (count == 0 || count > MP_GUARD_PORTS)
+        return mp_fail(err, MP_EINVAL, "a guard looks after 1 to %d ports", MP_GUARD_PORTS);
+    for (size_t i = 0; i < count; i++)
+        if (ports[i].safe_length > SAFE_MAX ||
+            (i == 0 && ports[i].safe_length == 0 && !ports[i].lines))
+            return mp_fail(err, MP_EINVAL,
+                           "a guard needs 1 to %d bytes that make the device safe", SAFE_MAX);
+    return MP_OK;
+}
+
+enum mp_status mp_guard_start(struct mp_guard *guard, const struct mp_guarded *ports,
+                              size_t count, struct mp_error *err)
+{
+    struct ward wards[MP_GUARD_PORTS] = {{.fd = -1}};
     int ends[2];
     *guard = (struct mp_guard){.pipe = -1};
-    if (safe_length == 0 || safe_length > sizeof copy)
-        return mp_fail(err, MP_EINVAL, "a guard needs 1 to %d bytes that make the device safe",
-                       SAFE_MAX);
-    memcpy(copy, safe, safe_length);
+    enum mp_status status = check_ports(ports, count, err);
+    if (status != MP_OK)
+        return status;
+    for (size_t i = 0; i < count; i++) {
+        wards[i].fd = ports[i].fd;
+        wards[i].lines = ports[i].lines;
+        wards[i].length = ports[i].safe_length;
+        if (ports[i].safe_length > 0)
+            memcpy(wards[i].safe, ports[i].safe, ports[i].safe_length);
+    }
     if (pipe2(ends, O_CLOEXEC) != 0)
         return mp_fail_sys(err, MP_EIO, errno, "cannot make the guard's pipe");
     // no signal handler of ours may run in the child
@@ -102,7 +154,7 @@ enum mp_status mp_guard_start(struct mp_guard *guard, int port_fd, const void *s
         ignore_terminal_signals();
         (void)sigprocmask(SIG_SETMASK, &old, NULL);
         (void)close(ends[1]);
-        guard_main(port_fd, ends[0], copy, safe_length);
+        guard_main(wards, count, ends[0]);
     }
     int failed = errno;
     (void)sigprocmask(SIG_SETMASK, &old, NULL);

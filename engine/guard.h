@@ -1,10 +1,11 @@
 /*
  * guard.h - a small process that makes the device safe if this one dies.
  *
- * It is forked when a port is armed, shares the open port and waits on a pipe. When the
+ * It is forked when a port is armed, shares the open port (and the trigger's, if there is one)
+ * and waits on a pipe. When the
  * pipe closes without a word (this process was killed: SIGKILL, out of memory, a crash) it
- * writes the safe frame, waits until the bytes are out and ends. It allocates nothing,
- * ignores the signals of the terminal, and lives in a session of its own.
+ * drops the lines, writes the safe frame, waits until the bytes are out and ends. It allocates
+ * nothing, ignores the signals of the terminal, and lives in a session of its own.
  *
  * Because it shares the open file, the port's lock outlives us until it is done: no other
  * program can come in between.
@@ -18,14 +19,27 @@
 #include <stddef.h>
 #include <sys/types.h>
 
+enum { MP_GUARD_PORTS = 2 };
+
 struct mp_guard {
     pid_t pid; // 0: none
     int pipe;  // our end; closing it without a word is the alarm
 };
 
-/* Fork the guard of port_fd. safe (1 to 256 bytes) is copied. Loop thread. */
-enum mp_status mp_guard_start(struct mp_guard *guard, int port_fd, const void *safe,
-                              size_t safe_length, struct mp_error *err);
+/* One port that it looks after. */
+struct mp_guarded {
+    int fd;
+    bool lines;       // RTS, DTR and BREAK are dropped, before anything is written
+    const void *safe; // at most 256 bytes; copied
+    size_t safe_length;
+};
+
+/*
+ * Fork the guard of count ports, 1 to MP_GUARD_PORTS. Each has bytes that make it safe, or
+ * lines, or (but the first) neither. Loop thread.
+ */
+enum mp_status mp_guard_start(struct mp_guard *guard, const struct mp_guarded *ports,
+                              size_t count, struct mp_error *err);
 
 /* Does it still live? False also when none runs. */
 bool mp_guard_alive(struct mp_guard *guard);

@@ -7,6 +7,9 @@
  * (onset - wire time - device latency), and setting frames are placed right after
  * the pulse before, which leaves the device the longest time to follow.
  *
+ * What fires is bytes, bytes and a second message some time later, or a pulse on a modem
+ * line; it may go to the device's port or to a second one, where a trigger box is.
+ *
  * Built on the loop thread; once started it is drawn from by one thread only. Drawing
  * never fails, allocates or blocks.
  */
@@ -17,6 +20,12 @@
 #include "engine/schedule.h"
 
 enum { MP_FRAME_MAX = 256, MP_ACTIONS_MAX = 4096 };
+
+/* Where a frame goes. */
+enum { MP_PORT_DEVICE, MP_PORT_TRIGGER, MP_PORTS };
+static const int64_t mp_width_max_ns = INT64_C(10000000000);
+// between two trigger pulses the line is at rest so long: else nobody sees the second edge
+static const int64_t mp_rest_ns = 1000000;
 
 enum mp_send_kind { MP_SEND_PULSE, MP_SEND_SET, MP_SEND_MARK };
 
@@ -35,9 +44,14 @@ struct mp_send {
 };
 
 struct mp_frame {
-    uint32_t length;
-    int64_t wire_ns;
+    uint8_t port;              // MP_PORT_DEVICE or MP_PORT_TRIGGER
+    enum mp_trigger_line line; // raised for width_ns; no bytes then
+    uint32_t length, after_length;
+    int64_t wire_ns;  // that bytes take
+    int64_t width_ns; // from bytes to after, or from rise to fall; 0: one part only
+    int64_t takes_ns; // from its beginning until the next pulse's may begin
     uint8_t bytes[MP_FRAME_MAX];
+    uint8_t after[MP_FRAME_MAX];
 };
 
 struct mp_lowering;
@@ -51,10 +65,37 @@ enum mp_status mp_lowering_create(struct mp_lowering **out, struct mp_schedule *
                                   struct mp_error *err);
 void mp_lowering_destroy(struct mp_lowering *lowering); // NULL is accepted
 
-/* The bytes that fire action, and the shortest interval the device allows at it. */
+/* The bytes on the device's port that fire action, and the shortest interval at it. */
 enum mp_status mp_lowering_pulse(struct mp_lowering *lowering, uint32_t action,
                                  const void *bytes, size_t length, int64_t least_ns,
                                  struct mp_error *err);
+
+/* What fires an action; bytes are copied. */
+struct mp_fire {
+    uint8_t port;
+    enum mp_trigger_line line; // MP_TRIGGER_NONE: bytes
+    const void *bytes;
+    size_t length;
+    const void *after; // sent width_ns after bytes; NULL: nothing is
+    size_t after_length;
+    int64_t width_ns; // of a line's pulse above 0; at most mp_width_max_ns
+};
+
+/*
+ * As mp_lowering_pulse, for all that can fire. A second message never leaves before the first
+ * is off the wire. MP_ERANGE for bytes or a width outside what a frame can have.
+ */
+enum mp_status mp_lowering_fire(struct mp_lowering *lowering, uint32_t action,
+                                const struct mp_fire *fire, int64_t least_ns,
+                                struct mp_error *err);
+
+/* How long bytes take on the trigger's port; before its first mp_lowering_fire. */
+void mp_lowering_trigger_serial(struct mp_lowering *lowering, const struct mp_serial *serial);
+
+/* Does any frame go to the trigger's port? Which line does one raise? */
+bool mp_lowering_uses_trigger(const struct mp_lowering *lowering);
+bool mp_lowering_uses_line(const struct mp_lowering *lowering, uint8_t port,
+                           enum mp_trigger_line line);
 
 /*
  * How long the device is busy with action, where that is not the shortest interval at it: one
@@ -85,7 +126,8 @@ enum mp_violation_kind {
     MP_VIOLATION_NONE,
     MP_VIOLATION_INTERVAL, // faster than the device
     MP_VIOLATION_WIRE,     // the frames would overlap on the wire
-    MP_VIOLATION_LEAD      // no time to change the setting in between
+    MP_VIOLATION_LEAD,     // no time to change the setting in between
+    MP_VIOLATION_WIDTH     // the first one's trigger pulse is not over
 };
 struct mp_violation {
     enum mp_violation_kind kind;

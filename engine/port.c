@@ -182,6 +182,62 @@ enum mp_status mp_port_get_lines(struct mp_port *port, bool *cts, bool *dsr,
     return MP_OK;
 }
 
+const char *mp_trigger_line_name(enum mp_trigger_line line)
+{
+    static const char *const names[] = {"", "RTS", "DTR", "BREAK"};
+    return names[line];
+}
+
+static enum mp_status line_failure(const struct mp_port *port, enum mp_trigger_line line,
+                                   int sys, struct mp_error *err)
+{
+    if (sys == ENOTTY || sys == EINVAL || sys == EOPNOTSUPP)
+        return mp_fail(err, MP_EUNSUPPORTED,
+                       "\"%s\" has no %s line%s: fire over a real serial port that has one",
+                       port->path, mp_trigger_line_name(line),
+                       port->ops->kind == MP_PORT_PTY ? " (it is a pseudo-terminal)" : "");
+    return mp_port_io_failure(port, "setting a trigger line", sys, err);
+}
+
+enum mp_status mp_port_set_line(struct mp_port *port, enum mp_trigger_line line, bool high,
+                                struct mp_error *err)
+{
+    const int bit = line == MP_TRIGGER_RTS ? TIOCM_RTS : TIOCM_DTR;
+    int failed;
+    if (line == MP_TRIGGER_BREAK)
+        failed = ioctl(port->fd, high ? TIOCSBRK : TIOCCBRK);
+    else
+        failed = ioctl(port->fd, high ? TIOCMBIS : TIOCMBIC, &bit);
+    return failed == 0 ? MP_OK : line_failure(port, line, errno, err);
+}
+
+enum mp_status mp_port_check_line(struct mp_port *port, enum mp_trigger_line line,
+                                  const struct mp_serial *serial, struct mp_error *err)
+{
+    if (line == MP_TRIGGER_RTS && serial->flow == MP_FLOW_RTSCTS)
+        return mp_fail(err, MP_EUNSUPPORTED,
+                       "RTS of \"%s\" belongs to its flow control: fire over DTR, or over "
+                       "another port",
+                       port->path);
+    // whichever of the others are there
+    (void)mp_port_set_line(port, MP_TRIGGER_DTR, false, NULL);
+    if (serial->flow == MP_FLOW_NONE)
+        (void)mp_port_set_line(port, MP_TRIGGER_RTS, false, NULL);
+    enum mp_status status = mp_port_set_line(port, line, false, err);
+    if (status != MP_OK)
+        return status;
+    int lines = 0;
+    if (ioctl(port->fd, TIOCMGET, &lines) != 0)
+        return line_failure(port, line, errno, err);
+    int bit = line == MP_TRIGGER_RTS ? TIOCM_RTS : line == MP_TRIGGER_DTR ? TIOCM_DTR : 0;
+    if ((lines & bit) != 0)
+        return mp_fail(err, MP_EIO,
+                       "\"%s\" keeps %s high: a stimulator on that line could fire, so the "
+                       "port is not used",
+                       port->path, mp_trigger_line_name(line));
+    return MP_OK;
+}
+
 enum mp_status mp_port_io_failure(const struct mp_port *port, const char *verb, int sys,
                                   struct mp_error *err)
 {

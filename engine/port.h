@@ -25,6 +25,8 @@ struct mp_port;
 enum mp_parity { MP_PARITY_NONE, MP_PARITY_ODD, MP_PARITY_EVEN };
 enum mp_flow { MP_FLOW_NONE, MP_FLOW_RTSCTS };
 enum mp_port_kind { MP_PORT_SERIAL, MP_PORT_PTY };
+/* A line that can fire a stimulator. BREAK is the data line itself, held at "space". */
+enum mp_trigger_line { MP_TRIGGER_NONE, MP_TRIGGER_RTS, MP_TRIGGER_DTR, MP_TRIGGER_BREAK };
 
 struct mp_serial {
     uint32_t baud;
@@ -100,6 +102,25 @@ enum mp_status mp_port_get_lines(struct mp_port *port, bool *cts, bool *dsr,
 /* Set the modem lines. MP_EUNSUPPORTED on a pseudo-terminal, which has none. */
 enum mp_status mp_port_set_lines(struct mp_port *port, bool rts, bool dtr,
                                  struct mp_error *err);
+
+/*
+ * Raise or drop one line (BREAK: begin or end it). Never blocks, but that the system lets
+ * what was written before leave first when a BREAK begins: look at mp_port_queued before.
+ * MP_EUNSUPPORTED where the port has no such line; MP_EGONE as above.
+ */
+enum mp_status mp_port_set_line(struct mp_port *port, enum mp_trigger_line line, bool high,
+                                struct mp_error *err);
+
+/*
+ * Drop the lines that can fire, and look whether line, which is to do so, is there and low.
+ * MP_EUNSUPPORTED, with what to do, where it is not there (a pseudo-terminal has no lines)
+ * or belongs to the flow control of serial; MP_EIO where it stays high.
+ */
+enum mp_status mp_port_check_line(struct mp_port *port, enum mp_trigger_line line,
+                                  const struct mp_serial *serial, struct mp_error *err);
+
+/* "RTS", "DTR", "BREAK"; "" for MP_TRIGGER_NONE. */
+const char *mp_trigger_line_name(enum mp_trigger_line line);
 
 /*
  * Time that len bytes take on the wire, in nanoseconds, rounded up:

@@ -15,6 +15,10 @@ struct mp_session {
     enum mp_session_state state;
     struct mp_serial serial;
     struct mp_port *port;
+    struct mp_port *trigger; // the second port; NULL: none
+    enum mp_trigger_line lines[MP_PORTS];
+    uint8_t rest[MP_FRAME_MAX];
+    size_t rest_length;
     uv_poll_t *poll; // one a connection: it may still be closing when the next one opens
     uv_async_t async;
     uv_timer_t heartbeat; // tells the dispatcher that the loop is alive
@@ -33,6 +37,13 @@ const char *mp_session_state_name(enum mp_session_state state)
 {
     static const char *const names[] = {"closed", "connected", "armed", "running"};
     return names[state];
+}
+
+static void copy_bytes(uint8_t *to, const void *from, size_t length)
+{
+    const uint8_t *bytes = from;
+    for (size_t i = 0; i < length; i++)
+        to[i] = bytes[i];
 }
 
 static void free_handle(uv_handle_t *handle)
@@ -77,6 +88,14 @@ static void end_dispatcher(struct mp_session *s, enum mp_stop reason)
         s->state = MP_CONNECTED;
 }
 
+static void drop_trigger(struct mp_session *s)
+{
+    mp_port_close(s->trigger);
+    s->trigger = NULL;
+    s->lines[MP_PORT_DEVICE] = s->lines[MP_PORT_TRIGGER] = MP_TRIGGER_NONE;
+    s->rest_length = 0;
+}
+
 static void drop_port(struct mp_session *s)
 {
     if (s->poll != NULL)
@@ -84,6 +103,7 @@ static void drop_port(struct mp_session *s)
     s->poll = NULL;
     mp_port_close(s->port);
     s->port = NULL;
+    drop_trigger(s);
     s->halted = false;
     s->state = MP_CLOSED;
 }
@@ -248,6 +268,31 @@ enum mp_status mp_session_open(struct mp_session *s, const char *path,
     return MP_OK;
 }
 
+enum mp_status mp_session_trigger(struct mp_session *s, const char *path,
+                                  const struct mp_serial *serial, enum mp_trigger_line line,
+                                  const void *rest, size_t rest_length, struct mp_error *err)
+{
+    if (s->state != MP_CONNECTED || dispatcher_of(s) != NULL || s->trigger != NULL)
+        return mp_fail(err, MP_ESTATE,
+                       "a trigger is chosen once, between connecting and arming");
+    if (rest_length > MP_FRAME_MAX || (path == NULL && line == MP_TRIGGER_NONE))
+        return mp_fail(err, MP_EINVAL, "a trigger needs a line, or a port of its own");
+    struct mp_port *port = NULL;
+    enum mp_status status = path == NULL ? MP_OK : mp_port_open(&port, path, serial, err);
+    if (status == MP_OK && line != MP_TRIGGER_NONE)
+        status = mp_port_check_line(port == NULL ? s->port : port, line,
+                                    port == NULL ? &s->serial : serial, err);
+    if (status != MP_OK) {
+        mp_port_close(port);
+        return status;
+    }
+    s->trigger = port;
+    s->lines[port == NULL ? MP_PORT_DEVICE : MP_PORT_TRIGGER] = line;
+    copy_bytes(s->rest, rest, rest_length);
+    s->rest_length = rest_length;
+    return MP_OK;
+}
+
 enum mp_status mp_session_write(struct mp_session *s, const void *bytes, size_t length,
                                 struct mp_error *err)
 {
@@ -266,24 +311,35 @@ enum mp_status mp_session_write(struct mp_session *s, const void *bytes, size_t 
     return status;
 }
 
-static void copy_bytes(uint8_t *to, const void *from, size_t length)
-{
-    const uint8_t *bytes = from;
-    for (size_t i = 0; i < length; i++)
-        to[i] = bytes[i];
-}
-
 static enum mp_status check_arming(const struct mp_session *s, const struct mp_arming *arming,
                                    struct mp_error *err)
 {
     if (s->state != MP_CONNECTED || dispatcher_of(s) != NULL)
         return mp_fail(err, MP_ESTATE, "only a connected session can be armed, this one is %s",
                        mp_session_state_name(s->state));
-    if (arming->safe_length == 0 || arming->safe_length > MP_FRAME_MAX)
+    if ((arming->safe_length == 0 && !arming->safe_line) || arming->safe_length > MP_FRAME_MAX)
         return mp_fail(err, MP_EINVAL, "arming needs the bytes that make the device safe");
     if (arming->keepalive != NULL && arming->keepalive_length > MP_FRAME_MAX)
         return mp_fail(err, MP_EINVAL, "a keep-alive has at most %d bytes", MP_FRAME_MAX);
     return MP_OK;
+}
+
+static enum mp_status start_guard(struct mp_session *s, const struct mp_arming *arming,
+                                  struct mp_error *err)
+{
+    struct mp_guarded ports[MP_GUARD_PORTS] = {
+        {.fd = mp_port_fd(s->port),
+         .lines = arming->safe_line || s->lines[MP_PORT_DEVICE] != MP_TRIGGER_NONE,
+         .safe = arming->safe,
+         .safe_length = arming->safe_length}};
+    size_t count = 1;
+    if (s->trigger != NULL)
+        ports[count++] =
+            (struct mp_guarded){.fd = mp_port_fd(s->trigger),
+                                .lines = s->lines[MP_PORT_TRIGGER] != MP_TRIGGER_NONE,
+                                .safe = s->rest,
+                                .safe_length = s->rest_length};
+    return mp_guard_start(&s->guard, ports, count, err);
 }
 
 enum mp_status mp_session_arm(struct mp_session *s, const struct mp_arming *arming,
@@ -295,7 +351,11 @@ enum mp_status mp_session_arm(struct mp_session *s, const struct mp_arming *armi
     struct mp_dispatch_config config = {
         .port = s->port,
         .serial = s->serial,
+        .trigger = s->trigger,
+        .lines = {s->lines[MP_PORT_DEVICE], s->lines[MP_PORT_TRIGGER]},
+        .rest_length = s->rest_length,
         .safe_length = arming->safe_length,
+        .safe_line = arming->safe_line,
         .tolerance_ns = arming->tolerance_ns,
         .late = arming->late,
         .keepalive_ns = arming->keepalive_ns,
@@ -305,14 +365,14 @@ enum mp_status mp_session_arm(struct mp_session *s, const struct mp_arming *armi
         .wake = wake_loop,
         .context = s,
     };
+    copy_bytes(config.rest, s->rest, s->rest_length);
     copy_bytes(config.safe, arming->safe, arming->safe_length);
     if (arming->keepalive != NULL) {
         copy_bytes(config.keepalive, arming->keepalive, arming->keepalive_length);
         config.keepalive_length = arming->keepalive_length;
     }
     if (arming->guard) // before there is a second thread, and before memory is locked
-        status = mp_guard_start(&s->guard, mp_port_fd(s->port), arming->safe,
-                                arming->safe_length, err);
+        status = start_guard(s, arming, err);
     struct mp_dispatcher *d = NULL;
     if (status == MP_OK)
         status = mp_dispatcher_create(&d, &config, err);

@@ -50,6 +50,17 @@ enum mp_status mp_session_open(struct mp_session *session, const char *path,
                                const struct mp_serial *serial, struct mp_error *err);
 
 /*
+ * Fire over a line, or over a second port: path, or NULL for the device's own. line may be
+ * MP_TRIGGER_NONE (bytes) where there is a path. rest is what a trigger box at rest was last
+ * told; it is written at every stop. Lines are dropped and looked at before this returns.
+ * Only when connected. Fails as mp_port_open and mp_port_check_line do; then nothing has
+ * changed.
+ */
+enum mp_status mp_session_trigger(struct mp_session *session, const char *path,
+                                  const struct mp_serial *serial, enum mp_trigger_line line,
+                                  const void *rest, size_t rest_length, struct mp_error *err);
+
+/*
  * Write a frame: at once when connected, in the next gap when armed or running. After a stop
  * nothing is written until mp_session_acknowledge or a new arm: whoever was in the middle of
  * arming must not go on.
@@ -60,6 +71,7 @@ enum mp_status mp_session_write(struct mp_session *session, const void *bytes, s
 struct mp_arming {
     const void *safe; // the bytes that make the device harmless
     size_t safe_length;
+    bool safe_line; // there are none: a line that is down, or silence, is all there is
     int64_t tolerance_ns;
     enum mp_late late;
     const void *keepalive; // NULL: the device needs none

@@ -104,13 +104,28 @@ static void counts_what_a_thread_asks_for(void)
     atomic_store(&counted, before);
 }
 
-/* A run with everything in it: settings, marks, one-off frames, skipped pulses, a stop. */
-static long calls_while_playing(enum mp_late late)
+static void add_second_parts(struct mp_lowering *l)
 {
-    struct mp_plan *plan = repeat(mso(50), 200, MP_TRAIN, ratio(100 * 1000, 1));
+    const struct mp_fire fire = {
+        .bytes = "P", .length = 1, .after = "\0", .after_length = 1, .width_ns = 100000};
+    struct mp_violation v;
+    for (uint32_t i = 0; i < mp_schedule_action_count(mp_lowering_schedule(l)); i++)
+        CHECK_INT(mp_lowering_fire(l, i, &fire, 0, NULL), MP_OK);
+    while (mp_lowering_check(l, 1 << 20, &v))
+        continue;
+    CHECK(mp_lowering_checked(l));
+}
+
+/* A run with everything in it: settings, marks, one-off frames, skipped pulses, a stop. */
+static long calls_while_playing(enum mp_late late, bool two_parts)
+{
+    int64_t period_ns = two_parts ? 2 * MP_NS_PER_MS : 100 * MP_NS_PER_US;
+    struct mp_plan *plan = repeat(mso(50), 200, MP_TRAIN, ratio(period_ns, 1));
     plan = then(then(plan, mark("behind the train")), rest(seconds(1, 1)));
     plan = then(then(plan, mso(60)), then(rest(seconds(3600, 1)), mso(70)));
     struct mp_lowering *l = lower(plan, (struct rig_lowering){.lead_ns = 1000});
+    if (two_parts)
+        add_second_parts(l);
     rig_ports();
     struct mp_dispatch_config config = rig_config(late, forever_ns);
     if (late == MP_LATE_SKIP)
@@ -144,11 +159,12 @@ int main(void)
         return 0;
     }
     counts_what_a_thread_asks_for();
-    CHECK_INT(calls_while_playing(MP_LATE_ABORT), 0);
-    CHECK_INT(calls_while_playing(MP_LATE_SKIP), 0);
+    CHECK_INT(calls_while_playing(MP_LATE_ABORT, false), 0);
+    CHECK_INT(calls_while_playing(MP_LATE_ABORT, true), 0);
+    CHECK_INT(calls_while_playing(MP_LATE_SKIP, false), 0);
     misbehave = true;
     // five calls at each wake; 200 pulses wake at least once each
-    CHECK(calls_while_playing(MP_LATE_ABORT) >= 5 * 200);
+    CHECK(calls_while_playing(MP_LATE_ABORT, false) >= 5 * 200);
     return CHECK_DONE("test_dispatcher_malloc");
 }
 

@@ -28,7 +28,9 @@ _Noreturn static void be_ward(int hear, int tell)
     char word = 0;
     (void)setpgid(0, 0);
     must(mp_port_open(&rig.port, mp_pty_path(rig.pty), &no_wire, &err), &err);
-    must(mp_guard_start(&guard, mp_port_fd(rig.port), safe_frame, 3, &err), &err);
+    const struct mp_guarded port = {
+        .fd = mp_port_fd(rig.port), .safe = safe_frame, .safe_length = 3};
+    must(mp_guard_start(&guard, &port, 1, &err), &err);
     if (write(tell, &guard.pid, sizeof guard.pid) != sizeof guard.pid)
         _exit(1);
     while (read(hear, &word, 1) == 1)
@@ -260,7 +262,8 @@ static void refuses_wrong_frames(void)
     for (size_t i = 0; i < sizeof lengths / sizeof lengths[0]; i++) {
         struct mp_guard guard;
         struct mp_error err = {0};
-        CHECK_INT(mp_guard_start(&guard, 0, bytes, lengths[i], &err), MP_EINVAL);
+        const struct mp_guarded port = {.safe = bytes, .safe_length = lengths[i]};
+        CHECK_INT(mp_guard_start(&guard, &port, 1, &err), MP_EINVAL);
         CHECK_HAS(err.text, "1 to 256 bytes");
         CHECK_INT(guard.pid, 0);
         mp_guard_dismiss(&guard); // none runs

@@ -3,11 +3,12 @@
  *
  * Where the kernel answers TIOCMGET, TIOCMSET, TIOCMBIS or TIOCMBIC with ENOTTY on a
  * terminal, this answers instead, one pair of lines a device. Both start high, as the
- * kernel leaves them when a real port is opened. Each RTS or DTR edge is appended to the
- * file named by $MODEM_LOG as "NANOSECONDS LINE LEVEL", e.g. "81234567890 RTS 1", the time
- * being CLOCK_MONOTONIC. CTS and DSR are high while the file named by $MODEM_INPUT holds a C
- * or a D; while it holds an E, they cannot be read. While the file named by $MODEM_QUEUE holds
- * a number, so many bytes wait in the port for their wire (TIOCOUTQ).
+ * kernel leaves them when a real port is opened. Forked processes share them. Each RTS, DTR or
+ * BREAK edge is appended to the file named by $MODEM_LOG as "NANOSECONDS LINE LEVEL", e.g.
+ * "81234567890 RTS 1", the time being CLOCK_MONOTONIC. CTS and DSR are high while the file
+ * named by $MODEM_INPUT holds a C or a D; while it holds an E, they cannot be read. While the
+ * file named by $MODEM_QUEUE holds a number, so many bytes wait in the port for their wire
+ * (TIOCOUTQ).
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -18,6 +19,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <termios.h>
@@ -27,25 +29,42 @@
 struct device {
     dev_t id;
     int lines;
+    bool in_break;
 };
 
-static struct device devices[16];
-static size_t device_count;
-static pthread_mutex_t guard = PTHREAD_MUTEX_INITIALIZER;
+enum { DEVICES = 16 };
+
+static struct shared {
+    pthread_mutex_t guard;
+    struct device devices[DEVICES];
+    size_t device_count;
+} * shared;
+
+__attribute__((constructor)) static void share(void)
+{
+    pthread_mutexattr_t attr;
+    shared =
+        mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (shared == MAP_FAILED)
+        abort();
+    (void)pthread_mutexattr_init(&attr);
+    (void)pthread_mutexattr_setpshared(&attr, PTHREAD_PROCESS_SHARED);
+    (void)pthread_mutex_init(&shared->guard, &attr);
+}
 
 static struct device *find_device(int fd)
 {
     struct stat found;
     if (fstat(fd, &found) != 0)
         return NULL;
-    for (size_t i = 0; i < device_count; i++)
-        if (devices[i].id == found.st_rdev)
-            return &devices[i];
-    if (device_count == sizeof devices / sizeof devices[0])
+    for (size_t i = 0; i < shared->device_count; i++)
+        if (shared->devices[i].id == found.st_rdev)
+            return &shared->devices[i];
+    if (shared->device_count == DEVICES)
         return NULL;
-    devices[device_count] =
-        (struct device){.id = found.st_rdev, .lines = TIOCM_RTS | TIOCM_DTR};
-    return &devices[device_count++];
+    struct device *made = &shared->devices[shared->device_count++];
+    *made = (struct device){.id = found.st_rdev, .lines = TIOCM_RTS | TIOCM_DTR};
+    return made;
 }
 
 static void log_edge(const char *line, bool high)
@@ -106,7 +125,7 @@ static bool queued(int *bytes)
 
 static int answer(int fd, unsigned long request, int *lines)
 {
-    (void)pthread_mutex_lock(&guard);
+    (void)pthread_mutex_lock(&shared->guard);
     struct device *device = find_device(fd);
     int inputs = 0;
     if (device == NULL) {
@@ -122,8 +141,20 @@ static int answer(int fd, unsigned long request, int *lines)
         change(device, device->lines | *lines);
     else
         change(device, device->lines & ~*lines);
-    (void)pthread_mutex_unlock(&guard);
+    (void)pthread_mutex_unlock(&shared->guard);
     return device == NULL ? -1 : 0;
+}
+
+/* A pseudo-terminal takes a BREAK, and nobody sees it. */
+static void set_break(int fd, bool high)
+{
+    (void)pthread_mutex_lock(&shared->guard);
+    struct device *device = find_device(fd);
+    if (device != NULL && device->in_break != high) {
+        device->in_break = high;
+        log_edge("BREAK", high);
+    }
+    (void)pthread_mutex_unlock(&shared->guard);
 }
 
 int ioctl(int fd, unsigned long request, ...)
@@ -135,6 +166,8 @@ int ioctl(int fd, unsigned long request, ...)
     if (request == TIOCOUTQ && isatty(fd) && queued(argument))
         return 0;
     int result = (int)syscall(SYS_ioctl, fd, request, argument);
+    if (result == 0 && (request == TIOCSBRK || request == TIOCCBRK))
+        set_break(fd, request == TIOCSBRK);
     bool modem = request == TIOCMGET || request == TIOCMSET || request == TIOCMBIS ||
                  request == TIOCMBIC;
     if (result == 0 || errno != ENOTTY || !modem)

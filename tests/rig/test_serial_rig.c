@@ -7,6 +7,7 @@
 #include "engine/pty.h"
 #include "tests/check.h"
 #include "tests/engine/rig.h"
+#include "tests/rig/trigger_lines.h"
 
 #include <fcntl.h>
 #include <poll.h>
@@ -375,6 +376,7 @@ int main(void)
     test_opening_flushes_input_and_excludes_others();
     test_a_full_buffer_is_no_failure();
     test_lines_as_triggers();
+    CHECK_INT(test_trigger_lines(PORT), 0);
     test_a_port_that_is_behind_gets_no_more();
     test_a_held_port_is_refused_untouched();
     test_a_program_without_a_lock_is_seen();

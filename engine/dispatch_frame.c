@@ -1,0 +1,91 @@
+/* dispatch_frame.c - what a frame does to its port: bytes or a line, and its second part. */
+#include "engine/dispatcher_core.h"
+
+#include "engine/clock.h"
+
+#include <string.h>
+
+static struct mp_port *port_of(const struct mp_dispatcher *d, uint8_t port)
+{
+    return port == MP_PORT_TRIGGER ? d->config.trigger : d->config.port;
+}
+
+/* A line moves as a whole; of bytes the port may take a part. */
+static enum mp_status hand_over(struct mp_port *port, const struct dispatch_part *part,
+                                bool *whole, bool *cut)
+{
+    size_t written = 0;
+    enum mp_status status;
+    if (part->line == MP_TRIGGER_NONE) {
+        status = mp_port_write(port, part->bytes, part->length, &written, NULL);
+        *whole = status == MP_OK && written == part->length;
+        *cut = !*whole && written > 0;
+        return status;
+    }
+    *cut = *whole = false;
+    if (part->line == MP_TRIGGER_BREAK && part->high && mp_port_queued(port) > 0)
+        return MP_OK; // the system would wait for these bytes, and so would we
+    status = mp_port_set_line(port, part->line, part->high, NULL);
+    *whole = status == MP_OK;
+    return status;
+}
+
+bool dispatch_part(struct mp_dispatcher *d, const struct dispatch_part *part)
+{
+    bool whole, cut;
+    enum mp_status status = hand_over(port_of(d, part->port), part, &whole, &cut);
+    bool to_device = part->port == MP_PORT_DEVICE && part->line == MP_TRIGGER_NONE;
+    int64_t now = dispatch_now(d);
+    if (whole && to_device)
+        d->keepalive_due_ns = now + d->config.keepalive_ns; // any frame does
+    if (whole)
+        return true;
+    d->cut = d->cut || (to_device && cut);
+    mp_dispatcher_stop(d, status == MP_OK ? MP_STOP_BLOCKED : MP_STOP_GONE);
+    return false;
+}
+
+void dispatch_plan_second(struct mp_dispatcher *d, const struct mp_frame *frame,
+                          int64_t returned_ns)
+{
+    if (frame->width_ns == 0)
+        return;
+    d->second.open = true;
+    // from the end of the first part: a pulse is never narrower than was asked for
+    d->second.due_ns = returned_ns + frame->width_ns;
+    d->second.port = frame->port;
+    d->second.line = frame->line;
+    d->second.length = frame->after_length;
+    memcpy(d->second.bytes, frame->after, frame->after_length);
+}
+
+bool dispatch_second(struct mp_dispatcher *d)
+{
+    const struct dispatch_part part = {.port = d->second.port,
+                                       .line = d->second.line,
+                                       .bytes = d->second.bytes,
+                                       .length = d->second.length};
+    if (!d->second.open)
+        return true;
+    d->second.open = false;
+    bool whole = dispatch_part(d, &part);
+    d->second.done_ns = dispatch_now(d);
+    return whole;
+}
+
+bool dispatch_rest(struct mp_dispatcher *d)
+{
+    const struct mp_dispatch_config *config = &d->config;
+    bool rested = dispatch_second(d);
+    for (uint8_t port = 0; port < MP_PORTS; port++)
+        if (config->lines[port] != MP_TRIGGER_NONE &&
+            mp_port_set_line(port_of(d, port), config->lines[port], false, NULL) != MP_OK)
+            rested = false;
+    size_t written = 0;
+    if (config->trigger != NULL && config->rest_length > 0 &&
+        (mp_port_write(config->trigger, config->rest, config->rest_length, &written, NULL) !=
+             MP_OK ||
+         written < config->rest_length))
+        rested = false;
+    return rested;
+}

@@ -1,0 +1,244 @@
+/* lowering_stream.c - the frames of a plan in time order, and the check before they are sent.
+ */
+#include "engine/lowering.h"
+
+#include "engine/lowering_core.h"
+
+#include <stdlib.h>
+
+static const struct change *find_change(const struct mp_lowering *l, uint32_t from, uint32_t to)
+{
+    const struct change key = {.from = from, .to = to};
+    if (l->change_count == 0)
+        return NULL;
+    return bsearch(&key, l->changes, l->change_count, sizeof key, lowering_compare_changes);
+}
+
+void mp_lowering_rewind(struct mp_lowering *l)
+{
+    mp_schedule_rewind(l->schedule);
+    l->event_next = l->event_end = 0;
+    l->have_previous = false;
+    l->queue_next = l->queue_end = 0;
+    l->check_have_pulse = l->checking = false;
+    l->sent_ns = INT64_MIN;
+}
+
+static struct mp_send lower_mark(const struct mp_event *event)
+{
+    return (struct mp_send){.kind = MP_SEND_MARK,
+                            .half = event->half,
+                            .frame = no_frame,
+                            .source = event->source,
+                            .number = event->number,
+                            .send_ns = mp_event_ns(event),
+                            .floor_ns = event->floor_ns};
+}
+
+static struct mp_send lower_pulse(const struct mp_lowering *l, const struct mp_event *event)
+{
+    const struct pulse_info *info = &l->pulses[event->action];
+    int64_t wire = info->frame == no_frame ? 0 : l->frames[info->frame].wire_ns;
+    struct mp_send send = {.kind = MP_SEND_PULSE,
+                           .half = event->half,
+                           .frame = info->frame,
+                           .action = event->action,
+                           .source = event->source,
+                           .number = event->number,
+                           .floor_ns = event->floor_ns,
+                           .least_ns = info->least_ns};
+    send.send_ns = mp_event_ns(event) - wire - l->latency_ns;
+    if (l->have_previous && l->pulses[l->previous.action].lasts_ns > send.least_ns)
+        send.least_ns = l->pulses[l->previous.action].lasts_ns;
+    return send;
+}
+
+/*
+ * How long after a pulse's frame began a setting may leave: behind its bytes; behind all of it
+ * on its own port; and what was triggered has happened, since the device may be told faster
+ * than it fires.
+ */
+static int64_t clear_ns(const struct mp_lowering *l, const struct mp_frame *frame)
+{
+    bool triggered = frame->port != MP_PORT_DEVICE || frame->line != MP_TRIGGER_NONE;
+    int64_t fired_ns = triggered ? frame->wire_ns + l->latency_ns : frame->wire_ns;
+    int64_t free_ns = frame->port == MP_PORT_DEVICE ? frame->takes_ns : 0;
+    return fired_ns > free_ns ? fired_ns : free_ns;
+}
+
+/*
+ * The setting that must go out before pulse: right behind the pulse before it, or once the
+ * train that that one started has ended and the device takes settings again.
+ */
+static bool lower_change(const struct mp_lowering *l, const struct mp_send *pulse,
+                         struct mp_send *set)
+{
+    if (!l->have_previous || l->previous.action == pulse->action)
+        return false;
+    const struct change *change = find_change(l, l->previous.action, pulse->action);
+    if (change == NULL || change->frame == no_frame)
+        return false;
+    *set = *pulse;
+    set->kind = MP_SEND_SET;
+    set->frame = change->frame;
+    set->send_ns = l->previous.send_ns + clear_ns(l, &l->frames[l->previous.frame]) +
+                   l->pulses[l->previous.action].locked_ns;
+    if (set->send_ns < l->sent_ns) // more marks than the queue holds went ahead
+        set->send_ns = l->sent_ns;
+    set->latest_ns = pulse->send_ns - change->lead_ns - l->frames[change->frame].wire_ns;
+    return true;
+}
+
+static bool next_event(struct mp_lowering *l, struct mp_event *event)
+{
+    if (l->event_next == l->event_end) {
+        l->event_next = 0;
+        l->event_end = mp_schedule_next_many(l->schedule, l->events, MP_EVENTS);
+        if (l->event_end == 0)
+            return false;
+    }
+    *event = l->events[l->event_next++];
+    return true;
+}
+
+/* Draw events up to the next pulse and put what they become into the queue, in time order. */
+static bool refill(struct mp_lowering *l)
+{
+    struct mp_send *queue = l->queue;
+    struct mp_event event;
+    struct mp_send set;
+    uint32_t end = 1; // the first place is for a setting
+    bool found = false;
+    l->queue_next = 1;
+    while (end <= MARKS_AHEAD + 1 && !found && next_event(l, &event)) {
+        found = event.kind == MP_EVENT_PULSE;
+        queue[end++] = found ? lower_pulse(l, &event) : lower_mark(&event);
+    }
+    l->queue_end = end;
+    // a pulse not seen yet may belong to the last of these marks and leave before its onset
+    const int64_t lead_ns = end > MARKS_AHEAD + 1 && !found ? mp_lowering_lead_ns(l) : 0;
+    for (uint32_t i = 1; lead_ns > 0 && i < end; i++) {
+        queue[i].send_ns -= lead_ns;
+        if (queue[i].send_ns < l->sent_ns)
+            queue[i].send_ns = l->sent_ns;
+    }
+    if (found) {
+        const struct mp_send *pulse = &queue[end - 1];
+        // the frame of a pulse leaves before its onset: a mark at the onset goes with it
+        for (uint32_t i = 1; i < end - 1; i++)
+            if (queue[i].send_ns > pulse->send_ns)
+                queue[i].send_ns = pulse->send_ns;
+        if (lower_change(l, pulse, &set)) {
+            uint32_t place = 0; // marks that lie before the setting go before it
+            for (; place + 1 < end - 1 && queue[place + 1].send_ns < set.send_ns; place++)
+                queue[place] = queue[place + 1];
+            queue[place] = set;
+            l->queue_next = 0;
+        }
+        l->previous = *pulse;
+        l->have_previous = true;
+    }
+    return l->queue_next < l->queue_end;
+}
+
+bool mp_lowering_next(struct mp_lowering *l, struct mp_send *send)
+{
+    if (l->queue_next == l->queue_end && !refill(l))
+        return false;
+    *send = l->queue[l->queue_next++];
+    l->sent_ns = send->send_ns;
+    return true;
+}
+
+/* ---- the check ---- */
+
+static int64_t onset_ns(const struct mp_send *send)
+{
+    return send->floor_ns + (send->half ? 1 : 0);
+}
+
+static bool violates(struct mp_lowering *l, struct mp_violation *v, enum mp_violation_kind kind,
+                     const struct mp_send *pulse, int64_t least_ns)
+{
+    const struct mp_send *before = &l->check_pulse;
+    const struct mp_event first = {.floor_ns = before->floor_ns};
+    const struct mp_event second = {.floor_ns = pulse->floor_ns};
+    *v = (struct mp_violation){
+        .kind = kind,
+        .first = before->number,
+        .second = pulse->number,
+        .first_source = before->source,
+        .second_source = pulse->source,
+        .first_us = mp_event_us(&first),
+        .second_us = mp_event_us(&second),
+        .interval_ns = onset_ns(pulse) - onset_ns(before),
+        .least_ns = least_ns,
+    };
+    return true;
+}
+
+/* One pulse's frame begins when all of the one before is over, on whichever port. */
+static bool check_overlap(struct mp_lowering *l, const struct mp_send *send,
+                          struct mp_violation *v)
+{
+    const struct mp_send *before = &l->check_pulse;
+    const struct mp_frame *frame = &l->frames[before->frame];
+    int64_t overlap = before->send_ns + frame->takes_ns - send->send_ns;
+    enum mp_violation_kind kind = frame->width_ns > 0 ? MP_VIOLATION_WIDTH : MP_VIOLATION_WIRE;
+    return overlap > 0 &&
+           violates(l, v, kind, send, onset_ns(send) - onset_ns(before) + overlap);
+}
+
+static bool check_send(struct mp_lowering *l, const struct mp_send *send,
+                       struct mp_violation *v)
+{
+    if (send->kind == MP_SEND_MARK)
+        return false;
+    const struct mp_send *pulse = &l->check_pulse;
+    if (send->kind == MP_SEND_SET) {
+        // what has to fit between the two pulses: both frames and the lead
+        const struct mp_send *next = &l->queue[l->queue_end - 1];
+        int64_t late = send->send_ns - send->latest_ns;
+        int64_t planned = onset_ns(next) - onset_ns(pulse);
+        return late > 0 && violates(l, v, MP_VIOLATION_LEAD, next, planned + late);
+    }
+    if (l->check_have_pulse) {
+        int64_t interval = onset_ns(send) - onset_ns(pulse);
+        if (interval < send->least_ns)
+            return violates(l, v, MP_VIOLATION_INTERVAL, send, send->least_ns);
+        const struct change *change = find_change(l, pulse->action, send->action);
+        if (change != NULL && change->frame == no_frame && interval < change->lead_ns)
+            return violates(l, v, MP_VIOLATION_LEAD, send, change->lead_ns);
+    }
+    return l->check_have_pulse && check_overlap(l, send, v);
+}
+
+bool mp_lowering_check(struct mp_lowering *l, uint64_t budget, struct mp_violation *violation)
+{
+    struct mp_send send;
+    *violation = (struct mp_violation){.kind = MP_VIOLATION_NONE};
+    for (uint32_t i = 0; i < l->actions; i++)
+        if (l->pulses[i].frame == no_frame)
+            return false; // not checked: nobody said how to fire this one
+    if (!l->checking)
+        mp_lowering_rewind(l);
+    l->checking = true;
+    for (uint64_t i = 0; i < budget; i++) {
+        if (!mp_lowering_next(l, &send)) {
+            mp_lowering_rewind(l);
+            l->checked = true;
+            return false;
+        }
+        if (check_send(l, &send, violation)) {
+            mp_lowering_rewind(l);
+            return false;
+        }
+        if (send.kind == MP_SEND_MARK)
+            continue;
+        if (send.kind == MP_SEND_PULSE) {
+            l->check_pulse = send;
+            l->check_have_pulse = true;
+        }
+    }
+    return true;
+}
