@@ -12,7 +12,7 @@
 #define LOWERING "moonpulse.lowering"
 
 static const char *const send_names[] = {"pulse", "set", "mark"};
-static const char *const violation_names[] = {NULL, "interval", "wire", "lead"};
+static const char *const violation_names[] = {NULL, "interval", "wire", "lead", "width"};
 
 struct mp_lowering *mp_check_lowering(lua_State *L, int arg)
 {
@@ -31,7 +31,7 @@ static struct mp_lowering *check_idle(lua_State *L, int arg)
     return lowering;
 }
 
-/* core.lowering(plan, seed, serial table, latency seconds) */
+/* core.lowering(plan, seed, serial table, latency seconds [, serial table of the trigger]) */
 static int lowering_new(lua_State *L)
 {
     struct mp_error err = {0};
@@ -39,6 +39,7 @@ static int lowering_new(lua_State *L)
     lua_Integer seed = luaL_checkinteger(L, 2);
     struct mp_serial serial = mp_check_serial(L, 3);
     lua_Number latency = mp_check_number(L, 4, 0, 1);
+    struct mp_serial trigger = lua_isnoneornil(L, 5) ? serial : mp_check_serial(L, 5);
     struct mp_lowering **box = lua_newuserdatauv(L, sizeof *box, 1); // cleared or nil
     *box = NULL;
     luaL_setmetatable(L, LOWERING);
@@ -46,6 +47,7 @@ static int lowering_new(lua_State *L)
     if (mp_schedule_create(&schedule, plan, (uint64_t)seed, &err) != MP_OK ||
         mp_lowering_create(box, schedule, &serial, llround(latency * 1e9), &err) != MP_OK)
         return mp_raise(L, &err);
+    mp_lowering_trigger_serial(*box, &trigger);
     return 1;
 }
 
@@ -73,17 +75,42 @@ static int lowering_actions(lua_State *L)
     return 1;
 }
 
-/* lowering:pulse(action, bytes, shortest interval in seconds) */
+static const char *bytes_field(lua_State *L, const char *key, size_t *length)
+{
+    lua_getfield(L, 3, key); // stays on the stack for as long as its pointer is used
+    *length = 0;
+    return lua_isnil(L, -1) ? NULL : luaL_checklstring(L, -1, length);
+}
+
+/* The table at 3: {bytes=, after=, width=} or {line=, width=}, on_trigger= */
+static struct mp_fire check_fire(lua_State *L)
+{
+    struct mp_fire fire = {0};
+    lua_getfield(L, 3, "on_trigger");
+    fire.port = lua_toboolean(L, -1) ? MP_PORT_TRIGGER : MP_PORT_DEVICE;
+    fire.line = mp_opt_line(L, 3);
+    lua_getfield(L, 3, "width");
+    fire.width_ns = lua_isnil(L, -1) ? 0 : llround(mp_check_number(L, -1, 0, 10) * 1e9);
+    fire.bytes = bytes_field(L, "bytes", &fire.length);
+    fire.after = bytes_field(L, "after", &fire.after_length);
+    return fire;
+}
+
+/* lowering:pulse(action, bytes or a table as encode.pulse returns it, shortest interval in s)
+ */
 static int lowering_pulse(lua_State *L)
 {
     struct mp_error err = {0};
     struct mp_lowering *lowering = mp_check_lowering(L, 1);
     lua_Integer action = mp_check_integer(L, 2, 1, MP_ACTIONS_MAX);
-    size_t length;
-    const char *bytes = luaL_checklstring(L, 3, &length);
     lua_Number least = mp_check_number(L, 4, 0, 1e6);
-    if (mp_lowering_pulse(lowering, (uint32_t)action - 1, bytes, length, llround(least * 1e9),
-                          &err) != MP_OK)
+    struct mp_fire fire = {0};
+    if (lua_istable(L, 3))
+        fire = check_fire(L);
+    else
+        fire.bytes = luaL_checklstring(L, 3, &fire.length);
+    if (mp_lowering_fire(lowering, (uint32_t)action - 1, &fire, llround(least * 1e9), &err) !=
+        MP_OK)
         return mp_raise(L, &err);
     return 0;
 }
@@ -244,7 +271,21 @@ static int lowering_rewind(lua_State *L)
     return 0;
 }
 
-/* lowering:frames() -> {{bytes=, wire_ns=}, ...} */
+static void push_second(lua_State *L, const struct mp_frame *frame)
+{
+    lua_pushinteger(L, frame->width_ns);
+    lua_setfield(L, -2, "width_ns");
+    if (frame->line != MP_TRIGGER_NONE) {
+        lua_pushstring(L, mp_line_names[frame->line]);
+        lua_setfield(L, -2, "line");
+        return;
+    }
+    lua_pushlstring(L, (const char *)frame->after, frame->after_length);
+    lua_setfield(L, -2, "after");
+}
+
+/* lowering:frames() -> {{bytes=, wire_ns= [, line=] [, after=] [, width_ns=], on_trigger=},
+ * ...} */
 static int lowering_frames(lua_State *L)
 {
     const struct mp_lowering *lowering = mp_check_lowering(L, 1);
@@ -257,6 +298,10 @@ static int lowering_frames(lua_State *L)
         lua_setfield(L, -2, "bytes");
         lua_pushinteger(L, frame->wire_ns);
         lua_setfield(L, -2, "wire_ns");
+        lua_pushboolean(L, frame->port == MP_PORT_TRIGGER);
+        lua_setfield(L, -2, "on_trigger");
+        if (frame->width_ns > 0)
+            push_second(L, frame);
         lua_seti(L, -2, (lua_Integer)i + 1);
     }
     return 1;

@@ -43,3 +43,13 @@ struct mp_serial mp_check_serial(lua_State *L, int arg)
         .flow = (enum mp_flow)option(L, arg, "flow", flows),
     };
 }
+
+const char *const mp_line_names[] = {"none", "rts", "dtr", "break", NULL};
+
+enum mp_trigger_line mp_opt_line(lua_State *L, int arg)
+{
+    lua_getfield(L, arg, "line");
+    int line = lua_isnil(L, -1) ? 0 : luaL_checkoption(L, -1, NULL, mp_line_names);
+    lua_pop(L, 1);
+    return (enum mp_trigger_line)line;
+}

@@ -150,16 +150,6 @@ static int session_open(lua_State *L)
     return done(L, mp_session_open(box->session, path, &serial, &err), &err);
 }
 
-/* session:write(bytes) -> true | nil, message, code */
-static int session_write(lua_State *L)
-{
-    struct mp_error err = {0};
-    struct session_box *box = check_session(L, 1);
-    size_t length;
-    const char *bytes = luaL_checklstring(L, 2, &length);
-    return done(L, mp_session_write(box->session, bytes, length, &err), &err);
-}
-
 /* The value of a field of the table at 2, left on the stack for as long as its pointer is used.
  */
 static const char *bytes_field(lua_State *L, const char *key, size_t *length)
@@ -170,6 +160,40 @@ static const char *bytes_field(lua_State *L, const char *key, size_t *length)
         return NULL;
     }
     return luaL_checklstring(L, -1, length);
+}
+
+/*
+ * session:trigger{line=, path=, serial=, rest=} -> true | nil, message, code: fire over a line,
+ * or over the port path (with its serial settings); rest is what leaves a trigger box at rest
+ */
+static int session_trigger(lua_State *L)
+{
+    struct mp_error err = {0};
+    struct session_box *box = check_session(L, 1);
+    struct mp_serial serial = {0};
+    size_t rest_length;
+    luaL_checktype(L, 2, LUA_TTABLE);
+    enum mp_trigger_line line = mp_opt_line(L, 2);
+    const char *rest = bytes_field(L, "rest", &rest_length);
+    lua_getfield(L, 2, "path");
+    const char *path = luaL_optstring(L, -1, NULL);
+    if (path != NULL) {
+        lua_getfield(L, 2, "serial");
+        serial = mp_check_serial(L, lua_gettop(L));
+    }
+    return done(L,
+                mp_session_trigger(box->session, path, &serial, line, rest, rest_length, &err),
+                &err);
+}
+
+/* session:write(bytes) -> true | nil, message, code */
+static int session_write(lua_State *L)
+{
+    struct mp_error err = {0};
+    struct session_box *box = check_session(L, 1);
+    size_t length;
+    const char *bytes = luaL_checklstring(L, 2, &length);
+    return done(L, mp_session_write(box->session, bytes, length, &err), &err);
 }
 
 static int64_t seconds_field(lua_State *L, const char *key)
@@ -189,9 +213,9 @@ static int option_field(lua_State *L, const char *key, const char *const names[]
 }
 
 /*
- * session:arm{safe=, tolerance=, late="abort"|"skip", keepalive=, keepalive_period=, stuck=,
- * unconfirmed=, guard=, line="none"|"cts"|"dsr", flight=} -> true | nil, message, code. Times
- * in seconds.
+ * session:arm{safe=, safe_line=, tolerance=, late="abort"|"skip", keepalive=,
+ * keepalive_period=, stuck=, unconfirmed=, guard=, line="none"|"cts"|"dsr", flight=} -> true |
+ * nil, message, code. Times in seconds.
  */
 static int session_arm(lua_State *L)
 {
@@ -210,6 +234,8 @@ static int session_arm(lua_State *L)
     arming.keepalive = bytes_field(L, "keepalive", &arming.keepalive_length);
     lua_getfield(L, 2, "guard");
     arming.guard = lua_toboolean(L, -1);
+    lua_getfield(L, 2, "safe_line");
+    arming.safe_line = lua_toboolean(L, -1);
     lua_getfield(L, 2, "flight");
     if (!lua_isnil(L, -1))
         arming.flight = mp_check_flight(L, -1);
@@ -347,13 +373,19 @@ static int session_close(lua_State *L)
 void mp_open_session(lua_State *L)
 {
     static const luaL_Reg functions[] = {{"session", session_new}, {NULL, NULL}};
-    static const luaL_Reg methods[] = {
-        {"open", session_open},       {"write", session_write},
-        {"arm", session_arm},         {"play", session_play},
-        {"stop", session_stop},       {"confirmed", session_confirmed},
-        {"state", session_state},     {"acknowledge", session_acknowledge},
-        {"close", session_close},     {"realtime", session_realtime},
-        {"backend", session_backend}, {NULL, NULL}};
+    static const luaL_Reg methods[] = {{"open", session_open},
+                                       {"write", session_write},
+                                       {"arm", session_arm},
+                                       {"play", session_play},
+                                       {"stop", session_stop},
+                                       {"confirmed", session_confirmed},
+                                       {"state", session_state},
+                                       {"acknowledge", session_acknowledge},
+                                       {"close", session_close},
+                                       {"realtime", session_realtime},
+                                       {"backend", session_backend},
+                                       {"trigger", session_trigger},
+                                       {NULL, NULL}};
     static const luaL_Reg metamethods[] = {
         {"__gc", session_close}, {"__close", session_close}, {NULL, NULL}};
     luaL_setfuncs(L, functions, 0);

@@ -35,8 +35,9 @@ function M.is_fault(value)
 end
 
 ---@param text string
-function M.fault(text)
-  error(setmetatable({ message = text }, Fault))
+---@param code string? an exit status by its name; "fault" where none is given
+function M.fault(text, code)
+  error(setmetatable({ message = text, code = code }, Fault))
 end
 
 --- Give up: what is wrong with the device and what to do (a format).

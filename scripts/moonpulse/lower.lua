@@ -108,6 +108,9 @@ local function explain(violation, driver, limits)
   elseif violation.kind == "wire" then
     return ("%s: a command takes %s on the wire at %d baud, which is the shortest interval; use a "
       .. "burst that the device times itself"):format(pulses, least, driver.serial.baud)
+  elseif violation.kind == "width" then
+    return ("%s: the trigger pulse of the first is not over, with 1 ms at rest behind it; the shortest "
+      .. "interval is %s, or use a smaller width"):format(pulses, least)
   end
   return ("%s: too short to change the intensity in between; the shortest interval is %s")
     :format(pulses, least)
@@ -213,7 +216,8 @@ function prepare(given, mode)
   local driver = given.driver
   local limits = driver.limits(given.identity)
   local plan, programs, why = split(given.plan, driver, given.identity, limits, given.thresholds, mode)
-  local lowering = core.lowering(plan, given.seed, driver.serial, driver.latency)
+  local lowering = core.lowering(plan, given.seed, driver.serial, driver.latency,
+    driver.trigger and driver.trigger.serial)
   local actions = lowering:actions()
   resolve(actions, given.thresholds, limits, driver)
   for _, action in ipairs(actions) do
@@ -252,7 +256,7 @@ function M.prepare(given)
   if given.plan:totals().pulses == 0 then
     refuse("usage", "the plan has no pulse: there is nothing to run")
   end
-  return prepare(given, given.timing or "host")
+  return prepare(given, given.driver.trigger and "host" or given.timing or "host")
 end
 
 --- The action of the first pulse in time: what the device must be set to before it.

@@ -120,8 +120,12 @@ function M.run(folder)
   end
   local driver = assert(devices.find(manifest.device.driver or manifest.device.name))
   local record = assert(records.rewrite(folder))
-  record:set_actions(manifest.flight.actions, driver.confirms)
-  local finished, stopped = replay(record, list, start_ns, manifest.flight, driver)
+  local facts = manifest.flight
+  if facts.confirms == nil then -- of an older version
+    facts.confirms = driver.confirms ~= false
+  end
+  record:set_actions(facts.actions, facts.confirms)
+  local finished, stopped = replay(record, list, start_ns, facts, driver)
   record:close()
   assert(os.rename(folder .. "/events.tsv.new", folder .. "/events.tsv"))
   local result = record:result()

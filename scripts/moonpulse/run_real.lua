@@ -159,6 +159,31 @@ local function check_stop(job)
   end
 end
 
+--- Fire over a line, or over a port of its own: there, and down, before anything is armed.
+local function open_trigger(link, trigger)
+  local ok, message, code = link.session:trigger {
+    line = trigger.line, path = trigger.path, serial = trigger.serial,
+    rest = trigger.path and trigger.after,
+  }
+  if code == "busy" and message:find("already open in this program", 1, true) then
+    code = "unsupported"
+    message = message .. ": for a line of the device's own port write --trigger rts, dtr or break"
+  end
+  if not ok then
+    links.fault(trigger.text and ("--trigger %s: %s"):format(trigger.text, message) or message,
+      code == "unsupported" and "usage" or nil)
+  end
+end
+
+--- A driver may fire over a line by itself: there is only one that it can name.
+local function open_own_line(link, frames)
+  for _, frame in ipairs(frames) do
+    if frame.line and not frame.on_trigger then
+      return open_trigger(link, { line = frame.line })
+    end
+  end
+end
+
 --- Arm and play, with the device already connected and everything prepared.
 function Run:arm_and_play(job, hooks)
   check_stop(job)
@@ -217,6 +242,9 @@ function M.run(job, path, record, hooks)
   end
   check_stop(job)
   link:open(path)
+  if driver.trigger then
+    open_trigger(link, driver.trigger)
+  end
   local identity = driver.connect(link)
   hooks.connected(identity, (link.session:backend()))
   job.lowering, job.actions = lower.prepare {
@@ -228,8 +256,12 @@ function M.run(job, path, record, hooks)
   record:set_actions(job.actions, driver.confirms, self.slow_ns)
   hooks.prepared(job)
   check_stop(job)
+  if not driver.trigger then
+    open_own_line(link, self.frames)
+  end
   local ok, message = link.session:arm {
-    safe = driver.safe, tolerance = job.tolerance, late = job.late, stuck = 0.5, guard = true,
+    safe = driver.safe, safe_line = driver.safe_line, stuck = 0.5, guard = true,
+    tolerance = job.tolerance, late = job.late,
     -- a device that no longer reads must not find a heap of commands when it does
     unconfirmed = driver.confirms ~= false and 2 * self.slow_ns / 1e9 or nil,
     keepalive = driver.keepalive and driver.keepalive.bytes,
@@ -251,6 +283,15 @@ function M.run(job, path, record, hooks)
   return done and left or self:explain(problem, left)
 end
 
+--- The device answers, and yet a port is lost: then it is the trigger's.
+function Run:lost_trigger(result)
+  local trigger = self.driver.trigger
+  if self.stopped == "gone" and trigger and trigger.path then
+    result.fault = result.fault or ("the trigger's port %s is lost: is it unplugged?"):format(trigger.path)
+  end
+  return result
+end
+
 --- After the safe frame: ask the device whether it is disarmed; tell it again if it is not.
 function Run:leave()
   local link, tries = self.link, 3
@@ -264,7 +305,7 @@ function Run:leave()
     result.disarmed = ok
     result.not_disarmed = not ok and tostring(problem) or nil
     if ok then
-      return result
+      return self:lost_trigger(result)
     end
     tries = problem.silent and 0 or tries - 1 -- who does not answer will not answer again
     pcall(link.write, link, self.driver.safe)

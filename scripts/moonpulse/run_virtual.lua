@@ -4,6 +4,7 @@ local devices = require "moonpulse.devices"
 local gate = require "moonpulse.safety.gate"
 local links = require "moonpulse.link"
 local lower = require "moonpulse.lower"
+local virtual_trigger = require "moonpulse.virtual_trigger"
 
 local M = {}
 
@@ -136,11 +137,13 @@ local function play(job, link, record, pace)
       mismatch = nil
     end
   end
-  local bytes, wire = {}, {}
+  local bytes, wire, apart = {}, {}, {}
   for i, frame in ipairs(frames) do
     bytes[i], wire[i] = frame.bytes, frame.wire_ns
+    apart[i] = (frame.width_ns or frame.on_trigger) and frame or nil
   end
-  local stretch = link.hurry and require("moonpulse.run_steady").new(job, link, record, start_ns)
+  local plain = next(apart) == nil -- else two-part pulses, which the engine does not play here
+  local stretch = link.hurry and plain and require("moonpulse.run_steady").new(job, link, record, start_ns)
   local source, passed = stretch and stretch.player or job.lowering, 0
   for kind, number, onset_ns, send_ns, action, frame in source.next, source do
     if pace(send_ns, passed + 1) then
@@ -148,6 +151,9 @@ local function play(job, link, record, pace)
     end
     passed = 0
     local now_ns = start_ns + send_ns
+    if link.second then
+      virtual_trigger.second(link, now_ns)
+    end
     if link.ticks then
       link:advance(now_ns)
       record:settle(now_ns)
@@ -177,7 +183,11 @@ local function play(job, link, record, pace)
         expected = job.actions[action]
         record:event("set_intensity", now_ns - start_ns, now_ns - start_ns, "sent", nil, action)
       end
-      link:enqueue((twin:receive(bytes[frame], now_ns)))
+      if apart[frame] then
+        virtual_trigger.first(link, apart[frame], now_ns)
+      else
+        link:enqueue((twin:receive(bytes[frame], now_ns)))
+      end
     end
     link.now_ns = now_ns
   end
@@ -191,6 +201,7 @@ local function play(job, link, record, pace)
     link:deliver(link.now_ns, receive)
   end
   link.now_ns = link.now_ns + patience_ns
+  virtual_trigger.second(link, link.now_ns)
   link:advance(link.now_ns)
   record:settle(link.now_ns)
   link:deliver(link.now_ns, receive)

@@ -22,7 +22,7 @@ end
 ---@param driver table
 ---@param log string
 ---@param faults string? as sim --fault reads them
----@return table twin with path; closing it ends the process
+---@return table twin with path, and trigger_path where the driver is triggered; closing it ends the process
 function M.start(driver, log, faults)
   local self = setmetatable({ task = core.current() }, Twin)
   local args = { program(), "sim", driver.file or driver.name, "--log", log, "--until-eof" }
@@ -32,10 +32,14 @@ function M.start(driver, log, faults)
   for key, value in pairs(devices.twin_settings(driver, assert(devices.twin(driver)))) do
     args[#args + 1], args[#args + 2] = "--option", key .. "=" .. tostring(value)
   end
+  if driver.trigger then
+    args[#args + 1] = "--trigger"
+  end
   local process, message = core.process {
     args = args,
     on_line = function(text)
       self.path = self.path or text:match(" on (%S+)$")
+      self.trigger_path = self.trigger_path or text:match("^trigger input: (%S+)")
       self.task:wake()
     end,
     on_exit = function()
@@ -48,10 +52,13 @@ function M.start(driver, log, faults)
   end
   self.process = process
   local give_up_ns = core.clock_ns() + 10000000000
-  while not self.path and not self.ended and core.clock_ns() < give_up_ns do
+  local function ready()
+    return self.path and (self.trigger_path or not driver.trigger)
+  end
+  while not ready() and not self.ended and core.clock_ns() < give_up_ns do
     core.wait(1)
   end
-  if not self.path then
+  if not ready() then
     process:close()
     links.fault("the simulated stimulator did not start")
   end

@@ -1,6 +1,7 @@
 --- moonpulse frame: the bytes of a device's command, in hex.
 local cli = require "moonpulse.cli"
 local devices = require "moonpulse.devices"
+local escapes = require "moonpulse.escapes"
 
 local M = {}
 
@@ -48,14 +49,6 @@ local function list(driver)
   end
 end
 
-local escapes = { n = "\n", r = "\r", t = "\t", ["\\"] = "\\" }
-
---- Text values may hold \n, \r, \t, \\ and \xHH, as shells make them hard to write.
-local function unescaped(text)
-  return (text:gsub("\\x(%x%x)", function(digits) return string.char(tonumber(digits, 16)) end)
-    :gsub("\\([nrt\\])", escapes))
-end
-
 function M.run(options)
   local driver, message = devices.find(options.device)
   if not driver then
@@ -74,7 +67,7 @@ function M.run(options)
     if not key then
       cli.fail("usage", "%s: write it as key=value", text)
     end
-    given[key] = unescaped(value)
+    given[key] = escapes.bytes(value)
   end
   local ok, bytes = pcall(command, given)
   if not ok then
@@ -83,7 +76,8 @@ function M.run(options)
     end
     error(bytes, 0)
   end
-  print((bytes:gsub(".", function(c) return ("%02x"):format(c:byte()) end)))
+  print(bytes == "" and "(no bytes: a line of the port)"
+    or (bytes:gsub(".", function(c) return ("%02x"):format(c:byte()) end)))
 end
 
 return M

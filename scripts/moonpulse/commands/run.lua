@@ -14,6 +14,7 @@ local require_timing = require "moonpulse.require_timing"
 local run_safety = require "moonpulse.commands.run_safety"
 local safety_options = require "moonpulse.commands.safety_options"
 local term = require "term"
+local triggers = require "moonpulse.trigger"
 local twins = require "moonpulse.twin"
 
 local M = {}
@@ -38,6 +39,10 @@ function M.parser()
   parser:option("--device-option", "A setting of the driver; moonpulse devices --device NAME lists them.")
     :argname("KEY=VALUE"):count("*")
   parser:option("--port", "The device's serial port (see moonpulse ports)."):argname("PATH")
+  parser:option("--trigger", "Fire another way than by the device's command: over a line of its own port "
+    .. "(rts, dtr, break, with :width=MS), or over a second port: PATH, PATH:byte=4,width=10,baud=9600, "
+    .. "PATH:text=T, PATH:rts; sim is the simulator's trigger input. All else stays on --port.")
+    :argname("WHERE"):convert(triggers.parse)
   parser:option("--out", "The folder that run folders are made in."):default("runs"):argname("DIR")
   parser:option("--speed", "Simulator only: N times real time, or max: without waiting.")
     :default("1"):convert(speed):argname("N|max")
@@ -76,6 +81,31 @@ local function find_driver(name, options)
   return own
 end
 
+--- The device's driver as it fires with --trigger. Leaves with exit status 2 where that cannot be.
+local function with_trigger(driver, options, model)
+  local trigger = options.trigger
+  if not trigger then
+    return driver
+  elseif options.timing == "device" then
+    cli.fail("usage", "--timing device: a train of the stimulator is started by a command, with "
+      .. "--trigger every pulse is fired by itself: leave out one of them")
+  elseif trigger.path and trigger.path == options.port then
+    cli.fail("usage", "--trigger %s is the device's own port: write --trigger rts (or dtr, break)",
+      trigger.path)
+  elseif model and trigger.path ~= "sim" then
+    cli.fail("usage", "--trigger %s: the simulated stimulator has a trigger input and no lines: write "
+      .. "--trigger sim", trigger.text)
+  elseif model and (trigger.line or not trigger.after or trigger.serial.baud ~= 115200) then
+    cli.fail("usage", "--trigger %s: the simulator's trigger input takes a byte and 0: --trigger sim, or "
+      .. "like sim:byte=4,width=10", trigger.text)
+  elseif model and not model.new({}).line then
+    cli.fail("usage", "--trigger sim: the simulated %s has no trigger input", driver.description)
+  elseif not model and trigger.path == "sim" then
+    cli.fail("usage", "--trigger sim is the simulator's: name the port of your trigger box")
+  end
+  return triggers.apply(driver, trigger)
+end
+
 local function choose_device(options)
   local name = options.device
   local simulated = name == "sim" and devices.default or name:match("^sim:(.+)$")
@@ -91,7 +121,7 @@ local function choose_device(options)
     if not model then
       cli.fail("usage", "%s", message)
     end
-    return driver, true
+    return with_trigger(driver, options, model), true
   end
   local driver = find_driver(name, options)
   if options.fault then
@@ -103,7 +133,7 @@ local function choose_device(options)
   elseif options.speed ~= 1 then
     cli.fail("usage", "--speed works on the simulator only: a real stimulator runs in real time")
   end
-  return driver, false
+  return with_trigger(driver, options), false
 end
 
 local function line(key, text, ...)
@@ -174,7 +204,7 @@ local function flight_facts(job)
     wire_ns[i] = frame.wire_ns
   end
   return { actions = plain_actions(job.actions), wire_ns = wire_ns, marks = job.lowering:marks(),
-    latency_ns = math.floor(job.driver.latency * 1e9) }
+    latency_ns = math.floor(job.driver.latency * 1e9), confirms = job.driver.confirms ~= false }
 end
 
 --- What the run calls while it goes on.
@@ -187,8 +217,9 @@ local function hooks_of(context)
       device.temperature_c = identity.temperature_c
       -- no serial port behind a pseudo-terminal: what answers there is a program
       device.simulated = device.simulated or backend == "pty"
-      line("device", "%s%s %s, serial number %s%s", device.simulated and "simulated " or "",
-        context.job.driver.description, identity.model or "", identity.serial or "?",
+      line("device", "%s%s %s, %s%s", device.simulated and "simulated " or "",
+        context.job.driver.description, identity.model or "",
+        identity.nameless and "which says nothing of itself" or "serial number " .. (identity.serial or "?"),
         device.port and " on " .. device.port or "")
     end,
     prepared = function(job)
@@ -300,8 +331,9 @@ local function conclude(context, outcome)
     cli.fail("fault", "NOT CONFIRMED SAFE: %s%s", outcome.not_disarmed,
       complete and "" or "; the run ended because: " .. ended)
   elseif not complete then
+    local left = outcome.disarmed and "; " .. (job.driver.disarmed or "the stimulator is disarmed")
     cli.fail(code, "%s after %d of %d pulses%s%s", result.reason, result.pulses_sent, planned,
-      remedies[outcome.stop] or "", outcome.disarmed and "; the stimulator is disarmed" or "")
+      remedies[outcome.stop] or "", left or "")
   end
 end
 
@@ -373,6 +405,10 @@ local function execute(context, options, simulated)
   local twin <close> = twins.start(job.driver, context.record.folder .. "/twin.tsv",
     options.fault and options.fault.text)
   context.device.port = twin.path
+  if job.driver.trigger then
+    job.driver.trigger.path = twin.trigger_path
+    context.device.trigger.on = twin.trigger_path
+  end
   return real.run(job, twin.path, context.record, hooks)
 end
 
@@ -428,7 +464,8 @@ function M.run(options)
     job = job, facts = facts, record = record, parameters = text_values(values),
     speed = options.speed, screen = live.new(facts.pulses, facts.first_to_last_s),
     device = { name = driver.name, description = driver.description, simulated = simulated,
-      port = options.port, faults = options.fault and options.fault.text },
+      port = options.port, faults = options.fault and options.fault.text,
+      trigger = driver.trigger and triggers.facts(driver.trigger) },
   }
   line("plan", "%s pulses, %s from first to last pulse%s", outline.count(facts.pulses),
     outline.duration(facts.first_to_last_s),
@@ -438,6 +475,10 @@ function M.run(options)
   end
   if driver.note then
     line("note", "%s", driver.note(driver.settings))
+  end
+  if driver.trigger then
+    line("trigger", "%s%s", triggers.describe(driver.trigger), driver.trigger_latency and ""
+      or "; the time from there to the pulse is not known and counts as 0")
   end
   local begun_ns = core.clock_ns()
   local outcome = attempt(context, function()

@@ -30,6 +30,8 @@ function M.parser()
     .. "one lists them."):argname("KEY=VALUE"):count("*")
   parser:option("--latency", "Seconds from a command to its reply."):argname("S")
     :convert(seconds)
+  parser:flag("--trigger", "Give it a trigger input too, on a second pseudo-terminal: a byte other than 0 "
+    .. "raises it, 0 lowers it.")
   parser:flag("--until-eof", "End when standard input ends (for a parent process).")
   return parser
 end
@@ -70,9 +72,13 @@ function M.run(options)
   if not model then
     cli.fail("usage", "%s", message)
   end
+  local settings = settings_of(model, options)
+  if options.trigger and not model.new(settings).line then
+    cli.fail("usage", "the simulated %s has no trigger input: leave out --trigger", model.description)
+  end
   served, message = host.start(model, {
-    link = options.link, log = options.log, settings = settings_of(model, options),
-    faults = options.fault,
+    link = options.link, log = options.log, settings = settings, faults = options.fault,
+    trigger = options.trigger,
   })
   if not served then
     cli.fail("fault", "%s", message)
@@ -91,6 +97,9 @@ function M.run(options)
     end
   end)
   print(("simulated %s on %s"):format(served.description, options.link or served.path))
+  if served.trigger_path then
+    print(("trigger input: %s (a byte other than 0 raises it, 0 lowers it)"):format(served.trigger_path))
+  end
   if not options.until_eof then
     print("stop it with Ctrl-C")
   end

@@ -52,7 +52,8 @@ local fields = {
   { "explain", method, true }, { "limits", method }, { "connect", method }, { "arm", method },
   { "disarm", method }, { "status", method }, { "encode", either(is "table", method) },
   { "encode.pulse", method }, { "encode.set", method }, { "encode.train", method, true },
-  { "safe", either(text, method) }, { "keepalive", either(is "table", method), true },
+  { "safe", either(text, method) }, { "safe_line", is "boolean", true },
+  { "trigger_confirms", is "boolean", true }, { "keepalive", either(is "table", method), true },
   { "keepalive.bytes", text }, { "keepalive.period", number_from(0.01, 60) }, { "judge", method },
 }
 
@@ -127,6 +128,10 @@ function M.problems(driver)
   if driver.confirms ~= false and type(driver.confirmation) ~= "function" then
     problems[#problems + 1] = "confirmation is missing: a function (or confirms = false, where the "
       .. "device never says that it fired)"
+  end
+  if driver.safe == "" and not driver.safe_line then
+    problems[#problems + 1] = "safe is empty: the bytes that make the device harmless (or safe_line = "
+      .. "true, where a line that is down is all there is)"
   end
   check_commands(driver, problems)
   check_limits(driver, problems)

@@ -5,7 +5,7 @@ local lfs = require "lfs"
 
 local M = {}
 
-M.names = { "magventure", "magstim200", "bistim", "rapid", "pulsepal", "stimjim", "duomag" }
+M.names = { "magventure", "magstim200", "bistim", "rapid", "pulsepal", "stimjim", "duomag", "trigger" }
 M.default = "magventure" -- what --device sim means
 
 --- The folders of $MOONPULSE_PATH, separated by colons.

@@ -67,6 +67,26 @@ function Host:receive(bytes, arrival_ns)
   end
 end
 
+-- of the trigger input: what --trigger sim reckons with
+local trigger_serial = { baud = 115200, bits = 8, parity = "none", stop_bits = 1, flow = "none" }
+
+--- The trigger input, a byte box: it is high while the last byte was not 0.
+function Host:trigger(bytes, arrival_ns)
+  if self.faults and self.faults.silent then
+    return
+  end
+  local wire = core.wire_ns(trigger_serial, 1)
+  self.trigger_free_ns = math.max(arrival_ns, self.trigger_free_ns or 0)
+  for i = 1, #bytes do
+    self.trigger_free_ns = self.trigger_free_ns + wire
+    self.now_ns = self.trigger_free_ns
+    self:take(self.twin:line("trigger", bytes:byte(i) ~= 0, self.now_ns))
+  end
+  if self.task then
+    self.task:wake()
+  end
+end
+
 --- Send what is due; the time until there is more to do, or nil.
 function Host:step()
   local now = core.clock_ns()
@@ -86,16 +106,18 @@ end
 
 --- Start a twin on a new pseudo-terminal.
 ---@param model table the twin's module
----@param options { link: string?, log: string?, settings: table?, faults: table? }  faults: as
----   moonpulse.simulators.faults parses them
+---@param options { link: string?, log: string?, settings: table?, faults: table?, trigger: boolean? }
+---   faults: as moonpulse.simulators.faults parses them; trigger: a second pseudo-terminal as
+---   trigger input, host.trigger_path
 ---@return table? host with path, description and counts
 ---@return string? message
 function M.start(model, options)
   local self = setmetatable({
-    serial = model.serial, description = model.description, queue = {}, counts = {},
+    description = model.description, queue = {}, counts = {},
     now_ns = core.clock_ns(), wire_free_ns = 0, said = 0,
   }, Host)
   self.twin = model.new(options.settings or {})
+  self.serial = self.twin.serial or model.serial
   local message
   if options.faults then
     self.faults, message = faults.new(options.faults, self.twin)
@@ -118,6 +140,15 @@ function M.start(model, options)
     return nil, message
   end
   self.path = self.pty:path()
+  if options.trigger then
+    self.trigger_pty, message = core.pty(nil, function(bytes, arrival_ns)
+      self:trigger(bytes, arrival_ns)
+    end)
+    if not self.trigger_pty then
+      return nil, message
+    end
+    self.trigger_path = self.trigger_pty:path()
+  end
   if self.faults then
     self:note((select(2, self.faults:begin(self.now_ns)))) -- nobody is there yet for its replies
   end
@@ -141,6 +172,9 @@ end
 
 function Host:close()
   self.pty:close()
+  if self.trigger_pty then
+    self.trigger_pty:close()
+  end
   if self.log then
     self.log:close()
   end

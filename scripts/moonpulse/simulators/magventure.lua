@@ -173,6 +173,27 @@ function Twin:tick(now_ns)
   return replies, log, next_ns
 end
 
+--- An edge on the trigger input: the rising one fires.
+---@param _ string
+---@param level boolean
+---@param now_ns integer
+---@return table? replies
+---@return table? log
+function Twin:line(_, level, now_ns)
+  local now = begin(self, now_ns)
+  machine.run_train(self, now)
+  if level and not self.trigger_high then
+    if self.train then
+      note(self, now, "ignored", "", "trigger while a train runs")
+    else
+      machine.discharge(self, now, "")
+    end
+  end
+  self.trigger_high = level
+  settle(self, now)
+  return results(self)
+end
+
 local function turn_amplitude(self, now, percent)
   self.amplitude_a = percent
   machine.derive(self)
