@@ -64,10 +64,11 @@ Job.__index = Job
 ---@param folder string
 ---@param name string for its files in folder
 ---@param arguments string shell text
-function M.start(folder, name, arguments)
+---@param environment string? "A=1 B=2", shell text
+function M.start(folder, name, arguments, environment)
   local base = folder .. "/" .. name
-  M.write(base .. ".sh", ("echo $$ >%s\nexec %s %s\n"):format(quote(base .. ".pid"),
-    quote(M.program), arguments))
+  M.write(base .. ".sh", ("echo $$ >%s\nexec env %s %s %s\n"):format(quote(base .. ".pid"),
+    environment or "", quote(M.program), arguments))
   os.execute(("{ sh %s >%s 2>%s </dev/null; echo $? >%s; } 2>/dev/null &"):format(
     quote(base .. ".sh"), quote(base .. ".out"), quote(base .. ".err"), quote(base .. ".rc")))
   return setmetatable({ base = base }, Job)
