@@ -352,8 +352,11 @@ void mp_open_plan(lua_State *L)
                                          {"is_plan", is_plan},
                                          {"framed", framed},
                                          {NULL, NULL}};
-    static const luaL_Reg methods[] = {
-        {"totals", plan_totals}, {"view", plan_view}, {"child", plan_child}, {"id", plan_id}, {NULL, NULL}};
+    static const luaL_Reg methods[] = {{"totals", plan_totals},
+                                       {"view", plan_view},
+                                       {"child", plan_child},
+                                       {"id", plan_id},
+                                       {NULL, NULL}};
     static const luaL_Reg metamethods[] = {{"__gc", plan_gc},
                                            {"__concat", plan_then},
                                            {"__mul", plan_multiply},

@@ -5,7 +5,7 @@ local shell = require "shell"
 local triggers = require "moonpulse.trigger"
 
 local driver = assert(devices.find("trigger"))
-local patient = " --tolerance 200 "
+local patient = " --tolerance 200 --rmt 80 "
 
 describe("--trigger", function()
   it("reads lines, ports and what happens there", function()

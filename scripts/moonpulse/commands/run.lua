@@ -331,7 +331,7 @@ local function conclude(context, outcome)
     cli.fail("fault", "NOT CONFIRMED SAFE: %s%s", outcome.not_disarmed,
       complete and "" or "; the run ended because: " .. ended)
   elseif not complete then
-    local left = outcome.disarmed and "; " .. (job.driver.disarmed or "the stimulator is disarmed")
+    local left = outcome.disarmed and "; " .. (context.job.driver.disarmed or "the stimulator is disarmed")
     cli.fail(code, "%s after %d of %d pulses%s%s", result.reason, result.pulses_sent, planned,
       remedies[outcome.stop] or "", left or "")
   end
