@@ -49,7 +49,15 @@ __attribute__((constructor)) static void share(void)
         abort();
     (void)pthread_mutexattr_init(&attr);
     (void)pthread_mutexattr_setpshared(&attr, PTHREAD_PROCESS_SHARED);
+    (void)pthread_mutexattr_setrobust(&attr, PTHREAD_MUTEX_ROBUST);
     (void)pthread_mutex_init(&shared->guard, &attr);
+}
+
+/* Its holder may have been killed: that is what some tests are about. */
+static void lock_devices(void)
+{
+    if (pthread_mutex_lock(&shared->guard) == EOWNERDEAD)
+        (void)pthread_mutex_consistent(&shared->guard);
 }
 
 static struct device *find_device(int fd)
@@ -125,7 +133,7 @@ static bool queued(int *bytes)
 
 static int answer(int fd, unsigned long request, int *lines)
 {
-    (void)pthread_mutex_lock(&shared->guard);
+    lock_devices();
     struct device *device = find_device(fd);
     int inputs = 0;
     if (device == NULL) {
@@ -148,7 +156,7 @@ static int answer(int fd, unsigned long request, int *lines)
 /* A pseudo-terminal takes a BREAK, and nobody sees it. */
 static void set_break(int fd, bool high)
 {
-    (void)pthread_mutex_lock(&shared->guard);
+    lock_devices();
     struct device *device = find_device(fd);
     if (device != NULL && device->in_break != high) {
         device->in_break = high;

@@ -30,7 +30,7 @@ MODEM_INPUT=$work/input
 export MODEM_INPUT
 : >"$MODEM_INPUT"
 LD_PRELOAD="$shim" "$moonpulse" run "$work/made.lua" --device magventure --port /dev/ttyMP0 \
-  --stop-line cts --timing host --tolerance 200 --out "$work/runs" >"$work/out" 2>"$work/err" &
+  --stop-line cts --rmt 80 --timing host --tolerance 200 --out "$work/runs" >"$work/out" 2>"$work/err" &
 run=$!
 await "$work/twin.tsv" "	pulse	" || { cat "$work/out" "$work/err"; say "0 passed, 1 failed"; exit 1; }
 sleep 0.5
