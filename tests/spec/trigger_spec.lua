@@ -281,6 +281,7 @@ describe("a run whose pulses go another way", function()
       { "--device magventure --port /dev/nothing --trigger sim", "the port of your trigger box" },
       { "--device magventure --port /dev/nothing --trigger /dev/nothing", "the device's own port" },
       { "--trigger nonsense", "the path of a port" },
+      { "--device sim:stimjim --trigger sim", "does not arm a trigger input" },
     }
     for _, row in ipairs(rows) do
       local code, _, err = run(train, row[1])
