@@ -103,8 +103,8 @@ local function with_trigger(driver, options, model)
   elseif not model and trigger.path == "sim" then
     cli.fail("usage", "--trigger sim is the simulator's: name the port of your trigger box")
   elseif driver.trigger_latency == nil and driver.trigger_confirms == nil then
-    cli.fail("usage", "--trigger %s: the driver of the %s does not arm a trigger input: leave --trigger out, or "
-      .. "set its input up by hand and use --device trigger", trigger.text, driver.description)
+    cli.fail("usage", "--trigger %s: the driver of the %s does not arm a trigger input: leave --trigger "
+      .. "out, or set its input up by hand and use --device trigger", trigger.text, driver.description)
   end
   return triggers.apply(driver, trigger)
 end
