@@ -181,7 +181,7 @@ end
 ---@return table? log
 function Twin:line(_, level, now_ns)
   local now = begin(self, now_ns)
-  machine.run_train(self, now)
+  machine.run_due(self, now)
   if level and not self.trigger_high then
     if self.train then
       note(self, now, "ignored", "", "trigger while a train runs")
