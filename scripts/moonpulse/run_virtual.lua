@@ -106,10 +106,10 @@ function Link:transact(bytes, want, timeout, tries, remedy)
   self:fault("%s", remedy or "no answer")
 end
 
-local function new_link(driver)
+local function new_link(driver, twin)
   local model = assert(devices.twin(driver))
   return setmetatable({
-    driver = driver, twin = model.new(devices.twin_settings(driver, model)),
+    driver = driver, twin = twin or model.new(devices.twin_settings(driver, model)),
     speaks_later = model.speaks_later == true, now_ns = 0, first = 1, last = 0, at_ns = {}, bytes = {},
     rest = "", dialect = {}, options = driver.settings or {},
   }, Link)
@@ -237,14 +237,14 @@ local function pacer(job, speed, hooks)
 end
 
 --- Run job without a port.
----@param job table as for run_real
+---@param job table as for run_real; job.twin: another far side than a new twin
 ---@param record table
 ---@param speed number|"max"
 ---@param hooks table as for run_real
 ---@return table outcome
 function M.run(job, record, speed, hooks)
   local driver = job.driver
-  local link = new_link(driver)
+  local link = new_link(driver, job.twin)
   link.ticks = true -- some say unasked who they are
   local identity = driver.connect(link)
   hooks.connected(identity, "virtual")

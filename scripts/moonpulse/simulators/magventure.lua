@@ -294,6 +294,7 @@ function Twin:state()
   local set = self.program
   return {
     now_ns = self.now_ns, model = limits.MODELS[self.model], serial_number = self.serial_number,
+    armed = self.enabled, ready = self.enabled and self.now_ns >= self.charged_at_ns,
     enabled = self.enabled, over_temperature = self.over_temperature,
     amplitude_a = self.amplitude_a, amplitude_b = machine.amplitude_b(self),
     mode = limits.MODES[self.mode], waveform = limits.WAVEFORMS[self.waveform],

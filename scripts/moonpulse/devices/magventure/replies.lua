@@ -136,7 +136,7 @@ local function listed(text)
 end
 
 M.replies = {
-  error = { "error" },
+  error = { "error" }, other = {},
   get_status = listed(flags .. " serial temp_c coil a b"),
   get_status2 = listed(flags .. " serial temp_c coil a b orig_a orig_b factor_a factor_b page running"),
   event_amplitude = listed("a b " .. flags), event_didt = listed("didt_a didt_b " .. flags),

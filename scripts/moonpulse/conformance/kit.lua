@@ -1,0 +1,214 @@
+--- What the conformance cases share: a driver and its twin at hand, verdicts, steps of a run.
+local chance = require "moonpulse.conformance.chance"
+local devices = require "moonpulse.devices"
+local links = require "moonpulse.link"
+local stands = require "moonpulse.conformance.stand"
+
+local M = {}
+
+local Kit = {}
+Kit.__index = Kit
+
+local Skip = { __tostring = function(self) return self.why end }
+
+--- Why a case does not apply; nil where the problem is another one.
+function M.skipped(problem)
+  return getmetatable(problem) == Skip and problem.why or nil
+end
+
+---@param driver table as moonpulse.devices finds it
+---@param options { settings: table?, kin: string[]? }?  settings: as --device-option; kin: names of
+---   devices that the driver cannot tell from its own, and need not
+function M.new(driver, options)
+  options = options or {}
+  local model = assert(devices.twin(driver))
+  return setmetatable({
+    plain = driver, driver = devices.configure(driver, options.settings), model = model,
+    kin = options.kin or {}, chance = chance.new(7), memory = {},
+  }, Kit)
+end
+
+-- Verdicts -----------------------------------------------------------------------------------------
+
+--- This case does not apply to the driver.
+function Kit.skip(_, text, ...)
+  error(setmetatable({ why = text:format(...) }, Skip), 0)
+end
+
+--- The driver does not conform.
+function Kit.fail(_, text, ...)
+  error(select("#", ...) > 0 and text:format(...) or text, 0)
+end
+
+function Kit:check(condition, text, ...)
+  if not condition then
+    self:fail(text, ...)
+  end
+  return condition
+end
+
+--- Call what may end in a fault or a stop; any other error is a mistake of the driver.
+---@return boolean ok
+---@return any result or problem
+function Kit:try(what, action, ...)
+  local ok, result = xpcall(action, function(problem)
+    return type(problem) == "table" and problem or debug.traceback(tostring(problem), 2)
+  end, ...)
+  if not ok and not links.is_fault(result) and not links.is_stopped(result) then
+    self:fail("%s raises a Lua error instead of io:fault: %s", what, tostring(result))
+  end
+  return ok, result
+end
+
+--- It must end in a fault that says what to do.
+function Kit:faults(what, action, ...)
+  local ok, problem = self:try(what, action, ...)
+  self:check(not ok, "%s does not fail", what)
+  self:check(links.is_fault(problem), "%s ends with %q, not with io:fault", what, tostring(problem))
+  self:check(#problem.message >= 30, "%s: %q does not say what to do", what, problem.message)
+  return problem
+end
+
+-- Actions ------------------------------------------------------------------------------------------
+
+--- A value of the device's grid, share of the way from its smallest to its largest.
+function Kit:level(share)
+  local range = self.driver.limits(nil).intensity
+  local steps = math.floor((range.max - range.min) / range.step * share + 0.5)
+  local value = range.min + math.max(steps, range.min > 0 and 0 or 1) * range.step
+  return math.type(range.step) == "integer" and math.tointeger(value) or value
+end
+
+--- An action as lower.prepare makes it.
+function Kit:action(share, channel)
+  local limits, value = self.driver.limits(nil), self:level(share or 0.3)
+  return { channel = channel or limits.channel_names and limits.channel_names[1] or "",
+    mso = value, exact_mso = value, intensity = value, reference = "MSO" }
+end
+
+-- Steps --------------------------------------------------------------------------------------------
+
+function Kit:stand(twin_options)
+  return stands.new(self.driver, self.model.new(twin_options or {}))
+end
+
+--- Connected, as before a run.
+function Kit:connected(stand)
+  stand = stand or self:stand()
+  return stand, self.driver.connect(stand)
+end
+
+--- Armed for an action, keep-alives included.
+function Kit:armed(share, stand)
+  stand = self:connected(stand)
+  stand:keep_alive(true)
+  self.driver.arm(stand, self:action(share))
+  return stand
+end
+
+--- Fire once, and wait for what the device says.
+---@return string[] verdicts of judge
+---@return string[] texts
+function Kit:fire(stand, action)
+  local before, pulses = #stand.replies, stand:count "pulse"
+  stand:fire(self.driver.encode.pulse(action))
+  stand:pass(stand.now_ns + math.floor(self.driver.reply_timeout * 1e9))
+  local verdicts, texts = {}, {}
+  for i = before + 1, #stand.replies do
+    local verdict, text = self.driver.judge(stand.replies[i], action)
+    verdicts[#verdicts + 1], texts[#texts + 1] = verdict or "nothing", text or ""
+  end
+  return verdicts, texts, stand:count "pulse" - pulses
+end
+
+--- Does the list hold value?
+function Kit.holds(_, list, value)
+  for _, each in ipairs(list) do
+    if each == value then
+      return true
+    end
+  end
+  return false
+end
+
+--- Safe frame and disarm, as every way out of a run.
+function Kit:leave(stand)
+  stand:keep_alive(false)
+  stand:safe()
+  return self:try("disarm", self.driver.disarm, stand)
+end
+
+--- Has the device nothing to arm: it fires from the moment it is switched on?
+function Kit:always_ready()
+  if self.memory.always_ready == nil then
+    local stand = self:connected()
+    local _, _, pulses = self:fire(stand, self:action())
+    self.memory.always_ready = pulses > 0
+  end
+  return self.memory.always_ready
+end
+
+--- Does the device never answer?
+function Kit:mute()
+  if self.memory.mute == nil then
+    self.memory.mute = #self:armed().heard == 0
+  end
+  return self.memory.mute
+end
+
+--- For cases about replies.
+function Kit:needs_replies()
+  if self:mute() then
+    self:skip("the device never answers")
+  end
+end
+
+--- Wait as long as the device needs between pulses.
+function Kit:recharge(stand, action)
+  local shortest = self.driver.limits(nil).shortest_interval(action)
+  stand:pass(stand.now_ns + math.ceil(shortest * 1e9))
+end
+
+--- Every reply that the twin can be made to give, byte for byte, and the dialect to read it in.
+function Kit:harvest()
+  if self.memory.harvest then
+    return self.memory.harvest, self.memory.dialect
+  end
+  local stand = self:armed()
+  local names = {}
+  for name in pairs(self.driver.commands) do
+    names[#names + 1] = name
+  end
+  table.sort(names)
+  for _ = 1, 2 do
+    for _, name in ipairs(names) do
+      local _, bytes = self.chance:command(self.driver.commands[name])
+      if bytes then
+        stand:give(bytes)
+        stand:pass(stand.now_ns + 300000000)
+      end
+    end
+    stand = self:armed(0.3, stand)
+    self:fire(stand, self:action())
+  end
+  local seen, list = {}, {}
+  for _, piece in ipairs(stand.heard) do
+    local rest = piece.bytes
+    while #rest > 0 do
+      local reply, used = self.driver.decode(rest, stand.dialect)
+      if used == 0 then
+        break
+      end
+      local bytes = rest:sub(1, used)
+      rest = rest:sub(used + 1)
+      if reply and reply.name ~= "error" and not seen[bytes] then
+        seen[bytes] = true
+        list[#list + 1] = bytes
+      end
+    end
+  end
+  self.memory.harvest, self.memory.dialect = list, stand.dialect
+  return list, stand.dialect
+end
+
+return M
