@@ -1,3 +1,3 @@
 std = "lua54"
 max_line_length = 110
-files["tests/spec"] = { std = "+busted" }
+files["**/*_spec.lua"] = { std = "+busted" }

@@ -5,8 +5,8 @@ local M = {}
 
 M.status = { ok = 0, usage = 2, limit = 3, fault = 4, stopped = 5 }
 
-local commands = { "run", "check", "recover", "show", "events", "plot", "compile",
-  "sim", "devices", "frame", "decode", "ports", "doctor", "protocols", "bench" }
+local commands = { "run", "check", "recover", "show", "events", "plot", "compile", "sim", "devices",
+  "frame", "decode", "ports", "doctor", "protocols", "new", "test", "bench" }
 
 --- Leave a command with a message for stderr; code is a key of M.status.
 ---@param code "usage"|"limit"|"fault"|"stopped"
@@ -50,6 +50,8 @@ local summaries = {
   ports = "the serial ports of this machine",
   doctor = "what on this host delays pulses, and the command that mends it",
   protocols = "the shipped protocols",
+  new = "the files of a new driver, which work as they are",
+  test = "run the specs of a driver or protocol",
   bench = "how exact and how fast on this machine, against other ways",
 }
 

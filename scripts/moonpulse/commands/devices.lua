@@ -15,12 +15,26 @@ function M.parser()
   return parser
 end
 
-local function timing(driver)
-  local encode = driver.encode
-  if type(encode) == "function" then
-    encode = encode {}
+--- The driver with its options at their defaults; as it is, where one of them has none.
+local function usual(driver)
+  local ok, own = pcall(devices.configure, driver, {})
+  return ok and own or driver
+end
+
+--- encode and confirms may depend on options that must be given.
+local function trains(driver)
+  return type(driver.encode) == "table" and driver.encode.train ~= nil
+end
+
+local function confirmation(driver)
+  if type(driver.confirms) == "function" then
+    return "it depends"
   end
-  return encode.train and "single pulses, and trains that it times itself" or "single pulses"
+  return driver.confirms == false and "no" or "yes"
+end
+
+local function period(driver)
+  return driver.keepalive and ("%g s"):format(driver.keepalive.period) or "-"
 end
 
 local function serial_text(driver)
@@ -32,22 +46,38 @@ local function serial_text(driver)
     serial.stop_bits, serial.flow == "none" and "" or ", " .. serial.flow)
 end
 
+local function intensity_text(range)
+  return ("%g to %g %%MSO in steps of %g"):format(range.min, range.max, range.step)
+end
+
+local function port_text(driver)
+  local usb = driver.usb and "; --port auto looks for USB " .. table.concat(driver.usb, ", ") or ""
+  return serial_text(driver) .. usb
+end
+
 local function in_full(driver)
-  local limits, range = driver.limits(nil), driver.limits(nil).intensity
+  local own = usual(driver)
+  local limits = own.limits(nil)
   local function line(key, text, ...)
     print(("%-13s"):format(key) .. (select("#", ...) > 0 and text:format(...) or text))
   end
   line("name", driver.name)
   line("device", driver.description)
   line("proof", driver.proof)
-  line("does", timing(driver))
-  line("says", driver.confirms == false and "nothing about its pulses: they are recorded as sent"
+  line("does", trains(own) and "single pulses, and trains that it times itself"
+    or "single pulses, timed by us")
+  line("says", own.confirms == false and "nothing about its pulses: they are recorded as sent"
     or "when it fired: every pulse is confirmed")
-  line("channels", "%d", limits.channels)
-  line("intensity", "%g to %g %%MSO in steps of %g", range.min, range.max, range.step)
+  line("channels", "%d%s", limits.channels,
+    limits.channel_names and " (" .. table.concat(limits.channel_names, ", ") .. ")" or "")
+  line("intensity", intensity_text(limits.intensity))
   line("fastest", limits.why)
-  line("port", serial_text(driver))
-  line("twin", driver.simulator and ("moonpulse run ... --device sim:%s"):format(driver.name)
+  line("keep-alive", own.keepalive and "every " .. period(own) .. " while armed" or "none")
+  if driver.trigger_latency then
+    line("trigger", "fires on an edge, %g ms later", driver.trigger_latency * 1000)
+  end
+  line("port", port_text(own))
+  line("twin", driver.simulator and "moonpulse run ... --device sim:" .. (driver.file or driver.name)
     or "none")
   local specs = {}
   for _, spec in pairs(driver.options or {}) do
@@ -57,6 +87,21 @@ local function in_full(driver)
   if #specs > 0 then
     line("options", "%s", table.concat(specs, "\n" .. (" "):rep(13)))
   end
+end
+
+local columns = "%-12s %-12s %s %8s  %-6s  %-9s  %-10s  %s"
+
+--- Padded by what is seen: a superscript is two bytes.
+local function padded(text, width)
+  return text .. (" "):rep(width - (utf8.len(text) or #text))
+end
+
+local function row(name, driver)
+  local own = usual(driver)
+  local ok, limits = pcall(own.limits, nil)
+  return columns:format(name, driver.proof, padded(driver.description, 30),
+    ok and limits.channels or "?", trains(own) and "device" or "host", confirmation(own), period(own),
+    driver.trigger_latency and ("%g ms"):format(driver.trigger_latency * 1000) or "-")
 end
 
 function M.run(options)
@@ -74,16 +119,14 @@ function M.run(options)
   for _, file in ipairs(devices.user_files()) do
     list[#list + 1] = { name = file.name, find = file.path }
   end
-  print(("%-12s %-13s %-28s %s"):format("name", "proof", "device", "does"))
+  print(columns:format("name", "proof", padded("device", 30), "channels", "trains", "confirms", "keep-alive",
+    "trigger"))
   for _, each in ipairs(list) do
     local driver, message = devices.find(each.find)
-    if driver then
-      print(("%-12s %-13s %-28s %s"):format(each.name, driver.proof, driver.description,
-        timing(driver)))
-    else
-      print(("%-12s %s"):format(each.name, message))
-    end
+    print(driver and row(each.name, driver) or ("%-12s %s"):format(each.name, message))
   end
+  print("\ntrains: who can time them; confirms: it says when it fired; trigger: from an edge to the "
+    .. "pulse.\nmoonpulse devices --device NAME says more.")
 end
 
 return M

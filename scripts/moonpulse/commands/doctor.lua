@@ -5,7 +5,9 @@ local common = require "moonpulse.commands.common"
 local core = require "moonpulse.core"
 local doctor = require "moonpulse.doctor"
 local latency = require "moonpulse.latency"
+local devices = require "moonpulse.devices"
 local outline = require "moonpulse.outline"
+local port_name = require "moonpulse.port_name"
 local term = require "term"
 
 local M = {}
@@ -16,7 +18,9 @@ function M.parser()
       .. "who else uses them. Looks only, changes nothing, opens no port. For each finding it prints "
       .. "the one command that mends it. Exit status 4 when a finding is BAD.",
     "moonpulse doctor --latency 10\nmoonpulse doctor --port /dev/ttyUSB0")
-  parser:option("--port", "Look at this serial port only."):argname("PATH")
+  parser:option("--port", "Look at this serial port only: a path, the USB adapter as "
+    .. "VENDOR:PRODUCT[:SERIAL], or auto: the adapter of --device."):argname("PORT")
+  parser:option("--device", "The stimulator, for --port auto (see moonpulse devices)."):argname("NAME")
   parser:option("--latency", "Also measure for so many seconds how late the host wakes a timing thread.")
     :argname("SECONDS"):convert(common.number(0.1, latency.longest_s, "s"))
   parser:flag("--json", "One JSON object a line for each finding.")
@@ -153,11 +157,30 @@ local function summary(findings)
     counts.bad > 0 and ": mend what is BAD before you stimulate" or ""))
 end
 
+--- The path of --port.
+local function port_of(options, root)
+  local driver, message
+  if options.device then
+    driver, message = devices.find(options.device)
+    if not driver then
+      cli.fail("usage", "%s", message)
+    end
+  end
+  if not options.port then
+    return nil
+  end
+  local path, problem = port_name.resolve(options.port, driver, { root = root })
+  if not path then
+    cli.fail("usage", "%s", problem)
+  end
+  return path
+end
+
 function M.run(options)
   local root = options.root or ""
   local live = root == "" -- the grants and the kernel's word are this host's, not a faked one's
   local findings = doctor.examine {
-    root = root, port = options.port, probe = live and core.realtime_probe() or nil,
+    root = root, port = port_of(options, root), probe = live and core.realtime_probe() or nil,
     accessible = live and core.may_open or nil,
   }
   local colored = not options.json and term.isatty(io.stdout) and not os.getenv("NO_COLOR")

@@ -9,6 +9,7 @@ local links = require "moonpulse.link"
 local live = require "moonpulse.live"
 local lower = require "moonpulse.lower"
 local outline = require "moonpulse.outline"
+local port_name = require "moonpulse.port_name"
 local records = require "moonpulse.record"
 local require_timing = require "moonpulse.require_timing"
 local run_safety = require "moonpulse.commands.run_safety"
@@ -38,7 +39,8 @@ function M.parser()
     .. "device (see moonpulse devices), or the path of a driver."):default("sim"):argname("NAME")
   parser:option("--device-option", "A setting of the driver; moonpulse devices --device NAME lists them.")
     :argname("KEY=VALUE"):count("*")
-  parser:option("--port", "The device's serial port (see moonpulse ports)."):argname("PATH")
+  parser:option("--port", "The device's serial port (see moonpulse ports): a path, the USB adapter as "
+    .. "VENDOR:PRODUCT[:SERIAL], or auto: the adapter that the driver knows."):argname("PORT")
   parser:option("--trigger", "Fire another way than by the device's command: over a line of its own port "
     .. "(rts, dtr, break, with :width=MS), or over a second port: PATH, PATH:byte=4,width=10,baud=9600, "
     .. "PATH:text=T, PATH:rts; sim is the simulator's trigger input. All else stays on --port.")
@@ -131,12 +133,17 @@ local function choose_device(options)
     cli.fail("usage", "--fault %s works on the simulator only: leave out --device %s, or --fault",
       options.fault.text, name)
   elseif not options.port then
-    cli.fail("usage", "--device %s needs --port PATH: see moonpulse ports (or use --device sim:%s)",
+    cli.fail("usage", "--device %s needs --port PORT: see moonpulse ports (or use --device sim:%s)",
       name, name)
   elseif options.speed ~= 1 then
     cli.fail("usage", "--speed works on the simulator only: a real stimulator runs in real time")
   end
-  return with_trigger(driver, options), false
+  local path, port = port_name.resolve(options.port, driver)
+  if not path then
+    cli.fail("usage", "%s", port)
+  end
+  options.port = path
+  return with_trigger(driver, options), false, port
 end
 
 local function line(key, text, ...)
@@ -217,6 +224,7 @@ local function hooks_of(context)
     connected = function(identity, backend)
       local device = context.device
       device.model, device.serial, device.backend = identity.model, identity.serial, backend
+      device.firmware = identity.firmware
       device.temperature_c = identity.temperature_c
       -- no serial port behind a pseudo-terminal: what answers there is a program
       device.simulated = device.simulated or backend == "pty"
@@ -432,7 +440,7 @@ local function require_of_host(job, requirements)
 end
 
 function M.run(options)
-  local driver, simulated = choose_device(options)
+  local driver, simulated, usb = choose_device(options)
   local protocol, plan, values, drawn = common.load(options, true)
   local seed = options.seed -- of orders and random rests alike
   local job = {
@@ -467,7 +475,8 @@ function M.run(options)
     job = job, facts = facts, record = record, parameters = text_values(values),
     speed = options.speed, screen = live.new(facts.pulses, facts.first_to_last_s),
     device = { name = driver.name, description = driver.description, simulated = simulated,
-      port = options.port, faults = options.fault and options.fault.text,
+      port = options.port, usb_id = usb and usb.usb_id, usb_serial = usb and usb.usb_serial,
+      usb_product = usb and usb.description, faults = options.fault and options.fault.text,
       trigger = driver.trigger and triggers.facts(driver.trigger) },
   }
   line("plan", "%s pulses, %s from first to last pulse%s", outline.count(facts.pulses),

@@ -1,0 +1,92 @@
+--- moonpulse new driver, test, devices, as an author uses them.
+local lfs = require "lfs"
+local shell = require "shell"
+
+describe("a new driver", function()
+  local folder
+
+  before_each(function()
+    folder = shell.folder()
+  end)
+
+  after_each(function()
+    shell.remove(folder)
+  end)
+
+  --- moonpulse in the folder.
+  local function moonpulse(arguments)
+    local program = shell.program:sub(1, 1) == "/" and shell.program
+      or lfs.currentdir() .. "/" .. shell.program
+    return shell.sh(folder, ("cd %s && %s %s"):format(shell.quote(folder), shell.quote(program),
+      arguments))
+  end
+
+  it("passes as it is, and runs", function()
+    local status, out = moonpulse "new driver coil_box"
+    assert.are.equal(0, status)
+    assert.matches("moonpulse test ./coil_box_spec.lua", out, 1, true)
+    assert.are.same({ "coil_box.lua", "coil_box_spec.lua", "coil_box_twin.lua" }, shell.names(folder))
+    assert.is_nil(shell.read(folder .. "/coil_box.lua"):find("mybox", 1, true))
+
+    status, out = moonpulse "test ./coil_box_spec.lua --output TAP"
+    assert.are.equal(0, status, out)
+    local passed, skipped = 0, 0
+    for line in out:gmatch("[^\n]+") do
+      assert.is_nil(line:find("^not ok"), line)
+      passed = passed + (line:find("^ok") and 1 or 0)
+      skipped = skipped + (line:find("^ok.*# SKIP") and 1 or 0)
+    end
+    assert.is_true(passed >= 59 and skipped <= 8, ("%d passed, %d skipped"):format(passed, skipped))
+
+    status, out = moonpulse "devices --device ./coil_box.lua"
+    assert.are.equal(0, status)
+    assert.matches("twin         moonpulse run ... --device sim:./coil_box.lua", out, 1, true)
+
+    status, out = moonpulse "run itbs600 --amt 50 --device sim:./coil_box.lua --speed max"
+    assert.are.equal(0, status)
+    assert.matches("sent        600 of 600 pulses, 600 confirmed by the device", out, 1, true)
+
+    status, out = moonpulse "run itbs600 --amt 50 -p trains=1 --tolerance 200 --device sim:./coil_box.lua"
+    assert.are.equal(0, status)
+    assert.matches("sent        30 of 30 pulses, 30 confirmed by the device", out, 1, true)
+    status, out = moonpulse "frame ./coil_box.lua set_power percent=30"
+    assert.are.same({ 0, "245345542033302a36310a\n" }, { status, out })
+  end)
+
+  it("is found by its name in a folder of MOONPULSE_PATH", function()
+    assert.are.equal(0, (moonpulse "new driver coilbox"))
+    local status, out = shell.sh(folder, ("MOONPULSE_PATH=%s %s devices"):format(shell.quote(folder),
+      shell.quote(shell.program)))
+    assert.are.equal(0, status)
+    assert.matches("\ncoilbox      simulated", out, 1, true)
+    assert.is_nil(out:find("coilbox_twin", 1, true))
+  end)
+
+  it("fails its spec where it does not conform: status 4, the case by name", function()
+    moonpulse "new driver coilbox"
+    local text = shell.read(folder .. "/coilbox.lua")
+    shell.write(folder .. "/coilbox.lua", (text:gsub("if M%.status%(io%)%.armed == 1 then",
+      "if M.status(io).armed == 7 then")))
+    local status, out = moonpulse "test ./coilbox_spec.lua --filter 'stays armed is reported'"
+    assert.are.equal(4, status)
+    assert.matches("disarm of a device that stays armed does not fail", out, 1, true)
+  end)
+
+  it("never overwrites, and has a name that is free", function()
+    shell.write(folder .. "/coilbox_twin.lua", "mine")
+    local status, _, err = moonpulse "new driver coilbox"
+    assert.are.equal(2, status)
+    assert.matches("coilbox_twin.lua is there already: nothing was made", err, 1, true)
+    assert.are.same({ "coilbox_twin.lua" }, shell.names(folder))
+    assert.are.equal("mine", shell.read(folder .. "/coilbox_twin.lua"))
+    status, _, err = moonpulse "new driver magstim200"
+    assert.are.equal(2, status)
+    assert.matches("a shipped driver has that name", err, 1, true)
+    status, _, err = moonpulse "new driver ../x"
+    assert.are.equal(2, status)
+    assert.matches("is no name for a driver", err, 1, true)
+    status, _, err = moonpulse "test nothing_spec.lua"
+    assert.are.equal(2, status)
+    assert.matches("there is no spec nothing_spec.lua", err, 1, true)
+  end)
+end)
