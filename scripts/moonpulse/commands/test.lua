@@ -11,7 +11,8 @@ function M.parser()
     "moonpulse test ./mybox_spec.lua\nmoonpulse test ./mybox_spec.lua --filter 'decode'")
   parser:argument("spec", "A spec, or a folder of *_spec.lua."):args("+"):argname("FILE")
   parser:option("--filter", "Only tests whose names match this Lua pattern."):argname("PATTERN")
-  parser:option("--output", "How to print: plainTerminal (skips with their reason), gtest (every test by name), TAP or junit.")
+  parser:option("--output", "How to print: plainTerminal (skips with their reason), gtest (every test by "
+    .. "name), TAP or junit.")
     :default("plainTerminal"):argname("FORMAT")
   return parser
 end
@@ -37,11 +38,11 @@ function M.run(options)
     end
   end
   local runner, left = load_runner()
-  arg = { [0] = "moonpulse test", "--output=" .. options.output } -- luacheck: globals arg
+  local arguments = { [0] = "moonpulse test", "--output=" .. options.output }
   if options.filter then
-    arg[#arg + 1] = "--filter=" .. options.filter
+    arguments[2] = "--filter=" .. options.filter
   end
-  table.move(options.spec, 1, #options.spec, #arg + 1, arg)
+  arg = table.move(options.spec, 1, #options.spec, #arguments + 1, arguments) -- luacheck: globals arg
   local ok, problem = pcall(runner, { standalone = false })
   if not ok and problem ~= left then
     error(problem, 0)
