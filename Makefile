@@ -6,6 +6,7 @@
 #   make valgrind            the specs and the C tests under valgrind
 #   make check               format, luacheck, static analysis and the tests
 #   make bench               the benchmark, about 6 minutes; BENCH=--quick, --long or --ci
+#   make fuzz SECONDS=60     libFuzzer over the reply parser of each driver, so long for each (clang)
 #   make install PREFIX=...  program, library, protocols and manual
 
 VERSION  := 0.1.0
@@ -35,7 +36,7 @@ BINDINGS  := $(filter-out bindings/main.c,$(wildcard bindings/*.c))
 TESTS     := $(wildcard tests/engine/test_*.c)
 LUA_FILES := $(shell find scripts protocols tests -name '*.lua' 2>/dev/null)
 C_FILES   := $(wildcard engine/*.[ch] bindings/*.[ch] tests/*.h tests/engine/*.[ch] tests/rig/*.[ch] \
-                        tests/bench/*.[ch])
+                        tests/bench/*.[ch] tests/fuzz/*.c)
 
 ENGINE_O   := $(ENGINE:%.c=$B/%.o)
 BINDINGS_O := $(BINDINGS:%.c=$B/%.o)
@@ -45,8 +46,10 @@ BENCH_BIN  := $B/bench/bench $B/bench/expand.lua $B/bench/pyserial_loop.py
 RIG_BIN    := $B/tests/rig/test_serial_rig $B/tests/rig/modem_shim.so
 
 BENCH    ?=
+SECONDS  ?= 60
 
-.PHONY: all demo test test-programs bench bench-programs check format format-check lint valgrind install clean deps deps-check
+.PHONY: all demo test test-programs bench bench-programs check format format-check lint valgrind fuzz \
+        install clean deps deps-check
 all: $B/moonpulse $B/lib/moonpulse/core.so
 
 $B/%.o: %.c
@@ -114,6 +117,17 @@ bench: deps
 valgrind: deps
 	@$(MAKE) --no-print-directory test-programs
 	@sh tests/run.sh $B valgrind
+
+# the harness alone is instrumented; what the Lua decoders reach, it counts itself
+$B/fuzz/decode_fuzz: tests/fuzz/decode_fuzz.c $(BINDINGS_O) $B/libmoonpulse.a
+	@mkdir -p $(@D)
+	clang -std=c11 -D_GNU_SOURCE -I. $(WARN) $(if $(CI),-Werror) -O1 -g -fsanitize=fuzzer,undefined \
+	  $(PKG_CFLAGS) $^ $(LIBS) -o $@
+
+fuzz: deps
+	@sh .ci/deps fuzz
+	@$(MAKE) --no-print-directory all $B/fuzz/decode_fuzz
+	@sh tests/fuzz/run.sh $B $(SECONDS)
 
 format:
 	clang-format -i $(C_FILES)
