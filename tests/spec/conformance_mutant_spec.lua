@@ -46,10 +46,15 @@ local mutants = {
       return sound.explain(bytes), bytes:byte(2) + 1
     end
   end,
-  ["decode never raises or stalls on random bytes"] = function(driver)
+  ["decode and judge never raise or stall on random bytes"] = function(driver)
     driver.decode = function(buffer, dialect)
       local reply, used = sound.decode(buffer, dialect)
       return reply, reply and reply.error == "noise" and 0 or used
+    end
+  end,
+  ["decode and judge survive damaged replies"] = function(driver)
+    driver.judge = function(reply)
+      return reply.standby == 1 and "fault" or nil, "standby " .. reply.standby
     end
   end,
   ["decode waits for a reply that is not whole"] = function(driver)

@@ -24,7 +24,7 @@ local function copy_of(dialect)
   return copy
 end
 
---- Read all that buffers hold, joined one after another; asserts what decode promises.
+--- Read all that buffers hold, joined one after another; asserts what decode and judge promise.
 ---@return string[] names of the replies
 ---@return string rest
 local function read(kit, buffers, dialect)
@@ -46,6 +46,9 @@ local function read(kit, buffers, dialect)
           .. "does not list", hex(rest), tostring(reply.name))
         kit:check(reply.name ~= "error" or type(reply.error) == "string",
           "decode(%s): an error without its kind", hex(rest))
+        local judged, problem = pcall(driver.judge, reply, kit:action())
+        kit:check(judged, "judge raises on the reply %s of %s: %s", reply.name, hex(rest),
+          tostring(problem))
         names[#names + 1] = reply.error or reply.name
       end
       rest = rest:sub(used + 1)
@@ -293,12 +296,12 @@ M.cases = {
   { "every command refuses values outside them, by name", refuses_values },
   { "explain names every command, and its bytes come back", explains },
   { "explain never raises on what is no command", explains_rubbish },
-  { "decode never raises or stalls on random bytes", random_bytes },
+  { "decode and judge never raise or stall on random bytes", random_bytes },
   { "decode waits for a reply that is not whole", waits },
   { "decode reads replies that come at once, one by one", merged },
   { "decode reads replies that come in pieces", split },
   { "decode finds the next reply behind noise", behind_noise },
-  { "decode survives damaged replies", damaged },
+  { "decode and judge survive damaged replies", damaged },
   { "every field of a reply is listed in replies", fields_known },
 }
 

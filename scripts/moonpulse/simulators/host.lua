@@ -14,7 +14,7 @@ end
 function Host:note(entries)
   for _, entry in ipairs(entries or {}) do
     if self.log then
-      local ns = entry.at_ns or self.now_ns
+      local ns = entry.at_ns and entry.at_ns + self.on_ns or self.now_ns
       self.log:write(("%d.%09d\t%s\t%s\t%s\n"):format(ns // 1000000000, ns % 1000000000,
         entry.event, hex(entry.bytes or ""), entry.note or ""))
     end
@@ -33,7 +33,8 @@ end
 function Host:later(replies)
   for _, reply in ipairs(replies or {}) do
     self.said = self.said + 1
-    self.queue[#self.queue + 1] = { at_ns = reply.at_ns, bytes = reply.bytes, number = self.said }
+    self.queue[#self.queue + 1] = { at_ns = reply.at_ns + self.on_ns, bytes = reply.bytes,
+      number = self.said }
   end
   table.sort(self.queue, earlier)
 end
@@ -61,7 +62,7 @@ function Host:receive(bytes, arrival_ns)
   local wire = core.wire_ns(self.serial, #bytes)
   self.now_ns = math.max(arrival_ns, self.wire_free_ns) + wire
   self.wire_free_ns = self.now_ns
-  self:take(self.twin:receive(bytes, self.now_ns))
+  self:take(self.twin:receive(bytes, self.now_ns - self.on_ns))
   if self.task then
     self.task:wake()
   end
@@ -91,15 +92,15 @@ end
 function Host:step()
   local now = core.clock_ns()
   self.now_ns = now
-  local replies, log, next_ns = self.twin:tick(now)
+  local replies, log, next_ns = self.twin:tick(now - self.on_ns)
   self:take(replies, log)
   while self.queue[1] and self.queue[1].at_ns <= now do
     local reply = table.remove(self.queue, 1)
     self.pty:write(reply.bytes)
   end
   local due = self.queue[1] and self.queue[1].at_ns
-  if next_ns and (not due or next_ns < due) then
-    due = next_ns
+  if next_ns and (not due or next_ns + self.on_ns < due) then
+    due = next_ns + self.on_ns
   end
   return due and math.max(0, (due - core.clock_ns()) / 1e9)
 end
@@ -115,6 +116,7 @@ function M.start(model, options)
   local self = setmetatable({
     description = model.description, queue = {}, counts = {},
     now_ns = core.clock_ns(), wire_free_ns = 0, said = 0,
+    on_ns = core.clock_ns(), -- a twin's time begins when it is switched on, not when the host was
   }, Host)
   self.twin = model.new(options.settings or {})
   self.serial = self.twin.serial or model.serial
@@ -150,7 +152,7 @@ function M.start(model, options)
     self.trigger_path = self.trigger_pty:path()
   end
   if self.faults then
-    self:note((select(2, self.faults:begin(self.now_ns)))) -- nobody is there yet for its replies
+    self:note((select(2, self.faults:begin(0)))) -- nobody is there yet for its replies
   end
   return self
 end
