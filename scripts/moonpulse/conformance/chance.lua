@@ -70,7 +70,7 @@ local kinds = {
   number = function(self, spec) return number(self, spec[3], spec[4]) end,
   numbers = function(self, spec)
     local list = {}
-    for i = 1, self:draw(1, 4) do
+    for i = 1, self.length do
       list[i] = number(self, spec[3], spec[4])
     end
     return list
@@ -101,6 +101,7 @@ function Chance:command(command)
   local problem
   for _ = 1, 300 do
     local values = {}
+    self.length = self:draw(1, 4) -- of all lists: some commands take one value for each channel
     for _, spec in ipairs(command.args) do
       values[spec[1]] = self:value(spec)
     end

@@ -69,7 +69,7 @@ local function keeps_contract(kit)
     end
   end
   kit:check(not pcall(model.new, { no_such_option = 1 }), "the twin takes an option it does not know")
-  local state = model.new({}):state()
+  local state = kit:twin():state()
   kit:check(state.armed ~= nil and math.type(state.pulses) == "integer",
     "twin:state() must say armed and pulses")
 end
@@ -88,7 +88,7 @@ local function takes_values(kit)
           "the command %s takes none of 300 draws inside its specs: %s", name, tostring(problem))
         break -- a text of a form that we cannot guess
       end
-      kit:check(type(bytes) == "string" and #bytes > 0, "the command %s makes no bytes", name)
+      kit:check(type(bytes) == "string", "the command %s makes no bytes", name)
     end
   end
 end
@@ -136,14 +136,16 @@ local function explains(kit)
   for _, name in ipairs(sorted(driver.commands)) do
     for _ = 1, 60 do
       local values, bytes = kit.chance:command(driver.commands[name])
-      if not values then
+      if not values or bytes == "" then -- an edge of a line has no bytes
         break
       end
       local known, found = driver.explain(bytes, copy_of(values))
       kit:check(known, "explain does not know the bytes of %s: %s (%s)", name, hex(bytes),
         tostring(found))
       kit:check(driver.commands[known], "explain names %q, which is no command", tostring(known))
-      local again = driver.commands[known](found)
+      local ok, again = pcall(driver.commands[known], found)
+      kit:check(ok, "%s is %s, explained as %s, which refuses it: %s", name, hex(bytes), known,
+        tostring(again))
       kit:check(again == bytes, "%s is %s, explained as %s it is %s", name, hex(bytes), known,
         hex(again))
     end

@@ -88,8 +88,18 @@ end
 
 -- Steps --------------------------------------------------------------------------------------------
 
-function Kit:stand(twin_options)
-  return stands.new(self.driver, self.model.new(twin_options or {}))
+--- What the twin must know of the driver's options, such as the model that is meant.
+function Kit:twin_settings()
+  return devices.twin_settings and devices.twin_settings(self.driver, self.model) or {}
+end
+
+--- A twin that was just switched on.
+function Kit:twin()
+  return self.model.new(self:twin_settings())
+end
+
+function Kit:stand()
+  return stands.new(self.driver, self:twin())
 end
 
 --- Connected, as before a run.
@@ -138,14 +148,37 @@ function Kit:leave(stand)
   return self:try("disarm", self.driver.disarm, stand)
 end
 
---- Has the device nothing to arm: it fires from the moment it is switched on?
+--- Has the device nothing to arm? It fires from the moment it is switched on, or set up.
 function Kit:always_ready()
   if self.memory.always_ready == nil then
-    local stand = self:connected()
+    local _, _, unarmed = self:fire((self:connected()), self:action())
+    local stand = self:armed()
+    local armed = stand.twin:state().armed
     local _, _, pulses = self:fire(stand, self:action())
-    self.memory.always_ready = pulses > 0
+    self.memory.always_ready = unarmed > 0 or pulses > 0 and not armed
   end
   return self.memory.always_ready
+end
+
+--- Armed, as far as the device knows such a thing.
+function Kit:is_armed(stand)
+  return stand.twin:state().armed or self:always_ready()
+end
+
+--- For cases about arming.
+function Kit:needs_arming()
+  if self:always_ready() then
+    self:skip("the device is always ready to fire")
+  end
+end
+
+--- For cases about intensities: can they be changed, as far as encode.set knows?
+function Kit:needs_intensity()
+  local bytes, why = self.driver.encode.set(self:action(0.3), self:action(0.6))
+  if not bytes then
+    self:skip("no change of intensity: %s", why)
+  end
+  return bytes, why
 end
 
 --- Does the device never answer?

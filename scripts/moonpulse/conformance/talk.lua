@@ -9,14 +9,10 @@ local function opens(kit)
   local stand, identity = kit:connected()
   kit:check(type(identity) == "table", "connect returns no identity")
   kit:check(kit:mute() or type(identity.model) == "string", "the identity has no model")
-  for key, value in pairs(identity) do
-    kit:check(type(value) ~= "table" and type(value) ~= "function",
-      "identity.%s is a %s: it must fit into the manifest", key, type(value))
-  end
   local again = kit.driver.connect(stand)
   for key, value in pairs(identity) do
-    kit:check(again[key] == value, "asked again, identity.%s is %s, not %s", key, tostring(again[key]),
-      tostring(value))
+    kit:check(type(value) == "table" or again[key] == value, "asked again, identity.%s is %s, not %s", key,
+      tostring(again[key]), tostring(value))
   end
 end
 
@@ -32,9 +28,8 @@ end
 local function ready(kit)
   local stand = kit:armed()
   kit:check(stand:count "pulse" == 0, "arm fires")
-  local now = state(stand)
-  kit:check(now.armed, "arm returns, and the device is not armed")
-  kit:check(now.ready ~= false, "arm returns before the device is ready")
+  kit:check(kit:is_armed(stand), "arm returns, and the device is not armed")
+  kit:check(kit:always_ready() or state(stand).ready ~= false, "arm returns before the device is ready")
   local _, _, pulses = kit:fire(stand, kit:action())
   kit:check(pulses >= 1, "arm returns, and the device does not fire")
 end
@@ -42,9 +37,8 @@ end
 --- Where arming takes time, the driver must learn its end from the device.
 local function ready_from_device(kit)
   local stand = kit:connected()
-  if not kit.model.new({}).faults or kit:always_ready() then
-    kit:skip("the device has nothing to wait for")
-  elseif not kit.model.new({}).faults["over-temperature"] then
+  kit:needs_arming()
+  if not (stand.twin.faults and stand.twin.faults["over-temperature"]) then
     kit:skip("the twin has no fault that keeps it from arming")
   end
   kit:needs_replies()
@@ -59,10 +53,11 @@ local function arm_alone(kit)
   stand:keep_alive(true)
   local ok = kit:try("arm without connect", kit.driver.arm, stand, kit:action())
   kit:check(stand:count "pulse" == 0, "arm fires")
-  kit:check(not ok or state(stand).armed, "arm without connect returns, and the device is not armed")
+  kit:check(not ok or kit:is_armed(stand), "arm without connect returns, and the device is not armed")
 end
 
 local function set_before(kit)
+  kit:needs_intensity()
   local notes = {}
   for i, share in ipairs { 0.3, 0.8 } do
     local stand = kit:armed(share)
@@ -73,10 +68,24 @@ local function set_before(kit)
     .. "its intensity, or the twin's note does not say it", notes[1], kit:level(0.3), kit:level(0.8))
 end
 
+--- Capacitors fall more slowly than they rise: ready is not yet low enough.
+local function set_lower(kit)
+  kit:needs_intensity()
+  local wanted = kit:armed(0.1)
+  wanted:pass(wanted.now_ns + 15000000000)
+  kit:fire(wanted, kit:action(0.1))
+  local stand = kit:armed(0.9)
+  kit:fire(stand, kit:action(0.9))
+  kit:leave(stand)
+  kit:recharge(stand, kit:action(0.9))
+  kit:armed(0.1, stand)
+  kit:fire(stand, kit:action(0.1))
+  kit:check(stand:last_pulse() == wanted:last_pulse(), "armed for %g %% after a pulse at %g %%, the first "
+    .. "pulse is %s, not %s", kit:level(0.1), kit:level(0.9), stand:last_pulse(), wanted:last_pulse())
+end
+
 local function not_ready(kit)
-  if kit:always_ready() then
-    kit:skip("the device is always ready to fire")
-  end
+  kit:needs_arming()
   local stand = kit:connected()
   local verdicts, _, pulses = kit:fire(stand, kit:action())
   kit:check(pulses == 0, "the device fires before it is armed")
@@ -114,11 +123,8 @@ local function idle(kit)
 end
 
 local function change_on_the_way(kit)
+  local bytes, lead = kit:needs_intensity()
   local stand, from, to = kit:armed(0.3), kit:action(0.3), kit:action(0.6)
-  local bytes, lead = kit.driver.encode.set(from, to)
-  if not bytes then
-    kit:skip("the device changes nothing while armed: %s", lead)
-  end
   kit:fire(stand, from)
   local first = stand:last_pulse()
   kit:recharge(stand, from)
@@ -170,9 +176,7 @@ local function disarms(kit)
 end
 
 local function new_arm(kit)
-  if kit:always_ready() then
-    kit:skip("the device is always ready to fire")
-  end
+  kit:needs_arming()
   local stand = kit:armed()
   kit:fire(stand, kit:action())
   kit:leave(stand)
@@ -185,6 +189,7 @@ local function new_arm(kit)
 end
 
 local function stuck(kit)
+  kit:needs_arming()
   local stand = kit:armed()
   if not (stand.twin.faults and stand.twin.faults["stuck-armed"]) then
     kit:skip("the twin has no such fault")
@@ -198,9 +203,8 @@ end
 
 --- The safe frame alone, from every state that a run can be in.
 local function safe_everywhere(kit)
-  if kit:always_ready() then
-    kit:skip("the device is always ready to fire")
-  elseif kit.driver.safe == "" then
+  kit:needs_arming()
+  if kit.driver.safe == "" then
     kit:skip("the lowered trigger line is all there is")
   end
   local states = {
@@ -283,6 +287,7 @@ M.cases = {
   { "arm believes the device, not the clock", ready_from_device },
   { "arm without connect works or fails, and never fires", arm_alone },
   { "arm sets the intensity of the first pulse", set_before },
+  { "arm waits until a lower intensity is reached", set_lower },
   { "a pulse before arming is refused, and never confirmed", not_ready },
   { "every pulse has its confirmation (or none, where confirms is false)", confirms },
   { "nothing is confirmed or wrong while the device waits", idle },

@@ -68,7 +68,7 @@ end
 -- Virtual time --------------------------------------------------------------------------------------
 
 local function run_virtual(kit, plan, timing)
-  local twin = stands.witness(kit.model.new {})
+  local twin = stands.witness(kit:twin())
   local job = job_of(kit, plan, timing)
   job.twin = twin
   return in_folder(function(folder)
@@ -102,15 +102,17 @@ local function whole_run(kit)
   end
 end
 
-local rates = { 1, 2, 5, 10, 20, 50 }
+-- pulses, Hz: what some device or other can time by itself
+local trains = { { 12, 1 }, { 12, 2 }, { 12, 5 }, { 12, 10 }, { 12, 20 }, { 12, 50 }, { 2, 100 }, { 2, 20 } }
 
 local function device_times(kit)
   if not kit.driver.encode.train then
     kit:skip("the device times no trains (no encode.train)")
   end
   local why
-  for _, hz in ipairs(rates) do
-    local plan = on_channel(kit, mp.train { pulses = 12, hz = hz,
+  for _, train in ipairs(trains) do
+    local pulses, hz = train[1], train[2]
+    local plan = on_channel(kit, mp.train { pulses = pulses, hz = hz,
       intensity = mp.mso(kit:action(0.3).mso) })
     local ok, problem = pcall(lower.prepare, { plan = plan, seed = 1, driver = kit.driver,
       thresholds = {}, timing = "device" })
@@ -118,8 +120,9 @@ local function device_times(kit)
       local outcome, record, times = run_virtual(kit, plan, "device")
       kit:check(outcome.stop == "finished" and not outcome.fault, "a train of the device ends with %s",
         outcome.fault or outcome.stop)
-      kit:check(record.pulses_sent == 12, "%d of 12 pulses are in the record", record.pulses_sent)
-      kit:check(#times == 12, "the device fires %d pulses of 12", #times)
+      kit:check(record.pulses_sent == pulses, "%d of %d pulses are in the record", record.pulses_sent,
+        pulses)
+      kit:check(#times == pulses, "the device fires %d pulses of %d", #times, pulses)
       for i = 2, #times do
         kit:check(math.abs(times[i] - times[i - 1] - 1e9 / hz) <= 1000, "%g Hz: pulse %d comes %g ms "
           .. "after the one before", hz, i, (times[i] - times[i - 1]) / 1e6)
@@ -129,7 +132,7 @@ local function device_times(kit)
     kit:check(type(problem) == "table" and #problem.message > 30, "encode.train: %s", tostring(problem))
     why = problem.message
   end
-  kit:fail("encode.train takes none of 1, 2, 5, 10, 20, 50 Hz: %s", why)
+  kit:fail("encode.train takes neither 12 pulses at 1 to 50 Hz nor a pair: %s", why)
 end
 
 local function train_refused(kit)
@@ -156,7 +159,8 @@ end
 local function run_real(kit, name, fault, pulses)
   return in_folder(function(folder)
     local log = folder .. "/twin.tsv"
-    local served = assert(host.start(kit.model, { log = log, faults = fault and faults.parse(fault) }))
+    local served = assert(host.start(kit.model, { log = log, settings = kit:twin_settings(),
+      faults = fault and faults.parse(fault) }))
     core.spawn(function() served:serve() end)
     local record = assert(records.create(folder, name))
     assert(record:open_flight(pulses, 0))
@@ -221,8 +225,7 @@ end
 local function real_whole(kit)
   local result = results_of(kit, "whole")
   completed(kit, result)
-  kit:check(not result.counts.error and not result.counts.ignored, "the twin did not understand "
-    .. "everything:\n%s", result.log)
+  kit:check(not result.counts.error, "the twin did not understand everything:\n%s", result.log)
 end
 
 local function real_keepalive(kit)

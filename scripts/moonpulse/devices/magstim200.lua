@@ -99,11 +99,14 @@ end
 ---@param first moonpulse.Action
 function M.arm(io, first)
   talk.ask(io, M.commands.remote_on(), "remote_on", "taking remote control", 3)
+  local before = params(io).power
   talk.ask(io, M.commands.set_power { percent = first.mso }, "set_power", "setting the power")
   local settings = params(io)
   if settings.power ~= first.mso then
     io:fault("it did not take the power %d %%: it says %d %%", first.mso, settings.power)
   end
+  -- it says ready a second after arming, wherever its capacitor is on the way down
+  io:sleep(talk.settling(before, first.mso))
   talk.ask(io, M.commands.arm(), "state", "arming")
   talk.await_ready(io, M.commands.keepalive(), "remote_on")
 end
