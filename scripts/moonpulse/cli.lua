@@ -63,8 +63,8 @@ local function help(file)
     file:write(("   %-10s %s\n"):format(name, summaries[name]))
   end
   file:write("\nmoonpulse COMMAND --help says more. Example:\n   moonpulse run itbs600 --amt 50\n\n"
-    .. "Exit status: 0 success, 2 bad usage, 3 a limit refused the run, 4 a device fault\n"
-    .. "or a BAD finding of the doctor, 5 stopped.\n")
+    .. "Exit status: 0 success, 2 bad usage, 3 a limit refused the run, 4 a device fault,\n"
+    .. "a BAD finding of the doctor or a test that fails, 5 stopped.\n")
 end
 
 --- moonpulse lua FILE [ARGS]: a Lua file with the library in reach, for tests and tools.

@@ -30,7 +30,8 @@ local function noise(kit)
       return said[#said]
     end
     local ok = kit:try("connect to noise", kit.driver.connect, stand)
-    kit:check(not ok, "connect takes noise for a device: %q", table.concat(said))
+    kit:check(not ok, "connect takes noise for a device: %s", (table.concat(said):gsub(".",
+      function(c) return ("%02x "):format(c:byte()) end)))
     in_time(kit, stand, 1000000000, "connect to noise")
   end
 end
