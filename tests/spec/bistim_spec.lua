@@ -168,8 +168,8 @@ describe("the driver of the Magstim BiStim²", function()
   it("tells the resolution before the interval, and both powers", function()
     local u = unit()
     local io = armed(driver, pair(2.5), u)
-    assert.are.same({ "51406e", framed("Y@"), framed("C025"), framed("@040"), framed("A060"), "4a4075",
-      framed("X@"), "454278" }, { table.unpack(io.sent, 1, 8) })
+    assert.are.same({ "51406e", "4a4075", framed("Y@"), framed("C025"), framed("@040"), framed("A060"),
+      "4a4075", framed("X@"), "454278" }, { table.unpack(io.sent, 1, 9) })
     u:say("EH")
     u:wait(0.1)
     local notes, apart = given(u)

@@ -194,8 +194,8 @@ describe("the driver of the Magstim 200²", function()
     assert.are.same({}, u:events("set"))
     io.sent = {}
     driver.arm(io, { mso = 55 })
-    assert.are.same({ "51406e", framed("@055"), "4a4075", "454278", "51406e" }, { table.unpack(io.sent,
-      1, 5) })
+    assert.are.same({ "51406e", "4a4075", framed("@055"), "4a4075", "454278", "51406e" },
+      { table.unpack(io.sent, 1, 6) })
     assert.is_true(u.twin:state().ready)
     io:write(driver.safe)
     driver.disarm(io)

@@ -379,9 +379,9 @@ describe("the driver of the Magstim Rapid²", function()
     local u = unit { code = code, model = "super" }
     local io, identity = armed(fast, train(50, 20, 60), u)
     assert.are.same({ "11.0", false }, { identity.firmware, identity.plus1 })
-    assert.are.same({ framed("Q" .. code), framed("[0000"), framed("[0010"), framed("@060"),
-      framed("B0200"), framed("[0025"), framed("D00050"), framed("\\@"), framed("EB"), framed("x@") },
-      { table.unpack(io.sent, 1, 10) })
+    assert.are.same({ framed("Q" .. code), framed("[0000"), framed("[0010"), framed("\\@"),
+      framed("@060"), framed("B0200"), framed("[0025"), framed("D00050"), framed("\\@"), framed("EB"),
+      framed("x@") }, { table.unpack(io.sent, 1, 11) })
     assert.is_true(u.twin:state().ready)
     u:say("EH")
     u:wait(2.6, "x@")
@@ -399,12 +399,13 @@ describe("the driver of the Magstim Rapid²", function()
     end
     local own = driver()
     local io = armed(own, mp.pulse(mp.mso(70)), u)
-    assert.are.same({ "51406e", framed("[000"), framed("@070"), framed("\\@"), framed("EB"),
-      framed("Q@") }, { table.unpack(io.sent, 1, 6) })
+    assert.are.same({ "51406e", framed("[000"), framed("\\@"), framed("@070"), framed("\\@"),
+      framed("EB"), framed("Q@") }, { table.unpack(io.sent, 1, 7) })
     assert.is_false(u.twin:state().trains)
     u = unit()
     io = armed(driver { enhanced = "1", coil_switch = "ignore" }, mp.pulse(mp.mso(100)), u)
-    assert.are.same({ framed("^@"), framed("b@"), framed("@100") }, { table.unpack(io.sent, 3, 5) })
+    assert.are.same({ framed("^@"), framed("b@"), framed("\\@"), framed("@100") },
+      { table.unpack(io.sent, 3, 6) })
     io:write(own.safe)
     own.disarm(io)
     armed(own, mp.pulse(mp.mso(70)), u)

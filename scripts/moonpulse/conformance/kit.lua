@@ -90,7 +90,7 @@ end
 
 --- What the twin must know of the driver's options, such as the model that is meant.
 function Kit:twin_settings()
-  return devices.twin_settings and devices.twin_settings(self.driver, self.model) or {}
+  return devices.twin_settings(self.driver, self.model)
 end
 
 --- A twin that was just switched on.

@@ -62,7 +62,7 @@ end
 
 local function job_of(kit, plan, timing)
   return { plan = plan, seed = 1, driver = kit.driver, thresholds = {}, tolerance = 5, late = "abort",
-    stop_line = "none", timing = timing or "host" }
+    stop_line = "none", timing = timing or "host", policy = { real = false } }
 end
 
 -- Virtual time --------------------------------------------------------------------------------------

@@ -247,6 +247,7 @@ end
 local function set_up(io, first)
   local b, resolution = needs(first, io.options.resolution or "auto")
   local high = resolution == "high"
+  local before = params(io)
   io:sleep(0.2) -- it takes the resolution some 100 ms after remote control, the interval as long later
   talk.ask(io, high and M.commands.high_res_on() or M.commands.high_res_off(),
     high and "high_res_on" or "high_res_off", "setting the resolution")
@@ -274,6 +275,7 @@ local function set_up(io, first)
     io:fault("it is in mode %s (%s), not in %s resolution: choose BiStim on its panel", mode,
       modes[mode] or "unknown", resolution)
   end
+  io:sleep(math.max(talk.settling(before.power, first.mso), talk.settling(before.power_b, b)))
 end
 
 --- Settings for the first action, read back; then arm, and wait until the unit says it is ready.

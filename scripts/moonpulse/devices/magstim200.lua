@@ -84,6 +84,10 @@ end
 function M.connect(io)
   talk.ask(io, M.commands.remote_on(), "remote_on", "taking remote control", 3)
   local settings = params(io)
+  if settings.bytes:sub(6, 11) ~= "000000" then -- there a BiStim² has its power B and its interval
+    io:fault("it answers like a BiStim², which would give a second pulse that nobody asked for: use "
+      .. "--device bistim")
+  end
   local temperature = talk.ask(io, M.commands.get_temperature(), "get_temperature",
     "the question for its temperature", 3)
   return { model = "200²", power = settings.power, coil = settings.coil_present == 1,
@@ -105,7 +109,6 @@ function M.arm(io, first)
   if settings.power ~= first.mso then
     io:fault("it did not take the power %d %%: it says %d %%", first.mso, settings.power)
   end
-  -- it says ready a second after arming, wherever its capacitor is on the way down
   io:sleep(talk.settling(before, first.mso))
   talk.ask(io, M.commands.arm(), "state", "arming")
   talk.await_ready(io, M.commands.keepalive(), "remote_on")

@@ -175,6 +175,7 @@ function M.arm(io, first)
   local version, train = io.dialect.version, first.train
   take_remote(io)
   set_mode(io, train, version)
+  local before = params(io).power
   talk.ask(io, send.set_power { percent = first.mso }, "set_power", "setting the power")
   if train then
     for _, each in ipairs(trains.frames(train, version)) do
@@ -182,6 +183,7 @@ function M.arm(io, first)
     end
   end
   compare(io, first, params(io))
+  io:sleep(talk.settling(before, first.mso))
   talk.ask(io, send.arm(), "state", "arming")
   talk.await_ready(io, poll(io))
 end

@@ -100,8 +100,9 @@ function M.confirmation()
   return "accepted by the unit"
 end
 
---- How long before a pulse the power must be told: the unit follows by 10 ms for each % up and
---- 100 ms for each % down (MagPy 92bf2d0); 50 ms more are ours.
+--- How long before a pulse, or before arming, the power must be told: the unit follows by 10 ms for each
+--- % up and 100 ms for each % down (MagPy 92bf2d0); 50 ms more are ours. Armed it says ready after a
+--- second, wherever its capacitor is on the way down, and would fire at more than was asked.
 function M.settling(from, to)
   return 0.05 + (to > from and 0.01 * (to - from) or 0.1 * (from - to))
 end
