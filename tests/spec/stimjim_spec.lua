@@ -155,7 +155,7 @@ local function read(text, size)
         break
       end
       buffer = buffer:sub(used + 1)
-      if reply.name ~= "text" and reply.name ~= "measured" then
+      if reply.name ~= "text" and reply.name ~= "detail" and reply.name ~= "measured" then
         names[#names + 1], replies[#replies + 1] = reply.name, reply
       end
     end

@@ -84,9 +84,11 @@ local kinds = {
   end,
 }
 
---- A value that a spec allows; nil: left out.
+--- A value that a spec allows; nil: left out. `error` is for frames that break the rules on purpose.
 function Chance:value(spec)
-  if (spec.optional or spec.default ~= nil) and self:draw(1, 3) == 1 then
+  if spec[1] == "error" and spec.optional then
+    return nil
+  elseif (spec.optional or spec.default ~= nil) and self:draw(1, 3) == 1 then
     return nil
   end
   return kinds[spec[2]](self, spec)

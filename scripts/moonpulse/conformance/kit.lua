@@ -165,6 +165,18 @@ function Kit:is_armed(stand)
   return stand.twin:state().armed or self:always_ready()
 end
 
+--- Fires it nothing any more? Some are armed at their panel only, and harmless at an intensity of 0.
+function Kit:is_harmless(stand)
+  if not stand.twin:state().armed then
+    return true
+  end
+  stand:keep_alive(true) -- its watchdog shall not do the driver's work
+  self:recharge(stand, self:action())
+  local _, _, pulses = self:fire(stand, self:action())
+  stand:keep_alive(false)
+  return pulses == 0
+end
+
 --- For cases about arming.
 function Kit:needs_arming()
   if self:always_ready() then

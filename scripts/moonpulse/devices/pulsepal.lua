@@ -161,6 +161,9 @@ function M.connect(io)
   if reply.model == 1 then
     io:fault("its firmware %d is that of a Pulse Pal 1, whose messages are others: only a Pulse Pal 2 "
       .. "(firmware 20 and up) can be driven", reply.firmware)
+  elseif reply.firmware > 255 then -- so far there are 20 and 21: five bytes of noise may begin with 4B
+    io:fault("it answers with a firmware %d that there is none of: is this the port of the Pulse Pal, does "
+      .. "another program talk to it?", reply.firmware)
   end
   return { model = "Pulse Pal 2", firmware = tostring(reply.firmware) }
 end

@@ -222,7 +222,7 @@ local silent = "no StimJim answers: is it connected by USB, and is this the righ
 function M.connect(io)
   local reply = io:transact(protocol.commands.identify() .. protocol.commands.query_train { index = 0 },
     function(each)
-      return each.name == "train" or each.name == "awg" or each.name == "text" and not each.inner
+      return each.name == "train" or each.name == "awg" or each.name == "text"
     end, 0.5, 3, silent)
   if reply.name ~= "train" then
     io:fault("it answers IDN with %q: that is another firmware (the AWG firmware of tncslab/stimjim?), whose "

@@ -9,7 +9,7 @@ M.replies = {
   read_adc = { "raw", "value", "unit" }, trigger_map = { "input", "index" }, trigger_off = { "input" },
   trigger_output = { "input" }, boot = { "event" }, offsets = { "of", "channel0", "channel1" },
   train = { "index", "mode0", "mode1", "period_us", "duration_us", "stages" },
-  measured = { "stage", "output0", "output1" }, awg = { "text" }, text = { "text" },
+  measured = { "stage", "output0", "output1" }, awg = { "text" }, text = { "text" }, detail = { "text" },
   error = { "error", "text" },
 }
 
@@ -97,14 +97,14 @@ local function read(text, dialect)
       train.name, train.stages = "train", train.stages or ""
       return train
     end
-    return { name = "text", text = text, inner = true }
+    return { name = "detail", text = text }
   elseif dialect.train and in_train(dialect.train, text) then
-    return { name = "text", text = text, inner = true }
+    return { name = "detail", text = text }
   elseif text:find("[^\32-\126]") then
     return { name = "error", error = "garbled" }
   end
-  return { name = "text", text = text,
-    inner = text:find("^Current/Voltage") ~= nil or text:find("^ +Ch0") ~= nil }
+  local inner = text:find("^Current/Voltage") or text:find("^ +Ch0")
+  return { name = inner and "detail" or "text", text = text }
 end
 
 --- The next line that is not empty, and where it ends; nil where it is not whole.
@@ -122,7 +122,7 @@ end
 
 --- Lines that say nothing by themselves.
 local function minor(reply)
-  return reply.name == "text" and reply.inner or reply.name == "measured"
+  return reply.name == "detail" or reply.name == "measured"
 end
 
 --- One reply from the front of buffer; with dialect.whole a message with all its lines.
