@@ -1,4 +1,4 @@
---- moonpulse new: a driver to begin with, that works as it is.
+--- moonpulse new: a driver or a protocol to begin with, that works as it is.
 local cli = require "moonpulse.cli"
 local devices = require "moonpulse.devices"
 local lfs = require "lfs"
@@ -20,6 +20,19 @@ local kinds = {
     next = "moonpulse test ./%s_spec.lua\n   moonpulse devices --device ./%s.lua\n"
       .. "   moonpulse run itbs600 --amt 50 --device sim:./%s.lua",
   },
+  protocol = {
+    stands_for = "myprotocol",
+    files = { "myprotocol.lua", "myprotocol_spec.lua" },
+    taken = function(name)
+      for _, known in ipairs(require("moonpulse.catalogue").all()) do
+        if known.id == name then
+          return "a shipped protocol has that id (see moonpulse protocols)"
+        end
+      end
+    end,
+    next = "moonpulse test ./%s_spec.lua\n   moonpulse check ./%s.lua --rmt 50\n"
+      .. "   moonpulse plot ./%s.lua\n   moonpulse run ./%s.lua --rmt 50 --speed max",
+  },
 }
 
 local function names_of_kinds()
@@ -33,10 +46,11 @@ end
 
 function M.parser()
   local parser = cli.parser("new",
-    "Make the files of a new driver in the current folder: NAME.lua, its simulated twin NAME_twin.lua "
-      .. "and NAME_spec.lua. They work as they are, for a device that is invented; put your device's "
-      .. "commands in their place. Nothing is overwritten.",
-    "moonpulse new driver mybox\nmoonpulse test ./mybox_spec.lua")
+    "Make the files of a new driver in the current folder (NAME.lua, its simulated twin NAME_twin.lua "
+      .. "and NAME_spec.lua), or of a new protocol (NAME.lua and NAME_spec.lua). They work as they are: the "
+      .. "driver for a device that is invented, the protocol as 10 Hz trains; put yours in their place. "
+      .. "Nothing is overwritten.",
+    "moonpulse new protocol mine\nmoonpulse new driver mybox\nmoonpulse test ./mybox_spec.lua")
   parser:argument("kind", "What to make."):choices(names_of_kinds()):argname("KIND")
   parser:argument("name", "Its name: letters, digits and _."):argname("NAME")
   return parser
