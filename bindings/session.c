@@ -388,20 +388,14 @@ static int session_close(lua_State *L)
 void mp_open_session(lua_State *L)
 {
     static const luaL_Reg functions[] = {{"session", session_new}, {NULL, NULL}};
-    static const luaL_Reg methods[] = {{"open", session_open},
-                                       {"write", session_write},
-                                       {"arm", session_arm},
-                                       {"play", session_play},
-                                       {"stop", session_stop},
-                                       {"confirmed", session_confirmed},
-                                       {"state", session_state},
-                                       {"acknowledge", session_acknowledge},
-                                       {"close", session_close},
-                                       {"realtime", session_realtime},
-                                       {"backend", session_backend},
-                                       {"trigger", session_trigger},
-                                       {"lines", session_lines},
-                                       {NULL, NULL}};
+    static const luaL_Reg methods[] = {
+        {"open", session_open},       {"write", session_write},
+        {"arm", session_arm},         {"play", session_play},
+        {"stop", session_stop},       {"confirmed", session_confirmed},
+        {"state", session_state},     {"acknowledge", session_acknowledge},
+        {"close", session_close},     {"realtime", session_realtime},
+        {"backend", session_backend}, {"trigger", session_trigger},
+        {"lines", session_lines},     {NULL, NULL}};
     static const luaL_Reg metamethods[] = {
         {"__gc", session_close}, {"__close", session_close}, {NULL, NULL}};
     luaL_setfuncs(L, functions, 0);
