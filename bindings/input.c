@@ -75,6 +75,7 @@ static void on_readable(uv_poll_t *poll, int status, int events)
 static int input_new(lua_State *L)
 {
     luaL_checktype(L, 1, LUA_TFUNCTION);
+    lua_settop(L, 2);
     struct input_box *box = lua_newuserdatauv(L, sizeof *box, 0);
     *box = (struct input_box){.host = mp_host_of(L), .on_bytes = LUA_NOREF};
     bool keys = lua_toboolean(L, 2);

@@ -351,6 +351,21 @@ static int session_backend(lua_State *L)
     return 2;
 }
 
+/* session:lines() -> cts, dsr | nil, message, code: whether the lines that come in are high */
+static int session_lines(lua_State *L)
+{
+    struct mp_error err = {0};
+    struct mp_port *port = mp_session_port(check_session(L, 1)->session);
+    bool cts = false, dsr = false;
+    if (port == NULL)
+        (void)mp_fail(&err, MP_ESTATE, "the port is closed");
+    if (port == NULL || mp_port_get_lines(port, &cts, &dsr, &err) != MP_OK)
+        return mp_push_failure(L, &err);
+    lua_pushboolean(L, cts);
+    lua_pushboolean(L, dsr);
+    return 2;
+}
+
 /* session:close(); also __gc and __close */
 static int session_close(lua_State *L)
 {
@@ -373,19 +388,14 @@ static int session_close(lua_State *L)
 void mp_open_session(lua_State *L)
 {
     static const luaL_Reg functions[] = {{"session", session_new}, {NULL, NULL}};
-    static const luaL_Reg methods[] = {{"open", session_open},
-                                       {"write", session_write},
-                                       {"arm", session_arm},
-                                       {"play", session_play},
-                                       {"stop", session_stop},
-                                       {"confirmed", session_confirmed},
-                                       {"state", session_state},
-                                       {"acknowledge", session_acknowledge},
-                                       {"close", session_close},
-                                       {"realtime", session_realtime},
-                                       {"backend", session_backend},
-                                       {"trigger", session_trigger},
-                                       {NULL, NULL}};
+    static const luaL_Reg methods[] = {
+        {"open", session_open},       {"write", session_write},
+        {"arm", session_arm},         {"play", session_play},
+        {"stop", session_stop},       {"confirmed", session_confirmed},
+        {"state", session_state},     {"acknowledge", session_acknowledge},
+        {"close", session_close},     {"realtime", session_realtime},
+        {"backend", session_backend}, {"trigger", session_trigger},
+        {"lines", session_lines},     {NULL, NULL}};
     static const luaL_Reg metamethods[] = {
         {"__gc", session_close}, {"__close", session_close}, {NULL, NULL}};
     luaL_setfuncs(L, functions, 0);

@@ -459,7 +459,7 @@ const struct mp_realtime *mp_session_realtime(const struct mp_session *s)
     return d == NULL ? NULL : mp_dispatcher_realtime(d);
 }
 
-const struct mp_port *mp_session_port(const struct mp_session *s)
+struct mp_port *mp_session_port(const struct mp_session *s)
 {
     return s->port;
 }

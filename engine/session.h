@@ -123,6 +123,6 @@ enum mp_session_state mp_session_state(const struct mp_session *session);
 /* What the host granted; NULL unless armed or running. */
 const struct mp_realtime *mp_session_realtime(const struct mp_session *session);
 /* NULL when closed. */
-const struct mp_port *mp_session_port(const struct mp_session *session);
+struct mp_port *mp_session_port(const struct mp_session *session);
 
 #endif

@@ -3,6 +3,13 @@ local M = {}
 
 local library = debug.getinfo(1, "S").source:match("^@(.*)blame%.lua$")
 
+--- Does a function's source, as debug.getinfo gives it, belong to the library?
+---@param source string
+---@return boolean
+function M.is_ours(source)
+  return library ~= nil and source:sub(2, #library + 1) == library
+end
+
 --- The script line that called into the library: "itbs.lua:14", or "" where there is none.
 ---@return string
 function M.origin()
@@ -12,8 +19,7 @@ function M.origin()
     if not info then
       return ""
     end
-    local is_ours = library and info.source:sub(2, #library + 1) == library
-    if info.currentline > 0 and not is_ours then
+    if info.currentline > 0 and not M.is_ours(info.source) then
       return ("%s:%d"):format(info.short_src, info.currentline)
     end
     level = level + 1

@@ -2,6 +2,7 @@
 local blame = require "moonpulse.blame"
 local compose = require "moonpulse.compose"
 local core = require "moonpulse.core"
+local experiments = require "moonpulse.experiment"
 local intensities = require "moonpulse.intensity"
 local protocols = require "moonpulse.protocol"
 local sham = require "moonpulse.sham"
@@ -23,6 +24,7 @@ local mp = {
   trials = framed(compose.trials),
   sham = framed(sham.plan),
   protocol = framed(protocols.protocol),
+  experiment = framed(experiments.experiment),
 }
 
 --- Percent of the stimulator's maximum output.

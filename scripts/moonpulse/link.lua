@@ -24,9 +24,10 @@ function M.is_stopped(value)
 end
 
 ---@param reason string "signal", "key", ...
-function M.stopped(reason)
-  error(setmetatable({ message = "stopped (" .. reason .. ")", reason = reason, code = "stopped" },
-    Stopped))
+---@param text string? what to say instead of "stopped (reason)"
+function M.stopped(reason, text)
+  error(setmetatable({ message = text or "stopped (" .. reason .. ")", reason = reason,
+    code = "stopped" }, Stopped))
 end
 
 --- Is value an error raised by Link:fault?

@@ -134,6 +134,14 @@ local function check(lowering, driver, limits, progress, why)
   end
 end
 
+--- Must the device be told anything to go from one action to the other?
+---@param from moonpulse.Action
+---@param to moonpulse.Action
+---@return boolean
+function M.differs(from, to)
+  return from.mso ~= to.mso or from.train ~= to.train or from.channel ~= to.channel
+end
+
 --- A device that disarms itself without pulses: no rest may be so long.
 local function check_rests(lowering, actions, driver, longest)
   local before, last_ns = 0, 0
@@ -169,7 +177,7 @@ local function encode(lowering, actions, driver, limits)
   end
   for _, change in ipairs(lowering:changes()) do
     local from, to = actions[change[1]], actions[change[2]]
-    if from.mso ~= to.mso or from.train ~= to.train or from.channel ~= to.channel then
+    if M.differs(from, to) then
       local bytes, lead = driver.encode.set(from, to)
       if not bytes then
         refuse("limit", "the %s cannot go from %s to %s within a run: %s", driver.description,

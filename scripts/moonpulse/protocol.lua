@@ -57,6 +57,8 @@ local known = fields { params = "?table", plan = "function", variants = "?list" 
 local variant_known = fields { id = "text", defaults = "?table" }
 
 local is_protocol = setmetatable({}, { __mode = "k" })
+-- what else a file may return, and what is told the file's environment
+local accepted = setmetatable({}, { __mode = "k" })
 
 local function kind_of(value)
   if intensities.is(value) then
@@ -171,22 +173,37 @@ local function check_variant(spec, variant)
   end
 end
 
+--- Check the texts and the parameters that a spec declares; spec.params becomes a table.
+---@param who string for messages
+---@param spec table
+function M.check_parameters(who, spec)
+  check_texts(who, spec)
+  spec.params = check_table(who, "params", spec.params)
+  for name, declared in pairs(spec.params) do
+    check_parameter(name, declared)
+  end
+end
+
+--- From now on a file may return spec as well: it has id, name, params like a protocol.
+---@param spec table
+---@param loaded fun(environment: table) called with the sandbox that the file was loaded in
+function M.accept(spec, loaded)
+  accepted[spec] = loaded
+  return spec
+end
+
 --- Declare a protocol. Raises at the author's line for a missing or unknown field.
 ---@param spec moonpulse.Protocol
 ---@return moonpulse.Protocol
 function M.protocol(spec)
   blame.options("protocol", spec, known)
-  check_texts("protocol", spec)
   if type(spec.plan) ~= "function" then
     blame.fail("protocol: plan must be a function(p) that returns a plan, not %s", type(spec.plan))
   end
   if spec.sessions ~= nil then
     check_sessions("protocol", spec.sessions)
   end
-  spec.params = check_table("protocol", "params", spec.params)
-  for name, declared in pairs(spec.params) do
-    check_parameter(name, declared)
-  end
+  M.check_parameters("protocol", spec)
   for _, variant in ipairs(check_table("protocol", "variants", spec.variants)) do
     check_variant(spec, variant)
   end
@@ -217,15 +234,15 @@ local function specialise(base, variant)
 end
 
 local function from_result(path, result)
-  if is_protocol[result] then
+  if is_protocol[result] or accepted[result] then
     return result
   end
   local stem = path:match("([^/]+)%.lua$") or path:match("([^/]+)$")
   if compose.is_plan(result) then
     return M.protocol { id = stem, name = stem, plan = function() return result end }
   end
-  return nil, ("%s: the file must return mp.protocol { ... } or a plan, not %s (is the last line "
-    .. "\"return ...\"?)"):format(path, type(result))
+  return nil, ("%s: the file must return mp.protocol { ... }, mp.experiment(...) or a plan, not %s "
+    .. "(is the last line \"return ...\"?)"):format(path, type(result))
 end
 
 --- A script's error as text that names its file, whatever was raised.
@@ -241,9 +258,9 @@ end
 ---@return moonpulse.Protocol[]? the protocol and its variants
 ---@return string? message with file and line
 function M.load(path)
-  local chunk, message = sandbox.load(path)
+  local chunk, environment = sandbox.load(path)
   if not chunk then
-    return nil, in_file(path, message)
+    return nil, in_file(path, environment)
   end
   local ok, result = sandbox.call(chunk)
   if not ok then
@@ -252,6 +269,9 @@ function M.load(path)
   local protocol, problem = from_result(path, result)
   if not protocol then
     return nil, problem
+  end
+  if accepted[protocol] then
+    accepted[protocol](environment)
   end
   protocol.id = protocol.id or path:match("([^/]+)%.lua$")
   protocol.file = path
@@ -319,6 +339,27 @@ function M.values(protocol, given)
   return values
 end
 
+--- The values as an author reads them: a name that was not declared is an error, and so is writing.
+---@param values table from M.values
+---@return table
+function M.guard(values)
+  return setmetatable({}, {
+    __index = function(_, name)
+      if values[name] == nil then
+        blame.fail("there is no parameter %q; declared: %s", tostring(name),
+          list_names(values))
+      end
+      return values[name]
+    end,
+    __newindex = function(_, name)
+      blame.fail("parameter %q cannot be changed by the script", tostring(name))
+    end,
+    __pairs = function()
+      return pairs(values)
+    end,
+  })
+end
+
 --- The parameters that the source leaves open and that given (from -p) does not name.
 ---@param protocol moonpulse.Protocol
 ---@param given table<string, string>
@@ -343,23 +384,8 @@ end
 ---@return string? message
 ---@return boolean? drawn true: mp.shuffle was used, another seed may give another order
 function M.build(protocol, values, seed, intensity)
-  local guarded = setmetatable({}, {
-    __index = function(_, name)
-      if values[name] == nil then
-        blame.fail("there is no parameter %q; declared: %s", tostring(name),
-          list_names(protocol.params))
-      end
-      return values[name]
-    end,
-    __newindex = function(_, name)
-      blame.fail("parameter %q cannot be changed inside plan", tostring(name))
-    end,
-    __pairs = function()
-      return pairs(values)
-    end,
-  })
   local context = { seed = seed or 1, intensity = intensity }
-  local ok, plan = building.with(context, protocol.plan, guarded)
+  local ok, plan = building.with(context, protocol.plan, M.guard(values))
   if not ok then
     return nil, in_file(protocol.file, plan)
   end

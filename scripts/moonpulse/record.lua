@@ -36,7 +36,7 @@ local function new_record(folder, file)
     folder = folder, file = file, index = 0, first = 1, last = 0, queue = {}, unconfirmed = {},
     first_open = 1, last_open = 0, unsure = {}, pulses_sent = 0, pulses_confirmed = 0, pulses_skipped = 0,
     lateness = {}, worst_us = 0, skipped_by = {}, passing = {}, extra = 0, trains = {},
-    starts = 0,
+    starts = 0, last_number = 0,
   }, Record)
 end
 
@@ -128,6 +128,15 @@ function Record:set_actions(actions, confirms, slow_ns)
   end
 end
 
+--- Another plan follows in the same run: its pulses are counted on from the last one.
+---@param actions moonpulse.Action[]
+---@param confirms boolean?
+---@param slow_ns integer?
+function Record:next_play(actions, confirms, slow_ns)
+  self.extra = self.last_number
+  self:set_actions(actions, confirms, slow_ns)
+end
+
 local whole_row = "%d.%09d\t0\tpulse\t%d\tpulse\t%d\t%d.%03d\t%d.%03d\t%d.%03d\t%d.%03d\t%s\t%s\t%s\thost\n"
 
 --- The usual row, in whole numbers: formatting floats takes several times as long.
@@ -189,6 +198,7 @@ function Record:pulse(number, planned_ns, sent_ns, late_ns, action, now_ns)
   if train then
     local base = number - 1 + self.extra
     self.extra = self.extra + #train.onsets - 1
+    self.last_number = base + #train.onsets
     return trains.start(self, train, { number = number, planned_ns = planned_ns, sent_ns = sent_ns,
       late_ns = late_ns, now_ns = now_ns, base = base })
   end
@@ -197,6 +207,7 @@ function Record:pulse(number, planned_ns, sent_ns, late_ns, action, now_ns)
     planned_ns = planned_ns, sent_ns = sent_ns,
     late_ns = late_ns, tail = self.tails[action], open = true, status = "sent", at_ns = now_ns,
   }
+  self.last_number = row.pulse
   self.pulses_sent = self.pulses_sent + 1
   if self.silent then
     row.open = nil
@@ -217,6 +228,7 @@ function Record:skipped(number, planned_ns, late_ns, action, reason)
       timed_by = train and "device" }
   end
   self.extra = self.extra + #onsets - 1
+  self.last_number = number + self.extra
   self.pulses_skipped = self.pulses_skipped + #onsets
   self.skipped_by[reason] = (self.skipped_by[reason] or 0) + #onsets
 end
@@ -394,8 +406,8 @@ function Record:manifest(manifest)
   assert(os.rename(path .. ".new", path))
 end
 
---- No more rows: those without a confirmation that is surely theirs are written as sent.
-function Record:close()
+--- No more confirmations come: pulses without one that is surely theirs are written as sent.
+function Record:give_up()
   for _, answer in ipairs(self.unsure) do
     for _, row in ipairs(answer[1].rows or { answer[1] }) do
       row.open = nil
@@ -405,9 +417,16 @@ function Record:close()
     for _, row in ipairs(self.unconfirmed[i].rows or { self.unconfirmed[i] }) do
       row.open = nil
     end
+    self.unconfirmed[i] = nil
   end
+  self.unsure, self.doubted, self.spare, self.first_open = {}, nil, nil, self.last_open + 1
   trains.settle(self, math.maxinteger)
   trains.stopped(self)
+end
+
+--- No more rows.
+function Record:close()
+  self:give_up()
   self.file:close()
   if self.flight then
     self.flight:close()

@@ -2,6 +2,7 @@
 local cjson = require "cjson"
 local core = require "moonpulse.core"
 local devices = require "moonpulse.devices"
+local journals = require "moonpulse.experiment.journal"
 local records = require "moonpulse.record"
 
 local M = {}
@@ -63,20 +64,23 @@ local function close_open(record, unknown)
   end
 end
 
-local function replay(record, list, start_ns, facts, driver)
-  local confirmed = confirmations(list)
-  local finished, stopped, unknown, last_ns = false, nil, nil, 0
+--- Write the rows of one plan; true where it came to its end.
+---@param list table[] its flight records
+---@param times { run_ns: integer, offset_ns: integer } the run's start, and the plan's after it
+local function replay(record, list, times, facts, driver)
+  local confirmed, start_ns, offset_ns = confirmations(list), times.run_ns, times.offset_ns
+  local finished, unknown, last_ns = false, nil, 0
   for _, entry in ipairs(list) do
     last_ns = math.max(last_ns, entry.sent_ns or 0, entry.woken_ns or 0)
-    local late_ns = entry.sent_ns - entry.due_ns
+    local late_ns, planned_ns = entry.sent_ns - entry.due_ns, entry.planned_ns + offset_ns
     local wire_ns = facts.wire_ns[entry.frame] or 0
     local sent_ns = entry.sent_ns - start_ns + wire_ns + facts.latency_ns
     if entry.kind == "sent" and entry.send == "pulse" and entry.returned_ns == -1 then
-      record:skipped(entry.number, entry.planned_ns, late_ns, entry.action, "not_taken")
+      record:skipped(entry.number, planned_ns, late_ns, entry.action, "not_taken")
     elseif entry.kind == "sent" and entry.send == "pulse" then
       local train = facts.actions[entry.action].train
       close_open(record, unknown) -- of a train before
-      record:pulse(entry.number, entry.planned_ns, sent_ns, late_ns, entry.action, entry.sent_ns)
+      record:pulse(entry.number, planned_ns, sent_ns, late_ns, entry.action, entry.sent_ns)
       answer(record, confirmed[entry.number], start_ns, driver)
       unknown = entry.returned_ns == 0 and "perhaps_sent" or "sent"
       if not train then
@@ -87,18 +91,80 @@ local function replay(record, list, start_ns, facts, driver)
     elseif entry.kind == "skipped" and entry.send == "set" then
       record:event("set_intensity", entry.due_ns - start_ns, nil, entry.stop, nil, entry.action)
     elseif entry.kind == "skipped" then
-      record:skipped(entry.number, entry.planned_ns, late_ns, entry.action, entry.stop)
+      record:skipped(entry.number, planned_ns, late_ns, entry.action, entry.stop)
     elseif entry.kind == "mark" then
-      record:event("mark", entry.planned_ns, entry.sent_ns - start_ns, "passed",
+      record:event("mark", planned_ns, entry.sent_ns - start_ns, "passed",
         facts.marks[entry.action])
     elseif entry.kind == "finished" then
       finished = true
-    elseif entry.kind == "stopped" then
-      stopped = entry
     end
   end
   record:halt(last_ns, "perhaps_sent") -- a train that the device timed went on until the guard's frame
-  return finished, stopped
+  return finished
+end
+
+--- The plans of an experiment and its marks, in their order; of a protocol its one plan.
+local function entries_of(folder, manifest, start_ns)
+  if manifest.kind == "experiment" then
+    return journals.read(folder)
+  end
+  local facts = manifest.flight
+  facts.kind, facts.start_ns, facts.from_ns = "play", start_ns, math.mininteger
+  facts.pulses = manifest.protocol.pulses
+  return { facts }
+end
+
+--- The flight records of the plan that was begun at from_ns and followed by one at to_ns.
+local function part_of(list, from_ns, to_ns)
+  local part = {}
+  for _, entry in ipairs(list) do
+    local at_ns = entry.kind == "confirm" and entry.woken_ns or entry.due_ns
+    if at_ns >= from_ns and at_ns < to_ns then
+      part[#part + 1] = entry
+    end
+  end
+  return part
+end
+
+local function next_begin(entries, i)
+  for k = i + 1, #entries do
+    if entries[k].kind == "play" then
+      return entries[k].from_ns
+    end
+  end
+  return math.maxinteger
+end
+
+--- Write all rows; whether every plan came to its end, and how many pulses they have.
+local function replay_all(record, list, entries, run_ns, driver)
+  local complete, planned = true, 0
+  for i, entry in ipairs(entries) do
+    if entry.kind == "mark" then
+      record:event("mark", entry.at_ns, entry.at_ns, "passed", entry.text)
+    else
+      if entry.confirms == nil then -- of an older version
+        entry.confirms = driver.confirms ~= false
+      end
+      record:next_play(entry.actions, entry.confirms)
+      if entry.set_ns then
+        record:event("set_intensity", entry.set_ns, entry.set_ns, "sent", nil, entry.set_action)
+      end
+      local part = part_of(list, entry.from_ns, next_begin(entries, i))
+      complete = replay(record, part, { run_ns = run_ns, offset_ns = entry.start_ns - run_ns },
+        entry, driver) and complete
+      planned = planned + entry.pulses
+    end
+  end
+  return complete, planned
+end
+
+--- Did the safe frame go out at the last stop?
+local function ended_safe(list)
+  local last
+  for _, entry in ipairs(list) do
+    last = entry.kind == "stopped" and entry or last
+  end
+  return last ~= nil and last.action == 2
 end
 
 --- Write events.tsv of the run in folder anew from its flight record.
@@ -111,32 +177,32 @@ function M.run(folder)
     return nil, message
   elseif manifest.status ~= "running" then
     return nil, ("%s is not torn: its run ended (%s)"):format(folder, tostring(manifest.status))
-  elseif not manifest.flight then
+  elseif not manifest.flight and manifest.kind ~= "experiment" then
     return nil, ("%s was not armed: nothing was sent"):format(folder)
   end
   local list, start_ns, torn = read_flight(folder .. "/flight.bin")
   if not list then
     return nil, start_ns
   end
+  local entries
+  entries, message = entries_of(folder, manifest, start_ns)
+  if not entries then
+    return nil, message
+  end
   local driver = assert(devices.find(manifest.device.driver or manifest.device.name))
   local record = assert(records.rewrite(folder))
-  local facts = manifest.flight
-  if facts.confirms == nil then -- of an older version
-    facts.confirms = driver.confirms ~= false
-  end
-  record:set_actions(facts.actions, facts.confirms)
-  local finished, stopped = replay(record, list, start_ns, facts, driver)
+  local complete, planned = replay_all(record, list, entries, start_ns, driver)
   record:close()
   assert(os.rename(folder .. "/events.tsv.new", folder .. "/events.tsv"))
   local result = record:result()
   result.status, result.reason = "interrupted", "Moonpulse was killed; recovered from flight.bin"
-  result.pulses_planned, result.torn_records = manifest.protocol.pulses, torn
-  result.plan_complete = finished
+  result.pulses_planned, result.torn_records = planned, torn
+  result.plan_complete = complete
+  manifest.protocol.pulses = planned
   manifest.status, manifest.result = "interrupted", result
   record:manifest(manifest)
   return { sent = result.pulses_sent, confirmed = result.pulses_confirmed,
-    skipped = result.pulses_skipped, planned = manifest.protocol.pulses, torn = torn,
-    safe = stopped ~= nil and stopped.action == 2 }
+    skipped = result.pulses_skipped, planned = planned, torn = torn, safe = ended_safe(list) }
 end
 
 return M

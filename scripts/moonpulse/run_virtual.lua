@@ -1,9 +1,8 @@
 --- A run in virtual time: the same schedule, driver and twin, without waiting and without a port.
+local admission = require "moonpulse.admission"
 local core = require "moonpulse.core"
 local devices = require "moonpulse.devices"
-local gate = require "moonpulse.safety.gate"
 local links = require "moonpulse.link"
-local lower = require "moonpulse.lower"
 local virtual_trigger = require "moonpulse.virtual_trigger"
 
 local M = {}
@@ -248,13 +247,13 @@ function M.run(job, record, speed, hooks)
   link.ticks = true -- some say unasked who they are
   local identity = driver.connect(link)
   hooks.connected(identity, "virtual")
-  job.lowering, job.actions = lower.prepare {
+  local admitted = admission.admit {
     plan = job.plan, seed = job.seed, driver = driver, identity = identity,
-    thresholds = job.thresholds, timing = job.timing,
+    thresholds = job.thresholds, timing = job.timing, policy = job.policy,
   }
-  job.safety = gate.clear(job.lowering, job)
+  job.lowering, job.actions, job.first = admitted.lowering, admitted.actions, admitted.first
+  job.safety = admitted.report
   record:set_actions(job.actions, driver.confirms)
-  job.first = lower.first_action(job.lowering, job.actions)
   link:armed()
   driver.arm(link, job.first, job.actions)
   link.ticks = driver.keepalive ~= nil or link.speaks_later

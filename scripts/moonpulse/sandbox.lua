@@ -144,9 +144,24 @@ end
 --- Load a protocol file: text only, in an environment of its own.
 ---@param path string
 ---@return function? chunk
----@return string? message
+---@return string|table problem a message, or the environment
 function M.load(path)
-  return loadfile(path, "t", M.environment())
+  local environment = M.environment()
+  local chunk, message = loadfile(path, "t", environment)
+  return chunk, chunk and environment or message
+end
+
+--- An experiment is about to be run: its script may do what its author may. Only chance stays ours.
+---@param environment table of load
+function M.open(environment)
+  for name in pairs(closed) do
+    environment[name] = _G[name]
+  end
+  environment.require, environment.print, environment.string = require, print, string
+  function environment.math.random()
+    refuse("math.random would give other numbers each time: use run:uniform, run:integer or run:shuffle, "
+      .. "which draw from the run's seed")
+  end
 end
 
 return M

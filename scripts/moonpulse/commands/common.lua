@@ -2,6 +2,7 @@
 local catalogue = require "moonpulse.catalogue"
 local cli = require "moonpulse.cli"
 local core = require "moonpulse.core"
+local experiments = require "moonpulse.experiment"
 local protocols = require "moonpulse.protocol"
 
 local M = {}
@@ -88,38 +89,51 @@ local function settle_seed(options, protocol, strict)
   options.seed = options.seed or protocol.seed or strict and core.random_seed() or nil
 end
 
---- Load, parameterise and build what the options name. Leaves with exit status 2 on an error.
+--- Load and parameterise what the options name. Leaves with exit status 2 on an error.
 ---@param options table its seed is settled: a plan file's own; with strict a new one where none is given
 ---@param strict boolean? true: pulses are about to be sent, so nothing may be unconfirmed or open
----@return moonpulse.Protocol protocol
----@return moonpulse.Plan plan
+---@return moonpulse.Protocol|moonpulse.Experiment found
 ---@return table values
----@return boolean drawn the plan has an order drawn from options.seed (1)
-function M.load(options, strict)
-  local protocol, message = catalogue.find(options.protocol)
-  if not protocol then
+function M.find(options, strict)
+  local found, message = catalogue.find(options.protocol)
+  if not found then
     cli.fail("usage", "%s", message)
   end
-  settle_seed(options, protocol, strict)
-  local given = {}
-  for _, text in ipairs(options.param or {}) do
-    local key, value = text:match("^([^=]+)=(.*)$")
-    if not key then
-      cli.fail("usage", "-p %s: write it as key=value, like -p trains=10", text)
-    end
-    given[key] = value
-  end
+  settle_seed(options, found, strict)
+  local given = M.pairs("-p", options.param)
   local values
-  values, message = protocols.values(protocol, given)
+  values, message = protocols.values(found, given)
   if not values then
     cli.fail("usage", "%s", message)
   end
-  check_known(protocol, given, options, strict)
-  local plan, drawn
-  plan, message, drawn = protocols.build(protocol, values, options.seed or 1)
-  if not plan then
-    cli.fail("usage", "%s", message)
+  check_known(found, given, options, strict)
+  return found, values
+end
+
+--- Make the plan of what find() gave. Leaves with exit status 2 on an error.
+---@param found moonpulse.Protocol
+---@param values table
+---@return moonpulse.Plan plan
+---@return boolean drawn the plan has an order drawn from options.seed (1)
+function M.build(options, found, values)
+  if experiments.is(found) then
+    cli.fail("usage", "%s: an experiment has no fixed plan: use moonpulse run %s", options.protocol,
+      options.protocol)
   end
+  local plan, message, drawn = protocols.build(found, values, options.seed or 1)
+  return plan or cli.fail("usage", "%s", message), drawn
+end
+
+--- Load, parameterise and build what the options name. Leaves with exit status 2 on an error.
+---@param options table as for find
+---@param strict boolean? as for find
+---@return moonpulse.Protocol protocol
+---@return moonpulse.Plan plan
+---@return table values
+---@return boolean drawn
+function M.load(options, strict)
+  local protocol, values = M.find(options, strict)
+  local plan, drawn = M.build(options, protocol, values)
   return protocol, plan, values, drawn
 end
 

@@ -1,32 +1,19 @@
 --- What stands between a plan and a run: the gate's verdict, said and kept; the operator's preflight.
 local cli = require "moonpulse.cli"
-local gate = require "moonpulse.safety.gate"
 local judge = require "moonpulse.safety.judge"
 local lfs = require "lfs"
 local preflight = require "moonpulse.safety.preflight"
-local safety_options = require "moonpulse.commands.safety_options"
 local tables = require "moonpulse.safety.tables"
 
 local M = {}
 
 local most_lines = 4
 
---- Judge before anything is opened; leaves with status 3 where the plan may not run.
----@param options table
----@param job table gets policy; plan, seed, thresholds are read
----@param lowering userdata
----@param real boolean
+--- Tell the operator what the gate found.
+---@param job table with safety and policy
 ---@param line fun(key: string, text: string)
----@return table report
-function M.judge(options, job, lowering, real, line)
-  job.policy = safety_options.policy(options, real)
-  local ok, report = pcall(gate.clear, lowering, job)
-  if not ok then
-    if type(report) == "table" then
-      cli.fail(report.code, "%s", report.message)
-    end
-    error(report, 0)
-  end
+function M.say(job, line)
+  local report = job.safety
   local concerns = judge.concerns(report)
   line("guidelines", ("%s (%s)"):format(report.verdict, report.table))
   for i, finding in ipairs(concerns) do
@@ -40,7 +27,6 @@ function M.judge(options, job, lowering, real, line)
     line("", ("beyond the guidelines: %s (approval %s)"):format(job.policy.beyond.reason,
       job.policy.beyond.approval))
   end
-  return report
 end
 
 --- One line of the terminal or of a pipe.

@@ -205,7 +205,7 @@ local function mark_list(marks)
   local rows = {}
   for i = 1, math.min(#marks, 50) do
     rows[i] = { marks[i].time and text.plain(marks[i].time) or text.missing,
-      marks[i].trial_type or text.missing }
+      marks[i].reply or marks[i].trial_type or text.missing }
   end
   local out = html.grid("Marks", { "Time (s)", "Mark" }, rows)
   return #marks > 50 and out .. html.p("and " .. text.count(#marks - 50) .. " more.") or out

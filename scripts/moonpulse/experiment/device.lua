@@ -1,0 +1,229 @@
+--- The stimulator as an experiment's script has it: run:device().
+local blame = require "moonpulse.blame"
+local compose = require "moonpulse.compose"
+local core = require "moonpulse.core"
+local doses = require "moonpulse.experiment.dose"
+local links = require "moonpulse.link"
+local stimulators = require "moonpulse.stimulator"
+
+local M = {}
+
+---@class moonpulse.ExperimentDevice
+local Device = {}
+Device.__index = Device
+
+local fire_ahead_ns, play_ahead_ns = 20000000, 200000000 -- from the call to the first frame
+local soonest_ns = 5000000 -- the same, where the script says when
+local play_known = { at = "?number" }
+
+---@param show table of moonpulse.experiment.show
+function M.new(stimulator, show, waiting)
+  return setmetatable({ stimulator = stimulator, show = show, waiting = waiting, plays = 0,
+    dose = doses.new(stimulator.job) }, Device)
+end
+
+--- Check a plan that starts at_s seconds after the run's start at the earliest. Refusals are tables
+--- with a code; here they also get the script's line.
+local function admit(self, plan, seed, at_s)
+  local stimulator = self.stimulator
+  local ok, result = pcall(stimulator.admit, stimulator, plan, seed, self.dose:with(plan, at_s))
+  if ok then
+    return result
+  elseif type(result) == "table" and result.code then
+    local origin = blame.origin()
+    result.message = origin ~= "" and origin .. ": " .. result.message or result.message
+  end
+  error(result, 0)
+end
+
+--- Seconds from the run's start until ahead_ns from now.
+local function soon(self, ahead_ns)
+  return (core.clock_ns() + ahead_ns - self.stimulator.record.start_ns) / 1e9
+end
+
+local function check_plan(who, plan)
+  if not compose.is_plan(plan) then
+    blame.fail("%s: a plan is needed, like mp.pulse(mp.mso(45)), not %s", who, type(plan))
+  end
+end
+
+--- The weakest that the device can be told, to arm at when no plan is known yet.
+local function weakest(stimulator)
+  local range = stimulator.driver.limits(stimulator.identity).intensity
+  local mso = math.max(range.min, range.step)
+  return { channel = "1", mso = mso, exact_mso = mso, intensity = mso, reference = "MSO" }
+end
+
+--- Arm the stimulator. Returns when the device itself says that it is armed.
+---@param plan moonpulse.Plan? the plan that comes first: the device is set up for it at once; without it
+---   the device is armed at its weakest
+function Device:arm(plan)
+  local stimulator = self.stimulator
+  if stimulator.armed then
+    blame.fail("stim:arm: the stimulator is armed already")
+  elseif plan ~= nil then
+    check_plan("stim:arm", plan)
+  end
+  local admitted = plan and admit(self, plan, self.show:seed_of(self.plays + 1), soon(self, 0))
+  local first = admitted and admitted.first or weakest(stimulator)
+  local ok, problem = pcall(stimulator.arm, stimulator, first, admitted and admitted.actions or { first })
+  if not ok and stimulator.armed then
+    stimulator:stop(stimulators.reason_of(problem))
+    local left = stimulator:leave()
+    if links.is_fault(problem) and left.not_disarmed then
+      problem.message = ("%s; NOT CONFIRMED SAFE: %s"):format(problem.message, left.not_disarmed)
+    end
+  end
+  if not ok then
+    error(problem, 0)
+  end
+  stimulator.watching = true
+  self.show:armed((stimulator.link.session:realtime()))
+end
+
+--- Stop for good or until the next arm: safe frame, then the device is asked.
+---@param reason "finished"|"requested"
+function Device:make_safe(reason)
+  local stimulator = self.stimulator
+  if not stimulator.armed then
+    return
+  end
+  stimulator:stop(reason)
+  local left = stimulator:leave()
+  if left.not_disarmed then
+    links.fault("NOT CONFIRMED SAFE: " .. left.not_disarmed)
+  end
+end
+
+--- Disarm the stimulator; stim:arm() arms it again.
+function Device:disarm()
+  self:make_safe("finished")
+end
+
+local function must_be_armed(who, stimulator)
+  if stimulator.armed then
+    return
+  elseif stimulator.stopped == "requested" then
+    links.stopped("requested", ("%s: %s: stopped on request: stim:arm() must come first"):format(
+      blame.origin(), who))
+  end
+  blame.fail("%s: the stimulator is not armed: call stim:arm() first", who)
+end
+
+local function check_at(who, at)
+  if at ~= nil and (not math.type(at) or at ~= at or math.abs(at) > 1e9) then
+    blame.fail("%s: at must be seconds from the run's start, like run:now() + 0.5, not %s", who,
+      tostring(at))
+  end
+  return at
+end
+
+--- When the plan starts, as the script says or as soon as it can (monotonic nanoseconds).
+local function choose_start(self, who, admitted, ready_ns, ahead_ns, at)
+  local stimulator = self.stimulator
+  if at == nil then
+    return stimulator:earliest(admitted, ready_ns, ahead_ns)
+  end
+  local run_ns = stimulator.record.start_ns
+  local start_ns = run_ns + math.floor(at * 1e9 + 0.5)
+  local earliest_ns = stimulator:earliest(admitted, ready_ns, soonest_ns)
+  if start_ns < earliest_ns then
+    blame.fail("%s: at = %.6f s is too soon: the stimulator can be ready at %.6f s", who, at,
+      (earliest_ns - run_ns) / 1e9)
+  end
+  return start_ns
+end
+
+--- Bring the device to the plan's first action, as admit() left it.
+local function set_first(self, who, admitted)
+  local at_ns = core.clock_ns()
+  local ready_ns, why = self.stimulator:set(admitted.first)
+  if not ready_ns then
+    blame.fail("%s: the stimulator cannot be brought to %g %%MSO while armed (%s): stim:disarm(), then "
+      .. "stim:arm(plan)", who, admitted.first.mso, why)
+  end
+  return ready_ns, ready_ns > 0 and at_ns or nil
+end
+
+local function play(self, who, plan, options, ahead_ns)
+  local stimulator, show = self.stimulator, self.show
+  check_plan(who, plan)
+  options = blame.options(who, options or {}, play_known)
+  self.waiting.check()
+  must_be_armed(who, stimulator)
+  if self.playing then
+    blame.fail("%s: another plan is being played", who)
+  end
+  local number = self.plays + 1
+  local at = check_at(who, options.at)
+  local admitted = admit(self, plan, show:seed_of(number), at or soon(self, ahead_ns))
+  show:check_room(who, plan)
+  self.plays, self.playing = number, true
+  local ok, problem = pcall(function()
+    local ready_ns, set_ns = set_first(self, who, admitted)
+    local start_ns = choose_start(self, who, admitted, ready_ns, ahead_ns, at)
+    self.dose:add(plan, admitted.report, (start_ns - stimulator.record.start_ns) / 1e9)
+    show:next_play(number, admitted, set_ns)
+    stimulator:play(admitted, {
+      start_ns = start_ns,
+      on_start = function(at_ns) show:starts(at_ns) end,
+      progress = function(elapsed) show:progress(elapsed) end,
+    })
+  end)
+  self.playing = false
+  show:played()
+  if not ok then
+    error(problem, 0)
+  end
+  self.waiting.check()
+  if stimulator.stopped then
+    links.stopped(stimulator.stopped)
+  end
+  return (stimulator.start_ns - stimulator.record.start_ns) / 1e9
+end
+
+--- Play a plan; returns when its last pulse is confirmed. Raises where a stop came.
+---@param plan moonpulse.Plan
+---@param options { at: number? }? when it starts, in seconds from the run's start
+---@return number start when it started, in seconds from the run's start
+function Device:play(plan, options)
+  return play(self, "stim:play", plan, options, play_ahead_ns)
+end
+
+--- The same, but as soon as possible: for single pulses and pairs.
+---@param plan moonpulse.Plan
+---@param options { at: number? }?
+---@return number start
+function Device:fire(plan, options)
+  return play(self, "stim:fire", plan, options, fire_ahead_ns)
+end
+
+--- What the device says about itself now: the fields of its driver's status.
+---@return table
+function Device:status()
+  self.waiting.check()
+  if self.playing then
+    blame.fail("stim:status: a plan is being played: ask before or after it")
+  end
+  return self.stimulator.driver.status(self.stimulator.link)
+end
+
+--- What the device allows: { channels, intensity = { min, max, step }, shortest_interval, why }.
+---@return table
+function Device:limits()
+  return self.stimulator.driver.limits(self.stimulator.identity)
+end
+
+--- Who the device said it is: { model, serial, ... }.
+---@return table
+function Device:identity()
+  return self.stimulator.identity
+end
+
+--- Is it armed?
+---@return boolean
+function Device:armed()
+  return self.stimulator.armed == true
+end
+
+return M

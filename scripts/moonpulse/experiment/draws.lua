@@ -1,0 +1,70 @@
+--- Chance in an experiment: drawn by position from the run's seed, so that the same seed and the
+--- same calls give the same numbers, on every machine.
+local blame = require "moonpulse.blame"
+local core = require "moonpulse.core"
+
+local M = {}
+
+local Draws = {}
+Draws.__index = Draws
+
+-- positions far from those that random rests of a plan use
+local own_stream, plan_stream = 1 << 40, 1 << 41
+local fine = 1 << 52
+
+local function number(who, name, value)
+  if not math.type(value) or value ~= value or value == math.huge or value == -math.huge then
+    blame.fail("%s: %s must be a number, not %s", who, name, tostring(value))
+  end
+  return value
+end
+
+local function next_draw(self, range)
+  self.count = self.count + 1
+  return core.draw(self.seed, own_stream + self.count, range)
+end
+
+--- A number between low and high, all equally likely.
+function Draws:uniform(low, high)
+  number("run:uniform", "the lower bound", low)
+  if number("run:uniform", "the upper bound", high) < low then
+    blame.fail("run:uniform: the bounds are %g and %g: the lower one comes first", low, high)
+  end
+  return low + (high - low) * (next_draw(self, fine) / fine)
+end
+
+--- A whole number from low to high.
+function Draws:integer(low, high)
+  low, high = math.tointeger(low), math.tointeger(high)
+  if not low or not high or high < low then
+    blame.fail("run:integer: two whole numbers are needed, the lower one first")
+  end
+  return low + next_draw(self, high - low)
+end
+
+--- A new list with the values of list in another order (Fisher and Yates), all orders equally likely.
+function Draws:shuffle(list)
+  if type(list) ~= "table" then
+    blame.fail("run:shuffle: a list is needed, not %s", type(list))
+  end
+  local mixed = { table.unpack(list) }
+  for i = #mixed, 2, -1 do
+    local j = 1 + next_draw(self, i - 1)
+    mixed[i], mixed[j] = mixed[j], mixed[i]
+  end
+  return mixed
+end
+
+--- The seed for the random rests of the k-th plan of the run.
+---@param k integer
+---@return integer
+function Draws:of_plan(k)
+  return core.draw(self.seed, plan_stream + k, 0x7FFFFFFF)
+end
+
+---@param seed integer of the run
+function M.new(seed)
+  return setmetatable({ seed = seed, count = 0 }, Draws)
+end
+
+return M

@@ -1,0 +1,55 @@
+--- Experiments: a script that decides while it runs what is given next.
+local blame = require "moonpulse.blame"
+local protocols = require "moonpulse.protocol"
+local sandbox = require "moonpulse.sandbox"
+
+local M = {}
+
+---@class moonpulse.Experiment
+---@field id string? set from the file's name
+---@field name string?
+---@field cite string?
+---@field note string?
+---@field params table<string, moonpulse.Parameter>?
+---@field run fun(run: moonpulse.ExperimentRun)
+
+local known = { id = "?text", name = "?text", cite = "?text", note = "?text", params = "?table",
+  run = "function" }
+
+local is_experiment = setmetatable({}, { __mode = "k" })
+local environments = setmetatable({}, { __mode = "k" })
+
+--- Declare an experiment. Raises at the author's line for a missing or unknown field.
+---@param spec moonpulse.Experiment|fun(run: moonpulse.ExperimentRun)
+---@return moonpulse.Experiment
+function M.experiment(spec)
+  if type(spec) == "function" then
+    spec = { run = spec }
+  end
+  blame.options("experiment", spec, known)
+  if type(spec.run) ~= "function" then
+    blame.fail("experiment: run must be a function(run), not %s", type(spec.run))
+  end
+  protocols.check_parameters("experiment", spec)
+  is_experiment[spec] = true
+  return protocols.accept(spec, function(environment)
+    environments[spec] = environment
+  end)
+end
+
+--- It is about to be run: its script may use files, modules and the system from now on.
+---@param spec moonpulse.Experiment
+function M.open(spec)
+  if environments[spec] then
+    sandbox.open(environments[spec])
+  end
+end
+
+--- Did mp.experiment make it?
+---@param value any
+---@return boolean
+function M.is(value)
+  return is_experiment[value] == true
+end
+
+return M

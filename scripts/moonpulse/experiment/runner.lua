@@ -1,0 +1,237 @@
+--- An experiment's run: the script in a coroutine on the loop, one stimulator, one record.
+local blame = require "moonpulse.blame"
+local cli = require "moonpulse.cli"
+local core = require "moonpulse.core"
+local devices = require "moonpulse.experiment.device"
+local draws = require "moonpulse.experiment.draws"
+local ending = require "moonpulse.run.ending"
+local experiments = require "moonpulse.experiment"
+local journals = require "moonpulse.experiment.journal"
+local keyboards = require "moonpulse.experiment.keyboard"
+local links = require "moonpulse.link"
+local manifests = require "moonpulse.run.manifest"
+local objects = require "moonpulse.experiment.object"
+local protocols = require "moonpulse.protocol"
+local records = require "moonpulse.record"
+local run_safety = require "moonpulse.commands.run_safety"
+local shows = require "moonpulse.experiment.show"
+local start = require "moonpulse.run.start"
+local stimulators = require "moonpulse.stimulator"
+local stops = require "moonpulse.run.stops"
+local stuck = require "moonpulse.experiment.stuck"
+local triggers = require "moonpulse.experiment.triggers"
+local waitings = require "moonpulse.experiment.waiting"
+
+local M = {}
+
+local most_pulses = 100000 -- what the flight record is made for: 20 MB, cut to what was used
+local own_stops = { requested = true, finished = true } -- after these a script may go on
+
+--- Raise where the run is over for whoever asks.
+local function check_of(stage)
+  return function()
+    local stopped = stage.job.stop_reason or stage.stimulator.stopped
+    if stage.failure then
+      error(stage.failure, 0)
+    elseif stopped and not own_stops[stopped] then
+      links.stopped(stopped)
+    elseif stage.over then
+      links.stopped("finished")
+    end
+  end
+end
+
+--- run:stop(why)
+local function stop_of(stage)
+  return function(why)
+    if why ~= nil and type(why) ~= "string" then
+      blame.fail("run:stop: why must be a text, not %s", type(why))
+    end
+    stage.waiting.check()
+    stage.why = why
+    stage.mark("stop requested" .. (why and ": " .. why or ""))
+    if stage.stimulator.armed then
+      stage.device:make_safe("requested")
+    else
+      stage.stimulator.stopped = "requested"
+    end
+    stage.waiting:stop()
+  end
+end
+
+--- run:spawn(task): its error becomes the script's, at the script's next wait.
+local function spawn_of(stage)
+  return function(task)
+    core.spawn(function()
+      stuck.guard(stage)
+      local ok, problem = pcall(task)
+      debug.sethook()
+      if not ok and not links.is_stopped(problem) and not stage.failure then
+        stage.failure = problem
+        stage.stimulator:stop(stimulators.reason_of(problem))
+        stage.waiting:wake()
+      end
+    end)
+  end
+end
+
+--- Turns with the loop: tells that it is alive, and looks after an idle device.
+local function keep_watch(stage)
+  local stimulator = stage.stimulator
+  while not stage.over do
+    stage.alive_ns = core.clock_ns()
+    if stimulator.watching and not stage.device.playing then
+      stimulator:watch()
+    end
+    stage.record:sync()
+    core.wait(0.05)
+  end
+end
+
+--- Everything that the script reaches through run.
+local function make_stage(context, stimulator, journal)
+  local job = context.job
+  local stage = { job = job, record = context.record, stimulator = stimulator, alive_ns = core.clock_ns(),
+    draws = draws.new(job.seed) }
+  stage.waiting = waitings.new(check_of(stage))
+  stimulator.on_wake = function() stage.waiting:wake() end
+  local show = shows.new(context, journal, stage.draws, most_pulses)
+  show.slow_ns = stimulator.slow_ns
+  stage.device = devices.new(stimulator, show, stage.waiting)
+  stage.triggers = triggers.new(stage.waiting, stimulator.link.session)
+  stage.mark = function(text, at_ns) show:mark(text, at_ns) end
+  stage.say = function(text) show:say(text) end
+  stage.staircase_ended = function(staircase) show:staircase_ended(staircase) end
+  stage.stop, stage.spawn = stop_of(stage), spawn_of(stage)
+  return stage
+end
+
+--- A script's error as text; refusals are tables with a code.
+local function text_and_code(problem)
+  if type(problem) == "table" and problem.code and cli.status[problem.code] then
+    return tostring(problem.message), problem.code
+  end
+  return "error in the script: " .. tostring(problem), "usage"
+end
+
+--- How it ended; the device is safe when this returns.
+local function outcome_of(stage, ok, problem)
+  local stimulator, job = stage.stimulator, stage.job
+  if stimulator.leaving then -- another part of the script stopped it
+    stimulator:leave()
+  elseif stimulator.armed then
+    stimulator:stop(ok and "finished" or stimulators.reason_of(problem))
+    stimulator:leave()
+  end
+  local left, stopped = stimulator.left or {}, stimulator.stopped
+  local outcome = { fault = stimulator.fault, left_out = stimulator.left_out, disarmed = left.disarmed,
+    not_disarmed = left.not_disarmed }
+  local failed = not ok and not links.is_stopped(problem)
+  if job.stop_reason or stopped and not own_stops[stopped] and stopped ~= "error" then
+    outcome.stop = job.stop_reason or stopped
+    outcome.text = stopped == "stuck" and stage.stuck_at or nil
+  elseif failed and links.is_fault(problem) then
+    outcome.stop, outcome.fault = "device", outcome.fault or problem.message
+  elseif failed then
+    outcome.stop = "error"
+    outcome.text, outcome.code = text_and_code(problem)
+  elseif stopped == "requested" then
+    outcome.stop = "requested"
+    outcome.text = "stopped on request" .. (stage.why and " (" .. stage.why .. ")" or "")
+  else
+    outcome.stop = ok and "finished" or stimulators.reason_of(problem)
+  end
+  return outcome
+end
+
+--- Connect, run the script, leave the device safe.
+local function perform(context, options, path)
+  local job, record = context.job, context.record
+  local stimulator <close> = stimulators.new(job, record)
+  local identity = stimulator:connect(path)
+  start.connected(context, identity, (stimulator.link.session:backend()))
+  local journal <close> = assert(journals.new(record.folder))
+  local stage = make_stage(context, stimulator, journal)
+  local listening <close> = stage.triggers
+  if options.trigger_in then
+    listening:open(options.trigger_in, math.tointeger(options.trigger_baud) or 115200)
+  end
+  local keyboard <close> = keyboards.new(job, stage.waiting, context.answers, options.answers)
+  stage.keyboard = keyboard
+  record:start(core.clock_ns())
+  record:manifest(manifests.of(context, "running"))
+  core.spawn(keep_watch, stage)
+  local run = objects.new(stage, { params = protocols.guard(context.values), seed = job.seed,
+    name = job.protocol.name })
+  experiments.open(job.protocol)
+  stuck.guard(stage)
+  local ok, problem = pcall(job.protocol.run, run)
+  debug.sethook()
+  if stage.failure then
+    ok, problem = false, stage.failure
+  end
+  local outcome = outcome_of(stage, ok, problem)
+  stage.over = true
+  stage.waiting:wake()
+  core.wait(0) -- what the script spawned ends
+  return outcome
+end
+
+--- What the options ask for that an experiment needs before anything is opened.
+local function read_options(options)
+  if options.speed ~= 1 then
+    cli.fail("usage", "--speed is for protocols: an experiment waits for people and triggers and runs in "
+      .. "real time")
+  elseif options.answers then
+    local answers, message = keyboards.read_answers(options.answers)
+    return answers or cli.fail("usage", "--answers: %s", message)
+  end
+end
+
+local function make_context(options, given, job)
+  local record, message = records.create(options.out, given.experiment.id)
+  if not record then
+    cli.fail("usage", "%s", message)
+  end
+  return {
+    job = job, kind = "experiment", record = record, facts = { pulses = 0 }, speed = 1,
+    experiment = { plays = 0, staircases = {} }, values = given.values,
+    parameters = manifests.text_values(given.values), completed = "the script came to its end",
+    device = start.device(options, given),
+    screen = { finish = function() end }, -- each plan has a screen of its own
+  }
+end
+
+--- Run it; leaves with an exit status where it does not come to its end.
+---@param options table of the command
+---@param given { driver: table, simulated: boolean, experiment: moonpulse.Experiment, values: table }
+function M.run(options, given)
+  local experiment = given.experiment
+  experiment.name = experiment.name or experiment.id
+  local answers = read_options(options)
+  local job = start.job(options, given.driver, given.simulated)
+  job.protocol = experiment
+  stops.listen_for_signals(job)
+  print(experiment.name)
+  job.preflight = run_safety.preflight(options, not given.simulated)
+  start.require_of_host(job, options.require)
+  local context = make_context(options, given, job)
+  context.answers = answers
+  ending.line("seed", "%d", job.seed)
+  start.notes(job.driver)
+  local begun_ns = core.clock_ns()
+  local outcome = ending.attempt(context, function()
+    local opened, problem = context.record:open_flight(most_pulses, 0)
+    if not opened then
+      cli.fail("limit", "%s", problem)
+    end
+    return start.with_port(context, options, given.simulated, function(path)
+      return perform(context, options, path)
+    end)
+  end)
+  core.on_signal(nil)
+  outcome.elapsed_s = (core.clock_ns() - begun_ns) / 1e9
+  ending.conclude(context, outcome)
+end
+
+return M

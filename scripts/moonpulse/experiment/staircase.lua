@@ -1,0 +1,162 @@
+--- An adaptive staircase: the simple up-down rule.
+--
+-- After "yes" (a response) the intensity goes down by a step, after "no" up: one up, one down, which
+-- settles where yes is as likely as no (Levitt H. 1971 Transformed up-down methods in
+-- psychoacoustics, J Acoust Soc Am 49:467-477, doi:10.1121/1.1912375). That is how motor thresholds
+-- are defined: a response in half of the trials (Rossini PM et al. 2015 Clin Neurophysiol
+-- 126:1071-1107, doi:10.1016/j.clinph.2015.02.001). At each reversal of direction the step is halved,
+-- down to min_step. The estimate is the mean intensity of the reversals at the smallest step, of
+-- an even number of them, so that peaks and valleys weigh the same.
+local blame = require "moonpulse.blame"
+
+local M = {}
+
+---@class moonpulse.Staircase
+local Staircase = {}
+Staircase.__index = Staircase
+
+local Trial = {}
+Trial.__index = Trial
+
+local known = { start = "number", step = "number", min_step = "?number", reversals = "?number",
+  min = "?number", max = "?number", trials = "?number" }
+local defaults = { min_step = 1, reversals = 6, min = 1, max = 100, trials = 100 }
+local limit_trials = 3 -- so often beyond min or max in a row: the threshold is not in between
+
+local yes_no = { y = true, yes = true, n = false, no = false }
+
+--- What came out: true, false, or a text like "y".
+function Trial:answer(value)
+  local answer = value
+  if type(value) == "string" then
+    answer = yes_no[value:lower()]
+  end
+  if type(answer) ~= "boolean" then
+    blame.fail("trial:answer: true, false, \"y\" or \"n\" is needed, not %s", tostring(value))
+  elseif self.answered ~= nil then
+    blame.fail("trial:answer: trial %d has its answer already", self.number)
+  end
+  self.answered = answer
+  self.staircase:take(self, answer)
+end
+
+--- Half the step, on the grid of the smallest.
+local function halve(step, min_step)
+  return math.max(min_step, math.floor(step / 2 / min_step + 0.5) * min_step)
+end
+
+function Staircase:take(trial, answer)
+  local direction = answer and -1 or 1
+  self.note(("trial %d answer %s"):format(trial.number, answer and "yes" or "no"))
+  if self.direction and direction ~= self.direction then
+    self.found[#self.found + 1] = { intensity = trial.intensity, step = self.step }
+    self.step = halve(self.step, self.min_step)
+  end
+  self.direction = direction
+  local wanted = trial.intensity + direction * self.step
+  self.intensity = math.min(self.max, math.max(self.min, wanted))
+  self.beyond = wanted ~= self.intensity and self.beyond + 1 or 0
+end
+
+--- Why there is no further trial; nil while there is one.
+local function reason_to_end(self)
+  if #self.found >= self.reversals then
+    return "reversals"
+  elseif self.beyond >= limit_trials then
+    return "limit"
+  elseif self.number >= self.trials then
+    return "trials"
+  end
+end
+
+local function mean_of_reversals(found, min_step)
+  local smallest = {}
+  for _, reversal in ipairs(found) do
+    if reversal.step <= min_step then
+      smallest[#smallest + 1] = reversal.intensity
+    end
+  end
+  local first = #smallest % 2 == 1 and 2 or 1
+  local sum, n = 0, #smallest - first + 1
+  for i = first, #smallest do
+    sum = sum + smallest[i]
+  end
+  return n >= 2 and sum / n or nil
+end
+
+--- The estimate, in the unit of the intensities; nil, why where there is none (yet).
+---@return number?
+---@return string?
+function Staircase:threshold()
+  local ended = reason_to_end(self)
+  if ended == "limit" then
+    return nil, ("the answers lead beyond %g"):format(self.direction < 0 and self.min or self.max)
+  end
+  local estimate = mean_of_reversals(self.found, self.min_step)
+  if not estimate then
+    return nil, ("only %d reversals after %d trials"):format(#self.found, self.number)
+  end
+  return estimate
+end
+
+--- The next trial, for a "for" loop: trial, intensity; nil at the end.
+function Staircase:__call()
+  local before = self.trial
+  if before and before.answered == nil then
+    blame.fail("trial %d has no answer: call trial:answer(true or false) in each turn", before.number)
+  end
+  self.ended = reason_to_end(self)
+  if self.ended then
+    if not self.concluded then
+      self.concluded = true
+      self.conclude(self)
+    end
+    return nil
+  end
+  self.number = self.number + 1
+  local trial = setmetatable({ staircase = self, number = self.number, intensity = self.intensity },
+    Trial)
+  self.trial = trial
+  self.note(("trial %d at %g"):format(trial.number, trial.intensity))
+  return trial, trial.intensity
+end
+
+local function check(options)
+  blame.options("run:staircase", options, known)
+  local all = {}
+  for key in pairs(known) do
+    local value = options[key]
+    if value == nil then
+      value = defaults[key]
+    end
+    if not math.type(value) or value ~= value then
+      blame.fail("run:staircase: %s must be a number, not %s", key, tostring(value))
+    end
+    all[key] = value
+  end
+  for _, key in ipairs { "step", "min_step", "reversals", "trials" } do
+    if all[key] <= 0 then
+      blame.fail("run:staircase: %s must be above 0, not %g", key, all[key])
+    end
+  end
+  if all.start < all.min or all.start > all.max then
+    blame.fail("run:staircase: start = %g is outside min = %g to max = %g", all.start, all.min, all.max)
+  elseif all.step < all.min_step then
+    blame.fail("run:staircase: step = %g is below min_step = %g", all.step, all.min_step)
+  end
+  return all
+end
+
+--- Start a staircase: for trial, intensity in run:staircase { start = 45, step = 2 } do ... end
+---@param options table { start, step, min_step = 1, reversals = 6, min = 1, max = 100, trials = 100 }
+---@param note fun(text: string) puts a line into the record
+---@param conclude fun(staircase: moonpulse.Staircase) called once, when it has ended
+---@return moonpulse.Staircase
+function M.new(options, note, conclude)
+  local self = check(options)
+  self.note, self.conclude, self.intensity = note, conclude, self.start
+  self.found, self.number, self.beyond = {}, 0, 0
+  return setmetatable(self, Staircase)
+end
+
+return M

@@ -1,0 +1,57 @@
+--- Waiting in a script: the coroutine sleeps, the loop goes on, and a stop ends every wait.
+local core = require "moonpulse.core"
+local links = require "moonpulse.link"
+
+local M = {}
+
+local Waiting = {}
+Waiting.__index = Waiting
+
+---@param check fun() raises where a stop came
+function M.new(check)
+  return setmetatable({ check = check, tasks = {}, stops = 0 }, Waiting)
+end
+
+--- Wait for so many seconds, or for wake(). Raises where a stop came meanwhile.
+---@param seconds number?
+function Waiting:wait(seconds)
+  local task, stops = core.current(), self.stops
+  self.tasks[task] = true
+  core.wait(seconds)
+  self.tasks[task] = nil
+  self.check()
+  if stops ~= self.stops then
+    links.stopped("requested")
+  end
+end
+
+--- The script stopped the run: who waits elsewhere in it goes no further.
+function Waiting:stop()
+  self.stops = self.stops + 1
+  self:wake()
+end
+
+--- Everybody who waits looks again.
+function Waiting:wake()
+  for task in pairs(self.tasks) do
+    task:wake()
+  end
+end
+
+--- Wait until test() gives something; what it gave, nil when the time was over.
+---@param test fun(): any
+---@param timeout number? seconds
+---@param period number? how often test is called; without it only after a wake
+function Waiting:until_true(test, timeout, period)
+  local end_ns = timeout and core.clock_ns() + math.floor(timeout * 1e9)
+  while true do
+    local value = test()
+    local left = end_ns and (end_ns - core.clock_ns()) / 1e9
+    if value ~= nil or left and left <= 0 then
+      return value
+    end
+    self:wait(left and math.min(left, period or left) or period)
+  end
+end
+
+return M

@@ -1,0 +1,95 @@
+--- Which stimulator a run is for: --device, --port and what goes with them.
+local cli = require "moonpulse.cli"
+local common = require "moonpulse.commands.common"
+local devices = require "moonpulse.devices"
+local port_name = require "moonpulse.port_name"
+local triggers = require "moonpulse.trigger"
+
+local M = {}
+
+local function find_driver(name, options)
+  local driver, message = devices.find(name)
+  if not driver then
+    cli.fail("usage", "%s", message)
+  end
+  local ok, own = pcall(devices.configure, driver,
+    common.pairs("--device-option", options.device_option))
+  if not ok then
+    if type(own) == "table" and own.code then
+      cli.fail(own.code, "%s", own.message)
+    end
+    error(own, 0)
+  end
+  return own
+end
+
+--- The device's driver as it fires with --trigger. Leaves with exit status 2 where that cannot be.
+local function with_trigger(driver, options, model)
+  local trigger = options.trigger
+  if not trigger then
+    return driver
+  elseif options.timing == "device" then
+    cli.fail("usage", "--timing device: a train of the stimulator is started by a command, with "
+      .. "--trigger every pulse is fired by itself: leave out one of them")
+  elseif trigger.path and trigger.path == options.port then
+    cli.fail("usage", "--trigger %s is the device's own port: write --trigger rts (or dtr, break)",
+      trigger.path)
+  elseif model and trigger.path ~= "sim" then
+    cli.fail("usage", "--trigger %s: the simulated stimulator has a trigger input and no lines: write "
+      .. "--trigger sim", trigger.text)
+  elseif model and (trigger.line or not trigger.after or trigger.serial.baud ~= 115200) then
+    cli.fail("usage", "--trigger %s: the simulator's trigger input takes a byte and 0: --trigger sim, or "
+      .. "like sim:byte=4,width=10", trigger.text)
+  elseif model and not model.new({}).line then
+    cli.fail("usage", "--trigger sim: the simulated %s has no trigger input", driver.description)
+  elseif not model and trigger.path == "sim" then
+    cli.fail("usage", "--trigger sim is the simulator's: name the port of your trigger box")
+  elseif driver.trigger_latency == nil and driver.trigger_confirms == nil then
+    cli.fail("usage", "--trigger %s: the driver of the %s does not arm a trigger input: leave --trigger "
+      .. "out, or set its input up by hand and use --device trigger", trigger.text, driver.description)
+  end
+  return triggers.apply(driver, trigger)
+end
+
+--- The driver that the options name, and whether its twin is to be started. Leaves with exit status
+--- 2 where they do not fit together.
+---@param options table
+---@return table driver
+---@return boolean simulated
+---@return table? usb what is known of the port's adapter; options.port is its path from now on
+function M.choose(options)
+  local name = options.device
+  local simulated = name == "sim" and devices.default or name:match("^sim:(.+)$")
+  if simulated then
+    if options.port then
+      cli.fail("usage", "--port %s needs --device: which stimulator is connected there? For example "
+        .. "--device magventure", options.port)
+    elseif options.fault and options.speed ~= 1 then
+      cli.fail("usage", "--fault %s works in real time only: leave out --speed", options.fault.text)
+    end
+    local driver = find_driver(simulated, options)
+    local model, message = devices.twin(driver)
+    if not model then
+      cli.fail("usage", "%s", message)
+    end
+    return with_trigger(driver, options, model), true
+  end
+  local driver = find_driver(name, options)
+  if options.fault then
+    cli.fail("usage", "--fault %s works on the simulator only: leave out --device %s, or --fault",
+      options.fault.text, name)
+  elseif not options.port then
+    cli.fail("usage", "--device %s needs --port PORT: see moonpulse ports (or use --device sim:%s)",
+      name, name)
+  elseif options.speed ~= 1 then
+    cli.fail("usage", "--speed works on the simulator only: a real stimulator runs in real time")
+  end
+  local path, port = port_name.resolve(options.port, driver)
+  if not path then
+    cli.fail("usage", "%s", port)
+  end
+  options.port = path
+  return with_trigger(driver, options), false, port
+end
+
+return M

@@ -1,0 +1,113 @@
+--- How a run ends: its last lines, the manifest's result, the exit status.
+local cli = require "moonpulse.cli"
+local links = require "moonpulse.link"
+local manifests = require "moonpulse.run.manifest"
+local outline = require "moonpulse.outline"
+local stops = require "moonpulse.run.stops"
+
+local M = {}
+
+--- A line for the operator.
+function M.line(key, text, ...)
+  print(("%-12s"):format(key) .. (select("#", ...) > 0 and text:format(...) or text))
+end
+
+--- How many pulses were left out, and why.
+local function skipped_text(record)
+  local parts = {}
+  for reason, count in pairs(record.skipped_by) do
+    parts[#parts + 1] = ("%d %s"):format(count, reason)
+  end
+  table.sort(parts)
+  return #parts > 0 and (", %d skipped (%s)"):format(record.pulses_skipped,
+    table.concat(parts, ", ")) or ""
+end
+
+--- The last lines, the manifest's result, and the exit status.
+function M.conclude(context, outcome)
+  local record, planned = context.record, context.facts.pulses
+  local result = record:result()
+  local complete = outcome.stop == "finished" and not outcome.fault
+  local code = outcome.code or "ok"
+  if outcome.code then -- a script's error or a refusal
+    complete = false
+  elseif outcome.fault or stops.faults_of_device[outcome.stop] or outcome.not_disarmed then
+    code = "fault"
+  elseif not complete then
+    code = "stopped"
+  end
+  result.status = code == "fault" and "device fault" or complete and "completed" or "stopped"
+  result.reason = complete and (context.completed or "the plan is complete")
+    or stops.explain(context, outcome)
+  local ended = result.reason
+  if outcome.not_disarmed then
+    result.reason = ("%s; NOT CONFIRMED SAFE: %s"):format(ended, outcome.not_disarmed)
+  end
+  result.stop = outcome.stop
+  result.pulses_planned, result.disarmed = planned, outcome.disarmed
+  result.elapsed_s = outcome.elapsed_s
+  result.virtual = outcome.took_s and { took_s = outcome.took_s, plan_s = outcome.virtual_s }
+  if context.speed ~= 1 then
+    result.lateness_us = nil -- nothing was measured
+  end
+  record:close()
+  record:manifest(manifests.of(context, result.status, result))
+  local late = result.lateness_us
+  M.line("sent", "%s of %s pulses, %s confirmed by the device%s", outline.count(result.pulses_sent),
+    outline.count(planned), outline.count(result.pulses_confirmed), skipped_text(record))
+  if late then
+    M.line("onset error", "p50 %s, p95 %s, p99 %s, largest %s", outline.seconds(late.p50 / 1e6),
+      outline.seconds(late.p95 / 1e6), outline.seconds(late.p99 / 1e6),
+      outline.seconds(late.max / 1e6))
+  end
+  if outcome.took_s then
+    M.line("took", "%s, %.4g times real time", outline.seconds(outcome.took_s),
+      outcome.virtual_s / math.max(outcome.took_s, 1e-9))
+  end
+  if outcome.disarmed then
+    M.line("disarmed", "%s", context.job.driver.disarmed or "the stimulator says that it is disabled")
+  end
+  local report_path = require("moonpulse.report").write(record.folder)
+  M.line("record", record.folder .. (report_path and "  (report.html, events.tsv)" or ""))
+  if outcome.not_disarmed then
+    cli.fail("fault", "NOT CONFIRMED SAFE: %s%s", outcome.not_disarmed,
+      complete and "" or "; the run ended because: " .. ended)
+  elseif not complete then
+    local left = outcome.disarmed and "; " .. (context.job.driver.disarmed or "the stimulator is disarmed")
+    -- a sentence of its own (where in the script, what to do) is not run on
+    local format = outcome.text and outcome.stop ~= "requested" and "%s; %d of %d pulses were sent%s%s"
+      or "%s after %d of %d pulses%s%s"
+    cli.fail(code, format, result.reason, result.pulses_sent, planned,
+      stops.remedies[outcome.stop] or "", left or "")
+  end
+end
+
+--- Faults while connecting or arming: nothing has been sent, or it was made safe.
+function M.attempt(context, action)
+  local ok, outcome = xpcall(action, function(problem)
+    if type(problem) == "table" then
+      return problem
+    end
+    return debug.traceback(problem, 2)
+  end)
+  if ok then
+    return outcome
+  end
+  context.screen:finish(0, context.record.pulses_sent)
+  context.record:close()
+  local text = tostring(type(outcome) == "table" and outcome.message or outcome)
+  local code = type(outcome) == "table" and outcome.code or "fault"
+  if links.is_stopped(outcome) then -- before there was anything to arm
+    text = stops.explain(context, { stop = outcome.reason }) .. " before arming; nothing was sent"
+  end
+  if not cli.status[code] then
+    code = "fault"
+  end
+  context.record:manifest(manifests.of(context, "not run", {
+    status = code == "stopped" and "stopped" or "device fault", reason = text,
+    pulses_planned = context.facts.pulses, pulses_sent = context.record.pulses_sent,
+  }))
+  cli.fail(code, "%s", text)
+end
+
+return M

@@ -1,0 +1,127 @@
+--- A protocol's run: everything is known before the first pulse.
+local admission = require "moonpulse.admission"
+local catalogue = require "moonpulse.catalogue"
+local cli = require "moonpulse.cli"
+local core = require "moonpulse.core"
+local ending = require "moonpulse.run.ending"
+local live = require "moonpulse.live"
+local lower = require "moonpulse.lower"
+local manifests = require "moonpulse.run.manifest"
+local outline = require "moonpulse.outline"
+local records = require "moonpulse.record"
+local run_safety = require "moonpulse.commands.run_safety"
+local start = require "moonpulse.run.start"
+local stops = require "moonpulse.run.stops"
+
+local line = ending.line
+
+local M = {}
+
+--- What the run calls while it goes on.
+local function hooks_of(context)
+  local record, screen = context.record, context.screen
+  return {
+    connected = function(identity, backend)
+      start.connected(context, identity, backend)
+    end,
+    prepared = function(job)
+      context.flight = manifests.flight_facts(job)
+      record:manifest(manifests.of(context, "running"))
+    end,
+    armed = function(realtime)
+      context.realtime = realtime
+      line("timing", realtime)
+      record:manifest(manifests.of(context, "running"))
+      io.stdout:flush()
+    end,
+    progress = function(elapsed)
+      context.elapsed = math.max(0, elapsed)
+      screen:update(context.elapsed, record.pulses_sent,
+        context.speed == 1 and record.pulses_sent > 0 and record.worst_us or nil)
+    end,
+  }
+end
+
+local function execute(context, options, simulated)
+  local job, hooks = context.job, hooks_of(context)
+  if simulated and options.speed ~= 1 then
+    return require("moonpulse.run_virtual").run(job, context.record, options.speed, hooks)
+  end
+  local opened, message = context.record:open_flight(context.facts.pulses, context.facts.marks)
+  if not opened then
+    cli.fail("limit", "%s", message)
+  end
+  return start.with_port(context, options, simulated, function(path)
+    return require("moonpulse.run_real").run(job, path, context.record, hooks)
+  end)
+end
+
+--- Check the plan against the device that was named, before anything is opened.
+local function check(job, facts)
+  local ok, result = pcall(admission.admit, {
+    plan = job.plan, seed = job.seed, driver = job.driver, thresholds = job.thresholds,
+    timing = job.timing, policy = job.policy,
+    progress = function(walked)
+      if facts.pulses > 0 then
+        io.stderr:write(("checking %s of %s pulses\n"):format(outline.count(walked),
+          outline.count(facts.pulses)))
+      end
+    end,
+  })
+  if ok then
+    return result
+  elseif type(result) == "table" then -- a refusal carries its own code
+    cli.fail(result.code, "%s", result.message)
+  end
+  error(result, 0)
+end
+
+local function announce(job, facts, actions, drawn)
+  line("plan", "%s pulses, %s from first to last pulse%s", outline.count(facts.pulses),
+    outline.duration(facts.first_to_last_s),
+    (facts.random or drawn) and (", seed %d"):format(job.seed) or "")
+  for i, text in ipairs(lower.dose(actions, job.thresholds)) do
+    line(i == 1 and "intensity" or "", text)
+  end
+  start.notes(job.driver)
+end
+
+--- Run it; leaves with an exit status where it does not complete.
+---@param options table of the command
+---@param given { driver: table, simulated: boolean, protocol: table, plan: moonpulse.Plan,
+---   values: table, drawn: boolean }
+function M.run(options, given)
+  local job = start.job(options, given.driver, given.simulated)
+  job.protocol, job.plan = given.protocol, given.plan
+  stops.listen_for_signals(job)
+  local facts = catalogue.measure(job.plan, job.seed)
+  local admitted = check(job, facts)
+  job.safety = admitted.report
+  print(job.protocol.name)
+  run_safety.say(job, line)
+  job.preflight = run_safety.preflight(options, not given.simulated)
+  start.require_of_host(job, options.require)
+  local record, message = records.create(options.out, job.protocol.id)
+  if not record then
+    cli.fail("usage", "%s", message)
+  end
+  local context = {
+    job = job, facts = facts, record = record, parameters = manifests.text_values(given.values),
+    speed = options.speed, screen = live.new(facts.pulses, facts.first_to_last_s),
+    device = start.device(options, given),
+  }
+  announce(job, facts, admitted.actions, given.drawn)
+  local begun_ns = core.clock_ns()
+  local outcome = ending.attempt(context, function()
+    local keys <close> = stops.listen_for_keys(job) -- luacheck: ignore 211
+    return execute(context, options, given.simulated)
+  end)
+  core.on_signal(nil)
+  outcome.elapsed_s = (core.clock_ns() - begun_ns) / 1e9
+  local at_end = outcome.stop == "finished" and facts.first_to_last_s or context.elapsed or 0
+  context.screen:finish(at_end, record.pulses_sent,
+    context.speed == 1 and record.worst_us or nil)
+  ending.conclude(context, outcome)
+end
+
+return M

@@ -1,0 +1,96 @@
+--- What every run begins with: the job, the host's timing, the port.
+local cli = require "moonpulse.cli"
+local ending = require "moonpulse.run.ending"
+local require_timing = require "moonpulse.require_timing"
+local safety_options = require "moonpulse.commands.safety_options"
+local triggers = require "moonpulse.trigger"
+local twins = require "moonpulse.twin"
+
+local line = ending.line
+
+local M = {}
+
+--- What the options say about how a device is driven, and how strictly it is judged.
+---@param options table with a seed
+---@param driver table
+---@param simulated boolean
+---@return table job
+function M.job(options, driver, simulated)
+  return {
+    policy = safety_options.policy(options, not simulated),
+    seed = options.seed, driver = driver, thresholds = { rmt = options.rmt, amt = options.amt },
+    tolerance = options.tolerance / 1e3, late = options.late, stop_line = options.stop_line,
+    timing = options.timing,
+  }
+end
+
+--- What the manifest says about the device before it was asked.
+---@param options table
+---@param given { driver: table, simulated: boolean, usb: table? }
+---@return table
+function M.device(options, given)
+  local driver, usb = given.driver, given.usb
+  return { name = driver.name, description = driver.description, simulated = given.simulated,
+    port = options.port, usb_id = usb and usb.usb_id, usb_serial = usb and usb.usb_serial,
+    usb_product = usb and usb.description, faults = options.fault and options.fault.text,
+    trigger = driver.trigger and triggers.facts(driver.trigger) }
+end
+
+--- What the operator should know of the device before it is opened.
+---@param driver table
+function M.notes(driver)
+  if driver.note then
+    line("note", "%s", driver.note(driver.settings))
+  end
+  if driver.trigger then
+    line("trigger", "%s%s", triggers.describe(driver.trigger), driver.trigger_latency and ""
+      or "; the time from there to the pulse is not known and counts as 0")
+  end
+end
+
+--- The device has said who it is.
+function M.connected(context, identity, backend)
+  local device = context.device
+  device.model, device.serial, device.backend = identity.model, identity.serial, backend
+  device.firmware = identity.firmware
+  device.temperature_c = identity.temperature_c
+  -- no serial port behind a pseudo-terminal: what answers there is a program
+  device.simulated = device.simulated or backend == "pty"
+  line("device", "%s%s %s, %s%s", device.simulated and "simulated " or "",
+    context.job.driver.description, identity.model or "",
+    identity.nameless and "which says nothing of itself" or "serial number " .. (identity.serial or "?"),
+    device.port and " on " .. device.port or "")
+end
+
+--- Call use(path) with the device's port, which is the twin's where the device is simulated.
+function M.with_port(context, options, simulated, use)
+  if not simulated then
+    return use(options.port)
+  end
+  local twin <close> = twins.start(context.job.driver, context.record.folder .. "/twin.tsv",
+    options.fault and options.fault.text)
+  context.device.port = twin.path
+  local trigger = context.job.driver.trigger
+  if trigger then
+    trigger.path, context.device.trigger.on = twin.trigger_path, twin.trigger_path
+  end
+  return use(twin.path)
+end
+
+--- --require: three seconds of wakes on the dispatcher's kind of thread.
+function M.require_of_host(job, requirements)
+  if not requirements then
+    return
+  end
+  local ok, text = require_timing.check(requirements, 3, {
+    stopped = function() return job.stop_reason ~= nil end,
+  })
+  if ok == nil then
+    cli.fail("stopped", "interrupted while the host's timing was measured; nothing was sent")
+  elseif not ok then
+    cli.fail("limit", "this host's timing falls short: %s; moonpulse doctor says what to do", text)
+  end
+  line("host", text)
+end
+
+return M

@@ -1,0 +1,82 @@
+--- What stops a run: where a stop comes from, and how it is said.
+local core = require "moonpulse.core"
+local outline = require "moonpulse.outline"
+local term = require "term"
+
+local M = {}
+
+local signals = { [1] = "SIGHUP", [2] = "Ctrl-C (SIGINT)", [3] = "SIGQUIT", [15] = "SIGTERM",
+  [20] = "Ctrl-Z (SIGTSTP)" }
+
+local reasons = {
+  signal = "stopped by a signal", requested = "stopped on request",
+  late = "a pulse would have left too late",
+  close = "pulses would have come closer than the device allows",
+  record = "the record could not keep up", gone = "the port is lost",
+  blocked = "the port does not take bytes", device = "stopped by a device fault",
+  error = "stopped by an error", stuck = "the script was stuck",
+  key = "stopped by a key (q or space)", line = "stopped by the stop line",
+  guard = "the guard process is gone",
+  silent = "the stimulator stopped confirming its pulses: is it switched on, and the cable sound?",
+}
+-- reasons to stop that are the device's doing
+M.faults_of_device = { gone = true, blocked = true, silent = true }
+M.remedies = {
+  late = "; close other programs, or allow more with --tolerance MS or --late skip",
+}
+
+--- Why a run ended before its plan did, in words.
+function M.explain(context, outcome)
+  local job, left_out = context.job, outcome.left_out
+  if outcome.text then
+    return outcome.text
+  elseif outcome.fault then
+    return outcome.fault
+  elseif outcome.stop == "signal" and job.signal then
+    return "stopped by " .. job.signal
+  elseif outcome.stop == "late" and left_out and left_out.reason == "late" then
+    return ("pulse %d would have left %s late (limit %s)"):format(left_out.pulse,
+      outline.seconds(left_out.late_ns / 1e9), outline.seconds(job.tolerance))
+  end
+  return reasons[outcome.stop] or outcome.stop
+end
+
+--- Every source of a stop comes here, from the first moment on; the first one wins and stays.
+---@param job table
+---@param reason string
+function M.interrupt(job, reason)
+  if job.stop_reason then
+    return
+  end
+  job.stop_reason = reason
+  if job.on_stop then
+    job.on_stop(reason)
+  end
+end
+
+--- On a terminal, q and the space bar stop the run.
+---@param quiet boolean? it was said before
+---@return table? input to be closed
+function M.listen_for_keys(job, quiet)
+  if not (term.isatty(io.stdin) and term.isatty(io.stdout)) then
+    return nil
+  end
+  if not quiet then
+    print("(q or space stops)")
+  end
+  return core.input(function(bytes)
+    if bytes and bytes:find("[qQ ]") then
+      M.interrupt(job, "key")
+    end
+  end, true)
+end
+
+--- From now on Ctrl-C and its like stop job instead of ending the process.
+function M.listen_for_signals(job)
+  core.on_signal(function(number)
+    job.signal = job.signal or signals[number] or "signal " .. number
+    M.interrupt(job, "signal")
+  end)
+end
+
+return M

@@ -1,0 +1,433 @@
+--- One stimulator in real time: connect, admit a plan, arm, play, leave. Protocol runs and
+--- experiments both go through here; every way out of arm leaves the device safe.
+local admission = require "moonpulse.admission"
+local core = require "moonpulse.core"
+local links = require "moonpulse.link"
+local lower = require "moonpulse.lower"
+
+local M = {}
+
+---@class moonpulse.Stimulator
+local Stimulator = {}
+Stimulator.__index = Stimulator
+
+local lead_in_ns = 200000000 -- from "go" to the plan's start
+local margin_ns = 10000000 -- from one plan to the next, beyond what the device asks
+local stall_ns = 250000000 -- a loop silent for so long has replies to read before it may judge
+
+--- What the dispatcher did. Times are nanoseconds from the start of the plan in play.
+function Stimulator:outcome(what, kind, number, onset_ns, due_ns, entered_ns, returned_ns, action,
+                            frame, stop, safe_sent, text)
+  local record, offset_ns = self.record, self.offset_ns
+  if what == "sent" and kind == "pulse" then
+    -- stalled inside the write: it left some time before the write returned, at the latest then
+    local left_ns, now_ns = stop == "late" and returned_ns or entered_ns, core.clock_ns()
+    record:doubt(now_ns - self.slow_ns)
+    record:pulse(number, offset_ns + onset_ns,
+      offset_ns + left_ns + self.frames[frame].wire_ns + self.latency_ns, left_ns - due_ns, action,
+      now_ns)
+    self.last = { action = self.actions[action], at_ns = self.start_ns + returned_ns }
+    self:occupied(self.actions[action], now_ns)
+    if self.actions[action].train then -- its confirmations take as long as it runs
+      self:tell_confirmed()
+    end
+  elseif what == "sent" then
+    self.expected = self.actions[action]
+    record:event("set_intensity", offset_ns + due_ns + self.frames[frame].wire_ns,
+      offset_ns + entered_ns + self.frames[frame].wire_ns, "sent", nil, action)
+  elseif what == "skipped" and kind == "set" then
+    record:event("set_intensity", offset_ns + due_ns, nil, stop, nil, action)
+  elseif what == "skipped" then
+    self.left_out = { pulse = number, late_ns = entered_ns - due_ns, reason = stop }
+    record:skipped(number, offset_ns + onset_ns, entered_ns - due_ns, action, stop)
+  elseif what == "mark" then
+    record:event("mark", offset_ns + onset_ns, offset_ns + entered_ns, "passed", text)
+  elseif what == "finished" then
+    self.finished = true
+    self:wake()
+  elseif what == "stopped" then
+    self:has_stopped(stop, safe_sent)
+  end
+end
+
+function Stimulator:has_stopped(stop, safe_sent)
+  local record = self.record
+  if not self.stopped then
+    record:halt(core.clock_ns())
+  end
+  if stop == "silent" and record:oldest_open() then
+    self.fault = self.fault or ("pulse %d was not confirmed within %g s: is the cable loose, does "
+      .. "the coil still fire?"):format((record:oldest_open()), 2 * self.slow_ns / 1e9)
+  end
+  self.stopped = self.stopped or stop
+  self.safe_sent = safe_sent
+  self:wake()
+end
+
+--- The safe frame of a plan's end must not cut what its last start still does.
+function Stimulator:occupied(action, now_ns)
+  if action.busy then
+    self.busy_until_ns = math.max(self.busy_until_ns, now_ns + math.ceil(action.busy * 1e9))
+  end
+end
+
+--- Something happened that whoever waits for this device should look at.
+function Stimulator:wake()
+  if self.task then
+    self.task:wake()
+  end
+  if self.on_wake then
+    self.on_wake()
+  end
+end
+
+--- The engine counts since arming, the record since the run's beginning.
+function Stimulator:tell_confirmed()
+  self.link.session:confirmed(self.record:answered() - self.starts_before)
+end
+
+--- The device is at fault: stop at once, remember the first reason.
+function Stimulator:device_fault(text)
+  self.fault = self.fault or text
+  self.link.session:stop("device")
+end
+
+--- Everything the device says while it is armed for good.
+function Stimulator:reply(reply, arrival_ns)
+  if not self.watching and not self.stopped then
+    return
+  end
+  local verdict, text, value = self.driver.judge(reply, self.expected)
+  if self.stopped then -- a train's last pulses are confirmed while the stop is on its way
+    if verdict == "confirm" then
+      self.record:late_confirm(arrival_ns - self.record.start_ns, text, value)
+    end
+    return
+  end
+  if verdict == "confirm" then
+    if self.record:confirm(arrival_ns - self.record.start_ns, text, value) then
+      self:tell_confirmed()
+    else
+      self:device_fault(("the device reports a pulse that was not sent (%s): does a pedal, a "
+        .. "trigger or its panel fire it?"):format(text))
+    end
+  elseif verdict == "fault" then
+    self:device_fault(text)
+  elseif verdict == "pending" then
+    self.mismatch = self.mismatch or { text = text, at_ns = arrival_ns }
+  elseif verdict == "settled" then
+    self.mismatch = nil
+  end
+end
+
+--- Is the device too long silent, or at another setting than it was told?
+function Stimulator:watch()
+  local now, patience = core.clock_ns(), math.floor(self.driver.reply_timeout * 1e9)
+  local stalled = now - self.watched_ns > stall_ns
+  self.watched_ns = now
+  self.record:settle(now)
+  if stalled then
+    return
+  end
+  local pulse, at_ns, by_device = self.record:oldest_doubt()
+  if by_device then -- it goes on by itself: no later than single pulses, which then stop
+    patience = math.min(patience, 2 * self.slow_ns)
+  end
+  if pulse and now - at_ns > patience then
+    self:device_fault(("pulse %d was not confirmed within %g s: is the cable loose, does the coil "
+      .. "still fire?"):format(pulse, patience / 1e9))
+  elseif self.mismatch and now - self.mismatch.at_ns > patience then
+    self:device_fault(self.mismatch.text .. ": was it changed on the front panel?")
+  end
+end
+
+--- Raise if a stop came, whether or not there was anything to stop.
+function Stimulator:check_stop()
+  local reason = self.job.stop_reason or self.stopped
+  if reason then
+    links.stopped(reason)
+  end
+end
+
+--- Fire over a line, or over a port of its own: there, and down, before anything is armed.
+local function open_trigger(link, trigger)
+  local ok, message, code = link.session:trigger {
+    line = trigger.line, path = trigger.path, serial = trigger.serial,
+    rest = trigger.path and trigger.after,
+  }
+  if code == "busy" and message:find("already open in this program", 1, true) then
+    code = "unsupported"
+    message = message .. ": for a line of the device's own port write --trigger rts, dtr or break"
+  end
+  if not ok then
+    links.fault(trigger.text and ("--trigger %s: %s"):format(trigger.text, message) or message,
+      code == "unsupported" and "usage" or nil)
+  end
+end
+
+--- A driver may fire over a line by itself: there is only one that it can name.
+local function open_own_line(self, actions)
+  for _, action in ipairs(actions) do
+    local fired = not action.train and self.driver.encode.pulse(action)
+    if not self.own_line and type(fired) == "table" and fired.line then
+      self.own_line = fired.line
+      open_trigger(self.link, { line = fired.line })
+    end
+  end
+end
+
+--- Open the port and let the driver find out who is there.
+---@param path string
+---@return table identity
+function Stimulator:connect(path)
+  self:check_stop()
+  self.link:open(path)
+  if self.driver.trigger then
+    open_trigger(self.link, self.driver.trigger)
+  end
+  self.identity = self.driver.connect(self.link)
+  return self.identity
+end
+
+--- Check a plan against the device that is connected. Raises a refusal { code, message }.
+---@param plan moonpulse.Plan
+---@param seed integer
+---@param dose { judged: moonpulse.Plan, policy: moonpulse.Policy }? where other plans came before
+---@return moonpulse.Admitted
+function Stimulator:admit(plan, seed, dose)
+  return admission.admit {
+    plan = plan, seed = seed, driver = self.driver, identity = self.identity,
+    thresholds = self.job.thresholds, timing = self.job.timing,
+    policy = dose and dose.policy or self.job.policy, judged = dose and dose.judged,
+  }
+end
+
+--- connected -> armed: from here on the safe frame goes out whatever happens, and whoever called
+--- this must call leave().
+---@param first moonpulse.Action what the device is brought to
+---@param actions moonpulse.Action[] all that is known to follow
+function Stimulator:arm(first, actions)
+  local driver, job, link = self.driver, self.job, self.link
+  if self.stopped == "requested" or self.stopped == "finished" then
+    self.stopped = nil -- a script's own stop: arming anew is its decision, and only here
+  end
+  self:check_stop()
+  self.left = nil
+  self.record:give_up()
+  self.starts_before, self.expected = self.record.starts, first
+  if not driver.trigger then
+    open_own_line(self, actions)
+  end
+  local ok, message = link.session:arm {
+    safe = driver.safe, safe_line = driver.safe_line, stuck = 0.5, guard = true,
+    tolerance = job.tolerance, late = job.late,
+    -- a device that no longer reads must not find a heap of commands when it does
+    unconfirmed = driver.confirms ~= false and 2 * self.slow_ns / 1e9 or nil,
+    keepalive = driver.keepalive and driver.keepalive.bytes,
+    keepalive_period = driver.keepalive and driver.keepalive.period,
+    line = job.stop_line, flight = self.record.flight,
+  }
+  if not ok then
+    link:fault("%s", message)
+  end
+  self.armed = true
+  driver.arm(link, first, actions)
+  self:check_stop()
+  self.watched_ns = core.clock_ns()
+end
+
+--- When the device takes action, after what it was given last (monotonic nanoseconds).
+local function free_at(self, action)
+  local last, limits = self.last, self.driver.limits(self.identity)
+  if not last then
+    return 0
+  end
+  local busy = last.action.busy or limits.shortest_interval(last.action)
+  return last.at_ns + math.ceil(math.max(busy, limits.shortest_interval(action)) * 1e9) + margin_ns
+end
+
+--- Bring the armed device from what it was told last to action: a plan sets all but its first.
+---@param action moonpulse.Action
+---@return integer? ready_ns when a pulse may follow (monotonic); nil where it cannot while armed
+---@return string? why
+function Stimulator:set(action)
+  local from, driver = self.expected, self.driver
+  if not lower.differs(from, action) then
+    return 0
+  end
+  local bytes, lead = driver.encode.set(from, action)
+  if not bytes then
+    return nil, lead
+  end
+  self.expected = action
+  if #bytes > 0 then
+    self.link:write(bytes)
+  end
+  return core.clock_ns() + core.wire_ns(driver.serial, #bytes) + math.ceil(lead * 1e9)
+end
+
+--- The earliest instant at which admitted may start, now (monotonic nanoseconds).
+---@param admitted moonpulse.Admitted
+---@param ready_ns integer of set()
+---@param ahead_ns integer from now to the first frame
+---@return integer
+function Stimulator:earliest(admitted, ready_ns, ahead_ns)
+  return math.max(core.clock_ns() + ahead_ns, ready_ns, free_at(self, admitted.first))
+    + math.floor(admitted.lowering:lead() * 1e9)
+end
+
+---@class moonpulse.Playing
+---@field progress fun(elapsed: number) seconds from the plan's start
+---@field start_ns integer? when the plan starts (monotonic); nil: soon
+---@field on_start fun(start_ns: integer)? called before anything can leave
+
+--- Play what was admitted and wait until its last pulse is confirmed. The device must be at its
+--- first action (arm or set). Returns early where a stop came.
+---@param admitted moonpulse.Admitted
+---@param how moonpulse.Playing
+function Stimulator:play(admitted, how)
+  assert(admission.is_admitted(admitted, self.identity), "only what admit() made can be played")
+  local session, record, lowering = self.link.session, self.record, admitted.lowering
+  self.actions, self.frames = admitted.actions, lowering:frames()
+  self.start_ns = how.start_ns or self:earliest(admitted, 0, lead_in_ns)
+  if not record.start_ns then
+    record:start(self.start_ns)
+  end
+  self.offset_ns = self.start_ns - record.start_ns
+  if how.on_start then
+    how.on_start(self.start_ns)
+  end
+  self.watching, self.finished, self.watched_ns = true, false, core.clock_ns()
+  self.task = core.current()
+  local ok, message = session:play(lowering, self.start_ns)
+  if not ok then
+    session:stop("error") -- brings the outcome of a stop that was latched meanwhile
+    if self.link.halted then
+      links.stopped(self.link.halted)
+    end
+    self.link:fault("%s", message)
+  end
+  while not self.finished and not self.stopped do
+    core.wait(0.05)
+    self:watch()
+    how.progress((core.clock_ns() - self.start_ns) / 1e9)
+    record:sync()
+  end
+  -- the last replies are still on their way, and the last train may still run
+  while not self.stopped and (record:oldest_open() or core.clock_ns() < self.busy_until_ns) do
+    core.wait(0.02)
+    self:watch()
+  end
+end
+
+--- A stop, for any of the engine's reasons; nothing where it is not armed.
+---@param reason string
+function Stimulator:stop(reason)
+  self.link.session:stop(reason)
+  self.watching = false
+end
+
+--- A stop that somebody else decided (a signal, a key): also a driver at work ends.
+---@param reason string
+function Stimulator:interrupt(reason)
+  if not self.leaving then -- else it is stopped: what is asked now must not be disturbed
+    self.link:halt(reason)
+    self.link.session:stop(reason)
+    self:wake()
+  elseif self.on_wake then
+    self.on_wake()
+  end
+end
+
+--- The reason to stop that an error stands for.
+---@param problem any
+---@return string
+function M.reason_of(problem)
+  return links.is_stopped(problem) and problem.reason or links.is_fault(problem) and "device"
+    or "error"
+end
+
+--- Ask the device whether it is disarmed; tell it again if it is not.
+---@return boolean? disarmed
+---@return string? why not, as far as is known
+local function ask_disarmed(self)
+  local link, tries = self.link, 3
+  local why
+  while tries > 0 and link.session:state() ~= "closed" do
+    local ok, problem = pcall(self.driver.disarm, link)
+    if ok then
+      return true
+    end
+    why = tostring(problem)
+    tries = problem.silent and 0 or tries - 1 -- who does not answer will not answer again
+    pcall(link.write, link, self.driver.safe)
+  end
+  if link.session:state() == "closed" then
+    why = "the port is lost: switch the stimulator off at its panel"
+  end
+  return false, why
+end
+
+--- The device answers, and yet a port is lost: then it is the trigger's.
+local function lost_trigger(self)
+  local trigger = self.driver.trigger
+  if self.stopped == "gone" and trigger and trigger.path then
+    return ("the trigger's port %s is lost: is it unplugged?"):format(trigger.path)
+  end
+end
+
+--- After the safe frame: is it safe, as the device says? Also for a second caller meanwhile.
+---@return table left { stop, fault, safe_sent, left_out, disarmed, not_disarmed }
+function Stimulator:leave()
+  while self.leaving do
+    core.wait(0.02)
+  end
+  if self.left then
+    return self.left
+  end
+  self.leaving, self.armed, self.watching = true, false, false
+  self.link:resume()
+  self.link:forget()
+  local disarmed, why = ask_disarmed(self)
+  self.fault = self.fault or disarmed and lost_trigger(self) or nil
+  self.record:stopped(disarmed)
+  self.leaving = false
+  self.left = { stop = self.stopped, fault = self.fault, safe_sent = self.safe_sent,
+    left_out = self.left_out, disarmed = disarmed, not_disarmed = why }
+  return self.left
+end
+
+function Stimulator:close()
+  self.link:close()
+end
+
+Stimulator.__close = Stimulator.close
+
+--- A stimulator that is not connected yet.
+---@param job table { driver, thresholds, timing, tolerance, late, stop_line, stop_reason };
+---   job.on_stop(reason) is set here
+---@param record table
+---@return moonpulse.Stimulator to be closed
+function M.new(job, record)
+  local driver = job.driver
+  local self = setmetatable({
+    job = job, driver = driver, record = record,
+    latency_ns = math.floor(driver.latency * 1e9),
+    slow_ns = math.floor((driver.reply_slow or driver.reply_timeout) * 1e9),
+    task = core.current(), starts_before = 0, offset_ns = 0, busy_until_ns = 0,
+  }, Stimulator)
+  self.link = links.new(driver, {
+    reply = function(...) self:reply(...) end,
+    outcome = function(...) self:outcome(...) end,
+    gone = function(message)
+      if self.watching then
+        self.fault = self.fault or "the port is lost: " .. message
+      end
+      self:wake()
+    end,
+  })
+  job.on_stop = function(reason) self:interrupt(reason) end
+  return self
+end
+
+return M
