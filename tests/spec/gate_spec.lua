@@ -179,12 +179,28 @@ describe("no path sends a pulse where the gate is taken out", function()
     return moonpulse("lua %s/mutant.lua", folder)
   end
 
-  local paths = { ["virtual time"] = [["--speed", "max"]], ["real time"] = [["--speed", "1"]] }
+  setup(function()
+    shell.write(folder .. "/experiment.lua", [[
+      local mp = require "moonpulse"
+      return mp.experiment(function(run)
+        local stim = run:device()
+        stim:arm()
+        stim:fire(mp.pulse { intensity = mp.mso(20) })
+      end)
+    ]])
+  end)
+
+  local paths = {
+    ["virtual time"] = [["fine.lua", "--speed", "max"]],
+    ["real time"] = [["fine.lua", "--timing", "host"]],
+    ["real time, timed by the device"] = [["fine.lua", "--timing", "device"]],
+    ["an experiment"] = [["experiment.lua"]],
+  }
   for name, arguments in pairs(paths) do
     it("in " .. name, function()
-      local out = folder .. "/g_" .. name:gsub(" ", "_")
-      local status, _, err = without_gate(([["run", "%s/fine.lua", "--rmt", "40", "--out", "%s", %s]]):format(
-        folder, out, arguments))
+      local out = folder .. "/g_" .. name:gsub("%W", "_")
+      local status, _, err = without_gate(([["run", "--rmt", "40", "--out", "%s", %s]]):format(out,
+        (arguments:gsub('^"', '"' .. folder .. "/"))))
       assert.are_not.equal(0, status)
       assert.matches("was not checked against the safety limits", err, 1, true)
       local run = out .. "/" .. shell.names(out)[1]
