@@ -219,13 +219,14 @@ function Kit:harvest()
   if self.memory.harvest then
     return self.memory.harvest, self.memory.dialect
   end
-  local stand = self:armed()
-  local names = {}
+  local names, heard, dialect = {}, {}, nil
   for name in pairs(self.driver.commands) do
     names[#names + 1] = name
   end
   table.sort(names)
   for _ = 1, 2 do
+    local stand = self:armed() -- new each time: commands at random may leave it in a state that cannot arm
+    self:fire(stand, self:action())
     for _, name in ipairs(names) do
       local _, bytes = self.chance:command(self.driver.commands[name])
       if bytes then
@@ -233,14 +234,14 @@ function Kit:harvest()
         stand:pass(stand.now_ns + 300000000)
       end
     end
-    stand = self:armed(0.3, stand)
-    self:fire(stand, self:action())
+    table.move(stand.heard, 1, #stand.heard, #heard + 1, heard)
+    dialect = stand.dialect
   end
   local seen, list = {}, {}
-  for _, piece in ipairs(stand.heard) do
+  for _, piece in ipairs(heard) do
     local rest = piece.bytes
     while #rest > 0 do
-      local reply, used = self.driver.decode(rest, stand.dialect)
+      local reply, used = self.driver.decode(rest, dialect)
       if used == 0 then
         break
       end
@@ -252,8 +253,8 @@ function Kit:harvest()
       end
     end
   end
-  self.memory.harvest, self.memory.dialect = list, stand.dialect
-  return list, stand.dialect
+  self.memory.harvest, self.memory.dialect = list, dialect
+  return list, dialect
 end
 
 return M

@@ -81,7 +81,7 @@ function Host:trigger(bytes, arrival_ns)
   for i = 1, #bytes do
     self.trigger_free_ns = self.trigger_free_ns + wire
     self.now_ns = self.trigger_free_ns
-    self:take(self.twin:line("trigger", bytes:byte(i) ~= 0, self.now_ns))
+    self:take(self.twin:line("trigger", bytes:byte(i) ~= 0, self.now_ns - self.on_ns))
   end
   if self.task then
     self.task:wake()
