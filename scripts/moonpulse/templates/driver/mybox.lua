@@ -9,7 +9,7 @@ local M = {
   proof = "simulated", -- "hardware" when somebody has measured its pulses with a coil probe
   serial = { baud = 115200, bits = 8, parity = "none", stop_bits = 1, flow = "none" },
   latency = 0, -- seconds from the last byte of FIRE to the pulse; 0: nobody has measured it
-  reply_slow = 0.1, reply_timeout = 0.5, -- seconds until a reply is suspicious, and a fault
+  reply_slow = 0.25, reply_timeout = 0.5, -- seconds until a reply is suspicious, and a fault
 }
 
 -- Bytes ---------------------------------------------------------------------------------------------
