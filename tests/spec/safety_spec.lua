@@ -255,3 +255,44 @@ describe("a protocol of the catalogue", function()
     end
   end)
 end)
+
+describe("what is hidden in between", function()
+  local at = { rmt = 40 }
+
+  it("does not part two trains: a single pulse in a short gap", function()
+    local part = train(20, 30, 110) .. mp.rest(0.25) .. mp.pulse(mp.rmt(110)) .. mp.rest(0.3)
+    for _, plan in ipairs { part:times(50, { gap = 0 }), part * 3 .. train(20, 30, 110) } do
+      local gap = find(report_of(plan, { thresholds = at }), "gap between trains")
+      assert.are.equal("OVER", gap.verdict)
+      assert.is_true(math.abs(gap.value - 0.55) < 1e-6)
+    end
+  end)
+
+  it("makes no train of pairs of pulses seconds apart, but of pairs without a pause", function()
+    local two = mp.train { pulses = 2, hz = 10, intensity = mp.rmt(120) }
+    assert.is_nil(find(report_of(two:times(20, { every = 4.1 }), { thresholds = at }), "gap between trains"))
+    local dense = mp.train { pulses = 2, hz = "50/3", intensity = mp.rmt(130) }:times(800, { every = "0.18" })
+    assert.are.equal("beyond tested",
+      find(report_of(dense, { thresholds = at }), "gap between trains").verdict)
+  end)
+
+  it("makes no theta burst of a 20 Hz train with slightly longer intervals in it", function()
+    local plan = mp.train { pulses = 10, hz = 20, intensity = mp.rmt(150) }:times(100, { every = "0.53" })
+    local report = report_of(plan, { thresholds = at })
+    assert.are.equal("OVER", report.verdict)
+    assert.is_nil(find(report, "theta burst intensity"))
+  end)
+
+  it("says that a quadripulse above the strongest column is beyond what was tested", function()
+    local plan = mp.train { pulses = 4, hz = 200, intensity = mp.rmt(140) }:times(5, { every = 5 })
+    assert.are.equal("beyond tested", find(report_of(plan, { thresholds = at }), "pairs").verdict)
+  end)
+
+  it("keeps a rate's row in a plan of years", function()
+    local plan = train(10, 40, 120):times(100000000, { every = 30 })
+    local report = report_of(plan, { thresholds = at })
+    for _, finding in ipairs(report.findings) do
+      assert.are_not.equal("OVER", finding.verdict)
+    end
+  end)
+end)

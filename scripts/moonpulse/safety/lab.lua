@@ -83,7 +83,7 @@ end
 local function row_for(rows, hz, percent)
   local best
   for _, row in ipairs(rows) do
-    if row.hz >= hz - 1e-9 and row.percent >= percent - 1e-9 and (not best or row.s < best.s) then
+    if row.hz >= hz * (1 - 1e-6) and row.percent >= percent - 1e-9 and (not best or row.s < best.s) then
       best = row
     end
   end
@@ -94,7 +94,7 @@ end
 function Lab:train(train, percent, add)
   local spec = self.spec
   local rate = train.hz
-  if spec.max_hz and rate and train.kind ~= "pair" and rate > spec.max_hz + 1e-9 then
+  if spec.max_hz and rate and train.kind ~= "pair" and rate > spec.max_hz * (1 + 1e-6) then
     add(finding(self, "rate", rate, "Hz", spec.max_hz, true, ("at most %g Hz"):format(spec.max_hz)))
   end
   if train.kind ~= "train" then

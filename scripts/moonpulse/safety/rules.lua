@@ -26,6 +26,7 @@ M.order = { within = 1, ["beyond tested"] = 2, OVER = 3 }
 local UNKNOWN_PERCENT = 130
 
 local edge = 1e-9 -- a limit is within; floats must not decide otherwise
+local rate_edge = 1e-6 -- of a rate: it comes from onsets, which late in a long plan are whole nanoseconds
 
 --- The cell for a rate and an intensity; nil and what is missing where the table has none.
 ---@param profile "rossi2009"|"chen1997"
@@ -34,7 +35,7 @@ local edge = 1e-9 -- a limit is within; floats must not decide otherwise
 function M.cell(profile, hz, percent)
   local best, lowest
   for _, row in ipairs(tables.train_duration[profile].rows) do
-    if row.hz >= hz - edge and (not best or row.hz < best.hz or row.hz == best.hz
+    if row.hz >= hz * (1 - rate_edge) and (not best or row.hz < best.hz or row.hz == best.hz
       and best.percent < percent - edge and row.percent > best.percent
       or row.hz == best.hz and row.percent >= percent - edge and row.percent < best.percent) then
       best = row
@@ -111,20 +112,38 @@ local function judge_duration(context, train, add)
   }))
 end
 
+--- Is it a train for the gap rule? Two pulses on their own are a pair of trials; where they follow what was
+--- before within a second they are none.
+local function is_fast(train)
+  return train.kind == "train" and train.hz > 1 + 1e-6
+    and (train.pulses >= 3 or train.gap ~= nil and train.gap <= tables.train_gap.unsafe_s + edge)
+end
+
+--- The last fast train's rate, and the time since its end: what comes between two trains does not part them.
+local function state_after(train, before)
+  if is_fast(train) then
+    return { hz = train.hz, silence = 0 }
+  elseif not before or not train.gap then
+    return { silence = 0 }
+  end
+  return { hz = before.hz, silence = before.silence + train.gap
+    + (train.kind == "train" and train.duration or train.last - train.start) }
+end
+
 local function judge_gap(context, train, add)
   local rule, before = tables.train_gap, context.before
-  local fast = train.hz > 1 + 1e-6 and train.pulses >= 3
-  if not (fast and before and before.fast and train.gap) then
+  if not (is_fast(train) and before and before.hz and train.gap) then
     return
   end
+  local gap = before.silence + train.gap
   local percent = context.percent(train) or math.huge
   local verdict = "within"
-  if train.gap < rule.limit_s - edge then
-    local unsafe = train.gap <= rule.unsafe_s + edge and percent > rule.unsafe_percent + edge
+  if gap < rule.limit_s - edge then
+    local unsafe = gap <= rule.unsafe_s + edge and percent > rule.unsafe_percent + edge
       and math.max(train.hz, before.hz) >= rule.unsafe_hz - edge
     verdict = unsafe and "OVER" or "beyond tested"
   end
-  add(finding("gap between trains", rule, { row = "5 s between trains", value = train.gap, unit = "s",
+  add(finding("gap between trains", rule, { row = "5 s between trains", value = gap, unit = "s",
     limit = rule.limit_s, verdict = verdict,
     nearest = verdict ~= "within" and "at least 5 s of silence between trains" or nil }))
 end
@@ -158,8 +177,13 @@ end
 local function judge_pair(context, train, add)
   local percent = context.percent(train)
   local over = percent and percent > 130 + edge
+  if over then
+    return add(finding("pairs", tables.pairs, { row = "not covered by a table, whose strongest column is 130 %",
+      value = percent, unit = "% of the resting motor threshold", limit = 130, verdict = "beyond tested",
+      nearest = "at most 130 %" }))
+  end
   add(finding("pairs", tables.pairs, { row = "not covered by a table", value = train.pulses,
-    unit = "pulses", verdict = "within", note = over and "stronger than 130 % of the threshold" or nil }))
+    unit = "pulses", verdict = "within" }))
 end
 
 --- Judge one train.
@@ -167,7 +191,7 @@ end
 ---   before: table? } before is what this function returned for the train before on the channel
 ---@param train moonpulse.Train
 ---@param add fun(finding: moonpulse.Finding)
----@return { fast: boolean, hz: number } for the next call
+---@return { hz: number?, silence: number } for the next call
 function M.train(context, train, add)
   if train.kind == "theta burst" then
     judge_theta(context, train, add)
@@ -177,8 +201,7 @@ function M.train(context, train, add)
     judge_duration(context, train, add)
     judge_gap(context, train, add)
   end
-  return { fast = train.kind == "train" and train.hz > 1 + 1e-6 and train.pulses >= 3,
-    hz = train.hz or 0 }
+  return state_after(train, context.before)
 end
 
 local function judge_count(rule, name, row, count, limit, add)

@@ -8,6 +8,7 @@ local M = {}
 local RATIO = 1.5 + 1e-6    -- intervals that differ by more, rounding aside, are of two runs
 local BURST_PERIOD = 0.0501 -- s: 20 Hz and faster may be a burst
 local BURST_PULSES = 10
+local SHORT_BURST = 4       -- longer ones are a train unless the silence after them is as long as they are
 local BURST_EVERY = 1.0     -- s from burst to burst: slower is no theta burst
 local PAIR_PULSES = 4       -- up to so many pulses above 25 Hz are a pair or a quadripulse
 local PAIR_PERIOD = 0.0399
@@ -83,11 +84,20 @@ local function close_group(self)
   self.emit(train)
 end
 
+--- Does run go on with the theta burst that group is?
+local function continues(group, run)
+  if not (group and group.burst and is_burst(run) and run.first - group.last_burst <= BURST_EVERY) then
+    return false
+  end
+  local longest = math.max(group.n, run.n)
+  return longest <= SHORT_BURST or run.first - group.last > longest * math.max(group.period, period_of(run)) - 1e-6
+end
+
 --- A run is over: it joins the theta burst that goes on, or begins a group of its own.
 local function close_run(self)
   local run, group = self.run, self.group
   self.run = nil
-  if group and group.burst and is_burst(run) and run.first - group.last_burst <= BURST_EVERY then
+  if continues(group, run) then
     group.bursts, group.pulses = group.bursts + 1, group.pulses + run.n
     group.last, group.last_burst = run.last, run.first
     group.n = math.max(group.n, run.n)

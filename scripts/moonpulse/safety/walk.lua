@@ -6,7 +6,7 @@ local M = {}
 
 -- repetitions: up to FEW nothing is gained by looking at the structure; of more, SHOWN are looked at,
 -- so that the first of each kind is met where it is
-local FEW, SHOWN = 6, 4
+local FEW, SHOWN = 6, 5
 
 local walk
 
