@@ -21,7 +21,7 @@ function M.duration(seconds)
   end
   local minutes = math.floor(seconds / 60)
   local hours = minutes // 60
-  local rest = ("%04.1f s"):format(math.floor((seconds - minutes * 60) * 10) / 10)
+  local rest = ("%04.1f s"):format(math.floor((seconds - minutes * 60) * 10 + 1e-6) / 10)
   if hours > 0 then
     return ("%s (%d h %02d min %s)"):format(text, hours, minutes % 60, rest)
   end

@@ -22,6 +22,16 @@ local function refuse(text, ...)
   error(text:format(...), 3)
 end
 
+--- Call a library function for a wrapper, which returns this call (so its own frame is gone): what is
+--- refused is raised at the author's line.
+local function at_author(call, ...)
+  local ok, result = pcall(call, ...)
+  if not ok then
+    error(result, type(result) == "string" and 2 or 0)
+  end
+  return result
+end
+
 local function copy(from, without)
   local to = {}
   for key, value in pairs(from) do
@@ -39,7 +49,7 @@ local function safe_string()
     if type(count) == "number" and count > MOST then
       refuse("string.rep: %.0f repetitions, at most %d in a protocol file", count, MOST)
     end
-    return string.rep(text, count, separator)
+    return at_author(string.rep, text, count, separator)
   end
   return own
 end
@@ -50,7 +60,7 @@ local function safe_table()
     if math.type(first) and math.type(last) and last - first > MOST then
       refuse("table.move: %.0f places, at most %d in a protocol file", last - first, MOST)
     end
-    return table.move(from, first, last, to, into)
+    return at_author(table.move, from, first, last, to, into)
   end
   return own
 end
@@ -137,6 +147,10 @@ function M.call(f, ...)
   local usual = strings.__index
   strings.__index = safe_string()
   local ok, result = core.limited(limits, f, ...)
+  if not ok and type(result) ~= "string" then -- its __tostring is the author's as well
+    local _, text = core.limited(limits, tostring, result)
+    result = type(text) == "string" and text or "an error that is no text"
+  end
   strings.__index = usual
   return ok, result
 end

@@ -108,9 +108,10 @@ describe("a run that is OVER", function()
     local status, _, err = moonpulse(arguments .. "--beyond-guidelines 'coil test on a phantom'")
     assert.are.equal(2, status)
     assert.matches("needs --approval REF", err, 1, true)
-    status, _, err = moonpulse(arguments .. "--beyond-guidelines 'coil test' --approval EK-2026-17")
+    status, _, err = moonpulse(arguments
+      .. "--beyond-guidelines 'coil test' --approval EK-2026-17 --operator AB")
     assert.are.equal(0, status, err)
-    assert.are.same({ reason = "coil test", approval_ref = "EK-2026-17" },
+    assert.are.same({ reason = "coil test", approval_ref = "EK-2026-17", operator = "AB" },
       manifest(folder .. "/c").safety.override)
     local _, pulses = shell.read(log):gsub("\tpulse\t", "")
     assert.are.equal(5, pulses)

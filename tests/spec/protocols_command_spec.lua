@@ -124,6 +124,9 @@ describe("moonpulse protocols", function()
       "200 s (3 min 20.0 s) in whole cycles", "Huang YZ", "doi:10.1016/j.neuron.2004.12.033" } do
       assert.matches(wanted, text, 1, true)
     end
+    status, out = shell.moonpulse(folder, "protocols hf10_loo2007") -- 874.9 - 840 is a little less than 34.9
+    assert.are.equal(0, status)
+    assert.matches("874.9 s (14 min 34.9 s)", out, 1, true)
     status, out = shell.moonpulse(folder, "protocols saint")
     assert.are.equal(0, status)
     assert.matches("10 a day, on 5 days, 50 in all, at least 50 min from the end of one",

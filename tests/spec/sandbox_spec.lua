@@ -45,6 +45,21 @@ describe("a protocol file", function()
     assert.matches("theirs.lua:1: stopped: it runs too long", message, 1, true)
   end)
 
+  it("is stopped in an error's own __tostring", function()
+    local raise = "error(setmetatable({}, { __tostring = function() while true do end end }))"
+    for _, given in ipairs { { raise }, { "", raise } } do
+      local plan, message = build(given[1], given[2])
+      assert.is_nil(plan)
+      assert.matches("theirs.lua:%d: stopped: it runs too long", message)
+    end
+  end)
+
+  it("names its own line where a string grows too large", function()
+    local _, message = build 'local s = ("x"):rep(1000000) s = s:rep(1000000)'
+    assert.matches("^[^\n]*theirs.lua:3: .*too", message)
+    assert.is_nil(message:find("sandbox.lua", 1, true))
+  end)
+
   it("leaves no limit behind", function()
     build "while true do end"
     local count = 0

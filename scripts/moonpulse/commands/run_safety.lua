@@ -81,12 +81,14 @@ function M.facts(job)
       source = finding.source, confidence = finding.confidence }
   end
   local policy = job.policy
+  local operator = job.preflight and job.preflight.operator or policy.operator
   return {
     verdict = report and report.verdict, profile = report and report.profile,
     table = report and report.table, findings = concerns, warning = tables.warning,
     lab = policy.lab and policy.lab.name or nil, history = policy.history,
     override = policy.beyond and { reason = policy.beyond.reason, approval_ref = policy.beyond.approval,
-      operator = job.preflight and job.preflight.operator or nil } or nil,
+      operator = operator } or nil,
+    operator = operator,
     preflight = job.preflight,
   }
 end

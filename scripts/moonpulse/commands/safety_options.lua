@@ -56,7 +56,7 @@ end
 function M.policy(options, real)
   return {
     real = real, profile = options.guidelines, lab = lab_of(options), beyond = beyond_of(options),
-    participant = options.participant,
+    participant = options.participant, operator = options.operator,
     history = options.participant and history.of(options.out or "runs", options.participant) or nil,
   }
 end

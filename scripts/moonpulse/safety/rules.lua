@@ -178,8 +178,8 @@ local function judge_pair(context, train, add)
   local percent = context.percent(train)
   local over = percent and percent > 130 + edge
   if over then
-    return add(finding("pairs", tables.pairs, { row = "not covered by a table, whose strongest column is 130 %",
-      value = percent, unit = "% of the resting motor threshold", limit = 130, verdict = "beyond tested",
+    return add(finding("pairs", tables.pairs, { row = "no table; strongest column 130 %", value = percent,
+      unit = "% of the resting motor threshold", limit = 130, verdict = "beyond tested",
       nearest = "at most 130 %" }))
   end
   add(finding("pairs", tables.pairs, { row = "not covered by a table", value = train.pulses,

@@ -89,8 +89,8 @@ local function continues(group, run)
   if not (group and group.burst and is_burst(run) and run.first - group.last_burst <= BURST_EVERY) then
     return false
   end
-  local longest = math.max(group.n, run.n)
-  return longest <= SHORT_BURST or run.first - group.last > longest * math.max(group.period, period_of(run)) - 1e-6
+  local longest, period = math.max(group.n, run.n), math.max(group.period, period_of(run))
+  return longest <= SHORT_BURST or run.first - group.last > longest * period - 1e-6
 end
 
 --- A run is over: it joins the theta burst that goes on, or begins a group of its own.
