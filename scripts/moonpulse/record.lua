@@ -401,8 +401,8 @@ end
 function Record:manifest(manifest)
   local path = self.folder .. "/manifest.json"
   local file = assert(io.open(path .. ".new", "w"))
-  file:write(cjson.encode(manifest), "\n")
-  file:close()
+  assert(file:write(cjson.encode(manifest), "\n")) -- a full disk must not cost the manifest that is there
+  assert(file:close())
   assert(os.rename(path .. ".new", path))
 end
 

@@ -158,8 +158,11 @@ describe("a participant's history", function()
     earlier("one", "P07", false, 60)
     earlier("two", "P07", true, 60)
     earlier("three", "P08", false, 60)
+    shell.sh(folder, "mkdir -p " .. out .. "/four")
+    shell.write(out .. "/four/manifest.json", '{"participant":"P07",')
     local check = "check %s/fine.lua --rmt 40 --json --out %s --participant "
-    local _, text = moonpulse(check .. "P07", folder, out)
+    local _, text, err = moonpulse(check .. "P07", folder, out)
+    assert.matches("four/manifest.json cannot be read", err, 1, true)
     assert.are.equal("beyond tested", cjson.decode(text).verdict) -- 2999 and 5
     _, text = moonpulse(check .. "P09", folder, out)
     assert.are.equal("within", cjson.decode(text).verdict)

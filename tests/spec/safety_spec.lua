@@ -296,3 +296,30 @@ describe("what is hidden in between", function()
     end
   end)
 end)
+
+describe("a lab's file", function()
+  local labs = require "moonpulse.safety.lab"
+  local folder
+
+  setup(function()
+    folder = shell.folder()
+  end)
+
+  local function message_of(text)
+    shell.write(folder .. "/lab.lua", text)
+    return select(2, labs.load(folder .. "/lab.lua"))
+  end
+
+  teardown(function()
+    shell.remove(folder)
+  end)
+
+  it("is refused where a limit would never hold", function()
+    assert.matches("max_percent_rmt must be a number", message_of "return { max_percent_rmt = 0/0 }", 1, true)
+    assert.matches("must be a list", message_of "return { train_duration = { x = {} } }", 1, true)
+  end)
+
+  it("is stopped where it does not end", function()
+    assert.matches("lab.lua:1: stopped: it runs too long", message_of "while true do end", 1, true)
+  end)
+end)

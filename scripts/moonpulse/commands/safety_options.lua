@@ -49,6 +49,19 @@ local function beyond_of(options)
   return { reason = reason, approval = approval }
 end
 
+--- What the participant had before; says where a record cannot be read.
+local function history_of(options)
+  if not options.participant then
+    return nil
+  end
+  local known = history.of(options.out or "runs", options.participant)
+  for _, path in ipairs(known.unreadable or {}) do
+    io.stderr:write(("moonpulse: note: %s cannot be read: if it is a run of %s, its pulses are not counted; "
+      .. "look into it (moonpulse recover), or move its folder away\n"):format(path, options.participant))
+  end
+  return known
+end
+
 --- The policy that the options ask for.
 ---@param options table
 ---@param real boolean
@@ -57,7 +70,7 @@ function M.policy(options, real)
   return {
     real = real, profile = options.guidelines, lab = lab_of(options), beyond = beyond_of(options),
     participant = options.participant, operator = options.operator,
-    history = options.participant and history.of(options.out or "runs", options.participant) or nil,
+    history = history_of(options),
   }
 end
 

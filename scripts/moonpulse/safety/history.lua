@@ -23,12 +23,18 @@ local function same_day(a, b)
   return os.date("%Y-%m-%d", math.tointeger(a)) == os.date("%Y-%m-%d", math.tointeger(b))
 end
 
+local function number(manifest, key)
+  local value = read.get(manifest, key)
+  return type(value) == "number" and value or nil
+end
+
 --- Add up the pulses of a participant's runs in folder. A run without a result counts with all that
 --- it planned: what was sent is never lost.
 ---@param folder string where run folders are
 ---@param participant string
 ---@param now integer? seconds since the epoch
----@return { day: integer, week: integer, sessions: integer, last_end_s: number? }
+---@return { day: integer, week: integer, sessions: integer, last_end_s: number?, unreadable: string[]? }
+---   unreadable: manifests that say nothing, so that their pulses are missing
 function M.of(folder, participant, now)
   now = now or os.time()
   local sum = { day = 0, week = 0, sessions = 0 }
@@ -37,15 +43,20 @@ function M.of(folder, participant, now)
   end
   for name in lfs.dir(folder) do
     local path = folder .. "/" .. name .. "/manifest.json"
-    local manifest = lfs.attributes(path, "mode") == "file" and read.manifest(path)
+    local is_there = lfs.attributes(path, "mode") == "file"
+    local manifest = is_there and read.manifest(path)
+    if is_there and not manifest then
+      sum.unreadable = sum.unreadable or {}
+      table.insert(sum.unreadable, path)
+    end
     local at = manifest and read.get(manifest, "participant") == participant
       and not read.get(manifest, "device.simulated") and seconds_of(read.get(manifest, "started"))
     if at and at <= now then
-      local pulses = read.get(manifest, "result.pulses_sent") or read.get(manifest, "protocol.pulses") or 0
+      local pulses = number(manifest, "result.pulses_sent") or number(manifest, "protocol.pulses") or 0
       sum.sessions = sum.sessions + 1
       sum.day = sum.day + (same_day(at, now) and pulses or 0)
       sum.week = sum.week + (now - at < 7 * DAY and pulses or 0)
-      local ended = at + (read.get(manifest, "result.elapsed_s") or 0)
+      local ended = at + (number(manifest, "result.elapsed_s") or 0)
       sum.last_end_s = math.max(0, math.min(sum.last_end_s or math.huge, now - ended))
     end
   end

@@ -1,5 +1,7 @@
 --- A lab's own limits, from a file; they can only be stricter than the published ones, which are
 --- checked as well, and nothing but the file itself lifts them.
+local sandbox = require "moonpulse.sandbox"
+
 local M = {}
 
 local Lab = {}
@@ -13,6 +15,13 @@ local known = {
 local row_known = { hz = true, percent = true, s = true }
 
 local function check_rows(rows)
+  local count = 0
+  for _ in pairs(rows) do
+    count = count + 1
+  end
+  if count ~= #rows then
+    return "train_duration must be a list: { { hz = 10, percent = 120, s = 4 }, ... }"
+  end
   for i, row in ipairs(rows) do
     for key in pairs(type(row) == "table" and row or { [""] = true }) do
       if not row_known[key] then
@@ -20,7 +29,7 @@ local function check_rows(rows)
       end
     end
     for key in pairs(row_known) do
-      if type(row[key]) ~= "number" then
+      if type(row[key]) ~= "number" or row[key] ~= row[key] then
         return ("train_duration[%d]: %s must be a number"):format(i, key)
       end
     end
@@ -39,7 +48,7 @@ local function check(spec)
       end
       table.sort(names)
       return ("there is no limit %s; known: %s"):format(tostring(key), table.concat(names, ", "))
-    elseif type(value) ~= known[key] then
+    elseif type(value) ~= known[key] or value ~= value then
       return ("%s must be a %s"):format(key, known[key])
     end
   end
@@ -66,7 +75,7 @@ function M.load(path)
   if not chunk then
     return nil, message
   end
-  local ok, spec = pcall(chunk)
+  local ok, spec = sandbox.call(chunk)
   if not ok then
     return nil, tostring(spec)
   end
