@@ -104,11 +104,12 @@ local function write_node(self, plan)
   return number
 end
 
-local texts = { "id", "name", "cite", "doi", "target", "note" }
+local texts = { "id", "name", "cite", "doi", "target", "note", "unconfirmed" }
 
 --- A plan as text. Raises a refusal { code, message } where it cannot be written exactly.
 ---@param plan moonpulse.Plan
 ---@param facts { id: string?, name: string?, cite: string?, doi: string?, target: string?, note: string?,
+---   unconfirmed: string?,
 ---   seed: integer, parameters: table<string, string>? } seed: what random rests are drawn from
 ---@return string
 function M.write(plan, facts)
@@ -298,7 +299,7 @@ end
 --- Read a plan file's text; a file that was changed is refused.
 ---@param text string
 ---@param path string for messages
----@return table? file { plan, seed, parameters, id, name, cite, doi, target, note, sha256 }
+---@return table? file { plan, seed, parameters, id, name, cite, doi, target, note, unconfirmed, sha256 }
 ---@return string? message
 function M.read(text, path)
   local problem = check_signature(path, text)
@@ -344,8 +345,8 @@ function M.load(path)
   end
   local plan = read.plan
   return { id = read.id or path:match("([^/]+)%.plan$"), name = read.name or path, cite = read.cite,
-    doi = read.doi, target = read.target, note = read.note, params = {}, file = path, seed = read.seed,
-    plan_file = read, plan = function() return plan end }
+    doi = read.doi, target = read.target, note = read.note, unconfirmed = read.unconfirmed,
+    params = {}, file = path, seed = read.seed, plan_file = read, plan = function() return plan end }
 end
 
 return M

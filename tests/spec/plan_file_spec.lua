@@ -91,6 +91,23 @@ describe("a plan file", function()
 end)
 
 describe("moonpulse compile", function()
+  it("keeps what is unconfirmed, and takes nothing that the source leaves open", function()
+    local folder = shell.folder()
+    local function moonpulse(text)
+      return shell.moonpulse(folder, (text:gsub("@", folder)))
+    end
+    assert.are.equal(0, (moonpulse "compile hf10_loo2007 -o @/u.plan"))
+    local status, _, err = moonpulse "run @/u.plan --rmt 40 --speed max --out @/runs"
+    assert.are.equal(2, status)
+    assert.matches("hf10_loo2007 is unconfirmed: the train", err, 1, true)
+    assert.are.equal(0, (moonpulse "run @/u.plan --rmt 40 --speed max --unconfirmed --out @/runs"))
+    status, _, err = moonpulse "compile pas25 -o @/p.plan"
+    assert.are.equal(2, status)
+    assert.matches("give yours with -p nerve=VALUE", err, 1, true)
+    assert.are.equal(0, (moonpulse "compile pas25 -p nerve=20%MSO -o @/p.plan"))
+    shell.remove(folder)
+  end)
+
   it("writes what run takes, with its seed; a changed file does not run", function()
     local folder = shell.folder()
     local function moonpulse(text)

@@ -60,23 +60,24 @@ function M.add_protocol(parser)
 end
 
 --- What keeps a protocol from being run as it is: numbers that nobody checked, or that the source
---- leaves open. Leaves with exit status 2 where strict, else says it on stderr.
-local function check_known(protocol, given, options, strict)
-  local function say(text, ...)
-    if strict then
+--- leaves open. Leaves with exit status 2 where strict, else says it on stderr; complete: where numbers are
+--- left open in any case.
+local function check_known(protocol, given, options, strict, complete)
+  local function say(refused, text, ...)
+    if refused then
       cli.fail("usage", text, ...)
     end
     io.stderr:write("moonpulse: note: ", text:format(...), "\n")
   end
   if protocol.unconfirmed and not options.unconfirmed then
-    say("%s is unconfirmed: %s (look it up in the paper; --unconfirmed takes it as it is)",
+    say(strict, "%s is unconfirmed: %s (look it up in the paper; --unconfirmed takes it as it is)",
       protocol.id, protocol.unconfirmed)
   end
   local open = protocols.open(protocol, given)
   if #open > 0 then
     local declared = protocol.params[open[1]]
-    say("%s: the source gives no number for %s; give yours with -p %s=VALUE (%s)", protocol.id,
-      table.concat(open, ", "), open[1], declared.help or "no default")
+    say(strict or complete, "%s: the source gives no number for %s; give yours with -p %s=VALUE (%s)",
+      protocol.id, table.concat(open, ", "), open[1], declared.help or "no default")
   end
 end
 
@@ -92,9 +93,10 @@ end
 --- Load and parameterise what the options name. Leaves with exit status 2 on an error.
 ---@param options table its seed is settled: a plan file's own; with strict a new one where none is given
 ---@param strict boolean? true: pulses are about to be sent, so nothing may be unconfirmed or open
+---@param complete boolean? true: what is made is run later, so nothing may be open
 ---@return moonpulse.Protocol|moonpulse.Experiment found
 ---@return table values
-function M.find(options, strict)
+function M.find(options, strict, complete)
   local found, message = catalogue.find(options.protocol)
   if not found then
     cli.fail("usage", "%s", message)
@@ -106,7 +108,7 @@ function M.find(options, strict)
   if not values then
     cli.fail("usage", "%s", message)
   end
-  check_known(found, given, options, strict)
+  check_known(found, given, options, strict, complete)
   return found, values
 end
 
@@ -127,12 +129,13 @@ end
 --- Load, parameterise and build what the options name. Leaves with exit status 2 on an error.
 ---@param options table as for find
 ---@param strict boolean? as for find
+---@param complete boolean? as for find
 ---@return moonpulse.Protocol protocol
 ---@return moonpulse.Plan plan
 ---@return table values
 ---@return boolean drawn
-function M.load(options, strict)
-  local protocol, values = M.find(options, strict)
+function M.load(options, strict, complete)
+  local protocol, values = M.find(options, strict, complete)
   local plan, drawn = M.build(options, protocol, values)
   return protocol, plan, values, drawn
 end

@@ -24,11 +24,12 @@ local function facts_of(protocol, values, seed)
     parameters[name] = tostring(value)
   end
   return { id = protocol.id, name = protocol.name, cite = protocol.cite, doi = protocol.doi,
-    target = protocol.target, note = protocol.note, seed = seed, parameters = parameters }
+    target = protocol.target, note = protocol.note, unconfirmed = protocol.unconfirmed,
+    seed = seed, parameters = parameters }
 end
 
 function M.run(options)
-  local protocol, plan, values = common.load(options)
+  local protocol, plan, values = common.load(options, false, true)
   local seed = options.seed or 1
   local ok, text = pcall(plan_file.write, plan, facts_of(protocol, values, seed))
   if not ok then
