@@ -217,6 +217,17 @@ describe("the structure of a plan", function()
     assert.is_true(folded > 50)
   end)
 
+  it("is refused where it is nested beyond all reason", function()
+    local plan = mp.pulse(mp.rmt(100)) .. mp.rest(mp.ms(1))
+    for _ = 1, 30 do
+      plan = plan * 2
+    end
+    local ok, problem = pcall(report_of, plan)
+    assert.is_false(ok)
+    assert.are.equal("limit", problem.code)
+    assert.matches("safety_spec.lua:%d+: repetitions nested in repetitions", problem.message)
+  end)
+
   it("is enough for a thousand million pulses", function()
     local session = mp.train { pulses = 40, hz = 10, intensity = mp.rmt(120) }:times(25000000, { every = 30 })
     local report = report_of(session)

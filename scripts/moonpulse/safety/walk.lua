@@ -7,6 +7,7 @@ local M = {}
 -- repetitions: up to FEW nothing is gained by looking at the structure; of more, SHOWN are looked at,
 -- so that the first of each kind is met where it is
 local FEW, SHOWN = 6, 5
+local MOST_PARTS = 3000000 -- some seconds; a plan that needs more is nested for no good reason
 
 local walk
 
@@ -66,6 +67,12 @@ end
 --- Feed the pulses of plan, whose start is at `at`; channel "" is none yet.
 function walk(self, plan, at, channel)
   local view = plan:view()
+  self.parts = self.parts + 1
+  if self.parts > MOST_PARTS then
+    error(setmetatable({ code = "limit", message = ("%s: repetitions nested in repetitions too often to be "
+      .. "checked: write them as one :times(n)"):format(view.origin) }, {
+      __tostring = function(problem) return problem.message end }), 0)
+  end
   if view.kind == "pulse" then
     local name = channel == "" and "1" or channel
     finder_of(self, name):add(at, action_of(self, view, name), view.origin)
@@ -177,7 +184,7 @@ end
 ---@return { structural: boolean, actions: table[], trains: integer, counts: table<string, integer> }
 ---   counts: pulses by kind of train
 function M.trains(plan, seed, emit, progress, by_pulse)
-  local self = { finders = {}, order = {}, emit = emit, actions = {} }
+  local self = { finders = {}, order = {}, emit = emit, actions = {}, parts = 0 }
   local structural = not by_pulse and not plan:totals().random and in_order(plan, "")
   if structural then
     walk(self, plan, 0, "")
