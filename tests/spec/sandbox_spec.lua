@@ -55,6 +55,29 @@ describe("a protocol file", function()
     assert.is_nil(debug.gethook())
   end)
 
+  it("leaves no limit on a coroutine that outlives it, and a hook as it was", function()
+    local function mine() end
+    local resume
+    debug.sethook(mine, "", 1000000)
+    local ok = core.limited({ instructions = 100000, seconds = 10, megabytes = 64 }, function()
+      resume = coroutine.wrap(function()
+        coroutine.yield()
+        local count = 0
+        for _ = 1, 1000000 do
+          count = count + 1
+        end
+        return count
+      end)
+      resume()
+    end)
+    local hook, _, steps = debug.gethook()
+    debug.sethook()
+    assert.is_true(ok)
+    assert.are.equal(mine, hook)
+    assert.are.equal(1000000, steps)
+    assert.are.equal(1000000, resume())
+  end)
+
   local refused = {
     ["io.open('/etc/passwd')"] = "io: protocol files see nothing of files",
     ["os.execute('true')"] = "os: protocol files see nothing of the system",
