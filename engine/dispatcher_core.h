@@ -1,4 +1,7 @@
-/* dispatcher_core.h - inside the dispatcher; private to dispatcher.c and dispatch_loop.c. */
+/*
+ * dispatcher_core.h - inside the dispatcher; private to dispatcher.c, dispatch_loop.c and
+ * dispatch_frame.c.
+ */
 #ifndef MP_DISPATCHER_CORE_H
 #define MP_DISPATCHER_CORE_H
 

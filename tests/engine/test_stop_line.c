@@ -67,6 +67,8 @@ static enum mp_status arm(enum mp_stop_line line, bool guard, struct mp_error *e
                                      .safe_length = 3,
                                      .line = line,
                                      .tolerance_ns = forever_ns,
+                                     // a busy machine's stalls leave pulses out: no stop
+                                     .late = MP_LATE_SKIP,
                                      .guard = guard};
     return mp_session_arm(session, &arming, err);
 }
