@@ -42,7 +42,7 @@ describe("a protocol file", function()
 
   it("is stopped at its top level as well", function()
     local _, message = build("", "while true do end")
-    assert.matches("theirs.lua:1: stopped: it runs too long", message, 1, true)
+    assert.matches("theirs.lua:1: stopped: it %a+ too long", message) -- by instructions, or by time
   end)
 
   it("leaves no limit behind", function()
