@@ -115,6 +115,7 @@ bench: deps
 	@$B/moonpulse bench $(BENCH)
 
 valgrind: deps
+	@sh .ci/deps valgrind
 	@$(MAKE) --no-print-directory test-programs
 	@sh tests/run.sh $B valgrind
 

@@ -25,9 +25,11 @@ static const lua_Integer megabyte = 1 << 20;
 
 /* One call at a time, on the loop thread only. */
 static struct {
-    lua_State *thread; // whose allocator and first hook are ours
+    lua_State *thread; // whose allocator and first hook are ours; NULL: no call
     lua_Alloc alloc;
     void *alloc_data;
+    lua_Hook hook; // the thread's own, given back at the end
+    int hook_mask, hook_count;
     int64_t instructions, most_instructions;
     int64_t until_cpu_ns;
     size_t bytes, most_bytes, hard_bytes; // Lua's own memory since the call began
@@ -63,6 +65,10 @@ static void find_place(lua_State *L)
 static void look(lua_State *L, lua_Debug *info)
 {
     (void)info;
+    if (limit.thread == NULL) { // a coroutine that was made in a call and outlived it
+        lua_sethook(L, NULL, 0, 0);
+        return;
+    }
     if (limit.why == NULL) {
         limit.instructions += STEP;
         if (limit.instructions > limit.most_instructions)
@@ -105,25 +111,30 @@ static void *counted(void *data, void *block, size_t old_size, size_t new_size)
     return result;
 }
 
+/* Takes the options at 1 and leaves the library's name there: limit.library points into it. */
 static void begin(lua_State *L)
 {
     lua_getfield(L, 1, "instructions");
     limit.most_instructions = luaL_checkinteger(L, -1);
     lua_getfield(L, 1, "seconds");
-    limit.until_cpu_ns = cpu_ns() + (int64_t)(luaL_checknumber(L, -1) * 1e9);
+    limit.until_cpu_ns = cpu_ns() + (int64_t)(mp_check_number(L, -1, 0, 1e6) * 1e9);
     lua_getfield(L, 1, "megabytes");
-    limit.most_bytes = (size_t)(luaL_checkinteger(L, -1) * megabyte);
+    limit.most_bytes = (size_t)(mp_check_integer(L, -1, 1, megabyte) * megabyte);
     limit.hard_bytes = 3 * limit.most_bytes;
     limit.most_heap = 8 * limit.most_bytes;
     lua_getfield(L, 1, "library");
-    limit.library = luaL_optstring(L, -1, ""); // stays alive in the table
-    lua_pop(L, 4);
+    limit.library = luaL_optstring(L, -1, "");
+    lua_replace(L, 1);
+    lua_pop(L, 3);
     limit.thread = L;
     limit.instructions = 0;
     limit.bytes = 0;
     limit.heap = mallinfo2().uordblks;
     limit.why = NULL;
     limit.where[0] = '\0';
+    limit.hook = lua_gethook(L);
+    limit.hook_mask = lua_gethookmask(L);
+    limit.hook_count = lua_gethookcount(L);
     limit.alloc = lua_getallocf(L, &limit.alloc_data);
     lua_setallocf(L, counted, NULL);
     lua_sethook(L, look, LUA_MASKCOUNT, STEP);
@@ -131,7 +142,7 @@ static void begin(lua_State *L)
 
 static void end(lua_State *L)
 {
-    lua_sethook(L, NULL, 0, 0);
+    lua_sethook(L, limit.hook, limit.hook_mask, limit.hook_count);
     lua_setallocf(L, limit.alloc, limit.alloc_data);
     limit.thread = NULL;
 }

@@ -51,7 +51,10 @@ static int lowering_new(lua_State *L)
     return 1;
 }
 
-/* lowering:clear(): the safety gate lets this plan be played (moonpulse.safety.gate) */
+/*
+ * lowering:clear(): the safety gate lets this plan be played (moonpulse.safety.gate), as it is:
+ * what changes it takes that back.
+ */
 static int lowering_clear(lua_State *L)
 {
     mp_check_lowering(L, 1);
@@ -60,13 +63,27 @@ static int lowering_clear(lua_State *L)
     return 0;
 }
 
+bool mp_lowering_cleared(lua_State *L, int arg)
+{
+    lua_getiuservalue(L, arg, 1);
+    bool cleared = lua_toboolean(L, -1);
+    lua_pop(L, 1);
+    return cleared;
+}
+
 /* lowering:cleared() -> did it pass the gate? */
 static int lowering_cleared(lua_State *L)
 {
     mp_check_lowering(L, 1);
-    lua_getiuservalue(L, 1, 1);
-    lua_pushboolean(L, lua_toboolean(L, -1));
+    lua_pushboolean(L, mp_lowering_cleared(L, 1));
     return 1;
+}
+
+/* What the lowering at 1 sends is about to change: the gate has not seen that. */
+static void take_back(lua_State *L)
+{
+    lua_pushnil(L);
+    lua_setiuservalue(L, 1, 1);
 }
 
 static int lowering_actions(lua_State *L)
@@ -109,6 +126,7 @@ static int lowering_pulse(lua_State *L)
         fire = check_fire(L);
     else
         fire.bytes = luaL_checklstring(L, 3, &fire.length);
+    take_back(L);
     if (mp_lowering_fire(lowering, (uint32_t)action - 1, &fire, llround(least * 1e9), &err) !=
         MP_OK)
         return mp_raise(L, &err);
@@ -123,6 +141,7 @@ static int lowering_lasts(lua_State *L)
     lua_Integer action = mp_check_integer(L, 2, 1, MP_ACTIONS_MAX);
     lua_Number lasts = mp_check_number(L, 3, 0, 1e6);
     lua_Number locked = lua_isnoneornil(L, 4) ? 0 : mp_check_number(L, 4, 0, 1e6);
+    take_back(L);
     if (mp_lowering_lasts(lowering, (uint32_t)action - 1, llround(lasts * 1e9),
                           llround(locked * 1e9), &err) != MP_OK)
         return mp_raise(L, &err);
@@ -195,6 +214,7 @@ static int lowering_change(lua_State *L)
     size_t length;
     const char *bytes = luaL_checklstring(L, 4, &length);
     lua_Number lead = mp_check_number(L, 5, 0, 1e6);
+    take_back(L);
     if (mp_lowering_change(lowering, (uint32_t)from - 1, (uint32_t)to - 1, bytes, length,
                            llround(lead * 1e9), &err) != MP_OK)
         return mp_raise(L, &err);

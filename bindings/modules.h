@@ -30,6 +30,8 @@ int luaopen_moonpulse_core(lua_State *L);
 struct mp_plan *mp_check_plan(lua_State *L, int arg);
 /* The lowering at arg; raises when it was closed. */
 struct mp_lowering *mp_check_lowering(lua_State *L, int arg);
+/* Did the lowering at arg pass the safety gate, and was not changed since? */
+bool mp_lowering_cleared(lua_State *L, int arg);
 /* Push what lowering:next() gives for send; returns how many values. */
 int mp_push_send(lua_State *L, const struct mp_lowering *lowering, const struct mp_send *send);
 /* Push a table {channel=, intensity=, reference=} for each action of schedule. */

@@ -43,9 +43,10 @@ static int plan_pulse(lua_State *L)
                 mp_reference_names[reference]);
         return mp_raise(L, &err);
     }
+    lua_Integer program = lua_isnoneornil(L, 3) ? 0 : mp_check_integer(L, 3, 0, UINT32_MAX);
     struct mp_pulse pulse = {.intensity_mpct = (int32_t)lround(percent * 1000),
                              .reference = (enum mp_reference)reference,
-                             .program = (uint32_t)luaL_optinteger(L, 3, 0)};
+                             .program = (uint32_t)program};
     struct mp_plan **box = new_box(L);
     return finish(L, mp_plan_pulse(box, &pulse, &err), &err);
 }

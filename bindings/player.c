@@ -29,12 +29,31 @@ static struct player *check_player(lua_State *L)
     struct player *player = luaL_checkudata(L, 1, PLAYER);
     if (mp_lowering_busy(player->lowering))
         luaL_error(L, "the plan is being played: stop it first");
+    if (!mp_lowering_checked(player->lowering)) // a pulse may be without its bytes
+        luaL_error(L, "the plan was changed: check it again, and make a new player");
     return player;
+}
+
+/* The texts of the actions from the table at 2; a table that keeps them alive is pushed. */
+static void keep_tails(lua_State *L, struct player *player, uint32_t actions)
+{
+    lua_createtable(L, (int)actions, 0); // kept
+    for (uint32_t i = 0; i < actions; i++) {
+        struct mp_tail *tail = &player->tails[i];
+        *tail = (struct mp_tail){0};
+        lua_geti(L, 2, (lua_Integer)i + 1); // kept, text
+        if (lua_type(L, -1) == LUA_TSTRING)
+            tail->bytes = lua_tolstring(L, -1, &tail->length);
+        if (tail->length > TAIL_MAX)
+            tail->bytes = NULL;
+        lua_seti(L, -2, (lua_Integer)i + 1);
+    }
 }
 
 /*
  * core.player(lowering, tails, start_ns, latency_ns): tails[i] is the text of action i in a row
- * of events.tsv, false for an action that is never played here.
+ * of events.tsv, false for an action that is never played here. The lowering has been checked
+ * and has passed the gate.
  */
 static int player_new(lua_State *L)
 {
@@ -43,18 +62,12 @@ static int player_new(lua_State *L)
     luaL_checktype(L, 2, LUA_TTABLE);
     lua_Integer start_ns = mp_check_integer(L, 3, 0, longest_ns);
     lua_Integer latency_ns = mp_check_integer(L, 4, 0, MP_NS_PER_S);
+    if (!mp_lowering_checked(lowering) || !mp_lowering_cleared(L, 1))
+        return luaL_error(
+            L, "the plan was not checked against the safety limits: nothing is played");
     struct player *player =
         lua_newuserdatauv(L, sizeof *player + actions * sizeof player->tails[0], 2);
     *player = (struct player){.lowering = lowering};
-    for (uint32_t i = 0; i < actions; i++) {
-        lua_geti(L, 2, (lua_Integer)i + 1);
-        player->tails[i] = (struct mp_tail){0};
-        if (lua_type(L, -1) == LUA_TSTRING)
-            player->tails[i].bytes = lua_tolstring(L, -1, &player->tails[i].length);
-        if (player->tails[i].length > TAIL_MAX)
-            player->tails[i].bytes = NULL;
-        lua_pop(L, 1);
-    }
     player->steady = (struct mp_steady){.lowering = lowering,
                                         .text = &player->text,
                                         .start_ns = start_ns,
@@ -62,7 +75,7 @@ static int player_new(lua_State *L)
                                         .tails = player->tails};
     lua_pushvalue(L, 1);
     lua_setiuservalue(L, -2, 1);
-    lua_pushvalue(L, 2);
+    keep_tails(L, player, actions);
     lua_setiuservalue(L, -2, 2);
     luaL_setmetatable(L, PLAYER);
     return 1;

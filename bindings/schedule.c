@@ -163,7 +163,8 @@ static int schedule_write(lua_State *L)
             lua_getfield(L, 3, "mark");
         else
             lua_geti(L, 3, (lua_Integer)i + 1);
-        listing->tails[i].bytes = luaL_checklstring(L, -1, &listing->tails[i].length);
+        luaL_argcheck(L, lua_type(L, -1) == LUA_TSTRING, 3, "texts expected");
+        listing->tails[i].bytes = lua_tolstring(L, -1, &listing->tails[i].length);
         luaL_argcheck(L, listing->tails[i].length <= TAIL_MAX, 3, "a text is too long");
         lua_pop(L, 1);
     }

@@ -261,12 +261,10 @@ static int session_play(lua_State *L)
     struct mp_error err = {0};
     struct session_box *box = check_session(L, 1);
     struct mp_lowering *lowering = mp_check_lowering(L, 2);
-    lua_Integer start_ns = luaL_checkinteger(L, 3);
-    lua_getiuservalue(L, 2, 1);
-    if (!lua_toboolean(L, -1))
+    lua_Integer start_ns = mp_check_integer(L, 3, 0, INT64_MAX / 4); // sums never overflow
+    if (!mp_lowering_cleared(L, 2))
         return luaL_error(
             L, "the plan was not checked against the safety limits: nothing is sent");
-    lua_pop(L, 1);
     const struct mp_schedule *before = box->schedule;
     box->schedule = mp_lowering_schedule(lowering); // before the first outcome can come
     enum mp_status status = mp_session_play(box->session, lowering, start_ns, &err);

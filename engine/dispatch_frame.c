@@ -5,11 +5,6 @@
 
 #include <string.h>
 
-static struct mp_port *port_of(const struct mp_dispatcher *d, uint8_t port)
-{
-    return port == MP_PORT_TRIGGER ? d->config.trigger : d->config.port;
-}
-
 /* A line moves as a whole; of bytes the port may take a part. */
 static enum mp_status hand_over(struct mp_port *port, const struct dispatch_part *part,
                                 bool *whole, bool *cut)
@@ -33,7 +28,7 @@ static enum mp_status hand_over(struct mp_port *port, const struct dispatch_part
 bool dispatch_part(struct mp_dispatcher *d, const struct dispatch_part *part)
 {
     bool whole, cut;
-    enum mp_status status = hand_over(port_of(d, part->port), part, &whole, &cut);
+    enum mp_status status = hand_over(dispatch_port(d, part->port), part, &whole, &cut);
     bool to_device = part->port == MP_PORT_DEVICE && part->line == MP_TRIGGER_NONE;
     int64_t now = dispatch_now(d);
     if (whole && to_device)
@@ -56,6 +51,7 @@ void dispatch_plan_second(struct mp_dispatcher *d, const struct mp_frame *frame,
     d->second.port = frame->port;
     d->second.line = frame->line;
     d->second.length = frame->after_length;
+    d->second.wire_ns = frame->takes_ns - frame->width_ns - mp_rest_ns; // 0 for a line
     memcpy(d->second.bytes, frame->after, frame->after_length);
 }
 
@@ -70,6 +66,8 @@ bool dispatch_second(struct mp_dispatcher *d)
     d->second.open = false;
     bool whole = dispatch_part(d, &part);
     d->second.done_ns = dispatch_now(d);
+    if (whole && part.line == MP_TRIGGER_NONE)
+        d->wire_end_ns[part.port] = d->second.done_ns + d->second.wire_ns;
     return whole;
 }
 
@@ -79,7 +77,7 @@ bool dispatch_rest(struct mp_dispatcher *d)
     bool rested = dispatch_second(d);
     for (uint8_t port = 0; port < MP_PORTS; port++)
         if (config->lines[port] != MP_TRIGGER_NONE &&
-            mp_port_set_line(port_of(d, port), config->lines[port], false, NULL) != MP_OK)
+            mp_port_set_line(dispatch_port(d, port), config->lines[port], false, NULL) != MP_OK)
             rested = false;
     size_t written = 0;
     if (config->trigger != NULL && config->rest_length > 0 &&

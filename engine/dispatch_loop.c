@@ -232,14 +232,22 @@ static bool unanswered(const struct mp_dispatcher *d)
     return drained_ns - d->stamps_ns[oldest % STAMPS] > d->config.unconfirmed_ns;
 }
 
-/* Does the port still hold a frame that should have been on the wire long ago? */
+/*
+ * Does a port still hold bytes that should have been on the wire long ago? On either one: a
+ * pulse on a line must not fire at an intensity that the device has not been told to leave.
+ */
 static bool backed_up(const struct mp_dispatcher *d, int64_t now)
 {
-    const struct mp_frame *frame = next_frame(d);
-    const struct mp_port *port =
-        frame->port == MP_PORT_TRIGGER ? d->config.trigger : d->config.port;
-    return frame->line == MP_TRIGGER_NONE && d->have_sent && now > d->wire_end_ns + drain_ns &&
-           mp_port_queued(port) > 0;
+    for (uint8_t port = 0; port < MP_PORTS; port++) {
+        int64_t end_ns = d->wire_end_ns[port];
+        if (end_ns == 0) // the plan has sent nothing there
+            continue;
+        if (port == MP_PORT_DEVICE && end_ns < d->wire_free_ns)
+            end_ns = d->wire_free_ns;
+        if (now > end_ns + drain_ns && mp_port_queued(dispatch_port(d, port)) > 0)
+            return true;
+    }
+    return false;
 }
 
 /* The last look before a write: late, or too close to the pulse sent before? */
@@ -371,12 +379,13 @@ static bool write_planned(struct mp_dispatcher *d, struct mp_outcome *out)
     if (!write_part(d, &part, out))
         return false;
     dispatch_plan_second(d, frame, out->returned_ns);
+    if (frame->line == MP_TRIGGER_NONE)
+        d->wire_end_ns[frame->port] = out->returned_ns + frame->wire_ns;
     if (send->kind != MP_SEND_PULSE)
         return true;
     d->have_sent = true;
     d->sent_ns = out->returned_ns;
     d->stamps_ns[d->pulses++ % STAMPS] = out->returned_ns;
-    d->wire_end_ns = out->returned_ns + frame->wire_ns;
     // stalled inside the write: it has left, perhaps late, and the record says so
     if (out->returned_ns - (d->start_ns + send->send_ns) > d->config.tolerance_ns) {
         out->stop = MP_STOP_LATE;

@@ -1,4 +1,7 @@
-/* dispatcher_core.h - inside the dispatcher; private to dispatcher.c and dispatch_loop.c. */
+/*
+ * dispatcher_core.h - inside the dispatcher; private to dispatcher.c, dispatch_loop.c and
+ * dispatch_frame.c.
+ */
 #ifndef MP_DISPATCHER_CORE_H
 #define MP_DISPATCHER_CORE_H
 
@@ -35,6 +38,7 @@ struct dispatch_second {
     uint8_t port;
     enum mp_trigger_line line;
     int64_t due_ns;  // monotonic
+    int64_t wire_ns; // that its bytes take
     int64_t done_ns; // when the last one was; 0: there was none
     size_t length;
     uint8_t bytes[MP_FRAME_MAX];
@@ -70,9 +74,9 @@ struct mp_dispatcher {
     int64_t sent_ns;           // its stamp after the write
     uint64_t pulses;           // sent since arming
     int64_t stamps_ns[STAMPS]; // of the last ones, by number: how long are they unconfirmed?
-    int64_t wire_end_ns;       // when the last planned frame is off the wire
-    bool have_planned;         // a pulse of the plan has come by, sent or not
-    int64_t planned_ns;        // its send time, from the plan's start
+    int64_t wire_end_ns[MP_PORTS]; // when the last bytes of the plan are off each port's wire
+    bool have_planned;             // a pulse of the plan has come by, sent or not
+    int64_t planned_ns;            // its send time, from the plan's start
     _Atomic bool safe_sent;
     bool cut; // part of a frame is on the device's wire
     struct dispatch_second second;
@@ -91,6 +95,11 @@ bool dispatch_rest(struct mp_dispatcher *dispatcher);
 /* The thread's whole work: until it is stopped, and the safe frame. */
 void dispatch_loop(struct mp_dispatcher *dispatcher);
 int64_t dispatch_now(const struct mp_dispatcher *dispatcher);
+
+static inline struct mp_port *dispatch_port(const struct mp_dispatcher *d, uint8_t port)
+{
+    return port == MP_PORT_TRIGGER ? d->config.trigger : d->config.port;
+}
 
 static inline bool dispatch_stopped(struct mp_dispatcher *d)
 {

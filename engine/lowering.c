@@ -233,6 +233,26 @@ int lowering_compare_changes(const void *a, const void *b)
     return (left->to > right->to) - (left->to < right->to);
 }
 
+/* In its place; one that is known already is replaced. */
+static enum mp_status keep_change(struct mp_lowering *l, const struct change *change,
+                                  struct mp_error *err)
+{
+    uint32_t place = 0;
+    while (place < l->change_count && lowering_compare_changes(&l->changes[place], change) < 0)
+        place++;
+    struct change *at = l->changes + place;
+    if (place == l->change_count || lowering_compare_changes(at, change) != 0) {
+        struct change *grown = realloc(l->changes, (l->change_count + 1) * sizeof *grown);
+        if (grown == NULL)
+            return mp_fail(err, MP_ENOMEM, "out of memory for the frames of a run");
+        l->changes = grown;
+        at = grown + place;
+        memmove(at + 1, at, (l->change_count++ - place) * sizeof *at);
+    }
+    *at = *change;
+    return MP_OK;
+}
+
 enum mp_status mp_lowering_change(struct mp_lowering *l, uint32_t from, uint32_t to,
                                   const void *bytes, size_t length, int64_t lead_ns,
                                   struct mp_error *err)
@@ -249,14 +269,8 @@ enum mp_status mp_lowering_change(struct mp_lowering *l, uint32_t from, uint32_t
         if (status != MP_OK)
             return status;
     }
-    struct change *grown = realloc(l->changes, (l->change_count + 1) * sizeof *grown);
-    if (grown == NULL)
-        return mp_fail(err, MP_ENOMEM, "out of memory for the frames of a run");
-    l->changes = grown;
-    l->changes[l->change_count++] = change;
-    qsort(l->changes, l->change_count, sizeof *l->changes, lowering_compare_changes);
     l->checked = false;
-    return MP_OK;
+    return keep_change(l, &change, err);
 }
 
 const struct mp_frame *mp_lowering_frame(const struct mp_lowering *l, uint32_t index)

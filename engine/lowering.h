@@ -115,7 +115,8 @@ enum mp_status mp_lowering_changes(struct mp_lowering *lowering,
 
 /*
  * The bytes that prepare the device for action to after from, and how long before the
- * pulse it must have them. length 0: nothing is sent, but the lead still holds.
+ * pulse it must have them. length 0: nothing is sent, but the lead still holds. Said again,
+ * the last one holds.
  */
 enum mp_status mp_lowering_change(struct mp_lowering *lowering, uint32_t from, uint32_t to,
                                   const void *bytes, size_t length, int64_t lead_ns,
@@ -140,9 +141,9 @@ struct mp_violation {
 
 /*
  * Walk up to budget sends of the whole stream and look for the first violation.
- * Returns true while there is more to walk: call again. Afterwards violation->kind
- * says the verdict, and the lowering counts as checked if it is MP_VIOLATION_NONE and every
- * action has its bytes.
+ * Returns true while there is more to walk: call again, with nothing drawn in between (else
+ * it begins anew). Afterwards violation->kind says the verdict, and the lowering counts as
+ * checked if it is MP_VIOLATION_NONE and every action has its bytes.
  */
 bool mp_lowering_check(struct mp_lowering *lowering, uint64_t budget,
                        struct mp_violation *violation);

@@ -73,7 +73,8 @@ static int64_t clear_ns(const struct mp_lowering *l, const struct mp_frame *fram
 static bool lower_change(const struct mp_lowering *l, const struct mp_send *pulse,
                          struct mp_send *set)
 {
-    if (!l->have_previous || l->previous.action == pulse->action)
+    if (!l->have_previous || l->previous.action == pulse->action ||
+        l->previous.frame == no_frame) // drawn before all actions have their bytes
         return false;
     const struct change *change = find_change(l, l->previous.action, pulse->action);
     if (change == NULL || change->frame == no_frame)
@@ -141,13 +142,19 @@ static bool refill(struct mp_lowering *l)
     return l->queue_next < l->queue_end;
 }
 
-bool mp_lowering_next(struct mp_lowering *l, struct mp_send *send)
+static bool next_send(struct mp_lowering *l, struct mp_send *send)
 {
     if (l->queue_next == l->queue_end && !refill(l))
         return false;
     *send = l->queue[l->queue_next++];
     l->sent_ns = send->send_ns;
     return true;
+}
+
+bool mp_lowering_next(struct mp_lowering *l, struct mp_send *send)
+{
+    l->checking = false; // what is drawn here a check under way would never see
+    return next_send(l, send);
 }
 
 /* ---- the check ---- */
@@ -224,7 +231,7 @@ bool mp_lowering_check(struct mp_lowering *l, uint64_t budget, struct mp_violati
         mp_lowering_rewind(l);
     l->checking = true;
     for (uint64_t i = 0; i < budget; i++) {
-        if (!mp_lowering_next(l, &send)) {
+        if (!next_send(l, &send)) {
             mp_lowering_rewind(l);
             l->checked = true;
             return false;

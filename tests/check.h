@@ -30,6 +30,10 @@ static inline int check_note(int ok, const char *file, int line)
          ? (void)0                                                                             \
          : (void)fprintf(stderr, "CHECK(%s) failed\n", #condition))
 
+/* What should not have come to pass: says what should have. */
+#define CHECK_NEVER(what)                                                                      \
+    (check_note(0, __FILE__, __LINE__), (void)fprintf(stderr, "not so: %s\n", (what)))
+
 #define CHECK_INT(actual, expected)                                                            \
     do {                                                                                       \
         long long check_a = (long long)(actual), check_e = (long long)(expected);              \

@@ -133,7 +133,7 @@ static inline bool rig_await(enum mp_outcome_kind kind)
                 return true;
         (void)rig_read(1);
     }
-    CHECK(!"the outcome came in time");
+    CHECK_NEVER("the outcome came in time");
     return false;
 }
 

@@ -321,6 +321,46 @@ static void refuses_nonsense(void)
     CHECK_HAS(err.text, "4096");
 }
 
+/* A driver that is not done, or does it twice. */
+static void is_drawn_before_it_is_complete(void)
+{
+    struct mp_lowering *l = lowering_of(after_us(mso(50), 1000, mso(60)), 0);
+    struct mp_send send;
+    change_with(l, 0, 1, 2, 0);
+    CHECK(mp_lowering_next(l, &send) && send.kind == MP_SEND_PULSE);
+    CHECK(mp_lowering_next(l, &send) && send.kind == MP_SEND_PULSE); // no setting yet
+    CHECK(!mp_lowering_next(l, &send));
+    fire_with(l, 0, 1, 1);
+    fire_with(l, 1, 2, 1);
+    change_with(l, 1, 0, 4, 0);
+    change_with(l, 0, 1, 3, 0); // instead of the first one
+    mp_lowering_rewind(l);
+    CHECK(mp_lowering_next(l, &send) && mp_lowering_next(l, &send));
+    CHECK_INT(send.kind, MP_SEND_SET);
+    CHECK_INT(mp_lowering_frame(l, send.frame)->length, 3);
+    mp_lowering_destroy(l);
+}
+
+/* What is drawn in the middle of a check is not left out of it. */
+static void checks_every_pulse(void)
+{
+    struct mp_lowering *l = lowering_of(then(repeat(mso(50), 10, MP_EVERY, seconds(1, 1)),
+                                             repeat(mso(60), 5, MP_EVERY, seconds(1, 1000))),
+                                        0);
+    const unsigned char byte = 1;
+    struct mp_violation v;
+    struct mp_send send;
+    CHECK_INT(mp_lowering_pulse(l, 0, &byte, 1, 0, NULL), MP_OK);
+    CHECK_INT(mp_lowering_pulse(l, 1, &byte, 1, 500000000, NULL), MP_OK);
+    CHECK(mp_lowering_check(l, 5, &v));
+    for (int i = 0; i < 9; i++)
+        CHECK(mp_lowering_next(l, &send));
+    CHECK(!mp_lowering_check(l, 100, &v));
+    CHECK_INT(v.kind, MP_VIOLATION_INTERVAL);
+    CHECK(!mp_lowering_checked(l));
+    mp_lowering_destroy(l);
+}
+
 int main(void)
 {
     knows_wire_times();
@@ -331,5 +371,7 @@ int main(void)
     shares_equal_frames();
     reports_each_change_once();
     refuses_nonsense();
+    is_drawn_before_it_is_complete();
+    checks_every_pulse();
     return CHECK_DONE("test_lowering");
 }

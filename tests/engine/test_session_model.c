@@ -50,7 +50,7 @@ static struct {
 static void on_bytes(void *context, const uint8_t *bytes, size_t length, int64_t arrival_ns)
 {
     (void)context, (void)bytes, (void)length, (void)arrival_ns;
-    CHECK(!"the device said something");
+    CHECK_NEVER("the device said something");
 }
 
 static void on_outcome(void *context, const struct mp_outcome *outcome)
@@ -181,7 +181,7 @@ static int safe_frames(void)
         } else if (left >= 2 && bytes[0] == 'P') {
             at += 2;
         } else {
-            CHECK(!"the wire holds whole frames");
+            CHECK_NEVER("the wire holds whole frames");
             break;
         }
     }

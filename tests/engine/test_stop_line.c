@@ -67,6 +67,8 @@ static enum mp_status arm(enum mp_stop_line line, bool guard, struct mp_error *e
                                      .safe_length = 3,
                                      .line = line,
                                      .tolerance_ns = forever_ns,
+                                     // a busy machine's stalls leave pulses out: no stop
+                                     .late = MP_LATE_SKIP,
                                      .guard = guard};
     return mp_session_arm(session, &arming, err);
 }
@@ -179,7 +181,7 @@ static void again_with_lines(void)
         return;
     (void)snprintf(shim, sizeof shim, "%.*s/rig/modem_shim.so", (int)(slash - self), self);
     if (access(shim, R_OK) != 0) {
-        CHECK(!"modem_shim.so is there: make test-programs");
+        CHECK_NEVER("modem_shim.so is there: make test-programs");
         return;
     }
     CHECK_INT(setenv(INPUT, scratch_path("lines"), 1), 0);
@@ -189,7 +191,7 @@ static void again_with_lines(void)
         exit(CHECK_DONE("test_stop_line"));
     (void)fflush(NULL);
     (void)execl(self, self, (char *)NULL);
-    CHECK(!"the program could be started again");
+    CHECK_NEVER("the program could be started again");
 }
 
 int main(void)

@@ -84,7 +84,7 @@ static void play_dispatcher(struct mp_flight *flight, struct call *call)
 static void on_bytes(void *context, const uint8_t *bytes, size_t length, int64_t arrival_ns)
 {
     (void)context, (void)bytes, (void)length, (void)arrival_ns;
-    CHECK(!"the device said something");
+    CHECK_NEVER("the device said something");
 }
 
 static void on_outcome(void *context, const struct mp_outcome *outcome)
@@ -96,7 +96,7 @@ static void on_outcome(void *context, const struct mp_outcome *outcome)
 static void on_gone(void *context, const struct mp_error *why)
 {
     (void)context, (void)why;
-    CHECK(!"the port was lost");
+    CHECK_NEVER("the port was lost");
 }
 
 /* The session opens the port itself. */

@@ -319,8 +319,31 @@ static void test_a_gone_far_side_is_told(void)
     mp_port_close(port);
 }
 
-/* A pulse whose forerunner still waits in the adapter is not sent. */
-static void test_a_port_that_is_behind_gets_no_more(void)
+/* Pulses at 50 and 60 % in turn, fired on RTS: only the settings between them are bytes. */
+static struct mp_lowering *settings_and_a_line(void)
+{
+    const struct mp_fire fire = {.line = MP_TRIGGER_RTS, .width_ns = MP_NS_PER_MS};
+    struct mp_error err = {0};
+    struct mp_lowering *l = NULL;
+    struct mp_violation v;
+    struct mp_plan *pair = then(then(mso(50), rest(ratio(20 * MP_NS_PER_MS, 1))), mso(60));
+    must(mp_lowering_create(&l, schedule_of(repeat(pair, 50, MP_EVERY, seconds(1, 25)), 1),
+                            &no_wire, 0, &err),
+         &err);
+    for (uint32_t action = 0; action < 2; action++) {
+        must(mp_lowering_fire(l, action, &fire, 0, &err), &err);
+        must(mp_lowering_change(l, action, 1 - action, "S", 1, 0, &err), &err);
+    }
+    CHECK(!mp_lowering_check(l, 1000, &v));
+    CHECK(mp_lowering_checked(l));
+    return l;
+}
+
+/*
+ * A pulse whose forerunner still waits in the adapter is not sent; nor is one on a line, while
+ * the setting before it waits.
+ */
+static void test_a_port_that_is_behind_gets_no_more(bool by_line)
 {
     static const struct mp_serial serial = {.baud = 115200, .bits = 8, .stop_bits = 1};
     struct mp_error err = {0};
@@ -330,9 +353,12 @@ static void test_a_port_that_is_behind_gets_no_more(void)
     must(mp_port_open(&rig.port, PORT, &serial, &err), &err);
     CHECK_INT(mp_port_queued(rig.port), 0);
     struct mp_dispatch_config config = rig_config(MP_LATE_ABORT, forever_ns);
+    config.lines[MP_PORT_DEVICE] = by_line ? MP_TRIGGER_RTS : MP_TRIGGER_NONE;
+    rig.count = 0;
     rig_start(&config);
-    struct mp_lowering *l =
-        lower(repeat(mso(50), 100, MP_EVERY, seconds(1, 50)), (struct rig_lowering){0});
+    struct mp_lowering *l = by_line ? settings_and_a_line()
+                                    : lower(repeat(mso(50), 100, MP_EVERY, seconds(1, 50)),
+                                            (struct rig_lowering){0});
     rig_play(l, mp_clock_ns() + 20 * MP_NS_PER_MS);
     while (rig_tally(MP_OUT_SENT) < 3)
         rig_drain();
@@ -377,7 +403,8 @@ int main(void)
     test_a_full_buffer_is_no_failure();
     test_lines_as_triggers();
     CHECK_INT(test_trigger_lines(PORT), 0);
-    test_a_port_that_is_behind_gets_no_more();
+    test_a_port_that_is_behind_gets_no_more(false);
+    test_a_port_that_is_behind_gets_no_more(true);
     test_a_held_port_is_refused_untouched();
     test_a_program_without_a_lock_is_seen();
     test_a_gone_far_side_is_told();

@@ -172,6 +172,36 @@ describe("a participant's history", function()
   end)
 end)
 
+describe("a plan that passed the gate", function()
+  local core = require "moonpulse.core"
+  local lower = require "moonpulse.lower"
+  local mp = require "moonpulse"
+
+  local changes = {
+    pulse = function(lowering) lowering:pulse(1, "\xFE\x01", 0) end,
+    lasts = function(lowering) lowering:lasts(1, 0) end,
+    change = function(lowering) lowering:change(1, 2, "\xFE\x02", 0) end,
+  }
+  for name, change in pairs(changes) do
+    it("has to pass it again after " .. name, function()
+      local driver = require("moonpulse.devices").find("magventure")
+      local given = { plan = mp.pulse(mp.mso(20)) .. mp.rest(1) .. mp.pulse(mp.mso(30)), seed = 1,
+        driver = driver, thresholds = { rmt = 50 } }
+      local lowering = lower.prepare(given)
+      local function play() return core.player(lowering, {}, 0, 0) end
+      assert.has_error(play, "the plan was not checked against the safety limits: nothing is played")
+      require("moonpulse.safety.gate").clear(lowering, given)
+      assert.is_true(lowering:cleared())
+      local player = play()
+      assert.are.equal("pulse", (player:next()))
+      change(lowering)
+      assert.is_false(lowering:cleared())
+      assert.is_true((lowering:check(100)))
+      assert.has_error(play, "the plan was not checked against the safety limits: nothing is played")
+    end)
+  end
+end)
+
 --- The mutation: a gate that judges and refuses nothing, and clears nothing.
 describe("no path sends a pulse where the gate is taken out", function()
   local function without_gate(arguments)
