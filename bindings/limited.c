@@ -11,9 +11,12 @@
 #include "engine/clock.h"
 
 #include <malloc.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <time.h>
+#include <unistd.h>
 
 enum {
     STEP = 1000,       // instructions between two looks
@@ -30,6 +33,9 @@ static struct {
     void *alloc_data;
     lua_Hook hook; // the thread's own, given back at the end
     int hook_mask, hook_count;
+    bool watched; // the timer runs
+    timer_t timer;
+    struct sigaction action; // what SIGXCPU did before
     int64_t instructions, most_instructions;
     int64_t until_cpu_ns;
     size_t bytes, most_bytes, hard_bytes; // Lua's own memory since the call began
@@ -111,13 +117,48 @@ static void *counted(void *data, void *block, size_t old_size, size_t new_size)
     return result;
 }
 
+/* In a signal's handler: reads the stack of a thread that is inside a C function, then ends. */
+static void give_up(int number)
+{
+    (void)number;
+    static const char text[] = ": stopped: one call takes too long (a text pattern with many "
+                               "* + - ?, or a very long text or table)\n";
+    if (limit.thread == NULL)
+        return;
+    find_place(limit.thread);
+    (void)!write(STDERR_FILENO, "moonpulse: ", 11);
+    (void)!write(STDERR_FILENO, limit.where, strlen(limit.where));
+    (void)!write(STDERR_FILENO, text, sizeof text - 1);
+    _exit(2); // bad usage
+}
+
+/* Set the timer that ends a call which no hook can; false where the system has none. */
+static bool watch(double seconds)
+{
+    struct sigaction action = {.sa_handler = give_up};
+    struct sigevent event = {.sigev_notify = SIGEV_THREAD_ID, .sigev_signo = SIGXCPU};
+    event._sigev_un._tid = (pid_t)syscall(SYS_gettid);
+    if (sigaction(SIGXCPU, &action, &limit.action) != 0)
+        return false;
+    if (timer_create(CLOCK_THREAD_CPUTIME_ID, &event, &limit.timer) != 0) {
+        (void)sigaction(SIGXCPU, &limit.action, NULL);
+        return false;
+    }
+    struct itimerspec at = {
+        .it_value = {.tv_sec = (time_t)seconds,
+                     .tv_nsec = (long)((seconds - (double)(time_t)seconds) * 1e9)}};
+    (void)timer_settime(limit.timer, 0, &at, NULL);
+    return true;
+}
+
 /* Takes the options at 1 and leaves the library's name there: limit.library points into it. */
 static void begin(lua_State *L)
 {
     lua_getfield(L, 1, "instructions");
     limit.most_instructions = luaL_checkinteger(L, -1);
     lua_getfield(L, 1, "seconds");
-    limit.until_cpu_ns = cpu_ns() + (int64_t)(mp_check_number(L, -1, 0, 1e6) * 1e9);
+    double seconds = mp_check_number(L, -1, 0, 1e6);
+    limit.until_cpu_ns = cpu_ns() + (int64_t)(seconds * 1e9);
     lua_getfield(L, 1, "megabytes");
     limit.most_bytes = (size_t)(mp_check_integer(L, -1, 1, megabyte) * megabyte);
     limit.hard_bytes = 3 * limit.most_bytes;
@@ -138,10 +179,15 @@ static void begin(lua_State *L)
     limit.alloc = lua_getallocf(L, &limit.alloc_data);
     lua_setallocf(L, counted, NULL);
     lua_sethook(L, look, LUA_MASKCOUNT, STEP);
+    limit.watched = watch(1.5 * seconds);
 }
 
 static void end(lua_State *L)
 {
+    if (limit.watched) {
+        (void)timer_delete(limit.timer);
+        (void)sigaction(SIGXCPU, &limit.action, NULL);
+    }
     lua_sethook(L, limit.hook, limit.hook_mask, limit.hook_count);
     lua_setallocf(L, limit.alloc, limit.alloc_data);
     limit.thread = NULL;

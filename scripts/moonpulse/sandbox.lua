@@ -7,7 +7,7 @@ local M = {}
 local here = debug.getinfo(1, "S").source:match("^(@.*)sandbox%.lua$") or ""
 
 -- some 0.3 s of plain Lua; the longest shipped protocol takes under 10^5 instructions
-local limits = { instructions = 30000000, seconds = 0.9, megabytes = 64, library = here }
+local limits = { instructions = 30000000, seconds = 0.6, megabytes = 64, library = here }
 
 local MOST = 1000000 -- repetitions of what runs in C, where no instruction is counted
 

@@ -7,12 +7,17 @@ local folder
 setup(function() folder = shell.folder() end)
 teardown(function() shell.remove(folder) end)
 
---- Load and build a file whose plan function has `body` on line 3.
-local function build(body, head)
+--- A file whose plan function has `body` on line 3.
+local function write(body, head)
   local path = folder .. "/theirs.lua"
   shell.write(path, ('local mp = require "moonpulse" %s\nreturn mp.protocol { name = "x", plan = function()\n'
     .. "%s\nreturn mp.pulse(mp.mso(50)) end }\n"):format(head or "", body))
-  local all, message = protocols.load(path)
+  return path
+end
+
+--- Load and build it.
+local function build(body, head)
+  local all, message = protocols.load(write(body, head))
   if not all then
     return nil, message
   end
@@ -91,6 +96,16 @@ describe("a protocol file", function()
     assert.are.equal(mine, hook)
     assert.are.equal(1000000, steps)
     assert.are.equal(1000000, resume())
+  end)
+
+  -- no instruction is counted inside a library call: the program ends, before anything is armed
+  it("ends the program where one call takes for ever", function()
+    for _, body in ipairs { "local x = ('a'):rep(60):find(('a?'):rep(60) .. ('a'):rep(60))",
+      "local x = pcall(string.find, ('a'):rep(1000000), '.-b')" } do
+      local status, _, err = shell.moonpulse(folder, "show " .. write(body))
+      assert.are.equal(2, status)
+      assert.matches("theirs.lua:3: stopped: one call takes too long", err, 1, true)
+    end
   end)
 
   local refused = {
