@@ -379,7 +379,7 @@ describe("moonpulse run", function()
     end, "the first question")
     job:signal("INT")
     assert.are.equal(5, job:wait())
-    assert.are.equal("moonpulse: stopped by Ctrl-C (SIGINT) before arming; nothing was sent\n", job:err())
+    assert.are.equal("moonpulse: stopped by Ctrl-C (SIGINT) before arming; no pulse was sent\n", job:err())
     for _, frame in ipairs((wire(log))) do
       assert.are.equal(ASK, frame)
     end

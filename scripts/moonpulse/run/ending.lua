@@ -98,7 +98,7 @@ function M.attempt(context, action)
   local text = tostring(type(outcome) == "table" and outcome.message or outcome)
   local code = type(outcome) == "table" and outcome.code or "fault"
   if links.is_stopped(outcome) then -- before there was anything to arm
-    text = stops.explain(context, { stop = outcome.reason }) .. " before arming; nothing was sent"
+    text = stops.explain(context, { stop = outcome.reason }) .. " before arming; no pulse was sent"
   end
   if not cli.status[code] then
     code = "fault"
