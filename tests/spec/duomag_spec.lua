@@ -230,7 +230,8 @@ describe("a run on a simulated DuoMAG", function()
   end
 
   it("fires the pulses and says that they were sent, not confirmed", function()
-    local status, path, err = run("(mp.pulse(mp.mso(30)) .. mp.rest(1.5)):times(2) .. mp.pulse(mp.mso(35))")
+    local status, path, err, out =
+      run("(mp.pulse(mp.mso(30)) .. mp.rest(1.5)):times(2) .. mp.pulse(mp.mso(35))")
     assert.are.equal(0, status, err)
     assert.are.same({ "set 1e1e", "pulse 7979", "pulse 7979", "set 2323", "pulse 7979", "set 0000" },
       logged(path))
@@ -240,6 +241,8 @@ describe("a run on a simulated DuoMAG", function()
     end
     assert.are.equal(3, pulses)
     local facts = cjson.decode((assert(shell.read(path .. "/manifest.json"))))
+    assert.is_nil(out:find("says that it is disabled", 1, true)) -- it has no command that disarms
+    assert.matches("it is as armed as you left it: disarm it at its panel", out, 1, true)
     assert.are.same({ 3, 0, true }, { facts.result.pulses_sent, facts.result.pulses_confirmed,
       facts.result.disarmed })
   end)

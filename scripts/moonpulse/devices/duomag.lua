@@ -15,6 +15,7 @@ local M = {
   latency = 0, -- nobody has measured it
   -- the stream's rate is unknown: a setting that it does not show after that is a fault
   reply_timeout = 1,
+  disarmed = "the stimulator shows intensity 0 %; it is as armed as you left it: disarm it at its panel",
   confirms = false, -- nothing in the stream says that a pulse was given, only that one was left out
   options = {
     { "interval", "number", 0.01, 60, default = 1,
