@@ -18,4 +18,15 @@ function M.bytes(text)
   return table.concat(parts)
 end
 
+local names = { ["\n"] = "\\n", ["\r"] = "\\r", ["\t"] = "\\t", ["\\"] = "\\\\" }
+
+--- Text that M.bytes reads back as these bytes, on one line and without a ";".
+---@param bytes string
+---@return string
+function M.text(bytes)
+  return (bytes:gsub("[%c\\;\127]", function(c)
+    return names[c] or ("\\x%02x"):format(c:byte())
+  end))
+end
+
 return M

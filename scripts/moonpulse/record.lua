@@ -87,7 +87,8 @@ function M.rewrite(folder)
 end
 
 local function fields(action)
-  return ("%s\t%.9g\t%.9g\t%s"):format(action.channel, action.mso, action.intensity,
+  local channel = action.channel ~= "" and action.channel or "1" -- of a train that the device times
+  return ("%s\t%.9g\t%.9g\t%s"):format(channel, action.mso, action.intensity,
     action.reference)
 end
 

@@ -72,7 +72,8 @@ function M.run(options)
   local ok, bytes = pcall(command, given)
   if not ok then
     if type(bytes) == "table" and bytes.code then
-      cli.fail(bytes.code, "%s: %s", options.command, bytes.message)
+      local named = bytes.message:sub(1, #options.command + 1) == options.command .. " "
+      cli.fail(bytes.code, "%s%s", named and "" or options.command .. ": ", bytes.message)
     end
     error(bytes, 0)
   end

@@ -88,14 +88,22 @@ function M.run(options)
     served:stop()
   end
   core.on_signal(leave)
-  local watch = options.until_eof and core.input(function(bytes)
+  local function on_input(bytes)
     if not bytes then -- the parent is gone: its guard may still have something to say
       core.spawn(function()
         core.wait(0.25)
         leave()
       end)
     end
-  end)
+  end
+  local watch, unwatched
+  if options.until_eof then
+    watch, unwatched = core.input(on_input)
+  end
+  if options.until_eof and not watch then
+    served:close()
+    cli.fail("usage", "--until-eof: %s: give it a pipe or a terminal, or leave it out", unwatched)
+  end
   print(("simulated %s on %s"):format(served.description, options.link or served.path))
   if served.trigger_path then
     print(("trigger input: %s (a byte other than 0 raises it, 0 lowers it)"):format(served.trigger_path))

@@ -77,13 +77,15 @@ local fixed = frames.fixed(M.commands, { "remote_on", "remote_off", "get_tempera
 local shapes = { ["@"] = { "set_power", "percent" }, A = { "set_power_b", "percent" },
   C = { "set_interval", "ms" } }
 
---- An interval is shown as whole ms: the bytes do not say in which resolution the unit is.
-function M.explain(bytes)
+--- The bytes do not say in which resolution the unit is: an interval is whole ms, or with high_res=1 tenths.
+function M.explain(bytes, dialect)
   local letter, number = bytes:match("^([@AC])(%d%d%d).$")
   if not frames.valid(bytes) then
     return nil, "the check byte is wrong"
   elseif fixed[bytes] then
     return fixed[bytes], {}
+  elseif letter == "C" and dialect and tostring(dialect.high_res) == "1" then
+    return "set_interval", { ms = tonumber(number) / 10, high_res = 1 }
   elseif letter then
     return shapes[letter][1], { [shapes[letter][2]] = math.tointeger(tonumber(number)) }
   end

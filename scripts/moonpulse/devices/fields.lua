@@ -1,4 +1,6 @@
 --- A decoded reply as text: its fields in the order, and with the digits, that its driver states.
+local escapes = require "moonpulse.escapes"
+
 local M = {}
 
 local function text_of(value, form)
@@ -42,7 +44,8 @@ function M.values(command, values)
       value = table.concat(items, ",")
     end
     if value ~= nil then
-      parts[#parts + 1] = spec[1] .. "=" .. text_of(value)
+      parts[#parts + 1] = spec[1] .. "="
+        .. (type(value) == "string" and escapes.text(value) or text_of(value))
     end
   end
   return table.concat(parts, ";")

@@ -56,9 +56,13 @@ function M.connected(context, identity, backend)
   device.temperature_c = identity.temperature_c
   -- no serial port behind a pseudo-terminal: what answers there is a program
   device.simulated = device.simulated or backend == "pty"
-  line("device", "%s%s %s, %s%s", device.simulated and "simulated " or "",
-    context.job.driver.description, identity.model or "",
-    identity.nameless and "which says nothing of itself" or "serial number " .. (identity.serial or "?"),
+  local name, model = context.job.driver.description, identity.model
+  if model and not name:find(model, 1, true) then
+    name = name .. " " .. model
+  end
+  line("device", "%s%s%s%s", device.simulated and "simulated " or "", name,
+    identity.nameless and ", which says nothing of itself"
+      or identity.serial and ", serial number " .. identity.serial or "",
     device.port and " on " .. device.port or "")
 end
 

@@ -215,8 +215,18 @@ local shapes = {
   { "^n(%d%d%d%d%d).$", "set_charge_delay", "ms", 1, "10.0" },
 }
 
+--- The version that was told where it takes so many digits; else one that does.
+local function version_of(dialect, shape, value, bytes)
+  local told = dialect and dialect.version
+  if not (told and shape[5]) then
+    return shape[5]
+  end
+  local ok, again = pcall(commands[shape[2]], { version = told, [shape[3]] = value })
+  return ok and again == bytes and told or shape[5]
+end
+
 --- The command that bytes are.
-function M.explain(bytes)
+function M.explain(bytes, dialect)
   if not frames.valid(bytes) then
     return nil, "the check byte is wrong"
   elseif fixed[bytes] then
@@ -230,8 +240,8 @@ function M.explain(bytes)
     local number = bytes:match(shape[1])
     if number then
       local value = math.tointeger(tonumber(number))
-      return shape[2], { [shape[3]] = shape[4] == 1 and value or value / shape[4],
-        version = shape[5] }
+      value = shape[4] == 1 and value or value / shape[4]
+      return shape[2], { [shape[3]] = value, version = version_of(dialect, shape, value, bytes) }
     end
   end
 end
