@@ -176,7 +176,8 @@ function M.run(folder)
   if not manifest then
     return nil, message
   elseif manifest.status ~= "running" then
-    return nil, ("%s is not torn: its run ended (%s)"):format(folder, tostring(manifest.status))
+    return nil, ("%s is not torn: its run ended (%s), there is nothing to recover"):format(folder,
+      tostring(manifest.status))
   elseif not manifest.flight and manifest.kind ~= "experiment" then
     return nil, ("%s was not armed: nothing was sent"):format(folder)
   end

@@ -61,8 +61,8 @@ function M.conclude(context, outcome)
       outline.seconds(late.max / 1e6))
   end
   if outcome.took_s then
-    M.line("took", "%s, %.4g times real time", outline.seconds(outcome.took_s),
-      outcome.virtual_s / math.max(outcome.took_s, 1e-9))
+    M.line("took", "%s, %s times real time", outline.seconds(outcome.took_s),
+      outline.count(math.floor(outcome.virtual_s / math.max(outcome.took_s, 1e-9) + 0.5)))
   end
   if outcome.disarmed then
     M.line("disarmed", "%s", context.job.driver.disarmed or "the stimulator says that it is disabled")
