@@ -112,8 +112,8 @@ local function explain(violation, driver, limits)
     return ("%s: the trigger pulse of the first is not over, with 1 ms at rest behind it; the shortest "
       .. "interval is %s, or use a smaller width"):format(pulses, least)
   end
-  return ("%s: too short to change the intensity in between; the shortest interval is %s")
-    :format(pulses, least)
+  return ("%s: too short to change the intensity in between; the shortest interval is %s (%s)")
+    :format(pulses, least, limits.why)
 end
 
 --- Walk the whole plan against the device's limits; progress(walked) is called now and then.

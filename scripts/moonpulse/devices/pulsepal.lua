@@ -13,6 +13,7 @@ local M = {
   description = "Pulse Pal 2",
   simulator = "pulsepal",
   proof = "simulated",
+  usb = { "2341:003e" }, -- the native USB port of an Arduino Due
   -- USB: the number means nothing to the box; it is what the maker's Python client opens with
   serial = { baud = 12000000, bits = 8, parity = "none", stop_bits = 1, flow = "rtscts" },
   latency = 0.00015, -- three cycles from a soft trigger to the output (firmware 2.0.1, run)

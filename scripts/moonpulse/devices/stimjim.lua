@@ -13,6 +13,7 @@ local M = {
   description = "StimJim",
   simulator = "stimjim",
   proof = "simulated",
+  usb = { "16c0:0483" }, -- the USB serial port of a Teensy 3.5
   -- USB: the number means nothing to the device; it is how long bytes are on a full-speed bus
   serial = { baud = 12000000, bits = 8, parity = "none", stop_bits = 1, flow = "none" },
   latency = 0, -- the first pulse comes at once; nobody has measured how soon
