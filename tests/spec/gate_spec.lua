@@ -4,6 +4,7 @@ local cjson = require "cjson"
 local shell = require "shell"
 
 local folder
+local jobs = {}
 setup(function()
   folder = shell.folder()
   shell.write(folder .. "/over.lua", [[
@@ -19,7 +20,12 @@ setup(function()
     end }
   ]])
 end)
-teardown(function() shell.remove(folder) end)
+teardown(function()
+  for _, job in ipairs(jobs) do
+    job:kill()
+  end
+  shell.remove(folder)
+end)
 
 local function moonpulse(text, ...)
   return shell.moonpulse(folder, text:format(...))
@@ -34,8 +40,9 @@ end
 local function stimulator(name)
   local link, log = folder .. "/" .. name, folder .. "/" .. name .. ".tsv"
   local job = shell.start(folder, name .. ".job", ("sim magventure --link %s --log %s"):format(link, log))
+  jobs[#jobs + 1] = job
   job:says(" on (%S+)")
-  return link, log, job
+  return link, log
 end
 
 describe("moonpulse check", function()
@@ -102,7 +109,7 @@ describe("a run that is OVER", function()
   end)
 
   it("runs with a reason and an approval, which the record keeps", function()
-    local port, log, job = stimulator "stim1"
+    local port, log = stimulator "stim1"
     local arguments = ("run %s/over.lua --rmt 40 --device magventure --port %s --out %s/c --tolerance 200 ")
       :format(folder, port, folder)
     local status, _, err = moonpulse(arguments .. "--beyond-guidelines 'coil test on a phantom'")
@@ -119,8 +126,6 @@ describe("a run that is OVER", function()
     status, _, err = moonpulse(arguments .. "--beyond-guidelines x --approval y --lab %s/lab2.lua", folder)
     assert.are.equal(3, status)
     assert.matches("OVER the lab's own limits", err, 1, true)
-    job:signal("TERM")
-    job:wait()
   end)
 end)
 
@@ -136,8 +141,12 @@ describe("the preflight", function()
     assert.are.equal(3, status)
     assert.matches("was not answered (screened)", err, 1, true)
     assert.is_nil(shell.read(folder .. "/d"))
-    local code = shell.sh(folder, ("printf 'AB\\ny\\nn\\n' | %s %s"):format(shell.quote(shell.program), run))
-    assert.are.equal(3, code)
+    local code
+    for _, answer in ipairs { "n", "", "yss", "ye", "n y" } do
+      code = shell.sh(folder, ("printf 'AB\\ny\\n%s\\n' | %s %s"):format(answer,
+        shell.quote(shell.program), run))
+      assert.are.equal(3, code, answer)
+    end
     code = shell.sh(folder, ("printf 'AB\\ny\\nyes\\n' | %s %s"):format(shell.quote(shell.program), run))
     assert.are.equal(0, code)
     local kept = manifest(folder .. "/d").safety.preflight
