@@ -210,6 +210,19 @@ describe("arming a MagPro for a train", function()
       state.waveform, state.burst_pulses, state.ipi_ms, state.page })
   end)
 
+  it("believes the amplitude only when the device reports it", function()
+    local set, capped = driver.commands.set_amplitude { a = 50 }, driver.commands.set_amplitude { a = 49 }
+    local link = link_to()
+    local receive = link.twin.receive
+    link.twin.receive = function(self, bytes, now_ns)
+      return receive(self, bytes == set and capped or bytes, now_ns)
+    end
+    local ok, problem, state = armed(link)
+    assert.is_false(ok)
+    assert.are.equal("the stimulator did not take the amplitude 50 %", problem)
+    assert.are.equal(49, state.amplitude_a)
+  end)
+
   --- Nothing may be enabled when commands that begin with prefix are lost.
   local function stops(prefix, words)
     local ok, problem, state = armed(link_to(nil, function(bytes)
@@ -466,6 +479,39 @@ describe("a run that a simulated MagPro times", function()
     end
     assert.are.equal(9, delivered)
     assert.is_true(pulses >= 12 and pulses <= 18, pulses)
+  end)
+
+  --- 30 pulses at 10 Hz as one train of the simulated device, with a fault at one of them: exit status,
+  --- stderr, and the numbers of the pulses that are on record as delivered.
+  local function faulty_train(fault)
+    shell.write(folder .. "/plain.lua", [[
+      local mp = require "moonpulse"
+      return mp.protocol { id = "plain", name = "Plain", plan = function()
+        return mp.train { pulses = 30, hz = 10, intensity = mp.mso(20) }
+      end }]])
+    local status, _, err = shell.moonpulse(folder, ("run %s/plain.lua --device sim --timing device "
+      .. "--tolerance 200 --fault %s --out %s/runs"):format(folder, fault, folder))
+    local delivered = {}
+    for _, row in ipairs(rows_of("events.tsv", "pulse")) do
+      delivered[#delivered + 1] = row.status == "delivered" and tonumber(row.pulse) or nil
+    end
+    return status, err, delivered
+  end
+
+  it("takes no confirmation of a later pulse for that of one that stayed away", function()
+    local status, err, delivered = faulty_train "drop@12"
+    assert.are.equal(4, status)
+    assert.matches("pulse 12 was not confirmed", err, 1, true)
+    assert.are.same({ 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11 }, delivered)
+    assert.is_true(check_stopped() < 20)
+  end)
+
+  it("takes no second confirmation for that of a pulse that is not due yet", function()
+    local status, err, delivered = faulty_train "duplicate@12"
+    assert.are.equal(4, status)
+    assert.matches("the device reports a pulse that was not sent", err, 1, true)
+    assert.are.equal(12, delivered[#delivered])
+    assert.is_true(check_stopped() < 20)
   end)
 
   it("that loses its cable leaves the rest of the train in doubt", function()

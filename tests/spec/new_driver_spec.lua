@@ -53,6 +53,31 @@ describe("a new driver", function()
     assert.are.same({ 0, "245345542033302a36310a\n" }, { status, out })
   end)
 
+  it("leaves a run that can be recovered when it is killed, even where its file is gone by then", function()
+    assert.are.equal(0, (moonpulse "new driver coil_box"))
+    local words = { "fired at 40 %", "confirmed" }
+    for i, words_of in ipairs(words) do
+      local out = ("%s/runs%d"):format(folder, i)
+      local job = shell.start(folder, "job" .. i, ("run itbs600 --amt 50 --tolerance 200 "
+        .. "--device sim:%s/coil_box.lua --out %s"):format(folder, out))
+      local run = shell.await(function()
+        local name = shell.names(out)[1]
+        local log = name and shell.read(out .. "/" .. name .. "/twin.tsv")
+        return log and select(2, log:gsub("\tpulse\t", "")) >= 3 and out .. "/" .. name
+      end, "three pulses")
+      job:signal("KILL")
+      job:wait()
+      if i == 2 then
+        os.remove(folder .. "/coil_box.lua")
+      end
+      local status, _, err = shell.moonpulse(folder, "recover " .. run)
+      assert.are.same({ 0, "" }, { status, err })
+      local rows = shell.rows(run .. "/events.tsv")
+      assert.is_true(#rows >= 3)
+      assert.are.same({ "delivered", words_of }, { rows[1].status, rows[1].reply })
+    end
+  end)
+
   it("is found by its name in a folder of MOONPULSE_PATH", function()
     assert.are.equal(0, (moonpulse "new driver coilbox"))
     local status, out = shell.sh(folder, ("MOONPULSE_PATH=%s %s devices"):format(shell.quote(folder),

@@ -441,6 +441,9 @@ describe("the driver of the Magstim Rapid²", function()
       return bytes:find("^\\") and magstim.frame("\\\x89\x30" .. "050009000200200005") or answer
     end), "did not take the train of 20 pulses at 10.0 Hz in 2.0 s: it says 20, 9.0, 2.0")
     says(arming({}, function(bytes, answer)
+      return bytes:find("^\\") and magstim.frame("\\\x89\x30" .. "049010000200200005") or answer
+    end), "did not take the power 50 %: it says 49 %")
+    says(arming({}, function(bytes, answer)
       return bytes:find("^\\") and magstim.frame("\\\x89\x38" .. "050010000200200005") or answer
     end), "did not take the mode: it says single pulses")
   end)

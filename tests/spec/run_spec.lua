@@ -6,6 +6,9 @@ local shell = require "shell"
 
 local commands = driver.commands
 local patient = " --timing host --tolerance 200 "
+-- A host that is held up for 10 ms between the pulses of a 50 Hz burst sends none closer than planned,
+-- and stops; at 15 Hz all intervals are 67 ms.
+local itbs = "run itbs600 -p hz=15 --amt %d" .. patient
 
 local function hex(bytes)
   return (bytes:gsub(".", function(c) return ("%02x"):format(c:byte()) end))
@@ -133,7 +136,7 @@ describe("moonpulse run", function()
 
   it("sends exactly what the driver encodes, in order, once each", function()
     local status, out, err = shell.moonpulse(folder,
-      "run itbs600 -p trains=1 --amt 50 --seed 7 --out " .. folder .. "/runs" .. patient)
+      itbs:format(50) .. "-p trains=1 --seed 7 --out " .. folder .. "/runs")
     assert.are.equal("", err)
     assert.are.equal(0, status)
     assert.matches("sent        30 of 30 pulses, 30 confirmed by the device", out, 1, true)
@@ -151,9 +154,8 @@ describe("moonpulse run", function()
     local pulses, rows = pulse_rows(path)
     assert.are.equal(30, #rows)
     for i, row in ipairs(pulses) do
-      local at = (i - 1) // 3 * 200000 + (i - 1) % 3 * 20000
       assert.are.equal(tostring(i), row.pulse)
-      assert.are.equal(at, tonumber(row.onset_planned_us))
+      assert.near((i - 1) * 1e6 / 15, tonumber(row.onset_planned_us), 0.001)
       assert.are.same({ "0", "pulse", "1", "40", "80", "AMT", "delivered" }, { row.duration,
         row.trial_type, row.channel, row.intensity_mso, row.intensity, row.intensity_ref,
         row.status })
@@ -165,8 +167,8 @@ describe("moonpulse run", function()
   end)
 
   it("leaves a manifest that says what was done", function()
-    assert.are.equal(0, (shell.moonpulse(folder, "run itbs600 -p trains=1 --amt 61 --seed 7 --out "
-      .. folder .. "/deep/er/runs" .. patient)))
+    assert.are.equal(0, (shell.moonpulse(folder, itbs:format(61) .. "-p trains=1 --seed 7 --out "
+      .. folder .. "/deep/er/runs")))
     local facts = manifest(run_folder(folder .. "/deep/er/runs"))
     assert.are.equal("completed", facts.status)
     assert.are.equal(7, facts.seed)
@@ -188,8 +190,8 @@ describe("moonpulse run", function()
 
   it("drives a stimulator on a port: a twin that another process runs", function()
     local twin, link, log = sim("stim")
-    local arguments = "run itbs600 -p trains=1 --amt 50 --device magventure --port " .. link
-      .. patient .. "--out " .. folder
+    local arguments = itbs:format(50) .. "-p trains=1 --device magventure --port " .. link .. " --out "
+      .. folder
     local first = start("first", arguments .. "/runs")
     first:says("timing ")
     -- a second run on the same port is refused and names the holder
@@ -197,8 +199,9 @@ describe("moonpulse run", function()
     assert.are.equal(4, status)
     assert.matches("in use by moonpulse (pid " .. first:pid() .. ")", err, 1, true)
     assert.are.equal("not run", manifest(run_folder(folder .. "/refused")).status)
-    assert.are.equal(0, first:wait())
+    local ended = first:wait()
     assert.are.equal("", first:err())
+    assert.are.equal(0, ended)
     assert.are.same(expected_wire(30, 40), (wire(log)))
     local path = run_folder(folder .. "/runs")
     assert.are.equal(30, #pulse_rows(path))
@@ -266,48 +269,48 @@ describe("moonpulse run", function()
   end)
 
   it("ends with 5 where a pulse would be late, 0 where it may be skipped", function()
-    local made = protocol "return mp.train { pulses = 60, hz = 20, intensity = mp.mso(5) }"
+    -- the tolerance is half an interval: a pulse within it leaves the next one far enough away
+    local made = protocol "return mp.train { pulses = 30, hz = 10, intensity = mp.mso(5) }"
     local function stall(late)
       local out = folder .. "/" .. late
       -- stop the whole process for a while: after it the dispatcher is late
-      local job = start(late, ("run %s --timing host --tolerance 30 --late %s --out %s"):format(made, late,
+      local job = start(late, ("run %s --timing host --tolerance 50 --late %s --out %s"):format(made, late,
         out))
       after_pulses(twin_log(out), 5)
       job:signal("STOP")
-      shell.sh(folder, "sleep 0.35")
+      shell.sh(folder, "sleep 0.65")
       job:signal("CONT")
       return job:wait(), job, run_folder(out)
     end
     local status, job, path = stall("abort")
     assert.are.equal(5, status)
-    assert.matches("would have left [%d.]+ %a+ late %b() after %d+ of 60 pulses", job:err())
+    assert.matches("would have left [%d.]+ %a+ late %b() after %d+ of 30 pulses", job:err())
     assert.matches("--tolerance MS or --late skip", job:err(), 1, true)
     local _, seen, last = wire(path .. "/twin.tsv")
-    assert.is_true(#seen < 60)
+    assert.is_true(#seen < 30)
     assert.are.equal(ASK, last.bytes)
     assert.are.equal(#seen, manifest(path).result.pulses_sent)
 
     status, job, path = stall("skip")
     assert.are.equal("", job:err())
     assert.are.equal(0, status)
-    local skipped = 0
+    local skipped, before_us = 0, nil
     for _, row in ipairs(pulse_rows(path)) do
-      -- one sent within the tolerance leaves the next one too close to it
-      skipped = skipped + ((row.status == "late" or row.status == "close") and 1 or 0)
+      skipped = skipped + (row.status == "late" and 1 or 0)
+      local sent_us = tonumber(row.onset_sent_us) -- not the twin's time: it may read two at once
+      assert.is_true(not before_us or not sent_us or sent_us - before_us > 49999)
+      before_us = sent_us or before_us
     end
-    assert.is_true(skipped >= 3)
+    assert.is_true(skipped >= 5)
     _, seen = wire(path .. "/twin.tsv")
-    assert.are.equal(60 - skipped, #seen) -- never made up for
+    assert.are.equal(30 - skipped, #seen) -- never made up for
     assert.are.equal(skipped, manifest(path).result.pulses_skipped)
-    for i = 2, #seen do
-      assert.is_true(tonumber(seen[i].time) - tonumber(seen[i - 1].time) > 0.0199)
-    end
   end)
 
   it("survives a twin that is unplugged in the middle, with all that was sent on record", function()
     local twin, link, log = sim("stim")
-    local job = start("run", "run itbs600 -p trains=2 --amt 50 --device magventure --port " .. link
-      .. " --out " .. folder .. "/runs" .. patient)
+    local job = start("run", itbs:format(50) .. "-p trains=2 --device magventure --port " .. link
+      .. " --out " .. folder .. "/runs")
     after_pulses(log, 8)
     twin:signal("KILL")
     assert.are.equal(4, job:wait())
@@ -332,7 +335,7 @@ describe("moonpulse run", function()
   for _, name in ipairs { "INT", "TERM", "HUP" } do
     it("stops cleanly on SIG" .. name .. " in the middle", function()
       local out = folder .. "/runs"
-      local job = start("run", "run itbs600 -p trains=2 --amt 50 --out " .. out .. patient)
+      local job = start("run", itbs:format(50) .. "-p trains=2 --out " .. out)
       local log = twin_log(out)
       after_pulses(log, 7)
       job:signal(name)
@@ -357,7 +360,7 @@ describe("moonpulse run", function()
 
   it("stops cleanly between trains, where the next pulse is far away", function()
     local out = folder .. "/runs"
-    local job = start("run", "run itbs600 -p trains=2 --amt 50 --out " .. out .. patient)
+    local job = start("run", itbs:format(50) .. "-p trains=2 --out " .. out)
     local log = twin_log(out)
     after_pulses(log, 30)
     job:signal("INT")

@@ -45,6 +45,11 @@ describe("a protocol file", function()
     end)
   end
 
+  it("is stopped where it takes too much memory, before it runs too long", function()
+    local _, message = build "local t = {} for i = 1, 1e12 do t[i] = ('x'):rep(1000000) end"
+    assert.matches("theirs.lua:3: stopped: it takes too much memory", message, 1, true)
+  end)
+
   it("is stopped at its top level as well", function()
     local _, message = build("", "while true do end")
     assert.matches("theirs.lua:1: stopped: it %a+ too long", message) -- by instructions, or by time

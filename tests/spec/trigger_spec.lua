@@ -129,8 +129,8 @@ end)
 describe("a run whose pulses go another way", function()
   local folder, jobs
   local shim = shell.program:match("^(.*)/[^/]*$") .. "/tests/rig/modem_shim.so"
-  local no_shim = (shell.program:find("sanitize") or not shell.read(shim))
-    and "needs the modem shim, which a sanitizer does not go together with"
+  local no_shim = shell.program:find("sanitize") and "the modem shim does not go together with a sanitizer"
+    or not shell.read(shim) and "needs the modem shim: make test-programs"
 
   before_each(function()
     folder, jobs = shell.folder(), {}
@@ -306,7 +306,9 @@ describe("a run whose pulses go another way", function()
     assert.are.equal(0, #only(shell.rows(folder .. "/twin.tsv"), "arm"))
   end)
 
-  it("stops and disarms when the trigger box is unplugged", function()
+  --- A run on a stimulator and a trigger box that other programs simulate: the jobs of the run and of the
+  --- box, and the box's port.
+  local function boxed(plan, settings)
     local twin = start("twin", ("sim magventure --log %s/twin.tsv"):format(folder))
     local port = twin:says(" on (/dev/%S+)")
     local box = start("box", ("sim trigger --log %s/box.tsv"):format(folder))
@@ -318,13 +320,37 @@ for key, value in pairs(require "moonpulse.devices.magventure") do own[key] = va
 own.trigger_confirms = false
 return own
 ]])
-    local job = start("run", ("run %s --out %s/runs --device %s/silent.lua --port %s --trigger %s%s"):format(
-      protocol("mp.train { pulses = 200, hz = 10, intensity = mp.mso(40) }"), folder, folder, port, box_port,
-      patient))
+    local job = start("run", ("run %s --out %s/runs --device %s/silent.lua --port %s --trigger %s%s%s")
+      :format(protocol(plan), folder, folder, port, box_port, settings, patient))
+    return job, box, box_port
+  end
+
+  local function await_pulses(count)
     shell.await(function()
       local rows = shell.read(folder .. "/box.tsv") and shell.rows(folder .. "/box.tsv") or {}
-      return #only(rows, "pulse") >= 3
-    end, "three trigger pulses")
+      return #only(rows, "pulse") >= count
+    end, count .. " trigger pulses")
+  end
+
+  for signal, ending in pairs { INT = "a stop", KILL = "its guard, where the program is killed," } do
+    it("is ended by " .. ending .. " with the trigger box at rest", function()
+      local job = boxed("mp.train { pulses = 3, hz = 0.1, intensity = mp.mso(40) }", ":byte=4,width=9000")
+      await_pulses(1)
+      job:signal(signal)
+      job:wait()
+      local last = shell.await(function()
+        local rows = shell.rows(folder .. "/box.tsv")
+        return rows[#rows].bytes == "00" and rows[#rows]
+      end, "the box at rest")
+      local pulses = only(shell.rows(folder .. "/box.tsv"), "pulse")
+      assert.are.equal(1, #pulses)
+      assert.is_true(tonumber(last.time) - tonumber(pulses[1].time) < 8) -- not the pulse's own end
+    end)
+  end
+
+  it("stops and disarms when the trigger box is unplugged", function()
+    local job, box, box_port = boxed("mp.train { pulses = 200, hz = 10, intensity = mp.mso(40) }", "")
+    await_pulses(3)
     box:kill()
     assert.are.equal(4, job:wait())
     assert.has.match("the trigger's port " .. box_port .. " is lost", job:err())

@@ -115,7 +115,7 @@ function M.arm(io, first)
 end
 
 function M.disarm(io)
-  talk.disarm(io, M.commands.keepalive(), "remote_on", M.commands.remote_off())
+  talk.disarm(io, M.commands.get_params(), "get_params", M.commands.remote_off())
 end
 
 function M.judge(reply)

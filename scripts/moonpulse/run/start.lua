@@ -30,8 +30,9 @@ end
 ---@return table
 function M.device(options, given)
   local driver, usb = given.driver, given.usb
-  return { name = driver.name, description = driver.description, simulated = given.simulated,
-    port = options.port, usb_id = usb and usb.usb_id, usb_serial = usb and usb.usb_serial,
+  return { name = driver.name, driver = driver.file, description = driver.description,
+    simulated = given.simulated, port = options.port,
+    usb_id = usb and usb.usb_id, usb_serial = usb and usb.usb_serial,
     usb_product = usb and usb.description, faults = options.fault and options.fault.text,
     trigger = driver.trigger and triggers.facts(driver.trigger) }
 end

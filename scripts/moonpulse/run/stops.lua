@@ -11,7 +11,7 @@ local signals = { [1] = "SIGHUP", [2] = "Ctrl-C (SIGINT)", [3] = "SIGQUIT", [15]
 local reasons = {
   signal = "stopped by a signal", requested = "stopped on request",
   late = "a pulse would have left too late",
-  close = "pulses would have come closer than the device allows",
+  close = "the host was held up: the next pulse would have come much closer to the last than planned",
   record = "the record could not keep up", gone = "the port is lost",
   blocked = "the port does not take bytes", device = "stopped by a device fault",
   error = "stopped by an error", stuck = "the script was stuck",
@@ -23,6 +23,7 @@ local reasons = {
 M.faults_of_device = { gone = true, blocked = true, silent = true }
 M.remedies = {
   late = "; close other programs, or allow more with --tolerance MS or --late skip",
+  close = "; close other programs, or leave such pulses out with --late skip",
 }
 
 --- Why a run ended before its plan did, in words.

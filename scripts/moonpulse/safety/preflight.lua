@@ -37,6 +37,8 @@ function M.load(path)
   return list
 end
 
+local yes = { y = true, yes = true }
+
 --- Ask all questions. Only y or yes confirms; the first other answer refuses.
 ---@param questions table[]
 ---@param ask fun(text: string): string? the answer; nil at the end of input
@@ -54,7 +56,7 @@ function M.ask(questions, ask, operator)
     if not answer then
       return nil, ("the preflight was not answered (%s): answer on the terminal, a line of y for each "
         .. "question"):format(question.id)
-    elseif not answer:lower():match("^%s*y[es]*%s*$") then
+    elseif not yes[answer:lower():match("^%s*(.-)%s*$")] then
       return nil, ("the preflight was not confirmed: %s (%s)"):format(question.id, question.text)
     end
     confirmed[#confirmed + 1] = question.id

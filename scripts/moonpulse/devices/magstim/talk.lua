@@ -64,7 +64,8 @@ end
 
 --- After the safe frame: believed only when the unit says so; then the panel is free again.
 ---@param io moonpulse.Link
----@param poll string
+---@param poll string not the keep-alive: the answer to one from before the safe frame, which may still
+---   be on its way, would say that the unit is armed
 ---@param name string
 ---@param off string the remote off command
 function M.disarm(io, poll, name, off)
