@@ -1,7 +1,7 @@
 /*
  * limited.c - call a Lua function with a limit on instructions, time and memory.
  *
- * A count hook looks every thousand instructions. Once a limit is passed it raises at every
+ * A count hook looks every few hundred instructions. Once a limit is passed it raises at every
  * further instruction, so a pcall inside cannot swallow it: whatever returns next is raised
  * upon again.
  */
@@ -19,8 +19,8 @@
 #include <unistd.h>
 
 enum {
-    STEP = 1000,       // instructions between two looks
-    HEAP_STEPS = 1000, // looks between two questions to malloc, which may take long
+    STEP = 250,        // instructions between two looks
+    HEAP_STEPS = 4000, // looks between two questions to malloc, which may take long
     WHERE_MAX = 160
 };
 
@@ -77,12 +77,12 @@ static void look(lua_State *L, lua_Debug *info)
     }
     if (limit.why == NULL) {
         limit.instructions += STEP;
-        if (limit.instructions > limit.most_instructions)
+        if (limit.bytes > limit.most_bytes) // first: taking memory takes time as well
+            limit.why = "it takes too much memory";
+        else if (limit.instructions > limit.most_instructions)
             limit.why = "it runs too long (is there an endless loop?)";
         else if (cpu_ns() > limit.until_cpu_ns)
             limit.why = "it takes too long (is there an endless loop?)";
-        else if (limit.bytes > limit.most_bytes)
-            limit.why = "it takes too much memory";
         else if (limit.instructions / STEP % HEAP_STEPS == 0 &&
                  mallinfo2().uordblks > limit.heap + limit.most_heap)
             limit.why =

@@ -46,6 +46,9 @@ describe("a protocol file", function()
   end
 
   it("is stopped where it takes too much memory, before it runs too long", function()
+    if shell.program:find("sanitize", 1, true) then
+      pending "a checked build takes memory too slowly: its time is over first"
+    end
     local _, message = build "local t = {} for i = 1, 1e12 do t[i] = ('x'):rep(1000000) end"
     assert.matches("theirs.lua:3: stopped: it takes too much memory", message, 1, true)
   end)
