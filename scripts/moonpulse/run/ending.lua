@@ -12,6 +12,16 @@ function M.line(key, text, ...)
   print(("%-12s"):format(key) .. (select("#", ...) > 0 and text:format(...) or text))
 end
 
+--- Was any train started by us and timed by the stimulator?
+local function timed_by_device(actions)
+  for _, action in ipairs(actions or {}) do
+    if action.train then
+      return true
+    end
+  end
+  return false
+end
+
 --- How many pulses were left out, and why.
 local function skipped_text(record)
   local parts = {}
@@ -56,9 +66,10 @@ function M.conclude(context, outcome)
   M.line("sent", "%s of %s pulses, %s confirmed by the device%s", outline.count(result.pulses_sent),
     outline.count(planned), outline.count(result.pulses_confirmed), skipped_text(record))
   if late then
-    M.line("onset error", "p50 %s, p95 %s, p99 %s, largest %s", outline.seconds(late.p50 / 1e6),
+    M.line("onset error", "p50 %s, p95 %s, p99 %s, largest %s%s", outline.seconds(late.p50 / 1e6),
       outline.seconds(late.p95 / 1e6), outline.seconds(late.p99 / 1e6),
-      outline.seconds(late.max / 1e6))
+      outline.seconds(late.max / 1e6), timed_by_device(context.job.actions)
+        and " (trains that the stimulator times: of their starts)" or "")
   end
   if outcome.took_s then
     M.line("took", "%s, %s times real time", outline.seconds(outcome.took_s),
