@@ -187,8 +187,10 @@ end
 function Link:sleep(seconds)
   local until_ns = core.clock_ns() + math.floor(seconds * 1e9)
   self.waiting = { match = function() return false end, task = core.current() }
-  while not self.halted and not self.lost and core.clock_ns() < until_ns do
-    core.wait((until_ns - core.clock_ns()) / 1e9)
+  local left_ns = until_ns - core.clock_ns() -- read once a turn: time does not stand still between
+  while not self.halted and not self.lost and left_ns > 0 do
+    core.wait(left_ns / 1e9)
+    left_ns = until_ns - core.clock_ns()
   end
   self.waiting = nil
   if self.halted then

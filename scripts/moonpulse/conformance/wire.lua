@@ -212,9 +212,15 @@ local function why_of(result)
   return tostring(result.ok and (result.outcome.fault or result.outcome.stop) or result.outcome)
 end
 
+--- All that is known of a run that did not go as it must.
+local function story(result)
+  return ("the run ended with: %s; %d of %d pulses sent; the twin's log:\n%s"):format(why_of(result),
+    result.sent, result.planned, result.log)
+end
+
 local function completed(kit, result)
-  kit:check(result.ok and result.outcome.stop == "finished" and not result.outcome.fault,
-    "the run ends with: %s", why_of(result))
+  kit:check(result.ok and result.outcome.stop == "finished" and not result.outcome.fault, "%s",
+    story(result))
   kit:check(result.sent == result.planned and result.counts.pulse == result.planned,
     "%d pulses planned, %d sent, %d arrived", result.planned, result.sent, result.counts.pulse or 0)
   kit:check(result.confirmed == (kit.driver.confirms == false and 0 or result.planned),
@@ -249,7 +255,8 @@ end
 local function real_unplugged(kit)
   local result = results_of(kit, "unplugged")
   kit:check(result.sent <= 2, "%d pulses were sent to a port that is gone", result.sent)
-  kit:check(result.counts.pulse == 1, "the twin fired %d pulses", result.counts.pulse or 0)
+  kit:check(result.counts.pulse == 1, "the twin fired %d pulses, not 1; %s", result.counts.pulse or 0,
+    story(result))
   local why = result.ok and (result.outcome.fault or result.outcome.stop) or result.outcome.message
   kit:check(why == "gone" or why:find("port is lost", 1, true), "it ends with: %s", why)
   kit:check(not result.ok or not result.outcome.disarmed, "a device that is gone is called disarmed")
@@ -258,7 +265,8 @@ end
 local function real_deaf(kit)
   kit:needs_replies()
   local result = results_of(kit, "deaf")
-  kit:check(result.counts.pulse == 1, "the twin fired %d pulses", result.counts.pulse or 0)
+  kit:check(result.counts.pulse == 1, "the twin fired %d pulses, not 1; %s", result.counts.pulse or 0,
+    story(result))
   kit:check(result.ok and not result.outcome.disarmed and result.outcome.not_disarmed,
     "a device that does not answer is called disarmed")
   if kit.driver.confirms ~= false then
