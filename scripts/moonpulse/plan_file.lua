@@ -1,7 +1,6 @@
 --- Plans as files: a documented, canonical, line-based text with its SHA-256 (docs/plan-files.md).
 --- Structure is kept, equal parts are written once, so a plan of any length stays small.
 local core = require "moonpulse.core"
-local digest = require "openssl.digest"
 local outline = require "moonpulse.outline"
 
 local M = {}
@@ -11,6 +10,7 @@ local FORMAT = "moonpulse-plan 1"
 --- SHA-256 in hexadecimal digits.
 ---@param text string
 function M.sha256(text)
+  local digest = require "openssl.digest" -- here, for OpenSSL takes longer to load than all the rest
   return (digest.new("sha256"):final(text):gsub(".", function(byte)
     return ("%02x"):format(byte:byte())
   end))

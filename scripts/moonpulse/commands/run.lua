@@ -2,7 +2,6 @@
 local cli = require "moonpulse.cli"
 local common = require "moonpulse.commands.common"
 local devices = require "moonpulse.run.device"
-local experiment_runs = require "moonpulse.experiment.runner"
 local experiments = require "moonpulse.experiment"
 local faults = require "moonpulse.simulators.faults"
 local protocol_runs = require "moonpulse.run.protocol"
@@ -72,7 +71,7 @@ function M.run(options)
   local given = { driver = driver, simulated = simulated, usb = usb, values = values }
   if experiments.is(found) then
     given.experiment = found
-    return experiment_runs.run(options, given)
+    return require("moonpulse.experiment.runner").run(options, given) -- loaded for those who need it
   end
   for _, name in ipairs { "answers", "trigger_in" } do
     if options[name] then
