@@ -105,6 +105,9 @@ static void *counted(void *data, void *block, size_t old_size, size_t new_size)
     (void)data;
     if (new_size > old && limit.bytes + (new_size - old) > limit.hard_bytes) {
         limit.why = limit.why != NULL ? limit.why : "it takes too much memory";
+        if (limit.where[0] ==
+            '\0') // the stack still stands; it does not when the call has failed
+            find_place(limit.thread);
         return NULL;
     }
     void *result = limit.alloc(limit.alloc_data, block, old_size, new_size);
@@ -115,6 +118,29 @@ static void *counted(void *data, void *block, size_t old_size, size_t new_size)
             lua_sethook(limit.thread, look, LUA_MASKCOUNT, 1);
     }
     return result;
+}
+
+/*
+ * Message handler (problem) -> problem: what a C function raises, and a stack overflow, names
+ * no line of the author's; here the stack still stands and tells it.
+ */
+static int with_place(lua_State *L)
+{
+    const char *text = lua_tostring(L, 1);
+    char where[WHERE_MAX];
+    if (lua_type(L, 1) != LUA_TSTRING || limit.why != NULL || limit.library[0] == '\0')
+        return 1;
+    find_place(L);
+    (void)snprintf(where, sizeof where, "%s", limit.where);
+    limit.where[0] = '\0';
+    char *line = strrchr(where, ':');
+    if (line == NULL)
+        return 1;
+    *line = '\0';
+    if (strstr(text, where) != NULL)
+        return 1;
+    lua_pushfstring(L, "%s:%s: %s", where, line + 1, text);
+    return 1;
 }
 
 /* In a signal's handler: reads the stack of a thread that is inside a C function, then ends. */
@@ -205,7 +231,10 @@ static int call_limited(lua_State *L)
     bool outer = limit.thread == NULL;
     if (outer)
         begin(L);
-    int status = lua_pcall(L, lua_gettop(L) - 2, LUA_MULTRET, 0);
+    lua_pushcfunction(L, with_place);
+    lua_insert(L, 2);
+    int status = lua_pcall(L, lua_gettop(L) - 3, LUA_MULTRET, 2);
+    lua_remove(L, 2);
     if (outer)
         end(L);
     if (status == LUA_OK && (!outer || limit.why == NULL)) {

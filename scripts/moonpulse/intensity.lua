@@ -7,9 +7,8 @@ local M = {}
 ---@field value number percent
 ---@field reference "MSO"|"RMT"|"AMT"
 
-local Intensity = { __name = "moonpulse.intensity" }
-Intensity.__index = Intensity
-Intensity.__metatable = false
+-- no __index: through it an author would reach this table, which all intensities share
+local Intensity = { __name = "moonpulse.intensity", __metatable = false }
 
 function Intensity.__tostring(self)
   return ("%g %%%s"):format(self.value, self.reference)

@@ -57,7 +57,7 @@ local known = fields { params = "?table", plan = "function", variants = "?list" 
 local variant_known = fields { id = "text", defaults = "?table" }
 
 local is_protocol = setmetatable({}, { __mode = "k" })
--- what else a file may return, and what is told the file's environment
+-- what else a file may return, and what makes it ours
 local accepted = setmetatable({}, { __mode = "k" })
 
 local function kind_of(value)
@@ -94,11 +94,19 @@ end
 local parameter_known = { default = "value", min = "?number", max = "?number", help = "?text",
   needed = "?true or false" }
 
+local control = "[\0-\8\11-\31\127]" -- all but tab and newline
+
 local function check_texts(who, spec)
   for _, key in ipairs(texts) do
     if spec[key] ~= nil and type(spec[key]) ~= "string" then
       blame.fail("%s: %s must be text, not %s", who, key, type(spec[key]))
+    elseif spec[key] and spec[key]:find(control) then
+      blame.fail("%s: %s has control characters, which a terminal would obey", who, key)
     end
+  end
+  if spec.id and not spec.id:find("^[%w_\128-\255][%w_. \128-\255-]*$") then
+    blame.fail("%s: id must be letters, digits and _ . - (a run's folder is named after it), not %q",
+      who, spec.id)
   end
 end
 
@@ -184,9 +192,36 @@ function M.check_parameters(who, spec)
   end
 end
 
+local function own(value)
+  if intensities.is(value) then
+    return intensities.new(value.value, value.reference)
+  elseif type(value) ~= "table" then
+    return value
+  end
+  local copy = {}
+  for key, inner in pairs(value) do
+    copy[key] = own(inner)
+  end
+  return copy
+end
+
+--- A spec as plain data of our own: whatever its author does to his later, and whatever metatables it
+--- has, is not met when it is read outside the sandbox.
+---@param spec table
+---@param keys table<string, any> its keys
+---@return table
+function M.own(spec, keys)
+  local copy = {}
+  for key in pairs(keys) do
+    copy[key] = own(spec[key])
+  end
+  return copy
+end
+
 --- From now on a file may return spec as well: it has id, name, params like a protocol.
 ---@param spec table
----@param loaded fun(environment: table) called with the sandbox that the file was loaded in
+---@param loaded fun(environment: table): table called with the sandbox that the file was loaded in, and
+---   within its limits; returns what load returns for it
 function M.accept(spec, loaded)
   accepted[spec] = loaded
   return spec
@@ -233,16 +268,19 @@ local function specialise(base, variant)
   return made
 end
 
-local function from_result(path, result)
-  if is_protocol[result] or accepted[result] then
-    return result
+--- What a file returned, as a protocol (or what was accepted); within the sandbox's limits.
+local function from_result(path, result, environment)
+  if accepted[result] then
+    return accepted[result](environment)
+  elseif is_protocol[result] then
+    return M.protocol(M.own(result, known)) -- checked again: it may have been changed since
   end
   local stem = path:match("([^/]+)%.lua$") or path:match("([^/]+)$")
   if compose.is_plan(result) then
     return M.protocol { id = stem, name = stem, plan = function() return result end }
   end
-  return nil, ("%s: the file must return mp.protocol { ... }, mp.experiment(...) or a plan, not %s "
-    .. "(is the last line \"return ...\"?)"):format(path, type(result))
+  error(("%s: the file must return mp.protocol { ... }, mp.experiment(...) or a plan, not %s "
+    .. "(is the last line \"return ...\"?)"):format(path, type(result)), 0)
 end
 
 --- A script's error as text that names its file, whatever was raised.
@@ -262,16 +300,11 @@ function M.load(path)
   if not chunk then
     return nil, in_file(path, environment)
   end
-  local ok, result = sandbox.call(chunk)
+  local ok, protocol = sandbox.call(function()
+    return from_result(path, chunk(), environment)
+  end)
   if not ok then
-    return nil, in_file(path, result)
-  end
-  local protocol, problem = from_result(path, result)
-  if not protocol then
-    return nil, problem
-  end
-  if accepted[protocol] then
-    accepted[protocol](environment)
+    return nil, in_file(path, protocol)
   end
   protocol.id = protocol.id or path:match("([^/]+)%.lua$")
   protocol.file = path
@@ -355,7 +388,7 @@ function M.guard(values)
       blame.fail("parameter %q cannot be changed by the script", tostring(name))
     end,
     __pairs = function()
-      return pairs(values)
+      return sandbox.pairs(values)
     end,
   })
 end
@@ -385,7 +418,11 @@ end
 ---@return boolean? drawn true: mp.shuffle was used, another seed may give another order
 function M.build(protocol, values, seed, intensity)
   local context = { seed = seed or 1, intensity = intensity }
-  local ok, plan = building.with(context, protocol.plan, M.guard(values))
+  local theirs = {} -- what a plan does to its intensities must not change what the record says of them
+  for name, value in pairs(values) do
+    theirs[name] = own(value)
+  end
+  local ok, plan = building.with(context, protocol.plan, M.guard(theirs))
   if not ok then
     return nil, in_file(protocol.file, plan)
   end

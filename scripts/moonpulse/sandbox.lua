@@ -25,11 +25,11 @@ end
 --- Call a library function for a wrapper, which returns this call (so its own frame is gone): what is
 --- refused is raised at the author's line.
 local function at_author(call, ...)
-  local ok, result = pcall(call, ...)
-  if not ok then
-    error(result, type(result) == "string" and 2 or 0)
+  local results = table.pack(pcall(call, ...))
+  if not results[1] then
+    error(results[2], type(results[2]) == "string" and 2 or 0)
   end
-  return result
+  return table.unpack(results, 2, results.n)
 end
 
 local function copy(from, without)
@@ -78,11 +78,77 @@ local function safe_setmetatable(of, metatable)
   if type(metatable) == "table" and rawget(metatable, "__gc") then
     refuse("setmetatable: __gc is not for protocol files")
   end
-  return setmetatable(of, metatable)
+  return at_author(setmetatable, of, metatable)
 end
 
 local function safe_getmetatable(of)
   return type(of) == "table" and getmetatable(of) or nil
+end
+
+local ranks = { number = 1, string = 2, boolean = 3 }
+
+--- The keys of a table in one order on every machine and in every run: Lua's own order changes from
+--- run to run, and a plan that is made in it would too. Raises at the author's line.
+local function sorted_keys(of)
+  local keys, others = {}, 0
+  for key in next, of do
+    keys[#keys + 1] = key
+    others = others + (ranks[type(key)] and 0 or 1)
+  end
+  if others > 1 then
+    error("the keys of this table are tables or functions, which come in another order in each run: use "
+      .. "names or numbers", 3)
+  end
+  table.sort(keys, function(a, b)
+    local of_a, of_b = ranks[type(a)] or 4, ranks[type(b)] or 4
+    if of_a ~= of_b then
+      return of_a < of_b
+    elseif of_a == 3 then
+      return not a and b
+    end
+    return a < b
+  end)
+  return keys
+end
+
+--- pairs, in that order.
+---@param of table
+function M.pairs(of)
+  local keys, at = sorted_keys(of), 0
+  return function()
+    local key, value
+    repeat
+      at = at + 1
+      key = keys[at]
+      value = rawget(of, key)
+    until value ~= nil or key == nil
+    return key, value
+  end, of, nil
+end
+
+local function safe_pairs(of)
+  local metatable = debug.getmetatable(of)
+  if type(of) ~= "table" or metatable and metatable.__pairs then
+    return at_author(pairs, of)
+  end
+  return M.pairs(of)
+end
+
+--- As next, in the order of pairs.
+local function safe_next(of, last)
+  if type(of) ~= "table" then
+    return at_author(next, of)
+  elseif next(of) == nil then
+    return nil
+  end
+  local take = last == nil
+  for _, key in ipairs(sorted_keys(of)) do
+    if take then
+      return key, rawget(of, key)
+    end
+    take = key == last
+  end
+  return nil
 end
 
 --- A module as it is, but nobody can change it.
@@ -91,7 +157,7 @@ local function read_only(module, name)
     __newindex = function(_, key)
       refuse("%s.%s cannot be changed", name, tostring(key))
     end,
-    __pairs = function() return pairs(module) end })
+    __pairs = function() return M.pairs(copy(module)) end }) -- the module itself would be given away
 end
 
 local function safe_require(name)
@@ -116,8 +182,8 @@ end
 function M.environment()
   local own = { string = safe_string(), table = safe_table(), math = safe_math(), utf8 = copy(utf8),
     setmetatable = safe_setmetatable, getmetatable = safe_getmetatable, require = safe_require,
-    xpcall = safe_xpcall }
-  for _, name in ipairs { "assert", "error", "ipairs", "next", "pairs", "pcall", "rawequal", "rawget",
+    xpcall = safe_xpcall, pairs = safe_pairs, next = safe_next }
+  for _, name in ipairs { "assert", "error", "ipairs", "pcall", "rawequal", "rawget",
     "rawlen", "select", "tonumber", "tostring", "type", "_VERSION" } do
     own[name] = _G[name]
   end

@@ -139,6 +139,94 @@ describe("a protocol file", function()
     end)
   end
 
+  it("runs nothing of its own once it is loaded", function()
+    local later = {
+      "getmetatable(s).__index = function() while true do end end",
+      "getmetatable(s.params).__pairs = function() while true do end end",
+      "s.params.a = setmetatable({}, { __index = function() while true do end end })",
+    }
+    for _, change in ipairs(later) do
+      local path = folder .. "/later.lua"
+      shell.write(path, ([[local mp = require "moonpulse"
+        local s = mp.protocol(setmetatable({ name = "x", plan = function() return mp.rest(1) end,
+          params = setmetatable({ a = { default = 1 } }, {}) }, {}))
+        %s
+        return s]]):format(change))
+      local all, message = protocols.load(path)
+      if all then
+        assert.are.same({ a = { default = 1 } }, all[1].params)
+        assert.is_nil(getmetatable(all[1]))
+      else
+        assert.matches("later.lua", message, 1, true)
+      end
+    end
+  end)
+
+  it("cannot reach the library's own tables", function()
+    assert.is_truthy(build [[
+      local _, mine = pairs(mp) mine.pulse = nil
+      assert(mp.mso(50).__index == nil and getmetatable(mp.mso(50)) == nil)]])
+    assert.is_function(require "moonpulse".pulse)
+  end)
+
+  it("cannot change what the record says of its parameters", function()
+    shell.write(folder .. "/changing.lua", [[local mp = require "moonpulse"
+      return mp.protocol { name = "x", params = { a = { default = mp.mso(50) } }, plan = function(p)
+        local pulse, _, mine = mp.pulse(p.a), pairs(p)
+        p.a.value, mine.a = 5, nil
+        return pulse end }]])
+    local all = protocols.load(folder .. "/changing.lua")
+    local values = protocols.values(all[1], {})
+    assert.is_truthy(protocols.build(all[1], values))
+    assert.are.equal("50 %MSO", tostring(values.a))
+  end)
+
+  it("meets the keys of a table in one order, in every run", function()
+    assert.is_truthy(build [[
+      local t, seen = { zeta = 1, alpha = 2, mid = 3, [10] = 4, [2] = 5, [true] = 6 }, {}
+      for key, value in pairs(t) do
+        seen[#seen + 1] = tostring(key) .. value
+        t[key] = nil
+      end
+      assert(table.concat(seen, " ") == "25 104 alpha2 mid3 zeta1 true6", table.concat(seen, " "))
+      local key, value = next { b = 1, a = 2 }
+      assert(key == "a" and value == 2 and next({ b = 1, a = 2 }, "a") == "b" and next({}) == nil)]])
+    local _, message = build "for _ in pairs { [{}] = 1, [{}] = 2 } do end"
+    assert.matches("theirs.lua:3: the keys of this table are tables", message, 1, true)
+  end)
+
+  it("has a line where an error has none", function()
+    for _, body in ipairs { "table.insert(mp, 1)", "local function f(s) return (s:gsub('.', f)) end f('x')",
+      "local s = ('x'):rep(1000000):gsub('.', ('y'):rep(1000000))", "setmetatable('', {})",
+      "error('no', 0)" } do
+      local plan, message = build(body)
+      assert.is_nil(plan)
+      assert.matches("theirs.lua:3: ", message, 1, true)
+      assert.is_nil(message:find("sandbox.lua", 1, true))
+    end
+  end)
+
+  it("opens no device, pipe or text by the name of a sham's protocol", function()
+    os.execute("mkfifo " .. folder .. "/pipe.lua")
+    for _, of in ipairs { "/dev/null", "/etc/passwd", folder .. "/pipe.lua", folder .. "/theirs.lua" } do
+      local plan, message = build(
+        ("local _ = mp.sham { of = %q, with = '', intensity = mp.mso(5) }"):format(of))
+      assert.is_nil(plan)
+      assert.matches("theirs.lua:3: sham: ", message, 1, true)
+      assert.is_nil(message:find("root", 1, true))
+    end
+  end)
+
+  it("names no folder, and does not write to the terminal, by its id and name", function()
+    for _, head in ipairs { 'id = "../x", name = "x"', 'name = "\\27[2J"' } do
+      shell.write(folder .. "/named.lua",
+        ('return require "moonpulse".protocol { %s, plan = print }'):format(head))
+      local all, message = protocols.load(folder .. "/named.lua")
+      assert.is_nil(all)
+      assert.matches("named.lua:1: protocol: ", message, 1, true)
+    end
+  end)
+
   it("keeps its globals, and its string functions, to itself", function()
     assert.is_truthy(build "leak = 5; string.rep = nil; table.insert = nil")
     assert.is_nil(rawget(_G, "leak"))

@@ -31,9 +31,11 @@ function M.experiment(spec)
     blame.fail("experiment: run must be a function(run), not %s", type(spec.run))
   end
   protocols.check_parameters("experiment", spec)
-  is_experiment[spec] = true
   return protocols.accept(spec, function(environment)
-    environments[spec] = environment
+    local own = protocols.own(spec, known)
+    protocols.check_parameters("experiment", own)
+    is_experiment[own], environments[own] = true, environment
+    return own
   end)
 end
 
