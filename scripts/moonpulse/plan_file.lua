@@ -105,6 +105,10 @@ local function write_node(self, plan)
 end
 
 local texts = { "id", "name", "cite", "doi", "target", "note", "unconfirmed" }
+local is_text = {}
+for _, key in ipairs(texts) do
+  is_text[key] = true
+end
 
 --- A plan as text. Raises a refusal { code, message } where it cannot be written exactly.
 ---@param plan moonpulse.Plan
@@ -214,6 +218,8 @@ function make.channel(self, rest)
   return core.channel(node(self, number or bad(self, "a channel is: channel NODE \"NAME\"")), unescape(name))
 end
 
+local MOST_PARTS = 1000000
+
 local function children_of(self, rest)
   local list = {}
   for part in rest:gmatch("%S+") do
@@ -221,7 +227,11 @@ local function children_of(self, rest)
     if not number then
       bad(self, "%q is no node: write its number, or NUMBER*COUNT", part)
     end
-    for _ = 1, tonumber(count ~= "" and count or 1) do
+    local times = tonumber(count ~= "" and count or 1)
+    if #list + times > MOST_PARTS then
+      bad(self, "more than %d parts in a row: write them as one repeat", MOST_PARTS)
+    end
+    for _ = 1, times do
       list[#list + 1] = node(self, number)
     end
   end
@@ -257,7 +267,7 @@ local function read_node(self, rest)
     if type(plan) == "table" then
       error(plan, 0)
     end
-    bad(self, "%s", tostring(plan))
+    bad(self, "%s", (tostring(plan):gsub("^%S*plan_file%.lua:%d+: ", "")))
   end
   self.nodes[number] = core.describe(plan, origin, label)
 end
@@ -275,10 +285,36 @@ local function read_line(self, line)
   elseif key == "parameter" then
     local name, value = rest:match("^(%S+) \"(.*)\"$")
     self.parameters[name or bad(self, "a parameter is: parameter NAME \"VALUE\"")] = unescape(value)
-  elseif key and rest:find("^\".*\"$") then
+  elseif is_text[key] and rest:find("^\".*\"$") then
     self[key] = unescape(rest:sub(2, -2))
   else
     bad(self, "this line is of no known kind")
+  end
+end
+
+--- The lines that count: what is for readers only may be worded otherwise by another version.
+local function counting(text)
+  local lines = {}
+  local number = 0
+  for line in text:gmatch("([^\n]*)\n") do
+    number = number + 1
+    if not line:find("^#") and not line:find("^sha256 ") then
+      lines[#lines + 1] = { text = line, number = number }
+    end
+  end
+  return lines
+end
+
+--- There is one way to write a plan: what says the same in another way was not written by compile.
+local function check_canonical(self, text)
+  local given, ours = counting(text), counting(M.write(self.plan, self))
+  for i = 1, math.max(#given, #ours) do
+    local line, wanted = given[i], ours[i]
+    if not (line and wanted and line.text == wanted.text) then
+      self.line = line and line.number or self.line
+      bad(self, "not written as moonpulse compile writes it%s", wanted and ": " .. wanted.text
+        or ", which has no such line")
+    end
   end
 end
 
@@ -319,6 +355,7 @@ function M.read(text, path)
     elseif self.plan:totals().pulses ~= self.pulses then
       bad(self, "the plan has %d pulses, not %s", self.plan:totals().pulses, tostring(self.pulses))
     end
+    check_canonical(self, text)
   end)
   if not ok then
     return nil, type(message) == "table" and message.message or tostring(message)

@@ -138,7 +138,8 @@ local function run_of(self, plan, view, i, channel)
   end
   for k = #ends, 1, -1 do
     local some = remade(first, ends[k].plan)
-    local done = started(self, some, describe(some, channel), channel)
+    local part = describe(some, channel)
+    local done = part and started(self, some, part, channel)
     if done then
       return done, ends[k].last
     end
@@ -165,7 +166,7 @@ local function rebuilt_sequence(self, plan, view, channel)
 end
 
 --- plan with what the device takes replaced; the plan itself where nothing is.
-function replace(self, plan, channel)
+local function replaced(self, plan, channel)
   local view = plan:view()
   if view.kind == "repeat" or view.kind == "sequence" or view.kind == "channel" then
     local part = describe(plan, channel)
@@ -192,6 +193,18 @@ function replace(self, plan, channel)
   return plan
 end
 
+--- The same part is looked at once, however often a plan holds it.
+function replace(self, plan, channel)
+  local key = plan:id() .. " " .. channel
+  local done = self.done[key]
+  if done == nil then
+    local new = replaced(self, plan, channel)
+    done = new ~= plan and new -- false: nothing of it
+    self.done[key] = done
+  end
+  return done or plan
+end
+
 --- Split plan between the device and us.
 ---@param plan moonpulse.Plan
 ---@param mode "host"|"device"|"auto"
@@ -208,7 +221,7 @@ function M.split(plan, mode, driver, identity, resolve)
       driver.description) or nil
   end
   local self = { mode = mode, identity = identity, resolve = resolve, train = driver.encode.train,
-    known = {}, programs = {} }
+    known = {}, programs = {}, done = {} }
   local new = replace(self, plan, "")
   return new, self.programs, self.host or false, self.why
 end

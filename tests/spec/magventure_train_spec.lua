@@ -2,7 +2,9 @@
 -- is enabled, and whole runs on the simulated one.
 local cjson = require "cjson"
 local driver = require "moonpulse.devices.magventure"
+local mp = require "moonpulse"
 local shell = require "shell"
+local timing = require "moonpulse.timing"
 local twins = require "moonpulse.simulators.magventure"
 
 local function hex(bytes)
@@ -131,6 +133,30 @@ describe("a MagPro's program", function()
     assert.is_nil(none)
     assert.matches("go on for 5.1 s after a lost cable", text)
     assert.is_truthy(program { { 52, 1, 10 } })
+  end)
+end)
+
+describe("who times what", function()
+  local function split(plan)
+    return timing.split(plan, "auto", driver, identity(), function(action) action.mso = action.intensity end)
+  end
+
+  it("is asked of more pulses in a row than a program can hold", function()
+    local plan = mp.pulse(mp.mso(50))
+    for _ = 1, 20 do
+      plan = plan .. mp.pulse(mp.mso(50))
+    end
+    assert.are.equal(21, split(plan):totals().pulses)
+  end)
+
+  it("is asked once of a part, however often a plan holds it", function()
+    local plan = mp.train { pulses = 3, hz = 50, intensity = mp.mso(50) } .. mp.rest(1)
+    for _ = 1, 30 do
+      plan = plan .. plan
+    end
+    local new, programs = split(plan) -- without a memory: 2^30 parts
+    assert.are.equal(1, #programs)
+    assert.are.equal(1 << 30, new:totals().pulses)
   end)
 end)
 

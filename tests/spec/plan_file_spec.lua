@@ -81,6 +81,13 @@ describe("a plan file", function()
       [head .. "node 1 repeat 2 3 every 1/1\nroot 1\n"] = "x.plan:4: node 2 is used before it is written",
       [head .. "node 1 pulse 80 AMT\nnode 2 repeat 1 3 every 1/1\nroot 2\n"] = "the plan has 3 pulses, not 1",
       [head .. "wait 5\n"] = "x.plan:4: this line is of no known kind",
+      [head .. "plan \"x\"\n"] = "x.plan:4: this line is of no known kind",
+      [head .. "node 1 pulse 200 MSO\nroot 1\n"] = "x.plan:4: intensity 200 %MSO is outside 0 to 100 %MSO",
+      [head .. "node 1 pulse 5 MSO\nnode 2 sequence 1*1000000000000000000\nroot 2\n"] =
+        "x.plan:5: more than 1000000 parts in a row",
+      [head .. "node 1 pulse 0x5 MSO\nroot 1\n"] = "x.plan:4: not written as moonpulse compile writes it: "
+        .. "node 1 pulse 5 MSO",
+      [head .. "node 1 pulse 5 MSO\nnode 2 rest 1/1\nroot 1\n"] = "x.plan:5: not written as",
       [head] = "there is no root",
     } do
       local read, message = plan_file.read(signed(body), "x.plan")

@@ -57,6 +57,21 @@ describe("the tables", function()
   end
 end)
 
+describe("a train that no cell covers", function()
+  it("is told what passes, and that does", function()
+    for _, case in ipairs {
+      { 30, 50, 120, "at most 25 Hz, at most 10 pulses (0.4 s at 25 Hz and 120 %)", 25, 10, 120 },
+      { 20, 40, 140, "at most 130 %, at most 11 pulses (0.55 s at 20 Hz and 130 %)", 20, 11, 130 },
+      { 20, 11, 140, "at most 130 %", 20, 11, 130 }, { 30, 10, 110, "at most 25 Hz", 25, 10, 110 } } do
+      local over = find(report_of(train(case[1], case[2], case[3])), "train duration")
+      assert.are.equal("OVER", over.verdict)
+      assert.are.equal(case[4], over.nearest)
+      local passes = find(report_of(train(case[5], case[6], case[7])), "train duration")
+      assert.are.equal("within", passes.verdict)
+    end
+  end)
+end)
+
 describe("the verdicts of the catalogue's trains", function()
   for _, row in ipairs(shell.rows("tests/data/safety_verdicts.tsv")) do
     for profile, columns in pairs { rossi2009 = { "rossi2009_cell", "rossi2009_verdict" },
@@ -332,5 +347,17 @@ describe("a lab's file", function()
 
   it("is stopped where it does not end", function()
     assert.matches("lab.lua:1: stopped: it runs too long", message_of "while true do end", 1, true)
+  end)
+end)
+
+describe("a plan that holds a part very often", function()
+  it("is judged, or refused, at once", function()
+    local before = os.clock() -- without a memory: 2^60 parts
+    local side_by_side = mp.pulse(mp.rmt(90))
+    for _ = 1, 60 do
+      side_by_side = mp.together { a = side_by_side, b = side_by_side }
+    end
+    assert.is_false((pcall(report_of, side_by_side)))
+    assert.is_true(os.clock() - before < 5)
   end)
 end)

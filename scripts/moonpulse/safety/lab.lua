@@ -50,6 +50,8 @@ local function check(spec)
       return ("there is no limit %s; known: %s"):format(tostring(key), table.concat(names, ", "))
     elseif type(value) ~= known[key] or value ~= value then
       return ("%s must be a %s"):format(key, known[key])
+    elseif type(value) == "number" and value < 0 then
+      return ("%s = %g is no limit: a number from 0 up"):format(key, value)
     end
   end
   return spec.train_duration and check_rows(spec.train_duration)
@@ -114,8 +116,11 @@ function Lab:train(train, percent, add)
     add(finding(self, "train duration", train.duration, "s", row.s, train.duration > row.s + 1e-9,
       ("at most %g s"):format(row.s)))
   elseif spec.train_duration then
-    add(finding(self, "train duration", train.duration, "s", 0, true,
-      "a rate and an intensity that the lab's table has"))
+    local missing = finding(self, "train duration", train.duration, "s", 0, true,
+      "a rate and an intensity that the lab's table has" .. (percent and "" or ", with --rmt N"))
+    missing.row = percent and ("no row for %.4g Hz at %.4g %%"):format(rate, percent)
+      or ("no threshold is known, so no row for %.4g Hz"):format(rate)
+    add(missing)
   end
   if spec.min_gap_s and train.gap and rate > 1 + 1e-6 then
     add(finding(self, "gap between trains", train.gap, "s", spec.min_gap_s,

@@ -77,13 +77,31 @@ local function nearest_train(profile, train, cell)
   return other and ("%s, or at most %d %%"):format(text, other) or text
 end
 
+--- What passes where there is no cell: the last rate and column, and as many pulses as they allow.
+local function nearest_cell(profile, train, percent)
+  local hz, column = math.min(train.hz, 25), math.min(percent, 130)
+  local limits = {}
+  if train.hz > 25 * (1 + rate_edge) then
+    limits[1] = "at most 25 Hz"
+  end
+  if percent > 130 + edge then
+    limits[#limits + 1] = "at most 130 %"
+  end
+  local cell = M.cell(profile, hz, column)
+  if train.pulses / hz > cell.limit_s + edge then
+    limits[#limits + 1] = ("at most %d pulses (%g s at %.4g Hz and %s)"):format(
+      math.floor(cell.limit_s * hz + 1e-6), cell.limit_s, hz, percent_text(column))
+  end
+  return table.concat(limits, ", ")
+end
+
 local function without_cell(profile, train, percent, missing)
   local what = missing == "rate" and ("no row above 25 Hz (the train has %.4g Hz)"):format(train.hz)
     or ("no column above 130 %% (the train has %s)"):format(percent_text(percent))
   return { row = what, value = missing == "rate" and train.hz or percent,
     unit = missing == "rate" and "Hz" or "% of the resting motor threshold",
     limit = missing == "rate" and 25 or 130, verdict = "OVER",
-    nearest = missing == "rate" and "at most 25 Hz" or "at most 130 %",
+    nearest = nearest_cell(profile, train, percent),
     confidence = "H", profile = profile }
 end
 

@@ -93,32 +93,46 @@ function walk(self, plan, at, channel)
   end
 end
 
+--- Was plan on channel met before? A part is looked at once, however often a plan holds it.
+local function is_known(seen, plan, channel)
+  local key = plan:id() .. " " .. channel
+  local known = seen[key]
+  seen[key] = true
+  return known
+end
+
 --- The channels that a plan's pulses go to.
-local function channels_in(plan, channel, found)
+local function channels_in(plan, channel, found, seen)
   local view = plan:view()
+  if is_known(seen, plan, channel) then
+    return found
+  end
   if view.kind == "pulse" then
     found[channel == "" and "1" or channel] = true
   elseif view.kind == "channel" then
-    channels_in(plan:child(1), view.text, found)
+    channels_in(plan:child(1), view.text, found, seen)
   elseif view.kind == "repeat" then
-    channels_in(plan:child(1), channel, found)
+    channels_in(plan:child(1), channel, found, seen)
   elseif view.kind == "sequence" or view.kind == "parallel" then
     for i = 1, view.children do
-      channels_in(plan:child(i), channel, found)
+      channels_in(plan:child(i), channel, found, seen)
     end
   end
   return found
 end
 
 --- Can the pulses of each channel be fed in time order by walking the tree?
-local function in_order(plan, channel)
+local function in_order(plan, channel, seen)
   local view = plan:view()
+  if is_known(seen, plan, channel) then
+    return true -- or the answer is no already
+  end
   if view.kind == "repeat" and not view.exact_every then
     return false
   elseif view.kind == "parallel" then
     local taken = {}
     for i = 1, view.children do
-      for name in pairs(channels_in(plan:child(i), channel, {})) do
+      for name in pairs(channels_in(plan:child(i), channel, {}, {})) do
         if taken[name] then
           return false
         end
@@ -127,7 +141,7 @@ local function in_order(plan, channel)
     end
   end
   for i = 1, view.children do
-    if not in_order(plan:child(i), view.kind == "channel" and view.text or channel) then
+    if not in_order(plan:child(i), view.kind == "channel" and view.text or channel, seen) then
       return false
     end
   end
@@ -135,14 +149,17 @@ local function in_order(plan, channel)
 end
 
 --- The first script line that makes each kind of pulse.
-local function origins(plan, channel, found)
+local function origins(plan, channel, found, seen)
   local view = plan:view()
+  if is_known(seen, plan, channel) then
+    return found
+  end
   if view.kind == "pulse" then
     local key = ("%s\0%.9g\0%s"):format(channel == "" and "1" or channel, view.intensity, view.reference)
     found[key] = found[key] or view.origin
   end
   for i = 1, view.children do
-    origins(plan:child(i), view.kind == "channel" and view.text or channel, found)
+    origins(plan:child(i), view.kind == "channel" and view.text or channel, found, seen)
   end
   return found
 end
@@ -151,7 +168,7 @@ local PROGRESS = 1000000
 
 local function stream(self, plan, seed, progress)
   local schedule, known = core.schedule(plan, seed), {}
-  local from, total = origins(plan, "", {}), plan:totals().pulses
+  local from, total = origins(plan, "", {}, {}), plan:totals().pulses
   for i, action in ipairs(schedule:actions()) do
     local name = action.channel == "" and "1" or action.channel
     local key = ("%s\0%.9g\0%s"):format(name, action.intensity, action.reference)
@@ -185,7 +202,7 @@ end
 ---   counts: pulses by kind of train
 function M.trains(plan, seed, emit, progress, by_pulse)
   local self = { finders = {}, order = {}, emit = emit, actions = {}, parts = 0 }
-  local structural = not by_pulse and not plan:totals().random and in_order(plan, "")
+  local structural = not by_pulse and not plan:totals().random and in_order(plan, "", {})
   if structural then
     walk(self, plan, 0, "")
   else
