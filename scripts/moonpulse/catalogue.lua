@@ -20,7 +20,8 @@ function M.all()
   local found = {}
   for name in lfs.dir(M.folder()) do
     if name:match("%.lua$") then
-      for _, protocol in ipairs(assert(protocols.load(M.folder() .. "/" .. name))) do
+      for _, protocol in ipairs(assert(protocols.load(M.folder() .. "/" .. name,
+        "protocols/" .. name))) do
         found[#found + 1] = protocol
       end
     end

@@ -293,10 +293,11 @@ end
 --- Load a protocol file, in a sandbox: it sees the library and plain Lua, and is stopped where it takes
 --- too long or too much.
 ---@param path string
+---@param shown string? what messages and records call it, instead of path
 ---@return moonpulse.Protocol[]? the protocol and its variants
 ---@return string? message with file and line
-function M.load(path)
-  local chunk, environment = sandbox.load(path)
+function M.load(path, shown)
+  local chunk, environment = sandbox.load(path, shown)
   if not chunk then
     return nil, in_file(path, environment)
   end

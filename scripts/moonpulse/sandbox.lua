@@ -223,11 +223,18 @@ end
 
 --- Load a protocol file: text only, in an environment of its own.
 ---@param path string
+---@param shown string? what messages call it, instead of path
 ---@return function? chunk
 ---@return string|table problem a message, or the environment
-function M.load(path)
+function M.load(path, shown)
   local environment = M.environment()
-  local chunk, message = loadfile(path, "t", environment)
+  local chunk, message
+  if shown then
+    local file <close> = assert(io.open(path))
+    chunk, message = load(file:read("a"), "@" .. shown, "t", environment)
+  else
+    chunk, message = loadfile(path, "t", environment)
+  end
   return chunk, chunk and environment or message
 end
 
