@@ -4,7 +4,7 @@ local mp = require "moonpulse"
 
 return mp.protocol {
   id = "paired_pulse_block",
-  name = "Paired-pulse block: TS alone, SICI, ICF, LICI in random order",
+  name = "Paired-pulse block: TS alone, SICI, ICF (and LICI) in random order",
   family = "paired pulse",
   aim = "to measure intracortical inhibition and facilitation in one block",
   cite = "Kujirai T et al. 1993 J Physiol 471:501-519; Valls-Sole J et al. 1992 "

@@ -43,8 +43,26 @@ local function copy(from, without)
   return to
 end
 
+local has_address = { table = true, ["function"] = true, userdata = true }
+
+--- As tostring, without the address, which is another in each run.
+local function plain_text(value)
+  local text = tostring(value)
+  return has_address[type(value)] and text:gsub(": 0x%x+$", "") or text
+end
+
 local function safe_string()
   local own = copy(string, { "dump" })
+  function own.format(text, ...)
+    if type(text) == "string" and text:gsub("%%%%", ""):find("%%%-?%d*p") then
+      refuse("string.format: %%p is an address, which is another in each run")
+    end
+    local values = table.pack(...)
+    for i = 1, values.n do
+      values[i] = has_address[type(values[i])] and plain_text(values[i]) or values[i]
+    end
+    return at_author(string.format, text, table.unpack(values, 1, values.n))
+  end
   function own.rep(text, count, separator)
     if type(count) == "number" and count > MOST then
       refuse("string.rep: %.0f repetitions, at most %d in a protocol file", count, MOST)
@@ -182,9 +200,11 @@ end
 function M.environment()
   local own = { string = safe_string(), table = safe_table(), math = safe_math(), utf8 = copy(utf8),
     setmetatable = safe_setmetatable, getmetatable = safe_getmetatable, require = safe_require,
-    xpcall = safe_xpcall, pairs = safe_pairs, next = safe_next }
+    xpcall = safe_xpcall, pairs = safe_pairs, next = safe_next, tostring = function(...)
+      return select("#", ...) > 0 and plain_text((...)) or at_author(tostring)
+    end }
   for _, name in ipairs { "assert", "error", "ipairs", "pcall", "rawequal", "rawget",
-    "rawlen", "select", "tonumber", "tostring", "type", "_VERSION" } do
+    "rawlen", "select", "tonumber", "type", "_VERSION" } do
     own[name] = _G[name]
   end
   own._G = own

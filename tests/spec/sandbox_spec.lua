@@ -195,6 +195,20 @@ describe("a protocol file", function()
     assert.matches("theirs.lua:3: the keys of this table are tables", message, 1, true)
   end)
 
+  it("sees no address, which is another in each run", function()
+    assert.is_truthy(build [[
+      assert(tostring({}) == "table" and tostring(print) == "function" and tostring(nil) == "nil")
+      assert(("%s %d %%p"):format({}, 5) == "table 5 %p" and tostring(mp.mso(50)) == "50 %MSO")
+      assert(not tostring(mp.rest(1)):find("0x", 1, true))]])
+    for body, text in pairs { ["local s = ('%p'):format({})"] = "%p is an address",
+      ["local s = ('%d'):format('x')"] = "number expected, got string",
+      ["local s = ('%5d %s'):format(1)"] = "no value", ["tostring()"] = "value expected" } do
+      local _, message = build(body)
+      assert.matches("theirs.lua:3: ", message, 1, true)
+      assert.matches(text, message, 1, true)
+    end
+  end)
+
   it("has a line where an error has none", function()
     for _, body in ipairs { "table.insert(mp, 1)", "local function f(s) return (s:gsub('.', f)) end f('x')",
       "local s = ('x'):rep(1000000):gsub('.', ('y'):rep(1000000))", "setmetatable('', {})",
