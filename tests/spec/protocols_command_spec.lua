@@ -161,4 +161,11 @@ describe("moonpulse protocols", function()
       assert.is_table(found[id], id)
     end
   end)
+
+  it("says that an experiment has no plan to describe", function()
+    shell.write(folder .. "/ex.lua", "return require('moonpulse').experiment(function() end)")
+    local status, _, err = shell.moonpulse(folder, "protocols " .. folder .. "/ex.lua")
+    assert.are.equal(2, status)
+    assert.matches("ex.lua: an experiment has no fixed plan", err, 1, true)
+  end)
 end)

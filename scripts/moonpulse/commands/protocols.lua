@@ -2,6 +2,7 @@
 local catalogue = require "moonpulse.catalogue"
 local cjson = require "cjson"
 local cli = require "moonpulse.cli"
+local experiments = require "moonpulse.experiment"
 local methods = require "moonpulse.methods"
 local outline = require "moonpulse.outline"
 local protocols = require "moonpulse.protocol"
@@ -106,6 +107,9 @@ function M.run(options)
     local protocol, message = catalogue.find(options.protocol)
     if not protocol then
       cli.fail("usage", "%s", message)
+    elseif experiments.is(protocol) then
+      cli.fail("usage", "%s: an experiment has no fixed plan to describe: use moonpulse run %s",
+        options.protocol, options.protocol)
     end
     list = { protocol }
   else
