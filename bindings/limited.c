@@ -21,7 +21,8 @@
 enum {
     STEP = 250,        // instructions between two looks
     HEAP_STEPS = 4000, // looks between two questions to malloc, which may take long
-    WHERE_MAX = 160
+    WHERE_MAX = 160,
+    LEVELS_MAX = 1000 // of the stack are searched: each is found from the top again
 };
 
 static const lua_Integer megabyte = 1 << 20;
@@ -57,7 +58,7 @@ static void find_place(lua_State *L)
 {
     lua_Debug info;
     size_t length = strlen(limit.library);
-    for (int level = 0; lua_getstack(L, level, &info) != 0; level++) {
+    for (int level = 0; level < LEVELS_MAX && lua_getstack(L, level, &info) != 0; level++) {
         if (lua_getinfo(L, "Sl", &info) == 0 || info.currentline <= 0)
             continue;
         if (length > 0 && strncmp(info.source, limit.library, length) == 0)

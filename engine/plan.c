@@ -187,13 +187,24 @@ enum mp_status mp_plan_rest(struct mp_plan **out, struct mp_ratio min_ns,
     return MP_OK;
 }
 
+/* Is there a byte that a terminal would obey or a table's columns would be torn by? */
+static bool has_control(const char *text)
+{
+    for (; *text != '\0'; text++)
+        if ((unsigned char)*text < ' ' || *text == '\177')
+            return true;
+    return false;
+}
+
 enum mp_status mp_plan_mark(struct mp_plan **out, const char *text, struct mp_error *err)
 {
     size_t length = strlen(text);
-    if (length == 0 || length >= MP_NAME_MAX || strpbrk(text, "\t\r\n") != NULL)
-        return mp_fail(err, MP_ERANGE,
-                       "a mark needs 1 to %d bytes of text without tabs or line ends, not %zu",
-                       MP_NAME_MAX - 1, length);
+    if (length == 0 || length >= MP_NAME_MAX || has_control(text))
+        return mp_fail(
+            err, MP_ERANGE,
+            "a mark needs 1 to %d bytes of text without tabs or line ends or other control "
+            "characters, not %zu",
+            MP_NAME_MAX - 1, length);
     struct mp_plan *plan = plan_new(MP_PLAN_MARK, err);
     if (plan == NULL)
         return MP_ENOMEM;
@@ -354,7 +365,7 @@ enum mp_status mp_plan_channel(struct mp_plan **out, struct mp_plan *child, cons
                                struct mp_error *err)
 {
     size_t length = strlen(name);
-    if (length == 0 || length >= MP_NAME_MAX || strpbrk(name, "\t\r\n ") != NULL)
+    if (length == 0 || length >= MP_NAME_MAX || has_control(name) || strchr(name, ' ') != NULL)
         return mp_fail(err, MP_ERANGE, "a channel name needs 1 to %d bytes without spaces",
                        MP_NAME_MAX - 1);
     struct mp_plan *plan = NULL;

@@ -192,15 +192,19 @@ function M.check_parameters(who, spec)
   end
 end
 
-local function own(value)
+local DEEPEST = 8 -- tables in tables: a spec has four
+
+local function own(value, depth)
   if intensities.is(value) then
     return intensities.new(value.value, value.reference)
   elseif type(value) ~= "table" then
     return value
+  elseif depth > DEEPEST then
+    blame.fail("protocol: tables nested more than %d deep (is one of them in itself?)", DEEPEST)
   end
   local copy = {}
   for key, inner in pairs(value) do
-    copy[key] = own(inner)
+    copy[key] = own(inner, depth + 1)
   end
   return copy
 end
@@ -213,7 +217,7 @@ end
 function M.own(spec, keys)
   local copy = {}
   for key in pairs(keys) do
-    copy[key] = own(spec[key])
+    copy[key] = own(spec[key], 1)
   end
   return copy
 end
@@ -421,7 +425,7 @@ function M.build(protocol, values, seed, intensity)
   local context = { seed = seed or 1, intensity = intensity }
   local theirs = {} -- what a plan does to its intensities must not change what the record says of them
   for name, value in pairs(values) do
-    theirs[name] = own(value)
+    theirs[name] = own(value, 1)
   end
   local ok, plan = building.with(context, protocol.plan, M.guard(theirs))
   if not ok then

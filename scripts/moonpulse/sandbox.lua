@@ -103,30 +103,25 @@ local function safe_getmetatable(of)
   return type(of) == "table" and getmetatable(of) or nil
 end
 
-local ranks = { number = 1, string = 2, boolean = 3 }
-
 --- The keys of a table in one order on every machine and in every run: Lua's own order changes from
 --- run to run, and a plan that is made in it would too. Raises at the author's line.
 local function sorted_keys(of)
-  local keys, others = {}, 0
+  local kinds, others = { number = {}, string = {} }, {}
   for key in next, of do
-    keys[#keys + 1] = key
-    others = others + (ranks[type(key)] and 0 or 1)
+    local list = kinds[type(key)] or others
+    list[#list + 1] = key
   end
-  if others > 1 then
+  table.sort(kinds.number)
+  table.sort(kinds.string)
+  if #others == 2 and type(others[1]) == "boolean" and type(others[2]) == "boolean" then
+    others = { false, true }
+  elseif #others > 1 then
     error("the keys of this table are tables or functions, which come in another order in each run: use "
       .. "names or numbers", 3)
   end
-  table.sort(keys, function(a, b)
-    local of_a, of_b = ranks[type(a)] or 4, ranks[type(b)] or 4
-    if of_a ~= of_b then
-      return of_a < of_b
-    elseif of_a == 3 then
-      return not a and b
-    end
-    return a < b
-  end)
-  return keys
+  local keys = kinds.number
+  table.move(kinds.string, 1, #kinds.string, #keys + 1, keys)
+  return table.move(others, 1, #others, #keys + 1, keys)
 end
 
 --- pairs, in that order.
@@ -152,21 +147,27 @@ local function safe_pairs(of)
   return M.pairs(of)
 end
 
---- As next, in the order of pairs.
-local function safe_next(of, last)
-  if type(of) ~= "table" then
-    return at_author(next, of)
-  elseif next(of) == nil then
-    return nil
-  end
-  local take = last == nil
-  for _, key in ipairs(sorted_keys(of)) do
-    if take then
-      return key, rawget(of, key)
+--- As next, in the order of pairs: a walk goes on where the call before stopped.
+local function new_next()
+  local walked, keys, at
+  return function(of, last)
+    if type(of) ~= "table" then
+      return at_author(next, of)
+    elseif next(of) == nil then
+      return nil
+    elseif last == nil then
+      walked, keys, at = of, sorted_keys(of), 0
+    elseif walked ~= of or keys[at] ~= last then
+      walked, keys, at = of, sorted_keys(of), 1
+      while keys[at] ~= nil and keys[at] ~= last do
+        at = at + 1
+      end
     end
-    take = key == last
+    repeat
+      at = at + 1
+    until keys[at] == nil or rawget(of, keys[at]) ~= nil
+    return keys[at], rawget(of, keys[at])
   end
-  return nil
 end
 
 --- A module as it is, but nobody can change it.
@@ -195,12 +196,18 @@ local function safe_xpcall(f, handler, ...)
   return false, handler(results[2])
 end
 
+--- Text of a protocol file, without what a terminal would obey.
+---@param text string
+function M.printable(text)
+  return (text:gsub("[\0-\8\11-\31\127]", function(c) return ("\\x%02x"):format(c:byte()) end))
+end
+
 --- The globals of one protocol file; what it sets stays its own.
 ---@return table
 function M.environment()
   local own = { string = safe_string(), table = safe_table(), math = safe_math(), utf8 = copy(utf8),
     setmetatable = safe_setmetatable, getmetatable = safe_getmetatable, require = safe_require,
-    xpcall = safe_xpcall, pairs = safe_pairs, next = safe_next, tostring = function(...)
+    xpcall = safe_xpcall, pairs = safe_pairs, next = new_next(), tostring = function(...)
       return select("#", ...) > 0 and plain_text((...)) or at_author(tostring)
     end }
   for _, name in ipairs { "assert", "error", "ipairs", "pcall", "rawequal", "rawget",
@@ -213,7 +220,7 @@ function M.environment()
     for i = 1, parts.n do
       parts[i] = tostring(parts[i])
     end
-    io.stderr:write(table.concat(parts, "\t"), "\n")
+    io.stderr:write(M.printable(table.concat(parts, "\t")), "\n")
   end
   return setmetatable(own, { __metatable = false, __index = function(_, name)
     if closed[name] then
@@ -237,6 +244,7 @@ function M.call(f, ...)
     local _, text = core.limited(limits, tostring, result)
     result = type(text) == "string" and text or "an error that is no text"
   end
+  result = ok and result or M.printable(result)
   strings.__index = usual
   return ok, result
 end
@@ -255,7 +263,7 @@ function M.load(path, shown)
   else
     chunk, message = loadfile(path, "t", environment)
   end
-  return chunk, chunk and environment or message
+  return chunk, chunk and environment or M.printable(message)
 end
 
 --- An experiment is about to be run: its script may do what its author may. Only chance stays ours.

@@ -63,7 +63,7 @@ describe("a protocol file", function()
     for _, given in ipairs { { raise }, { "", raise } } do
       local plan, message = build(given[1], given[2])
       assert.is_nil(plan)
-      assert.matches("theirs.lua:%d: stopped: it runs too long", message)
+      assert.matches("theirs.lua:%d: stopped: it %a+ too long", message)
     end
   end)
 
@@ -207,6 +207,37 @@ describe("a protocol file", function()
       assert.matches("theirs.lua:3: ", message, 1, true)
       assert.matches(text, message, 1, true)
     end
+  end)
+
+  it("writes nothing to a terminal that it would obey", function()
+    for _, body in ipairs { "error('\\27[2J')", "mp.mark '\\27[2J'", "mp.rest(1):at '\\27[2J'" } do
+      local _, message = build(body)
+      assert.matches("theirs.lua:3: ", message, 1, true)
+      assert.is_nil(message:find("%c"))
+    end
+    local _, _, err = shell.moonpulse(folder, "show " .. write("print('\\27[2J')"))
+    assert.are.equal("\\x1b[2J\n", err)
+  end)
+
+  it("that is in itself, or nested without end, is refused at once", function()
+    shell.write(folder .. "/cyclic.lua", [[local mp = require "moonpulse"
+      local sessions = { per_day = 1 }
+      local s = mp.protocol { name = "x", sessions = sessions, plan = function() return mp.rest(1) end }
+      sessions.days = sessions
+      return s]])
+    local all, message = protocols.load(folder .. "/cyclic.lua")
+    assert.is_nil(all)
+    assert.matches("nested more than 8 deep", message, 1, true)
+  end)
+
+  it("may walk large tables", function()
+    assert.is_truthy(build [[
+      local t, count = {}, 0
+      for i = 1, 50000 do t["k" .. i] = i end
+      for _ in pairs(t) do count = count + 1 end
+      local key = next(t)
+      while key do count, key = count + 1, next(t, key) end
+      assert(count == 100000, count)]])
   end)
 
   it("has a line where an error has none", function()
