@@ -244,7 +244,9 @@ function M.call(f, ...)
     local _, text = core.limited(limits, tostring, result)
     result = type(text) == "string" and text or "an error that is no text"
   end
-  result = ok and result or M.printable(result)
+  if not ok then
+    result = M.printable(result)
+  end
   strings.__index = usual
   return ok, result
 end
