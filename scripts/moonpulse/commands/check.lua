@@ -41,10 +41,10 @@ local function find_driver(name)
 end
 
 --- The device's hard limits: verdict, and why.
-local function check_device(options, plan, seed, driver)
+local function check_device(options, plan, seed, driver, progress)
   local ok, problem = pcall(lower.prepare, {
     plan = plan, seed = seed, driver = driver, thresholds = { rmt = options.rmt, amt = options.amt },
-    timing = options.timing,
+    timing = options.timing, progress = progress,
   })
   if ok then
     return { name = driver.name, verdict = "within", message = "every pulse is within its limits" }
@@ -56,14 +56,24 @@ local function check_device(options, plan, seed, driver)
   return { name = driver.name, verdict = "not checked", message = problem.message }
 end
 
+local shown = false
+
 --- A bar on a terminal, a line now and then elsewhere.
-local function progress(walked, total)
-  local share = walked / total
+local function progress(what, walked, total)
+  local share = math.min(1, walked / total)
   if term.isatty(io.stderr) then
-    io.stderr:write(("\rchecking [%s%s] %3d %%"):format(("#"):rep(math.floor(share * 40)),
-      (" "):rep(40 - math.floor(share * 40)), math.floor(share * 100)), walked == total and "\n" or "")
+    io.stderr:write(("\r%s [%s%s] %3d %%"):format(what, ("#"):rep(math.floor(share * 40)),
+      (" "):rep(40 - math.floor(share * 40)), math.floor(share * 100)))
+    shown = true
   elseif walked % 100000000 == 0 then
-    io.stderr:write(("checked %s of %s pulses\n"):format(outline.count(walked), outline.count(total)))
+    io.stderr:write(("%s: %s of %s pulses\n"):format(what, outline.count(walked), outline.count(total)))
+  end
+end
+
+--- The bar gives way to the report.
+local function end_progress()
+  if shown then
+    io.stderr:write("\r\27[K")
   end
 end
 
@@ -99,9 +109,14 @@ function M.run(options)
   local seed = options.seed or 1
   local report = judge.plan {
     plan = plan, seed = seed, thresholds = { rmt = options.rmt, amt = options.amt },
-    profile = policy.profile, lab = policy.lab, history = policy.history, progress = progress,
+    profile = policy.profile, lab = policy.lab, history = policy.history,
+    progress = function(walked, total) progress("checking the guidelines", walked, total) end,
   }
-  local device = check_device(options, plan, seed, driver)
+  local pulses = plan:totals().pulses
+  local device = check_device(options, plan, seed, driver, function(walked)
+    progress("checking the device's limits", walked, pulses)
+  end)
+  end_progress()
   if options.json then
     print(as_json(protocol, report, device))
   else

@@ -164,7 +164,7 @@ local function origins(plan, channel, found, seen)
   return found
 end
 
-local PROGRESS = 1000000
+local PROGRESS = 100000 -- pulses: about a second
 
 local function stream(self, plan, seed, progress)
   local schedule, known = core.schedule(plan, seed), {}
