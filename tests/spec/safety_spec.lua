@@ -350,6 +350,24 @@ describe("a lab's file", function()
   end)
 end)
 
+describe("gaps that are drawn", function()
+  it("are one finding where they are within: the shortest", function()
+    local plan = (train(10, 20, 100) .. mp.rest { min = 6, max = 7 }) * 50
+    local report, gaps = report_of(plan), {}
+    for _, finding in ipairs(report.findings) do
+      gaps[#gaps + 1] = finding.rule == "gap between trains" and finding or nil
+    end
+    assert.are.equal(1, #gaps)
+    assert.are.equal(49, gaps[1].times)
+    local shortest = math.huge
+    walk.trains(plan, 1, function(found)
+      shortest = math.min(shortest, found.gap or math.huge)
+    end)
+    assert.is_true(math.abs(gaps[1].value - shortest) < 1e-9)
+    assert.are.equal((gaps[1].train - 1) * 20 + 1, gaps[1].pulse)
+  end)
+end)
+
 describe("a plan that holds a part very often", function()
   it("is judged, or refused, at once", function()
     local before = os.clock() -- without a memory: 2^60 parts

@@ -50,8 +50,15 @@ local function strongest(train, thresholds)
 end
 
 local function key_of(finding)
-  return table.concat({ finding.rule, finding.row, ("%.9g"):format(finding.value), finding.verdict,
-    finding.origin or "", finding.channel or "" }, "\0")
+  local value = finding.verdict == "within" and "" or ("%.9g"):format(finding.value)
+  return table.concat({ finding.rule, finding.row, value, finding.verdict, finding.origin or "",
+    finding.channel or "" }, "\0")
+end
+
+--- Of what is within, the one that is nearest to the limit is told.
+local function is_nearer(finding, old)
+  return finding.verdict == "within" and finding.limit
+    and math.abs(finding.limit - finding.value) < math.abs(old.limit - old.value) - 1e-9
 end
 
 --- Equal findings are one, with how often; the first place counts.
@@ -61,7 +68,13 @@ local function collector()
     local key = key_of(finding)
     local old = known[key]
     if old then
-      old.times = old.times + 1
+      local times = old.times + 1
+      if is_nearer(finding, old) then
+        for field, value in pairs(finding) do
+          old[field] = value
+        end
+      end
+      old.times = times
     else
       finding.times = 1
       known[key], list[#list + 1] = finding, finding
