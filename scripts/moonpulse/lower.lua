@@ -96,15 +96,26 @@ local function place(origin)
   return origin ~= "" and " (" .. origin .. ")" or ""
 end
 
+--- The program that the number-th command of a plan starts; nil where that is a single pulse.
+local function train_of(lowering, actions, number)
+  lowering:rewind()
+  for kind, each, _, _, index in lowering.next, lowering do
+    if kind == "pulse" and each == number then
+      return actions[index].train
+    end
+  end
+end
+
 --- A violation in a sentence: both pulses, the interval, the shortest that passes.
-local function explain(violation, driver, limits)
-  local pulses = ("pulses %d and %d (at %s and %s) are %s apart%s"):format(violation.first,
-    violation.second, at(violation.first_us), at(violation.second_us),
+local function explain(violation, driver, limits, train)
+  local pulses = ("%s %d and %d (at %s and %s) are %s apart%s"):format(train and "starts" or "pulses",
+    violation.first, violation.second, at(violation.first_us), at(violation.second_us),
     interval(violation.interval_ns), place(violation.second_origin))
   local least = interval(violation.least_ns)
   if violation.kind == "interval" then
-    return ("%s: too fast for the %s; the shortest interval is %s (%s)"):format(pulses,
-      driver.description, least, limits.why)
+    return ("%s: too fast for the %s; the shortest interval %sis %s (%s)"):format(pulses,
+      driver.description, train and ("behind " .. (train.text or "this train") .. " ") or "", least,
+      limits.why)
   elseif violation.kind == "wire" then
     return ("%s: a command takes %s on the wire at %d baud, which is the shortest interval; use a "
       .. "burst that the device times itself"):format(pulses, least, driver.serial.baud)
@@ -112,18 +123,19 @@ local function explain(violation, driver, limits)
     return ("%s: the trigger pulse of the first is not over, with 1 ms at rest behind it; the shortest "
       .. "interval is %s, or use a smaller width"):format(pulses, least)
   end
-  return ("%s: too short to change the intensity in between; the shortest interval is %s (%s)")
+  return ("%s: too short to change its settings in between; the shortest interval is %s (%s)")
     :format(pulses, least, limits.why)
 end
 
 --- Walk the whole plan against the device's limits; progress(walked) is called now and then.
-local function check(lowering, driver, limits, progress, why)
+local function check(lowering, actions, driver, limits, progress, why)
   local walked, batch = 0, 5000000
   while true do
     local finished, violation = lowering:check(batch)
     if violation then
-      refuse("limit", "%s%s", explain(violation, driver, limits),
-        why and "; its own timing: " .. why or "")
+      local train = train_of(lowering, actions, violation.first)
+      refuse("limit", "%s%s", explain(violation, driver, limits, train),
+        why and not train and "; its own timing: " .. why or "")
     elseif finished then
       return
     end
@@ -155,6 +167,31 @@ local function check_rests(lowering, actions, driver, longest)
       end
       local part = actions[index].part
       before, last_ns = number, onset_ns + (part and math.floor(part.last * 1e9) or 0)
+    end
+  end
+  lowering:rewind()
+end
+
+--- A power supply that gives so many joules within a time, for pulses that come one by one.
+local function check_supply(lowering, actions, driver, supply)
+  local sum, first, last = 0, 1, 0
+  local numbers, times_ns, joules = {}, {}, {}
+  for kind, number, onset_ns, _, index in lowering.next, lowering do
+    if kind == "pulse" and not actions[index].train then
+      last = last + 1
+      numbers[last], times_ns[last], joules[last] = number, onset_ns, supply.joules(actions[index])
+      sum = sum + joules[last]
+      while onset_ns - times_ns[first] >= supply.seconds * 1e9 do
+        sum = sum - joules[first]
+        numbers[first], times_ns[first], joules[first] = nil, nil, nil
+        first = first + 1
+      end
+      if sum > supply.most + 1e-3 then
+        refuse("limit", "pulses %d to %d (at %s to %s) take %.1f kJ: the %s has %g kJ for any %g s (%s); "
+          .. "lower the intensity or the rate, or rest longer in between", numbers[first], number,
+          at(times_ns[first] / 1e3), at(onset_ns / 1e3), sum / 1e3, driver.description,
+          supply.most / 1e3, supply.seconds, supply.why)
+      end
     end
   end
   lowering:rewind()
@@ -196,15 +233,21 @@ function M.describe(action)
     action.train and " (" .. (action.train.text or "a train") .. ")" or "")
 end
 
+local prepare
+
 --- The plan with what the device times replaced by programs, as --timing says.
-local function split(plan, driver, identity, limits, thresholds, mode)
+local function split(given, limits, mode)
+  local driver = given.driver
   local function resolve_one(action)
-    resolve({ action }, thresholds, limits, driver)
+    resolve({ action }, given.thresholds, limits, driver)
   end
-  local new, programs, host, why = timing.split(plan, mode, driver, identity, resolve_one)
+  local new, programs, host, why = timing.split(given.plan, mode, driver, given.identity, resolve_one)
   if mode == "device" and (host or #programs == 0) then
-    refuse("limit", "--timing device: %s; use --timing auto, or host",
-      why or "this plan has no train for the device to time")
+    why = why or "this plan has no train for the device to time"
+    if pcall(prepare, given, "auto") then
+      refuse("limit", "--timing device: %s; use --timing auto, or host", why)
+    end
+    refuse("limit", "--timing device: %s; nor can we time it, pulse by pulse: %s", why, limits.why)
   end
   return new, programs, why
 end
@@ -218,12 +261,10 @@ end
 ---@field timing "host"|"device"|"auto"|nil host
 ---@field progress fun(walked: integer)?
 
-local prepare
-
 function prepare(given, mode)
   local driver = given.driver
   local limits = driver.limits(given.identity)
-  local plan, programs, why = split(given.plan, driver, given.identity, limits, given.thresholds, mode)
+  local plan, programs, why = split(given, limits, mode)
   local lowering = core.lowering(plan, given.seed, driver.serial, driver.latency,
     driver.trigger and driver.trigger.serial)
   local actions = lowering:actions()
@@ -237,9 +278,12 @@ function prepare(given, mode)
   check_channels(actions, limits, driver)
   local ok, problem = pcall(function()
     encode(lowering, actions, driver, limits)
-    check(lowering, driver, limits, given.progress, why)
+    check(lowering, actions, driver, limits, given.progress, why)
     if limits.longest_rest then
       check_rests(lowering, actions, driver, limits.longest_rest)
+    end
+    if limits.supply then
+      check_supply(lowering, actions, driver, limits.supply)
     end
   end)
   if not ok and mode == "auto" and #programs > 0 and type(problem) == "table"

@@ -41,6 +41,18 @@ describe("what a user reads", function()
     assert.are.equal(bytes, (line("frame trigger text '" .. text:match("^text (.*)$") .. "'")))
   end)
 
+  it("prints the bytes and nothing else, also where there are none", function()
+    local status, out, err = shell.moonpulse(folder, "frame trigger line line=RTS level=1")
+    assert.are.same({ 0, "\n" }, { status, out })
+    assert.are.equal("no bytes: a line of the port\n", err)
+  end)
+
+  it("takes a key once", function()
+    local refusal, status = line "frame magstim200 set_power percent=3 percent=4"
+    assert.are.equal(2, status)
+    assert.are.equal("moonpulse: percent is given twice\n", refusal)
+  end)
+
   it("names a command once in a refusal", function()
     local refusal, status = line "frame magventure set_amplitude"
     assert.are.equal(2, status)

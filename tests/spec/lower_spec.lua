@@ -143,7 +143,7 @@ describe("a change of intensity", function()
 
   it("is refused when it comes too fast, with the shortest interval that passes", function()
     local message = refused("limit", pair(0.05), driver, {}, "pulses 1 and 2", "50 ms apart",
-      "too short to change the intensity", "the shortest interval is", this_file)
+      "too short to change its settings", "the shortest interval is", this_file)
     local least = tonumber(message:match("the shortest interval is ([%d.]+) ms"))
     assert.is_true(least >= 100)
     -- both sides of that edge

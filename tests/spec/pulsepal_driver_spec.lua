@@ -272,7 +272,7 @@ describe("settings", function()
     local ok, problem = pcall(lower.prepare, { seed = 1, driver = own, thresholds = {},
       plan = mp.pulse(mp.mso(40)) .. mp.rest(0.0105) .. mp.pulse(mp.mso(50)) })
     assert.is_false(ok)
-    assert.is_truthy(tostring(problem):find("too short to change the intensity", 1, true))
+    assert.is_truthy(tostring(problem):find("too short to change its settings", 1, true))
   end)
 end)
 

@@ -522,16 +522,37 @@ describe("the driver of the Magstim Rapid²", function()
     local burst = mp.burst { pulses = 3, hz = 50, intensity = mp.mso(40) }
     for _, timing in ipairs { "auto", "device", "host" } do
       local text = magstim.refusal(fast, burst:times(10, { every = 0.2 }), nil, timing)
-      if timing ~= "device" then
-        assert.is_truthy(text:find("single pulses at most 1 Hz", 1, true), text)
-        assert.is_truthy(text:find("--trigger rts", 1, true), text)
-      else
-        assert.is_truthy(text, "nothing")
-      end
+      assert.is_truthy(text:find("single pulses at most 1 Hz", 1, true), text)
+      assert.is_truthy(text:find("--trigger rts", 1, true), text)
+      assert.is_nil(text:find("use --timing auto", 1, true), text) -- that is refused as well
     end
   end)
 
-  it("limits triggered pulses by the table alone", function()
+  it("names the wait behind a train by its train", function()
+    local text = magstim.refusal(fast, train(250, 25, 73):times(2, { every = 30.5 }))
+    assert.is_truthy(text:find("^starts 1 and 2 "), text)
+    assert.is_truthy(text:find("behind 250 pulses at 25 Hz, then 21.95 s of wait is 31.95", 1, true), text)
+    assert.is_nil(text:find("its own timing", 1, true), text)
+  end)
+
+  it("holds triggered pulses to the energy of its supply, 63 kJ a minute", function()
+    local edges = driver { model = "superplus", mains = "230" }
+    edges.limits = function(identity) -- as with --trigger
+      return plain.limits(identity, "trigger", { model = "superplus", mains = 230 })
+    end
+    local at_80 = math.tointeger(63000 // 161.2) -- joules a pulse at 80 %, by the table
+    assert.is_nil(magstim.refusal(edges, train(at_80, 20, 80), nil, "host"))
+    local text = magstim.refusal(edges, train(at_80 + 1, 20, 80), nil, "host")
+    assert.is_truthy(text:find("pulses 1 to 391 ", 1, true), text)
+    assert.is_truthy(text:find("63 kJ for any 60 s", 1, true), text)
+    -- 15 Hz at 50 % takes 945 W, which it gives for ever
+    assert.is_nil(magstim.refusal(edges, train(3000, 15, 50), nil, "host"))
+    local halves = train(at_80, 20, 80)
+    assert.is_nil(magstim.refusal(edges, halves:times(2, { every = 60 }), nil, "host"))
+    assert.is_truthy(magstim.refusal(edges, halves:times(2, { every = 59.9 }), nil, "host"))
+  end)
+
+  it("limits triggered pulses by the table of rates", function()
     local triggered = fast.limits(nil, "trigger")
     assert.near(1 / 75, triggered.shortest_interval { mso = 40 }, 1e-12)
     assert.near(1 / 25, triggered.shortest_interval { mso = 100 }, 1e-12)

@@ -130,7 +130,7 @@ describe("moonpulse run", function()
   local function sim(name)
     local link, log = folder .. "/" .. name, folder .. "/" .. name .. ".tsv"
     local job = start(name .. "_sim", ("sim magventure --link %s --log %s"):format(link, log))
-    job:says("simulated MagVenture MagPro X100 on ")
+    job:says("simulated MagVenture MagPro on ")
     return job, link, log
   end
 

@@ -21,6 +21,28 @@ for settings in [dict(baudrate=300), dict(baudrate=9600), dict(baudrate=38400),
     port.close()
 ]]
 
+--- What the simulator behind a link says of itself, asked with these settings of stty.
+local function said(folder, link, settings)
+  local status, out, err = shell.sh(folder, ("exec 3<>%s && stty raw -echo %s <&3 && printf '%s' >&3 "
+    .. "&& timeout 3 head -c 19 <&3 | od -An -v -tx1 | tr -d ' \\n'"):format(link, settings, shell_bytes))
+  assert.are.equal(0, status, err)
+  local reply = driver.decode((out:gsub("%x%x", function(c) return string.char(tonumber(c, 16)) end)))
+  return assert.is_table(reply, settings .. ": " .. out)
+end
+
+describe("the options of a simulated MagPro", function()
+  it("make it another model, whose replies say so", function()
+    local folder = shell.folder()
+    local job = shell.start(folder, "r30", ("sim magventure --link %s/r30 --option model=R30+Option "
+      .. "--option serial_number=77"):format(folder))
+    job:says("simulated MagVenture MagPro on ")
+    local reply = said(folder, folder .. "/r30", "38400")
+    job:kill()
+    shell.remove(folder)
+    assert.are.same({ "R30+Option", 77 }, { reply.model, reply.serial })
+  end)
+end)
+
 describe("a simulated stimulator", function()
   local folder, job
 
@@ -39,12 +61,7 @@ describe("a simulated stimulator", function()
   it("answers whoever opens it, one after another, at any speed", function()
     for _, settings in ipairs { "300", "9600", "38400", "115200 crtscts",
         "1000000 cstopb", "4000000" } do
-      local status, out, err = shell.sh(folder, ("exec 3<>%s/stim; stty raw -echo %s <&3 && "
-        .. "printf '%s' >&3 && timeout 3 head -c 19 <&3 | od -An -v -tx1 | tr -d ' \\n'"):format(folder,
-          settings, shell_bytes))
-      assert.are.equal(0, status, err)
-      local reply = driver.decode((out:gsub("%x%x", function(c) return string.char(tonumber(c, 16)) end)))
-      assert.is_table(reply, settings .. ": " .. out)
+      local reply = said(folder, folder .. "/stim", settings)
       assert.are.same({ "get_status2", 66051 }, { reply.name, reply.serial })
     end
     local asked = 0

@@ -66,6 +66,8 @@ function M.run(options)
     local key, value = text:match("^([^=]+)=(.*)$")
     if not key then
       cli.fail("usage", "%s: write it as key=value", text)
+    elseif given[key] then
+      cli.fail("usage", "%s is given twice", key)
     end
     given[key] = escapes.bytes(value)
   end
@@ -77,8 +79,10 @@ function M.run(options)
     end
     error(bytes, 0)
   end
-  print(bytes == "" and "(no bytes: a line of the port)"
-    or (bytes:gsub(".", function(c) return ("%02x"):format(c:byte()) end)))
+  if bytes == "" then -- on the other stream: what is printed is the bytes, and nothing else
+    io.stderr:write("no bytes: a line of the port\n")
+  end
+  print((bytes:gsub(".", function(c) return ("%02x"):format(c:byte()) end)))
 end
 
 return M

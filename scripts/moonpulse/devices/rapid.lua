@@ -53,6 +53,7 @@ function M.limits(identity, fired_by, options)
   elseif fired_by == "trigger" then
     own.shortest_interval = function(action) return 1 / trains.rate(set, action.mso) end
     own.why = "Rapid²: the highest rate at each power, for " .. trains.model_text(set)
+    own.supply = trains.supply
   else
     own.shortest_interval = function() return 1 end
     own.why = "Rapid²: over the serial line single pulses at most 1 Hz; faster only trains of one rate that "

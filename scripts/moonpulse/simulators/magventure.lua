@@ -20,8 +20,19 @@ local machine = require "moonpulse.simulators.magventure.machine"
 
 local M = {
   name = "magventure",
-  description = "MagVenture MagPro X100",
+  description = "MagVenture MagPro",
   serial = { baud = 38400, bits = 8, parity = "none", stop_bits = 1, flow = "none" },
+  options = {
+    { "model", "choice", table.move(limits.MODELS, 0, #limits.MODELS, 1, {}), default = "X100" },
+    { "burst_reports", "choice", { "once", "each" }, default = "once",
+      help = "event 02 of a burst or pair: once when it is over, or of each pulse" },
+    { "serial_number", "integer", 0, 0xFFFFFF, default = 66051 },
+    { "coil_temperature", "number", 0, 60, default = 24, help = "degrees C when switched on" },
+    { "heating", "number", 0, 10, default = 0.016, help = "degrees C per pulse at 100 %" },
+    { "jitter", "number", 0, 1, default = 0, help = "seconds, up to so much later a reply" },
+    { "deaf_after", "integer", 1, 1000000, optional = true,
+      help = "malformed frames after which its port hears nothing" },
+  },
 }
 
 local byte, sub = string.byte, string.sub

@@ -7,7 +7,7 @@ local frames = require "moonpulse.devices.magstim.frames"
 
 local M = {}
 
-local version = { "version", "text", "^%d+[%d.]*$", form = "9.0", default = "11.0",
+local version = { "version", "text", "^%d+[%d.]*$", form = "11.0", default = "11.0",
   help = "the unit's software" }
 
 --- The first number of a version: 9 for "9.0"; nil where nothing is known.

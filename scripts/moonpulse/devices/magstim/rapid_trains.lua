@@ -13,6 +13,12 @@ local M = {}
 local send = commands.commands
 local WATTS, MINUTE_JOULES, LOCKED_S = 1050, 63000, 0.5
 
+--- What the supply gives to pulses that come by edges: the unit's trains are held to the same.
+M.supply = {
+  joules = function(action) return limits.joules(action.mso) end, most = MINUTE_JOULES, seconds = 60,
+  why = "its supply gives 1050 W: MagPy 92bf2d0, MAGIC ed58dd1",
+}
+
 --- What counts for a unit: its options, and its software where it told.
 ---@param options table?
 ---@param identity table?
@@ -163,7 +169,7 @@ end
 function M.change(from, to)
   if (from.train == nil) ~= (to.train == nil) then
     return nil, "the unit goes from trains to single pulses in standby only: make it two runs, or "
-      .. "--timing device for all trains"
+      .. "all of it trains that it times"
   end
   local bytes = {}
   if from.mso ~= to.mso then
