@@ -123,7 +123,8 @@ static void report(struct mp_session *s)
             end_dispatcher(s, outcome.stop);
         else if (outcome.kind == MP_OUT_FINISHED && s->state == MP_RUNNING)
             s->state = MP_ARMED;
-        s->events.outcome(s->events.context, &outcome);
+        if (s->events.outcome != NULL)
+            s->events.outcome(s->events.context, &outcome);
     }
     s->reporting = false;
     if (over) {
@@ -150,7 +151,8 @@ static void lose_port(struct mp_session *s, const struct mp_error *why)
 {
     mp_session_stop(s, MP_STOP_GONE);
     drop_port(s);
-    s->events.gone(s->events.context, why);
+    if (s->events.gone != NULL)
+        s->events.gone(s->events.context, why);
 }
 
 static void on_readable(uv_poll_t *poll, int status, int events)
@@ -170,7 +172,7 @@ static void on_readable(uv_poll_t *poll, int status, int events)
             lose_port(s, &err);
             return;
         }
-        if (got > 0)
+        if (got > 0 && s->events.bytes != NULL)
             s->events.bytes(s->events.context, buffer, got, arrival_ns);
         if (got < sizeof buffer || s->poll != poll) // the owner may have closed the port
             return;
@@ -234,6 +236,7 @@ void mp_session_destroy(struct mp_session *session)
     if (session == NULL)
         return;
     mp_session_close(session);
+    session->events = (struct mp_session_events){0}; // whoever is on the way back from a callback
     uv_close((uv_handle_t *)&session->async, free_session);
     uv_close((uv_handle_t *)&session->heartbeat, free_session);
 }

@@ -25,7 +25,10 @@
 enum mp_session_state { MP_CLOSED, MP_CONNECTED, MP_ARMED, MP_RUNNING };
 const char *mp_session_state_name(enum mp_session_state state);
 
-/* Called on the loop thread. The session may be stopped or disarmed inside, not destroyed. */
+/*
+ * Called on the loop thread. The session may be stopped, closed or destroyed inside; once it
+ * was destroyed nothing more is called.
+ */
 struct mp_session_events {
     /* Bytes that came from the device, and when read() returned them. */
     void (*bytes)(void *context, const uint8_t *bytes, size_t length, int64_t arrival_ns);
