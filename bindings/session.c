@@ -141,21 +141,24 @@ static void on_outcome(void *context, const struct mp_outcome *out)
 
 struct loss {
     const struct session_box *box;
+    uint8_t port;
     const struct mp_error *why;
 };
 
+/* on_gone(message, "device" | "trigger"): which port is lost */
 static int tell_loss(lua_State *L)
 {
     const struct loss *loss = lua_touserdata(L, 1);
     lua_rawgeti(L, LUA_REGISTRYINDEX, loss->box->callback[ON_GONE]);
     lua_pushstring(L, loss->why->text);
-    lua_call(L, 1, 0);
+    lua_pushstring(L, loss->port == MP_PORT_TRIGGER ? "trigger" : "device");
+    lua_call(L, 2, 0);
     return 0;
 }
 
-static void on_gone(void *context, const struct mp_error *why)
+static void on_gone(void *context, uint8_t port, const struct mp_error *why)
 {
-    struct loss loss = {.box = context, .why = why};
+    struct loss loss = {.box = context, .port = port, .why = why};
     call(context, ON_GONE, tell_loss, &loss);
 }
 
