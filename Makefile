@@ -34,13 +34,14 @@ LIBS         = $(PKG_LIBS) -lm -lpthread
 ENGINE    := $(wildcard engine/*.c)
 BINDINGS  := $(filter-out bindings/main.c,$(wildcard bindings/*.c))
 TESTS     := $(wildcard tests/engine/test_*.c)
+LUA_TESTS := $(wildcard tests/bindings/test_*.c)
 LUA_FILES := $(shell find scripts protocols tests -name '*.lua' 2>/dev/null)
 C_FILES   := $(wildcard engine/*.[ch] bindings/*.[ch] tests/*.h tests/engine/*.[ch] tests/rig/*.[ch] \
-                        tests/bench/*.[ch] tests/fuzz/*.c)
+                        tests/bench/*.[ch] tests/fuzz/*.c tests/bindings/*.c)
 
 ENGINE_O   := $(ENGINE:%.c=$B/%.o)
 BINDINGS_O := $(BINDINGS:%.c=$B/%.o)
-TEST_BIN   := $(TESTS:tests/engine/%.c=$B/tests/%)
+TEST_BIN   := $(TESTS:tests/engine/%.c=$B/tests/%) $(LUA_TESTS:tests/bindings/%.c=$B/tests/%)
 BENCH_O    := $(patsubst %.c,$B/%.o,$(wildcard tests/bench/*.c))
 BENCH_BIN  := $B/bench/bench $B/bench/expand.lua $B/bench/pyserial_loop.py
 RIG_BIN    := $B/tests/rig/test_serial_rig $B/tests/rig/modem_shim.so
@@ -72,6 +73,10 @@ $B/lib/moonpulse/core.so: $(BINDINGS_O) $B/libmoonpulse.a
 	  $(shell pkg-config --libs libuv libserialport) -lm -lpthread -o $@
 
 $B/tests/%: $B/tests/engine/%.o $B/libmoonpulse.a
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) $^ $(LIBS) -o $@
+
+$B/tests/%: $B/tests/bindings/%.o $(BINDINGS_O) $B/libmoonpulse.a
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) $^ $(LIBS) -o $@
 

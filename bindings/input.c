@@ -51,21 +51,40 @@ static void free_handle(uv_handle_t *handle)
     free(handle);
 }
 
+struct arrival {
+    int on_bytes;
+    const char *bytes; // NULL: the end
+    size_t length;
+};
+
+static int tell_bytes(lua_State *L)
+{
+    const struct arrival *arrival = lua_touserdata(L, 1);
+    lua_rawgeti(L, LUA_REGISTRYINDEX, arrival->on_bytes);
+    if (arrival->bytes == NULL)
+        lua_pushnil(L);
+    else
+        lua_pushlstring(L, arrival->bytes, arrival->length);
+    lua_call(L, 1, 0);
+    return 0;
+}
+
 static void on_readable(uv_poll_t *poll, int status, int events)
 {
     struct input_box *box = poll->data;
     char buffer[1024];
+    struct arrival arrival = {.on_bytes = box->on_bytes};
     (void)events;
     ssize_t got = status < 0 ? 0 : read(STDIN_FILENO, buffer, sizeof buffer);
     if (got < 0 && (errno == EAGAIN || errno == EINTR))
         return;
     if (got <= 0) {
         (void)uv_poll_stop(poll);
-        lua_pushnil(box->host->L);
     } else {
-        lua_pushlstring(box->host->L, buffer, (size_t)got);
+        arrival.bytes = buffer;
+        arrival.length = (size_t)got;
     }
-    mp_host_call(box->host, box->on_bytes, 1);
+    (void)mp_host_enter(box->host, tell_bytes, &arrival);
 }
 
 /*

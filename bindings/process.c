@@ -43,6 +43,20 @@ static void provide_buffer(uv_handle_t *handle, size_t suggested, uv_buf_t *buff
                           (unsigned)(sizeof process->line - process->used));
 }
 
+struct line {
+    const struct process *process;
+    size_t length;
+};
+
+static int tell_line(lua_State *L)
+{
+    const struct line *line = lua_touserdata(L, 1);
+    lua_rawgeti(L, LUA_REGISTRYINDEX, line->process->on_line);
+    lua_pushlstring(L, line->process->line, line->length);
+    lua_call(L, 1, 0);
+    return 0;
+}
+
 /* Whole lines go to Lua; a line longer than the buffer is cut there. */
 static void on_output(uv_stream_t *stream, ssize_t got, const uv_buf_t *buffer)
 {
@@ -57,28 +71,40 @@ static void on_output(uv_stream_t *stream, ssize_t got, const uv_buf_t *buffer)
     while ((end = memchr(process->line, '\n', process->used)) != NULL ||
            process->used == sizeof process->line) {
         size_t length = end == NULL ? process->used : (size_t)(end - process->line);
-        lua_pushlstring(process->host->L, process->line, length);
         size_t taken = end == NULL ? length : length + 1;
-        process->used -= taken;
+        struct line line = {.process = process, .length = length};
+        if (process->on_line != LUA_NOREF) // else it was closed in an earlier line
+            (void)mp_host_enter(process->host, tell_line, &line);
+        process->used -= taken; // the process lives until this handle has closed
         memmove(process->line, process->line + taken, process->used);
-        if (process->on_line != LUA_NOREF)
-            mp_host_call(process->host, process->on_line, 1);
-        else
-            lua_pop(process->host->L, 1);
     }
+}
+
+struct ending {
+    const struct process *process;
+    int64_t status;
+    int signal;
+};
+
+static int tell_end(lua_State *L)
+{
+    const struct ending *ending = lua_touserdata(L, 1);
+    lua_rawgeti(L, LUA_REGISTRYINDEX, ending->process->on_exit);
+    lua_pushinteger(L, ending->status);
+    lua_pushinteger(L, ending->signal);
+    lua_call(L, 2, 0);
+    return 0;
 }
 
 static void on_exit_status(uv_process_t *child, int64_t status, int signal)
 {
     struct process *process = child->data;
+    struct ending ending = {.process = process, .status = status, .signal = signal};
     process->ended = true;
     close_one((uv_handle_t *)child);
     close_one((uv_handle_t *)&process->input);
-    if (process->on_exit == LUA_NOREF)
-        return;
-    lua_pushinteger(process->host->L, status);
-    lua_pushinteger(process->host->L, signal);
-    mp_host_call(process->host, process->on_exit, 2);
+    if (process->on_exit != LUA_NOREF)
+        (void)mp_host_enter(process->host, tell_end, &ending);
 }
 
 static int option_function(lua_State *L, const char *key)

@@ -21,23 +21,36 @@ static void free_handle(uv_handle_t *handle)
     free(handle);
 }
 
+struct arrival {
+    int on_bytes;
+    const char *bytes;
+    size_t length;
+    int64_t at_ns;
+};
+
+static int tell_bytes(lua_State *L)
+{
+    const struct arrival *arrival = lua_touserdata(L, 1);
+    lua_rawgeti(L, LUA_REGISTRYINDEX, arrival->on_bytes);
+    lua_pushlstring(L, arrival->bytes, arrival->length);
+    lua_pushinteger(L, arrival->at_ns);
+    lua_call(L, 2, 0);
+    return 0;
+}
+
+/* What is more than the buffer comes in the loop's next turn; Lua may let go of the box. */
 static void on_readable(uv_poll_t *poll, int status, int events)
 {
     struct pty_box *box = poll->data;
     char buffer[4096];
-    size_t got = sizeof buffer;
+    struct mp_error err = {0};
+    struct arrival arrival = {.on_bytes = box->on_bytes, .bytes = buffer};
     (void)events;
-    while (status >= 0 && got == sizeof buffer && box->pty != NULL) {
-        int64_t arrival_ns = 0;
-        struct mp_error err = {0};
-        if (mp_pty_read(box->pty, buffer, sizeof buffer, &got, &arrival_ns, &err) != MP_OK)
-            return;
-        if (got == 0)
-            return;
-        lua_pushlstring(box->host->L, buffer, got);
-        lua_pushinteger(box->host->L, arrival_ns);
-        mp_host_call(box->host, box->on_bytes, 2);
-    }
+    if (status < 0 || mp_pty_read(box->pty, buffer, sizeof buffer, &arrival.length,
+                                  &arrival.at_ns, &err) != MP_OK)
+        return;
+    if (arrival.length > 0)
+        (void)mp_host_enter(box->host, tell_bytes, &arrival);
 }
 
 /* core.pty(link|nil, on_bytes(bytes, arrival_ns)) -> pty | nil, message, code */

@@ -50,39 +50,60 @@ static void let_go(struct session_box *box)
     box->self = LUA_NOREF;
 }
 
-/* A callback that raised leaves nobody in charge: what is armed stops. */
-static void call(struct session_box *box, int which, int nargs)
+/*
+ * A callback that raised leaves nobody in charge: what is armed stops. Lua may close and
+ * collect the box in its callback; the session lives until the loop has closed its handles.
+ */
+static void call(struct session_box *box, int which, lua_CFunction tell, void *event)
 {
-    if (box->callback[which] == LUA_NOREF) { // closed inside an earlier callback
-        lua_pop(box->host->L, nargs);
+    struct mp_session *session = box->session;
+    if (box->callback[which] == LUA_NOREF) // closed inside an earlier callback
         return;
-    }
-    mp_host_call(box->host, box->callback[which], nargs);
-    if (box->host->failure != LUA_NOREF && box->session != NULL)
-        mp_session_stop(box->session, MP_STOP_ERROR);
+    if (!mp_host_enter(box->host, tell, event))
+        mp_session_stop(session, MP_STOP_ERROR);
+}
+
+struct arrival {
+    const struct session_box *box;
+    const uint8_t *bytes;
+    size_t length;
+    int64_t at_ns;
+};
+
+static int tell_bytes(lua_State *L)
+{
+    const struct arrival *arrival = lua_touserdata(L, 1);
+    lua_rawgeti(L, LUA_REGISTRYINDEX, arrival->box->callback[ON_BYTES]);
+    lua_pushlstring(L, (const char *)arrival->bytes, arrival->length);
+    lua_pushinteger(L, arrival->at_ns);
+    lua_call(L, 2, 0);
+    return 0;
 }
 
 static void on_bytes(void *context, const uint8_t *bytes, size_t length, int64_t arrival_ns)
 {
-    struct session_box *box = context;
-    lua_State *L = box->host->L;
-    lua_pushlstring(L, (const char *)bytes, length);
-    lua_pushinteger(L, arrival_ns);
-    call(box, ON_BYTES, 2);
+    struct arrival arrival = {
+        .box = context, .bytes = bytes, .length = length, .at_ns = arrival_ns};
+    call(context, ON_BYTES, tell_bytes, &arrival);
 }
+
+struct report {
+    const struct session_box *box;
+    const struct mp_outcome *outcome;
+};
 
 /*
  * on_outcome(what, kind, number, onset_ns, due_ns, entered_ns, returned_ns, action, frame,
  * stop, safe_sent, text): times in nanoseconds from the plan's start, action and frame from
  * 1, text of a mark.
  */
-static void on_outcome(void *context, const struct mp_outcome *out)
+static int tell_outcome(lua_State *L)
 {
-    struct session_box *box = context;
-    lua_State *L = box->host->L;
+    const struct report *report = lua_touserdata(L, 1);
+    const struct session_box *box = report->box;
+    const struct mp_outcome *out = report->outcome;
     const struct mp_send *send = &out->send;
-    if (out->kind == MP_OUT_STOPPED && box->session != NULL)
-        mp_armed_remove(box->session);
+    lua_rawgeti(L, LUA_REGISTRYINDEX, box->callback[ON_OUTCOME]);
     lua_pushstring(L, outcome_names[out->kind]);
     lua_pushstring(L, send_names[send->kind]);
     lua_pushinteger(L, (lua_Integer)send->number);
@@ -98,16 +119,47 @@ static void on_outcome(void *context, const struct mp_outcome *out)
         lua_pushstring(L, mp_schedule_mark(box->schedule, send->source));
     else
         lua_pushnil(L);
-    call(box, ON_OUTCOME, 12);
-    if (out->kind == MP_OUT_STOPPED)
-        let_go(box); // last: Lua may collect the box from here on
+    lua_call(L, 12, 0);
+    return 0;
 }
 
-static void on_gone(void *context, const struct mp_error *why)
+static void on_outcome(void *context, const struct mp_outcome *out)
 {
     struct session_box *box = context;
-    lua_pushstring(box->host->L, why->text);
-    call(box, ON_GONE, 1);
+    struct report report = {.box = box, .outcome = out};
+    lua_State *L = box->host->L;
+    int self = LUA_NOREF;
+    if (out->kind == MP_OUT_STOPPED) {
+        if (box->session != NULL)
+            mp_armed_remove(box->session);
+        self = box->self; // ours to let go of, whatever the callback does
+        box->self = LUA_NOREF;
+    }
+    call(box, ON_OUTCOME, tell_outcome, &report);
+    luaL_unref(L, LUA_REGISTRYINDEX, self); // last: Lua may collect the box from here on
+}
+
+struct loss {
+    const struct session_box *box;
+    uint8_t port;
+    const struct mp_error *why;
+};
+
+/* on_gone(message, "device" | "trigger"): which port is lost */
+static int tell_loss(lua_State *L)
+{
+    const struct loss *loss = lua_touserdata(L, 1);
+    lua_rawgeti(L, LUA_REGISTRYINDEX, loss->box->callback[ON_GONE]);
+    lua_pushstring(L, loss->why->text);
+    lua_pushstring(L, loss->port == MP_PORT_TRIGGER ? "trigger" : "device");
+    lua_call(L, 2, 0);
+    return 0;
+}
+
+static void on_gone(void *context, uint8_t port, const struct mp_error *why)
+{
+    struct loss loss = {.box = context, .port = port, .why = why};
+    call(context, ON_GONE, tell_loss, &loss);
 }
 
 /* core.session{on_bytes=, on_outcome=, on_gone=} */
@@ -212,6 +264,18 @@ static int option_field(lua_State *L, const char *key, const char *const names[]
     return index;
 }
 
+/* Before it is armed, as this may raise: what an armed session needs of us. False: too many. */
+static bool reserve(lua_State *L, struct session_box *box)
+{
+    if (mp_session_state(box->session) != MP_CONNECTED || box->self != LUA_NOREF)
+        return true; // arming will be refused
+    hold(L, 1, box);
+    if (mp_armed_add(box->session))
+        return true;
+    let_go(box);
+    return false;
+}
+
 /*
  * session:arm{safe=, safe_line=, tolerance=, late="abort"|"skip", keepalive=,
  * keepalive_period=, stuck=, unconfirmed=, guard=, line="none"|"cts"|"dsr", flight=} -> true |
@@ -240,17 +304,18 @@ static int session_arm(lua_State *L)
     if (!lua_isnil(L, -1))
         arming.flight = mp_check_flight(L, -1);
     int flight_at = lua_gettop(L);
-    if (mp_session_state(box->session) == MP_CONNECTED && !mp_armed_add(box->session))
+    if (!reserve(L, box))
         return luaL_error(L, "too many devices are armed at once");
     enum mp_status status = mp_session_arm(box->session, &arming, &err);
     if (status != MP_OK) {
-        if (mp_session_state(box->session) == MP_CONNECTED)
+        if (mp_session_state(box->session) == MP_CONNECTED) {
             mp_armed_remove(box->session);
+            let_go(box);
+        }
         return done(L, status, &err);
     }
     lua_pushvalue(L, flight_at);
     lua_setiuservalue(L, 1, 2); // the dispatcher borrows it
-    hold(L, 1, box);
     return done(L, status, &err);
 }
 

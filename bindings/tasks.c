@@ -28,34 +28,33 @@ struct task {
     uv_timer_t timer;
 };
 
-static int traceback(lua_State *L) /* (thread, error) -> text */
-{
-    lua_State *co = lua_tothread(L, 1);
-    const char *text = luaL_tolstring(L, 2, NULL);
-    luaL_traceback(L, co, text, 0);
-    lua_pushvalue(L, 2);
-    lua_insert(L, -2);
-    return 2; // the error itself, the text with its way here
-}
-
-/* An error that nobody caught: what is armed stops, core.run ends with it. */
+/*
+ * An error that nobody caught is on top of L: what is armed stops, core.run ends with it. Takes
+ * no memory: there may be none.
+ */
 static void keep_failure(struct mp_host *host, lua_State *L)
 {
     mp_armed_stop(MP_STOP_ERROR);
-    if (host->failure == LUA_NOREF)
-        host->failure = luaL_ref(L, LUA_REGISTRYINDEX);
-    else
+    lua_rawgetp(L, LUA_REGISTRYINDEX, &host_key); // error, box
+    lua_insert(L, -2);                            // box, error
+    if (host->failed)
         lua_pop(L, 1);
+    else
+        lua_setiuservalue(L, -2, 1);
+    lua_pop(L, 1);
+    host->failed = true;
     uv_stop(&host->loop);
 }
 
-void mp_host_call(struct mp_host *host, int function_ref, int nargs)
+bool mp_host_enter(struct mp_host *host, lua_CFunction body, void *context)
 {
     lua_State *L = host->L;
-    lua_rawgeti(L, LUA_REGISTRYINDEX, function_ref);
-    lua_insert(L, -nargs - 1);
-    if (lua_pcall(L, nargs, 0, 0) != LUA_OK)
-        keep_failure(host, L);
+    lua_pushcfunction(L, body); // light: no memory
+    lua_pushlightuserdata(L, context);
+    if (lua_pcall(L, 1, 0, 0) == LUA_OK)
+        return true;
+    keep_failure(host, L);
+    return false;
 }
 
 static void free_task(uv_handle_t *handle)
@@ -84,18 +83,33 @@ static void end_task(struct task *task)
     uv_close((uv_handle_t *)&task->timer, free_task);
 }
 
-/* The error value is on top of the coroutine: report it with the way it came. */
+/* The error value is on top of the coroutine; scripts see the error itself, as after pcall. */
 static void fail_task(struct task *task)
 {
-    lua_State *L = task->host->L;
-    lua_pushcfunction(L, traceback);
-    lua_rawgeti(L, LUA_REGISTRYINDEX, task->ref); // traceback, thread
-    lua_xmove(task->co, L, 1);                    // traceback, thread, error
-    if (lua_pcall(L, 2, 2, 0) != LUA_OK)
-        lua_pushnil(L); // error, no text
-    // scripts see the error itself; a string gets its traceback only on request
-    lua_pop(L, 1);
-    keep_failure(task->host, L);
+    lua_xmove(task->co, task->host->L, 1);
+    keep_failure(task->host, task->host->L);
+}
+
+static int raise_foreign_yield(lua_State *L)
+{
+    return luaL_error(L, "a task may only wait with moonpulse functions "
+                         "(sleep, wait), not with coroutine.yield");
+}
+
+/* What the main task returned, on its stack, becomes core.run's: a table in the registry. */
+static int keep_results(lua_State *L)
+{
+    struct task *task = lua_touserdata(L, 1);
+    int results = lua_gettop(task->co);
+    lua_createtable(L, results, 1); // table
+    lua_pushinteger(L, results);
+    lua_setfield(L, -2, "n");
+    for (int i = results; i > 0; i--) {
+        lua_xmove(task->co, L, 1);
+        lua_seti(L, -2, i);
+    }
+    lua_rawsetp(L, LUA_REGISTRYINDEX, task->host);
+    return 0;
 }
 
 static void resume(struct task *task)
@@ -103,31 +117,21 @@ static void resume(struct task *task)
     int results = 0, values = task->wake_values;
     task->wake_values = 0;
     task->state = READY;
-    lua_State *L = task->host->L;
+    struct mp_host *host = task->host;
     mp_signal_running(task->co);
-    int status = lua_resume(task->co, L, values, &results);
+    int status = lua_resume(task->co, host->L, values, &results);
     mp_signal_running(NULL);
     if (status == LUA_YIELD) {
         lua_pop(task->co, results);
         if (task->state != READY)
             return;
-        lua_settop(task->co, 0);
-        lua_pushliteral(task->co, "a task may only wait with moonpulse functions "
-                                  "(sleep, wait), not with coroutine.yield");
-        status = LUA_ERRRUN;
-    }
-    if (status != LUA_OK) {
+        (void)mp_host_enter(host, raise_foreign_yield, NULL);
+        (void)lua_resetthread(task->co);
+    } else if (status != LUA_OK) {
         fail_task(task);
         (void)lua_resetthread(task->co); // closes its pending to-be-closed variables
     } else if (task->main) {
-        lua_createtable(L, results, 1); // results
-        lua_pushinteger(L, results);
-        lua_setfield(L, -2, "n");
-        for (int i = results; i > 0; i--) {
-            lua_xmove(task->co, L, 1);
-            lua_seti(L, -2, i);
-        }
-        lua_rawsetp(L, LUA_REGISTRYINDEX, task->host);
+        (void)mp_host_enter(host, keep_results, task);
     }
     end_task(task);
 }
@@ -176,6 +180,8 @@ static struct task *new_task(lua_State *L, struct mp_host *host, bool is_main)
     *box = NULL;
     luaL_setmetatable(L, TASK);
     lua_State *co = lua_newthread(L); // ..., box, thread
+    if (!lua_checkstack(co, values))
+        luaL_error(L, "too many arguments for a task");
     struct task *task = calloc(1, sizeof *task);
     if (task == NULL)
         luaL_error(L, "out of memory for a task");
@@ -261,11 +267,13 @@ static int task_wake(lua_State *L)
 /* Raise what a callback or task raised, if anything. */
 static void raise_failure(lua_State *L, struct mp_host *host)
 {
-    if (host->failure == LUA_NOREF)
+    if (!host->failed)
         return;
-    lua_rawgeti(L, LUA_REGISTRYINDEX, host->failure);
-    luaL_unref(L, LUA_REGISTRYINDEX, host->failure);
-    host->failure = LUA_NOREF;
+    host->failed = false;
+    lua_rawgetp(L, LUA_REGISTRYINDEX, &host_key); // box
+    lua_getiuservalue(L, -1, 1);                  // box, error
+    lua_pushnil(L);
+    lua_setiuservalue(L, -3, 1);
     lua_error(L);
 }
 
@@ -282,7 +290,7 @@ static int run(lua_State *L)
     struct task **box = lua_touserdata(L, 1); // emptied when the task ends
     (void)task;
     host->depth++;
-    while (*box != NULL && host->failure == LUA_NOREF)
+    while (*box != NULL && !host->failed)
         if (uv_run(&host->loop, UV_RUN_DEFAULT) == 0 && *box != NULL)
             break; // nothing left that could wake it
     host->depth--;
@@ -308,19 +316,27 @@ static int run(lua_State *L)
     return results;
 }
 
+struct received {
+    struct mp_host *host;
+    int number;
+};
+
+static int tell_signal(lua_State *L)
+{
+    const struct received *signal = lua_touserdata(L, 1);
+    if (signal->host->on_signal == LUA_NOREF)
+        return luaL_error(L, "interrupted by signal %d", signal->number);
+    lua_rawgeti(L, LUA_REGISTRYINDEX, signal->host->on_signal);
+    lua_pushinteger(L, signal->number);
+    lua_call(L, 1, 0);
+    return 0;
+}
+
 static void on_signal(uv_async_t *async)
 {
-    struct mp_host *host = async->data;
-    int number = mp_signal_take();
-    if (number == 0)
-        return;
-    if (host->on_signal == LUA_NOREF) {
-        lua_pushfstring(host->L, "interrupted by signal %d", number);
-        keep_failure(host, host->L);
-        return;
-    }
-    lua_pushinteger(host->L, number);
-    mp_host_call(host, host->on_signal, 1);
+    struct received signal = {.host = async->data, .number = mp_signal_take()};
+    if (signal.number != 0)
+        (void)mp_host_enter(signal.host, tell_signal, &signal);
 }
 
 /*
@@ -372,7 +388,7 @@ static int host_gc(lua_State *L)
 static void new_host(lua_State *L)
 {
     struct mp_host *host = calloc(1, sizeof *host);
-    struct mp_host **box = lua_newuserdatauv(L, sizeof *box, 0); // box
+    struct mp_host **box = lua_newuserdatauv(L, sizeof *box, 1); // box, with a failure
     *box = NULL;
     if (host == NULL || uv_loop_init(&host->loop) != 0) {
         free(host);
@@ -382,7 +398,7 @@ static void new_host(lua_State *L)
     lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_MAINTHREAD);
     host->L = lua_tothread(L, -1);
     lua_pop(L, 1);
-    host->failure = host->on_signal = LUA_NOREF;
+    host->on_signal = LUA_NOREF;
     (void)uv_async_init(&host->loop, &host->signal, on_signal);
     host->signal.data = host;
     uv_unref((uv_handle_t *)&host->signal);

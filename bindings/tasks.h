@@ -1,20 +1,22 @@
 /*
  * tasks.h - Lua coroutines on the libuv loop, and the one door from libuv into Lua.
  *
- * One host a lua_State. A task is a coroutine that may wait; everything that libuv
- * reports enters Lua through mp_host_call or by resuming a task, so that no Lua error
- * ever crosses a libuv or engine frame.
+ * One host a lua_State. A task is a coroutine that may wait; everything that libuv or the
+ * engine reports enters Lua through mp_host_enter or by resuming a task, so that no Lua error
+ * ever crosses a libuv or engine frame. Out of memory is such an error, and most of what Lua's
+ * interface offers may raise it: in a callback, Lua is touched in the body alone.
  */
 #ifndef MP_TASKS_H
 #define MP_TASKS_H
 
 #include <lua.h>
+#include <stdbool.h>
 #include <uv.h>
 
 struct mp_host {
     lua_State *L; // the main thread, never the L of the call that armed a callback
     uv_loop_t loop;
-    int failure; // registry reference of the first error that a callback raised, or LUA_NOREF
+    bool failed; // a callback or task raised; the first error waits in the host's user value
     int depth;   // runs in progress
     uv_async_t signal;
     int on_signal; // registry reference of a function, or LUA_NOREF
@@ -25,9 +27,11 @@ struct mp_host {
 struct mp_host *mp_host_of(lua_State *L);
 
 /*
- * Call the function at the registry reference with the nargs values on top of L (the
- * main thread), protected. An error is kept in host->failure and ends core.run.
+ * Call body(L) on the main thread, protected, with context (light userdata) as its argument at
+ * 1; its results are dropped. Takes no memory outside of the protection. False when it raised:
+ * then everything that is armed is being stopped, the error is kept (the first one) and
+ * core.run ends with it. What must happen in any case, the caller does afterwards, without Lua.
  */
-void mp_host_call(struct mp_host *host, int function_ref, int nargs);
+bool mp_host_enter(struct mp_host *host, lua_CFunction body, void *context);
 
 #endif

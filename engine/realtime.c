@@ -4,6 +4,7 @@
 #include <linux/capability.h>
 #include <pthread.h>
 #include <sched.h>
+#include <stdatomic.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <sys/mman.h>
@@ -13,6 +14,8 @@
 #include <unistd.h>
 
 enum { FIFO_PRIORITY = 80 };
+
+static _Atomic int locks; // how many hold memory locked; munlockall() undoes every mlockall()
 
 /* Is CAP_IPC_LOCK effective? Root has it, a program with setcap too. */
 static bool may_lock_anything(void)
@@ -39,6 +42,26 @@ static int allowed_priority(void)
                : 0;
 }
 
+/* The last one unlocks. Whoever locks on another thread meanwhile gets its lock again. */
+static void unlock_memory(void)
+{
+    if (atomic_fetch_sub(&locks, 1) > 1)
+        return;
+    do
+        (void)munlockall();
+    while (atomic_load(&locks) > 0 && mlockall(MCL_CURRENT | MCL_FUTURE) == 0 &&
+           atomic_load(&locks) == 0);
+}
+
+static bool lock_memory(void)
+{
+    (void)atomic_fetch_add(&locks, 1);
+    if (mlockall(MCL_CURRENT | MCL_FUTURE) == 0)
+        return true;
+    unlock_memory();
+    return false;
+}
+
 void mp_realtime_prepare(struct mp_realtime *realtime)
 {
     *realtime = (struct mp_realtime){.dma_fd = -1};
@@ -46,10 +69,10 @@ void mp_realtime_prepare(struct mp_realtime *realtime)
     // without an unlimited grant, locking the future would make later allocations fail
     if (may_lock_anything() ||
         (getrlimit(RLIMIT_MEMLOCK, &limit) == 0 && limit.rlim_cur == RLIM_INFINITY))
-        realtime->locked = mlockall(MCL_CURRENT | MCL_FUTURE) == 0;
+        realtime->locked = lock_memory();
     realtime->dma_fd = open("/dev/cpu_dma_latency", O_WRONLY | O_CLOEXEC);
     if (realtime->dma_fd >= 0) {
-        const int32_t none_us = 0; // the request holds for as long as the file is open
+        const int32_t none_us = 0; // a request of this open file alone, until it is closed
         realtime->dma = write(realtime->dma_fd, &none_us, sizeof none_us) == sizeof none_us;
     }
 }
@@ -69,7 +92,7 @@ void mp_realtime_release(struct mp_realtime *realtime)
         (void)close(realtime->dma_fd);
     realtime->dma_fd = -1;
     if (realtime->locked)
-        (void)munlockall();
+        unlock_memory();
     realtime->locked = realtime->dma = false;
 }
 

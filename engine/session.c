@@ -19,7 +19,9 @@ struct mp_session {
     enum mp_trigger_line lines[MP_PORTS];
     uint8_t rest[MP_FRAME_MAX];
     size_t rest_length;
-    uv_poll_t *poll; // one a connection: it may still be closing when the next one opens
+    // one each a connection: they may still be closing when the next one opens
+    uv_poll_t *poll, *trigger_poll;
+    bool trigger_lost;
     uv_async_t async;
     uv_timer_t heartbeat; // tells the dispatcher that the loop is alive
     int open_handles;
@@ -88,19 +90,48 @@ static void end_dispatcher(struct mp_session *s, enum mp_stop reason)
         s->state = MP_CONNECTED;
 }
 
+/* Have the loop watch a port. */
+static enum mp_status watch(struct mp_session *s, uv_poll_t **out, const struct mp_port *port,
+                            int events, uv_poll_cb callback, struct mp_error *err)
+{
+    uv_poll_t *poll = malloc(sizeof *poll);
+    int failed = poll == NULL ? UV_ENOMEM : uv_poll_init(s->loop, poll, mp_port_fd(port));
+    bool joined = failed == 0;
+    if (joined) {
+        poll->data = s;
+        failed = uv_poll_start(poll, events, callback);
+    }
+    if (failed == 0) {
+        *out = poll;
+        return MP_OK;
+    }
+    if (joined)
+        uv_close((uv_handle_t *)poll, free_handle);
+    else
+        free(poll);
+    return mp_fail(err, MP_EIO, "cannot watch %s: %s", mp_port_path(port), uv_strerror(failed));
+}
+
+static void unwatch(uv_poll_t **poll)
+{
+    if (*poll != NULL)
+        uv_close((uv_handle_t *)*poll, free_handle);
+    *poll = NULL;
+}
+
 static void drop_trigger(struct mp_session *s)
 {
+    unwatch(&s->trigger_poll);
     mp_port_close(s->trigger);
     s->trigger = NULL;
+    s->trigger_lost = false;
     s->lines[MP_PORT_DEVICE] = s->lines[MP_PORT_TRIGGER] = MP_TRIGGER_NONE;
     s->rest_length = 0;
 }
 
 static void drop_port(struct mp_session *s)
 {
-    if (s->poll != NULL)
-        uv_close((uv_handle_t *)s->poll, free_handle);
-    s->poll = NULL;
+    unwatch(&s->poll);
     mp_port_close(s->port);
     s->port = NULL;
     drop_trigger(s);
@@ -123,7 +154,8 @@ static void report(struct mp_session *s)
             end_dispatcher(s, outcome.stop);
         else if (outcome.kind == MP_OUT_FINISHED && s->state == MP_RUNNING)
             s->state = MP_ARMED;
-        s->events.outcome(s->events.context, &outcome);
+        if (s->events.outcome != NULL)
+            s->events.outcome(s->events.context, &outcome);
     }
     s->reporting = false;
     if (over) {
@@ -146,11 +178,30 @@ static void wake_loop(void *context)
     (void)uv_async_send(&s->async); // fails only for a handle that is closing
 }
 
+static void tell_gone(struct mp_session *s, uint8_t port, const struct mp_error *why)
+{
+    if (s->events.gone != NULL)
+        s->events.gone(s->events.context, port, why);
+}
+
 static void lose_port(struct mp_session *s, const struct mp_error *why)
 {
     mp_session_stop(s, MP_STOP_GONE);
     drop_port(s);
-    s->events.gone(s->events.context, why);
+    tell_gone(s, MP_PORT_DEVICE, why);
+}
+
+/* A hang-up or an error is all that is waited for: the bytes of a trigger box are nobody's. */
+static void on_trigger_lost(uv_poll_t *poll, int status, int events)
+{
+    struct mp_session *s = poll->data;
+    struct mp_error err = {0};
+    (void)status, (void)events;
+    (void)mp_fail(&err, MP_EGONE, "\"%s\" is gone (unplugged?)", mp_port_path(s->trigger));
+    unwatch(&s->trigger_poll); // the port stays open: the dispatcher may be writing to it
+    s->trigger_lost = true;
+    mp_session_stop(s, MP_STOP_GONE);
+    tell_gone(s, MP_PORT_TRIGGER, &err);
 }
 
 static void on_readable(uv_poll_t *poll, int status, int events)
@@ -170,7 +221,7 @@ static void on_readable(uv_poll_t *poll, int status, int events)
             lose_port(s, &err);
             return;
         }
-        if (got > 0)
+        if (got > 0 && s->events.bytes != NULL)
             s->events.bytes(s->events.context, buffer, got, arrival_ns);
         if (got < sizeof buffer || s->poll != poll) // the owner may have closed the port
             return;
@@ -234,6 +285,7 @@ void mp_session_destroy(struct mp_session *session)
     if (session == NULL)
         return;
     mp_session_close(session);
+    session->events = (struct mp_session_events){0}; // one may be on its way back here
     uv_close((uv_handle_t *)&session->async, free_session);
     uv_close((uv_handle_t *)&session->heartbeat, free_session);
 }
@@ -248,22 +300,13 @@ enum mp_status mp_session_open(struct mp_session *s, const char *path,
     enum mp_status status = mp_port_open(&port, path, serial, err);
     if (status != MP_OK)
         return status;
-    uv_poll_t *poll = malloc(sizeof *poll);
-    int failed = poll == NULL ? UV_ENOMEM : uv_poll_init(s->loop, poll, mp_port_fd(port));
-    if (failed != 0) {
-        free(poll);
+    status = watch(s, &s->poll, port, UV_READABLE, on_readable, err);
+    if (status != MP_OK) {
         mp_port_close(port);
-        return mp_fail(err, MP_EIO, "cannot watch %s: %s", path, uv_strerror(failed));
+        return status;
     }
-    poll->data = s;
-    s->poll = poll;
     s->port = port;
     s->serial = *serial;
-    failed = uv_poll_start(poll, UV_READABLE, on_readable);
-    if (failed != 0) {
-        drop_port(s);
-        return mp_fail(err, MP_EIO, "cannot watch %s: %s", path, uv_strerror(failed));
-    }
     s->state = MP_CONNECTED;
     return MP_OK;
 }
@@ -282,6 +325,8 @@ enum mp_status mp_session_trigger(struct mp_session *s, const char *path,
     if (status == MP_OK && line != MP_TRIGGER_NONE)
         status = mp_port_check_line(port == NULL ? s->port : port, line,
                                     port == NULL ? &s->serial : serial, err);
+    if (status == MP_OK && port != NULL)
+        status = watch(s, &s->trigger_poll, port, UV_DISCONNECT, on_trigger_lost, err);
     if (status != MP_OK) {
         mp_port_close(port);
         return status;
@@ -317,6 +362,9 @@ static enum mp_status check_arming(const struct mp_session *s, const struct mp_a
     if (s->state != MP_CONNECTED || dispatcher_of(s) != NULL)
         return mp_fail(err, MP_ESTATE, "only a connected session can be armed, this one is %s",
                        mp_session_state_name(s->state));
+    if (s->trigger_lost)
+        return mp_fail(err, MP_EGONE, "the trigger's port %s is lost: plug it in, start anew",
+                       mp_port_path(s->trigger));
     if ((arming->safe_length == 0 && !arming->safe_line) || arming->safe_length > MP_FRAME_MAX)
         return mp_fail(err, MP_EINVAL, "arming needs the bytes that make the device safe");
     if (arming->keepalive != NULL && arming->keepalive_length > MP_FRAME_MAX)

@@ -25,14 +25,21 @@
 enum mp_session_state { MP_CLOSED, MP_CONNECTED, MP_ARMED, MP_RUNNING };
 const char *mp_session_state_name(enum mp_session_state state);
 
-/* Called on the loop thread. The session may be stopped or disarmed inside, not destroyed. */
+/*
+ * Called on the loop thread. The session may be stopped, closed or destroyed inside; once it
+ * was destroyed nothing more is called.
+ */
 struct mp_session_events {
     /* Bytes that came from the device, and when read() returned them. */
     void (*bytes)(void *context, const uint8_t *bytes, size_t length, int64_t arrival_ns);
     /* In order; the state has already changed when MP_OUT_FINISHED or MP_OUT_STOPPED comes. */
     void (*outcome)(void *context, const struct mp_outcome *outcome);
-    /* The port is lost; the state is closed. */
-    void (*gone)(void *context, const struct mp_error *why);
+    /*
+     * A port is lost. MP_PORT_DEVICE: the state is closed. MP_PORT_TRIGGER: what was armed has
+     * been stopped (MP_STOP_GONE), the state is connected: the device is made safe over its own
+     * port. It cannot be armed again before it was closed.
+     */
+    void (*gone)(void *context, uint8_t port, const struct mp_error *why);
     void *context;
 };
 
@@ -53,8 +60,8 @@ enum mp_status mp_session_open(struct mp_session *session, const char *path,
  * Fire over a line, or over a second port: path, or NULL for the device's own. line may be
  * MP_TRIGGER_NONE (bytes) where there is a path. rest is what a trigger box at rest was last
  * told; it is written at every stop. Lines are dropped and looked at before this returns.
- * Only when connected. Fails as mp_port_open and mp_port_check_line do; then nothing has
- * changed.
+ * What arrives on the second port is not read; its loss is noticed at once (gone). Only when
+ * connected. Fails as mp_port_open and mp_port_check_line do; then nothing has changed.
  */
 enum mp_status mp_session_trigger(struct mp_session *session, const char *path,
                                   const struct mp_serial *serial, enum mp_trigger_line line,
@@ -86,7 +93,8 @@ struct mp_arming {
 /*
  * connected -> armed: starts the guard and the dispatcher. From here on the safe frame goes
  * out whatever happens. Fails with MP_EUNSUPPORTED for a stop line on a port without lines,
- * and with MP_ESTATE while the stop line is high: a pressed foot switch keeps it disarmed.
+ * with MP_ESTATE while the stop line is high: a pressed foot switch keeps it disarmed, and with
+ * MP_EGONE where the trigger's port was lost before.
  */
 enum mp_status mp_session_arm(struct mp_session *session, const struct mp_arming *arming,
                               struct mp_error *err);

@@ -57,7 +57,7 @@ end
 --- A link that is not open yet.
 ---@param driver table
 ---@param handlers { reply: fun(reply: table, arrival_ns: integer), outcome: fun(...),
----   gone: fun(message: string) }
+---   gone: fun(message: string, which: "device"|"trigger") }
 ---@return moonpulse.Link
 function M.new(driver, handlers)
   local self = setmetatable({ driver = driver, buffer = "", handlers = handlers, dialect = {},
@@ -72,12 +72,15 @@ function M.new(driver, handlers)
       end
       handlers.outcome(what, ...)
     end,
-    on_gone = function(message)
+    on_gone = function(message, which)
+      if which == "trigger" then -- this port still answers: the device is to be disarmed over it
+        return handlers.gone(message, which)
+      end
       self.lost = message
       if self.waiting then
         self.waiting.task:wake()
       end
-      handlers.gone(message)
+      handlers.gone(message, which)
     end,
   }
   return self

@@ -368,12 +368,14 @@ local function ask_disarmed(self)
   return false, why
 end
 
---- The device answers, and yet a port is lost: then it is the trigger's.
+local function trigger_is_lost(self)
+  return ("the trigger's port %s is lost: is it unplugged?"):format(self.driver.trigger.path)
+end
+
+--- A pulse met the lost port before the loop saw it: the device answers, so it is the trigger's.
 local function lost_trigger(self)
   local trigger = self.driver.trigger
-  if self.stopped == "gone" and trigger and trigger.path then
-    return ("the trigger's port %s is lost: is it unplugged?"):format(trigger.path)
-  end
+  return self.stopped == "gone" and trigger and trigger.path and trigger_is_lost(self) or nil
 end
 
 --- After the safe frame: is it safe, as the device says? Also for a second caller meanwhile.
@@ -419,9 +421,10 @@ function M.new(job, record)
   self.link = links.new(driver, {
     reply = function(...) self:reply(...) end,
     outcome = function(...) self:outcome(...) end,
-    gone = function(message)
+    gone = function(message, which)
       if self.watching then
-        self.fault = self.fault or "the port is lost: " .. message
+        self.fault = self.fault or which == "trigger" and trigger_is_lost(self)
+          or "the port is lost: " .. message
       end
       self:wake()
     end,

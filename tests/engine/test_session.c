@@ -44,9 +44,10 @@ static void on_outcome(void *context, const struct mp_outcome *outcome)
         seen.act();
 }
 
-static void on_gone(void *context, const struct mp_error *why)
+static void on_gone(void *context, uint8_t port, const struct mp_error *why)
 {
     (void)context;
+    (void)port;
     seen.gone++;
     seen.state_at_gone = mp_session_state(session);
     (void)snprintf(seen.why, sizeof seen.why, "%s", why->text);

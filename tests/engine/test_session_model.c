@@ -65,9 +65,10 @@ static void on_outcome(void *context, const struct mp_outcome *outcome)
     seen.safe_sent = outcome->safe_sent;
 }
 
-static void on_gone(void *context, const struct mp_error *why)
+static void on_gone(void *context, uint8_t port, const struct mp_error *why)
 {
     (void)context;
+    (void)port;
     seen.gone++;
     CHECK(why->text[0] != '\0');
     CHECK_INT(mp_session_state(session), MP_CLOSED);

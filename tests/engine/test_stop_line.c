@@ -32,9 +32,9 @@ static void on_outcome(void *context, const struct mp_outcome *outcome)
     seen.last = *outcome;
 }
 
-static void on_gone(void *context, const struct mp_error *why)
+static void on_gone(void *context, uint8_t port, const struct mp_error *why)
 {
-    (void)context, (void)why;
+    (void)context, (void)port, (void)why;
     seen.gone++;
 }
 

@@ -93,9 +93,9 @@ static void on_outcome(void *context, const struct mp_outcome *outcome)
     rig.outcomes[rig.count++] = *outcome;
 }
 
-static void on_gone(void *context, const struct mp_error *why)
+static void on_gone(void *context, uint8_t port, const struct mp_error *why)
 {
-    (void)context, (void)why;
+    (void)context, (void)port, (void)why;
     CHECK_NEVER("the port was lost");
 }
 

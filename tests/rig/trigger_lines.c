@@ -211,9 +211,10 @@ static void keep_outcome(void *context, const struct mp_outcome *outcome)
     (void)context;
     last_outcome = *outcome;
 }
-static void quiet_loss(void *context, const struct mp_error *why)
+static void quiet_loss(void *context, uint8_t port, const struct mp_error *why)
 {
     (void)context;
+    (void)port;
     (void)why;
 }
 

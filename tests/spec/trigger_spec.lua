@@ -362,6 +362,23 @@ return own
     assert.are.equal(0, #only(rows, "pulse"))
   end)
 
+  it("notices an unplugged trigger box in a rest, long before the next pulse", function()
+    local job, box, box_port = boxed("mp.pulse { intensity = mp.mso(40) } .. mp.rest(60) .. "
+      .. "mp.pulse { intensity = mp.mso(40) }", "")
+    await_pulses(1)
+    box:kill()
+    assert.are.equal(4, job:wait())
+    assert.has.match("the trigger's port " .. box_port .. " is lost: is it unplugged?", job:err(), 1, true)
+    assert.is_true(#only(shell.rows(folder .. "/twin.tsv"), "disarm") > 0)
+    assert.are.equal(1, #only(shell.rows(folder .. "/box.tsv"), "pulse"))
+    local base = folder .. "/runs/" .. shell.names(folder .. "/runs")[1]
+    local result = cjson.decode((assert(shell.read(base .. "/manifest.json")))).result
+    assert.are.same({ "device fault", "gone", 1, true },
+      { result.status, result.stop, result.pulses_sent, result.disarmed })
+    assert.has.match("the trigger's port " .. box_port .. " is lost", result.reason, 1, true)
+    assert.is_true(result.elapsed_s < 30) -- the next pulse would have noticed it after 60 s
+  end)
+
   --- The edges of all lines, "RTS 1,RTS 0,", without their times.
   local function edges(log)
     return ((shell.read(log) or ""):gsub("%d+ (%u+ %d)\n", "%1,"))
