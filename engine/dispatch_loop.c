@@ -13,6 +13,8 @@ enum {
 static const int64_t gap_margin_ns = MP_NS_PER_MS;
 // before a deadline the thread wakes this early, to warm up and spin
 static const int64_t warm_ns = 220 * MP_NS_PER_US;
+// a pulse that is held back spins up to its very stamp for so long
+static const int64_t awake_ns = 5 * MP_NS_PER_US;
 // an adapter hands on what it was given within this time
 static const int64_t drain_ns = 5 * MP_NS_PER_MS;
 // how often the heartbeat is looked at while nothing is due
@@ -350,10 +352,10 @@ static bool wait_until_due(struct mp_dispatcher *d)
         if (!second)
             warm(d);
     }
-    // a pulse that is held back waits out its 0.2 ms awake: else the lateness of each wake
-    // would add up over a row of pulses at the device's shortest interval
+    // a pulse that is held back is awake early: else what each is late, from the wake to the
+    // stamp, would add up over a row of pulses at the device's shortest interval
     bool held = !second && due_ns > d->start_ns + d->next.send_ns;
-    bool due = wait_for(d, due_ns, d->realtime.spin || held);
+    bool due = wait_for(d, due_ns - (held ? awake_ns : 0), d->realtime.spin || held);
     if (second && due)
         do_second(d);
     d->woken_ns = dispatch_now(d);
@@ -407,7 +409,11 @@ static void dispatch(struct mp_dispatcher *d)
         mp_dispatcher_stop(d, MP_STOP_BLOCKED);
         return;
     }
-    out.entered_ns = out.returned_ns = dispatch_now(d);
+    const int64_t due_ns = dispatch_due_ns(d);
+    do
+        out.entered_ns = dispatch_now(d);
+    while (out.entered_ns < due_ns); // held back: some microseconds at most
+    out.returned_ns = out.entered_ns;
     enum mp_stop refusal = refuse(d, out.entered_ns);
     if (send->kind == MP_SEND_MARK) {
         out.kind = MP_OUT_MARK;
