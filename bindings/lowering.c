@@ -259,6 +259,19 @@ static int lowering_check(lua_State *L)
     return 2;
 }
 
+/* lowering:tight() -> pulses without room for lateness [, the first pair, as a violation] */
+static int lowering_tight(lua_State *L)
+{
+    const struct mp_lowering *lowering = mp_check_lowering(L, 1);
+    struct mp_violation first;
+    uint64_t count = mp_lowering_tight(lowering, &first);
+    lua_pushinteger(L, (lua_Integer)count);
+    if (count == 0)
+        return 1;
+    push_violation(L, lowering, &first);
+    return 2;
+}
+
 int mp_push_send(lua_State *L, const struct mp_lowering *lowering, const struct mp_send *send)
 {
     lua_pushstring(L, send_names[send->kind]);
@@ -361,14 +374,21 @@ static int lowering_gc(lua_State *L)
 void mp_open_lowering(lua_State *L)
 {
     static const luaL_Reg functions[] = {{"lowering", lowering_new}, {NULL, NULL}};
-    static const luaL_Reg methods[] = {
-        {"clear", lowering_clear},     {"cleared", lowering_cleared},
-        {"actions", lowering_actions}, {"pulse", lowering_pulse},
-        {"lasts", lowering_lasts},     {"changes", lowering_changes},
-        {"change", lowering_change},   {"check", lowering_check},
-        {"next", lowering_next},       {"rewind", lowering_rewind},
-        {"frames", lowering_frames},   {"lead", lowering_lead},
-        {"marks", lowering_marks},     {NULL, NULL}};
+    static const luaL_Reg methods[] = {{"clear", lowering_clear},
+                                       {"cleared", lowering_cleared},
+                                       {"actions", lowering_actions},
+                                       {"pulse", lowering_pulse},
+                                       {"lasts", lowering_lasts},
+                                       {"changes", lowering_changes},
+                                       {"change", lowering_change},
+                                       {"check", lowering_check},
+                                       {"next", lowering_next},
+                                       {"rewind", lowering_rewind},
+                                       {"frames", lowering_frames},
+                                       {"lead", lowering_lead},
+                                       {"marks", lowering_marks},
+                                       {"tight", lowering_tight},
+                                       {NULL, NULL}};
     static const luaL_Reg metamethods[] = {{"__gc", lowering_gc}, {NULL, NULL}};
     luaL_setfuncs(L, functions, 0);
     mp_new_class(L, LOWERING, methods, metamethods);

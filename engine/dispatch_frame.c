@@ -25,6 +25,22 @@ static enum mp_status hand_over(struct mp_port *port, const struct dispatch_part
     return status;
 }
 
+/*
+ * Where in its write the first bit leaves is not known, for this pulse nor for the next, and
+ * the difference of the two is what counts: a usual write is taken for its beginning. What
+ * takes longer has stalled, before or behind that bit: then the last instant holds.
+ */
+int64_t dispatch_left_ns(const struct mp_dispatcher *d, const struct mp_frame *frame,
+                         const struct mp_outcome *out)
+{
+    // an ioctl that moves the line of a USB adapter takes some tenths of a millisecond
+    bool line = frame->line != MP_TRIGGER_NONE;
+    int64_t left = out->returned_ns - (line ? 500 : 100) * MP_NS_PER_US;
+    if (left < out->entered_ns)
+        left = out->entered_ns;
+    return dispatch_by_wire(frame) && left < d->wire_free_ns ? d->wire_free_ns : left;
+}
+
 bool dispatch_part(struct mp_dispatcher *d, const struct dispatch_part *part)
 {
     bool whole, cut;

@@ -13,6 +13,8 @@ enum {
 static const int64_t gap_margin_ns = MP_NS_PER_MS;
 // before a deadline the thread wakes this early, to warm up and spin
 static const int64_t warm_ns = 220 * MP_NS_PER_US;
+// a pulse that is held back spins up to its very stamp for so long
+static const int64_t awake_ns = 5 * MP_NS_PER_US;
 // an adapter hands on what it was given within this time
 static const int64_t drain_ns = 5 * MP_NS_PER_MS;
 // how often the heartbeat is looked at while nothing is due
@@ -193,24 +195,19 @@ static void take_commands(struct mp_dispatcher *d)
 /* ---- the last look ---- */
 
 /*
- * How far apart this pulse and the last one sent must be. Planned less the tolerance, but
- * never under half of what was planned, however generous the tolerance: else a stall would
- * be followed by pulses back to back. Nor under what the device allows, but for jitter.
+ * Is it too early for this pulse, after the last one sent? They are as far apart as planned
+ * less the tolerance, but never under half of what was planned, however generous it is: else a
+ * stall would be followed by pulses back to back. What the device asks holds to the nanosecond.
  */
-static int64_t least_apart(const struct mp_dispatcher *d)
+static bool too_close(const struct mp_dispatcher *d, int64_t now)
 {
     const int64_t tolerance = d->config.tolerance_ns;
-    const int64_t device = d->next.least_ns;
+    if (!d->have_sent || d->config.any_distance)
+        return false;
     // the first pulse of a plan has only what the device asks behind the plan before it
     const int64_t planned = d->have_planned ? d->next.send_ns - d->planned_ns : 0;
     int64_t by_plan = planned - (tolerance < planned / 2 ? tolerance : planned / 2);
-    int64_t by_device = device - (tolerance < device / 10 ? tolerance : device / 10);
-    return by_plan > by_device ? by_plan : by_device;
-}
-
-static const struct mp_frame *next_frame(const struct mp_dispatcher *d)
-{
-    return mp_lowering_frame(d->lowering, d->next.frame);
+    return now - d->sent_ns < by_plan || now < dispatch_device_ns(d);
 }
 
 /*
@@ -259,16 +256,16 @@ static enum mp_stop refuse(const struct mp_dispatcher *d, int64_t now)
     if (send->kind == MP_SEND_MARK)
         return MP_STOP_NONE;
     // a one-off frame that was stalled before its write may still be on the wire
-    const struct mp_frame *frame = next_frame(d);
-    bool by_wire = frame->port == MP_PORT_DEVICE && frame->line == MP_TRIGGER_NONE;
-    int64_t leaves_ns = by_wire && now < d->wire_free_ns ? d->wire_free_ns : now;
+    const struct mp_frame *frame = dispatch_next_frame(d);
+    int64_t leaves_ns =
+        dispatch_by_wire(frame) && now < d->wire_free_ns ? d->wire_free_ns : now;
     if (leaves_ns - (d->start_ns + send->send_ns) > d->config.tolerance_ns)
         return MP_STOP_LATE;
     // a line that has hardly fallen cannot be seen to rise
     if (d->second.done_ns != 0 && now - d->second.done_ns < mp_rest_ns / 2)
         return MP_STOP_CLOSE;
     // by the actual stamps: a stall between the look and the write shows only afterwards
-    if (d->have_sent && !d->config.any_distance && now - d->sent_ns < least_apart(d))
+    if (too_close(d, now))
         return MP_STOP_CLOSE;
     return MP_STOP_NONE;
 }
@@ -290,12 +287,11 @@ static void check_heartbeat(struct mp_dispatcher *d)
         mp_dispatcher_stop(d, MP_STOP_STUCK);
 }
 
-static bool wait_for(struct mp_dispatcher *d, int64_t deadline_ns, bool exactly)
+static bool wait_for(struct mp_dispatcher *d, int64_t deadline_ns, bool spin)
 {
     const struct mp_time *time = d->config.time;
-    return time == NULL
-               ? mp_wait_until(&d->wake, &d->stop, deadline_ns, d->realtime.spin && exactly)
-               : time->wait(time->context, &d->wake, deadline_ns);
+    return time == NULL ? mp_wait_until(&d->wake, &d->stop, deadline_ns, spin)
+                        : time->wait(time->context, &d->wake, deadline_ns);
 }
 
 /*
@@ -344,9 +340,7 @@ static bool wait_until_due(struct mp_dispatcher *d)
         fits(d, config->keepalive_length))
         look = d->keepalive_due_ns;
     bool second = second_is_next(d);
-    int64_t due_ns = second         ? d->second.due_ns
-                     : d->have_next ? d->start_ns + d->next.send_ns
-                                    : INT64_MAX;
+    int64_t due_ns = second ? d->second.due_ns : d->have_next ? dispatch_due_ns(d) : INT64_MAX;
     if (due_ns > look) {
         (void)wait_for(d, look, false);
         check_heartbeat(d);
@@ -358,7 +352,10 @@ static bool wait_until_due(struct mp_dispatcher *d)
         if (!second)
             warm(d);
     }
-    bool due = wait_for(d, due_ns, true);
+    // a pulse that is held back is awake early: else what each is late, from the wake to the
+    // stamp, would add up over a row of pulses at the device's shortest interval
+    bool held = !second && due_ns > d->start_ns + d->next.send_ns;
+    bool due = wait_for(d, due_ns - (held ? awake_ns : 0), d->realtime.spin || held);
     if (second && due)
         do_second(d);
     d->woken_ns = dispatch_now(d);
@@ -370,7 +367,7 @@ static bool wait_until_due(struct mp_dispatcher *d)
 static bool write_planned(struct mp_dispatcher *d, struct mp_outcome *out)
 {
     const struct mp_send *send = &d->next;
-    const struct mp_frame *frame = next_frame(d);
+    const struct mp_frame *frame = dispatch_next_frame(d);
     const struct dispatch_part part = {.port = frame->port,
                                        .line = frame->line,
                                        .high = true,
@@ -385,6 +382,7 @@ static bool write_planned(struct mp_dispatcher *d, struct mp_outcome *out)
         return true;
     d->have_sent = true;
     d->sent_ns = out->returned_ns;
+    d->had_ns = dispatch_left_ns(d, frame, out) + frame->wire_ns;
     d->stamps_ns[d->pulses++ % STAMPS] = out->returned_ns;
     // stalled inside the write: it has left, perhaps late, and the record says so
     if (out->returned_ns - (d->start_ns + send->send_ns) > d->config.tolerance_ns) {
@@ -411,7 +409,11 @@ static void dispatch(struct mp_dispatcher *d)
         mp_dispatcher_stop(d, MP_STOP_BLOCKED);
         return;
     }
-    out.entered_ns = out.returned_ns = dispatch_now(d);
+    const int64_t due_ns = dispatch_due_ns(d);
+    do
+        out.entered_ns = dispatch_now(d);
+    while (out.entered_ns < due_ns); // held back: some microseconds at most
+    out.returned_ns = out.entered_ns;
     enum mp_stop refusal = refuse(d, out.entered_ns);
     if (send->kind == MP_SEND_MARK) {
         out.kind = MP_OUT_MARK;

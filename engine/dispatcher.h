@@ -23,7 +23,9 @@
  * a stop, the tries to get the safe frame into a full port (at most 20 of 1 ms).
  *
  * A frame that cannot leave in time is never made up for, and no pulse leaves closer to the
- * one before than the plan has it (less the tolerance), whatever happened in between. No
+ * one before than the plan has it (less the tolerance), whatever happened in between. Nor than
+ * the device's shortest interval, to the nanosecond: a pulse that would, because the one before
+ * left late, is held back until the device takes it, within the tolerance, else refused. No
  * record, no pulse: when the outcomes are not being drained and their ring fills up, the
  * dispatcher stops. A loop that has not been heard of for half a second stops it too.
  */
@@ -47,7 +49,7 @@ enum mp_stop {
     MP_STOP_GONE,      // the port is lost
     MP_STOP_BLOCKED,   // the port does not take bytes
     MP_STOP_LATE,      // a frame would have left too late
-    MP_STOP_CLOSE,     // pulses would have come closer than planned
+    MP_STOP_CLOSE,     // pulses would have come closer than planned, or than the device can
     MP_STOP_RECORD,    // nobody drains the outcomes, or the flight record is full
     MP_STOP_STUCK,     // the loop was not heard of: a script that does not yield
     MP_STOP_KEY,       // q or space on the live screen

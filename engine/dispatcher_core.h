@@ -72,6 +72,7 @@ struct mp_dispatcher {
     int64_t alive_ns;          // when this thread last looked: was it stalled itself?
     bool have_sent;            // a pulse has been sent
     int64_t sent_ns;           // its stamp after the write
+    int64_t had_ns;            // when the device had the whole of it
     uint64_t pulses;           // sent since arming
     int64_t stamps_ns[STAMPS]; // of the last ones, by number: how long are they unconfirmed?
     int64_t wire_end_ns[MP_PORTS]; // when the last bytes of the plan are off each port's wire
@@ -84,6 +85,9 @@ struct mp_dispatcher {
 
 /* Send one part. False: it stopped the dispatcher, because the port is lost or full. */
 bool dispatch_part(struct mp_dispatcher *dispatcher, const struct dispatch_part *part);
+/* When did frame, handed over as out says, begin to leave: at its stamp, unless it stalled? */
+int64_t dispatch_left_ns(const struct mp_dispatcher *dispatcher, const struct mp_frame *frame,
+                         const struct mp_outcome *out);
 /* The first part of frame was handed over at returned_ns: when is its second one due? */
 void dispatch_plan_second(struct mp_dispatcher *dispatcher, const struct mp_frame *frame,
                           int64_t returned_ns);
@@ -99,6 +103,38 @@ int64_t dispatch_now(const struct mp_dispatcher *dispatcher);
 static inline struct mp_port *dispatch_port(const struct mp_dispatcher *d, uint8_t port)
 {
     return port == MP_PORT_TRIGGER ? d->config.trigger : d->config.port;
+}
+
+/* Does frame share the wire with one-off frames? */
+static inline bool dispatch_by_wire(const struct mp_frame *frame)
+{
+    return frame->port == MP_PORT_DEVICE && frame->line == MP_TRIGGER_NONE;
+}
+
+static inline const struct mp_frame *dispatch_next_frame(const struct mp_dispatcher *d)
+{
+    return mp_lowering_frame(d->lowering, d->next.frame);
+}
+
+/* Before this the device would not take the next pulse, by the stamp of the last one sent. */
+static inline int64_t dispatch_device_ns(const struct mp_dispatcher *d)
+{
+    return d->had_ns + d->next.least_ns - dispatch_next_frame(d)->wire_ns;
+}
+
+/*
+ * When the next frame of the plan leaves: at its own time. Where the pulse before left late and
+ * the plan has the device's shortest interval, as soon as the device takes it: by as much later
+ * as the one before was late, and never by more than the tolerance.
+ */
+static inline int64_t dispatch_due_ns(const struct mp_dispatcher *d)
+{
+    int64_t due_ns = d->start_ns + d->next.send_ns;
+    if (d->next.kind != MP_SEND_PULSE || !d->have_sent || d->config.any_distance)
+        return due_ns;
+    int64_t device_ns = dispatch_device_ns(d);
+    bool held = device_ns > due_ns && device_ns - due_ns <= d->config.tolerance_ns;
+    return held ? device_ns : due_ns;
 }
 
 static inline bool dispatch_stopped(struct mp_dispatcher *d)

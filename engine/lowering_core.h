@@ -46,8 +46,10 @@ struct mp_lowering {
     // the check
     struct mp_send check_pulse;
     bool check_have_pulse;
-    bool checking;   // a check is under way
-    int64_t sent_ns; // when the last frame or mark given out leaves
+    bool checking;                // a check is under way
+    uint64_t tight;               // pulses without room for lateness, so far
+    struct mp_violation tightest; // the first of them
+    int64_t sent_ns;              // when the last frame or mark given out leaves
 };
 
 int lowering_compare_changes(const void *a, const void *b);

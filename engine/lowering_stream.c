@@ -213,6 +213,8 @@ static bool check_send(struct mp_lowering *l, const struct mp_send *send,
         int64_t interval = onset_ns(send) - onset_ns(pulse);
         if (interval < send->least_ns)
             return violates(l, v, MP_VIOLATION_INTERVAL, send, send->least_ns);
+        if (interval - send->least_ns < mp_room_ns && send->least_ns > 0 && l->tight++ == 0)
+            (void)violates(l, &l->tightest, MP_VIOLATION_NONE, send, send->least_ns);
         const struct change *change = find_change(l, pulse->action, send->action);
         if (change != NULL && change->frame == no_frame && interval < change->lead_ns)
             return violates(l, v, MP_VIOLATION_LEAD, send, change->lead_ns);
@@ -227,8 +229,10 @@ bool mp_lowering_check(struct mp_lowering *l, uint64_t budget, struct mp_violati
     for (uint32_t i = 0; i < l->actions; i++)
         if (l->pulses[i].frame == no_frame)
             return false; // not checked: nobody said how to fire this one
-    if (!l->checking)
+    if (!l->checking) {
         mp_lowering_rewind(l);
+        l->tight = 0;
+    }
     l->checking = true;
     for (uint64_t i = 0; i < budget; i++) {
         if (!next_send(l, &send)) {
@@ -248,4 +252,11 @@ bool mp_lowering_check(struct mp_lowering *l, uint64_t budget, struct mp_violati
         }
     }
     return true;
+}
+
+uint64_t mp_lowering_tight(const struct mp_lowering *l, struct mp_violation *first)
+{
+    if (l->tight > 0)
+        *first = l->tightest;
+    return l->tight;
 }

@@ -127,6 +127,24 @@ local function explain(violation, driver, limits, train)
     :format(pulses, least, limits.why)
 end
 
+-- as mp_room_ns of engine/lowering.h, which says when there is none
+local room_ns = 100000
+
+--- Of a plan at the device's shortest interval: that it has no room for lateness, and what has.
+---@param lowering userdata that prepare() made
+---@param driver table
+---@return string? nil where there is room
+function M.no_room(lowering, driver)
+  local count, first = lowering:tight()
+  if count == 0 then
+    return nil
+  end
+  return ("pulse %d comes %s after the one before%s%s, which is the shortest interval of the %s: one "
+    .. "that leaves late delays all that follow without a longer rest in between; %s has room for that")
+    :format(first.second, interval(first.interval_ns), count > 1 and (", as do %d more"):format(count - 1)
+      or "", place(first.second_origin), driver.description, interval(first.least_ns + room_ns))
+end
+
 --- Walk the whole plan against the device's limits; progress(walked) is called now and then.
 local function check(lowering, actions, driver, limits, progress, why)
   local walked, batch = 0, 5000000

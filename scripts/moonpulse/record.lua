@@ -79,6 +79,7 @@ end
 ---@return table? record
 ---@return string? message
 function M.rewrite(folder)
+  os.remove(folder .. "/events.tsv.new") -- a link there, in a folder from elsewhere, is not written through
   local file, message = io.open(folder .. "/events.tsv.new", "w")
   if not file then
     return nil, message
@@ -401,6 +402,7 @@ end
 ---@param manifest table
 function Record:manifest(manifest)
   local path = self.folder .. "/manifest.json"
+  os.remove(path .. ".new")
   local file = assert(io.open(path .. ".new", "w"))
   assert(file:write(cjson.encode(manifest), "\n")) -- a full disk must not cost the manifest that is there
   assert(file:close())

@@ -17,6 +17,9 @@ local function read_manifest(folder)
   local ok, manifest = pcall(cjson.decode, text)
   if not ok then
     return nil, ("%s/manifest.json cannot be read: %s"):format(folder, manifest)
+  elseif type(manifest) ~= "table" or type(manifest.device) ~= "table"
+    or type(manifest.device.name) ~= "string" then
+    return nil, ("%s/manifest.json does not say which device the run was on: is it a run's?"):format(folder)
   end
   return manifest
 end
@@ -64,10 +67,41 @@ local function close_open(record, unknown)
   end
 end
 
---- The driver of the run. Its file may be gone by now: then only the words for its replies are missing.
-local function driver_of(device)
-  return devices.find(device.driver or device.name)
-    or { confirmation = function() return "confirmed" end }
+-- what is written for a reply whose driver is not at hand
+local nameless = { confirmation = function() return "confirmed" end }
+
+--- Did the user say that this file is a driver: is it in a folder of MOONPULSE_PATH?
+local function is_installed(file)
+  for _, known in ipairs(file:sub(1, 1) == "/" and devices.user_files() or {}) do
+    if known.path == file then
+      return true
+    end
+  end
+  return false
+end
+
+--- The driver of the run: it has the words for the replies. A driver is a program that may do what its
+--- user may, and a record may be somebody else's: a file that the manifest names is never loaded, unless
+--- the user says so, with --device or by MOONPULSE_PATH.
+---@param device table of the manifest
+---@param chosen string? what --device says
+---@return table? driver
+---@return string? message why there is none, or what is missing without it
+local function driver_of(device, chosen)
+  local file = type(device.driver) == "string" and device.driver or nil
+  if chosen then
+    local driver, message = devices.find(chosen)
+    if driver and driver.name ~= device.name then
+      return nil, ("--device %s is the driver %s, and the run was on %s: name the driver of the run"):format(
+        chosen, driver.name, device.name)
+    end
+    return driver, message
+  elseif not file then
+    return devices.known(device.name) and devices.find(device.name) or nameless
+  elseif is_installed(file) then
+    return devices.find(file) or nameless
+  end
+  return nameless, file
 end
 
 --- Write the rows of one plan; true where it came to its end.
@@ -175,17 +209,24 @@ end
 
 --- Write events.tsv of the run in folder anew from its flight record.
 ---@param folder string
----@return table? summary { sent, confirmed, skipped, torn, safe }
+---@param chosen string? the name or the file of the run's driver, as the user gives it: then a run that
+---   was recovered without may be recovered again
+---@return table? summary { sent, confirmed, skipped, planned, torn, safe, unloaded }; unloaded: the file of
+---   the run's driver, where it was not loaded
 ---@return string? message
-function M.run(folder)
+function M.run(folder, chosen)
   local manifest, message = read_manifest(folder)
   if not manifest then
     return nil, message
-  elseif manifest.status ~= "running" then
+  elseif manifest.status ~= "running" and not (chosen and manifest.status == "interrupted") then
     return nil, ("%s is not torn: its run ended (%s), there is nothing to recover"):format(folder,
       tostring(manifest.status))
   elseif not manifest.flight and manifest.kind ~= "experiment" then
     return nil, ("%s was not armed: nothing was sent"):format(folder)
+  end
+  local driver, unloaded = driver_of(manifest.device, chosen)
+  if not driver then
+    return nil, unloaded
   end
   local list, start_ns, torn = read_flight(folder .. "/flight.bin")
   if not list then
@@ -196,7 +237,6 @@ function M.run(folder)
   if not entries then
     return nil, message
   end
-  local driver = driver_of(manifest.device)
   local record = assert(records.rewrite(folder))
   local complete, planned = replay_all(record, list, entries, start_ns, driver)
   record:close()
@@ -209,7 +249,8 @@ function M.run(folder)
   manifest.status, manifest.result = "interrupted", result
   record:manifest(manifest)
   return { sent = result.pulses_sent, confirmed = result.pulses_confirmed,
-    skipped = result.pulses_skipped, planned = planned, torn = torn, safe = ended_safe(list) }
+    skipped = result.pulses_skipped, planned = planned, torn = torn, safe = ended_safe(list),
+    unloaded = unloaded }
 end
 
 return M

@@ -7,6 +7,7 @@ local M = {}
 -- Written beside and renamed, so that a reader never meets half a report.
 local function replace(path, content)
   local temporary = path .. ".part"
+  os.remove(temporary) -- a link there, in a folder from elsewhere, is not written through
   local file, err = io.open(temporary, "wb")
   if not file then
     return nil, err

@@ -155,6 +155,39 @@ static void tells_the_first_violation(void)
     mp_lowering_destroy(l);
 }
 
+/* Less than 0.1 ms above what the device allows: counted, and the first such pair told. */
+static void counts_what_leaves_no_room(void)
+{
+    static const struct {
+        int64_t interval_ns, least_ns;
+        uint64_t tight;
+    } rows[] = {
+        {20000000, 20000000, 4}, // the first of them has none before it
+        {20000000, 19900001, 4}, {20000000, 19900000, 0}, {20000000, 0, 0},
+        {20000000, 10000000, 0}, {90000, 90000, 4},       {90000, 0, 0}, // no device: no limit
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct mp_plan *row = repeat(mso(50), 5, MP_TRAIN, ratio(rows[i].interval_ns, 1));
+        struct mp_plan *plan = then(then(mso(50), rest(seconds(1, 1))), row);
+        struct mp_lowering *l = lowering_of(plan);
+        struct mp_violation v, first;
+        fire_with(l, 0, 3, rows[i].least_ns);
+        for (int again = 0; again < 2; again++) { // a check begins to count anew
+            while (mp_lowering_check(l, 2, &v))
+                continue;
+            CHECK(mp_lowering_checked(l));
+            CHECK_INT(mp_lowering_tight(l, &first), rows[i].tight);
+        }
+        if (rows[i].tight > 0) {
+            CHECK_INT(first.first, 2);
+            CHECK_INT(first.second, 3);
+            CHECK_INT(first.interval_ns, rows[i].interval_ns);
+            CHECK_INT(first.least_ns, rows[i].least_ns);
+        }
+        mp_lowering_destroy(l);
+    }
+}
+
 /* In steps of any size: the same verdict, and checked only once all has been walked. */
 static void walks_in_portions(void)
 {
@@ -227,6 +260,7 @@ int main(void)
 {
     finds_each_violation_at_its_edge();
     tells_the_first_violation();
+    counts_what_leaves_no_room();
     walks_in_portions();
     forgets_its_verdict_on_changes();
     checks_what_was_drawn_before();

@@ -53,29 +53,97 @@ describe("a new driver", function()
     assert.are.same({ 0, "245345542033302a36310a\n" }, { status, out })
   end)
 
-  it("leaves a run that can be recovered when it is killed, even where its file is gone by then", function()
+  --- A run with coil_box.lua that was killed after some pulses; its folder.
+  local function killed_run(name)
+    local out = ("%s/%s"):format(folder, name)
+    local job = shell.start(folder, name .. "-job", ("run itbs600 --amt 50 --tolerance 200 "
+      .. "--device sim:%s/coil_box.lua --out %s"):format(folder, out))
+    local run = shell.await(function()
+      local made = shell.names(out)[1]
+      local log = made and shell.read(out .. "/" .. made .. "/twin.tsv")
+      return log and select(2, log:gsub("\tpulse\t", "")) >= 3 and out .. "/" .. made
+    end, "three pulses")
+    job:signal("KILL")
+    job:wait()
+    return run
+  end
+
+  local function first_row(run)
+    local rows = shell.rows(run .. "/events.tsv")
+    assert.is_true(#rows >= 3)
+    return { rows[1].status, rows[1].reply, #rows }
+  end
+
+  --- The driver as somebody else may have changed it: that it ran is seen.
+  local function booby_trap()
+    local path = folder .. "/coil_box.lua"
+    shell.write(path, ("io.open(%q, 'w'):close()\n"):format(folder .. "/it_ran") .. shell.read(path))
+  end
+
+  it("leaves a run that is recovered without its file, which only its user may name", function()
     assert.are.equal(0, (moonpulse "new driver coil_box"))
-    local words = { "fired at 40 %", "confirmed" }
-    for i, words_of in ipairs(words) do
-      local out = ("%s/runs%d"):format(folder, i)
-      local job = shell.start(folder, "job" .. i, ("run itbs600 --amt 50 --tolerance 200 "
-        .. "--device sim:%s/coil_box.lua --out %s"):format(folder, out))
-      local run = shell.await(function()
-        local name = shell.names(out)[1]
-        local log = name and shell.read(out .. "/" .. name .. "/twin.tsv")
-        return log and select(2, log:gsub("\tpulse\t", "")) >= 3 and out .. "/" .. name
-      end, "three pulses")
-      job:signal("KILL")
-      job:wait()
-      if i == 2 then
-        os.remove(folder .. "/coil_box.lua")
-      end
-      local status, _, err = shell.moonpulse(folder, "recover " .. run)
-      assert.are.same({ 0, "" }, { status, err })
-      local rows = shell.rows(run .. "/events.tsv")
-      assert.is_true(#rows >= 3)
-      assert.are.same({ "delivered", words_of }, { rows[1].status, rows[1].reply })
+    local run = killed_run("runs")
+    local path = folder .. "/coil_box.lua"
+    booby_trap()
+    local status, out, err = shell.moonpulse(folder, "recover " .. run)
+    assert.are.same({ 0, "" }, { status, err })
+    assert.is_nil(shell.read(folder .. "/it_ran"), "the file that the manifest names was run")
+    local row = first_row(run)
+    assert.are.same({ "delivered", "confirmed" }, { row[1], row[2] })
+    assert.matches(("moonpulse recover %s --device %s\n"):format(run, path), out, 1, true)
+
+    -- as it says; nothing is lost by having recovered without
+    status, out, err = shell.moonpulse(folder, ("recover %s --device %s"):format(run, path))
+    assert.are.same({ 0, "" }, { status, err })
+    assert.is_not_nil(shell.read(folder .. "/it_ran"))
+    assert.is_nil(out:find("--device", 1, true))
+    assert.are.same({ "delivered", "fired at 40 %", row[3] }, first_row(run))
+    local again, _, refusal = shell.moonpulse(folder, "recover " .. run)
+    assert.are.equal(2, again)
+    assert.matches("is not torn: its run ended (interrupted)", refusal, 1, true)
+
+    -- another driver has other words; a file that is gone is said to be
+    status, _, err = shell.moonpulse(folder, ("recover %s --device rapid"):format(run))
+    assert.are.equal(2, status)
+    assert.matches("--device rapid is the driver rapid, and the run was on coil_box", err, 1, true)
+    os.remove(path)
+    status, _, err = shell.moonpulse(folder, ("recover %s --device %s"):format(run, path))
+    assert.are.equal(2, status)
+    assert.matches("there is no driver file " .. path, err, 1, true)
+    assert.are.same({ "delivered", "fired at 40 %", row[3] }, first_row(run))
+  end)
+
+  it("is loaded for a recovery where it lies in a folder of MOONPULSE_PATH", function()
+    assert.are.equal(0, (moonpulse "new driver coil_box"))
+    local run = killed_run("runs")
+    local manifest = shell.read(run .. "/manifest.json")
+    local function recover(with)
+      shell.write(run .. "/manifest.json", manifest)
+      local status, out = shell.sh(folder, ("MOONPULSE_PATH=%s %s recover %s"):format(shell.quote(with),
+        shell.quote(shell.program), shell.quote(run)))
+      assert.are.equal(0, status)
+      return first_row(run)[2], out
     end
+    assert.are.equal("fired at 40 %", (recover(folder)))
+    booby_trap()
+    local word, out = recover(folder .. "/other")
+    assert.are.equal("confirmed", word)
+    assert.matches("no file that a record names is loaded", out, 1, true)
+    assert.are.equal("confirmed", (recover "."))
+    assert.is_nil(shell.read(folder .. "/it_ran"))
+  end)
+
+  it("shows no path of a record as something to type that a shell would run", function()
+    assert.are.equal(0, (moonpulse "new driver coil_box"))
+    local run = killed_run("runs")
+    local manifest = shell.read(run .. "/manifest.json")
+    shell.write(run .. "/manifest.json", (manifest:gsub('"driver":"[^"]*"', function()
+      return '"driver":"/tmp/x.lua; touch it_ran\\u001b[2J"'
+    end)))
+    local status, out = shell.moonpulse(folder, "recover " .. run)
+    assert.are.equal(0, status)
+    assert.matches("--device FILE\n", out, 1, true)
+    assert.is_nil(out:find("\27", 1, true))
   end)
 
   it("is found by its name in a folder of MOONPULSE_PATH", function()

@@ -42,18 +42,19 @@ end
 
 --- The device's hard limits: verdict, and why.
 local function check_device(options, plan, seed, driver, progress)
-  local ok, problem = pcall(lower.prepare, {
+  local ok, result = pcall(lower.prepare, {
     plan = plan, seed = seed, driver = driver, thresholds = { rmt = options.rmt, amt = options.amt },
     timing = options.timing, progress = progress,
   })
   if ok then
-    return { name = driver.name, verdict = "within", message = "every pulse is within its limits" }
-  elseif type(problem) ~= "table" then
-    error(problem, 0)
-  elseif problem.code == "limit" then
-    return { name = driver.name, verdict = "OVER", message = problem.message }
+    return { name = driver.name, verdict = "within", message = "every pulse is within its limits",
+      note = lower.no_room(result, driver) }
+  elseif type(result) ~= "table" then
+    error(result, 0)
+  elseif result.code == "limit" then
+    return { name = driver.name, verdict = "OVER", message = result.message }
   end
-  return { name = driver.name, verdict = "not checked", message = problem.message }
+  return { name = driver.name, verdict = "not checked", message = result.message }
 end
 
 local shown = false
@@ -94,6 +95,9 @@ end
 local function print_report(protocol, report, device)
   print(protocol.name)
   print(("%-15s%s: %s"):format(device.verdict, device.name, device.message))
+  if device.note then
+    print(("%-15s%s"):format("note", device.note))
+  end
   for _, finding in ipairs(report.findings) do
     print(("%-15s%s"):format(finding.verdict, judge.sentence(finding)))
   end

@@ -1,5 +1,6 @@
 --- moonpulse recover: the record of a run that was killed.
 local cli = require "moonpulse.cli"
+local escapes = require "moonpulse.escapes"
 local outline = require "moonpulse.outline"
 local recover = require "moonpulse.recover"
 
@@ -10,14 +11,18 @@ function M.parser()
     "Write events.tsv of a run that was killed (SIGKILL, power, out of memory) from its flight "
       .. "record, and mark the run as interrupted. A pulse that was being written when the process "
       .. "died is listed as perhaps_sent.",
-    "moonpulse recover runs/2026-11-22T101500_itbs600")
+    "moonpulse recover runs/2026-11-22T101500_itbs600\n"
+      .. "moonpulse recover runs/2026-11-22T101500_itbs600 --device ./mine.lua")
   parser:argument("run", "The folder of the run."):argname("RUN")
+  parser:option("--device", "The run's driver, where it is a file: it has the words for the device's replies "
+    .. "(else \"confirmed\" is written), and is loaded only where you name it, because a record may be "
+    .. "somebody else's. Also for a run that was recovered without."):argname("FILE")
   return parser
 end
 
 function M.run(options)
   local folder = options.run:gsub("/+$", "")
-  local summary, message = recover.run(folder)
+  local summary, message = recover.run(folder, options.device)
   if not summary then
     cli.fail("usage", "%s", message)
   end
@@ -30,6 +35,13 @@ function M.run(options)
   end
   if not summary.safe then
     print("the record ends before the safe frame; the guard process sends it when Moonpulse dies")
+  end
+  if summary.unloaded then
+    -- somebody else's text: nothing but a plain path is shown as something to type
+    local file = summary.unloaded:match("^[%w%._/][%w%._/%-]*$") or "FILE"
+    print(("the run's driver is a file, %s, and no file that a record names is loaded: replies are written "
+      .. "as \"confirmed\". For its words, if it is yours: moonpulse recover %s --device %s"):format(
+      escapes.text(summary.unloaded), options.run, file))
   end
   print(folder .. "/events.tsv")
 end

@@ -65,15 +65,26 @@ function M.user_files()
   return list
 end
 
---- A driver by its name, or by the path of its file.
+--- Is name that of a shipped driver?
+---@param name string
+---@return boolean
+function M.known(name)
+  for _, known in ipairs(M.names) do
+    if known == name then
+      return true
+    end
+  end
+  return false
+end
+
+--- A driver by its name, or by the path of its file, which is a program: name is the user's word, never
+--- what a record or another file says.
 ---@param name string "rapid", "./mine.lua"
 ---@return table? driver
 ---@return string? message
 function M.find(name)
-  for _, known in ipairs(M.names) do
-    if known == name then
-      return kept(require("moonpulse.devices." .. name), "the driver " .. name)
-    end
+  if M.known(name) then
+    return kept(require("moonpulse.devices." .. name), "the driver " .. name)
   end
   if name:find("%.lua$") or name:find("/", 1, true) then
     if not is_file(name) then

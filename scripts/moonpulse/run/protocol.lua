@@ -76,12 +76,16 @@ local function check(job, facts)
   error(result, 0)
 end
 
-local function announce(job, facts, actions, drawn)
+local function announce(job, facts, admitted, drawn)
   line("plan", "%s pulses, %s from first to last pulse%s", outline.count(facts.pulses),
     outline.duration(facts.first_to_last_s),
     (facts.random or drawn) and (", seed %d"):format(job.seed) or "")
-  for i, text in ipairs(lower.dose(actions, job.thresholds)) do
+  for i, text in ipairs(lower.dose(admitted.actions, job.thresholds)) do
     line(i == 1 and "intensity" or "", text)
+  end
+  local no_room = lower.no_room(admitted.lowering, job.driver)
+  if no_room then
+    line("note", "%s", no_room)
   end
   start.notes(job.driver)
 end
@@ -110,7 +114,7 @@ function M.run(options, given)
     speed = options.speed, screen = live.new(facts.pulses, facts.first_to_last_s),
     device = start.device(options, given),
   }
-  announce(job, facts, admitted.actions, given.drawn)
+  announce(job, facts, admitted, given.drawn)
   local begun_ns = core.clock_ns()
   local outcome = ending.attempt(context, function()
     local keys <close> = stops.listen_for_keys(job) -- luacheck: ignore 211

@@ -89,7 +89,8 @@ local function fire(self, bytes)
     return "S"
   end
   local a, b = self:charge(), charge_b(self)
-  self.mode, self.ready_ns, self.active_ns = "armed", self.now_ns + 4 * SECOND, self.now_ns
+  self.active_ns = self.now_ns
+  self:recharge(4 * SECOND)
   if b >= 0.5 and self.options.mode ~= "single" then
     self.b_ns = self.now_ns + math.floor(in_ms(self, self.interval) * MS + 0.5)
   end

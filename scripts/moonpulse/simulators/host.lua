@@ -119,6 +119,7 @@ function M.start(model, options)
     on_ns = core.clock_ns(), -- a twin's time begins when it is switched on, not when the host was
   }, Host)
   self.twin = model.new(options.settings or {})
+  self.twin.on_port = true -- stamps are of when bytes were read: moonpulse.simulators.slack
   self.serial = self.twin.serial or model.serial
   local message
   if options.faults then

@@ -63,7 +63,7 @@ end
 local function single(self, bytes)
   check_wait(self)
   local recharge = self.enhanced and 2 * SECOND or SECOND // highest_rate(self)
-  self.mode, self.ready_ns = "armed", self.now_ns + recharge + self.charge_delay * 1000000
+  self:recharge(recharge + self.charge_delay * 1000000)
   self:discharge(bytes)
   return ""
 end

@@ -4,6 +4,8 @@
 --- MAGIC ed58dd1), sharing no code with the drivers. Where they are silent the model chooses, and
 --- the choices are ours, not the maker's: a partial frame is dropped after 0.1 s; remote control is
 --- lost after 10 s without a command in standby; the coil warms by 0.004 degrees a pulse at 100 %.
+local slack = require "moonpulse.simulators.slack"
+
 local M = {}
 
 local SECOND = 1000000000
@@ -81,6 +83,11 @@ end
 function Unit:recharge_ns()
   local percent = self:charge()
   return (percent < 50 and 2 or percent < 80 and 3 or 4) * SECOND
+end
+
+--- A pulse is given: armed, and ready again when the capacitor is charged.
+function Unit:recharge(ns)
+  self.mode, self.ready_ns = "armed", self.now_ns + ns - slack.of(self, ns)
 end
 
 --- What happens by itself next: when, and what.
@@ -166,7 +173,7 @@ function Unit:fire(bytes)
   if self.mode ~= "ready" then
     return "S"
   end
-  self.mode, self.ready_ns = "armed", self.now_ns + self:recharge_ns()
+  self:recharge(self:recharge_ns())
   self:discharge(bytes)
   return ""
 end

@@ -2,6 +2,7 @@
 --- All functions take the twin's state (made in ../magventure.lua) and the model's time.
 local frames = require "moonpulse.simulators.magventure.frames"
 local limits = require "moonpulse.simulators.magventure.limits"
+local slack = require "moonpulse.simulators.slack"
 
 local M = {}
 
@@ -254,7 +255,7 @@ end
 function M.discharge(self, now, frame)
   if not self.enabled then
     return note(self, now, "ignored", frame, "not enabled")
-  elseif now < self.charged_at_ns then
+  elseif now < self.charged_at_ns and now < self.charged_at_ns - slack.of(self, self.recharge_ns) then
     return note(self, now, "ignored", frame, "not charged")
   elseif not self.has_field then
     return note(self, now, "ignored", frame, "amplitude 0")
