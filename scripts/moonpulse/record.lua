@@ -22,7 +22,7 @@ local function make_folders(path)
     if not lfs.attributes(made, "mode") then
       local ok, message = lfs.mkdir(made)
       if not ok then
-        return nil, ("cannot make the folder %s: %s"):format(made, message)
+        return nil, ("cannot make the folder %s: %s: name another with --out DIR"):format(made, message)
       end
     end
   end
@@ -59,7 +59,7 @@ function M.create(out, id)
     count = count + 1
     if not ok then
       if not lfs.attributes(folder, "mode") then
-        return nil, ("cannot make the folder %s: %s"):format(folder, message)
+        return nil, ("cannot make the folder %s: %s: name another with --out DIR"):format(folder, message)
       end
       folder = ("%s_%d"):format(base, count)
     end
@@ -164,11 +164,18 @@ local function line(row)
     row.timed_by or row.event == "pulse" and "host" or "n/a")
 end
 
+--- A row that the disk does not take is missing from events.tsv, not from the flight record.
+function Record:wrote(ok, message)
+  if not ok then
+    self.lost = self.lost or ("%s/events.tsv: %s"):format(self.folder, message)
+  end
+end
+
 --- Rows leave in order, so one that waits for the device's reply holds the later ones back.
 function Record:flush_rows()
   local queue = self.queue
   while self.first <= self.last and not queue[self.first].open do
-    self.file:write(line(queue[self.first]))
+    self:wrote(self.file:write(line(queue[self.first])))
     queue[self.first] = nil
     self.first = self.first + 1
   end
@@ -375,7 +382,7 @@ function Record:answered()
 end
 
 function Record:sync()
-  self.file:flush()
+  self:wrote(self.file:flush())
 end
 
 --- Percentiles by nearest rank.
@@ -398,15 +405,27 @@ function Record:result()
   }
 end
 
---- Write manifest.json; whole or not at all.
+--- Write manifest.json; whole or not at all. Raises a refusal { code, message } where it cannot be written.
 ---@param manifest table
 function Record:manifest(manifest)
-  local path = self.folder .. "/manifest.json"
+  local path, text = self.folder .. "/manifest.json", cjson.encode(manifest) .. "\n"
+  local file, ok, message
   os.remove(path .. ".new")
-  local file = assert(io.open(path .. ".new", "w"))
-  assert(file:write(cjson.encode(manifest), "\n")) -- a full disk must not cost the manifest that is there
-  assert(file:close())
-  assert(os.rename(path .. ".new", path))
+  file, message = io.open(path .. ".new", "w")
+  ok = file
+  if file then -- a full disk must not cost the manifest that is there
+    ok, message = file:write(text)
+    local closed, why = file:close()
+    ok, message = ok and closed, message or why
+  end
+  if ok then
+    ok, message = os.rename(path .. ".new", path)
+  end
+  if not ok then
+    os.remove(path .. ".new")
+    error({ code = "limit", message = ("cannot write %s: %s: make room, or name another folder with "
+      .. "--out DIR"):format(path, message) }, 0)
+  end
 end
 
 --- No more confirmations come: pulses without one that is surely theirs are written as sent.
@@ -430,7 +449,7 @@ end
 --- No more rows.
 function Record:close()
   self:give_up()
-  self.file:close()
+  self:wrote(self.file:close())
   if self.flight then
     self.flight:close()
   end

@@ -242,7 +242,8 @@ function M.run(folder, chosen)
   record:close()
   assert(os.rename(folder .. "/events.tsv.new", folder .. "/events.tsv"))
   local result = record:result()
-  result.status, result.reason = "interrupted", "Moonpulse was killed; recovered from flight.bin"
+  result.status = "interrupted"
+  result.reason = "Moonpulse was killed, or its disk was full; recovered from flight.bin"
   result.pulses_planned, result.torn_records = planned, torn
   result.plan_complete = complete
   manifest.protocol.pulses = planned

@@ -19,6 +19,9 @@ local stall_ns = 250000000 -- a loop silent for so long has replies to read befo
 function Stimulator:outcome(what, kind, number, onset_ns, due_ns, entered_ns, returned_ns, action,
                             frame, stop, safe_sent, text)
   local record, offset_ns = self.record, self.offset_ns
+  if what == "sent" then -- the next keep-alive comes a period later
+    self.contact_ns = math.max(self.contact_ns, self.start_ns + returned_ns)
+  end
   if what == "sent" and kind == "pulse" then
     -- stalled inside the write: it left some time before the write returned, at the latest then
     local left_ns, now_ns = stop == "late" and returned_ns or entered_ns, core.clock_ns()
@@ -94,6 +97,7 @@ end
 
 --- Everything the device says while it is armed for good.
 function Stimulator:reply(reply, arrival_ns)
+  self.contact_ns = arrival_ns
   if not self.watching and not self.stopped then
     return
   end
@@ -138,6 +142,17 @@ function Stimulator:watch()
       .. "still fire?"):format(pulse, patience / 1e9))
   elseif self.mismatch and now - self.mismatch.at_ns > patience then
     self:device_fault(self.mismatch.text .. ": was it changed on the front panel?")
+  end
+  self:listen(now)
+end
+
+--- Every keep-alive is answered: a device that is silent meanwhile, in a rest or in a train of its own,
+--- is gone, and nobody may find that out only at the next pulse.
+function Stimulator:listen(now)
+  local alive = self.driver.keepalive
+  if alive and alive.answered and now - self.contact_ns > alive.period * 1e9 + 2 * self.slow_ns then
+    self:device_fault(("the stimulator has been silent for %.1f s, though it was asked: is it switched on, "
+      .. "is its cable plugged in?"):format((now - self.contact_ns) / 1e9))
   end
 end
 
@@ -234,6 +249,7 @@ function Stimulator:arm(first, actions)
   driver.arm(link, first, actions)
   self:check_stop()
   self.watched_ns = core.clock_ns()
+  self.contact_ns = self.watched_ns
 end
 
 --- When the device takes action, after what it was given last (monotonic nanoseconds).
@@ -262,6 +278,7 @@ function Stimulator:set(action)
   self.expected = action
   if #bytes > 0 then
     self.link:write(bytes)
+    self.contact_ns = core.clock_ns()
   end
   return core.clock_ns() + core.wire_ns(driver.serial, #bytes) + math.ceil(lead * 1e9)
 end
@@ -317,6 +334,8 @@ function Stimulator:play(admitted, how)
   while not self.stopped and (record:oldest_open() or core.clock_ns() < self.busy_until_ns) do
     core.wait(0.02)
     self:watch()
+    how.progress((core.clock_ns() - self.start_ns) / 1e9)
+    record:sync()
   end
 end
 
@@ -416,7 +435,7 @@ function M.new(job, record)
     job = job, driver = driver, record = record,
     latency_ns = math.floor(driver.latency * 1e9),
     slow_ns = math.floor((driver.reply_slow or driver.reply_timeout) * 1e9),
-    task = core.current(), starts_before = 0, offset_ns = 0, busy_until_ns = 0,
+    task = core.current(), starts_before = 0, offset_ns = 0, busy_until_ns = 0, contact_ns = 0,
   }, Stimulator)
   self.link = links.new(driver, {
     reply = function(...) self:reply(...) end,

@@ -259,4 +259,18 @@ print(core.run(function() core.wait(0.01) return mp.version end))]])
     assert.matches("30/30 pulses", out, 1, true)
     assert.matches("\nsent        30 of 30 pulses", out, 1, true)
   end)
+
+  it("shows how far a train is that the stimulator times", function()
+    if not has("script") then
+      return pending("there is no script program to make a terminal with")
+    end
+    shell.write(folder .. "/made.lua", [[local mp = require "moonpulse"
+      return mp.protocol { id = "made", name = "Made", plan = function()
+        return mp.train { pulses = 20, hz = 10, intensity = mp.mso(40) } end }]])
+    local _, out = shell.sh(folder, "TERM=xterm script -qec " .. shell.quote(shell.quote(shell.program)
+      .. (" run %s/made.lua --timing device --tolerance 200 --out %s/runs"):format(folder, folder))
+      .. " /dev/null")
+    local shown = tonumber(out:match("\r0:01%.%d  (%d+)/20 pulses"))
+    assert.is_true(shown and shown >= 5 and shown < 20, out)
+  end)
 end)

@@ -195,7 +195,7 @@ function M.encode(options)
 end
 
 M.safe = M.commands.disarm()
-M.keepalive = { bytes = M.commands.keepalive(), period = 0.5 }
+M.keepalive = { bytes = M.commands.keepalive(), period = 0.5, answered = true }
 
 -- Conversations ------------------------------------------------------------------------------------
 

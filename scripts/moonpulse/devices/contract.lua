@@ -54,7 +54,8 @@ local fields = {
   { "encode.pulse", method }, { "encode.set", method }, { "encode.train", method, true },
   { "safe", either(text, method) }, { "safe_line", is "boolean", true },
   { "trigger_confirms", is "boolean", true }, { "keepalive", either(is "table", method), true },
-  { "keepalive.bytes", text }, { "keepalive.period", number_from(0.01, 60) }, { "judge", method },
+  { "keepalive.bytes", text }, { "keepalive.period", number_from(0.01, 60) },
+  { "keepalive.answered", is "boolean", true }, { "judge", method },
 }
 
 local serial_fields = {

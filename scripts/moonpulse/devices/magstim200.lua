@@ -75,7 +75,7 @@ M.encode = {
 }
 
 M.safe = M.commands.disarm()
-M.keepalive = { bytes = M.commands.keepalive(), period = 0.5 }
+M.keepalive = { bytes = M.commands.keepalive(), period = 0.5, answered = true }
 
 local function params(io)
   return talk.ask(io, M.commands.get_params(), "get_params", "the question for its settings", 3)

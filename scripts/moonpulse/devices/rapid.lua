@@ -80,7 +80,7 @@ M.safe = send.disarm()
 --- A unit with an unlock code would take the bare Q for a wrong code.
 function M.keepalive(options)
   return { bytes = options.code and send.keepalive { version = "9.0" }
-    or send.keepalive { version = "8.0" }, period = 0.5 }
+    or send.keepalive { version = "8.0" }, period = 0.5, answered = true }
 end
 
 -- Conversations ------------------------------------------------------------------------------------

@@ -270,7 +270,7 @@ function M.disarm(io)
   for _, engine in ipairs { "T", "U" } do
     io:transact(protocol.commands.stop { engine = engine }, function(reply)
       return reply.name == "stop" and reply.engine == engine
-    end, 0.5, 3, "it does not say that its trains are stopped: unplug it")
+    end, 0.25, 3, "it does not say that its trains are stopped: unplug it")
   end
 end
 

@@ -2,6 +2,7 @@
 local cli = require "moonpulse.cli"
 local common = require "moonpulse.commands.common"
 local devices = require "moonpulse.devices"
+local faults = require "moonpulse.simulators.faults"
 local port_name = require "moonpulse.port_name"
 local triggers = require "moonpulse.trigger"
 
@@ -71,6 +72,13 @@ function M.choose(options)
     local model, message = devices.twin(driver)
     if not model then
       cli.fail("usage", "%s", message)
+    end
+    if options.fault then
+      local known, problem = faults.new(options.fault, model.new {})
+      if not known then
+        cli.fail("usage", "--fault %s: %s: leave it out, or take sim, whose stimulator has it",
+          options.fault.text, problem)
+      end
     end
     return with_trigger(driver, options, model), true
   end

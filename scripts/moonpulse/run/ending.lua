@@ -1,5 +1,6 @@
 --- How a run ends: its last lines, the manifest's result, the exit status.
 local cli = require "moonpulse.cli"
+local faults = require "moonpulse.simulators.faults"
 local links = require "moonpulse.link"
 local manifests = require "moonpulse.run.manifest"
 local outline = require "moonpulse.outline"
@@ -33,6 +34,43 @@ local function skipped_text(record)
     table.concat(parts, ", ")) or ""
 end
 
+--- The manifest's result. Where the disk did not take the record, what is there stays as it is: the flight
+--- record has everything, and recover makes a run whole that is not marked as ended.
+---@return string? lost what could not be written
+local function save(context, result)
+  local record = context.record
+  local lost = record.flight and record.lost
+  if not lost then
+    local ok, problem = pcall(record.manifest, record, manifests.of(context, result.status, result))
+    if not ok and not (record.flight and type(problem) == "table") then
+      error(problem, 0)
+    end
+    lost = not ok and problem.message or nil
+  end
+  return lost
+end
+
+--- Faults that were asked for and did not happen: no result of a run speaks of them.
+local function say_unmet(context)
+  local asked = context.device.faults and faults.parse(context.device.faults) or {}
+  local log = asked[1] and io.open(context.record.folder .. "/twin.tsv")
+  if log then
+    local met = {}
+    for text in log:lines() do
+      local kind = text:match("\tfault\t[^\t]*\t(.*)$")
+      met[kind or 0] = (met[kind or 0] or 0) + 1
+    end
+    log:close()
+    for _, fault in ipairs(asked) do
+      met[fault.kind] = (met[fault.kind] or 0) - 1
+      if met[fault.kind] < 0 then
+        M.line("note", "the fault %s@%d did not happen: there was no such pulse, or no reply to it",
+          fault.kind, fault.at)
+      end
+    end
+  end
+end
+
 --- The last lines, the manifest's result, and the exit status.
 function M.conclude(context, outcome)
   local record, planned = context.record, context.facts.pulses
@@ -61,7 +99,7 @@ function M.conclude(context, outcome)
     result.lateness_us = nil -- nothing was measured
   end
   record:close()
-  record:manifest(manifests.of(context, result.status, result))
+  local lost = save(context, result)
   local late = result.lateness_us
   M.line("sent", "%s of %s pulses, %s confirmed by the device%s", outline.count(result.pulses_sent),
     outline.count(planned), outline.count(result.pulses_confirmed), skipped_text(record))
@@ -77,6 +115,11 @@ function M.conclude(context, outcome)
   end
   if outcome.disarmed then
     M.line("disarmed", "%s", context.job.driver.disarmed or "the stimulator says that it is disabled")
+  end
+  say_unmet(context)
+  if lost then
+    cli.fail(code == "ok" and "stopped" or code, "the record is not whole: %s; make room, then: moonpulse "
+      .. "recover %s (the run: %s)", lost, record.folder, result.reason)
   end
   local report_path = require("moonpulse.report").write(record.folder)
   M.line("record", record.folder .. (report_path and "  (report.html, events.tsv)" or ""))
@@ -114,9 +157,10 @@ function M.attempt(context, action)
   if not cli.status[code] then
     code = "fault"
   end
-  context.record:manifest(manifests.of(context, "not run", {
-    status = code == "stopped" and "stopped" or "device fault", reason = text,
-    pulses_planned = context.facts.pulses, pulses_sent = context.record.pulses_sent,
+  -- where even this cannot be written, the reason to tell is the first one
+  pcall(context.record.manifest, context.record, manifests.of(context, "not run", {
+    status = code == "stopped" and "stopped" or code == "limit" and "refused" or "device fault",
+    reason = text, pulses_planned = context.facts.pulses, pulses_sent = context.record.pulses_sent,
   }))
   cli.fail(code, "%s", text)
 end

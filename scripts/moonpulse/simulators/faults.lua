@@ -111,7 +111,8 @@ Faults.__index = Faults
 
 --- The faults of a twin.
 ---@param list table from parse
----@param twin table a model; fault(kind, now_ns) -> replies, log for the kinds it offers
+---@param twin table a model; fault(kind, now_ns) -> replies, log for the kinds it offers; reports_later:
+---   a pulse is answered when it is over, with a reply that has `confirms`
 ---@return table? faults with `gone` (unplugged) and `silent` (half-open)
 ---@return string? message
 function M.new(list, twin)
@@ -120,13 +121,13 @@ function M.new(list, twin)
       return nil, ("this simulated stimulator has no fault %q"):format(fault.kind)
     end
   end
-  return setmetatable({ list = list, twin = twin, pulses = 0, not_before_ns = 0 }, Faults)
+  return setmetatable({ list = list, twin = twin, pulses = 0, not_before_ns = 0, waiting = {} }, Faults)
 end
 
 local function append(list, more)
   for _, entry in ipairs(more or {}) do
     list[#list + 1] = { at_ns = entry.at_ns, bytes = entry.bytes, event = entry.event,
-      note = entry.note }
+      note = entry.note, confirms = entry.confirms }
   end
 end
 
@@ -154,7 +155,10 @@ end
 --- One fault happens; `reply` is the pulse's own, if there is a pulse.
 local function strike(self, kind, out, reply, now_ns)
   local change = on_reply[kind]
-  if change and not reply then -- a pulse of a burst that is reported as a whole: its report, then
+  if change and self.twin.reports_later and not (reply and reply.confirms) then
+    self.waiting[#self.waiting + 1] = kind
+    return
+  elseif change and not reply then -- a pulse of a burst that is reported as a whole: its report, then
     self.list[#self.list + 1] = { kind = kind, at = self.pulses + 1 }
     return
   elseif change and not place_of(out.replies, reply) then
@@ -210,6 +214,11 @@ function Faults:pass(replies, log)
     if entry.event == "pulse" then
       pulse, self.pulses = pulse + 1, self.pulses + 1
       strike_all(self, self.pulses, out, own[pulse], entry.at_ns)
+    end
+  end
+  for _, reply in ipairs(own) do
+    if reply.confirms and self.waiting[1] then
+      strike(self, table.remove(self.waiting, 1), out, reply, reply.at_ns)
     end
   end
   if self.gone or self.silent then

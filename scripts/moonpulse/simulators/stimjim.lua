@@ -88,6 +88,7 @@ local function completed(self, train, count)
     parts[#parts + 1] = "\r\n"
   end
   self:say(table.concat(parts))
+  self.replies[#self.replies].confirms = true
 end
 
 --- One step of a timer: a pulse, or the end of its train.
@@ -348,6 +349,7 @@ end
 
 local faults = { ["stuck-armed"] = function(self) self.stuck = true end }
 Twin.faults = faults
+Twin.reports_later = true
 
 --- Something breaks: "stuck-armed", a stop is not obeyed.
 function Twin:fault(kind, now_ns)

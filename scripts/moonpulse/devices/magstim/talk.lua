@@ -4,6 +4,7 @@ local frames = require "moonpulse.devices.magstim.frames"
 local M = {}
 
 local patience = 0.5 -- seconds for a reply; units answer within some 20 ms
+local last_patience = 0.25 -- behind the safe frame: that it is not safe must be said within 2 s
 
 --- Seconds without a pulse: units disarm themselves 60 s after the last (MagPy 92bf2d0); the second
 --- that is missing here is ours.
@@ -15,11 +16,12 @@ M.longest_rest = 59
 ---@param name string the reply's
 ---@param what string what was asked, for the sentence
 ---@param tries integer? only questions may be asked again
-function M.ask(io, bytes, name, what, tries)
+---@param timeout number? seconds for each
+function M.ask(io, bytes, name, what, tries, timeout)
   local reply = io:transact(bytes, function(each)
     return each.name == name or each.name == "error"
-  end, patience, tries or 1, ("no answer to %s: is it switched on, is the cable in the right socket "
-    .. "of the main unit, and is this the right port?"):format(what))
+  end, timeout or patience, tries or 1, ("no answer to %s: is it switched on, is the cable in the "
+    .. "right socket of the main unit, and is this the right port?"):format(what))
   if reply.name == "error" then
     io:fault("%s was refused: %s", what, frames.meanings[reply.error])
   end
@@ -69,7 +71,7 @@ end
 ---@param name string
 ---@param off string the remote off command
 function M.disarm(io, poll, name, off)
-  local reply = M.ask(io, poll, name, "the question whether it is disarmed", 3)
+  local reply = M.ask(io, poll, name, "the question whether it is disarmed", 3, last_patience)
   if reply.armed == 1 or reply.ready == 1 then
     io:fault("it still says that it is armed: disarm it at its panel, or switch it off")
   end
