@@ -32,7 +32,7 @@ describe("a full disk", function()
   it("leaves the manifest that is there, and says where", function()
     local record = assert(records.create(folder .. "/runs", "made"))
     record:manifest { status = "running" }
-    assert(os.execute(("mkdir %s/manifest.json.new"):format(shell.quote(record.folder))))
+    assert(os.execute(("mkdir -p %s/manifest.json.new/x"):format(shell.quote(record.folder)))) -- in the way
     local ok, problem = pcall(record.manifest, record, { status = "completed" })
     assert.is_false(ok)
     assert.are.equal("limit", problem.code)
