@@ -8,6 +8,8 @@
 ---   * the unit is armed when it is switched on; a person disarms it at the panel;
 ---   * a fire command that finds it uncharged is left out, and counted as omitted;
 ---   * a byte that is not repeated is dropped, and so are repeated bytes without a meaning.
+local slack = require "moonpulse.simulators.slack"
+
 local M = {
   name = "duomag",
   description = "Deymed DuoMAG",
@@ -53,7 +55,8 @@ local function is_charged(self, now)
 end
 
 local function recharge(self, seconds)
-  self.charged_at_ns = self.now_ns + math.floor(seconds * 1e9)
+  local ns = math.floor(seconds * 1e9)
+  self.charged_at_ns = self.now_ns + ns - slack.of(self, ns)
 end
 
 local function status(self, now)

@@ -10,6 +10,7 @@
 ---   * a start within the wait that protects the unit is obeyed, as the unit leaves that to the host, and
 ---     the log tells it as a fault.
 local limits = require "moonpulse.rapid_limits"
+local slack = require "moonpulse.simulators.slack"
 local unit = require "moonpulse.simulators.magstim.unit"
 
 local SECOND = 1000000000
@@ -120,7 +121,8 @@ local function fire(self, bytes)
   end
   local result = trigger(self, bytes)
   if result == "" and not self.trains then
-    self.line_ns = self.now_ns + (self.enhanced and 2 or 1) * SECOND
+    local wait = (self.enhanced and 2 or 1) * SECOND
+    self.line_ns = self.now_ns + wait - slack.of(self, wait)
   end
   return result
 end
