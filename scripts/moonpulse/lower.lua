@@ -45,6 +45,7 @@ local function resolve(actions, thresholds, limits, driver)
   end
 end
 
+--- Of the plan as written: a train that the device times must not hide a channel.
 local function check_channels(actions, limits, driver)
   local names, seen = {}, {}
   for _, action in ipairs(actions) do
@@ -215,13 +216,23 @@ local function check_supply(lowering, actions, driver, supply)
   lowering:rewind()
 end
 
+local ahead = 1e-4 -- so much slower a train may be by the device's clock: twice what poor crystals differ
+
+--- How long a train is busy with itself, and for how long the device is told nothing: to its last
+--- pulse, and where the driver does not say otherwise until that was confirmed.
+local function lasting(action, driver)
+  local program, last = action.train, action.part.last * (1 + ahead)
+  local confirmed = (program.confirms or 0) > 0 and last + (driver.reply_slow or driver.reply_timeout) or 0
+  return math.max(program.busy, last), math.max(program.locked or math.max(program.busy, confirmed), last)
+end
+
 --- Give the lowering the bytes of every action, and of every change between two.
 local function encode(lowering, actions, driver, limits)
   for i, action in ipairs(actions) do
     if action.train then
       lowering:pulse(i, action.train.start, limits.shortest_interval(action))
-      action.busy = action.train.busy
-      lowering:lasts(i, action.busy, action.train.locked)
+      action.busy, action.locked = lasting(action, driver)
+      lowering:lasts(i, action.busy, action.locked)
     else
       lowering:pulse(i, driver.encode.pulse(action), limits.shortest_interval(action))
       if driver.encode.busy then
@@ -232,6 +243,12 @@ local function encode(lowering, actions, driver, limits)
   end
   for _, change in ipairs(lowering:changes()) do
     local from, to = actions[change[1]], actions[change[2]]
+    if to.train and not from.train and driver.confirms ~= false then
+      -- another mode must not be set before the pulse was given and confirmed
+      from.busy = from.busy or limits.shortest_interval(from)
+      lowering:lasts(change[1], from.busy, math.max(driver.encode.busy and from.busy or 0,
+        driver.reply_slow or driver.reply_timeout))
+    end
     if M.differs(from, to) then
       local bytes, lead = driver.encode.set(from, to)
       if not bytes then
@@ -253,13 +270,48 @@ end
 
 local prepare
 
+--- A part of which only what repeats was cut to two rounds: its intervals are all there.
+local function shortened(plan)
+  local view = plan:view()
+  if view.kind == "repeat" then
+    return core.repeat_plan(shortened(plan:child(1)), math.min(view.count, 2), view.spacing,
+      view.exact_period)
+  elseif view.kind == "channel" then
+    return core.channel(shortened(plan:child(1)), view.text)
+  elseif view.kind == "sequence" then
+    local whole = shortened(plan:child(1))
+    for i = 2, view.children do
+      whole = core.sequence(whole, shortened(plan:child(i)))
+    end
+    return whole
+  end
+  return plan
+end
+
+--- Can we not time a part, pulse by pulse? For the device's rate, the wire, or a setting in between.
+local function too_fast(given, limits)
+  local driver = given.driver
+  return function(plan, channel)
+    return not pcall(function()
+      local part = shortened(plan)
+      local lowering = core.lowering(channel ~= "" and core.channel(part, channel) or part, given.seed,
+        driver.serial, driver.latency)
+      local actions = lowering:actions()
+      resolve(actions, given.thresholds, limits, driver)
+      encode(lowering, actions, driver, limits)
+      check(lowering, actions, driver, limits)
+    end)
+  end
+end
+
 --- The plan with what the device times replaced by programs, as --timing says.
 local function split(given, limits, mode)
   local driver = given.driver
   local function resolve_one(action)
     resolve({ action }, given.thresholds, limits, driver)
   end
-  local new, programs, host, why = timing.split(given.plan, mode, driver, given.identity, resolve_one)
+  local new, programs, host, why = timing.split(given.plan, mode, driver, given.identity, resolve_one,
+    mode == "auto" and too_fast(given, limits) or nil)
   if mode == "device" and (host or #programs == 0) then
     why = why or "this plan has no train for the device to time"
     if pcall(prepare, given, "auto") then
@@ -281,7 +333,16 @@ end
 
 function prepare(given, mode)
   local driver = given.driver
+  if mode == "auto" then -- we time all that we can: one clock, each pulse checked and refused by itself
+    local possible, by_host, host_actions = pcall(prepare, given, "host")
+    if possible then
+      return by_host, host_actions
+    elseif type(by_host) ~= "table" or by_host.code ~= "limit" then
+      error(by_host, 0)
+    end
+  end
   local limits = driver.limits(given.identity)
+  check_channels(core.schedule(given.plan, given.seed):actions(), limits, driver)
   local plan, programs, why = split(given, limits, mode)
   local lowering = core.lowering(plan, given.seed, driver.serial, driver.latency,
     driver.trigger and driver.trigger.serial)
@@ -293,7 +354,6 @@ function prepare(given, mode)
       action.train, action.part = known.program, known.part
     end
   end
-  check_channels(actions, limits, driver)
   local ok, problem = pcall(function()
     encode(lowering, actions, driver, limits)
     check(lowering, actions, driver, limits, given.progress, why)
@@ -304,14 +364,6 @@ function prepare(given, mode)
       check_supply(lowering, actions, driver, limits.supply)
     end
   end)
-  if not ok and mode == "auto" and #programs > 0 and type(problem) == "table"
-    and problem.code == "limit" then
-    -- its programs do not go together: perhaps single pulses do
-    local possible, by_host, host_actions = pcall(prepare, given, "host")
-    if possible then
-      return by_host, host_actions
-    end
-  end
   if not ok then
     error(problem, 0)
   end
@@ -326,7 +378,15 @@ function M.prepare(given)
   if given.plan:totals().pulses == 0 then
     refuse("usage", "the plan has no pulse: there is nothing to run")
   end
-  return prepare(given, given.driver.trigger and "host" or given.timing or "host")
+  local mode = given.driver.trigger and "host" or given.timing or "host"
+  local ok, lowering, actions = pcall(prepare, given, mode)
+  if ok then
+    return lowering, actions
+  elseif mode == "device" and type(lowering) == "table" and lowering.code == "limit"
+    and not lowering.message:find("use --timing", 1, true) and pcall(prepare, given, "auto") then
+    lowering.message = lowering.message .. "; use --timing auto, or host"
+  end
+  error(lowering, 0)
 end
 
 --- The action of the first pulse in time: what the device must be set to before it.

@@ -358,14 +358,15 @@ end
 function Record:oldest_open()
   local row = self.unconfirmed[self.first_open]
   if row then
-    return row.pulse, row.at_ns, row.timed_by ~= nil
+    return row.pulse, row.at_ns + (row.reports_ns or 0), row.timed_by ~= nil
   end
 end
 
 --- The same, but from the first pulse on that is in doubt.
 function Record:oldest_doubt()
   if self.doubted then
-    return self.doubted.pulse, self.doubted.at_ns, self.doubted.timed_by ~= nil
+    local row = self.doubted
+    return row.pulse, row.at_ns + (row.reports_ns or 0), row.timed_by ~= nil
   end
   return self:oldest_open()
 end

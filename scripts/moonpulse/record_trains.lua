@@ -26,7 +26,8 @@ function M.prepare(actions, fields)
         onset.tail = fields(onset.action)
       end
       list[i] = { onsets = onsets, confirms = action.train.confirms or 0,
-        spare = action.train.spare or 0 }
+        spare = action.train.spare or 0,
+        reports_ns = math.floor((action.train.reports or 0) * 1e9) }
     end
   end
   return list
@@ -58,7 +59,8 @@ function M.start(record, train, start)
       record.last_open = record.last_open + 1
       row.rows, row.spare, row.alone = group, spare, #group == 1 -- the last of a group stands for it
       row.begins_ns = group[1].sent_ns - math.floor(onset.ns * ahead)
-      row.latest_ns = row.sent_ns + math.floor(onset.ns * ahead)
+      row.reports_ns = train.reports_ns
+      row.latest_ns = row.sent_ns + train.reports_ns + math.floor(onset.ns * ahead)
       record.unconfirmed[record.last_open] = row
       group = {}
     end
@@ -66,7 +68,7 @@ function M.start(record, train, start)
     record.passing[#record.passing + 1] = row
   end
   local last_ns = onsets[#onsets].ns
-  record.train_end_ns = start.now_ns + last_ns + last_ns // drift + late_ns
+  record.train_end_ns = start.now_ns + last_ns + train.reports_ns + last_ns // drift + late_ns
 end
 
 --- Does a confirmation at confirmed_ns come before its pulse? Then it is not the row's.

@@ -91,8 +91,13 @@ local replace
 --- One start, and silence for as long as the part lasts.
 local function started(self, plan, part, channel)
   local totals, first = plan:totals(), part.cell[1].action
-  if not totals.exact_span or totals.pulses < 2 or totals.random or totals.marks > 0 then
+  if not totals.exact_span or totals.pulses < 2 or totals.random or totals.marks > 0
+    or part.cell[1].offset ~= 0 or self.needed and not self.needed(plan, channel) then
     return nil
+  end
+  local several = false
+  for _, pulse in ipairs(part.cell) do
+    several = several or pulse.action.channel ~= first.channel
   end
   part.pulses, part.span, part.last = totals.pulses, totals.span, totals.last
   part.timing = self.mode
@@ -103,6 +108,9 @@ local function started(self, plan, part, channel)
   local number = self.known[key]
   if not number then
     local program, why = self.train(part, self.identity)
+    if program and several and not program.several_channels then
+      program, why = nil, "a train that it times goes to one channel"
+    end
     if not program then
       self.why = why or self.why
       return nil
@@ -114,8 +122,8 @@ local function started(self, plan, part, channel)
   if channel ~= first.channel then
     start = core.channel(start, first.channel)
   end
-  local rest = core.rest(totals.exact_span)
-  return part.cell[1].offset == 0 and core.sequence(start, rest) or nil
+  -- one part of whatever holds it: what random rests draw hangs on their places in the plan
+  return core.repeat_plan(core.sequence(start, core.rest(totals.exact_span)), 1, "gap", 0)
 end
 
 --- A pair that is joined to more is spliced into one long sequence: the longest run of its pulses
@@ -153,6 +161,9 @@ local function rebuilt_sequence(self, plan, view, channel)
     local part, last = run_of(self, plan, view, i, channel)
     parts[#parts + 1] = part or replace(self, child, channel)
     changed = changed or parts[#parts] ~= child
+    for _ = i + 1, last or i do -- what follows keeps its place, and so its random rests
+      parts[#parts + 1] = core.rest(0)
+    end
     i = (last or i) + 1
   end
   if not changed then
@@ -214,14 +225,16 @@ end
 ---@return moonpulse.Plan plan in which a pulse may stand for a program
 ---@return { part: moonpulse.Part, program: table }[] programs by their number
 ---@return boolean host is there a repetition that stays ours
+---@param needed? fun(plan: moonpulse.Plan, channel: string): boolean which parts must be the device's;
+---   nil: all that it takes
 ---@return string? why what the driver said of the last part that it refused
-function M.split(plan, mode, driver, identity, resolve)
+function M.split(plan, mode, driver, identity, resolve, needed)
   if mode == "host" or not driver.encode.train then
     return plan, {}, true, mode ~= "host" and ("the %s times single pulses only"):format(
       driver.description) or nil
   end
-  local self = { mode = mode, identity = identity, resolve = resolve, train = driver.encode.train,
-    known = {}, programs = {}, done = {} }
+  local self = { mode = mode, identity = identity, resolve = resolve, needed = needed,
+    train = driver.encode.train, known = {}, programs = {}, done = {} }
   local new = replace(self, plan, "")
   return new, self.programs, self.host or false, self.why
 end

@@ -135,6 +135,8 @@ local function resolution_of(ms, wanted)
   return resolution
 end
 
+local pulse_s = 0.05 -- ours: from the command to power A, some 8 ms, and room
+
 local function train(part, wanted)
   local first, second, interval = pair_of(part)
   if not first then
@@ -147,7 +149,7 @@ local function train(part, wanted)
   end
   local high = resolution == "high"
   return {
-    start = M.commands.fire(), busy = 4, confirms = 1, resolution = resolution, b = second.mso,
+    start = M.commands.fire(), busy = 4, locked = interval + pulse_s, confirms = 1, resolution = resolution, b = second.mso,
     interval = M.commands.set_interval { ms = ms, high_res = high and 1 or 0 },
     raw = math.floor(ms * (high and 10 or 1) + 0.5),
     text = ("pair of %g and %g %%, %.4g ms apart"):format(first.mso, second.mso, ms),

@@ -185,6 +185,7 @@ local function train(options, part)
   local busy = count * period / 1e6 + 0.05 -- its completion has come, and was read
   return {
     start = protocol.commands.start { index = 0 }, busy = busy, locked = busy, confirms = 1,
+    reports = period / 1e6,
     text = ("%g Hz, %d pulses"):format(1e6 / period, count), pulses = count,
     definition = definition(options, part.cell[1].action, period, duration),
   }
