@@ -268,8 +268,6 @@ function M.describe(action)
     action.train and " (" .. (action.train.text or "a train") .. ")" or "")
 end
 
-local prepare
-
 --- A part of which only what repeats was cut to two rounds: its intervals are all there.
 local function shortened(plan)
   local view = plan:view()
@@ -288,38 +286,29 @@ local function shortened(plan)
   return plan
 end
 
---- Can we not time a part, pulse by pulse? For the device's rate, the wire, or a setting in between.
-local function too_fast(given, limits)
-  local driver = given.driver
-  return function(plan, channel)
-    return not pcall(function()
-      local part = shortened(plan)
-      local lowering = core.lowering(channel ~= "" and core.channel(part, channel) or part, given.seed,
-        driver.serial, driver.latency)
-      local actions = lowering:actions()
-      resolve(actions, given.thresholds, limits, driver)
-      encode(lowering, actions, driver, limits)
-      check(lowering, actions, driver, limits)
-    end)
-  end
+--- Can we time all of plan, pulse by pulse? For the device's rate, the wire, and settings in between.
+local function host_can(given, limits, plan)
+  return (pcall(function()
+    local driver = given.driver
+    local lowering = core.lowering(shortened(plan), given.seed, driver.serial, driver.latency)
+    local actions = lowering:actions()
+    resolve(actions, given.thresholds, limits, driver)
+    encode(lowering, actions, driver, limits)
+    check(lowering, actions, driver, limits)
+  end))
 end
 
---- The plan with what the device times replaced by programs, as --timing says.
+--- The plan with what the device times replaced by programs.
 local function split(given, limits, mode)
-  local driver = given.driver
-  local function resolve_one(action)
-    resolve({ action }, given.thresholds, limits, driver)
-  end
-  local new, programs, host, why = timing.split(given.plan, mode, driver, given.identity, resolve_one,
-    mode == "auto" and too_fast(given, limits) or nil)
-  if mode == "device" and (host or #programs == 0) then
-    why = why or "this plan has no train for the device to time"
-    if pcall(prepare, given, "auto") then
-      refuse("limit", "--timing device: %s; use --timing auto, or host", why)
-    end
-    refuse("limit", "--timing device: %s; nor can we time it, pulse by pulse: %s", why, limits.why)
-  end
-  return new, programs, why
+  return timing.split(given.plan, mode, given.driver, {
+    identity = given.identity,
+    resolve = function(action)
+      resolve({ action }, given.thresholds, limits, given.driver)
+    end,
+    host_can = function(plan)
+      return host_can(given, limits, plan)
+    end,
+  })
 end
 
 ---@class moonpulse.Preparation
@@ -331,19 +320,14 @@ end
 ---@field timing "host"|"device"|"auto"|nil host
 ---@field progress fun(walked: integer)?
 
-function prepare(given, mode)
+--- Raises a refusal; nil and why where --timing device leaves pulses to us.
+local function prepare(given, mode)
   local driver = given.driver
-  if mode == "auto" then -- we time all that we can: one clock, each pulse checked and refused by itself
-    local possible, by_host, host_actions = pcall(prepare, given, "host")
-    if possible then
-      return by_host, host_actions
-    elseif type(by_host) ~= "table" or by_host.code ~= "limit" then
-      error(by_host, 0)
-    end
-  end
   local limits = driver.limits(given.identity)
-  check_channels(core.schedule(given.plan, given.seed):actions(), limits, driver)
-  local plan, programs, why = split(given, limits, mode)
+  local plan, programs, host, why = split(given, limits, mode)
+  if mode == "device" and (host or #programs == 0) then
+    return nil, why or "this plan has no train for the device to time", limits
+  end
   local lowering = core.lowering(plan, given.seed, driver.serial, driver.latency,
     driver.trigger and driver.trigger.serial)
   local actions = lowering:actions()
@@ -354,20 +338,53 @@ function prepare(given, mode)
       action.train, action.part = known.program, known.part
     end
   end
-  local ok, problem = pcall(function()
-    encode(lowering, actions, driver, limits)
-    check(lowering, actions, driver, limits, given.progress, why)
-    if limits.longest_rest then
-      check_rests(lowering, actions, driver, limits.longest_rest)
-    end
-    if limits.supply then
-      check_supply(lowering, actions, driver, limits.supply)
-    end
-  end)
-  if not ok then
-    error(problem, 0)
+  encode(lowering, actions, driver, limits)
+  check(lowering, actions, driver, limits, given.progress, why)
+  if limits.longest_rest then
+    check_rests(lowering, actions, driver, limits.longest_rest)
+  end
+  if limits.supply then
+    check_supply(lowering, actions, driver, limits.supply)
   end
   return lowering, actions
+end
+
+local function is_limit(problem)
+  return type(problem) == "table" and problem.code == "limit"
+end
+
+--- By us where the wire and the device allow it. Else the device gets as little as possible: the parts that
+--- are too fast for us; and where its programs do not go together then, the largest that it takes.
+local function automatic(given)
+  local problem
+  for _, mode in ipairs { "host", "least", "most" } do
+    local ok, lowering, actions = pcall(prepare, given, mode)
+    if ok then
+      return lowering, actions
+    end
+    problem = lowering
+    if not is_limit(problem) or not given.driver.encode.train then
+      break
+    end
+  end
+  error(problem, 0)
+end
+
+--- By the device, or not at all: the user has said so.
+local function by_device(given)
+  local ok, lowering, actions, limits = pcall(prepare, given, "device")
+  if ok and lowering then
+    return lowering, actions
+  elseif not ok and not is_limit(lowering) then
+    error(lowering, 0)
+  end
+  local why = ok and "--timing device: " .. actions or lowering.message
+  if pcall(automatic, given) then
+    refuse("limit", "%s; use --timing auto, or host", why)
+  elseif ok then
+    refuse("limit", "%s; nor can we time it, pulse by pulse: %s", why, limits.why)
+  end
+  error(lowering, 0)
 end
 
 --- Make everything that a run needs from a plan. Raises a refusal { code, message }.
@@ -378,15 +395,16 @@ function M.prepare(given)
   if given.plan:totals().pulses == 0 then
     refuse("usage", "the plan has no pulse: there is nothing to run")
   end
+  -- of the plan itself: a program shows only the first of its pulses
+  check_channels(core.schedule(given.plan, given.seed):actions(), given.driver.limits(given.identity),
+    given.driver)
   local mode = given.driver.trigger and "host" or given.timing or "host"
-  local ok, lowering, actions = pcall(prepare, given, mode)
-  if ok then
-    return lowering, actions
-  elseif mode == "device" and type(lowering) == "table" and lowering.code == "limit"
-    and not lowering.message:find("use --timing", 1, true) and pcall(prepare, given, "auto") then
-    lowering.message = lowering.message .. "; use --timing auto, or host"
+  if mode == "device" then
+    return by_device(given)
+  elseif mode == "auto" then
+    return automatic(given)
   end
-  error(lowering, 0)
+  return prepare(given, mode)
 end
 
 --- The action of the first pulse in time: what the device must be set to before it.

@@ -138,7 +138,8 @@ end)
 
 describe("who times what", function()
   local function split(plan)
-    return timing.split(plan, "auto", driver, identity(), function(action) action.mso = action.intensity end)
+    return timing.split(plan, "device", driver, { identity = identity(),
+      resolve = function(action) action.mso = action.intensity end })
   end
 
   it("is asked of more pulses in a row than a program can hold", function()
@@ -388,15 +389,14 @@ describe("a run that a simulated MagPro times", function()
     end
   end
 
-  it("with --timing auto starts each train, and waits for the next", function()
-    local status, _, err = run(2, "--timing auto")
+  it("with --timing auto is ours, pulse for pulse, as the device is fast enough", function()
+    local status, _, err = run(1, "--timing auto")
     assert.are.equal(0, status, err)
-    check_times(2)
-    local starts = 0
-    for _, row in ipairs(rows_of("twin.tsv", "set")) do
-      starts = starts + (row.bytes == START and 1 or 0)
+    local seen, recorded = rows_of("twin.tsv", "pulse"), rows_of("events.tsv", "pulse")
+    assert.are.same({ 30, 30 }, { #seen, #recorded })
+    for i = 1, 30 do
+      assert.are.same({ FIRE, "host" }, { seen[i].bytes, recorded[i].timed_by })
     end
-    assert.are.equal(2, starts)
   end)
 
   it("with --timing device is one program and one start", function()
@@ -496,7 +496,7 @@ describe("a run that a simulated MagPro times", function()
   end)
 
   it("stops where a burst is not confirmed, and knows which", function()
-    local status, _, err = run(1, "--fault drop@12")
+    local status, _, err = run(1, "--timing device --fault drop@12")
     assert.are.equal(4, status)
     assert.matches("pulse 12 was not confirmed within 0.18 s", err, 1, true)
     local pulses, delivered = check_stopped(), 0
@@ -541,7 +541,7 @@ describe("a run that a simulated MagPro times", function()
   end)
 
   it("that loses its cable leaves the rest of the train in doubt", function()
-    local status, _, err = run(1, "--fault unplug@9")
+    local status, _, err = run(1, "--timing device --fault unplug@9")
     assert.are.equal(4, status)
     assert.matches("NOT CONFIRMED SAFE", err, 1, true)
     local doubt, rows = 0, rows_of("events.tsv", "pulse")

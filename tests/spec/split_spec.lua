@@ -38,8 +38,10 @@ describe("a split plan", function()
       end
       for seed = 1, 300 do
         local made = plan(4)
-        local split, programs = timing.split(made, "device", driver, nil,
-          function(action) action.mso = action.intensity end)
+        local split, programs = timing.split(made, seed % 2 == 0 and "device" or "least", driver, {
+          resolve = function(action) action.mso = action.intensity end,
+          host_can = function() return seed % 3 == 0 end,
+        })
         local wanted, got = onsets_of(made, seed, {}), onsets_of(split, seed, programs)
         assert.are.equal(#wanted, #got)
         for i, onset in ipairs(wanted) do

@@ -149,7 +149,8 @@ local function train(part, wanted)
   end
   local high = resolution == "high"
   return {
-    start = M.commands.fire(), busy = 4, locked = interval + pulse_s, confirms = 1, resolution = resolution, b = second.mso,
+    start = M.commands.fire(), busy = 4, locked = interval + pulse_s, confirms = 1,
+    resolution = resolution, b = second.mso,
     interval = M.commands.set_interval { ms = ms, high_res = high and 1 or 0 },
     raw = math.floor(ms * (high and 10 or 1) + 0.5),
     text = ("pair of %g and %g %%, %.4g ms apart"):format(first.mso, second.mso, ms),
