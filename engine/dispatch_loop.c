@@ -195,22 +195,6 @@ static void take_commands(struct mp_dispatcher *d)
 /* ---- the last look ---- */
 
 /*
- * Is it too early for this pulse, after the last one sent? They are as far apart as planned
- * less the tolerance, but never under half of what was planned, however generous it is: else a
- * stall would be followed by pulses back to back. What the device asks holds to the nanosecond.
- */
-static bool too_close(const struct mp_dispatcher *d, int64_t now)
-{
-    const int64_t tolerance = d->config.tolerance_ns;
-    if (!d->have_sent || d->config.any_distance)
-        return false;
-    // the first pulse of a plan has only what the device asks behind the plan before it
-    const int64_t planned = d->have_planned ? d->next.send_ns - d->planned_ns : 0;
-    int64_t by_plan = planned - (tolerance < planned / 2 ? tolerance : planned / 2);
-    return now - d->sent_ns < by_plan || now < dispatch_device_ns(d);
-}
-
-/*
  * Is a pulse unconfirmed for too long, as far as the loop has read the port? A device that does
  * not read lets commands pile up, and would obey them together. A loop that is itself behind
  * is no reason: its silence is the heartbeat's.
@@ -265,7 +249,7 @@ static enum mp_stop refuse(const struct mp_dispatcher *d, int64_t now)
     if (d->second.done_ns != 0 && now - d->second.done_ns < mp_rest_ns / 2)
         return MP_STOP_CLOSE;
     // by the actual stamps: a stall between the look and the write shows only afterwards
-    if (too_close(d, now))
+    if (dispatch_too_close(d, now))
         return MP_STOP_CLOSE;
     return MP_STOP_NONE;
 }

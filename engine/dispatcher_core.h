@@ -1,6 +1,6 @@
 /*
- * dispatcher_core.h - inside the dispatcher; private to dispatcher.c, dispatch_loop.c and
- * dispatch_frame.c.
+ * dispatcher_core.h - inside the dispatcher; private to dispatcher.c, dispatch_loop.c,
+ * dispatch_distance.c and dispatch_frame.c.
  */
 #ifndef MP_DISPATCHER_CORE_H
 #define MP_DISPATCHER_CORE_H
@@ -117,25 +117,15 @@ static inline const struct mp_frame *dispatch_next_frame(const struct mp_dispatc
 }
 
 /* Before this the device would not take the next pulse, by the stamp of the last one sent. */
-static inline int64_t dispatch_device_ns(const struct mp_dispatcher *d)
-{
-    return d->had_ns + d->next.least_ns - dispatch_next_frame(d)->wire_ns;
-}
-
+int64_t dispatch_device_ns(const struct mp_dispatcher *dispatcher);
 /*
  * When the next frame of the plan leaves: at its own time. Where the pulse before left late and
  * the plan has the device's shortest interval, as soon as the device takes it: by as much later
  * as the one before was late, and never by more than the tolerance.
  */
-static inline int64_t dispatch_due_ns(const struct mp_dispatcher *d)
-{
-    int64_t due_ns = d->start_ns + d->next.send_ns;
-    if (d->next.kind != MP_SEND_PULSE || !d->have_sent || d->config.any_distance)
-        return due_ns;
-    int64_t device_ns = dispatch_device_ns(d);
-    bool held = device_ns > due_ns && device_ns - due_ns <= d->config.tolerance_ns;
-    return held ? device_ns : due_ns;
-}
+int64_t dispatch_due_ns(const struct mp_dispatcher *dispatcher);
+/* Is now too early for the next pulse, after the last one sent? */
+bool dispatch_too_close(const struct mp_dispatcher *dispatcher, int64_t now);
 
 static inline bool dispatch_stopped(struct mp_dispatcher *d)
 {
