@@ -171,7 +171,7 @@ static void take_command(struct mp_dispatcher *d, const struct command *command)
     }
     d->lowering = command->lowering;
     d->start_ns = command->start_ns;
-    d->have_planned = false;
+    dispatch_plan_begins(d);
     d->have_next = mp_lowering_next(d->lowering, &d->next);
     if (!d->have_next) // a plan of rests only
         publish_finished(d);
@@ -364,9 +364,7 @@ static bool write_planned(struct mp_dispatcher *d, struct mp_outcome *out)
         d->wire_end_ns[frame->port] = out->returned_ns + frame->wire_ns;
     if (send->kind != MP_SEND_PULSE)
         return true;
-    d->have_sent = true;
-    d->sent_ns = out->returned_ns;
-    d->had_ns = dispatch_left_ns(d, frame, out) + frame->wire_ns;
+    dispatch_was_sent(d, out);
     d->stamps_ns[d->pulses++ % STAMPS] = out->returned_ns;
     // stalled inside the write: it has left, perhaps late, and the record says so
     if (out->returned_ns - (d->start_ns + send->send_ns) > d->config.tolerance_ns) {
@@ -410,10 +408,8 @@ static void dispatch(struct mp_dispatcher *d)
     } else if (!write_planned(d, &out)) {
         return;
     }
-    if (send->kind == MP_SEND_PULSE) {
-        d->have_planned = true;
-        d->planned_ns = send->send_ns;
-    }
+    if (send->kind == MP_SEND_PULSE)
+        dispatch_came_by(d);
     publish(d, &out);
     d->have_next = mp_lowering_next(d->lowering, &d->next);
     if (!d->have_next && !d->second.open && !stopped(d))
