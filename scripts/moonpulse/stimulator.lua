@@ -4,6 +4,7 @@ local admission = require "moonpulse.admission"
 local core = require "moonpulse.core"
 local links = require "moonpulse.link"
 local lower = require "moonpulse.lower"
+local outputs = require "moonpulse.outputs"
 
 local M = {}
 
@@ -29,7 +30,10 @@ function Stimulator:outcome(what, kind, number, onset_ns, due_ns, entered_ns, re
     record:pulse(number, offset_ns + onset_ns,
       offset_ns + left_ns + self.frames[frame].wire_ns + self.latency_ns, left_ns - due_ns, action,
       now_ns)
-    self.last = { action = self.actions[action], at_ns = self.start_ns + returned_ns }
+    self.expected = self.actions[action]
+    local output = self:output_of(self.expected)
+    self.last[output] = { action = self.expected, at_ns = self.start_ns + returned_ns }
+    outputs.follow(self.told, output, self.expected)
     self:occupied(self.actions[action], now_ns)
     if self.actions[action].train then -- its confirmations take as long as it runs
       self:tell_confirmed()
@@ -122,6 +126,11 @@ function Stimulator:reply(reply, arrival_ns)
   elseif verdict == "settled" then
     self.mismatch = nil
   end
+end
+
+--- Which of its stimulators an action goes to.
+function Stimulator:output_of(action)
+  return outputs.of(self.driver.limits(self.identity), action)
 end
 
 --- Is the device too long silent, or at another setting than it was told?
@@ -221,7 +230,8 @@ end
 --- this must call leave().
 ---@param first moonpulse.Action what the device is brought to
 ---@param actions moonpulse.Action[] all that is known to follow
-function Stimulator:arm(first, actions)
+---@param firsts moonpulse.First[]? what each of its outputs is brought to; nil: first, the one it goes to
+function Stimulator:arm(first, actions, firsts)
   local driver, job, link = self.driver, self.job, self.link
   if self.stopped == "requested" or self.stopped == "finished" then
     self.stopped = nil -- a script's own stop: arming anew is its decision, and only here
@@ -229,7 +239,12 @@ function Stimulator:arm(first, actions)
   self:check_stop()
   self.left = nil
   self.record:give_up()
-  self.starts_before, self.expected = self.record.starts, first
+  self.starts_before, self.expected, self.told = self.record.starts, first, {}
+  firsts = firsts or { { action = first, output = self:output_of(first) } }
+  for _, each in ipairs(firsts) do
+    self.told[each.output] = each.action
+  end
+  outputs.follow(self.told, self:output_of(first), first)
   if not driver.trigger then
     open_own_line(self, actions)
   end
@@ -246,29 +261,42 @@ function Stimulator:arm(first, actions)
     link:fault("%s", message)
   end
   self.armed = true
-  driver.arm(link, first, actions)
+  driver.arm(link, first, actions, firsts)
   self:check_stop()
   self.watched_ns = core.clock_ns()
   self.contact_ns = self.watched_ns
 end
 
---- When the device takes action, after what it was given last (monotonic nanoseconds).
-local function free_at(self, action)
-  local last, limits = self.last, self.driver.limits(self.identity)
-  if not last then
-    return 0
+--- When the device takes action on output, after what its outputs were given last (monotonic nanoseconds).
+local function free_at(self, output, action)
+  local limits, free_ns = self.driver.limits(self.identity), 0
+  for each, last in pairs(self.last) do
+    local least = outputs.across(limits, last.action)
+    if each == output then
+      least = math.max(last.action.busy or limits.shortest_interval(last.action),
+        limits.shortest_interval(action))
+    end
+    free_ns = math.max(free_ns, last.at_ns + math.ceil(least * 1e9) + margin_ns)
   end
-  local busy = last.action.busy or limits.shortest_interval(last.action)
-  return last.at_ns + math.ceil(math.max(busy, limits.shortest_interval(action)) * 1e9) + margin_ns
+  return free_ns
 end
 
---- Bring the armed device from what it was told last to action: a plan sets all but its first.
----@param action moonpulse.Action
----@return integer? ready_ns when a pulse may follow (monotonic); nil where it cannot while armed
----@return string? why
-function Stimulator:set(action)
-  local from, driver = self.expected, self.driver
-  if not lower.differs(from, action) then
+--- Nothing but a stop goes to a device that plays, on whichever output.
+local function settable_at(self)
+  local free_ns = 0
+  for _, last in pairs(self.last) do
+    free_ns = math.max(free_ns, last.at_ns + math.ceil((last.action.busy or 0) * 1e9))
+  end
+  return free_ns
+end
+
+--- Bring one output to action. As set().
+local function set_one(self, output, action)
+  local driver = self.driver
+  -- an output that it was not armed for: as it is on the one that was told last
+  local from = self.told[output] or self.expected
+  local mine = not self.told[output] and outputs.of(driver.limits(self.identity), from) ~= output
+  if not mine and not lower.differs(from, action) then
     return 0
   end
   local bytes, lead = driver.encode.set(from, action)
@@ -276,11 +304,32 @@ function Stimulator:set(action)
     return nil, lead
   end
   self.expected = action
+  outputs.follow(self.told, output, action)
   if #bytes > 0 then
+    while core.clock_ns() < settable_at(self) and not self.stopped do
+      core.wait(0.002)
+    end
     self.link:write(bytes)
     self.contact_ns = core.clock_ns()
   end
   return core.clock_ns() + core.wire_ns(driver.serial, #bytes) + math.ceil(lead * 1e9)
+end
+
+--- Bring the armed device from what it was told last to a plan's first action, on each of its outputs: the
+--- plan sets the others.
+---@param firsts moonpulse.First[]
+---@return integer? ready_ns when a pulse may follow (monotonic); nil where it cannot while armed
+---@return string? why
+function Stimulator:set(firsts)
+  local latest_ns = 0
+  for _, first in ipairs(firsts) do
+    local ready_ns, why = set_one(self, first.output, first.action)
+    if not ready_ns then
+      return nil, why
+    end
+    latest_ns = math.max(latest_ns, ready_ns)
+  end
+  return latest_ns
 end
 
 --- The earliest instant at which admitted may start, now (monotonic nanoseconds).
@@ -289,8 +338,11 @@ end
 ---@param ahead_ns integer from now to the first frame
 ---@return integer
 function Stimulator:earliest(admitted, ready_ns, ahead_ns)
-  return math.max(core.clock_ns() + ahead_ns, ready_ns, free_at(self, admitted.first))
-    + math.floor(admitted.lowering:lead() * 1e9)
+  local start_ns = math.max(core.clock_ns() + ahead_ns, ready_ns)
+  for _, first in ipairs(admitted.firsts) do
+    start_ns = math.max(start_ns, free_at(self, first.output, first.action) - first.onset_ns)
+  end
+  return start_ns + math.floor(admitted.lowering:lead() * 1e9)
 end
 
 ---@class moonpulse.Playing
@@ -436,6 +488,7 @@ function M.new(job, record)
     latency_ns = math.floor(driver.latency * 1e9),
     slow_ns = math.floor((driver.reply_slow or driver.reply_timeout) * 1e9),
     task = core.current(), starts_before = 0, offset_ns = 0, busy_until_ns = 0, contact_ns = 0,
+    last = {}, told = {},
   }, Stimulator)
   self.link = links.new(driver, {
     reply = function(...) self:reply(...) end,

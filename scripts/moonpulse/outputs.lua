@@ -1,0 +1,67 @@
+--- Devices whose outputs are stimulators of their own (limits().output, docs/drivers.md): which action
+--- goes where, what an output was last set to, and what a hand sets there.
+local M = {}
+
+--- Which stimulator an action goes to; 0 for all where there is one.
+---@param limits table
+---@param action moonpulse.Action
+---@return integer
+function M.of(limits, action)
+  return limits.output and limits.output(action) or 0
+end
+
+--- Is what the device is set to for this action that of all its outputs?
+---@param action moonpulse.Action
+---@return boolean
+function M.is_whole(action)
+  return action.train ~= nil and action.train.whole == true
+end
+
+--- Seconds from a pulse of action to the next on another output.
+---@param limits table
+---@param action moonpulse.Action
+---@return number
+function M.across(limits, action)
+  return limits.shortest_across and limits.shortest_across(action) or 0
+end
+
+--- The device is set to action: what each output is set to then.
+---@param told table<integer, moonpulse.Action>
+---@param output integer of action
+---@param action moonpulse.Action
+function M.follow(told, output, action)
+  local from = told[output]
+  if from ~= action and (M.is_whole(action) or from and M.is_whole(from)) then
+    for each in pairs(told) do
+      told[each] = action
+    end
+  end
+  told[output] = action
+end
+
+--- The intensities that a hand sets, one for each output: { channel, mso } in the order of the plan; nil
+--- where the device sets them; false and two actions where one output would need two.
+---@param limits table
+---@param actions moonpulse.Action[]
+---@return moonpulse.Action[]|false|nil
+---@return moonpulse.Action? first
+---@return moonpulse.Action? second
+function M.by_hand(limits, actions)
+  if not limits.by_hand then
+    return nil
+  end
+  local list, known = {}, {}
+  for _, action in ipairs(actions) do
+    local output = M.of(limits, action)
+    local before = known[output]
+    if before and before.mso ~= action.mso then
+      return false, before, action
+    elseif not before then
+      known[output] = action
+      list[#list + 1] = action
+    end
+  end
+  return list
+end
+
+return M
