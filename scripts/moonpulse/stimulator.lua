@@ -241,8 +241,12 @@ function Stimulator:arm(first, actions, firsts)
   self.record:give_up()
   self.starts_before, self.expected, self.told = self.record.starts, first, {}
   firsts = firsts or { { action = first, output = self:output_of(first) } }
+  self.hand = {} -- what a hand has set each output to
   for _, each in ipairs(firsts) do
     self.told[each.output] = each.action
+  end
+  for _, each in ipairs(outputs.by_hand(driver.limits(self.identity), actions) or {}) do
+    self.hand[self:output_of(each)] = each.mso
   end
   outputs.follow(self.told, self:output_of(first), first)
   if not driver.trigger then
@@ -318,10 +322,18 @@ end
 --- Bring the armed device from what it was told last to a plan's first action, on each of its outputs: the
 --- plan sets the others.
 ---@param firsts moonpulse.First[]
+---@param actions moonpulse.Action[] all of the plan
 ---@return integer? ready_ns when a pulse may follow (monotonic); nil where it cannot while armed
 ---@return string? why
-function Stimulator:set(firsts)
-  local latest_ns = 0
+function Stimulator:set(firsts, actions)
+  local limits, latest_ns = self.driver.limits(self.identity), 0
+  for _, each in ipairs(outputs.by_hand(limits, actions) or {}) do
+    local output = self:output_of(each)
+    if self.hand[output] and self.hand[output] ~= each.mso then
+      return nil, limits.by_hand
+    end
+    self.hand[output] = each.mso
+  end
   for _, first in ipairs(firsts) do
     local ready_ns, why = set_one(self, first.output, first.action)
     if not ready_ns then

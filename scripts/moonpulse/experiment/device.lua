@@ -138,7 +138,7 @@ end
 --- Bring the device to the plan's first action, as admit() left it.
 local function set_first(self, who, admitted)
   local at_ns = core.clock_ns()
-  local ready_ns, why = self.stimulator:set(admitted.firsts)
+  local ready_ns, why = self.stimulator:set(admitted.firsts, admitted.actions)
   if not ready_ns then
     blame.fail("%s: the stimulator cannot be brought to %g %%MSO while armed (%s): stim:disarm(), then "
       .. "stim:arm(plan)", who, admitted.first.mso, why)
