@@ -2,6 +2,8 @@
 --- goes where, what an output was last set to, and what a hand sets there.
 local M = {}
 
+local margin_ns = 10000000 -- from one plan to the next, beyond what the device asks
+
 --- Which stimulator an action goes to; 0 for all where there is one.
 ---@param limits table
 ---@param action moonpulse.Action
@@ -62,6 +64,35 @@ function M.by_hand(limits, actions)
     end
   end
   return list
+end
+
+--- When the device takes a plan's first action on an output (monotonic nanoseconds).
+---@param last table<integer, { action: moonpulse.Action, at_ns: integer }> what its outputs were given
+---@param limits table
+---@param first moonpulse.First
+---@return integer
+function M.free_at(last, limits, first)
+  local free_ns = 0
+  for output, each in pairs(last) do
+    local least = M.across(limits, each.action)
+    if output == first.output then
+      least = math.max(each.action.busy or limits.shortest_interval(each.action),
+        limits.shortest_interval(first.action))
+    end
+    free_ns = math.max(free_ns, each.at_ns + math.ceil(least * 1e9) + margin_ns)
+  end
+  return free_ns
+end
+
+--- When settings may go to a device: nothing but a stop while it plays, on whichever output.
+---@param last table<integer, { action: moonpulse.Action, at_ns: integer }>
+---@return integer
+function M.settable_at(last)
+  local free_ns = 0
+  for _, each in pairs(last) do
+    free_ns = math.max(free_ns, each.at_ns + math.ceil((each.action.busy or 0) * 1e9))
+  end
+  return free_ns
 end
 
 return M

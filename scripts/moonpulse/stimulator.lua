@@ -13,7 +13,6 @@ local Stimulator = {}
 Stimulator.__index = Stimulator
 
 local lead_in_ns = 200000000 -- from "go" to the plan's start
-local margin_ns = 10000000 -- from one plan to the next, beyond what the device asks
 local stall_ns = 250000000 -- a loop silent for so long has replies to read before it may judge
 
 --- What the dispatcher did. Times are nanoseconds from the start of the plan in play.
@@ -271,29 +270,6 @@ function Stimulator:arm(first, actions, firsts)
   self.contact_ns = self.watched_ns
 end
 
---- When the device takes action on output, after what its outputs were given last (monotonic nanoseconds).
-local function free_at(self, output, action)
-  local limits, free_ns = self.driver.limits(self.identity), 0
-  for each, last in pairs(self.last) do
-    local least = outputs.across(limits, last.action)
-    if each == output then
-      least = math.max(last.action.busy or limits.shortest_interval(last.action),
-        limits.shortest_interval(action))
-    end
-    free_ns = math.max(free_ns, last.at_ns + math.ceil(least * 1e9) + margin_ns)
-  end
-  return free_ns
-end
-
---- Nothing but a stop goes to a device that plays, on whichever output.
-local function settable_at(self)
-  local free_ns = 0
-  for _, last in pairs(self.last) do
-    free_ns = math.max(free_ns, last.at_ns + math.ceil((last.action.busy or 0) * 1e9))
-  end
-  return free_ns
-end
-
 --- Bring one output to action. As set().
 local function set_one(self, output, action)
   local driver = self.driver
@@ -310,7 +286,7 @@ local function set_one(self, output, action)
   self.expected = action
   outputs.follow(self.told, output, action)
   if #bytes > 0 then
-    while core.clock_ns() < settable_at(self) and not self.stopped do
+    while core.clock_ns() < outputs.settable_at(self.last) and not self.stopped do
       core.wait(0.002)
     end
     self.link:write(bytes)
@@ -351,8 +327,9 @@ end
 ---@return integer
 function Stimulator:earliest(admitted, ready_ns, ahead_ns)
   local start_ns = math.max(core.clock_ns() + ahead_ns, ready_ns)
+  local limits = self.driver.limits(self.identity)
   for _, first in ipairs(admitted.firsts) do
-    start_ns = math.max(start_ns, free_at(self, first.output, first.action) - first.onset_ns)
+    start_ns = math.max(start_ns, outputs.free_at(self.last, limits, first) - first.onset_ns)
   end
   return start_ns + math.floor(admitted.lowering:lead() * 1e9)
 end
