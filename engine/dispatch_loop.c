@@ -171,7 +171,7 @@ static void take_command(struct mp_dispatcher *d, const struct command *command)
     }
     d->lowering = command->lowering;
     d->start_ns = command->start_ns;
-    d->have_planned = false;
+    dispatch_plan_begins(d);
     d->have_next = mp_lowering_next(d->lowering, &d->next);
     if (!d->have_next) // a plan of rests only
         publish_finished(d);
@@ -193,22 +193,6 @@ static void take_commands(struct mp_dispatcher *d)
 }
 
 /* ---- the last look ---- */
-
-/*
- * Is it too early for this pulse, after the last one sent? They are as far apart as planned
- * less the tolerance, but never under half of what was planned, however generous it is: else a
- * stall would be followed by pulses back to back. What the device asks holds to the nanosecond.
- */
-static bool too_close(const struct mp_dispatcher *d, int64_t now)
-{
-    const int64_t tolerance = d->config.tolerance_ns;
-    if (!d->have_sent || d->config.any_distance)
-        return false;
-    // the first pulse of a plan has only what the device asks behind the plan before it
-    const int64_t planned = d->have_planned ? d->next.send_ns - d->planned_ns : 0;
-    int64_t by_plan = planned - (tolerance < planned / 2 ? tolerance : planned / 2);
-    return now - d->sent_ns < by_plan || now < dispatch_device_ns(d);
-}
 
 /*
  * Is a pulse unconfirmed for too long, as far as the loop has read the port? A device that does
@@ -265,7 +249,7 @@ static enum mp_stop refuse(const struct mp_dispatcher *d, int64_t now)
     if (d->second.done_ns != 0 && now - d->second.done_ns < mp_rest_ns / 2)
         return MP_STOP_CLOSE;
     // by the actual stamps: a stall between the look and the write shows only afterwards
-    if (too_close(d, now))
+    if (dispatch_too_close(d, now))
         return MP_STOP_CLOSE;
     return MP_STOP_NONE;
 }
@@ -380,9 +364,7 @@ static bool write_planned(struct mp_dispatcher *d, struct mp_outcome *out)
         d->wire_end_ns[frame->port] = out->returned_ns + frame->wire_ns;
     if (send->kind != MP_SEND_PULSE)
         return true;
-    d->have_sent = true;
-    d->sent_ns = out->returned_ns;
-    d->had_ns = dispatch_left_ns(d, frame, out) + frame->wire_ns;
+    dispatch_was_sent(d, out);
     d->stamps_ns[d->pulses++ % STAMPS] = out->returned_ns;
     // stalled inside the write: it has left, perhaps late, and the record says so
     if (out->returned_ns - (d->start_ns + send->send_ns) > d->config.tolerance_ns) {
@@ -426,10 +408,8 @@ static void dispatch(struct mp_dispatcher *d)
     } else if (!write_planned(d, &out)) {
         return;
     }
-    if (send->kind == MP_SEND_PULSE) {
-        d->have_planned = true;
-        d->planned_ns = send->send_ns;
-    }
+    if (send->kind == MP_SEND_PULSE)
+        dispatch_came_by(d);
     publish(d, &out);
     d->have_next = mp_lowering_next(d->lowering, &d->next);
     if (!d->have_next && !d->second.open && !stopped(d))

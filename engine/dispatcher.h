@@ -25,7 +25,9 @@
  * A frame that cannot leave in time is never made up for, and no pulse leaves closer to the
  * one before than the plan has it (less the tolerance), whatever happened in between. Nor than
  * the device's shortest interval, to the nanosecond: a pulse that would, because the one before
- * left late, is held back until the device takes it, within the tolerance, else refused. No
+ * left late, is held back until the device takes it, within the tolerance, else refused. Where
+ * outputs are stimulators of their own (lowering.h), both hold for each of them, and what the
+ * plan has from one to another, and what the device needs there, as well. No
  * record, no pulse: when the outcomes are not being drained and their ring fills up, the
  * dispatcher stops. A loop that has not been heard of for half a second stops it too.
  */

@@ -9,6 +9,7 @@ local M = {}
 ---@field lowering userdata
 ---@field actions moonpulse.Action[]
 ---@field first moonpulse.Action the action of its first pulse in time
+---@field firsts moonpulse.First[] of each output of the device
 ---@field plan moonpulse.Plan
 ---@field seed integer
 ---@field identity table? of the device
@@ -29,8 +30,9 @@ end
 function M.admit(given)
   local lowering, actions = lower.prepare(given)
   local report = gate.clear(lowering, judgement(given))
+  local firsts = lower.first_actions(lowering, actions, given.driver.limits(given.identity))
   local made = { report = report, lowering = lowering, actions = actions, plan = given.plan,
-    seed = given.seed, identity = given.identity, first = lower.first_action(lowering, actions) }
+    seed = given.seed, identity = given.identity, firsts = firsts, first = firsts[1].action }
   admitted[made] = true
   return made
 end

@@ -1,6 +1,7 @@
 --- From a plan to frames: the driver encodes each distinct action once, then all is checked.
 local core = require "moonpulse.core"
 local intensities = require "moonpulse.intensity"
+local outputs = require "moonpulse.outputs"
 local timing = require "moonpulse.timing"
 
 local M = {}
@@ -60,6 +61,44 @@ local function check_channels(actions, limits, driver)
   end
 end
 
+--- Each output is a stimulator: it has one name, and one intensity where a hand sets it.
+local function check_outputs(actions, limits, driver)
+  local names = {}
+  for _, action in ipairs(limits.output and actions or {}) do
+    local output = limits.output(action)
+    local before = names[output]
+    if before and before.channel ~= action.channel then
+      refuse("limit", "the channels %s and %s are one output of the %s (pulses without a channel go to "
+        .. "channel 1): give each an output of its own, or one name", before.channel, action.channel,
+        driver.description)
+    end
+    names[output] = action
+  end
+  local list, first, second = outputs.by_hand(limits, actions)
+  if list == false then
+    refuse("limit", "the %s cannot go from %s to %s within a run: %s", driver.description,
+      M.describe(first), M.describe(second), limits.by_hand)
+  end
+end
+
+--- Where a hand sets intensities: which, for each channel. A sentence; nil where the device sets them.
+---@param driver table
+---@param identity table?
+---@param actions moonpulse.Action[]
+---@return string?
+function M.by_hand(driver, identity, actions)
+  local list = outputs.by_hand(driver.limits(identity), actions)
+  if not list then
+    return nil
+  end
+  local parts = {}
+  for i, action in ipairs(list) do
+    parts[i] = ("%sto %g %%MSO"):format(#list > 1 and ("channel %s "):format(action.channel) or "", action.mso)
+  end
+  return ("set by hand at the stimulator%s before the run: %s"):format(#list > 1 and "s" or "",
+    table.concat(parts, ", "))
+end
+
 --- What the operator should know before the run: intensities as they will really be.
 ---@param actions moonpulse.Action[]
 ---@param thresholds { rmt: number?, amt: number? }
@@ -117,6 +156,9 @@ local function explain(violation, driver, limits, train)
     return ("%s: too fast for the %s; the shortest interval %sis %s (%s)"):format(pulses,
       driver.description, train and ("behind " .. (train.text or "this train") .. " ") or "", least,
       limits.why)
+  elseif violation.kind == "across" then
+    return ("%s, on two channels: too fast for the %s; the shortest interval from one channel to another is "
+      .. "%s (%s)"):format(pulses, driver.description, least, limits.why_across or limits.why)
   elseif violation.kind == "wire" then
     return ("%s: a command takes %s on the wire at %d baud, which is the shortest interval; use a "
       .. "burst that the device times itself"):format(pulses, least, driver.serial.baud)
@@ -229,6 +271,7 @@ end
 --- Give the lowering the bytes of every action, and of every change between two.
 local function encode(lowering, actions, driver, limits)
   for i, action in ipairs(actions) do
+    lowering:output(i, outputs.of(limits, action), outputs.across(limits, action), outputs.is_whole(action))
     if action.train then
       lowering:pulse(i, action.train.start, limits.shortest_interval(action))
       action.busy, action.locked = lasting(action, driver)
@@ -338,6 +381,7 @@ local function prepare(given, mode)
       action.train, action.part = known.program, known.part
     end
   end
+  check_outputs(actions, limits, driver)
   encode(lowering, actions, driver, limits)
   check(lowering, actions, driver, limits, given.progress, why)
   if limits.longest_rest then
@@ -407,17 +451,39 @@ function M.prepare(given)
   return prepare(given, mode)
 end
 
---- The action of the first pulse in time: what the device must be set to before it.
+---@class moonpulse.First what one output of the device must be set to before the plan
+---@field action moonpulse.Action of its first pulse
+---@field output integer
+---@field onset_ns integer of that pulse, from the plan's start
+
+--- The action of the first pulse in time on each output: what the device must be set to before the plan.
+--- Behind a program that sets all outputs the plan itself sets those that come later.
 ---@param lowering userdata
 ---@param actions moonpulse.Action[]
----@return moonpulse.Action
-function M.first_action(lowering, actions)
-  for kind, _, _, _, action in lowering.next, lowering do
-    if kind == "pulse" then
-      lowering:rewind()
-      return actions[action]
+---@param limits table
+---@return moonpulse.First[] in order of time
+function M.first_actions(lowering, actions, limits)
+  local used, left = {}, 0
+  for _, action in ipairs(actions) do
+    local output = outputs.of(limits, action)
+    left = left + (used[output] == nil and 1 or 0)
+    used[output] = false
+  end
+  local list = {}
+  for kind, _, onset_ns, _, index in lowering.next, lowering do
+    local action = kind == "pulse" and actions[index]
+    local output = action and outputs.of(limits, action)
+    local whole = action and outputs.is_whole(action)
+    if action and not used[output] and not (whole and list[1]) then
+      used[output], left = true, left - 1
+      list[#list + 1] = { action = action, output = output, onset_ns = onset_ns }
+    end
+    if whole or left == 0 then
+      break
     end
   end
+  lowering:rewind()
+  return list
 end
 
 return M

@@ -177,6 +177,7 @@ local function play(job, link, record, pace)
     else
       now_ns = now_ns + wire[frame]
       if kind == "pulse" then
+        expected = job.actions[action]
         record:pulse(number, onset_ns, now_ns + latency_ns - start_ns, 0, action, now_ns)
       else
         expected = job.actions[action]
@@ -255,7 +256,7 @@ function M.run(job, record, speed, hooks)
   job.safety = admitted.report
   record:set_actions(job.actions, driver.confirms)
   link:armed()
-  driver.arm(link, job.first, job.actions)
+  driver.arm(link, job.first, job.actions, admitted.firsts)
   link.ticks = driver.keepalive ~= nil or link.speaks_later
   for _, action in ipairs(job.actions) do
     link.ticks = link.ticks or action.train ~= nil

@@ -4,6 +4,7 @@ local admission = require "moonpulse.admission"
 local core = require "moonpulse.core"
 local links = require "moonpulse.link"
 local lower = require "moonpulse.lower"
+local outputs = require "moonpulse.outputs"
 
 local M = {}
 
@@ -12,7 +13,6 @@ local Stimulator = {}
 Stimulator.__index = Stimulator
 
 local lead_in_ns = 200000000 -- from "go" to the plan's start
-local margin_ns = 10000000 -- from one plan to the next, beyond what the device asks
 local stall_ns = 250000000 -- a loop silent for so long has replies to read before it may judge
 
 --- What the dispatcher did. Times are nanoseconds from the start of the plan in play.
@@ -29,7 +29,10 @@ function Stimulator:outcome(what, kind, number, onset_ns, due_ns, entered_ns, re
     record:pulse(number, offset_ns + onset_ns,
       offset_ns + left_ns + self.frames[frame].wire_ns + self.latency_ns, left_ns - due_ns, action,
       now_ns)
-    self.last = { action = self.actions[action], at_ns = self.start_ns + returned_ns }
+    self.expected = self.actions[action]
+    local output = self:output_of(self.expected)
+    self.last[output] = { action = self.expected, at_ns = self.start_ns + returned_ns }
+    outputs.follow(self.told, output, self.expected)
     self:occupied(self.actions[action], now_ns)
     if self.actions[action].train then -- its confirmations take as long as it runs
       self:tell_confirmed()
@@ -122,6 +125,11 @@ function Stimulator:reply(reply, arrival_ns)
   elseif verdict == "settled" then
     self.mismatch = nil
   end
+end
+
+--- Which of its stimulators an action goes to.
+function Stimulator:output_of(action)
+  return outputs.of(self.driver.limits(self.identity), action)
 end
 
 --- Is the device too long silent, or at another setting than it was told?
@@ -221,7 +229,8 @@ end
 --- this must call leave().
 ---@param first moonpulse.Action what the device is brought to
 ---@param actions moonpulse.Action[] all that is known to follow
-function Stimulator:arm(first, actions)
+---@param firsts moonpulse.First[]? what each of its outputs is brought to; nil: first, the one it goes to
+function Stimulator:arm(first, actions, firsts)
   local driver, job, link = self.driver, self.job, self.link
   if self.stopped == "requested" or self.stopped == "finished" then
     self.stopped = nil -- a script's own stop: arming anew is its decision, and only here
@@ -229,7 +238,16 @@ function Stimulator:arm(first, actions)
   self:check_stop()
   self.left = nil
   self.record:give_up()
-  self.starts_before, self.expected = self.record.starts, first
+  self.starts_before, self.expected, self.told = self.record.starts, first, {}
+  firsts = firsts or { { action = first, output = self:output_of(first) } }
+  self.hand = {} -- what a hand has set each output to
+  for _, each in ipairs(firsts) do
+    self.told[each.output] = each.action
+  end
+  for _, each in ipairs(outputs.by_hand(driver.limits(self.identity), actions) or {}) do
+    self.hand[self:output_of(each)] = each.mso
+  end
+  outputs.follow(self.told, self:output_of(first), first)
   if not driver.trigger then
     open_own_line(self, actions)
   end
@@ -246,29 +264,19 @@ function Stimulator:arm(first, actions)
     link:fault("%s", message)
   end
   self.armed = true
-  driver.arm(link, first, actions)
+  driver.arm(link, first, actions, firsts)
   self:check_stop()
   self.watched_ns = core.clock_ns()
   self.contact_ns = self.watched_ns
 end
 
---- When the device takes action, after what it was given last (monotonic nanoseconds).
-local function free_at(self, action)
-  local last, limits = self.last, self.driver.limits(self.identity)
-  if not last then
-    return 0
-  end
-  local busy = last.action.busy or limits.shortest_interval(last.action)
-  return last.at_ns + math.ceil(math.max(busy, limits.shortest_interval(action)) * 1e9) + margin_ns
-end
-
---- Bring the armed device from what it was told last to action: a plan sets all but its first.
----@param action moonpulse.Action
----@return integer? ready_ns when a pulse may follow (monotonic); nil where it cannot while armed
----@return string? why
-function Stimulator:set(action)
-  local from, driver = self.expected, self.driver
-  if not lower.differs(from, action) then
+--- Bring one output to action. As set().
+local function set_one(self, output, action)
+  local driver = self.driver
+  -- an output that it was not armed for: as it is on the one that was told last
+  local from = self.told[output] or self.expected
+  local mine = not self.told[output] and outputs.of(driver.limits(self.identity), from) ~= output
+  if not mine and not lower.differs(from, action) then
     return 0
   end
   local bytes, lead = driver.encode.set(from, action)
@@ -276,11 +284,40 @@ function Stimulator:set(action)
     return nil, lead
   end
   self.expected = action
+  outputs.follow(self.told, output, action)
   if #bytes > 0 then
+    while core.clock_ns() < outputs.settable_at(self.last) and not self.stopped do
+      core.wait(0.002)
+    end
     self.link:write(bytes)
     self.contact_ns = core.clock_ns()
   end
   return core.clock_ns() + core.wire_ns(driver.serial, #bytes) + math.ceil(lead * 1e9)
+end
+
+--- Bring the armed device from what it was told last to a plan's first action, on each of its outputs: the
+--- plan sets the others.
+---@param firsts moonpulse.First[]
+---@param actions moonpulse.Action[] all of the plan
+---@return integer? ready_ns when a pulse may follow (monotonic); nil where it cannot while armed
+---@return string? why
+function Stimulator:set(firsts, actions)
+  local limits, latest_ns = self.driver.limits(self.identity), 0
+  for _, each in ipairs(outputs.by_hand(limits, actions) or {}) do
+    local output = self:output_of(each)
+    if self.hand[output] and self.hand[output] ~= each.mso then
+      return nil, limits.by_hand
+    end
+    self.hand[output] = each.mso
+  end
+  for _, first in ipairs(firsts) do
+    local ready_ns, why = set_one(self, first.output, first.action)
+    if not ready_ns then
+      return nil, why
+    end
+    latest_ns = math.max(latest_ns, ready_ns)
+  end
+  return latest_ns
 end
 
 --- The earliest instant at which admitted may start, now (monotonic nanoseconds).
@@ -289,8 +326,12 @@ end
 ---@param ahead_ns integer from now to the first frame
 ---@return integer
 function Stimulator:earliest(admitted, ready_ns, ahead_ns)
-  return math.max(core.clock_ns() + ahead_ns, ready_ns, free_at(self, admitted.first))
-    + math.floor(admitted.lowering:lead() * 1e9)
+  local start_ns = math.max(core.clock_ns() + ahead_ns, ready_ns)
+  local limits = self.driver.limits(self.identity)
+  for _, first in ipairs(admitted.firsts) do
+    start_ns = math.max(start_ns, outputs.free_at(self.last, limits, first) - first.onset_ns)
+  end
+  return start_ns + math.floor(admitted.lowering:lead() * 1e9)
 end
 
 ---@class moonpulse.Playing
@@ -436,6 +477,7 @@ function M.new(job, record)
     latency_ns = math.floor(driver.latency * 1e9),
     slow_ns = math.floor((driver.reply_slow or driver.reply_timeout) * 1e9),
     task = core.current(), starts_before = 0, offset_ns = 0, busy_until_ns = 0, contact_ns = 0,
+    last = {}, told = {},
   }, Stimulator)
   self.link = links.new(driver, {
     reply = function(...) self:reply(...) end,

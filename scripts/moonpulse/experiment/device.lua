@@ -66,7 +66,8 @@ function Device:arm(plan)
   end
   local admitted = plan and admit(self, plan, self.show:seed_of(self.plays + 1), soon(self, 0))
   local first = admitted and admitted.first or weakest(stimulator)
-  local ok, problem = pcall(stimulator.arm, stimulator, first, admitted and admitted.actions or { first })
+  local ok, problem = pcall(stimulator.arm, stimulator, first, admitted and admitted.actions or { first },
+    admitted and admitted.firsts)
   if not ok and stimulator.armed then
     stimulator:stop(stimulators.reason_of(problem))
     local left = stimulator:leave()
@@ -137,7 +138,7 @@ end
 --- Bring the device to the plan's first action, as admit() left it.
 local function set_first(self, who, admitted)
   local at_ns = core.clock_ns()
-  local ready_ns, why = self.stimulator:set(admitted.first)
+  local ready_ns, why = self.stimulator:set(admitted.firsts, admitted.actions)
   if not ready_ns then
     blame.fail("%s: the stimulator cannot be brought to %g %%MSO while armed (%s): stim:disarm(), then "
       .. "stim:arm(plan)", who, admitted.first.mso, why)

@@ -83,6 +83,10 @@ local function announce(job, facts, admitted, drawn)
   for i, text in ipairs(lower.dose(admitted.actions, job.thresholds)) do
     line(i == 1 and "intensity" or "", text)
   end
+  local by_hand = lower.by_hand(job.driver, nil, admitted.actions)
+  if by_hand then
+    line("note", "%s", by_hand)
+  end
   local no_room = lower.no_room(admitted.lowering, job.driver)
   if no_room then
     line("note", "%s", no_room)
