@@ -185,7 +185,7 @@ local function replay_all(record, list, entries, run_ns, driver)
       if entry.confirms == nil then -- of an older version
         entry.confirms = driver.confirms ~= false
       end
-      record:next_play(entry.actions, entry.confirms)
+      record:next_play(entry.actions, entry)
       if entry.set_ns then
         record:event("set_intensity", entry.set_ns, entry.set_ns, "sent", nil, entry.set_action)
       end

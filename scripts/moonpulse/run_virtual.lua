@@ -3,6 +3,7 @@ local admission = require "moonpulse.admission"
 local core = require "moonpulse.core"
 local devices = require "moonpulse.devices"
 local links = require "moonpulse.link"
+local listenings = require "moonpulse.listening"
 local virtual_trigger = require "moonpulse.virtual_trigger"
 
 local M = {}
@@ -121,20 +122,12 @@ local function play(job, link, record, pace)
   local start_ns = link.now_ns + 1000000000 + math.floor(job.lowering:lead() * 1e9)
   local latency_ns = math.floor(driver.latency * 1e9)
   local patience_ns = math.floor(driver.reply_timeout * 1e9)
-  local expected, fault, mismatch = job.first, nil, nil
+  local listening, fault = listenings.new(driver, record), nil
+  record.start_ns = start_ns
+  listening:armed(job.first)
   local function receive(reply, at_ns)
-    local verdict, text = driver.judge(reply, expected)
-    if verdict == "confirm" then
-      if not record:confirm(at_ns - start_ns, text) then
-        fault = fault or ("the device reports a pulse that was not sent (%s)"):format(text)
-      end
-    elseif verdict == "fault" then
-      fault = fault or text
-    elseif verdict == "pending" then
-      mismatch = mismatch or { text = text, at_ns = at_ns }
-    elseif verdict == "settled" then
-      mismatch = nil
-    end
+    listening:hear(reply, at_ns, true)
+    fault = listening.fault
   end
   local bytes, wire, apart = {}, {}, {}
   for i, frame in ipairs(frames) do
@@ -162,14 +155,17 @@ local function play(job, link, record, pace)
     if pulse and now_ns - at_ns > patience_ns then
       fault = fault or ("pulse %d was not confirmed within %g s"):format(pulse,
         driver.reply_timeout)
-    elseif mismatch and now_ns - mismatch.at_ns > patience_ns then
-      fault = fault or mismatch.text
     end
-    if stretch and kind == "pulse" and not fault and not mismatch then
-      passed = stretch:play(frame, expected)
+    fault = fault or listening:contradicted(now_ns, patience_ns)
+    local settled = kind ~= "pulse" or not driver.tells or listening:settled()
+    if stretch and kind == "pulse" and not fault and settled then
+      passed = stretch:play(frame, listening)
     end
     if fault then
       return "device", fault
+    elseif not settled then
+      record:skipped(number, onset_ns, 0, action, "setting")
+      return "setting", ("pulse %d was held back: %s"):format(record.last_number, listening:unsettled())
     elseif passed > 0 then
       now_ns = link.now_ns
     elseif kind == "mark" then
@@ -179,7 +175,7 @@ local function play(job, link, record, pace)
       if kind == "pulse" then
         record:pulse(number, onset_ns, now_ns + latency_ns - start_ns, 0, action, now_ns)
       else
-        expected = job.actions[action]
+        listening:tell(job.actions[action], start_ns + send_ns, true)
         record:event("set_intensity", now_ns - start_ns, now_ns - start_ns, "sent", nil, action)
       end
       if apart[frame] then
@@ -253,7 +249,7 @@ function M.run(job, record, speed, hooks)
   }
   job.lowering, job.actions, job.first = admitted.lowering, admitted.actions, admitted.first
   job.safety = admitted.report
-  record:set_actions(job.actions, driver.confirms)
+  record:set_actions(job.actions, driver)
   link:armed()
   driver.arm(link, job.first, job.actions)
   link.ticks = driver.keepalive ~= nil or link.speaks_later

@@ -3,6 +3,7 @@
 local admission = require "moonpulse.admission"
 local core = require "moonpulse.core"
 local links = require "moonpulse.link"
+local listenings = require "moonpulse.listening"
 local lower = require "moonpulse.lower"
 
 local M = {}
@@ -35,7 +36,8 @@ function Stimulator:outcome(what, kind, number, onset_ns, due_ns, entered_ns, re
       self:tell_confirmed()
     end
   elseif what == "sent" then
-    self.expected = self.actions[action]
+    self.listening:tell(self.actions[action], self.start_ns + entered_ns, true)
+    self:tell_believed()
     record:event("set_intensity", offset_ns + due_ns + self.frames[frame].wire_ns,
       offset_ns + entered_ns + self.frames[frame].wire_ns, "sent", nil, action)
   elseif what == "skipped" and kind == "set" then
@@ -61,6 +63,9 @@ function Stimulator:has_stopped(stop, safe_sent)
   if stop == "silent" and record:oldest_open() then
     self.fault = self.fault or ("pulse %d was not confirmed within %g s: is the cable loose, does "
       .. "the coil still fire?"):format((record:oldest_open()), 2 * self.slow_ns / 1e9)
+  elseif stop == "setting" then
+    self.fault = self.fault or ("pulse %d was held back: %s"):format(record.last_number,
+      self.listening:unsettled())
   end
   self.stopped = self.stopped or stop
   self.safe_sent = safe_sent
@@ -89,38 +94,33 @@ function Stimulator:tell_confirmed()
   self.link.session:confirmed(self.record:answered() - self.starts_before)
 end
 
+--- The sending thread lets no pulse out while the device is at another setting than it was told.
+function Stimulator:tell_believed()
+  local listening = self.listening
+  self.link.session:believed(listening:settled() and listening.settings or -1)
+end
+
 --- The device is at fault: stop at once, remember the first reason.
 function Stimulator:device_fault(text)
   self.fault = self.fault or text
   self.link.session:stop("device")
 end
 
---- Everything the device says while it is armed for good.
+--- Everything the device says. Before it is armed for good and after a stop only pulses count: the last ones
+--- are confirmed while the stop is on its way, and of others nobody knew.
 function Stimulator:reply(reply, arrival_ns)
+  local listening, armed = self.listening, self.watching and not self.stopped
   self.contact_ns = arrival_ns
-  if not self.watching and not self.stopped then
-    return
-  end
-  local verdict, text, value = self.driver.judge(reply, self.expected)
-  if self.stopped then -- a train's last pulses are confirmed while the stop is on its way
-    if verdict == "confirm" then
-      self.record:late_confirm(arrival_ns - self.record.start_ns, text, value)
-    end
-    return
-  end
-  if verdict == "confirm" then
-    if self.record:confirm(arrival_ns - self.record.start_ns, text, value) then
+  local confirmed = listening:hear(reply, arrival_ns, armed) == "confirmed"
+  if listening.fault then
+    self:device_fault(listening.fault)
+  elseif armed then
+    self:tell_believed()
+    if confirmed then
       self:tell_confirmed()
-    else
-      self:device_fault(("the device reports a pulse that was not sent (%s): does a pedal, a "
-        .. "trigger or its panel fire it?"):format(text))
+    elseif self.setting and listening:settled() then
+      self.setting:wake()
     end
-  elseif verdict == "fault" then
-    self:device_fault(text)
-  elseif verdict == "pending" then
-    self.mismatch = self.mismatch or { text = text, at_ns = arrival_ns }
-  elseif verdict == "settled" then
-    self.mismatch = nil
   end
 end
 
@@ -140,8 +140,10 @@ function Stimulator:watch()
   if pulse and now - at_ns > patience then
     self:device_fault(("pulse %d was not confirmed within %g s: is the cable loose, does the coil "
       .. "still fire?"):format(pulse, patience / 1e9))
-  elseif self.mismatch and now - self.mismatch.at_ns > patience then
-    self:device_fault(self.mismatch.text .. ": was it changed on the front panel?")
+  end
+  local contradicted = self.listening:contradicted(now, math.floor(self.driver.reply_timeout * 1e9))
+  if contradicted then
+    self:device_fault(contradicted)
   end
   self:listen(now)
 end
@@ -161,6 +163,13 @@ function Stimulator:check_stop()
   local reason = self.job.stop_reason or self.stopped
   if reason then
     links.stopped(reason)
+  end
+end
+
+--- Raise what the device did while it was not armed: a pulse that nobody asked for.
+function Stimulator:check_fault()
+  if self.fault then
+    self.link:fault("%s", self.fault)
   end
 end
 
@@ -201,6 +210,7 @@ function Stimulator:connect(path)
     open_trigger(self.link, self.driver.trigger)
   end
   self.identity = self.driver.connect(self.link)
+  self:check_fault()
   return self.identity
 end
 
@@ -227,9 +237,10 @@ function Stimulator:arm(first, actions)
     self.stopped = nil -- a script's own stop: arming anew is its decision, and only here
   end
   self:check_stop()
+  self:check_fault()
   self.left = nil
   self.record:give_up()
-  self.starts_before, self.expected = self.record.starts, first
+  self.starts_before, self.watching = self.record.starts, false
   if not driver.trigger then
     open_own_line(self, actions)
   end
@@ -238,6 +249,7 @@ function Stimulator:arm(first, actions)
     tolerance = job.tolerance, late = job.late,
     -- a device that no longer reads must not find a heap of commands when it does
     unconfirmed = driver.confirms ~= false and 2 * self.slow_ns / 1e9 or nil,
+    settings = driver.tells ~= nil,
     keepalive = driver.keepalive and driver.keepalive.bytes,
     keepalive_period = driver.keepalive and driver.keepalive.period,
     line = job.stop_line, flight = self.record.flight,
@@ -248,6 +260,7 @@ function Stimulator:arm(first, actions)
   self.armed = true
   driver.arm(link, first, actions)
   self:check_stop()
+  self.listening:armed(first)
   self.watched_ns = core.clock_ns()
   self.contact_ns = self.watched_ns
 end
@@ -262,12 +275,28 @@ local function free_at(self, action)
   return last.at_ns + math.ceil(math.max(busy, limits.shortest_interval(action)) * 1e9) + margin_ns
 end
 
---- Bring the armed device from what it was told last to action: a plan sets all but its first.
+--- Wait until the device has confirmed what it was told; else it is a fault, and nothing is fired.
+local function await_settings(self)
+  local listening = self.listening
+  local until_ns = core.clock_ns() + math.floor(self.driver.reply_timeout * 1e9)
+  self.setting = core.current()
+  while not listening:settled() and not self.stopped and core.clock_ns() < until_ns do
+    core.wait(0.05)
+  end
+  self.setting = nil
+  if not listening:settled() and not self.stopped then
+    self:device_fault(listening:unsettled())
+  end
+  self:check_stop()
+end
+
+--- Bring the armed device from what it was told last to action: a plan sets all but its first. Returns
+--- when the device has confirmed it, where it confirms settings; raises where it does not.
 ---@param action moonpulse.Action
 ---@return integer? ready_ns when a pulse may follow (monotonic); nil where it cannot while armed
 ---@return string? why
 function Stimulator:set(action)
-  local from, driver = self.expected, self.driver
+  local from, driver = self.listening.told, self.driver
   if not lower.differs(from, action) then
     return 0
   end
@@ -275,12 +304,16 @@ function Stimulator:set(action)
   if not bytes then
     return nil, lead
   end
-  self.expected = action
+  local now_ns = core.clock_ns()
+  self.listening:tell(action, now_ns)
   if #bytes > 0 then
     self.link:write(bytes)
-    self.contact_ns = core.clock_ns()
+    self.contact_ns = now_ns
   end
-  return core.clock_ns() + core.wire_ns(driver.serial, #bytes) + math.ceil(lead * 1e9)
+  local ready_ns = core.clock_ns() + core.wire_ns(driver.serial, #bytes) + math.ceil(lead * 1e9)
+  await_settings(self)
+  self:tell_believed()
+  return ready_ns
 end
 
 --- The earliest instant at which admitted may start, now (monotonic nanoseconds).
@@ -437,6 +470,7 @@ function M.new(job, record)
     slow_ns = math.floor((driver.reply_slow or driver.reply_timeout) * 1e9),
     task = core.current(), starts_before = 0, offset_ns = 0, busy_until_ns = 0, contact_ns = 0,
   }, Stimulator)
+  self.listening = listenings.new(driver, record)
   self.link = links.new(driver, {
     reply = function(...) self:reply(...) end,
     outcome = function(...) self:outcome(...) end,
