@@ -2,11 +2,14 @@
 local admission = require "moonpulse.admission"
 local core = require "moonpulse.core"
 local devices = require "moonpulse.devices"
+local faults = require "moonpulse.simulators.faults"
 local links = require "moonpulse.link"
 local listenings = require "moonpulse.listening"
 local virtual_trigger = require "moonpulse.virtual_trigger"
 
 local M = {}
+
+local STEP_NS = 100000000 -- a twin that speaks unasked is looked at so often
 
 --- A link whose far side is a twin in this process and whose clock moves only when we move it.
 local Link = {}
@@ -35,7 +38,12 @@ function Link:advance(to_ns)
     self:enqueue((self.twin:receive(alive.bytes, self.alive_ns)))
     self.alive_ns = self.alive_ns + math.floor(alive.period * 1e9)
   end
+  while self.speaks_later and self.ticks and to_ns - self.ticked_ns > STEP_NS do -- what speaks unasked is heard
+    self.ticked_ns = self.ticked_ns + STEP_NS
+    self:enqueue((self.twin:tick(self.ticked_ns)))
+  end
   if self.ticks then
+    self.ticked_ns = math.max(self.ticked_ns, to_ns)
     self:enqueue((self.twin:tick(to_ns)))
   end
 end
@@ -106,11 +114,16 @@ function Link:transact(bytes, want, timeout, tries, remedy)
   self:fault("%s", remedy or "no answer")
 end
 
-local function new_link(driver, twin)
+local function new_link(driver, twin, wrong)
   local model = assert(devices.twin(driver))
+  local settings = devices.twin_settings(driver, model)
+  twin = twin or model.new(settings)
+  if wrong then
+    twin = faults.between(wrong, twin, model.new(settings))
+  end
   return setmetatable({
-    driver = driver, twin = twin or model.new(devices.twin_settings(driver, model)),
-    speaks_later = model.speaks_later == true, now_ns = 0, first = 1, last = 0, at_ns = {}, bytes = {},
+    driver = driver, twin = twin,
+    speaks_later = model.speaks_later == true, now_ns = 0, ticked_ns = 0, first = 1, last = 0, at_ns = {}, bytes = {},
     rest = "", dialect = {}, options = driver.settings or {},
   }, Link)
 end
@@ -151,6 +164,7 @@ local function play(job, link, record, pace)
       record:settle(now_ns)
     end
     link:deliver(now_ns, receive)
+    link.now_ns = math.max(link.now_ns, now_ns)
     local pulse, at_ns = record:oldest_open()
     if pulse and now_ns - at_ns > patience_ns then
       fault = fault or ("pulse %d was not confirmed within %g s"):format(pulse,
@@ -232,14 +246,14 @@ local function pacer(job, speed, hooks)
 end
 
 --- Run job without a port.
----@param job table as for run_real; job.twin: another far side than a new twin
+---@param job table as for run_real; job.twin: another far side than a new twin; job.faults: of its settings
 ---@param record table
 ---@param speed number|"max"
 ---@param hooks table as for run_real
 ---@return table outcome
 function M.run(job, record, speed, hooks)
   local driver = job.driver
-  local link = new_link(driver, job.twin)
+  local link = new_link(driver, job.twin, job.faults)
   link.ticks = true -- some say unasked who they are
   local identity = driver.connect(link)
   hooks.connected(identity, "virtual")

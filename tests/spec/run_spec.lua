@@ -23,7 +23,7 @@ end
 
 local header = "onset\tduration\ttrial_type\tindex\tevent\tpulse\tonset_planned_us\tonset_sent_us"
   .. "\tonset_confirmed_us\tlateness_us\tchannel\tintensity_mso\tintensity\tintensity_ref\tstatus"
-  .. "\treply\ttimed_by"
+  .. "\treply\ttimed_by\tsetting_proof"
 
 describe("moonpulse run", function()
   local folder, jobs

@@ -277,7 +277,7 @@ end
 --- After the safe frame: harmless is an intensity of 0; the unit stays armed until its panel is used.
 function M.disarm(io)
   if not await(io, 0.5, function(now) return now.intensity == 0 end) then
-    io:fault("its intensity is not 0 %%: turn it down, and disarm it, on its front panel")
+    io:fault("its intensity is not 0 %: turn it down, and disarm it, on its front panel")
   end
 end
 

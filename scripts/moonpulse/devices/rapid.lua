@@ -70,6 +70,8 @@ function M.encode(options)
       local bytes, lead, fields = trains.change(from, to)
       if not bytes then
         return nil, lead
+      elseif bytes == "" then -- nothing to read back
+        return bytes, lead
       end
       return bytes .. send.get_params(), talk.lead(lead, M.reply_slow), fields
     end,

@@ -49,7 +49,8 @@ function M.plain_actions(actions)
     if action.train then
       plain.part = action.part
       plain.train = { confirms = action.train.confirms, spare = action.train.spare,
-        text = action.train.text }
+        text = action.train.text,
+        setting = action.train.setting and { waveform = action.train.setting.waveform } }
     end
     list[i] = plain
   end
