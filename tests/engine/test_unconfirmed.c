@@ -146,10 +146,11 @@ static struct {
 
 static bool wait_and_believe(void *context, sem_t *wake, int64_t deadline_ns)
 {
+    bool due = wait_until(context, wake, deadline_ns);
     int64_t sent = settings_sent();
     bool turned = scene.now_ns >= device.turn_ns && scene.now_ns < device.back_ns;
     mp_dispatcher_believed(rig.d, turned ? -1 : sent < device.most ? sent : device.most);
-    return wait_until(context, wake, deadline_ns);
+    return due;
 }
 
 /* 10 pulses at 50 and 60 % in turn, every 200 ms; how many left. */
@@ -163,8 +164,7 @@ static size_t play_settings(bool settings, enum mp_late late, enum mp_stop *stop
     config.settings = settings;
     must(mp_dispatcher_create_here(&rig.d, &config, &err), &err);
     scene.now_ns = MP_NS_PER_S;
-    struct mp_plan *pair = then(repeat(mso(50), 1, MP_EVERY, seconds(1, 5)),
-                                repeat(mso(60), 1, MP_EVERY, seconds(1, 5)));
+    struct mp_plan *pair = then(mso(50), then(rest(seconds(1, 5)), mso(60)));
     struct mp_lowering *l =
         lower(repeat(pair, 5, MP_EVERY, seconds(2, 5)), (struct rig_lowering){0});
     rig_play(l, 2 * MP_NS_PER_S);
