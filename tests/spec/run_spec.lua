@@ -91,7 +91,7 @@ describe("moonpulse run", function()
     local rows, names = shell.rows(path .. "/events.tsv")
     assert.are.equal(header, names)
     for i, row in ipairs(rows) do
-      assert.are.equal(17, row.cells)
+      assert.are.equal(18, row.cells)
       assert.are.equal(tostring(i), row.index)
       if row.event == "pulse" then
         pulses[#pulses + 1] = row
