@@ -130,6 +130,9 @@ function Listening:hear(reply, at_ns, armed)
     learn(self, reply, at_ns)
   end
   if verdict == "confirm" then
+    if self.fault then -- one was lost, or one too many came: this is not surely the oldest's
+      record:in_doubt()
+    end
     return confirm(self, at_ns, action, pulse, text, value)
   elseif verdict == "fault" and armed then
     self.fault = self.fault or text

@@ -328,6 +328,11 @@ function Record:doubt(answered_ns)
   end
 end
 
+--- From the oldest open pulse on nothing is sure until all that are open are confirmed.
+function Record:in_doubt()
+  self.doubted = self.doubted or self.unconfirmed[self.first_open]
+end
+
 --- The device confirmed the oldest open pulse. False when there is none.
 ---@param confirmed_ns integer from the plan's start
 ---@param reply string
