@@ -88,8 +88,8 @@ function Listening:unsettled()
   if #texts > 0 then
     return table.concat(texts, ", and ") .. lost
   end
-  return ("the stimulator did not confirm %s for %g %%MSO: the setting or its answer was lost or garbled: is the "
-    .. "cable sound and fully plugged in?"):format(table.concat(fields, ", "), self.told.mso)
+  return ("the stimulator did not confirm %s for %g %%MSO: the setting or its answer was lost or garbled: "
+    .. "is the cable sound and fully plugged in?"):format(table.concat(fields, ", "), self.told.mso)
 end
 
 --- A setting that the device contradicts for longer than patience_ns, in words.

@@ -141,7 +141,8 @@ function Record:next_play(actions, driver, slow_ns)
   self:set_actions(actions, driver, slow_ns)
 end
 
-local whole_row = "%d.%09d\t0\tpulse\t%d\tpulse\t%d\t%d.%03d\t%d.%03d\t%d.%03d\t%d.%03d\t%s\t%s\t%s\thost\t%s\n"
+local whole_row = "%d.%09d\t0\tpulse\t%d\tpulse\t%d\t%d.%03d\t%d.%03d\t%d.%03d\t%d.%03d"
+  .. "\t%s\t%s\t%s\thost\t%s\n"
 
 --- The usual row, in whole numbers: formatting floats takes several times as long.
 local function line_of_pulse(row)
@@ -297,8 +298,8 @@ function Record:event(event, planned_ns, sent_ns, status, reply, action)
     reply = reply, tail = action and self.tails[action] }
 end
 
---- The device confirmed a row, with status "delivered", or "otherwise" where what it says of the pulse does not
---- fit what was set.
+--- The device confirmed a row, with status "delivered", or "otherwise" where what it says of the pulse
+--- does not fit what was set.
 local function delivered(self, row, confirmed_ns, reply, value, status)
   for _, each in ipairs(row.rows or { row }) do
     if not each.cut or confirmed_ns >= each.due_ns then -- a burst cut short may have begun
@@ -362,8 +363,8 @@ function Record:confirm(confirmed_ns, reply, value, status)
   return true
 end
 
---- Whose confirmation would one be that came at at_ns (monotonic)? The action of the pulse that waits for it, or
---- of the burst that was confirmed last and may be confirmed again; nil: nobody's.
+--- Whose confirmation would one be that came at at_ns (monotonic)? The action of the pulse that waits for
+--- it, or of the burst that was confirmed last and may be confirmed again; nil: nobody's.
 ---@param at_ns integer
 ---@return moonpulse.Action?
 ---@return integer? pulse

@@ -38,7 +38,7 @@ function Link:advance(to_ns)
     self:enqueue((self.twin:receive(alive.bytes, self.alive_ns)))
     self.alive_ns = self.alive_ns + math.floor(alive.period * 1e9)
   end
-  while self.speaks_later and self.ticks and to_ns - self.ticked_ns > STEP_NS do -- what speaks unasked is heard
+  while self.speaks_later and self.ticks and to_ns - self.ticked_ns > STEP_NS do
     self.ticked_ns = self.ticked_ns + STEP_NS
     self:enqueue((self.twin:tick(self.ticked_ns)))
   end
@@ -123,7 +123,8 @@ local function new_link(driver, twin, wrong)
   end
   return setmetatable({
     driver = driver, twin = twin,
-    speaks_later = model.speaks_later == true, now_ns = 0, ticked_ns = 0, first = 1, last = 0, at_ns = {}, bytes = {},
+    speaks_later = model.speaks_later == true, now_ns = 0, ticked_ns = 0, first = 1,
+    last = 0, at_ns = {}, bytes = {},
     rest = "", dialect = {}, options = driver.settings or {},
   }, Link)
 end

@@ -1,5 +1,6 @@
--- What a device says of pulses is compared with what was sent: one that nobody sent, one that was given otherwise
--- than it was set, and the last confirmation of a train, which comes when the device has been told the next one.
+-- What a device says of pulses is compared with what was sent: one that nobody sent, one that was given
+-- otherwise than it was set, and the last confirmation of a train, which comes when the device has been
+-- told the next one.
 local devices = require "moonpulse.devices"
 local frames = require "moonpulse.simulators.magventure.frames"
 local listenings = require "moonpulse.listening"
@@ -26,8 +27,8 @@ describe("a MagPro that reports", function()
     shell.remove(folder)
   end)
 
-  --- Run on a simulator that adds a pulse's event of didt A/us to its answers to bytes, the turn-th time; instead:
-  --- in the place of its answer.
+  --- Run on a simulator that adds a pulse's event of didt A/us to its answers to bytes, the turn-th time;
+  --- instead: in the place of its answer.
   local function run(bytes, turn, didt, instead)
     shell.write(folder .. "/liar_twin.lua", ([[
       local frames = require "moonpulse.simulators.magventure.frames"
@@ -50,8 +51,9 @@ describe("a MagPro that reports", function()
         return twin
       end
       return M]]):format(bytes, bytes, turn, didt, tostring(instead == true)))
-    local status, _, err = shell.sh(folder, ("timeout -k 1 20 %s run %s/made.lua --device sim:%s/liar.lua --timing host "
-      .. "--tolerance 200 --out %s/runs"):format(shell.quote(shell.program), folder, folder, folder))
+    local status, _, err = shell.sh(folder, ("timeout -k 1 20 %s run %s/made.lua --device sim:%s/liar.lua "
+      .. "--timing host --tolerance 200 --out %s/runs"):format(shell.quote(shell.program), folder, folder,
+      folder))
     local rows = shell.rows(("%s/runs/%s/events.tsv"):format(folder, shell.names(folder .. "/runs")[1]))
     return status, err, rows
   end
@@ -75,7 +77,8 @@ describe("a MagPro that reports", function()
     it("a pulse that nobody sent, " .. name, function()
       local status, err, rows = run(each[1], 1, 65)
       assert.are.equal(4, status, err)
-      assert.matches("the device reports a pulse that was not sent (dI/dt 65 A/us): does a pedal", err, 1, true)
+      assert.matches("the device reports a pulse that was not sent (dI/dt 65 A/us): does a pedal", err,
+        1, true)
       assert.are.equal(1, count(rows, "unasked_pulse"))
       assert.are.equal(each[2], count(rows, "pulse"))
       for _, row in ipairs(rows) do
@@ -92,8 +95,8 @@ describe("a MagPro that reports", function()
   it("a pulse of another strength than the others stops the run, and its row claims nothing else", function()
     local status, err, rows = run(text "\3", 3, 65, true)
     assert.are.equal(4, status, err)
-    assert.matches("pulse 3 was given otherwise than it was set: its dI/dt is 65 A/us at 30 %MSO, and that of "
-      .. "pulse 1 was 39 A/us at 30 %MSO", err, 1, true)
+    assert.matches("pulse 3 was given otherwise than it was set: its dI/dt is 65 A/us at 30 %MSO, and that "
+      .. "of pulse 1 was 39 A/us at 30 %MSO", err, 1, true)
     assert.are.same({ "delivered", "dI/dt 39 A/us" }, { rows[2].status, rows[2].reply })
     assert.are.same({ "otherwise", "dI/dt 65 A/us" }, { rows[3].status, rows[3].reply })
   end)

@@ -127,14 +127,16 @@ function M.run(options)
   for _, file in ipairs(devices.user_files()) do
     list[#list + 1] = { name = file.name, find = file.path }
   end
-  print(columns:format("name", "proof", padded("device", 30), "channels", "trains", "confirms", "settings", "keep-alive",
+  print(columns:format("name", "proof", padded("device", 30), "channels", "trains", "confirms", "settings",
+    "keep-alive",
     "trigger"))
   for _, each in ipairs(list) do
     local driver, message = devices.find(each.find)
     print(driver and row(each.name, driver) or ("%-12s %s"):format(each.name, message))
   end
-  print("\ntrains: who can time them; confirms: it says when it fired; settings: it says which it has "
-    .. "(read),\nthat it took one (received), or nothing; trigger: from an edge to the pulse.\nmoonpulse devices --device NAME says more.")
+  print("\ntrains: who can time them; confirms: it says when it fired; settings: "
+    .. "it says which it has (read),\nthat it took one (received), or nothing; trigger: from an edge "
+    .. "to the pulse.\nmoonpulse devices --device NAME says more.")
 end
 
 return M

@@ -53,7 +53,8 @@ local function parse_one(text)
     return nil, ("the fault %q does not say when: write %s@N, where N is the pulse, from 1"):format(
       text, kind.name)
   elseif at == 0 and not kind.start then
-    return nil, ("the fault %q needs a %s: N counts from 1"):format(text, kind.setting and "setting" or "pulse")
+    return nil, ("the fault %q needs a %s: N counts from 1"):format(text,
+      kind.setting and "setting" or "pulse")
   end
   return { kind = kind.name, at = at }
 end
@@ -163,7 +164,8 @@ function M.new(list, twin, probe)
     end
     settings = settings or on_setting[fault.kind] ~= nil
   end
-  return setmetatable({ list = list, twin = twin, probe = settings and probe or nil, settings = 0, pulses = 0, not_before_ns = 0, waiting = {} }, Faults)
+  return setmetatable({ list = list, twin = twin, probe = settings and probe or nil, settings = 0,
+    pulses = 0, not_before_ns = 0, waiting = {} }, Faults)
 end
 
 local function append(list, more)
