@@ -51,9 +51,9 @@ static void keep_tails(lua_State *L, struct player *player, uint32_t actions)
 }
 
 /*
- * core.player(lowering, tails, start_ns, latency_ns): tails[i] is the text of action i in a row
- * of events.tsv, false for an action that is never played here. The lowering has been checked
- * and has passed the gate.
+ * core.player(lowering, tails, start_ns, latency_ns, proof): tails[i] is the text of action i
+ * in a row of events.tsv, false for an action that is never played here; proof is its last
+ * column. The lowering has been checked and has passed the gate.
  */
 static int player_new(lua_State *L)
 {
@@ -62,6 +62,9 @@ static int player_new(lua_State *L)
     luaL_checktype(L, 2, LUA_TTABLE);
     lua_Integer start_ns = mp_check_integer(L, 3, 0, longest_ns);
     lua_Integer latency_ns = mp_check_integer(L, 4, 0, MP_NS_PER_S);
+    struct mp_tail proof;
+    proof.bytes = luaL_checklstring(L, 5, &proof.length);
+    luaL_argcheck(L, proof.length <= TAIL_MAX, 5, "the text is too long");
     if (!mp_lowering_checked(lowering) || !mp_lowering_cleared(L, 1))
         return luaL_error(
             L, "the plan was not checked against the safety limits: nothing is played");
@@ -70,12 +73,15 @@ static int player_new(lua_State *L)
     *player = (struct player){.lowering = lowering};
     player->steady = (struct mp_steady){.lowering = lowering,
                                         .text = &player->text,
+                                        .proof = proof,
                                         .start_ns = start_ns,
                                         .latency_ns = latency_ns,
                                         .tails = player->tails};
     lua_pushvalue(L, 1);
     lua_setiuservalue(L, -2, 1);
-    keep_tails(L, player, actions);
+    keep_tails(L, player, actions); // ..., kept
+    lua_pushvalue(L, 5);
+    lua_seti(L, -2, 0);
     lua_setiuservalue(L, -2, 2);
     luaL_setmetatable(L, PLAYER);
     return 1;

@@ -195,25 +195,6 @@ static void take_commands(struct mp_dispatcher *d)
 /* ---- the last look ---- */
 
 /*
- * Is a pulse unconfirmed for too long, as far as the loop has read the port? A device that does
- * not read lets commands pile up, and would obey them together. A loop that is itself behind
- * is no reason: its silence is the heartbeat's.
- */
-static bool unanswered(const struct mp_dispatcher *d)
-{
-    if (d->config.unconfirmed_ns == 0)
-        return false;
-    // the time first: what was confirmed before it is then seen as well
-    int64_t drained_ns = atomic_load_explicit(&d->drained_ns, memory_order_acquire);
-    uint64_t oldest = atomic_load_explicit(&d->confirmed, memory_order_acquire);
-    if (oldest >= d->pulses)
-        return false;
-    if (d->pulses - oldest > STAMPS)
-        oldest = d->pulses - STAMPS;
-    return drained_ns - d->stamps_ns[oldest % STAMPS] > d->config.unconfirmed_ns;
-}
-
-/*
  * Does a port still hold bytes that should have been on the wire long ago? On either one: a
  * pulse on a line must not fire at an intensity that the device has not been told to leave.
  */
@@ -231,7 +212,7 @@ static bool backed_up(const struct mp_dispatcher *d, int64_t now)
     return false;
 }
 
-/* The last look before a write: late, or too close to the pulse sent before? */
+/* The last look before a write: at another setting, late, or too close to the one before? */
 static enum mp_stop refuse(const struct mp_dispatcher *d, int64_t now)
 {
     const struct mp_send *send = &d->next;
@@ -239,6 +220,8 @@ static enum mp_stop refuse(const struct mp_dispatcher *d, int64_t now)
         return now > d->start_ns + send->latest_ns ? MP_STOP_LATE : MP_STOP_NONE;
     if (send->kind == MP_SEND_MARK)
         return MP_STOP_NONE;
+    if (dispatch_unsettled(d))
+        return MP_STOP_SETTING;
     // a one-off frame that was stalled before its write may still be on the wire
     const struct mp_frame *frame = dispatch_next_frame(d);
     int64_t leaves_ns =
@@ -362,6 +345,8 @@ static bool write_planned(struct mp_dispatcher *d, struct mp_outcome *out)
     dispatch_plan_second(d, frame, out->returned_ns);
     if (frame->line == MP_TRIGGER_NONE)
         d->wire_end_ns[frame->port] = out->returned_ns + frame->wire_ns;
+    if (send->kind == MP_SEND_SET)
+        d->settings++;
     if (send->kind != MP_SEND_PULSE)
         return true;
     dispatch_was_sent(d, out);
@@ -383,7 +368,7 @@ static void dispatch(struct mp_dispatcher *d)
         .kind = MP_OUT_SENT, .send = *send, .start_ns = d->start_ns, .woken_ns = d->woken_ns};
     if (stopped(d) || !can_record(d))
         return;
-    if (send->kind == MP_SEND_PULSE && unanswered(d)) {
+    if (send->kind == MP_SEND_PULSE && dispatch_unanswered(d)) {
         mp_dispatcher_stop(d, MP_STOP_SILENT);
         return;
     }
@@ -403,7 +388,8 @@ static void dispatch(struct mp_dispatcher *d)
         out.kind = MP_OUT_SKIPPED;
         out.stop = refusal;
         // a setting that comes too late would leave the next pulse at the wrong intensity
-        if (d->config.late == MP_LATE_ABORT || send->kind == MP_SEND_SET)
+        if (d->config.late == MP_LATE_ABORT || send->kind == MP_SEND_SET ||
+            refusal == MP_STOP_SETTING)
             mp_dispatcher_stop(d, refusal);
     } else if (!write_planned(d, &out)) {
         return;
@@ -424,8 +410,8 @@ static void send_safe(struct mp_dispatcher *d)
     size_t done = 0;
     out.stop = (enum mp_stop)atomic_load(&d->stop);
     // what the system has not handed on yet would fire after us
-    bool discard =
-        out.stop == MP_STOP_BLOCKED || out.stop == MP_STOP_DEVICE || out.stop == MP_STOP_SILENT;
+    bool discard = out.stop == MP_STOP_BLOCKED || out.stop == MP_STOP_DEVICE ||
+                   out.stop == MP_STOP_SILENT || out.stop == MP_STOP_SETTING;
     if (discard)
         mp_port_discard(config->port);
     if (discard && config->trigger != NULL)

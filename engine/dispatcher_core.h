@@ -1,6 +1,6 @@
 /*
  * dispatcher_core.h - inside the dispatcher; private to dispatcher.c, dispatch_loop.c,
- * dispatch_distance.c and dispatch_frame.c.
+ * dispatch_distance.c, dispatch_frame.c and dispatch_doubt.c.
  */
 #ifndef MP_DISPATCHER_CORE_H
 #define MP_DISPATCHER_CORE_H
@@ -63,6 +63,7 @@ struct mp_dispatcher {
     _Atomic bool playing;
     _Atomic int64_t heartbeat_ns;
     _Atomic uint64_t confirmed;
+    _Atomic int64_t believed;
     _Atomic int64_t drained_ns;
     sem_t wake;
     sem_t ready; // the thread has entered its priority
@@ -84,6 +85,7 @@ struct mp_dispatcher {
     struct dispatch_last latest;               // of all of them
     uint32_t outputs;                          // one more than the highest in use
     uint64_t pulses;                           // sent since arming
+    int64_t settings;                          // of the plan, sent since arming
     int64_t stamps_ns[STAMPS]; // of the last ones, by number: how long are they unconfirmed?
     int64_t wire_end_ns[MP_PORTS]; // when the last bytes of the plan are off each port's wire
     _Atomic bool safe_sent;
@@ -103,6 +105,12 @@ void dispatch_plan_second(struct mp_dispatcher *dispatcher, const struct mp_fram
 bool dispatch_second(struct mp_dispatcher *dispatcher);
 /* After a stop: the second part at once, the lines down, the trigger box at rest. */
 bool dispatch_rest(struct mp_dispatcher *dispatcher);
+
+/* Is a pulse unconfirmed for too long? */
+bool dispatch_unanswered(const struct mp_dispatcher *dispatcher);
+/* Has the device not confirmed a setting that was sent, or does it say that it is at another?
+ */
+bool dispatch_unsettled(const struct mp_dispatcher *dispatcher);
 
 /* The thread's whole work: until it is stopped, and the safe frame. */
 void dispatch_loop(struct mp_dispatcher *dispatcher);

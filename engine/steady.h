@@ -43,6 +43,7 @@ struct mp_steady {
     // what the row of an action says (channel and intensity, tabs between)
     const struct mp_tail *tails; // by action; bytes NULL: not an action for here
     struct mp_tail reply;        // in words
+    struct mp_tail proof;        // how the device confirms its settings, the last column
     uint32_t frame;              // the only one that is played here
     struct mp_stimulator stimulator;
     uint64_t index;      // of the last row written

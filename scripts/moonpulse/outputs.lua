@@ -90,7 +90,7 @@ end
 function M.settable_at(last)
   local free_ns = 0
   for _, each in pairs(last) do
-    free_ns = math.max(free_ns, each.at_ns + math.ceil((each.action.busy or 0) * 1e9))
+    free_ns = math.max(free_ns, each.at_ns + math.ceil((each.action.locked or each.action.busy or 0) * 1e9))
   end
   return free_ns
 end

@@ -12,7 +12,7 @@ Record.__index = Record
 local header = table.concat({
   "onset", "duration", "trial_type", "index", "event", "pulse", "onset_planned_us",
   "onset_sent_us", "onset_confirmed_us", "lateness_us", "channel", "intensity_mso", "intensity",
-  "intensity_ref", "status", "reply", "timed_by",
+  "intensity_ref", "status", "reply", "timed_by", "setting_proof",
 }, "\t")
 
 local function make_folders(path)
@@ -119,10 +119,12 @@ function Record:start(start_ns)
 end
 
 --- The actions of the run, by their number.
----@param confirms boolean? false: the device never says that it fired
+---@param driver { confirms: boolean?, setting_proof: string? } confirms false: the device never says that it
+---   fired; setting_proof: how it confirms what it is told
 ---@param slow_ns integer? a reply later than that is perhaps another pulse's
-function Record:set_actions(actions, confirms, slow_ns)
-  self.slow_ns = slow_ns
+function Record:set_actions(actions, driver, slow_ns)
+  local confirms = driver.confirms
+  self.slow_ns, self.actions, self.setting_proof = slow_ns, actions, driver.setting_proof or "none"
   self.tails, self.silent = {}, confirms == false
   self.trains = trains.prepare(actions, fields)
   for i, action in ipairs(actions) do
@@ -132,21 +134,22 @@ end
 
 --- Another plan follows in the same run: its pulses are counted on from the last one.
 ---@param actions moonpulse.Action[]
----@param confirms boolean?
+---@param driver table as for set_actions
 ---@param slow_ns integer?
-function Record:next_play(actions, confirms, slow_ns)
+function Record:next_play(actions, driver, slow_ns)
   self.extra = self.last_number
-  self:set_actions(actions, confirms, slow_ns)
+  self:set_actions(actions, driver, slow_ns)
 end
 
-local whole_row = "%d.%09d\t0\tpulse\t%d\tpulse\t%d\t%d.%03d\t%d.%03d\t%d.%03d\t%d.%03d\t%s\t%s\t%s\thost\n"
+local whole_row = "%d.%09d\t0\tpulse\t%d\tpulse\t%d\t%d.%03d\t%d.%03d\t%d.%03d\t%d.%03d"
+  .. "\t%s\t%s\t%s\thost\t%s\n"
 
 --- The usual row, in whole numbers: formatting floats takes several times as long.
 local function line_of_pulse(row)
   local planned, sent, confirmed, late = row.planned_ns, row.sent_ns, row.confirmed_ns, row.late_ns
   return whole_row:format(sent // 1000000000, sent % 1000000000, row.index, row.pulse,
     planned // 1000, planned % 1000, sent // 1000, sent % 1000, confirmed // 1000,
-    confirmed % 1000, late // 1000, late % 1000, row.tail, row.status, row.reply)
+    confirmed % 1000, late // 1000, late % 1000, row.tail, row.status, row.reply, row.proof)
 end
 
 local function line(row)
@@ -155,13 +158,13 @@ local function line(row)
     and row.planned_ns >= 0 and not row.timed_by then
     return line_of_pulse(row)
   end
-  return ("%.9f\t0\t%s\t%d\t%s\t%s\t%.3f\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n"):format(
+  return ("%.9f\t0\t%s\t%d\t%s\t%s\t%.3f\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n"):format(
     (sent or row.planned_ns) / 1e9, row.event, row.index, row.event, row.pulse or "n/a",
     row.planned_ns / 1e3, sent and ("%.3f"):format(sent / 1e3) or "n/a",
     row.confirmed_ns and ("%.3f"):format(row.confirmed_ns / 1e3) or "n/a",
     row.late_ns and ("%.3f"):format(row.late_ns / 1e3) or "n/a", row.tail or "n/a\tn/a\tn/a\tn/a",
     row.status, row.reply or "n/a",
-    row.timed_by or row.event == "pulse" and "host" or "n/a")
+    row.timed_by or row.event == "pulse" and "host" or "n/a", row.proof or "n/a")
 end
 
 --- A row that the disk does not take is missing from events.tsv, not from the flight record.
@@ -184,6 +187,7 @@ end
 function Record:add(row)
   self.index = self.index + 1
   row.index = self.index
+  row.proof = row.event == "pulse" and self.setting_proof or nil
   self.last = self.last + 1
   self.queue[self.last] = row
   if not row.open then
@@ -209,12 +213,13 @@ function Record:pulse(number, planned_ns, sent_ns, late_ns, action, now_ns)
     self.extra = self.extra + #train.onsets - 1
     self.last_number = base + #train.onsets
     return trains.start(self, train, { number = number, planned_ns = planned_ns, sent_ns = sent_ns,
-      late_ns = late_ns, now_ns = now_ns, base = base })
+      late_ns = late_ns, now_ns = now_ns, base = base, action = self.actions[action] })
   end
   local row = {
     event = "pulse", pulse = number + self.extra, engine_number = number, start = self.starts,
     planned_ns = planned_ns, sent_ns = sent_ns,
     late_ns = late_ns, tail = self.tails[action], open = true, status = "sent", at_ns = now_ns,
+    action = self.actions[action],
   }
   self.last_number = row.pulse
   self.pulses_sent = self.pulses_sent + 1
@@ -227,7 +232,7 @@ function Record:pulse(number, planned_ns, sent_ns, late_ns, action, now_ns)
   self:add(row)
 end
 
---- A pulse was left out; reason is "late" or "close".
+--- A pulse was left out; reason is "late", "close" or "setting".
 function Record:skipped(number, planned_ns, late_ns, action, reason)
   local train = self.trains[action]
   local onsets = train and train.onsets or { { ns = 0, tail = self.tails[action] } }
@@ -254,11 +259,6 @@ function Record:halt(now_ns, status)
   trains.cut(self, now_ns, status)
 end
 
---- A reply that came after the stop.
-function Record:late_confirm(...)
-  return trains.late_confirm(self, ...)
-end
-
 --- The stop is over; disarmed: the device says so.
 ---@param disarmed boolean?
 function Record:stopped(disarmed)
@@ -280,17 +280,31 @@ function Record:written(count)
   self.pulses_confirmed = self.pulses_confirmed + count
 end
 
+--- The device reported a pulse that nobody sent. Its onset is not known: it stands at the reply's time.
+---@param at_ns integer when the reply came (monotonic)
+---@param reply string
+function Record:unasked(at_ns, reply)
+  if not self.start_ns then -- nothing was sent yet, nor will be
+    self:start(at_ns)
+  end
+  local since_ns = at_ns - self.start_ns
+  self:add { event = "unasked_pulse", planned_ns = since_ns, confirmed_ns = since_ns, status = "delivered",
+    reply = reply }
+end
+
 --- Something else: a mark, a change of intensity.
 function Record:event(event, planned_ns, sent_ns, status, reply, action)
   self:add { event = event, planned_ns = planned_ns, sent_ns = sent_ns, status = status,
     reply = reply, tail = action and self.tails[action] }
 end
 
-local function delivered(self, row, confirmed_ns, reply, value)
+--- The device confirmed a row, with status "delivered", or "otherwise" where what it says of the pulse
+--- does not fit what was set.
+local function delivered(self, row, confirmed_ns, reply, value, status)
   for _, each in ipairs(row.rows or { row }) do
     if not each.cut or confirmed_ns >= each.due_ns then -- a burst cut short may have begun
       each.sent_ns = each.sent_ns or each.due_ns
-      each.confirmed_ns, each.reply, each.status = confirmed_ns, reply, "delivered"
+      each.confirmed_ns, each.reply, each.status = confirmed_ns, reply, status or "delivered"
       if not trains.ahead(each, confirmed_ns) then
         each.open = nil
         self.pulses_confirmed = self.pulses_confirmed + 1
@@ -315,31 +329,52 @@ function Record:doubt(answered_ns)
   end
 end
 
+--- From the oldest open pulse on nothing is sure until all that are open are confirmed.
+function Record:in_doubt()
+  self.doubted = self.doubted or self.unconfirmed[self.first_open]
+end
+
 --- The device confirmed the oldest open pulse. False when there is none.
 ---@param confirmed_ns integer from the plan's start
 ---@param reply string
 ---@param value integer? the reply as a number, for the flight record
-function Record:confirm(confirmed_ns, reply, value)
+---@param status string? "otherwise": it was given, and not as it was set
+function Record:confirm(confirmed_ns, reply, value, status)
   local row = self.unconfirmed[self.first_open]
   if not row or trains.early(row, confirmed_ns) then
     return trains.take_spare(self)
   end
   self.unconfirmed[self.first_open], self.spare = nil, row.spare
   self.first_open = self.first_open + 1
+  self.answered_last = row.action
   trains.doubt(self, row, confirmed_ns)
   if not self.doubted then
-    delivered(self, row, confirmed_ns, reply, value)
+    delivered(self, row, confirmed_ns, reply, value, status)
   else
-    self.unsure[#self.unsure + 1] = { row, confirmed_ns, reply, value }
+    self.unsure[#self.unsure + 1] = { row, confirmed_ns, reply, value, status }
     if trains.caught_up(self, confirmed_ns) then -- they were late, and all are there
       for _, answer in ipairs(self.unsure) do
-        delivered(self, table.unpack(answer, 1, 4))
+        delivered(self, table.unpack(answer, 1, 5))
       end
       self.unsure, self.doubted = {}, nil
     end
   end
   self:flush_rows()
   return true
+end
+
+--- Whose confirmation would one be that came at at_ns (monotonic)? The action of the pulse that waits for
+--- it, or of the burst that was confirmed last and may be confirmed again; nil: nobody's.
+---@param at_ns integer
+---@return moonpulse.Action?
+---@return integer? pulse
+function Record:awaits(at_ns)
+  local row = self.unconfirmed[self.first_open]
+  if row and not trains.early(row, at_ns - self.start_ns) then
+    return row.action, row.pulse
+  elseif (self.spare or 0) > 0 then
+    return self.answered_last, self.last_number
+  end
 end
 
 --- The oldest open pulse will never be confirmed; status says what is known of it.

@@ -38,7 +38,7 @@ local function row_of(start, onset, number)
     event = "pulse", pulse = number, engine_number = start.number, tail = onset.tail,
     planned_ns = start.planned_ns + onset.ns, sent_ns = start.sent_ns + onset.ns,
     due_ns = start.sent_ns + onset.ns,
-    at_ns = start.now_ns + onset.ns, timed_by = "device",
+    at_ns = start.now_ns + onset.ns, timed_by = "device", action = start.action,
   }
 end
 
@@ -46,7 +46,7 @@ end
 ---@param record table
 ---@param train table of prepare
 ---@param start { number: integer, planned_ns: integer, sent_ns: integer, late_ns: integer,
----   now_ns: integer, base: integer }
+---   now_ns: integer, base: integer, action: moonpulse.Action }
 function M.start(record, train, start)
   local onsets, confirms = train.onsets, train.confirms
   local group, spare = {}, confirms > 0 and train.spare // confirms
@@ -144,13 +144,6 @@ function M.cut(record, halted_ns, status)
   record.cut, record.passing = record.passing, {}
 end
 
---- A confirmation that came after the stop: of a pulse that was due before the stop had arrived?
----@return boolean
-function M.late_confirm(record, confirmed_ns, reply, value)
-  local row = record.unconfirmed[record.first_open]
-  return row ~= nil and row.begins_ns ~= nil and record:confirm(confirmed_ns, reply, value)
-end
-
 --- The stop is over. A device that does not say that it is disarmed may have given all the rest.
 --- One that does gave what it has confirmed by then; the others were stopped. Where it does not
 --- confirm each pulse, those that were due while the stop was on its way are uncertain: a burst may
@@ -161,7 +154,7 @@ function M.stopped(record, disarmed)
     if not row.status then
       row.status = (not disarmed or row.doubtful and not row.alone) and "perhaps_sent" or "stopped"
     end
-    if row.status ~= "delivered" then
+    if row.status ~= "delivered" and row.status ~= "otherwise" then
       record.pulses_skipped = record.pulses_skipped + 1
       record.skipped_by[row.status] = (record.skipped_by[row.status] or 0) + 1
     end

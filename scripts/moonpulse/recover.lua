@@ -2,6 +2,7 @@
 local cjson = require "cjson"
 local core = require "moonpulse.core"
 local devices = require "moonpulse.devices"
+local givens = require "moonpulse.given"
 local journals = require "moonpulse.experiment.journal"
 local records = require "moonpulse.record"
 
@@ -54,9 +55,12 @@ local function confirmations(list)
 end
 
 --- The rows of one start or pulse: confirmed as far as the record says.
-local function answer(record, replies, start_ns, driver)
+local function answer(record, replies, start_ns, driver, given)
   for _, reply in ipairs(replies or {}) do
-    record:confirm(reply.woken_ns - start_ns, driver.confirmation(reply.action - 1))
+    local value = reply.action - 1
+    local action, pulse = record:awaits(reply.woken_ns)
+    local unlike = action and given:compare(action, value, pulse)
+    record:confirm(reply.woken_ns - start_ns, driver.confirmation(value), nil, unlike and "otherwise")
   end
 end
 
@@ -107,7 +111,8 @@ end
 --- Write the rows of one plan; true where it came to its end.
 ---@param list table[] its flight records
 ---@param times { run_ns: integer, offset_ns: integer } the run's start, and the plan's after it
-local function replay(record, list, times, facts, driver)
+---@param given moonpulse.Given of the run
+local function replay(record, list, times, facts, driver, given)
   local confirmed, start_ns, offset_ns = confirmations(list), times.run_ns, times.offset_ns
   local finished, unknown, last_ns = false, nil, 0
   for _, entry in ipairs(list) do
@@ -121,7 +126,7 @@ local function replay(record, list, times, facts, driver)
       local train = facts.actions[entry.action].train
       close_open(record, unknown) -- of a train before
       record:pulse(entry.number, planned_ns, sent_ns, late_ns, entry.action, entry.sent_ns)
-      answer(record, confirmed[entry.number], start_ns, driver)
+      answer(record, confirmed[entry.number], start_ns, driver, given)
       unknown = entry.returned_ns == 0 and "perhaps_sent" or "sent"
       if not train then
         close_open(record, unknown)
@@ -177,7 +182,8 @@ end
 
 --- Write all rows; whether every plan came to its end, and how many pulses they have.
 local function replay_all(record, list, entries, run_ns, driver)
-  local complete, planned = true, 0
+  local complete, planned, given = true, 0, givens.new(driver.measures)
+  record.start_ns = run_ns
   for i, entry in ipairs(entries) do
     if entry.kind == "mark" then
       record:event("mark", entry.at_ns, entry.at_ns, "passed", entry.text)
@@ -185,13 +191,13 @@ local function replay_all(record, list, entries, run_ns, driver)
       if entry.confirms == nil then -- of an older version
         entry.confirms = driver.confirms ~= false
       end
-      record:next_play(entry.actions, entry.confirms)
+      record:next_play(entry.actions, entry)
       if entry.set_ns then
         record:event("set_intensity", entry.set_ns, entry.set_ns, "sent", nil, entry.set_action)
       end
       local part = part_of(list, entry.from_ns, next_begin(entries, i))
       complete = replay(record, part, { run_ns = run_ns, offset_ns = entry.start_ns - run_ns },
-        entry, driver) and complete
+        entry, driver, given) and complete
       planned = planned + entry.pulses
     end
   end

@@ -33,7 +33,7 @@ function M.run(job, path, record, hooks)
   hooks.connected(identity, (stimulator.link.session:backend()))
   local admitted = stimulator:admit(job.plan, job.seed)
   job.lowering, job.actions, job.safety = admitted.lowering, admitted.actions, admitted.report
-  record:set_actions(job.actions, job.driver.confirms, stimulator.slow_ns)
+  record:set_actions(job.actions, job.driver, stimulator.slow_ns)
   hooks.prepared(job)
   -- from here on every way out passes leave()
   local done, problem = pcall(function()

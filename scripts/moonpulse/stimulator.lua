@@ -3,8 +3,9 @@
 local admission = require "moonpulse.admission"
 local core = require "moonpulse.core"
 local links = require "moonpulse.link"
-local lower = require "moonpulse.lower"
+local listenings = require "moonpulse.listening"
 local outputs = require "moonpulse.outputs"
+local setting = require "moonpulse.setting"
 
 local M = {}
 
@@ -29,16 +30,16 @@ function Stimulator:outcome(what, kind, number, onset_ns, due_ns, entered_ns, re
     record:pulse(number, offset_ns + onset_ns,
       offset_ns + left_ns + self.frames[frame].wire_ns + self.latency_ns, left_ns - due_ns, action,
       now_ns)
-    self.expected = self.actions[action]
-    local output = self:output_of(self.expected)
-    self.last[output] = { action = self.expected, at_ns = self.start_ns + returned_ns }
-    outputs.follow(self.told, output, self.expected)
-    self:occupied(self.actions[action], now_ns)
-    if self.actions[action].train then -- its confirmations take as long as it runs
+    local given = self.actions[action]
+    self.last[self:output_of(given)] = { action = given, at_ns = self.start_ns + returned_ns }
+    self.listening:gave(given)
+    self:occupied(given, now_ns)
+    if given.train then -- its confirmations take as long as it runs
       self:tell_confirmed()
     end
   elseif what == "sent" then
-    self.expected = self.actions[action]
+    self.listening:tell(self.actions[action], self.start_ns + entered_ns, true)
+    self:tell_believed()
     record:event("set_intensity", offset_ns + due_ns + self.frames[frame].wire_ns,
       offset_ns + entered_ns + self.frames[frame].wire_ns, "sent", nil, action)
   elseif what == "skipped" and kind == "set" then
@@ -64,6 +65,9 @@ function Stimulator:has_stopped(stop, safe_sent)
   if stop == "silent" and record:oldest_open() then
     self.fault = self.fault or ("pulse %d was not confirmed within %g s: is the cable loose, does "
       .. "the coil still fire?"):format((record:oldest_open()), 2 * self.slow_ns / 1e9)
+  elseif stop == "setting" then
+    self.fault = self.fault or ("pulse %d was held back: %s"):format(record.last_number,
+      self.listening:unsettled())
   end
   self.stopped = self.stopped or stop
   self.safe_sent = safe_sent
@@ -92,38 +96,33 @@ function Stimulator:tell_confirmed()
   self.link.session:confirmed(self.record:answered() - self.starts_before)
 end
 
+--- The sending thread lets no pulse out while the device is at another setting than it was told.
+function Stimulator:tell_believed()
+  local listening = self.listening
+  self.link.session:believed(listening:settled() and listening.settings or -1)
+end
+
 --- The device is at fault: stop at once, remember the first reason.
 function Stimulator:device_fault(text)
   self.fault = self.fault or text
   self.link.session:stop("device")
 end
 
---- Everything the device says while it is armed for good.
+--- Everything the device says. Before it is armed for good and after a stop only pulses count: the last ones
+--- are confirmed while the stop is on its way, and of others nobody knew.
 function Stimulator:reply(reply, arrival_ns)
+  local listening, armed = self.listening, self.watching and not self.stopped
   self.contact_ns = arrival_ns
-  if not self.watching and not self.stopped then
-    return
-  end
-  local verdict, text, value = self.driver.judge(reply, self.expected)
-  if self.stopped then -- a train's last pulses are confirmed while the stop is on its way
-    if verdict == "confirm" then
-      self.record:late_confirm(arrival_ns - self.record.start_ns, text, value)
-    end
-    return
-  end
-  if verdict == "confirm" then
-    if self.record:confirm(arrival_ns - self.record.start_ns, text, value) then
+  local confirmed = listening:hear(reply, arrival_ns, armed) == "confirmed"
+  if listening.fault then
+    self:device_fault(listening.fault)
+  elseif armed then
+    self:tell_believed()
+    if confirmed then
       self:tell_confirmed()
-    else
-      self:device_fault(("the device reports a pulse that was not sent (%s): does a pedal, a "
-        .. "trigger or its panel fire it?"):format(text))
+    elseif self.setting and listening:settled() then
+      self.setting:wake()
     end
-  elseif verdict == "fault" then
-    self:device_fault(text)
-  elseif verdict == "pending" then
-    self.mismatch = self.mismatch or { text = text, at_ns = arrival_ns }
-  elseif verdict == "settled" then
-    self.mismatch = nil
   end
 end
 
@@ -148,8 +147,10 @@ function Stimulator:watch()
   if pulse and now - at_ns > patience then
     self:device_fault(("pulse %d was not confirmed within %g s: is the cable loose, does the coil "
       .. "still fire?"):format(pulse, patience / 1e9))
-  elseif self.mismatch and now - self.mismatch.at_ns > patience then
-    self:device_fault(self.mismatch.text .. ": was it changed on the front panel?")
+  end
+  local contradicted = self.listening:contradicted(now, math.floor(self.driver.reply_timeout * 1e9))
+  if contradicted then
+    self:device_fault(contradicted)
   end
   self:listen(now)
 end
@@ -169,6 +170,13 @@ function Stimulator:check_stop()
   local reason = self.job.stop_reason or self.stopped
   if reason then
     links.stopped(reason)
+  end
+end
+
+--- Raise what the device did while it was not armed: a pulse that nobody asked for.
+function Stimulator:check_fault()
+  if self.fault then
+    self.link:fault("%s", self.fault)
   end
 end
 
@@ -209,6 +217,7 @@ function Stimulator:connect(path)
     open_trigger(self.link, self.driver.trigger)
   end
   self.identity = self.driver.connect(self.link)
+  self:check_fault()
   return self.identity
 end
 
@@ -236,18 +245,14 @@ function Stimulator:arm(first, actions, firsts)
     self.stopped = nil -- a script's own stop: arming anew is its decision, and only here
   end
   self:check_stop()
+  self:check_fault()
   self.left = nil
   self.record:give_up()
-  self.starts_before, self.expected, self.told = self.record.starts, first, {}
-  firsts = firsts or { { action = first, output = self:output_of(first) } }
+  self.starts_before, self.watching = self.record.starts, false
   self.hand = {} -- what a hand has set each output to
-  for _, each in ipairs(firsts) do
-    self.told[each.output] = each.action
-  end
   for _, each in ipairs(outputs.by_hand(driver.limits(self.identity), actions) or {}) do
     self.hand[self:output_of(each)] = each.mso
   end
-  outputs.follow(self.told, self:output_of(first), first)
   if not driver.trigger then
     open_own_line(self, actions)
   end
@@ -256,6 +261,7 @@ function Stimulator:arm(first, actions, firsts)
     tolerance = job.tolerance, late = job.late,
     -- a device that no longer reads must not find a heap of commands when it does
     unconfirmed = driver.confirms ~= false and 2 * self.slow_ns / 1e9 or nil,
+    settings = driver.tells ~= nil,
     keepalive = driver.keepalive and driver.keepalive.bytes,
     keepalive_period = driver.keepalive and driver.keepalive.period,
     line = job.stop_line, flight = self.record.flight,
@@ -266,59 +272,12 @@ function Stimulator:arm(first, actions, firsts)
   self.armed = true
   driver.arm(link, first, actions, firsts)
   self:check_stop()
+  self.listening:armed(first, driver.limits(self.identity), firsts)
   self.watched_ns = core.clock_ns()
   self.contact_ns = self.watched_ns
 end
 
---- Bring one output to action. As set().
-local function set_one(self, output, action)
-  local driver = self.driver
-  -- an output that it was not armed for: as it is on the one that was told last
-  local from = self.told[output] or self.expected
-  local mine = not self.told[output] and outputs.of(driver.limits(self.identity), from) ~= output
-  if not mine and not lower.differs(from, action) then
-    return 0
-  end
-  local bytes, lead = driver.encode.set(from, action)
-  if not bytes then
-    return nil, lead
-  end
-  self.expected = action
-  outputs.follow(self.told, output, action)
-  if #bytes > 0 then
-    while core.clock_ns() < outputs.settable_at(self.last) and not self.stopped do
-      core.wait(0.002)
-    end
-    self.link:write(bytes)
-    self.contact_ns = core.clock_ns()
-  end
-  return core.clock_ns() + core.wire_ns(driver.serial, #bytes) + math.ceil(lead * 1e9)
-end
-
---- Bring the armed device from what it was told last to a plan's first action, on each of its outputs: the
---- plan sets the others.
----@param firsts moonpulse.First[]
----@param actions moonpulse.Action[] all of the plan
----@return integer? ready_ns when a pulse may follow (monotonic); nil where it cannot while armed
----@return string? why
-function Stimulator:set(firsts, actions)
-  local limits, latest_ns = self.driver.limits(self.identity), 0
-  for _, each in ipairs(outputs.by_hand(limits, actions) or {}) do
-    local output = self:output_of(each)
-    if self.hand[output] and self.hand[output] ~= each.mso then
-      return nil, limits.by_hand
-    end
-    self.hand[output] = each.mso
-  end
-  for _, first in ipairs(firsts) do
-    local ready_ns, why = set_one(self, first.output, first.action)
-    if not ready_ns then
-      return nil, why
-    end
-    latest_ns = math.max(latest_ns, ready_ns)
-  end
-  return latest_ns
-end
+Stimulator.set = setting.set
 
 --- The earliest instant at which admitted may start, now (monotonic nanoseconds).
 ---@param admitted moonpulse.Admitted
@@ -477,8 +436,9 @@ function M.new(job, record)
     latency_ns = math.floor(driver.latency * 1e9),
     slow_ns = math.floor((driver.reply_slow or driver.reply_timeout) * 1e9),
     task = core.current(), starts_before = 0, offset_ns = 0, busy_until_ns = 0, contact_ns = 0,
-    last = {}, told = {},
+    last = {},
   }, Stimulator)
+  self.listening = listenings.new(driver, record)
   self.link = links.new(driver, {
     reply = function(...) self:reply(...) end,
     outcome = function(...) self:outcome(...) end,

@@ -170,22 +170,42 @@ local function change(from, to, wanted)
     return nil, "intervals over 99.9 ms need low resolution, the others (and single pulses) are in high, "
       .. "and the unit changes it in standby only; --device-option resolution=low takes whole ms for all"
   end
-  local bytes, interval = {}, to.train
+  local bytes, fields, interval = {}, {}, to.train
+  local function add(frame, field)
+    bytes[#bytes + 1], fields[#fields + 1] = frame, field
+  end
   if from.mso ~= to.mso then
-    bytes[#bytes + 1] = M.commands.set_power { percent = to.mso }
+    add(M.commands.set_power { percent = to.mso }, "power A")
   end
   if before ~= after then
-    bytes[#bytes + 1] = M.commands.set_power_b { percent = after }
+    add(M.commands.set_power_b { percent = after }, "power B")
   end
   -- after a single pulse it is not known which interval the unit has: tell it again
   if interval and not (from.train and from.train.raw == interval.raw) then
     if interval.raw == 0 then
       return nil, "the unit takes an interval of 0 (both at once) in standby only"
     end
-    bytes[#bytes + 1] = interval.interval
+    add(interval.interval, "the interval")
   end
-  return table.concat(bytes), 0.05 * #bytes
-    + math.max(talk.settling(from.mso, to.mso), talk.settling(before, after))
+  -- the replies to settings only say that there were some: the question behind them tells the values
+  local lead = 0.05 * #bytes + math.max(talk.settling(from.mso, to.mso), talk.settling(before, after))
+  if #bytes == 0 then
+    return "", lead
+  end
+  bytes[#bytes + 1] = M.commands.get_params()
+  return table.concat(bytes), talk.lead(lead, M.reply_slow), fields
+end
+
+--- What a reply says of the settings that action needs.
+function M.tells(reply, action)
+  local pair = action.train
+  if reply.name ~= "get_params" then
+    return nil
+  end
+  return { ["power A"] = talk.same_power(reply.power, action.mso, "power A"),
+    ["power B"] = talk.same_power(reply.power_b, pair and pair.b or 0, "power B"),
+    ["the interval"] = pair and (reply.interval_raw == pair.raw or ("the interval is %03d, not %03d"):format(
+      reply.interval_raw, pair.raw)) or nil }
 end
 
 function M.encode(options)
@@ -297,9 +317,7 @@ function M.disarm(io)
   talk.disarm(io, M.commands.get_params(), "get_params", M.commands.remote_off())
 end
 
-function M.judge(reply)
-  return talk.judge(reply)
-end
+M.judge = talk.judge
 
 M.confirmation = talk.confirmation
 

@@ -96,15 +96,19 @@ function M.note(options)
     options.volts, options.pulse_ms)
 end
 
--- How long before a pulse a setting must be there; a cautious choice of ours: USB frames are 1 ms.
-local lead = 0.01
+-- How long before a pulse a setting must be there; a cautious choice of ours: USB frames are 1 ms, and
+-- its acknowledgement must have been read.
+local lead = 0.02
 
---- The voltage of an output: both phases.
+--- The voltage of an output: both phases. Each message is acknowledged.
 local function volts_of(options, action)
   local volts, channel = program.volts(options, action), program.channel(options, action.channel)
   local set = protocol.commands.set_param
   local bytes = set { param = 2, channel = channel, volts = volts }
-  return options.biphasic == 0 and bytes or bytes .. set { param = 3, channel = channel, volts = -volts }
+  if options.biphasic == 0 then
+    return bytes, lead, { "its voltage" }
+  end
+  return bytes .. set { param = 3, channel = channel, volts = -volts }, lead, { "its voltage", "its voltage" }
 end
 
 local function set(options, from, to)
@@ -112,11 +116,11 @@ local function set(options, from, to)
     and program.channel(options, from.channel) == program.channel(options, to.channel) then
     return nil, by_hand
   elseif to.train then
-    return to.train.program, lead
+    return to.train.program, lead, { "its program" }
   elseif from.train then
-    return program.program(options, program.volts(options, to)), lead
+    return program.program(options, program.volts(options, to)), lead, { "its program" }
   elseif options.full_scale_volts then
-    return volts_of(options, to), lead
+    return volts_of(options, to)
   end
   return "", 0
 end
@@ -212,6 +216,17 @@ end
 function M.disarm(io)
   hello(io, "it does not answer behind the abort: are its output lights dark? If its screen shows an "
     .. "error, click its joystick; else unplug it")
+end
+
+--- What a reply says of the settings: the box only says that it took a message, not what it understood.
+--- Nothing reads its settings back, and its messages have no check of their own (USB's has).
+function M.tells(reply)
+  return reply.name == "ack" and { ["its program"] = true, ["its voltage"] = true } or nil
+end
+
+--- Without full_scale_volts the intensity is set by hand at the stimulator.
+function M.setting_proof(options)
+  return options.full_scale_volts and "received" or "none"
 end
 
 function M.judge(reply)

@@ -219,7 +219,7 @@ function M.encode(options)
       if from.mso ~= to.mso and not (options.full_scale_mv or options.full_scale_ua) then
         return nil, by_hand
       end
-      return protocol.commands.set_train(wanted(options, to)), lead
+      return protocol.commands.set_train(wanted(options, to)), lead, { "its PulseTrain 0" }
     end,
     train = function(part) return train(options, part) end,
     -- its definition must not change before it was played and reported
@@ -312,10 +312,21 @@ function M.judge(reply, expected)
     return "fault", ("it says %q"):format(reply.text)
   elseif reply.name == "boot" then
     return "fault", "it has restarted: was its cable or its power loose?"
-  elseif reply.name == "train" and expected and expected.train then
-    local ok, problem = same(reply, expected.train.definition)
-    return not ok and "fault" or nil, problem
   end
+end
+
+--- What a reply says of the settings that action needs: the device answers a definition with what it has.
+function M.tells(reply, action, options)
+  if reply.name ~= "train" then
+    return nil
+  end
+  local ok, problem = same(reply, wanted(settled(options), action))
+  return { ["its PulseTrain 0"] = ok or problem }
+end
+
+--- Trigger pulses have one voltage: the intensity is set by hand, and nobody says which it is.
+function M.setting_proof(options)
+  return (options.full_scale_mv or options.full_scale_ua) and "read" or "none"
 end
 
 --- A confirmed start in words, from the number that the record keeps.

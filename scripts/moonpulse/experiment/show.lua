@@ -105,7 +105,7 @@ end
 function Show:next_play(k, admitted, set_ns)
   local context, record = self.context, self.record
   local facts = catalogue.measure(admitted.plan, admitted.seed)
-  record:next_play(admitted.actions, context.job.driver.confirms, self.slow_ns)
+  record:next_play(admitted.actions, context.job.driver, self.slow_ns)
   context.experiment.plays = k
   context.facts.pulses = context.facts.pulses + facts.pulses
   local play = manifests.flight_facts { lowering = admitted.lowering, actions = admitted.actions,

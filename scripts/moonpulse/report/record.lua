@@ -14,7 +14,7 @@ local textual = {
 }
 
 -- Statuses that mean "the pulse left as the plan wanted"; "late" left, but not on time.
-local left = { delivered = true, sent = true, simulated = true }
+local left = { delivered = true, sent = true, simulated = true, otherwise = true }
 
 local function slurp(path)
   local file, err = io.open(path, "rb")

@@ -20,7 +20,7 @@ function M.job(options, driver, simulated)
     policy = safety_options.policy(options, not simulated),
     seed = options.seed, driver = driver, thresholds = { rmt = options.rmt, amt = options.amt },
     tolerance = options.tolerance / 1e3, late = options.late, stop_line = options.stop_line,
-    timing = options.timing,
+    timing = options.timing, faults = options.speed ~= 1 and options.fault or nil,
   }
 end
 

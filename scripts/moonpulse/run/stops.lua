@@ -18,9 +18,10 @@ local reasons = {
   key = "stopped by a key (q or space)", line = "stopped by the stop line",
   guard = "the guard process is gone",
   silent = "the stimulator stopped confirming its pulses: is it switched on, and the cable sound?",
+  setting = "the stimulator did not confirm its settings: is the cable sound and fully plugged in?",
 }
 -- reasons to stop that are the device's doing
-M.faults_of_device = { gone = true, blocked = true, silent = true }
+M.faults_of_device = { gone = true, blocked = true, silent = true, setting = true }
 M.remedies = {
   late = "; close other programs, or allow more with --tolerance MS or --late skip",
   close = "; close other programs, or leave such pulses out with --late skip",
