@@ -1,7 +1,8 @@
 --- The record of a run: a folder with events.tsv, written as the run goes, and manifest.json.
 local cjson = require "cjson"
 local core = require "moonpulse.core"
-local lfs = require "lfs"
+local folders = require "moonpulse.record_folder"
+local order = require "moonpulse.record_order"
 local trains = require "moonpulse.record_trains"
 
 local M = {}
@@ -15,25 +16,20 @@ local header = table.concat({
   "intensity_ref", "status", "reply", "timed_by",
 }, "\t")
 
-local function make_folders(path)
-  local made = path:sub(1, 1) == "/" and "" or "."
-  for part in path:gmatch("[^/]+") do
-    made = made .. "/" .. part
-    if not lfs.attributes(made, "mode") then
-      local ok, message = lfs.mkdir(made)
-      if not ok then
-        return nil, ("cannot make the folder %s: %s: name another with --out DIR"):format(made, message)
-      end
-    end
-  end
-  return true
-end
+local room_kept = 2048 -- flight records for what comes beside the plans
+local window_ns = 1000000000 -- rows of a live run wait so long for others that belong before them
 
-local function new_record(folder, file)
+local function new_record(folder, path)
+  os.remove(path) -- a link there, in a folder from elsewhere, is not written through
+  local file, message = io.open(path, "w")
+  if not file then
+    return nil, message
+  end
   file:setvbuf("full", 65536)
   file:write(header, "\n")
   return setmetatable({
-    folder = folder, file = file, index = 0, first = 1, last = 0, queue = {}, unconfirmed = {},
+    folder = folder, path = path, file = file, index = 0, until_ns = math.mininteger,
+    written_ns = math.mininteger, first = 1, last = 0, queue = {}, unconfirmed = {},
     first_open = 1, last_open = 0, unsure = {}, pulses_sent = 0, pulses_confirmed = 0, pulses_skipped = 0,
     lateness = {}, worst_us = 0, skipped_by = {}, passing = {}, extra = 0, trains = {},
     starts = 0, last_number = 0,
@@ -46,30 +42,17 @@ end
 ---@return table? record
 ---@return string? message
 function M.create(out, id)
-  local ok, message = make_folders(out)
-  if not ok then
-    return nil, message
-  end
   local wall = core.wall_ns()
-  local stamp = os.date("%Y-%m-%dT%H%M%S", wall // 1000000000)
-  local base = ("%s/%s_%s"):format(out, stamp, (id:gsub("[^%w%-_.]", "_")))
-  local folder, count = base, 1
-  repeat -- two runs in one second get folders of their own
-    ok, message = lfs.mkdir(folder)
-    count = count + 1
-    if not ok then
-      if not lfs.attributes(folder, "mode") then
-        return nil, ("cannot make the folder %s: %s: name another with --out DIR"):format(folder, message)
-      end
-      folder = ("%s_%d"):format(base, count)
-    end
-  until ok
-  local file
-  file, message = io.open(folder .. "/events.tsv", "w")
-  if not file then
+  local folder, message = folders.make(out, os.date("%Y-%m-%dT%H%M%S", wall // 1000000000) .. "_"
+    .. id:gsub("[^%w%-_.]", "_"))
+  if not folder then
     return nil, message
   end
-  local record = new_record(folder, file)
+  local record
+  record, message = new_record(folder, folder .. "/events.tsv")
+  if not record then
+    return nil, message
+  end
   record.started = os.date("%Y-%m-%dT%H:%M:%S%z", wall // 1000000000)
   return record
 end
@@ -79,12 +62,7 @@ end
 ---@return table? record
 ---@return string? message
 function M.rewrite(folder)
-  os.remove(folder .. "/events.tsv.new") -- a link there, in a folder from elsewhere, is not written through
-  local file, message = io.open(folder .. "/events.tsv.new", "w")
-  if not file then
-    return nil, message
-  end
-  return new_record(folder, file)
+  return new_record(folder, folder .. "/events.tsv.new")
 end
 
 local function fields(action)
@@ -93,17 +71,22 @@ local function fields(action)
     action.reference)
 end
 
+--- How many flight records a plan takes at most: a pulse takes one, its confirmation another, a change
+--- of intensity a third.
+---@param pulses integer
+---@param marks integer
+function M.records_of(pulses, marks)
+  return 3 * pulses + marks
+end
+
 --- Open the flight record: what a killed run leaves. For runs in real time.
 ---@param pulses integer planned
 ---@param marks integer planned
 function Record:open_flight(pulses, marks)
-  -- a pulse takes a record, its confirmation another, a change of intensity a third; the rest
-  -- is for settings and keep-alives
-  local spare = 4096
-  local capacity = 3 * pulses + marks + spare
-  if capacity > 4000000 then
+  local capacity = M.records_of(pulses, marks) + core.flight_spare
+  if capacity > core.flight_most then
     return nil, ("a run of %d pulses and %d marks in real time is more than the flight record "
-      .. "holds (%d records): split it"):format(pulses, marks, 4000000)
+      .. "holds (%d records): split it"):format(pulses, marks, core.flight_most)
   end
   local flight, message = core.flight(self.folder .. "/flight.bin", capacity)
   self.flight = flight
@@ -127,6 +110,20 @@ function Record:set_actions(actions, confirms, slow_ns)
   self.trains = trains.prepare(actions, fields)
   for i, action in ipairs(actions) do
     self.tails[i] = fields(action)
+  end
+end
+
+--- How many records of plans the flight record still has room for.
+---@return integer
+function Record:room()
+  return self.flight and self.flight:room() - room_kept or math.maxinteger
+end
+
+--- Plan number k of the run will start at start_ns (monotonic): what the flight record holds from here
+--- on is of that plan.
+function Record:play(k, start_ns)
+  if self.flight then
+    self.flight:play(k, start_ns)
   end
 end
 
@@ -171,23 +168,42 @@ function Record:wrote(ok, message)
   end
 end
 
---- Rows leave in order, so one that waits for the device's reply holds the later ones back.
+local function write_row(self, row, onset_ns)
+  self.index = self.index + 1
+  row.index = self.index
+  if onset_ns < self.written_ns then
+    self.disordered = true
+  else
+    self.written_ns = onset_ns
+  end
+  self:wrote(self.file:write(line(row)))
+end
+
+--- Rows leave in the order of their onsets, so one that waits for the device's reply holds the later
+--- ones back.
 function Record:flush_rows()
-  local queue = self.queue
-  while self.first <= self.last and not queue[self.first].open do
-    self:wrote(self.file:write(line(queue[self.first])))
-    queue[self.first] = nil
-    self.first = self.first + 1
+  order.flush(self, write_row)
+end
+
+--- No row with a sooner onset than until_ns (from the run's start) follows, as far as is known.
+---@param until_ns integer
+function Record:advance(until_ns)
+  if until_ns > self.until_ns then
+    self.until_ns = until_ns
+    if self.first <= self.last then
+      order.flush(self, write_row)
+    end
   end
 end
 
 function Record:add(row)
-  self.index = self.index + 1
-  row.index = self.index
-  self.last = self.last + 1
-  self.queue[self.last] = row
+  local key_ns = row.sent_ns or row.planned_ns
+  if row.open and row.planned_ns < key_ns then -- a train that is stopped has planned onsets
+    key_ns = row.planned_ns
+  end
+  order.insert(self, row, key_ns)
   if not row.open then
-    self:flush_rows()
+    order.flush(self, write_row)
   end
 end
 
@@ -209,7 +225,8 @@ function Record:pulse(number, planned_ns, sent_ns, late_ns, action, now_ns)
     self.extra = self.extra + #train.onsets - 1
     self.last_number = base + #train.onsets
     return trains.start(self, train, { number = number, planned_ns = planned_ns, sent_ns = sent_ns,
-      late_ns = late_ns, now_ns = now_ns, base = base })
+      late_ns = late_ns, now_ns = now_ns, base = base,
+      left_ns = self.start_ns and self.start_ns + sent_ns or now_ns })
   end
   local row = {
     event = "pulse", pulse = number + self.extra, engine_number = number, start = self.starts,
@@ -262,6 +279,9 @@ end
 --- The stop is over; disarmed: the device says so.
 ---@param disarmed boolean?
 function Record:stopped(disarmed)
+  if self.flight then
+    self.flight:left(disarmed == true)
+  end
   trains.stopped(self, disarmed)
 end
 
@@ -273,7 +293,9 @@ end
 
 --- count pulses were sent and confirmed, and their rows written by somebody else.
 ---@param count integer
-function Record:written(count)
+---@param onset_ns integer of the last of them
+function Record:written(count, onset_ns)
+  self.written_ns = count > 0 and onset_ns or self.written_ns
   self.index = self.index + count
   self.starts = self.starts + count
   self.pulses_sent = self.pulses_sent + count
@@ -382,6 +404,9 @@ function Record:answered()
 end
 
 function Record:sync()
+  if self.start_ns then
+    self:advance(core.clock_ns() - self.start_ns - window_ns)
+  end
   self:wrote(self.file:flush())
 end
 
@@ -449,7 +474,11 @@ end
 --- No more rows.
 function Record:close()
   self:give_up()
+  self:advance(math.maxinteger)
   self:wrote(self.file:close())
+  if self.disordered and not self.lost then
+    self:wrote(order.settle(self.path))
+  end
   if self.flight then
     self.flight:close()
   end
