@@ -213,7 +213,9 @@ end
 ---@param sent_ns integer when the stimulator has the whole command
 ---@param late_ns integer
 ---@param action integer
-function Record:pulse(number, planned_ns, sent_ns, late_ns, action, now_ns)
+---@param now_ns integer when this is told (monotonic)
+---@param status string? what is known of it until it is confirmed; "sent"
+function Record:pulse(number, planned_ns, sent_ns, late_ns, action, now_ns, status)
   self.starts = self.starts + 1
   self.lateness[#self.lateness + 1] = late_ns / 1e3
   if late_ns / 1e3 > self.worst_us then
@@ -226,12 +228,13 @@ function Record:pulse(number, planned_ns, sent_ns, late_ns, action, now_ns)
     self.last_number = base + #train.onsets
     return trains.start(self, train, { number = number, planned_ns = planned_ns, sent_ns = sent_ns,
       late_ns = late_ns, now_ns = now_ns, base = base,
-      left_ns = self.start_ns and self.start_ns + sent_ns or now_ns })
+      status = status, left_ns = self.start_ns and self.start_ns + sent_ns or now_ns })
   end
   local row = {
     event = "pulse", pulse = number + self.extra, engine_number = number, start = self.starts,
     planned_ns = planned_ns, sent_ns = sent_ns,
-    late_ns = late_ns, tail = self.tails[action], open = true, status = "sent", at_ns = now_ns,
+    late_ns = late_ns, tail = self.tails[action], open = true, status = status or "sent",
+    at_ns = now_ns,
   }
   self.last_number = row.pulse
   self.pulses_sent = self.pulses_sent + 1
@@ -364,13 +367,19 @@ function Record:confirm(confirmed_ns, reply, value)
   return true
 end
 
---- The oldest open pulse will never be confirmed; status says what is known of it.
-function Record:unconfirmed_row(status)
+--- The engine's number of the pulse that waits longest for its confirmation.
+function Record:oldest_number()
+  local row = self.unconfirmed[self.first_open]
+  return row and row.engine_number
+end
+
+--- The oldest open pulse will never be confirmed.
+function Record:unconfirmed_row()
   local row = self.unconfirmed[self.first_open]
   self.unconfirmed[self.first_open] = nil
   self.first_open = self.first_open + 1
   for _, each in ipairs(row.rows or { row }) do
-    each.status, each.open = status, nil
+    each.open = nil
     trains.given(self, each)
   end
   self:flush_rows()

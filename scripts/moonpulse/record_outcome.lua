@@ -14,6 +14,7 @@ local M = {}
 ---@field frame integer
 ---@field stop string why it was left out
 ---@field text string? of a mark
+---@field status string? of a pulse whose write nobody saw end
 
 ---@class moonpulse.OutcomeFacts
 ---@field offset_ns integer from the run's start to the plan's
@@ -43,7 +44,7 @@ local function enter_pulse(record, out, facts, now_ns)
   local left_ns = M.left_ns(out, facts)
   record:pulse(out.number, planned_ns,
     facts.offset_ns + left_ns + facts.wire_ns[out.frame] + facts.latency_ns, left_ns - out.due_ns,
-    out.action, now_ns)
+    out.action, now_ns, out.status)
 end
 
 local function enter_set(record, out, facts)

@@ -46,7 +46,7 @@ end
 ---@param record table
 ---@param train table of prepare
 ---@param start { number: integer, planned_ns: integer, sent_ns: integer, late_ns: integer,
----   now_ns: integer, left_ns: integer, base: integer } now_ns: when it is told; left_ns: when the device
+---   now_ns: integer, left_ns: integer, base: integer, status: string? } now_ns: when it is told; left_ns: when the device
 ---   has it (monotonic)
 function M.start(record, train, start)
   local onsets, confirms = train.onsets, train.confirms
@@ -54,7 +54,7 @@ function M.start(record, train, start)
   for i, onset in ipairs(onsets) do
     local row = row_of(start, onset, start.base + i)
     row.late_ns = i == 1 and start.late_ns or nil
-    row.open, row.status, row.counted, row.awaited = true, "sent", false, confirms > 0
+    row.open, row.status, row.counted, row.awaited = true, start.status or "sent", false, confirms > 0
     group[#group + 1] = row
     if confirms > 0 and (i * confirms) // #onsets > ((i - 1) * confirms) // #onsets then
       record.last_open = record.last_open + 1
