@@ -163,7 +163,8 @@ static void set_stimulator(lua_State *L, int table, const struct mp_steady *stea
 }
 
 /*
- * player:play(file, index, text, steady, budget) -> played, written | nil, message. Play the
+ * player:play(file, index, text, steady, budget) -> played, written, onset_ns (of the last row
+ * written) | nil, message. Play the
  * pulse that next() gave last, and what follows it, as long as it is like steady, which then
  * says how the stimulator is. Rows go to file, numbered from index + 1, with the reply's text;
  * the last played - written pulses are not confirmed yet: see pending().
@@ -193,7 +194,8 @@ static int player_play(lua_State *L)
         set_stimulator(L, 5, steady);
     lua_pushinteger(L, (lua_Integer)steady->sent);
     lua_pushinteger(L, (lua_Integer)steady->written);
-    return 2;
+    lua_pushinteger(L, steady->written_ns);
+    return 3;
 }
 
 /* player:pending() -> number, onset_ns, at_ns, action of the oldest pulse that play() left

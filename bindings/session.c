@@ -15,8 +15,8 @@
 
 enum { ON_BYTES, ON_OUTCOME, ON_GONE, CALLBACKS };
 static const char *const callback_names[] = {"on_bytes", "on_outcome", "on_gone"};
-static const char *const outcome_names[] = {"sent",   "skipped",  "mark",
-                                            "oneoff", "finished", "stopped"};
+static const char *const outcome_names[] = {"sent",     "skipped", "mark",     "oneoff",
+                                            "finished", "stopped", "not_taken"};
 static const char *const late_names[] = {"abort", "skip", NULL};
 static const char *const line_names[] = {"none", "cts", "dsr", NULL};
 static const char *const send_names[] = {"pulse", "set", "mark"};
@@ -94,8 +94,8 @@ struct report {
 
 /*
  * on_outcome(what, kind, number, onset_ns, due_ns, entered_ns, returned_ns, action, frame,
- * stop, safe_sent, text): times in nanoseconds from the plan's start, action and frame from
- * 1, text of a mark.
+ * stop, safe_sent, text): times in nanoseconds from the plan's start (of "stopped": on the
+ * monotonic clock), action and frame from 1, text of a mark.
  */
 static int tell_outcome(lua_State *L)
 {
@@ -109,8 +109,9 @@ static int tell_outcome(lua_State *L)
     lua_pushinteger(L, (lua_Integer)send->number);
     lua_pushinteger(L, send->floor_ns + (send->half ? 1 : 0));
     lua_pushinteger(L, send->send_ns);
-    lua_pushinteger(L, out->entered_ns - out->start_ns);
-    lua_pushinteger(L, out->returned_ns - out->start_ns);
+    const int64_t from_ns = out->kind == MP_OUT_STOPPED ? 0 : out->start_ns;
+    lua_pushinteger(L, out->entered_ns - from_ns);
+    lua_pushinteger(L, out->returned_ns - from_ns);
     lua_pushinteger(L, (lua_Integer)send->action + 1);
     lua_pushinteger(L, (lua_Integer)send->frame + 1);
     lua_pushstring(L, mp_stop_name(out->stop));

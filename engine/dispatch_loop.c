@@ -31,75 +31,6 @@ static bool stopped(struct mp_dispatcher *d)
     return dispatch_stopped(d);
 }
 
-/* ---- the record ---- */
-
-static struct mp_flight_record flight_record(const struct mp_outcome *out)
-{
-    static const enum mp_flight_kind kinds[] = {
-        [MP_OUT_SENT] = MP_FLIGHT_SENT,         [MP_OUT_SKIPPED] = MP_FLIGHT_SKIPPED,
-        [MP_OUT_MARK] = MP_FLIGHT_MARK,         [MP_OUT_ONEOFF] = MP_FLIGHT_ONEOFF,
-        [MP_OUT_FINISHED] = MP_FLIGHT_FINISHED, [MP_OUT_STOPPED] = MP_FLIGHT_STOPPED,
-    };
-    const struct mp_send *send = &out->send;
-    uint32_t action = send->action;
-    if (out->kind == MP_OUT_STOPPED)
-        action = out->safe_sent ? 1 : 0;
-    else if (out->kind == MP_OUT_MARK)
-        action = send->source; // which text
-    return (struct mp_flight_record){
-        .kind = (uint8_t)kinds[out->kind],
-        .send_kind = (uint8_t)send->kind,
-        .detail = (uint16_t)out->stop,
-        .action = action,
-        .frame = send->frame,
-        .number = send->number,
-        .planned_ns = send->floor_ns + (send->half ? 1 : 0),
-        .due_ns = out->start_ns + send->send_ns,
-        .woken_ns = out->woken_ns,
-        .sent_ns = out->entered_ns,
-        .returned_ns = out->returned_ns,
-    };
-}
-
-/* What is about to be written goes into the record first: see flight.h. */
-static void record_begin(struct mp_dispatcher *d, const struct mp_outcome *out)
-{
-    if (d->config.flight == NULL)
-        return;
-    struct mp_flight_record record = flight_record(out);
-    record.returned_ns = 0;
-    (void)mp_flight_begin(d->config.flight, &record, &d->slot); // room was looked at before
-}
-
-static void record_end(struct mp_dispatcher *d, int64_t returned_ns)
-{
-    if (d->config.flight != NULL)
-        mp_flight_finish(d->config.flight, d->slot, returned_ns);
-}
-
-static void publish(struct mp_dispatcher *d, const struct mp_outcome *outcome)
-{
-    bool recorded = outcome->kind == MP_OUT_SENT || outcome->kind == MP_OUT_ONEOFF;
-    if (d->config.flight != NULL && !recorded) {
-        const struct mp_flight_record record = flight_record(outcome);
-        (void)mp_flight_push(d->config.flight, &record);
-    }
-    // room is kept for the last outcome, so that a full ring can still say why it stopped
-    if (outcome->kind != MP_OUT_STOPPED && mp_ring_room(&d->outcomes) <= 2)
-        mp_dispatcher_stop(d, MP_STOP_RECORD);
-    (void)mp_ring_push(&d->outcomes, outcome);
-    d->config.wake(d->config.context);
-}
-
-static bool can_record(struct mp_dispatcher *d)
-{
-    if (mp_ring_room(&d->outcomes) > 2 &&
-        (d->config.flight == NULL || mp_flight_room(d->config.flight) > 4))
-        return true;
-    mp_dispatcher_stop(d, MP_STOP_RECORD);
-    return false;
-}
-
 /* The owner of the plan may have it back. */
 static void let_go(struct mp_dispatcher *d)
 {
@@ -112,35 +43,47 @@ static void publish_finished(struct mp_dispatcher *d)
 {
     let_go(d);
     atomic_store(&d->playing, false);
-    publish(d, &(struct mp_outcome){.kind = MP_OUT_FINISHED, .start_ns = d->start_ns});
+    dispatch_publish(d, &(struct mp_outcome){.kind = MP_OUT_FINISHED, .start_ns = d->start_ns});
 }
 
 /* ---- writing ---- */
 
-/* Send a whole frame's first part or stop: part of a frame is never followed by the rest. */
+/*
+ * Send a whole frame's first part or stop: part of a frame is never followed by the rest. What
+ * was not taken whole becomes MP_OUT_UNTAKEN; what a stop came before keeps its kind.
+ */
 static bool write_part(struct mp_dispatcher *d, const struct dispatch_part *part,
                        struct mp_outcome *out)
 {
     if (stopped(d)) // the last look is behind the stamp: what is stamped later never leaves
         return false;
-    record_begin(d, out);
+    dispatch_record_begin(d, out);
     bool whole = dispatch_part(d, part);
     out->returned_ns = dispatch_now(d);
-    record_end(d, whole ? out->returned_ns : -1);
+    dispatch_record_end(d, whole ? out->returned_ns : -1);
+    if (!whole)
+        out->kind = MP_OUT_UNTAKEN;
     return whole;
 }
 
-static void send_oneoff(struct mp_dispatcher *d, const void *bytes, size_t length)
+static void send_oneoff(struct mp_dispatcher *d, const void *bytes, size_t length,
+                        bool keepalive)
 {
     const struct dispatch_part part = {.bytes = bytes, .length = length};
     struct mp_outcome out = {.kind = MP_OUT_ONEOFF, .start_ns = d->start_ns};
-    if (!can_record(d))
+    struct mp_flight *flight = d->config.flight;
+    bool own = flight != NULL && !keepalive && mp_flight_take_oneoff(flight);
+    if (!dispatch_can_record(d))
         return;
     out.woken_ns = out.entered_ns = dispatch_now(d);
-    if (!write_part(d, &part, &out))
+    if (stopped(d) || (own && !write_part(d, &part, &out)) ||
+        (!own && !dispatch_part(d, &part)))
         return;
+    out.returned_ns = dispatch_now(d);
+    if (flight != NULL && !own)
+        mp_flight_finish(flight, d->alive_slot, out.returned_ns);
     d->wire_free_ns = out.returned_ns + mp_serial_wire_ns(&d->config.serial, length);
-    publish(d, &out);
+    dispatch_publish(d, &out);
 }
 
 /* Is there time for a one-off frame before the next frame of the plan? */
@@ -162,7 +105,7 @@ static void take_command(struct mp_dispatcher *d, const struct command *command)
 {
     if (command->kind == COMMAND_SEND) {
         if (fits(d, command->length)) {
-            send_oneoff(d, command->bytes, command->length);
+            send_oneoff(d, command->bytes, command->length, false);
         } else {
             d->held = *command;
             d->have_held = true;
@@ -182,14 +125,14 @@ static void take_commands(struct mp_dispatcher *d)
     struct command command;
     if (d->have_held && fits(d, d->held.length)) {
         d->have_held = false;
-        send_oneoff(d, d->held.bytes, d->held.length);
+        send_oneoff(d, d->held.bytes, d->held.length, false);
     }
     while (!d->have_held && !stopped(d) && mp_ring_pop(&d->commands, &command))
         take_command(d, &command);
     const struct mp_dispatch_config *config = &d->config;
     if (config->keepalive_length > 0 && dispatch_now(d) >= d->keepalive_due_ns &&
         fits(d, config->keepalive_length) && !stopped(d))
-        send_oneoff(d, config->keepalive, config->keepalive_length);
+        send_oneoff(d, config->keepalive, config->keepalive_length, true);
 }
 
 /* ---- the last look ---- */
@@ -366,7 +309,7 @@ static void dispatch(struct mp_dispatcher *d)
     const struct mp_send *send = &d->next;
     struct mp_outcome out = {
         .kind = MP_OUT_SENT, .send = *send, .start_ns = d->start_ns, .woken_ns = d->woken_ns};
-    if (stopped(d) || !can_record(d))
+    if (stopped(d) || !dispatch_can_record(d))
         return;
     if (send->kind == MP_SEND_PULSE && dispatch_unanswered(d)) {
         mp_dispatcher_stop(d, MP_STOP_SILENT);
@@ -392,11 +335,13 @@ static void dispatch(struct mp_dispatcher *d)
             refusal == MP_STOP_SETTING)
             mp_dispatcher_stop(d, refusal);
     } else if (!write_planned(d, &out)) {
+        if (out.kind == MP_OUT_UNTAKEN)
+            dispatch_publish(d, &out);
         return;
     }
     if (send->kind == MP_SEND_PULSE)
         dispatch_came_by(d);
-    publish(d, &out);
+    dispatch_publish(d, &out);
     d->have_next = mp_lowering_next(d->lowering, &d->next);
     if (!d->have_next && !d->second.open && !stopped(d))
         publish_finished(d);
@@ -442,13 +387,14 @@ static void send_safe(struct mp_dispatcher *d)
     out.safe_sent = copies == 0 && rested;
     atomic_store(&d->safe_sent, out.safe_sent);
     out.start_ns = d->start_ns;
-    publish(d, &out);
+    dispatch_publish(d, &out);
 }
 
 void dispatch_loop(struct mp_dispatcher *d)
 {
     d->alive_ns = dispatch_now(d);
     d->keepalive_due_ns = d->alive_ns + d->config.keepalive_ns;
+    dispatch_record_alive(d);
     while (!stopped(d)) {
         take_commands(d);
         if (!stopped(d) && wait_until_due(d))

@@ -31,6 +31,7 @@ const char *mp_stop_name(enum mp_stop reason)
         [MP_STOP_GUARD] = "guard",
         [MP_STOP_SILENT] = "silent",
         [MP_STOP_SETTING] = "setting",
+        [MP_STOP_FULL] = "full",
     };
     _Static_assert(sizeof names / sizeof names[0] == MP_STOP_COUNT, "a reason has no name");
     size_t index = (size_t)reason;
@@ -57,6 +58,7 @@ const char *mp_stop_text(enum mp_stop reason)
         [MP_STOP_GUARD] = "the guard process is gone",
         [MP_STOP_SILENT] = "the device stopped confirming pulses",
         [MP_STOP_SETTING] = "the device did not confirm its settings",
+        [MP_STOP_FULL] = "the flight record is full",
     };
     _Static_assert(sizeof texts / sizeof texts[0] == MP_STOP_COUNT, "a reason has no text");
     size_t index = (size_t)reason;

@@ -55,13 +55,14 @@ enum mp_stop {
     MP_STOP_BLOCKED,   // the port does not take bytes
     MP_STOP_LATE,      // a frame would have left too late
     MP_STOP_CLOSE,     // pulses would have come closer than planned, or than the device can
-    MP_STOP_RECORD,    // nobody drains the outcomes, or the flight record is full
+    MP_STOP_RECORD,    // nobody drains the outcomes
     MP_STOP_STUCK,     // the loop was not heard of: a script that does not yield
     MP_STOP_KEY,       // q or space on the live screen
     MP_STOP_LINE,      // a modem line: foot switch
     MP_STOP_GUARD,     // the guard process is gone
     MP_STOP_SILENT,    // the device stopped confirming pulses
     MP_STOP_SETTING,   // a pulse was due, and the device had not confirmed its settings
+    MP_STOP_FULL,      // the flight record is full
     MP_STOP_COUNT      // how many reasons there are
 };
 /* The reason in one word, for records and scripts: "signal", "late" ... Never NULL. */
@@ -77,7 +78,8 @@ enum mp_outcome_kind {
     MP_OUT_MARK,
     MP_OUT_ONEOFF,   // a frame from mp_dispatcher_send, or a keep-alive, was handed to the port
     MP_OUT_FINISHED, // the plan is over; the dispatcher waits for the next command
-    MP_OUT_STOPPED   // the last outcome: the safe frame is out (or could not be sent)
+    MP_OUT_STOPPED,  // the last outcome: the safe frame is out (or could not be sent)
+    MP_OUT_UNTAKEN   // the port did not take the whole of a frame of the plan: it stopped
 };
 
 struct mp_outcome {

@@ -1,6 +1,6 @@
 /*
  * dispatcher_core.h - inside the dispatcher; private to dispatcher.c, dispatch_loop.c,
- * dispatch_distance.c, dispatch_frame.c and dispatch_doubt.c.
+ * dispatch_record.c, dispatch_distance.c, dispatch_frame.c and dispatch_doubt.c.
  */
 #ifndef MP_DISPATCHER_CORE_H
 #define MP_DISPATCHER_CORE_H
@@ -76,6 +76,7 @@ struct mp_dispatcher {
     bool have_next;
     int64_t woken_ns;
     uint64_t slot;       // of the frame being written, in the flight record
+    uint64_t alive_slot; // of what has no record of its own
     struct command held; // a one-off that waits for a gap
     bool have_held;
     int64_t keepalive_due_ns;
@@ -92,6 +93,17 @@ struct mp_dispatcher {
     bool cut; // part of a frame is on the device's wire
     struct dispatch_second second;
 };
+
+/* What is about to be written goes into the flight record first: see flight.h. */
+void dispatch_record_begin(struct mp_dispatcher *dispatcher, const struct mp_outcome *out);
+/* Its write has ended at returned_ns; -1: the port did not take it whole. */
+void dispatch_record_end(struct mp_dispatcher *dispatcher, int64_t returned_ns);
+/* Claim the record that keep-alives, and one-off frames that are too many, share. */
+void dispatch_record_alive(struct mp_dispatcher *dispatcher);
+/* Tell the loop; what has no flight record yet gets one. */
+void dispatch_publish(struct mp_dispatcher *dispatcher, const struct mp_outcome *outcome);
+/* Is there room to tell of one more frame? If not, it has stopped the dispatcher. */
+bool dispatch_can_record(struct mp_dispatcher *dispatcher);
 
 /* Send one part. False: it stopped the dispatcher, because the port is lost or full. */
 bool dispatch_part(struct mp_dispatcher *dispatcher, const struct dispatch_part *part);

@@ -45,6 +45,7 @@ static void write_row(struct mp_steady *steady, const struct mp_pending *pulse)
     *at++ = '\n';
     mp_text_end(steady->text, at);
     steady->written++;
+    steady->written_ns = (int64_t)sent_ns;
 }
 
 /* The replies that came until now_ns complete their rows. */

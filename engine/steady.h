@@ -49,6 +49,7 @@ struct mp_steady {
     uint64_t index;      // of the last row written
     uint64_t sent;       // pulses played
     uint64_t written;    // of them confirmed, with a row
+    int64_t written_ns;  // onset of the last of these rows
     uint32_t first, end; // places in pending, modulo MP_PENDING_MAX
     struct mp_pending pending[MP_PENDING_MAX];
 };

@@ -132,7 +132,7 @@ local function confirm(self, at_ns, action, pulse, text, value)
     self.fault = self.fault or unlike and unlike .. ": look at the stimulator before you go on" or nil
     return "confirmed"
   end
-  record:unasked(at_ns, text)
+  record:unasked(at_ns, text, value)
   self.fault = self.fault or ("the device reports a pulse that was not sent (%s): does a pedal, a trigger "
     .. "or its panel fire it?"):format(text)
 end

@@ -33,12 +33,14 @@ function M.prepare(actions, fields)
   return list
 end
 
+--- left_ns: when the device has the start (monotonic).
 local function row_of(start, onset, number)
   return {
     event = "pulse", pulse = number, engine_number = start.number, tail = onset.tail,
     planned_ns = start.planned_ns + onset.ns, sent_ns = start.sent_ns + onset.ns,
     due_ns = start.sent_ns + onset.ns,
-    at_ns = start.now_ns + onset.ns, timed_by = "device", action = start.action,
+    at_ns = start.now_ns + onset.ns, passes_ns = start.left_ns + onset.ns, timed_by = "device",
+    action = start.action,
   }
 end
 
@@ -46,14 +48,15 @@ end
 ---@param record table
 ---@param train table of prepare
 ---@param start { number: integer, planned_ns: integer, sent_ns: integer, late_ns: integer,
----   now_ns: integer, base: integer, action: moonpulse.Action }
+---   now_ns: integer, left_ns: integer, base: integer, action: moonpulse.Action, status: string? } now_ns:
+---   when it is told; left_ns: when the device has it (monotonic)
 function M.start(record, train, start)
   local onsets, confirms = train.onsets, train.confirms
   local group, spare = {}, confirms > 0 and train.spare // confirms
   for i, onset in ipairs(onsets) do
     local row = row_of(start, onset, start.base + i)
     row.late_ns = i == 1 and start.late_ns or nil
-    row.open, row.status, row.counted, row.awaited = true, "sent", false, confirms > 0
+    row.open, row.status, row.counted, row.awaited = true, start.status or "sent", false, confirms > 0
     group[#group + 1] = row
     if confirms > 0 and (i * confirms) // #onsets > ((i - 1) * confirms) // #onsets then
       record.last_open = record.last_open + 1
@@ -103,7 +106,7 @@ function M.settle(record, now_ns)
   local total = #passing
   while count < total do -- in the order of their times, which is that of their confirmations
     local row = passing[count + 1]
-    if row.at_ns > now_ns and row.open then
+    if row.passes_ns > now_ns and row.open then
       break
     end
     count = count + 1
@@ -139,7 +142,7 @@ function M.cut(record, halted_ns, status)
   M.settle(record, halted_ns)
   for _, row in ipairs(record.passing) do
     row.cut, row.sent_ns, row.status, row.confirmed_ns, row.reply = true, nil, status, nil, nil
-    row.doubtful = row.at_ns <= halted_ns + stop_ns
+    row.doubtful = row.passes_ns <= halted_ns + stop_ns
   end
   record.cut, record.passing = record.passing, {}
 end

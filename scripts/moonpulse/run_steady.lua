@@ -121,14 +121,14 @@ function Stretch:play(frame, listening)
     self:rest(0)
     return 0
   end
-  local played, written = self.player:play(record.file, record.index, text, steady, LONGEST)
+  local played, written, onset_ns = self.player:play(record.file, record.index, text, steady, LONGEST)
   if not played then
     links.fault(written)
   end
   if played > 0 then
     link.twin:passed(steady, played)
     link.now_ns = steady.last_ns
-    record:written(written)
+    record:written(written, onset_ns)
     self:take_pending(steady)
   end
   self:rest(played)

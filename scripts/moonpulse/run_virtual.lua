@@ -156,6 +156,7 @@ local function play(job, link, record, pace)
       return job.stop_reason
     end
     passed = 0
+    record:advance(send_ns)
     local now_ns = start_ns + send_ns
     if link.second then
       virtual_trigger.second(link, now_ns)
@@ -184,7 +185,7 @@ local function play(job, link, record, pace)
     elseif passed > 0 then
       now_ns = link.now_ns
     elseif kind == "mark" then
-      record:event("mark", onset_ns, onset_ns, "passed", action)
+      record:event("mark", onset_ns, nil, "passed", action)
     else
       now_ns = now_ns + wire[frame]
       if kind == "pulse" then

@@ -4,6 +4,7 @@ local admission = require "moonpulse.admission"
 local core = require "moonpulse.core"
 local links = require "moonpulse.link"
 local listenings = require "moonpulse.listening"
+local outcomes = require "moonpulse.record_outcome"
 local outputs = require "moonpulse.outputs"
 local setting = require "moonpulse.setting"
 
@@ -14,53 +15,56 @@ local Stimulator = {}
 Stimulator.__index = Stimulator
 
 local lead_in_ns = 200000000 -- from "go" to the plan's start
+local settle_ns = 100000000 -- a stop is heard of by then, and cuts the pulses that come after it
 local stall_ns = 250000000 -- a loop silent for so long has replies to read before it may judge
 
---- What the dispatcher did. Times are nanoseconds from the start of the plan in play.
+--- What the dispatcher did. Times are nanoseconds from the start of the plan in play, of a stop on the
+--- monotonic clock.
 function Stimulator:outcome(what, kind, number, onset_ns, due_ns, entered_ns, returned_ns, action,
                             frame, stop, safe_sent, text)
-  local record, offset_ns = self.record, self.offset_ns
+  local record = self.record
   if what == "sent" then -- the next keep-alive comes a period later
     self.contact_ns = math.max(self.contact_ns, self.start_ns + returned_ns)
   end
-  if what == "sent" and kind == "pulse" then
-    -- stalled inside the write: it left some time before the write returned, at the latest then
-    local left_ns, now_ns = stop == "late" and returned_ns or entered_ns, core.clock_ns()
-    record:doubt(now_ns - self.slow_ns)
-    record:pulse(number, offset_ns + onset_ns,
-      offset_ns + left_ns + self.frames[frame].wire_ns + self.latency_ns, left_ns - due_ns, action,
-      now_ns)
-    local given = self.actions[action]
-    self.last[self:output_of(given)] = { action = given, at_ns = self.start_ns + returned_ns }
-    self.listening:gave(given)
-    self:occupied(given, now_ns)
-    if given.train then -- its confirmations take as long as it runs
-      self:tell_confirmed()
+  if what == "sent" or what == "skipped" or what == "not_taken" or what == "mark" then
+    local now_ns = core.clock_ns()
+    local is_pulse = what == "sent" and kind == "pulse"
+    if is_pulse then
+      record:doubt(now_ns - self.slow_ns)
     end
-  elseif what == "sent" then
-    self.listening:tell(self.actions[action], self.start_ns + entered_ns, true)
-    self:tell_believed()
-    record:event("set_intensity", offset_ns + due_ns + self.frames[frame].wire_ns,
-      offset_ns + entered_ns + self.frames[frame].wire_ns, "sent", nil, action)
-  elseif what == "skipped" and kind == "set" then
-    record:event("set_intensity", offset_ns + due_ns, nil, stop, nil, action)
-  elseif what == "skipped" then
-    self.left_out = { pulse = number, late_ns = entered_ns - due_ns, reason = stop }
-    record:skipped(number, offset_ns + onset_ns, entered_ns - due_ns, action, stop)
-  elseif what == "mark" then
-    record:event("mark", offset_ns + onset_ns, offset_ns + entered_ns, "passed", text)
+    outcomes.enter(record, { what = what, send = kind, number = number, planned_ns = onset_ns,
+      due_ns = due_ns, entered_ns = entered_ns, returned_ns = returned_ns, action = action, frame = frame,
+      stop = stop, text = text }, self.facts, now_ns)
+    if is_pulse then
+      self:has_sent(self.actions[action], returned_ns, now_ns)
+    elseif what == "sent" then
+      self.listening:tell(self.actions[action], self.start_ns + entered_ns, true)
+      self:tell_believed()
+    elseif what == "skipped" and kind == "pulse" then
+      self.left_out = { pulse = number, late_ns = entered_ns - due_ns, reason = stop }
+    end
   elseif what == "finished" then
     self.finished = true
     self:wake()
   elseif what == "stopped" then
-    self:has_stopped(stop, safe_sent)
+    self:has_stopped(stop, safe_sent, entered_ns)
   end
 end
 
-function Stimulator:has_stopped(stop, safe_sent)
+--- A pulse, or the start of a train, has left.
+function Stimulator:has_sent(action, returned_ns, now_ns)
+  self.last[self:output_of(action)] = { action = action, at_ns = self.start_ns + returned_ns }
+  self.listening:gave(action)
+  self:occupied(action, now_ns)
+  if action.train then -- its confirmations take as long as it runs
+    self:tell_confirmed()
+  end
+end
+
+function Stimulator:has_stopped(stop, safe_sent, halted_ns)
   local record = self.record
   if not self.stopped then
-    record:halt(core.clock_ns())
+    record:halt(halted_ns)
   end
   if stop == "silent" and record:oldest_open() then
     self.fault = self.fault or ("pulse %d was not confirmed within %g s: is the cable loose, does "
@@ -136,7 +140,7 @@ function Stimulator:watch()
   local now, patience = core.clock_ns(), math.floor(self.driver.reply_timeout * 1e9)
   local stalled = now - self.watched_ns > stall_ns
   self.watched_ns = now
-  self.record:settle(now)
+  self.record:settle(now - settle_ns)
   if stalled then
     return
   end
@@ -295,6 +299,7 @@ end
 
 ---@class moonpulse.Playing
 ---@field progress fun(elapsed: number) seconds from the plan's start
+---@field number integer? of the plan in the run; 1
 ---@field start_ns integer? when the plan starts (monotonic); nil: soon
 ---@field on_start fun(start_ns: integer)? called before anything can leave
 
@@ -305,15 +310,20 @@ end
 function Stimulator:play(admitted, how)
   assert(admission.is_admitted(admitted, self.identity), "only what admit() made can be played")
   local session, record, lowering = self.link.session, self.record, admitted.lowering
-  self.actions, self.frames = admitted.actions, lowering:frames()
+  self.actions = admitted.actions
   self.start_ns = how.start_ns or self:earliest(admitted, 0, lead_in_ns)
   if not record.start_ns then
     record:start(self.start_ns)
   end
-  self.offset_ns = self.start_ns - record.start_ns
+  self.facts = { offset_ns = self.start_ns - record.start_ns, wire_ns = {}, latency_ns = self.latency_ns,
+    tolerance_ns = math.floor(self.job.tolerance * 1e9 + 0.5) }
+  for i, frame in ipairs(lowering:frames()) do
+    self.facts.wire_ns[i] = frame.wire_ns
+  end
   if how.on_start then
     how.on_start(self.start_ns)
   end
+  record:play(how.number or 1, self.start_ns)
   self.watching, self.finished, self.watched_ns = true, false, core.clock_ns()
   self.task = core.current()
   local ok, message = session:play(lowering, self.start_ns)
@@ -435,7 +445,7 @@ function M.new(job, record)
     job = job, driver = driver, record = record,
     latency_ns = math.floor(driver.latency * 1e9),
     slow_ns = math.floor((driver.reply_slow or driver.reply_timeout) * 1e9),
-    task = core.current(), starts_before = 0, offset_ns = 0, busy_until_ns = 0, contact_ns = 0,
+    task = core.current(), starts_before = 0, busy_until_ns = 0, contact_ns = 0,
     last = {},
   }, Stimulator)
   self.listening = listenings.new(driver, record)

@@ -173,7 +173,7 @@ describe("what a device says of its settings", function()
     end, encode = { set = function() return "x", 0, { "power" } end }, judge = function() end }
     record = { awaits = function() end }
     listening = listenings.new(driver, record)
-    listening:armed { mso = 80 }
+    listening:armed({ mso = 80 }, {})
   end)
 
   local function hear(power, at_ns)

@@ -108,7 +108,7 @@ describe("a MagPro that reports", function()
     local record = { start_ns = 0, awaits = function() return burst, 3 end,
       confirm = function(_, ...) confirmed[#confirmed + 1] = { ... } return true end }
     local listening = listenings.new(driver, record)
-    listening:armed { mso = 40 } -- single pulses, by now
+    listening:armed({ mso = 40 }, {}) -- single pulses, by now
     local function hear(payload)
       return listening:hear(driver.decode(frames.build(payload), {}), 1000, true)
     end

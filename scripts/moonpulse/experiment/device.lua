@@ -166,7 +166,7 @@ local function play(self, who, plan, options, ahead_ns)
     self.dose:add(plan, admitted.report, (start_ns - stimulator.record.start_ns) / 1e9)
     show:next_play(number, admitted, set_ns)
     stimulator:play(admitted, {
-      start_ns = start_ns,
+      number = number, start_ns = start_ns,
       on_start = function(at_ns) show:starts(at_ns) end,
       progress = function(elapsed) show:progress(elapsed) end,
     })
