@@ -51,6 +51,7 @@ function M.clear(lowering, given)
   local report = judge.plan {
     plan = given.plan, seed = given.seed, thresholds = given.thresholds, profile = policy.profile,
     lab = policy.lab, history = policy.history, progress = given.progress,
+    earlier = given.earlier, at_s = given.at_s,
   }
   local why = M.refusal(report, policy)
   if why then
