@@ -1,5 +1,6 @@
 --- What stands between a plan and a run: the gate's verdict, said and kept; the operator's preflight.
 local cli = require "moonpulse.cli"
+local histories = require "moonpulse.safety.history"
 local judge = require "moonpulse.safety.judge"
 local lfs = require "lfs"
 local preflight = require "moonpulse.safety.preflight"
@@ -8,6 +9,15 @@ local tables = require "moonpulse.safety.tables"
 local M = {}
 
 local most_lines = 4
+
+--- Tell the operator what the participant had before: how many runs were found, and where was looked.
+---@param policy moonpulse.Policy
+---@param line fun(key: string, text: string)
+function M.say_history(policy, line)
+  if policy.history then
+    line("participant", histories.line(policy.history, policy.participant))
+  end
+end
 
 --- Tell the operator what the gate found.
 ---@param job table with safety and policy
@@ -85,7 +95,7 @@ function M.facts(job)
   return {
     verdict = report and report.verdict, profile = report and report.profile,
     table = report and report.table, findings = concerns, warning = tables.warning,
-    lab = policy.lab and policy.lab.name or nil, history = policy.history,
+    lab = policy.lab and policy.lab.name or nil, history = histories.facts(policy.history),
     override = policy.beyond and { reason = policy.beyond.reason, approval_ref = policy.beyond.approval,
       operator = operator } or nil,
     operator = operator,

@@ -213,6 +213,7 @@ function M.run(options, given)
   job.protocol = experiment
   stops.listen_for_signals(job)
   print(experiment.name)
+  run_safety.say_history(job.policy, ending.line)
   job.preflight = run_safety.preflight(options, not given.simulated)
   start.require_of_host(job, options.require)
   local context = make_context(options, given, job)

@@ -102,6 +102,7 @@ function M.run(options, given)
   local admitted = check(job, facts)
   job.safety = admitted.report
   print(job.protocol.name)
+  run_safety.say_history(job.policy, line)
   run_safety.say(job, line)
   job.preflight = run_safety.preflight(options, not given.simulated)
   start.require_of_host(job, options.require)
