@@ -25,6 +25,11 @@ end
 function M.say(job, line)
   local report = job.safety
   local concerns = judge.concerns(report)
+  for _, finding in ipairs(report.findings) do
+    if finding.layer == "sessions" and finding.verdict == "within" then
+      line("sessions", finding.words)
+    end
+  end
   line("guidelines", ("%s (%s)"):format(report.verdict, report.table))
   for i, finding in ipairs(concerns) do
     if i > most_lines then

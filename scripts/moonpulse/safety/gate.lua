@@ -8,7 +8,8 @@ local M = {}
 ---@field real boolean a real device: OVER is refused; on the simulator it is a warning
 ---@field profile "rossi2009"|"chen1997"|nil
 ---@field lab table?
----@field history table?
+---@field history moonpulse.History?
+---@field schedule table? from moonpulse.safety.sessions
 ---@field beyond { reason: string, approval: string }? recorded, and lets a published limit be passed
 
 local function refuse(text, ...)
@@ -51,7 +52,7 @@ function M.clear(lowering, given)
   local report = judge.plan {
     plan = given.plan, seed = given.seed, thresholds = given.thresholds, profile = policy.profile,
     lab = policy.lab, history = policy.history, progress = given.progress,
-    earlier = given.earlier, at_s = given.at_s,
+    schedule = policy.schedule, earlier = given.earlier, at_s = given.at_s,
   }
   local why = M.refusal(report, policy)
   if why then

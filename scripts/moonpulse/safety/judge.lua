@@ -101,6 +101,7 @@ end
 ---@field lab table? from moonpulse.safety.lab
 ---@field history table? from moonpulse.safety.history
 ---@field progress fun(walked: integer, total: integer)?
+---@field schedule table? from moonpulse.safety.sessions
 ---@field earlier moonpulse.Given? what its run gave before
 ---@field at_s number? when the plan starts, in seconds from the run's start
 
@@ -140,7 +141,10 @@ function M.plan(given)
     { given = state, at_s = given.at_s or 0 })
   local counts = walked.counts
   counts.session = walked.pulses
-  rules.totals(counts, given.history, add)
+  rules.totals(counts, given.history, add, given.schedule and given.schedule.day)
+  if given.schedule then
+    given.schedule:judge(add)
+  end
   if given.lab then
     given.lab:totals(counts, given.history, walked.actions, given.thresholds, add)
   end
@@ -172,6 +176,9 @@ end
 ---@param finding moonpulse.Finding
 ---@return string
 function M.sentence(finding)
+  if finding.words then
+    return finding.rule .. ": " .. finding.words
+  end
   local parts = { ("%s: %s, %s: %s"):format(finding.rule, number(finding.value, finding.unit),
     finding.table, finding.row) }
   if finding.train then
