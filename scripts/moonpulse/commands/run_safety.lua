@@ -63,26 +63,39 @@ local function may_be_stimulator(path)
   return found ~= nil and found.mode == "char device" and (major < 136 or major > 143)
 end
 
---- The operator's confirmations. A pseudo-terminal is no stimulator: nobody is asked there, unless
---- the lab's own list is given.
+--- May a person be at the end of it? A pseudo-terminal is a program's, unless somebody says otherwise.
+local function is_stimulator(options, policy)
+  return may_be_stimulator(options.port)
+    or policy.real_pty and lfs.attributes(options.port, "mode") == "char device"
+end
+
+--- The operator's confirmations; a list of the lab's own is asked on the simulator too. From here on a plan that
+--- is beyond what was tested is refused on a real device, unless its going on was confirmed.
 ---@param options table
 ---@param real boolean
+---@param job table with policy, and safety where the plan is known; policy gets beyond_refused
 ---@return table? answers for the record
-function M.preflight(options, real)
-  local questions = preflight.questions
+function M.preflight(options, real, job)
+  local policy, questions = job.policy, {}
+  local stimulator = real and is_stimulator(options, policy)
   if options.preflight then
-    local message
-    questions, message = preflight.load(options.preflight)
-    if not questions then
-      cli.fail("usage", "%s", message)
-    end
-  elseif not (real and may_be_stimulator(options.port)) then
+    local own, message = preflight.load(options.preflight)
+    questions = own or cli.fail("usage", "%s", message)
+  elseif stimulator then
+    questions = table.move(preflight.questions, 1, #preflight.questions, 1, questions)
+  else
     return nil
+  end
+  if stimulator then
+    local more = job.safety and preflight.beyond(job.safety)
+      or not job.safety and preflight.beyond_of_experiment(policy.beyond ~= nil) or {}
+    table.move(more, 1, #more, #questions + 1, questions)
   end
   local answers, message = preflight.ask(questions, ask, options.operator)
   if not answers then
     cli.fail("limit", "%s; nothing was armed", message)
   end
+  policy.beyond_refused = stimulator and not preflight.allows_beyond(answers)
   return answers
 end
 

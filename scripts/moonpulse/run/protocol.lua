@@ -106,7 +106,7 @@ function M.run(options, given)
   print(job.protocol.name)
   run_safety.say_history(job.policy, line)
   run_safety.say(job, line)
-  job.preflight = run_safety.preflight(options, not given.simulated)
+  job.preflight = run_safety.preflight(options, not given.simulated, job)
   start.require_of_host(job, options.require)
   local record, message = records.create(options.out, job.protocol.id)
   if not record then
