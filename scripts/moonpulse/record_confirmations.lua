@@ -1,5 +1,4 @@
 --- Which pulse a confirmation belongs to, and what is not sure: the part of a record that hears replies.
-local order = require "moonpulse.record_order"
 local trains = require "moonpulse.record_trains"
 
 local M, Record = {}, {}
