@@ -1,8 +1,9 @@
 --- What the published limits say of one train: findings, each with its row, value and remedy.
 ---
---- Lookup is conservative: the next higher rate's row and the next higher intensity's column; below the
---- lowest column that one, whose limit then only says how far was tested. Three verdicts: within,
---- beyond tested (longer or stronger than what was tested: a warning), OVER (a limit).
+--- Lookup is our own rule, and conservative: the next higher rate's row and the next higher intensity's
+--- column; below the lowest column that one, whose limit then only says how far was tested. Three
+--- verdicts: within, beyond tested (longer or stronger than what was tested: a warning), OVER (a limit, or
+--- more than twice what was tested).
 local tables = require "moonpulse.safety.tables"
 
 local M = {}
@@ -60,7 +61,13 @@ function M.compare(cell, below_lowest, duration)
   if duration <= cell.limit_s + edge then
     return "within"
   end
-  return (cell.kind == "tested_to" or below_lowest) and "beyond tested" or "OVER"
+  local beyond = tables.beyond
+  local ends = cell.hz >= beyond.from_hz or cell.percent > beyond.slow_percent
+  local is_limit = cell.kind ~= "tested_to" and not below_lowest
+  if is_limit or ends and duration > beyond.factor * cell.limit_s + edge then
+    return "OVER"
+  end
+  return "beyond tested"
 end
 
 local function nearest_train(profile, train, cell)
@@ -111,13 +118,26 @@ local function finding(rule, source, fields)
   return fields
 end
 
+--- The strict profile is never the milder one: the graver verdict of both tables counts.
+local function graver_profile(profile, train, percent)
+  local own, _, below = M.cell(profile, train.hz, percent)
+  local other, _, other_below = M.cell("rossi2009", train.hz, percent)
+  if profile == "rossi2009" or not own or not other then
+    return profile
+  end
+  local verdict = M.compare(own, below, train.duration)
+  local other_verdict = M.compare(other, other_below, train.duration)
+  return M.order[other_verdict] > M.order[verdict] and "rossi2009" or profile
+end
+
 local function judge_duration(context, train, add)
-  local source = tables.train_duration[context.profile]
   local known = context.percent(train)
   local percent = known or UNKNOWN_PERCENT
-  local cell, missing, below = M.cell(context.profile, train.hz, percent)
+  local profile = graver_profile(context.profile, train, percent)
+  local source = tables.train_duration[profile]
+  local cell, missing, below = M.cell(profile, train.hz, percent)
   if not cell then
-    return add(finding("train duration", source, without_cell(context.profile, train, percent, missing)))
+    return add(finding("train duration", source, without_cell(profile, train, percent, missing)))
   end
   local verdict = M.compare(cell, below, train.duration)
   add(finding("train duration", source, {
@@ -125,7 +145,7 @@ local function judge_duration(context, train, add)
       cell.percent, known and "" or ", the strongest column: no threshold is known"),
     value = train.duration, unit = "s", limit = cell.limit_s, verdict = verdict,
     confidence = cell.confidence, hz = train.hz, percent = percent,
-    nearest = verdict ~= "within" and nearest_train(context.profile, train, cell)
+    nearest = verdict ~= "within" and nearest_train(profile, train, cell)
       .. (known and "" or ", or the participant's threshold (--rmt N)") or nil,
   }))
 end
@@ -158,7 +178,7 @@ local function judge_gap(context, train, add)
   local verdict = "within"
   if gap < rule.limit_s - edge then
     local unsafe = gap <= rule.unsafe_s + edge and percent > rule.unsafe_percent + edge
-      and math.max(train.hz, before.hz) >= rule.unsafe_hz - edge
+      and math.max(train.hz, before.hz) > rule.above_hz * (1 + rate_edge)
     verdict = unsafe and "OVER" or "beyond tested"
   end
   add(finding("gap between trains", rule, { row = "5 s between trains", value = gap, unit = "s",
@@ -175,11 +195,11 @@ local function judge_burst_intensity(context, train, add)
       verdict = "beyond tested", nearest = "give --amt N or --rmt N: intensities in %MSO cannot be compared "
         .. "without a threshold" }))
   end
-  local ceiling = reference == "RMT" and percent > rule.ceiling_percent + edge
+  local ceiling = (context.percent(train) or 0) > rule.ceiling_percent + edge
   add(finding("theta burst intensity", rule, {
     row = ("%d %%%s usual%s"):format(limit, reference, ceiling and ", 120 %RMT at most in use" or ""),
     value = percent, unit = "%" .. reference, limit = limit,
-    verdict = percent > limit + edge and "beyond tested" or "within",
+    verdict = ceiling and "OVER" or percent > limit + edge and "beyond tested" or "within",
     nearest = percent > limit + edge and ("at most %d %%%s"):format(limit, reference) or nil }))
 end
 
@@ -240,7 +260,7 @@ function M.totals(counts, history, add)
     judge_count(theta, "theta burst pulses a session", "1800 a session", bursts, theta.session_pulses, add)
   end
   if counts.single then
-    judge_count(single, "single pulses a session", "about 1800 a session", counts.single,
+    judge_count(single, "single pulses a session", "about 1800 a session, at 100 % of MT", counts.single,
       single.session_pulses, add)
   end
   local day = tables.day
