@@ -18,13 +18,13 @@ local admitted = setmetatable({}, { __mode = "k" })
 
 --- What the safety gate looks at: the plan, and in an experiment what was given before it.
 local function judgement(given)
-  return { plan = given.judged or given.plan, seed = given.seed, thresholds = given.thresholds,
-    policy = given.policy, progress = given.progress }
+  return { plan = given.plan, seed = given.seed, thresholds = given.thresholds,
+    policy = given.policy, progress = given.progress, earlier = given.earlier, at_s = given.at_s }
 end
 
 --- Check a plan against the device and the safety limits. Raises a refusal { code, message }.
----@param given moonpulse.Preparation with policy: moonpulse.Policy, and judged: moonpulse.Plan? where
----   the gate must see more than the plan
+---@param given moonpulse.Preparation with policy: moonpulse.Policy, and earlier: moonpulse.Given?, at_s:
+---   number? where the run gave other plans before
 ---@return moonpulse.Admitted
 function M.admit(given)
   local lowering, actions = lower.prepare(given)

@@ -418,11 +418,12 @@ end
 ---@param values table from M.values
 ---@param seed integer? what mp.shuffle draws from (1)
 ---@param intensity moonpulse.Intensity? of every pulse instead of its own: for a sham
+---@param arrange (fun(list: any[]): any[])? what mp.shuffle gives, instead of a drawn order
 ---@return moonpulse.Plan?
 ---@return string? message
 ---@return boolean? drawn true: mp.shuffle was used, another seed may give another order
-function M.build(protocol, values, seed, intensity)
-  local context = { seed = seed or 1, intensity = intensity }
+function M.build(protocol, values, seed, intensity, arrange)
+  local context = { seed = seed or 1, intensity = intensity, arrange = arrange }
   local theirs = {} -- what a plan does to its intensities must not change what the record says of them
   for name, value in pairs(values) do
     theirs[name] = own(value, 1)

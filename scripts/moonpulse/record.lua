@@ -87,6 +87,23 @@ function M.rewrite(folder)
   return new_record(folder, file)
 end
 
+--- A record that is kept in memory only, for whoever wants to know and must not change anything.
+---@return table record
+---@return fun(): string text events.tsv as it would be
+function M.in_memory()
+  local parts = {}
+  local file = {
+    setvbuf = function() end, flush = function() return true end, close = function() return true end,
+    write = function(_, ...)
+      for _, part in ipairs { ... } do
+        parts[#parts + 1] = part
+      end
+      return true
+    end,
+  }
+  return new_record("", file), function() return table.concat(parts) end
+end
+
 local function fields(action)
   local channel = action.channel ~= "" and action.channel or "1" -- of a train that the device times
   return ("%s\t%.9g\t%.9g\t%s"):format(channel, action.mso, action.intensity,

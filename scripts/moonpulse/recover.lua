@@ -207,6 +207,34 @@ local function ended_safe(list)
   return last ~= nil and last.action == 2
 end
 
+--- What recover would write as events.tsv of a torn run: nothing is changed, no driver's file is loaded.
+---@param folder string
+---@return string? text
+---@return string? message why it cannot be told
+function M.rows(folder)
+  local manifest, message = read_manifest(folder)
+  if not manifest then
+    return nil, message
+  elseif not manifest.flight and manifest.kind ~= "experiment" then
+    local record, text = records.in_memory() -- it was not armed
+    record:close()
+    return text()
+  end
+  local list, start_ns = read_flight(folder .. "/flight.bin")
+  if not list then
+    return nil, start_ns
+  end
+  local entries
+  entries, message = entries_of(folder, manifest, start_ns)
+  if not entries then
+    return nil, message
+  end
+  local record, text = records.in_memory()
+  replay_all(record, list, entries, start_ns, nameless)
+  record:close()
+  return text()
+end
+
 --- Write events.tsv of the run in folder anew from its flight record.
 ---@param folder string
 ---@param chosen string? the name or the file of the run's driver, as the user gives it: then a run that

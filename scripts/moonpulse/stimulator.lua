@@ -207,13 +207,13 @@ end
 --- Check a plan against the device that is connected. Raises a refusal { code, message }.
 ---@param plan moonpulse.Plan
 ---@param seed integer
----@param dose { judged: moonpulse.Plan, policy: moonpulse.Policy }? where other plans came before
+---@param dose { earlier: moonpulse.Given, at_s: number }? where other plans came before
 ---@return moonpulse.Admitted
 function Stimulator:admit(plan, seed, dose)
   return admission.admit {
     plan = plan, seed = seed, driver = self.driver, identity = self.identity,
     thresholds = self.job.thresholds, timing = self.job.timing,
-    policy = dose and dose.policy or self.job.policy, judged = dose and dose.judged,
+    policy = self.job.policy, earlier = dose and dose.earlier, at_s = dose and dose.at_s,
   }
 end
 

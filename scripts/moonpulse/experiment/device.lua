@@ -26,7 +26,7 @@ end
 --- with a code; here they also get the script's line.
 local function admit(self, plan, seed, at_s)
   local stimulator = self.stimulator
-  local ok, result = pcall(stimulator.admit, stimulator, plan, seed, self.dose:with(plan, at_s))
+  local ok, result = pcall(stimulator.admit, stimulator, plan, seed, self.dose:before(at_s))
   if ok then
     return result
   elseif type(result) == "table" and result.code then
@@ -162,7 +162,7 @@ local function play(self, who, plan, options, ahead_ns)
   local ok, problem = pcall(function()
     local ready_ns, set_ns = set_first(self, who, admitted)
     local start_ns = choose_start(self, who, admitted, ready_ns, ahead_ns, at)
-    self.dose:add(plan, admitted.report, (start_ns - stimulator.record.start_ns) / 1e9)
+    self.dose:begins(plan, admitted.seed, admitted.report, (start_ns - stimulator.record.start_ns) / 1e9)
     show:next_play(number, admitted, set_ns)
     stimulator:play(admitted, {
       start_ns = start_ns,
@@ -171,6 +171,7 @@ local function play(self, who, plan, options, ahead_ns)
     })
   end)
   self.playing = false
+  self.dose:ended((not ok or stimulator.stopped) and soon(self, 0) or nil)
   show:played()
   if not ok then
     error(problem, 0)

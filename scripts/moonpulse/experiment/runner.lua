@@ -213,7 +213,8 @@ function M.run(options, given)
   job.protocol = experiment
   stops.listen_for_signals(job)
   print(experiment.name)
-  job.preflight = run_safety.preflight(options, not given.simulated)
+  run_safety.say_history(job.policy, ending.line)
+  job.preflight = run_safety.preflight(options, not given.simulated, job)
   start.require_of_host(job, options.require)
   local context = make_context(options, given, job)
   context.answers = answers

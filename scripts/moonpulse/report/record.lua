@@ -119,6 +119,13 @@ function M.events(path)
   if not text then
     return nil, err
   end
+  return M.parse(text, path)
+end
+
+--- The same of its text.
+---@param text string
+---@param path string for messages
+function M.parse(text, path)
   local lines = text:gmatch("[^\r\n]+")
   local columns, width = header_of(lines() or "", path)
   if not columns then

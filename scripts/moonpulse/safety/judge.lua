@@ -1,4 +1,5 @@
 --- A plan against the published limits and the lab's own: a report as data, and as lines.
+local givens = require "moonpulse.safety.given"
 local rules = require "moonpulse.safety.rules"
 local tables = require "moonpulse.safety.tables"
 local walk = require "moonpulse.safety.walk"
@@ -100,18 +101,19 @@ end
 ---@field lab table? from moonpulse.safety.lab
 ---@field history table? from moonpulse.safety.history
 ---@field progress fun(walked: integer, total: integer)?
+---@field schedule table? from moonpulse.safety.sessions
+---@field earlier moonpulse.Given? what its run gave before
+---@field at_s number? when the plan starts, in seconds from the run's start
 
---- Judge a plan.
+--- What is done with each train: it is judged, with the one before it on its channel.
 ---@param given moonpulse.Judgement
----@return table report { verdict, profile, pulses, trains, findings, structural, table, lab_over }
-function M.plan(given)
-  local profile = given.profile or tables.default_profile
-  local findings, add = collector()
-  local before = {}
-  local context = { profile = profile,
+---@param before table<string, table> what rules.train keeps, by channel
+---@param add fun(finding: moonpulse.Finding)
+local function train_judge(given, before, add)
+  local context = { profile = given.profile or tables.default_profile,
     percent = function(train) return strongest_percent(train, given.thresholds) end,
     strongest = function(train) return strongest(train, given.thresholds) end }
-  local function judge(train)
+  return function(train)
     local channel = train.channel
     context.before = before[channel]
     local function placed(finding)
@@ -125,10 +127,24 @@ function M.plan(given)
       given.lab:train(train, context.percent(train), placed)
     end
   end
-  local walked = walk.trains(given.plan, given.seed, judge, given.progress)
+end
+
+--- Judge a plan, with what its run gave before.
+---@param given moonpulse.Judgement
+---@return table report { verdict, profile, pulses, trains, findings, structural, table, lab_over }
+function M.plan(given)
+  local profile = given.profile or tables.default_profile
+  local findings, add = collector()
+  local state = given.earlier and given.earlier:copy() or givens.new()
+  local judge = train_judge(given, state.before, add)
+  local walked = walk.trains(given.plan, given.seed, judge, given.progress, nil,
+    { given = state, at_s = given.at_s or 0 })
   local counts = walked.counts
-  counts.session = given.plan:totals().pulses
-  rules.totals(counts, given.history, add)
+  counts.session = walked.pulses
+  rules.totals(counts, given.history, add, given.schedule and given.schedule.day)
+  if given.schedule then
+    given.schedule:judge(add)
+  end
   if given.lab then
     given.lab:totals(counts, given.history, walked.actions, given.thresholds, add)
   end
@@ -141,6 +157,17 @@ function M.plan(given)
     table = tables.train_duration[profile].table }
 end
 
+local function ignore() end
+
+--- A plan was played: what of it was given is added to what its run gave before.
+---@param state moonpulse.Given
+---@param given table plan, seed, at_s, thresholds, profile as for plan, and until_s: number? nothing that
+---   was due later was given
+function M.follow(state, given)
+  walk.trains(given.plan, given.seed, train_judge(given, state.before, ignore), nil, nil,
+    { given = state, at_s = given.at_s, until_s = given.until_s, open = true })
+end
+
 local function number(value, unit)
   return unit == "pulses" and ("%d pulses"):format(value) or ("%.6g %s"):format(value, unit)
 end
@@ -149,6 +176,9 @@ end
 ---@param finding moonpulse.Finding
 ---@return string
 function M.sentence(finding)
+  if finding.words then
+    return finding.rule .. ": " .. finding.words
+  end
   local parts = { ("%s: %s, %s: %s"):format(finding.rule, number(finding.value, finding.unit),
     finding.table, finding.row) }
   if finding.train then

@@ -11,6 +11,7 @@ local known = {
   name = "string", max_percent_rmt = "number", max_percent_mso = "number",
   pulses_per_session = "number", pulses_per_day = "number", pulses_per_week = "number",
   min_gap_s = "number", max_hz = "number", train_duration = "table",
+  real_pseudo_terminals = "boolean",
 }
 local row_known = { hz = true, percent = true, s = true }
 

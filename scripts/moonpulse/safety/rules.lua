@@ -253,7 +253,8 @@ end
 ---@param history { day: integer, week: integer, last_end_s: number? }? pulses earlier today and in the 7 days
 ---   up to now; seconds since the last session's end
 ---@param add fun(finding: moonpulse.Finding)
-function M.totals(counts, history, add)
+---@param own table? instead of the usual dose of a day, the protocol's published one: as tables.day
+function M.totals(counts, history, add, own)
   local theta, single = tables.theta_burst, tables.single
   local bursts = counts["theta burst"]
   if bursts then
@@ -263,8 +264,8 @@ function M.totals(counts, history, add)
     judge_count(single, "single pulses a session", "about 1800 a session, at 100 % of MT", counts.single,
       single.session_pulses, add)
   end
-  local day = tables.day
-  judge_count(day, "pulses a day", "3000 a day", counts.session + (history and history.day or 0),
+  local day = own or tables.day
+  judge_count(day, "pulses a day", ("%d a day"):format(day.pulses), counts.session + (history and history.day or 0),
     day.pulses, add)
   if history and history.last_end_s and bursts
     and history.last_end_s < theta.session_gap_s then
