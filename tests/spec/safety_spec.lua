@@ -61,8 +61,8 @@ describe("a train that no cell covers", function()
   it("is told what passes, and that does", function()
     for _, case in ipairs {
       { 30, 50, 120, "at most 25 Hz, at most 10 pulses (0.4 s at 25 Hz and 120 %)", 25, 10, 120 },
-      { 20, 40, 140, "at most 130 %, at most 11 pulses (0.55 s at 20 Hz and 130 %)", 20, 11, 130 },
-      { 20, 11, 140, "at most 130 %", 20, 11, 130 }, { 30, 10, 110, "at most 25 Hz", 25, 10, 110 } } do
+      { 20, 40, 140, "at most 130 %RMT (65 %MSO), at most 11 pulses (0.55 s at 20 Hz and 130 %)", 20, 11, 130 },
+      { 20, 11, 140, "at most 130 %RMT (65 %MSO)", 20, 11, 130 }, { 30, 10, 110, "at most 25 Hz", 25, 10, 110 } } do
       local over = find(report_of(train(case[1], case[2], case[3])), "train duration")
       assert.are.equal("OVER", over.verdict)
       assert.are.equal(case[4], over.nearest)
@@ -344,7 +344,8 @@ describe("what is hidden in between", function()
     for _, plan in ipairs { part:times(50, { gap = 0 }), part * 3 .. train(20, 30, 110) } do
       local gap = find(report_of(plan, { thresholds = at }), "gap between trains")
       assert.are.equal("OVER", gap.verdict)
-      assert.is_true(math.abs(gap.value - 0.55) < 1e-6)
+      assert.is_true(math.abs(gap.value - 0.25) < 1e-6)
+      assert.are.equal("OVER", find(report_of(plan, { thresholds = at }), "train duration").verdict)
     end
   end)
 
@@ -363,8 +364,10 @@ describe("what is hidden in between", function()
     assert.is_nil(find(report, "theta burst intensity"))
   end)
 
-  it("says that a quadripulse above the strongest column is beyond what was tested", function()
+  it("refuses a quadripulse above the strongest column; a pair is beyond what was tested", function()
     local plan = mp.train { pulses = 4, hz = 200, intensity = mp.rmt(140) }:times(5, { every = 5 })
+    assert.are.equal("OVER", find(report_of(plan, { thresholds = at }), "group intensity").verdict)
+    plan = mp.train { pulses = 2, hz = 200, intensity = mp.rmt(140) }:times(5, { every = 5 })
     assert.are.equal("beyond tested", find(report_of(plan, { thresholds = at }), "pairs").verdict)
   end)
 

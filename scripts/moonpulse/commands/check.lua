@@ -119,7 +119,8 @@ function M.run(options)
   local report, own_verdict = worst.judge(cases, function(case)
     return judge.plan {
       plan = case.plan, seed = case.seed, thresholds = { rmt = options.rmt, amt = options.amt },
-      profile = policy.profile, lab = policy.lab, history = policy.history, schedule = schedule,
+      step = driver.limits().intensity.step, profile = policy.profile, lab = policy.lab,
+      history = policy.history, schedule = schedule,
       progress = function(walked, total) progress("checking the guidelines", walked, total) end,
     }
   end)

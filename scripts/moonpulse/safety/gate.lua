@@ -56,7 +56,7 @@ end
 function M.clear(lowering, given)
   local policy = given.policy or { real = true }
   local report = judge.plan {
-    plan = given.plan, seed = given.seed, thresholds = given.thresholds, profile = policy.profile,
+    plan = given.plan, seed = given.seed, thresholds = given.thresholds, step = given.step, profile = policy.profile,
     lab = policy.lab, history = policy.history, progress = given.progress,
     schedule = policy.schedule, earlier = given.earlier, at_s = given.at_s,
   }

@@ -75,16 +75,31 @@ M.train_gap = {
 M.theta_burst = {
   table = "theta burst ceilings", confidence = "M",
   source = "Huang 2005 (80 %AMT); Oberman 2011, J Clin Neurophysiol 28:67-74 (one seizure at 100 %RMT); "
-    .. "clinical use up to 120 %RMT; Rossi 2009 and 2021 print no table for it",
+    .. "clinical use up to 120 %RMT; Rossi 2009 and 2021 print no table for it. The ceilings (120 %RMT, 100 "
+    .. "%RMT where it is continuous) are our own caution: nothing read goes higher",
   amt_percent = 80, rmt_percent = 80, ceiling_percent = 120, burst_pulses = 4, session_pulses = 1800,
   session_gap_s = 600,
+  continuous_s = 5, continuous_percent = 100, -- imTBS has trains of 5 s; longer without a silence is continuous
 }
 
---- Quadripulse and other short groups.
+M.theta_pause = {
+  table = "pauses of theta burst", confidence = "L", limit_s = 5,
+  source = "our own caution: iTBS has 8 s between its trains, imTBS 10 s; nothing read has less than 5 s",
+}
+
+--- Pairs of pulses above 25 Hz.
 M.pairs = {
-  table = "pairs and quadripulses", confidence = "M",
-  source = "no table covers them; quadripulse was used at 90 %AMT, 1440 pulses (safety section of the 2020 "
-    .. "review)",
+  table = "pairs", confidence = "L",
+  source = "no table covers them; above 130 %, the strongest column for trains, they are beyond tested: our own "
+    .. "caution",
+}
+
+--- Three or four pulses above 25 Hz: quadripulse and other groups.
+M.groups = {
+  table = "quadripulse and other groups", confidence = "M", amt_percent = 90, rmt_percent = 80,
+  ceiling_percent = 130, every_s = 5, session_pulses = 1440,
+  source = "quadripulse was used at 90 %AMT, a group every 5 s, 1440 pulses (safety section of the 2020 review); "
+    .. "no table covers it. 130 %RMT as a ceiling, and 80 %RMT where no AMT is known, are our own caution",
 }
 
 M.single = {
