@@ -18,8 +18,9 @@ local admitted = setmetatable({}, { __mode = "k" })
 
 --- What the safety gate looks at: the plan, and in an experiment what was given before it.
 local function judgement(given)
+  local limits = given.driver.limits(given.identity)
   return { plan = given.plan, seed = given.seed, thresholds = given.thresholds,
-    step = given.driver.limits(given.identity).intensity.step, policy = given.policy,
+    limits = limits, step = limits.intensity.step, policy = given.policy,
     progress = given.progress, earlier = given.earlier, at_s = given.at_s }
 end
 

@@ -1,4 +1,5 @@
 --- A plan against the published limits and the lab's own: a report as data, and as lines.
+local coverages = require "moonpulse.safety.coverage"
 local givens = require "moonpulse.safety.given"
 local intensities = require "moonpulse.intensity"
 local rules = require "moonpulse.safety.rules"
@@ -126,6 +127,7 @@ end
 ---@field seed integer
 ---@field thresholds { rmt: number?, amt: number? } in %MSO
 ---@field step number? of the device, in %MSO: judged is what will be delivered; nil: nothing is rounded
+---@field coverage moonpulse.Coverage? nil: the tables cover it
 ---@field profile "rossi2009"|"chen1997"|nil
 ---@field lab table? from moonpulse.safety.lab
 ---@field history table? from moonpulse.safety.history
@@ -136,21 +138,30 @@ end
 
 --- What is done with each train: it is judged.
 ---@param given moonpulse.Judgement
+---@param coverage moonpulse.Coverage
 ---@param add fun(finding: moonpulse.Finding)
-local function train_judge(given, add)
+local function train_judge(given, coverage, add)
   local context = { profile = given.profile or tables.default_profile,
     percent = function(train) return strongest_percent(train, given) end,
     strongest = function(train) return strongest(train, given) end,
     at_most = function(percent, reference) return at_most(percent, reference, given) end }
   return function(train)
     local channel = train.channel
+    if coverage.nerve[channel] then
+      return
+    end
     local function placed(finding)
       finding.train, finding.pulse = train.number, train.pulse
       finding.origin, finding.channel = train.origin, channel
       finding.at_s = train.start
       add(finding)
     end
-    rules.train(context, train, placed)
+    rules.train(context, train, function(finding)
+      if coverage.why and finding.verdict == "within" then
+        finding.verdict = "not covered"
+      end
+      placed(finding)
+    end)
     if given.lab then
       given.lab:train(train, context.percent(train), placed)
     end
@@ -164,9 +175,11 @@ function M.plan(given)
   local profile = given.profile or tables.default_profile
   local findings, add = collector()
   local state = given.earlier and given.earlier:copy() or givens.new()
-  local judge = train_judge(given, add)
+  local coverage = given.coverage or coverages.of {}
+  coverages.judge(coverage, add)
+  local judge = train_judge(given, coverage, add)
   local walked = walk.trains(given.plan, given.seed, judge, given.progress, nil,
-    { given = state, at_s = given.at_s or 0 })
+    { given = state, at_s = given.at_s or 0, uncounted = coverage.nerve })
   local counts = walked.counts
   counts.session = walked.pulses
   rules.totals(counts, given.history, add, given.schedule and given.schedule.day)
