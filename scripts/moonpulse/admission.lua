@@ -19,8 +19,10 @@ local admitted = setmetatable({}, { __mode = "k" })
 
 --- What the safety gate looks at: the plan, and in an experiment what was given before it.
 local function judgement(given)
+  local limits = given.driver.limits(given.identity)
   return { plan = given.plan, seed = given.seed, thresholds = given.thresholds,
-    policy = given.policy, progress = given.progress, earlier = given.earlier, at_s = given.at_s }
+    limits = limits, step = limits.intensity.step, policy = given.policy,
+    progress = given.progress, earlier = given.earlier, at_s = given.at_s }
 end
 
 --- Check a plan against the device and the safety limits. Raises a refusal { code, message }.

@@ -31,10 +31,7 @@ local function resolve(actions, thresholds, limits, driver)
       refuse(code, "%s", message)
     end
     action.exact_mso = mso
-    action.mso = math.floor(mso / range.step + 0.5) * range.step
-    if math.type(range.step) == "integer" then
-      action.mso = math.tointeger(action.mso)
-    end
+    action.mso = intensities.round(mso, range.step)
     if action.mso == 0 then
       refuse("limit", "%g %%%s is %g %%MSO, which the %s takes as 0 (its step is %g %%): no pulse "
         .. "would come; intensities are percent, like mp.rmt(120)", action.intensity,

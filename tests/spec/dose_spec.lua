@@ -46,7 +46,8 @@ describe("the dose of a run", function()
     local gap = find(judged(dose, train(20, 20, 110), 1.2), "gap between trains")
     assert.are.equal("OVER", gap.verdict)
     assert.is_true(math.abs(gap.value - 0.2) < 1e-9)
-    assert.are.equal(21, gap.pulse)
+    assert.are.equal(1, gap.pulse) -- silence under a second: one train with what came before
+    assert.are.equal("OVER", find(judged(dose, train(20, 20, 110), 1.2), "train duration").verdict)
     -- the other side: with 5 s it passes
     assert.are.equal("within", find(judged(dose, train(20, 20, 110), 6), "gap between trains").verdict)
   end)

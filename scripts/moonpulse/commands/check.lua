@@ -2,6 +2,7 @@
 local check_report = require "moonpulse.commands.check_report"
 local cli = require "moonpulse.cli"
 local common = require "moonpulse.commands.common"
+local coverages = require "moonpulse.safety.coverage"
 local devices = require "moonpulse.run.device"
 local judge = require "moonpulse.safety.judge"
 local lower = require "moonpulse.lower"
@@ -19,8 +20,8 @@ local M = {}
 function M.parser()
   local parser = cli.parser("check",
     "Check a protocol before anything fires: the device's hard limits, published guideline limits, the "
-      .. "lab's own, the protocol's own sessions. Verdicts: within; beyond tested (longer or stronger than what "
-      .. "was tested: a warning); OVER (refused on a real device). The last line is the gravest of all. What "
+      .. "lab's own, the protocol's own sessions. Verdicts: within; not covered (a coil or a threshold that no "
+      .. "table is for); beyond tested (longer or stronger than what was tested: a warning); OVER (refused on a real device). The last line is the gravest of all. What "
       .. "is drawn from the seed is judged at its worst, or in many orders, and which is said; with --seed N "
       .. "also that one alone. Exit status 3 where something is OVER or the device refuses. This "
       .. "is no medical advice: " .. tables.warning .. ".",
@@ -114,12 +115,13 @@ function M.run(options)
   local policy = safety_options.policy(options, true)
   local named = options.seed ~= nil
   local protocol, plan, values, drawn = common.load(options)
-  local schedule = sessions.of(protocol, policy.history)
+  local schedule, limits = sessions.of(protocol, policy.history), driver.limits()
   local cases, judged = cases_of(options, protocol, plan, values, drawn)
   local report, own_verdict = worst.judge(cases, function(case)
     return judge.plan {
       plan = case.plan, seed = case.seed, thresholds = { rmt = options.rmt, amt = options.amt },
-      profile = policy.profile, lab = policy.lab, history = policy.history, schedule = schedule,
+      step = limits.intensity.step, coverage = coverages.of(protocol, limits), profile = policy.profile, lab = policy.lab,
+      history = policy.history, schedule = schedule,
       progress = function(walked, total) progress("checking the guidelines", walked, total) end,
     }
   end)

@@ -76,7 +76,7 @@ function M.limits(_, _, options)
   options = settled(options)
   return {
     channels = 4, channel_names = { "1", "2", "3", "4" },
-    intensity = { min = 0, max = 100, step = 1 },
+    intensity = { min = 0, max = 100, step = 1 }, nerve = true,
     shortest_interval = function() return program.shortest(options) end,
     why = program.why(options),
     output = function(action) return program.channel(options, action.channel) end,

@@ -132,7 +132,7 @@ local by_hand = "its pulses are triggers of one voltage and the intensity is set
 function M.limits(_, _, options)
   options = settled(options)
   return {
-    channels = 2, channel_names = { "0", "1" }, intensity = { min = 0, max = 100, step = 1 },
+    channels = 2, channel_names = { "0", "1" }, intensity = { min = 0, max = 100, step = 1 }, nerve = true,
     shortest_interval = function() return shortest(options) end,
     why = ("at most %g Hz, as its option fastest_hz says; and each pulse of %d us must be reported before "
       .. "the next"):format(options.fastest_hz, pulse_us(options)),

@@ -42,7 +42,7 @@ function Dose:ended(now_s)
   self.playing = nil
   if played then
     judge.follow(self.given, { plan = played.plan, seed = played.seed, at_s = played.at_s,
-      thresholds = self.job.thresholds, profile = self.job.policy.profile, until_s = now_s })
+      until_s = now_s })
   end
 end
 

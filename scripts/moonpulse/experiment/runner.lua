@@ -211,7 +211,7 @@ function M.run(options, given)
   experiment.name = experiment.name or experiment.id
   local answers = read_options(options)
   local job = start.job(options, given.driver, given.simulated)
-  job.protocol = experiment
+  job.protocol, job.policy.protocol = experiment, experiment
   stops.listen_for_signals(job)
   print(experiment.name)
   run_safety.say_history(job.policy, ending.line)

@@ -102,6 +102,7 @@ end
 function M.run(options, given)
   local job = start.job(options, given.driver, given.simulated)
   job.protocol, job.plan = given.protocol, given.plan
+  job.policy.protocol = given.protocol
   job.policy.schedule = sessions.of(given.protocol, job.policy.history)
   stops.listen_for_signals(job)
   local facts = catalogue.measure(job.plan, job.seed)

@@ -1,5 +1,6 @@
 --- The gate: no plan is played before it has passed here. session:play and the virtual run refuse a
 --- lowering that was not cleared, so a path that leaves the gate out cannot send a pulse.
+local coverages = require "moonpulse.safety.coverage"
 local judge = require "moonpulse.safety.judge"
 
 local M = {}
@@ -10,6 +11,7 @@ local M = {}
 ---@field lab table?
 ---@field history moonpulse.History?
 ---@field schedule table? from moonpulse.safety.sessions
+---@field protocol table? what declares the coil, the threshold and the nerve's channels
 ---@field beyond_refused boolean? the preflight was asked, and going beyond what was tested not confirmed
 ---@field beyond { reason: string, approval: string }? recorded, and lets a published limit be passed
 
@@ -56,7 +58,8 @@ end
 function M.clear(lowering, given)
   local policy = given.policy or { real = true }
   local report = judge.plan {
-    plan = given.plan, seed = given.seed, thresholds = given.thresholds, profile = policy.profile,
+    plan = given.plan, seed = given.seed, thresholds = given.thresholds, step = given.step,
+    profile = policy.profile, coverage = coverages.of(policy.protocol or {}, given.limits),
     lab = policy.lab, history = policy.history, progress = given.progress,
     schedule = policy.schedule, earlier = given.earlier, at_s = given.at_s,
   }

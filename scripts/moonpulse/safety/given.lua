@@ -6,7 +6,6 @@ local M = {}
 ---@class moonpulse.Given
 ---@field finders table<string, table> by channel: moonpulse.safety.trains, not finished
 ---@field order table[] the same, in the order in which they were made
----@field before table<string, table> by channel: what moonpulse.safety.rules keeps of the train before
 ---@field actions table<string, table> every pulse that was met, once
 ---@field last_s number the last instant that was given something, in seconds from the run's start
 local Given = {}
@@ -15,7 +14,7 @@ Given.__index = Given
 --- Nothing was given yet.
 ---@return moonpulse.Given
 function M.new()
-  return setmetatable({ finders = {}, order = {}, before = {}, actions = {}, last_s = 0 }, Given)
+  return setmetatable({ finders = {}, order = {}, actions = {}, last_s = 0 }, Given)
 end
 
 --- A table and all in it anew; what known holds stays the same value (pulses are known by their table).

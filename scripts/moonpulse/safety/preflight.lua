@@ -46,7 +46,7 @@ function M.beyond(report)
   elseif #concerns > MOST_SENTENCES then
     parts[#parts + 1] = ("and %d more"):format(#concerns - MOST_SENTENCES)
   end
-  return { { id = "beyond_tested", text = ("This is beyond what was tested:\n  %s\nGo on?"):format(
+  return { { id = "beyond_tested", text = ("This is beyond what was tested, or not covered by any table:\n  %s\nGo on?"):format(
     table.concat(parts, "\n  ")) }, monitoring }
 end
 

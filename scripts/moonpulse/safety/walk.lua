@@ -214,7 +214,8 @@ end
 ---@param emit fun(train: moonpulse.Train) with channel
 ---@param progress fun(walked: integer, total: integer)? called where pulse by pulse takes long
 ---@param by_pulse boolean? never by structure (for the comparison of both ways)
----@param more { given: moonpulse.Given, at_s: number, until_s: number?, open: boolean? }? given: what came
+---@param more { given: moonpulse.Given, at_s: number, until_s: number?, open: boolean?,
+---   uncounted: table<string, boolean>? }? uncounted: channels that are left out of the sums; given: what came
 ---   before the plan, which starts at at_s; until_s: nothing after that came; open: more comes, so that the
 ---   last trains are not over yet
 ---@return { structural: boolean, actions: table[], trains: integer, counts: table<string, integer>,
@@ -235,17 +236,23 @@ function M.trains(plan, seed, emit, progress, by_pulse, more)
     return { structural = structural }
   end
   local counts, count, pulses = {}, 0, 0
+  local uncounted, left_out = more.uncounted or {}, {}
+  for channel, finder in pairs(self.finders) do
+    left_out[finder] = uncounted[channel]
+  end
   for _, finder in ipairs(self.order) do
     finder:finish()
-    pulses = pulses + finder.pulses
-    count = count + finder.trains
-    for kind, pulses in pairs(finder.counts) do
-      counts[kind] = (counts[kind] or 0) + pulses
+    if not left_out[finder] then
+      pulses = pulses + finder.pulses
+      count = count + finder.trains
+      for kind, those in pairs(finder.counts) do
+        counts[kind] = (counts[kind] or 0) + those
+      end
     end
   end
   local actions = {}
   for _, action in pairs(self.actions) do
-    actions[#actions + 1] = action
+    actions[#actions + 1] = not uncounted[action.channel] and action or nil
   end
   table.sort(actions, function(a, b)
     return a.channel < b.channel or a.channel == b.channel and a.intensity < b.intensity
