@@ -44,7 +44,8 @@ static void write_row(struct mp_steady *steady, const struct mp_pending *pulse)
     steady->written++;
 }
 
-/* The line of moonpulse.simulators.witness: the time on the stimulator's clock, and what it gave. */
+/* The line of moonpulse.simulators.witness: the time on the stimulator's clock, and what it
+ * gave. */
 static void write_log(struct mp_steady *steady, int64_t at_ns)
 {
     const struct mp_tail *tail = &steady->log_tail;
