@@ -41,14 +41,14 @@ local function pulse(self)
   return item(("mp.pulse(%s)"):format(written(what)), oracle.pulse(what))
 end
 
-local function train_of(self, what, pulses, hz, name)
-  return item(("mp.%s { pulses = %d, hz = %s, intensity = %s }"):format(name, pulses, text(hz), written(what)),
-    oracle.every(oracle.pulse(what), pulses, period(hz), true))
+local function train_of(what, pulses, hz, name)
+  return item(("mp.%s { pulses = %d, hz = %s, intensity = %s }"):format(name, pulses, text(hz),
+    written(what)), oracle.every(oracle.pulse(what), pulses, period(hz), true))
 end
 
 local function train(self)
-  return train_of(self, intensity(self), self.chance:draw(1, self.pace.most), self.chance:pick(self.pace.rates),
-    "train")
+  local what, pulses = intensity(self), self.chance:draw(1, self.pace.most)
+  return train_of(what, pulses, self.chance:pick(self.pace.rates), "train")
 end
 
 local function rest_of(time)
@@ -70,13 +70,14 @@ local function behind(a, b)
 end
 
 local function burst(self)
-  return train_of(self, intensity(self), self.chance:draw(2, 5), self.chance:pick(self.pace.bursts), "burst")
+  return train_of(intensity(self), self.chance:draw(2, 5), self.chance:pick(self.pace.bursts), "burst")
 end
 
 local function pair(self)
-  local isi, first, second = self.chance:pick(self.pace.isis), intensity(self), nil
-  second = self.chance:once_in(3) and first or intensity(self)
-  return item(("mp.pair { isi = %s, intensity = { %s, %s } }"):format(text(isi), written(first), written(second)),
+  local isi, first = self.chance:pick(self.pace.isis), intensity(self)
+  local second = self.chance:once_in(3) and first or intensity(self)
+  return item(("mp.pair { isi = %s, intensity = { %s, %s } }"):format(text(isi), written(first),
+    written(second)),
     oracle.sequence(oracle.sequence(oracle.pulse(first), oracle.rest(isi)), oracle.pulse(second)))
 end
 
@@ -115,7 +116,7 @@ local function ramp(self)
   local between = self.chance:once_in(2) and rest(self)
   local made
   for _ = 1, self.chance:draw(2, 3) do
-    local step = train_of(self, intensity(self), pulses, hz, "train")
+    local step = train_of(intensity(self), pulses, hz, "train")
     made = made and behind(between and behind(made, between) or made, step) or step
   end
   return made
@@ -125,8 +126,8 @@ end
 local function rates(self)
   local what, made = intensity(self), nil
   for _ = 1, 2 do
-    local step = train_of(self, what, self.chance:draw(2, self.pace.most), self.chance:pick(self.pace.rates),
-      "train")
+    local pulses = self.chance:draw(2, self.pace.most)
+    local step = train_of(what, pulses, self.chance:pick(self.pace.rates), "train")
     made = made and behind(behind(made, rest(self)), step) or step
   end
   return made
@@ -161,8 +162,8 @@ local function jittered(self)
   return item(("(%s) * %d"):format(what.source, count), oracle.gaps(what.plan, count, exact.zero))
 end
 
-local makers = { pulse = pulse, train = train, ramp = ramp, rates = rates, repeated = repeated, jittered = jittered,
-  two_channels = two_channels, mixed = mixed, groups = train_of_groups, pair = pair, burst = burst,
+local makers = { pulse = pulse, train = train, ramp = ramp, rates = rates, repeated = repeated,
+  jittered = jittered, two_channels = two_channels, mixed = mixed, groups = train_of_groups, pair = pair, burst = burst,
   theta_burst = theta_burst }
 
 --- The kinds of parts that a pace has the numbers for.

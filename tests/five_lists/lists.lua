@@ -96,7 +96,8 @@ function M.lowered(played)
       read(driver, frames[frame].bytes, told)
     else
       local said = power_of[driver.name] and told.first
-      for i, each in ipairs(action.part and timing.onsets(action.part) or { { offset = 0, action = action } }) do
+      local onsets = action.part and timing.onsets(action.part) or { { offset = 0, action = action } }
+      for i, each in ipairs(onsets) do
         local one = each.action
         rows[#rows + 1] = { ns = ns + math.floor(each.offset * 1e9 + 0.5), value = one.intensity,
           ref = one.reference, channel = one.channel ~= "" and one.channel or "1",
@@ -159,10 +160,10 @@ function M.recorded(played)
   for _, row in ipairs(table_of(played.events)) do
     if row.event == "pulse" or row.event == "mark" then
       local is_pulse = row.event == "pulse"
-      local one = { channel = is_pulse and row.channel or nil, mso = is_pulse and tonumber(row.intensity_mso) or nil,
-        value = is_pulse and tonumber(row.intensity) or nil, ref = is_pulse and row.intensity_ref or nil,
-        mark = not is_pulse and row.reply or nil }
-      local other = setmetatable({ ns = math.floor(tonumber(row.onset_planned_us) * 1000 + 0.5) }, { __index = one })
+      local one = is_pulse and { channel = row.channel, mso = tonumber(row.intensity_mso),
+        value = tonumber(row.intensity), ref = row.intensity_ref } or { mark = row.reply }
+      local planned_ns = math.floor(tonumber(row.onset_planned_us) * 1000 + 0.5)
+      local other = setmetatable({ ns = planned_ns }, { __index = one })
       one.ns = ns_of(row.onset)
       sent[#sent + 1], planned[#planned + 1] = one, other
       if is_pulse and row.status ~= "delivered" and row.status ~= "sent" then

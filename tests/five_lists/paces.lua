@@ -9,7 +9,8 @@ local M = {}
 local seconds = { { 1, 2 }, { 1, 1 }, { 3, 2 }, { 2, 1 }, { 7, 3 }, { 5, 1 } }
 
 local fast = {
-  rates = { { 1, 1 }, { 2, 1 }, { 3, 1 }, { 5, 1 }, { 6, 1 }, { 7, 1 }, { 10, 1 }, { 11, 1 }, { 20, 1 }, { 25, 1 } },
+  rates = { { 1, 1 }, { 2, 1 }, { 3, 1 }, { 5, 1 }, { 6, 1 }, { 7, 1 }, { 10, 1 }, { 11, 1 }, { 20, 1 },
+    { 25, 1 } },
   rests = seconds, more = { { 1, 4 }, { 1, 1 }, { 3, 1 } }, most = 12,
 }
 
@@ -33,12 +34,16 @@ local trains = { rates = { { 1, 1 }, { 5, 1 }, { 8, 1 }, { 10, 1 }, { 11, 1 }, {
   rests = { { 5, 1 }, { 8, 1 }, { 10, 1 }, { 15, 1 } }, more = { { 1, 2 }, { 2, 1 } } }
 
 -- What devices time by themselves: on their grids.
-local even = with(bursts, { rates = { { 1, 1 }, { 2, 1 }, { 4, 1 }, { 5, 1 }, { 8, 1 }, { 10, 1 }, { 20, 1 }, { 25, 1 } },
+local even = with(bursts, {
+  rates = { { 1, 1 }, { 2, 1 }, { 4, 1 }, { 5, 1 }, { 8, 1 }, { 10, 1 }, { 20, 1 }, { 25, 1 } },
   group_rates = { { 2, 1 }, { 4, 1 }, { 5, 1 } },
-  only = { "pulse", "train", "train", "ramp", "ramp", "rates", "burst", "groups", "mixed", "theta_burst", "jittered" } })
+  only = { "pulse", "train", "train", "ramp", "ramp", "rates", "burst", "groups", "mixed", "theta_burst",
+    "jittered" },
+})
 local even_rates = with(even, { only = { "pulse", "train", "train", "ramp", "ramp", "rates", "jittered" } })
 local only_pairs = with(pairs_of, { only = { "pulse", "pair", "groups", "mixed" } })
-local tenths = with(trains, { rates = { { 1, 1 }, { 5, 1 }, { 10, 1 } }, only = { "train", "train", "ramp", "rates" } })
+local tenths = with(trains, { rates = { { 1, 1 }, { 5, 1 }, { 10, 1 } },
+  only = { "train", "train", "ramp", "rates" } })
 
 local function outputs(pace, one, other)
   return with(pace, { channels = { one, other }, apart = { { 1, 100 }, { 1, 3 }, { 3, 50 }, { 1, 1 } } })
@@ -55,9 +60,11 @@ M.devices = {
   { name = "rapid", paces = { second, tenths, trains }, own = { tenths } },
   { name = "duomag", paces = { second }, own = { second } },
   { name = "pulsepal", settings = { full_scale_volts = "10" }, in_twin = true,
-    paces = { fast, quick, outputs(fast, "1", "2") }, own = { even, even_rates, outputs(even_rates, "1", "2") } },
+    paces = { fast, quick, outputs(fast, "1", "2") },
+    own = { even, even_rates, outputs(even_rates, "1", "2") } },
   { name = "stimjim", settings = { full_scale_mv = "10000" },
-    paces = { fast, second, outputs(fast, "0", "1") }, own = { even_rates, outputs(even_rates, "0", "1") } },
+    paces = { fast, second, outputs(fast, "0", "1") },
+    own = { even_rates, outputs(even_rates, "0", "1") } },
   { name = "trigger", fine = true, paces = { hand }, own = { hand } },
 }
 

@@ -16,8 +16,8 @@ local function expected(drawn, listed, fine)
   local why
   for _, plan in ipairs(drawn.expected) do
     local rows, problem = oracle.rows(plan, listed, play.thresholds, fine)
-    problem = problem or compare.difference({ name = "written", rows = rows }, { name = "listed", rows = listed },
-      exactly)
+    problem = problem or compare.difference({ name = "written", rows = rows },
+      { name = "listed", rows = listed }, exactly)
     if not problem then
       return rows
     end
@@ -48,7 +48,8 @@ local function first_difference(wanted, played, judged, device)
   end
   local pulses = compare.pulses(wanted)
   local sent, planned, odd = lists.recorded(played)
-  local given_tolerance = { ns = math.max(2000, clock_ns[device.name] or 0), mso = device.settings and 0.2 or 1e-9 }
+  local given_tolerance = { ns = math.max(2000, clock_ns[device.name] or 0),
+    mso = device.settings and 0.2 or 1e-6 }
   local written, heard = { name = "written", rows = wanted }, { name = "written", rows = pulses }
   return compare.difference(written, { name = "judged", rows = rows }, exactly)
     or compare.difference(written, { name = "lowered", rows = lists.lowered(played) }, exactly)
@@ -70,27 +71,29 @@ end
 ---@return "played"|"refused"|"wrong"
 ---@return string? why with the plan's text where it is wrong
 function M.run(folder, trial)
-  local paces = trial.timing == "device" and trial.device.own or trial.device.paces
-  local drawn = draw.plan(trial.seed, paces[trial.seed % #paces + 1])
+  local device, timing = trial.device, trial.timing
+  local paces = timing == "device" and device.own or device.paces
+  local drawn = draw.plan(trial.seed, paces[trial.seed // 2 % #paces + 1])
   local plan = play.build(folder, drawn.source, drawn.seed)
   local listed = lists.listed(plan, drawn.seed)
-  local function wrong(why)
-    return "wrong", ("seed %d, %s, timing %s: %s\n%s"):format(trial.seed, trial.device.name, trial.timing, why,
+  local function wrong(difference)
+    return "wrong", ("seed %d, %s, timing %s: %s\n%s"):format(trial.seed, device.name, timing, difference,
       drawn.source)
   end
-  local wanted, why = expected(drawn, listed, trial.device.fine)
+  local wanted, why = expected(drawn, listed, device.fine)
   if not wanted then
     return wrong(why)
   end
   local played, judged = lists.judging(function()
-    return play.play(folder, plan, { device = trial.device, timing = trial.timing, seed = drawn.seed })
+    return play.play(folder, plan, { device = device, timing = timing, seed = drawn.seed })
   end)
   if played.refused then
-    return #played.refused > 20 and "refused" or "wrong", played.refused
+    return "refused", played.refused
   end
-  why = first_difference(wanted, played, judged, trial.device)
+  why = first_difference(wanted, played, judged, device)
   if played.stop ~= "finished" or played.fault then
-    why = ("the run ended with %s (%s); %s"):format(played.stop, played.fault or "no fault", why or "no difference")
+    why = ("the run ended with %s (%s); %s"):format(played.stop, played.fault or "no fault",
+      why or "no difference")
   end
   if why then
     return wrong(why)
