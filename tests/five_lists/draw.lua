@@ -163,8 +163,8 @@ local function jittered(self)
 end
 
 local makers = { pulse = pulse, train = train, ramp = ramp, rates = rates, repeated = repeated,
-  jittered = jittered, two_channels = two_channels, mixed = mixed, groups = train_of_groups, pair = pair, burst = burst,
-  theta_burst = theta_burst }
+  jittered = jittered, two_channels = two_channels, mixed = mixed, groups = train_of_groups, pair = pair,
+  burst = burst, theta_burst = theta_burst }
 
 --- The kinds of parts that a pace has the numbers for.
 local function kinds_of(pace)
