@@ -54,7 +54,8 @@ end
 function describe(plan, channel)
   local view = plan:view()
   if view.kind == "pulse" then
-    local action = { channel = channel, intensity = view.intensity, reference = view.reference }
+    local action = { channel = channel ~= "" and channel or "1", intensity = view.intensity,
+      reference = view.reference }
     return { cell = { { offset = 0, action = action } }, levels = {} }
   elseif view.kind == "rest" and view.min == view.max then
     return { cell = {}, levels = {} }

@@ -148,6 +148,20 @@ local function two_channels(self)
     oracle.together(left.plan, right.plan, names))
 end
 
+--- A pulse on each of two coils, once or several times: a cell that a device could take for one of its own.
+local function coils(self)
+  local names, first, second = self.pace.channels, intensity(self), intensity(self)
+  local apart = self.chance:pick(self.pace.apart)
+  local function at(what, name)
+    return item(("mp.pulse(%s):at %q"):format(written(what), name), oracle.on(oracle.pulse(what), name))
+  end
+  local made = behind(behind(at(first, names[1]), rest_of(apart)), at(second, names[2]))
+  local count = self.chance:draw(1, 3)
+  local every = exact.add(apart, self.chance:pick(self.pace.rests))
+  return item(("(%s):times(%d, { every = %s })"):format(made.source, count, text(every)),
+    oracle.every(made.plan, count, every))
+end
+
 local function repeated(self)
   local count = self.chance:draw(2, 4)
   local what = self.chance:once_in(2) and train(self) or behind(pulse(self), behind(rest(self), pulse(self)))
@@ -163,8 +177,8 @@ local function jittered(self)
 end
 
 local makers = { pulse = pulse, train = train, ramp = ramp, rates = rates, repeated = repeated,
-  jittered = jittered, two_channels = two_channels, mixed = mixed, groups = train_of_groups, pair = pair,
-  burst = burst, theta_burst = theta_burst }
+  jittered = jittered, two_channels = two_channels, coils = coils, mixed = mixed, groups = train_of_groups,
+  pair = pair, burst = burst, theta_burst = theta_burst }
 
 --- The kinds of parts that a pace has the numbers for.
 local function kinds_of(pace)
@@ -174,7 +188,7 @@ local function kinds_of(pace)
       table.move({ ... }, 1, select("#", ...), #kinds + 1, kinds)
     end
   end
-  more(pace.channels, "two_channels", "two_channels", "two_channels")
+  more(pace.channels, "two_channels", "two_channels", "coils")
   more(pace.groups, "mixed", "mixed", "groups")
   more(pace.isis, "pair")
   more(pace.bursts, "burst", "theta_burst")

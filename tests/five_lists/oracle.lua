@@ -64,6 +64,13 @@ function M.every(plan, count, period, as_train)
   return { made }
 end
 
+--- The same on a channel.
+function M.on(plan, channel)
+  local made = { events = {}, span = plan[1].span }
+  shifted(made.events, plan[1].events, zero, channel)
+  return { made }
+end
+
 --- Two plans side by side, each on its channel.
 function M.together(a, b, names)
   local made = { events = {}, span = exact.less(a[1].span, b[1].span) and b[1].span or a[1].span }

@@ -64,6 +64,7 @@ end
 ---@field seed integer
 ---@field device table of five_lists.paces
 ---@field timing string
+---@field pace table? instead of one of the device's
 
 --- Draw a plan and play it.
 ---@param folder string
@@ -73,7 +74,7 @@ end
 function M.run(folder, trial)
   local device, timing = trial.device, trial.timing
   local paces = timing == "device" and device.own or device.paces
-  local drawn = draw.plan(trial.seed, paces[trial.seed // 2 % #paces + 1])
+  local drawn = draw.plan(trial.seed, trial.pace or paces[trial.seed // 2 % #paces + 1])
   local plan = play.build(folder, drawn.source, drawn.seed)
   local listed = lists.listed(plan, drawn.seed)
   local function wrong(difference)

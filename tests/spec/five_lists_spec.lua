@@ -62,4 +62,15 @@ describe("the five lists of a plan", function()
       end)
     end
   end
+
+  for _, device in ipairs(paces.devices) do
+    it(("do not become one channel's on %s"):format(device.name), function()
+      for seed = 1, 60 do
+        local timing = paces.timings[seed % 3 + 1]
+        local trial = { seed = seed, device = device, timing = timing, pace = paces.coils }
+        local status, why = trials.run(folder, trial)
+        assert.are.equal("refused", status, why)
+      end
+    end)
+  end
 end)
