@@ -47,13 +47,14 @@ local tenths = with(trains, { rates = { { 1, 1 }, { 5, 1 }, { 10, 1 } },
 
 local function outputs(pace, one, other)
   local only = pace.only and { "coils", "two_channels", "two_channels", table.unpack(pace.only) }
-  return with(pace, { channels = { one, other }, only = only, apart = { { 1, 100 }, { 1, 3 }, { 3, 50 }, { 1, 1 } } })
+  return with(pace, { channels = { one, other }, only = only,
+    apart = { { 1, 100 }, { 1, 3 }, { 3, 50 }, { 1, 1 } } })
 end
 
 local hand = with(quick, { one_intensity = true }) -- set by hand: one for all
 
 --- Two coils, for devices that have one.
-M.coils = outputs({ rests = { { 5, 1 }, { 9, 2 } }, only = { "coils" } }, "left", "right")
+M.coils = with(outputs(slow, "left", "right"), { only = { "coils" } })
 
 --- By driver. in_twin: the latency passes in the simulator, whose times are the pulses' own.
 --- own: what is drawn with its own timing. fine: its intensities have no step that matters.

@@ -70,7 +70,7 @@ end
 ---@param folder string
 ---@param trial Trial
 ---@return "played"|"refused"|"wrong"
----@return string? why with the plan's text where it is wrong
+---@return string what: why not, with the plan's text where it is wrong; or the text of what was played
 function M.run(folder, trial)
   local device, timing = trial.device, trial.timing
   local paces = timing == "device" and device.own or device.paces
@@ -99,7 +99,7 @@ function M.run(folder, trial)
   if why then
     return wrong(why)
   end
-  return "played"
+  return "played", drawn.source
 end
 
 return M
