@@ -20,7 +20,7 @@ struct player {
     bool held;           // it was not played: the next next() gives it again
     bool over;
     struct mp_steady steady;
-    struct mp_text text;
+    struct mp_text text, log;
     struct mp_tail tails[];
 };
 
@@ -74,6 +74,7 @@ static int player_new(lua_State *L)
     player->steady = (struct mp_steady){.lowering = lowering,
                                         .text = &player->text,
                                         .proof = proof,
+                                        .log = &player->log,
                                         .start_ns = start_ns,
                                         .latency_ns = latency_ns,
                                         .tails = player->tails};
@@ -162,33 +163,43 @@ static void set_stimulator(lua_State *L, int table, const struct mp_steady *stea
     lua_pop(L, 1);
 }
 
+static FILE *check_file(lua_State *L, int arg)
+{
+    luaL_Stream *stream = luaL_checkudata(L, arg, LUA_FILEHANDLE);
+    luaL_argcheck(L, stream->closef != NULL, arg, "the file is closed");
+    return stream->f;
+}
+
 /*
- * player:play(file, index, text, steady, budget) -> played, written, onset_ns (of the last row
- * written) | nil, message. Play the
- * pulse that next() gave last, and what follows it, as long as it is like steady, which then
- * says how the stimulator is. Rows go to file, numbered from index + 1, with the reply's text;
- * the last played - written pulses are not confirmed yet: see pending().
+ * player:play(file, index, text, steady, budget, log, tail) -> played, written, onset_ns (of the
+ * last row written) | nil, message. Play the pulse that next() gave last, and what follows it, as
+ * long as it is like steady, which then says how the stimulator is. Rows go to file, numbered
+ * from index + 1, with the reply's text; to log, the twin's own, goes the time and tail of each
+ * pulse; the last played - written pulses are not confirmed yet: see pending().
  */
 static int player_play(lua_State *L)
 {
     struct mp_error err = {0};
     struct player *player = check_player(L);
-    luaL_Stream *stream = luaL_checkudata(L, 2, LUA_FILEHANDLE);
-    luaL_argcheck(L, stream->closef != NULL, 2, "the file is closed");
+    FILE *file = check_file(L, 2), *log = check_file(L, 7);
     struct mp_steady *steady = &player->steady;
     steady->index = (uint64_t)mp_check_integer(L, 3, 0, longest_ns);
     steady->reply.bytes = luaL_checklstring(L, 4, &steady->reply.length);
     luaL_argcheck(L, steady->reply.length <= TAIL_MAX, 4, "the text is too long");
     luaL_checktype(L, 5, LUA_TTABLE);
     lua_Integer budget = mp_check_integer(L, 6, 1, LUA_MAXINTEGER);
+    steady->log_tail.bytes = luaL_checklstring(L, 8, &steady->log_tail.length);
+    luaL_argcheck(L, steady->log_tail.length <= TAIL_MAX, 8, "the text is too long");
     steady->stimulator = get_stimulator(L, 5);
     luaL_argcheck(L, player->send.kind == MP_SEND_PULSE && !player->held && !player->over, 1,
                   "next() gave no pulse to begin with");
     steady->frame = player->send.frame;
-    mp_text_init(&player->text, stream->f);
+    mp_text_init(&player->text, file);
+    mp_text_init(&player->log, log);
     player->over = !mp_steady_play(steady, &player->send, (uint64_t)budget);
     player->held = !player->over && steady->sent > 0;
-    if (mp_text_flush(&player->text, &err) != MP_OK)
+    if (mp_text_flush(&player->text, &err) != MP_OK ||
+        mp_text_flush(&player->log, &err) != MP_OK)
         return mp_push_failure(L, &err);
     if (steady->sent > 0)
         set_stimulator(L, 5, steady);

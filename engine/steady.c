@@ -48,6 +48,17 @@ static void write_row(struct mp_steady *steady, const struct mp_pending *pulse)
     steady->written_ns = (int64_t)sent_ns;
 }
 
+/* The line of moonpulse.simulators.witness: the time on the stimulator's clock, and what it
+ * gave. */
+static void write_log(struct mp_steady *steady, int64_t at_ns)
+{
+    const struct mp_tail *tail = &steady->log_tail;
+    char *at = mp_text_room(steady->log, ROW_NUMBERS + tail->length);
+    at = mp_put_seconds(at, (uint64_t)at_ns);
+    at = mp_put_bytes(at, tail->bytes, tail->length);
+    mp_text_end(steady->log, at);
+}
+
 /* The replies that came until now_ns complete their rows. */
 static void deliver(struct mp_steady *steady, int64_t now_ns)
 {
@@ -102,6 +113,7 @@ bool mp_steady_play(struct mp_steady *steady, struct mp_send *send, uint64_t bud
         if (!is_usual(steady, send, at_ns) ||
             !fire(&steady->stimulator, &decay, &decay_ns, at_ns))
             return true;
+        write_log(steady, at_ns);
         steady->pending[steady->end++ % MP_PENDING_MAX] =
             (struct mp_pending){.send = *send, .at_ns = at_ns};
         steady->sent++;

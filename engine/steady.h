@@ -3,10 +3,11 @@
  *
  * In virtual time a simulated stimulator gets every frame and answers it. Where it says itself
  * (the twin's method steady) what each further pulse will do, pulses are played here, and their
- * rows of events.tsv written, until one comes that is not like that: another frame, a mark, a
- * capacitor not charged yet, a temperature to report, a number that the row cannot hold. That
- * one is given back, and the twin, the driver and the record take over, in the state in which
- * they would be had they played all of it themselves: the same operations on the same doubles.
+ * rows of events.tsv and of twin.tsv written, until one comes that is not like that: another
+ * frame, a mark, a capacitor not charged yet, a temperature to report, a number that the row
+ * cannot hold. That one is given back, and the twin, the driver and the record take over, in
+ * the state in which they would be had they played all of it themselves: the same operations on
+ * the same doubles.
  *
  * Nothing here allocates or fails but for the file. For the loop thread.
  */
@@ -38,8 +39,10 @@ enum { MP_PENDING_MAX = 64 };
 struct mp_steady {
     struct mp_lowering *lowering;
     struct mp_text *text;
-    int64_t start_ns;   // of the plan, on the twin's clock
-    int64_t latency_ns; // from a command to its pulse
+    struct mp_text *log;     // the stimulator's own: a line for each pulse that it gives
+    struct mp_tail log_tail; // of such a line, behind its time, with its end
+    int64_t start_ns;        // of the plan, on the twin's clock
+    int64_t latency_ns;      // from a command to its pulse
     // what the row of an action says (channel and intensity, tabs between)
     const struct mp_tail *tails; // by action; bytes NULL: not an action for here
     struct mp_tail reply;        // in words

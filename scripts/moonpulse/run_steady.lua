@@ -5,6 +5,7 @@
 -- plays on until something is different. Everything else takes the way through twin and driver.
 local core = require "moonpulse.core"
 local links = require "moonpulse.link"
+local witness = require "moonpulse.simulators.witness"
 
 local M = {}
 
@@ -116,12 +117,13 @@ function Stretch:play(frame, listening)
     return 0
   end
   local steady = link.twin:steady(self.frames[frame])
-  local text = steady and self:meaning(steady, listening)
+  local text = steady and steady.log and self:meaning(steady, listening)
   if not text then
     self:rest(0)
     return 0
   end
-  local played, written, onset_ns = self.player:play(record.file, record.index, text, steady, LONGEST)
+  local played, written, onset_ns = self.player:play(record.file, record.index, text, steady, LONGEST,
+    link.log, witness.tail(steady.log))
   if not played then
     links.fault(written)
   end

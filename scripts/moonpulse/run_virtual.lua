@@ -6,6 +6,7 @@ local faults = require "moonpulse.simulators.faults"
 local links = require "moonpulse.link"
 local listenings = require "moonpulse.listening"
 local virtual_trigger = require "moonpulse.virtual_trigger"
+local witness = require "moonpulse.simulators.witness"
 
 local M = {}
 
@@ -31,20 +32,29 @@ function Link:enqueue(replies)
   end
 end
 
+--- What the twin answered and logged in one call.
+function Link:take(replies, log)
+  local file = self.log
+  for i = 1, file and log and #log or 0 do
+    file:write(witness.line(log[i].at_ns or self.now_ns, log[i]))
+  end
+  self:enqueue(replies)
+end
+
 --- Let the twin's own time pass until to_ns: trains that it times, keep-alives that it needs.
 function Link:advance(to_ns)
   local alive = self.keepalive
   while alive and self.alive_ns <= to_ns do
-    self:enqueue((self.twin:receive(alive.bytes, self.alive_ns)))
+    self:take(self.twin:receive(alive.bytes, self.alive_ns))
     self.alive_ns = self.alive_ns + math.floor(alive.period * 1e9)
   end
   while self.speaks_later and self.ticks and to_ns - self.ticked_ns > STEP_NS do
     self.ticked_ns = self.ticked_ns + STEP_NS
-    self:enqueue((self.twin:tick(self.ticked_ns)))
+    self:take(self.twin:tick(self.ticked_ns))
   end
   if self.ticks then
     self.ticked_ns = math.max(self.ticked_ns, to_ns)
-    self:enqueue((self.twin:tick(to_ns)))
+    self:take(self.twin:tick(to_ns))
   end
 end
 
@@ -87,7 +97,7 @@ end
 
 function Link:write(bytes)
   self.now_ns = self.now_ns + core.wire_ns(self.driver.serial, #bytes)
-  self:enqueue((self.twin:receive(bytes, self.now_ns)))
+  self:take(self.twin:receive(bytes, self.now_ns))
 end
 
 function Link:transact(bytes, want, timeout, tries, remedy)
@@ -134,6 +144,7 @@ local function play(job, link, record, pace)
   assert(job.lowering:cleared(), "the plan was not checked against the safety limits: nothing is sent")
   local driver, twin, frames = job.driver, link.twin, job.lowering:frames()
   local start_ns = link.now_ns + 1000000000 + math.floor(job.lowering:lead() * 1e9)
+  record.start_ns = start_ns
   local latency_ns = math.floor(driver.latency * 1e9)
   local patience_ns = math.floor(driver.reply_timeout * 1e9)
   local listening, fault = listenings.new(driver, record), nil
@@ -198,7 +209,7 @@ local function play(job, link, record, pace)
       if apart[frame] then
         virtual_trigger.first(link, apart[frame], now_ns)
       else
-        link:enqueue((twin:receive(bytes[frame], now_ns)))
+        link:take(twin:receive(bytes[frame], now_ns))
       end
     end
     link.now_ns = now_ns
@@ -248,6 +259,25 @@ local function pacer(job, speed, hooks)
   end
 end
 
+--- twin.tsv of the run; closed, with its last lines, whatever happens.
+local function open_log(record)
+  local path = record.folder .. "/twin.tsv"
+  local file, message = io.open(path, "w")
+  if not file then
+    links.fault("cannot write " .. message)
+  end
+  file:setvbuf("full", 65536)
+  file:write(witness.header)
+  return file, path
+end
+
+local function close_log(file, path)
+  local ok, message = file:close()
+  if not ok then
+    links.fault(("cannot write %s: %s"):format(path, message))
+  end
+end
+
 --- Run job without a port.
 ---@param job table as for run_real; job.twin: another far side than a new twin; job.faults: of its settings
 ---@param record table
@@ -256,7 +286,9 @@ end
 ---@return table outcome
 function M.run(job, record, speed, hooks)
   local driver = job.driver
+  local log <close>, log_path = open_log(record) -- luacheck: ignore 231
   local link = new_link(driver, job.twin, job.faults)
+  link.log = log
   link.ticks = true -- some say unasked who they are
   local identity = driver.connect(link)
   hooks.connected(identity, "virtual")
@@ -287,6 +319,7 @@ function M.run(job, record, speed, hooks)
   link.first, link.last = 1, 0
   local ok, problem = pcall(driver.disarm, link)
   record:stopped(ok)
+  close_log(log, log_path)
   return { stop = stop, fault = fault, disarmed = ok, safe_sent = true, took_s = took_s,
     virtual_s = (link.now_ns - first_ns) / 1e9,
     not_disarmed = not ok and tostring(problem) or nil }

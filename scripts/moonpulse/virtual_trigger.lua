@@ -8,9 +8,9 @@ function M.first(link, frame, now_ns)
   local twin = link.twin
   local by_line = frame.line or frame.on_trigger
   if by_line then
-    link:enqueue((twin:line(frame.line or "trigger", true, now_ns)))
+    link:take(twin:line(frame.line or "trigger", true, now_ns))
   else
-    link:enqueue((twin:receive(frame.bytes, now_ns)))
+    link:take(twin:receive(frame.bytes, now_ns))
   end
   if frame.width_ns then
     link.second = { at_ns = now_ns + frame.width_ns, line = by_line and (frame.line or "trigger"),
@@ -24,9 +24,9 @@ function M.second(link, now_ns)
   if second and second.at_ns <= now_ns then
     link.second = nil
     if second.line then
-      link:enqueue((link.twin:line(second.line, false, second.at_ns)))
+      link:take(link.twin:line(second.line, false, second.at_ns))
     else
-      link:enqueue((link.twin:receive(second.bytes, second.at_ns)))
+      link:take(link.twin:receive(second.bytes, second.at_ns))
     end
   end
 end

@@ -11,7 +11,7 @@
 static const struct mp_serial fast = {.baud = 1000000, .bits = 8, .stop_bits = 1};
 static const int64_t start_ns = 5 * MP_NS_PER_S;
 
-static struct mp_text text;
+static struct mp_text text, log_text;
 static struct mp_tail tails[8];
 
 /* Every action of the plan fires with the same two bytes but those of actions from other on. */
@@ -27,8 +27,11 @@ static struct mp_steady steady_of(struct mp_plan *take_plan, uint32_t other)
     }
     mp_lowering_rewind(l);
     mp_text_init(&text, tmpfile());
+    mp_text_init(&log_text, tmpfile());
     return (struct mp_steady){.lowering = l,
                               .text = &text,
+                              .log = &log_text,
+                              .log_tail = {.bytes = "\tfired\n", .length = 7},
                               .start_ns = start_ns,
                               .tails = tails,
                               .reply = {.bytes = "said", .length = 4},
@@ -43,6 +46,7 @@ static void end(struct mp_steady *steady)
 {
     mp_lowering_destroy(steady->lowering);
     (void)fclose(text.file);
+    (void)fclose(log_text.file);
 }
 
 /* Play from the first frame on; *send as mp_steady_play leaves it. */
@@ -77,6 +81,11 @@ static void writes_the_rows_of_confirmed_pulses(void)
     size_t length = fread(found, 1, sizeof found - 1, text.file);
     found[length] = '\0';
     CHECK_STR(found, expected);
+    CHECK_INT(mp_text_flush(&log_text, NULL), MP_OK);
+    rewind(log_text.file);
+    length = fread(found, 1, sizeof found - 1, log_text.file);
+    found[length] = '\0'; // the stimulator gave the third, too: it knows without a reply
+    CHECK_STR(found, "5.000000000\tfired\n5.333333333\tfired\n5.666666667\tfired\n");
     end(&steady);
 }
 

@@ -57,7 +57,8 @@ describe("a steady stretch of a run in virtual time", function()
       end,
     })
     record:close()
-    return { text = shell.read(record.folder .. "/events.tsv"), state = twin:state(),
+    return { text = shell.read(record.folder .. "/events.tsv"),
+      log = shell.read(record.folder .. "/twin.tsv"), state = twin:state(),
       result = record:result(), stop = outcome.stop, fault = outcome.fault, by_engine = by_engine,
       virtual_s = outcome.virtual_s, record = record }
   end
@@ -68,6 +69,8 @@ describe("a steady stretch of a run in virtual time", function()
     local short, long = run(plan, change), run(plan, change, true)
     assert.are.equal(0, long.by_engine)
     assert.is_true(short.text == long.text, "events.tsv differs")
+    assert.is_true(short.log == long.log, "twin.tsv differs")
+    assert.are.equal(short.state.pulses, select(2, short.log:gsub("\tpulse\t", "")))
     assert.are.same(long.state, short.state)
     for _, key in ipairs { "stop", "fault", "virtual_s" } do
       assert.are.equal(long[key], short[key], key)

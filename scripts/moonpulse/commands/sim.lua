@@ -17,7 +17,9 @@ function M.parser()
   local parser = cli.parser("sim",
     "Run a simulated stimulator on a pseudo-terminal until Ctrl-C. Any program can open it like a "
       .. "serial port. The log is tab-separated: time (s, CLOCK_MONOTONIC, when the command was "
-      .. "complete on the wire), event (pulse, arm, disarm, set, get, ignored, error, fault), bytes, note.",
+      .. "complete on the wire), event (pulse, arm, disarm, set, get, ignored, error, fault), bytes, note; "
+      .. "of a pulse what the simulator gave, from its own state: channel, intensity (% of full scale), "
+      .. "waveform, mode.",
     "moonpulse sim magventure --link /tmp/stim --log twin.tsv\n"
       .. "moonpulse run itbs600 --amt 50 --device magventure --port /tmp/stim")
   parser:argument("device", "The device to simulate (see moonpulse devices), or a driver's path.")

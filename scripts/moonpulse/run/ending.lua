@@ -57,7 +57,7 @@ local function say_unmet(context)
   if log then
     local met = {}
     for text in log:lines() do
-      local kind = text:match("\tfault\t[^\t]*\t(.*)$")
+      local kind = text:match("\tfault\t[^\t]*\t([^\t]*)")
       met[kind or 0] = (met[kind or 0] or 0) + 1
     end
     log:close()

@@ -95,7 +95,7 @@ local function fire(self, bytes)
     self.b_ns = self.now_ns + math.floor(in_ms(self, self.interval) * MS + 0.5)
   end
   if a >= 0.5 then
-    self:discharge(bytes, ("A %g %%"):format(math.floor(a + 0.5)), a)
+    self:discharge(bytes, ("A %g %%"):format(math.floor(a + 0.5)), a, self.options.mode)
   else
     self:note("set", bytes, "fired with A at 0 %")
   end
@@ -110,7 +110,7 @@ local function more_events(self, earliest)
     earliest(self.b_ns, function()
       local b = charge_b(self)
       self.b_ns = nil
-      self:discharge("", ("B %g %%"):format(math.floor(b + 0.5)), b)
+      self:discharge("", ("B %g %%"):format(math.floor(b + 0.5)), b, self.options.mode)
     end)
   end
 end

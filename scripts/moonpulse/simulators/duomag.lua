@@ -41,8 +41,8 @@ local function begin(self, now)
   return self.now_ns
 end
 
-local function note(self, event, bytes, text)
-  self.log[#self.log + 1] = { event = event, bytes = bytes, note = text, at_ns = self.now_ns }
+local function note(self, event, bytes, text, given)
+  self.log[#self.log + 1] = { event = event, bytes = bytes, note = text, at_ns = self.now_ns, given = given }
 end
 
 local function results(self)
@@ -79,7 +79,7 @@ local function discharge(self, bytes)
   end
   self.pulses = self.pulses + 1
   recharge(self, self.recharge_s)
-  note(self, "pulse", bytes, self.intensity .. " %")
+  note(self, "pulse", bytes, self.intensity .. " %", { channel = "1", intensity = self.intensity })
 end
 
 local function set_intensity(self, percent, bytes, who)

@@ -171,7 +171,7 @@ end
 local function append(list, more)
   for _, entry in ipairs(more or {}) do
     list[#list + 1] = { at_ns = entry.at_ns, bytes = entry.bytes, event = entry.event,
-      note = entry.note, confirms = entry.confirms }
+      note = entry.note, confirms = entry.confirms, given = entry.given }
   end
 end
 

@@ -1,22 +1,17 @@
 --- A twin on a pseudo-terminal: bytes in, replies out at their time, a log of all it understood.
 local core = require "moonpulse.core"
 local faults = require "moonpulse.simulators.faults"
+local witness = require "moonpulse.simulators.witness"
 
 local M = {}
 
 local Host = {}
 Host.__index = Host
 
-local function hex(bytes)
-  return #bytes > 0 and (bytes:gsub(".", function(c) return ("%02x"):format(c:byte()) end)) or "n/a"
-end
-
 function Host:note(entries)
   for _, entry in ipairs(entries or {}) do
     if self.log then
-      local ns = entry.at_ns and entry.at_ns + self.on_ns or self.now_ns
-      self.log:write(("%d.%09d\t%s\t%s\t%s\n"):format(ns // 1000000000, ns % 1000000000,
-        entry.event, hex(entry.bytes or ""), entry.note or ""))
+      self.log:write(witness.line(entry.at_ns and entry.at_ns + self.on_ns or self.now_ns, entry))
     end
     self.counts[entry.event] = (self.counts[entry.event] or 0) + 1
   end
@@ -139,7 +134,7 @@ function M.start(model, options)
       return nil, ("cannot write the log: %s"):format(message)
     end
     self.log:setvbuf("line")
-    self.log:write("time\tevent\tbytes\tnote\n")
+    self.log:write(witness.header)
   end
   self.pty, message = core.pty(options.link, function(bytes, arrival_ns)
     self:receive(bytes, arrival_ns)

@@ -288,7 +288,7 @@ function Twin:steady(bytes)
     or self.pending ~= "" or self.deaf_after then
     return nil
   end
-  return machine.steady(self)
+  return machine.steady(self, bytes)
 end
 
 --- It happened `count` times without this twin; `steady` says how things are after the last.

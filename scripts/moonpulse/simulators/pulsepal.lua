@@ -12,6 +12,10 @@ local M = {
   name = "pulsepal",
   description = "Pulse Pal 2",
   serial = { baud = 12000000, bits = 8, parity = "none", stop_bits = 1, flow = "rtscts" },
+  options = {
+    { "full_scale_volts", "number", 0.1, 10, optional = true,
+      help = "V at 100 % of what follows the output: the log's intensity; without: n/a" },
+  },
 }
 
 local CYCLE_NS, STALL_NS = 50000, 500000000
@@ -20,6 +24,7 @@ local OPTIONS = {
   seed = 1, -- nothing is random here
   firmware = 21,
   waveform = false, -- keep every change of an output, for waveform()
+  full_scale_volts = false, -- V at 100 % of what is behind an output; false: its pulses are triggers
 }
 
 local Twin = {}
@@ -59,6 +64,13 @@ local function results(self)
   return #replies > 0 and replies or nil, #log > 0 and log or nil
 end
 
+--- What is on an output with a pulse: the DAC counts from -10 V to 10 V in 65536 steps.
+local function given(self, channel)
+  local volts, full = math.abs(channel.shown - 32768) * 10 / 32768, self.options.full_scale_volts
+  return { channel = tostring(channel.number), intensity = full and volts / full * 100 or nil,
+    waveform = channel.biphasic ~= 0 and "biphasic" or "monophasic" }
+end
+
 --- An output's voltage changed at the beginning of cycle.
 local function changed(self, cycle, channel, before)
   local at_ns = cycle * CYCLE_NS
@@ -71,7 +83,8 @@ local function changed(self, cycle, channel, before)
     local bytes = self.fired[channel.number]
     self.fired[channel.number] = nil
     self.log[#self.log + 1] = { event = "pulse", bytes = bytes or "", at_ns = at_ns,
-      note = ("channel %d%s"):format(channel.number, bytes and "" or ", train") }
+      note = ("channel %d%s"):format(channel.number, bytes and "" or ", train"),
+      given = given(self, channel) }
   end
 end
 

@@ -65,7 +65,7 @@ local function single(self, bytes)
   check_wait(self)
   local recharge = self.enhanced and 2 * SECOND or SECOND // highest_rate(self)
   self:recharge(recharge + self.charge_delay * 1000000)
-  self:discharge(bytes)
+  self:discharge(bytes, nil, nil, self.enhanced and "enhanced" or "single")
   return ""
 end
 
@@ -85,7 +85,7 @@ local function train_pulse(self)
   else
     self.train = nil
   end
-  self:discharge("", "train")
+  self:discharge("", "train", nil, "train")
 end
 
 local function start_train(self, bytes)

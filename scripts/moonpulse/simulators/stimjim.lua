@@ -9,6 +9,12 @@ local M = {
   name = "stimjim",
   description = "StimJim",
   serial = { baud = 12000000, bits = 8, parity = "none", stop_bits = 1, flow = "none" },
+  options = {
+    { "full_scale_mv", "integer", 1, 15000, optional = true,
+      help = "mV at 100 % of a voltage output: the log's intensity; without: n/a" },
+    { "full_scale_ua", "integer", 1, 3330, optional = true,
+      help = "uA at 100 % of a current output: the log's intensity; without: n/a" },
+  },
   speaks_later = true, -- the end of a pulse is reported by itself, some time after its start
 }
 
@@ -16,6 +22,7 @@ local OPTIONS = {
   latency = 0.001, -- seconds from a line, or an event, to what is written about it
   seed = 1, -- nothing is random here
   firmware = "stimjimPulser", -- or "awg": answers IDN, in words of ours
+  full_scale_mv = false, full_scale_ua = false, -- of what is behind an output
 }
 local US, TRAINS, BUFFER = 1000, 100, 1000
 local MV_PER_DAC = 0.4574
@@ -26,8 +33,8 @@ local dashes = ("-"):rep(34) .. "\r\n"
 local Twin = {}
 Twin.__index = Twin
 
-function Twin:note(event, bytes, text)
-  self.log[#self.log + 1] = { event = event, bytes = bytes, note = text, at_ns = self.now_ns }
+function Twin:note(event, bytes, text, given)
+  self.log[#self.log + 1] = { event = event, bytes = bytes, note = text, at_ns = self.now_ns, given = given }
 end
 
 function Twin:say(text, ...)
@@ -91,6 +98,23 @@ local function completed(self, train, count)
   self.replies[#self.replies].confirms = true
 end
 
+--- The outputs of a pulse, from 0, as the log shows them: those that are driven away from 0.
+local function given(self, train)
+  local list = {}
+  for output = 1, 2 do
+    local mode, most, negative, positive = train.modes[output], 0, false, false
+    for _, stage in ipairs(mode < 2 and train.stages or {}) do
+      most = math.max(most, math.abs(stage[output]))
+      negative, positive = negative or stage[output] < 0, positive or stage[output] > 0
+    end
+    local full = mode == 0 and self.options.full_scale_mv or mode == 1 and self.options.full_scale_ua
+    list[#list + 1] = most > 0 and { channel = tostring(output - 1),
+      intensity = full and most / full * 100 or nil, mode = mode_names[mode],
+      waveform = negative and positive and "biphasic" or "monophasic" } or nil
+  end
+  return list[1] and list or { {} }
+end
+
 --- One step of a timer: a pulse, or the end of its train.
 local function step(self, engine)
   local train = engine.train
@@ -104,8 +128,11 @@ local function step(self, engine)
   engine.next_ns = engine.next_ns + train.period * US
   if #train.stages > 0 and (train.modes[1] < 2 or train.modes[2] < 2) then
     self.pulses = self.pulses + 1
-    self:note("pulse", engine.bytes, engine.bytes == "" and "train" or ("train %d"):format(engine.index))
-    engine.bytes = ""
+    for _, output in ipairs(given(self, train)) do
+      self:note("pulse", engine.bytes, engine.bytes == "" and "train" or ("train %d"):format(engine.index),
+        output)
+      engine.bytes = ""
+    end
   end
 end
 

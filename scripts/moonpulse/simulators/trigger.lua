@@ -25,19 +25,29 @@ local function results(self)
   return nil, #log > 0 and log or nil
 end
 
-function Twin:note(event, bytes, text, now_ns)
+function Twin:note(event, bytes, text, now_ns, channel)
   self.now_ns = math.max(self.now_ns, now_ns)
-  self.log[#self.log + 1] = { event = event, bytes = bytes, note = text, at_ns = self.now_ns }
+  self.log[#self.log + 1] = { event = event, bytes = bytes, note = text, at_ns = self.now_ns,
+    given = channel and { channel = channel } }
   if event == "pulse" then
     self.pulses = self.pulses + 1
   end
+end
+
+--- The TTL lines of a byte, from 1: "1", or "1+3" of two at once.
+local function lines_of(byte)
+  local list = {}
+  for line = 1, 8 do
+    list[#list + 1] = byte >> (line - 1) & 1 == 1 and line or nil
+  end
+  return table.concat(list, "+")
 end
 
 local function take_byte(self, byte, now_ns)
   local rising = byte & ~self.level
   local bytes = string.char(byte)
   if rising ~= 0 then
-    self:note("pulse", bytes, ("value %d"):format(byte), now_ns)
+    self:note("pulse", bytes, ("value %d"):format(byte), now_ns, lines_of(rising))
   elseif byte ~= 0 and byte == self.level then
     self:note("ignored", bytes, "the same value again without a 0 between: no edge", now_ns)
   else
@@ -81,7 +91,7 @@ end
 --- An edge on a line: a rising one is a pulse.
 function Twin:line(name, level, now_ns)
   if level and not self.lines[name] then
-    self:note("pulse", "", name .. " rises", now_ns)
+    self:note("pulse", "", name .. " rises", now_ns, name)
   elseif not level and self.lines[name] then
     self:note("set", "", name .. " falls", now_ns)
   end

@@ -33,8 +33,8 @@ end
 
 -- What a call hands back ---------------------------------------------------------------------------
 
-function Unit:note(event, bytes, text)
-  self.log[#self.log + 1] = { event = event, bytes = bytes, note = text, at_ns = self.now_ns }
+function Unit:note(event, bytes, text, given)
+  self.log[#self.log + 1] = { event = event, bytes = bytes, note = text, at_ns = self.now_ns, given = given }
 end
 
 function Unit:say(bytes)
@@ -131,12 +131,14 @@ end
 
 --- One discharge of the capacitor.
 ---@param percent number? of its charge; without: the power's
-function Unit:discharge(bytes, text, percent)
+---@param mode string? for the log
+function Unit:discharge(bytes, text, percent, mode)
   percent = percent or self:charge()
   self.pulses = self.pulses + 1
   self.active_ns = self.now_ns
   self.temperature = self.temperature + 0.004 * percent / 100
-  self:note("pulse", bytes, text or ("%g %%"):format(math.floor(percent + 0.5)))
+  self:note("pulse", bytes, text or ("%g %%"):format(math.floor(percent + 0.5)),
+    { channel = "1", intensity = percent, mode = mode })
   if self.temperature > HOT_C then
     self:standby("the coil is over 40 C")
   end

@@ -49,14 +49,14 @@ function M.results(self)
   return reply_count > 0 and self.replies or nil, log_count > 0 and self.log or nil
 end
 
-function M.note(self, now, event, bytes, text)
+function M.note(self, now, event, bytes, text, given)
   local count = self.log_count + 1
   local entry = self.log_pool[count]
   if not entry then
     entry = {}
     self.log_pool[count] = entry
   end
-  entry.event, entry.bytes, entry.note, entry.at_ns = event, bytes, text, now
+  entry.event, entry.bytes, entry.note, entry.at_ns, entry.given = event, bytes, text, now, given
   self.log[count] = entry
   self.log_count = count
 end
@@ -122,6 +122,12 @@ function M.max_rate(self)
   return limits.max_rate(self.model, self.mode, self.waveform)
 end
 
+--- What leaves the one coil with a pulse at that amplitude: the log's columns.
+local function given(self, percent)
+  return { channel = "1", intensity = percent, waveform = limits.WAVEFORMS[self.waveform],
+    mode = limits.MODES[self.mode] }
+end
+
 --- Everything a pulse needs, worked out when a setting changes and not when a pulse comes.
 function M.derive(self)
   local a, b = self.amplitude_a, M.amplitude_b(self)
@@ -138,6 +144,8 @@ function M.derive(self)
   self.heat_c = self.heating * (paired and a * a + b * b or count * a * a) / 10000
   local didt_b = paired and (b * 13 + 5) // 10 or 0 -- 1.3 A/us per percent: 50 % gives 65
   self.pulse_frame = frames.build(char(2, (a * 13 + 5) // 10, didt_b, flags(self)))
+  self.given_first = given(self, a)
+  self.given_more = paired and given(self, b) or self.given_first
   self.pulse_note = paired and "pair" or burst and "burst of " .. count or a .. " %"
 end
 
@@ -238,6 +246,7 @@ local function first_pulse(self, now, at, frame)
   local reply, entry = self.reply_pool[1], self.log_pool[1]
   reply.at_ns, reply.bytes = at, self.pulse_frame
   entry.event, entry.bytes, entry.note, entry.at_ns = "pulse", frame, self.pulse_note, now
+  entry.given = self.given_first
   self.replies[1], self.log[1] = reply, entry
   self.reply_count, self.log_count = 1, 1
 end
@@ -278,7 +287,7 @@ function M.discharge(self, now, frame)
   elseif count > 1 then
     self.burst = { start_ns = now, next_ns = now + self.ipi_ns, index = 1, count = count }
   end
-  note(self, now, "pulse", frame, self.train and "train" or self.pulse_note)
+  note(self, now, "pulse", frame, self.train and "train" or self.pulse_note, self.given_first)
   report_pulse(self, now, 1, count)
 end
 
@@ -289,7 +298,7 @@ local function burst_pulse(self)
   burst.index = burst.index + 1
   burst.next_ns = burst.start_ns + burst.index * self.ipi_ns
   self.pulses = self.pulses + 1
-  note(self, now, "pulse", "", self.train and "train" or self.pulse_note)
+  note(self, now, "pulse", "", self.train and "train" or self.pulse_note, self.given_more)
   report_pulse(self, now, burst.index, burst.count)
   if burst.index == burst.count then
     self.burst = nil
@@ -302,9 +311,10 @@ function M.is_steady(self)
     and self.jitter_ns == 0
 end
 
---- discharge() and settle() as numbers, until the shown degree changes.
-function M.steady(self)
+--- discharge() and settle() as numbers, until the shown degree changes; frame is the command.
+function M.steady(self, frame)
   return {
+    log = { event = "pulse", bytes = frame, note = self.pulse_note, given = self.given_first },
     reply = self.pulse_frame, reply_ns = self.latency_ns,
     ready_ns = self.charged_at_ns, recharge_ns = self.recharge_ns,
     coil = { ambient_c = AMBIENT_C, per_ns = DECAY_PER_NS, rise_c = self.heat_c,

@@ -20,8 +20,9 @@ local function xor(text)
   return sum
 end
 
-function Twin:note(event, bytes, text)
-  self.log[#self.log + 1] = { event = event, bytes = bytes, note = text, at_ns = self.now_ns }
+--- given: of a pulse, what left the device, from this model's state: the witness of a run.
+function Twin:note(event, bytes, text, given)
+  self.log[#self.log + 1] = { event = event, bytes = bytes, note = text, at_ns = self.now_ns, given = given }
 end
 
 function Twin:say(text, ...)
@@ -82,7 +83,7 @@ function commands.FIRE(self, bytes)
     return "NOTREADY"
   end
   self.pulses, self.ready_ns = self.pulses + 1, self.now_ns + RECHARGE_NS
-  self:note("pulse", bytes, ("%d %%"):format(self.power))
+  self:note("pulse", bytes, ("%d %%"):format(self.power), { channel = "1", intensity = self.power })
   self:say("FIRED %d", self.power)
 end
 

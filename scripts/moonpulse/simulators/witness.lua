@@ -1,0 +1,61 @@
+--- What a simulated stimulator saw and gave, as lines of twin.tsv.
+---
+--- A pulse's entry in a twin's log has `given`: what came out, from the simulator's own state and
+--- never from what the driver meant, so that a run's record can be held against it.
+local M = {}
+
+---@class moonpulse.Given what left the device with one pulse; nil where it has no such thing
+---@field channel string? its output
+---@field intensity number? % of the output's full scale
+---@field waveform string?
+---@field mode string?
+
+---@class moonpulse.TwinEntry
+---@field event string
+---@field bytes string?
+---@field note string?
+---@field at_ns integer on the twin's clock
+---@field given moonpulse.Given? of a pulse
+
+--- The first line of a log.
+M.header = "time\tevent\tbytes\tnote\tchannel\tintensity\twaveform\tmode\n"
+
+local nothing = "n/a\tn/a\tn/a\tn/a"
+local texts = setmetatable({}, { __mode = "k" }) -- of what was given: a twin gives the same often
+
+local function hex(bytes)
+  return bytes and #bytes > 0 and (bytes:gsub(".", function(c) return ("%02x"):format(c:byte()) end))
+    or "n/a"
+end
+
+local function text_of(given)
+  if not given then
+    return nothing
+  end
+  local text = texts[given]
+  if not text then
+    text = ("%s\t%s\t%s\t%s"):format(given.channel or "n/a",
+      given.intensity and ("%.9g"):format(given.intensity) or "n/a", given.waveform or "n/a",
+      given.mode or "n/a")
+    texts[given] = text
+  end
+  return text
+end
+
+--- A line without its time, the line end included.
+---@param entry moonpulse.TwinEntry
+---@return string
+function M.tail(entry)
+  return ("\t%s\t%s\t%s\t%s\n"):format(entry.event, hex(entry.bytes), entry.note or "",
+    text_of(entry.given))
+end
+
+--- A line of the log.
+---@param ns integer the time to write, nanoseconds from 0 up
+---@param entry moonpulse.TwinEntry
+---@return string
+function M.line(ns, entry)
+  return ("%d.%09d%s"):format(ns // 1000000000, ns % 1000000000, M.tail(entry))
+end
+
+return M

@@ -1,0 +1,64 @@
+--- The property test of five_lists_spec.lua finds each planted fault, within so many plans.
+local mutants = require "five_lists.mutants"
+local paces = require "five_lists.paces"
+local shell = require "shell"
+local trials = require "five_lists.trial"
+
+local most = 40 -- plans
+
+describe("the property test of the five lists", function()
+  local folder
+  local sound = {} -- by device and timing: is every one of these plans right without a fault planted?
+
+  setup(function() folder = shell.folder() end)
+  teardown(function() shell.remove(folder) end)
+
+  local function device_of(name)
+    for _, device in ipairs(paces.devices) do
+      if device.name == name then
+        return device
+      end
+    end
+  end
+
+  --- The first seed whose plan is wrong, and why; a raised error counts.
+  local function first_wrong(device, timing)
+    for seed = 1, most do
+      local ok, status, why = pcall(trials.run, folder, { seed = seed, device = device, timing = timing })
+      if not ok or status == "wrong" then
+        return seed, ok and why or tostring(status)
+      end
+    end
+  end
+
+  local function planted(mutant, action)
+    local undo = {}
+    mutant.plant(function(module, key, value)
+      table.insert(undo, 1, { module, key, module[key] })
+      module[key] = value
+    end)
+    local ok, seed, why = pcall(action)
+    for _, each in ipairs(undo) do
+      each[1][each[2]] = each[3]
+    end
+    assert(ok, seed)
+    return seed, why
+  end
+
+  for _, mutant in ipairs(mutants) do
+    it("finds that " .. mutant.name, function()
+      local device, key = device_of(mutant.device), mutant.device .. mutant.timing
+      if sound[key] == nil then
+        local _, why = first_wrong(device, mutant.timing)
+        sound[key] = why or true
+      end
+      assert.is_true(sound[key])
+      local seed, why = planted(mutant, function() return first_wrong(device, mutant.timing) end)
+      assert.is_truthy(seed, ("not found in %d plans on %s, timing %s"):format(most, mutant.device,
+        mutant.timing))
+      if os.getenv("MP_SHOW") then
+        io.stderr:write(("%s: %s\n"):format(mutant.name, why:match("^[^\n]*")))
+      end
+    end)
+  end
+end)
