@@ -62,7 +62,7 @@ function Stimulator:has_stopped(stop, safe_sent)
     self.fault = self.fault or ("pulse %d was not confirmed within %g s: is the cable loose, does "
       .. "the coil still fire?"):format((record:oldest_open()), 2 * self.slow_ns / 1e9)
   end
-  self.stopped = self.stopped or stop
+  self.stopped, self.ready = self.stopped or stop, false
   self.safe_sent = safe_sent
   self:wake()
 end
@@ -98,7 +98,8 @@ end
 --- Everything the device says while it is armed for good.
 function Stimulator:reply(reply, arrival_ns)
   self.contact_ns = arrival_ns
-  if not self.watching and not self.stopped then
+  -- while it is armed, and where that was stopped, nothing was sent that fires: a late reply is the driver's
+  if not self.watching and (self.arming or not self.stopped) then
     return
   end
   local verdict, text, value = self.driver.judge(reply, self.expected)
@@ -245,9 +246,10 @@ function Stimulator:arm(first, actions)
   if not ok then
     link:fault("%s", message)
   end
-  self.armed = true
+  self.armed, self.arming = true, true
   driver.arm(link, first, actions)
   self:check_stop()
+  self.arming, self.ready = false, true
   self.watched_ns = core.clock_ns()
   self.contact_ns = self.watched_ns
 end
@@ -343,7 +345,7 @@ end
 ---@param reason string
 function Stimulator:stop(reason)
   self.link.session:stop(reason)
-  self.watching = false
+  self.watching, self.ready = false, false
 end
 
 --- A stop that somebody else decided (a signal, a key): also a driver at work ends.
@@ -356,6 +358,17 @@ function Stimulator:interrupt(reason)
   elseif self.on_wake then
     self.on_wake()
   end
+end
+
+--- A port that the run needs beside the device's is lost: the run is over, for this reason.
+---@param text string which port, and why
+function Stimulator:lost_with(text)
+  self.fault = self.fault or text
+  self:stop("gone")
+  if not self.stopped or self.stopped == "requested" or self.stopped == "finished" then
+    self.stopped = "gone" -- nothing was armed
+  end
+  self:wake()
 end
 
 --- The reason to stop that an error stands for.
@@ -406,13 +419,13 @@ function Stimulator:leave()
   if self.left then
     return self.left
   end
-  self.leaving, self.armed, self.watching = true, false, false
+  self.leaving, self.armed, self.watching, self.ready = true, false, false, false
   self.link:resume()
   self.link:forget()
   local disarmed, why = ask_disarmed(self)
   self.fault = self.fault or disarmed and lost_trigger(self) or nil
   self.record:stopped(disarmed)
-  self.leaving = false
+  self.leaving, self.arming = false, false
   self.left = { stop = self.stopped, fault = self.fault, safe_sent = self.safe_sent,
     left_out = self.left_out, disarmed = disarmed, not_disarmed = why }
   return self.left
