@@ -73,7 +73,7 @@ function Stimulator:has_stopped(stop, safe_sent, halted_ns)
     self.fault = self.fault or ("pulse %d was held back: %s"):format(record.last_number,
       self.listening:unsettled())
   end
-  self.stopped = self.stopped or stop
+  self.stopped, self.ready = self.stopped or stop, false
   self.safe_sent = safe_sent
   self:wake()
 end
@@ -273,9 +273,10 @@ function Stimulator:arm(first, actions, firsts)
   if not ok then
     link:fault("%s", message)
   end
-  self.armed = true
+  self.armed, self.arming = true, true
   driver.arm(link, first, actions, firsts)
   self:check_stop()
+  self.arming, self.ready = false, true
   self.listening:armed(first, driver.limits(self.identity), firsts)
   self.watched_ns = core.clock_ns()
   self.contact_ns = self.watched_ns
@@ -353,7 +354,7 @@ end
 ---@param reason string
 function Stimulator:stop(reason)
   self.link.session:stop(reason)
-  self.watching = false
+  self.watching, self.ready = false, false
 end
 
 --- A stop that somebody else decided (a signal, a key): also a driver at work ends.
@@ -366,6 +367,17 @@ function Stimulator:interrupt(reason)
   elseif self.on_wake then
     self.on_wake()
   end
+end
+
+--- A port that the run needs beside the device's is lost: the run is over, for this reason.
+---@param text string which port, and why
+function Stimulator:lost_with(text)
+  self.fault = self.fault or text
+  self:stop("gone")
+  if not self.stopped or self.stopped == "requested" or self.stopped == "finished" then
+    self.stopped = "gone" -- nothing was armed
+  end
+  self:wake()
 end
 
 --- The reason to stop that an error stands for.
@@ -416,13 +428,13 @@ function Stimulator:leave()
   if self.left then
     return self.left
   end
-  self.leaving, self.armed, self.watching = true, false, false
+  self.leaving, self.armed, self.watching, self.ready = true, false, false, false
   self.link:resume()
   self.link:forget()
   local disarmed, why = ask_disarmed(self)
   self.fault = self.fault or disarmed and lost_trigger(self) or nil
   self.record:stopped(disarmed)
-  self.leaving = false
+  self.leaving, self.arming = false, false
   self.left = { stop = self.stopped, fault = self.fault, safe_sent = self.safe_sent,
     left_out = self.left_out, disarmed = disarmed, not_disarmed = why }
   return self.left

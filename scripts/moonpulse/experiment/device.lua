@@ -5,6 +5,7 @@ local core = require "moonpulse.core"
 local doses = require "moonpulse.experiment.dose"
 local links = require "moonpulse.link"
 local stimulators = require "moonpulse.stimulator"
+local turns = require "moonpulse.experiment.turns"
 
 local M = {}
 
@@ -19,7 +20,7 @@ local play_known = { at = "?number" }
 ---@param show table of moonpulse.experiment.show
 function M.new(stimulator, show, waiting)
   return setmetatable({ stimulator = stimulator, show = show, waiting = waiting, plays = 0,
-    dose = doses.new(stimulator.job) }, Device)
+    dose = doses.new(stimulator.job), turns = turns.new(waiting) }, Device)
 end
 
 --- Check a plan that starts at_s seconds after the run's start at the earliest. Refusals are tables
@@ -54,26 +55,36 @@ local function weakest(stimulator)
   return { channel = "1", mso = mso, exact_mso = mso, intensity = mso, reference = "MSO" }
 end
 
+--- Arming failed or was stopped: the device is made safe and asked, and a fault keeps its words.
+local function give_up(stimulator, problem)
+  if links.is_fault(problem) then
+    stimulator.fault = stimulator.fault or problem.message
+  end
+  stimulator:stop(stimulators.reason_of(problem))
+  local left = stimulator:leave()
+  if links.is_fault(problem) and left.not_disarmed then
+    problem.message = ("%s; NOT CONFIRMED SAFE: %s"):format(problem.message, left.not_disarmed)
+  end
+end
+
 --- Arm the stimulator. Returns when the device itself says that it is armed.
 ---@param plan moonpulse.Plan? the plan that comes first: the device is set up for it at once; without it
 ---   the device is armed at its weakest
 function Device:arm(plan)
   local stimulator = self.stimulator
+  if plan ~= nil then
+    check_plan("stim:arm", plan)
+  end
+  local turn <close> = self.turns:take("arm", "stim:arm") -- luacheck: ignore 211
   if stimulator.armed then
     blame.fail("stim:arm: the stimulator is armed already")
-  elseif plan ~= nil then
-    check_plan("stim:arm", plan)
   end
   local admitted = plan and admit(self, plan, self.show:seed_of(self.plays + 1), soon(self, 0))
   local first = admitted and admitted.first or weakest(stimulator)
   local ok, problem = pcall(stimulator.arm, stimulator, first, admitted and admitted.actions or { first },
     admitted and admitted.firsts)
   if not ok and stimulator.armed then
-    stimulator:stop(stimulators.reason_of(problem))
-    local left = stimulator:leave()
-    if links.is_fault(problem) and left.not_disarmed then
-      problem.message = ("%s; NOT CONFIRMED SAFE: %s"):format(problem.message, left.not_disarmed)
-    end
+    give_up(stimulator, problem)
   end
   if not ok then
     error(problem, 0)
@@ -82,27 +93,52 @@ function Device:arm(plan)
   self.show:armed((stimulator.link.session:realtime()))
 end
 
---- Stop for good or until the next arm: safe frame, then the device is asked.
----@param reason "finished"|"requested"
-function Device:make_safe(reason)
-  local stimulator = self.stimulator
-  if not stimulator.armed then
-    return
-  end
-  stimulator:stop(reason)
-  local left = stimulator:leave()
-  if left.not_disarmed then
+--- Stop for good or until the next arm: the safe frame goes out at once and ends what goes on, then the
+--- device is asked. Several at once are one.
+---@param who string the function, for messages
+---@param reason string "finished", "requested", or why the run ends
+---@return table? left as of moonpulse.Stimulator:leave; nil where nothing was armed
+function Device:make_safe(who, reason)
+  local stimulator, was_armed = self.stimulator, false
+  self.turns:stop(who, function()
+    was_armed = stimulator.armed or stimulator.leaving
+    stimulator:stop(reason)
+    if self.turns.running then
+      stimulator.link:halt(reason)
+    end
+  end, function()
+    if stimulator.armed or stimulator.leaving then
+      stimulator:leave()
+    else
+      stimulator.link:resume() -- a question was ended, and others may follow
+    end
+  end)
+  return was_armed and stimulator.left or nil
+end
+
+local function must_be_safe(left)
+  if left and left.not_disarmed then
     links.fault("NOT CONFIRMED SAFE: " .. left.not_disarmed)
   end
 end
 
 --- Disarm the stimulator; stim:arm() arms it again.
 function Device:disarm()
-  self:make_safe("finished")
+  must_be_safe(self:make_safe("stim:disarm", "finished"))
+end
+
+--- run:stop(): the same, and unless stim:arm() follows the run ends as stopped on request.
+function Device:stop()
+  local stimulator = self.stimulator
+  local left = self:make_safe("run:stop", "requested")
+  if not stimulator.armed and (stimulator.stopped or "finished") == "finished" then
+    stimulator.stopped = "requested" -- it was not armed, or a disarm was faster
+  end
+  must_be_safe(left)
 end
 
 local function must_be_armed(who, stimulator)
-  if stimulator.armed then
+  if stimulator.ready then
     return
   elseif stimulator.stopped == "requested" then
     links.stopped("requested", ("%s: %s: stopped on request: stim:arm() must come first"):format(
@@ -150,11 +186,8 @@ local function play(self, who, plan, options, ahead_ns)
   local stimulator, show = self.stimulator, self.show
   check_plan(who, plan)
   options = blame.options(who, options or {}, play_known)
-  self.waiting.check()
+  local turn <close> = self.turns:take("play", who) -- luacheck: ignore 211
   must_be_armed(who, stimulator)
-  if self.playing then
-    blame.fail("%s: another plan is being played", who)
-  end
   local number = self.plays + 1
   local at = check_at(who, options.at)
   local admitted = admit(self, plan, show:seed_of(number), at or soon(self, ahead_ns))
@@ -203,10 +236,7 @@ end
 --- What the device says about itself now: the fields of its driver's status.
 ---@return table
 function Device:status()
-  self.waiting.check()
-  if self.playing then
-    blame.fail("stim:status: a plan is being played: ask before or after it")
-  end
+  local turn <close> = self.turns:take("status", "stim:status") -- luacheck: ignore 211
   return self.stimulator.driver.status(self.stimulator.link)
 end
 
@@ -222,10 +252,10 @@ function Device:identity()
   return self.stimulator.identity
 end
 
---- Is it armed?
+--- Is it armed, as the device itself has said, and not being stopped?
 ---@return boolean
 function Device:armed()
-  return self.stimulator.armed == true
+  return self.stimulator.ready == true
 end
 
 return M

@@ -50,13 +50,12 @@ local function stop_of(stage)
     stage.waiting.check()
     stage.why = why
     local at_ns = core.clock_ns()
-    if stage.stimulator.armed then
-      stage.device:make_safe("requested")
-    else
-      stage.stimulator.stopped = "requested"
-    end
+    stage.waiting:stop() -- what waits now, not what the script does next
+    local done, problem = pcall(stage.device.stop, stage.device)
     stage.mark("stop requested" .. (why and ": " .. why or ""), at_ns) -- last: a full disk stops nothing
-    stage.waiting:stop()
+    if not done then
+      error(problem, 0)
+    end
   end
 end
 
@@ -99,7 +98,9 @@ local function make_stage(context, stimulator, journal)
   local show = shows.new(context, journal, stage.draws)
   show.slow_ns = stimulator.slow_ns
   stage.device = devices.new(stimulator, show, stage.waiting)
-  stage.triggers = triggers.new(stage.waiting, stimulator.link.session)
+  stage.triggers = triggers.new(stage.waiting, stimulator.link.session, function(text)
+    stimulator:lost_with(text)
+  end)
   stage.mark = function(text, at_ns) show:mark(text, at_ns) end
   stage.say = function(text) show:say(text) end
   stage.staircase_ended = function(staircase) show:staircase_ended(staircase) end
@@ -118,16 +119,15 @@ end
 --- How it ended; the device is safe when this returns.
 local function outcome_of(stage, ok, problem)
   local stimulator, job = stage.stimulator, stage.job
-  if stimulator.leaving then -- another part of the script stopped it
-    stimulator:leave()
-  elseif stimulator.armed then
-    stimulator:stop(ok and "finished" or stimulators.reason_of(problem))
-    stimulator:leave()
-  end
+  stage.over = true -- nothing is armed again, whatever the script spawned
+  stage.device:make_safe("run", ok and "finished" or stimulators.reason_of(problem))
   local left, stopped = stimulator.left or {}, stimulator.stopped
   local outcome = { fault = stimulator.fault, left_out = stimulator.left_out, disarmed = left.disarmed,
     not_disarmed = left.not_disarmed }
   local failed = not ok and not links.is_stopped(problem)
+  if failed and stopped == "device" and links.is_fault(problem) then
+    outcome.fault = outcome.fault or problem.message
+  end
   if job.stop_reason or stopped and not own_stops[stopped] and stopped ~= "error" then
     outcome.stop = job.stop_reason or stopped
     outcome.text = stopped == "stuck" and stage.stuck_at or nil
@@ -172,7 +172,6 @@ local function perform(context, options, path)
     ok, problem = false, stage.failure
   end
   local outcome = outcome_of(stage, ok, problem)
-  stage.over = true
   stage.waiting:wake()
   core.wait(0) -- what the script spawned ends
   return outcome

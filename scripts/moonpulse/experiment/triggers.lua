@@ -13,8 +13,9 @@ local known = { line = "?text", edge = "?text", byte = "?number", timeout = "?nu
 
 ---@param waiting table
 ---@param device_session userdata the session whose port has the lines
-function M.new(waiting, device_session)
-  return setmetatable({ waiting = waiting, device = device_session }, Triggers)
+---@param on_lost fun(text: string) the port of the bytes is lost: ends the run
+function M.new(waiting, device_session, on_lost)
+  return setmetatable({ waiting = waiting, device = device_session, on_lost = on_lost }, Triggers)
 end
 
 --- Open the port whose bytes are triggers. Raises a fault.
@@ -29,8 +30,8 @@ function Triggers:open(path, baud)
     end,
     on_outcome = function() end,
     on_gone = function(message)
-      self.lost = message
-      self.waiting:wake()
+      self.lost = ("--trigger-in %s is lost: %s"):format(path, message)
+      self.on_lost(self.lost)
     end,
   }
   local ok, message = self.session:open(path, { baud = baud, bits = 8, parity = "none",
@@ -52,7 +53,7 @@ local function wait_for_byte(self, byte, timeout)
   self.bytes = nil -- what came before nobody waited for
   local found = self.waiting:until_true(function()
     if self.lost then
-      links.fault(("--trigger-in: the port is lost: %s"):format(self.lost))
+      links.fault(self.lost)
     elseif self.bytes and not byte then
       return self.bytes:byte(1)
     elseif self.bytes and self.bytes:find(string.char(byte), 1, true) then

@@ -1,0 +1,94 @@
+--- One operation at a time on a device, whatever the parts of a script do at once: docs/experiments.md has
+--- the table. A stop never waits for its turn: it ends what is going on, and what comes meanwhile waits for it.
+local blame = require "moonpulse.blame"
+local core = require "moonpulse.core"
+
+local M = {}
+
+local Turns = {}
+Turns.__index = Turns
+
+local going_on = { arm = "is being armed", play = "is playing a plan", status = "is being asked for its status" }
+
+--- What an operation does while another one goes on: waits for its end, or is an error.
+local waits_for = {
+  arm = { status = true, stop = true },
+  play = { status = true },
+  status = { status = true, stop = true },
+}
+
+---@param waiting table of moonpulse.experiment.waiting
+function M.new(waiting)
+  return setmetatable({ waiting = waiting }, Turns)
+end
+
+local Turn = {}
+Turn.__index = Turn
+
+--- The operation is over, however it ended.
+function Turn:__close()
+  local turns = self.turns
+  turns.running = nil
+  turns.waiting:wake()
+end
+
+--- Raise where the script cannot wait, before anything is asked of the device.
+local function must_wait(who)
+  if not pcall(core.current) then
+    blame.fail("%s: the script cannot wait here: not in a coroutine of its own (run:spawn makes one that can), "
+      .. "and not in a function that sort, gsub or require calls", who)
+  end
+end
+
+local function refuse(who, other)
+  local where = other.where ~= "" and (" (%s, %s)"):format(other.who, other.where) or ""
+  blame.fail("%s: the stimulator %s%s: one thing at a time", who, going_on[other.what], where)
+end
+
+--- Begin an operation: at once, or after a short one that goes on. Raises where it cannot be, and where a
+--- stop comes meanwhile.
+---@param what "arm"|"play"|"status"
+---@param who string the function, for messages
+---@return table turn to be closed when it is over
+function Turns:take(what, who)
+  must_wait(who)
+  self.waiting:until_true(function()
+    local other = self.running
+    if other and not waits_for[what][other.what] then
+      refuse(who, other)
+    end
+    -- a plan finds the device disarmed, which its own words say better
+    return not other and not (self.stopping and waits_for[what].stop) or nil
+  end)
+  self.waiting.check()
+  self.running = setmetatable({ turns = self, what = what, who = who, where = blame.origin() }, Turn)
+  return self.running
+end
+
+--- Stop: halt() makes the device safe and ends what goes on, make_safe() follows when that has ended. Of
+--- several at once one does it, and all return when it is done.
+---@param who string
+---@param halt fun()
+---@param make_safe fun()
+function Turns:stop(who, halt, make_safe)
+  halt()
+  must_wait(who)
+  if self.stopping then
+    while self.stopping do
+      core.wait(0.01) -- no stop of the run ends this wait: it is one
+    end
+    return
+  end
+  self.stopping = true
+  while self.running do
+    core.wait(0.01)
+  end
+  local ok, problem = pcall(make_safe)
+  self.stopping = nil
+  self.waiting:wake()
+  if not ok then
+    error(problem, 0)
+  end
+end
+
+return M
