@@ -49,8 +49,8 @@ return mp.protocol {
       reported = "20 min (variants: 120, 360, 900, 1800 pulses)",
       evidence = "M-M",
       unconfirmed = "the number of pulses, the intensity and the sessions were written down from memory",
-      note = "1200 s at 120 % exceed the 360 s of the 2009 table. Klein 1999 (Arch Gen Psychiatry 56:315-320) "
-        .. "is another protocol: 2 x 60 s, 10 sessions, a circular coil.",
+      note = "1200 s at 120 % exceed the 360 s of the 2009 table. Klein 1999 (Arch Gen Psychiatry "
+        .. "56:315-320) is another protocol: 2 x 60 s, 10 sessions, a circular coil.",
       defaults = { pulses = 1200, intensity = mp.rmt(110) },
     },
     {

@@ -15,7 +15,7 @@ describe("what nobody confirmed", function()
 
   local unconfirmed = { "ctbs600_30hz_6hz", "dtms_h1", "dtms_h4_smoking", "dtms_h7_ocd", "hf10_loo2007",
     "hf10_pain_m1", "hf20_pain_m1", "hf5_m1_1800", "imtbs600", "lf1_right_dlpfc", "lici", "pas25",
-    "prime_ctbs_itbs", "qtbs", "tmsfmri_inter", "triple_online" } -- protocols.tsv: evidence M-M or M-L, or counts missing
+    "prime_ctbs_itbs", "qtbs", "tmsfmri_inter", "triple_online" } -- from memory, at least in part
 
   it("is these protocols, and each says what is missing", function()
     local found = {}
@@ -47,7 +47,8 @@ describe("what nobody confirmed", function()
   end)
 
   it("does not run where the source leaves a number open", function()
-    local status, _, err = shell.moonpulse(folder, "run pas25 --unconfirmed --rmt 50 --out " .. folder .. "/runs")
+    local status, _, err = shell.moonpulse(folder,
+      "run pas25 --unconfirmed --rmt 50 --out " .. folder .. "/runs")
     assert.are.equal(2, status)
     assert.matches("pas25: the source gives no number for nerve; give yours with -p nerve=VALUE", err, 1,
       true)

@@ -3,6 +3,7 @@
 local core = require "moonpulse.core"
 local judge = require "moonpulse.safety.judge"
 local mp = require "moonpulse"
+local outline = require "moonpulse.outline"
 local rules = require "moonpulse.safety.rules"
 local shell = require "shell"
 
@@ -139,7 +140,7 @@ end
 
 -- Plans ---------------------------------------------------------------------------------------------
 
---- Silences are 0.3 and 0.7 s, or 2 s and longer: far from what parts runs and chains, which have tests apart.
+--- Silences are 0.3 and 0.7 s, or 2 s and longer: far from what parts runs and chains.
 local function piece(percent, depth)
   local kind = random(depth > 0 and 6 or 4)
   if kind <= 3 then
@@ -177,8 +178,8 @@ describe("random plans", function()
         for _, finding in ipairs(first.findings) do
           words[#words + 1] = finding.verdict .. " " .. judge.sentence(finding)
         end
-        assert.are.equal(second, rules.order[first.verdict], ("plan %d at %d %%: %s\n%s"):format(number, percent,
-          require("moonpulse.outline").of(plan), table.concat(words, "\n")))
+        assert.are.equal(second, rules.order[first.verdict], ("plan %d at %d %%: %s\n%s"):format(number,
+          percent, outline.of(plan), table.concat(words, "\n")))
         seen[second], compared = (seen[second] or 0) + 1, compared + 1
       end
     end
@@ -189,8 +190,9 @@ end)
 
 describe("what a finding says would pass", function()
   local function finding_of(profile, hz, pulses, intensity, rmt)
-    for _, each in ipairs(judge.plan { plan = mp.train { pulses = pulses, hz = hz, intensity = intensity }, seed = 1,
-      thresholds = { rmt = rmt }, step = 1, profile = profile }.findings) do
+    local plan = mp.train { pulses = pulses, hz = hz, intensity = intensity }
+    for _, each in ipairs(judge.plan { plan = plan, seed = 1, thresholds = { rmt = rmt }, step = 1,
+      profile = profile }.findings) do
       if each.rule == "train duration" then
         return each
       end
