@@ -5,8 +5,9 @@ local M = {}
 
 local COIL, THRESHOLD = "figure-of-eight", "hand"
 
-local SOURCE = "our own caution: the tables rest on healthy adults, a figure-of-eight coil, the motor "
-  .. "cortex and the threshold of a hand muscle (Rossi 2009); a foot's threshold and an H coil's field do not compare"
+local SOURCE = "our own caution: the tables rest on healthy adults, a figure-of-eight coil, the motor cortex "
+  .. "and the threshold of a hand muscle (Rossi 2009); a foot's threshold and an H coil's field do not "
+  .. "compare"
 
 ---@class moonpulse.Coverage
 ---@field why string? what is not covered; nil: all is
