@@ -58,6 +58,7 @@ return mp.protocol {
       dose = "80 %AMT (also 70 %RMT)",
       reported = "33.3 s",
       evidence = "S; Goldsworthy 2012 M-H",
+      unconfirmed = "the rates, the number of bursts and the intensity were written down from memory",
       note = "\"30 Hz TBS\" is ambiguous: bursts at 5 Hz and at 6 Hz both exist. 1/30 s and 1/6 "
         .. "s are no whole microseconds; the onsets are exact fractions, rounded once.",
       defaults = { hz = 30, theta_hz = 6 },

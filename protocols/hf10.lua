@@ -68,7 +68,8 @@ return mp.protocol {
       session = "daily, 5/wk",
       sessions = { per_day = 1 },
       reported = "20 min",
-      evidence = "S (same scheme in Bortolomasi 2007); George M-M",
+      evidence = "S for 20 trains of 2 s at 20 Hz, 800 a day (Bortolomasi 2007, which used 90 %MT); "
+        .. "80 %MT and one train a minute (George) M-M",
       note = "One train a minute, onset to onset: a gap of 58 s. Check which of the two George "
         .. "papers your source means.",
       defaults = { hz = 20, trains = 20, every = 60, intensity = mp.rmt(80) },

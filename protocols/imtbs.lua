@@ -15,6 +15,7 @@ return mp.protocol {
   sessions = { per_day = 1, days = 1, total = 1 },
   reported = "110 s",
   evidence = "M-H",
+  unconfirmed = "trains of 5 s every 15 s, 110 s and 600 pulses were written down from memory",
   note = "The 110 s are the nominal end of train 8, unlike the 190 s of iTBS in the same paper.",
   params = {
     trains = { default = 8, min = 1, max = 24, help = "number of 5 s trains, one every 15 s" },

@@ -12,7 +12,6 @@ return mp.protocol {
   target = "M1",
   dose = "90,100,110,120 %RMT x 10 (up to 150 %)",
   session = "single",
-  sessions = { per_day = 1, days = 1, total = 1 },
   reported = "about 3.3 min",
   evidence = "S",
   note = "The intensities are shuffled. A device needs time for a change: a Magstim 10 ms a "

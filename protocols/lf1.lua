@@ -40,17 +40,17 @@ return mp.protocol {
       name = "1 Hz right DLPFC",
       family = "depression rTMS",
       aim = "to treat depression",
-      cite = "Klein E et al. 1999 Arch Gen Psychiatry 56:315-320 (original: 2 x 60 s at 110 %MT)",
-      doi = "10.1001/archpsyc.56.4.315",
+      cite = "no paper with these numbers found: 1200 pulses at F4 for 2 to 6 weeks are common clinical "
+        .. "practice",
       target = "right DLPFC (F4)",
       dose = "110-120 %RMT",
       session = "5 d/wk, 2-6 wk",
       sessions = { per_day = 1, days = { 10, 30 }, total = { 10, 30 } },
       reported = "20 min (variants: 120, 360, 900, 1800 pulses)",
       evidence = "M-M",
-      unconfirmed = "the number of pulses and the intensity were written down from memory, and "
-        .. "the cited paper gave 2 x 60 s",
-      note = "1200 s at 120 % exceed the 360 s of the 2009 table.",
+      unconfirmed = "the number of pulses, the intensity and the sessions were written down from memory",
+      note = "1200 s at 120 % exceed the 360 s of the 2009 table. Klein 1999 (Arch Gen Psychiatry "
+        .. "56:315-320) is another protocol: 2 x 60 s, 10 sessions, a circular coil.",
       defaults = { pulses = 1200, intensity = mp.rmt(110) },
     },
     {

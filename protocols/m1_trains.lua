@@ -14,6 +14,7 @@ return mp.protocol {
   sessions = { total = 15 },
   reported = "15 min",
   evidence = "M-H",
+  unconfirmed = "80 %RMT, 10 s on and 20 s off were not in what was read of the paper",
   note = "A 10 s train at 10 Hz is outside every cell of the 2009 table, which was tested to 5 "
     .. "s; its lowest row is 90 %.",
   params = {

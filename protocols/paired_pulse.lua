@@ -27,7 +27,8 @@ return mp.protocol {
     isi = { default = 2.0, min = 0.5, max = 300, help = "ms from the conditioning to the test pulse" },
     shortest = { default = 5.0, min = 1, max = 60, help = "shortest interval of trials, s, onset to onset" },
     longest = { default = 5.0, min = 1, max = 60, help = "longest interval of trials, s, onset to onset" },
-    cs = { default = mp.rmt(80), min = 0, max = 150, help = "conditioning pulse" },
+    cs = { default = mp.rmt(80), with_amt = mp.amt(80), min = 0, max = 150,
+      help = "conditioning pulse; 80 %AMT where --amt is given" },
     ts = { default = mp.rmt(120), min = 0, max = 150, help = si1mv },
   },
   plan = function(p)
@@ -57,7 +58,7 @@ return mp.protocol {
       evidence = "2",
       note = "Intervals of 8 to 20 ms, usually 10 to 15. For trials of the test pulse alone see "
         .. "sici.",
-      defaults = { isi = 12 },
+      defaults = { isi = 12, cs = mp.rmt(80) },
     },
     {
       id = "lici",
@@ -68,6 +69,7 @@ return mp.protocol {
       dose = "CS and TS both supra (SI1mV, or 110-120 %RMT)",
       session = "as SICI",
       evidence = "M-H",
+      unconfirmed = "intervals and intensities were written down from memory",
       note = "Intervals of 50 to 200 ms, usually 100 or 150. For trials of the test pulse alone "
         .. "see sici.",
       defaults = { isi = 100, cs = mp.rmt(120) },

@@ -16,6 +16,7 @@ return mp.protocol {
   sessions = { per_day = 1, days = 1, total = 1 },
   reported = "30 min",
   evidence = "S; 90 pairs at 0.05 Hz M-H",
+  unconfirmed = "90 pairs, one every 20 s, were written down from memory",
   note = "The published 90 count TMS pulses only. Variants: 50 pairs at 0.1 Hz (Kujirai 2006), "
     .. "225 at 0.25 Hz, 240 at 0.2 Hz: -p pairs= and -p every=. SI1mV is the intensity of a 1 mV "
     .. "MEP.",

@@ -14,6 +14,7 @@ return mp.protocol {
   sessions = { per_day = 1, days = 1, total = 1 },
   reported = "40 s + 10 min + 192 s",
   evidence = "S; order and gap M-M",
+  unconfirmed = "the order (cTBS, then iTBS) and the gap of 10 min were written down from memory",
   note = "Block 1 is ctbs600, block 2 is itbs600. The pause is taken as the gap from block 1's "
     .. "nominal end (40 s) to block 2's first pulse.",
   params = {

@@ -11,6 +11,7 @@ local M = {}
 ---@field default number|string|boolean|moonpulse.Intensity its type is the parameter's
 ---@field min number?
 ---@field max number?
+---@field with_amt moonpulse.Intensity? the default where the active motor threshold is known
 ---@field help string?
 ---@field needed boolean? the source gives no number: default stands in for show and events only
 
@@ -95,7 +96,7 @@ local function check_value(who, name, declared, value)
 end
 
 local parameter_known = { default = "value", min = "?number", max = "?number", help = "?text",
-  needed = "?true or false" }
+  with_amt = "?intensity", needed = "?true or false" }
 
 local control = "[\0-\8\11-\31\127]" -- all but tab and newline
 
@@ -170,9 +171,11 @@ local function check_parameter(name, declared)
       blame.fail("%s: %s must be a number, and belongs to a number or an intensity", who, key)
     end
   end
-  local _, message = check_value("parameter", name, declared, declared.default)
-  if message then
-    blame.fail("%s", message)
+  for _, value in ipairs { declared.default, declared.with_amt } do
+    local _, message = check_value("parameter", name, declared, value)
+    if message then
+      blame.fail("%s", message)
+    end
   end
 end
 
@@ -281,7 +284,7 @@ local function specialise(base, variant)
       copy[key] = value
     end
     if variant.defaults and variant.defaults[name] ~= nil then
-      copy.default = variant.defaults[name]
+      copy.default, copy.with_amt = variant.defaults[name], nil
     end
     made.params[name] = copy
   end
@@ -369,12 +372,13 @@ end
 --- The values of all parameters: defaults, and what was given as text ("cycles" = "10").
 ---@param protocol moonpulse.Protocol
 ---@param given table<string, string>
+---@param thresholds { amt: number? }? with an AMT, a parameter's with_amt is its default
 ---@return table? values
 ---@return string? message
-function M.values(protocol, given)
+function M.values(protocol, given, thresholds)
   local values = {}
   for name, declared in pairs(protocol.params) do
-    values[name] = declared.default
+    values[name] = thresholds and thresholds.amt and declared.with_amt or declared.default
   end
   for name, text in pairs(given) do
     local declared = protocol.params[name]

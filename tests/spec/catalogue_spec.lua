@@ -130,7 +130,7 @@ local part = {
   tmseeg_sp = { shortest = "7", longest = "7" },
 }
 -- rows without a plan of their own, or of several: each has a test below
-local apart = { qtbs = true, sham = true, prime_ctbs_itbs = true, pas25 = true, pas10 = true }
+local apart = { sham = true, prime_ctbs_itbs = true, pas25 = true, pas10 = true }
 
 -- intensities that the table has as text only; pulses in turn
 local doses = {
@@ -299,13 +299,40 @@ describe("protocols of several parts", function()
     end
   end)
 
-  it("qtbs: what is known, and the counts that are given", function()
-    local plan = plan_of("qtbs", { bursts = "2", trains = "2", pause = "8", intensity = "80%AMT" })
-    local found = {}
-    for i, us in ipairs { 0, 1500, 3000, 4500, 200000, 201500, 203000, 204500 } do
-      found[i], found[i + 8] = us, us + 8400000 -- 2 x 200 ms, then the pause
+  it("qtbs: 360 bursts in one train at 90 %AMT, and the variant at 200 Hz", function()
+    local plan, protocol, facts = plan_of "qtbs"
+    assert.are.same({ 0, 1500, 3000, 4500, 200000, 201500 }, table.move(onsets_of(plan), 1, 6, 1, {}))
+    assert.are.equal(1440, facts.pulses)
+    assert.are.equal("90 AMT", pulses_of(plan)[1].what)
+    assert.matches("rate of the bursts", protocol.unconfirmed, 1, true)
+    local slower = onsets_of((plan_of("qtbs", { isi = "5" })))
+    assert.are.same({ 0, 5000, 10000, 15000 }, table.move(slower, 1, 4, 1, {}))
+  end)
+
+  it("sici: 80 %AMT where an AMT is known, and nothing else changes with it", function()
+    local function cs(id, given, thresholds)
+      local protocol = assert(catalogue.find(id))
+      return tostring(assert(protocols.values(protocol, given, thresholds)).cs)
     end
-    assert.are.same(found, onsets_of(plan))
+    assert.are.equal("80 %RMT", cs("sici", {}))
+    assert.are.equal("80 %RMT", cs("sici", {}, {}))
+    assert.are.equal("80 %AMT", cs("sici", {}, { amt = 40 }))
+    assert.are.equal("70 %RMT", cs("sici", { cs = "70%RMT" }, { amt = 40 }))
+    assert.are.equal("80 %RMT", cs("icf", {}, { amt = 40 }))
+    assert.are.equal("120 %RMT", cs("lici", {}, { amt = 40 }))
+    assert.are.equal("120 %RMT", cs("sicf", {}, { amt = 40 }))
+  end)
+
+  it("of measurement have no schedule: a second run the same day is ordinary", function()
+    for _, id in ipairs { "io_curve", "sici", "rmt_rossini", "tmseeg_sp" } do
+      assert.is_nil(assert(catalogue.find(id)).sessions, id)
+    end
+  end)
+
+  it("lf1_right_dlpfc cites no paper with another protocol", function()
+    local protocol = catalogue.find "lf1_right_dlpfc"
+    assert.is_nil(protocol.cite:find "Klein")
+    assert.is_nil(protocol.doi)
   end)
 end)
 

@@ -104,7 +104,7 @@ function M.find(options, strict, complete)
   settle_seed(options, found, strict)
   local given = M.pairs("-p", options.param)
   local values
-  values, message = protocols.values(found, given)
+  values, message = protocols.values(found, given, { amt = options.amt })
   if not values then
     cli.fail("usage", "%s", message)
   end
