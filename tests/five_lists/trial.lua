@@ -1,4 +1,5 @@
 --- One plan on one device with one timing: are its five lists the same?
+local chances = require "five_lists.chance"
 local compare = require "five_lists.compare"
 local draw = require "five_lists.draw"
 local lists = require "five_lists.lists"
@@ -74,7 +75,7 @@ end
 function M.run(folder, trial)
   local device, timing = trial.device, trial.timing
   local paces = timing == "device" and device.own or device.paces
-  local drawn = draw.plan(trial.seed, trial.pace or paces[trial.seed // 2 % #paces + 1])
+  local drawn = draw.plan(trial.seed, trial.pace or chances.new(-trial.seed):pick(paces))
   local plan = play.build(folder, drawn.source, drawn.seed)
   local listed = lists.listed(plan, drawn.seed)
   local function wrong(difference)
