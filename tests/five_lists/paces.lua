@@ -59,7 +59,8 @@ M.coils = with(outputs(slow, "left", "right"), { only = { "coils" } })
 --- By driver. in_twin: the latency passes in the simulator, whose times are the pulses' own.
 --- own: what is drawn with its own timing. fine: its intensities have no step that matters.
 M.devices = {
-  { name = "magventure", trigger = true, paces = { fast, bursts, quick, second }, own = { even, even_rates } },
+  { name = "magventure", trigger = true, paces = { fast, bursts, quick, second },
+    own = { even, even_rates } },
   { name = "magstim200", trigger = true, paces = { slow }, own = { slow } },
   { name = "bistim", trigger = true, paces = { slow, pairs_of, pairs_of }, own = { only_pairs } },
   { name = "rapid", trigger = true, paces = { second, tenths, trains }, own = { tenths } },
