@@ -11,7 +11,9 @@
 #define READER "moonpulse.flight_reader"
 
 static const char *const record_names[] = {"empty",  "sent",    "skipped",  "mark",
-                                           "oneoff", "confirm", "finished", "stopped"};
+                                           "oneoff", "confirm", "finished", "stopped",
+                                           "start",  "play",    "left",     "alive"};
+_Static_assert(sizeof record_names / sizeof record_names[0] == MP_FLIGHT_KINDS, "names");
 static const char *const send_names[] = {"pulse", "set", "mark"};
 
 struct mp_flight *mp_check_flight(lua_State *L, int arg)
@@ -36,13 +38,43 @@ static int flight_new(lua_State *L)
     return 1;
 }
 
-/* flight:start(start_ns): the plan's start; the wall clock is stored beside it */
+/* flight:start(start_ns) -> stored: the plan's start; the wall clock is stored beside it */
 static int flight_start(lua_State *L)
 {
     struct mp_flight *flight = mp_check_flight(L, 1);
     lua_Integer start_ns = luaL_checkinteger(L, 2);
-    mp_flight_start(flight, start_ns, mp_clock_wall_ns() + start_ns - mp_clock_ns());
-    return 0;
+    lua_pushboolean(
+        L, mp_flight_start(flight, start_ns, mp_clock_wall_ns() + start_ns - mp_clock_ns()));
+    return 1;
+}
+
+/* flight:play(number, start_ns) -> stored: what follows is of that plan of the run */
+static int flight_play(lua_State *L)
+{
+    struct mp_flight *flight = mp_check_flight(L, 1);
+    const struct mp_flight_record record = {.kind = MP_FLIGHT_PLAY,
+                                            .number = (uint64_t)luaL_checkinteger(L, 2),
+                                            .due_ns = luaL_checkinteger(L, 3)};
+    lua_pushboolean(L, mp_flight_push(flight, &record));
+    return 1;
+}
+
+/* flight:left(disarmed) -> stored: the device was asked whether it is disarmed */
+static int flight_left(lua_State *L)
+{
+    struct mp_flight *flight = mp_check_flight(L, 1);
+    const struct mp_flight_record record = {.kind = MP_FLIGHT_LEFT,
+                                            .action = (uint32_t)lua_toboolean(L, 2),
+                                            .woken_ns = mp_clock_ns()};
+    lua_pushboolean(L, mp_flight_push(flight, &record));
+    return 1;
+}
+
+/* flight:room() -> records that still fit */
+static int flight_room(lua_State *L)
+{
+    lua_pushinteger(L, (lua_Integer)mp_flight_room(mp_check_flight(L, 1)));
+    return 1;
 }
 
 /* flight:confirm(pulse number, arrival_ns, value): the device's reply, as a number */
@@ -128,7 +160,7 @@ static int reader_next(lua_State *L)
     lua_createtable(L, 0, 12);
     lua_pushstring(L, mp_stop_name((enum mp_stop)record.detail));
     lua_setfield(L, -2, "stop");
-    lua_pushstring(L, record.kind < 8 ? record_names[record.kind] : "unknown");
+    lua_pushstring(L, record.kind < MP_FLIGHT_KINDS ? record_names[record.kind] : "unknown");
     lua_setfield(L, -2, "kind");
     lua_pushstring(L, record.send_kind < 3 ? send_names[record.send_kind] : "unknown");
     lua_setfield(L, -2, "send");
@@ -136,6 +168,32 @@ static int reader_next(lua_State *L)
         lua_pushinteger(L, numbers[i].value);
         lua_setfield(L, -2, numbers[i].key);
     }
+    return 1;
+}
+
+/*
+ * reader:losses() -> {version=, stored=, torn=, empty=, missing=, header= (it is damaged),
+ * first=, last= (places of what is lost; 0: nothing is)}
+ */
+static int reader_losses(lua_State *L)
+{
+    struct mp_flight_reader **box = luaL_checkudata(L, 1, READER);
+    luaL_argcheck(L, *box != NULL, 1, "it is closed");
+    const struct mp_flight_losses losses = mp_flight_losses(*box);
+    const struct {
+        const char *key;
+        uint64_t value;
+    } numbers[] = {{"version", losses.version}, {"stored", losses.stored},
+                   {"torn", losses.torn},       {"empty", losses.empty},
+                   {"missing", losses.missing}, {"first", losses.first},
+                   {"last", losses.last}};
+    lua_createtable(L, 0, 8);
+    for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
+        lua_pushinteger(L, (lua_Integer)numbers[i].value);
+        lua_setfield(L, -2, numbers[i].key);
+    }
+    lua_pushboolean(L, losses.header);
+    lua_setfield(L, -2, "header");
     return 1;
 }
 
@@ -153,15 +211,24 @@ void mp_open_flight(lua_State *L)
         {"flight", flight_new}, {"flight_read", reader_new}, {NULL, NULL}};
     static const luaL_Reg methods[] = {{"start", flight_start},
                                        {"confirm", flight_confirm},
+                                       {"play", flight_play},
+                                       {"left", flight_left},
+                                       {"room", flight_room},
                                        {"close", flight_close},
                                        {NULL, NULL}};
     static const luaL_Reg metamethods[] = {
         {"__gc", flight_gc}, {"__close", flight_close}, {NULL, NULL}};
-    static const luaL_Reg reader_methods[] = {
-        {"next", reader_next}, {"close", reader_close}, {NULL, NULL}};
+    static const luaL_Reg reader_methods[] = {{"next", reader_next},
+                                              {"losses", reader_losses},
+                                              {"close", reader_close},
+                                              {NULL, NULL}};
     static const luaL_Reg reader_metamethods[] = {
         {"__gc", reader_close}, {"__close", reader_close}, {NULL, NULL}};
     luaL_setfuncs(L, functions, 0);
+    lua_pushinteger(L, MP_FLIGHT_SPARE);
+    lua_setfield(L, -2, "flight_spare");
+    lua_pushinteger(L, MP_FLIGHT_MAX);
+    lua_setfield(L, -2, "flight_most");
     mp_new_class(L, FLIGHT, methods, metamethods);
     lua_pop(L, 1);
     mp_new_class(L, READER, reader_methods, reader_metamethods);

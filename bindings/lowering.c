@@ -12,7 +12,8 @@
 #define LOWERING "moonpulse.lowering"
 
 static const char *const send_names[] = {"pulse", "set", "mark"};
-static const char *const violation_names[] = {NULL, "interval", "wire", "lead", "width"};
+static const char *const violation_names[] = {NULL,   "interval", "across",
+                                              "wire", "lead",     "width"};
 
 struct mp_lowering *mp_check_lowering(lua_State *L, int arg)
 {
@@ -144,6 +145,25 @@ static int lowering_lasts(lua_State *L)
     take_back(L);
     if (mp_lowering_lasts(lowering, (uint32_t)action - 1, llround(lasts * 1e9),
                           llround(locked * 1e9), &err) != MP_OK)
+        return mp_raise(L, &err);
+    return 0;
+}
+
+/*
+ * lowering:output(action, output, seconds until a pulse on another one may come, is what it is
+ * set to that of all outputs?)
+ */
+static int lowering_output(lua_State *L)
+{
+    struct mp_error err = {0};
+    struct mp_lowering *lowering = mp_check_lowering(L, 1);
+    lua_Integer action = mp_check_integer(L, 2, 1, MP_ACTIONS_MAX);
+    lua_Integer output = mp_check_integer(L, 3, 0, MP_OUTPUTS_MAX - 1);
+    lua_Number across = mp_check_number(L, 4, 0, 1e6);
+    bool whole = lua_toboolean(L, 5);
+    take_back(L);
+    if (mp_lowering_output(lowering, (uint32_t)action - 1, (uint32_t)output,
+                           llround(across * 1e9), whole, &err) != MP_OK)
         return mp_raise(L, &err);
     return 0;
 }
@@ -374,21 +394,15 @@ static int lowering_gc(lua_State *L)
 void mp_open_lowering(lua_State *L)
 {
     static const luaL_Reg functions[] = {{"lowering", lowering_new}, {NULL, NULL}};
-    static const luaL_Reg methods[] = {{"clear", lowering_clear},
-                                       {"cleared", lowering_cleared},
-                                       {"actions", lowering_actions},
-                                       {"pulse", lowering_pulse},
-                                       {"lasts", lowering_lasts},
-                                       {"changes", lowering_changes},
-                                       {"change", lowering_change},
-                                       {"check", lowering_check},
-                                       {"next", lowering_next},
-                                       {"rewind", lowering_rewind},
-                                       {"frames", lowering_frames},
-                                       {"lead", lowering_lead},
-                                       {"marks", lowering_marks},
-                                       {"tight", lowering_tight},
-                                       {NULL, NULL}};
+    static const luaL_Reg methods[] = {
+        {"clear", lowering_clear},     {"cleared", lowering_cleared},
+        {"actions", lowering_actions}, {"pulse", lowering_pulse},
+        {"lasts", lowering_lasts},     {"output", lowering_output},
+        {"changes", lowering_changes}, {"change", lowering_change},
+        {"check", lowering_check},     {"next", lowering_next},
+        {"rewind", lowering_rewind},   {"frames", lowering_frames},
+        {"lead", lowering_lead},       {"marks", lowering_marks},
+        {"tight", lowering_tight},     {NULL, NULL}};
     static const luaL_Reg metamethods[] = {{"__gc", lowering_gc}, {NULL, NULL}};
     luaL_setfuncs(L, functions, 0);
     mp_new_class(L, LOWERING, methods, metamethods);

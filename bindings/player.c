@@ -51,9 +51,9 @@ static void keep_tails(lua_State *L, struct player *player, uint32_t actions)
 }
 
 /*
- * core.player(lowering, tails, start_ns, latency_ns): tails[i] is the text of action i in a row
- * of events.tsv, false for an action that is never played here. The lowering has been checked
- * and has passed the gate.
+ * core.player(lowering, tails, start_ns, latency_ns, proof): tails[i] is the text of action i
+ * in a row of events.tsv, false for an action that is never played here; proof is its last
+ * column. The lowering has been checked and has passed the gate.
  */
 static int player_new(lua_State *L)
 {
@@ -62,6 +62,9 @@ static int player_new(lua_State *L)
     luaL_checktype(L, 2, LUA_TTABLE);
     lua_Integer start_ns = mp_check_integer(L, 3, 0, longest_ns);
     lua_Integer latency_ns = mp_check_integer(L, 4, 0, MP_NS_PER_S);
+    struct mp_tail proof;
+    proof.bytes = luaL_checklstring(L, 5, &proof.length);
+    luaL_argcheck(L, proof.length <= TAIL_MAX, 5, "the text is too long");
     if (!mp_lowering_checked(lowering) || !mp_lowering_cleared(L, 1))
         return luaL_error(
             L, "the plan was not checked against the safety limits: nothing is played");
@@ -70,13 +73,16 @@ static int player_new(lua_State *L)
     *player = (struct player){.lowering = lowering};
     player->steady = (struct mp_steady){.lowering = lowering,
                                         .text = &player->text,
+                                        .proof = proof,
                                         .log = &player->log,
                                         .start_ns = start_ns,
                                         .latency_ns = latency_ns,
                                         .tails = player->tails};
     lua_pushvalue(L, 1);
     lua_setiuservalue(L, -2, 1);
-    keep_tails(L, player, actions);
+    keep_tails(L, player, actions); // ..., kept
+    lua_pushvalue(L, 5);
+    lua_seti(L, -2, 0);
     lua_setiuservalue(L, -2, 2);
     luaL_setmetatable(L, PLAYER);
     return 1;
@@ -165,11 +171,11 @@ static FILE *check_file(lua_State *L, int arg)
 }
 
 /*
- * player:play(file, index, text, steady, budget, log, tail) -> played, written | nil, message.
- * Play the pulse that next() gave last, and what follows it, as long as it is like steady,
- * which then says how the stimulator is. Rows go to file, numbered from index + 1, with the
- * reply's text; to log, the twin's own, goes the time and tail of each pulse; the last played -
- * written pulses are not confirmed yet: see pending().
+ * player:play(file, index, text, steady, budget, log, tail) -> played, written, onset_ns (of the
+ * last row written) | nil, message. Play the pulse that next() gave last, and what follows it, as
+ * long as it is like steady, which then says how the stimulator is. Rows go to file, numbered
+ * from index + 1, with the reply's text; to log, the twin's own, goes the time and tail of each
+ * pulse; the last played - written pulses are not confirmed yet: see pending().
  */
 static int player_play(lua_State *L)
 {
@@ -199,7 +205,8 @@ static int player_play(lua_State *L)
         set_stimulator(L, 5, steady);
     lua_pushinteger(L, (lua_Integer)steady->sent);
     lua_pushinteger(L, (lua_Integer)steady->written);
-    return 2;
+    lua_pushinteger(L, steady->written_ns);
+    return 3;
 }
 
 /* player:pending() -> number, onset_ns, at_ns, action of the oldest pulse that play() left

@@ -15,8 +15,8 @@
 
 enum { ON_BYTES, ON_OUTCOME, ON_GONE, CALLBACKS };
 static const char *const callback_names[] = {"on_bytes", "on_outcome", "on_gone"};
-static const char *const outcome_names[] = {"sent",   "skipped",  "mark",
-                                            "oneoff", "finished", "stopped"};
+static const char *const outcome_names[] = {"sent",     "skipped", "mark",     "oneoff",
+                                            "finished", "stopped", "not_taken"};
 static const char *const late_names[] = {"abort", "skip", NULL};
 static const char *const line_names[] = {"none", "cts", "dsr", NULL};
 static const char *const send_names[] = {"pulse", "set", "mark"};
@@ -94,8 +94,8 @@ struct report {
 
 /*
  * on_outcome(what, kind, number, onset_ns, due_ns, entered_ns, returned_ns, action, frame,
- * stop, safe_sent, text): times in nanoseconds from the plan's start, action and frame from
- * 1, text of a mark.
+ * stop, safe_sent, text): times in nanoseconds from the plan's start (of "stopped": on the
+ * monotonic clock), action and frame from 1, text of a mark.
  */
 static int tell_outcome(lua_State *L)
 {
@@ -109,8 +109,9 @@ static int tell_outcome(lua_State *L)
     lua_pushinteger(L, (lua_Integer)send->number);
     lua_pushinteger(L, send->floor_ns + (send->half ? 1 : 0));
     lua_pushinteger(L, send->send_ns);
-    lua_pushinteger(L, out->entered_ns - out->start_ns);
-    lua_pushinteger(L, out->returned_ns - out->start_ns);
+    const int64_t from_ns = out->kind == MP_OUT_STOPPED ? 0 : out->start_ns;
+    lua_pushinteger(L, out->entered_ns - from_ns);
+    lua_pushinteger(L, out->returned_ns - from_ns);
     lua_pushinteger(L, (lua_Integer)send->action + 1);
     lua_pushinteger(L, (lua_Integer)send->frame + 1);
     lua_pushstring(L, mp_stop_name(out->stop));
@@ -278,8 +279,8 @@ static bool reserve(lua_State *L, struct session_box *box)
 
 /*
  * session:arm{safe=, safe_line=, tolerance=, late="abort"|"skip", keepalive=,
- * keepalive_period=, stuck=, unconfirmed=, guard=, line="none"|"cts"|"dsr", flight=} -> true |
- * nil, message, code. Times in seconds.
+ * keepalive_period=, stuck=, unconfirmed=, settings=, guard=, line="none"|"cts"|"dsr", flight=}
+ * -> true | nil, message, code. Times in seconds.
  */
 static int session_arm(lua_State *L)
 {
@@ -298,6 +299,8 @@ static int session_arm(lua_State *L)
     arming.keepalive = bytes_field(L, "keepalive", &arming.keepalive_length);
     lua_getfield(L, 2, "guard");
     arming.guard = lua_toboolean(L, -1);
+    lua_getfield(L, 2, "settings");
+    arming.settings = lua_toboolean(L, -1);
     lua_getfield(L, 2, "safe_line");
     arming.safe_line = lua_toboolean(L, -1);
     lua_getfield(L, 2, "flight");
@@ -347,6 +350,14 @@ static int session_confirmed(lua_State *L)
 {
     struct session_box *box = check_session(L, 1);
     mp_session_confirmed(box->session, (uint64_t)mp_check_integer(L, 2, 0, LUA_MAXINTEGER));
+    return 0;
+}
+
+/* session:believed(total): so many settings since arming are confirmed; -1: it is at another */
+static int session_believed(lua_State *L)
+{
+    struct session_box *box = check_session(L, 1);
+    mp_session_believed(box->session, mp_check_integer(L, 2, -1, LUA_MAXINTEGER));
     return 0;
 }
 
@@ -451,14 +462,21 @@ static int session_close(lua_State *L)
 void mp_open_session(lua_State *L)
 {
     static const luaL_Reg functions[] = {{"session", session_new}, {NULL, NULL}};
-    static const luaL_Reg methods[] = {
-        {"open", session_open},       {"write", session_write},
-        {"arm", session_arm},         {"play", session_play},
-        {"stop", session_stop},       {"confirmed", session_confirmed},
-        {"state", session_state},     {"acknowledge", session_acknowledge},
-        {"close", session_close},     {"realtime", session_realtime},
-        {"backend", session_backend}, {"trigger", session_trigger},
-        {"lines", session_lines},     {NULL, NULL}};
+    static const luaL_Reg methods[] = {{"open", session_open},
+                                       {"write", session_write},
+                                       {"arm", session_arm},
+                                       {"play", session_play},
+                                       {"stop", session_stop},
+                                       {"confirmed", session_confirmed},
+                                       {"state", session_state},
+                                       {"acknowledge", session_acknowledge},
+                                       {"close", session_close},
+                                       {"realtime", session_realtime},
+                                       {"backend", session_backend},
+                                       {"trigger", session_trigger},
+                                       {"lines", session_lines},
+                                       {"believed", session_believed},
+                                       {NULL, NULL}};
     static const luaL_Reg metamethods[] = {
         {"__gc", session_close}, {"__close", session_close}, {NULL, NULL}};
     luaL_setfuncs(L, functions, 0);

@@ -31,75 +31,6 @@ static bool stopped(struct mp_dispatcher *d)
     return dispatch_stopped(d);
 }
 
-/* ---- the record ---- */
-
-static struct mp_flight_record flight_record(const struct mp_outcome *out)
-{
-    static const enum mp_flight_kind kinds[] = {
-        [MP_OUT_SENT] = MP_FLIGHT_SENT,         [MP_OUT_SKIPPED] = MP_FLIGHT_SKIPPED,
-        [MP_OUT_MARK] = MP_FLIGHT_MARK,         [MP_OUT_ONEOFF] = MP_FLIGHT_ONEOFF,
-        [MP_OUT_FINISHED] = MP_FLIGHT_FINISHED, [MP_OUT_STOPPED] = MP_FLIGHT_STOPPED,
-    };
-    const struct mp_send *send = &out->send;
-    uint32_t action = send->action;
-    if (out->kind == MP_OUT_STOPPED)
-        action = out->safe_sent ? 1 : 0;
-    else if (out->kind == MP_OUT_MARK)
-        action = send->source; // which text
-    return (struct mp_flight_record){
-        .kind = (uint8_t)kinds[out->kind],
-        .send_kind = (uint8_t)send->kind,
-        .detail = (uint16_t)out->stop,
-        .action = action,
-        .frame = send->frame,
-        .number = send->number,
-        .planned_ns = send->floor_ns + (send->half ? 1 : 0),
-        .due_ns = out->start_ns + send->send_ns,
-        .woken_ns = out->woken_ns,
-        .sent_ns = out->entered_ns,
-        .returned_ns = out->returned_ns,
-    };
-}
-
-/* What is about to be written goes into the record first: see flight.h. */
-static void record_begin(struct mp_dispatcher *d, const struct mp_outcome *out)
-{
-    if (d->config.flight == NULL)
-        return;
-    struct mp_flight_record record = flight_record(out);
-    record.returned_ns = 0;
-    (void)mp_flight_begin(d->config.flight, &record, &d->slot); // room was looked at before
-}
-
-static void record_end(struct mp_dispatcher *d, int64_t returned_ns)
-{
-    if (d->config.flight != NULL)
-        mp_flight_finish(d->config.flight, d->slot, returned_ns);
-}
-
-static void publish(struct mp_dispatcher *d, const struct mp_outcome *outcome)
-{
-    bool recorded = outcome->kind == MP_OUT_SENT || outcome->kind == MP_OUT_ONEOFF;
-    if (d->config.flight != NULL && !recorded) {
-        const struct mp_flight_record record = flight_record(outcome);
-        (void)mp_flight_push(d->config.flight, &record);
-    }
-    // room is kept for the last outcome, so that a full ring can still say why it stopped
-    if (outcome->kind != MP_OUT_STOPPED && mp_ring_room(&d->outcomes) <= 2)
-        mp_dispatcher_stop(d, MP_STOP_RECORD);
-    (void)mp_ring_push(&d->outcomes, outcome);
-    d->config.wake(d->config.context);
-}
-
-static bool can_record(struct mp_dispatcher *d)
-{
-    if (mp_ring_room(&d->outcomes) > 2 &&
-        (d->config.flight == NULL || mp_flight_room(d->config.flight) > 4))
-        return true;
-    mp_dispatcher_stop(d, MP_STOP_RECORD);
-    return false;
-}
-
 /* The owner of the plan may have it back. */
 static void let_go(struct mp_dispatcher *d)
 {
@@ -112,35 +43,47 @@ static void publish_finished(struct mp_dispatcher *d)
 {
     let_go(d);
     atomic_store(&d->playing, false);
-    publish(d, &(struct mp_outcome){.kind = MP_OUT_FINISHED, .start_ns = d->start_ns});
+    dispatch_publish(d, &(struct mp_outcome){.kind = MP_OUT_FINISHED, .start_ns = d->start_ns});
 }
 
 /* ---- writing ---- */
 
-/* Send a whole frame's first part or stop: part of a frame is never followed by the rest. */
+/*
+ * Send a whole frame's first part or stop: part of a frame is never followed by the rest. What
+ * was not taken whole becomes MP_OUT_UNTAKEN; what a stop came before keeps its kind.
+ */
 static bool write_part(struct mp_dispatcher *d, const struct dispatch_part *part,
                        struct mp_outcome *out)
 {
     if (stopped(d)) // the last look is behind the stamp: what is stamped later never leaves
         return false;
-    record_begin(d, out);
+    dispatch_record_begin(d, out);
     bool whole = dispatch_part(d, part);
     out->returned_ns = dispatch_now(d);
-    record_end(d, whole ? out->returned_ns : -1);
+    dispatch_record_end(d, whole ? out->returned_ns : -1);
+    if (!whole)
+        out->kind = MP_OUT_UNTAKEN;
     return whole;
 }
 
-static void send_oneoff(struct mp_dispatcher *d, const void *bytes, size_t length)
+static void send_oneoff(struct mp_dispatcher *d, const void *bytes, size_t length,
+                        bool keepalive)
 {
     const struct dispatch_part part = {.bytes = bytes, .length = length};
     struct mp_outcome out = {.kind = MP_OUT_ONEOFF, .start_ns = d->start_ns};
-    if (!can_record(d))
+    struct mp_flight *flight = d->config.flight;
+    bool own = flight != NULL && !keepalive && mp_flight_take_oneoff(flight);
+    if (!dispatch_can_record(d))
         return;
     out.woken_ns = out.entered_ns = dispatch_now(d);
-    if (!write_part(d, &part, &out))
+    if (stopped(d) || (own && !write_part(d, &part, &out)) ||
+        (!own && !dispatch_part(d, &part)))
         return;
+    out.returned_ns = dispatch_now(d);
+    if (flight != NULL && !own)
+        mp_flight_finish(flight, d->alive_slot, out.returned_ns);
     d->wire_free_ns = out.returned_ns + mp_serial_wire_ns(&d->config.serial, length);
-    publish(d, &out);
+    dispatch_publish(d, &out);
 }
 
 /* Is there time for a one-off frame before the next frame of the plan? */
@@ -162,7 +105,7 @@ static void take_command(struct mp_dispatcher *d, const struct command *command)
 {
     if (command->kind == COMMAND_SEND) {
         if (fits(d, command->length)) {
-            send_oneoff(d, command->bytes, command->length);
+            send_oneoff(d, command->bytes, command->length, false);
         } else {
             d->held = *command;
             d->have_held = true;
@@ -171,7 +114,7 @@ static void take_command(struct mp_dispatcher *d, const struct command *command)
     }
     d->lowering = command->lowering;
     d->start_ns = command->start_ns;
-    d->have_planned = false;
+    dispatch_plan_begins(d);
     d->have_next = mp_lowering_next(d->lowering, &d->next);
     if (!d->have_next) // a plan of rests only
         publish_finished(d);
@@ -182,52 +125,17 @@ static void take_commands(struct mp_dispatcher *d)
     struct command command;
     if (d->have_held && fits(d, d->held.length)) {
         d->have_held = false;
-        send_oneoff(d, d->held.bytes, d->held.length);
+        send_oneoff(d, d->held.bytes, d->held.length, false);
     }
     while (!d->have_held && !stopped(d) && mp_ring_pop(&d->commands, &command))
         take_command(d, &command);
     const struct mp_dispatch_config *config = &d->config;
     if (config->keepalive_length > 0 && dispatch_now(d) >= d->keepalive_due_ns &&
         fits(d, config->keepalive_length) && !stopped(d))
-        send_oneoff(d, config->keepalive, config->keepalive_length);
+        send_oneoff(d, config->keepalive, config->keepalive_length, true);
 }
 
 /* ---- the last look ---- */
-
-/*
- * Is it too early for this pulse, after the last one sent? They are as far apart as planned
- * less the tolerance, but never under half of what was planned, however generous it is: else a
- * stall would be followed by pulses back to back. What the device asks holds to the nanosecond.
- */
-static bool too_close(const struct mp_dispatcher *d, int64_t now)
-{
-    const int64_t tolerance = d->config.tolerance_ns;
-    if (!d->have_sent || d->config.any_distance)
-        return false;
-    // the first pulse of a plan has only what the device asks behind the plan before it
-    const int64_t planned = d->have_planned ? d->next.send_ns - d->planned_ns : 0;
-    int64_t by_plan = planned - (tolerance < planned / 2 ? tolerance : planned / 2);
-    return now - d->sent_ns < by_plan || now < dispatch_device_ns(d);
-}
-
-/*
- * Is a pulse unconfirmed for too long, as far as the loop has read the port? A device that does
- * not read lets commands pile up, and would obey them together. A loop that is itself behind
- * is no reason: its silence is the heartbeat's.
- */
-static bool unanswered(const struct mp_dispatcher *d)
-{
-    if (d->config.unconfirmed_ns == 0)
-        return false;
-    // the time first: what was confirmed before it is then seen as well
-    int64_t drained_ns = atomic_load_explicit(&d->drained_ns, memory_order_acquire);
-    uint64_t oldest = atomic_load_explicit(&d->confirmed, memory_order_acquire);
-    if (oldest >= d->pulses)
-        return false;
-    if (d->pulses - oldest > STAMPS)
-        oldest = d->pulses - STAMPS;
-    return drained_ns - d->stamps_ns[oldest % STAMPS] > d->config.unconfirmed_ns;
-}
 
 /*
  * Does a port still hold bytes that should have been on the wire long ago? On either one: a
@@ -247,7 +155,7 @@ static bool backed_up(const struct mp_dispatcher *d, int64_t now)
     return false;
 }
 
-/* The last look before a write: late, or too close to the pulse sent before? */
+/* The last look before a write: at another setting, late, or too close to the one before? */
 static enum mp_stop refuse(const struct mp_dispatcher *d, int64_t now)
 {
     const struct mp_send *send = &d->next;
@@ -255,6 +163,8 @@ static enum mp_stop refuse(const struct mp_dispatcher *d, int64_t now)
         return now > d->start_ns + send->latest_ns ? MP_STOP_LATE : MP_STOP_NONE;
     if (send->kind == MP_SEND_MARK)
         return MP_STOP_NONE;
+    if (dispatch_unsettled(d))
+        return MP_STOP_SETTING;
     // a one-off frame that was stalled before its write may still be on the wire
     const struct mp_frame *frame = dispatch_next_frame(d);
     int64_t leaves_ns =
@@ -265,7 +175,7 @@ static enum mp_stop refuse(const struct mp_dispatcher *d, int64_t now)
     if (d->second.done_ns != 0 && now - d->second.done_ns < mp_rest_ns / 2)
         return MP_STOP_CLOSE;
     // by the actual stamps: a stall between the look and the write shows only afterwards
-    if (too_close(d, now))
+    if (dispatch_too_close(d, now))
         return MP_STOP_CLOSE;
     return MP_STOP_NONE;
 }
@@ -378,11 +288,11 @@ static bool write_planned(struct mp_dispatcher *d, struct mp_outcome *out)
     dispatch_plan_second(d, frame, out->returned_ns);
     if (frame->line == MP_TRIGGER_NONE)
         d->wire_end_ns[frame->port] = out->returned_ns + frame->wire_ns;
+    if (send->kind == MP_SEND_SET)
+        d->settings++;
     if (send->kind != MP_SEND_PULSE)
         return true;
-    d->have_sent = true;
-    d->sent_ns = out->returned_ns;
-    d->had_ns = dispatch_left_ns(d, frame, out) + frame->wire_ns;
+    dispatch_was_sent(d, out);
     d->stamps_ns[d->pulses++ % STAMPS] = out->returned_ns;
     // stalled inside the write: it has left, perhaps late, and the record says so
     if (out->returned_ns - (d->start_ns + send->send_ns) > d->config.tolerance_ns) {
@@ -399,9 +309,9 @@ static void dispatch(struct mp_dispatcher *d)
     const struct mp_send *send = &d->next;
     struct mp_outcome out = {
         .kind = MP_OUT_SENT, .send = *send, .start_ns = d->start_ns, .woken_ns = d->woken_ns};
-    if (stopped(d) || !can_record(d))
+    if (stopped(d) || !dispatch_can_record(d))
         return;
-    if (send->kind == MP_SEND_PULSE && unanswered(d)) {
+    if (send->kind == MP_SEND_PULSE && dispatch_unanswered(d)) {
         mp_dispatcher_stop(d, MP_STOP_SILENT);
         return;
     }
@@ -421,16 +331,17 @@ static void dispatch(struct mp_dispatcher *d)
         out.kind = MP_OUT_SKIPPED;
         out.stop = refusal;
         // a setting that comes too late would leave the next pulse at the wrong intensity
-        if (d->config.late == MP_LATE_ABORT || send->kind == MP_SEND_SET)
+        if (d->config.late == MP_LATE_ABORT || send->kind == MP_SEND_SET ||
+            refusal == MP_STOP_SETTING)
             mp_dispatcher_stop(d, refusal);
     } else if (!write_planned(d, &out)) {
+        if (out.kind == MP_OUT_UNTAKEN)
+            dispatch_publish(d, &out);
         return;
     }
-    if (send->kind == MP_SEND_PULSE) {
-        d->have_planned = true;
-        d->planned_ns = send->send_ns;
-    }
-    publish(d, &out);
+    if (send->kind == MP_SEND_PULSE)
+        dispatch_came_by(d);
+    dispatch_publish(d, &out);
     d->have_next = mp_lowering_next(d->lowering, &d->next);
     if (!d->have_next && !d->second.open && !stopped(d))
         publish_finished(d);
@@ -444,8 +355,8 @@ static void send_safe(struct mp_dispatcher *d)
     size_t done = 0;
     out.stop = (enum mp_stop)atomic_load(&d->stop);
     // what the system has not handed on yet would fire after us
-    bool discard =
-        out.stop == MP_STOP_BLOCKED || out.stop == MP_STOP_DEVICE || out.stop == MP_STOP_SILENT;
+    bool discard = out.stop == MP_STOP_BLOCKED || out.stop == MP_STOP_DEVICE ||
+                   out.stop == MP_STOP_SILENT || out.stop == MP_STOP_SETTING;
     if (discard)
         mp_port_discard(config->port);
     if (discard && config->trigger != NULL)
@@ -476,13 +387,14 @@ static void send_safe(struct mp_dispatcher *d)
     out.safe_sent = copies == 0 && rested;
     atomic_store(&d->safe_sent, out.safe_sent);
     out.start_ns = d->start_ns;
-    publish(d, &out);
+    dispatch_publish(d, &out);
 }
 
 void dispatch_loop(struct mp_dispatcher *d)
 {
     d->alive_ns = dispatch_now(d);
     d->keepalive_due_ns = d->alive_ns + d->config.keepalive_ns;
+    dispatch_record_alive(d);
     while (!stopped(d)) {
         take_commands(d);
         if (!stopped(d) && wait_until_due(d))

@@ -30,6 +30,8 @@ const char *mp_stop_name(enum mp_stop reason)
         [MP_STOP_LINE] = "line",
         [MP_STOP_GUARD] = "guard",
         [MP_STOP_SILENT] = "silent",
+        [MP_STOP_SETTING] = "setting",
+        [MP_STOP_FULL] = "full",
     };
     _Static_assert(sizeof names / sizeof names[0] == MP_STOP_COUNT, "a reason has no name");
     size_t index = (size_t)reason;
@@ -55,6 +57,8 @@ const char *mp_stop_text(enum mp_stop reason)
         [MP_STOP_LINE] = "stopped by the stop line",
         [MP_STOP_GUARD] = "the guard process is gone",
         [MP_STOP_SILENT] = "the device stopped confirming pulses",
+        [MP_STOP_SETTING] = "the device did not confirm its settings",
+        [MP_STOP_FULL] = "the flight record is full",
     };
     _Static_assert(sizeof texts / sizeof texts[0] == MP_STOP_COUNT, "a reason has no text");
     size_t index = (size_t)reason;
@@ -76,6 +80,11 @@ void mp_dispatcher_heartbeat(struct mp_dispatcher *d)
 void mp_dispatcher_confirmed(struct mp_dispatcher *d, uint64_t total)
 {
     atomic_store_explicit(&d->confirmed, total, memory_order_release);
+}
+
+void mp_dispatcher_believed(struct mp_dispatcher *d, int64_t total)
+{
+    atomic_store_explicit(&d->believed, total, memory_order_release);
 }
 
 void mp_dispatcher_drained(struct mp_dispatcher *d, int64_t read_ns)

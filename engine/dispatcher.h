@@ -14,6 +14,7 @@
  *   stop       atomic latch; set by any thread or a signal handler, read before every write
  *   heartbeat  atomic time, written by the loop thread: it is alive
  *   confirmed  atomic count of pulses that the device confirmed, written by the loop thread
+ *   believed   atomic count of settings that the device confirmed, written by the loop thread
  *   drained    atomic time up to which the loop thread has read the port, written by it
  *   wake       semaphore: ends the dispatcher's wait
  *   flight     see flight.h: slots claimed with an atomic add
@@ -25,7 +26,11 @@
  * A frame that cannot leave in time is never made up for, and no pulse leaves closer to the
  * one before than the plan has it (less the tolerance), whatever happened in between. Nor than
  * the device's shortest interval, to the nanosecond: a pulse that would, because the one before
- * left late, is held back until the device takes it, within the tolerance, else refused. No
+ * left late, is held back until the device takes it, within the tolerance, else refused. Where
+ * outputs are stimulators of their own (lowering.h), both hold for each of them, and what the
+ * plan has from one to another, and what the device needs there, as well. No pulse at a setting
+ * that the device has not confirmed: the plan's settings are counted as they are sent, and one
+ * that is due before the loop thread says that the device has them all stops the dispatcher. No
  * record, no pulse: when the outcomes are not being drained and their ring fills up, the
  * dispatcher stops. A loop that has not been heard of for half a second stops it too.
  */
@@ -50,12 +55,14 @@ enum mp_stop {
     MP_STOP_BLOCKED,   // the port does not take bytes
     MP_STOP_LATE,      // a frame would have left too late
     MP_STOP_CLOSE,     // pulses would have come closer than planned, or than the device can
-    MP_STOP_RECORD,    // nobody drains the outcomes, or the flight record is full
+    MP_STOP_RECORD,    // nobody drains the outcomes
     MP_STOP_STUCK,     // the loop was not heard of: a script that does not yield
     MP_STOP_KEY,       // q or space on the live screen
     MP_STOP_LINE,      // a modem line: foot switch
     MP_STOP_GUARD,     // the guard process is gone
     MP_STOP_SILENT,    // the device stopped confirming pulses
+    MP_STOP_SETTING,   // a pulse was due, and the device had not confirmed its settings
+    MP_STOP_FULL,      // the flight record is full
     MP_STOP_COUNT      // how many reasons there are
 };
 /* The reason in one word, for records and scripts: "signal", "late" ... Never NULL. */
@@ -71,12 +78,13 @@ enum mp_outcome_kind {
     MP_OUT_MARK,
     MP_OUT_ONEOFF,   // a frame from mp_dispatcher_send, or a keep-alive, was handed to the port
     MP_OUT_FINISHED, // the plan is over; the dispatcher waits for the next command
-    MP_OUT_STOPPED   // the last outcome: the safe frame is out (or could not be sent)
+    MP_OUT_STOPPED,  // the last outcome: the safe frame is out (or could not be sent)
+    MP_OUT_UNTAKEN   // the port did not take the whole of a frame of the plan: it stopped
 };
 
 struct mp_outcome {
     enum mp_outcome_kind kind;
-    enum mp_stop stop;   // stopped: why; skipped, sent: late or close
+    enum mp_stop stop;   // stopped: why; skipped, sent: late, close or setting
     bool safe_sent;      // stopped: the whole safe frame was taken by the port
     struct mp_send send; // sent, skipped, mark: which
     int64_t start_ns;    // monotonic instant that the times in send count from
@@ -112,6 +120,8 @@ struct mp_dispatch_config {
     int64_t keepalive_ns;            // at least so often
     int64_t stuck_ns;                // a heartbeat older than this stops; 0: never
     int64_t unconfirmed_ns; // no pulse while one before it is unconfirmed so long; 0: no limit
+    bool settings;          // no pulse while a setting before it is not believed; false: the
+                            // device confirms none
     struct mp_flight *flight;   // borrowed; NULL: no flight record
     const struct mp_time *time; // borrowed; NULL: the monotonic clock
     bool any_distance; // for tests on busy machines: pulses may come closer than planned. A
@@ -155,6 +165,13 @@ void mp_dispatcher_heartbeat(struct mp_dispatcher *dispatcher);
  */
 void mp_dispatcher_confirmed(struct mp_dispatcher *dispatcher, uint64_t total);
 void mp_dispatcher_drained(struct mp_dispatcher *dispatcher, int64_t read_ns);
+
+/*
+ * Where settings is set: the device has confirmed total of the plan's settings that were sent
+ * since arming. What it was armed with is not one of them: that is the caller's to look at. -1:
+ * the device says that it is not as it was told.
+ */
+void mp_dispatcher_believed(struct mp_dispatcher *dispatcher, int64_t total);
 
 /* The next outcome, in order; false when there is none now. Loop thread. */
 bool mp_dispatcher_outcome(struct mp_dispatcher *dispatcher, struct mp_outcome *outcome);

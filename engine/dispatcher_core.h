@@ -1,6 +1,6 @@
 /*
- * dispatcher_core.h - inside the dispatcher; private to dispatcher.c, dispatch_loop.c and
- * dispatch_frame.c.
+ * dispatcher_core.h - inside the dispatcher; private to dispatcher.c, dispatch_loop.c,
+ * dispatch_record.c, dispatch_distance.c, dispatch_frame.c and dispatch_doubt.c.
  */
 #ifndef MP_DISPATCHER_CORE_H
 #define MP_DISPATCHER_CORE_H
@@ -21,6 +21,16 @@ struct command {
     int64_t start_ns;
     size_t length; // send
     uint8_t bytes[MP_FRAME_MAX];
+};
+
+/* The last pulse of one output. */
+struct dispatch_last {
+    bool sent;          // since arming
+    int64_t sent_ns;    // its stamp after the write
+    int64_t had_ns;     // when the device had the whole of it
+    int64_t across_ns;  // from then until a pulse on another output may come
+    bool planned;       // one of this plan has come by, sent or not
+    int64_t planned_ns; // its send time, from the plan's start
 };
 
 /* Bytes for a port, or a line of it to be raised or dropped. */
@@ -53,6 +63,7 @@ struct mp_dispatcher {
     _Atomic bool playing;
     _Atomic int64_t heartbeat_ns;
     _Atomic uint64_t confirmed;
+    _Atomic int64_t believed;
     _Atomic int64_t drained_ns;
     sem_t wake;
     sem_t ready; // the thread has entered its priority
@@ -65,23 +76,34 @@ struct mp_dispatcher {
     bool have_next;
     int64_t woken_ns;
     uint64_t slot;       // of the frame being written, in the flight record
+    uint64_t alive_slot; // of what has no record of its own
     struct command held; // a one-off that waits for a gap
     bool have_held;
     int64_t keepalive_due_ns;
-    int64_t wire_free_ns;      // when the last one-off frame is off the wire
-    int64_t alive_ns;          // when this thread last looked: was it stalled itself?
-    bool have_sent;            // a pulse has been sent
-    int64_t sent_ns;           // its stamp after the write
-    int64_t had_ns;            // when the device had the whole of it
-    uint64_t pulses;           // sent since arming
+    int64_t wire_free_ns; // when the last one-off frame is off the wire
+    int64_t alive_ns;     // when this thread last looked: was it stalled itself?
+    struct dispatch_last last[MP_OUTPUTS_MAX]; // of each output
+    struct dispatch_last latest;               // of all of them
+    uint32_t outputs;                          // one more than the highest in use
+    uint64_t pulses;                           // sent since arming
+    int64_t settings;                          // of the plan, sent since arming
     int64_t stamps_ns[STAMPS]; // of the last ones, by number: how long are they unconfirmed?
     int64_t wire_end_ns[MP_PORTS]; // when the last bytes of the plan are off each port's wire
-    bool have_planned;             // a pulse of the plan has come by, sent or not
-    int64_t planned_ns;            // its send time, from the plan's start
     _Atomic bool safe_sent;
     bool cut; // part of a frame is on the device's wire
     struct dispatch_second second;
 };
+
+/* What is about to be written goes into the flight record first: see flight.h. */
+void dispatch_record_begin(struct mp_dispatcher *dispatcher, const struct mp_outcome *out);
+/* Its write has ended at returned_ns; -1: the port did not take it whole. */
+void dispatch_record_end(struct mp_dispatcher *dispatcher, int64_t returned_ns);
+/* Claim the record that keep-alives, and one-off frames that are too many, share. */
+void dispatch_record_alive(struct mp_dispatcher *dispatcher);
+/* Tell the loop; what has no flight record yet gets one. */
+void dispatch_publish(struct mp_dispatcher *dispatcher, const struct mp_outcome *outcome);
+/* Is there room to tell of one more frame? If not, it has stopped the dispatcher. */
+bool dispatch_can_record(struct mp_dispatcher *dispatcher);
 
 /* Send one part. False: it stopped the dispatcher, because the port is lost or full. */
 bool dispatch_part(struct mp_dispatcher *dispatcher, const struct dispatch_part *part);
@@ -95,6 +117,12 @@ void dispatch_plan_second(struct mp_dispatcher *dispatcher, const struct mp_fram
 bool dispatch_second(struct mp_dispatcher *dispatcher);
 /* After a stop: the second part at once, the lines down, the trigger box at rest. */
 bool dispatch_rest(struct mp_dispatcher *dispatcher);
+
+/* Is a pulse unconfirmed for too long? */
+bool dispatch_unanswered(const struct mp_dispatcher *dispatcher);
+/* Has the device not confirmed a setting that was sent, or does it say that it is at another?
+ */
+bool dispatch_unsettled(const struct mp_dispatcher *dispatcher);
 
 /* The thread's whole work: until it is stopped, and the safe frame. */
 void dispatch_loop(struct mp_dispatcher *dispatcher);
@@ -116,26 +144,20 @@ static inline const struct mp_frame *dispatch_next_frame(const struct mp_dispatc
     return mp_lowering_frame(d->lowering, d->next.frame);
 }
 
-/* Before this the device would not take the next pulse, by the stamp of the last one sent. */
-static inline int64_t dispatch_device_ns(const struct mp_dispatcher *d)
-{
-    return d->had_ns + d->next.least_ns - dispatch_next_frame(d)->wire_ns;
-}
-
+/* Before this the device would not take the next pulse, by the stamps of the last ones sent. */
+int64_t dispatch_device_ns(const struct mp_dispatcher *dispatcher);
 /*
  * When the next frame of the plan leaves: at its own time. Where the pulse before left late and
  * the plan has the device's shortest interval, as soon as the device takes it: by as much later
  * as the one before was late, and never by more than the tolerance.
  */
-static inline int64_t dispatch_due_ns(const struct mp_dispatcher *d)
-{
-    int64_t due_ns = d->start_ns + d->next.send_ns;
-    if (d->next.kind != MP_SEND_PULSE || !d->have_sent || d->config.any_distance)
-        return due_ns;
-    int64_t device_ns = dispatch_device_ns(d);
-    bool held = device_ns > due_ns && device_ns - due_ns <= d->config.tolerance_ns;
-    return held ? device_ns : due_ns;
-}
+int64_t dispatch_due_ns(const struct mp_dispatcher *dispatcher);
+/* Is now too early for the next pulse, after the last ones sent? */
+bool dispatch_too_close(const struct mp_dispatcher *dispatcher, int64_t now);
+/* A plan begins; its next pulse was sent, as out says; was sent or left out. */
+void dispatch_plan_begins(struct mp_dispatcher *dispatcher);
+void dispatch_was_sent(struct mp_dispatcher *dispatcher, const struct mp_outcome *out);
+void dispatch_came_by(struct mp_dispatcher *dispatcher);
 
 static inline bool dispatch_stopped(struct mp_dispatcher *d)
 {

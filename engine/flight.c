@@ -21,11 +21,14 @@ struct header {
     uint64_t capacity;
     _Atomic int64_t start_ns;
     _Atomic int64_t wall_ns;
-    _Atomic uint64_t claimed; // slots given out; may run past capacity
+    _Atomic uint64_t claimed;     // slots given out; may run past capacity
+    _Atomic uint64_t start_check; // of start_ns and wall_ns; 0: not started
+    uint64_t check;               // of magic to capacity; version 1: 0
 };
 
 struct mp_flight {
     _Atomic bool busy;
+    uint32_t oneoffs; // that have a record; the dispatcher thread's own
     int fd;
     size_t bytes;
     struct header *header;
@@ -37,24 +40,47 @@ struct mp_flight_reader {
     const struct header *header;
     const struct mp_flight_record *records;
     uint64_t count, next;
+    bool placed; // a checksum counts its record's place in
+    int64_t start_ns, wall_ns;
+    struct mp_flight_losses losses;
 };
 
 enum { HASHED_WORDS = offsetof(struct mp_flight_record, returned_ns) / 8 };
 
-/* FNV-1a over 64-bit words, without the checksum and returned_ns; never 0. */
-static uint32_t checksum(const struct mp_flight_record *record)
+/* FNV-1a over 64-bit words. */
+static uint64_t hash_words(const uint64_t *words, size_t count, uint64_t seed)
+{
+    uint64_t hash = UINT64_C(0xCBF29CE484222325) ^ seed;
+    for (size_t i = 0; i < count; i++) {
+        hash = (hash ^ words[i]) * UINT64_C(0x100000001B3);
+        hash ^= hash >> 29; // a word's high bits reach the low ones
+    }
+    return hash;
+}
+
+/* Of a record without its checksum and returned_ns; place: from 1, 0 in version 1. Never 0. */
+static uint32_t checksum(const struct mp_flight_record *record, uint64_t place)
 {
     struct mp_flight_record copy = *record;
     uint64_t words[HASHED_WORDS];
     copy.checksum = 0;
     memcpy(words, &copy, sizeof words);
-    uint64_t hash = UINT64_C(0xCBF29CE484222325);
-    for (size_t i = 0; i < HASHED_WORDS; i++) {
-        hash = (hash ^ words[i]) * UINT64_C(0x100000001B3);
-        hash ^= hash >> 29; // a word's high bits reach the low ones
-    }
+    uint64_t hash = hash_words(words, HASHED_WORDS, place);
     uint32_t folded = (uint32_t)(hash ^ (hash >> 32));
     return folded == 0 ? 1 : folded;
+}
+
+static uint64_t header_check(const struct header *header)
+{
+    uint64_t words[offsetof(struct header, start_ns) / 8];
+    memcpy(words, header, sizeof words);
+    return hash_words(words, sizeof words / sizeof words[0], 0) | 1;
+}
+
+static uint64_t start_check(int64_t start_ns, int64_t wall_ns)
+{
+    const uint64_t words[] = {(uint64_t)start_ns, (uint64_t)wall_ns};
+    return hash_words(words, 2, 0) | 1;
 }
 
 static enum mp_status map_file(struct mp_flight *flight, const char *path, struct mp_error *err)
@@ -102,6 +128,7 @@ enum mp_status mp_flight_create(struct mp_flight **out, const char *path, uint64
     header->version = MP_FLIGHT_VERSION;
     header->record_bytes = sizeof(struct mp_flight_record);
     header->capacity = capacity;
+    header->check = header_check(header);
     *out = flight;
     return MP_OK;
 }
@@ -132,10 +159,16 @@ void mp_flight_close(struct mp_flight *flight)
     free(flight);
 }
 
-void mp_flight_start(struct mp_flight *flight, int64_t start_ns, int64_t wall_ns)
+bool mp_flight_start(struct mp_flight *flight, int64_t start_ns, int64_t wall_ns)
 {
+    const struct mp_flight_record record = {
+        .kind = MP_FLIGHT_START, .due_ns = start_ns, .planned_ns = wall_ns};
     atomic_store(&flight->header->start_ns, start_ns);
     atomic_store(&flight->header->wall_ns, wall_ns);
+    // last: who is killed in between leaves times that nobody believes, and the record, or
+    // neither
+    atomic_store(&flight->header->start_check, start_check(start_ns, wall_ns));
+    return mp_flight_push(flight, &record);
 }
 
 bool mp_flight_begin(struct mp_flight *flight, const struct mp_flight_record *record,
@@ -148,7 +181,7 @@ bool mp_flight_begin(struct mp_flight *flight, const struct mp_flight_record *re
     const size_t after = offsetof(struct mp_flight_record, kind);
     memcpy((char *)to + after, (const char *)record + after, sizeof *record - after);
     // a reader of a torn file believes a record only with its checksum: that comes last
-    __atomic_store_n(&to->checksum, checksum(record), __ATOMIC_RELEASE);
+    __atomic_store_n(&to->checksum, checksum(record, *slot + 1), __ATOMIC_RELEASE);
     return true;
 }
 
@@ -171,24 +204,119 @@ void mp_flight_warm(struct mp_flight *flight)
         __builtin_prefetch(&flight->records[slot], 1);
 }
 
+bool mp_flight_take_oneoff(struct mp_flight *flight)
+{
+    return flight->oneoffs < MP_FLIGHT_ONEOFFS && ++flight->oneoffs > 0;
+}
+
 uint64_t mp_flight_room(const struct mp_flight *flight)
 {
     uint64_t claimed = atomic_load_explicit(&flight->header->claimed, memory_order_relaxed);
     return claimed >= flight->header->capacity ? 0 : flight->header->capacity - claimed;
 }
 
-static enum mp_status check_header(const struct mp_flight_reader *reader, const char *path,
+/* ---- reading ---- */
+
+static enum mp_status check_header(struct mp_flight_reader *reader, const char *path,
                                    struct mp_error *err)
 {
     const struct header *header = reader->header;
     if (reader->bytes < HEADER_BYTES || memcmp(header->magic, magic, sizeof magic) != 0)
         return mp_fail(err, MP_EINVAL, "%s is no flight record", path);
-    if (header->version != MP_FLIGHT_VERSION ||
+    if ((header->version != 1 && header->version != MP_FLIGHT_VERSION) ||
         header->record_bytes != sizeof(struct mp_flight_record))
         return mp_fail(err, MP_EUNSUPPORTED,
-                       "%s was written by another version of Moonpulse (format %u)", path,
-                       (unsigned)header->version);
+                       "%s was written by another version of Moonpulse (format %u), or its "
+                       "header is damaged",
+                       path, (unsigned)header->version);
+    if (header->version == 1 && header->check != 0)
+        return mp_fail(err, MP_EINVAL,
+                       "the header of %s is damaged: its version is not its own", path);
+    reader->placed = header->version >= 2;
+    reader->losses.version = header->version;
+    reader->losses.header = reader->placed && header->check != header_check(header);
     return MP_OK;
+}
+
+static bool is_whole(const struct mp_flight_reader *reader, uint64_t slot)
+{
+    const struct mp_flight_record *record = &reader->records[slot];
+    return record->checksum == checksum(record, reader->placed ? slot + 1 : 0);
+}
+
+static bool is_empty(const struct mp_flight_reader *reader, uint64_t slot)
+{
+    static const struct mp_flight_record empty;
+    return memcmp(&reader->records[slot], &empty, sizeof empty) == 0;
+}
+
+static void lose(struct mp_flight_losses *losses, uint64_t *count, uint64_t slot)
+{
+    (*count)++;
+    if (losses->first == 0)
+        losses->first = slot + 1;
+    losses->last = slot + 1;
+}
+
+/* Every place that was given out holds a record, unless its writer was killed over it. */
+static void find_losses(struct mp_flight_reader *reader)
+{
+    struct mp_flight_losses *losses = &reader->losses;
+    struct header *header = (struct header *)(uintptr_t)reader->header;
+    uint64_t used = reader->count, claimed = atomic_load(&header->claimed);
+    while (used > 0 && is_empty(reader, used - 1))
+        used--;
+    if (reader->placed && !losses->header && claimed > header->capacity)
+        claimed = header->capacity;
+    // the count is right where the file ends with it, or where it is full of empty places
+    if (reader->placed && claimed < used)
+        losses->header = true;
+    losses->stored = reader->placed && claimed > used ? claimed : used;
+    for (uint64_t slot = 0; slot < losses->stored && slot < reader->count; slot++) {
+        if (is_empty(reader, slot))
+            lose(losses, &losses->empty, slot);
+        else if (!is_whole(reader, slot))
+            lose(losses, &losses->torn, slot);
+    }
+    if (losses->stored > reader->count) {
+        losses->missing = losses->stored - reader->count;
+        losses->first = losses->first == 0 ? reader->count + 1 : losses->first;
+        losses->last = losses->stored;
+    }
+}
+
+/* The start's times are there twice; the record is believed first. */
+static enum mp_status find_start(struct mp_flight_reader *reader, const char *path,
+                                 struct mp_error *err)
+{
+    struct header *header = (struct header *)(uintptr_t)reader->header;
+    reader->start_ns = atomic_load(&header->start_ns);
+    reader->wall_ns = atomic_load(&header->wall_ns);
+    if (!reader->placed)
+        return MP_OK;
+    uint64_t check = atomic_load(&header->start_check);
+    bool sound = check == start_check(reader->start_ns, reader->wall_ns);
+    for (uint64_t slot = 0; slot < reader->count; slot++) {
+        const struct mp_flight_record *record = &reader->records[slot];
+        if (record->kind != MP_FLIGHT_START || !is_whole(reader, slot))
+            continue;
+        if (!sound || record->due_ns != reader->start_ns ||
+            record->planned_ns != reader->wall_ns)
+            reader->losses.header = true;
+        reader->start_ns = record->due_ns;
+        reader->wall_ns = record->planned_ns;
+        return MP_OK;
+    }
+    if (sound)
+        return MP_OK;
+    bool begun = check != 0 || reader->start_ns != 0 || reader->wall_ns != 0;
+    if (begun || reader->losses.header)
+        return mp_fail(
+            err, MP_EINVAL,
+            "%s: the instant at which the run began is damaged, in the header and in "
+            "its record: no onset can be told",
+            path);
+    return MP_OK; // not started: nothing was played
 }
 
 enum mp_status mp_flight_open(struct mp_flight_reader **out, const char *path,
@@ -219,6 +347,10 @@ enum mp_status mp_flight_open(struct mp_flight_reader **out, const char *path,
     reader->records = (const struct mp_flight_record *)((const char *)mapped + HEADER_BYTES);
     reader->count = (reader->bytes - HEADER_BYTES) / sizeof(struct mp_flight_record);
     enum mp_status status = check_header(reader, path, err);
+    if (status == MP_OK) {
+        find_losses(reader);
+        status = find_start(reader, path, err);
+    }
     if (status != MP_OK) {
         mp_flight_reader_close(reader);
         return status;
@@ -238,23 +370,28 @@ void mp_flight_reader_close(struct mp_flight_reader *reader)
 bool mp_flight_next(struct mp_flight_reader *reader, struct mp_flight_record *record,
                     uint64_t *torn)
 {
-    static const struct mp_flight_record empty;
     while (reader->next < reader->count) {
-        *record = reader->records[reader->next++];
-        if (record->checksum == checksum(record))
+        uint64_t slot = reader->next++;
+        *record = reader->records[slot];
+        if (is_whole(reader, slot))
             return true;
-        if (torn != NULL && memcmp(record, &empty, sizeof empty) != 0)
+        if (torn != NULL && !is_empty(reader, slot))
             (*torn)++;
     }
     return false;
 }
 
+struct mp_flight_losses mp_flight_losses(const struct mp_flight_reader *reader)
+{
+    return reader->losses;
+}
+
 int64_t mp_flight_start_ns(const struct mp_flight_reader *reader)
 {
-    return atomic_load(&((struct header *)(uintptr_t)reader->header)->start_ns);
+    return reader->start_ns;
 }
 
 int64_t mp_flight_wall_ns(const struct mp_flight_reader *reader)
 {
-    return atomic_load(&((struct header *)(uintptr_t)reader->header)->wall_ns);
+    return reader->wall_ns;
 }

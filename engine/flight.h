@@ -12,6 +12,15 @@
  * The file is made at its full length beforehand (posix_fallocate) and its pages are
  * touched, so that a push meets no missing page. Layout, little-endian as the host writes:
  * a 4096-byte header, then records of 64 bytes.
+ *
+ * Version 2: a record's checksum counts its place in, so a record that was moved is torn; the
+ * header has checksums of what never changes and of the start's times, which are also a record
+ * of their own; records that should be there and are not are counted. Version 1 had none of
+ * this and is still read.
+ *
+ * What a run needs is known beforehand, but for keep-alives and a script's questions: these
+ * take a record each for the first MP_FLIGHT_ONEOFFS of a file only, keep-alives none. One
+ * MP_FLIGHT_ALIVE for each arming holds the time of the last of them.
  */
 #ifndef MP_FLIGHT_H
 #define MP_FLIGHT_H
@@ -21,7 +30,13 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { MP_FLIGHT_VERSION = 1, MP_FLIGHT_MAX = 4000000 };
+enum {
+    MP_FLIGHT_VERSION = 2,
+    MP_FLIGHT_MAX = 4000000,
+    MP_FLIGHT_ONEOFFS = 2048, // frames between the plan's that have a record of their own
+    MP_FLIGHT_SPARE =
+        4096 // what a run takes beside its plan's records, one-off frames included
+};
 
 enum mp_flight_kind {
     MP_FLIGHT_EMPTY,   // a slot that was never written
@@ -31,7 +46,13 @@ enum mp_flight_kind {
     MP_FLIGHT_ONEOFF,   // a frame between the plan's
     MP_FLIGHT_CONFIRM,  // the device confirmed pulse number (loop thread)
     MP_FLIGHT_FINISHED, // the plan is over
-    MP_FLIGHT_STOPPED   // detail: enum mp_stop; action: 1 if the safe frame went out
+    MP_FLIGHT_STOPPED,  // detail: enum mp_stop; action: 1 if the safe frame went out
+    MP_FLIGHT_START,    // the run began at due_ns (monotonic), planned_ns by the wall clock
+    MP_FLIGHT_PLAY,     // what follows is of plan number, which starts at due_ns (loop thread)
+    MP_FLIGHT_LEFT,     // the device was asked; action: 1 if it says that it is disarmed
+    MP_FLIGHT_ALIVE,    // armed at sent_ns; returned_ns: the last frame without a record of its
+                        // own
+    MP_FLIGHT_KINDS
 };
 
 struct mp_flight_record {
@@ -68,8 +89,9 @@ void mp_flight_set_busy(struct mp_flight *flight, bool busy);
 /* Cut the file to what was used, sync and free. NULL is accepted. Loop thread. */
 void mp_flight_close(struct mp_flight *flight);
 
-/* The monotonic instant of the plan's start, and the wall clock beside it. */
-void mp_flight_start(struct mp_flight *flight, int64_t start_ns, int64_t wall_ns);
+/* The monotonic instant of the plan's start, and the wall clock beside it. Takes a record.
+ * False when the file is full. Loop thread. */
+bool mp_flight_start(struct mp_flight *flight, int64_t start_ns, int64_t wall_ns);
 
 /* Store a record; its checksum is computed here. Any thread. False when the file is full. */
 bool mp_flight_push(struct mp_flight *flight, const struct mp_flight_record *record);
@@ -80,6 +102,9 @@ bool mp_flight_begin(struct mp_flight *flight, const struct mp_flight_record *re
 void mp_flight_finish(struct mp_flight *flight, uint64_t slot, int64_t returned_ns);
 /* Bring the next slot into the cache and its page into reach. Any thread. */
 void mp_flight_warm(struct mp_flight *flight);
+/* May one more one-off frame have a record of its own? Then it is counted. Dispatcher thread.
+ */
+bool mp_flight_take_oneoff(struct mp_flight *flight);
 /* Records that still fit. */
 uint64_t mp_flight_room(const struct mp_flight *flight);
 
@@ -91,6 +116,17 @@ void mp_flight_reader_close(struct mp_flight_reader *reader); // NULL is accepte
 /* The next whole record; false at the end. *torn counts the slots that were skipped. */
 bool mp_flight_next(struct mp_flight_reader *reader, struct mp_flight_record *record,
                     uint64_t *torn);
+/* What is not as it was written; all 0 for a file of version 2 that is whole. */
+struct mp_flight_losses {
+    uint32_t version;
+    uint64_t stored;      // places that were given out, as far as is known
+    uint64_t torn;        // of them: what is there is no record
+    uint64_t empty;       // never filled, or zeroed
+    uint64_t missing;     // behind the end of the file
+    bool header;          // the header is damaged (version 1: nobody can tell)
+    uint64_t first, last; // the first and the last place of these, from 1
+};
+struct mp_flight_losses mp_flight_losses(const struct mp_flight_reader *reader);
 int64_t mp_flight_start_ns(const struct mp_flight_reader *reader);
 int64_t mp_flight_wall_ns(const struct mp_flight_reader *reader);
 

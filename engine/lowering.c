@@ -26,6 +26,7 @@ enum mp_status mp_lowering_create(struct mp_lowering **out, struct mp_schedule *
     l->serial[MP_PORT_DEVICE] = l->serial[MP_PORT_TRIGGER] = *serial;
     l->latency_ns = latency_ns;
     l->actions = actions;
+    l->outputs = 1;
     l->pulses = calloc((size_t)actions + 1, sizeof *l->pulses);
     if (l->pulses == NULL) {
         mp_lowering_destroy(l);
@@ -206,19 +207,20 @@ enum mp_status mp_lowering_changes(struct mp_lowering *l,
     if (seen == NULL)
         return mp_fail(err, MP_ENOMEM, "out of memory to look for changes of intensity");
     struct mp_event event;
-    bool have = false;
-    uint32_t from = 0;
+    struct outputs_set set;
+    lowering_unset(&set);
     mp_schedule_rewind(l->schedule);
     while (l->actions > 1 && mp_schedule_next(l->schedule, &event)) {
         if (event.kind != MP_EVENT_PULSE)
             continue;
+        uint32_t from = lowering_follow(l, &set, event.action);
+        if (from == mp_no_action || from == event.action)
+            continue;
         size_t bit = (size_t)from * l->actions + event.action;
-        if (have && from != event.action && (seen[bit / 8] & (1U << (bit % 8))) == 0) {
+        if ((seen[bit / 8] & (1U << (bit % 8))) == 0) {
             seen[bit / 8] = (uint8_t)(seen[bit / 8] | (1U << (bit % 8)));
             visit(context, from, event.action);
         }
-        have = true;
-        from = event.action;
     }
     free(seen);
     mp_lowering_rewind(l);

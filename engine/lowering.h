@@ -10,6 +10,10 @@
  * What fires is bytes, bytes and a second message some time later, or a pulse on a modem
  * line; it may go to the device's port or to a second one, where a trigger box is.
  *
+ * Most devices have one stimulator, whatever their channels: a pulse and a setting count for
+ * all of it. Where each output has a stimulator of its own (mp_lowering_output), the shortest
+ * interval and what an output was last set to count on that output; the wire is everybody's.
+ *
  * Built on the loop thread; once started it is drawn from by one thread only. Drawing
  * never fails, allocates or blocks.
  */
@@ -19,7 +23,7 @@
 #include "engine/port.h"
 #include "engine/schedule.h"
 
-enum { MP_FRAME_MAX = 256, MP_ACTIONS_MAX = 4096 };
+enum { MP_FRAME_MAX = 256, MP_ACTIONS_MAX = 4096, MP_OUTPUTS_MAX = 16 };
 
 /* Where a frame goes. */
 enum { MP_PORT_DEVICE, MP_PORT_TRIGGER, MP_PORTS };
@@ -29,18 +33,23 @@ static const int64_t mp_rest_ns = 1000000;
 
 enum mp_send_kind { MP_SEND_PULSE, MP_SEND_SET, MP_SEND_MARK };
 
+static const uint32_t mp_no_action = UINT32_MAX;
+
 /* One frame to send, in nanoseconds from the protocol's start. */
 struct mp_send {
     enum mp_send_kind kind;
     bool half;         // as in mp_event, for rounding onsets once
     uint32_t frame;    // not for marks
+    uint8_t output;    // which stimulator; 0 where there is one
     uint32_t action;   // pulse: what; set: what it prepares
+    uint32_t from;     // what its output was set to before; mp_no_action: armed for it
     uint32_t source;   // for mp_schedule_origin
     uint64_t number;   // pulse or mark number; set: number of the pulse it prepares
     int64_t send_ns;   // when the first bit leaves
     int64_t latest_ns; // set: after this it is too late for the pulse it prepares
     int64_t floor_ns;  // pulse, mark: onset as in mp_event
-    int64_t least_ns;  // pulse: shortest interval since the pulse before
+    int64_t least_ns;  // pulse: shortest interval since the pulse before on its output
+    int64_t across_ns; // pulse: shortest interval until one on another output
 };
 
 struct mp_frame {
@@ -106,7 +115,18 @@ enum mp_status mp_lowering_lasts(struct mp_lowering *lowering, uint32_t action,
                                  int64_t lasts_ns, int64_t locked_ns, struct mp_error *err);
 
 /*
- * Call visit(from, to) for each change of action that the schedule makes, once each.
+ * For a device whose outputs are stimulators of their own: which one action goes to, and how
+ * soon after it a pulse may come on another (what the device itself needs). whole: what it is
+ * set to for this action, all its outputs are. Before mp_lowering_changes; without it every
+ * action goes to output 0. MP_ERANGE from output MP_OUTPUTS_MAX on.
+ */
+enum mp_status mp_lowering_output(struct mp_lowering *lowering, uint32_t action,
+                                  uint32_t output, int64_t across_ns, bool whole,
+                                  struct mp_error *err);
+
+/*
+ * Call visit(from, to) for each change of action that the schedule makes on an output, once
+ * each. The first action of an output is no change: the device is armed for it.
  * Walks the schedule: at some 100 million events a second.
  */
 enum mp_status mp_lowering_changes(struct mp_lowering *lowering,
@@ -125,7 +145,8 @@ enum mp_status mp_lowering_change(struct mp_lowering *lowering, uint32_t from, u
 /* Why a plan cannot be sent: the first two pulses for which it is so. */
 enum mp_violation_kind {
     MP_VIOLATION_NONE,
-    MP_VIOLATION_INTERVAL, // faster than the device
+    MP_VIOLATION_INTERVAL, // faster than the device, on one output
+    MP_VIOLATION_ACROSS,   // faster than the device, from one output to another
     MP_VIOLATION_WIRE,     // the frames would overlap on the wire
     MP_VIOLATION_LEAD,     // no time to change the setting in between
     MP_VIOLATION_WIDTH     // the first one's trigger pulse is not over

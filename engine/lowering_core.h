@@ -1,4 +1,4 @@
-/* lowering_core.h - inside a lowering; private to lowering.c and lowering_stream.c. */
+/* lowering_core.h - inside a lowering; private to lowering*.c. */
 #ifndef MP_LOWERING_CORE_H
 #define MP_LOWERING_CORE_H
 
@@ -13,9 +13,18 @@ static const uint32_t no_frame = UINT32_MAX;
 
 struct pulse_info {
     uint32_t frame;
-    int64_t least_ns;  // since the pulse before
-    int64_t lasts_ns;  // until the next pulse
+    uint8_t output;
+    bool whole;        // its settings are those of all outputs
+    int64_t least_ns;  // since the pulse before on its output
+    int64_t lasts_ns;  // until the next pulse on its output
+    int64_t across_ns; // until the next pulse on another one
     int64_t locked_ns; // until settings are taken again
+};
+
+/* What each output was last set to, as a plan goes by. */
+struct outputs_set {
+    uint32_t before; // the last action, on whichever output
+    uint32_t to[MP_OUTPUTS_MAX];
 };
 
 struct change {
@@ -28,6 +37,7 @@ struct mp_lowering {
     struct mp_schedule *schedule;
     struct mp_serial serial[MP_PORTS]; // how long bytes take on each port
     int64_t latency_ns;
+    uint32_t outputs; // one more than the highest in use
     uint32_t actions;
     struct pulse_info *pulses; // by action
     struct mp_frame *frames;
@@ -43,14 +53,26 @@ struct mp_lowering {
     uint32_t queue_next, queue_end;
     bool have_previous;
     struct mp_send previous; // the last pulse put into the queue
+    struct outputs_set set;
+    bool have_last[MP_OUTPUTS_MAX];
+    struct mp_send last[MP_OUTPUTS_MAX]; // the last pulse put into the queue for each output
     // the check
-    struct mp_send check_pulse;
     bool check_have_pulse;
-    bool checking;                // a check is under way
-    uint64_t tight;               // pulses without room for lateness, so far
-    struct mp_violation tightest; // the first of them
-    int64_t sent_ns;              // when the last frame or mark given out leaves
+    struct mp_send check_pulse; // the last one
+    bool check_have_last[MP_OUTPUTS_MAX];
+    struct mp_send check_last[MP_OUTPUTS_MAX]; // the last one on each output
+    bool checking;                             // a check is under way
+    uint64_t tight;                            // pulses without room for lateness, so far
+    struct mp_violation tightest;              // the first of them
+    int64_t sent_ns;                           // when the last frame or mark given out leaves
 };
+
+void lowering_unset(struct outputs_set *set);
+/* A pulse comes by: what was its output set to before (mp_no_action: the device is armed for
+ * it)?
+ */
+uint32_t lowering_follow(const struct mp_lowering *lowering, struct outputs_set *set,
+                         uint32_t action);
 
 int lowering_compare_changes(const void *a, const void *b);
 

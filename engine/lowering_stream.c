@@ -19,6 +19,9 @@ void mp_lowering_rewind(struct mp_lowering *l)
     mp_schedule_rewind(l->schedule);
     l->event_next = l->event_end = 0;
     l->have_previous = false;
+    lowering_unset(&l->set);
+    for (uint32_t i = 0; i < l->outputs; i++)
+        l->have_last[i] = l->check_have_last[i] = false;
     l->queue_next = l->queue_end = 0;
     l->check_have_pulse = l->checking = false;
     l->sent_ns = INT64_MIN;
@@ -35,21 +38,25 @@ static struct mp_send lower_mark(const struct mp_event *event)
                             .floor_ns = event->floor_ns};
 }
 
-static struct mp_send lower_pulse(const struct mp_lowering *l, const struct mp_event *event)
+static struct mp_send lower_pulse(struct mp_lowering *l, const struct mp_event *event)
 {
     const struct pulse_info *info = &l->pulses[event->action];
     int64_t wire = info->frame == no_frame ? 0 : l->frames[info->frame].wire_ns;
     struct mp_send send = {.kind = MP_SEND_PULSE,
                            .half = event->half,
                            .frame = info->frame,
+                           .output = info->output,
                            .action = event->action,
+                           .from = lowering_follow(l, &l->set, event->action),
                            .source = event->source,
                            .number = event->number,
                            .floor_ns = event->floor_ns,
-                           .least_ns = info->least_ns};
+                           .least_ns = info->least_ns,
+                           .across_ns = info->across_ns};
     send.send_ns = mp_event_ns(event) - wire - l->latency_ns;
-    if (l->have_previous && l->pulses[l->previous.action].lasts_ns > send.least_ns)
-        send.least_ns = l->pulses[l->previous.action].lasts_ns;
+    const struct mp_send *last = &l->last[info->output];
+    if (l->have_last[info->output] && l->pulses[last->action].lasts_ns > send.least_ns)
+        send.least_ns = l->pulses[last->action].lasts_ns;
     return send;
 }
 
@@ -67,23 +74,38 @@ static int64_t clear_ns(const struct mp_lowering *l, const struct mp_frame *fram
 }
 
 /*
- * The setting that must go out before pulse: right behind the pulse before it, or once the
- * train that that one started has ended and the device takes settings again.
+ * When a setting may leave: right behind the pulse before it, or once the train that that one
+ * started has ended and the device takes settings again: whichever output plays.
  */
+static int64_t set_ns(const struct mp_lowering *l)
+{
+    int64_t at_ns = l->previous.send_ns;
+    for (uint32_t i = 0; i < l->outputs; i++) {
+        const struct mp_send *last = &l->last[i];
+        if (!l->have_last[i] || last->frame == no_frame)
+            continue;
+        int64_t free_ns = last->send_ns + clear_ns(l, &l->frames[last->frame]) +
+                          l->pulses[last->action].locked_ns;
+        if (free_ns > at_ns)
+            at_ns = free_ns;
+    }
+    return at_ns;
+}
+
+/* The setting that must go out before pulse. */
 static bool lower_change(const struct mp_lowering *l, const struct mp_send *pulse,
                          struct mp_send *set)
 {
-    if (!l->have_previous || l->previous.action == pulse->action ||
+    if (!l->have_previous || pulse->from == mp_no_action || pulse->from == pulse->action ||
         l->previous.frame == no_frame) // drawn before all actions have their bytes
         return false;
-    const struct change *change = find_change(l, l->previous.action, pulse->action);
+    const struct change *change = find_change(l, pulse->from, pulse->action);
     if (change == NULL || change->frame == no_frame)
         return false;
     *set = *pulse;
     set->kind = MP_SEND_SET;
     set->frame = change->frame;
-    set->send_ns = l->previous.send_ns + clear_ns(l, &l->frames[l->previous.frame]) +
-                   l->pulses[l->previous.action].locked_ns;
+    set->send_ns = set_ns(l);
     if (set->send_ns < l->sent_ns) // more marks than the queue holds went ahead
         set->send_ns = l->sent_ns;
     set->latest_ns = pulse->send_ns - change->lead_ns - l->frames[change->frame].wire_ns;
@@ -136,8 +158,8 @@ static bool refill(struct mp_lowering *l)
             queue[place] = set;
             l->queue_next = 0;
         }
-        l->previous = *pulse;
-        l->have_previous = true;
+        l->previous = l->last[pulse->output] = *pulse;
+        l->have_previous = l->have_last[pulse->output] = true;
     }
     return l->queue_next < l->queue_end;
 }
@@ -164,10 +186,10 @@ static int64_t onset_ns(const struct mp_send *send)
     return send->floor_ns + (send->half ? 1 : 0);
 }
 
-static bool violates(struct mp_lowering *l, struct mp_violation *v, enum mp_violation_kind kind,
-                     const struct mp_send *pulse, int64_t least_ns)
+static bool violates(struct mp_violation *v, enum mp_violation_kind kind,
+                     const struct mp_send *before, const struct mp_send *pulse,
+                     int64_t least_ns)
 {
-    const struct mp_send *before = &l->check_pulse;
     const struct mp_event first = {.floor_ns = before->floor_ns};
     const struct mp_event second = {.floor_ns = pulse->floor_ns};
     *v = (struct mp_violation){
@@ -193,7 +215,31 @@ static bool check_overlap(struct mp_lowering *l, const struct mp_send *send,
     int64_t overlap = before->send_ns + frame->takes_ns - send->send_ns;
     enum mp_violation_kind kind = frame->width_ns > 0 ? MP_VIOLATION_WIDTH : MP_VIOLATION_WIRE;
     return overlap > 0 &&
-           violates(l, v, kind, send, onset_ns(send) - onset_ns(before) + overlap);
+           violates(v, kind, before, send, onset_ns(send) - onset_ns(before) + overlap);
+}
+
+/* How soon after the last pulse of each output the device takes this one. */
+static bool check_intervals(struct mp_lowering *l, const struct mp_send *send,
+                            struct mp_violation *v)
+{
+    bool tight = false;
+    for (uint32_t i = 0; i < l->outputs; i++) {
+        if (!l->check_have_last[i])
+            continue;
+        const struct mp_send *before = &l->check_last[i];
+        bool own = i == send->output;
+        int64_t least_ns = own ? send->least_ns : before->across_ns;
+        int64_t interval = onset_ns(send) - onset_ns(before);
+        if (interval < least_ns)
+            return violates(v, own ? MP_VIOLATION_INTERVAL : MP_VIOLATION_ACROSS, before, send,
+                            least_ns);
+        if (tight || least_ns == 0 || interval - least_ns >= mp_room_ns)
+            continue;
+        tight = true;
+        if (l->tight++ == 0)
+            (void)violates(&l->tightest, MP_VIOLATION_NONE, before, send, least_ns);
+    }
+    return false;
 }
 
 static bool check_send(struct mp_lowering *l, const struct mp_send *send,
@@ -207,17 +253,15 @@ static bool check_send(struct mp_lowering *l, const struct mp_send *send,
         const struct mp_send *next = &l->queue[l->queue_end - 1];
         int64_t late = send->send_ns - send->latest_ns;
         int64_t planned = onset_ns(next) - onset_ns(pulse);
-        return late > 0 && violates(l, v, MP_VIOLATION_LEAD, next, planned + late);
+        return late > 0 && violates(v, MP_VIOLATION_LEAD, pulse, next, planned + late);
     }
     if (l->check_have_pulse) {
+        if (check_intervals(l, send, v))
+            return true;
         int64_t interval = onset_ns(send) - onset_ns(pulse);
-        if (interval < send->least_ns)
-            return violates(l, v, MP_VIOLATION_INTERVAL, send, send->least_ns);
-        if (interval - send->least_ns < mp_room_ns && send->least_ns > 0 && l->tight++ == 0)
-            (void)violates(l, &l->tightest, MP_VIOLATION_NONE, send, send->least_ns);
-        const struct change *change = find_change(l, pulse->action, send->action);
+        const struct change *change = find_change(l, send->from, send->action);
         if (change != NULL && change->frame == no_frame && interval < change->lead_ns)
-            return violates(l, v, MP_VIOLATION_LEAD, send, change->lead_ns);
+            return violates(v, MP_VIOLATION_LEAD, pulse, send, change->lead_ns);
     }
     return l->check_have_pulse && check_overlap(l, send, v);
 }
@@ -247,8 +291,8 @@ bool mp_lowering_check(struct mp_lowering *l, uint64_t budget, struct mp_violati
         if (send.kind == MP_SEND_MARK)
             continue;
         if (send.kind == MP_SEND_PULSE) {
-            l->check_pulse = send;
-            l->check_have_pulse = true;
+            l->check_pulse = l->check_last[send.output] = send;
+            l->check_have_pulse = l->check_have_last[send.output] = true;
         }
     }
     return true;

@@ -221,6 +221,9 @@ static void on_readable(uv_poll_t *poll, int status, int events)
             lose_port(s, &err);
             return;
         }
+        report(s);           // what these bytes may answer is known before they are
+        if (s->poll != poll) // the owner has closed the port
+            return;
         if (got > 0 && s->events.bytes != NULL)
             s->events.bytes(s->events.context, buffer, got, arrival_ns);
         if (got < sizeof buffer || s->poll != poll) // the owner may have closed the port
@@ -409,6 +412,7 @@ enum mp_status mp_session_arm(struct mp_session *s, const struct mp_arming *armi
         .keepalive_ns = arming->keepalive_ns,
         .stuck_ns = arming->stuck_ns,
         .unconfirmed_ns = arming->unconfirmed_ns,
+        .settings = arming->settings,
         .flight = arming->flight,
         .wake = wake_loop,
         .context = s,
@@ -444,6 +448,13 @@ void mp_session_confirmed(struct mp_session *s, uint64_t total)
     struct mp_dispatcher *d = dispatcher_of(s);
     if (d != NULL)
         mp_dispatcher_confirmed(d, total);
+}
+
+void mp_session_believed(struct mp_session *s, int64_t total)
+{
+    struct mp_dispatcher *d = dispatcher_of(s);
+    if (d != NULL)
+        mp_dispatcher_believed(d, total);
 }
 
 void mp_session_acknowledge(struct mp_session *s)

@@ -86,6 +86,7 @@ struct mp_arming {
     int64_t keepalive_ns;
     int64_t stuck_ns;         // a loop silent for longer stops; 0: never
     int64_t unconfirmed_ns;   // as in mp_dispatch_config; see mp_session_confirmed
+    bool settings;            // as in mp_dispatch_config; see mp_session_believed
     bool guard;               // fork a guard (guard.h)
     enum mp_stop_line line;   // a modem line that stops when it rises
     struct mp_flight *flight; // borrowed until MP_OUT_STOPPED was reported; NULL: none
@@ -108,6 +109,12 @@ enum mp_status mp_session_play(struct mp_session *session, struct mp_lowering *l
  * since arming (or needs not: a caller that expects no confirmation counts those too).
  */
 void mp_session_confirmed(struct mp_session *session, uint64_t total);
+
+/*
+ * Where settings is set: the device has confirmed total of the settings of plans that were sent
+ * since arming; -1: it says that it is at another setting. See mp_dispatcher_believed.
+ */
+void mp_session_believed(struct mp_session *session, int64_t total);
 
 /* The stop is known: questions to the device may be written again. */
 void mp_session_acknowledge(struct mp_session *session);

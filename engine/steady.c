@@ -7,7 +7,7 @@ enum { ROW_NUMBERS = 256 }; // bytes of a row without its texts
 static const char pulse_text[] = "\t0\tpulse\t";
 static const char number_text[] = "\tpulse\t";
 static const char status_text[] = "\tdelivered\t";
-static const char end_text[] = "\thost\n";
+static const char host_text[] = "\thost\t";
 
 static int64_t onset_ns(const struct mp_send *send)
 {
@@ -23,7 +23,8 @@ static void write_row(struct mp_steady *steady, const struct mp_pending *pulse)
     const uint64_t sent_ns = (uint64_t)(pulse->at_ns + steady->latency_ns - steady->start_ns);
     const uint64_t confirmed_ns =
         (uint64_t)(pulse->at_ns + steady->stimulator.reply_ns - steady->start_ns);
-    char *at = mp_text_room(steady->text, ROW_NUMBERS + tail->length + steady->reply.length);
+    char *at = mp_text_room(steady->text, ROW_NUMBERS + tail->length + steady->reply.length +
+                                              steady->proof.length);
     at = mp_put_seconds(at, sent_ns);
     at = PUT(at, pulse_text);
     at = mp_put_integer(at, ++steady->index);
@@ -39,9 +40,12 @@ static void write_row(struct mp_steady *steady, const struct mp_pending *pulse)
     at = mp_put_bytes(at, tail->bytes, tail->length);
     at = PUT(at, status_text);
     at = mp_put_bytes(at, steady->reply.bytes, steady->reply.length);
-    at = PUT(at, end_text);
+    at = PUT(at, host_text);
+    at = mp_put_bytes(at, steady->proof.bytes, steady->proof.length);
+    *at++ = '\n';
     mp_text_end(steady->text, at);
     steady->written++;
+    steady->written_ns = (int64_t)sent_ns;
 }
 
 /* The line of moonpulse.simulators.witness: the time on the stimulator's clock, and what it

@@ -46,11 +46,13 @@ struct mp_steady {
     // what the row of an action says (channel and intensity, tabs between)
     const struct mp_tail *tails; // by action; bytes NULL: not an action for here
     struct mp_tail reply;        // in words
+    struct mp_tail proof;        // how the device confirms its settings, the last column
     uint32_t frame;              // the only one that is played here
     struct mp_stimulator stimulator;
     uint64_t index;      // of the last row written
     uint64_t sent;       // pulses played
     uint64_t written;    // of them confirmed, with a row
+    int64_t written_ns;  // onset of the last of these rows
     uint32_t first, end; // places in pending, modulo MP_PENDING_MAX
     struct mp_pending pending[MP_PENDING_MAX];
 };

@@ -9,6 +9,7 @@ return mp.protocol {
   aim = "to raise the excitability of the motor cortex: the nerve's volley arrives with the pulse",
   cite = "Stefan K et al. 2000 Brain 123:572-584",
   doi = "10.1093/brain/123.3.572",
+  nerve = { "nerve" },
   target = "median nerve + M1 (APB)",
   dose = "TMS: SI1mV; nerve: 300 % perceptual threshold",
   session = "single session",

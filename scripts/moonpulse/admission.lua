@@ -9,6 +9,7 @@ local M = {}
 ---@field lowering userdata
 ---@field actions moonpulse.Action[]
 ---@field first moonpulse.Action the action of its first pulse in time
+---@field firsts moonpulse.First[] of each output of the device
 ---@field plan moonpulse.Plan
 ---@field seed integer
 ---@field identity table? of the device
@@ -18,19 +19,22 @@ local admitted = setmetatable({}, { __mode = "k" })
 
 --- What the safety gate looks at: the plan, and in an experiment what was given before it.
 local function judgement(given)
-  return { plan = given.judged or given.plan, seed = given.seed, thresholds = given.thresholds,
-    policy = given.policy, progress = given.progress }
+  local limits = given.driver.limits(given.identity)
+  return { plan = given.plan, seed = given.seed, thresholds = given.thresholds,
+    limits = limits, step = limits.intensity.step, policy = given.policy,
+    progress = given.progress, earlier = given.earlier, at_s = given.at_s }
 end
 
 --- Check a plan against the device and the safety limits. Raises a refusal { code, message }.
----@param given moonpulse.Preparation with policy: moonpulse.Policy, and judged: moonpulse.Plan? where
----   the gate must see more than the plan
+---@param given moonpulse.Preparation with policy: moonpulse.Policy, and earlier: moonpulse.Given?, at_s:
+---   number? where the run gave other plans before
 ---@return moonpulse.Admitted
 function M.admit(given)
   local lowering, actions = lower.prepare(given)
   local report = gate.clear(lowering, judgement(given))
+  local firsts = lower.first_actions(lowering, actions, given.driver.limits(given.identity))
   local made = { report = report, lowering = lowering, actions = actions, plan = given.plan,
-    seed = given.seed, identity = given.identity, first = lower.first_action(lowering, actions) }
+    seed = given.seed, identity = given.identity, firsts = firsts, first = firsts[1].action }
   admitted[made] = true
   return made
 end

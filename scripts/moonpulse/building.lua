@@ -9,10 +9,12 @@ local current -- nil: no plan is being made
 
 --- Call in the sandbox's limits with context in force; returns what pcall returns. A context inside
 --- another one (a sham that makes its active protocol) has its own count of draws.
----@param context { seed: integer, intensity: moonpulse.Intensity? }
+---@param context { seed: integer, intensity: moonpulse.Intensity?, arrange: (fun(list: any[]): any[])? }
+---   arrange: what a list that is shuffled becomes, instead of a drawn order: for who looks at all of them
 function M.with(context, call, ...)
   local before = current
-  current = { seed = context.seed, intensity = context.intensity, orders = 0 }
+  current = { seed = context.seed, intensity = context.intensity, orders = 0,
+    arrange = context.arrange or before and before.arrange }
   local results = table.pack(sandbox.call(call, ...))
   context.drawn = current.orders > 0
   current = before
@@ -32,6 +34,16 @@ end
 ---@return moonpulse.Intensity?
 function M.intensity()
   return current and current.intensity
+end
+
+--- The list in the order that somebody chose for it; nil: the order is drawn.
+---@param list any[]
+---@return any[]?
+function M.arranged(list)
+  if current and current.arrange then
+    current.orders = current.orders + 1
+    return current.arrange(list)
+  end
 end
 
 --- A source of draws for one order: draw(range) is uniform in 0 to range. The draws of the n-th

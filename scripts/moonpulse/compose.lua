@@ -350,8 +350,11 @@ function M.shuffle(list)
   if type(list) ~= "table" or #list == 0 then
     fail("shuffle: a list expected, like mp.shuffle { a, b, c }")
   end
-  local draw = building.order()
-  if not draw then
+  local chosen = building.arranged(list)
+  local draw = chosen or building.order()
+  if chosen then
+    return chosen
+  elseif not draw then
     fail("shuffle: the order is drawn from the run's seed, which is known only while the plan is "
       .. "made: call it inside plan = function(p) ... end of mp.protocol")
   end

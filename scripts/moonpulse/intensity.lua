@@ -68,6 +68,15 @@ function M.parse(text)
   return M.new(value, reference)
 end
 
+--- What a device is set to: the nearest of its steps, half a step up.
+---@param mso number
+---@param step number in %MSO
+---@return number
+function M.round(mso, step)
+  local rounded = math.floor(mso / step + 0.5) * step
+  return math.type(step) == "integer" and math.tointeger(rounded) or rounded
+end
+
 local threshold_names = { RMT = "resting motor threshold", AMT = "active motor threshold" }
 
 --- The stimulator output that an intensity means for one participant.

@@ -1,6 +1,7 @@
 --- From a plan to frames: the driver encodes each distinct action once, then all is checked.
 local core = require "moonpulse.core"
 local intensities = require "moonpulse.intensity"
+local outputs = require "moonpulse.outputs"
 local timing = require "moonpulse.timing"
 
 local M = {}
@@ -30,10 +31,7 @@ local function resolve(actions, thresholds, limits, driver)
       refuse(code, "%s", message)
     end
     action.exact_mso = mso
-    action.mso = math.floor(mso / range.step + 0.5) * range.step
-    if math.type(range.step) == "integer" then
-      action.mso = math.tointeger(action.mso)
-    end
+    action.mso = intensities.round(mso, range.step)
     if action.mso == 0 then
       refuse("limit", "%g %%%s is %g %%MSO, which the %s takes as 0 (its step is %g %%): no pulse "
         .. "would come; intensities are percent, like mp.rmt(120)", action.intensity,
@@ -45,6 +43,7 @@ local function resolve(actions, thresholds, limits, driver)
   end
 end
 
+--- Of the plan as written: a train that the device times must not hide a channel.
 local function check_channels(actions, limits, driver)
   local names, seen = {}, {}
   for _, action in ipairs(actions) do
@@ -57,6 +56,44 @@ local function check_channels(actions, limits, driver)
     refuse("limit", "the protocol uses %d channels (%s), the %s has %d: a run drives one device",
       #names, table.concat(names, ", "), driver.description, limits.channels)
   end
+end
+
+--- Each output is a stimulator: it has one name, and one intensity where a hand sets it.
+local function check_outputs(actions, limits, driver)
+  local names = {}
+  for _, action in ipairs(limits.output and actions or {}) do
+    local output = limits.output(action)
+    local before = names[output]
+    if before and before.channel ~= action.channel then
+      refuse("limit", "the channels %s and %s are one output of the %s (pulses without a channel go to "
+        .. "channel 1): give each an output of its own, or one name", before.channel, action.channel,
+        driver.description)
+    end
+    names[output] = action
+  end
+  local list, first, second = outputs.by_hand(limits, actions)
+  if list == false then
+    refuse("limit", "the %s cannot go from %s to %s within a run: %s", driver.description,
+      M.describe(first), M.describe(second), limits.by_hand)
+  end
+end
+
+--- Where a hand sets intensities: which, for each channel. A sentence; nil where the device sets them.
+---@param driver table
+---@param identity table?
+---@param actions moonpulse.Action[]
+---@return string?
+function M.by_hand(driver, identity, actions)
+  local list = outputs.by_hand(driver.limits(identity), actions)
+  if not list then
+    return nil
+  end
+  local parts = {}
+  for i, action in ipairs(list) do
+    parts[i] = ("%sto %g %%MSO"):format(#list > 1 and ("channel %s "):format(action.channel) or "", action.mso)
+  end
+  return ("set by hand at the stimulator%s before the run: %s"):format(#list > 1 and "s" or "",
+    table.concat(parts, ", "))
 end
 
 --- What the operator should know before the run: intensities as they will really be.
@@ -116,6 +153,9 @@ local function explain(violation, driver, limits, train)
     return ("%s: too fast for the %s; the shortest interval %sis %s (%s)"):format(pulses,
       driver.description, train and ("behind " .. (train.text or "this train") .. " ") or "", least,
       limits.why)
+  elseif violation.kind == "across" then
+    return ("%s, on two channels: too fast for the %s; the shortest interval from one channel to another is "
+      .. "%s (%s)"):format(pulses, driver.description, least, limits.why_across or limits.why)
   elseif violation.kind == "wire" then
     return ("%s: a command takes %s on the wire at %d baud, which is the shortest interval; use a "
       .. "burst that the device times itself"):format(pulses, least, driver.serial.baud)
@@ -215,13 +255,24 @@ local function check_supply(lowering, actions, driver, supply)
   lowering:rewind()
 end
 
+local ahead = 1e-4 -- so much slower a train may be by the device's clock: twice what poor crystals differ
+
+--- How long a train is busy with itself, and for how long the device is told nothing: to its last
+--- pulse, and where the driver does not say otherwise until that was confirmed.
+local function lasting(action, driver)
+  local program, last = action.train, action.part.last * (1 + ahead)
+  local confirmed = (program.confirms or 0) > 0 and last + (driver.reply_slow or driver.reply_timeout) or 0
+  return math.max(program.busy, last), math.max(program.locked or math.max(program.busy, confirmed), last)
+end
+
 --- Give the lowering the bytes of every action, and of every change between two.
 local function encode(lowering, actions, driver, limits)
   for i, action in ipairs(actions) do
+    lowering:output(i, outputs.of(limits, action), outputs.across(limits, action), outputs.is_whole(action))
     if action.train then
       lowering:pulse(i, action.train.start, limits.shortest_interval(action))
-      action.busy = action.train.busy
-      lowering:lasts(i, action.busy, action.train.locked)
+      action.busy, action.locked = lasting(action, driver)
+      lowering:lasts(i, action.busy, action.locked)
     else
       lowering:pulse(i, driver.encode.pulse(action), limits.shortest_interval(action))
       if driver.encode.busy then
@@ -232,6 +283,12 @@ local function encode(lowering, actions, driver, limits)
   end
   for _, change in ipairs(lowering:changes()) do
     local from, to = actions[change[1]], actions[change[2]]
+    if to.train and not from.train and driver.confirms ~= false then
+      -- another mode must not be set before the pulse was given and confirmed
+      from.busy = from.busy or limits.shortest_interval(from)
+      lowering:lasts(change[1], from.busy, math.max(driver.encode.busy and from.busy or 0,
+        driver.reply_slow or driver.reply_timeout))
+    end
     if M.differs(from, to) then
       local bytes, lead = driver.encode.set(from, to)
       if not bytes then
@@ -251,23 +308,47 @@ function M.describe(action)
     action.train and " (" .. (action.train.text or "a train") .. ")" or "")
 end
 
-local prepare
-
---- The plan with what the device times replaced by programs, as --timing says.
-local function split(given, limits, mode)
-  local driver = given.driver
-  local function resolve_one(action)
-    resolve({ action }, given.thresholds, limits, driver)
-  end
-  local new, programs, host, why = timing.split(given.plan, mode, driver, given.identity, resolve_one)
-  if mode == "device" and (host or #programs == 0) then
-    why = why or "this plan has no train for the device to time"
-    if pcall(prepare, given, "auto") then
-      refuse("limit", "--timing device: %s; use --timing auto, or host", why)
+--- A part of which only what repeats was cut to two rounds: its intervals are all there.
+local function shortened(plan)
+  local view = plan:view()
+  if view.kind == "repeat" then
+    return core.repeat_plan(shortened(plan:child(1)), math.min(view.count, 2), view.spacing,
+      view.exact_period)
+  elseif view.kind == "channel" then
+    return core.channel(shortened(plan:child(1)), view.text)
+  elseif view.kind == "sequence" then
+    local whole = shortened(plan:child(1))
+    for i = 2, view.children do
+      whole = core.sequence(whole, shortened(plan:child(i)))
     end
-    refuse("limit", "--timing device: %s; nor can we time it, pulse by pulse: %s", why, limits.why)
+    return whole
   end
-  return new, programs, why
+  return plan
+end
+
+--- Can we time all of plan, pulse by pulse? For the device's rate, the wire, and settings in between.
+local function host_can(given, limits, plan)
+  return (pcall(function()
+    local driver = given.driver
+    local lowering = core.lowering(shortened(plan), given.seed, driver.serial, driver.latency)
+    local actions = lowering:actions()
+    resolve(actions, given.thresholds, limits, driver)
+    encode(lowering, actions, driver, limits)
+    check(lowering, actions, driver, limits)
+  end))
+end
+
+--- The plan with what the device times replaced by programs.
+local function split(given, limits, mode)
+  return timing.split(given.plan, mode, given.driver, {
+    identity = given.identity,
+    resolve = function(action)
+      resolve({ action }, given.thresholds, limits, given.driver)
+    end,
+    host_can = function(plan)
+      return host_can(given, limits, plan)
+    end,
+  })
 end
 
 ---@class moonpulse.Preparation
@@ -279,10 +360,14 @@ end
 ---@field timing "host"|"device"|"auto"|nil host
 ---@field progress fun(walked: integer)?
 
-function prepare(given, mode)
+--- Raises a refusal; nil and why where --timing device leaves pulses to us.
+local function prepare(given, mode)
   local driver = given.driver
   local limits = driver.limits(given.identity)
-  local plan, programs, why = split(given, limits, mode)
+  local plan, programs, host, why = split(given, limits, mode)
+  if mode == "device" and (host or #programs == 0) then
+    return nil, why or "this plan has no train for the device to time", limits
+  end
   local lowering = core.lowering(plan, given.seed, driver.serial, driver.latency,
     driver.trigger and driver.trigger.serial)
   local actions = lowering:actions()
@@ -293,29 +378,54 @@ function prepare(given, mode)
       action.train, action.part = known.program, known.part
     end
   end
-  check_channels(actions, limits, driver)
-  local ok, problem = pcall(function()
-    encode(lowering, actions, driver, limits)
-    check(lowering, actions, driver, limits, given.progress, why)
-    if limits.longest_rest then
-      check_rests(lowering, actions, driver, limits.longest_rest)
-    end
-    if limits.supply then
-      check_supply(lowering, actions, driver, limits.supply)
-    end
-  end)
-  if not ok and mode == "auto" and #programs > 0 and type(problem) == "table"
-    and problem.code == "limit" then
-    -- its programs do not go together: perhaps single pulses do
-    local possible, by_host, host_actions = pcall(prepare, given, "host")
-    if possible then
-      return by_host, host_actions
-    end
+  check_outputs(actions, limits, driver)
+  encode(lowering, actions, driver, limits)
+  check(lowering, actions, driver, limits, given.progress, why)
+  if limits.longest_rest then
+    check_rests(lowering, actions, driver, limits.longest_rest)
   end
-  if not ok then
-    error(problem, 0)
+  if limits.supply then
+    check_supply(lowering, actions, driver, limits.supply)
   end
   return lowering, actions
+end
+
+local function is_limit(problem)
+  return type(problem) == "table" and problem.code == "limit"
+end
+
+--- By us where the wire and the device allow it. Else the device gets as little as possible: the parts that
+--- are too fast for us; and where its programs do not go together then, the largest that it takes.
+local function automatic(given)
+  local problem
+  for _, mode in ipairs { "host", "least", "most" } do
+    local ok, lowering, actions = pcall(prepare, given, mode)
+    if ok then
+      return lowering, actions
+    end
+    problem = lowering
+    if not is_limit(problem) or not given.driver.encode.train then
+      break
+    end
+  end
+  error(problem, 0)
+end
+
+--- By the device, or not at all: the user has said so.
+local function by_device(given)
+  local ok, lowering, actions, limits = pcall(prepare, given, "device")
+  if ok and lowering then
+    return lowering, actions
+  elseif not ok and not is_limit(lowering) then
+    error(lowering, 0)
+  end
+  local why = ok and "--timing device: " .. actions or lowering.message
+  if pcall(automatic, given) then
+    refuse("limit", "%s; use --timing auto, or host", why)
+  elseif ok then
+    refuse("limit", "%s; nor can we time it, pulse by pulse: %s", why, limits.why)
+  end
+  error(lowering, 0)
 end
 
 --- Make everything that a run needs from a plan. Raises a refusal { code, message }.
@@ -326,20 +436,51 @@ function M.prepare(given)
   if given.plan:totals().pulses == 0 then
     refuse("usage", "the plan has no pulse: there is nothing to run")
   end
-  return prepare(given, given.driver.trigger and "host" or given.timing or "host")
+  -- of the plan itself: a program shows only the first of its pulses
+  check_channels(core.schedule(given.plan, given.seed):actions(), given.driver.limits(given.identity),
+    given.driver)
+  local mode = given.driver.trigger and "host" or given.timing or "host"
+  if mode == "device" then
+    return by_device(given)
+  elseif mode == "auto" then
+    return automatic(given)
+  end
+  return prepare(given, mode)
 end
 
---- The action of the first pulse in time: what the device must be set to before it.
+---@class moonpulse.First what one output of the device must be set to before the plan
+---@field action moonpulse.Action of its first pulse
+---@field output integer
+---@field onset_ns integer of that pulse, from the plan's start
+
+--- The action of the first pulse in time on each output: what the device must be set to before the plan.
+--- Behind a program that sets all outputs the plan itself sets those that come later.
 ---@param lowering userdata
 ---@param actions moonpulse.Action[]
----@return moonpulse.Action
-function M.first_action(lowering, actions)
-  for kind, _, _, _, action in lowering.next, lowering do
-    if kind == "pulse" then
-      lowering:rewind()
-      return actions[action]
+---@param limits table
+---@return moonpulse.First[] in order of time
+function M.first_actions(lowering, actions, limits)
+  local used, left = {}, 0
+  for _, action in ipairs(actions) do
+    local output = outputs.of(limits, action)
+    left = left + (used[output] == nil and 1 or 0)
+    used[output] = false
+  end
+  local list = {}
+  for kind, _, onset_ns, _, index in lowering.next, lowering do
+    local action = kind == "pulse" and actions[index]
+    local output = action and outputs.of(limits, action)
+    local whole = action and outputs.is_whole(action)
+    if action and not used[output] and not (whole and list[1]) then
+      used[output], left = true, left - 1
+      list[#list + 1] = { action = action, output = output, onset_ns = onset_ns }
+    end
+    if whole or left == 0 then
+      break
     end
   end
+  lowering:rewind()
+  return list
 end
 
 return M

@@ -104,7 +104,7 @@ local function write_node(self, plan)
   return number
 end
 
-local texts = { "id", "name", "cite", "doi", "target", "note", "unconfirmed" }
+local texts = { "id", "name", "cite", "doi", "target", "note", "unconfirmed", "coil", "threshold" }
 local is_text = {}
 for _, key in ipairs(texts) do
   is_text[key] = true
@@ -113,7 +113,7 @@ end
 --- A plan as text. Raises a refusal { code, message } where it cannot be written exactly.
 ---@param plan moonpulse.Plan
 ---@param facts { id: string?, name: string?, cite: string?, doi: string?, target: string?, note: string?,
----   unconfirmed: string?,
+---   unconfirmed: string?, coil: string?, threshold: string?,
 ---   seed: integer, parameters: table<string, string>? } seed: what random rests are drawn from
 ---@return string
 function M.write(plan, facts)
@@ -383,6 +383,7 @@ function M.load(path)
   local plan = read.plan
   return { id = read.id or path:match("([^/]+)%.plan$"), name = read.name or path, cite = read.cite,
     doi = read.doi, target = read.target, note = read.note, unconfirmed = read.unconfirmed,
+    coil = read.coil, threshold = read.threshold,
     params = {}, file = path, seed = read.seed, plan_file = read, plan = function() return plan end }
 end
 

@@ -36,12 +36,15 @@ local M = {}
 ---@field evidence string? how well its numbers are known
 ---@field note string?
 ---@field unconfirmed string? what somebody must look up in the paper before it is used
+---@field coil string? "figure-of-eight", or one that the safety tables do not cover
+---@field threshold string? "hand", or one that they do not cover ("foot")
+---@field nerve string[]? channels that stimulate a nerve, not the brain
 ---@field params table<string, moonpulse.Parameter>
 ---@field plan fun(p: table): moonpulse.Plan
 ---@field variants table[]? { id=, name=, ..., defaults = { parameter = value } }
 
 local texts = { "id", "name", "family", "aim", "cite", "doi", "target", "dose", "reported", "session",
-  "evidence", "note", "unconfirmed" }
+  "evidence", "note", "unconfirmed", "coil", "threshold" }
 -- what a variant does not take over from the protocol that it varies
 local own_texts = { evidence = true, note = true, unconfirmed = true, reported = true }
 
@@ -49,7 +52,7 @@ local function fields(more)
   for _, key in ipairs(texts) do
     more[key] = more[key] or "?text"
   end
-  more.name, more.sessions = "text", "?table"
+  more.name, more.sessions, more.nerve = "text", "?table", "?list"
   return more
 end
 
@@ -110,6 +113,17 @@ local function check_texts(who, spec)
   end
 end
 
+--- nerve: a list of channels.
+local function check_nerve(who, nerve)
+  local is_list = nerve == nil or type(nerve) == "table"
+  for i, name in pairs(is_list and nerve or {}) do
+    is_list = is_list and math.type(i) == "integer" and type(name) == "string"
+  end
+  if not is_list then
+    blame.fail("%s: nerve must be a list of channels: nerve = { \"nerve\" }", who)
+  end
+end
+
 local function check_table(who, key, value)
   if value ~= nil and type(value) ~= "table" then
     blame.fail("%s: %s must be a table, not %s", who, key, type(value))
@@ -165,6 +179,7 @@ end
 local function check_variant(spec, variant)
   blame.options("variant", variant, variant_known)
   check_texts("variant", variant)
+  check_nerve("variant", variant.nerve)
   if variant.sessions ~= nil then
     check_sessions("variant " .. variant.id, variant.sessions)
   end
@@ -186,6 +201,7 @@ end
 ---@param spec table
 function M.check_parameters(who, spec)
   check_texts(who, spec)
+  check_nerve(who, spec.nerve)
   spec.params = check_table(who, "params", spec.params)
   for name, declared in pairs(spec.params) do
     check_parameter(name, declared)
@@ -257,6 +273,7 @@ local function specialise(base, variant)
     made[key] = variant[key] or not own_texts[key] and base[key] or nil
   end
   made.doi = variant.doi or not variant.cite and base.doi or nil -- another paper has another one
+  made.nerve = variant.nerve or base.nerve
   made.sessions = variant.sessions or not variant.session and base.sessions or nil
   for name, declared in pairs(base.params) do
     local copy = {}
@@ -418,11 +435,12 @@ end
 ---@param values table from M.values
 ---@param seed integer? what mp.shuffle draws from (1)
 ---@param intensity moonpulse.Intensity? of every pulse instead of its own: for a sham
+---@param arrange (fun(list: any[]): any[])? what mp.shuffle gives, instead of a drawn order
 ---@return moonpulse.Plan?
 ---@return string? message
 ---@return boolean? drawn true: mp.shuffle was used, another seed may give another order
-function M.build(protocol, values, seed, intensity)
-  local context = { seed = seed or 1, intensity = intensity }
+function M.build(protocol, values, seed, intensity, arrange)
+  local context = { seed = seed or 1, intensity = intensity, arrange = arrange }
   local theirs = {} -- what a plan does to its intensities must not change what the record says of them
   for name, value in pairs(values) do
     theirs[name] = own(value, 1)

@@ -1,39 +1,37 @@
 --- The record of a run: a folder with events.tsv, written as the run goes, and manifest.json.
 local cjson = require "cjson"
+local confirmations = require "moonpulse.record_confirmations"
 local core = require "moonpulse.core"
-local lfs = require "lfs"
+local folders = require "moonpulse.record_folder"
+local order = require "moonpulse.record_order"
 local trains = require "moonpulse.record_trains"
 
 local M = {}
 
 local Record = {}
 Record.__index = Record
+confirmations.into(Record)
 
 local header = table.concat({
   "onset", "duration", "trial_type", "index", "event", "pulse", "onset_planned_us",
   "onset_sent_us", "onset_confirmed_us", "lateness_us", "channel", "intensity_mso", "intensity",
-  "intensity_ref", "status", "reply", "timed_by",
+  "intensity_ref", "status", "reply", "timed_by", "setting_proof",
 }, "\t")
 
-local function make_folders(path)
-  local made = path:sub(1, 1) == "/" and "" or "."
-  for part in path:gmatch("[^/]+") do
-    made = made .. "/" .. part
-    if not lfs.attributes(made, "mode") then
-      local ok, message = lfs.mkdir(made)
-      if not ok then
-        return nil, ("cannot make the folder %s: %s: name another with --out DIR"):format(made, message)
-      end
-    end
-  end
-  return true
-end
+local room_kept = 2048 -- flight records for what comes beside the plans
+local window_ns = 1000000000 -- rows of a live run wait so long for others that belong before them
 
-local function new_record(folder, file)
+local function new_record(folder, path)
+  os.remove(path) -- a link there, in a folder from elsewhere, is not written through
+  local file, message = io.open(path, "w")
+  if not file then
+    return nil, message
+  end
   file:setvbuf("full", 65536)
   file:write(header, "\n")
   return setmetatable({
-    folder = folder, file = file, index = 0, first = 1, last = 0, queue = {}, unconfirmed = {},
+    folder = folder, path = path, file = file, index = 0, until_ns = math.mininteger,
+    written_ns = math.mininteger, first = 1, last = 0, queue = {}, unconfirmed = {},
     first_open = 1, last_open = 0, unsure = {}, pulses_sent = 0, pulses_confirmed = 0, pulses_skipped = 0,
     lateness = {}, worst_us = 0, skipped_by = {}, passing = {}, extra = 0, trains = {},
     starts = 0, last_number = 0,
@@ -46,30 +44,17 @@ end
 ---@return table? record
 ---@return string? message
 function M.create(out, id)
-  local ok, message = make_folders(out)
-  if not ok then
-    return nil, message
-  end
   local wall = core.wall_ns()
-  local stamp = os.date("%Y-%m-%dT%H%M%S", wall // 1000000000)
-  local base = ("%s/%s_%s"):format(out, stamp, (id:gsub("[^%w%-_.]", "_")))
-  local folder, count = base, 1
-  repeat -- two runs in one second get folders of their own
-    ok, message = lfs.mkdir(folder)
-    count = count + 1
-    if not ok then
-      if not lfs.attributes(folder, "mode") then
-        return nil, ("cannot make the folder %s: %s: name another with --out DIR"):format(folder, message)
-      end
-      folder = ("%s_%d"):format(base, count)
-    end
-  until ok
-  local file
-  file, message = io.open(folder .. "/events.tsv", "w")
-  if not file then
+  local folder, message = folders.make(out, os.date("%Y-%m-%dT%H%M%S", wall // 1000000000) .. "_"
+    .. id:gsub("[^%w%-_.]", "_"))
+  if not folder then
     return nil, message
   end
-  local record = new_record(folder, file)
+  local record
+  record, message = new_record(folder, folder .. "/events.tsv")
+  if not record then
+    return nil, message
+  end
   record.started = os.date("%Y-%m-%dT%H:%M:%S%z", wall // 1000000000)
   return record
 end
@@ -79,12 +64,24 @@ end
 ---@return table? record
 ---@return string? message
 function M.rewrite(folder)
-  os.remove(folder .. "/events.tsv.new") -- a link there, in a folder from elsewhere, is not written through
-  local file, message = io.open(folder .. "/events.tsv.new", "w")
-  if not file then
-    return nil, message
-  end
-  return new_record(folder, file)
+  return new_record(folder, folder .. "/events.tsv.new")
+end
+
+--- A record that is kept in memory only, for whoever wants to know and must not change anything.
+---@return table record
+---@return fun(): string text events.tsv as it would be
+function M.in_memory()
+  local parts = {}
+  local file = {
+    setvbuf = function() end, flush = function() return true end, close = function() return true end,
+    write = function(_, ...)
+      for _, part in ipairs { ... } do
+        parts[#parts + 1] = part
+      end
+      return true
+    end,
+  }
+  return new_record("", file), function() return table.concat(parts) end
 end
 
 local function fields(action)
@@ -93,17 +90,22 @@ local function fields(action)
     action.reference)
 end
 
+--- How many flight records a plan takes at most: a pulse takes one, its confirmation another, a change
+--- of intensity a third.
+---@param pulses integer
+---@param marks integer
+function M.records_of(pulses, marks)
+  return 3 * pulses + marks
+end
+
 --- Open the flight record: what a killed run leaves. For runs in real time.
 ---@param pulses integer planned
 ---@param marks integer planned
 function Record:open_flight(pulses, marks)
-  -- a pulse takes a record, its confirmation another, a change of intensity a third; the rest
-  -- is for settings and keep-alives
-  local spare = 4096
-  local capacity = 3 * pulses + marks + spare
-  if capacity > 4000000 then
+  local capacity = M.records_of(pulses, marks) + core.flight_spare
+  if capacity > core.flight_most then
     return nil, ("a run of %d pulses and %d marks in real time is more than the flight record "
-      .. "holds (%d records): split it"):format(pulses, marks, 4000000)
+      .. "holds (%d records): split it"):format(pulses, marks, core.flight_most)
   end
   local flight, message = core.flight(self.folder .. "/flight.bin", capacity)
   self.flight = flight
@@ -119,10 +121,12 @@ function Record:start(start_ns)
 end
 
 --- The actions of the run, by their number.
----@param confirms boolean? false: the device never says that it fired
+---@param driver { confirms: boolean?, setting_proof: string? } confirms false: the device never says that it
+---   fired; setting_proof: how it confirms what it is told
 ---@param slow_ns integer? a reply later than that is perhaps another pulse's
-function Record:set_actions(actions, confirms, slow_ns)
-  self.slow_ns = slow_ns
+function Record:set_actions(actions, driver, slow_ns)
+  local confirms = driver.confirms
+  self.slow_ns, self.actions, self.setting_proof = slow_ns, actions, driver.setting_proof or "none"
   self.tails, self.silent = {}, confirms == false
   self.trains = trains.prepare(actions, fields)
   for i, action in ipairs(actions) do
@@ -130,23 +134,38 @@ function Record:set_actions(actions, confirms, slow_ns)
   end
 end
 
---- Another plan follows in the same run: its pulses are counted on from the last one.
----@param actions moonpulse.Action[]
----@param confirms boolean?
----@param slow_ns integer?
-function Record:next_play(actions, confirms, slow_ns)
-  self.extra = self.last_number
-  self:set_actions(actions, confirms, slow_ns)
+--- How many records of plans the flight record still has room for.
+---@return integer
+function Record:room()
+  return self.flight and self.flight:room() - room_kept or math.maxinteger
 end
 
-local whole_row = "%d.%09d\t0\tpulse\t%d\tpulse\t%d\t%d.%03d\t%d.%03d\t%d.%03d\t%d.%03d\t%s\t%s\t%s\thost\n"
+--- Plan number k of the run will start at start_ns (monotonic): what the flight record holds from here
+--- on is of that plan.
+function Record:play(k, start_ns)
+  if self.flight then
+    self.flight:play(k, start_ns)
+  end
+end
+
+--- Another plan follows in the same run: its pulses are counted on from the last one.
+---@param actions moonpulse.Action[]
+---@param driver table as for set_actions
+---@param slow_ns integer?
+function Record:next_play(actions, driver, slow_ns)
+  self.extra = self.last_number
+  self:set_actions(actions, driver, slow_ns)
+end
+
+local whole_row = "%d.%09d\t0\tpulse\t%d\tpulse\t%d\t%d.%03d\t%d.%03d\t%d.%03d\t%d.%03d"
+  .. "\t%s\t%s\t%s\thost\t%s\n"
 
 --- The usual row, in whole numbers: formatting floats takes several times as long.
 local function line_of_pulse(row)
   local planned, sent, confirmed, late = row.planned_ns, row.sent_ns, row.confirmed_ns, row.late_ns
   return whole_row:format(sent // 1000000000, sent % 1000000000, row.index, row.pulse,
     planned // 1000, planned % 1000, sent // 1000, sent % 1000, confirmed // 1000,
-    confirmed % 1000, late // 1000, late % 1000, row.tail, row.status, row.reply)
+    confirmed % 1000, late // 1000, late % 1000, row.tail, row.status, row.reply, row.proof)
 end
 
 local function line(row)
@@ -155,13 +174,13 @@ local function line(row)
     and row.planned_ns >= 0 and not row.timed_by then
     return line_of_pulse(row)
   end
-  return ("%.9f\t0\t%s\t%d\t%s\t%s\t%.3f\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n"):format(
+  return ("%.9f\t0\t%s\t%d\t%s\t%s\t%.3f\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n"):format(
     (sent or row.planned_ns) / 1e9, row.event, row.index, row.event, row.pulse or "n/a",
     row.planned_ns / 1e3, sent and ("%.3f"):format(sent / 1e3) or "n/a",
     row.confirmed_ns and ("%.3f"):format(row.confirmed_ns / 1e3) or "n/a",
     row.late_ns and ("%.3f"):format(row.late_ns / 1e3) or "n/a", row.tail or "n/a\tn/a\tn/a\tn/a",
     row.status, row.reply or "n/a",
-    row.timed_by or row.event == "pulse" and "host" or "n/a")
+    row.timed_by or row.event == "pulse" and "host" or "n/a", row.proof or "n/a")
 end
 
 --- A row that the disk does not take is missing from events.tsv, not from the flight record.
@@ -171,23 +190,43 @@ function Record:wrote(ok, message)
   end
 end
 
---- Rows leave in order, so one that waits for the device's reply holds the later ones back.
+local function write_row(self, row, onset_ns)
+  self.index = self.index + 1
+  row.index = self.index
+  if onset_ns < self.written_ns then
+    self.disordered = true
+  else
+    self.written_ns = onset_ns
+  end
+  self:wrote(self.file:write(line(row)))
+end
+
+--- Rows leave in the order of their onsets, so one that waits for the device's reply holds the later
+--- ones back.
 function Record:flush_rows()
-  local queue = self.queue
-  while self.first <= self.last and not queue[self.first].open do
-    self:wrote(self.file:write(line(queue[self.first])))
-    queue[self.first] = nil
-    self.first = self.first + 1
+  order.flush(self, write_row)
+end
+
+--- No row with a sooner onset than until_ns (from the run's start) follows, as far as is known.
+---@param until_ns integer
+function Record:advance(until_ns)
+  if until_ns > self.until_ns then
+    self.until_ns = until_ns
+    if self.first <= self.last then
+      order.flush(self, write_row)
+    end
   end
 end
 
 function Record:add(row)
-  self.index = self.index + 1
-  row.index = self.index
-  self.last = self.last + 1
-  self.queue[self.last] = row
+  row.proof = row.event == "pulse" and self.setting_proof or nil
+  local key_ns = row.sent_ns or row.planned_ns
+  if row.open and row.planned_ns < key_ns then -- a train that is stopped has planned onsets
+    key_ns = row.planned_ns
+  end
+  order.insert(self, row, key_ns)
   if not row.open then
-    self:flush_rows()
+    order.flush(self, write_row)
   end
 end
 
@@ -197,7 +236,9 @@ end
 ---@param sent_ns integer when the stimulator has the whole command
 ---@param late_ns integer
 ---@param action integer
-function Record:pulse(number, planned_ns, sent_ns, late_ns, action, now_ns)
+---@param now_ns integer when this is told (monotonic)
+---@param status string? what is known of it until it is confirmed; "sent"
+function Record:pulse(number, planned_ns, sent_ns, late_ns, action, now_ns, status)
   self.starts = self.starts + 1
   self.lateness[#self.lateness + 1] = late_ns / 1e3
   if late_ns / 1e3 > self.worst_us then
@@ -209,12 +250,14 @@ function Record:pulse(number, planned_ns, sent_ns, late_ns, action, now_ns)
     self.extra = self.extra + #train.onsets - 1
     self.last_number = base + #train.onsets
     return trains.start(self, train, { number = number, planned_ns = planned_ns, sent_ns = sent_ns,
-      late_ns = late_ns, now_ns = now_ns, base = base })
+      late_ns = late_ns, now_ns = now_ns, base = base, action = self.actions[action],
+      status = status, left_ns = self.start_ns and self.start_ns + sent_ns or now_ns })
   end
   local row = {
     event = "pulse", pulse = number + self.extra, engine_number = number, start = self.starts,
     planned_ns = planned_ns, sent_ns = sent_ns,
-    late_ns = late_ns, tail = self.tails[action], open = true, status = "sent", at_ns = now_ns,
+    late_ns = late_ns, tail = self.tails[action], open = true, status = status or "sent",
+    at_ns = now_ns, action = self.actions[action],
   }
   self.last_number = row.pulse
   self.pulses_sent = self.pulses_sent + 1
@@ -227,7 +270,7 @@ function Record:pulse(number, planned_ns, sent_ns, late_ns, action, now_ns)
   self:add(row)
 end
 
---- A pulse was left out; reason is "late" or "close".
+--- A pulse was left out; reason is "late", "close" or "setting".
 function Record:skipped(number, planned_ns, late_ns, action, reason)
   local train = self.trains[action]
   local onsets = train and train.onsets or { { ns = 0, tail = self.tails[action] } }
@@ -254,14 +297,12 @@ function Record:halt(now_ns, status)
   trains.cut(self, now_ns, status)
 end
 
---- A reply that came after the stop.
-function Record:late_confirm(...)
-  return trains.late_confirm(self, ...)
-end
-
 --- The stop is over; disarmed: the device says so.
 ---@param disarmed boolean?
 function Record:stopped(disarmed)
+  if self.flight then
+    self.flight:left(disarmed == true)
+  end
   trains.stopped(self, disarmed)
 end
 
@@ -273,11 +314,29 @@ end
 
 --- count pulses were sent and confirmed, and their rows written by somebody else.
 ---@param count integer
-function Record:written(count)
+---@param onset_ns integer of the last of them
+function Record:written(count, onset_ns)
+  self.written_ns = count > 0 and onset_ns or self.written_ns
   self.index = self.index + count
   self.starts = self.starts + count
   self.pulses_sent = self.pulses_sent + count
   self.pulses_confirmed = self.pulses_confirmed + count
+end
+
+--- The device reported a pulse that nobody sent. Its onset is not known: it stands at the reply's time.
+---@param at_ns integer when the reply came (monotonic)
+---@param reply string
+---@param value integer? the reply as a number, for the flight record, where it is confirmation number 0
+function Record:unasked(at_ns, reply, value)
+  if not self.start_ns then -- nothing was sent yet, nor will be
+    self:start(at_ns)
+  end
+  if self.flight then
+    self.flight:confirm(0, at_ns, value or 0)
+  end
+  local since_ns = math.max(0, at_ns - self.start_ns) -- no row lies before the run's start
+  self:add { event = "unasked_pulse", planned_ns = since_ns, confirmed_ns = since_ns, status = "delivered",
+    reply = reply }
 end
 
 --- Something else: a mark, a change of intensity.
@@ -286,102 +345,10 @@ function Record:event(event, planned_ns, sent_ns, status, reply, action)
     reply = reply, tail = action and self.tails[action] }
 end
 
-local function delivered(self, row, confirmed_ns, reply, value)
-  for _, each in ipairs(row.rows or { row }) do
-    if not each.cut or confirmed_ns >= each.due_ns then -- a burst cut short may have begun
-      each.sent_ns = each.sent_ns or each.due_ns
-      each.confirmed_ns, each.reply, each.status = confirmed_ns, reply, "delivered"
-      if not trains.ahead(each, confirmed_ns) then
-        each.open = nil
-        self.pulses_confirmed = self.pulses_confirmed + 1
-        trains.given(self, each)
-      end
-    end
-  end
-  if self.flight then
-    self.flight:confirm(row.engine_number, confirmed_ns + self.start_ns, value or 0)
-  end
-end
-
---- Confirmations carry no number: the oldest open pulse takes the first. Where one is lost, each
---- later one would confirm the pulse before its own, and nobody would see it. So once a pulse is
---- sent while all those before it had time to be answered and one was not, nothing more counts as
---- delivered until every pulse has its confirmation.
----@param answered_ns integer pulses sent before it (monotonic) should be confirmed
-function Record:doubt(answered_ns)
-  local last = self.unconfirmed[self.last_open]
-  if not self.doubted and last and last.at_ns < answered_ns then
-    self.doubted = self.unconfirmed[self.first_open]
-  end
-end
-
---- The device confirmed the oldest open pulse. False when there is none.
----@param confirmed_ns integer from the plan's start
----@param reply string
----@param value integer? the reply as a number, for the flight record
-function Record:confirm(confirmed_ns, reply, value)
-  local row = self.unconfirmed[self.first_open]
-  if not row or trains.early(row, confirmed_ns) then
-    return trains.take_spare(self)
-  end
-  self.unconfirmed[self.first_open], self.spare = nil, row.spare
-  self.first_open = self.first_open + 1
-  trains.doubt(self, row, confirmed_ns)
-  if not self.doubted then
-    delivered(self, row, confirmed_ns, reply, value)
-  else
-    self.unsure[#self.unsure + 1] = { row, confirmed_ns, reply, value }
-    if trains.caught_up(self, confirmed_ns) then -- they were late, and all are there
-      for _, answer in ipairs(self.unsure) do
-        delivered(self, table.unpack(answer, 1, 4))
-      end
-      self.unsure, self.doubted = {}, nil
-    end
-  end
-  self:flush_rows()
-  return true
-end
-
---- The oldest open pulse will never be confirmed; status says what is known of it.
-function Record:unconfirmed_row(status)
-  local row = self.unconfirmed[self.first_open]
-  self.unconfirmed[self.first_open] = nil
-  self.first_open = self.first_open + 1
-  for _, each in ipairs(row.rows or { row }) do
-    each.status, each.open = status, nil
-    trains.given(self, each)
-  end
-  self:flush_rows()
-end
-
---- The pulse that waits longest for its confirmation, and since when (monotonic ns).
-function Record:oldest_open()
-  local row = self.unconfirmed[self.first_open]
-  if row then
-    return row.pulse, row.at_ns, row.timed_by ~= nil
-  end
-end
-
---- The same, but from the first pulse on that is in doubt.
-function Record:oldest_doubt()
-  if self.doubted then
-    return self.doubted.pulse, self.doubted.at_ns, self.doubted.timed_by ~= nil
-  end
-  return self:oldest_open()
-end
-
---- Of the starts and pulses that were sent, how many wait for nothing any more: those before the
---- oldest unconfirmed single pulse. A train's confirmations come while it runs, and count at once.
----@return integer
-function Record:answered()
-  local row = self.unconfirmed[self.first_open]
-  if row and not row.timed_by then
-    return row.start - 1
-  end
-  return self.starts
-end
-
 function Record:sync()
+  if self.start_ns then
+    self:advance(core.clock_ns() - self.start_ns - window_ns)
+  end
   self:wrote(self.file:flush())
 end
 
@@ -449,7 +416,11 @@ end
 --- No more rows.
 function Record:close()
   self:give_up()
+  self:advance(math.maxinteger)
   self:wrote(self.file:close())
+  if self.disordered and not self.lost then
+    self:wrote(order.settle(self.path))
+  end
   if self.flight then
     self.flight:close()
   end

@@ -26,18 +26,21 @@ function M.prepare(actions, fields)
         onset.tail = fields(onset.action)
       end
       list[i] = { onsets = onsets, confirms = action.train.confirms or 0,
-        spare = action.train.spare or 0 }
+        spare = action.train.spare or 0,
+        reports_ns = math.floor((action.train.reports or 0) * 1e9) }
     end
   end
   return list
 end
 
+--- left_ns: when the device has the start (monotonic).
 local function row_of(start, onset, number)
   return {
     event = "pulse", pulse = number, engine_number = start.number, tail = onset.tail,
     planned_ns = start.planned_ns + onset.ns, sent_ns = start.sent_ns + onset.ns,
     due_ns = start.sent_ns + onset.ns,
-    at_ns = start.now_ns + onset.ns, timed_by = "device",
+    at_ns = start.now_ns + onset.ns, passes_ns = start.left_ns + onset.ns, timed_by = "device",
+    action = start.action,
   }
 end
 
@@ -45,20 +48,22 @@ end
 ---@param record table
 ---@param train table of prepare
 ---@param start { number: integer, planned_ns: integer, sent_ns: integer, late_ns: integer,
----   now_ns: integer, base: integer }
+---   now_ns: integer, left_ns: integer, base: integer, action: moonpulse.Action, status: string? } now_ns:
+---   when it is told; left_ns: when the device has it (monotonic)
 function M.start(record, train, start)
   local onsets, confirms = train.onsets, train.confirms
   local group, spare = {}, confirms > 0 and train.spare // confirms
   for i, onset in ipairs(onsets) do
     local row = row_of(start, onset, start.base + i)
     row.late_ns = i == 1 and start.late_ns or nil
-    row.open, row.status, row.counted, row.awaited = true, "sent", false, confirms > 0
+    row.open, row.status, row.counted, row.awaited = true, start.status or "sent", false, confirms > 0
     group[#group + 1] = row
     if confirms > 0 and (i * confirms) // #onsets > ((i - 1) * confirms) // #onsets then
       record.last_open = record.last_open + 1
       row.rows, row.spare, row.alone = group, spare, #group == 1 -- the last of a group stands for it
       row.begins_ns = group[1].sent_ns - math.floor(onset.ns * ahead)
-      row.latest_ns = row.sent_ns + math.floor(onset.ns * ahead)
+      row.reports_ns = train.reports_ns
+      row.latest_ns = row.sent_ns + train.reports_ns + math.floor(onset.ns * ahead)
       record.unconfirmed[record.last_open] = row
       group = {}
     end
@@ -66,7 +71,7 @@ function M.start(record, train, start)
     record.passing[#record.passing + 1] = row
   end
   local last_ns = onsets[#onsets].ns
-  record.train_end_ns = start.now_ns + last_ns + last_ns // drift + late_ns
+  record.train_end_ns = start.now_ns + last_ns + train.reports_ns + last_ns // drift + late_ns
 end
 
 --- Does a confirmation at confirmed_ns come before its pulse? Then it is not the row's.
@@ -101,7 +106,7 @@ function M.settle(record, now_ns)
   local total = #passing
   while count < total do -- in the order of their times, which is that of their confirmations
     local row = passing[count + 1]
-    if row.at_ns > now_ns and row.open then
+    if row.passes_ns > now_ns and row.open then
       break
     end
     count = count + 1
@@ -137,16 +142,9 @@ function M.cut(record, halted_ns, status)
   M.settle(record, halted_ns)
   for _, row in ipairs(record.passing) do
     row.cut, row.sent_ns, row.status, row.confirmed_ns, row.reply = true, nil, status, nil, nil
-    row.doubtful = row.at_ns <= halted_ns + stop_ns
+    row.doubtful = row.passes_ns <= halted_ns + stop_ns
   end
   record.cut, record.passing = record.passing, {}
-end
-
---- A confirmation that came after the stop: of a pulse that was due before the stop had arrived?
----@return boolean
-function M.late_confirm(record, confirmed_ns, reply, value)
-  local row = record.unconfirmed[record.first_open]
-  return row ~= nil and row.begins_ns ~= nil and record:confirm(confirmed_ns, reply, value)
 end
 
 --- The stop is over. A device that does not say that it is disarmed may have given all the rest.
@@ -159,7 +157,7 @@ function M.stopped(record, disarmed)
     if not row.status then
       row.status = (not disarmed or row.doubtful and not row.alone) and "perhaps_sent" or "stopped"
     end
-    if row.status ~= "delivered" then
+    if row.status ~= "delivered" and row.status ~= "otherwise" then
       record.pulses_skipped = record.pulses_skipped + 1
       record.skipped_by[row.status] = (record.skipped_by[row.status] or 0) + 1
     end

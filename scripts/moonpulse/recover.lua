@@ -1,11 +1,19 @@
 --- A torn run back into a record: events.tsv from the flight record, marked interrupted.
 local cjson = require "cjson"
-local core = require "moonpulse.core"
 local devices = require "moonpulse.devices"
+local givens = require "moonpulse.given"
 local journals = require "moonpulse.experiment.journal"
+local flight_of = require "moonpulse.recover_flight"
+local outcomes = require "moonpulse.record_outcome"
 local records = require "moonpulse.record"
 
 local M = {}
+
+--- How a plan is named of which only the flight record tells.
+function M.unknown_text(number, pulses)
+  return ("plan %d: %d pulses were sent, and journal.jsonl does not say which: they are not in events.tsv")
+    :format(number, pulses)
+end
 
 local function read_manifest(folder)
   local file = io.open(folder .. "/manifest.json")
@@ -22,49 +30,6 @@ local function read_manifest(folder)
     return nil, ("%s/manifest.json does not say which device the run was on: is it a run's?"):format(folder)
   end
   return manifest
-end
-
---- All whole records, in the order in which they were stored, and the number of torn ones.
-local function read_flight(path)
-  local reader, start_ns = core.flight_read(path)
-  if not reader then
-    return nil, start_ns
-  end
-  local list = {}
-  while true do
-    local record, torn = reader:next()
-    if not record then
-      reader:close()
-      return list, start_ns, torn
-    end
-    list[#list + 1] = record
-  end
-end
-
---- Confirmations by pulse number: one, or as many as a train has.
-local function confirmations(list)
-  local found = {}
-  for _, record in ipairs(list) do
-    if record.kind == "confirm" then
-      found[record.number] = found[record.number] or {}
-      table.insert(found[record.number], record)
-    end
-  end
-  return found
-end
-
---- The rows of one start or pulse: confirmed as far as the record says.
-local function answer(record, replies, start_ns, driver)
-  for _, reply in ipairs(replies or {}) do
-    record:confirm(reply.woken_ns - start_ns, driver.confirmation(reply.action - 1))
-  end
-end
-
---- Those that nothing confirms any more.
-local function close_open(record, unknown)
-  while record:oldest_open() do
-    record:unconfirmed_row(unknown)
-  end
 end
 
 -- what is written for a reply whose driver is not at hand
@@ -104,42 +69,65 @@ local function driver_of(device, chosen)
   return nameless, file
 end
 
+--- The reply that the flight record tells of: it is that pulse's, and what was sent before it and not
+--- confirmed never was.
+local function confirm(record, reply, start_ns, driver, given)
+  if reply.number == 0 then -- of no pulse that was sent
+    return record:unasked(reply.woken_ns, driver.confirmation(reply.action - 1))
+  end
+  local number = record:oldest_number()
+  while number and number < reply.number do
+    record:unconfirmed_row()
+    number = record:oldest_number()
+  end
+  if number == reply.number then
+    local value = reply.action - 1
+    local action, pulse = record:awaits(reply.woken_ns)
+    local unlike = action and given:compare(action, value, pulse)
+    record:confirm(reply.woken_ns - start_ns, driver.confirmation(value), nil, unlike and "otherwise")
+  end
+end
+
+--- A record of the dispatcher as it told it when it was live.
+local function outcome_of(entry, begin_ns, facts)
+  local returned_ns = entry.returned_ns
+  return { what = entry.kind == "sent" and returned_ns == -1 and "not_taken" or entry.kind,
+    send = entry.send, number = entry.number, planned_ns = entry.planned_ns,
+    due_ns = entry.due_ns - begin_ns, entered_ns = entry.sent_ns - begin_ns,
+    returned_ns = returned_ns > 0 and returned_ns - begin_ns or nil, action = entry.action,
+    frame = entry.frame, stop = entry.stop, text = facts.marks[entry.action],
+    status = returned_ns == 0 and "perhaps_sent" or nil }
+end
+
 --- Write the rows of one plan; true where it came to its end.
 ---@param list table[] its flight records
----@param times { run_ns: integer, offset_ns: integer } the run's start, and the plan's after it
-local function replay(record, list, times, facts, driver)
-  local confirmed, start_ns, offset_ns = confirmations(list), times.run_ns, times.offset_ns
-  local finished, unknown, last_ns = false, nil, 0
+---@param play table what the journal or the manifest says of it
+---@param times { run_ns: integer, next_ns: integer? } the run's start, and when the plan after it was begun
+---@param given moonpulse.Given of the run
+local function replay(record, list, play, times, driver, given)
+  local run_ns, finished, last_ns, halted = times.run_ns, false, times.next_ns or 0, false
+  local facts = { offset_ns = play.start_ns - run_ns, wire_ns = play.wire_ns, latency_ns = play.latency_ns,
+    tolerance_ns = play.tolerance_ns }
   for _, entry in ipairs(list) do
-    last_ns = math.max(last_ns, entry.sent_ns or 0, entry.woken_ns or 0)
-    local late_ns, planned_ns = entry.sent_ns - entry.due_ns, entry.planned_ns + offset_ns
-    local wire_ns = facts.wire_ns[entry.frame] or 0
-    local sent_ns = entry.sent_ns - start_ns + wire_ns + facts.latency_ns
-    if entry.kind == "sent" and entry.send == "pulse" and entry.returned_ns == -1 then
-      record:skipped(entry.number, planned_ns, late_ns, entry.action, "not_taken")
-    elseif entry.kind == "sent" and entry.send == "pulse" then
-      local train = facts.actions[entry.action].train
-      close_open(record, unknown) -- of a train before
-      record:pulse(entry.number, planned_ns, sent_ns, late_ns, entry.action, entry.sent_ns)
-      answer(record, confirmed[entry.number], start_ns, driver)
-      unknown = entry.returned_ns == 0 and "perhaps_sent" or "sent"
-      if not train then
-        close_open(record, unknown)
-      end
-    elseif entry.kind == "sent" then
-      record:event("set_intensity", sent_ns - late_ns, sent_ns, "sent", nil, entry.action)
-    elseif entry.kind == "skipped" and entry.send == "set" then
-      record:event("set_intensity", entry.due_ns - start_ns, nil, entry.stop, nil, entry.action)
-    elseif entry.kind == "skipped" then
-      record:skipped(entry.number, planned_ns, late_ns, entry.action, entry.stop)
-    elseif entry.kind == "mark" then
-      record:event("mark", planned_ns, entry.sent_ns - start_ns, "passed",
-        facts.marks[entry.action])
+    last_ns = math.max(last_ns, entry.sent_ns or 0, entry.woken_ns or 0,
+      entry.kind == "alive" and entry.returned_ns or 0)
+    if entry.kind == "sent" or entry.kind == "skipped" or entry.kind == "mark" then
+      outcomes.enter(record, outcome_of(entry, play.start_ns, play), facts, entry.sent_ns)
+    elseif entry.kind == "confirm" then
+      confirm(record, entry, run_ns, driver, given)
+    elseif entry.kind == "stopped" and not halted then
+      record:halt(entry.sent_ns)
+      halted = true
+    elseif entry.kind == "left" then
+      record:stopped(entry.action == 2)
     elseif entry.kind == "finished" then
       finished = true
     end
   end
-  record:halt(last_ns, "perhaps_sent") -- a train that the device timed went on until the guard's frame
+  if not halted then -- a train that the device timed went on until the guard's frame
+    record:halt(last_ns, "perhaps_sent")
+  end
+  record:stopped(false)
   return finished
 end
 
@@ -149,16 +137,29 @@ local function entries_of(folder, manifest, start_ns)
     return journals.read(folder)
   end
   local facts = manifest.flight
-  facts.kind, facts.start_ns, facts.from_ns = "play", start_ns, math.mininteger
+  facts.kind, facts.start_ns, facts.from_ns, facts.play = "play", start_ns, math.mininteger, 1
   facts.pulses = manifest.protocol.pulses
   return { facts }
 end
 
---- The flight records of the plan that was begun at from_ns and followed by one at to_ns.
-local function part_of(list, from_ns, to_ns)
+--- The flight records of plan number k: what comes behind the record that names it.
+local function part_of(list, k)
+  local part, inside = {}, false
+  for _, entry in ipairs(list) do
+    if entry.kind == "play" then
+      inside = entry.number == k
+    elseif inside then
+      part[#part + 1] = entry
+    end
+  end
+  return part
+end
+
+--- The same in an older record, which names no plans: what was due from the plan's beginning to the next's.
+local function part_between(list, from_ns, to_ns)
   local part = {}
   for _, entry in ipairs(list) do
-    local at_ns = entry.kind == "confirm" and entry.woken_ns or entry.due_ns
+    local at_ns = (entry.kind == "confirm" or entry.kind == "stopped") and entry.woken_ns or entry.due_ns
     if at_ns >= from_ns and at_ns < to_ns then
       part[#part + 1] = entry
     end
@@ -166,34 +167,77 @@ local function part_of(list, from_ns, to_ns)
   return part
 end
 
-local function next_begin(entries, i)
+local function next_play(entries, i)
   for k = i + 1, #entries do
     if entries[k].kind == "play" then
-      return entries[k].from_ns
+      return entries[k]
     end
   end
-  return math.maxinteger
+end
+
+--- Plans that the flight record names and nothing else tells of: no intensity is invented for them.
+local function unknown_plans(list, entries, said)
+  local known = {}
+  for _, entry in ipairs(entries) do
+    known[entry.play or 0] = entry.kind == "play" or known[entry.play or 0]
+  end
+  local name, pulses = nil, 0
+  for _, entry in ipairs(list) do
+    if entry.kind == "play" then
+      if name and pulses > 0 then
+        said[#said + 1] = M.unknown_text(name, pulses)
+      end
+      name, pulses = not known[entry.number] and entry.number or nil, 0
+    elseif name and entry.kind == "sent" and entry.send == "pulse" then
+      pulses = pulses + 1
+    end
+  end
+  if name and pulses > 0 then
+    said[#said + 1] = M.unknown_text(name, pulses)
+  end
+end
+
+--- Pulses that the device reported before the first plan.
+local function unasked_before(record, list, driver)
+  for _, entry in ipairs(list) do
+    if entry.kind == "play" then
+      return
+    elseif entry.kind == "confirm" and entry.number == 0 then
+      record:unasked(entry.woken_ns, driver.confirmation(entry.action - 1))
+    end
+  end
 end
 
 --- Write all rows; whether every plan came to its end, and how many pulses they have.
-local function replay_all(record, list, entries, run_ns, driver)
-  local complete, planned = true, 0
+local function replay_all(record, flight, entries, driver, said)
+  local complete, planned, list = true, 0, flight.list
+  local named, given = flight.losses.version > 1, givens.new(driver.measures)
+  if named then
+    unasked_before(record, list, driver)
+  end
   for i, entry in ipairs(entries) do
     if entry.kind == "mark" then
-      record:event("mark", entry.at_ns, entry.at_ns, "passed", entry.text)
+      record:event("mark", entry.at_ns, nil, "passed", entry.text)
     else
       if entry.confirms == nil then -- of an older version
         entry.confirms = driver.confirms ~= false
       end
-      record:next_play(entry.actions, entry.confirms)
+      record:next_play(entry.actions, entry)
       if entry.set_ns then
         record:event("set_intensity", entry.set_ns, entry.set_ns, "sent", nil, entry.set_action)
       end
-      local part = part_of(list, entry.from_ns, next_begin(entries, i))
-      complete = replay(record, part, { run_ns = run_ns, offset_ns = entry.start_ns - run_ns },
-        entry, driver) and complete
+      local follower = next_play(entries, i)
+      local part = named and part_of(list, entry.play)
+        or part_between(list, entry.from_ns, follower and follower.from_ns or math.maxinteger)
+      complete = replay(record, part, entry, { run_ns = flight.start_ns,
+        next_ns = follower and follower.from_ns }, driver, given) and complete
+      said[#said + 1] = flight_of.gaps(part, entry, #entries == 1 and "the plan"
+        or ("plan %s"):format(math.tointeger(entry.play) or "?"))
       planned = planned + entry.pulses
     end
+  end
+  if named then
+    unknown_plans(list, entries, said)
   end
   return complete, planned
 end
@@ -207,11 +251,40 @@ local function ended_safe(list)
   return last ~= nil and last.action == 2
 end
 
+--- What recover would write as events.tsv of a torn run: nothing is changed, no driver's file is loaded.
+---@param folder string
+---@return string? text
+---@return string? message why it cannot be told
+function M.rows(folder)
+  local manifest, message = read_manifest(folder)
+  if not manifest then
+    return nil, message
+  elseif not manifest.flight and manifest.kind ~= "experiment" then
+    local record, text = records.in_memory() -- it was not armed
+    record:close()
+    return text()
+  end
+  local list, start_ns = read_flight(folder .. "/flight.bin")
+  if not list then
+    return nil, start_ns
+  end
+  local entries
+  entries, message = entries_of(folder, manifest, start_ns)
+  if not entries then
+    return nil, message
+  end
+  local record, text = records.in_memory()
+  replay_all(record, list, entries, start_ns, nameless)
+  record:close()
+  return text()
+end
+
 --- Write events.tsv of the run in folder anew from its flight record.
 ---@param folder string
 ---@param chosen string? the name or the file of the run's driver, as the user gives it: then a run that
 ---   was recovered without may be recovered again
----@return table? summary { sent, confirmed, skipped, planned, torn, safe, unloaded }; unloaded: the file of
+---@return table? summary { sent, confirmed, skipped, planned, said, safe, unloaded }; said: what is
+---   missing or damaged, a sentence each; unloaded: the file of
 ---   the run's driver, where it was not loaded
 ---@return string? message
 function M.run(folder, chosen)
@@ -228,29 +301,46 @@ function M.run(folder, chosen)
   if not driver then
     return nil, unloaded
   end
-  local list, start_ns, torn = read_flight(folder .. "/flight.bin")
-  if not list then
-    return nil, start_ns
+  local flight
+  flight, message = flight_of.read(folder .. "/flight.bin")
+  if not flight then
+    return nil, message
   end
   local entries
-  entries, message = entries_of(folder, manifest, start_ns)
+  entries, message = entries_of(folder, manifest, flight.start_ns)
   if not entries then
     return nil, message
   end
-  local record = assert(records.rewrite(folder))
-  local complete, planned = replay_all(record, list, entries, start_ns, driver)
+  local record
+  record, message = records.rewrite(folder)
+  if not record then
+    return nil, message
+  end
+  record.start_ns = flight.start_ns
+  local said = flight_of.damage(flight.losses)
+  local complete, planned = replay_all(record, flight, entries, driver, said)
   record:close()
-  assert(os.rename(folder .. "/events.tsv.new", folder .. "/events.tsv"))
+  local ok = not record.lost
+  if ok then
+    ok, message = os.rename(folder .. "/events.tsv.new", folder .. "/events.tsv")
+  end
+  if not ok then
+    os.remove(folder .. "/events.tsv.new")
+    return nil, ("events.tsv cannot be written, and is as it was: %s: make room, and recover again"):format(
+      record.lost or message)
+  end
+  local losses = flight.losses
   local result = record:result()
   result.status = "interrupted"
   result.reason = "Moonpulse was killed, or its disk was full; recovered from flight.bin"
-  result.pulses_planned, result.torn_records = planned, torn
+  result.pulses_planned, result.torn_records = planned, losses.torn
+  result.missing_records, result.damage = losses.empty + losses.missing, #said > 0 and said or nil
   result.plan_complete = complete
   manifest.protocol.pulses = planned
   manifest.status, manifest.result = "interrupted", result
   record:manifest(manifest)
   return { sent = result.pulses_sent, confirmed = result.pulses_confirmed,
-    skipped = result.pulses_skipped, planned = planned, torn = torn, safe = ended_safe(list),
+    skipped = result.pulses_skipped, planned = planned, said = said, safe = ended_safe(flight.list),
     unloaded = unloaded }
 end
 

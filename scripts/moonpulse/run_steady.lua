@@ -65,12 +65,12 @@ function M.new(job, link, record, start_ns)
     driver = job.driver, link = link, record = record, frames = frames,
     latency_ns = latency_ns, start_ns = start_ns, wait = 0, pause = 0,
     patience_ns = math.floor(job.driver.reply_timeout * 1e9),
-    player = core.player(job.lowering, record.tails, start_ns, latency_ns),
+    player = core.player(job.lowering, record.tails, start_ns, latency_ns, record.setting_proof),
   }, Stretch)
 end
 
---- What steady's reply means to the driver: the record's text where it confirms a pulse.
-function Stretch:meaning(steady, expected)
+--- What steady's reply means to the driver: the record's text where it confirms a pulse as it was set.
+function Stretch:meaning(steady, listening)
   local driver = self.driver
   if steady.reply_ns > self.patience_ns then
     return nil
@@ -79,8 +79,11 @@ function Stretch:meaning(steady, expected)
   if not reply or used ~= #steady.reply then
     return nil
   end
-  local verdict, text = driver.judge(reply, expected)
-  return verdict == "confirm" and text or nil
+  local verdict, text, value = driver.judge(reply, listening.told)
+  if verdict ~= "confirm" or listening.given:compare(listening.told, value, self.record.last_number + 1) then
+    return nil -- the long way, too, finds what does not fit
+  end
+  return text
 end
 
 --- Pulses whose reply is still on its way: their rows and replies, as if they had gone the long way.
@@ -102,9 +105,9 @@ end
 
 --- Play the pulse that the player gave last, which sends frame, and those like it after it.
 ---@param frame integer
----@param expected table the action last commanded
+---@param listening moonpulse.Listening settled
 ---@return integer played 0: this pulse, too, goes the long way
-function Stretch:play(frame, expected)
+function Stretch:play(frame, listening)
   if self.wait > 0 then
     self.wait = self.wait - 1
     return 0
@@ -114,20 +117,20 @@ function Stretch:play(frame, expected)
     return 0
   end
   local steady = link.twin:steady(self.frames[frame])
-  local text = steady and steady.log and self:meaning(steady, expected)
+  local text = steady and steady.log and self:meaning(steady, listening)
   if not text then
     self:rest(0)
     return 0
   end
-  local played, written = self.player:play(record.file, record.index, text, steady, LONGEST, link.log,
-    witness.tail(steady.log))
+  local played, written, onset_ns = self.player:play(record.file, record.index, text, steady, LONGEST,
+    link.log, witness.tail(steady.log))
   if not played then
     links.fault(written)
   end
   if played > 0 then
     link.twin:passed(steady, played)
     link.now_ns = steady.last_ns
-    record:written(written)
+    record:written(written, onset_ns)
     self:take_pending(steady)
   end
   self:rest(played)

@@ -2,11 +2,15 @@
 local admission = require "moonpulse.admission"
 local core = require "moonpulse.core"
 local devices = require "moonpulse.devices"
+local faults = require "moonpulse.simulators.faults"
 local links = require "moonpulse.link"
+local listenings = require "moonpulse.listening"
 local virtual_trigger = require "moonpulse.virtual_trigger"
 local witness = require "moonpulse.simulators.witness"
 
 local M = {}
+
+local STEP_NS = 100000000 -- a twin that speaks unasked is looked at so often
 
 --- A link whose far side is a twin in this process and whose clock moves only when we move it.
 local Link = {}
@@ -44,7 +48,12 @@ function Link:advance(to_ns)
     self:take(self.twin:receive(alive.bytes, self.alive_ns))
     self.alive_ns = self.alive_ns + math.floor(alive.period * 1e9)
   end
+  while self.speaks_later and self.ticks and to_ns - self.ticked_ns > STEP_NS do
+    self.ticked_ns = self.ticked_ns + STEP_NS
+    self:take(self.twin:tick(self.ticked_ns))
+  end
   if self.ticks then
+    self.ticked_ns = math.max(self.ticked_ns, to_ns)
     self:take(self.twin:tick(to_ns))
   end
 end
@@ -115,11 +124,17 @@ function Link:transact(bytes, want, timeout, tries, remedy)
   self:fault("%s", remedy or "no answer")
 end
 
-local function new_link(driver, twin)
+local function new_link(driver, twin, wrong)
   local model = assert(devices.twin(driver))
+  local settings = devices.twin_settings(driver, model)
+  twin = twin or model.new(settings)
+  if wrong then
+    twin = faults.between(wrong, twin, model.new(settings))
+  end
   return setmetatable({
-    driver = driver, twin = twin or model.new(devices.twin_settings(driver, model)),
-    speaks_later = model.speaks_later == true, now_ns = 0, first = 1, last = 0, at_ns = {}, bytes = {},
+    driver = driver, twin = twin,
+    speaks_later = model.speaks_later == true, now_ns = 0, ticked_ns = 0, first = 1,
+    last = 0, at_ns = {}, bytes = {},
     rest = "", dialect = {}, options = driver.settings or {},
   }, Link)
 end
@@ -132,20 +147,12 @@ local function play(job, link, record, pace)
   record.start_ns = start_ns
   local latency_ns = math.floor(driver.latency * 1e9)
   local patience_ns = math.floor(driver.reply_timeout * 1e9)
-  local expected, fault, mismatch = job.first, nil, nil
+  local listening, fault = listenings.new(driver, record), nil
+  record.start_ns = start_ns
+  listening:armed(job.first, job.limits, job.firsts)
   local function receive(reply, at_ns)
-    local verdict, text = driver.judge(reply, expected)
-    if verdict == "confirm" then
-      if not record:confirm(at_ns - start_ns, text) then
-        fault = fault or ("the device reports a pulse that was not sent (%s)"):format(text)
-      end
-    elseif verdict == "fault" then
-      fault = fault or text
-    elseif verdict == "pending" then
-      mismatch = mismatch or { text = text, at_ns = at_ns }
-    elseif verdict == "settled" then
-      mismatch = nil
-    end
+    listening:hear(reply, at_ns, true)
+    fault = listening.fault
   end
   local bytes, wire, apart = {}, {}, {}
   for i, frame in ipairs(frames) do
@@ -160,6 +167,7 @@ local function play(job, link, record, pace)
       return job.stop_reason
     end
     passed = 0
+    record:advance(send_ns)
     local now_ns = start_ns + send_ns
     if link.second then
       virtual_trigger.second(link, now_ns)
@@ -169,28 +177,33 @@ local function play(job, link, record, pace)
       record:settle(now_ns)
     end
     link:deliver(now_ns, receive)
+    link.now_ns = math.max(link.now_ns, now_ns)
     local pulse, at_ns = record:oldest_open()
     if pulse and now_ns - at_ns > patience_ns then
       fault = fault or ("pulse %d was not confirmed within %g s"):format(pulse,
         driver.reply_timeout)
-    elseif mismatch and now_ns - mismatch.at_ns > patience_ns then
-      fault = fault or mismatch.text
     end
-    if stretch and kind == "pulse" and not fault and not mismatch then
-      passed = stretch:play(frame, expected)
+    fault = fault or listening:contradicted(now_ns, patience_ns)
+    local settled = kind ~= "pulse" or not driver.tells or listening:settled()
+    if stretch and kind == "pulse" and not fault and settled then
+      passed = stretch:play(frame, listening)
     end
     if fault then
       return "device", fault
+    elseif not settled then
+      record:skipped(number, onset_ns, 0, action, "setting")
+      return "setting", ("pulse %d was held back: %s"):format(record.last_number, listening:unsettled())
     elseif passed > 0 then
       now_ns = link.now_ns
     elseif kind == "mark" then
-      record:event("mark", onset_ns, onset_ns, "passed", action)
+      record:event("mark", onset_ns, nil, "passed", action)
     else
       now_ns = now_ns + wire[frame]
       if kind == "pulse" then
+        listening:gave(job.actions[action])
         record:pulse(number, onset_ns, now_ns + latency_ns - start_ns, 0, action, now_ns)
       else
-        expected = job.actions[action]
+        listening:tell(job.actions[action], start_ns + send_ns, true)
         record:event("set_intensity", now_ns - start_ns, now_ns - start_ns, "sent", nil, action)
       end
       if apart[frame] then
@@ -266,7 +279,7 @@ local function close_log(file, path)
 end
 
 --- Run job without a port.
----@param job table as for run_real; job.twin: another far side than a new twin
+---@param job table as for run_real; job.twin: another far side than a new twin; job.faults: of its settings
 ---@param record table
 ---@param speed number|"max"
 ---@param hooks table as for run_real
@@ -274,7 +287,7 @@ end
 function M.run(job, record, speed, hooks)
   local driver = job.driver
   local log <close>, log_path = open_log(record) -- luacheck: ignore 231
-  local link = new_link(driver, job.twin)
+  local link = new_link(driver, job.twin, job.faults)
   link.log = log
   link.ticks = true -- some say unasked who they are
   local identity = driver.connect(link)
@@ -284,10 +297,10 @@ function M.run(job, record, speed, hooks)
     thresholds = job.thresholds, timing = job.timing, policy = job.policy,
   }
   job.lowering, job.actions, job.first = admitted.lowering, admitted.actions, admitted.first
-  job.safety = admitted.report
-  record:set_actions(job.actions, driver.confirms)
+  job.firsts, job.limits, job.safety = admitted.firsts, driver.limits(identity), admitted.report
+  record:set_actions(job.actions, driver)
   link:armed()
-  driver.arm(link, job.first, job.actions)
+  driver.arm(link, job.first, job.actions, admitted.firsts)
   link.ticks = driver.keepalive ~= nil or link.speaks_later
   for _, action in ipairs(job.actions) do
     link.ticks = link.ticks or action.train ~= nil

@@ -3,7 +3,10 @@
 local admission = require "moonpulse.admission"
 local core = require "moonpulse.core"
 local links = require "moonpulse.link"
-local lower = require "moonpulse.lower"
+local listenings = require "moonpulse.listening"
+local outcomes = require "moonpulse.record_outcome"
+local outputs = require "moonpulse.outputs"
+local setting = require "moonpulse.setting"
 
 local M = {}
 
@@ -12,55 +15,63 @@ local Stimulator = {}
 Stimulator.__index = Stimulator
 
 local lead_in_ns = 200000000 -- from "go" to the plan's start
-local margin_ns = 10000000 -- from one plan to the next, beyond what the device asks
+local settle_ns = 100000000 -- a stop is heard of by then, and cuts the pulses that come after it
 local stall_ns = 250000000 -- a loop silent for so long has replies to read before it may judge
 
---- What the dispatcher did. Times are nanoseconds from the start of the plan in play.
+--- What the dispatcher did. Times are nanoseconds from the start of the plan in play, of a stop on the
+--- monotonic clock.
 function Stimulator:outcome(what, kind, number, onset_ns, due_ns, entered_ns, returned_ns, action,
                             frame, stop, safe_sent, text)
-  local record, offset_ns = self.record, self.offset_ns
+  local record = self.record
   if what == "sent" then -- the next keep-alive comes a period later
     self.contact_ns = math.max(self.contact_ns, self.start_ns + returned_ns)
   end
-  if what == "sent" and kind == "pulse" then
-    -- stalled inside the write: it left some time before the write returned, at the latest then
-    local left_ns, now_ns = stop == "late" and returned_ns or entered_ns, core.clock_ns()
-    record:doubt(now_ns - self.slow_ns)
-    record:pulse(number, offset_ns + onset_ns,
-      offset_ns + left_ns + self.frames[frame].wire_ns + self.latency_ns, left_ns - due_ns, action,
-      now_ns)
-    self.last = { action = self.actions[action], at_ns = self.start_ns + returned_ns }
-    self:occupied(self.actions[action], now_ns)
-    if self.actions[action].train then -- its confirmations take as long as it runs
-      self:tell_confirmed()
+  if what == "sent" or what == "skipped" or what == "not_taken" or what == "mark" then
+    local now_ns = core.clock_ns()
+    local is_pulse = what == "sent" and kind == "pulse"
+    if is_pulse then
+      record:doubt(now_ns - self.slow_ns)
     end
-  elseif what == "sent" then
-    self.expected = self.actions[action]
-    record:event("set_intensity", offset_ns + due_ns + self.frames[frame].wire_ns,
-      offset_ns + entered_ns + self.frames[frame].wire_ns, "sent", nil, action)
-  elseif what == "skipped" and kind == "set" then
-    record:event("set_intensity", offset_ns + due_ns, nil, stop, nil, action)
-  elseif what == "skipped" then
-    self.left_out = { pulse = number, late_ns = entered_ns - due_ns, reason = stop }
-    record:skipped(number, offset_ns + onset_ns, entered_ns - due_ns, action, stop)
-  elseif what == "mark" then
-    record:event("mark", offset_ns + onset_ns, offset_ns + entered_ns, "passed", text)
+    outcomes.enter(record, { what = what, send = kind, number = number, planned_ns = onset_ns,
+      due_ns = due_ns, entered_ns = entered_ns, returned_ns = returned_ns, action = action, frame = frame,
+      stop = stop, text = text }, self.facts, now_ns)
+    if is_pulse then
+      self:has_sent(self.actions[action], returned_ns, now_ns)
+    elseif what == "sent" then
+      self.listening:tell(self.actions[action], self.start_ns + entered_ns, true)
+      self:tell_believed()
+    elseif what == "skipped" and kind == "pulse" then
+      self.left_out = { pulse = number, late_ns = entered_ns - due_ns, reason = stop }
+    end
   elseif what == "finished" then
     self.finished = true
     self:wake()
   elseif what == "stopped" then
-    self:has_stopped(stop, safe_sent)
+    self:has_stopped(stop, safe_sent, entered_ns)
   end
 end
 
-function Stimulator:has_stopped(stop, safe_sent)
+--- A pulse, or the start of a train, has left.
+function Stimulator:has_sent(action, returned_ns, now_ns)
+  self.last[self:output_of(action)] = { action = action, at_ns = self.start_ns + returned_ns }
+  self.listening:gave(action)
+  self:occupied(action, now_ns)
+  if action.train then -- its confirmations take as long as it runs
+    self:tell_confirmed()
+  end
+end
+
+function Stimulator:has_stopped(stop, safe_sent, halted_ns)
   local record = self.record
   if not self.stopped then
-    record:halt(core.clock_ns())
+    record:halt(halted_ns)
   end
   if stop == "silent" and record:oldest_open() then
     self.fault = self.fault or ("pulse %d was not confirmed within %g s: is the cable loose, does "
       .. "the coil still fire?"):format((record:oldest_open()), 2 * self.slow_ns / 1e9)
+  elseif stop == "setting" then
+    self.fault = self.fault or ("pulse %d was held back: %s"):format(record.last_number,
+      self.listening:unsettled())
   end
   self.stopped = self.stopped or stop
   self.safe_sent = safe_sent
@@ -89,39 +100,39 @@ function Stimulator:tell_confirmed()
   self.link.session:confirmed(self.record:answered() - self.starts_before)
 end
 
+--- The sending thread lets no pulse out while the device is at another setting than it was told.
+function Stimulator:tell_believed()
+  local listening = self.listening
+  self.link.session:believed(listening:settled() and listening.settings or -1)
+end
+
 --- The device is at fault: stop at once, remember the first reason.
 function Stimulator:device_fault(text)
   self.fault = self.fault or text
   self.link.session:stop("device")
 end
 
---- Everything the device says while it is armed for good.
+--- Everything the device says. Before it is armed for good and after a stop only pulses count: the last ones
+--- are confirmed while the stop is on its way, and of others nobody knew.
 function Stimulator:reply(reply, arrival_ns)
+  local listening, armed = self.listening, self.watching and not self.stopped
   self.contact_ns = arrival_ns
-  if not self.watching and not self.stopped then
-    return
-  end
-  local verdict, text, value = self.driver.judge(reply, self.expected)
-  if self.stopped then -- a train's last pulses are confirmed while the stop is on its way
-    if verdict == "confirm" then
-      self.record:late_confirm(arrival_ns - self.record.start_ns, text, value)
-    end
-    return
-  end
-  if verdict == "confirm" then
-    if self.record:confirm(arrival_ns - self.record.start_ns, text, value) then
+  local confirmed = listening:hear(reply, arrival_ns, armed) == "confirmed"
+  if listening.fault then
+    self:device_fault(listening.fault)
+  elseif armed then
+    self:tell_believed()
+    if confirmed then
       self:tell_confirmed()
-    else
-      self:device_fault(("the device reports a pulse that was not sent (%s): does a pedal, a "
-        .. "trigger or its panel fire it?"):format(text))
+    elseif self.setting and listening:settled() then
+      self.setting:wake()
     end
-  elseif verdict == "fault" then
-    self:device_fault(text)
-  elseif verdict == "pending" then
-    self.mismatch = self.mismatch or { text = text, at_ns = arrival_ns }
-  elseif verdict == "settled" then
-    self.mismatch = nil
   end
+end
+
+--- Which of its stimulators an action goes to.
+function Stimulator:output_of(action)
+  return outputs.of(self.driver.limits(self.identity), action)
 end
 
 --- Is the device too long silent, or at another setting than it was told?
@@ -129,7 +140,7 @@ function Stimulator:watch()
   local now, patience = core.clock_ns(), math.floor(self.driver.reply_timeout * 1e9)
   local stalled = now - self.watched_ns > stall_ns
   self.watched_ns = now
-  self.record:settle(now)
+  self.record:settle(now - settle_ns)
   if stalled then
     return
   end
@@ -140,8 +151,10 @@ function Stimulator:watch()
   if pulse and now - at_ns > patience then
     self:device_fault(("pulse %d was not confirmed within %g s: is the cable loose, does the coil "
       .. "still fire?"):format(pulse, patience / 1e9))
-  elseif self.mismatch and now - self.mismatch.at_ns > patience then
-    self:device_fault(self.mismatch.text .. ": was it changed on the front panel?")
+  end
+  local contradicted = self.listening:contradicted(now, math.floor(self.driver.reply_timeout * 1e9))
+  if contradicted then
+    self:device_fault(contradicted)
   end
   self:listen(now)
 end
@@ -161,6 +174,13 @@ function Stimulator:check_stop()
   local reason = self.job.stop_reason or self.stopped
   if reason then
     links.stopped(reason)
+  end
+end
+
+--- Raise what the device did while it was not armed: a pulse that nobody asked for.
+function Stimulator:check_fault()
+  if self.fault then
+    self.link:fault("%s", self.fault)
   end
 end
 
@@ -201,19 +221,20 @@ function Stimulator:connect(path)
     open_trigger(self.link, self.driver.trigger)
   end
   self.identity = self.driver.connect(self.link)
+  self:check_fault()
   return self.identity
 end
 
 --- Check a plan against the device that is connected. Raises a refusal { code, message }.
 ---@param plan moonpulse.Plan
 ---@param seed integer
----@param dose { judged: moonpulse.Plan, policy: moonpulse.Policy }? where other plans came before
+---@param dose { earlier: moonpulse.Given, at_s: number }? where other plans came before
 ---@return moonpulse.Admitted
 function Stimulator:admit(plan, seed, dose)
   return admission.admit {
     plan = plan, seed = seed, driver = self.driver, identity = self.identity,
     thresholds = self.job.thresholds, timing = self.job.timing,
-    policy = dose and dose.policy or self.job.policy, judged = dose and dose.judged,
+    policy = self.job.policy, earlier = dose and dose.earlier, at_s = dose and dose.at_s,
   }
 end
 
@@ -221,15 +242,21 @@ end
 --- this must call leave().
 ---@param first moonpulse.Action what the device is brought to
 ---@param actions moonpulse.Action[] all that is known to follow
-function Stimulator:arm(first, actions)
+---@param firsts moonpulse.First[]? what each of its outputs is brought to; nil: first, the one it goes to
+function Stimulator:arm(first, actions, firsts)
   local driver, job, link = self.driver, self.job, self.link
   if self.stopped == "requested" or self.stopped == "finished" then
     self.stopped = nil -- a script's own stop: arming anew is its decision, and only here
   end
   self:check_stop()
+  self:check_fault()
   self.left = nil
   self.record:give_up()
-  self.starts_before, self.expected = self.record.starts, first
+  self.starts_before, self.watching = self.record.starts, false
+  self.hand = {} -- what a hand has set each output to
+  for _, each in ipairs(outputs.by_hand(driver.limits(self.identity), actions) or {}) do
+    self.hand[self:output_of(each)] = each.mso
+  end
   if not driver.trigger then
     open_own_line(self, actions)
   end
@@ -238,6 +265,7 @@ function Stimulator:arm(first, actions)
     tolerance = job.tolerance, late = job.late,
     -- a device that no longer reads must not find a heap of commands when it does
     unconfirmed = driver.confirms ~= false and 2 * self.slow_ns / 1e9 or nil,
+    settings = driver.tells ~= nil,
     keepalive = driver.keepalive and driver.keepalive.bytes,
     keepalive_period = driver.keepalive and driver.keepalive.period,
     line = job.stop_line, flight = self.record.flight,
@@ -246,42 +274,14 @@ function Stimulator:arm(first, actions)
     link:fault("%s", message)
   end
   self.armed = true
-  driver.arm(link, first, actions)
+  driver.arm(link, first, actions, firsts)
   self:check_stop()
+  self.listening:armed(first, driver.limits(self.identity), firsts)
   self.watched_ns = core.clock_ns()
   self.contact_ns = self.watched_ns
 end
 
---- When the device takes action, after what it was given last (monotonic nanoseconds).
-local function free_at(self, action)
-  local last, limits = self.last, self.driver.limits(self.identity)
-  if not last then
-    return 0
-  end
-  local busy = last.action.busy or limits.shortest_interval(last.action)
-  return last.at_ns + math.ceil(math.max(busy, limits.shortest_interval(action)) * 1e9) + margin_ns
-end
-
---- Bring the armed device from what it was told last to action: a plan sets all but its first.
----@param action moonpulse.Action
----@return integer? ready_ns when a pulse may follow (monotonic); nil where it cannot while armed
----@return string? why
-function Stimulator:set(action)
-  local from, driver = self.expected, self.driver
-  if not lower.differs(from, action) then
-    return 0
-  end
-  local bytes, lead = driver.encode.set(from, action)
-  if not bytes then
-    return nil, lead
-  end
-  self.expected = action
-  if #bytes > 0 then
-    self.link:write(bytes)
-    self.contact_ns = core.clock_ns()
-  end
-  return core.clock_ns() + core.wire_ns(driver.serial, #bytes) + math.ceil(lead * 1e9)
-end
+Stimulator.set = setting.set
 
 --- The earliest instant at which admitted may start, now (monotonic nanoseconds).
 ---@param admitted moonpulse.Admitted
@@ -289,12 +289,17 @@ end
 ---@param ahead_ns integer from now to the first frame
 ---@return integer
 function Stimulator:earliest(admitted, ready_ns, ahead_ns)
-  return math.max(core.clock_ns() + ahead_ns, ready_ns, free_at(self, admitted.first))
-    + math.floor(admitted.lowering:lead() * 1e9)
+  local start_ns = math.max(core.clock_ns() + ahead_ns, ready_ns)
+  local limits = self.driver.limits(self.identity)
+  for _, first in ipairs(admitted.firsts) do
+    start_ns = math.max(start_ns, outputs.free_at(self.last, limits, first) - first.onset_ns)
+  end
+  return start_ns + math.floor(admitted.lowering:lead() * 1e9)
 end
 
 ---@class moonpulse.Playing
 ---@field progress fun(elapsed: number) seconds from the plan's start
+---@field number integer? of the plan in the run; 1
 ---@field start_ns integer? when the plan starts (monotonic); nil: soon
 ---@field on_start fun(start_ns: integer)? called before anything can leave
 
@@ -305,15 +310,20 @@ end
 function Stimulator:play(admitted, how)
   assert(admission.is_admitted(admitted, self.identity), "only what admit() made can be played")
   local session, record, lowering = self.link.session, self.record, admitted.lowering
-  self.actions, self.frames = admitted.actions, lowering:frames()
+  self.actions = admitted.actions
   self.start_ns = how.start_ns or self:earliest(admitted, 0, lead_in_ns)
   if not record.start_ns then
     record:start(self.start_ns)
   end
-  self.offset_ns = self.start_ns - record.start_ns
+  self.facts = { offset_ns = self.start_ns - record.start_ns, wire_ns = {}, latency_ns = self.latency_ns,
+    tolerance_ns = math.floor(self.job.tolerance * 1e9 + 0.5) }
+  for i, frame in ipairs(lowering:frames()) do
+    self.facts.wire_ns[i] = frame.wire_ns
+  end
   if how.on_start then
     how.on_start(self.start_ns)
   end
+  record:play(how.number or 1, self.start_ns)
   self.watching, self.finished, self.watched_ns = true, false, core.clock_ns()
   self.task = core.current()
   local ok, message = session:play(lowering, self.start_ns)
@@ -435,8 +445,10 @@ function M.new(job, record)
     job = job, driver = driver, record = record,
     latency_ns = math.floor(driver.latency * 1e9),
     slow_ns = math.floor((driver.reply_slow or driver.reply_timeout) * 1e9),
-    task = core.current(), starts_before = 0, offset_ns = 0, busy_until_ns = 0, contact_ns = 0,
+    task = core.current(), starts_before = 0, busy_until_ns = 0, contact_ns = 0,
+    last = {},
   }, Stimulator)
+  self.listening = listenings.new(driver, record)
   self.link = links.new(driver, {
     reply = function(...) self:reply(...) end,
     outcome = function(...) self:outcome(...) end,

@@ -1,5 +1,8 @@
 --- Who times what: the parts of a plan that the device can time by itself become one program and
 --- one start; the rest stays ours.
+--
+-- A start takes the place of the part in the tree and leaves every other part where it was: what a random
+-- rest draws hangs on its place, and the plan that is played is the one that was listed and judged.
 local core = require "moonpulse.core"
 
 local M = {}
@@ -16,6 +19,16 @@ local most_cell = 16 -- pulses in the innermost group
 local function fraction(text)
   local num, den = text:match("^(%d+)/(%d+)$")
   return math.tointeger(tonumber(num)), math.tointeger(tonumber(den))
+end
+
+--- The channel of a pulse without a name, as the schedule names it.
+local function named(channel)
+  return channel == "" and "1" or channel
+end
+
+--- The innermost name wins, and "1" is what a pulse without one goes to (engine/schedule_compile.c).
+local function inside(view)
+  return view.text == "1" and "" or view.text
 end
 
 local describe
@@ -54,8 +67,7 @@ end
 function describe(plan, channel)
   local view = plan:view()
   if view.kind == "pulse" then
-    local action = { channel = channel ~= "" and channel or "1", intensity = view.intensity,
-      reference = view.reference }
+    local action = { channel = named(channel), intensity = view.intensity, reference = view.reference }
     return { cell = { { offset = 0, action = action } }, levels = {} }
   elseif view.kind == "rest" and view.min == view.max then
     return { cell = {}, levels = {} }
@@ -64,8 +76,19 @@ function describe(plan, channel)
   elseif view.kind == "repeat" then
     return repeated(plan, view, channel)
   elseif view.kind == "channel" then
-    return describe(plan:child(1), channel == "" and view.text or channel)
+    return describe(plan:child(1), inside(view))
   end
+end
+
+--- Are all pulses of a cell for one channel? A program plays on one.
+local function on_one_channel(cell)
+  for _, pulse in ipairs(cell) do
+    if pulse.action.channel ~= cell[1].action.channel then
+      return false, ("one train plays on one channel, not on %s and %s"):format(cell[1].action.channel,
+        pulse.action.channel)
+    end
+  end
+  return true
 end
 
 --- The same part of a plan always gets the same number.
@@ -89,14 +112,19 @@ end
 
 local replace
 
---- One start, and silence for as long as the part lasts.
+--- One start, and silence for as long as the part lasts: one child where there was one.
 local function started(self, plan, part, channel)
   local totals, first = plan:totals(), part.cell[1].action
   if not totals.exact_span or totals.pulses < 2 or totals.random or totals.marks > 0 then
     return nil
   end
+  local one, two = on_one_channel(part.cell)
+  if not one or part.cell[1].offset ~= 0 then
+    self.why = two or self.why
+    return nil
+  end
   part.pulses, part.span, part.last = totals.pulses, totals.span, totals.last
-  part.timing = self.mode
+  part.timing = self.mode == "device" and "device" or "auto"
   for _, pulse in ipairs(part.cell) do
     self.resolve(pulse.action)
   end
@@ -112,31 +140,59 @@ local function started(self, plan, part, channel)
     self.known[key], self.programs[number] = number, { part = part, program = program }
   end
   local start = remade(plan, core.pulse(first.intensity, first.reference, number))
-  if channel ~= first.channel then
+  if named(channel) ~= first.channel then
     start = core.channel(start, first.channel)
   end
-  local rest = core.rest(totals.exact_span)
-  return part.cell[1].offset == 0 and core.sequence(start, rest) or nil
+  -- repeated once, it does not dissolve into a sequence around it
+  return core.repeat_plan(core.sequence(start, core.rest(totals.exact_span)), 1, "gap", 0)
+end
+
+--- Can the host send the pulses of plan one by one?
+local function by_host(self, plan, channel)
+  if plan:totals().pulses < 2 then
+    return true
+  end
+  local key = plan:id() .. " " .. channel
+  if self.possible[key] == nil then
+    self.possible[key] = self.host_can(channel == "" and plan or core.channel(plan, channel))
+  end
+  return self.possible[key]
+end
+
+local function is_fixed_rest(view)
+  return view.kind == "rest" and view.min == view.max
+end
+
+--- Where a run of pulses and rests from child i on ends: { last = child, plan = the run so far } for each of
+--- its pulses but the first. Where the device gets the least, also where a pulse comes late enough for us.
+local function ends_of(self, plan, view, i, channel)
+  local whole, ends, since = nil, {}, nil
+  for j = i, math.min(view.children, i + 2 * most_cell - 2) do
+    local child = plan:child(j)
+    local each = child:view()
+    if each.kind ~= "pulse" and not is_fixed_rest(each) then
+      break
+    end
+    whole = whole and core.sequence(whole, child) or child
+    since = since and core.sequence(since, child) or child
+    if each.kind == "pulse" and j > i then
+      if self.mode == "least" and by_host(self, since, channel) then
+        break
+      end
+      ends[#ends + 1], since = { last = j, plan = whole }, child
+    end
+  end
+  return ends
 end
 
 --- A pair that is joined to more is spliced into one long sequence: the longest run of its pulses
 --- and rests from child i on that the device takes as one, and the last child of it.
 local function run_of(self, plan, view, i, channel)
-  local first, whole, ends = plan:child(i), nil, {}
+  local first = plan:child(i)
   if first:view().kind ~= "pulse" then
     return nil
   end
-  for j = i, math.min(view.children, i + 2 * most_cell - 2) do
-    local child = plan:child(j)
-    local each = child:view()
-    if each.kind ~= "pulse" and not (each.kind == "rest" and each.min == each.max) then
-      break
-    end
-    whole = whole and core.sequence(whole, child) or child
-    if each.kind == "pulse" and j > i then
-      ends[#ends + 1] = { last = j, plan = whole }
-    end
-  end
+  local ends = ends_of(self, plan, view, i, channel)
   for k = #ends, 1, -1 do
     local some = remade(first, ends[k].plan)
     local part = describe(some, channel)
@@ -154,6 +210,9 @@ local function rebuilt_sequence(self, plan, view, channel)
     local part, last = run_of(self, plan, view, i, channel)
     parts[#parts + 1] = part or replace(self, child, channel)
     changed = changed or parts[#parts] ~= child
+    for _ = i + 1, last or i do -- what follows keeps its place
+      parts[#parts + 1] = core.rest(0)
+    end
     i = (last or i) + 1
   end
   if not changed then
@@ -163,19 +222,12 @@ local function rebuilt_sequence(self, plan, view, channel)
   for k = 2, #parts do
     whole = core.sequence(whole, parts[k])
   end
+  assert(whole:view().children == view.children, "a part of a plan has lost its place")
   return remade(plan, whole)
 end
 
---- plan with what the device takes replaced; the plan itself where nothing is.
-local function replaced(self, plan, channel)
-  local view = plan:view()
-  if view.kind == "repeat" or view.kind == "sequence" or view.kind == "channel" then
-    local part = describe(plan, channel)
-    local done = part and #part.cell > 0 and started(self, plan, part, channel)
-    if done then
-      return done
-    end
-  end
+--- plan with what is in it replaced; the plan itself where nothing is.
+local function rebuilt(self, plan, view, channel)
   if view.kind == "sequence" then
     return rebuilt_sequence(self, plan, view, channel)
   elseif view.kind == "repeat" and view.exact_period then
@@ -188,10 +240,30 @@ local function replaced(self, plan, channel)
     return remade(plan, core.repeat_plan(new, view.count, view.spacing, view.exact_period))
   elseif view.kind == "channel" then
     local child = plan:child(1)
-    local new = replace(self, child, channel == "" and view.text or channel)
+    local new = replace(self, child, inside(view))
     return new == child and plan or remade(plan, core.channel(new, view.text))
   end
   return plan
+end
+
+--- plan as one start; nil where the device does not take it as a whole.
+local function at_once(self, plan, view, channel)
+  if view.kind == "repeat" or view.kind == "sequence" or view.kind == "channel" then
+    local part = describe(plan, channel)
+    return part and #part.cell > 0 and started(self, plan, part, channel) or nil
+  end
+end
+
+--- plan with what the device takes replaced; the plan itself where nothing is.
+local function replaced(self, plan, channel)
+  local view = plan:view()
+  if self.mode ~= "least" then
+    return at_once(self, plan, view, channel) or rebuilt(self, plan, view, channel)
+  elseif by_host(self, plan, channel) then
+    return plan
+  end
+  local new = rebuilt(self, plan, view, channel)
+  return new ~= plan and new or at_once(self, plan, view, channel) or plan
 end
 
 --- The same part is looked at once, however often a plan holds it.
@@ -208,21 +280,23 @@ end
 
 --- Split plan between the device and us.
 ---@param plan moonpulse.Plan
----@param mode "host"|"device"|"auto"
+---@param mode "host"|"device"|"least"|"most" device and most: the largest parts that the device takes;
+---   least: the smallest that we cannot time
 ---@param driver table
----@param identity table?
----@param resolve fun(action: moonpulse.Action) brings an action's intensity to %MSO
+---@param given { identity: table?, resolve: fun(action: moonpulse.Action),
+---   host_can: fun(plan: moonpulse.Plan): boolean } resolve brings an action's intensity to %MSO; host_can:
+---   can we time all of plan, pulse by pulse?
 ---@return moonpulse.Plan plan in which a pulse may stand for a program
 ---@return { part: moonpulse.Part, program: table }[] programs by their number
 ---@return boolean host is there a repetition that stays ours
 ---@return string? why what the driver said of the last part that it refused
-function M.split(plan, mode, driver, identity, resolve)
+function M.split(plan, mode, driver, given)
   if mode == "host" or not driver.encode.train then
     return plan, {}, true, mode ~= "host" and ("the %s times single pulses only"):format(
       driver.description) or nil
   end
-  local self = { mode = mode, identity = identity, resolve = resolve, train = driver.encode.train,
-    known = {}, programs = {}, done = {} }
+  local self = { mode = mode, identity = given.identity, resolve = given.resolve, host_can = given.host_can,
+    train = driver.encode.train, known = {}, programs = {}, done = {}, possible = {} }
   local new = replace(self, plan, "")
   return new, self.programs, self.host or false, self.why
 end

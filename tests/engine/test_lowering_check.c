@@ -2,6 +2,7 @@
 #include "engine/lowering.h"
 
 #include "tests/check.h"
+#include "tests/engine/chance.h"
 #include "tests/engine/plans.h"
 
 /* 10 bits a byte at a million bits a second: 10 us a byte. */
@@ -256,6 +257,79 @@ static void checks_what_was_drawn_before(void)
     mp_lowering_destroy(l);
 }
 
+/* ---- outputs that are stimulators of their own, against a model that looks at all pairs ----
+ */
+
+enum { ROW = 24, OUTPUTS = 3 };
+static const int64_t own_ns[OUTPUTS] = {9000000, 5000000, 2000000};
+static const int64_t other_ns[OUTPUTS] = {1000000, 300000, 2500000};
+
+static bool allowed(const int64_t *at_ns, const int64_t *output, int count)
+{
+    for (int second = 0; second < count; second++)
+        for (int first = 0; first < second; first++) {
+            int64_t o = output[first];
+            int64_t least_ns = o == output[second] ? own_ns[o] : other_ns[o];
+            if (at_ns[second] - at_ns[first] < least_ns)
+                return false;
+        }
+    return true;
+}
+
+/* Pulses on outputs by chance, mostly as far apart as they must be, now and then too close. */
+static bool follows_the_model(struct chance *chance)
+{
+    int64_t at_ns[ROW] = {0}, output[ROW] = {0};
+    static const char *const names[OUTPUTS] = {"a", "b", "c"};
+    struct mp_plan *plan = NULL;
+    for (int i = 0; i < ROW; i++) {
+        output[i] = chance_below(chance, OUTPUTS);
+        struct mp_plan *pulse =
+            on_channel(mso((int32_t)(10 + 10 * output[i])), names[output[i]]);
+        int64_t gap_ns = 0;
+        for (int before = 0; before < i; before++) {
+            int64_t o = output[before];
+            int64_t need_ns =
+                at_ns[before] - at_ns[i - 1] + (o == output[i] ? own_ns[o] : other_ns[o]);
+            gap_ns = need_ns > gap_ns ? need_ns : gap_ns;
+        }
+        if (gap_ns > 1000 && chance_one_in(chance, 2 * ROW))
+            gap_ns -= 1 + chance_below(chance, 3); // too close by a hair
+        gap_ns = gap_ns < 100000 ? 100000 : gap_ns;
+        at_ns[i] = i == 0 ? 0 : at_ns[i - 1] + gap_ns;
+        plan = plan == NULL ? pulse : then(then(plan, rest(ratio(gap_ns, 1))), pulse);
+    }
+    struct mp_lowering *l = lowering_of(plan);
+    const struct mp_schedule *schedule = mp_lowering_schedule(l);
+    for (uint32_t i = 0; i < mp_schedule_action_count(schedule); i++) {
+        uint32_t o =
+            (uint32_t)(mp_schedule_action(schedule, i)->pulse.intensity_mpct / 10000 - 1);
+        fire_with(l, i, 1, own_ns[o]);
+        must(mp_lowering_output(l, i, o, other_ns[o], false, NULL), NULL);
+    }
+    struct mp_violation v;
+    CHECK(!mp_lowering_check(l, 10000, &v));
+    bool right = allowed(at_ns, output, ROW);
+    CHECK_INT(mp_lowering_checked(l), right);
+    if (!right) {
+        bool own = output[v.first - 1] == output[v.second - 1];
+        CHECK_INT(v.kind, own ? MP_VIOLATION_INTERVAL : MP_VIOLATION_ACROSS);
+        CHECK(v.interval_ns < v.least_ns);
+    }
+    mp_lowering_destroy(l);
+    return right;
+}
+
+static void intervals_count_on_each_output(void)
+{
+    bool only;
+    struct chance chance = {chance_seed(1, &only)};
+    int right = 0, wrong = 0;
+    for (int i = 0; i < 400; i++)
+        follows_the_model(&chance) ? right++ : wrong++;
+    CHECK(right > 50 && wrong > 50);
+}
+
 int main(void)
 {
     finds_each_violation_at_its_edge();
@@ -264,5 +338,6 @@ int main(void)
     walks_in_portions();
     forgets_its_verdict_on_changes();
     checks_what_was_drawn_before();
+    intervals_count_on_each_output();
     return CHECK_DONE("test_lowering_check");
 }

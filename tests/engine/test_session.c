@@ -10,7 +10,7 @@ static struct mp_session *session;
 
 /* What the session reported, and what its owner does in the middle of a report. */
 static struct {
-    size_t outcomes[MP_OUT_STOPPED + 1];
+    size_t outcomes[MP_OUT_UNTAKEN + 1];
     struct mp_outcome last;
     enum mp_session_state state_at_last;
     char bytes[256];

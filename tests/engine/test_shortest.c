@@ -163,6 +163,67 @@ static void no_stall_brings_two_too_close(uint64_t seed, uint64_t runs)
     mp_lowering_destroy(uneven);
 }
 
+enum { ON_TWO = 2 * PULSES };
+static const int64_t beside_ns = 3 * MP_NS_PER_MS; // from one output to the other
+
+/* Two outputs by turns, beside_ns apart, each at its own shortest interval. */
+static struct mp_lowering *on_two_outputs(void)
+{
+    struct mp_plan *pair = then(then(mso(40), rest(ratio(beside_ns, 1))), mso(50));
+    struct mp_lowering *l =
+        lower(repeat(pair, PULSES, MP_EVERY, ratio(least_ns, 1)),
+              (struct rig_lowering){.serial = &fast_wire, .lead_ns = -1, .unchecked = true});
+    struct mp_error err = {0};
+    struct mp_violation violation;
+    for (uint32_t i = 0; i < 2; i++) {
+        const uint8_t bytes[] = {'P', (uint8_t)(i + 1)};
+        must(mp_lowering_pulse(l, i, bytes, sizeof bytes, least_ns, &err), &err);
+        must(mp_lowering_output(l, i, 3 * i, beside_ns, false, &err), &err);
+    }
+    while (mp_lowering_check(l, 1000, &violation))
+        continue;
+    CHECK_INT(violation.kind, MP_VIOLATION_NONE);
+    return l;
+}
+
+/* The naive model: every two pulses that were sent, by their stamps. */
+static void check_pairs(const struct mp_lowering *l)
+{
+    for (size_t second = 0; second < rig.count; second++)
+        for (size_t first = 0; first < second; first++) {
+            const struct mp_outcome *a = &rig.outcomes[first], *b = &rig.outcomes[second];
+            if (a->kind != MP_OUT_SENT || b->kind != MP_OUT_SENT)
+                continue;
+            bool stalled = a->returned_ns - a->entered_ns > usual_write_ns;
+            int64_t left_ns = stalled ? a->returned_ns - usual_write_ns : a->entered_ns;
+            int64_t apart_ns = b->entered_ns - left_ns +
+                               mp_lowering_frame(l, b->send.frame)->wire_ns -
+                               mp_lowering_frame(l, a->send.frame)->wire_ns;
+            CHECK(apart_ns >= (a->send.output == b->send.output ? least_ns : beside_ns));
+            tally.held += b->entered_ns > b->start_ns + b->send.send_ns + 10 * MP_NS_PER_US;
+        }
+}
+
+static void each_output_has_its_own(uint64_t seed, uint64_t runs)
+{
+    struct mp_lowering *l = on_two_outputs();
+    memset(&tally, 0, sizeof tally);
+    for (uint64_t i = 0; i < runs && check_failed < 20; i++) {
+        begin_world(seed + i, (int64_t)(i % 4));
+        world.stop_ns = world.plan_ns + (PULSES + 5) * least_ns;
+        play(l, MP_LATE_SKIP, i % 2 == 0 ? MP_NS_PER_MS : 30 * MP_NS_PER_MS);
+        check_pairs(l);
+        size_t sent = rig_tally(MP_OUT_SENT);
+        tally.runs++;
+        tally.complete += sent == ON_TWO;
+        if (i % 4 == 0) // jitter ends none
+            CHECK_INT(sent, ON_TWO);
+    }
+    report("outputs");
+    CHECK(tally.complete > 0 && tally.held > 0);
+    mp_lowering_destroy(l);
+}
+
 int main(void)
 {
     bool only;
@@ -171,5 +232,6 @@ int main(void)
     jitter_ends_no_run(seed, runs);
     counts_from_arrival_to_arrival(seed, runs);
     no_stall_brings_two_too_close(seed, only ? 24 : runs);
+    each_output_has_its_own(seed, runs);
     return CHECK_DONE("test_shortest");
 }

@@ -35,6 +35,7 @@ static struct mp_steady steady_of(struct mp_plan *take_plan, uint32_t other)
                               .start_ns = start_ns,
                               .tails = tails,
                               .reply = {.bytes = "said", .length = 4},
+                              .proof = {.bytes = "read", .length = 4},
                               .stimulator = {.reply_ns = 20 * MP_NS_PER_MS,
                                              .low_c = -INFINITY,
                                              .high_c = INFINITY,
@@ -60,9 +61,9 @@ static void writes_the_rows_of_confirmed_pulses(void)
 {
     static const char expected[] =
         "0.000000000\t0\tpulse\t8\tpulse\t1\t0.000\t0.000\t20000.000\t0.000\ttail\tdelivered\t"
-        "said\thost\n"
+        "said\thost\tread\n"
         "0.333333333\t0\tpulse\t9\tpulse\t2\t333333.333\t333333.333\t353333.333\t0.000\ttail\t"
-        "delivered\tsaid\thost\n";
+        "delivered\tsaid\thost\tread\n";
     struct mp_send send;
     char found[1024] = "";
     struct mp_steady steady =

@@ -1,6 +1,7 @@
 /*
  * test_unconfirmed.c - a device that no longer confirms gets no more pulses, as far as the loop
- * has read the port; a loop that is behind is not mistaken for it. On a clock turned by hand.
+ * has read the port; a loop that is behind is not mistaken for it. Nor does one whose settings
+ * it did not confirm. On a clock turned by hand.
  */
 #include "tests/engine/rig.h"
 
@@ -125,8 +126,113 @@ static void test_stalled_loop(void)
     CHECK_INT(stop, MP_STOP_FINISHED);
 }
 
+/* ---- settings ---- */
+
+static int64_t settings_sent(void)
+{
+    int64_t found = 0;
+    for (size_t i = 0; i < rig.count; i++)
+        found +=
+            rig.outcomes[i].kind == MP_OUT_SENT && rig.outcomes[i].send.kind == MP_SEND_SET;
+    return found;
+}
+
+/* What the loop says: the settings that it saw sent, up to one; after some time -1. */
+static struct {
+    int64_t most;    // how many the device takes
+    int64_t turn_ns; // somebody turns a knob then
+    int64_t back_ns; // and back
+} device;
+
+static bool wait_and_believe(void *context, sem_t *wake, int64_t deadline_ns)
+{
+    bool due = wait_until(context, wake, deadline_ns);
+    int64_t sent = settings_sent();
+    bool turned = scene.now_ns >= device.turn_ns && scene.now_ns < device.back_ns;
+    mp_dispatcher_believed(rig.d, turned ? -1 : sent < device.most ? sent : device.most);
+    return due;
+}
+
+/* 10 pulses at 50 and 60 % in turn, every 200 ms; how many left. */
+static size_t play_settings(bool settings, enum mp_late late, enum mp_stop *stop)
+{
+    static const struct mp_time time = {.now = now, .wait = wait_and_believe};
+    struct mp_error err = {0};
+    rig_ports();
+    struct mp_dispatch_config config = rig_config(late, MP_NS_PER_MS);
+    config.time = &time;
+    config.settings = settings;
+    must(mp_dispatcher_create_here(&rig.d, &config, &err), &err);
+    scene.now_ns = MP_NS_PER_S;
+    struct mp_plan *pair = then(mso(50), then(rest(seconds(1, 5)), mso(60)));
+    struct mp_lowering *l =
+        lower(repeat(pair, 5, MP_EVERY, seconds(2, 5)), (struct rig_lowering){0});
+    rig_play(l, 2 * MP_NS_PER_S);
+    mp_dispatcher_run_here(rig.d);
+    rig_drain();
+    *stop = rig_last()->stop;
+    rig_read_all(1);
+    size_t pulses = 0, held = 0;
+    for (size_t i = 0; i < rig.count; i++) {
+        const struct mp_outcome *out = &rig.outcomes[i];
+        pulses += out->kind == MP_OUT_SENT && out->send.kind == MP_SEND_PULSE;
+        held += out->kind == MP_OUT_SKIPPED && out->stop == MP_STOP_SETTING;
+    }
+    CHECK_INT(held, *stop == MP_STOP_SETTING ? 1 : 0);
+    size_t tail = strlen(safe_frame);
+    CHECK(rig.length >= tail && memcmp(rig.wire + rig.length - tail, safe_frame, tail) == 0);
+    rig_close();
+    mp_lowering_destroy(l);
+    return pulses;
+}
+
+static void trust(void)
+{
+    reset();
+    device.most = INT64_MAX;
+    device.turn_ns = device.back_ns = INT64_MAX;
+}
+
+static void test_settings(void)
+{
+    enum mp_stop stop;
+    trust();
+    CHECK_INT(play_settings(true, MP_LATE_ABORT, &stop), 10);
+    CHECK_INT(stop, MP_STOP_FINISHED);
+    // the device takes 4 settings: the pulse behind the fifth is held back, also where late
+    // pulses are left out
+    for (int late = MP_LATE_ABORT; late <= MP_LATE_SKIP; late++) {
+        device.most = 4;
+        CHECK_INT(play_settings(true, (enum mp_late)late, &stop), 5);
+        CHECK_INT(stop, MP_STOP_SETTING);
+        device.most = 0;
+        CHECK_INT(play_settings(true, (enum mp_late)late, &stop), 1);
+        CHECK_INT(stop, MP_STOP_SETTING);
+    }
+    // a device that confirms none is not asked for it
+    CHECK_INT(play_settings(false, MP_LATE_ABORT, &stop), 10);
+    CHECK_INT(stop, MP_STOP_FINISHED);
+}
+
+/* Also where the plan set nothing: somebody else did. */
+static void test_another_setting(void)
+{
+    enum mp_stop stop;
+    trust();
+    device.turn_ns = 0;
+    CHECK_INT(play_settings(true, MP_LATE_ABORT, &stop), 0);
+    CHECK_INT(stop, MP_STOP_SETTING);
+    // turned and back between two pulses: it is where it was told to be
+    device.turn_ns = 2 * MP_NS_PER_S + 210 * MP_NS_PER_MS;
+    device.back_ns = device.turn_ns + 100 * MP_NS_PER_MS;
+    CHECK_INT(play_settings(true, MP_LATE_ABORT, &stop), 10);
+    CHECK_INT(stop, MP_STOP_FINISHED);
+}
+
 int main(void)
 {
+    test_settings();
+    test_another_setting();
     test_silence();
     test_edge();
     test_no_limit();

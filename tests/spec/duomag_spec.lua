@@ -128,9 +128,14 @@ describe("what a DuoMAG's status means while a plan runs", function()
     return driver.judge(reply, expected)
   end
 
-  it("settles, waits or stops", function()
-    assert.are.equal("settled", (judged {}))
-    assert.are.same({ "pending", "the intensity is 41 %, not 40 %" }, { judged { intensity = 41 } })
+  it("says which intensity it has", function()
+    assert.are.same({ ["the intensity"] = true }, driver.tells(good, expected))
+    assert.are.same({ ["the intensity"] = "the intensity is 40 %, not 41 %" }, driver.tells(good, { mso = 41 }))
+    assert.is_nil(driver.tells({ name = "error" }, expected))
+  end)
+
+  it("goes on or stops", function()
+    assert.is_nil((judged {}))
     local verdict, text = judged { omitted_pulses = 5 }
     assert.are.same({ "fault", "the stimulator left out 2 of its pulses: it was not charged in time" },
       { verdict, text })

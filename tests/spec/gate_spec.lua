@@ -199,7 +199,7 @@ describe("a plan that passed the gate", function()
       local given = { plan = mp.pulse(mp.mso(20)) .. mp.rest(1) .. mp.pulse(mp.mso(30)), seed = 1,
         driver = driver, thresholds = { rmt = 50 } }
       local lowering = lower.prepare(given)
-      local function play() return core.player(lowering, {}, 0, 0) end
+      local function play() return core.player(lowering, {}, 0, 0, "read") end
       assert.has_error(play, "the plan was not checked against the safety limits: nothing is played")
       require("moonpulse.safety.gate").clear(lowering, given)
       assert.is_true(lowering:cleared())

@@ -247,25 +247,30 @@ describe("a reply while a plan runs", function()
     return driver.judge(driver.decode(bin(frame_hex)), expected)
   end
 
+  local function tells(frame_hex, action)
+    return driver.tells(driver.decode(bin(frame_hex)), action)
+  end
+
   it("confirms a pulse only by dI/dt", function()
     local verdict, text = judge("fe040241003442ff", { mso = 50 })
     assert.are.same({ "confirm", "dI/dt 65 A/us" }, { verdict, text })
-    assert.are.equal("settled", (judge("fe0401320034c1ff", { mso = 50 }))) -- amplitude as commanded
+    assert.is_nil(judge("fe0401320034c1ff", { mso = 50 })) -- amplitude
     assert.is_nil(judge("fe040316483421ff", { mso = 50 })) -- temperature, enabled
     assert.is_nil(judge("fe0e0b0001030601f801dc076601640667ff", { mso = 61 })) -- not for us
   end)
 
   it("reports an amplitude that is not the commanded one", function()
-    local verdict, text = judge("fe0401320034c1ff", { mso = 61 })
-    assert.are.same({ "pending", "the amplitude is 50 %, not 61 %" }, { verdict, text })
+    assert.are.same({ ["the mode"] = true, ["the amplitude"] = "the amplitude is 50 %, not 61 %" },
+      tells("fe0401320034c1ff", { mso = 61 }))
+    assert.are.same({ ["the mode"] = true, ["the amplitude"] = true }, tells("fe0401320034c1ff", { mso = 50 }))
+    assert.are.same({}, tells("fe040241003442ff", { mso = 61 })) -- a pulse's event says nothing of now
     assert.is_nil(judge("fe0401320034c1ff", nil))
   end)
 
   it("reports a mode or waveform in which a command fires several pulses", function()
-    local verdict, text = judge("fe04013d3c7ec6ff", { mso = 61 }) -- Twin, Biphasic Burst
-    assert.are.same({ "pending", "it is set to Twin, Biphasic_Burst: each command fires several "
-      .. "pulses" }, { verdict, text })
-    verdict, text = judge("fe04022d0e7eb8ff", { mso = 61 })
+    assert.are.equal("it is set to Twin, Biphasic_Burst: each command fires several pulses",
+      tells("fe04013d3c7ec6ff", { mso = 61 })["the mode"])
+    local verdict, text = judge("fe04022d0e7eb8ff", { mso = 61 })
     assert.are.same({ "fault", "it is set to Twin, Biphasic_Burst: each command fires several pulses: "
       .. "was it changed at its panel?" }, { verdict, text })
   end)

@@ -138,7 +138,8 @@ end)
 
 describe("who times what", function()
   local function split(plan)
-    return timing.split(plan, "auto", driver, identity(), function(action) action.mso = action.intensity end)
+    return timing.split(plan, "device", driver, { identity = identity(),
+      resolve = function(action) action.mso = action.intensity end })
   end
 
   it("is asked of more pulses in a row than a program can hold", function()
@@ -165,19 +166,28 @@ describe("between two programs", function()
   local train = program { { 40, 1, 10 } }
   local bursts = program { { 3, 1, 50 }, { 10, 1, 5 } }
 
-  it("go the settings that differ, with time for each", function()
-    local bytes, lead = driver.encode.set({ mso = 40, train = train }, { mso = 50, train = bursts })
-    assert.are.equal("fe0b0901010000030200c80064e9ff" .. "fe020702d2ff"
-      .. hex(driver.commands.set_train_ext(bursts.train)) .. "fe0301320017ff", hex(bytes))
-    assert.near(0.4, lead, 1e-9)
-    bytes, lead = driver.encode.set({ mso = 40, train = train }, { mso = 50, train = train })
-    assert.are.same({ "fe0301320017ff", 0.1 }, { hex(bytes), lead })
+  local ask = {}
+  for _, name in ipairs { "get_mode", "get_page", "get_train" } do
+    ask[name] = hex(driver.commands[name] {})
+  end
+
+  it("go the settings that differ, each read back, with time for each", function()
+    local bytes, lead, fields = driver.encode.set({ mso = 40, train = train }, { mso = 50, train = bursts })
+    assert.are.equal("fe0b0901010000030200c80064e9ff" .. ask.get_mode .. "fe020702d2ff"
+      .. ask.get_page .. hex(driver.commands.set_train_ext(bursts.train)) .. ask.get_train .. "fe0301320017ff",
+      hex(bytes))
+    assert.near(0.48, lead, 1e-9) -- the slowest answer to each, and 30 ms
+    assert.are.same({ "the waveform", "the page", "the train", "the amplitude" }, fields)
+    bytes, lead, fields = driver.encode.set({ mso = 40, train = train }, { mso = 50, train = train })
+    assert.are.equal("fe0301320017ff", hex(bytes))
+    assert.near(0.12, lead, 1e-9)
+    assert.are.same({ "the amplitude" }, fields)
   end)
 
   it("and single pulses, the waveform goes back and forth", function()
     assert.are.equal("fe0b0901010000010300640064" .. "", hex((driver.encode.set(
       { mso = 40, train = burst }, { mso = 40 }))):sub(1, 26))
-    assert.are.equal("fe0b0901010000030200c80064e9ff", hex((driver.encode.set({ mso = 40 },
+    assert.are.equal("fe0b0901010000030200c80064e9ff" .. ask.get_mode, hex((driver.encode.set({ mso = 40 },
       { mso = 40, train = burst }))))
     local found = program({ { 3, 1, 50 } }, identity { waveform = "Biphasic_Burst" })
     local none, why = driver.encode.set({ mso = 40, train = found }, { mso = 40 })
@@ -327,16 +337,17 @@ describe("what a MagPro says while it times a train", function()
     local link = link_to { heating = 0 }
     driver.arm(link, first)
     local replies = link.twin:knob("amplitude", 50)
-    assert.are.equal("settled", (driver.judge(driver.decode(replies[1].bytes), first)))
-    assert.are.same({ "pending", "it is set to Standard, Biphasic, not to Standard, Biphasic_Burst" },
-      { judged "fe0401320034c1ff" })
+    local function tells(frame) return driver.tells(driver.decode(frame), first) end
+    assert.are.same({ ["the mode"] = true, ["the amplitude"] = first.mso == 50
+      or ("the amplitude is 50 %%, not %d %%"):format(first.mso) }, tells(replies[1].bytes))
+    assert.are.equal("it is set to Standard, Biphasic, not to Standard, Biphasic_Burst",
+      tells("\xFE\4\1\x32\0\x34\xC1\xFF")["the mode"])
     local verdict, text = judged "fe040241003442ff"
     assert.are.equal("fault", verdict)
     assert.matches("was it changed at its panel?", text)
     replies = link.twin:knob("page", 1)
-    verdict, text = driver.judge(driver.decode(replies[1].bytes), first)
-    assert.are.same({ "pending", "it shows page 1, not Timing: its trains start from there only" },
-      { verdict, text })
+    assert.are.equal("it shows page 1, not Timing: its trains start from there only",
+      tells(replies[1].bytes)["the page"])
   end)
 end)
 
@@ -388,15 +399,14 @@ describe("a run that a simulated MagPro times", function()
     end
   end
 
-  it("with --timing auto starts each train, and waits for the next", function()
-    local status, _, err = run(2, "--timing auto")
+  it("with --timing auto is ours, pulse for pulse, as the device is fast enough", function()
+    local status, _, err = run(1, "--timing auto")
     assert.are.equal(0, status, err)
-    check_times(2)
-    local starts = 0
-    for _, row in ipairs(rows_of("twin.tsv", "set")) do
-      starts = starts + (row.bytes == START and 1 or 0)
+    local seen, recorded = rows_of("twin.tsv", "pulse"), rows_of("events.tsv", "pulse")
+    assert.are.same({ 30, 30 }, { #seen, #recorded })
+    for i = 1, 30 do
+      assert.are.same({ FIRE, "host" }, { seen[i].bytes, recorded[i].timed_by })
     end
-    assert.are.equal(2, starts)
   end)
 
   it("with --timing device is one program and one start", function()
@@ -496,7 +506,7 @@ describe("a run that a simulated MagPro times", function()
   end)
 
   it("stops where a burst is not confirmed, and knows which", function()
-    local status, _, err = run(1, "--fault drop@12")
+    local status, _, err = run(1, "--timing device --fault drop@12")
     assert.are.equal(4, status)
     assert.matches("pulse 12 was not confirmed within 0.18 s", err, 1, true)
     local pulses, delivered = check_stopped(), 0
@@ -541,7 +551,7 @@ describe("a run that a simulated MagPro times", function()
   end)
 
   it("that loses its cable leaves the rest of the train in doubt", function()
-    local status, _, err = run(1, "--fault unplug@9")
+    local status, _, err = run(1, "--timing device --fault unplug@9")
     assert.are.equal(4, status)
     assert.matches("NOT CONFIRMED SAFE", err, 1, true)
     local doubt, rows = 0, rows_of("events.tsv", "pulse")

@@ -69,7 +69,7 @@ end
 describe("a declaration", function()
   it("is refused with an unknown or missing field", function()
     refused(function() mp.protocol(spec { nmae = "x" }) end,
-      "no option \"nmae\"", "known:", "name, note")
+      "no option \"nmae\"", "known:", "name, nerve, note")
     refused(function() mp.protocol(spec { name = "none" }) end, "name is missing")
     refused(function() mp.protocol(spec { plan = "none" }) end, "plan is missing")
     refused(function() mp.protocol(spec { iti = 8 }) end, "iti means three things")

@@ -254,7 +254,7 @@ describe("settings", function()
     -- 1.00003 s are not on the box's grid: the last two pulses are ours
     local plan = train .. mp.rest(1) .. mp.pulse(mp.mso(50)) .. mp.rest(1.00003) .. mp.pulse(mp.mso(60))
     local lowering, actions = lower.prepare { plan = plan, seed = 1, driver = own, thresholds = {},
-      timing = "auto" }
+      timing = "device" }
     local seen = {}
     for kind, _, _, send_ns, number in lowering.next, lowering do
       seen[#seen + 1] = { kind, send_ns, actions[number] }

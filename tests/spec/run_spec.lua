@@ -23,7 +23,7 @@ end
 
 local header = "onset\tduration\ttrial_type\tindex\tevent\tpulse\tonset_planned_us\tonset_sent_us"
   .. "\tonset_confirmed_us\tlateness_us\tchannel\tintensity_mso\tintensity\tintensity_ref\tstatus"
-  .. "\treply\ttimed_by"
+  .. "\treply\ttimed_by\tsetting_proof"
 
 describe("moonpulse run", function()
   local folder, jobs
@@ -91,7 +91,7 @@ describe("moonpulse run", function()
     local rows, names = shell.rows(path .. "/events.tsv")
     assert.are.equal(header, names)
     for i, row in ipairs(rows) do
-      assert.are.equal(17, row.cells)
+      assert.are.equal(18, row.cells)
       assert.are.equal(tostring(i), row.index)
       if row.event == "pulse" then
         pulses[#pulses + 1] = row

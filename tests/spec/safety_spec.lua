@@ -61,8 +61,8 @@ describe("a train that no cell covers", function()
   it("is told what passes, and that does", function()
     for _, case in ipairs {
       { 30, 50, 120, "at most 25 Hz, at most 10 pulses (0.4 s at 25 Hz and 120 %)", 25, 10, 120 },
-      { 20, 40, 140, "at most 130 %, at most 11 pulses (0.55 s at 20 Hz and 130 %)", 20, 11, 130 },
-      { 20, 11, 140, "at most 130 %", 20, 11, 130 }, { 30, 10, 110, "at most 25 Hz", 25, 10, 110 } } do
+      { 20, 40, 140, "at most 130 %RMT (65 %MSO), at most 11 pulses (0.55 s at 20 Hz and 130 %)", 20, 11, 130 },
+      { 20, 11, 140, "at most 130 %RMT (65 %MSO)", 20, 11, 130 }, { 30, 10, 110, "at most 25 Hz", 25, 10, 110 } } do
       local over = find(report_of(train(case[1], case[2], case[3])), "train duration")
       assert.are.equal("OVER", over.verdict)
       assert.are.equal(case[4], over.nearest)
@@ -134,6 +134,55 @@ describe("the gap between trains", function()
     assert.are.equal("beyond tested", gap(20, 100, 1).verdict)
     assert.is_nil(find(report_of(mp.pulse(mp.rmt(120)):times(9, { every = 6 })), "gap between trains"))
   end)
+
+  it("takes more than 10 Hz for 20 Hz", function()
+    assert.are.equal("beyond tested", gap(10, 110, 0.5).verdict)
+    assert.are.equal("OVER", gap("10.1", 110, 0.5).verdict)
+    assert.are.equal("OVER", gap(18, 110, 0.5).verdict)
+    assert.are.equal("beyond tested", gap(18, 100, 0.5).verdict)
+  end)
+end)
+
+describe("what was only tested so far", function()
+  local function verdict(hz, pulses, percent, profile)
+    return find(report_of(train(hz, pulses, percent), { profile = profile }), "train duration").verdict
+  end
+
+  it("ends at twice the longest duration, from the 5 Hz row on", function()
+    assert.are.equal("beyond tested", verdict(10, 100, 110))
+    assert.are.equal("OVER", verdict(10, 101, 110))
+    assert.are.equal("beyond tested", verdict(5, 100, 130))
+    assert.are.equal("OVER", verdict(5, 101, 130))
+  end)
+
+  it("ends at 1 Hz only above 120 %", function()
+    assert.are.equal("beyond tested", verdict(1, 100, 130))
+    assert.are.equal("OVER", verdict(1, 101, 130))
+    assert.are.equal("OVER", verdict(1, 101, 120.5))
+    assert.are.equal("beyond tested", verdict(1, 1800, 120))
+    assert.are.equal("beyond tested", verdict(1, 5000, 100))
+  end)
+
+  it("ends at twice its limit below the lowest column", function()
+    assert.are.equal("within", verdict(20, 41, 89))
+    assert.are.equal("beyond tested", verdict(20, 82, 89))
+    assert.are.equal("OVER", verdict(20, 83, 89))
+  end)
+
+  it("is never milder in the strict profile", function()
+    assert.are.equal("OVER", verdict(20, 42, 95))
+    assert.are.equal("OVER", verdict(20, 42, 95, "chen1997"))
+    assert.are.equal("beyond tested", verdict(20, 41, 95, "chen1997"))
+    for _, hz in ipairs { 1, 3, 5, 8, 10, 18, 20, 25 } do
+      for percent = 75, 130, 5 do
+        for _, seconds in ipairs { 0.3, 0.9, 1.9, 2.2, 3.1, 4.4, 6, 12, 25, 120, 700 } do
+          local pulses = math.max(2, math.floor(hz * seconds))
+          assert.is_true(rules.order[verdict(hz, pulses, percent, "chen1997")]
+            >= rules.order[verdict(hz, pulses, percent)], ("%d Hz, %d %%, %d"):format(hz, percent, pulses))
+        end
+      end
+    end
+  end)
 end)
 
 describe("theta burst", function()
@@ -156,6 +205,11 @@ describe("theta burst", function()
     assert.are.equal("beyond tested", find(itbs(mp.amt(80.5)), "theta burst intensity").verdict)
     assert.are.equal("within", find(itbs(mp.rmt(80)), "theta burst intensity").verdict)
     assert.are.equal("beyond tested", find(itbs(mp.rmt(81)), "theta burst intensity").verdict)
+    assert.are.equal("beyond tested", find(itbs(mp.rmt(120)), "theta burst intensity").verdict)
+    assert.are.equal("OVER", find(itbs(mp.rmt(120.5)), "theta burst intensity").verdict)
+    -- with an RMT of 50 and an AMT of 40, 150 %AMT are 120 %RMT
+    assert.are.equal("beyond tested", find(itbs(mp.amt(150)), "theta burst intensity").verdict)
+    assert.are.equal("OVER", find(itbs(mp.amt(151)), "theta burst intensity").verdict)
     assert.are.equal("within", find(itbs(mp.amt(80), { pulses = 4 }), "pulses in a burst").verdict)
     assert.are.equal("beyond tested", find(itbs(mp.amt(80), { pulses = 5 }), "pulses in a burst").verdict)
     local session = "theta burst pulses a session"
@@ -290,7 +344,8 @@ describe("what is hidden in between", function()
     for _, plan in ipairs { part:times(50, { gap = 0 }), part * 3 .. train(20, 30, 110) } do
       local gap = find(report_of(plan, { thresholds = at }), "gap between trains")
       assert.are.equal("OVER", gap.verdict)
-      assert.is_true(math.abs(gap.value - 0.55) < 1e-6)
+      assert.is_true(math.abs(gap.value - 0.25) < 1e-6)
+      assert.are.equal("OVER", find(report_of(plan, { thresholds = at }), "train duration").verdict)
     end
   end)
 
@@ -298,8 +353,8 @@ describe("what is hidden in between", function()
     local two = mp.train { pulses = 2, hz = 10, intensity = mp.rmt(120) }
     assert.is_nil(find(report_of(two:times(20, { every = 4.1 }), { thresholds = at }), "gap between trains"))
     local dense = mp.train { pulses = 2, hz = "50/3", intensity = mp.rmt(130) }:times(800, { every = "0.18" })
-    assert.are.equal("beyond tested",
-      find(report_of(dense, { thresholds = at }), "gap between trains").verdict)
+    -- 16.7 Hz counts as 20 Hz
+    assert.are.equal("OVER", find(report_of(dense, { thresholds = at }), "gap between trains").verdict)
   end)
 
   it("makes no theta burst of a 20 Hz train with slightly longer intervals in it", function()
@@ -309,8 +364,10 @@ describe("what is hidden in between", function()
     assert.is_nil(find(report, "theta burst intensity"))
   end)
 
-  it("says that a quadripulse above the strongest column is beyond what was tested", function()
+  it("refuses a quadripulse above the strongest column; a pair is beyond what was tested", function()
     local plan = mp.train { pulses = 4, hz = 200, intensity = mp.rmt(140) }:times(5, { every = 5 })
+    assert.are.equal("OVER", find(report_of(plan, { thresholds = at }), "group intensity").verdict)
+    plan = mp.train { pulses = 2, hz = 200, intensity = mp.rmt(140) }:times(5, { every = 5 })
     assert.are.equal("beyond tested", find(report_of(plan, { thresholds = at }), "pairs").verdict)
   end)
 

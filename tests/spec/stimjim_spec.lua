@@ -220,7 +220,8 @@ describe("the driver of the StimJim", function()
       return (encode.set(action(50, "x"), action(...)))
     end
     local function line(...)
-      return ("S0,%d,%d,%d,1;%s\n"):format(...)
+      local mode0 = ...
+      return ("S%d,%d,%d,%d,1;%s\n"):format(mode0 == 3 and 1 or 0, ...) -- each output has a train of its own
     end
     assert.are.equal(line(0, 3, 1500, "5000,0,1000"), first_line({ channels = "x=0" }))
     assert.are.equal(line(3, 0, 1500, "0,5000,1000"), first_line({}, 50, "1"))

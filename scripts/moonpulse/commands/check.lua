@@ -1,60 +1,44 @@
 --- moonpulse check: a plan against the device's limits, the published guidelines and the lab's own.
-local cjson = require "cjson"
+local check_report = require "moonpulse.commands.check_report"
 local cli = require "moonpulse.cli"
 local common = require "moonpulse.commands.common"
-local devices = require "moonpulse.devices"
+local coverages = require "moonpulse.safety.coverage"
+local devices = require "moonpulse.run.device"
 local judge = require "moonpulse.safety.judge"
 local lower = require "moonpulse.lower"
 local outline = require "moonpulse.outline"
-local rules = require "moonpulse.safety.rules"
+local protocols = require "moonpulse.protocol"
 local safety_options = require "moonpulse.commands.safety_options"
+local sessions = require "moonpulse.safety.sessions"
 local tables = require "moonpulse.safety.tables"
 local term = require "term"
+local triggers = require "moonpulse.trigger"
+local worst = require "moonpulse.safety.worst"
 
 local M = {}
 
 function M.parser()
   local parser = cli.parser("check",
     "Check a protocol before anything fires: the device's hard limits, published guideline limits, the "
-      .. "lab's own. Verdicts: within; beyond tested (longer or stronger than what was tested: a warning); "
-      .. "OVER (refused on a real device). Exit status 3 where something is OVER or the device refuses. This "
+      .. "lab's own, the protocol's own sessions. Verdicts: within; not covered (a coil or a threshold that no "
+      .. "table is for); beyond tested (longer or stronger than what was tested: a warning); OVER (refused on a real device). The last line is the gravest of all. What "
+      .. "is drawn from the seed is judged at its worst, or in many orders, and which is said; with --seed N "
+      .. "also that one alone. Exit status 3 where something is OVER or the device refuses. This "
       .. "is no medical advice: " .. tables.warning .. ".",
     "moonpulse check hf10_neurostar --rmt 50\nmoonpulse check mine.lua --rmt 48 --guidelines chen1997 --json")
   common.add_protocol(parser)
   parser:option("--device", "Whose hard limits: sim (a MagPro) or a device (see moonpulse devices).")
     :default("sim"):argname("NAME")
+  parser:option("--device-option", "A setting of the driver, as for run.")
+    :argname("KEY=VALUE"):count("*")
+  parser:option("--trigger", "How pulses are fired, as for run.")
+    :argname("WHERE"):convert(triggers.parse)
   parser:option("--timing", "Who times trains, as for run."):choices({ "host", "device", "auto" })
     :default("auto")
   parser:option("--out", "Where run folders are, for --participant."):default("runs"):argname("DIR")
   safety_options.add(parser)
   parser:flag("--json", "The verdict as data: one JSON object.")
   return parser
-end
-
-local function find_driver(name)
-  name = name == "sim" and devices.default or name:match("^sim:(.+)$") or name
-  local driver, message = devices.find(name)
-  if not driver then
-    cli.fail("usage", "%s", message)
-  end
-  return devices.configure(driver)
-end
-
---- The device's hard limits: verdict, and why.
-local function check_device(options, plan, seed, driver, progress)
-  local ok, result = pcall(lower.prepare, {
-    plan = plan, seed = seed, driver = driver, thresholds = { rmt = options.rmt, amt = options.amt },
-    timing = options.timing, progress = progress,
-  })
-  if ok then
-    return { name = driver.name, verdict = "within", message = "every pulse is within its limits",
-      note = lower.no_room(result, driver) }
-  elseif type(result) ~= "table" then
-    error(result, 0)
-  elseif result.code == "limit" then
-    return { name = driver.name, verdict = "OVER", message = result.message }
-  end
-  return { name = driver.name, verdict = "not checked", message = result.message }
 end
 
 local shown = false
@@ -78,56 +62,83 @@ local function end_progress()
   end
 end
 
-local function as_json(protocol, report, device)
-  local findings = setmetatable({}, cjson.array_mt)
-  for i, finding in ipairs(report.findings) do
-    findings[i] = { rule = finding.rule, table = finding.table, row = finding.row, value = finding.value,
-      unit = finding.unit, limit = finding.limit, verdict = finding.verdict, nearest = finding.nearest,
-      train = finding.train, pulse = finding.pulse, at_s = finding.at_s, origin = finding.origin,
-      channel = finding.channel, source = finding.source, confidence = finding.confidence,
-      text = judge.sentence(finding) }
+--- The device's hard limits for one schedule: verdict, and why.
+local function check_case(options, case, driver)
+  local total = case.plan:totals().pulses
+  local ok, result = pcall(lower.prepare, {
+    plan = case.played, seed = case.seed, driver = driver, thresholds = { rmt = options.rmt, amt = options.amt },
+    timing = options.timing,
+    progress = function(walked) progress("checking the device's limits", walked, total) end,
+  })
+  if ok then
+    return { name = driver.name, verdict = "within", message = "every pulse is within its limits",
+      note = lower.no_room(result, driver) }
+  elseif type(result) ~= "table" then
+    error(result, 0)
   end
-  return cjson.encode { protocol = protocol.id, profile = report.profile, table = report.table,
-    verdict = report.verdict, pulses = report.pulses, trains = report.trains, device = device,
-    findings = findings, structural = report.structural, warning = tables.warning }
+  return { name = driver.name, verdict = result.code == "limit" and "OVER" or "not checked",
+    message = result.message }
 end
 
-local function print_report(protocol, report, device)
-  print(protocol.name)
-  print(("%-15s%s: %s"):format(device.verdict, device.name, device.message))
-  if device.note then
-    print(("%-15s%s"):format("note", device.note))
+--- The same for all of them: the gravest.
+local function check_device(options, cases, driver)
+  local gravest, note
+  for _, case in ipairs(cases) do
+    local found = check_case(options, case, driver)
+    note = note or found.note
+    if not gravest or check_report.order(found.verdict) > check_report.order(gravest.verdict) then
+      gravest = found
+      gravest.case = gravest.verdict ~= "within" and case ~= cases[1] and case.what or nil
+    end
+    if gravest.verdict == "OVER" then
+      break
+    end
   end
-  for _, finding in ipairs(report.findings) do
-    print(("%-15s%s"):format(finding.verdict, judge.sentence(finding)))
-  end
-  print(("%-15s%s, %s pulses, %s trains; %s"):format("verdict", report.verdict,
-    outline.count(report.pulses), outline.count(report.trains), report.table))
-  print(("%-15s%s"):format("note", tables.warning))
+  gravest.note = note
+  gravest.message = gravest.message .. (gravest.case and (" (%s)"):format(gravest.case) or "")
+  return gravest
+end
+
+--- The schedules that are to be judged.
+local function cases_of(options, protocol, plan, values, drawn)
+  return worst.cases {
+    plan = plan, drawn = drawn, seed = options.seed or 1, fixed = protocol.seed ~= nil,
+    build = function(seed, arrange)
+      local made, message = protocols.build(protocol, values, seed, nil, arrange)
+      return made or cli.fail("usage", "%s", message)
+    end,
+  }
 end
 
 function M.run(options)
-  local driver = find_driver(options.device)
+  local driver = devices.described(options)
   local policy = safety_options.policy(options, true)
-  local protocol, plan = common.load(options)
-  local seed = options.seed or 1
-  local report = judge.plan {
-    plan = plan, seed = seed, thresholds = { rmt = options.rmt, amt = options.amt },
-    profile = policy.profile, lab = policy.lab, history = policy.history,
-    progress = function(walked, total) progress("checking the guidelines", walked, total) end,
-  }
-  local pulses = plan:totals().pulses
-  local device = check_device(options, plan, seed, driver, function(walked)
-    progress("checking the device's limits", walked, pulses)
+  local named = options.seed ~= nil
+  local protocol, plan, values, drawn = common.load(options)
+  local schedule, limits = sessions.of(protocol, policy.history), driver.limits()
+  local cases, judged = cases_of(options, protocol, plan, values, drawn)
+  local report, own_verdict = worst.judge(cases, function(case)
+    return judge.plan {
+      plan = case.plan, seed = case.seed, thresholds = { rmt = options.rmt, amt = options.amt },
+      step = limits.intensity.step, coverage = coverages.of(protocol, limits), profile = policy.profile, lab = policy.lab,
+      history = policy.history, schedule = schedule,
+      progress = function(walked, total) progress("checking the guidelines", walked, total) end,
+    }
   end)
+  local result = { protocol = protocol, report = report, device = check_device(options, cases, driver),
+    judged = judged, lab = policy.lab, history = policy.history, participant = options.participant }
+  if named and #cases > 1 then
+    result.seed = { seed = options.seed, verdict = check_report.graver(own_verdict,
+      check_case(options, cases[1], driver).verdict) }
+  end
   end_progress()
   if options.json then
-    print(as_json(protocol, report, device))
+    print(check_report.json(result))
   else
-    print_report(protocol, report, device)
+    check_report.print(result)
   end
-  local worst = math.max(rules.order[report.verdict], rules.order[device.verdict] or 1)
-  return worst == rules.order.OVER and cli.status.limit or cli.status.ok
+  local _, verdict = check_report.layers(result)
+  return verdict == "OVER" and cli.status.limit or cli.status.ok
 end
 
 return M

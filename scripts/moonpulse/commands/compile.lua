@@ -25,6 +25,7 @@ local function facts_of(protocol, values, seed)
   end
   return { id = protocol.id, name = protocol.name, cite = protocol.cite, doi = protocol.doi,
     target = protocol.target, note = protocol.note, unconfirmed = protocol.unconfirmed,
+    coil = protocol.coil, threshold = protocol.threshold,
     seed = seed, parameters = parameters }
 end
 

@@ -33,6 +33,12 @@ local function confirmation(driver)
   return driver.confirms == false and "no" or "yes"
 end
 
+local settings_texts = {
+  read = "which settings it has: no pulse leaves before it has confirmed them",
+  received = "that it took a setting, not which: the record says so for every pulse",
+  none = "nothing of its settings: the record says so for every pulse",
+}
+
 local function period(driver)
   return driver.keepalive and ("%g s"):format(driver.keepalive.period) or "-"
 end
@@ -68,6 +74,7 @@ local function in_full(driver)
     or "single pulses, timed by us")
   line("says", own.confirms == false and "nothing about its pulses: they are recorded as sent"
     or "when it fired: every pulse is confirmed")
+  line("", "%s", settings_texts[own.setting_proof] or "nothing of its settings")
   line("channels", "%d%s", limits.channels,
     limits.channel_names and " (" .. table.concat(limits.channel_names, ", ") .. ")" or "")
   line("intensity", intensity_text(limits.intensity))
@@ -89,7 +96,7 @@ local function in_full(driver)
   end
 end
 
-local columns = "%-12s %-12s %s %8s  %-6s  %-9s  %-10s  %s"
+local columns = "%-12s %-12s %s %8s  %-6s  %-9s  %-9s  %-10s  %s"
 
 --- Padded by what is seen: a superscript is two bytes.
 local function padded(text, width)
@@ -100,7 +107,8 @@ local function row(name, driver)
   local own = usual(driver)
   local ok, limits = pcall(own.limits, nil)
   return columns:format(name, driver.proof, padded(driver.description, 30),
-    ok and limits.channels or "?", trains(own) and "device" or "host", confirmation(own), period(own),
+    ok and limits.channels or "?", trains(own) and "device" or "host", confirmation(own),
+    type(own.setting_proof) == "string" and own.setting_proof or "it depends", period(own),
     driver.trigger_latency and ("%g ms"):format(driver.trigger_latency * 1000) or "-")
 end
 
@@ -119,14 +127,16 @@ function M.run(options)
   for _, file in ipairs(devices.user_files()) do
     list[#list + 1] = { name = file.name, find = file.path }
   end
-  print(columns:format("name", "proof", padded("device", 30), "channels", "trains", "confirms", "keep-alive",
+  print(columns:format("name", "proof", padded("device", 30), "channels", "trains", "confirms", "settings",
+    "keep-alive",
     "trigger"))
   for _, each in ipairs(list) do
     local driver, message = devices.find(each.find)
     print(driver and row(each.name, driver) or ("%-12s %s"):format(each.name, message))
   end
-  print("\ntrains: who can time them; confirms: it says when it fired; trigger: from an edge to the "
-    .. "pulse.\nmoonpulse devices --device NAME says more.")
+  print("\ntrains: who can time them; confirms: it says when it fired; settings: "
+    .. "it says which it has (read),\nthat it took one (received), or nothing; trigger: from an edge "
+    .. "to the pulse.\nmoonpulse devices --device NAME says more.")
 end
 
 return M

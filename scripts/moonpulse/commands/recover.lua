@@ -30,8 +30,8 @@ function M.run(options)
   print(("recovered %s of %s planned pulses: %s confirmed by the device, %s skipped"):format(
     outline.count(summary.sent), outline.count(summary.planned), outline.count(summary.confirmed),
     outline.count(summary.skipped)))
-  if summary.torn > 0 then
-    print(("%d records were torn and could not be read"):format(summary.torn))
+  for _, sentence in ipairs(summary.said) do
+    print(sentence)
   end
   if not summary.safe then
     print("the record ends before the safe frame; the guard process sends it when Moonpulse dies")

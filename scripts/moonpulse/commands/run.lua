@@ -40,8 +40,8 @@ function M.parser()
   parser:option("--out", "The folder that run folders are made in."):default("runs"):argname("DIR")
   parser:option("--speed", "Simulator only: N times real time, or max: without waiting.")
     :default("1"):convert(speed):argname("N|max")
-  parser:option("--fault", "Simulator only: make it go wrong at the N-th pulse, to see what a run "
-    .. "does then: " .. faults.describe() .. "."):convert(faults.parse):argname("KIND@N,...")
+  parser:option("--fault", "Simulator only: make it go wrong at the N-th pulse (or setting), to see what a "
+    .. "run does then: " .. faults.describe() .. "."):convert(faults.parse):argname("KIND@N,...")
   parser:option("--late", "What to do with a pulse that would be late: abort the run, or skip it.")
     :choices({ "abort", "skip" }):default("abort")
   parser:option("--require", "Measure the host's timing for 3 s first, and refuse to run where it "

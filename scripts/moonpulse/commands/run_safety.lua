@@ -1,5 +1,6 @@
 --- What stands between a plan and a run: the gate's verdict, said and kept; the operator's preflight.
 local cli = require "moonpulse.cli"
+local histories = require "moonpulse.safety.history"
 local judge = require "moonpulse.safety.judge"
 local lfs = require "lfs"
 local preflight = require "moonpulse.safety.preflight"
@@ -9,12 +10,26 @@ local M = {}
 
 local most_lines = 4
 
+--- Tell the operator what the participant had before: how many runs were found, and where was looked.
+---@param policy moonpulse.Policy
+---@param line fun(key: string, text: string)
+function M.say_history(policy, line)
+  if policy.history then
+    line("participant", histories.line(policy.history, policy.participant))
+  end
+end
+
 --- Tell the operator what the gate found.
 ---@param job table with safety and policy
 ---@param line fun(key: string, text: string)
 function M.say(job, line)
   local report = job.safety
   local concerns = judge.concerns(report)
+  for _, finding in ipairs(report.findings) do
+    if finding.layer == "sessions" and finding.verdict == "within" then
+      line("sessions", finding.words)
+    end
+  end
   line("guidelines", ("%s (%s)"):format(report.verdict, report.table))
   for i, finding in ipairs(concerns) do
     if i > most_lines then
@@ -48,26 +63,39 @@ local function may_be_stimulator(path)
   return found ~= nil and found.mode == "char device" and (major < 136 or major > 143)
 end
 
---- The operator's confirmations. A pseudo-terminal is no stimulator: nobody is asked there, unless
---- the lab's own list is given.
+--- May a person be at the end of it? A pseudo-terminal is a program's, unless somebody says otherwise.
+local function is_stimulator(options, policy)
+  return may_be_stimulator(options.port)
+    or policy.real_pty and lfs.attributes(options.port, "mode") == "char device"
+end
+
+--- The operator's confirmations; a list of the lab's own is asked on the simulator too. From here on a plan that
+--- is beyond what was tested is refused on a real device, unless its going on was confirmed.
 ---@param options table
 ---@param real boolean
+---@param job table with policy, and safety where the plan is known; policy gets beyond_refused
 ---@return table? answers for the record
-function M.preflight(options, real)
-  local questions = preflight.questions
+function M.preflight(options, real, job)
+  local policy, questions = job.policy, {}
+  local stimulator = real and is_stimulator(options, policy)
   if options.preflight then
-    local message
-    questions, message = preflight.load(options.preflight)
-    if not questions then
-      cli.fail("usage", "%s", message)
-    end
-  elseif not (real and may_be_stimulator(options.port)) then
+    local own, message = preflight.load(options.preflight)
+    questions = own or cli.fail("usage", "%s", message)
+  elseif stimulator then
+    questions = table.move(preflight.questions, 1, #preflight.questions, 1, questions)
+  else
     return nil
+  end
+  if stimulator then
+    local more = job.safety and preflight.beyond(job.safety)
+      or not job.safety and preflight.beyond_of_experiment(policy.beyond ~= nil) or {}
+    table.move(more, 1, #more, #questions + 1, questions)
   end
   local answers, message = preflight.ask(questions, ask, options.operator)
   if not answers then
     cli.fail("limit", "%s; nothing was armed", message)
   end
+  policy.beyond_refused = stimulator and not preflight.allows_beyond(answers)
   return answers
 end
 
@@ -85,7 +113,7 @@ function M.facts(job)
   return {
     verdict = report and report.verdict, profile = report and report.profile,
     table = report and report.table, findings = concerns, warning = tables.warning,
-    lab = policy.lab and policy.lab.name or nil, history = policy.history,
+    lab = policy.lab and policy.lab.name or nil, history = histories.facts(policy.history),
     override = policy.beyond and { reason = policy.beyond.reason, approval_ref = policy.beyond.approval,
       operator = operator } or nil,
     operator = operator,

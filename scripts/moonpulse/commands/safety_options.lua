@@ -13,6 +13,8 @@ function M.add(parser)
     :argname("FILE")
   parser:option("--participant", "The participant's code: pulses of earlier runs under --out count.")
     :argname("CODE")
+  parser:flag("--real-pty", "Behind the pseudo-terminal is a real stimulator (socat, ser2net): it is treated "
+    .. "as one, and earlier runs through one count. Also a key of the lab's file.")
 end
 
 --- What a run may be allowed, and what must be confirmed: for run.
@@ -49,15 +51,18 @@ local function beyond_of(options)
   return { reason = reason, approval = approval }
 end
 
---- What the participant had before; says where a record cannot be read.
-local function history_of(options)
+--- What the participant had before; says what is odd about it on standard error.
+local function history_of(options, real_pty)
   if not options.participant then
     return nil
   end
-  local known = history.of(options.out or "runs", options.participant)
-  for _, path in ipairs(known.unreadable or {}) do
+  local known = history.of(options.out or "runs", options.participant, nil, real_pty)
+  for _, path in ipairs(known.unreadable) do
     io.stderr:write(("moonpulse: note: %s cannot be read: if it is a run of %s, its pulses are not counted; "
       .. "look into it (moonpulse recover), or move its folder away\n"):format(path, options.participant))
+  end
+  for _, note in ipairs(known.notes) do
+    io.stderr:write("moonpulse: note: ", (note:gsub("%c", "?")), "\n")
   end
   return known
 end
@@ -67,10 +72,12 @@ end
 ---@param real boolean
 ---@return moonpulse.Policy
 function M.policy(options, real)
+  local lab = lab_of(options)
+  local real_pty = options.real_pty or lab and lab.spec.real_pseudo_terminals or false
   return {
-    real = real, profile = options.guidelines, lab = lab_of(options), beyond = beyond_of(options),
+    real = real, profile = options.guidelines, lab = lab, real_pty = real_pty, beyond = beyond_of(options),
     participant = options.participant, operator = options.operator,
-    history = history_of(options),
+    history = history_of(options, real_pty),
   }
 end
 

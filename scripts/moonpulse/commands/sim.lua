@@ -26,8 +26,8 @@ function M.parser()
     :argname("DEVICE")
   parser:option("--link", "A symlink to make to the pseudo-terminal."):argname("PATH")
   parser:option("--log", "Write what the device understood to this file."):argname("FILE")
-  parser:option("--fault", "Go wrong at the N-th pulse, or with @0 from the start (where no pulse "
-    .. "is needed): " .. faults.describe() .. "."):convert(faults.parse):argname("KIND@N,...")
+  parser:option("--fault", "Go wrong at the N-th pulse (or setting), or with @0 from the start "
+    .. "(where no pulse is needed): " .. faults.describe() .. "."):convert(faults.parse):argname("KIND@N,...")
   parser:option("--option", "A setting of the simulated stimulator, like version=9.0 of the rapid; a wrong "
     .. "one lists them."):argname("KEY=VALUE"):count("*")
   parser:option("--latency", "Seconds from a command to its reply."):argname("S")

@@ -135,6 +135,8 @@ local function resolution_of(ms, wanted)
   return resolution
 end
 
+local pulse_s = 0.05 -- ours: from the command to power A, some 8 ms, and room
+
 local function train(part, wanted)
   local first, second, interval = pair_of(part)
   if not first then
@@ -147,7 +149,8 @@ local function train(part, wanted)
   end
   local high = resolution == "high"
   return {
-    start = M.commands.fire(), busy = 4, confirms = 1, resolution = resolution, b = second.mso,
+    start = M.commands.fire(), busy = 4, locked = interval + pulse_s, confirms = 1,
+    resolution = resolution, b = second.mso,
     interval = M.commands.set_interval { ms = ms, high_res = high and 1 or 0 },
     raw = math.floor(ms * (high and 10 or 1) + 0.5),
     text = ("pair of %g and %g %%, %.4g ms apart"):format(first.mso, second.mso, ms),
@@ -167,22 +170,42 @@ local function change(from, to, wanted)
     return nil, "intervals over 99.9 ms need low resolution, the others (and single pulses) are in high, "
       .. "and the unit changes it in standby only; --device-option resolution=low takes whole ms for all"
   end
-  local bytes, interval = {}, to.train
+  local bytes, fields, interval = {}, {}, to.train
+  local function add(frame, field)
+    bytes[#bytes + 1], fields[#fields + 1] = frame, field
+  end
   if from.mso ~= to.mso then
-    bytes[#bytes + 1] = M.commands.set_power { percent = to.mso }
+    add(M.commands.set_power { percent = to.mso }, "power A")
   end
   if before ~= after then
-    bytes[#bytes + 1] = M.commands.set_power_b { percent = after }
+    add(M.commands.set_power_b { percent = after }, "power B")
   end
   -- after a single pulse it is not known which interval the unit has: tell it again
   if interval and not (from.train and from.train.raw == interval.raw) then
     if interval.raw == 0 then
       return nil, "the unit takes an interval of 0 (both at once) in standby only"
     end
-    bytes[#bytes + 1] = interval.interval
+    add(interval.interval, "the interval")
   end
-  return table.concat(bytes), 0.05 * #bytes
-    + math.max(talk.settling(from.mso, to.mso), talk.settling(before, after))
+  -- the replies to settings only say that there were some: the question behind them tells the values
+  local lead = 0.05 * #bytes + math.max(talk.settling(from.mso, to.mso), talk.settling(before, after))
+  if #bytes == 0 then
+    return "", lead
+  end
+  bytes[#bytes + 1] = M.commands.get_params()
+  return table.concat(bytes), talk.lead(lead, M.reply_slow), fields
+end
+
+--- What a reply says of the settings that action needs.
+function M.tells(reply, action)
+  local pair = action.train
+  if reply.name ~= "get_params" then
+    return nil
+  end
+  return { ["power A"] = talk.same_power(reply.power, action.mso, "power A"),
+    ["power B"] = talk.same_power(reply.power_b, pair and pair.b or 0, "power B"),
+    ["the interval"] = pair and (reply.interval_raw == pair.raw or ("the interval is %03d, not %03d"):format(
+      reply.interval_raw, pair.raw)) or nil }
 end
 
 function M.encode(options)
@@ -294,9 +317,7 @@ function M.disarm(io)
   talk.disarm(io, M.commands.get_params(), "get_params", M.commands.remote_off())
 end
 
-function M.judge(reply)
-  return talk.judge(reply)
-end
+M.judge = talk.judge
 
 M.confirmation = talk.confirmation
 

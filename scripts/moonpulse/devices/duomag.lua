@@ -196,7 +196,7 @@ M.encode = {
   pulse = function() return M.commands.fire() end,
   --- The lead is a cautious choice of ours: no source says how long a new intensity takes.
   set = function(_, action)
-    return M.commands.set_intensity { percent = action.mso }, 0.5
+    return M.commands.set_intensity { percent = action.mso }, 0.5, { "the intensity" }
   end,
 }
 
@@ -277,7 +277,7 @@ end
 --- After the safe frame: harmless is an intensity of 0; the unit stays armed until its panel is used.
 function M.disarm(io)
   if not await(io, 0.5, function(now) return now.intensity == 0 end) then
-    io:fault("its intensity is not 0 %%: turn it down, and disarm it, on its front panel")
+    io:fault("its intensity is not 0 %: turn it down, and disarm it, on its front panel")
   end
 end
 
@@ -294,10 +294,13 @@ function M.judge(reply, expected)
   elseif expected and expected.omitted and reply.omitted_pulses ~= expected.omitted then
     return "fault", ("the stimulator left out %d of its pulses: it was not charged in time"):format(
       (reply.omitted_pulses - expected.omitted) & 0xFF)
-  elseif expected and reply.intensity ~= expected.mso then
-    return "pending", ("the intensity is %d %%, not %d %%"):format(reply.intensity, expected.mso)
   end
-  return expected and "settled" or nil
+end
+
+--- What the stream says of the settings that action needs.
+function M.tells(reply, action)
+  return reply.name == "status" and { ["the intensity"] = reply.intensity == action.mso
+    or ("the intensity is %d %%, not %d %%"):format(reply.intensity, action.mso) } or nil
 end
 
 return M

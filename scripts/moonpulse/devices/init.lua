@@ -115,11 +115,15 @@ function M.configure(driver, given)
   local values = command.values("the " .. driver.description .. " (--device-option)", specs,
     given or {})
   local own = setmetatable({ settings = values }, { __index = driver })
-  for _, key in ipairs { "serial", "safe", "encode", "latency", "confirms", "keepalive" } do
+  for _, key in ipairs { "serial", "safe", "encode", "latency", "confirms", "keepalive", "setting_proof" } do
     if type(driver[key]) == "function" then
       own[key] = driver[key](values)
     end
   end
+  own.setting_proof = own.setting_proof or own.tells and "read" or "none"
+  own.tells = driver.tells and function(reply, action)
+    return driver.tells(reply, action, values)
+  end or nil
   own.limits = function(identity, fired_by)
     return driver.limits(identity, fired_by, values)
   end

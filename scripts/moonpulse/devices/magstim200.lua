@@ -69,10 +69,17 @@ end
 
 M.encode = {
   pulse = function() return M.commands.fire() end,
+  --- The reply to a setting only says that there was one: the question behind it tells the power.
   set = function(from, to)
-    return M.commands.set_power { percent = to.mso }, talk.settling(from.mso, to.mso)
+    return M.commands.set_power { percent = to.mso } .. M.commands.get_params(),
+      talk.lead(talk.settling(from.mso, to.mso), M.reply_slow), { "the power" }
   end,
 }
+
+--- What a reply says of the settings that action needs.
+function M.tells(reply, action)
+  return reply.name == "get_params" and { ["the power"] = talk.same_power(reply.power, action.mso) } or nil
+end
 
 M.safe = M.commands.disarm()
 M.keepalive = { bytes = M.commands.keepalive(), period = 0.5, answered = true }
@@ -118,9 +125,7 @@ function M.disarm(io)
   talk.disarm(io, M.commands.get_params(), "get_params", M.commands.remote_off())
 end
 
-function M.judge(reply)
-  return talk.judge(reply)
-end
+M.judge = talk.judge
 
 M.confirmation = talk.confirmation
 

@@ -24,6 +24,7 @@ local M = {
   -- pulse that is not confirmed after reply_timeout is a fault
   reply_slow = 0.09,
   reply_timeout = 0.6,
+  measures = { what = "dI/dt", unit = "A/us" }, -- by its confirmations: more at a higher amplitude
 }
 
 M.commands, M.explain = protocol.commands, protocol.explain
@@ -42,21 +43,24 @@ function M.limits(identity)
 end
 
 -- How long before a pulse the device must have a command: a cautious choice of ours, as no source
--- says how long the charge takes to follow the amplitude, or what time a setting takes.
-local lead = 0.1
+-- says how long the charge takes to follow the amplitude, or what time a setting takes. The slowest
+-- answer that confirms it, and 0.03 s to read it, must fit: else no pulse leaves.
+local lead = M.reply_slow + 0.03
 
 M.encode = {
   pulse = function() return M.commands.fire() end,
-  --- From one action to the next, and how long before the pulse the device must have it all.
+  --- From one action to the next, how long before the pulse the device must have it all, and what it
+  --- must confirm: the amplitude by its event, all else by answering the question behind it.
   set = function(from, to)
-    local frames, why = trains.change(from.train, to.train)
+    local frames, fields = trains.change(from.train, to.train)
     if not frames then
-      return nil, why
+      return nil, fields
     end
     if from.mso ~= to.mso then
       frames[#frames + 1] = M.commands.set_amplitude { a = to.mso }
+      fields[#fields + 1] = "the amplitude"
     end
-    return table.concat(frames), lead * math.max(1, #frames)
+    return table.concat(frames), lead * math.max(1, #fields), fields
   end,
   train = trains.program,
 }
@@ -149,29 +153,23 @@ function M.disarm(io)
   end
 end
 
---- What an event says besides a pulse: nil, or a verdict and its text.
-local function judge_event(reply, expected)
-  local name = reply.name
-  if reply.enabled == 0 then
-    return "fault", name == "event_temperature"
-      and ("the stimulator disabled itself, its coil is at %d C: let it cool, or change it"):format(
-        reply.temp_c)
-      or "the stimulator is no longer enabled: was it disabled at its panel?"
+--- What a reply says of the settings that action needs: by field true, or in words what is otherwise.
+---@param reply table
+---@param action moonpulse.Action
+---@return table<string, true|string>
+function M.tells(reply, action)
+  local says = trains.tells(reply, action.train)
+  if reply.name == "event_amplitude" or reply.name == "get_status2" then
+    says["the amplitude"] = reply.a == action.mso
+      or ("the amplitude is %d %%, not %d %%"):format(reply.a, action.mso)
   end
-  local deviation = expected and trains.deviation(expected.train, reply)
-  if deviation then
-    return "pending", deviation
-  elseif name == "event_amplitude" and expected and reply.a == expected.mso then
-    return "settled"
-  elseif name == "event_amplitude" and expected then
-    return "pending", ("the amplitude is %d %%, not %d %%"):format(reply.a, expected.mso)
-  end
+  return says
 end
 
 --- What an unasked or expected reply means while a plan runs.
 ---@param reply table
----@param expected moonpulse.Action? what was last commanded
----@return "confirm"|"fault"|"pending"|"settled"|nil
+---@param expected moonpulse.Action? of the pulse that waits for a confirmation; else what was last commanded
+---@return "confirm"|"fault"|nil
 ---@return string? text for the record, or what is wrong
 function M.judge(reply, expected)
   local name = reply.name
@@ -185,8 +183,12 @@ function M.judge(reply, expected)
   elseif name == "error" then
     return "fault", ("a garbled reply (%s): is the cable sound and fully plugged in?"):format(
       replies.garbled[reply.error])
+  elseif reply.enabled == 0 then
+    return "fault", name == "event_temperature"
+      and ("the stimulator disabled itself, its coil is at %d C: let it cool, or change it"):format(
+        reply.temp_c)
+      or "the stimulator is no longer enabled: was it disabled at its panel?"
   end
-  return judge_event(reply, expected)
 end
 
 --- A confirmed pulse in words, from the number that the record keeps.

@@ -1,10 +1,11 @@
---- Driver for the Sanworks Pulse Pal 2 (firmware 20 and up): a box that fires a stimulator through a
---- TTL input, or drives an isolator whose output follows a voltage.
+--- Driver for the Sanworks Pulse Pal 2 (firmware 20 and up): a box that fires stimulators through their
+--- TTL inputs, or drives an isolator whose output follows a voltage.
 --
 -- Wire protocol and playback from sanworks/PulsePal ecdbcf4 (firmware 2.0.1, its Python client);
 -- simulated, not yet proven on hardware. A soft trigger has no reply, so the box never says that it
 -- fired. One that comes while a train plays is not lost: it starts another train afterwards. So
--- nothing is sent to a box that plays but the abort.
+-- nothing is sent to an output that plays; settings wait until none does: op 73 ends the pulses of all
+-- four. Triggers, and voltages (op 74), are of one output and leave the others alone (firmware, read).
 local program = require "moonpulse.devices.pulsepal_program"
 local protocol = require "moonpulse.devices.pulsepal_commands"
 
@@ -67,13 +68,21 @@ function M.decode(buffer, dialect)
   return { name = "error", error = #buffer >= 5 and "bad_handshake" or "bad_ack" }, whole and #buffer or 1
 end
 
+local by_hand = "its pulses are triggers of one voltage and the intensity is set by hand at the "
+  .. "stimulator: one for each channel; where the stimulator follows the voltage, say --device-option "
+  .. "full_scale_volts=V"
+
 function M.limits(_, _, options)
   options = settled(options)
   return {
     channels = 4, channel_names = { "1", "2", "3", "4" },
-    intensity = { min = 0, max = 100, step = 1 },
+    intensity = { min = 0, max = 100, step = 1 }, nerve = true,
     shortest_interval = function() return program.shortest(options) end,
     why = program.why(options),
+    output = function(action) return program.channel(options, action.channel) end,
+    shortest_across = function(action) return action.train and action.train.busy or program.apart end,
+    why_across = program.why_apart,
+    by_hand = not options.full_scale_volts and by_hand or nil,
   }
 end
 
@@ -87,29 +96,31 @@ function M.note(options)
     options.volts, options.pulse_ms)
 end
 
--- How long before a pulse a setting must be there; a cautious choice of ours: USB frames are 1 ms.
-local lead = 0.01
+-- How long before a pulse a setting must be there; a cautious choice of ours: USB frames are 1 ms, and
+-- its acknowledgement must have been read.
+local lead = 0.02
 
-local by_hand = "its pulses are triggers of one voltage and the intensity is set by hand at the "
-  .. "stimulator; where the stimulator follows the voltage, say --device-option full_scale_volts=V"
-
---- The voltage of an output: both phases.
+--- The voltage of an output: both phases. Each message is acknowledged.
 local function volts_of(options, action)
   local volts, channel = program.volts(options, action), program.channel(options, action.channel)
   local set = protocol.commands.set_param
   local bytes = set { param = 2, channel = channel, volts = volts }
-  return options.biphasic == 0 and bytes or bytes .. set { param = 3, channel = channel, volts = -volts }
+  if options.biphasic == 0 then
+    return bytes, lead, { "its voltage" }
+  end
+  return bytes .. set { param = 3, channel = channel, volts = -volts }, lead, { "its voltage", "its voltage" }
 end
 
 local function set(options, from, to)
-  if from.mso ~= to.mso and not options.full_scale_volts then
+  if from.mso ~= to.mso and not options.full_scale_volts
+    and program.channel(options, from.channel) == program.channel(options, to.channel) then
     return nil, by_hand
   elseif to.train then
-    return to.train.program, lead
+    return to.train.program, lead, { "its program" }
   elseif from.train then
-    return program.program(options, program.volts(options, to)), lead
+    return program.program(options, program.volts(options, to)), lead, { "its program" }
   elseif options.full_scale_volts then
-    return volts_of(options, to), lead
+    return volts_of(options, to)
   end
   return "", 0
 end
@@ -190,7 +201,8 @@ end
 --- The custom trains of the run, then the program of its first action; each is acknowledged.
 ---@param io moonpulse.Link
 ---@param first moonpulse.Action
-function M.arm(io, first)
+---@param firsts moonpulse.First[]? of each output
+function M.arm(io, first, _, firsts)
   local options = settled(io.options)
   for _, uploads in ipairs(held[options] or {}) do
     for _, bytes in ipairs(uploads) do
@@ -198,12 +210,23 @@ function M.arm(io, first)
     end
   end
   tell(io, first.train and first.train.program
-    or program.program(options, program.volts(options, first)), "its program")
+    or program.program(options, program.volts_of_outputs(options, first, firsts)), "its program")
 end
 
 function M.disarm(io)
   hello(io, "it does not answer behind the abort: are its output lights dark? If its screen shows an "
     .. "error, click its joystick; else unplug it")
+end
+
+--- What a reply says of the settings: the box only says that it took a message, not what it understood.
+--- Nothing reads its settings back, and its messages have no check of their own (USB's has).
+function M.tells(reply)
+  return reply.name == "ack" and { ["its program"] = true, ["its voltage"] = true } or nil
+end
+
+--- Without full_scale_volts the intensity is set by hand at the stimulator.
+function M.setting_proof(options)
+  return options.full_scale_volts and "received" or "none"
 end
 
 function M.judge(reply)

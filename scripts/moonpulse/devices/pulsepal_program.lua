@@ -41,19 +41,36 @@ function M.shape(options)
   return { first = first, gap = gap, second = first, all = 2 * first + gap }
 end
 
---- The 180 bytes of op 73: all four outputs alike, no trigger input starts anything.
+--- The volts of outputs 1 to 4: each at its own first action, the others at that of the run.
+---@return number[]
+function M.volts_of_outputs(options, first, firsts)
+  local volts = {}
+  for output = 1, 4 do
+    volts[output] = M.volts(options, first)
+  end
+  for _, each in ipairs(firsts or {}) do
+    volts[each.output] = M.volts(options, each.action)
+  end
+  return volts
+end
+
+--- The 180 bytes of op 73: all four outputs alike but for their volts, no trigger input starts anything.
 ---@param options table
----@param volts number
+---@param volts number|number[] of all, or of each
 ---@param train table? interval, burst, gap, duration in cycles; custom: 1 or 2; nil: a single pulse
 ---@return string
 function M.program(options, volts, train)
   local shape = M.shape(options)
   train = train or { duration = shape.all }
+  local first, second = type(volts) == "table" and volts or { volts }, {}
+  for i, each in ipairs(first) do
+    second[i] = -each
+  end
   local function seconds(cycles)
     return { (cycles or 0) * cycle }
   end
   return protocol.commands.sync_all {
-    isBiphasic = { options.biphasic }, phase1Voltage = { volts }, phase2Voltage = { -volts },
+    isBiphasic = { options.biphasic }, phase1Voltage = first, phase2Voltage = second,
     phase1Duration = seconds(shape.first), interPhaseInterval = seconds(shape.gap),
     phase2Duration = seconds(math.max(shape.second, 1)),
     interPulseInterval = seconds(train.interval or 20), burstDuration = seconds(train.burst),
@@ -140,6 +157,11 @@ function M.shortest(options)
   return math.max(1 / options.fastest_hz, M.shape(options).all * cycle + 0.001)
 end
 
+--- From one output to another, seconds: the box takes one message in a cycle of 50 us (firmware, read); two
+--- cycles keep the second from being late by one.
+M.apart = 0.0001
+M.why_apart = "it takes one command in 50 us; a train must be over, since its program is that of all outputs"
+
 function M.why(options)
   local shape = M.shape(options)
   if 1 / options.fastest_hz >= shape.all * cycle + 0.001 then
@@ -217,7 +239,7 @@ function M.train(options, part, keep)
   local first, busy = part.cell[1].action, train.duration * cycle + 0.001
   return {
     start = protocol.commands.trigger { mask = 1 << M.channel(options, first.channel) - 1 },
-    busy = busy, locked = busy, confirms = 0, text = text_of(part, train),
+    busy = busy, locked = busy, whole = true, confirms = 0, text = text_of(part, train),
     program = M.program(options, M.volts(options, first), train),
   }
 end

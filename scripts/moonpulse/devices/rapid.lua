@@ -67,7 +67,13 @@ function M.encode(options)
   return {
     pulse = function() return send.fire() end,
     set = function(from, to)
-      return trains.change(from, to, trains.settings(options))
+      local bytes, lead, fields = trains.change(from, to)
+      if not bytes then
+        return nil, lead
+      elseif bytes == "" then -- nothing to read back
+        return bytes, lead
+      end
+      return bytes .. send.get_params(), talk.lead(lead, M.reply_slow), fields
     end,
     train = function(part, identity)
       return trains.program(part, trains.settings(options, identity))
@@ -194,9 +200,19 @@ function M.disarm(io)
   talk.disarm(io, send.get_params(), "get_params", send.remote_off())
 end
 
-function M.judge(reply)
-  return talk.judge(reply)
+--- What a reply says of the settings that action needs.
+function M.tells(reply, action)
+  local train = action.train
+  if reply.name ~= "get_params" then
+    return nil
+  end
+  return { ["the power"] = talk.same_power(reply.power, action.mso),
+    ["the train"] = train and (reply.hz == train.hz and reply.pulses == train.n and reply.s == train.s
+      or ("its train is %d pulses at %.1f Hz in %.1f s, not %d, %.1f, %.1f"):format(reply.pulses, reply.hz,
+        reply.s, train.n, train.hz, train.s)) or nil }
 end
+
+M.judge = talk.judge
 
 M.confirmation = talk.confirmation
 

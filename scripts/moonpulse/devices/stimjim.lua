@@ -2,7 +2,8 @@
 --- or a box that fires a TTL-triggered stimulator.
 --
 -- From open-ephys/stimjim d3ee6ad (compiled natively and run); simulated, not yet proven on hardware.
--- All is played by timer T from PulseTrain 0. Its completion text says how many pulses it gave, one
+-- All is played by timer T, output 0 from PulseTrain 0 and output 1 from PulseTrain 1: each is set without
+-- touching the other. Its completion text says how many pulses it gave, one
 -- period behind the last one, and is the proof of a start: of one pulse, or of a train.
 local command = require "moonpulse.devices.command"
 local protocol = require "moonpulse.devices.stimjim_commands"
@@ -98,10 +99,10 @@ local function stages(options, output, amplitude)
   return table.concat(list, "/")
 end
 
---- PulseTrain 0 as the action needs it: what set_train takes.
+--- The PulseTrain of the action's output as the action needs it: what set_train takes.
 local function definition(options, action, period, duration)
   local output, mode, amplitude = output_of(options, action.channel), strength(options, action)
-  return { index = 0, mode0 = output == 0 and mode or 3, mode1 = output == 1 and mode or 3,
+  return { index = output, mode0 = output == 0 and mode or 3, mode1 = output == 1 and mode or 3,
     period_us = period, duration_us = duration, stages = stages(options, output, amplitude) }
 end
 
@@ -115,18 +116,31 @@ local function wanted(options, action)
     or definition(options, action, single_period(options), 1)
 end
 
---- A start while a train runs begins it anew, and its completion is lost: 5 ms more (ours) for the text.
-local function shortest(options)
-  return math.max(1 / options.fastest_hz, single_period(options) / 1e6 + 0.005)
+--- A start while a train runs begins it anew, also on the other output (one timer for both), and its
+--- completion is lost: 5 ms more (ours) for the text.
+local function reported(options)
+  return single_period(options) / 1e6 + 0.005
 end
+
+local function shortest(options)
+  return math.max(1 / options.fastest_hz, reported(options))
+end
+
+local by_hand = "its pulses are triggers of one voltage and the intensity is set by hand at the stimulator: one "
+  .. "for each channel; for its own outputs say --device-option full_scale_ua=uA or full_scale_mv=mV"
 
 function M.limits(_, _, options)
   options = settled(options)
   return {
-    channels = 2, channel_names = { "0", "1" }, intensity = { min = 0, max = 100, step = 1 },
+    channels = 2, channel_names = { "0", "1" }, intensity = { min = 0, max = 100, step = 1 }, nerve = true,
     shortest_interval = function() return shortest(options) end,
     why = ("at most %g Hz, as its option fastest_hz says; and each pulse of %d us must be reported before "
       .. "the next"):format(options.fastest_hz, pulse_us(options)),
+    output = function(action) return output_of(options, action.channel) end,
+    shortest_across = function(action) return action.train and action.train.busy or reported(options) end,
+    why_across = ("each pulse of %d us must be reported before the next; a smaller pulse_us makes it sooner"):format(
+      pulse_us(options)),
+    by_hand = not (options.full_scale_mv or options.full_scale_ua) and by_hand or nil,
   }
 end
 
@@ -184,7 +198,9 @@ local function train(options, part)
   end
   local busy = count * period / 1e6 + 0.05 -- its completion has come, and was read
   return {
-    start = protocol.commands.start { index = 0 }, busy = busy, locked = busy, confirms = 1,
+    start = protocol.commands.start { index = output_of(options, part.cell[1].action.channel) },
+    busy = busy, locked = busy, confirms = 1,
+    reports = period / 1e6, -- it says that the train is complete a period after its last pulse
     text = ("%g Hz, %d pulses"):format(1e6 / period, count), pulses = count,
     definition = definition(options, part.cell[1].action, period, duration),
   }
@@ -197,14 +213,13 @@ function M.encode(options)
   return {
     pulse = function(action)
       definition(options, action, single_period(options), 1) -- refuses what it cannot do
-      return protocol.commands.start { index = 0 }
+      return protocol.commands.start { index = output_of(options, action.channel) }
     end,
     set = function(from, to)
       if from.mso ~= to.mso and not (options.full_scale_mv or options.full_scale_ua) then
-        return nil, "its pulses are triggers of one voltage and the intensity is set by hand at the "
-          .. "stimulator; for its own outputs say --device-option full_scale_ua=uA or full_scale_mv=mV"
+        return nil, by_hand
       end
-      return protocol.commands.set_train(wanted(options, to)), lead
+      return protocol.commands.set_train(wanted(options, to)), lead, { "its PulseTrain 0" }
     end,
     train = function(part) return train(options, part) end,
     -- its definition must not change before it was played and reported
@@ -240,28 +255,31 @@ end
 local function same(reply, asked)
   for key, value in pairs(asked) do
     if reply[key] ~= value then
-      return false, ("its PulseTrain 0 has %s = %s, not %s"):format(key, reply[key], value)
+      return false, ("its PulseTrain %d has %s = %s, not %s"):format(asked.index, key, reply[key], value)
     end
   end
   return true
 end
 
---- No input starts a train; then the train of the first action, read back.
+--- No input starts a train; then the train of each output's first action, read back.
 ---@param io moonpulse.Link
 ---@param first moonpulse.Action
-function M.arm(io, first)
+---@param firsts moonpulse.First[]? of each output
+function M.arm(io, first, _, firsts)
   local options = settled(io.options)
   for input = 0, 1 do
     io:transact(protocol.commands.trigger_off { input = input }, function(reply)
       return reply.name == "trigger_off" or reply.error == "bad_index" -- older firmware knows no -1
     end, 0.5, 1, "it did not let go of its trigger inputs")
   end
-  local asked = wanted(options, first)
-  local reply = io:transact(protocol.commands.set_train(asked), "train", 0.5, 1,
-    "it did not take its train")
-  local ok, problem = same(reply, asked)
-  if not ok then
-    io:fault("it did not take its train: %s", problem)
+  for _, each in ipairs(firsts or { { action = first } }) do
+    local asked = wanted(options, each.action)
+    local reply = io:transact(protocol.commands.set_train(asked), "train", 0.5, 1,
+      "it did not take its train")
+    local ok, problem = same(reply, asked)
+    if not ok then
+      io:fault("it did not take its train: %s", problem)
+    end
   end
 end
 
@@ -275,7 +293,7 @@ function M.disarm(io)
 end
 
 local troubles = {
-  bad_index = "it does not know its PulseTrain 0", no_timer = "it has no timer left: switch it off and on",
+  bad_index = "it does not know its PulseTrain", no_timer = "it has no timer left: switch it off and on",
   out_of_range = "a value was out of its range", garbled = "a line that no StimJim writes: is another "
     .. "device on this port?",
 }
@@ -294,10 +312,21 @@ function M.judge(reply, expected)
     return "fault", ("it says %q"):format(reply.text)
   elseif reply.name == "boot" then
     return "fault", "it has restarted: was its cable or its power loose?"
-  elseif reply.name == "train" and expected and expected.train then
-    local ok, problem = same(reply, expected.train.definition)
-    return not ok and "fault" or nil, problem
   end
+end
+
+--- What a reply says of the settings that action needs: the device answers a definition with what it has.
+function M.tells(reply, action, options)
+  if reply.name ~= "train" then
+    return nil
+  end
+  local ok, problem = same(reply, wanted(settled(options), action))
+  return { ["its PulseTrain 0"] = ok or problem }
+end
+
+--- Trigger pulses have one voltage: the intensity is set by hand, and nobody says which it is.
+function M.setting_proof(options)
+  return (options.full_scale_mv or options.full_scale_ua) and "read" or "none"
 end
 
 --- A confirmed start in words, from the number that the record keeps.

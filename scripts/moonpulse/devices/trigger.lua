@@ -45,6 +45,8 @@ function M.note()
   return "the intensity is set by hand at the stimulator: a trigger box cannot, and knows no limits of it"
 end
 
+local by_hand = "it only fires, the intensity is set by hand at the stimulator: one intensity a run"
+
 local function pulse_of(options)
   local kind = options.kind or "byte"
   if kind == "byte" then
@@ -64,14 +66,14 @@ function M.encode(options)
       if from.mso == to.mso then
         return "", 0
       end
-      return nil, "it only fires, the intensity is set by hand at the stimulator: one intensity a run"
+      return nil, by_hand
     end,
   }
 end
 
 function M.limits()
   return {
-    channels = 1,
+    channels = 1, by_hand = by_hand,
     intensity = { min = 0, max = 100, step = 0.001 },
     shortest_interval = function() return 0 end,
     why = "as fast as the trigger pulses fit: the stimulator behind it is not known, its own limits are "

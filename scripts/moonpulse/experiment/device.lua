@@ -26,7 +26,7 @@ end
 --- with a code; here they also get the script's line.
 local function admit(self, plan, seed, at_s)
   local stimulator = self.stimulator
-  local ok, result = pcall(stimulator.admit, stimulator, plan, seed, self.dose:with(plan, at_s))
+  local ok, result = pcall(stimulator.admit, stimulator, plan, seed, self.dose:before(at_s))
   if ok then
     return result
   elseif type(result) == "table" and result.code then
@@ -66,7 +66,8 @@ function Device:arm(plan)
   end
   local admitted = plan and admit(self, plan, self.show:seed_of(self.plays + 1), soon(self, 0))
   local first = admitted and admitted.first or weakest(stimulator)
-  local ok, problem = pcall(stimulator.arm, stimulator, first, admitted and admitted.actions or { first })
+  local ok, problem = pcall(stimulator.arm, stimulator, first, admitted and admitted.actions or { first },
+    admitted and admitted.firsts)
   if not ok and stimulator.armed then
     stimulator:stop(stimulators.reason_of(problem))
     local left = stimulator:leave()
@@ -137,7 +138,7 @@ end
 --- Bring the device to the plan's first action, as admit() left it.
 local function set_first(self, who, admitted)
   local at_ns = core.clock_ns()
-  local ready_ns, why = self.stimulator:set(admitted.first)
+  local ready_ns, why = self.stimulator:set(admitted.firsts, admitted.actions)
   if not ready_ns then
     blame.fail("%s: the stimulator cannot be brought to %g %%MSO while armed (%s): stim:disarm(), then "
       .. "stim:arm(plan)", who, admitted.first.mso, why)
@@ -162,15 +163,16 @@ local function play(self, who, plan, options, ahead_ns)
   local ok, problem = pcall(function()
     local ready_ns, set_ns = set_first(self, who, admitted)
     local start_ns = choose_start(self, who, admitted, ready_ns, ahead_ns, at)
-    self.dose:add(plan, admitted.report, (start_ns - stimulator.record.start_ns) / 1e9)
+    self.dose:begins(plan, admitted.seed, admitted.report, (start_ns - stimulator.record.start_ns) / 1e9)
     show:next_play(number, admitted, set_ns)
     stimulator:play(admitted, {
-      start_ns = start_ns,
+      number = number, start_ns = start_ns,
       on_start = function(at_ns) show:starts(at_ns) end,
       progress = function(elapsed) show:progress(elapsed) end,
     })
   end)
   self.playing = false
+  self.dose:ended((not ok or stimulator.stopped) and soon(self, 0) or nil)
   show:played()
   if not ok then
     error(problem, 0)

@@ -10,11 +10,14 @@ local M = {}
 ---@field name string?
 ---@field cite string?
 ---@field note string?
+---@field coil string?
+---@field threshold string?
+---@field nerve string[]?
 ---@field params table<string, moonpulse.Parameter>?
 ---@field run fun(run: moonpulse.ExperimentRun)
 
 local known = { id = "?text", name = "?text", cite = "?text", note = "?text", params = "?table",
-  run = "function" }
+  coil = "?text", threshold = "?text", nerve = "?list", run = "function" }
 
 local is_experiment = setmetatable({}, { __mode = "k" })
 local environments = setmetatable({}, { __mode = "k" })

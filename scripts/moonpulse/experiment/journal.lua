@@ -15,10 +15,11 @@ function M.new(folder)
   if not file then
     return nil, message
   end
-  return setmetatable({ file = file }, Journal)
+  return setmetatable({ file = file, path = folder .. "/journal.jsonl" }, Journal)
 end
 
 --- Times go as text: a monotonic clock in nanoseconds may be beyond what a JSON number holds.
+--- Raises { code, message } where the disk does not take it: what is not in the journal is not done.
 ---@param kind "play"|"mark"
 ---@param entry table; keys that end in _ns are integers
 function Journal:write(kind, entry)
@@ -26,8 +27,17 @@ function Journal:write(kind, entry)
   for key, value in pairs(entry) do
     line[key] = key:match("_ns$") and math.type(value) == "integer" and tostring(value) or value
   end
-  self.file:write(cjson.encode(line), "\n")
-  self.file:flush()
+  if not self.lost then
+    local ok, message = self.file:write(cjson.encode(line), "\n")
+    if ok then
+      ok, message = self.file:flush()
+    end
+    self.lost = not ok and message or nil -- part of a line may be there: nothing is written behind it
+  end
+  if self.lost then
+    error({ code = "stopped", message = ("the journal cannot be written, so nothing more is played: %s: %s")
+      :format(self.path, self.lost) }, 0)
+  end
 end
 
 function Journal:close()

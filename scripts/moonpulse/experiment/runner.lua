@@ -49,12 +49,13 @@ local function stop_of(stage)
     end
     stage.waiting.check()
     stage.why = why
-    stage.mark("stop requested" .. (why and ": " .. why or ""))
+    local at_ns = core.clock_ns()
     if stage.stimulator.armed then
       stage.device:make_safe("requested")
     else
       stage.stimulator.stopped = "requested"
     end
+    stage.mark("stop requested" .. (why and ": " .. why or ""), at_ns) -- last: a full disk stops nothing
     stage.waiting:stop()
   end
 end
@@ -95,7 +96,7 @@ local function make_stage(context, stimulator, journal)
     draws = draws.new(job.seed) }
   stage.waiting = waitings.new(check_of(stage))
   stimulator.on_wake = function() stage.waiting:wake() end
-  local show = shows.new(context, journal, stage.draws, most_pulses)
+  local show = shows.new(context, journal, stage.draws)
   show.slow_ns = stimulator.slow_ns
   stage.device = devices.new(stimulator, show, stage.waiting)
   stage.triggers = triggers.new(stage.waiting, stimulator.link.session)
@@ -210,10 +211,11 @@ function M.run(options, given)
   experiment.name = experiment.name or experiment.id
   local answers = read_options(options)
   local job = start.job(options, given.driver, given.simulated)
-  job.protocol = experiment
+  job.protocol, job.policy.protocol = experiment, experiment
   stops.listen_for_signals(job)
   print(experiment.name)
-  job.preflight = run_safety.preflight(options, not given.simulated)
+  run_safety.say_history(job.policy, ending.line)
+  job.preflight = run_safety.preflight(options, not given.simulated, job)
   start.require_of_host(job, options.require)
   local context = make_context(options, given, job)
   context.answers = answers

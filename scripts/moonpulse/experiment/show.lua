@@ -8,6 +8,7 @@ local live = require "moonpulse.live"
 local lower = require "moonpulse.lower"
 local manifests = require "moonpulse.run.manifest"
 local outline = require "moonpulse.outline"
+local records = require "moonpulse.record"
 
 local M = {}
 
@@ -19,10 +20,9 @@ local long_s = 5 -- a plan that takes longer shows its progress
 ---@param context table of the run
 ---@param journal table
 ---@param draws table
----@param most_pulses integer that the flight record holds
-function M.new(context, journal, draws, most_pulses)
+function M.new(context, journal, draws)
   return setmetatable({ context = context, journal = journal, draws = draws, record = context.record,
-    most_pulses = most_pulses, said = {} }, Show)
+    said = {} }, Show)
 end
 
 --- The seed for the random rests of plan number k.
@@ -46,7 +46,7 @@ function Show:mark(text, at_ns)
   local clean = text:gsub("%c", " ") -- a row is a line
   local since_ns = (at_ns or core.clock_ns()) - self.record.start_ns
   self.journal:write("mark", { at_ns = since_ns, text = clean })
-  self.record:event("mark", since_ns, since_ns, "passed", clean)
+  self.record:event("mark", since_ns, nil, "passed", clean)
 end
 
 function Show:staircase_ended(staircase)
@@ -71,12 +71,15 @@ function Show:armed(realtime)
   self.record:manifest(manifests.of(context, "running"))
 end
 
---- Raise where the flight record would not hold the plan as well.
+--- Raise where the flight record would not hold the plan as well: it is never filled by a plan that was
+--- begun.
 function Show:check_room(who, plan)
-  local planned, pulses = self.context.facts.pulses, plan:totals().pulses
-  if planned + pulses > self.most_pulses then
-    blame.fail("%s: this run has planned %d pulses; with these %d it would be more than the %d that its "
-      .. "record holds: begin another run", who, planned, pulses, self.most_pulses)
+  local totals, room = plan:totals(), self.record:room()
+  local needed = records.records_of(totals.pulses, totals.marks)
+  if needed > room then
+    blame.fail("%s: this run has planned %d pulses, and its record has room for some %d more; this plan has "
+      .. "%d pulses and %d marks: begin another run", who, self.context.facts.pulses, math.max(0, room // 3),
+      totals.pulses, totals.marks)
   end
 end
 
@@ -105,11 +108,11 @@ end
 function Show:next_play(k, admitted, set_ns)
   local context, record = self.context, self.record
   local facts = catalogue.measure(admitted.plan, admitted.seed)
-  record:next_play(admitted.actions, context.job.driver.confirms, self.slow_ns)
+  record:next_play(admitted.actions, context.job.driver, self.slow_ns)
   context.experiment.plays = k
   context.facts.pulses = context.facts.pulses + facts.pulses
   local play = manifests.flight_facts { lowering = admitted.lowering, actions = admitted.actions,
-    driver = context.job.driver }
+    driver = context.job.driver, tolerance = context.job.tolerance }
   play.from_ns, play.play, play.seed, play.pulses = core.clock_ns(), k, admitted.seed, facts.pulses
   if set_ns then
     play.set_ns, play.set_action = set_ns - record.start_ns, index_of(admitted.actions, admitted.first)

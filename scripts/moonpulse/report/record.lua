@@ -14,7 +14,7 @@ local textual = {
 }
 
 -- Statuses that mean "the pulse left as the plan wanted"; "late" left, but not on time.
-local left = { delivered = true, sent = true, simulated = true }
+local left = { delivered = true, sent = true, simulated = true, otherwise = true }
 
 local function slurp(path)
   local file, err = io.open(path, "rb")
@@ -119,6 +119,13 @@ function M.events(path)
   if not text then
     return nil, err
   end
+  return M.parse(text, path)
+end
+
+--- The same of its text.
+---@param text string
+---@param path string for messages
+function M.parse(text, path)
   local lines = text:gmatch("[^\r\n]+")
   local columns, width = header_of(lines() or "", path)
   if not columns then

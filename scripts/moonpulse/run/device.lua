@@ -52,6 +52,24 @@ local function with_trigger(driver, options, model)
   return triggers.apply(driver, trigger)
 end
 
+--- The driver that the options name, set as for a run, for whoever only asks what it could do: no port is
+--- needed. Leaves with exit status 2 where they do not fit together.
+---@param options table
+---@return table driver
+function M.described(options)
+  local name = options.device
+  local simulated = name == "sim" and devices.default or name:match("^sim:(.+)$")
+  local driver = find_driver(simulated or name, options)
+  local model, message
+  if simulated then
+    model, message = devices.twin(driver)
+    if not model then
+      cli.fail("usage", "%s", message)
+    end
+  end
+  return with_trigger(driver, options, model)
+end
+
 --- The driver that the options name, and whether its twin is to be started. Leaves with exit status
 --- 2 where they do not fit together.
 ---@param options table
@@ -65,7 +83,7 @@ function M.choose(options)
     if options.port then
       cli.fail("usage", "--port %s needs --device: which stimulator is connected there? For example "
         .. "--device magventure", options.port)
-    elseif options.fault and options.speed ~= 1 then
+    elseif options.fault and options.speed ~= 1 and not faults.of_settings(options.fault) then
       cli.fail("usage", "--fault %s works in real time only: leave out --speed", options.fault.text)
     end
     local driver = find_driver(simulated, options)

@@ -49,7 +49,8 @@ function M.plain_actions(actions)
     if action.train then
       plain.part = action.part
       plain.train = { confirms = action.train.confirms, spare = action.train.spare,
-        text = action.train.text }
+        text = action.train.text,
+        setting = action.train.setting and { waveform = action.train.setting.waveform } }
     end
     list[i] = plain
   end
@@ -63,7 +64,9 @@ function M.flight_facts(job)
     wire_ns[i] = frame.wire_ns
   end
   return { actions = M.plain_actions(job.actions), wire_ns = wire_ns, marks = job.lowering:marks(),
-    latency_ns = math.floor(job.driver.latency * 1e9), confirms = job.driver.confirms ~= false }
+    latency_ns = math.floor(job.driver.latency * 1e9), confirms = job.driver.confirms ~= false,
+    setting_proof = job.driver.setting_proof,
+    tolerance_ns = job.tolerance and math.floor(job.tolerance * 1e9 + 0.5) }
 end
 
 return M

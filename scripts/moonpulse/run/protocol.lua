@@ -10,6 +10,7 @@ local manifests = require "moonpulse.run.manifest"
 local outline = require "moonpulse.outline"
 local records = require "moonpulse.record"
 local run_safety = require "moonpulse.commands.run_safety"
+local sessions = require "moonpulse.safety.sessions"
 local start = require "moonpulse.run.start"
 local stops = require "moonpulse.run.stops"
 
@@ -83,6 +84,10 @@ local function announce(job, facts, admitted, drawn)
   for i, text in ipairs(lower.dose(admitted.actions, job.thresholds)) do
     line(i == 1 and "intensity" or "", text)
   end
+  local by_hand = lower.by_hand(job.driver, nil, admitted.actions)
+  if by_hand then
+    line("note", "%s", by_hand)
+  end
   local no_room = lower.no_room(admitted.lowering, job.driver)
   if no_room then
     line("note", "%s", no_room)
@@ -97,13 +102,16 @@ end
 function M.run(options, given)
   local job = start.job(options, given.driver, given.simulated)
   job.protocol, job.plan = given.protocol, given.plan
+  job.policy.protocol = given.protocol
+  job.policy.schedule = sessions.of(given.protocol, job.policy.history)
   stops.listen_for_signals(job)
   local facts = catalogue.measure(job.plan, job.seed)
   local admitted = check(job, facts)
   job.safety = admitted.report
   print(job.protocol.name)
+  run_safety.say_history(job.policy, line)
   run_safety.say(job, line)
-  job.preflight = run_safety.preflight(options, not given.simulated)
+  job.preflight = run_safety.preflight(options, not given.simulated, job)
   start.require_of_host(job, options.require)
   local record, message = records.create(options.out, job.protocol.id)
   if not record then

@@ -20,7 +20,7 @@ function M.job(options, driver, simulated)
     policy = safety_options.policy(options, not simulated),
     seed = options.seed, driver = driver, thresholds = { rmt = options.rmt, amt = options.amt },
     tolerance = options.tolerance / 1e3, late = options.late, stop_line = options.stop_line,
-    timing = options.timing,
+    timing = options.timing, faults = options.speed ~= 1 and options.fault or nil,
   }
 end
 
@@ -31,7 +31,7 @@ end
 function M.device(options, given)
   local driver, usb = given.driver, given.usb
   return { name = driver.name, driver = driver.file, description = driver.description,
-    simulated = given.simulated, port = options.port,
+    simulated = given.simulated, twin = given.simulated or nil, port = options.port,
     usb_id = usb and usb.usb_id, usb_serial = usb and usb.usb_serial,
     usb_product = usb and usb.description, faults = options.fault and options.fault.text,
     trigger = driver.trigger and triggers.facts(driver.trigger) }
@@ -55,8 +55,9 @@ function M.connected(context, identity, backend)
   device.model, device.serial, device.backend = identity.model, identity.serial, backend
   device.firmware = identity.firmware
   device.temperature_c = identity.temperature_c
-  -- no serial port behind a pseudo-terminal: what answers there is a program
-  device.simulated = device.simulated or backend == "pty"
+  -- no serial port behind a pseudo-terminal: what answers there is a program, unless the lab says otherwise
+  local handed_on = backend == "pty" and not device.twin
+  device.simulated = device.simulated or handed_on and not context.job.policy.real_pty
   local name, model = context.job.driver.description, identity.model
   if model and not name:find(model, 1, true) then
     name = name .. " " .. model
@@ -65,6 +66,11 @@ function M.connected(context, identity, backend)
     identity.nameless and ", which says nothing of itself"
       or identity.serial and ", serial number " .. identity.serial or "",
     device.port and " on " .. device.port or "")
+  if handed_on then
+    line("note", "%s is a pseudo-terminal: %s", device.port, device.simulated
+      and "a program answers there, so this counts as simulated; where it hands on to a real stimulator "
+        .. "(socat, ser2net), give --real-pty" or "it hands on to a real stimulator, as you say")
+  end
 end
 
 --- Call use(path) with the device's port, which is the twin's where the device is simulated.

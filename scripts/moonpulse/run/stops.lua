@@ -12,15 +12,17 @@ local reasons = {
   signal = "stopped by a signal", requested = "stopped on request",
   late = "a pulse would have left too late",
   close = "the host was held up: the next pulse would have come much closer to the last than planned",
-  record = "the record could not keep up", gone = "the port is lost",
+  record = "the computer was too busy to take note of what was sent",
+  full = "the flight record is full: make the run shorter, or ask the stimulator less often", gone = "the port is lost",
   blocked = "the port does not take bytes", device = "stopped by a device fault",
   error = "stopped by an error", stuck = "the script was stuck",
   key = "stopped by a key (q or space)", line = "stopped by the stop line",
   guard = "the guard process is gone",
   silent = "the stimulator stopped confirming its pulses: is it switched on, and the cable sound?",
+  setting = "the stimulator did not confirm its settings: is the cable sound and fully plugged in?",
 }
 -- reasons to stop that are the device's doing
-M.faults_of_device = { gone = true, blocked = true, silent = true }
+M.faults_of_device = { gone = true, blocked = true, silent = true, setting = true }
 M.remedies = {
   late = "; close other programs, or allow more with --tolerance MS or --late skip",
   close = "; close other programs, or leave such pulses out with --late skip",

@@ -1,5 +1,6 @@
 --- The gate: no plan is played before it has passed here. session:play and the virtual run refuse a
 --- lowering that was not cleared, so a path that leaves the gate out cannot send a pulse.
+local coverages = require "moonpulse.safety.coverage"
 local judge = require "moonpulse.safety.judge"
 
 local M = {}
@@ -8,7 +9,10 @@ local M = {}
 ---@field real boolean a real device: OVER is refused; on the simulator it is a warning
 ---@field profile "rossi2009"|"chen1997"|nil
 ---@field lab table?
----@field history table?
+---@field history moonpulse.History?
+---@field schedule table? from moonpulse.safety.sessions
+---@field protocol table? what declares the coil, the threshold and the nerve's channels
+---@field beyond_refused boolean? the preflight was asked, and going beyond what was tested not confirmed
 ---@field beyond { reason: string, approval: string }? recorded, and lets a published limit be passed
 
 local function refuse(text, ...)
@@ -22,7 +26,12 @@ end
 ---@param policy moonpulse.Policy
 ---@return string?
 function M.refusal(report, policy)
-  if report.verdict ~= "OVER" or not policy.real then
+  if not policy.real then
+    return nil
+  elseif policy.beyond_refused and (report.verdict ~= "OVER" or policy.beyond) and judge.concerns(report)[1] then
+    return ("beyond what was tested, and the preflight did not confirm it: %s"):format(
+      judge.sentence(judge.concerns(report)[1]))
+  elseif report.verdict ~= "OVER" then
     return nil
   elseif report.lab_over then
     return ("OVER the lab's own limits: %s (only the file %s lifts them)"):format(
@@ -49,8 +58,10 @@ end
 function M.clear(lowering, given)
   local policy = given.policy or { real = true }
   local report = judge.plan {
-    plan = given.plan, seed = given.seed, thresholds = given.thresholds, profile = policy.profile,
+    plan = given.plan, seed = given.seed, thresholds = given.thresholds, step = given.step,
+    profile = policy.profile, coverage = coverages.of(policy.protocol or {}, given.limits),
     lab = policy.lab, history = policy.history, progress = given.progress,
+    schedule = policy.schedule, earlier = given.earlier, at_s = given.at_s,
   }
   local why = M.refusal(report, policy)
   if why then

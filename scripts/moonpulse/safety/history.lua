@@ -1,66 +1,192 @@
---- What a participant had before: from the records of earlier runs.
+--- What a participant had before, from the records of earlier runs: what was given counts, whatever the way
+--- in which a run ended. Nothing is changed in a run's folder, and none can make the whole fail.
+local clock = require "moonpulse.safety.clock"
+local given = require "moonpulse.safety.given_record"
 local lfs = require "lfs"
 local read = require "moonpulse.report.record"
 
 local M = {}
 
 local DAY = 24 * 3600
+local ROWS_S = 8 * DAY -- for these the rows are read; of older runs only whether something was given counts
+local SKEW_S = 60      -- clocks of two hosts differ so much
 
---- "2026-11-25T10:20:30..." as seconds since the epoch, by this host's clock and zone.
-local function seconds_of(text)
-  local y, mo, d, h, mi, s = tostring(text):match("^(%d+)-(%d+)-(%d+)T(%d+):(%d+):(%d+)")
-  if not y then
-    return nil
+---@class moonpulse.EarlierRun
+---@field path string its folder
+---@field protocol string? id
+---@field at integer when it began, in seconds since the epoch
+---@field ended number when its last pulse was given, or the run was over
+---@field pulses integer given, or perhaps given
+---@field torn boolean? its manifest still says that it runs
+
+---@class moonpulse.History
+---@field day integer pulses earlier today (this host's day)
+---@field week integer pulses in the 7 days up to now
+---@field sessions integer runs in which something was given
+---@field last_end_s number? seconds since the last of them was over
+---@field folder string where was looked, as an absolute path
+---@field missing boolean? there is no such folder
+---@field runs moonpulse.EarlierRun[] those that count, the oldest first
+---@field notes string[] what the operator must know of them: a sentence each
+---@field unreadable string[] what says nothing, so that its pulses are missing
+
+local function absolute(path)
+  return path:sub(1, 1) == "/" and path or ("%s/%s"):format(lfs.currentdir() or ".", path)
+end
+
+local function same_code(a, b)
+  return type(a) == "string" and clock.trim(a):lower() == clock.trim(b):lower()
+end
+
+--- Through a pseudo-terminal, and not to a simulator that the run started itself?
+local function handed_on(path, manifest)
+  local speed = read.get(manifest, "speed")
+  return read.get(manifest, "device.backend") == "pty" and not read.get(manifest, "device.twin")
+    and (speed == nil or speed == 1) and lfs.attributes(path .. "/twin.tsv", "mode") == nil
+end
+
+--- Does a run count, that was marked as simulated or not?
+local function is_real(self, path, manifest)
+  if not read.get(manifest, "device.simulated") then
+    return true
+  elseif not handed_on(path, manifest) then
+    return false
+  elseif not self.real_pty then
+    self.handed_on = self.handed_on + 1
   end
-  local at = os.time { year = y, month = mo, day = d, hour = h, min = mi, sec = s }
-  if text:find("Z$") or text:find("%+00:?00$") then -- written in universal time
-    at = at + os.difftime(os.time(), os.time(os.date("!*t"))) // 1
+  return self.real_pty
+end
+
+--- When it began; what a clock says that nobody can believe is taken for now, so that its pulses count.
+local function begun(self, path, manifest)
+  local at = clock.seconds_of(read.get(manifest, "started"))
+  if not at then
+    self:note("%s does not say when it began: its pulses count as today's", path)
+  elseif at > self.now + SKEW_S then
+    self:note("%s began in the future by this host's clock (%s): its pulses count as today's; look at the "
+      .. "clock", path, read.get(manifest, "started"))
   end
-  return at
+  return math.min(at or self.now, self.now)
 end
 
-local function same_day(a, b)
-  return os.date("%Y-%m-%d", math.tointeger(a)) == os.date("%Y-%m-%d", math.tointeger(b))
+local function add(self, path, manifest)
+  local at = begun(self, path, manifest)
+  local run = given.of(path, manifest, self.now - at < ROWS_S)
+  if run.problem then
+    self:note("%s: %s", path, run.problem)
+  end
+  if run.torn then
+    self:note("%s is torn (killed, or it still runs): %d pulses counted, from %s; moonpulse recover makes "
+      .. "it whole", path, run.pulses, run.from)
+  end
+  if run.pulses > 0 then
+    local id = read.get(manifest, "protocol.id")
+    table.insert(self.runs, { path = path, protocol = type(id) == "string" and id or nil, at = at,
+      ended = at + run.lasted_s, pulses = run.pulses, torn = run.torn })
+  end
 end
 
-local function number(manifest, key)
-  local value = read.get(manifest, key)
-  return type(value) == "number" and value or nil
+--- A folder without a manifest: is something in it of which nobody knows to whom it was given?
+local function is_orphan(path)
+  return lfs.attributes(path .. "/flight.bin", "mode") == "file"
+    or (lfs.attributes(path .. "/events.tsv", "size") or 0) > 400 -- more than its header
 end
 
---- Add up the pulses of a participant's runs in folder. A run without a result counts with all that
---- it planned: what was sent is never lost.
+local function look_at(self, path)
+  local manifest_path = path .. "/manifest.json"
+  if lfs.attributes(manifest_path, "mode") ~= "file" then
+    if is_orphan(path) then
+      table.insert(self.unreadable, manifest_path)
+    end
+    return
+  end
+  local manifest = read.manifest(manifest_path)
+  if not manifest then
+    table.insert(self.unreadable, manifest_path)
+  elseif same_code(read.get(manifest, "participant"), self.participant) and is_real(self, path, manifest) then
+    add(self, path, manifest)
+  end
+end
+
+local function names_in(folder)
+  local names = {}
+  for name in lfs.dir(folder) do
+    if name ~= "." and name ~= ".." then
+      names[#names + 1] = name
+    end
+  end
+  table.sort(names)
+  return names
+end
+
+local function sum_up(self)
+  table.sort(self.runs, function(a, b) return a.ended < b.ended end)
+  local sum = { day = 0, week = 0, sessions = #self.runs, folder = self.folder, runs = self.runs,
+    notes = self.notes, unreadable = self.unreadable, missing = self.missing }
+  for _, run in ipairs(self.runs) do
+    sum.day = sum.day + (clock.same_day(run.at, self.now) and run.pulses or 0)
+    sum.week = sum.week + (self.now - run.at < 7 * DAY and run.pulses or 0)
+    sum.last_end_s = math.max(0, math.min(sum.last_end_s or math.huge, self.now - run.ended))
+  end
+  return sum
+end
+
+--- Add up the pulses of a participant's runs in folder. Codes are compared without case.
 ---@param folder string where run folders are
 ---@param participant string
 ---@param now integer? seconds since the epoch
----@return { day: integer, week: integer, sessions: integer, last_end_s: number?, unreadable: string[]? }
----   unreadable: manifests that say nothing, so that their pulses are missing
-function M.of(folder, participant, now)
-  now = now or os.time()
-  local sum = { day = 0, week = 0, sessions = 0 }
-  if lfs.attributes(folder, "mode") ~= "directory" then
-    return sum
+---@param real_pty boolean? behind pseudo-terminals are real stimulators (moonpulse.safety.lab)
+---@return moonpulse.History
+function M.of(folder, participant, now, real_pty)
+  local self = { participant = participant, now = now or os.time(), real_pty = real_pty or false, runs = {},
+    notes = {}, unreadable = {}, handed_on = 0, folder = absolute(folder) }
+  function self:note(text, ...)
+    table.insert(self.notes, text:format(...))
   end
-  for name in lfs.dir(folder) do
-    local path = folder .. "/" .. name .. "/manifest.json"
-    local is_there = lfs.attributes(path, "mode") == "file"
-    local manifest = is_there and read.manifest(path)
-    if is_there and not manifest then
-      sum.unreadable = sum.unreadable or {}
-      table.insert(sum.unreadable, path)
-    end
-    local at = manifest and read.get(manifest, "participant") == participant
-      and not read.get(manifest, "device.simulated") and seconds_of(read.get(manifest, "started"))
-    if at and at <= now then
-      local pulses = number(manifest, "result.pulses_sent") or number(manifest, "protocol.pulses") or 0
-      sum.sessions = sum.sessions + 1
-      sum.day = sum.day + (same_day(at, now) and pulses or 0)
-      sum.week = sum.week + (now - at < 7 * DAY and pulses or 0)
-      local ended = at + (number(manifest, "result.elapsed_s") or 0)
-      sum.last_end_s = math.max(0, math.min(sum.last_end_s or math.huge, now - ended))
+  local ok, names = pcall(names_in, folder)
+  self.missing = not ok or nil
+  for _, name in ipairs(ok and names or {}) do
+    local path = folder .. "/" .. name
+    if lfs.attributes(path, "mode") == "directory" and not pcall(look_at, self, path) then
+      table.insert(self.unreadable, path)
     end
   end
-  return sum
+  if self.handed_on > 0 then
+    self:note("%d run%s of %s went through a pseudo-terminal and %s not counted: a program answers there. "
+      .. "Where it hands on to a real stimulator (socat, ser2net), say so with --real-pty, or with "
+      .. "real_pseudo_terminals = true in the lab's file", self.handed_on, self.handed_on == 1 and "" or "s",
+      participant, self.handed_on == 1 and "is" or "are")
+  end
+  return sum_up(self)
+end
+
+--- In one line: how many earlier runs were found, where was looked, and what they gave.
+---@param history moonpulse.History
+---@param participant string
+---@return string
+function M.line(history, participant)
+  if history.missing then
+    return ("%s: no earlier run found: there is no folder %s that can be read"):format(participant,
+      history.folder)
+  elseif #history.runs == 0 then
+    return ("%s: no earlier run found in %s"):format(participant, history.folder)
+  end
+  local torn = 0
+  for _, run in ipairs(history.runs) do
+    torn = torn + (run.torn and 1 or 0)
+  end
+  return ("%s: %d earlier run%s found in %s%s: %d pulses today, %d within 7 days"):format(participant,
+    #history.runs, #history.runs == 1 and "" or "s", history.folder,
+    torn > 0 and (", %d of them torn"):format(torn) or "", history.day, history.week)
+end
+
+--- What a record keeps of it.
+---@param history moonpulse.History?
+---@return table?
+function M.facts(history)
+  return history and { day = history.day, week = history.week, sessions = history.sessions,
+    last_end_s = history.last_end_s, folder = history.folder, notes = history.notes,
+    unreadable = history.unreadable }
 end
 
 return M

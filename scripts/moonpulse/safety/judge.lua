@@ -1,27 +1,34 @@
 --- A plan against the published limits and the lab's own: a report as data, and as lines.
+local coverages = require "moonpulse.safety.coverage"
+local givens = require "moonpulse.safety.given"
+local intensities = require "moonpulse.intensity"
 local rules = require "moonpulse.safety.rules"
 local tables = require "moonpulse.safety.tables"
 local walk = require "moonpulse.safety.walk"
 
 local M = {}
 
---- An intensity in % of the resting motor threshold; nil where no threshold is known.
--- AMT lies below RMT, so a percentage of AMT taken as one of RMT errs to the safe side.
-local function percent_of(action, thresholds)
-  local value, rmt, amt = action.intensity, thresholds.rmt, thresholds.amt
-  if action.reference == "RMT" then
-    return value
-  elseif action.reference == "AMT" then
-    return rmt and amt and value * amt / rmt or value
-  end
-  local threshold = rmt or amt
-  return threshold and 100 * value / threshold
+--- What will be delivered, in %MSO: rounded to the device's step. nil where no threshold is known.
+local function delivered(action, given)
+  local threshold = action.reference == "MSO" and 100 or given.thresholds[action.reference:lower()]
+  local mso = threshold and action.intensity * threshold / 100
+  return mso and given.step and intensities.round(mso, given.step) or mso
 end
 
-local function strongest_percent(train, thresholds)
+--- An intensity in % of the resting motor threshold; nil where no threshold is known.
+-- AMT lies below RMT, so a percentage of AMT taken as one of RMT errs to the safe side.
+local function percent_of(action, given)
+  local mso, threshold = delivered(action, given), given.thresholds.rmt or given.thresholds.amt
+  if mso and threshold then
+    return 100 * mso / threshold
+  end
+  return action.reference ~= "MSO" and action.intensity or nil
+end
+
+local function strongest_percent(train, given)
   local most = 0
   for action in pairs(train.actions) do
-    local percent = percent_of(action, thresholds)
+    local percent = percent_of(action, given)
     if not percent then
       return nil
     end
@@ -30,23 +37,46 @@ local function strongest_percent(train, thresholds)
   return most
 end
 
---- The strongest pulse in the unit that theta burst rules are written in.
-local function strongest(train, thresholds)
+--- An intensity in the unit that rules for bursts are written in: its own, %MSO in %AMT where that is known.
+local function in_own_unit(action, given)
+  local thresholds, unit = given.thresholds, action.reference
+  if unit == "MSO" then
+    unit = thresholds.amt and "AMT" or "RMT"
+  end
+  local mso, threshold = delivered(action, given), thresholds[unit:lower()]
+  if mso and threshold then
+    return 100 * mso / threshold, unit
+  end
+  return action.reference ~= "MSO" and action.intensity or nil, unit
+end
+
+--- The strongest pulse in that unit; nil where one cannot be told.
+local function strongest(train, given)
   local most, unit
   for action in pairs(train.actions) do
-    local value, reference = action.intensity, action.reference
-    if reference == "MSO" then
-      local threshold = thresholds.amt or thresholds.rmt
-      if not threshold then
-        return nil
-      end
-      value, reference = 100 * value / threshold, thresholds.amt and "AMT" or "RMT"
-    end
-    if not most or value > most then
-      most, unit = value, reference
+    local value, its_unit = in_own_unit(action, given)
+    if not value then
+      return nil
+    elseif not most or value > most then
+      most, unit = value, its_unit
     end
   end
   return most, unit
+end
+
+--- "at most 110 %RMT (49 %MSO)": in %MSO what the device can give and is not more.
+local function at_most(percent, reference, given)
+  local threshold = given.thresholds[reference:lower()]
+  local text = ("at most %g %%%s"):format(percent, reference)
+  if not threshold then
+    return text
+  end
+  local mso = percent * threshold / 100
+  local step = given.step
+  if step then
+    mso = math.floor(mso / step + 1e-9) * step
+  end
+  return ("%s (%g %%MSO)"):format(text, mso)
 end
 
 local function key_of(finding)
@@ -96,41 +126,73 @@ end
 ---@field plan moonpulse.Plan
 ---@field seed integer
 ---@field thresholds { rmt: number?, amt: number? } in %MSO
+---@field step number? of the device, in %MSO: judged is what will be delivered; nil: nothing is rounded
+---@field coverage moonpulse.Coverage? nil: the tables cover it
 ---@field profile "rossi2009"|"chen1997"|nil
 ---@field lab table? from moonpulse.safety.lab
 ---@field history table? from moonpulse.safety.history
 ---@field progress fun(walked: integer, total: integer)?
+---@field schedule table? from moonpulse.safety.sessions
+---@field earlier moonpulse.Given? what its run gave before
+---@field at_s number? when the plan starts, in seconds from the run's start
 
---- Judge a plan.
+--- What is done with each train: it is judged.
 ---@param given moonpulse.Judgement
----@return table report { verdict, profile, pulses, trains, findings, structural, table, lab_over }
-function M.plan(given)
-  local profile = given.profile or tables.default_profile
-  local findings, add = collector()
-  local before = {}
-  local context = { profile = profile,
-    percent = function(train) return strongest_percent(train, given.thresholds) end,
-    strongest = function(train) return strongest(train, given.thresholds) end }
-  local function judge(train)
+---@param coverage moonpulse.Coverage
+---@param add fun(finding: moonpulse.Finding)
+local function train_judge(given, coverage, add)
+  local context = { profile = given.profile or tables.default_profile,
+    percent = function(train) return strongest_percent(train, given) end,
+    strongest = function(train) return strongest(train, given) end,
+    at_most = function(percent, reference) return at_most(percent, reference, given) end }
+  return function(train)
     local channel = train.channel
-    context.before = before[channel]
+    if coverage.nerve[channel] then
+      return
+    end
     local function placed(finding)
       finding.train, finding.pulse = train.number, train.pulse
       finding.origin, finding.channel = train.origin, channel
       finding.at_s = train.start
       add(finding)
     end
-    before[channel] = rules.train(context, train, placed)
+    rules.train(context, train, function(finding)
+      if coverage.why and finding.verdict == "within" then
+        finding.verdict = "not covered"
+      end
+      placed(finding)
+    end)
     if given.lab then
       given.lab:train(train, context.percent(train), placed)
     end
   end
-  local walked = walk.trains(given.plan, given.seed, judge, given.progress)
+end
+
+--- Judge a plan, with what its run gave before.
+---@param given moonpulse.Judgement
+---@return table report { verdict, profile, pulses, trains, findings, structural, table, lab_over }
+function M.plan(given)
+  local profile = given.profile or tables.default_profile
+  local findings, add = collector()
+  local state = given.earlier and given.earlier:copy() or givens.new()
+  local coverage = given.coverage or coverages.of {}
+  coverages.judge(coverage, add)
+  local judge = train_judge(given, coverage, add)
+  local walked = walk.trains(given.plan, given.seed, judge, given.progress, nil,
+    { given = state, at_s = given.at_s or 0, uncounted = coverage.nerve })
   local counts = walked.counts
-  counts.session = given.plan:totals().pulses
-  rules.totals(counts, given.history, add)
+  counts.session = walked.pulses
+  rules.totals(counts, given.history, add, given.schedule and given.schedule.day)
+  if given.schedule then
+    given.schedule:judge(add)
+  end
   if given.lab then
-    given.lab:totals(counts, given.history, walked.actions, given.thresholds, add)
+    given.lab:totals(counts, given.history, walked.actions, function(action, reference)
+      local mso = delivered(action, given)
+      local threshold = reference == "MSO" and 100 or given.thresholds[reference:lower()]
+      return mso and threshold and 100 * mso / threshold
+        or action.reference == reference and action.intensity or nil
+    end, add)
   end
   local lab_over
   for _, finding in ipairs(findings) do
@@ -141,6 +203,16 @@ function M.plan(given)
     table = tables.train_duration[profile].table }
 end
 
+local function ignore() end
+
+--- A plan was played: what of it was given is added to what its run gave before.
+---@param state moonpulse.Given
+---@param given table plan, seed, at_s as for plan, and until_s: number? nothing that was due later was given
+function M.follow(state, given)
+  walk.trains(given.plan, given.seed, ignore, nil, nil,
+    { given = state, at_s = given.at_s, until_s = given.until_s, open = true })
+end
+
 local function number(value, unit)
   return unit == "pulses" and ("%d pulses"):format(value) or ("%.6g %s"):format(value, unit)
 end
@@ -149,6 +221,9 @@ end
 ---@param finding moonpulse.Finding
 ---@return string
 function M.sentence(finding)
+  if finding.words then
+    return finding.rule .. ": " .. finding.words
+  end
   local parts = { ("%s: %s, %s: %s"):format(finding.rule, number(finding.value, finding.unit),
     finding.table, finding.row) }
   if finding.train then
@@ -170,7 +245,7 @@ end
 ---@return moonpulse.Finding[]
 function M.concerns(report)
   local list = {}
-  for _, verdict in ipairs { "OVER", "beyond tested" } do
+  for _, verdict in ipairs { "OVER", "beyond tested", "not covered" } do
     for _, finding in ipairs(report.findings) do
       if finding.verdict == verdict then
         list[#list + 1] = finding

@@ -11,6 +11,7 @@ local known = {
   name = "string", max_percent_rmt = "number", max_percent_mso = "number",
   pulses_per_session = "number", pulses_per_day = "number", pulses_per_week = "number",
   min_gap_s = "number", max_hz = "number", train_duration = "table",
+  real_pseudo_terminals = "boolean",
 }
 local row_known = { hz = true, percent = true, s = true }
 
@@ -101,15 +102,14 @@ local function row_for(rows, hz, percent)
   return best
 end
 
---- Judge one train.
+--- Judge one train: a train, a group or theta burst. Pairs and single pulses are trials.
 function Lab:train(train, percent, add)
-  local spec = self.spec
-  local rate = train.hz
-  if spec.max_hz and rate and train.kind ~= "pair" and rate > spec.max_hz * (1 + 1e-6) then
-    add(finding(self, "rate", rate, "Hz", spec.max_hz, true, ("at most %g Hz"):format(spec.max_hz)))
-  end
-  if train.kind ~= "train" then
+  local spec, rate = self.spec, train.hz
+  if train.kind == "single" or train.kind == "pair" then
     return
+  end
+  if spec.max_hz and rate > spec.max_hz * (1 + 1e-6) then
+    add(finding(self, "rate", rate, "Hz", spec.max_hz, true, ("at most %g Hz"):format(spec.max_hz)))
   end
   local row = spec.train_duration and percent and row_for(spec.train_duration, rate, percent)
   if row then
@@ -122,23 +122,22 @@ function Lab:train(train, percent, add)
       or ("no threshold is known, so no row for %.4g Hz"):format(rate)
     add(missing)
   end
-  if spec.min_gap_s and train.gap and rate > 1 + 1e-6 then
-    add(finding(self, "gap between trains", train.gap, "s", spec.min_gap_s,
-      train.gap < spec.min_gap_s - 1e-9, ("at least %g s"):format(spec.min_gap_s)))
+  for _, gap in ipairs(spec.min_gap_s and rate > 1 + 1e-6 and { train.gap or math.huge,
+    train.inner_gap or math.huge } or {}) do
+    if gap < math.huge then
+      add(finding(self, "gap between trains", gap, "s", spec.min_gap_s,
+        gap < spec.min_gap_s - 1e-9, ("at least %g s"):format(spec.min_gap_s)))
+    end
   end
-end
-
-local function in_percent(action, thresholds, reference)
-  if action.reference == reference then
-    return action.intensity
-  end
-  local own = action.reference == "MSO" and 100 or thresholds[action.reference:lower()]
-  local other = reference == "MSO" and 100 or thresholds[reference:lower()]
-  return own and other and action.intensity * own / other
 end
 
 --- Judge intensities and totals.
-function Lab:totals(counts, history, actions, thresholds, add)
+---@param counts table<string, integer>
+---@param history moonpulse.History?
+---@param actions table[]
+---@param in_percent fun(action: table, reference: string): number? what will be delivered, in percent of reference
+---@param add fun(finding: moonpulse.Finding)
+function Lab:totals(counts, history, actions, in_percent, add)
   local spec = self.spec
   local function count(rule, value, limit)
     if limit then
@@ -150,7 +149,7 @@ function Lab:totals(counts, history, actions, thresholds, add)
   count("pulses a week", counts.session + (history and history.week or 0), spec.pulses_per_week)
   for _, limit in ipairs { { "RMT", spec.max_percent_rmt }, { "MSO", spec.max_percent_mso } } do
     for _, action in ipairs(limit[2] and actions or {}) do
-      local percent = in_percent(action, thresholds, limit[1])
+      local percent = in_percent(action, limit[1])
       local found = finding(self, "intensity", percent or 0, "%" .. limit[1], limit[2],
         not percent or percent > limit[2] + 1e-9, percent and ("at most %g %%%s"):format(limit[2], limit[1])
           or ("give the threshold (--%s N)"):format(limit[1] == "RMT" and "rmt" or

@@ -1,21 +1,76 @@
---- What the operator confirms before a person is stimulated: once a run, kept in the record.
+--- What the operator confirms and tells before a person is stimulated: once a run, kept in the record.
+local judge = require "moonpulse.safety.judge"
+
 local M = {}
 
---- The questions (safety checklist: Rossi 2009; TMSMultiLab screening form v3 and rules).
+---@class moonpulse.Question
+---@field id string
+---@field text string
+---@field choices string[]? what may be answered; without, only y or yes goes on
+
+local yes_or_no = { "y", "n" }
+
+--- The questions (safety checklist: Rossi 2009; TMSMultiLab screening form v3 and rules; how the threshold was
+--- found: Westin 2014, by eye it is 11 % higher).
+---@type moonpulse.Question[]
 M.questions = {
   { id = "screened", text = "Was the participant screened for contraindications today (implants, metal, "
     .. "seizures, medication, pregnancy, sleep, alcohol)?" },
   { id = "consent", text = "Is informed consent given and signed?" },
-  { id = "ear_protection", text = "Do participant and operator wear ear protection?" },
+  { id = "ear_protection", text = "Does the participant wear ear protection?" },
+  { id = "operator_ear_protection", text = "Do you, and all others in the room, wear ear protection?" },
   { id = "threshold", text = "Was the motor threshold measured for this session, with this coil?" },
+  { id = "threshold_method", text = "How was it found, by EMG or by eye?", choices = { "emg", "visual" } },
+  { id = "first_session", text = "Is it the participant's first session of brain stimulation (then somebody "
+    .. "watches for 10 min after it)?", choices = yes_or_no },
   { id = "coil", text = "Is the coil the intended one, undamaged, cool and in place?" },
   { id = "emergency", text = "Is the emergency plan (seizure, fainting) known and at hand?" },
   { id = "second_person", text = "Is a second person within call?" },
 }
 
---- A lab's own list: a file of lines "id<tab>question" or just questions; # begins a comment.
+local monitoring = { id = "monitoring", choices = { "emg", "eeg", "both" }, text = "Beyond what was tested, "
+  .. "EMG or EEG monitoring is needed (Rossi 2009): which one runs?" }
+
+local MOST_SENTENCES = 5
+
+--- What more is asked where a plan is beyond what was tested, or an override lets it pass a limit.
+---@param report table of moonpulse.safety.judge
+---@return moonpulse.Question[] empty where all is within
+function M.beyond(report)
+  local concerns, parts = judge.concerns(report), {}
+  for i, finding in ipairs(concerns) do
+    parts[i] = i <= MOST_SENTENCES and finding.verdict .. ": " .. judge.sentence(finding) or nil
+  end
+  if #concerns == 0 then
+    return {}
+  elseif #concerns > MOST_SENTENCES then
+    parts[#parts + 1] = ("and %d more"):format(#concerns - MOST_SENTENCES)
+  end
+  return { { id = "beyond_tested", text = ("This is beyond what was tested, or not covered by any table:\n  %s\nGo on?"):format(
+    table.concat(parts, "\n  ")) }, monitoring }
+end
+
+--- The same for an experiment, whose plans are not known yet.
+---@param overridden boolean? a reason and an approval were given to pass a published limit
+---@return moonpulse.Question[]
+function M.beyond_of_experiment(overridden)
+  return { { id = "beyond_tested", choices = yes_or_no, text = "The script decides as it runs: may it give what "
+    .. (overridden and "passes a published limit or " or "") .. "is beyond what was tested (n refuses such a "
+    .. "plan)?" }, monitoring }
+end
+
+local function choices_of(text)
+  local list = {}
+  for choice in text:lower():gmatch("[^|]+") do
+    list[#list + 1] = choice:match("^%s*(.-)%s*$")
+  end
+  return list
+end
+
+--- A lab's own list: a file of lines "id<tab>question", "id<tab>question<tab>emg|visual" (what may be answered)
+--- or just questions; # begins a comment.
 ---@param path string
----@return table[]? questions
+---@return moonpulse.Question[]? questions
 ---@return string? message
 function M.load(path)
   local file, message = io.open(path)
@@ -27,7 +82,9 @@ function M.load(path)
     local text = line:gsub("^%s+", ""):gsub("%s+$", "")
     if text ~= "" and text:sub(1, 1) ~= "#" then
       local id, question = text:match("^([%w_%-]+)\t+(.+)$")
-      list[#list + 1] = { id = id or ("item_%d"):format(#list + 1), text = question or text }
+      local asked, choices = (question or text):match("^(.-)\t+(.+)$")
+      list[#list + 1] = { id = id or ("item_%d"):format(#list + 1), text = asked or question or text,
+        choices = choices and choices_of(choices) }
     end
   end
   file:close()
@@ -39,30 +96,67 @@ end
 
 local yes = { y = true, yes = true }
 
---- Ask all questions. Only y or yes confirms; the first other answer refuses.
----@param questions table[]
+--- The answer as the record keeps it, or nil and why it does not do.
+local function accepted(question, answer)
+  answer = answer:lower():match("^%s*(.-)%s*$")
+  if not question.choices then
+    if yes[answer] then
+      return "y"
+    end
+    return nil, ("the preflight was not confirmed: %s (%s)"):format(question.id, question.text)
+  end
+  for _, choice in ipairs(question.choices) do
+    if answer == choice or choice == "y" and yes[answer] or choice == "n" and answer == "no" then
+      return choice
+    end
+  end
+  return nil, ("the preflight was not answered: %s takes %s (%s)"):format(question.id,
+    table.concat(question.choices, ", "), question.text)
+end
+
+--- Ask all questions. Where nothing else may be answered only y or yes goes on; the first other answer refuses.
+--- Monitoring is not asked where going beyond was answered with n.
+---@param questions moonpulse.Question[]
 ---@param ask fun(text: string): string? the answer; nil at the end of input
 ---@param operator string? asked for where it is not given
----@return table? answers { operator, at, confirmed = { ids } }
+---@return table? answers { operator, at, confirmed = { ids }, answers = { { id, question, answer } } }
 ---@return string? message
 function M.ask(questions, ask, operator)
   operator = operator or ask("Operator (code or initials): ")
   if not operator or operator:match("^%s*$") then
     return nil, "the preflight needs the operator's code: answer on the terminal, or give --operator CODE"
   end
-  local confirmed = {}
+  local confirmed, answers, of = {}, {}, {}
   for _, question in ipairs(questions) do
-    local answer = ask(question.text .. " [y/n] ")
-    if not answer then
-      return nil, ("the preflight was not answered (%s): answer on the terminal, a line of y for each "
-        .. "question"):format(question.id)
-    elseif not yes[answer:lower():match("^%s*(.-)%s*$")] then
-      return nil, ("the preflight was not confirmed: %s (%s)"):format(question.id, question.text)
+    if question ~= monitoring or of.beyond_tested ~= "n" then
+      local text = ask(("%s [%s] "):format(question.text, table.concat(question.choices or yes_or_no, "/")))
+      if not text then
+        return nil, ("the preflight was not answered (%s): answer on the terminal, or a line for each question "
+          .. "(docs/safety.md)"):format(question.id)
+      end
+      local answer, message = accepted(question, text)
+      if not answer then
+        return nil, message
+      end
+      answers[#answers + 1] = { id = question.id, question = question.text, answer = answer }
+      confirmed[#confirmed + 1] = not question.choices and question.id or nil
+      of[question.id] = answer
     end
-    confirmed[#confirmed + 1] = question.id
   end
   return { operator = operator:match("^%s*(.-)%s*$"), at = os.date("!%Y-%m-%dT%H:%M:%SZ"),
-    confirmed = confirmed }
+    confirmed = confirmed, answers = answers }
+end
+
+--- Did the operator say that what is beyond what was tested may be given?
+---@param answers table of ask
+---@return boolean
+function M.allows_beyond(answers)
+  for _, each in ipairs(answers.answers) do
+    if each.id == "beyond_tested" then
+      return each.answer == "y"
+    end
+  end
+  return false
 end
 
 return M

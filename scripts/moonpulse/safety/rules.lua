@@ -1,13 +1,15 @@
 --- What the published limits say of one train: findings, each with its row, value and remedy.
 ---
---- Lookup is conservative: the next higher rate's row and the next higher intensity's column; below the
---- lowest column that one, whose limit then only says how far was tested. Three verdicts: within,
---- beyond tested (longer or stronger than what was tested: a warning), OVER (a limit).
+--- Lookup is our own rule, and conservative: the next higher rate's row and the next higher intensity's
+--- column; below the lowest column that one, whose limit then only says how far was tested. Verdicts: within;
+--- not covered (a coil or a threshold that no table is for: graver than within, because nothing was compared,
+--- milder than beyond tested, because nothing was passed); beyond tested (longer or stronger than what was
+--- tested: a warning); OVER (a limit, or more than twice what was tested).
 local tables = require "moonpulse.safety.tables"
 
 local M = {}
 
-M.order = { within = 1, ["beyond tested"] = 2, OVER = 3 }
+M.order = { within = 1, ["not covered"] = 2, ["beyond tested"] = 3, OVER = 4 }
 
 ---@class moonpulse.Finding
 ---@field rule string
@@ -16,7 +18,7 @@ M.order = { within = 1, ["beyond tested"] = 2, OVER = 3 }
 ---@field value number
 ---@field unit string
 ---@field limit number?
----@field verdict "within"|"beyond tested"|"OVER"
+---@field verdict "within"|"not covered"|"beyond tested"|"OVER"
 ---@field nearest string? the nearest value that passes
 ---@field source string
 ---@field confidence string
@@ -60,49 +62,64 @@ function M.compare(cell, below_lowest, duration)
   if duration <= cell.limit_s + edge then
     return "within"
   end
-  return (cell.kind == "tested_to" or below_lowest) and "beyond tested" or "OVER"
+  local beyond = tables.beyond
+  local ends = cell.hz >= beyond.from_hz or cell.percent > beyond.slow_percent
+  local is_limit = cell.kind ~= "tested_to" and not below_lowest
+  if is_limit or ends and duration > beyond.factor * cell.limit_s + edge then
+    return "OVER"
+  end
+  return "beyond tested"
 end
 
-local function nearest_train(profile, train, cell)
+--- How long a train may be to be within: in the strict profile, in both tables. nil: no cell.
+local function longest_within(profile, hz, percent)
+  local cell, other = M.cell(profile, hz, percent), M.cell("rossi2009", hz, percent)
+  return cell and other and math.min(cell.limit_s, other.limit_s)
+end
+
+local COLUMNS = { 130, 120, 110, 100, 90 }
+
+--- What passes instead of a train that is too long. A train in pieces counts from first pulse to last, and the
+--- silences in it must be long enough to part it.
+local function nearest_train(context, train, percent)
   local hz = train.hz
-  local pulses = math.floor(cell.limit_s * hz + 1e-6)
-  local text = ("at most %d pulses (%.4g s) at %.4g Hz"):format(pulses, pulses / hz, hz)
-  local other
-  for _, row in ipairs(tables.train_duration[profile].rows) do
-    if row.hz == cell.hz and row.percent < cell.percent and train.duration <= row.limit_s + edge
-      and (not other or row.percent > other) then
-      other = row.percent
+  local pulses = math.floor(longest_within(context.profile, hz, percent) * hz + 1e-6)
+  local text = ("at most %d pulses (%.4g s) at %.4g Hz%s"):format(pulses, pulses / hz, hz,
+    train.pieces > 1 and ", then at least 5 s of silence" or "")
+  for _, column in ipairs(train.pieces == 1 and COLUMNS or {}) do
+    local limit = column < percent and longest_within(context.profile, hz, column)
+    if limit and train.duration <= limit + edge then
+      return ("%s, or %s"):format(text, context.at_most(column, "RMT"))
     end
   end
-  return other and ("%s, or at most %d %%"):format(text, other) or text
+  return text
 end
 
 --- What passes where there is no cell: the last rate and column, and as many pulses as they allow.
-local function nearest_cell(profile, train, percent)
+local function nearest_cell(context, train, percent)
   local hz, column = math.min(train.hz, 25), math.min(percent, 130)
   local limits = {}
   if train.hz > 25 * (1 + rate_edge) then
     limits[1] = "at most 25 Hz"
   end
   if percent > 130 + edge then
-    limits[#limits + 1] = "at most 130 %"
+    limits[#limits + 1] = context.at_most(130, "RMT")
   end
-  local cell = M.cell(profile, hz, column)
-  if train.pulses / hz > cell.limit_s + edge then
-    limits[#limits + 1] = ("at most %d pulses (%g s at %.4g Hz and %s)"):format(
-      math.floor(cell.limit_s * hz + 1e-6), cell.limit_s, hz, percent_text(column))
+  local limit = longest_within(context.profile, hz, column)
+  if train.pulses / hz > limit + edge or train.pieces > 1 then
+    limits[#limits + 1] = ("at most %d pulses (%g s at %.4g Hz and %s)%s"):format(math.floor(limit * hz + 1e-6),
+      limit, hz, percent_text(column), train.pieces > 1 and ", then at least 5 s of silence" or "")
   end
   return table.concat(limits, ", ")
 end
 
-local function without_cell(profile, train, percent, missing)
+local function without_cell(context, train, percent, missing)
   local what = missing == "rate" and ("no row above 25 Hz (the train has %.4g Hz)"):format(train.hz)
     or ("no column above 130 %% (the train has %s)"):format(percent_text(percent))
   return { row = what, value = missing == "rate" and train.hz or percent,
     unit = missing == "rate" and "Hz" or "% of the resting motor threshold",
     limit = missing == "rate" and 25 or 130, verdict = "OVER",
-    nearest = nearest_cell(profile, train, percent),
-    confidence = "H", profile = profile }
+    nearest = nearest_cell(context, train, percent), confidence = "H" }
 end
 
 local function finding(rule, source, fields)
@@ -111,13 +128,26 @@ local function finding(rule, source, fields)
   return fields
 end
 
+--- The strict profile is never the milder one: the graver verdict of both tables counts.
+local function graver_profile(profile, train, percent)
+  local own, _, below = M.cell(profile, train.hz, percent)
+  local other, _, other_below = M.cell("rossi2009", train.hz, percent)
+  if profile == "rossi2009" or not own or not other then
+    return profile
+  end
+  local verdict = M.compare(own, below, train.duration)
+  local other_verdict = M.compare(other, other_below, train.duration)
+  return M.order[other_verdict] > M.order[verdict] and "rossi2009" or profile
+end
+
 local function judge_duration(context, train, add)
-  local source = tables.train_duration[context.profile]
   local known = context.percent(train)
   local percent = known or UNKNOWN_PERCENT
-  local cell, missing, below = M.cell(context.profile, train.hz, percent)
+  local profile = graver_profile(context.profile, train, percent)
+  local source = tables.train_duration[profile]
+  local cell, missing, below = M.cell(profile, train.hz, percent)
   if not cell then
-    return add(finding("train duration", source, without_cell(context.profile, train, percent, missing)))
+    return add(finding("train duration", source, without_cell(context, train, percent, missing)))
   end
   local verdict = M.compare(cell, below, train.duration)
   add(finding("train duration", source, {
@@ -125,40 +155,18 @@ local function judge_duration(context, train, add)
       cell.percent, known and "" or ", the strongest column: no threshold is known"),
     value = train.duration, unit = "s", limit = cell.limit_s, verdict = verdict,
     confidence = cell.confidence, hz = train.hz, percent = percent,
-    nearest = verdict ~= "within" and nearest_train(context.profile, train, cell)
+    nearest = verdict ~= "within" and nearest_train(context, train, percent)
       .. (known and "" or ", or the participant's threshold (--rmt N)") or nil,
   }))
 end
 
---- Is it a train for the gap rule? Two pulses on their own are a pair of trials; where they follow what was
---- before within a second they are none.
-local function is_fast(train)
-  return train.kind == "train" and train.hz > 1 + 1e-6
-    and (train.pulses >= 3 or train.gap ~= nil and train.gap <= tables.train_gap.unsafe_s + edge)
-end
-
---- The last fast train's rate, and the time since its end: what comes between two trains does not part them.
-local function state_after(train, before)
-  if is_fast(train) then
-    return { hz = train.hz, silence = 0 }
-  elseif not before or not train.gap then
-    return { silence = 0 }
-  end
-  return { hz = before.hz, silence = before.silence + train.gap
-    + (train.kind == "train" and train.duration or train.last - train.start) }
-end
-
-local function judge_gap(context, train, add)
-  local rule, before = tables.train_gap, context.before
-  if not (is_fast(train) and before and before.hz and train.gap) then
-    return
-  end
-  local gap = before.silence + train.gap
+--- Silence before a fast train, and inside it where it is in pieces.
+local function judge_silence(context, train, gap, hz, add)
+  local rule, verdict = tables.train_gap, "within"
   local percent = context.percent(train) or math.huge
-  local verdict = "within"
   if gap < rule.limit_s - edge then
     local unsafe = gap <= rule.unsafe_s + edge and percent > rule.unsafe_percent + edge
-      and math.max(train.hz, before.hz) >= rule.unsafe_hz - edge
+      and hz > rule.above_hz * (1 + rate_edge)
     verdict = unsafe and "OVER" or "beyond tested"
   end
   add(finding("gap between trains", rule, { row = "5 s between trains", value = gap, unit = "s",
@@ -166,21 +174,54 @@ local function judge_gap(context, train, add)
     nearest = verdict ~= "within" and "at least 5 s of silence between trains" or nil }))
 end
 
+local function judge_gap(context, train, add)
+  if train.hz <= 1 + rate_edge then
+    return
+  end
+  local after = train.after
+  if after and (train.pulses >= 3 or after.gap <= tables.train_gap.unsafe_s + edge) then
+    judge_silence(context, train, after.gap, math.max(train.hz, after.hz), add)
+  end
+  if train.inner_gap and train.pulses >= 3 then
+    judge_silence(context, train, train.inner_gap, train.hz, add)
+  end
+end
+
+--- Intensities in %MSO compare with nothing where no threshold is known.
+local function without_threshold(rule, name, row, add)
+  add(finding(name, rule, { row = row, value = 0, unit = "%MSO", verdict = "beyond tested",
+    nearest = "give --amt N or --rmt N: intensities in %MSO cannot be compared without a threshold" }))
+end
+
 local function judge_burst_intensity(context, train, add)
   local rule = tables.theta_burst
   local percent, reference = context.strongest(train)
   local limit = reference == "AMT" and rule.amt_percent or rule.rmt_percent
   if not percent then
-    return add(finding("theta burst intensity", rule, { row = "80 %AMT", value = 0, unit = "%MSO",
-      verdict = "beyond tested", nearest = "give --amt N or --rmt N: intensities in %MSO cannot be compared "
-        .. "without a threshold" }))
+    return without_threshold(rule, "theta burst intensity", "80 %AMT", add)
   end
-  local ceiling = reference == "RMT" and percent > rule.ceiling_percent + edge
+  local of_rmt, ceiling = context.percent(train) or 0, ""
+  if of_rmt > rule.ceiling_percent + edge then
+    ceiling = (", %d %%RMT at most in use"):format(rule.ceiling_percent)
+  elseif train.duration > rule.continuous_s + edge and of_rmt > rule.continuous_percent + edge then
+    ceiling = (", %d %%RMT at most where it goes on for more than %g s"):format(rule.continuous_percent,
+      rule.continuous_s)
+  end
   add(finding("theta burst intensity", rule, {
-    row = ("%d %%%s usual%s"):format(limit, reference, ceiling and ", 120 %RMT at most in use" or ""),
-    value = percent, unit = "%" .. reference, limit = limit,
-    verdict = percent > limit + edge and "beyond tested" or "within",
-    nearest = percent > limit + edge and ("at most %d %%%s"):format(limit, reference) or nil }))
+    row = ("%d %%%s usual%s"):format(limit, reference, ceiling), value = percent, unit = "%" .. reference,
+    limit = limit, verdict = ceiling ~= "" and "OVER" or percent > limit + edge and "beyond tested" or "within",
+    nearest = percent > limit + edge and context.at_most(limit, reference) or nil }))
+end
+
+--- Silence before theta burst; inside it there is none to judge.
+local function judge_pause(train, add)
+  local rule = tables.theta_pause
+  local gap = train.after and train.after.gap
+  if gap and gap < rule.limit_s - edge then
+    add(finding("gap before theta burst", rule, { row = ("%g s"):format(rule.limit_s), value = gap, unit = "s",
+      limit = rule.limit_s, verdict = "beyond tested",
+      nearest = ("at least %g s of silence before theta burst"):format(rule.limit_s) }))
+  end
 end
 
 local function judge_theta(context, train, add)
@@ -190,6 +231,7 @@ local function judge_theta(context, train, add)
   add(finding("pulses in a burst", rule, { row = "4 pulses a burst", value = train.burst_pulses,
     unit = "pulses", limit = rule.burst_pulses, verdict = many and "beyond tested" or "within",
     nearest = many and "at most 4 pulses a burst" or nil }))
+  judge_pause(train, add)
 end
 
 local function judge_pair(context, train, add)
@@ -198,28 +240,62 @@ local function judge_pair(context, train, add)
   if over then
     return add(finding("pairs", tables.pairs, { row = "no table; strongest column 130 %", value = percent,
       unit = "% of the resting motor threshold", limit = 130, verdict = "beyond tested",
-      nearest = "at most 130 %" }))
+      nearest = context.at_most(130, "RMT") }))
   end
   add(finding("pairs", tables.pairs, { row = "not covered by a table", value = train.pulses,
     unit = "pulses", verdict = "within" }))
 end
 
---- Judge one train.
----@param context { profile: string, percent: fun(train): number?, strongest: fun(train): number?, string,
----   before: table? } before is what this function returned for the train before on the channel
----@param train moonpulse.Train
----@param add fun(finding: moonpulse.Finding)
----@return { hz: number?, silence: number } for the next call
-function M.train(context, train, add)
-  if train.kind == "theta burst" then
-    judge_theta(context, train, add)
-  elseif train.kind == "pair" then
-    judge_pair(context, train, add)
-  elseif train.kind == "train" then
+local function judge_group_intensity(context, train, add)
+  local rule = tables.groups
+  local percent, reference = context.strongest(train)
+  local of_rmt = context.percent(train)
+  if not percent then
+    return without_threshold(rule, "group intensity", "90 %AMT", add)
+  elseif of_rmt > rule.ceiling_percent + edge then
+    return add(finding("group intensity", rule, { row = ("%d %%RMT at most"):format(rule.ceiling_percent),
+      value = of_rmt, unit = "% of the resting motor threshold", limit = rule.ceiling_percent, verdict = "OVER",
+      nearest = context.at_most(rule.ceiling_percent, "RMT") }))
+  end
+  local limit = reference == "AMT" and rule.amt_percent or rule.rmt_percent
+  local stronger = percent > limit + edge
+  add(finding("group intensity", rule, { row = ("%d %%%s"):format(limit, reference), value = percent,
+    unit = "%" .. reference, limit = limit, verdict = stronger and "beyond tested" or "within",
+    nearest = stronger and context.at_most(limit, reference) or nil }))
+end
+
+--- Three or four pulses above 25 Hz on their own: quadripulse and the like.
+local function judge_group(context, train, add)
+  local rule = tables.groups
+  judge_group_intensity(context, train, add)
+  -- from onset to onset between groups, as published; behind anything else the silence
+  local since = train.after and (train.after.kind == "group" and train.after.onset or train.after.gap)
+  if since then
+    local close = since < rule.every_s - edge
+    add(finding("time between groups", rule, { row = ("one every %g s"):format(rule.every_s), value = since,
+      unit = "s", limit = rule.every_s, verdict = close and "beyond tested" or "within",
+      nearest = close and ("one every %g s"):format(rule.every_s) or nil }))
+  end
+end
+
+local judges = {
+  ["theta burst"] = judge_theta, pair = judge_pair, group = judge_group,
+  train = function(context, train, add)
     judge_duration(context, train, add)
     judge_gap(context, train, add)
+  end,
+}
+
+--- Judge one train.
+---@param context { profile: string, percent: fun(train): number?, strongest: fun(train): number?, string,
+---   at_most: fun(percent: number, reference: string): string } at_most: an intensity that passes, in words
+---@param train moonpulse.Train
+---@param add fun(finding: moonpulse.Finding)
+function M.train(context, train, add)
+  local judge = judges[train.kind]
+  if judge then
+    judge(context, train, add)
   end
-  return state_after(train, context.before)
 end
 
 local function judge_count(rule, name, row, count, limit, add)
@@ -229,22 +305,27 @@ local function judge_count(rule, name, row, count, limit, add)
 end
 
 --- Judge the totals of a session, with what the participant had before.
----@param counts { ["theta burst"]: integer?, single: integer?, session: integer }
+---@param counts { ["theta burst"]: integer?, group: integer?, single: integer?, session: integer }
 ---@param history { day: integer, week: integer, last_end_s: number? }? pulses earlier today and in the 7 days
 ---   up to now; seconds since the last session's end
 ---@param add fun(finding: moonpulse.Finding)
-function M.totals(counts, history, add)
+---@param own table? instead of the usual dose of a day, the protocol's published one: as tables.day
+function M.totals(counts, history, add, own)
   local theta, single = tables.theta_burst, tables.single
   local bursts = counts["theta burst"]
   if bursts then
     judge_count(theta, "theta burst pulses a session", "1800 a session", bursts, theta.session_pulses, add)
   end
+  if counts.group then
+    judge_count(tables.groups, "pulses in groups a session", ("%d a session"):format(tables.groups.session_pulses),
+      counts.group, tables.groups.session_pulses, add)
+  end
   if counts.single then
-    judge_count(single, "single pulses a session", "about 1800 a session", counts.single,
+    judge_count(single, "single pulses a session", "about 1800 a session, at 100 % of MT", counts.single,
       single.session_pulses, add)
   end
-  local day = tables.day
-  judge_count(day, "pulses a day", "3000 a day", counts.session + (history and history.day or 0),
+  local day = own or tables.day
+  judge_count(day, "pulses a day", ("%d a day"):format(day.pulses), counts.session + (history and history.day or 0),
     day.pulses, add)
   if history and history.last_end_s and bursts
     and history.last_end_s < theta.session_gap_s then

@@ -1,30 +1,38 @@
 --- Trains, bursts and single pulses, found in the pulses of one channel as they come.
 ---
 --- A run is pulses at one rate: it ends where an interval is more than 1.5 times longer or shorter
---- than its mean. Short fast runs that follow each other within a second are theta burst; what is
---- left are trains, pairs (2 to 4 pulses above 25 Hz) and single pulses.
+--- than its mean. Runs with a silence under 1 s between them are a chain, and a chain is one thing, however
+--- it is cut: theta burst where all of it is short fast bursts at 3 to 10 Hz, a pair or a group where it has
+--- up to 4 pulses above 25 Hz, else one train, at its fastest rate, from its first pulse to its last.
 local M = {}
 
 local RATIO = 1.5 + 1e-6    -- intervals that differ by more, rounding aside, are of two runs
-local BURST_PERIOD = 0.0501 -- s: 20 Hz and faster may be a burst
-local BURST_PULSES = 10
-local SHORT_BURST = 4       -- longer ones are a train unless the silence after them is as long as they are
-local BURST_EVERY = 1.0     -- s from burst to burst: slower is no theta burst
-local PAIR_PULSES = 4       -- up to so many pulses above 25 Hz are a pair or a quadripulse
-local PAIR_PERIOD = 0.0399
+local JOIN = 1.0 - 1e-6     -- s of silence, last pulse to first: less does not part two runs
+local EDGE = 1e-6           -- s: onsets late in a long plan are whole nanoseconds
+local BURST_PULSES = 5      -- theta burst: 2 to 5 pulses
+local BURST_PERIOD = 0.04   -- s: at 25 Hz or faster
+local BURST_LEAST, BURST_MOST = 0.1, 1 / 3 -- s from burst to burst: 10 to 3 Hz
+local GROUP_PULSES = 4      -- up to so many pulses above 25 Hz are a pair or a group (quadripulse)
+local GROUP_PERIOD = 0.0399
 local SINGLE_PERIOD = 4.5   -- s: from 5 s apart on they are single pulses; a tenth is left to jitter
+local FAST_HZ = 1 + 1e-6
 
 ---@class moonpulse.Train
----@field kind "single"|"pair"|"train"|"theta burst"
+---@field kind "single"|"pair"|"group"|"train"|"theta burst"
 ---@field pulses integer
----@field bursts integer? theta burst: how many; each has burst_pulses
+---@field bursts integer? theta burst: how many; each has burst_pulses at most
 ---@field burst_pulses integer?
----@field hz number? pulses a second (theta burst: inside the burst)
+---@field hz number? pulses a second (theta burst: inside the burst; a train in pieces: its fastest)
 ---@field burst_hz number? theta burst
----@field duration number seconds: pulses / hz; theta burst: first pulse to last
+---@field duration number seconds: pulses / hz; in pieces: first pulse to last and one interval more; theta
+---   burst: first pulse to last
+---@field pieces integer how many runs it is made of
+---@field inner_gap number? the shortest silence between two of them
 ---@field start number seconds
 ---@field last number seconds, its last pulse
----@field gap number? seconds of silence before it, after the end of the train before
+---@field gap number? seconds of silence before it, after the end of what came before
+---@field after { kind: string, gap: number, onset: number, hz: number }? the last fast train, group or theta burst:
+---   the silence since, the time since its first pulse, its rate
 ---@field pulse integer number of its first pulse; number: its own, both on its channel
 ---@field actions table<any, boolean> what its pulses are
 ---@field origin string script line of its first pulse
@@ -43,72 +51,99 @@ local function period_of(run)
 end
 
 local function is_burst(run)
-  return run.n >= 2 and run.n <= BURST_PULSES and period_of(run) <= BURST_PERIOD
+  return run.n >= 2 and run.n <= BURST_PULSES and period_of(run) <= BURST_PERIOD + EDGE
 end
 
-local function kind_of(group)
-  local period = group.period
-  if group.bursts > 1 then
+local function kind_of(chain)
+  if chain.runs > 1 and chain.theta then
     return "theta burst"
-  elseif group.n == 1 or period >= SINGLE_PERIOD then
+  elseif chain.pulses == 1 or chain.runs == 1 and chain.period >= SINGLE_PERIOD then
     return "single"
-  elseif group.n <= PAIR_PULSES and period < PAIR_PERIOD then
-    return "pair"
+  elseif chain.pulses <= GROUP_PULSES and chain.period < GROUP_PERIOD then
+    return chain.pulses == 2 and "pair" or "group"
   end
   return "train"
 end
 
---- A group of runs is over: hand it out.
-local function close_group(self)
-  local group = self.group
-  self.group = nil
-  if not group then
+--- A train for the gap rule? Two pulses on their own are a pair of trials; where they follow what was before
+--- within a second they are none.
+local function is_fast(train)
+  return train.kind == "theta burst" or train.kind == "group" or train.kind == "train" and train.hz > FAST_HZ
+    and (train.pulses >= 3 or train.gap ~= nil and train.gap <= 1 + EDGE)
+end
+
+--- What the next train must know of this one. Times are absolute, and the tables new each time, so that
+--- `again` can tell and shift what a repetition left behind.
+local function remember(self, train, over)
+  train.gap = self.over and train.start - self.over or nil
+  local fast = self.fast
+  train.after = fast and { kind = fast.kind, gap = train.start - fast.over, onset = train.start - fast.start,
+    hz = fast.hz } or nil
+  self.over = over
+  if is_fast(train) then
+    self.fast = { kind = train.kind, start = train.start, over = over, hz = train.hz }
+  end
+end
+
+--- A chain is over: hand it out.
+local function close_chain(self)
+  local chain = self.chain
+  self.chain = nil
+  if not chain then
     return
   end
-  local kind, period = kind_of(group), group.period
+  local kind, period = kind_of(chain), chain.period
   local train = {
-    kind = kind, pulses = group.pulses, start = group.first, last = group.last,
-    pulse = group.pulse, origin = group.origin, actions = group.actions,
-    hz = period and 1 / period, duration = group.n * (period or 0),
+    kind = kind, pulses = chain.pulses, start = chain.first, last = chain.last, pieces = chain.runs,
+    pulse = chain.pulse, origin = chain.origin, actions = chain.actions, hz = period and 1 / period,
+    duration = chain.runs == 1 and chain.pulses * (period or 0) or chain.last - chain.first + period,
   }
   if kind == "theta burst" then
-    train.bursts, train.burst_pulses = group.bursts, group.n
-    train.burst_hz = (group.bursts - 1) / (group.last_burst - group.first)
-    train.duration = group.last - group.first
+    train.bursts, train.burst_pulses = chain.runs, chain.n
+    train.burst_hz = (chain.runs - 1) / (chain.last_onset - chain.first)
+    train.duration = chain.last - chain.first
+  else
+    train.inner_gap = chain.inner_gap
   end
-  local over = group.last + (kind == "train" and period or 0)
-  train.gap = self.over and group.first - self.over or nil
-  self.over, self.trains = over, self.trains + 1
-  self.counts[kind] = (self.counts[kind] or 0) + group.pulses
+  remember(self, train, chain.last + (kind == "train" and chain.last_period or 0))
+  self.trains = self.trains + 1
+  self.counts[kind] = (self.counts[kind] or 0) + chain.pulses
   train.number = self.trains
   self.emit(train)
 end
 
---- Does run go on with the theta burst that group is?
-local function continues(group, run)
-  if not (group and group.burst and is_burst(run) and run.first - group.last_burst <= BURST_EVERY) then
-    return false
-  end
-  local longest, period = math.max(group.n, run.n), math.max(group.period, period_of(run))
-  return longest <= SHORT_BURST or run.first - group.last > longest * period - 1e-6
+--- Does run go on with the theta burst that chain is? Its silence is at least as long as a burst: else it is a
+--- train with some longer intervals.
+local function is_next_burst(chain, run)
+  local onset, silence = run.first - chain.last_onset, run.first - chain.last
+  return is_burst(run) and onset >= BURST_LEAST - EDGE and onset <= BURST_MOST + EDGE
+    and silence >= chain.last - chain.last_onset - EDGE
 end
 
---- A run is over: it joins the theta burst that goes on, or begins a group of its own.
-local function close_run(self)
-  local run, group = self.run, self.group
-  self.run = nil
-  if continues(group, run) then
-    group.bursts, group.pulses = group.bursts + 1, group.pulses + run.n
-    group.last, group.last_burst = run.last, run.first
-    group.n = math.max(group.n, run.n)
-    for action in pairs(run.actions) do
-      group.actions[action] = true
-    end
-    return
+local function join(chain, run)
+  local period, silence = period_of(run), run.first - chain.last
+  local gap = math.max(0, silence - chain.last_period)
+  chain.theta = chain.theta and is_next_burst(chain, run)
+  chain.runs, chain.pulses, chain.n = chain.runs + 1, chain.pulses + run.n, math.max(chain.n, run.n)
+  chain.inner_gap = math.min(chain.inner_gap or gap, gap)
+  chain.period = math.min(chain.period or silence, silence, period or silence)
+  chain.last, chain.last_onset, chain.last_period = run.last, run.first, period or 0
+  for action in pairs(run.actions) do
+    chain.actions[action] = true
   end
-  close_group(self)
-  self.group = { n = run.n, pulses = run.n, bursts = 1, burst = is_burst(run), first = run.first,
-    last = run.last, last_burst = run.first, period = period_of(run), pulse = run.pulse,
+end
+
+--- A run is over: it goes on with the chain, or begins one of its own.
+local function close_run(self)
+  local run, chain = self.run, self.chain
+  self.run = nil
+  if chain and run.first - chain.last < JOIN then
+    return join(chain, run)
+  end
+  close_chain(self)
+  local period = period_of(run)
+  self.chain = { n = run.n, pulses = run.n, runs = 1, theta = is_burst(run), first = run.first,
+    last = run.last, last_onset = run.first, period = period, last_period = period or 0, pulse = run.pulse,
     origin = run.origin, actions = run.actions }
 end
 
@@ -128,7 +163,9 @@ function Finder:add(at, action, origin)
     begin(self, at, action, origin)
   else
     local interval, mean = at - run.last, period_of(run)
-    if mean and interval > mean * RATIO then
+    -- what comes a second or more behind a single pulse is not of the chain that the pulse may be the end of
+    local parted = not mean and interval >= JOIN and self.chain and run.first - self.chain.last < JOIN
+    if parted or mean and interval > mean * RATIO then
       close_run(self)
       begin(self, at, action, origin)
     elseif mean and interval < mean / RATIO then
@@ -170,13 +207,13 @@ end
 
 --- What tells whether a repetition only made what was there longer.
 function Finder:mark()
-  local run, group = self.run, self.group
+  local run, chain = self.run, self.chain
   local counts = {}
   for kind, pulses in pairs(self.counts) do
     counts[kind] = pulses
   end
-  return { run = run, group = group, bursts = group and group.bursts, trains = self.trains,
-    group_pulses = group and group.pulses, pulses = self.pulses, counts = counts }
+  return { run = run, chain = chain, runs = chain and chain.runs, trains = self.trains, fast = self.fast,
+    chain_pulses = chain and chain.pulses, pulses = self.pulses, counts = counts }
 end
 
 local function shift(run, seconds, pulses)
@@ -185,12 +222,23 @@ local function shift(run, seconds, pulses)
   run.pulse = run.pulse + pulses
 end
 
+--- What came before the open chain comes later now, where it is of the repetition.
+local function shift_past(self, before, seconds)
+  if self.over then
+    self.over = self.over + seconds
+  end
+  local fast = self.fast
+  if fast ~= before.fast then
+    self.fast = { kind = fast.kind, start = fast.start + seconds, over = fast.over + seconds, hz = fast.hz }
+  end
+end
+
 --- The last repetition comes `times` more: what was said of it holds for each of them.
 ---@param before table from mark, before that repetition
 ---@param times integer
 ---@param period number seconds from repetition to repetition
 function Finder:again(before, times, period)
-  local each, run, group = self.pulses - before.pulses, self.run, self.group
+  local each, run, chain = self.pulses - before.pulses, self.run, self.chain
   local seconds, pulses = times * period, times * each
   self.pulses = self.pulses + pulses
   self.trains = self.trains + times * (self.trains - before.trains)
@@ -205,18 +253,16 @@ function Finder:again(before, times, period)
     return
   end
   shift(run, seconds, pulses)
-  if group and group == before.group then -- one long theta burst
-    group.bursts = group.bursts + times * (group.bursts - before.bursts)
-    group.pulses = group.pulses + times * (group.pulses - before.group_pulses)
-    group.last, group.last_burst = group.last + seconds, group.last_burst + seconds
+  if chain and chain == before.chain then -- one long chain
+    chain.runs = chain.runs + times * (chain.runs - before.runs)
+    chain.pulses = chain.pulses + times * (chain.pulses - before.chain_pulses)
+    chain.last, chain.last_onset = chain.last + seconds, chain.last_onset + seconds
     return
-  elseif group then
-    group.first, group.last = group.first + seconds, group.last + seconds
-    group.last_burst, group.pulse = group.last_burst + seconds, group.pulse + pulses
+  elseif chain then
+    chain.first, chain.last = chain.first + seconds, chain.last + seconds
+    chain.last_onset, chain.pulse = chain.last_onset + seconds, chain.pulse + pulses
   end
-  if self.over then
-    self.over = self.over + seconds
-  end
+  shift_past(self, before, seconds)
 end
 
 --- No more pulses come.
@@ -224,7 +270,7 @@ function Finder:finish()
   if self.run then
     close_run(self)
   end
-  close_group(self)
+  close_chain(self)
 end
 
 return M

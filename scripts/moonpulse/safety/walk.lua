@@ -1,5 +1,6 @@
 --- The trains of a plan: from its structure where that is enough, else pulse by pulse.
 local core = require "moonpulse.core"
+local givens = require "moonpulse.safety.given"
 local trains = require "moonpulse.safety.trains"
 
 local M = {}
@@ -19,10 +20,11 @@ end
 local function finder_of(self, channel)
   local finder = self.finders[channel]
   if not finder then
-    finder = trains.new(function(train)
+    finder = trains.new()
+    finder.emit = function(train)
       train.channel = channel
       self.emit(train)
-    end)
+    end
     self.finders[channel] = finder
     self.order[#self.order + 1] = finder
   end
@@ -166,14 +168,16 @@ end
 
 local PROGRESS = 100000 -- pulses: about a second
 
-local function stream(self, plan, seed, progress)
+--- Pulse by pulse, from at seconds on and up to until_s.
+local function stream(self, plan, seed, progress, at, until_s)
   local schedule, known = core.schedule(plan, seed), {}
   local from, total = origins(plan, "", {}, {}), plan:totals().pulses
   for i, action in ipairs(schedule:actions()) do
     local name = action.channel == "" and "1" or action.channel
     local key = ("%s\0%.9g\0%s"):format(name, action.intensity, action.reference)
     action.channel, action.origin = name, from[key] or ""
-    known[i], self.actions[key] = action, action
+    known[i] = self.actions[key] or action
+    self.actions[key] = known[i]
   end
   local finders = {}
   for i, action in ipairs(known) do
@@ -181,13 +185,25 @@ local function stream(self, plan, seed, progress)
   end
   local walked = 0
   for kind, _, _, index, ns in schedule.next, schedule do
-    if kind == "pulse" then
+    if at + ns / 1e9 > until_s then
+      break
+    elseif kind == "pulse" then
       local action = known[index]
-      finders[index]:add(ns / 1e9, action, action.origin)
+      finders[index]:add(at + ns / 1e9, action, action.origin)
       walked = walked + 1
       if progress and walked % PROGRESS == 0 then
         progress(walked, total)
       end
+    end
+  end
+end
+
+--- Trains of a state that was copied are handed to whoever looks at the copy.
+local function take_over(self)
+  for name, finder in pairs(self.finders) do
+    finder.emit = function(train)
+      train.channel = name
+      self.emit(train)
     end
   end
 end
@@ -198,32 +214,50 @@ end
 ---@param emit fun(train: moonpulse.Train) with channel
 ---@param progress fun(walked: integer, total: integer)? called where pulse by pulse takes long
 ---@param by_pulse boolean? never by structure (for the comparison of both ways)
----@return { structural: boolean, actions: table[], trains: integer, counts: table<string, integer> }
----   counts: pulses by kind of train
-function M.trains(plan, seed, emit, progress, by_pulse)
-  local self = { finders = {}, order = {}, emit = emit, actions = {}, parts = 0 }
-  local structural = not by_pulse and not plan:totals().random and in_order(plan, "", {})
+---@param more { given: moonpulse.Given, at_s: number, until_s: number?, open: boolean?,
+---   uncounted: table<string, boolean>? }? uncounted: channels that are left out of the sums; given: what came
+---   before the plan, which starts at at_s; until_s: nothing after that came; open: more comes, so that the
+---   last trains are not over yet
+---@return { structural: boolean, actions: table[], trains: integer, counts: table<string, integer>,
+---   pulses: integer } counts: pulses by kind of train; where open, structural only
+function M.trains(plan, seed, emit, progress, by_pulse, more)
+  more = more or { given = givens.new(), at_s = 0 }
+  local given, until_s = more.given, more.until_s
+  local self = { finders = given.finders, order = given.order, emit = emit, actions = given.actions, parts = 0 }
+  take_over(self)
+  local structural = not by_pulse and not until_s and not plan:totals().random and in_order(plan, "", {})
   if structural then
-    walk(self, plan, 0, "")
+    walk(self, plan, more.at_s, "")
   else
-    stream(self, plan, seed, progress)
+    stream(self, plan, seed, progress, more.at_s, until_s or math.huge)
   end
-  local counts, count = {}, 0
+  given.last_s = math.min(more.at_s + plan:totals().span, until_s or math.huge)
+  if more.open then
+    return { structural = structural }
+  end
+  local counts, count, pulses = {}, 0, 0
+  local uncounted, left_out = more.uncounted or {}, {}
+  for channel, finder in pairs(self.finders) do
+    left_out[finder] = uncounted[channel]
+  end
   for _, finder in ipairs(self.order) do
     finder:finish()
-    count = count + finder.trains
-    for kind, pulses in pairs(finder.counts) do
-      counts[kind] = (counts[kind] or 0) + pulses
+    if not left_out[finder] then
+      pulses = pulses + finder.pulses
+      count = count + finder.trains
+      for kind, those in pairs(finder.counts) do
+        counts[kind] = (counts[kind] or 0) + those
+      end
     end
   end
   local actions = {}
   for _, action in pairs(self.actions) do
-    actions[#actions + 1] = action
+    actions[#actions + 1] = not uncounted[action.channel] and action or nil
   end
   table.sort(actions, function(a, b)
     return a.channel < b.channel or a.channel == b.channel and a.intensity < b.intensity
   end)
-  return { structural = structural, actions = actions, trains = count, counts = counts }
+  return { structural = structural, actions = actions, trains = count, counts = counts, pulses = pulses }
 end
 
 return M

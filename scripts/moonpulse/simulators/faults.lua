@@ -2,7 +2,8 @@
 ---
 --- A fault is written KIND@N: it happens at the N-th pulse command that the device obeys (log
 --- event "pulse"), counted from 1. Kinds that need no pulse may be there from the start: @0.
---- The first eight work on bytes and suit every twin; the others ask the model: t:fault(kind).
+--- The first eight work on bytes and suit every twin; two ask the model: t:fault(kind). The last two count
+--- settings (log event "set") instead of pulses, those of arming too: what becomes of the N-th on its way.
 local M = {}
 
 local DELAY_NS = 1500000000
@@ -21,6 +22,8 @@ M.kinds = {
   { name = "half-open", start = true, help = "the device neither hears nor answers any more" },
   { name = "over-temperature", start = true, model = true, help = "the coil is at its limit" },
   { name = "stuck-armed", start = true, model = true, help = "the device ignores disable" },
+  { name = "lose-setting", setting = true, help = "the N-th setting, those of arming too, never arrives" },
+  { name = "garble-setting", setting = true, help = "the N-th setting arrives with one bit flipped" },
 }
 
 local by_name, names = {}, {}
@@ -50,7 +53,8 @@ local function parse_one(text)
     return nil, ("the fault %q does not say when: write %s@N, where N is the pulse, from 1"):format(
       text, kind.name)
   elseif at == 0 and not kind.start then
-    return nil, ("the fault %q needs a pulse: N counts from 1"):format(text)
+    return nil, ("the fault %q needs a %s: N counts from 1"):format(text,
+      kind.setting and "setting" or "pulse")
   end
   return { kind = kind.name, at = at }
 end
@@ -69,6 +73,36 @@ function M.parse(text)
     list[#list + 1] = fault
   end
   return list
+end
+
+--- Are all of a list about settings? These work in virtual time, too.
+---@param list table of parse
+---@return boolean
+function M.of_settings(list)
+  for _, fault in ipairs(list) do
+    if not by_name[fault.kind].setting then
+      return false
+    end
+  end
+  return true
+end
+
+--- A twin whose settings go wrong on their way: its method receive, all else is the twin's.
+---@param list table of parse, of_settings
+---@param twin table
+---@param probe table as for new
+---@return table
+function M.between(list, twin, probe)
+  local met = assert(M.new(list, twin, probe))
+  return setmetatable({ receive = function(_, bytes, now_ns)
+    return twin:receive((met:hear(bytes, now_ns)), now_ns)
+  end }, { __index = function(_, key)
+    local value = twin[key]
+    if type(value) ~= "function" then
+      return value
+    end
+    return function(_, ...) return value(twin, ...) end
+  end })
 end
 
 --- One bit turned over.
@@ -106,6 +140,12 @@ local on_reply = {
   end,
 }
 
+-- What becomes of a setting on its way to the device.
+local on_setting = {
+  ["lose-setting"] = function() return "" end,
+  ["garble-setting"] = function(bytes) return M.flip(bytes, #bytes * 8 // 2) end,
+}
+
 local Faults = {}
 Faults.__index = Faults
 
@@ -113,15 +153,19 @@ Faults.__index = Faults
 ---@param list table from parse
 ---@param twin table a model; fault(kind, now_ns) -> replies, log for the kinds it offers; reports_later:
 ---   a pulse is answered when it is over, with a reply that has `confirms`
+---@param probe table? a second twin, switched on like the first: it is asked which bytes are a setting
 ---@return table? faults with `gone` (unplugged) and `silent` (half-open)
 ---@return string? message
-function M.new(list, twin)
+function M.new(list, twin, probe)
+  local settings = false
   for _, fault in ipairs(list) do
     if by_name[fault.kind].model and not (twin.faults and twin.faults[fault.kind]) then
       return nil, ("this simulated stimulator has no fault %q"):format(fault.kind)
     end
+    settings = settings or on_setting[fault.kind] ~= nil
   end
-  return setmetatable({ list = list, twin = twin, pulses = 0, not_before_ns = 0, waiting = {} }, Faults)
+  return setmetatable({ list = list, twin = twin, probe = settings and probe or nil, settings = 0,
+    pulses = 0, not_before_ns = 0, waiting = {} }, Faults)
 end
 
 local function append(list, more)
@@ -181,7 +225,7 @@ end
 
 local function strike_all(self, at, out, reply, now_ns)
   for _, fault in ipairs(self.list) do
-    if fault.at == at then
+    if fault.at == at and not on_setting[fault.kind] then
       strike(self, fault.kind, out, reply, now_ns)
     end
   end
@@ -194,6 +238,41 @@ function Faults:begin(now_ns)
   local out = { replies = {}, log = {} }
   strike_all(self, 0, out, nil, now_ns)
   return out.replies, out.log
+end
+
+--- The setting that the probe, given bytes one by one, has obeyed with the last one; nil: none.
+local function obeyed(log)
+  for _, entry in ipairs(log or {}) do
+    if entry.event == "set" and not (entry.note or ""):find("^train started") then
+      return entry.bytes
+    end
+  end
+end
+
+--- What of bytes, which are on their way, reaches the model at now_ns.
+---@param bytes string
+---@param now_ns integer
+---@return string bytes
+---@return table[] log
+function Faults:hear(bytes, now_ns)
+  local log = {}
+  if not self.probe then
+    return bytes, log
+  end
+  local arrives = ""
+  for i = 1, #bytes do
+    arrives = arrives .. bytes:sub(i, i)
+    local setting = obeyed((select(2, self.probe:receive(bytes:sub(i, i), now_ns))))
+    self.settings = self.settings + (setting and 1 or 0)
+    for _, fault in ipairs(setting and self.list or {}) do
+      local change = fault.at == self.settings and on_setting[fault.kind]
+      if change and arrives:sub(-#setting) == setting then
+        arrives = arrives:sub(1, -#setting - 1) .. change(setting)
+        log[#log + 1] = { event = "fault", bytes = setting, note = fault.kind, at_ns = now_ns }
+      end
+    end
+  end
+  return arrives, log
 end
 
 --- What the model answered and logged in one call, with the faults in it. The first reply is the

@@ -57,6 +57,11 @@ function Host:receive(bytes, arrival_ns)
   local wire = core.wire_ns(self.serial, #bytes)
   self.now_ns = math.max(arrival_ns, self.wire_free_ns) + wire
   self.wire_free_ns = self.now_ns
+  if self.faults then
+    local log
+    bytes, log = self.faults:hear(bytes, self.now_ns - self.on_ns)
+    self:note(log)
+  end
   self:take(self.twin:receive(bytes, self.now_ns - self.on_ns))
   if self.task then
     self.task:wake()
@@ -118,7 +123,7 @@ function M.start(model, options)
   self.serial = self.twin.serial or model.serial
   local message
   if options.faults then
-    self.faults, message = faults.new(options.faults, self.twin)
+    self.faults, message = faults.new(options.faults, self.twin, model.new(options.settings or {}))
     if not self.faults then
       return nil, message
     end

@@ -163,7 +163,7 @@ function M.frames(train, version, before)
   return list
 end
 
---- From one action to the next while armed.
+--- From one action to the next while armed: the frames, the lead, and what the unit must confirm.
 ---@param from moonpulse.Action
 ---@param to moonpulse.Action
 function M.change(from, to)
@@ -171,16 +171,20 @@ function M.change(from, to)
     return nil, "the unit goes from trains to single pulses in standby only: make it two runs, or "
       .. "all of it trains that it times"
   end
-  local bytes = {}
+  local bytes, fields = {}, {}
   if from.mso ~= to.mso then
-    bytes[1] = send.set_power { percent = to.mso }
+    bytes[1], fields[1] = send.set_power { percent = to.mso }, "the power"
   end
   -- a higher power may lower the rate that it has: then it is told again
   local before = from.mso >= to.mso and from.train or nil
   for _, each in ipairs(to.train and M.frames(to.train, to.train.version, before) or {}) do
     bytes[#bytes + 1] = each.bytes
+    fields[2] = "the train"
   end
-  return table.concat(bytes), 0.05 * #bytes + talk.settling(from.mso, to.mso)
+  if fields[2] and not fields[1] then
+    fields = { "the train" }
+  end
+  return table.concat(bytes), 0.05 * #bytes + talk.settling(from.mso, to.mso), fields
 end
 
 return M

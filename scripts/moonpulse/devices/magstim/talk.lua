@@ -80,7 +80,8 @@ end
 
 --- What a reply means while a plan runs.
 ---@param reply table
-function M.judge(reply)
+---@param expected moonpulse.Action? nil: nothing was fired, and the same reply is that to arming
+function M.judge(reply, expected)
   if reply.name == "error" then
     return "fault", frames.meanings[reply.error]
   elseif reply.standby == nil then
@@ -89,7 +90,7 @@ function M.judge(reply)
   local trouble = M.trouble(reply)
   if trouble then
     return "fault", "the stimulator cannot fire: " .. trouble
-  elseif reply.name == "state" and reply.standby == 0 then -- a unit in standby did not fire
+  elseif reply.name == "state" and reply.standby == 0 and expected then -- a unit in standby did not fire
     reply.text = reply.text or M.confirmation(1)
     return "confirm", reply.text, 1
   elseif reply.name ~= "state" and reply.standby == 1 then
@@ -101,6 +102,21 @@ end
 --- A confirmed pulse in words.
 function M.confirmation()
   return "accepted by the unit"
+end
+
+--- Does a power that was read back hold? True, or what is otherwise.
+---@param said integer
+---@param wanted integer
+---@param what string?
+function M.same_power(said, wanted, what)
+  return said == wanted or ("%s is %d %%, not %d %%"):format(what or "the power", said, wanted)
+end
+
+--- The lead of a setting that is read back: its slowest reply, and 0.05 s (ours) to read it, must fit.
+---@param seconds number that the unit itself needs
+---@param reply_slow number the driver's
+function M.lead(seconds, reply_slow)
+  return math.max(seconds, reply_slow + 0.05)
 end
 
 --- How long before a pulse, or before arming, the power must be told: the unit follows by 10 ms for each

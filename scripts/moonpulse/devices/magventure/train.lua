@@ -321,31 +321,36 @@ function M.prepare(io, program, reply)
   end
 end
 
---- The commands from one program (or single pulses: nil) to the next, while enabled.
+--- The commands from one program (or single pulses: nil) to the next, while enabled, each with the question
+--- that reads it back; and what the answers must confirm.
 ---@param from table?
 ---@param to table?
 ---@return string[]? frames
----@return string? why not
+---@return string[]|string fields, or why not
 function M.change(from, to)
-  local frames = {}
+  local frames, fields, send = {}, {}, commands.commands
+  local function add(field, ...)
+    fields[#fields + 1] = field
+    table.move({ ... }, 1, 2, #frames + 1, frames)
+  end
   if not from and not to then
-    return frames
+    return frames, fields
   end
   local setting = to and to.setting or from and from.single
   local before = from and from.setting or to and to.single
   if not to and setting.waveform == burst_waveform then
     return nil, "it was set to Biphasic Burst: set waveform Biphasic on its front panel for single pulses"
   elseif not same_setting(setting, before) then
-    frames[1] = commands.commands.set_mode(setting)
+    add("the waveform", send.set_mode(setting), send.get_mode {})
   end
   if to and to.train and not (from and from.train == to.train) then
-    frames[#frames + 1] = commands.commands.set_page { page = timing_page }
-    frames[#frames + 1] = commands.commands.set_train_ext(to.train)
+    add("the page", send.set_page { page = timing_page }, send.get_page {})
+    add("the train", send.set_train_ext(to.train), send.get_train {})
   end
-  return frames
+  return frames, fields
 end
 
---- Does the device, as an event shows it, still do what it was told? In words what is wrong.
+--- Does the device fire what it was told, as the flags of an event show it? In words what is wrong.
 ---@param program table? nil: single pulses
 ---@param reply table an event with mode and waveform
 ---@return string?
@@ -359,9 +364,31 @@ function M.deviation(program, reply)
   elseif not wanted and (reply.waveform == burst_waveform or M.pairing(reply.mode)) then
     return ("it is set to %s, %s: each command fires several pulses"):format(reply.mode,
       reply.waveform)
-  elseif program and program.train and reply.name == "event_page" and reply.page ~= timing_page then
-    return ("it shows page %d, not Timing: its trains start from there only"):format(reply.page)
   end
+end
+
+--- What a reply says of what a program (nil: single pulses) needs: by field true, or what is otherwise.
+---@param reply table
+---@param program table?
+---@return table<string, true|string>
+function M.tells(reply, program)
+  local says, train = {}, program and program.train
+  if reply.waveform and reply.mode and reply.name ~= "event_didt" then -- that is its pulse's, not of now
+    says["the mode"] = M.deviation(program, reply) or true
+  end
+  if reply.name == "get_mode" then -- an event shows neither the pulses of a burst nor their interval
+    says["the waveform"] = M.deviation(program, reply)
+      or not program or same_setting(program.setting, reply)
+      or ("its bursts have %d pulses, %s ms apart, not %d, %g"):format(reply.burst_pulses, reply.ipi_ms or "?",
+        program.setting.burst_pulses, program.setting.ipi_ms)
+  elseif train and (reply.name == "event_page" or reply.name == "get_page") then
+    says["the page"] = reply.page == timing_page
+      or ("it shows page %d, not Timing: its trains start from there only"):format(reply.page)
+  elseif train and reply.name == "get_train" then
+    says["the train"] = same_train(train, reply)
+      or ("its train is %s, not %s"):format(describe(nil, reply), describe(nil, train))
+  end
+  return says
 end
 
 return M

@@ -81,7 +81,8 @@ end
 
 M.encode = {
   pulse = function() return M.commands.fire() end,
-  set = function(_, to) return M.commands.set_power { percent = to.mso }, 0.05 end,
+  -- the bytes, the seconds before the pulse (its answer must fit), and what the device must confirm
+  set = function(_, to) return M.commands.set_power { percent = to.mso }, 0.3, { "the power" } end,
 }
 M.safe = M.commands.disarm()
 
@@ -131,7 +132,7 @@ function M.confirmation(power)
   return ("fired at %d %%"):format(power)
 end
 
-function M.judge(reply, expected)
+function M.judge(reply)
   if reply.name == "pulse" then
     return "confirm", M.confirmation(reply.power), reply.power
   elseif reply.name == "error" then
@@ -140,11 +141,13 @@ function M.judge(reply, expected)
     return "fault", "it refuses a command: " .. reply.why
   elseif reply.name == "status" and reply.armed == 0 then
     return "fault", "it is not armed any more: is its coil too hot, was it disarmed at its panel?"
-  elseif reply.name == "status" and reply.power ~= expected.mso then
-    return "pending", ("its power is %d %%, not %d %%"):format(reply.power, expected.mso)
-  elseif reply.name == "status" then
-    return "settled"
   end
+end
+
+--- What a reply says of the settings that action needs: true, or what is otherwise. No pulse leaves before.
+function M.tells(reply, action)
+  return reply.name == "status" and { ["the power"] = reply.power == action.mso
+    or ("its power is %d %%, not %d %%"):format(reply.power, action.mso) } or nil
 end
 
 return M

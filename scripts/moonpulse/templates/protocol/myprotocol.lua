@@ -7,7 +7,7 @@ return mp.protocol {
   aim = "what it is meant to do",
   cite = "the paper that it follows: authors, year, journal, pages",
   target = "M1 (hotspot)",
-  sessions = { per_day = 1, days = 1, total = 1 },
+  sessions = { per_day = 1 }, -- checked with --participant; leave out what the paper does not say
   params = {
     trains = { default = 20, min = 1, max = 60, help = "number of trains" },
     intensity = { default = mp.rmt(90), min = 1, max = 120, help = "percent of the threshold" },

@@ -1,0 +1,82 @@
+/* dispatch_record.c - what the dispatcher tells: to the flight record, and to the loop. */
+#include "engine/dispatcher_core.h"
+
+static struct mp_flight_record flight_record(const struct mp_outcome *out)
+{
+    static const enum mp_flight_kind kinds[] = {
+        [MP_OUT_SENT] = MP_FLIGHT_SENT,         [MP_OUT_SKIPPED] = MP_FLIGHT_SKIPPED,
+        [MP_OUT_MARK] = MP_FLIGHT_MARK,         [MP_OUT_ONEOFF] = MP_FLIGHT_ONEOFF,
+        [MP_OUT_FINISHED] = MP_FLIGHT_FINISHED, [MP_OUT_STOPPED] = MP_FLIGHT_STOPPED,
+    };
+    const struct mp_send *send = &out->send;
+    uint32_t action = send->action;
+    if (out->kind == MP_OUT_STOPPED)
+        action = out->safe_sent ? 1 : 0;
+    else if (out->kind == MP_OUT_MARK)
+        action = send->source; // which text
+    return (struct mp_flight_record){
+        .kind = (uint8_t)kinds[out->kind],
+        .send_kind = (uint8_t)send->kind,
+        .detail = (uint16_t)out->stop,
+        .action = action,
+        .frame = send->frame,
+        .number = send->number,
+        .planned_ns = send->floor_ns + (send->half ? 1 : 0),
+        .due_ns = out->start_ns + send->send_ns,
+        .woken_ns = out->woken_ns,
+        .sent_ns = out->entered_ns,
+        .returned_ns = out->returned_ns,
+    };
+}
+
+/* What is about to be written goes into the record first: see flight.h. */
+void dispatch_record_begin(struct mp_dispatcher *d, const struct mp_outcome *out)
+{
+    if (d->config.flight == NULL)
+        return;
+    struct mp_flight_record record = flight_record(out);
+    record.returned_ns = 0;
+    (void)mp_flight_begin(d->config.flight, &record, &d->slot); // room was looked at before
+}
+
+void dispatch_record_end(struct mp_dispatcher *d, int64_t returned_ns)
+{
+    if (d->config.flight != NULL)
+        mp_flight_finish(d->config.flight, d->slot, returned_ns);
+}
+
+/* Keep-alives, and one-off frames that are too many, share a record: see flight.h. */
+void dispatch_record_alive(struct mp_dispatcher *d)
+{
+    if (d->config.flight == NULL)
+        return;
+    const struct mp_flight_record record = {.kind = MP_FLIGHT_ALIVE,
+                                            .sent_ns = dispatch_now(d)};
+    (void)mp_flight_begin(d->config.flight, &record, &d->alive_slot);
+}
+
+void dispatch_publish(struct mp_dispatcher *d, const struct mp_outcome *outcome)
+{
+    bool recorded = outcome->kind == MP_OUT_SENT || outcome->kind == MP_OUT_ONEOFF ||
+                    outcome->kind == MP_OUT_UNTAKEN;
+    if (d->config.flight != NULL && !recorded) {
+        const struct mp_flight_record record = flight_record(outcome);
+        (void)mp_flight_push(d->config.flight, &record);
+    }
+    // room is kept for the last outcome, so that a full ring can still say why it stopped
+    if (outcome->kind != MP_OUT_STOPPED && mp_ring_room(&d->outcomes) <= 2)
+        mp_dispatcher_stop(d, MP_STOP_RECORD);
+    (void)mp_ring_push(&d->outcomes, outcome);
+    d->config.wake(d->config.context);
+}
+
+bool dispatch_can_record(struct mp_dispatcher *d)
+{
+    if (mp_ring_room(&d->outcomes) <= 2)
+        mp_dispatcher_stop(d, MP_STOP_RECORD);
+    else if (d->config.flight != NULL && mp_flight_room(d->config.flight) <= 4)
+        mp_dispatcher_stop(d, MP_STOP_FULL);
+    else
+        return true;
+    return false;
+}

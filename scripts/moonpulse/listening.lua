@@ -1,0 +1,164 @@
+--- What a device's replies mean while it is armed: which pulse one confirms, and whether the device is at
+--- the settings that it was told. Runs in real and in virtual time listen through this.
+--
+-- A setting is believed only when the device says so (a driver's `tells`). What encode.set names as changed
+-- is unknown from the moment at which it was sent, and known again by a reply that came later: a lost or
+-- damaged one never counts, nor does one that was there before.
+local givens = require "moonpulse.given"
+local outputs = require "moonpulse.outputs"
+
+local M = {}
+
+local lost = ": was the setting lost on a loose cable, or was it changed on the front panel?"
+
+---@class moonpulse.Listening
+---@field told moonpulse.Action? what the device was told last; nil: it is not armed
+---@field outputs table<integer, moonpulse.Action> what each of its outputs was set to last
+---@field settings integer how many settings of plans were sent since arming
+---@field fault string? the first thing that is wrong
+local Listening = {}
+Listening.__index = Listening
+
+---@param driver table
+---@param record table
+function M.new(driver, record)
+  return setmetatable({ driver = driver, record = record, given = givens.new(driver.measures), open = {},
+    times = {}, wrong = {}, recent = {}, settings = 0 }, Listening)
+end
+
+--- The device is armed at action: the driver has set it, and read it back.
+---@param action moonpulse.Action
+---@param limits table of the device
+---@param firsts moonpulse.First[]? what each of its outputs was brought to; nil: action, the one it goes to
+function Listening:armed(action, limits, firsts)
+  self.told, self.settings, self.limits, self.outputs = action, 0, limits, {}
+  for _, each in ipairs(firsts or {}) do
+    self.outputs[each.output] = each.action
+  end
+  outputs.follow(self.outputs, outputs.of(limits, action), action)
+  self.open, self.times, self.wrong, self.recent = {}, {}, {}, {}
+end
+
+--- What reply, which came at at_ns, says about the settings.
+local function learn(self, reply, at_ns)
+  for field, verdict in pairs(self.driver.tells(reply, self.told) or {}) do
+    local since_ns = self.open[field]
+    local early = since_ns and at_ns <= since_ns -- it was there before the setting was
+    if not early and verdict == true then
+      self.times[field] = (self.times[field] or 1) - 1
+      if self.times[field] <= 0 then
+        self.open[field] = nil
+      end
+      self.wrong[field] = nil
+    elseif not early and not self.wrong[field] then
+      self.wrong[field] = { text = verdict, at_ns = at_ns }
+    end
+  end
+end
+
+--- What the output that action goes to was set to last; where it was not, what the device was told last.
+---@param action moonpulse.Action
+---@return moonpulse.Action
+function Listening:before(action)
+  return self.outputs[outputs.of(self.limits, action)] or self.told
+end
+
+--- A pulse of action was sent: its output is at it.
+---@param action moonpulse.Action
+function Listening:gave(action)
+  outputs.follow(self.outputs, outputs.of(self.limits, action), action)
+end
+
+--- A setting was handed to the port at at_ns: from now on action is what the device must confirm.
+---@param action moonpulse.Action
+---@param at_ns integer when its write began
+---@param of_plan boolean? one of a plan's, which the engine counts
+function Listening:tell(action, at_ns, of_plan)
+  local _, _, fields = self.driver.encode.set(self:before(action), action)
+  self.told = action
+  self:gave(action)
+  self.settings = self.settings + (of_plan and 1 or 0)
+  self.times = {}
+  for _, field in ipairs(self.driver.tells and fields or {}) do
+    self.open[field], self.wrong[field] = at_ns, nil
+    self.times[field] = (self.times[field] or 0) + 1 -- so many answers, one to each message
+  end
+  for _, heard in pairs(self.recent) do -- an answer may be heard before we hear that it was sent
+    if heard.at_ns > at_ns then
+      learn(self, heard.reply, heard.at_ns)
+    end
+  end
+end
+
+--- Has the device confirmed all that it was told, and nothing else since?
+function Listening:settled()
+  return next(self.open) == nil and next(self.wrong) == nil
+end
+
+--- Settings in words that the device has not confirmed, and what to do.
+---@return string
+function Listening:unsettled()
+  local texts, fields = {}, {}
+  for _, wrong in pairs(self.wrong) do
+    texts[#texts + 1] = wrong.text
+  end
+  for field in pairs(self.open) do
+    fields[#fields + 1] = field
+  end
+  table.sort(texts)
+  table.sort(fields)
+  if #texts > 0 then
+    return table.concat(texts, ", and ") .. lost
+  end
+  return ("the stimulator did not confirm %s for %g %%MSO: the setting or its answer was lost or garbled: "
+    .. "is the cable sound and fully plugged in?"):format(table.concat(fields, ", "), self.told.mso)
+end
+
+--- A setting that the device contradicts for longer than patience_ns, in words.
+---@return string?
+function Listening:contradicted(now_ns, patience_ns)
+  for _, wrong in pairs(self.wrong) do
+    if now_ns - wrong.at_ns > patience_ns then
+      return wrong.text .. lost
+    end
+  end
+end
+
+--- A confirmation: of the pulse that waits for it, or of one that nobody sent.
+local function confirm(self, at_ns, action, pulse, text, value)
+  local record = self.record
+  local unlike = action and not record.doubted and self.given:compare(action, value, pulse)
+  if record.start_ns and record:confirm(at_ns - record.start_ns, text, value, unlike and "otherwise") then
+    self.fault = self.fault or unlike and unlike .. ": look at the stimulator before you go on" or nil
+    return "confirmed"
+  end
+  record:unasked(at_ns, text, value)
+  self.fault = self.fault or ("the device reports a pulse that was not sent (%s): does a pedal, a trigger "
+    .. "or its panel fire it?"):format(text)
+end
+
+--- Take a reply.
+---@param reply table
+---@param at_ns integer when it came
+---@param armed boolean it is armed for good, and was not stopped: else only pulses count
+---@return "confirmed"|nil
+function Listening:hear(reply, at_ns, armed)
+  local record, driver = self.record, self.driver
+  -- a confirmation is judged by the pulse that it belongs to: the device may have been told more since
+  local action, pulse = record:awaits(at_ns)
+  local verdict, text, value = driver.judge(reply, action or armed and self.told or nil)
+  if armed and driver.tells then
+    self.recent[reply.name] = { reply = reply, at_ns = at_ns }
+    learn(self, reply, at_ns)
+  end
+  if verdict == "confirm" then
+    if self.fault then -- one was lost, or one too many came: this is not surely the oldest's
+      record:in_doubt()
+    end
+    return confirm(self, at_ns, action, pulse, text, value)
+  elseif verdict == "fault" and armed then
+    self.fault = self.fault or text
+  end
+end
+
+return M

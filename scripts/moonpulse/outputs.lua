@@ -1,0 +1,98 @@
+--- Devices whose outputs are stimulators of their own (limits().output, docs/drivers.md): which action
+--- goes where, what an output was last set to, and what a hand sets there.
+local M = {}
+
+local margin_ns = 10000000 -- from one plan to the next, beyond what the device asks
+
+--- Which stimulator an action goes to; 0 for all where there is one.
+---@param limits table
+---@param action moonpulse.Action
+---@return integer
+function M.of(limits, action)
+  return limits.output and limits.output(action) or 0
+end
+
+--- Is what the device is set to for this action that of all its outputs?
+---@param action moonpulse.Action
+---@return boolean
+function M.is_whole(action)
+  return action.train ~= nil and action.train.whole == true
+end
+
+--- Seconds from a pulse of action to the next on another output.
+---@param limits table
+---@param action moonpulse.Action
+---@return number
+function M.across(limits, action)
+  return limits.shortest_across and limits.shortest_across(action) or 0
+end
+
+--- The device is set to action: what each output is set to then.
+---@param told table<integer, moonpulse.Action>
+---@param output integer of action
+---@param action moonpulse.Action
+function M.follow(told, output, action)
+  local from = told[output]
+  if from ~= action and (M.is_whole(action) or from and M.is_whole(from)) then
+    for each in pairs(told) do
+      told[each] = action
+    end
+  end
+  told[output] = action
+end
+
+--- The intensities that a hand sets, one for each output: { channel, mso } in the order of the plan; nil
+--- where the device sets them; false and two actions where one output would need two.
+---@param limits table
+---@param actions moonpulse.Action[]
+---@return moonpulse.Action[]|false|nil
+---@return moonpulse.Action? first
+---@return moonpulse.Action? second
+function M.by_hand(limits, actions)
+  if not limits.by_hand then
+    return nil
+  end
+  local list, known = {}, {}
+  for _, action in ipairs(actions) do
+    local output = M.of(limits, action)
+    local before = known[output]
+    if before and before.mso ~= action.mso then
+      return false, before, action
+    elseif not before then
+      known[output] = action
+      list[#list + 1] = action
+    end
+  end
+  return list
+end
+
+--- When the device takes a plan's first action on an output (monotonic nanoseconds).
+---@param last table<integer, { action: moonpulse.Action, at_ns: integer }> what its outputs were given
+---@param limits table
+---@param first moonpulse.First
+---@return integer
+function M.free_at(last, limits, first)
+  local free_ns = 0
+  for output, each in pairs(last) do
+    local least = M.across(limits, each.action)
+    if output == first.output then
+      least = math.max(each.action.busy or limits.shortest_interval(each.action),
+        limits.shortest_interval(first.action))
+    end
+    free_ns = math.max(free_ns, each.at_ns + math.ceil(least * 1e9) + margin_ns)
+  end
+  return free_ns
+end
+
+--- When settings may go to a device: nothing but a stop while it plays, on whichever output.
+---@param last table<integer, { action: moonpulse.Action, at_ns: integer }>
+---@return integer
+function M.settable_at(last)
+  local free_ns = 0
+  for _, each in pairs(last) do
+    free_ns = math.max(free_ns, each.at_ns + math.ceil((each.action.locked or each.action.busy or 0) * 1e9))
+  end
+  return free_ns
+end
+
+return M

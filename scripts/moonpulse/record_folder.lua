@@ -1,0 +1,45 @@
+--- The folder of a run.
+local lfs = require "lfs"
+
+local M = {}
+
+local function make_folders(path)
+  local made = path:sub(1, 1) == "/" and "" or "."
+  for part in path:gmatch("[^/]+") do
+    made = made .. "/" .. part
+    if not lfs.attributes(made, "mode") then
+      local ok, message = lfs.mkdir(made)
+      if not ok then
+        return nil, ("cannot make the folder %s: %s: name another with --out DIR"):format(made, message)
+      end
+    end
+  end
+  return true
+end
+
+--- Make <out>/<name>; two runs of one name get folders of their own.
+---@param out string
+---@param name string
+---@return string? folder
+---@return string? message
+function M.make(out, name)
+  local ok, message = make_folders(out)
+  if not ok then
+    return nil, message
+  end
+  local base = out .. "/" .. name
+  local folder, count = base, 1
+  repeat
+    ok, message = lfs.mkdir(folder)
+    count = count + 1
+    if not ok then
+      if not lfs.attributes(folder, "mode") then
+        return nil, ("cannot make the folder %s: %s: name another with --out DIR"):format(folder, message)
+      end
+      folder = ("%s_%d"):format(base, count)
+    end
+  until ok
+  return folder
+end
+
+return M

@@ -1,0 +1,73 @@
+--- What an outcome of the dispatcher means in the record: one place for the run that is going on and for
+--- moonpulse recover, so that both write the same rows.
+local M = {}
+
+---@class moonpulse.Outcome of the flight record or of a session, times in ns from the plan's start
+---@field what "sent"|"skipped"|"not_taken"|"mark"
+---@field send "pulse"|"set"|"mark"
+---@field number integer
+---@field planned_ns integer
+---@field due_ns integer when its frame was due
+---@field entered_ns integer stamp before the write
+---@field returned_ns integer? stamp after it; nil: not known
+---@field action integer
+---@field frame integer
+---@field stop string why it was left out
+---@field text string? of a mark
+---@field status string? of a pulse whose write nobody saw end
+
+---@class moonpulse.OutcomeFacts
+---@field offset_ns integer from the run's start to the plan's
+---@field wire_ns integer[] of the frames
+---@field latency_ns integer of the device
+---@field tolerance_ns integer? nil: not known (a run of an older version)
+
+--- When the frame left, from the plan's start. A write that stalled past the tolerance began before the
+--- stall or after it: then the last instant holds, also for how late it is.
+---@param out moonpulse.Outcome
+---@param facts moonpulse.OutcomeFacts
+---@return integer
+function M.left_ns(out, facts)
+  local returned_ns = out.returned_ns
+  if returned_ns and facts.tolerance_ns and returned_ns - out.due_ns > facts.tolerance_ns then
+    return returned_ns
+  end
+  return out.entered_ns
+end
+
+local function enter_pulse(record, out, facts, now_ns)
+  local planned_ns = facts.offset_ns + out.planned_ns
+  if out.what ~= "sent" then
+    return record:skipped(out.number, planned_ns, out.entered_ns - out.due_ns, out.action,
+      out.what == "skipped" and out.stop or out.what)
+  end
+  local left_ns = M.left_ns(out, facts)
+  record:pulse(out.number, planned_ns,
+    facts.offset_ns + left_ns + facts.wire_ns[out.frame] + facts.latency_ns, left_ns - out.due_ns,
+    out.action, now_ns, out.status)
+end
+
+local function enter_set(record, out, facts)
+  local wire_ns = facts.wire_ns[out.frame] + facts.offset_ns
+  local sent_ns = out.what == "sent" and wire_ns + M.left_ns(out, facts) or nil
+  record:event("set_intensity", wire_ns + out.due_ns, sent_ns,
+    out.what == "skipped" and out.stop or out.what, nil, out.action)
+end
+
+--- Write the rows of an outcome.
+---@param record table
+---@param out moonpulse.Outcome
+---@param facts moonpulse.OutcomeFacts
+---@param now_ns integer when it is told (monotonic)
+function M.enter(record, out, facts, now_ns)
+  if out.what == "mark" then
+    record:event("mark", facts.offset_ns + out.planned_ns, nil, "passed", out.text)
+  elseif out.send == "pulse" then
+    enter_pulse(record, out, facts, now_ns)
+  else
+    enter_set(record, out, facts)
+  end
+  record:advance(facts.offset_ns + out.due_ns) -- what follows is due later, and has a later onset
+end
+
+return M

@@ -1,0 +1,115 @@
+--- The flight record of a torn run: what is whole in it, and in words what is not.
+local core = require "moonpulse.core"
+
+local M = {}
+
+---@class moonpulse.Flight
+---@field list table[] all whole records, in the order in which they were stored
+---@field start_ns integer monotonic instant of the run's start
+---@field losses table of the reader
+
+---@param path string
+---@return moonpulse.Flight?
+---@return string? message
+function M.read(path)
+  local reader, start_ns = core.flight_read(path)
+  if not reader then
+    return nil, start_ns
+  end
+  local list, record = {}, reader:next()
+  while record do
+    list[#list + 1] = record
+    record = reader:next()
+  end
+  local losses = reader:losses()
+  reader:close()
+  return { list = list, start_ns = start_ns, losses = losses }
+end
+
+local function counted(count, what)
+  return ("%d %s%s"):format(count, what, count == 1 and "" or "s")
+end
+
+--- Numbers as ranges: "3, 5 to 9".
+local function ranges(numbers)
+  local parts, i = {}, 1
+  while i <= #numbers and #parts < 20 do
+    local k = i
+    while numbers[k + 1] == numbers[k] + 1 do
+      k = k + 1
+    end
+    parts[#parts + 1] = k == i and tostring(numbers[i]) or ("%d to %d"):format(numbers[i], numbers[k])
+    i = k + 1
+  end
+  return table.concat(parts, ", ") .. (i <= #numbers and ", ..." or "")
+end
+
+--- What of the file is not as it was written, a sentence each.
+---@param losses table of the reader
+---@return string[]
+function M.damage(losses)
+  local said = {}
+  local lost = losses.torn + losses.empty + losses.missing
+  if losses.version == 1 then
+    said[1] = "flight.bin is of an older version: its header has no checksum, and records that are "
+      .. "missing at its end cannot be counted"
+  end
+  if losses.header then
+    said[#said + 1] = "the header of flight.bin is damaged; the run's start was taken from its record"
+  end
+  if lost > 0 then
+    local kinds = {}
+    for _, kind in ipairs { { "torn", "torn" }, { "empty", "empty" }, { "missing", "missing at the end" } } do
+      kinds[#kinds + 1] = losses[kind[1]] > 0 and ("%d %s"):format(losses[kind[1]], kind[2]) or nil
+    end
+    said[#said + 1] = ("%s of %d could not be read (%s; places %d to %d of flight.bin): what they told is "
+      .. "not in events.tsv"):format(counted(lost, "record"), losses.stored, table.concat(kinds, ", "),
+      losses.first, losses.last)
+  end
+  return said
+end
+
+local function has_train(actions)
+  for _, action in ipairs(actions or {}) do
+    if action.train then
+      return true
+    end
+  end
+  return false
+end
+
+--- Pulses of a plan that no record tells of, though later ones are there or the plan came to its end.
+---@param list table[] the plan's flight records
+---@param entry table what the journal or the manifest says of the plan
+---@param name string of the plan
+---@return string?
+function M.gaps(list, entry, name)
+  local seen, last, finished = {}, 0, false
+  for _, record in ipairs(list) do
+    if (record.kind == "sent" or record.kind == "skipped") and record.send == "pulse"
+      or record.kind == "confirm" then
+      seen[record.number] = seen[record.number] or record.kind ~= "confirm"
+      last = math.max(last, record.number)
+    end
+    finished = finished or record.kind == "finished"
+  end
+  local trains = has_train(entry.actions)
+  if finished and not trains and math.type(entry.pulses) == "integer" and entry.pulses <= 4000000 then
+    last = math.max(last, entry.pulses)
+  end
+  local lost = {}
+  for number = 1, math.min(last, 4000000) do
+    if not seen[number] then
+      lost[#lost + 1] = number
+    end
+  end
+  if #lost == 0 then
+    return nil
+  end
+  return ("%s: no record of %s %s: nobody knows whether %s"):format(name, trains and (#lost == 1
+    and "start" or "starts") or #lost == 1 and "pulse" or "pulses", ranges(lost),
+    #lost == 1 and "it was sent" or "they were sent")
+    .. (trains and "; the numbers of the pulses behind them may be too small" or "")
+end
+
+return M

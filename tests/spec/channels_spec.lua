@@ -1,0 +1,106 @@
+-- Boxes whose outputs are stimulators of their own: intensities and shortest intervals are per channel.
+local devices = require "moonpulse.devices"
+local lower = require "moonpulse.lower"
+local mp = require "moonpulse"
+local shell = require "shell"
+
+local function configured(name, options)
+  return devices.configure(assert(devices.find(name)), options)
+end
+
+local function prepare(plan, name, options)
+  return pcall(lower.prepare, { plan = plan, seed = 1, driver = configured(name, options), thresholds = {},
+    timing = "host" })
+end
+
+local function on(channel, mso)
+  return mp.pulse(mp.mso(mso)):at(channel)
+end
+
+local function refused(text, ...)
+  local ok, problem = prepare(...)
+  assert.is_false(ok)
+  assert.is_truthy(tostring(problem):find(text, 1, true), tostring(problem))
+end
+
+describe("a box whose outputs are stimulators of their own", function()
+  it("counts the shortest interval on each of them", function()
+    local options = { fastest_hz = "1" }
+    local both = on("1", 40) .. mp.rest(0.006) .. on("2", 60) .. mp.rest(0.994) .. on("1", 40)
+    assert.is_true((prepare(both, "pulsepal", options)))
+    local early = on("1", 40) .. mp.rest(0.006) .. on("2", 60) .. mp.rest(0.993999999) .. on("1", 40)
+    refused("pulses 1 and 3", early, "pulsepal", options)
+  end)
+
+  it("needs what the box needs from one to another", function()
+    local function pair(s) return on("0", 40) .. mp.rest(s) .. on("1", 60) end
+    assert.is_true((prepare(pair(0.0065), "stimjim", { fastest_hz = "1" })))
+    refused("from one channel to another is 6.5 ms", pair(0.006499), "stimjim", {})
+    local function close(s) return on("1", 40) .. mp.rest(s) .. on("2", 60) end
+    assert.is_true((prepare(close(0.0001), "pulsepal", {})))
+    refused("from one channel to another", close(0.00009), "pulsepal", {})
+  end)
+
+  it("has one intensity for each that a hand sets, and names them", function()
+    local ok, _, actions = prepare(on("1", 40) .. mp.rest(1) .. on("2", 60), "pulsepal", {})
+    assert.is_true(ok)
+    local text = lower.by_hand(configured "pulsepal", nil, actions)
+    assert.is_truthy(text:find("channel 1 to 40 %MSO, channel 2 to 60 %MSO", 1, true), text)
+    local two = on("1", 40) .. mp.rest(1) .. on("2", 60) .. mp.rest(1) .. on("1", 41)
+    refused("set by hand", two, "pulsepal", {})
+    refused("set by hand", on("0", 40) .. mp.rest(1) .. on("1", 60) .. mp.rest(1) .. on("0", 41), "stimjim", {})
+    assert.is_nil(lower.by_hand(configured("pulsepal", { full_scale_volts = "5" }), nil, actions))
+  end)
+
+  it("is not two outputs under two names", function()
+    refused("are one output", on("a", 40) .. mp.rest(1) .. on("b", 40), "pulsepal", { channels = "a=1,b=1" })
+  end)
+
+  it("is told only what changes on that output", function()
+    for name, options in pairs { pulsepal = { full_scale_volts = "5", channels = "a=1,b=2" },
+      stimjim = { full_scale_ua = "2000", channels = "a=0,b=1" } } do
+      local pair = on("a", 40) .. mp.rest(0.007) .. on("b", 60)
+      local plan = pair:times(3, { every = 1 }) .. mp.rest(1) .. on("a", 50) .. mp.rest(1) .. on("b", 60)
+      local ok, lowering, actions = prepare(plan, name, options)
+      assert.is_true(ok, tostring(lowering))
+      local seen = {}
+      for kind, _, _, _, index in lowering.next, lowering do
+        seen[#seen + 1] = kind:sub(1, 1) .. actions[index].channel .. actions[index].mso
+      end
+      assert.are.equal("pa40 pb60 pa40 pb60 pa40 pb60 sa50 pa50 pb60", table.concat(seen, " "))
+    end
+  end)
+end)
+
+describe("a run on two outputs", function()
+  local folder
+
+  before_each(function() folder = shell.folder() end)
+  after_each(function() shell.remove(folder) end)
+
+  local ccpas = 'local mp = require "moonpulse"\nreturn mp.protocol { id = "ccpas2", name = "c", plan = function()\n'
+    .. 'return mp.together { mp.pulse(mp.rmt(90)):at "PMv", mp.rest(mp.ms(6)) .. mp.pulse(mp.mso(55)):at "M1" }\n'
+    .. ':times(3, { every = 0.2 }) end }\n'
+
+  it("gives each pulse on its own output, as listed", function()
+    shell.write(folder .. "/ccpas.lua", ccpas)
+    local code, out, err = shell.moonpulse(folder, ("run %s/ccpas.lua --rmt 50 --tolerance 100 --device sim:pulsepal "
+      .. "--device-option channels=PMv=1,M1=2 --device-option fastest_hz=5 --out %s/runs"):format(folder, folder))
+    assert.are.equal(0, code, err)
+    assert.is_truthy(out:find("channel PMv to 45 %MSO, channel M1 to 55 %MSO", 1, true), out)
+    local path = ("%s/runs/%s"):format(folder, shell.names(folder .. "/runs")[1])
+    local given = {}
+    for _, row in ipairs(shell.rows(path .. "/twin.tsv")) do
+      if row.event == "pulse" then
+        given[#given + 1] = row.note:match "channel %d"
+      end
+    end
+    local events = shell.rows(path .. "/events.tsv")
+    assert.are.equal(6, #events)
+    assert.are.equal(6, #given)
+    for i, row in ipairs(events) do
+      assert.are.equal(row.channel == "PMv" and "channel 1" or "channel 2", given[i])
+      assert.are.equal(row.channel == "PMv" and "45" or "55", row.intensity_mso)
+    end
+  end)
+end)

@@ -1,0 +1,141 @@
+--- The dose of an experiment's run, as the gate sees it: all that was given, whatever was refused, asked for
+--- later or stopped in between. No clock: the instants are the test's.
+local doses = require "moonpulse.experiment.dose"
+local judge = require "moonpulse.safety.judge"
+local labs = require "moonpulse.safety.lab"
+local mp = require "moonpulse"
+
+local thresholds = { rmt = 50 }
+
+local function new(policy)
+  return doses.new { policy = policy or {}, thresholds = thresholds }
+end
+
+--- The report for a plan that would start at at_s, after what dose holds.
+local function judged(dose, plan, at_s)
+  local policy, known = dose.job.policy, dose:before(at_s)
+  return judge.plan { plan = plan, seed = 1, thresholds = thresholds, lab = policy.lab,
+    history = policy.history, earlier = known.earlier, at_s = known.at_s }
+end
+
+local function play(dose, plan, at_s, stopped_s)
+  dose:begins(plan, 1, judged(dose, plan, at_s), at_s)
+  dose:ended(stopped_s)
+end
+
+local function find(report, rule)
+  for _, finding in ipairs(report.findings) do
+    if finding.rule == rule then
+      return finding
+    end
+  end
+end
+
+local function train(pulses, hz, percent)
+  return mp.train { pulses = pulses, hz = hz, intensity = mp.rmt(percent) }
+end
+
+describe("the dose of a run", function()
+  it("is not forgotten for a plan that is refused, or asked for much later", function()
+    local dose = new()
+    play(dose, train(20, 20, 110), 0)
+    assert.are.equal("OVER", find(judged(dose, train(20, 20, 110), 1.2), "gap between trains").verdict)
+    for _, far in ipairs { 300, 1e6, -5 } do
+      judged(dose, train(2, 20, 130), far) -- and it is never played
+    end
+    local gap = find(judged(dose, train(20, 20, 110), 1.2), "gap between trains")
+    assert.are.equal("OVER", gap.verdict)
+    assert.is_true(math.abs(gap.value - 0.2) < 1e-9)
+    assert.are.equal(1, gap.pulse) -- silence under a second: one train with what came before
+    assert.are.equal("OVER", find(judged(dose, train(20, 20, 110), 1.2), "train duration").verdict)
+    -- the other side: with 5 s it passes
+    assert.are.equal("within", find(judged(dose, train(20, 20, 110), 6), "gap between trains").verdict)
+  end)
+
+  it("has no trace of a refused plan in its totals and intensities", function()
+    local lab = assert(labs.new({ pulses_per_session = 10, max_percent_mso = 60 }, "lab"))
+    local dose = new { lab = lab }
+    play(dose, train(5, 1, 100), 0)
+    assert.are.equal("OVER", judged(dose, mp.train { pulses = 6, hz = 1, intensity = mp.mso(70) }, 5).verdict)
+    assert.are.equal("within", judged(dose, train(5, 1, 100), 6).verdict)
+    play(dose, train(5, 1, 100), 6)
+    local session = find(judged(dose, train(1, 1, 100), 12), "pulses a session")
+    assert.are.same({ "OVER", 11 }, { session.verdict, session.value })
+  end)
+
+  it("joins pulses that are fired one by one, however long it takes", function()
+    local dose = new()
+    local one = mp.pulse(mp.rmt(120))
+    for i = 0, 359 do
+      play(dose, one, i)
+    end
+    -- 1 Hz at 120 %: tested to 360 s
+    assert.are.equal("beyond tested", find(judged(dose, one, 360), "train duration").verdict)
+    assert.are.equal(361, find(judged(dose, one, 360), "train duration").value)
+    local shorter = new()
+    for i = 1, 359 do
+      play(shorter, one, i)
+    end
+    assert.are.equal("within", find(judged(shorter, one, 360), "train duration").verdict)
+  end)
+
+  it("holds what was given of a plan that was stopped, no more and no less", function()
+    local dose = new()
+    play(dose, train(3000, 10, 90), 0, 2.05)
+    local report = judged(dose, train(10, 10, 90), 8.1)
+    assert.are.equal(31, report.pulses) -- the ones at 0 to 2 s, and ten
+    assert.are.equal("within", find(report, "train duration").verdict)
+    local gap = find(report, "gap between trains")
+    assert.are.equal("within", gap.verdict)
+    assert.is_true(math.abs(gap.value - 6) < 1e-9)
+    -- right behind the stop the train goes on
+    assert.are.equal(31, judged(dose, train(10, 10, 90), 2.1).findings[1].value * 10)
+  end)
+
+  it("is the same as that of one plan that holds all of it", function()
+    local state = 4711
+    local function random(n)
+      state = (state * 1103515245 + 12345) % 2147483648
+      return state // 65536 % n + 1
+    end
+    local concerns = 0
+    for _ = 1, 300 do
+      local dose, whole, at = new(), nil, 0
+      local last, start
+      for k = 1, 1 + random(4) do
+        local pause = ({ 0.05, 0.2, 1, 4, 8, 200 })[random(6)]
+        local plan = train(random(30), ({ 1, 5, 10, 20, 50 })[random(5)], 80 + 10 * random(5))
+        plan = random(3) == 1 and plan:times(random(9), { gap = 0.1 }) or plan
+        if k > 1 then
+          play(dose, last, start)
+          whole = whole .. mp.rest(pause) .. plan
+          at = at + last:totals().span + pause
+        else
+          whole = plan
+        end
+        last, start = plan, at
+      end
+      local one = judge.plan { plan = whole, seed = 1, thresholds = thresholds }
+      local parts = judged(dose, last, start)
+      assert.are.equal(one.pulses, parts.pulses)
+      assert.are.equal(one.trains, parts.trains)
+      local function of_last(report)
+        local list = {}
+        for _, finding in ipairs(report.findings) do
+          if finding.verdict ~= "within" and finding.train == one.trains then
+            list[#list + 1] = finding.rule .. " " .. finding.verdict
+          end
+        end
+        table.sort(list)
+        return table.concat(list, ", ")
+      end
+      -- equal findings of several trains are one in the whole plan's report: the last train's is then shown
+      -- at its first place, so only what is new with the last train can be compared
+      for text in of_last(one):gmatch("[^,]+") do
+        assert.is_truthy(of_last(parts):find(text, 1, true))
+        concerns = concerns + 1
+      end
+    end
+    assert.is_true(concerns > 30)
+  end)
+end)

@@ -1,0 +1,219 @@
+--- Plans that are one thing in pieces, or something else than they are called: the gate judges what the brain
+--- gets, pulse by pulse, however the script cuts it.
+local judge = require "moonpulse.safety.judge"
+local mp = require "moonpulse"
+local rules = require "moonpulse.safety.rules"
+local shell = require "shell"
+
+local rmt, amt = mp.rmt, mp.amt
+
+local function report_of(plan, more)
+  local given = { plan = plan, seed = 1, thresholds = { rmt = 50, amt = 40 } }
+  for key, value in pairs(more or {}) do
+    given[key] = value
+  end
+  return judge.plan(given)
+end
+
+local function find(report, rule, verdict)
+  for _, finding in ipairs(report.findings) do
+    if finding.rule == rule and (not verdict or finding.verdict == verdict) then
+      return finding
+    end
+  end
+end
+
+local function verdict_of(plan, rule)
+  local finding, worst = nil, "within"
+  for _, each in ipairs(report_of(plan).findings) do
+    if each.rule == rule then
+      finding = each
+      worst = rules.order[each.verdict] > rules.order[worst] and each.verdict or worst
+    end
+  end
+  return finding and worst
+end
+
+local function train(hz, pulses, intensity)
+  return mp.train { pulses = pulses, hz = hz, intensity = intensity }
+end
+
+local function bursts(pulses, hz, theta_hz, count, intensity)
+  return train(hz, pulses, intensity):times(count, { every = 1 / theta_hz })
+end
+
+describe("moonpulse check of plans that were judged too mildly", function()
+  local folder
+  setup(function() folder = shell.folder() end)
+  teardown(function() shell.remove(folder) end)
+
+  for _, name in ipairs { "sliced", "sliced_gaps", "sliced_150", "ctbs_150", "quadripulse_130", "ten_hz_60s",
+    "five_hz_120s", "one_hz_130", "twenty_hz_89", "strict_95", "gap_18hz", "rounded_up" } do
+    it(name .. " is OVER, status 3", function()
+      local options = name == "rounded_up" and "--rmt 45" or name == "strict_95"
+        and "--rmt 40 --guidelines chen1997" or "--rmt 40"
+      local status, out = shell.moonpulse(folder, ("check tests/data/cases/gate_plans.lua %s -p which=%s"):format(
+        options, name))
+      assert.are.equal(3, status, out)
+      assert.matches("\nverdict%s+OVER %(device within, guidelines OVER%)", out)
+    end)
+  end
+end)
+
+describe("what is theta burst", function()
+  local function is_theta(...)
+    return find(report_of(bursts(...)), "theta burst intensity") ~= nil
+  end
+
+  it("has 2 to 5 pulses a burst, at 25 Hz or faster, and bursts at 3 to 10 Hz", function()
+    assert.is_true(is_theta(2, 50, 5, 20, amt(80)))
+    assert.is_true(is_theta(5, 50, 5, 20, amt(80)))
+    assert.is_false(is_theta(6, 50, 5, 20, amt(80)))
+    assert.is_true(is_theta(3, 25, 5, 20, amt(80)))
+    assert.is_false(is_theta(3, 24, 5, 20, amt(80)))
+    assert.is_true(is_theta(3, 50, 3, 20, amt(80)))
+    assert.is_false(is_theta(3, 50, 2.9, 20, amt(80)))
+    assert.is_true(is_theta(3, 50, 10, 20, amt(80)))
+    assert.is_false(is_theta(3, 50, 10.1, 20, amt(80)))
+  end)
+
+  it("is nothing with anything else in it", function()
+    local plan = bursts(3, 50, 5, 10, amt(80)) .. mp.rest(0.3) .. train(50, 6, amt(80)):times(2, { every = 0.4 })
+    local report = report_of(plan)
+    assert.is_nil(find(report, "theta burst intensity"))
+    assert.are.equal("OVER", find(report, "train duration").verdict)
+  end)
+end)
+
+describe("a train in pieces", function()
+  it("is one train from first pulse to last, at the rate within the pieces", function()
+    for _, plan in ipairs { train(20, 4, rmt(120)):times(260, { every = 0.23 }), -- silences of 0.08 s
+      train(20, 10, rmt(120)):times(30, { gap = 0.9 }), -- of 0.95 s
+      (train(20, 4, rmt(120)):times(3, { every = 0.3 }) .. mp.rest(0.4)):times(9, { gap = 0 }), -- nested
+      train(20, 4, rmt(120)):times(9, { gap = 0.4 }) .. mp.rest(0.4) .. mp.pulse(rmt(120)) .. mp.rest(0.5)
+        .. train(20, 4, rmt(120)), -- a single pulse in between
+      (mp.together { a = train(20, 8, rmt(120)) } .. mp.together { b = train(20, 8, rmt(120)) }):times(9,
+        { gap = 0.05 }) } do -- channels in turn
+      local long = find(report_of(plan), "train duration", "OVER")
+      assert.is_truthy(long)
+      assert.are.equal("1 s (20 Hz,120 %)", long.row)
+    end
+  end)
+
+  it("ends where the silence is a second", function()
+    local report = report_of(train(20, 4, rmt(120)):times(9, { every = 1.15 })) -- 1 s from last pulse to first
+    assert.are.equal("within", find(report, "train duration").verdict)
+    assert.are.equal("OVER", find(report, "gap between trains").verdict)
+    assert.are.equal(9, report.trains)
+    report = report_of(train(20, 4, rmt(120)):times(9, { every = 1.149 }))
+    assert.are.equal("OVER", find(report, "train duration").verdict)
+    assert.are.equal(1, report.trains)
+  end)
+
+  it("has the length from its first pulse to its last, and its shortest silence", function()
+    local report = report_of(train(10, 5, rmt(90)):times(3, { every = 1 }))
+    assert.is_true(math.abs(find(report, "train duration").value - 2.5) < 1e-9)
+    assert.is_true(math.abs(find(report, "gap between trains").value - 0.5) < 1e-9)
+    assert.are.equal("beyond tested", find(report, "gap between trains").verdict)
+  end)
+
+  it("does not take in slow pulses behind it", function()
+    local report = report_of(train(20, 10, rmt(90)) .. mp.rest(0.8) .. train(0.5, 60, rmt(90)))
+    assert.is_nil(find(report, "train duration", "OVER"))
+  end)
+
+  it("is seen by the lab's own limits, as bursts and groups are", function()
+    local lab = assert(require "moonpulse.safety.lab".new({ min_gap_s = 6, train_duration = {
+      { hz = 20, percent = 120, s = 1 }, { hz = 50, percent = 90, s = 1.9 } } }, "lab"))
+    local function over(plan, rule)
+      for _, finding in ipairs(report_of(plan, { lab = lab }).findings) do
+        if finding.lab and finding.rule == rule and finding.verdict == "OVER" then
+          return true
+        end
+      end
+      return false
+    end
+    local itbs = bursts(3, 50, 5, 10, rmt(80))
+    assert.is_false(over(itbs, "train duration"))
+    assert.is_true(over(bursts(3, 50, 5, 11, rmt(80)), "train duration"))
+    assert.is_false(over(itbs:times(3, { gap = 6 }), "gap between trains"))
+    assert.is_true(over(itbs:times(3, { gap = 5 }), "gap between trains"))
+    assert.is_true(over(train(200, 4, rmt(80)), "train duration")) -- no row
+    assert.is_true(over(train(20, 4, rmt(90)):times(2, { gap = 0.5 }), "gap between trains"))
+    assert.is_false(over(train(500, 2, rmt(80)):times(2, { every = 5 }), "gap between trains"))
+  end)
+end)
+
+describe("theta burst without a pause", function()
+  it("ends at 100 %RMT, in trains of up to 5 s at 120 %RMT", function()
+    local function verdict(count, percent)
+      return verdict_of(bursts(3, 50, 5, count, rmt(percent)), "theta burst intensity")
+    end
+    assert.are.equal("beyond tested", verdict(200, 100))
+    assert.are.equal("OVER", verdict(200, 101))
+    assert.are.equal("beyond tested", verdict(25, 120))
+    assert.are.equal("OVER", verdict(26, 120))
+    assert.are.equal("OVER", verdict(25, 121))
+  end)
+
+  it("has 5 s of silence before the next, or is beyond what was tested", function()
+    local itbs = bursts(3, 50, 5, 10, amt(80))
+    assert.is_nil(verdict_of(itbs:times(3, { every = 1.84 + 5 }), "gap before theta burst"))
+    assert.are.equal("beyond tested", verdict_of(itbs:times(3, { every = 1.84 + 4.9 }), "gap before theta burst"))
+  end)
+
+  it("says what is missing where %MSO has no threshold", function()
+    local finding = find(report_of(bursts(3, 50, 5, 10, mp.mso(40)), { thresholds = {} }), "theta burst intensity")
+    assert.are.equal("beyond tested", finding.verdict)
+    assert.matches("give --amt N or --rmt N", finding.nearest, 1, true)
+  end)
+end)
+
+describe("a group above 25 Hz", function()
+  local function qps(intensity, every, count)
+    return train(200, 4, intensity):times(count or 360, { every = every or 5 })
+  end
+
+  it("is within as quadripulse was tested: 90 %AMT, every 5 s, 1440 pulses", function()
+    assert.are.equal("within", report_of(qps(amt(90))).verdict)
+    assert.are.equal("beyond tested", verdict_of(qps(amt(91)), "group intensity"))
+    assert.are.equal("beyond tested", verdict_of(qps(amt(90), 4.99), "time between groups"))
+    assert.are.equal("beyond tested", verdict_of(qps(amt(90), 5, 361), "pulses in groups a session"))
+    assert.are.equal("beyond tested", verdict_of(qps(rmt(130)), "group intensity"))
+    assert.are.equal("OVER", verdict_of(qps(rmt(130.5)), "group intensity"))
+    assert.are.equal("OVER", verdict_of(qps(amt(90), 1), "train duration")) -- silences under a second
+  end)
+
+  it("is no pair", function()
+    local report = report_of(train(500, 2, rmt(120)):times(40, { every = 4.1 }))
+    assert.are.equal("within", report.verdict)
+    assert.is_nil(find(report, "group intensity"))
+  end)
+
+  it("says what is missing where %MSO has no threshold", function()
+    local finding = find(report_of(qps(mp.mso(40)), { thresholds = {} }), "group intensity")
+    assert.are.equal("beyond tested", finding.verdict)
+    assert.matches("give --amt N or --rmt N", finding.nearest, 1, true)
+  end)
+end)
+
+describe("what will be delivered", function()
+  it("is judged: rounded to the device's step", function()
+    local plan = train(20, 32, rmt(110))
+    local function duration(step, threshold)
+      return find(report_of(plan, { step = step, thresholds = { rmt = threshold } }), "train duration")
+    end
+    assert.are.equal("within", duration(nil, 45).verdict)
+    assert.are.equal("OVER", duration(1, 45).verdict) -- 49.5 is given as 50: 111.1 %
+    assert.are.equal("1 s (20 Hz,120 %)", duration(1, 45).row)
+    assert.matches("at most 110 %RMT (49 %MSO)", duration(1, 45).nearest, 1, true)
+    assert.are.equal("within", duration(0.5, 45).verdict)
+    assert.are.equal("within", duration(1, 42).verdict) -- 46.2 is given as 46
+  end)
+
+  it("is what the lab's limits see", function()
+    local lab = assert(require "moonpulse.safety.lab".new({ max_percent_rmt = 110 }, "lab"))
+    assert.are.equal("OVER", find(report_of(train(1, 5, rmt(110)), { step = 1, lab = lab,
+      thresholds = { rmt = 45 } }), "intensity").verdict)
+  end)
+end)

@@ -1,0 +1,246 @@
+--- What a participant had before, from the records of earlier runs: what was given counts, whatever the way in
+--- which a run ended. The clock is the test's.
+local cjson = require "cjson"
+local clock = require "moonpulse.safety.clock"
+local history = require "moonpulse.safety.history"
+local shell = require "shell"
+
+local folder, out, number
+local now = os.time { year = 2026, month = 11, day = 25, hour = 15, min = 0, sec = 0 }
+local HOUR = 3600
+
+before_each(function()
+  folder, number = shell.folder(), 0
+  out = folder .. "/runs"
+  os.execute("mkdir " .. shell.quote(out))
+end)
+
+after_each(function()
+  shell.remove(folder)
+end)
+
+local function stamp(at)
+  return os.date("!%Y-%m-%dT%H:%M:%S+0000", at)
+end
+
+--- A run of P07 on a real device with these fields; events: rows of { status, sent }.
+local function earlier(fields, events)
+  number = number + 1
+  local path = ("%s/run%02d"):format(out, number)
+  os.execute("mkdir " .. shell.quote(path))
+  local manifest = { participant = "P07", started = stamp(now - HOUR), status = "completed",
+    kind = "protocol", device = { name = "magventure", simulated = false },
+    protocol = { id = "x", pulses = 40 }, result = { pulses_sent = 10, elapsed_s = 60 } }
+  for key, value in pairs(fields) do
+    manifest[key] = value ~= "none" and value or nil
+  end
+  shell.write(path .. "/manifest.json", cjson.encode(manifest))
+  local rows = { "onset\tevent\tpulse\tonset_planned_us\tonset_sent_us\tstatus" }
+  for i, row in ipairs(events or {}) do
+    rows[i + 1] = ("%d.0\tpulse\t%d\t0.0\t%s\t%s"):format(i, i, row[2], row[1])
+  end
+  shell.write(path .. "/events.tsv", table.concat(rows, "\n") .. "\n")
+  return path
+end
+
+local function of(code, more)
+  return history.of(out, code or "P07", now, more)
+end
+
+describe("the time of a record", function()
+  it("is read at its own offset from universal time", function()
+    assert.are.equal(0, clock.seconds_of "1970-01-01T00:00:00Z")
+    assert.are.equal(1764066030, clock.seconds_of "2025-11-25T10:20:30+0000")
+    assert.are.equal(1764066030, clock.seconds_of "2025-11-25T11:20:30+0100")
+    assert.are.equal(1764066030, clock.seconds_of "2025-11-25T04:50:30-05:30")
+    assert.are.equal(951827696, clock.seconds_of "2000-02-29T12:34:56.789Z")
+    assert.are.equal(os.time { year = 2026, month = 3, day = 1, hour = 8, min = 9, sec = 10 },
+      clock.seconds_of "2026-03-01T08:09:10")
+    assert.is_nil(clock.seconds_of "yesterday")
+    assert.is_nil(clock.seconds_of(nil))
+    for at = 0, 2e9, 86400 * 97 + 12345 do
+      assert.are.equal(at, clock.seconds_of(stamp(at)))
+    end
+  end)
+end)
+
+describe("a participant's history", function()
+  it("says how many runs it found, and where it looked", function()
+    assert.are.equal("P07: no earlier run found in " .. out, history.line(of(), "P07"))
+    local missing = history.of(folder .. "/nowhere", "P07", now)
+    assert.are.equal(("P07: no earlier run found: there is no folder %s/nowhere that can be read"):format(
+      folder), history.line(missing, "P07"))
+    earlier {}
+    earlier { started = stamp(now - 26 * HOUR) }
+    assert.are.equal(("P07: 2 earlier runs found in %s: 10 pulses today, 20 within 7 days"):format(out),
+      history.line(of(), "P07"))
+    assert.are.equal(2, of().sessions)
+  end)
+
+  it("compares codes without case", function()
+    earlier { participant = "p07" }
+    earlier { participant = "P07 " }
+    earlier { participant = "P070" }
+    for _, code in ipairs { "P07", "p07", " P07" } do
+      assert.are.equal(2, of(code).sessions)
+    end
+  end)
+
+  it("counts a day by this host's calendar and a week by the hour, at both edges", function()
+    local midnight = now - 15 * HOUR
+    earlier { started = stamp(midnight) }
+    assert.are.equal(10, of().day)
+    earlier { started = stamp(midnight - 1) }
+    assert.are.same({ 10, 20 }, { of().day, of().week })
+    earlier { started = stamp(now - 7 * 24 * HOUR + 1) }
+    assert.are.equal(30, of().week)
+    earlier { started = stamp(now - 7 * 24 * HOUR) }
+    assert.are.same({ 30, 4 }, { of().week, of().sessions })
+    -- the same instant, written far away
+    earlier { started = os.date("!%Y-%m-%dT%H:%M:%S+1300", now - HOUR + 13 * HOUR) }
+    earlier { started = os.date("!%Y-%m-%dT%H:%M:%S-0800", now - HOUR - 8 * HOUR) }
+    assert.are.same({ 30, 50 }, { of().day, of().week })
+    assert.are.equal(HOUR - 60, of().last_end_s)
+  end)
+
+  it("takes what began in the future, or does not say when, for today's", function()
+    earlier { started = stamp(now + 40 * 24 * HOUR) }
+    assert.are.same({ 10, 10, 0 }, { of().day, of().week, of().last_end_s })
+    assert.matches("run01 began in the future by this host's clock", of().notes[1], 1, true)
+    earlier { started = "none" }
+    assert.are.equal(20, of().day)
+    assert.matches("run02 does not say when it began", of().notes[2], 1, true)
+  end)
+
+  it("counts what was perhaps given, and not what was left out", function()
+    earlier({ result = { pulses_sent = 2, elapsed_s = 9 } }, { { "delivered", "1.0" }, { "sent", "2.0" },
+      { "perhaps_sent", "n/a" }, { "late", "n/a" }, { "stopped", "n/a" }, { "not_taken", "n/a" } })
+    assert.are.equal(3, of().day)
+    -- refused or stopped before the first pulse: no session at all
+    earlier { result = { pulses_sent = 0, elapsed_s = 9 }, status = "not run" }
+    assert.are.equal(1, of().sessions)
+    -- no result at all: all that was planned
+    earlier { result = "none" }
+    assert.are.equal(43, of().day)
+  end)
+
+  it("counts rows of a run that still says running, and says that it is torn", function()
+    local rows = {}
+    for i = 1, 12 do
+      rows[i] = { "delivered", i .. ".0" }
+    end
+    earlier({ status = "running", kind = "experiment", result = "none", protocol = { id = "e", pulses = 0 } },
+      rows)
+    local found = of()
+    assert.are.equal(12, found.day)
+    assert.is_true(found.runs[1].torn)
+    assert.are.equal(now - HOUR + 12, found.runs[1].ended)
+    assert.matches("run01 is torn", table.concat(found.notes, "\n"), 1, true)
+    assert.matches("1 earlier run found in .*, 1 of them torn: 12 pulses today", history.line(found, "P07"))
+    -- a plan whose flight record cannot be read counts in full
+    earlier({ status = "running", result = "none", flight = { actions = {} } }, rows)
+    assert.are.equal(52, of().day)
+  end)
+
+  it("counts runs behind a pseudo-terminal where the lab says what is behind it, else says so", function()
+    local pty = { name = "magventure", simulated = true, backend = "pty" }
+    earlier { device = pty, speed = 1 }
+    local twin = earlier { device = pty, speed = 1 }
+    shell.write(twin .. "/twin.tsv", "")
+    earlier { device = pty, speed = 10 }
+    earlier { device = { name = "magventure", simulated = true, backend = "pty", twin = true }, speed = 1 }
+    assert.are.equal(0, of().sessions)
+    assert.matches("1 run of P07 went through a pseudo-terminal and is not counted", of().notes[1], 1, true)
+    assert.matches("real_pseudo_terminals = true", of().notes[1], 1, true)
+    local declared = of("P07", true)
+    assert.are.same({ 1, 10, {} }, { declared.sessions, declared.day, declared.notes })
+  end)
+
+  it("names a damaged folder and goes on", function()
+    earlier {}
+    local broken = {
+      cut = '{"participant":"P07",', list = "[1,2", number = "7", none = "",
+      odd = cjson.encode { participant = "P07", device = 7, started = { 1 }, result = "much",
+        protocol = { id = {}, pulses = -3 }, status = "completed" },
+      torn = cjson.encode { participant = "P07", device = {}, started = stamp(now - HOUR), status = "running",
+        protocol = { pulses = 30 }, flight = { actions = 7 } },
+      other = cjson.encode { participant = 7 },
+    }
+    for name, text in pairs(broken) do
+      os.execute(("mkdir %s/%s"):format(shell.quote(out), name))
+      shell.write(("%s/%s/manifest.json"):format(out, name), text)
+      shell.write(("%s/%s/flight.bin"):format(out, name), ("\0\255"):rep(999))
+    end
+    os.execute(("mkdir %s/orphan %s/notes && : > %s/orphan/flight.bin"):format(shell.quote(out),
+      shell.quote(out), shell.quote(out)))
+    local found = of()
+    assert.are.equal(40, found.day) -- ten, and the thirty that the torn one planned
+    local named = table.concat(found.unreadable, "\n")
+    for _, name in ipairs { "cut", "list", "number", "none", "orphan" } do
+      assert.matches("/" .. name .. "/manifest.json", named, 1, true)
+    end
+    assert.is_nil(named:find("notes", 1, true))
+    assert.is_nil(named:find("other", 1, true))
+  end)
+
+  it("does not hang on a flight record that never ends", function()
+    local part = { cell = { { offset = 0, action = {} } }, levels = { { count = 1 << 50, num = 1, den = 50,
+      period = 0.02 } }, pulses = 3, span = 0.06, last = 0.04 }
+    local path = earlier { status = "running", result = "none", flight = { wire_ns = { 1 }, marks = {},
+      latency_ns = 0, actions = { { channel = "1", mso = 40, intensity = 40, reference = "MSO", part = part,
+        train = { confirms = 1 } } } } }
+    local core = require "moonpulse.core"
+    local flight = assert(core.flight(path .. "/flight.bin", 64))
+    flight:start(1000)
+    flight:close()
+    local before = os.clock()
+    assert.are.equal(40, of().day)
+    assert.is_true(os.clock() - before < 20)
+  end)
+end)
+
+describe("an experiment that was killed", function()
+  it("counts what it gave, as check --participant says", function()
+    local link, log = folder .. "/port", folder .. "/twin.tsv"
+    local sim = shell.start(folder, "sim", ("sim magventure --link %s --log %s"):format(link, log))
+    sim:says(" on (%S+)")
+    shell.write(folder .. "/killed.lua", [[
+      local mp = require "moonpulse"
+      return mp.experiment(function(run)
+        local stim = run:device()
+        stim:arm()
+        for _ = 1, 400 do stim:fire(mp.pulse { intensity = mp.mso(40) }); run:sleep(0.02) end
+      end)
+    ]])
+    local job = shell.start(folder, "again", ("run %s/killed.lua --rmt 50 --participant P07 --out %s "
+      .. "--device magventure --port %s --tolerance 500"):format(folder, out, link))
+    local function seen()
+      local _, pulses = (shell.read(log) or ""):gsub("\tpulse\t", "")
+      return pulses
+    end
+    shell.await(function() return seen() >= 5 end, "five pulses")
+    job:signal("KILL")
+    job:wait()
+    sim:signal("INT")
+    sim:wait()
+    local given, runs = seen(), shell.names(out)
+    local path = ("%s/%s/manifest.json"):format(out, runs[#runs])
+    local manifest = cjson.decode(shell.read(path))
+    assert.are.same({ "running", true }, { manifest.status, manifest.device.simulated })
+    manifest.device.simulated = false
+    shell.write(path, cjson.encode(manifest))
+    local events = shell.read(("%s/%s/events.tsv"):format(out, runs[#runs]))
+    local status, text, err = shell.moonpulse(folder, ("check itbs600 --amt 40 --participant p07 --out %s "
+      .. "--json"):format(out))
+    assert.are.equal(0, status, err)
+    local day
+    for _, finding in ipairs(cjson.decode(text).findings) do
+      day = finding.rule == "pulses a day" and finding.value or day
+    end
+    -- one that was being written when it was killed may have been thrown away by the guard
+    assert.is_true(day == 600 + given or day == 601 + given, ("%d, and the twin saw %d"):format(day, given))
+    assert.matches("is torn (killed, or it still runs)", err, 1, true)
+    assert.are.equal(events, shell.read(("%s/%s/events.tsv"):format(out, runs[#runs]))) -- read only
+    assert.are.equal("running", cjson.decode(shell.read(path)).status)
+  end)
+end)
