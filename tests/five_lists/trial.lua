@@ -52,10 +52,12 @@ local function first_difference(wanted, played, judged, device)
   local given_tolerance = { ns = math.max(2000, clock_ns[device.name] or 0),
     mso = device.settings and 0.2 or 1e-6 }
   local written, heard = { name = "written", rows = wanted }, { name = "written", rows = pulses }
+  local lowered = { name = "lowered", rows = lists.lowered(played) }
+  local given = { name = "given", rows = in_time(lists.given(played, device.in_twin)) }
   return compare.difference(written, { name = "judged", rows = rows }, exactly)
-    or compare.difference(written, { name = "lowered", rows = lists.lowered(played) }, exactly)
-    or compare.difference(heard,
-      { name = "given", rows = in_time(lists.given(played, device.in_twin)) }, given_tolerance)
+    or compare.difference(written, lowered, exactly)
+    or compare.difference(heard, given, given_tolerance)
+    or compare.difference({ name = "lowered", rows = compare.pulses(lowered.rows) }, given, given_tolerance)
     or compare.difference(written, { name = "recorded as planned", rows = planned }, exactly)
     or compare.difference(written, { name = "recorded as sent", rows = sent }, as_sent)
     or odd
