@@ -7,9 +7,10 @@ local function words(row)
   elseif row.mark then
     return ("the mark %q at %.9f s"):format(row.mark, row.ns / 1e9)
   end
-  return ("%.9f s, channel %s, %s%s"):format(row.ns / 1e9, row.channel or "?",
+  return ("%.9f s, channel %s, %s%s%s%s"):format(row.ns / 1e9, row.channel or "?",
     row.mso and ("%.4g %%MSO"):format(row.mso) or "? %MSO",
-    row.value and (" (%g %%%s)"):format(row.value, row.ref) or "")
+    row.value and (" (%g %%%s)"):format(row.value, row.ref) or "",
+    row.waveform and ", " .. row.waveform or "", row.mode and ", mode " .. row.mode or "")
 end
 
 --- Is what both rows say the same? What one of them has nothing of is not compared.
@@ -17,7 +18,7 @@ local function same(a, b, tolerance)
   if math.abs(a.ns - b.ns) > tolerance.ns or a.mark ~= b.mark then
     return false
   end
-  for _, key in ipairs { "channel", "value", "ref" } do
+  for _, key in ipairs { "channel", "value", "ref", "waveform", "mode" } do
     if a[key] ~= nil and b[key] ~= nil and a[key] ~= b[key] then
       return false
     end

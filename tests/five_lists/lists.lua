@@ -60,6 +60,17 @@ local power_of = {
 }
 power_of.bistim, power_of.rapid = power_of.magstim200, power_of.magstim200
 
+--- The waveform and the mode that a pulse was meant to have, as the simulators call them.
+local shape_of = {
+  magventure = function(program)
+    local burst = program and program.setting and program.setting.waveform == "Biphasic_Burst"
+    return burst and "Biphasic Burst" or "Biphasic", "Standard"
+  end,
+  rapid = function(program) return nil, program and "train" or "single" end,
+  pulsepal = function() return "monophasic" end,
+  stimjim = function() return "monophasic", "Voltage output" end,
+}
+
 --- Read one frame, which may hold several commands.
 local function read(driver, bytes, told)
   local take, at = power_of[driver.name], 1
@@ -96,12 +107,16 @@ function M.lowered(played)
       read(driver, frames[frame].bytes, told)
     else
       local said = power_of[driver.name] and told.first
+      local shape, waveform, mode = shape_of[driver.name], nil, nil
+      if shape then
+        waveform, mode = shape(action.train)
+      end
       local onsets = action.part and timing.onsets(action.part) or { { offset = 0, action = action } }
       for i, each in ipairs(onsets) do
         local one = each.action
         rows[#rows + 1] = { ns = ns + math.floor(each.offset * 1e9 + 0.5), value = one.intensity,
           ref = one.reference, channel = one.channel ~= "" and one.channel or "1",
-          mso = i == 1 and said or one.mso }
+          mso = i == 1 and said or one.mso, waveform = waveform, mode = mode }
       end
     end
   end
@@ -144,7 +159,8 @@ function M.given(played, in_twin)
   for _, row in ipairs(table_of(played.twin)) do
     if row.event == "pulse" then
       rows[#rows + 1] = { ns = ns_of(row.time) + latency_ns - played.record.start_ns, channel = row.channel,
-        mso = tonumber(row.intensity) }
+        mso = tonumber(row.intensity), waveform = row.waveform ~= "n/a" and row.waveform or nil,
+        mode = row.mode ~= "n/a" and row.mode or nil }
     end
   end
   return rows

@@ -82,17 +82,19 @@ local list = {
       end)
     end },
   { name = "two channels go to one coil", device = "pulsepal", timing = "host", plant = function(swap)
-    swap(require "moonpulse.devices.pulsepal_program", "channel", function() return 1 end)
+    encoding(swap, "pulsepal", function(own, encode)
+      own.pulse = function(action)
+        return encode.pulse(setmetatable({ channel = "1" }, { __index = action }))
+      end
+    end)
   end },
   { name = "a setting is lost on the wire", device = "magstim200", timing = "host", plant = function(swap)
     simulating(swap, "magstim200", function(twin)
       local settings, receive = 0, twin.receive
       twin.receive = function(self, bytes, now_ns)
-        settings = settings + (bytes:find("^@%d%d%d.$") and 1 or 0)
-        if settings == 2 then -- the first is that of arming
-          settings = 3
-          return nil
-        end
+        local kept, lost = bytes:gsub("@%d%d%d.", "")
+        settings = settings + lost
+        bytes = lost == 1 and settings == 2 and kept or bytes -- the first is that of arming
         return receive(self, bytes, now_ns)
       end
     end)
@@ -177,12 +179,12 @@ local list = {
         end
       end)
     end },
-  { name = "the record says when a mark was sent, not when it was planned", device = "duomag",
-    timing = "host", plant = function(swap)
+  { name = "the record has marks before their time", device = "duomag", timing = "host",
+    plant = function(swap)
       recording(swap, function(record)
         local event = record.event
-        record.event = function(self, kind, planned_ns, sent_ns, ...)
-          return event(self, kind, planned_ns, kind == "mark" and sent_ns - 1300000 or sent_ns, ...)
+        record.event = function(self, kind, planned_ns, ...)
+          return event(self, kind, kind == "mark" and planned_ns - 1300000 or planned_ns, ...)
         end
       end)
     end },

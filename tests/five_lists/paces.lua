@@ -59,10 +59,11 @@ M.coils = with(outputs(slow, "left", "right"), { only = { "coils" } })
 --- By driver. in_twin: the latency passes in the simulator, whose times are the pulses' own.
 --- own: what is drawn with its own timing. fine: its intensities have no step that matters.
 M.devices = {
-  { name = "magventure", paces = { fast, bursts, quick, second }, own = { even, even_rates } },
-  { name = "magstim200", paces = { slow }, own = { slow } },
-  { name = "bistim", paces = { slow, pairs_of, pairs_of }, own = { only_pairs } },
-  { name = "rapid", paces = { second, tenths, trains }, own = { tenths } },
+  { name = "magventure", trigger = true, paces = { fast, bursts, quick, second },
+    own = { even, even_rates } },
+  { name = "magstim200", trigger = true, paces = { slow }, own = { slow } },
+  { name = "bistim", trigger = true, paces = { slow, pairs_of, pairs_of }, own = { only_pairs } },
+  { name = "rapid", trigger = true, paces = { second, tenths, trains }, own = { tenths } },
   { name = "duomag", paces = { second }, own = { second } },
   { name = "pulsepal", settings = { full_scale_volts = "10" }, in_twin = true,
     paces = { fast, quick, outputs(fast, "1", "2") },
@@ -73,6 +74,6 @@ M.devices = {
   { name = "trigger", fine = true, paces = { hand }, own = { hand } },
 }
 
-M.timings = { "host", "device", "auto" }
+M.timings = { "host", "device", "auto", "trigger" }
 
 return M

@@ -6,6 +6,7 @@ local protocols = require "moonpulse.protocol"
 local records = require "moonpulse.record"
 local run_virtual = require "moonpulse.run_virtual"
 local shell = require "shell"
+local triggers = require "moonpulse.trigger"
 
 local M = {}
 
@@ -44,13 +45,18 @@ end
 --- Play plan; whatever is raised that is no refusal is raised on.
 ---@param folder string for the run's folder, which is removed
 ---@param plan moonpulse.Plan
----@param given { device: table, timing: string, seed: integer }
+---@param given { device: table, timing: string, seed: integer } timing "trigger": by the host, over the
+---   device's trigger input
 ---@return Played
 function M.play(folder, plan, given)
   local driver = devices.configure(assert(devices.find(given.device.name)), given.device.settings)
+  local timing = given.timing
+  if timing == "trigger" then
+    driver, timing = triggers.apply(driver, assert(triggers.parse("sim"))), "host"
+  end
   local record = assert(records.create(folder, "five"))
   local job = { plan = plan, seed = given.seed, driver = driver, thresholds = M.thresholds,
-    policy = { real = false }, timing = given.timing }
+    policy = { real = false }, timing = timing }
   local ok, outcome = pcall(run_virtual.run, job, record, "max",
     { connected = function() end, armed = function() end, progress = function() end })
   record:close()
