@@ -264,6 +264,24 @@ static bool is_written(enum mp_outcome_kind kind)
     return kind == MP_OUT_SENT || kind == MP_OUT_ONEOFF;
 }
 
+/*
+ * The place of the outcome that record tells of. Keep-alives before it share one record, of
+ * which *last_ns becomes the time of the last; a frame that the port did not take is told by
+ * its record only.
+ */
+static size_t place_of(const struct mp_flight_record *record, size_t next, int64_t *last_ns)
+{
+    for (; next < rig.count; next++) {
+        const struct mp_outcome *out = &rig.outcomes[next];
+        bool own = record->kind == MP_FLIGHT_ONEOFF && record->sent_ns == out->entered_ns;
+        if (out->kind == MP_OUT_ONEOFF && !own)
+            *last_ns = out->returned_ns;
+        else if (out->kind != MP_OUT_UNTAKEN)
+            break;
+    }
+    return next;
+}
+
 /* The flight record holds the same, in the same order; what is left over was not taken. */
 static void check_flight(const char *path)
 {
@@ -275,12 +293,20 @@ static void check_flight(const char *path)
     struct mp_error err = {0};
     uint64_t torn = 0;
     size_t next = 0, refused = 0;
+    int64_t alive_ns = 0, last_ns = 0; // of keep-alives: as recorded, and as told
     must(mp_flight_open(&reader, path, &err), &err);
     while (mp_flight_next(reader, &record, &torn)) {
         if (record.returned_ns == -1) {
             refused++;
             continue;
         }
+        if (record.kind == MP_FLIGHT_ALIVE) {
+            alive_ns = record.returned_ns;
+            continue;
+        }
+        if (record.kind == MP_FLIGHT_START)
+            continue;
+        next = place_of(&record, next, &last_ns);
         CHECK(next < rig.count);
         if (next >= rig.count)
             break;
@@ -292,6 +318,7 @@ static void check_flight(const char *path)
         CHECK_INT(record.returned_ns, out->returned_ns);
     }
     CHECK_INT(next, rig.count);
+    CHECK_INT(alive_ns, last_ns);
     CHECK_INT(torn, 0);
     CHECK(refused <= (world.filled ? 1 : 0));
     if (rig_last()->stop == MP_STOP_BLOCKED)

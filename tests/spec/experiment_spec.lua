@@ -172,18 +172,18 @@ describe("an experiment", function()
       stim:play(train)
     ]], "--rmt 40 --device magventure --port " .. port)
     assert.are.equal(3, status)
-    assert.matches("made.lua:7: OVER the guidelines: gap between trains", err)
+    assert.matches("made.lua:7: OVER the guidelines: train duration: 1.%d+ s, .- at 20 Hz, then at least 5 s of silence", err)
     assert.matches("12 of 12 pulses were sent; the stimulator is disarmed", err)
     assert.are.equal(12, ends_safe(folder))
   end)
 
-  it("goes from single pulses to trains that the stimulator times, and back", function()
+  it("goes from single pulses to bursts that the stimulator times, and back", function()
     local status, _, err, run = perform([[
-      local train = mp.train { pulses = 4, hz = 10, intensity = mp.mso(40) }
+      local burst = mp.burst { pulses = 4, hz = 200, intensity = mp.mso(40) } -- too fast for single commands
       stim:arm()
       for _ = 1, 2 do
         stim:fire(mp.pulse(mp.mso(30)))
-        stim:play(train)
+        stim:play(burst)
       end
     ]], "--timing auto")
     assert.are.equal(0, status, err)

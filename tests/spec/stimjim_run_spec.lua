@@ -43,7 +43,7 @@ describe("moonpulse run on a StimJim", function()
   end
 
   it("proves every pulse: by burst where the device times them, one by one where we do", function()
-    for timing, text in pairs { auto = "3 delivered", host = "1 delivered" } do
+    for timing, text in pairs { device = "3 delivered", host = "1 delivered" } do
       local code, _, err = shell.moonpulse(folder, arguments("itbs600", "--amt 50 -p trains=1 "
         .. "--device-option full_scale_ua=2000 --timing " .. timing))
       assert.are.equal(0, code, err)

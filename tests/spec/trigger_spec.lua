@@ -349,7 +349,7 @@ return own
   end
 
   it("stops and disarms when the trigger box is unplugged", function()
-    local job, box, box_port = boxed("mp.train { pulses = 200, hz = 10, intensity = mp.mso(40) }", "")
+    local job, box, box_port = boxed("mp.train { pulses = 25, hz = 10, intensity = mp.mso(40) }", "")
     await_pulses(3)
     box:kill()
     assert.are.equal(4, job:wait())
