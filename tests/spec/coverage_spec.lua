@@ -71,8 +71,8 @@ describe("a channel that is declared as a nerve's", function()
 
   it("is not judged by the tables, nor counted, on a box that may drive a nerve stimulator", function()
     local path = with("nerve", 'nerve = { "nerve" },', plan)
-    local _, report = checked(path .. " --rmt 40 --device sim:pulsepal --device-option channels=nerve=1,tms=2 "
-      .. "--device-option full_scale_volts=10")
+    local _, report = checked(path .. " --rmt 40 --device sim:pulsepal --device-option "
+      .. "channels=nerve=1,tms=2 --device-option full_scale_volts=10")
     assert.are.equal("within", report.layers.guidelines)
     assert.are.equal(1, report.pulses)
     assert.matches("channel nerve is declared", report.findings[1].text, 1, true)

@@ -52,8 +52,8 @@ describe("moonpulse check of plans that were judged too mildly", function()
     it(name .. " is OVER, status 3", function()
       local options = name == "rounded_up" and "--rmt 45" or name == "strict_95"
         and "--rmt 40 --guidelines chen1997" or "--rmt 40"
-      local status, out = shell.moonpulse(folder, ("check tests/data/cases/gate_plans.lua %s -p which=%s"):format(
-        options, name))
+      local status, out = shell.moonpulse(folder, ("check tests/data/cases/gate_plans.lua %s -p which=%s")
+        :format(options, name))
       assert.are.equal(3, status, out)
       assert.matches("\nverdict%s+OVER %(device within, guidelines OVER%)", out)
     end)
@@ -78,7 +78,8 @@ describe("what is theta burst", function()
   end)
 
   it("is nothing with anything else in it", function()
-    local plan = bursts(3, 50, 5, 10, amt(80)) .. mp.rest(0.3) .. train(50, 6, amt(80)):times(2, { every = 0.4 })
+    local plan = bursts(3, 50, 5, 10, amt(80)) .. mp.rest(0.3)
+      .. train(50, 6, amt(80)):times(2, { every = 0.4 })
     local report = report_of(plan)
     assert.is_nil(find(report, "theta burst intensity"))
     assert.are.equal("OVER", find(report, "train duration").verdict)
@@ -101,7 +102,8 @@ describe("a train in pieces", function()
   end)
 
   it("ends where the silence is a second", function()
-    local report = report_of(train(20, 4, rmt(120)):times(9, { every = 1.15 })) -- 1 s from last pulse to first
+    -- 1 s from last pulse to first
+    local report = report_of(train(20, 4, rmt(120)):times(9, { every = 1.15 }))
     assert.are.equal("within", find(report, "train duration").verdict)
     assert.are.equal("OVER", find(report, "gap between trains").verdict)
     assert.are.equal(9, report.trains)
@@ -159,11 +161,13 @@ describe("theta burst without a pause", function()
   it("has 5 s of silence before the next, or is beyond what was tested", function()
     local itbs = bursts(3, 50, 5, 10, amt(80))
     assert.is_nil(verdict_of(itbs:times(3, { every = 1.84 + 5 }), "gap before theta burst"))
-    assert.are.equal("beyond tested", verdict_of(itbs:times(3, { every = 1.84 + 4.9 }), "gap before theta burst"))
+    assert.are.equal("beyond tested", verdict_of(itbs:times(3, { every = 1.84 + 4.9 }),
+      "gap before theta burst"))
   end)
 
   it("says what is missing where %MSO has no threshold", function()
-    local finding = find(report_of(bursts(3, 50, 5, 10, mp.mso(40)), { thresholds = {} }), "theta burst intensity")
+    local finding = find(report_of(bursts(3, 50, 5, 10, mp.mso(40)), { thresholds = {} }),
+      "theta burst intensity")
     assert.are.equal("beyond tested", finding.verdict)
     assert.matches("give --amt N or --rmt N", finding.nearest, 1, true)
   end)

@@ -1,5 +1,5 @@
---- What a participant had before, from the records of earlier runs: what was given counts, whatever the way in
---- which a run ended. The clock is the test's.
+--- What a participant had before, from the records of earlier runs: what was given counts, whatever the way
+--- in which a run ended. The clock is the test's.
 local cjson = require "cjson"
 local clock = require "moonpulse.safety.clock"
 local history = require "moonpulse.safety.history"

@@ -20,8 +20,9 @@ local M = {}
 function M.parser()
   local parser = cli.parser("check",
     "Check a protocol before anything fires: the device's hard limits, published guideline limits, the "
-      .. "lab's own, the protocol's own sessions. Verdicts: within; not covered (a coil or a threshold that no "
-      .. "table is for); beyond tested (longer or stronger than what was tested: a warning); OVER (refused on a real device). The last line is the gravest of all. What "
+      .. "lab's own, the protocol's own sessions. Verdicts: within; not covered (a coil or a threshold that "
+      .. "no table is for); beyond tested (longer or stronger than what was tested: a warning); OVER "
+      .. "(refused on a real device). The last line is the gravest of all. What "
       .. "is drawn from the seed is judged at its worst, or in many orders, and which is said; with --seed N "
       .. "also that one alone. Exit status 3 where something is OVER or the device refuses. This "
       .. "is no medical advice: " .. tables.warning .. ".",
@@ -66,8 +67,8 @@ end
 local function check_case(options, case, driver)
   local total = case.plan:totals().pulses
   local ok, result = pcall(lower.prepare, {
-    plan = case.played, seed = case.seed, driver = driver, thresholds = { rmt = options.rmt, amt = options.amt },
-    timing = options.timing,
+    plan = case.played, seed = case.seed, driver = driver,
+    thresholds = { rmt = options.rmt, amt = options.amt }, timing = options.timing,
     progress = function(walked) progress("checking the device's limits", walked, total) end,
   })
   if ok then
@@ -120,8 +121,8 @@ function M.run(options)
   local report, own_verdict = worst.judge(cases, function(case)
     return judge.plan {
       plan = case.plan, seed = case.seed, thresholds = { rmt = options.rmt, amt = options.amt },
-      step = limits.intensity.step, coverage = coverages.of(protocol, limits), profile = policy.profile, lab = policy.lab,
-      history = policy.history, schedule = schedule,
+      step = limits.intensity.step, coverage = coverages.of(protocol, limits), profile = policy.profile,
+      lab = policy.lab, history = policy.history, schedule = schedule,
       progress = function(walked, total) progress("checking the guidelines", walked, total) end,
     }
   end)

@@ -1,12 +1,13 @@
---- What the tables are for, and what they are not: they rest on a figure-of-eight coil and on the resting motor
---- threshold of a hand muscle. Another coil or threshold is "not covered"; and on a box that may drive a nerve
---- stimulator, a channel that is declared as one is not judged by them at all.
+--- What the tables are for, and what they are not: they rest on a figure-of-eight coil and on the resting
+--- motor threshold of a hand muscle. Another coil or threshold is "not covered"; and on a box that may drive
+--- a nerve stimulator, a channel that is declared as one is not judged by them at all.
 local M = {}
 
 local COIL, THRESHOLD = "figure-of-eight", "hand"
 
-local SOURCE = "our own caution: the tables rest on healthy adults, a figure-of-eight coil, the motor cortex and the "
-  .. "threshold of a hand muscle (Rossi 2009); a foot's threshold and an H coil's field do not compare"
+local SOURCE = "our own caution: the tables rest on healthy adults, a figure-of-eight coil, the motor "
+  .. "cortex and the threshold of a hand muscle (Rossi 2009); a foot's threshold and an H coil's "
+  .. "field do not compare"
 
 ---@class moonpulse.Coverage
 ---@field why string? what is not covered; nil: all is
@@ -38,8 +39,8 @@ function M.judge(coverage, add)
   if coverage.why then
     add { rule = "coverage", table = "what the tables are for", row = coverage.why, value = 0, unit = "",
       verdict = "not covered", source = coverage.source, confidence = "H",
-      words = ("no table covers %s: they are for a figure-of-eight coil and a hand's threshold; what is said of "
-        .. "trains is a comparison only"):format(coverage.why) }
+      words = ("no table covers %s: they are for a figure-of-eight coil and a hand's threshold; what is said "
+        .. "of trains is a comparison only"):format(coverage.why) }
   end
   local names = {}
   for name in pairs(coverage.nerve) do
@@ -47,8 +48,8 @@ function M.judge(coverage, add)
   end
   table.sort(names)
   if names[1] then
-    add { rule = "nerve stimulation", table = "none", row = "channel " .. table.concat(names, ", "), value = 0,
-      unit = "", verdict = "within", source = "the protocol's own declaration", confidence = "H",
+    add { rule = "nerve stimulation", table = "none", row = "channel " .. table.concat(names, ", "),
+      value = 0, unit = "", verdict = "within", source = "the protocol's own declaration", confidence = "H",
       words = ("channel %s is declared as a nerve's, and not judged by the tables for the brain"):format(
         table.concat(names, ", ")) }
   end

@@ -135,7 +135,8 @@ end
 ---@param counts table<string, integer>
 ---@param history moonpulse.History?
 ---@param actions table[]
----@param in_percent fun(action: table, reference: string): number? what will be delivered, in percent of reference
+---@param in_percent fun(action: table, reference: string): number? what will be delivered, in percent of
+---   reference
 ---@param add fun(finding: moonpulse.Finding)
 function Lab:totals(counts, history, actions, in_percent, add)
   local spec = self.spec

@@ -79,8 +79,8 @@ end
 
 local COLUMNS = { 130, 120, 110, 100, 90 }
 
---- What passes instead of a train that is too long. A train in pieces counts from first pulse to last, and the
---- silences in it must be long enough to part it.
+--- What passes instead of a train that is too long. A train in pieces counts from first pulse to last, and
+--- the silences in it must be long enough to part it.
 local function nearest_train(context, train, percent)
   local hz = train.hz
   local pulses = math.floor(longest_within(context.profile, hz, percent) * hz + 1e-6)
@@ -107,8 +107,9 @@ local function nearest_cell(context, train, percent)
   end
   local limit = longest_within(context.profile, hz, column)
   if train.pulses / hz > limit + edge or train.pieces > 1 then
-    limits[#limits + 1] = ("at most %d pulses (%g s at %.4g Hz and %s)%s"):format(math.floor(limit * hz + 1e-6),
-      limit, hz, percent_text(column), train.pieces > 1 and ", then at least 5 s of silence" or "")
+    limits[#limits + 1] = ("at most %d pulses (%g s at %.4g Hz and %s)%s"):format(
+      math.floor(limit * hz + 1e-6), limit, hz, percent_text(column),
+      train.pieces > 1 and ", then at least 5 s of silence" or "")
   end
   return table.concat(limits, ", ")
 end
@@ -209,7 +210,8 @@ local function judge_burst_intensity(context, train, add)
   end
   add(finding("theta burst intensity", rule, {
     row = ("%d %%%s usual%s"):format(limit, reference, ceiling), value = percent, unit = "%" .. reference,
-    limit = limit, verdict = ceiling ~= "" and "OVER" or percent > limit + edge and "beyond tested" or "within",
+    limit = limit,
+    verdict = ceiling ~= "" and "OVER" or percent > limit + edge and "beyond tested" or "within",
     nearest = percent > limit + edge and context.at_most(limit, reference) or nil }))
 end
 
@@ -218,8 +220,8 @@ local function judge_pause(train, add)
   local rule = tables.theta_pause
   local gap = train.after and train.after.gap
   if gap and gap < rule.limit_s - edge then
-    add(finding("gap before theta burst", rule, { row = ("%g s"):format(rule.limit_s), value = gap, unit = "s",
-      limit = rule.limit_s, verdict = "beyond tested",
+    add(finding("gap before theta burst", rule, { row = ("%g s"):format(rule.limit_s), value = gap,
+      unit = "s", limit = rule.limit_s, verdict = "beyond tested",
       nearest = ("at least %g s of silence before theta burst"):format(rule.limit_s) }))
   end
 end
@@ -254,8 +256,8 @@ local function judge_group_intensity(context, train, add)
     return without_threshold(rule, "group intensity", "90 %AMT", add)
   elseif of_rmt > rule.ceiling_percent + edge then
     return add(finding("group intensity", rule, { row = ("%d %%RMT at most"):format(rule.ceiling_percent),
-      value = of_rmt, unit = "% of the resting motor threshold", limit = rule.ceiling_percent, verdict = "OVER",
-      nearest = context.at_most(rule.ceiling_percent, "RMT") }))
+      value = of_rmt, unit = "% of the resting motor threshold", limit = rule.ceiling_percent,
+      verdict = "OVER", nearest = context.at_most(rule.ceiling_percent, "RMT") }))
   end
   local limit = reference == "AMT" and rule.amt_percent or rule.rmt_percent
   local stronger = percent > limit + edge
@@ -317,16 +319,16 @@ function M.totals(counts, history, add, own)
     judge_count(theta, "theta burst pulses a session", "1800 a session", bursts, theta.session_pulses, add)
   end
   if counts.group then
-    judge_count(tables.groups, "pulses in groups a session", ("%d a session"):format(tables.groups.session_pulses),
-      counts.group, tables.groups.session_pulses, add)
+    judge_count(tables.groups, "pulses in groups a session",
+      ("%d a session"):format(tables.groups.session_pulses), counts.group, tables.groups.session_pulses, add)
   end
   if counts.single then
     judge_count(single, "single pulses a session", "about 1800 a session, at 100 % of MT", counts.single,
       single.session_pulses, add)
   end
   local day = own or tables.day
-  judge_count(day, "pulses a day", ("%d a day"):format(day.pulses), counts.session + (history and history.day or 0),
-    day.pulses, add)
+  judge_count(day, "pulses a day", ("%d a day"):format(day.pulses),
+    counts.session + (history and history.day or 0), day.pulses, add)
   if history and history.last_end_s and bursts
     and history.last_end_s < theta.session_gap_s then
     add(finding("gap between sessions", theta, { row = "10 min between sessions",

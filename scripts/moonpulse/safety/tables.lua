@@ -79,7 +79,8 @@ M.theta_burst = {
     .. "%RMT where it is continuous) are our own caution: nothing read goes higher",
   amt_percent = 80, rmt_percent = 80, ceiling_percent = 120, burst_pulses = 4, session_pulses = 1800,
   session_gap_s = 600,
-  continuous_s = 5, continuous_percent = 100, -- imTBS has trains of 5 s; longer without a silence is continuous
+  -- imTBS has trains of 5 s; longer without a silence is continuous
+  continuous_s = 5, continuous_percent = 100,
 }
 
 M.theta_pause = {
@@ -90,16 +91,17 @@ M.theta_pause = {
 --- Pairs of pulses above 25 Hz.
 M.pairs = {
   table = "pairs", confidence = "L",
-  source = "no table covers them; above 130 %, the strongest column for trains, they are beyond tested: our own "
-    .. "caution",
+  source = "no table covers them; above 130 %, the strongest column for trains, they are beyond tested: our "
+    .. "own caution",
 }
 
 --- Three or four pulses above 25 Hz: quadripulse and other groups.
 M.groups = {
   table = "quadripulse and other groups", confidence = "M", amt_percent = 90, rmt_percent = 80,
   ceiling_percent = 130, every_s = 5, session_pulses = 1440,
-  source = "quadripulse was used at 90 %AMT, a group every 5 s, 1440 pulses (safety section of the 2020 review); "
-    .. "no table covers it. 130 %RMT as a ceiling, and 80 %RMT where no AMT is known, are our own caution",
+  source = "quadripulse was used at 90 %AMT, a group every 5 s, 1440 pulses (safety section of the 2020 "
+    .. "review); no table covers it. 130 %RMT as a ceiling, and 80 %RMT where no AMT is known, are our "
+    .. "own caution",
 }
 
 M.single = {

@@ -31,8 +31,8 @@ local FAST_HZ = 1 + 1e-6
 ---@field start number seconds
 ---@field last number seconds, its last pulse
 ---@field gap number? seconds of silence before it, after the end of what came before
----@field after { kind: string, gap: number, onset: number, hz: number }? the last fast train, group or theta burst:
----   the silence since, the time since its first pulse, its rate
+---@field after { kind: string, gap: number, onset: number, hz: number }? the last fast train, group or theta
+---   burst: the silence since, the time since its first pulse, its rate
 ---@field pulse integer number of its first pulse; number: its own, both on its channel
 ---@field actions table<any, boolean> what its pulses are
 ---@field origin string script line of its first pulse
@@ -112,8 +112,8 @@ local function close_chain(self)
   self.emit(train)
 end
 
---- Does run go on with the theta burst that chain is? Its silence is at least as long as a burst: else it is a
---- train with some longer intervals.
+--- Does run go on with the theta burst that chain is? Its silence is at least as long as a burst: else it is
+--- a train with some longer intervals.
 local function is_next_burst(chain, run)
   local onset, silence = run.first - chain.last_onset, run.first - chain.last
   return is_burst(run) and onset >= BURST_LEAST - EDGE and onset <= BURST_MOST + EDGE
