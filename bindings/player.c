@@ -171,11 +171,11 @@ static FILE *check_file(lua_State *L, int arg)
 }
 
 /*
- * player:play(file, index, text, steady, budget, log, tail) -> played, written, onset_ns (of the
- * last row written) | nil, message. Play the pulse that next() gave last, and what follows it, as
- * long as it is like steady, which then says how the stimulator is. Rows go to file, numbered
- * from index + 1, with the reply's text; to log, the twin's own, goes the time and tail of each
- * pulse; the last played - written pulses are not confirmed yet: see pending().
+ * player:play(file, index, text, steady, budget, log, tail) -> played, written, onset_ns (of
+ * the last row written) | nil, message. Play the pulse that next() gave last, and what follows
+ * it, as long as it is like steady, which then says how the stimulator is. Rows go to file,
+ * numbered from index + 1, with the reply's text; to log, the twin's own, goes the time and
+ * tail of each pulse; the last played - written pulses are not confirmed yet: see pending().
  */
 static int player_play(lua_State *L)
 {

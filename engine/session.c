@@ -1,51 +1,15 @@
-#include "engine/session.h"
+/* session.c - the ports of a session, what comes from them, and its stops. */
+#include "engine/session_core.h"
 
 #include "engine/clock.h"
-#include "engine/guard.h"
 
 #include <poll.h>
-#include <stdatomic.h>
 #include <stdlib.h>
-
-enum { HEARTBEAT_MS = 50 };
-
-struct mp_session {
-    uv_loop_t *loop;
-    struct mp_session_events events;
-    enum mp_session_state state;
-    struct mp_serial serial;
-    struct mp_port *port;
-    struct mp_port *trigger; // the second port; NULL: none
-    enum mp_trigger_line lines[MP_PORTS];
-    uint8_t rest[MP_FRAME_MAX];
-    size_t rest_length;
-    // one each a connection: they may still be closing when the next one opens
-    uv_poll_t *poll, *trigger_poll;
-    bool trigger_lost;
-    uv_async_t async;
-    uv_timer_t heartbeat; // tells the dispatcher that the loop is alive
-    int open_handles;
-    struct mp_guard guard;
-    bool guarded; // a guard was started for this arm
-    bool halted;  // stopped, and nobody has taken note yet
-    struct mp_stop_watch *watch;
-    // read by mp_session_stop_async; cleared before the dispatcher is freed
-    struct mp_dispatcher *_Atomic dispatcher;
-    _Atomic int stopping; // calls of mp_session_stop_async in progress
-    bool reporting;       // inside report(): the dispatcher must not be freed under it
-};
 
 const char *mp_session_state_name(enum mp_session_state state)
 {
     static const char *const names[] = {"closed", "connected", "armed", "running"};
     return names[state];
-}
-
-static void copy_bytes(uint8_t *to, const void *from, size_t length)
-{
-    const uint8_t *bytes = from;
-    for (size_t i = 0; i < length; i++)
-        to[i] = bytes[i];
 }
 
 static void free_handle(uv_handle_t *handle)
@@ -58,11 +22,6 @@ static void free_session(uv_handle_t *handle)
     struct mp_session *s = handle->data;
     if (--s->open_handles == 0)
         free(s);
-}
-
-static struct mp_dispatcher *dispatcher_of(const struct mp_session *s)
-{
-    return atomic_load(&s->dispatcher);
 }
 
 /* The dispatcher first: only when its safe frame is out may the guard go. */
@@ -82,7 +41,7 @@ static void join_all(struct mp_session *s, struct mp_dispatcher *d, enum mp_stop
 /* Join the dispatcher, which has stopped or is told to, and forget it. */
 static void end_dispatcher(struct mp_session *s, enum mp_stop reason)
 {
-    struct mp_dispatcher *d = dispatcher_of(s);
+    struct mp_dispatcher *d = session_dispatcher(s);
     if (d == NULL)
         return;
     join_all(s, d, reason);
@@ -143,7 +102,7 @@ static void drop_port(struct mp_session *s)
 static void report(struct mp_session *s)
 {
     struct mp_outcome outcome;
-    struct mp_dispatcher *d = dispatcher_of(s);
+    struct mp_dispatcher *d = session_dispatcher(s);
     if (d == NULL || s->reporting)
         return;
     s->reporting = true;
@@ -170,12 +129,6 @@ static void report(struct mp_session *s)
 static void on_async(uv_async_t *async)
 {
     report(async->data);
-}
-
-static void wake_loop(void *context)
-{
-    struct mp_session *s = context;
-    (void)uv_async_send(&s->async); // fails only for a handle that is closing
 }
 
 static void tell_gone(struct mp_session *s, uint8_t port, const struct mp_error *why)
@@ -231,8 +184,7 @@ static void on_readable(uv_poll_t *poll, int status, int events)
     }
 }
 
-/* Read what has come: what was confirmed up to now is then counted. */
-static void drain(struct mp_session *s)
+void session_drain(struct mp_session *s)
 {
     struct pollfd input = {.events = POLLIN};
     int64_t now = mp_clock_ns();
@@ -241,21 +193,9 @@ static void drain(struct mp_session *s)
     input.fd = mp_port_fd(s->port);
     if (poll(&input, 1, 0) > 0)
         on_readable(s->poll, 0, UV_READABLE);
-    struct mp_dispatcher *d = dispatcher_of(s); // the owner may have stopped it meanwhile
+    struct mp_dispatcher *d = session_dispatcher(s); // the owner may have stopped it meanwhile
     if (d != NULL)
         mp_dispatcher_drained(d, now);
-}
-
-static void on_heartbeat(uv_timer_t *timer)
-{
-    struct mp_session *s = timer->data;
-    struct mp_dispatcher *d = dispatcher_of(s);
-    if (d == NULL)
-        return;
-    mp_dispatcher_heartbeat(d);
-    if (s->guarded && !mp_guard_alive(&s->guard))
-        mp_dispatcher_stop(d, MP_STOP_GUARD);
-    drain(s);
 }
 
 enum mp_status mp_session_create(struct mp_session **out, uv_loop_t *loop,
@@ -318,7 +258,7 @@ enum mp_status mp_session_trigger(struct mp_session *s, const char *path,
                                   const struct mp_serial *serial, enum mp_trigger_line line,
                                   const void *rest, size_t rest_length, struct mp_error *err)
 {
-    if (s->state != MP_CONNECTED || dispatcher_of(s) != NULL || s->trigger != NULL)
+    if (s->state != MP_CONNECTED || session_dispatcher(s) != NULL || s->trigger != NULL)
         return mp_fail(err, MP_ESTATE,
                        "a trigger is chosen once, between connecting and arming");
     if (rest_length > MP_FRAME_MAX || (path == NULL && line == MP_TRIGGER_NONE))
@@ -336,7 +276,7 @@ enum mp_status mp_session_trigger(struct mp_session *s, const char *path,
     }
     s->trigger = port;
     s->lines[port == NULL ? MP_PORT_DEVICE : MP_PORT_TRIGGER] = line;
-    copy_bytes(s->rest, rest, rest_length);
+    session_copy(s->rest, rest, rest_length);
     s->rest_length = rest_length;
     return MP_OK;
 }
@@ -347,7 +287,7 @@ enum mp_status mp_session_write(struct mp_session *s, const void *bytes, size_t 
     if (s->state == MP_CLOSED)
         return mp_fail(err, MP_ESTATE, "the port is closed: connect first");
     if (s->state != MP_CONNECTED)
-        return mp_dispatcher_send(dispatcher_of(s), bytes, length, err);
+        return mp_dispatcher_send(session_dispatcher(s), bytes, length, err);
     if (s->halted)
         return mp_fail(err, MP_ESTATE, "stopped: nothing more is sent until a new arm");
     size_t written = 0;
@@ -359,100 +299,16 @@ enum mp_status mp_session_write(struct mp_session *s, const void *bytes, size_t 
     return status;
 }
 
-static enum mp_status check_arming(const struct mp_session *s, const struct mp_arming *arming,
-                                   struct mp_error *err)
-{
-    if (s->state != MP_CONNECTED || dispatcher_of(s) != NULL)
-        return mp_fail(err, MP_ESTATE, "only a connected session can be armed, this one is %s",
-                       mp_session_state_name(s->state));
-    if (s->trigger_lost)
-        return mp_fail(err, MP_EGONE, "the trigger's port %s is lost: plug it in, start anew",
-                       mp_port_path(s->trigger));
-    if ((arming->safe_length == 0 && !arming->safe_line) || arming->safe_length > MP_FRAME_MAX)
-        return mp_fail(err, MP_EINVAL, "arming needs the bytes that make the device safe");
-    if (arming->keepalive != NULL && arming->keepalive_length > MP_FRAME_MAX)
-        return mp_fail(err, MP_EINVAL, "a keep-alive has at most %d bytes", MP_FRAME_MAX);
-    return MP_OK;
-}
-
-static enum mp_status start_guard(struct mp_session *s, const struct mp_arming *arming,
-                                  struct mp_error *err)
-{
-    struct mp_guarded ports[MP_GUARD_PORTS] = {
-        {.fd = mp_port_fd(s->port),
-         .lines = arming->safe_line || s->lines[MP_PORT_DEVICE] != MP_TRIGGER_NONE,
-         .safe = arming->safe,
-         .safe_length = arming->safe_length}};
-    size_t count = 1;
-    if (s->trigger != NULL)
-        ports[count++] =
-            (struct mp_guarded){.fd = mp_port_fd(s->trigger),
-                                .lines = s->lines[MP_PORT_TRIGGER] != MP_TRIGGER_NONE,
-                                .safe = s->rest,
-                                .safe_length = s->rest_length};
-    return mp_guard_start(&s->guard, ports, count, err);
-}
-
-enum mp_status mp_session_arm(struct mp_session *s, const struct mp_arming *arming,
-                              struct mp_error *err)
-{
-    enum mp_status status = check_arming(s, arming, err);
-    if (status != MP_OK)
-        return status;
-    struct mp_dispatch_config config = {
-        .port = s->port,
-        .serial = s->serial,
-        .trigger = s->trigger,
-        .lines = {s->lines[MP_PORT_DEVICE], s->lines[MP_PORT_TRIGGER]},
-        .rest_length = s->rest_length,
-        .safe_length = arming->safe_length,
-        .safe_line = arming->safe_line,
-        .tolerance_ns = arming->tolerance_ns,
-        .late = arming->late,
-        .keepalive_ns = arming->keepalive_ns,
-        .stuck_ns = arming->stuck_ns,
-        .unconfirmed_ns = arming->unconfirmed_ns,
-        .settings = arming->settings,
-        .flight = arming->flight,
-        .wake = wake_loop,
-        .context = s,
-    };
-    copy_bytes(config.rest, s->rest, s->rest_length);
-    copy_bytes(config.safe, arming->safe, arming->safe_length);
-    if (arming->keepalive != NULL) {
-        copy_bytes(config.keepalive, arming->keepalive, arming->keepalive_length);
-        config.keepalive_length = arming->keepalive_length;
-    }
-    if (arming->guard) // before there is a second thread, and before memory is locked
-        status = start_guard(s, arming, err);
-    struct mp_dispatcher *d = NULL;
-    if (status == MP_OK)
-        status = mp_dispatcher_create(&d, &config, err);
-    if (status == MP_OK && arming->line != MP_LINE_NONE)
-        status = mp_stop_watch_start(&s->watch, s->port, arming->line, d, err);
-    if (status != MP_OK) {
-        mp_dispatcher_destroy(d);
-        mp_guard_dismiss(&s->guard);
-        return status;
-    }
-    atomic_store(&s->dispatcher, d);
-    (void)uv_timer_start(&s->heartbeat, on_heartbeat, 0, HEARTBEAT_MS);
-    s->guarded = arming->guard;
-    s->halted = false;
-    s->state = MP_ARMED;
-    return MP_OK;
-}
-
 void mp_session_confirmed(struct mp_session *s, uint64_t total)
 {
-    struct mp_dispatcher *d = dispatcher_of(s);
+    struct mp_dispatcher *d = session_dispatcher(s);
     if (d != NULL)
         mp_dispatcher_confirmed(d, total);
 }
 
 void mp_session_believed(struct mp_session *s, int64_t total)
 {
-    struct mp_dispatcher *d = dispatcher_of(s);
+    struct mp_dispatcher *d = session_dispatcher(s);
     if (d != NULL)
         mp_dispatcher_believed(d, total);
 }
@@ -462,22 +318,9 @@ void mp_session_acknowledge(struct mp_session *s)
     s->halted = false;
 }
 
-enum mp_status mp_session_play(struct mp_session *s, struct mp_lowering *lowering,
-                               int64_t start_ns, struct mp_error *err)
-{
-    if (s->state != MP_ARMED)
-        return mp_fail(err, MP_ESTATE, "only an armed session can run a plan, this one is %s",
-                       mp_session_state_name(s->state));
-    s->state = MP_RUNNING; // before the first outcome can come
-    enum mp_status status = mp_dispatcher_play(dispatcher_of(s), lowering, start_ns, err);
-    if (status != MP_OK)
-        s->state = MP_ARMED;
-    return status;
-}
-
 void mp_session_stop(struct mp_session *s, enum mp_stop reason)
 {
-    struct mp_dispatcher *d = dispatcher_of(s);
+    struct mp_dispatcher *d = session_dispatcher(s);
     if (d == NULL)
         return;
     join_all(s, d, reason);
@@ -487,7 +330,7 @@ void mp_session_stop(struct mp_session *s, enum mp_stop reason)
 void mp_session_stop_async(struct mp_session *s, enum mp_stop reason)
 {
     (void)atomic_fetch_add(&s->stopping, 1);
-    struct mp_dispatcher *d = dispatcher_of(s);
+    struct mp_dispatcher *d = session_dispatcher(s);
     if (d != NULL)
         mp_dispatcher_stop(d, reason);
     (void)atomic_fetch_sub(&s->stopping, 1);
@@ -495,7 +338,7 @@ void mp_session_stop_async(struct mp_session *s, enum mp_stop reason)
 
 void mp_session_stop_at_exit(struct mp_session *s)
 {
-    struct mp_dispatcher *d = dispatcher_of(s);
+    struct mp_dispatcher *d = session_dispatcher(s);
     if (d != NULL)
         join_all(s, d, MP_STOP_REQUESTED);
 }
@@ -514,7 +357,7 @@ enum mp_session_state mp_session_state(const struct mp_session *s)
 
 const struct mp_realtime *mp_session_realtime(const struct mp_session *s)
 {
-    struct mp_dispatcher *d = dispatcher_of(s);
+    struct mp_dispatcher *d = session_dispatcher(s);
     return d == NULL ? NULL : mp_dispatcher_realtime(d);
 }
 

@@ -90,7 +90,8 @@ function M.by_hand(driver, identity, actions)
   end
   local parts = {}
   for i, action in ipairs(list) do
-    parts[i] = ("%sto %g %%MSO"):format(#list > 1 and ("channel %s "):format(action.channel) or "", action.mso)
+    parts[i] = ("%sto %g %%MSO"):format(#list > 1 and ("channel %s "):format(action.channel) or "",
+      action.mso)
   end
   return ("set by hand at the stimulator%s before the run: %s"):format(#list > 1 and "s" or "",
     table.concat(parts, ", "))

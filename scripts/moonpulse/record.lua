@@ -21,12 +21,8 @@ local header = table.concat({
 local room_kept = 2048 -- flight records for what comes beside the plans
 local window_ns = 1000000000 -- rows of a live run wait so long for others that belong before them
 
-local function new_record(folder, path)
-  os.remove(path) -- a link there, in a folder from elsewhere, is not written through
-  local file, message = io.open(path, "w")
-  if not file then
-    return nil, message
-  end
+--- path: where file is; nil: it is in memory only.
+local function record_in(folder, path, file)
   file:setvbuf("full", 65536)
   file:write(header, "\n")
   return setmetatable({
@@ -36,6 +32,15 @@ local function new_record(folder, path)
     lateness = {}, worst_us = 0, skipped_by = {}, passing = {}, extra = 0, trains = {},
     starts = 0, last_number = 0,
   }, Record)
+end
+
+local function new_record(folder, path)
+  os.remove(path) -- a link there, in a folder from elsewhere, is not written through
+  local file, message = io.open(path, "w")
+  if not file then
+    return nil, message
+  end
+  return record_in(folder, path, file)
 end
 
 --- Make the folder <out>/<date>T<time>_<id> and open the record in it.
@@ -81,7 +86,7 @@ function M.in_memory()
       return true
     end,
   }
-  return new_record("", file), function() return table.concat(parts) end
+  return record_in("", nil, file), function() return table.concat(parts) end
 end
 
 local function fields(action)
@@ -418,7 +423,7 @@ function Record:close()
   self:give_up()
   self:advance(math.maxinteger)
   self:wrote(self.file:close())
-  if self.disordered and not self.lost then
+  if self.disordered and self.path and not self.lost then
     self:wrote(order.settle(self.path))
   end
   if self.flight then

@@ -264,17 +264,19 @@ function M.rows(folder)
     record:close()
     return text()
   end
-  local list, start_ns = read_flight(folder .. "/flight.bin")
-  if not list then
-    return nil, start_ns
+  local flight
+  flight, message = flight_of.read(folder .. "/flight.bin")
+  if not flight then
+    return nil, message
   end
   local entries
-  entries, message = entries_of(folder, manifest, start_ns)
+  entries, message = entries_of(folder, manifest, flight.start_ns)
   if not entries then
     return nil, message
   end
   local record, text = records.in_memory()
-  replay_all(record, list, entries, start_ns, nameless)
+  record.start_ns = flight.start_ns
+  replay_all(record, flight, entries, nameless, {})
   record:close()
   return text()
 end

@@ -48,7 +48,8 @@ describe("a box whose outputs are stimulators of their own", function()
     assert.is_truthy(text:find("channel 1 to 40 %MSO, channel 2 to 60 %MSO", 1, true), text)
     local two = on("1", 40) .. mp.rest(1) .. on("2", 60) .. mp.rest(1) .. on("1", 41)
     refused("set by hand", two, "pulsepal", {})
-    refused("set by hand", on("0", 40) .. mp.rest(1) .. on("1", 60) .. mp.rest(1) .. on("0", 41), "stimjim", {})
+    refused("set by hand", on("0", 40) .. mp.rest(1) .. on("1", 60) .. mp.rest(1) .. on("0", 41),
+      "stimjim", {})
     assert.is_nil(lower.by_hand(configured("pulsepal", { full_scale_volts = "5" }), nil, actions))
   end)
 
@@ -78,14 +79,16 @@ describe("a run on two outputs", function()
   before_each(function() folder = shell.folder() end)
   after_each(function() shell.remove(folder) end)
 
-  local ccpas = 'local mp = require "moonpulse"\nreturn mp.protocol { id = "ccpas2", name = "c", plan = function()\n'
-    .. 'return mp.together { mp.pulse(mp.rmt(90)):at "PMv", mp.rest(mp.ms(6)) .. mp.pulse(mp.mso(55)):at "M1" }\n'
+  local ccpas = 'local mp = require "moonpulse"\nreturn mp.protocol { id = "ccpas2", name = "c", '
+    .. 'plan = function()\nreturn mp.together { mp.pulse(mp.rmt(90)):at "PMv", '
+    .. 'mp.rest(mp.ms(6)) .. mp.pulse(mp.mso(55)):at "M1" }\n'
     .. ':times(3, { every = 0.2 }) end }\n'
 
   it("gives each pulse on its own output, as listed", function()
     shell.write(folder .. "/ccpas.lua", ccpas)
-    local code, out, err = shell.moonpulse(folder, ("run %s/ccpas.lua --rmt 50 --tolerance 100 --device sim:pulsepal "
-      .. "--device-option channels=PMv=1,M1=2 --device-option fastest_hz=5 --out %s/runs"):format(folder, folder))
+    local code, out, err = shell.moonpulse(folder, ("run %s/ccpas.lua --rmt 50 --tolerance 100 --device "
+      .. "sim:pulsepal --device-option channels=PMv=1,M1=2 --device-option fastest_hz=5 --out %s/runs")
+      :format(folder, folder))
     assert.are.equal(0, code, err)
     assert.is_truthy(out:find("channel PMv to 45 %MSO, channel M1 to 55 %MSO", 1, true), out)
     local path = ("%s/runs/%s"):format(folder, shell.names(folder .. "/runs")[1])

@@ -45,8 +45,8 @@ end
 describe("drawn rests", function()
   local train = mp.train { pulses = 3, hz = 20, intensity = mp.rmt(90) }
   local plan = (train .. mp.rest { min = 0.3, max = 12 } .. mp.pulse(mp.rmt(80)):at "2"
-    .. mp.rest { min = "1/3", max = 2 }) * 4 .. mp.together { a = train .. mp.rest { min = 1, max = 2 } .. train,
-      b = mp.rest(9) .. train }
+    .. mp.rest { min = "1/3", max = 2 }) * 4
+    .. mp.together { a = train .. mp.rest { min = 1, max = 2 } .. train, b = mp.rest(9) .. train }
 
   it("are put at one place of their range, everything else stays", function()
     for fraction, total in pairs { [0] = 0.3 + 1 / 3, [1] = 14, [0.5] = 6.15 + 7 / 6 } do
@@ -155,7 +155,8 @@ describe("shuffled lists", function()
 
   it("are found where one order of many is over: the weak train between, or not", function()
     -- a 20 Hz train at 110 % may not follow another one within a second; the quiet trials part them
-    file("order.lua", [[mp.protocol { name = "order", params = { every = { default = 1.2 } }, plan = function(p)
+    file("order.lua", [[mp.protocol { name = "order", params = { every = { default = 1.2 } },
+      plan = function(p)
       local list = {}
       for i = 1, 30 do list[i] = mp.pulse(mp.rmt(50)) end
       for i = 31, 32 do list[i] = mp.train { pulses = 4, hz = 20, intensity = mp.rmt(110) } end
@@ -219,13 +220,13 @@ describe("the last line and --json", function()
     shell.write(folder .. "/runs/one/manifest.json", cjson.encode { participant = "p07", status = "completed",
       started = os.date("!%Y-%m-%dT%H:%M:%SZ", os.time() - 48 * 60), device = { simulated = false },
       protocol = { id = "saint" }, result = { pulses_sent = 1800, elapsed_s = 600 } })
-    local status, out = shell.moonpulse(folder, ("check saint --rmt 40 --participant P07 --out %s/runs"):format(
-      folder))
+    local status, out = shell.moonpulse(folder, ("check saint --rmt 40 --participant P07 --out %s/runs")
+      :format(folder))
     assert.are.equal(0, status)
     assert.matches(("participant    P07: 1 earlier run found in %s/runs: "):format(folder), out, 1, true)
     assert.matches("2 of 50, 38 min since the last: 50 min are asked", out, 1, true)
-    assert.matches("^verdict%s+beyond tested %(device within, guidelines beyond tested, sessions beyond tested%)",
-      last_line(out))
+    assert.matches("^verdict%s+beyond tested %(device within, guidelines beyond tested, sessions beyond "
+      .. "tested%)", last_line(out))
     local _, text = shell.moonpulse(folder, ("check saint --rmt 40 --participant P07 --out %s/runs --json")
       :format(folder))
     local report = cjson.decode(text)

@@ -130,7 +130,8 @@ describe("what a DuoMAG's status means while a plan runs", function()
 
   it("says which intensity it has", function()
     assert.are.same({ ["the intensity"] = true }, driver.tells(good, expected))
-    assert.are.same({ ["the intensity"] = "the intensity is 40 %, not 41 %" }, driver.tells(good, { mso = 41 }))
+    assert.are.same({ ["the intensity"] = "the intensity is 40 %, not 41 %" },
+      driver.tells(good, { mso = 41 }))
     assert.is_nil(driver.tells({ name = "error" }, expected))
   end)
 

@@ -1,5 +1,5 @@
---- What a participant had before, from the records of earlier runs: what was given counts, whatever the way in
---- which a run ended. The clock is the test's.
+--- What a participant had before, from the records of earlier runs: what was given counts, whatever the way
+--- in which a run ended. The clock is the test's.
 local cjson = require "cjson"
 local clock = require "moonpulse.safety.clock"
 local history = require "moonpulse.safety.history"
@@ -240,6 +240,7 @@ describe("an experiment that was killed", function()
     -- one that was being written when it was killed may have been thrown away by the guard
     assert.is_true(day == 600 + given or day == 601 + given, ("%d, and the twin saw %d"):format(day, given))
     assert.matches("is torn (killed, or it still runs)", err, 1, true)
+    assert.matches("pulses counted, from its flight record;", err, 1, true)
     assert.are.equal(events, shell.read(("%s/%s/events.tsv"):format(out, runs[#runs]))) -- read only
     assert.are.equal("running", cjson.decode(shell.read(path)).status)
   end)

@@ -262,7 +262,8 @@ describe("a reply while a plan runs", function()
   it("reports an amplitude that is not the commanded one", function()
     assert.are.same({ ["the mode"] = true, ["the amplitude"] = "the amplitude is 50 %, not 61 %" },
       tells("fe0401320034c1ff", { mso = 61 }))
-    assert.are.same({ ["the mode"] = true, ["the amplitude"] = true }, tells("fe0401320034c1ff", { mso = 50 }))
+    assert.are.same({ ["the mode"] = true, ["the amplitude"] = true },
+      tells("fe0401320034c1ff", { mso = 50 }))
     assert.are.same({}, tells("fe040241003442ff", { mso = 61 })) -- a pulse's event says nothing of now
     assert.is_nil(judge("fe0401320034c1ff", nil))
   end)

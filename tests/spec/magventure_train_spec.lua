@@ -174,8 +174,8 @@ describe("between two programs", function()
   it("go the settings that differ, each read back, with time for each", function()
     local bytes, lead, fields = driver.encode.set({ mso = 40, train = train }, { mso = 50, train = bursts })
     assert.are.equal("fe0b0901010000030200c80064e9ff" .. ask.get_mode .. "fe020702d2ff"
-      .. ask.get_page .. hex(driver.commands.set_train_ext(bursts.train)) .. ask.get_train .. "fe0301320017ff",
-      hex(bytes))
+      .. ask.get_page .. hex(driver.commands.set_train_ext(bursts.train)) .. ask.get_train
+      .. "fe0301320017ff", hex(bytes))
     assert.near(0.48, lead, 1e-9) -- the slowest answer to each, and 30 ms
     assert.are.same({ "the waveform", "the page", "the train", "the amplitude" }, fields)
     bytes, lead, fields = driver.encode.set({ mso = 40, train = train }, { mso = 50, train = train })

@@ -564,8 +564,8 @@ describe("the driver of the Magstim Rapid²", function()
     local text, actions, lowering = magstim.refusal(fast, plan)
     assert.is_nil(text)
     local bytes, lead = fast.encode.set(actions[1], actions[2])
-    assert.are.equal(framed("@060") .. framed("B0150") .. framed("[0030") .. framed("D00045") .. framed("\\@"),
-      magstim.hex(bytes))
+    assert.are.equal(framed("@060") .. framed("B0150") .. framed("[0030") .. framed("D00045")
+      .. framed("\\@"), magstim.hex(bytes))
     assert.is_true(lead >= 0.2)
     local order, set_s = {}, nil
     for kind, _, _, send_ns in lowering.next, lowering do

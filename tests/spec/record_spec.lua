@@ -16,7 +16,8 @@ local function check_rows(path)
     local onset = tonumber(row.onset)
     assert.are.equal(tostring(i), row.index)
     assert.is_true(onset >= 0, ("%s: row %d has onset %s"):format(path, i, row.onset))
-    assert.is_true(i == 1 or onset >= tonumber(rows[i - 1].onset), ("%s: row %d is not sorted"):format(path, i))
+    assert.is_true(i == 1 or onset >= tonumber(rows[i - 1].onset),
+      ("%s: row %d is not sorted"):format(path, i))
     if row.event == "mark" then
       assert.are.equal("n/a", row.onset_sent_us)
       assert.near(tonumber(row.onset_planned_us), onset * 1e6, 0.002)
@@ -50,7 +51,8 @@ describe("the record's order", function()
       local expected, now = {}, 0
       for _ = 1, 200 do
         now = now + random(0, 3)
-        local onset = math.max(0, now + random(-3, 20)) -- some come too late: they are put in place at the end
+        -- some come too late: they are put in place at the end
+        local onset = math.max(0, now + random(-3, 20))
         record:event(random(2) == 1 and "mark" or "set_intensity", onset, nil, "passed", "x")
         record:advance(now)
         expected[#expected + 1] = onset
@@ -148,8 +150,8 @@ describe("the rows of a run", function()
         parts[#parts + 1] = ('mp.mark "n%d"'):format(i)
       end
     end
-    return 'local mp = require "moonpulse"\nreturn mp.protocol { id = "made", name = "Made", plan = function()\n'
-      .. "return " .. table.concat(parts, " .. ") .. " end }\n"
+    return 'local mp = require "moonpulse"\nreturn mp.protocol { id = "made", name = "Made", '
+      .. "plan = function()\nreturn " .. table.concat(parts, " .. ") .. " end }\n"
   end
 
   local function planned(rows)
@@ -182,7 +184,8 @@ describe("the rows of a run", function()
     end)
   end
 
-  for _, fault in ipairs { "drop@4", "flip@3", "duplicate@3", "nak@2", "unplug@3", "half-open@3", "delay@2" } do
+  for _, fault in ipairs { "drop@4", "flip@3", "duplicate@3", "nak@2", "unplug@3", "half-open@3",
+    "delay@2" } do
     for _, timing in ipairs { "host", "device" } do
       it(("are the same from the flight record after the fault %s, timed by the %s"):format(fault, timing),
         function()
@@ -247,7 +250,8 @@ describe("the rows of a run", function()
       shell.write(damaged .. "/manifest.json", cjson.encode(manifest))
       local status, text = shell.moonpulse(folder, "recover " .. damaged)
       if status == 0 then
-        assert.is_truthy(text:find("damaged", 1, true) or text:find("could not be read", 1, true), "byte " .. at)
+        assert.is_truthy(text:find("damaged", 1, true) or text:find("could not be read", 1, true),
+          "byte " .. at)
         assert.are.equal(whole, shell.read(damaged .. "/events.tsv"))
       else
         assert.are.equal(2, status)
@@ -265,7 +269,8 @@ describe("the rows of a run", function()
     shell.write(folder .. "/made.lua", [[local mp = require "moonpulse"
       return mp.protocol { id = "made", name = "Made", plan = function()
         return mp.pulse(mp.mso(40)) .. mp.rest(4) .. mp.pulse(mp.mso(40)) end }]])
-    local path, status, text = run("k", ("%s/made.lua --device sim:%s/ka.lua%s"):format(folder, folder, loose))
+    local path, status, text = run("k", ("%s/made.lua --device sim:%s/ka.lua%s"):format(folder, folder,
+      loose))
     assert.are.equal(0, status, text)
     assert.is_true(#shell.read(path .. "/flight.bin") < 4096 + 30 * 64)
   end)

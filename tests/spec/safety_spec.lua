@@ -61,8 +61,10 @@ describe("a train that no cell covers", function()
   it("is told what passes, and that does", function()
     for _, case in ipairs {
       { 30, 50, 120, "at most 25 Hz, at most 10 pulses (0.4 s at 25 Hz and 120 %)", 25, 10, 120 },
-      { 20, 40, 140, "at most 130 %RMT (65 %MSO), at most 11 pulses (0.55 s at 20 Hz and 130 %)", 20, 11, 130 },
-      { 20, 11, 140, "at most 130 %RMT (65 %MSO)", 20, 11, 130 }, { 30, 10, 110, "at most 25 Hz", 25, 10, 110 } } do
+      { 20, 40, 140, "at most 130 %RMT (65 %MSO), at most 11 pulses (0.55 s at 20 Hz and 130 %)",
+        20, 11, 130 },
+      { 20, 11, 140, "at most 130 %RMT (65 %MSO)", 20, 11, 130 },
+      { 30, 10, 110, "at most 25 Hz", 25, 10, 110 } } do
       local over = find(report_of(train(case[1], case[2], case[3])), "train duration")
       assert.are.equal("OVER", over.verdict)
       assert.are.equal(case[4], over.nearest)

@@ -132,14 +132,14 @@ describe("a setting that the device did not take", function()
       .. mp.train { pulses = 7, hz = 5, intensity = mp.mso(HIGH) }
     for at = 1, 12 do
       for _, kind in ipairs(kinds) do
-        local twin, given = twins.new {}, {}
+        local twin, pulses = twins.new {}, {}
         local model = setmetatable({}, { __index = function(_, key)
           return function(_, ...)
             local replies, log, next_ns = twin[key](twin, ...)
             for _, entry in ipairs(key ~= "state" and log or {}) do
               if entry.event == "pulse" then
                 local state = twin:state()
-                given[#given + 1] = { state.amplitude_a, state.train.rate_hz }
+                pulses[#pulses + 1] = { state.amplitude_a, state.train.rate_hz }
               end
             end
             return replies, log, next_ns
@@ -152,8 +152,8 @@ describe("a setting that the device did not take", function()
         local ok, outcome = pcall(run_virtual.run, job, record, "max", hooks)
         record:close()
         stopped = stopped + ((not ok or outcome.stop ~= "finished") and 1 or 0)
-        seen[#seen + 1] = #given
-        for i, pulse in ipairs(given) do
+        seen[#seen + 1] = #pulses
+        for i, pulse in ipairs(pulses) do
           assert.are.same(i <= 6 and { LOW, 10.0 } or { HIGH, 5.0 }, pulse)
         end
       end

@@ -69,8 +69,8 @@ local function is_stimulator(options, policy)
     or policy.real_pty and lfs.attributes(options.port, "mode") == "char device"
 end
 
---- The operator's confirmations; a list of the lab's own is asked on the simulator too. From here on a plan that
---- is beyond what was tested is refused on a real device, unless its going on was confirmed.
+--- The operator's confirmations; a list of the lab's own is asked on the simulator too. From here on a plan
+--- that is beyond what was tested is refused on a real device, unless its going on was confirmed.
 ---@param options table
 ---@param real boolean
 ---@param job table with policy, and safety where the plan is known; policy gets beyond_refused

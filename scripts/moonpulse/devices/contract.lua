@@ -113,10 +113,11 @@ local function check_limits(driver, problems)
     or type(limits.shortest_interval) ~= "function" or type(limits.why) ~= "string" then
     problems[#problems + 1] = "limits(nil) must return { channels = 1, intensity = { min =, max =, "
       .. "step = }, shortest_interval = function(action) ... end, why = \"...\" }"
-  elseif limits.output ~= nil and (type(limits.output) ~= "function" or type(limits.shortest_across) ~= "function")
+  elseif limits.output ~= nil
+    and (type(limits.output) ~= "function" or type(limits.shortest_across) ~= "function")
     or limits.output == nil and limits.shortest_across ~= nil then
-    problems[#problems + 1] = "limits(nil): where each output is a stimulator of its own, output = function(action) "
-      .. "... end and shortest_across = function(action) ... end are both needed"
+    problems[#problems + 1] = "limits(nil): where each output is a stimulator of its own, output = "
+      .. "function(action) ... end and shortest_across = function(action) ... end are both needed"
   elseif limits.by_hand ~= nil and type(limits.by_hand) ~= "string" then
     problems[#problems + 1] = "limits(nil): by_hand is a sentence: why there is one intensity a run"
   end

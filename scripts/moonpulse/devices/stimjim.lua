@@ -126,8 +126,8 @@ local function shortest(options)
   return math.max(1 / options.fastest_hz, reported(options))
 end
 
-local by_hand = "its pulses are triggers of one voltage and the intensity is set by hand at the stimulator: one "
-  .. "for each channel; for its own outputs say --device-option full_scale_ua=uA or full_scale_mv=mV"
+local by_hand = "its pulses are triggers of one voltage and the intensity is set by hand at the stimulator: "
+  .. "one for each channel; for its own outputs say --device-option full_scale_ua=uA or full_scale_mv=mV"
 
 function M.limits(_, _, options)
   options = settled(options)
@@ -138,8 +138,8 @@ function M.limits(_, _, options)
       .. "the next"):format(options.fastest_hz, pulse_us(options)),
     output = function(action) return output_of(options, action.channel) end,
     shortest_across = function(action) return action.train and action.train.busy or reported(options) end,
-    why_across = ("each pulse of %d us must be reported before the next; a smaller pulse_us makes it sooner"):format(
-      pulse_us(options)),
+    why_across = ("each pulse of %d us must be reported before the next; a smaller pulse_us makes it "
+      .. "sooner"):format(pulse_us(options)),
     by_hand = not (options.full_scale_mv or options.full_scale_ua) and by_hand or nil,
   }
 end

@@ -11,8 +11,8 @@ local function days(year, month, day)
   return era * 146097 + of_era * 365 + of_era // 4 - of_era // 100 + of_year - 719468
 end
 
---- "2026-11-25T10:20:30+0100" as seconds since the epoch: at its own offset from universal time (also "+01:00"
---- and "Z"); by this host's clock and zone where it has none.
+--- "2026-11-25T10:20:30+0100" as seconds since the epoch: at its own offset from universal time (also
+--- "+01:00" and "Z"); by this host's clock and zone where it has none.
 ---@param text any
 ---@return integer? nil: it is no such time
 function M.seconds_of(text)

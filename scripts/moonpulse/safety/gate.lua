@@ -28,7 +28,8 @@ end
 function M.refusal(report, policy)
   if not policy.real then
     return nil
-  elseif policy.beyond_refused and (report.verdict ~= "OVER" or policy.beyond) and judge.concerns(report)[1] then
+  elseif policy.beyond_refused and (report.verdict ~= "OVER" or policy.beyond)
+    and judge.concerns(report)[1] then
     return ("beyond what was tested, and the preflight did not confirm it: %s"):format(
       judge.sentence(judge.concerns(report)[1]))
   elseif report.verdict ~= "OVER" then

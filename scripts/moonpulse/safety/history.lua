@@ -140,8 +140,8 @@ end
 function M.of(folder, participant, now, real_pty)
   local self = { participant = participant, now = now or os.time(), real_pty = real_pty or false, runs = {},
     notes = {}, unreadable = {}, handed_on = 0, folder = absolute(folder) }
-  function self:note(text, ...)
-    table.insert(self.notes, text:format(...))
+  function self.note(sum, text, ...)
+    table.insert(sum.notes, text:format(...))
   end
   local ok, names = pcall(names_in, folder)
   self.missing = not ok or nil

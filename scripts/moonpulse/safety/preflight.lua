@@ -10,8 +10,8 @@ local M = {}
 
 local yes_or_no = { "y", "n" }
 
---- The questions (safety checklist: Rossi 2009; TMSMultiLab screening form v3 and rules; how the threshold was
---- found: Westin 2014, by eye it is 11 % higher).
+--- The questions (safety checklist: Rossi 2009; TMSMultiLab screening form v3 and rules; how the threshold
+--- was found: Westin 2014, by eye it is 11 % higher).
 ---@type moonpulse.Question[]
 M.questions = {
   { id = "screened", text = "Was the participant screened for contraindications today (implants, metal, "
@@ -46,17 +46,17 @@ function M.beyond(report)
   elseif #concerns > MOST_SENTENCES then
     parts[#parts + 1] = ("and %d more"):format(#concerns - MOST_SENTENCES)
   end
-  return { { id = "beyond_tested", text = ("This is beyond what was tested, or not covered by any table:\n  %s\nGo on?"):format(
-    table.concat(parts, "\n  ")) }, monitoring }
+  return { { id = "beyond_tested", text = ("This is beyond what was tested, or not covered by any table:\n  "
+    .. "%s\nGo on?"):format(table.concat(parts, "\n  ")) }, monitoring }
 end
 
 --- The same for an experiment, whose plans are not known yet.
 ---@param overridden boolean? a reason and an approval were given to pass a published limit
 ---@return moonpulse.Question[]
 function M.beyond_of_experiment(overridden)
-  return { { id = "beyond_tested", choices = yes_or_no, text = "The script decides as it runs: may it give what "
-    .. (overridden and "passes a published limit or " or "") .. "is beyond what was tested (n refuses such a "
-    .. "plan)?" }, monitoring }
+  return { { id = "beyond_tested", choices = yes_or_no, text = "The script decides as it runs: may it give "
+    .. "what " .. (overridden and "passes a published limit or " or "") .. "is beyond what was tested (n "
+    .. "refuses such a plan)?" }, monitoring }
 end
 
 local function choices_of(text)
@@ -67,8 +67,8 @@ local function choices_of(text)
   return list
 end
 
---- A lab's own list: a file of lines "id<tab>question", "id<tab>question<tab>emg|visual" (what may be answered)
---- or just questions; # begins a comment.
+--- A lab's own list: a file of lines "id<tab>question", "id<tab>question<tab>emg|visual" (what may be
+--- answered) or just questions; # begins a comment.
 ---@param path string
 ---@return moonpulse.Question[]? questions
 ---@return string? message
@@ -114,8 +114,8 @@ local function accepted(question, answer)
     table.concat(question.choices, ", "), question.text)
 end
 
---- Ask all questions. Where nothing else may be answered only y or yes goes on; the first other answer refuses.
---- Monitoring is not asked where going beyond was answered with n.
+--- Ask all questions. Where nothing else may be answered only y or yes goes on; the first other answer
+--- refuses. Monitoring is not asked where going beyond was answered with n.
 ---@param questions moonpulse.Question[]
 ---@param ask fun(text: string): string? the answer; nil at the end of input
 ---@param operator string? asked for where it is not given
@@ -131,8 +131,8 @@ function M.ask(questions, ask, operator)
     if question ~= monitoring or of.beyond_tested ~= "n" then
       local text = ask(("%s [%s] "):format(question.text, table.concat(question.choices or yes_or_no, "/")))
       if not text then
-        return nil, ("the preflight was not answered (%s): answer on the terminal, or a line for each question "
-          .. "(docs/safety.md)"):format(question.id)
+        return nil, ("the preflight was not answered (%s): answer on the terminal, or a line for each "
+          .. "question (docs/safety.md)"):format(question.id)
       end
       local answer, message = accepted(question, text)
       if not answer then

@@ -215,15 +215,16 @@ end
 ---@param progress fun(walked: integer, total: integer)? called where pulse by pulse takes long
 ---@param by_pulse boolean? never by structure (for the comparison of both ways)
 ---@param more { given: moonpulse.Given, at_s: number, until_s: number?, open: boolean?,
----   uncounted: table<string, boolean>? }? uncounted: channels that are left out of the sums; given: what came
----   before the plan, which starts at at_s; until_s: nothing after that came; open: more comes, so that the
----   last trains are not over yet
+---   uncounted: table<string, boolean>? }? uncounted: channels that are left out of the sums; given: what
+---   came before the plan, which starts at at_s; until_s: nothing after that came; open: more comes, so
+---   that the last trains are not over yet
 ---@return { structural: boolean, actions: table[], trains: integer, counts: table<string, integer>,
 ---   pulses: integer } counts: pulses by kind of train; where open, structural only
 function M.trains(plan, seed, emit, progress, by_pulse, more)
   more = more or { given = givens.new(), at_s = 0 }
   local given, until_s = more.given, more.until_s
-  local self = { finders = given.finders, order = given.order, emit = emit, actions = given.actions, parts = 0 }
+  local self = { finders = given.finders, order = given.order, emit = emit, actions = given.actions,
+    parts = 0 }
   take_over(self)
   local structural = not by_pulse and not until_s and not plan:totals().random and in_order(plan, "", {})
   if structural then

@@ -23,7 +23,8 @@ function remake.rest(view, _, fraction, drawn)
   -- drawn are whole microseconds above the shortest
   local more = math.floor((view.max - view.min) * 1e6 * fraction) / 1e6
   local at = more == 0 and (view.exact or view.min) or view.min + more
-  -- a range below a microsecond is always at its lower end, and stays a drawn rest for whoever splits the plan
+  -- a range below a microsecond is always at its lower end, and stays a drawn rest for whoever splits the
+  -- plan
   return drawn and core.rest(at, view.min + more + 1e-7) or core.rest(at)
 end
 
@@ -66,7 +67,8 @@ end
 --- A plan whose drawn rests are all at one fraction of their range.
 ---@param plan moonpulse.Plan
 ---@param fraction number 0: the shortest; 1: the longest
----@param drawn boolean? they stay drawn rests (of a range that has one value), so that the plan keeps its parts
+---@param drawn boolean? they stay drawn rests (of a range that has one value), so that the plan keeps its
+---   parts
 ---@return moonpulse.Plan
 function M.with_rests(plan, fraction, drawn)
   return with_rests(plan, fraction, drawn, {})
@@ -105,7 +107,8 @@ end
 
 --- The schedules to judge.
 ---@param given { plan: moonpulse.Plan, drawn: boolean, seed: integer, fixed: boolean?,
----   build: fun(seed: integer, arrange: function?): moonpulse.Plan } fixed: nothing but this seed can be played
+---   build: fun(seed: integer, arrange: function?): moonpulse.Plan } fixed: nothing but this seed can be
+---   played
 ---@return moonpulse.Case[] the first is that of the seed
 ---@return { how: string, text: string }? nil: there is only one schedule
 function M.cases(given)
@@ -137,8 +140,8 @@ function M.cases(given)
     end
   end
   return cases, { how = all and "worst case" or "many orders",
-    text = said(random, found and #found, all, seeds > 1 and math.max(seeds, seed > seeds and seeds + 1 or seeds)
-      or 1) }
+    text = said(random, found and #found, all,
+      seeds > 1 and math.max(seeds, seed > seeds and seeds + 1 or seeds) or 1) }
 end
 
 local function key_of(finding)

@@ -195,13 +195,13 @@ local function define(self, rest, bytes)
   if not valid_index(self, index, bytes) then
     return
   end
-  local train, given = train_of(self, index), numbers(rest:match("^[^;]*"), 5)
+  local train, values = train_of(self, index), numbers(rest:match("^[^;]*"), 5)
   for i = 1, 2 do
-    local mode = given[i + 1]
+    local mode = values[i + 1]
     train.modes[i] = mode and (mode >= 0 and mode <= 3 and mode or 3) or train.modes[i]
   end
-  train.period, train.duration = given[4] or train.period, given[5] or train.duration
-  if #given == 5 then
+  train.period, train.duration = values[4] or train.period, values[5] or train.duration
+  if #values == 5 then
     train.stages = {}
     for text in (rest:match(";(.*)$") or ""):gmatch("[^;]+") do
       local stage = numbers(text, 3)
@@ -211,7 +211,7 @@ local function define(self, rest, bytes)
       train.stages[#train.stages + 1] = stage
     end
   end
-  self:note(#given > 1 and "set" or "get", bytes, ("PulseTrain %d"):format(index))
+  self:note(#values > 1 and "set" or "get", bytes, ("PulseTrain %d"):format(index))
   show(self, index)
 end
 
@@ -239,8 +239,8 @@ local function fits(dac)
 end
 
 local function map(self, rest, bytes)
-  local given = numbers(rest, 3)
-  local input, index, output = given[1] or 0, given[2] or 0, given[3] or 0
+  local values = numbers(rest, 3)
+  local input, index, output = values[1] or 0, values[2] or 0, values[3] or 0
   if index >= TRAINS then
     return valid_index(self, index, bytes)
   end
@@ -262,29 +262,29 @@ local offsets = "ADC offsets (+-2.5V): 0.000000, 0.000000\r\nADC offsets (+-10V)
 local letters = {
   S = define, T = run "T", U = run "U", R = map,
   M = function(self, rest, bytes)
-    local given = numbers(rest, 2)
+    local values = numbers(rest, 2)
     self:note("set", bytes, "output mode")
-    self:say("Set channel %d to mode %d\r\n", given[1] or 0, given[2] or 0)
+    self:say("Set channel %d to mode %d\r\n", values[1] or 0, values[2] or 0)
   end,
   V = function(self, rest, bytes)
-    local given = numbers(rest, 2)
-    local millivolts = given[2] or 0
+    local values = numbers(rest, 2)
+    local millivolts = values[2] or 0
     local exact = millivolts / MV_PER_DAC
     local dac = exact < 0 and math.ceil(exact) or math.floor(exact) -- cut off, towards 0
     if not fits(dac) then
       return out_of_range(self, bytes, dac)
     end
     self:note("set", bytes, "output voltage")
-    self:say("Set channel %d to amplitude %d mV (dac value %d).\r\n", given[1] or 0, millivolts, dac)
+    self:say("Set channel %d to amplitude %d mV (dac value %d).\r\n", values[1] or 0, millivolts, dac)
   end,
   A = function(self, rest, bytes)
-    local given = numbers(rest, 2)
-    local dac = given[2] or 0
+    local values = numbers(rest, 2)
+    local dac = values[2] or 0
     if not fits(dac) then
       return out_of_range(self, bytes, dac)
     end
     self:note("set", bytes, "output value")
-    self:say("Set channel %d to amplitude %d\r\n", given[1] or 0, dac)
+    self:say("Set channel %d to amplitude %d\r\n", values[1] or 0, dac)
   end,
   E = function(self, rest, bytes)
     self:note("get", bytes, "converter")

@@ -379,8 +379,8 @@ function M.tells(reply, program)
   if reply.name == "get_mode" then -- an event shows neither the pulses of a burst nor their interval
     says["the waveform"] = M.deviation(program, reply)
       or not program or same_setting(program.setting, reply)
-      or ("its bursts have %d pulses, %s ms apart, not %d, %g"):format(reply.burst_pulses, reply.ipi_ms or "?",
-        program.setting.burst_pulses, program.setting.ipi_ms)
+      or ("its bursts have %d pulses, %s ms apart, not %d, %g"):format(reply.burst_pulses,
+        reply.ipi_ms or "?", program.setting.burst_pulses, program.setting.ipi_ms)
   elseif train and (reply.name == "event_page" or reply.name == "get_page") then
     says["the page"] = reply.page == timing_page
       or ("it shows page %d, not Timing: its trains start from there only"):format(reply.page)

@@ -1,0 +1,119 @@
+/* session_arm.c - arming and playing: the guard, the dispatcher, the heartbeat. */
+#include "engine/session_core.h"
+
+enum { HEARTBEAT_MS = 50 };
+
+static void wake_loop(void *context)
+{
+    struct mp_session *s = context;
+    (void)uv_async_send(&s->async); // fails only for a handle that is closing
+}
+
+static void on_heartbeat(uv_timer_t *timer)
+{
+    struct mp_session *s = timer->data;
+    struct mp_dispatcher *d = session_dispatcher(s);
+    if (d == NULL)
+        return;
+    mp_dispatcher_heartbeat(d);
+    if (s->guarded && !mp_guard_alive(&s->guard))
+        mp_dispatcher_stop(d, MP_STOP_GUARD);
+    session_drain(s);
+}
+
+static enum mp_status check_arming(const struct mp_session *s, const struct mp_arming *arming,
+                                   struct mp_error *err)
+{
+    if (s->state != MP_CONNECTED || session_dispatcher(s) != NULL)
+        return mp_fail(err, MP_ESTATE, "only a connected session can be armed, this one is %s",
+                       mp_session_state_name(s->state));
+    if (s->trigger_lost)
+        return mp_fail(err, MP_EGONE, "the trigger's port %s is lost: plug it in, start anew",
+                       mp_port_path(s->trigger));
+    if ((arming->safe_length == 0 && !arming->safe_line) || arming->safe_length > MP_FRAME_MAX)
+        return mp_fail(err, MP_EINVAL, "arming needs the bytes that make the device safe");
+    if (arming->keepalive != NULL && arming->keepalive_length > MP_FRAME_MAX)
+        return mp_fail(err, MP_EINVAL, "a keep-alive has at most %d bytes", MP_FRAME_MAX);
+    return MP_OK;
+}
+
+static enum mp_status start_guard(struct mp_session *s, const struct mp_arming *arming,
+                                  struct mp_error *err)
+{
+    struct mp_guarded ports[MP_GUARD_PORTS] = {
+        {.fd = mp_port_fd(s->port),
+         .lines = arming->safe_line || s->lines[MP_PORT_DEVICE] != MP_TRIGGER_NONE,
+         .safe = arming->safe,
+         .safe_length = arming->safe_length}};
+    size_t count = 1;
+    if (s->trigger != NULL)
+        ports[count++] =
+            (struct mp_guarded){.fd = mp_port_fd(s->trigger),
+                                .lines = s->lines[MP_PORT_TRIGGER] != MP_TRIGGER_NONE,
+                                .safe = s->rest,
+                                .safe_length = s->rest_length};
+    return mp_guard_start(&s->guard, ports, count, err);
+}
+
+enum mp_status mp_session_arm(struct mp_session *s, const struct mp_arming *arming,
+                              struct mp_error *err)
+{
+    enum mp_status status = check_arming(s, arming, err);
+    if (status != MP_OK)
+        return status;
+    struct mp_dispatch_config config = {
+        .port = s->port,
+        .serial = s->serial,
+        .trigger = s->trigger,
+        .lines = {s->lines[MP_PORT_DEVICE], s->lines[MP_PORT_TRIGGER]},
+        .rest_length = s->rest_length,
+        .safe_length = arming->safe_length,
+        .safe_line = arming->safe_line,
+        .tolerance_ns = arming->tolerance_ns,
+        .late = arming->late,
+        .keepalive_ns = arming->keepalive_ns,
+        .stuck_ns = arming->stuck_ns,
+        .unconfirmed_ns = arming->unconfirmed_ns,
+        .settings = arming->settings,
+        .flight = arming->flight,
+        .wake = wake_loop,
+        .context = s,
+    };
+    session_copy(config.rest, s->rest, s->rest_length);
+    session_copy(config.safe, arming->safe, arming->safe_length);
+    if (arming->keepalive != NULL) {
+        session_copy(config.keepalive, arming->keepalive, arming->keepalive_length);
+        config.keepalive_length = arming->keepalive_length;
+    }
+    if (arming->guard) // before there is a second thread, and before memory is locked
+        status = start_guard(s, arming, err);
+    struct mp_dispatcher *d = NULL;
+    if (status == MP_OK)
+        status = mp_dispatcher_create(&d, &config, err);
+    if (status == MP_OK && arming->line != MP_LINE_NONE)
+        status = mp_stop_watch_start(&s->watch, s->port, arming->line, d, err);
+    if (status != MP_OK) {
+        mp_dispatcher_destroy(d);
+        mp_guard_dismiss(&s->guard);
+        return status;
+    }
+    atomic_store(&s->dispatcher, d);
+    (void)uv_timer_start(&s->heartbeat, on_heartbeat, 0, HEARTBEAT_MS);
+    s->guarded = arming->guard;
+    s->halted = false;
+    s->state = MP_ARMED;
+    return MP_OK;
+}
+
+enum mp_status mp_session_play(struct mp_session *s, struct mp_lowering *lowering,
+                               int64_t start_ns, struct mp_error *err)
+{
+    if (s->state != MP_ARMED)
+        return mp_fail(err, MP_ESTATE, "only an armed session can run a plan, this one is %s",
+                       mp_session_state_name(s->state));
+    s->state = MP_RUNNING; // before the first outcome can come
+    enum mp_status status = mp_dispatcher_play(session_dispatcher(s), lowering, start_ns, err);
+    if (status != MP_OK)
+        s->state = MP_ARMED;
+    return status;
+}
