@@ -1,5 +1,5 @@
---- One operation at a time on a device, whatever the parts of a script do at once: docs/experiments.md has
---- the table. A stop never waits for its turn: it ends what is going on, and what comes meanwhile waits for it.
+--- One operation at a time on a device, whatever the parts of a script do at once: docs/experiments.md
+--- has the table. A stop never waits for its turn: it ends what is going on, and what follows waits.
 local blame = require "moonpulse.blame"
 local core = require "moonpulse.core"
 
@@ -8,7 +8,7 @@ local M = {}
 local Turns = {}
 Turns.__index = Turns
 
-local going_on = { arm = "is being armed", play = "is playing a plan", status = "is being asked for its status" }
+local going_on = { arm = "is being armed", play = "is playing a plan" }
 
 --- What an operation does while another one goes on: waits for its end, or is an error.
 local waits_for = {
@@ -35,8 +35,8 @@ end
 --- Raise where the script cannot wait, before anything is asked of the device.
 local function must_wait(who)
   if not pcall(core.current) then
-    blame.fail("%s: the script cannot wait here: not in a coroutine of its own (run:spawn makes one that can), "
-      .. "and not in a function that sort, gsub or require calls", who)
+    blame.fail("%s: the script cannot wait here: not in a coroutine of its own (run:spawn makes one that "
+      .. "can), and not in a function that sort, gsub or require calls", who)
   end
 end
 
