@@ -4,7 +4,8 @@ local cjson = require "cjson"
 local core = require "moonpulse.core"
 local shell = require "shell"
 
-local all_devices = { "magventure", "magstim200", "bistim", "rapid", "duomag", "stimjim", "pulsepal", "trigger" }
+local all_devices = { "magventure", "magstim200", "bistim", "rapid", "duomag", "stimjim", "pulsepal",
+  "trigger" }
 
 describe("operations of an experiment", function()
   local folder, jobs
@@ -24,14 +25,15 @@ describe("operations of an experiment", function()
     local path = ("%s/made%d.lua"):format(folder, #jobs)
     shell.write(path, 'local mp = require "moonpulse"\nreturn mp.experiment(function(run)\n'
       .. "local stim = run:device()\n"
-      .. "local function plan(mso, n) return mp.train { pulses = n or 1, hz = 10, intensity = mp.mso(mso) } end\n"
+      .. "local function plan(mso, n)\n"
+      .. "return mp.train { pulses = n or 1, hz = 10, intensity = mp.mso(mso) } end\n"
       .. body .. "\nend)\n")
     return path
   end
 
   local function start(path, more)
-    local job = shell.start(folder, "job" .. #jobs, ("run %s --timing host --tolerance 200 --out %s/runs%d %s")
-      :format(path, folder, #jobs, more or ""))
+    local job = shell.start(folder, "job" .. #jobs,
+      ("run %s --timing host --tolerance 200 --out %s/runs%d %s"):format(path, folder, #jobs, more or ""))
     job.runs = ("%s/runs%d"):format(folder, #jobs)
     jobs[#jobs + 1] = job
     return job
@@ -166,7 +168,7 @@ describe("operations of an experiment", function()
   it("cannot arm behind the end of the script", function()
     local status, job = perform [[
       run:spawn(function()
-        while true do pcall(stim.arm, stim) pcall(run.sleep, run, 0.001) if not pcall(run.sleep, run, 0) then return end end
+        repeat pcall(stim.arm, stim) until not pcall(run.sleep, run, 0.001)
       end)
       run:sleep(0.3)
     ]]
@@ -234,7 +236,7 @@ describe("operations of an experiment", function()
     ]]
     assert.are.equal(5, status)
     assert.matches("one\tnil\texit\t3\n.*two\tnil\tsignal\t9\n.*here\tnil\texit\t4", job:out())
-    assert.matches("stopped on request %(os.exit%(3%) at .*:10%)", job:err())
+    assert.matches("stopped on request %(os.exit%(3%) at .*:11%)", job:err())
     assert.are.same({ "arm", "30 %", "disarm" }, given(job))
   end)
 
@@ -315,8 +317,8 @@ describe("operations of an experiment", function()
       for i, device in ipairs(left) do
         for k = 1, 2 do
           local base = ("%s/%s%d"):format(folder, device, n + k)
-          local job = shell.start(folder, device .. n + k, ("lua %s/hook.lua %d run %s --device sim:%s --out %s "
-            .. "--tolerance 500 --timing host"):format(folder, n + k, protocol, device, base .. "runs"))
+          local job = shell.start(folder, device .. n + k, ("lua %s/hook.lua %d run %s --device "
+            .. "sim:%s --out %s --tolerance 500 --timing host"):format(folder, n + k, protocol, device, base .. "runs"))
           job.runs = base .. "runs"
           jobs[#jobs + 1] = job
           batch[2 * i - 2 + k] = { job, device, n + k }
