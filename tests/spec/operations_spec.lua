@@ -208,7 +208,9 @@ describe("operations of an experiment", function()
       job:says("now")
       core.wait(0.1)
       local pid = job:pid()
-      for child in shell.read(("/proc/%d/task/%d/children"):format(pid, pid)):gmatch("%d+") do
+      local children = shell.read(("/proc/%d/task/%d/children"):format(pid, pid))
+      job:signal("INT") -- first, while the command still runs: system(3) would ignore it
+      for child in children:gmatch("%d+") do
         local name = shell.read("/proc/" .. child .. "/comm")
         if name == "sh\n" or name == "sleep\n" then
           for inner in (shell.read(("/proc/%s/task/%s/children"):format(child, child)) or ""):gmatch("%d+") do
@@ -217,7 +219,6 @@ describe("operations of an experiment", function()
           os.execute("kill -INT " .. child .. " 2>/dev/null")
         end
       end
-      job:signal("INT")
       assert.are.equal(5, job:wait(), job:err())
       assert.are.equal("signal", (result(job)).stop)
       assert.are.same({ "arm", "30 %", "disarm" }, given(job))
@@ -317,8 +318,9 @@ describe("operations of an experiment", function()
       for i, device in ipairs(left) do
         for k = 1, 2 do
           local base = ("%s/%s%d"):format(folder, device, n + k)
-          local job = shell.start(folder, device .. n + k, ("lua %s/hook.lua %d run %s --device "
-            .. "sim:%s --out %s --tolerance 500 --timing host"):format(folder, n + k, protocol, device, base .. "runs"))
+          local job = shell.start(folder, device .. n + k,
+            ("lua %s/hook.lua %d run %s --device sim:%s --out %s --tolerance 500 --timing host"):format(
+              folder, n + k, protocol, device, base .. "runs"))
           job.runs = base .. "runs"
           jobs[#jobs + 1] = job
           batch[2 * i - 2 + k] = { job, device, n + k }

@@ -51,7 +51,8 @@ function M.open(stage)
     return execute_here(command)
   end
   function os.exit(code) -- luacheck: ignore 122
-    stage.why = stage.why or ("os.exit(%s) at %s"):format(code == nil and "" or tostring(code), blame.origin())
+    stage.why = stage.why or ("os.exit(%s) at %s"):format(code == nil and "" or tostring(code),
+      blame.origin())
     stage.stimulator:stop("requested")
     stage.stimulator.stopped = stage.stimulator.stopped or "requested"
     local _, problem = pcall(links.stopped, "requested")
