@@ -101,15 +101,25 @@ void mp_signal_catch(uv_async_t *wake)
         (void)sigaction(caught[i], &action, NULL);
 }
 
-void mp_signal_restore(void)
+static void give_back(void (*handler)(int))
 {
-    struct sigaction action = {.sa_handler = SIG_DFL};
+    struct sigaction action = {.sa_handler = handler};
     if (atomic_exchange(&wake_async, NULL) == NULL)
         return;
     (void)sigemptyset(&action.sa_mask);
     for (size_t i = 0; i < sizeof caught / sizeof caught[0]; i++)
         (void)sigaction(caught[i], &action, NULL);
     (void)mp_signal_take();
+}
+
+void mp_signal_restore(void)
+{
+    give_back(SIG_DFL);
+}
+
+void mp_signal_ignore(void)
+{
+    give_back(SIG_IGN);
 }
 
 int mp_signal_take(void)

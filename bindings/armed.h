@@ -31,6 +31,9 @@ void mp_signal_catch(uv_async_t *wake);
 void mp_signal_running(lua_State *co);
 /* Back to the default handling. */
 void mp_signal_restore(void);
+/* For the end of the program: where they were caught, a further one must not change its status.
+ */
+void mp_signal_ignore(void);
 /* The number of the signal that came, once; 0 if none. */
 int mp_signal_take(void);
 

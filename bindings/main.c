@@ -92,6 +92,7 @@ int main(int argc, char **argv)
         status = (int)lua_tointeger(L, -1);
     else
         (void)fprintf(stderr, "%s\n", lua_tostring(L, -1));
+    mp_signal_ignore();
     mp_armed_join(); // whatever the script left behind is made safe first
     lua_close(L);
     return status;

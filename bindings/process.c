@@ -1,4 +1,4 @@
-/* process.c - a child process that lives as long as we do: the twin of --device sim. */
+/* process.c - a child process: the twin of --device sim, or a script's os.execute. */
 #include "bindings/modules.h"
 #include "bindings/raise.h"
 #include "bindings/tasks.h"
@@ -114,8 +114,12 @@ static int option_function(lua_State *L, const char *key)
     return luaL_ref(L, LUA_REGISTRYINDEX);
 }
 
-static int start(struct process *process, const char *const *args)
+/* inherit: the child has our standard streams, and the terminal's signals as we have them. */
+static int start(struct process *process, const char *const *args, bool inherit)
 {
+    const uv_stdio_container_t ours[3] = {{.flags = UV_INHERIT_FD, .data.fd = 0},
+                                          {.flags = UV_INHERIT_FD, .data.fd = 1},
+                                          {.flags = UV_INHERIT_FD, .data.fd = 2}};
     uv_stdio_container_t stdio[3] = {{.flags = UV_CREATE_PIPE | UV_READABLE_PIPE,
                                       .data.stream = (uv_stream_t *)&process->input},
                                      {.flags = UV_CREATE_PIPE | UV_WRITABLE_PIPE,
@@ -133,13 +137,18 @@ static int start(struct process *process, const char *const *args)
     (void)uv_pipe_init(&process->host->loop, &process->output, 0);
     process->input.data = process->output.data = process->child.data = process;
     process->open_handles = 3;
+    if (inherit) {
+        memcpy(stdio, ours, sizeof stdio);
+        options.flags = 0;
+    }
     int failed = uv_spawn(&process->host->loop, &process->child, &options);
-    if (failed == 0)
+    if (failed == 0 && !inherit)
         failed = uv_read_start((uv_stream_t *)&process->output, provide_buffer, on_output);
     return failed;
 }
 
-/* core.process{args={path, ...}, on_line=, on_exit=} -> process | nil, message, code */
+/* core.process{args={path, ...}, on_line=, on_exit=, inherit=} -> process | nil, message, code;
+ * inherit: on_line is never called, the child reads and writes where we do */
 static int process_new(lua_State *L)
 {
     const char *args[ARGS_MAX + 1] = {NULL};
@@ -164,7 +173,9 @@ static int process_new(lua_State *L)
     process->host = mp_host_of(L);
     process->on_line = on_line;
     process->on_exit = on_exit;
-    int failed = start(process, args);
+    lua_getfield(L, 1, "inherit");
+    int failed = start(process, args, lua_toboolean(L, -1));
+    lua_pop(L, 1);
     if (failed == 0) {
         *box = process;
         return 1;

@@ -32,8 +32,9 @@ static void *watch_main(void *argument)
     int64_t next_ns = mp_clock_ns();
     while (!atomic_load(&watch->ending)) {
         bool high = false;
-        if (is_high(watch, &high, NULL) != MP_OK || high) {
-            mp_dispatcher_stop(watch->dispatcher, MP_STOP_LINE);
+        bool lost = is_high(watch, &high, NULL) != MP_OK; // with its port
+        if (lost || high) {
+            mp_dispatcher_stop(watch->dispatcher, lost ? MP_STOP_GONE : MP_STOP_LINE);
             return NULL;
         }
         next_ns += period_ns;

@@ -429,6 +429,7 @@ function Stimulator:leave()
     return self.left
   end
   self.leaving, self.armed, self.watching, self.ready = true, false, false, false
+  pcall(core.wait, 0) -- a signal that stopped it says which one it was in the loop's next turn
   self.link:resume()
   self.link:forget()
   local disarmed, why = ask_disarmed(self)
@@ -441,6 +442,7 @@ function Stimulator:leave()
 end
 
 function Stimulator:close()
+  self.job.on_stop = nil -- a signal may come later
   self.link:close()
 end
 

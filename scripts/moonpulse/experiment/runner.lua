@@ -14,6 +14,7 @@ local objects = require "moonpulse.experiment.object"
 local protocols = require "moonpulse.protocol"
 local records = require "moonpulse.record"
 local run_safety = require "moonpulse.commands.run_safety"
+local shells = require "moonpulse.experiment.shell"
 local shows = require "moonpulse.experiment.show"
 local start = require "moonpulse.run.start"
 local stimulators = require "moonpulse.stimulator"
@@ -165,6 +166,7 @@ local function perform(context, options, path)
   local run = objects.new(stage, { params = protocols.guard(context.values), seed = job.seed,
     name = job.protocol.name })
   experiments.open(job.protocol)
+  local shell <close> = shells.open(stage) -- luacheck: ignore 211
   stuck.guard(stage)
   local ok, problem = pcall(job.protocol.run, run)
   debug.sethook()
@@ -230,7 +232,7 @@ function M.run(options, given)
       return perform(context, options, path)
     end)
   end)
-  core.on_signal(nil)
+  -- signals stay caught: a second Ctrl-C must not end the closing of the record
   outcome.elapsed_s = (core.clock_ns() - begun_ns) / 1e9
   ending.conclude(context, outcome)
 end

@@ -1,6 +1,5 @@
---- One operation at a time on a device, whatever the parts of a script do at once: docs/experiments.md has
---- the table. A stop never waits for its turn: it ends what is going on, and what comes meanwhile waits for
---- it.
+--- One operation at a time on a device, whatever the parts of a script do at once: docs/experiments.md
+--- has the table. A stop never waits for its turn: it ends what is going on, and what follows waits.
 local blame = require "moonpulse.blame"
 local core = require "moonpulse.core"
 
@@ -9,8 +8,7 @@ local M = {}
 local Turns = {}
 Turns.__index = Turns
 
-local going_on = { arm = "is being armed", play = "is playing a plan",
-  status = "is being asked for its status" }
+local going_on = { arm = "is being armed", play = "is playing a plan" }
 
 --- What an operation does while another one goes on: waits for its end, or is an error.
 local waits_for = {

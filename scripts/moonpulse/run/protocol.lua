@@ -128,7 +128,7 @@ function M.run(options, given)
     local keys <close> = stops.listen_for_keys(job) -- luacheck: ignore 211
     return execute(context, options, given.simulated)
   end)
-  core.on_signal(nil)
+  -- signals stay caught: a second Ctrl-C must not end the closing of the record
   outcome.elapsed_s = (core.clock_ns() - begun_ns) / 1e9
   local at_end = outcome.stop == "finished" and facts.first_to_last_s or context.elapsed or 0
   context.screen:finish(at_end, record.pulses_sent,

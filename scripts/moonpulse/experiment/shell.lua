@@ -1,0 +1,70 @@
+--- os.execute and os.exit as an experiment's script has them. The C library's system() ignores Ctrl-C in the
+--- caller for as long as the command runs, so a stop would be lost; and exit() would leave the record open.
+local blame = require "moonpulse.blame"
+local core = require "moonpulse.core"
+local links = require "moonpulse.link"
+
+local M = {}
+
+local Opened = {}
+Opened.__index = Opened
+
+--- Run a command and wait for its end in the loop: a stop ends the wait, and the command.
+local function execute(waiting, command)
+  local ended
+  local process <close> = assert(core.process { args = { "/bin/sh", "-c", command }, inherit = true,
+    on_line = function() end,
+    on_exit = function(status, signal)
+      ended = { status, signal }
+      waiting:wake()
+    end })
+  local how = waiting:until_true(function() return ended end)
+  process:finish()
+  local status, signal = how[1], how[2]
+  if signal ~= 0 then
+    return nil, "signal", signal
+  end
+  return status == 0 or nil, "exit", status
+end
+
+--- Where the script cannot wait the command blocks it, but not the signals.
+local function execute_here(command)
+  return assert(io.popen(command, "w")):close()
+end
+
+--- From now on, until it is closed, scripts and what they require have these two.
+---@param stage table of the runner
+---@return table to be closed
+function M.open(stage)
+  local self = setmetatable({ execute = os.execute, exit = os.exit }, Opened)
+  function os.execute(command) -- luacheck: ignore 122
+    if command == nil then
+      return true
+    elseif type(command) ~= "string" or command:find("\0", 1, true) then
+      blame.fail("os.execute: a command is needed, not %s", type(command))
+    end
+    stage.waiting.check()
+    io.stdout:flush()
+    if pcall(core.current) then
+      return execute(stage.waiting, command)
+    end
+    return execute_here(command)
+  end
+  function os.exit(code) -- luacheck: ignore 122
+    stage.why = stage.why or ("os.exit(%s) at %s"):format(code == nil and "" or tostring(code),
+      blame.origin())
+    stage.stimulator:stop("requested")
+    stage.stimulator.stopped = stage.stimulator.stopped or "requested"
+    local _, problem = pcall(links.stopped, "requested")
+    stage.failure = stage.failure or problem -- who catches it does not go on
+    stage.waiting:wake()
+    error(problem, 0)
+  end
+  return self
+end
+
+function Opened:__close()
+  os.execute, os.exit = self.execute, self.exit -- luacheck: ignore 122
+end
+
+return M

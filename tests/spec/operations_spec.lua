@@ -1,0 +1,342 @@
+-- One operation at a time on a device, whatever the parts of an experiment do; and stops at every moment
+-- of arming, on every device. What was given is what the simulator says, not the record.
+local cjson = require "cjson"
+local core = require "moonpulse.core"
+local shell = require "shell"
+
+local all_devices = { "magventure", "magstim200", "bistim", "rapid", "duomag", "stimjim", "pulsepal",
+  "trigger" }
+
+describe("operations of an experiment", function()
+  local folder, jobs
+
+  before_each(function()
+    folder, jobs = shell.folder(), {}
+  end)
+
+  after_each(function()
+    for _, job in ipairs(jobs) do
+      job:kill()
+    end
+    shell.remove(folder)
+  end)
+
+  local function script(body)
+    local path = ("%s/made%d.lua"):format(folder, #jobs)
+    shell.write(path, 'local mp = require "moonpulse"\nreturn mp.experiment(function(run)\n'
+      .. "local stim = run:device()\n"
+      .. "local function plan(mso, n)\n"
+      .. "return mp.train { pulses = n or 1, hz = 10, intensity = mp.mso(mso) } end\n"
+      .. body .. "\nend)\n")
+    return path
+  end
+
+  local function start(path, more)
+    local job = shell.start(folder, "job" .. #jobs,
+      ("run %s --timing host --tolerance 200 --out %s/runs%d %s"):format(path, folder, #jobs, more or ""))
+    job.runs = ("%s/runs%d"):format(folder, #jobs)
+    jobs[#jobs + 1] = job
+    return job
+  end
+
+  local function run_of(job)
+    local names = shell.names(job.runs)
+    assert.are.equal(1, #names)
+    return job.runs .. "/" .. names[1]
+  end
+
+  local function result(job)
+    local manifest = cjson.decode((assert(shell.read(run_of(job) .. "/manifest.json"))))
+    return manifest.result or {}, manifest.status
+  end
+
+  --- arm, disarm and pulses with their intensity, as the simulator tells them; pulses while not armed fail.
+  local function given(job)
+    local list, armed = {}, false
+    for _, row in ipairs(shell.rows(run_of(job) .. "/twin.tsv")) do
+      if row.event == "arm" or row.event == "disarm" then
+        if armed ~= (row.event == "arm") then
+          list[#list + 1] = row.event
+        end
+        armed = row.event == "arm"
+      elseif row.event == "pulse" then
+        assert.is_true(armed)
+        list[#list + 1] = row.note:match("^%d+ %%") or row.note
+      end
+    end
+    assert.is_false(armed)
+    return list
+  end
+
+  local function perform(body)
+    local job = start(script(body))
+    return job:wait(), job
+  end
+
+  it("armed() is true when the device says so: what fires then is what was asked", function()
+    local status, job = perform [[
+      run:spawn(function()
+        while not stim:armed() do run:sleep(0.001) end
+        stim:fire(plan(20))
+      end)
+      stim:arm(plan(90))
+      run:sleep(0.5)
+    ]]
+    assert.are.equal(0, status, job:err())
+    assert.are.same({ "arm", "20 %", "disarm" }, given(job))
+  end)
+
+  it("arms after a stop that another part has begun, at once or a little later", function()
+    for _, wait in ipairs { 0, 0.05, 0.1 } do
+      local status, job = perform(([[
+        run:spawn(function() run:sleep(0.5) run:stop "enough" end)
+        stim:arm(plan(30, 28))
+        assert(not pcall(stim.play, stim, plan(30, 28)))
+        run:sleep(%g)
+        stim:arm(plan(31))
+        stim:fire(plan(31))
+      ]]):format(wait))
+      assert.are.equal(0, status, job:err())
+      local list = given(job)
+      assert.are.same({ "disarm", "arm", "31 %", "disarm" }, table.move(list, #list - 3, #list, 1, {}))
+      assert.are.same({ "arm", "30 %" }, { list[1], list[2] })
+      assert.is_true(#list < 28)
+    end
+  end)
+
+  -- what goes on, what comes meanwhile, whether that raises with what, what the first then gave
+  local first = { arm = "stim:arm(plan(90))", play = "stim:play(plan(30, 5))", status = "stim:status()",
+    disarm = "stim:disarm()", stop = "run:stop()" }
+  local second = { arm = "stim:arm(plan(50))", fire = "stim:fire(plan(50))", status = "stim:status()",
+    disarm = "stim:disarm()", stop = "run:stop()" }
+  local armed_30 = { "arm", "30 %", "30 %", "30 %", "30 %", "30 %", "disarm" }
+  local busy = "the stimulator is being armed %(stim:arm, .*made%d+.lua:%d+%): one thing at a time"
+  local playing = "the stimulator is playing a plan %(stim:play, .*made%d+.lua:%d+%): one thing at a time"
+  local cases = {
+    { "arm", "arm", false, busy, true, { "arm", "disarm" } },
+    { "arm", "fire", false, busy, true, { "arm", "disarm" } },
+    { "arm", "status", false, busy, true, { "arm", "disarm" } },
+    { "arm", "disarm", true, "nil", false },
+    { "arm", "stop", true, "nil", false },
+    { "play", "arm", false, playing, true, armed_30 },
+    { "play", "fire", false, playing, true, armed_30 },
+    { "play", "status", false, playing, true, armed_30 },
+    { "play", "disarm", true, "nil", false },
+    { "play", "stop", true, "nil", false },
+    { "status", "arm", false, "is armed already", true, { "arm", "disarm" } },
+    { "status", "fire", true, ".", true, { "arm", "50 %", "disarm" } },
+    { "status", "status", true, "table", true, { "arm", "disarm" } },
+    { "status", "disarm", true, "nil", false, { "arm", "disarm" } },
+    { "status", "stop", true, "nil", false, { "arm", "disarm" } },
+    { "disarm", "arm", true, "nil", true, { "arm", "disarm", "arm", "disarm" } },
+    { "disarm", "fire", false, "is not armed", true, { "arm", "disarm" } },
+    { "disarm", "status", true, "table", true, { "arm", "disarm" } },
+    { "disarm", "disarm", true, "nil", true, { "arm", "disarm" } },
+    { "disarm", "stop", true, "nil", true, { "arm", "disarm" } },
+    { "stop", "arm", true, "nil", true, { "arm", "disarm", "arm", "disarm" } },
+    { "stop", "fire", false, "stopped on request", true, { "arm", "disarm" } },
+    { "stop", "status", true, "table", true, { "arm", "disarm" } },
+    { "stop", "disarm", true, "nil", true, { "arm", "disarm" } },
+    { "stop", "stop", true, "nil", true, { "arm", "disarm" } },
+  }
+
+  it("of which two meet: each pair does what the documentation says", function()
+    for _, case in ipairs(cases) do
+      local one, two, ok, says, first_ok, gave = table.unpack(case)
+      -- the first is begun by a part of its own, the second comes while it waits for the device
+      local _, job = perform(([[
+        %s
+        local begun, first, said
+        run:spawn(function() begun = true first = { pcall(function() return %s end) } end)
+        while not begun do pcall(run.sleep, run, 0.001) end
+        local second = { pcall(function() return %s end) }
+        while not first do pcall(run.sleep, run, 0.01) end
+        print("first", first[1], "second", second[1], type(second[2]) == "table"
+          and not second[2].message and "table" or tostring(second[2]))
+      ]]):format(one == "arm" and "" or "stim:arm(plan(30))", first[one], second[two]))
+      local pair = one .. ", " .. two .. ": " .. job:err()
+      assert.matches(("first\t%s\tsecond\t%s\t"):format(first_ok, ok), job:out(), pair)
+      assert.matches(says, job:out():match("\tsecond\t%a+\t([^\n]*)"), pair)
+      local list = given(job)
+      if gave then
+        assert.are.same(gave, list, pair)
+      end
+      assert.is_true(one ~= "arm" or #list <= 2, pair)
+    end
+  end)
+
+  it("cannot arm behind the end of the script", function()
+    local status, job = perform [[
+      run:spawn(function()
+        repeat pcall(stim.arm, stim) until not pcall(run.sleep, run, 0.001)
+      end)
+      run:sleep(0.3)
+    ]]
+    assert.are.equal(0, status, job:err())
+    assert.are.same({ "arm", "disarm" }, given(job))
+  end)
+
+  it("names --trigger-in when its port is lost, and stops for it, waited for or not", function()
+    for _, body in ipairs { "run:wait_trigger { timeout = 30 }", "run:sleep(30)" } do
+      local port = core.pty(nil, function() end)
+      local path = port:path()
+      local job = start(script("stim:arm() stim:fire(plan(30)) print('now') io.stdout:flush() " .. body),
+        "--trigger-in " .. path)
+      job:says("now")
+      port:close()
+      assert.are.equal(4, job:wait())
+      assert.is_truthy(job:err():find("--trigger-in " .. path .. " is lost", 1, true), job:err())
+      assert.are.equal("gone", (result(job)).stop)
+      assert.is_true((result(job)).disarmed)
+      assert.are.same({ "arm", "30 %", "disarm" }, given(job))
+    end
+  end)
+
+  it("keeps the words of a fault of arming", function()
+    local job = start(script "stim:arm()", "--fault over-temperature@0")
+    assert.are.equal(4, job:wait())
+    assert.matches("did not enable", job:err())
+    assert.are.equal("device", (result(job)).stop)
+  end)
+
+  it("is stopped by Ctrl-C during a command, which the terminal tells as well", function()
+    for _, call in ipairs { "os.execute('sleep 20')", "require('os').execute('sleep 20')",
+      "coroutine.wrap(function() os.execute('sleep 20') end)()", "io.popen('sleep 20'):read('a')" } do
+      local path = script("stim:arm() stim:fire(plan(30)) print('now') io.stdout:flush() " .. call
+        .. " stim:fire(plan(31))")
+      local job = start(path)
+      job:says("now")
+      core.wait(0.1)
+      local pid = job:pid()
+      local children = shell.read(("/proc/%d/task/%d/children"):format(pid, pid))
+      job:signal("INT") -- first, while the command still runs: system(3) would ignore it
+      for child in children:gmatch("%d+") do
+        local name = shell.read("/proc/" .. child .. "/comm")
+        if name == "sh\n" or name == "sleep\n" then
+          for inner in (shell.read(("/proc/%s/task/%s/children"):format(child, child)) or ""):gmatch("%d+") do
+            os.execute("kill -INT " .. inner .. " 2>/dev/null")
+          end
+          os.execute("kill -INT " .. child .. " 2>/dev/null")
+        end
+      end
+      assert.are.equal(5, job:wait(), job:err())
+      assert.are.equal("signal", (result(job)).stop)
+      assert.are.same({ "arm", "30 %", "disarm" }, given(job))
+    end
+  end)
+
+  it("gives what a command gave, and takes os.exit for a stop", function()
+    local status, job = perform [[
+      print("one", os.execute("exit 3"))
+      print("two", os.execute("kill -KILL $$"))
+      print("here", coroutine.wrap(function() return os.execute("exit 4") end)())
+      stim:arm()
+      stim:fire(plan(30))
+      pcall(os.exit, 3)
+      stim:arm()
+    ]]
+    assert.are.equal(5, status)
+    assert.matches("one\tnil\texit\t3\n.*two\tnil\tsignal\t9\n.*here\tnil\texit\t4", job:out())
+    assert.matches("stopped on request %(os.exit%(3%) at .*:11%)", job:err())
+    assert.are.same({ "arm", "30 %", "disarm" }, given(job))
+  end)
+
+  -- Every call and every wait of a driver's arming in turn, on every device: a program that counts them, and
+  -- sends itself SIGTERM at number N, as a run's first argument says.
+  local hook = [[
+    local core = require "moonpulse.core"
+    local stimulator = require "moonpulse.stimulator"
+    local at = math.tointeger(tonumber(arg[1]))
+    local count, on, hit, seen = 0, false, false, {}
+    local function moment(what)
+      what = what .. (debug.traceback():match("moonpulse/devices/[^:]+:%d+") or "") -- of a loop, two turns
+      seen[what] = (seen[what] or 0) + (on and 1 or 0)
+      if not on or seen[what] > 2 then
+        return
+      end
+      count = count + 1
+      if count == at then
+        hit = true
+        io.popen("kill -TERM " .. core.host().pid):close()
+      end
+    end
+    local new = stimulator.new
+    function stimulator.new(...)
+      local self = new(...)
+      local arm, link = self.arm, self.link
+      for _, name in ipairs { "write", "transact", "sleep" } do
+        local call = link[name]
+        link[name] = function(...)
+          moment("before " .. name)
+          local results = table.pack(call(...))
+          moment("after " .. name)
+          return table.unpack(results, 1, results.n)
+        end
+      end
+      self.arm = function(...)
+        on = true
+        moment "begin"
+        arm(...)
+        moment "end"
+        on = false
+      end
+      return self
+    end
+    local status = require("moonpulse.cli").main { [0] = "moonpulse", table.unpack(arg, 2) }
+    io.stdout:write(hit and "hit\n" or "passed\n")
+    return status
+  ]]
+
+  --- One run, stopped at moment n of arming or passed; whether it was stopped.
+  local function check_moment(job, device, n)
+    local status = job:wait()
+    local hit = job:out():find("hit\n", 1, true) ~= nil
+    local where = ("%s, moment %d: %s"):format(device, n, job:err())
+    local run = run_of(job)
+    local manifest = cjson.decode((shell.read(run .. "/manifest.json")))
+    if not hit then
+      assert.are.equal(0, status, where)
+      return false
+    end
+    assert.are.equal(5, status, where)
+    assert.matches("stopped by SIGTERM", manifest.result.reason, where)
+    assert.are.equal("stopped", manifest.status, where)
+    assert.is_true(manifest.result.disarmed or job:err():find("before arming", 1, true) ~= nil, where)
+    for _, row in ipairs(shell.rows(run .. "/twin.tsv")) do
+      assert.are_not.equal("pulse", row.event, where)
+    end
+    return true
+  end
+
+  it("are stopped at every moment of arming, on every device", function()
+    shell.write(folder .. "/hook.lua", hook)
+    local protocol, left, n, moments = folder .. "/p.lua", { table.unpack(all_devices) }, 0, {}
+    shell.write(protocol, 'local mp = require "moonpulse"\nreturn mp.protocol { id = "p", name = "P", '
+      .. "plan = function() return mp.pulse { intensity = mp.mso(30) } end }")
+    while #left > 0 do
+      local batch = {}
+      for i, device in ipairs(left) do
+        for k = 1, 2 do
+          local base = ("%s/%s%d"):format(folder, device, n + k)
+          local job = shell.start(folder, device .. n + k,
+            ("lua %s/hook.lua %d run %s --device sim:%s --out %s --tolerance 500 --timing host"):format(
+              folder, n + k, protocol, device, base .. "runs"))
+          job.runs = base .. "runs"
+          jobs[#jobs + 1] = job
+          batch[2 * i - 2 + k] = { job, device, n + k }
+        end
+      end
+      left = {}
+      for _, each in ipairs(batch) do
+        if check_moment(table.unpack(each)) then
+          moments[each[2]] = each[3]
+          left[#left + 1] = each[3] % 2 == 0 and each[2] or nil
+        end
+      end
+      n = n + 2
+    end
+    for _, device in ipairs(all_devices) do
+      assert.is_true((moments[device] or 0) >= 2, device)
+    end
+  end)
+end)
