@@ -79,7 +79,8 @@ static void send_oneoff(struct mp_dispatcher *d, const void *bytes, size_t lengt
     if (stopped(d) || (own && !write_part(d, &part, &out)) ||
         (!own && !dispatch_part(d, &part)))
         return;
-    out.returned_ns = dispatch_now(d);
+    if (!own)
+        out.returned_ns = dispatch_now(d);
     if (flight != NULL && !own)
         mp_flight_finish(flight, d->alive_slot, out.returned_ns);
     d->wire_free_ns = out.returned_ns + mp_serial_wire_ns(&d->config.serial, length);
