@@ -146,7 +146,7 @@ static void a_raised_line_stops(enum mp_stop_line line, const char *other, const
     set_lines(high);
     run_for(patience_ns);
     CHECK_INT(seen.stops, 1);
-    CHECK_INT(seen.last.stop, MP_STOP_LINE);
+    CHECK_INT(seen.last.stop, *high == 'E' ? MP_STOP_GONE : MP_STOP_LINE);
     CHECK(seen.last.safe_sent);
     CHECK(seen.sent < 200);
     CHECK_INT(mp_session_state(session), MP_CONNECTED);
