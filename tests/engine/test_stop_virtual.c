@@ -285,7 +285,7 @@ static size_t place_of(const struct mp_flight_record *record, size_t next, int64
 }
 
 /* The flight record holds the same, in the same order; what is left over was not taken. */
-static void check_flight(const char *path, bool keepalive)
+static void check_flight(const char *path, bool kept_alive)
 {
     static const enum mp_flight_kind kinds[] = {MP_FLIGHT_SENT,     MP_FLIGHT_SKIPPED,
                                                 MP_FLIGHT_MARK,     MP_FLIGHT_ONEOFF,
@@ -324,7 +324,7 @@ static void check_flight(const char *path, bool keepalive)
     CHECK_INT(torn, 0);
     CHECK(refused <= (world.filled ? 1 : 0));
     if (rig_last()->stop == MP_STOP_BLOCKED) // a keep-alive has no record of its own
-        CHECK(refused == 1 || (keepalive && refused == 0));
+        CHECK(refused == 1 || (kept_alive && refused == 0));
     mp_flight_reader_close(reader);
 }
 
