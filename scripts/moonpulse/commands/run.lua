@@ -50,7 +50,8 @@ function M.parser()
   parser:option("--stop-line", "A modem line of the port that stops the run when it rises (foot switch).")
     :choices({ "none", "cts", "dsr" }):default("none")
   parser:option("--timing", "Who times trains and bursts: we (host), the stimulator (device; refused "
-    .. "where it cannot), or the stimulator where it can (auto). The record says which for every pulse.")
+    .. "where it cannot), or we wherever the device and its line are fast enough, else the stimulator "
+    .. "(auto). The record says which for every pulse.")
     :choices({ "host", "device", "auto" }):default("auto")
   safety_options.add(parser)
   safety_options.add_overrides(parser)
