@@ -142,6 +142,19 @@ local function entries_of(folder, manifest, start_ns)
   return { facts }
 end
 
+--- What the flight record and the journal of a run hold; nil and why where they cannot be read.
+local function read_run(folder, manifest)
+  local flight, message = flight_of.read(folder .. "/flight.bin")
+  if not flight then
+    return nil, message
+  end
+  local entries, why = entries_of(folder, manifest, flight.start_ns)
+  if not entries then
+    return nil, why
+  end
+  return flight, entries
+end
+
 --- The flight records of plan number k: what comes behind the record that names it.
 local function part_of(list, k)
   local part, inside = {}, false
@@ -264,15 +277,9 @@ function M.rows(folder)
     record:close()
     return text()
   end
-  local flight
-  flight, message = flight_of.read(folder .. "/flight.bin")
+  local flight, entries = read_run(folder, manifest)
   if not flight then
-    return nil, message
-  end
-  local entries
-  entries, message = entries_of(folder, manifest, flight.start_ns)
-  if not entries then
-    return nil, message
+    return nil, entries
   end
   local record, text = records.in_memory()
   record.start_ns = flight.start_ns
@@ -303,15 +310,9 @@ function M.run(folder, chosen)
   if not driver then
     return nil, unloaded
   end
-  local flight
-  flight, message = flight_of.read(folder .. "/flight.bin")
+  local flight, entries = read_run(folder, manifest)
   if not flight then
-    return nil, message
-  end
-  local entries
-  entries, message = entries_of(folder, manifest, flight.start_ns)
-  if not entries then
-    return nil, message
+    return nil, entries
   end
   local record
   record, message = records.rewrite(folder)
