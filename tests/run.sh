@@ -15,7 +15,13 @@ passed=0
 failed=0
 skipped=0
 log=$(mktemp)
-trap 'rm -f "$log"' EXIT
+failures=$(mktemp) # what failed, told again at the end: a log is often read by its tail
+trap 'rm -f "$log" "$failures"' EXIT
+
+# Keep what a failing test printed (at most 60 lines) under its name.
+remember() {
+  { echo "--- $1"; grep -v '^ok ' "$log" | tail -n 60; } >>"$failures"
+}
 
 # Add "name: N passed, N failed[, N skipped]" lines up; a program that says nothing has failed.
 tally() {
@@ -31,6 +37,7 @@ tally() {
   fi
   if [ "${f:-0}" != 0 ]; then
     cat "$log"
+    remember "$name"
   fi
   # a program counts as one test however many checks it makes: property tests make 10^5 of them
   if [ "${f:-0}" != 0 ]; then
@@ -76,12 +83,17 @@ for spec in tests/spec/*_spec.lua; do
     grep -v '^ok ' "$log"
   fi
   [ "$p" = 0 ] && [ "$f" = 0 ] && f=1
+  [ "$f" != 0 ] && remember "$(basename "$spec" .lua) (exit status $status)"
   passed=$((passed + p - s))
   failed=$((failed + f))
   skipped=$((skipped + s))
   echo "$(basename "$spec" .lua): $((p - s)) passed, $f failed"
 done
 
+if [ -s "$failures" ]; then
+  echo "What failed, again:"
+  cat "$failures"
+fi
 [ "$skipped" != 0 ] && echo "($skipped skipped)"
 echo "$passed passed, $failed failed"
 [ "$failed" = 0 ]
