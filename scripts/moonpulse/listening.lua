@@ -9,6 +9,8 @@ local outputs = require "moonpulse.outputs"
 
 local M = {}
 
+local most_recent = 16 -- answers to one setting and more: some devices confirm it in several
+
 local lost = ": was the setting lost on a loose cable, or was it changed on the front panel?"
 
 ---@class moonpulse.Listening
@@ -83,7 +85,7 @@ function Listening:tell(action, at_ns, of_plan)
     self.open[field], self.wrong[field] = at_ns, nil
     self.times[field] = (self.times[field] or 0) + 1 -- so many answers, one to each message
   end
-  for _, heard in pairs(self.recent) do -- an answer may be heard before we hear that it was sent
+  for _, heard in ipairs(self.recent) do -- an answer may be heard before we hear that it was sent
     if heard.at_ns > at_ns then
       learn(self, heard.reply, heard.at_ns)
     end
@@ -148,7 +150,10 @@ function Listening:hear(reply, at_ns, armed)
   local action, pulse = record:awaits(at_ns)
   local verdict, text, value = driver.judge(reply, action or armed and self.told or nil)
   if armed and driver.tells then
-    self.recent[reply.name] = { reply = reply, at_ns = at_ns }
+    table.insert(self.recent, { reply = reply, at_ns = at_ns })
+    if #self.recent > most_recent then
+      table.remove(self.recent, 1)
+    end
     learn(self, reply, at_ns)
   end
   if verdict == "confirm" then

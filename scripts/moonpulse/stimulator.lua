@@ -419,6 +419,18 @@ local function lost_trigger(self)
   return self.stopped == "gone" and trigger and trigger.path and trigger_is_lost(self) or nil
 end
 
+--- Ask, and keep what is known of how it was left.
+local function finish_leaving(self)
+  pcall(core.wait, 0) -- a signal that stopped it says which one it was in the loop's next turn
+  self.link:resume()
+  self.link:forget()
+  local disarmed, why = ask_disarmed(self)
+  self.fault = self.fault or disarmed and lost_trigger(self) or nil
+  self.left = { stop = self.stopped, fault = self.fault, safe_sent = self.safe_sent,
+    left_out = self.left_out, disarmed = disarmed, not_disarmed = why }
+  self.record:stopped(disarmed)
+end
+
 --- After the safe frame: is it safe, as the device says? Also for a second caller meanwhile.
 ---@return table left { stop, fault, safe_sent, left_out, disarmed, not_disarmed }
 function Stimulator:leave()
@@ -429,15 +441,11 @@ function Stimulator:leave()
     return self.left
   end
   self.leaving, self.armed, self.watching, self.ready = true, false, false, false
-  pcall(core.wait, 0) -- a signal that stopped it says which one it was in the loop's next turn
-  self.link:resume()
-  self.link:forget()
-  local disarmed, why = ask_disarmed(self)
-  self.fault = self.fault or disarmed and lost_trigger(self) or nil
-  self.record:stopped(disarmed)
-  self.leaving, self.arming = false, false
-  self.left = { stop = self.stopped, fault = self.fault, safe_sent = self.safe_sent,
-    left_out = self.left_out, disarmed = disarmed, not_disarmed = why }
+  local done, problem = pcall(finish_leaving, self)
+  self.leaving, self.arming = false, false -- whatever was raised: nobody waits for ever
+  if not done then
+    error(problem, 0)
+  end
   return self.left
 end
 

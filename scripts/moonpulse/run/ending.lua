@@ -71,19 +71,48 @@ local function say_unmet(context)
   end
 end
 
+--- Did it come to its end, and what is its exit status called? A fault that nothing stopped is the stop.
+local function settle(outcome)
+  local own = outcome.stop == "finished" or outcome.stop == "requested"
+  if outcome.fault and own then
+    outcome.stop, outcome.text = "device", nil
+  end
+  if outcome.code then -- a script's error or a refusal
+    return false, outcome.code
+  elseif outcome.fault or stops.faults_of_device[outcome.stop] or outcome.not_disarmed then
+    return false, "fault"
+  end
+  local complete = outcome.stop == "finished"
+  return complete, complete and "ok" or "stopped"
+end
+
+--- What was sent, how exactly, and how the device was left.
+local function say_result(context, outcome, result)
+  local late = result.lateness_us
+  M.line("sent", "%s of %s pulses, %s confirmed by the device%s", outline.count(result.pulses_sent),
+    outline.count(result.pulses_planned), outline.count(result.pulses_confirmed),
+    skipped_text(context.record))
+  if late then
+    M.line("onset error", "p50 %s, p95 %s, p99 %s, largest %s%s", outline.seconds(late.p50 / 1e6),
+      outline.seconds(late.p95 / 1e6), outline.seconds(late.p99 / 1e6),
+      outline.seconds(late.max / 1e6), timed_by_device(context.job.actions)
+        and " (trains that the stimulator times: of their starts)" or "")
+  end
+  if outcome.took_s then
+    M.line("took", "%s, %s times real time", outline.seconds(outcome.took_s),
+      outline.count(math.floor(outcome.virtual_s / math.max(outcome.took_s, 1e-9) + 0.5)))
+  end
+  if outcome.disarmed then
+    M.line("disarmed", "%s", context.job.driver.disarmed or "the stimulator says that it is disabled")
+  end
+  say_unmet(context)
+end
+
 --- The last lines, the manifest's result, and the exit status.
 function M.conclude(context, outcome)
   local record, planned = context.record, context.facts.pulses
   local result = record:result()
-  local complete = outcome.stop == "finished" and not outcome.fault
-  local code = outcome.code or "ok"
-  if outcome.code then -- a script's error or a refusal
-    complete = false
-  elseif outcome.fault or stops.faults_of_device[outcome.stop] or outcome.not_disarmed then
-    code = "fault"
-  elseif not complete then
-    code = "stopped"
-  end
+  local complete, code = settle(outcome)
   result.status = code == "fault" and "device fault" or complete and "completed" or "stopped"
   result.reason = complete and (context.completed or "the plan is complete")
     or stops.explain(context, outcome)
@@ -100,23 +129,7 @@ function M.conclude(context, outcome)
   end
   record:close()
   local lost = save(context, result)
-  local late = result.lateness_us
-  M.line("sent", "%s of %s pulses, %s confirmed by the device%s", outline.count(result.pulses_sent),
-    outline.count(planned), outline.count(result.pulses_confirmed), skipped_text(record))
-  if late then
-    M.line("onset error", "p50 %s, p95 %s, p99 %s, largest %s%s", outline.seconds(late.p50 / 1e6),
-      outline.seconds(late.p95 / 1e6), outline.seconds(late.p99 / 1e6),
-      outline.seconds(late.max / 1e6), timed_by_device(context.job.actions)
-        and " (trains that the stimulator times: of their starts)" or "")
-  end
-  if outcome.took_s then
-    M.line("took", "%s, %s times real time", outline.seconds(outcome.took_s),
-      outline.count(math.floor(outcome.virtual_s / math.max(outcome.took_s, 1e-9) + 0.5)))
-  end
-  if outcome.disarmed then
-    M.line("disarmed", "%s", context.job.driver.disarmed or "the stimulator says that it is disabled")
-  end
-  say_unmet(context)
+  say_result(context, outcome, result)
   if lost then
     cli.fail(code == "ok" and "stopped" or code, "the record is not whole: %s; make room, then: moonpulse "
       .. "recover %s (the run: %s)", lost, record.folder, result.reason)
