@@ -329,6 +329,7 @@ function M.run(job, record, speed, hooks)
   collectgarbage("setpause", pause)
   link.keepalive, link.ticks = nil, true
   record:halt(link.now_ns)
+  listening:safe(link.now_ns, 1)
   link:write(driver.safe)
   link:deliver(math.maxinteger, link.hear) -- what is on its way, before it is asked
   local ok, problem = pcall(driver.disarm, link)

@@ -21,7 +21,7 @@ local stall_ns = 250000000 -- a loop silent for so long has replies to read befo
 --- What the dispatcher did. Times are nanoseconds from the start of the plan in play, of a stop on the
 --- monotonic clock.
 function Stimulator:outcome(what, kind, number, onset_ns, due_ns, entered_ns, returned_ns, action,
-                            frame, stop, safe_sent, text)
+                            frame, stop, safe_sent, text, safes)
   local record = self.record
   if what == "sent" then -- the next keep-alive comes a period later
     self.contact_ns = math.max(self.contact_ns, self.start_ns + returned_ns)
@@ -47,6 +47,7 @@ function Stimulator:outcome(what, kind, number, onset_ns, due_ns, entered_ns, re
     self.finished = true
     self:wake()
   elseif what == "stopped" then
+    self.listening:safe(entered_ns, safes)
     self:has_stopped(stop, safe_sent, entered_ns)
   end
 end
@@ -401,6 +402,7 @@ local function ask_disarmed(self)
     end
     why = tostring(problem)
     tries = problem.silent and 0 or tries - 1 -- who does not answer will not answer again
+    self.listening:safe(core.clock_ns(), 1)
     pcall(link.write, link, self.driver.safe)
   end
   if link.session:state() == "closed" then

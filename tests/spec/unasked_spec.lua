@@ -73,7 +73,8 @@ describe("a MagPro that reports", function()
 
   for _, speed in ipairs { "1", "max" } do
     for name, each in pairs {
-      ["while it is asked who it is"] = { text "\5", 0 }, ["while it is armed"] = { text "\2\1", 0, "device" },
+      ["while it is asked who it is"] = { text "\5", 0 },
+      ["while it is armed"] = { text "\2\1", 0, "device" },
       ["after the safe frame"] = { text "\2\0", 5, "device" },
     } do
       it(("a pulse that nobody sent, %s, at speed %s"):format(name, speed), function()

@@ -52,7 +52,7 @@ local fields = {
   { "explain", method, true }, { "limits", method }, { "connect", method }, { "arm", method },
   { "disarm", method }, { "status", method }, { "encode", either(is "table", method) },
   { "encode.pulse", method }, { "encode.set", method }, { "encode.train", method, true },
-  { "safe", either(text, method) }, { "safe_line", is "boolean", true },
+  { "safe", either(text, method) }, { "safe_line", is "boolean", true }, { "safe_answer", text, true },
   { "trigger_confirms", is "boolean", true }, { "keepalive", either(is "table", method), true },
   { "keepalive.bytes", text }, { "keepalive.period", number_from(0.01, 60) },
   { "keepalive.answered", is "boolean", true }, { "judge", method }, { "tells", method, true },
