@@ -1,4 +1,4 @@
--- Writes that stall, and writes that the port does not take: the run that is going on and recover say the same.
+-- Writes that stall, or that the port does not take: the run that is going on and recover say the same.
 local cjson = require "cjson"
 local core = require "moonpulse.core"
 local shell = require "shell"
@@ -38,7 +38,7 @@ describe("a write", function()
   end
 
   for _, late in ipairs { "skip", "abort" } do
-    it(("that stalled past the tolerance is the same from the flight record, --late %s"):format(late), function()
+    it(("that stalled past the tolerance is the same in both, --late %s"):format(late), function()
       -- 0.01 ms: hardly a write ends as soon as that
       protocol "mp.train { pulses = 20, hz = 20, intensity = mp.mso(40) } .. mp.mark 'end'"
       local status, _, err = shell.moonpulse(folder, ("run %s/made.lua --timing host --tolerance 0.01 "
