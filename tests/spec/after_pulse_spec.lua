@@ -52,8 +52,8 @@ describe("what follows a pulse", function()
       reader:close()
       assert.are.same({ 3, true }, { pulses, told >= 3 }) -- two settings and the stop
       local order = {}
-      for i, row in ipairs(shell.rows(path .. "/events.tsv")) do
-        order[i] = row.event ~= "mark" and row.event or nil
+      for _, row in ipairs(shell.rows(path .. "/events.tsv")) do
+        order[#order + 1] = row.event ~= "mark" and row.event or nil
       end
       assert.are.same({ "pulse", "set_intensity", "pulse", "set_intensity", "pulse" }, order)
     end)
