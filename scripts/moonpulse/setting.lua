@@ -42,10 +42,11 @@ local function set_one(self, output, action)
     self.link:write(bytes)
     self.contact_ns = now_ns
   end
-  local ready_ns = core.clock_ns() + core.wire_ns(driver.serial, #bytes) + math.ceil(lead * 1e9)
+  local wire_ns = core.wire_ns(driver.serial, #bytes)
+  local ready_ns = core.clock_ns() + wire_ns + math.ceil(lead * 1e9)
   await_settings(self)
   self:tell_believed()
-  return ready_ns
+  return ready_ns, now_ns + wire_ns
 end
 
 --- Bring the armed device from what it was told last to a plan's first action, on each of its outputs: the
@@ -54,9 +55,9 @@ end
 ---@param firsts moonpulse.First[]
 ---@param actions moonpulse.Action[] all of the plan
 ---@return integer? ready_ns when a pulse may follow (monotonic); nil where it cannot while armed
----@return string? why
+---@return string|integer|nil why; else when the device had its last setting, nil where there was none to tell
 function M.set(self, firsts, actions)
-  local limits, latest_ns = self.driver.limits(self.identity), 0
+  local limits, latest_ns, told_ns = self.driver.limits(self.identity), 0, nil
   for _, each in ipairs(outputs.by_hand(limits, actions) or {}) do
     local output = self:output_of(each)
     if self.hand[output] and self.hand[output] ~= each.mso then
@@ -65,13 +66,13 @@ function M.set(self, firsts, actions)
     self.hand[output] = each.mso
   end
   for _, first in ipairs(firsts) do
-    local ready_ns, why = set_one(self, first.output, first.action)
+    local ready_ns, at_ns = set_one(self, first.output, first.action)
     if not ready_ns then
-      return nil, why
+      return nil, at_ns
     end
-    latest_ns = math.max(latest_ns, ready_ns)
+    latest_ns, told_ns = math.max(latest_ns, ready_ns), at_ns or told_ns
   end
-  return latest_ns
+  return latest_ns, told_ns
 end
 
 return M

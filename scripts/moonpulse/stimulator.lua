@@ -36,7 +36,7 @@ function Stimulator:outcome(what, kind, number, onset_ns, due_ns, entered_ns, re
       due_ns = due_ns, entered_ns = entered_ns, returned_ns = returned_ns, action = action, frame = frame,
       stop = stop, text = text }, self.facts, now_ns)
     if is_pulse then
-      self:has_sent(self.actions[action], returned_ns, now_ns)
+      self:has_sent(self.actions[action], frame, returned_ns, now_ns)
     elseif what == "sent" then
       self.listening:tell(self.actions[action], self.start_ns + entered_ns, true)
       self:tell_believed()
@@ -53,10 +53,12 @@ function Stimulator:outcome(what, kind, number, onset_ns, due_ns, entered_ns, re
 end
 
 --- A pulse, or the start of a train, has left.
-function Stimulator:has_sent(action, returned_ns, now_ns)
-  self.last[self:output_of(action)] = { action = action, at_ns = self.start_ns + returned_ns }
+function Stimulator:has_sent(action, frame, returned_ns, now_ns)
+  local at_ns = self.start_ns + returned_ns
+  self.last[self:output_of(action)] = { action = action, at_ns = at_ns,
+    fired_ns = at_ns + self.facts.wire_ns[frame] + self.latency_ns }
   self.listening:gave(action)
-  self:occupied(action, now_ns)
+  self:occupied(action, self.last[self:output_of(action)].fired_ns, now_ns)
   if action.train then -- its confirmations take as long as it runs
     self:tell_confirmed()
   end
@@ -79,11 +81,10 @@ function Stimulator:has_stopped(stop, safe_sent, halted_ns)
   self:wake()
 end
 
---- The safe frame of a plan's end must not cut what its last start still does.
-function Stimulator:occupied(action, now_ns)
-  if action.busy then
-    self.busy_until_ns = math.max(self.busy_until_ns, now_ns + math.ceil(action.busy * 1e9))
-  end
+--- The safe frame of a plan's end must not cut what its last start still does, nor come before its pulse.
+function Stimulator:occupied(action, fired_ns, now_ns)
+  self.busy_until_ns = math.max(self.busy_until_ns, fired_ns,
+    action.busy and now_ns + math.ceil(action.busy * 1e9) or 0)
 end
 
 --- Something happened that whoever waits for this device should look at.

@@ -171,15 +171,15 @@ local function choose_start(self, who, admitted, ready_ns, ahead_ns, at)
   return start_ns
 end
 
---- Bring the device to the plan's first action, as admit() left it.
+--- Bring the device to the plan's first action, as admit() left it: when it is ready, and when it had the
+--- setting (nil: there was none to tell).
 local function set_first(self, who, admitted)
-  local at_ns = core.clock_ns()
-  local ready_ns, why = self.stimulator:set(admitted.firsts, admitted.actions)
+  local ready_ns, told = self.stimulator:set(admitted.firsts, admitted.actions)
   if not ready_ns then
     blame.fail("%s: the stimulator cannot be brought to %g %%MSO while armed (%s): stim:disarm(), then "
-      .. "stim:arm(plan)", who, admitted.first.mso, why)
+      .. "stim:arm(plan)", who, admitted.first.mso, told)
   end
-  return ready_ns, ready_ns > 0 and at_ns or nil
+  return ready_ns, told
 end
 
 local function play(self, who, plan, options, ahead_ns)
