@@ -18,10 +18,13 @@ local function intensity(self)
   local chance, last = self.chance, self.last
   if not last or not self.pace.one_intensity then
     local ref = chance:pick { "MSO", "RMT", "AMT" }
+    local by_ref = self.pace.ranges or ranges
     if last and chance:once_in(3) then
-      last = { ref = last.ref, value = last.value + chance:draw(-2, 2) }
+      local most = self.pace.ranges and by_ref[last.ref][2] or math.maxinteger
+      last = { ref = last.ref, value = math.min(most, last.value + chance:draw(-2, 2)) }
     else
-      last = { ref = ref, value = chance:draw(ranges[ref][1], ranges[ref][2]) }
+      local range = by_ref[ref]
+      last = { ref = ref, value = chance:draw(range[1], range[2]) }
     end
     self.last = last
   end

@@ -37,6 +37,18 @@ local function judged_rows(judged, wanted)
   return rows
 end
 
+--- Rows with the device's output in place of the plan's channel.
+local function on_outputs(rows, device)
+  local map, made = device.output_of, rows
+  if map then
+    made = {}
+    for i, row in ipairs(rows) do
+      made[i] = setmetatable({ channel = map[row.channel] or row.channel }, { __index = row })
+    end
+  end
+  return made
+end
+
 local function in_time(rows)
   table.sort(rows, function(a, b) return a.ns < b.ns end)
   return rows
@@ -50,14 +62,16 @@ local function first_difference(wanted, played, judged, device)
   local pulses = compare.pulses(wanted)
   local sent, planned, odd = lists.recorded(played)
   local given_tolerance = { ns = math.max(2000, clock_ns[device.name] or 0),
-    mso = device.settings and 0.2 or 1e-6 }
-  local written, heard = { name = "written", rows = wanted }, { name = "written", rows = pulses }
-  local lowered = { name = "lowered", rows = lists.lowered(played) }
-  local given = { name = "given", rows = in_time(lists.given(played, device.in_twin)) }
+    mso = device.coarse or 1e-6 }
+  local written = { name = "written", rows = wanted }
+  local heard = { name = "written", rows = on_outputs(pulses, device) }
+  local lowered = { name = "lowered", rows = lists.lowered(played, device.shape) }
+  local given = { name = "given", rows = in_time(lists.given(played, device)) }
   return compare.difference(written, { name = "judged", rows = rows }, exactly)
     or compare.difference(written, lowered, exactly)
     or compare.difference(heard, given, given_tolerance)
-    or compare.difference({ name = "lowered", rows = compare.pulses(lowered.rows) }, given, given_tolerance)
+    or compare.difference({ name = "lowered",
+      rows = on_outputs(compare.pulses(lowered.rows), device) }, given, given_tolerance)
     or compare.difference(written, { name = "recorded as planned", rows = planned }, exactly)
     or compare.difference(written, { name = "recorded as sent", rows = sent }, as_sent)
     or odd
