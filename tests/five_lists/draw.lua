@@ -256,7 +256,7 @@ end
 
 local function parts_of(self)
   local chance, parts, shuffle = self.chance, {}, false
-  for i = 1, chance:draw(1, 4) do
+  for i = 1, chance:draw(1, self.parts) do
     if i > 1 then
       parts[#parts + 1] = chance:once_in(4) and drawn_rest(self) or rest(self)
     elseif chance:once_in(5) then
@@ -278,9 +278,11 @@ end
 --- Draw a plan.
 ---@param seed integer
 ---@param pace table of five_lists.paces: what the device can be asked
+---@param most integer? so many parts, and rests between; 4
 ---@return { source: string, seed: integer, expected: table[] } expected: one of these (orders of a shuffle)
-function M.plan(seed, pace)
-  local self = { chance = chances.new(seed), pace = pace, kinds = pace.only or kinds_of(pace) }
+function M.plan(seed, pace, most)
+  local self = { chance = chances.new(seed), pace = pace, kinds = pace.only or kinds_of(pace),
+    parts = most or 4 }
   local parts, shuffle = parts_of(self)
   local lines, names = {}, {}
   for i, part in ipairs(parts) do

@@ -115,8 +115,9 @@ local draws = {
   end,
   stimjim = function(chance, device)
     local full = box(chance, device, { volts = { "1", "3.3", "10" },
-      full_scale_mv = { "1000", "7500", "15000" }, full_scale_ua = { "1000", "3330" }, pulse_us = { "20", "100", "500" }, biphasic = { "0", "1" },
-      interphase_us = { "0", "20", "100" }, fastest_hz = { "20", "100", "200" },
+      full_scale_mv = { "1000", "7500", "15000" }, full_scale_ua = { "1000", "3330" },
+      pulse_us = { "20", "100", "500" }, biphasic = { "0", "1" }, interphase_us = { "0", "20", "100" },
+      fastest_hz = { "20", "100", "200" },
       channels = { "left=0,right=1", "0=1,1=0", "1=0" } }, { "full_scale_mv", "full_scale_ua" })
     device.coarse = full and 0.1
     device.shape = { waveform = device.settings.biphasic == "1" and "biphasic" or "monophasic",
@@ -124,7 +125,8 @@ local draws = {
   end,
   trigger = function(chance, device)
     device.settings = some(chance, { kind = { "byte", "text", "rts", "dtr", "break" },
-      value = { "1", "2", "129" }, text = { "T", "fire\\n" }, width_ms = { "1", "3" }, baud = { "9600", "115200" } })
+      value = { "1", "2", "129" }, text = { "T", "fire\\n" }, width_ms = { "1", "3" },
+      baud = { "9600", "115200" } })
     device.any_output = true -- the lines of a byte are not channels
   end,
 }

@@ -12,8 +12,21 @@ local M = {}
 local exactly, as_sent = { ns = 2, mso = 1e-6 }, { ns = 2000, mso = 1e-6 }
 local clock_ns = { pulsepal = 110000, stimjim = 2000, rapid = 1000000 }
 
+M.exactly, M.as_sent = exactly, as_sent
+
+--- How far the simulator's pulses may be off by its clock and its steps.
+---@param device table of five_lists.paces
+function M.given_tolerance(device)
+  return { ns = math.max(2000, clock_ns[device.name] or 0), mso = device.coarse or 1e-6 }
+end
+
 --- The expectation that fits what is listed; of a shuffle, one of its orders.
-local function expected(drawn, listed, fine)
+---@param drawn table of five_lists.draw
+---@param listed table[] what `events` lists
+---@param fine boolean? as for oracle.rows
+---@return table[]? rows
+---@return string? why there is none
+function M.expected(drawn, listed, fine)
   local why
   for _, plan in ipairs(drawn.expected) do
     local rows, problem = oracle.rows(plan, listed, play.thresholds, fine)
@@ -38,7 +51,9 @@ local function judged_rows(judged, wanted)
 end
 
 --- Rows with the device's output in place of the plan's channel.
-local function on_outputs(rows, device)
+---@param rows table[]
+---@param device table of five_lists.paces
+function M.on_outputs(rows, device)
   local map, made = device.output_of, rows
   if map then
     made = {}
@@ -49,7 +64,7 @@ local function on_outputs(rows, device)
   return made
 end
 
-local function in_time(rows)
+function M.in_time(rows)
   table.sort(rows, function(a, b) return a.ns < b.ns end)
   return rows
 end
@@ -61,17 +76,16 @@ local function first_difference(wanted, played, judged, device)
   end
   local pulses = compare.pulses(wanted)
   local sent, planned, odd = lists.recorded(played)
-  local given_tolerance = { ns = math.max(2000, clock_ns[device.name] or 0),
-    mso = device.coarse or 1e-6 }
+  local given_tolerance = M.given_tolerance(device)
   local written = { name = "written", rows = wanted }
-  local heard = { name = "written", rows = on_outputs(pulses, device) }
+  local heard = { name = "written", rows = M.on_outputs(pulses, device) }
   local lowered = { name = "lowered", rows = lists.lowered(played, device.shape) }
-  local given = { name = "given", rows = in_time(lists.given(played, device)) }
+  local given = { name = "given", rows = M.in_time(lists.given(played, device)) }
   return compare.difference(written, { name = "judged", rows = rows }, exactly)
     or compare.difference(written, lowered, exactly)
     or compare.difference(heard, given, given_tolerance)
     or compare.difference({ name = "lowered",
-      rows = on_outputs(compare.pulses(lowered.rows), device) }, given, given_tolerance)
+      rows = M.on_outputs(compare.pulses(lowered.rows), device) }, given, given_tolerance)
     or compare.difference(written, { name = "recorded as planned", rows = planned }, exactly)
     or compare.difference(written, { name = "recorded as sent", rows = sent }, as_sent)
     or odd
@@ -98,7 +112,7 @@ function M.run(folder, trial)
     return "wrong", ("seed %d, %s, timing %s: %s\n%s"):format(trial.seed, device.name, timing, difference,
       drawn.source)
   end
-  local wanted, why = expected(drawn, listed, device.fine)
+  local wanted, why = M.expected(drawn, listed, device.fine)
   if not wanted then
     return wrong(why)
   end
