@@ -33,7 +33,8 @@ static const int64_t close_ns = 500 * MP_NS_PER_MS;     // of the Lua state
 static const int64_t safe_ns = 200 * MP_NS_PER_MS;      // to see the safe frame out
 
 static _Atomic int phase;
-static _Atomic int stopped; // enum mp_stop
+static _Atomic int stopped; // enum mp_stop: the run ends
+static _Atomic int left;    // the same, for a stop after which a script may go on
 static _Atomic uint64_t turns;
 static _Atomic bool interrupting;
 static _Atomic bool muted;
@@ -57,8 +58,17 @@ bool mp_backstop_on(void)
 void mp_backstop_stopped(enum mp_stop reason)
 {
     int none = MP_STOP_NONE;
-    if (reason != MP_STOP_FINISHED && reason != MP_STOP_REQUESTED)
-        (void)atomic_compare_exchange_strong(&stopped, &none, (int)reason);
+    bool asked_for = reason == MP_STOP_FINISHED || reason == MP_STOP_REQUESTED;
+    (void)atomic_compare_exchange_strong(asked_for ? &left : &stopped, &none, (int)reason);
+}
+
+/* Has a stop come that ends what goes on in this phase? */
+static enum mp_stop ending(enum phase now)
+{
+    int reason = atomic_load(&stopped);
+    if (reason == MP_STOP_NONE && now == PHASE_RUN)
+        reason = atomic_load(&left);
+    return (enum mp_stop)reason;
 }
 
 void mp_backstop_unsafe(void)
@@ -170,7 +180,7 @@ _Noreturn static void end_process(void)
 {
     enum { STATUS_FAULT = 4, STATUS_STOPPED = 5 };
     char text[3 * TEXT];
-    enum mp_stop reason = (enum mp_stop)atomic_load(&stopped);
+    enum mp_stop reason = ending(PHASE_RUN);
     mp_armed_stop(reason);
     for (int64_t end = mp_clock_ns() + safe_ns; !mp_armed_safe() && mp_clock_ns() < end;)
         (void)poll(NULL, 0, 1);
@@ -225,9 +235,9 @@ static void *watch(void *unused)
             passed_ns = 2 * LOOK_MS * MP_NS_PER_MS;
         enum phase now = (enum phase)atomic_load(&phase);
         mp_backstop_stopped(mp_armed_reason());
-        if (now >= PHASE_CLOSING || (now != PHASE_NONE && atomic_load(&stopped) != 0))
+        if (now >= PHASE_CLOSING || ending(now) != MP_STOP_NONE)
             let_go_of_output(&look, passed_ns);
-        if ((now == PHASE_RUN || now == PHASE_SCRIPT) && atomic_load(&stopped) != 0)
+        if ((now == PHASE_RUN || now == PHASE_SCRIPT) && ending(now) != MP_STOP_NONE)
             press(&look, now, passed_ns);
         look.closing_ns += now == PHASE_LAST ? passed_ns : 0;
         if (look.closing_ns >= close_ns)

@@ -32,8 +32,8 @@
 /* Is there a run to be ended? Then a signal leaves everything but the stop to this. */
 bool mp_backstop_on(void);
 /*
- * A stop came, for this reason; the first one counts. Nothing for MP_STOP_FINISHED and
- * MP_STOP_REQUESTED, after which a script may go on. Any thread, also a signal handler.
+ * A stop came, for this reason; the first one counts. After MP_STOP_FINISHED and
+ * MP_STOP_REQUESTED a script may go on. Any thread, also a signal handler.
  */
 void mp_backstop_stopped(enum mp_stop reason);
 /* The safe frame of what was armed could not be sent. Loop thread. */

@@ -77,10 +77,11 @@ static void note_place(struct task *task)
 {
     lua_Debug caller;
     task->place[0] = '\0';
-    if (lua_getstack(task->co, 1, &caller) != 0 && lua_getinfo(task->co, "Sl", &caller) != 0 &&
-        caller.currentline > 0)
-        (void)snprintf(task->place, sizeof task->place, "%s:%d: ", caller.short_src,
-                       caller.currentline);
+    for (int level = 1; task->place[0] == '\0' && lua_getstack(task->co, level, &caller) != 0;
+         level++)
+        if (lua_getinfo(task->co, "Sl", &caller) != 0 && caller.currentline > 0)
+            (void)snprintf(task->place, sizeof task->place, "%s:%d: ", caller.short_src,
+                           caller.currentline);
 }
 
 /* Have it raised at the task's next instruction; a task that waits goes on for it. */
