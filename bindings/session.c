@@ -1,5 +1,6 @@
 /* session.c - a device on the loop, with Lua functions for what it reports. */
 #include "bindings/armed.h"
+#include "bindings/backstop.h"
 #include "bindings/flight.h"
 #include "bindings/modules.h"
 #include "bindings/raise.h"
@@ -132,8 +133,11 @@ static void on_outcome(void *context, const struct mp_outcome *out)
     lua_State *L = box->host->L;
     int self = LUA_NOREF;
     if (out->kind == MP_OUT_STOPPED) {
+        mp_backstop_stopped(out->stop);
         if (box->session != NULL)
             mp_armed_remove(box->session);
+        if (!out->safe_sent)
+            mp_backstop_unsafe();
         self = box->self; // ours to let go of, whatever the callback does
         box->self = LUA_NOREF;
     }

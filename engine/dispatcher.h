@@ -59,7 +59,7 @@ enum mp_stop {
     MP_STOP_STUCK,     // the loop was not heard of: a script that does not yield
     MP_STOP_KEY,       // q or space on the live screen
     MP_STOP_LINE,      // a modem line: foot switch
-    MP_STOP_GUARD,     // the guard process is gone
+    MP_STOP_GUARD,     // the guard process is gone, or was stopped
     MP_STOP_SILENT,    // the device stopped confirming pulses
     MP_STOP_SETTING,   // a pulse was due, and the device had not confirmed its settings
     MP_STOP_FULL,      // the flight record is full
@@ -183,7 +183,9 @@ const struct mp_realtime *mp_dispatcher_realtime(const struct mp_dispatcher *dis
 /* Stop with reason (if not stopped yet), wait for the thread to end. Outcomes can still be
  * drained. */
 void mp_dispatcher_join(struct mp_dispatcher *dispatcher, enum mp_stop reason);
-/* Once joined: did the port take the whole safe frame? */
+/* Why it stops; MP_STOP_NONE while it does not. Any thread. */
+enum mp_stop mp_dispatcher_reason(const struct mp_dispatcher *dispatcher);
+/* Has the port taken the whole safe frame? Any thread; final once it is joined. */
 bool mp_dispatcher_safe_sent(const struct mp_dispatcher *dispatcher);
 /* Join if need be, and free. NULL is accepted. */
 void mp_dispatcher_destroy(struct mp_dispatcher *dispatcher);

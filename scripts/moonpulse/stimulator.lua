@@ -1,6 +1,7 @@
 --- One stimulator in real time: connect, admit a plan, arm, play, leave. Protocol runs and
 --- experiments both go through here; every way out of arm leaves the device safe.
 local admission = require "moonpulse.admission"
+local blame = require "moonpulse.blame"
 local core = require "moonpulse.core"
 local links = require "moonpulse.link"
 local listenings = require "moonpulse.listening"
@@ -401,8 +402,9 @@ local function ask_disarmed(self)
     if ok then
       return true
     end
-    why = tostring(problem)
-    tries = problem.silent and 0 or tries - 1 -- who does not answer will not answer again
+    why = blame.text(problem)
+    -- who does not answer will not answer again
+    tries = links.is_fault(problem) and problem.silent and 0 or tries - 1
     self.listening:safe(core.clock_ns(), 1)
     pcall(link.write, link, self.driver.safe)
   end

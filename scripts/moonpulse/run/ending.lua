@@ -1,5 +1,7 @@
 --- How a run ends: its last lines, the manifest's result, the exit status.
+local blame = require "moonpulse.blame"
 local cli = require "moonpulse.cli"
+local core = require "moonpulse.core"
 local faults = require "moonpulse.simulators.faults"
 local links = require "moonpulse.link"
 local manifests = require "moonpulse.run.manifest"
@@ -149,26 +151,36 @@ function M.conclude(context, outcome)
   end
 end
 
+--- An error's words and the name of its exit status.
+local function text_and_code(problem)
+  if type(problem) ~= "table" then
+    return blame.text(problem), "fault"
+  end
+  local code = rawget(problem, "code")
+  return blame.text(problem), cli.status[code] and code or "fault"
+end
+
 --- Faults while connecting or arming: nothing has been sent, or it was made safe.
 function M.attempt(context, action)
   local ok, outcome = xpcall(action, function(problem)
-    if type(problem) == "table" then
+    if type(problem) ~= "string" then
       return problem
     end
-    return debug.traceback(problem, 2)
+    return os.getenv("MOONPULSE_TRACE") and debug.traceback(problem, 2) or problem
   end)
   if ok then
     return outcome
   end
+  core.phase "closing"
   context.screen:finish(0, context.record.pulses_sent)
+  local text, code = text_and_code(outcome)
+  if context.record.pulses_sent > 0 then -- it was run
+    return M.conclude(context, { stop = code == "fault" and "device" or "error",
+      fault = code == "fault" and text or nil, text = text, code = code ~= "fault" and code or nil })
+  end
   context.record:close()
-  local text = tostring(type(outcome) == "table" and outcome.message or outcome)
-  local code = type(outcome) == "table" and outcome.code or "fault"
   if links.is_stopped(outcome) then -- before there was anything to arm
     text = stops.explain(context, { stop = outcome.reason }) .. " before arming; no pulse was sent"
-  end
-  if not cli.status[code] then
-    code = "fault"
   end
   -- where even this cannot be written, the reason to tell is the first one
   pcall(context.record.manifest, context.record, manifests.of(context, "not run", {

@@ -117,6 +117,7 @@ function M.run(options, given)
   if not record then
     cli.fail("usage", "%s", message)
   end
+  core.phase("run", record.folder)
   local context = {
     job = job, facts = facts, record = record, parameters = manifests.text_values(given.values),
     speed = options.speed, screen = live.new(facts.pulses, facts.first_to_last_s),
@@ -128,6 +129,7 @@ function M.run(options, given)
     local keys <close> = stops.listen_for_keys(job) -- luacheck: ignore 211
     return execute(context, options, given.simulated)
   end)
+  core.phase "closing"
   -- signals stay caught: a second Ctrl-C must not end the closing of the record
   outcome.elapsed_s = (core.clock_ns() - begun_ns) / 1e9
   local at_end = outcome.stop == "finished" and facts.first_to_last_s or context.elapsed or 0
