@@ -218,10 +218,7 @@ local function rebuilt_sequence(self, plan, view, channel)
   if not changed then
     return plan
   end
-  local whole = parts[1]
-  for k = 2, #parts do
-    whole = core.sequence(whole, parts[k])
-  end
+  local whole = core.sequence_of(parts)
   assert(whole:view().children == view.children, "a part of a plan has lost its place")
   return remade(plan, whole)
 end

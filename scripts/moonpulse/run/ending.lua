@@ -100,6 +100,9 @@ local function say_result(context, outcome, result)
       outline.seconds(late.max / 1e6), timed_by_device(context.job.actions)
         and " (trains that the stimulator times: of their starts)" or "")
   end
+  if context.triggers then
+    M.line("triggers", "%s", context.triggers)
+  end
   if outcome.took_s then
     M.line("took", "%s, %s times real time", outline.seconds(outcome.took_s),
       outline.count(math.floor(outcome.virtual_s / math.max(outcome.took_s, 1e-9) + 0.5)))
