@@ -238,7 +238,9 @@ function M.trains(plan, seed, emit, progress, by_pulse, more)
   else
     stream(self, plan, seed, progress, more.at_s, until_s or math.huge)
   end
-  given.last_s = math.min(more.at_s + plan:totals().span, until_s or math.huge)
+  for _, finder in ipairs(self.order) do -- a plan may be followed at once by the next, whatever rest it ends in
+    given.last_s = math.max(given.last_s, finder.run and finder.run.last or 0)
+  end
   if more.open then
     return { structural = structural }
   end
