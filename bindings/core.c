@@ -8,6 +8,7 @@ int luaopen_moonpulse_core(lua_State *L)
 {
     // writing to a pipe or a lost pty must fail with an error, not end the process
     (void)signal(SIGPIPE, SIG_IGN);
+    (void)signal(SIGXFSZ, SIG_IGN); // nor a file that may not grow
     lua_newtable(L);
     mp_open_tasks(L); // first: its host outlives what the others make
     mp_open_plan(L);
@@ -15,6 +16,7 @@ int luaopen_moonpulse_core(lua_State *L)
     mp_open_lowering(L);
     mp_open_player(L);
     mp_open_flight(L); // before sessions: a session writes into one until it closes
+    mp_open_record_file(L);
     mp_open_session(L);
     mp_open_pty(L);
     mp_open_process(L);
