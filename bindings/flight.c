@@ -130,7 +130,7 @@ static int reader_new(lua_State *L)
 
 /*
  * reader:next() -> {kind=, send=, detail=, stop= (the name of detail), action=, frame=,
- * number=, play= (its plan, from 1; 0: none), planned_ns=, due_ns=, woken_ns=, sent_ns=,
+ * number=, play= (its plan, from 1; 0: none), place= (in the file, from 1), planned_ns=, due_ns=, woken_ns=, sent_ns=,
  * returned_ns=}, or nil and the number of torn records. Action and frame count from 1, as
  * everywhere in Lua.
  */
@@ -157,12 +157,13 @@ static int reader_next(lua_State *L)
                    {"frame", (lua_Integer)record.frame + 1},
                    {"number", (lua_Integer)record.number},
                    {"play", (lua_Integer)mp_flight_play_of(*box)},
+                   {"place", (lua_Integer)mp_flight_place_of(*box)},
                    {"planned_ns", record.planned_ns},
                    {"due_ns", record.due_ns},
                    {"woken_ns", record.woken_ns},
                    {"sent_ns", record.sent_ns},
                    {"returned_ns", record.returned_ns}};
-    lua_createtable(L, 0, 13);
+    lua_createtable(L, 0, 14);
     lua_pushstring(L, mp_stop_name((enum mp_stop)record.detail));
     lua_setfield(L, -2, "stop");
     lua_pushstring(L, record.kind < MP_FLIGHT_KINDS ? record_names[record.kind] : "unknown");

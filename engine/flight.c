@@ -421,6 +421,11 @@ uint64_t mp_flight_play_of(const struct mp_flight_reader *reader)
     return reader->play;
 }
 
+uint64_t mp_flight_place_of(const struct mp_flight_reader *reader)
+{
+    return reader->next;
+}
+
 bool mp_flight_next(struct mp_flight_reader *reader, struct mp_flight_record *record,
                     uint64_t *torn)
 {

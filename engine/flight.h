@@ -142,6 +142,8 @@ struct mp_flight_losses {
 struct mp_flight_losses mp_flight_losses(const struct mp_flight_reader *reader);
 /* The plan of the record that mp_flight_next gave last; 0: of none. */
 uint64_t mp_flight_play_of(const struct mp_flight_reader *reader);
+/* Its place in the file, from 1. */
+uint64_t mp_flight_place_of(const struct mp_flight_reader *reader);
 int64_t mp_flight_start_ns(const struct mp_flight_reader *reader);
 int64_t mp_flight_wall_ns(const struct mp_flight_reader *reader);
 

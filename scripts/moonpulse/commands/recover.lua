@@ -21,12 +21,11 @@ function M.parser()
 end
 
 function M.run(options)
-  local folder = options.run:gsub("/+$", "")
+  local folder = options.run:gsub("(.)/+$", "%1")
   local summary, message = recover.run(folder, options.device)
   if not summary then
     cli.fail("usage", "%s", message)
   end
-  require("moonpulse.report").write(folder)
   print(("recovered %s of %s planned pulses: %s confirmed by the device, %s skipped"):format(
     outline.count(summary.sent), outline.count(summary.planned), outline.count(summary.confirmed),
     outline.count(summary.skipped)))
@@ -42,6 +41,9 @@ function M.run(options)
     print(("the run's driver is a file, %s, and no file that a record names is loaded: replies are written "
       .. "as \"confirmed\". For its words, if it is yours: moonpulse recover %s --device %s"):format(
       escapes.text(summary.unloaded), options.run, file))
+  end
+  if summary.no_report then
+    print(summary.no_report)
   end
   print(folder .. "/events.tsv")
 end
