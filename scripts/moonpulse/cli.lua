@@ -1,5 +1,6 @@
 --- The command line: finds the subcommand, turns failures into messages and exit statuses.
 local core = require "moonpulse.core"
+local escapes = require "moonpulse.escapes"
 
 local M = {}
 
@@ -81,11 +82,15 @@ local function run_file(arguments)
   return chunk(table.unpack(arg)) or 0
 end
 
-local function explain(problem)
+--- What went wrong as it is told, and the exit status. Names and texts of somebody else may be in it.
+---@param problem any
+---@return string message
+---@return integer status
+function M.explain(problem)
   if type(problem) == "table" and problem.message then
-    return problem.message, M.status[problem.code] or M.status.fault
+    return escapes.shown(tostring(problem.message), true), M.status[problem.code] or M.status.fault
   end
-  return tostring(problem), M.status.usage
+  return escapes.shown(tostring(problem), true), M.status.usage
 end
 
 local function dispatch(name, arguments)
@@ -123,7 +128,7 @@ function M.main(arguments)
   if ok then
     return result
   end
-  local message, status = explain(result)
+  local message, status = M.explain(result)
   io.stdout:flush()
   io.stderr:write("moonpulse: ", message, "\n")
   return status

@@ -64,12 +64,16 @@ local fields = {
 }
 
 local null = require "cjson".null
+local most_depth = 1000 -- the reader of JSON takes no more
 
---- Text that nobody looked at: it is shown, so it must not move a terminal's cursor.
+--- What nobody looked at: text is shown, so it must not move a terminal's cursor; a number that is none
+--- cannot be written again.
 local function clean(value, depth)
   if type(value) == "string" then
     return escapes.shown(value, true)
-  elseif type(value) == "table" and depth < 100 then
+  elseif type(value) == "number" and (value ~= value or value == math.huge or value == -math.huge) then
+    return null
+  elseif type(value) == "table" and depth < most_depth then
     for key, each in pairs(value) do
       value[key] = clean(each, depth + 1)
     end

@@ -20,32 +20,37 @@ function M.parser()
   return parser
 end
 
+--- Names and texts of somebody else may be in it.
+local function say(text, ...)
+  print(escapes.shown(select("#", ...) > 0 and text:format(...) or text, true))
+end
+
 function M.run(options)
   local folder = options.run:gsub("(.)/+$", "%1")
   local summary, message = recover.run(folder, options.device)
   if not summary then
     cli.fail("usage", "%s", message)
   end
-  print(("recovered %s of %s planned pulses: %s confirmed by the device, %s skipped"):format(
+  say("recovered %s of %s planned pulses: %s confirmed by the device, %s skipped",
     outline.count(summary.sent), outline.count(summary.planned), outline.count(summary.confirmed),
-    outline.count(summary.skipped)))
+    outline.count(summary.skipped))
   for _, sentence in ipairs(summary.said) do
-    print(sentence)
+    say(sentence)
   end
   if not summary.safe then
-    print("the record ends before the safe frame; the guard process sends it when Moonpulse dies")
+    say("the record ends before the safe frame; the guard process sends it when Moonpulse dies")
   end
   if summary.unloaded then
     -- somebody else's text: nothing but a plain path is shown as something to type
     local file = summary.unloaded:match("^[%w%._/][%w%._/%-]*$") or "FILE"
-    print(("the run's driver is a file, %s, and no file that a record names is loaded: replies are written "
-      .. "as \"confirmed\". For its words, if it is yours: moonpulse recover %s --device %s"):format(
-      escapes.text(summary.unloaded), options.run, file))
+    say("the run's driver is a file, %s, and no file that a record names is loaded: replies are written "
+      .. "as \"confirmed\". For its words, if it is yours: moonpulse recover %s --device %s",
+      escapes.text(summary.unloaded), options.run, file)
   end
   if summary.no_report then
-    print(summary.no_report)
+    say(summary.no_report)
   end
-  print(folder .. "/events.tsv")
+  say(folder .. "/events.tsv")
 end
 
 return M

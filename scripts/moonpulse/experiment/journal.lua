@@ -72,7 +72,7 @@ local function entry_of(text, room, checked)
   end
   local taken, why = schema.entry(entry, room)
   if taken and before then
-    taken.line = type(entry.line) == "number" and entry.line or -1
+    taken.line = type(entry.line) == "number" and math.tointeger(entry.line) or -1
   end
   return taken, why
 end
