@@ -21,12 +21,19 @@ static int fail_sys(lua_State *L, const char *path, int code)
     return mp_push_failure(L, &err);
 }
 
-/* core.make_folder(path) -> true | nil, message: for its owner only, whatever the umask */
+/*
+ * core.make_folder(path, group) -> true | nil, message: for its owner only, or where group is true
+ * also to be read by its group, whatever the umask
+ */
 static int make_folder(lua_State *L)
 {
     const char *path = luaL_checkstring(L, 1);
-    if (mkdir(path, 0700) != 0 || chmod(path, 0700) != 0)
+    mode_t mode = lua_toboolean(L, 2) ? 0750 : 0700;
+    struct stat stat_of;
+    if (mkdir(path, mode) != 0 || stat(path, &stat_of) != 0)
         return fail_sys(L, path, errno);
+    // what a folder has from the one it lies in stays; a file system that has no modes is as it is
+    (void)chmod(path, mode | (stat_of.st_mode & S_ISGID));
     lua_pushboolean(L, true);
     return 1;
 }
@@ -46,7 +53,8 @@ static mode_t mode_beside(const char *path)
         (void)snprintf(folder, sizeof folder, "%.*s", (int)(slash - path), path);
     if (stat(folder, &stat_of) != 0)
         return 0600;
-    return (stat_of.st_mode & 0066) | 0600;
+    mode_t others = stat_of.st_mode & 0011; // who may not enter it sees nothing anyway
+    return (stat_of.st_mode & (others << 2 | others << 1)) | 0600;
 }
 
 static int close_stream(lua_State *L)

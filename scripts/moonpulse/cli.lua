@@ -30,7 +30,7 @@ function M.parser(name, description, example)
   parser:usage_max_width(96):help_max_width(96)
   function parser.error(_, message)
     local line = message:gsub("%s*\n%s*", " ") -- its suggestions come on a line of their own
-    io.stderr:write(("moonpulse %s: %s (see moonpulse %s --help)\n"):format(name, line, name))
+    io.stderr:write(("moonpulse %s: %s (see moonpulse %s --help)\n"):format(name, escapes.shown(line), name))
     os.exit(M.status.usage, true)
   end
   return parser

@@ -17,12 +17,12 @@ local protocol = [[local mp = require "moonpulse"
 return mp.protocol { id = "fuzz", name = "Fuzz", plan = function() return %s end }]]
 local experiment = [[local mp = require "moonpulse"
 return mp.experiment { run = function(run)
-  local stim = run:device()
-  stim:arm()
+  local stim, plan = run:device(), %s
+  stim:arm(plan)
   run:mark "begun"
-  stim:fire(mp.pulse(mp.mso(40)))
+  stim:play(plan)
   run:sleep(%s)
-  stim:play(%s)
+  stim:play(plan)
   run:stop "enough"
 end }]]
 
@@ -63,7 +63,7 @@ local function run_once(folder, name, what)
     local out = ("%s/%s-%s-%d"):format(folder, name, what, i)
     local plan = plans[i]
     shell.write(file, what == "protocol" and protocol:format(plan)
-      or experiment:format(i == #plans and "4.5" or "0.1", plan))
+      or experiment:format(plan, i == #plans and "4.5" or "0.1"))
     local status, _, err = shell.moonpulse(folder, ("run %s --device sim:%s%s --tolerance 500 --seed 1 --out %s "
       .. "--beyond-guidelines fuzz --approval none"):format(file, name, options[name] or "", out))
     local path = (status == 0 or status == 5) and shell.names(out)[1]

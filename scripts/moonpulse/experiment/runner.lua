@@ -191,7 +191,7 @@ local function read_options(options)
 end
 
 local function make_context(options, given, job)
-  local record, message = records.create(options.out, given.experiment.id)
+  local record, message = records.create(options.out, given.experiment.id, options.share_with_group)
   if not record then
     cli.fail("usage", "%s", message)
   end

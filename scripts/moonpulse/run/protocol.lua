@@ -113,7 +113,7 @@ function M.run(options, given)
   run_safety.say(job, line)
   job.preflight = run_safety.preflight(options, not given.simulated, job)
   start.require_of_host(job, options.require)
-  local record, message = records.create(options.out, job.protocol.id)
+  local record, message = records.create(options.out, job.protocol.id, options.share_with_group)
   if not record then
     cli.fail("usage", "%s", message)
   end
