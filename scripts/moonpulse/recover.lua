@@ -158,7 +158,7 @@ end
 local function is_too_much(list, entries)
   local known, rows = {}, 0
   for _, entry in ipairs(entries) do
-    known[entry.play or 0] = entry
+    known[entry.kind == "play" and entry.play or 0] = entry.kind == "play" and entry or nil
   end
   for _, entry in ipairs(list) do
     local action = known[entry.play] and (entry.kind == "sent" or entry.kind == "skipped")

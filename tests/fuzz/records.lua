@@ -89,33 +89,6 @@ local function batch(last)
   os.execute("rm -rf " .. shell.quote(out))
 end
 
---- All of them, many in a process; how many were tried, and how often something was found.
-local function all(count)
-  local last, tried, found, began = first + count - 1, 0, 0, os.time()
-  while first <= last do
-    local to = math.min(first + 499, last)
-    local text = ("timeout -s KILL %d %s lua tests/fuzz/records.lua %s batch %d %d 2>%s/stderr"):format(
-      60 + (to - first), shell.quote(shell.program), shell.quote(folder), first, to, shell.quote(folder))
-    local pipe = io.popen(text)
-    for line in pipe:lines() do
-      if line:find("^FOUND ") then
-        print(line)
-        found = found + 1
-      end
-    end
-    local ok, _, code = pipe:close()
-    if not ok then
-      to = tonumber((shell.read(folder .. "/now"))) or to
-      print(("FOUND %d: the process came to no end, or crashed (status %s): %s"):format(to, tostring(code),
-        (shell.read(folder .. "/stderr") or ""):sub(-300)))
-      found = found + 1
-    end
-    tried, first = tried + to - first + 1, to + 1
-  end
-  print(("records: %d damaged folders, %d findings, %d s"):format(tried, found, os.time() - began))
-  return found == 0 and 0 or 1
-end
-
 if how == "batch" then
   first = tonumber(arg[3])
   batch(tonumber(arg[4]))
@@ -137,4 +110,4 @@ for name in (devices or table.concat(require("moonpulse.devices").names, ",")):g
 end
 local made = folders.make(folder .. "/made", chosen)
 shell.write(folder .. "/bases", table.concat(made, "\n") .. "\n")
-return all(tonumber(how))
+return require("batches").all(folder, "tests/fuzz/records.lua", "damaged folders", first, tonumber(how))
