@@ -2,6 +2,7 @@
 --- Structure is kept, equal parts are written once, so a plan of any length stays small.
 local core = require "moonpulse.core"
 local outline = require "moonpulse.outline"
+local text_files = require "moonpulse.text_file"
 
 local M = {}
 
@@ -369,12 +370,10 @@ end
 ---@return table? protocol
 ---@return string? message
 function M.load(path)
-  local file, message = io.open(path, "rb")
-  if not file then
+  local text, message = text_files.read(path)
+  if not text then
     return nil, ("cannot open %s"):format(message)
   end
-  local text = file:read("a")
-  file:close()
   local read
   read, message = M.read(text, path)
   if not read then

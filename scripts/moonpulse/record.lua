@@ -147,10 +147,11 @@ function Record:room()
 end
 
 --- Plan number k of the run will start at start_ns (monotonic): what the flight record holds from here
---- on is of that plan.
+--- on is of that plan. Raises a refusal { code, message } where it does not hold that: then nothing is
+--- played.
 function Record:play(k, start_ns)
-  if self.flight then
-    self.flight:play(k, start_ns)
+  if self.flight and not self.flight:play(k, start_ns) then
+    error({ code = "limit", message = "the flight record takes no further plan: begin another run" }, 0)
   end
 end
 
@@ -189,10 +190,14 @@ local function line(row)
     row.timed_by or row.event == "pulse" and "host" or "n/a", row.proof or "n/a")
 end
 
---- A row that the disk does not take is missing from events.tsv, not from the flight record.
+--- A row that the disk does not take is missing from events.tsv, not from the flight record. It is said at
+--- once: there may be time to make room.
 function Record:wrote(ok, message)
-  if not ok then
-    self.lost = self.lost or ("%s/events.tsv: %s"):format(self.folder, message)
+  if not ok and not self.lost then
+    self.lost = ("%s/events.tsv: %s"):format(self.folder, message)
+    if self.on_lost then
+      self.on_lost(self.lost)
+    end
   end
 end
 
@@ -427,7 +432,10 @@ function Record:close()
     self:wrote(order.settle(self.path))
   end
   if self.flight then
-    self.flight:close()
+    local ok, message = self.flight:close()
+    if not ok then
+      self.flight_lost = ("%s/flight.bin: %s"):format(self.folder, message)
+    end
   end
 end
 

@@ -2,6 +2,7 @@
 local core = require "moonpulse.core"
 local devices = require "moonpulse.devices"
 local givens = require "moonpulse.given"
+local lfs = require "lfs"
 local journals = require "moonpulse.experiment.journal"
 local flight_of = require "moonpulse.recover_flight"
 local outcomes = require "moonpulse.record_outcome"
@@ -413,7 +414,10 @@ local function recover(folder, chosen)
     return nil, said
   end
   local message = why_not(folder, manifest, chosen)
-  if message then
+  if message and manifest.status ~= "running" and not lfs.symlinkattributes(folder .. "/report.html", "mode") then
+    local _, why = reports.write(folder)
+    return not why and { report = folder .. "/report.html" } or nil, why
+  elseif message then
     return nil, message
   end
   local driver, unloaded = driver_of(manifest.device, chosen)
@@ -439,9 +443,10 @@ end
 ---@param folder string
 ---@param chosen string? the name or the file of the run's driver, as the user gives it: then a run that
 ---   was recovered without may be recovered again
----@return table? summary { sent, confirmed, skipped, planned, said, safe, unloaded, no_report }; said: what
----   is missing or damaged, a sentence each; unloaded: the file of the run's driver, where it was not loaded;
----   no_report: why there is no report.html
+---@return table? summary { sent, confirmed, skipped, planned, said, safe, unloaded, no_report }, or of a run
+---   that ended, and only its report was missing, { report }; said: what is missing or damaged, a sentence
+---   each; unloaded: the file of the run's driver, where it was not loaded; no_report: why there is no
+---   report.html
 ---@return string? message
 function M.run(folder, chosen)
   local lock <close>, message = core.lock_folder(folder)

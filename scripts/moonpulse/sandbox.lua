@@ -1,6 +1,7 @@
 --- Protocol files are safe to share: they see the library and plain Lua, nothing of the machine, and are
 --- stopped where they take too long or too much.
 local core = require "moonpulse.core"
+local text_files = require "moonpulse.text_file"
 
 local M = {}
 
@@ -260,8 +261,11 @@ function M.load(path, shown)
   local environment = M.environment()
   local chunk, message
   if shown then
-    local file <close> = assert(io.open(path))
-    chunk, message = load(file:read("a"), "@" .. shown, "t", environment)
+    local text, why = text_files.read(path)
+    if not text then
+      return nil, why
+    end
+    chunk, message = load(text, "@" .. shown, "t", environment)
   else
     chunk, message = loadfile(path, "t", environment)
   end

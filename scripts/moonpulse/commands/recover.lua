@@ -10,7 +10,7 @@ function M.parser()
   local parser = cli.parser("recover",
     "Write events.tsv of a run that was killed (SIGKILL, power, out of memory) from its flight "
       .. "record, and mark the run as interrupted. A pulse that was being written when the process "
-      .. "died is listed as perhaps_sent.",
+      .. "died is listed as perhaps_sent. Of a run that ended, the report is written where it is missing.",
     "moonpulse recover runs/2026-11-22T101500_itbs600\n"
       .. "moonpulse recover runs/2026-11-22T101500_itbs600 --device ./mine.lua")
   parser:argument("run", "The folder of the run."):argname("RUN")
@@ -30,6 +30,10 @@ function M.run(options)
   local summary, message = recover.run(folder, options.device)
   if not summary then
     cli.fail("usage", "%s", message)
+  end
+  if summary.report then
+    return say("%s: its run ended, there is nothing to recover; its report was missing, and is written: %s",
+      folder, summary.report)
   end
   say("recovered %s of %s planned pulses: %s confirmed by the device, %s skipped",
     outline.count(summary.sent), outline.count(summary.planned), outline.count(summary.confirmed),

@@ -223,6 +223,7 @@ function M.run(options, given)
   ending.line("seed", "%d", job.seed)
   start.notes(job.driver)
   local begun_ns = core.clock_ns()
+  ending.tell_losses(context)
   local outcome = ending.attempt(context, function()
     local opened, problem = context.record:open_flight(most_pulses, 0)
     if not opened then

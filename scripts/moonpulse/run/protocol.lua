@@ -124,6 +124,7 @@ function M.run(options, given)
   }
   announce(job, facts, admitted, given.drawn)
   local begun_ns = core.clock_ns()
+  ending.tell_losses(context)
   local outcome = ending.attempt(context, function()
     local keys <close> = stops.listen_for_keys(job) -- luacheck: ignore 211
     return execute(context, options, given.simulated)
