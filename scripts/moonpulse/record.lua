@@ -58,7 +58,8 @@ function M.create(out, id, group)
   local record
   record, message = new_record(folder, folder .. "/events.tsv")
   if not record then
-    return nil, ("cannot make the record: %s: make room, or name another folder with --out DIR"):format(message)
+    return nil, ("cannot make the record: %s: make room, or name another folder with --out DIR")
+      :format(message)
   end
   record.started = os.date("%Y-%m-%dT%H:%M:%S%z", wall // 1000000000)
   return record

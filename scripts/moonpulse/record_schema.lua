@@ -192,8 +192,8 @@ local function action_of(from, where, room)
   return action
 end
 
-local of_facts = { { "latency_ns", nanoseconds }, { "confirms", flag, true }, { "setting_proof", proof, true },
-  { "tolerance_ns", nanoseconds, true }, { "pulses", whole(0, most_pulses), true } }
+local of_facts = { { "latency_ns", nanoseconds }, { "confirms", flag, true }, { "setting_proof", proof,
+  true }, { "tolerance_ns", nanoseconds, true }, { "pulses", whole(0, most_pulses), true } }
 local of_play = { { "play", whole(1, (1 << 24) - 1), true }, { "start_ns", instant }, { "from_ns", instant },
   { "set_ns", instant, true }, { "set_action", whole(1, most_pulses), true }, { "pulses",
   whole(0, most_pulses) } }

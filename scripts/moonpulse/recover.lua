@@ -23,7 +23,8 @@ end
 local function read_manifest(folder)
   local manifest, said = read.manifest(folder .. "/manifest.json")
   if not manifest then
-    return nil, ("%s has no manifest.json that can be read: is it the folder of a run? (%s)"):format(folder, said)
+    return nil, ("%s has no manifest.json that can be read: is it the folder of a run? (%s)"):format(folder,
+      said)
   elseif type(manifest.device) ~= "table" or type(manifest.device.name) ~= "string" then
     return nil, ("%s/manifest.json does not say which device the run was on: is it a run's?"):format(folder)
   end
@@ -414,7 +415,8 @@ local function recover(folder, chosen)
     return nil, said
   end
   local message = why_not(folder, manifest, chosen)
-  if message and manifest.status ~= "running" and not lfs.symlinkattributes(folder .. "/report.html", "mode") then
+  if message and manifest.status ~= "running" and not lfs.symlinkattributes(folder .. "/report.html",
+    "mode") then
     local _, why = reports.write(folder)
     return not why and { report = folder .. "/report.html" } or nil, why
   elseif message then
@@ -433,7 +435,7 @@ local function recover(folder, chosen)
   summary, message = rewrite(folder, manifest, driver, flight, entries)
   if summary then
     summary.unloaded = unloaded
-    _, summary.no_report = reports.write(folder)
+    summary.no_report = select(2, reports.write(folder))
   end
   return summary, message
 end

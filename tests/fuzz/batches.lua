@@ -1,5 +1,5 @@
---- Tries many in a process, and many processes: one that crashes, or that comes to no end, costs its batch only
---- the case it was at, which the file "now" names.
+--- Tries many in a process, and many processes: one that crashes, or that comes to no end, costs its batch
+--- only the case it was at, which the file "now" names.
 local shell = require "shell"
 
 local M = {}
@@ -16,9 +16,9 @@ function M.all(folder, script, what, first, count)
   local last, tried, found, began = first + count - 1, 0, 0, os.time()
   while first <= last do
     local to = math.min(first + AT_ONCE - 1, last)
-    local pipe = assert(io.popen(("timeout -s KILL %d %s lua %s %s batch %d %d 2>%s/stderr </dev/null"):format(
-      60 + (to - first) // 2, shell.quote(shell.program), script, shell.quote(folder), first, to,
-      shell.quote(folder))))
+    local command = "timeout -s KILL %d %s lua %s %s batch %d %d 2>%s/stderr </dev/null"
+    local pipe = assert(io.popen(command:format(60 + (to - first) // 2, shell.quote(shell.program), script,
+      shell.quote(folder), first, to, shell.quote(folder))))
     for line in pipe:lines() do
       if line:find("^FOUND ") then
         print(line)

@@ -3,10 +3,10 @@
 -- moonpulse lua tests/fuzz/commands.lua FOLDER COUNT [FIRST]: COUNT command lines, from number FIRST on.
 -- moonpulse lua tests/fuzz/commands.lua FOLDER one N: number N again, with what it says.
 --
--- What may never happen: a Lua error as it is, a control character in a message, more than 5 s of computing, a
--- crash, an exit status that is not documented. Many are tried in a process, as cli.main has them; the process is
--- watched from outside. What would take its time by its nature is left out or kept short: runs are in virtual
--- time, a simulator ends with its input, the benchmark is not begun.
+-- What may never happen: a Lua error as it is, a control character in a message, more than 5 s of computing,
+-- a crash, an exit status that is not documented. Many are tried in a process, as cli.main has them; the
+-- process is watched from outside. What would take its time by its nature is left out or kept short: runs are
+-- in virtual time, a simulator ends with its input, the benchmark is not begun.
 package.path = "tests/?.lua;tests/fuzz/?.lua;" .. package.path
 local cli = require "moonpulse.cli"
 local lfs = require "lfs"
@@ -21,35 +21,41 @@ local function pick(list)
   return list[random(#list)]
 end
 
-local odd = { "", "-1", "0", "1", "2", "1.5", "1e9", "1e308", "1e999", "-1e308", "nan", "inf", "0x10", "1/3", "99999999999999999999",
-  "9223372036854775807", "a", "=", "a=", "=1", "a=b", "a=b=c", "%s%n", "%d", "\255\254", "\27[2J", "a\nb", "\t", "日本",
-  "[[[[", "--", "-", "--x", "max", "sim", "sim:", "sim:x", "auto", "/dev/null", "nowhere/at/all", ".", "..", "made.lua",
-  "broken.lua", "exp.lua", "made.plan", "run", ("x"):rep(300), "{", "p99=0.5ms", "drop@1", "drop@-1", "flip@1e9,nak@0" }
+local odd = { "", "-1", "0", "1", "2", "1.5", "1e9", "1e308", "1e999", "-1e308", "nan", "inf", "0x10", "1/3",
+  "99999999999999999999", "9223372036854775807", "a", "=", "a=", "=1", "a=b", "a=b=c", "%s%n", "%d",
+  "\255\254", "\27[2J", "a\nb", "\t", "日本", "[[[[", "--", "-", "--x", "max", "sim", "sim:", "sim:x", "auto",
+  "/dev/null", "nowhere/at/all", ".", "..", "made.lua", "broken.lua", "exp.lua", "made.plan", "run",
+  ("x"):rep(300), "{", "p99=0.5ms", "drop@1", "drop@-1", "flip@1e9,nak@0" }
 local common = { rmt = { "45", "40", "100" }, amt = { "40" }, seed = { "1", "42" }, speed = { "max" },
-  device = { "sim", "magventure", "sim:rapid", "sim:bistim", "sim:magstim200", "sim:duomag", "sim:pulsepal", "sim:stimjim",
-    "sim:trigger", "made.lua" }, param = { "n=3", "hz=10", "n=1000000", "hz=-1", "n=nan", "colour=red" },
-  timing = { "host", "device", "auto" }, fault = { "drop@2", "flip@1,nak@2" }, guidelines = { "chen1997" },
-  participant = { "P07", "=x" }, ["device-option"] = { "full_scale_volts=5", "value=4", "model=x100" },
-  lab = { "lab.lua", "broken.lua" }, late = { "skip" }, trigger = { "rts", "sim", "dtr:width=5" } }
-local words = { "made.lua", "exp.lua", "broken.lua", "made.plan", "itbs600", "hf10_neurostar", "sici", "lf1_m1_600", "tmsfmri_inter",
-  "run", "magventure", "rapid", "bistim", "duomag", "pulsepal", "stimjim", "trigger", "magstim200", "status", "fire",
-  "fe03", "fe 03 00 ff", "45", "driver", "protocol", "volts=5", "intensity=40", "no_such" }
-local protocols = { "made.lua", "made.lua", "exp.lua", "broken.lua", "made.plan", "itbs600", "hf10_neurostar", "sici", "tmsfmri_inter",
-  "ctbs600", "paired_pulse_block", "saint", "io_curve", "rmt_rossini", "qps5", "triple_online", "pas25" }
-local boxes = { "magventure", "rapid", "bistim", "duomag", "pulsepal", "stimjim", "trigger", "magstim200", "made.lua" }
+  device = { "sim", "magventure", "sim:rapid", "sim:bistim", "sim:magstim200", "sim:duomag", "sim:pulsepal",
+  "sim:stimjim", "sim:trigger", "made.lua" }, param = { "n=3", "hz=10", "n=1000000", "hz=-1", "n=nan",
+  "colour=red" }, timing = { "host", "device", "auto" }, fault = { "drop@2", "flip@1,nak@2" },
+  guidelines = { "chen1997" }, participant = { "P07", "=x" }, ["device-option"] = { "full_scale_volts=5",
+  "value=4", "model=x100" }, lab = { "lab.lua", "broken.lua" }, late = { "skip" }, trigger = { "rts", "sim",
+  "dtr:width=5" } }
+local words = { "made.lua", "exp.lua", "broken.lua", "made.plan", "itbs600", "hf10_neurostar", "sici",
+  "lf1_m1_600", "tmsfmri_inter", "run", "magventure", "rapid", "bistim", "duomag", "pulsepal", "stimjim",
+  "trigger", "magstim200", "status", "fire", "fe03", "fe 03 00 ff", "45", "driver", "protocol", "volts=5",
+  "intensity=40", "no_such" }
+local protocols = { "made.lua", "made.lua", "exp.lua", "broken.lua", "made.plan", "itbs600", "hf10_neurostar",
+  "sici", "tmsfmri_inter", "ctbs600", "paired_pulse_block", "saint", "io_curve", "rmt_rossini", "qps5",
+  "triple_online", "pas25" }
+local boxes = { "magventure", "rapid", "bistim", "duomag", "pulsepal", "stimjim", "trigger", "magstim200",
+  "made.lua" }
 local hex = { "fe03", "fe 03 00 ff", "45", "", "zz", "fe0302ff00", "00", "ffffffffffffffffffff" }
 -- what stands without a dash, where a line is nearly right
 local right = { run = { protocols }, check = { protocols }, show = { protocols }, events = { protocols },
-  plot = { protocols }, compile = { protocols }, recover = { { "run", "." } }, sim = { boxes }, devices = {}, ports = {},
-  doctor = {}, protocols = {}, new = { { "driver", "protocol" }, words }, test = { { "exp.lua", "run" } },
-  frame = { boxes, words, odd }, decode = { boxes, hex } }
-local names = { "run", "check", "recover", "show", "events", "plot", "compile", "sim", "devices", "frame", "decode", "ports",
-  "doctor", "protocols", "new", "test", "bench", "help", "--version", "nonsense" }
+  plot = { protocols }, compile = { protocols }, recover = { { "run", "." } }, sim = { boxes }, devices = {},
+  ports = {}, doctor = {}, protocols = {}, new = { { "driver", "protocol" }, words }, test = { { "exp.lua",
+  "run" } }, frame = { boxes, words, odd }, decode = { boxes, hex } }
+local names = { "run", "check", "recover", "show", "events", "plot", "compile", "sim", "devices", "frame",
+  "decode", "ports", "doctor", "protocols", "new", "test", "bench", "help", "--version", "nonsense" }
 -- those that look at a protocol more often than those that look at the host
-local often = { "run", "run", "check", "check", "events", "show", "plot", "compile", "frame", "decode", "devices" }
+local often = { "run", "run", "check", "check", "events", "show", "plot", "compile", "frame", "decode",
+  "devices" }
 
-local flags = { unconfirmed = true, json = true, ["real-pty"] = true, ["share-with-group"] = true, sent = true,
-  ["until-eof"] = true, quick = true, long = true, ci = true }
+local flags = { unconfirmed = true, json = true, ["real-pty"] = true, ["share-with-group"] = true,
+  sent = true, ["until-eof"] = true, quick = true, long = true, ci = true }
 
 --- The options of a command, from what it says itself.
 local options_of = setmetatable({}, { __index = function(self, name)
@@ -98,7 +104,8 @@ end
 local function takes_its_time(line)
   local text = "\0" .. table.concat(line, "\0") .. "\0"
   return text:find("^%z[rd][uo][nc][^%z]*%z.*%z%-%-latency%z") or text:find("%z%-%-require%z")
-    or text:find("^%zdoctor%z.*%z%-%-l") or text:find("^%ztest%z.*%z%.%.?%z") or text:find("^%zrun%z.*exp.lua")
+    or text:find("^%zdoctor%z.*%z%-%-l") or text:find("^%ztest%z.*%z%.%.?%z")
+    or text:find("^%zrun%z.*exp.lua")
 end
 
 local function text_of(file)

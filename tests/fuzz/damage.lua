@@ -28,10 +28,11 @@ local function odd_value(depth)
   for _ = 1, depth and 0 or 200 do
     nested = { nested }
   end
-  return pick { 0 / 0, math.huge, -math.huge, 1e308, -1e308, -1, 0, 1, 2, 0.5, 1e18, 2 ^ 53, 2 ^ 63, 1e6, 1e9, 4000000,
-    "", "\27[2J\27]0;x\7", "x\0y", ("x"):rep(100000), "9999-99-99T99:99:99+9999", "0000-00-00T00:00:00Z", "running",
-    "experiment", "protocol", "interrupted", "P07", "MSO", "\xff\xfe", "%s%n%d", "../../etc/passwd", "/dev/zero",
-    {}, { 1, 2, 3 }, { a = { b = {} } }, nested, true, false, cjson.null }
+  return pick { 0 / 0, math.huge, -math.huge, 1e308, -1e308, -1, 0, 1, 2, 0.5, 1e18, 2 ^ 53, 2 ^ 63, 1e6, 1e9,
+    4000000, "", "\27[2J\27]0;x\7", "x\0y", ("x"):rep(100000), "9999-99-99T99:99:99+9999",
+    "0000-00-00T00:00:00Z", "running", "experiment", "protocol", "interrupted", "P07", "MSO", "\xff\xfe",
+    "%s%n%d", "../../etc/passwd", "/dev/zero", {}, { 1, 2, 3 }, { a = { b = {} } }, nested, true, false,
+    cjson.null }
 end
 
 --- All places in a tree: { table, key }.
@@ -74,10 +75,11 @@ end
 local ways = {}
 
 function ways.manifest(files)
-  local ok, tree = pcall(cjson.decode, type(files["manifest.json"]) == "string" and files["manifest.json"] or "")
+  local text = files["manifest.json"]
+  local ok, tree = pcall(cjson.decode, type(text) == "string" and text or "")
   if ok and type(tree) == "table" then
     change_tree(tree)
-    files["manifest.json"] = encoded(tree, files["manifest.json"])
+    files["manifest.json"] = encoded(tree, text)
   end
 end
 
@@ -117,7 +119,8 @@ local function checksum(record, place)
   return folded == 0 and 1 or folded
 end
 
-local integers = { 0, 1, -1, 2, 11, 255, 1 << 31, (1 << 32) - 1, 1 << 40, 1 << 62, math.maxinteger, math.mininteger }
+local integers = { 0, 1, -1, 2, 11, 255, 1 << 31, (1 << 32) - 1, 1 << 40, 1 << 62, math.maxinteger,
+  math.mininteger }
 
 --- A field of a flight record, with its checksum made good.
 function ways.flight_record(files)
@@ -151,12 +154,17 @@ function ways.bytes(files)
   local text = files[name]
   local at, length = random(#text), random(pick { 1, 4, 64, 1000 })
   local before, after = text:sub(1, at - 1), text:sub(at + length)
-  files[name] = pick { function() return before .. string.char(text:byte(at) ~ (1 << random(0, 7))) .. text:sub(at + 1) end,
+  local changed = { function()
+      return before .. string.char(text:byte(at) ~ (1 << random(0, 7))) .. text:sub(at + 1)
+    end,
     function() return before end, function() return before .. after end,
     function() return before .. ("\0"):rep(length) .. after end,
     function() return before .. text:sub(at, at + length - 1):rep(random(3)) .. after end,
-    function() return before .. pick { "\27[31m", "\t", "\n", "nan", "-", "1e999", "[[[[[", "\255" } .. text:sub(at) end,
-    function() return ("[" ):rep(5000) .. text end, function() return "" end }()
+    function()
+      return before .. pick { "\27[31m", "\t", "\n", "nan", "-", "1e999", "[[[[[", "\255" } .. text:sub(at)
+    end,
+    function() return ("[" ):rep(5000) .. text end, function() return "" end }
+  files[name] = pick(changed)()
 end
 
 --- A field of the table of events.
@@ -174,8 +182,9 @@ function ways.row(files)
     for field in (lines[i] .. "\t"):gmatch("([^\t]*)\t") do
       fields[#fields + 1] = field
     end
-    fields[random(#fields)] = pick { "nan", "inf", "-1", "1e308", "-1e308", "1e999", "0.5", "", "n/a", "pulse", "mark",
-      "9999999999999999999", "\27[2J", "delivered", ("9"):rep(400), "0x10", "\xff" }
+    fields[random(#fields)] = pick { "nan", "inf", "-1", "1e308", "-1e308", "1e999", "0.5", "", "n/a",
+      "pulse", "mark", "9999999999999999999", "999999999", "1e9", "1e15", "-1e15",
+      "\27[2J", "delivered", ("9"):rep(400), "0x10", "\xff" }
     lines[i] = table.concat(fields, "\t")
     files["events.tsv"] = table.concat(lines, "\n") .. "\n"
   end
@@ -185,12 +194,13 @@ end
 function ways.place(files)
   local kind = pick { "none", "fifo", "folder", "link", "sparse", "empty" }
   files[pick { "manifest.json", "journal.jsonl", "flight.bin", "events.tsv", "report.html", "events.tsv.new",
-    "manifest.json.new", "report.html.part" }] = { kind = kind, target = pick { "/dev/zero", "/dev/null", "/dev/tty",
+    "manifest.json.new", "report.html.part" }] = { kind = kind, target = pick { "/dev/zero", "/dev/null",
+      "/dev/tty",
       "/dev/full", "nowhere", ".", "manifest.json", "/proc/self/mem", "/proc/kmsg" } }
 end
 
-local order = { "manifest", "manifest", "manifest", "journal", "journal", "flight_record", "flight_record", "bytes",
-  "bytes", "row", "place" }
+local order = { "manifest", "manifest", "manifest", "journal", "journal", "flight_record", "flight_record",
+  "bytes", "bytes", "row", "place" }
 
 --- Damage a folder in one to three ways.
 ---@param files table<string, string|table> changed

@@ -9,10 +9,10 @@ local options = { pulsepal = " --device-option full_scale_volts=5", trigger = " 
 local first_plan = { magstim200 = 3, bistim = 3, rapid = 2 } -- what is refused needs not be asked for
 
 -- the first that a device takes: two trains, one, or a pulse
-local plans = { [[mp.train { pulses = 6, hz = 20, intensity = mp.mso(40) } .. mp.mark "between" .. mp.rest(0.1)
-    .. mp.train { pulses = 3, hz = 10, intensity = mp.mso(50) }]],
-  [[mp.train { pulses = 6, hz = 10, intensity = mp.mso(40) } .. mp.mark "behind"]],
-  [[mp.pulse(mp.mso(40)) .. mp.mark "behind"]] }
+local plans = { [[mp.train { pulses = 6, hz = 20,
+  intensity = mp.mso(40) } .. mp.mark "between" .. mp.rest(0.1) .. mp.train { pulses = 3, hz = 10,
+  intensity = mp.mso(50) }]], [[mp.train { pulses = 6, hz = 10,
+  intensity = mp.mso(40) } .. mp.mark "behind"]], [[mp.pulse(mp.mso(40)) .. mp.mark "behind"]] }
 local protocol = [[local mp = require "moonpulse"
 return mp.protocol { id = "fuzz", name = "Fuzz", plan = function() return %s end }]]
 local experiment = [[local mp = require "moonpulse"
@@ -64,8 +64,8 @@ local function run_once(folder, name, what)
     local plan = plans[i]
     shell.write(file, what == "protocol" and protocol:format(plan)
       or experiment:format(plan, i == #plans and "4.5" or "0.1"))
-    local status, _, err = shell.moonpulse(folder, ("run %s --device sim:%s%s --tolerance 500 --seed 1 --out %s "
-      .. "--beyond-guidelines fuzz --approval none"):format(file, name, options[name] or "", out))
+    local status, _, err = shell.moonpulse(folder, ("run %s --device sim:%s%s --tolerance 500 --seed 1 "
+      .. "--out %s --beyond-guidelines fuzz --approval none"):format(file, name, options[name] or "", out))
     local path = (status == 0 or status == 5) and shell.names(out)[1]
     if path then
       return ("%s/%s"):format(out, path)

@@ -1,12 +1,13 @@
---- Fuzzes whole run folders: real ones of all devices and kinds, damaged, given to recover, to the report and to
---- the history that check --participant counts.
+--- Fuzzes whole run folders: real ones of all devices and kinds, damaged, given to recover, to the report and
+--- to the history that check --participant counts.
 --
 -- moonpulse lua tests/fuzz/records.lua FOLDER COUNT [SEED] [DEVICE,...]: COUNT damaged folders, from SEED on.
 -- moonpulse lua tests/fuzz/records.lua FOLDER one N: number N again, and what comes of it.
 --
--- What may never happen: a Lua error as it is (a file with a line number, "attempt to"), a control character on
--- the terminal, more than 5 s, a crash, a good folder beside the damaged one that does not count. Damaged folders
--- are tried many in a process; the process is watched from outside, for what C does not come back from.
+-- What may never happen: a Lua error as it is (a file with a line number, "attempt to"), a control character
+-- on the terminal, more than 5 s, a crash, a good folder beside the damaged one that does not count. Damaged
+-- folders are tried many in a process; the process is watched from outside, for what C does not come back
+-- from.
 package.path = "tests/?.lua;tests/fuzz/?.lua;" .. package.path
 local damage = require "damage"
 local folders = require "record_folders"

@@ -96,10 +96,11 @@ describe("a full disk", function()
       end
     end }]]
 
-  it("under an experiment: nothing is played that the journal does not have, and recover invents nothing", function()
+  it("under an experiment: nothing is played that the journal does not have, nothing is invented", function()
     shell.write(folder .. "/full.lua", alternating)
     local status, out, err = on_small_disk [[
-      {P} run full.lua --seed 1 --tolerance 500 --beyond-guidelines test --approval none --out disk/runs -p fill=disk/fill
+      {P} run full.lua --seed 1 --tolerance 500 --beyond-guidelines test --approval none --out disk/runs \
+        -p fill=disk/fill
       echo "status $?"
       rm disk/fill
       {P} recover disk/runs/*
@@ -115,7 +116,8 @@ describe("a full disk", function()
     -- how many fitted is the file system's affair: what was given is in the record, and nothing else
     local given, twin = {}, {}
     for _, row in ipairs(shell.rows(folder .. "/events.tsv")) do
-      given[#given + 1] = row.event == "pulse" and row.status == "delivered" and tonumber(row.intensity_mso) or nil
+      given[#given + 1] = row.event == "pulse" and row.status == "delivered" and tonumber(row.intensity_mso)
+        or nil
     end
     for line in io.lines(folder .. "/twin.tsv") do
       twin[#twin + 1] = tonumber((line:match("\tpulse\t[^\t]*\t[^\t]*\t[^\t]*\t([^\t]*)")))
@@ -181,8 +183,8 @@ describe("a full disk", function()
     end
     io.stderr = kept -- luacheck: ignore
     assert.are.equal(1, #said)
-    assert.matches("events.tsv: No space left on device: make room, or name another folder with --out DIR", said[1],
-      1, true)
+    assert.matches("events.tsv: No space left on device: make room, or name another folder with --out DIR",
+      said[1], 1, true)
   end)
 
   it("is an error and no signal where a file may not grow", function()

@@ -1,4 +1,5 @@
---- The fuzzers of run folders and of command lines, in short: make fuzz-records and make fuzz-commands are long.
+--- The fuzzers of run folders and of command lines, in short: make fuzz-records and make fuzz-commands are
+--- long.
 local shell = require "shell"
 
 describe("the fuzzer", function()
@@ -29,7 +30,8 @@ describe("the fuzzer", function()
   it("sees what it looks for", function()
     package.path = "tests/fuzz/?.lua;" .. package.path
     local trial = require "trial_run"
-    for _, text in ipairs { "moonpulse: scripts/moonpulse/x.lua:3: attempt to index a nil value", "raw: x", "\27[2J",
+    for _, text in ipairs { "moonpulse: scripts/moonpulse/x.lua:3: attempt to index a nil value", "raw: x",
+      "\27[2J",
       "bad argument #1 to 'format'" } do
       assert.is_string(trial.fault_of(text, 0))
     end
@@ -41,9 +43,11 @@ describe("the fuzzer", function()
     local run = folder .. "/run"
     os.execute("mkdir " .. run)
     shell.write(run .. "/manifest.json", [[{"kind":"protocol","status":"running","device":{"name":"stimjim"},
-      "flight":{"wire_ns":[2500],"confirms":true,"marks":[""],"latency_ns":0,"actions":[{"train":{"confirms":1},
+      "flight":{"wire_ns":[2500],"confirms":true,"marks":[""],"latency_ns":0,"actions":[{"train":{
+      "confirms":1},
       "mso":40,"intensity":80,"reference":"AMT","channel":"1","part":{"cell":[{"offset":0,"action":{"mso":40,
-      "intensity":80,"reference":"AMT","channel":""}}],"levels":[{"den":50,"count":1e18,"num":1}],"pulses":3}}]},
+      "intensity":80,"reference":"AMT","channel":""}}],"levels":[{"den":50,"count":1e18,"num":1}],
+      "pulses":3}}]},
       "protocol":{"id":"x","pulses":1e18}}]])
     local core = require "moonpulse.core"
     local flight = core.flight(run .. "/flight.bin", 8)
@@ -51,6 +55,7 @@ describe("the fuzzer", function()
     flight:close()
     local status, _, err = shell.moonpulse(folder, "recover " .. run)
     assert.are.equal(2, status)
-    assert.matches("flight.actions[1].part.levels[1].count is not a whole number from 1 to 1333333", err, 1, true)
+    assert.matches("flight.actions[1].part.levels[1].count is not a whole number from 1 to 1333333", err,
+      1, true)
   end)
 end)

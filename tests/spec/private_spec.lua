@@ -73,19 +73,20 @@ describe("a run's folder", function()
     local path = run("077", experiment)
     os.execute(("chmod -R u=rwX,go=rX %s; sed -i 's/\"status\":\"completed\"/\"status\":\"running\"/g' "
       .. "%s/manifest.json; chmod 644 %s/manifest.json"):format(path, path, path))
-    assert.are.equal(0, (shell.sh(folder, ("umask 077; %s recover %s"):format(shell.quote(shell.program), path))))
+    local recover = ("umask 077; %s recover %s"):format(shell.quote(shell.program), path)
+    assert.are.equal(0, (shell.sh(folder, recover)))
     check_modes(path, "rwxr-xr-x", "rw-r--r--", of_experiment)
   end)
 end)
 
 describe("a person's code", function()
   it("is text that a table can hold, and no formula", function()
-    local odd = { "=1+1", "+49", "-7", "@x", " =x", "\t7", "P\t7", "P\n7", "P\r", "\255", "P\27[2J", "P\u{202e}7", "",
-      " ", ("x"):rep(65), "\u{ff1d}1" }
+    local odd = { "=1+1", "+49", "-7", "@x", " =x", "\t7", "P\t7", "P\n7", "P\r", "\255", "P\27[2J",
+      "P\u{202e}7", "", " ", ("x"):rep(65), "\u{ff1d}1" }
     for _, option in ipairs { "participant", "operator" } do
       for _, code in ipairs(odd) do
-        local status, _, err = shell.moonpulse(folder, ("run itbs600 --amt 40 --speed max --out %s/runs --%s=%s"):format(
-          folder, option, shell.quote(code)))
+        local line = "run itbs600 --amt 40 --speed max --out %s/runs --%s=%s"
+        local status, _, err = shell.moonpulse(folder, line:format(folder, option, shell.quote(code)))
         assert.are.equal(2, status, code)
         assert.matches(("--%s: a code is 1 to 64 characters"):format(option), err, 1, true)
         assert.is_nil(err:find("[%c\255]", 1) and err:gsub("\n", ""):find("[%c\255]"))
@@ -93,16 +94,16 @@ describe("a person's code", function()
     end
     assert.is_nil(lfs.attributes(folder .. "/runs", "mode"))
     for _, code in ipairs { "P07", "sub-012", "Ä7", "被験者7", "7", "a b" } do
-      local status, _, err = shell.moonpulse(folder, ("check itbs600 --amt 40 --out %s/runs --participant %s"):format(
-        folder, shell.quote(code)))
+      local line = "check itbs600 --amt 40 --out %s/runs --participant %s"
+      local status, _, err = shell.moonpulse(folder, line:format(folder, shell.quote(code)))
       assert.are.equal(0, status, err)
     end
   end)
 
   it("goes with reasons that are text", function()
     for _, text in ipairs { "\255", "two\nlines", "\27[2J" } do
-      local status, _, err = shell.moonpulse(folder, ("run itbs600 --amt 40 --speed max --out %s/runs --approval EC "
-        .. "--beyond-guidelines=%s"):format(folder, shell.quote(text)))
+      local status, _, err = shell.moonpulse(folder, ("run itbs600 --amt 40 --speed max --out %s/runs "
+        .. "--approval EC --beyond-guidelines=%s"):format(folder, shell.quote(text)))
       assert.are.equal(2, status)
       assert.matches("--beyond-guidelines: UTF-8 text on one line", err, 1, true)
     end
@@ -114,7 +115,8 @@ describe("what is installed", function()
     if shell.program ~= "build/moonpulse" then
       return pending "another build than the usual one is tried"
     end
-    local status, _, err = shell.sh(folder, ("umask 077; make --no-print-directory install DESTDIR=%s/to"):format(folder))
+    local line = "umask 077; make --no-print-directory install DESTDIR=%s/to"
+    local status, _, err = shell.sh(folder, line:format(folder))
     assert.are.equal(0, status, err)
     local _, closed = shell.sh(folder, ("find %s/to/* ! -perm -a=r -o -type d ! -perm -a=x"):format(folder))
     assert.are.equal("", closed)

@@ -1,5 +1,5 @@
---- What recover makes of a record that is damaged at any place: every row is true, as the simulator saw it, or
---- says that it is not known; whatever is missing is named.
+--- What recover makes of a record that is damaged at any place: every row is true, as the simulator saw it,
+--- or says that it is not known; whatever is missing is named.
 local cjson = require "cjson"
 local recover = require "moonpulse.recover"
 local shell = require "shell"
@@ -87,8 +87,8 @@ describe("a damaged record", function()
         key))
       for _, name in ipairs { "pulse", "channel", "intensity_mso", "intensity", "intensity_ref", "event",
         "timed_by" } do
-        assert.are.equal(true_row and true_row[name] or row[name], row[name], ("%s: %s of %s"):format(what, name,
-          key))
+        assert.are.equal(true_row and true_row[name] or row[name], row[name],
+          ("%s: %s of %s"):format(what, name, key))
       end
       assert.is_true(not true_row or claims[row.status] <= claims[true_row.status], what .. ": " .. key)
     end
@@ -117,13 +117,15 @@ describe("a damaged record", function()
 
   it("is cut at any record: what is left is true, what is missing is counted", function()
     for stored = 0, (#flight - HEADER) // RECORD - 1 do
-      local _, said = check(flight:sub(1, HEADER + stored * RECORD), journal, ("cut to %d records"):format(stored))
+      local _, said = check(flight:sub(1, HEADER + stored * RECORD), journal,
+        ("cut to %d records"):format(stored))
       assert.matches("missing at the end", table.concat(said, "\n"), 1, true)
-      check(flight:sub(1, HEADER + stored * RECORD + 17), journal, ("cut within record %d"):format(stored + 1))
+      check(flight:sub(1, HEADER + stored * RECORD + 17), journal,
+        ("cut within record %d"):format(stored + 1))
     end
   end)
 
-  it("has any record zeroed, torn or out of its place: it is named, and nothing goes to another plan", function()
+  it("has any record zeroed, torn or moved: it is named, and nothing goes to another plan", function()
     for place = 1, (#flight - HEADER) // RECORD do
       local from = HEADER + (place - 1) * RECORD
       local before, record, after = flight:sub(1, from), flight:sub(from + 1, from + RECORD),
@@ -179,7 +181,8 @@ describe("a damaged record", function()
     assert.are.equal(1, #pulses_of(list))
     local text = table.concat(said, "\n")
     for k = 2, 6 do
-      assert.matches(("plan %d: 1 pulse was sent, and journal.jsonl does not say which"):format(k), text, 1, true)
+      assert.matches(("plan %d: 1 pulse was sent, and journal.jsonl does not say which"):format(k), text, 1,
+        true)
     end
   end)
 

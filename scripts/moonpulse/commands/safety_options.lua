@@ -23,19 +23,19 @@ local function code(option)
       return text
     end
     return nil, ("%s: a code is 1 to 64 characters of UTF-8 text, none of them a control character, and does "
-      .. "not begin with = + - @, which a spreadsheet takes for a formula; like P07 or sub-012, and not \"%s\"")
-      :format(option, escapes.shown(text))
+      .. "not begin with = + - @, which a spreadsheet takes for a formula; like P07 or sub-012, and not "
+      .. "\"%s\""):format(option, escapes.shown(text))
   end
 end
 
 --- Text for the record.
-local function note(option)
+local function text_for_record(option)
   return function(text)
     if is_plain(text) then
       return text
     end
-    return nil, ("%s: UTF-8 text on one line without control characters is expected, not \"%s\""):format(option,
-      escapes.shown(text))
+    return nil, ("%s: UTF-8 text on one line without control characters is expected, not \"%s\"")
+      :format(option, escapes.shown(text))
   end
 end
 
@@ -54,11 +54,14 @@ end
 --- What a run may be allowed, and what must be confirmed: for run.
 function M.add_overrides(parser)
   parser:option("--beyond-guidelines", "Run although a published limit is passed; kept in the record. Needs "
-    .. "--approval."):argname("REASON"):convert(note "--beyond-guidelines")
-  parser:option("--approval", "The ethics approval that covers it."):argname("REF"):convert(note "--approval")
+    .. "--approval."):argname("REASON")
+    :convert(text_for_record "--beyond-guidelines")
+  parser:option("--approval", "The ethics approval that covers it."):argname("REF")
+    :convert(text_for_record "--approval")
   parser:option("--preflight", "A file with the lab's own preflight questions; asked on the simulator too.")
     :argname("FILE")
-  parser:option("--operator", "The operator's code, for the record."):argname("CODE"):convert(code "--operator")
+  parser:option("--operator", "The operator's code, for the record."):argname("CODE")
+    :convert(code "--operator")
 end
 
 local function lab_of(options)
