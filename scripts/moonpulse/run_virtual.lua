@@ -262,7 +262,7 @@ end
 --- twin.tsv of the run; closed, with its last lines, whatever happens.
 local function open_log(record)
   local path = record.folder .. "/twin.tsv"
-  local file, message = io.open(path, "w")
+  local file, message = core.create_file(path)
   if not file then
     links.fault("cannot write " .. message)
   end

@@ -212,7 +212,7 @@ local function read_options(options)
 end
 
 local function make_context(options, given, job)
-  local record, message = records.create(options.out, given.experiment.id)
+  local record, message = records.create(options.out, given.experiment.id, options.share_with_group)
   if not record then
     cli.fail("usage", "%s", message)
   end
@@ -245,6 +245,7 @@ function M.run(options, given)
   ending.line("seed", "%d", job.seed)
   start.notes(job.driver)
   local begun_ns = core.clock_ns()
+  ending.tell_losses(context)
   local outcome = ending.attempt(context, function()
     local opened, problem = context.record:open_flight(most_pulses, 0)
     if not opened then

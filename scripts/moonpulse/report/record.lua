@@ -1,7 +1,13 @@
 --- Reads what a run left: manifest.json and events.tsv.
 local cjson = require "cjson.safe"
+local core = require "moonpulse.core"
+local escapes = require "moonpulse.escapes"
+local schema = require "moonpulse.record_schema"
 
 local M = {}
+
+-- what is longer was not written by a run, or is more than can be read into a report
+local most_manifest, most_events = 16000000, 400000000
 
 local numeric = {
   onset = "onset", pulse = "pulse", onset_planned_us = "planned", onset_sent_us = "sent",
@@ -15,16 +21,6 @@ local textual = {
 
 -- Statuses that mean "the pulse left as the plan wanted"; "late" left, but not on time.
 local left = { delivered = true, sent = true, simulated = true, otherwise = true }
-
-local function slurp(path)
-  local file, err = io.open(path, "rb")
-  if not file then
-    return nil, err
-  end
-  local text, why = file:read("a")
-  file:close()
-  return text, why
-end
 
 local function split(line, into)
   local n, from = 0, 1
@@ -87,7 +83,7 @@ local function parse_row(fields, columns)
     local column = columns[i]
     local text = fields[column.at]
     if text ~= "n/a" and text ~= "" then
-      row[column.key] = not column.number and text or finite(text)
+      row[column.key] = not column.number and escapes.shown(text) or finite(text)
     end
   end
   return row
@@ -115,7 +111,7 @@ end
 ---@return table? events { pulses, marks, incomplete }: rows in planned order
 ---@return string? message
 function M.events(path)
-  local text, err = slurp(path)
+  local text, err = core.read_file(path, most_events)
   if not text then
     return nil, err
   end
@@ -185,9 +181,9 @@ end
 --- Read a manifest.
 ---@param path string
 ---@return table? manifest
----@return string? message
+---@return string[]|string? said what of it was left out because it cannot be, a sentence each; message
 function M.manifest(path)
-  local text, err = slurp(path)
+  local text, err = core.read_file(path, most_manifest)
   if not text then
     return nil, err
   end
@@ -197,7 +193,7 @@ function M.manifest(path)
       why or "a " .. type(manifest) .. " was found")
   end
   exact_seed(manifest, text)
-  return manifest
+  return manifest, schema.manifest(manifest)
 end
 
 return M

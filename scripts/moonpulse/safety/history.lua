@@ -1,6 +1,7 @@
 --- What a participant had before, from the records of earlier runs: what was given counts, whatever the way
 --- in which a run ended. Nothing is changed in a run's folder, and none can make the whole fail.
 local clock = require "moonpulse.safety.clock"
+local escapes = require "moonpulse.escapes"
 local given = require "moonpulse.safety.given_record"
 local lfs = require "lfs"
 local read = require "moonpulse.report.record"
@@ -92,18 +93,18 @@ local function is_orphan(path)
     or (lfs.attributes(path .. "/events.tsv", "size") or 0) > 400 -- more than its header
 end
 
+local function unreadable(self, path)
+  table.insert(self.unreadable, escapes.shown(path))
+end
+
 local function look_at(self, path)
   local manifest_path = path .. "/manifest.json"
-  if lfs.attributes(manifest_path, "mode") ~= "file" then
-    if is_orphan(path) then
-      table.insert(self.unreadable, manifest_path)
-    end
-    return
-  end
-  local manifest = read.manifest(manifest_path)
-  if not manifest then
-    table.insert(self.unreadable, manifest_path)
-  elseif same_code(read.get(manifest, "participant"), self.participant) and is_real(self, path, manifest) then
+  local there = lfs.symlinkattributes(manifest_path, "mode")
+  local manifest = there and read.manifest(manifest_path)
+  if not manifest and (there or is_orphan(path)) then
+    unreadable(self, manifest_path)
+  elseif manifest and same_code(read.get(manifest, "participant"), self.participant)
+    and is_real(self, path, manifest) then
     add(self, path, manifest)
   end
 end
@@ -141,14 +142,14 @@ function M.of(folder, participant, now, real_pty)
   local self = { participant = participant, now = now or os.time(), real_pty = real_pty or false, runs = {},
     notes = {}, unreadable = {}, handed_on = 0, folder = absolute(folder) }
   function self.note(sum, text, ...)
-    table.insert(sum.notes, text:format(...))
+    table.insert(sum.notes, escapes.shown(text:format(...)))
   end
   local ok, names = pcall(names_in, folder)
   self.missing = not ok or nil
   for _, name in ipairs(ok and names or {}) do
     local path = folder .. "/" .. name
     if lfs.attributes(path, "mode") == "directory" and not pcall(look_at, self, path) then
-      table.insert(self.unreadable, path)
+      unreadable(self, path)
     end
   end
   if self.handed_on > 0 then

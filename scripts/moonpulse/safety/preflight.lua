@@ -1,5 +1,6 @@
 --- What the operator confirms and tells before a person is stimulated: once a run, kept in the record.
 local judge = require "moonpulse.safety.judge"
+local text_files = require "moonpulse.text_file"
 
 local M = {}
 
@@ -73,12 +74,12 @@ end
 ---@return moonpulse.Question[]? questions
 ---@return string? message
 function M.load(path)
-  local file, message = io.open(path)
-  if not file then
+  local lines, message = text_files.lines(path)
+  if not lines then
     return nil, ("cannot read the preflight list: %s"):format(message)
   end
   local list = {}
-  for line in file:lines() do
+  for _, line in ipairs(lines) do
     local text = line:gsub("^%s+", ""):gsub("%s+$", "")
     if text ~= "" and text:sub(1, 1) ~= "#" then
       local id, question = text:match("^([%w_%-]+)\t+(.+)$")
@@ -87,7 +88,6 @@ function M.load(path)
         choices = choices and choices_of(choices) }
     end
   end
-  file:close()
   if #list == 0 then
     return nil, ("%s has no question: write one a line"):format(path)
   end
