@@ -274,8 +274,8 @@ local function replay_entry(record, entries, i, run)
   pass_unknown(record, run, (entry.play or 1) - 1)
   local before = record.last_number
   record:next_play(entry.actions, entry)
-  if entry.set_ns then
-    record:event("set_intensity", entry.set_ns, entry.set_ns, "sent", nil, entry.set_action)
+  for _, set in ipairs(entry.sets or {}) do
+    record:event("set_intensity", set.at_ns, set.at_ns, "sent", nil, set.action)
   end
   local follower, name = next_play(entries, i), #entries == 1 and "the plan"
     or ("plan %s"):format(entry.play or "?")

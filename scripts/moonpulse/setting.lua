@@ -69,7 +69,7 @@ local function set_one(self, output, action)
   local ready_ns = core.clock_ns() + wire_ns + math.ceil(lead * 1e9)
   await_settings(self)
   self:tell_believed()
-  return ready_ns, now_ns + wire_ns
+  return ready_ns, now_ns + wire_ns -- when it is ready, and when it had the setting
 end
 
 --- Bring the armed device from what it was told last to a plan's first action, on each of its outputs: the
@@ -78,9 +78,10 @@ end
 ---@param firsts moonpulse.First[]
 ---@param actions moonpulse.Action[] all of the plan
 ---@return integer? ready_ns when a pulse may follow (monotonic); nil where it cannot while armed
----@return string|integer|nil why; else when the device had its last setting, nil where there was none to tell
+---@return string|{ action: moonpulse.Action, at_ns: integer }[] why; else what the device was told, and
+---   when it had each setting (monotonic)
 function M.set(self, firsts, actions)
-  local limits, latest_ns, told_ns = self.driver.limits(self.identity), 0, nil
+  local limits, latest_ns, told = self.driver.limits(self.identity), 0, {}
   for _, each in ipairs(outputs.by_hand(limits, actions) or {}) do
     local output = self:output_of(each)
     if self.hand[output] and self.hand[output] ~= each.mso then
@@ -94,9 +95,12 @@ function M.set(self, firsts, actions)
     if not ready_ns then
       return nil, at_ns
     end
-    latest_ns, told_ns = math.max(latest_ns, ready_ns), at_ns or told_ns
+    latest_ns = math.max(latest_ns, ready_ns)
+    if at_ns then
+      told[#told + 1] = { action = first.action, at_ns = at_ns }
+    end
   end
-  return latest_ns, told_ns
+  return latest_ns, told
 end
 
 return M
