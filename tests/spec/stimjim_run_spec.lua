@@ -111,8 +111,8 @@ describe("moonpulse run on a StimJim", function()
       return M]])
     for _, timing in ipairs { "host", "device" } do
       local code, _, err = shell.moonpulse(folder, ("run %s/slow.lua --tolerance 200 --timing %s "
-        .. "--out %s/runs --device sim:%s/loose.lua --device-option full_scale_ua=2000"):format(folder, timing,
-        folder, folder))
+        .. "--out %s/runs --device sim:%s/loose.lua --device-option full_scale_ua=2000"):format(folder,
+        timing, folder, folder))
       if timing == "device" then -- one start, one completion
         assert.are.equal(0, code, err)
       else
