@@ -1,5 +1,6 @@
 --- Between two plans: bring an armed device to the first pulses of the next one, and wait until it says so.
 local core = require "moonpulse.core"
+local links = require "moonpulse.link"
 local lower = require "moonpulse.lower"
 local outputs = require "moonpulse.outputs"
 
@@ -20,6 +21,28 @@ local function await_settings(self)
   self:check_stop()
 end
 
+--- Wait until nothing plays, on whichever output: what a device plays from is not changed.
+local function await_rest(self)
+  while core.clock_ns() < outputs.settable_at(self.last) and not self.stopped do
+    core.wait(0.002)
+  end
+end
+
+--- What a device must hold before a plan can be started there. A device that did not take it is at fault.
+local function load(self, actions)
+  if not self.driver.load then
+    return
+  end
+  await_rest(self)
+  local ok, problem = pcall(self.driver.load, self.link, actions)
+  if not ok and links.is_fault(problem) then
+    self:device_fault(problem.message)
+  end
+  if not ok then
+    error(problem, 0)
+  end
+end
+
 --- Bring one output to action. As set().
 local function set_one(self, output, action)
   local driver, listening = self.driver, self.listening
@@ -33,8 +56,8 @@ local function set_one(self, output, action)
   if not bytes then
     return nil, lead
   end
-  while #bytes > 0 and core.clock_ns() < outputs.settable_at(self.last) and not self.stopped do
-    core.wait(0.002)
+  if #bytes > 0 then
+    await_rest(self)
   end
   local now_ns = core.clock_ns()
   listening:tell(action, now_ns)
@@ -65,6 +88,7 @@ function M.set(self, firsts, actions)
     end
     self.hand[output] = each.mso
   end
+  load(self, actions)
   for _, first in ipairs(firsts) do
     local ready_ns, at_ns = set_one(self, first.output, first.action)
     if not ready_ns then

@@ -221,6 +221,7 @@ function M.encode(options)
 end
 
 M.safe = M.commands.disarm()
+M.safe_answer = talk.safe_answer
 M.keepalive = { bytes = M.commands.keepalive(), period = 0.5, answered = true }
 
 -- Conversations ------------------------------------------------------------------------------------

@@ -192,10 +192,11 @@ local function play(self, who, plan, options, ahead_ns)
   local at = check_at(who, options.at)
   local admitted = admit(self, plan, show:seed_of(number), at or soon(self, ahead_ns))
   show:check_room(who, plan)
-  self.plays, self.playing = number, true
+  self.playing = true
   local ok, problem = pcall(function()
     local ready_ns, set_ns = set_first(self, who, admitted)
     local start_ns = choose_start(self, who, admitted, ready_ns, ahead_ns, at)
+    self.plays = number -- from here on it counts: what was refused does not
     self.dose:begins(plan, admitted.seed, admitted.report, (start_ns - stimulator.record.start_ns) / 1e9)
     show:next_play(number, admitted, set_ns)
     stimulator:play(admitted, {
