@@ -84,7 +84,7 @@ local function confirm(record, reply, start_ns, driver, given)
   if number == reply.number then
     local value = reply.action - 1
     local action, pulse = record:awaits(reply.woken_ns)
-    local unlike = action and given:compare(action, value, pulse)
+    local unlike = reply.detail == 1 or action and given:compare(action, value, pulse)
     record:confirm(reply.woken_ns - start_ns, driver.confirmation(value), nil, unlike and "otherwise")
   end
 end
