@@ -306,8 +306,8 @@ local function is_its_own(entry, run)
   return false
 end
 
---- Write all rows; whether every plan came to its end, how many pulses they have, and how many more were given
---- or perhaps were that are in no row.
+--- Write all rows; whether every plan came to its end, how many pulses they have, and how many more were
+--- given or perhaps were that are in no row.
 local function replay_all(record, flight, entries, driver, said)
   local complete, planned, is_experiment = true, 0, entries[1] == nil or entries[1].from_ns ~= math.mininteger
   local run = { flight = flight, driver = driver, given = givens.new(driver.measures), said = said,

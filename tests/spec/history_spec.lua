@@ -185,8 +185,8 @@ describe("a participant's history", function()
 
   it("names what lies in place of a file, and does not wait for it", function()
     earlier {}
-    local places = { fifo = "mkfifo %s", device = "ln -s /dev/zero %s", folder = "mkdir %s", loop = "ln -s %s %s",
-      nowhere = "ln -s /no/such/file %s", sparse = "truncate -s 1T %s" }
+    local places = { fifo = "mkfifo %s", device = "ln -s /dev/zero %s", folder = "mkdir %s",
+      loop = "ln -s %s %s", nowhere = "ln -s /no/such/file %s", sparse = "truncate -s 1T %s" }
     for name, make in pairs(places) do
       os.execute("mkdir " .. shell.quote(out .. "/" .. name))
       local path = shell.quote(("%s/%s/manifest.json"):format(out, name))
@@ -218,7 +218,8 @@ describe("a participant's history", function()
     shell.write(path .. "/manifest.json", text)
     assert.are.same({ 35, 35 }, { of().day, of().week })
     assert.matches("35 pulses today", history.line(of(), "P07"), 1, true)
-    for _, at in ipairs { "2026-99-01T00:00:00Z", "2026-01-32T00:00:00Z", "2026-01-01T25:00:00Z", "26-01-01", 7 } do
+    for _, at in ipairs { "2026-99-01T00:00:00Z", "2026-01-32T00:00:00Z", "2026-01-01T25:00:00Z", "26-01-01",
+      7 } do
       assert.is_nil(clock.seconds_of(at))
     end
     earlier { started = "9999-99-99T99:99:99+9999" }
@@ -226,7 +227,8 @@ describe("a participant's history", function()
   end)
 
   it("shows names without what moves a terminal's cursor", function()
-    os.execute(("mkdir %s && : > %s"):format(shell.quote(out .. "/\27[2J"), shell.quote(out .. "/\27[2J/manifest.json")))
+    local odd = out .. "/\27[2J"
+    os.execute(("mkdir %s && : > %s"):format(shell.quote(odd), shell.quote(odd .. "/manifest.json")))
     earlier { started = "\27[31m2026", protocol = { id = "x", pulses = 40 } }
     local found = of()
     local text = table.concat(found.notes, "\n") .. table.concat(found.unreadable, "\n")

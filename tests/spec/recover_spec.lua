@@ -196,7 +196,7 @@ describe("a damaged record", function()
     end
     check(flight, journal, "whole")
     assert.are.equal(18, counted())
-    check(flight, journal:match("^[^\n]*\n[^\n]*\n"), "two lines") -- one plan of nine is known, with six starts more
+    check(flight, journal:match("^[^\n]*\n[^\n]*\n"), "two lines") -- of nine plans one is known
     assert.is_true(counted() >= 9)
     local from = HEADER + (#flight - HEADER) // RECORD // 2 * RECORD
     check(flight:sub(1, from), journal, "half")

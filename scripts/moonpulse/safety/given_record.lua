@@ -62,7 +62,8 @@ local function of_torn(path)
   local events = ok and text and read.parse(text, path)
   if events then
     local pulses, last = count(events)
-    return { torn = true, pulses = math.max(pulses + (unknown or 0), in_rows), lasted_s = math.max(last, last_row),
+    return { torn = true, pulses = math.max(pulses + (unknown or 0), in_rows),
+      lasted_s = math.max(last, last_row),
       from = pulses >= in_rows and "its flight record" or "its events.tsv" }
   end
   return { torn = true, pulses = in_rows, lasted_s = last_row, from = "its events.tsv",
