@@ -2,9 +2,10 @@
 #include "engine/flight.h"
 
 #include "tests/check.h"
-#include "tests/engine/plans.h"
+#include "tests/engine/chance.h"
 
 #include <sys/stat.h>
+#include <unistd.h>
 
 enum { HEADER = 4096, RECORD = 64 }; // the format, as flight.h has it
 
