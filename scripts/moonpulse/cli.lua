@@ -1,4 +1,5 @@
 --- The command line: finds the subcommand, turns failures into messages and exit statuses.
+local blame = require "moonpulse.blame"
 local core = require "moonpulse.core"
 local escapes = require "moonpulse.escapes"
 
@@ -87,10 +88,11 @@ end
 ---@return string message
 ---@return integer status
 function M.explain(problem)
-  if type(problem) == "table" and problem.message then
-    return escapes.shown(tostring(problem.message), true), M.status[problem.code] or M.status.fault
+  if type(problem) == "table" and rawget(problem, "message") then
+    return escapes.shown(tostring(rawget(problem, "message")), true),
+      M.status[rawget(problem, "code")] or M.status.fault
   end
-  return escapes.shown(tostring(problem), true), M.status.usage
+  return escapes.shown(type(problem) == "string" and problem or blame.text(problem), true), M.status.usage
 end
 
 local function dispatch(name, arguments)
@@ -120,7 +122,7 @@ end
 function M.main(arguments)
   local name = arguments[1]
   local ok, result = xpcall(dispatch, function(problem)
-    if type(problem) == "table" and problem.message then
+    if type(problem) ~= "string" then
       return problem
     end
     return os.getenv("MOONPULSE_TRACE") and debug.traceback(problem, 2) or problem
@@ -128,6 +130,7 @@ function M.main(arguments)
   if ok then
     return result
   end
+  core.phase "closing"
   local message, status = M.explain(result)
   io.stdout:flush()
   io.stderr:write("moonpulse: ", message, "\n")

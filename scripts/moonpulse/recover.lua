@@ -7,6 +7,7 @@ local journals = require "moonpulse.experiment.journal"
 local flight_of = require "moonpulse.recover_flight"
 local outcomes = require "moonpulse.record_outcome"
 local read = require "moonpulse.report.record"
+local stops = require "moonpulse.run.stops"
 local records = require "moonpulse.record"
 local reports = require "moonpulse.report"
 local schema = require "moonpulse.record_schema"
@@ -339,6 +340,21 @@ local function ended_safe(list)
   return last ~= nil and last.action == 2
 end
 
+--- Why the record is torn, and what had stopped the run before, as the sending thread noted it.
+---@return string reason
+---@return string? stop
+local function how_it_ended(list)
+  local stop
+  for _, entry in ipairs(list) do
+    stop = entry.kind == "stopped" and entry.stop or stop
+  end
+  if not stop or stop == "finished" then
+    return "Moonpulse was killed, or its disk was full; recovered from flight.bin"
+  end
+  return stops.words(stop) .. "; Moonpulse ended before it had closed the record; recovered from flight.bin",
+    stop
+end
+
 --- What recover would write as events.tsv of a torn run: nothing is changed, no driver's file is loaded.
 ---@param folder string
 ---@return string? text
@@ -378,7 +394,7 @@ end
 local function result_of(record, flight, planned, complete)
   local losses, result = flight.losses, record:result()
   result.status = "interrupted"
-  result.reason = "Moonpulse was killed, or its disk was full; recovered from flight.bin"
+  result.reason, result.stop = how_it_ended(flight.list)
   result.pulses_planned, result.torn_records = planned, losses.torn
   result.missing_records = losses.empty + losses.missing
   result.damage = #flight.said > 0 and flight.said or nil

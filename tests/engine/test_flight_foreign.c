@@ -3,6 +3,7 @@
 
 #include "tests/check.h"
 #include "tests/engine/chance.h"
+#include "tests/engine/plans.h"
 
 #include <sys/stat.h>
 #include <unistd.h>

@@ -1,5 +1,7 @@
 --- What stops a run: where a stop comes from, and how it is said.
+local blame = require "moonpulse.blame"
 local core = require "moonpulse.core"
+local links = require "moonpulse.link"
 local outline = require "moonpulse.outline"
 local term = require "term"
 
@@ -18,7 +20,7 @@ local reasons = {
   blocked = "the port does not take bytes", device = "stopped by a device fault",
   error = "stopped by an error", stuck = "the script was stuck",
   key = "stopped by a key (q or space)", line = "stopped by the stop line",
-  guard = "the guard process is gone",
+  guard = "the guard process is gone, or was stopped",
   silent = "the stimulator stopped confirming its pulses: is it switched on, and the cable sound?",
   setting = "the stimulator did not confirm its settings: is the cable sound and fully plugged in?",
 }
@@ -28,6 +30,12 @@ M.remedies = {
   late = "; close other programs, or allow more with --tolerance MS or --late skip",
   close = "; close other programs, or leave such pulses out with --late skip",
 }
+
+--- A reason of the engine's, in words.
+---@param reason string
+function M.words(reason)
+  return reasons[reason] or reason
+end
 
 --- Why a run ended before its plan did, in words.
 function M.explain(context, outcome)
@@ -42,7 +50,7 @@ function M.explain(context, outcome)
     return ("pulse %d would have left %s late (limit %s)"):format(left_out.pulse,
       outline.seconds(left_out.late_ns / 1e9), outline.seconds(job.tolerance))
   end
-  return reasons[outcome.stop] or outcome.stop
+  return M.words(outcome.stop)
 end
 
 --- Every source of a stop comes here, from the first moment on; the first one wins and stays.
@@ -53,6 +61,7 @@ function M.interrupt(job, reason)
     return
   end
   job.stop_reason = reason
+  core.stop_began(reason)
   if job.on_stop then
     job.on_stop(reason)
   end
@@ -75,8 +84,12 @@ function M.listen_for_keys(job, quiet)
   end, true)
 end
 
---- From now on Ctrl-C and its like stop job instead of ending the process.
+--- From now on Ctrl-C and its like stop job instead of ending the process, until it has ended. What a
+--- stop does not end, the engine does: bindings/backstop.h.
 function M.listen_for_signals(job)
+  local _, stopped = pcall(links.stopped, "stuck")
+  core.interrupts(stopped, blame.ours)
+  core.phase "run"
   core.on_signal(function(number)
     job.signal = job.signal or signals[number] or "signal " .. number
     M.interrupt(job, "signal")
