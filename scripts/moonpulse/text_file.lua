@@ -1,22 +1,27 @@
 --- Files that a user names and somebody wrote: also from a pipe, never a folder, never without end.
+local lfs = require "lfs"
+
 local M = {}
 
 local most = 64000000 -- bytes; what people write is much shorter
 
 ---@param path string
+---@param kind { bytes: integer, name: string }? how long a file of its kind may be; a text, 64 MB
 ---@return string? text
 ---@return string? message
-function M.read(path)
+function M.read(path, kind)
+  local bytes, name = kind and kind.bytes or most, kind and kind.name or "text"
   local file, message = io.open(path, "rb")
   if not file then
-    return nil, message
+    return nil, "cannot open " .. message
   end
-  local text, why = file:read(most + 1)
+  local text, why = file:read(bytes + 1)
   file:close()
   if text == nil and why then -- of a folder the system says it only here
-    return nil, ("%s: %s"):format(path, why)
-  elseif text and #text > most then
-    return nil, ("%s: more than %d bytes are not read"):format(path, most)
+    local folder = lfs.attributes(path, "mode") == "directory"
+    return nil, ("cannot read %s: %s"):format(path, folder and "it is a folder" or why)
+  elseif text and #text > bytes then
+    return nil, ("%s has more than %d bytes, the most that a %s has"):format(path, bytes, name)
   end
   return text or ""
 end
