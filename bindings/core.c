@@ -23,11 +23,7 @@ static void survive_lost_pipes(void)
     struct sigaction action = {.sa_handler = on_pipe, .sa_flags = SA_RESTART};
     (void)sigemptyset(&action.sa_mask);
     (void)sigaction(SIGPIPE, &action, NULL);
-<<<<<<< HEAD
-    (void)sigaction(SIGXFSZ, &action, NULL); // nor a file that may not grow any more
-=======
     (void)signal(SIGXFSZ, SIG_IGN); // nor may a file that must not grow end the process
->>>>>>> main
 }
 
 /* Where a standard stream is closed the next file would take its place, and our words go there.

@@ -88,20 +88,12 @@ end
 ---@return string message
 ---@return integer status
 function M.explain(problem)
-<<<<<<< HEAD
-  if type(problem) == "table" and rawget(problem, "message") then
-    return escapes.shown(tostring(rawget(problem, "message")), true),
-      M.status[rawget(problem, "code")] or M.status.fault
-  end
-  return escapes.shown(type(problem) == "string" and problem or blame.text(problem), true), M.status.usage
-=======
   local status = M.status.usage
   if type(problem) == "table" and rawget(problem, "message") then
     status = M.status[rawget(problem, "code")] or M.status.fault
     problem = rawget(problem, "message")
   end
   return escapes.shown(type(problem) == "string" and problem or blame.text(problem), true), status
->>>>>>> main
 end
 
 local function dispatch(name, arguments)

@@ -46,19 +46,23 @@ end }
 local pulses, seconds = whole(0, most_virtual), number(0, 1e9)
 
 -- what a field of a manifest may hold; those that are not here are only ever shown
-local fields = { { "protocol", object }, { "device", object }, { "thresholds", object }, { "result", object },
-  { "host", object }, { "moonpulse", object }, { "safety", object }, { "experiment", object }, { "flight",
-  object }, { "kind", text }, { "status", text }, { "started", text }, { "participant", text },
+local fields = {
+  { "protocol", object }, { "device", object }, { "thresholds", object }, { "result", object },
+  { "host", object }, { "moonpulse", object }, { "safety", object }, { "experiment", object },
+  { "flight", object }, { "kind", text }, { "status", text }, { "started", text }, { "participant", text },
   { "protocol.id", text }, { "protocol.name", text }, { "protocol.cite", text }, { "protocol.doi", text },
-  { "protocol.target", text }, { "protocol.file", text }, { "protocol.outline", lines }, { "protocol.pulses",
-  pulses }, { "protocol.first_to_last_s", seconds }, { "protocol.nominal_end_s", seconds },
-  { "protocol.whole_cycles_s", seconds }, { "device.name", text }, { "device.description", text },
-  { "device.model", text }, { "device.port", text }, { "device.backend", text }, { "device.driver", text },
+  { "protocol.target", text }, { "protocol.file", text }, { "protocol.outline", lines },
+  { "protocol.pulses", pulses }, { "protocol.first_to_last_s", seconds },
+  { "protocol.nominal_end_s", seconds }, { "protocol.whole_cycles_s", seconds },
+  { "device.name", text }, { "device.description", text }, { "device.model", text },
+  { "device.port", text }, { "device.backend", text }, { "device.driver", text },
   { "device.simulated", flag }, { "device.twin", flag }, { "thresholds.rmt", number(0, 1000) },
   { "thresholds.amt", number(0, 1000) }, { "moonpulse.version", text }, { "result.status", text },
-  { "result.reason", text }, { "result.stop", text }, { "result.elapsed_s", seconds }, { "result.pulses_sent",
-  pulses }, { "result.pulses_confirmed", pulses }, { "result.pulses_skipped", pulses },
-  { "result.pulses_planned", pulses }, { "result.pulses_unknown", pulses }, }
+  { "result.reason", text }, { "result.stop", text }, { "result.elapsed_s", seconds },
+  { "result.pulses_sent", pulses }, { "result.pulses_confirmed", pulses },
+  { "result.pulses_skipped", pulses }, { "result.pulses_planned", pulses },
+  { "result.pulses_unknown", pulses },
+}
 
 local null = require "cjson".null
 local most_depth = 1000 -- the reader of JSON takes no more

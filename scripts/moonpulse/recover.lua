@@ -7,10 +7,6 @@ local journals = require "moonpulse.experiment.journal"
 local flight_of = require "moonpulse.recover_flight"
 local outcomes = require "moonpulse.record_outcome"
 local read = require "moonpulse.report.record"
-<<<<<<< HEAD
-local stops = require "moonpulse.run.stops"
-=======
->>>>>>> main
 local records = require "moonpulse.record"
 local reports = require "moonpulse.report"
 local schema = require "moonpulse.record_schema"

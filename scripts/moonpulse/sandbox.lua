@@ -1,11 +1,7 @@
 --- Protocol files are safe to share: they see the library and plain Lua, nothing of the machine, and are
 --- stopped where they take too long or too much.
 local core = require "moonpulse.core"
-<<<<<<< HEAD
-local lfs = require "lfs"
-=======
 local text_files = require "moonpulse.text_file"
->>>>>>> main
 
 local M = {}
 
