@@ -132,9 +132,9 @@ static int reader_new(lua_State *L)
 
 /*
  * reader:next() -> {kind=, send=, detail=, stop= (the name of detail), action=, frame=,
- * number=, play= (its plan, from 1; 0: none), place= (in the file, from 1), planned_ns=, due_ns=, woken_ns=, sent_ns=,
- * returned_ns=}, or nil and the number of torn records. Action and frame count from 1, as
- * everywhere in Lua.
+ * number=, play= (its plan, from 1; 0: none), place= (in the file, from 1), planned_ns=,
+ * due_ns=, woken_ns=, sent_ns=, returned_ns=}, or nil and the number of torn records. Action
+ * and frame count from 1, as everywhere in Lua.
  */
 static int reader_next(lua_State *L)
 {

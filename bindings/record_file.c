@@ -22,8 +22,8 @@ static int fail_sys(lua_State *L, const char *path, int code)
 }
 
 /*
- * core.make_folder(path, group) -> true | nil, message: for its owner only, or where group is true
- * also to be read by its group, whatever the umask
+ * core.make_folder(path, group) -> true | nil, message: for its owner only, or where group is
+ * true also to be read by its group, whatever the umask
  */
 static int make_folder(lua_State *L)
 {
@@ -32,7 +32,8 @@ static int make_folder(lua_State *L)
     struct stat stat_of;
     if (mkdir(path, mode) != 0 || stat(path, &stat_of) != 0)
         return fail_sys(L, path, errno);
-    // what a folder has from the one it lies in stays; a file system that has no modes is as it is
+    // what a folder has from the one it lies in stays; a file system that has no modes is as it
+    // is
     (void)chmod(path, mode | (stat_of.st_mode & S_ISGID));
     lua_pushboolean(L, true);
     return 1;

@@ -246,7 +246,7 @@ local function pass_unknown(record, run, last)
   for _, name in ipairs(names) do
     local pulses = pulses_in(run.parts[name])
     run.known[name] = "unknown"
-    record.last_number = record.last_number + pulses
+    record.last_number, run.unknown = record.last_number + pulses, run.unknown + pulses
     if pulses > 0 then
       run.said[#run.said + 1] = M.unknown_text(name, pulses)
     end
@@ -287,8 +287,8 @@ local function replay_entry(record, entries, i, run)
     run.said[#run.said + 1] = ("%s: %d record%s of flight.bin %s not of such a plan: what was sent is not "
       .. "known"):format(name, unfit, unfit == 1 and "" or "s", unfit == 1 and "is" or "are")
   end
-  local gaps = flight_of.gaps(part, entry, name, flight.losses)
-  run.said[#run.said + 1] = gaps
+  local gaps, lost = flight_of.gaps(part, entry, name, flight.losses)
+  run.said[#run.said + 1], run.unknown = gaps, run.unknown + (lost or 0)
   if finished or gaps then -- what was lost has numbers too
     record.last_number = math.max(record.last_number, before + entry.pulses)
   end
@@ -307,11 +307,12 @@ local function is_its_own(entry, run)
   return false
 end
 
---- Write all rows; whether every plan came to its end, and how many pulses they have.
+--- Write all rows; whether every plan came to its end, how many pulses they have, and how many more were
+--- given or perhaps were that are in no row.
 local function replay_all(record, flight, entries, driver, said)
   local complete, planned, is_experiment = true, 0, entries[1] == nil or entries[1].from_ns ~= math.mininteger
   local run = { flight = flight, driver = driver, given = givens.new(driver.measures), said = said,
-    known = {} }
+    known = {}, unknown = 0 }
   if flight.losses.version > 1 then
     run.parts, run.starts = parts_of(flight.list)
     unasked_before(record, flight.list, driver)
@@ -327,7 +328,7 @@ local function replay_all(record, flight, entries, driver, said)
   end
   pass_unknown(record, run, math.maxinteger)
   -- of an older version one sentence says just that
-  return complete and #said == (flight.losses.version == 1 and 1 or 0), planned
+  return complete and #said == (flight.losses.version == 1 and 1 or 0), planned, run.unknown
 end
 
 --- Did the safe frame go out at the last stop?
@@ -358,6 +359,7 @@ end
 ---@param folder string
 ---@return string? text
 ---@return string[]|string said what is missing or damaged; message: why it cannot be told
+---@return integer? unknown pulses that were given, or perhaps were, and are in no row
 function M.rows(folder)
   local manifest, message = read_manifest(folder)
   if not manifest then
@@ -373,9 +375,9 @@ function M.rows(folder)
   end
   local record, text = records.in_memory()
   record.start_ns = flight.start_ns
-  replay_all(record, flight, entries, nameless, flight.said)
+  local _, _, unknown = replay_all(record, flight, entries, nameless, flight.said)
   record:close()
-  return text(), flight.said
+  return text(), flight.said, unknown
 end
 
 --- Why a run is not recovered; nil: it is.
@@ -407,7 +409,7 @@ local function rewrite(folder, manifest, driver, flight, entries)
     return nil, message
   end
   record.start_ns = flight.start_ns
-  local complete, planned = replay_all(record, flight, entries, driver, flight.said)
+  local complete, planned, unknown = replay_all(record, flight, entries, driver, flight.said)
   record:close()
   local ok = not record.lost
   if ok then
@@ -419,6 +421,7 @@ local function rewrite(folder, manifest, driver, flight, entries)
       record.lost or message)
   end
   local result = result_of(record, flight, planned, complete)
+  result.pulses_unknown = unknown > 0 and unknown or nil
   manifest.protocol.pulses, manifest.status, manifest.result = planned, "interrupted", result
   record:manifest(manifest)
   return { sent = result.pulses_sent, confirmed = result.pulses_confirmed,

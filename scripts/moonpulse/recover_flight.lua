@@ -87,10 +87,11 @@ end
 ---@param name string of the plan
 ---@param losses table of the reader
 ---@return string?
+---@return integer? count of the pulses of which nobody knows
 function M.gaps(list, entry, name, losses)
   if #list == 0 and entry.pulses > 0 and losses.torn + losses.empty + losses.missing > 0 then
     return ("%s: no record of any of its %d pulses: nobody knows whether they were sent"):format(name,
-      entry.pulses)
+      entry.pulses), entry.pulses
   end
   local trains, lost = has_train(entry.actions), {}
   local seen, last, open = numbers_of(list, entry, trains)
@@ -106,7 +107,7 @@ function M.gaps(list, entry, name, losses)
   return ("%s: no record of %s %s: nobody knows whether %s"):format(name, trains and (#lost == 1
     and "start" or "starts") or #lost == 1 and "pulse" or "pulses", ranges(lost),
     #lost == 1 and "it was sent" or "they were sent")
-    .. (trains and "; the numbers of the pulses behind them may be too small" or "")
+    .. (trains and "; the numbers of the pulses behind them may be too small" or ""), #lost
 end
 
 ---@param path string

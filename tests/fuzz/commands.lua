@@ -143,8 +143,8 @@ local statuses = { [0] = true, [2] = true, [3] = true, [4] = true, [5] = true }
 
 local function fault_of(line)
   local status, seconds, said, out = run(line)
-  -- of a protocol that the user named, the file and the line are what is to be said
-  said = said:gsub("%f[%w/]%a+%.lua:%d+: ", ""):gsub("protocols/[%w_]+%.lua:%d+: ", "")
+  -- of a file that the user named, the line and what Lua says of it are what is to be said
+  said = said:gsub("%f[%w/]%a+%.lua:%d+: [^\n]*", ""):gsub("protocols/[%w_]+%.lua:%d+: ", "")
   local fault = trial.fault_of(said, seconds)
   if not fault and not statuses[status] then
     fault = "exit status " .. tostring(status)

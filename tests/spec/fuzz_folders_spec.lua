@@ -14,15 +14,15 @@ describe("the fuzzer", function()
   end)
 
   it("of run folders finds nothing that hangs, crashes or is shown raw", function()
-    local status, out = shell.sh(folder, ("%s lua tests/fuzz/records.lua %s 300 %d magventure"):format(
-      shell.quote(shell.program), folder, os.time() % 1000000))
+    local status, out = shell.sh(folder, ("%s lua tests/fuzz/records.lua %s 300 1 magventure"):format(
+      shell.quote(shell.program), folder))
     assert.matches("300 damaged folders, 0 findings", out, 1, true)
     assert.are.equal(0, status)
   end)
 
   it("of command lines finds nothing either", function()
-    local status, out = shell.sh(folder, ("%s lua tests/fuzz/commands.lua %s 300 %d"):format(
-      shell.quote(shell.program), folder, os.time() % 1000000))
+    local status, out = shell.sh(folder, ("%s lua tests/fuzz/commands.lua %s 300 1"):format(
+      shell.quote(shell.program), folder))
     assert.matches("300 command lines, 0 findings", out, 1, true)
     assert.are.equal(0, status)
   end)

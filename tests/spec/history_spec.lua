@@ -183,6 +183,59 @@ describe("a participant's history", function()
     assert.is_nil(named:find("other", 1, true))
   end)
 
+  it("names what lies in place of a file, and does not wait for it", function()
+    earlier {}
+    local places = { fifo = "mkfifo %s", device = "ln -s /dev/zero %s", folder = "mkdir %s",
+      loop = "ln -s %s %s", nowhere = "ln -s /no/such/file %s", sparse = "truncate -s 1T %s" }
+    for name, make in pairs(places) do
+      os.execute("mkdir " .. shell.quote(out .. "/" .. name))
+      local path = shell.quote(("%s/%s/manifest.json"):format(out, name))
+      assert(os.execute(make:format(path, path)))
+    end
+    local named = table.concat(of().unreadable, "\n")
+    for name in pairs(places) do
+      assert.matches("/" .. name .. "/manifest.json", named, 1, true)
+    end
+    assert.are.equal(10, of().day)
+    -- the same in place of the flight record and the rows of a torn run: what it planned counts
+    for _, make in pairs(places) do
+      local path = earlier { status = "running", result = "none", flight = { actions = {} } }
+      for _, file in ipairs { "flight.bin", "events.tsv" } do
+        local at = shell.quote(path .. "/" .. file)
+        assert(os.execute(("rm -f %s; "):format(at) .. make:format(at, at)))
+      end
+    end
+    assert.are.equal(10 + 40 * 6, of().day)
+  end)
+
+  it("takes no number and no time that cannot be", function()
+    for _, sent in ipairs { 1e308, -5, 0.5, "many", 1e18 } do
+      earlier { result = { pulses_sent = sent, elapsed_s = 1e308 }, protocol = { id = "x", pulses = 7 } }
+    end
+    local path = earlier {}
+    local text = shell.read(path .. "/manifest.json"):gsub('"pulses_sent":10', '"pulses_sent":1e999')
+      :gsub('"pulses":40', '"pulses":NaN')
+    shell.write(path .. "/manifest.json", text)
+    assert.are.same({ 35, 35 }, { of().day, of().week })
+    assert.matches("35 pulses today", history.line(of(), "P07"), 1, true)
+    for _, at in ipairs { "2026-99-01T00:00:00Z", "2026-01-32T00:00:00Z", "2026-01-01T25:00:00Z", "26-01-01",
+      7 } do
+      assert.is_nil(clock.seconds_of(at))
+    end
+    earlier { started = "9999-99-99T99:99:99+9999" }
+    assert.are.equal(45, of().day)
+  end)
+
+  it("shows names without what moves a terminal's cursor", function()
+    local odd = out .. "/\27[2J"
+    os.execute(("mkdir %s && : > %s"):format(shell.quote(odd), shell.quote(odd .. "/manifest.json")))
+    earlier { started = "\27[31m2026", protocol = { id = "x", pulses = 40 } }
+    local found = of()
+    local text = table.concat(found.notes, "\n") .. table.concat(found.unreadable, "\n")
+    assert.matches("\\x1B[2J/manifest.json", text, 1, true)
+    assert.is_nil(text:find("\27", 1, true))
+  end)
+
   it("does not hang on a flight record that never ends", function()
     local part = { cell = { { offset = 0, action = {} } }, levels = { { count = 1 << 50, num = 1, den = 50,
       period = 0.02 } }, pulses = 3, span = 0.06, last = 0.04 }

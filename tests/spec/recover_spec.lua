@@ -186,6 +186,23 @@ describe("a damaged record", function()
     end
   end)
 
+  it("counts for its participant with what was given, whatever is known of it", function()
+    local history = require "moonpulse.safety.history"
+    local manifest = cjson.decode(shell.read(run .. "/manifest.json"))
+    manifest.participant, manifest.device.simulated = "P07", false
+    shell.write(run .. "/manifest.json", cjson.encode(manifest))
+    local function counted()
+      return history.of(folder .. "/runs", "P07").day
+    end
+    check(flight, journal, "whole")
+    assert.are.equal(18, counted())
+    check(flight, journal:match("^[^\n]*\n[^\n]*\n"), "two lines") -- of nine plans one is known
+    assert.is_true(counted() >= 9)
+    local from = HEADER + (#flight - HEADER) // RECORD // 2 * RECORD
+    check(flight:sub(1, from), journal, "half")
+    assert.is_true(counted() >= 18)
+  end)
+
   it("is recovered by one at a time", function()
     check(flight, journal, "whole")
     local core = require "moonpulse.core"

@@ -14,6 +14,10 @@ local numeric = {
   onset_confirmed_us = "confirmed", lateness_us = "lateness", intensity_mso = "mso",
   intensity = "intensity",
 }
+-- What a value may be; what is beyond was not written by a run, and is as if it were missing. No run lasts
+-- longer than 30 years.
+local bounds = { onset = 1e9, planned = 1e15, sent = 1e15, confirmed = 1e15, lateness = 1e15, pulse = 1e9,
+  mso = 1e6, intensity = 1e6 }
 local textual = {
   trial_type = "trial_type", event = "event", channel = "channel", intensity_ref = "ref",
   status = "status", reply = "reply",
@@ -35,12 +39,12 @@ local function split(line, into)
   end
 end
 
-local function finite(text)
+local function number_of(text, key)
   local value = text:find("^[%d%.eE+-]+$") and tonumber(text)
-  if value and value == value and math.abs(value) < math.huge then
-    return value
+  if not value or value ~= value or math.abs(value) > bounds[key] then
+    return nil
   end
-  return nil
+  return key ~= "pulse" and value or math.tointeger(value)
 end
 
 -- Whether a pulse left is told by its send time first: a status of "late" alone says either.
@@ -83,7 +87,7 @@ local function parse_row(fields, columns)
     local column = columns[i]
     local text = fields[column.at]
     if text ~= "n/a" and text ~= "" then
-      row[column.key] = not column.number and escapes.shown(text) or finite(text)
+      row[column.key] = not column.number and escapes.shown(text) or number_of(text, column.key)
     end
   end
   return row

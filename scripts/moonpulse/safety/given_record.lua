@@ -57,12 +57,13 @@ end
 
 --- A run whose manifest says that it goes on: its flight record tells, as recover would read it.
 local function of_torn(path)
-  local ok, text, problem = bounded(recover.rows, path)
+  local ok, text, problem, unknown = bounded(recover.rows, path)
   local in_rows, last_row = count(read.events(path .. "/events.tsv"))
   local events = ok and text and read.parse(text, path)
   if events then
     local pulses, last = count(events)
-    return { torn = true, pulses = math.max(pulses, in_rows), lasted_s = math.max(last, last_row),
+    return { torn = true, pulses = math.max(pulses + (unknown or 0), in_rows),
+      lasted_s = math.max(last, last_row),
       from = pulses >= in_rows and "its flight record" or "its events.tsv" }
   end
   return { torn = true, pulses = in_rows, lasted_s = last_row, from = "its events.tsv",
@@ -96,7 +97,9 @@ function M.of(path, manifest, rows)
     return { pulses = planned(path, manifest), lasted_s = result_s,
       problem = "it has no result: all that it planned counts" }
   end
-  return { pulses = math.max(sent or 0, in_rows), lasted_s = math.max(result_s, last) }
+  -- of a recovered run: what no row tells of
+  local unknown = number(manifest, "result.pulses_unknown") or 0
+  return { pulses = math.max(sent or 0, in_rows) + unknown, lasted_s = math.max(result_s, last) }
 end
 
 return M
