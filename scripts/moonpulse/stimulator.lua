@@ -401,7 +401,8 @@ local function ask_disarmed(self)
       return true
     end
     why = blame.text(problem)
-    tries = links.is_fault(problem) and problem.silent and 0 or tries - 1 -- who does not answer will not answer again
+    -- who does not answer will not answer again
+    tries = links.is_fault(problem) and problem.silent and 0 or tries - 1
     pcall(link.write, link, self.driver.safe)
   end
   if link.session:state() == "closed" then
