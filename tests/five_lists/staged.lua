@@ -47,8 +47,8 @@ local function stand_in(world, seed)
 end
 
 --- A flight record that nobody will read.
-local flight = setmetatable({ room = function() return math.maxinteger end, play = function() return true end },
-  { __index = function() return nothing end })
+local flight = setmetatable({ room = function() return math.maxinteger end,
+  play = function() return true end }, { __index = function() return nothing end })
 
 --- What was admitted last, and what the gate judged for it.
 local function follow(swap, admitted)
