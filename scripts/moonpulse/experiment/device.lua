@@ -19,8 +19,13 @@ local play_known = { at = "?number" }
 
 ---@param show table of moonpulse.experiment.show
 function M.new(stimulator, show, waiting)
+  local dose = doses.new(stimulator.job)
+  function stimulator.record.on_unasked(since_ns) -- of which strength is not known: what it was told, or all
+    dose:gave_unasked(since_ns / 1e9, stimulator.listening.told or { channel = "1",
+      intensity = stimulator.driver.limits(stimulator.identity).intensity.max, reference = "MSO" })
+  end
   return setmetatable({ stimulator = stimulator, show = show, waiting = waiting, plays = 0,
-    dose = doses.new(stimulator.job), turns = turns.new(waiting) }, Device)
+    dose = dose, turns = turns.new(waiting) }, Device)
 end
 
 --- Check a plan that starts at_s seconds after the run's start at the earliest. Refusals are tables
