@@ -96,8 +96,9 @@ end
 ---@param action moonpulse.Action
 ---@param at_ns integer when its write began
 ---@param of_plan boolean? one of a plan's, which the engine counts
+---@return number lead seconds in which the device follows it
 function Listening:tell(action, at_ns, of_plan)
-  local _, _, fields = self.driver.encode.set(self:before(action), action)
+  local _, lead, fields = self.driver.encode.set(self:before(action), action)
   self.told = action
   self:gave(action)
   self.settings = self.settings + (of_plan and 1 or 0)
@@ -111,6 +112,7 @@ function Listening:tell(action, at_ns, of_plan)
       learn(self, heard.reply, heard.at_ns)
     end
   end
+  return lead
 end
 
 --- Has the device confirmed all that it was told, and nothing else since?
