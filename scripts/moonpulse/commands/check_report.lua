@@ -101,8 +101,8 @@ function M.print(result)
   for i, each in ipairs(layers) do
     parts[i] = each.layer .. " " .. each.verdict
   end
-  line("verdict", "%s (%s); %s pulses, %s trains; %s", verdict, table.concat(parts, ", "),
-    outline.count(report.pulses), outline.count(report.trains), report.table)
+  line("verdict", "%s (%s); %s, %s; %s", verdict, table.concat(parts, ", "),
+    outline.counted(report.pulses, "pulse"), outline.counted(report.trains, "train"), report.table)
 end
 
 return M

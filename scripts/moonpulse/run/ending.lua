@@ -101,8 +101,8 @@ function M.conclude(context, outcome)
   record:close()
   local lost = save(context, result)
   local late = result.lateness_us
-  M.line("sent", "%s of %s pulses, %s confirmed by the device%s", outline.count(result.pulses_sent),
-    outline.count(planned), outline.count(result.pulses_confirmed), skipped_text(record))
+  M.line("sent", "%s of %s, %s confirmed by the device%s", outline.count(result.pulses_sent),
+    outline.counted(planned, "pulse"), outline.count(result.pulses_confirmed), skipped_text(record))
   if late then
     M.line("onset error", "p50 %s, p95 %s, p99 %s, largest %s%s", outline.seconds(late.p50 / 1e6),
       outline.seconds(late.p95 / 1e6), outline.seconds(late.p99 / 1e6),
@@ -129,9 +129,9 @@ function M.conclude(context, outcome)
   elseif not complete then
     local left = outcome.disarmed and "; " .. (context.job.driver.disarmed or "the stimulator is disarmed")
     -- a sentence of its own (where in the script, what to do) is not run on
-    local format = outcome.text and outcome.stop ~= "requested" and "%s; %d of %d pulses were sent%s%s"
-      or "%s after %d of %d pulses%s%s"
-    cli.fail(code, format, result.reason, result.pulses_sent, planned,
+    local format = outcome.text and outcome.stop ~= "requested" and "%s; %s of %s were sent%s%s"
+      or "%s after %s of %s%s%s"
+    cli.fail(code, format, result.reason, result.pulses_sent, outline.counted(planned, "pulse"),
       stops.remedies[outcome.stop] or "", left or "")
   end
 end

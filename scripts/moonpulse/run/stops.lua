@@ -16,12 +16,16 @@ local reasons = {
   full = "the flight record is full: make the run shorter, or ask the stimulator less often",
   gone = "the port is lost",
   blocked = "the port does not take bytes", device = "stopped by a device fault",
-  error = "stopped by an error", stuck = "the script was stuck",
+  error = "stopped by an error",
+  stuck = "the computer was too busy: for half a second Moonpulse did not get to run; close other programs",
   key = "stopped by a key (q or space)", line = "stopped by the stop line",
   guard = "the guard process is gone",
   silent = "the stimulator stopped confirming its pulses: is it switched on, and the cable sound?",
   setting = "the stimulator did not confirm its settings: is the cable sound and fully plugged in?",
 }
+-- where somebody wrote a script it may be that, too
+local stuck_in_script = "the script did not yield for half a second, or the computer was too busy: wait with "
+  .. "run:sleep, not in a loop, and close other programs"
 -- reasons to stop that are the device's doing
 M.faults_of_device = { gone = true, blocked = true, silent = true, setting = true }
 M.remedies = {
@@ -42,7 +46,8 @@ function M.explain(context, outcome)
     return ("pulse %d would have left %s late (limit %s)"):format(left_out.pulse,
       outline.seconds(left_out.late_ns / 1e9), outline.seconds(job.tolerance))
   end
-  return reasons[outcome.stop] or outcome.stop
+  return outcome.stop == "stuck" and context.experiment and stuck_in_script or reasons[outcome.stop]
+    or outcome.stop
 end
 
 --- Every source of a stop comes here, from the first moment on; the first one wins and stays.
