@@ -1,5 +1,7 @@
 #include "bindings/armed.h"
 
+#include "bindings/backstop.h"
+
 #include "engine/clock.h"
 
 #include <lauxlib.h>
@@ -12,20 +14,56 @@
 enum { SESSIONS = 16 };
 
 static struct mp_session *_Atomic armed[SESSIONS];
+static _Atomic int looking; // at the sessions, on a thread that does not own them
 static uv_async_t *_Atomic wake_async;
 static lua_State *_Atomic running;
 static _Atomic int pending;
 static _Atomic int64_t unheard_ns; // when the first signal came that the loop has not taken
 static const int64_t stuck_ns = MP_NS_PER_S;
 static const int caught[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGTSTP};
+enum { CAUGHT = sizeof caught / sizeof caught[0] };
+static bool left_alone[CAUGHT]; // ignored from the start
 
 void mp_armed_stop(enum mp_stop reason)
 {
+    (void)atomic_fetch_add(&looking, 1);
     for (int i = 0; i < SESSIONS; i++) {
         struct mp_session *session = atomic_load(&armed[i]);
         if (session != NULL)
             mp_session_stop_async(session, reason);
     }
+    (void)atomic_fetch_sub(&looking, 1);
+}
+
+static enum mp_stop look_at_all(bool *safe)
+{
+    enum mp_stop reason = MP_STOP_NONE;
+    *safe = true;
+    (void)atomic_fetch_add(&looking, 1);
+    for (int i = 0; i < SESSIONS; i++) {
+        bool this_safe = true;
+        struct mp_session *session = atomic_load(&armed[i]);
+        enum mp_stop its =
+            session == NULL ? MP_STOP_NONE : mp_session_peek(session, &this_safe);
+        if (its != MP_STOP_NONE)
+            reason = its;
+        *safe = *safe && this_safe;
+    }
+    (void)atomic_fetch_sub(&looking, 1);
+    return reason;
+}
+
+enum mp_stop mp_armed_reason(void)
+{
+    bool safe;
+    return look_at_all(&safe);
+}
+
+bool mp_armed_safe(void)
+{
+    bool safe;
+    (void)look_at_all(&safe);
+    return safe;
 }
 
 void mp_armed_join(void)
@@ -54,8 +92,11 @@ void mp_armed_remove(struct mp_session *session)
 {
     for (int i = 0; i < SESSIONS; i++) {
         struct mp_session *expected = session;
-        if (atomic_compare_exchange_strong(&armed[i], &expected, NULL))
-            return;
+        if (!atomic_compare_exchange_strong(&armed[i], &expected, NULL))
+            continue;
+        while (atomic_load(&looking) != 0) // for some microseconds
+            continue;
+        return;
     }
 }
 
@@ -66,11 +107,9 @@ static void interrupt(lua_State *L, lua_Debug *ar)
     luaL_error(L, "interrupted");
 }
 
-static void on_signal(int number)
+/* Without a run there is no backstop: does the loop not hear? */
+static void insist(int number)
 {
-    int saved = errno;
-    mp_armed_stop(MP_STOP_SIGNAL);
-    atomic_store(&pending, number);
     int64_t now = mp_clock_ns(), none = 0;
     (void)atomic_compare_exchange_strong(&unheard_ns, &none, now);
     int64_t waited = now - atomic_load(&unheard_ns);
@@ -81,24 +120,43 @@ static void on_signal(int number)
         (void)signal(number, SIG_DFL);
         (void)raise(number);
     }
+}
+
+static void on_signal(int number)
+{
+    int saved = errno;
+    mp_armed_stop(MP_STOP_SIGNAL);
+    mp_backstop_stopped(MP_STOP_SIGNAL);
+    atomic_store(&pending, number);
+    if (!mp_backstop_on())
+        insist(number);
     uv_async_t *async = atomic_load(&wake_async);
     if (async != NULL)
         (void)uv_async_send(async);
     errno = saved;
 }
 
-void mp_signal_running(lua_State *co)
+lua_State *mp_signal_running(lua_State *co)
 {
-    atomic_store(&running, co);
+    return atomic_exchange(&running, co);
+}
+
+lua_State *mp_signal_runs(void)
+{
+    return atomic_load(&running);
 }
 
 void mp_signal_catch(uv_async_t *wake)
 {
-    struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
+    struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART}, before;
     (void)sigemptyset(&action.sa_mask);
-    atomic_store(&wake_async, wake);
-    for (size_t i = 0; i < sizeof caught / sizeof caught[0]; i++)
-        (void)sigaction(caught[i], &action, NULL);
+    bool first = atomic_exchange(&wake_async, wake) == NULL;
+    for (size_t i = 0; first && i < CAUGHT; i++) {
+        left_alone[i] = caught[i] == SIGHUP && sigaction(SIGHUP, NULL, &before) == 0 &&
+                        before.sa_handler == SIG_IGN;
+        if (!left_alone[i])
+            (void)sigaction(caught[i], &action, NULL);
+    }
 }
 
 static void give_back(void (*handler)(int))
@@ -107,8 +165,9 @@ static void give_back(void (*handler)(int))
     if (atomic_exchange(&wake_async, NULL) == NULL)
         return;
     (void)sigemptyset(&action.sa_mask);
-    for (size_t i = 0; i < sizeof caught / sizeof caught[0]; i++)
-        (void)sigaction(caught[i], &action, NULL);
+    for (size_t i = 0; i < CAUGHT; i++)
+        if (!left_alone[i])
+            (void)sigaction(caught[i], &action, NULL);
     (void)mp_signal_take();
 }
 

@@ -3,8 +3,10 @@
  *
  * A signal handler may run while Lua is stuck in a script, so the stop does not pass
  * through Lua: the handler latches the stop of every armed session, then wakes the loop.
- * The first signal leaves the rest to the script. One that comes when the loop has not taken
- * the first for a second interrupts the stuck script; after three seconds it ends the process.
+ * The first signal leaves the rest to the script, or to the backstop (backstop.h) where there
+ * is a run: then further ones change nothing. Without a run, one that comes when the loop has
+ * not taken the first for a second interrupts the stuck script; after three seconds it ends the
+ * process.
  */
 #ifndef MP_ARMED_H
 #define MP_ARMED_H
@@ -17,6 +19,10 @@
 
 /* Latch a stop of everything that is armed; the dispatchers send their safe frames. */
 void mp_armed_stop(enum mp_stop reason);
+/* Why what is armed stops (MP_STOP_NONE: it does not). Any thread. */
+enum mp_stop mp_armed_reason(void);
+/* Is the safe frame of everything that is armed out? Any thread. */
+bool mp_armed_safe(void);
 /* Stop everything that is armed and wait until it is safe; nothing is reported. Loop thread. */
 void mp_armed_join(void);
 
@@ -25,11 +31,13 @@ bool mp_armed_add(struct mp_session *session);
 void mp_armed_remove(struct mp_session *session);
 
 /* Catch SIGINT, SIGTERM, SIGHUP, SIGQUIT and SIGTSTP (Ctrl-Z would leave the device armed):
- * stop what is armed, then uv_async_send(wake). */
+ * stop what is armed, then uv_async_send(wake). A SIGHUP that was ignored stays so: nohup. */
 void mp_signal_catch(uv_async_t *wake);
-/* Which coroutine a second signal interrupts: told at every resume. NULL: none. */
-void mp_signal_running(lua_State *co);
-/* Back to the default handling. */
+/* Which coroutine a second signal, or the backstop, interrupts: told at every resume; NULL:
+ * none. Returns the one before. */
+lua_State *mp_signal_running(lua_State *co);
+lua_State *mp_signal_runs(void);
+/* Back to the default handling, or what it was. */
 void mp_signal_restore(void);
 /* For the end of the program: where they were caught, a further one must not change its status.
  */

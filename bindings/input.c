@@ -1,9 +1,11 @@
 /* input.c - what arrives on standard input, without ever waiting for it. */
+#include "bindings/backstop.h"
 #include "bindings/modules.h"
 #include "bindings/raise.h"
 #include "bindings/tasks.h"
 
 #include <errno.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <termios.h>
@@ -20,13 +22,12 @@ struct input_box {
 
 // what the terminal was like; also an exit() in between must set it back
 static struct termios cooked;
-static bool is_raw;
+static _Atomic bool is_raw; // restored on the backstop's thread, too
 
 static void restore_terminal(void)
 {
-    if (is_raw)
+    if (atomic_exchange(&is_raw, false))
         (void)tcsetattr(STDIN_FILENO, TCSANOW, &cooked);
-    is_raw = false;
 }
 
 /* Single keys without echo; Ctrl-C stays a signal. */
@@ -38,6 +39,7 @@ static bool give_keys(void)
         return false;
     if (!registered)
         registered = atexit(restore_terminal) == 0;
+    mp_backstop_at_end(restore_terminal);
     keys = cooked;
     keys.c_lflag &= ~(tcflag_t)(ICANON | ECHO);
     keys.c_cc[VMIN] = 1;

@@ -1,5 +1,6 @@
 /* main.c - the moonpulse command: a Lua host with the engine inside; the rest is Lua. */
 #include "bindings/armed.h"
+#include "bindings/backstop.h"
 #include "bindings/modules.h"
 
 #include <lauxlib.h>
@@ -94,6 +95,8 @@ int main(int argc, char **argv)
         (void)fprintf(stderr, "%s\n", lua_tostring(L, -1));
     mp_signal_ignore();
     mp_armed_join(); // whatever the script left behind is made safe first
+    (void)fflush(NULL);
+    mp_backstop_last(status);
     lua_close(L);
     return status;
 }

@@ -22,6 +22,8 @@ void mp_open_input(lua_State *L);
 void mp_open_latency(lua_State *L);
 void mp_open_system(lua_State *L);
 void mp_open_limited(lua_State *L);
+void mp_open_signals(lua_State *L);
+void mp_open_backstop(lua_State *L);
 
 /* require "moonpulse.core" */
 int luaopen_moonpulse_core(lua_State *L);

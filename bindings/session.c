@@ -1,5 +1,6 @@
 /* session.c - a device on the loop, with Lua functions for what it reports. */
 #include "bindings/armed.h"
+#include "bindings/backstop.h"
 #include "bindings/flight.h"
 #include "bindings/modules.h"
 #include "bindings/raise.h"
@@ -94,8 +95,8 @@ struct report {
 
 /*
  * on_outcome(what, kind, number, onset_ns, due_ns, entered_ns, returned_ns, action, frame,
- * stop, safe_sent, text): times in nanoseconds from the plan's start (of "stopped": on the
- * monotonic clock), action and frame from 1, text of a mark.
+ * stop, safe_sent, text, safes): times in nanoseconds from the plan's start (of "stopped": on
+ * the monotonic clock), action and frame from 1, text of a mark.
  */
 static int tell_outcome(lua_State *L)
 {
@@ -120,7 +121,8 @@ static int tell_outcome(lua_State *L)
         lua_pushstring(L, mp_schedule_mark(box->schedule, send->source));
     else
         lua_pushnil(L);
-    lua_call(L, 12, 0);
+    lua_pushinteger(L, out->safes);
+    lua_call(L, 13, 0);
     return 0;
 }
 
@@ -131,8 +133,11 @@ static void on_outcome(void *context, const struct mp_outcome *out)
     lua_State *L = box->host->L;
     int self = LUA_NOREF;
     if (out->kind == MP_OUT_STOPPED) {
+        mp_backstop_stopped(out->stop);
         if (box->session != NULL)
             mp_armed_remove(box->session);
+        if (!out->safe_sent)
+            mp_backstop_unsafe();
         self = box->self; // ours to let go of, whatever the callback does
         box->self = LUA_NOREF;
     }

@@ -6,6 +6,8 @@
 #include "engine/clock.h"
 #include "engine/port.h"
 
+#include <fcntl.h>
+#include <poll.h>
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
@@ -74,6 +76,24 @@ static int terminal_width(lua_State *L)
     if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) != 0 || size.ws_col == 0)
         return 0;
     lua_pushinteger(L, size.ws_col);
+    return 1;
+}
+
+/*
+ * core.screen(text) -> true when the terminal that is standard output took it, or part of it:
+ * what it has no room for is dropped, as the next one comes soon. Never waits.
+ */
+static int screen(lua_State *L)
+{
+    static int own = -1; // in a mode of our own: the terminal's other users keep theirs
+    size_t length;
+    const char *text = luaL_checklstring(L, 1, &length);
+    if (own < 0)
+        own = open("/proc/self/fd/1", O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+    struct pollfd room = {.fd = STDOUT_FILENO, .events = POLLOUT};
+    if (own < 0 && poll(&room, 1, 0) <= 0) // not ours to open (sudo): it may wait for a moment
+        length = 0;
+    lua_pushboolean(L, write(own < 0 ? STDOUT_FILENO : own, text, length) > 0);
     return 1;
 }
 
@@ -183,6 +203,7 @@ void mp_open_system(lua_State *L)
                                          {"prioritise", prioritise},
                                          {"wire_ns", wire_ns},
                                          {"terminal_width", terminal_width},
+                                         {"screen", screen},
                                          {"executable", executable},
                                          {"ports", ports},
                                          {NULL, NULL}};

@@ -1,11 +1,13 @@
 #include "bindings/tasks.h"
 
 #include "bindings/armed.h"
+#include "bindings/backstop.h"
 #include "bindings/modules.h"
 #include "bindings/raise.h"
 
 #include <math.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #define HOST "moonpulse.host"
@@ -15,6 +17,7 @@ static const char host_key = 0;
 static const char tasks_key = 0; // registry table: thread -> task userdata, weak keys
 
 enum task_state { READY, WAITING, TIMED, ENDED };
+static void on_timer(uv_timer_t *timer);
 
 /* Memory of a task: its userdata is the handle for Lua, this lives until the timer closed. */
 struct task {
@@ -24,13 +27,84 @@ struct task {
     enum task_state state;
     int wake_values; // values waiting on the coroutine's stack for its next resume
     bool timed_out;
-    bool main; // core.run returns its results
+    bool main;     // core.run returns its results
+    lua_Hook hook; // its own, while raise_at_next stands in its place; NULL: none
+    int hook_mask, hook_count;
+    char place[LUA_IDSIZE + 32]; // where it yielded
+    bool yielded;                // it is to hear that it must not
     uv_timer_t timer;
 };
 
+static struct task *task_of(lua_State *co)
+{
+    lua_rawgetp(co, LUA_REGISTRYINDEX, &tasks_key);
+    lua_pushthread(co);
+    lua_rawget(co, -2);
+    struct task **box = lua_touserdata(co, -1);
+    lua_pop(co, 2);
+    return box == NULL ? NULL : *box;
+}
+
+/* A hook: raise in the task what it is to hear. Takes no memory but for a yield's words. */
+static void raise_at_next(lua_State *co, lua_Debug *ar)
+{
+    struct task *task = task_of(co);
+    (void)ar;
+    if (task == NULL) // a coroutine that the task made has inherited it
+        return;
+    lua_sethook(co, task->hook, task->hook_mask, task->hook_count);
+    if (task->yielded) {
+        task->yielded = false;
+        lua_pushstring(co, task->place);
+        lua_pushliteral(co,
+                        "a task may only wait with moonpulse functions (sleep, wait), not with "
+                        "coroutine.yield");
+        lua_concat(co, 2);
+        (void)lua_error(co);
+    }
+    if (!task->main || !task->host->failed)
+        return;
+    task->host->failed = false;
+    lua_rawgetp(co, LUA_REGISTRYINDEX, &host_key); // box
+    lua_getiuservalue(co, -1, 1);                  // box, error
+    lua_pushnil(co);
+    lua_setiuservalue(co, -3, 1);
+    (void)lua_error(co);
+}
+
+/* It waits in coroutine.yield: where was that called? Takes no memory. */
+static void note_place(struct task *task)
+{
+    lua_Debug caller;
+    task->place[0] = '\0';
+    for (int level = 1; task->place[0] == '\0' && lua_getstack(task->co, level, &caller) != 0;
+         level++)
+        if (lua_getinfo(task->co, "Sl", &caller) != 0 && caller.currentline > 0)
+            (void)snprintf(task->place, sizeof task->place, "%s:%d: ", caller.short_src,
+                           caller.currentline);
+}
+
+/* Have it raised at the task's next instruction; a task that waits goes on for it. */
+static void interrupt_task(struct task *task)
+{
+    if (lua_gethook(task->co) != raise_at_next) {
+        task->hook = lua_gethook(task->co);
+        task->hook_mask = lua_gethookmask(task->co);
+        task->hook_count = lua_gethookcount(task->co);
+    }
+    lua_sethook(task->co, raise_at_next, LUA_MASKCOUNT, 1);
+    if (task->state != WAITING && task->state != TIMED)
+        return;
+    task->state = READY;
+    task->timed_out = false;
+    lua_settop(task->co, 0);
+    task->wake_values = 0;
+    (void)uv_timer_start(&task->timer, on_timer, 0, 0);
+}
+
 /*
- * An error that nobody caught is on top of L: what is armed stops, core.run ends with it. Takes
- * no memory: there may be none.
+ * An error that nobody caught is on top of L: what is armed stops, and the main task hears of
+ * it. Takes no memory: there may be none.
  */
 static void keep_failure(struct mp_host *host, lua_State *L)
 {
@@ -43,18 +117,22 @@ static void keep_failure(struct mp_host *host, lua_State *L)
         lua_setiuservalue(L, -2, 1);
     lua_pop(L, 1);
     host->failed = true;
-    uv_stop(&host->loop);
+    if (host->main != NULL)
+        interrupt_task(host->main);
 }
 
 bool mp_host_enter(struct mp_host *host, lua_CFunction body, void *context)
 {
     lua_State *L = host->L;
+    mp_backstop_turned();
     lua_pushcfunction(L, body); // light: no memory
     lua_pushlightuserdata(L, context);
-    if (lua_pcall(L, 1, 0, 0) == LUA_OK)
-        return true;
-    keep_failure(host, L);
-    return false;
+    lua_State *before = mp_signal_running(L);
+    bool ok = lua_pcall(L, 1, 0, 0) == LUA_OK;
+    (void)mp_signal_running(before);
+    if (!ok)
+        keep_failure(host, L);
+    return ok;
 }
 
 static void free_task(uv_handle_t *handle)
@@ -78,22 +156,20 @@ static void end_task(struct task *task)
         *box = NULL;
     lua_pop(L, 3);
     luaL_unref(L, LUA_REGISTRYINDEX, task->ref);
-    if (task->main)
+    if (task->main) {
+        task->host->main = NULL;
         uv_stop(&task->host->loop);
+    }
     uv_close((uv_handle_t *)&task->timer, free_task);
 }
 
 /* The error value is on top of the coroutine; scripts see the error itself, as after pcall. */
 static void fail_task(struct task *task)
 {
+    if (task->main)
+        task->host->main = NULL; // it is the one that raised
     lua_xmove(task->co, task->host->L, 1);
     keep_failure(task->host, task->host->L);
-}
-
-static int raise_foreign_yield(lua_State *L)
-{
-    return luaL_error(L, "a task may only wait with moonpulse functions "
-                         "(sleep, wait), not with coroutine.yield");
 }
 
 /* What the main task returned, on its stack, becomes core.run's: a table in the registry. */
@@ -118,15 +194,20 @@ static void resume(struct task *task)
     task->wake_values = 0;
     task->state = READY;
     struct mp_host *host = task->host;
-    mp_signal_running(task->co);
+    mp_backstop_turned();
+    (void)mp_signal_running(task->co);
     int status = lua_resume(task->co, host->L, values, &results);
-    mp_signal_running(NULL);
+    (void)mp_signal_running(NULL);
     if (status == LUA_YIELD) {
         lua_pop(task->co, results);
         if (task->state != READY)
             return;
-        (void)mp_host_enter(host, raise_foreign_yield, NULL);
-        (void)lua_resetthread(task->co);
+        note_place(task);
+        task->yielded = true; // it goes on in the next turn, with an error where it yielded
+        task->timed_out = false;
+        interrupt_task(task);
+        (void)uv_timer_start(&task->timer, on_timer, 0, 0);
+        return;
     } else if (status != LUA_OK) {
         fail_task(task);
         (void)lua_resetthread(task->co); // closes its pending to-be-closed variables
@@ -157,18 +238,14 @@ struct mp_host *mp_host_of(lua_State *L)
 
 static struct task *current_task(lua_State *L)
 {
-    lua_rawgetp(L, LUA_REGISTRYINDEX, &tasks_key);
-    lua_pushthread(L);
-    lua_rawget(L, -2);
-    struct task **box = lua_touserdata(L, -1);
-    lua_pop(L, 2);
-    if (box == NULL || *box == NULL)
+    struct task *task = task_of(L);
+    if (task == NULL)
         luaL_error(L,
                    "waiting works only inside a task: start one with core.run or core.spawn");
     if (!lua_isyieldable(L))
         luaL_error(L,
                    "cannot wait here: this function was called from C (sort, gsub, require)");
-    return *box;
+    return task;
 }
 
 /* Make a task of the function and arguments on the stack of L; it starts in the next turn. */
@@ -288,9 +365,9 @@ static int run(lua_State *L)
         return luaL_error(L, "core.run is already running: start more work with core.spawn");
     struct task *task = new_task(L, host, true);
     struct task **box = lua_touserdata(L, 1); // emptied when the task ends
-    (void)task;
     host->depth++;
-    while (*box != NULL && !host->failed)
+    host->main = task;
+    while (*box != NULL)
         if (uv_run(&host->loop, UV_RUN_DEFAULT) == 0 && *box != NULL)
             break; // nothing left that could wake it
     host->depth--;
@@ -316,47 +393,16 @@ static int run(lua_State *L)
     return results;
 }
 
-struct received {
-    struct mp_host *host;
-    int number;
-};
-
-static int tell_signal(lua_State *L)
+static void on_turn(uv_timer_t *timer)
 {
-    const struct received *signal = lua_touserdata(L, 1);
-    if (signal->host->on_signal == LUA_NOREF)
-        return luaL_error(L, "interrupted by signal %d", signal->number);
-    lua_rawgeti(L, LUA_REGISTRYINDEX, signal->host->on_signal);
-    lua_pushinteger(L, signal->number);
-    lua_call(L, 1, 0);
-    return 0;
+    (void)timer;
+    mp_backstop_turned();
 }
 
-static void on_signal(uv_async_t *async)
+void mp_host_turns(struct mp_host *host)
 {
-    struct received signal = {.host = async->data, .number = mp_signal_take()};
-    if (signal.number != 0)
-        (void)mp_host_enter(signal.host, tell_signal, &signal);
-}
-
-/*
- * core.on_signal(function|nil): call function(number) on SIGINT, SIGTERM and SIGHUP
- * instead of ending the process. What is armed is stopped before, without Lua.
- */
-static int set_on_signal(lua_State *L)
-{
-    struct mp_host *host = mp_host_of(L);
-    lua_settop(L, 1);
-    luaL_unref(L, LUA_REGISTRYINDEX, host->on_signal);
-    host->on_signal = LUA_NOREF;
-    if (lua_isnil(L, 1)) {
-        mp_signal_restore();
-        return 0;
-    }
-    luaL_checktype(L, 1, LUA_TFUNCTION);
-    host->on_signal = luaL_ref(L, LUA_REGISTRYINDEX);
-    mp_signal_catch(&host->signal);
-    return 0;
+    enum { TURN_MS = 100 };
+    (void)uv_timer_start(&host->turn, on_turn, TURN_MS, TURN_MS);
 }
 
 static void close_handle(uv_handle_t *handle, void *context)
@@ -398,10 +444,9 @@ static void new_host(lua_State *L)
     lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_MAINTHREAD);
     host->L = lua_tothread(L, -1);
     lua_pop(L, 1);
-    host->on_signal = LUA_NOREF;
-    (void)uv_async_init(&host->loop, &host->signal, on_signal);
-    host->signal.data = host;
-    uv_unref((uv_handle_t *)&host->signal);
+    mp_host_hears(host);
+    (void)uv_timer_init(&host->loop, &host->turn); // its data is NULL: it is no task's
+    uv_unref((uv_handle_t *)&host->turn);
     *box = host;
     if (luaL_newmetatable(L, HOST)) {
         lua_pushcfunction(L, host_gc);
@@ -413,12 +458,8 @@ static void new_host(lua_State *L)
 
 void mp_open_tasks(lua_State *L)
 {
-    static const luaL_Reg functions[] = {{"run", run},
-                                         {"spawn", spawn},
-                                         {"wait", wait},
-                                         {"current", current},
-                                         {"on_signal", set_on_signal},
-                                         {NULL, NULL}};
+    static const luaL_Reg functions[] = {
+        {"run", run}, {"spawn", spawn}, {"wait", wait}, {"current", current}, {NULL, NULL}};
     static const luaL_Reg methods[] = {{"wake", task_wake}, {NULL, NULL}};
     static const luaL_Reg metamethods[] = {{NULL, NULL}};
     if (mp_host_of(L) == NULL)

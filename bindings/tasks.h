@@ -17,10 +17,12 @@ struct mp_host {
     lua_State *L; // the main thread, never the L of the call that armed a callback
     uv_loop_t loop;
     bool failed; // a callback or task raised; the first error waits in the host's user value
-    int depth;   // runs in progress
+    struct task *main; // of core.run; NULL: none
+    int depth;         // runs in progress
     uv_async_t signal;
-    int on_signal; // registry reference of a function, or LUA_NOREF
-    int tasks;     // tasks that have not ended
+    int on_signal;   // registry reference of a function, or LUA_NOREF
+    int tasks;       // tasks that have not ended
+    uv_timer_t turn; // shows that a loop which waits is alive
 };
 
 /* The host of this state; made on first use. */
@@ -29,9 +31,16 @@ struct mp_host *mp_host_of(lua_State *L);
 /*
  * Call body(L) on the main thread, protected, with context (light userdata) as its argument at
  * 1; its results are dropped. Takes no memory outside of the protection. False when it raised:
- * then everything that is armed is being stopped, the error is kept (the first one) and
- * core.run ends with it. What must happen in any case, the caller does afterwards, without Lua.
+ * then everything that is armed is being stopped, and the error (the first one) is raised in
+ * the main task, at its next instruction. What must happen in any case, the caller does
+ * afterwards, without Lua.
  */
 bool mp_host_enter(struct mp_host *host, lua_CFunction body, void *context);
+
+/* Its loop hears of signals (signals.c): when it is made. */
+void mp_host_hears(struct mp_host *host);
+
+/* From now on the loop tells the backstop that it turns, also while it waits. */
+void mp_host_turns(struct mp_host *host);
 
 #endif

@@ -55,7 +55,7 @@ const char *mp_stop_text(enum mp_stop reason)
         [MP_STOP_STUCK] = "the loop did not run for too long",
         [MP_STOP_KEY] = "stopped by a key",
         [MP_STOP_LINE] = "stopped by the stop line",
-        [MP_STOP_GUARD] = "the guard process is gone",
+        [MP_STOP_GUARD] = "the guard process is gone, or was stopped",
         [MP_STOP_SILENT] = "the device stopped confirming pulses",
         [MP_STOP_SETTING] = "the device did not confirm its settings",
         [MP_STOP_FULL] = "the flight record is full",
@@ -263,6 +263,11 @@ bool mp_dispatcher_outcome(struct mp_dispatcher *d, struct mp_outcome *outcome)
 const struct mp_realtime *mp_dispatcher_realtime(const struct mp_dispatcher *d)
 {
     return &d->realtime;
+}
+
+enum mp_stop mp_dispatcher_reason(const struct mp_dispatcher *d)
+{
+    return (enum mp_stop)atomic_load(&d->stop);
 }
 
 bool mp_dispatcher_safe_sent(const struct mp_dispatcher *d)

@@ -59,7 +59,7 @@ enum mp_stop {
     MP_STOP_STUCK,     // the loop was not heard of: a script that does not yield
     MP_STOP_KEY,       // q or space on the live screen
     MP_STOP_LINE,      // a modem line: foot switch
-    MP_STOP_GUARD,     // the guard process is gone
+    MP_STOP_GUARD,     // the guard process is gone, or was stopped
     MP_STOP_SILENT,    // the device stopped confirming pulses
     MP_STOP_SETTING,   // a pulse was due, and the device had not confirmed its settings
     MP_STOP_FULL,      // the flight record is full
@@ -84,8 +84,9 @@ enum mp_outcome_kind {
 
 struct mp_outcome {
     enum mp_outcome_kind kind;
-    enum mp_stop stop;   // stopped: why; skipped, sent: late, close or setting
-    bool safe_sent;      // stopped: the whole safe frame was taken by the port
+    enum mp_stop stop; // stopped: why; skipped, sent: late, close or setting
+    bool safe_sent;    // stopped: the whole safe frame was taken by the port
+    uint8_t safes; // stopped: so many of them, each with an answer where the device gives one
     struct mp_send send; // sent, skipped, mark: which
     int64_t start_ns;    // monotonic instant that the times in send count from
     int64_t woken_ns;    // when the wait ended
@@ -182,7 +183,9 @@ const struct mp_realtime *mp_dispatcher_realtime(const struct mp_dispatcher *dis
 /* Stop with reason (if not stopped yet), wait for the thread to end. Outcomes can still be
  * drained. */
 void mp_dispatcher_join(struct mp_dispatcher *dispatcher, enum mp_stop reason);
-/* Once joined: did the port take the whole safe frame? */
+/* Why it stops; MP_STOP_NONE while it does not. Any thread. */
+enum mp_stop mp_dispatcher_reason(const struct mp_dispatcher *dispatcher);
+/* Has the port taken the whole safe frame? Any thread; final once it is joined. */
 bool mp_dispatcher_safe_sent(const struct mp_dispatcher *dispatcher);
 /* Join if need be, and free. NULL is accepted. */
 void mp_dispatcher_destroy(struct mp_dispatcher *dispatcher);

@@ -1,5 +1,7 @@
 #include "engine/guard.h"
 
+#include "engine/clock.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -14,6 +16,8 @@
 #include <unistd.h>
 
 enum { SAFE_MAX = 256, DRAIN_TRIES = 200 };
+// making safe takes it two writes and the draining of each port, DRAIN_TRIES ms at most each
+static const int64_t patience_ns = 1000 * MP_NS_PER_MS;
 
 static void ignore_terminal_signals(void)
 {
@@ -168,25 +172,45 @@ enum mp_status mp_guard_start(struct mp_guard *guard, const struct mp_guarded *p
     return MP_OK;
 }
 
+/* A guard that was stopped (SIGSTOP) looks after nothing: it is as good as gone. */
 bool mp_guard_alive(struct mp_guard *guard)
 {
-    int status;
+    int status = 0;
     if (guard->pid == 0)
         return false;
-    pid_t ended = waitpid(guard->pid, &status, WNOHANG);
-    if (ended == 0 || (ended < 0 && errno == EINTR))
+    pid_t changed = waitpid(guard->pid, &status, WNOHANG | WUNTRACED);
+    if (changed == 0 || (changed < 0 && errno == EINTR))
         return true;
+    if (changed == guard->pid && WIFSTOPPED(status))
+        return false; // it still is ours, to be dismissed
     (void)close(guard->pipe);
     *guard = (struct mp_guard){.pipe = -1};
     return false;
 }
 
-static void wait_for_end(struct mp_guard *guard)
+/* Has it ended, before end_ns? */
+static bool ends_by(const struct mp_guard *guard, int64_t end_ns)
 {
     int status;
+    for (;;) {
+        pid_t ended = waitpid(guard->pid, &status, WNOHANG);
+        if (ended != 0 && !(ended < 0 && errno == EINTR))
+            return true;
+        if (mp_clock_ns() >= end_ns)
+            return false;
+        (void)poll(NULL, 0, 1);
+    }
+}
+
+/* One that does not end is ended: whoever stops a run must not wait for it. */
+static void wait_for_end(struct mp_guard *guard)
+{
     (void)close(guard->pipe);
-    while (waitpid(guard->pid, &status, 0) < 0 && errno == EINTR)
-        continue;
+    (void)kill(guard->pid, SIGCONT); // stopped, it would hear nothing
+    if (!ends_by(guard, mp_clock_ns() + patience_ns)) {
+        (void)kill(guard->pid, SIGKILL);
+        (void)ends_by(guard, mp_clock_ns() + patience_ns);
+    }
     *guard = (struct mp_guard){.pipe = -1};
 }
 

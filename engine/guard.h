@@ -41,13 +41,15 @@ struct mp_guarded {
 enum mp_status mp_guard_start(struct mp_guard *guard, const struct mp_guarded *ports,
                               size_t count, struct mp_error *err);
 
-/* Does it still live? False also when none runs. */
+/* Does it live, and is it not stopped (SIGSTOP)? False also when none runs. */
 bool mp_guard_alive(struct mp_guard *guard);
 
-/* The device may not be safe: let the guard send the safe frame, and wait for it. */
+/* The device may not be safe: let the guard send the safe frame, and wait for it. A guard that
+ * was stopped goes on first; one that does not end within a second is killed. */
 void mp_guard_alarm(struct mp_guard *guard);
 
-/* The device is safe: tell the guard to end quietly, and wait for it. Nothing if none runs. */
+/* The device is safe: tell the guard to end quietly, and wait for it, as above. Nothing if none
+ * runs. */
 void mp_guard_dismiss(struct mp_guard *guard);
 
 #endif

@@ -135,6 +135,7 @@ static enum mp_status open_device(struct mp_port *port, const struct mp_port_tar
         (void)sp_close(port->sp);
         return mp_fail(err, MP_EIO, "\"%s\" has no file descriptor", target->path);
     }
+    (void)fcntl(port->fd, F_SETFD, FD_CLOEXEC); // whatever the library does: no child's
     return MP_OK;
 }
 

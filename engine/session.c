@@ -336,6 +336,16 @@ void mp_session_stop_async(struct mp_session *s, enum mp_stop reason)
     (void)atomic_fetch_sub(&s->stopping, 1);
 }
 
+enum mp_stop mp_session_peek(struct mp_session *s, bool *safe)
+{
+    (void)atomic_fetch_add(&s->stopping, 1); // it is not freed meanwhile
+    struct mp_dispatcher *d = session_dispatcher(s);
+    enum mp_stop reason = d == NULL ? MP_STOP_NONE : mp_dispatcher_reason(d);
+    *safe = d == NULL || mp_dispatcher_safe_sent(d);
+    (void)atomic_fetch_sub(&s->stopping, 1);
+    return reason;
+}
+
 void mp_session_stop_at_exit(struct mp_session *s)
 {
     struct mp_dispatcher *d = session_dispatcher(s);

@@ -11,8 +11,8 @@
  * is its own: its questions and settings must not fire. The caller brings the device to the
  * intensity of a plan's first pulse; the plan sets the later ones.
  *
- * Everything here belongs to the loop thread, but mp_session_stop_async, which a signal
- * handler or another thread may call.
+ * Everything here belongs to the loop thread, but mp_session_stop_async and mp_session_peek,
+ * which a signal handler or another thread may call.
  */
 #ifndef MP_SESSION_H
 #define MP_SESSION_H
@@ -127,6 +127,12 @@ void mp_session_stop(struct mp_session *session, enum mp_stop reason);
 
 /* Latch a stop from a signal handler or another thread; the rest follows on the loop. */
 void mp_session_stop_async(struct mp_session *session, enum mp_stop reason);
+
+/*
+ * Why what is armed stops; MP_STOP_NONE where it does not, or its stop was reported. *safe: the
+ * safe frame is out, or nothing is armed.
+ */
+enum mp_stop mp_session_peek(struct mp_session *session, bool *safe);
 
 /* For an atexit handler: makes the device safe and reports nothing. */
 void mp_session_stop_at_exit(struct mp_session *session);

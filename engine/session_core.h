@@ -27,9 +27,9 @@ struct mp_session {
     bool guarded; // a guard was started for this arm
     bool halted;  // stopped, and nobody has taken note yet
     struct mp_stop_watch *watch;
-    // read by mp_session_stop_async; cleared before the dispatcher is freed
+    // read by mp_session_stop_async and _peek; cleared before the dispatcher is freed
     struct mp_dispatcher *_Atomic dispatcher;
-    _Atomic int stopping; // calls of mp_session_stop_async in progress
+    _Atomic int stopping; // calls of these two in progress
     bool reporting;       // inside report(): the dispatcher must not be freed under it
 };
 

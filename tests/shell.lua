@@ -65,10 +65,11 @@ Job.__index = Job
 ---@param name string for its files in folder
 ---@param arguments string shell text
 ---@param environment string? "A=1 B=2", shell text
-function M.start(folder, name, arguments, environment)
+---@param before string? a shell command before it, like "ulimit -v 1000000"
+function M.start(folder, name, arguments, environment, before)
   local base = folder .. "/" .. name
-  M.write(base .. ".sh", ("echo $$ >%s\nexec env %s %s %s\n"):format(quote(base .. ".pid"),
-    environment or "", quote(M.program), arguments))
+  M.write(base .. ".sh", ("echo $$ >%s\n%s\nexec env %s %s %s\n"):format(quote(base .. ".pid"),
+    before or "", environment or "", quote(M.program), arguments))
   os.execute(("{ sh %s >%s 2>%s </dev/null; echo $? >%s; } 2>/dev/null &"):format(
     quote(base .. ".sh"), quote(base .. ".out"), quote(base .. ".err"), quote(base .. ".rc")))
   return setmetatable({ base = base }, Job)

@@ -3,6 +3,9 @@ local M = {}
 
 local library = debug.getinfo(1, "S").source:match("^@(.*)blame%.lua$")
 
+-- how the sources of the library's functions begin
+M.ours = "@" .. (library or "\0")
+
 --- Does a function's source, as debug.getinfo gives it, belong to the library?
 ---@param source string
 ---@return boolean
@@ -24,6 +27,36 @@ function M.origin()
     end
     level = level + 1
   end
+end
+
+local longest = 1000 -- bytes of a message
+
+--- What an error value says, whatever it is: an error may be any value, and its __tostring may fail. Control
+--- characters and bytes that are no UTF-8 are escaped, what is too long is cut.
+---@param problem any
+---@return string
+function M.text(problem)
+  if problem == nil then
+    return "an error without words (nil)"
+  elseif type(problem) == "table" and type(rawget(problem, "message")) == "string" then
+    problem = rawget(problem, "message")
+  end
+  local ok, text = pcall(tostring, problem)
+  if not ok then
+    return ("an error that is a %s whose __tostring fails: %s"):format(type(problem),
+      type(text) == "string" and M.text(text) or type(text))
+  elseif text:match("^%a+: 0x%x+$") and type(problem) ~= "string" then
+    return ("an error that is a %s without words"):format(type(problem))
+  end
+  local length = #text
+  if length > longest then
+    text = text:sub(1, (utf8.offset(text, 0, longest + 1) or longest + 1) - 1)
+  end
+  text = text:gsub("[\0-\8\11-\31\127]", function(c) return ("\\x%02x"):format(c:byte()) end)
+  if not utf8.len(text) then
+    text = text:gsub("[\128-\255]", function(c) return ("\\x%02x"):format(c:byte()) end)
+  end
+  return length > longest and ("%s ... (%d bytes)"):format(text, length) or text
 end
 
 --- Raise an error that starts with the author's line.

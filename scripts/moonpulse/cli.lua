@@ -1,4 +1,5 @@
 --- The command line: finds the subcommand, turns failures into messages and exit statuses.
+local blame = require "moonpulse.blame"
 local core = require "moonpulse.core"
 local meant = require "moonpulse.meant"
 local notes = require "moonpulse.notes"
@@ -113,10 +114,10 @@ local function with_values(arguments)
 end
 
 local function explain(problem)
-  if type(problem) == "table" and problem.message then
-    return problem.message, M.status[problem.code] or M.status.fault
+  if type(problem) == "table" and rawget(problem, "message") then
+    return tostring(rawget(problem, "message")), M.status[rawget(problem, "code")] or M.status.fault
   end
-  return tostring(problem), M.status.usage
+  return type(problem) == "string" and problem or blame.text(problem), M.status.usage
 end
 
 local function dispatch(name, arguments)
@@ -150,7 +151,7 @@ end
 function M.main(arguments)
   local name = arguments[1]
   local ok, result = xpcall(dispatch, function(problem)
-    if type(problem) == "table" and problem.message then
+    if type(problem) ~= "string" then
       return problem
     end
     return os.getenv("MOONPULSE_TRACE") and debug.traceback(problem, 2) or problem
@@ -158,6 +159,7 @@ function M.main(arguments)
   if ok then
     return result
   end
+  core.phase "closing"
   local message, status = explain(result)
   io.stdout:flush()
   io.stderr:write("moonpulse: ", message, "\n")

@@ -60,14 +60,13 @@ function Live:update(elapsed, done, worst_us)
   end
   self.shown_ns = now
   local text = self:fit(self:text(elapsed, done, worst_us))
-  if self.terminal then
-    io.stdout:write("\r", text)
-    term.cleareol()
+  if self.terminal then -- one that takes nothing (Ctrl-S) holds up nothing
+    core.screen("\r" .. text .. "\27[K")
     self.open = true
   else
     io.stdout:write(text, "\n")
+    io.stdout:flush()
   end
-  io.stdout:flush()
 end
 
 --- End the line, so that what follows starts on its own.

@@ -5,6 +5,7 @@ local givens = require "moonpulse.given"
 local journals = require "moonpulse.experiment.journal"
 local flight_of = require "moonpulse.recover_flight"
 local outcomes = require "moonpulse.record_outcome"
+local stops = require "moonpulse.run.stops"
 local records = require "moonpulse.record"
 
 local M = {}
@@ -264,6 +265,22 @@ local function ended_safe(list)
   return last ~= nil and last.action == 2
 end
 
+--- Why the record is torn, and what had stopped the run before, as the sending thread noted it.
+---@return string reason
+---@return string? stop
+---@param scripted boolean the run was an experiment
+local function how_it_ended(list, scripted)
+  local stop
+  for _, entry in ipairs(list) do
+    stop = entry.kind == "stopped" and entry.stop or stop
+  end
+  if not stop or stop == "finished" then
+    return "Moonpulse was killed, or its disk was full; recovered from flight.bin"
+  end
+  return stops.words(stop, scripted) .. "; Moonpulse ended before it had closed the record; recovered from flight.bin",
+    stop
+end
+
 --- What recover would write as events.tsv of a torn run: nothing is changed, no driver's file is loaded.
 ---@param folder string
 ---@return string? text
@@ -335,7 +352,7 @@ function M.run(folder, chosen)
   local losses = flight.losses
   local result = record:result()
   result.status = "interrupted"
-  result.reason = "Moonpulse was killed, or its disk was full; recovered from flight.bin"
+  result.reason, result.stop = how_it_ended(flight.list, manifest.kind == "experiment")
   result.pulses_planned, result.torn_records = planned, losses.torn
   result.missing_records, result.damage = losses.empty + losses.missing, #said > 0 and said or nil
   result.plan_complete = complete

@@ -1,4 +1,5 @@
 --- A protocol run in real time: connect, arm, play, disarm; every way out leaves the device safe.
+local blame = require "moonpulse.blame"
 local links = require "moonpulse.link"
 local stimulators = require "moonpulse.stimulator"
 
@@ -8,12 +9,16 @@ local M = {}
 ---@param stimulator moonpulse.Stimulator
 ---@param problem any the error
 ---@param left table of leave()
----@return table left where it was a stop; any other problem is raised
+---@return table left where it was a stop, or an error that is not the device's; a fault is raised
 function M.explain(stimulator, problem, left)
   if links.is_stopped(problem) then
     left.stop = stimulator.stopped or problem.reason
     return left
-  elseif links.is_fault(problem) and left.not_disarmed then
+  elseif not links.is_fault(problem) then
+    left.stop, left.text = "error", blame.text(problem)
+    left.code = type(problem) == "table" and rawget(problem, "code") or "usage"
+    return left
+  elseif left.not_disarmed then
     problem.message = ("%s; NOT CONFIRMED SAFE: %s"):format(problem.message, left.not_disarmed)
     problem.code = nil
   end

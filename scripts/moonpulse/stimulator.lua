@@ -1,6 +1,7 @@
 --- One stimulator in real time: connect, admit a plan, arm, play, leave. Protocol runs and
 --- experiments both go through here; every way out of arm leaves the device safe.
 local admission = require "moonpulse.admission"
+local blame = require "moonpulse.blame"
 local core = require "moonpulse.core"
 local links = require "moonpulse.link"
 local listenings = require "moonpulse.listening"
@@ -21,7 +22,7 @@ local stall_ns = 250000000 -- a loop silent for so long has replies to read befo
 --- What the dispatcher did. Times are nanoseconds from the start of the plan in play, of a stop on the
 --- monotonic clock.
 function Stimulator:outcome(what, kind, number, onset_ns, due_ns, entered_ns, returned_ns, action,
-                            frame, stop, safe_sent, text)
+                            frame, stop, safe_sent, text, safes)
   local record = self.record
   if what == "sent" then -- the next keep-alive comes a period later
     self.contact_ns = math.max(self.contact_ns, self.start_ns + returned_ns)
@@ -36,7 +37,7 @@ function Stimulator:outcome(what, kind, number, onset_ns, due_ns, entered_ns, re
       due_ns = due_ns, entered_ns = entered_ns, returned_ns = returned_ns, action = action, frame = frame,
       stop = stop, text = text }, self.facts, now_ns)
     if is_pulse then
-      self:has_sent(self.actions[action], returned_ns, now_ns)
+      self:has_sent(self.actions[action], frame, returned_ns, now_ns)
     elseif what == "sent" then
       self.listening:tell(self.actions[action], self.start_ns + entered_ns, true)
       self:tell_believed()
@@ -47,15 +48,18 @@ function Stimulator:outcome(what, kind, number, onset_ns, due_ns, entered_ns, re
     self.finished = true
     self:wake()
   elseif what == "stopped" then
+    self.listening:safe(entered_ns, safes)
     self:has_stopped(stop, safe_sent, entered_ns)
   end
 end
 
 --- A pulse, or the start of a train, has left.
-function Stimulator:has_sent(action, returned_ns, now_ns)
-  self.last[self:output_of(action)] = { action = action, at_ns = self.start_ns + returned_ns }
+function Stimulator:has_sent(action, frame, returned_ns, now_ns)
+  local at_ns = self.start_ns + returned_ns
+  self.last[self:output_of(action)] = { action = action, at_ns = at_ns,
+    fired_ns = at_ns + self.facts.wire_ns[frame] + self.latency_ns }
   self.listening:gave(action)
-  self:occupied(action, now_ns)
+  self:occupied(action, self.last[self:output_of(action)].fired_ns, now_ns)
   if action.train then -- its confirmations take as long as it runs
     self:tell_confirmed()
   end
@@ -78,11 +82,10 @@ function Stimulator:has_stopped(stop, safe_sent, halted_ns)
   self:wake()
 end
 
---- The safe frame of a plan's end must not cut what its last start still does.
-function Stimulator:occupied(action, now_ns)
-  if action.busy then
-    self.busy_until_ns = math.max(self.busy_until_ns, now_ns + math.ceil(action.busy * 1e9))
-  end
+--- The safe frame of a plan's end must not cut what its last start still does, nor come before its pulse.
+function Stimulator:occupied(action, fired_ns, now_ns)
+  self.busy_until_ns = math.max(self.busy_until_ns, fired_ns,
+    action.busy and now_ns + math.ceil(action.busy * 1e9) or 0)
 end
 
 --- Something happened that whoever waits for this device should look at.
@@ -399,8 +402,10 @@ local function ask_disarmed(self)
     if ok then
       return true
     end
-    why = tostring(problem)
-    tries = problem.silent and 0 or tries - 1 -- who does not answer will not answer again
+    why = blame.text(problem)
+    -- who does not answer will not answer again
+    tries = links.is_fault(problem) and problem.silent and 0 or tries - 1
+    self.listening:safe(core.clock_ns(), 1)
     pcall(link.write, link, self.driver.safe)
   end
   if link.session:state() == "closed" then
@@ -419,6 +424,18 @@ local function lost_trigger(self)
   return self.stopped == "gone" and trigger and trigger.path and trigger_is_lost(self) or nil
 end
 
+--- Ask, and keep what is known of how it was left.
+local function finish_leaving(self)
+  pcall(core.wait, 0) -- a signal that stopped it says which one it was in the loop's next turn
+  self.link:resume()
+  self.link:forget()
+  local disarmed, why = ask_disarmed(self)
+  self.fault = self.fault or disarmed and lost_trigger(self) or nil
+  self.left = { stop = self.stopped, fault = self.fault, safe_sent = self.safe_sent,
+    left_out = self.left_out, disarmed = disarmed, not_disarmed = why }
+  self.record:stopped(disarmed)
+end
+
 --- After the safe frame: is it safe, as the device says? Also for a second caller meanwhile.
 ---@return table left { stop, fault, safe_sent, left_out, disarmed, not_disarmed }
 function Stimulator:leave()
@@ -429,15 +446,11 @@ function Stimulator:leave()
     return self.left
   end
   self.leaving, self.armed, self.watching, self.ready = true, false, false, false
-  pcall(core.wait, 0) -- a signal that stopped it says which one it was in the loop's next turn
-  self.link:resume()
-  self.link:forget()
-  local disarmed, why = ask_disarmed(self)
-  self.fault = self.fault or disarmed and lost_trigger(self) or nil
-  self.record:stopped(disarmed)
-  self.leaving, self.arming = false, false
-  self.left = { stop = self.stopped, fault = self.fault, safe_sent = self.safe_sent,
-    left_out = self.left_out, disarmed = disarmed, not_disarmed = why }
+  local done, problem = pcall(finish_leaving, self)
+  self.leaving, self.arming = false, false -- whatever was raised: nobody waits for ever
+  if not done then
+    error(problem, 0)
+  end
   return self.left
 end
 

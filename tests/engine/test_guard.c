@@ -11,13 +11,15 @@
 #include <errno.h>
 #include <signal.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 
 static const char twice[] = "XYZXYZ"; // behind a cut frame the first may be swallowed
 
 struct ward {
     pid_t pid, guard;
-    int say; // to the ward: 'd' dismisses, anything else is ignored
+    int say;  // to the ward: 'd' dismisses, 'a' is the alarm, '?' asks whether the guard lives
+    int hear; // what it answers: 'y', 'n', or the word once it is done
 };
 
 /* In the child: a process with a port and its guard, which does what it is told. */
@@ -33,11 +35,16 @@ _Noreturn static void be_ward(int hear, int tell)
     must(mp_guard_start(&guard, &port, 1, &err), &err);
     if (write(tell, &guard.pid, sizeof guard.pid) != sizeof guard.pid)
         _exit(1);
-    while (read(hear, &word, 1) == 1)
+    while (read(hear, &word, 1) == 1) {
         if (word == 'd')
             mp_guard_dismiss(&guard);
-        else if (write(tell, &word, 1) != 1)
+        else if (word == 'a')
+            mp_guard_alarm(&guard);
+        else if (word == '?')
+            word = mp_guard_alive(&guard) ? 'y' : 'n';
+        if (write(tell, &word, 1) != 1)
             _exit(1);
+    }
     _exit(0);
 }
 
@@ -60,13 +67,14 @@ static struct ward begin_ward(void)
     (void)close(from[1]);
     CHECK_INT(read(from[0], &ward.guard, sizeof ward.guard), sizeof ward.guard);
     ward.say = to[1];
-    (void)close(from[0]);
+    ward.hear = from[0];
     return ward;
 }
 
 static void end_ward(struct ward *ward)
 {
     (void)close(ward->say);
+    (void)close(ward->hear);
     mp_pty_close(rig.pty);
     rig.pty = NULL;
 }
@@ -241,6 +249,65 @@ static void the_port_stays_locked_until_it_is_safe(void)
     end_ward(&ward);
 }
 
+/* What the ward answers; the wire is read meanwhile. '-': nothing, in a long time. */
+static char answer(const struct ward *ward, char word)
+{
+    struct pollfd room = {.fd = ward->hear, .events = POLLIN};
+    CHECK_INT(write(ward->say, &word, 1), 1);
+    for (int64_t until = mp_clock_ns() + patience_ns; mp_clock_ns() < until;) {
+        if (poll(&room, 1, 0) > 0)
+            return read(ward->hear, &word, 1) == 1 ? word : '-';
+        (void)rig_read(1);
+    }
+    return '-';
+}
+
+/* SIGSTOP: it looks after nothing, and nobody waits for it. */
+static void a_stopped_guard_is_no_guard(void)
+{
+    static const char ends[] = {'d', 'a'};
+    for (size_t i = 0; i < sizeof ends; i++) {
+        struct ward ward = begin_ward();
+        holds_nothing_but_the_port_and_the_pipe(ward.guard);
+        CHECK_INT(answer(&ward, '?'), 'y');
+        CHECK_INT(kill(ward.guard, SIGSTOP), 0);
+        char alive = 'y';
+        for (int64_t until = mp_clock_ns() + patience_ns;
+             alive == 'y' && mp_clock_ns() < until;)
+            alive = answer(&ward, '?');
+        CHECK_INT(alive, 'n');
+        CHECK_INT(answer(&ward, ends[i]), ends[i]);
+        (void)rig_read(10);
+        CHECK_INT(kill(ward.guard, 0), -1); // gone, and its ward has seen it
+        rig_wire_is((const unsigned char *)twice, ends[i] == 'a' ? 6 : 0);
+        CHECK_INT(kill(ward.pid, SIGKILL), 0);
+        CHECK_INT(waitpid(ward.pid, NULL, 0), ward.pid);
+        CHECK_INT(try_port(), MP_OK);
+        end_ward(&ward);
+    }
+}
+
+/* No pipe to be had: arming must fail, with the reason. */
+static void a_guard_that_cannot_start_is_an_error(void)
+{
+    struct rlimit before, none;
+    struct mp_guard guard;
+    struct mp_error err = {0};
+    const struct mp_guarded port = {.fd = 0, .safe = safe_frame, .safe_length = 3};
+    CHECK_INT(getrlimit(RLIMIT_NOFILE, &before), 0);
+    none = before;
+    none.rlim_cur = 0;
+    CHECK_INT(setrlimit(RLIMIT_NOFILE, &none), 0);
+    enum mp_status status = mp_guard_start(&guard, &port, 1, &err);
+    CHECK_INT(setrlimit(RLIMIT_NOFILE, &before), 0);
+    CHECK_INT(status, MP_EIO);
+    CHECK_HAS(err.text, "the guard's pipe");
+    CHECK_INT(guard.pid, 0);
+    CHECK(!mp_guard_alive(&guard));
+    mp_guard_dismiss(&guard);
+    mp_guard_alarm(&guard);
+}
+
 static void an_unplugged_port_ends_it(void)
 {
     struct ward ward = begin_ward();
@@ -272,6 +339,11 @@ static void refuses_wrong_frames(void)
 
 int main(void)
 {
+    enum { BOUND_S = 600 };
+    (void)alarm(BOUND_S); // a guard that does not end must not hold up the others
+    (void)signal(SIGINT,
+                 SIG_DFL); // ignored behind & and under nohup: its wards are ended by them
+    (void)signal(SIGHUP, SIG_DFL);
     CHECK_INT(prctl(PR_SET_CHILD_SUBREAPER, 1UL, 0UL, 0UL, 0UL), 0);
     killed_processes_are_made_safe();
     a_dismissed_guard_is_silent();
@@ -279,6 +351,8 @@ int main(void)
     signals_do_not_end_it();
     signals_at_birth_do_not_end_it();
     the_port_stays_locked_until_it_is_safe();
+    a_stopped_guard_is_no_guard();
+    a_guard_that_cannot_start_is_an_error();
     an_unplugged_port_ends_it();
     refuses_wrong_frames();
     return CHECK_DONE("test_guard");

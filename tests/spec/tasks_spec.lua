@@ -167,8 +167,24 @@ print(pcall(core.run, function() string.gsub("x", "x", function() core.wait(0) e
   end)
 
   it("is told that coroutine.yield is no way to wait", function()
-    assert.are.equal("false a task may only wait with moonpulse functions (sleep, wait), "
-      .. "not with coroutine.yield", run "print(pcall(core.run, function() coroutine.yield(1) end))")
+    local words = "at 2: a task may only wait with moonpulse functions (sleep, wait), not with coroutine.yield"
+    assert.are.equal("false " .. words, run "print(pcall(core.run, function() coroutine.yield(1) end))")
+    -- where it yielded, so that it can close what is open; and it may go on
+    assert.are.equal("false " .. words .. "|true after", run [[
+print(core.run(function() print(pcall(function() coroutine.yield(1) end)) return true, "after" end))]])
+    assert.are.equal("1|2|true", run [[
+print(pcall(core.run, function() for k in coroutine.wrap(function() coroutine.yield(1) coroutine.yield(2) end)
+do print(k) end end))]])
+  end)
+
+  it("hears of an error that nobody else can: where it waits, it may close what is open", function()
+    assert.are.equal("false at 2: child|true after", run [[
+local function child() error("child") end
+print(core.run(function()
+  local ok, problem = pcall(function() core.spawn(child) core.wait(30) end)
+  print(ok, problem)
+  return true, "after"
+end))]])
   end)
 
   it("cannot run another host inside", function()
@@ -192,7 +208,8 @@ end))]]
       run(text:format 'error("boom")'))
     assert.are.equal("b at 8: boom|a at 8: boom|false at 8: boom",
       run(text:format 'core.wait(0.01) error("boom")'))
-    assert.matches("^b .*|a .*|false a task may only wait", run(text:format "coroutine.yield()"))
+    assert.matches("^b at 8: a task .*|a at 8: a task .*|false at 8: a task may only wait",
+      run(text:format "coroutine.yield()"))
   end)
 
   it("refuses arguments that make no sense", function()

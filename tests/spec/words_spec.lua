@@ -135,7 +135,7 @@ describe("messages", function()
       cycles = 3, intensity = mp.mso(50) }]], "theta_burst: iti", "off = seconds")
     -- what they advise is taken
     for _, spacing in ipairs { "every = 3", "gap = 3" } do
-      local made = ("return mp.train { pulses = 10, hz = 10, %s }:times(4, { %s })"):format(intensity, spacing)
+      local made = ("return mp.train { pulses = 9, hz = 10, %s }:times(4, { %s })"):format(intensity, spacing)
       assert.are.equal(0, (moonpulse("show made.lua", made)))
     end
   end)
@@ -250,7 +250,10 @@ describe("messages", function()
     local job = {}
     assert.matches("the computer was too busy", stops.explain({ job = job }, { stop = "stuck" }), 1, true)
     assert.is_nil(stops.explain({ job = job }, { stop = "stuck" }):find("script"))
-    assert.matches("run:sleep", stops.explain({ job = job, experiment = {} }, { stop = "stuck" }), 1, true)
+    assert.matches("the script did not yield", stops.explain({ job = job, experiment = {} }, { stop = "stuck" }),
+      1, true)
+    assert.are.equal("; close other programs", stops.remedy("stuck"))
+    assert.matches("run:sleep", stops.remedy("stuck", true), 1, true)
     assert.are.equal("here", stops.explain({ job = job, experiment = {} }, { stop = "stuck", text = "here" }))
     assert.is_nil(stops.explain({ job = job }, { stop = "full" }):find("busy"))
   end)

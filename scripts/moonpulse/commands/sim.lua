@@ -68,12 +68,21 @@ function M.run(options)
   if not driver then
     cli.fail("usage", "%s", message)
   end
-  local served
   local model
   model, message = devices.twin(driver)
   if not model then
     cli.fail("usage", "%s", message)
   end
+  -- from here on until the end: a second Ctrl-C must not take the report away, nor leave the link behind
+  local served, stopped
+  local function leave()
+    stopped = true
+    if served then
+      served:stop()
+    end
+  end
+  core.phase "run"
+  core.on_signal(leave)
   local settings = settings_of(model, options)
   if options.trigger and not model.new(settings).line then
     cli.fail("usage", "the simulated %s has no trigger input: leave out --trigger", model.description)
@@ -86,10 +95,9 @@ function M.run(options)
     cli.fail("fault", "%s", message)
   end
   core.prioritise()
-  local function leave()
+  if stopped then
     served:stop()
   end
-  core.on_signal(leave)
   local function on_input(bytes)
     if not bytes then -- the parent is gone: its guard may still have something to say
       core.spawn(function()
@@ -115,13 +123,13 @@ function M.run(options)
   end
   io.stdout:flush()
   served:serve()
+  core.phase "closing"
   served:close()
   if watch then
     watch:close()
   else
     report(served)
   end
-  core.on_signal(nil)
 end
 
 return M

@@ -219,7 +219,8 @@ function M.encode(options)
       if from.mso ~= to.mso and not (options.full_scale_mv or options.full_scale_ua) then
         return nil, by_hand
       end
-      return protocol.commands.set_train(wanted(options, to)), lead, { "its PulseTrain 0" }
+      local asked = wanted(options, to)
+      return protocol.commands.set_train(asked), lead, { "its PulseTrain " .. asked.index }
     end,
     train = function(part) return train(options, part) end,
     -- its definition must not change before it was played and reported
@@ -316,12 +317,14 @@ function M.judge(reply, expected)
 end
 
 --- What a reply says of the settings that action needs: the device answers a definition with what it has.
+--- Of the other output's PulseTrain, which stim:status asks for, it says nothing of this one.
 function M.tells(reply, action, options)
-  if reply.name ~= "train" then
+  local asked = reply.name == "train" and wanted(settled(options), action)
+  if not asked or reply.index ~= asked.index then
     return nil
   end
-  local ok, problem = same(reply, wanted(settled(options), action))
-  return { ["its PulseTrain 0"] = ok or problem }
+  local ok, problem = same(reply, asked)
+  return { ["its PulseTrain " .. asked.index] = ok or problem }
 end
 
 --- Trigger pulses have one voltage: the intensity is set by hand, and nobody says which it is.

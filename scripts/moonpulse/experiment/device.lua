@@ -171,15 +171,15 @@ local function choose_start(self, who, admitted, ready_ns, ahead_ns, at)
   return start_ns
 end
 
---- Bring the device to the plan's first action, as admit() left it.
+--- Bring the device to the plan's first action, as admit() left it: when it is ready, and when it had the
+--- setting (nil: there was none to tell).
 local function set_first(self, who, admitted)
-  local at_ns = core.clock_ns()
-  local ready_ns, why = self.stimulator:set(admitted.firsts, admitted.actions)
+  local ready_ns, told = self.stimulator:set(admitted.firsts, admitted.actions)
   if not ready_ns then
     blame.fail("%s: the stimulator cannot be brought to %g %%MSO while armed (%s): stim:disarm(), then "
-      .. "stim:arm(plan)", who, admitted.first.mso, why)
+      .. "stim:arm(plan)", who, admitted.first.mso, told)
   end
-  return ready_ns, ready_ns > 0 and at_ns or nil
+  return ready_ns, told
 end
 
 local function play(self, who, plan, options, ahead_ns)
@@ -192,10 +192,11 @@ local function play(self, who, plan, options, ahead_ns)
   local at = check_at(who, options.at)
   local admitted = admit(self, plan, show:seed_of(number), at or soon(self, ahead_ns))
   show:check_room(who, plan)
-  self.plays, self.playing = number, true
+  self.playing = true
   local ok, problem = pcall(function()
     local ready_ns, set_ns = set_first(self, who, admitted)
     local start_ns = choose_start(self, who, admitted, ready_ns, ahead_ns, at)
+    self.plays = number -- from here on it counts: what was refused does not
     self.dose:begins(plan, admitted.seed, admitted.report, (start_ns - stimulator.record.start_ns) / 1e9)
     show:next_play(number, admitted, set_ns)
     stimulator:play(admitted, {

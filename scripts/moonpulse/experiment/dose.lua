@@ -14,7 +14,8 @@ function M.new(job)
   return setmetatable({ job = job, given = givens.new() }, Dose)
 end
 
---- What the gate must know before a plan is played at_s seconds after the run's start or later.
+--- What the gate must know before a plan is played at_s seconds after the run's start or later: never later
+--- than it may begin, and behind the last pulse that was given.
 ---@param at_s number
 ---@return { earlier: moonpulse.Given, at_s: number }
 function Dose:before(at_s)

@@ -60,13 +60,22 @@ local function stop_of(stage)
   end
 end
 
+--- A script's error as text, but for those of our own making. Its __tostring is the script's as well, so this
+--- is done while the script can be interrupted.
+local function plain(problem)
+  local own = links.is_stopped(problem) or links.is_fault(problem)
+    or type(problem) == "table" and cli.status[rawget(problem, "code")]
+  return own and problem or blame.text(problem)
+end
+
 --- run:spawn(task): its error becomes the script's, at the script's next wait.
 local function spawn_of(stage)
   return function(task)
     core.spawn(function()
-      stuck.guard(stage)
+      stuck.guard()
       local ok, problem = pcall(task)
-      debug.sethook()
+      problem = not ok and plain(problem)
+      stuck.over(stage)
       if not ok and not links.is_stopped(problem) and not stage.failure then
         stage.failure = problem
         stage.stimulator:stop(stimulators.reason_of(problem))
@@ -76,11 +85,10 @@ local function spawn_of(stage)
   end
 end
 
---- Turns with the loop: tells that it is alive, and looks after an idle device.
+--- Turns with the loop: looks after an idle device.
 local function keep_watch(stage)
   local stimulator = stage.stimulator
   while not stage.over do
-    stage.alive_ns = core.clock_ns()
     if stimulator.watching and not stage.device.playing then
       stimulator:watch()
     end
@@ -92,7 +100,7 @@ end
 --- Everything that the script reaches through run.
 local function make_stage(context, stimulator, journal)
   local job = context.job
-  local stage = { job = job, record = context.record, stimulator = stimulator, alive_ns = core.clock_ns(),
+  local stage = { job = job, record = context.record, stimulator = stimulator,
     draws = draws.new(job.seed) }
   stage.waiting = waitings.new(check_of(stage))
   stimulator.on_wake = function() stage.waiting:wake() end
@@ -101,6 +109,9 @@ local function make_stage(context, stimulator, journal)
   stage.device = devices.new(stimulator, show, stage.waiting)
   stage.triggers = triggers.new(stage.waiting, stimulator.link.session, function(text)
     stimulator:lost_with(text)
+  end, function(text)
+    show:mark(text)
+    show:say(text)
   end)
   stage.mark = function(text, at_ns) show:mark(text, at_ns) end
   stage.say = function(text) show:say(text) end
@@ -111,16 +122,17 @@ end
 
 --- A script's error as text; refusals are tables with a code.
 local function text_and_code(problem)
-  if type(problem) == "table" and problem.code and cli.status[problem.code] then
-    return tostring(problem.message), problem.code
+  if type(problem) == "table" then
+    return blame.text(problem), problem.code
   end
-  return "error in the script: " .. tostring(problem), "usage"
+  return "error in the script: " .. problem, "usage"
 end
 
 --- How it ended; the device is safe when this returns.
 local function outcome_of(stage, ok, problem)
   local stimulator, job = stage.stimulator, stage.job
   stage.over = true -- nothing is armed again, whatever the script spawned
+  pcall(core.wait, 0.002) -- a signal that ended a script which did not yield says now which one it was
   stage.device:make_safe("run", ok and "finished" or stimulators.reason_of(problem))
   local left, stopped = stimulator.left or {}, stimulator.stopped
   local outcome = { fault = stimulator.fault, left_out = stimulator.left_out, disarmed = left.disarmed,
@@ -131,6 +143,9 @@ local function outcome_of(stage, ok, problem)
   end
   if job.stop_reason or stopped and not own_stops[stopped] and stopped ~= "error" then
     outcome.stop = job.stop_reason or stopped
+    if stopped and not own_stops[stopped] and stopped ~= "error" then
+      outcome.stop = stopped -- the first reason stays
+    end
     outcome.text = stopped == "stuck" and stage.stuck_at or nil
   elseif failed and links.is_fault(problem) then
     outcome.stop, outcome.fault = "device", outcome.fault or problem.message
@@ -167,15 +182,21 @@ local function perform(context, options, path)
     name = job.protocol.name })
   experiments.open(job.protocol)
   local shell <close> = shells.open(stage) -- luacheck: ignore 211
-  stuck.guard(stage)
+  core.phase "script"
+  stuck.guard()
   local ok, problem = pcall(job.protocol.run, run)
-  debug.sethook()
+  problem = not ok and plain(problem)
+  stuck.over(stage)
+  core.phase "run"
+  collectgarbage("restart") -- whatever the script did to it
   if stage.failure then
     ok, problem = false, stage.failure
   end
   local outcome = outcome_of(stage, ok, problem)
   stage.waiting:wake()
   core.wait(0) -- what the script spawned ends
+  context.experiment.triggers = stage.triggers:counts()
+  context.triggers = stage.triggers:summary()
   return outcome
 end
 
@@ -195,6 +216,7 @@ local function make_context(options, given, job)
   if not record then
     cli.fail("usage", "%s", message)
   end
+  core.phase("run", record.folder)
   return {
     job = job, kind = "experiment", record = record, facts = { pulses = 0 }, speed = 1,
     experiment = { plays = 0, staircases = {} }, values = given.values,
@@ -232,6 +254,7 @@ function M.run(options, given)
       return perform(context, options, path)
     end)
   end)
+  core.phase "closing"
   -- signals stay caught: a second Ctrl-C must not end the closing of the record
   outcome.elapsed_s = (core.clock_ns() - begun_ns) / 1e9
   ending.conclude(context, outcome)

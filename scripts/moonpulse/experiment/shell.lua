@@ -1,5 +1,6 @@
---- os.execute and os.exit as an experiment's script has them. The C library's system() ignores Ctrl-C in the
---- caller for as long as the command runs, so a stop would be lost; and exit() would leave the record open.
+--- os.execute, os.exit and io.popen as an experiment's script has them. The C library's system() ignores
+--- Ctrl-C in the caller for as long as the command runs, so a stop would be lost; exit() would leave the record
+--- open; and a pipe to a command that goes on, once collected, waits for it: in the middle of our closing.
 local blame = require "moonpulse.blame"
 local core = require "moonpulse.core"
 local links = require "moonpulse.link"
@@ -36,7 +37,7 @@ end
 ---@param stage table of the runner
 ---@return table to be closed
 function M.open(stage)
-  local self = setmetatable({ execute = os.execute, exit = os.exit }, Opened)
+  local self = setmetatable({ execute = os.execute, exit = os.exit, popen = io.popen, pipes = {} }, Opened)
   function os.execute(command) -- luacheck: ignore 122
     if command == nil then
       return true
@@ -58,13 +59,27 @@ function M.open(stage)
     local _, problem = pcall(links.stopped, "requested")
     stage.failure = stage.failure or problem -- who catches it does not go on
     stage.waiting:wake()
+    core.stop_began "requested"
     error(problem, 0)
+  end
+  function io.popen(...) -- luacheck: ignore 122
+    local pipe, message, code = self.popen(...)
+    for i = #self.pipes, 1, -1 do
+      if io.type(self.pipes[i]) == "closed file" then
+        table.remove(self.pipes, i)
+      end
+    end
+    self.pipes[#self.pipes + 1] = pipe
+    return pipe, message, code
   end
   return self
 end
 
+local unclosed = {} -- until the program has ended
+
 function Opened:__close()
-  os.execute, os.exit = self.execute, self.exit -- luacheck: ignore 122
+  os.execute, os.exit, io.popen = self.execute, self.exit, self.popen -- luacheck: ignore 122
+  table.move(self.pipes, 1, #self.pipes, #unclosed + 1, unclosed)
 end
 
 return M

@@ -1,5 +1,7 @@
 --- How a run ends: its last lines, the manifest's result, the exit status.
+local blame = require "moonpulse.blame"
 local cli = require "moonpulse.cli"
+local core = require "moonpulse.core"
 local faults = require "moonpulse.simulators.faults"
 local links = require "moonpulse.link"
 local manifests = require "moonpulse.run.manifest"
@@ -71,19 +73,51 @@ local function say_unmet(context)
   end
 end
 
+--- Did it come to its end, and what is its exit status called? A fault that nothing stopped is the stop.
+local function settle(outcome)
+  local own = outcome.stop == "finished" or outcome.stop == "requested"
+  if outcome.fault and own then
+    outcome.stop, outcome.text = "device", nil
+  end
+  if outcome.code then -- a script's error or a refusal
+    return false, outcome.code
+  elseif outcome.fault or stops.faults_of_device[outcome.stop] or outcome.not_disarmed then
+    return false, "fault"
+  end
+  local complete = outcome.stop == "finished"
+  return complete, complete and "ok" or "stopped"
+end
+
+--- What was sent, how exactly, and how the device was left.
+local function say_result(context, outcome, result)
+  local late = result.lateness_us
+  M.line("sent", "%s of %s, %s confirmed by the device%s", outline.count(result.pulses_sent),
+    outline.counted(result.pulses_planned, "pulse"), outline.count(result.pulses_confirmed),
+    skipped_text(context.record))
+  if late then
+    M.line("onset error", "p50 %s, p95 %s, p99 %s, largest %s%s", outline.seconds(late.p50 / 1e6),
+      outline.seconds(late.p95 / 1e6), outline.seconds(late.p99 / 1e6),
+      outline.seconds(late.max / 1e6), timed_by_device(context.job.actions)
+        and " (trains that the stimulator times: of their starts)" or "")
+  end
+  if context.triggers then
+    M.line("triggers", "%s", context.triggers)
+  end
+  if outcome.took_s then
+    M.line("took", "%s, %s times real time", outline.seconds(outcome.took_s),
+      outline.count(math.floor(outcome.virtual_s / math.max(outcome.took_s, 1e-9) + 0.5)))
+  end
+  if outcome.disarmed then
+    M.line("disarmed", "%s", context.job.driver.disarmed or "the stimulator says that it is disabled")
+  end
+  say_unmet(context)
+end
+
 --- The last lines, the manifest's result, and the exit status.
 function M.conclude(context, outcome)
   local record, planned = context.record, context.facts.pulses
   local result = record:result()
-  local complete = outcome.stop == "finished" and not outcome.fault
-  local code = outcome.code or "ok"
-  if outcome.code then -- a script's error or a refusal
-    complete = false
-  elseif outcome.fault or stops.faults_of_device[outcome.stop] or outcome.not_disarmed then
-    code = "fault"
-  elseif not complete then
-    code = "stopped"
-  end
+  local complete, code = settle(outcome)
   result.status = code == "fault" and "device fault" or complete and "completed" or "stopped"
   result.reason = complete and (context.completed or "the plan is complete")
     or stops.explain(context, outcome)
@@ -100,23 +134,7 @@ function M.conclude(context, outcome)
   end
   record:close()
   local lost = save(context, result)
-  local late = result.lateness_us
-  M.line("sent", "%s of %s, %s confirmed by the device%s", outline.count(result.pulses_sent),
-    outline.counted(planned, "pulse"), outline.count(result.pulses_confirmed), skipped_text(record))
-  if late then
-    M.line("onset error", "p50 %s, p95 %s, p99 %s, largest %s%s", outline.seconds(late.p50 / 1e6),
-      outline.seconds(late.p95 / 1e6), outline.seconds(late.p99 / 1e6),
-      outline.seconds(late.max / 1e6), timed_by_device(context.job.actions)
-        and " (trains that the stimulator times: of their starts)" or "")
-  end
-  if outcome.took_s then
-    M.line("took", "%s, %s times real time", outline.seconds(outcome.took_s),
-      outline.count(math.floor(outcome.virtual_s / math.max(outcome.took_s, 1e-9) + 0.5)))
-  end
-  if outcome.disarmed then
-    M.line("disarmed", "%s", context.job.driver.disarmed or "the stimulator says that it is disabled")
-  end
-  say_unmet(context)
+  say_result(context, outcome, result)
   if lost then
     cli.fail(code == "ok" and "stopped" or code, "the record is not whole: %s; make room, then: moonpulse "
       .. "recover %s (the run: %s)", lost, record.folder, result.reason)
@@ -132,30 +150,40 @@ function M.conclude(context, outcome)
     local format = outcome.text and outcome.stop ~= "requested" and "%s; %s of %s were sent%s%s"
       or "%s after %s of %s%s%s"
     cli.fail(code, format, result.reason, result.pulses_sent, outline.counted(planned, "pulse"),
-      stops.remedies[outcome.stop] or "", left or "")
+      outcome.text and "" or stops.remedy(outcome.stop, context.experiment), left or "")
   end
+end
+
+--- An error's words and the name of its exit status.
+local function text_and_code(problem)
+  if type(problem) ~= "table" then
+    return blame.text(problem), "fault"
+  end
+  local code = rawget(problem, "code")
+  return blame.text(problem), cli.status[code] and code or "fault"
 end
 
 --- Faults while connecting or arming: nothing has been sent, or it was made safe.
 function M.attempt(context, action)
   local ok, outcome = xpcall(action, function(problem)
-    if type(problem) == "table" then
+    if type(problem) ~= "string" then
       return problem
     end
-    return debug.traceback(problem, 2)
+    return os.getenv("MOONPULSE_TRACE") and debug.traceback(problem, 2) or problem
   end)
   if ok then
     return outcome
   end
+  core.phase "closing"
   context.screen:finish(0, context.record.pulses_sent)
+  local text, code = text_and_code(outcome)
+  if context.record.pulses_sent > 0 then -- it was run
+    return M.conclude(context, { stop = code == "fault" and "device" or "error",
+      fault = code == "fault" and text or nil, text = text, code = code ~= "fault" and code or nil })
+  end
   context.record:close()
-  local text = tostring(type(outcome) == "table" and outcome.message or outcome)
-  local code = type(outcome) == "table" and outcome.code or "fault"
   if links.is_stopped(outcome) then -- before there was anything to arm
     text = stops.explain(context, { stop = outcome.reason }) .. " before arming; no pulse was sent"
-  end
-  if not cli.status[code] then
-    code = "fault"
   end
   -- where even this cannot be written, the reason to tell is the first one
   pcall(context.record.manifest, context.record, manifests.of(context, "not run", {

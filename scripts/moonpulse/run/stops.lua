@@ -1,5 +1,7 @@
 --- What stops a run: where a stop comes from, and how it is said.
+local blame = require "moonpulse.blame"
 local core = require "moonpulse.core"
+local links = require "moonpulse.link"
 local outline = require "moonpulse.outline"
 local term = require "term"
 
@@ -17,21 +19,36 @@ local reasons = {
   gone = "the port is lost",
   blocked = "the port does not take bytes", device = "stopped by a device fault",
   error = "stopped by an error",
-  stuck = "the computer was too busy: for half a second Moonpulse did not get to run; close other programs",
+  stuck = "the computer was too busy: Moonpulse did not get to run for half a second",
   key = "stopped by a key (q or space)", line = "stopped by the stop line",
-  guard = "the guard process is gone",
+  guard = "the guard process is gone, or was stopped",
   silent = "the stimulator stopped confirming its pulses: is it switched on, and the cable sound?",
   setting = "the stimulator did not confirm its settings: is the cable sound and fully plugged in?",
 }
 -- where somebody wrote a script it may be that, too
-local stuck_in_script = "the script did not yield for half a second, or the computer was too busy: wait with "
-  .. "run:sleep, not in a loop, and close other programs"
+local stuck_in_script = "the script did not yield for half a second, or the computer was too busy"
 -- reasons to stop that are the device's doing
 M.faults_of_device = { gone = true, blocked = true, silent = true, setting = true }
-M.remedies = {
+local remedies = {
+  stuck = "; close other programs",
   late = "; close other programs, or allow more with --tolerance MS or --late skip",
   close = "; close other programs, or leave such pulses out with --late skip",
 }
+
+--- What to do about it, to be said behind how far the run came; "" where nothing is to be said.
+---@param reason string
+---@param scripted any true: an experiment's
+function M.remedy(reason, scripted)
+  return remedies[reason] and remedies[reason] .. (reason == "stuck" and scripted
+    and ", and wait with run:sleep, not in a loop" or "") or ""
+end
+
+--- A reason of the engine's, in words.
+---@param reason string
+---@param scripted any true: an experiment's, so the script may be the one that did not yield
+function M.words(reason, scripted)
+  return reason == "stuck" and scripted and stuck_in_script or reasons[reason] or reason
+end
 
 --- Why a run ended before its plan did, in words.
 function M.explain(context, outcome)
@@ -46,8 +63,7 @@ function M.explain(context, outcome)
     return ("pulse %d would have left %s late (limit %s)"):format(left_out.pulse,
       outline.seconds(left_out.late_ns / 1e9), outline.seconds(job.tolerance))
   end
-  return outcome.stop == "stuck" and context.experiment and stuck_in_script or reasons[outcome.stop]
-    or outcome.stop
+  return M.words(outcome.stop, context.experiment)
 end
 
 --- Every source of a stop comes here, from the first moment on; the first one wins and stays.
@@ -58,6 +74,7 @@ function M.interrupt(job, reason)
     return
   end
   job.stop_reason = reason
+  core.stop_began(reason)
   if job.on_stop then
     job.on_stop(reason)
   end
@@ -80,8 +97,12 @@ function M.listen_for_keys(job, quiet)
   end, true)
 end
 
---- From now on Ctrl-C and its like stop job instead of ending the process.
+--- From now on Ctrl-C and its like stop job instead of ending the process, until it has ended. What a
+--- stop does not end, the engine does: bindings/backstop.h.
 function M.listen_for_signals(job)
+  local _, stopped = pcall(links.stopped, "stuck")
+  core.interrupts(stopped, blame.ours)
+  core.phase "run"
   core.on_signal(function(number)
     job.signal = job.signal or signals[number] or "signal " .. number
     M.interrupt(job, "signal")

@@ -131,7 +131,7 @@ end
 ---@field profile "rossi2009"|"chen1997"|nil
 ---@field lab table? from moonpulse.safety.lab
 ---@field history table? from moonpulse.safety.history
----@field progress fun(walked: integer, total: integer)?
+---@field progress fun(walked: integer, total: integer, of: string?)?
 ---@field schedule table? from moonpulse.safety.sessions
 ---@field earlier moonpulse.Given? what its run gave before
 ---@field at_s number? when the plan starts, in seconds from the run's start

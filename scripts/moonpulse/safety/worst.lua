@@ -7,7 +7,7 @@ local rules = require "moonpulse.safety.rules"
 local M = {}
 
 local SEEDS = 20
-local MOST_WALKED = 400000 -- pulses that are walked one by one for seeds: some seconds
+local MOST_WALKED = 400000 -- pulses, marks and rests that are walked one by one for seeds: some seconds
 local FRACTIONS = { { 0, "every drawn rest at its shortest" }, { 1, "every drawn rest at its longest" },
   { 0.25, "every drawn rest at a quarter of its range" }, { 0.5, "every drawn rest at half of its range" },
   { 0.75, "every drawn rest at three quarters of its range" } }
@@ -37,11 +37,7 @@ function remake.channel(view, children)
 end
 
 function remake.sequence(_, children)
-  local whole = children[1]
-  for i = 2, #children do
-    whole = core.sequence(whole, children[i])
-  end
-  return whole
+  return core.sequence_of(children)
 end
 
 function remake.parallel(_, children)
@@ -86,8 +82,9 @@ local function case_of(plan, seed, what, fraction)
 end
 
 local function seed_count(plan, random)
-  local pulses = math.max(1, plan:totals().pulses)
-  return math.max(1, math.min(SEEDS, MOST_WALKED // (random and pulses or math.ceil(pulses / 5))))
+  local totals = plan:totals()
+  local steps = math.max(1, random and totals.leaves or math.ceil(totals.pulses / 5))
+  return math.max(1, math.min(SEEDS, math.floor(MOST_WALKED / steps)))
 end
 
 local function said(rests, order_cases, all, seeds)
@@ -107,8 +104,8 @@ end
 
 --- The schedules to judge.
 ---@param given { plan: moonpulse.Plan, drawn: boolean, seed: integer, fixed: boolean?,
----   build: fun(seed: integer, arrange: function?): moonpulse.Plan } fixed: nothing but this seed can be
----   played
+---   build: fun(seed: integer, arrange: function?): moonpulse.Plan,
+---   progress: (fun(made: integer, total: integer))? } fixed: nothing but this seed can be played
 ---@return moonpulse.Case[] the first is that of the seed
 ---@return { how: string, text: string }? nil: there is only one schedule
 function M.cases(given)
@@ -127,7 +124,10 @@ function M.cases(given)
   local found, all = nil, true
   if given.drawn then
     found, all = orders.of(function(arrange) return given.build(seed, arrange) end)
-    for _, order in ipairs(found) do
+    for i, order in ipairs(found) do
+      if given.progress then
+        given.progress(i - 1, #found)
+      end
       cases[#cases + 1] = case_of(given.build(seed, order.arrange()), seed, order.what .. (random
         and ", every rest at its shortest" or ""), random and 0 or nil)
     end

@@ -1,0 +1,63 @@
+/* signals.c - a signal that was caught, told to Lua on the loop. */
+#include "bindings/armed.h"
+#include "bindings/modules.h"
+#include "bindings/tasks.h"
+
+#include <lauxlib.h>
+
+struct received {
+    struct mp_host *host;
+    int number;
+};
+
+static int tell_signal(lua_State *L)
+{
+    const struct received *signal = lua_touserdata(L, 1);
+    if (signal->host->on_signal == LUA_NOREF)
+        return luaL_error(L, "interrupted by signal %d", signal->number);
+    lua_rawgeti(L, LUA_REGISTRYINDEX, signal->host->on_signal);
+    lua_pushinteger(L, signal->number);
+    lua_call(L, 1, 0);
+    return 0;
+}
+
+static void on_signal(uv_async_t *async)
+{
+    struct received signal = {.host = async->data, .number = mp_signal_take()};
+    if (signal.number != 0)
+        (void)mp_host_enter(signal.host, tell_signal, &signal);
+}
+
+/*
+ * core.on_signal(function|nil): call function(number) on SIGINT, SIGTERM and SIGHUP
+ * instead of ending the process. What is armed is stopped before, without Lua.
+ */
+static int set_on_signal(lua_State *L)
+{
+    struct mp_host *host = mp_host_of(L);
+    lua_settop(L, 1);
+    luaL_unref(L, LUA_REGISTRYINDEX, host->on_signal);
+    host->on_signal = LUA_NOREF;
+    if (lua_isnil(L, 1)) {
+        mp_signal_restore();
+        return 0;
+    }
+    luaL_checktype(L, 1, LUA_TFUNCTION);
+    host->on_signal = luaL_ref(L, LUA_REGISTRYINDEX);
+    mp_signal_catch(&host->signal);
+    return 0;
+}
+
+void mp_host_hears(struct mp_host *host)
+{
+    host->on_signal = LUA_NOREF;
+    (void)uv_async_init(&host->loop, &host->signal, on_signal);
+    host->signal.data = host;
+    uv_unref((uv_handle_t *)&host->signal);
+}
+
+void mp_open_signals(lua_State *L)
+{
+    static const luaL_Reg functions[] = {{"on_signal", set_on_signal}, {NULL, NULL}};
+    luaL_setfuncs(L, functions, 0);
+}

@@ -1,0 +1,74 @@
+-- A driver that is a file may fail or loop anywhere, also where no task of ours runs: the end of the run has a
+-- name and the record is closed, or recovered.
+local cjson = require "cjson"
+local shell = require "shell"
+
+local driver = [[
+local base = require "moonpulse.devices.magventure"
+local own, calls = {}, 0
+for key, value in pairs(base) do own[key] = value end
+own.name, own.description = "odd", "odd MagPro"
+local does = { fail = function() error({}) end, loop = function() while true do end end,
+  never = function() string.find(("a"):rep(1000000), ".-.-.-.-b") end }
+function own.decode(buffer, dialect)
+  calls = calls + 1
+  if "%s" == "decode" and calls > 20 then does.%s() end
+  return base.decode(buffer, dialect)
+end
+function own.disarm(link)
+  if "%s" == "disarm" then does.%s() end
+  return base.disarm(link)
+end
+return own
+]]
+
+--- where, what, { status, stop }; "ended": by the engine
+local cases = {
+  { "decode", "fail", { 4, "error" } }, { "decode", "loop", { 4, "stuck" } },
+  { "decode", "never", { 5, "stuck" }, "ended" },
+  { "disarm", "fail", { 4, "finished" } }, { "disarm", "loop", { 4, "finished" } },
+}
+
+describe("the end of a run whose driver goes wrong", function()
+  for _, case in ipairs(cases) do
+    local where, what, expected, ended = table.unpack(case)
+    it(("has a name and leaves a record: %s, %s"):format(where, what), function()
+      local folder = shell.folder()
+      shell.write(folder .. "/odd.lua", driver:format(where, what, where, what))
+      local sim = shell.start(folder, "sim", ("sim magventure --link %s/port --log %s/twin.tsv"):format(folder,
+        folder))
+      sim:says("stop it with")
+      local job = shell.start(folder, "run", ("run itbs600 -p trains=1 -p hz=15 --amt 50 --timing host "
+        .. "--tolerance 1000 --device %s/odd.lua --port %s/port --out %s/runs"):format(folder, folder, folder))
+      local status = job:wait()
+      local path = folder .. "/runs/" .. shell.names(folder .. "/runs")[1]
+      local manifest = cjson.decode((assert(shell.read(path .. "/manifest.json"))))
+      if ended then
+        assert.are.equal("running", manifest.status)
+        assert.matches("the record is not closed: moonpulse recover ", job:err())
+        local ok, _, err = shell.moonpulse(folder, "recover " .. path)
+        assert.are.equal(0, ok, err)
+        manifest = cjson.decode((assert(shell.read(path .. "/manifest.json"))))
+      else
+        assert.matches("NOT CONFIRMED SAFE: ", job:err())
+        assert.is_false(manifest.result.disarmed)
+      end
+      assert.are.same(expected, { status, manifest.result.stop }, job:err())
+      -- what was given is what the record has, and the safe frame did go out
+      local given, last = 0, nil
+      shell.await(function()
+        given = 0
+        for _, row in ipairs(shell.rows(folder .. "/twin.tsv")) do
+          given = given + (row.event == "pulse" and 1 or 0)
+          last = row.event ~= "get" and row.event or last
+        end
+        return last == "disarm"
+      end, "the disarming")
+      assert.are.equal(given, manifest.result.pulses_sent)
+      assert.is_true(given > 0)
+      sim:signal("INT")
+      assert.are.equal(0, sim:wait())
+      shell.remove(folder)
+    end)
+  end
+end)
