@@ -277,8 +277,8 @@ local function how_it_ended(list, scripted)
   if not stop or stop == "finished" then
     return "Moonpulse was killed, or its disk was full; recovered from flight.bin"
   end
-  return stops.words(stop, scripted) .. "; Moonpulse ended before it had closed the record; recovered from flight.bin",
-    stop
+  return stops.words(stop, scripted)
+    .. "; Moonpulse ended before it had closed the record; recovered from flight.bin", stop
 end
 
 --- What recover would write as events.tsv of a torn run: nothing is changed, no driver's file is loaded.

@@ -147,9 +147,11 @@ function M.conclude(context, outcome)
   elseif not complete then
     local left = outcome.disarmed and "; " .. (context.job.driver.disarmed or "the stimulator is disarmed")
     -- a sentence of its own (where in the script, what to do) is not run on
-    local format = outcome.text and outcome.stop ~= "requested" and "%s; %s of %s were sent%s%s"
-      or "%s after %s of %s%s%s"
-    cli.fail(code, format, result.reason, result.pulses_sent, outline.counted(planned, "pulse"),
+    local told = outcome.text and outcome.stop ~= "requested"
+    local format = told and "%s; %d of %d %s sent%s%s"
+      or "%s after %d of %d %s%s%s"
+    cli.fail(code, format, result.reason, result.pulses_sent, planned,
+      planned == 1 and (told and "pulse was" or "pulse") or told and "pulses were" or "pulses",
       outcome.text and "" or stops.remedy(outcome.stop, context.experiment), left or "")
   end
 end
