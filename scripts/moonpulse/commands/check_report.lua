@@ -102,9 +102,9 @@ function M.print(result)
   for i, each in ipairs(layers) do
     parts[i] = each.layer .. " " .. each.verdict
   end
-  line("verdict", "%s (%s); %s pulses%s, %s trains; %s", verdict, table.concat(parts, ", "),
-    outline.count(report.pulses), report.nerve_pulses > 0 and (" (and %s to nerves)"):format(
-      outline.count(report.nerve_pulses)) or "", outline.count(report.trains), report.table)
+  line("verdict", "%s (%s); %s%s, %s; %s", verdict, table.concat(parts, ", "),
+    outline.counted(report.pulses, "pulse"), report.nerve_pulses > 0 and (" (and %s to nerves)"):format(
+      outline.count(report.nerve_pulses)) or "", outline.counted(report.trains, "train"), report.table)
 end
 
 return M

@@ -214,7 +214,10 @@ function M.follow(state, given)
 end
 
 local function number(value, unit)
-  return unit == "pulses" and ("%d pulses"):format(value) or ("%.6g %s"):format(value, unit)
+  if unit == "pulses" then
+    return ("%d pulse%s"):format(value, value == 1 and "" or "s")
+  end
+  return ("%.6g %s"):format(value, unit)
 end
 
 --- A finding in one sentence: row, value, place, script line, nearest value that passes.
