@@ -47,7 +47,7 @@ static int lowering_new(lua_State *L)
     struct mp_schedule *schedule = NULL;
     if (mp_schedule_create(&schedule, plan, (uint64_t)seed, &err) != MP_OK ||
         mp_lowering_create(box, schedule, &serial, llround(latency * 1e9), &err) != MP_OK)
-        return mp_raise(L, &err);
+        return mp_refuse(L, &err);
     mp_lowering_trigger_serial(*box, &trigger);
     return 1;
 }

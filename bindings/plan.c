@@ -84,6 +84,28 @@ static int plan_then(lua_State *L)
     return finish(L, mp_plan_then(box, first, second, &err), &err);
 }
 
+/* ({plan, ...}) -> plan: one after the other, without a plan for each step on the way */
+static int plan_sequence_of(lua_State *L)
+{
+    struct mp_error err = {0};
+    luaL_checktype(L, 1, LUA_TTABLE);
+    lua_Integer count = luaL_len(L, 1);
+    luaL_argcheck(L, count >= 1, 1, "one plan at least expected");
+    struct mp_plan **box = new_box(L);
+    for (lua_Integer i = 1; i <= count; i++) {
+        lua_geti(L, 1, i);
+        struct mp_plan *next = mp_check_plan(L, -1), *longer = NULL;
+        if (*box == NULL)
+            longer = mp_plan_ref(next);
+        else if (mp_plan_then(&longer, *box, next, &err) != MP_OK)
+            return mp_raise(L, &err);
+        mp_plan_unref(*box);
+        *box = longer;
+        lua_pop(L, 1);
+    }
+    return 1;
+}
+
 static uint64_t check_count(lua_State *L, int arg)
 {
     int whole = 0;
@@ -236,16 +258,20 @@ static void set_every(lua_State *L, const struct mp_plan *plan, const struct mp_
     set_exact(L, "exact_every", every);
 }
 
-/* plan:totals() -> {pulses=, marks=, first=, last=, span=, span_max=, whole=, depth=, random=}
+/*
+ * plan:totals() -> {pulses=, marks=, leaves=, first=, last=, span=, span_max=, whole=, depth=,
+ * random=}. leaves: pulses, marks and rests, as a number, for there may be more than 2^63.
  */
 static int plan_totals(lua_State *L)
 {
     const struct mp_totals *totals = mp_plan_totals(mp_check_plan(L, 1));
-    lua_createtable(L, 0, 9);
+    lua_createtable(L, 0, 11);
     lua_pushinteger(L, (lua_Integer)totals->pulses);
     lua_setfield(L, -2, "pulses");
     lua_pushinteger(L, (lua_Integer)totals->marks);
     lua_setfield(L, -2, "marks");
+    lua_pushnumber(L, (lua_Number)totals->work.leaves);
+    lua_setfield(L, -2, "leaves");
     set_seconds(L, "first", totals->first);
     set_seconds(L, "last", totals->last);
     set_seconds(L, "span", totals->span);
@@ -344,6 +370,7 @@ void mp_open_plan(lua_State *L)
                                          {"rest", plan_rest},
                                          {"mark", plan_mark},
                                          {"sequence", plan_then},
+                                         {"sequence_of", plan_sequence_of},
                                          {"repeat_plan", plan_repeat},
                                          {"train", plan_train},
                                          {"parallel", plan_parallel},

@@ -17,6 +17,12 @@ int mp_raise(lua_State *L, const struct mp_error *err)
     return luaL_error(L, "%s", err->text);
 }
 
+int mp_refuse(lua_State *L, const struct mp_error *err)
+{
+    lua_pushstring(L, err->text);
+    return lua_error(L);
+}
+
 lua_Integer mp_check_integer(lua_State *L, int arg, lua_Integer low, lua_Integer high)
 {
     luaL_checktype(L, arg, LUA_TNUMBER);

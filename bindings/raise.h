@@ -20,6 +20,8 @@
 int mp_push_failure(lua_State *L, const struct mp_error *err);
 /* Raise err with the position of the running Lua function. Does not return. */
 int mp_raise(lua_State *L, const struct mp_error *err);
+/* The same without the line that called: what an author is told of a plan is not about ours. */
+int mp_refuse(lua_State *L, const struct mp_error *err);
 /* A whole number within [low, high]; floats with a whole value are taken. */
 lua_Integer mp_check_integer(lua_State *L, int arg, lua_Integer low, lua_Integer high);
 /* A finite number within [low, high]; NaN and strings are refused. */

@@ -28,7 +28,7 @@ static int schedule_new(lua_State *L)
     *box = NULL;
     luaL_setmetatable(L, SCHEDULE);
     if (mp_schedule_create(box, plan, (uint64_t)seed, &err) != MP_OK)
-        return mp_raise(L, &err);
+        return mp_refuse(L, &err);
     return 1;
 }
 
@@ -83,19 +83,31 @@ static int schedule_actions(lua_State *L)
     return 1;
 }
 
+/* Say how far a walk is: function at index 2, if there is one, is called with the events so far.
+ */
+static void tell_progress(lua_State *L, uint64_t walked)
+{
+    if (lua_isnoneornil(L, 2))
+        return;
+    lua_pushvalue(L, 2);
+    lua_pushinteger(L, (lua_Integer)walked);
+    lua_call(L, 1, 0);
+}
+
 /*
- * schedule:measure() -> pulses, first_us, last_us, end_ns. Walks it all: for random rests,
- * whose sum has no closed form.
+ * schedule:measure([progress]) -> pulses, first_us, last_us, end_ns. Walks it all: for random
+ * rests, whose sum has no closed form. progress(walked) is called now and then.
  */
 static int schedule_measure(lua_State *L)
 {
+    enum { EVENTS_A_CALL = 1024 * MP_EVENTS };
     struct mp_schedule *schedule = check_schedule(L, 1);
     struct mp_event events[MP_EVENTS];
     int64_t first = -1, last = -1;
-    uint64_t pulses = 0;
+    uint64_t pulses = 0, walked = 0;
     uint32_t count;
     mp_schedule_rewind(schedule);
-    while ((count = mp_schedule_next_many(schedule, events, MP_EVENTS)) > 0)
+    while ((count = mp_schedule_next_many(schedule, events, MP_EVENTS)) > 0) {
         for (uint32_t i = 0; i < count; i++) {
             if (events[i].kind != MP_EVENT_PULSE)
                 continue;
@@ -103,6 +115,10 @@ static int schedule_measure(lua_State *L)
             if (pulses++ == 0)
                 first = last;
         }
+        walked += count;
+        if (walked % EVENTS_A_CALL == 0)
+            tell_progress(L, walked);
+    }
     lua_pushinteger(L, (lua_Integer)pulses);
     lua_pushinteger(L, first);
     lua_pushinteger(L, last);

@@ -95,8 +95,8 @@ struct report {
 
 /*
  * on_outcome(what, kind, number, onset_ns, due_ns, entered_ns, returned_ns, action, frame,
- * stop, safe_sent, text): times in nanoseconds from the plan's start (of "stopped": on the
- * monotonic clock), action and frame from 1, text of a mark.
+ * stop, safe_sent, text, safes): times in nanoseconds from the plan's start (of "stopped": on
+ * the monotonic clock), action and frame from 1, text of a mark.
  */
 static int tell_outcome(lua_State *L)
 {
@@ -121,7 +121,8 @@ static int tell_outcome(lua_State *L)
         lua_pushstring(L, mp_schedule_mark(box->schedule, send->source));
     else
         lua_pushnil(L);
-    lua_call(L, 12, 0);
+    lua_pushinteger(L, out->safes);
+    lua_call(L, 13, 0);
     return 0;
 }
 

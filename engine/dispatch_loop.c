@@ -376,6 +376,7 @@ static void send_safe(struct mp_dispatcher *d)
         done += written;
         if (done == config->safe_length) {
             copies--;
+            out.safes++;
             done = 0;
             continue;
         }

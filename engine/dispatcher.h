@@ -84,8 +84,9 @@ enum mp_outcome_kind {
 
 struct mp_outcome {
     enum mp_outcome_kind kind;
-    enum mp_stop stop;   // stopped: why; skipped, sent: late, close or setting
-    bool safe_sent;      // stopped: the whole safe frame was taken by the port
+    enum mp_stop stop; // stopped: why; skipped, sent: late, close or setting
+    bool safe_sent;    // stopped: the whole safe frame was taken by the port
+    uint8_t safes; // stopped: so many of them, each with an answer where the device gives one
     struct mp_send send; // sent, skipped, mark: which
     int64_t start_ns;    // monotonic instant that the times in send count from
     int64_t woken_ns;    // when the wait ended

@@ -61,14 +61,12 @@ static struct mp_send lower_pulse(struct mp_lowering *l, const struct mp_event *
 }
 
 /*
- * How long after a pulse's frame began a setting may leave: behind its bytes; behind all of it
- * on its own port; and what was triggered has happened, since the device may be told faster
- * than it fires.
+ * How long after a pulse's frame began a setting may leave: behind all of it on its own port;
+ * and the pulse has happened, since the device may be told faster than it fires.
  */
 static int64_t clear_ns(const struct mp_lowering *l, const struct mp_frame *frame)
 {
-    bool triggered = frame->port != MP_PORT_DEVICE || frame->line != MP_TRIGGER_NONE;
-    int64_t fired_ns = triggered ? frame->wire_ns + l->latency_ns : frame->wire_ns;
+    int64_t fired_ns = frame->wire_ns + l->latency_ns;
     int64_t free_ns = frame->port == MP_PORT_DEVICE ? frame->takes_ns : 0;
     return fired_ns > free_ns ? fired_ns : free_ns;
 }

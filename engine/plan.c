@@ -1,6 +1,7 @@
 #include "engine/plan.h"
 
 #include "engine/plan_totals.h"
+#include "engine/plan_work.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -160,6 +161,7 @@ enum mp_status mp_plan_pulse(struct mp_plan **out, const struct mp_pulse *pulse,
         return MP_ENOMEM;
     plan->pulse = *pulse;
     plan->totals.pulses = 1;
+    plan->totals.work = (struct mp_work){.leaves = 1, .events = true};
     *out = plan;
     return MP_OK;
 }
@@ -183,6 +185,8 @@ enum mp_status mp_plan_rest(struct mp_plan **out, struct mp_ratio min_ns,
     totals->span_max = max_ns;
     totals->random = mp_ratio_compare(min_ns, max_ns) != 0;
     totals->denominator = min_ns.den;
+    totals->work =
+        (struct mp_work){.leaves = 1, .rests_first = 1, .rests_last = 1, .rests_most = 1};
     *out = plan;
     return MP_OK;
 }
@@ -210,18 +214,20 @@ enum mp_status mp_plan_mark(struct mp_plan **out, const char *text, struct mp_er
         return MP_ENOMEM;
     copy_text(plan->text, sizeof plan->text, text);
     plan->totals.marks = 1;
+    plan->totals.work = (struct mp_work){.leaves = 1, .events = true};
     *out = plan;
     return MP_OK;
 }
 
-static enum mp_status check_depth(uint32_t depth, struct mp_error *err)
+/* Can the whole be walked? */
+static enum mp_status check_size(const struct mp_totals *totals, struct mp_error *err)
 {
-    if (depth > MP_PLAN_MAX_DEPTH)
+    if (totals->depth > MP_PLAN_MAX_DEPTH)
         return mp_fail(err, MP_ERANGE,
                        "plans nested deeper than %d levels: build long sequences by appending "
                        "(plan = plan .. part) or with :times(n, ...)",
                        MP_PLAN_MAX_DEPTH);
-    return MP_OK;
+    return work_check(&totals->work, err);
 }
 
 /* The children of first with room for one more, sharing its array where it is the newest user.
@@ -247,17 +253,23 @@ enum mp_status mp_plan_then(struct mp_plan **out, struct mp_plan *first, struct 
                             struct mp_error *err)
 {
     struct mp_totals totals = first->totals;
-    if (first->kind != MP_PLAN_SEQUENCE)
+    if (first->kind != MP_PLAN_SEQUENCE) {
         totals.depth++;
+        totals.work.levels++;
+    }
     struct mp_totals sum;
     bool splice = second->kind == MP_PLAN_SEQUENCE && second->length <= SPLICE_MAX &&
                   second->label[0] == '\0';
     struct mp_totals tail = second->totals;
     if (splice)
         tail.depth--;
+    else
+        tail.work.levels++;
     enum mp_status status = totals_then(&sum, &totals, &tail, err);
-    if (status == MP_OK)
-        status = check_depth(sum.depth, err);
+    if (status == MP_OK) {
+        work_then(&sum.work, &totals.work, &tail.work);
+        status = check_size(&sum, err);
+    }
     if (status != MP_OK)
         return status;
     struct mp_plan *plan = plan_new(MP_PLAN_SEQUENCE, err);
@@ -304,9 +316,10 @@ enum mp_status mp_plan_repeat(struct mp_plan **out, struct mp_plan *child, uint6
                        (unsigned long long)count);
     struct mp_totals totals = child->totals;
     totals.depth++;
+    work_repeat(&totals.work, count);
     enum mp_status status = check_period(child, spacing, period_ns, err);
     if (status == MP_OK)
-        status = check_depth(totals.depth, err);
+        status = check_size(&totals, err);
     if (status == MP_OK)
         status = totals_multiply(&totals.pulses, totals.pulses, count, err);
     if (status == MP_OK)
@@ -333,21 +346,15 @@ enum mp_status mp_plan_repeat(struct mp_plan **out, struct mp_plan *child, uint6
     return MP_OK;
 }
 
-enum mp_status mp_plan_parallel(struct mp_plan **out, struct mp_plan *const *children,
-                                size_t count, struct mp_error *err)
+/* A node of kind over children from the same instant on. */
+static enum mp_status plan_over(struct mp_plan **out, enum mp_plan_kind kind,
+                                struct mp_plan *const *children, size_t count,
+                                const struct mp_totals *totals, struct mp_error *err)
 {
-    if (count == 0)
-        return mp_fail(err, MP_ERANGE, "nothing was given to run together");
-    struct mp_totals totals = children[0]->totals;
-    enum mp_status status = MP_OK;
-    for (size_t i = 1; i < count && status == MP_OK; i++)
-        status = totals_beside(&totals, &children[i]->totals, err);
-    totals.depth++;
-    if (status == MP_OK)
-        status = check_depth(totals.depth, err);
+    enum mp_status status = check_size(totals, err);
     if (status != MP_OK)
         return status;
-    struct mp_plan *plan = plan_new(MP_PLAN_PARALLEL, err);
+    struct mp_plan *plan = plan_new(kind, err);
     struct children *list = plan == NULL ? NULL : children_new(count, err);
     if (list == NULL) {
         free(plan);
@@ -356,9 +363,28 @@ enum mp_status mp_plan_parallel(struct mp_plan **out, struct mp_plan *const *chi
     for (size_t i = 0; i < count; i++)
         children_push(list, children[i]);
     hold_children(plan, list);
-    plan->totals = totals;
+    plan->totals = *totals;
     *out = plan;
     return MP_OK;
+}
+
+enum mp_status mp_plan_parallel(struct mp_plan **out, struct mp_plan *const *children,
+                                size_t count, struct mp_error *err)
+{
+    if (count == 0)
+        return mp_fail(err, MP_ERANGE, "nothing was given to run together");
+    struct mp_totals totals = children[0]->totals;
+    enum mp_status status = MP_OK;
+    totals.work = (struct mp_work){.levels = 1};
+    for (size_t i = 0; i < count && status == MP_OK; i++) {
+        if (i > 0)
+            status = totals_beside(&totals, &children[i]->totals, err);
+        work_beside(&totals.work, &children[i]->totals.work);
+    }
+    if (status != MP_OK)
+        return status;
+    totals.depth++;
+    return plan_over(out, MP_PLAN_PARALLEL, children, count, &totals, err);
 }
 
 enum mp_status mp_plan_channel(struct mp_plan **out, struct mp_plan *child, const char *name,
@@ -369,10 +395,11 @@ enum mp_status mp_plan_channel(struct mp_plan **out, struct mp_plan *child, cons
         return mp_fail(err, MP_ERANGE, "a channel name needs 1 to %d bytes without spaces",
                        MP_NAME_MAX - 1);
     struct mp_plan *plan = NULL;
-    enum mp_status status = mp_plan_parallel(&plan, &child, 1, err);
+    struct mp_totals totals = child->totals;
+    totals.depth++; // no level of work: a schedule has the child in its place
+    enum mp_status status = plan_over(&plan, MP_PLAN_CHANNEL, &child, 1, &totals, err);
     if (status != MP_OK)
         return status;
-    plan->kind = MP_PLAN_CHANNEL;
     copy_text(plan->text, sizeof plan->text, name);
     *out = plan;
     return MP_OK;

@@ -24,6 +24,9 @@
 
 enum { MP_PLAN_MAX_DEPTH = 1000, MP_ORIGIN_MAX = 80, MP_NAME_MAX = 64 };
 
+/* The most that a plan takes to walk: some 4 MB, and some 0.1 ms from one event to the next. */
+enum { MP_PLAN_MAX_STRANDS = 4096, MP_PLAN_MAX_LEVELS = 65536, MP_PLAN_MAX_RESTS = 10000 };
+
 enum mp_plan_kind {
     MP_PLAN_PULSE,
     MP_PLAN_REST,
@@ -54,6 +57,17 @@ struct mp_pulse {
     uint32_t program; // 0; else the caller's number for pulses that the device times itself
 };
 
+/* What it takes to walk a plan. UINT64_MAX: that many or more. */
+struct mp_work {
+    uint64_t levels;      // of nesting that are open at once, of all strands
+    uint64_t strands;     // parts side by side at once
+    uint64_t leaves;      // pulses, marks and rests
+    uint64_t rests_first; // rests before the first pulse or mark
+    uint64_t rests_last;  // and behind the last one
+    uint64_t rests_most;  // the most from one to the next
+    bool events;          // is there a pulse or a mark?
+};
+
 /*
  * Closed-form facts. Where random is set the plan holds rests whose length a seed
  * decides: then times other than span_max hold for the shortest rests, and the
@@ -70,6 +84,7 @@ struct mp_totals {
     int64_t denominator;      // common denominator of every time inside
     uint32_t depth;
     bool random;
+    struct mp_work work;
 };
 
 struct mp_plan;
@@ -82,6 +97,11 @@ enum mp_status mp_plan_rest(struct mp_plan **out, struct mp_ratio min_ns,
                             struct mp_ratio max_ns, struct mp_error *err);
 /* A named instant in the record. MP_ERANGE when empty or over MP_NAME_MAX - 1 bytes. */
 enum mp_status mp_plan_mark(struct mp_plan **out, const char *text, struct mp_error *err);
+/*
+ * The following compose plans. All: MP_ERANGE where the whole is nested too deep, or takes more
+ * to walk than MP_PLAN_MAX_* say.
+ */
+
 /* first, then second from the end of first's span on. Appending in a loop is cheap. */
 enum mp_status mp_plan_then(struct mp_plan **out, struct mp_plan *first, struct mp_plan *second,
                             struct mp_error *err);

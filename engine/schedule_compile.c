@@ -24,13 +24,18 @@ struct compiler {
 static enum mp_status compile(struct compiler *c, const struct mp_plan *plan, uint32_t channel,
                               uint32_t *op);
 
-/* Room for one more element in an array that doubles at powers of two. */
-static enum mp_status reserve(void **array, uint32_t count, size_t size, struct mp_error *err)
+/* The most of everything: some 250 MB in all. What a device is asked for is a thousandth of it.
+ */
+enum { MOST_OPS = 1 << 20, MOST_LINKS = 1 << 22, MOST_ACTIONS = 1 << 14, MOST_CHANNELS = 256 };
+
+/* Room for one more element in an array that doubles at powers of two, up to most of them. */
+static enum mp_status reserve(void **array, uint32_t count, size_t size, uint32_t most,
+                              const char *what, struct mp_error *err)
 {
+    if (count >= most)
+        return mp_fail(err, MP_EOVERFLOW, "the plan has more than %u %s", most, what);
     if (count != 0 && (count & (count - 1)) != 0)
         return MP_OK;
-    if (count > UINT32_MAX / 4)
-        return mp_fail(err, MP_EOVERFLOW, "a plan of more than 2^30 different parts");
     size_t capacity = count == 0 ? 1 : 2 * (size_t)count;
     void *grown = realloc(*array, capacity * size);
     if (grown == NULL)
@@ -94,7 +99,8 @@ static enum mp_status intern_channel(struct program *p, const char *name, uint32
             return MP_OK;
         }
     enum mp_status status =
-        reserve((void **)&p->channels, p->channel_count, sizeof *p->channels, err);
+        reserve((void **)&p->channels, p->channel_count, sizeof *p->channels, MOST_CHANNELS,
+                "channels: name fewer", err);
     if (status != MP_OK)
         return status;
     (void)snprintf(p->channels[p->channel_count], MP_NAME_MAX, "%s", name);
@@ -116,7 +122,8 @@ static enum mp_status intern_action(struct program *p, const struct mp_action *a
         }
     }
     enum mp_status status =
-        reserve((void **)&p->actions, p->action_count, sizeof *p->actions, err);
+        reserve((void **)&p->actions, p->action_count, sizeof *p->actions, MOST_ACTIONS,
+                "different pulses: use fewer different intensities", err);
     if (status != MP_OK)
         return status;
     p->actions[p->action_count] = *action;
@@ -128,7 +135,8 @@ static enum mp_status add_source(struct program *p, const struct mp_plan *plan,
                                  const char *text, uint32_t *index, struct mp_error *err)
 {
     enum mp_status status =
-        reserve((void **)&p->sources, p->source_count, sizeof *p->sources, err);
+        reserve((void **)&p->sources, p->source_count, sizeof *p->sources, MOST_OPS,
+                "different parts: repeat parts with :times()", err);
     if (status != MP_OK)
         return status;
     struct source *source = &p->sources[p->source_count];
@@ -178,7 +186,8 @@ static enum mp_status compile_children(struct compiler *c, const struct mp_plan 
     op->count = count;
     op->first = p->link_count;
     for (size_t i = 0; i < count && status == MP_OK; i++) {
-        status = reserve((void **)&p->links, p->link_count, sizeof *p->links, c->err);
+        status = reserve((void **)&p->links, p->link_count, sizeof *p->links, MOST_LINKS,
+                         "parts in a row: repeat parts with :times()", c->err);
         if (status == MP_OK)
             p->links[p->link_count++] = list[i];
     }
@@ -257,7 +266,8 @@ static enum mp_status compile(struct compiler *c, const struct mp_plan *plan, ui
     struct op op = {.random = mp_plan_totals(plan)->random};
     enum mp_status status = compile_node(c, plan, &view, channel, &op);
     if (status == MP_OK)
-        status = reserve((void **)&p->ops, p->op_count, sizeof *p->ops, c->err);
+        status = reserve((void **)&p->ops, p->op_count, sizeof *p->ops, MOST_OPS,
+                         "different parts: repeat parts with :times()", c->err);
     if (status != MP_OK)
         return status;
     p->ops[p->op_count] = op;

@@ -2,6 +2,10 @@
 # Run every test of a build: C programs, the serial rig, the specs. $1: the build folder;
 # $2: "valgrind" to run them under it. Ends with "N passed, N failed".
 set -u
+# Under nohup, or behind "&" in a script, some signals come in ignored, and what a test kills would live on.
+if [ -z "${MP_SIGNALS:-}" ]; then
+  MP_SIGNALS=default exec env --default-signal=HUP,INT,QUIT,PIPE,TERM sh "$0" "$@"
+fi
 build=$1
 wrap=""
 if [ "${2:-}" = valgrind ]; then

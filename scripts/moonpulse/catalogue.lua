@@ -94,7 +94,9 @@ end
 --- Random rests are drawn with seed.
 ---@param plan moonpulse.Plan
 ---@param seed integer
-function M.measure(plan, seed)
+---@param progress (fun(walked: integer, total: integer))? called now and then where that takes long, with
+---   pulses and marks
+function M.measure(plan, seed, progress)
   local totals = plan:totals()
   local facts = {
     pulses = totals.pulses, marks = totals.marks, random = totals.random,
@@ -102,7 +104,9 @@ function M.measure(plan, seed)
     whole_cycles_s = totals.whole,
   }
   if totals.random then
-    local _, first_us, last_us, end_ns = core.schedule(plan, seed):measure()
+    local _, first_us, last_us, end_ns = core.schedule(plan, seed):measure(progress and function(walked)
+      progress(walked, totals.pulses + totals.marks)
+    end)
     facts.first_to_last_s = (last_us - first_us) / 1e6
     facts.nominal_end_s = end_ns / 1e9
     facts.whole_cycles_s = facts.nominal_end_s + totals.whole - totals.span

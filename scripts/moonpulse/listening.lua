@@ -9,6 +9,8 @@ local outputs = require "moonpulse.outputs"
 
 local M = {}
 
+local most_recent = 16 -- answers to one setting and more: some devices confirm it in several
+
 local lost = ": was the setting lost on a loose cable, or was it changed on the front panel?"
 
 ---@class moonpulse.Listening
@@ -23,7 +25,7 @@ Listening.__index = Listening
 ---@param record table
 function M.new(driver, record)
   return setmetatable({ driver = driver, record = record, given = givens.new(driver.measures), open = {},
-    times = {}, wrong = {}, recent = {}, settings = 0 }, Listening)
+    times = {}, wrong = {}, recent = {}, settings = 0, safes = 0, held = {} }, Listening)
 end
 
 --- The device is armed at action: the driver has set it, and read it back.
@@ -37,6 +39,27 @@ function Listening:armed(action, limits, firsts)
   end
   outputs.follow(self.outputs, outputs.of(limits, action), action)
   self.open, self.times, self.wrong, self.recent = {}, {}, {}, {}
+  self.safes, self.safe_ns, self.held = 0, nil, {}
+end
+
+--- The safe frame was handed to the port at at_ns, times over. Its answer may look like a pulse's (a
+--- driver's `safe_answer`): answers come in order, so the last ones are its own.
+---@param at_ns integer
+---@param times integer
+function Listening:safe(at_ns, times)
+  self.safes, self.safe_ns = self.safes + times, self.safe_ns or at_ns
+end
+
+--- A reply behind the safe frame: it, or the one before it that was held; nil where it must wait for the
+--- next one to know whose it is.
+local function in_turn(self, reply, at_ns)
+  if not self.safe_ns or at_ns <= self.safe_ns or reply.name ~= self.driver.safe_answer then
+    return reply, at_ns
+  end
+  table.insert(self.held, { reply, at_ns })
+  if #self.held > self.safes then
+    return table.unpack(table.remove(self.held, 1))
+  end
 end
 
 --- What reply, which came at at_ns, says about the settings.
@@ -73,8 +96,9 @@ end
 ---@param action moonpulse.Action
 ---@param at_ns integer when its write began
 ---@param of_plan boolean? one of a plan's, which the engine counts
+---@return number lead seconds in which the device follows it
 function Listening:tell(action, at_ns, of_plan)
-  local _, _, fields = self.driver.encode.set(self:before(action), action)
+  local _, lead, fields = self.driver.encode.set(self:before(action), action)
   self.told = action
   self:gave(action)
   self.settings = self.settings + (of_plan and 1 or 0)
@@ -83,11 +107,12 @@ function Listening:tell(action, at_ns, of_plan)
     self.open[field], self.wrong[field] = at_ns, nil
     self.times[field] = (self.times[field] or 0) + 1 -- so many answers, one to each message
   end
-  for _, heard in pairs(self.recent) do -- an answer may be heard before we hear that it was sent
+  for _, heard in ipairs(self.recent) do -- an answer may be heard before we hear that it was sent
     if heard.at_ns > at_ns then
       learn(self, heard.reply, heard.at_ns)
     end
   end
+  return lead
 end
 
 --- Has the device confirmed all that it was told, and nothing else since?
@@ -125,9 +150,10 @@ function Listening:contradicted(now_ns, patience_ns)
 end
 
 --- A confirmation: of the pulse that waits for it, or of one that nobody sent.
-local function confirm(self, at_ns, action, pulse, text, value)
-  local record = self.record
-  local unlike = action and not record.doubted and self.given:compare(action, value, pulse)
+local function confirm(self, at_ns, action, pulse, said)
+  local record, text, value = self.record, said.text, said.value
+  local unlike = action and not record.doubted and (said.unlike
+    and givens.words(pulse, said.unlike) or self.given:compare(action, value, pulse))
   if record.start_ns and record:confirm(at_ns - record.start_ns, text, value, unlike and "otherwise") then
     self.fault = self.fault or unlike and unlike .. ": look at the stimulator before you go on" or nil
     return "confirmed"
@@ -144,19 +170,30 @@ end
 ---@return "confirmed"|nil
 function Listening:hear(reply, at_ns, armed)
   local record, driver = self.record, self.driver
+  reply, at_ns = in_turn(self, reply, at_ns)
+  if not reply then
+    return nil
+  end
   -- a confirmation is judged by the pulse that it belongs to: the device may have been told more since
   local action, pulse = record:awaits(at_ns)
-  local verdict, text, value = driver.judge(reply, action or armed and self.told or nil)
+  local verdict, text, value, unlike = driver.judge(reply, action or armed and self.told or nil,
+    driver.settings)
   if armed and driver.tells then
-    self.recent[reply.name] = { reply = reply, at_ns = at_ns }
+    table.insert(self.recent, { reply = reply, at_ns = at_ns })
+    if #self.recent > most_recent then
+      table.remove(self.recent, 1)
+    end
     learn(self, reply, at_ns)
   end
   if verdict == "confirm" then
     if self.fault then -- one was lost, or one too many came: this is not surely the oldest's
       record:in_doubt()
     end
-    return confirm(self, at_ns, action, pulse, text, value)
-  elseif verdict == "fault" and armed then
+    return confirm(self, at_ns, action, pulse, { text = text, value = value, unlike = unlike })
+  elseif verdict == "refused" and pulse then -- and what comes later is not its confirmation
+    record:unconfirmed_row()
+  end
+  if (verdict == "fault" or verdict == "refused") and armed then
     self.fault = self.fault or text
   end
 end

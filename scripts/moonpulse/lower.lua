@@ -309,22 +309,32 @@ function M.describe(action)
     action.train and " (" .. (action.train.text or "a train") .. ")" or "")
 end
 
---- A part of which only what repeats was cut to two rounds: its intervals are all there.
-local function shortened(plan)
+local function shorter(plan, each)
   local view = plan:view()
   if view.kind == "repeat" then
-    return core.repeat_plan(shortened(plan:child(1)), math.min(view.count, 2), view.spacing,
-      view.exact_period)
+    return core.repeat_plan(each(plan:child(1)), math.min(view.count, 2), view.spacing, view.exact_period)
   elseif view.kind == "channel" then
-    return core.channel(shortened(plan:child(1)), view.text)
+    return core.channel(each(plan:child(1)), view.text)
   elseif view.kind == "sequence" then
-    local whole = shortened(plan:child(1))
-    for i = 2, view.children do
-      whole = core.sequence(whole, shortened(plan:child(i)))
+    local parts = {}
+    for i = 1, view.children do
+      parts[i] = each(plan:child(i))
     end
-    return whole
+    return core.sequence_of(parts)
   end
   return plan
+end
+
+--- A part of which only what repeats was cut to two rounds: its intervals are all there. A part that is
+--- shared stays so.
+local function shortened(plan)
+  local known = {}
+  local function each(part)
+    local id = part:id()
+    known[id] = known[id] or { made = shorter(part, each), from = part } -- ids hold while plans live
+    return known[id].made
+  end
+  return each(plan)
 end
 
 --- Can we time all of plan, pulse by pulse? For the device's rate, the wire, and settings in between.

@@ -93,7 +93,7 @@ local function trials(plan, view, out)
   end
 end
 
-local most_parts = 12
+local most_parts, most_words = 12, 200
 
 function kinds.sequence(plan, view, out)
   if view.label == "trials" and plan:child(1):view().kind == "repeat" then
@@ -114,6 +114,9 @@ end
 kinds["repeat"] = repeated
 
 function sentence(plan, out)
+  if out.cut then
+    return
+  end
   local view = plan:view()
   kinds[view.kind](plan, view, out)
 end
@@ -122,8 +125,14 @@ end
 ---@param plan moonpulse.Plan
 ---@return string
 function M.pattern(plan)
-  local text, glue = "", ""
-  sentence(plan, function(part, is_intro)
+  local text, glue, count = "", "", 0
+  sentence(plan, setmetatable({}, { __call = function(self, part, is_intro)
+    count = count + 1
+    if count == most_words then
+      self.cut, part, is_intro = true, "and so on", false
+    elseif self.cut then
+      return
+    end
     if is_intro then
       text, glue = text .. "; " .. part, " "
       return
@@ -132,7 +141,7 @@ function M.pattern(plan)
     local is_joint = part == "then" or part:find("with$") or part:find("^on channel")
       or part == "side by side" or part == "and at the same time"
     glue = is_joint and " " or ", "
-  end)
+  end }))
   return (text:gsub(", then ", "; then "))
 end
 

@@ -105,15 +105,21 @@ function kinds.parallel(plan, view, lines, depth)
   end
 end
 
-local most_parts = 40
+local most_parts, most_lines = 40, 200
 
---- Trials, in a drawn or given order, counted by kind; the shortest and the longest interval from
---- onset to onset.
----@param plan moonpulse.Plan labelled "trials", made by mp.trials
----@return { count: integer, plan: moonpulse.Plan }[] by first appearance
----@return number? shortest seconds
----@return number? longest
-function M.trials(plan, view)
+-- outlines by plan:id() while one is made, for parts are shared; nil in between
+local known
+
+--- An outline within another one is made once a part.
+local function outlined(call, ...)
+  local outer = known
+  known = outer or {}
+  local results = table.pack(call(...))
+  known = outer
+  return table.unpack(results, 1, results.n)
+end
+
+local function trials_of(plan, view)
   local found, by_text, shortest, longest = {}, {}, nil, nil
   local before = 0 -- the span of the trial before a rest
   local function count(trial, times)
@@ -145,6 +151,16 @@ function M.trials(plan, view)
     end
   end
   return found, shortest, longest
+end
+
+--- Trials, in a drawn or given order, counted by kind; the shortest and the longest interval from
+--- onset to onset.
+---@param plan moonpulse.Plan labelled "trials", made by mp.trials
+---@return { count: integer, plan: moonpulse.Plan }[] by first appearance
+---@return number? shortest seconds
+---@return number? longest
+function M.trials(plan, view)
+  return outlined(trials_of, plan, view)
 end
 
 local function trials(plan, view, lines, depth)
@@ -180,7 +196,9 @@ end
 kinds["repeat"] = repeated
 
 function describe(plan, lines, depth)
-  if depth > 12 then
+  if lines.cut then
+    return
+  elseif depth > 12 then
     lines(depth, "...")
     return
   end
@@ -188,20 +206,31 @@ function describe(plan, lines, depth)
   kinds[view.kind](plan, view, lines, depth)
 end
 
+--- Lines up to a number: nobody reads more, and a plan may have any number of them.
+local function add_line(self, depth, text)
+  if #self < most_lines then
+    self[#self + 1] = ("  "):rep(depth) .. text
+  elseif not self.cut then
+    self.cut = true
+    self[#self + 1] = "..."
+  end
+end
+
+local function text_of(plan)
+  local id = plan:id()
+  if not known[id] then
+    local lines = setmetatable({}, { __call = add_line })
+    describe(plan, lines, 0)
+    known[id] = { text = table.concat(lines, "\n"), plan = plan } -- ids hold while plans live
+  end
+  return known[id].text
+end
+
 --- The outline of a plan.
 ---@param plan moonpulse.Plan
 ---@return string with line ends between, two spaces a level
 function M.of(plan)
-  local list, cut = {}, false
-  describe(plan, function(depth, text)
-    if #list < 200 then
-      list[#list + 1] = ("  "):rep(depth) .. text
-    elseif not cut then
-      cut = true
-      list[#list + 1] = "..."
-    end
-  end, 0)
-  return table.concat(list, "\n")
+  return outlined(text_of, plan)
 end
 
 M.count = count_text

@@ -84,13 +84,15 @@ function M.free_at(last, limits, first)
   return free_ns
 end
 
---- When settings may go to a device: nothing but a stop while it plays, on whichever output.
----@param last table<integer, { action: moonpulse.Action, at_ns: integer }>
+--- When settings may go to a device: nothing but a stop before its pulse has come and while it plays, on
+--- whichever output.
+---@param last table<integer, { action: moonpulse.Action, fired_ns: integer }> fired_ns: when it has fired
 ---@return integer
 function M.settable_at(last)
   local free_ns = 0
   for _, each in pairs(last) do
-    free_ns = math.max(free_ns, each.at_ns + math.ceil((each.action.locked or each.action.busy or 0) * 1e9))
+    local locked = each.action.locked or each.action.busy or 0
+    free_ns = math.max(free_ns, each.fired_ns + math.ceil(locked * 1e9))
   end
   return free_ns
 end

@@ -2,6 +2,8 @@
 --- Structure is kept, equal parts are written once, so a plan of any length stays small.
 local core = require "moonpulse.core"
 local outline = require "moonpulse.outline"
+local protocols = require "moonpulse.protocol"
+local text_files = require "moonpulse.text_file"
 
 local M = {}
 
@@ -177,11 +179,14 @@ local function node(self, number)
   return self.nodes[number] or bad(self, "node %s is used before it is written", number)
 end
 
+local LONGEST = 2000 -- letters of a node, but for the parts in a row
+
 --- The quoted text at the end of rest after word; rest without it.
 local function tail(rest, word)
-  local before, text = rest:match("^(.-) " .. word .. " \"(.*)\"$")
+  local from = math.max(1, #rest - LONGEST) -- a pattern takes long where it may match anywhere
+  local before, text = rest:sub(from):match("^(.-) " .. word .. " \"(.*)\"$")
   if before and not text:find("[^\\]\"") then
-    return before, unescape(text)
+    return rest:sub(1, from - 1) .. before, unescape(text)
   end
   return rest, ""
 end
@@ -218,21 +223,29 @@ function make.channel(self, rest)
   return core.channel(node(self, number or bad(self, "a channel is: channel NODE \"NAME\"")), unescape(name))
 end
 
-local MOST_PARTS = 1000000
+-- in a file of any size: some seconds and 300 MB
+local MOST_PARTS, MOST_NODES, MOST_BYTES = 1000000, 250000, 1 << 24
+
+--- How many parts a child is in a row: short sequences without a name dissolve into it (engine/plan.h).
+local function parts_of(child)
+  local view = child:view()
+  return view.kind == "sequence" and view.label == "" and view.children <= 64 and view.children or 1
+end
 
 local function children_of(self, rest)
   local list = {}
   for part in rest:gmatch("%S+") do
-    local number, count = part:match("^(%d+)%*?(%d*)$")
-    if not number then
-      bad(self, "%q is no node: write its number, or NUMBER*COUNT", part)
+    local number, count = part:sub(1, 50):match("^(%d+)%*?(%d*)$")
+    if not number or #part > 50 then
+      bad(self, "%q is no node: write its number, or NUMBER*COUNT", part:sub(1, 50))
     end
-    local times = tonumber(count ~= "" and count or 1)
-    if #list + times > MOST_PARTS then
-      bad(self, "more than %d parts in a row: write them as one repeat", MOST_PARTS)
+    local child, times = node(self, number), tonumber(count ~= "" and count or 1)
+    self.parts = self.parts + times * parts_of(child)
+    if self.parts > MOST_PARTS then
+      bad(self, "more than %d parts in a row, of all nodes: write them as one repeat", MOST_PARTS)
     end
     for _ = 1, times do
-      list[#list + 1] = node(self, number)
+      list[#list + 1] = child
     end
   end
   return list
@@ -243,12 +256,10 @@ function make.sequence(self, rest)
   if #list < 2 then
     bad(self, "a sequence has at least two parts")
   end
-  local whole = list[1]
-  for i = 2, #list do
-    whole = core.sequence(whole, list[i])
-  end
-  return whole
+  return core.sequence_of(list)
 end
+
+local in_a_row = { sequence = true, parallel = true }
 
 function make.parallel(self, rest)
   return core.parallel(children_of(self, rest))
@@ -258,6 +269,12 @@ local function read_node(self, rest)
   local number, kind, more = rest:match("^(%d+) (%l+) (.*)$")
   if not make[kind] then
     bad(self, "there is no node of this kind")
+  elseif #rest > LONGEST and not in_a_row[kind] then
+    bad(self, "a node of %d letters, at most %d", #rest, LONGEST)
+  end
+  self.count = self.count + 1
+  if self.count > MOST_NODES then
+    bad(self, "more than %d nodes: write what repeats as one repeat", MOST_NODES)
   end
   local origin, label
   more, origin = tail(more, "from")
@@ -287,6 +304,10 @@ local function read_line(self, line)
     self.parameters[name or bad(self, "a parameter is: parameter NAME \"VALUE\"")] = unescape(value)
   elseif is_text[key] and rest:find("^\".*\"$") then
     self[key] = unescape(rest:sub(2, -2))
+    local problem = protocols.text_problem(key, self[key])
+    if problem then
+      bad(self, "%s", problem)
+    end
   else
     bad(self, "this line is of no known kind")
   end
@@ -342,7 +363,7 @@ function M.read(text, path)
   if problem then
     return nil, problem
   end
-  local self = { path = path, line = 0, nodes = {}, parameters = {} }
+  local self = { path = path, line = 0, nodes = {}, parameters = {}, parts = 0, count = 0 }
   local ok, message = pcall(function()
     for line in text:gmatch("([^\n]*)\n") do
       self.line = self.line + 1
@@ -369,12 +390,10 @@ end
 ---@return table? protocol
 ---@return string? message
 function M.load(path)
-  local file, message = io.open(path, "rb")
-  if not file then
-    return nil, ("cannot open %s"):format(message)
+  local text, message = text_files.read(path, { bytes = MOST_BYTES, name = "plan file" })
+  if not text then
+    return nil, message
   end
-  local text = file:read("a")
-  file:close()
   local read
   read, message = M.read(text, path)
   if not read then

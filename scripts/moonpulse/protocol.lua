@@ -100,17 +100,32 @@ local parameter_known = { default = "value", min = "?number", max = "?number", h
 
 local control = "[\0-\8\11-\31\127]" -- all but tab and newline
 
+local LONGEST, LONGEST_ID = 10000, 100 -- bytes; a folder's name has at most 255
+
+--- What is wrong with a text of a protocol; nil: nothing.
+---@param key string "name", "id", ...
+---@param value string
+---@return string?
+function M.text_problem(key, value)
+  local most = key == "id" and LONGEST_ID or LONGEST
+  if #value > most then
+    return ("%s has %d bytes, at most %d"):format(key, #value, most)
+  elseif value:find(control) then
+    return ("%s has control characters, which a terminal would obey"):format(key)
+  elseif key == "id" and not value:find("^[%w_\128-\255][%w_. \128-\255-]*$") then
+    return ("id must be letters, digits and _ . - (a run's folder is named after it), not %q"):format(value)
+  end
+end
+
 local function check_texts(who, spec)
   for _, key in ipairs(texts) do
     if spec[key] ~= nil and type(spec[key]) ~= "string" then
       blame.fail("%s: %s must be text, not %s", who, key, type(spec[key]))
-    elseif spec[key] and spec[key]:find(control) then
-      blame.fail("%s: %s has control characters, which a terminal would obey", who, key)
     end
-  end
-  if spec.id and not spec.id:find("^[%w_\128-\255][%w_. \128-\255-]*$") then
-    blame.fail("%s: id must be letters, digits and _ . - (a run's folder is named after it), not %q",
-      who, spec.id)
+    local problem = spec[key] and M.text_problem(key, spec[key])
+    if problem then
+      blame.fail("%s: %s", who, problem)
+    end
   end
 end
 
@@ -325,18 +340,20 @@ function M.load(path, shown)
   if not chunk then
     return nil, in_file(path, environment)
   end
-  local ok, protocol = sandbox.call(function()
-    return from_result(path, chunk(), environment)
+  local ok, all = sandbox.call(function()
+    local protocol = from_result(path, chunk(), environment)
+    local list = { protocol }
+    for i, variant in ipairs(protocol.variants or {}) do
+      list[i + 1] = specialise(protocol, variant)
+    end
+    return list
   end)
   if not ok then
-    return nil, in_file(path, protocol)
+    return nil, in_file(path, all)
   end
-  protocol.id = protocol.id or path:match("([^/]+)%.lua$")
-  protocol.file = path
-  local all = { protocol }
-  for i, variant in ipairs(protocol.variants or {}) do
-    all[i + 1] = specialise(protocol, variant)
-    all[i + 1].file = path
+  all[1].id = all[1].id or path:match("([^/]+)%.lua$")
+  for _, protocol in ipairs(all) do
+    protocol.file = path
   end
   return all
 end

@@ -66,7 +66,7 @@ end
 function Link:sleep(seconds)
   self.now_ns = self.now_ns + math.floor(seconds * 1e9)
   self:advance(self.now_ns)
-  self:deliver(self.now_ns, function() end)
+  self:deliver(self.now_ns, self.hear)
 end
 
 --- Give the replies that came until now_ns to receive(reply, at_ns).
@@ -110,7 +110,8 @@ function Link:transact(bytes, want, timeout, tries, remedy)
     self:advance(until_ns)
     while not found and self.first <= self.last and self.at_ns[self.first] <= until_ns do
       self.now_ns = math.max(self.now_ns, self.at_ns[self.first])
-      self:deliver(self.now_ns, function(reply)
+      self:deliver(self.now_ns, function(reply, at_ns)
+        self.hear(reply, at_ns)
         if not found and match(reply) then
           found = reply
         end
@@ -140,15 +141,14 @@ local function new_link(driver, twin, wrong)
 end
 
 --- Play job.lowering against the link's twin; returns the reason it stopped, and the fault.
-local function play(job, link, record, pace)
+local function play(job, link, record, pace, listening)
   assert(job.lowering:cleared(), "the plan was not checked against the safety limits: nothing is sent")
   local driver, twin, frames = job.driver, link.twin, job.lowering:frames()
   local start_ns = link.now_ns + 1000000000 + math.floor(job.lowering:lead() * 1e9)
   record.start_ns = start_ns
   local latency_ns = math.floor(driver.latency * 1e9)
   local patience_ns = math.floor(driver.reply_timeout * 1e9)
-  local listening, fault = listenings.new(driver, record), nil
-  record.start_ns = start_ns
+  local fault
   listening:armed(job.first, job.limits, job.firsts)
   local function receive(reply, at_ns)
     listening:hear(reply, at_ns, true)
@@ -255,7 +255,7 @@ end
 --- twin.tsv of the run; closed, with its last lines, whatever happens.
 local function open_log(record)
   local path = record.folder .. "/twin.tsv"
-  local file, message = io.open(path, "w")
+  local file, message = core.create_file(path)
   if not file then
     links.fault("cannot write " .. message)
   end
@@ -271,6 +271,13 @@ local function close_log(file, path)
   end
 end
 
+--- Raise what the device did before it was armed: a pulse that nobody asked for.
+local function check_unasked(link, listening)
+  if listening.fault then
+    link:fault("%s", listening.fault)
+  end
+end
+
 --- Run job without a port.
 ---@param job table as for run_real; job.twin: another far side than a new twin; job.faults: of its settings
 ---@param record table
@@ -283,7 +290,11 @@ function M.run(job, record, speed, hooks)
   local link = new_link(driver, job.twin, job.faults)
   link.log = log
   link.ticks = true -- some say unasked who they are
+  local listening = listenings.new(driver, record)
+  -- while it is not armed for good only pulses count: nobody asked for one
+  link.hear = function(reply, at_ns) listening:hear(reply, at_ns, false) end
   local identity = driver.connect(link)
+  check_unasked(link, listening)
   hooks.connected(identity, "virtual")
   local admitted = admission.admit {
     plan = job.plan, seed = job.seed, driver = driver, identity = identity,
@@ -303,14 +314,19 @@ function M.run(job, record, speed, hooks)
   link.hurry = speed == "max"
   local pause = collectgarbage("setpause", 1000) -- the rows are short-lived, and soon over
   local begun_ns, first_ns = core.clock_ns(), link.now_ns
-  local stop, fault = play(job, link, record, pacer(job, speed, hooks))
+  local stop, fault = "device", listening.fault
+  if not fault then
+    stop, fault = play(job, link, record, pacer(job, speed, hooks), listening)
+  end
   local took_s = (core.clock_ns() - begun_ns) / 1e9
   collectgarbage("setpause", pause)
   link.keepalive, link.ticks = nil, true
   record:halt(link.now_ns)
+  listening:safe(link.now_ns, 1)
   link:write(driver.safe)
-  link.first, link.last = 1, 0
+  link:deliver(math.maxinteger, link.hear) -- what is on its way, before it is asked
   local ok, problem = pcall(driver.disarm, link)
+  fault = fault or listening.fault
   record:stopped(ok)
   close_log(log, log_path)
   return { stop = stop, fault = fault, disarmed = ok, safe_sent = true, took_s = took_s,

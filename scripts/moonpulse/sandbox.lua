@@ -1,6 +1,7 @@
 --- Protocol files are safe to share: they see the library and plain Lua, nothing of the machine, and are
 --- stopped where they take too long or too much.
 local core = require "moonpulse.core"
+local text_files = require "moonpulse.text_file"
 
 local M = {}
 
@@ -251,6 +252,18 @@ function M.call(f, ...)
   return ok, result
 end
 
+local MOST_BYTES = 1 << 22 -- of a protocol file; the longest shipped one has some 10,000
+
+--- The text of a file, as loadfile reads it.
+local function text_of(path)
+  local text, message = text_files.read(path, { bytes = MOST_BYTES, name = "protocol file" })
+  if not text then
+    return nil, message
+  end
+  text = text:gsub("^\xEF\xBB\xBF", "")
+  return text:sub(1, 1) == "#" and "--" .. text or text -- a first line for the shell
+end
+
 --- Load a protocol file: text only, in an environment of its own.
 ---@param path string
 ---@param shown string? what messages call it, instead of path
@@ -258,12 +271,10 @@ end
 ---@return string|table problem a message, or the environment
 function M.load(path, shown)
   local environment = M.environment()
-  local chunk, message
-  if shown then
-    local file <close> = assert(io.open(path))
-    chunk, message = load(file:read("a"), "@" .. shown, "t", environment)
-  else
-    chunk, message = loadfile(path, "t", environment)
+  local text, message = text_of(path)
+  local chunk
+  if text then
+    chunk, message = load(text, "@" .. (shown or path), "t", environment)
   end
   return chunk, chunk and environment or M.printable(message)
 end

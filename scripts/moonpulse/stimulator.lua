@@ -22,7 +22,7 @@ local stall_ns = 250000000 -- a loop silent for so long has replies to read befo
 --- What the dispatcher did. Times are nanoseconds from the start of the plan in play, of a stop on the
 --- monotonic clock.
 function Stimulator:outcome(what, kind, number, onset_ns, due_ns, entered_ns, returned_ns, action,
-                            frame, stop, safe_sent, text)
+                            frame, stop, safe_sent, text, safes)
   local record = self.record
   if what == "sent" then -- the next keep-alive comes a period later
     self.contact_ns = math.max(self.contact_ns, self.start_ns + returned_ns)
@@ -37,9 +37,11 @@ function Stimulator:outcome(what, kind, number, onset_ns, due_ns, entered_ns, re
       due_ns = due_ns, entered_ns = entered_ns, returned_ns = returned_ns, action = action, frame = frame,
       stop = stop, text = text }, self.facts, now_ns)
     if is_pulse then
-      self:has_sent(self.actions[action], returned_ns, now_ns)
+      self:has_sent(self.actions[action], frame, returned_ns, now_ns)
     elseif what == "sent" then
-      self.listening:tell(self.actions[action], self.start_ns + entered_ns, true)
+      local at_ns = self.start_ns + entered_ns
+      setting.follows(self, at_ns + self.facts.wire_ns[frame],
+        self.listening:tell(self.actions[action], at_ns, true))
       self:tell_believed()
     elseif what == "skipped" and kind == "pulse" then
       self.left_out = { pulse = number, late_ns = entered_ns - due_ns, reason = stop }
@@ -48,15 +50,18 @@ function Stimulator:outcome(what, kind, number, onset_ns, due_ns, entered_ns, re
     self.finished = true
     self:wake()
   elseif what == "stopped" then
+    self.listening:safe(entered_ns, safes)
     self:has_stopped(stop, safe_sent, entered_ns)
   end
 end
 
 --- A pulse, or the start of a train, has left.
-function Stimulator:has_sent(action, returned_ns, now_ns)
-  self.last[self:output_of(action)] = { action = action, at_ns = self.start_ns + returned_ns }
+function Stimulator:has_sent(action, frame, returned_ns, now_ns)
+  local at_ns = self.start_ns + returned_ns
+  self.last[self:output_of(action)] = { action = action, at_ns = at_ns,
+    fired_ns = at_ns + self.facts.wire_ns[frame] + self.latency_ns }
   self.listening:gave(action)
-  self:occupied(action, now_ns)
+  self:occupied(action, self.last[self:output_of(action)].fired_ns, now_ns)
   if action.train then -- its confirmations take as long as it runs
     self:tell_confirmed()
   end
@@ -79,11 +84,10 @@ function Stimulator:has_stopped(stop, safe_sent, halted_ns)
   self:wake()
 end
 
---- The safe frame of a plan's end must not cut what its last start still does.
-function Stimulator:occupied(action, now_ns)
-  if action.busy then
-    self.busy_until_ns = math.max(self.busy_until_ns, now_ns + math.ceil(action.busy * 1e9))
-  end
+--- The safe frame of a plan's end must not cut what its last start still does, nor come before its pulse.
+function Stimulator:occupied(action, fired_ns, now_ns)
+  self.busy_until_ns = math.max(self.busy_until_ns, fired_ns,
+    action.busy and now_ns + math.ceil(action.busy * 1e9) or 0)
 end
 
 --- Something happened that whoever waits for this device should look at.
@@ -275,9 +279,10 @@ function Stimulator:arm(first, actions, firsts)
     link:fault("%s", message)
   end
   self.armed, self.arming = true, true
+  setting.before_arming(self, first)
   driver.arm(link, first, actions, firsts)
   self:check_stop()
-  self.arming, self.ready = false, true
+  self.arming, self.ready, self.settles_ns = false, true, 0
   self.listening:armed(first, driver.limits(self.identity), firsts)
   self.watched_ns = core.clock_ns()
   self.contact_ns = self.watched_ns
@@ -403,6 +408,7 @@ local function ask_disarmed(self)
     why = blame.text(problem)
     -- who does not answer will not answer again
     tries = links.is_fault(problem) and problem.silent and 0 or tries - 1
+    self.listening:safe(core.clock_ns(), 1)
     pcall(link.write, link, self.driver.safe)
   end
   if link.session:state() == "closed" then
@@ -421,6 +427,18 @@ local function lost_trigger(self)
   return self.stopped == "gone" and trigger and trigger.path and trigger_is_lost(self) or nil
 end
 
+--- Ask, and keep what is known of how it was left.
+local function finish_leaving(self)
+  pcall(core.wait, 0) -- a signal that stopped it says which one it was in the loop's next turn
+  self.link:resume()
+  self.link:forget()
+  local disarmed, why = ask_disarmed(self)
+  self.fault = self.fault or disarmed and lost_trigger(self) or nil
+  self.left = { stop = self.stopped, fault = self.fault, safe_sent = self.safe_sent,
+    left_out = self.left_out, disarmed = disarmed, not_disarmed = why }
+  self.record:stopped(disarmed)
+end
+
 --- After the safe frame: is it safe, as the device says? Also for a second caller meanwhile.
 ---@return table left { stop, fault, safe_sent, left_out, disarmed, not_disarmed }
 function Stimulator:leave()
@@ -431,15 +449,11 @@ function Stimulator:leave()
     return self.left
   end
   self.leaving, self.armed, self.watching, self.ready = true, false, false, false
-  pcall(core.wait, 0) -- a signal that stopped it says which one it was in the loop's next turn
-  self.link:resume()
-  self.link:forget()
-  local disarmed, why = ask_disarmed(self)
-  self.fault = self.fault or disarmed and lost_trigger(self) or nil
-  self.record:stopped(disarmed)
-  self.leaving, self.arming = false, false
-  self.left = { stop = self.stopped, fault = self.fault, safe_sent = self.safe_sent,
-    left_out = self.left_out, disarmed = disarmed, not_disarmed = why }
+  local done, problem = pcall(finish_leaving, self)
+  self.leaving, self.arming = false, false -- whatever was raised: nobody waits for ever
+  if not done then
+    error(problem, 0)
+  end
   return self.left
 end
 
@@ -462,7 +476,7 @@ function M.new(job, record)
     latency_ns = math.floor(driver.latency * 1e9),
     slow_ns = math.floor((driver.reply_slow or driver.reply_timeout) * 1e9),
     task = core.current(), starts_before = 0, busy_until_ns = 0, contact_ns = 0,
-    last = {},
+    settles_ns = 0, last = {},
   }, Stimulator)
   self.listening = listenings.new(driver, record)
   self.link = links.new(driver, {

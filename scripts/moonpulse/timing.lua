@@ -131,7 +131,7 @@ local function started(self, plan, part, channel)
   local key = key_of(part)
   local number = self.known[key]
   if not number then
-    local program, why = self.train(part, self.identity)
+    local program, why = self.train(part, self.identity, self.held)
     if not program then
       self.why = why or self.why
       return nil
@@ -218,10 +218,7 @@ local function rebuilt_sequence(self, plan, view, channel)
   if not changed then
     return plan
   end
-  local whole = parts[1]
-  for k = 2, #parts do
-    whole = core.sequence(whole, parts[k])
-  end
+  local whole = core.sequence_of(parts)
   assert(whole:view().children == view.children, "a part of a plan has lost its place")
   return remade(plan, whole)
 end
@@ -296,7 +293,7 @@ function M.split(plan, mode, driver, given)
       driver.description) or nil
   end
   local self = { mode = mode, identity = given.identity, resolve = given.resolve, host_can = given.host_can,
-    train = driver.encode.train, known = {}, programs = {}, done = {}, possible = {} }
+    train = driver.encode.train, held = {}, known = {}, programs = {}, done = {}, possible = {} }
   local new = replace(self, plan, "")
   return new, self.programs, self.host or false, self.why
 end

@@ -98,7 +98,7 @@ static void sends_ahead_of_the_onset(void)
     mp_lowering_destroy(l);
 }
 
-/* Right behind the pulse before and ahead of the marks; none where nothing changes. */
+/* When the pulse before has come, and ahead of the marks; none where nothing changes. */
 static void places_settings(void)
 {
     struct mp_plan *plan = after_us(mso(50), 4000, mark("between"));
@@ -117,12 +117,12 @@ static void places_settings(void)
         int64_t latest_us;         // only of settings
     } rows[] = {
         {MP_SEND_PULSE, 1, 0, -27, 0, 0},
-        {MP_SEND_SET, 2, 1, -7, 0, 10000 - 37 - 50 - 1000},
+        {MP_SEND_SET, 2, 1, 0, 0, 10000 - 37 - 50 - 1000},
         {MP_SEND_MARK, 1, 0, 4000, 4000, 0},
         {MP_SEND_MARK, 2, 0, 10000 - 37, 10000, 0}, // goes with the pulse of its onset
         {MP_SEND_PULSE, 2, 1, 10000 - 37, 10000, 0},
         {MP_SEND_PULSE, 3, 1, 20000 - 37, 20000, 0},
-        {MP_SEND_SET, 4, 0, 20000 - 7, 0, 30000 - 27 - 60 - 2000},
+        {MP_SEND_SET, 4, 0, 20000, 0, 30000 - 27 - 60 - 2000},
         {MP_SEND_PULSE, 4, 0, 30000 - 27, 30000, 0},
         {MP_SEND_MARK, 3, 0, 30000, 30000, 0},
     };
@@ -159,7 +159,7 @@ static void keeps_settings_from_a_busy_device(void)
         enum mp_send_kind kind;
         int64_t send_us;
     } rows[] = {
-        {MP_SEND_PULSE, -27}, {MP_SEND_MARK, 4000},        {MP_SEND_SET, 6000 - 7},
+        {MP_SEND_PULSE, -27}, {MP_SEND_MARK, 4000},        {MP_SEND_SET, 6000},
         {MP_SEND_MARK, 8000}, {MP_SEND_PULSE, 12000 - 37},
     };
     struct mp_send send;
@@ -172,13 +172,45 @@ static void keeps_settings_from_a_busy_device(void)
     while (mp_lowering_check(l, 100, &violation))
         ;
     CHECK_INT(violation.kind, MP_VIOLATION_NONE);
-    // 12 ms less a latency of 7 us, frames of 20, 50 and 30 us and a lead of 5 ms: 6.92 ms are
-    // left
-    CHECK_INT(mp_lowering_lasts(l, 0, 6000000, 6921000, NULL), MP_OK);
+    // from onset to onset 12 ms: less a latency of 7 us, frames of 50 and 30 us and a lead of
+    // 5 ms, 6.913 ms are left
+    CHECK_INT(mp_lowering_lasts(l, 0, 6000000, 6913000, NULL), MP_OK);
+    while (mp_lowering_check(l, 100, &violation))
+        ;
+    CHECK_INT(violation.kind, MP_VIOLATION_NONE);
+    CHECK_INT(mp_lowering_lasts(l, 0, 6000000, 6913001, NULL), MP_OK);
     while (mp_lowering_check(l, 100, &violation))
         ;
     CHECK_INT(violation.kind, MP_VIOLATION_LEAD);
     mp_lowering_destroy(l);
+}
+
+/*
+ * A device may be told faster than it fires: no setting leaves before the pulse before it has
+ * come, whatever fires it and however late that is.
+ */
+static void tells_nothing_before_the_pulse(void)
+{
+    static const int64_t latencies[] = {0, 150000, 8400000, 100000000};
+    for (size_t k = 0; k < sizeof latencies / sizeof latencies[0]; k++) {
+        struct mp_plan *plan = after_us(mso(50), 500000, mso(60));
+        struct mp_lowering *l = lowering_of(after_us(plan, 500000, mso(50)), latencies[k]);
+        fire_with(l, 0, 1, 3);
+        fire_with(l, 1, 2, 3);
+        change_with(l, 0, 1, 5, 1000);
+        change_with(l, 1, 0, 5, 1000);
+        struct mp_send send;
+        int64_t onset_ns = 0;
+        int settings = 0;
+        while (mp_lowering_next(l, &send)) {
+            if (send.kind == MP_SEND_PULSE)
+                onset_ns = send.floor_ns;
+            settings += send.kind == MP_SEND_SET;
+            CHECK(send.kind != MP_SEND_SET || send.send_ns >= onset_ns);
+        }
+        CHECK_INT(settings, 2);
+        mp_lowering_destroy(l);
+    }
 }
 
 /*
@@ -367,6 +399,7 @@ int main(void)
     sends_ahead_of_the_onset();
     places_settings();
     keeps_settings_from_a_busy_device();
+    tells_nothing_before_the_pulse();
     keeps_the_order_with_many_marks();
     shares_equal_frames();
     reports_each_change_once();

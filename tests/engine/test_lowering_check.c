@@ -8,11 +8,13 @@
 /* 10 bits a byte at a million bits a second: 10 us a byte. */
 static const struct mp_serial fast = {.baud = 1000000, .bits = 8, .stop_bits = 1};
 
+enum { latency_ns = 123000 };
+
 static struct mp_lowering *lowering_of(struct mp_plan *take_plan)
 {
     struct mp_error err = {0};
     struct mp_lowering *made = NULL;
-    must(mp_lowering_create(&made, schedule_of(take_plan, 0), &fast, 123000, &err), &err);
+    must(mp_lowering_create(&made, schedule_of(take_plan, 0), &fast, latency_ns, &err), &err);
     return made;
 }
 
@@ -75,8 +77,24 @@ static const struct edge edges[] = {
     {"wire", MP_VIOLATION_WIRE, {3, 3}, {0, 0}, 0, 0, true, 30000},
     {"wire, longer frame", MP_VIOLATION_WIRE, {1, 11}, {0, 0}, 0, 0, false, 110000},
     {"wire, shorter frame", MP_VIOLATION_WIRE, {11, 1}, {0, 0}, 0, 0, false, 10000},
-    {"setting", MP_VIOLATION_LEAD, {3, 3}, {0, 0}, 5, 1000000, false, 50000 + 1000000 + 30000},
-    {"setting without a lead", MP_VIOLATION_LEAD, {3, 3}, {0, 0}, 5, 0, false, 50000 + 30000},
+    // it leaves at the onset of the pulse before, and the next one's frame a latency before its
+    // own
+    {"setting",
+     MP_VIOLATION_LEAD,
+     {3, 3},
+     {0, 0},
+     5,
+     1000000,
+     false,
+     50000 + 1000000 + 30000 + latency_ns},
+    {"setting without a lead",
+     MP_VIOLATION_LEAD,
+     {3, 3},
+     {0, 0},
+     5,
+     0,
+     false,
+     50000 + 30000 + latency_ns},
     {"lead without a frame", MP_VIOLATION_LEAD, {3, 3}, {0, 0}, 0, 2000000, false, 2000000},
 };
 

@@ -74,7 +74,7 @@ static void make_leaf(struct node *node, bool random)
         node->reference = draw(2) == 0 ? MP_MSO : MP_AMT;
         node->plan = pulse_of(node->intensity_mpct, node->reference);
     }
-    node->events = node->kind == MP_PLAN_REST ? 0 : 1;
+    node->events = 1; // of a rest as well: too many in a row are refused
 }
 
 /* A part made before, so that parts are shared; not too deep and not too many events. */

@@ -18,10 +18,13 @@ local function intensity(self)
   local chance, last = self.chance, self.last
   if not last or not self.pace.one_intensity then
     local ref = chance:pick { "MSO", "RMT", "AMT" }
+    local by_ref = self.pace.ranges or ranges
     if last and chance:once_in(3) then
-      last = { ref = last.ref, value = last.value + chance:draw(-2, 2) }
+      local most = self.pace.ranges and by_ref[last.ref][2] or math.maxinteger
+      last = { ref = last.ref, value = math.min(most, last.value + chance:draw(-2, 2)) }
     else
-      last = { ref = ref, value = chance:draw(ranges[ref][1], ranges[ref][2]) }
+      local range = by_ref[ref]
+      last = { ref = ref, value = chance:draw(range[1], range[2]) }
     end
     self.last = last
   end
@@ -253,7 +256,7 @@ end
 
 local function parts_of(self)
   local chance, parts, shuffle = self.chance, {}, false
-  for i = 1, chance:draw(1, 4) do
+  for i = 1, chance:draw(1, self.parts) do
     if i > 1 then
       parts[#parts + 1] = chance:once_in(4) and drawn_rest(self) or rest(self)
     elseif chance:once_in(5) then
@@ -275,9 +278,11 @@ end
 --- Draw a plan.
 ---@param seed integer
 ---@param pace table of five_lists.paces: what the device can be asked
+---@param most integer? so many parts, and rests between; 4
 ---@return { source: string, seed: integer, expected: table[] } expected: one of these (orders of a shuffle)
-function M.plan(seed, pace)
-  local self = { chance = chances.new(seed), pace = pace, kinds = pace.only or kinds_of(pace) }
+function M.plan(seed, pace, most)
+  local self = { chance = chances.new(seed), pace = pace, kinds = pace.only or kinds_of(pace),
+    parts = most or 4 }
   local parts, shuffle = parts_of(self)
   local lines, names = {}, {}
   for i, part in ipairs(parts) do

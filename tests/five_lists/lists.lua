@@ -94,8 +94,9 @@ end
 --- What was lowered to frames: of single pulses the power that the bytes said last; of a program the
 --- first pulse's.
 ---@param played Played
+---@param shape { waveform: string?, mode: string? }? of each pulse, where options say it
 ---@return table[]
-function M.lowered(played)
+function M.lowered(played, shape)
   local lowering, actions, driver = played.job.lowering, played.job.actions, played.job.driver
   local frames, rows, told = lowering:frames(), {}, { first = played.job.first.mso }
   lowering:rewind()
@@ -107,9 +108,11 @@ function M.lowered(played)
       read(driver, frames[frame].bytes, told)
     else
       local said = power_of[driver.name] and told.first
-      local shape, waveform, mode = shape_of[driver.name], nil, nil
+      local shape_now, waveform, mode = shape_of[driver.name], nil, nil
       if shape then
-        waveform, mode = shape(action.train)
+        waveform, mode = shape.waveform, shape.mode
+      elseif shape_now then
+        waveform, mode = shape_now(action.train)
       end
       local onsets = action.part and timing.onsets(action.part) or { { offset = 0, action = action } }
       for i, each in ipairs(onsets) do
@@ -152,13 +155,15 @@ end
 
 --- What the simulator gave.
 ---@param played Played
----@param in_twin boolean? its times are the pulses' own, else those of the commands
+---@param device table in_twin: its times are the pulses' own, else those of the commands; any_output: which
+---   output it was says nothing
 ---@return table[]
-function M.given(played, in_twin)
-  local rows, latency_ns = {}, in_twin and 0 or math.floor(played.job.driver.latency * 1e9)
+function M.given(played, device)
+  local rows, latency_ns = {}, device.in_twin and 0 or math.floor(played.job.driver.latency * 1e9)
   for _, row in ipairs(table_of(played.twin)) do
     if row.event == "pulse" then
-      rows[#rows + 1] = { ns = ns_of(row.time) + latency_ns - played.record.start_ns, channel = row.channel,
+      rows[#rows + 1] = { ns = ns_of(row.time) + latency_ns - played.record.start_ns,
+        channel = not device.any_output and row.channel or nil,
         mso = tonumber(row.intensity), waveform = row.waveform ~= "n/a" and row.waveform or nil,
         mode = row.mode ~= "n/a" and row.mode or nil }
     end

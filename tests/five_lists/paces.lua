@@ -14,9 +14,12 @@ local fast = {
   rests = seconds, more = { { 1, 4 }, { 1, 1 }, { 3, 1 } }, most = 12,
 }
 
-local function with(pace, more)
+--- A pace with other numbers.
+function M.with(pace, more)
   return setmetatable(more, { __index = pace })
 end
+
+local with = M.with
 
 local bursts = with(fast, { bursts = { { 20, 1 }, { 40, 1 }, { 50, 1 }, { 100, 1 } }, groups = "bursts",
   group_rates = { { 2, 1 }, { 3, 1 }, { 4, 1 }, { 5, 1 } } })
@@ -45,11 +48,14 @@ local only_pairs = with(pairs_of, { only = { "pulse", "pair", "groups", "mixed" 
 local tenths = with(trains, { rates = { { 1, 1 }, { 5, 1 }, { 10, 1 } },
   only = { "train", "train", "ramp", "rates" } })
 
-local function outputs(pace, one, other)
+--- A pace with two channels.
+function M.outputs(pace, one, other)
   local only = pace.only and { "coils", "two_channels", "two_channels", table.unpack(pace.only) }
   return with(pace, { channels = { one, other }, only = only,
     apart = { { 1, 100 }, { 1, 3 }, { 3, 50 }, { 1, 1 } } })
 end
+
+local outputs = M.outputs
 
 local hand = with(quick, { one_intensity = true }) -- set by hand: one for all
 
@@ -57,7 +63,8 @@ local hand = with(quick, { one_intensity = true }) -- set by hand: one for all
 M.coils = with(outputs(slow, "left", "right"), { only = { "coils" } })
 
 --- By driver. in_twin: the latency passes in the simulator, whose times are the pulses' own.
---- own: what is drawn with its own timing. fine: its intensities have no step that matters.
+--- own: what is drawn with its own timing. fine: its intensities have no step that matters. coarse: how
+--- far the simulator's intensity may be off by the steps of its voltage, %.
 M.devices = {
   { name = "magventure", trigger = true, paces = { fast, bursts, quick, second },
     own = { even, even_rates } },
@@ -65,10 +72,10 @@ M.devices = {
   { name = "bistim", trigger = true, paces = { slow, pairs_of, pairs_of }, own = { only_pairs } },
   { name = "rapid", trigger = true, paces = { second, tenths, trains }, own = { tenths } },
   { name = "duomag", paces = { second }, own = { second } },
-  { name = "pulsepal", settings = { full_scale_volts = "10" }, in_twin = true,
+  { name = "pulsepal", settings = { full_scale_volts = "10" }, coarse = 0.2, in_twin = true,
     paces = { fast, quick, outputs(fast, "1", "2") },
     own = { even, even_rates, outputs(even_rates, "1", "2") } },
-  { name = "stimjim", settings = { full_scale_mv = "10000" },
+  { name = "stimjim", settings = { full_scale_mv = "10000" }, coarse = 0.2,
     paces = { fast, second, outputs(fast, "0", "1") },
     own = { even_rates, outputs(even_rates, "0", "1") } },
   { name = "trigger", fine = true, paces = { hand }, own = { hand } },

@@ -12,8 +12,21 @@ local M = {}
 local exactly, as_sent = { ns = 2, mso = 1e-6 }, { ns = 2000, mso = 1e-6 }
 local clock_ns = { pulsepal = 110000, stimjim = 2000, rapid = 1000000 }
 
+M.exactly, M.as_sent = exactly, as_sent
+
+--- How far the simulator's pulses may be off by its clock and its steps.
+---@param device table of five_lists.paces
+function M.given_tolerance(device)
+  return { ns = math.max(2000, clock_ns[device.name] or 0), mso = device.coarse or 1e-6 }
+end
+
 --- The expectation that fits what is listed; of a shuffle, one of its orders.
-local function expected(drawn, listed, fine)
+---@param drawn table of five_lists.draw
+---@param listed table[] what `events` lists
+---@param fine boolean? as for oracle.rows
+---@return table[]? rows
+---@return string? why there is none
+function M.expected(drawn, listed, fine)
   local why
   for _, plan in ipairs(drawn.expected) do
     local rows, problem = oracle.rows(plan, listed, play.thresholds, fine)
@@ -37,7 +50,21 @@ local function judged_rows(judged, wanted)
   return rows
 end
 
-local function in_time(rows)
+--- Rows with the device's output in place of the plan's channel.
+---@param rows table[]
+---@param device table of five_lists.paces
+function M.on_outputs(rows, device)
+  local map, made = device.output_of, rows
+  if map then
+    made = {}
+    for i, row in ipairs(rows) do
+      made[i] = setmetatable({ channel = map[row.channel] or row.channel }, { __index = row })
+    end
+  end
+  return made
+end
+
+function M.in_time(rows)
   table.sort(rows, function(a, b) return a.ns < b.ns end)
   return rows
 end
@@ -49,15 +76,16 @@ local function first_difference(wanted, played, judged, device)
   end
   local pulses = compare.pulses(wanted)
   local sent, planned, odd = lists.recorded(played)
-  local given_tolerance = { ns = math.max(2000, clock_ns[device.name] or 0),
-    mso = device.settings and 0.2 or 1e-6 }
-  local written, heard = { name = "written", rows = wanted }, { name = "written", rows = pulses }
-  local lowered = { name = "lowered", rows = lists.lowered(played) }
-  local given = { name = "given", rows = in_time(lists.given(played, device.in_twin)) }
+  local given_tolerance = M.given_tolerance(device)
+  local written = { name = "written", rows = wanted }
+  local heard = { name = "written", rows = M.on_outputs(pulses, device) }
+  local lowered = { name = "lowered", rows = lists.lowered(played, device.shape) }
+  local given = { name = "given", rows = M.in_time(lists.given(played, device)) }
   return compare.difference(written, { name = "judged", rows = rows }, exactly)
     or compare.difference(written, lowered, exactly)
     or compare.difference(heard, given, given_tolerance)
-    or compare.difference({ name = "lowered", rows = compare.pulses(lowered.rows) }, given, given_tolerance)
+    or compare.difference({ name = "lowered",
+      rows = M.on_outputs(compare.pulses(lowered.rows), device) }, given, given_tolerance)
     or compare.difference(written, { name = "recorded as planned", rows = planned }, exactly)
     or compare.difference(written, { name = "recorded as sent", rows = sent }, as_sent)
     or odd
@@ -84,7 +112,7 @@ function M.run(folder, trial)
     return "wrong", ("seed %d, %s, timing %s: %s\n%s"):format(trial.seed, device.name, timing, difference,
       drawn.source)
   end
-  local wanted, why = expected(drawn, listed, device.fine)
+  local wanted, why = M.expected(drawn, listed, device.fine)
   if not wanted then
     return wrong(why)
   end

@@ -116,6 +116,23 @@ describe("the twin of a Magstim BiStim²", function()
     end
   end)
 
+  it("gives B at the charge that it has when its time comes, also where it had none before", function()
+    local u = unit()
+    for _, data in ipairs { "Q@", "@040", "A000", "C500" } do
+      u:say(data)
+    end
+    u:wait(3.1, "Q@")
+    u:ready()
+    u:say("EH")
+    u:say("A080")
+    u:wait(0.6)
+    local notes, apart = given(u)
+    assert.are.equal("A 40 %", notes[1])
+    assert.are.equal(2, #notes)
+    assert.is_true(tonumber(notes[2]:match "^B (%d+) %%$") > 30)
+    assert.near(500, apart, 1e-6)
+  end)
+
   it("is ready again after 4 s, and gives no second pulse once it is disarmed", function()
     local u = unit():ready()
     u:say("EH")
@@ -291,6 +308,19 @@ describe("moonpulse run on a simulated BiStim²", function()
         row.event, row.pulse, row.intensity_mso, row.status, row.timed_by })
     end
     assert.near(0.15, tonumber(run.rows[2].onset) - tonumber(run.rows[1].onset), 1e-6)
+  end)
+
+  it("tells a new power B only when B's time after a single pulse is over", function()
+    local run = magstim.run(folder, [[return mp.pair { isi = 0.5, intensity = { mp.mso(65), mp.mso(80) } }
+      .. mp.rest(12) .. mp.pulse(mp.mso(100)) .. mp.rest(4.7)
+      .. mp.pair { isi = 0.5, intensity = { mp.mso(70), mp.mso(80) } }]],
+      "--speed max --device sim:bistim --device-option resolution=low")
+    assert.are.equal(0, run.status, run.err)
+    local notes = {}
+    for _, row in ipairs(select(2, magstim.commands_of(run))) do
+      notes[#notes + 1] = row.note
+    end
+    assert.are.same({ "A 65 %", "B 80 %", "A 100 %", "A 70 %", "B 80 %" }, notes)
   end)
 
   it("hands its options to the twin, and refuses a wrong one", function()

@@ -63,6 +63,36 @@ describe("the dose of a run", function()
     assert.are.same({ "OVER", 11 }, { session.verdict, session.value })
   end)
 
+  it("does not wait for the rest that a plan ends in, nor for one that is all rest", function()
+    for _, rest in ipairs { 0, 0.5, 30, 1e6 } do
+      local dose, plan = new(), train(20, 20, 110) .. mp.rest(rest)
+      play(dose, plan, 0)
+      play(dose, mp.rest(rest + 1), 1.1)
+      local report = judged(dose, plan, 1.24)
+      local gap = find(report, "gap between trains")
+      assert.are.equal("OVER", gap.verdict)
+      assert.is_true(math.abs(gap.value - 0.24) < 1e-9)
+      assert.are.equal("OVER", find(report, "train duration").verdict)
+      assert.are.equal(40, report.pulses)
+      -- the other side of the edge
+      assert.are.equal("within", judged(dose, plan, 6).verdict)
+    end
+  end)
+
+  it("is that of the plans' pulses, wherever rests are drawn, nested or on two channels", function()
+    local tails = { mp.rest { min = 20, max = 30 }, mp.rest(10) .. mp.mark "end" .. mp.rest(10),
+      mp.together { ["1"] = mp.rest(30), ["2"] = mp.rest(40) } }
+    for _, tail in ipairs(tails) do
+      for _, plan in ipairs { train(20, 20, 110) .. tail, (train(5, 20, 110) * 4) .. tail,
+        mp.together { ["1"] = train(20, 20, 110), ["2"] = mp.pulse(mp.rmt(50)) .. mp.rest(60) } .. tail } do
+        local dose = new()
+        play(dose, plan, 0)
+        assert.is_true(math.abs(dose:before(0).at_s - 0.95) < 1e-9)
+        assert.are.equal("OVER", judged(dose, plan, 1.2).verdict)
+      end
+    end
+  end)
+
   it("joins pulses that are fired one by one, however long it takes", function()
     local dose = new()
     local one = mp.pulse(mp.rmt(120))
@@ -90,6 +120,29 @@ describe("the dose of a run", function()
     assert.is_true(math.abs(gap.value - 6) < 1e-9)
     -- right behind the stop the train goes on
     assert.are.equal(31, judged(dose, train(10, 10, 90), 2.1).findings[1].value * 10)
+  end)
+
+  it("holds what the device gave and nobody sent", function()
+    local lab = assert(labs.new({ pulses_per_session = 10 }, "lab"))
+    local dose = new { lab = lab }
+    local unasked = { channel = "1", intensity = 110, reference = "RMT" }
+    dose:gave_unasked(0.5, unasked) -- before anything was sent
+    dose:begins(train(5, 1, 110), 1, judged(dose, train(5, 1, 110), 1), 1)
+    for i = 1, 3 do
+      dose:gave_unasked(1 + i / 20, unasked) -- in between
+    end
+    dose:ended()
+    assert.are.equal(10, judged(dose, mp.pulse(mp.rmt(100)), 9).pulses)
+    assert.are.equal("within", find(judged(dose, mp.pulse(mp.rmt(100)), 9), "pulses a session").verdict)
+    dose:gave_unasked(9, unasked)
+    assert.are.equal("OVER", find(judged(dose, mp.pulse(mp.rmt(100)), 9), "pulses a session").verdict)
+    -- and its time counts: a train right behind a burst of the panel's
+    local other = new()
+    for i = 0, 9 do
+      other:gave_unasked(i / 20, unasked)
+    end
+    assert.are.equal("OVER", find(judged(other, train(10, 20, 110), 0.7), "gap between trains").verdict)
+    assert.are.equal("within", judged(other, train(10, 20, 110), 5.6).verdict)
   end)
 
   it("is the same as that of one plan that holds all of it", function()

@@ -6,7 +6,7 @@ local faults = require "moonpulse.simulators.faults"
 local shell = require "shell"
 local twins = require "moonpulse.simulators.magventure"
 
-local PULSES, AT = 15, 4
+local PULSES, AT, HZ = 8, 4, 2
 
 local function hex(bytes)
   return (bytes:gsub(".", function(c) return ("%02x"):format(c:byte()) end))
@@ -14,29 +14,30 @@ end
 
 local ASK, SAFE = hex(driver.commands.get_status2()), hex(driver.safe)
 
--- What each fault at pulse 4 of 15 (5 Hz) must lead to. `words`: on stderr; `sent`: how many
--- pulses may have left (least, most); `sure`: how many are surely delivered; `last`: what the
--- device gets at the end; deaf: it gets nothing any more.
+-- What each fault at pulse 4 of 8 must lead to. The pulses are 0.5 s apart: each is judged (0.18 s) long
+-- before the next one's reply could be taken for its own, also where this machine is busy. `words`: on
+-- stderr; `sent`: how many pulses may have left (least, most); `sure`: how many are surely delivered;
+-- `last`: what the device gets at the end; deaf: it gets nothing any more.
 -- The dispatcher gives up after twice the slowest reply (0.18 s); where this machine's loop was too
 -- late for that, the driver's own reply_timeout (0.6 s) ends the run.
 local unconfirmed = "pulse 4 was not confirmed within "
 local unsafe = "NOT CONFIRMED SAFE: "
 local ends = {
   drop = { words = { unconfirmed, "the stimulator is disarmed" }, sent = { 4, 5 }, sure = 3 },
-  flip = { words = { "a garbled reply (wrong checksum): is the cable sound" }, sent = { 4, 14 },
+  flip = { words = { "a garbled reply (wrong checksum): is the cable sound" }, sent = { 4, PULSES - 1 },
     sure = 3 },
   duplicate = { words = { "the device reports a pulse that was not sent", "does a pedal" },
-    sent = { 4, 14 }, sure = 4 },
+    sent = { 4, PULSES - 1 }, sure = 4 },
   split = { status = 0, words = {}, sent = { PULSES, PULSES }, sure = PULSES },
   delay = { words = { unconfirmed, "the stimulator is disarmed" }, sent = { 4, 5 }, sure = 3 },
   nak = { words = { "a garbled reply (bytes that are no frame): is the cable sound" },
-    sent = { 4, 14 }, sure = 3 },
+    sent = { 4, PULSES - 1 }, sure = 3 },
   unplug = { words = { unsafe .. "the port is lost: switch the stimulator off at its panel",
-    "the run ended because: the port is lost" }, sent = { 4, 14 }, sure = 3, deaf = true },
+    "the run ended because: the port is lost" }, sent = { 4, PULSES - 1 }, sure = 3, deaf = true },
   ["half-open"] = { words = { unsafe, "disable it on its front panel, or switch it off",
     "the run ended because: " .. unconfirmed }, sent = { 4, 5 }, sure = 3, deaf = true },
   ["over-temperature"] = { words = { "the stimulator disabled itself, its coil is at 40 C: let it "
-    .. "cool", "the stimulator is disarmed" }, sent = { 4, 14 }, sure = 4 },
+    .. "cool", "the stimulator is disarmed" }, sent = { 4, PULSES - 1 }, sure = 4 },
   ["stuck-armed"] = { words = { unsafe, "still says that it is enabled: disable it on its front "
     .. "panel" }, sent = { PULSES, PULSES }, sure = PULSES },
 }
@@ -49,8 +50,8 @@ describe("a fault of the stimulator", function()
     shell.write(folder .. "/made.lua", ([[
       local mp = require "moonpulse"
       return mp.protocol { id = "made", name = "Made", plan = function()
-        return mp.train { pulses = %d, hz = 5, intensity = mp.mso(30) }
-      end }]]):format(PULSES))
+        return mp.train { pulses = %d, hz = %d, intensity = mp.mso(30) }
+      end }]]):format(PULSES, HZ))
   end)
 
   after_each(function()
@@ -190,7 +191,7 @@ describe("a fault of the stimulator", function()
   it("at the last pulse is not missed", function()
     local status, err, path = run("drop@" .. PULSES)
     assert.are.equal(4, status)
-    assert.matches("pulse 15 was not confirmed within 0.6 s", err, 1, true)
+    assert.matches(("pulse %d was not confirmed within 0.6 s"):format(PULSES), err, 1, true)
     local _, _, delivered = check_record(path, (log_of(path)))
     assert.are.equal(PULSES - 1, delivered)
   end)

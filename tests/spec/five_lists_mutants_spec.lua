@@ -1,6 +1,7 @@
 --- The property test of five_lists_spec.lua finds each planted fault, within so many plans.
 local mutants = require "five_lists.mutants"
 local paces = require "five_lists.paces"
+local plants = require "five_lists.plant"
 local shell = require "shell"
 local trials = require "five_lists.trial"
 
@@ -31,20 +32,6 @@ describe("the property test of the five lists", function()
     end
   end
 
-  local function planted(mutant, action)
-    local undo = {}
-    mutant.plant(function(module, key, value)
-      table.insert(undo, 1, { module, key, module[key] })
-      module[key] = value
-    end)
-    local ok, seed, why = pcall(action)
-    for _, each in ipairs(undo) do
-      each[1][each[2]] = each[3]
-    end
-    assert(ok, seed)
-    return seed, why
-  end
-
   for _, mutant in ipairs(mutants) do
     it("finds that " .. mutant.name, function()
       local device, key = device_of(mutant.device), mutant.device .. mutant.timing
@@ -53,7 +40,7 @@ describe("the property test of the five lists", function()
         sound[key] = why or true
       end
       assert.is_true(sound[key])
-      local seed, why = planted(mutant, function() return first_wrong(device, mutant.timing) end)
+      local seed, why = plants.during(mutant.plant, function() return first_wrong(device, mutant.timing) end)
       assert.is_truthy(seed, ("not found in %d plans on %s, timing %s"):format(most, mutant.device,
         mutant.timing))
       if os.getenv("MP_SHOW") then

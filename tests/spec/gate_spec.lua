@@ -183,6 +183,35 @@ describe("a participant's history", function()
   end)
 end)
 
+describe("an experiment whose plans end in a rest", function()
+  --- What the record says of two plays of a train, one right behind the other.
+  local function played_twice(name, rest)
+    shell.write(folder .. "/twice.lua", ([[
+      local mp = require "moonpulse"
+      return mp.experiment(function(run)
+        local stim = run:device()
+        local plan = mp.train { pulses = 20, hz = 20, intensity = mp.mso(55) } .. mp.rest(%g)
+        stim:arm(plan)
+        for _ = 1, 2 do stim:play(plan) end
+      end)
+    ]]):format(rest))
+    local status, _, err = moonpulse("run %s/twice.lua --rmt 50 --device sim:trigger --tolerance 1000 "
+      .. "--out %s/%s", folder, folder, name)
+    assert.are.equal(0, status, err)
+    local rules = {}
+    for _, finding in ipairs(manifest(folder .. "/" .. name).safety.findings) do
+      rules[finding.text:match("^[^:]*")] = finding.verdict
+    end
+    return rules
+  end
+
+  it("is judged by the silence that there was: nobody waits for that rest", function()
+    local plain = played_twice("rest0", 0)
+    assert.are.same({ ["train duration"] = "OVER", ["gap between trains"] = "OVER" }, plain)
+    assert.are.same(plain, played_twice("rest30", 30))
+  end)
+end)
+
 describe("a plan that passed the gate", function()
   local core = require "moonpulse.core"
   local lower = require "moonpulse.lower"

@@ -41,15 +41,15 @@ local session = { { 3, 1, 50 }, { 10, 1, 5 }, { 20, 10, 1 } }
 local function played(options, asked)
   local own = configured(options)
   local program = assert(own.encode.train(asked))
-  local twin, now = twins.new(), S
-  own.arm({ options = own.settings, write = function(_, bytes)
+  local twin, now, first_action = twins.new(), S, { train = program, mso = 50, channel = "" }
+  own.arm({ options = own.settings, dialect = {}, write = function(_, bytes)
     twin:receive(bytes, now)
     now = now + 1000000
   end, sleep = function() end, transact = function(_, bytes)
     local replies = twin:receive(bytes, now)
     assert.are.equal("\1", replies and replies[1].bytes)
     now = now + 1000000
-  end }, { train = program, mso = 50, channel = "" })
+  end }, first_action, { first_action })
   now = 10 * S
   local onsets, first = {}, nil
   twin:receive(program.start, now)
@@ -125,8 +125,9 @@ describe("a program of the Pulse Pal plays what was asked", function()
     -- the stale fourth time is the time of the new third one: alone, the output would stay on
     twin:receive(own.commands.custom_train { id = 1, times_s = "0,0.1,0.2,0.3", volts = "5,5,5,5" }, S)
     local function tell(_, bytes) twin:receive(bytes, 2 * S) end
-    own.arm({ options = own.settings, write = tell, transact = tell, sleep = tell },
-      { train = program, mso = 50, channel = "" })
+    local first = { train = program, mso = 50, channel = "" }
+    own.arm({ options = own.settings, dialect = {}, write = tell, transact = tell, sleep = tell }, first,
+      { first })
     twin:receive(program.start, 4 * S)
     twin:tick(10 * S)
     assert.are.equal(3, twin:state().pulses)
@@ -164,10 +165,11 @@ describe("a program of the Pulse Pal is refused", function()
     assert.is_truthy(why({ { 1802, 1, 1 } }):find("1801.001 s", 1, true))
     assert.is_truthy(why({ { 3, 1, 1 } }, { { offset = 0, action = action(50, "1") },
       { offset = 0.1, action = action(50, "2") } }):find("channels 1 and 2", 1, true))
-    local own = configured {}
+    local own, held = configured {}, {} -- of one plan; another one begins anew
     for i = 1, 3 do
       local cell = { { offset = 0, action = action() }, { offset = 0.02 + i / 100, action = action() } }
-      local program, text = own.encode.train(part({ { 2, 1, 1 } }, cell))
+      local program, text = own.encode.train(part({ { 2, 1, 1 } }, cell), nil, held)
+      assert.is_truthy(own.encode.train(part({ { 2, 1, 1 } }, cell), nil, {}))
       assert.are.equal(i <= 2, program ~= nil)
       assert.are.equal(i == 3, (text or ""):find("holds two custom trains") ~= nil)
     end

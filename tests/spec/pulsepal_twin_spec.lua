@@ -174,6 +174,35 @@ describe("playback", function()
       .. "11050:1:49152,12050:1:32768,21050:1:49152,22050:1:32768", seen)
   end)
 
+  it("takes two soft triggers in one write: one cycle after the other, on two outputs or on one", function()
+    -- the handler takes what the cycle before scheduled, before it reads its own message (firmware 2.0.1, read)
+    local both = programmed { phase1Duration = 0.001, pulseTrainDuration = 0.001 }
+    both:receive(set("phase1Duration", 0.001, 2) .. set("pulseTrainDuration", 0.001, 2), S - 10 * MS)
+    local _, first = both:receive(bin "d54d01 d54d02", S)
+    local _, second = both:tick(2 * S)
+    local log = table.move(second or {}, 1, #(second or {}), #(first or {}) + 1, first or {})
+    assert.are.equal(2, #log)
+    assert.are.same({ "1", "2" }, { log[1].given.channel, log[2].given.channel })
+    assert.are.equal(50000, log[2].at_ns - log[1].at_ns)
+    local seen = play({ phase1Duration = 0.001, pulseTrainDuration = 0.001 }, function(twin, now)
+      twin:receive(TRIGGER, now)
+    end)
+    assert.are.equal("0:1:49152,1000:1:32768,1050:1:49152,2050:1:32768", seen)
+  end)
+
+  it("has a row for a soft trigger that gives nothing", function()
+    local twin, now = programmed { phase1Duration = 0.001, pulseTrainDuration = 0.1 }
+    twin:receive(TRIGGER, now)
+    local _, log = twin:receive(TRIGGER:rep(2), now + 5 * MS) -- one is kept
+    assert.are.same({ "set", "ignored" }, { log[#log - 1].event, log[#log].event })
+    assert.are.equal("soft trigger: channel 1 keeps one already", log[#log].note)
+    twin:tick(now + S)
+    twin:receive(set("phase1Voltage", 0), now + S)
+    _, log = twin:receive(TRIGGER, now + 2 * S)
+    assert.are.same({ "ignored", "soft trigger: channel 1 rests at its voltage" },
+      { log[#log].event, log[#log].note })
+  end)
+
   it("ends at once with an abort, and nothing comes after", function()
     local twin, now = programmed(tbs)
     twin:receive(TRIGGER, now)

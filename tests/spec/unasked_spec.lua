@@ -1,6 +1,7 @@
 -- What a device says of pulses is compared with what was sent: one that nobody sent, one that was given
 -- otherwise than it was set, and the last confirmation of a train, which comes when the device has been
 -- told the next one.
+local cjson = require "cjson"
 local devices = require "moonpulse.devices"
 local frames = require "moonpulse.simulators.magventure.frames"
 local listenings = require "moonpulse.listening"
@@ -29,7 +30,7 @@ describe("a MagPro that reports", function()
 
   --- Run on a simulator that adds a pulse's event of didt A/us to its answers to bytes, the turn-th time;
   --- instead: in the place of its answer.
-  local function run(bytes, turn, didt, instead)
+  local function run(bytes, turn, didt, instead, speed)
     shell.write(folder .. "/liar_twin.lua", ([[
       local frames = require "moonpulse.simulators.magventure.frames"
       local model = require "moonpulse.simulators.magventure"
@@ -52,10 +53,10 @@ describe("a MagPro that reports", function()
       end
       return M]]):format(bytes, bytes, turn, didt, tostring(instead == true)))
     local status, _, err = shell.sh(folder, ("timeout -k 1 20 %s run %s/made.lua --device sim:%s/liar.lua "
-      .. "--timing host --tolerance 200 --out %s/runs"):format(shell.quote(shell.program), folder, folder,
-      folder))
-    local rows = shell.rows(("%s/runs/%s/events.tsv"):format(folder, shell.names(folder .. "/runs")[1]))
-    return status, err, rows
+      .. "--timing host --tolerance 200 --speed %s --out %s/runs"):format(shell.quote(shell.program), folder,
+      folder, speed or "1", folder))
+    local path = ("%s/runs/%s/"):format(folder, shell.names(folder .. "/runs")[1])
+    return status, err, shell.rows(path .. "events.tsv"), cjson.decode(shell.read(path .. "manifest.json"))
   end
 
   local function text(payload)
@@ -70,26 +71,35 @@ describe("a MagPro that reports", function()
     return found
   end
 
-  for name, each in pairs {
-    ["while it is asked who it is"] = { text "\5", 0 }, ["while it is armed"] = { text "\2\1", 0 },
-    ["after the safe frame"] = { text "\2\0", 5 },
-  } do
-    it("a pulse that nobody sent, " .. name, function()
-      local status, err, rows = run(each[1], 1, 65)
-      assert.are.equal(4, status, err)
-      assert.matches("the device reports a pulse that was not sent (dI/dt 65 A/us): does a pedal", err,
-        1, true)
-      assert.are.equal(1, count(rows, "unasked_pulse"))
-      assert.are.equal(each[2], count(rows, "pulse"))
-      for _, row in ipairs(rows) do
-        assert.is_true(tonumber(row.onset) >= 0)
-        if row.event == "unasked_pulse" then
-          assert.are.same({ "dI/dt 65 A/us", "n/a", "delivered" }, { row.reply, row.pulse, row.status })
-        else
-          assert.are.equal("delivered", row.status) -- the last confirmation is its own pulse's
+  for _, speed in ipairs { "1", "max" } do
+    for name, each in pairs {
+      ["while it is asked who it is"] = { text "\5", 0 },
+      ["while it is armed"] = { text "\2\1", 0, "device" },
+      ["after the safe frame"] = { text "\2\0", 5, "device" },
+    } do
+      it(("a pulse that nobody sent, %s, at speed %s"):format(name, speed), function()
+        local status, err, rows, facts = run(each[1], 1, 65, false, speed)
+        assert.are.equal(4, status, err)
+        assert.matches("the device reports a pulse that was not sent (dI/dt 65 A/us): does a pedal", err,
+          1, true)
+        assert.are.same({ "device fault", each[3] }, { facts.result.status, facts.result.stop })
+        assert.are.equal(1, count(rows, "unasked_pulse"))
+        assert.are.equal(each[2], count(rows, "pulse"))
+        local page = shell.read(("%s/runs/%s/report.html"):format(folder, shell.names(folder .. "/runs")[1]))
+        if each[3] then -- where nothing was armed there is no report
+          assert.matches("The device reported 1 pulse that nobody sent.", page, 1, true)
+          assert.matches("Pulses that the device reported and nobody sent</caption>", page, 1, true)
         end
-      end
-    end)
+        for _, row in ipairs(rows) do
+          assert.is_true(tonumber(row.onset) >= 0)
+          if row.event == "unasked_pulse" then
+            assert.are.same({ "dI/dt 65 A/us", "n/a", "delivered" }, { row.reply, row.pulse, row.status })
+          else
+            assert.are.equal("delivered", row.status) -- the last confirmation is its own pulse's
+          end
+        end
+      end)
+    end
   end
 
   it("a pulse of another strength than the others stops the run, and its row claims nothing else", function()
@@ -99,6 +109,31 @@ describe("a MagPro that reports", function()
       .. "of pulse 1 was 39 A/us at 30 %MSO", err, 1, true)
     assert.are.same({ "delivered", "dI/dt 39 A/us" }, { rows[2].status, rows[2].reply })
     assert.are.same({ "otherwise", "dI/dt 65 A/us" }, { rows[3].status, rows[3].reply })
+  end)
+
+  it("several answers to one setting count as well where they are heard before that it was sent", function()
+    local pulsepal = devices.configure(assert(devices.find("pulsepal")),
+      { full_scale_volts = "10", biphasic = "1" })
+    local function action(mso)
+      return { channel = "1", mso = mso, exact_mso = mso, intensity = mso, reference = "MSO" }
+    end
+    local _, _, fields = pulsepal.encode.set(action(20), action(40))
+    assert.is_true(#fields > 1) -- two phases, two voltages
+    for _, told_first in ipairs { true, false } do
+      local listening = listenings.new(pulsepal, { awaits = function() end })
+      listening:armed(action(20), pulsepal.limits())
+      if told_first then
+        listening:tell(action(40), 100, true)
+      end
+      for answer = 1, #fields do
+        assert.are.equal(not told_first, listening:settled(), answer)
+        listening:hear({ name = "ack", ok = 1 }, 100 + answer, true)
+      end
+      if not told_first then
+        listening:tell(action(40), 100, true)
+      end
+      assert.is_true(listening:settled(), tostring(told_first))
+    end
   end)
 
   it("the last pulse of a train after it was told the next one is judged by its own train", function()

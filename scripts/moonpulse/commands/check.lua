@@ -6,12 +6,11 @@ local coverages = require "moonpulse.safety.coverage"
 local devices = require "moonpulse.run.device"
 local judge = require "moonpulse.safety.judge"
 local lower = require "moonpulse.lower"
-local outline = require "moonpulse.outline"
+local progresses = require "moonpulse.commands.progress"
 local protocols = require "moonpulse.protocol"
 local safety_options = require "moonpulse.commands.safety_options"
 local sessions = require "moonpulse.safety.sessions"
 local tables = require "moonpulse.safety.tables"
-local term = require "term"
 local triggers = require "moonpulse.trigger"
 local worst = require "moonpulse.safety.worst"
 
@@ -42,34 +41,15 @@ function M.parser()
   return parser
 end
 
-local shown = false
-
---- A bar on a terminal, a line now and then elsewhere.
-local function progress(what, walked, total)
-  local share = math.min(1, walked / total)
-  if term.isatty(io.stderr) then
-    io.stderr:write(("\r%s [%s%s] %3d %%"):format(what, ("#"):rep(math.floor(share * 40)),
-      (" "):rep(40 - math.floor(share * 40)), math.floor(share * 100)))
-    shown = true
-  elseif walked % 100000000 == 0 then
-    io.stderr:write(("%s: %s of %s pulses\n"):format(what, outline.count(walked), outline.count(total)))
-  end
-end
-
---- The bar gives way to the report.
-local function end_progress()
-  if shown then
-    io.stderr:write("\r\27[K")
-  end
-end
-
 --- The device's hard limits for one schedule: verdict, and why.
-local function check_case(options, case, driver)
-  local total = case.plan:totals().pulses
+local function check_case(options, case, driver, bar)
+  local totals = case.plan:totals()
   local ok, result = pcall(lower.prepare, {
     plan = case.played, seed = case.seed, driver = driver,
     thresholds = { rmt = options.rmt, amt = options.amt }, timing = options.timing,
-    progress = function(walked) progress("checking the device's limits", walked, total) end,
+    progress = function(walked)
+      bar:show("checking the device's limits", walked, totals.pulses + totals.marks)
+    end,
   })
   if ok then
     return { name = driver.name, verdict = "within", message = "every pulse is within its limits",
@@ -82,10 +62,10 @@ local function check_case(options, case, driver)
 end
 
 --- The same for all of them: the gravest.
-local function check_device(options, cases, driver)
+local function check_device(options, cases, driver, bar)
   local gravest, note
   for _, case in ipairs(cases) do
-    local found = check_case(options, case, driver)
+    local found = case.search and gravest or check_case(options, case, driver, bar)
     note = note or found.note
     if not gravest or check_report.order(found.verdict) > check_report.order(gravest.verdict) then
       gravest = found
@@ -101,8 +81,9 @@ local function check_device(options, cases, driver)
 end
 
 --- The schedules that are to be judged.
-local function cases_of(options, protocol, plan, values, drawn)
+local function cases_of(options, protocol, plan, values, drawn, bar)
   return worst.cases {
+    progress = function(made, total) bar:show("making the schedules", made, total, "schedules") end,
     plan = plan, drawn = drawn, seed = options.seed or 1, fixed = protocol.seed ~= nil,
     build = function(seed, arrange)
       local made, message = protocols.build(protocol, values, seed, nil, arrange)
@@ -117,23 +98,25 @@ function M.run(options)
   local named = options.seed ~= nil
   local protocol, plan, values, drawn = common.load(options)
   local schedule, limits = sessions.of(protocol, policy.history), driver.limits()
-  local cases, judged = cases_of(options, protocol, plan, values, drawn)
+  local bar <close> = progresses.new()
+  local cases, judged = cases_of(options, protocol, plan, values, drawn, bar)
   local report, own_verdict = worst.judge(cases, function(case)
     return judge.plan {
       plan = case.plan, seed = case.seed, thresholds = { rmt = options.rmt, amt = options.amt },
       step = limits.intensity.step, coverage = coverages.of(protocol, limits),
       profile = policy.profile, lab = policy.lab,
       history = policy.history, schedule = schedule,
-      progress = function(walked, total) progress("checking the guidelines", walked, total) end,
+      progress = function(walked, total, of) bar:show("checking the guidelines", walked, total, of) end,
     }
   end)
-  local result = { protocol = protocol, report = report, device = check_device(options, cases, driver),
-    judged = judged, lab = policy.lab, history = policy.history, participant = options.participant }
+  local result = { protocol = protocol, report = report, device = check_device(options, cases, driver, bar),
+    judged = worst.told(judged, report), lab = policy.lab, history = policy.history,
+    participant = options.participant }
   if named and #cases > 1 then
     result.seed = { seed = options.seed, verdict = check_report.graver(own_verdict,
-      check_case(options, cases[1], driver).verdict) }
+      check_case(options, cases[1], driver, bar).verdict) }
   end
-  end_progress()
+  bar:close()
   if options.json then
     print(check_report.json(result))
   else

@@ -3,6 +3,7 @@ local catalogue = require "moonpulse.catalogue"
 local cli = require "moonpulse.cli"
 local core = require "moonpulse.core"
 local experiments = require "moonpulse.experiment"
+local progresses = require "moonpulse.commands.progress"
 local protocols = require "moonpulse.protocol"
 
 local M = {}
@@ -124,6 +125,17 @@ function M.build(options, found, values)
   end
   local plan, message, drawn = protocols.build(found, values, options.seed or 1)
   return plan or cli.fail("usage", "%s", message), drawn
+end
+
+--- Pulses and durations of a plan, as catalogue.measure has them; with a bar where that takes long.
+---@param plan moonpulse.Plan
+---@param seed integer
+---@return table facts
+function M.measure(plan, seed)
+  local bar <close> = progresses.new()
+  return catalogue.measure(plan, seed, function(walked, total)
+    bar:show("drawing the rests", walked, total)
+  end)
 end
 
 --- Load, parameterise and build what the options name. Leaves with exit status 2 on an error.

@@ -1,5 +1,4 @@
 --- moonpulse plot: a protocol as a picture, at the scales of session, train and burst.
-local catalogue = require "moonpulse.catalogue"
 local cli = require "moonpulse.cli"
 local common = require "moonpulse.commands.common"
 local core = require "moonpulse.core"
@@ -56,7 +55,7 @@ end
 function M.run(options)
   local protocol, plan = common.load(options)
   local seed = options.seed or 1
-  local facts = catalogue.measure(plan, seed)
+  local facts = common.measure(plan, seed)
   if facts.pulses == 0 then
     cli.fail("usage", "the plan has no pulse: there is nothing to draw")
   end

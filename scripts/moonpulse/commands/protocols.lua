@@ -2,6 +2,7 @@
 local catalogue = require "moonpulse.catalogue"
 local cjson = require "cjson"
 local cli = require "moonpulse.cli"
+local common = require "moonpulse.commands.common"
 local experiments = require "moonpulse.experiment"
 local methods = require "moonpulse.methods"
 local outline = require "moonpulse.outline"
@@ -28,7 +29,7 @@ local function measured(protocol)
     cli.fail("usage", "%s", message)
   end
   return { protocol = protocol, values = values, plan = plan, drawn = drawn,
-    facts = catalogue.measure(plan, 1) }
+    facts = common.measure(plan, 1) }
 end
 
 local text_keys = { "id", "name", "family", "aim", "target", "dose", "session", "reported", "evidence",

@@ -1,5 +1,4 @@
 --- moonpulse show: a protocol in words.
-local catalogue = require "moonpulse.catalogue"
 local cli = require "moonpulse.cli"
 local common = require "moonpulse.commands.common"
 local methods = require "moonpulse.methods"
@@ -34,7 +33,7 @@ end
 
 function M.run(options)
   local protocol, plan, values, drawn = common.load(options)
-  local facts = catalogue.measure(plan, options.seed or 1)
+  local facts = common.measure(plan, options.seed or 1)
   print(protocol.name .. (protocol.id and protocol.id ~= protocol.name
     and "  [" .. protocol.id .. "]" or ""))
   for _, key in ipairs { "unconfirmed", "cite", "doi", "target", "dose", "session", "reported", "note" } do

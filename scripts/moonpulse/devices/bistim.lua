@@ -214,10 +214,14 @@ function M.encode(options)
     pulse = function() return M.commands.fire() end,
     set = function(from, to) return change(from, to, wanted) end,
     train = function(part) return train(part, wanted) end,
+    -- A new power B before B's time (the interval that the unit still has, at most the longest of the
+    -- resolution) could be given: nobody says that a unit at B = 0 % looks only when it is fired
+    busy = function() return highest_ms[wanted == "low" and "low" or "high"] / 1000 + pulse_s end,
   }
 end
 
 M.safe = M.commands.disarm()
+M.safe_answer = talk.safe_answer
 M.keepalive = { bytes = M.commands.keepalive(), period = 0.5, answered = true }
 
 -- Conversations ------------------------------------------------------------------------------------

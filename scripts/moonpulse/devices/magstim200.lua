@@ -82,6 +82,7 @@ function M.tells(reply, action)
 end
 
 M.safe = M.commands.disarm()
+M.safe_answer = talk.safe_answer
 M.keepalive = { bytes = M.commands.keepalive(), period = 0.5, answered = true }
 
 local function params(io)

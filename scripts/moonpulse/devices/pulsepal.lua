@@ -125,25 +125,21 @@ local function set(options, from, to)
   return "", 0
 end
 
--- The box holds two custom trains; they are loaded before the run. By the options of a run, which
--- encode and arm share: the bytes of each.
-local held = setmetatable({}, { __mode = "k" })
-
---- Keep what a program wants loaded.
+--- The box holds two custom trains: which of them is this one in its plan?
+---@param held table of the plan
 ---@return integer? id of the custom train
-local function keep(options, uploads)
-  local list = held[options] or {}
-  held[options] = list
+local function keep(held, uploads)
   for id = 1, 2 do
-    list[id] = list[id] or uploads
-    if list[id].bytes == uploads.bytes then
+    held[id] = held[id] or uploads
+    if held[id].bytes == uploads.bytes then
       return id
     end
   end
 end
 
-local function train(options, part)
-  return program.train(options, part, function(uploads) return keep(options, uploads) end)
+local function train(options, part, held)
+  held = held or {}
+  return program.train(options, part, function(uploads) return keep(held, uploads) end)
 end
 
 function M.encode(options)
@@ -153,7 +149,7 @@ function M.encode(options)
       return protocol.commands.trigger { mask = 1 << program.channel(options, action.channel) - 1 }
     end,
     set = function(from, to) return set(options, from, to) end,
-    train = function(part) return train(options, part) end,
+    train = function(part, _, held) return train(options, part, held) end,
     -- nothing but the abort goes to a box that plays: a new voltage would change the pulse itself
     busy = function() return program.shape(options).all / 20000 + 0.001 end,
   }
@@ -198,17 +194,32 @@ local function tell(io, bytes, what)
     .. "error, click its joystick"):format(what))
 end
 
---- The custom trains of the run, then the program of its first action; each is acknowledged.
+--- Load the custom trains of a plan that the box does not hold, each acknowledged. Nothing plays meanwhile.
 ---@param io moonpulse.Link
----@param first moonpulse.Action
----@param firsts moonpulse.First[]? of each output
-function M.arm(io, first, _, firsts)
-  local options = settled(io.options)
-  for _, uploads in ipairs(held[options] or {}) do
-    for _, bytes in ipairs(uploads) do
-      tell(io, bytes, "a custom train")
+---@param actions moonpulse.Action[] of the plan
+function M.load(io, actions)
+  local loaded = io.dialect.custom
+  for _, action in ipairs(actions) do
+    local uploads = action.train and action.train.uploads
+    if uploads and loaded[uploads.id] ~= uploads.bytes then
+      loaded[uploads.id] = nil
+      for _, bytes in ipairs(uploads) do
+        tell(io, bytes, "a custom train")
+      end
+      loaded[uploads.id] = uploads.bytes
     end
   end
+end
+
+--- The custom trains of the plan, then the program of its first action; each is acknowledged.
+---@param io moonpulse.Link
+---@param first moonpulse.Action
+---@param actions moonpulse.Action[]
+---@param firsts moonpulse.First[]? of each output
+function M.arm(io, first, actions, firsts)
+  local options = settled(io.options)
+  io.dialect.custom = {} -- whatever it held before: another program may have loaded others
+  M.load(io, actions)
   tell(io, first.train and first.train.program
     or program.program(options, program.volts_of_outputs(options, first, firsts)), "its program")
 end
@@ -218,8 +229,10 @@ function M.disarm(io)
     .. "error, click its joystick; else unplug it")
 end
 
---- What a reply says of the settings: the box only says that it took a message, not what it understood.
---- Nothing reads its settings back, and its messages have no check of their own (USB's has).
+--- What a reply says of the settings: the box only says that it took a message, not what it understood, and
+--- its messages have no check of their own (USB's has). Nothing reads its settings back: op 85 gives a file
+--- of its card, and op 92 is in some builds of firmware 21 only (sanworks/PulsePal 7a9c666 has it, ecdbcf4
+--- does not), which its number does not tell.
 function M.tells(reply)
   return reply.name == "ack" and { ["its program"] = true, ["its voltage"] = true } or nil
 end

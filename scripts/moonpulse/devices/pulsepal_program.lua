@@ -180,7 +180,7 @@ local function text_of(part, train)
   return ("%g Hz, %d pulses"):format(1 / part.levels[1].period, part.pulses)
 end
 
---- Times and voltages of a custom train: two messages, given to keep; the train's id. The box compares
+--- Times and voltages of a custom train: two messages, given to keep; with the train's id. The box compares
 --- the last pulse with what its memory holds behind it (firmware 2.0.1, read): a stale time there can
 --- leave the output on. So one entry more is written first, far enough away.
 local function custom(options, list, shape, keep)
@@ -200,11 +200,13 @@ local function custom(options, list, shape, keep)
   end
   local uploads = both(1)
   uploads.bytes = table.concat(uploads)
-  local id = keep(uploads)
-  if id == 2 then
+  uploads.id = keep(uploads)
+  if uploads.id == 2 then
     uploads[1], uploads[2] = table.unpack(both(2))
+  elseif not uploads.id then
+    return nil, "the Pulse Pal holds two custom trains, and this plan needs more"
   end
-  return id, not id and "the Pulse Pal holds two custom trains, and this plan needs more" or nil
+  return uploads
 end
 
 --- A part as a program of the box.
@@ -231,15 +233,17 @@ function M.train(options, part, keep)
   if train.duration > 36000000 then
     return nil, ("the train lasts %.10g s: the Pulse Pal's longest is 1800 s"):format(train.duration * cycle)
   elseif train.custom then
-    train.custom, problem = custom(options, list, shape, keep)
+    train.uploads, problem = custom(options, list, shape, keep)
     if problem then
       return nil, problem
     end
+    train.custom = train.uploads.id
   end
   local first, busy = part.cell[1].action, train.duration * cycle + 0.001
   return {
     start = protocol.commands.trigger { mask = 1 << M.channel(options, first.channel) - 1 },
     busy = busy, locked = busy, whole = true, confirms = 0, text = text_of(part, train),
+    uploads = train.uploads,
     program = M.program(options, M.volts(options, first), train),
   }
 end

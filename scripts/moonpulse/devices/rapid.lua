@@ -82,6 +82,7 @@ function M.encode(options)
 end
 
 M.safe = send.disarm()
+M.safe_answer = talk.safe_answer
 
 --- A unit with an unlock code would take the bare Q for a wrong code.
 function M.keepalive(options)

@@ -219,7 +219,8 @@ function M.encode(options)
       if from.mso ~= to.mso and not (options.full_scale_mv or options.full_scale_ua) then
         return nil, by_hand
       end
-      return protocol.commands.set_train(wanted(options, to)), lead, { "its PulseTrain 0" }
+      local asked = wanted(options, to)
+      return protocol.commands.set_train(asked), lead, { "its PulseTrain " .. asked.index }
     end,
     train = function(part) return train(options, part) end,
     -- its definition must not change before it was played and reported
@@ -298,14 +299,36 @@ local troubles = {
     .. "device on this port?",
 }
 
+-- Volts and amperes that an output may differ by from what it was set to: an eighth (from there on the other
+-- firmware, tncslab/stimjim, calls a current limited), and 5 steps of its converter (ours).
+local share, step_mv, step_ua = 1 / 8, 5 * 2.44, 5 * 0.85
+
+--- What the StimJim measured at the end of the first phase, against what it was set to: in words what does
+--- not fit.
+local function amiss(reply, action, options)
+  local output = output_of(options, action.channel or "")
+  local number, unit = (reply["output" .. output] or ""):match("^(%-?%d+)(%a+)$")
+  local mode, amplitude = strength(options, action)
+  local wanted_unit = mode == 1 and "uA" or "mV"
+  local measured = math.tointeger(tonumber(number))
+  if not measured or unit ~= wanted_unit then
+    return nil -- a firmware that does not say
+  end
+  local room = math.max(amplitude * share, mode == 1 and step_ua or step_mv)
+  return math.abs(measured - amplitude) > room and ("%d %s were measured at output %d, which was set to "
+    .. "%d %s: is an electrode loose, or is the load too much for it?"):format(measured, unit, output,
+    amplitude, unit) or nil
+end
+
 --- What a line means while a plan runs.
-function M.judge(reply, expected)
+function M.judge(reply, expected, options)
   local asked = expected and (expected.train and expected.train.pulses or 1)
   if reply.name == "train_complete" then
     if asked and reply.pulses ~= asked then
       return "fault", ("the StimJim gave %d of %d pulses"):format(reply.pulses, asked)
     end
-    return "confirm", M.confirmation(reply.pulses), reply.pulses
+    return "confirm", M.confirmation(reply.pulses), reply.pulses,
+      expected and amiss(reply, expected, settled(options))
   elseif reply.name == "error" then
     return "fault", troubles[reply.error]
   elseif reply.name == "awg" then
@@ -316,12 +339,14 @@ function M.judge(reply, expected)
 end
 
 --- What a reply says of the settings that action needs: the device answers a definition with what it has.
+--- Of the other output's PulseTrain, which stim:status asks for, it says nothing of this one.
 function M.tells(reply, action, options)
-  if reply.name ~= "train" then
+  local asked = reply.name == "train" and wanted(settled(options), action)
+  if not asked or reply.index ~= asked.index then
     return nil
   end
-  local ok, problem = same(reply, wanted(settled(options), action))
-  return { ["its PulseTrain 0"] = ok or problem }
+  local ok, problem = same(reply, asked)
+  return { ["its PulseTrain " .. asked.index] = ok or problem }
 end
 
 --- Trigger pulses have one voltage: the intensity is set by hand, and nobody says which it is.

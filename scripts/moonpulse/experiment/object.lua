@@ -68,18 +68,21 @@ function Run:ask(question)
   return answer
 end
 
---- Wait for a trigger that comes from now on: a byte with --trigger-in, or an edge on a line.
----@param options table? { byte, line = "cts"|"dsr", edge = "rising"|"falling", timeout = seconds }
+--- Wait for a trigger: a byte with --trigger-in, or an edge on a line. Bytes wait in a queue, for each part
+--- of the script (run:spawn) from its first call on.
+---@param options table? { byte, fresh, line = "cts"|"dsr", edge = "rising"|"falling", timeout = seconds }
 ---@return number? at when it came, in seconds from the run's start; nil: timeout
 ---@return integer? byte
 function Run:wait_trigger(options)
   self.stage.waiting.check()
-  local at_ns, byte = self.stage.triggers:wait(options)
+  local at_ns, byte, first = self.stage.triggers:wait(options)
   if not at_ns then
     self.stage.mark("trigger: none came in time")
     return nil
   end
-  self.stage.mark(byte and ("trigger: byte %d"):format(byte) or "trigger: edge", at_ns)
+  if first or not byte then -- a byte that several parts wait for is one row
+    self.stage.mark(byte and ("trigger: byte %d"):format(byte) or "trigger: edge", at_ns)
+  end
   return (at_ns - self.stage.record.start_ns) / 1e9, byte
 end
 

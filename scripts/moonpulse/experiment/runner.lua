@@ -109,6 +109,9 @@ local function make_stage(context, stimulator, journal)
   stage.device = devices.new(stimulator, show, stage.waiting)
   stage.triggers = triggers.new(stage.waiting, stimulator.link.session, function(text)
     stimulator:lost_with(text)
+  end, function(text)
+    show:mark(text)
+    show:say(text)
   end)
   stage.mark = function(text, at_ns) show:mark(text, at_ns) end
   stage.say = function(text) show:say(text) end
@@ -192,6 +195,8 @@ local function perform(context, options, path)
   local outcome = outcome_of(stage, ok, problem)
   stage.waiting:wake()
   core.wait(0) -- what the script spawned ends
+  context.experiment.triggers = stage.triggers:counts()
+  context.triggers = stage.triggers:summary()
   return outcome
 end
 
@@ -207,7 +212,7 @@ local function read_options(options)
 end
 
 local function make_context(options, given, job)
-  local record, message = records.create(options.out, given.experiment.id)
+  local record, message = records.create(options.out, given.experiment.id, options.share_with_group)
   if not record then
     cli.fail("usage", "%s", message)
   end
@@ -240,6 +245,7 @@ function M.run(options, given)
   ending.line("seed", "%d", job.seed)
   start.notes(job.driver)
   local begun_ns = core.clock_ns()
+  ending.tell_losses(context)
   local outcome = ending.attempt(context, function()
     local opened, problem = context.record:open_flight(most_pulses, 0)
     if not opened then

@@ -2,6 +2,8 @@
 local blame = require "moonpulse.blame"
 local core = require "moonpulse.core"
 local links = require "moonpulse.link"
+local outline = require "moonpulse.outline"
+local queues = require "moonpulse.experiment.trigger_queue"
 
 local M = {}
 
@@ -9,13 +11,17 @@ local Triggers = {}
 Triggers.__index = Triggers
 
 local look_s = 0.002 -- how often a line is looked at
-local known = { line = "?text", edge = "?text", byte = "?number", timeout = "?number" }
+local turn_ns = 20000000 -- a script that takes one byte after the other gives the loop a turn so often
+local known = { line = "?text", edge = "?text", byte = "?number", timeout = "?number",
+  fresh = "?true or false" }
 
 ---@param waiting table
 ---@param device_session userdata the session whose port has the lines
 ---@param on_lost fun(text: string) the port of the bytes is lost: ends the run
-function M.new(waiting, device_session, on_lost)
-  return setmetatable({ waiting = waiting, device = device_session, on_lost = on_lost }, Triggers)
+---@param say fun(text: string) bytes were passed over: for the operator and the record
+function M.new(waiting, device_session, on_lost, say)
+  return setmetatable({ waiting = waiting, device = device_session, on_lost = on_lost, say = say,
+    queue = queues.new(), turned_ns = 0 }, Triggers)
 end
 
 --- Open the port whose bytes are triggers. Raises a fault.
@@ -25,7 +31,7 @@ function Triggers:open(path, baud)
   self.path = path
   self.session = core.session {
     on_bytes = function(bytes, arrival_ns)
-      self.bytes, self.arrival_ns = bytes, arrival_ns
+      self.queue:push(bytes, arrival_ns)
       self.waiting:wake()
     end,
     on_outcome = function() end,
@@ -49,18 +55,77 @@ end
 
 Triggers.__close = Triggers.close
 
-local function wait_for_byte(self, byte, timeout)
-  self.bytes = nil -- what came before nobody waited for
-  local found = self.waiting:until_true(function()
+local function bytes_text(count)
+  return count == 1 and "1 trigger byte" or outline.count(count) .. " trigger bytes"
+end
+
+--- What came before this part of the script first waited, or what it left for too long, is said.
+local function listen(self, part, fresh)
+  local queue = self.queue
+  local missed = queue:listen(part, fresh)
+  if queue.unheard > 0 and not self.said_unheard then
+    self.said_unheard = true
+    self.say(("%s came before the script first waited for one: passed over"):format(
+      bytes_text(queue.unheard)))
+  end
+  if missed > 0 then
+    self.say(("%s passed over: more came than are kept for a script that does not wait for them"):format(
+      bytes_text(missed)))
+  end
+end
+
+--- Bytes that have come are taken without a wait; the loop, and whoever else waits, needs its turns.
+local function give_turn(self)
+  local now_ns = core.clock_ns()
+  if now_ns - self.turned_ns > turn_ns then
+    self.waiting:wait(0.001)
+    self.turned_ns = core.clock_ns()
+  end
+end
+
+local function wait_for_byte(self, byte, timeout, fresh)
+  local part, first = core.current(), nil
+  listen(self, part, fresh)
+  give_turn(self)
+  local at_ns, found
+  self.waiting:until_true(function()
     if self.lost then
       links.fault(self.lost)
-    elseif self.bytes and not byte then
-      return self.bytes:byte(1)
-    elseif self.bytes and self.bytes:find(string.char(byte), 1, true) then
-      return byte
     end
+    at_ns, found, first = self.queue:take(part, byte)
+    return at_ns
   end, timeout)
-  return found and self.arrival_ns, found
+  return at_ns, found, first
+end
+
+--- How many bytes came and what became of them; nil without --trigger-in.
+---@return { came: integer, taken: integer, passed_over: integer, before: integer, dropped: integer }?
+function Triggers:counts()
+  local queue = self.queue
+  return self.session and { came = queue.came, taken = queue.taken, passed_over = queue.came - queue.taken,
+    before = queue.unheard, dropped = queue.dropped } or nil
+end
+
+--- The same in a sentence.
+---@return string? nil without --trigger-in
+function Triggers:summary()
+  local counts = self:counts()
+  if not counts then
+    return nil
+  end
+  local reasons = {}
+  local function add(count, text)
+    if count > 0 then
+      reasons[#reasons + 1] = ("%s %s"):format(outline.count(count), text)
+    end
+  end
+  add(counts.before, "before the script first waited")
+  add(counts.dropped, "that were not waited for in time")
+  add(counts.passed_over - counts.before - counts.dropped, "of another value or not waited for")
+  return ("%s came on %s, %s taken by the script%s"):format(bytes_text(counts.came), self.path,
+    counts.passed_over == 0 and "all" or outline.count(counts.taken),
+    #reasons > 0 and (", %s passed over: %s"):format(outline.count(counts.passed_over),
+      table.concat(reasons, ", ")) or "")
 end
 
 local function wait_for_edge(self, line, edge, timeout)
@@ -92,11 +157,13 @@ local function choice(who, value, first, second)
   return value
 end
 
---- Wait for a trigger that comes from now on.
----@param options table? { byte } with --trigger-in; { line = "cts"|"dsr", edge = "rising"|"falling" } of
----   the device's port; { timeout } in seconds
+--- Wait for a trigger: a byte that no call of this part of the script was given yet, from its first call
+--- on; or an edge of a line from now on.
+---@param options table? { byte } with --trigger-in; { fresh = true }: bytes that came before are passed over;
+---   { line = "cts"|"dsr", edge = "rising"|"falling" } of the device's port; { timeout } in seconds
 ---@return integer? at_ns when it came (monotonic); nil: the time was over
 ---@return integer? byte that came
+---@return boolean? first no other part of the script was given this byte before
 function Triggers:wait(options)
   options = blame.options("run:wait_trigger", options or {}, known)
   local line = choice("line", options.line, "cts", "dsr")
@@ -106,12 +173,14 @@ function Triggers:wait(options)
     blame.fail("run:wait_trigger: byte must be a whole number from 0 to 255, not %s", tostring(byte))
   elseif timeout ~= nil and not (math.type(timeout) and timeout >= 0 and timeout < math.huge) then
     blame.fail("run:wait_trigger: timeout must be seconds, not %s", tostring(timeout))
+  elseif options.fresh ~= nil and type(options.fresh) ~= "boolean" then
+    blame.fail("run:wait_trigger: fresh must be true or false, not %s", tostring(options.fresh))
   elseif line or not self.session and not byte then
     return wait_for_edge(self, line or "cts", edge, timeout)
   elseif not self.session then
     blame.fail("run:wait_trigger: where do bytes come from? Run it with --trigger-in PATH")
   end
-  return wait_for_byte(self, byte, timeout)
+  return wait_for_byte(self, byte, timeout, options.fresh)
 end
 
 return M

@@ -6,7 +6,7 @@ local panels = require "moonpulse.report.panels"
 
 local M = {}
 
-local MOST = 1000000 -- pulses that are looked at; more would not show
+local MOST = 1000000 -- pulses and marks that are looked at; more would not show
 
 local function reference_of(actions)
   local reference
@@ -51,6 +51,9 @@ end
 local function collect(schedule, actions)
   local pulses, times, marks, names = {}, {}, {}, {}
   for kind, _, _, what, ns in schedule.next, schedule do
+    if #pulses + #marks == MOST then
+      break
+    end
     local at = ns / 1e9
     if kind == "mark" then
       marks[#marks + 1] = { time = at, trial_type = what }
@@ -60,9 +63,6 @@ local function collect(schedule, actions)
       times[#times + 1] = at
       pulses[#pulses + 1] = { time = at, was_sent = true, intensity = action.intensity, mso = action.mso,
         channel = action.channel }
-      if #pulses == MOST then
-        break
-      end
     end
   end
   local order = {}

@@ -2,6 +2,7 @@
 local blame = require "moonpulse.blame"
 local cli = require "moonpulse.cli"
 local core = require "moonpulse.core"
+local escapes = require "moonpulse.escapes"
 local faults = require "moonpulse.simulators.faults"
 local links = require "moonpulse.link"
 local manifests = require "moonpulse.run.manifest"
@@ -41,15 +42,31 @@ end
 ---@return string? lost what could not be written
 local function save(context, result)
   local record = context.record
-  local lost = record.flight and record.lost
-  if not lost then
-    local ok, problem = pcall(record.manifest, record, manifests.of(context, result.status, result))
-    if not ok and not (record.flight and type(problem) == "table") then
-      error(problem, 0)
-    end
-    lost = not ok and problem.message or nil
+  if record.lost then
+    return record.lost
   end
-  return lost
+  local ok, problem = pcall(record.manifest, record, manifests.of(context, result.status, result))
+  if not ok and type(problem) ~= "table" then
+    error(problem, 0)
+  end
+  return not ok and problem.message or nil
+end
+
+--- What to do about a record that is not whole.
+local function remedy(record)
+  return record.flight and "make room, then: moonpulse recover " .. record.folder
+    or "make room, or name another folder with --out DIR, and run it again"
+end
+
+--- Tell the operator at once what the disk does not take; the run goes on where the flight record, whose room
+--- was taken before, has it all.
+function M.tell_losses(context)
+  local record = context.record
+  record.on_lost = function(lost)
+    io.stderr:write(("\nmoonpulse: note: %s: %s\n"):format(escapes.shown(lost), record.flight
+      and "the run goes on, and flight.bin has every pulse; " .. remedy(record) .. " when it has ended"
+      or remedy(record)))
+  end
 end
 
 --- Faults that were asked for and did not happen: no result of a run speaks of them.
@@ -73,19 +90,51 @@ local function say_unmet(context)
   end
 end
 
+--- Did it come to its end, and what is its exit status called? A fault that nothing stopped is the stop.
+local function settle(outcome)
+  local own = outcome.stop == "finished" or outcome.stop == "requested"
+  if outcome.fault and own then
+    outcome.stop, outcome.text = "device", nil
+  end
+  if outcome.code then -- a script's error or a refusal
+    return false, outcome.code
+  elseif outcome.fault or stops.faults_of_device[outcome.stop] or outcome.not_disarmed then
+    return false, "fault"
+  end
+  local complete = outcome.stop == "finished"
+  return complete, complete and "ok" or "stopped"
+end
+
+--- What was sent, how exactly, and how the device was left.
+local function say_result(context, outcome, result)
+  local late = result.lateness_us
+  M.line("sent", "%s of %s pulses, %s confirmed by the device%s", outline.count(result.pulses_sent),
+    outline.count(result.pulses_planned), outline.count(result.pulses_confirmed),
+    skipped_text(context.record))
+  if late then
+    M.line("onset error", "p50 %s, p95 %s, p99 %s, largest %s%s", outline.seconds(late.p50 / 1e6),
+      outline.seconds(late.p95 / 1e6), outline.seconds(late.p99 / 1e6),
+      outline.seconds(late.max / 1e6), timed_by_device(context.job.actions)
+        and " (trains that the stimulator times: of their starts)" or "")
+  end
+  if context.triggers then
+    M.line("triggers", "%s", context.triggers)
+  end
+  if outcome.took_s then
+    M.line("took", "%s, %s times real time", outline.seconds(outcome.took_s),
+      outline.count(math.floor(outcome.virtual_s / math.max(outcome.took_s, 1e-9) + 0.5)))
+  end
+  if outcome.disarmed then
+    M.line("disarmed", "%s", context.job.driver.disarmed or "the stimulator says that it is disabled")
+  end
+  say_unmet(context)
+end
+
 --- The last lines, the manifest's result, and the exit status.
 function M.conclude(context, outcome)
   local record, planned = context.record, context.facts.pulses
   local result = record:result()
-  local complete = outcome.stop == "finished" and not outcome.fault
-  local code = outcome.code or "ok"
-  if outcome.code then -- a script's error or a refusal
-    complete = false
-  elseif outcome.fault or stops.faults_of_device[outcome.stop] or outcome.not_disarmed then
-    code = "fault"
-  elseif not complete then
-    code = "stopped"
-  end
+  local complete, code = settle(outcome)
   result.status = code == "fault" and "device fault" or complete and "completed" or "stopped"
   result.reason = complete and (context.completed or "the plan is complete")
     or stops.explain(context, outcome)
@@ -102,29 +151,20 @@ function M.conclude(context, outcome)
   end
   record:close()
   local lost = save(context, result)
-  local late = result.lateness_us
-  M.line("sent", "%s of %s pulses, %s confirmed by the device%s", outline.count(result.pulses_sent),
-    outline.count(planned), outline.count(result.pulses_confirmed), skipped_text(record))
-  if late then
-    M.line("onset error", "p50 %s, p95 %s, p99 %s, largest %s%s", outline.seconds(late.p50 / 1e6),
-      outline.seconds(late.p95 / 1e6), outline.seconds(late.p99 / 1e6),
-      outline.seconds(late.max / 1e6), timed_by_device(context.job.actions)
-        and " (trains that the stimulator times: of their starts)" or "")
-  end
-  if outcome.took_s then
-    M.line("took", "%s, %s times real time", outline.seconds(outcome.took_s),
-      outline.count(math.floor(outcome.virtual_s / math.max(outcome.took_s, 1e-9) + 0.5)))
-  end
-  if outcome.disarmed then
-    M.line("disarmed", "%s", context.job.driver.disarmed or "the stimulator says that it is disabled")
-  end
-  say_unmet(context)
+  say_result(context, outcome, result)
   if lost then
-    cli.fail(code == "ok" and "stopped" or code, "the record is not whole: %s; make room, then: moonpulse "
-      .. "recover %s (the run: %s)", lost, record.folder, result.reason)
+    cli.fail(code == "ok" and "stopped" or code, "the record is not whole: %s; %s (the run: %s)", lost,
+      remedy(record), result.reason)
   end
-  local report_path = require("moonpulse.report").write(record.folder)
-  M.line("record", record.folder .. (report_path and "  (report.html, events.tsv)" or ""))
+  local report_path, why = require("moonpulse.report").write(record.folder)
+  M.line("record", record.folder .. (report_path and "  (report.html, events.tsv)" or "  (events.tsv)"))
+  if not report_path then
+    M.line("note", "%s: the record is whole without it; make room, then: moonpulse recover %s", why,
+      record.folder)
+  end
+  if record.flight_lost then
+    M.line("note", "%s; events.tsv is whole", record.flight_lost)
+  end
   if outcome.not_disarmed then
     cli.fail("fault", "NOT CONFIRMED SAFE: %s%s", outcome.not_disarmed,
       complete and "" or "; the run ended because: " .. ended)

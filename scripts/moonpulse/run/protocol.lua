@@ -1,13 +1,14 @@
 --- A protocol's run: everything is known before the first pulse.
 local admission = require "moonpulse.admission"
-local catalogue = require "moonpulse.catalogue"
 local cli = require "moonpulse.cli"
+local common = require "moonpulse.commands.common"
 local core = require "moonpulse.core"
 local ending = require "moonpulse.run.ending"
 local live = require "moonpulse.live"
 local lower = require "moonpulse.lower"
 local manifests = require "moonpulse.run.manifest"
 local outline = require "moonpulse.outline"
+local progresses = require "moonpulse.commands.progress"
 local records = require "moonpulse.record"
 local run_safety = require "moonpulse.commands.run_safety"
 local sessions = require "moonpulse.safety.sessions"
@@ -59,14 +60,12 @@ end
 
 --- Check the plan against the device that was named, before anything is opened.
 local function check(job, facts)
+  local bar <close> = progresses.new()
   local ok, result = pcall(admission.admit, {
     plan = job.plan, seed = job.seed, driver = job.driver, thresholds = job.thresholds,
     timing = job.timing, policy = job.policy,
-    progress = function(walked)
-      if facts.pulses > 0 then
-        io.stderr:write(("checking %s of %s pulses\n"):format(outline.count(walked),
-          outline.count(facts.pulses)))
-      end
+    progress = function(walked, total, of)
+      bar:show("checking", walked, total or facts.pulses + facts.marks, of)
     end,
   })
   if ok then
@@ -105,7 +104,7 @@ function M.run(options, given)
   job.policy.protocol = given.protocol
   job.policy.schedule = sessions.of(given.protocol, job.policy.history)
   stops.listen_for_signals(job)
-  local facts = catalogue.measure(job.plan, job.seed)
+  local facts = common.measure(job.plan, job.seed)
   local admitted = check(job, facts)
   job.safety = admitted.report
   print(job.protocol.name)
@@ -113,7 +112,7 @@ function M.run(options, given)
   run_safety.say(job, line)
   job.preflight = run_safety.preflight(options, not given.simulated, job)
   start.require_of_host(job, options.require)
-  local record, message = records.create(options.out, job.protocol.id)
+  local record, message = records.create(options.out, job.protocol.id, options.share_with_group)
   if not record then
     cli.fail("usage", "%s", message)
   end
@@ -125,6 +124,7 @@ function M.run(options, given)
   }
   announce(job, facts, admitted, given.drawn)
   local begun_ns = core.clock_ns()
+  ending.tell_losses(context)
   local outcome = ending.attempt(context, function()
     local keys <close> = stops.listen_for_keys(job) -- luacheck: ignore 211
     return execute(context, options, given.simulated)

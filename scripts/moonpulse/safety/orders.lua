@@ -163,11 +163,14 @@ end
 function M.of(build)
   local lists, total = {}, 1
   build(function(list)
-    local kinds = kinds_of(list)
-    lists[#lists + 1] = { kinds = kinds, count = #list }
-    total = total * order_count(kinds)
+    lists[#lists + 1] = table.move(list, 1, #list, 1, {})
     return table.move(list, 1, #list, 1, {})
   end)
+  for i, list in ipairs(lists) do -- behind it: this is no work of the author's
+    local kinds = kinds_of(list)
+    lists[i] = { kinds = kinds, count = #list }
+    total = total * order_count(kinds)
+  end
   if total <= MOST_ORDERS then
     return every_order(lists, math.tointeger(total)), true
   end

@@ -8,6 +8,7 @@ local M = {}
 -- repetitions: up to FEW nothing is gained by looking at the structure; of more, SHOWN are looked at,
 -- so that the first of each kind is met where it is
 local FEW, SHOWN = 6, 5
+local PROGRESS = 10000 -- pulses and marks, or parts: some 0.1 s
 local MOST_PARTS = 3000000 -- some seconds; a plan that needs more is nested for no good reason
 
 local walk
@@ -70,9 +71,12 @@ end
 function walk(self, plan, at, channel)
   local view = plan:view()
   self.parts = self.parts + 1
+  if self.progress and self.parts % PROGRESS == 0 then
+    self.progress(self.parts, MOST_PARTS, "parts")
+  end
   if self.parts > MOST_PARTS then
     error(setmetatable({ code = "limit", message = ("%s: repetitions nested in repetitions too often to be "
-      .. "checked: write them as one :times(n)"):format(view.origin) }, {
+      .. "checked (more than %d parts): write them as one :times(n)"):format(view.origin, MOST_PARTS) }, {
       __tostring = function(problem) return problem.message end }), 0)
   end
   if view.kind == "pulse" then
@@ -166,12 +170,12 @@ local function origins(plan, channel, found, seen)
   return found
 end
 
-local PROGRESS = 100000 -- pulses: about a second
 
 --- Pulse by pulse, from at seconds on and up to until_s.
 local function stream(self, plan, seed, progress, at, until_s)
   local schedule, known = core.schedule(plan, seed), {}
-  local from, total = origins(plan, "", {}, {}), plan:totals().pulses
+  local from, totals = origins(plan, "", {}, {}), plan:totals()
+  local total = totals.pulses + totals.marks
   for i, action in ipairs(schedule:actions()) do
     local name = action.channel == "" and "1" or action.channel
     local key = ("%s\0%.9g\0%s"):format(name, action.intensity, action.reference)
@@ -190,10 +194,10 @@ local function stream(self, plan, seed, progress, at, until_s)
     elseif kind == "pulse" then
       local action = known[index]
       finders[index]:add(at + ns / 1e9, action, action.origin)
-      walked = walked + 1
-      if progress and walked % PROGRESS == 0 then
-        progress(walked, total)
-      end
+    end
+    walked = walked + 1
+    if progress and walked % PROGRESS == 0 then
+      progress(walked, total)
     end
   end
 end
@@ -208,42 +212,65 @@ local function take_over(self)
   end
 end
 
+--- One pulse more, not of a plan: behind the last one of its channel, for pulses are added in order.
+---@param given moonpulse.Given
+---@param at_s number
+---@param pulse { channel: string, intensity: number, reference: string }
+function M.add(given, at_s, pulse)
+  local self = { finders = given.finders, order = given.order, actions = given.actions,
+    emit = function() end }
+  take_over(self)
+  local channel = pulse.channel == "" and "1" or pulse.channel
+  local finder = finder_of(self, channel)
+  local at = math.max(at_s, finder.run and finder.run.last or 0)
+  finder:add(at, action_of(self, { intensity = pulse.intensity, reference = pulse.reference, origin = "" },
+    channel), "")
+  given.last_s = math.max(given.last_s, at)
+end
+
 --- Find the trains of a plan, channel by channel.
 ---@param plan moonpulse.Plan
 ---@param seed integer for its random rests
 ---@param emit fun(train: moonpulse.Train) with channel
----@param progress fun(walked: integer, total: integer)? called where pulse by pulse takes long
+---@param progress fun(walked: integer, total: integer, of: string?)? called where it takes long; of: what is
+---   counted, where it is not pulses and marks
 ---@param by_pulse boolean? never by structure (for the comparison of both ways)
 ---@param more { given: moonpulse.Given, at_s: number, until_s: number?, open: boolean?,
----   uncounted: table<string, boolean>? }? uncounted: channels that are left out of the sums; given: what
+---   nerve: table<string, boolean>? }? nerve: channels that are a nerve's, counted apart; given: what
 ---   came before the plan, which starts at at_s; until_s: nothing after that came; open: more comes, so
 ---   that the last trains are not over yet
 ---@return { structural: boolean, actions: table[], trains: integer, counts: table<string, integer>,
----   pulses: integer } counts: pulses by kind of train; where open, structural only
+---   pulses: integer, nerve_pulses: integer } actions: all; counts: pulses by kind of train; where open,
+---   structural only
 function M.trains(plan, seed, emit, progress, by_pulse, more)
   more = more or { given = givens.new(), at_s = 0 }
   local given, until_s = more.given, more.until_s
   local self = { finders = given.finders, order = given.order, emit = emit, actions = given.actions,
-    parts = 0 }
+    parts = 0, progress = progress }
   take_over(self)
+  core.schedule(plan, seed) -- what cannot be walked at all is refused here, at once
   local structural = not by_pulse and not until_s and not plan:totals().random and in_order(plan, "", {})
   if structural then
     walk(self, plan, more.at_s, "")
   else
     stream(self, plan, seed, progress, more.at_s, until_s or math.huge)
   end
-  given.last_s = math.min(more.at_s + plan:totals().span, until_s or math.huge)
+  for _, finder in ipairs(self.order) do -- nobody waits for a rest at the plan's end
+    given.last_s = math.max(given.last_s, finder.run and finder.run.last or 0)
+  end
   if more.open then
     return { structural = structural }
   end
-  local counts, count, pulses = {}, 0, 0
-  local uncounted, left_out = more.uncounted or {}, {}
+  local counts, count, pulses, nerve_pulses = {}, 0, 0, 0
+  local of_nerve = {}
   for channel, finder in pairs(self.finders) do
-    left_out[finder] = uncounted[channel]
+    of_nerve[finder] = more.nerve and more.nerve[channel]
   end
   for _, finder in ipairs(self.order) do
     finder:finish()
-    if not left_out[finder] then
+    if of_nerve[finder] then
+      nerve_pulses = nerve_pulses + finder.pulses
+    else
       pulses = pulses + finder.pulses
       count = count + finder.trains
       for kind, those in pairs(finder.counts) do
@@ -253,12 +280,13 @@ function M.trains(plan, seed, emit, progress, by_pulse, more)
   end
   local actions = {}
   for _, action in pairs(self.actions) do
-    actions[#actions + 1] = not uncounted[action.channel] and action or nil
+    actions[#actions + 1] = action
   end
   table.sort(actions, function(a, b)
     return a.channel < b.channel or a.channel == b.channel and a.intensity < b.intensity
   end)
-  return { structural = structural, actions = actions, trains = count, counts = counts, pulses = pulses }
+  return { structural = structural, actions = actions, trains = count, counts = counts, pulses = pulses,
+    nerve_pulses = nerve_pulses }
 end
 
 return M

@@ -3,8 +3,9 @@
 --- Written from public descriptions of the protocol (MagPy 92bf2d0 and its author's virtual devices,
 --- MAGIC ed58dd1, cboulay/magstim_python 3100dec), sharing no code with the drivers. Ours, where they
 --- are silent: changing the resolution also sets the interval to its default, as they say, whatever it
---- was; a capacitor at 0 % gives no pulse; the power B follows like the power A; disarming between the
---- pulses of a pair cancels the second.
+--- was; a capacitor at 0 % gives no pulse; the power B follows like the power A; B is given at the charge
+--- that it has when its time comes, also where it had none at the fire command; disarming between the pulses
+--- of a pair cancels the second.
 local unit = require "moonpulse.simulators.magstim.unit"
 
 local SECOND, MS = 1000000000, 1000000
@@ -88,10 +89,10 @@ local function fire(self, bytes)
   if self.mode ~= "ready" then
     return "S"
   end
-  local a, b = self:charge(), charge_b(self)
+  local a = self:charge()
   self.active_ns = self.now_ns
   self:recharge(4 * SECOND)
-  if b >= 0.5 and self.options.mode ~= "single" then
+  if self.options.mode ~= "single" then
     self.b_ns = self.now_ns + math.floor(in_ms(self, self.interval) * MS + 0.5)
   end
   if a >= 0.5 then
@@ -110,6 +111,9 @@ local function more_events(self, earliest)
     earliest(self.b_ns, function()
       local b = charge_b(self)
       self.b_ns = nil
+      if b < 0.5 then
+        return
+      end
       self:discharge("", ("B %g %%"):format(math.floor(b + 0.5)), b, self.options.mode)
     end)
   end

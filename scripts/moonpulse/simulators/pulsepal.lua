@@ -108,6 +108,7 @@ local function handle(self, bytes, arrived_cycle)
   local box = self.box
   local cycle = math.max(arrived_cycle + 1, box.cycle + 1)
   box:advance(cycle - 1)
+  box:take_scheduled(cycle)
   self.now_ns = cycle * CYCLE_NS
   self.heard_cycle = arrived_cycle
   local op = messages.ops[bytes:byte(2)]

@@ -54,7 +54,7 @@ end
 --- Too early for the unit's own good? Half a wait's rounding and the line's jitter are no abuse.
 local function check_wait(self)
   local early = self.protect_ns - self.now_ns
-  if early > SECOND // 200 then
+  if early > SECOND // 200 + slack.of(self, SECOND) then
     self.abused = self.abused + 1
     self:note("fault", "", ("fired %.3f s before the wait that protects it was over"):format(
       early / SECOND))
@@ -72,7 +72,8 @@ end
 local function end_of_train(self, train)
   local hz, percent = train.tenths / 10, self.power
   local wait = math.max(0.5, train.count * (hz * limits.joules(percent) - 1050) / (1050 * hz))
-  self.locked_ns = train.end_ns + SECOND // 2
+  local locked = train.end_ns - self.now_ns + SECOND // 2
+  self.locked_ns = self.now_ns + locked - slack.of(self, locked)
   self.protect_ns = train.end_ns + math.floor(wait * SECOND)
   self.ready_ns = self.locked_ns
 end

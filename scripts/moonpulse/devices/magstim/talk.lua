@@ -28,6 +28,9 @@ function M.ask(io, bytes, name, what, tries, timeout)
   return reply
 end
 
+--- The name of the reply to the safe frame: the same as that to the fire command.
+M.safe_answer = "state"
+
 --- What in a status byte keeps the unit from firing; nil: nothing.
 ---@param reply table
 ---@return string?
@@ -83,7 +86,8 @@ end
 ---@param expected moonpulse.Action? nil: nothing was fired, and the same reply is that to arming
 function M.judge(reply, expected)
   if reply.name == "error" then
-    return "fault", frames.meanings[reply.error]
+    local fire = reply.bytes:sub(1, 1) == "E" and (reply.error == "invalid_data" or reply.error == "conflict")
+    return fire and expected and "refused" or "fault", frames.meanings[reply.error]
   elseif reply.standby == nil then
     return nil
   end

@@ -89,19 +89,34 @@ local function custom(id)
   end
 end
 
+--- Will a train of this output leave its resting voltage? Of a custom train's voltages nobody says so here.
+local function shows(channel)
+  return channel.custom > 0 or channel.phase1_volts ~= channel.rest
+end
+
 local function trigger(self, bytes, cycle)
-  local mask, waits = bytes:byte(3), false
+  local mask, waits, lost = bytes:byte(3), false, nil
   for number, channel in ipairs(self.box.channels) do
     local chosen = mask >> (number - 1) & 1 == 1
+    local plays = channel.play or channel.waits_from
     channel.scheduled_at = chosen and cycle or nil
-    if chosen and (channel.play or channel.waits_from) then
+    if chosen and plays and channel.pending then
+      lost = number
+    elseif chosen and (plays or channel.pending) then -- one of the cycle before begins its train in this one
       waits = true
     elseif chosen then
       self.fired[number] = bytes
     end
+    if chosen and not shows(channel) then
+      self.fired[number] = nil
+      self:note("ignored", bytes, ("soft trigger: channel %d rests at its voltage"):format(number))
+    end
   end
   if waits then
     self:note("set", bytes, "soft trigger: kept until the train ends")
+  end
+  if lost then
+    self:note("ignored", bytes, ("soft trigger: channel %d keeps one already"):format(lost))
   elseif mask & 15 == 0 then
     self:note("ignored", bytes, "no channel")
   end

@@ -241,12 +241,18 @@ function Playback:write(cycle)
   end
 end
 
-local function run_cycle(self, now)
+--- A cycle begins with the soft triggers that came in earlier ones, before it looks at its own message: two
+--- in a row for two outputs are both played.
+function Playback:take_scheduled(now)
   for _, channel in ipairs(self.channels) do
     if channel.scheduled_at and channel.scheduled_at < now then
       channel.pending, channel.scheduled_at = true, nil
     end
   end
+end
+
+local function run_cycle(self, now)
+  self:take_scheduled(now)
   local edges = self.edges_at and self.edges_at <= now and self.edges or {}
   if edges == self.edges then
     self.edges, self.edges_at = {}, nil

@@ -1,0 +1,154 @@
+--- Experiments: what each plan of a script is written as is what is listed, judged, lowered, given and
+--- recorded, at the instant that the script names, whatever was played, armed, stopped and refused before.
+--- Random scripts on every simulator, in every timing, in virtual time.
+-- MP_PLANS and MP_FIRST as in five_lists_spec.lua.
+local doses = require "moonpulse.experiment.dose"
+local oracle = require "five_lists.oracle"
+local outcomes = require "moonpulse.record_outcome"
+local outputs = require "moonpulse.outputs"
+local paces = require "five_lists.paces"
+local plants = require "five_lists.plant"
+local pulsepal = require "moonpulse.devices.pulsepal"
+local setting = require "moonpulse.setting"
+local shell = require "shell"
+local staged = require "five_lists.staged"
+local stimjim = require "moonpulse.devices.stimjim"
+local stimulators = require "moonpulse.stimulator"
+
+local first = math.tointeger(tonumber(os.getenv("MP_FIRST"))) or 1
+local count = math.tointeger(tonumber(os.getenv("MP_PLANS"))) or os.getenv("MP_QUICK") and 2 or 8
+local shown = 3
+local most = 40 -- experiments in which a planted fault is found
+
+-- Plans that must be played in an experiment, on average; none where the device times nothing by itself.
+local least = { host = 1, auto = 1, trigger = 1, device = 1 }
+local times_nothing = { magstim200 = true, duomag = true, trigger = true }
+
+describe("the five lists of an experiment", function()
+  local folder
+  setup(function() folder = shell.folder() end)
+  teardown(function() shell.remove(folder) end)
+
+  for _, device in ipairs(paces.devices) do
+    for _, timing in ipairs(paces.timings) do
+      local may = timing ~= "trigger" or device.trigger
+      local test = may and it or function() end
+      test(("are the same on %s, timing %s"):format(device.name, timing), function()
+        local plays, problems = 0, {}
+        for seed = first, first + count - 1 do
+          local played, why = staged.run(folder, { seed = seed, device = device, timing = timing })
+          plays = plays + (played or 0)
+          problems[#problems + 1] = not played and #problems < shown and why or nil
+        end
+        assert(#problems == 0, table.concat(problems, "\n"))
+        local wanted = timing == "device" and times_nothing[device.name] and 0 or least[timing]
+        assert.is_true(count < 5 or plays >= wanted * count, ("only %d plans of %d experiments"):format(plays,
+          count))
+      end)
+    end
+  end
+
+  local function named(name)
+    for _, device in ipairs(paces.devices) do
+      if device.name == name then
+        return device
+      end
+    end
+  end
+
+  --- The class of stimulator.lua.
+  local function stimulator_class()
+    for i = 1, math.huge do
+      local name, value = debug.getupvalue(stimulators.new, i)
+      if name == "Stimulator" or not name then
+        return value
+      end
+    end
+  end
+
+  --- A script's plan of one pulse.
+  local function single(mso)
+    return { seed = 1, expected = { oracle.ordered(oracle.pulse { ref = "MSO", value = mso }) },
+      source = ('local mp = require "moonpulse"\nreturn mp.protocol { id = "one", name = "One", '
+        .. "plan = function() return mp.pulse(mp.mso(%d)) end }\n"):format(mso) }
+  end
+
+  --- A weak pulse is refused as too soon behind a strong one, and then fired as soon as can be.
+  local function refused_then_fired(name)
+    local strong, weak = single(80), single(30)
+    return staged.run(folder, { seed = 1, device = named(name), timing = "host", steps = {
+      { what = "arm_for", plan = strong }, { what = "fire", plan = strong },
+      { what = "sleep", seconds = 4.5 }, { what = "fire", plan = weak, ahead = 0.25, again = true } } })
+  end
+
+  for _, name in ipairs { "magstim200", "bistim", "rapid" } do
+    it("are the same where a plan was refused while a capacitor follows its setting, on " .. name, function()
+      assert.are.equal(2, (assert(refused_then_fired(name))))
+      local forgotten = function(swap)
+        local class = stimulator_class()
+        local set = class.set
+        swap(class, "set", function(stimulator, ...)
+          stimulator.settles_ns = 0
+          return set(stimulator, ...)
+        end)
+      end
+      local played, why = plants.during(forgotten, function() return refused_then_fired(name) end)
+      assert.is_nil(played)
+      assert.matches("written: [%d.]+ s, channel 1, 30 %%MSO", why)
+    end)
+  end
+
+  local faults = {
+    { "custom trains are loaded on arming only", "pulsepal", "device", function(swap)
+      local load, arm = pulsepal.load, pulsepal.arm
+      swap(pulsepal, "load", function() end)
+      swap(pulsepal, "arm", function(io, ...)
+        pulsepal.load = load
+        arm(io, ...)
+        pulsepal.load = function() end
+      end)
+    end },
+    { "the first intensity of a later plan is not told", "magstim200", "host", function(swap)
+      swap(stimulator_class(), "set", function() return 0 end)
+    end },
+    { "a device that is asked for its status counts as set otherwise", "stimjim", "host", function(swap)
+      local tells = stimjim.tells
+      swap(stimjim, "tells", function(reply, ...)
+        local other = setmetatable({ index = reply.index and 1 - reply.index }, { __index = reply })
+        return tells(reply, ...) or tells(other, ...)
+      end)
+    end },
+    { "the record counts onsets from the plan's start", "magventure", "host", function(swap)
+      local enter = outcomes.enter
+      swap(outcomes, "enter", function(record, out, facts, ...)
+        return enter(record, out, setmetatable({ offset_ns = 0 }, { __index = facts }), ...)
+      end)
+    end },
+    { "the gate does not see what was given before", "trigger", "host", function(swap)
+      local class = getmetatable(doses.new {})
+      swap(class, "ended", function() end)
+    end },
+    { "a device has followed at once what was told before it is armed again", "magstim200", "host",
+      function(swap) swap(setting, "before_arming", function() end) end },
+    { "a plan begins while the device still recharges", "magstim200", "host", function(swap)
+      swap(outputs, "free_at", function() return 0 end)
+    end },
+  }
+  for _, fault in ipairs(faults) do
+    it("find that " .. fault[1], function()
+      local device = named(fault[2])
+      local found, why = plants.during(fault[4], function()
+        for seed = 1, most do
+          local played, why = staged.run(folder, { seed = seed, device = device, timing = fault[3] })
+          if not played then
+            return seed, why
+          end
+        end
+      end)
+      assert.is_truthy(found)
+      if os.getenv("MP_SHOW") then
+        io.stderr:write(("%s: %s\n"):format(fault[1], why:match("^[^\n]*")))
+      end
+    end)
+  end
+end)
