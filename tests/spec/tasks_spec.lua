@@ -178,6 +178,19 @@ print(pcall(core.run, function() for k in coroutine.wrap(function() coroutine.yi
 do print(k) end end))]])
   end)
 
+  it("that waits for no time still lets the loop hear", function()
+    assert.are.equal("15", run [[
+print(core.run(function()
+  local heard
+  core.on_signal(function(number) heard = number end)
+  io.popen("kill -TERM " .. core.host().pid):close()
+  for _ = 1, 100 do
+    core.wait(0)
+  end
+  return heard
+end))]])
+  end)
+
   it("hears of an error that nobody else can: where it waits, it may close what is open", function()
     assert.are.equal("false at 2: child|true after", run [[
 local function child() error("child") end

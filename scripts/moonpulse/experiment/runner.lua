@@ -132,7 +132,7 @@ end
 local function outcome_of(stage, ok, problem)
   local stimulator, job = stage.stimulator, stage.job
   stage.over = true -- nothing is armed again, whatever the script spawned
-  pcall(core.wait, 0.002) -- a signal that ended a script which did not yield says now which one it was
+  pcall(core.wait, 0) -- a signal that ended a script which did not yield says now which one it was
   stage.device:make_safe("run", ok and "finished" or stimulators.reason_of(problem))
   local left, stopped = stimulator.left or {}, stimulator.stopped
   local outcome = { fault = stimulator.fault, left_out = stimulator.left_out, disarmed = left.disarmed,
