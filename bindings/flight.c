@@ -75,7 +75,8 @@ static int flight_room(lua_State *L)
     return 1;
 }
 
-/* flight:confirm(pulse number, arrival_ns, value): the device's reply, as a number */
+/* flight:confirm(pulse number, arrival_ns, value, otherwise): the device's reply, as a number;
+ * otherwise: by it the pulse was not as it was set */
 static int flight_confirm(lua_State *L)
 {
     struct mp_flight *flight = mp_check_flight(L, 1);
@@ -84,6 +85,7 @@ static int flight_confirm(lua_State *L)
         .number = (uint64_t)luaL_checkinteger(L, 2),
         .woken_ns = luaL_checkinteger(L, 3),
         .action = (uint32_t)luaL_optinteger(L, 4, 0),
+        .detail = lua_toboolean(L, 5) ? 1 : 0,
     };
     lua_pushboolean(L, mp_flight_push(flight, &record));
     return 1;

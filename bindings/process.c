@@ -114,7 +114,10 @@ static int option_function(lua_State *L, const char *key)
     return luaL_ref(L, LUA_REGISTRYINDEX);
 }
 
-/* inherit: the child has our standard streams, and the terminal's signals as we have them. */
+/* A stop ends the child and what it started: they are a session of their own, whose group is
+ * killed. Ctrl-C at the terminal comes to us alone, and from us to them. inherit: the child has
+ * our standard streams; a terminal there it can read as before, since it is not the one that
+ * controls its session. */
 static int start(struct process *process, const char *const *args, bool inherit)
 {
     const uv_stdio_container_t ours[3] = {{.flags = UV_INHERIT_FD, .data.fd = 0},
@@ -131,16 +134,14 @@ static int start(struct process *process, const char *const *args, bool inherit)
         .exit_cb = on_exit_status,
         .stdio = stdio,
         .stdio_count = 3,
-        .flags = UV_PROCESS_DETACHED, // Ctrl-C is for us alone
+        .flags = UV_PROCESS_DETACHED,
     };
     (void)uv_pipe_init(&process->host->loop, &process->input, 0);
     (void)uv_pipe_init(&process->host->loop, &process->output, 0);
     process->input.data = process->output.data = process->child.data = process;
     process->open_handles = 3;
-    if (inherit) {
+    if (inherit)
         memcpy(stdio, ours, sizeof stdio);
-        options.flags = 0;
-    }
     int failed = uv_spawn(&process->host->loop, &process->child, &options);
     if (failed == 0 && !inherit)
         failed = uv_read_start((uv_stream_t *)&process->output, provide_buffer, on_output);
@@ -200,7 +201,15 @@ static int process_finish(lua_State *L)
     return 0;
 }
 
-/* process:close(); also __gc: ends the child and lets go of it */
+/* One that was stopped (SIGSTOP) hears SIGTERM only when it goes on. */
+static void end_group(const struct process *process)
+{
+    int group = -(int)uv_process_get_pid(&process->child);
+    if (uv_kill(group, SIGTERM) == 0)
+        (void)uv_kill(group, SIGCONT);
+}
+
+/* process:close(); also __gc: ends the child with all that it started, and lets go of it */
 static int process_close(lua_State *L)
 {
     struct process **box = luaL_checkudata(L, 1, PROCESS);
@@ -212,7 +221,7 @@ static int process_close(lua_State *L)
     luaL_unref(L, LUA_REGISTRYINDEX, process->on_exit);
     process->on_line = process->on_exit = LUA_NOREF;
     if (!process->ended)
-        (void)uv_process_kill(&process->child, SIGTERM);
+        end_group(process);
     process->released = true;
     if (process->open_handles == 0) { // the child ended before and all has closed
         free(process);

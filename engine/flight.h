@@ -47,7 +47,8 @@ enum mp_flight_kind {
     MP_FLIGHT_SKIPPED, // a pulse was left out; detail: enum mp_stop
     MP_FLIGHT_MARK,
     MP_FLIGHT_ONEOFF,   // a frame between the plan's
-    MP_FLIGHT_CONFIRM,  // the device confirmed pulse number (loop thread)
+    MP_FLIGHT_CONFIRM,  // the device confirmed pulse number (loop thread); detail: 1 if it says
+                        // that the pulse was not as it was set
     MP_FLIGHT_FINISHED, // the plan is over
     MP_FLIGHT_STOPPED,  // detail: enum mp_stop; action: 1 if the safe frame went out
     MP_FLIGHT_START,    // the run began at due_ns (monotonic), planned_ns by the wall clock

@@ -88,8 +88,22 @@ local function names_of(known)
   return table.concat(names, ", ")
 end
 
-local iti_text = "iti means three things in this field (period, gap, silence): "
-  .. "write every = seconds from onset to onset, or gap = seconds from the end to the next onset"
+local behind = "write it behind the plan: :times(n, { every = seconds from onset to onset }), or "
+  .. ":times(n, { gap = seconds from the end to the next onset })"
+local periods = {
+  times = "write every = seconds from onset to onset, or gap = seconds from the end to the next onset",
+  trials = "write every = seconds from onset to onset, or shortest = and longest = where it is drawn",
+  theta_burst = "write off = seconds from the end of a train to the next one, with cycles = how many",
+}
+
+--- What there is instead of an option for the time between two of them; nil: key is no such option.
+local function instead_of(who, key)
+  if key == "iti" then
+    return "iti means three things in this field (period, gap, silence): " .. (periods[who] or behind)
+  elseif key == "gap" or key == "every" then
+    return ("there is no option %q: %s"):format(key, periods[who] or behind)
+  end
+end
 
 --- Check an option table: it is one, and has no key that nobody reads.
 ---@param who string the function, for the message
@@ -101,8 +115,9 @@ function M.options(who, options, known)
     M.fail("%s: a table of options expected, like %s{ ... }, not %s", who, who, type(options))
   end
   for key in pairs(options) do
-    if key == "iti" then
-      M.fail("%s: %s", who, iti_text)
+    local instead = not known[key] and instead_of(who, key)
+    if instead then
+      M.fail("%s: %s", who, instead)
     elseif not known[key] then
       M.fail("%s: there is no option %q; known: %s", who, tostring(key), names_of(known))
     end

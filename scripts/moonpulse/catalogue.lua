@@ -1,6 +1,7 @@
 --- The shipped protocols: found by id, wherever in the protocols folder they are.
 local core = require "moonpulse.core"
 local lfs = require "lfs"
+local meant = require "moonpulse.meant"
 local plan_file = require "moonpulse.plan_file"
 local protocols = require "moonpulse.protocol"
 
@@ -30,35 +31,22 @@ function M.all()
   return found
 end
 
---- How many letters must change to make b of a.
-local function distance(a, b)
-  local row = {}
-  for j = 0, #b do
-    row[j] = j
-  end
-  for i = 1, #a do
-    local diagonal
-    diagonal, row[0] = row[0], i
-    for j = 1, #b do
-      local change = diagonal + (a:byte(i) == b:byte(j) and 0 or 1)
-      diagonal, row[j] = row[j], math.min(change, row[j] + 1, row[j - 1] + 1)
-    end
-  end
-  return row[#b]
-end
-
 --- The ids that somebody who wrote id may have meant; all of them where none is like it.
-local function meant(id, all)
-  local near, ids, wanted = {}, {}, id:lower()
+local function like(id, all)
+  local ids = {}
   for i, protocol in ipairs(all) do
     ids[i] = protocol.id
-    local is_part = #id >= 3 and protocol.id:find(wanted, 1, true)
-    if is_part or distance(wanted, protocol.id) <= 3 then
-      near[#near + 1] = protocol.id
+  end
+  return meant.question(meant.near(id, ids, 3)) or "shipped: " .. table.concat(ids, ", ")
+end
+
+--- A file that somebody who wrote a name may have meant: the name is its, without the ending.
+local function file_beside(what)
+  for _, ending in ipairs { ".lua", ".plan" } do
+    if lfs.attributes(what .. ending, "mode") == "file" then
+      return what .. ending
     end
   end
-  return #near > 0 and "did you mean " .. table.concat(near, ", ") .. "?"
-    or "shipped: " .. table.concat(ids, ", ")
 end
 
 --- A protocol by file (a path with "/" or ending in .lua), by plan file (.plan) or by id.
@@ -71,7 +59,10 @@ function M.find(what)
   end
   if what:find("/", 1, true) or what:match("%.lua$") then
     local all, message = protocols.load(what)
-    if not all then
+    local beside = not all and not lfs.attributes(what) and file_beside(what)
+    if beside then
+      return nil, ("there is no file %s, but %s: write its name with the ending"):format(what, beside)
+    elseif not all then
       return nil, (message:gsub("^cannot open (.*)$", "cannot open %1: give the path of a protocol "
         .. "file, or an id that moonpulse protocols lists"))
     end
@@ -86,8 +77,13 @@ function M.find(what)
   if lfs.attributes(what, "mode") == "file" then
     return M.find("./" .. what)
   end
+  local beside = file_beside(what)
+  if beside then
+    return nil, ("there is no protocol %q, but a file %s: write its name with the ending: %s"):format(what,
+      beside, beside)
+  end
   return nil, ("there is no protocol %q; %s (moonpulse protocols lists all; or give the path of a "
-    .. "file)"):format(what, meant(what, all))
+    .. "file)"):format(what, like(what, all))
 end
 
 --- Pulses, and the three durations in seconds: first to last pulse, nominal end, whole cycles.

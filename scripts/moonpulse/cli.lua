@@ -2,6 +2,8 @@
 local blame = require "moonpulse.blame"
 local core = require "moonpulse.core"
 local escapes = require "moonpulse.escapes"
+local meant = require "moonpulse.meant"
+local notes = require "moonpulse.notes"
 
 local M = {}
 
@@ -37,6 +39,9 @@ function M.parser(name, description, example)
   return parser
 end
 
+local names = { table.unpack(commands) }
+names[#names + 1] = "lua" -- has no options of its own
+
 local summaries = {
   run = "run a protocol on a stimulator, simulated by default",
   check = "a protocol against the device's limits, the guidelines and the lab's own",
@@ -55,13 +60,23 @@ local summaries = {
   new = "the files of a new driver, which work as they are",
   test = "run the specs of a driver or protocol",
   bench = "how exact and how fast on this machine, against other ways",
+  lua = "a Lua file with the library in reach",
 }
+local lua_help = [[
+Usage: moonpulse lua FILE [ARGS]
+
+Run a Lua file with the library in reach: it finds require "moonpulse", whatever the folder, and its arguments
+in arg and in "...". It is a program and may do all that you may; nothing of it is in a sandbox.
+
+Example:
+   moonpulse lua tools/count.lua itbs600
+]]
 
 local function help(file)
   file:write("Usage: moonpulse COMMAND [ARGUMENTS]\n\n"
     .. "A sequencer for non-invasive brain stimulation. Research software, not a medical device.\n\n"
     .. "Commands:\n")
-  for _, name in ipairs(commands) do
+  for _, name in ipairs(names) do
     file:write(("   %-10s %s\n"):format(name, summaries[name]))
   end
   file:write("\nmoonpulse COMMAND --help says more. Example:\n   moonpulse run itbs600 --amt 50\n\n"
@@ -72,8 +87,11 @@ end
 --- moonpulse lua FILE [ARGS]: a Lua file with the library in reach, for tests and tools.
 local function run_file(arguments)
   local path = arguments[1]
-  if not path then
-    M.fail("usage", "lua: the name of a file is missing")
+  if path == "--help" or path == "-h" then
+    io.stdout:write(lua_help)
+    return M.status.ok
+  elseif not path then
+    M.fail("usage", "lua: the name of a file is missing (see moonpulse lua --help)")
   end
   local chunk, message = loadfile(path)
   if not chunk then
@@ -81,6 +99,19 @@ local function run_file(arguments)
   end
   arg = { [0] = path, table.unpack(arguments, 2) } -- luacheck: globals arg
   return chunk(table.unpack(arg)) or 0
+end
+
+--- A value that begins like an option ("--rmt -5") goes with its option, which says what it takes.
+local function with_values(arguments)
+  local list = {}
+  for _, text in ipairs(arguments) do
+    if text:find("^%-%.?%d") and (list[#list] or ""):find("^%-%-[%w-]+$") then
+      list[#list] = list[#list] .. "=" .. text
+    else
+      list[#list + 1] = text
+    end
+  end
+  return list
 end
 
 --- What went wrong as it is told, and the exit status. Names and texts of somebody else may be in it.
@@ -109,12 +140,16 @@ local function dispatch(name, arguments)
   for _, known in ipairs(commands) do
     if known == name then
       local command = require("moonpulse.commands." .. name)
-      local options = command.parser():parse(arguments)
+      local options = command.parser():parse(with_values(arguments))
+      notes.listen(function(text)
+        io.stderr:write("moonpulse: note: ", text, "\n")
+      end)
       return core.run(command.run, options) or M.status.ok
     end
   end
-  M.fail("usage", "there is no command %q; known: %s (see moonpulse --help)", name,
-    table.concat(commands, ", "))
+  local question = meant.question(meant.near(name, names, 2))
+  M.fail("usage", "there is no command %q; %sknown: %s (see moonpulse --help)", name,
+    question and question .. " " or "", table.concat(names, ", "))
 end
 
 --- Run the command named by the arguments; the exit status.

@@ -3,6 +3,7 @@ local blame = require "moonpulse.blame"
 local building = require "moonpulse.building"
 local core = require "moonpulse.core"
 local intensities = require "moonpulse.intensity"
+local notes = require "moonpulse.notes"
 
 local M = {}
 
@@ -36,10 +37,18 @@ local function check_count(who, key, value)
   return count
 end
 
+local drawn_text = "a time that is drawn from the seed is mp.rest { min = 4, max = 6 }, or for trials "
+  .. "mp.trials { of = list, shortest = 4, longest = 6 }"
+local drawn_instead = {
+  trials = "for an interval that is drawn from the seed write shortest = 4, longest = 6",
+}
+
 --- Check a time in seconds, or a rate in hz: a number, or text that is an exact fraction
 --- ("1/6"). Returns its numerator and denominator, as the engine takes them.
 local function check_exact(who, key, value)
-  if type(value) ~= "number" and type(value) ~= "string" then
+  if type(value) == "table" and not key:find("hz", 1, true) then
+    fail("%s: %s is one number: %s", who, key, drawn_instead[who] or drawn_text)
+  elseif type(value) ~= "number" and type(value) ~= "string" then
     fail("%s: %s must be a number, or text like \"1/6\", not %s", who, key, type(value))
   end
   if type(value) == "number" and (value ~= value or value == math.huge or value == -math.huge) then
@@ -120,6 +129,7 @@ end
 function M.pair(spec)
   options("pair", spec, { isi = "seconds", intensity = "intensity, or two of them" })
   check_positive("pair", "isi", spec.isi)
+  notes.isi(spec.isi)
   local both = spec.intensity
   if intensities.is(both) then
     both = { both, both }
@@ -255,11 +265,16 @@ end
 function M.rest(spec)
   if type(spec) ~= "table" then
     check_time("rest", "the time", spec)
+    notes.rest("rest", "the time", spec)
     return named(build(core.rest, spec), "rest")
+  end
+  if #spec == 2 then
+    fail("rest: to draw a time write { min = 4, max = 6 }, in seconds")
   end
   options("rest", spec, { min = "seconds", max = "seconds" })
   check_time("rest", "min", spec.min)
   check_time("rest", "max", spec.max)
+  notes.rest("rest", "max", spec.max)
   return named(build(core.rest, spec.min, spec.max), "rest")
 end
 
@@ -323,9 +338,11 @@ function M.times(plan, count, spacing)
   end
   if spacing.every then
     check_positive("times", "every", spacing.every)
+    notes.rest("times", "every", spacing.every)
     return named(build(core.repeat_plan, plan, count, "every", spacing.every), "")
   end
   check_time("times", "gap", spacing.gap or 0)
+  notes.rest("times", "gap", spacing.gap or 0)
   return named(build(core.repeat_plan, plan, count, "gap", spacing.gap or 0), "")
 end
 
@@ -422,6 +439,12 @@ function M.trials(spec)
   end
   for i, trial in ipairs(list) do
     check_plan("trials", "trial " .. i, trial)
+  end
+  for _, key in ipairs { "every", "shortest", "longest" } do
+    if spec[key] ~= nil then
+      check_positive("trials", key, spec[key])
+      notes.rest("trials", key, spec[key])
+    end
   end
   local every = spec.every
   if not every and spec.shortest == spec.longest then

@@ -96,8 +96,9 @@ end
 ---@param action moonpulse.Action
 ---@param at_ns integer when its write began
 ---@param of_plan boolean? one of a plan's, which the engine counts
+---@return number lead seconds in which the device follows it
 function Listening:tell(action, at_ns, of_plan)
-  local _, _, fields = self.driver.encode.set(self:before(action), action)
+  local _, lead, fields = self.driver.encode.set(self:before(action), action)
   self.told = action
   self:gave(action)
   self.settings = self.settings + (of_plan and 1 or 0)
@@ -111,6 +112,7 @@ function Listening:tell(action, at_ns, of_plan)
       learn(self, heard.reply, heard.at_ns)
     end
   end
+  return lead
 end
 
 --- Has the device confirmed all that it was told, and nothing else since?
@@ -148,9 +150,10 @@ function Listening:contradicted(now_ns, patience_ns)
 end
 
 --- A confirmation: of the pulse that waits for it, or of one that nobody sent.
-local function confirm(self, at_ns, action, pulse, text, value)
-  local record = self.record
-  local unlike = action and not record.doubted and self.given:compare(action, value, pulse)
+local function confirm(self, at_ns, action, pulse, said)
+  local record, text, value = self.record, said.text, said.value
+  local unlike = action and not record.doubted and (said.unlike
+    and givens.words(pulse, said.unlike) or self.given:compare(action, value, pulse))
   if record.start_ns and record:confirm(at_ns - record.start_ns, text, value, unlike and "otherwise") then
     self.fault = self.fault or unlike and unlike .. ": look at the stimulator before you go on" or nil
     return "confirmed"
@@ -173,7 +176,8 @@ function Listening:hear(reply, at_ns, armed)
   end
   -- a confirmation is judged by the pulse that it belongs to: the device may have been told more since
   local action, pulse = record:awaits(at_ns)
-  local verdict, text, value = driver.judge(reply, action or armed and self.told or nil)
+  local verdict, text, value, unlike = driver.judge(reply, action or armed and self.told or nil,
+    driver.settings)
   if armed and driver.tells then
     table.insert(self.recent, { reply = reply, at_ns = at_ns })
     if #self.recent > most_recent then
@@ -185,7 +189,7 @@ function Listening:hear(reply, at_ns, armed)
     if self.fault then -- one was lost, or one too many came: this is not surely the oldest's
       record:in_doubt()
     end
-    return confirm(self, at_ns, action, pulse, text, value)
+    return confirm(self, at_ns, action, pulse, { text = text, value = value, unlike = unlike })
   elseif verdict == "refused" and pulse then -- and what comes later is not its confirmation
     record:unconfirmed_row()
   end

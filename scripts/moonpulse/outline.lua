@@ -235,4 +235,11 @@ end
 
 M.count = count_text
 
+--- "1 train", "20 trains".
+---@param n integer
+---@param thing string in the singular
+function M.counted(n, thing)
+  return ("%s %s%s"):format(count_text(n), thing, n == 1 and "" or "s")
+end
+
 return M

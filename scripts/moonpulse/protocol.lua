@@ -76,14 +76,31 @@ local kinds = {
   intensity = "an intensity, like 80%AMT",
 }
 
+local function has_fraction(value)
+  return math.type(value) == "float" and math.abs(value) < math.huge and value % 1 ~= 0
+end
+
+--- A parameter's kind: its default's; a bound with a fraction shows that a whole default is no count.
+local function kind_of_parameter(declared)
+  local kind = kind_of(declared.default)
+  if kind == "integer" and (has_fraction(declared.min) or has_fraction(declared.max)) then
+    return "float"
+  end
+  return kind
+end
+
 local function check_value(who, name, declared, value)
-  local kind, wanted = kind_of(value), kind_of(declared.default)
+  local kind, wanted = kind_of(value), kind_of_parameter(declared)
   if wanted == "float" and kind == "integer" then
     value, kind = value + 0.0, "float"
   elseif wanted == "integer" and kind == "float" and value % 1 == 0 then
     value, kind = math.tointeger(value) or value, "integer"
   end
-  if kind ~= wanted or value == nil or value ~= value then
+  if wanted == "integer" and kind == "float" and value == value then
+    return nil, ("%s: %s must be a whole number, not %s, because its default is one%s"):format(who, name,
+      tostring(value), who == "-p" and (": where fractions make sense, write default = %d.0 in the protocol")
+        :format(declared.default) or "")
+  elseif kind ~= wanted or value == nil or value ~= value then
     return nil, ("%s: %s must be %s, not %s"):format(who, name, kinds[wanted],
       math.type(value) and tostring(value) or kinds[kind] or "a " .. kind)
   end
@@ -299,7 +316,8 @@ local function specialise(base, variant)
       copy[key] = value
     end
     if variant.defaults and variant.defaults[name] ~= nil then
-      copy.default, copy.with_amt = variant.defaults[name], nil
+      -- of the kind that the protocol's own default has: 2 for 2.0
+      copy.default, copy.with_amt = check_value("variant", name, declared, variant.defaults[name]), nil
     end
     made.params[name] = copy
   end
@@ -358,6 +376,16 @@ function M.load(path, shown)
   return all
 end
 
+--- How a number is written that was meant by text; "" where that is not the matter.
+---@param text string
+---@return string
+function M.number_hint(text)
+  local whole, part = text:match("^%s*(%-?%d+),(%d+)%s*$")
+  local alone = text:match("^%s*(%-?%d+%.?%d*)%s*%%?%s*%a*%s*$")
+  return whole and (": write %s.%s"):format(whole, part)
+    or alone and not tonumber(text) and (": write the number alone, %s"):format(alone) or ""
+end
+
 local function parse_value(declared, name, text)
   local kind = kind_of(declared.default)
   if kind == "intensity" then
@@ -372,7 +400,7 @@ local function parse_value(declared, name, text)
   end
   local value = tonumber(text)
   if not value then
-    return nil, ("%s: a number expected, not %q"):format(name, text)
+    return nil, ("%s: a number expected, not %q%s"):format(name, text, M.number_hint(text))
   end
   return value
 end

@@ -347,6 +347,9 @@ function Record:unasked(at_ns, reply, value)
     self.flight:confirm(0, at_ns, value or 0)
   end
   local since_ns = math.max(0, at_ns - self.start_ns) -- no row lies before the run's start
+  if self.on_unasked then -- whoever sums up what was given
+    self.on_unasked(since_ns)
+  end
   self:add { event = "unasked_pulse", planned_ns = since_ns, confirmed_ns = since_ns, status = "delivered",
     reply = reply }
 end

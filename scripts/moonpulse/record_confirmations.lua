@@ -18,7 +18,7 @@ local function delivered(self, row, confirmed_ns, reply, value, status)
     end
   end
   if self.flight then
-    self.flight:confirm(row.engine_number, confirmed_ns + self.start_ns, value or 0)
+    self.flight:confirm(row.engine_number, confirmed_ns + self.start_ns, value or 0, status == "otherwise")
   end
 end
 

@@ -196,8 +196,8 @@ end
 local of_facts = { { "latency_ns", nanoseconds }, { "confirms", flag, true }, { "setting_proof", proof,
   true }, { "tolerance_ns", nanoseconds, true }, { "pulses", whole(0, most_pulses), true } }
 local of_play = { { "play", whole(1, (1 << 24) - 1), true }, { "start_ns", instant }, { "from_ns", instant },
-  { "set_ns", instant, true }, { "set_action", whole(1, most_pulses), true }, { "pulses",
-  whole(0, most_pulses) } }
+  { "seed", whole(-(1 << 53), 1 << 53), true }, { "pulses", whole(0, most_pulses) } }
+local of_set = { { "at_ns", whole(0, 1 << 53) }, { "action", whole(1, most_pulses) } }
 
 local function facts_of(from, where, room)
   local facts = take(from, of_facts, where)
@@ -273,9 +273,11 @@ function M.entry(entry, room)
     for key, value in pairs(play) do
       facts[key] = value
     end
-    if facts.set_ns and not facts.actions[facts.set_action] then
-      error({ unfit = "play.set_action is none of its actions" }, 0)
-    end
+    facts.sets = take_list(from.sets or {}, "play.sets", most_pulses, function(set, at)
+      local taken = take(set, of_set, at)
+      return facts.actions[taken.action] and taken
+        or error({ unfit = at .. ".action is none of its actions" }, 0)
+    end)
     facts.kind = "play"
     return facts
   end)

@@ -84,7 +84,7 @@ local function confirm(record, reply, start_ns, driver, given)
   if number == reply.number then
     local value = reply.action - 1
     local action, pulse = record:awaits(reply.woken_ns)
-    local unlike = action and given:compare(action, value, pulse)
+    local unlike = reply.detail == 1 or action and given:compare(action, value, pulse)
     record:confirm(reply.woken_ns - start_ns, driver.confirmation(value), nil, unlike and "otherwise")
   end
 end
@@ -274,8 +274,8 @@ local function replay_entry(record, entries, i, run)
   pass_unknown(record, run, (entry.play or 1) - 1)
   local before = record.last_number
   record:next_play(entry.actions, entry)
-  if entry.set_ns then
-    record:event("set_intensity", entry.set_ns, entry.set_ns, "sent", nil, entry.set_action)
+  for _, set in ipairs(entry.sets or {}) do
+    record:event("set_intensity", set.at_ns, set.at_ns, "sent", nil, set.action)
   end
   local follower, name = next_play(entries, i), #entries == 1 and "the plan"
     or ("plan %s"):format(entry.play or "?")
@@ -343,7 +343,8 @@ end
 --- Why the record is torn, and what had stopped the run before, as the sending thread noted it.
 ---@return string reason
 ---@return string? stop
-local function how_it_ended(list)
+---@param scripted boolean the run was an experiment
+local function how_it_ended(list, scripted)
   local stop
   for _, entry in ipairs(list) do
     stop = entry.kind == "stopped" and entry.stop or stop
@@ -351,8 +352,8 @@ local function how_it_ended(list)
   if not stop or stop == "finished" then
     return "Moonpulse was killed, or its disk was full; recovered from flight.bin"
   end
-  return stops.words(stop) .. "; Moonpulse ended before it had closed the record; recovered from flight.bin",
-    stop
+  return stops.words(stop, scripted)
+    .. "; Moonpulse ended before it had closed the record; recovered from flight.bin", stop
 end
 
 --- What recover would write as events.tsv of a torn run: nothing is changed, no driver's file is loaded.
@@ -391,10 +392,10 @@ local function why_not(folder, manifest, chosen)
 end
 
 --- What the manifest says of a run that was recovered.
-local function result_of(record, flight, planned, complete)
+local function result_of(record, flight, planned, complete, scripted)
   local losses, result = flight.losses, record:result()
   result.status = "interrupted"
-  result.reason, result.stop = how_it_ended(flight.list)
+  result.reason, result.stop = how_it_ended(flight.list, scripted)
   result.pulses_planned, result.torn_records = planned, losses.torn
   result.missing_records = losses.empty + losses.missing
   result.damage = #flight.said > 0 and flight.said or nil
@@ -420,7 +421,7 @@ local function rewrite(folder, manifest, driver, flight, entries)
     return nil, ("events.tsv cannot be written, and is as it was: %s: make room, and recover again"):format(
       record.lost or message)
   end
-  local result = result_of(record, flight, planned, complete)
+  local result = result_of(record, flight, planned, complete, manifest.kind == "experiment")
   result.pulses_unknown = unknown > 0 and unknown or nil
   manifest.protocol.pulses, manifest.status, manifest.result = planned, "interrupted", result
   record:manifest(manifest)

@@ -39,7 +39,9 @@ function Stimulator:outcome(what, kind, number, onset_ns, due_ns, entered_ns, re
     if is_pulse then
       self:has_sent(self.actions[action], frame, returned_ns, now_ns)
     elseif what == "sent" then
-      self.listening:tell(self.actions[action], self.start_ns + entered_ns, true)
+      local at_ns = self.start_ns + entered_ns
+      setting.follows(self, at_ns + self.facts.wire_ns[frame],
+        self.listening:tell(self.actions[action], at_ns, true))
       self:tell_believed()
     elseif what == "skipped" and kind == "pulse" then
       self.left_out = { pulse = number, late_ns = entered_ns - due_ns, reason = stop }
@@ -277,9 +279,10 @@ function Stimulator:arm(first, actions, firsts)
     link:fault("%s", message)
   end
   self.armed, self.arming = true, true
+  setting.before_arming(self, first)
   driver.arm(link, first, actions, firsts)
   self:check_stop()
-  self.arming, self.ready = false, true
+  self.arming, self.ready, self.settles_ns = false, true, 0
   self.listening:armed(first, driver.limits(self.identity), firsts)
   self.watched_ns = core.clock_ns()
   self.contact_ns = self.watched_ns
@@ -473,7 +476,7 @@ function M.new(job, record)
     latency_ns = math.floor(driver.latency * 1e9),
     slow_ns = math.floor((driver.reply_slow or driver.reply_timeout) * 1e9),
     task = core.current(), starts_before = 0, busy_until_ns = 0, contact_ns = 0,
-    last = {},
+    settles_ns = 0, last = {},
   }, Stimulator)
   self.listening = listenings.new(driver, record)
   self.link = links.new(driver, {

@@ -76,6 +76,7 @@ function Subject:list()
       if kind == "pulse" then
         local action = actions[index]
         list[#list + 1] = { onset = ns / 1e9, channel = action.channel,
+          value = action.intensity, reference = action.reference,
           intensity = ("%g %%%s"):format(action.intensity, action.reference) }
       end
     end
@@ -131,17 +132,62 @@ function Subject:nominal_end(seconds)
   return self
 end
 
+local function parsed(wanted)
+  local intensity = intensities.is(wanted) and wanted
+    or type(wanted) == "string" and intensities.parse(wanted)
+  if not intensity then
+    fail("%s is no intensity: write \"80%%AMT\" or mp.amt(80)", tostring(wanted))
+  end
+  return intensity
+end
+
 --- Every pulse has this intensity: "80%AMT", or mp.amt(80).
 ---@param wanted string|moonpulse.Intensity
 function Subject:intensity(wanted)
-  local parsed = intensities.is(wanted) and wanted or intensities.parse(wanted)
-  if not parsed then
-    fail("%s is no intensity: write \"80%%AMT\" or mp.amt(80)", tostring(wanted))
-  end
-  local text = ("%g %%%s"):format(parsed.value, parsed.reference)
+  local text = tostring(parsed(wanted))
   for number, pulse in ipairs(self:list()) do
     if pulse.intensity ~= text then
       fail("%s: pulse %d has %s, not %s", self.what, number, pulse.intensity, text)
+    end
+  end
+  return self
+end
+
+local ramp_known = { from = "intensity", to = "intensity", per_step = "?number of pulses",
+  first = "?number of a pulse", last = "?number of a pulse" }
+
+local function check_number(who, key, value, low, high)
+  if not math.tointeger(value) or value < low or value > high then
+    fail("%s: %s must be a whole number from %d to %d, not %s", who, key, low, high, tostring(value))
+  end
+  return math.tointeger(value)
+end
+
+--- The pulses go from one intensity to another in equal steps: ramp { from = "60%RMT", to = "120%RMT" }.
+--- per_step pulses share a step (1), and first and last are the numbers of its pulses (all).
+---@param spec { from: string|moonpulse.Intensity, to: string|moonpulse.Intensity, per_step: integer?,
+---   first: integer?, last: integer? }
+function Subject:ramp(spec)
+  blame.options("ramp", spec, ramp_known)
+  local list, from, to = self:list(), parsed(spec.from), parsed(spec.to)
+  if from.reference ~= to.reference then
+    fail("ramp: from is in %%%s and to in %%%s: write both in one of them", from.reference, to.reference)
+  end
+  local first = check_number("ramp", "first", spec.first or 1, 1, #list)
+  local last = check_number("ramp", "last", spec.last or #list, first, #list)
+  local per_step = check_number("ramp", "per_step", spec.per_step or 1, 1, #list)
+  local top = (last - first) // per_step -- of the last step, from 0
+  if top == 0 and from ~= to then
+    fail("ramp: pulses %d to %d are one step: a ramp from %s to %s needs two or more", first, last,
+      tostring(from), tostring(to))
+  end
+  for number = first, last do
+    local step = (number - first) // per_step
+    local value = from.value + (top > 0 and (to.value - from.value) * step / top or 0)
+    local pulse = list[number]
+    if pulse.reference ~= from.reference or math.abs(pulse.value - value) > 1e-6 then
+      fail("%s: pulse %d has %s, not %.9g %%%s, step %d of %d of the ramp", self.what, number,
+        pulse.intensity, value, from.reference, step + 1, top + 1)
     end
   end
   return self

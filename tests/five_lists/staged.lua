@@ -47,8 +47,8 @@ local function stand_in(world, seed)
 end
 
 --- A flight record that nobody will read.
-local flight = setmetatable({ room = function() return math.maxinteger end },
-  { __index = function() return nothing end })
+local flight = setmetatable({ room = function() return math.maxinteger end,
+  play = function() return true end }, { __index = function() return nothing end })
 
 --- What was admitted last, and what the gate judged for it.
 local function follow(swap, admitted)
@@ -89,6 +89,18 @@ end
 local actions = {
   arm = function(stim) stim:arm() end,
   arm_for = function(stim, _, step) stim:arm(step.built) end,
+  arm_stopped = function(stim, run, step)
+    local over
+    run:spawn(function()
+      run:sleep(step.seconds)
+      stim:disarm()
+      over = true
+    end)
+    pcall(stim.arm, stim, step.built)
+    while not over do
+      run:sleep(0.05)
+    end
+  end,
   disarm = function(stim) stim:disarm() end,
   stop = function(_, run) run:stop("drawn") end,
   sleep = function(_, run, step) run:sleep(step.seconds) end,
@@ -106,7 +118,7 @@ end
 
 --- Do one step; true, or false where it was refused before anything was sent.
 local function perform(self, stim, run, step)
-  local known, at = #self.plays, step.ahead and run:now() + step.ahead
+  local known, at = #self.plays, step.ahead and run:now() + step.ahead or nil
   local ok, result = pcall(function()
     if step.what == "play" or step.what == "fire" then
       local from = stim[step.what](stim, step.built, { at = at })
@@ -125,23 +137,31 @@ local function perform(self, stim, run, step)
   return true
 end
 
---- Do the steps; a plan that cannot be armed for, or reached while armed, is left out or armed for anew.
+--- A plan that was not played is tried again, or armed for anew; where nothing helps it is left out.
+local function try_again(self, stim, run, step)
+  local later = setmetatable({ ahead = false }, { __index = step })
+  if step.ahead and step.again and perform(self, stim, run, later) then
+    return
+  end
+  stim:disarm()
+  if perform(self, stim, run, { what = "arm_for", built = step.built }) then
+    perform(self, stim, run, step.again and later or step)
+  else
+    stim:arm()
+  end
+end
+
+--- Do the steps.
 local function body(self, steps)
   return function(run)
     local stim = run:device()
     self.start_ns = core.clock_ns() - math.floor(run:now() * 1e9 + 0.5)
     for _, step in ipairs(steps) do
-      local plays = step.what == "play" or step.what == "fire"
-      if not perform(self, stim, run, step) and (step.what == "arm_for" or plays and stim:armed()) then
-        if plays then
-          stim:disarm()
-        end
-        local armed = perform(self, stim, run, { what = "arm_for", built = step.built })
-        if armed and plays then
-          perform(self, stim, run, step)
-        elseif not armed then
-          stim:arm()
-        end
+      local done = perform(self, stim, run, step)
+      if not done and step.what == "arm_for" then
+        stim:arm()
+      elseif not done and stim:armed() then
+        try_again(self, stim, run, step)
       end
     end
   end
@@ -259,12 +279,13 @@ end
 
 --- Draw an experiment and run it.
 ---@param folder string
----@param trial table seed, device, timing as in five_lists.trial
+---@param trial table seed, device, timing as in five_lists.trial; steps: instead of drawn ones
 ---@return integer? plays how many plans were played; nil where a list differs
 ---@return string what differs, with the experiment; or what was refused
 function M.run(folder, trial)
   local device = trial.device
-  local steps = script.steps(trial.seed, trial.timing == "device" and device.own or device.paces)
+  local drawn = trial.timing == "device" and device.own or device.paces
+  local steps = trial.steps or script.steps(trial.seed, drawn)
   for _, step in ipairs(steps) do
     step.built = step.plan and play.build(folder, step.plan.source, step.plan.seed)
   end

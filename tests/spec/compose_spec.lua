@@ -389,7 +389,7 @@ describe("rest and mark", function()
     refused(function() mp.rest { min = 3 } end, "max is missing")
     refused(function() mp.rest { min = -3, max = 2 } end, "min = -3 s is negative")
     refused(function() mp.rest { min = 3, max = 0 / 0 } end, "max", "finite")
-    refused(function() mp.rest { 4, 6 } end, "no option", "known: max, min")
+    refused(function() mp.rest { 4, 6 } end, "rest: to draw", "{ min = 4, max = 6 }")
     refused(function() mp.rest { iti = 4 } end, "iti means three things")
   end)
 

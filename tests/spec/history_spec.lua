@@ -124,6 +124,28 @@ describe("a participant's history", function()
     assert.are.equal(43, of().day)
   end)
 
+  it("counts what the device gave and nobody sent, however the run ended", function()
+    local function unasked(fields, sent, count)
+      local path, rows = earlier(fields, {}), {}
+      for i = 1, sent + count do
+        rows[i] = i <= sent and ("%d.0\tpulse\t%d\t0.0\t1\tdelivered"):format(i, i)
+          or ("%d.0\tunasked_pulse\tn/a\t0.0\tn/a\tdelivered"):format(i)
+      end
+      shell.write(path .. "/events.tsv", "onset\tevent\tpulse\tonset_planned_us\tonset_sent_us\tstatus\n"
+        .. table.concat(rows, "\n") .. "\n")
+    end
+    unasked({ status = "device fault", result = { pulses_sent = 5, elapsed_s = 10 } }, 5, 300)
+    assert.are.equal(305, of().day)
+    assert.are.equal(now - HOUR + 305, of().runs[1].ended)
+    unasked({ status = "device fault", result = { pulses_sent = 0, elapsed_s = 10 } }, 0, 2)
+    assert.are.same({ 307, 2 }, { of().day, of().sessions })
+    unasked({ status = "running", result = "none", protocol = { id = "x", pulses = 1 } }, 3, 4)
+    assert.are.same({ 314, 314, 3 }, { of().day, of().week, of().sessions })
+    -- long ago it is a session all the same
+    unasked({ started = stamp(now - 30 * 24 * HOUR), result = { pulses_sent = 0, elapsed_s = 10 } }, 0, 2)
+    assert.are.same({ 314, 4 }, { of().week, of().sessions })
+  end)
+
   it("counts rows of a run that still says running, and says that it is torn", function()
     local rows = {}
     for i = 1, 12 do

@@ -225,6 +225,36 @@ describe("operations of an experiment", function()
     end
   end)
 
+  it("ends the command of os.execute with all that it started, however the stop comes", function()
+    local stops = { INT = "signal", TERM = "signal", HUP = "signal", ["run:stop()"] = "requested",
+      ["os.exit(1)"] = "requested" }
+    for how, reason in pairs(stops) do
+      local pids, is_signal = ("%s/pids%d"):format(folder, #jobs), reason == "signal"
+      local path = script(([[
+        run:spawn(function()
+          while not io.open(%q) do run:sleep(0.02) end
+          %s
+        end)
+        stim:arm() stim:fire(plan(30))
+        os.execute("sh -c 'sleep 61 & echo $! >%s.new; echo $$ >>%s.new; mv %s.new %s; kill -STOP $$; "
+          .. "sleep 62'; :")
+        stim:fire(plan(31))
+      ]]):format(pids, is_signal and "" or how, pids, pids, pids, pids))
+      local job = start(path)
+      local text = shell.await(function() return shell.read(pids) end, "the command")
+      if is_signal then
+        job:signal(how)
+      end
+      assert.are.equal(5, job:wait(), job:err())
+      assert.are.equal(reason, (result(job)).stop)
+      assert.are.same({ "arm", "30 %", "disarm" }, given(job))
+      for pid in text:gmatch("%d+") do
+        shell.await(function() return not shell.read("/proc/" .. pid .. "/comm") or nil end,
+          how .. ": its end")
+      end
+    end
+  end)
+
   it("gives what a command gave, and takes os.exit for a stop", function()
     local status, job = perform [[
       print("one", os.execute("exit 3"))

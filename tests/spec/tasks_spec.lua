@@ -167,7 +167,8 @@ print(pcall(core.run, function() string.gsub("x", "x", function() core.wait(0) e
   end)
 
   it("is told that coroutine.yield is no way to wait", function()
-    local words = "at 2: a task may only wait with moonpulse functions (sleep, wait), not with coroutine.yield"
+    local words = "at 2: a task may only wait with moonpulse functions (sleep, wait), "
+      .. "not with coroutine.yield"
     assert.are.equal("false " .. words, run "print(pcall(core.run, function() coroutine.yield(1) end))")
     -- where it yielded, so that it can close what is open; and it may go on
     assert.are.equal("false " .. words .. "|true after", run [[

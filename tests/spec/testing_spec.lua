@@ -35,6 +35,39 @@ describe("a protocol under test", function()
     fails("is OVER: train duration", function() dash:passes_guidelines { profile = "chen1997" } end)
   end)
 
+  it("with a ramp has its steps, and no other", function()
+    local folder = shell.folder()
+    shell.write(folder .. "/ramp.lua", [[
+      local mp = require "moonpulse"
+      local plan = mp.pulse(mp.rmt(90))
+      for step = 0, 4 do
+        plan = plan .. mp.train { pulses = 10, hz = 10, intensity = mp.rmt(100 + 2.5 * step) } .. mp.rest(9)
+      end
+      return plan]])
+    local ramp = testing.protocol(folder .. "/ramp.lua")
+    shell.remove(folder)
+    ramp:pulses(51):ramp { from = "100%RMT", to = "110%RMT", per_step = 10, first = 2 }
+      :ramp { from = mp.rmt(100), to = mp.rmt(102.5), per_step = 10, first = 2, last = 21 }
+      :ramp { from = "90%RMT", to = "100%RMT", first = 1, last = 2 }
+    testing.protocol("itbs600"):ramp { from = "80%AMT", to = "80%AMT" }
+    local function wrong(spec, text)
+      fails(text, function() ramp:ramp(spec) end)
+    end
+    wrong({ from = "100%RMT", to = "110%RMT", per_step = 10 },
+      "pulse 1 has 90 %RMT, not 100 %RMT, step 1 of 6")
+    wrong({ from = "100%RMT", to = "112%RMT", per_step = 10, first = 2 },
+      "pulse 12 has 102.5 %RMT, not 103 %RMT, step 2 of 5 of the ramp")
+    wrong({ from = "100%RMT", to = "110%RMT", per_step = 9, first = 2 },
+      "pulse 11 has 100 %RMT, not 102 %RMT")
+    wrong({ from = "100%AMT", to = "110%AMT", per_step = 10, first = 2 },
+      "pulse 2 has 100 %RMT, not 100 %AMT")
+    wrong({ from = "100%AMT", to = "110%RMT" }, "write both in one of them")
+    wrong({ from = "100%RMT", to = "110%RMT", per_step = 50, first = 2 }, "are one step")
+    wrong({ from = "100%RMT", to = "110%RMT", last = 52 }, "last must be a whole number from 1 to 51, not 52")
+    wrong({ from = 100, to = "110%RMT" }, "100 is no intensity")
+    wrong({ from = "100%RMT" }, "to is missing")
+  end)
+
   it("is found beside its spec", function()
     local folder = shell.folder()
     shell.write(folder .. "/mine.lua",

@@ -13,8 +13,8 @@ function M.number(low, high, unit)
   return function(text)
     local value = tonumber(text)
     if not value or value ~= value or value < low or value > high then
-      return nil, ("%q is no number from %g to %g%s"):format(text, low, high,
-        unit and " " .. unit or "")
+      return nil, ("%q is no number from %g to %g%s%s"):format(text, low, high,
+        unit and " " .. unit or "", protocols.number_hint(text))
     end
     return value
   end

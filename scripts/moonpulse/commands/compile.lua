@@ -51,7 +51,7 @@ function M.run(options)
   if not (written and file:close()) then
     cli.fail("fault", "cannot write the plan: %s", message or path)
   end
-  print(("%s: %s pulses, %d bytes, SHA-256 %s"):format(path, outline.count(plan:totals().pulses), #text,
+  print(("%s: %s, %d bytes, SHA-256 %s"):format(path, outline.counted(plan:totals().pulses, "pulse"), #text,
     text:match("sha256 (%x+)\n$")))
 end
 

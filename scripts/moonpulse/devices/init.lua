@@ -2,6 +2,7 @@
 local command = require "moonpulse.devices.command"
 local contract = require "moonpulse.devices.contract"
 local lfs = require "lfs"
+local meant = require "moonpulse.meant"
 
 local M = {}
 
@@ -77,6 +78,23 @@ function M.known(name)
   return false
 end
 
+--- The drivers that somebody who wrote name may have meant: by a name like theirs, or by their device's.
+local function like(name)
+  local names = { "sim", table.unpack(M.names) }
+  for _, file in ipairs(M.user_files()) do
+    names[#names + 1] = file.name
+  end
+  local near = meant.near(name, names, 2)
+  local wanted = name:lower():gsub("[%s_-]", "")
+  for _, known in ipairs(near[1] and {} or M.names) do
+    local words = require("moonpulse.devices." .. known).description:lower():gsub("[%s_-]", "")
+    if #wanted >= 3 and (words:find(wanted, 1, true) or wanted:find(known, 1, true)) then
+      near[#near + 1] = known
+    end
+  end
+  return near
+end
+
 --- A driver by its name, or by the path of its file, which is a program: name is the user's word, never
 --- what a record or another file says.
 ---@param name string "rapid", "./mine.lua"
@@ -98,8 +116,10 @@ function M.find(name)
       return load_file(path)
     end
   end
-  return nil, ("there is no device %q; known: sim, %s, or the path of a driver's file, or a name in a "
-    .. "folder of MOONPULSE_PATH"):format(name, table.concat(M.names, ", "))
+  local question = meant.question(like(name))
+  return nil, ("there is no device %q; %sknown: sim, %s, or the path of a driver's file, or a name in a "
+    .. "folder of MOONPULSE_PATH"):format(name, question and question .. " " or "",
+    table.concat(M.names, ", "))
 end
 
 --- A driver as one run uses it: its options checked, what depends on them settled.

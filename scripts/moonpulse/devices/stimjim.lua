@@ -299,14 +299,36 @@ local troubles = {
     .. "device on this port?",
 }
 
+-- Volts and amperes that an output may differ by from what it was set to: an eighth (from there on the other
+-- firmware, tncslab/stimjim, calls a current limited), and 5 steps of its converter (ours).
+local share, step_mv, step_ua = 1 / 8, 5 * 2.44, 5 * 0.85
+
+--- What the StimJim measured at the end of the first phase, against what it was set to: in words what does
+--- not fit.
+local function amiss(reply, action, options)
+  local output = output_of(options, action.channel or "")
+  local number, unit = (reply["output" .. output] or ""):match("^(%-?%d+)(%a+)$")
+  local mode, amplitude = strength(options, action)
+  local wanted_unit = mode == 1 and "uA" or "mV"
+  local measured = math.tointeger(tonumber(number))
+  if not measured or unit ~= wanted_unit then
+    return nil -- a firmware that does not say
+  end
+  local room = math.max(amplitude * share, mode == 1 and step_ua or step_mv)
+  return math.abs(measured - amplitude) > room and ("%d %s were measured at output %d, which was set to "
+    .. "%d %s: is an electrode loose, or is the load too much for it?"):format(measured, unit, output,
+    amplitude, unit) or nil
+end
+
 --- What a line means while a plan runs.
-function M.judge(reply, expected)
+function M.judge(reply, expected, options)
   local asked = expected and (expected.train and expected.train.pulses or 1)
   if reply.name == "train_complete" then
     if asked and reply.pulses ~= asked then
       return "fault", ("the StimJim gave %d of %d pulses"):format(reply.pulses, asked)
     end
-    return "confirm", M.confirmation(reply.pulses), reply.pulses
+    return "confirm", M.confirmation(reply.pulses), reply.pulses,
+      expected and amiss(reply, expected, settled(options))
   elseif reply.name == "error" then
     return "fault", troubles[reply.error]
   elseif reply.name == "awg" then

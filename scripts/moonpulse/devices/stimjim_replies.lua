@@ -1,9 +1,10 @@
 --- What a StimJim says, line by line: its trains end when they end, so a completion may come between
---- any two lines of another answer.
+--- any two lines of another answer. A completion counts once its first stage's line is there, which says what
+--- was measured at the outputs: that is part of it.
 local M = {}
 
 M.replies = {
-  start = { "event", "engine", "index" }, train_complete = { "event", "pulses" },
+  start = { "event", "engine", "index" }, train_complete = { "event", "pulses", "output0", "output1" },
   stop = { "event", "engine" }, set_mode = { "channel", "mode" },
   set_mv = { "channel", "amplitude", "dac" }, set_dac = { "channel", "amplitude" },
   read_adc = { "raw", "value", "unit" }, trigger_map = { "input", "index" }, trigger_off = { "input" },
@@ -42,6 +43,7 @@ local lines = {
   { "^Ready to go!$", "boot", "", { event = "ready" } },
   { "^(.+) offsets[^:]*: (%-?[%d.]+), (%-?[%d.]+)$", "offsets", "of channel0 channel1" },
   { "^Stage (%d+)%s+(%-?%d+%aA?V?),%s+(%-?%d+%aA?V?),%s*$", "measured", "#stage output0 output1" },
+  { "^Stage (%d+)[%s:]", "measured", "#stage" }, -- of a firmware that writes it otherwise
   { "^(Train #.+)$", "awg", "text" }, { "^(ERR.*)$", "awg", "text" }, { "^(WARN.*)$", "awg", "text" },
   { "^(OK.*)$", "awg", "text" },
 }
@@ -85,11 +87,26 @@ local function in_train(train, text)
   return us ~= nil or text:find("^  stage +duration") ~= nil
 end
 
+--- A completion and its first stage, which come one right behind the other.
+local function gathered(reply, dialect)
+  if dialect.whole then
+    return reply
+  elseif reply.name == "train_complete" then
+    dialect.complete = reply
+    return { name = "detail", text = "Train complete" }
+  elseif reply.name == "measured" and reply.stage == 0 and dialect.complete then
+    local complete = dialect.complete
+    dialect.complete, complete.output0, complete.output1 = nil, reply.output0, reply.output1
+    return complete
+  end
+  return reply
+end
+
 --- One line, without its end.
 local function read(text, dialect)
   local reply = simple(text)
   if reply then
-    return reply
+    return gathered(reply, dialect)
   elseif text:find("^%-%-%-%-+$") then
     local train = dialect.train
     dialect.train = not (train and train.index) and {} or nil

@@ -114,7 +114,7 @@ function M.of(protocol, plan, facts, seed, thresholds)
   local in_mso = resolved(actions, thresholds)
   local pulses, times, marks, channels = collect(schedule, actions)
   local scene = { title = protocol.name, panels = {},
-    subtitle = ("%s pulses, %s from first to last pulse"):format(outline.count(facts.pulses),
+    subtitle = ("%s, %s from first to last pulse"):format(outline.counted(facts.pulses, "pulse"),
       outline.duration(facts.first_to_last_s)) }
   if #pulses < facts.pulses then
     scene.subtitle = ("%s; the first %s are shown"):format(scene.subtitle, outline.count(#pulses))

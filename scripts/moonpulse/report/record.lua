@@ -112,7 +112,8 @@ end
 
 --- Read an events table.
 ---@param path string
----@return table? events { pulses, marks, incomplete }: rows in planned order
+---@return table? events { pulses, unasked, marks, incomplete }: rows in planned order; unasked: pulses that
+---   the device reported and nobody sent
 ---@return string? message
 function M.events(path)
   local text, err = core.read_file(path, most_events)
@@ -131,7 +132,7 @@ function M.parse(text, path)
   if not columns then
     return nil, width
   end
-  local events = { pulses = {}, marks = {}, incomplete = 0 }
+  local events = { pulses = {}, unasked = {}, marks = {}, incomplete = 0 }
   local fields = {}
   for line in lines do
     if split(line, fields) ~= width then
@@ -141,6 +142,9 @@ function M.parse(text, path)
       if row.event == "pulse" then
         classify(row)
         events.pulses[#events.pulses + 1] = row
+      elseif row.event == "unasked_pulse" then
+        row.time = row.onset or row.planned and row.planned / 1e6
+        events.unasked[#events.unasked + 1] = row
       elseif row.event == "mark" then
         row.time = row.onset or row.planned and row.planned / 1e6
         events.marks[#events.marks + 1] = row

@@ -198,6 +198,7 @@ function M.compute(manifest, events)
   out.planned = number("result.pulses_planned") or number("protocol.pulses")
   out.time = time_kind(manifest)
   out.simulated = record.get(manifest, "device.simulated")
+  out.unasked = events.unasked
   out.missing = missing_numbers(events.pulses, out.planned)
   out.exceptions = exceptions(events.pulses, out.confirmed > 0)
   out.lateness = lateness(events.pulses)

@@ -108,8 +108,8 @@ end
 --- What was sent, how exactly, and how the device was left.
 local function say_result(context, outcome, result)
   local late = result.lateness_us
-  M.line("sent", "%s of %s pulses, %s confirmed by the device%s", outline.count(result.pulses_sent),
-    outline.count(result.pulses_planned), outline.count(result.pulses_confirmed),
+  M.line("sent", "%s of %s, %s confirmed by the device%s", outline.count(result.pulses_sent),
+    outline.counted(result.pulses_planned, "pulse"), outline.count(result.pulses_confirmed),
     skipped_text(context.record))
   if late then
     M.line("onset error", "p50 %s, p95 %s, p99 %s, largest %s%s", outline.seconds(late.p50 / 1e6),
@@ -171,10 +171,12 @@ function M.conclude(context, outcome)
   elseif not complete then
     local left = outcome.disarmed and "; " .. (context.job.driver.disarmed or "the stimulator is disarmed")
     -- a sentence of its own (where in the script, what to do) is not run on
-    local format = outcome.text and outcome.stop ~= "requested" and "%s; %d of %d pulses were sent%s%s"
-      or "%s after %d of %d pulses%s%s"
+    local told = outcome.text and outcome.stop ~= "requested"
+    local format = told and "%s; %d of %d %s sent%s%s"
+      or "%s after %d of %d %s%s%s"
     cli.fail(code, format, result.reason, result.pulses_sent, planned,
-      stops.remedies[outcome.stop] or "", left or "")
+      planned == 1 and (told and "pulse was" or "pulse") or told and "pulses were" or "pulses",
+      outcome.text and "" or stops.remedy(outcome.stop, context.experiment), left or "")
   end
 end
 

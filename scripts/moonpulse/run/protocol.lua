@@ -77,7 +77,7 @@ local function check(job, facts)
 end
 
 local function announce(job, facts, admitted, drawn)
-  line("plan", "%s pulses, %s from first to last pulse%s", outline.count(facts.pulses),
+  line("plan", "%s, %s from first to last pulse%s", outline.counted(facts.pulses, "pulse"),
     outline.duration(facts.first_to_last_s),
     (facts.random or drawn) and (", seed %d"):format(job.seed) or "")
   for i, text in ipairs(lower.dose(admitted.actions, job.thresholds)) do

@@ -13,6 +13,7 @@ local known = {
   min_gap_s = "number", max_hz = "number", train_duration = "table",
   real_pseudo_terminals = "boolean",
 }
+local whole = { pulses_per_session = true, pulses_per_day = true, pulses_per_week = true }
 local row_known = { hz = true, percent = true, s = true }
 
 local function check_rows(rows)
@@ -21,22 +22,41 @@ local function check_rows(rows)
     count = count + 1
   end
   if count ~= #rows then
-    return "train_duration must be a list: { { hz = 10, percent = 120, s = 4 }, ... }"
+    return "train_duration must be a list: { { hz = 10, percent = 120, s = 4 }, ... }", "train_duration"
   end
   for i, row in ipairs(rows) do
     for key in pairs(type(row) == "table" and row or { [""] = true }) do
       if not row_known[key] then
-        return ("train_duration[%d]: write { hz = 10, percent = 120, s = 4 }"):format(i)
+        return ("train_duration[%d]: write { hz = 10, percent = 120, s = 4 }"):format(i), "train_duration"
       end
     end
     for key in pairs(row_known) do
-      if type(row[key]) ~= "number" or row[key] ~= row[key] then
-        return ("train_duration[%d]: %s must be a number"):format(i, key)
+      local value = row[key]
+      if type(value) ~= "number" or value ~= value or math.abs(value) == math.huge then
+        return ("train_duration[%d]: %s must be a finite number"):format(i, key), key, i
       end
     end
   end
 end
 
+--- The line on which key gets its value: the first, or in a table of rows that of row number n.
+local function line_of(text, key, n)
+  -- a comment or a text may speak of it
+  local code = text:gsub("%-%-[^\n]*", ""):gsub("(%[?)([\"'])([^\n]-)%2", function(bracket)
+    return bracket == "" and "\"\"" or nil
+  end)
+  local at = 1
+  for _ = 1, n or 1 do
+    local _, last = code:find("%f[%w_]" .. key .. "%f[^%w_][%s%]\"']*=%f[^=]", at)
+    if not last then
+      return nil
+    end
+    at = last
+  end
+  return select(2, code:sub(1, at):gsub("\n", "")) + 1
+end
+
+--- What is wrong, the key, and the row that it is in.
 local function check(spec)
   if type(spec) ~= "table" then
     return "the file must return a table"
@@ -48,25 +68,33 @@ local function check(spec)
         names[#names + 1] = name
       end
       table.sort(names)
-      return ("there is no limit %s; known: %s"):format(tostring(key), table.concat(names, ", "))
+      return ("there is no limit %s; known: %s"):format(tostring(key), table.concat(names, ", ")), key
     elseif type(value) ~= known[key] or value ~= value then
-      return ("%s must be a %s"):format(key, known[key])
-    elseif type(value) == "number" and value < 0 then
-      return ("%s = %g is no limit: a number from 0 up"):format(key, value)
+      return ("%s must be a %s"):format(key, known[key]), key
+    elseif type(value) == "number" and (value < 0 or value == math.huge) then
+      return ("%s = %g is no limit: a number from 0 up%s"):format(key, value, value < 0 and ""
+        or ", or leave it out where there is no limit"), key
+    elseif whole[key] and not math.tointeger(value) then
+      return ("%s = %.10g counts pulses: a whole number from 0 up"):format(key, value), key
     end
   end
-  return spec.train_duration and check_rows(spec.train_duration)
+  if spec.train_duration then
+    return check_rows(spec.train_duration)
+  end
 end
 
 --- Limits of a lab from a table.
 ---@param spec table the keys of `known` above; docs/safety.md says what each means
 ---@param place string for messages
+---@param text string? of the file that they are from, so that messages can say the line
 ---@return table? lab
 ---@return string? message
-function M.new(spec, place)
-  local problem = check(spec)
+function M.new(spec, place, text)
+  local problem, key, row = check(spec)
   if problem then
-    return nil, ("%s: %s"):format(place, problem)
+    local line = text and type(key) == "string" and key:match("^[%w_]+$")
+      and (line_of(text, key, row) or row and line_of(text, "train_duration"))
+    return nil, ("%s%s: %s"):format(place, line and ":" .. line or "", problem)
   end
   return setmetatable({ spec = spec, place = place, name = spec.name or place }, Lab)
 end
@@ -74,7 +102,18 @@ end
 --- Read a lab's file. It sees no library and no system: it is data.
 ---@param path string
 function M.load(path)
-  local chunk, message = loadfile(path, "t", {})
+  local file, message = io.open(path)
+  if not file then
+    return nil, "cannot open " .. message
+  end
+  local text
+  text, message = file:read("a")
+  file:close()
+  if not text then
+    return nil, ("%s: %s"):format(path, message)
+  end
+  local chunk
+  chunk, message = load(text:gsub("^#[^\n]*", "--"), "@" .. path, "t", {})
   if not chunk then
     return nil, message
   end
@@ -82,7 +121,7 @@ function M.load(path)
   if not ok then
     return nil, tostring(spec)
   end
-  return M.new(spec, path)
+  return M.new(spec, path, text)
 end
 
 local function finding(self, rule, value, unit, limit, over, nearest)
@@ -131,8 +170,8 @@ function Lab:train(train, percent, add)
   end
 end
 
---- Judge intensities and totals.
----@param counts table<string, integer>
+--- Judge intensities and totals: of every channel, whatever a protocol says of it.
+---@param counts { session: integer, nerve: integer? } nerve: pulses that a nerve got; not in session
 ---@param history moonpulse.History?
 ---@param actions table[]
 ---@param in_percent fun(action: table, reference: string): number? what will be delivered, in % of reference
@@ -144,9 +183,10 @@ function Lab:totals(counts, history, actions, in_percent, add)
       add(finding(self, rule, value, "pulses", limit, value > limit, ("at most %d pulses"):format(limit)))
     end
   end
-  count("pulses a session", counts.session, spec.pulses_per_session)
-  count("pulses a day", counts.session + (history and history.day or 0), spec.pulses_per_day)
-  count("pulses a week", counts.session + (history and history.week or 0), spec.pulses_per_week)
+  local session, before = counts.session + (counts.nerve or 0), history or {}
+  count("pulses a session", session, spec.pulses_per_session)
+  count("pulses a day", session + (before.day or 0) + (before.nerve_day or 0), spec.pulses_per_day)
+  count("pulses a week", session + (before.week or 0) + (before.nerve_week or 0), spec.pulses_per_week)
   for _, limit in ipairs { { "RMT", spec.max_percent_rmt }, { "MSO", spec.max_percent_mso } } do
     for _, action in ipairs(limit[2] and actions or {}) do
       local percent = in_percent(action, limit[1])

@@ -32,6 +32,15 @@ M.questions = {
 local monitoring = { id = "monitoring", choices = { "emg", "eeg", "both" }, text = "Beyond what was tested, "
   .. "EMG or EEG monitoring is needed (Rossi 2009): which one runs?" }
 
+--- What more is asked where channels are not judged by the tables: a protocol declares them a nerve's.
+---@param names string[]? nil: there are none
+---@return moonpulse.Question[]
+function M.nerves(names)
+  return names and { { id = "nerve_channels", text = ("Channel %s is declared as a nerve's and not judged by "
+    .. "the tables for the brain: is a nerve stimulator connected to it, and no coil?"):format(
+      table.concat(names, ", ")) } } or {}
+end
+
 local MOST_SENTENCES = 5
 
 --- What more is asked where a plan is beyond what was tested, or an override lets it pass a limit.

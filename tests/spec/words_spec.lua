@@ -1,0 +1,266 @@
+-- What is said to somebody who wrote something else than there is: each message points to what there is.
+local blame = require "moonpulse.blame"
+local lfs = require "lfs"
+local shell = require "shell"
+local stops = require "moonpulse.run.stops"
+
+local function lua_files(folder, list)
+  for name in lfs.dir(folder) do
+    local path = folder .. "/" .. name
+    if name:sub(1, 1) ~= "." and lfs.attributes(path, "mode") == "directory" then
+      lua_files(path, list)
+    elseif name:match("%.lua$") then
+      list[#list + 1] = path
+    end
+  end
+  return list
+end
+
+--- The texts with "%%" that nothing is filled into: literals whose call ends after them.
+local function unfilled_formats(code)
+  local found = {}
+  code = (code .. "\n"):gsub('\\"', "''")
+  for before, literal, at in code:gmatch('([^\n"]*)("[^"\n]*%%%%[^"\n]*")()') do
+    local after = at
+    while code:match('^%s*%.%.%s*"', after) do
+      after = code:match('^%s*%.%.%s*"[^"\n]*"()', after)
+    end
+    local is_pattern = before:match("match%($") or before:match("find%($") or before:match("gsub%($")
+    local always = before:match("^%s*refuse%($") -- the sandbox's own: it formats in any case
+    if code:match("^%s*%)[^:]", after) and not is_pattern and not always then
+      found[#found + 1] = literal
+    end
+  end
+  return found
+end
+
+describe("messages", function()
+  local folder
+
+  setup(function() folder = shell.folder() end)
+  teardown(function() shell.remove(folder) end)
+
+  --- Run moonpulse in the folder, where made.lua is what plan gives.
+  local function moonpulse(arguments, code)
+    if code then
+      shell.write(folder .. "/made.lua", 'local mp = require "moonpulse"\n' .. code)
+    end
+    local program = shell.program:match("^/") and shell.program or lfs.currentdir() .. "/" .. shell.program
+    return shell.sh(folder, ("cd %s && %s %s"):format(shell.quote(folder), shell.quote(program), arguments))
+  end
+
+  local function refuses(status, arguments, code, ...)
+    local found, _, err = moonpulse(arguments, code)
+    assert.are.equal(status, found, err)
+    for _, text in ipairs { ... } do
+      assert.matches(text, err, 1, true)
+    end
+    assert.is_nil(err:find("%%", 1, true), err)
+    assert.is_nil(err:find("bad argument", 1, true), err)
+    return err
+  end
+
+  it("have one percent sign: two are a format's, and where nothing is filled in there is none", function()
+    for _, path in ipairs(lua_files("scripts", lua_files("protocols", {}))) do
+      local unfilled = unfilled_formats(shell.read(path))
+      assert.is_nil(unfilled[1],
+        ("%s: %s is said as it is written"):format(path, tostring(unfilled[1])))
+    end
+    assert.same({ '"a 5 %% b "' }, unfilled_formats('fail("usage", "a 5 %% b "\n  .. "c")'))
+    assert.same({}, unfilled_formats('fail("usage", "a %d %% b " .. "c", 5) x = ("5 %%"):format()'))
+    assert.same({}, unfilled_formats('x:match("%%")'))
+    refuses(2, "show made.lua", 'return mp.rest(#string.format("%p", {}))',
+      "made.lua:2: string.format: %p is")
+  end)
+
+  it("of a number that is none say how it is written", function()
+    shell.write(folder .. "/one.lua", 'return require("moonpulse").pulse(require("moonpulse").rmt(90))')
+    for _, command in ipairs { "show", "events", "check", "run" } do
+      refuses(2, command .. " one.lua --rmt -5", nil, '"-5" is no number from 1 to 100 %MSO')
+      refuses(2, command .. " one.lua --rmt 48,5", nil, '"48,5" is no number from 1 to 100 %MSO: write 48.5')
+      refuses(2, command .. " one.lua --rmt 48%", nil, "write the number alone, 48")
+      refuses(2, command .. " one.lua --seed -3", nil, '"-3" is no seed')
+    end
+    refuses(2, "run one.lua --tolerance -1", nil, '"-1" is no number from 0.01 to 10000 ms')
+    refuses(2, "show made.lua -p n=1,5", [[
+      return mp.protocol { name = "x", params = { n = { default = 2.5 } },
+        plan = function(p) return mp.rest(p.n) .. mp.pulse(mp.mso(50)) end }]],
+      "n: a number expected", "write 1.5")
+  end)
+
+  it("of a threshold name its unit", function()
+    refuses(2, "run one.lua", nil, "resting motor threshold: add --rmt N (in %MSO)")
+    local _, help = moonpulse("run --help")
+    assert.matches("resting motor threshold, %MSO", help, 1, true)
+    assert.matches("active motor threshold, %MSO", help, 1, true)
+  end)
+
+  it("of a name without its ending name the file beside", function()
+    for _, command in ipairs { "show", "events", "check", "run", "plot", "compile" } do
+      refuses(2, command .. " one --rmt 50", nil, 'no protocol "one"', "one.lua")
+      refuses(2, command .. " ./one --rmt 50", nil, "./one.lua")
+    end
+    shell.write(folder .. "/two.plan", "")
+    refuses(2, "run two", nil, "two.plan")
+  end)
+
+  it("of a device that there is not name the one that may be meant", function()
+    for written, meant in pairs { MagVenture = "magventure", MAGPRO = "magventure", magstim = "magstim200",
+      BiStim = "bistim", Rapid2 = "rapid", ["Pulse-Pal"] = "pulsepal", stimjimm = "stimjim" } do
+      for _, way in ipairs { "run one.lua --rmt 50 --device %s", "check one.lua --rmt 50 --device %s",
+        "run one.lua --rmt 50 --device sim:%s", "devices --device %s", "sim %s", "frame %s" } do
+        refuses(2, way:format(written), nil, "did you mean " .. meant)
+      end
+    end
+    assert.is_nil(refuses(2, "sim toaster", nil, "known: sim, magventure"):find("did you mean"))
+  end)
+
+  it("of iti, gap and every in the wrong place name what that place takes", function()
+    local intensity = "intensity = mp.mso(50)"
+    local train = "return mp.train { pulses = 10, hz = 10, %s = 3, " .. intensity .. " }"
+    for _, key in ipairs { "iti", "gap" } do
+      local err = refuses(2, "show made.lua", train:format(key), "made.lua:2: train: ", ":times(n, { every =",
+        "{ gap =")
+      assert.is_nil(err:find("write every =", 1, true)) -- which the train has, for something else
+    end
+    refuses(2, "show made.lua", "return mp.pair { isi = 0.01, iti = 5, " .. intensity .. " }",
+      "pair: iti", ":times(n, {")
+    refuses(2, "show made.lua", "return mp.pair { isi = 0.01, every = 5, " .. intensity .. " }",
+      'pair: there is no option "every"', ":times(n, {")
+    refuses(2, "show made.lua", "return mp.trials { of = { mp.pulse(mp.mso(50)) }, iti = 5 }",
+      "trials: iti", "every =", "shortest = and longest =")
+    refuses(2, "show made.lua", "return mp.pulse(mp.mso(50)):times(3, { iti = 5 })", "times: iti",
+      "every = seconds", "gap = seconds")
+    refuses(2, "show made.lua", [[return mp.theta_burst { pulses = 3, hz = 50, theta_hz = 5, on = 2, iti = 8,
+      cycles = 3, intensity = mp.mso(50) }]], "theta_burst: iti", "off = seconds")
+    -- what they advise is taken
+    for _, spacing in ipairs { "every = 3", "gap = 3" } do
+      local made = ("return mp.train { pulses = 9, hz = 10, %s }:times(4, { %s })"):format(intensity, spacing)
+      assert.are.equal(0, (moonpulse("show made.lua", made)))
+    end
+  end)
+
+  it("of a drawn interval name the way to draw one", function()
+    local trials = "return mp.trials { of = { mp.pulse(mp.mso(50)), mp.pulse(mp.mso(60)) }, %s }"
+    refuses(2, "show made.lua", trials:format("every = { 4, 6 }"), "made.lua:2: trials: every",
+      "shortest = 4, longest = 6")
+    assert.are.equal(0, (moonpulse("show made.lua", trials:format("shortest = 4, longest = 6"))))
+    refuses(2, "show made.lua", "return mp.pulse(mp.mso(50)):times(3, { every = { 4, 6 } })",
+      "times: every is one number", "mp.trials")
+    refuses(2, "show made.lua", "return mp.rest { 4, 6 } .. mp.pulse(mp.mso(50))", "rest: to draw",
+      "{ min = 4, max = 6 }")
+  end)
+
+  it("ask whether seconds are meant, in show, events, check, plot and run, and once a line", function()
+    local made = [[
+      local pair = function(isi) return mp.pair { isi = isi, intensity = mp.mso(50) } end
+      return pair(%s) .. mp.rest(%s) .. pair(%s) .. mp.rest { min = 1, max = %s }
+        .. mp.pulse(mp.mso(50)):times(2, { every = %s })]]
+    for _, command in ipairs { "show", "events", "check", "plot", "run --speed max" } do
+      local status, _, err = moonpulse(command .. " made.lua --rmt 60",
+        made:format("2", "8000", "2.5", "1801", "2000"))
+      assert.are.equal(0, status, err)
+      local notes = {}
+      for line in err:gmatch("moonpulse: note: (made.lua[^\n]*seconds are meant[^\n]*)") do
+        notes[#notes + 1] = line:match("^(made.lua:%d+: %w+:)")
+      end
+      assert.same({ "made.lua:2: pair:", "made.lua:3: rest:", "made.lua:4: times:" }, notes)
+      _, _, err = moonpulse(command .. " made.lua --rmt 60",
+        made:format("0.5", "1800", '"1/2"', "1800", "1800"))
+      assert.is_nil(err:find("seconds are meant"), err)
+    end
+    local _, _, err = moonpulse("show made.lua", 'return mp.pair { isi = "3/4", intensity = mp.mso(50) }')
+    assert.matches("pair: isi = 3/4 is 0.75 s, over 0.5 s: seconds are meant? For milliseconds write mp.ms",
+      err, 1, true)
+  end)
+
+  it("of a parameter that is no count say how it becomes a number", function()
+    local made = [[return mp.protocol { name = "x", params = { isi = { %s } }, variants = { { id = "v",
+      name = "v", defaults = { isi = 2 } } },
+      plan = function(p) return mp.pair { isi = mp.ms(p.isi), intensity = mp.mso(50) } end }]]
+    refuses(2, "show made.lua -p isi=1.5", made:format("default = 30"), "isi must be a whole number, not 1.5",
+      "write default = 30.0")
+    for _, declared in ipairs { "default = 30.0", "default = 30, min = 1.5", "default = 30, max = 99.5" } do
+      local status, out = moonpulse("show made.lua -p isi=2.5", made:format(declared))
+      assert.are.equal(0, status)
+      assert.matches("isi = 2.5", out, 1, true)
+      assert.matches("rest 2.5 ms", out, 1, true)
+    end
+    refuses(2, "show made.lua -p isi=2.5", made:format("default = 30, max = math.huge"), "whole number")
+    refuses(2, "show made.lua -p isi=2.5", made:format("default = 30, min = 1.0"), "whole number")
+  end)
+
+  it("of a command that there is not name the one that may be meant", function()
+    refuses(2, "shw itbs600", nil, 'no command "shw"', "did you mean show")
+    local _, help = moonpulse("--help")
+    assert.matches("\n   lua  ", help)
+    for _, how in ipairs { "lua --help", "lua -h" } do
+      local status, out = moonpulse(how)
+      assert.are.equal(0, status)
+      assert.matches("Usage: moonpulse lua FILE", out, 1, true)
+    end
+    refuses(2, "lua", nil, "the name of a file is missing")
+  end)
+
+  it("count one thing in the singular", function()
+    local _, out = moonpulse("check made.lua", "return mp.pulse(mp.mso(50))")
+    assert.matches("1 pulse, 1 train;", out, 1, true)
+    _, out = moonpulse("check made.lua --rmt 60",
+      "return mp.train { pulses = 10, hz = 10, intensity = mp.mso(50) }")
+    assert.matches("10 pulses, 1 train;", out, 1, true)
+    _, out = moonpulse("run made.lua --speed max", "return mp.pulse(mp.mso(50))")
+    assert.matches("plan        1 pulse,", out, 1, true)
+    assert.matches("sent        1 of 1 pulse,", out, 1, true)
+  end)
+
+  it("of a lab's limits name the line", function()
+    local lines = { "-- pulses_per_day = 12", "return {", "  name = 'max_hz = 3',", "  max_hz = 20,",
+      "  pulses_per_day = 1500, pulses_per_week = 6000,",
+      "  train_duration = { { hz = 10, percent = 120, s = 4 },",
+      "    { hz = 20, percent = 120, s = 3 } },", "}" }
+    local function with(line, from, to)
+      local copy = { table.unpack(lines) }
+      local start, finish = copy[line]:find(from, 1, true)
+      copy[line] = copy[line]:sub(1, start - 1) .. to .. copy[line]:sub(finish + 1)
+      shell.write(folder .. "/lab.lua", table.concat(copy, "\n"))
+    end
+    with(4, "20", "20")
+    assert.are.equal(0, (moonpulse("check one.lua --rmt 50 --lab lab.lua")))
+    for _, case in ipairs {
+      { 5, "1500", "1500.5", "pulses_per_day = 1500.5 counts pulses: a whole number" },
+      { 5, "6000", "1/0", "pulses_per_week = inf is no limit" },
+      { 4, "20", "1e999", "max_hz = inf is no limit" },
+      { 4, "20", "-20", "max_hz = -20 is no limit" },
+      { 4, "20", "0/0", "max_hz must be" },
+      { 4, "20", "'20'", "max_hz must be a number" },
+      { 4, "max_hz", "max_Hz", "there is no limit max_Hz" },
+      { 7, "s = 3", "s = math and 1 or 1/0", "train_duration[2]: s must be a finite number" },
+    } do
+      with(case[1], case[2], case[3])
+      for _, command in ipairs { "check", "run --speed max" } do
+        refuses(2, command .. " one.lua --rmt 50 --lab lab.lua", nil,
+          ("lab.lua:%d: %s"):format(case[1], case[4]))
+      end
+    end
+    with(7, ", s = 3", "")
+    refuses(2, "check one.lua --rmt 50 --lab lab.lua", nil, "lab.lua:6: train_duration[2]: s must be")
+  end)
+
+  it("blame a script only where there is one", function()
+    local job = {}
+    assert.matches("the computer was too busy", stops.explain({ job = job }, { stop = "stuck" }), 1, true)
+    assert.is_nil(stops.explain({ job = job }, { stop = "stuck" }):find("script"))
+    assert.matches("the script did not yield", stops.explain({ job = job, experiment = {} }, { stop = "stuck" }),
+      1, true)
+    assert.are.equal("; close other programs", stops.remedy("stuck"))
+    assert.matches("run:sleep", stops.remedy("stuck", true), 1, true)
+    assert.are.equal("here", stops.explain({ job = job, experiment = {} }, { stop = "stuck", text = "here" }))
+    assert.is_nil(stops.explain({ job = job }, { stop = "full" }):find("busy"))
+  end)
+
+  it("tell an option that nobody knows, and what is known", function()
+    local ok, problem = pcall(blame.options, "burst", { pulse = 3 }, { pulses = "number" })
+    assert.is_false(ok)
+    assert.matches('burst: there is no option "pulse"; known: pulses', problem, 1, true)
+  end)
+end)
