@@ -47,7 +47,7 @@ local hex = { "fe03", "fe 03 00 ff", "45", "", "zz", "fe0302ff00", "00", "ffffff
 local right = { run = { protocols }, check = { protocols }, show = { protocols }, events = { protocols },
   plot = { protocols }, compile = { protocols }, recover = { { "run", "." } }, sim = { boxes }, devices = {},
   ports = {}, doctor = {}, protocols = {}, new = { { "driver", "protocol" }, words }, test = { { "exp.lua",
-  "run" } }, frame = { boxes, words, odd }, decode = { boxes, hex } }
+  "run" } }, frame = { boxes }, decode = { boxes, hex } }
 local names = { "run", "check", "recover", "show", "events", "plot", "compile", "sim", "devices", "frame",
   "decode", "ports", "doctor", "protocols", "new", "test", "bench", "help", "--version", "nonsense" }
 -- those that look at a protocol more often than those that look at the host
