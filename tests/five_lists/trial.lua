@@ -2,6 +2,7 @@
 local chances = require "five_lists.chance"
 local compare = require "five_lists.compare"
 local draw = require "five_lists.draw"
+local heard = require "five_lists.heard"
 local lists = require "five_lists.lists"
 local oracle = require "five_lists.oracle"
 local play = require "five_lists.play"
@@ -10,6 +11,7 @@ local M = {}
 
 -- The engine rounds to 1 ns; a box's clock has steps of 50 us, a program's rate its own (Rapid: ms).
 local exactly, as_sent = { ns = 2, mso = 1e-6 }, { ns = 2000, mso = 1e-6 }
+local as_heard = { ns = 20, mso = 1e-6 } -- the gate counts in seconds
 local clock_ns = { pulsepal = 110000, stimjim = 2000, rapid = 1000000 }
 
 --- The expectation that fits what is listed; of a shuffle, one of its orders.
@@ -28,13 +30,12 @@ local function expected(drawn, listed, fine)
 end
 
 local function judged_rows(judged, wanted)
-  local rows = judged and lists.listed(judged.plan, judged.seed)
   if not judged then
     return nil, "the gate judged nothing"
   elseif judged.pulses ~= #compare.pulses(wanted) then
     return nil, ("the gate judged %d pulses of %d"):format(judged.pulses, #compare.pulses(wanted))
   end
-  return rows
+  return judged.rows
 end
 
 local function in_time(rows)
@@ -51,12 +52,13 @@ local function first_difference(wanted, played, judged, device)
   local sent, planned, odd = lists.recorded(played)
   local given_tolerance = { ns = math.max(2000, clock_ns[device.name] or 0),
     mso = device.settings and 0.2 or 1e-6 }
-  local written, heard = { name = "written", rows = wanted }, { name = "written", rows = pulses }
+  local written, pulsed = { name = "written", rows = wanted }, { name = "written", rows = pulses }
   local lowered = { name = "lowered", rows = lists.lowered(played) }
   local given = { name = "given", rows = in_time(lists.given(played, device.in_twin)) }
-  return compare.difference(written, { name = "judged", rows = rows }, exactly)
+  return compare.difference({ name = "written", rows = heard.ordered(pulses) },
+    { name = "judged", rows = rows }, as_heard)
     or compare.difference(written, lowered, exactly)
-    or compare.difference(heard, given, given_tolerance)
+    or compare.difference(pulsed, given, given_tolerance)
     or compare.difference({ name = "lowered", rows = compare.pulses(lowered.rows) }, given, given_tolerance)
     or compare.difference(written, { name = "recorded as planned", rows = planned }, exactly)
     or compare.difference(written, { name = "recorded as sent", rows = sent }, as_sent)
