@@ -14,7 +14,7 @@ local exactly, as_sent = { ns = 2, mso = 1e-6 }, { ns = 2000, mso = 1e-6 }
 local as_heard = { ns = 20, mso = 1e-6 } -- the gate counts in seconds
 local clock_ns = { pulsepal = 110000, stimjim = 2000, rapid = 1000000 }
 
-M.exactly, M.as_sent = exactly, as_sent
+M.exactly, M.as_sent, M.as_heard = exactly, as_sent, as_heard
 
 --- How far the simulator's pulses may be off by its clock and its steps.
 ---@param device table of five_lists.paces
