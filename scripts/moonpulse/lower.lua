@@ -1,5 +1,6 @@
 --- From a plan to frames: the driver encodes each distinct action once, then all is checked.
 local core = require "moonpulse.core"
+local doses = require "moonpulse.dose"
 local intensities = require "moonpulse.intensity"
 local outputs = require "moonpulse.outputs"
 local timing = require "moonpulse.timing"
@@ -56,6 +57,10 @@ local function check_channels(actions, limits, driver)
     refuse("limit", "the protocol uses %d channels (%s), the %s has %d: a run drives one device",
       #names, table.concat(names, ", "), driver.description, limits.channels)
   end
+  local advice = outputs.mapping(names, limits, driver)
+  if advice then
+    refuse("usage", "%s", advice)
+  end
 end
 
 --- Each output is a stimulator: it has one name, and one intensity where a hand sets it.
@@ -97,29 +102,7 @@ function M.by_hand(driver, identity, actions)
     table.concat(parts, ", "))
 end
 
---- What the operator should know before the run: intensities as they will really be.
----@param actions moonpulse.Action[]
----@param thresholds { rmt: number?, amt: number? }
----@return string[]
-function M.dose(actions, thresholds)
-  local lines = {}
-  for i, action in ipairs(actions) do
-    if i > 8 then
-      lines[i] = ("... and %d more intensities"):format(#actions - 8)
-      break
-    end
-    local text = ("%g %%MSO"):format(action.exact_mso)
-    if action.reference ~= "MSO" then
-      text = ("%g %%%s of %g %%MSO = %g %%MSO"):format(action.intensity, action.reference,
-        thresholds[action.reference:lower()], action.exact_mso)
-    end
-    if math.abs(action.exact_mso - action.mso) > 1e-9 then
-      text = ("%s, set to %g %%MSO (the device's step)"):format(text, action.mso)
-    end
-    lines[i] = text
-  end
-  return lines
-end
+M.dose = doses.lines
 
 --- An interval to the nanosecond: the edge of a limit must not look like the limit.
 local function interval(ns)

@@ -12,6 +12,47 @@ function M.of(limits, action)
   return limits.output and limits.output(action) or 0
 end
 
+--- Which outputs a plan's channels are, where the driver does not know all of them: in one sentence, with an
+--- option for all. nil where it does, or has no such option.
+---@param names string[] the plan's channels
+---@param limits table
+---@param driver table
+---@return string?
+function M.mapping(names, limits, driver)
+  local takes_names = false
+  for _, spec in pairs(driver.options or {}) do
+    takes_names = takes_names or spec[1] == "channels"
+  end
+  if not (takes_names and limits.output and limits.channel_names) then
+    return nil
+  end
+  local of, taken, unknown = {}, {}, {}
+  for _, name in ipairs(names) do
+    local ok, output = pcall(limits.output, { channel = name })
+    of[name] = ok and tostring(output) or nil
+    if ok then
+      taken[of[name]] = true
+    else
+      unknown[#unknown + 1] = ("%q"):format(name)
+    end
+  end
+  local free, parts = {}, {}
+  for _, output in ipairs(limits.channel_names) do
+    free[#free + 1] = not taken[output] and output or nil
+  end
+  for _, name in ipairs(names) do
+    local output = of[name] or table.remove(free, 1) or "N"
+    parts[#parts + 1] = output ~= name and name .. "=" .. output or nil
+  end
+  if #unknown == 0 then
+    return nil
+  end
+  local outputs = table.concat(limits.channel_names, ", ")
+  return ("the %s has the outputs %s: which %s %s? Say --device-option channels=%s, or name the channels of "
+    .. "the plan %s"):format(driver.description, outputs, #unknown == 1 and "is channel" or "are channels",
+    table.concat(unknown, " and "), table.concat(parts, ","), outputs)
+end
+
 --- Is what the device is set to for this action that of all its outputs?
 ---@param action moonpulse.Action
 ---@return boolean

@@ -246,12 +246,65 @@ describe("messages", function()
     refuses(2, "check one.lua --rmt 50 --lab lab.lua", nil, "lab.lua:6: train_duration[2]: s must be")
   end)
 
+  it("say why a train that no row forbids is OVER", function()
+    local train = "return mp.train { pulses = %d, hz = %s, intensity = mp.rmt(%d) }"
+    local function said(n, hz, percent)
+      local _, out = moonpulse("check made.lua --rmt 50", train:format(n, hz, percent))
+      return assert(out:match("\n([^\n]*train duration:[^;]*)"), out)
+    end
+    for _, case in ipairs {
+      { 92, 20, 21, "^OVER .*2%.05 s %(20 Hz,90 %%%), the lowest column, for all below 90 %%: more than "
+        .. "twice that is OVER$" },
+      { 60, 20, 21, "^beyond tested .*2%.05 s %(20 Hz,90 %%%), the lowest column, for all below 90 %%$" },
+      { 40, 20, 21, "^within .*2%.05 s %(20 Hz,90 %%%)$" },
+      { 92, 20, 100, "^OVER .*2%.05 s %(20 Hz,100 %%%)$" }, -- a row's limit needs no more words
+      { 400, 1, 120, "^beyond tested .*360 s %(1 Hz,120 %%%), tested so far$" },
+      { 120, 1, 130, "^OVER .*50 s %(1 Hz,130 %%%), tested so far: more than twice that is OVER$" },
+    } do
+      assert.matches(case[4], said(case[1], case[2], case[3]))
+    end
+  end)
+
+  it("of channels that a box does not know give the whole mapping, which then is taken", function()
+    local made = [[return mp.together { pmv = mp.pulse(mp.mso(40)),
+      m1 = mp.rest(mp.ms(8)) .. mp.pulse(mp.mso(55)) }:times(3, { every = 5 })]]
+    for device, first in pairs { stimjim = 0, pulsepal = 1 } do
+      for _, given in ipairs { "", "--device-option channels=m1=1", "--device-option channels=pmv=1",
+        "--device-option channels=other=1" } do
+        local run = "run made.lua --speed max --device sim:" .. device
+        local err = refuses(2, run .. " " .. given, made, "which ")
+        local option = err:match("Say %-%-device%-option (channels=%S+),")
+        local m1, pmv = option:match("m1=(%d)"), option:match("pmv=(%d)")
+        assert.is_true(m1 ~= pmv and tonumber(m1) >= first and tonumber(pmv) >= first, option)
+        local kept = given:match("m1=%d") or given:match("pmv=%d") or ""
+        assert.matches(kept, option, 1, true)
+        local status, out, why = moonpulse(run .. " --device-option " .. option)
+        assert.are.equal(0, status, why)
+        assert.matches("intensity   55 %MSO\n            40 %MSO\n", out, 1, true)
+      end
+    end
+  end)
+
+  it("name both intensities of a pair that the stimulator times", function()
+    local pair = "mp.pair { isi = mp.ms(%s), intensity = { mp.mso(35), mp.mso(55) } }"
+    local _, out = moonpulse("run made.lua --speed max --device sim:bistim", "return " .. pair:format(3))
+    assert.matches("intensity   35 %MSO\n            55 %MSO\n", out, 1, true)
+    local status, told, err = moonpulse("run made.lua --tolerance 500 --device sim:bistim", ([[
+      return mp.experiment(function(run)
+        local stim, pair = run:device(), %s
+        stim:arm(pair)
+        stim:fire(pair)
+      end)]]):format(pair:format(3.5)))
+    assert.are.equal(0, status, err)
+    assert.matches("2 pulses: 35 %MSO, 55 %MSO\n", told, 1, true)
+  end)
+
   it("blame a script only where there is one", function()
     local job = {}
     assert.matches("the computer was too busy", stops.explain({ job = job }, { stop = "stuck" }), 1, true)
     assert.is_nil(stops.explain({ job = job }, { stop = "stuck" }):find("script"))
-    assert.matches("the script did not yield", stops.explain({ job = job, experiment = {} }, { stop = "stuck" }),
-      1, true)
+    local scripted = { job = job, experiment = {} }
+    assert.matches("the script did not yield", stops.explain(scripted, { stop = "stuck" }), 1, true)
     assert.are.equal("; close other programs", stops.remedy("stuck"))
     assert.matches("run:sleep", stops.remedy("stuck", true), 1, true)
     assert.are.equal("here", stops.explain({ job = job, experiment = {} }, { stop = "stuck", text = "here" }))

@@ -227,8 +227,8 @@ function M.sentence(finding)
   if finding.words then
     return finding.rule .. ": " .. finding.words
   end
-  local parts = { ("%s: %s, %s: %s"):format(finding.rule, number(finding.value, finding.unit),
-    finding.table, finding.row) }
+  local parts = { ("%s: %s, %s: %s%s"):format(finding.rule, number(finding.value, finding.unit),
+    finding.table, finding.row, finding.why or "") }
   if finding.train then
     parts[#parts + 1] = ("train %d%s, from pulse %d at %.6g s%s"):format(finding.train,
       finding.channel ~= "1" and " on channel " .. finding.channel or "", finding.pulse, finding.at_s,

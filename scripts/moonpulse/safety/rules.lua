@@ -19,6 +19,7 @@ M.order = { within = 1, ["not covered"] = 2, ["beyond tested"] = 3, OVER = 4 }
 ---@field unit string
 ---@field limit number?
 ---@field verdict "within"|"not covered"|"beyond tested"|"OVER"
+---@field why string? behind the row in a sentence: what its limit is, and what is more
 ---@field nearest string? the nearest value that passes
 ---@field source string
 ---@field confidence string
@@ -141,6 +142,16 @@ local function graver_profile(profile, train, percent)
   return M.order[other_verdict] > M.order[verdict] and "rossi2009" or profile
 end
 
+--- Why a cell that is no limit refuses or warns: what it says, and how far beyond is OVER.
+local function beyond_text(cell, below, verdict)
+  if verdict == "within" or not below and cell.kind ~= "tested_to" then
+    return ""
+  end
+  local what = below and ("the lowest column, for all below %g %%"):format(cell.percent) or "tested so far"
+  return verdict == "OVER" and (", %s: more than %s that is OVER"):format(what,
+    tables.beyond.factor == 2 and "twice" or ("%g times"):format(tables.beyond.factor)) or ", " .. what
+end
+
 local function judge_duration(context, train, add)
   local known = context.percent(train)
   local percent = known or UNKNOWN_PERCENT
@@ -154,6 +165,7 @@ local function judge_duration(context, train, add)
   add(finding("train duration", source, {
     row = ("%s%g s (%g Hz,%g %%)%s"):format(cell.kind == "tested_to" and ">" or "", cell.limit_s, cell.hz,
       cell.percent, known and "" or ", the strongest column: no threshold is known"),
+    why = beyond_text(cell, below, verdict),
     value = train.duration, unit = "s", limit = cell.limit_s, verdict = verdict,
     confidence = cell.confidence, hz = train.hz, percent = percent,
     nearest = verdict ~= "within" and nearest_train(context, train, percent)
