@@ -109,7 +109,7 @@ describe("the five lists of an experiment", function()
       end)
     end },
     { "the first intensity of a later plan is not told", "magstim200", "host", function(swap)
-      swap(stimulator_class(), "set", function() return 0 end)
+      swap(stimulator_class(), "set", function() return 0, {} end)
     end },
     { "a device that is asked for its status counts as set otherwise", "stimjim", "host", function(swap)
       local tells = stimjim.tells
