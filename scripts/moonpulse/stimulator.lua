@@ -7,6 +7,7 @@ local listenings = require "moonpulse.listening"
 local outcomes = require "moonpulse.record_outcome"
 local outputs = require "moonpulse.outputs"
 local setting = require "moonpulse.setting"
+local unanswered = require "moonpulse.unanswered"
 
 local M = {}
 
@@ -61,14 +62,19 @@ function Stimulator:has_sent(action, returned_ns, now_ns)
   end
 end
 
+--- The words for a pulse that was not confirmed in time; the rest as record:oldest_open() gives it.
+function Stimulator:unconfirmed(patience_ns, number, _, _, action)
+  return unanswered.unconfirmed(self.driver, self.driver.limits(self.identity), { number = number,
+    action = action }, patience_ns / 1e9)
+end
+
 function Stimulator:has_stopped(stop, safe_sent, halted_ns)
   local record = self.record
   if not self.stopped then
     record:halt(halted_ns)
   end
   if stop == "silent" and record:oldest_open() then
-    self.fault = self.fault or ("pulse %d was not confirmed within %g s: is the cable loose, does "
-      .. "the coil still fire?"):format((record:oldest_open()), 2 * self.slow_ns / 1e9)
+    self.fault = self.fault or self:unconfirmed(2 * self.slow_ns, record:oldest_open())
   elseif stop == "setting" then
     self.fault = self.fault or ("pulse %d was held back: %s"):format(record.last_number,
       self.listening:unsettled())
@@ -144,13 +150,12 @@ function Stimulator:watch()
   if stalled then
     return
   end
-  local pulse, at_ns, by_device = self.record:oldest_doubt()
+  local pulse, at_ns, by_device, action = self.record:oldest_doubt()
   if by_device then -- it goes on by itself: no later than single pulses, which then stop
     patience = math.min(patience, 2 * self.slow_ns)
   end
   if pulse and now - at_ns > patience then
-    self:device_fault(("pulse %d was not confirmed within %g s: is the cable loose, does the coil "
-      .. "still fire?"):format(pulse, patience / 1e9))
+    self:device_fault(self:unconfirmed(patience, pulse, at_ns, by_device, action))
   end
   local contradicted = self.listening:contradicted(now, math.floor(self.driver.reply_timeout * 1e9))
   if contradicted then
@@ -164,8 +169,9 @@ end
 function Stimulator:listen(now)
   local alive = self.driver.keepalive
   if alive and alive.answered and now - self.contact_ns > alive.period * 1e9 + 2 * self.slow_ns then
-    self:device_fault(("the stimulator has been silent for %.1f s, though it was asked: is it switched on, "
-      .. "is its cable plugged in?"):format((now - self.contact_ns) / 1e9))
+    self:device_fault(("the stimulator has been silent for %.1f s, though it was asked: %s"):format(
+      (now - self.contact_ns) / 1e9, unanswered.cause(self.driver,
+        "is it switched on, is its cable plugged in?")))
   end
 end
 

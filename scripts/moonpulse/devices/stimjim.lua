@@ -111,13 +111,20 @@ local function single_period(options)
   return pulse_us(options) + 500
 end
 
-local function wanted(options, action)
-  return action.train and action.train.definition
-    or definition(options, action, single_period(options), 1)
+--- It looks whether a train is over before the first pulse, too, after it has started a timer and written a
+--- line: a duration that is shorter than that would give none. In the middle of the period no rounding counts.
+local function single(options, action)
+  local period = single_period(options)
+  return definition(options, action, period, period // 2)
 end
 
---- A start while a train runs begins it anew, also on the other output (one timer for both), and its
---- completion is lost: 5 ms more (ours) for the text.
+local function wanted(options, action)
+  return action.train and action.train.definition or single(options, action)
+end
+
+--- A start while a train runs begins it anew, also on the other output (one timer for both, since a timer's
+--- text would come in the middle of the other's pulse), and its completion is lost: 5 ms more (ours) for the
+--- text.
 local function reported(options)
   return single_period(options) / 1e6 + 0.005
 end
@@ -212,7 +219,7 @@ function M.encode(options)
   options = settled(options)
   return {
     pulse = function(action)
-      definition(options, action, single_period(options), 1) -- refuses what it cannot do
+      single(options, action) -- refuses what it cannot do
       return protocol.commands.start { index = output_of(options, action.channel) }
     end,
     set = function(from, to)
@@ -297,6 +304,11 @@ local troubles = {
   out_of_range = "a value was out of its range", garbled = "a line that no StimJim writes: is another "
     .. "device on this port?",
 }
+
+--- Which output a completion is of: output 0 plays PulseTrain 0, output 1 plays PulseTrain 1.
+function M.confirms_for(reply)
+  return reply.name == "train_complete" and reply.index or nil
+end
 
 --- What a line means while a plan runs.
 function M.judge(reply, expected)

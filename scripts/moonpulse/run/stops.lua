@@ -2,6 +2,7 @@
 local core = require "moonpulse.core"
 local outline = require "moonpulse.outline"
 local term = require "term"
+local unanswered = require "moonpulse.unanswered"
 
 local M = {}
 
@@ -42,7 +43,8 @@ function M.explain(context, outcome)
     return ("pulse %d would have left %s late (limit %s)"):format(left_out.pulse,
       outline.seconds(left_out.late_ns / 1e9), outline.seconds(job.tolerance))
   end
-  return reasons[outcome.stop] or outcome.stop
+  local text = reasons[outcome.stop] or outcome.stop
+  return (outcome.stop == "silent" or outcome.stop == "setting") and unanswered.cause(job.driver, text) or text
 end
 
 --- Every source of a stop comes here, from the first moment on; the first one wins and stays.
