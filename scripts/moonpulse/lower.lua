@@ -259,11 +259,12 @@ end
 local ahead = 1e-4 -- so much slower a train may be by the device's clock: twice what poor crystals differ
 
 --- How long a train is busy with itself, and for how long the device is told nothing: to its last
---- pulse, and where the driver does not say otherwise until that was confirmed.
+--- pulse, and where the driver does not say otherwise until that was confirmed; and when its last pulse is over.
 local function lasting(action, driver)
   local program, last = action.train, action.part.last * (1 + ahead)
   local confirmed = (program.confirms or 0) > 0 and last + (driver.reply_slow or driver.reply_timeout) or 0
-  return math.max(program.busy, last), math.max(program.locked or math.max(program.busy, confirmed), last)
+  return math.max(program.busy, last), math.max(program.locked or math.max(program.busy, confirmed), last),
+    math.max(program.over or program.busy, last)
 end
 
 --- Give the lowering the bytes of every action, and of every change between two.
@@ -272,12 +273,13 @@ local function encode(lowering, actions, driver, limits)
     lowering:output(i, outputs.of(limits, action), outputs.across(limits, action), outputs.is_whole(action))
     if action.train then
       lowering:pulse(i, action.train.start, limits.shortest_interval(action))
-      action.busy, action.locked = lasting(action, driver)
+      action.busy, action.locked, action.over = lasting(action, driver)
       lowering:lasts(i, action.busy, action.locked)
     else
       lowering:pulse(i, driver.encode.pulse(action), limits.shortest_interval(action))
       if driver.encode.busy then
         action.busy = driver.encode.busy(action)
+        action.over = driver.encode.over and driver.encode.over(action) or action.busy
         lowering:lasts(i, action.busy, action.busy)
       end
     end

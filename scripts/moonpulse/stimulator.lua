@@ -84,10 +84,10 @@ function Stimulator:has_stopped(stop, safe_sent, halted_ns)
   self:wake()
 end
 
---- The safe frame of a plan's end must not cut what its last start still does.
+--- A plan has not ended before its last pulse is over: the safe frame must not cut it.
 function Stimulator:occupied(action, now_ns)
-  if action.busy then
-    self.busy_until_ns = math.max(self.busy_until_ns, now_ns + math.ceil(action.busy * 1e9))
+  if action.over then
+    self.over_ns = math.max(self.over_ns, now_ns + math.ceil(action.over * 1e9))
   end
 end
 
@@ -256,7 +256,11 @@ function Stimulator:arm(first, actions, firsts)
   end
   self:check_stop()
   self:check_fault()
-  self.left = nil
+  self.left, self.over_ns = nil, 0 -- what was cut goes on no more
+  local wait_ns = outputs.settable_at(self.last) - core.clock_ns()
+  if wait_ns > 0 then
+    link:sleep(wait_ns / 1e9)
+  end
   self.record:give_up()
   self.starts_before, self.watching = self.record.starts, false
   self.hand = {} -- what a hand has set each output to
@@ -310,7 +314,19 @@ end
 ---@field start_ns integer? when the plan starts (monotonic); nil: soon
 ---@field on_start fun(start_ns: integer)? called before anything can leave
 
---- Play what was admitted and wait until its last pulse is confirmed. The device must be at its
+--- Wait until the device has recovered from what it was given last, or a stop comes: whoever drives it next
+--- knows nothing of that.
+function Stimulator:recover()
+  while not self.stopped and not self.job.stop_reason and core.clock_ns() < outputs.recovered_at(self.last) do
+    core.wait(0.02)
+    if self.watching then
+      self:watch()
+      self.record:sync()
+    end
+  end
+end
+
+--- Play what was admitted and wait until its last pulse is over and confirmed. The device must be at its
 --- first action (arm or set). Returns early where a stop came.
 ---@param admitted moonpulse.Admitted
 ---@param how moonpulse.Playing
@@ -347,8 +363,9 @@ function Stimulator:play(admitted, how)
     how.progress((core.clock_ns() - self.start_ns) / 1e9)
     record:sync()
   end
-  -- the last replies are still on their way, and the last train may still run
-  while not self.stopped and (record:oldest_open() or core.clock_ns() < self.busy_until_ns) do
+  -- the last replies are still on their way, and the last train may still run; what the device needs before
+  -- it takes more is the next plan's to wait for
+  while not self.stopped and (record:oldest_open() or core.clock_ns() < self.over_ns) do
     core.wait(0.02)
     self:watch()
     how.progress((core.clock_ns() - self.start_ns) / 1e9)
@@ -439,6 +456,9 @@ function Stimulator:leave()
   self.link:resume()
   self.link:forget()
   local disarmed, why = ask_disarmed(self)
+  for _, each in pairs(disarmed and self.last or {}) do
+    each.ended_ns = each.ended_ns or core.clock_ns()
+  end
   self.fault = self.fault or disarmed and lost_trigger(self) or nil
   self.record:stopped(disarmed)
   self.leaving, self.arming = false, false
@@ -465,7 +485,7 @@ function M.new(job, record)
     job = job, driver = driver, record = record,
     latency_ns = math.floor(driver.latency * 1e9),
     slow_ns = math.floor((driver.reply_slow or driver.reply_timeout) * 1e9),
-    task = core.current(), starts_before = 0, busy_until_ns = 0, contact_ns = 0,
+    task = core.current(), starts_before = 0, over_ns = 0, contact_ns = 0,
     last = {},
   }, Stimulator)
   self.listening = listenings.new(driver, record)

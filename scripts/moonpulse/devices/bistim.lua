@@ -149,7 +149,7 @@ local function train(part, wanted)
   end
   local high = resolution == "high"
   return {
-    start = M.commands.fire(), busy = 4, locked = interval + pulse_s, confirms = 1,
+    start = M.commands.fire(), busy = 4, locked = interval + pulse_s, over = interval + pulse_s, confirms = 1,
     resolution = resolution, b = second.mso,
     interval = M.commands.set_interval { ms = ms, high_res = high and 1 or 0 },
     raw = math.floor(ms * (high and 10 or 1) + 0.5),
@@ -214,6 +214,7 @@ function M.encode(options)
     pulse = function() return M.commands.fire() end,
     set = function(from, to) return change(from, to, wanted) end,
     train = function(part) return train(part, wanted) end,
+    over = function() return pulse_s end,
   }
 end
 

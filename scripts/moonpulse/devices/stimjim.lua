@@ -206,7 +206,7 @@ local function train(options, part)
   local busy = count * period / 1e6 + 0.05 -- its completion has come, and was read
   return {
     start = protocol.commands.start { index = output_of(options, part.cell[1].action.channel) },
-    busy = busy, locked = busy, confirms = 1,
+    busy = busy, locked = busy, confirms = 1, over = (count * period - period // 2) / 1e6,
     reports = period / 1e6, -- it says that the train is complete a period after its last pulse
     text = ("%g Hz, %d pulses"):format(1e6 / period, count), pulses = count,
     definition = definition(options, part.cell[1].action, period, duration),
