@@ -181,8 +181,8 @@ function Link:transact(bytes, want, timeout, tries, remedy)
       return waiting.reply
     end
   end
-  self:silent("%s", unanswered.cause(self.driver, remedy or ("no answer%s: is it switched on, is the cable in "
-    .. "the right socket, and is this the right port?"):format(
+  self:silent("%s", unanswered.cause(self.driver, remedy or ("no answer%s: is it switched on, is the cable "
+    .. "in the right socket, and is this the right port?"):format(
       type(want) == "string" and " to " .. want:gsub("_", " ") or "")))
 end
 

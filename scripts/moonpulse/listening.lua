@@ -112,8 +112,8 @@ function Listening:unsettled()
     return table.concat(texts, ", and ") .. lost
   end
   return ("the stimulator did not confirm %s for %g %%MSO: %s"):format(table.concat(fields, ", "),
-    self.told.mso, unanswered.cause(self.driver, "the setting or its answer was lost or garbled: is the cable "
-      .. "sound and fully plugged in?"))
+    self.told.mso, unanswered.cause(self.driver, "the setting or its answer was lost or garbled: is the "
+      .. "cable sound and fully plugged in?"))
 end
 
 --- A setting that the device contradicts for longer than patience_ns, in words.
@@ -134,11 +134,11 @@ local function turn_to(self, reply)
     return false
   end
   local record, limits = self.record, self.limits
-  local found, lost = record:turn_to(function(action) return outputs.of(limits, action) == output end)
-  if lost then
+  local found, missed = record:turn_to(function(action) return outputs.of(limits, action) == output end)
+  if missed then
     local number, _, _, action = record:oldest_open()
     self.fault = self.fault or ("%s was not confirmed, but %s, which was sent after it, was: %s"):format(
-      unanswered.pulse(limits, lost.pulse, lost.action), unanswered.pulse(limits, number, action),
+      unanswered.pulse(limits, missed.pulse, missed.action), unanswered.pulse(limits, number, action),
       unanswered.cause(self.driver, "did the line or this computer stall, so that both came at once?"))
   end
   return not found
@@ -148,7 +148,8 @@ end
 local function confirm(self, at_ns, action, pulse, text, value, nobodys)
   local record = self.record
   local unlike = action and not record.doubted and self.given:compare(action, value, pulse)
-  if not nobodys and record.start_ns and record:confirm(at_ns - record.start_ns, text, value, unlike and "otherwise") then
+  if not nobodys and record.start_ns
+    and record:confirm(at_ns - record.start_ns, text, value, unlike and "otherwise") then
     self.fault = self.fault or unlike and unlike .. ": look at the stimulator before you go on" or nil
     return "confirmed"
   end
@@ -164,7 +165,7 @@ end
 ---@return "confirmed"|nil
 function Listening:hear(reply, at_ns, armed)
   local record, driver = self.record, self.driver
-  local doubtful = self.fault ~= nil -- one was lost, or one too many came: the next is not surely the oldest's
+  local doubtful = self.fault ~= nil -- one was lost, or one too many came: not surely the oldest's
   local nobodys = turn_to(self, reply)
   -- a confirmation is judged by the pulse that it belongs to: the device may have been told more since
   local action, pulse = record:awaits(at_ns)

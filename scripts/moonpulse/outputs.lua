@@ -71,8 +71,8 @@ end
 ---@field at_ns integer when it was
 ---@field ended_ns integer? the device has said that it is disarmed: a train was over by then
 
---- When seconds behind the start of what was given are over. A train that was cut takes from its end as long as
---- it would have from its last pulse, and at least least.
+--- When seconds behind the start of what was given are over. A train that was cut takes from its end as
+--- long as it would have from its last pulse, and at least least.
 ---@param each moonpulse.LastGiven
 ---@param seconds number
 ---@param least number? 0
@@ -96,7 +96,7 @@ function M.free_at(last, limits, first)
     local seconds, least = M.across(limits, each.action), 0
     if output == first.output then
       least = math.max(limits.shortest_interval(each.action), limits.shortest_interval(first.action))
-      seconds = each.action.busy and math.max(each.action.busy, limits.shortest_interval(first.action)) or least
+      seconds = math.max(each.action.busy or least, limits.shortest_interval(first.action))
     end
     free_ns = math.max(free_ns, over_at(each, seconds, least) + margin_ns)
   end

@@ -82,8 +82,8 @@ function Record:awaits(at_ns)
   end
 end
 
---- Confirmations come in the order of the starts. One that says of itself that it is of another pulse than the
---- oldest: those before that pulse never get theirs.
+--- Confirmations come in the order of the starts. One that says of itself that it is of another pulse than
+--- the oldest: those before that pulse never get theirs.
 ---@param is_its fun(action: moonpulse.Action): boolean
 ---@return boolean? found false: none of those that wait is such a pulse
 ---@return table? first the first that was passed over, { pulse, action }

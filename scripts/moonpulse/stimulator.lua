@@ -62,19 +62,13 @@ function Stimulator:has_sent(action, returned_ns, now_ns)
   end
 end
 
---- The words for a pulse that was not confirmed in time; the rest as record:oldest_open() gives it.
-function Stimulator:unconfirmed(patience_ns, number, _, _, action)
-  return unanswered.unconfirmed(self.driver, self.driver.limits(self.identity), { number = number,
-    action = action }, patience_ns / 1e9)
-end
-
 function Stimulator:has_stopped(stop, safe_sent, halted_ns)
   local record = self.record
   if not self.stopped then
     record:halt(halted_ns)
   end
   if stop == "silent" and record:oldest_open() then
-    self.fault = self.fault or self:unconfirmed(2 * self.slow_ns, record:oldest_open())
+    self.fault = self.fault or unanswered.unconfirmed(self, 2 * self.slow_ns, record:oldest_open())
   elseif stop == "setting" then
     self.fault = self.fault or ("pulse %d was held back: %s"):format(record.last_number,
       self.listening:unsettled())
@@ -155,7 +149,7 @@ function Stimulator:watch()
     patience = math.min(patience, 2 * self.slow_ns)
   end
   if pulse and now - at_ns > patience then
-    self:device_fault(self:unconfirmed(patience, pulse, at_ns, by_device, action))
+    self:device_fault(unanswered.unconfirmed(self, patience, pulse, at_ns, by_device, action))
   end
   local contradicted = self.listening:contradicted(now, math.floor(self.driver.reply_timeout * 1e9))
   if contradicted then
@@ -314,8 +308,7 @@ end
 ---@field start_ns integer? when the plan starts (monotonic); nil: soon
 ---@field on_start fun(start_ns: integer)? called before anything can leave
 
---- Wait until the device has recovered from what it was given last, or a stop comes: whoever drives it next
---- knows nothing of that.
+--- Wait until the device has recovered, or a stop comes: whoever drives it next knows nothing of this run.
 function Stimulator:recover()
   while not self.stopped and not self.job.stop_reason and core.clock_ns() < outputs.recovered_at(self.last) do
     core.wait(0.02)
@@ -363,8 +356,7 @@ function Stimulator:play(admitted, how)
     how.progress((core.clock_ns() - self.start_ns) / 1e9)
     record:sync()
   end
-  -- the last replies are still on their way, and the last train may still run; what the device needs before
-  -- it takes more is the next plan's to wait for
+  -- the last replies are still on their way, and the last train may still run
   while not self.stopped and (record:oldest_open() or core.clock_ns() < self.over_ns) do
     core.wait(0.02)
     self:watch()

@@ -1,5 +1,5 @@
---- A device that did not answer, or not in time: which pulse, and what to look at. On a simulator that goes wrong
---- because nobody asked it to there is no cable to blame: its process did not get the processor.
+--- A device that did not answer, or not in time: which pulse, and what to look at. On a simulator that was
+--- not asked to fail there is no cable to blame: its process did not get the processor.
 local M = {}
 
 local busy = "the simulator did not answer in time: is this computer busy?"
@@ -28,14 +28,15 @@ function M.pulse(limits, number, action)
 end
 
 --- A pulse was not confirmed in time.
----@param driver table
----@param limits table
----@param pulse { number: integer, action: moonpulse.Action? }
----@param patience_s number
+---@param on { driver: table, identity: table? } the stimulator
+---@param patience_ns integer
+---@param number integer, and the rest as the record's oldest_open() gives it
+---@param action moonpulse.Action?
 ---@return string
-function M.unconfirmed(driver, limits, pulse, patience_s)
-  return ("%s was not confirmed within %g s: %s"):format(M.pulse(limits, pulse.number, pulse.action), patience_s,
-    M.cause(driver, "is the cable loose, did the line or this computer stall, does the coil still fire?"))
+function M.unconfirmed(on, patience_ns, number, _, _, action)
+  local text = M.pulse(on.driver.limits(on.identity), number, action)
+  return ("%s was not confirmed within %g s: %s"):format(text, patience_ns / 1e9, M.cause(on.driver,
+    "is the cable loose, did the line or this computer stall, does the coil still fire?"))
 end
 
 return M

@@ -1,5 +1,5 @@
--- When a plan is over, and when the device takes more: a plan of an experiment returns with its last pulse, and
--- the next one waits, also behind a train that a stop has cut.
+-- When a plan is over, and when the device takes more: a plan of an experiment returns with its last pulse,
+-- and the next one waits, also behind a train that a stop has cut.
 local devices = require "moonpulse.devices"
 local lower = require "moonpulse.lower"
 local mp = require "moonpulse"
@@ -21,7 +21,8 @@ local plans = {
   pair = mp.pair { isi = mp.ms(3), intensity = { mp.mso(35), mp.mso(55) } },
   burst = mp.burst { pulses = 3, hz = 50, intensity = mp.mso(40) },
 }
-local boxes = { pulsepal = { full_scale_volts = "10", fastest_hz = "1000" }, stimjim = { full_scale_ua = "2000" } }
+local boxes = { pulsepal = { full_scale_volts = "10", fastest_hz = "1000" },
+  stimjim = { full_scale_ua = "2000" } }
 
 describe("a train that the device times", function()
   it("is over with its last pulse, before the device takes the next, on every device", function()
@@ -80,7 +81,7 @@ describe("what the device needs behind what it was given", function()
 end)
 
 describe("stim:fire of a pair on a BiStim", function()
-  it("returns with the pulse, and the next waits until the unit takes it, also behind disarm and arm", function()
+  it("returns with the pulse; the next waits until the unit takes it, behind disarm and arm, too", function()
     local folder = shell.folder()
     shell.write(folder .. "/pair.lua", [[
 local mp = require "moonpulse"
@@ -95,8 +96,8 @@ return mp.experiment { name = "pair", run = function(run)
   run:note(("next %.3f"):format(stim:fire(pair) - first))
 end }
 ]])
-    local status, out, err = shell.moonpulse(folder, ("run %s/pair.lua --device sim:bistim --tolerance 200 --out "
-      .. "%s/runs"):format(folder, folder))
+    local status, out, err = shell.moonpulse(folder, ("run %s/pair.lua --device sim:bistim "
+      .. "--tolerance 200 --out %s/runs"):format(folder, folder))
     assert.are.equal(0, status, err)
     local returned, following = tonumber(out:match "returned ([%d.]+)"), tonumber(out:match "next ([%d.]+)")
     assert.is_true(returned < 3, "it waited for what the next one needs: " .. returned)

@@ -120,9 +120,9 @@ describe("the twin of the StimJim", function()
     assert.are.same({ "pulse", "error", "pulse" }, { log[1].event, log[2].event, log[3].event })
     assert.are.equal("PulseTrain 0 ran: its end is not reported", log[2].note)
     local names, read_back = {}, joined(replies) .. joined((twin:tick(3 * S)))
-    local dialect, reply, used = {}, nil, nil
+    local dialect = {}
     while #read_back > 0 do
-      reply, used = driver.decode(read_back, dialect)
+      local reply, used = driver.decode(read_back, dialect)
       read_back = read_back:sub(used + 1)
       local of = reply and driver.confirms_for(reply)
       names[#names + 1] = reply and reply.name == "train_complete" and "complete " .. tostring(of) or nil

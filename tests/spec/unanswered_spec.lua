@@ -14,13 +14,15 @@ local function run(on_simulator)
   driver.on_simulator = on_simulator
   local actions, limits = {}, driver.limits()
   for i, name in ipairs { "pmv", "m1" } do
-    actions[i] = { channel = name, mso = 40 + i, exact_mso = 40 + i, intensity = 40 + i, reference = "MSO" }
+    local mso = 40 + i
+    actions[i] = { channel = name, mso = mso, exact_mso = mso, intensity = mso, reference = "MSO" }
   end
   local record, text = records.in_memory()
   record:set_actions(actions, driver, 200 * MS)
   record:start(0)
   local heard = listenings.new(driver, record)
-  heard:armed(actions[1], limits, { { action = actions[1], output = 0 }, { action = actions[2], output = 1 } })
+  heard:armed(actions[1], limits, { { action = actions[1], output = 0 },
+    { action = actions[2], output = 1 } })
   local dialect, buffer, number = {}, "", 0
   return {
     heard = heard, record = record,
@@ -57,7 +59,9 @@ local function run(on_simulator)
   }
 end
 
-local function started(train) return ("\nStarted T train with parameters of PulseTrain %d\n"):format(train) end
+local function started(train)
+  return ("\nStarted T train with parameters of PulseTrain %d\n"):format(train)
+end
 local complete = "Train complete. Delivered 1 pulses.\n"
 
 describe("a StimJim's report", function()
@@ -72,8 +76,8 @@ describe("a StimJim's report", function()
   end)
 
   it("of two starts that came together is not the first one's, and the first's output is named", function()
-    for on_simulator, cause in pairs { [false] = "did the line or this computer stall, so that both came at once?",
-      [true] = stall } do
+    local real = "did the line or this computer stall, so that both came at once?"
+    for on_simulator, cause in pairs { [false] = real, [true] = stall } do
       local it_is = run(on_simulator)
       it_is.send(0, 1)
       it_is.hear(2 * MS, started(0) .. complete)
@@ -82,8 +86,8 @@ describe("a StimJim's report", function()
       it_is.hear(300 * MS, started(0) .. started(1))
       assert.is_nil(it_is.heard.fault)
       it_is.hear(302 * MS, complete)
-      assert.are.equal("pulse 2 on output 0 (channel pmv) was not confirmed, but pulse 3 on output 1 (channel m1), "
-        .. "which was sent after it, was: " .. cause, it_is.heard.fault)
+      assert.are.equal("pulse 2 on output 0 (channel pmv) was not confirmed, but pulse 3 on output 1 "
+        .. "(channel m1), which was sent after it, was: " .. cause, it_is.heard.fault)
       assert.are.same({ "pmv delivered", "pmv sent", "m1 delivered" }, it_is.rows())
     end
   end)
@@ -98,20 +102,21 @@ describe("a StimJim's report", function()
 end)
 
 describe("a pulse that was not confirmed", function()
-  it("is named with its output where there are several, and the cause is that of a device or a simulator", function()
+  it("is named with its output where there are several, with a device's cause or a simulator's", function()
     local function text(name, options, channel, on_simulator)
       local driver = devices.configure(assert(devices.find(name)), options)
       driver.on_simulator = on_simulator
-      return unanswered.unconfirmed(driver, driver.limits(), { number = 5, action = { channel = channel } }, 0.6)
+      return unanswered.unconfirmed({ driver = driver }, 600 * MS, 5, nil, nil, { channel = channel })
     end
-    assert.are.equal("pulse 5 was not confirmed within 0.6 s: is the cable loose, did the line or this computer "
-      .. "stall, does the coil still fire?", text("magventure", {}, "1"))
-    assert.are.equal("pulse 5 on output 0 was not confirmed within 0.6 s: " .. stall, text("stimjim", {}, "0", true))
+    assert.are.equal("pulse 5 was not confirmed within 0.6 s: is the cable loose, did the line or this "
+      .. "computer stall, does the coil still fire?", text("magventure", {}, "1"))
+    assert.are.equal("pulse 5 on output 0 was not confirmed within 0.6 s: " .. stall,
+      text("stimjim", {}, "0", true))
     assert.are.equal("pulse 5 on output 1 (channel m1) was not confirmed within 0.6 s: " .. stall,
       text("stimjim", { channels = "m1=1" }, "m1", true))
   end)
 
-  it("blames the cable on every device, and a busy computer on every simulator that was not told to fail", function()
+  it("is blamed on a busy computer for every simulator that was not told to fail", function()
     for _, name in ipairs(devices.names) do
       if name ~= "trigger" then -- it has no simulator that could stall: it never answers
         local device = require "moonpulse.run.device"

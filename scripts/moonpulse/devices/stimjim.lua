@@ -111,8 +111,8 @@ local function single_period(options)
   return pulse_us(options) + 500
 end
 
---- It looks whether a train is over before the first pulse, too, after it has started a timer and written a
---- line: a duration that is shorter than that would give none. In the middle of the period no rounding counts.
+--- It looks whether a train is over before the first pulse, too, after it has started a timer and written
+--- a line: a duration that is shorter than that would give none. Amid the period no rounding counts.
 local function single(options, action)
   local period = single_period(options)
   return definition(options, action, period, period // 2)

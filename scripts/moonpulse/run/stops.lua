@@ -44,7 +44,8 @@ function M.explain(context, outcome)
       outline.seconds(left_out.late_ns / 1e9), outline.seconds(job.tolerance))
   end
   local text = reasons[outcome.stop] or outcome.stop
-  return (outcome.stop == "silent" or outcome.stop == "setting") and unanswered.cause(job.driver, text) or text
+  local unheard = outcome.stop == "silent" or outcome.stop == "setting"
+  return unheard and unanswered.cause(job.driver, text) or text
 end
 
 --- Every source of a stop comes here, from the first moment on; the first one wins and stays.
