@@ -310,7 +310,8 @@ end
 
 --- Wait until the device has recovered, or a stop comes: whoever drives it next knows nothing of this run.
 function Stimulator:recover()
-  while not self.stopped and not self.job.stop_reason and core.clock_ns() < outputs.recovered_at(self.last) do
+  local function goes_on() return (self.stopped or "finished") == "finished" and not self.job.stop_reason end
+  while goes_on() and core.clock_ns() < outputs.recovered_at(self.last) do
     core.wait(0.02)
     if self.watching then
       self:watch()
