@@ -267,7 +267,7 @@ local function first_difference(self, device)
   end
   local sent, planned, odd = lists.recorded(self)
   local written = { name = "written", rows = self.wanted }
-  local heard = { name = "written", rows = trials.on_outputs(compare.pulses(self.wanted), device) }
+  local coming = { name = "written", rows = trials.on_outputs(compare.pulses(self.wanted), device) }
   local given = { name = "given", rows = trials.in_time(lists.given(self, device)) }
   return compare.difference(heard, given, trials.given_tolerance(device))
     or compare.difference(written, { name = "recorded as planned", rows = of_plans(planned) }, trials.exactly)

@@ -113,6 +113,32 @@ describe("the twin of the StimJim", function()
     assert.are.equal(5, twin:state().pulses)
   end)
 
+  it("reports only the train that was started last, and has a row for the other", function()
+    local twin = twins.new()
+    twin:receive("S0,0,3,1500,750;5000,0,1000\nS1,3,0,1500,750;0,5000,1000\n", S)
+    local replies, log = twin:receive("T0\nT1\n", 2 * S)
+    assert.are.same({ "pulse", "error", "pulse" }, { log[1].event, log[2].event, log[3].event })
+    assert.are.equal("PulseTrain 0 ran: its end is not reported", log[2].note)
+    local names, read_back = {}, joined(replies) .. joined((twin:tick(3 * S)))
+    local dialect = {}
+    while #read_back > 0 do
+      local reply, used = driver.decode(read_back, dialect)
+      read_back = read_back:sub(used + 1)
+      local of = reply and driver.confirms_for(reply)
+      names[#names + 1] = reply and reply.name == "train_complete" and "complete " .. tostring(of) or nil
+    end
+    assert.are.same({ "complete 1" }, names)
+  end)
+
+  it("gives no pulse where the train is over before it looks, and has a row for that", function()
+    local twin = twins.new() -- it starts a timer and writes a line first (d3ee6ad, read)
+    local _, log = twin:receive("S0,0,3,1500,1;5000,0,1000\nT0\n", S)
+    assert.are.equal("ignored", log[#log].event)
+    assert.are.equal(0, twin:state().pulses)
+    twin:receive(configured({}).encode.set(action(50, "0"), action(50, "0")) .. "T0\n", 2 * S)
+    assert.are.equal(1, twin:state().pulses)
+  end)
+
   it("keeps its stages where a header is short, and ends the list at a short stage", function()
     local twin = twins.new()
     twin:receive("S0,0,3,20000,60000;5000,0,100;1,2\n", S)
@@ -219,9 +245,8 @@ describe("the driver of the StimJim", function()
       local encode = configured(options).encode
       return (encode.set(action(50, "x"), action(...)))
     end
-    local function line(...)
-      local mode0 = ...
-      return ("S%d,%d,%d,%d,1;%s\n"):format(mode0 == 3 and 1 or 0, ...) -- each output has a train of its own
+    local function line(mode0, mode1, period, stages) -- each output has a train of its own
+      return ("S%d,%d,%d,%d,%d;%s\n"):format(mode0 == 3 and 1 or 0, mode0, mode1, period, period // 2, stages)
     end
     assert.are.equal(line(0, 3, 1500, "5000,0,1000"), first_line({ channels = "x=0" }))
     assert.are.equal(line(3, 0, 1500, "0,5000,1000"), first_line({}, 50, "1"))

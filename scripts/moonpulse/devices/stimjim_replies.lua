@@ -4,7 +4,8 @@
 local M = {}
 
 M.replies = {
-  start = { "event", "engine", "index" }, train_complete = { "event", "pulses", "output0", "output1" },
+  start = { "event", "engine", "index" },
+  train_complete = { "event", "pulses", "index", "output0", "output1" },
   stop = { "event", "engine" }, set_mode = { "channel", "mode" },
   set_mv = { "channel", "amplitude", "dac" }, set_dac = { "channel", "amplitude" },
   read_adc = { "raw", "value", "unit" }, trigger_map = { "input", "index" }, trigger_off = { "input" },
@@ -87,6 +88,17 @@ local function in_train(train, text)
   return us ~= nil or text:find("^  stage +duration") ~= nil
 end
 
+--- A timer knows one train: what it reports is the end of the one that it started last. Of a timer that we
+--- do not use nobody can say.
+local function of_its_train(reply, dialect)
+  if reply.name == "start" then
+    dialect.started = reply.engine == "T" and reply.index or nil
+  elseif reply.name == "train_complete" then
+    reply.index, dialect.started = dialect.started, nil
+  end
+  return reply
+end
+
 --- A completion and its first stage, which come one right behind the other.
 local function gathered(reply, dialect)
   if dialect.whole then
@@ -106,7 +118,7 @@ end
 local function read(text, dialect)
   local reply = simple(text)
   if reply then
-    return gathered(reply, dialect)
+    return gathered(of_its_train(reply, dialect), dialect)
   elseif text:find("^%-%-%-%-+$") then
     local train = dialect.train
     dialect.train = not (train and train.index) and {} or nil
@@ -144,7 +156,8 @@ end
 
 --- One reply from the front of buffer; with dialect.whole a message with all its lines.
 ---@param buffer string
----@param dialect table? keeps the lines of a train's parameters until they are all there
+---@param dialect table? keeps the lines of a train's parameters until they are all there, and the train that
+---   was started last
 ---@return table? reply
 ---@return integer used
 function M.decode(buffer, dialect)

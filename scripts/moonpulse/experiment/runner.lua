@@ -131,6 +131,9 @@ end
 --- How it ended; the device is safe when this returns.
 local function outcome_of(stage, ok, problem)
   local stimulator, job = stage.stimulator, stage.job
+  if ok then
+    stimulator:recover()
+  end
   stage.over = true -- nothing is armed again, whatever the script spawned
   pcall(core.wait, 0) -- a signal that ended a script which did not yield says now which one it was
   stage.device:make_safe("run", ok and "finished" or stimulators.reason_of(problem))
