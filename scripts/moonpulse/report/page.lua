@@ -56,6 +56,7 @@ figcaption { font-size: .8rem; color: var(--soft); margin-top: .2rem; }
 svg { display: block; width: 100%; height: auto; }
 svg text { font-size: 11px; fill: #1c2126; }
 svg .tick, svg .name { fill: #56606b; }
+svg .channel { font-weight: 600; }
 svg .note { font-size: 10.5px; }
 svg .bad { fill: #a3241c; }
 svg .axis { stroke: #1c2126; fill: none; }
