@@ -91,7 +91,8 @@ describe("moonpulse plot", function()
       a = mp.train { pulses = 30, hz = 10, intensity = mp.mso(30) },
       b = mp.rest(mp.ms(33)) .. mp.train { pulses = 20, hz = 8, intensity = mp.mso(60) },
       c = mp.pulse(mp.mso(70)):times(3, { every = 1 }) } .. mp.rest(2) .. mp.pulse(mp.mso(20)):at "b"]])
-    assert.are.same({ "Whole session", "First train on channel b", "First 10 pulses of that train on channel b" },
+    assert.are.same({ "Whole session", "First train on channel b",
+      "First 10 pulses of that train on channel b" },
       { panels[1].caption, panels[2].caption, panels[3].caption })
     for number, expected in ipairs { { 30, 3, 21 }, { 24, 2, 20 }, { 11, 1, 10 } } do
       local channels, bars = lanes_of(panels[number])
