@@ -8,6 +8,8 @@
 #   make check               format, luacheck, static analysis and the tests
 #   make bench               the benchmark, about 6 minutes; BENCH=--quick, --long or --ci
 #   make fuzz SECONDS=60     libFuzzer over the reply parser of each driver, so long for each (clang)
+#   make fuzz-records        run folders, damaged in 10,000 ways, given to recover, report and check --participant
+#   make fuzz-commands       10,000 command lines of random options and values
 #   make install PREFIX=...  program, library, protocols and manual
 
 VERSION  := 0.1.0
@@ -51,7 +53,7 @@ BENCH    ?=
 SECONDS  ?= 60
 
 .PHONY: all demo test test-programs bench bench-programs check format format-check lint valgrind fuzz \
-        install clean deps deps-check
+        fuzz-records fuzz-commands install clean deps deps-check
 all: $B/moonpulse $B/lib/moonpulse/core.so
 
 $B/%.o: %.c
@@ -136,6 +138,19 @@ fuzz: deps
 	@$(MAKE) --no-print-directory all $B/fuzz/decode_fuzz
 	@sh tests/fuzz/run.sh $B $(SECONDS)
 
+# RECORDS and COMMANDS: how many; FROM: the first of them, so that another run tries others
+RECORDS  ?= 10000
+COMMANDS ?= 10000
+FROM     ?= 1
+
+fuzz-records: deps
+	@$(MAKE) --no-print-directory all
+	@mkdir -p $B/fuzz && MOONPULSE=$B/moonpulse $B/moonpulse lua tests/fuzz/records.lua $B/fuzz/records $(RECORDS) $(FROM)
+
+fuzz-commands: deps
+	@$(MAKE) --no-print-directory all
+	@mkdir -p $B/fuzz && MOONPULSE=$B/moonpulse $B/moonpulse lua tests/fuzz/commands.lua $B/fuzz/commands $(COMMANDS) $(FROM)
+
 format:
 	clang-format -i $(C_FILES)
 
@@ -156,12 +171,14 @@ check: deps-check
 deps-check:
 	@sh .ci/deps check
 
+# for everybody to read, whatever the umask here and when the sources were fetched
 install: all
-	install -D $B/moonpulse $(DESTDIR)$(PREFIX)/bin/moonpulse
-	install -D $B/lib/moonpulse/core.so $(DESTDIR)$(PREFIX)/lib/lua/5.4/moonpulse/core.so
-	mkdir -p $(DESTDIR)$(PREFIX)/share/moonpulse
-	cp -r scripts protocols $(DESTDIR)$(PREFIX)/share/moonpulse/
-	install -D -m 644 docs/moonpulse.1 $(DESTDIR)$(PREFIX)/share/man/man1/moonpulse.1
+	umask 022 && install -D -m 755 $B/moonpulse $(DESTDIR)$(PREFIX)/bin/moonpulse
+	umask 022 && install -D -m 755 $B/lib/moonpulse/core.so $(DESTDIR)$(PREFIX)/lib/lua/5.4/moonpulse/core.so
+	umask 022 && mkdir -p $(DESTDIR)$(PREFIX)/share/moonpulse
+	umask 022 && cp -r scripts protocols $(DESTDIR)$(PREFIX)/share/moonpulse/
+	chmod -R u=rwX,go=rX $(DESTDIR)$(PREFIX)/share/moonpulse
+	umask 022 && install -D -m 644 docs/moonpulse.1 $(DESTDIR)$(PREFIX)/share/man/man1/moonpulse.1
 
 clean:
 	rm -rf build

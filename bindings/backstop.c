@@ -42,7 +42,7 @@ static _Atomic bool unsafe;
 static int last_status; // written before PHASE_LAST begins
 static pthread_t loop_thread;
 static bool started;
-static void (*tidy_up)(void);
+static void (*_Atomic tidy_up)(void);
 static char folder[TEXT]; // of the run; "" before there is one. Written in PHASE_RUN, once
 static _Atomic bool have_folder;
 // the loop thread's own
@@ -87,9 +87,9 @@ void mp_backstop_turned(void)
     (void)atomic_fetch_add(&turns, 1);
 }
 
-void mp_backstop_at_end(void (*tidy)(void))
+void mp_backstop_at_end(void (*restore)(void))
 {
-    tidy_up = tidy;
+    atomic_store(&tidy_up, restore);
 }
 
 /* ---- in the script ---- */
@@ -175,6 +175,13 @@ static bool of_device(enum mp_stop reason)
            reason == MP_STOP_SILENT || reason == MP_STOP_SETTING;
 }
 
+static void tidy(void)
+{
+    void (*restore)(void) = atomic_load(&tidy_up);
+    if (restore != NULL)
+        restore();
+}
+
 /* Everything that is armed is safe, or its guard does it when we are gone. */
 _Noreturn static void end_process(void)
 {
@@ -193,8 +200,7 @@ _Noreturn static void end_process(void)
         safe && record ? "the stimulator was told to be safe, but not asked; " : "",
         record ? "the record is not closed: moonpulse recover " : "there is no record",
         record ? folder : "");
-    if (tidy_up != NULL)
-        tidy_up();
+    tidy();
     say(text);
     _exit(!safe || of_device(reason) ? STATUS_FAULT : STATUS_STOPPED);
 }
@@ -203,8 +209,7 @@ _Noreturn static void end_process(void)
  */
 _Noreturn static void end_quietly(void)
 {
-    if (tidy_up != NULL)
-        tidy_up();
+    tidy();
     _exit(last_status);
 }
 

@@ -41,7 +41,7 @@ void mp_backstop_unsafe(void);
 /* The loop has turned. Loop thread. */
 void mp_backstop_turned(void);
 /* Before the process is ended without its atexit handlers: called once, on this thread. */
-void mp_backstop_at_end(void (*tidy)(void));
+void mp_backstop_at_end(void (*restore)(void));
 
 /*
  * All that is left is to close the Lua state, which may wait for a child process: for how long

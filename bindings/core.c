@@ -23,6 +23,7 @@ static void survive_lost_pipes(void)
     struct sigaction action = {.sa_handler = on_pipe, .sa_flags = SA_RESTART};
     (void)sigemptyset(&action.sa_mask);
     (void)sigaction(SIGPIPE, &action, NULL);
+    (void)signal(SIGXFSZ, SIG_IGN); // nor may a file that must not grow end the process
 }
 
 /* Where a standard stream is closed the next file would take its place, and our words go there.
@@ -88,6 +89,7 @@ int luaopen_moonpulse_core(lua_State *L)
     mp_open_lowering(L);
     mp_open_player(L);
     mp_open_flight(L); // before sessions: a session writes into one until it closes
+    mp_open_record_file(L);
     mp_open_session(L);
     mp_open_pty(L);
     mp_open_process(L);

@@ -52,10 +52,8 @@ static int flight_start(lua_State *L)
 static int flight_play(lua_State *L)
 {
     struct mp_flight *flight = mp_check_flight(L, 1);
-    const struct mp_flight_record record = {.kind = MP_FLIGHT_PLAY,
-                                            .number = (uint64_t)luaL_checkinteger(L, 2),
-                                            .due_ns = luaL_checkinteger(L, 3)};
-    lua_pushboolean(L, mp_flight_push(flight, &record));
+    lua_Integer play = mp_check_integer(L, 2, 1, LUA_MAXINTEGER);
+    lua_pushboolean(L, mp_flight_play(flight, (uint64_t)play, luaL_checkinteger(L, 3)));
     return 1;
 }
 
@@ -77,7 +75,8 @@ static int flight_room(lua_State *L)
     return 1;
 }
 
-/* flight:confirm(pulse number, arrival_ns, value): the device's reply, as a number */
+/* flight:confirm(pulse number, arrival_ns, value, otherwise): the device's reply, as a number;
+ * otherwise: by it the pulse was not as it was set */
 static int flight_confirm(lua_State *L)
 {
     struct mp_flight *flight = mp_check_flight(L, 1);
@@ -86,20 +85,26 @@ static int flight_confirm(lua_State *L)
         .number = (uint64_t)luaL_checkinteger(L, 2),
         .woken_ns = luaL_checkinteger(L, 3),
         .action = (uint32_t)luaL_optinteger(L, 4, 0),
+        .detail = lua_toboolean(L, 5) ? 1 : 0,
     };
     lua_pushboolean(L, mp_flight_push(flight, &record));
     return 1;
 }
 
-/* flight:close(); raises while a session that writes into it is armed */
+/* flight:close() -> true | nil, message, code; raises while a session that writes into it is
+ * armed */
 static int flight_close(lua_State *L)
 {
+    struct mp_error err = {0};
     struct mp_flight **box = luaL_checkudata(L, 1, FLIGHT);
     if (*box != NULL && mp_flight_busy(*box))
         return luaL_error(L, "an armed session writes into this flight record: stop it first");
-    mp_flight_close(*box);
+    enum mp_status status = mp_flight_close(*box, &err);
     *box = NULL;
-    return 0;
+    if (status != MP_OK)
+        return mp_push_failure(L, &err);
+    lua_pushboolean(L, true);
+    return 1;
 }
 
 static int flight_gc(lua_State *L)
@@ -127,8 +132,9 @@ static int reader_new(lua_State *L)
 
 /*
  * reader:next() -> {kind=, send=, detail=, stop= (the name of detail), action=, frame=,
- * number=, planned_ns=, due_ns=, woken_ns=, sent_ns=, returned_ns=}, or nil and the number of
- * torn records. Action and frame count from 1, as everywhere in Lua.
+ * number=, play= (its plan, from 1; 0: none), place= (in the file, from 1), planned_ns=,
+ * due_ns=, woken_ns=, sent_ns=, returned_ns=}, or nil and the number of torn records. Action
+ * and frame count from 1, as everywhere in Lua.
  */
 static int reader_next(lua_State *L)
 {
@@ -152,12 +158,14 @@ static int reader_next(lua_State *L)
                    {"action", (lua_Integer)record.action + 1},
                    {"frame", (lua_Integer)record.frame + 1},
                    {"number", (lua_Integer)record.number},
+                   {"play", (lua_Integer)mp_flight_play_of(*box)},
+                   {"place", (lua_Integer)mp_flight_place_of(*box)},
                    {"planned_ns", record.planned_ns},
                    {"due_ns", record.due_ns},
                    {"woken_ns", record.woken_ns},
                    {"sent_ns", record.sent_ns},
                    {"returned_ns", record.returned_ns}};
-    lua_createtable(L, 0, 12);
+    lua_createtable(L, 0, 14);
     lua_pushstring(L, mp_stop_name((enum mp_stop)record.detail));
     lua_setfield(L, -2, "stop");
     lua_pushstring(L, record.kind < MP_FLIGHT_KINDS ? record_names[record.kind] : "unknown");

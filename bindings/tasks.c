@@ -301,8 +301,11 @@ static int wait(lua_State *L)
     task->timed_out = seconds >= 0;
     task->state = seconds >= 0 ? TIMED : WAITING;
     if (seconds >= 0) {
+        // not 0: libuv 1.44 would go on in the same turn, and signals and bytes would not be
+        // heard
+        uint64_t after_ms = seconds > 0 ? (uint64_t)ceil(seconds * 1000) : 1;
         uv_update_time(&task->host->loop); // the loop's time may be stale after long work
-        (void)uv_timer_start(&task->timer, on_timer, (uint64_t)ceil(seconds * 1000), 0);
+        (void)uv_timer_start(&task->timer, on_timer, after_ms, 0);
     }
     return lua_yield(L, 0);
 }

@@ -28,7 +28,8 @@ struct header {
 
 struct mp_flight {
     _Atomic bool busy;
-    uint32_t oneoffs; // that have a record; the dispatcher thread's own
+    _Atomic uint64_t play; // what is stored is of this plan
+    uint32_t oneoffs;      // that have a record; the dispatcher thread's own
     int fd;
     size_t bytes;
     struct header *header;
@@ -39,11 +40,14 @@ struct mp_flight_reader {
     size_t bytes;
     const struct header *header;
     const struct mp_flight_record *records;
-    uint64_t count, next;
+    uint64_t count, next, play;
     bool placed; // a checksum counts its record's place in
     int64_t start_ns, wall_ns;
     struct mp_flight_losses losses;
 };
+
+enum { PLAY_SHIFT = 64 - MP_FLIGHT_PLAY_BITS };
+static const uint64_t number_mask = (UINT64_C(1) << PLAY_SHIFT) - 1;
 
 enum { HASHED_WORDS = offsetof(struct mp_flight_record, returned_ns) / 8 };
 
@@ -85,7 +89,7 @@ static uint64_t start_check(int64_t start_ns, int64_t wall_ns)
 
 static enum mp_status map_file(struct mp_flight *flight, const char *path, struct mp_error *err)
 {
-    flight->fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+    flight->fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
     if (flight->fd < 0)
         return mp_fail_sys(err, MP_EIO, errno, "cannot make the flight record %s", path);
     // readers ask for a shared lock: it is theirs only when this process is gone
@@ -143,20 +147,25 @@ void mp_flight_set_busy(struct mp_flight *flight, bool busy)
     atomic_store(&flight->busy, busy);
 }
 
-void mp_flight_close(struct mp_flight *flight)
+enum mp_status mp_flight_close(struct mp_flight *flight, struct mp_error *err)
 {
     if (flight == NULL)
-        return;
+        return MP_OK;
     uint64_t used = atomic_load(&flight->header->claimed);
     if (used > flight->header->capacity)
         used = flight->header->capacity;
     size_t length = HEADER_BYTES + (size_t)used * sizeof(struct mp_flight_record);
     (void)munmap(flight->header, flight->bytes);
     // shorter only after the last access: a mapping past the end would fault
-    if (ftruncate(flight->fd, (off_t)length) == 0)
-        (void)fdatasync(flight->fd);
-    (void)close(flight->fd);
+    int failed =
+        ftruncate(flight->fd, (off_t)length) == 0 && fdatasync(flight->fd) == 0 ? 0 : errno;
+    if (close(flight->fd) != 0 && failed == 0)
+        failed = errno;
     free(flight);
+    if (failed != 0)
+        return mp_fail_sys(err, MP_EIO, failed,
+                           "the flight record is perhaps not whole on disk");
+    return MP_OK;
 }
 
 bool mp_flight_start(struct mp_flight *flight, int64_t start_ns, int64_t wall_ns)
@@ -171,17 +180,29 @@ bool mp_flight_start(struct mp_flight *flight, int64_t start_ns, int64_t wall_ns
     return mp_flight_push(flight, &record);
 }
 
+bool mp_flight_play(struct mp_flight *flight, uint64_t play, int64_t start_ns)
+{
+    if (play >> MP_FLIGHT_PLAY_BITS != 0)
+        return false;
+    const struct mp_flight_record record = {
+        .kind = MP_FLIGHT_PLAY, .number = play, .due_ns = start_ns};
+    atomic_store(&flight->play, play);
+    return mp_flight_push(flight, &record);
+}
+
 bool mp_flight_begin(struct mp_flight *flight, const struct mp_flight_record *record,
                      uint64_t *slot)
 {
     *slot = atomic_fetch_add_explicit(&flight->header->claimed, 1, memory_order_relaxed);
     if (*slot >= flight->header->capacity)
         return false;
-    struct mp_flight_record *to = &flight->records[*slot];
+    struct mp_flight_record *to = &flight->records[*slot], placed = *record;
+    uint64_t play = atomic_load_explicit(&flight->play, memory_order_relaxed);
+    placed.number = (placed.number & number_mask) | play << PLAY_SHIFT;
     const size_t after = offsetof(struct mp_flight_record, kind);
-    memcpy((char *)to + after, (const char *)record + after, sizeof *record - after);
+    memcpy((char *)to + after, (const char *)&placed + after, sizeof placed - after);
     // a reader of a torn file believes a record only with its checksum: that comes last
-    __atomic_store_n(&to->checksum, checksum(record, *slot + 1), __ATOMIC_RELEASE);
+    __atomic_store_n(&to->checksum, checksum(&placed, *slot + 1), __ATOMIC_RELEASE);
     return true;
 }
 
@@ -319,34 +340,49 @@ static enum mp_status find_start(struct mp_flight_reader *reader, const char *pa
     return MP_OK; // not started: nothing was played
 }
 
+/* A file from elsewhere may be anything: opening it must not wait, and reading it must end. */
+static enum mp_status open_file(int *fd, size_t *bytes, const char *path, struct mp_error *err)
+{
+    struct stat stat;
+    *fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    if (*fd < 0)
+        return mp_fail_sys(err, MP_EIO, errno, "cannot read %s", path);
+    if (fstat(*fd, &stat) != 0 || !S_ISREG(stat.st_mode) || stat.st_size < HEADER_BYTES)
+        return mp_fail(err, MP_EINVAL, "%s is no flight record", path);
+    if ((uint64_t)stat.st_size >
+        HEADER_BYTES + (uint64_t)MP_FLIGHT_MAX * sizeof(struct mp_flight_record))
+        return mp_fail(err, MP_EINVAL, "%s is no flight record: longer than any", path);
+    if (flock(*fd, LOCK_SH | LOCK_NB) != 0)
+        return mp_fail(err, MP_EBUSY, "%s: its run is still going on", path);
+    *bytes = (size_t)stat.st_size;
+    return MP_OK;
+}
+
 enum mp_status mp_flight_open(struct mp_flight_reader **out, const char *path,
                               struct mp_error *err)
 {
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return mp_fail_sys(err, MP_EIO, errno, "cannot read %s", path);
-    if (flock(fd, LOCK_SH | LOCK_NB) != 0) {
-        (void)close(fd);
-        return mp_fail(err, MP_EBUSY, "%s: its run is still going on", path);
-    }
-    struct stat stat;
+    int fd;
     struct mp_flight_reader *reader = calloc(1, sizeof *reader);
-    if (reader == NULL || fstat(fd, &stat) != 0 || stat.st_size < HEADER_BYTES) {
+    if (reader == NULL)
+        return mp_fail(err, MP_ENOMEM, "out of memory for %s", path);
+    enum mp_status status = open_file(&fd, &reader->bytes, path, err);
+    if (status == MP_OK) {
+        void *mapped = mmap(NULL, reader->bytes, PROT_READ, MAP_SHARED, fd, 0);
+        if (mapped == MAP_FAILED)
+            status = mp_fail_sys(err, MP_EIO, errno, "cannot map %s", path);
+        else
+            reader->header = mapped;
+    }
+    if (fd >= 0)
         (void)close(fd);
+    if (status != MP_OK) {
         free(reader);
-        return mp_fail(err, MP_EINVAL, "%s is no flight record", path);
+        return status;
     }
-    reader->bytes = (size_t)stat.st_size;
-    void *mapped = mmap(NULL, reader->bytes, PROT_READ, MAP_SHARED, fd, 0);
-    (void)close(fd);
-    if (mapped == MAP_FAILED) {
-        free(reader);
-        return mp_fail_sys(err, MP_EIO, errno, "cannot map %s", path);
-    }
-    reader->header = mapped;
-    reader->records = (const struct mp_flight_record *)((const char *)mapped + HEADER_BYTES);
+    reader->records =
+        (const struct mp_flight_record *)((const char *)reader->header + HEADER_BYTES);
     reader->count = (reader->bytes - HEADER_BYTES) / sizeof(struct mp_flight_record);
-    enum mp_status status = check_header(reader, path, err);
+    status = check_header(reader, path, err);
     if (status == MP_OK) {
         find_losses(reader);
         status = find_start(reader, path, err);
@@ -367,14 +403,39 @@ void mp_flight_reader_close(struct mp_flight_reader *reader)
     free(reader);
 }
 
+/* An older file's records do not say whose they are: they are of the plan that was named last.
+ */
+static void take_play(struct mp_flight_reader *reader, struct mp_flight_record *record)
+{
+    uint64_t play = reader->placed ? record->number >> PLAY_SHIFT : 0;
+    if (reader->placed)
+        record->number &= number_mask;
+    if (play != 0)
+        reader->play = play;
+    else if (record->kind == MP_FLIGHT_PLAY)
+        reader->play = record->number;
+}
+
+uint64_t mp_flight_play_of(const struct mp_flight_reader *reader)
+{
+    return reader->play;
+}
+
+uint64_t mp_flight_place_of(const struct mp_flight_reader *reader)
+{
+    return reader->next;
+}
+
 bool mp_flight_next(struct mp_flight_reader *reader, struct mp_flight_record *record,
                     uint64_t *torn)
 {
     while (reader->next < reader->count) {
         uint64_t slot = reader->next++;
         *record = reader->records[slot];
-        if (is_whole(reader, slot))
+        if (is_whole(reader, slot)) {
+            take_play(reader, record);
             return true;
+        }
         if (torn != NULL && !is_empty(reader, slot))
             (*torn)++;
     }

@@ -16,7 +16,9 @@
  * Version 2: a record's checksum counts its place in, so a record that was moved is torn; the
  * header has checksums of what never changes and of the start's times, which are also a record
  * of their own; records that should be there and are not are counted. Version 1 had none of
- * this and is still read.
+ * this and is still read. In the file a number's high MP_FLIGHT_PLAY_BITS bits are the plan
+ * that the record belongs to, so that none is taken for another's where the record that names
+ * the plan is lost.
  *
  * What a run needs is known beforehand, but for keep-alives and a script's questions: these
  * take a record each for the first MP_FLIGHT_ONEOFFS of a file only, keep-alives none. One
@@ -33,6 +35,7 @@
 enum {
     MP_FLIGHT_VERSION = 2,
     MP_FLIGHT_MAX = 4000000,
+    MP_FLIGHT_PLAY_BITS = 24, // of a number; plans are counted from 1, 0 is none
     MP_FLIGHT_ONEOFFS = 2048, // frames between the plan's that have a record of their own
     MP_FLIGHT_SPARE =
         4096 // what a run takes beside its plan's records, one-off frames included
@@ -44,7 +47,8 @@ enum mp_flight_kind {
     MP_FLIGHT_SKIPPED, // a pulse was left out; detail: enum mp_stop
     MP_FLIGHT_MARK,
     MP_FLIGHT_ONEOFF,   // a frame between the plan's
-    MP_FLIGHT_CONFIRM,  // the device confirmed pulse number (loop thread)
+    MP_FLIGHT_CONFIRM,  // the device confirmed pulse number (loop thread); detail: 1 if it says
+                        // that the pulse was not as it was set
     MP_FLIGHT_FINISHED, // the plan is over
     MP_FLIGHT_STOPPED,  // detail: enum mp_stop; action: 1 if the safe frame went out
     MP_FLIGHT_START,    // the run began at due_ns (monotonic), planned_ns by the wall clock
@@ -86,12 +90,18 @@ enum mp_status mp_flight_create(struct mp_flight **out, const char *path, uint64
 bool mp_flight_busy(const struct mp_flight *flight);
 void mp_flight_set_busy(struct mp_flight *flight, bool busy);
 
-/* Cut the file to what was used, sync and free. NULL is accepted. Loop thread. */
-void mp_flight_close(struct mp_flight *flight);
+/* Cut the file to what was used, sync and free, also where that fails: MP_EIO. NULL is
+ * accepted. Loop thread. */
+enum mp_status mp_flight_close(struct mp_flight *flight, struct mp_error *err);
 
 /* The monotonic instant of the plan's start, and the wall clock beside it. Takes a record.
  * False when the file is full. Loop thread. */
 bool mp_flight_start(struct mp_flight *flight, int64_t start_ns, int64_t wall_ns);
+
+/* What is stored from here on is of plan number play, which starts at start_ns. Takes a record.
+ * False when the file is full, or play is beyond its bits. Loop thread, with no plan going on.
+ */
+bool mp_flight_play(struct mp_flight *flight, uint64_t play, int64_t start_ns);
 
 /* Store a record; its checksum is computed here. Any thread. False when the file is full. */
 bool mp_flight_push(struct mp_flight *flight, const struct mp_flight_record *record);
@@ -108,7 +118,11 @@ bool mp_flight_take_oneoff(struct mp_flight *flight);
 /* Records that still fit. */
 uint64_t mp_flight_room(const struct mp_flight *flight);
 
-/* Reading back, also of a torn file. MP_EBUSY while its run is still going on. */
+/*
+ * Reading back, also of a torn file, and of one from elsewhere: what is no regular file, or is
+ * longer than MP_FLIGHT_MAX records, is none (MP_EINVAL). MP_EBUSY while its run is still going
+ * on.
+ */
 struct mp_flight_reader;
 enum mp_status mp_flight_open(struct mp_flight_reader **out, const char *path,
                               struct mp_error *err);
@@ -127,6 +141,10 @@ struct mp_flight_losses {
     uint64_t first, last; // the first and the last place of these, from 1
 };
 struct mp_flight_losses mp_flight_losses(const struct mp_flight_reader *reader);
+/* The plan of the record that mp_flight_next gave last; 0: of none. */
+uint64_t mp_flight_play_of(const struct mp_flight_reader *reader);
+/* Its place in the file, from 1. */
+uint64_t mp_flight_place_of(const struct mp_flight_reader *reader);
 int64_t mp_flight_start_ns(const struct mp_flight_reader *reader);
 int64_t mp_flight_wall_ns(const struct mp_flight_reader *reader);
 

@@ -1,6 +1,7 @@
 --- The command line: finds the subcommand, turns failures into messages and exit statuses.
 local blame = require "moonpulse.blame"
 local core = require "moonpulse.core"
+local escapes = require "moonpulse.escapes"
 local meant = require "moonpulse.meant"
 local notes = require "moonpulse.notes"
 
@@ -32,7 +33,7 @@ function M.parser(name, description, example)
   parser:usage_max_width(96):help_max_width(96)
   function parser.error(_, message)
     local line = message:gsub("%s*\n%s*", " ") -- its suggestions come on a line of their own
-    io.stderr:write(("moonpulse %s: %s (see moonpulse %s --help)\n"):format(name, line, name))
+    io.stderr:write(("moonpulse %s: %s (see moonpulse %s --help)\n"):format(name, escapes.shown(line), name))
     os.exit(M.status.usage, true)
   end
   return parser
@@ -113,11 +114,17 @@ local function with_values(arguments)
   return list
 end
 
-local function explain(problem)
+--- What went wrong as it is told, and the exit status. Names and texts of somebody else may be in it.
+---@param problem any
+---@return string message
+---@return integer status
+function M.explain(problem)
+  local status = M.status.usage
   if type(problem) == "table" and rawget(problem, "message") then
-    return tostring(rawget(problem, "message")), M.status[rawget(problem, "code")] or M.status.fault
+    status = M.status[rawget(problem, "code")] or M.status.fault
+    problem = rawget(problem, "message")
   end
-  return type(problem) == "string" and problem or blame.text(problem), M.status.usage
+  return escapes.shown(type(problem) == "string" and problem or blame.text(problem), true), status
 end
 
 local function dispatch(name, arguments)
@@ -160,7 +167,7 @@ function M.main(arguments)
     return result
   end
   core.phase "closing"
-  local message, status = explain(result)
+  local message, status = M.explain(result)
   io.stdout:flush()
   io.stderr:write("moonpulse: ", message, "\n")
   return status

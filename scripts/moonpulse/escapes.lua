@@ -29,4 +29,36 @@ function M.text(bytes)
   end))
 end
 
+--- Text of somebody else as it may be shown: control characters (also those of the second half of Latin 1,
+--- and what turns the direction of writing round) and bytes that are no UTF-8 are written as \xHH.
+---@param text string
+---@param lines boolean? line breaks and tabs stay
+---@return string
+function M.shown(text, lines)
+  if not text:find("[%c\127-\255]") then
+    return text
+  end
+  local parts, at = {}, 1
+  while at <= #text do
+    local stop = text:find("[%c\127-\255]", at) or #text + 1
+    parts[#parts + 1] = text:sub(at, stop - 1)
+    if stop <= #text then
+      local length = text:byte(stop) >= 0xC2 and #(text:match("^[\xC2-\xF4][\x80-\xBF]+", stop) or "") or 0
+      length = length > 1 and math.min(length, text:byte(stop) >= 0xF0 and 4 or text:byte(stop) >= 0xE0 and 3
+        or 2) or 1
+      local sign = text:sub(stop, stop + length - 1)
+      local code = utf8.len(sign) == 1 and utf8.codepoint(sign) or 0
+      local kept = code >= 0xA0 and not (code >= 0x200E and code <= 0x200F)
+        and not (code >= 0x2028 and code <= 0x202E) and not (code >= 0x2066 and code <= 0x2069)
+        or lines and (sign == "\n" or sign == "\t")
+      parts[#parts + 1] = kept and sign or sign:gsub(".", function(c)
+        return ("\\x%02X"):format(c:byte())
+      end)
+      stop = stop + length
+    end
+    at = stop
+  end
+  return table.concat(parts)
+end
+
 return M

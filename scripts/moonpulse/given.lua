@@ -10,6 +10,13 @@ local M = {}
 local unit, share = 1, 0.03
 local least = 10 -- below this a rounded value says too little about the slope
 
+--- A pulse that was given otherwise, in a sentence.
+---@param pulse integer its number
+---@param what string
+function M.words(pulse, what)
+  return ("pulse %d was given otherwise than it was set: %s"):format(pulse, what)
+end
+
 ---@class moonpulse.Given
 local Given = {}
 Given.__index = Given
@@ -62,9 +69,9 @@ function Given:compare(action, value, pulse)
       high, low = other, this
     end
     if not fits(high, low) then
-      return ("pulse %d was given otherwise than it was set: its %s is %d %s at %g %%MSO, and that of pulse "
-        .. "%d was %d %s at %g %%MSO"):format(pulse, measure.what, value, measure.unit, this.mso,
-        other.pulse, other.value, measure.unit, other.mso)
+      return M.words(pulse, ("its %s is %d %s at %g %%MSO, and that of pulse %d was %d %s at %g %%MSO")
+        :format(measure.what, value, measure.unit, this.mso, other.pulse, other.value, measure.unit,
+          other.mso))
     end
   end
   known[this.mso] = known[this.mso] or this

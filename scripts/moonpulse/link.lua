@@ -1,5 +1,6 @@
 --- A link: a session, its driver's decoder, and coroutines that wait for replies.
 local core = require "moonpulse.core"
+local unanswered = require "moonpulse.unanswered"
 
 local M = {}
 
@@ -180,9 +181,9 @@ function Link:transact(bytes, want, timeout, tries, remedy)
       return waiting.reply
     end
   end
-  self:silent("%s", remedy or ("no answer%s: is it switched on, is the cable in the right "
-    .. "socket, and is this the right port?"):format(
-      type(want) == "string" and " to " .. want:gsub("_", " ") or ""))
+  self:silent("%s", unanswered.cause(self.driver, remedy or ("no answer%s: is it switched on, is the cable "
+    .. "in the right socket, and is this the right port?"):format(
+      type(want) == "string" and " to " .. want:gsub("_", " ") or "")))
 end
 
 --- Wait; a stop or a lost port ends it early, with an error.

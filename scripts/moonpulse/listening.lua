@@ -6,6 +6,7 @@
 -- damaged one never counts, nor does one that was there before.
 local givens = require "moonpulse.given"
 local outputs = require "moonpulse.outputs"
+local unanswered = require "moonpulse.unanswered"
 
 local M = {}
 
@@ -96,8 +97,9 @@ end
 ---@param action moonpulse.Action
 ---@param at_ns integer when its write began
 ---@param of_plan boolean? one of a plan's, which the engine counts
+---@return number lead seconds in which the device follows it
 function Listening:tell(action, at_ns, of_plan)
-  local _, _, fields = self.driver.encode.set(self:before(action), action)
+  local _, lead, fields = self.driver.encode.set(self:before(action), action)
   self.told = action
   self:gave(action)
   self.settings = self.settings + (of_plan and 1 or 0)
@@ -111,6 +113,7 @@ function Listening:tell(action, at_ns, of_plan)
       learn(self, heard.reply, heard.at_ns)
     end
   end
+  return lead
 end
 
 --- Has the device confirmed all that it was told, and nothing else since?
@@ -133,8 +136,9 @@ function Listening:unsettled()
   if #texts > 0 then
     return table.concat(texts, ", and ") .. lost
   end
-  return ("the stimulator did not confirm %s for %g %%MSO: the setting or its answer was lost or garbled: "
-    .. "is the cable sound and fully plugged in?"):format(table.concat(fields, ", "), self.told.mso)
+  return ("the stimulator did not confirm %s for %g %%MSO: %s"):format(table.concat(fields, ", "),
+    self.told.mso, unanswered.cause(self.driver, "the setting or its answer was lost or garbled: is the "
+      .. "cable sound and fully plugged in?"))
 end
 
 --- A setting that the device contradicts for longer than patience_ns, in words.
@@ -147,11 +151,31 @@ function Listening:contradicted(now_ns, patience_ns)
   end
 end
 
+--- A confirmation that says which output it is of: the pulses before it got none, and never will.
+---@return boolean nobodys no pulse of that output waits for one
+local function turn_to(self, reply)
+  local output = self.limits and self.driver.confirms_for and self.driver.confirms_for(reply)
+  if not output then
+    return false
+  end
+  local record, limits = self.record, self.limits
+  local found, missed = record:turn_to(function(action) return outputs.of(limits, action) == output end)
+  if missed then
+    local number, _, _, action = record:oldest_open()
+    self.fault = self.fault or ("%s was not confirmed, but %s, which was sent after it, was: %s"):format(
+      unanswered.pulse(limits, missed.pulse, missed.action), unanswered.pulse(limits, number, action),
+      unanswered.cause(self.driver, "did the line or this computer stall, so that both came at once?"))
+  end
+  return not found
+end
+
 --- A confirmation: of the pulse that waits for it, or of one that nobody sent.
-local function confirm(self, at_ns, action, pulse, text, value)
-  local record = self.record
-  local unlike = action and not record.doubted and self.given:compare(action, value, pulse)
-  if record.start_ns and record:confirm(at_ns - record.start_ns, text, value, unlike and "otherwise") then
+local function confirm(self, at_ns, action, pulse, said)
+  local record, text, value = self.record, said.text, said.value
+  local unlike = action and not record.doubted and (said.unlike
+    and givens.words(pulse, said.unlike) or self.given:compare(action, value, pulse))
+  if not said.nobodys and record.start_ns
+    and record:confirm(at_ns - record.start_ns, text, value, unlike and "otherwise") then
     self.fault = self.fault or unlike and unlike .. ": look at the stimulator before you go on" or nil
     return "confirmed"
   end
@@ -171,9 +195,12 @@ function Listening:hear(reply, at_ns, armed)
   if not reply then
     return nil
   end
+  local doubtful = self.fault ~= nil -- one was lost, or one too many came: not surely the oldest's
+  local nobodys = turn_to(self, reply)
   -- a confirmation is judged by the pulse that it belongs to: the device may have been told more since
   local action, pulse = record:awaits(at_ns)
-  local verdict, text, value = driver.judge(reply, action or armed and self.told or nil)
+  local verdict, text, value, unlike = driver.judge(reply, action or armed and self.told or nil,
+    driver.settings)
   if armed and driver.tells then
     table.insert(self.recent, { reply = reply, at_ns = at_ns })
     if #self.recent > most_recent then
@@ -182,10 +209,11 @@ function Listening:hear(reply, at_ns, armed)
     learn(self, reply, at_ns)
   end
   if verdict == "confirm" then
-    if self.fault then -- one was lost, or one too many came: this is not surely the oldest's
+    if doubtful then
       record:in_doubt()
     end
-    return confirm(self, at_ns, action, pulse, text, value)
+    return confirm(self, at_ns, action, pulse, { text = text, value = value, unlike = unlike,
+      nobodys = nobodys })
   elseif verdict == "refused" and pulse then -- and what comes later is not its confirmation
     record:unconfirmed_row()
   end

@@ -4,6 +4,7 @@ local doses = require "moonpulse.dose"
 local intensities = require "moonpulse.intensity"
 local outputs = require "moonpulse.outputs"
 local timing = require "moonpulse.timing"
+local violations = require "moonpulse.violation"
 
 local M = {}
 
@@ -13,6 +14,8 @@ local M = {}
 ---@field reference "MSO"|"RMT"|"AMT"
 ---@field mso number what the device is set to
 ---@field exact_mso number before rounding to the device's step
+
+local at, interval = violations.at, violations.interval
 
 --- Refusals are tables, so that a command can choose its exit status.
 ---@param code "usage"|"limit"
@@ -104,19 +107,6 @@ end
 
 M.dose = doses.lines
 
---- An interval to the nanosecond: the edge of a limit must not look like the limit.
-local function interval(ns)
-  return ns < 1000000000 and ("%.10g ms"):format(ns / 1e6) or ("%.10g s"):format(ns / 1e9)
-end
-
-local function at(us)
-  return ("%.6f s"):format(us / 1e6)
-end
-
-local function place(origin)
-  return origin ~= "" and " (" .. origin .. ")" or ""
-end
-
 --- The program that the number-th command of a plan starts; nil where that is a single pulse.
 local function train_of(lowering, actions, number)
   lowering:rewind()
@@ -125,30 +115,6 @@ local function train_of(lowering, actions, number)
       return actions[index].train
     end
   end
-end
-
---- A violation in a sentence: both pulses, the interval, the shortest that passes.
-local function explain(violation, driver, limits, train)
-  local pulses = ("%s %d and %d (at %s and %s) are %s apart%s"):format(train and "starts" or "pulses",
-    violation.first, violation.second, at(violation.first_us), at(violation.second_us),
-    interval(violation.interval_ns), place(violation.second_origin))
-  local least = interval(violation.least_ns)
-  if violation.kind == "interval" then
-    return ("%s: too fast for the %s; the shortest interval %sis %s (%s)"):format(pulses,
-      driver.description, train and ("behind " .. (train.text or "this train") .. " ") or "", least,
-      limits.why)
-  elseif violation.kind == "across" then
-    return ("%s, on two channels: too fast for the %s; the shortest interval from one channel to another is "
-      .. "%s (%s)"):format(pulses, driver.description, least, limits.why_across or limits.why)
-  elseif violation.kind == "wire" then
-    return ("%s: a command takes %s on the wire at %d baud, which is the shortest interval; use a "
-      .. "burst that the device times itself"):format(pulses, least, driver.serial.baud)
-  elseif violation.kind == "width" then
-    return ("%s: the trigger pulse of the first is not over, with 1 ms at rest behind it; the shortest "
-      .. "interval is %s, or use a smaller width"):format(pulses, least)
-  end
-  return ("%s: too short to change its settings in between; the shortest interval is %s (%s)")
-    :format(pulses, least, limits.why)
 end
 
 -- as mp_room_ns of engine/lowering.h, which says when there is none
@@ -166,24 +132,26 @@ function M.no_room(lowering, driver)
   return ("pulse %d comes %s after the one before%s%s, which is the shortest interval of the %s: one "
     .. "that leaves late delays all that follow without a longer rest in between; %s has room for that")
     :format(first.second, interval(first.interval_ns), count > 1 and (", as do %d more"):format(count - 1)
-      or "", place(first.second_origin), driver.description, interval(first.least_ns + room_ns))
+      or "", violations.place(first.second_origin), driver.description, interval(first.least_ns + room_ns))
 end
 
---- Walk the whole plan against the device's limits; progress(walked) is called now and then.
-local function check(lowering, actions, driver, limits, progress, why)
+--- Walk the whole plan against the device's limits; more.progress(walked) is called now and then. more.drawn
+--- says of a violation what chance has to do with it, more.why what the driver said of its own timing.
+local function check(lowering, actions, driver, limits, more)
   local walked, batch = 0, 5000000
   while true do
     local finished, violation = lowering:check(batch)
     if violation then
       local train = train_of(lowering, actions, violation.first)
-      refuse("limit", "%s%s", explain(violation, driver, limits, train),
-        why and not train and "; its own timing: " .. why or "")
+      refuse("limit", "%s%s%s", violations.explain(violation, driver, limits, train),
+        more.drawn and more.drawn(violation) or "",
+        more.why and not train and "; its own timing: " .. more.why or "")
     elseif finished then
       return
     end
     walked = walked + batch
-    if progress then
-      progress(walked)
+    if more.progress then
+      more.progress(walked)
     end
   end
 end
@@ -241,12 +209,13 @@ end
 
 local ahead = 1e-4 -- so much slower a train may be by the device's clock: twice what poor crystals differ
 
---- How long a train is busy with itself, and for how long the device is told nothing: to its last
---- pulse, and where the driver does not say otherwise until that was confirmed.
+--- How long a train is busy with itself, for how long the device is told nothing (to its last pulse, and
+--- where the driver does not say otherwise until that was confirmed), and when its last pulse is over.
 local function lasting(action, driver)
   local program, last = action.train, action.part.last * (1 + ahead)
   local confirmed = (program.confirms or 0) > 0 and last + (driver.reply_slow or driver.reply_timeout) or 0
-  return math.max(program.busy, last), math.max(program.locked or math.max(program.busy, confirmed), last)
+  return math.max(program.busy, last), math.max(program.locked or math.max(program.busy, confirmed), last),
+    math.max(program.over or program.busy, last)
 end
 
 --- Give the lowering the bytes of every action, and of every change between two.
@@ -255,12 +224,13 @@ local function encode(lowering, actions, driver, limits)
     lowering:output(i, outputs.of(limits, action), outputs.across(limits, action), outputs.is_whole(action))
     if action.train then
       lowering:pulse(i, action.train.start, limits.shortest_interval(action))
-      action.busy, action.locked = lasting(action, driver)
+      action.busy, action.locked, action.over = lasting(action, driver)
       lowering:lasts(i, action.busy, action.locked)
     else
       lowering:pulse(i, driver.encode.pulse(action), limits.shortest_interval(action))
       if driver.encode.busy then
         action.busy = driver.encode.busy(action)
+        action.over = driver.encode.over and driver.encode.over(action) or action.busy
         lowering:lasts(i, action.busy, action.busy)
       end
     end
@@ -328,7 +298,7 @@ local function host_can(given, limits, plan)
     local actions = lowering:actions()
     resolve(actions, given.thresholds, limits, driver)
     encode(lowering, actions, driver, limits)
-    check(lowering, actions, driver, limits)
+    check(lowering, actions, driver, limits, {})
   end))
 end
 
@@ -360,7 +330,7 @@ local function prepare(given, mode)
   local limits = driver.limits(given.identity)
   local plan, programs, host, why = split(given, limits, mode)
   if mode == "device" and (host or #programs == 0) then
-    return nil, why or "this plan has no train for the device to time", limits
+    return nil, why or "this plan has no train for the device to time"
   end
   local lowering = core.lowering(plan, given.seed, driver.serial, driver.latency,
     driver.trigger and driver.trigger.serial)
@@ -374,7 +344,10 @@ local function prepare(given, mode)
   end
   check_outputs(actions, limits, driver)
   encode(lowering, actions, driver, limits)
-  check(lowering, actions, driver, limits, given.progress, why)
+  check(lowering, actions, driver, limits, { progress = given.progress, why = why, drawn = function(violation)
+    return violations.drawn(violation, { plan = plan, seed = given.seed, serial = driver.serial,
+      latency = driver.latency })
+  end })
   if limits.longest_rest then
     check_rests(lowering, actions, driver, limits.longest_rest)
   end
@@ -397,8 +370,8 @@ local function automatic(given)
     if ok then
       return lowering, actions
     end
-    problem = lowering
-    if not is_limit(problem) or not given.driver.encode.train then
+    problem = mode == "most" and problem or lowering -- the largest parts hide which pulses are too close
+    if not is_limit(lowering) or not given.driver.encode.train then
       break
     end
   end
@@ -407,17 +380,22 @@ end
 
 --- By the device, or not at all: the user has said so.
 local function by_device(given)
-  local ok, lowering, actions, limits = pcall(prepare, given, "device")
+  local ok, lowering, actions = pcall(prepare, given, "device")
   if ok and lowering then
     return lowering, actions
   elseif not ok and not is_limit(lowering) then
     error(lowering, 0)
   end
   local why = ok and "--timing device: " .. actions or lowering.message
-  if pcall(automatic, given) then
+  local can, problem = pcall(automatic, given) -- which ends with what the driver said, too
+  if can then
     refuse("limit", "%s; use --timing auto, or host", why)
+  elseif ok and is_limit(problem) then
+    local tail = "; its own timing: " .. actions
+    refuse("limit", "%s; nor can we time it, pulse by pulse: %s", why, problem.message:sub(-#tail) == tail
+      and problem.message:sub(1, -#tail - 1) or problem.message)
   elseif ok then
-    refuse("limit", "%s; nor can we time it, pulse by pulse: %s", why, limits.why)
+    error(problem, 0)
   end
   error(lowering, 0)
 end

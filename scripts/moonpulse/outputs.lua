@@ -107,33 +107,64 @@ function M.by_hand(limits, actions)
   return list
 end
 
+---@class moonpulse.LastGiven what an output was given last (monotonic nanoseconds)
+---@field action moonpulse.Action
+---@field at_ns integer when it was
+---@field fired_ns integer when it has fired: its command's time on the wire, and the device's latency, later
+---@field ended_ns integer? the device has said that it is disarmed: a train was over by then
+
+--- When seconds behind the start of what was given are over. A train that was cut takes from its end as
+--- long as it would have from its last pulse, and at least least.
+---@param each moonpulse.LastGiven
+---@param seconds number
+---@param least number? 0
+local function over_at(each, seconds, least)
+  local at_ns = each.at_ns + math.ceil(seconds * 1e9)
+  if not each.ended_ns then
+    return at_ns
+  end
+  local behind = math.max(least or 0, seconds - (each.action.over or 0))
+  return math.min(at_ns, each.ended_ns + math.ceil(behind * 1e9))
+end
+
 --- When the device takes a plan's first action on an output (monotonic nanoseconds).
----@param last table<integer, { action: moonpulse.Action, at_ns: integer }> what its outputs were given
+---@param last table<integer, moonpulse.LastGiven> what its outputs were given
 ---@param limits table
 ---@param first moonpulse.First
 ---@return integer
 function M.free_at(last, limits, first)
   local free_ns = 0
   for output, each in pairs(last) do
-    local least = M.across(limits, each.action)
+    local seconds, least = M.across(limits, each.action), 0
     if output == first.output then
-      least = math.max(each.action.busy or limits.shortest_interval(each.action),
-        limits.shortest_interval(first.action))
+      least = math.max(limits.shortest_interval(each.action), limits.shortest_interval(first.action))
+      seconds = math.max(each.action.busy or least, limits.shortest_interval(first.action))
     end
-    free_ns = math.max(free_ns, each.at_ns + math.ceil(least * 1e9) + margin_ns)
+    free_ns = math.max(free_ns, over_at(each, seconds, least) + margin_ns)
   end
   return free_ns
 end
 
 --- When settings may go to a device: nothing but a stop before its pulse has come and while it plays, on
 --- whichever output.
----@param last table<integer, { action: moonpulse.Action, fired_ns: integer }> fired_ns: when it has fired
+---@param last table<integer, moonpulse.LastGiven>
 ---@return integer
 function M.settable_at(last)
   local free_ns = 0
   for _, each in pairs(last) do
     local locked = each.action.locked or each.action.busy or 0
-    free_ns = math.max(free_ns, each.fired_ns + math.ceil(locked * 1e9))
+    free_ns = math.max(free_ns, over_at(each, locked + (each.fired_ns - each.at_ns) / 1e9))
+  end
+  return free_ns
+end
+
+--- When a device would take another start, on whichever output: it has recovered.
+---@param last table<integer, moonpulse.LastGiven>
+---@return integer
+function M.recovered_at(last)
+  local free_ns = 0
+  for _, each in pairs(last) do
+    free_ns = math.max(free_ns, over_at(each, each.action.busy or 0))
   end
   return free_ns
 end

@@ -1,9 +1,9 @@
 --- Plans as files: a documented, canonical, line-based text with its SHA-256 (docs/plan-files.md).
 --- Structure is kept, equal parts are written once, so a plan of any length stays small.
 local core = require "moonpulse.core"
-local lfs = require "lfs"
 local outline = require "moonpulse.outline"
 local protocols = require "moonpulse.protocol"
+local text_files = require "moonpulse.text_file"
 
 local M = {}
 
@@ -390,18 +390,9 @@ end
 ---@return table? protocol
 ---@return string? message
 function M.load(path)
-  local mode = lfs.attributes(path, "mode")
-  if mode and mode ~= "file" then
-    return nil, ("cannot read %s: it is a %s, not a file"):format(path, mode)
-  end
-  local file, message = io.open(path, "rb")
-  if not file then
-    return nil, ("cannot open %s"):format(message)
-  end
-  local text = file:read(MOST_BYTES + 1) or ""
-  file:close()
-  if #text > MOST_BYTES then
-    return nil, ("%s has more than %d bytes, the most that a plan file has"):format(path, MOST_BYTES)
+  local text, message = text_files.read(path, { bytes = MOST_BYTES, name = "plan file" })
+  if not text then
+    return nil, message
   end
   local read
   read, message = M.read(text, path)

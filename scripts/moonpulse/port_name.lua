@@ -95,6 +95,10 @@ end
 ---@return string|moonpulse.UsbPort|nil message, or what is known of the port; nil: not a USB port
 function M.resolve(text, driver, options)
   options = options or {}
+  if text:match("^[/%s]*$") then
+    return nil, "--port names no port: give its path, its adapter as VENDOR:PRODUCT, or auto (moonpulse "
+      .. "ports lists the ports)"
+  end
   local id, serial = text:match("^(%x%x%x%x:%x%x%x%x)$"), nil
   if not id then
     id, serial = text:match("^(%x%x%x%x:%x%x%x%x):(.+)$")

@@ -35,8 +35,7 @@ local function record_in(folder, path, file)
 end
 
 local function new_record(folder, path)
-  os.remove(path) -- a link there, in a folder from elsewhere, is not written through
-  local file, message = io.open(path, "w")
+  local file, message = core.create_file(path)
   if not file then
     return nil, message
   end
@@ -46,19 +45,21 @@ end
 --- Make the folder <out>/<date>T<time>_<id> and open the record in it.
 ---@param out string
 ---@param id string
+---@param group boolean? its group may read it, else nobody but its owner
 ---@return table? record
 ---@return string? message
-function M.create(out, id)
+function M.create(out, id, group)
   local wall = core.wall_ns()
   local folder, message = folders.make(out, os.date("%Y-%m-%dT%H%M%S", wall // 1000000000) .. "_"
-    .. id:gsub("[^%w%-_.]", "_"))
+    .. id:gsub("[^%w%-_.]", "_"), group)
   if not folder then
     return nil, message
   end
   local record
   record, message = new_record(folder, folder .. "/events.tsv")
   if not record then
-    return nil, message
+    return nil, ("cannot make the record: %s: make room, or name another folder with --out DIR")
+      :format(message)
   end
   record.started = os.date("%Y-%m-%dT%H:%M:%S%z", wall // 1000000000)
   return record
@@ -113,6 +114,7 @@ function Record:open_flight(pulses, marks)
       .. "holds (%d records): split it"):format(pulses, marks, core.flight_most)
   end
   local flight, message = core.flight(self.folder .. "/flight.bin", capacity)
+  core.as_folder(self.folder .. "/flight.bin")
   self.flight = flight
   return flight ~= nil, message
 end
@@ -146,10 +148,11 @@ function Record:room()
 end
 
 --- Plan number k of the run will start at start_ns (monotonic): what the flight record holds from here
---- on is of that plan.
+--- on is of that plan. Raises a refusal { code, message } where it does not hold that: then nothing is
+--- played.
 function Record:play(k, start_ns)
-  if self.flight then
-    self.flight:play(k, start_ns)
+  if self.flight and not self.flight:play(k, start_ns) then
+    error({ code = "limit", message = "the flight record takes no further plan: begin another run" }, 0)
   end
 end
 
@@ -188,10 +191,14 @@ local function line(row)
     row.timed_by or row.event == "pulse" and "host" or "n/a", row.proof or "n/a")
 end
 
---- A row that the disk does not take is missing from events.tsv, not from the flight record.
+--- A row that the disk does not take is missing from events.tsv, not from the flight record. It is said at
+--- once: there may be time to make room.
 function Record:wrote(ok, message)
-  if not ok then
-    self.lost = self.lost or ("%s/events.tsv: %s"):format(self.folder, message)
+  if not ok and not self.lost then
+    self.lost = ("%s/events.tsv: %s"):format(self.folder, message)
+    if self.on_lost then
+      self.on_lost(self.lost)
+    end
   end
 end
 
@@ -340,6 +347,9 @@ function Record:unasked(at_ns, reply, value)
     self.flight:confirm(0, at_ns, value or 0)
   end
   local since_ns = math.max(0, at_ns - self.start_ns) -- no row lies before the run's start
+  if self.on_unasked then -- whoever sums up what was given
+    self.on_unasked(since_ns)
+  end
   self:add { event = "unasked_pulse", planned_ns = since_ns, confirmed_ns = since_ns, status = "delivered",
     reply = reply }
 end
@@ -382,8 +392,7 @@ end
 function Record:manifest(manifest)
   local path, text = self.folder .. "/manifest.json", cjson.encode(manifest) .. "\n"
   local file, ok, message
-  os.remove(path .. ".new")
-  file, message = io.open(path .. ".new", "w")
+  file, message = core.create_file(path .. ".new")
   ok = file
   if file then -- a full disk must not cost the manifest that is there
     ok, message = file:write(text)
@@ -427,7 +436,10 @@ function Record:close()
     self:wrote(order.settle(self.path))
   end
   if self.flight then
-    self.flight:close()
+    local ok, message = self.flight:close()
+    if not ok then
+      self.flight_lost = ("%s/flight.bin: %s"):format(self.folder, message)
+    end
   end
 end
 

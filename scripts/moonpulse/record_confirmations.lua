@@ -18,7 +18,7 @@ local function delivered(self, row, confirmed_ns, reply, value, status)
     end
   end
   if self.flight then
-    self.flight:confirm(row.engine_number, confirmed_ns + self.start_ns, value or 0)
+    self.flight:confirm(row.engine_number, confirmed_ns + self.start_ns, value or 0, status == "otherwise")
   end
 end
 
@@ -82,6 +82,30 @@ function Record:awaits(at_ns)
   end
 end
 
+--- Confirmations come in the order of the starts. One that says of itself that it is of another pulse than
+--- the oldest: those before that pulse never get theirs.
+---@param is_its fun(action: moonpulse.Action): boolean
+---@return boolean? found false: none of those that wait is such a pulse
+---@return table? first the first that was passed over, { pulse, action }
+function Record:turn_to(is_its)
+  local found
+  for i = self.first_open, self.last_open do
+    if is_its(self.unconfirmed[i].action) then
+      found = i
+      break
+    end
+  end
+  if not found then
+    return self.first_open > self.last_open
+  end
+  local oldest = self.unconfirmed[self.first_open]
+  local first = found > self.first_open and { pulse = oldest.pulse, action = oldest.action } or nil
+  while self.first_open < found do
+    self:unconfirmed_row()
+  end
+  return true, first
+end
+
 --- The engine's number of the pulse that waits longest for its confirmation.
 function Record:oldest_number()
   local row = self.unconfirmed[self.first_open]
@@ -100,11 +124,12 @@ function Record:unconfirmed_row()
   self:flush_rows()
 end
 
---- The pulse that waits longest for its confirmation, and since when (monotonic ns).
+--- The pulse that waits longest for its confirmation, since when (monotonic ns), whether the device times it,
+--- and its action.
 function Record:oldest_open()
   local row = self.unconfirmed[self.first_open]
   if row then
-    return row.pulse, row.at_ns + (row.reports_ns or 0), row.timed_by ~= nil
+    return row.pulse, row.at_ns + (row.reports_ns or 0), row.timed_by ~= nil, row.action
   end
 end
 
@@ -112,7 +137,7 @@ end
 function Record:oldest_doubt()
   if self.doubted then
     local row = self.doubted
-    return row.pulse, row.at_ns + (row.reports_ns or 0), row.timed_by ~= nil
+    return row.pulse, row.at_ns + (row.reports_ns or 0), row.timed_by ~= nil, row.action
   end
   return self:oldest_open()
 end

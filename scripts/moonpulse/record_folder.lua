@@ -1,4 +1,5 @@
 --- The folder of a run.
+local core = require "moonpulse.core"
 local lfs = require "lfs"
 
 local M = {}
@@ -17,12 +18,13 @@ local function make_folders(path)
   return true
 end
 
---- Make <out>/<name>; two runs of one name get folders of their own.
+--- Make <out>/<name>, for its owner only; two runs of one name get folders of their own.
 ---@param out string
 ---@param name string
+---@param group boolean? its group may read it too
 ---@return string? folder
 ---@return string? message
-function M.make(out, name)
+function M.make(out, name, group)
   local ok, message = make_folders(out)
   if not ok then
     return nil, message
@@ -30,11 +32,11 @@ function M.make(out, name)
   local base = out .. "/" .. name
   local folder, count = base, 1
   repeat
-    ok, message = lfs.mkdir(folder)
+    ok, message = core.make_folder(folder, group)
     count = count + 1
     if not ok then
       if not lfs.attributes(folder, "mode") then
-        return nil, ("cannot make the folder %s: %s: name another with --out DIR"):format(folder, message)
+        return nil, ("cannot make the folder %s: name another with --out DIR"):format(message)
       end
       folder = ("%s_%d"):format(base, count)
     end

@@ -4,6 +4,8 @@
 -- at its start, a mark its onset before it comes. So they wait here, in their order, until nothing
 -- with a sooner onset can follow. What follows nevertheless (a trigger that a script looked at late)
 -- is written where it comes, and put in its place when the record is closed.
+local core = require "moonpulse.core"
+
 local M = {}
 
 --- Where row belongs among queue[first] to queue[last], which are in order: behind its equals.
@@ -139,8 +141,7 @@ end
 ---@return string? message
 function M.settle(path)
   local sorted = path .. ".sorted"
-  os.remove(sorted) -- never written through a link
-  local out, message = io.open(sorted, "w")
+  local out, message = core.create_file(sorted)
   if not out then
     return nil, message
   end

@@ -1,36 +1,36 @@
 --- A torn run back into a record: events.tsv from the flight record, marked interrupted.
-local cjson = require "cjson"
+local core = require "moonpulse.core"
 local devices = require "moonpulse.devices"
 local givens = require "moonpulse.given"
+local lfs = require "lfs"
 local journals = require "moonpulse.experiment.journal"
 local flight_of = require "moonpulse.recover_flight"
 local outcomes = require "moonpulse.record_outcome"
-local stops = require "moonpulse.run.stops"
+local read = require "moonpulse.report.record"
 local records = require "moonpulse.record"
+local reports = require "moonpulse.report"
+local schema = require "moonpulse.record_schema"
+local stops = require "moonpulse.run.stops"
 
 local M = {}
 
 --- How a plan is named of which only the flight record tells.
 function M.unknown_text(number, pulses)
-  return ("plan %d: %d pulses were sent, and journal.jsonl does not say which: they are not in events.tsv")
-    :format(number, pulses)
+  return ("plan %d: %s sent, and journal.jsonl does not say which: not in events.tsv, "
+    .. "and the numbers of the pulses behind them may be too small"):format(number,
+    pulses == 1 and "1 pulse was" or ("%d pulses were"):format(pulses))
 end
 
 local function read_manifest(folder)
-  local file = io.open(folder .. "/manifest.json")
-  if not file then
-    return nil, ("%s has no manifest.json: is it the folder of a run?"):format(folder)
-  end
-  local text = file:read("a")
-  file:close()
-  local ok, manifest = pcall(cjson.decode, text)
-  if not ok then
-    return nil, ("%s/manifest.json cannot be read: %s"):format(folder, manifest)
-  elseif type(manifest) ~= "table" or type(manifest.device) ~= "table"
-    or type(manifest.device.name) ~= "string" then
+  local manifest, said = read.manifest(folder .. "/manifest.json")
+  if not manifest then
+    return nil, ("%s has no manifest.json that can be read: is it the folder of a run? (%s)"):format(folder,
+      said)
+  elseif type(manifest.device) ~= "table" or type(manifest.device.name) ~= "string" then
     return nil, ("%s/manifest.json does not say which device the run was on: is it a run's?"):format(folder)
   end
-  return manifest
+  manifest.protocol = manifest.protocol or {}
+  return manifest, said
 end
 
 -- what is written for a reply whose driver is not at hand
@@ -84,7 +84,7 @@ local function confirm(record, reply, start_ns, driver, given)
   if number == reply.number then
     local value = reply.action - 1
     local action, pulse = record:awaits(reply.woken_ns)
-    local unlike = action and given:compare(action, value, pulse)
+    local unlike = reply.detail == 1 or action and given:compare(action, value, pulse)
     record:confirm(reply.woken_ns - start_ns, driver.confirmation(value), nil, unlike and "otherwise")
   end
 end
@@ -100,19 +100,30 @@ local function outcome_of(entry, begin_ns, facts)
     status = returned_ns == 0 and "perhaps_sent" or nil }
 end
 
+--- Does a record name a frame and an action that its plan has?
+local function fits(entry, play)
+  return entry.kind == "mark" and play.marks[entry.action] ~= nil
+    or entry.kind ~= "mark" and play.wire_ns[entry.frame] ~= nil and play.actions[entry.action] ~= nil
+end
+
 --- Write the rows of one plan; true where it came to its end.
 ---@param list table[] its flight records
 ---@param play table what the journal or the manifest says of it
 ---@param times { run_ns: integer, next_ns: integer? } the run's start, and when the plan after it was begun
 ---@param given moonpulse.Given of the run
+---@return boolean finished
+---@return integer unfit records that are not of such a plan
 local function replay(record, list, play, times, driver, given)
-  local run_ns, finished, last_ns, halted = times.run_ns, false, times.next_ns or 0, false
+  local run_ns, finished, last_ns, halted, unfit = times.run_ns, false, times.next_ns or 0, false, 0
   local facts = { offset_ns = play.start_ns - run_ns, wire_ns = play.wire_ns, latency_ns = play.latency_ns,
     tolerance_ns = play.tolerance_ns }
   for _, entry in ipairs(list) do
     last_ns = math.max(last_ns, entry.sent_ns or 0, entry.woken_ns or 0,
       entry.kind == "alive" and entry.returned_ns or 0)
-    if entry.kind == "sent" or entry.kind == "skipped" or entry.kind == "mark" then
+    local is_outcome = entry.kind == "sent" or entry.kind == "skipped" or entry.kind == "mark"
+    if is_outcome and not fits(entry, play) then
+      unfit = unfit + 1
+    elseif is_outcome then
       outcomes.enter(record, outcome_of(entry, play.start_ns, play), facts, entry.sent_ns)
     elseif entry.kind == "confirm" then
       confirm(record, entry, run_ns, driver, given)
@@ -129,7 +140,7 @@ local function replay(record, list, play, times, driver, given)
     record:halt(last_ns, "perhaps_sent")
   end
   record:stopped(false)
-  return finished
+  return finished, unfit
 end
 
 --- The plans of an experiment and its marks, in their order; of a protocol its one plan.
@@ -137,36 +148,61 @@ local function entries_of(folder, manifest, start_ns)
   if manifest.kind == "experiment" then
     return journals.read(folder)
   end
-  local facts = manifest.flight
+  local facts, message = schema.flight(manifest.flight)
+  if not facts then
+    return nil, ("%s/manifest.json: %s: what was sent cannot be told from flight.bin"):format(folder, message)
+  end
   facts.kind, facts.start_ns, facts.from_ns, facts.play = "play", start_ns, math.mininteger, 1
-  facts.pulses = manifest.protocol.pulses
-  return { facts }
+  facts.pulses = manifest.protocol.pulses or facts.pulses or 0
+  return { facts }, {}
+end
+
+--- More rows than a run's flight record has room for are not written by any run.
+local function is_too_much(list, entries)
+  local known, rows = {}, 0
+  for _, entry in ipairs(entries) do
+    known[entry.kind == "play" and entry.play or 0] = entry.kind == "play" and entry or nil
+  end
+  for _, entry in ipairs(list) do
+    local action = known[entry.play] and (entry.kind == "sent" or entry.kind == "skipped")
+      and known[entry.play].actions[entry.action]
+    rows = rows + (action and action.part and action.part.pulses or 1)
+  end
+  return rows > core.flight_most
 end
 
 --- What the flight record and the journal of a run hold; nil and why where they cannot be read.
+---@return table? flight
+---@return table[]|string entries
+---@return string[]? said what is not as it was written
 local function read_run(folder, manifest)
   local flight, message = flight_of.read(folder .. "/flight.bin")
   if not flight then
     return nil, message
   end
-  local entries, why = entries_of(folder, manifest, flight.start_ns)
+  local entries, said = entries_of(folder, manifest, flight.start_ns)
   if not entries then
-    return nil, why
+    return nil, said
+  elseif is_too_much(flight.list, entries) then
+    return nil, ("%s: its manifest or journal and its flight record tell of more pulses than any run has")
+      :format(folder)
   end
-  return flight, entries
+  return flight, entries, table.move(said, 1, #said, 1 + #flight.said, flight.said)
 end
 
---- The flight records of plan number k: what comes behind the record that names it.
-local function part_of(list, k)
-  local part, inside = {}, false
+--- The flight records of each plan, by its number.
+local function parts_of(list)
+  local parts, starts = {}, {}
   for _, entry in ipairs(list) do
+    local part = parts[entry.play] or {}
+    parts[entry.play] = part
     if entry.kind == "play" then
-      inside = entry.number == k
-    elseif inside then
+      starts[entry.play] = entry.due_ns
+    else
       part[#part + 1] = entry
     end
   end
-  return part
+  return parts, starts
 end
 
 --- The same in an older record, which names no plans: what was due from the plan's beginning to the next's.
@@ -189,32 +225,38 @@ local function next_play(entries, i)
   end
 end
 
---- Plans that the flight record names and nothing else tells of: no intensity is invented for them.
-local function unknown_plans(list, entries, said)
-  local known = {}
-  for _, entry in ipairs(entries) do
-    known[entry.play or 0] = entry.kind == "play" or known[entry.play or 0]
+local function pulses_in(part)
+  local pulses = 0
+  for _, entry in ipairs(part) do
+    pulses = pulses + ((entry.kind == "sent" or entry.kind == "skipped") and entry.send == "pulse" and 1 or 0)
   end
-  local name, pulses = nil, 0
-  for _, entry in ipairs(list) do
-    if entry.kind == "play" then
-      if name and pulses > 0 then
-        said[#said + 1] = M.unknown_text(name, pulses)
-      end
-      name, pulses = not known[entry.number] and entry.number or nil, 0
-    elseif name and entry.kind == "sent" and entry.send == "pulse" then
-      pulses = pulses + 1
+  return pulses
+end
+
+--- Plans up to number last that the flight record names and nothing else tells of: no intensity is invented
+--- for them, but their pulses count.
+local function pass_unknown(record, run, last)
+  local names = {}
+  for name in pairs(run.parts or {}) do
+    if name > 0 and name <= last and not run.known[name] then
+      names[#names + 1] = name
     end
   end
-  if name and pulses > 0 then
-    said[#said + 1] = M.unknown_text(name, pulses)
+  table.sort(names)
+  for _, name in ipairs(names) do
+    local pulses = pulses_in(run.parts[name])
+    run.known[name] = "unknown"
+    record.last_number, run.unknown = record.last_number + pulses, run.unknown + pulses
+    if pulses > 0 then
+      run.said[#run.said + 1] = M.unknown_text(name, pulses)
+    end
   end
 end
 
 --- Pulses that the device reported before the first plan.
 local function unasked_before(record, list, driver)
   for _, entry in ipairs(list) do
-    if entry.kind == "play" then
+    if entry.play > 0 then
       return
     elseif entry.kind == "confirm" and entry.number == 0 then
       record:unasked(entry.woken_ns, driver.confirmation(entry.action - 1))
@@ -222,38 +264,71 @@ local function unasked_before(record, list, driver)
   end
 end
 
---- Write all rows; whether every plan came to its end, and how many pulses they have.
+--- The rows of an entry of the journal; its pulses, and whether it came to its end.
+---@param run table what all entries have in common
+local function replay_entry(record, entries, i, run)
+  local entry, flight = entries[i], run.flight
+  if entry.confirms == nil then -- of an older version
+    entry.confirms = run.driver.confirms ~= false
+  end
+  pass_unknown(record, run, (entry.play or 1) - 1)
+  local before = record.last_number
+  record:next_play(entry.actions, entry)
+  for _, set in ipairs(entry.sets or {}) do
+    record:event("set_intensity", set.at_ns, set.at_ns, "sent", nil, set.action)
+  end
+  local follower, name = next_play(entries, i), #entries == 1 and "the plan"
+    or ("plan %s"):format(entry.play or "?")
+  local part = run.parts and (run.parts[entry.play] or {})
+    or part_between(flight.list, entry.from_ns, follower and follower.from_ns or math.maxinteger)
+  local finished, unfit = replay(record, part, entry, { run_ns = flight.start_ns,
+    next_ns = follower and follower.from_ns }, run.driver, run.given)
+  if unfit > 0 then
+    run.said[#run.said + 1] = ("%s: %d record%s of flight.bin %s not of such a plan: what was sent is not "
+      .. "known"):format(name, unfit, unfit == 1 and "" or "s", unfit == 1 and "is" or "are")
+  end
+  local gaps, lost = flight_of.gaps(part, entry, name, flight.losses)
+  run.said[#run.said + 1], run.unknown = gaps, run.unknown + (lost or 0)
+  if finished or gaps then -- what was lost has numbers too
+    record.last_number = math.max(record.last_number, before + entry.pulses)
+  end
+  return entry.pulses, finished
+end
+
+--- Is this the plan of its number that the flight record tells of, and not told already?
+local function is_its_own(entry, run)
+  local start_ns = run.parts and run.starts[entry.play]
+  if not run.parts or (start_ns == nil or start_ns == entry.start_ns) and not run.known[entry.play] then
+    run.known[entry.play or 0] = true
+    return true
+  end
+  run.said[#run.said + 1] = ("plan %s of journal.jsonl is not the one of that number in flight.bin: it is "
+    .. "left out"):format(entry.play or "?")
+  return false
+end
+
+--- Write all rows; whether every plan came to its end, how many pulses they have, and how many more were
+--- given or perhaps were that are in no row.
 local function replay_all(record, flight, entries, driver, said)
-  local complete, planned, list = true, 0, flight.list
-  local named, given = flight.losses.version > 1, givens.new(driver.measures)
-  if named then
-    unasked_before(record, list, driver)
+  local complete, planned, is_experiment = true, 0, entries[1] == nil or entries[1].from_ns ~= math.mininteger
+  local run = { flight = flight, driver = driver, given = givens.new(driver.measures), said = said,
+    known = {}, unknown = 0 }
+  if flight.losses.version > 1 then
+    run.parts, run.starts = parts_of(flight.list)
+    unasked_before(record, flight.list, driver)
   end
   for i, entry in ipairs(entries) do
     if entry.kind == "mark" then
       record:event("mark", entry.at_ns, nil, "passed", entry.text)
-    else
-      if entry.confirms == nil then -- of an older version
-        entry.confirms = driver.confirms ~= false
-      end
-      record:next_play(entry.actions, entry)
-      if entry.set_ns then
-        record:event("set_intensity", entry.set_ns, entry.set_ns, "sent", nil, entry.set_action)
-      end
-      local follower = next_play(entries, i)
-      local part = named and part_of(list, entry.play)
-        or part_between(list, entry.from_ns, follower and follower.from_ns or math.maxinteger)
-      complete = replay(record, part, entry, { run_ns = flight.start_ns,
-        next_ns = follower and follower.from_ns }, driver, given) and complete
-      said[#said + 1] = flight_of.gaps(part, entry, #entries == 1 and "the plan"
-        or ("plan %s"):format(math.tointeger(entry.play) or "?"))
-      planned = planned + entry.pulses
+    elseif not is_experiment or is_its_own(entry, run) then
+      run.known[entry.play or 0] = true
+      local pulses, finished = replay_entry(record, entries, i, run)
+      planned, complete = planned + pulses, complete and finished
     end
   end
-  if named then
-    unknown_plans(list, entries, said)
-  end
-  return complete, planned
+  pass_unknown(record, run, math.maxinteger)
+  -- of an older version one sentence says just that
+  return complete and #said == (flight.losses.version == 1 and 1 or 0), planned, run.unknown
 end
 
 --- Did the safe frame go out at the last stop?
@@ -284,7 +359,8 @@ end
 --- What recover would write as events.tsv of a torn run: nothing is changed, no driver's file is loaded.
 ---@param folder string
 ---@return string? text
----@return string? message why it cannot be told
+---@return string[]|string said what is missing or damaged; message: why it cannot be told
+---@return integer? unknown pulses that were given, or perhaps were, and are in no row
 function M.rows(folder)
   local manifest, message = read_manifest(folder)
   if not manifest then
@@ -292,7 +368,7 @@ function M.rows(folder)
   elseif not manifest.flight and manifest.kind ~= "experiment" then
     local record, text = records.in_memory() -- it was not armed
     record:close()
-    return text()
+    return text(), message
   end
   local flight, entries = read_run(folder, manifest)
   if not flight then
@@ -300,45 +376,41 @@ function M.rows(folder)
   end
   local record, text = records.in_memory()
   record.start_ns = flight.start_ns
-  replay_all(record, flight, entries, nameless, {})
+  local _, _, unknown = replay_all(record, flight, entries, nameless, flight.said)
   record:close()
-  return text()
+  return text(), flight.said, unknown
 end
 
---- Write events.tsv of the run in folder anew from its flight record.
----@param folder string
----@param chosen string? the name or the file of the run's driver, as the user gives it: then a run that
----   was recovered without may be recovered again
----@return table? summary { sent, confirmed, skipped, planned, said, safe, unloaded }; said: what is
----   missing or damaged, a sentence each; unloaded: the file of
----   the run's driver, where it was not loaded
----@return string? message
-function M.run(folder, chosen)
-  local manifest, message = read_manifest(folder)
-  if not manifest then
-    return nil, message
-  elseif manifest.status ~= "running" and not (chosen and manifest.status == "interrupted") then
-    return nil, ("%s is not torn: its run ended (%s), there is nothing to recover"):format(folder,
+--- Why a run is not recovered; nil: it is.
+local function why_not(folder, manifest, chosen)
+  if manifest.status ~= "running" and not (chosen and manifest.status == "interrupted") then
+    return ("%s is not torn: its run ended (%s), there is nothing to recover"):format(folder,
       tostring(manifest.status))
   elseif not manifest.flight and manifest.kind ~= "experiment" then
-    return nil, ("%s was not armed: nothing was sent"):format(folder)
+    return ("%s was not armed: nothing was sent"):format(folder)
   end
-  local driver, unloaded = driver_of(manifest.device, chosen)
-  if not driver then
-    return nil, unloaded
-  end
-  local flight, entries = read_run(folder, manifest)
-  if not flight then
-    return nil, entries
-  end
-  local record
-  record, message = records.rewrite(folder)
+end
+
+--- What the manifest says of a run that was recovered.
+local function result_of(record, flight, planned, complete, scripted)
+  local losses, result = flight.losses, record:result()
+  result.status = "interrupted"
+  result.reason, result.stop = how_it_ended(flight.list, scripted)
+  result.pulses_planned, result.torn_records = planned, losses.torn
+  result.missing_records = losses.empty + losses.missing
+  result.damage = #flight.said > 0 and flight.said or nil
+  result.plan_complete = complete
+  return result
+end
+
+--- events.tsv and manifest.json of a run that nobody else is at.
+local function rewrite(folder, manifest, driver, flight, entries)
+  local record, message = records.rewrite(folder)
   if not record then
     return nil, message
   end
   record.start_ns = flight.start_ns
-  local said = flight_of.damage(flight.losses)
-  local complete, planned = replay_all(record, flight, entries, driver, said)
+  local complete, planned, unknown = replay_all(record, flight, entries, driver, flight.said)
   record:close()
   local ok = not record.lost
   if ok then
@@ -349,19 +421,63 @@ function M.run(folder, chosen)
     return nil, ("events.tsv cannot be written, and is as it was: %s: make room, and recover again"):format(
       record.lost or message)
   end
-  local losses = flight.losses
-  local result = record:result()
-  result.status = "interrupted"
-  result.reason, result.stop = how_it_ended(flight.list, manifest.kind == "experiment")
-  result.pulses_planned, result.torn_records = planned, losses.torn
-  result.missing_records, result.damage = losses.empty + losses.missing, #said > 0 and said or nil
-  result.plan_complete = complete
-  manifest.protocol.pulses = planned
-  manifest.status, manifest.result = "interrupted", result
+  local result = result_of(record, flight, planned, complete, manifest.kind == "experiment")
+  result.pulses_unknown = unknown > 0 and unknown or nil
+  manifest.protocol.pulses, manifest.status, manifest.result = planned, "interrupted", result
   record:manifest(manifest)
   return { sent = result.pulses_sent, confirmed = result.pulses_confirmed,
-    skipped = result.pulses_skipped, planned = planned, said = said, safe = ended_safe(flight.list),
-    unloaded = unloaded }
+    skipped = result.pulses_skipped, planned = planned, said = flight.said, safe = ended_safe(flight.list) }
+end
+
+local function recover(folder, chosen)
+  local manifest, said = read_manifest(folder)
+  if not manifest then
+    return nil, said
+  end
+  local message = why_not(folder, manifest, chosen)
+  if message and manifest.status ~= "running" and not lfs.symlinkattributes(folder .. "/report.html",
+    "mode") then
+    local _, why = reports.write(folder)
+    return not why and { report = folder .. "/report.html" } or nil, why
+  elseif message then
+    return nil, message
+  end
+  local driver, unloaded = driver_of(manifest.device, chosen)
+  if not driver then
+    return nil, unloaded
+  end
+  local flight, entries = read_run(folder, manifest)
+  if not flight then
+    return nil, entries
+  end
+  table.move(said, 1, #said, #flight.said + 1, flight.said)
+  local summary
+  summary, message = rewrite(folder, manifest, driver, flight, entries)
+  if summary then
+    summary.unloaded = unloaded
+    summary.no_report = select(2, reports.write(folder))
+  end
+  return summary, message
+end
+
+--- Write events.tsv of the run in folder anew from its flight record, and its report. One at a time: a second
+--- one that is started meanwhile is refused.
+---@param folder string
+---@param chosen string? the name or the file of the run's driver, as the user gives it: then a run that
+---   was recovered without may be recovered again
+---@return table? summary { sent, confirmed, skipped, planned, said, safe, unloaded, no_report }, or of a run
+---   that ended, and only its report was missing, { report }; said: what is missing or damaged, a sentence
+---   each; unloaded: the file of the run's driver, where it was not loaded; no_report: why there is no
+---   report.html
+---@return string? message
+function M.run(folder, chosen)
+  local lock <close>, message = core.lock_folder(folder)
+  if lock == nil then
+    return nil, ("%s: is it the folder of a run?"):format(message)
+  elseif not lock then
+    return nil, ("%s: another moonpulse recover is at work there: wait until it has ended"):format(folder)
+  end
+  return recover(folder, chosen)
 end
 
 return M

@@ -8,24 +8,6 @@ local M = {}
 ---@field start_ns integer monotonic instant of the run's start
 ---@field losses table of the reader
 
----@param path string
----@return moonpulse.Flight?
----@return string? message
-function M.read(path)
-  local reader, start_ns = core.flight_read(path)
-  if not reader then
-    return nil, start_ns
-  end
-  local list, record = {}, reader:next()
-  while record do
-    list[#list + 1] = record
-    record = reader:next()
-  end
-  local losses = reader:losses()
-  reader:close()
-  return { list = list, start_ns = start_ns, losses = losses }
-end
-
 local function counted(count, what)
   return ("%d %s%s"):format(count, what, count == 1 and "" or "s")
 end
@@ -78,12 +60,8 @@ local function has_train(actions)
   return false
 end
 
---- Pulses of a plan that no record tells of, though later ones are there or the plan came to its end.
----@param list table[] the plan's flight records
----@param entry table what the journal or the manifest says of the plan
----@param name string of the plan
----@return string?
-function M.gaps(list, entry, name)
+--- The numbers of the pulses of a plan that have a record, and the last that must have had one.
+local function numbers_of(list, entry, trains)
   local seen, last, finished = {}, 0, false
   for _, record in ipairs(list) do
     if (record.kind == "sent" or record.kind == "skipped") and record.send == "pulse"
@@ -93,23 +71,64 @@ function M.gaps(list, entry, name)
     end
     finished = finished or record.kind == "finished"
   end
-  local trains = has_train(entry.actions)
-  if finished and not trains and math.type(entry.pulses) == "integer" and entry.pulses <= 4000000 then
+  local lost_after = list[1] and list[#list].lost_after or 0
+  if finished and not trains then
     last = math.max(last, entry.pulses)
+  elseif lost_after > 0 and not trains then
+    last = math.max(last, math.min(entry.pulses, last + lost_after))
   end
-  local lost = {}
-  for number = 1, math.min(last, 4000000) do
+  return seen, math.min(last, core.flight_most), trains and lost_after > 0
+end
+
+--- Pulses of a plan that no record tells of, though records are lost, later ones are there or the plan came
+--- to its end.
+---@param list table[] the plan's flight records
+---@param entry table what the journal or the manifest says of the plan
+---@param name string of the plan
+---@param losses table of the reader
+---@return string?
+---@return integer? count of the pulses of which nobody knows
+function M.gaps(list, entry, name, losses)
+  if #list == 0 and entry.pulses > 0 and losses.torn + losses.empty + losses.missing > 0 then
+    return ("%s: no record of any of its %d pulses: nobody knows whether they were sent"):format(name,
+      entry.pulses), entry.pulses
+  end
+  local trains, lost = has_train(entry.actions), {}
+  local seen, last, open = numbers_of(list, entry, trains)
+  for number = 1, last do
     if not seen[number] then
       lost[#lost + 1] = number
     end
   end
   if #lost == 0 then
-    return nil
+    return open and ("%s: records behind start %d are lost: nobody knows whether more was sent"):format(name,
+      last) or nil
   end
   return ("%s: no record of %s %s: nobody knows whether %s"):format(name, trains and (#lost == 1
     and "start" or "starts") or #lost == 1 and "pulse" or "pulses", ranges(lost),
     #lost == 1 and "it was sent" or "they were sent")
-    .. (trains and "; the numbers of the pulses behind them may be too small" or "")
+    .. (trains and "; the numbers of the pulses behind them may be too small" or ""), #lost
+end
+
+---@param path string
+---@return moonpulse.Flight?
+---@return string? message
+function M.read(path)
+  local reader, start_ns = core.flight_read(path)
+  if not reader then
+    return nil, start_ns
+  end
+  local list, record = {}, reader:next()
+  while record do
+    list[#list + 1] = record
+    record = reader:next()
+  end
+  local losses = reader:losses()
+  reader:close()
+  for i, each in ipairs(list) do -- places follow one another: what lies between is lost
+    each.lost_after = (list[i + 1] and list[i + 1].place or losses.stored + 1) - each.place - 1
+  end
+  return { list = list, start_ns = start_ns, losses = losses, said = M.damage(losses) }
 end
 
 return M

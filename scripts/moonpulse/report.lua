@@ -1,4 +1,5 @@
 --- Turns a finished run folder into one HTML file that opens offline.
+local core = require "moonpulse.core"
 local page = require "moonpulse.report.page"
 local record = require "moonpulse.report.record"
 
@@ -7,10 +8,9 @@ local M = {}
 -- Written beside and renamed, so that a reader never meets half a report.
 local function replace(path, content)
   local temporary = path .. ".part"
-  os.remove(temporary) -- a link there, in a folder from elsewhere, is not written through
-  local file, err = io.open(temporary, "wb")
+  local file, err = core.create_file(temporary)
   if not file then
-    return nil, err
+    return nil, string.format("%s: cannot be written: %s", path, err)
   end
   local ok, why = file:write(content)
   local closed, close_why = file:close()

@@ -45,6 +45,7 @@ function M.run(job, path, record, hooks)
     stimulator:arm(admitted.first, admitted.actions, admitted.firsts)
     hooks.armed((stimulator.link.session:realtime()))
     stimulator:play(admitted, { progress = hooks.progress })
+    stimulator:recover()
     stimulator:stop("finished")
   end)
   if not done and not stimulator.armed then -- nothing was armed: nothing to leave

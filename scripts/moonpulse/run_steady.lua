@@ -79,8 +79,9 @@ function Stretch:meaning(steady, listening)
   if not reply or used ~= #steady.reply then
     return nil
   end
-  local verdict, text, value = driver.judge(reply, listening.told)
-  if verdict ~= "confirm" or listening.given:compare(listening.told, value, self.record.last_number + 1) then
+  local verdict, text, value, unlike = driver.judge(reply, listening.told, driver.settings)
+  if verdict ~= "confirm" or unlike
+    or listening.given:compare(listening.told, value, self.record.last_number + 1) then
     return nil -- the long way, too, finds what does not fit
   end
   return text

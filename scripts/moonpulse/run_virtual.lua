@@ -238,22 +238,15 @@ end
 local function pacer(job, speed, hooks)
   local begun_ns, looked = core.clock_ns(), 0
   return function(send_ns, passed)
-    if speed == "max" then
-      looked = looked + (passed or 1)
-      if looked >= 4096 then
-        looked = 0
-        core.wait(0) -- Ctrl-C is heard
-        hooks.progress(send_ns / 1e9)
-      end
-      return job.stop_reason
-    end
+    looked = looked + (passed or 1)
     while not job.stop_reason do
-      local left = send_ns / 1e9 / speed - (core.clock_ns() - begun_ns) / 1e9
-      hooks.progress(send_ns / 1e9)
-      if left <= 0 then
+      local left = speed == "max" and 0 or send_ns / 1e9 / speed - (core.clock_ns() - begun_ns) / 1e9
+      if left <= 0 and looked < 4096 then
         break
       end
-      core.wait(math.min(left, 0.1))
+      looked = 0
+      hooks.progress(send_ns / 1e9)
+      core.wait(math.max(0, math.min(left, 0.1))) -- Ctrl-C is heard, also where it never waits
     end
     return job.stop_reason
   end
@@ -262,7 +255,7 @@ end
 --- twin.tsv of the run; closed, with its last lines, whatever happens.
 local function open_log(record)
   local path = record.folder .. "/twin.tsv"
-  local file, message = io.open(path, "w")
+  local file, message = core.create_file(path)
   if not file then
     links.fault("cannot write " .. message)
   end

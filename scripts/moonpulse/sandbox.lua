@@ -1,7 +1,7 @@
 --- Protocol files are safe to share: they see the library and plain Lua, nothing of the machine, and are
 --- stopped where they take too long or too much.
 local core = require "moonpulse.core"
-local lfs = require "lfs"
+local text_files = require "moonpulse.text_file"
 
 local M = {}
 
@@ -256,16 +256,9 @@ local MOST_BYTES = 1 << 22 -- of a protocol file; the longest shipped one has so
 
 --- The text of a file, as loadfile reads it.
 local function text_of(path)
-  if lfs.attributes(path, "mode") == "directory" then
-    return nil, ("cannot read %s: it is a folder"):format(path)
-  end
-  local file <close>, message = io.open(path, "rb")
-  if not file then
-    return nil, "cannot open " .. message
-  end
-  local text = file:read(MOST_BYTES + 1) or ""
-  if #text > MOST_BYTES then
-    return nil, ("%s has more than %d bytes, the most that a protocol file has"):format(path, MOST_BYTES)
+  local text, message = text_files.read(path, { bytes = MOST_BYTES, name = "protocol file" })
+  if not text then
+    return nil, message
   end
   text = text:gsub("^\xEF\xBB\xBF", "")
   return text:sub(1, 1) == "#" and "--" .. text or text -- a first line for the shell

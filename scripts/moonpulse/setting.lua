@@ -1,4 +1,8 @@
 --- Between two plans: bring an armed device to the first pulses of the next one, and wait until it says so.
+--
+-- A device says which setting it has, not how far it has come: a Magstim's capacitor is seconds on its way.
+-- Whatever a plan that was refused or stopped has begun, the next one waits for: settles_ns is when the
+-- device will have followed all that it was told.
 local core = require "moonpulse.core"
 local links = require "moonpulse.link"
 local lower = require "moonpulse.lower"
@@ -43,6 +47,34 @@ local function load(self, actions)
   end
 end
 
+--- A setting was sent: the device follows it by lead seconds from at_ns on, or from when it has followed what
+--- it was told before.
+---@param self moonpulse.Stimulator
+---@param at_ns integer when it is on the device (monotonic)
+---@param lead number
+function M.follows(self, at_ns, lead)
+  self.settles_ns = math.max(at_ns, self.settles_ns) + math.ceil(lead * 1e9)
+end
+
+--- The device is about to be armed at first: by then it has followed what it was told before. Arming that is
+--- stopped on its way leaves it anywhere between its strongest and first.
+---@param self moonpulse.Stimulator
+---@param first moonpulse.Action
+function M.before_arming(self, first)
+  local left_ns = self.settles_ns - core.clock_ns()
+  if left_ns > 0 then
+    self.link:sleep(left_ns / 1e9)
+  end
+  local strongest = self.driver.limits(self.identity).intensity.max
+  local at_most = setmetatable({ mso = strongest, exact_mso = strongest }, { __index = first })
+  for _, from in ipairs { at_most, self.listening.told } do
+    local bytes, lead = self.driver.encode.set(from, first)
+    if bytes then
+      self.settles_ns = math.max(self.settles_ns, core.clock_ns() + math.ceil(lead * 1e9))
+    end
+  end
+end
+
 --- Bring one output to action. As set().
 local function set_one(self, output, action)
   local driver, listening = self.driver, self.listening
@@ -50,7 +82,7 @@ local function set_one(self, output, action)
   -- an output that it was not armed for: as it is on the one that was told last
   local mine = outputs.of(driver.limits(self.identity), from) ~= output
   if not mine and not lower.differs(from, action) then
-    return 0
+    return self.settles_ns
   end
   local bytes, lead = driver.encode.set(from, action)
   if not bytes then
@@ -66,10 +98,10 @@ local function set_one(self, output, action)
     self.contact_ns = now_ns
   end
   local wire_ns = core.wire_ns(driver.serial, #bytes)
-  local ready_ns = core.clock_ns() + wire_ns + math.ceil(lead * 1e9)
+  M.follows(self, core.clock_ns() + wire_ns, lead)
   await_settings(self)
   self:tell_believed()
-  return ready_ns, now_ns + wire_ns
+  return self.settles_ns, now_ns + wire_ns -- when it is ready, and when it had the setting
 end
 
 --- Bring the armed device from what it was told last to a plan's first action, on each of its outputs: the
@@ -78,9 +110,10 @@ end
 ---@param firsts moonpulse.First[]
 ---@param actions moonpulse.Action[] all of the plan
 ---@return integer? ready_ns when a pulse may follow (monotonic); nil where it cannot while armed
----@return string|integer|nil why; else when the device had its last setting, nil where there was none to tell
+---@return string|{ action: moonpulse.Action, at_ns: integer }[] why; else what the device was told, and
+---   when it had each setting (monotonic)
 function M.set(self, firsts, actions)
-  local limits, latest_ns, told_ns = self.driver.limits(self.identity), 0, nil
+  local limits, latest_ns, told = self.driver.limits(self.identity), 0, {}
   for _, each in ipairs(outputs.by_hand(limits, actions) or {}) do
     local output = self:output_of(each)
     if self.hand[output] and self.hand[output] ~= each.mso then
@@ -94,9 +127,12 @@ function M.set(self, firsts, actions)
     if not ready_ns then
       return nil, at_ns
     end
-    latest_ns, told_ns = math.max(latest_ns, ready_ns), at_ns or told_ns
+    latest_ns = math.max(latest_ns, ready_ns)
+    if at_ns then
+      told[#told + 1] = { action = first.action, at_ns = at_ns }
+    end
   end
-  return latest_ns, told_ns
+  return latest_ns, told
 end
 
 return M

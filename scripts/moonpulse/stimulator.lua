@@ -8,6 +8,7 @@ local listenings = require "moonpulse.listening"
 local outcomes = require "moonpulse.record_outcome"
 local outputs = require "moonpulse.outputs"
 local setting = require "moonpulse.setting"
+local unanswered = require "moonpulse.unanswered"
 
 local M = {}
 
@@ -39,7 +40,9 @@ function Stimulator:outcome(what, kind, number, onset_ns, due_ns, entered_ns, re
     if is_pulse then
       self:has_sent(self.actions[action], frame, returned_ns, now_ns)
     elseif what == "sent" then
-      self.listening:tell(self.actions[action], self.start_ns + entered_ns, true)
+      local at_ns = self.start_ns + entered_ns
+      setting.follows(self, at_ns + self.facts.wire_ns[frame],
+        self.listening:tell(self.actions[action], at_ns, true))
       self:tell_believed()
     elseif what == "skipped" and kind == "pulse" then
       self.left_out = { pulse = number, late_ns = entered_ns - due_ns, reason = stop }
@@ -71,8 +74,7 @@ function Stimulator:has_stopped(stop, safe_sent, halted_ns)
     record:halt(halted_ns)
   end
   if stop == "silent" and record:oldest_open() then
-    self.fault = self.fault or ("pulse %d was not confirmed within %g s: is the cable loose, does "
-      .. "the coil still fire?"):format((record:oldest_open()), 2 * self.slow_ns / 1e9)
+    self.fault = self.fault or unanswered.unconfirmed(self, 2 * self.slow_ns, record:oldest_open())
   elseif stop == "setting" then
     self.fault = self.fault or ("pulse %d was held back: %s"):format(record.last_number,
       self.listening:unsettled())
@@ -82,10 +84,9 @@ function Stimulator:has_stopped(stop, safe_sent, halted_ns)
   self:wake()
 end
 
---- The safe frame of a plan's end must not cut what its last start still does, nor come before its pulse.
+--- A plan has not ended before its last pulse has come and is over: the safe frame must not cut it.
 function Stimulator:occupied(action, fired_ns, now_ns)
-  self.busy_until_ns = math.max(self.busy_until_ns, fired_ns,
-    action.busy and now_ns + math.ceil(action.busy * 1e9) or 0)
+  self.over_ns = math.max(self.over_ns, fired_ns, action.over and now_ns + math.ceil(action.over * 1e9) or 0)
 end
 
 --- Something happened that whoever waits for this device should look at.
@@ -147,13 +148,12 @@ function Stimulator:watch()
   if stalled then
     return
   end
-  local pulse, at_ns, by_device = self.record:oldest_doubt()
+  local pulse, at_ns, by_device, action = self.record:oldest_doubt()
   if by_device then -- it goes on by itself: no later than single pulses, which then stop
     patience = math.min(patience, 2 * self.slow_ns)
   end
   if pulse and now - at_ns > patience then
-    self:device_fault(("pulse %d was not confirmed within %g s: is the cable loose, does the coil "
-      .. "still fire?"):format(pulse, patience / 1e9))
+    self:device_fault(unanswered.unconfirmed(self, patience, pulse, at_ns, by_device, action))
   end
   local contradicted = self.listening:contradicted(now, math.floor(self.driver.reply_timeout * 1e9))
   if contradicted then
@@ -167,8 +167,9 @@ end
 function Stimulator:listen(now)
   local alive = self.driver.keepalive
   if alive and alive.answered and now - self.contact_ns > alive.period * 1e9 + 2 * self.slow_ns then
-    self:device_fault(("the stimulator has been silent for %.1f s, though it was asked: is it switched on, "
-      .. "is its cable plugged in?"):format((now - self.contact_ns) / 1e9))
+    self:device_fault(("the stimulator has been silent for %.1f s, though it was asked: %s"):format(
+      (now - self.contact_ns) / 1e9, unanswered.cause(self.driver,
+        "is it switched on, is its cable plugged in?")))
   end
 end
 
@@ -253,7 +254,11 @@ function Stimulator:arm(first, actions, firsts)
   end
   self:check_stop()
   self:check_fault()
-  self.left = nil
+  self.left, self.over_ns = nil, 0 -- what was cut goes on no more
+  local wait_ns = outputs.settable_at(self.last) - core.clock_ns()
+  if wait_ns > 0 then
+    link:sleep(wait_ns / 1e9)
+  end
   self.record:give_up()
   self.starts_before, self.watching = self.record.starts, false
   self.hand = {} -- what a hand has set each output to
@@ -277,9 +282,10 @@ function Stimulator:arm(first, actions, firsts)
     link:fault("%s", message)
   end
   self.armed, self.arming = true, true
+  setting.before_arming(self, first)
   driver.arm(link, first, actions, firsts)
   self:check_stop()
-  self.arming, self.ready = false, true
+  self.arming, self.ready, self.settles_ns = false, true, 0
   self.listening:armed(first, driver.limits(self.identity), firsts)
   self.watched_ns = core.clock_ns()
   self.contact_ns = self.watched_ns
@@ -307,7 +313,19 @@ end
 ---@field start_ns integer? when the plan starts (monotonic); nil: soon
 ---@field on_start fun(start_ns: integer)? called before anything can leave
 
---- Play what was admitted and wait until its last pulse is confirmed. The device must be at its
+--- Wait until the device has recovered, or a stop comes: whoever drives it next knows nothing of this run.
+function Stimulator:recover()
+  local function goes_on() return (self.stopped or "finished") == "finished" and not self.job.stop_reason end
+  while goes_on() and core.clock_ns() < outputs.recovered_at(self.last) do
+    core.wait(0.02)
+    if self.watching then
+      self:watch()
+      self.record:sync()
+    end
+  end
+end
+
+--- Play what was admitted and wait until its last pulse is over and confirmed. The device must be at its
 --- first action (arm or set). Returns early where a stop came.
 ---@param admitted moonpulse.Admitted
 ---@param how moonpulse.Playing
@@ -345,7 +363,7 @@ function Stimulator:play(admitted, how)
     record:sync()
   end
   -- the last replies are still on their way, and the last train may still run
-  while not self.stopped and (record:oldest_open() or core.clock_ns() < self.busy_until_ns) do
+  while not self.stopped and (record:oldest_open() or core.clock_ns() < self.over_ns) do
     core.wait(0.02)
     self:watch()
     how.progress((core.clock_ns() - self.start_ns) / 1e9)
@@ -430,6 +448,9 @@ local function finish_leaving(self)
   self.link:resume()
   self.link:forget()
   local disarmed, why = ask_disarmed(self)
+  for _, each in pairs(disarmed and self.last or {}) do
+    each.ended_ns = each.ended_ns or core.clock_ns()
+  end
   self.fault = self.fault or disarmed and lost_trigger(self) or nil
   self.left = { stop = self.stopped, fault = self.fault, safe_sent = self.safe_sent,
     left_out = self.left_out, disarmed = disarmed, not_disarmed = why }
@@ -472,8 +493,8 @@ function M.new(job, record)
     job = job, driver = driver, record = record,
     latency_ns = math.floor(driver.latency * 1e9),
     slow_ns = math.floor((driver.reply_slow or driver.reply_timeout) * 1e9),
-    task = core.current(), starts_before = 0, busy_until_ns = 0, contact_ns = 0,
-    last = {},
+    task = core.current(), starts_before = 0, over_ns = 0, contact_ns = 0,
+    settles_ns = 0, last = {},
   }, Stimulator)
   self.listening = listenings.new(driver, record)
   self.link = links.new(driver, {

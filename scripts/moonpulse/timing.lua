@@ -239,6 +239,8 @@ local function rebuilt(self, plan, view, channel)
     local child = plan:child(1)
     local new = replace(self, child, inside(view))
     return new == child and plan or remade(plan, core.channel(new, view.text))
+  elseif view.kind == "parallel" then
+    self.why = self.why or "what runs at the same time (mp.together) is ours to time"
   end
   return plan
 end

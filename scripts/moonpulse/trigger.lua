@@ -134,7 +134,8 @@ function M.apply(driver, trigger)
     trigger = trigger, latency = driver.trigger_latency or 0,
     confirms = driver.trigger_confirms == true,
     limits = function(identity) return driver.limits(identity, "trigger") end,
-    encode = { pulse = function() return fired end, set = driver.encode.set, busy = driver.encode.busy },
+    encode = { pulse = function() return fired end, set = driver.encode.set, busy = driver.encode.busy,
+      over = driver.encode.over },
   }, { __index = driver })
 end
 

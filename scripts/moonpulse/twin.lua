@@ -25,6 +25,11 @@ end
 ---@return table twin with path, and trigger_path where the driver is triggered; closing it ends the process
 function M.start(driver, log, faults)
   local self = setmetatable({ task = core.current() }, Twin)
+  local made, why = core.create_file(log) -- the folder of a run decides who may read it, not the umask
+  if not made then
+    links.fault("cannot write " .. why)
+  end
+  made:close()
   local args = { program(), "sim", driver.file or driver.name, "--log", log, "--until-eof" }
   if faults then
     args[#args + 1], args[#args + 2] = "--fault", faults

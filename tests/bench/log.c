@@ -102,7 +102,7 @@ int bench_log(int argc, char **argv)
     (void)pthread_join(consumer, NULL);
     printf(",\"refused\":%llu,\"popped\":%llu,\"pushed\":%zu}\n",
            (unsigned long long)store.refused, (unsigned long long)store.popped, count);
-    mp_flight_close(store.flight);
+    mp_flight_close(store.flight, NULL);
     (void)unlink(path);
     mp_ring_fini(&store.ring);
     free(took);

@@ -163,7 +163,7 @@ void play_run(struct play *play)
     (void)drain(&playing);
     mp_dispatcher_destroy(playing.dispatcher);
     mp_lowering_destroy(lowering);
-    mp_flight_close(flight);
+    mp_flight_close(flight, NULL);
     mp_port_close(port); // the witness sees the end
     uv_close((uv_handle_t *)&playing.outcome, NULL);
     (void)uv_run(&loop, UV_RUN_DEFAULT);

@@ -93,7 +93,7 @@ static void round_trip(void)
     struct mp_error busy = {0};
     CHECK_INT(mp_flight_open(&early, path, &busy), MP_EBUSY);
     CHECK_HAS(busy.text, "still going on");
-    mp_flight_close(flight);
+    mp_flight_close(flight, NULL);
     for (int again = 0; again < 2; again++) {
         uint64_t torn = 0, wrong = 0, count = 0;
         struct mp_flight_reader *reader = open_it();
@@ -111,7 +111,7 @@ static void round_trip(void)
     }
     CHECK_INT(stat(path, &stat_), 0);
     CHECK_INT(stat_.st_size, HEADER + (COUNT + 1) * RECORD); // cut to what was used
-    mp_flight_close(NULL);
+    mp_flight_close(NULL, NULL);
     mp_flight_reader_close(NULL);
 }
 
@@ -128,7 +128,7 @@ static void a_full_file_says_so(void)
     CHECK(!mp_flight_begin(flight, &record, &slot));
     mp_flight_finish(flight, slot, 7); // of no slot: nothing happens
     CHECK_INT(mp_flight_room(flight), 0);
-    mp_flight_close(flight);
+    mp_flight_close(flight, NULL);
     struct mp_flight_reader *reader = open_it();
     for (int i = 0; i < 3; i++)
         CHECK(mp_flight_next(reader, &got, &torn) && is_record_of(&got, 5, 0));
@@ -175,7 +175,7 @@ static void begin_and_finish(void)
         if (returned[i] != 0)
             mp_flight_finish(flight, slots[i], returned[i]);
     }
-    mp_flight_close(flight);
+    mp_flight_close(flight, NULL);
     struct mp_flight_reader *reader = open_it();
     for (size_t i = 0; i < 3; i++) {
         CHECK(mp_flight_next(reader, &got, NULL));
@@ -202,7 +202,7 @@ static void a_flipped_bit_is_found(void)
         const struct mp_flight_record record = record_of(i * 1000, 1);
         CHECK(mp_flight_push(flight, &record));
     }
-    mp_flight_close(flight);
+    mp_flight_close(flight, NULL);
     uint64_t missed = 0, torn_total = 0;
     for (int bit = 0; bit < 8 * RETURNED; bit++) {
         struct mp_flight_record got;
@@ -229,7 +229,7 @@ static void torn_slots_are_skipped(void)
         const struct mp_flight_record record = record_of(i, 1);
         CHECK(mp_flight_push(flight, &record));
     }
-    mp_flight_close(flight);
+    mp_flight_close(flight, NULL);
     static const char zeros[RECORD];
     int fd = open(path, O_RDWR | O_CLOEXEC);
     CHECK_INT(pwrite(fd, zeros, RECORD, HEADER + 1 * RECORD), RECORD); // claimed only
@@ -261,7 +261,7 @@ static void refuses_what_is_no_flight_record(void)
     struct mp_flight *flight = create(4);
     const struct mp_flight_record record = record_of(1, 1);
     CHECK(mp_flight_push(flight, &record) && mp_flight_push(flight, &record));
-    mp_flight_close(flight);
+    mp_flight_close(flight, NULL);
     CHECK_INT(open_status(&err), MP_OK);
     alter(3, 1); // in the magic
     CHECK_INT(open_status(&err), MP_EINVAL);
@@ -345,7 +345,7 @@ static void two_threads_push(void)
         CHECK(failed == NULL);
     }
     CHECK_INT(mp_flight_room(writers[0].flight), 5);
-    mp_flight_close(writers[0].flight);
+    mp_flight_close(writers[0].flight, NULL);
     struct mp_flight_reader *reader = open_it();
     struct mp_flight_record got;
     uint64_t next[3] = {0}, torn = 0, wrong = 0;

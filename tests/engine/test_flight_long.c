@@ -104,7 +104,7 @@ static uint64_t play(struct mp_plan *take_plan, uint64_t capacity, const char *p
     mp_dispatcher_run_here(rig.d);
     take_outcomes();
     uint64_t room = mp_flight_room(flight);
-    mp_flight_close(flight);
+    must(mp_flight_close(flight, &err), &err);
     mp_lowering_destroy(l);
     return room;
 }

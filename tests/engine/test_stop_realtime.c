@@ -208,7 +208,7 @@ static void one_run(enum way way, struct chance *chance)
         rig_ports();
         play_dispatcher(flight, &call);
     }
-    mp_flight_close(flight);
+    mp_flight_close(flight, NULL);
     check_wire();
     check_flight(path);
     took_ns[runs++] = rig_last()->returned_ns - atomic_load(&called_ns);

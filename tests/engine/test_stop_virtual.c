@@ -342,7 +342,7 @@ static void one_run(uint64_t seed)
     rig.length = rig.count = 0;
     must(mp_flight_create(&flight, path, setting.capacity, &err), &err);
     run_world(&setting, flight);
-    mp_flight_close(flight);
+    mp_flight_close(flight, NULL);
     read_wire();
     check_end(&setting, check_order(&setting));
     check_stamps(&setting);

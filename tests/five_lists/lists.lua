@@ -1,5 +1,6 @@
 --- The five lists of a run, as rows { ns, channel, value, ref, mso } or { ns, mark }, in the order of time.
 local core = require "moonpulse.core"
+local heard = require "five_lists.heard"
 local timing = require "moonpulse.timing"
 local walk = require "moonpulse.safety.walk"
 
@@ -20,24 +21,26 @@ function M.listed(plan, seed)
   return rows
 end
 
---- What the gate judges while action runs: the plan that it walks.
+--- What the gate judges while action runs: the pulses that its walk adds up.
 ---@param action fun(): any
 ---@return any result
----@return { plan: moonpulse.Plan, seed: integer, pulses: integer }? judged the last one
+---@return { rows: table[], pulses: integer }? judged the last plan's; pulses: as it counts them
 function M.judging(action)
-  local trains, judged = walk.trains, nil
-  walk.trains = function(plan, seed, ...)
-    local found = trains(plan, seed, ...)
-    judged = { plan = plan, seed = seed, pulses = 0 }
+  local trains, judged, finders = walk.trains, nil, nil
+  walk.trains = function(plan, seed, emit, progress, by_pulse, more)
+    local found = trains(plan, seed, emit, progress, by_pulse, more)
+    judged, finders = { pulses = 0 }, more.given.finders
     for _, pulses in pairs(found.counts) do
       judged.pulses = judged.pulses + pulses
     end
     return found
   end
-  local ok, result = pcall(action)
+  local ok, result, rows = heard.during(action)
   walk.trains = trains
   if not ok then
     error(result, 0)
+  elseif judged then
+    judged.rows = heard.rows(finders, rows)
   end
   return result, judged
 end

@@ -56,7 +56,33 @@ local function lowering_methods()
   return debug.getmetatable(one).__index
 end
 
+--- What change(add) does to each pulse that the gate hears.
+local function hearing(swap, change)
+  local new = trains.new
+  swap(trains, "new", function(...)
+    local finder = new(...)
+    local add, add_run = finder.add, finder.add_run
+    function finder:add(at, action, origin)
+      at, action = change(at, action)
+      return add(self, at, action, origin)
+    end
+    function finder:add_run(at, count, every, action, origin)
+      local first, other = change(at, action)
+      return add_run(self, first, count, change(at + every, action) - first, other, origin)
+    end
+    return finder
+  end)
+end
+
 local list = {
+  { name = "the gate sees every pulse at 1 %MSO", device = "duomag", timing = "host", plant = function(swap)
+    local weak = { intensity = 1, reference = "MSO", channel = "1" }
+    hearing(swap, function(at) return at, weak end)
+  end },
+  { name = "the gate sees every onset a hundred times later", device = "magventure", timing = "host",
+    plant = function(swap)
+      hearing(swap, function(at, action) return at * 100, action end)
+    end },
   { name = "the setting of the next train is sent into the running train", device = "magventure",
     timing = "device", plant = function(swap)
       local methods = lowering_methods()

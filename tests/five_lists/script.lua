@@ -6,10 +6,11 @@ local draw = require "five_lists.draw"
 local M = {}
 
 ---@class ScriptStep
----@field what "arm"|"arm_for"|"play"|"fire"|"disarm"|"stop"|"sleep"|"mark"|"status"
+---@field what "arm"|"arm_for"|"arm_stopped"|"play"|"fire"|"disarm"|"stop"|"sleep"|"mark"|"status"
 ---@field plan table? of five_lists.draw: what is played, or armed for
 ---@field ahead number? play: starts exactly so many seconds later
----@field seconds number?
+---@field again boolean? where that is too soon, it is played as soon as can be, under the same arm
+---@field seconds number? sleep; arm_stopped: when it is stopped
 ---@field text string?
 
 local function in_between(chance, steps, number)
@@ -30,16 +31,20 @@ end
 ---@return ScriptStep[]
 function M.steps(seed, paces)
   local chance, steps, armed = chances.new(104729 * seed), {}, false
-  for number = 1, chance:draw(2, 5) do
+  local most = chance:draw(2, 5)
+  for number = 1, most do
     local plan = draw.plan(1000 * seed + number, chance:pick(paces), 2)
+    if not armed and chance:once_in(5) then
+      steps[#steps + 1] = { what = "arm_stopped", plan = plan, seconds = chance:draw(1, 30) / 10 }
+    end
     if not armed then
       steps[#steps + 1] = { what = chance:once_in(3) and "arm" or "arm_for", plan = plan }
       armed = true
     end
     in_between(chance, steps, number)
     steps[#steps + 1] = { what = chance:once_in(3) and "fire" or "play", plan = plan,
-      ahead = chance:once_in(4) and chance:draw(2, 12) + 0.25 or nil }
-    if chance:once_in(4) then
+      ahead = chance:once_in(3) and chance:draw(1, 36) / 4 or nil, again = chance:once_in(2) }
+    if chance:once_in(4) and number < most then
       steps[#steps + 1], armed = { what = chance:once_in(3) and "stop" or "disarm" }, false
     end
   end

@@ -2,6 +2,7 @@
 local chances = require "five_lists.chance"
 local compare = require "five_lists.compare"
 local draw = require "five_lists.draw"
+local heard = require "five_lists.heard"
 local lists = require "five_lists.lists"
 local oracle = require "five_lists.oracle"
 local play = require "five_lists.play"
@@ -10,9 +11,10 @@ local M = {}
 
 -- The engine rounds to 1 ns; a box's clock has steps of 50 us, a program's rate its own (Rapid: ms).
 local exactly, as_sent = { ns = 2, mso = 1e-6 }, { ns = 2000, mso = 1e-6 }
+local as_heard = { ns = 20, mso = 1e-6 } -- the gate counts in seconds
 local clock_ns = { pulsepal = 110000, stimjim = 2000, rapid = 1000000 }
 
-M.exactly, M.as_sent = exactly, as_sent
+M.exactly, M.as_sent, M.as_heard = exactly, as_sent, as_heard
 
 --- How far the simulator's pulses may be off by its clock and its steps.
 ---@param device table of five_lists.paces
@@ -41,13 +43,12 @@ function M.expected(drawn, listed, fine)
 end
 
 local function judged_rows(judged, wanted)
-  local rows = judged and lists.listed(judged.plan, judged.seed)
   if not judged then
     return nil, "the gate judged nothing"
   elseif judged.pulses ~= #compare.pulses(wanted) then
     return nil, ("the gate judged %d pulses of %d"):format(judged.pulses, #compare.pulses(wanted))
   end
-  return rows
+  return judged.rows
 end
 
 --- Rows with the device's output in place of the plan's channel.
@@ -78,12 +79,13 @@ local function first_difference(wanted, played, judged, device)
   local sent, planned, odd = lists.recorded(played)
   local given_tolerance = M.given_tolerance(device)
   local written = { name = "written", rows = wanted }
-  local heard = { name = "written", rows = M.on_outputs(pulses, device) }
+  local coming = { name = "written", rows = M.on_outputs(pulses, device) }
   local lowered = { name = "lowered", rows = lists.lowered(played, device.shape) }
   local given = { name = "given", rows = M.in_time(lists.given(played, device)) }
-  return compare.difference(written, { name = "judged", rows = rows }, exactly)
+  return compare.difference({ name = "written", rows = heard.ordered(pulses) },
+    { name = "judged", rows = rows }, as_heard)
     or compare.difference(written, lowered, exactly)
-    or compare.difference(heard, given, given_tolerance)
+    or compare.difference(coming, given, given_tolerance)
     or compare.difference({ name = "lowered",
       rows = M.on_outputs(compare.pulses(lowered.rows), device) }, given, given_tolerance)
     or compare.difference(written, { name = "recorded as planned", rows = planned }, exactly)

@@ -118,7 +118,7 @@ end
 --- What the sending thread did, told in order.
 function Session:report()
   while self.outcomes[1] do
-    self.handlers.on_outcome(table.unpack(table.remove(self.outcomes, 1), 1, 12))
+    self.handlers.on_outcome(table.unpack(table.remove(self.outcomes, 1), 1, 13))
   end
 end
 
@@ -185,7 +185,8 @@ function Session:stop(reason)
   end
   self:send(arming.safe)
   self:report()
-  self.handlers.on_outcome("stopped", "pulse", 0, 0, 0, now_ns, now_ns, 1, 1, reason or "requested", true)
+  self.handlers.on_outcome("stopped", "pulse", 0, 0, 0, now_ns, now_ns, 1, 1, reason or "requested", true,
+    nil, 1)
 end
 
 function Session:close()

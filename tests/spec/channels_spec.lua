@@ -2,6 +2,7 @@
 local devices = require "moonpulse.devices"
 local lower = require "moonpulse.lower"
 local mp = require "moonpulse"
+local recover = require "moonpulse.recover"
 local shell = require "shell"
 
 local function configured(name, options)
@@ -106,4 +107,55 @@ describe("a run on two outputs", function()
       assert.are.equal(row.channel == "PMv" and "45" or "55", row.intensity_mso)
     end
   end)
+end)
+
+describe("an experiment on a box with two outputs", function()
+  local folder
+  before_each(function() folder = shell.folder() end)
+  after_each(function() shell.remove(folder) end)
+
+  for device, options in pairs { stimjim = { "0", "1", "full_scale_ua=3300" },
+    pulsepal = { "1", "2", "full_scale_volts=10" } } do
+    it("has a row for each setting of each output, live and recovered: " .. device, function()
+      local one, two, option = table.unpack(options)
+      shell.write(folder .. "/pairs.lua", ([[
+        local mp = require "moonpulse"
+        return mp.experiment(function(run)
+          local stim = run:device()
+          local function pair(a, b)
+            return mp.together { ["%s"] = mp.pulse { intensity = mp.mso(a) },
+              ["%s"] = mp.rest(0.5) .. mp.pulse { intensity = mp.mso(b) } }
+          end
+          stim:arm(pair(30, 30))
+          stim:fire(pair(30, 30))
+          stim:fire(pair(30, 60)) -- only the second output is told
+          stim:fire(pair(45, 70)) -- both
+          stim:disarm()
+        end)]]):format(one, two))
+      local status, _, err = shell.moonpulse(folder, ("run %s/pairs.lua --tolerance 500 --out %s/runs "
+        .. "--device sim:%s --device-option %s"):format(folder, folder, device, option))
+      assert.are.equal(0, status, err)
+      local path = ("%s/runs/%s"):format(folder, shell.names(folder .. "/runs")[1])
+      local told, given = {}, {}
+      for _, row in ipairs(shell.rows(path .. "/events.tsv")) do
+        local list = row.event == "set_intensity" and told or row.event == "pulse" and given or {}
+        list[#list + 1] = row.channel .. " at " .. row.intensity_mso
+      end
+      assert.are.same({ two .. " at 60", one .. " at 45", two .. " at 70" }, told)
+      assert.are.same({ one .. " at 30", two .. " at 30", one .. " at 30", two .. " at 60", one .. " at 45",
+        two .. " at 70" }, given)
+      shell.write(path .. "/again.tsv", (assert(recover.rows(path))))
+      local again = {}
+      for _, row in ipairs(shell.rows(path .. "/again.tsv")) do
+        again[#again + 1] = row.event == "set_intensity" and row.onset .. row.channel
+          .. row.intensity_mso or nil
+      end
+      for _, row in ipairs(shell.rows(path .. "/events.tsv")) do
+        if row.event == "set_intensity" then
+          assert.are.equal(table.remove(again, 1), row.onset .. row.channel .. row.intensity_mso)
+        end
+      end
+      assert.are.same({}, again)
+    end)
+  end
 end)

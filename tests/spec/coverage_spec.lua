@@ -85,6 +85,79 @@ describe("a channel that is declared as a nerve's", function()
       .. "--device-option channels=nerve=1,tms=2 --device-option full_scale_volts=10")).layers.guidelines)
   end)
 
+  local box = "--device sim:pulsepal --device-option channels=nerve=1,tms=2 "
+    .. "--device-option full_scale_volts=10 "
+
+  it("is held by the lab's own limits: nothing but the file lifts them", function()
+    local path = with("nerve", 'nerve = { "nerve" },', plan)
+    -- each of these is met by the nerve's 300 pulses alone
+    for limit, over in pairs { max_percent_mso = { "89", "90" }, max_hz = { "49", "50" },
+      pulses_per_session = { "300", "301" }, pulses_per_day = { "300", "301" },
+      pulses_per_week = { "300", "301" }, max_percent_rmt = { "224", "225" },
+      train_duration = { "{ { hz = 50, percent = 300, s = 5.9 } }", "{ { hz = 50, percent = 300, s = 6 } }" },
+      min_gap_s = { "2", "1" } } do
+      for i, wanted in ipairs { "OVER", "within" } do
+        local made = limit ~= "min_gap_s" and path or with("gaps", 'nerve = { "nerve" },',
+          '(mp.train { pulses = 5, hz = 5, intensity = mp.mso(30) } .. mp.rest(1)):times(2):at "nerve"')
+        shell.write(folder .. "/lab.lua", ("return { %s = %s }"):format(limit, over[i]))
+        local status, report = checked(("%s --rmt 40 %s --lab %s/lab.lua"):format(made, box, folder))
+        assert.are.same({ limit, wanted }, { limit, report.layers.lab })
+        assert.is_true(wanted == "within" or status == 3)
+      end
+    end
+  end)
+
+  it("is counted apart, the same way in this run and in earlier ones", function()
+    local path = with("nerve", 'nerve = { "nerve" },', plan)
+    local function earlier(nerve)
+      shell.sh(folder, ("rm -rf %s/runs; mkdir -p %s/runs/one"):format(folder, folder))
+      shell.write(folder .. "/runs/one/manifest.json", cjson.encode { participant = "P07",
+        started = os.date("!%Y-%m-%dT%H:%M:%S+0000"), device = { simulated = false },
+        protocol = { id = "nerve", pulses = 12, nerve = nerve },
+        result = { pulses_sent = 12, elapsed_s = 1 } })
+      local rows = { "onset\tevent\tpulse\tonset_planned_us\tonset_sent_us\tchannel\tstatus" }
+      for i = 1, 12 do
+        rows[#rows + 1] = ("%d.0\tpulse\t%d\t%d\t%d\t%s\tdelivered"):format(i, i, i * 1000000, i * 1000000,
+          i <= 10 and "nerve" or "tms")
+      end
+      shell.write(folder .. "/runs/one/events.tsv", table.concat(rows, "\n") .. "\n")
+    end
+    local function of(rule, lab)
+      shell.write(folder .. "/lab.lua", "return { pulses_per_day = 100, pulses_per_week = 200 }")
+      local _, report = checked(("%s --rmt 40 %s --participant P07 --out %s/runs --lab %s/lab.lua"):format(
+        path, box, folder, folder))
+      for _, finding in ipairs(report.findings) do
+        if finding.rule == rule and (finding.layer == "lab") == lab then
+          return finding.value, report
+        end
+      end
+    end
+    earlier { "nerve" }
+    local day, report = of("pulses a day", false)
+    assert.are.same({ 3, 1, 300 }, { day, report.pulses, report.nerve_pulses }) -- 2 earlier, and one
+    assert.are.same({ 2, 2, 10, 10 }, { report.history.day, report.history.week, report.history.nerve_day,
+      report.history.nerve_week })
+    assert.are.equal(313, (of("pulses a day", true))) -- to the lab all are pulses
+    assert.are.equal(313, (of("pulses a week", true)))
+    earlier(nil) -- of a record that does not say so, all are the brain's
+    assert.are.equal(13, (of("pulses a day", false)))
+    assert.are.equal(313, (of("pulses a day", true)))
+  end)
+
+  it("is said in the record where the device's output may be one, and only there", function()
+    local path = with("nerve", 'nerve = { "1" },', "mp.pulse(mp.mso(20))")
+    for device, nerve in pairs { ["sim:pulsepal"] = { "1" }, ["sim:stimjim"] = { "1" },
+      ["sim:magventure"] = false } do
+      shell.sh(folder, ("rm -rf %s/runs"):format(folder))
+      local status, _, err = shell.moonpulse(folder, ("run %s --speed max --out %s/runs --device %s"):format(
+        path, folder, device))
+      assert.are.equal(0, status, err)
+      local run = shell.names(folder .. "/runs")[1]
+      assert.are.same(nerve, cjson.decode(shell.read(("%s/runs/%s/manifest.json"):format(folder,
+        run))).protocol.nerve or false)
+    end
+  end)
+
   it("is a list", function()
     for _, text in ipairs { 'nerve = "nerve",', "nerve = { a = true }," } do
       local status, _, message = shell.moonpulse(folder, "check " .. with("wrong", text) .. " --rmt 40")

@@ -122,6 +122,29 @@ describe("the dose of a run", function()
     assert.are.equal(31, judged(dose, train(10, 10, 90), 2.1).findings[1].value * 10)
   end)
 
+  it("holds what the device gave and nobody sent", function()
+    local lab = assert(labs.new({ pulses_per_session = 10 }, "lab"))
+    local dose = new { lab = lab }
+    local unasked = { channel = "1", intensity = 110, reference = "RMT" }
+    dose:gave_unasked(0.5, unasked) -- before anything was sent
+    dose:begins(train(5, 1, 110), 1, judged(dose, train(5, 1, 110), 1), 1)
+    for i = 1, 3 do
+      dose:gave_unasked(1 + i / 20, unasked) -- in between
+    end
+    dose:ended()
+    assert.are.equal(10, judged(dose, mp.pulse(mp.rmt(100)), 9).pulses)
+    assert.are.equal("within", find(judged(dose, mp.pulse(mp.rmt(100)), 9), "pulses a session").verdict)
+    dose:gave_unasked(9, unasked)
+    assert.are.equal("OVER", find(judged(dose, mp.pulse(mp.rmt(100)), 9), "pulses a session").verdict)
+    -- and its time counts: a train right behind a burst of the panel's
+    local other = new()
+    for i = 0, 9 do
+      other:gave_unasked(i / 20, unasked)
+    end
+    assert.are.equal("OVER", find(judged(other, train(10, 20, 110), 0.7), "gap between trains").verdict)
+    assert.are.equal("within", judged(other, train(10, 20, 110), 5.6).verdict)
+  end)
+
   it("is the same as that of one plan that holds all of it", function()
     local state = 4711
     local function random(n)

@@ -1,5 +1,5 @@
--- A driver that is a file may fail or loop anywhere, also where no task of ours runs: the end of the run has a
--- name and the record is closed, or recovered.
+-- A driver that is a file may fail or loop anywhere, also where no task of ours runs: the end of the run
+-- has a name and the record is closed, or recovered.
 local cjson = require "cjson"
 local shell = require "shell"
 
@@ -35,11 +35,12 @@ describe("the end of a run whose driver goes wrong", function()
     it(("has a name and leaves a record: %s, %s"):format(where, what), function()
       local folder = shell.folder()
       shell.write(folder .. "/odd.lua", driver:format(where, what, where, what))
-      local sim = shell.start(folder, "sim", ("sim magventure --link %s/port --log %s/twin.tsv"):format(folder,
-        folder))
+      local sim = shell.start(folder, "sim",
+        ("sim magventure --link %s/port --log %s/twin.tsv"):format(folder, folder))
       sim:says("stop it with")
       local job = shell.start(folder, "run", ("run itbs600 -p trains=1 -p hz=15 --amt 50 --timing host "
-        .. "--tolerance 1000 --device %s/odd.lua --port %s/port --out %s/runs"):format(folder, folder, folder))
+        .. "--tolerance 1000 --device %s/odd.lua --port %s/port --out %s/runs"):format(folder, folder,
+        folder))
       local status = job:wait()
       local path = folder .. "/runs/" .. shell.names(folder .. "/runs")[1]
       local manifest = cjson.decode((assert(shell.read(path .. "/manifest.json"))))

@@ -7,13 +7,14 @@ local shell = require "shell"
 
 local spaced = "[^\n]*" -- within a line
 
---- { name, script behind the first pulse, { status, stop, reason }, how }; how.signal: sent once the script says
---- "now"; how.also: another end that is as good; how.redirect: shell text
+--- { name, script behind the first pulse, { status, stop, reason }, how }; how.signal: sent once the script
+--- says "now"; how.also: another end that is as good; how.redirect: shell text
 local cases = {
   -- errors of any kind
   { "tostring", "error(setmetatable({}, { __tostring = function(self) return self.nothing.here end }))",
     { 2, "error", "an error that is a table whose __tostring fails: .*attempt to index" } },
-  { "tostring_of_itself", "error(setmetatable({}, { __tostring = function(self) return tostring(self) end }))",
+  { "tostring_of_itself",
+    "error(setmetatable({}, { __tostring = function(self) return tostring(self) end }))",
     { 2, "error", "whose __tostring fails: .*stack overflow" } },
   { "tostring_for_ever", "error(setmetatable({}, { __tostring = function() while true do end end }))",
     { 5, "stuck", "script%.lua:5: the script did not yield" } },
@@ -35,17 +36,21 @@ local cases = {
   { "too_long_text", "local s = ('x'):rep(1e18)", { 2, "error", "resulting string too large" } },
   -- ends that go past the run
   { "yield", "coroutine.yield()", { 2, "error", "script%.lua:5: a task may only wait with" } },
-  { "yield_again", "while true do pcall(function() coroutine.yield() end) end", { 5, "signal", "SIGTERM" }, { signal = "TERM" } },
+  { "yield_again", "while true do pcall(function() coroutine.yield() end) end", { 5, "signal", "SIGTERM" },
+    { signal = "TERM" } },
   { "exit_again", "while true do pcall(os.exit, 1) end", { 5, "requested", "os.exit%(1%)" } },
   -- scripts that do not come to an end
   { "loop", "while true do end", { 5, "stuck", "script%.lua:5: the script did not yield" } },
   { "loop_in_coroutine", "local f = coroutine.wrap(function() while true do end end) f()",
     { 5, "stuck", "script%.lua:5: the script did not yield" } },
-  { "loop_in_two", "local w = coroutine.wrap w(function() w(function() while true do end end)() end)()",
+  { "loop_in_two",
+    "local w = coroutine.wrap w(function() w(function() while true do end end)() end)()",
     { 5, "stuck", "script%.lua:5: " } },
-  { "loop_that_catches", "while true do pcall(function() while true do end end) end", { 5, "stuck", "yield" } },
+  { "loop_that_catches", "while true do pcall(function() while true do end end) end",
+    { 5, "stuck", "yield" } },
   { "loop_without_hook", "debug.sethook() while true do end", { 5, "stuck", "script%.lua:5: " } },
-  { "loop_in_close", "local x <close> = setmetatable({}, { __close = function() while true do end end })\nerror(1)",
+  { "loop_in_close",
+    "local x <close> = setmetatable({}, { __close = function() while true do end end })\nerror(1)",
     { 5, "stuck", "script%.lua:5: " } },
   { "loop_in_spawned", "run:spawn(function() while true do end end) run:sleep(20)",
     { 5, "stuck", "script%.lua:5: " } },
@@ -59,20 +64,23 @@ local cases = {
     also = "stuck" } },
   { "read_unarmed", "stim:disarm() io.read('n') run:sleep(20)", { 5, "signal", "SIGTERM" },
     { signal = "TERM", redirect = "0<>fifo" } },
-  { "command", "io.popen('sleep 20'):read('a')", { 5, "signal", "SIGINT" }, { signal = "INT", also = "stuck" } },
+  { "command", "io.popen('sleep 20'):read('a')", { 5, "signal", "SIGINT" },
+    { signal = "INT", also = "stuck" } },
   { "full_pipe", "while true do print(('x'):rep(10000)) end", { 5, "stuck", "yield" },
     { redirect = "1<>fifo", silent = true } },
   -- the guard
   { "guard_stopped", "os.execute('kill -STOP $(pgrep -P ' .. core.host().pid .. ' moonpulse-guard)') "
     .. "while true do run:sleep(0.1) end", { 5, "guard", "the guard process is gone, or was stopped" } },
   -- calls that nothing interrupts: the program ends, and what it leaves is recovered
-  { "pattern", "string.find(('a'):rep(1000000), '.-.-.-.-b')", { 5, "stuck", "stuck; Moonpulse ended before" },
+  { "pattern", "string.find(('a'):rep(1000000), '.-.-.-.-b')",
+    { 5, "stuck", "stuck; Moonpulse ended before" },
     { ends = true } },
   { "command_closed", "io.popen('sleep 20'):close()", { 5, "signal", "signal; Moonpulse ended before" },
     { ends = true, signal = "TERM", also = "stuck" } },
   { "finalizer", "require('finalizer')() collectgarbage() run:sleep(20)",
     { 5, "stuck", "stuck; Moonpulse ended before" }, { ends = true } },
-  { "finalizer_at_the_end", "kept = require('finalizer')()", { 0, "finished", "the script came to its end" } },
+  { "finalizer_at_the_end", "kept = require('finalizer')()",
+    { 0, "finished", "the script came to its end" } },
   { "memory", "collectgarbage('stop') local t = {} while true do pcall(function() while true do "
     .. "t[#t + 1] = ('x'):rep(1000000) .. #t end end) end", { 5, "stuck", "the script" },
     { may_end = true, limit = "ulimit -v 2000000" } },
@@ -99,12 +107,13 @@ describe("the end of a run", function()
     local base = folder .. "/" .. name
     os.execute(("mkdir %s && mkfifo %s/fifo"):format(base, base))
     shell.write(base .. "/script.lua", 'local mp = require "moonpulse"\n'
-      .. "return mp.experiment(function(run)\nlocal core, stim = require 'moonpulse.core', run:device()\nstim:arm()\n"
+      .. "return mp.experiment(function(run)\n"
+      .. "local core, stim = require 'moonpulse.core', run:device()\nstim:arm()\n"
       .. ("stim:fire(mp.pulse { intensity = mp.mso(40) }) %s %s\nend)\n"):format(how and how.silent and ""
         or "print('now') io.stdout:flush()", body))
     local redirect = how and how.redirect and how.redirect:gsub("fifo", base .. "/fifo") or ""
-    local job = shell.start(base, "job", ("run %s/script.lua --tolerance 1000 --out %s/runs %s"):format(base, base,
-      redirect), ("LUA_PATH='%s/?.lua;;'"):format(folder), how and how.limit)
+    local job = shell.start(base, "job", ("run %s/script.lua --tolerance 1000 --out %s/runs %s"):format(base,
+      base, redirect), ("LUA_PATH='%s/?.lua;;'"):format(folder), how and how.limit)
     job.folder = base
     jobs[#jobs + 1] = job
     return job

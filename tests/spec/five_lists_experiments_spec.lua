@@ -3,11 +3,13 @@
 --- Random scripts on every simulator, in every timing, in virtual time.
 -- MP_PLANS and MP_FIRST as in five_lists_spec.lua.
 local doses = require "moonpulse.experiment.dose"
+local oracle = require "five_lists.oracle"
 local outcomes = require "moonpulse.record_outcome"
 local outputs = require "moonpulse.outputs"
 local paces = require "five_lists.paces"
 local plants = require "five_lists.plant"
 local pulsepal = require "moonpulse.devices.pulsepal"
+local setting = require "moonpulse.setting"
 local shell = require "shell"
 local staged = require "five_lists.staged"
 local stimjim = require "moonpulse.devices.stimjim"
@@ -46,6 +48,14 @@ describe("the five lists of an experiment", function()
     end
   end
 
+  local function named(name)
+    for _, device in ipairs(paces.devices) do
+      if device.name == name then
+        return device
+      end
+    end
+  end
+
   --- The class of stimulator.lua.
   local function stimulator_class()
     for i = 1, math.huge do
@@ -54,6 +64,38 @@ describe("the five lists of an experiment", function()
         return value
       end
     end
+  end
+
+  --- A script's plan of one pulse.
+  local function single(mso)
+    return { seed = 1, expected = { oracle.ordered(oracle.pulse { ref = "MSO", value = mso }) },
+      source = ('local mp = require "moonpulse"\nreturn mp.protocol { id = "one", name = "One", '
+        .. "plan = function() return mp.pulse(mp.mso(%d)) end }\n"):format(mso) }
+  end
+
+  --- A weak pulse is refused as too soon behind a strong one, and then fired as soon as can be.
+  local function refused_then_fired(name)
+    local strong, weak = single(80), single(30)
+    return staged.run(folder, { seed = 1, device = named(name), timing = "host", steps = {
+      { what = "arm_for", plan = strong }, { what = "fire", plan = strong },
+      { what = "sleep", seconds = 4.5 }, { what = "fire", plan = weak, ahead = 0.25, again = true } } })
+  end
+
+  for _, name in ipairs { "magstim200", "bistim", "rapid" } do
+    it("are the same where a plan was refused while a capacitor follows its setting, on " .. name, function()
+      assert.are.equal(2, (assert(refused_then_fired(name))))
+      local forgotten = function(swap)
+        local class = stimulator_class()
+        local set = class.set
+        swap(class, "set", function(stimulator, ...)
+          stimulator.settles_ns = 0
+          return set(stimulator, ...)
+        end)
+      end
+      local played, why = plants.during(forgotten, function() return refused_then_fired(name) end)
+      assert.is_nil(played)
+      assert.matches("written: [%d.]+ s, channel 1, 30 %%MSO", why)
+    end)
   end
 
   local faults = {
@@ -67,7 +109,7 @@ describe("the five lists of an experiment", function()
       end)
     end },
     { "the first intensity of a later plan is not told", "magstim200", "host", function(swap)
-      swap(stimulator_class(), "set", function() return 0 end)
+      swap(stimulator_class(), "set", function() return 0, {} end)
     end },
     { "a device that is asked for its status counts as set otherwise", "stimjim", "host", function(swap)
       local tells = stimjim.tells
@@ -86,16 +128,15 @@ describe("the five lists of an experiment", function()
       local class = getmetatable(doses.new {})
       swap(class, "ended", function() end)
     end },
+    { "a device has followed at once what was told before it is armed again", "magstim200", "host",
+      function(swap) swap(setting, "before_arming", function() end) end },
     { "a plan begins while the device still recharges", "magstim200", "host", function(swap)
       swap(outputs, "free_at", function() return 0 end)
     end },
   }
   for _, fault in ipairs(faults) do
     it("find that " .. fault[1], function()
-      local device
-      for _, each in ipairs(paces.devices) do
-        device = each.name == fault[2] and each or device
-      end
+      local device = named(fault[2])
       local found, why = plants.during(fault[4], function()
         for seed = 1, most do
           local played, why = staged.run(folder, { seed = seed, device = device, timing = fault[3] })

@@ -69,4 +69,134 @@ describe("a full disk", function()
     end
     assert.are.equal("interrupted", cjson.decode(shell.read(folder .. "/manifest.json")).status)
   end)
+
+  --- A shell script with a small disk as the folder disk; {P} is the program. Exit status, output, errors.
+  local function on_small_disk(script)
+    if not os.execute("unshare -Urm sh -c 'mount -t tmpfs tmpfs /mnt' 2>/dev/null") then
+      return nil
+    end
+    shell.write(folder .. "/full.sh", "mkdir -p disk && mount -t tmpfs -o size=24m tmpfs disk || exit 99\n"
+      .. script:gsub("{P}", (shell.program:gsub("^build", "$OLDPWD/build"))))
+    return shell.sh(folder, ("cd %s && unshare -Urm sh full.sh"):format(shell.quote(folder)))
+  end
+
+  local alternating = [[local mp = require "moonpulse"
+    return mp.experiment { params = { fill = { default = "" } }, run = function(run)
+      local stim = run:device()
+      stim:arm()
+      for i = 1, 40 do
+        if i == 5 then -- some other program fills the disk
+          local f = io.open(run.params.fill, "w")
+          f:setvbuf "no"
+          while f:write(("x"):rep(4096)) do end
+          while f:write "x" do end
+          f:close()
+        end
+        stim:fire(mp.pulse { intensity = mp.mso(i % 2 == 1 and 80 or 20) })
+      end
+    end }]]
+
+  it("under an experiment: nothing is played that the journal does not have, nothing is invented", function()
+    shell.write(folder .. "/full.lua", alternating)
+    local status, out, err = on_small_disk [[
+      {P} run full.lua --seed 1 --tolerance 500 --beyond-guidelines test --approval none --out disk/runs \
+        -p fill=disk/fill
+      echo "status $?"
+      rm disk/fill
+      {P} recover disk/runs/*
+      cp disk/runs/*/* .
+    ]]
+    if not status then
+      return pending "no file system can be mounted here"
+    end
+    assert.are.equal(0, status, err)
+    assert.matches("the journal cannot be written, so nothing more is played", err, 1, true)
+    assert.matches("No space left on device", err, 1, true)
+    assert.matches("status 5\n", out)
+    -- how many fitted is the file system's affair: what was given is in the record, and nothing else
+    local given, twin = {}, {}
+    for _, row in ipairs(shell.rows(folder .. "/events.tsv")) do
+      given[#given + 1] = row.event == "pulse" and row.status == "delivered" and tonumber(row.intensity_mso)
+        or nil
+    end
+    for line in io.lines(folder .. "/twin.tsv") do
+      twin[#twin + 1] = tonumber((line:match("\tpulse\t[^\t]*\t[^\t]*\t[^\t]*\t([^\t]*)")))
+    end
+    assert.are.same(twin, given)
+    assert.is_true(#given >= 4 and #given < 40)
+    assert.are_not.equal("running", cjson.decode(shell.read(folder .. "/manifest.json")).status)
+  end)
+
+  it("before anything is armed is a refusal with the remedy", function()
+    shell.write(folder .. "/made.lua", [[local mp = require "moonpulse"
+      return mp.protocol { id = "made", name = "Made", plan = function()
+        return mp.train { pulses = 50, hz = 10, intensity = mp.mso(40) } end }]])
+    local status, out, err = on_small_disk [[
+      dd if=/dev/zero of=disk/fill bs=4k 2>/dev/null
+      {P} run made.lua --timing host --tolerance 200 --beyond-guidelines test --approval none --out disk/runs
+      echo "status $?"
+      {P} run made.lua --speed max --beyond-guidelines test --approval none --out disk/runs
+      echo "status $?"
+      grep -c pulse disk/runs/*/twin.tsv
+    ]]
+    if not status then
+      return pending "no file system can be mounted here"
+    end
+    assert.is_nil(out:find("status 0", 1, true), out)
+    assert.is_nil(out:find("[1-9]%d*\n$"), out) -- and no pulse was given
+    assert.matches("No space left on device", err, 1, true)
+    assert.matches("make room", err, 1, true)
+  end)
+
+  it("is said of the report, which can be written later", function()
+    local record = assert(records.create(folder .. "/runs", "made"))
+    record:manifest { status = "completed", device = { name = "magventure" }, protocol = { name = "Made" } }
+    record:close()
+    assert(os.execute(("mkdir -p %s/report.html.part/x"):format(shell.quote(record.folder)))) -- in the way
+    local path, why = require("moonpulse.report").write(record.folder)
+    assert.is_nil(path)
+    assert.matches("report.html: cannot be written", why, 1, true)
+    local status, _, err = shell.moonpulse(folder, "recover " .. record.folder)
+    assert.are.equal(2, status)
+    assert.matches("report.html: cannot be written", err, 1, true)
+    shell.remove(record.folder .. "/report.html.part")
+    local out
+    status, out = shell.moonpulse(folder, "recover " .. record.folder)
+    assert.are.equal(0, status)
+    assert.matches("its report was missing, and is written", out, 1, true)
+    assert.is_string(shell.read(record.folder .. "/report.html"))
+  end)
+
+  it("is said at once, with what to do, and once", function()
+    local ending = require "moonpulse.run.ending"
+    local record = assert(records.create(folder .. "/runs", "made"))
+    local full = assert(io.open("/dev/full", "w"))
+    record.file:close()
+    record.file = full
+    local said, kept = {}, io.stderr
+    io.stderr = { write = function(_, text) said[#said + 1] = text end } -- luacheck: ignore
+    ending.tell_losses { record = record }
+    for i = 1, 3 do
+      record:event("mark", i, nil, "passed", "one")
+      record:advance(i + 1)
+      record:sync()
+    end
+    io.stderr = kept -- luacheck: ignore
+    assert.are.equal(1, #said)
+    assert.matches("events.tsv: No space left on device: make room, or name another folder with --out DIR",
+      said[1], 1, true)
+  end)
+
+  it("is an error and no signal where a file may not grow", function()
+    shell.write(folder .. "/made.lua", [[local mp = require "moonpulse"
+      return mp.protocol { id = "made", name = "Made", plan = function()
+        return mp.train { pulses = 2000, hz = 10, intensity = mp.mso(40) } end }]])
+    local run = ("%s run %s/made.lua --beyond-guidelines test --approval none --out %s/runs"):format(
+      shell.quote(shell.program), folder, folder)
+    for _, more in ipairs { " --speed max", "" } do
+      local status, _, err = shell.sh(folder, "ulimit -f 40; " .. run .. more)
+      assert.is_true(status > 0 and status < 128, tostring(status))
+      assert.matches("File too large", err, 1, true)
+    end
+  end)
 end)

@@ -124,6 +124,28 @@ describe("a participant's history", function()
     assert.are.equal(43, of().day)
   end)
 
+  it("counts what the device gave and nobody sent, however the run ended", function()
+    local function unasked(fields, sent, count)
+      local path, rows = earlier(fields, {}), {}
+      for i = 1, sent + count do
+        rows[i] = i <= sent and ("%d.0\tpulse\t%d\t0.0\t1\tdelivered"):format(i, i)
+          or ("%d.0\tunasked_pulse\tn/a\t0.0\tn/a\tdelivered"):format(i)
+      end
+      shell.write(path .. "/events.tsv", "onset\tevent\tpulse\tonset_planned_us\tonset_sent_us\tstatus\n"
+        .. table.concat(rows, "\n") .. "\n")
+    end
+    unasked({ status = "device fault", result = { pulses_sent = 5, elapsed_s = 10 } }, 5, 300)
+    assert.are.equal(305, of().day)
+    assert.are.equal(now - HOUR + 305, of().runs[1].ended)
+    unasked({ status = "device fault", result = { pulses_sent = 0, elapsed_s = 10 } }, 0, 2)
+    assert.are.same({ 307, 2 }, { of().day, of().sessions })
+    unasked({ status = "running", result = "none", protocol = { id = "x", pulses = 1 } }, 3, 4)
+    assert.are.same({ 314, 314, 3 }, { of().day, of().week, of().sessions })
+    -- long ago it is a session all the same
+    unasked({ started = stamp(now - 30 * 24 * HOUR), result = { pulses_sent = 0, elapsed_s = 10 } }, 0, 2)
+    assert.are.same({ 314, 4 }, { of().week, of().sessions })
+  end)
+
   it("counts rows of a run that still says running, and says that it is torn", function()
     local rows = {}
     for i = 1, 12 do
@@ -181,6 +203,59 @@ describe("a participant's history", function()
     end
     assert.is_nil(named:find("notes", 1, true))
     assert.is_nil(named:find("other", 1, true))
+  end)
+
+  it("names what lies in place of a file, and does not wait for it", function()
+    earlier {}
+    local places = { fifo = "mkfifo %s", device = "ln -s /dev/zero %s", folder = "mkdir %s",
+      loop = "ln -s %s %s", nowhere = "ln -s /no/such/file %s", sparse = "truncate -s 1T %s" }
+    for name, make in pairs(places) do
+      os.execute("mkdir " .. shell.quote(out .. "/" .. name))
+      local path = shell.quote(("%s/%s/manifest.json"):format(out, name))
+      assert(os.execute(make:format(path, path)))
+    end
+    local named = table.concat(of().unreadable, "\n")
+    for name in pairs(places) do
+      assert.matches("/" .. name .. "/manifest.json", named, 1, true)
+    end
+    assert.are.equal(10, of().day)
+    -- the same in place of the flight record and the rows of a torn run: what it planned counts
+    for _, make in pairs(places) do
+      local path = earlier { status = "running", result = "none", flight = { actions = {} } }
+      for _, file in ipairs { "flight.bin", "events.tsv" } do
+        local at = shell.quote(path .. "/" .. file)
+        assert(os.execute(("rm -f %s; "):format(at) .. make:format(at, at)))
+      end
+    end
+    assert.are.equal(10 + 40 * 6, of().day)
+  end)
+
+  it("takes no number and no time that cannot be", function()
+    for _, sent in ipairs { 1e308, -5, 0.5, "many", 1e18 } do
+      earlier { result = { pulses_sent = sent, elapsed_s = 1e308 }, protocol = { id = "x", pulses = 7 } }
+    end
+    local path = earlier {}
+    local text = shell.read(path .. "/manifest.json"):gsub('"pulses_sent":10', '"pulses_sent":1e999')
+      :gsub('"pulses":40', '"pulses":NaN')
+    shell.write(path .. "/manifest.json", text)
+    assert.are.same({ 35, 35 }, { of().day, of().week })
+    assert.matches("35 pulses today", history.line(of(), "P07"), 1, true)
+    for _, at in ipairs { "2026-99-01T00:00:00Z", "2026-01-32T00:00:00Z", "2026-01-01T25:00:00Z", "26-01-01",
+      7 } do
+      assert.is_nil(clock.seconds_of(at))
+    end
+    earlier { started = "9999-99-99T99:99:99+9999" }
+    assert.are.equal(45, of().day)
+  end)
+
+  it("shows names without what moves a terminal's cursor", function()
+    local odd = out .. "/\27[2J"
+    os.execute(("mkdir %s && : > %s"):format(shell.quote(odd), shell.quote(odd .. "/manifest.json")))
+    earlier { started = "\27[31m2026", protocol = { id = "x", pulses = 40 } }
+    local found = of()
+    local text = table.concat(found.notes, "\n") .. table.concat(found.unreadable, "\n")
+    assert.matches("\\x1B[2J/manifest.json", text, 1, true)
+    assert.is_nil(text:find("\27", 1, true))
   end)
 
   it("does not hang on a flight record that never ends", function()

@@ -233,7 +233,7 @@ describe("a run that is killed or frozen", function()
     assert.are.equal(30, #recorded(run_folder(out)))
     local other, _, refusal = shell.moonpulse(folder, "recover " .. folder)
     assert.are.equal(2, other)
-    assert.matches("has no manifest.json: is it the folder of a run?", refusal, 1, true)
+    assert.matches("has no manifest.json that can be read: is it the folder of a run?", refusal, 1, true)
   end)
 
   -- Freezes --------------------------------------------------------------------------------------

@@ -55,6 +55,18 @@ describe("the preflight", function()
     end
   end)
 
+  it("names the channels that are declared as a nerve's, and takes only a yes", function()
+    assert.are.same({}, preflight.nerves(nil))
+    local coverages = require "moonpulse.safety.coverage"
+    local declared = { nerve = { "median", "ulnar" } }
+    local names = coverages.nerves(coverages.of(declared, { nerve = true }))
+    local questions = preflight.nerves(names)
+    assert.matches("Channel median, ulnar is declared as a nerve's", questions[1].text, 1, true)
+    assert.are.equal("nerve_channels", assert(asked(questions, {})).answers[1].id)
+    assert.is_nil((asked(questions, { nerve_channels = "n" })))
+    assert.is_nil(coverages.nerves(coverages.of(declared, {}))) -- a coil's device
+  end)
+
   it("lets an experiment say beforehand, and the gate holds it to that", function()
     local questions = preflight.beyond_of_experiment()
     local no = assert(asked(questions, { beyond_tested = "n" }))

@@ -175,7 +175,7 @@ describe("playback", function()
   end)
 
   it("takes two soft triggers in one write: one cycle after the other, on two outputs or on one", function()
-    -- the handler takes what the cycle before scheduled, before it reads its own message (firmware 2.0.1, read)
+    -- the handler takes what the cycle before scheduled before it reads its own message (2.0.1, read)
     local both = programmed { phase1Duration = 0.001, pulseTrainDuration = 0.001 }
     both:receive(set("phase1Duration", 0.001, 2) .. set("pulseTrainDuration", 0.001, 2), S - 10 * MS)
     local _, first = both:receive(bin "d54d01 d54d02", S)

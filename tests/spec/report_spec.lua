@@ -409,6 +409,19 @@ describe("moonpulse.report", function()
     end)
   end)
 
+  describe("numbers that no run writes", function()
+    it("are as if they were missing, in whatever column", function()
+      local columns_of_numbers = { "onset", "onset_planned_us", "onset_sent_us", "onset_confirmed_us",
+        "lateness_us", "pulse", "intensity_mso", "intensity" }
+      for _, name in ipairs(columns_of_numbers) do
+        for _, value in ipairs { "-1e308", "1e308", "1e999", "nan", "-inf", "9999999999999999999", "1e16" } do
+          local rows = { pulse(1, 0, 1, 100), pulse(2, 100000, 1, 100, { [name] = value }) }
+          assert.is_truthy(page_of({ protocol = { name = "X" } }, rows):find("</html>", 1, true), name)
+        end
+      end
+    end)
+  end)
+
   describe("missing things", function()
     it("are 'not recorded' when the manifest is empty, null or of the wrong type", function()
       for _, manifest in ipairs { "{}", '{"protocol":null,"result":{"lateness_us":null}}',

@@ -11,7 +11,8 @@ local said = { INT = "stopped by Ctrl%-C %(SIGINT%)", TERM = "stopped by SIGTERM
 local function write_slow(folder, pulses)
   local path = ("%s/slow%d.lua"):format(folder, pulses)
   shell.write(path, ('local mp = require "moonpulse"\nreturn mp.protocol { id = "slow", name = "Slow", '
-    .. "plan = function() return mp.train { pulses = %d, hz = 3, intensity = mp.mso(30) } end }"):format(pulses))
+    .. "plan = function() return mp.train { pulses = %d, hz = 3, intensity = mp.mso(30) } end }"):format(
+    pulses))
   return path
 end
 
@@ -41,19 +42,20 @@ describe("signals", function()
     return out .. "/" .. found[1]
   end
 
-  --- From now on, every 10 ms until it has ended, in a process of its own: the first, then the others in turn.
+  --- From now on, every 10 ms until it has ended, in a process of its own: the first, then the others.
   local function pester(job, first, others)
-    os.execute(("{ kill -%s %d; sleep 0.01; while kill -%s %d && sleep 0.01 && kill -%s %d; do sleep 0.01; done; } "
-      .. "2>/dev/null &"):format(first, job:pid(), others[1], job:pid(), others[2] or others[1], job:pid()))
+    local pid = job:pid()
+    os.execute(("{ kill -%s %d; sleep 0.01; while kill -%s %d && sleep 0.01 && kill -%s %d; do sleep 0.01; "
+      .. "done; } 2>/dev/null &"):format(first, pid, others[1], pid, others[2] or others[1], pid))
   end
 
-  it("that follow the first change nothing, whatever they are, until the record of a run is closed", function()
+  it("that follow the first change nothing until the record of a run is closed", function()
     local begun, slow = {}, write_slow(folder, 100)
     for _, first in ipairs(names) do
       for _, second in ipairs(names) do
         local name = first .. second
-        begun[#begun + 1] = { first, second, name, start(name, ("run %s --tolerance 1000 --out %s/%s.runs"):format(
-          slow, folder, name)) }
+        begun[#begun + 1] = { first, second, name,
+          start(name, ("run %s --tolerance 1000 --out %s/%s.runs"):format(slow, folder, name)) }
       end
     end
     for _, each in ipairs(begun) do
@@ -86,7 +88,8 @@ return mp.experiment(function(run)
   while true do stim:fire(mp.pulse { intensity = mp.mso(40) }) run:sleep(0.1) end
 end)]])
     for i, first in ipairs(names) do
-      local job = start("e" .. i, ("run %s/script.lua --tolerance 1000 --out %s/e%d.runs"):format(folder, folder, i))
+      local job = start("e" .. i, ("run %s/script.lua --tolerance 1000 --out %s/e%d.runs"):format(folder,
+        folder, i))
       job:says("now")
       pester(job, first, { "TERM", "QUIT" })
       assert.are.equal(5, job:wait())
@@ -102,12 +105,13 @@ end)]])
     for _, first in ipairs(names) do
       for _, second in ipairs(names) do
         local name = first .. second
-        local job = start("s" .. name, ("sim magventure --link %s/%s --log %s/%s.tsv"):format(folder, name, folder,
-          name))
+        local job = start("s" .. name, ("sim magventure --link %s/%s --log %s/%s.tsv"):format(folder, name,
+          folder, name))
         job:says("stop it with")
         pester(job, first, { second, "QUIT" })
         assert.are.equal(0, job:wait(), name)
-        assert.matches("0 pulses, 0 armings, 0 disarmings, 0 settings, 0 commands ignored", job:out(), 1, true)
+        assert.matches("0 pulses, 0 armings, 0 disarmings, 0 settings, 0 commands ignored", job:out(), 1,
+          true)
         local _, _, code = os.execute(("test -L %s/%s"):format(folder, name))
         assert.are.equal(1, code, name)
       end
@@ -115,8 +119,8 @@ end)]])
   end)
 
   it("that were ignored stay so: under nohup a hang-up ends nothing", function()
-    local job = start("nohup", ("run %s --tolerance 1000 --out %s/runs"):format(write_slow(folder, 6), folder),
-      "trap '' HUP")
+    local job = start("nohup", ("run %s --tolerance 1000 --out %s/runs"):format(write_slow(folder, 6),
+      folder), "trap '' HUP")
     job:says("timing")
     job:signal("HUP")
     assert.are.equal(0, job:wait(), job:err())
@@ -157,15 +161,17 @@ describe("what is around a run", function()
       assert.are.equal(0, status, closed)
       assert.are.equal("completed", manifest_of(out).status, closed)
       assert.are.equal(1, manifest_of(out).result.pulses_sent, closed)
-      local status_of_sim = shell.sh(folder, ("%s sim magventure %s & sleep 0.5; kill -TERM $!; wait $!"):format(
-        shell.quote(shell.program), closed))
+      local link = ("%s/link%d"):format(folder, mask)
+      local status_of_sim = shell.sh(folder, ("%s sim magventure --link %s %s & until test -L %s; do "
+        .. "sleep 0.02; done; kill -TERM $!; wait $!"):format(shell.quote(shell.program), link, closed, link))
       assert.are.equal(0, status_of_sim, closed)
     end
   end)
 
   it("may close the pipe that it writes to", function()
-    local status, out = shell.sh(folder, ("{ %s run %s/one.lua --tolerance 1000 --out %s/runs; echo $? >%s/rc; } | "
-      .. "true; cat %s/rc"):format(shell.quote(shell.program), folder, folder, folder, folder))
+    local status, out = shell.sh(folder, ("{ %s run %s/one.lua --tolerance 1000 --out %s/runs; "
+      .. "echo $? >%s/rc; } | true; cat %s/rc"):format(shell.quote(shell.program), folder, folder, folder,
+      folder))
     assert.are.same({ 0, "0\n" }, { status, out })
     assert.are.equal("completed", manifest_of(folder .. "/runs").status)
   end)
@@ -190,8 +196,10 @@ end)]])
     local text = shell.read(folder .. "/script.lua"):gsub("run%.params%.folder", ("%q"):format(folder))
     shell.write(folder .. "/script.lua", text)
     local before = select(2, shell.sh(folder, "ls -l /proc/self/fd"))
-    local status, out, err = shell.moonpulse(folder, ("run %s/script.lua --tolerance 1000 --trigger-in %s --out "
-      .. "%s/runs"):format(folder, core.pty(nil, function() end):path(), folder))
+    local triggers = core.pty(nil, function() end)
+    local status, out, err = shell.moonpulse(folder, ("run %s/script.lua --tolerance 1000 --trigger-in %s "
+      .. "--out %s/runs"):format(folder, triggers:path(), folder))
+    triggers:close()
     assert.are.equal(0, status, err)
     local seen = 0
     for line in out:gmatch("[^\n]+") do
@@ -209,7 +217,8 @@ end)]])
   local function held_terminal(name, arguments)
     local terminal = core.pty(nil, function() end)
     os.execute(("stty ixon isig icanon <%s"):format(terminal:path()))
-    local job = shell.start(folder, name, ("%s <%s >%s 2>&1"):format(arguments, terminal:path(), terminal:path()))
+    local job = shell.start(folder, name, ("%s <%s >%s 2>&1"):format(arguments, terminal:path(),
+      terminal:path()))
     return job, terminal
   end
 
@@ -226,7 +235,8 @@ end)]])
     for i, each in ipairs { { "run " .. write_slow(folder, 6), 0, "completed", "finished" },
       { "run " .. write_slow(folder, 100), 5, "stopped", "signal", "TERM" },
       { "run " .. folder .. "/script.lua", 5, "stopped", "stuck" } } do
-      local job, terminal = held_terminal("t" .. i, ("%s --tolerance 1000 --out %s/t%d"):format(each[1], folder, i))
+      local job, terminal = held_terminal("t" .. i, ("%s --tolerance 1000 --out %s/t%d"):format(each[1],
+        folder, i))
       held[i] = { job, terminal, each }
     end
     for i, each in ipairs(held) do

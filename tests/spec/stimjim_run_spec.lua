@@ -83,6 +83,57 @@ describe("moonpulse run on a StimJim", function()
     end
   end)
 
+  it("compares what was measured at the output with what it was set to; recover says the same", function()
+    shell.write(folder .. "/loose.lua", "local driver = {}\nfor key, value in pairs(require "
+      .. '"moonpulse.devices.stimjim") do driver[key] = value end\n'
+      .. 'driver.name, driver.simulator = "loose", "loose_twin.lua"\nreturn driver\n')
+    -- from its third completion on an electrode is loose
+    shell.write(folder .. "/loose_twin.lua", [[
+      local model = require "moonpulse.simulators.stimjim"
+      local M = setmetatable({}, { __index = model })
+      function M.new(options)
+        local twin, complete = model.new(options), 0
+        for _, name in ipairs { "receive", "tick" } do
+          local method = twin[name]
+          twin[name] = function(...)
+            local replies, log, next_ns = method(...)
+            for _, reply in ipairs(replies or {}) do
+              complete = complete + (reply.bytes:find("^Train complete") and 1 or 0)
+              if complete >= 3 then
+                reply.bytes = reply.bytes:gsub("( )800uA", "%1312uA")
+              end
+            end
+            return replies, log, next_ns
+          end
+        end
+        return twin
+      end
+      return M]])
+    for _, timing in ipairs { "host", "device" } do
+      local code, _, err = shell.moonpulse(folder, ("run %s/slow.lua --tolerance 200 --timing %s "
+        .. "--out %s/runs --device sim:%s/loose.lua --device-option full_scale_ua=2000"):format(folder,
+        timing, folder, folder))
+      if timing == "device" then -- one start, one completion
+        assert.are.equal(0, code, err)
+      else
+        assert.are.equal(4, code)
+        assert.is_truthy(err:find("pulse 3 was given otherwise than it was set: 312 uA were measured at "
+          .. "output 1, which was set to 800 uA", 1, true), err)
+        local events, _, manifest = results()
+        assert.are.same({ "delivered", "delivered", "otherwise" }, { events[1].status, events[2].status,
+          events[3].status })
+        local path = ("%s/runs/%s"):format(folder, shell.names(folder .. "/runs")[1])
+        local live = shell.read(path .. "/events.tsv")
+        manifest.status, manifest.result = "running", nil
+        shell.write(path .. "/manifest.json", cjson.encode(manifest))
+        assert.are.equal(0, (shell.moonpulse(folder, ("recover %s --device %s/loose.lua"):format(path,
+          folder))))
+        assert.are.equal(live, shell.read(path .. "/events.tsv"))
+      end
+      shell.remove(folder .. "/runs")
+    end
+  end)
+
   it("says that it is not safe where the device does not stop", function()
     local code, _, err = shell.moonpulse(folder, arguments(folder .. "/slow.lua", "--fault stuck-armed@3"))
     assert.are.equal(4, code)

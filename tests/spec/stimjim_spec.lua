@@ -113,6 +113,32 @@ describe("the twin of the StimJim", function()
     assert.are.equal(5, twin:state().pulses)
   end)
 
+  it("reports only the train that was started last, and has a row for the other", function()
+    local twin = twins.new()
+    twin:receive("S0,0,3,1500,750;5000,0,1000\nS1,3,0,1500,750;0,5000,1000\n", S)
+    local replies, log = twin:receive("T0\nT1\n", 2 * S)
+    assert.are.same({ "pulse", "error", "pulse" }, { log[1].event, log[2].event, log[3].event })
+    assert.are.equal("PulseTrain 0 ran: its end is not reported", log[2].note)
+    local names, read_back = {}, joined(replies) .. joined((twin:tick(3 * S)))
+    local dialect = {}
+    while #read_back > 0 do
+      local reply, used = driver.decode(read_back, dialect)
+      read_back = read_back:sub(used + 1)
+      local of = reply and driver.confirms_for(reply)
+      names[#names + 1] = reply and reply.name == "train_complete" and "complete " .. tostring(of) or nil
+    end
+    assert.are.same({ "complete 1" }, names)
+  end)
+
+  it("gives no pulse where the train is over before it looks, and has a row for that", function()
+    local twin = twins.new() -- it starts a timer and writes a line first (d3ee6ad, read)
+    local _, log = twin:receive("S0,0,3,1500,1;5000,0,1000\nT0\n", S)
+    assert.are.equal("ignored", log[#log].event)
+    assert.are.equal(0, twin:state().pulses)
+    twin:receive(configured({}).encode.set(action(50, "0"), action(50, "0")) .. "T0\n", 2 * S)
+    assert.are.equal(1, twin:state().pulses)
+  end)
+
   it("keeps its stages where a header is short, and ends the list at a short stage", function()
     local twin = twins.new()
     twin:receive("S0,0,3,20000,60000;5000,0,100;1,2\n", S)
@@ -219,9 +245,8 @@ describe("the driver of the StimJim", function()
       local encode = configured(options).encode
       return (encode.set(action(50, "x"), action(...)))
     end
-    local function line(...)
-      local mode0 = ...
-      return ("S%d,%d,%d,%d,1;%s\n"):format(mode0 == 3 and 1 or 0, ...) -- each output has a train of its own
+    local function line(mode0, mode1, period, stages) -- each output has a train of its own
+      return ("S%d,%d,%d,%d,%d;%s\n"):format(mode0 == 3 and 1 or 0, mode0, mode1, period, period // 2, stages)
     end
     assert.are.equal(line(0, 3, 1500, "5000,0,1000"), first_line({ channels = "x=0" }))
     assert.are.equal(line(3, 0, 1500, "0,5000,1000"), first_line({}, 50, "1"))
@@ -298,18 +323,48 @@ describe("the driver of the StimJim", function()
   end)
 
   it("judges what a StimJim says", function()
-    local function judge(text, expected)
-      return driver.judge(driver.decode(text .. "\r\n", {}), expected)
+    --- What the last reply of a text means.
+    local function judge(text, expected, options)
+      local _, list = read(text .. "\r\n", 5000)
+      return driver.judge(list[#list], expected, options)
+    end
+    local function complete(pulses, measured)
+      return ("Train complete. Delivered %d pulses.\r\nCurrent/Voltage by stage: \r\n"
+        .. "           Ch0   Ch1 \r\nStage 0%s"):format(pulses, measured
+          or "  5000mV,             0uA,          ")
     end
     local three = { mso = 50, train = { pulses = 3, definition = {} } }
-    assert.are.same({ "confirm", "3 delivered", 3 }, { judge("Train complete. Delivered 3 pulses.", three) })
+    assert.are.same({ "confirm", "3 delivered", 3 }, { judge(complete(3), three) })
     assert.are.same({ "fault", "the StimJim gave 2 of 3 pulses" },
-      { judge("Train complete. Delivered 2 pulses.", three) })
-    assert.are.equal("confirm", (judge("Train complete. Delivered 1 pulses.", action())))
-    assert.are.equal("fault", (judge("Train complete. Delivered 2 pulses.", action())))
+      { judge(complete(2), three) })
+    assert.are.equal("confirm", (judge(complete(1), action())))
+    assert.are.equal("fault", (judge(complete(2), action())))
     assert.are.equal("fault", (judge("Invalid PulseTrain index.", action())))
     assert.are.equal("fault", (judge("Booting StimJim on Teensy 3.5!", action())))
     assert.are.equal("fault", (judge("Train #1 complete. Delivered 3 pulses.", action())))
     assert.is_nil((judge("Started T train with parameters of PulseTrain 0", action())))
+    -- what was measured at the output, to an eighth, and to 5 steps of the converter where that is more
+    local own = configured { full_scale_ua = "2000" }.settings
+    for _, way in ipairs { { 50, 1000, true }, { 50, 1125, true }, { 50, 1126 }, { 50, 875, true },
+      { 50, 874 }, { 50, 0 }, { 50, -1000 }, { 1, 20, true }, { 1, 24, true }, { 1, 25 } } do
+      local asked = action()
+      asked.mso = way[1]
+      local text = complete(1, ("%6duA,             0uA,          "):format(way[2]))
+      local verdict, _, _, unlike = judge(text, asked, own)
+      assert.are.same({ "confirm", way[3] == true }, { verdict, unlike == nil })
+      local words = ("%d uA were measured at output 0, which was set to %d uA"):format(way[2], way[1] * 20)
+      assert.is_true(unlike == nil or unlike:find(words, 1, true) ~= nil, unlike)
+    end
+    -- a firmware that writes it otherwise: confirmed, not compared
+    assert.are.same({ "confirm", "1 delivered", 1 },
+      { judge(complete(1, ": 1mV, 2uA, (target 3mV)"), action(), own) })
+  end)
+
+  it("has no completion before its first stage is there", function()
+    local dialect = {}
+    local reply, used = driver.decode("Train complete. Delivered 3 pulses.\r\nStage 0", dialect)
+    assert.are.equal("detail", reply.name)
+    local rest = ("Train complete. Delivered 3 pulses.\r\nStage 0"):sub(used + 1)
+    assert.are.equal(0, select(2, driver.decode(rest, dialect)))
   end)
 end)

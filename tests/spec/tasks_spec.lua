@@ -167,7 +167,8 @@ print(pcall(core.run, function() string.gsub("x", "x", function() core.wait(0) e
   end)
 
   it("is told that coroutine.yield is no way to wait", function()
-    local words = "at 2: a task may only wait with moonpulse functions (sleep, wait), not with coroutine.yield"
+    local words = "at 2: a task may only wait with moonpulse functions (sleep, wait), "
+      .. "not with coroutine.yield"
     assert.are.equal("false " .. words, run "print(pcall(core.run, function() coroutine.yield(1) end))")
     -- where it yielded, so that it can close what is open; and it may go on
     assert.are.equal("false " .. words .. "|true after", run [[
@@ -175,6 +176,19 @@ print(core.run(function() print(pcall(function() coroutine.yield(1) end)) return
     assert.are.equal("1|2|true", run [[
 print(pcall(core.run, function() for k in coroutine.wrap(function() coroutine.yield(1) coroutine.yield(2) end)
 do print(k) end end))]])
+  end)
+
+  it("that waits for no time still lets the loop hear", function()
+    assert.are.equal("15", run [[
+print(core.run(function()
+  local heard
+  core.on_signal(function(number) heard = number end)
+  io.popen("kill -TERM " .. core.host().pid):close()
+  for _ = 1, 100 do
+    core.wait(0)
+  end
+  return heard
+end))]])
   end)
 
   it("hears of an error that nobody else can: where it waits, it may close what is open", function()

@@ -23,8 +23,8 @@ end
 
 --- What a twin logs of bytes in the second behind them, and when that is over.
 local function rows_of(twin, bytes, now_ns)
-  local count, _, log = 0, twin:receive(bytes, now_ns)
-  count = #(log or {})
+  local _, log = twin:receive(bytes, now_ns)
+  local count = #(log or {})
   for ms = 1, 1000, 3 do
     _, log = twin:tick(now_ns + ms * MS)
     count = count + #(log or {})

@@ -85,6 +85,11 @@ describe("a MagPro that reports", function()
         assert.are.same({ "device fault", each[3] }, { facts.result.status, facts.result.stop })
         assert.are.equal(1, count(rows, "unasked_pulse"))
         assert.are.equal(each[2], count(rows, "pulse"))
+        local page = shell.read(("%s/runs/%s/report.html"):format(folder, shell.names(folder .. "/runs")[1]))
+        if each[3] then -- where nothing was armed there is no report
+          assert.matches("The device reported 1 pulse that nobody sent.", page, 1, true)
+          assert.matches("Pulses that the device reported and nobody sent</caption>", page, 1, true)
+        end
         for _, row in ipairs(rows) do
           assert.is_true(tonumber(row.onset) >= 0)
           if row.event == "unasked_pulse" then

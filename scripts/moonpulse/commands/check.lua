@@ -65,7 +65,7 @@ end
 local function check_device(options, cases, driver, bar)
   local gravest, note
   for _, case in ipairs(cases) do
-    local found = check_case(options, case, driver, bar)
+    local found = case.search and gravest or check_case(options, case, driver, bar)
     note = note or found.note
     if not gravest or check_report.order(found.verdict) > check_report.order(gravest.verdict) then
       gravest = found
@@ -110,7 +110,8 @@ function M.run(options)
     }
   end)
   local result = { protocol = protocol, report = report, device = check_device(options, cases, driver, bar),
-    judged = judged, lab = policy.lab, history = policy.history, participant = options.participant }
+    judged = worst.told(judged, report), lab = policy.lab, history = policy.history,
+    participant = options.participant }
   if named and #cases > 1 then
     result.seed = { seed = options.seed, verdict = check_report.graver(own_verdict,
       check_case(options, cases[1], driver, bar).verdict) }

@@ -64,7 +64,8 @@ function M.json(result)
     by_layer[each.layer] = each.verdict
   end
   return cjson.encode { protocol = result.protocol.id, profile = report.profile, table = report.table,
-    verdict = verdict, layers = by_layer, pulses = report.pulses, trains = report.trains,
+    verdict = verdict, layers = by_layer, pulses = report.pulses,
+    nerve_pulses = report.nerve_pulses, trains = report.trains,
     device = result.device, findings = findings, structural = report.structural, warning = tables.warning,
     judged = result.judged or { how = "the schedule", text = "nothing in it is drawn" },
     seed = result.seed, history = histories.facts(result.history) }
@@ -101,8 +102,9 @@ function M.print(result)
   for i, each in ipairs(layers) do
     parts[i] = each.layer .. " " .. each.verdict
   end
-  line("verdict", "%s (%s); %s, %s; %s", verdict, table.concat(parts, ", "),
-    outline.counted(report.pulses, "pulse"), outline.counted(report.trains, "train"), report.table)
+  line("verdict", "%s (%s); %s%s, %s; %s", verdict, table.concat(parts, ", "),
+    outline.counted(report.pulses, "pulse"), report.nerve_pulses > 0 and (" (and %s to nerves)"):format(
+      outline.count(report.nerve_pulses)) or "", outline.counted(report.trains, "train"), report.table)
 end
 
 return M

@@ -39,6 +39,33 @@ local settings_texts = {
   none = "nothing of its settings: the record says so for every pulse",
 }
 
+--- How settings are confirmed with a driver's usual options, and where one of the options that have no usual
+--- value makes it another: what the record says of each pulse (setting_proof) hangs on these.
+---@return string usual
+---@return table<string, string> others by option
+local function proofs(driver)
+  local own, others = usual(driver), {}
+  for _, spec in pairs(own.settings and driver.options or {}) do
+    if spec.optional and math.type(spec[4]) then -- its largest value stands for all
+      local ok, with = pcall(devices.configure, driver, { [spec[1]] = ("%d"):format(spec[4]) })
+      if ok and with.setting_proof ~= own.setting_proof then
+        others[spec[1]] = with.setting_proof
+      end
+    end
+  end
+  return own.setting_proof or "none", others
+end
+
+--- The same in a column: "none/received".
+local function proof_text(driver)
+  local first, others = proofs(driver)
+  if type(first) ~= "string" then
+    return "it depends"
+  end
+  local _, other = next(others)
+  return other and first .. "/" .. other or first
+end
+
 local function period(driver)
   return driver.keepalive and ("%g s"):format(driver.keepalive.period) or "-"
 end
@@ -74,7 +101,16 @@ local function in_full(driver)
     or "single pulses, timed by us")
   line("says", own.confirms == false and "nothing about its pulses: they are recorded as sent"
     or "when it fired: every pulse is confirmed")
-  line("", "%s", settings_texts[own.setting_proof] or "nothing of its settings")
+  local proof, others = proofs(driver)
+  line("", "%s", settings_texts[proof] or "nothing of its settings")
+  local names = {}
+  for option in pairs(others) do
+    names[#names + 1] = option
+  end
+  table.sort(names)
+  for _, option in ipairs(names) do
+    line("", "with --device-option %s: %s", option, settings_texts[others[option]])
+  end
   line("channels", "%d%s", limits.channels,
     limits.channel_names and " (" .. table.concat(limits.channel_names, ", ") .. ")" or "")
   line("intensity", intensity_text(limits.intensity))
@@ -96,7 +132,7 @@ local function in_full(driver)
   end
 end
 
-local columns = "%-12s %-12s %s %8s  %-6s  %-9s  %-9s  %-10s  %s"
+local columns = "%-12s %-12s %s %8s  %-6s  %-9s  %-13s  %-10s  %s"
 
 --- Padded by what is seen: a superscript is two bytes.
 local function padded(text, width)
@@ -108,7 +144,7 @@ local function row(name, driver)
   local ok, limits = pcall(own.limits, nil)
   return columns:format(name, driver.proof, padded(driver.description, 30),
     ok and limits.channels or "?", trains(own) and "device" or "host", confirmation(own),
-    type(own.setting_proof) == "string" and own.setting_proof or "it depends", period(own),
+    proof_text(driver), period(own),
     driver.trigger_latency and ("%g ms"):format(driver.trigger_latency * 1000) or "-")
 end
 
@@ -135,7 +171,8 @@ function M.run(options)
     print(driver and row(each.name, driver) or ("%-12s %s"):format(each.name, message))
   end
   print("\ntrains: who can time them; confirms: it says when it fired; settings: "
-    .. "it says which it has (read),\nthat it took one (received), or nothing; trigger: from an edge "
+    .. "it says which it has (read),\nthat it took one (received), or nothing (none/read: an option "
+    .. "decides); trigger: from an edge "
     .. "to the pulse.\nmoonpulse devices --device NAME says more.")
 end
 

@@ -10,7 +10,7 @@ function M.parser()
   local parser = cli.parser("recover",
     "Write events.tsv of a run that was killed (SIGKILL, power, out of memory) from its flight "
       .. "record, and mark the run as interrupted. A pulse that was being written when the process "
-      .. "died is listed as perhaps_sent.",
+      .. "died is listed as perhaps_sent. Of a run that ended, the report is written where it is missing.",
     "moonpulse recover runs/2026-11-22T101500_itbs600\n"
       .. "moonpulse recover runs/2026-11-22T101500_itbs600 --device ./mine.lua")
   parser:argument("run", "The folder of the run."):argname("RUN")
@@ -20,30 +20,41 @@ function M.parser()
   return parser
 end
 
+--- Names and texts of somebody else may be in it.
+local function say(text, ...)
+  print(escapes.shown(select("#", ...) > 0 and text:format(...) or text, true))
+end
+
 function M.run(options)
-  local folder = options.run:gsub("/+$", "")
+  local folder = options.run:gsub("(.)/+$", "%1")
   local summary, message = recover.run(folder, options.device)
   if not summary then
     cli.fail("usage", "%s", message)
   end
-  require("moonpulse.report").write(folder)
-  print(("recovered %s of %s planned pulses: %s confirmed by the device, %s skipped"):format(
+  if summary.report then
+    return say("%s: its run ended, there is nothing to recover; its report was missing, and is written: %s",
+      folder, summary.report)
+  end
+  say("recovered %s of %s planned pulses: %s confirmed by the device, %s skipped",
     outline.count(summary.sent), outline.count(summary.planned), outline.count(summary.confirmed),
-    outline.count(summary.skipped)))
+    outline.count(summary.skipped))
   for _, sentence in ipairs(summary.said) do
-    print(sentence)
+    say(sentence)
   end
   if not summary.safe then
-    print("the record ends before the safe frame; the guard process sends it when Moonpulse dies")
+    say("the record ends before the safe frame; the guard process sends it when Moonpulse dies")
   end
   if summary.unloaded then
     -- somebody else's text: nothing but a plain path is shown as something to type
     local file = summary.unloaded:match("^[%w%._/][%w%._/%-]*$") or "FILE"
-    print(("the run's driver is a file, %s, and no file that a record names is loaded: replies are written "
-      .. "as \"confirmed\". For its words, if it is yours: moonpulse recover %s --device %s"):format(
-      escapes.text(summary.unloaded), options.run, file))
+    say("the run's driver is a file, %s, and no file that a record names is loaded: replies are written "
+      .. "as \"confirmed\". For its words, if it is yours: moonpulse recover %s --device %s",
+      escapes.text(summary.unloaded), options.run, file)
   end
-  print(folder .. "/events.tsv")
+  if summary.no_report then
+    say(summary.no_report)
+  end
+  say(folder .. "/events.tsv")
 end
 
 return M

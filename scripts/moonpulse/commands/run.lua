@@ -38,6 +38,8 @@ function M.parser()
     .. "PATH:text=T, PATH:rts; sim is the simulator's trigger input. All else stays on --port.")
     :argname("WHERE"):convert(triggers.parse)
   parser:option("--out", "The folder that run folders are made in."):default("runs"):argname("DIR")
+  parser:flag("--share-with-group", "The run's folder may be read by its group too (0750, its files 0640); "
+    .. "without it by its owner only (0700, 0600), whatever the umask.")
   parser:option("--speed", "Simulator only: N times real time, or max: without waiting.")
     :default("1"):convert(speed):argname("N|max")
   parser:option("--fault", "Simulator only: make it go wrong at the N-th pulse (or setting), to see what a "

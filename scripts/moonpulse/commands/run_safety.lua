@@ -1,5 +1,6 @@
 --- What stands between a plan and a run: the gate's verdict, said and kept; the operator's preflight.
 local cli = require "moonpulse.cli"
+local coverages = require "moonpulse.safety.coverage"
 local histories = require "moonpulse.safety.history"
 local judge = require "moonpulse.safety.judge"
 local lfs = require "lfs"
@@ -73,7 +74,8 @@ end
 --- that is beyond what was tested is refused on a real device, unless its going on was confirmed.
 ---@param options table
 ---@param real boolean
----@param job table with policy, and safety where the plan is known; policy gets beyond_refused
+---@param job table with protocol, driver, policy, and safety where the plan is known; policy gets
+---   beyond_refused
 ---@return table? answers for the record
 function M.preflight(options, real, job)
   local policy, questions = job.policy, {}
@@ -87,6 +89,8 @@ function M.preflight(options, real, job)
     return nil
   end
   if stimulator then
+    local nerves = preflight.nerves(coverages.nerves(coverages.of(job.protocol, job.driver.limits())))
+    table.move(nerves, 1, #nerves, #questions + 1, questions)
     local more = job.safety and preflight.beyond(job.safety)
       or not job.safety and preflight.beyond_of_experiment(policy.beyond ~= nil) or {}
     table.move(more, 1, #more, #questions + 1, questions)

@@ -1,9 +1,43 @@
 --- The options that decide how strictly a plan is judged, for run and check.
 local cli = require "moonpulse.cli"
+local escapes = require "moonpulse.escapes"
 local history = require "moonpulse.safety.history"
 local labs = require "moonpulse.safety.lab"
 
 local M = {}
+
+-- what a spreadsheet takes for the beginning of a formula, also in the width of East Asian letters
+local formula = { ["="] = true, ["+"] = true, ["-"] = true, ["@"] = true, ["\u{FF1D}"] = true,
+  ["\u{FF0B}"] = true, ["\u{FF0D}"] = true, ["\u{FF20}"] = true }
+
+local function is_plain(text)
+  return utf8.len(text) ~= nil and escapes.shown(text) == text
+end
+
+--- A person's code as it may stand in a record and in tables made of it.
+local function code(option)
+  return function(text)
+    local bare = text:match("^%s*(.-)%s*$")
+    local length = utf8.len(bare)
+    if is_plain(text) and length >= 1 and length <= 64 and not formula[bare:match(utf8.charpattern)] then
+      return text
+    end
+    return nil, ("%s: a code is 1 to 64 characters of UTF-8 text, none of them a control character, and does "
+      .. "not begin with = + - @, which a spreadsheet takes for a formula; like P07 or sub-012, and not "
+      .. "\"%s\""):format(option, escapes.shown(text))
+  end
+end
+
+--- Text for the record.
+local function text_for_record(option)
+  return function(text)
+    if is_plain(text) then
+      return text
+    end
+    return nil, ("%s: UTF-8 text on one line without control characters is expected, not \"%s\"")
+      :format(option, escapes.shown(text))
+  end
+end
 
 --- How strictly: for run and check.
 function M.add(parser)
@@ -12,7 +46,7 @@ function M.add(parser)
   parser:option("--lab", "A file with the lab's own limits (docs/safety.md); default: $MOONPULSE_LAB.")
     :argname("FILE")
   parser:option("--participant", "The participant's code: pulses of earlier runs under --out count.")
-    :argname("CODE")
+    :argname("CODE"):convert(code "--participant")
   parser:flag("--real-pty", "Behind the pseudo-terminal is a real stimulator (socat, ser2net): it is treated "
     .. "as one, and earlier runs through one count. Also a key of the lab's file.")
 end
@@ -21,10 +55,13 @@ end
 function M.add_overrides(parser)
   parser:option("--beyond-guidelines", "Run although a published limit is passed; kept in the record. Needs "
     .. "--approval."):argname("REASON")
+    :convert(text_for_record "--beyond-guidelines")
   parser:option("--approval", "The ethics approval that covers it."):argname("REF")
+    :convert(text_for_record "--approval")
   parser:option("--preflight", "A file with the lab's own preflight questions; asked on the simulator too.")
     :argname("FILE")
   parser:option("--operator", "The operator's code, for the record."):argname("CODE")
+    :convert(code "--operator")
 end
 
 local function lab_of(options)

@@ -13,6 +13,9 @@ function M.parser()
   parser:option("--filter", "Only tests whose names match this Lua pattern."):argname("PATTERN")
   parser:option("--output", "How to print: plainTerminal (skips with their reason), gtest (every test by "
     .. "name), TAP or junit.")
+    :convert(function(text)
+      return not text:find("%c") and text or nil, "it is the name of a format, like gtest or TAP"
+    end)
     :default("plainTerminal"):argname("FORMAT")
   return parser
 end

@@ -149,7 +149,7 @@ local function train(part, wanted)
   end
   local high = resolution == "high"
   return {
-    start = M.commands.fire(), busy = 4, locked = interval + pulse_s, confirms = 1,
+    start = M.commands.fire(), busy = 4, locked = interval + pulse_s, over = interval + pulse_s, confirms = 1,
     resolution = resolution, b = second.mso,
     interval = M.commands.set_interval { ms = ms, high_res = high and 1 or 0 },
     raw = math.floor(ms * (high and 10 or 1) + 0.5),
@@ -217,6 +217,7 @@ function M.encode(options)
     -- A new power B before B's time (the interval that the unit still has, at most the longest of the
     -- resolution) could be given: nobody says that a unit at B = 0 % looks only when it is fired
     busy = function() return highest_ms[wanted == "low" and "low" or "high"] / 1000 + pulse_s end,
+    over = function() return pulse_s end,
   }
 end
 

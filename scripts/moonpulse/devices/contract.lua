@@ -56,7 +56,8 @@ local fields = {
   { "safe", either(text, method) }, { "safe_line", is "boolean", true }, { "safe_answer", text, true },
   { "trigger_confirms", is "boolean", true }, { "keepalive", either(is "table", method), true },
   { "keepalive.bytes", text }, { "keepalive.period", number_from(0.01, 60) },
-  { "keepalive.answered", is "boolean", true }, { "judge", method }, { "tells", method, true },
+  { "keepalive.answered", is "boolean", true }, { "judge", method }, { "confirms_for", method, true },
+  { "tells", method, true },
   { "setting_proof", either(one_of("read", "received", "none"), method), true },
   { "measures", is "table", true },
 }

@@ -229,8 +229,10 @@ function M.disarm(io)
     .. "error, click its joystick; else unplug it")
 end
 
---- What a reply says of the settings: the box only says that it took a message, not what it understood.
---- Nothing reads its settings back, and its messages have no check of their own (USB's has).
+--- What a reply says of the settings: the box only says that it took a message, not what it understood, and
+--- its messages have no check of their own (USB's has). Nothing reads its settings back: op 85 gives a file
+--- of its card, and op 92 is in some builds of firmware 21 only (sanworks/PulsePal 7a9c666 has it, ecdbcf4
+--- does not), which its number does not tell.
 function M.tells(reply)
   return reply.name == "ack" and { ["its program"] = true, ["its voltage"] = true } or nil
 end

@@ -130,7 +130,8 @@ local function parametric(part, periods, shape)
   end
 end
 
---- Are the pulses far enough apart, and alike where they must be?
+--- Are the pulses far enough apart, and alike where they must be? What is wrong in words, without numbers of
+--- pulses: those of a part are not those of the plan.
 local function check(options, list, shape)
   local first = list[1].action
   for i, pulse in ipairs(list) do
@@ -141,11 +142,10 @@ local function check(options, list, shape)
     elseif not options.full_scale_volts and pulse.action.mso ~= first.mso then
       return "the trigger pulses of a train all fire at the intensity that is set at the stimulator"
     elseif before and (pulse.at - before.at) / 20000 < M.shortest(options) - 1e-9 then
-      return ("pulses %d and %d are %.10g ms apart: %s"):format(i - 1, i, (pulse.at - before.at) / 20,
-        M.why(options))
+      return ("pulses %.10g ms apart: %s"):format((pulse.at - before.at) / 20, M.why(options))
     elseif before and pulse.at - before.at <= shape.all then
-      return ("pulses %d and %d begin %.10g ms apart: a pulse of %.10g ms does not end before"):format(
-        i - 1, i, (pulse.at - before.at) / 20, shape.all / 20)
+      return ("pulses that begin %.10g ms apart: one of %.10g ms does not end before the next"):format(
+        (pulse.at - before.at) / 20, shape.all / 20)
     end
   end
 end

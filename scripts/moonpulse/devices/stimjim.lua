@@ -111,13 +111,20 @@ local function single_period(options)
   return pulse_us(options) + 500
 end
 
-local function wanted(options, action)
-  return action.train and action.train.definition
-    or definition(options, action, single_period(options), 1)
+--- It looks whether a train is over before the first pulse, too, after it has started a timer and written
+--- a line: a duration that is shorter than that would give none. Amid the period no rounding counts.
+local function single(options, action)
+  local period = single_period(options)
+  return definition(options, action, period, period // 2)
 end
 
---- A start while a train runs begins it anew, also on the other output (one timer for both), and its
---- completion is lost: 5 ms more (ours) for the text.
+local function wanted(options, action)
+  return action.train and action.train.definition or single(options, action)
+end
+
+--- A start while a train runs begins it anew, also on the other output (one timer for both, since a timer's
+--- text would come in the middle of the other's pulse), and its completion is lost: 5 ms more (ours) for the
+--- text.
 local function reported(options)
   return single_period(options) / 1e6 + 0.005
 end
@@ -199,7 +206,7 @@ local function train(options, part)
   local busy = count * period / 1e6 + 0.05 -- its completion has come, and was read
   return {
     start = protocol.commands.start { index = output_of(options, part.cell[1].action.channel) },
-    busy = busy, locked = busy, confirms = 1,
+    busy = busy, locked = busy, confirms = 1, over = (count * period - period // 2) / 1e6,
     reports = period / 1e6, -- it says that the train is complete a period after its last pulse
     text = ("%g Hz, %d pulses"):format(1e6 / period, count), pulses = count,
     definition = definition(options, part.cell[1].action, period, duration),
@@ -212,7 +219,7 @@ function M.encode(options)
   options = settled(options)
   return {
     pulse = function(action)
-      definition(options, action, single_period(options), 1) -- refuses what it cannot do
+      single(options, action) -- refuses what it cannot do
       return protocol.commands.start { index = output_of(options, action.channel) }
     end,
     set = function(from, to)
@@ -299,14 +306,41 @@ local troubles = {
     .. "device on this port?",
 }
 
+-- Volts and amperes that an output may differ by from what it was set to: an eighth (from there on the other
+-- firmware, tncslab/stimjim, calls a current limited), and 5 steps of its converter (ours).
+local share, step_mv, step_ua = 1 / 8, 5 * 2.44, 5 * 0.85
+
+--- What the StimJim measured at the end of the first phase, against what it was set to: in words what does
+--- not fit.
+local function amiss(reply, action, options)
+  local output = output_of(options, action.channel or "")
+  local number, unit = (reply["output" .. output] or ""):match("^(%-?%d+)(%a+)$")
+  local mode, amplitude = strength(options, action)
+  local wanted_unit = mode == 1 and "uA" or "mV"
+  local measured = math.tointeger(tonumber(number))
+  if not measured or unit ~= wanted_unit then
+    return nil -- a firmware that does not say
+  end
+  local room = math.max(amplitude * share, mode == 1 and step_ua or step_mv)
+  return math.abs(measured - amplitude) > room and ("%d %s were measured at output %d, which was set to "
+    .. "%d %s: is an electrode loose, or is the load too much for it?"):format(measured, unit, output,
+    amplitude, unit) or nil
+end
+
+--- Which output a completion is of: output 0 plays PulseTrain 0, output 1 plays PulseTrain 1.
+function M.confirms_for(reply)
+  return reply.name == "train_complete" and reply.index or nil
+end
+
 --- What a line means while a plan runs.
-function M.judge(reply, expected)
+function M.judge(reply, expected, options)
   local asked = expected and (expected.train and expected.train.pulses or 1)
   if reply.name == "train_complete" then
     if asked and reply.pulses ~= asked then
       return "fault", ("the StimJim gave %d of %d pulses"):format(reply.pulses, asked)
     end
-    return "confirm", M.confirmation(reply.pulses), reply.pulses
+    return "confirm", M.confirmation(reply.pulses), reply.pulses,
+      expected and amiss(reply, expected, settled(options))
   elseif reply.name == "error" then
     return "fault", troubles[reply.error]
   elseif reply.name == "awg" then

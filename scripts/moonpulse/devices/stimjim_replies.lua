@@ -1,9 +1,11 @@
 --- What a StimJim says, line by line: its trains end when they end, so a completion may come between
---- any two lines of another answer.
+--- any two lines of another answer. A completion counts once its first stage's line is there, which says what
+--- was measured at the outputs: that is part of it.
 local M = {}
 
 M.replies = {
-  start = { "event", "engine", "index" }, train_complete = { "event", "pulses" },
+  start = { "event", "engine", "index" },
+  train_complete = { "event", "pulses", "index", "output0", "output1" },
   stop = { "event", "engine" }, set_mode = { "channel", "mode" },
   set_mv = { "channel", "amplitude", "dac" }, set_dac = { "channel", "amplitude" },
   read_adc = { "raw", "value", "unit" }, trigger_map = { "input", "index" }, trigger_off = { "input" },
@@ -42,6 +44,7 @@ local lines = {
   { "^Ready to go!$", "boot", "", { event = "ready" } },
   { "^(.+) offsets[^:]*: (%-?[%d.]+), (%-?[%d.]+)$", "offsets", "of channel0 channel1" },
   { "^Stage (%d+)%s+(%-?%d+%aA?V?),%s+(%-?%d+%aA?V?),%s*$", "measured", "#stage output0 output1" },
+  { "^Stage (%d+)[%s:]", "measured", "#stage" }, -- of a firmware that writes it otherwise
   { "^(Train #.+)$", "awg", "text" }, { "^(ERR.*)$", "awg", "text" }, { "^(WARN.*)$", "awg", "text" },
   { "^(OK.*)$", "awg", "text" },
 }
@@ -85,11 +88,37 @@ local function in_train(train, text)
   return us ~= nil or text:find("^  stage +duration") ~= nil
 end
 
+--- A timer knows one train: what it reports is the end of the one that it started last. Of a timer that we
+--- do not use nobody can say.
+local function of_its_train(reply, dialect)
+  if reply.name == "start" then
+    dialect.started = reply.engine == "T" and reply.index or nil
+  elseif reply.name == "train_complete" then
+    reply.index, dialect.started = dialect.started, nil
+  end
+  return reply
+end
+
+--- A completion and its first stage, which come one right behind the other.
+local function gathered(reply, dialect)
+  if dialect.whole then
+    return reply
+  elseif reply.name == "train_complete" then
+    dialect.complete = reply
+    return { name = "detail", text = "Train complete" }
+  elseif reply.name == "measured" and reply.stage == 0 and dialect.complete then
+    local complete = dialect.complete
+    dialect.complete, complete.output0, complete.output1 = nil, reply.output0, reply.output1
+    return complete
+  end
+  return reply
+end
+
 --- One line, without its end.
 local function read(text, dialect)
   local reply = simple(text)
   if reply then
-    return reply
+    return gathered(of_its_train(reply, dialect), dialect)
   elseif text:find("^%-%-%-%-+$") then
     local train = dialect.train
     dialect.train = not (train and train.index) and {} or nil
@@ -127,7 +156,8 @@ end
 
 --- One reply from the front of buffer; with dialect.whole a message with all its lines.
 ---@param buffer string
----@param dialect table? keeps the lines of a train's parameters until they are all there
+---@param dialect table? keeps the lines of a train's parameters until they are all there, and the train that
+---   was started last
 ---@return table? reply
 ---@return integer used
 function M.decode(buffer, dialect)

@@ -92,6 +92,9 @@ local ftdi_rule = [[echo 'ACTION=="add|change", SUBSYSTEM=="usb-serial", DRIVER=
 --- nil for adapters without such a timer.
 function M.latency_timer(files, port)
   local name = files:resolve(port.path):match("[^/]+$")
+  if not name then
+    return nil
+  end
   local text = files:text("/sys/bus/usb-serial/devices/" .. name .. "/latency_timer")
   local ms = tonumber(text or "")
   if not text then

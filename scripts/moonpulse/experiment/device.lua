@@ -19,8 +19,13 @@ local play_known = { at = "?number" }
 
 ---@param show table of moonpulse.experiment.show
 function M.new(stimulator, show, waiting)
+  local dose = doses.new(stimulator.job)
+  function stimulator.record.on_unasked(since_ns) -- of which strength is not known: what it was told, or all
+    dose:gave_unasked(since_ns / 1e9, stimulator.listening.told or { channel = "1",
+      intensity = stimulator.driver.limits(stimulator.identity).intensity.max, reference = "MSO" })
+  end
   return setmetatable({ stimulator = stimulator, show = show, waiting = waiting, plays = 0,
-    dose = doses.new(stimulator.job), turns = turns.new(waiting) }, Device)
+    dose = dose, turns = turns.new(waiting) }, Device)
 end
 
 --- Check a plan that starts at_s seconds after the run's start at the earliest. Refusals are tables
@@ -171,8 +176,8 @@ local function choose_start(self, who, admitted, ready_ns, ahead_ns, at)
   return start_ns
 end
 
---- Bring the device to the plan's first action, as admit() left it: when it is ready, and when it had the
---- setting (nil: there was none to tell).
+--- Bring the device to the plan's first action, as admit() left it: when it is ready, and what it was told
+--- for that.
 local function set_first(self, who, admitted)
   local ready_ns, told = self.stimulator:set(admitted.firsts, admitted.actions)
   if not ready_ns then
@@ -194,11 +199,11 @@ local function play(self, who, plan, options, ahead_ns)
   show:check_room(who, plan)
   self.playing = true
   local ok, problem = pcall(function()
-    local ready_ns, set_ns = set_first(self, who, admitted)
+    local ready_ns, told = set_first(self, who, admitted)
     local start_ns = choose_start(self, who, admitted, ready_ns, ahead_ns, at)
     self.plays = number -- from here on it counts: what was refused does not
     self.dose:begins(plan, admitted.seed, admitted.report, (start_ns - stimulator.record.start_ns) / 1e9)
-    show:next_play(number, admitted, set_ns)
+    show:next_play(number, admitted, told)
     stimulator:play(admitted, {
       number = number, start_ns = start_ns,
       on_start = function(at_ns) show:starts(at_ns) end,

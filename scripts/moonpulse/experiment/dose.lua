@@ -3,6 +3,7 @@
 local givens = require "moonpulse.safety.given"
 local judge = require "moonpulse.safety.judge"
 local rules = require "moonpulse.safety.rules"
+local walk = require "moonpulse.safety.walk"
 
 local M = {}
 
@@ -11,7 +12,7 @@ Dose.__index = Dose
 
 ---@param job table with policy and thresholds; gets safety: the gravest report so far
 function M.new(job)
-  return setmetatable({ job = job, given = givens.new() }, Dose)
+  return setmetatable({ job = job, given = givens.new(), unasked = {} }, Dose)
 end
 
 --- What the gate must know before a plan is played at_s seconds after the run's start or later: never later
@@ -35,6 +36,23 @@ function Dose:begins(plan, seed, report, start_s)
   end
 end
 
+local function count_unasked(self)
+  for _, each in ipairs(self.unasked) do
+    walk.add(self.given, each.at_s, each.pulse)
+  end
+  self.unasked = {}
+end
+
+--- The device reports a pulse that nobody sent: it was given all the same.
+---@param at_s number from the run's start
+---@param pulse { channel: string, intensity: number, reference: string } what it may have been
+function Dose:gave_unasked(at_s, pulse)
+  table.insert(self.unasked, { at_s = at_s, pulse = pulse })
+  if not self.playing then
+    count_unasked(self)
+  end
+end
+
 --- The plan that began came to its end, or was stopped: then all that was due by now counts as given, also
 --- pulses that were left out.
 ---@param now_s number? nil: it came to its end
@@ -45,6 +63,7 @@ function Dose:ended(now_s)
     judge.follow(self.given, { plan = played.plan, seed = played.seed, at_s = played.at_s,
       until_s = now_s })
   end
+  count_unasked(self)
 end
 
 return M

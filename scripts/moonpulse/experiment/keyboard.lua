@@ -4,6 +4,7 @@ local blame = require "moonpulse.blame"
 local cli = require "moonpulse.cli"
 local core = require "moonpulse.core"
 local stops = require "moonpulse.run.stops"
+local text_files = require "moonpulse.text_file"
 
 local M = {}
 
@@ -15,16 +16,7 @@ Keyboard.__index = Keyboard
 ---@return string[]?
 ---@return string? message
 function M.read_answers(path)
-  local file, message = io.open(path)
-  if not file then
-    return nil, message
-  end
-  local lines = {}
-  for line in file:lines() do
-    lines[#lines + 1] = line
-  end
-  file:close()
-  return lines
+  return text_files.lines(path)
 end
 
 ---@param job table

@@ -131,8 +131,11 @@ end
 --- How it ended; the device is safe when this returns.
 local function outcome_of(stage, ok, problem)
   local stimulator, job = stage.stimulator, stage.job
+  if ok then
+    stimulator:recover()
+  end
   stage.over = true -- nothing is armed again, whatever the script spawned
-  pcall(core.wait, 0.002) -- a signal that ended a script which did not yield says now which one it was
+  pcall(core.wait, 0) -- a signal that ended a script which did not yield says now which one it was
   stage.device:make_safe("run", ok and "finished" or stimulators.reason_of(problem))
   local left, stopped = stimulator.left or {}, stimulator.stopped
   local outcome = { fault = stimulator.fault, left_out = stimulator.left_out, disarmed = left.disarmed,
@@ -212,7 +215,7 @@ local function read_options(options)
 end
 
 local function make_context(options, given, job)
-  local record, message = records.create(options.out, given.experiment.id)
+  local record, message = records.create(options.out, given.experiment.id, options.share_with_group)
   if not record then
     cli.fail("usage", "%s", message)
   end
@@ -245,6 +248,7 @@ function M.run(options, given)
   ending.line("seed", "%d", job.seed)
   start.notes(job.driver)
   local begun_ns = core.clock_ns()
+  ending.tell_losses(context)
   local outcome = ending.attempt(context, function()
     local opened, problem = context.record:open_flight(most_pulses, 0)
     if not opened then

@@ -1,6 +1,7 @@
 --- os.execute, os.exit and io.popen as an experiment's script has them. The C library's system() ignores
---- Ctrl-C in the caller for as long as the command runs, so a stop would be lost; exit() would leave the record
---- open; and a pipe to a command that goes on, once collected, waits for it: in the middle of our closing.
+--- Ctrl-C in the caller for as long as the command runs, so a stop would be lost; exit() would leave the
+--- record open; and a pipe to a command that goes on, once collected, waits for it: in the middle of our
+--- closing.
 local blame = require "moonpulse.blame"
 local core = require "moonpulse.core"
 local links = require "moonpulse.link"

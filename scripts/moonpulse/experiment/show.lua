@@ -104,8 +104,8 @@ end
 --- Plan number k is about to be played.
 ---@param k integer
 ---@param admitted moonpulse.Admitted
----@param set_ns integer? when the device was told the plan's first action (monotonic)
-function Show:next_play(k, admitted, set_ns)
+---@param told { action: moonpulse.Action, at_ns: integer }[] for the plan, before it starts (monotonic)
+function Show:next_play(k, admitted, told)
   local context, record = self.context, self.record
   local facts = catalogue.measure(admitted.plan, admitted.seed)
   record:next_play(admitted.actions, context.job.driver, self.slow_ns)
@@ -114,9 +114,11 @@ function Show:next_play(k, admitted, set_ns)
   local play = manifests.flight_facts { lowering = admitted.lowering, actions = admitted.actions,
     driver = context.job.driver, tolerance = context.job.tolerance }
   play.from_ns, play.play, play.seed, play.pulses = core.clock_ns(), k, admitted.seed, facts.pulses
-  if set_ns then
-    play.set_ns, play.set_action = set_ns - record.start_ns, index_of(admitted.actions, admitted.first)
-    record:event("set_intensity", play.set_ns, play.set_ns, "sent", nil, play.set_action)
+  play.sets = {}
+  for i, each in ipairs(told) do
+    local set = { at_ns = each.at_ns - record.start_ns, action = index_of(admitted.actions, each.action) }
+    play.sets[i] = set
+    record:event("set_intensity", set.at_ns, set.at_ns, "sent", nil, set.action)
   end
   self.play, self.sent_before = play, record.pulses_sent
   self:say(("%s: %s"):format(facts.pulses == 1 and "1 pulse" or outline.count(facts.pulses) .. " pulses",

@@ -163,6 +163,10 @@ function M.dose(manifest, s)
     { "Pulses confirmed by the device", text.count(s.confirmed) },
     { "Intensity, %MSO", spread(distinct(s.doses, "mso"), " %MSO") },
   }
+  if #s.unasked > 0 then
+    table.insert(rows, 4, { "Pulses that the device reported and nobody sent (not in the rows above)",
+      text.count(#s.unasked) })
+  end
   if not relative_rows(s.doses, rows) and not computed_rows(manifest, s.doses, rows) then
     rows[#rows + 1] = { "Intensity, % of threshold", nil }
   end

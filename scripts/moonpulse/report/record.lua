@@ -1,13 +1,23 @@
 --- Reads what a run left: manifest.json and events.tsv.
 local cjson = require "cjson.safe"
+local core = require "moonpulse.core"
+local escapes = require "moonpulse.escapes"
+local schema = require "moonpulse.record_schema"
 
 local M = {}
+
+-- what is longer was not written by a run, or is more than can be read into a report
+local most_manifest, most_events = 16000000, 400000000
 
 local numeric = {
   onset = "onset", pulse = "pulse", onset_planned_us = "planned", onset_sent_us = "sent",
   onset_confirmed_us = "confirmed", lateness_us = "lateness", intensity_mso = "mso",
   intensity = "intensity",
 }
+-- What a value may be; what is beyond was not written by a run, and is as if it were missing. No run lasts
+-- longer than 30 years.
+local bounds = { onset = 1e9, planned = 1e15, sent = 1e15, confirmed = 1e15, lateness = 1e15, pulse = 1e9,
+  mso = 1e6, intensity = 1e6 }
 local textual = {
   trial_type = "trial_type", event = "event", channel = "channel", intensity_ref = "ref",
   status = "status", reply = "reply",
@@ -15,16 +25,6 @@ local textual = {
 
 -- Statuses that mean "the pulse left as the plan wanted"; "late" left, but not on time.
 local left = { delivered = true, sent = true, simulated = true, otherwise = true }
-
-local function slurp(path)
-  local file, err = io.open(path, "rb")
-  if not file then
-    return nil, err
-  end
-  local text, why = file:read("a")
-  file:close()
-  return text, why
-end
 
 local function split(line, into)
   local n, from = 0, 1
@@ -39,12 +39,12 @@ local function split(line, into)
   end
 end
 
-local function finite(text)
+local function number_of(text, key)
   local value = text:find("^[%d%.eE+-]+$") and tonumber(text)
-  if value and value == value and math.abs(value) < math.huge then
-    return value
+  if not value or value ~= value or math.abs(value) > bounds[key] then
+    return nil
   end
-  return nil
+  return key ~= "pulse" and value or math.tointeger(value)
 end
 
 -- Whether a pulse left is told by its send time first: a status of "late" alone says either.
@@ -87,7 +87,7 @@ local function parse_row(fields, columns)
     local column = columns[i]
     local text = fields[column.at]
     if text ~= "n/a" and text ~= "" then
-      row[column.key] = not column.number and text or finite(text)
+      row[column.key] = not column.number and escapes.shown(text) or number_of(text, column.key)
     end
   end
   return row
@@ -112,10 +112,11 @@ end
 
 --- Read an events table.
 ---@param path string
----@return table? events { pulses, marks, incomplete }: rows in planned order
+---@return table? events { pulses, unasked, marks, incomplete }: rows in planned order; unasked: pulses that
+---   the device reported and nobody sent
 ---@return string? message
 function M.events(path)
-  local text, err = slurp(path)
+  local text, err = core.read_file(path, most_events)
   if not text then
     return nil, err
   end
@@ -131,7 +132,7 @@ function M.parse(text, path)
   if not columns then
     return nil, width
   end
-  local events = { pulses = {}, marks = {}, incomplete = 0 }
+  local events = { pulses = {}, unasked = {}, marks = {}, incomplete = 0 }
   local fields = {}
   for line in lines do
     if split(line, fields) ~= width then
@@ -141,6 +142,9 @@ function M.parse(text, path)
       if row.event == "pulse" then
         classify(row)
         events.pulses[#events.pulses + 1] = row
+      elseif row.event == "unasked_pulse" then
+        row.time = row.onset or row.planned and row.planned / 1e6
+        events.unasked[#events.unasked + 1] = row
       elseif row.event == "mark" then
         row.time = row.onset or row.planned and row.planned / 1e6
         events.marks[#events.marks + 1] = row
@@ -185,9 +189,9 @@ end
 --- Read a manifest.
 ---@param path string
 ---@return table? manifest
----@return string? message
+---@return string[]|string? said what of it was left out because it cannot be, a sentence each; message
 function M.manifest(path)
-  local text, err = slurp(path)
+  local text, err = core.read_file(path, most_manifest)
   if not text then
     return nil, err
   end
@@ -197,7 +201,7 @@ function M.manifest(path)
       why or "a " .. type(manifest) .. " was found")
   end
   exact_seed(manifest, text)
-  return manifest
+  return manifest, schema.manifest(manifest)
 end
 
 return M

@@ -29,34 +29,40 @@ local function exceptions(pulses, confirms)
   return out
 end
 
+-- The ranges between base and last that list, in order, leaves out.
+local function ranges_without(list, base, last)
+  local out, next_one = { total = 0 }, base
+  list[#list + 1] = last + 1
+  for _, number in ipairs(list) do
+    if number > next_one and next_one <= last then
+      local range = { first = next_one, last = math.min(number - 1, last) }
+      out[#out + 1], out.total = range, out.total + range.last - range.first + 1
+    end
+    next_one = math.max(next_one, number + 1)
+  end
+  return out
+end
+
 -- Planned pulse numbers that have no row, as ranges; numbers that have two rows.
 local function missing_numbers(pulses, planned)
-  local seen, repeated, numbered, base = {}, 0, 0, 1
+  local seen, list, repeated, numbered, base = {}, {}, 0, 0, 1
   for _, row in ipairs(pulses) do
     if row.pulse then
-      repeated = repeated + (seen[row.pulse] and 1 or 0)
-      seen[row.pulse] = true
+      if seen[row.pulse] then
+        repeated = repeated + 1
+      else
+        list[#list + 1], seen[row.pulse] = row.pulse, true
+      end
       numbered = numbered + 1
       base = row.pulse == 0 and 0 or base
     end
   end
-  local out = { total = 0, repeated = repeated }
-  if not planned or numbered < #pulses then
-    return out
+  local out = { total = 0 }
+  if planned and numbered == #pulses then
+    table.sort(list)
+    out = ranges_without(list, base, base + planned - 1)
   end
-  local open
-  for number = base, base + planned - 1 do
-    if seen[number] then
-      open = nil
-    else
-      out.total = out.total + 1
-      if not open then
-        open = { first = number }
-        out[#out + 1] = open
-      end
-      open.last = number
-    end
-  end
+  out.repeated = repeated
   return out
 end
 
@@ -192,6 +198,7 @@ function M.compute(manifest, events)
   out.planned = number("result.pulses_planned") or number("protocol.pulses")
   out.time = time_kind(manifest)
   out.simulated = record.get(manifest, "device.simulated")
+  out.unasked = events.unasked
   out.missing = missing_numbers(events.pulses, out.planned)
   out.exceptions = exceptions(events.pulses, out.confirmed > 0)
   out.lateness = lateness(events.pulses)

@@ -195,6 +195,17 @@ local function exception_table(list)
   return more > 0 and out .. html.p("and " .. text.count(more) .. " more.") or out
 end
 
+local function unasked_table(list)
+  local rows = {}
+  for i = 1, math.min(most_listed, #list) do
+    rows[i] = { list[i].time and string.format("%.6f", list[i].time) or text.missing, list[i].reply or "–" }
+  end
+  local out = html.grid("Pulses that the device reported and nobody sent", { "#report's time (s)", "Reply" },
+    rows)
+  local more = #list - #rows
+  return more > 0 and out .. html.p("and " .. text.count(more) .. " more.") or out
+end
+
 local function missing_words(missing)
   local ranges = {}
   for i = 1, math.min(most_listed, #missing) do
@@ -215,6 +226,9 @@ function M.exceptions(s)
   local parts = {}
   if #s.exceptions > 0 then
     parts[#parts + 1] = exception_table(s.exceptions)
+  end
+  if #s.unasked > 0 then
+    parts[#parts + 1] = unasked_table(s.unasked)
   end
   if s.missing.total > 0 then
     parts[#parts + 1] = html.p(missing_words(s.missing))

@@ -79,6 +79,15 @@ local function ended_early(s, status, reason)
     s.confirmed > 0 and confirmed_by(s) or "", onset_clause(s)), "bad"
 end
 
+--- What the device gave and nobody sent is bad news, however the run ended.
+local function with_unasked(s, sentence, level)
+  local count = #s.unasked
+  if count == 0 then
+    return sentence, level
+  end
+  return ("%s The device reported %s that nobody sent."):format(sentence, text.counted(count, "pulse")), "bad"
+end
+
 --- Write the verdict.
 ---@param manifest table
 ---@param s table from `summary.compute`
@@ -88,13 +97,13 @@ function M.write(manifest, s)
   local status = record.get(manifest, "result.status")
   if type(status) ~= "string" or status == "" then
     if s.sent == 0 then
-      return "ENDING NOT RECORDED: no sent pulse is on record.", "bad"
+      return with_unasked(s, "ENDING NOT RECORDED: no sent pulse is on record.", "bad")
     end
-    return "ENDING NOT RECORDED: " .. delivery(s) .. "; " .. onset_clause(s) .. ".", "bad"
+    return with_unasked(s, "ENDING NOT RECORDED: " .. delivery(s) .. "; " .. onset_clause(s) .. ".", "bad")
   elseif status == "completed" then
-    return completed(s)
+    return with_unasked(s, completed(s))
   end
-  return ended_early(s, status, record.get(manifest, "result.reason"))
+  return with_unasked(s, ended_early(s, status, record.get(manifest, "result.reason")))
 end
 
 return M

@@ -98,7 +98,9 @@ function M.choose(options)
           options.fault.text, problem)
       end
     end
-    return with_trigger(driver, options, model), true
+    local own = with_trigger(driver, options, model)
+    own.on_simulator = not options.fault -- of what was asked for the run speaks as of a device
+    return own, true
   end
   local driver = find_driver(name, options)
   if options.fault then

@@ -2,6 +2,7 @@
 local blame = require "moonpulse.blame"
 local cli = require "moonpulse.cli"
 local core = require "moonpulse.core"
+local escapes = require "moonpulse.escapes"
 local faults = require "moonpulse.simulators.faults"
 local links = require "moonpulse.link"
 local manifests = require "moonpulse.run.manifest"
@@ -41,15 +42,31 @@ end
 ---@return string? lost what could not be written
 local function save(context, result)
   local record = context.record
-  local lost = record.flight and record.lost
-  if not lost then
-    local ok, problem = pcall(record.manifest, record, manifests.of(context, result.status, result))
-    if not ok and not (record.flight and type(problem) == "table") then
-      error(problem, 0)
-    end
-    lost = not ok and problem.message or nil
+  if record.lost then
+    return record.lost
   end
-  return lost
+  local ok, problem = pcall(record.manifest, record, manifests.of(context, result.status, result))
+  if not ok and type(problem) ~= "table" then
+    error(problem, 0)
+  end
+  return not ok and problem.message or nil
+end
+
+--- What to do about a record that is not whole.
+local function remedy(record)
+  return record.flight and "make room, then: moonpulse recover " .. record.folder
+    or "make room, or name another folder with --out DIR, and run it again"
+end
+
+--- Tell the operator at once what the disk does not take; the run goes on where the flight record, whose room
+--- was taken before, has it all.
+function M.tell_losses(context)
+  local record = context.record
+  record.on_lost = function(lost)
+    io.stderr:write(("\nmoonpulse: note: %s: %s\n"):format(escapes.shown(lost), record.flight
+      and "the run goes on, and flight.bin has every pulse; " .. remedy(record) .. " when it has ended"
+      or remedy(record)))
+  end
 end
 
 --- Faults that were asked for and did not happen: no result of a run speaks of them.
@@ -136,11 +153,18 @@ function M.conclude(context, outcome)
   local lost = save(context, result)
   say_result(context, outcome, result)
   if lost then
-    cli.fail(code == "ok" and "stopped" or code, "the record is not whole: %s; make room, then: moonpulse "
-      .. "recover %s (the run: %s)", lost, record.folder, result.reason)
+    cli.fail(code == "ok" and "stopped" or code, "the record is not whole: %s; %s (the run: %s)", lost,
+      remedy(record), result.reason)
   end
-  local report_path = require("moonpulse.report").write(record.folder)
-  M.line("record", record.folder .. (report_path and "  (report.html, events.tsv)" or ""))
+  local report_path, why = require("moonpulse.report").write(record.folder)
+  M.line("record", record.folder .. (report_path and "  (report.html, events.tsv)" or "  (events.tsv)"))
+  if not report_path then
+    M.line("note", "%s: the record is whole without it; make room, then: moonpulse recover %s", why,
+      record.folder)
+  end
+  if record.flight_lost then
+    M.line("note", "%s; events.tsv is whole", record.flight_lost)
+  end
   if outcome.not_disarmed then
     cli.fail("fault", "NOT CONFIRMED SAFE: %s%s", outcome.not_disarmed,
       complete and "" or "; the run ended because: " .. ended)

@@ -1,5 +1,6 @@
 --- What a run's manifest.json holds, also for moonpulse recover.
 local core = require "moonpulse.core"
+local coverages = require "moonpulse.safety.coverage"
 local outline = require "moonpulse.outline"
 local run_safety = require "moonpulse.commands.run_safety"
 
@@ -18,6 +19,7 @@ function M.of(context, status, result)
       id = job.protocol.id, name = job.protocol.name, cite = job.protocol.cite,
       doi = job.protocol.doi, target = job.protocol.target, file = job.protocol.file,
       unconfirmed = job.protocol.unconfirmed,
+      nerve = coverages.nerves(coverages.of(job.protocol, job.driver.limits())), -- counted apart later
       outline = job.plan and outline.of(job.plan), pulses = context.facts.pulses,
       first_to_last_s = context.facts.first_to_last_s, nominal_end_s = context.facts.nominal_end_s,
       whole_cycles_s = context.facts.whole_cycles_s,

@@ -112,7 +112,7 @@ function M.run(options, given)
   run_safety.say(job, line)
   job.preflight = run_safety.preflight(options, not given.simulated, job)
   start.require_of_host(job, options.require)
-  local record, message = records.create(options.out, job.protocol.id)
+  local record, message = records.create(options.out, job.protocol.id, options.share_with_group)
   if not record then
     cli.fail("usage", "%s", message)
   end
@@ -124,6 +124,7 @@ function M.run(options, given)
   }
   announce(job, facts, admitted, given.drawn)
   local begun_ns = core.clock_ns()
+  ending.tell_losses(context)
   local outcome = ending.attempt(context, function()
     local keys <close> = stops.listen_for_keys(job) -- luacheck: ignore 211
     return execute(context, options, given.simulated)

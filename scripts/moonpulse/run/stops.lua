@@ -4,6 +4,7 @@ local core = require "moonpulse.core"
 local links = require "moonpulse.link"
 local outline = require "moonpulse.outline"
 local term = require "term"
+local unanswered = require "moonpulse.unanswered"
 
 local M = {}
 
@@ -63,7 +64,9 @@ function M.explain(context, outcome)
     return ("pulse %d would have left %s late (limit %s)"):format(left_out.pulse,
       outline.seconds(left_out.late_ns / 1e9), outline.seconds(job.tolerance))
   end
-  return M.words(outcome.stop, context.experiment)
+  local text = M.words(outcome.stop, context.experiment)
+  local unheard = outcome.stop == "silent" or outcome.stop == "setting"
+  return unheard and unanswered.cause(job.driver, text) or text
 end
 
 --- Every source of a stop comes here, from the first moment on; the first one wins and stays.

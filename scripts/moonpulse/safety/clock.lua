@@ -14,7 +14,7 @@ end
 --- "2026-11-25T10:20:30+0100" as seconds since the epoch: at its own offset from universal time (also
 --- "+01:00" and "Z"); by this host's clock and zone where it has none.
 ---@param text any
----@return integer? nil: it is no such time
+---@return integer? nil: it is no such time, or none that there is
 function M.seconds_of(text)
   local y, mo, d, h, mi, s, zone = tostring(text):match(
     "^(%d%d%d%d)%-(%d%d)%-(%d%d)T(%d%d):(%d%d):(%d%d)[%.%d]*(.*)$")
@@ -27,6 +27,9 @@ function M.seconds_of(text)
   end
   y, mo, d, h, mi, s = math.tointeger(y), math.tointeger(mo), math.tointeger(d), math.tointeger(h),
     math.tointeger(mi), math.tointeger(s)
+  if mo < 1 or mo > 12 or d < 1 or d > 31 or h > 23 or mi > 59 or s > 60 then
+    return nil
+  end
   if not sign then
     return os.time { year = y, month = mo, day = d, hour = h, min = mi, sec = s }
   end

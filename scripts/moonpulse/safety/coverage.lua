@@ -1,6 +1,7 @@
 --- What the tables are for, and what they are not: they rest on a figure-of-eight coil and on the resting
 --- motor threshold of a hand muscle. Another coil or threshold is "not covered"; and on a box that may drive
---- a nerve stimulator, a channel that is declared as one is not judged by them at all.
+--- a nerve stimulator, a channel that is declared as one is not judged by them at all. The lab's own limits
+--- hold for it like for any other: nothing but the lab's file lifts them.
 local M = {}
 
 local COIL, THRESHOLD = "figure-of-eight", "hand"
@@ -32,6 +33,18 @@ function M.of(protocol, limits)
   return { why = parts[1] and table.concat(parts, " and "), source = SOURCE, nerve = nerve }
 end
 
+--- The channels that are taken for a nerve's, in order; nil: there is none.
+---@param coverage moonpulse.Coverage
+---@return string[]?
+function M.nerves(coverage)
+  local names = {}
+  for name in pairs(coverage.nerve) do
+    names[#names + 1] = name
+  end
+  table.sort(names)
+  return names[1] and names or nil
+end
+
 --- What a report says of it, once.
 ---@param coverage moonpulse.Coverage
 ---@param add fun(finding: moonpulse.Finding)
@@ -42,16 +55,12 @@ function M.judge(coverage, add)
       words = ("no table covers %s: they are for a figure-of-eight coil and a hand's threshold; what is said "
         .. "of trains is a comparison only"):format(coverage.why) }
   end
-  local names = {}
-  for name in pairs(coverage.nerve) do
-    names[#names + 1] = name
-  end
-  table.sort(names)
-  if names[1] then
+  local names = M.nerves(coverage)
+  if names then
     add { rule = "nerve stimulation", table = "none", row = "channel " .. table.concat(names, ", "),
       value = 0, unit = "", verdict = "within", source = "the protocol's own declaration", confidence = "H",
-      words = ("channel %s is declared as a nerve's, and not judged by the tables for the brain"):format(
-        table.concat(names, ", ")) }
+      words = ("channel %s is declared as a nerve's, and not judged by the tables for the brain (by the "
+        .. "lab's own limits it is)"):format(table.concat(names, ", ")) }
   end
 end
 

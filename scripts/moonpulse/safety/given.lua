@@ -7,8 +7,8 @@ local M = {}
 ---@field finders table<string, table> by channel: moonpulse.safety.trains, not finished
 ---@field order table[] the same, in the order in which they were made
 ---@field actions table<string, table> every pulse that was met, once
----@field last_s number the last pulse's onset, in seconds from the run's start: not the end of its plan, whose
----   last rest nobody waits for
+---@field last_s number the last pulse's onset, in seconds from the run's start: not the end of its plan, for
+---   nobody waits for a rest at its end
 local Given = {}
 Given.__index = Given
 

@@ -28,15 +28,32 @@ local function was_given(row)
   return row.sent ~= nil or row.confirmed ~= nil or perhaps[row.status] == true
 end
 
---- Given pulses of a table of events, and the time of the last one.
-local function count(events)
-  local pulses, last = 0, 0
+--- Given pulses of a table of events: { pulses: those that were sent, unasked: that the device gave by
+--- itself, nerve: how many of the former a nerve got, last: the time of the last one }
+local function count(events, nerve)
+  local sum = { pulses = 0, unasked = 0, nerve = 0, last = 0 }
   for _, row in ipairs(events and events.pulses or {}) do
     if was_given(row) then
-      pulses, last = pulses + 1, math.max(last, row.time or 0)
+      sum.pulses, sum.last = sum.pulses + 1, math.max(sum.last, row.time or 0)
+      sum.nerve = sum.nerve + (nerve[row.channel or "1"] and 1 or 0)
     end
   end
-  return pulses, last
+  for _, row in ipairs(events and events.unasked or {}) do
+    sum.unasked, sum.last = sum.unasked + 1, math.max(sum.last, row.time or 0)
+  end
+  return sum
+end
+
+--- The channels that the run took for a nerve's.
+local function nerves_of(manifest)
+  local names = {}
+  local list = read.get(manifest, "protocol.nerve")
+  for _, name in ipairs(type(list) == "table" and list or {}) do
+    if type(name) == "string" then
+      names[name] = true
+    end
+  end
+  return names
 end
 
 local function number(manifest, key)
@@ -55,48 +72,61 @@ local function planned(path, manifest)
   return math.max(sum, number(manifest, "protocol.pulses") or 0)
 end
 
+--- The most of two counts, of each thing.
+local function most_of(a, b)
+  return { pulses = math.max(a.pulses, b.pulses), unasked = math.max(a.unasked, b.unasked),
+    nerve = math.min(a.nerve, b.nerve), last = math.max(a.last, b.last) }
+end
+
 --- A run whose manifest says that it goes on: its flight record tells, as recover would read it.
-local function of_torn(path)
-  local ok, text, problem = bounded(recover.rows, path)
-  local in_rows, last_row = count(read.events(path .. "/events.tsv"))
+local function of_torn(path, nerve)
+  local ok, text, problem, unknown = bounded(recover.rows, path)
+  local in_rows = count(read.events(path .. "/events.tsv"), nerve)
   local events = ok and text and read.parse(text, path)
   if events then
-    local pulses, last = count(events)
-    return { torn = true, pulses = math.max(pulses, in_rows), lasted_s = math.max(last, last_row),
-      from = pulses >= in_rows and "its flight record" or "its events.tsv" }
+    local sum = count(events, nerve)
+    sum.pulses = sum.pulses + (unknown or 0) -- what no row tells of
+    return most_of(sum, in_rows), sum.pulses >= in_rows.pulses and "its flight record" or "its events.tsv"
   end
-  return { torn = true, pulses = in_rows, lasted_s = last_row, from = "its events.tsv",
-    why = tostring(ok and problem or text) }
+  return in_rows, "its events.tsv", tostring(ok and problem or text)
+end
+
+--- What counts of a run.
+local function made(sum, fields)
+  fields.nerve_pulses = sum.nerve
+  fields.pulses = sum.pulses + sum.unasked - sum.nerve
+  return fields
 end
 
 ---@param path string of the run's folder
 ---@param manifest table of it
 ---@param rows boolean? read its rows as well as its result
----@return { pulses: integer, lasted_s: number, torn: boolean?, from: string?, problem: string? }
+---@return { pulses: integer, nerve_pulses: integer, lasted_s: number, torn: boolean?, from: string?,
+---   problem: string? } pulses: to the brain, with those that the device gave unasked
 function M.of(path, manifest, rows)
-  local result_s = number(manifest, "result.elapsed_s") or 0
+  local result_s, nerve = number(manifest, "result.elapsed_s") or 0, nerves_of(manifest)
   if read.get(manifest, "status") == "running" then
-    local torn = of_torn(path)
-    if torn.why then
-      local most = planned(path, manifest)
-      if most > torn.pulses then
-        torn.pulses, torn.from = most, "what it planned"
-      end
-      torn.problem = ("its flight record cannot be read (%s)"):format(torn.why)
+    local sum, from, why = of_torn(path, nerve)
+    local most = why and planned(path, manifest) or 0
+    if most > sum.pulses then
+      sum.pulses, sum.nerve, from = most, 0, "what it planned"
     end
-    return torn
+    return made(sum, { torn = true, from = from, lasted_s = sum.last,
+      problem = why and ("its flight record cannot be read (%s)"):format(why) or nil })
   end
   local sent = number(manifest, "result.pulses_sent")
-  local in_rows, last = 0, 0
-  if rows then
+  local sum = count(nil, nerve)
+  if rows or sent == 0 then -- where none was sent, the device may have given some all the same
     local ok, events = bounded(read.events, path .. "/events.tsv")
-    in_rows, last = count(ok and events or nil)
+    sum = count(ok and events or nil, nerve)
   end
-  if not sent and in_rows == 0 then
-    return { pulses = planned(path, manifest), lasted_s = result_s,
-      problem = "it has no result: all that it planned counts" }
+  if not sent and sum.pulses + sum.unasked == 0 then
+    sum.pulses = planned(path, manifest)
+    return made(sum, { lasted_s = result_s, problem = "it has no result: all that it planned counts" })
   end
-  return { pulses = math.max(sent or 0, in_rows), lasted_s = math.max(result_s, last) }
+  -- of a recovered run: what no row tells of
+  sum.pulses = math.max(sent or 0, sum.pulses) + (number(manifest, "result.pulses_unknown") or 0)
+  return made(sum, { lasted_s = math.max(result_s, sum.last) })
 end
 
 return M

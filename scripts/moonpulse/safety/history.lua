@@ -1,6 +1,7 @@
 --- What a participant had before, from the records of earlier runs: what was given counts, whatever the way
 --- in which a run ended. Nothing is changed in a run's folder, and none can make the whole fail.
 local clock = require "moonpulse.safety.clock"
+local escapes = require "moonpulse.escapes"
 local given = require "moonpulse.safety.given_record"
 local lfs = require "lfs"
 local read = require "moonpulse.report.record"
@@ -16,12 +17,15 @@ local SKEW_S = 60      -- clocks of two hosts differ so much
 ---@field protocol string? id
 ---@field at integer when it began, in seconds since the epoch
 ---@field ended number when its last pulse was given, or the run was over
----@field pulses integer given, or perhaps given
+---@field pulses integer given, or perhaps given, to the brain
+---@field nerve_pulses integer the same, to nerves
 ---@field torn boolean? its manifest still says that it runs
 
 ---@class moonpulse.History
 ---@field day integer pulses earlier today (this host's day)
 ---@field week integer pulses in the 7 days up to now
+---@field nerve_day integer the same to nerves, which is in neither of both; nerve_week likewise
+---@field nerve_week integer
 ---@field sessions integer runs in which something was given
 ---@field last_end_s number? seconds since the last of them was over
 ---@field folder string where was looked, as an absolute path
@@ -77,12 +81,13 @@ local function add(self, path, manifest)
   end
   if run.torn then
     self:note("%s is torn (killed, or it still runs): %d pulses counted, from %s; moonpulse recover makes "
-      .. "it whole", path, run.pulses, run.from)
+      .. "it whole", path, run.pulses + run.nerve_pulses, run.from)
   end
-  if run.pulses > 0 then
+  if run.pulses + run.nerve_pulses > 0 then
     local id = read.get(manifest, "protocol.id")
     table.insert(self.runs, { path = path, protocol = type(id) == "string" and id or nil, at = at,
-      ended = at + run.lasted_s, pulses = run.pulses, torn = run.torn })
+      ended = at + run.lasted_s, pulses = run.pulses,
+      nerve_pulses = run.nerve_pulses, torn = run.torn })
   end
 end
 
@@ -92,18 +97,18 @@ local function is_orphan(path)
     or (lfs.attributes(path .. "/events.tsv", "size") or 0) > 400 -- more than its header
 end
 
+local function unreadable(self, path)
+  table.insert(self.unreadable, escapes.shown(path))
+end
+
 local function look_at(self, path)
   local manifest_path = path .. "/manifest.json"
-  if lfs.attributes(manifest_path, "mode") ~= "file" then
-    if is_orphan(path) then
-      table.insert(self.unreadable, manifest_path)
-    end
-    return
-  end
-  local manifest = read.manifest(manifest_path)
-  if not manifest then
-    table.insert(self.unreadable, manifest_path)
-  elseif same_code(read.get(manifest, "participant"), self.participant) and is_real(self, path, manifest) then
+  local there = lfs.symlinkattributes(manifest_path, "mode")
+  local manifest = there and read.manifest(manifest_path)
+  if not manifest and (there or is_orphan(path)) then
+    unreadable(self, manifest_path)
+  elseif manifest and same_code(read.get(manifest, "participant"), self.participant)
+    and is_real(self, path, manifest) then
     add(self, path, manifest)
   end
 end
@@ -121,11 +126,16 @@ end
 
 local function sum_up(self)
   table.sort(self.runs, function(a, b) return a.ended < b.ended end)
-  local sum = { day = 0, week = 0, sessions = #self.runs, folder = self.folder, runs = self.runs,
-    notes = self.notes, unreadable = self.unreadable, missing = self.missing }
+  local sum = { day = 0, week = 0, nerve_day = 0, nerve_week = 0, sessions = #self.runs,
+    folder = self.folder, runs = self.runs, notes = self.notes, unreadable = self.unreadable,
+    missing = self.missing }
   for _, run in ipairs(self.runs) do
-    sum.day = sum.day + (clock.same_day(run.at, self.now) and run.pulses or 0)
-    sum.week = sum.week + (self.now - run.at < 7 * DAY and run.pulses or 0)
+    if clock.same_day(run.at, self.now) then
+      sum.day, sum.nerve_day = sum.day + run.pulses, sum.nerve_day + run.nerve_pulses
+    end
+    if self.now - run.at < 7 * DAY then
+      sum.week, sum.nerve_week = sum.week + run.pulses, sum.nerve_week + run.nerve_pulses
+    end
     sum.last_end_s = math.max(0, math.min(sum.last_end_s or math.huge, self.now - run.ended))
   end
   return sum
@@ -141,14 +151,14 @@ function M.of(folder, participant, now, real_pty)
   local self = { participant = participant, now = now or os.time(), real_pty = real_pty or false, runs = {},
     notes = {}, unreadable = {}, handed_on = 0, folder = absolute(folder) }
   function self.note(sum, text, ...)
-    table.insert(sum.notes, text:format(...))
+    table.insert(sum.notes, escapes.shown(text:format(...)))
   end
   local ok, names = pcall(names_in, folder)
   self.missing = not ok or nil
   for _, name in ipairs(ok and names or {}) do
     local path = folder .. "/" .. name
     if lfs.attributes(path, "mode") == "directory" and not pcall(look_at, self, path) then
-      table.insert(self.unreadable, path)
+      unreadable(self, path)
     end
   end
   if self.handed_on > 0 then
@@ -175,16 +185,19 @@ function M.line(history, participant)
   for _, run in ipairs(history.runs) do
     torn = torn + (run.torn and 1 or 0)
   end
-  return ("%s: %d earlier run%s found in %s%s: %d pulses today, %d within 7 days"):format(participant,
+  return ("%s: %d earlier run%s found in %s%s: %d pulses today, %d within 7 days%s"):format(participant,
     #history.runs, #history.runs == 1 and "" or "s", history.folder,
-    torn > 0 and (", %d of them torn"):format(torn) or "", history.day, history.week)
+    torn > 0 and (", %d of them torn"):format(torn) or "", history.day, history.week,
+    history.nerve_week > 0 and ("; to nerves %d today, %d within 7 days"):format(history.nerve_day,
+      history.nerve_week) or "")
 end
 
 --- What a record keeps of it.
 ---@param history moonpulse.History?
 ---@return table?
 function M.facts(history)
-  return history and { day = history.day, week = history.week, sessions = history.sessions,
+  return history and { day = history.day, week = history.week, nerve_day = history.nerve_day,
+    nerve_week = history.nerve_week, sessions = history.sessions,
     last_end_s = history.last_end_s, folder = history.folder, notes = history.notes,
     unreadable = history.unreadable }
 end

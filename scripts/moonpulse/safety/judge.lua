@@ -147,21 +147,20 @@ local function train_judge(given, coverage, add)
     at_most = function(percent, reference) return at_most(percent, reference, given) end }
   return function(train)
     local channel = train.channel
-    if coverage.nerve[channel] then
-      return
-    end
     local function placed(finding)
       finding.train, finding.pulse = train.number, train.pulse
       finding.origin, finding.channel = train.origin, channel
       finding.at_s = train.start
       add(finding)
     end
-    rules.train(context, train, function(finding)
-      if coverage.why and finding.verdict == "within" then
-        finding.verdict = "not covered"
-      end
-      placed(finding)
-    end)
+    if not coverage.nerve[channel] then
+      rules.train(context, train, function(finding)
+        if coverage.why and finding.verdict == "within" then
+          finding.verdict = "not covered"
+        end
+        placed(finding)
+      end)
+    end
     if given.lab then
       given.lab:train(train, context.percent(train), placed)
     end
@@ -170,7 +169,8 @@ end
 
 --- Judge a plan, with what its run gave before.
 ---@param given moonpulse.Judgement
----@return table report { verdict, profile, pulses, trains, findings, structural, table, lab_over }
+---@return table report { verdict, profile, pulses, nerve_pulses, trains, findings, structural, table,
+---   lab_over }; pulses, trains: without those of nerves
 function M.plan(given)
   local profile = given.profile or tables.default_profile
   local findings, add = collector()
@@ -179,9 +179,9 @@ function M.plan(given)
   coverages.judge(coverage, add)
   local judge = train_judge(given, coverage, add)
   local walked = walk.trains(given.plan, given.seed, judge, given.progress, nil,
-    { given = state, at_s = given.at_s or 0, uncounted = coverage.nerve })
+    { given = state, at_s = given.at_s or 0, nerve = coverage.nerve })
   local counts = walked.counts
-  counts.session = walked.pulses
+  counts.session, counts.nerve = walked.pulses, walked.nerve_pulses
   rules.totals(counts, given.history, add, given.schedule and given.schedule.day)
   if given.schedule then
     given.schedule:judge(add)
@@ -198,9 +198,9 @@ function M.plan(given)
   for _, finding in ipairs(findings) do
     lab_over = lab_over or finding.lab and finding.verdict == "OVER" and finding or nil
   end
-  return { verdict = worst_of(findings), profile = profile, pulses = counts.session, findings = findings,
-    trains = walked.trains, structural = walked.structural, lab_over = lab_over,
-    table = tables.train_duration[profile].table }
+  return { verdict = worst_of(findings), profile = profile, pulses = counts.session,
+    nerve_pulses = counts.nerve, findings = findings, trains = walked.trains,
+    structural = walked.structural, lab_over = lab_over, table = tables.train_duration[profile].table }
 end
 
 local function ignore() end

@@ -170,8 +170,8 @@ function Lab:train(train, percent, add)
   end
 end
 
---- Judge intensities and totals.
----@param counts table<string, integer>
+--- Judge intensities and totals: of every channel, whatever a protocol says of it.
+---@param counts { session: integer, nerve: integer? } nerve: pulses that a nerve got; not in session
 ---@param history moonpulse.History?
 ---@param actions table[]
 ---@param in_percent fun(action: table, reference: string): number? what will be delivered, in % of reference
@@ -183,9 +183,10 @@ function Lab:totals(counts, history, actions, in_percent, add)
       add(finding(self, rule, value, "pulses", limit, value > limit, ("at most %d pulses"):format(limit)))
     end
   end
-  count("pulses a session", counts.session, spec.pulses_per_session)
-  count("pulses a day", counts.session + (history and history.day or 0), spec.pulses_per_day)
-  count("pulses a week", counts.session + (history and history.week or 0), spec.pulses_per_week)
+  local session, before = counts.session + (counts.nerve or 0), history or {}
+  count("pulses a session", session, spec.pulses_per_session)
+  count("pulses a day", session + (before.day or 0) + (before.nerve_day or 0), spec.pulses_per_day)
+  count("pulses a week", session + (before.week or 0) + (before.nerve_week or 0), spec.pulses_per_week)
   for _, limit in ipairs { { "RMT", spec.max_percent_rmt }, { "MSO", spec.max_percent_mso } } do
     for _, action in ipairs(limit[2] and actions or {}) do
       local percent = in_percent(action, limit[1])

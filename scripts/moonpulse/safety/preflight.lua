@@ -1,5 +1,6 @@
 --- What the operator confirms and tells before a person is stimulated: once a run, kept in the record.
 local judge = require "moonpulse.safety.judge"
+local text_files = require "moonpulse.text_file"
 
 local M = {}
 
@@ -30,6 +31,15 @@ M.questions = {
 
 local monitoring = { id = "monitoring", choices = { "emg", "eeg", "both" }, text = "Beyond what was tested, "
   .. "EMG or EEG monitoring is needed (Rossi 2009): which one runs?" }
+
+--- What more is asked where channels are not judged by the tables: a protocol declares them a nerve's.
+---@param names string[]? nil: there are none
+---@return moonpulse.Question[]
+function M.nerves(names)
+  return names and { { id = "nerve_channels", text = ("Channel %s is declared as a nerve's and not judged by "
+    .. "the tables for the brain: is a nerve stimulator connected to it, and no coil?"):format(
+      table.concat(names, ", ")) } } or {}
+end
 
 local MOST_SENTENCES = 5
 
@@ -73,12 +83,12 @@ end
 ---@return moonpulse.Question[]? questions
 ---@return string? message
 function M.load(path)
-  local file, message = io.open(path)
-  if not file then
+  local lines, message = text_files.lines(path)
+  if not lines then
     return nil, ("cannot read the preflight list: %s"):format(message)
   end
   local list = {}
-  for line in file:lines() do
+  for _, line in ipairs(lines) do
     local text = line:gsub("^%s+", ""):gsub("%s+$", "")
     if text ~= "" and text:sub(1, 1) ~= "#" then
       local id, question = text:match("^([%w_%-]+)\t+(.+)$")
@@ -87,7 +97,6 @@ function M.load(path)
         choices = choices and choices_of(choices) }
     end
   end
-  file:close()
   if #list == 0 then
     return nil, ("%s has no question: write one a line"):format(path)
   end

@@ -212,6 +212,22 @@ local function take_over(self)
   end
 end
 
+--- One pulse more, not of a plan: behind the last one of its channel, for pulses are added in order.
+---@param given moonpulse.Given
+---@param at_s number
+---@param pulse { channel: string, intensity: number, reference: string }
+function M.add(given, at_s, pulse)
+  local self = { finders = given.finders, order = given.order, actions = given.actions,
+    emit = function() end }
+  take_over(self)
+  local channel = pulse.channel == "" and "1" or pulse.channel
+  local finder = finder_of(self, channel)
+  local at = math.max(at_s, finder.run and finder.run.last or 0)
+  finder:add(at, action_of(self, { intensity = pulse.intensity, reference = pulse.reference, origin = "" },
+    channel), "")
+  given.last_s = math.max(given.last_s, at)
+end
+
 --- Find the trains of a plan, channel by channel.
 ---@param plan moonpulse.Plan
 ---@param seed integer for its random rests
@@ -220,11 +236,12 @@ end
 ---   counted, where it is not pulses and marks
 ---@param by_pulse boolean? never by structure (for the comparison of both ways)
 ---@param more { given: moonpulse.Given, at_s: number, until_s: number?, open: boolean?,
----   uncounted: table<string, boolean>? }? uncounted: channels that are left out of the sums; given: what
+---   nerve: table<string, boolean>? }? nerve: channels that are a nerve's, counted apart; given: what
 ---   came before the plan, which starts at at_s; until_s: nothing after that came; open: more comes, so
 ---   that the last trains are not over yet
 ---@return { structural: boolean, actions: table[], trains: integer, counts: table<string, integer>,
----   pulses: integer } counts: pulses by kind of train; where open, structural only
+---   pulses: integer, nerve_pulses: integer } actions: all; counts: pulses by kind of train; where open,
+---   structural only
 function M.trains(plan, seed, emit, progress, by_pulse, more)
   more = more or { given = givens.new(), at_s = 0 }
   local given, until_s = more.given, more.until_s
@@ -238,20 +255,22 @@ function M.trains(plan, seed, emit, progress, by_pulse, more)
   else
     stream(self, plan, seed, progress, more.at_s, until_s or math.huge)
   end
-  for _, finder in ipairs(self.order) do -- a plan may be followed at once by the next, whatever rest it ends in
+  for _, finder in ipairs(self.order) do -- nobody waits for a rest at the plan's end
     given.last_s = math.max(given.last_s, finder.run and finder.run.last or 0)
   end
   if more.open then
     return { structural = structural }
   end
-  local counts, count, pulses = {}, 0, 0
-  local uncounted, left_out = more.uncounted or {}, {}
+  local counts, count, pulses, nerve_pulses = {}, 0, 0, 0
+  local of_nerve = {}
   for channel, finder in pairs(self.finders) do
-    left_out[finder] = uncounted[channel]
+    of_nerve[finder] = more.nerve and more.nerve[channel]
   end
   for _, finder in ipairs(self.order) do
     finder:finish()
-    if not left_out[finder] then
+    if of_nerve[finder] then
+      nerve_pulses = nerve_pulses + finder.pulses
+    else
       pulses = pulses + finder.pulses
       count = count + finder.trains
       for kind, those in pairs(finder.counts) do
@@ -261,12 +280,13 @@ function M.trains(plan, seed, emit, progress, by_pulse, more)
   end
   local actions = {}
   for _, action in pairs(self.actions) do
-    actions[#actions + 1] = not uncounted[action.channel] and action or nil
+    actions[#actions + 1] = action
   end
   table.sort(actions, function(a, b)
     return a.channel < b.channel or a.channel == b.channel and a.intensity < b.intensity
   end)
-  return { structural = structural, actions = actions, trains = count, counts = counts, pulses = pulses }
+  return { structural = structural, actions = actions, trains = count, counts = counts, pulses = pulses,
+    nerve_pulses = nerve_pulses }
 end
 
 return M

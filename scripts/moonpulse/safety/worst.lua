@@ -1,7 +1,8 @@
 --- What to judge of a plan that chance decides on (rests and orders drawn from the seed): its worst case,
 --- or, where that cannot be had, many schedules.
-local core = require "moonpulse.core"
+local edges = require "moonpulse.safety.drawn_edges"
 local orders = require "moonpulse.safety.orders"
+local redraw = require "moonpulse.safety.redraw"
 local rules = require "moonpulse.safety.rules"
 
 local M = {}
@@ -12,73 +13,67 @@ local FRACTIONS = { { 0, "every drawn rest at its shortest" }, { 1, "every drawn
   { 0.25, "every drawn rest at a quarter of its range" }, { 0.5, "every drawn rest at half of its range" },
   { 0.75, "every drawn rest at three quarters of its range" } }
 
-local with_rests
-
-local remake = {}
-
-function remake.rest(view, _, fraction, drawn)
-  if view.min == view.max then
-    return core.rest(view.exact or view.min)
-  end
-  -- drawn are whole microseconds above the shortest
-  local more = math.floor((view.max - view.min) * 1e6 * fraction) / 1e6
-  local at = more == 0 and (view.exact or view.min) or view.min + more
-  -- a range below a microsecond is always at its lower end, and stays a drawn rest for whoever splits the
-  -- plan
-  return drawn and core.rest(at, view.min + more + 1e-7) or core.rest(at)
-end
-
-remake["repeat"] = function(view, children)
-  return core.repeat_plan(children[1], view.count, view.spacing, view.exact_period or view.period)
-end
-
-function remake.channel(view, children)
-  return core.channel(children[1], view.text)
-end
-
-function remake.sequence(_, children)
-  return core.sequence_of(children)
-end
-
-function remake.parallel(_, children)
-  return core.parallel(children)
-end
-
-function with_rests(plan, fraction, drawn, known)
-  local id = plan:id()
-  if known[id] then
-    return known[id].made
-  elseif not plan:totals().random then
-    return plan
-  end
-  local view, children = plan:view(), {}
-  for i = 1, view.children do
-    children[i] = with_rests(plan:child(i), fraction, drawn, known)
-  end
-  local made = core.describe(remake[view.kind](view, children, fraction, drawn), view.origin, view.label)
-  known[id] = { made = made, from = plan } -- ids hold while plans live
-  return made
-end
-
---- A plan whose drawn rests are all at one fraction of their range.
----@param plan moonpulse.Plan
----@param fraction number 0: the shortest; 1: the longest
----@param drawn boolean? they stay drawn rests (of a range that has one value), so that the plan keeps its
----   parts
----@return moonpulse.Plan
-function M.with_rests(plan, fraction, drawn)
-  return with_rests(plan, fraction, drawn, {})
-end
+M.with_rests = redraw.with_rests
 
 ---@class moonpulse.Case one schedule to judge
 ---@field plan moonpulse.Plan
 ---@field played moonpulse.Plan the same for the device's limits
 ---@field seed integer
 ---@field what string which one it is; "" where there is no other
+---@field search boolean? one of many in search of what is OVER: once that was found it is not needed, and
+---   the device has nothing to say of it
 
 local function case_of(plan, seed, what, fraction)
   return { plan = fraction and M.with_rests(plan, fraction) or plan, seed = seed, what = what,
     played = fraction and M.with_rests(plan, fraction, true) or plan }
+end
+
+local MOST_MIXED = 12      -- fractions that are mixed, each with each
+local MOST_NODES = 200000  -- parts of plans that are made for mixtures: some seconds
+
+--- How many parts a plan's text has, up to most.
+local function nodes_of(plan, most)
+  local count = 1
+  for i = 1, plan:view().children do
+    count = count + (count < most and nodes_of(plan:child(i), most) or 0)
+  end
+  return count
+end
+
+--- Fractions to mix: the ends, and of the others as many as there is room for.
+local function some_of(fractions)
+  local list, step = { 0, 1 }, math.max(1, math.ceil(#fractions / (MOST_MIXED - 2)))
+  for i = 1, #fractions, step do
+    list[#list + 1] = fractions[i]
+  end
+  return list
+end
+
+--- Schedules with the drawn rests at the rules' edges, and with some here and the others there.
+local function search(plan, seed, cases)
+  local silences, one = edges.silences(redraw.with_rests(plan, 0), redraw.with_rests(plan, 1))
+  local fractions = silences and edges.fractions(silences) or {}
+  local function add(made, what)
+    cases[#cases + 1] = { plan = made, played = made, seed = seed, what = what, search = true }
+  end
+  for _, fraction in ipairs(fractions) do
+    add(redraw.with_rests(plan, fraction), ("every drawn rest at %.4g %% of its range"):format(
+      100 * fraction))
+  end
+  local left = MOST_NODES // nodes_of(plan, MOST_NODES)
+  local mixed = some_of(fractions)
+  for _, pattern in ipairs { "first", "half", "alternate" } do
+    for _, a in ipairs(mixed) do
+      for _, b in ipairs(mixed) do
+        left = left - (a ~= b and 1 or 0)
+        if a ~= b and left > 0 then
+          add(redraw.mixed(plan, pattern, a, b), ("drawn rests at %.4g and %.4g %% of their range"):format(
+            100 * a, 100 * b))
+        end
+      end
+    end
+  end
+  return silences ~= nil and edges.proven(silences, one)
 end
 
 local function seed_count(plan, random)
@@ -90,7 +85,8 @@ end
 local function said(rests, order_cases, all, seeds)
   local parts = {}
   if rests then
-    parts[1] = "every drawn rest at its shortest, its longest and in between"
+    parts[1] = "every drawn rest at its shortest, its longest, in between and at the rules' edges, alone and "
+      .. "mixed"
   end
   if order_cases then
     parts[#parts + 1] = all and ("all %d orders of what is shuffled"):format(order_cases)
@@ -107,7 +103,8 @@ end
 ---   build: fun(seed: integer, arrange: function?): moonpulse.Plan,
 ---   progress: (fun(made: integer, total: integer))? } fixed: nothing but this seed can be played
 ---@return moonpulse.Case[] the first is that of the seed
----@return { how: string, text: string }? nil: there is only one schedule
+---@return { how: string, text: string }? nil: there is only one schedule; how: "worst case" only where that
+---   is proven (M.told: also where something is OVER, for nothing is graver)
 function M.cases(given)
   local plan, seed = given.plan, given.seed
   local random = plan:totals().random
@@ -128,9 +125,18 @@ function M.cases(given)
       if given.progress then
         given.progress(i - 1, #found)
       end
-      cases[#cases + 1] = case_of(given.build(seed, order.arrange()), seed, order.what .. (random
+      local made = given.build(seed, order.arrange())
+      cases[#cases + 1] = case_of(made, seed, order.what .. (random
         and ", every rest at its shortest" or ""), random and 0 or nil)
+      if random then
+        cases[#cases + 1] = case_of(made, seed, order.what .. ", every rest at its longest", 1)
+        cases[#cases].search = true
+      end
     end
+  end
+  local proven = not random
+  if random then
+    proven = search(plan, seed, cases) and not given.drawn
   end
   local seeds = seed_count(plan, random)
   for other = 1, seeds do
@@ -139,8 +145,8 @@ function M.cases(given)
       cases[#cases + 1] = case_of(made, other, ("seed %d"):format(other))
     end
   end
-  return cases, { how = all and "worst case" or "many orders",
-    text = said(random, found and #found, all,
+  local how = not all and "many orders" or proven and "worst case" or ("%d schedules"):format(#cases)
+  return cases, { how = how, text = said(random, found and #found, all,
       seeds > 1 and math.max(seeds, seed > seeds and seeds + 1 or seeds) or 1) }
 end
 
@@ -161,6 +167,15 @@ local function is_graver(a, b)
   return x > y + 1e-9
 end
 
+--- What to say of how a plan was judged, once that is done.
+---@param judged { how: string, text: string }? of M.cases
+---@param report table of M.judge
+---@return { how: string, text: string }?
+function M.told(judged, report)
+  local proven = judged and report.verdict == "OVER" and judged.how:find("schedules", 1, true)
+  return proven and { how = "worst case", text = judged.text } or judged
+end
+
 --- One report of several: each finding once, as grave as it gets, and in which case that is.
 ---@param cases moonpulse.Case[]
 ---@param report_of fun(case: moonpulse.Case): table
@@ -169,7 +184,8 @@ end
 function M.judge(cases, report_of)
   local whole, known, first = nil, {}, nil
   for _, case in ipairs(cases) do
-    local report = report_of(case)
+    local skipped = case.search and whole.verdict == "OVER"
+    local report = skipped and whole or report_of(case)
     if not whole then
       whole, first = report, report.verdict
       for _, finding in ipairs(report.findings) do

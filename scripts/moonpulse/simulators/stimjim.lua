@@ -25,6 +25,7 @@ local OPTIONS = {
   full_scale_mv = false, full_scale_ua = false, -- of what is behind an output
 }
 local US, TRAINS, BUFFER = 1000, 100, 1000
+local START_US = 20 -- ours: it starts a timer and writes a line before it looks whether the train is over
 local MV_PER_DAC = 0.4574
 local mode_names = { [0] = "Voltage output", "Current output", "No output (high-Z)",
   "No output (grounded)" }
@@ -118,7 +119,7 @@ end
 --- One step of a timer: a pulse, or the end of its train.
 local function step(self, engine)
   local train = engine.train
-  local elapsed = (engine.next_ns - engine.start_ns) // US
+  local elapsed = engine.count == 0 and START_US or (engine.next_ns - engine.start_ns) // US
   self.now_ns = math.max(self.now_ns, engine.next_ns)
   if elapsed >= train.duration then
     engine.train = nil
@@ -155,10 +156,17 @@ end
 
 local function start(self, letter, index, bytes)
   local engine = self.engines[letter]
+  if engine.train then -- one timer knows one train: of the other nothing more is heard
+    self:note("error", bytes, ("PulseTrain %d ran: its end is not reported"):format(engine.index))
+  end
   engine.index, engine.train, engine.count = index, train_of(self, index), 0
   engine.start_ns, engine.next_ns, engine.bytes = self.now_ns, self.now_ns, bytes
   self:say("\r\nStarted %s train with parameters of PulseTrain %d\r\n", letter, index)
   step(self, engine)
+  if engine.bytes == bytes and bytes ~= "" then
+    self:note("ignored", bytes, ("PulseTrain %d gives no pulse"):format(index))
+    engine.bytes = ""
+  end
 end
 
 -- Lines ---------------------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ local M = {}
 
 local send = commands.commands
 local WATTS, MINUTE_JOULES, LOCKED_S = 1050, 63000, 0.5
+local PULSE_S = 0.05 -- ours: from a train's last pulse, by its nominal time, until it surely was given
 
 --- What the supply gives to pulses that come by edges: the unit's trains are held to the same.
 M.supply = {
@@ -135,7 +136,7 @@ function M.program(part, set)
   end
   local wait = M.wait(n, hz, percent)
   return {
-    start = send.fire(), busy = s + wait, locked = s + LOCKED_S, confirms = 1,
+    start = send.fire(), busy = s + wait, locked = s + LOCKED_S, over = part.last + PULSE_S, confirms = 1,
     hz = hz, n = n, s = s, version = set.version,
     text = ("%d pulses at %g Hz, then %.2f s of wait"):format(n, hz, wait),
   }

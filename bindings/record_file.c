@@ -1,0 +1,220 @@
+/* record_file.c - the files of a run: made for their owner only, read as what anybody may have
+ * sent. */
+#include "bindings/modules.h"
+#include "bindings/raise.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define LOCK "moonpulse.folder_lock"
+
+static int fail_sys(lua_State *L, const char *path, int code)
+{
+    struct mp_error err = {0};
+    (void)mp_fail_sys(&err, MP_EIO, code, "%s", path);
+    return mp_push_failure(L, &err);
+}
+
+/*
+ * core.make_folder(path, group) -> true | nil, message: for its owner only, or where group is
+ * true also to be read by its group, whatever the umask
+ */
+static int make_folder(lua_State *L)
+{
+    const char *path = luaL_checkstring(L, 1);
+    mode_t mode = lua_toboolean(L, 2) ? 0750 : 0700;
+    struct stat stat_of;
+    if (mkdir(path, mode) != 0 || stat(path, &stat_of) != 0)
+        return fail_sys(L, path, errno);
+    // what a folder has from the one it lies in stays; a file system that has no modes is as it
+    // is
+    (void)chmod(path, mode | (stat_of.st_mode & S_ISGID));
+    lua_pushboolean(L, true);
+    return 1;
+}
+
+/* What a file in this folder may be: readable and writable by those who may enter the folder.
+ */
+static mode_t mode_beside(const char *path)
+{
+    char folder[4096];
+    struct stat stat_of;
+    const char *slash = strrchr(path, '/');
+    if (slash == NULL)
+        (void)snprintf(folder, sizeof folder, ".");
+    else if ((size_t)(slash - path) >= sizeof folder)
+        return 0600;
+    else
+        (void)snprintf(folder, sizeof folder, "%.*s", (int)(slash - path), path);
+    if (stat(folder, &stat_of) != 0)
+        return 0600;
+    mode_t others = stat_of.st_mode & 0011; // who may not enter it sees nothing anyway
+    return (stat_of.st_mode & (others << 2 | others << 1)) | 0600;
+}
+
+static int close_stream(lua_State *L)
+{
+    luaL_Stream *stream = luaL_checkudata(L, 1, LUA_FILEHANDLE);
+    return luaL_fileresult(L, fclose(stream->f) == 0, NULL);
+}
+
+/*
+ * core.create_file(path) -> a file as io.open gives it, for writing | nil, message. It is made
+ * anew, never written through a link that is there, and as open to others as its folder is,
+ * whatever the umask; programs that are started do not have it.
+ */
+static int create_file(lua_State *L)
+{
+    const char *path = luaL_checkstring(L, 1);
+    luaL_Stream *stream = lua_newuserdatauv(L, sizeof *stream, 0);
+    stream->closef = NULL;
+    luaL_setmetatable(L, LUA_FILEHANDLE);
+    if (unlink(path) != 0 && errno != ENOENT)
+        return fail_sys(L, path, errno);
+    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+    if (fd < 0)
+        return fail_sys(L, path, errno);
+    (void)fchmod(fd, mode_beside(path)); // a file system that has no modes is as it is
+    stream->f = fdopen(fd, "w");
+    if (stream->f == NULL) {
+        int code = errno;
+        (void)close(fd);
+        return fail_sys(L, path, code);
+    }
+    stream->closef = close_stream;
+    return 1;
+}
+
+/* core.as_folder(path): a file that is there becomes as open to others as its folder is */
+static int as_folder(lua_State *L)
+{
+    const char *path = luaL_checkstring(L, 1);
+    (void)chmod(path, mode_beside(path));
+    return 0;
+}
+
+static bool read_all(luaL_Buffer *buffer, int fd, size_t bytes, int *code)
+{
+    while (bytes > 0) {
+        char part[65536];
+        ssize_t got = read(fd, part, bytes < sizeof part ? bytes : sizeof part);
+        if (got < 0 && errno == EINTR)
+            continue;
+        *code = got < 0 ? errno : 0;
+        if (got <= 0)
+            return got == 0; // it was cut while we read
+        luaL_addlstring(buffer, part, (size_t)got);
+        bytes -= (size_t)got;
+    }
+    return true;
+}
+
+/*
+ * core.read_file(path, most) -> its text | nil, message. What is no regular file is not opened
+ * for long enough to wait for it, and what is longer than most bytes is not read.
+ */
+static int read_file(lua_State *L)
+{
+    const char *path = luaL_checkstring(L, 1);
+    lua_Integer most = mp_check_integer(L, 2, 0, INT32_MAX);
+    struct stat stat_of;
+    int code = 0, fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    if (fd < 0)
+        return fail_sys(L, path, errno);
+    bool regular = fstat(fd, &stat_of) == 0 && S_ISREG(stat_of.st_mode);
+    if (!regular || stat_of.st_size > most) {
+        (void)close(fd);
+        lua_pushnil(L);
+        if (regular)
+            lua_pushfstring(L, "%s: %I bytes, and no more than %I are read", path,
+                            (lua_Integer)stat_of.st_size, most);
+        else
+            lua_pushfstring(L, "%s: it is no file but something else in its place", path);
+        return 2;
+    }
+    // a Lua error closes it as well: the stream owns it from here on
+    luaL_Stream *stream = lua_newuserdatauv(L, sizeof *stream, 0);
+    stream->closef = NULL;
+    luaL_setmetatable(L, LUA_FILEHANDLE);
+    stream->f = fdopen(fd, "r");
+    if (stream->f == NULL) {
+        code = errno;
+        (void)close(fd);
+        return fail_sys(L, path, code);
+    }
+    stream->closef = close_stream;
+    luaL_Buffer buffer;
+    luaL_buffinit(L, &buffer);
+    bool whole = read_all(&buffer, fd, (size_t)stat_of.st_size, &code);
+    luaL_pushresult(&buffer);
+    stream->closef = NULL;
+    (void)fclose(stream->f);
+    return whole ? 1 : fail_sys(L, path, code);
+}
+
+static int lock_close(lua_State *L)
+{
+    int *fd = luaL_checkudata(L, 1, LOCK);
+    if (*fd >= 0)
+        (void)close(*fd);
+    *fd = -1;
+    return 0;
+}
+
+/*
+ * core.lock_folder(path) -> lock, to be closed | false where somebody has it | nil, message. On
+ * a file system that has no such locks everybody gets one.
+ */
+static int lock_folder(lua_State *L)
+{
+    const char *path = luaL_checkstring(L, 1);
+    int *fd = lua_newuserdatauv(L, sizeof *fd, 0);
+    *fd = -1;
+    luaL_setmetatable(L, LOCK);
+    *fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (*fd < 0)
+        return fail_sys(L, path, errno);
+    if (flock(*fd, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
+        lua_pushboolean(L, false);
+        return 1;
+    }
+    return 1;
+}
+
+/* core.checksum(text) -> 16 hexadecimal digits that change with the text: against damage, not
+ * against people */
+static int checksum(lua_State *L)
+{
+    size_t length;
+    const char *text = luaL_checklstring(L, 1, &length);
+    uint64_t hash = UINT64_C(0xCBF29CE484222325);
+    for (size_t i = 0; i < length; i++)
+        hash = (hash ^ (unsigned char)text[i]) * UINT64_C(0x100000001B3);
+    char digits[17];
+    (void)snprintf(digits, sizeof digits, "%016" PRIx64, hash);
+    lua_pushstring(L, digits);
+    return 1;
+}
+
+void mp_open_record_file(lua_State *L)
+{
+    static const luaL_Reg functions[] = {{"make_folder", make_folder},
+                                         {"create_file", create_file},
+                                         {"as_folder", as_folder},
+                                         {"read_file", read_file},
+                                         {"lock_folder", lock_folder},
+                                         {"checksum", checksum},
+                                         {NULL, NULL}};
+    static const luaL_Reg methods[] = {{"close", lock_close}, {NULL, NULL}};
+    static const luaL_Reg metamethods[] = {
+        {"__gc", lock_close}, {"__close", lock_close}, {NULL, NULL}};
+    luaL_setfuncs(L, functions, 0);
+    mp_new_class(L, LOCK, methods, metamethods);
+    lua_pop(L, 1);
+}

@@ -1,0 +1,45 @@
+--- Files that a user names and somebody wrote: also from a pipe, never a folder, never without end.
+local lfs = require "lfs"
+
+local M = {}
+
+local most = 64000000 -- bytes; what people write is much shorter
+
+---@param path string
+---@param kind { bytes: integer, name: string }? how long a file of its kind may be; a text, 64 MB
+---@return string? text
+---@return string? message
+function M.read(path, kind)
+  local bytes, name = kind and kind.bytes or most, kind and kind.name or "text"
+  local file, message = io.open(path, "rb")
+  if not file then
+    return nil, "cannot open " .. message
+  end
+  local text, why = file:read(bytes + 1)
+  file:close()
+  if text == nil and why then -- of a folder the system says it only here
+    local folder = lfs.attributes(path, "mode") == "directory"
+    return nil, ("cannot read %s: %s"):format(path, folder and "it is a folder" or why)
+  elseif text and #text > bytes then
+    return nil, ("%s has more than %d bytes, the most that a %s has"):format(path, bytes, name)
+  end
+  return text or ""
+end
+
+--- The same, line by line.
+---@param path string
+---@return string[]? lines
+---@return string? message
+function M.lines(path)
+  local text, message = M.read(path)
+  if not text then
+    return nil, message
+  end
+  local list = {}
+  for line in (text == "" and "" or text:gsub("\n$", "") .. "\n"):gmatch("([^\n]*)\n") do
+    list[#list + 1] = line
+  end
+  return list
+end
+
+return M

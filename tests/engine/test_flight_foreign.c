@@ -1,0 +1,100 @@
+/* The flight record as others find it: whose each record is, and files that are none. */
+#include "engine/flight.h"
+
+#include "tests/check.h"
+#include "tests/engine/chance.h"
+#include "tests/engine/plans.h"
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { HEADER = 4096, RECORD = 64 }; // the format, as flight.h has it
+
+static const char *path;
+
+static struct mp_flight *create(uint64_t capacity)
+{
+    struct mp_flight *flight = NULL;
+    struct mp_error err = {0};
+    must(mp_flight_create(&flight, path, capacity, &err), &err);
+    return flight;
+}
+
+static struct mp_flight_reader *open_it(void)
+{
+    struct mp_flight_reader *reader = NULL;
+    struct mp_error err = {0};
+    must(mp_flight_open(&reader, path, &err), &err);
+    return reader;
+}
+
+/* A record is of the plan that it names, whether or not the one that begins the plan is there.
+ */
+static void records_name_their_plan(void)
+{
+    enum { PLANS = 3, EACH = 4 };
+    struct mp_flight *flight = create(40);
+    CHECK(mp_flight_start(flight, 100, 200));
+    for (uint64_t play = 1; play <= PLANS; play++) {
+        CHECK(mp_flight_play(flight, play, (int64_t)play * 1000));
+        for (uint64_t i = 1; i < EACH; i++) {
+            const struct mp_flight_record record = {.kind = MP_FLIGHT_SENT, .number = i};
+            CHECK(mp_flight_push(flight, &record));
+        }
+    }
+    CHECK(!mp_flight_play(flight, UINT64_C(1) << MP_FLIGHT_PLAY_BITS, 1)); // named by no record
+    CHECK_INT(mp_flight_close(flight, NULL), MP_OK);
+    for (int lost = 0; lost < PLANS; lost++) {
+        static const char zeros[RECORD];
+        FILE *file = fopen(path, "r+b");
+        CHECK(file != NULL);
+        CHECK_INT(fseek(file, HEADER + (1 + lost * EACH) * RECORD, SEEK_SET), 0);
+        CHECK_INT(fwrite(zeros, 1, sizeof zeros, file), sizeof zeros);
+        CHECK_INT(fclose(file), 0);
+        struct mp_flight_reader *reader = open_it();
+        struct mp_flight_record got;
+        uint64_t sent = 0;
+        while (mp_flight_next(reader, &got, NULL)) {
+            if (got.kind != MP_FLIGHT_SENT)
+                continue;
+            CHECK_INT(mp_flight_play_of(reader), sent / (EACH - 1) + 1);
+            CHECK_INT(got.number, sent % (EACH - 1) + 1);
+            CHECK_INT(mp_flight_place_of(reader),
+                      1 + sent / (EACH - 1) * EACH + got.number + 1);
+            sent++;
+        }
+        CHECK_INT(sent, PLANS * (EACH - 1));
+        CHECK_INT(mp_flight_losses(reader).empty, lost + 1);
+        mp_flight_reader_close(reader);
+    }
+}
+
+/* What is no file of ours is refused, and not waited for. */
+static void refuses_what_is_no_file(void)
+{
+    struct mp_flight_reader *reader = NULL;
+    struct mp_error err = {0}, long_one = {0};
+    (void)unlink(path);
+    CHECK_INT(mkfifo(path, 0600), 0);
+    CHECK_INT(mp_flight_open(&reader, path, &err), MP_EINVAL);
+    CHECK_HAS(err.text, "is no flight record");
+    (void)unlink(path);
+    CHECK_INT(mp_flight_open(&reader, "/dev/zero", NULL), MP_EINVAL);
+    CHECK_INT(mp_flight_open(&reader, "/", NULL), MP_EINVAL);
+    FILE *file = fopen(path, "wb");
+    CHECK(file != NULL);
+    CHECK_INT(fclose(file), 0);
+    CHECK_INT(truncate(path, (off_t)1 << 40), 0);
+    CHECK_INT(mp_flight_open(&reader, path, &long_one), MP_EINVAL);
+    CHECK_HAS(long_one.text, "longer than any");
+    CHECK(reader == NULL);
+}
+
+int main(void)
+{
+    path = scratch_path("flight-foreign");
+    records_name_their_plan();
+    refuses_what_is_no_file();
+    (void)unlink(path);
+    return CHECK_DONE("test_flight_foreign");
+}

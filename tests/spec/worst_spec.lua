@@ -1,0 +1,112 @@
+--- What is drawn from the seed is judged at its gravest: no seed may be graver than what check says.
+local judge = require "moonpulse.safety.judge"
+local labs = require "moonpulse.safety.lab"
+local mp = require "moonpulse"
+local rules = require "moonpulse.safety.rules"
+local worst = require "moonpulse.safety.worst"
+
+local thresholds = { rmt = 50 }
+
+local function report_of(plan, seed, lab)
+  return judge.plan { plan = plan, seed = seed, thresholds = thresholds, lab = lab }
+end
+
+local function checked(plan, lab)
+  local cases, judged = worst.cases { plan = plan, seed = 1 }
+  local report = worst.judge(cases, function(case) return report_of(case.plan, case.seed, lab) end)
+  return report.verdict, worst.told(judged, report)
+end
+
+local function triplet(percent)
+  return mp.train { pulses = 3, hz = 50, intensity = mp.rmt(percent) }
+end
+
+local function train(pulses, hz, percent)
+  return mp.train { pulses = pulses, hz = hz, intensity = mp.rmt(percent) }
+end
+
+describe("drawn rests", function()
+  it("are judged where theta burst ends, anywhere in their range", function()
+    for _, range in ipairs { { 0.1, 20 }, { 0.1, 2000 }, { 0.27, 0.28 }, { 0.1, 0.28 } } do
+      local rest = mp.rest { min = range[1], max = range[2] }
+      assert.are.equal("OVER", (checked(triplet(70) .. rest .. triplet(70))), range[2])
+      assert.are.equal("OVER", (checked((triplet(70) .. rest) * 20)), range[2])
+    end
+    -- below the edge it stays theta burst
+    assert.are.equal("within", (checked(triplet(70) .. mp.rest { min = 0.1, max = 0.27 } .. triplet(70))))
+  end)
+
+  it("are judged just under a second, where two trains are one", function()
+    local rest = mp.rest { min = 0.1, max = 30 }
+    assert.are.equal("OVER", (checked((train(10, 20, 90) .. rest) * 3)))
+    -- the fastest piece decides, the slow ones make it long: neither end of the range finds it
+    local slow = (mp.pulse(mp.rmt(100)) .. mp.rest { min = 0.1, max = 0.99 }) * 9
+    assert.are.equal("beyond tested", (checked(slow)))
+    for _, fraction in ipairs { 0, 1 } do
+      assert.are.equal("within", report_of(worst.with_rests(slow, fraction), 1).verdict)
+    end
+  end)
+
+  it("are never graver in any of 60 seeds, whatever is around them", function()
+    local state = 20261127
+    local function random(n)
+      state = (state * 1103515245 + 12345) % 2147483648
+      return state // 65536 % n + 1
+    end
+    local function pick(list)
+      return list[random(#list)]
+    end
+    local function part()
+      return pick { mp.pulse(mp.rmt(pick { 80, 100, 120 })), triplet(pick { 70, 90 }),
+        train(random(12), pick { 1, 5, 10, 20 }, pick { 90, 100, 110 }),
+        mp.pair { isi = mp.ms(3), intensity = mp.rmt(100) } }
+    end
+    local function drawn()
+      local min = pick { 0.03, 0.1, 0.3, 0.9, 2, 4, 5 }
+      return mp.rest { min = min, max = min * pick { 1.3, 3, 20, 200 } }
+    end
+    local found = { within = 0, ["beyond tested"] = 0, OVER = 0 }
+    local lab = assert(labs.new({ min_gap_s = 3, max_hz = 60, pulses_per_session = 200 }, "lab"))
+    for number = 1, 120 do
+      local plan = part() .. drawn()
+      for _ = 2, random(3) do
+        plan = plan .. part() .. drawn()
+      end
+      plan = random(2) == 1 and plan:times(1 + random(12), { gap = pick { 0, 0.2, 6 } }) or plan .. part()
+      local limits = random(3) == 1 and lab or nil
+      local verdict, judged = checked(plan, limits)
+      found[verdict] = found[verdict] + 1
+      for seed = 1, 60 do
+        local own = report_of(plan, seed, limits).verdict
+        assert(rules.order[own] <= rules.order[verdict], ("plan %d: seed %d is %s, and check says %s (%s)")
+          :format(number, seed, own, verdict, judged.how))
+      end
+    end
+    for verdict, times in pairs(found) do
+      assert.is_true(times > 5, verdict)
+    end
+  end)
+
+  it("are called the worst case only where that is proven", function()
+    local function how(plan)
+      local _, judged = checked(plan)
+      return judged.how
+    end
+    local pulse = mp.pulse(mp.rmt(100))
+    local function spaced(what, min, max)
+      return how((what .. mp.rest { min = min, max = max }) * 5 .. what)
+    end
+    -- nothing is graver than OVER
+    assert.are.equal("worst case", spaced(triplet(70), 0.1, 20))
+    -- trains that every draw parts, single pulses that every draw leaves single
+    assert.are.equal("worst case", spaced(train(20, 20, 100), 5, 60))
+    assert.are.equal("worst case", spaced(mp.pair { isi = mp.ms(3), intensity = mp.rmt(100) }, 4, 6))
+    assert.are.equal("worst case", spaced(pulse, 5, 7))
+    -- else it is so many schedules
+    assert.matches("^%d+ schedules$", spaced(pulse, 4, 6))
+    assert.matches("^%d+ schedules$", spaced(pulse, 0.9, 1.1))
+    assert.matches("^%d+ schedules$", spaced(train(5, 5, 90), 0.5, 60))
+    assert.matches("^%d+ schedules$", how(mp.together { a = pulse .. mp.rest { min = 5, max = 7 } .. pulse,
+      b = pulse }))
+  end)
+end)
