@@ -51,15 +51,82 @@ describe("moonpulse plot", function()
     assert.is_true(math.abs((bottom - tops[1]) / (bottom - tops[2]) - 0.5) < 0.01)
   end)
 
-  it("draws channels below each other, over the same time", function()
-    assert.are.equal(0, (plot "pas25 -p nerve=30%MSO -o @/c.svg"))
-    local captions = {}
-    for _, panel in ipairs(panels_of(shell.read(folder .. "/c.svg"))) do
-      captions[#captions + 1] = panel.caption
+  --- Of a panel: its channels, how many bars each has, and the intervals that are written.
+  local function lanes_of(panel)
+    local channels, bars, intervals = {}, {}, {}
+    for name in panel.drawn:gmatch('class="channel"[^>]*>channel ([^<]*)<') do
+      channels[#channels + 1] = name
     end
-    assert.are.same({ "Whole session, channel nerve", "Whole session, channel tms",
-      "First pair, channel nerve", "First pair, channel tms" },
-      { captions[1], captions[2], captions[#captions - 1], captions[#captions] })
+    for path in panel.drawn:gmatch('class="bar"[^>]* d="([^"]*)"') do
+      bars[#bars + 1] = select(2, path:gsub("M", ""))
+    end
+    for interval in panel.drawn:gmatch('class="note"[^>]*>([^<]*)<') do
+      intervals[#intervals + 1] = interval
+    end
+    return channels, bars, intervals
+  end
+
+  local function drawn(name, plan)
+    shell.write(folder .. "/made.lua", ('local mp = require "moonpulse"\nreturn mp.protocol { name = %q, '
+      .. "plan = function()\n%s end }"):format(name, plan))
+    assert.are.equal(0, (plot "@/made.lua -o @/made.svg"))
+    return panels_of(shell.read(folder .. "/made.svg"))
+  end
+
+  it("draws channels below each other over the same time, and a pair across them once", function()
+    local panels = drawn("ccPAS", [[return mp.together { pmv = mp.pulse(mp.mso(40)),
+      m1 = mp.rest(mp.ms(8)) .. mp.pulse(mp.mso(55)) }:times(10, { every = 5 })]])
+    assert.are.same({ "Whole session", "First pair" }, { panels[1].caption, panels[2].caption })
+    assert.are.equal(2, #panels)
+    local channels, bars, intervals = lanes_of(panels[1])
+    assert.are.same({ { "pmv", "m1" }, { 10, 10 }, {} }, { channels, bars, intervals })
+    channels, bars, intervals = lanes_of(panels[2])
+    assert.are.same({ { "pmv", "m1" }, { 1, 1 }, { "8.000 ms" } }, { channels, bars, intervals })
+    local _, out = plot "@/made.lua"
+    assert.are.equal(2, select(2, out:gsub("\n +channel m1\n", "")))
+  end)
+
+  it("of channels that go on by themselves follows one of them, and no panel is empty", function()
+    local panels = drawn("three", [[return mp.together {
+      a = mp.train { pulses = 30, hz = 10, intensity = mp.mso(30) },
+      b = mp.rest(mp.ms(33)) .. mp.train { pulses = 20, hz = 8, intensity = mp.mso(60) },
+      c = mp.pulse(mp.mso(70)):times(3, { every = 1 }) } .. mp.rest(2) .. mp.pulse(mp.mso(20)):at "b"]])
+    assert.are.same({ "Whole session", "First train on channel b",
+      "First 10 pulses of that train on channel b" },
+      { panels[1].caption, panels[2].caption, panels[3].caption })
+    for number, expected in ipairs { { 30, 3, 21 }, { 24, 2, 20 }, { 11, 1, 10 } } do
+      local channels, bars = lanes_of(panels[number])
+      assert.are.same({ { "a", "c", "b" }, expected }, { channels, bars })
+    end
+    -- neither trains nor turns: the densest
+    panels = drawn("two", [[return mp.together {
+      a = mp.train { pulses = 100, hz = 10, intensity = mp.mso(30) },
+      b = mp.train { pulses = 9, hz = 0.9, intensity = mp.mso(30) } }]])
+    assert.are.same({ "Whole session", "First 60 pulses on channel a", "First 5 pulses on channel a" },
+      { panels[1].caption, panels[2].caption, panels[3].caption })
+    -- at the same instants: nothing between them to show
+    panels = drawn("both", [[local one = mp.pulse(mp.mso(30)):times(4, { every = 5 })
+      return mp.together { a = one, b = one }]])
+    assert.are.equal("Whole session", panels[1].caption)
+    for _, panel in ipairs(panels) do
+      assert.is_nil(panel.caption:find("pair"))
+      assert.is_nil(panel.drawn:find("-500", 1, true))
+    end
+  end)
+
+  it("calls pairs of several intervals pairs", function()
+    local panels = drawn("SICI and ICF", [[local list = {}
+      for i, isi in ipairs { 10, 2, 15, 3 } do
+        list[2 * i - 1] = mp.pair { isi = mp.ms(isi), intensity = { mp.mso(40), mp.mso(60) } }
+        list[2 * i] = mp.pulse(mp.mso(60))
+      end
+      return mp.trials { of = list, every = 5 }]])
+    assert.are.same({ "Whole session", "First pair" }, { panels[1].caption, panels[#panels].caption })
+    local _, bars, intervals = lanes_of(panels[#panels])
+    assert.are.same({ { 2 }, { "10.000 ms" } }, { bars, intervals })
+    for _, panel in ipairs(panels) do
+      assert.is_nil(panel.caption:find("train"))
+    end
   end)
 
   it("writes a PNG", function()

@@ -12,6 +12,7 @@ text { font: 11px "DejaVu Sans", Helvetica, Arial, sans-serif; fill: #1c2126; }
 .subtitle { font-size: 12px; fill: #56606b; }
 .caption { font-size: 12.5px; font-weight: bold; }
 .tick, .name { fill: #56606b; }
+.channel { font-weight: bold; }
 .note { font-size: 10.5px; }
 .axis { stroke: #1c2126; fill: none; }
 .grid { stroke: #e3e7ea; fill: none; }

@@ -49,7 +49,7 @@ local function scale_of(actions, in_mso)
 end
 
 local function collect(schedule, actions)
-  local pulses, times, marks, names = {}, {}, {}, {}
+  local pulses, times, marks = {}, {}, {}
   for kind, _, _, what, ns in schedule.next, schedule do
     if #pulses + #marks == MOST then
       break
@@ -59,30 +59,12 @@ local function collect(schedule, actions)
       marks[#marks + 1] = { time = at, trial_type = what }
     else
       local action = actions[what]
-      names[action.channel] = true
       times[#times + 1] = at
       pulses[#pulses + 1] = { time = at, was_sent = true, intensity = action.intensity, mso = action.mso,
         channel = action.channel }
     end
   end
-  local order = {}
-  for name in pairs(names) do
-    order[#order + 1] = name
-  end
-  table.sort(order)
-  return pulses, times, marks, order
-end
-
---- The part of a panel that belongs to one channel: the same stretch of time.
-local function of_channel(panel, channel)
-  local own = setmetatable({ pulses = {}, title = ("%s, channel %s"):format(panel.title, channel) },
-    { __index = panel })
-  for _, row in ipairs(panel.pulses) do
-    if row.channel == channel then
-      own.pulses[#own.pulses + 1] = row
-    end
-  end
-  return own
+  return pulses, times, marks
 end
 
 local function actions_of(actions, channel)
@@ -98,8 +80,8 @@ end
 ---@class moonpulse.Scene
 ---@field title string
 ---@field subtitle string
----@field panels table[] for report.svg.timeline, each with its bars' own scale; where there are several
----   channels, one for each, below each other over the same stretch of time
+---@field panels table[] for report.svg.timeline, each with its bars' scale; where there are several
+---   channels, with a lane for each, which has its own
 
 --- The scene of a plan.
 ---@param protocol moonpulse.Protocol
@@ -112,7 +94,7 @@ function M.of(protocol, plan, facts, seed, thresholds)
   local schedule = core.schedule(plan, seed)
   local actions = schedule:actions()
   local in_mso = resolved(actions, thresholds)
-  local pulses, times, marks, channels = collect(schedule, actions)
+  local pulses, times, marks = collect(schedule, actions)
   local scene = { title = protocol.name, panels = {},
     subtitle = ("%s, %s from first to last pulse"):format(outline.counted(facts.pulses, "pulse"),
       outline.duration(facts.first_to_last_s)) }
@@ -120,11 +102,11 @@ function M.of(protocol, plan, facts, seed, thresholds)
     scene.subtitle = ("%s; the first %s are shown"):format(scene.subtitle, outline.count(#pulses))
   end
   for _, panel in ipairs((panels.of(pulses, times, marks))) do
-    for _, channel in ipairs(channels) do
-      local own = #channels > 1 and of_channel(panel, channel) or panel
-      own.bars = scale_of(actions_of(actions, channel), in_mso)
-      scene.panels[#scene.panels + 1] = own
+    panel.bars = scale_of(actions, in_mso)
+    for _, lane in ipairs(panel.lanes or {}) do
+      lane.scale = scale_of(actions_of(actions, lane.channel), in_mso)
     end
+    scene.panels[#scene.panels + 1] = panel
   end
   return scene
 end

@@ -7,9 +7,9 @@ local blocks = { "▁", "▂", "▃", "▄", "▅", "▆", "▇", "█" }
 local ROWS, LEFT = 5, 7
 
 --- Bar heights in eighths of a row, by column.
-local function columns_of(panel, scale, width)
+local function columns_of(panel, pulses, scale, width)
   local heights = {}
-  for _, row in ipairs(panel.pulses) do
+  for _, row in ipairs(pulses) do
     local column = math.floor((row.time - panel.t0) / (panel.t1 - panel.t0) * width)
     column = math.max(0, math.min(width - 1, column))
     local eighths = math.max(1, math.floor(scale.of(row) / scale.top * ROWS * 8 + 0.5))
@@ -63,8 +63,14 @@ function M.draw(scene, width)
   local lines = { scene.title, scene.subtitle, "" }
   for _, panel in ipairs(scene.panels) do
     lines[#lines + 1] = ("%s  (%s)"):format(panel.title, panel.bars.name)
-    local heights = columns_of(panel, panel.bars, plot_width)
-    table.move(rows_of(heights, panel.bars, plot_width), 1, ROWS, #lines + 1, lines)
+    for _, lane in ipairs(panel.lanes or { panel }) do
+      if lane.channel then
+        lines[#lines + 1] = (" "):rep(LEFT) .. "channel " .. lane.channel
+      end
+      local scale = lane.channel and lane.scale or panel.bars
+      local heights = columns_of(panel, lane.pulses, scale, plot_width)
+      table.move(rows_of(heights, scale, plot_width), 1, ROWS, #lines + 1, lines)
+    end
     for _, line in ipairs { axis_of(panel, plot_width) } do
       lines[#lines + 1] = line
     end

@@ -147,6 +147,11 @@ local function conditions(s)
   return out
 end
 
+--- An experiment decides as it runs: no duration and no outline is planned, so none is missing.
+local function is_experiment(manifest)
+  return get(manifest, "kind") == "experiment"
+end
+
 --- The dose: pulses, intensity, the three durations.
 ---@param manifest table
 ---@param s table
@@ -174,12 +179,15 @@ function M.dose(manifest, s)
   if span then
     rows[#rows + 1] = { "Duration: first to last pulse, as sent", text.seconds(span / 1e6) }
   end
-  rows[#rows + 1] = { "Duration: first to last pulse, as planned", seconds("first_to_last_s") }
-  rows[#rows + 1] = { "Duration: nominal end, as planned", seconds("nominal_end_s") }
-  rows[#rows + 1] = { "Duration: whole cycles, as planned", seconds("whole_cycles_s") }
-  local parts = { html.facts("Dose", rows), html.p("%MSO: percent of maximum stimulator output. "
-    .. "First to last pulse: onset to onset. Nominal end: with the period that follows the last "
-    .. "pulse. Whole cycles: with the pause after the last train, as often cited.", "small") }
+  local words = "%MSO: percent of maximum stimulator output. First to last pulse: onset to onset."
+  if not is_experiment(manifest) then
+    rows[#rows + 1] = { "Duration: first to last pulse, as planned", seconds("first_to_last_s") }
+    rows[#rows + 1] = { "Duration: nominal end, as planned", seconds("nominal_end_s") }
+    rows[#rows + 1] = { "Duration: whole cycles, as planned", seconds("whole_cycles_s") }
+    words = words .. " Nominal end: with the period that follows the last pulse. Whole cycles: with the pause "
+      .. "after the last train, as often cited."
+  end
+  local parts = { html.facts("Dose", rows), html.p(words, "small") }
   if #s.doses > 1 then
     parts[#parts + 1] = conditions(s)
   end
@@ -196,11 +204,14 @@ function M.protocol(manifest)
     { "Citation", get(manifest, "protocol.cite") },
     { "Target", get(manifest, "protocol.target") },
     { "File", get(manifest, "protocol.file") },
-  }), "<h3>Outline</h3>" }
+  }) }
   if type(outline) == "string" and outline ~= "" then
-    parts[#parts + 1] = "<pre>" .. text.escape(outline) .. "</pre>"
+    parts[#parts + 1] = "<h3>Outline</h3><pre>" .. text.escape(outline) .. "</pre>"
+  elseif is_experiment(manifest) then
+    parts[#parts + 1] = html.p("An experiment: the script decides as it runs, so there is no "
+      .. "outline. What it gave is in the timeline and in events.tsv.", "small")
   else
-    parts[#parts + 1] = html.p(text.missing, "missing")
+    parts[#parts + 1] = "<h3>Outline</h3>" .. html.p(text.missing, "missing")
   end
   return html.section("protocol", "Protocol", parts)
 end

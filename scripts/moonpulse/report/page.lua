@@ -56,6 +56,7 @@ figcaption { font-size: .8rem; color: var(--soft); margin-top: .2rem; }
 svg { display: block; width: 100%; height: auto; }
 svg text { font-size: 11px; fill: #1c2126; }
 svg .tick, svg .name { fill: #56606b; }
+svg .channel { font-weight: 600; }
 svg .note { font-size: 10.5px; }
 svg .bad { fill: #a3241c; }
 svg .axis { stroke: #1c2126; fill: none; }
@@ -67,6 +68,14 @@ svg .mark { stroke: #1c2126; }
 svg .lead { stroke: #b4512b; stroke-dasharray: 3 2; fill: none; }
 footer { border-top: 1px solid var(--ink); margin-top: 2.4rem; padding-top: .6rem;
   font-size: .8rem; color: var(--soft); }
+@media screen and (max-width: 36rem) {
+  body { padding: 1.2rem .8rem 2rem; }
+  .grid { font-size: .68rem; }
+  .grid th, .grid td { padding-right: .35rem; }
+  .grid thead th { overflow-wrap: anywhere; hyphens: auto; }
+  figure { overflow-x: auto; }
+  figure svg { min-width: 36rem; }
+}
 @page { size: A4; margin: 16mm 15mm; }
 @media print {
   body { padding: 0; max-width: none; font-size: 10.5pt; }

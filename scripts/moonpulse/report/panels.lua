@@ -32,6 +32,32 @@ local function slice(pulses, window, marks)
   window.t0, window.t1 = t0 - pad, t1 + pad
 end
 
+local function channels_of(pulses)
+  local channels, names, seen = {}, {}, {}
+  for i, row in ipairs(pulses) do
+    local name = row.channel or "1"
+    channels[i] = name
+    if not seen[name] then
+      seen[name], names[#names + 1] = true, name
+    end
+  end
+  return channels, names
+end
+
+--- Where there are several channels, each that has a pulse in the window has a lane of its own.
+local function divide(window, names)
+  local of, lanes = {}, {}
+  for _, row in ipairs(window.pulses) do
+    local name = row.channel or "1"
+    of[name] = of[name] or { channel = name, pulses = {} }
+    table.insert(of[name].pulses, row)
+  end
+  for _, name in ipairs(names) do
+    lanes[#lanes + 1] = of[name]
+  end
+  window.lanes = lanes
+end
+
 local function describe(window, number)
   local span = window.last_time - window.first_time
   window.origin, window.axis_name = 0, "Time from protocol start"
@@ -43,6 +69,14 @@ local function describe(window, number)
   local n = window.last - window.first + 1
   local words = string.format("%s: %s from %.3f s to %.3f s.", window.title,
     text.counted(n, "pulse"), window.first_time, window.last_time)
+  if window.lanes then
+    local names = {}
+    for i, lane in ipairs(window.lanes) do
+      names[i] = lane.channel
+    end
+    words = string.format("%s Channel%s %s.", words, #names == 1 and "" or "s, below each other:",
+      table.concat(names, ", "))
+  end
   window.description = words
   return words
 end
@@ -51,12 +85,16 @@ end
 ---@param pulses table[] rows with time (s), was_sent, intensity (%), mso (%MSO or nil)
 ---@param times number[] the onsets that decide what belongs together, one a pulse
 ---@param marks table[] rows with time
----@return table[] panels for svg.timeline, each with its description
+---@return table[] panels for svg.timeline, each with its description; of several channels with lanes
 ---@return table scale
 function M.of(pulses, times, marks)
-  local list = windows.choose(times)
+  local channels, names = channels_of(pulses)
+  local list = #names > 1 and windows.of_channels(times, channels, names) or windows.choose(times)
   for number, window in ipairs(list) do
     slice(pulses, window, marks)
+    if #names > 1 then
+      divide(window, names)
+    end
     describe(window, number)
   end
   return list, height_scale(pulses)

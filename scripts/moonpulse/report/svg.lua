@@ -108,9 +108,9 @@ local function column_of(window, t)
   return column >= 0 and column <= plot_width and math.min(column, plot_width - 1) or nil
 end
 
-local function sort_into_columns(window, scale)
+local function sort_into_columns(window, pulses, scale)
   local sent, unsent, marks = {}, {}, {}
-  for _, row in ipairs(window.pulses) do
+  for _, row in ipairs(pulses) do
     local column = row.time and column_of(window, row.time)
     if column and row.was_sent then
       -- Rounded so that neighbours of the same height can be joined.
@@ -130,9 +130,9 @@ local function sort_into_columns(window, scale)
 end
 
 -- Where a window holds few pulses each is one bar of readable width.
-local function separate(window, scale, top, bottom)
+local function separate(window, pulses, scale, top, bottom)
   local parts = {}
-  for _, row in ipairs(window.pulses) do
+  for _, row in ipairs(pulses) do
     if row.was_sent and row.time then
       local x = left + (row.time - window.t0) / (window.t1 - window.t0) * plot_width
       parts[#parts + 1] = string.format("M%.1f %.1fV%.1f", x, bottom,
@@ -162,25 +162,55 @@ local function interval_labels(out, window, top)
   end
 end
 
---- One timeline panel.
----@param id string unique in the page
----@param window table { title, description, pulses, marks, t0, t1, origin, scale, axis_name }
----@param scale table { top, of(row), name, known }: bar heights
----@return string
-function M.timeline(id, window, scale)
-  local out = {}
-  local sent, unsent, marks = sort_into_columns(window, scale)
-  local top = next(marks) ~= nil and 28 or 12
-  local bottom = top + 90
-  local name_y = bottom + (next(unsent) ~= nil and 43 or 32)
-  open(out, id, name_y + 8, window.title, window.description)
-  height_axis(out, scale, top, bottom)
-  if #window.pulses <= M.most_separate then
-    add(out, '<path class="bar" stroke-width="%s" d="%s"/>',
-      #window.pulses <= 100 and "2" or "1", separate(window, scale, top, bottom))
+local function bars(out, window, lane, sent, top, bottom)
+  height_axis(out, lane.scale, top, bottom)
+  if #lane.pulses <= M.most_separate then
+    add(out, '<path class="bar" stroke-width="%s" d="%s"/>', #lane.pulses <= 100 and "2" or "1",
+      separate(window, lane.pulses, lane.scale, top, bottom))
   else
     add(out, '<path class="fill" d="%s"/>', binned(widened(sent), top, bottom))
   end
+end
+
+local one_height, lane_height, lane_gap = 90, 64, 24
+
+--- The lanes below each other; where they end, and what was not sent.
+local function lanes_of(out, window, scale, top)
+  local lanes = window.lanes or { { pulses = window.pulses, scale = scale } }
+  local height, bottom, unsent = window.lanes and lane_height or one_height, top, {}
+  for number, lane in ipairs(lanes) do
+    local lane_top = window.lanes and bottom + (number > 1 and lane_gap or 14) or top
+    bottom = lane_top + height
+    lane.scale = lane.scale or scale
+    local sent, missing = sort_into_columns(window, lane.pulses, lane.scale)
+    for column in pairs(missing) do
+      unsent[column] = true
+    end
+    if lane.channel then
+      label(out, "channel", left, lane_top - 4, "start", "channel " .. lane.channel)
+    end
+    bars(out, window, lane, sent, lane_top, bottom)
+    if number < #lanes then
+      add(out, '<path class="axis" d="M%d %.1fH%d"/>', left, bottom + 0.5, left + plot_width)
+    end
+  end
+  return bottom, unsent
+end
+
+--- One timeline panel.
+---@param id string unique in the page
+---@param window table { title, description, pulses, marks, t0, t1, origin, scale, axis_name, lanes? }: lanes:
+---   { channel, pulses, scale? }[], below each other over the same time
+---@param scale table { top, of(row), name, known }: bar heights, of lanes that have none of their own
+---@return string
+function M.timeline(id, window, scale)
+  local out, drawn = {}, {}
+  local _, _, marks = sort_into_columns(window, {}, scale)
+  local top = next(marks) ~= nil and 28 or 12
+  local bottom, unsent = lanes_of(drawn, window, scale, top)
+  local name_y = bottom + (next(unsent) ~= nil and 43 or 32)
+  open(out, id, name_y + 8, window.title, window.description)
+  table.move(drawn, 1, #drawn, #out + 1, out)
   if next(unsent) ~= nil then
     add(out, '<path class="unsent" d="%s"/>', ticks(unsent, bottom + 21, 8))
     label(out, "bad", left, name_y, "start", "Red ticks: pulses not sent")
