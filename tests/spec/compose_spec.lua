@@ -529,7 +529,7 @@ end)
 describe("channels", function()
   it("together refuses more plans side by side than can be walked, before it takes any memory", function()
     for width, words in pairs { [2] = "8190 plans side by side", [3] = "9840 plans side by side",
-      [64] = "266304 plans side by side" } do
+      [64] = "4160 plans side by side" } do
       local x = pulse
       local function copies()
         local list = {}
