@@ -199,8 +199,8 @@ function make.pulse(self, rest)
 end
 
 function make.rest(self, rest)
-  local min, max = rest:match("^(%d+/%d+) ?(%d*/?%d*)$")
-  if not min then
+  local min, max = rest:match("^(%S+) ?(%S*)$") -- word by word: a pattern of many numbers takes long
+  if not (min and min:find("^%d+/%d+$") and (max == "" or max:find("^%d+/%d+$"))) then
     bad(self, "a rest is: rest SECONDS [SECONDS], as fractions")
   end
   return core.rest(min, max ~= "" and max or nil)
