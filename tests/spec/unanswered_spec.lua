@@ -65,7 +65,8 @@ end
 --- What it reports of a TTL pulse of that train's output.
 local function complete(train)
   return "Train complete. Delivered 1 pulses.\nCurrent/Voltage by stage: \n"
-    .. "           Ch0                Ch1 \n" .. (train == 0 and "Stage 0  5000mV,               0uA,          \n"
+    .. "           Ch0                Ch1 \n"
+    .. (train == 0 and "Stage 0  5000mV,               0uA,          \n"
       or "Stage 0     0uA,            5000mV,          \n")
 end
 
