@@ -62,9 +62,6 @@ end
 local function started(train)
   return ("\nStarted T train with parameters of PulseTrain %d\n"):format(train)
 end
-<<<<<<< HEAD
-local complete = "Train complete. Delivered 1 pulses.\nStage 0:\n" -- what was measured is not looked at
-=======
 --- What it reports of a TTL pulse of that train's output.
 local function complete(train)
   return "Train complete. Delivered 1 pulses.\nCurrent/Voltage by stage: \n"
@@ -72,7 +69,6 @@ local function complete(train)
     .. (train == 0 and "Stage 0  5000mV,               0uA,          \n"
       or "Stage 0     0uA,            5000mV,          \n")
 end
->>>>>>> boxes9
 
 describe("a StimJim's report", function()
   it("is of the output that it was of", function()
