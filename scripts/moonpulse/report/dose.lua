@@ -184,8 +184,8 @@ function M.dose(manifest, s)
     rows[#rows + 1] = { "Duration: first to last pulse, as planned", seconds("first_to_last_s") }
     rows[#rows + 1] = { "Duration: nominal end, as planned", seconds("nominal_end_s") }
     rows[#rows + 1] = { "Duration: whole cycles, as planned", seconds("whole_cycles_s") }
-    words = words .. " Nominal end: with the period that follows the last pulse. Whole cycles: with the pause "
-      .. "after the last train, as often cited."
+    words = words .. " Nominal end: with the period that follows the last pulse. Whole cycles: with the "
+      .. "pause after the last train, as often cited."
   end
   local parts = { html.facts("Dose", rows), html.p(words, "small") }
   if #s.doses > 1 then
