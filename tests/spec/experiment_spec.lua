@@ -291,7 +291,7 @@ describe("an experiment", function()
     ]]
     assert.are.equal(2, status)
     assert.matches("error in the script: .*made.lua:7: attempt to index a nil value", err)
-    assert.matches("1 of 1 pulses were sent; the stimulator is disarmed", err)
+    assert.matches("1 of 1 pulse was sent; the stimulator is disarmed", err)
     assert.are.equal(1, ends_safe(run))
     assert.are.equal("stopped", manifest(run).status)
   end)
@@ -375,7 +375,7 @@ describe("an experiment", function()
       core.wait(0.3)
       job:signal("INT")
       assert.are.equal(5, job:wait())
-      assert.matches("stopped by Ctrl%-C %(SIGINT%) after 1 of 1 pulses; the stimulator is disarmed",
+      assert.matches("stopped by Ctrl%-C %(SIGINT%) after 1 of 1 pulse; the stimulator is disarmed",
         job:err())
       assert.are.equal(1, ends_safe(only_run()))
     end)
@@ -451,7 +451,7 @@ describe("an experiment", function()
     local found = manifest(run).experiment.staircases[1]
     assert.are.equal(41.75, found.threshold)
     assert.are.equal(9, found.trials)
-    assert.matches("threshold 41.75 %(6 reversals, 9 trials%)", out)
+    assert.matches("threshold 41.75 %%MSO %(6 reversals, 9 trials%)", out)
     local given = pulses(run)
     for i, mso in ipairs { "45", "43", "41", "42", "41", "42", "41", "42", "43" } do
       assert.are.equal(mso, given[i].intensity_mso)
