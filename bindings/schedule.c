@@ -83,7 +83,8 @@ static int schedule_actions(lua_State *L)
     return 1;
 }
 
-/* Say how far a walk is: function at index 2, if there is one, is called with the events so far.
+/* Say how far a walk is: function at index 2, if there is one, is called with the events so
+ * far.
  */
 static void tell_progress(lua_State *L, uint64_t walked)
 {

@@ -319,8 +319,6 @@ enum mp_status mp_plan_repeat(struct mp_plan **out, struct mp_plan *child, uint6
     work_repeat(&totals.work, count);
     enum mp_status status = check_period(child, spacing, period_ns, err);
     if (status == MP_OK)
-        status = check_size(&totals, err);
-    if (status == MP_OK)
         status = totals_multiply(&totals.pulses, totals.pulses, count, err);
     if (status == MP_OK)
         status = totals_multiply(&totals.marks, totals.marks, count, err);
@@ -328,6 +326,8 @@ enum mp_status mp_plan_repeat(struct mp_plan **out, struct mp_plan *child, uint6
         status = totals_share_denominator(&totals.denominator, period_ns.den, err);
     if (status == MP_OK)
         status = totals_repeat_times(&totals, &child->totals, count, spacing, period_ns, err);
+    if (status == MP_OK)
+        status = check_size(&totals, err);
     if (status != MP_OK)
         return status;
     struct mp_plan *plan = plan_new(MP_PLAN_REPEAT, err);

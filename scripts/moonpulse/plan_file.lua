@@ -112,10 +112,26 @@ for _, key in ipairs(texts) do
   is_text[key] = true
 end
 
+--- What else the protocol declares: channels of nerves, and the schedule of sessions, a line each.
+local schedule_keys = { "per_day", "days", "total", "gap_min", "day_pulses" }
+
+local function write_declared(facts, lines)
+  for _, name in ipairs(facts.nerve or {}) do
+    lines[#lines + 1] = "nerve " .. quoted(name)
+  end
+  for _, key in ipairs(schedule_keys) do
+    local value = (facts.sessions or {})[key]
+    local text = type(value) == "table" and ("%d %d"):format(value[1], value[2])
+      or type(value) == "string" and quoted(value) or value and ("%.17g"):format(value)
+    lines[#lines + 1] = text and ("sessions %s %s"):format(key, text) or nil
+  end
+end
+
 --- A plan as text. Raises a refusal { code, message } where it cannot be written exactly.
 ---@param plan moonpulse.Plan
 ---@param facts { id: string?, name: string?, cite: string?, doi: string?, target: string?, note: string?,
----   unconfirmed: string?, coil: string?, threshold: string?,
+---   unconfirmed: string?, coil: string?, threshold: string?, nerve: string[]?,
+---   sessions: table?, with day_pulses: integer? (the published dose of a day),
 ---   seed: integer, parameters: table<string, string>? } seed: what random rests are drawn from
 ---@return string
 function M.write(plan, facts)
@@ -127,6 +143,7 @@ function M.write(plan, facts)
       lines[#lines + 1] = ("%s %s"):format(key, quoted(facts[key]))
     end
   end
+  write_declared(facts, lines)
   local names = {}
   for name in pairs(facts.parameters or {}) do
     names[#names + 1] = name
@@ -199,8 +216,8 @@ function make.pulse(self, rest)
 end
 
 function make.rest(self, rest)
-  local min, max = rest:match("^(%d+/%d+) ?(%d*/?%d*)$")
-  if not min then
+  local min, max = rest:match("^(%S+) ?(%S*)$") -- word by word: a pattern of many numbers takes long
+  if not (min and min:find("^%d+/%d+$") and (max == "" or max:find("^%d+/%d+$"))) then
     bad(self, "a rest is: rest SECONDS [SECONDS], as fractions")
   end
   return core.rest(min, max ~= "" and max or nil)
@@ -289,6 +306,19 @@ local function read_node(self, rest)
   self.nodes[number] = core.describe(plan, origin, label)
 end
 
+--- "per_day 10", "total 20 30", "gap_min 3000", "gap_min \"some hours\"".
+local function read_sessions(self, rest)
+  local key, value = rest:match("^(%S+) (.*)$")
+  local from, to = (value or ""):match("^(%d+) (%d+)$")
+  local text = key == "gap_min" and value:match("^\"(.*)\"$")
+  local count = math.tointeger(tonumber(value))
+  local amount = key == "gap_min" and tonumber(value) or count and count > 0 and count
+  from, to = math.tointeger(tonumber(from)), math.tointeger(tonumber(to))
+  self.sessions = self.sessions or {}
+  self.sessions[key or ""] = text and unescape(text) or from and from > 0 and to and { from, to } or amount
+    or bad(self, "a line of sessions is: sessions per_day|days|total|gap_min|day_pulses NUMBER")
+end
+
 local function read_line(self, line)
   local key, rest = line:match("^(%l+) (.*)$")
   if line:find("^#") then
@@ -299,6 +329,11 @@ local function read_line(self, line)
     self.plan = node(self, rest)
   elseif key == "seed" or key == "pulses" then
     self[key] = math.tointeger(tonumber(rest)) or bad(self, "%s is a whole number", key)
+  elseif key == "nerve" and rest:find("^\".*\"$") then
+    self.nerve = self.nerve or {}
+    table.insert(self.nerve, unescape(rest:sub(2, -2)))
+  elseif line:find("^sessions ") then
+    read_sessions(self, rest)
   elseif key == "parameter" then
     local name, value = rest:match("^(%S+) \"(.*)\"$")
     self.parameters[name or bad(self, "a parameter is: parameter NAME \"VALUE\"")] = unescape(value)
@@ -402,7 +437,7 @@ function M.load(path)
   local plan = read.plan
   return { id = read.id or path:match("([^/]+)%.plan$"), name = read.name or path, cite = read.cite,
     doi = read.doi, target = read.target, note = read.note, unconfirmed = read.unconfirmed,
-    coil = read.coil, threshold = read.threshold,
+    coil = read.coil, threshold = read.threshold, nerve = read.nerve, sessions = read.sessions,
     params = {}, file = path, seed = read.seed, plan_file = read, plan = function() return plan end }
 end
 

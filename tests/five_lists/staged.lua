@@ -269,7 +269,7 @@ local function first_difference(self, device)
   local written = { name = "written", rows = self.wanted }
   local coming = { name = "written", rows = trials.on_outputs(compare.pulses(self.wanted), device) }
   local given = { name = "given", rows = trials.in_time(lists.given(self, device)) }
-  return compare.difference(heard, given, trials.given_tolerance(device))
+  return compare.difference(coming, given, trials.given_tolerance(device))
     or compare.difference(written, { name = "recorded as planned", rows = of_plans(planned) }, trials.exactly)
     or compare.difference(written, { name = "recorded as sent", rows = of_plans(sent) }, trials.as_sent)
     or odd

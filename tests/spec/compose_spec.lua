@@ -508,6 +508,16 @@ describe("sequence and repetition", function()
     refused(function() local _ = mp.rest(4e9) .. mp.rest(1e9) end, "146 years")
   end)
 
+  it("refuses more rests in a row than can be walked between two pulses, with their number", function()
+    local x = mp.rest { min = 0, max = 0.001 }
+    refused(function() for _ = 1, 30 do x = x * 2 end end, "16384 rests in a row",
+      "at most 10000", "write them as one rest")
+    local many = mp.rest { min = 0, max = 0.001 } * 10000
+    assert.are.equal(2000, ((many .. pulse) * 2000):totals().pulses)
+    refused(function() local _ = (many .. pulse .. mp.rest(0)) * 2 end, "10001 rests in a row")
+    refused(function() return (mp.rest(0) * 10001):at "a" end, "10001 rests in a row")
+  end)
+
   it("refuses rates without a common time base", function()
     local plan = mp.train { pulses = 2, hz = "1000003/7", intensity = half }
       .. mp.train { pulses = 2, hz = "1000033/7", intensity = half }
@@ -517,6 +527,23 @@ describe("sequence and repetition", function()
 end)
 
 describe("channels", function()
+  it("together refuses more plans side by side than can be walked, before it takes any memory", function()
+    for width, words in pairs { [2] = "8190 plans side by side", [3] = "9840 plans side by side",
+      [64] = "4160 plans side by side" } do
+      local x = pulse
+      local function copies()
+        local list = {}
+        for i = 1, width do
+          list[i] = x
+        end
+        return list
+      end
+      -- 3^41 is a small number again in 64 bits, 3^21 in 32
+      refused(function() for _ = 1, 64 do x = mp.together(copies()) end end, words, "at most 4096",
+        "in sequence")
+    end
+  end)
+
   it("together starts all at once and lasts as long as the longest", function()
     local plan = mp.together { left = burst, right = pulse .. mp.rest(1) .. pulse }
     assert.are.equal(1000000000, span_ns(plan))

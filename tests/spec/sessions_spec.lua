@@ -2,8 +2,10 @@
 local catalogue = require "moonpulse.catalogue"
 local judge = require "moonpulse.safety.judge"
 local mp = require "moonpulse"
+local plan_file = require "moonpulse.plan_file"
 local protocols = require "moonpulse.protocol"
 local sessions = require "moonpulse.safety.sessions"
+local shell = require "shell"
 
 local now = os.time { year = 2026, month = 11, day = 25, hour = 15, min = 0, sec = 0 }
 local MIN, HOUR, DAY = 60, 3600, 86400
@@ -101,6 +103,49 @@ describe("SAINT's sessions", function()
     assert.are.equal("beyond tested", day(9 * 1800 + 1, saint).verdict)
     assert.are.equal(3000, day(0).limit)
     assert.are.equal(3000, day(0, assert(catalogue.find "itbs600")).limit)
+  end)
+end)
+
+describe("a compiled plan", function()
+  local folder = shell.folder()
+  teardown(function() shell.remove(folder) end)
+
+  local function compiled(name, more)
+    local path = folder .. "/kept.plan"
+    local status, _, err = shell.moonpulse(folder, ("compile %s %s -o %s"):format(name, more or "", path))
+    assert.are.equal(0, status, err)
+    return assert(plan_file.load(path))
+  end
+
+  it("keeps the sessions, whatever they are, and is judged as the protocol is", function()
+    for _, protocol in ipairs(catalogue.all()) do
+      local facts = { id = protocol.id, cite = protocol.cite, seed = 1, nerve = protocol.nerve,
+        sessions = protocol.sessions }
+      local text = plan_file.write(mp.pulse(mp.rmt(100)), facts)
+      local read = assert(plan_file.read(text, "x.plan"))
+      assert.are.same(protocol.sessions or {}, read.sessions or {})
+      assert.are.same(protocol.nerve or {}, read.nerve or {})
+    end
+    local saint, ago = assert(catalogue.find "saint"), { 38 * MIN }
+    local kept = compiled "saint"
+    local known = history("saint", ago)
+    assert.are.equal("beyond tested", finding_of(kept, known).verdict)
+    assert.are.equal(finding_of(saint, known).words, finding_of(kept, known).words)
+    assert.are.same(sessions.of(saint, known, now).day, sessions.of(kept, known, now).day)
+  end)
+
+  it("has the published dose of a day, whatever was compiled", function()
+    local name = folder .. "/mine"
+    shell.write(name .. ".lua", [[
+      local mp = require "moonpulse"
+      return mp.protocol { id = "mine", name = "mine", cite = "Somebody 2020", sessions = { per_day = 2 },
+        params = { pulses = { default = 2000 } }, plan = function(p)
+          return mp.train { pulses = p.pulses, hz = 1, intensity = mp.rmt(90) }
+        end }
+    ]])
+    local kept = compiled(name .. ".lua", "-p pulses=9000")
+    assert.are.equal(9000, kept.plan():totals().pulses)
+    assert.are.equal(4000, sessions.of(kept, nil, now).day.pulses)
   end)
 end)
 

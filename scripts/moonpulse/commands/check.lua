@@ -22,7 +22,8 @@ function M.parser()
       .. "lab's own, the protocol's own sessions. Verdicts: within; not covered (a coil or a threshold that "
       .. "no table is for); beyond tested (longer or stronger than what was tested: a warning); OVER "
       .. "(refused on a real device). The last line is the gravest of all. What is drawn from "
-      .. "the seed is judged at its worst, or in many orders, and which is said; with "
+      .. "the seed is judged in many schedules, at the rules' edges, and where the worst is proven is said; "
+      .. "with "
       .. "--seed N also that one alone. Exit status 3 where something is OVER or the device refuses. This "
       .. "is no medical advice: " .. tables.warning .. ".",
     "moonpulse check hf10_neurostar --rmt 50\nmoonpulse check mine.lua --rmt 48 --guidelines chen1997 --json")

@@ -3,6 +3,7 @@ local cli = require "moonpulse.cli"
 local common = require "moonpulse.commands.common"
 local outline = require "moonpulse.outline"
 local plan_file = require "moonpulse.plan_file"
+local sessions = require "moonpulse.safety.sessions"
 
 local M = {}
 
@@ -18,6 +19,16 @@ function M.parser()
   return parser
 end
 
+--- The schedule, with what is published of a day.
+local function schedule_of(protocol)
+  local schedule = {}
+  for key, value in pairs(protocol.sessions or {}) do
+    schedule[key] = value
+  end
+  schedule.day_pulses = sessions.day_pulses(protocol)
+  return schedule
+end
+
 local function facts_of(protocol, values, seed)
   local parameters = protocol.plan_file and protocol.plan_file.parameters or {}
   for name, value in pairs(values) do
@@ -25,7 +36,8 @@ local function facts_of(protocol, values, seed)
   end
   return { id = protocol.id, name = protocol.name, cite = protocol.cite, doi = protocol.doi,
     target = protocol.target, note = protocol.note, unconfirmed = protocol.unconfirmed,
-    coil = protocol.coil, threshold = protocol.threshold,
+    coil = protocol.coil, threshold = protocol.threshold, nerve = protocol.nerve,
+    sessions = schedule_of(protocol),
     seed = seed, parameters = parameters }
 end
 

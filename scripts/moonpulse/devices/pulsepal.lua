@@ -214,12 +214,12 @@ end
 --- The custom trains of the plan, then the program of its first action; each is acknowledged.
 ---@param io moonpulse.Link
 ---@param first moonpulse.Action
----@param actions moonpulse.Action[]
+---@param actions moonpulse.Action[]? all that is known to follow; nil: first
 ---@param firsts moonpulse.First[]? of each output
 function M.arm(io, first, actions, firsts)
   local options = settled(io.options)
   io.dialect.custom = {} -- whatever it held before: another program may have loaded others
-  M.load(io, actions)
+  M.load(io, actions or { first })
   tell(io, first.train and first.train.program
     or program.program(options, program.volts_of_outputs(options, first, firsts)), "its program")
 end

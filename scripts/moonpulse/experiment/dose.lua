@@ -30,7 +30,7 @@ end
 ---@param start_s number
 function Dose:begins(plan, seed, report, start_s)
   local job = self.job
-  self.playing = { plan = plan, seed = seed, at_s = start_s }
+  self.playing = { plan = plan, seed = seed, at_s = start_s, nerve = report.nerve }
   if not job.safety or rules.order[report.verdict] >= rules.order[job.safety.verdict] then
     job.safety = report
   end
@@ -61,7 +61,7 @@ function Dose:ended(now_s)
   self.playing = nil
   if played then
     judge.follow(self.given, { plan = played.plan, seed = played.seed, at_s = played.at_s,
-      until_s = now_s })
+      until_s = now_s, nerve = played.nerve })
   end
   count_unasked(self)
 end

@@ -103,9 +103,9 @@ function M.run(options, given)
   job.protocol, job.plan = given.protocol, given.plan
   job.policy.protocol = given.protocol
   job.policy.schedule = sessions.of(given.protocol, job.policy.history)
-  stops.listen_for_signals(job)
   local facts = common.measure(job.plan, job.seed)
   local admitted = check(job, facts)
+  stops.listen_for_signals(job) -- before, nothing is open: a signal ends the program, whatever it computes
   job.safety = admitted.report
   print(job.protocol.name)
   run_safety.say_history(job.policy, line)

@@ -6,6 +6,7 @@ local M = {}
 ---@class moonpulse.Given
 ---@field finders table<string, table> by channel: moonpulse.safety.trains, not finished
 ---@field order table[] the same, in the order in which they were made
+---@field together table? the same for the pulses of all channels but nerves'
 ---@field actions table<string, table> every pulse that was met, once
 ---@field last_s number the last pulse's onset, in seconds from the run's start: not the end of its plan, for
 ---   nobody waits for a rest at its end

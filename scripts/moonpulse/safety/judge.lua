@@ -136,7 +136,10 @@ end
 ---@field earlier moonpulse.Given? what its run gave before
 ---@field at_s number? when the plan starts, in seconds from the run's start
 
---- What is done with each train: it is judged.
+local TOGETHER = "; all channels together: our own caution, the tables are for one coil"
+
+--- What is done with each train: it is judged. What several channels give together is judged as well, as if
+--- one coil gave it: the tables say nothing of several, and a train dealt over two is one to the brain.
 ---@param given moonpulse.Judgement
 ---@param coverage moonpulse.Coverage
 ---@param add fun(finding: moonpulse.Finding)
@@ -147,7 +150,14 @@ local function train_judge(given, coverage, add)
     at_most = function(percent, reference) return at_most(percent, reference, given) end }
   return function(train)
     local channel = train.channel
+    local milder = train.together and train.kind ~= "train" -- no table is for bursts of several coils
     local function placed(finding)
+      if train.together and finding.verdict == "within" then
+        return -- each channel has its own
+      elseif train.together and not finding.lab then
+        finding.source = finding.source .. TOGETHER
+        finding.verdict = milder and "not covered" or finding.verdict
+      end
       finding.train, finding.pulse = train.number, train.pulse
       finding.origin, finding.channel = train.origin, channel
       finding.at_s = train.start
@@ -179,7 +189,13 @@ function M.plan(given)
   coverages.judge(coverage, add)
   local judge = train_judge(given, coverage, add)
   local walked = walk.trains(given.plan, given.seed, judge, given.progress, nil,
-    { given = state, at_s = given.at_s or 0, nerve = coverage.nerve })
+    { given = state, at_s = given.at_s or 0, nerve = coverage.nerve, pool = true })
+  if walked.not_pooled then
+    add { rule = "channels together", table = "none", row = "too many pulses", value = walked.pulses,
+      unit = "pulses", verdict = "not covered", source = "our own caution", confidence = "H",
+      words = "too many pulses on several channels at once to be judged together: each channel was judged "
+        .. "for itself" }
+  end
   local counts = walked.counts
   counts.session, counts.nerve = walked.pulses, walked.nerve_pulses
   rules.totals(counts, given.history, add, given.schedule and given.schedule.day)
@@ -200,17 +216,20 @@ function M.plan(given)
   end
   return { verdict = worst_of(findings), profile = profile, pulses = counts.session,
     nerve_pulses = counts.nerve, findings = findings, trains = walked.trains,
-    structural = walked.structural, lab_over = lab_over, table = tables.train_duration[profile].table }
+    structural = walked.structural, lab_over = lab_over, nerve = coverage.nerve,
+    table = tables.train_duration[profile].table }
 end
 
 local function ignore() end
 
 --- A plan was played: what of it was given is added to what its run gave before.
 ---@param state moonpulse.Given
----@param given table plan, seed, at_s as for plan, and until_s: number? nothing that was due later was given
+---@param given table plan, seed, at_s as for plan, nerve: as in its report, and until_s: number? nothing that
+---   was due later was given
 function M.follow(state, given)
   walk.trains(given.plan, given.seed, ignore, nil, nil,
-    { given = state, at_s = given.at_s, until_s = given.until_s, open = true })
+    { given = state, at_s = given.at_s, until_s = given.until_s, open = true, pool = true,
+      nerve = given.nerve })
 end
 
 local function number(value, unit)

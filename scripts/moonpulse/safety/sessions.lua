@@ -19,16 +19,27 @@ local function range_text(value)
   return type(value) == "table" and ("%d to %d"):format(value[1], value[2]) or ("%d"):format(value)
 end
 
---- A protocol whose published dose is more than the usual one of a day is judged by its own: the sessions of
---- a day, each with the pulses of its published numbers. nil: the usual one holds.
-local function own_day(protocol)
+--- What is published of a protocol's day, in pulses; nil: nothing is. A plan file says it itself, for its
+--- plan may have other numbers than the published ones.
+---@param protocol moonpulse.Protocol
+---@return integer?
+function M.day_pulses(protocol)
   local per_day = protocol.sessions and most(protocol.sessions.per_day)
   if not per_day or not protocol.cite then
     return nil -- nobody published it
+  elseif protocol.plan_file then
+    return protocol.sessions.day_pulses
   end
   local values = protocols.values(protocol, {})
   local plan = values and protocols.build(protocol, values)
-  local pulses = plan and per_day * plan:totals().pulses
+  return plan and per_day * plan:totals().pulses or nil
+end
+
+--- A protocol whose published dose is more than the usual one of a day is judged by its own: the sessions of
+--- a day, each with the pulses of its published numbers. nil: the usual one holds.
+local function own_day(protocol)
+  local pulses = M.day_pulses(protocol)
+  local per_day = pulses and most(protocol.sessions.per_day)
   if not pulses or pulses <= tables.day.pulses then
     return nil
   end

@@ -46,6 +46,28 @@ function M.new(emit)
   return setmetatable({ emit = emit, pulses = 0, trains = 0, counts = {} }, Finder)
 end
 
+local TOGETHER = 0.001 -- s: pulses of several coils at one instant are one
+
+--- A finder for the pulses of several channels together: what is given at one instant counts as one pulse.
+local Pool = setmetatable({}, { __index = Finder })
+Pool.__index = Pool
+
+---@param emit fun(train: moonpulse.Train)
+function M.pool(emit)
+  return setmetatable(M.new(emit), Pool)
+end
+
+--- One pulse, of any channel.
+function Pool:add(at, action, origin)
+  local run = self.run
+  if run and at - run.last < TOGETHER then
+    run.actions[action], self.beside[action] = true, true
+    return
+  end
+  Finder.add(self, at, action, origin)
+  self.beside = {} -- what came at the instant of the last pulse
+end
+
 local function period_of(run)
   return run.n > 1 and (run.last - run.first) / (run.n - 1) or nil
 end
@@ -178,6 +200,9 @@ function Finder:add(at, action, origin)
       run = self.run
       run.n, run.before, run.last = 2, before, at
       run.actions[action] = true
+      for other in pairs(self.beside or {}) do
+        run.actions[other] = true
+      end
     else
       run.n, run.before, run.last = run.n + 1, run.last, at
       run.actions[action] = true

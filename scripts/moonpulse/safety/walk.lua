@@ -56,14 +56,14 @@ local function repeated(self, plan, view, at, channel)
   for i = 0, shown - 1 do
     if i == shown - 1 and shown < view.count then
       before = {}
-      for name, finder in pairs(self.finders) do
-        before[name] = finder:mark()
+      for _, finder in ipairs(self.order) do
+        before[finder] = finder:mark()
       end
     end
     walk(self, child, at + i * every, channel)
   end
-  for name, mark in pairs(before or {}) do
-    self.finders[name]:again(mark, view.count - shown, every)
+  for finder, mark in pairs(before or {}) do
+    finder:again(mark, view.count - shown, every)
   end
 end
 
@@ -127,8 +127,9 @@ local function channels_in(plan, channel, found, seen)
   return found
 end
 
---- Can the pulses of each channel be fed in time order by walking the tree?
-local function in_order(plan, channel, seen)
+--- Can the pulses of each channel be fed in time order by walking the tree? nerve: those of all channels
+--- together but these.
+local function in_order(plan, channel, seen, nerve)
   local view = plan:view()
   if is_known(seen, plan, channel) then
     return true -- or the answer is no already
@@ -138,7 +139,11 @@ local function in_order(plan, channel, seen)
   elseif view.kind == "parallel" then
     local taken = {}
     for i = 1, view.children do
+      local own = {}
       for name in pairs(channels_in(plan:child(i), channel, {}, {})) do
+        own[nerve and not nerve[name] and "" or name] = true
+      end
+      for name in pairs(own) do
         if taken[name] then
           return false
         end
@@ -147,7 +152,7 @@ local function in_order(plan, channel, seen)
     end
   end
   for i = 1, view.children do
-    if not in_order(plan:child(i), view.kind == "channel" and view.text or channel, seen) then
+    if not in_order(plan:child(i), view.kind == "channel" and view.text or channel, seen, nerve) then
       return false
     end
   end
@@ -202,6 +207,52 @@ local function stream(self, plan, seed, progress, at, until_s)
   end
 end
 
+local MOST_POOLED = 1000000 -- pulses that are walked one by one to see all channels together: some seconds
+
+--- The pulses of all channels but nerves' as one, for what several coils give together.
+---@return boolean? left_out there are too many of them
+local function pool(self, plan, seed, more, by_pulse)
+  local given, nerve = more.given, more.nerve or {}
+  given.together = given.together or trains.pool()
+  local finder, beside = given.together, trains.new(function() end)
+  finder.emit = function(train)
+    local names, list = {}, {}
+    for action in pairs(train.actions) do
+      list[#list + 1] = not names[action.channel] and action.channel or nil
+      names[action.channel] = true
+    end
+    if #list > 1 then
+      table.sort(list)
+      train.channel, train.together = table.concat(list, " and ") .. " together", true
+      self.emit(train)
+    end
+  end
+  local own = { order = { finder, beside }, actions = given.actions, parts = 0, finders = {} }
+  for name in pairs(channels_in(plan, "", {}, {})) do
+    own.finders[name] = nerve[name] and beside or finder
+  end
+  if not by_pulse and not more.until_s and not plan:totals().random and in_order(plan, "", {}, nerve) then
+    walk(own, plan, more.at_s, "")
+  elseif plan:totals().pulses <= MOST_POOLED then
+    stream(own, plan, seed, nil, more.at_s, more.until_s or math.huge)
+  else
+    return true
+  end
+end
+
+--- Do more channels than one have pulses, with those before? Of a run that goes on, nobody knows.
+local function may_be_several(plan, more)
+  local count, nerve = 0, more.nerve or {}
+  local names = channels_in(plan, "", {}, {})
+  for name in pairs(more.given.finders) do
+    names[name] = true
+  end
+  for name in pairs(names) do
+    count = count + (nerve[name] and 0 or 1)
+  end
+  return count > 1 or more.open or more.given.together ~= nil
+end
+
 --- Trains of a state that was copied are handed to whoever looks at the copy.
 local function take_over(self)
   for name, finder in pairs(self.finders) do
@@ -226,6 +277,9 @@ function M.add(given, at_s, pulse)
   finder:add(at, action_of(self, { intensity = pulse.intensity, reference = pulse.reference, origin = "" },
     channel), "")
   given.last_s = math.max(given.last_s, at)
+  local pooled = given.together or trains.pool()
+  given.together, pooled.emit = pooled, self.emit
+  pooled:add(math.max(at, pooled.run and pooled.run.last or 0), self.finders[channel].last_action, "")
 end
 
 --- Find the trains of a plan, channel by channel.
@@ -236,12 +290,13 @@ end
 ---   counted, where it is not pulses and marks
 ---@param by_pulse boolean? never by structure (for the comparison of both ways)
 ---@param more { given: moonpulse.Given, at_s: number, until_s: number?, open: boolean?,
----   nerve: table<string, boolean>? }? nerve: channels that are a nerve's, counted apart; given: what
+---   pool: boolean?, nerve: table<string, boolean>? }? pool: emit also what several channels give together
+---   (train.together, and channel names them); nerve: channels that are a nerve's, counted apart; given: what
 ---   came before the plan, which starts at at_s; until_s: nothing after that came; open: more comes, so
 ---   that the last trains are not over yet
 ---@return { structural: boolean, actions: table[], trains: integer, counts: table<string, integer>,
----   pulses: integer, nerve_pulses: integer } actions: all; counts: pulses by kind of train; where open,
----   structural only
+---   pulses: integer, nerve_pulses: integer, not_pooled: boolean? } actions: all; counts: pulses by
+---   kind of train; where open, structural only
 function M.trains(plan, seed, emit, progress, by_pulse, more)
   more = more or { given = givens.new(), at_s = 0 }
   local given, until_s = more.given, more.until_s
@@ -255,6 +310,7 @@ function M.trains(plan, seed, emit, progress, by_pulse, more)
   else
     stream(self, plan, seed, progress, more.at_s, until_s or math.huge)
   end
+  local not_pooled = more.pool and may_be_several(plan, more) and pool(self, plan, seed, more, by_pulse)
   for _, finder in ipairs(self.order) do -- nobody waits for a rest at the plan's end
     given.last_s = math.max(given.last_s, finder.run and finder.run.last or 0)
   end
@@ -278,6 +334,9 @@ function M.trains(plan, seed, emit, progress, by_pulse, more)
       end
     end
   end
+  if given.together then
+    given.together:finish()
+  end
   local actions = {}
   for _, action in pairs(self.actions) do
     actions[#actions + 1] = action
@@ -286,7 +345,7 @@ function M.trains(plan, seed, emit, progress, by_pulse, more)
     return a.channel < b.channel or a.channel == b.channel and a.intensity < b.intensity
   end)
   return { structural = structural, actions = actions, trains = count, counts = counts, pulses = pulses,
-    nerve_pulses = nerve_pulses }
+    nerve_pulses = nerve_pulses, not_pooled = not_pooled }
 end
 
 return M
