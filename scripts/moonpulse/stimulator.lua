@@ -418,7 +418,7 @@ end
 
 --- Ask, and keep what is known of how it was left.
 local function finish_leaving(self)
-  pcall(core.wait, 0) -- a signal that stopped it says which one it was in the loop's next turn
+  pcall(function() core.wait(0) end) -- a signal that stopped it says which one it was in the loop's next turn
   self.link:resume()
   self.link:forget()
   local disarmed, why = ask_disarmed(self)
