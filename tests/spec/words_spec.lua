@@ -27,7 +27,8 @@ local function unfilled_formats(code)
     end
     local is_pattern = before:match("match%($") or before:match("find%($") or before:match("gsub%($")
     local always = before:match("^%s*refuse%($") -- the sandbox's own: it formats in any case
-    if code:match("^%s*%)", after) and not code:match("^%s*%)%s*:", after) and not is_pattern and not always then
+    local is_end = code:match("^%s*%)", after) and not code:match("^%s*%)%s*:", after)
+    if is_end and not is_pattern and not always then
       found[#found + 1] = literal
     end
   end
