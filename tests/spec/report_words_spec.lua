@@ -63,7 +63,7 @@ describe("the report", function()
   end)
 
   it("has a dose table that fits a narrow screen", function()
-    local html = report_of("--speed max", 
+    local html = report_of("--speed max",
       "return mp.pulse(mp.mso(40)) .. mp.rest(1) .. mp.pulse(mp.mso(50))")
     local narrow = html:match("@media screen and %(max%-width: 36rem%) (%b{})")
     assert.matches("%.grid thead th { overflow%-wrap: anywhere", narrow)
