@@ -315,7 +315,10 @@ local function judge_stretch(context, train, add)
   local rule = tables.stretch
   local percent, known = context.percent(train)
   percent = known and percent or math.max(percent or 0, UNKNOWN_PERCENT)
-  local cell, _, below = M.cell("rossi2009", 1, percent)
+  local profile = graver_profile(context.profile, { hz = 1, duration = train.duration }, percent)
+  local source = tables.train_duration[profile]
+  rule = setmetatable({ table = source.table .. ", 1 Hz" }, { __index = rule })
+  local cell, _, below = M.cell(profile, 1, percent)
   if not cell then
     return add(finding("pulses without a pause", rule, {
       row = ("no column above %d %%"):format(tables.strongest_percent), value = percent,
@@ -328,7 +331,7 @@ local function judge_stretch(context, train, add)
       row = (">%g s (1 Hz,%g %%)%s"):format(cell.limit_s, cell.percent, known and ""
         or ", the strongest column: no threshold is known"), why = beyond_text(cell, below, verdict),
       value = train.duration, unit = "s", limit = cell.limit_s, verdict = verdict,
-      nearest = ("at most %g s, then at least %g s of silence"):format(cell.limit_s, rule.pause_s) }))
+      nearest = ("at most %g s, the pause of %g s behind it counted"):format(cell.limit_s, rule.pause_s) }))
   end
 end
 

@@ -7,6 +7,9 @@ local EDGE = 1e-6 -- s: onsets late in a long plan are whole nanoseconds
 local SLOW = 4    -- s of silence, last pulse to first: from here on pulses and pairs are trials of their own
 local PAUSE = 5   -- s between two theta bursts: less does not part them
 
+-- A slow stretch lasts up to the pause behind it: never shorter than the slow train (pulses / rate) that a pulse
+-- more cuts.
+
 ---@class moonpulse.Stretch
 ---@field kind "stretch"|"theta stretch"
 ---@field first number seconds, its first pulse; last: its last
@@ -43,7 +46,8 @@ local function close(finder, name)
   finder[name] = nil
   if stretch and stretch.pieces > 1 then
     finder.emit { kind = stretch.kind, pulses = stretch.pulses, pieces = stretch.pieces,
-      start = stretch.first, last = stretch.last, duration = stretch.last - stretch.first,
+      start = stretch.first, last = stretch.last,
+      duration = stretch.last - stretch.first + (name == "slow" and SLOW or 0),
       inner_gap = stretch.least, pulse = stretch.pulse, number = stretch.train, actions = stretch.actions,
       origin = stretch.origin }
   end

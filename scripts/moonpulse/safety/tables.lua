@@ -100,7 +100,7 @@ M.pairs = {
 
 --- What follows with less than 4 s of silence is no set of trials: it is judged as 1 Hz, whatever it is.
 M.stretch = {
-  table = "Rossi 2009 Table 4, 1 Hz", doi = "10.1016/j.clinph.2009.08.016", confidence = "L", pause_s = 4,
+  confidence = "L", pause_s = 4, -- the table is that of the train durations
   source = "our own caution: pulses, pairs and trains are no milder than single pulses as far apart, which the "
     .. "1 Hz row is for; single and paired pulses are given every 5 s (TMSMultiLab), with jitter and on a "
     .. "BiStim from 4 s on",
