@@ -3,6 +3,7 @@
 #include "bindings/armed.h"
 #include "bindings/backstop.h"
 #include "bindings/modules.h"
+#include "bindings/owned.h"
 #include "bindings/raise.h"
 
 #include <math.h>
@@ -424,8 +425,7 @@ static int host_gc(lua_State *L)
         return 0;
     *box = NULL;
     mp_signal_restore();
-    // sessions and twins have closed their handles in their own __gc, which run before this
-    // one: what is left are the timers of tasks that never ended
+    mp_owned_close_all(host); // first: what is left are the timers of tasks that never ended
     uv_walk(&host->loop, close_handle, NULL);
     while (uv_run(&host->loop, UV_RUN_DEFAULT) != 0)
         continue;
