@@ -7,13 +7,13 @@
 void *mp_own(lua_State *L, const char *class, size_t size, int user_values,
              void (*close)(struct mp_owned *owned))
 {
-    struct mp_host *host = mp_host_of(L);
+    struct mp_host *host = mp_check_host(L);
     struct mp_owned **box = lua_newuserdatauv(L, sizeof *box, user_values);
     *box = NULL;
     luaL_setmetatable(L, class);
-    struct mp_owned *owned = host == NULL ? NULL : calloc(1, size);
+    struct mp_owned *owned = calloc(1, size);
     if (owned == NULL) {
-        luaL_error(L, host == NULL ? "the event loop has ended" : "not enough memory");
+        luaL_error(L, "not enough memory");
         return NULL; // never reached: luaL_error does not return
     }
     *owned = (struct mp_owned){

@@ -102,10 +102,9 @@ static struct mp_pty *check_pty(lua_State *L)
 static int pty_write(lua_State *L)
 {
     struct mp_error err = {0};
-    struct mp_pty *pty = check_pty(L);
     size_t length, written = 0;
     const char *bytes = luaL_checklstring(L, 2, &length);
-    enum mp_status status = mp_pty_write(pty, bytes, length, &written, &err);
+    enum mp_status status = mp_pty_write(check_pty(L), bytes, length, &written, &err);
     if (status == MP_OK && written < length)
         status = mp_fail(&err, MP_EIO, "nobody reads the other side: %d of %d bytes written",
                          (int)written, (int)length);

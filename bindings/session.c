@@ -36,6 +36,8 @@ static struct device *check_device(lua_State *L, int arg)
     return device;
 }
 
+/* Asked for after the other arguments: to look at those may run a script, which may close it.
+ */
 static struct mp_session *check_session(lua_State *L)
 {
     return check_device(L, 1)->session;
@@ -218,10 +220,9 @@ static int done(lua_State *L, enum mp_status status, const struct mp_error *err)
 static int session_open(lua_State *L)
 {
     struct mp_error err = {0};
-    struct mp_session *session = check_session(L);
     const char *path = luaL_checkstring(L, 2);
     struct mp_serial serial = mp_check_serial(L, 3);
-    return done(L, mp_session_open(session, path, &serial, &err), &err);
+    return done(L, mp_session_open(check_session(L), path, &serial, &err), &err);
 }
 
 /*
@@ -231,7 +232,6 @@ static int session_open(lua_State *L)
 static int session_trigger(lua_State *L)
 {
     struct mp_error err = {0};
-    struct mp_session *session = check_session(L);
     struct mp_serial serial = {0};
     size_t rest_length;
     luaL_checktype(L, 2, LUA_TTABLE);
@@ -243,18 +243,18 @@ static int session_trigger(lua_State *L)
         lua_getfield(L, 2, "serial");
         serial = mp_check_serial(L, lua_gettop(L));
     }
-    return done(L, mp_session_trigger(session, path, &serial, line, rest, rest_length, &err),
-                &err);
+    return done(
+        L, mp_session_trigger(check_session(L), path, &serial, line, rest, rest_length, &err),
+        &err);
 }
 
 /* session:write(bytes) -> true | nil, message, code */
 static int session_write(lua_State *L)
 {
     struct mp_error err = {0};
-    struct mp_session *session = check_session(L);
     size_t length;
     const char *bytes = luaL_checklstring(L, 2, &length);
-    return done(L, mp_session_write(session, bytes, length, &err), &err);
+    return done(L, mp_session_write(check_session(L), bytes, length, &err), &err);
 }
 
 /* Before it is armed, as this may raise: what an armed session needs of us. False: too many. */
@@ -273,8 +273,8 @@ static bool reserve(lua_State *L, struct device *device)
 static int session_arm(lua_State *L)
 {
     struct mp_error err = {0};
-    struct device *device = check_device(L, 1);
     struct mp_arming arming = mp_check_arming(L, 2);
+    struct device *device = check_device(L, 1);
     int flight_at = lua_gettop(L);
     if (!reserve(L, device))
         return luaL_error(L, "too many devices are armed at once");
@@ -296,9 +296,9 @@ static int session_arm(lua_State *L)
 static int session_play(lua_State *L)
 {
     struct mp_error err = {0};
-    struct device *device = check_device(L, 1);
     struct mp_lowering *lowering = mp_check_lowering(L, 2);
     lua_Integer start_ns = mp_check_integer(L, 3, 0, INT64_MAX / 4); // sums never overflow
+    struct device *device = check_device(L, 1);
     if (!mp_lowering_cleared(L, 2))
         return luaL_error(
             L, "the plan was not checked against the safety limits: nothing is sent");
