@@ -2,8 +2,9 @@
 ---
 --- Two rules let a pulse more be milder, and are left out where pulses are added: a silence that is filled
 --- makes one longer train of two, which is judged by its length and no more by the gap rule; and bursts are
---- theta burst only at 3 to 10 Hz, so that bursts in between can make it of what was none. Not drawn are theta
---- bursts of 25 Hz, which has a row, and single pulses 4 to 4.5 s apart, which are a train where pairs are none.
+--- theta burst only at 3 to 10 Hz, so that bursts in between can make it of what was none. Three cases at the
+--- edge of a class are not drawn: theta burst of 25 Hz, which has a row; single pulses 4 to 4.5 s apart, a train
+--- where pairs are none; a train of just over 1 Hz with intervals over and under a second.
 ---
 --- MOONPULSE_MONOTONY=1000 is the long form (some minutes), MOONPULSE_SEED=N draws others.
 local judge = require "moonpulse.safety.judge"
@@ -62,7 +63,7 @@ local function random_pulses(units)
     end
     local weaker = { unit = strongest.unit, value = strongest.value * one_of { 0.5, 0.8, 1 } }
     local intensity = random(6) == 1 and intensity_of(one_of(units)) or weaker
-    local rest = one_of { 300, 700, 1030, 1500, 2000, 3000, 3900, 5000, 6000 }
+    local rest = one_of { 300, 600, 1030, 1500, 2000, 3000, 3900, 5000, 6000 }
     local kind = random(3) > 1 and random(5) or nil -- else each piece is another
     for _ = 1, one_of { 1, 2, 10, 60 } do
       if #list > 300 then

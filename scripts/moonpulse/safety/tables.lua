@@ -102,8 +102,8 @@ M.pairs = {
 M.stretch = {
   confidence = "L", pause_s = 4, -- the table is that of the train durations
   source = "our own caution: pulses, pairs and trains are no milder than single pulses as far apart, which "
-    .. "the 1 Hz row is for; single and paired pulses are given every 5 s (TMSMultiLab), with jitter and on a "
-    .. "BiStim from 4 s on",
+    .. "the 1 Hz row is for; single and paired pulses are given every 5 s (TMSMultiLab), with jitter and "
+    .. "on a BiStim from 4 s on",
 }
 
 --- Three or four pulses above 25 Hz: quadripulse and other groups.
