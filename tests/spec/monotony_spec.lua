@@ -3,8 +3,8 @@
 --- Two rules let a pulse more be milder, and are left out where pulses are added: a silence that is filled
 --- makes one longer train of two, which is judged by its length and no more by the gap rule; and bursts are
 --- theta burst only at 3 to 10 Hz, so that bursts in between can make it of what was none. Three cases at the
---- edge of a class are not drawn: theta burst of 25 Hz, which has a row; single pulses 4 to 4.5 s apart, a train
---- where pairs are none; a train of just over 1 Hz with intervals over and under a second.
+--- edge of a class are not drawn: theta burst of 25 Hz, which has a row; single pulses 4 to 4.5 s apart, a
+--- train where pairs are none; a train of just over 1 Hz with intervals over and under a second.
 ---
 --- MOONPULSE_MONOTONY=1000 is the long form (some minutes), MOONPULSE_SEED=N draws others.
 local judge = require "moonpulse.safety.judge"
