@@ -74,8 +74,8 @@ function Stimulator:has_stopped(stop, safe_sent, halted_ns)
   if not self.stopped then
     record:halt(halted_ns)
   end
-  if stop == "silent" and record:oldest_open() then
-    self.fault = self.fault or unanswered.unconfirmed(self, 2 * self.slow_ns, record:oldest_open())
+  if stop == "silent" and record:oldest_doubt() then
+    self.fault = self.fault or unanswered.unconfirmed(self, 2 * self.slow_ns, record:oldest_doubt())
   elseif stop == "setting" then
     self.fault = self.fault or ("pulse %d was held back: %s"):format(record.last_number,
       self.listening:unsettled())
