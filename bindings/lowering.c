@@ -93,13 +93,6 @@ static int lowering_actions(lua_State *L)
     return 1;
 }
 
-static const char *bytes_field(lua_State *L, const char *key, size_t *length)
-{
-    lua_getfield(L, 3, key); // stays on the stack for as long as its pointer is used
-    *length = 0;
-    return lua_isnil(L, -1) ? NULL : luaL_checklstring(L, -1, length);
-}
-
 /* The table at 3: {bytes=, after=, width=} or {line=, width=}, on_trigger= */
 static struct mp_fire check_fire(lua_State *L)
 {
@@ -109,8 +102,8 @@ static struct mp_fire check_fire(lua_State *L)
     fire.line = mp_opt_line(L, 3);
     lua_getfield(L, 3, "width");
     fire.width_ns = lua_isnil(L, -1) ? 0 : llround(mp_check_number(L, -1, 0, 10) * 1e9);
-    fire.bytes = bytes_field(L, "bytes", &fire.length);
-    fire.after = bytes_field(L, "after", &fire.after_length);
+    fire.bytes = mp_bytes_field(L, 3, "bytes", &fire.length);
+    fire.after = mp_bytes_field(L, 3, "after", &fire.after_length);
     return fire;
 }
 

@@ -144,7 +144,7 @@ end
 --- Judge one train: a train, a group or theta burst. Pairs and single pulses are trials.
 function Lab:train(train, percent, add)
   local spec, rate = self.spec, train.hz
-  if train.kind == "single" or train.kind == "pair" then
+  if train.kind == "single" or train.kind == "pair" or not rate then -- a stretch has been seen, in trains
     return
   end
   if spec.max_hz and rate > spec.max_hz * (1 + 1e-6) then
