@@ -20,7 +20,7 @@ static const char *const outcome_names[] = {"sent",     "skipped", "mark",     "
                                             "finished", "stopped", "not_taken"};
 static const char *const late_names[] = {"abort", "skip", NULL};
 static const char *const line_names[] = {"none", "cts", "dsr", NULL};
-static const char *const send_names[] = {"pulse", "set", "mark"};
+static const char *const send_names[] = {"pulse", "set", "mark", "ask"};
 
 struct session_box {
     struct mp_session *session;
