@@ -10,12 +10,17 @@
 #   make fuzz SECONDS=60     libFuzzer over the reply parser of each driver, so long for each (clang)
 #   make fuzz-records        run folders, damaged in 10,000 ways, given to recover, report and check --participant
 #   make fuzz-commands       10,000 command lines of random options and values
-#   make install PREFIX=...  program, library, protocols and manual
+#   make install PREFIX=...  program, library (also for stock Lua), protocols, manual and documentation;
+#                            make uninstall takes them away again
+#
+# V=1 shows the commands.
 
 VERSION  := 0.1.0
 SANITIZE ?=
 LUA_PC   ?= lua5.4
 PREFIX   ?= /usr/local
+V        ?=
+Q        := $(if $(V),,@)
 DESTDIR  ?=
 
 comma := ,
@@ -53,52 +58,56 @@ BENCH    ?=
 SECONDS  ?= 60
 
 .PHONY: all demo test test-programs bench bench-programs check format format-check lint valgrind fuzz \
-        fuzz-records fuzz-commands install clean deps deps-check
+        fuzz-records fuzz-commands install uninstall clean deps deps-check
 all: $B/moonpulse $B/lib/moonpulse/core.so
+	@echo "$B/moonpulse is built"
 
 $B/%.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) -c $< -o $@
+	$(Q)$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) -c $< -o $@
 
 $B/libmoonpulse.a: $(ENGINE_O)
 	@rm -f $@
-	$(AR) rcs $@ $^
+	$(Q)$(AR) rcs $@ $^
 
 # -E: C modules of Lua (lfs, cjson) find the host's symbols
 $B/moonpulse: $B/bindings/main.o $(BINDINGS_O) $B/libmoonpulse.a
-	$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -Wl,-E $^ $(LIBS) -o $@
+	$(Q)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -Wl,-E $^ $(LIBS) -o $@
 
 # stock lua5.4 brings its own liblua
 $B/lib/moonpulse/core.so: $(BINDINGS_O) $B/libmoonpulse.a
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -shared $(BINDINGS_O) -Wl,--whole-archive \
+	$(Q)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -shared $(BINDINGS_O) -Wl,--whole-archive \
 	  $B/libmoonpulse.a -Wl,--no-whole-archive \
 	  $(shell pkg-config --libs libuv libserialport) -lm -lpthread -o $@
 
 $B/tests/%: $B/tests/engine/%.o $B/libmoonpulse.a
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) $^ $(LIBS) -o $@
+	$(Q)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) $^ $(LIBS) -o $@
 
 $B/tests/%: $B/tests/bindings/%.o $(BINDINGS_O) $B/libmoonpulse.a
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) $^ $(LIBS) -o $@
+	$(Q)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) $^ $(LIBS) -o $@
 
 $B/tests/rig/test_serial_rig: $B/tests/rig/test_serial_rig.o $B/tests/rig/trigger_lines.o $B/libmoonpulse.a
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) $^ $(LIBS) -o $@
+	$(Q)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) $^ $(LIBS) -o $@
 
 # preloaded into other programs, so never sanitized itself
 $B/tests/rig/modem_shim.so: tests/rig/modem_shim.c
 	@mkdir -p $(@D)
-	$(CC) -std=c11 -D_GNU_SOURCE $(WARN) -O2 -shared -fPIC $< -ldl -o $@
+	$(Q)$(CC) -std=c11 -D_GNU_SOURCE $(WARN) -O2 -shared -fPIC $< -ldl -o $@
 
 $B/bench/bench: $(BENCH_O) $B/libmoonpulse.a
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) $^ $(LIBS) -o $@
+	$(Q)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) $^ $(LIBS) -o $@
 
 $B/bench/%: tests/bench/%
 	@mkdir -p $(@D)
-	cp $< $@
+	$(Q)cp $< $@
+
+# objects of test programs are kept, not made anew each time
+.SECONDARY:
 
 -include $(shell find $B -name '*.d' 2>/dev/null)
 
@@ -130,7 +139,7 @@ valgrind: deps
 # the harness alone is instrumented; what the Lua decoders reach, it counts itself
 $B/fuzz/decode_fuzz: tests/fuzz/decode_fuzz.c $(BINDINGS_O) $B/libmoonpulse.a
 	@mkdir -p $(@D)
-	clang -std=c11 -D_GNU_SOURCE -I. $(WARN) $(if $(CI),-Werror) -O1 -g -fsanitize=fuzzer,undefined \
+	$(Q)clang -std=c11 -D_GNU_SOURCE -I. $(WARN) $(if $(CI),-Werror) -O1 -g -fsanitize=fuzzer,undefined \
 	  $(PKG_CFLAGS) $^ $(LIBS) -o $@
 
 fuzz: deps
@@ -171,14 +180,26 @@ check: deps-check
 deps-check:
 	@sh .ci/deps check
 
-# for everybody to read, whatever the umask here and when the sources were fetched
-install: all
-	umask 022 && install -D -m 755 $B/moonpulse $(DESTDIR)$(PREFIX)/bin/moonpulse
-	umask 022 && install -D -m 755 $B/lib/moonpulse/core.so $(DESTDIR)$(PREFIX)/lib/lua/5.4/moonpulse/core.so
-	umask 022 && mkdir -p $(DESTDIR)$(PREFIX)/share/moonpulse
-	umask 022 && cp -r scripts protocols $(DESTDIR)$(PREFIX)/share/moonpulse/
-	chmod -R u=rwX,go=rX $(DESTDIR)$(PREFIX)/share/moonpulse
-	umask 022 && install -D -m 644 docs/moonpulse.1 $(DESTDIR)$(PREFIX)/share/man/man1/moonpulse.1
+SHARE = $(DESTDIR)$(PREFIX)/share
+DOC   = $(SHARE)/doc/moonpulse
+
+# for everybody to read, whatever the umask here and when the sources were fetched; nothing of an older one stays
+install: all uninstall
+	$(Q)umask 022 && install -D -m 755 $B/moonpulse $(DESTDIR)$(PREFIX)/bin/moonpulse
+	$(Q)umask 022 && install -D -m 755 $B/lib/moonpulse/core.so $(DESTDIR)$(PREFIX)/lib/lua/5.4/moonpulse/core.so
+	$(Q)umask 022 && mkdir -p $(SHARE)/moonpulse $(SHARE)/lua/5.4 $(DOC)
+	$(Q)umask 022 && cp -r scripts protocols $(SHARE)/moonpulse/
+	$(Q)ln -s ../../moonpulse/scripts/moonpulse $(SHARE)/lua/5.4/moonpulse
+	$(Q)umask 022 && cp -r README.md docs $(DOC)/ && rm $(DOC)/docs/moonpulse.1
+	$(Q)chmod -R u=rwX,go=rX $(SHARE)/moonpulse $(DOC)
+	$(Q)umask 022 && install -D -m 644 docs/moonpulse.1 $(SHARE)/man/man1/moonpulse.1
+	@echo "installed in $(DESTDIR)$(PREFIX): moonpulse --help, man moonpulse, $(PREFIX)/share/doc/moonpulse/README.md"
+
+uninstall:
+	$(Q)rm -f $(DESTDIR)$(PREFIX)/bin/moonpulse $(DESTDIR)$(PREFIX)/lib/lua/5.4/moonpulse/core.so
+	$(Q)rm -f $(SHARE)/lua/5.4/moonpulse $(SHARE)/man/man1/moonpulse.1
+	$(Q)rm -rf $(SHARE)/moonpulse $(DOC)
+	$(Q)rmdir $(DESTDIR)$(PREFIX)/lib/lua/5.4/moonpulse 2>/dev/null || true
 
 clean:
 	rm -rf build

@@ -2,18 +2,13 @@
 local core = require "moonpulse.core"
 local lfs = require "lfs"
 local meant = require "moonpulse.meant"
+local places = require "moonpulse.places"
 local plan_file = require "moonpulse.plan_file"
 local protocols = require "moonpulse.protocol"
 
 local M = {}
 
-local here = debug.getinfo(1, "S").source:match("^@(.*)/moonpulse/catalogue%.lua$")
-
---- The folder of the shipped protocols: beside the library's.
----@return string
-function M.folder()
-  return here .. "/../protocols"
-end
+M.folder = places.protocols
 
 --- All shipped protocols, sorted by id. Raises where one of them does not load.
 ---@return moonpulse.Protocol[]

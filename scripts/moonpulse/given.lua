@@ -69,9 +69,9 @@ function Given:compare(action, value, pulse)
       high, low = other, this
     end
     if not fits(high, low) then
-      local unit = measure.unit
-      return M.words(pulse, ("its %s is %d %s at %g %%MSO, and that of pulse %d was %d %s at %g %%MSO"):format(
-        measure.what, value, unit, this.mso, other.pulse, other.value, unit, other.mso))
+      local text = "its %s is %d %s at %g %%MSO, and that of pulse %d was %d %s at %g %%MSO"
+      return M.words(pulse, text:format(measure.what, value, measure.unit, this.mso, other.pulse, other.value,
+        measure.unit, other.mso))
     end
   end
   known[this.mso] = known[this.mso] or this

@@ -4,6 +4,7 @@ local building = require "moonpulse.building"
 local compose = require "moonpulse.compose"
 local intensities = require "moonpulse.intensity"
 local sandbox = require "moonpulse.sandbox"
+local values_of = require "moonpulse.parameter_value"
 
 local M = {}
 
@@ -63,54 +64,6 @@ local variant_known = fields { id = "text", defaults = "?table" }
 local is_protocol = setmetatable({}, { __mode = "k" })
 -- what else a file may return, and what makes it ours
 local accepted = setmetatable({}, { __mode = "k" })
-
-local function kind_of(value)
-  if intensities.is(value) then
-    return "intensity"
-  end
-  return math.type(value) or type(value)
-end
-
-local kinds = {
-  integer = "a whole number", float = "a number", string = "text", boolean = "true or false",
-  intensity = "an intensity, like 80%AMT",
-}
-
-local function has_fraction(value)
-  return math.type(value) == "float" and math.abs(value) < math.huge and value % 1 ~= 0
-end
-
---- A parameter's kind: its default's; a bound with a fraction shows that a whole default is no count.
-local function kind_of_parameter(declared)
-  local kind = kind_of(declared.default)
-  if kind == "integer" and (has_fraction(declared.min) or has_fraction(declared.max)) then
-    return "float"
-  end
-  return kind
-end
-
-local function check_value(who, name, declared, value)
-  local kind, wanted = kind_of(value), kind_of_parameter(declared)
-  if wanted == "float" and kind == "integer" then
-    value, kind = value + 0.0, "float"
-  elseif wanted == "integer" and kind == "float" and value % 1 == 0 then
-    value, kind = math.tointeger(value) or value, "integer"
-  end
-  if wanted == "integer" and kind == "float" and value == value then
-    return nil, ("%s: %s must be a whole number, not %s, because its default is one%s"):format(who, name,
-      tostring(value), who == "-p" and (": where fractions make sense, write default = %d.0 in the protocol")
-        :format(declared.default) or "")
-  elseif kind ~= wanted or value == nil or value ~= value then
-    return nil, ("%s: %s must be %s, not %s"):format(who, name, kinds[wanted],
-      math.type(value) and tostring(value) or kinds[kind] or "a " .. kind)
-  end
-  local size = kind == "intensity" and value.value or value
-  if declared.min and size < declared.min or declared.max and size > declared.max then
-    return nil, ("%s: %s = %s is outside %s to %s"):format(who, name, tostring(value),
-      declared.min or "-", declared.max or "-")
-  end
-  return value
-end
 
 local parameter_known = { default = "value", min = "?number", max = "?number", help = "?text",
   with_amt = "?intensity", needed = "?true or false" }
@@ -193,8 +146,8 @@ local function check_parameter(name, declared)
   end
   local who = "parameter " .. name
   blame.options(who, declared, parameter_known)
-  local kind = kind_of(declared.default)
-  if not kinds[kind] then
+  local kind = values_of.kind(declared.default)
+  if not values_of.kinds[kind] then
     blame.fail("%s: default must be a number, text, true, false or an intensity, not %s", who, kind)
   end
   for _, key in ipairs { "min", "max" } do
@@ -204,7 +157,7 @@ local function check_parameter(name, declared)
     end
   end
   for _, value in ipairs { declared.default, declared.with_amt } do
-    local _, message = check_value("parameter", name, declared, value)
+    local _, message = values_of.check("parameter", name, declared, value)
     if message then
       blame.fail("%s", message)
     end
@@ -224,7 +177,7 @@ local function check_variant(spec, variant)
     if not declared then
       blame.fail("%s: there is no parameter %q", who, tostring(name))
     end
-    local _, message = check_value(who, name, declared, value)
+    local _, message = values_of.check(who, name, declared, value)
     if message then
       blame.fail("%s", message)
     end
@@ -317,7 +270,7 @@ local function specialise(base, variant)
     end
     if variant.defaults and variant.defaults[name] ~= nil then
       -- of the kind that the protocol's own default has: 2 for 2.0
-      copy.default, copy.with_amt = check_value("variant", name, declared, variant.defaults[name]), nil
+      copy.default, copy.with_amt = values_of.check("variant", name, declared, variant.defaults[name]), nil
     end
     made.params[name] = copy
   end
@@ -376,35 +329,6 @@ function M.load(path, shown)
   return all
 end
 
---- How a number is written that was meant by text; "" where that is not the matter.
----@param text string
----@return string
-function M.number_hint(text)
-  local whole, part = text:match("^%s*(%-?%d+),(%d+)%s*$")
-  local alone = text:match("^%s*(%-?%d+%.?%d*)%s*%%?%s*%a*%s*$")
-  return whole and (": write %s.%s"):format(whole, part)
-    or alone and not tonumber(text) and (": write the number alone, %s"):format(alone) or ""
-end
-
-local function parse_value(declared, name, text)
-  local kind = kind_of(declared.default)
-  if kind == "intensity" then
-    return intensities.parse(text)
-  elseif kind == "boolean" then
-    if text == "true" or text == "false" then
-      return text == "true"
-    end
-    return nil, ("%s: write true or false, not %q"):format(name, text)
-  elseif kind == "string" then
-    return text
-  end
-  local value = tonumber(text)
-  if not value then
-    return nil, ("%s: a number expected, not %q%s"):format(name, text, M.number_hint(text))
-  end
-  return value
-end
-
 local function list_names(params)
   local names = {}
   for name in pairs(params) do
@@ -431,9 +355,9 @@ function M.values(protocol, given, thresholds)
       return nil, ("-p %s: %s has no such parameter; it has: %s"):format(name, protocol.id,
         list_names(protocol.params))
     end
-    local value, message = parse_value(declared, name, text)
+    local value, message = values_of.parse(declared, name, text)
     if value ~= nil then
-      value, message = check_value("-p", name, declared, value)
+      value, message = values_of.check("-p", name, declared, value)
     end
     if value == nil then
       return nil, message

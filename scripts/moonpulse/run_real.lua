@@ -51,9 +51,13 @@ function M.run(job, path, record, hooks)
   if not done and not stimulator.armed then -- nothing was armed: nothing to leave
     error(problem, 0)
   elseif not done then
-    stimulator:stop(stimulators.reason_of(problem))
+    pcall(stimulator.stop, stimulator, stimulators.reason_of(problem))
   end
-  local left = stimulator:leave()
+  -- a driver's callback may fail meanwhile, which is raised here: the run has its end all the same
+  local asked, left = pcall(stimulator.leave, stimulator)
+  if not asked then
+    left = { stop = stimulator.stopped, fault = stimulator.fault, not_disarmed = blame.text(left) }
+  end
   return done and left or M.explain(stimulator, problem, left)
 end
 

@@ -3,6 +3,7 @@
 local admission = require "moonpulse.admission"
 local blame = require "moonpulse.blame"
 local core = require "moonpulse.core"
+local firing = require "moonpulse.firing"
 local links = require "moonpulse.link"
 local listenings = require "moonpulse.listening"
 local outcomes = require "moonpulse.record_outcome"
@@ -194,33 +195,6 @@ function Stimulator:check_fault()
   end
 end
 
---- Fire over a line, or over a port of its own: there, and down, before anything is armed.
-local function open_trigger(link, trigger)
-  local ok, message, code = link.session:trigger {
-    line = trigger.line, path = trigger.path, serial = trigger.serial,
-    rest = trigger.path and trigger.after,
-  }
-  if code == "busy" and message:find("already open in this program", 1, true) then
-    code = "unsupported"
-    message = message .. ": for a line of the device's own port write --trigger rts, dtr or break"
-  end
-  if not ok then
-    links.fault(trigger.text and ("--trigger %s: %s"):format(trigger.text, message) or message,
-      code == "unsupported" and "usage" or nil)
-  end
-end
-
---- A driver may fire over a line by itself: there is only one that it can name.
-local function open_own_line(self, actions)
-  for _, action in ipairs(actions) do
-    local fired = not action.train and self.driver.encode.pulse(action)
-    if not self.own_line and type(fired) == "table" and fired.line then
-      self.own_line = fired.line
-      open_trigger(self.link, { line = fired.line })
-    end
-  end
-end
-
 --- Open the port and let the driver find out who is there.
 ---@param path string
 ---@return table identity
@@ -228,7 +202,7 @@ function Stimulator:connect(path)
   self:check_stop()
   self.link:open(path)
   if self.driver.trigger then
-    open_trigger(self.link, self.driver.trigger)
+    firing.open(self.link, self.driver.trigger)
   end
   self.identity = self.driver.connect(self.link)
   self:check_fault()
@@ -272,7 +246,7 @@ function Stimulator:arm(first, actions, firsts)
     self.hand[self:output_of(each)] = each.mso
   end
   if not driver.trigger then
-    open_own_line(self, actions)
+    self.own_line = self.own_line or firing.open_own(self.link, driver, actions)
   end
   local ok, message = link.session:arm {
     safe = driver.safe, safe_line = driver.safe_line, stuck = 0.5, guard = true,
@@ -451,7 +425,7 @@ end
 
 --- Ask, and keep what is known of how it was left.
 local function finish_leaving(self)
-  pcall(core.wait, 0) -- a signal that stopped it says which one it was in the loop's next turn
+  pcall(function() core.wait(0) end) -- a signal that stopped it says which one it was in the loop's next turn
   self.link:resume()
   self.link:forget()
   local disarmed, why = ask_disarmed(self)

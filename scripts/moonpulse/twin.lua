@@ -2,21 +2,12 @@
 local core = require "moonpulse.core"
 local devices = require "moonpulse.devices"
 local links = require "moonpulse.link"
+local places = require "moonpulse.places"
 
 local M = {}
 
 local Twin = {}
 Twin.__index = Twin
-
---- The moonpulse program: this one, or the one that was built beside the library.
-local function program()
-  local own = core.executable()
-  if own:match("/moonpulse$") then
-    return own
-  end
-  local here = debug.getinfo(1, "S").source:match("^@(.*)/scripts/moonpulse/twin%.lua$")
-  return here .. "/build/moonpulse"
-end
 
 --- Start the twin NAME, its log at log. Raises a fault when it does not come up.
 ---@param driver table
@@ -30,7 +21,7 @@ function M.start(driver, log, faults)
     links.fault("cannot write " .. why)
   end
   made:close()
-  local args = { program(), "sim", driver.file or driver.name, "--log", log, "--until-eof" }
+  local args = { places.program(), "sim", driver.file or driver.name, "--log", log, "--until-eof" }
   if faults then
     args[#args + 1], args[#args + 2] = "--fault", faults
   end

@@ -37,6 +37,10 @@ describe("the end of a run whose driver goes wrong", function()
       shell.write(folder .. "/odd.lua", driver:format(where, what, where, what))
       local sim = shell.start(folder, "sim",
         ("sim magventure --link %s/port --log %s/twin.tsv"):format(folder, folder))
+      finally(function()
+        sim:kill()
+        shell.remove(folder)
+      end)
       sim:says("stop it with")
       local job = shell.start(folder, "run", ("run itbs600 -p trains=1 -p hz=15 --amt 50 --timing host "
         .. "--tolerance 1000 --device %s/odd.lua --port %s/port --out %s/runs"):format(folder, folder,
@@ -69,7 +73,6 @@ describe("the end of a run whose driver goes wrong", function()
       assert.is_true(given > 0)
       sim:signal("INT")
       assert.are.equal(0, sim:wait())
-      shell.remove(folder)
     end)
   end
 end)

@@ -63,20 +63,22 @@ describe("what the device needs behind what it was given", function()
       { { over = nil }, 1, 4, 0 },
     } do
       local action, ended, next_s, set_s = table.unpack(each, 1, 4)
-      local last = { [0] = { action = action, at_ns = S, ended_ns = ended and S + math.floor(ended * S) } }
+      local last = { [0] = { action = action, at_ns = S, fired_ns = S,
+        ended_ns = ended and S + math.floor(ended * S) } }
       assert.near(next_s, (outputs.free_at(last, limits, first(action)) - margin) / S - 1, 1e-6)
       assert.near(math.max(0, set_s), math.max(0, outputs.settable_at(last) / S - 1), 1e-6)
     end
   end)
 
   it("is never less than the shortest interval behind the end", function()
-    local last = { [0] = { action = { busy = 60, locked = 60, over = 60 }, at_ns = S, ended_ns = 3 * S } }
+    local last = { [0] = { action = { busy = 60, locked = 60, over = 60 }, at_ns = S, fired_ns = S,
+      ended_ns = 3 * S } }
     assert.near(7, (outputs.free_at(last, limits, first(pair)) - margin) / S, 1e-6)
   end)
 
   it("is not waited for by who knows that nothing was given", function()
     assert.are.equal(0, outputs.recovered_at {})
-    assert.are.equal(5 * S, outputs.recovered_at { [0] = { action = pair, at_ns = S } })
+    assert.are.equal(5 * S, outputs.recovered_at { [0] = { action = pair, at_ns = S, fired_ns = S } })
   end)
 end)
 

@@ -26,7 +26,7 @@ describe("a staircase", function()
     assert.are.same({ 60, 52, 44, 48, 46, 44, 45, 44, 45 }, asked)
     -- reversals at 44 (8), 48 (4), 44 (2), 45 44 45 (1): an even number of the last, 44 and 45
     assert.are.equal(44.5, stairs:threshold())
-    assert.are.equal("trial 1 at 60", notes[1])
+    assert.are.equal("trial 1 at 60 %MSO", notes[1])
     assert.are.equal("trial 1 answer yes", notes[2])
   end)
 
@@ -35,14 +35,26 @@ describe("a staircase", function()
     assert.are.same({ 50, 47, 49, 48, 49 }, asked) -- 3, then 2 (1.5 rounded up), then 1
   end)
 
+  it("has the unit of its intensities, %MSO where none is said", function()
+    local notes = {}
+    local stairs = staircases.new({ start = 60, step = 4, unit = "mA" }, function(text)
+      notes[#notes + 1] = text
+    end, function() end)
+    stairs()
+    assert.are.equal("trial 1 at 60 mA", notes[1])
+    local ok, problem = pcall(staircases.new, { start = 60, step = 4, unit = 5 }, print, print)
+    assert.is_false(ok)
+    assert.matches('unit must be text, like "%MSO", not number', problem, 1, true)
+  end)
+
   it("ends without a threshold where the answers lead beyond its bounds", function()
     local asked, stairs = hunt({ start = 98, step = 1, max = 100 }, function() return false end)
     assert.are.same({ 98, 99, 100, 100, 100 }, asked)
     assert.is_nil((stairs:threshold()))
-    assert.are.equal("the answers lead beyond 100", select(2, stairs:threshold()))
+    assert.are.equal("the answers lead beyond 100 %MSO", select(2, stairs:threshold()))
     asked, stairs = hunt({ start = 3, step = 1 }, function() return true end)
     assert.are.same({ 3, 2, 1, 1, 1 }, asked)
-    assert.are.equal("the answers lead beyond 1", select(2, stairs:threshold()))
+    assert.are.equal("the answers lead beyond 1 %MSO", select(2, stairs:threshold()))
   end)
 
   it("ends after its last trial, and says that this was too few", function()

@@ -62,15 +62,21 @@ end
 local function started(train)
   return ("\nStarted T train with parameters of PulseTrain %d\n"):format(train)
 end
-local complete = "Train complete. Delivered 1 pulses.\nStage 0:\n" -- what was measured is not looked at
+--- What it reports of a TTL pulse of that train's output.
+local function complete(train)
+  return "Train complete. Delivered 1 pulses.\nCurrent/Voltage by stage: \n"
+    .. "           Ch0                Ch1 \n"
+    .. (train == 0 and "Stage 0  5000mV,               0uA,          \n"
+      or "Stage 0     0uA,            5000mV,          \n")
+end
 
 describe("a StimJim's report", function()
   it("is of the output that it was of", function()
     local it_is = run(false)
     it_is.send(0, 1)
-    it_is.hear(2 * MS, started(0) .. complete)
+    it_is.hear(2 * MS, started(0) .. complete(0))
     it_is.send(8 * MS, 2)
-    it_is.hear(10 * MS, started(1) .. complete)
+    it_is.hear(10 * MS, started(1) .. complete(1))
     assert.is_nil(it_is.heard.fault)
     assert.are.same({ "pmv delivered", "m1 delivered" }, it_is.rows())
   end)
@@ -80,12 +86,12 @@ describe("a StimJim's report", function()
     for on_simulator, cause in pairs { [false] = real, [true] = stall } do
       local it_is = run(on_simulator)
       it_is.send(0, 1)
-      it_is.hear(2 * MS, started(0) .. complete)
+      it_is.hear(2 * MS, started(0) .. complete(0))
       it_is.send(100 * MS, 1)
       it_is.send(108 * MS, 2)
       it_is.hear(300 * MS, started(0) .. started(1))
       assert.is_nil(it_is.heard.fault)
-      it_is.hear(302 * MS, complete)
+      it_is.hear(302 * MS, complete(1))
       assert.are.equal("pulse 2 on output 0 (channel pmv) was not confirmed, but pulse 3 on output 1 "
         .. "(channel m1), which was sent after it, was: " .. cause, it_is.heard.fault)
       assert.are.same({ "pmv delivered", "pmv sent", "m1 delivered" }, it_is.rows())
@@ -95,7 +101,7 @@ describe("a StimJim's report", function()
   it("of an output that was sent nothing is nobody's", function()
     local it_is = run(false)
     it_is.send(0, 1)
-    it_is.hear(2 * MS, started(1) .. complete)
+    it_is.hear(2 * MS, started(1) .. complete(1))
     assert.is_truthy(it_is.heard.fault:find("a pulse that was not sent", 1, true), it_is.heard.fault)
     assert.are.same({ "pmv sent", "n/a delivered" }, it_is.rows())
   end)

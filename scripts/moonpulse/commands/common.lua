@@ -5,6 +5,7 @@ local core = require "moonpulse.core"
 local experiments = require "moonpulse.experiment"
 local progresses = require "moonpulse.commands.progress"
 local protocols = require "moonpulse.protocol"
+local values_of = require "moonpulse.parameter_value"
 
 local M = {}
 
@@ -14,7 +15,7 @@ function M.number(low, high, unit)
     local value = tonumber(text)
     if not value or value ~= value or value < low or value > high then
       return nil, ("%q is no number from %g to %g%s%s"):format(text, low, high,
-        unit and " " .. unit or "", protocols.number_hint(text))
+        unit and " " .. unit or "", values_of.number_hint(text))
     end
     return value
   end

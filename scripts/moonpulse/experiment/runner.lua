@@ -135,9 +135,13 @@ local function outcome_of(stage, ok, problem)
     stimulator:recover()
   end
   stage.over = true -- nothing is armed again, whatever the script spawned
-  pcall(core.wait, 0) -- a signal that ended a script which did not yield says now which one it was
-  stage.device:make_safe("run", ok and "finished" or stimulators.reason_of(problem))
+  pcall(function() core.wait(0) end) -- a signal that ended a script says now which one it was
+  local asked, trouble = pcall(stage.device.make_safe, stage.device, "run",
+    ok and "finished" or stimulators.reason_of(problem))
   local left, stopped = stimulator.left or {}, stimulator.stopped
+  if not asked then -- a driver's callback failed meanwhile
+    left = { not_disarmed = blame.text(trouble) }
+  end
   local outcome = { fault = stimulator.fault, left_out = stimulator.left_out, disarmed = left.disarmed,
     not_disarmed = left.not_disarmed }
   local failed = not ok and not links.is_stopped(problem)

@@ -51,11 +51,12 @@ end
 
 function Show:staircase_ended(staircase)
   local threshold, why = staircase:threshold()
-  local text = ("%s (%d reversals, %d trials)"):format(threshold and ("threshold %.4g"):format(threshold)
-    or "no threshold: " .. why, #staircase.found, staircase.number)
+  local text = ("%s (%d reversals, %d trials)"):format(
+    threshold and ("threshold %.4g %s"):format(threshold, staircase.unit) or "no threshold: " .. why,
+    #staircase.found, staircase.number)
   table.insert(self.context.experiment.staircases, { threshold = threshold, why = why,
     reversals = #staircase.found, trials = staircase.number, rule = "1-up-1-down",
-    start = staircase.start, min_step = staircase.min_step })
+    start = staircase.start, min_step = staircase.min_step, unit = staircase.unit })
   self:mark(text)
   self:say(text)
 end

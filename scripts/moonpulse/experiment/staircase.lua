@@ -19,8 +19,8 @@ local Trial = {}
 Trial.__index = Trial
 
 local known = { start = "number", step = "number", min_step = "?number", reversals = "?number",
-  min = "?number", max = "?number", trials = "?number" }
-local defaults = { min_step = 1, reversals = 6, min = 1, max = 100, trials = 100 }
+  min = "?number", max = "?number", trials = "?number", unit = "?text" }
+local defaults = { min_step = 1, reversals = 6, min = 1, max = 100, trials = 100, unit = "%MSO" }
 local limit_trials = 3 -- so often beyond min or max in a row: the threshold is not in between
 
 local yes_no = { y = true, yes = true, n = false, no = false }
@@ -90,7 +90,8 @@ end
 function Staircase:threshold()
   local ended = reason_to_end(self)
   if ended == "limit" then
-    return nil, ("the answers lead beyond %g"):format(self.direction < 0 and self.min or self.max)
+    return nil, ("the answers lead beyond %g %s"):format(self.direction < 0 and self.min or self.max,
+      self.unit)
   end
   local estimate = mean_of_reversals(self.found, self.min_step)
   if not estimate then
@@ -117,7 +118,7 @@ function Staircase:__call()
   local trial = setmetatable({ staircase = self, number = self.number, intensity = self.intensity },
     Trial)
   self.trial = trial
-  self.note(("trial %d at %g"):format(trial.number, trial.intensity))
+  self.note(("trial %d at %g %s"):format(trial.number, trial.intensity, self.unit))
   return trial, trial.intensity
 end
 
@@ -129,7 +130,11 @@ local function check(options)
     if value == nil then
       value = defaults[key]
     end
-    if not math.type(value) or value ~= value then
+    if key == "unit" then
+      if type(value) ~= "string" then
+        blame.fail("run:staircase: unit must be text, like \"%%MSO\", not %s", type(value))
+      end
+    elseif not math.type(value) or value ~= value then
       blame.fail("run:staircase: %s must be a number, not %s", key, tostring(value))
     end
     all[key] = value
@@ -148,7 +153,8 @@ local function check(options)
 end
 
 --- Start a staircase: for trial, intensity in run:staircase { start = 45, step = 2 } do ... end
----@param options table { start, step, min_step = 1, reversals = 6, min = 1, max = 100, trials = 100 }
+---@param options table { start, step, min_step = 1, reversals = 6, min = 1, max = 100, trials = 100,
+---   unit = "%MSO" }
 ---@param note fun(text: string) puts a line into the record
 ---@param conclude fun(staircase: moonpulse.Staircase) called once, when it has ended
 ---@return moonpulse.Staircase
