@@ -408,15 +408,23 @@ static int lowering_gc(lua_State *L)
 void mp_open_lowering(lua_State *L)
 {
     static const luaL_Reg functions[] = {{"lowering", lowering_new}, {NULL, NULL}};
-    static const luaL_Reg methods[] = {
-        {"clear", lowering_clear},     {"cleared", lowering_cleared},
-        {"actions", lowering_actions}, {"pulse", lowering_pulse},
-        {"lasts", lowering_lasts},     {"output", lowering_output},
-        {"ask", lowering_ask}, {"changes", lowering_changes}, {"change", lowering_change},
-        {"check", lowering_check},     {"next", lowering_next},
-        {"rewind", lowering_rewind},   {"frames", lowering_frames},
-        {"lead", lowering_lead},       {"marks", lowering_marks},
-        {"tight", lowering_tight},     {NULL, NULL}};
+    static const luaL_Reg methods[] = {{"clear", lowering_clear},
+                                       {"cleared", lowering_cleared},
+                                       {"actions", lowering_actions},
+                                       {"pulse", lowering_pulse},
+                                       {"lasts", lowering_lasts},
+                                       {"output", lowering_output},
+                                       {"ask", lowering_ask},
+                                       {"changes", lowering_changes},
+                                       {"change", lowering_change},
+                                       {"check", lowering_check},
+                                       {"next", lowering_next},
+                                       {"rewind", lowering_rewind},
+                                       {"frames", lowering_frames},
+                                       {"lead", lowering_lead},
+                                       {"marks", lowering_marks},
+                                       {"tight", lowering_tight},
+                                       {NULL, NULL}};
     static const luaL_Reg metamethods[] = {{"__gc", lowering_gc}, {NULL, NULL}};
     luaL_setfuncs(L, functions, 0);
     mp_new_class(L, LOWERING, methods, metamethods);

@@ -233,7 +233,8 @@ static bool second_is_next(const struct mp_dispatcher *d)
     if (!second->open)
         return false;
     return !d->have_next || d->next.kind == MP_SEND_PULSE || // which waits for it
-           ((d->next.kind == MP_SEND_SET || d->next.kind == MP_SEND_ASK) && second->port == MP_PORT_DEVICE) ||
+           ((d->next.kind == MP_SEND_SET || d->next.kind == MP_SEND_ASK) &&
+            second->port == MP_PORT_DEVICE) ||
            second->due_ns <= d->start_ns + d->next.send_ns;
 }
 
@@ -266,7 +267,8 @@ static bool wait_until_due(struct mp_dispatcher *d)
     }
     // a pulse that is held back is awake early: else what each is late, from the wake to the
     // stamp, would add up over a row of pulses at the device's shortest interval
-    bool held = !second && due_ns > d->start_ns + d->next.send_ns;
+    bool held =
+        !second && d->next.kind == MP_SEND_PULSE && due_ns > d->start_ns + d->next.send_ns;
     bool due = wait_for(d, due_ns - (held ? awake_ns : 0), d->realtime.spin || held);
     if (second && due)
         do_second(d);

@@ -86,8 +86,8 @@ struct mp_dispatcher {
     struct dispatch_last latest;               // of all of them
     uint32_t outputs;                          // one more than the highest in use
     uint64_t pulses;                           // sent since arming
-    int64_t settings;   // of the plan, and questions, sent since arming
-    int64_t settled_ns; // since when they are all known to be answered; 0: they are not
+    int64_t settings;                          // of the plan, and questions, sent since arming
+    int64_t settled_ns;        // since when they are all known to be answered; 0: they are not
     int64_t stamps_ns[STAMPS]; // of the last ones, by number: how long are they unconfirmed?
     int64_t wire_end_ns[MP_PORTS]; // when the last bytes of the plan are off each port's wire
     _Atomic bool safe_sent;

@@ -196,9 +196,9 @@ bool mp_lowering_next(struct mp_lowering *lowering, struct mp_send *send);
 /*
  * For a device that says of no pulse that it has it, and that a setting behind a pulse which
  * was held up on the way would change: bytes that it answers in their turn. They leave right
- * behind the pulse before each setting; once they are answered all pulses sent before are on the
- * device, and the setting leaves when those are over, by their mp_lowering_lasts. allow_ns: how
- * long an answer may take without making the setting later. MP_ESTATE, MP_ERANGE as above.
+ * behind the pulse before each setting; once they are answered all pulses sent before are on
+ * the device, and the setting leaves when those are over, by their mp_lowering_lasts. allow_ns:
+ * how long an answer may take without making the setting later. MP_ESTATE, MP_ERANGE as above.
  */
 enum mp_status mp_lowering_ask(struct mp_lowering *lowering, const void *bytes, size_t length,
                                int64_t allow_ns, struct mp_error *err);

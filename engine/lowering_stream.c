@@ -92,8 +92,9 @@ static int64_t set_ns(const struct mp_lowering *l)
 }
 
 /*
- * A question right behind the pulse before, and the setting behind its answer: by then all pulses
- * are on the device, and as long after it as they last they are over, however late they were.
+ * A question right behind the pulse before, and the setting behind its answer: by then all
+ * pulses are on the device, and as long after it as they last they are over, however late they
+ * were.
  */
 static void lower_ask(const struct mp_lowering *l, struct mp_send *ask, struct mp_send *set)
 {
