@@ -116,8 +116,8 @@ function Listening:tell(action, at_ns, of_plan)
   return lead
 end
 
---- The question of a driver's encode.ask was handed to the port at at_ns: its answer comes once the device has
---- all that was sent before.
+--- The question of a driver's encode.ask was handed to the port at at_ns: its answer comes once the device
+--- has all that was sent before.
 ---@param at_ns integer when its write began
 ---@param of_plan boolean? one of a plan's, which the engine counts
 function Listening:ask(at_ns, of_plan)
@@ -141,9 +141,9 @@ end
 ---@return string
 function Listening:unsettled()
   if self.asked and self.open[self.asked] then
-    return ("the stimulator did not answer in time what it was asked behind the pulse before, so nobody knows "
-      .. "when it had that: %s"):format(unanswered.cause(self.driver, "did the line or this computer stall, is the "
-      .. "cable sound and fully plugged in?"))
+    return ("the stimulator did not answer in time what it was asked behind the pulse before, so nobody "
+      .. "knows when it had that: %s"):format(unanswered.cause(self.driver,
+      "did the line or this computer stall, is the cable sound and fully plugged in?"))
   end
   local texts, fields = {}, {}
   for _, wrong in pairs(self.wrong) do

@@ -197,8 +197,8 @@ local function play(job, link, record, pace, listening)
       else
         record:event("set_intensity", send_ns, nil, "setting", nil, action)
       end
-      return "setting", ("pulse %d was held back: %s"):format(kind == "pulse" and record.last_number or number,
-        listening:unsettled())
+      return "setting", ("pulse %d was held back: %s"):format(
+        kind == "pulse" and record.last_number or number, listening:unsettled())
     elseif passed > 0 then
       now_ns = link.now_ns
     elseif kind == "mark" then -- nothing is sent

@@ -1,5 +1,5 @@
---- Devices that do not say that they have a pulse, but answer a question in its turn (a driver's encode.ask): who
---- has the answer knows that all that was sent before is there, however long it was held up on the way. In a
+--- Devices that do not say that they have a pulse, but answer a question in its turn (a driver's encode.ask):
+--- who has the answer knows that all that was sent before is there, however long it was held up on the way. In a
 --- plan the engine asks before each setting (engine/lowering.h); here behind a plan's last pulse.
 local core = require "moonpulse.core"
 
@@ -26,8 +26,8 @@ local function longest(self)
   return seconds
 end
 
---- Is the answer still on its way? Once it is there, what was sent begins then at the latest. A device that does
---- not answer is at fault: nobody knows whether it gave the last pulse.
+--- Is the answer still on its way? Once it is there, what was sent begins then at the latest. A device that
+--- does not answer is at fault: nobody knows whether it gave the last pulse.
 ---@param self moonpulse.Stimulator
 ---@return boolean
 function M.is_open(self)
