@@ -1,5 +1,6 @@
 --- Devices that do not say that they have a pulse, but answer a question in its turn (a driver's encode.ask):
---- who has the answer knows that all that was sent before is there, however long it was held up on the way. In a
+--- who has the answer knows that all that was sent before is there, however long it was held up on
+--- the way. In a
 --- plan the engine asks before each setting (engine/lowering.h); here behind a plan's last pulse.
 local core = require "moonpulse.core"
 

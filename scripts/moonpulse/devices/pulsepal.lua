@@ -154,7 +154,8 @@ function M.encode(options)
     set = function(from, to) return set(options, from, to) end,
     -- A soft trigger has no reply and starts its pulse in the cycle behind its own, at the voltage that it
     -- finds then; that cycle takes the next message first (firmware 2.0.1, read). So a setting that reaches
-    -- the box together with the trigger before it is that pulse's. Messages are taken in order, one a cycle: who
+    -- the box together with the trigger before it is that pulse's. Messages are taken in order,
+    -- one a cycle: who
     -- has the answer to a question behind the trigger knows that the pulse has its voltage.
     ask = function() return protocol.commands.handshake(), allow, turn end,
     train = function(part, _, held) return train(options, part, held) end,
