@@ -263,6 +263,7 @@ static bool reserve(lua_State *L, struct device *device)
     if (mp_session_state(device->session) != MP_CONNECTED || device->self != LUA_NOREF)
         return true; // arming will be refused
     hold(L, 1, device);
+    mp_backstop_armed();
     if (mp_armed_add(device->session))
         return true;
     let_go(device);

@@ -417,7 +417,12 @@ local function finish_leaving(self)
   pcall(function() core.wait(0) end) -- a signal that stopped it says which one it was in the loop's next turn
   self.link:resume()
   self.link:forget()
-  local disarmed, why = ask_disarmed(self)
+  core.asks(true)
+  local asked, disarmed, why = pcall(ask_disarmed, self)
+  core.asks(false, asked and disarmed)
+  if not asked then
+    error(disarmed, 0)
+  end
   for _, each in pairs(disarmed and self.last or {}) do
     each.ended_ns = each.ended_ns or core.clock_ns()
   end

@@ -151,6 +151,9 @@ function M.conclude(context, outcome)
   end
   record:close()
   local lost = save(context, result)
+  if not lost then
+    core.phase "closed"
+  end
   say_result(context, outcome, result)
   if lost then
     cli.fail(code == "ok" and "stopped" or code, "the record is not whole: %s; %s (the run: %s)", lost,
