@@ -224,6 +224,9 @@ static void press(struct look *look, enum phase now, int64_t passed_ns)
         end_process();
     if (look->silent_ns < silent_ns && look->running_ns < patience_ns)
         return;
+    for (int i = 0; i < STREAMS; i++)
+        if (look->held_ns[i] > 0) // it is a write that waits
+            atomic_store(&muted, true);
     atomic_store(&interrupting, true);
     (void)pthread_kill(loop_thread, SIGURG);
 }
@@ -344,7 +347,7 @@ static int stop_began(lua_State *L)
     return 0;
 }
 
-/* core.muted() -> was output let go of, because nobody took it? */
+/* core.muted() -> was output let go of, or a write of it broken off, because nobody took it? */
 static int is_muted(lua_State *L)
 {
     lua_pushboolean(L, atomic_load(&muted));

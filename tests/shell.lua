@@ -68,6 +68,9 @@ Job.__index = Job
 ---@param before string? a shell command before it, like "ulimit -v 1000000"
 function M.start(folder, name, arguments, environment, before)
   local base = folder .. "/" .. name
+  for _, kind in ipairs { "pid", "rc", "out", "err" } do
+    os.remove(base .. "." .. kind) -- of an earlier job of that name
+  end
   M.write(base .. ".sh", ("echo $$ >%s\n%s\nexec env %s %s %s\n"):format(quote(base .. ".pid"),
     before or "", environment or "", quote(M.program), arguments))
   os.execute(("{ sh %s >%s 2>%s </dev/null; echo $? >%s; } 2>/dev/null &"):format(

@@ -133,12 +133,15 @@ describe("a small file with huge work", function()
       :format(folder))
     for file, words in pairs { ["long.lua"] = "long.lua has more than 4194304 bytes",
       ["./d.lua"] = "it is a folder",
-      ["./z.lua"] = "z.lua has more than 4194304 bytes", ["z.plan"] = "it is a char device, not a file",
-      ["d.plan"] = "it is a directory, not a file" } do
+      ["./z.lua"] = "z.lua has more than 4194304 bytes", ["z.plan"] = "z.plan has more than 16777216 bytes",
+      ["d.plan"] = "it is a folder" } do
       local status, err = perform("show", file)
       assert.are.equal(2, status, err)
       assert.is_truthy(err:find(words, 1, true), err)
     end
+    local status, err = perform("check --lab /dev/zero --amt 50", "itbs600")
+    assert.are.equal(2, status, err)
+    assert.is_truthy(err:find("/dev/zero has more than 1048576 bytes", 1, true), err)
   end)
 
   it("cannot have texts of megabytes, or more variants than can be made", function()

@@ -27,7 +27,8 @@ local function unfilled_formats(code)
     end
     local is_pattern = before:match("match%($") or before:match("find%($") or before:match("gsub%($")
     local always = before:match("^%s*refuse%($") -- the sandbox's own: it formats in any case
-    if code:match("^%s*%)[^:]", after) and not is_pattern and not always then
+    local is_end = code:match("^%s*%)", after) and not code:match("^%s*%)%s*:", after)
+    if is_end and not is_pattern and not always then
       found[#found + 1] = literal
     end
   end
@@ -67,7 +68,7 @@ describe("messages", function()
         ("%s: %s is said as it is written"):format(path, tostring(unfilled[1])))
     end
     assert.same({ '"a 5 %% b "' }, unfilled_formats('fail("usage", "a 5 %% b "\n  .. "c")'))
-    assert.same({}, unfilled_formats('fail("usage", "a %d %% b " .. "c", 5) x = ("5 %%"):format()'))
+    assert.same({}, unfilled_formats('fail("usage", "a %d %% b " .. "c", 5) x = ("5 %%")\n:format()'))
     assert.same({}, unfilled_formats('x:match("%%")'))
     refuses(2, "show made.lua", 'return mp.rest(#string.format("%p", {}))',
       "made.lua:2: string.format: %p is")

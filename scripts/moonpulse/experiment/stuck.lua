@@ -13,8 +13,12 @@ end
 ---@param stage table of the runner
 function M.over(stage)
   local where = core.interruptible(false)
-  stage.stuck_at = where and where .. ": the script did not yield for more than 0.5 s: wait with run:sleep, "
-    .. "not in a loop" or nil
+  local why = "the script did not yield for more than 0.5 s: wait with run:sleep, not in a loop"
+  if core.muted() then
+    why = "nobody took what Moonpulse printed for half a second: is the terminal held (Ctrl-S; Ctrl-Q goes "
+      .. "on), or the pipe full?"
+  end
+  stage.stuck_at = where and where .. ": " .. why or nil
 end
 
 return M

@@ -48,6 +48,9 @@ end
 ---@param reason string
 ---@param scripted any true: an experiment's, so the script may be the one that did not yield
 function M.words(reason, scripted)
+  if reason == "stuck" and core.muted() then
+    return "nobody took what Moonpulse printed for half a second (a held terminal, a full pipe)"
+  end
   return reason == "stuck" and scripted and stuck_in_script or reasons[reason] or reason
 end
 
