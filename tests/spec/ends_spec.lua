@@ -8,8 +8,9 @@ local shell = require "shell"
 local spaced = "[^\n]*" -- within a line
 
 --- { name, script behind the first pulse, { status, stop, reason }, how }; how.signal: sent once the script
---- says "now"; how.also: another end that is as good; how.redirect: shell text; how.at_once: a signal
---- handler must be called where nothing but Lua runs, which the thread sanitizer puts off
+--- says "now"; how.also: another end that is as good; how.redirect: shell text; how.at_once: not
+--- under the thread sanitizer, which is slow (a stack overflows in 0.7 s) and puts signal handlers off where
+--- nothing but Lua runs
 local cases = {
   -- errors of any kind
   { "tostring", "error(setmetatable({}, { __tostring = function(self) return self.nothing.here end }))",
