@@ -10,6 +10,7 @@ local outcomes = require "moonpulse.record_outcome"
 local outputs = require "moonpulse.outputs"
 local setting = require "moonpulse.setting"
 local starting = require "moonpulse.starting"
+local turn = require "moonpulse.turn"
 local unanswered = require "moonpulse.unanswered"
 
 local M = {}
@@ -41,12 +42,17 @@ function Stimulator:outcome(what, kind, number, onset_ns, due_ns, entered_ns, re
       stop = stop, text = text }, self.facts, now_ns)
     if is_pulse then
       self:has_sent(self.actions[action], frame, returned_ns, now_ns)
+    elseif what == "sent" and kind == "ask" then
+      self.listening:ask(self.start_ns + entered_ns, true)
+      self:tell_believed()
     elseif what == "sent" then
       local at_ns = self.start_ns + entered_ns
       setting.follows(self, at_ns + self.facts.wire_ns[frame],
         self.listening:tell(self.actions[action], at_ns, true))
       self:tell_believed()
-    elseif what == "skipped" and kind == "pulse" then
+    elseif what == "skipped" and kind ~= "pulse" then
+      self.held = number -- the pulse that is not sent without it
+    elseif what == "skipped" then
       self.left_out = { pulse = number, late_ns = entered_ns - due_ns, reason = stop }
     end
   elseif what == "finished" then
@@ -78,7 +84,7 @@ function Stimulator:has_stopped(stop, safe_sent, halted_ns)
   if stop == "silent" and record:oldest_doubt() then
     self.fault = self.fault or unanswered.unconfirmed(self, 2 * self.slow_ns, record:oldest_doubt())
   elseif stop == "setting" then
-    self.fault = self.fault or ("pulse %d was held back: %s"):format(record.last_number,
+    self.fault = self.fault or ("pulse %d was held back: %s"):format(self.held or record.last_number,
       self.listening:unsettled())
   end
   self.stopped, self.ready = self.stopped or stop, false
@@ -325,8 +331,9 @@ function Stimulator:play(admitted, how)
     how.progress((core.clock_ns() - self.start_ns) / 1e9)
     record:sync()
   end
+  turn.ask(self)
   -- the last replies are still on their way, and the last train may still run
-  while not self.stopped and (record:oldest_open() or core.clock_ns() < self.over_ns) do
+  while not self.stopped and (turn.is_open(self) or record:oldest_open() or core.clock_ns() < self.over_ns) do
     core.wait(0.02)
     self:watch()
     how.progress((core.clock_ns() - self.start_ns) / 1e9)

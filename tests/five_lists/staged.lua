@@ -258,7 +258,8 @@ local function look_at(self, number, each, device)
     return "the journal has another start"
   end
   -- what counts are the distances
-  return wrong_start(each) or compare.difference({ name = "written", rows = from_first(heard.ordered(compare.pulses(wanted))) },
+  local pulses = from_first(heard.ordered(compare.pulses(wanted)))
+  return wrong_start(each) or compare.difference({ name = "written", rows = pulses },
     { name = "judged", rows = from_first(judged.rows) }, trials.as_heard)
     or compare.difference(written, { name = "lowered", rows = lowered }, trials.exactly)
 end
