@@ -11,6 +11,7 @@ wrap=""
 if [ "${2:-}" = valgrind ]; then
   wrap="valgrind --quiet --error-exitcode=99 --leak-check=full --errors-for-leak-kinds=definite"
   export MP_QUICK=1
+  echo "under valgrind the C programs take about 5 minutes, none more than one; the specs about an hour"
 fi
 # the dispatcher's priority is for benchmarks; the sanitizers' threads need the cores too
 export MOONPULSE="$build/moonpulse"
