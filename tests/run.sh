@@ -11,6 +11,7 @@ wrap=""
 if [ "${2:-}" = valgrind ]; then
   wrap="valgrind --quiet --error-exitcode=99 --leak-check=full --errors-for-leak-kinds=definite"
   export MP_QUICK=1
+  echo "under valgrind the C programs take about 5 minutes, none more than one; the specs about an hour"
 fi
 # the dispatcher's priority is for benchmarks; the sanitizers' threads need the cores too
 export MOONPULSE="$build/moonpulse"
@@ -80,6 +81,8 @@ case $build in # a preloaded shim and a sanitizer's own do not go together
     ;;
 esac
 
+# a program that the backstop ends joins no thread
+export TSAN_OPTIONS="${TSAN_OPTIONS:-} report_thread_leaks=0"
 # specs, one process each: a crash costs one file, and each starts with a fresh host
 for spec in tests/spec/*_spec.lua; do
   began=$(date +%s)
