@@ -46,8 +46,8 @@ describe("signals", function()
   --- (of two that wait the system hands on whichever it likes) the others.
   local function pester(job, first, others)
     local pid = job:pid()
-    os.execute(("{ kill -%s %d; while grep -q '^ShdPnd:[[:space:]]*0*[1-9a-f]' /proc/%d/status; do sleep 0.01; "
-      .. "done; while kill -%s %d && sleep 0.01 && kill -%s %d; do sleep 0.01; "
+    os.execute(("{ kill -%s %d; while grep -q '^ShdPnd:[[:space:]]*0*[1-9a-f]' /proc/%d/status; do "
+      .. "sleep 0.01; done; while kill -%s %d && sleep 0.01 && kill -%s %d; do sleep 0.01; "
       .. "done; } 2>/dev/null &"):format(first, pid, pid, others[1], pid,
       others[2] or others[1], pid))
   end
