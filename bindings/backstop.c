@@ -294,7 +294,7 @@ static int set_phase(lua_State *L)
         return 0; // there is no run to be ended
     if (!started)
         start(L);
-    mp_host_turns(mp_host_of(L)); // from now on also a loop that waits is seen to be alive
+    mp_host_turns(mp_check_host(L)); // from now on also a loop that waits is seen to be alive
     atomic_store(&phase, next);
     if (next == PHASE_CLOSING)
         atomic_store(&interrupting, false);

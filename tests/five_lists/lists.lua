@@ -107,7 +107,7 @@ function M.lowered(played, shape)
     local action = kind ~= "mark" and actions[what]
     if kind == "mark" then
       rows[#rows + 1] = { ns = ns, mark = what }
-    elseif kind == "set" then
+    elseif kind == "set" or kind == "ask" then
       read(driver, frames[frame].bytes, told)
     else
       local said = power_of[driver.name] and told.first
