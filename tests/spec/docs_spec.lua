@@ -29,8 +29,8 @@ local function inline_of(text)
   local list = {}
   for span in text:gmatch("`(moonpulse [a-z][^`\n]*)`") do
     local stands_for = span:gsub('".-"', ""):gsub("[%w_]+=%S+", "")
-    local is_whole = span:find("^moonpulse %l+ [^-]") and not stands_for:find("%u%u") and not span:find("key=value", 1, true)
-      and not span:find("...", 1, true)
+    local is_whole = span:find("^moonpulse %l+ [^-]") and not stands_for:find("%u%u")
+      and not span:find("key=value", 1, true) and not span:find("...", 1, true)
     if is_whole and (span:find(" %-") or span:find("=")) then
       list[#list + 1] = span
     end
@@ -137,6 +137,16 @@ describe("the pages' command lines", function()
       end
     end
     assert.is_true(count >= 5, tostring(count))
+  end)
+
+  it("and the shortest change of intensity that docs/magventure.md gives is the check's", function()
+    local plan = [[local mp = require "moonpulse"
+      return mp.pulse(mp.mso(50)) .. mp.rest(mp.ms(%s)) .. mp.pulse(mp.mso(60))]]
+    local said = assert(shell.read("docs/magventure.md"):match("changes of intensity | ([%d.]+) ms apart"))
+    for change, status in pairs { [0] = 0, [-0.1] = 3 } do
+      shell.write(folder .. "/change.lua", plan:format(said + change))
+      assert.are.equal(status, (run("moonpulse check change.lua --timing host")))
+    end
   end)
 
   it("and their text name no option that there is not", function()
