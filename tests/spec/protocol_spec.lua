@@ -102,7 +102,7 @@ describe("a declaration", function()
 
   it("is refused with a parameter that means nothing", function()
     refused(function() mp.protocol(with { cycles = 20 }) end,
-      "parameter cycles", "a table of options", "number")
+      "parameter cycles", "{ cycles = { default = 20 } }")
     refused(function() mp.protocol(with { cycles = { min = 1 } }) end, "default is missing")
     refused(function() mp.protocol(with { cycles = { default = 1, mni = 1 } }) end,
       "no option \"mni\"", "known: default")
