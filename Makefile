@@ -4,7 +4,7 @@
 #   make demo                half a minute of theta burst on a simulated stimulator, and its report
 #   make test                every test; SANITIZE=address,undefined or =thread for a checked build;
 #                            MP_PLANS=20000: that many random plans on every simulator, not 500 (half an hour)
-#   make valgrind            the specs and the C tests under valgrind
+#   make valgrind            the specs and the C tests under valgrind: about an hour, each says its seconds
 #   make check               format, luacheck, static analysis and the tests
 #   make bench               the benchmark, about 6 minutes; BENCH=--quick, --long or --ci
 #   make fuzz SECONDS=60     libFuzzer over the reply parser of each driver, so long for each (clang)

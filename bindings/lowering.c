@@ -11,7 +11,7 @@
 
 #define LOWERING "moonpulse.lowering"
 
-static const char *const send_names[] = {"pulse", "set", "mark"};
+static const char *const send_names[] = {"pulse", "set", "mark", "ask"};
 static const char *const violation_names[] = {NULL,   "interval", "across",
                                               "wire", "lead",     "width"};
 
@@ -234,6 +234,20 @@ static int lowering_change(lua_State *L)
     return 0;
 }
 
+/* lowering:ask(bytes, seconds that an answer may take): asked before each setting */
+static int lowering_ask(lua_State *L)
+{
+    struct mp_error err = {0};
+    struct mp_lowering *lowering = mp_check_lowering(L, 1);
+    size_t length;
+    const char *bytes = luaL_checklstring(L, 2, &length);
+    lua_Number allow = mp_check_number(L, 3, 0, 1e6);
+    take_back(L);
+    if (mp_lowering_ask(lowering, bytes, length, llround(allow * 1e9), &err) != MP_OK)
+        return mp_raise(L, &err);
+    return 0;
+}
+
 static void push_violation(lua_State *L, const struct mp_lowering *lowering,
                            const struct mp_violation *violation)
 {
@@ -387,15 +401,23 @@ static int lowering_gc(lua_State *L)
 void mp_open_lowering(lua_State *L)
 {
     static const luaL_Reg functions[] = {{"lowering", lowering_new}, {NULL, NULL}};
-    static const luaL_Reg methods[] = {
-        {"clear", lowering_clear},     {"cleared", lowering_cleared},
-        {"actions", lowering_actions}, {"pulse", lowering_pulse},
-        {"lasts", lowering_lasts},     {"output", lowering_output},
-        {"changes", lowering_changes}, {"change", lowering_change},
-        {"check", lowering_check},     {"next", lowering_next},
-        {"rewind", lowering_rewind},   {"frames", lowering_frames},
-        {"lead", lowering_lead},       {"marks", lowering_marks},
-        {"tight", lowering_tight},     {NULL, NULL}};
+    static const luaL_Reg methods[] = {{"clear", lowering_clear},
+                                       {"cleared", lowering_cleared},
+                                       {"actions", lowering_actions},
+                                       {"pulse", lowering_pulse},
+                                       {"lasts", lowering_lasts},
+                                       {"output", lowering_output},
+                                       {"ask", lowering_ask},
+                                       {"changes", lowering_changes},
+                                       {"change", lowering_change},
+                                       {"check", lowering_check},
+                                       {"next", lowering_next},
+                                       {"rewind", lowering_rewind},
+                                       {"frames", lowering_frames},
+                                       {"lead", lowering_lead},
+                                       {"marks", lowering_marks},
+                                       {"tight", lowering_tight},
+                                       {NULL, NULL}};
     static const luaL_Reg metamethods[] = {{"__gc", lowering_gc}, {NULL, NULL}};
     luaL_setfuncs(L, functions, 0);
     mp_new_class(L, LOWERING, methods, metamethods);

@@ -18,7 +18,7 @@ enum { ON_BYTES, ON_OUTCOME, ON_GONE, CALLBACKS };
 static const char *const callback_names[] = {"on_bytes", "on_outcome", "on_gone"};
 static const char *const outcome_names[] = {"sent",     "skipped", "mark",     "oneoff",
                                             "finished", "stopped", "not_taken"};
-static const char *const send_names[] = {"pulse", "set", "mark"};
+static const char *const send_names[] = {"pulse", "set", "mark", "ask"};
 
 struct device {
     struct mp_owned owned;

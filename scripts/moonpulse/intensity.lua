@@ -1,5 +1,6 @@
 --- Intensities: a percentage and what it is a percentage of.
 local blame = require "moonpulse.blame"
+local notes = require "moonpulse.notes"
 
 local M = {}
 
@@ -34,8 +35,12 @@ end
 ---@return moonpulse.Intensity
 function M.new(value, reference)
   local name = reference:lower()
-  if type(value) ~= "number" or value ~= value then
-    blame.fail("%s: a percentage expected, like mp.%s(80), not %s", name, name, tostring(value))
+  if type(value) == "string" and tonumber(value) then
+    blame.fail("%s: a percentage expected, not the text %q: write the number without quotes, mp.%s(%s)", name,
+      value, name, value)
+  elseif type(value) ~= "number" or value ~= value then
+    blame.fail("%s: a percentage expected, like mp.%s(80), not %s", name, name,
+      type(value) == "string" and ("%q"):format(value) or tostring(value))
   end
   local problem = problem_with(value, reference)
   if problem then
@@ -43,6 +48,16 @@ function M.new(value, reference)
   end
   local intensity = setmetatable({ value = value, reference = reference }, Intensity)
   made[intensity] = true
+  return intensity
+end
+
+--- An intensity that somebody wrote: as new, and one that is suspiciously small is noted.
+---@param value number percent
+---@param reference string
+---@return moonpulse.Intensity
+function M.written(value, reference)
+  local intensity = M.new(value, reference)
+  notes.percent(reference:lower(), value, most[reference])
   return intensity
 end
 
@@ -65,7 +80,7 @@ function M.parse(text)
   if problem then
     return nil, ("%q: %s"):format(text, problem)
   end
-  return M.new(value, reference)
+  return M.written(value, reference)
 end
 
 --- What a device is set to: the nearest of its steps, half a step up.

@@ -30,8 +30,8 @@ function M.judging(action)
   walk.trains = function(plan, seed, emit, progress, by_pulse, more)
     local found = trains(plan, seed, emit, progress, by_pulse, more)
     judged, finders = { pulses = 0 }, more.given.finders
-    for _, pulses in pairs(found.counts) do
-      judged.pulses = judged.pulses + pulses
+    for kind, pulses in pairs(found.counts) do -- trials are no kind of train: their pulses are in another
+      judged.pulses = judged.pulses + (kind == "trials" and 0 or pulses)
     end
     return found
   end
@@ -107,7 +107,7 @@ function M.lowered(played, shape)
     local action = kind ~= "mark" and actions[what]
     if kind == "mark" then
       rows[#rows + 1] = { ns = ns, mark = what }
-    elseif kind == "set" then
+    elseif kind == "set" or kind == "ask" then
       read(driver, frames[frame].bytes, told)
     else
       local said = power_of[driver.name] and told.first

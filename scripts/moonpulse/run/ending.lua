@@ -16,16 +16,6 @@ function M.line(key, text, ...)
   print(("%-12s"):format(key) .. (select("#", ...) > 0 and text:format(...) or text))
 end
 
---- Was any train started by us and timed by the stimulator?
-local function timed_by_device(actions)
-  for _, action in ipairs(actions or {}) do
-    if action.train then
-      return true
-    end
-  end
-  return false
-end
-
 --- How many pulses were left out, and why.
 local function skipped_text(record)
   local parts = {}
@@ -35,6 +25,12 @@ local function skipped_text(record)
   table.sort(parts)
   return #parts > 0 and (", %d skipped (%s)"):format(record.pulses_skipped,
     table.concat(parts, ", ")) or ""
+end
+
+--- Pulses that no onset error speaks of.
+local function unmeasured_text(count)
+  return count > 0 and (" (%s %s timed by the stimulator: not measured)"):format(
+    outline.counted(count, "pulse"), count == 1 and "was" or "were") or ""
 end
 
 --- The manifest's result. Where the disk did not take the record, what is there stays as it is: the flight
@@ -114,8 +110,7 @@ local function say_result(context, outcome, result)
   if late then
     M.line("onset error", "p50 %s, p95 %s, p99 %s, largest %s%s", outline.seconds(late.p50 / 1e6),
       outline.seconds(late.p95 / 1e6), outline.seconds(late.p99 / 1e6),
-      outline.seconds(late.max / 1e6), timed_by_device(context.job.actions)
-        and " (trains that the stimulator times: of their starts)" or "")
+      outline.seconds(late.max / 1e6), unmeasured_text(context.record.pulses_unmeasured))
   end
   if context.triggers then
     M.line("triggers", "%s", context.triggers)
@@ -136,8 +131,8 @@ function M.conclude(context, outcome)
   local result = record:result()
   local complete, code = settle(outcome)
   result.status = code == "fault" and "device fault" or complete and "completed" or "stopped"
-  result.reason = complete and (context.completed or "the plan is complete")
-    or stops.explain(context, outcome)
+  local whole = outcome.stop == "finished" and not outcome.code -- also where the device was not left safe
+  result.reason = whole and (context.completed or "the plan is complete") or stops.explain(context, outcome)
   local ended = result.reason
   if outcome.not_disarmed then
     result.reason = ("%s; NOT CONFIRMED SAFE: %s"):format(ended, outcome.not_disarmed)
@@ -170,7 +165,7 @@ function M.conclude(context, outcome)
   end
   if outcome.not_disarmed then
     cli.fail("fault", "NOT CONFIRMED SAFE: %s%s", outcome.not_disarmed,
-      complete and "" or "; the run ended because: " .. ended)
+      whole and "" or "; the run ended because: " .. ended)
   elseif not complete then
     local left = outcome.disarmed and "; " .. (context.job.driver.disarmed or "the stimulator is disarmed")
     -- a sentence of its own (where in the script, what to do) is not run on

@@ -9,8 +9,8 @@ local EPSILON = 1e-4 -- s on either side of an edge
 local MOST_PULSES = 200000
 local MOST_KINDS = 8 -- of silences with a drawn rest in it
 local RATIO = 1.5    -- of moonpulse.safety.trains: where a run ends
--- s of silence, last pulse to first: 25 Hz, 1 s that parts trains, stretches, singles, gaps between trains and
--- groups
+-- s of silence, last pulse to first: 25 Hz, 1 s that parts trains, what goes on, singles, gaps between trains
+-- and groups
 local SILENCES = { 0.0399, 0.04, 1, 4, 4.5, 5 }
 local ONSETS = { 0.1, 1 / 3, 5 } -- s from burst to burst: 10 Hz, 3 Hz; groups
 
@@ -126,7 +126,8 @@ function M.proven(silences, one)
       fixed = math.max(fixed, each.least)
     end
   end
-  return one and not parts and least > 1 and fixed * RATIO * (1 + 1e-3) < least and (not singles or least > 4.5)
+  return one and not parts and least > 1
+    and fixed * RATIO * (1 + 1e-3) < least and (not singles or least > 4.5)
 end
 
 return M

@@ -1,5 +1,5 @@
---- What goes on without a pause: things that are trains, pairs or pulses of their own to moonpulse.safety.trains
---- and yet follow each other closely. A pulse more may cut a slow train into pairs and single pulses, and a
+--- What goes on without a pause: trains, pairs or pulses of their own to moonpulse.safety.trains that yet
+--- follow each other closely. A pulse more may cut a slow train into pairs and single pulses, and a
 --- pause more a long theta burst into short ones: both are judged from first pulse to last as well.
 local M = {}
 
@@ -7,8 +7,8 @@ local EDGE = 1e-6 -- s: onsets late in a long plan are whole nanoseconds
 local SLOW = 4    -- s of silence, last pulse to first: from here on pulses and pairs are trials of their own
 local PAUSE = 5   -- s between two theta bursts: less does not part them
 
--- A slow stretch lasts up to the pause behind it: never shorter than the slow train (pulses / rate) that a pulse
--- more cuts.
+-- A slow stretch lasts up to the pause behind it: never shorter than the slow train (pulses / rate) that a
+-- pulse more cuts.
 
 ---@class moonpulse.Stretch
 ---@field kind "stretch"|"theta stretch"

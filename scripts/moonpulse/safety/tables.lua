@@ -84,8 +84,8 @@ M.theta_burst = {
 
 M.theta_pause = {
   table = "pauses of theta burst", confidence = "L", limit_s = 5,
-  source = "our own caution: iTBS has 8 s between its trains, imTBS 10 s; nothing read has less than 5 s. With "
-    .. "less it goes on: the ceiling of what is continuous holds from first burst to last",
+  source = "our own caution: iTBS has 8 s between its trains, imTBS 10 s; nothing read has less than 5 s. "
+    .. "With less it goes on: the ceiling of what is continuous holds from first burst to last",
 }
 
 --- The strongest column of the tables, % of the resting motor threshold.
@@ -101,9 +101,9 @@ M.pairs = {
 --- What follows with less than 4 s of silence is no set of trials: it is judged as 1 Hz, whatever it is.
 M.stretch = {
   confidence = "L", pause_s = 4, -- the table is that of the train durations
-  source = "our own caution: pulses, pairs and trains are no milder than single pulses as far apart, which the "
-    .. "1 Hz row is for; single and paired pulses are given every 5 s (TMSMultiLab), with jitter and on a "
-    .. "BiStim from 4 s on",
+  source = "our own caution: pulses, pairs and trains are no milder than single pulses as far apart, which "
+    .. "the 1 Hz row is for; single and paired pulses are given every 5 s (TMSMultiLab), with jitter and "
+    .. "on a BiStim from 4 s on",
 }
 
 --- Three or four pulses above 25 Hz: quadripulse and other groups.

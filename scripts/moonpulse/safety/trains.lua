@@ -112,10 +112,11 @@ local function remember(self, train, over)
   return is
 end
 
---- How many trials a train counts for: single pulses each for itself, anything else as many as could be in its
---- time. So a pulse more never makes it fewer.
+--- How many trials a train counts for: single pulses each for itself, anything else as many as could be in
+--- its time. So a pulse more never makes it fewer.
 local function trials_of(train)
-  return train.kind == "single" and train.pulses or 1 + math.floor((train.last - train.start) / TRIAL + EDGE)
+  return train.kind == "single" and train.pulses
+    or 1 + math.floor((train.last - train.start) / TRIAL + EDGE)
 end
 
 --- A chain is over: hand it out.
