@@ -37,9 +37,9 @@ static void rest(int ms)
 /* Everybody's, the library's too. */
 int poll(struct pollfd *fds, nfds_t count, int ms)
 {
-    const struct pollfd none = {.fd = -1}, *first = count == 1 ? fds : &none;
+    const struct pollfd *volatile first = fds; // declared as written only: it is read here
     struct timespec time = {ms / 1000, ms % 1000 * MP_NS_PER_MS};
-    if (first->fd == STDOUT_FILENO && first->events == POLLOUT &&
+    if (count == 1 && first->fd == STDOUT_FILENO && first->events == POLLOUT &&
         atomic_fetch_add(&looks, 1) + 1 == atomic_load(&hold_at)) {
         atomic_store(&held, true);
         while (!atomic_load(&released))
