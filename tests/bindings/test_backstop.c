@@ -89,7 +89,7 @@ static void lua(lua_State *L, const char *code)
 static bool goes_on(lua_State *L)
 {
     return run_as(L, "=script",
-                  "core.interruptible(true) local x = 0 for i = 1, 1000 do x = x + i end");
+                  "core.interruptible(true) local x = 0 for i = 1, 200000 do x = x + i end");
 }
 
 static bool loops_for_ever(lua_State *L)
