@@ -8,6 +8,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <termios.h>
 #include <unistd.h>
 
@@ -99,11 +100,13 @@ static bool write_to(int fd, const char *text)
     (void)snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
     go_on(fd);
     ssize_t wrote = -1;
-    int own = open(path, O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+    struct stat what;
+    bool file = fstat(fd, &what) == 0 && S_ISREG(what.st_mode); // opened anew it begins anew
+    int own = file ? -1 : open(path, O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
     if (own >= 0) { // a terminal or a pipe, in a mode of our own
         wrote = write(own, text, strlen(text));
         (void)close(own);
-    } else if (takes_output(fd)) // a socket
+    } else if (file || takes_output(fd)) // or a socket
         wrote = write(fd, text, strlen(text));
     return wrote > 0;
 }
