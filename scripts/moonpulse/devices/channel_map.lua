@@ -45,11 +45,11 @@ local function read(description, text, outputs)
   for _, pair in ipairs(pairs_of(text)) do
     local written, name, output = pair[1], pair[2], output_of(pair[3], outputs)
     if not name or name == "" or name:find("=", 1, true) or not output then
-      command.refuse("channels = %q: %q is no channel and its output: the outputs of a %s are %s; write %s",
+      command.refuse("channels = %q: %q gives no channel an output: the outputs of a %s are %s; write %s",
         text, written, description, listed(outputs), example(outputs))
     elseif map[name] then
-      command.refuse("channels = %q: %q gives channel %q a second output: each channel has one of the outputs "
-        .. "%s of a %s; write %s", text, written, name, listed(outputs), description, example(outputs))
+      command.refuse("channels = %q: %q gives channel %q a second output, and a channel has one: the outputs "
+        .. "of a %s are %s; write %s", text, written, name, description, listed(outputs), example(outputs))
     end
     map[name] = output
   end

@@ -17,7 +17,8 @@ local channel_names = { [""] = 1, ["1"] = 1, ["2"] = 2, ["3"] = 3, ["4"] = 4 }
 ---@param name string
 ---@return integer
 function M.channel(options, name)
-  return channel_map.output(options.channels, name) or channel_names[name] or command.refuse("the Pulse Pal's outputs are 1 to 4: which is channel %q? Say "
+  return channel_map.output(options.channels, name) or channel_names[name]
+    or command.refuse("the Pulse Pal's outputs are 1 to 4: which is channel %q? Say "
     .. "--device-option channels=%s=1, or name the channels of the plan 1 to 4", name, name)
 end
 

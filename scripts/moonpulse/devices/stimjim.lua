@@ -321,8 +321,11 @@ local function amiss(reply, action, options)
   local mode, amplitude = strength(options, action)
   local wanted_unit = mode == 1 and "uA" or "mV"
   local measured = math.tointeger(tonumber(number))
-  if not measured or unit ~= wanted_unit then
+  if not measured then
     return nil -- a firmware that does not say
+  elseif unit ~= wanted_unit then -- of an output that is not driven, too: its completion counts pulses
+    return ("%d %s were measured at output %d, which was set to %d %s: it is not in the mode that it was "
+      .. "given, so no pulse came that way"):format(measured, unit, output, amplitude, wanted_unit)
   end
   local room = math.max(amplitude * share, mode == 1 and step_ua or step_mv)
   return math.abs(measured - amplitude) > room and ("%d %s were measured at output %d, which was set to "
