@@ -100,8 +100,8 @@ end
 ---@param plan table[] ordered
 ---@param listed table[] rows of `events`
 ---@param thresholds { rmt: integer, amt: integer }
----@param grid { num: integer, den: integer, most: integer? }? steps of the device in 100 %MSO, a fraction, and
----   how many of them there are at most; nil: whole percent
+---@param grid { num: integer, den: integer, most: integer? }? steps of the device in 100 %MSO, a fraction,
+---   and how many of them there are at most; nil: whole percent
 ---@return table[]? rows
 ---@return string? what is wrong with a drawn rest
 function M.rows(plan, listed, thresholds, grid)

@@ -59,7 +59,8 @@ describe("a box whose outputs are stimulators of their own", function()
   end)
 
   it("is told only what changes on that output", function()
-    local told = { stimjim = "pa40 pb60 pa40 pb60 pa40 pb60 sa50 pa50 pb60", -- the Pulse Pal's steps: 5 V / 16384
+    local told = { -- the Pulse Pal's steps: 5 V / 16384
+      stimjim = "pa40 pb60 pa40 pb60 pa40 pb60 sa50 pa50 pb60",
       pulsepal = "pa40.0024 pb59.9976 pa40.0024 pb59.9976 pa40.0024 pb59.9976 sa50 pa50 pb59.9976" }
     for name, options in pairs { pulsepal = { full_scale_volts = "5", channels = "a=1,b=2" },
       stimjim = { full_scale_ua = "2000", channels = "a=0,b=1" } } do
@@ -145,8 +146,8 @@ describe("an experiment on a box with two outputs", function()
         list[#list + 1] = row.channel .. " at " .. row.intensity_mso
       end
       assert.are.same({ two .. " at " .. s60, one .. " at " .. s45, two .. " at " .. s70 }, told)
-      assert.are.same({ one .. " at " .. s30, two .. " at " .. s30, one .. " at " .. s30, two .. " at " .. s60,
-        one .. " at " .. s45, two .. " at " .. s70 }, given)
+      assert.are.same({ one .. " at " .. s30, two .. " at " .. s30, one .. " at " .. s30,
+        two .. " at " .. s60, one .. " at " .. s45, two .. " at " .. s70 }, given)
       shell.write(path .. "/again.tsv", (assert(recover.rows(path))))
       local again = {}
       for _, row in ipairs(shell.rows(path .. "/again.tsv")) do
