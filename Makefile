@@ -4,7 +4,7 @@
 #   make demo                half a minute of theta burst on a simulated stimulator, and its report
 #   make test                every test; SANITIZE=address,undefined or =thread for a checked build;
 #                            MP_PLANS=20000: that many random plans on every simulator, not 500 (half an hour)
-#   make valgrind            the specs and the C tests under valgrind
+#   make valgrind            the specs and the C tests under valgrind: about an hour, each says its seconds
 #   make check               format, luacheck, static analysis and the tests
 #   make bench               the benchmark, about 6 minutes; BENCH=--quick, --long or --ci
 #   make fuzz SECONDS=60     libFuzzer over the reply parser of each driver, so long for each (clang)
@@ -52,7 +52,7 @@ BINDINGS_O := $(BINDINGS:%.c=$B/%.o)
 TEST_BIN   := $(TESTS:tests/engine/%.c=$B/tests/%) $(LUA_TESTS:tests/bindings/%.c=$B/tests/%)
 BENCH_O    := $(patsubst %.c,$B/%.o,$(wildcard tests/bench/*.c))
 BENCH_BIN  := $B/bench/bench $B/bench/expand.lua $B/bench/pyserial_loop.py
-RIG_BIN    := $B/tests/rig/test_serial_rig $B/tests/rig/modem_shim.so
+RIG_BIN    := $B/tests/rig/test_serial_rig $B/tests/rig/modem_shim.so $B/tests/rig/wait_shim.so
 
 BENCH    ?=
 SECONDS  ?= 60
@@ -94,7 +94,7 @@ $B/tests/rig/test_serial_rig: $B/tests/rig/test_serial_rig.o $B/tests/rig/trigge
 	$(Q)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) $^ $(LIBS) -o $@
 
 # preloaded into other programs, so never sanitized itself
-$B/tests/rig/modem_shim.so: tests/rig/modem_shim.c
+$B/tests/rig/%_shim.so: tests/rig/%_shim.c
 	@mkdir -p $(@D)
 	$(Q)$(CC) -std=c11 -D_GNU_SOURCE $(WARN) -O2 -shared -fPIC $< -ldl -o $@
 

@@ -126,7 +126,7 @@ static void on_signal(int number)
 {
     int saved = errno;
     mp_armed_stop(MP_STOP_SIGNAL);
-    mp_backstop_stopped(MP_STOP_SIGNAL);
+    mp_backstop_signal();
     atomic_store(&pending, number);
     if (!mp_backstop_on())
         insist(number);

@@ -28,6 +28,8 @@ void mp_armed_join(void);
 
 /* Remember session as one to stop; false when too many are. Loop thread. */
 bool mp_armed_add(struct mp_session *session);
+/* Forget it. Returns once no other thread or handler looks at it, for which it spins some
+ * microseconds: then it may be freed. Loop thread. */
 void mp_armed_remove(struct mp_session *session);
 
 /* Catch SIGINT, SIGTERM, SIGHUP, SIGQUIT and SIGTSTP (Ctrl-Z would leave the device armed):
@@ -36,6 +38,8 @@ void mp_signal_catch(uv_async_t *wake);
 /* Which coroutine a second signal, or the backstop, interrupts: told at every resume; NULL:
  * none. Returns the one before. */
 lua_State *mp_signal_running(lua_State *co);
+/* The coroutine that runs now, as told last; NULL: none. On the loop thread, also in a handler:
+ * only there does it stay so. */
 lua_State *mp_signal_runs(void);
 /* Back to the default handling, or what it was. */
 void mp_signal_restore(void);

@@ -1,8 +1,8 @@
 /* input.c - what arrives on standard input, without ever waiting for it. */
 #include "bindings/backstop.h"
 #include "bindings/modules.h"
+#include "bindings/owned.h"
 #include "bindings/raise.h"
-#include "bindings/tasks.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -14,11 +14,11 @@
 
 #define INPUT "moonpulse.input"
 
-struct input_box {
+struct input {
+    struct mp_owned owned;
     uv_poll_t *poll;
-    struct mp_host *host;
-    int on_bytes;
-    bool keys; // the terminal gives single keys: to be set back
+    int on_bytes; // registry reference
+    bool keys;    // the terminal gives single keys: to be set back
 };
 
 // what the terminal was like; also an exit() in between must set it back
@@ -82,9 +82,9 @@ static bool was_taken(void)
 
 static void on_readable(uv_poll_t *poll, int status, int events)
 {
-    struct input_box *box = poll->data;
+    struct input *input = poll->data;
     char buffer[1024];
-    struct arrival arrival = {.on_bytes = box->on_bytes};
+    struct arrival arrival = {.on_bytes = input->on_bytes};
     (void)events;
     if (was_taken())
         return;
@@ -97,7 +97,17 @@ static void on_readable(uv_poll_t *poll, int status, int events)
         arrival.bytes = buffer;
         arrival.length = (size_t)got;
     }
-    (void)mp_host_enter(box->host, tell_bytes, &arrival);
+    (void)mp_host_enter(input->owned.host, tell_bytes, &arrival);
+}
+
+static void close_input(struct mp_owned *owned)
+{
+    struct input *input = (struct input *)owned;
+    if (input->keys)
+        restore_terminal();
+    if (input->poll != NULL)
+        uv_close((uv_handle_t *)input->poll, free_handle);
+    free(input);
 }
 
 /*
@@ -108,38 +118,35 @@ static int input_new(lua_State *L)
 {
     luaL_checktype(L, 1, LUA_TFUNCTION);
     lua_settop(L, 2);
-    struct input_box *box = lua_newuserdatauv(L, sizeof *box, 0);
-    *box = (struct input_box){.host = mp_host_of(L), .on_bytes = LUA_NOREF};
     bool keys = lua_toboolean(L, 2);
-    luaL_setmetatable(L, INPUT);
+    struct input *input = mp_own(L, INPUT, sizeof *input, 0, close_input);
+    lua_pushvalue(L, 1);
+    input->on_bytes = LUA_NOREF;
+    input->on_bytes = luaL_ref(L, LUA_REGISTRYINDEX);
     uv_poll_t *poll = malloc(sizeof *poll);
-    int failed = poll == NULL ? UV_ENOMEM : uv_poll_init(&box->host->loop, poll, STDIN_FILENO);
+    int failed =
+        poll == NULL ? UV_ENOMEM : uv_poll_init(&input->owned.host->loop, poll, STDIN_FILENO);
     if (failed != 0) { // a regular file, or nothing at all
         free(poll);
         struct mp_error err = {0};
         mp_fail(&err, MP_EIO, "cannot watch standard input: %s", uv_strerror(failed));
         return mp_push_failure(L, &err);
     }
-    box->poll = poll;
-    poll->data = box;
+    input->poll = poll;
+    poll->data = input;
     (void)uv_poll_start(poll, UV_READABLE, on_readable);
-    box->keys = keys && give_keys();
-    lua_pushvalue(L, 1);
-    box->on_bytes = luaL_ref(L, LUA_REGISTRYINDEX);
+    input->keys = keys && give_keys();
     return 1;
 }
 
+/* input:close(); also __gc and __close */
 static int input_close(lua_State *L)
 {
-    struct input_box *box = luaL_checkudata(L, 1, INPUT);
-    if (box->keys)
-        restore_terminal();
-    box->keys = false;
-    if (box->poll != NULL)
-        uv_close((uv_handle_t *)box->poll, free_handle);
-    box->poll = NULL;
-    luaL_unref(L, LUA_REGISTRYINDEX, box->on_bytes);
-    box->on_bytes = LUA_NOREF;
+    const struct input *input = mp_owned_at(L, 1, INPUT);
+    if (input == NULL)
+        return 0;
+    luaL_unref(L, LUA_REGISTRYINDEX, input->on_bytes);
+    mp_owned_close(L, 1, INPUT);
     return 0;
 }
 

@@ -11,7 +11,7 @@
 
 #define LOWERING "moonpulse.lowering"
 
-static const char *const send_names[] = {"pulse", "set", "mark"};
+static const char *const send_names[] = {"pulse", "set", "mark", "ask"};
 static const char *const violation_names[] = {NULL,   "interval", "across",
                                               "wire", "lead",     "width"};
 
@@ -93,13 +93,6 @@ static int lowering_actions(lua_State *L)
     return 1;
 }
 
-static const char *bytes_field(lua_State *L, const char *key, size_t *length)
-{
-    lua_getfield(L, 3, key); // stays on the stack for as long as its pointer is used
-    *length = 0;
-    return lua_isnil(L, -1) ? NULL : luaL_checklstring(L, -1, length);
-}
-
 /* The table at 3: {bytes=, after=, width=} or {line=, width=}, on_trigger= */
 static struct mp_fire check_fire(lua_State *L)
 {
@@ -109,8 +102,8 @@ static struct mp_fire check_fire(lua_State *L)
     fire.line = mp_opt_line(L, 3);
     lua_getfield(L, 3, "width");
     fire.width_ns = lua_isnil(L, -1) ? 0 : llround(mp_check_number(L, -1, 0, 10) * 1e9);
-    fire.bytes = bytes_field(L, "bytes", &fire.length);
-    fire.after = bytes_field(L, "after", &fire.after_length);
+    fire.bytes = mp_bytes_field(L, 3, "bytes", &fire.length);
+    fire.after = mp_bytes_field(L, 3, "after", &fire.after_length);
     return fire;
 }
 
@@ -237,6 +230,20 @@ static int lowering_change(lua_State *L)
     take_back(L);
     if (mp_lowering_change(lowering, (uint32_t)from - 1, (uint32_t)to - 1, bytes, length,
                            llround(lead * 1e9), &err) != MP_OK)
+        return mp_raise(L, &err);
+    return 0;
+}
+
+/* lowering:ask(bytes, seconds that an answer may take): asked before each setting */
+static int lowering_ask(lua_State *L)
+{
+    struct mp_error err = {0};
+    struct mp_lowering *lowering = mp_check_lowering(L, 1);
+    size_t length;
+    const char *bytes = luaL_checklstring(L, 2, &length);
+    lua_Number allow = mp_check_number(L, 3, 0, 1e6);
+    take_back(L);
+    if (mp_lowering_ask(lowering, bytes, length, llround(allow * 1e9), &err) != MP_OK)
         return mp_raise(L, &err);
     return 0;
 }
@@ -394,15 +401,23 @@ static int lowering_gc(lua_State *L)
 void mp_open_lowering(lua_State *L)
 {
     static const luaL_Reg functions[] = {{"lowering", lowering_new}, {NULL, NULL}};
-    static const luaL_Reg methods[] = {
-        {"clear", lowering_clear},     {"cleared", lowering_cleared},
-        {"actions", lowering_actions}, {"pulse", lowering_pulse},
-        {"lasts", lowering_lasts},     {"output", lowering_output},
-        {"changes", lowering_changes}, {"change", lowering_change},
-        {"check", lowering_check},     {"next", lowering_next},
-        {"rewind", lowering_rewind},   {"frames", lowering_frames},
-        {"lead", lowering_lead},       {"marks", lowering_marks},
-        {"tight", lowering_tight},     {NULL, NULL}};
+    static const luaL_Reg methods[] = {{"clear", lowering_clear},
+                                       {"cleared", lowering_cleared},
+                                       {"actions", lowering_actions},
+                                       {"pulse", lowering_pulse},
+                                       {"lasts", lowering_lasts},
+                                       {"output", lowering_output},
+                                       {"ask", lowering_ask},
+                                       {"changes", lowering_changes},
+                                       {"change", lowering_change},
+                                       {"check", lowering_check},
+                                       {"next", lowering_next},
+                                       {"rewind", lowering_rewind},
+                                       {"frames", lowering_frames},
+                                       {"lead", lowering_lead},
+                                       {"marks", lowering_marks},
+                                       {"tight", lowering_tight},
+                                       {NULL, NULL}};
     static const luaL_Reg metamethods[] = {{"__gc", lowering_gc}, {NULL, NULL}};
     luaL_setfuncs(L, functions, 0);
     mp_new_class(L, LOWERING, methods, metamethods);

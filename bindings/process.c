@@ -1,7 +1,7 @@
 /* process.c - a child process: the twin of --device sim, or a script's os.execute. */
 #include "bindings/modules.h"
+#include "bindings/owned.h"
 #include "bindings/raise.h"
-#include "bindings/tasks.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -10,14 +10,15 @@
 
 enum { ARGS_MAX = 32, LINE_MAX_BYTES = 512 };
 
-/* Freed when its three handles have closed and Lua has let go of it. */
+/* Freed when it is released and its three handles have closed. */
 struct process {
-    struct mp_host *host;
+    struct mp_owned owned;
     uv_process_t child;
     uv_pipe_t input, output; // the child's
     int open_handles;
     int on_line, on_exit; // registry references
-    bool ended, released;
+    bool ended;           // or never began
+    bool released;        // the host and Lua have let go of it
     size_t used;
     char line[LINE_MAX_BYTES];
 };
@@ -74,7 +75,7 @@ static void on_output(uv_stream_t *stream, ssize_t got, const uv_buf_t *buffer)
         size_t taken = end == NULL ? length : length + 1;
         struct line line = {.process = process, .length = length};
         if (process->on_line != LUA_NOREF) // else it was closed in an earlier line
-            (void)mp_host_enter(process->host, tell_line, &line);
+            (void)mp_host_enter(process->owned.host, tell_line, &line);
         process->used -= taken; // the process lives until this handle has closed
         memmove(process->line, process->line + taken, process->used);
     }
@@ -104,7 +105,7 @@ static void on_exit_status(uv_process_t *child, int64_t status, int signal)
     close_one((uv_handle_t *)child);
     close_one((uv_handle_t *)&process->input);
     if (process->on_exit != LUA_NOREF)
-        (void)mp_host_enter(process->host, tell_end, &ending);
+        (void)mp_host_enter(process->owned.host, tell_end, &ending);
 }
 
 static int option_function(lua_State *L, const char *key)
@@ -136,16 +137,51 @@ static int start(struct process *process, const char *const *args, bool inherit)
         .stdio_count = 3,
         .flags = UV_PROCESS_DETACHED,
     };
-    (void)uv_pipe_init(&process->host->loop, &process->input, 0);
-    (void)uv_pipe_init(&process->host->loop, &process->output, 0);
+    (void)uv_pipe_init(&process->owned.host->loop, &process->input, 0);
+    (void)uv_pipe_init(&process->owned.host->loop, &process->output, 0);
     process->input.data = process->output.data = process->child.data = process;
     process->open_handles = 3;
     if (inherit)
         memcpy(stdio, ours, sizeof stdio);
-    int failed = uv_spawn(&process->host->loop, &process->child, &options);
+    int failed = uv_spawn(&process->owned.host->loop, &process->child, &options);
+    process->ended = failed != 0;
     if (failed == 0 && !inherit)
         failed = uv_read_start((uv_stream_t *)&process->output, provide_buffer, on_output);
     return failed;
+}
+
+/* One that was stopped (SIGSTOP) hears SIGTERM only when it goes on. */
+static void end_group(const struct process *process)
+{
+    int group = -(int)uv_process_get_pid(&process->child);
+    if (uv_kill(group, SIGTERM) == 0)
+        (void)uv_kill(group, SIGCONT);
+}
+
+static void release(struct mp_owned *owned)
+{
+    struct process *process = (struct process *)owned;
+    process->on_line = process->on_exit = LUA_NOREF;
+    if (!process->ended)
+        end_group(process);
+    process->released = true;
+    if (process->open_handles == 0) { // it never began; or it ended and all has closed
+        free(process);
+        return;
+    }
+    close_one((uv_handle_t *)&process->input);
+    close_one((uv_handle_t *)&process->output);
+    close_one((uv_handle_t *)&process->child);
+}
+
+static void let_go(lua_State *L, int arg)
+{
+    const struct process *process = mp_owned_at(L, arg, PROCESS);
+    if (process == NULL)
+        return;
+    luaL_unref(L, LUA_REGISTRYINDEX, process->on_line);
+    luaL_unref(L, LUA_REGISTRYINDEX, process->on_exit);
+    mp_owned_close(L, arg, PROCESS);
 }
 
 /* core.process{args={path, ...}, on_line=, on_exit=, inherit=} -> process | nil, message, code;
@@ -163,73 +199,36 @@ static int process_new(lua_State *L)
         args[i - 1] = luaL_checkstring(L, -1); // the table keeps it alive
         lua_pop(L, 1);
     }
-    struct process **box = lua_newuserdatauv(L, sizeof *box, 0);
-    *box = NULL;
-    luaL_setmetatable(L, PROCESS);
-    int on_line = option_function(L, "on_line");
-    int on_exit = option_function(L, "on_exit");
-    struct process *process = calloc(1, sizeof *process);
-    if (process == NULL)
-        return luaL_error(L, "out of memory for a process");
-    process->host = mp_host_of(L);
-    process->on_line = on_line;
-    process->on_exit = on_exit;
+    struct process *process = mp_own(L, PROCESS, sizeof *process, 0, release);
+    process->ended = true;
+    process->on_line = process->on_exit = LUA_NOREF;
+    process->on_line = option_function(L, "on_line");
+    process->on_exit = option_function(L, "on_exit");
     lua_getfield(L, 1, "inherit");
-    int failed = start(process, args, lua_toboolean(L, -1));
+    bool inherit = lua_toboolean(L, -1);
     lua_pop(L, 1);
-    if (failed == 0) {
-        *box = process;
+    int failed = start(process, args, inherit);
+    if (failed == 0)
         return 1;
-    }
-    process->ended = process->released = true;
-    close_one((uv_handle_t *)&process->child);
-    close_one((uv_handle_t *)&process->input);
-    close_one((uv_handle_t *)&process->output);
     struct mp_error err = {0};
     mp_fail(&err, MP_EIO, "cannot start %s: %s", args[0], uv_strerror(failed));
-    luaL_unref(L, LUA_REGISTRYINDEX, on_line);
-    luaL_unref(L, LUA_REGISTRYINDEX, on_exit);
+    let_go(L, lua_gettop(L));
     return mp_push_failure(L, &err);
 }
 
 /* process:finish(): closes its standard input, which a twin takes as the end */
 static int process_finish(lua_State *L)
 {
-    struct process **box = luaL_checkudata(L, 1, PROCESS);
-    if (*box != NULL && !(*box)->ended)
-        close_one((uv_handle_t *)&(*box)->input);
+    struct process *process = mp_owned_at(L, 1, PROCESS);
+    if (process != NULL && !process->ended)
+        close_one((uv_handle_t *)&process->input);
     return 0;
-}
-
-/* One that was stopped (SIGSTOP) hears SIGTERM only when it goes on. */
-static void end_group(const struct process *process)
-{
-    int group = -(int)uv_process_get_pid(&process->child);
-    if (uv_kill(group, SIGTERM) == 0)
-        (void)uv_kill(group, SIGCONT);
 }
 
 /* process:close(); also __gc: ends the child with all that it started, and lets go of it */
 static int process_close(lua_State *L)
 {
-    struct process **box = luaL_checkudata(L, 1, PROCESS);
-    struct process *process = *box;
-    if (process == NULL)
-        return 0;
-    *box = NULL;
-    luaL_unref(L, LUA_REGISTRYINDEX, process->on_line);
-    luaL_unref(L, LUA_REGISTRYINDEX, process->on_exit);
-    process->on_line = process->on_exit = LUA_NOREF;
-    if (!process->ended)
-        end_group(process);
-    process->released = true;
-    if (process->open_handles == 0) { // the child ended before and all has closed
-        free(process);
-        return 0;
-    }
-    close_one((uv_handle_t *)&process->input);
-    close_one((uv_handle_t *)&process->output);
-    close_one((uv_handle_t *)&process->child);
+    let_go(L, 1);
     return 0;
 }
 

@@ -1,7 +1,7 @@
 /* pty.c - the far side of a pseudo-terminal, for twins written in Lua. */
 #include "bindings/modules.h"
+#include "bindings/owned.h"
 #include "bindings/raise.h"
-#include "bindings/tasks.h"
 
 #include "engine/pty.h"
 
@@ -9,11 +9,11 @@
 
 #define PTY "moonpulse.pty"
 
-struct pty_box {
+struct watched {
+    struct mp_owned owned;
     struct mp_pty *pty;
     uv_poll_t *poll;
-    struct mp_host *host;
-    int on_bytes;
+    int on_bytes; // registry reference
 };
 
 static void free_handle(uv_handle_t *handle)
@@ -38,19 +38,28 @@ static int tell_bytes(lua_State *L)
     return 0;
 }
 
-/* What is more than the buffer comes in the loop's next turn; Lua may let go of the box. */
+/* What is more than the buffer comes in the loop's next turn; Lua may close it. */
 static void on_readable(uv_poll_t *poll, int status, int events)
 {
-    struct pty_box *box = poll->data;
+    struct watched *watched = poll->data;
     char buffer[4096];
     struct mp_error err = {0};
-    struct arrival arrival = {.on_bytes = box->on_bytes, .bytes = buffer};
+    struct arrival arrival = {.on_bytes = watched->on_bytes, .bytes = buffer};
     (void)events;
-    if (status < 0 || mp_pty_read(box->pty, buffer, sizeof buffer, &arrival.length,
+    if (status < 0 || mp_pty_read(watched->pty, buffer, sizeof buffer, &arrival.length,
                                   &arrival.at_ns, &err) != MP_OK)
         return;
     if (arrival.length > 0)
-        (void)mp_host_enter(box->host, tell_bytes, &arrival);
+        (void)mp_host_enter(watched->owned.host, tell_bytes, &arrival);
+}
+
+static void close_watched(struct mp_owned *owned)
+{
+    struct watched *watched = (struct watched *)owned;
+    if (watched->poll != NULL)
+        uv_close((uv_handle_t *)watched->poll, free_handle);
+    mp_pty_close(watched->pty);
+    free(watched);
 }
 
 /* core.pty(link|nil, on_bytes(bytes, arrival_ns)) -> pty | nil, message, code */
@@ -59,44 +68,43 @@ static int pty_new(lua_State *L)
     struct mp_error err = {0};
     const char *link = luaL_optstring(L, 1, NULL);
     luaL_checktype(L, 2, LUA_TFUNCTION);
-    struct pty_box *box = lua_newuserdatauv(L, sizeof *box, 0);
-    *box = (struct pty_box){.host = mp_host_of(L), .on_bytes = LUA_NOREF};
-    luaL_setmetatable(L, PTY);
-    if (mp_pty_open(&box->pty, link, &err) != MP_OK)
+    struct watched *watched = mp_own(L, PTY, sizeof *watched, 0, close_watched);
+    watched->on_bytes = LUA_NOREF;
+    if (mp_pty_open(&watched->pty, link, &err) != MP_OK)
         return mp_push_failure(L, &err);
     lua_pushvalue(L, 2);
-    box->on_bytes = luaL_ref(L, LUA_REGISTRYINDEX);
+    watched->on_bytes = luaL_ref(L, LUA_REGISTRYINDEX);
     uv_poll_t *poll = malloc(sizeof *poll);
-    int failed =
-        poll == NULL ? UV_ENOMEM : uv_poll_init(&box->host->loop, poll, mp_pty_fd(box->pty));
+    int failed = poll == NULL
+                     ? UV_ENOMEM
+                     : uv_poll_init(&watched->owned.host->loop, poll, mp_pty_fd(watched->pty));
     if (failed != 0) {
         free(poll);
         return luaL_error(L, "cannot watch a pseudo-terminal: %s", uv_strerror(failed));
     }
-    box->poll = poll;
-    poll->data = box;
+    watched->poll = poll;
+    poll->data = watched;
     failed = uv_poll_start(poll, UV_READABLE, on_readable);
     if (failed != 0)
         return luaL_error(L, "cannot watch a pseudo-terminal: %s", uv_strerror(failed));
     return 1;
 }
 
-static struct pty_box *check_pty(lua_State *L)
+static struct mp_pty *check_pty(lua_State *L)
 {
-    struct pty_box *box = luaL_checkudata(L, 1, PTY);
-    if (box->pty == NULL)
+    const struct watched *watched = mp_owned_at(L, 1, PTY);
+    if (watched == NULL || watched->pty == NULL)
         luaL_error(L, "attempt to use a closed pseudo-terminal");
-    return box;
+    return watched->pty;
 }
 
 /* pty:write(bytes) -> true | nil, message, code */
 static int pty_write(lua_State *L)
 {
     struct mp_error err = {0};
-    struct pty_box *box = check_pty(L);
     size_t length, written = 0;
     const char *bytes = luaL_checklstring(L, 2, &length);
-    enum mp_status status = mp_pty_write(box->pty, bytes, length, &written, &err);
+    enum mp_status status = mp_pty_write(check_pty(L), bytes, length, &written, &err);
     if (status == MP_OK && written < length)
         status = mp_fail(&err, MP_EIO, "nobody reads the other side: %d of %d bytes written",
                          (int)written, (int)length);
@@ -109,20 +117,18 @@ static int pty_write(lua_State *L)
 /* pty:path() -> "/dev/pts/N" */
 static int pty_path(lua_State *L)
 {
-    lua_pushstring(L, mp_pty_path(check_pty(L)->pty));
+    lua_pushstring(L, mp_pty_path(check_pty(L)));
     return 1;
 }
 
+/* pty:close(); also __gc and __close */
 static int pty_close(lua_State *L)
 {
-    struct pty_box *box = luaL_checkudata(L, 1, PTY);
-    if (box->poll != NULL)
-        uv_close((uv_handle_t *)box->poll, free_handle);
-    box->poll = NULL;
-    mp_pty_close(box->pty);
-    box->pty = NULL;
-    luaL_unref(L, LUA_REGISTRYINDEX, box->on_bytes);
-    box->on_bytes = LUA_NOREF;
+    const struct watched *watched = mp_owned_at(L, 1, PTY);
+    if (watched == NULL)
+        return 0;
+    luaL_unref(L, LUA_REGISTRYINDEX, watched->on_bytes);
+    mp_owned_close(L, 1, PTY);
     return 0;
 }
 

@@ -76,6 +76,13 @@ struct mp_ratio mp_check_seconds(lua_State *L, int arg)
     return ns;
 }
 
+const char *mp_bytes_field(lua_State *L, int arg, const char *key, size_t *length)
+{
+    lua_getfield(L, arg, key);
+    *length = 0;
+    return lua_isnil(L, -1) ? NULL : luaL_checklstring(L, -1, length);
+}
+
 void mp_new_class(lua_State *L, const char *name, const luaL_Reg *methods,
                   const luaL_Reg *metamethods)
 {

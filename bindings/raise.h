@@ -31,6 +31,11 @@ struct mp_ratio mp_check_ratio(lua_State *L, int arg);
 /* Seconds (number or text) as exact nanoseconds. */
 struct mp_ratio mp_check_seconds(lua_State *L, int arg);
 /*
+ * The bytes in a field of the table at arg (not relative), left on the stack for as long as the
+ * pointer is used; NULL, and a length of 0, where there is none.
+ */
+const char *mp_bytes_field(lua_State *L, int arg, const char *key, size_t *length);
+/*
  * Make the metatable name with methods and metamethods; leaves the methods table on the
  * stack. Making it again returns the one that is there.
  */

@@ -34,7 +34,7 @@ static void on_signal(uv_async_t *async)
  */
 static int set_on_signal(lua_State *L)
 {
-    struct mp_host *host = mp_host_of(L);
+    struct mp_host *host = mp_check_host(L);
     lua_settop(L, 1);
     luaL_unref(L, LUA_REGISTRYINDEX, host->on_signal);
     host->on_signal = LUA_NOREF;

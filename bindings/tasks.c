@@ -3,6 +3,7 @@
 #include "bindings/armed.h"
 #include "bindings/backstop.h"
 #include "bindings/modules.h"
+#include "bindings/owned.h"
 #include "bindings/raise.h"
 
 #include <math.h>
@@ -37,6 +38,8 @@ struct task {
 
 static struct task *task_of(lua_State *co)
 {
+    if (mp_host_of(co) == NULL) // it has ended, and all tasks
+        return NULL;
     lua_rawgetp(co, LUA_REGISTRYINDEX, &tasks_key);
     lua_pushthread(co);
     lua_rawget(co, -2);
@@ -236,6 +239,14 @@ struct mp_host *mp_host_of(lua_State *L)
     return box == NULL ? NULL : *box;
 }
 
+struct mp_host *mp_check_host(lua_State *L)
+{
+    struct mp_host *host = mp_host_of(L);
+    if (host == NULL)
+        luaL_error(L, "the event loop has ended");
+    return host;
+}
+
 static struct task *current_task(lua_State *L)
 {
     struct task *task = task_of(L);
@@ -286,7 +297,7 @@ static struct task *new_task(lua_State *L, struct mp_host *host, bool is_main)
 /* core.spawn(function, ...) -> task */
 static int spawn(lua_State *L)
 {
-    new_task(L, mp_host_of(L), false);
+    new_task(L, mp_check_host(L), false);
     return 1;
 }
 
@@ -324,7 +335,7 @@ static int current(lua_State *L)
 static int task_wake(lua_State *L)
 {
     struct task **box = luaL_checkudata(L, 1, TASK);
-    struct task *task = *box;
+    struct task *task = mp_host_of(L) == NULL ? NULL : *box;
     if (task == NULL || (task->state != WAITING && task->state != TIMED)) {
         lua_pushboolean(L, 0);
         return 1;
@@ -363,7 +374,7 @@ static void raise_failure(lua_State *L, struct mp_host *host)
  */
 static int run(lua_State *L)
 {
-    struct mp_host *host = mp_host_of(L);
+    struct mp_host *host = mp_check_host(L);
     if (host->depth > 0)
         return luaL_error(L, "core.run is already running: start more work with core.spawn");
     struct task *task = new_task(L, host, true);
@@ -424,8 +435,7 @@ static int host_gc(lua_State *L)
         return 0;
     *box = NULL;
     mp_signal_restore();
-    // sessions and twins have closed their handles in their own __gc, which run before this
-    // one: what is left are the timers of tasks that never ended
+    mp_owned_close_all(host); // first: what is left are the timers of tasks that never ended
     uv_walk(&host->loop, close_handle, NULL);
     while (uv_run(&host->loop, UV_RUN_DEFAULT) != 0)
         continue;

@@ -4,7 +4,8 @@
  * One host a lua_State. A task is a coroutine that may wait; everything that libuv or the
  * engine reports enters Lua through mp_host_enter or by resuming a task, so that no Lua error
  * ever crosses a libuv or engine frame. Out of memory is such an error, and most of what Lua's
- * interface offers may raise it: in a callback, Lua is touched in the body alone.
+ * interface offers may raise it: in a callback, Lua is touched in the body alone. Nor may the
+ * loop depend on a finalizer, which needs memory to be called: see owned.h for who owns what.
  */
 #ifndef MP_TASKS_H
 #define MP_TASKS_H
@@ -20,13 +21,16 @@ struct mp_host {
     struct task *main; // of core.run; NULL: none
     int depth;         // runs in progress
     uv_async_t signal;
-    int on_signal;   // registry reference of a function, or LUA_NOREF
-    int tasks;       // tasks that have not ended
-    uv_timer_t turn; // shows that a loop which waits is alive
+    int on_signal;          // registry reference of a function, or LUA_NOREF
+    int tasks;              // tasks that have not ended
+    uv_timer_t turn;        // shows that a loop which waits is alive
+    struct mp_owned *owned; // what is not closed yet (owned.h)
 };
 
-/* The host of this state; made on first use. */
+/* The host of this state: made with the module, NULL when the state closes and it has ended. */
 struct mp_host *mp_host_of(lua_State *L);
+/* The same; raises where there is none. */
+struct mp_host *mp_check_host(lua_State *L);
 
 /*
  * Call body(L) on the main thread, protected, with context (light userdata) as its argument at

@@ -20,9 +20,21 @@ int64_t dispatch_device_ns(const struct mp_dispatcher *d)
                                     : earliest_ns - dispatch_next_frame(d)->wire_ns;
 }
 
+/* A setting behind a question: the loop's word that it was answered ends the wait. */
+static int64_t set_due_ns(const struct mp_dispatcher *d)
+{
+    const struct mp_send *set = &d->next;
+    int64_t due_ns = d->start_ns + set->send_ns;
+    int64_t free_ns =
+        d->settled_ns == 0 ? d->start_ns + set->latest_ns : d->settled_ns + set->behind_ns;
+    return due_ns > free_ns ? due_ns : free_ns;
+}
+
 int64_t dispatch_due_ns(const struct mp_dispatcher *d)
 {
     int64_t due_ns = d->start_ns + d->next.send_ns;
+    if (d->next.kind == MP_SEND_SET && d->next.behind_ns > 0 && d->config.settings)
+        return set_due_ns(d);
     if (d->next.kind != MP_SEND_PULSE || !d->latest.sent || d->config.any_distance)
         return due_ns;
     int64_t device_ns = dispatch_device_ns(d);

@@ -30,3 +30,11 @@ bool dispatch_unsettled(const struct mp_dispatcher *d)
     return d->config.settings &&
            atomic_load_explicit(&d->believed, memory_order_acquire) < d->settings;
 }
+
+void dispatch_look_settled(struct mp_dispatcher *d)
+{
+    if (dispatch_unsettled(d))
+        d->settled_ns = 0;
+    else if (d->settled_ns == 0)
+        d->settled_ns = dispatch_now(d);
+}

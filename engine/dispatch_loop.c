@@ -160,12 +160,13 @@ static bool backed_up(const struct mp_dispatcher *d, int64_t now)
 static enum mp_stop refuse(const struct mp_dispatcher *d, int64_t now)
 {
     const struct mp_send *send = &d->next;
-    if (send->kind == MP_SEND_SET)
-        return now > d->start_ns + send->latest_ns ? MP_STOP_LATE : MP_STOP_NONE;
     if (send->kind == MP_SEND_MARK)
         return MP_STOP_NONE;
-    if (dispatch_unsettled(d))
+    bool waits = send->kind == MP_SEND_PULSE || send->behind_ns > 0;
+    if (waits && dispatch_unsettled(d))
         return MP_STOP_SETTING;
+    if (send->kind != MP_SEND_PULSE)
+        return now > d->start_ns + send->latest_ns ? MP_STOP_LATE : MP_STOP_NONE;
     // a one-off frame that was stalled before its write may still be on the wire
     const struct mp_frame *frame = dispatch_next_frame(d);
     int64_t leaves_ns =
@@ -232,7 +233,8 @@ static bool second_is_next(const struct mp_dispatcher *d)
     if (!second->open)
         return false;
     return !d->have_next || d->next.kind == MP_SEND_PULSE || // which waits for it
-           (d->next.kind == MP_SEND_SET && second->port == MP_PORT_DEVICE) ||
+           ((d->next.kind == MP_SEND_SET || d->next.kind == MP_SEND_ASK) &&
+            second->port == MP_PORT_DEVICE) ||
            second->due_ns <= d->start_ns + d->next.send_ns;
 }
 
@@ -265,7 +267,8 @@ static bool wait_until_due(struct mp_dispatcher *d)
     }
     // a pulse that is held back is awake early: else what each is late, from the wake to the
     // stamp, would add up over a row of pulses at the device's shortest interval
-    bool held = !second && due_ns > d->start_ns + d->next.send_ns;
+    bool held =
+        !second && d->next.kind == MP_SEND_PULSE && due_ns > d->start_ns + d->next.send_ns;
     bool due = wait_for(d, due_ns - (held ? awake_ns : 0), d->realtime.spin || held);
     if (second && due)
         do_second(d);
@@ -289,10 +292,11 @@ static bool write_planned(struct mp_dispatcher *d, struct mp_outcome *out)
     dispatch_plan_second(d, frame, out->returned_ns);
     if (frame->line == MP_TRIGGER_NONE)
         d->wire_end_ns[frame->port] = out->returned_ns + frame->wire_ns;
-    if (send->kind == MP_SEND_SET)
+    if (send->kind != MP_SEND_PULSE) { // a setting, or the question before one
         d->settings++;
-    if (send->kind != MP_SEND_PULSE)
+        d->settled_ns = 0; // a quick answer may be known before we look again
         return true;
+    }
     dispatch_was_sent(d, out);
     d->stamps_ns[d->pulses++ % STAMPS] = out->returned_ns;
     // stalled inside the write: it has left, perhaps late, and the record says so
@@ -332,7 +336,7 @@ static void dispatch(struct mp_dispatcher *d)
         out.kind = MP_OUT_SKIPPED;
         out.stop = refusal;
         // a setting that comes too late would leave the next pulse at the wrong intensity
-        if (d->config.late == MP_LATE_ABORT || send->kind == MP_SEND_SET ||
+        if (d->config.late == MP_LATE_ABORT || send->kind != MP_SEND_PULSE ||
             refusal == MP_STOP_SETTING)
             mp_dispatcher_stop(d, refusal);
     } else if (!write_planned(d, &out)) {
@@ -399,6 +403,7 @@ void dispatch_loop(struct mp_dispatcher *d)
     dispatch_record_alive(d);
     while (!stopped(d)) {
         take_commands(d);
+        dispatch_look_settled(d);
         if (!stopped(d) && wait_until_due(d))
             dispatch(d);
     }

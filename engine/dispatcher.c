@@ -84,7 +84,9 @@ void mp_dispatcher_confirmed(struct mp_dispatcher *d, uint64_t total)
 
 void mp_dispatcher_believed(struct mp_dispatcher *d, int64_t total)
 {
-    atomic_store_explicit(&d->believed, total, memory_order_release);
+    // a setting may wait for this: woken once, when it changes
+    if (atomic_exchange_explicit(&d->believed, total, memory_order_acq_rel) != total)
+        (void)sem_post(&d->wake);
 }
 
 void mp_dispatcher_drained(struct mp_dispatcher *d, int64_t read_ns)

@@ -86,7 +86,8 @@ struct mp_dispatcher {
     struct dispatch_last latest;               // of all of them
     uint32_t outputs;                          // one more than the highest in use
     uint64_t pulses;                           // sent since arming
-    int64_t settings;                          // of the plan, sent since arming
+    int64_t settings;                          // of the plan, and questions, sent since arming
+    int64_t settled_ns;        // since when they are all known to be answered; 0: they are not
     int64_t stamps_ns[STAMPS]; // of the last ones, by number: how long are they unconfirmed?
     int64_t wire_end_ns[MP_PORTS]; // when the last bytes of the plan are off each port's wire
     _Atomic bool safe_sent;
@@ -124,6 +125,9 @@ bool dispatch_unanswered(const struct mp_dispatcher *dispatcher);
  */
 bool dispatch_unsettled(const struct mp_dispatcher *dispatcher);
 
+/* Have the questions before a setting been answered? For dispatch_due_ns. */
+void dispatch_look_settled(struct mp_dispatcher *dispatcher);
+
 /* The thread's whole work: until it is stopped, and the safe frame. */
 void dispatch_loop(struct mp_dispatcher *dispatcher);
 int64_t dispatch_now(const struct mp_dispatcher *dispatcher);
@@ -149,7 +153,8 @@ int64_t dispatch_device_ns(const struct mp_dispatcher *dispatcher);
 /*
  * When the next frame of the plan leaves: at its own time. Where the pulse before left late and
  * the plan has the device's shortest interval, as soon as the device takes it: by as much later
- * as the one before was late, and never by more than the tolerance.
+ * as the one before was late, and never by more than the tolerance. A setting behind a question
+ * waits for its answer, and then until what was sent before is over.
  */
 int64_t dispatch_due_ns(const struct mp_dispatcher *dispatcher);
 /* Is now too early for the next pulse, after the last ones sent? */

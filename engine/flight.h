@@ -88,6 +88,7 @@ enum mp_status mp_flight_create(struct mp_flight **out, const char *path, uint64
  * not be closed meanwhile.
  */
 bool mp_flight_busy(const struct mp_flight *flight);
+/* Say that one does, or that it has ended. Loop thread. */
 void mp_flight_set_busy(struct mp_flight *flight, bool busy);
 
 /* Cut the file to what was used, sync and free, also where that fails: MP_EIO. NULL is
@@ -124,6 +125,7 @@ uint64_t mp_flight_room(const struct mp_flight *flight);
  * on.
  */
 struct mp_flight_reader;
+/* *out is the caller's, to be closed. */
 enum mp_status mp_flight_open(struct mp_flight_reader **out, const char *path,
                               struct mp_error *err);
 void mp_flight_reader_close(struct mp_flight_reader *reader); // NULL is accepted
@@ -140,11 +142,14 @@ struct mp_flight_losses {
     bool header;          // the header is damaged (version 1: nobody can tell)
     uint64_t first, last; // the first and the last place of these, from 1
 };
+/* What is lost of the file, as was seen when it was opened. */
 struct mp_flight_losses mp_flight_losses(const struct mp_flight_reader *reader);
 /* The plan of the record that mp_flight_next gave last; 0: of none. */
 uint64_t mp_flight_play_of(const struct mp_flight_reader *reader);
 /* Its place in the file, from 1. */
 uint64_t mp_flight_place_of(const struct mp_flight_reader *reader);
+/* The monotonic instant of the first plan's start, and the wall clock's time then; 0: neither
+ * is known. */
 int64_t mp_flight_start_ns(const struct mp_flight_reader *reader);
 int64_t mp_flight_wall_ns(const struct mp_flight_reader *reader);
 

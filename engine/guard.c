@@ -16,8 +16,12 @@
 #include <unistd.h>
 
 enum { SAFE_MAX = 256, DRAIN_TRIES = 200 };
-// making safe takes it two writes and the draining of each port, DRAIN_TRIES ms at most each
-static const int64_t patience_ns = 1000 * MP_NS_PER_MS;
+// making safe takes it two writes and the draining of each port, DRAIN_TRIES ms at most each:
+// 1.2 s for two of them
+static const int64_t patience_ns = 1300 * MP_NS_PER_MS;
+static const int64_t killed_ns =
+    200 * MP_NS_PER_MS; // one that was killed is the kernel's to end
+static void (*on_wait)(bool);
 
 static void ignore_terminal_signals(void)
 {
@@ -205,13 +209,22 @@ static bool ends_by(const struct mp_guard *guard, int64_t end_ns)
 /* One that does not end is ended: whoever stops a run must not wait for it. */
 static void wait_for_end(struct mp_guard *guard)
 {
+    if (on_wait != NULL)
+        on_wait(true);
     (void)close(guard->pipe);
     (void)kill(guard->pid, SIGCONT); // stopped, it would hear nothing
     if (!ends_by(guard, mp_clock_ns() + patience_ns)) {
         (void)kill(guard->pid, SIGKILL);
-        (void)ends_by(guard, mp_clock_ns() + patience_ns);
+        (void)ends_by(guard, mp_clock_ns() + killed_ns);
     }
+    if (on_wait != NULL)
+        on_wait(false);
     *guard = (struct mp_guard){.pipe = -1};
+}
+
+void mp_guard_on_wait(void (*waits)(bool))
+{
+    on_wait = waits;
 }
 
 void mp_guard_alarm(struct mp_guard *guard)

@@ -45,11 +45,17 @@ enum mp_status mp_guard_start(struct mp_guard *guard, const struct mp_guarded *p
 bool mp_guard_alive(struct mp_guard *guard);
 
 /* The device may not be safe: let the guard send the safe frame, and wait for it. A guard that
- * was stopped goes on first; one that does not end within a second is killed. */
+ * was stopped goes on first; one that does not end within 1.3 s is killed, and given 0.2 s
+ * more. */
 void mp_guard_alarm(struct mp_guard *guard);
 
 /* The device is safe: tell the guard to end quietly, and wait for it, as above. Nothing if none
  * runs. */
 void mp_guard_dismiss(struct mp_guard *guard);
+
+/* Have waits(true) called before such a wait and waits(false) after it, by whoever waits: who
+ * watches over the loop thread knows by that why it does not turn. Set once, before a guard is
+ * started, or NULL. */
+void mp_guard_on_wait(void (*waits)(bool));
 
 #endif

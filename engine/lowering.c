@@ -27,6 +27,7 @@ enum mp_status mp_lowering_create(struct mp_lowering **out, struct mp_schedule *
     l->latency_ns = latency_ns;
     l->actions = actions;
     l->outputs = 1;
+    l->ask = no_frame;
     l->pulses = calloc((size_t)actions + 1, sizeof *l->pulses);
     if (l->pulses == NULL) {
         mp_lowering_destroy(l);
@@ -273,6 +274,22 @@ enum mp_status mp_lowering_change(struct mp_lowering *l, uint32_t from, uint32_t
     }
     l->checked = false;
     return keep_change(l, &change, err);
+}
+
+enum mp_status mp_lowering_ask(struct mp_lowering *l, const void *bytes, size_t length,
+                               int64_t allow_ns, struct mp_error *err)
+{
+    const struct mp_fire ask = {.bytes = bytes, .length = length};
+    enum mp_status status = check_idle(l, err);
+    if (status != MP_OK)
+        return status;
+    if (allow_ns < 0)
+        return mp_fail(err, MP_EINVAL, "an answer cannot take less than no time");
+    l->checked = false;
+    l->allow_ns = allow_ns;
+    status = add_frame(l, &ask, &l->ask, err);
+    mp_lowering_rewind(l); // what was drawn without it is void
+    return status;
 }
 
 const struct mp_frame *mp_lowering_frame(const struct mp_lowering *l, uint32_t index)

@@ -31,7 +31,8 @@ static const int64_t mp_width_max_ns = INT64_C(10000000000);
 // between two trigger pulses the line is at rest so long: else nobody sees the second edge
 static const int64_t mp_rest_ns = 1000000;
 
-enum mp_send_kind { MP_SEND_PULSE, MP_SEND_SET, MP_SEND_MARK };
+/* MP_SEND_ASK: a question in front of a setting (mp_lowering_ask). */
+enum mp_send_kind { MP_SEND_PULSE, MP_SEND_SET, MP_SEND_MARK, MP_SEND_ASK };
 
 static const uint32_t mp_no_action = UINT32_MAX;
 
@@ -46,7 +47,8 @@ struct mp_send {
     uint32_t source;   // for mp_schedule_origin
     uint64_t number;   // pulse or mark number; set: number of the pulse it prepares
     int64_t send_ns;   // when the first bit leaves
-    int64_t latest_ns; // set: after this it is too late for the pulse it prepares
+    int64_t latest_ns; // ask, set: after this it is too late for the pulse it prepares
+    int64_t behind_ns; // set: so long behind the answer to its question; 0: there was none
     int64_t floor_ns;  // pulse, mark: onset as in mp_event
     int64_t least_ns;  // pulse: shortest interval since the pulse before on its output
     int64_t across_ns; // pulse: shortest interval until one on another output
@@ -190,6 +192,16 @@ void mp_lowering_set_busy(struct mp_lowering *lowering, bool busy);
 /* Back to the first frame. */
 void mp_lowering_rewind(struct mp_lowering *lowering);
 bool mp_lowering_next(struct mp_lowering *lowering, struct mp_send *send);
+
+/*
+ * For a device that says of no pulse that it has it, and that a setting behind a pulse which
+ * was held up on the way would change: bytes that it answers in their turn. They leave right
+ * behind the pulse before each setting; once they are answered all pulses sent before are on
+ * the device, and the setting leaves when those are over, by their mp_lowering_lasts. allow_ns:
+ * how long an answer may take without making the setting later. MP_ESTATE, MP_ERANGE as above.
+ */
+enum mp_status mp_lowering_ask(struct mp_lowering *lowering, const void *bytes, size_t length,
+                               int64_t allow_ns, struct mp_error *err);
 
 const struct mp_frame *mp_lowering_frame(const struct mp_lowering *lowering, uint32_t index);
 uint32_t mp_lowering_frame_count(const struct mp_lowering *lowering);

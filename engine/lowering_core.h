@@ -9,6 +9,9 @@
 /* Marks that may lie between two pulses before a setting would have to wait for them. */
 enum { MARKS_AHEAD = 64 };
 
+/* Places of the queue in front of what is drawn: for a setting and its question. */
+enum { PUT_AHEAD = 2 };
+
 static const uint32_t no_frame = UINT32_MAX;
 
 struct pulse_info {
@@ -44,16 +47,19 @@ struct mp_lowering {
     uint32_t frame_count;
     struct change *changes; // sorted by (from, to)
     uint32_t change_count;
+    uint32_t ask; // the frame of a question; no_frame: none is asked
+    int64_t allow_ns;
     bool checked;
     _Atomic bool busy;
     struct mp_event events[MP_EVENTS]; // drawn from the schedule, not looked at yet
     uint32_t event_next, event_end;
     // the stream: drawn up to the next pulse, so that its setting can go out before the marks
-    struct mp_send queue[MARKS_AHEAD + 2];
+    struct mp_send queue[MARKS_AHEAD + 1 + PUT_AHEAD];
     uint32_t queue_next, queue_end;
     bool have_previous;
     struct mp_send previous; // the last pulse put into the queue
     struct outputs_set set;
+    int64_t unproven_ns; // how long the pulses since the last question last, the longest
     bool have_last[MP_OUTPUTS_MAX];
     struct mp_send last[MP_OUTPUTS_MAX]; // the last pulse put into the queue for each output
     // the check

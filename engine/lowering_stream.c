@@ -25,6 +25,7 @@ void mp_lowering_rewind(struct mp_lowering *l)
     l->queue_next = l->queue_end = 0;
     l->check_have_pulse = l->checking = false;
     l->sent_ns = INT64_MIN;
+    l->unproven_ns = 0;
 }
 
 static struct mp_send lower_mark(const struct mp_event *event)
@@ -90,6 +91,28 @@ static int64_t set_ns(const struct mp_lowering *l)
     return at_ns;
 }
 
+/*
+ * A question right behind the pulse before, and the setting behind its answer: by then all
+ * pulses are on the device, and as long after it as they last they are over, however late they
+ * were.
+ */
+static void lower_ask(const struct mp_lowering *l, struct mp_send *ask, struct mp_send *set)
+{
+    const struct mp_frame *frame = &l->frames[l->ask];
+    const struct mp_send *last = &l->previous;
+    *ask = *set;
+    ask->kind = MP_SEND_ASK;
+    ask->frame = l->ask;
+    ask->send_ns = last->send_ns + clear_ns(l, &l->frames[last->frame]);
+    if (ask->send_ns < l->sent_ns)
+        ask->send_ns = l->sent_ns;
+    set->behind_ns = l->unproven_ns > 0 ? l->unproven_ns : 1;
+    int64_t answered_ns = ask->send_ns + frame->wire_ns + l->allow_ns;
+    if (set->send_ns < answered_ns + set->behind_ns)
+        set->send_ns = answered_ns + set->behind_ns;
+    ask->latest_ns = set->latest_ns - set->behind_ns - frame->wire_ns;
+}
+
 /* The setting that must go out before pulse. */
 static bool lower_change(const struct mp_lowering *l, const struct mp_send *pulse,
                          struct mp_send *set)
@@ -122,23 +145,36 @@ static bool next_event(struct mp_lowering *l, struct mp_event *event)
     return true;
 }
 
+/* Put send in front of the queue, behind the marks that lie before it. */
+static void put_ahead(struct mp_lowering *l, const struct mp_send *send)
+{
+    struct mp_send *queue = l->queue;
+    uint32_t place = --l->queue_next;
+    while (place + 2 < l->queue_end && queue[place + 1].send_ns < send->send_ns) {
+        queue[place] = queue[place + 1];
+        place++;
+    }
+    queue[place] = *send;
+}
+
 /* Draw events up to the next pulse and put what they become into the queue, in time order. */
 static bool refill(struct mp_lowering *l)
 {
     struct mp_send *queue = l->queue;
     struct mp_event event;
-    struct mp_send set;
-    uint32_t end = 1; // the first place is for a setting
+    struct mp_send set, ask;
+    uint32_t end = PUT_AHEAD;
+    const uint32_t full = MARKS_AHEAD + 1 + PUT_AHEAD;
     bool found = false;
-    l->queue_next = 1;
-    while (end <= MARKS_AHEAD + 1 && !found && next_event(l, &event)) {
+    l->queue_next = PUT_AHEAD;
+    while (end < full && !found && next_event(l, &event)) {
         found = event.kind == MP_EVENT_PULSE;
         queue[end++] = found ? lower_pulse(l, &event) : lower_mark(&event);
     }
     l->queue_end = end;
     // a pulse not seen yet may belong to the last of these marks and leave before its onset
-    const int64_t lead_ns = end > MARKS_AHEAD + 1 && !found ? mp_lowering_lead_ns(l) : 0;
-    for (uint32_t i = 1; lead_ns > 0 && i < end; i++) {
+    const int64_t lead_ns = end == full && !found ? mp_lowering_lead_ns(l) : 0;
+    for (uint32_t i = PUT_AHEAD; lead_ns > 0 && i < end; i++) {
         queue[i].send_ns -= lead_ns;
         if (queue[i].send_ns < l->sent_ns)
             queue[i].send_ns = l->sent_ns;
@@ -146,16 +182,21 @@ static bool refill(struct mp_lowering *l)
     if (found) {
         const struct mp_send *pulse = &queue[end - 1];
         // the frame of a pulse leaves before its onset: a mark at the onset goes with it
-        for (uint32_t i = 1; i < end - 1; i++)
+        for (uint32_t i = PUT_AHEAD; i < end - 1; i++)
             if (queue[i].send_ns > pulse->send_ns)
                 queue[i].send_ns = pulse->send_ns;
         if (lower_change(l, pulse, &set)) {
-            uint32_t place = 0; // marks that lie before the setting go before it
-            for (; place + 1 < end - 1 && queue[place + 1].send_ns < set.send_ns; place++)
-                queue[place] = queue[place + 1];
-            queue[place] = set;
-            l->queue_next = 0;
+            if (l->ask != no_frame)
+                lower_ask(l, &ask, &set);
+            put_ahead(l, &set);
+            if (l->ask != no_frame) {
+                put_ahead(l, &ask);
+                l->unproven_ns = 0;
+            }
         }
+        int64_t lasts_ns = l->pulses[pulse->action].locked_ns;
+        if (l->unproven_ns < lasts_ns)
+            l->unproven_ns = lasts_ns;
         l->previous = l->last[pulse->output] = *pulse;
         l->have_previous = l->have_last[pulse->output] = true;
     }
@@ -243,7 +284,7 @@ static bool check_intervals(struct mp_lowering *l, const struct mp_send *send,
 static bool check_send(struct mp_lowering *l, const struct mp_send *send,
                        struct mp_violation *v)
 {
-    if (send->kind == MP_SEND_MARK)
+    if (send->kind == MP_SEND_MARK || send->kind == MP_SEND_ASK) // its setting is looked at
         return false;
     const struct mp_send *pulse = &l->check_pulse;
     if (send->kind == MP_SEND_SET) {

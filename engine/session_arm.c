@@ -85,7 +85,8 @@ enum mp_status mp_session_arm(struct mp_session *s, const struct mp_arming *armi
         session_copy(config.keepalive, arming->keepalive, arming->keepalive_length);
         config.keepalive_length = arming->keepalive_length;
     }
-    if (arming->guard) // before there is a second thread, and before memory is locked
+    if (arming->guard) // before there is a dispatcher, and before memory is locked; the child
+                       // calls only what is safe behind a fork, whatever threads there are
         status = start_guard(s, arming, err);
     struct mp_dispatcher *d = NULL;
     if (status == MP_OK)

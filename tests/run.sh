@@ -11,6 +11,7 @@ wrap=""
 if [ "${2:-}" = valgrind ]; then
   wrap="valgrind --quiet --error-exitcode=99 --leak-check=full --errors-for-leak-kinds=definite"
   export MP_QUICK=1
+  echo "under valgrind the C programs take about 5 minutes, none more than one; the specs about an hour"
 fi
 # the dispatcher's priority is for benchmarks; the sanitizers' threads need the cores too
 export MOONPULSE="$build/moonpulse"
@@ -21,6 +22,11 @@ skipped=0
 log=$(mktemp)
 failures=$(mktemp) # what failed, told again at the end: a log is often read by its tail
 trap 'rm -f "$log" "$failures"' EXIT
+
+# How long what began at $began took.
+seconds() {
+  echo "$(($(date +%s) - began)) s"
+}
 
 # Keep what a failing test printed (at most 60 lines) under its name.
 remember() {
@@ -51,29 +57,35 @@ tally() {
   else
     passed=$((passed + 1))
   fi
-  echo "$name: ${p:-0} checks passed, ${f:-0} failed${s:+, $s skipped}"
+  echo "$name: ${p:-0} checks passed, ${f:-0} failed${s:+, $s skipped} ($(seconds))"
 }
 
 for program in "$build"/tests/test_*; do
   case $program in *.*) continue ;; esac
+  began=$(date +%s)
   $wrap "$program" >"$log" 2>&1
   tally "$(basename "$program")" $?
 done
 
 # the rig preloads a shim, which the sanitizer wants to come after itself
 case $build in *sanitize*address*) export RIG_WRAP="env ASAN_OPTIONS=verify_asan_link_order=0" ;; esac
+began=$(date +%s)
 sh tests/rig/run.sh "$build/tests/rig" >"$log" 2>&1
 tally test_serial_rig $?
 case $build in # a preloaded shim and a sanitizer's own do not go together
   *sanitize*) ;;
   *)
+    began=$(date +%s)
     sh tests/rig/run.sh "$build/tests/rig" "$MOONPULSE" >"$log" 2>&1
     tally test_stop_line $?
     ;;
 esac
 
+# a program that the backstop ends joins no thread
+export TSAN_OPTIONS="${TSAN_OPTIONS:-} report_thread_leaks=0"
 # specs, one process each: a crash costs one file, and each starts with a fresh host
 for spec in tests/spec/*_spec.lua; do
+  began=$(date +%s)
   # shellcheck disable=SC2086
   BUSTED_OUTPUT=TAP $wrap "$MOONPULSE" lua tests/specs.lua "$spec" >"$log" 2>&1
   status=$?
@@ -91,7 +103,7 @@ for spec in tests/spec/*_spec.lua; do
   passed=$((passed + p - s))
   failed=$((failed + f))
   skipped=$((skipped + s))
-  echo "$(basename "$spec" .lua): $((p - s)) passed, $f failed"
+  echo "$(basename "$spec" .lua): $((p - s)) passed, $f failed ($(seconds))"
 done
 
 if [ -s "$failures" ]; then

@@ -169,7 +169,9 @@ function M.main(arguments)
   core.phase "closing"
   local message, status = M.explain(result)
   io.stdout:flush()
-  io.stderr:write("moonpulse: ", message, "\n")
+  local text = ("moonpulse: %s\n"):format(message)
+  io.stderr:write(text)
+  core.last_words(text) -- a terminal that was held has not seen it
   return status
 end
 

@@ -116,6 +116,22 @@ function Listening:tell(action, at_ns, of_plan)
   return lead
 end
 
+--- The question of a driver's encode.ask was handed to the port at at_ns: its answer comes once the device
+--- has all that was sent before.
+---@param at_ns integer when its write began
+---@param of_plan boolean? one of a plan's, which the engine counts
+function Listening:ask(at_ns, of_plan)
+  local _, _, field = self.driver.encode.ask()
+  self.asked = field
+  self.settings = self.settings + (of_plan and 1 or 0)
+  self.open[field], self.wrong[field], self.times[field] = at_ns, nil, 1
+  for _, heard in ipairs(self.recent) do
+    if heard.at_ns > at_ns then
+      learn(self, heard.reply, heard.at_ns)
+    end
+  end
+end
+
 --- Has the device confirmed all that it was told, and nothing else since?
 function Listening:settled()
   return next(self.open) == nil and next(self.wrong) == nil
@@ -124,6 +140,11 @@ end
 --- Settings in words that the device has not confirmed, and what to do.
 ---@return string
 function Listening:unsettled()
+  if self.asked and self.open[self.asked] then
+    return ("the stimulator did not answer in time what it was asked behind the pulse before, so nobody "
+      .. "knows when it had that: %s"):format(unanswered.cause(self.driver,
+      "did the line or this computer stall, is the cable sound and fully plugged in?"))
+  end
   local texts, fields = {}, {}
   for _, wrong in pairs(self.wrong) do
     texts[#texts + 1] = wrong.text

@@ -235,6 +235,9 @@ local function encode(lowering, actions, driver, limits)
       end
     end
   end
+  if driver.encode.ask then
+    lowering:ask(driver.encode.ask())
+  end
   for _, change in ipairs(lowering:changes()) do
     local from, to = actions[change[1]], actions[change[2]]
     if to.train and not from.train and driver.confirms ~= false then

@@ -4,7 +4,7 @@ local M = {}
 
 ---@class moonpulse.Outcome of the flight record or of a session, times in ns from the plan's start
 ---@field what "sent"|"skipped"|"not_taken"|"mark"
----@field send "pulse"|"set"|"mark"
+---@field send "pulse"|"set"|"mark"|"ask" a question before a setting has no row
 ---@field number integer
 ---@field planned_ns integer
 ---@field due_ns integer when its frame was due
@@ -64,7 +64,7 @@ function M.enter(record, out, facts, now_ns)
     record:event("mark", facts.offset_ns + out.planned_ns, nil, "passed", out.text)
   elseif out.send == "pulse" then
     enter_pulse(record, out, facts, now_ns)
-  else
+  elseif out.send == "set" then
     enter_set(record, out, facts)
   end
   record:advance(facts.offset_ns + out.due_ns) -- what follows is due later, and has a later onset

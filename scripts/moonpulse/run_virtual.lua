@@ -186,24 +186,32 @@ local function play(job, link, record, pace, listening)
         driver.reply_timeout)
     end
     fault = fault or listening:contradicted(now_ns, patience_ns)
-    local settled = kind ~= "pulse" or not driver.tells or listening:settled()
+    local settled = kind == "ask" or kind == "set" and not driver.encode.ask or not driver.tells
+      or listening:settled()
     if stretch and kind == "pulse" and not fault and settled then
       passed = stretch:play(frame, listening)
     end
     if fault then
       return "device", fault
     elseif not settled then
-      record:skipped(number, onset_ns, 0, action, "setting")
-      return "setting", ("pulse %d was held back: %s"):format(record.last_number, listening:unsettled())
+      if kind == "pulse" then
+        record:skipped(number, onset_ns, 0, action, "setting")
+      else
+        record:event("set_intensity", send_ns, nil, "setting", nil, action)
+      end
+      return "setting", ("pulse %d was held back: %s"):format(
+        kind == "pulse" and record.last_number or number, listening:unsettled())
     elseif passed > 0 then
       now_ns = link.now_ns
-    elseif kind == "mark" then
+    elseif kind == "mark" then -- nothing is sent
       record:event("mark", onset_ns, nil, "passed", action)
     else
       now_ns = now_ns + wire[frame]
       if kind == "pulse" then
         listening:gave(job.actions[action])
         record:pulse(number, onset_ns, now_ns + latency_ns - start_ns, 0, action, now_ns)
+      elseif kind == "ask" then
+        listening:ask(start_ns + send_ns, true)
       else
         listening:tell(job.actions[action], start_ns + send_ns, true)
         record:event("set_intensity", now_ns - start_ns, now_ns - start_ns, "sent", nil, action)

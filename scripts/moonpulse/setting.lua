@@ -56,6 +56,17 @@ function M.follows(self, at_ns, lead)
   self.settles_ns = math.max(at_ns, self.settles_ns) + math.ceil(lead * 1e9)
 end
 
+--- How long an output that is being armed at first may be on its way there.
+local function arming_lead_ns(self, first)
+  local strongest, longest_ns = self.driver.limits(self.identity).intensity.max, 0
+  local at_most = setmetatable({ mso = strongest, exact_mso = strongest }, { __index = first })
+  for _, from in ipairs { at_most, self.listening.told } do
+    local bytes, lead = self.driver.encode.set(from, first)
+    longest_ns = math.max(longest_ns, bytes and math.ceil(lead * 1e9) or 0)
+  end
+  return longest_ns
+end
+
 --- The device is about to be armed at first: by then it has followed what it was told before. Arming that is
 --- stopped on its way leaves it anywhere between its strongest and first.
 ---@param self moonpulse.Stimulator
@@ -65,27 +76,52 @@ function M.before_arming(self, first)
   if left_ns > 0 then
     self.link:sleep(left_ns / 1e9)
   end
-  local strongest = self.driver.limits(self.identity).intensity.max
-  local at_most = setmetatable({ mso = strongest, exact_mso = strongest }, { __index = first })
-  for _, from in ipairs { at_most, self.listening.told } do
-    local bytes, lead = self.driver.encode.set(from, first)
-    if bytes then
-      self.settles_ns = math.max(self.settles_ns, core.clock_ns() + math.ceil(lead * 1e9))
-    end
+  self.settles_ns = math.max(self.settles_ns, core.clock_ns() + arming_lead_ns(self, first))
+end
+
+--- From what one output was told last to action, as encode.set; false: nothing is to be done.
+local function change_of(self, output, action)
+  local driver = self.driver
+  local from = self.listening:before(action)
+  -- an output that it was not armed for: as it is on the one that was told last
+  local mine = outputs.of(driver.limits(self.identity), from) ~= output
+  if not mine and not lower.differs(from, action) then
+    return false
   end
+  return driver.encode.set(from, action)
+end
+
+--- When a plan's first output can have followed its first action at the earliest, if the device is brought to
+--- it from now on, by set() or by arming: what set() will say is not sooner. Nothing is sent.
+---@param self moonpulse.Stimulator connected
+---@param first moonpulse.First
+---@return integer ready_ns (monotonic)
+---@return integer told_ns when it can have been told
+function M.soonest(self, first)
+  local now_ns, settable_ns = core.clock_ns(), outputs.settable_at(self.last)
+  if not self.ready then
+    now_ns = math.max(now_ns, settable_ns, self.settles_ns)
+    return now_ns + arming_lead_ns(self, first.action), now_ns
+  elseif self.driver.load then
+    now_ns = math.max(now_ns, settable_ns)
+  end
+  local bytes, lead = change_of(self, first.output, first.action)
+  if not bytes then -- nothing to do, or it cannot be done, which set() says
+    return self.settles_ns, now_ns
+  elseif #bytes > 0 then
+    now_ns = math.max(now_ns, settable_ns)
+  end
+  local at_ns = now_ns + core.wire_ns(self.driver.serial, #bytes)
+  return math.max(at_ns, self.settles_ns) + math.ceil(lead * 1e9), now_ns
 end
 
 --- Bring one output to action. As set().
 local function set_one(self, output, action)
   local driver, listening = self.driver, self.listening
-  local from = listening:before(action)
-  -- an output that it was not armed for: as it is on the one that was told last
-  local mine = outputs.of(driver.limits(self.identity), from) ~= output
-  if not mine and not lower.differs(from, action) then
+  local bytes, lead = change_of(self, output, action)
+  if bytes == false then
     return self.settles_ns
-  end
-  local bytes, lead = driver.encode.set(from, action)
-  if not bytes then
+  elseif not bytes then
     return nil, lead
   end
   if #bytes > 0 then

@@ -10,6 +10,8 @@ local listenings = require "moonpulse.listening"
 local outcomes = require "moonpulse.record_outcome"
 local outputs = require "moonpulse.outputs"
 local setting = require "moonpulse.setting"
+local starting = require "moonpulse.starting"
+local turn = require "moonpulse.turn"
 local unanswered = require "moonpulse.unanswered"
 
 local M = {}
@@ -41,12 +43,17 @@ function Stimulator:outcome(what, kind, number, onset_ns, due_ns, entered_ns, re
       stop = stop, text = text }, self.facts, now_ns)
     if is_pulse then
       self:has_sent(self.actions[action], frame, returned_ns, now_ns)
+    elseif what == "sent" and kind == "ask" then
+      self.listening:ask(self.start_ns + entered_ns, true)
+      self:tell_believed()
     elseif what == "sent" then
       local at_ns = self.start_ns + entered_ns
       setting.follows(self, at_ns + self.facts.wire_ns[frame],
         self.listening:tell(self.actions[action], at_ns, true))
       self:tell_believed()
-    elseif what == "skipped" and kind == "pulse" then
+    elseif what == "skipped" and kind ~= "pulse" then
+      self.held = number -- the pulse that is not sent without it
+    elseif what == "skipped" then
       self.left_out = { pulse = number, late_ns = entered_ns - due_ns, reason = stop }
     end
   elseif what == "finished" then
@@ -75,10 +82,10 @@ function Stimulator:has_stopped(stop, safe_sent, halted_ns)
   if not self.stopped then
     record:halt(halted_ns)
   end
-  if stop == "silent" and record:oldest_open() then
-    self.fault = self.fault or unanswered.unconfirmed(self, 2 * self.slow_ns, record:oldest_open())
+  if stop == "silent" and record:oldest_doubt() then
+    self.fault = self.fault or unanswered.unconfirmed(self, 2 * self.slow_ns, record:oldest_doubt())
   elseif stop == "setting" then
-    self.fault = self.fault or ("pulse %d was held back: %s"):format(record.last_number,
+    self.fault = self.fault or ("pulse %d was held back: %s"):format(self.held or record.last_number,
       self.listening:unsettled())
   end
   self.stopped, self.ready = self.stopped or stop, false
@@ -207,13 +214,13 @@ end
 --- Check a plan against the device that is connected. Raises a refusal { code, message }.
 ---@param plan moonpulse.Plan
 ---@param seed integer
----@param dose { earlier: moonpulse.Given, at_s: number }? where other plans came before
+---@param dose table? earlier, starts: of moonpulse.experiment.dose, where other plans may have come before
 ---@return moonpulse.Admitted
 function Stimulator:admit(plan, seed, dose)
   return admission.admit {
     plan = plan, seed = seed, driver = self.driver, identity = self.identity,
     thresholds = self.job.thresholds, timing = self.job.timing,
-    policy = self.job.policy, earlier = dose and dose.earlier, at_s = dose and dose.at_s,
+    policy = self.job.policy, earlier = dose and dose.earlier, starts = dose and dose.starts,
   }
 end
 
@@ -268,19 +275,7 @@ end
 
 Stimulator.set = setting.set
 
---- The earliest instant at which admitted may start, now (monotonic nanoseconds).
----@param admitted moonpulse.Admitted
----@param ready_ns integer of set()
----@param ahead_ns integer from now to the first frame
----@return integer
-function Stimulator:earliest(admitted, ready_ns, ahead_ns)
-  local start_ns = math.max(core.clock_ns() + ahead_ns, ready_ns)
-  local limits = self.driver.limits(self.identity)
-  for _, first in ipairs(admitted.firsts) do
-    start_ns = math.max(start_ns, outputs.free_at(self.last, limits, first) - first.onset_ns)
-  end
-  return start_ns + math.floor(admitted.lowering:lead() * 1e9)
-end
+Stimulator.earliest = starting.earliest
 
 ---@class moonpulse.Playing
 ---@field progress fun(elapsed: number) seconds from the plan's start
@@ -308,7 +303,7 @@ function Stimulator:play(admitted, how)
   assert(admission.is_admitted(admitted, self.identity), "only what admit() made can be played")
   local session, record, lowering = self.link.session, self.record, admitted.lowering
   self.actions = admitted.actions
-  self.start_ns = how.start_ns or self:earliest(admitted, 0, lead_in_ns)
+  self.start_ns = how.start_ns or (self:earliest(admitted, 0, lead_in_ns))
   if not record.start_ns then
     record:start(self.start_ns)
   end
@@ -339,8 +334,9 @@ function Stimulator:play(admitted, how)
     how.progress((core.clock_ns() - self.start_ns) / 1e9)
     record:sync()
   end
+  turn.ask(self)
   -- the last replies are still on their way, and the last train may still run
-  while not self.stopped and (record:oldest_open() or core.clock_ns() < self.over_ns) do
+  while not self.stopped and (turn.is_open(self) or record:oldest_open() or core.clock_ns() < self.over_ns) do
     core.wait(0.02)
     self:watch()
     how.progress((core.clock_ns() - self.start_ns) / 1e9)
@@ -424,7 +420,12 @@ local function finish_leaving(self)
   pcall(function() core.wait(0) end) -- a signal that stopped it says which one it was in the loop's next turn
   self.link:resume()
   self.link:forget()
-  local disarmed, why = ask_disarmed(self)
+  core.asks(true)
+  local asked, disarmed, why = pcall(ask_disarmed, self)
+  core.asks(false, asked and disarmed)
+  if not asked then
+    error(disarmed, 0)
+  end
   for _, each in pairs(disarmed and self.last or {}) do
     each.ended_ns = each.ended_ns or core.clock_ns()
   end

@@ -1,7 +1,9 @@
 /*
  * Lua runs out of memory at each allocation in turn while libuv and the engine report something
  * to it, with a session armed on a real pseudo-terminal. Whatever was going on: core.run ends
- * with the error, the safe frame is on the wire, and the host can run again.
+ * with the error, the safe frame is on the wire, and the host can run again. Also where Lua
+ * could not call a finalizer, and has freed what it stood for: what the loop calls is the
+ * host's.
  */
 #include "bindings/modules.h"
 
@@ -16,6 +18,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 enum { ALLOCATIONS_MAX = 2000 };
@@ -28,12 +31,15 @@ static struct {
 } memory;
 static size_t fail_at;
 static struct mp_pty *pty;
-static int input; // the far end of standard input
+static int input;   // the far end of standard input
+static pid_t child; // that a scenario has left; 0: none
 
 static void *allocate(void *context, void *block, size_t old_size, size_t new_size)
 {
     (void)context;
     if (new_size == 0) {
+        if (block != NULL)
+            memset(block, 0xdb, old_size); // who still uses it is found out
         free(block);
         return NULL;
     }
@@ -90,13 +96,38 @@ static int rig_interrupt(lua_State *L)
     return 0;
 }
 
+static int rig_check(lua_State *L)
+{
+    CHECK(lua_toboolean(L, 1));
+    return 0;
+}
+
+static int rig_child(lua_State *L)
+{
+    child = (pid_t)luaL_checkinteger(L, 1);
+    return 0;
+}
+
 static const luaL_Reg rig_functions[] = {{"scarce", rig_scarce},       {"arrive", rig_arrive},
                                          {"type", rig_type},           {"unplug", rig_unplug},
-                                         {"interrupt", rig_interrupt}, {NULL, NULL}};
+                                         {"interrupt", rig_interrupt}, {"check", rig_check},
+                                         {"child", rig_child},         {NULL, NULL}};
+
+/* Called when the state closes, after everything that the module has made was finalized. */
+static const char last[] =
+    "last = setmetatable({}, { __gc = function(self) self.call() end })\n"
+    "last.call = print";
 
 /* The session of all scenarios: what comes is kept, and wakes the task called main. */
 static const char prelude[] =
     "core, rig, path = ...\n"
+    "function last.call() end\n"
+    "function uncalled()\n" // as where there is no memory to call a finalizer
+    "  for _, class in ipairs { 'session', 'pty', 'input', 'process' } do\n"
+    "    local metatable = debug.getregistry()['moonpulse.' .. class]\n"
+    "    assert(metatable.__gc) metatable.__gc = nil\n"
+    "  end\n"
+    "end\n"
     "serial = { baud = 9600, bits = 8, parity = 'none', stop_bits = 1, flow = 'none' }\n"
     "kept = {}\n"
     "function keep(...)\n"
@@ -153,6 +184,51 @@ static const struct scenario scenarios[] = {
              "local child <close> = core.process { args = { '/bin/echo', 'one two' }, "
              "on_line = keep, on_exit = function(...) ended = true keep(...) end }\n"
              "rig.scarce() while not ended do core.wait() end"},
+    {.name = "what Lua has freed without its finalizers",
+     .body =
+         "uncalled()\n"
+         "local twin, heard = core.pty(nil, keep), {}\n"
+         "local function hear(what)\n"
+         "  return function(...) heard[what] = true keep(...) end\n"
+         "end\n"
+         "do\n"
+         "  local other = core.session { on_bytes = hear 'bytes', on_outcome = keep, "
+         "on_gone = keep }\n"
+         "  assert(other:open(twin:path(), serial))\n"
+         "  assert(core.pty(nil, keep) and core.input(hear 'key'))\n"
+         "  assert(core.process { args = { '/bin/sh', '-c', 'echo $$; exec sleep 100' },\n"
+         "    on_line = function(pid) rig.child(tonumber(pid)) heard.line = true keep(pid) "
+         "end,\n"
+         "    on_exit = keep })\n"
+         "end\n"
+         "collectgarbage() collectgarbage() rig.scarce() rig.type('q') twin:write('bytes')\n"
+         "while not (heard.bytes and heard.key and heard.line) do core.wait() end"},
+    {.name = "what is used when the host has ended",
+     .body = "uncalled()\n"
+             "local twin = core.pty(nil, keep)\n"
+             "local child = core.process { args = { '/bin/echo' }, on_line = keep, "
+             "on_exit = keep }\n"
+             "local main = core.current()\n"
+             "function last.call()\n"
+             "  rig.check(session:state() == 'closed')\n"
+             "  rig.check(not pcall(session.write, session, 'x'))\n"
+             "  rig.check(not pcall(session.open, session, path, serial))\n"
+             "  rig.check(not pcall(twin.write, twin, 'x'))\n"
+             "  session:close() twin:close() child:finish() child:close()\n"
+             "  rig.check(not main:wake())\n"
+             "  rig.check(not pcall(core.pty, nil, keep))\n"
+             "  rig.check(not pcall(core.spawn, print) and not pcall(core.run, print))\n"
+             "  rig.check(not pcall(core.on_signal, print))\n"
+             "end\n"
+             "rig.scarce() twin:write('bytes') core.wait(0.001)"},
+    {.name = "a session that its own last outcome closes",
+     .body = "local twin <close> = core.pty(nil, keep)\n"
+             "local other\n"
+             "other = core.session { on_bytes = keep, on_gone = keep,\n"
+             "  on_outcome = function(...) other:close() collectgarbage() keep(...) end }\n"
+             "assert(other:open(twin:path(), serial))\n"
+             "assert(other:arm { safe = 'XYZ', tolerance = 1 })\n"
+             "rig.scarce() other:close() rig.check(other:state() == 'closed') core.wait(0)"},
 };
 
 /* ---- one run ---- */
@@ -161,7 +237,7 @@ static int run_scenario(lua_State *L) /* (scenario) */
 {
     const struct scenario *scenario = lua_touserdata(L, 1);
     luaL_openlibs(L);
-    if (luaL_loadstring(L, prelude) != LUA_OK)
+    if (luaL_dostring(L, last) != LUA_OK || luaL_loadstring(L, prelude) != LUA_OK)
         return lua_error(L);
     luaL_requiref(L, "moonpulse.core", luaopen_moonpulse_core, 0);
     luaL_newlib(L, rig_functions);
@@ -221,6 +297,17 @@ static void check_end(lua_State *L, const struct scenario *scenario, bool failed
     check_text(L, "return core.run(function() core.wait(0.001) return 'again' end)", "again");
 }
 
+/* The host has ended the child that was left to it. */
+static void check_child(void)
+{
+    int status = 0;
+    if (child == 0)
+        return;
+    CHECK_INT(waitpid(child, &status, 0), child);
+    CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGTERM);
+    child = 0;
+}
+
 /* Returns whether an allocation was refused. */
 static bool run_once(const struct scenario *scenario)
 {
@@ -234,6 +321,7 @@ static bool run_once(const struct scenario *scenario)
     memory.counted = false;
     check_end(L, scenario, failed);
     lua_close(L);
+    check_child();
     mp_pty_close(pty);
     pty = NULL;
     return memory.refused > 0;

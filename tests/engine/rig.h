@@ -196,6 +196,7 @@ struct rig_lowering {
     int64_t least_ns;
     int64_t lead_ns; // of settings; negative: none are sent
     size_t length;   // of a pulse's frame
+    int64_t ask_ns;  // settings are asked for, and a pulse lasts so long; 0: not asked
     bool unchecked;
 };
 
@@ -212,7 +213,11 @@ static inline struct mp_lowering *lower(struct mp_plan *take_plan, struct rig_lo
         bytes[1] = intensity_of(l, i);
         must(mp_lowering_pulse(l, i, bytes, how.length ? how.length : 2, how.least_ns, &err),
              &err);
+        if (how.ask_ns > 0)
+            must(mp_lowering_lasts(l, i, how.ask_ns, how.ask_ns, &err), &err);
     }
+    if (how.ask_ns > 0)
+        must(mp_lowering_ask(l, "?", 1, 5 * MP_NS_PER_MS, &err), &err);
     struct rig_changes changes = {l, how.lead_ns};
     if (how.lead_ns >= 0)
         must(mp_lowering_changes(l, note_change, &changes, &err), &err);

@@ -143,6 +143,52 @@ static void places_settings(void)
     mp_lowering_destroy(l);
 }
 
+/*
+ * A question right behind the pulse before a setting, and the setting when its answer was there
+ * and the longest pulse since the last question is over. Marks keep their places.
+ */
+static void asks_before_settings(void)
+{
+    struct mp_error err = {0};
+    struct mp_plan *plan = after_us(mso(50), 20000, then(mark("early"), mso(50)));
+    plan = after_us(plan, 1000, mark("between"));
+    plan = after_us(after_us(plan, 29000, mso(60)), 20000, mso(50));
+    struct mp_lowering *l = lowering_of(plan, 7000);
+    fire_with(l, 0, 1, 2);
+    fire_with(l, 1, 2, 3);
+    must(mp_lowering_lasts(l, 0, 4000000, 4000000, &err), &err);
+    must(mp_lowering_lasts(l, 1, 2000000, 2000000, &err), &err);
+    change_with(l, 0, 1, 5, 1000000);
+    change_with(l, 1, 0, 6, 2000000);
+    must(mp_lowering_ask(l, "?!", 2, 5000000, &err), &err);
+    static const struct {
+        enum mp_send_kind kind;
+        int64_t send_us, behind_us;
+    } rows[] = {
+        {MP_SEND_PULSE, -27, 0},        {MP_SEND_MARK, 20000 - 27, 0},
+        {MP_SEND_PULSE, 20000 - 27, 0}, {MP_SEND_ASK, 20000, 0},
+        {MP_SEND_MARK, 21000, 0},       {MP_SEND_SET, 20000 + 20 + 5000 + 4000, 4000},
+        {MP_SEND_PULSE, 50000 - 37, 0}, {MP_SEND_ASK, 50000, 0},
+        {MP_SEND_SET, 57020, 2000},     {MP_SEND_PULSE, 70000 - 27, 0},
+    };
+    struct mp_send send;
+    for (int round = 0; round < 2; round++) {
+        for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+            CHECK(mp_lowering_next(l, &send));
+            CHECK_INT(send.kind, rows[i].kind);
+            CHECK_INT(send.send_ns, rows[i].send_us * 1000);
+            CHECK_INT(send.behind_ns, rows[i].behind_us * 1000);
+            if (send.kind == MP_SEND_ASK)
+                CHECK_INT(mp_lowering_frame(l, send.frame)->bytes[0], '?');
+        }
+        CHECK(!mp_lowering_next(l, &send));
+        mp_lowering_rewind(l);
+    }
+    CHECK_INT(mp_lowering_ask(l, "?", 0, 0, &err), MP_ERANGE);
+    CHECK_INT(mp_lowering_ask(l, "?", 1, -1, &err), MP_EINVAL);
+    mp_lowering_destroy(l);
+}
+
 /* A device that is busy with an action is told nothing until it is done; marks go on meanwhile.
  */
 static void keeps_settings_from_a_busy_device(void)
@@ -398,6 +444,7 @@ int main(void)
     knows_wire_times();
     sends_ahead_of_the_onset();
     places_settings();
+    asks_before_settings();
     keeps_settings_from_a_busy_device();
     tells_nothing_before_the_pulse();
     keeps_the_order_with_many_marks();

@@ -229,10 +229,98 @@ static void test_another_setting(void)
     CHECK_INT(stop, MP_STOP_FINISHED);
 }
 
+/* ---- questions before settings ---- */
+
+/* A device that answers each question so late; a loop that posts wake as soon as it knows. */
+static struct {
+    int64_t late_ns; // of the third question
+    int64_t asked_ns[10];
+    int64_t set_ns[10];
+    size_t asked, set;
+} line;
+
+static void look_at_line(void)
+{
+    line.asked = line.set = 0;
+    for (size_t i = 0; i < rig.count; i++) {
+        const struct mp_outcome *out = &rig.outcomes[i];
+        if (out->kind == MP_OUT_SENT && out->send.kind == MP_SEND_ASK)
+            line.asked_ns[line.asked++] = out->returned_ns;
+        if (out->kind == MP_OUT_SENT && out->send.kind == MP_SEND_SET)
+            line.set_ns[line.set++] = out->returned_ns;
+    }
+}
+
+static int64_t answered_at(size_t question)
+{
+    return line.asked_ns[question] + (question == 2 ? line.late_ns : MP_NS_PER_MS);
+}
+
+static bool wait_for_answer(void *context, sem_t *wake, int64_t deadline_ns)
+{
+    (void)wait_until(context, wake, scene.now_ns); // what was sent
+    look_at_line();
+    bool open = line.asked > line.set; // the last question's setting is not sent
+    int64_t at_ns = open ? answered_at(line.asked - 1) : 0;
+    bool answers = open && at_ns > scene.now_ns && at_ns < deadline_ns;
+    (void)wait_until(context, wake, answers ? at_ns : deadline_ns);
+    bool unanswered = open && scene.now_ns < at_ns;
+    mp_dispatcher_believed(rig.d, (int64_t)(line.asked + line.set) - (unanswered ? 1 : 0));
+    return !answers;
+}
+
+/* 10 pulses at 50 and 60 % in turn, every 200 ms, each 30 ms long; how many left. */
+static size_t play_asked(int64_t late_ns, enum mp_stop *stop)
+{
+    static const struct mp_time time = {.now = now, .wait = wait_for_answer};
+    struct mp_error err = {0};
+    reset();
+    line.late_ns = late_ns;
+    rig_ports();
+    struct mp_dispatch_config config = rig_config(MP_LATE_ABORT, MP_NS_PER_MS);
+    config.time = &time;
+    config.settings = true;
+    must(mp_dispatcher_create_here(&rig.d, &config, &err), &err);
+    scene.now_ns = MP_NS_PER_S;
+    struct mp_plan *pair = then(mso(50), then(rest(seconds(1, 5)), mso(60)));
+    struct mp_lowering *l = lower(repeat(pair, 5, MP_EVERY, seconds(2, 5)),
+                                  (struct rig_lowering){.ask_ns = 30 * MP_NS_PER_MS});
+    rig_play(l, 2 * MP_NS_PER_S);
+    mp_dispatcher_run_here(rig.d);
+    rig_drain();
+    look_at_line();
+    *stop = rig_last()->stop;
+    rig_read_all(1);
+    size_t pulses = 0;
+    for (size_t i = 0; i < rig.count; i++)
+        pulses +=
+            rig.outcomes[i].kind == MP_OUT_SENT && rig.outcomes[i].send.kind == MP_SEND_PULSE;
+    rig_close();
+    mp_lowering_destroy(l);
+    return pulses;
+}
+
+/* However late the answer: no setting before it, nor before what was held up is over. */
+static void test_questions(void)
+{
+    enum mp_stop stop;
+    for (int64_t late_ms = 1; late_ms < 200; late_ms += 9) {
+        size_t pulses = play_asked(late_ms * MP_NS_PER_MS, &stop);
+        bool in_time = stop == MP_STOP_FINISHED;
+        CHECK(in_time || stop == MP_STOP_SETTING || stop == MP_STOP_LATE);
+        CHECK_INT(pulses, in_time ? 10 : 3);
+        CHECK_INT(line.set, in_time ? 9 : 2);
+        CHECK(in_time ? late_ms < 170 : late_ms > 150); // what was held up has 30 ms
+        for (size_t i = 0; i < line.set; i++)
+            CHECK(line.set_ns[i] >= answered_at(i) + 30 * MP_NS_PER_MS);
+    }
+}
+
 int main(void)
 {
     test_settings();
     test_another_setting();
+    test_questions();
     test_silence();
     test_edge();
     test_no_limit();

@@ -29,10 +29,7 @@ function M.judging(action)
   local trains, judged, finders = walk.trains, nil, nil
   walk.trains = function(plan, seed, emit, progress, by_pulse, more)
     local found = trains(plan, seed, emit, progress, by_pulse, more)
-    judged, finders = { pulses = 0 }, more.given.finders
-    for _, pulses in pairs(found.counts) do
-      judged.pulses = judged.pulses + pulses
-    end
+    judged, finders = { pulses = found.pulses + found.nerve_pulses }, more.given.finders
     return found
   end
   local ok, result, rows = heard.during(action)
@@ -107,7 +104,7 @@ function M.lowered(played, shape)
     local action = kind ~= "mark" and actions[what]
     if kind == "mark" then
       rows[#rows + 1] = { ns = ns, mark = what }
-    elseif kind == "set" then
+    elseif kind == "set" or kind == "ask" then
       read(driver, frames[frame].bytes, told)
     else
       local said = power_of[driver.name] and told.first

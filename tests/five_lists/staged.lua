@@ -51,14 +51,20 @@ end
 local flight = setmetatable({ room = function() return math.maxinteger end,
   play = function() return true end }, { __index = function() return nothing end })
 
---- What was admitted last, and what the gate judged for it.
+--- What was admitted last, what the gate judged for it, and for which starts.
 local function follow(swap, admitted)
   local admit = admission.admit
   swap(admission, "admit", function(given)
     local made
     local _, judged = lists.judging(function() made = admit(given) end)
-    admitted.last, admitted.judged = made, judged
+    admitted.last, admitted.judged, admitted.starts = made, judged, { made.judged_s }
     return made
+  end)
+  local again = admission.again
+  swap(admission, "again", function(made, at_s)
+    local _, judged = lists.judging(function() again(made, at_s) end)
+    admitted.judged = judged or admitted.judged
+    table.insert(admitted.starts, made.judged_s)
   end)
 end
 
@@ -124,7 +130,8 @@ local function perform(self, stim, run, step)
     if step.what == "play" or step.what == "fire" then
       local from = stim[step.what](stim, step.built, { at = at })
       self.plays[known + 1] = { plan = step.plan, built = step.built, start_s = from, at = at,
-        admitted = self.admitted.last, judged = self.admitted.judged }
+        admitted = self.admitted.last, judged = self.admitted.judged,
+        starts = self.admitted.starts }
     else
       actions[step.what](stim, run, step)
     end
@@ -209,6 +216,19 @@ local function from_first(rows)
   return rows[1] and moved(rows, -rows[1].ns, {}) or rows
 end
 
+--- What is wrong with the starts that the gate judged a plan for: never one that is later than its own, and
+--- its own at last.
+local function wrong_start(each)
+  for _, judged_s in ipairs(each.starts) do
+    if judged_s > each.start_s + 2e-9 then
+      return ("the gate judged it for %.9f s: it started at %.9f s"):format(judged_s, each.start_s)
+    end
+  end
+  local last_s = each.starts[#each.starts]
+  return each.start_s - last_s > 2e-9
+    and ("the gate judged it last for %.9f s: it started at %.9f s"):format(last_s, each.start_s) or nil
+end
+
 --- What is wrong with one of the plans; adds its rows to self.wanted.
 local function look_at(self, number, each, device)
   local entry = self.entries[number]
@@ -237,8 +257,9 @@ local function look_at(self, number, each, device)
   elseif math.abs(entry.start_ns - self.start_ns - start_ns) > 2 then
     return "the journal has another start"
   end
-  -- the gate judges it from the earliest instant on: what counts are the distances
-  return compare.difference({ name = "written", rows = from_first(heard.ordered(compare.pulses(wanted))) },
+  -- what counts are the distances
+  local pulses = from_first(heard.ordered(compare.pulses(wanted)))
+  return wrong_start(each) or compare.difference({ name = "written", rows = pulses },
     { name = "judged", rows = from_first(judged.rows) }, trials.as_heard)
     or compare.difference(written, { name = "lowered", rows = lowered }, trials.exactly)
 end
@@ -290,6 +311,7 @@ end
 ---@param trial table seed, device, timing as in five_lists.trial; steps: instead of drawn ones
 ---@return integer? plays how many plans were played; nil where a list differs
 ---@return string what differs, with the experiment; or what was refused
+---@return table[]? plays with start_s, starts (that the gate judged it for) and admitted
 function M.run(folder, trial)
   local device = trial.device
   local drawn = trial.timing == "device" and device.own or device.paces
@@ -305,7 +327,7 @@ function M.run(folder, trial)
     return nil, ("seed %d, %s, timing %s: %s%s\n%s"):format(trial.seed, device.name, trial.timing, why,
       self.ended and "; it ended with: " .. self.ended or "", text_of(steps))
   end
-  return #self.plays, table.concat(self.refusals, "\n")
+  return #self.plays, table.concat(self.refusals, "\n"), self.plays
 end
 
 return M

@@ -254,7 +254,9 @@ function Session:dispatch(send)
     return self:advance()
   end
   local late_ns = self.world.now_ns - self.start_ns - send.send_ns
-  local why = send.kind == "pulse" and self.arming.settings and self.settled ~= self.settings and "setting"
+  self.asks = self.asks or send.kind == "ask"
+  local waits = send.kind == "pulse" or send.kind == "set" and self.asks
+  local why = waits and self.arming.settings and self.settled ~= self.settings and "setting"
     or late_ns > self.arming.tolerance * 1e9 and "late"
   if why then
     tell(self, "skipped", send, why)
@@ -269,7 +271,7 @@ function Session:dispatch(send)
   if frame.width_ns then
     plan_second(self, frame, self.world.now_ns + frame.wire_ns)
   end
-  self.settings = self.settings + (send.kind == "set" and 1 or 0)
+  self.settings = self.settings + (send.kind ~= "pulse" and 1 or 0)
   tell(self, "sent", send)
   self:advance()
   send_held(self)

@@ -157,6 +157,8 @@ describe("a fault of the stimulator", function()
       local is_unsafe = table.concat(expected.words):find(unsafe, 1, true) ~= nil
       assert.are.equal(is_unsafe, result.disarmed ~= true)
       assert.are.equal(is_unsafe, result.reason:find(unsafe, 1, true) ~= nil)
+      local whole = name == "split" or name == "stuck-armed"
+      assert.are.equal(whole, result.reason:find("^the plan is complete") ~= nil, result.reason)
       assert.matches(expected.status == 0 and "the plan is complete"
         or expected.words[#expected.words]:match("because: (.*)") or expected.words[1]:sub(1, 20),
         result.reason, 1, true)

@@ -2,7 +2,9 @@
 --- recorded, at the instant that the script names, whatever was played, armed, stopped and refused before.
 --- Random scripts on every simulator, in every timing, in virtual time.
 -- MP_PLANS and MP_FIRST as in five_lists_spec.lua.
+local admission = require "moonpulse.admission"
 local doses = require "moonpulse.experiment.dose"
+local exact = require "five_lists.exact"
 local oracle = require "five_lists.oracle"
 local outcomes = require "moonpulse.record_outcome"
 local outputs = require "moonpulse.outputs"
@@ -12,6 +14,7 @@ local pulsepal = require "moonpulse.devices.pulsepal"
 local setting = require "moonpulse.setting"
 local shell = require "shell"
 local staged = require "five_lists.staged"
+local starting = require "moonpulse.starting"
 local stimjim = require "moonpulse.devices.stimjim"
 local stimulators = require "moonpulse.stimulator"
 
@@ -86,15 +89,58 @@ describe("the five lists of an experiment", function()
       assert.are.equal(2, (assert(refused_then_fired(name))))
       local forgotten = function(swap)
         local class = stimulator_class()
-        local set = class.set
+        local set, bound = class.set, starting.bound
         swap(class, "set", function(stimulator, ...)
           stimulator.settles_ns = 0
           return set(stimulator, ...)
+        end)
+        swap(starting, "bound", function(stimulator, ...)
+          stimulator.settles_ns = 0
+          return bound(stimulator, ...)
         end)
       end
       local played, why = plants.during(forgotten, function() return refused_then_fired(name) end)
       assert.is_nil(played)
       assert.matches("written: [%d.]+ s, channel 1, 30 %%MSO", why)
+    end)
+  end
+
+  --- A script's plan of a pair, 2.5 ms apart.
+  local function pair(first_mso, second_mso)
+    local one, two = { ref = "MSO", value = first_mso }, { ref = "MSO", value = second_mso }
+    return { seed = 1, expected = { oracle.ordered(oracle.sequence(oracle.sequence(oracle.pulse(one),
+      oracle.rest(exact.of(25, 10000))), oracle.pulse(two))) },
+      source = ('local mp = require "moonpulse"\nreturn mp.protocol { id = "two", name = "Two", '
+        .. "plan = function() return mp.pair { isi = mp.ms(2.5), intensity = { mp.mso(%d), mp.mso(%d) } } "
+        .. "end }\n"):format(first_mso, second_mso) }
+  end
+
+  --- Two plans of which the second is called at once, and how that was judged.
+  local function one_behind_another(name, timing, plan, what)
+    local _, why, plays = staged.run(folder, { seed = 1, device = named(name), timing = timing, steps = {
+      { what = "arm_for", plan = plan }, { what = "fire", plan = plan },
+      { what = what, plan = single(70) } } })
+    assert(plays and #plays == 2, why)
+    local second = plays[2]
+    assert.is_true(second.start_s - second.starts[1] < 0.1,
+      ("judged for %.3f s: it started at %.3f s"):format(second.starts[1], second.start_s))
+    local kinds = {}
+    for _, finding in ipairs(second.admitted.report.findings) do
+      kinds[finding.rule] = true
+    end
+    return second, kinds
+  end
+
+  for _, what in ipairs { "fire", "play" } do
+    it("judge a plan for when the device can give it, not for its call: " .. what, function()
+      local second, kinds = one_behind_another("bistim", "auto", pair(30, 70), what)
+      -- power B goes down first, for seconds: a pair and a single pulse, no group of three
+      assert.is_true(kinds["single pulses a session"] and kinds.pairs)
+      assert.is_nil(kinds["group intensity"])
+      assert.are.equal("beyond tested", second.admitted.report.verdict)
+      for _, name in ipairs { "magstim200", "rapid", "duomag", "magventure" } do
+        one_behind_another(name, "host", single(30), what)
+      end
     end)
   end
 
@@ -130,6 +176,12 @@ describe("the five lists of an experiment", function()
     end },
     { "a device has followed at once what was told before it is armed again", "magstim200", "host",
       function(swap) swap(setting, "before_arming", function() end) end },
+    { "a plan is judged for later than it is given", "bistim", "host", function(swap)
+      local bound = starting.bound
+      swap(starting, "bound", function(...) return bound(...) + 10000000000 end)
+    end },
+    { "a plan is judged for its call only", "bistim", "host",
+      function(swap) swap(admission, "again", function() end) end },
     { "a plan begins while the device still recharges", "magstim200", "host", function(swap)
       swap(outputs, "free_at", function() return 0 end)
     end },

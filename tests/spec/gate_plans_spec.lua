@@ -232,3 +232,149 @@ describe("what will be delivered", function()
       thresholds = { rmt = 45 } }), "intensity").verdict)
   end)
 end)
+
+describe("what follows without a pause", function()
+  local function pairs_at(percent, every, count, isi)
+    return mp.pair { isi = isi or mp.ms(20), intensity = rmt(percent) }:times(count, { every = every })
+  end
+  local function verdict(plan, more)
+    return report_of(plan, more).verdict
+  end
+
+  it("is OVER above 130 %RMT from pair to pair, with less than 4 s of silence", function()
+    for _, percent in ipairs { 131, 200, 250 } do
+      assert.are.equal("OVER", verdict(pairs_at(percent, 1.03, 2)))
+      assert.are.equal("OVER", verdict(pairs_at(percent, 4.019, 2)))
+      assert.are.equal("beyond tested", verdict(pairs_at(percent, 4.02, 2)))
+      assert.are.equal("beyond tested", verdict(pairs_at(percent, 5, 60)))
+    end
+    assert.are.equal("within", verdict(pairs_at(130, 1.03, 2)))
+  end)
+
+  it("lasts no longer than the 1 Hz row, the pause behind it counted", function()
+    -- 120 %: 360 s tested; 130 %: 50 s, more than twice is OVER; the last pair has 0.02 s
+    local rule = "pulses without a pause"
+    assert.is_nil(verdict_of(pairs_at(120, 2, 178, mp.ms(2)), rule)) -- 354.002 + 4 s
+    assert.are.equal("beyond tested", verdict_of(pairs_at(120, 2, 180, mp.ms(2)), rule))
+    assert.is_nil(verdict_of(pairs_at(130, 2, 23), rule)) -- 44.02 + 4 s
+    assert.are.equal("beyond tested", verdict_of(pairs_at(130, 2, 48), rule)) -- 94.02 + 4 s
+    assert.are.equal("OVER", verdict_of(pairs_at(130, 2, 49), rule)) -- 96.02 + 4 s
+    local strict = { profile = "chen1997" }
+    assert.are.equal("within", find(report_of(train("0.5", 25, rmt(130)), strict), "train duration").verdict)
+    assert.are.equal("within", verdict(pairs_at(130, 2, 23), strict))
+    assert.are.equal("OVER", verdict(pairs_at(130, 2, 24), strict))
+  end)
+
+  it("leaves paired pulses every 5 s as they were, jittered or not", function()
+    for _, percent in ipairs { 110, 120, 130 } do
+      for _, isi in ipairs { 1.5, 3, 12 } do
+        local trial = mp.pair { isi = mp.ms(isi), intensity = { rmt(80), rmt(percent) } }
+        assert.are.equal("within", verdict(trial:times(100, { every = 5 })))
+        assert.are.equal("within", verdict((trial .. mp.rest { min = 4, max = 6 }) * 60))
+      end
+    end
+    assert.are.equal("beyond tested", verdict(mp.pair { isi = mp.ms(2.5), intensity = { rmt(80), rmt(150) } }
+      :times(100, { every = 5 })))
+  end)
+
+  it("is seen whatever is in between, and however often it is repeated", function()
+    local mixed = pairs_at(200, 1.03, 1) .. mp.rest(1.01) .. mp.pulse(rmt(60)) .. mp.rest(1.01)
+    for _, count in ipairs { 2, 6, 7, 200 } do
+      assert.are.equal("OVER", verdict_of(mixed:times(count, { gap = 0 }), "pulses without a pause"))
+    end
+    -- 60 of 90 s each: none is OVER, all together without a pause are
+    local part = pairs_at(130, 3, 30) .. mp.rest(6)
+    assert.are.equal("beyond tested", verdict(part * 60))
+    assert.are.equal("OVER", verdict((pairs_at(130, 3, 3) .. mp.rest(2.9)) * 60))
+  end)
+
+  it("is one of several channels together", function()
+    local pair = pairs_at(200, 1, 1)
+    local plan = (mp.together { a = pair } .. mp.rest(2) .. mp.together { b = pair } .. mp.rest(2)) * 20
+    assert.are.equal("OVER", verdict(plan))
+  end)
+end)
+
+describe("single pulses", function()
+  local function verdict(percent, every)
+    return report_of(mp.pulse(rmt(percent)):times(100, { every = every })).verdict
+  end
+
+  it("are not covered above the strongest column, and a train under 4.5 s", function()
+    assert.are.equal("within", verdict(130, 5.2))
+    assert.are.equal("not covered", verdict(130.5, 5.2))
+    assert.are.equal("not covered", verdict(200, 5.2))
+    assert.are.equal("OVER", verdict(200, 2))
+    assert.are.equal("OVER", verdict(200, 4.4))
+  end)
+
+  it("are as many with a pulse more behind some of them", function()
+    local function counted(singles, pairs_of)
+      return verdict_of(mp.pulse(rmt(80)):times(singles, { every = 5 }) .. mp.rest(5)
+        .. mp.pair { isi = mp.ms(20), intensity = rmt(80) }:times(pairs_of, { every = 5 }),
+        "single pulses a session")
+    end
+    assert.are.equal("within", counted(1700, 100))
+    assert.are.equal("beyond tested", counted(1700, 101))
+    assert.are.equal("beyond tested", counted(1801, 1))
+  end)
+end)
+
+describe("theta burst in pieces", function()
+  local function pieces(percent, bursts_each, count, pause)
+    local piece = bursts(3, 50, 5, bursts_each, rmt(percent))
+    local plan = piece
+    for _ = 2, count do
+      plan = plan .. mp.rest(pause - 0.02) .. piece -- a train ends a period after its last pulse
+    end
+    return plan
+  end
+  local rule = "theta burst without a pause"
+
+  it("is continuous where the pauses are under 5 s: above 100 %RMT OVER after 5 s", function()
+    -- two pieces of 1.84 s
+    assert.are.equal("OVER", verdict_of(pieces(120, 10, 2, 1.4), rule)) -- 5.08 s
+    assert.is_nil(verdict_of(pieces(120, 10, 2, 1.3), rule)) -- 4.98 s
+    assert.are.equal("OVER", verdict_of(pieces(101, 10, 2, 4.99), rule))
+    assert.is_nil(verdict_of(pieces(101, 10, 2, 5), rule))
+    assert.is_nil(verdict_of(pieces(100, 10, 20, 2), rule))
+  end)
+
+  it("is found in repetitions, with trains and single pulses in between", function()
+    local piece = bursts(3, 50, 5, 24, rmt(119))
+    local plan = piece:times(60, { every = 5.8 })
+    assert.are.equal("OVER", verdict_of(plan, rule))
+    assert.are.equal("OVER", report_of(plan, { step = 1, thresholds = { rmt = 40 } }).verdict)
+    for _, between in ipairs { mp.pulse(rmt(60)), train(10, 5, rmt(60)), train(200, 4, rmt(60)) } do
+      local short = bursts(3, 50, 5, 2, rmt(119)) .. mp.rest(1.2) .. between .. mp.rest(1.2)
+      assert.is_nil(verdict_of(short * 2, rule))
+      assert.are.equal("OVER", verdict_of(short * 50, rule))
+    end
+  end)
+end)
+
+describe("what cannot be compared", function()
+  local unknown = { thresholds = {} }
+  local function of(plan, rule)
+    local finding = find(report_of(plan, unknown), rule, "OVER")
+    return finding and "OVER"
+  end
+
+  it("hides nothing that can: %MSO without a threshold beside %RMT", function()
+    local beside = mp.pulse(mp.mso(20))
+    assert.are.equal("OVER", of(mp.pulse(rmt(200)) .. mp.rest(0.1) .. beside, "train duration"))
+    local last = mp.pulse(rmt(121)) .. mp.rest(mp.ms(20)) .. beside
+    assert.are.equal("OVER", of(bursts(3, 50, 5, 9, rmt(121)) .. last, "theta burst intensity"))
+    assert.are.equal("OVER", of(train(200, 2, rmt(131)) .. beside, "group intensity"))
+  end)
+
+  it("is compared each with its own limit: a group of 89 %AMT and 85 %RMT", function()
+    local function verdict(amt_percent, rmt_percent)
+      return verdict_of(mp.pulse(amt(amt_percent)) .. mp.rest(mp.ms(5)) .. mp.pulse(rmt(rmt_percent))
+        .. mp.rest(mp.ms(5)) .. mp.pulse(rmt(rmt_percent)), "group intensity")
+    end
+    assert.are.equal("within", verdict(89, 80))
+    assert.are.equal("beyond tested", verdict(89, 85))
+    assert.are.equal("beyond tested", verdict(91, 80))
+  end)
+end)

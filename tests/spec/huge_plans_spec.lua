@@ -139,6 +139,9 @@ describe("a small file with huge work", function()
       assert.are.equal(2, status, err)
       assert.is_truthy(err:find(words, 1, true), err)
     end
+    local status, err = perform("check --lab /dev/zero --amt 50", "itbs600")
+    assert.are.equal(2, status, err)
+    assert.is_truthy(err:find("/dev/zero has more than 1048576 bytes", 1, true), err)
   end)
 
   it("cannot have texts of megabytes, or more variants than can be made", function()

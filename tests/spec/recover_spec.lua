@@ -5,6 +5,7 @@ local recover = require "moonpulse.recover"
 local shell = require "shell"
 
 local HEADER, RECORD = 4096, 64
+local step = os.getenv("MP_QUICK") and 8 or 1 -- of the places that are damaged; quick: under valgrind
 
 --- Rows of events.tsv by what identifies them: when they were sent.
 local function by_time(text)
@@ -116,7 +117,7 @@ describe("a damaged record", function()
   end)
 
   it("is cut at any record: what is left is true, what is missing is counted", function()
-    for stored = 0, (#flight - HEADER) // RECORD - 1 do
+    for stored = 0, (#flight - HEADER) // RECORD - 1, step do
       local _, said = check(flight:sub(1, HEADER + stored * RECORD), journal,
         ("cut to %d records"):format(stored))
       assert.matches("missing at the end", table.concat(said, "\n"), 1, true)
@@ -126,7 +127,7 @@ describe("a damaged record", function()
   end)
 
   it("has any record zeroed, torn or moved: it is named, and nothing goes to another plan", function()
-    for place = 1, (#flight - HEADER) // RECORD do
+    for place = 1, (#flight - HEADER) // RECORD, step do
       local from = HEADER + (place - 1) * RECORD
       local before, record, after = flight:sub(1, from), flight:sub(from + 1, from + RECORD),
         flight:sub(from + RECORD + 1)
@@ -154,7 +155,8 @@ describe("a damaged record", function()
       end
       return table.concat(list, "\n") .. "\n"
     end
-    for i, line in ipairs(lines) do
+    for i = 1, #lines, step do
+      local line = lines[i]
       for what, text in pairs { lost = but(i, nil), zeroed = but(i, ("\0"):rep(#line)),
         half = but(i, line:sub(1, #line // 2)), cut = but(i, line:sub(1, #line // 2)):sub(1, 0)
           .. table.concat(lines, "\n", 1, i):sub(1, -9) } do

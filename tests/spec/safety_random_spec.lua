@@ -91,12 +91,12 @@ local function verdict_of_chain(chain, before, percent)
   end
   local burst = #chain > 1 and theta_of(chain)
   if #chain == 1 then
-    return 1, before
+    return percent > 130 and 2 or 1, before
   elseif burst then
     is(percent > 120 and 4 or percent > 100 and last - first > 5 + 1e-6 and 4 or percent > 80 and 3 or 1)
     is(burst > 4 and 3 or 1)
     is(pause and pause < 5 - 1e-6 and 3 or 1)
-    after = { over = last, onset = first, hz = 1 / least }
+    after = { over = last, onset = first, hz = 1 / least, theta = true }
   elseif #chain <= 4 and least < 0.0399 then
     if #chain == 2 then
       return percent > 130 and 3 or 1, before
@@ -116,6 +116,37 @@ local function verdict_of_chain(chain, before, percent)
   return worst, after or before
 end
 
+--- What goes on with less than `silence` between chains, first pulse to last, where it is more than one.
+local function stretches_of(chains, silence)
+  local list, from = {}, 1
+  for i, chain in ipairs(chains) do
+    local next_one = chains[i + 1]
+    if not next_one or next_one[1].at - chain[#chain].at >= silence - 1e-6 then
+      list[#list + 1] = i > from and { first = chains[from][1].at, last = chain[#chain].at } or nil
+      from = i + 1
+    end
+  end
+  return list
+end
+
+--- Theta bursts with less than 5 s of silence between them: other trains in between are no silence.
+local function theta_goes_on(fast)
+  local from, last, over
+  for _, each in ipairs(fast) do
+    if over and each.onset - over >= 5 - 1e-6 then
+      from = nil
+    end
+    if each.theta then
+      from, last = from or each.onset, each.over
+      if last - from > 5 + 1e-6 then
+        return true
+      end
+    end
+    over = each.over
+  end
+  return false
+end
+
 --- All pulses are at one intensity, in %RMT.
 local function second_judge(plan, percent)
   local schedule, chains, last = core.schedule(plan, 1), {}, nil
@@ -129,13 +160,17 @@ local function second_judge(plan, percent)
       last = at
     end
   end
-  local worst, before = 1, nil
+  local worst, before, fast = 1, nil, {}
   for _, chain in ipairs(chains) do
-    local found
-    found, before = verdict_of_chain(chain, before, percent)
+    local found, after = verdict_of_chain(chain, before, percent)
     worst = math.max(worst, found)
+    fast[#fast + 1] = after ~= before and after or nil
+    before = after
   end
-  return worst
+  for _, stretch in ipairs(stretches_of(chains, 4)) do
+    worst = math.max(worst, of_duration(1, percent, stretch.last - stretch.first + 4))
+  end
+  return percent > 100 and theta_goes_on(fast) and 4 or worst
 end
 
 -- Plans ---------------------------------------------------------------------------------------------

@@ -47,6 +47,15 @@ describe("drawn rests", function()
     end
   end)
 
+  it("are judged where parts that run at once meet, and nothing is proven there", function()
+    for _, t in ipairs { train(40, 20, 100), mp.pulse(mp.rmt(100)) } do
+      local plan = mp.together { mp.rest { min = 0, max = 4000 } .. t, mp.rest(8) .. t }
+      local verdict, judged = checked(plan)
+      assert.are.equal(t:totals().pulses > 1 and "OVER" or "within", verdict)
+      assert.is_true(verdict == "OVER" or judged.how ~= "worst case", judged.how)
+    end
+  end)
+
   it("are never graver in any of 60 seeds, whatever is around them", function()
     local state = 20261127
     local function random(n)
@@ -71,6 +80,9 @@ describe("drawn rests", function()
       local plan = part() .. drawn()
       for _ = 2, random(3) do
         plan = plan .. part() .. drawn()
+      end
+      if random(4) == 1 then
+        plan = mp.together { drawn() .. part(), plan }
       end
       plan = random(2) == 1 and plan:times(1 + random(12), { gap = pick { 0, 0.2, 6 } }) or plan .. part()
       local limits = random(3) == 1 and lab or nil

@@ -100,6 +100,9 @@ end
 -- How long before a pulse a setting must be there; a cautious choice of ours: USB frames are 1 ms, and
 -- its acknowledgement must have been read.
 local lead = 0.02
+-- How long the answer to a question before a setting may take without making that later; ours, too.
+local allow = 0.005
+local turn = "its answer behind a pulse"
 
 --- The voltage of an output: both phases. Each message is acknowledged.
 local function volts_of(options, action)
@@ -150,6 +153,12 @@ function M.encode(options)
       return protocol.commands.trigger { mask = 1 << program.channel(options, action.channel) - 1 }
     end,
     set = function(from, to) return set(options, from, to) end,
+    -- A soft trigger has no reply and starts its pulse in the cycle behind its own, at the voltage that it
+    -- finds then; that cycle takes the next message first (firmware 2.0.1, read). So a setting that reaches
+    -- the box together with the trigger before it is that pulse's. Messages are taken in order,
+    -- one a cycle: who
+    -- has the answer to a question behind the trigger knows that the pulse has its voltage.
+    ask = function() return protocol.commands.handshake(), allow, turn end,
     train = function(part, _, held) return train(options, part, held) end,
     -- nothing but the abort goes to a box that plays: a new voltage would change the pulse itself
     busy = function() return program.shape(options).all / 20000 + 0.001 end,
@@ -235,6 +244,9 @@ end
 --- of its card, and op 92 is in some builds of firmware 21 only (sanworks/PulsePal 7a9c666 has it, ecdbcf4
 --- does not), which its number does not tell.
 function M.tells(reply)
+  if reply.name == "handshake" then
+    return { [turn] = true }
+  end
   return reply.name == "ack" and { ["its program"] = true, ["its voltage"] = true } or nil
 end
 

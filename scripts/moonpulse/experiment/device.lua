@@ -1,9 +1,11 @@
 --- The stimulator as an experiment's script has it: run:device().
+local admission = require "moonpulse.admission"
 local blame = require "moonpulse.blame"
 local compose = require "moonpulse.compose"
 local core = require "moonpulse.core"
 local doses = require "moonpulse.experiment.dose"
 local links = require "moonpulse.link"
+local starting = require "moonpulse.starting"
 local stimulators = require "moonpulse.stimulator"
 local turns = require "moonpulse.experiment.turns"
 
@@ -15,6 +17,7 @@ Device.__index = Device
 
 local fire_ahead_ns, play_ahead_ns = 20000000, 200000000 -- from the call to the first frame
 local soonest_ns = 5000000 -- the same, where the script says when
+local long_ns = 50000000 -- judging that takes so long is felt elsewhere
 local play_known = { at = "?number" }
 
 ---@param show table of moonpulse.experiment.show
@@ -28,11 +31,9 @@ function M.new(stimulator, show, waiting)
     dose = dose, turns = turns.new(waiting) }, Device)
 end
 
---- Check a plan that starts at_s seconds after the run's start at the earliest. Refusals are tables
---- with a code; here they also get the script's line.
-local function admit(self, plan, seed, at_s)
-  local stimulator = self.stimulator
-  local ok, result = pcall(stimulator.admit, stimulator, plan, seed, self.dose:before(at_s))
+--- Do what may refuse a plan. Refusals are tables with a code; here they also get the script's line.
+local function refusing(action, ...)
+  local ok, result = pcall(action, ...)
   if ok then
     return result
   elseif type(result) == "table" and result.code then
@@ -42,9 +43,19 @@ local function admit(self, plan, seed, at_s)
   error(result, 0)
 end
 
---- Seconds from the run's start until ahead_ns from now.
-local function soon(self, ahead_ns)
-  return (core.clock_ns() + ahead_ns - self.stimulator.record.start_ns) / 1e9
+--- A monotonic instant in seconds from the run's start.
+local function since_start(self, ns)
+  return (ns - self.stimulator.record.start_ns) / 1e9
+end
+
+--- Check a plan for the earliest instant at which the device can give it.
+---@param ahead_ns integer from now to the first frame
+---@param at_ns integer? when the script wants it: where it is too soon for that, it is not played
+local function admit(self, plan, seed, ahead_ns, at_ns)
+  local stimulator = self.stimulator
+  return refusing(stimulator.admit, stimulator, plan, seed, self.dose:before(function(lowering, firsts)
+    return since_start(self, math.max(at_ns or 0, starting.bound(stimulator, lowering, firsts, ahead_ns)))
+  end))
 end
 
 local function check_plan(who, plan)
@@ -84,7 +95,7 @@ function Device:arm(plan)
   if stimulator.armed then
     blame.fail("stim:arm: the stimulator is armed already")
   end
-  local admitted = plan and admit(self, plan, self.show:seed_of(self.plays + 1), soon(self, 0))
+  local admitted = plan and admit(self, plan, self.show:seed_of(self.plays + 1), 0)
   local first = admitted and admitted.first or weakest(stimulator)
   local ok, problem = pcall(stimulator.arm, stimulator, first, admitted and admitted.actions or { first },
     admitted and admitted.firsts)
@@ -152,28 +163,57 @@ local function must_be_armed(who, stimulator)
   blame.fail("%s: the stimulator is not armed: call stim:arm() first", who)
 end
 
-local function check_at(who, at)
+--- When a plan is wanted (monotonic nanoseconds); nil: as soon as can be.
+local function wanted_at(self, who, at)
   if at ~= nil and (not math.type(at) or at ~= at or math.abs(at) > 1e9) then
     blame.fail("%s: at must be seconds from the run's start, like run:now() + 0.5, not %s", who,
       tostring(at))
   end
-  return at
+  return at and self.stimulator.record.start_ns + math.floor(at * 1e9 + 0.5)
 end
 
+---@class moonpulse.WhenReady
+---@field ready_ns integer of set()
+---@field told boolean was the device told another setting for the plan?
+---@field ahead_ns integer from now to the first frame
+---@field at_ns integer? when the script wants the plan
+
 --- When the plan starts, as the script says or as soon as it can (monotonic nanoseconds).
-local function choose_start(self, who, admitted, ready_ns, ahead_ns, at)
+---@param when moonpulse.WhenReady
+local function choose_start(self, who, admitted, when)
+  local stimulator, at_ns = self.stimulator, when.at_ns
+  if not at_ns then -- with room to judge it for then
+    return (stimulator:earliest(admitted, when.ready_ns, when.ahead_ns + 2 * admitted.judging_ns))
+  end
+  local earliest_ns, why = stimulator:earliest(admitted, when.ready_ns, soonest_ns)
+  if at_ns < earliest_ns then
+    blame.fail("%s: at = %.6f s is too soon: the stimulator can be ready at %.6f s: %s", who,
+      since_start(self, at_ns), since_start(self, earliest_ns),
+      starting.too_soon(why, (earliest_ns - at_ns) / 1e9, soonest_ns / 1e9, admitted.first, when.told))
+  end
+  return at_ns
+end
+
+--- The same, and the plan is judged for just then: the start is known only now that the device is set, and
+--- nothing of the plan has been sent.
+---@param when moonpulse.WhenReady
+local function judged_start(self, who, admitted, when)
   local stimulator = self.stimulator
-  if at == nil then
-    return stimulator:earliest(admitted, ready_ns, ahead_ns)
+  while true do
+    local start_ns = choose_start(self, who, admitted, when)
+    local at_s = self.dose:behind(since_start(self, start_ns))
+    if at_s == admitted.judged_s then
+      return start_ns
+    end
+    if admitted.judging_ns > long_ns then -- the loop must have its turn
+      core.wait(0)
+      stimulator:check_stop()
+    end
+    refusing(admission.again, admitted, at_s)
+    if start_ns >= stimulator:earliest(admitted, when.ready_ns, soonest_ns) then
+      return start_ns
+    end
   end
-  local run_ns = stimulator.record.start_ns
-  local start_ns = run_ns + math.floor(at * 1e9 + 0.5)
-  local earliest_ns = stimulator:earliest(admitted, ready_ns, soonest_ns)
-  if start_ns < earliest_ns then
-    blame.fail("%s: at = %.6f s is too soon: the stimulator can be ready at %.6f s", who, at,
-      (earliest_ns - run_ns) / 1e9)
-  end
-  return start_ns
 end
 
 --- Bring the device to the plan's first action, as admit() left it: when it is ready, and what it was told
@@ -194,24 +234,25 @@ local function play(self, who, plan, options, ahead_ns)
   local turn <close> = self.turns:take("play", who) -- luacheck: ignore 211
   must_be_armed(who, stimulator)
   local number = self.plays + 1
-  local at = check_at(who, options.at)
-  local admitted = admit(self, plan, show:seed_of(number), at or soon(self, ahead_ns))
+  local at_ns = wanted_at(self, who, options.at)
+  local admitted = admit(self, plan, show:seed_of(number), at_ns and soonest_ns or ahead_ns, at_ns)
   show:check_room(who, plan)
   self.playing = true
   local ok, problem = pcall(function()
     local ready_ns, told = set_first(self, who, admitted)
-    local start_ns = choose_start(self, who, admitted, ready_ns, ahead_ns, at)
+    local start_ns = judged_start(self, who, admitted, { ready_ns = ready_ns, told = told[1] ~= nil,
+      ahead_ns = ahead_ns, at_ns = at_ns })
     self.plays = number -- from here on it counts: what was refused does not
-    self.dose:begins(plan, admitted.seed, admitted.report, (start_ns - stimulator.record.start_ns) / 1e9)
+    self.dose:begins(plan, admitted.seed, admitted.report, since_start(self, start_ns))
     show:next_play(number, admitted, told)
     stimulator:play(admitted, {
       number = number, start_ns = start_ns,
-      on_start = function(at_ns) show:starts(at_ns) end,
+      on_start = function(from_ns) show:starts(from_ns) end,
       progress = function(elapsed) show:progress(elapsed) end,
     })
   end)
   self.playing = false
-  self.dose:ended((not ok or stimulator.stopped) and soon(self, 0) or nil)
+  self.dose:ended((not ok or stimulator.stopped) and since_start(self, core.clock_ns()) or nil)
   show:played()
   if not ok then
     error(problem, 0)

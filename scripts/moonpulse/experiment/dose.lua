@@ -15,12 +15,19 @@ function M.new(job)
   return setmetatable({ job = job, given = givens.new(), unasked = {} }, Dose)
 end
 
---- What the gate must know before a plan is played at_s seconds after the run's start or later: never later
---- than it may begin, and behind the last pulse that was given.
----@param at_s number
----@return { earlier: moonpulse.Given, at_s: number }
-function Dose:before(at_s)
-  return { earlier = self.given, at_s = math.max(at_s, self.given.last_s) }
+--- An instant at which a plan may begin: behind the last pulse that was given.
+---@param at_s number seconds from the run's start
+---@return number
+function Dose:behind(at_s)
+  return math.max(at_s, self.given.last_s)
+end
+
+--- What the gate must know before a plan is played: what was given before it, and when it begins, never later
+--- than the device can give it.
+---@param starts_s fun(lowering: userdata, firsts: moonpulse.First[]): number seconds from the run's start
+---@return { earlier: moonpulse.Given, starts: fun(lowering: userdata, firsts: moonpulse.First[]): number }
+function Dose:before(starts_s)
+  return { earlier = self.given, starts = function(...) return self:behind(starts_s(...)) end }
 end
 
 --- A plan that was admitted starts at start_s.

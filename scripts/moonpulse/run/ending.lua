@@ -147,8 +147,8 @@ function M.conclude(context, outcome)
   local result = record:result()
   local complete, code = settle(outcome)
   result.status = code == "fault" and "device fault" or complete and "completed" or "stopped"
-  result.reason = complete and (context.completed or "the plan is complete")
-    or stops.explain(context, outcome)
+  local whole = outcome.stop == "finished" and not outcome.code -- also where the device was not left safe
+  result.reason = whole and (context.completed or "the plan is complete") or stops.explain(context, outcome)
   local ended = result.reason
   if outcome.not_disarmed then
     result.reason = ("%s; NOT CONFIRMED SAFE: %s"):format(ended, outcome.not_disarmed)
@@ -162,6 +162,9 @@ function M.conclude(context, outcome)
   end
   record:close()
   local lost = save(context, result)
+  if not lost then
+    core.phase "closed"
+  end
   say_result(context, outcome, result)
   if lost then
     cli.fail(code == "ok" and "stopped" or code, "the record is not whole: %s; %s (the run: %s)", lost,
@@ -178,7 +181,7 @@ function M.conclude(context, outcome)
   end
   if outcome.not_disarmed then
     cli.fail("fault", "NOT CONFIRMED SAFE: %s%s", outcome.not_disarmed,
-      complete and "" or "; the run ended because: " .. ended)
+      whole and "" or "; the run ended because: " .. ended)
   elseif not complete then
     local left = outcome.disarmed and "; " .. (context.job.driver.disarmed or "the stimulator is disarmed")
     -- a sentence of its own (where in the script, what to do) is not run on

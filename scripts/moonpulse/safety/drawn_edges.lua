@@ -9,8 +9,9 @@ local EPSILON = 1e-4 -- s on either side of an edge
 local MOST_PULSES = 200000
 local MOST_KINDS = 8 -- of silences with a drawn rest in it
 local RATIO = 1.5    -- of moonpulse.safety.trains: where a run ends
--- s of silence, last pulse to first: 25 Hz, 1 s that parts trains, singles, gaps between trains and groups
-local SILENCES = { 0.0399, 0.04, 1, 4.5, 5 }
+-- s of silence, last pulse to first: 25 Hz, 1 s that parts trains, what goes on, singles, gaps between trains
+-- and groups
+local SILENCES = { 0.0399, 0.04, 1, 4, 4.5, 5 }
 local ONSETS = { 0.1, 1 / 3, 5 } -- s from burst to burst: 10 Hz, 3 Hz; groups
 
 --- Pulses of a schedule, in order: onsets in seconds; nil: too many.
@@ -107,22 +108,26 @@ end
 --- Are the shortest and the longest rests proven to be the worst? So where the drawn silences part trains in
 --- every schedule (a second and more, and longer by half than what is fixed), and single pulses in a row stay
 --- single pulses to the rules: then what the trains are does not hang on the draw, and gaps are gravest at
---- their shortest.
+--- their shortest. Nor may what goes on without a pause hang on it: no drawn silence is on both sides of 4 s,
+--- or of 5 s behind what may be theta burst.
 ---@param silences table[]
 ---@param one boolean all pulses go to one channel
 ---@return boolean
 function M.proven(silences, one)
-  local least, fixed, singles = math.huge, 0, false
+  local least, fixed, singles, parts = math.huge, 0, false, false
   for i, each in ipairs(silences) do
     if each.drawn then
       least = math.min(least, each.least)
+      parts = parts or each.least < 4 and each.most >= 4
+        or each.burst >= ONSETS[1] and each.least < 5 and each.most >= 5
       local before, after = silences[i - 1], silences[i + 1]
       singles = singles or (not before or before.drawn) and (not after or after.drawn)
     else
       fixed = math.max(fixed, each.least)
     end
   end
-  return one and least > 1 and fixed * RATIO * (1 + 1e-3) < least and (not singles or least > 4.5)
+  return one and not parts and least > 1
+    and fixed * RATIO * (1 + 1e-3) < least and (not singles or least > 4.5)
 end
 
 return M

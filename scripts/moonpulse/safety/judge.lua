@@ -25,16 +25,15 @@ local function percent_of(action, given)
   return action.reference ~= "MSO" and action.intensity or nil
 end
 
+--- The strongest pulse of a train, of those whose percentage is known; and is that all of them?
 local function strongest_percent(train, given)
-  local most = 0
+  local most, all = nil, true
   for action in pairs(train.actions) do
     local percent = percent_of(action, given)
-    if not percent then
-      return nil
-    end
-    most = math.max(most, percent)
+    all = all and percent ~= nil
+    most = percent and math.max(most or 0, percent) or most
   end
-  return most
+  return most, all
 end
 
 --- An intensity in the unit that rules for bursts are written in: its own, %MSO in %AMT where that is known.
@@ -50,14 +49,15 @@ local function in_own_unit(action, given)
   return action.reference ~= "MSO" and action.intensity or nil, unit
 end
 
---- The strongest pulse in that unit; nil where one cannot be told.
-local function strongest(train, given)
+--- The strongest pulse in that unit: the one that is nearest to its unit's limit, or beyond it most. nil
+--- where one cannot be told.
+local function strongest(train, given, limits)
   local most, unit
   for action in pairs(train.actions) do
     local value, its_unit = in_own_unit(action, given)
     if not value then
       return nil
-    elseif not most or value > most then
+    elseif not most or value / limits[its_unit] > most / limits[unit] then
       most, unit = value, its_unit
     end
   end
@@ -147,11 +147,12 @@ local TOGETHER = "; all channels together: our own caution, the tables are for o
 local function train_judge(given, coverage, add)
   local context = { profile = given.profile or tables.default_profile,
     percent = function(train) return strongest_percent(train, given) end,
-    strongest = function(train) return strongest(train, given) end,
+    strongest = function(train, limits) return strongest(train, given, limits) end,
     at_most = function(percent, reference) return at_most(percent, reference, given) end }
   return function(train)
     local channel = train.channel
-    local milder = train.together and train.kind ~= "train" -- no table is for bursts of several coils
+    -- no table is for bursts of several coils
+    local milder = train.together and train.kind ~= "train" and train.kind ~= "stretch"
     local function placed(finding)
       if train.together and finding.verdict == "within" then
         return -- each channel has its own
@@ -173,7 +174,8 @@ local function train_judge(given, coverage, add)
       end)
     end
     if given.lab then
-      given.lab:train(train, context.percent(train), placed)
+      local percent, all = context.percent(train)
+      given.lab:train(train, all and percent or nil, placed)
     end
   end
 end

@@ -1,8 +1,11 @@
 --- A lab's own limits, from a file; they can only be stricter than the published ones, which are
 --- checked as well, and nothing but the file itself lifts them.
 local sandbox = require "moonpulse.sandbox"
+local text_files = require "moonpulse.text_file"
 
 local M = {}
+
+local most_bytes = 1 << 20 -- of a lab's file; people write a few hundred
 
 local Lab = {}
 Lab.__index = Lab
@@ -102,15 +105,9 @@ end
 --- Read a lab's file. It sees no library and no system: it is data.
 ---@param path string
 function M.load(path)
-  local file, message = io.open(path)
-  if not file then
-    return nil, "cannot open " .. message
-  end
-  local text
-  text, message = file:read("a")
-  file:close()
+  local text, message = text_files.read(path, { bytes = most_bytes, name = "lab's file" })
   if not text then
-    return nil, ("%s: %s"):format(path, message)
+    return nil, message
   end
   local chunk
   chunk, message = load(text:gsub("^#[^\n]*", "--"), "@" .. path, "t", {})
@@ -144,7 +141,7 @@ end
 --- Judge one train: a train, a group or theta burst. Pairs and single pulses are trials.
 function Lab:train(train, percent, add)
   local spec, rate = self.spec, train.hz
-  if train.kind == "single" or train.kind == "pair" then
+  if train.kind == "single" or train.kind == "pair" or not rate then -- a stretch has been seen, in trains
     return
   end
   if spec.max_hz and rate > spec.max_hz * (1 + 1e-6) then

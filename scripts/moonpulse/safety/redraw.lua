@@ -161,6 +161,4 @@ function M.mixed(plan, pattern, a, b)
   return mixed({ pattern = pattern, a = a, b = b, seen = 0, total = count_rests(plan) }, plan)
 end
 
-M.count_rests = count_rests
-
 return M

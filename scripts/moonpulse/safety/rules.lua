@@ -153,8 +153,8 @@ local function beyond_text(cell, below, verdict)
 end
 
 local function judge_duration(context, train, add)
-  local known = context.percent(train)
-  local percent = known or UNKNOWN_PERCENT
+  local some, known = context.percent(train)
+  local percent = known and some or math.max(some or 0, UNKNOWN_PERCENT)
   local profile = graver_profile(context.profile, train, percent)
   local source = tables.train_duration[profile]
   local cell, missing, below = M.cell(profile, train.hz, percent)
@@ -176,7 +176,8 @@ end
 --- Silence before a fast train, and inside it where it is in pieces.
 local function judge_silence(context, train, gap, hz, add)
   local rule, verdict = tables.train_gap, "within"
-  local percent = context.percent(train) or math.huge
+  local percent, known = context.percent(train)
+  percent = known and percent or math.huge
   if gap < rule.limit_s - edge then
     local unsafe = gap <= rule.unsafe_s + edge and percent > rule.unsafe_percent + edge
       and hz > rule.above_hz * (1 + rate_edge)
@@ -208,12 +209,16 @@ end
 
 local function judge_burst_intensity(context, train, add)
   local rule = tables.theta_burst
-  local percent, reference = context.strongest(train)
-  local limit = reference == "AMT" and rule.amt_percent or rule.rmt_percent
-  if not percent then
-    return without_threshold(rule, "theta burst intensity", "80 %AMT", add)
-  end
+  local percent, reference = context.strongest(train, { AMT = rule.amt_percent, RMT = rule.rmt_percent })
   local of_rmt, ceiling = context.percent(train) or 0, ""
+  if not percent then
+    without_threshold(rule, "theta burst intensity", "80 %AMT", add)
+    if of_rmt <= rule.continuous_percent + edge then
+      return
+    end
+    percent, reference = of_rmt, "RMT" -- of the pulses that can be compared
+  end
+  local limit = reference == "AMT" and rule.amt_percent or rule.rmt_percent
   if of_rmt > rule.ceiling_percent + edge then
     ceiling = (", %d %%RMT at most in use"):format(rule.ceiling_percent)
   elseif train.duration > rule.continuous_s + edge and of_rmt > rule.continuous_percent + edge then
@@ -250,7 +255,7 @@ end
 
 local function judge_pair(context, train, add)
   local percent = context.percent(train)
-  local over = percent and percent > 130 + edge
+  local over = percent and percent > tables.strongest_percent + edge
   if over then
     return add(finding("pairs", tables.pairs, { row = "no table; strongest column 130 %", value = percent,
       unit = "% of the resting motor threshold", limit = 130, verdict = "beyond tested",
@@ -262,9 +267,9 @@ end
 
 local function judge_group_intensity(context, train, add)
   local rule = tables.groups
-  local percent, reference = context.strongest(train)
-  local of_rmt = context.percent(train)
-  if not percent then
+  local percent, reference = context.strongest(train, { AMT = rule.amt_percent, RMT = rule.rmt_percent })
+  local of_rmt = context.percent(train) or 0
+  if of_rmt <= rule.ceiling_percent + edge and not percent then
     return without_threshold(rule, "group intensity", "90 %AMT", add)
   elseif of_rmt > rule.ceiling_percent + edge then
     return add(finding("group intensity", rule, { row = ("%d %%RMT at most"):format(rule.ceiling_percent),
@@ -292,8 +297,59 @@ local function judge_group(context, train, add)
   end
 end
 
+--- Single pulses have no limit of intensity that was read, and were compared with nothing where they are
+--- stronger than the tables' strongest column.
+local function judge_single(context, train, add)
+  local rule, percent = tables.single, context.percent(train)
+  if percent and percent > tables.strongest_percent + edge and not train.together then
+    add(finding("single pulse intensity", rule.intensity, { value = percent,
+      row = ("no source read goes above %d %%RMT"):format(tables.strongest_percent),
+      unit = "% of the resting motor threshold", limit = tables.strongest_percent, verdict = "not covered",
+      nearest = context.at_most(tables.strongest_percent, "RMT") }))
+  end
+end
+
+--- Pulses, pairs and trains with less than 4 s between them are no milder than single pulses as far apart:
+--- a train of 1 Hz, from the first to the last.
+local function judge_stretch(context, train, add)
+  local rule = tables.stretch
+  local percent, known = context.percent(train)
+  percent = known and percent or math.max(percent or 0, UNKNOWN_PERCENT)
+  local profile = graver_profile(context.profile, { hz = 1, duration = train.duration }, percent)
+  local source = tables.train_duration[profile]
+  rule = setmetatable({ table = source.table .. ", 1 Hz" }, { __index = rule })
+  local cell, _, below = M.cell(profile, 1, percent)
+  if not cell then
+    return add(finding("pulses without a pause", rule, {
+      row = ("no column above %d %%"):format(tables.strongest_percent), value = percent,
+      unit = "% of the resting motor threshold", limit = tables.strongest_percent, verdict = "OVER",
+      nearest = context.at_most(tables.strongest_percent, "RMT") }))
+  end
+  local verdict = M.compare(cell, below, train.duration)
+  if verdict ~= "within" then
+    add(finding("pulses without a pause", rule, {
+      row = (">%g s (1 Hz,%g %%)%s"):format(cell.limit_s, cell.percent, known and ""
+        or ", the strongest column: no threshold is known"), why = beyond_text(cell, below, verdict),
+      value = train.duration, unit = "s", limit = cell.limit_s, verdict = verdict,
+      nearest = ("at most %g s, the pause of %g s behind it counted"):format(cell.limit_s, rule.pause_s) }))
+  end
+end
+
+--- Theta bursts that no pause parts are one, for the ceiling of what is continuous.
+local function judge_theta_stretch(context, train, add)
+  local rule, percent = tables.theta_burst, context.percent(train)
+  if percent and percent > rule.continuous_percent + edge and train.duration > rule.continuous_s + edge then
+    add(finding("theta burst without a pause", rule, {
+      row = ("%d %%RMT at most where it goes on for more than %g s; less than %g s of silence is no pause")
+        :format(rule.continuous_percent, rule.continuous_s, tables.theta_pause.limit_s), value = percent,
+      unit = "% of the resting motor threshold", limit = rule.continuous_percent, verdict = "OVER",
+      nearest = ("at least %g s of silence before theta burst"):format(tables.theta_pause.limit_s) }))
+  end
+end
+
 local judges = {
-  ["theta burst"] = judge_theta, pair = judge_pair, group = judge_group,
+  ["theta burst"] = judge_theta, pair = judge_pair, group = judge_group, single = judge_single,
+  stretch = judge_stretch, ["theta stretch"] = judge_theta_stretch,
   train = function(context, train, add)
     judge_duration(context, train, add)
     judge_gap(context, train, add)
@@ -301,8 +357,10 @@ local judges = {
 }
 
 --- Judge one train.
----@param context { profile: string, percent: fun(train): number?, strongest: fun(train): number?, string,
----   at_most: fun(percent: number, reference: string): string } at_most: an intensity that passes, in words
+---@param context { profile: string, percent: fun(train): number?, boolean, strongest: fun(train, limits):
+---   number?, string, at_most: fun(percent: number, reference: string): string } percent: of the strongest
+---   pulse that can be compared, and whether all can; strongest: limits by unit, of the pulse nearest to its
+---   own; at_most: an intensity that passes, in words
 ---@param train moonpulse.Train
 ---@param add fun(finding: moonpulse.Finding)
 function M.train(context, train, add)
@@ -319,7 +377,8 @@ local function judge_count(rule, name, row, count, limit, add)
 end
 
 --- Judge the totals of a session, with what the participant had before.
----@param counts { ["theta burst"]: integer?, group: integer?, single: integer?, session: integer }
+---@param counts { ["theta burst"]: integer?, group: integer?, single: integer?, trials: integer?,
+---   session: integer }
 ---@param history { day: integer, week: integer, last_end_s: number? }? pulses earlier today and in the 7 days
 ---   up to now; seconds since the last session's end
 ---@param add fun(finding: moonpulse.Finding)
@@ -331,13 +390,17 @@ function M.totals(counts, history, add, own)
     judge_count(theta, "theta burst pulses a session", "1800 a session", bursts, theta.session_pulses, add)
   end
   if counts.group then
+    -- with those of theta burst: a pulse more can make theta burst of groups, and they count as before
     local most = tables.groups.session_pulses
-    judge_count(tables.groups, "pulses in groups a session", ("%d a session"):format(most), counts.group,
-      most, add)
+    judge_count(tables.groups, "pulses in groups a session", ("%d a session"):format(most),
+      counts.group + (bursts or 0), most, add)
   end
-  if counts.single then
-    judge_count(single, "single pulses a session", "about 1800 a session, at 100 % of MT", counts.single,
-      single.session_pulses, add)
+  local trials = counts.trials or 0
+  if counts.single or trials > single.session_pulses then
+    -- a pulse more can make a pair of a single pulse, which is one trial as before
+    judge_count(single, "single pulses a session", "about 1800 a session, at 100 % of MT"
+      .. (trials > single.session_pulses and "; pairs and trains count as well" or ""),
+      trials > single.session_pulses and trials or counts.single, single.session_pulses, add)
   end
   local day = own or tables.day
   judge_count(day, "pulses a day", ("%d a day"):format(day.pulses),

@@ -84,14 +84,26 @@ M.theta_burst = {
 
 M.theta_pause = {
   table = "pauses of theta burst", confidence = "L", limit_s = 5,
-  source = "our own caution: iTBS has 8 s between its trains, imTBS 10 s; nothing read has less than 5 s",
+  source = "our own caution: iTBS has 8 s between its trains, imTBS 10 s; nothing read has less than 5 s. "
+    .. "With less it goes on: the ceiling of what is continuous holds from first burst to last",
 }
+
+--- The strongest column of the tables, % of the resting motor threshold.
+M.strongest_percent = 130
 
 --- Pairs of pulses above 25 Hz.
 M.pairs = {
   table = "pairs", confidence = "L",
   source = "no table covers them; above 130 %, the strongest column for trains, they are beyond tested: our "
-    .. "own caution",
+    .. "own caution (paired-pulse studies give test pulses of up to 150 %RMT, every 5 s)",
+}
+
+--- What follows with less than 4 s of silence is no set of trials: it is judged as 1 Hz, whatever it is.
+M.stretch = {
+  confidence = "L", pause_s = 4, -- the table is that of the train durations
+  source = "our own caution: pulses, pairs and trains are no milder than single pulses as far apart, which "
+    .. "the 1 Hz row is for; single and paired pulses are given every 5 s (TMSMultiLab), with jitter and "
+    .. "on a BiStim from 4 s on",
 }
 
 --- Three or four pulses above 25 Hz: quadripulse and other groups.
@@ -107,6 +119,9 @@ M.single = {
   table = "single pulses", confidence = "S", every_s = 5, session_pulses = 1800,
   source = "TMSMultiLab rules: single-pulse TMS is at least 5 s apart, about 1800 pulses a session "
     .. "(from the absence of effects of 1 Hz at 100 % of MT)",
+  intensity = { table = "single pulses", confidence = "L",
+    source = "no source read has a limit of intensity for single pulses; 130 %, the strongest column for "
+      .. "trains, as the end of what is covered is our own caution" },
 }
 
 --- No consensus exists: configurable, in the lab's file.

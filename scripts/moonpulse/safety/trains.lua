@@ -4,6 +4,8 @@
 --- than its mean. Runs with a silence under 1 s between them are a chain, and a chain is one thing, however
 --- it is cut: theta burst where all of it is short fast bursts at 3 to 10 Hz, a pair or a group where it has
 --- up to 4 pulses above 25 Hz, else one train, at its fastest rate, from its first pulse to its last.
+local stretches = require "moonpulse.safety.stretches"
+
 local M = {}
 
 local RATIO = 1.5 + 1e-6    -- intervals that differ by more, rounding aside, are of two runs
@@ -16,6 +18,7 @@ local GROUP_PULSES = 4      -- up to so many pulses above 25 Hz are a pair or a 
 local GROUP_PERIOD = 0.0399
 local SINGLE_PERIOD = 4.5   -- s: from 5 s apart on they are single pulses; a tenth is left to jitter
 local FAST_HZ = 1 + 1e-6
+local TRIAL = 4             -- s: what is so far apart may be a trial of its own
 
 ---@class moonpulse.Train
 ---@field kind "single"|"pair"|"group"|"train"|"theta burst"
@@ -102,9 +105,18 @@ local function remember(self, train, over)
   train.after = fast and { kind = fast.kind, gap = train.start - fast.over, onset = train.start - fast.start,
     hz = fast.hz } or nil
   self.over = over
-  if is_fast(train) then
+  local is = is_fast(train)
+  if is then
     self.fast = { kind = train.kind, start = train.start, over = over, hz = train.hz }
   end
+  return is
+end
+
+--- How many trials a train counts for: single pulses each for itself, anything else as many as could be in
+--- its time. So a pulse more never makes it fewer.
+local function trials_of(train)
+  return train.kind == "single" and train.pulses
+    or 1 + math.floor((train.last - train.start) / TRIAL + EDGE)
 end
 
 --- A chain is over: hand it out.
@@ -127,11 +139,14 @@ local function close_chain(self)
   else
     train.inner_gap = chain.inner_gap
   end
-  remember(self, train, chain.last + (kind == "train" and chain.last_period or 0))
+  local over = chain.last + (kind == "train" and chain.last_period or 0)
+  local fast = remember(self, train, over)
   self.trains = self.trains + 1
   self.counts[kind] = (self.counts[kind] or 0) + chain.pulses
+  self.counts.trials = (self.counts.trials or 0) + trials_of(train)
   train.number = self.trains
   self.emit(train)
+  stretches.follow(self, train, over, fast)
 end
 
 --- Does run go on with the theta burst that chain is? Its silence is at least as long as a burst: else it is
@@ -238,7 +253,8 @@ function Finder:mark()
     counts[kind] = pulses
   end
   return { run = run, chain = chain, runs = chain and chain.runs, trains = self.trains, fast = self.fast,
-    chain_pulses = chain and chain.pulses, pulses = self.pulses, counts = counts }
+    chain_pulses = chain and chain.pulses, pulses = self.pulses, counts = counts,
+    stretches = stretches.mark(self) }
 end
 
 local function shift(run, seconds, pulses)
@@ -288,6 +304,7 @@ function Finder:again(before, times, period)
     chain.last_onset, chain.pulse = chain.last_onset + seconds, chain.pulse + pulses
   end
   shift_past(self, before, seconds)
+  stretches.again(self, before.stretches, times, seconds, pulses)
 end
 
 --- No more pulses come.
@@ -296,6 +313,7 @@ function Finder:finish()
     close_run(self)
   end
   close_chain(self)
+  stretches.finish(self)
 end
 
 return M

@@ -1,6 +1,7 @@
 --- What to judge of a plan that chance decides on (rests and orders drawn from the seed): its worst case,
 --- or, where that cannot be had, many schedules.
 local edges = require "moonpulse.safety.drawn_edges"
+local meetings = require "moonpulse.safety.drawn_meetings"
 local orders = require "moonpulse.safety.orders"
 local redraw = require "moonpulse.safety.redraw"
 local rules = require "moonpulse.safety.rules"
@@ -53,6 +54,8 @@ end
 local function search(plan, seed, cases)
   local silences, one = edges.silences(redraw.with_rests(plan, 0), redraw.with_rests(plan, 1))
   local fractions = silences and edges.fractions(silences) or {}
+  local met, at_once = meetings.of(plan)
+  table.move(met, 1, #met, #fractions + 1, fractions)
   local function add(made, what)
     cases[#cases + 1] = { plan = made, played = made, seed = seed, what = what, search = true }
   end
@@ -73,7 +76,7 @@ local function search(plan, seed, cases)
       end
     end
   end
-  return silences ~= nil and edges.proven(silences, one)
+  return silences ~= nil and not at_once and edges.proven(silences, one)
 end
 
 local function seed_count(plan, random)

@@ -1,0 +1,119 @@
+--- What goes on without a pause: trains, pairs or pulses of their own to moonpulse.safety.trains that yet
+--- follow each other closely. A pulse more may cut a slow train into pairs and single pulses, and a
+--- pause more a long theta burst into short ones: both are judged from first pulse to last as well.
+local M = {}
+
+local EDGE = 1e-6 -- s: onsets late in a long plan are whole nanoseconds
+local SLOW = 4    -- s of silence, last pulse to first: from here on pulses and pairs are trials of their own
+local PAUSE = 5   -- s between two theta bursts: less does not part them
+
+-- A slow stretch lasts up to the pause behind it: never shorter than the slow train (pulses / rate) that a
+-- pulse more cuts.
+
+---@class moonpulse.Stretch
+---@field kind "stretch"|"theta stretch"
+---@field first number seconds, its first pulse; last: its last
+---@field pieces integer how many trains, pairs or pulses it is made of
+---@field least number the shortest silence between two of them
+---@field over number the end of what the next one's silence is counted from
+---@field pulses integer
+---@field pulse integer number of its first pulse; train: number of its first train
+---@field actions table<any, boolean>
+---@field origin string
+
+local function begin(kind, train, over)
+  local actions = {}
+  for action in pairs(train.actions) do
+    actions[action] = true
+  end
+  return { kind = kind, first = train.start, last = train.last, pieces = 1, least = math.huge, over = over,
+    pulses = train.pulses, pulse = train.pulse, train = train.number, actions = actions,
+    origin = train.origin }
+end
+
+local function add(stretch, train, over)
+  stretch.pieces, stretch.pulses = stretch.pieces + 1, stretch.pulses + train.pulses
+  stretch.least = math.min(stretch.least, train.start - stretch.over)
+  stretch.last, stretch.over = train.last, over
+  for action in pairs(train.actions) do
+    stretch.actions[action] = true
+  end
+end
+
+--- A stretch is over: one of several pieces is handed out, one of one piece was, as a train.
+local function close(finder, name)
+  local stretch = finder[name]
+  finder[name] = nil
+  if stretch and stretch.pieces > 1 then
+    finder.emit { kind = stretch.kind, pulses = stretch.pulses, pieces = stretch.pieces,
+      start = stretch.first, last = stretch.last,
+      duration = stretch.last - stretch.first + (name == "slow" and SLOW or 0),
+      inner_gap = stretch.least, pulse = stretch.pulse, number = stretch.train, actions = stretch.actions,
+      origin = stretch.origin }
+  end
+end
+
+--- A train of finder is over: what does it go on with?
+---@param finder table with emit
+---@param train moonpulse.Train numbered
+---@param over number the end of it, for the silence behind it
+---@param fast boolean a train for the gap rule: between two theta bursts it is no pause
+function M.follow(finder, train, over, fast)
+  local slow, theta = finder.slow, finder.theta
+  if slow and train.start - slow.over < SLOW - EDGE then
+    add(slow, train, train.last)
+  else
+    close(finder, "slow")
+    finder.slow = begin("stretch", train, train.last)
+  end
+  if not fast then
+    return
+  elseif theta and train.start - theta.over < PAUSE - EDGE then
+    if train.kind == "theta burst" then
+      add(theta, train, over)
+    else
+      theta.over = over
+    end
+  else
+    close(finder, "theta")
+    finder.theta = train.kind == "theta burst" and begin("theta stretch", train, over) or nil
+  end
+end
+
+--- What tells whether a repetition went on with the open stretches.
+function M.mark(finder)
+  local slow, theta = finder.slow, finder.theta
+  return { slow = slow, theta = theta, slow_pieces = slow and slow.pieces, slow_pulses = slow and slow.pulses,
+    theta_pieces = theta and theta.pieces, theta_pulses = theta and theta.pulses,
+    theta_over = theta and theta.over }
+end
+
+--- The last repetition comes `times` more.
+---@param before table from mark
+---@param seconds number from it to the last of them; pulses: so many later
+function M.again(finder, before, times, seconds, pulses)
+  for _, name in ipairs { "slow", "theta" } do
+    local stretch = finder[name]
+    if stretch and stretch ~= before[name] then
+      stretch.first, stretch.last = stretch.first + seconds, stretch.last + seconds
+      stretch.over, stretch.pulse = stretch.over + seconds, stretch.pulse + pulses
+    elseif stretch then
+      local more = stretch.pieces - before[name .. "_pieces"]
+      if more > 0 then
+        stretch.pieces, stretch.last = stretch.pieces + times * more, stretch.last + seconds
+        stretch.pulses = stretch.pulses + times * (stretch.pulses - before[name .. "_pulses"])
+      end
+      if more > 0 or stretch.over ~= before[name .. "_over"] then
+        stretch.over = stretch.over + seconds
+      end
+    end
+  end
+end
+
+--- No more trains come.
+function M.finish(finder)
+  close(finder, "slow")
+  close(finder, "theta")
+end
+
+return M

@@ -1,0 +1,48 @@
+--- Devices that do not say that they have a pulse, but answer a question in its turn (a driver's encode.ask):
+--- who has the answer knows that all that was sent before is there, however long it was held up on
+--- the way. In a
+--- plan the engine asks before each setting (engine/lowering.h); here behind a plan's last pulse.
+local core = require "moonpulse.core"
+
+local M = {}
+
+--- Ask behind the last pulse of a plan. Nothing where the driver has no question.
+---@param self moonpulse.Stimulator
+function M.ask(self)
+  self.asked_ns = nil
+  if self.driver.encode.ask and not self.stopped then
+    self.asked_ns = core.clock_ns()
+    self.listening:ask(self.asked_ns)
+    self:tell_believed()
+    self.link:write((self.driver.encode.ask()))
+  end
+end
+
+--- How long the last pulse of any output keeps it busy.
+local function longest(self)
+  local seconds = 0
+  for _, last in pairs(self.last) do
+    seconds = math.max(seconds, last.action.busy or 0, last.action.locked or 0)
+  end
+  return seconds
+end
+
+--- Is the answer still on its way? Once it is there, what was sent begins then at the latest. A device that
+--- does not answer is at fault: nobody knows whether it gave the last pulse.
+---@param self moonpulse.Stimulator
+---@return boolean
+function M.is_open(self)
+  if not self.asked_ns or self.stopped then
+    return false
+  end
+  local now_ns = core.clock_ns()
+  if self.listening:settled() then
+    self.asked_ns = nil
+    self.over_ns = math.max(self.over_ns, now_ns + math.ceil(longest(self) * 1e9))
+  elseif now_ns - self.asked_ns > self.driver.reply_timeout * 1e9 then
+    self:device_fault(self.listening:unsettled())
+  end
+  return self.asked_ns ~= nil
+end
+
+return M
