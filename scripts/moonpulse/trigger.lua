@@ -105,7 +105,8 @@ function M.parse(text)
     local key, value = each[1], each[2]
     local what = key == "text" and "byte" or key -- both say what is sent
     if given[what] then -- the later one would count, and nobody would know
-      return nil, ("--trigger %s: %s and %s: one of them is meant"):format(text, given[what], said(key, value))
+      return nil, ("--trigger %s: %s and %s: one of them is meant"):format(text, given[what],
+        said(key, value))
     end
     given[what] = said(key, value)
     if own and key ~= "width" then

@@ -61,7 +61,8 @@ describe("a box whose outputs are stimulators of their own", function()
   it("is told only what changes on that output", function()
     local told = { -- the Pulse Pal's steps: 5 V / 16384
       stimjim = "pa40 pb60 pa40 pb60 pa40 pb60 sa50 pa50 pb60",
-      pulsepal = "pa40.0024 pb59.9976 pa40.0024 pb59.9976 pa40.0024 pb59.9976 aa50 sa50 pa50 pb59.9976" }
+      pulsepal = "pa40.0024 pb59.9976 pa40.0024 pb59.9976 pa40.0024 pb59.9976 "
+        .. "aa50 sa50 pa50 pb59.9976" } -- it asks whether it has the pulses before: no reply says so
     for name, options in pairs { pulsepal = { full_scale_volts = "5", channels = "a=1,b=2" },
       stimjim = { full_scale_ua = "2000", channels = "a=0,b=1" } } do
       local pair = on("a", 40) .. mp.rest(0.007) .. on("b", 60)

@@ -35,7 +35,7 @@ local function output_of(written, outputs)
   end
 end
 
---- A mapping of a plan's channels to outputs. Raises a refusal that names the pair, the outputs and an example.
+--- A mapping of channels to outputs. Raises a refusal that names the pair, the outputs and an example.
 ---@param description string of the device
 ---@param text string "left=1,right=2"
 ---@param outputs integer[] that the device has
@@ -48,8 +48,8 @@ local function read(description, text, outputs)
       command.refuse("channels = %q: %q gives no channel an output: the outputs of a %s are %s; write %s",
         text, written, description, listed(outputs), example(outputs))
     elseif map[name] then
-      command.refuse("channels = %q: %q gives channel %q a second output, and a channel has one: the outputs "
-        .. "of a %s are %s; write %s", text, written, name, description, listed(outputs), example(outputs))
+      command.refuse("channels = %q: %q gives channel %q a second output, and it has one: the outputs of "
+        .. "a %s are %s; write %s", text, written, name, description, listed(outputs), example(outputs))
     end
     map[name] = output
   end
