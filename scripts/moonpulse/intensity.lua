@@ -83,13 +83,30 @@ function M.parse(text)
   return M.written(value, reference)
 end
 
+local margin = 1e-9 -- of a step: half a step is one also where the division is not exact
+
 --- What a device is set to: the nearest of its steps, half a step up.
 ---@param mso number
 ---@param step number in %MSO
+---@param highest number? in %MSO, where the last step up to 100 % is not there
 ---@return number
-function M.round(mso, step)
-  local rounded = math.floor(mso / step + 0.5) * step
-  return math.type(step) == "integer" and math.tointeger(rounded) or rounded
+function M.round(mso, step, highest)
+  local steps, whole = math.floor(mso / step + 0.5 + margin), math.floor(100 / step + 0.5)
+  local rounded = steps * step
+  if math.type(step) == "integer" then
+    rounded = math.tointeger(rounded) or rounded
+  elseif math.abs(whole * step - 100) < 1e-6 * step then
+    rounded = steps * 100 / whole -- so many of a whole number: 100 % is 100
+  end
+  return highest and mso <= 100 and math.min(rounded, highest) or rounded
+end
+
+--- The step below, for what must not be exceeded.
+---@param mso number
+---@param step number in %MSO
+---@return number
+function M.floor(mso, step)
+  return M.round((math.floor(mso / step + margin)) * step, step)
 end
 
 local threshold_names = { RMT = "resting motor threshold", AMT = "active motor threshold" }

@@ -4,6 +4,7 @@ local cli = require "moonpulse.cli"
 local core = require "moonpulse.core"
 local escapes = require "moonpulse.escapes"
 local faults = require "moonpulse.simulators.faults"
+local ignored = require "moonpulse.run.ignored"
 local links = require "moonpulse.link"
 local manifests = require "moonpulse.run.manifest"
 local outline = require "moonpulse.outline"
@@ -86,6 +87,15 @@ local function say_unmet(context)
   end
 end
 
+--- What was sent and not done: a simulator that ignores a command says so in its log only.
+local function say_ignored(context)
+  local count, why = ignored.count(context.record)
+  if count > 0 then
+    M.line("note", "the simulator ignored %s of the run (%s): see twin.tsv",
+      outline.counted(count, "command"), why)
+  end
+end
+
 --- Did it come to its end, and what is its exit status called? A fault that nothing stopped is the stop.
 local function settle(outcome)
   local own = outcome.stop == "finished" or outcome.stop == "requested"
@@ -123,6 +133,7 @@ local function say_result(context, outcome, result)
     M.line("disarmed", "%s", context.job.driver.disarmed or "the stimulator says that it is disabled")
   end
   say_unmet(context)
+  say_ignored(context)
 end
 
 --- The last lines, the manifest's result, and the exit status.

@@ -12,7 +12,7 @@ local M = {}
 local function delivered(action, given)
   local threshold = action.reference == "MSO" and 100 or given.thresholds[action.reference:lower()]
   local mso = threshold and action.intensity * threshold / 100
-  return mso and given.step and intensities.round(mso, given.step) or mso
+  return mso and given.step and intensities.round(mso, given.step, given.highest) or mso
 end
 
 --- An intensity in % of the resting motor threshold; nil where no threshold is known.
@@ -112,7 +112,7 @@ local function at_most(percent, reference, given)
   local mso = percent * threshold / 100
   local step = given.step
   if step then
-    mso = math.floor(mso / step + 1e-9) * step
+    mso = intensities.floor(mso, step)
   end
   return ("%s (%g %%MSO)"):format(text, mso)
 end
@@ -165,6 +165,7 @@ end
 ---@field seed integer
 ---@field thresholds { rmt: number?, amt: number? } in %MSO
 ---@field step number? of the device, in %MSO: judged is what will be delivered; nil: nothing is rounded
+---@field highest number? as of limits().intensity
 ---@field coverage moonpulse.Coverage? nil: the tables cover it
 ---@field profile "rossi2009"|"chen1997"|nil
 ---@field lab table? from moonpulse.safety.lab
