@@ -4,9 +4,9 @@
  * A signal handler may run while Lua is stuck in a script, so the stop does not pass
  * through Lua: the handler latches the stop of every armed session, then wakes the loop.
  * The first signal leaves the rest to the script, or to the backstop (backstop.h) where there
- * is a run: then further ones change nothing. Without a run, one that comes when the loop has
- * not taken the first for a second interrupts the stuck script; after three seconds it ends the
- * process.
+ * is a run: then further ones change nothing but a closing that takes long. Without a run, one
+ * that comes when the loop has not taken the first for a second interrupts the stuck script;
+ * after three seconds it ends the process.
  */
 #ifndef MP_ARMED_H
 #define MP_ARMED_H
