@@ -381,14 +381,14 @@ end
 
 --- Ask the device whether it is disarmed; tell it again if it is not.
 ---@return boolean? disarmed
----@return string? why not, as far as is known
+---@return string? why not, as far as is known; where it is, what else it says is wrong
 local function ask_disarmed(self)
   local link, tries = self.link, 3
   local why
   while tries > 0 and link.session:state() ~= "closed" do
     local ok, problem = pcall(self.driver.disarm, link)
     if ok then
-      return true
+      return true, type(problem) == "string" and problem or nil
     end
     why = blame.text(problem)
     -- who does not answer will not answer again
@@ -426,9 +426,10 @@ local function finish_leaving(self)
   for _, each in pairs(disarmed and self.last or {}) do
     each.ended_ns = each.ended_ns or core.clock_ns()
   end
-  self.fault = self.fault or disarmed and lost_trigger(self) or nil
+  self.fault = self.fault or disarmed and (why or lost_trigger(self)) or nil
   self.left = { stop = self.stopped, fault = self.fault, safe_sent = self.safe_sent,
-    left_out = self.left_out, disarmed = disarmed, not_disarmed = why }
+    left_out = self.left_out, disarmed = disarmed,
+    not_disarmed = not disarmed and why or nil, found = disarmed and why or nil }
   self.record:stopped(disarmed)
 end
 
