@@ -282,14 +282,17 @@ Stimulator.earliest = starting.earliest
 ---@field start_ns integer? when the plan starts (monotonic); nil: soon
 ---@field on_start fun(start_ns: integer)? called before anything can leave
 
---- Wait until the device has recovered, or a stop comes: whoever drives it next knows nothing of this run.
+--- Wait until the device has recovered and confirmed what it was sent, or a stop comes: whoever drives it
+--- next knows nothing of this run.
 function Stimulator:recover()
   local function goes_on() return (self.stopped or "finished") == "finished" and not self.job.stop_reason end
-  while goes_on() and core.clock_ns() < outputs.recovered_at(self.last) do
+  local record, last = self.record, self.record.last_open
+  while goes_on() and (core.clock_ns() < outputs.recovered_at(self.last)
+    or self.watching and record.first_open <= last) do
     core.wait(0.02)
     if self.watching then
       self:watch()
-      self.record:sync()
+      record:sync()
     end
   end
 end
@@ -423,6 +426,7 @@ local function finish_leaving(self)
   if not asked then
     error(disarmed, 0)
   end
+  unanswered.await(self)
   for _, each in pairs(disarmed and self.last or {}) do
     each.ended_ns = each.ended_ns or core.clock_ns()
   end
