@@ -135,7 +135,7 @@ end
 function Record:set_actions(actions, driver, slow_ns)
   local confirms = driver.confirms
   self.slow_ns, self.actions, self.setting_proof = slow_ns, actions, driver.setting_proof or "none"
-  self.tails, self.silent = {}, confirms == false
+  self.tails, self.silent, self.end_proven = {}, confirms == false, driver.proves_end ~= false
   self.trains = trains.prepare(actions, fields)
   for i, action in ipairs(actions) do
     self.tails[i] = fields(action)
@@ -316,7 +316,7 @@ function Record:stopped(disarmed)
   if self.flight then
     self.flight:left(disarmed == true)
   end
-  trains.stopped(self, disarmed)
+  trains.stopped(self, disarmed and self.end_proven)
 end
 
 --- Does every row so far have its place in the file, with nothing to wait for?

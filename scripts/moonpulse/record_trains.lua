@@ -148,7 +148,8 @@ function M.cut(record, halted_ns, status)
   record.cut, record.passing = record.passing, {}
 end
 
---- The stop is over. A device that does not say that it is disarmed may have given all the rest.
+--- The stop is over. A device that does not say that it is disarmed, or cannot say that its trains have
+--- ended, may have given all the rest.
 --- One that does gave what it has confirmed by then; the others were stopped. Where it does not
 --- confirm each pulse, those that were due while the stop was on its way are uncertain: a burst may
 --- have been cut short.

@@ -336,7 +336,7 @@ function M.run(job, record, speed, hooks)
   link:write(driver.safe)
   link:deliver(math.maxinteger, link.hear) -- what is on its way, before it is asked
   local ok, problem = pcall(driver.disarm, link)
-  fault = fault or listening.fault
+  fault = fault or listening.fault or ok and type(problem) == "string" and problem or nil
   record:stopped(ok)
   close_log(log, log_path)
   return { stop = stop, fault = fault, disarmed = ok, safe_sent = true, took_s = took_s,

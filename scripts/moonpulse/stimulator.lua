@@ -283,14 +283,17 @@ Stimulator.earliest = starting.earliest
 ---@field start_ns integer? when the plan starts (monotonic); nil: soon
 ---@field on_start fun(start_ns: integer)? called before anything can leave
 
---- Wait until the device has recovered, or a stop comes: whoever drives it next knows nothing of this run.
+--- Wait until the device has recovered and confirmed what it was sent, or a stop comes: whoever drives it
+--- next knows nothing of this run.
 function Stimulator:recover()
   local function goes_on() return (self.stopped or "finished") == "finished" and not self.job.stop_reason end
-  while goes_on() and core.clock_ns() < outputs.recovered_at(self.last) do
+  local record, last = self.record, self.record.last_open
+  while goes_on() and (core.clock_ns() < outputs.recovered_at(self.last)
+    or self.watching and record.first_open <= last) do
     core.wait(0.02)
     if self.watching then
       self:watch()
-      self.record:sync()
+      record:sync()
     end
   end
 end
@@ -384,14 +387,14 @@ end
 
 --- Ask the device whether it is disarmed; tell it again if it is not.
 ---@return boolean? disarmed
----@return string? why not, as far as is known
+---@return string? why not, as far as is known; where it is, what else it says is wrong
 local function ask_disarmed(self)
   local link, tries = self.link, 3
   local why
   while tries > 0 and link.session:state() ~= "closed" do
     local ok, problem = pcall(self.driver.disarm, link)
     if ok then
-      return true
+      return true, type(problem) == "string" and problem or nil
     end
     why = blame.text(problem)
     -- who does not answer will not answer again
@@ -426,12 +429,14 @@ local function finish_leaving(self)
   if not asked then
     error(disarmed, 0)
   end
+  unanswered.await(self)
   for _, each in pairs(disarmed and self.last or {}) do
     each.ended_ns = each.ended_ns or core.clock_ns()
   end
-  self.fault = self.fault or disarmed and lost_trigger(self) or nil
+  self.fault = self.fault or disarmed and (why or lost_trigger(self)) or nil
   self.left = { stop = self.stopped, fault = self.fault, safe_sent = self.safe_sent,
-    left_out = self.left_out, disarmed = disarmed, not_disarmed = why }
+    left_out = self.left_out, disarmed = disarmed,
+    not_disarmed = not disarmed and why or nil, found = disarmed and why or nil }
   self.record:stopped(disarmed)
 end
 

@@ -1,6 +1,10 @@
 --- A device that did not answer, or not in time: which pulse, and what to look at. On a simulator that was
 --- not asked to fail there is no cable to blame: its process did not get the processor.
+local core = require "moonpulse.core"
+
 local M = {}
+
+local longest_s = 1 -- behind a stop nobody waits longer: the engine's backstop gives the end of a run 2 s
 
 local busy = "the simulator did not answer in time: is this computer busy?"
 
@@ -37,6 +41,23 @@ function M.unconfirmed(on, patience_ns, number, _, _, action)
   local text = M.pulse(on.driver.limits(on.identity), number, action)
   return ("%s was not confirmed within %g s: %s"):format(text, patience_ns / 1e9, M.cause(on.driver,
     "is the cable loose, did the line or this computer stall, does the coil still fire?"))
+end
+
+--- A script's own end, or its disarming, may come before the confirmation of a pulse: as in a plan that ends
+--- by itself, it is waited for, and a pulse without one is a fault.
+---@param self moonpulse.Stimulator that was made safe
+function M.await(self)
+  local patience_ns = math.floor(math.min(self.driver.reply_timeout, longest_s) * 1e9)
+  while self.stopped == "finished" and not self.fault do
+    local pulse, at_ns, by_device, action = self.record:oldest_open()
+    if not pulse or by_device then -- a train that was cut: its rows say what is known
+      return
+    elseif core.clock_ns() - at_ns > patience_ns then
+      self.fault = M.unconfirmed(self, patience_ns, pulse, at_ns, by_device, action)
+    else
+      core.wait(0.02)
+    end
+  end
 end
 
 return M

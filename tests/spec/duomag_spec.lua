@@ -120,8 +120,8 @@ describe("the status stream of a DuoMAG", function()
 end)
 
 describe("what a DuoMAG's status means while a plan runs", function()
-  local good = { name = "status", intensity = 40, omitted_pulses = 3 }
-  local expected = { mso = 40, omitted = 3 }
+  local good = { name = "status", intensity = 40, omitted_pulses = 3, left_out = 0 }
+  local expected = { mso = 40 }
 
   local function judged(changes)
     local reply = setmetatable(changes, { __index = good })
@@ -137,7 +137,7 @@ describe("what a DuoMAG's status means while a plan runs", function()
 
   it("goes on or stops", function()
     assert.is_nil((judged {}))
-    local verdict, text = judged { omitted_pulses = 5 }
+    local verdict, text = judged { left_out = 2 }
     assert.are.same({ "fault", "the stimulator left out 2 of its pulses: it was not charged in time" },
       { verdict, text })
     for _, fault in ipairs { "coil_disconnected", "coil_overheat", "power_overheat", "fan_seized",
@@ -274,6 +274,33 @@ describe("a run on a simulated DuoMAG", function()
     local log = logged(path)
     assert.are.equal("set 0000", log[#log])
     assert.is_true(#log < 7)
+  end)
+
+  it("stops an experiment when the unit leaves out a pulse of whichever plan", function()
+    local train = "mp.train { pulses = %d, every = 0.3, intensity = mp.mso(%d) }"
+    local cases = {
+      { "stim:arm() stim:play(" .. train:format(9, 30) .. ")", 2 },
+      { "stim:arm(mp.pulse(mp.mso(30))) stim:fire(mp.pulse(mp.mso(30))) run:sleep(1) stim:play("
+        .. train:format(9, 31) .. ")", 3 },
+      { "stim:arm() stim:play(" .. train:format(2, 30) .. ")", 2 }, -- the last one of all
+      { "stim:arm() stim:play(" .. train:format(2, 30) .. ") stim:disarm() run:sleep(9)", 2 },
+      { "stim:arm() stim:play(" .. train:format(2, 30) .. ") run:stop()", 2 },
+    }
+    for _, case in ipairs(cases) do
+      local body, most = table.unpack(case)
+      shell.write(folder .. "/experiment.lua", 'local mp = require "moonpulse"\n'
+        .. "return mp.experiment(function(run)\nlocal stim = run:device()\n" .. body .. "\nend)\n")
+      local status, _, err = shell.moonpulse(folder, ("run %s/experiment.lua --device sim:duomag "
+        .. "--tolerance 200 --device-option interval=0.3 --out %s/runs"):format(folder, folder))
+      assert.are.equal(4, status, body)
+      assert.matches("left out 1 of its pulses: it was not charged in time", err, 1, true)
+      local path = folder .. "/runs/" .. shell.names(folder .. "/runs")[1]
+      local facts = cjson.decode((assert(shell.read(path .. "/manifest.json"))))
+      assert.are.equal("device", facts.result.stop)
+      assert.is_true(facts.result.disarmed)
+      assert.is_true(facts.result.pulses_sent <= most, body)
+      shell.remove(folder .. "/runs")
+    end
   end)
 
   it("runs in virtual time too", function()

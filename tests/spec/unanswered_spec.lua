@@ -3,6 +3,7 @@ local devices = require "moonpulse.devices"
 local listenings = require "moonpulse.listening"
 local outputs = require "moonpulse.outputs"
 local records = require "moonpulse.record"
+local shell = require "shell"
 local unanswered = require "moonpulse.unanswered"
 
 local MS = 1000000
@@ -133,4 +134,39 @@ describe("a pulse that was not confirmed", function()
       end
     end
   end)
+end)
+
+describe("an experiment whose script does not wait for its pulse", function()
+  local folder
+  before_each(function() folder = shell.folder() end)
+  after_each(function() shell.remove(folder) end)
+
+  local ways = { "", "stim:disarm()", "stim:disarm() run:sleep(1)" }
+
+  -- at its end, or on disarming: the confirmation is waited for, and none is a fault
+  for device, option in pairs { magventure = "", stimjim = "--device-option full_scale_ua=1000" } do
+    it("ends well only where it was confirmed: " .. device, function()
+      for _, way in ipairs(ways) do
+        shell.write(folder .. "/made.lua", ([[
+          local mp = require "moonpulse"
+          return mp.experiment(function(run)
+            local stim = run:device()
+            stim:arm(mp.pulse(mp.mso(40)))
+            local at = run:now() + 0.3
+            run:spawn(function() stim:play(mp.pulse(mp.mso(40)), { at = at }) end)
+            run:sleep(at + 0.05 - run:now())
+            %s
+          end)]]):format(way))
+        for fault, expected in pairs { ["--fault drop@1"] = 4, [""] = 0 } do
+          local status, out, err = shell.moonpulse(folder, ("run %s/made.lua --device sim:%s %s %s "
+            .. "--tolerance 500 --out %s/runs"):format(folder, device, option, fault, folder))
+          assert.are.equal(expected, status, way .. fault .. out .. err)
+          assert.is_truthy(out:find(expected == 0 and "1 of 1 pulse, 1 confirmed"
+            or "1 of 1 pulse, 0 confirmed", 1, true), out)
+          assert.are.equal(expected == 4, err:find "pulse 1[%w ]* was not confirmed within" ~= nil,
+            way .. err)
+        end
+      end
+    end)
+  end
 end)

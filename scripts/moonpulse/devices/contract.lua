@@ -46,7 +46,7 @@ local fields = {
   { "simulator", text, true }, { "serial", either(is "table", method) }, { "usb", is "table", true },
   { "latency", either(seconds, method) }, { "trigger_latency", seconds, true },
   { "reply_slow", seconds, true }, { "reply_timeout", number_from(0.001, 60) },
-  { "note", method, true }, { "disarmed", text, true },
+  { "note", method, true }, { "disarmed", text, true }, { "proves_end", is "boolean", true },
   { "confirms", either(is "boolean", method), true }, { "options", is "table", true },
   { "commands", is "table" }, { "replies", is "table" }, { "decode", method },
   { "explain", method, true }, { "limits", method }, { "connect", method }, { "arm", method },

@@ -21,7 +21,8 @@ local M = {
   latency = 0.00015, -- three cycles from a soft trigger to the output (firmware 2.0.1, run)
   reply_timeout = 0.6,
   confirms = false,
-  disarmed = "the Pulse Pal answers behind the abort: its trains have ended",
+  disarmed = "the Pulse Pal answers behind the abort; it cannot say that its trains have ended",
+  proves_end = false, -- no message tells whether an output plays (firmware 2.0.1, read)
 }
 
 M.options = {
@@ -234,7 +235,9 @@ function M.arm(io, first, actions, firsts)
     or program.program(options, program.volts_of_outputs(options, first, firsts)), "its program")
 end
 
+--- Again, before the question: the abort has no reply, so one that was lost on the way is not noticed.
 function M.disarm(io)
+  io:write(M.safe)
   hello(io, "it does not answer behind the abort: are its output lights dark? If its screen shows an "
     .. "error, click its joystick; else unplug it")
 end

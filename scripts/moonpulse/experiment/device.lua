@@ -135,6 +135,8 @@ end
 local function must_be_safe(left)
   if left and left.not_disarmed then
     links.fault("NOT CONFIRMED SAFE: " .. left.not_disarmed)
+  elseif left and left.found then
+    links.fault(left.found)
   end
 end
 
