@@ -24,7 +24,7 @@ local admitted = setmetatable({}, { __mode = "k" })
 local function judgement(given, at_s)
   local limits = given.driver.limits(given.identity)
   return { plan = given.plan, seed = given.seed, thresholds = given.thresholds,
-    limits = limits, step = limits.intensity.step, policy = given.policy,
+    limits = limits, step = limits.intensity.step, highest = limits.intensity.highest, policy = given.policy,
     progress = given.progress, earlier = given.earlier, at_s = at_s }
 end
 

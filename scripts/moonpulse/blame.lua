@@ -79,6 +79,23 @@ function M.build(call, ...)
   return result
 end
 
+--- Have each method say at the author's line that it was called with a dot for a colon.
+---@param who string what scripts call the object: "run", "stim"
+---@param methods table<string, function> is changed
+---@param is_self fun(value: any): boolean
+function M.guard_methods(who, methods, is_self)
+  for name, method in pairs(methods) do
+    if type(method) == "function" and name:sub(1, 2) ~= "__" then
+      methods[name] = function(self, ...)
+        if not is_self(self) then
+          M.fail("%s.%s: write %s:%s(...), with a colon", who, name, who, name)
+        end
+        return method(self, ...)
+      end
+    end
+  end
+end
+
 local function names_of(known)
   local names = {}
   for name in pairs(known) do

@@ -163,16 +163,17 @@ local function fits(a, b)
 end
 
 --- How many repetitions fit duration exactly.
-local function count_in(who, duration, rate_num, rate_den)
-  local num, den = check_positive(who, "duration", duration)
+local function count_in(who, key, duration, rate_num, rate_den)
+  local num, den = check_positive(who, key, duration)
+  local instead = who == "train" and ", or give pulses or count" or ""
   if not fits(num, rate_num) or not fits(den, rate_den) then
-    fail("%s: cannot tell how many periods %s s holds: give pulses or count instead", who,
-      tostring(duration))
+    fail("%s: cannot tell how many periods %s = %s s holds: use one with fewer digits%s", who, key,
+      tostring(duration), instead)
   end
   local top, bottom = num * rate_num, den * rate_den
   if top % bottom ~= 0 then
-    fail("%s: %s s holds %.6g periods, which is not whole: use a duration that fits, or give "
-      .. "pulses or count", who, tostring(duration), top / bottom)
+    fail("%s: %s = %s s holds %.6g periods, which is not whole: use one that fits%s", who, key,
+      tostring(duration), top / bottom, instead)
   end
   return top // bottom
 end
@@ -207,7 +208,7 @@ function M.train(spec)
   if counted then
     count = check_count("train", spec.pulses and "pulses" or "count", counted)
   else
-    count = count_in("train", spec.duration, num, den)
+    count = count_in("train", "duration", spec.duration, num, den)
   end
   local child = spec.of and check_plan("train", "of", spec.of) or one_pulse("train", spec.intensity)
   local plan
@@ -241,7 +242,9 @@ function M.theta_burst(spec)
     intensity = "intensity",
   })
   local burst = M.burst { pulses = spec.pulses, hz = spec.hz, intensity = spec.intensity }
-  local train = M.train { of = burst, hz = spec.theta_hz, duration = spec.on }
+  local num, den = check_positive("theta_burst", "theta_hz", spec.theta_hz)
+  local train = M.train { of = burst, hz = spec.theta_hz,
+    count = count_in("theta_burst", "on", spec.on, num, den) }
   if spec.cycles == nil and spec.off == nil then
     return train
   elseif spec.cycles == nil then
@@ -331,6 +334,11 @@ end
 function M.times(plan, count, spacing)
   check_plan("times", "what stands before :times(n)", plan)
   check_count("times", "the number of times", count)
+  if type(spacing) == "number" then
+    fail("times: :times(%d, %s) does not say which time that is: write :times(%d, { every = %s }) from onset "
+      .. "to onset, or :times(%d, { gap = %s }) from the end to the next onset", count, spacing, count,
+      spacing, count, spacing)
+  end
   options("times", spacing or {}, { every = "?seconds", gap = "?seconds" })
   spacing = spacing or {}
   if spacing.every and spacing.gap then
@@ -373,7 +381,8 @@ function M.shuffle(list)
     return chosen
   elseif not draw then
     fail("shuffle: the order is drawn from the run's seed, which is known only while the plan is "
-      .. "made: call it inside plan = function(p) ... end of mp.protocol")
+      .. "made: call it inside plan = function(p) ... end of mp.protocol; in an experiment write "
+      .. "run:shuffle(list)")
   end
   local order = table.move(list, 1, #list, 1, {})
   for i = #order, 2, -1 do -- Fisher and Yates
@@ -413,6 +422,11 @@ local function same_trials(trial, count, every, rest_after)
   return named(build(core.sequence, as_part(trial), M.times(next_one, count - 1)), "trials")
 end
 
+local function seconds_of(key, value)
+  local num, den = check_exact("trials", key, value)
+  return num / den
+end
+
 local function all_same(list)
   for i = 2, #list do
     if list[i] ~= list[1] then
@@ -445,6 +459,9 @@ function M.trials(spec)
       check_positive("trials", key, spec[key])
       notes.rest("trials", key, spec[key])
     end
+  end
+  if spec.shortest and seconds_of("shortest", spec.shortest) > seconds_of("longest", spec.longest) then
+    fail("trials: shortest = %s is above longest = %s", spec.shortest, spec.longest)
   end
   local every = spec.every
   if not every and spec.shortest == spec.longest then

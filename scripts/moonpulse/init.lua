@@ -29,17 +29,17 @@ local mp = {
 
 --- Percent of the stimulator's maximum output.
 mp.mso = framed(function(percent)
-  return intensities.new(percent, "MSO")
+  return intensities.written(percent, "MSO")
 end)
 
 --- Percent of the participant's resting motor threshold (run with --rmt).
 mp.rmt = framed(function(percent)
-  return intensities.new(percent, "RMT")
+  return intensities.written(percent, "RMT")
 end)
 
 --- Percent of the participant's active motor threshold (run with --amt).
 mp.amt = framed(function(percent)
-  return intensities.new(percent, "AMT")
+  return intensities.written(percent, "AMT")
 end)
 
 --- Milliseconds as seconds: mp.ms(20) is 0.02.

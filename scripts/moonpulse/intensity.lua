@@ -1,5 +1,6 @@
 --- Intensities: a percentage and what it is a percentage of.
 local blame = require "moonpulse.blame"
+local notes = require "moonpulse.notes"
 
 local M = {}
 
@@ -34,8 +35,12 @@ end
 ---@return moonpulse.Intensity
 function M.new(value, reference)
   local name = reference:lower()
-  if type(value) ~= "number" or value ~= value then
-    blame.fail("%s: a percentage expected, like mp.%s(80), not %s", name, name, tostring(value))
+  if type(value) == "string" and tonumber(value) then
+    blame.fail("%s: a percentage expected, not the text %q: write the number without quotes, mp.%s(%s)", name,
+      value, name, value)
+  elseif type(value) ~= "number" or value ~= value then
+    blame.fail("%s: a percentage expected, like mp.%s(80), not %s", name, name,
+      type(value) == "string" and ("%q"):format(value) or tostring(value))
   end
   local problem = problem_with(value, reference)
   if problem then
@@ -43,6 +48,16 @@ function M.new(value, reference)
   end
   local intensity = setmetatable({ value = value, reference = reference }, Intensity)
   made[intensity] = true
+  return intensity
+end
+
+--- An intensity that somebody wrote: as new, and one that is suspiciously small is noted.
+---@param value number percent
+---@param reference string
+---@return moonpulse.Intensity
+function M.written(value, reference)
+  local intensity = M.new(value, reference)
+  notes.percent(reference:lower(), value, most[reference])
   return intensity
 end
 
@@ -65,16 +80,33 @@ function M.parse(text)
   if problem then
     return nil, ("%q: %s"):format(text, problem)
   end
-  return M.new(value, reference)
+  return M.written(value, reference)
 end
+
+local margin = 1e-9 -- of a step: half a step is one also where the division is not exact
 
 --- What a device is set to: the nearest of its steps, half a step up.
 ---@param mso number
 ---@param step number in %MSO
+---@param highest number? in %MSO, where the last step up to 100 % is not there
 ---@return number
-function M.round(mso, step)
-  local rounded = math.floor(mso / step + 0.5) * step
-  return math.type(step) == "integer" and math.tointeger(rounded) or rounded
+function M.round(mso, step, highest)
+  local steps, whole = math.floor(mso / step + 0.5 + margin), math.floor(100 / step + 0.5)
+  local rounded = steps * step
+  if math.type(step) == "integer" then
+    rounded = math.tointeger(rounded) or rounded
+  elseif math.abs(whole * step - 100) < 1e-6 * step then
+    rounded = steps * 100 / whole -- so many of a whole number: 100 % is 100
+  end
+  return highest and mso <= 100 and math.min(rounded, highest) or rounded
+end
+
+--- The step below, for what must not be exceeded.
+---@param mso number
+---@param step number in %MSO
+---@return number
+function M.floor(mso, step)
+  return M.round((math.floor(mso / step + margin)) * step, step)
 end
 
 local threshold_names = { RMT = "resting motor threshold", AMT = "active motor threshold" }

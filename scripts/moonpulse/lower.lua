@@ -35,7 +35,7 @@ local function resolve(actions, thresholds, limits, driver)
       refuse(code, "%s", message)
     end
     action.exact_mso = mso
-    action.mso = intensities.round(mso, range.step)
+    action.mso = intensities.round(mso, range.step, range.highest)
     if action.mso == 0 then
       refuse("limit", "%g %%%s is %g %%MSO, which the %s takes as 0 (its step is %g %%): no pulse "
         .. "would come; intensities are percent, like mp.rmt(120)", action.intensity,

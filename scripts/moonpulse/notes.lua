@@ -6,6 +6,7 @@ local outline = require "moonpulse.outline"
 local M = {}
 
 local LONGEST_ISI, LONGEST_REST = 0.5, 30 * 60 -- seconds; what is longer is rare on purpose
+local LEAST_PERCENT = 3 -- no threshold study and no treatment is below it; 1.1 for 110 is
 local listener, said
 
 --- From now on notes go to say. The library itself prints nothing.
@@ -35,6 +36,20 @@ local function ask(who, key, value, limit, usual)
   if found > limit then
     note(who, ("%s = %s is %s, %s: seconds are meant? For milliseconds write mp.ms(N)"):format(key,
       tostring(value), outline.duration(found), usual))
+  end
+end
+
+--- A percentage: is it so small that a fraction was written for it?
+---@param who string "rmt", "amt" or "mso"
+---@param value number
+---@param most number percent that can be meant
+function M.percent(who, value, most)
+  -- 1 and 2 %MSO are a device's weakest: a staircase may reach it, and it stands in for a nerve's intensity
+  local is_setting = who == "mso" and value % 1 == 0
+  if value > 0 and value < LEAST_PERCENT and not is_setting then
+    local meant = value * 100 <= most and (": %g?"):format(value * 100) or "?"
+    note(who, ("%g is %g %%%s, below %d %%: percent are meant%s"):format(value, value, who:upper(),
+      LEAST_PERCENT, meant))
   end
 end
 

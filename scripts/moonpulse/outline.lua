@@ -13,15 +13,17 @@ function M.seconds(seconds)
   return ("%.9g s"):format(seconds)
 end
 
---- Seconds with minutes where they help: 2223.9 -> "2223.9 s (37 min 03.9 s)".
+--- Seconds with minutes where they help: 2223.9 -> "2223.9 s (37 min 03.9 s)"; minutes to the nearest
+--- tenth of a second.
 function M.duration(seconds)
   local text = ("%.10g s"):format(math.floor(seconds * 1e6 + 0.5) / 1e6)
   if seconds < 60 then
     return text
   end
-  local minutes = math.floor(seconds / 60)
+  local tenths = math.floor(seconds * 10 + 0.5) -- rounded first: 59.96 s are the next minute
+  local minutes = tenths // 600
   local hours = minutes // 60
-  local rest = ("%04.1f s"):format(math.floor((seconds - minutes * 60) * 10 + 1e-6) / 10)
+  local rest = ("%04.1f s"):format((tenths - minutes * 600) / 10)
   if hours > 0 then
     return ("%s (%d h %02d min %s)"):format(text, hours, minutes % 60, rest)
   end

@@ -145,6 +145,12 @@ local function check_parameter(name, declared)
     blame.fail("protocol: a parameter needs a name: params = { cycles = { default = 20 } }")
   end
   local who = "parameter " .. name
+  if type(declared) ~= "table" or intensities.is(declared) then
+    blame.fail("%s: its value stands in a table: params = { %s = { default = %s } }", who, name,
+      intensities.is(declared) and ("mp.%s(%g)"):format(declared.reference:lower(), declared.value)
+      or type(declared) == "string" and ("%q"):format(declared)
+      or (math.type(declared) or type(declared) == "boolean") and tostring(declared) or "...")
+  end
   blame.options(who, declared, parameter_known)
   local kind = values_of.kind(declared.default)
   if not values_of.kinds[kind] then
@@ -278,6 +284,14 @@ local function specialise(base, variant)
   return made
 end
 
+--- Where a plan is needed and none is: what there is instead, and how a plan is made of it.
+local function no_plan(value)
+  if type(value) == "table" and compose.is_plan(value[1]) then
+    return "a list of plans: mp.trials { of = list, every = seconds } makes one plan of it"
+  end
+  return value == nil and "nil (is its last line \"return ...\"?)" or type(value)
+end
+
 --- What a file returned, as a protocol (or what was accepted); within the sandbox's limits.
 local function from_result(path, result, environment)
   if accepted[result] then
@@ -289,8 +303,8 @@ local function from_result(path, result, environment)
   if compose.is_plan(result) then
     return M.protocol { id = stem, name = stem, plan = function() return result end }
   end
-  error(("%s: the file must return mp.protocol { ... }, mp.experiment(...) or a plan, not %s "
-    .. "(is the last line \"return ...\"?)"):format(path, type(result)), 0)
+  error(("%s: the file must return mp.protocol { ... }, mp.experiment(...) or a plan, not %s")
+    :format(path, no_plan(result)), 0)
 end
 
 --- A script's error as text that names its file, whatever was raised.
@@ -423,8 +437,10 @@ function M.build(protocol, values, seed, intensity, arrange)
     return nil, in_file(protocol.file, plan)
   end
   if not compose.is_plan(plan) then
-    return nil, ("%s: plan must return a plan, not %s"):format(protocol.file or protocol.id,
-      type(plan))
+    local info = debug.getinfo(protocol.plan, "S")
+    local where = info.linedefined > 0 and ("%s:%d"):format(info.short_src, info.linedefined)
+      or protocol.file or protocol.id
+    return nil, in_file(protocol.file, ("%s: plan must return a plan, not %s"):format(where, no_plan(plan)))
   end
   return plan, nil, context.drawn
 end

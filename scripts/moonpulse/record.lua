@@ -31,6 +31,7 @@ local function record_in(folder, path, file)
     written_ns = math.mininteger, first = 1, last = 0, queue = {}, unconfirmed = {},
     first_open = 1, last_open = 0, unsure = {}, pulses_sent = 0, pulses_confirmed = 0, pulses_skipped = 0,
     lateness = {}, worst_us = 0, skipped_by = {}, passing = {}, extra = 0, trains = {},
+    pulses_unmeasured = 0, -- sent, and timed by the stimulator
     starts = 0, last_number = 0,
   }, Record)
 end

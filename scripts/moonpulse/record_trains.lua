@@ -124,6 +124,7 @@ function M.given(record, row)
   if row.counted == false then
     row.counted = true
     record.pulses_sent = record.pulses_sent + 1
+    record.pulses_unmeasured = record.pulses_unmeasured + (row.late_ns and 0 or 1)
     record.pulses_confirmed = record.pulses_confirmed + (row.promised and 1 or 0)
   end
 end

@@ -3,6 +3,7 @@ local admission = require "moonpulse.admission"
 local core = require "moonpulse.core"
 local devices = require "moonpulse.devices"
 local faults = require "moonpulse.simulators.faults"
+local ignored = require "moonpulse.run.ignored"
 local links = require "moonpulse.link"
 local listenings = require "moonpulse.listening"
 local virtual_trigger = require "moonpulse.virtual_trigger"
@@ -144,6 +145,7 @@ end
 local function play(job, link, record, pace, listening)
   assert(job.lowering:cleared(), "the plan was not checked against the safety limits: nothing is sent")
   local driver, twin, frames = job.driver, link.twin, job.lowering:frames()
+  ignored.remember(record, frames)
   local start_ns = link.now_ns + 1000000000 + math.floor(job.lowering:lead() * 1e9)
   record.start_ns = start_ns
   local latency_ns = math.floor(driver.latency * 1e9)

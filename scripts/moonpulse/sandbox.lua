@@ -224,7 +224,9 @@ function M.environment()
     io.stderr:write(M.printable(table.concat(parts, "\t")), "\n")
   end
   return setmetatable(own, { __metatable = false, __index = function(_, name)
-    if closed[name] then
+    if name == "mp" or name == "moonpulse" then
+      refuse('%s is not known: the file begins with: local mp = require "moonpulse"', name)
+    elseif closed[name] then
       refuse("%s: protocol files see nothing of %s: they describe a plan; an experiment script "
         .. "(mp.experiment), which moonpulse run alone takes, may do more", name, closed[name])
     end

@@ -4,6 +4,7 @@ local admission = require "moonpulse.admission"
 local blame = require "moonpulse.blame"
 local core = require "moonpulse.core"
 local firing = require "moonpulse.firing"
+local ignored = require "moonpulse.run.ignored"
 local links = require "moonpulse.link"
 local listenings = require "moonpulse.listening"
 local outcomes = require "moonpulse.record_outcome"
@@ -308,9 +309,11 @@ function Stimulator:play(admitted, how)
   end
   self.facts = { offset_ns = self.start_ns - record.start_ns, wire_ns = {}, latency_ns = self.latency_ns,
     tolerance_ns = math.floor(self.job.tolerance * 1e9 + 0.5) }
-  for i, frame in ipairs(lowering:frames()) do
+  local frames = lowering:frames()
+  for i, frame in ipairs(frames) do
     self.facts.wire_ns[i] = frame.wire_ns
   end
+  ignored.remember(record, frames)
   if how.on_start then
     how.on_start(self.start_ns)
   end

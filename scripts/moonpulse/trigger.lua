@@ -77,6 +77,11 @@ local function cut(text)
   return text, {}
 end
 
+--- A setting as it was written.
+local function said(key, value)
+  return key == "line" and value or key .. "=" .. value
+end
+
 --- Read what --trigger says; for argparse.
 ---@param text string "rts", "dtr:width=2", "/dev/ttyUSB1", "/dev/ttyUSB1:byte=4,width=10,baud=9600"
 ---@return moonpulse.Trigger?
@@ -95,8 +100,15 @@ function M.parse(text)
         .. "settings like :byte=4,width=10,baud=9600 behind it"):format(text)
     end
   end
+  local given = {}
   for _, each in ipairs(list) do
     local key, value = each[1], each[2]
+    local what = key == "text" and "byte" or key -- both say what is sent
+    if given[what] then -- the later one would count, and nobody would know
+      return nil, ("--trigger %s: %s and %s: one of them is meant"):format(text, given[what],
+        said(key, value))
+    end
+    given[what] = said(key, value)
     if own and key ~= "width" then
       return nil, ("--trigger %s: a line of the device's port takes only width=MS"):format(text)
     elseif key == "line" then

@@ -85,8 +85,9 @@ function M.explain(violation, driver, limits, train)
     return ("%s: the trigger pulse of the first is not over, with 1 ms at rest behind it; the shortest "
       .. "interval is %s, or use a smaller width"):format(pulses, least)
   end
-  return ("%s: too short to change its settings in between; the shortest interval is %s (%s)")
-    :format(pulses, least, limits.why)
+  return ("%s: too short to change its settings in between; the shortest interval is %s (the %s takes so "
+    .. "long: they wait until the pulse before has come, and it must have followed them before the next)")
+    :format(pulses, least, driver.description)
 end
 
 return M

@@ -29,7 +29,10 @@ function M.judging(action)
   local trains, judged, finders = walk.trains, nil, nil
   walk.trains = function(plan, seed, emit, progress, by_pulse, more)
     local found = trains(plan, seed, emit, progress, by_pulse, more)
-    judged, finders = { pulses = found.pulses + found.nerve_pulses }, more.given.finders
+    judged, finders = { pulses = 0 }, more.given.finders
+    for kind, pulses in pairs(found.counts) do -- trials are no kind of train: their pulses are in another
+      judged.pulses = judged.pulses + (kind == "trials" and 0 or pulses)
+    end
     return found
   end
   local ok, result, rows = heard.during(action)

@@ -76,6 +76,8 @@ local function box(chance, device, values, full)
   return driven[1]
 end
 
+local whole_percent = { num = 100, den = 1 } -- of what a hand sets
+
 local draws = {
   bistim = function(chance, device)
     device.settings = some(chance, { resolution = { "high", "low", "auto" } })
@@ -110,16 +112,16 @@ local draws = {
       pulse_ms = { "0.1", "0.2", "2", "5" }, biphasic = { "0", "1" }, interphase_ms = { "0", "0.05", "1" },
       fastest_hz = { "20", "100", "200" }, channels = { "left=1,right=3", "1=2,2=1", "4=2,left=4", "1=4" } },
       { "full_scale_volts" })
-    device.coarse = full and 0.1
+    device.grid = full and paces.volts_grid(device.settings[full]) or whole_percent
     device.shape = { waveform = device.settings.biphasic == "1" and "biphasic" or "monophasic" }
   end,
   stimjim = function(chance, device)
     local full = box(chance, device, { volts = { "1", "3.3", "10" },
-      full_scale_mv = { "1000", "7500", "15000" }, full_scale_ua = { "1000", "3330" },
+      full_scale_mv = { "150", "1000", "7500", "15000" }, full_scale_ua = { "50", "1000", "3330" },
       pulse_us = { "20", "100", "500" }, biphasic = { "0", "1" }, interphase_us = { "0", "20", "100" },
       fastest_hz = { "20", "100", "200" },
       channels = { "left=0,right=1", "0=1,1=0", "1=0" } }, { "full_scale_mv", "full_scale_ua" })
-    device.coarse = full and 0.1
+    device.grid = full and paces.units_grid(device.settings[full]) or whole_percent
     device.shape = { waveform = device.settings.biphasic == "1" and "biphasic" or "monophasic",
       mode = full == "full_scale_ua" and "Current output" or "Voltage output" }
   end,

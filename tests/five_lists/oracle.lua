@@ -100,10 +100,11 @@ end
 ---@param plan table[] ordered
 ---@param listed table[] rows of `events`
 ---@param thresholds { rmt: integer, amt: integer }
----@param fine boolean? the device takes every hundredth of a percent
+---@param grid { num: integer, den: integer, most: integer? }? steps of the device in 100 %MSO, a fraction,
+---   and how many of them there are at most; nil: whole percent
 ---@return table[]? rows
 ---@return string? what is wrong with a drawn rest
-function M.rows(plan, listed, thresholds, fine)
+function M.rows(plan, listed, thresholds, grid)
   local rows, least_ns, most_ns = {}, 0, 0 -- where the stretch begins: both are the same once it is known
   for _, stretch in ipairs(plan) do
     least_ns = least_ns + (stretch.min and exact.ns(stretch.min) or 0)
@@ -121,18 +122,22 @@ function M.rows(plan, listed, thresholds, fine)
     for _, event in ipairs(stretch.events) do
       rows[#rows + 1] = { ns = least_ns + exact.ns(event.at), mark = event.mark, value = event.value,
         ref = event.ref, channel = not event.mark and (event.channel or "1") or nil,
-        mso = not event.mark and M.mso(event, thresholds, fine) or nil }
+        mso = not event.mark and M.mso(event, thresholds, grid) or nil }
     end
     least_ns, most_ns = least_ns + exact.ns(stretch.span), most_ns + exact.ns(stretch.span)
   end
   return rows
 end
 
---- Whole %MSO, halves up, of whole numbers; or as it is.
-function M.mso(intensity, thresholds, fine)
+local percent = { num = 100, den = 1 }
+
+--- %MSO of whole numbers, on the steps of the device, halves up.
+function M.mso(intensity, thresholds, grid)
+  grid = grid or percent
   local threshold = intensity.ref == "MSO" and 100 or thresholds[intensity.ref:lower()]
   local hundredths = intensity.value * threshold
-  return fine and hundredths / 100 or (2 * hundredths + 100) // 200
+  local steps = (2 * hundredths * grid.num + 10000 * grid.den) // (20000 * grid.den)
+  return math.min(steps, grid.most or steps) * 100 * grid.den / grid.num
 end
 
 return M

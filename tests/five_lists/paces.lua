@@ -62,9 +62,19 @@ local hand = with(quick, { one_intensity = true }) -- set by hand: one for all
 --- Two coils, for devices that have one.
 M.coils = with(outputs(slow, "left", "right"), { only = { "coils" } })
 
+--- The intensities of a Pulse Pal whose 100 %MSO are so many volts (a whole number): its converter has 32768
+--- steps in 10 V, of which the last is not there.
+function M.volts_grid(volts)
+  return { num = 32768 * math.tointeger(tonumber(volts)), den = 10, most = 32767 }
+end
+
+--- The intensities of a StimJim whose 100 %MSO are so many mV or uA: it takes whole ones.
+function M.units_grid(units)
+  return { num = math.tointeger(tonumber(units)), den = 1 }
+end
+
 --- By driver. in_twin: the latency passes in the simulator, whose times are the pulses' own.
---- own: what is drawn with its own timing. fine: its intensities have no step that matters. coarse: how
---- far the simulator's intensity may be off by the steps of its voltage, %.
+--- own: what is drawn with its own timing. grid: of its intensities (oracle.rows).
 M.devices = {
   { name = "magventure", trigger = true, paces = { fast, bursts, quick, second },
     own = { even, even_rates } },
@@ -72,13 +82,13 @@ M.devices = {
   { name = "bistim", trigger = true, paces = { slow, pairs_of, pairs_of }, own = { only_pairs } },
   { name = "rapid", trigger = true, paces = { second, tenths, trains }, own = { tenths } },
   { name = "duomag", paces = { second }, own = { second } },
-  { name = "pulsepal", settings = { full_scale_volts = "10" }, coarse = 0.2, in_twin = true,
+  { name = "pulsepal", settings = { full_scale_volts = "10" }, grid = M.volts_grid "10", in_twin = true,
     paces = { fast, quick, outputs(fast, "1", "2") },
     own = { even, even_rates, outputs(even_rates, "1", "2") } },
-  { name = "stimjim", settings = { full_scale_mv = "10000" }, coarse = 0.2,
+  { name = "stimjim", settings = { full_scale_mv = "10000" }, grid = M.units_grid "10000",
     paces = { fast, second, outputs(fast, "0", "1") },
     own = { even_rates, outputs(even_rates, "0", "1") } },
-  { name = "trigger", fine = true, paces = { hand }, own = { hand } },
+  { name = "trigger", grid = { num = 100000, den = 1 }, paces = { hand }, own = { hand } },
 }
 
 M.timings = { "host", "device", "auto", "trigger" }

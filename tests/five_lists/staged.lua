@@ -238,7 +238,7 @@ local function look_at(self, number, each, device)
     return "the journal has it as plan " .. entry.play
   end
   local listed = lists.listed(each.built, entry.seed)
-  local wanted, why = trials.expected(each.plan, listed, device.fine)
+  local wanted, why = trials.expected(each.plan, listed, device.grid)
   if not wanted then
     return why
   end

@@ -16,22 +16,22 @@ local clock_ns = { pulsepal = 110000, stimjim = 2000, rapid = 1000000 }
 
 M.exactly, M.as_sent, M.as_heard = exactly, as_sent, as_heard
 
---- How far the simulator's pulses may be off by its clock and its steps.
+--- How far the simulator's pulses may be off by its clock.
 ---@param device table of five_lists.paces
 function M.given_tolerance(device)
-  return { ns = math.max(2000, clock_ns[device.name] or 0), mso = device.coarse or 1e-6 }
+  return { ns = math.max(2000, clock_ns[device.name] or 0), mso = 1e-6 }
 end
 
 --- The expectation that fits what is listed; of a shuffle, one of its orders.
 ---@param drawn table of five_lists.draw
 ---@param listed table[] what `events` lists
----@param fine boolean? as for oracle.rows
+---@param grid table? as for oracle.rows
 ---@return table[]? rows
 ---@return string? why there is none
-function M.expected(drawn, listed, fine)
+function M.expected(drawn, listed, grid)
   local why
   for _, plan in ipairs(drawn.expected) do
-    local rows, problem = oracle.rows(plan, listed, play.thresholds, fine)
+    local rows, problem = oracle.rows(plan, listed, play.thresholds, grid)
     problem = problem or compare.difference({ name = "written", rows = rows },
       { name = "listed", rows = listed }, exactly)
     if not problem then
@@ -114,7 +114,7 @@ function M.run(folder, trial)
     return "wrong", ("seed %d, %s, timing %s: %s\n%s"):format(trial.seed, device.name, timing, difference,
       drawn.source)
   end
-  local wanted, why = M.expected(drawn, listed, device.fine)
+  local wanted, why = M.expected(drawn, listed, device.grid)
   if not wanted then
     return wrong(why)
   end

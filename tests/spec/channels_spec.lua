@@ -59,6 +59,10 @@ describe("a box whose outputs are stimulators of their own", function()
   end)
 
   it("is told only what changes on that output", function()
+    local told = { -- the Pulse Pal's steps: 5 V / 16384
+      stimjim = "pa40 pb60 pa40 pb60 pa40 pb60 sa50 pa50 pb60",
+      pulsepal = "pa40.0024 pb59.9976 pa40.0024 pb59.9976 pa40.0024 pb59.9976 "
+        .. "aa50 sa50 pa50 pb59.9976" } -- it asks whether it has the pulses before: no reply says so
     for name, options in pairs { pulsepal = { full_scale_volts = "5", channels = "a=1,b=2" },
       stimjim = { full_scale_ua = "2000", channels = "a=0,b=1" } } do
       local pair = on("a", 40) .. mp.rest(0.007) .. on("b", 60)
@@ -67,10 +71,9 @@ describe("a box whose outputs are stimulators of their own", function()
       assert.is_true(ok, tostring(lowering))
       local seen = {}
       for kind, _, _, _, index in lowering.next, lowering do
-        seen[#seen + 1] = kind:sub(1, 1) .. actions[index].channel .. actions[index].mso
+        seen[#seen + 1] = ("%s%s%.6g"):format(kind:sub(1, 1), actions[index].channel, actions[index].mso)
       end
-      local asked = name == "pulsepal" and "aa50 " or "" -- whether it has the pulses before: no reply says so
-      assert.are.equal("pa40 pb60 pa40 pb60 pa40 pb60 " .. asked .. "sa50 pa50 pb60", table.concat(seen, " "))
+      assert.are.equal(told[name], table.concat(seen, " "))
     end
   end)
 end)
@@ -115,10 +118,11 @@ describe("an experiment on a box with two outputs", function()
   before_each(function() folder = shell.folder() end)
   after_each(function() shell.remove(folder) end)
 
-  for device, options in pairs { stimjim = { "0", "1", "full_scale_ua=3300" },
-    pulsepal = { "1", "2", "full_scale_volts=10" } } do
+  -- what 30, 45, 60 and 70 % are in steps of 1/3300, and of 10 V / 32768
+  for device, options in pairs { stimjim = { "0", "1", "full_scale_ua=3300", 30, 45, 60, 70 },
+    pulsepal = { "1", "2", "full_scale_volts=10", 29.9987793, 45.0012207, 60.0006104, 70.0012207 } } do
     it("has a row for each setting of each output, live and recovered: " .. device, function()
-      local one, two, option = table.unpack(options)
+      local one, two, option, s30, s45, s60, s70 = table.unpack(options)
       shell.write(folder .. "/pairs.lua", ([[
         local mp = require "moonpulse"
         return mp.experiment(function(run)
@@ -142,9 +146,9 @@ describe("an experiment on a box with two outputs", function()
         local list = row.event == "set_intensity" and told or row.event == "pulse" and given or {}
         list[#list + 1] = row.channel .. " at " .. row.intensity_mso
       end
-      assert.are.same({ two .. " at 60", one .. " at 45", two .. " at 70" }, told)
-      assert.are.same({ one .. " at 30", two .. " at 30", one .. " at 30", two .. " at 60", one .. " at 45",
-        two .. " at 70" }, given)
+      assert.are.same({ two .. " at " .. s60, one .. " at " .. s45, two .. " at " .. s70 }, told)
+      assert.are.same({ one .. " at " .. s30, two .. " at " .. s30, one .. " at " .. s30,
+        two .. " at " .. s60, one .. " at " .. s45, two .. " at " .. s70 }, given)
       shell.write(path .. "/again.tsv", (assert(recover.rows(path))))
       local again = {}
       for _, row in ipairs(shell.rows(path .. "/again.tsv")) do

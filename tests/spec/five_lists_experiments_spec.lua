@@ -86,7 +86,11 @@ describe("the five lists of an experiment", function()
 
   for _, name in ipairs { "magstim200", "bistim", "rapid" } do
     it("are the same where a plan was refused while a capacitor follows its setting, on " .. name, function()
-      assert.are.equal(2, (assert(refused_then_fired(name))))
+      local plays, refused = refused_then_fired(name)
+      assert.are.equal(2, plays, refused)
+      assert.matches("is too soon: the stimulator can be ready at [%d.]+ s: its new setting, 30 %%MSO, takes "
+        .. "until then: have it set beforehand, with stim:arm%(plan%) .* %(at least [%d.]+ s later%)",
+        refused)
       local forgotten = function(swap)
         local class = stimulator_class()
         local set, bound = class.set, starting.bound
@@ -102,6 +106,18 @@ describe("the five lists of an experiment", function()
       local played, why = plants.during(forgotten, function() return refused_then_fired(name) end)
       assert.is_nil(played)
       assert.matches("written: [%d.]+ s, channel 1, 30 %%MSO", why)
+    end)
+  end
+
+  for _, name in ipairs { "magstim200", "bistim", "duomag" } do
+    it("differ in nothing where recharging is why a plan is too soon, which is said, on " .. name, function()
+      local plan = single(80)
+      local plays, refused = staged.run(folder, { seed = 1, device = named(name), timing = "host", steps = {
+        { what = "arm_for", plan = plan }, { what = "fire", plan = plan },
+        { what = "fire", plan = plan, ahead = 0.25, again = true } } })
+      assert.are.equal(2, plays, refused)
+      assert.matches("can be ready at [%d.]+ s: until then it recovers from the pulse before .*: leave it "
+        .. "more time between plans, or name a later instant %(at least [%d.]+ s later%)", refused)
     end)
   end
 

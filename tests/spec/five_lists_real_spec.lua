@@ -41,7 +41,7 @@ describe("the five lists in real time", function()
       seed = seed + 1
       local drawn = draw.plan(seed, chances.new(-seed):pick(device.paces), 1)
       local listed = lists.listed(play.build(folder, drawn.source, seed), seed)
-      local wanted = trials.expected(drawn, listed, device.fine)
+      local wanted = trials.expected(drawn, listed, device.grid)
       if #wanted >= 3 and wanted[#wanted].ns < longest_ns then
         local played = play.play(folder, play.build(folder, drawn.source, seed),
           { device = device, timing = timing, seed = seed })
@@ -77,7 +77,7 @@ describe("the five lists in real time", function()
     local rows = lists.given(played, each.device)
     local given, why = untimed(spoil and spoil(rows) or rows)
     local recorded, why_not = untimed(sent)
-    local tolerance = { ns = 0, mso = each.device.coarse or 1e-6 }
+    local tolerance = { ns = 0, mso = 1e-6 }
     return why or why_not or odd or compare.difference(wanted, { name = "given", rows = given }, tolerance)
       or compare.difference(wanted, { name = "recorded", rows = recorded }, { ns = 0, mso = 1e-6 })
   end

@@ -209,6 +209,12 @@ describe("a group above 25 Hz", function()
     local finding = find(report_of(qps(mp.mso(40)), { thresholds = {} }), "group intensity")
     assert.are.equal("beyond tested", finding.verdict)
     assert.matches("give --amt N or --rmt N", finding.nearest, 1, true)
+    assert.are.same({ 40, "%MSO" }, { finding.value, finding.unit }) -- and what there is: the strongest
+    local mixed = mp.pulse(mp.mso(30)) .. mp.rest(0.02) .. mp.pulse(mp.mso(50)) .. mp.rest(0.02)
+      .. mp.pulse(mp.mso(49.6))
+    assert.are.equal(50, find(report_of(mixed, { thresholds = {} }), "group intensity").value)
+    local theta = mp.theta_burst { pulses = 3, hz = 50, theta_hz = 5, on = 2, intensity = mp.mso(41) }
+    assert.are.equal(41, find(report_of(theta, { thresholds = {} }), "theta burst intensity").value)
   end)
 end)
 
@@ -226,10 +232,31 @@ describe("what will be delivered", function()
     assert.are.equal("within", duration(1, 42).verdict) -- 46.2 is given as 46
   end)
 
+  it("is said where it is more than what was written, and that is why it is not within", function()
+    local function sentence(plan, rule, step)
+      return judge.sentence(find(report_of(plan, { step = step, thresholds = { rmt = 45, amt = 37 } }), rule))
+    end
+    local theta = mp.theta_burst { pulses = 3, hz = 50, theta_hz = 5, on = 40, intensity = amt(80) }
+    assert.matches("81.0811 %%AMT, .*; 80 %%AMT of 37 %%MSO = 29.6 %%MSO, set to 30 %%MSO %(the device's "
+      .. "step%); passes: at most 80 %%AMT %(29 %%MSO%)", sentence(theta, "theta burst intensity", 1))
+    assert.matches("; 110 %%RMT of 45 %%MSO = 49.5 %%MSO, set to 50 %%MSO %(the device's step%); passes: ",
+      sentence(train(20, 32, rmt(110)), "train duration", 1))
+    assert.matches("; 61.5 %%MSO, set to 62 %%MSO %(the device's step%)",
+      sentence(mp.pair { isi = mp.ms(20), intensity = mp.mso(61.5) }, "pairs", 1))
+    -- not where nothing was rounded, or down, or where it is within
+    for _, each in ipairs { { theta, "theta burst intensity" },
+      { train(20, 32, rmt(110)), "train duration", 0.5 }, { train(20, 42, rmt(109)), "train duration", 1 },
+      { train(1, 9, rmt(110)), "train duration", 1 } } do
+      assert.is_nil(sentence(table.unpack(each)):find("set to", 1, true))
+    end
+  end)
+
   it("is what the lab's limits see", function()
     local lab = assert(require "moonpulse.safety.lab".new({ max_percent_rmt = 110 }, "lab"))
-    assert.are.equal("OVER", find(report_of(train(1, 5, rmt(110)), { step = 1, lab = lab,
-      thresholds = { rmt = 45 } }), "intensity").verdict)
+    local found = find(report_of(train(1, 5, rmt(110)), { step = 1, lab = lab,
+      thresholds = { rmt = 45 } }), "intensity")
+    assert.are.equal("OVER", found.verdict)
+    assert.matches("110 %RMT of 45 %MSO = 49.5 %MSO, set to 50 %MSO", judge.sentence(found), 1, true)
   end)
 end)
 

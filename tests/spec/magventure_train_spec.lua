@@ -115,7 +115,13 @@ describe("a MagPro's program", function()
       why(bursts, identity { waveform = "Monophasic" }))
     assert.matches("set to Biphasic Burst", why({ { 10, 1, 5 } }, identity { waveform = "Biphasic_Burst" }))
     assert.matches("in mode Twin", why(bursts, identity { mode = "Twin" }))
-    assert.matches("nearest is 3 ms", why { { 3, 304, 100000 }, { 9, 1, 5 } })
+    assert.matches("nearest are 3 and 3.1 ms", why { { 3, 304, 100000 }, { 9, 1, 5 } })
+    assert.matches("nearest are 5 and 5.1 ms", why { { 4, 505, 100000 } })
+    assert.matches("nearest are 20 and 21 ms", why { { 3, 207, 10000 } })
+    assert.matches("nearest is 0.5 ms", why { { 3, 4, 10000 } })
+    -- however long it lasts, a train that the device does not have is refused for that
+    assert.matches("nearest are 5 and 5.1 ms", why { { 4, 505, 100000 }, { 24, 5, 1 } })
+    assert.matches("no rate of 1.5 Hz", why { { 10, 2, 3 }, { 24, 20, 1 } })
     assert.matches("one intensity", why({}, nil, { { offset = 0, action = { mso = 40 } },
       { offset = 0.01, action = { mso = 50 } } }))
     assert.matches("evenly spaced", why({}, nil, { { offset = 0, action = { mso = 40 } },

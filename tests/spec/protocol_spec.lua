@@ -2,6 +2,7 @@ local catalogue = require "moonpulse.catalogue"
 local intensities = require "moonpulse.intensity"
 local lfs = require "lfs"
 local mp = require "moonpulse"
+local outline = require "moonpulse.outline"
 local protocols = require "moonpulse.protocol"
 
 local this_file = debug.getinfo(1, "S").short_src
@@ -66,6 +67,17 @@ local function with(params, more)
   return spec(change)
 end
 
+describe("minutes", function()
+  it("are told to the nearest tenth of a second", function()
+    for seconds, text in pairs { [88.790554] = "88.790554 s (1 min 28.8 s)",
+      [88.74] = "88.74 s (1 min 28.7 s)", [119.97] = "119.97 s (2 min 00.0 s)",
+      [2223.9] = "2223.9 s (37 min 03.9 s)", [59.5] = "59.5 s",
+      [3599.99] = "3599.99 s (1 h 00 min 00.0 s)", [60] = "60 s (1 min 00.0 s)" } do
+      assert.are.equal(text, outline.duration(seconds))
+    end
+  end)
+end)
+
 describe("a declaration", function()
   it("is refused with an unknown or missing field", function()
     refused(function() mp.protocol(spec { nmae = "x" }) end,
@@ -90,7 +102,7 @@ describe("a declaration", function()
 
   it("is refused with a parameter that means nothing", function()
     refused(function() mp.protocol(with { cycles = 20 }) end,
-      "parameter cycles", "a table of options", "number")
+      "parameter cycles", "{ cycles = { default = 20 } }")
     refused(function() mp.protocol(with { cycles = { min = 1 } }) end, "default is missing")
     refused(function() mp.protocol(with { cycles = { default = 1, mni = 1 } }) end,
       "no option \"mni\"", "known: default")

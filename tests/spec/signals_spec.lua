@@ -42,11 +42,14 @@ describe("signals", function()
     return out .. "/" .. found[1]
   end
 
-  --- From now on, every 10 ms until it has ended, in a process of its own: the first, then the others.
+  --- From now on, every 10 ms until it has ended, in a process of its own: the first, and when it was taken
+  --- (of two that wait the system hands on whichever it likes) the others.
   local function pester(job, first, others)
     local pid = job:pid()
-    os.execute(("{ kill -%s %d; sleep 0.01; while kill -%s %d && sleep 0.01 && kill -%s %d; do sleep 0.01; "
-      .. "done; } 2>/dev/null &"):format(first, pid, others[1], pid, others[2] or others[1], pid))
+    os.execute(("{ kill -%s %d; while grep -q '^ShdPnd:[[:space:]]*0*[1-9a-f]' /proc/%d/status; do "
+      .. "sleep 0.01; done; while kill -%s %d && sleep 0.01 && kill -%s %d; do sleep 0.01; "
+      .. "done; } 2>/dev/null &"):format(first, pid, pid, others[1], pid,
+      others[2] or others[1], pid))
   end
 
   it("that follow the first change nothing until the record of a run is closed", function()

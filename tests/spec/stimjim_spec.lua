@@ -355,6 +355,15 @@ describe("the driver of the StimJim", function()
       local words = ("%d uA were measured at output 0, which was set to %d uA"):format(way[2], way[1] * 20)
       assert.is_true(unlike == nil or unlike:find(words, 1, true) ~= nil, unlike)
     end
+    -- an output that is not driven says 0uA, and its completion counts pulses all the same
+    for _, way in ipairs { { configured({}).settings, "0uA", 5000, "mV" },
+      { configured({ full_scale_mv = "2000" }).settings, "0uA", 1000, "mV" }, { own, "0mV", 1000, "uA" } } do
+      local verdict, _, _, unlike = judge(complete(1, ("     %s,             0uA,          "):format(way[2])),
+        action(), way[1])
+      assert.are.equal("confirm", verdict)
+      assert.is_truthy(unlike and unlike:find(("output 0, which was set to %d %s: it is not in the mode")
+        :format(way[3], way[4]), 1, true), unlike)
+    end
     -- a firmware that writes it otherwise: confirmed, not compared
     assert.are.same({ "confirm", "1 delivered", 1 },
       { judge(complete(1, ": 1mV, 2uA, (target 3mV)"), action(), own) })

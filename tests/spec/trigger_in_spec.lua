@@ -90,6 +90,56 @@ describe("the bytes of --trigger-in", function()
     assert.matches("21 trigger bytes came on .*, all taken by the script\n", job:out())
   end)
 
+  --- The example of the manual, as it is written there.
+  local function example(name)
+    local lines, inside = {}, false
+    for line in io.lines("docs/experiments.md") do
+      inside = inside and (line == "" or line:find "^    ") or line:find("    -- " .. name, 1, true) == 1
+      lines[#lines + 1] = inside and line:sub(5) or nil
+    end
+    return table.concat(lines, "\n") .. "\n"
+  end
+
+  --- Run it with a byte every half second: those that come before it waits are passed over.
+  local function run_locked()
+    job = shell.start(folder, "locked", ("run %s/locked.lua --tolerance 200 --out %s/runs --trigger-in %s")
+      :format(folder, folder, port:path()))
+    for _ = 1, 60 do
+      core.wait(0.5)
+      port:write "\x11"
+      if job:out():find("\nsent  ", 1, true) or job:err() ~= "" then
+        break
+      end
+    end
+    return job:wait(), job:err()
+  end
+
+  it("are what a pulse is locked to, as the manual's example does it", function()
+    shell.write(folder .. "/locked.lua", example "locked.lua")
+    local tries, status, err = 0
+    repeat -- the machine may be too busy for a script's 0.1 s, and only that
+      status, err = run_locked()
+      tries = tries + 1
+    until tries == 5 or not err:find("after the call at the earliest", 1, true)
+    assert.are.equal(0, status, err)
+    local names, came, given = shell.names(folder .. "/runs"), {}, {}
+    for _, row in ipairs(shell.rows(folder .. "/runs/" .. names[#names] .. "/events.tsv")) do
+      if row.event == "pulse" then
+        given[#given + 1] = tonumber(row.onset_planned_us) / 1e6
+      elseif row.reply:find "^trigger: byte 17" then
+        came[#came + 1] = tonumber(row.onset)
+      end
+    end
+    assert.are.equal(5, #given)
+    for i, at in ipairs(given) do
+      local nearest = math.huge
+      for _, byte in ipairs(came) do
+        nearest = math.min(nearest, math.abs(at - byte - 0.1))
+      end
+      assert.is_true(nearest < 2e-6, ("pulse %d is %.6f s away from where it belongs"):format(i, nearest))
+    end
+  end)
+
   it("are kept while the script plays a plan", function()
     start [[
       local train = mp.train { pulses = 5, hz = 10, intensity = mp.mso(40) }

@@ -41,6 +41,10 @@ describe("--trigger", function()
       { "/dev/x:byte=1.5", "whole number" }, { "/dev/x:width=0", "from 0.01 to 10000 ms" },
       { "/dev/x:width=nan", "from 0.01 to 10000 ms" }, { "/dev/x:baud=1", "from 50" },
       { "/dev/x:text=", "needs 1 to 256 characters" }, { "/dev/x:rts,byte=2", "not both" },
+      { "/dev/x:byte=4,byte=5", "byte=4 and byte=5: one of them" },
+      { "/dev/x:rts,dtr", "rts and dtr: one of" }, { "/dev/x:byte=4,text=T", "byte=4 and text=T: one of" },
+      { "dtr:width=2,width=5", "width=2 and width=5" },
+      { "/dev/x:baud=9600,byte=1,baud=19200", "baud=9600 and baud=19200" },
     }
     for _, row in ipairs(rows) do
       local trigger, message = triggers.parse(row[1])

@@ -104,7 +104,8 @@ function M.run(options)
   local report, own_verdict = worst.judge(cases, function(case)
     return judge.plan {
       plan = case.plan, seed = case.seed, thresholds = { rmt = options.rmt, amt = options.amt },
-      step = limits.intensity.step, coverage = coverages.of(protocol, limits),
+      step = limits.intensity.step, highest = limits.intensity.highest,
+      coverage = coverages.of(protocol, limits),
       profile = policy.profile, lab = policy.lab,
       history = policy.history, schedule = schedule,
       progress = function(walked, total, of) bar:show("checking the guidelines", walked, total, of) end,

@@ -50,10 +50,18 @@ function kinds.numbers(spec, value)
   return list
 end
 
+--- The pattern must fit the whole text, also where its author left out an anchor. What a pattern cannot say
+--- is looked at by the spec's check(text), which refuses.
 function kinds.text(spec, value)
   value = tostring(value)
-  if spec[3] and not value:find(spec[3]) then
+  local first, last = 1, #value
+  if spec[3] then
+    first, last = value:find(spec[3])
+  end
+  if first ~= 1 or last ~= #value then
     M.refuse("%s = %q is not of the form %s", spec[1], value, spec.form or spec[3])
+  elseif spec.check then
+    spec.check(value)
   end
   return value
 end

@@ -6,6 +6,7 @@
 -- fired. One that comes while a train plays is not lost: it starts another train afterwards. So
 -- nothing is sent to an output that plays; settings wait until none does: op 73 ends the pulses of all
 -- four. Triggers, and voltages (op 74), are of one output and leave the others alone (firmware, read).
+local channel_map = require "moonpulse.devices.channel_map"
 local program = require "moonpulse.devices.pulsepal_program"
 local protocol = require "moonpulse.devices.pulsepal_commands"
 
@@ -32,8 +33,8 @@ M.options = {
   { "biphasic", "integer", 0, 1, default = 0, help = "1: a second phase of the opposite voltage" },
   { "interphase_ms", "number", 0, 1000, default = 0, help = "between the two phases" },
   { "fastest_hz", "number", 0.001, 5000, default = 100, help = "what the stimulator behind the box takes" },
-  { "channels", "text", "^[^=,]+=[1-4]", optional = true, form = "name=1,other=2",
-    help = "which outputs the plan's channels are; 1 to 4 are themselves" },
+  channel_map.option(M.description, { 1, 2, 3, 4 },
+    "which outputs the plan's channels are; 1 to 4 are themselves"),
 }
 
 local defaults = {}
@@ -76,7 +77,7 @@ function M.limits(_, _, options)
   options = settled(options)
   return {
     channels = 4, channel_names = { "1", "2", "3", "4" },
-    intensity = { min = 0, max = 100, step = 1 }, nerve = true,
+    intensity = program.intensity(options), nerve = true,
     shortest_interval = function() return program.shortest(options) end,
     why = program.why(options),
     output = function(action) return program.channel(options, action.channel) end,

@@ -8,6 +8,8 @@ local command = require "moonpulse.devices.command"
 local M = {}
 
 local cycles_per_s, longest_s = 20000, 1800
+M.step_volts = 10 / 32768 -- of its converter, whose 16 bits are -10 V and up
+M.most_volts = 10 - M.step_volts
 M.most_pulses = 5000 -- of a custom train: the box does not check, and writes past its memory
 
 --- Parameters by their numbers: name, kind, highest value. Times and volts are checked by their kind;

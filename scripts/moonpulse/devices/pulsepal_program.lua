@@ -3,8 +3,9 @@
 -- Playback rules from firmware 2.0.1 (sanworks/PulsePal, run natively): intervals count from the end
 -- of a pulse; a train's duration cuts the pulse in progress; a pulse that would not end before its
 -- burst does is not started; a custom train ends with its last pulse.
-local protocol = require "moonpulse.devices.pulsepal_commands"
+local channel_map = require "moonpulse.devices.channel_map"
 local command = require "moonpulse.devices.command"
+local protocol = require "moonpulse.devices.pulsepal_commands"
 
 local M = {}
 
@@ -16,18 +17,27 @@ local channel_names = { [""] = 1, ["1"] = 1, ["2"] = 2, ["3"] = 3, ["4"] = 4 }
 ---@param name string
 ---@return integer
 function M.channel(options, name)
-  for given, number in (options.channels or ""):gmatch("([^=,]+)=(%d)") do
-    if given == name then
-      return math.tointeger(tonumber(number))
-    end
-  end
-  return channel_names[name] or command.refuse("the Pulse Pal's outputs are 1 to 4: which is channel %q? Say "
+  return channel_map.output(options.channels, name) or channel_names[name]
+    or command.refuse("the Pulse Pal's outputs are 1 to 4: which is channel %q? Say "
     .. "--device-option channels=%s=1, or name the channels of the plan 1 to 4", name, name)
 end
 
 --- The volts of a pulse's first phase.
 function M.volts(options, action)
   return options.full_scale_volts and action.mso / 100 * options.full_scale_volts or options.volts
+end
+
+--- What the intensity may be: its converter has 32768 steps from 0 to 10 V, and ends one below.
+---@param options table
+---@return table range as of limits()
+function M.intensity(options)
+  local range = { min = 0, max = 100, step = 1 }
+  if options.full_scale_volts then
+    range.step = 100 * protocol.step_volts / options.full_scale_volts
+    local highest = 100 * protocol.most_volts / options.full_scale_volts
+    range.highest = highest < range.max and highest or nil
+  end
+  return range
 end
 
 --- One pulse, in cycles: first phase, gap, second phase, and all of it.

@@ -26,7 +26,7 @@ local M = {
       help = "volts, 115 or 230; without these two the lowest rates hold, which suit every unit" },
     { "code", "text", "^" .. ("[%g]"):rep(16) .. "$", form = "xxxx-xxxxxxxx-xx", optional = true,
       help = "the unlock code of a unit with software 9 or later: Magstim gives it for each unit" },
-    { "version", "text", "^%d+[%d.]*$", form = "9.0", optional = true,
+    { "version", "text", "^%d+%.%d+$", form = "9.0", optional = true,
       help = "the unit's software, for the check before it is asked; from then on it counts what it says" },
     { "enhanced", "choice", { 0, 1 }, default = 0,
       help = "1: enhanced power, up to 110 %, single pulses at most every 2 s" },

@@ -5,6 +5,7 @@
 -- All is played by timer T, output 0 from PulseTrain 0 and output 1 from PulseTrain 1: each is set without
 -- touching the other. Its completion text says how many pulses it gave, one
 -- period behind the last one, and is the proof of a start: of one pulse, or of a train.
+local channel_map = require "moonpulse.devices.channel_map"
 local command = require "moonpulse.devices.command"
 local protocol = require "moonpulse.devices.stimjim_commands"
 local words = require "moonpulse.devices.stimjim_replies"
@@ -34,8 +35,8 @@ M.options = {
   { "biphasic", "integer", 0, 1, default = 0, help = "1: a second phase of the opposite amplitude" },
   { "interphase_us", "integer", 0, 1000000, default = 0, help = "between the two phases: 0, or 20 and up" },
   { "fastest_hz", "number", 0.001, 5000, default = 100, help = "what may be given at most" },
-  { "channels", "text", "^[^=,]+=[01]", optional = true, form = "name=0,other=1",
-    help = "which outputs the plan's channels are; 0 and 1 are themselves" },
+  channel_map.option(M.description, { 0, 1 },
+    "which outputs the plan's channels are; 0 and 1 are themselves"),
 }
 
 local defaults = {}
@@ -53,22 +54,22 @@ M.replies, M.decode = words.replies, words.decode
 -- Pulses --------------------------------------------------------------------------------------------
 
 local function output_of(options, name)
-  for given, number in (options.channels or ""):gmatch("([^=,]+)=(%d)") do
-    if given == name then
-      return math.tointeger(tonumber(number))
-    end
-  end
-  return (name == "" or name == "0") and 0 or name == "1" and 1
+  return channel_map.output(options.channels, name) or (name == "" or name == "0") and 0 or name == "1" and 1
     or command.refuse("a StimJim has the outputs 0 and 1: which is channel %q? Say --device-option "
       .. "channels=%s=0, or name the channels of the plan 0 and 1", name, name)
 end
 
---- Mode and amplitude (mV or uA) of a pulse.
-local function strength(options, action)
+--- mV or uA at 100 %MSO; nil where a hand sets the intensity.
+local function full_scale(options)
   if options.full_scale_mv and options.full_scale_ua then
     command.refuse("full_scale_mv and full_scale_ua: an output is driven by voltage or by current")
   end
-  local full = options.full_scale_mv or options.full_scale_ua
+  return options.full_scale_mv or options.full_scale_ua
+end
+
+--- Mode and amplitude (mV or uA) of a pulse.
+local function strength(options, action)
+  local full = full_scale(options)
   local value = full and action.mso / 100 * full or options.volts * 1000
   local amplitude = math.floor(value + 0.5)
   if amplitude == 0 then
@@ -138,8 +139,10 @@ local by_hand = "its pulses are triggers of one voltage and the intensity is set
 
 function M.limits(_, _, options)
   options = settled(options)
+  local full = full_scale(options)
   return {
-    channels = 2, channel_names = { "0", "1" }, intensity = { min = 0, max = 100, step = 1 }, nerve = true,
+    channels = 2, channel_names = { "0", "1" }, nerve = true,
+    intensity = { min = 0, max = 100, step = full and 100 / full or 1 }, -- it takes whole mV and uA
     shortest_interval = function() return shortest(options) end,
     why = ("at most %g Hz, as its option fastest_hz says; and each pulse of %d us must be reported before "
       .. "the next"):format(options.fastest_hz, pulse_us(options)),
@@ -147,7 +150,7 @@ function M.limits(_, _, options)
     shortest_across = function(action) return action.train and action.train.busy or reported(options) end,
     why_across = ("each pulse of %d us must be reported before the next; a smaller pulse_us makes it "
       .. "sooner"):format(pulse_us(options)),
-    by_hand = not (options.full_scale_mv or options.full_scale_ua) and by_hand or nil,
+    by_hand = not full and by_hand or nil,
   }
 end
 
@@ -318,8 +321,11 @@ local function amiss(reply, action, options)
   local mode, amplitude = strength(options, action)
   local wanted_unit = mode == 1 and "uA" or "mV"
   local measured = math.tointeger(tonumber(number))
-  if not measured or unit ~= wanted_unit then
+  if not measured then
     return nil -- a firmware that does not say
+  elseif unit ~= wanted_unit then -- of an output that is not driven, too: its completion counts pulses
+    return ("%d %s were measured at output %d, which was set to %d %s: it is not in the mode that it was "
+      .. "given, so no pulse came that way"):format(measured, unit, output, amplitude, wanted_unit)
   end
   local room = math.max(amplitude * share, mode == 1 and step_ua or step_mv)
   return math.abs(measured - amplitude) > room and ("%d %s were measured at output %d, which was set to "

@@ -306,4 +306,6 @@ function Device:armed()
   return self.stimulator.ready == true
 end
 
+blame.guard_methods("stim", Device, function(value) return getmetatable(value) == Device end)
+
 return M

@@ -130,6 +130,9 @@ function Run:stop(why)
   self.stage.stop(why)
 end
 
+local is_run = setmetatable({}, { __mode = "k" })
+blame.guard_methods("run", Run, function(value) return is_run[value] == true end)
+
 --- What the script holds: methods and facts; a name that is neither is an error at its line.
 ---@param stage table of the runner
 ---@param facts table { params, seed, name }
@@ -142,7 +145,7 @@ function M.new(stage, facts)
     names[#names + 1] = name
   end
   table.sort(names)
-  return setmetatable({ stage = stage }, { __index = function(_, name)
+  local run = setmetatable({ stage = stage }, { __index = function(_, name)
     local value = Run[name]
     if value == nil then
       value = facts[name]
@@ -152,6 +155,8 @@ function M.new(stage, facts)
     end
     return value
   end })
+  is_run[run] = true
+  return run
 end
 
 return M

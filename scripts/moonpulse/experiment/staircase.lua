@@ -40,6 +40,8 @@ function Trial:answer(value)
   self.staircase:take(self, answer)
 end
 
+blame.guard_methods("trial", Trial, function(value) return getmetatable(value) == Trial end)
+
 --- Half the step, on the grid of the smallest.
 local function halve(step, min_step)
   return math.max(min_step, math.floor(step / 2 / min_step + 0.5) * min_step)
@@ -121,6 +123,8 @@ function Staircase:__call()
   self.note(("trial %d at %g %s"):format(trial.number, trial.intensity, self.unit))
   return trial, trial.intensity
 end
+
+blame.guard_methods("staircase", Staircase, function(value) return getmetatable(value) == Staircase end)
 
 local function check(options)
   blame.options("run:staircase", options, known)

@@ -175,9 +175,10 @@ function M.dose(manifest, s)
   local function seconds(key)
     return text.seconds(text.number(get(manifest, "protocol." .. key)))
   end
-  local span = s.time ~= "virtual" and s.intervals.span_sent
+  local span = s.time ~= "virtual" and s.span
   if span then
-    rows[#rows + 1] = { "Duration: first to last pulse, as sent", text.seconds(span / 1e6) }
+    rows[#rows + 1] = { "Duration: first to last pulse, as sent", text.seconds(span.sent / 1e6)
+      .. (span.computed and ", with the stimulator's own offset of the last pulse" or "") }
   end
   local words = "%MSO: percent of maximum stimulator output. First to last pulse: onset to onset."
   if not is_experiment(manifest) then

@@ -19,16 +19,30 @@ local function height_scale(pulses)
   return { top = 1, known = false, name = "no intensity", of = function() return 0.9 end }
 end
 
-local function slice(pulses, window, marks)
+--- The whole session is with its marks: what was marked before the first pulse belongs to it.
+local function with_marks(t0, t1, marks)
+  for _, mark in ipairs(marks) do
+    if mark.time then
+      t0, t1 = math.min(t0, mark.time), math.max(t1, mark.time)
+    end
+  end
+  return t0, t1
+end
+
+local function slice(pulses, window, marks, is_whole)
   local rows, t0, t1 = {}, math.huge, -math.huge
   for i = window.first, window.last do
     local row = pulses[i]
     rows[#rows + 1] = row
     t0, t1 = math.min(t0, row.time), math.max(t1, row.time)
   end
-  local pad = t1 > t0 and (t1 - t0) * 0.02 or 0.5
   window.first_time, window.last_time = t0, t1
+  if is_whole then
+    t0, t1 = with_marks(t0, t1, marks)
+  end
+  local pad = t1 > t0 and (t1 - t0) * 0.02 or 0.5
   window.pulses, window.marks = rows, marks
+  window.drawn = t1 - t0
   window.t0, window.t1 = t0 - pad, t1 + pad
 end
 
@@ -61,7 +75,7 @@ end
 local function describe(window, number)
   local span = window.last_time - window.first_time
   window.origin, window.axis_name = 0, "Time from protocol start"
-  window.scale = span > 900 and "min" or "s"
+  window.scale = window.drawn > 900 and "min" or "s"
   if number > 1 and span < 1 then
     window.scale, window.origin = "ms", window.first_time
     window.axis_name = "Time from the first pulse shown"
@@ -91,7 +105,7 @@ function M.of(pulses, times, marks)
   local channels, names = channels_of(pulses)
   local list = #names > 1 and windows.of_channels(times, channels, names) or windows.choose(times)
   for number, window in ipairs(list) do
-    slice(pulses, window, marks)
+    slice(pulses, window, marks, number == 1)
     if #names > 1 then
       divide(window, names)
     end

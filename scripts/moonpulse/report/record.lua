@@ -20,7 +20,7 @@ local bounds = { onset = 1e9, planned = 1e15, sent = 1e15, confirmed = 1e15, lat
   mso = 1e6, intensity = 1e6 }
 local textual = {
   trial_type = "trial_type", event = "event", channel = "channel", intensity_ref = "ref",
-  status = "status", reply = "reply",
+  status = "status", reply = "reply", timed_by = "timed_by",
 }
 
 -- Statuses that mean "the pulse left as the plan wanted"; "late" left, but not on time.
@@ -53,7 +53,9 @@ local function classify(row)
   row.was_sent = row.sent ~= nil or left[status] or false
   row.delivered = row.was_sent and (status == nil or left[status] or status == "late") or false
   row.is_confirmed = row.delivered and (row.confirmed ~= nil or status == "delivered")
-  if row.lateness == nil and row.sent and row.planned then
+  -- what the stimulator timed itself has no lateness but its start's: its sent time is computed, not measured
+  row.unmeasured = row.timed_by == "device" and row.lateness == nil
+  if row.lateness == nil and row.sent and row.planned and not row.unmeasured then
     row.lateness = row.sent - row.planned
   end
   row.time = row.onset or row.sent and row.sent / 1e6 or row.planned and row.planned / 1e6

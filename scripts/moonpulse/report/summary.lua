@@ -6,11 +6,12 @@ local text = require "moonpulse.report.text"
 local M = {}
 
 local function counts(pulses)
-  local out = { recorded = #pulses, sent = 0, delivered = 0, confirmed = 0, late = 0 }
+  local out = { recorded = #pulses, sent = 0, delivered = 0, confirmed = 0, late = 0, by_device = 0 }
   for _, row in ipairs(pulses) do
     out.sent = out.sent + (row.was_sent and 1 or 0)
     out.delivered = out.delivered + (row.delivered and 1 or 0)
     out.confirmed = out.confirmed + (row.is_confirmed and 1 or 0)
+    out.by_device = out.by_device + (row.was_sent and row.unmeasured and 1 or 0)
     out.late = out.late + (row.was_sent and row.status == "late" and 1 or 0)
   end
   return out
@@ -98,20 +99,23 @@ local function add_interval(classes, planned, actual)
   class.worst = math.max(class.worst, math.abs(actual - planned))
 end
 
--- Only pulses that are neighbours in the plan and were both sent make an interval.
+-- Only what this computer timed makes an interval: pulses that are neighbours in the plan and were both sent.
+-- Those that the stimulator timed in between are passed over, for nobody measured them.
 local function intervals(pulses)
   local errors, classes = {}, { list = {} }
-  local first, last
-  for i, row in ipairs(pulses) do
+  local first, last, before
+  for _, row in ipairs(pulses) do
     local timed = row.was_sent and row.sent and row.planned
-    local before = pulses[i - 1]
-    if timed then
+    if timed and not row.unmeasured then
       first, last = first or row, row
-    end
-    if timed and before and before.was_sent and before.sent and before.planned then
-      local planned, actual = row.planned - before.planned, row.sent - before.sent
-      errors[#errors + 1] = actual - planned
-      add_interval(classes, planned, actual)
+      if before then
+        local planned, actual = row.planned - before.planned, row.sent - before.sent
+        errors[#errors + 1] = actual - planned
+        add_interval(classes, planned, actual)
+      end
+      before = row
+    elseif not timed then
+      before = nil
     end
   end
   local out = stats.describe_magnitudes(errors)
@@ -124,11 +128,22 @@ local function intervals(pulses)
   return out
 end
 
+--- From the first to the last pulse that was sent, whoever timed it, in microseconds.
+local function span(pulses)
+  local first, last
+  for _, row in ipairs(pulses) do
+    if row.was_sent and row.sent then
+      first, last = first or row, row
+    end
+  end
+  return first and first ~= last and { sent = last.sent - first.sent, computed = last.unmeasured } or nil
+end
+
 local function replies(pulses)
   local latencies, by_text, list = {}, {}, {}
   local with_reply = 0
   for _, row in ipairs(pulses) do
-    if row.sent and row.confirmed then
+    if row.sent and row.confirmed and not row.unmeasured then
       latencies[#latencies + 1] = row.confirmed - row.sent
     end
     if row.reply then
@@ -203,6 +218,7 @@ function M.compute(manifest, events)
   out.exceptions = exceptions(events.pulses, out.confirmed > 0)
   out.lateness = lateness(events.pulses)
   out.intervals = intervals(events.pulses)
+  out.span = span(events.pulses)
   out.replies = replies(events.pulses)
   out.doses = doses(events.pulses)
   return out

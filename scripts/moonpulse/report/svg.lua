@@ -142,7 +142,7 @@ local function separate(window, pulses, scale, top, bottom)
   return table.concat(parts)
 end
 
--- The measured interval between neighbours, written between their bars.
+-- The interval between neighbours as it is on record, written between their bars.
 local function interval_labels(out, window, top)
   local before
   for _, row in ipairs(window.pulses) do

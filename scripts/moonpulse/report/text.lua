@@ -71,6 +71,14 @@ function M.counted(n, noun)
   return M.count(n) .. " " .. noun .. (n == 1 and "" or "s")
 end
 
+--- "9 pulses were timed by the stimulator: not measured".
+---@param n number
+---@return string
+function M.unmeasured(n)
+  return ("%s %s timed by the stimulator: not measured"):format(M.counted(n, "pulse"),
+    n == 1 and "was" or "were")
+end
+
 --- A duration for a sentence, in the unit that fits: 86.2 µs, 0.21 ms, 1.500 s.
 ---@param us number
 ---@return string

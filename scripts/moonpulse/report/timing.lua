@@ -51,6 +51,12 @@ local function histogram(d)
     words .. note .. " A bar with very few pulses is drawn just tall enough to be seen.")
 end
 
+--- How many pulses have no figure here, as the stimulator timed them; nil: none.
+local function by_device(s)
+  return s.by_device > 0 and html.p(text.unmeasured(s.by_device) .. ". Of what the stimulator times itself, "
+    .. "only the start is ours; where such a pulse is drawn, its program says.") or nil
+end
+
 --- Onset errors.
 ---@param s table
 ---@return string
@@ -62,6 +68,7 @@ function M.onset(s)
       .. "the record are computed, so they say nothing about timing on hardware.")
   elseif d.n == 0 then
     parts[1] = html.p("No sent pulse has a recorded onset error.")
+    parts[2] = by_device(s)
   else
     local rows = { percentile_row("Onset error", d) }
     if d.min < 0 then
@@ -70,6 +77,7 @@ function M.onset(s)
     parts = { html.p("Onset error = time at which the whole command was at the stimulator, minus "
       .. "the planned onset. Positive is late. Measured by the computer that sent it."),
       histogram(d), html.grid("Onset error", percentile_columns, rows) }
+    parts[#parts + 1] = by_device(s)
     parts[#parts + 1] = sample_warning(d.n)
   end
   return html.section("onset", "Onset error", parts)
@@ -113,11 +121,14 @@ function M.intervals(s)
   if s.time == "virtual" then
     parts[1] = html.p("Not measured, for the same reason.")
   elseif d.n == 0 then
-    parts[1] = html.p("No two neighbouring pulses both have a planned and a sent time.")
+    parts[1] = html.p("No two neighbouring pulses both have a planned and a sent time of this computer's.")
+    parts[2] = by_device(s)
   else
     local rows, rest = class_rows(d.classes)
     parts = { html.p("Interval error = size of (sent interval − planned interval), for pulses that"
-      .. " are neighbours in the plan and were both sent."),
+      .. " are neighbours in the plan and were both sent."
+      .. (s.by_device > 0 and " Pulses that the stimulator timed are passed over: an interval goes on to the "
+      .. "next pulse that this computer timed." or "")),
       html.grid("Size of interval error", percentile_columns,
         { percentile_row("Interval error", d) }),
       html.grid("By planned interval", { "#Planned", "#n", "#mean sent (ms)", "#shortest (ms)",
@@ -126,8 +137,9 @@ function M.intervals(s)
       parts[#parts + 1] = html.p("The eight most frequent planned intervals are shown; there are "
         .. text.count(rest) .. " more.", "small")
     end
-    parts[#parts + 1] = html.p(string.format("First to last sent pulse: planned %.6f s, "
-      .. "sent %.6f s, difference %s.", d.span_planned / 1e6, d.span_sent / 1e6,
+    parts[#parts + 1] = html.p(string.format("First to last sent pulse%s: planned %.6f s, "
+      .. "sent %.6f s, difference %s.", s.by_device > 0 and " that this computer timed" or "",
+      d.span_planned / 1e6, d.span_sent / 1e6,
       text.duration_us(d.span_sent - d.span_planned)))
   end
   return html.section("intervals", "Interval error", parts)
@@ -181,13 +193,17 @@ local function status_words(row)
     .. (row.is_confirmed and " (sent)" or " (sent, not confirmed)")
 end
 
+local function error_words(row)
+  return not row.was_sent and "–" or row.unmeasured and "not measured" or text.cell_us(row.lateness)
+end
+
 local function exception_table(list)
   local rows = {}
   for i = 1, math.min(most_listed, #list) do
     local row = list[i]
     rows[i] = { row.pulse and text.count(row.pulse) or text.missing,
       row.planned and string.format("%.6f", row.planned / 1e6) or text.missing,
-      status_words(row), row.was_sent and text.cell_us(row.lateness) or "–", row.reply or "–" }
+      status_words(row), error_words(row), row.reply or "–" }
   end
   local out = html.grid("Pulses that did not go as planned", { "#Pulse", "#planned onset (s)",
     "What happened", "#onset error (µs)", "Reply" }, rows)

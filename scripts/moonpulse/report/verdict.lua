@@ -18,7 +18,10 @@ local function onset_clause(s)
     return "onset errors were not recorded"
   end
   local clause = "the largest onset error was " .. text.duration_us(s.lateness.largest)
-  if s.lateness.n < s.sent then
+  if s.by_device > 0 then
+    clause = ("%s among the %s that this computer timed (%s)"):format(clause, text.count(s.lateness.n),
+      text.unmeasured(s.by_device))
+  elseif s.lateness.n < s.sent then
     clause = clause .. " among the " .. text.count(s.lateness.n) .. " with a recorded time"
   end
   return clause

@@ -4,6 +4,7 @@ local cli = require "moonpulse.cli"
 local core = require "moonpulse.core"
 local escapes = require "moonpulse.escapes"
 local faults = require "moonpulse.simulators.faults"
+local ignored = require "moonpulse.run.ignored"
 local links = require "moonpulse.link"
 local manifests = require "moonpulse.run.manifest"
 local outline = require "moonpulse.outline"
@@ -16,16 +17,6 @@ function M.line(key, text, ...)
   print(("%-12s"):format(key) .. (select("#", ...) > 0 and text:format(...) or text))
 end
 
---- Was any train started by us and timed by the stimulator?
-local function timed_by_device(actions)
-  for _, action in ipairs(actions or {}) do
-    if action.train then
-      return true
-    end
-  end
-  return false
-end
-
 --- How many pulses were left out, and why.
 local function skipped_text(record)
   local parts = {}
@@ -35,6 +26,12 @@ local function skipped_text(record)
   table.sort(parts)
   return #parts > 0 and (", %d skipped (%s)"):format(record.pulses_skipped,
     table.concat(parts, ", ")) or ""
+end
+
+--- Pulses that no onset error speaks of.
+local function unmeasured_text(count)
+  return count > 0 and (" (%s %s timed by the stimulator: not measured)"):format(
+    outline.counted(count, "pulse"), count == 1 and "was" or "were") or ""
 end
 
 --- The manifest's result. Where the disk did not take the record, what is there stays as it is: the flight
@@ -94,6 +91,15 @@ local function say_unmet(context)
   end
 end
 
+--- What was sent and not done: a simulator that ignores a command says so in its log only.
+local function say_ignored(context)
+  local count, why = ignored.count(context.record)
+  if count > 0 then
+    M.line("note", "the simulator ignored %s of the run (%s): see twin.tsv",
+      outline.counted(count, "command"), why)
+  end
+end
+
 --- Did it come to its end, and what is its exit status called? A fault that nothing stopped is the stop.
 local function settle(outcome)
   local own = outcome.stop == "finished" or outcome.stop == "requested"
@@ -118,8 +124,7 @@ local function say_result(context, outcome, result)
   if late then
     M.line("onset error", "p50 %s, p95 %s, p99 %s, largest %s%s", outline.seconds(late.p50 / 1e6),
       outline.seconds(late.p95 / 1e6), outline.seconds(late.p99 / 1e6),
-      outline.seconds(late.max / 1e6), timed_by_device(context.job.actions)
-        and " (trains that the stimulator times: of their starts)" or "")
+      outline.seconds(late.max / 1e6), unmeasured_text(context.record.pulses_unmeasured))
   end
   if context.triggers then
     M.line("triggers", "%s", context.triggers)
@@ -132,6 +137,7 @@ local function say_result(context, outcome, result)
     M.line("disarmed", "%s", context.job.driver.disarmed or "the stimulator says that it is disabled")
   end
   say_unmet(context)
+  say_ignored(context)
 end
 
 --- The last lines, the manifest's result, and the exit status.

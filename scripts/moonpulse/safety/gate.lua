@@ -60,6 +60,7 @@ function M.clear(lowering, given)
   local policy = given.policy or { real = true }
   local report = judge.plan {
     plan = given.plan, seed = given.seed, thresholds = given.thresholds, step = given.step,
+    highest = given.highest,
     profile = policy.profile, coverage = coverages.of(policy.protocol or {}, given.limits),
     lab = policy.lab, history = policy.history, progress = given.progress,
     schedule = policy.schedule, earlier = given.earlier, at_s = given.at_s,

@@ -12,7 +12,7 @@ local M = {}
 local function delivered(action, given)
   local threshold = action.reference == "MSO" and 100 or given.thresholds[action.reference:lower()]
   local mso = threshold and action.intensity * threshold / 100
-  return mso and given.step and intensities.round(mso, given.step) or mso
+  return mso and given.step and intensities.round(mso, given.step, given.highest) or mso
 end
 
 --- An intensity in % of the resting motor threshold; nil where no threshold is known.
@@ -64,6 +64,44 @@ local function strongest(train, given, limits)
   return most, unit
 end
 
+--- The strongest pulse in %MSO, of those whose %MSO is known.
+local function strongest_mso(train, given)
+  local most
+  for action in pairs(train.actions) do
+    local mso = delivered(action, given)
+    most = mso and math.max(most or 0, mso) or most
+  end
+  return most
+end
+
+local function list_of(actions)
+  local list = {}
+  for action in pairs(actions) do
+    list[#list + 1] = action
+  end
+  return list
+end
+
+--- Why a value is more than what was written: the device's step made the intensity that it comes from more.
+--- nil where it did not.
+local function set_higher(finding, actions, given)
+  local texts = {}
+  for _, action in ipairs(actions) do
+    local threshold = action.reference ~= "MSO" and given.thresholds[action.reference:lower()]
+    local mso, exact = delivered(action, given), action.intensity * (threshold or 100) / 100
+    local own, percent = in_own_unit(action, given), percent_of(action, given)
+    local is_its = finding.value == own or finding.value == percent or finding.value == mso
+      or finding.percent and finding.percent == percent
+    if mso and mso > exact + 1e-9 and is_its then
+      texts[#texts + 1] = ("%s%.6g %%MSO, set to %g %%MSO (the device's step)"):format(
+        threshold and ("%g %%%s of %g %%MSO = "):format(action.intensity, action.reference, threshold) or "",
+        exact, mso)
+    end
+  end
+  table.sort(texts)
+  return texts[1]
+end
+
 --- "at most 110 %RMT (49 %MSO)": in %MSO what the device can give and is not more.
 local function at_most(percent, reference, given)
   local threshold = given.thresholds[reference:lower()]
@@ -74,7 +112,7 @@ local function at_most(percent, reference, given)
   local mso = percent * threshold / 100
   local step = given.step
   if step then
-    mso = math.floor(mso / step + 1e-9) * step
+    mso = intensities.floor(mso, step)
   end
   return ("%s (%g %%MSO)"):format(text, mso)
 end
@@ -127,6 +165,7 @@ end
 ---@field seed integer
 ---@field thresholds { rmt: number?, amt: number? } in %MSO
 ---@field step number? of the device, in %MSO: judged is what will be delivered; nil: nothing is rounded
+---@field highest number? as of limits().intensity
 ---@field coverage moonpulse.Coverage? nil: the tables cover it
 ---@field profile "rossi2009"|"chen1997"|nil
 ---@field lab table? from moonpulse.safety.lab
@@ -146,6 +185,7 @@ local TOGETHER = "; all channels together: our own caution, the tables are for o
 local function train_judge(given, coverage, add)
   local context = { profile = given.profile or tables.default_profile,
     percent = function(train) return strongest_percent(train, given) end,
+    mso = function(train) return strongest_mso(train, given) end,
     strongest = function(train, limits) return strongest(train, given, limits) end,
     at_most = function(percent, reference) return at_most(percent, reference, given) end }
   return function(train)
@@ -162,6 +202,7 @@ local function train_judge(given, coverage, add)
       finding.train, finding.pulse = train.number, train.pulse
       finding.origin, finding.channel = train.origin, channel
       finding.at_s = train.start
+      finding.set = finding.verdict ~= "within" and set_higher(finding, list_of(train.actions), given) or nil
       add(finding)
     end
     if not coverage.nerve[channel] then
@@ -210,7 +251,10 @@ function M.plan(given)
       local threshold = reference == "MSO" and 100 or given.thresholds[reference:lower()]
       return mso and threshold and 100 * mso / threshold
         or action.reference == reference and action.intensity or nil
-    end, add)
+    end, function(finding)
+      finding.set = finding.verdict ~= "within" and set_higher(finding, walked.actions, given) or nil
+      add(finding)
+    end)
   end
   local lab_over
   for _, finding in ipairs(findings) do
@@ -258,6 +302,7 @@ function M.sentence(finding)
   if finding.origin and finding.origin ~= "" then
     parts[#parts + 1] = finding.origin
   end
+  parts[#parts + 1] = finding.set
   if finding.nearest then
     parts[#parts + 1] = "passes: " .. finding.nearest
   end

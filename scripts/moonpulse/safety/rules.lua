@@ -21,6 +21,7 @@ M.order = { within = 1, ["not covered"] = 2, ["beyond tested"] = 3, OVER = 4 }
 ---@field verdict "within"|"not covered"|"beyond tested"|"OVER"
 ---@field why string? behind the row in a sentence: what its limit is, and what is more
 ---@field nearest string? the nearest value that passes
+---@field set string? what is not within is more than was written, for the device's step: which intensity
 ---@field source string
 ---@field confidence string
 ---@field train integer? number on its channel; pulse integer? its first; origin string?
@@ -202,8 +203,8 @@ local function judge_gap(context, train, add)
 end
 
 --- Intensities in %MSO compare with nothing where no threshold is known.
-local function without_threshold(rule, name, row, add)
-  add(finding(name, rule, { row = row, value = 0, unit = "%MSO", verdict = "beyond tested",
+local function without_threshold(context, train, rule, name, row, add)
+  add(finding(name, rule, { row = row, value = context.mso(train), unit = "%MSO", verdict = "beyond tested",
     nearest = "give --amt N or --rmt N: intensities in %MSO cannot be compared without a threshold" }))
 end
 
@@ -212,7 +213,7 @@ local function judge_burst_intensity(context, train, add)
   local percent, reference = context.strongest(train, { AMT = rule.amt_percent, RMT = rule.rmt_percent })
   local of_rmt, ceiling = context.percent(train) or 0, ""
   if not percent then
-    without_threshold(rule, "theta burst intensity", "80 %AMT", add)
+    without_threshold(context, train, rule, "theta burst intensity", "80 %AMT", add)
     if of_rmt <= rule.continuous_percent + edge then
       return
     end
@@ -270,7 +271,7 @@ local function judge_group_intensity(context, train, add)
   local percent, reference = context.strongest(train, { AMT = rule.amt_percent, RMT = rule.rmt_percent })
   local of_rmt = context.percent(train) or 0
   if of_rmt <= rule.ceiling_percent + edge and not percent then
-    return without_threshold(rule, "group intensity", "90 %AMT", add)
+    return without_threshold(context, train, rule, "group intensity", "90 %AMT", add)
   elseif of_rmt > rule.ceiling_percent + edge then
     return add(finding("group intensity", rule, { row = ("%d %%RMT at most"):format(rule.ceiling_percent),
       value = of_rmt, unit = "% of the resting motor threshold", limit = rule.ceiling_percent,
@@ -358,9 +359,10 @@ local judges = {
 
 --- Judge one train.
 ---@param context { profile: string, percent: fun(train): number?, boolean, strongest: fun(train, limits):
----   number?, string, at_most: fun(percent: number, reference: string): string } percent: of the strongest
----   pulse that can be compared, and whether all can; strongest: limits by unit, of the pulse nearest to its
----   own; at_most: an intensity that passes, in words
+---   number?, string, mso: fun(train): number?, at_most: fun(percent: number, reference: string): string }
+---   percent: of the strongest pulse that can be compared, and whether all can; strongest: limits by unit,
+---   of the pulse nearest to its own; mso: of the strongest, where it is known; at_most: an intensity that
+---   passes, in words
 ---@param train moonpulse.Train
 ---@param add fun(finding: moonpulse.Finding)
 function M.train(context, train, add)

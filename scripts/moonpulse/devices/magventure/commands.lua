@@ -81,6 +81,23 @@ function M.nearest(spans, value)
   return best
 end
 
+--- The values of the spans next below and above one that lies between two; one of them where it lies outside.
+---@return integer[]
+function M.neighbours(spans, value)
+  local below, above
+  for _, span in ipairs(spans) do
+    local first, last, step = table.unpack(span)
+    if first <= value then
+      below = math.max(below or first, math.min(last, first + (value - first) // step * step))
+    end
+    if last >= value then
+      local next_one = math.max(first, first - (first - value) // step * step)
+      above = math.min(above or next_one, next_one)
+    end
+  end
+  return { below or above, below and above }
+end
+
 --- Refuse what the device would silently change: a value between two that it has.
 local function on(spans, key, whole, per_unit)
   local near = M.nearest(spans, whole)

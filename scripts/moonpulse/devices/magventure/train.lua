@@ -135,6 +135,15 @@ local function plain(part, identity, pulses, blocks)
     single = identity.setting }
 end
 
+--- "the nearest are 5 and 5.1 ms", of an interval in tenths of ms that need not be whole.
+local function nearest_text(tenths_of_ms)
+  local near = commands.neighbours(commands.single_intervals, tenths_of_ms)
+  if #near == 1 then
+    return ("the nearest is %g ms"):format(near[1] / 10)
+  end
+  return ("the nearest are %g and %g ms"):format(near[1] / 10, near[2] / 10)
+end
+
 --- The pulses of a burst, if the device has such a burst.
 local function burst_of(count, gap, identity)
   local ipi = math.floor(gap * 10000 + 0.5)
@@ -148,8 +157,8 @@ local function burst_of(count, gap, identity)
     return nil, ("a burst has 2 to 5 pulses, not %d"):format(count)
   elseif math.abs(gap * 10000 - ipi) > 1e-6
     or commands.nearest(commands.single_intervals, ipi) ~= ipi then
-    return nil, ("the MagPro has no burst with %.6g ms between its pulses; the nearest is %g ms"):format(
-      gap * 1000, commands.nearest(commands.single_intervals, ipi) / 10)
+    return nil, ("the MagPro has no burst with %.6g ms between its pulses; %s"):format(gap * 1000,
+      nearest_text(math.floor(gap * 1e7 + 0.5) / 1000))
   end
   return { count = count, ipi_ms = ipi / 10, lasts = (count - 1) * ipi / 10000 }
 end
@@ -200,21 +209,22 @@ end
 local assumed = { model = "X100", mode = "Standard", waveform = "Biphasic", setting = { model = "X100",
   mode = "Standard", direction = "Normal", waveform = "Biphasic", burst_pulses = 2, ipi_ms = 20 } }
 
---- The program for a part of a plan.
----@param part moonpulse.Part
----@param identity table? of connect; nil: not asked yet
----@return table? program
----@return string? why not
-function M.program(part, identity)
-  identity = identity or assumed
-  local levels, why = part.levels, M.pairing(identity.mode) or too_long(part)
-  if not rates[identity.model] then
-    return nil, ("no published table says which rates the %s can do"):format(identity.model)
-  elseif why then
-    return nil, why
+--- A level of pulses alone: as single pulses, or as one burst; nil and why the likelier of them is not there.
+local function either(identity, as_burst, alone, burst)
+  local program, why = alone()
+  if program then
+    return program
   end
-  local shape
-  shape, why = shape_of(part.cell)
+  local grouped, no_burst = burst()
+  local likely = as_burst.count <= 5 and as_burst.gap <= 0.1 -- as a burst's are
+    or as_burst.gap < 1 / rates[identity.model][1] - 1e-9
+  return grouped, not grouped and (likely and no_burst or why) or nil
+end
+
+--- The program for a part of a plan, however long it lasts.
+local function whole(part, identity)
+  local levels = part.levels
+  local shape, why = shape_of(part.cell)
   if not shape then
     return nil, why
   elseif shape.count > 1 then
@@ -229,17 +239,38 @@ function M.program(part, identity)
     if program then
       return program
     end
-    return plain(part, identity, levels[1])
-  elseif #levels == 2 then
-    local program = plain(part, identity, levels[1], levels[2])
-    if program then
-      return program
-    end
-    return bursts(part, identity, as_burst, levels[2])
+  end
+  if #levels <= 2 then
+    return either(identity, as_burst, function()
+      return plain(part, identity, levels[1], levels[2])
+    end, function()
+      return bursts(part, identity, as_burst, levels[2])
+    end)
   elseif #levels == 3 then
     return bursts(part, identity, as_burst, levels[2], levels[3])
   end
   return nil, "the MagPro knows bursts, trains of them, and blocks of trains"
+end
+
+--- The program for a part of a plan.
+---@param part moonpulse.Part
+---@param identity table? of connect; nil: not asked yet
+---@return table? program
+---@return string? why not
+function M.program(part, identity)
+  identity = identity or assumed
+  local why = M.pairing(identity.mode)
+  if not rates[identity.model] then
+    return nil, ("no published table says which rates the %s can do"):format(identity.model)
+  elseif why then
+    return nil, why
+  end
+  local program
+  program, why = whole(part, identity)
+  if program and too_long(part) then -- last: --timing device must then let it
+    return nil, too_long(part)
+  end
+  return program, why
 end
 
 -- Bringing the device there ---------------------------------------------------------------------

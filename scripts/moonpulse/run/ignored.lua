@@ -1,0 +1,55 @@
+--- Commands of a run that its simulated stimulator ignored, from its log: what was sent was not all done.
+local M = {}
+
+local function from_hex(text)
+  return (text:gsub("%x%x", function(pair) return string.char(tonumber(pair, 16)) end))
+end
+
+--- Remember what a plan sends, so that no question of connecting or arming counts.
+---@param record table of the run
+---@param frames table[] of lowering:frames()
+function M.remember(record, frames)
+  local sent = record.sent_frames or {}
+  record.sent_frames = sent
+  for _, frame in ipairs(frames) do
+    for _, bytes in ipairs { frame.bytes, frame.after } do
+      sent[bytes] = #bytes > 0 or nil
+    end
+  end
+end
+
+--- Is it a frame, or one of the messages of a frame?
+local function is_sent(sent, bytes)
+  for frame in pairs(sent) do
+    if frame:find(bytes, 1, true) then
+      return true
+    end
+  end
+  return false
+end
+
+--- How many there are, and what the simulator said of the first.
+---@param record table of the run
+---@return integer
+---@return string?
+function M.count(record)
+  local log = record.sent_frames and io.open(record.folder .. "/twin.tsv")
+  if not log then
+    return 0
+  end
+  local known, count, why = {}, 0, nil
+  for line in log:lines() do
+    local hex, note = line:match("^[^\t]*\tignored\t(%x+)\t([^\t]*)")
+    if hex then
+      if known[hex] == nil then
+        known[hex] = is_sent(record.sent_frames, from_hex(hex))
+      end
+      count = count + (known[hex] and 1 or 0)
+      why = why or known[hex] and note or nil
+    end
+  end
+  log:close()
+  return count, why
+end
+
+return M
