@@ -388,6 +388,9 @@ local function why_not(folder, manifest, chosen, short)
   if manifest.status ~= "running" and not (chosen and manifest.status == "interrupted") and not short then
     return ("%s is not torn: its run ended (%s), there is nothing to recover"):format(folder,
       tostring(manifest.status))
+  elseif short and not lfs.attributes(folder .. "/flight.bin", "mode") then
+    return ("%s: events.tsv is missing or has fewer pulses than the run sent, and there is no flight.bin to "
+      .. "write it from"):format(folder)
   elseif not manifest.flight and manifest.kind ~= "experiment" then
     return ("%s was not armed: nothing was sent"):format(folder)
   end

@@ -90,6 +90,11 @@ describe("events.tsv", function()
     local code, _, err = shell.moonpulse(folder, "recover " .. path)
     assert.are.equal(2, code)
     assert.matches("there is nothing to recover", err)
+    assert(os.execute(("cd %s && rm events.tsv flight.bin"):format(path)))
+    code, _, err = shell.moonpulse(folder, "recover " .. path)
+    assert.are.equal(2, code)
+    assert.matches("events.tsv is missing or has fewer pulses than the run sent, and there is no flight.bin",
+      err)
   end)
 
   it("says that it is not whole when it was emptied, and recover writes it", function()
