@@ -77,7 +77,7 @@ static int create_file(lua_State *L)
     luaL_setmetatable(L, LUA_FILEHANDLE);
     if (unlink(path) != 0 && errno != ENOENT)
         return fail_sys(L, path, errno);
-    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+    int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (fd < 0)
         return fail_sys(L, path, errno);
     (void)fchmod(fd, mode_beside(path)); // a file system that has no modes is as it is
@@ -89,6 +89,52 @@ static int create_file(lua_State *L)
     }
     stream->closef = close_stream;
     return 1;
+}
+
+/* How many lines a file has; -1 where part of it is nothing but zeros, as behind a truncation.
+ */
+static lua_Integer lines_of(int fd)
+{
+    lua_Integer lines = 0;
+    char part[65536];
+    off_t at = 0;
+    for (;;) {
+        ssize_t got = pread(fd, part, sizeof part, at);
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got <= 0)
+            return lines;
+        if (memchr(part, 0, (size_t)got) != NULL)
+            return -1;
+        at += got;
+        const char *next = part, *end = part + got;
+        while ((next = memchr(next, '\n', (size_t)(end - next))) != NULL) {
+            lines++;
+            next++;
+        }
+    }
+}
+
+/*
+ * core.file_state(file, path) -> fd, ours, lines: of a file that create_file made, all of it
+ * flushed. ours: is it what path names? lines: as lines_of() has them. Where it is no regular
+ * file: nothing
+ */
+static int file_state(lua_State *L)
+{
+    luaL_Stream *stream = luaL_checkudata(L, 1, LUA_FILEHANDLE);
+    const char *path = luaL_checkstring(L, 2);
+    luaL_argcheck(L, stream->closef != NULL, 1, "it is closed");
+    struct stat own, named;
+    int fd = fileno(stream->f);
+    if (fstat(fd, &own) != 0 || !S_ISREG(own.st_mode))
+        return 0;
+    bool ours =
+        lstat(path, &named) == 0 && named.st_dev == own.st_dev && named.st_ino == own.st_ino;
+    lua_pushinteger(L, fd);
+    lua_pushboolean(L, ours);
+    lua_pushinteger(L, lines_of(fd));
+    return 3;
 }
 
 /* core.as_folder(path): a file that is there becomes as open to others as its folder is */
@@ -204,13 +250,11 @@ static int checksum(lua_State *L)
 
 void mp_open_record_file(lua_State *L)
 {
-    static const luaL_Reg functions[] = {{"make_folder", make_folder},
-                                         {"create_file", create_file},
-                                         {"as_folder", as_folder},
-                                         {"read_file", read_file},
-                                         {"lock_folder", lock_folder},
-                                         {"checksum", checksum},
-                                         {NULL, NULL}};
+    static const luaL_Reg functions[] = {
+        {"make_folder", make_folder}, {"create_file", create_file},
+        {"file_state", file_state},   {"as_folder", as_folder},
+        {"read_file", read_file},     {"lock_folder", lock_folder},
+        {"checksum", checksum},       {NULL, NULL}};
     static const luaL_Reg methods[] = {{"close", lock_close}, {NULL, NULL}};
     static const luaL_Reg metamethods[] = {
         {"__gc", lock_close}, {"__close", lock_close}, {NULL, NULL}};

@@ -2,6 +2,7 @@
 local cjson = require "cjson"
 local confirmations = require "moonpulse.record_confirmations"
 local core = require "moonpulse.core"
+local files = require "moonpulse.record_file"
 local folders = require "moonpulse.record_folder"
 local order = require "moonpulse.record_order"
 local trains = require "moonpulse.record_trains"
@@ -428,10 +429,15 @@ function Record:give_up()
   trains.stopped(self)
 end
 
---- No more rows.
+--- No more rows. What another program did to the file meanwhile is in self.replaced where it could be mended.
 function Record:close()
   self:give_up()
   self:advance(math.maxinteger)
+  self:wrote(self.file:flush())
+  if self.path and not self.lost then
+    self.replaced, self.changed = files.settle(self.file, self.path, self.index + 1) -- and the header
+    self.lost = self.changed
+  end
   self:wrote(self.file:close())
   if self.disordered and self.path and not self.lost then
     self:wrote(order.settle(self.path))

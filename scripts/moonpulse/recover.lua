@@ -1,6 +1,7 @@
 --- A torn run back into a record: events.tsv from the flight record, marked interrupted.
 local core = require "moonpulse.core"
 local devices = require "moonpulse.devices"
+local files = require "moonpulse.record_file"
 local givens = require "moonpulse.given"
 local lfs = require "lfs"
 local journals = require "moonpulse.experiment.journal"
@@ -382,10 +383,14 @@ function M.rows(folder)
 end
 
 --- Why a run is not recovered; nil: it is.
-local function why_not(folder, manifest, chosen)
-  if manifest.status ~= "running" and not (chosen and manifest.status == "interrupted") then
+---@param short boolean? it ended, and its events.tsv is not whole
+local function why_not(folder, manifest, chosen, short)
+  if manifest.status ~= "running" and not (chosen and manifest.status == "interrupted") and not short then
     return ("%s is not torn: its run ended (%s), there is nothing to recover"):format(folder,
       tostring(manifest.status))
+  elseif short and not lfs.attributes(folder .. "/flight.bin", "mode") then
+    return ("%s: events.tsv is missing or has fewer pulses than the run sent, and there is no flight.bin to "
+      .. "write it from"):format(folder)
   elseif not manifest.flight and manifest.kind ~= "experiment" then
     return ("%s was not armed: nothing was sent"):format(folder)
   end
@@ -404,7 +409,8 @@ local function result_of(record, flight, planned, complete, scripted)
 end
 
 --- events.tsv and manifest.json of a run that nobody else is at.
-local function rewrite(folder, manifest, driver, flight, entries)
+---@param short boolean the run ended: its result stays, and so does what is in the place of events.tsv
+local function rewrite(folder, manifest, driver, flight, entries, short)
   local record, message = records.rewrite(folder)
   if not record then
     return nil, message
@@ -413,6 +419,9 @@ local function rewrite(folder, manifest, driver, flight, entries)
   local complete, planned, unknown = replay_all(record, flight, entries, driver, flight.said)
   record:close()
   local ok = not record.lost
+  if ok and short then
+    ok, message = select(2, files.keep(folder .. "/events.tsv")) == nil, "what is there cannot be kept"
+  end
   if ok then
     ok, message = os.rename(folder .. "/events.tsv.new", folder .. "/events.tsv")
   end
@@ -423,7 +432,11 @@ local function rewrite(folder, manifest, driver, flight, entries)
   end
   local result = result_of(record, flight, planned, complete, manifest.kind == "experiment")
   result.pulses_unknown = unknown > 0 and unknown or nil
-  manifest.protocol.pulses, manifest.status, manifest.result = planned, "interrupted", result
+  if short then
+    manifest.result.rebuilt = "events.tsv was missing or too short; written again from flight.bin"
+  else
+    manifest.protocol.pulses, manifest.status, manifest.result = planned, "interrupted", result
+  end
   record:manifest(manifest)
   return { sent = result.pulses_sent, confirmed = result.pulses_confirmed,
     skipped = result.pulses_skipped, planned = planned, said = flight.said, safe = ended_safe(flight.list) }
@@ -434,7 +447,9 @@ local function recover(folder, chosen)
   if not manifest then
     return nil, said
   end
-  local message = why_not(folder, manifest, chosen)
+  local short = manifest.status ~= "running" and type(manifest.result) == "table"
+    and files.is_short(folder .. "/events.tsv", manifest.result)
+  local message = why_not(folder, manifest, chosen, short)
   if message and manifest.status ~= "running" and not lfs.symlinkattributes(folder .. "/report.html",
     "mode") then
     local _, why = reports.write(folder)
@@ -452,7 +467,7 @@ local function recover(folder, chosen)
   end
   table.move(said, 1, #said, #flight.said + 1, flight.said)
   local summary
-  summary, message = rewrite(folder, manifest, driver, flight, entries)
+  summary, message = rewrite(folder, manifest, driver, flight, entries, short)
   if summary then
     summary.unloaded = unloaded
     summary.no_report = select(2, reports.write(folder))

@@ -458,6 +458,14 @@ describe("an experiment", function()
     end
   end)
 
+  it("names the script's line where it cannot wait, and what to do", function()
+    local path = script "stim:arm()\ntable.sort({ 3, 2, 1 }, function(a, b) run:sleep(0.01) return a < b end)"
+    local status, _, err = shell.moonpulse(folder, arguments(path))
+    assert.are.equal(2, status)
+    assert.matches("error in the script: [^:]*made.lua:%d+: the script cannot wait here: not in a coroutine "
+      .. "of its own %(run:spawn makes one that can%), and not in a function that sort", err)
+  end)
+
   it("has no plan to show, and no time to speed up", function()
     local path = script ""
     for _, command in ipairs { "show", "events" } do

@@ -165,6 +165,32 @@ describe("operations of an experiment", function()
     end
   end)
 
+  -- an arming that a stop ended asks the device: what comes meanwhile waits for the same stop
+  local meanwhile = {
+    { 0, "run:spawn(function() run:sleep(0.03) stim:disarm() end) run:sleep(0.04)" },
+    { 0, "run:spawn(function() run:sleep(0.03) stim:disarm() end) run:sleep(0.04) stim:disarm()" },
+    { 5, "run:spawn(function() run:sleep(0.03) run:stop() end) run:sleep(0.04) stim:disarm()" },
+    { 5, "run:spawn(function() run:sleep(0.03) stim:disarm() end) run:sleep(0.04) run:stop()" },
+    { 5, "print('now') io.stdout:flush() run:sleep(3)", "INT" },
+  }
+
+  it("end together with an arming that a stop has ended, each device asked once and in peace", function()
+    for _, case in ipairs(meanwhile) do
+      local path = script("run:spawn(function() pcall(stim.arm, stim) end) " .. case[2])
+      for _, device in ipairs { "magventure", "magstim200", "bistim", "rapid", "duomag" } do
+        local job, where = start(path, "--device sim:" .. device), device .. ": " .. case[2]
+        if case[3] then
+          job:says "now"
+          job:signal(case[3])
+        end
+        assert.are.equal(case[1], job:wait(), where .. job:err())
+        assert.is_nil((job:out() .. job:err()):find("NOT CONFIRMED", 1, true), where)
+        assert.is_true((result(job)).disarmed ~= false, where)
+        assert.is_true(#given(job) <= 2, where)
+      end
+    end
+  end)
+
   it("cannot arm behind the end of the script", function()
     local status, job = perform [[
       run:spawn(function()

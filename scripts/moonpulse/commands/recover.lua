@@ -10,7 +10,8 @@ function M.parser()
   local parser = cli.parser("recover",
     "Write events.tsv of a run that was killed (SIGKILL, power, out of memory) from its flight "
       .. "record, and mark the run as interrupted. A pulse that was being written when the process "
-      .. "died is listed as perhaps_sent. Of a run that ended, the report is written where it is missing.",
+      .. "died is listed as perhaps_sent. Of a run that ended, the report is written where it is "
+      .. "missing, and events.tsv where it is missing or too short.",
     "moonpulse recover runs/2026-11-22T101500_itbs600\n"
       .. "moonpulse recover runs/2026-11-22T101500_itbs600 --device ./mine.lua")
   parser:argument("run", "The folder of the run."):argname("RUN")

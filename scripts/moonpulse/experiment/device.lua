@@ -119,7 +119,8 @@ function Device:make_safe(who, reason)
   self.turns:stop(who, function()
     was_armed = stimulator.armed or stimulator.leaving
     stimulator:stop(reason)
-    if self.turns.running then
+    -- an arming that was stopped asks the device: what is asked now must not be disturbed
+    if self.turns.running and not stimulator.leaving then
       stimulator.link:halt(reason)
     end
   end, function()

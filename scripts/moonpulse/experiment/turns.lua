@@ -2,6 +2,7 @@
 --- has the table. A stop never waits for its turn: it ends what is going on, and what follows waits.
 local blame = require "moonpulse.blame"
 local core = require "moonpulse.core"
+local waitings = require "moonpulse.experiment.waiting"
 
 local M = {}
 
@@ -32,14 +33,6 @@ function Turn:__close()
   turns.waiting:wake()
 end
 
---- Raise where the script cannot wait, before anything is asked of the device.
-local function must_wait(who)
-  if not pcall(core.current) then
-    blame.fail("%s: the script cannot wait here: not in a coroutine of its own (run:spawn makes one that "
-      .. "can), and not in a function that sort, gsub or require calls", who)
-  end
-end
-
 local function refuse(who, other)
   local where = other.where ~= "" and (" (%s, %s)"):format(other.who, other.where) or ""
   blame.fail("%s: the stimulator %s%s: one thing at a time", who, going_on[other.what], where)
@@ -51,7 +44,7 @@ end
 ---@param who string the function, for messages
 ---@return table turn to be closed when it is over
 function Turns:take(what, who)
-  must_wait(who)
+  waitings.must_wait(who)
   self.waiting:until_true(function()
     local other = self.running
     if other and not waits_for[what][other.what] then
@@ -72,7 +65,7 @@ end
 ---@param make_safe fun()
 function Turns:stop(who, halt, make_safe)
   halt()
-  must_wait(who)
+  waitings.must_wait(who)
   if self.stopping then
     while self.stopping do
       core.wait(0.01) -- no stop of the run ends this wait: it is one

@@ -1,4 +1,5 @@
 --- Waiting in a script: the coroutine sleeps, the loop goes on, and a stop ends every wait.
+local blame = require "moonpulse.blame"
 local core = require "moonpulse.core"
 local links = require "moonpulse.link"
 
@@ -12,9 +13,19 @@ function M.new(check)
   return setmetatable({ check = check, tasks = {}, stops = 0 }, Waiting)
 end
 
+--- Raise, at the script's line, where it cannot wait: nothing was begun then.
+---@param who string? the function, for messages
+function M.must_wait(who)
+  if not pcall(core.current) then
+    blame.fail("%sthe script cannot wait here: not in a coroutine of its own (run:spawn makes one that "
+      .. "can), and not in a function that sort, gsub or require calls", who and who .. ": " or "")
+  end
+end
+
 --- Wait for so many seconds, or for wake(). Raises where a stop came meanwhile.
 ---@param seconds number?
 function Waiting:wait(seconds)
+  M.must_wait()
   local task, stops = core.current(), self.stops
   self.tasks[task] = true
   core.wait(seconds)

@@ -51,6 +51,10 @@ end
 
 --- What to do about a record that is not whole.
 local function remedy(record)
+  if record.changed then
+    return record.flight and "flight.bin has every pulse: moonpulse recover " .. record.folder
+      or "run it again"
+  end
   return record.flight and "make room, then: moonpulse recover " .. record.folder
     or "make room, or name another folder with --out DIR, and run it again"
 end
@@ -170,6 +174,9 @@ function M.conclude(context, outcome)
   if not report_path then
     M.line("note", "%s: the record is whole without it; make room, then: moonpulse recover %s", why,
       record.folder)
+  end
+  if record.replaced then
+    M.line("note", "%s", escapes.shown(record.replaced))
   end
   if record.flight_lost then
     M.line("note", "%s; events.tsv is whole", record.flight_lost)

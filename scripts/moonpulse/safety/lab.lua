@@ -161,7 +161,7 @@ function Lab:train(train, percent, add)
   for _, gap in ipairs(spec.min_gap_s and rate > 1 + 1e-6 and { train.gap or math.huge,
     train.inner_gap or math.huge } or {}) do
     if gap < math.huge then
-      add(finding(self, "gap between trains", gap, "s", spec.min_gap_s,
+      add(finding(self, "gap between trains", math.abs(gap) > 1e-9 and gap or 0, "s", spec.min_gap_s,
         gap < spec.min_gap_s - 1e-9, ("at least %g s"):format(spec.min_gap_s)))
     end
   end

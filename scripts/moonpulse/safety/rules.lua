@@ -176,6 +176,7 @@ end
 
 --- Silence before a fast train, and inside it where it is in pieces.
 local function judge_silence(context, train, gap, hz, add)
+  gap = math.abs(gap) > edge and gap or 0 -- onsets and durations are rounded: this is none
   local rule, verdict = tables.train_gap, "within"
   local percent, known = context.percent(train)
   percent = known and percent or math.huge
