@@ -53,10 +53,22 @@ static void unlock_memory(void)
            atomic_load(&locks) == 0);
 }
 
+/* In a user namespace root has the capability and the limit holds all the same: then the next
+ * allocation would fail. PROT_NONE counts and takes nothing. */
+static bool has_room(void)
+{
+    enum { ROOM_BYTES = 256 * 1024 * 1024 };
+    void *room = mmap(NULL, ROOM_BYTES, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (room == MAP_FAILED)
+        return false;
+    (void)munmap(room, ROOM_BYTES);
+    return true;
+}
+
 static bool lock_memory(void)
 {
     (void)atomic_fetch_add(&locks, 1);
-    if (mlockall(MCL_CURRENT | MCL_FUTURE) == 0)
+    if (mlockall(MCL_CURRENT | MCL_FUTURE) == 0 && has_room())
         return true;
     unlock_memory();
     return false;
