@@ -113,7 +113,7 @@ describe("a simulator on a port", function()
     end)
 
     it(("takes settings that look a little too close behind that: %s"):format(name), function()
-      assert.are.equal(41, actions[2].mso)
+      assert.is_true(math.abs(actions[2].mso - 41) < 0.001) -- the nearest that it can be set to
       assert.are.same({}, unsettled(kit, action, actions[2], action.locked, false))
       assert.are.same({}, unsettled(kit, action, actions[2], action.locked - early_of(action.locked), true))
     end)
