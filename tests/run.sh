@@ -11,7 +11,7 @@ wrap=""
 if [ "${2:-}" = valgrind ]; then
   wrap="valgrind --quiet --error-exitcode=99 --leak-check=full --errors-for-leak-kinds=definite"
   export MP_QUICK=1
-  echo "under valgrind the C programs take about 5 minutes, none more than one; the specs about an hour"
+  echo "under valgrind the C programs take about 5 minutes, none more than one; the specs perhaps an hour"
 fi
 # the dispatcher's priority is for benchmarks; the sanitizers' threads need the cores too
 export MOONPULSE="$build/moonpulse"
@@ -25,14 +25,14 @@ beside=$(mktemp -d)   # logs of the specs that run beside the others
 lane=""
 trap '[ -n "$lane" ] && kill "$lane" 2>/dev/null; rm -rf "$log" "$failures" "$beside"' EXIT
 
-# Specs that wait for no clock: they run beside the others, so that the suite takes ten minutes and not a
-# quarter of an hour. MP_JOBS=1: one after the other.
-computing="check_worst compose_property conformance conformance_mutant five_lists five_lists_experiments
-  five_lists_mutants five_lists_options fuzz_folders golden monotony safety_random vectors worst"
+# Specs that judge no clock: one after the other, they run beside the rest. MP_JOBS=1: behind each other.
+clockless="check_worst compose_property conformance conformance_mutant docs five_lists five_lists_experiments
+  five_lists_mutants five_lists_options fuzz_folders golden huge_plans monotony safe_answer safety_random
+  vectors words worst"
 [ -n "$wrap" ] && MP_JOBS=1
-[ "${MP_JOBS:-2}" = 1 ] && computing=""
+[ "${MP_JOBS:-2}" = 1 ] && clockless=""
 (
-  for name in $computing; do
+  for name in $clockless; do
     began=$(date +%s)
     BUSTED_OUTPUT=TAP env --default-signal=HUP,INT,QUIT,PIPE,TERM "$MOONPULSE" lua tests/specs.lua \
       "tests/spec/${name}_spec.lua" >"$beside/$name.log" 2>&1
@@ -125,14 +125,15 @@ tally_spec() {
 # specs, one process each: a crash costs one file, and each starts with a fresh host
 for spec in tests/spec/*_spec.lua; do
   name=$(basename "$spec" _spec.lua)
-  case " $(echo $computing) " in *" $name "*) continue ;; esac
+  case " $(echo $clockless) " in *" $name "*) continue ;; esac
   began=$(date +%s)
   # shellcheck disable=SC2086
   BUSTED_OUTPUT=TAP $wrap "$MOONPULSE" lua tests/specs.lua "$spec" >"$log" 2>&1
   tally_spec "${name}_spec" $? "$(seconds)"
 done
 wait
-for name in $computing; do
+lane=""
+for name in $clockless; do
   status=127 took="?"
   [ -f "$beside/$name.end" ] && read -r status took <"$beside/$name.end"
   cp "$beside/$name.log" "$log" 2>/dev/null || : >"$log"
