@@ -8,7 +8,9 @@
 #include "engine/session.h"
 #include "tests/engine/rig.h"
 
+#include <fcntl.h>
 #include <signal.h>
+#include <sys/ioctl.h>
 #include <sys/wait.h>
 
 enum { EDGES = 64 };
@@ -150,6 +152,7 @@ static void the_guard_drops_the_line(const char *path, enum mp_trigger_line line
     (void)snprintf(down, sizeof down, "%s 1,%s 0,", name, name);
     (void)fflush(NULL);
     mp_port_close(open_line(path, line)); // so that only the pulse's edges are still to come
+    int near = open(path, O_RDWR | O_NOCTTY | O_CLOEXEC);
     forget_edges();
     pid_t ward = fork();
     if (ward == 0) {
@@ -167,6 +170,9 @@ static void the_guard_drops_the_line(const char *path, enum mp_trigger_line line
     CHECK_INT(kill(ward, SIGKILL), 0);
     CHECK_INT(waitpid(ward, NULL, 0), ward);
     CHECK(edges_become(down));
+    // a real port forgets TIOCEXCL when its last user dies; here the far side is one, too
+    CHECK_INT(ioctl(near, TIOCNXCL), 0);
+    (void)close(near);
     // the guard may still hold it; nobody else gets the port before it is done
     struct mp_port *port = NULL;
     int64_t until = mp_clock_ns() + patience_ns;
