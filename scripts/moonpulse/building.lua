@@ -1,21 +1,21 @@
 --- What holds while a protocol's plan is made: the seed that orders are drawn from, and the
 --- intensity that a sham gives to every pulse.
 local core = require "moonpulse.core"
-local sandbox = require "moonpulse.sandbox"
 
 local M = {}
 
 local current -- nil: no plan is being made
 
---- Call in the sandbox's limits with context in force; returns what pcall returns. A context inside
---- another one (a sham that makes its active protocol) has its own count of draws.
+--- Call with context in force; returns what limited returns. A context inside another one (a sham that makes
+--- its active protocol) has its own count of draws.
 ---@param context { seed: integer, intensity: moonpulse.Intensity?, arrange: (fun(list: any[]): any[])? }
 ---   arrange: what a list that is shuffled becomes, instead of a drawn order: for who looks at all of them
-function M.with(context, call, ...)
+---@param limited fun(call: function, ...): boolean, ... calls like pcall: call of moonpulse.sandbox
+function M.with(context, limited, call, ...)
   local before = current
   current = { seed = context.seed, intensity = context.intensity, orders = 0,
     arrange = context.arrange or before and before.arrange }
-  local results = table.pack(sandbox.call(call, ...))
+  local results = table.pack(limited(call, ...))
   context.drawn = current.orders > 0
   current = before
   if before and context.drawn then

@@ -4,23 +4,17 @@ local core = require "moonpulse.core"
 local escapes = require "moonpulse.escapes"
 local meant = require "moonpulse.meant"
 local notes = require "moonpulse.notes"
+local refusals = require "moonpulse.text.refusal"
 
 local M = {}
 
-M.status = { ok = 0, usage = 2, limit = 3, fault = 4, stopped = 5 }
+M.status = refusals.status
 
 local commands = { "run", "check", "recover", "show", "events", "plot", "compile", "sim", "devices",
   "frame", "decode", "ports", "doctor", "protocols", "new", "test", "bench" }
 
 --- Leave a command with a message for stderr; code is a key of M.status.
----@param code "usage"|"limit"|"fault"|"stopped"
----@param text string a format
-function M.fail(code, text, ...)
-  local message = select("#", ...) > 0 and text:format(...) or text
-  error(setmetatable({ code = code, message = message }, {
-    __tostring = function(self) return self.message end,
-  }), 0)
-end
+M.fail = refusals.raise
 
 --- An argparse parser that prints usage errors in our way and exits 2.
 ---@param name string

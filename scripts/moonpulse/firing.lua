@@ -1,5 +1,5 @@
 --- What fires besides the device's own command: a line of its port, or a trigger box on a port of its own.
-local links = require "moonpulse.link"
+local refusals = require "moonpulse.text.refusal"
 
 local M = {}
 
@@ -16,7 +16,7 @@ function M.open(link, trigger)
     message = message .. ": for a line of the device's own port write --trigger rts, dtr or break"
   end
   if not ok then
-    links.fault(trigger.text and ("--trigger %s: %s"):format(trigger.text, message) or message,
+    refusals.fault(trigger.text and ("--trigger %s: %s"):format(trigger.text, message) or message,
       code == "unsupported" and "usage" or nil)
   end
 end

@@ -1,6 +1,6 @@
 --- The latency test: how late this host wakes a thread that waits as the dispatcher waits.
 local core = require "moonpulse.core"
-local outline = require "moonpulse.outline"
+local numbers = require "moonpulse.text.numbers"
 
 local M = {}
 
@@ -88,7 +88,7 @@ function M.finding(result)
   end
   if result.late > 0 then
     finding.found = ("%s; %s of %s wakes over %s: about %.2g in 600 pulses"):format(
-      finding.found, outline.count(result.late), outline.count(result.count), M.text(M.late_s),
+      finding.found, numbers.count(result.late), numbers.count(result.count), M.text(M.late_s),
       600 * result.late / result.count)
   end
   if finding.status ~= "ok" then
@@ -116,7 +116,7 @@ function M.histogram(result)
     local range = bucket.to and ("%s to %s"):format(M.text(bucket.from), M.text(bucket.to))
       or M.text(bucket.from) .. " and more"
     local share = math.log(1 + bucket.count) / math.log(1 + most)
-    lines[#lines + 1] = ("%18s %9s  %s"):format(range, outline.count(bucket.count),
+    lines[#lines + 1] = ("%18s %9s  %s"):format(range, numbers.count(bucket.count),
       ("#"):rep(math.ceil(share * widest)))
   end
   return lines

@@ -1,5 +1,6 @@
 --- A link: a session, its driver's decoder, and coroutines that wait for replies.
 local core = require "moonpulse.core"
+local refusals = require "moonpulse.text.refusal"
 local unanswered = require "moonpulse.unanswered"
 
 local M = {}
@@ -8,44 +9,10 @@ local M = {}
 local Link = {}
 Link.__index = Link
 
---- Errors that mean the device, not the script: commands turn them into exit status 4.
-local Fault = { __name = "moonpulse.fault" }
-Fault.__index = Fault
-function Fault.__tostring(self)
-  return self.message
-end
-
---- Errors that mean that a stop came while a driver was at work.
-local Stopped = { __name = "moonpulse.stopped", __tostring = Fault.__tostring }
-Stopped.__index = Stopped
-
---- Is value the error of a driver that was stopped? Its reason is in value.reason.
-function M.is_stopped(value)
-  return getmetatable(value) == Stopped
-end
-
----@param reason string "signal", "key", ...
----@param text string? what to say instead of "stopped (reason)"
-function M.stopped(reason, text)
-  error(setmetatable({ message = text or "stopped (" .. reason .. ")", reason = reason,
-    code = "stopped" }, Stopped))
-end
-
---- Is value an error raised by Link:fault?
-function M.is_fault(value)
-  return getmetatable(value) == Fault
-end
-
----@param text string
----@param code string? an exit status by its name; "fault" where none is given
-function M.fault(text, code)
-  error(setmetatable({ message = text, code = code }, Fault))
-end
-
 --- Give up: what is wrong with the device and what to do (a format).
 function Link:fault(text, ...)
   local message = select("#", ...) > 0 and text:format(...) or text
-  M.fault(("%s on %s: %s"):format(self.driver.description, self.path or "?", message))
+  refusals.fault(("%s on %s: %s"):format(self.driver.description, self.path or "?", message))
 end
 
 --- The same, where the device gave no answer at all: asking again is no use.
@@ -120,7 +87,7 @@ function Link:open(path)
   self.path = path
   local ok, message, code = self.session:open(path, self.driver.serial)
   if not ok then
-    error(setmetatable({ message = message, code = code }, Fault))
+    refusals.fault(message, code)
   end
 end
 
@@ -142,14 +109,14 @@ end
 ---@param bytes string
 function Link:write(bytes)
   if self.halted then
-    M.stopped(self.halted)
+    refusals.stopped(self.halted)
   end
   local ok, message, code = self.session:write(bytes)
   if not ok and code == "state" then
     -- a stop was latched and its outcome is on the way: this call brings it here
     self.session:stop("requested")
     if self.halted then
-      M.stopped(self.halted)
+      refusals.stopped(self.halted)
     end
   end
   if not ok then
@@ -174,7 +141,7 @@ function Link:transact(bytes, want, timeout, tries, remedy)
     core.wait(timeout)
     self.waiting = nil
     if self.halted then
-      M.stopped(self.halted)
+      refusals.stopped(self.halted)
     elseif self.lost then
       self:fault("the port is lost: %s", self.lost)
     elseif waiting.reply then
@@ -198,7 +165,7 @@ function Link:sleep(seconds)
   end
   self.waiting = nil
   if self.halted then
-    M.stopped(self.halted)
+    refusals.stopped(self.halted)
   elseif self.lost then
     self:fault("the port is lost: %s", self.lost)
   end

@@ -1,6 +1,6 @@
 --- Progress: one line that changes on a terminal, a plain line now and then in a pipe.
 local core = require "moonpulse.core"
-local outline = require "moonpulse.outline"
+local numbers = require "moonpulse.text.numbers"
 local term = require "term"
 
 local M = {}
@@ -37,9 +37,9 @@ end
 function Live:text(elapsed, done, worst_us)
   local rate = self:rate(elapsed, done)
   return ("%s  %s/%s pulses  %s  worst onset error %s  %s left"):format(clock(elapsed),
-    outline.count(done), outline.count(self.planned),
+    numbers.count(done), numbers.count(self.planned),
     rate and ("%5.1f Hz"):format(rate) or "  -   ",
-    worst_us and outline.seconds(worst_us / 1e6) or "-", clock(self.seconds - elapsed))
+    worst_us and numbers.seconds(worst_us / 1e6) or "-", clock(self.seconds - elapsed))
 end
 
 --- A line longer than the terminal would wrap and scroll: cut it, the terminal may be resized.

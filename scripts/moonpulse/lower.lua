@@ -3,6 +3,7 @@ local core = require "moonpulse.core"
 local doses = require "moonpulse.dose"
 local intensities = require "moonpulse.intensity"
 local outputs = require "moonpulse.outputs"
+local refusals = require "moonpulse.text.refusal"
 local timing = require "moonpulse.timing"
 local violations = require "moonpulse.violation"
 
@@ -15,16 +16,7 @@ local M = {}
 ---@field mso number what the device is set to
 ---@field exact_mso number before rounding to the device's step
 
-local at, interval = violations.at, violations.interval
-
---- Refusals are tables, so that a command can choose its exit status.
----@param code "usage"|"limit"
-local function refuse(code, text, ...)
-  local message = select("#", ...) > 0 and text:format(...) or text
-  error(setmetatable({ code = code, message = message }, {
-    __tostring = function(self) return self.message end,
-  }), 0)
-end
+local at, interval, refuse = violations.at, violations.interval, refusals.raise
 
 local function resolve(actions, thresholds, limits, driver)
   local range = limits.intensity

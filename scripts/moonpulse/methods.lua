@@ -1,9 +1,10 @@
 --- A protocol as the methods section of its paper: in sentences, with its three durations.
+local numbers = require "moonpulse.text.numbers"
 local outline = require "moonpulse.outline"
 
 local M = {}
 
-local seconds = outline.seconds
+local seconds = numbers.seconds
 
 local function rate(view)
   return ("%.6g Hz"):format(view.hz)
@@ -42,7 +43,7 @@ local function repeated(plan, view, out)
     return
   end
   local noun = noun_of(inside)
-  out(("%s %s%s, %s"):format(outline.count(view.count), noun, view.count == 1 and "" or "s",
+  out(("%s %s%s, %s"):format(numbers.count(view.count), noun, view.count == 1 and "" or "s",
     spaced(view, child)))
   if inside.kind ~= "pulse" then
     out("each " .. noun .. ":", true)
@@ -83,7 +84,7 @@ end
 local function trials(plan, view, out)
   local found, shortest, longest = outline.trials(plan, view)
   for i, kind in ipairs(found) do
-    out(("%s%s trials with"):format(i > 1 and "and " or "", outline.count(kind.count)))
+    out(("%s%s trials with"):format(i > 1 and "and " or "", numbers.count(kind.count)))
     sentence(kind.plan, out)
   end
   if shortest then
@@ -107,7 +108,7 @@ function kinds.sequence(plan, view, out)
     sentence(plan:child(i), out)
   end
   if view.children > most_parts then
-    out(("and %s more parts"):format(outline.count(view.children - most_parts)))
+    out(("and %s more parts"):format(numbers.count(view.children - most_parts)))
   end
 end
 
@@ -231,8 +232,8 @@ end
 
 local function durations(facts)
   local text = ("%s from the first to the last pulse; %s to the nominal end; %s in whole cycles"):format(
-    outline.duration(facts.first_to_last_s), outline.duration(facts.nominal_end_s),
-    outline.duration(facts.whole_cycles_s))
+    numbers.duration(facts.first_to_last_s), numbers.duration(facts.nominal_end_s),
+    numbers.duration(facts.whole_cycles_s))
   if facts.whole_cycles_s > facts.nominal_end_s + 1e-6 then
     text = text .. ", with the pause after the last one"
   end
@@ -261,7 +262,7 @@ function M.text(protocol, plan, values, facts, drawn)
   say("Pattern", M.pattern(plan) .. ".")
   local unknown = M.open_counts(protocol)
   say("Pulses", unknown and "not known: the source does not give " .. table.concat(unknown, ", ")
-    or outline.count(facts.pulses))
+    or numbers.count(facts.pulses))
   say("Duration", unknown and "not known" or durations(facts))
   say("", drawn and "The order is drawn from the run's seed, which the record keeps." or nil)
   say("Published as", protocol.reported)

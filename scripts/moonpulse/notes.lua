@@ -1,7 +1,7 @@
 --- What a plan's author should look at again, though it is allowed: each once, to who listens.
 local blame = require "moonpulse.blame"
 local exact = require("moonpulse.core").exact
-local outline = require "moonpulse.outline"
+local numbers = require "moonpulse.text.numbers"
 
 local M = {}
 
@@ -35,7 +35,7 @@ local function ask(who, key, value, limit, usual)
   local found = seconds(value)
   if found > limit then
     note(who, ("%s = %s is %s, %s: seconds are meant? For milliseconds write mp.ms(N)"):format(key,
-      tostring(value), outline.duration(found), usual))
+      tostring(value), numbers.duration(found), usual))
   end
 end
 

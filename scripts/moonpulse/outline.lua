@@ -1,40 +1,7 @@
 --- A plan in words: trains folded, one line a part.
+local numbers = require "moonpulse.text.numbers"
+
 local M = {}
-
---- Seconds as people write them: 0.02 -> "20 ms", 26 -> "26 s".
----@param seconds number
----@return string
-function M.seconds(seconds)
-  if seconds > 0 and seconds < 0.001 then
-    return ("%.6g us"):format(seconds * 1e6)
-  elseif seconds > 0 and seconds < 1 then
-    return ("%.6g ms"):format(seconds * 1e3)
-  end
-  return ("%.9g s"):format(seconds)
-end
-
---- Seconds with minutes where they help: 2223.9 -> "2223.9 s (37 min 03.9 s)"; minutes to the nearest
---- tenth of a second.
-function M.duration(seconds)
-  local text = ("%.10g s"):format(math.floor(seconds * 1e6 + 0.5) / 1e6)
-  if seconds < 60 then
-    return text
-  end
-  local tenths = math.floor(seconds * 10 + 0.5) -- rounded first: 59.96 s are the next minute
-  local minutes = tenths // 600
-  local hours = minutes // 60
-  local rest = ("%04.1f s"):format((tenths - minutes * 600) / 10)
-  if hours > 0 then
-    return ("%s (%d h %02d min %s)"):format(text, hours, minutes % 60, rest)
-  end
-  return ("%s (%d min %s)"):format(text, minutes, rest)
-end
-
-local function count_text(n)
-  local text = ("%d"):format(n)
-  local with_commas = text:reverse():gsub("(%d%d%d)", "%1,"):reverse():gsub("^,", "")
-  return with_commas
-end
 
 local function rate(view)
   return ("%.9g Hz"):format(math.floor(view.hz * 1e7 + 0.5) / 1e7)
@@ -46,9 +13,9 @@ end
 
 local function spacing(view)
   if view.spacing == "gap" then
-    return view.period == 0 and "back to back" or ("with a gap of %s"):format(M.seconds(view.period))
+    return view.period == 0 and "back to back" or ("with a gap of %s"):format(numbers.seconds(view.period))
   end
-  return ("every %s, onset to onset"):format(M.seconds(view.period))
+  return ("every %s, onset to onset"):format(numbers.seconds(view.period))
 end
 
 local describe
@@ -63,15 +30,15 @@ local function repeated(plan, view, lines, depth)
   local label = view.label ~= "" and view.label .. ": " or ""
   if inside.kind == "pulse" then
     local text = view.spacing == "train" and ("at %s"):format(rate(view)) or spacing(view)
-    lines(depth, ("%s%s pulses %s, %s"):format(label, count_text(view.count), text,
+    lines(depth, ("%s%s pulses %s, %s"):format(label, numbers.count(view.count), text,
       intensity(inside)))
     return
   end
   if view.spacing == "train" then
-    lines(depth, ("%s%s times at %s (every %s)"):format(label, count_text(view.count), rate(view),
-      M.seconds(view.period)))
+    lines(depth, ("%s%s times at %s (every %s)"):format(label, numbers.count(view.count), rate(view),
+      numbers.seconds(view.period)))
   else
-    lines(depth, ("%s%s times, %s"):format(label, count_text(view.count), spacing(view)))
+    lines(depth, ("%s%s times, %s"):format(label, numbers.count(view.count), spacing(view)))
   end
   describe(child, lines, depth + 1)
 end
@@ -84,10 +51,10 @@ end
 
 function kinds.rest(_, view, lines, depth)
   if view.min == view.max then
-    lines(depth, ("rest %s"):format(M.seconds(view.min)))
+    lines(depth, ("rest %s"):format(numbers.seconds(view.min)))
   else
-    lines(depth, ("rest %s to %s, drawn from the seed"):format(M.seconds(view.min),
-      M.seconds(view.max)))
+    lines(depth, ("rest %s to %s, drawn from the seed"):format(numbers.seconds(view.min),
+      numbers.seconds(view.max)))
   end
 end
 
@@ -171,11 +138,11 @@ local function trials(plan, view, lines, depth)
   for _, kind in ipairs(found) do
     total = total + kind.count
   end
-  local interval = shortest == longest and "every " .. M.seconds(shortest)
-    or ("%s to %s apart, drawn from the seed"):format(M.seconds(shortest), M.seconds(longest))
-  lines(depth, ("trials: %s, %s, onset to onset"):format(count_text(total), interval))
+  local interval = shortest == longest and "every " .. numbers.seconds(shortest)
+    or ("%s to %s apart, drawn from the seed"):format(numbers.seconds(shortest), numbers.seconds(longest))
+  lines(depth, ("trials: %s, %s, onset to onset"):format(numbers.count(total), interval))
   for _, kind in ipairs(found) do
-    lines(depth + 1, ("%s of these:"):format(count_text(kind.count)))
+    lines(depth + 1, ("%s of these:"):format(numbers.count(kind.count)))
     describe(kind.plan, lines, depth + 2)
   end
 end
@@ -188,7 +155,7 @@ function kinds.sequence(plan, view, lines, depth)
   lines(depth, view.label ~= "" and view.label or "in sequence")
   for i = 1, view.children do
     if i > most_parts then
-      lines(depth + 1, ("... and %s more parts"):format(count_text(view.children - most_parts)))
+      lines(depth + 1, ("... and %s more parts"):format(numbers.count(view.children - most_parts)))
       return
     end
     describe(plan:child(i), lines, depth + 1)
@@ -233,15 +200,6 @@ end
 ---@return string with line ends between, two spaces a level
 function M.of(plan)
   return outlined(text_of, plan)
-end
-
-M.count = count_text
-
---- "1 train", "20 trains".
----@param n integer
----@param thing string in the singular
-function M.counted(n, thing)
-  return ("%s %s%s"):format(count_text(n), thing, n == 1 and "" or "s")
 end
 
 return M

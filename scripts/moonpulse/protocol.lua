@@ -432,7 +432,7 @@ function M.build(protocol, values, seed, intensity, arrange)
   for name, value in pairs(values) do
     theirs[name] = own(value, 1)
   end
-  local ok, plan = building.with(context, protocol.plan, M.guard(theirs))
+  local ok, plan = building.with(context, sandbox.call, protocol.plan, M.guard(theirs))
   if not ok then
     return nil, in_file(protocol.file, plan)
   end

@@ -9,9 +9,8 @@ local flight_of = require "moonpulse.recover_flight"
 local outcomes = require "moonpulse.record_outcome"
 local read = require "moonpulse.report.record"
 local records = require "moonpulse.record"
-local reports = require "moonpulse.report"
 local schema = require "moonpulse.record_schema"
-local stops = require "moonpulse.run.stops"
+local stop_words = require "moonpulse.text.stop_words"
 
 local M = {}
 
@@ -353,7 +352,7 @@ local function how_it_ended(list, scripted)
   if not stop or stop == "finished" then
     return "Moonpulse was killed, or its disk was full; recovered from flight.bin"
   end
-  return stops.words(stop, scripted)
+  return stop_words.words(stop, scripted)
     .. "; Moonpulse ended before it had closed the record; recovered from flight.bin", stop
 end
 
@@ -442,7 +441,7 @@ local function rewrite(folder, manifest, driver, flight, entries, short)
     skipped = result.pulses_skipped, planned = planned, said = flight.said, safe = ended_safe(flight.list) }
 end
 
-local function recover(folder, chosen)
+local function recover(folder, chosen, write_report)
   local manifest, said = read_manifest(folder)
   if not manifest then
     return nil, said
@@ -452,7 +451,7 @@ local function recover(folder, chosen)
   local message = why_not(folder, manifest, chosen, short)
   if message and manifest.status ~= "running" and not lfs.symlinkattributes(folder .. "/report.html",
     "mode") then
-    local _, why = reports.write(folder)
+    local _, why = write_report(folder)
     return not why and { report = folder .. "/report.html" } or nil, why
   elseif message then
     return nil, message
@@ -470,7 +469,7 @@ local function recover(folder, chosen)
   summary, message = rewrite(folder, manifest, driver, flight, entries, short)
   if summary then
     summary.unloaded = unloaded
-    summary.no_report = select(2, reports.write(folder))
+    summary.no_report = select(2, write_report(folder))
   end
   return summary, message
 end
@@ -480,19 +479,20 @@ end
 ---@param folder string
 ---@param chosen string? the name or the file of the run's driver, as the user gives it: then a run that
 ---   was recovered without may be recovered again
+---@param write_report fun(folder: string): string?, string? as write of moonpulse.report
 ---@return table? summary { sent, confirmed, skipped, planned, said, safe, unloaded, no_report }, or of a run
 ---   that ended, and only its report was missing, { report }; said: what is missing or damaged, a sentence
 ---   each; unloaded: the file of the run's driver, where it was not loaded; no_report: why there is no
 ---   report.html
 ---@return string? message
-function M.run(folder, chosen)
+function M.run(folder, chosen, write_report)
   local lock <close>, message = core.lock_folder(folder)
   if lock == nil then
     return nil, ("%s: is it the folder of a run?"):format(message)
   elseif not lock then
     return nil, ("%s: another moonpulse recover is at work there: wait until it has ended"):format(folder)
   end
-  return recover(folder, chosen)
+  return recover(folder, chosen, write_report)
 end
 
 return M

@@ -1,6 +1,6 @@
 --- What a run demands of the host before it connects: --require p99=0.5ms,max=2ms.
 local latency = require "moonpulse.latency"
-local outline = require "moonpulse.outline"
+local numbers = require "moonpulse.text.numbers"
 
 local M = {}
 
@@ -49,7 +49,7 @@ function M.judge(requirements, result)
     local name, limit = requirement.statistic, requirement.limit
     if result.count < fewest[name] then
       ok = false
-      texts[#texts + 1] = ("%s needs %s wakes or more"):format(name, outline.count(fewest[name]))
+      texts[#texts + 1] = ("%s needs %s wakes or more"):format(name, numbers.count(fewest[name]))
     else
       local met = result[name] <= limit
       ok = ok and met
@@ -57,7 +57,7 @@ function M.judge(requirements, result)
         met and "within" or "over", latency.text(limit))
     end
   end
-  return ok, ("%s; %s wakes"):format(table.concat(texts, "; "), outline.count(result.count))
+  return ok, ("%s; %s wakes"):format(table.concat(texts, "; "), numbers.count(result.count))
 end
 
 --- Measure for some seconds, inside a task, and judge.

@@ -1,6 +1,6 @@
 --- A protocol run in real time: connect, arm, play, disarm; every way out leaves the device safe.
 local blame = require "moonpulse.blame"
-local links = require "moonpulse.link"
+local refusals = require "moonpulse.text.refusal"
 local stimulators = require "moonpulse.stimulator"
 
 local M = {}
@@ -11,10 +11,10 @@ local M = {}
 ---@param left table of leave()
 ---@return table left where it was a stop, or an error that is not the device's; a fault is raised
 function M.explain(stimulator, problem, left)
-  if links.is_stopped(problem) then
+  if refusals.is_stopped(problem) then
     left.stop = stimulator.stopped or problem.reason
     return left
-  elseif not links.is_fault(problem) then
+  elseif not refusals.is_fault(problem) then
     left.stop, left.text = "error", blame.text(problem)
     left.code = type(problem) == "table" and rawget(problem, "code") or "usage"
     return left

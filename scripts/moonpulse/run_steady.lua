@@ -4,7 +4,7 @@
 -- twin says so itself (its method steady) and the driver says what the reply means, the engine
 -- plays on until something is different. Everything else takes the way through twin and driver.
 local core = require "moonpulse.core"
-local links = require "moonpulse.link"
+local refusals = require "moonpulse.text.refusal"
 local witness = require "moonpulse.simulators.witness"
 
 local M = {}
@@ -126,7 +126,7 @@ function Stretch:play(frame, listening)
   local played, written, onset_ns = self.player:play(record.file, record.index, text, steady, LONGEST,
     link.log, witness.tail(steady.log))
   if not played then
-    links.fault(written)
+    refusals.fault(written)
   end
   if played > 0 then
     link.twin:passed(steady, played)

@@ -4,8 +4,8 @@ local core = require "moonpulse.core"
 local devices = require "moonpulse.devices"
 local faults = require "moonpulse.simulators.faults"
 local ignored = require "moonpulse.run.ignored"
-local links = require "moonpulse.link"
 local listenings = require "moonpulse.listening"
+local refusals = require "moonpulse.text.refusal"
 local virtual_trigger = require "moonpulse.virtual_trigger"
 local witness = require "moonpulse.simulators.witness"
 
@@ -19,7 +19,7 @@ Link.__index = Link
 
 function Link:fault(text, ...)
   local message = select("#", ...) > 0 and text:format(...) or text
-  links.fault(("%s: %s"):format(self.driver.description, message))
+  refusals.fault(("%s: %s"):format(self.driver.description, message))
 end
 
 --- Replies of the twin wait here until the clock comes by: parallel arrays, first to last.
@@ -267,7 +267,7 @@ local function open_log(record)
   local path = record.folder .. "/twin.tsv"
   local file, message = core.create_file(path)
   if not file then
-    links.fault("cannot write " .. message)
+    refusals.fault("cannot write " .. message)
   end
   file:setvbuf("full", 65536)
   file:write(witness.header)
@@ -277,7 +277,7 @@ end
 local function close_log(file, path)
   local ok, message = file:close()
   if not ok then
-    links.fault(("cannot write %s: %s"):format(path, message))
+    refusals.fault(("cannot write %s: %s"):format(path, message))
   end
 end
 

@@ -180,9 +180,17 @@ local function read_only(module, name)
     __pairs = function() return M.pairs(copy(module)) end }) -- the module itself would be given away
 end
 
+local library -- what require "moonpulse" gives
+
+--- The library hands itself to the files that are loaded from now on.
+---@param mp table
+function M.hand_out(mp)
+  library = mp
+end
+
 local function safe_require(name)
   if name == "moonpulse" then
-    return read_only(require "moonpulse", "mp")
+    return read_only(assert(library, "moonpulse itself is loaded before protocol files are"), "mp")
   end
   refuse("require %q: a protocol file may require \"moonpulse\" only; an experiment script "
     .. "(mp.experiment), which moonpulse run alone takes, may do more", tostring(name))

@@ -4,9 +4,9 @@
 -- Whatever a plan that was refused or stopped has begun, the next one waits for: settles_ns is when the
 -- device will have followed all that it was told.
 local core = require "moonpulse.core"
-local links = require "moonpulse.link"
 local lower = require "moonpulse.lower"
 local outputs = require "moonpulse.outputs"
+local refusals = require "moonpulse.text.refusal"
 
 local M = {}
 
@@ -39,7 +39,7 @@ local function load(self, actions)
   end
   await_rest(self)
   local ok, problem = pcall(self.driver.load, self.link, actions)
-  if not ok and links.is_fault(problem) then
+  if not ok and refusals.is_fault(problem) then
     self:device_fault(problem.message)
   end
   if not ok then

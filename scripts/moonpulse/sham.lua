@@ -1,7 +1,9 @@
 --- mp.sham: another protocol's plan with one intensity for every pulse.
 local blame = require "moonpulse.blame"
 local building = require "moonpulse.building"
+local catalogue = require "moonpulse.catalogue"
 local lfs = require "lfs"
+local protocols = require "moonpulse.protocol"
 
 local M = {}
 
@@ -33,8 +35,6 @@ function M.plan(spec)
     blame.fail("sham: a sham of a sham has no schedule: name the active protocol")
   end
   check_path(spec.of)
-  local catalogue = require "moonpulse.catalogue" -- it loads files that use the library
-  local protocols = require "moonpulse.protocol"
   local active, message = catalogue.find(spec.of)
   if not active then
     blame.fail("sham: of: %s", message)

@@ -9,6 +9,7 @@ local links = require "moonpulse.link"
 local listenings = require "moonpulse.listening"
 local outcomes = require "moonpulse.record_outcome"
 local outputs = require "moonpulse.outputs"
+local refusals = require "moonpulse.text.refusal"
 local setting = require "moonpulse.setting"
 local starting = require "moonpulse.starting"
 local turn = require "moonpulse.turn"
@@ -186,7 +187,7 @@ end
 function Stimulator:check_stop()
   local reason = self.job.stop_reason or self.stopped
   if reason then
-    links.stopped(reason)
+    refusals.stopped(reason)
   end
 end
 
@@ -327,7 +328,7 @@ function Stimulator:play(admitted, how)
   if not ok then
     session:stop("error") -- brings the outcome of a stop that was latched meanwhile
     if self.link.halted then
-      links.stopped(self.link.halted)
+      refusals.stopped(self.link.halted)
     end
     self.link:fault("%s", message)
   end
@@ -381,7 +382,7 @@ end
 ---@param problem any
 ---@return string
 function M.reason_of(problem)
-  return links.is_stopped(problem) and problem.reason or links.is_fault(problem) and "device"
+  return refusals.is_stopped(problem) and problem.reason or refusals.is_fault(problem) and "device"
     or "error"
 end
 
@@ -398,7 +399,7 @@ local function ask_disarmed(self)
     end
     why = blame.text(problem)
     -- who does not answer will not answer again
-    tries = links.is_fault(problem) and problem.silent and 0 or tries - 1
+    tries = refusals.is_fault(problem) and problem.silent and 0 or tries - 1
     self.listening:safe(core.clock_ns(), 1)
     pcall(link.write, link, self.driver.safe)
   end

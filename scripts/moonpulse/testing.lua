@@ -16,6 +16,8 @@ local judge = require "moonpulse.safety.judge"
 local lower = require "moonpulse.lower"
 local protocols = require "moonpulse.protocol"
 
+require "moonpulse" -- the files that are loaded here require it
+
 local M = {}
 
 local Subject = {}

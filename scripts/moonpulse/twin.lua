@@ -1,8 +1,8 @@
 --- The twin of --device sim: a process of its own, so that it is an independent witness.
 local core = require "moonpulse.core"
 local devices = require "moonpulse.devices"
-local links = require "moonpulse.link"
 local places = require "moonpulse.places"
+local refusals = require "moonpulse.text.refusal"
 
 local M = {}
 
@@ -18,7 +18,7 @@ function M.start(driver, log, faults)
   local self = setmetatable({ task = core.current() }, Twin)
   local made, why = core.create_file(log) -- the folder of a run decides who may read it, not the umask
   if not made then
-    links.fault("cannot write " .. why)
+    refusals.fault("cannot write " .. why)
   end
   made:close()
   local args = { places.program(), "sim", driver.file or driver.name, "--log", log, "--until-eof" }
@@ -44,7 +44,7 @@ function M.start(driver, log, faults)
     end,
   }
   if not process then
-    links.fault(message)
+    refusals.fault(message)
   end
   self.process = process
   local give_up_ns = core.clock_ns() + 10000000000
@@ -56,7 +56,7 @@ function M.start(driver, log, faults)
   end
   if not ready() then
     process:close()
-    links.fault("the simulated stimulator did not start")
+    refusals.fault("the simulated stimulator did not start")
   end
   return self
 end

@@ -1,6 +1,7 @@
 --- What a plan asks that the device or the wire cannot do, in a sentence: both pulses, the interval, the
 --- shortest that passes.
 local core = require "moonpulse.core"
+local redraw = require "moonpulse.safety.redraw"
 
 local M = {}
 
@@ -47,7 +48,7 @@ function M.drawn(violation, given)
   if not given.plan:totals().random then
     return nil
   end
-  local shortest = require("moonpulse.safety.worst").with_rests(given.plan, 0, true)
+  local shortest = redraw.with_rests(given.plan, 0, true)
   local lowering = core.lowering(shortest, given.seed, given.serial, given.latency)
   local first_ns, second_ns = onsets(lowering, violation)
   local least_ns = first_ns and second_ns and second_ns - first_ns

@@ -2,7 +2,7 @@
 local cjson = require "cjson"
 local histories = require "moonpulse.safety.history"
 local judge = require "moonpulse.safety.judge"
-local outline = require "moonpulse.outline"
+local numbers = require "moonpulse.text.numbers"
 local rules = require "moonpulse.safety.rules"
 local tables = require "moonpulse.safety.tables"
 
@@ -103,8 +103,8 @@ function M.print(result)
     parts[i] = each.layer .. " " .. each.verdict
   end
   line("verdict", "%s (%s); %s%s, %s; %s", verdict, table.concat(parts, ", "),
-    outline.counted(report.pulses, "pulse"), report.nerve_pulses > 0 and (" (and %s to nerves)"):format(
-      outline.count(report.nerve_pulses)) or "", outline.counted(report.trains, "train"), report.table)
+    numbers.counted(report.pulses, "pulse"), report.nerve_pulses > 0 and (" (and %s to nerves)"):format(
+      numbers.count(report.nerve_pulses)) or "", numbers.counted(report.trains, "train"), report.table)
 end
 
 return M

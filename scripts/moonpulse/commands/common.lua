@@ -7,6 +7,8 @@ local progresses = require "moonpulse.commands.progress"
 local protocols = require "moonpulse.protocol"
 local values_of = require "moonpulse.parameter_value"
 
+require "moonpulse" -- the protocol files that are found here require it
+
 local M = {}
 
 --- argparse converter: a number within [low, high].

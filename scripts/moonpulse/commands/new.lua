@@ -24,6 +24,7 @@ local kinds = {
     stands_for = "myprotocol",
     files = { "myprotocol.lua", "myprotocol_spec.lua" },
     taken = function(name)
+      require "moonpulse" -- the shipped protocols require it
       for _, known in ipairs(require("moonpulse.catalogue").all()) do
         if known.id == name then
           return "a shipped protocol has that id (see moonpulse protocols)"

@@ -1,6 +1,6 @@
 --- What takes long shows how far it is: a bar on a terminal, a line now and then elsewhere.
 local core = require "moonpulse.core"
-local outline = require "moonpulse.outline"
+local numbers = require "moonpulse.text.numbers"
 local term = require "term"
 
 local M = {}
@@ -38,7 +38,7 @@ function Progress:show(what, walked, total, of)
       math.floor(share * 100)))
   else
     self.next_ns = now_ns + line_ns
-    io.stderr:write(("%s: %s of %s %s\n"):format(what, outline.count(walked), outline.count(total),
+    io.stderr:write(("%s: %s of %s %s\n"):format(what, numbers.count(walked), numbers.count(total),
       of or "pulses and marks"))
   end
 end

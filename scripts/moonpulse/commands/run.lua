@@ -73,7 +73,7 @@ function M.run(options)
   local found, values = common.find(options, true)
   local given = { driver = driver, simulated = simulated, usb = usb, values = values }
   if experiments.is(found) then
-    given.experiment = found
+    given.experiment, given.policy = found, safety_options.policy(options, not simulated)
     return require("moonpulse.experiment.runner").run(options, given) -- loaded for those who need it
   end
   for _, name in ipairs { "answers", "trigger_in" } do
@@ -84,6 +84,8 @@ function M.run(options)
   end
   given.protocol = found
   given.plan, given.drawn = common.build(options, found, values)
+  given.policy = safety_options.policy(options, not simulated)
+  given.facts = common.measure(given.plan, options.seed)
   protocol_runs.run(options, given)
 end
 

@@ -1,10 +1,10 @@
 --- What stands between a plan and a run: the gate's verdict, said and kept; the operator's preflight.
-local cli = require "moonpulse.cli"
 local coverages = require "moonpulse.safety.coverage"
 local histories = require "moonpulse.safety.history"
 local judge = require "moonpulse.safety.judge"
 local lfs = require "lfs"
 local preflight = require "moonpulse.safety.preflight"
+local refusals = require "moonpulse.text.refusal"
 local tables = require "moonpulse.safety.tables"
 
 local M = {}
@@ -82,7 +82,7 @@ function M.preflight(options, real, job)
   local stimulator = real and is_stimulator(options, policy)
   if options.preflight then
     local own, message = preflight.load(options.preflight)
-    questions = own or cli.fail("usage", "%s", message)
+    questions = own or refusals.raise("usage", "%s", message)
   elseif stimulator then
     questions = table.move(preflight.questions, 1, #preflight.questions, 1, questions)
   else
@@ -97,7 +97,7 @@ function M.preflight(options, real, job)
   end
   local answers, message = preflight.ask(questions, ask, options.operator)
   if not answers then
-    cli.fail("limit", "%s; nothing was armed", message)
+    refusals.raise("limit", "%s; nothing was armed", message)
   end
   policy.beyond_refused = stimulator and not preflight.allows_beyond(answers)
   return answers

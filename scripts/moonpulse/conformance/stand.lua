@@ -1,7 +1,7 @@
 --- A test stand: a driver's conversations with its twin in virtual time, with a wire that can go
 --- wrong at a chosen place.
 local core = require "moonpulse.core"
-local links = require "moonpulse.link"
+local refusals = require "moonpulse.text.refusal"
 
 local M = {}
 
@@ -183,7 +183,7 @@ end
 
 function Stand:fault(text, ...)
   local message = select("#", ...) > 0 and text:format(...) or text
-  links.fault(("%s on %s: %s"):format(self.driver.description, self.path, message))
+  refusals.fault(("%s on %s: %s"):format(self.driver.description, self.path, message))
 end
 
 function Stand:silent(text, ...)

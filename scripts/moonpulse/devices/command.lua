@@ -1,4 +1,6 @@
 --- Commands of a device as data: what they take, checked, and the bytes that they are.
+local refusals = require "moonpulse.text.refusal"
+
 local M = {}
 
 local Command = {}
@@ -7,8 +9,7 @@ Command.__index = Command
 --- Refuse a value: the sentence reaches whoever asked, without a place in our code.
 ---@param text string a format
 function M.refuse(text, ...)
-  error(setmetatable({ code = "usage", message = select("#", ...) > 0 and text:format(...) or text },
-    { __tostring = function(self) return self.message end }), 0)
+  refusals.raise("usage", text, ...)
 end
 
 local function number_of(value, whole)

@@ -4,7 +4,7 @@ local blame = require "moonpulse.blame"
 local compose = require "moonpulse.compose"
 local core = require "moonpulse.core"
 local doses = require "moonpulse.experiment.dose"
-local links = require "moonpulse.link"
+local refusals = require "moonpulse.text.refusal"
 local starting = require "moonpulse.starting"
 local stimulators = require "moonpulse.stimulator"
 local turns = require "moonpulse.experiment.turns"
@@ -73,12 +73,12 @@ end
 
 --- Arming failed or was stopped: the device is made safe and asked, and a fault keeps its words.
 local function give_up(stimulator, problem)
-  if links.is_fault(problem) then
+  if refusals.is_fault(problem) then
     stimulator.fault = stimulator.fault or problem.message
   end
   stimulator:stop(stimulators.reason_of(problem))
   local left = stimulator:leave()
-  if links.is_fault(problem) and left.not_disarmed then
+  if refusals.is_fault(problem) and left.not_disarmed then
     problem.message = ("%s; NOT CONFIRMED SAFE: %s"):format(problem.message, left.not_disarmed)
   end
 end
@@ -135,9 +135,9 @@ end
 
 local function must_be_safe(left)
   if left and left.not_disarmed then
-    links.fault("NOT CONFIRMED SAFE: " .. left.not_disarmed)
+    refusals.fault("NOT CONFIRMED SAFE: " .. left.not_disarmed)
   elseif left and left.found then
-    links.fault(left.found)
+    refusals.fault(left.found)
   end
 end
 
@@ -160,7 +160,7 @@ local function must_be_armed(who, stimulator)
   if stimulator.ready then
     return
   elseif stimulator.stopped == "requested" then
-    links.stopped("requested", ("%s: %s: stopped on request: stim:arm() must come first"):format(
+    refusals.stopped("requested", ("%s: %s: stopped on request: stim:arm() must come first"):format(
       blame.origin(), who))
   end
   blame.fail("%s: the stimulator is not armed: call stim:arm() first", who)
@@ -262,7 +262,7 @@ local function play(self, who, plan, options, ahead_ns)
   end
   self.waiting.check()
   if stimulator.stopped then
-    links.stopped(stimulator.stopped)
+    refusals.stopped(stimulator.stopped)
   end
   return (stimulator.start_ns - stimulator.record.start_ns) / 1e9
 end

@@ -1,9 +1,8 @@
 --- Questions to the operator: on a terminal, from a pipe, or from a file of answers. On a terminal
 --- q and the space bar stop the run while no question is open.
 local blame = require "moonpulse.blame"
-local cli = require "moonpulse.cli"
 local core = require "moonpulse.core"
-local stops = require "moonpulse.run.stops"
+local refusals = require "moonpulse.text.refusal"
 local text_files = require "moonpulse.text_file"
 
 local M = {}
@@ -19,14 +18,15 @@ function M.read_answers(path)
   return text_files.lines(path)
 end
 
----@param job table
 ---@param waiting table
+---@param listen fun(quiet: boolean?): table? from now on keys stop the run; gives what is to be closed, nil
+---   where there are no keys; quiet: it was said before
 ---@param answers string[]? of read_answers
 ---@param path string? where they come from
 ---@return table keyboard to be closed
-function M.new(job, waiting, answers, path)
-  return setmetatable({ job = job, waiting = waiting, rest = "", answers = answers, path = path,
-    taken = 0, keys = stops.listen_for_keys(job) }, Keyboard)
+function M.new(waiting, listen, answers, path)
+  return setmetatable({ waiting = waiting, rest = "", answers = answers, path = path, taken = 0,
+    listen = listen, keys = listen() }, Keyboard)
 end
 
 function Keyboard:close()
@@ -75,7 +75,7 @@ local function next_answer(self)
   self:close() -- what is typed now is an answer
   local ok, line = pcall(read_line, self)
   if listened then
-    self.keys = stops.listen_for_keys(self.job, true)
+    self.keys = self.listen(true)
   end
   if not ok then
     print() -- the question's line stays open otherwise
@@ -98,7 +98,7 @@ local function choices_of(question)
 end
 
 local function no_answer(self, question)
-  cli.fail("usage", "no answer to \"%s\": %s", question, self.path
+  refusals.raise("usage", "no answer to \"%s\": %s", question, self.path
     and ("%s has only %d lines"):format(self.path, #self.answers)
     or "standard input is at its end; run it on a terminal, or with --answers FILE")
 end
@@ -128,7 +128,7 @@ function Keyboard:ask(question)
     elseif choices[answer:lower()] then
       return choices[answer:lower()]
     elseif self.answers then
-      cli.fail("usage", "%s:%d: %q is no answer to \"%s\"", self.path, self.taken, answer, question)
+      refusals.raise("usage", "%s:%d: %q is no answer to \"%s\"", self.path, self.taken, answer, question)
     end
     print(("please answer one of %s"):format(inside))
   end

@@ -1,6 +1,5 @@
 --- An experiment's run: the script in a coroutine on the loop, one stimulator, one record.
 local blame = require "moonpulse.blame"
-local cli = require "moonpulse.cli"
 local core = require "moonpulse.core"
 local devices = require "moonpulse.experiment.device"
 local draws = require "moonpulse.experiment.draws"
@@ -8,11 +7,11 @@ local ending = require "moonpulse.run.ending"
 local experiments = require "moonpulse.experiment"
 local journals = require "moonpulse.experiment.journal"
 local keyboards = require "moonpulse.experiment.keyboard"
-local links = require "moonpulse.link"
 local manifests = require "moonpulse.run.manifest"
 local objects = require "moonpulse.experiment.object"
 local protocols = require "moonpulse.protocol"
 local records = require "moonpulse.record"
+local refusals = require "moonpulse.text.refusal"
 local run_safety = require "moonpulse.commands.run_safety"
 local shells = require "moonpulse.experiment.shell"
 local shows = require "moonpulse.experiment.show"
@@ -35,9 +34,9 @@ local function check_of(stage)
     if stage.failure then
       error(stage.failure, 0)
     elseif stopped and not own_stops[stopped] then
-      links.stopped(stopped)
+      refusals.stopped(stopped)
     elseif stage.over then
-      links.stopped("finished")
+      refusals.stopped("finished")
     end
   end
 end
@@ -63,8 +62,8 @@ end
 --- A script's error as text, but for those of our own making. Its __tostring is the script's as well, so this
 --- is done while the script can be interrupted.
 local function plain(problem)
-  local own = links.is_stopped(problem) or links.is_fault(problem)
-    or type(problem) == "table" and cli.status[rawget(problem, "code")]
+  local own = refusals.is_stopped(problem) or refusals.is_fault(problem)
+    or type(problem) == "table" and refusals.status[rawget(problem, "code")]
   return own and problem or blame.text(problem)
 end
 
@@ -76,7 +75,7 @@ local function spawn_of(stage)
       local ok, problem = pcall(task)
       problem = not ok and plain(problem)
       stuck.over(stage)
-      if not ok and not links.is_stopped(problem) and not stage.failure then
+      if not ok and not refusals.is_stopped(problem) and not stage.failure then
         stage.failure = problem
         stage.stimulator:stop(stimulators.reason_of(problem))
         stage.waiting:wake()
@@ -144,8 +143,8 @@ local function outcome_of(stage, ok, problem)
   end
   local outcome = { fault = stimulator.fault, left_out = stimulator.left_out, disarmed = left.disarmed,
     not_disarmed = left.not_disarmed }
-  local failed = not ok and not links.is_stopped(problem)
-  if failed and stopped == "device" and links.is_fault(problem) then
+  local failed = not ok and not refusals.is_stopped(problem)
+  if failed and stopped == "device" and refusals.is_fault(problem) then
     outcome.fault = outcome.fault or problem.message
   end
   if job.stop_reason or stopped and not own_stops[stopped] and stopped ~= "error" then
@@ -154,7 +153,7 @@ local function outcome_of(stage, ok, problem)
       outcome.stop = stopped -- the first reason stays
     end
     outcome.text = stopped == "stuck" and stage.stuck_at or nil
-  elseif failed and links.is_fault(problem) then
+  elseif failed and refusals.is_fault(problem) then
     outcome.stop, outcome.fault = "device", outcome.fault or problem.message
   elseif failed then
     outcome.stop = "error"
@@ -180,7 +179,9 @@ local function perform(context, options, path)
   if options.trigger_in then
     listening:open(options.trigger_in, math.tointeger(options.trigger_baud) or 115200)
   end
-  local keyboard <close> = keyboards.new(job, stage.waiting, context.answers, options.answers)
+  local keyboard <close> = keyboards.new(stage.waiting, function(quiet)
+    return stops.listen_for_keys(job, quiet)
+  end, context.answers, options.answers)
   stage.keyboard = keyboard
   record:start(core.clock_ns())
   record:manifest(manifests.of(context, "running"))
@@ -210,18 +211,18 @@ end
 --- What the options ask for that an experiment needs before anything is opened.
 local function read_options(options)
   if options.speed ~= 1 then
-    cli.fail("usage", "--speed is for protocols: an experiment waits for people and triggers and runs in "
-      .. "real time")
+    refusals.raise("usage", "--speed is for protocols: an experiment waits for people and triggers and runs "
+      .. "in real time")
   elseif options.answers then
     local answers, message = keyboards.read_answers(options.answers)
-    return answers or cli.fail("usage", "--answers: %s", message)
+    return answers or refusals.raise("usage", "--answers: %s", message)
   end
 end
 
 local function make_context(options, given, job)
   local record, message = records.create(options.out, given.experiment.id, options.share_with_group)
   if not record then
-    cli.fail("usage", "%s", message)
+    refusals.raise("usage", "%s", message)
   end
   core.phase("run", record.folder)
   return {
@@ -235,12 +236,13 @@ end
 
 --- Run it; leaves with an exit status where it does not come to its end.
 ---@param options table of the command
----@param given { driver: table, simulated: boolean, experiment: moonpulse.Experiment, values: table }
+---@param given { driver: table, simulated: boolean, policy: moonpulse.Policy,
+---   experiment: moonpulse.Experiment, values: table }
 function M.run(options, given)
   local experiment = given.experiment
   experiment.name = experiment.name or experiment.id
   local answers = read_options(options)
-  local job = start.job(options, given.driver, given.simulated)
+  local job = start.job(options, given)
   job.protocol, job.policy.protocol = experiment, experiment
   stops.listen_for_signals(job)
   print(experiment.name)
@@ -256,7 +258,7 @@ function M.run(options, given)
   local outcome = ending.attempt(context, function()
     local opened, problem = context.record:open_flight(most_pulses, 0)
     if not opened then
-      cli.fail("limit", "%s", problem)
+      refusals.raise("limit", "%s", problem)
     end
     return start.with_port(context, options, given.simulated, function(path)
       return perform(context, options, path)

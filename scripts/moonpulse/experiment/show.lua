@@ -7,7 +7,7 @@ local judge = require "moonpulse.safety.judge"
 local live = require "moonpulse.live"
 local lower = require "moonpulse.lower"
 local manifests = require "moonpulse.run.manifest"
-local outline = require "moonpulse.outline"
+local numbers = require "moonpulse.text.numbers"
 local records = require "moonpulse.record"
 
 local M = {}
@@ -122,7 +122,7 @@ function Show:next_play(k, admitted, told)
     record:event("set_intensity", set.at_ns, set.at_ns, "sent", nil, set.action)
   end
   self.play, self.sent_before = play, record.pulses_sent
-  self:say(("%s: %s"):format(facts.pulses == 1 and "1 pulse" or outline.count(facts.pulses) .. " pulses",
+  self:say(("%s: %s"):format(facts.pulses == 1 and "1 pulse" or numbers.count(facts.pulses) .. " pulses",
     table.concat(lower.dose(admitted.actions, context.job.thresholds), ", ")))
   self:concerns(admitted.report)
   self.screen = facts.first_to_last_s > long_s and live.new(facts.pulses, facts.first_to_last_s) or nil

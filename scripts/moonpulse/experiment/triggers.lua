@@ -1,9 +1,9 @@
 --- Triggers that a script waits for: an edge on a line of the device's port, or a byte on another port.
 local blame = require "moonpulse.blame"
 local core = require "moonpulse.core"
-local links = require "moonpulse.link"
-local outline = require "moonpulse.outline"
+local numbers = require "moonpulse.text.numbers"
 local queues = require "moonpulse.experiment.trigger_queue"
+local refusals = require "moonpulse.text.refusal"
 
 local M = {}
 
@@ -43,7 +43,7 @@ function Triggers:open(path, baud)
   local ok, message = self.session:open(path, { baud = baud, bits = 8, parity = "none",
     stop_bits = 1, flow = "none" })
   if not ok then
-    links.fault("--trigger-in: " .. message)
+    refusals.fault("--trigger-in: " .. message)
   end
 end
 
@@ -56,7 +56,7 @@ end
 Triggers.__close = Triggers.close
 
 local function bytes_text(count)
-  return count == 1 and "1 trigger byte" or outline.count(count) .. " trigger bytes"
+  return count == 1 and "1 trigger byte" or numbers.count(count) .. " trigger bytes"
 end
 
 --- What came before this part of the script first waited, or what it left for too long, is said.
@@ -90,7 +90,7 @@ local function wait_for_byte(self, byte, timeout, fresh)
   local at_ns, found
   self.waiting:until_true(function()
     if self.lost then
-      links.fault(self.lost)
+      refusals.fault(self.lost)
     end
     at_ns, found, first = self.queue:take(part, byte)
     return at_ns
@@ -116,15 +116,15 @@ function Triggers:summary()
   local reasons = {}
   local function add(count, text)
     if count > 0 then
-      reasons[#reasons + 1] = ("%s %s"):format(outline.count(count), text)
+      reasons[#reasons + 1] = ("%s %s"):format(numbers.count(count), text)
     end
   end
   add(counts.before, "before the script first waited")
   add(counts.dropped, "that were not waited for in time")
   add(counts.passed_over - counts.before - counts.dropped, "of another value or not waited for")
   return ("%s came on %s, %s taken by the script%s"):format(bytes_text(counts.came), self.path,
-    counts.passed_over == 0 and "all" or outline.count(counts.taken),
-    #reasons > 0 and (", %s passed over: %s"):format(outline.count(counts.passed_over),
+    counts.passed_over == 0 and "all" or numbers.count(counts.taken),
+    #reasons > 0 and (", %s passed over: %s"):format(numbers.count(counts.passed_over),
       table.concat(reasons, ", ")) or "")
 end
 

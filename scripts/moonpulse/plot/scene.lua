@@ -1,7 +1,7 @@
 --- What a picture of a plan shows: its pulses by channel, as panels at three scales.
 local core = require "moonpulse.core"
 local intensities = require "moonpulse.intensity"
-local outline = require "moonpulse.outline"
+local numbers = require "moonpulse.text.numbers"
 local panels = require "moonpulse.report.panels"
 
 local M = {}
@@ -96,10 +96,10 @@ function M.of(protocol, plan, facts, seed, thresholds)
   local in_mso = resolved(actions, thresholds)
   local pulses, times, marks = collect(schedule, actions)
   local scene = { title = protocol.name, panels = {},
-    subtitle = ("%s, %s from first to last pulse"):format(outline.counted(facts.pulses, "pulse"),
-      outline.duration(facts.first_to_last_s)) }
+    subtitle = ("%s, %s from first to last pulse"):format(numbers.counted(facts.pulses, "pulse"),
+      numbers.duration(facts.first_to_last_s)) }
   if #pulses < facts.pulses then
-    scene.subtitle = ("%s; the first %s are shown"):format(scene.subtitle, outline.count(#pulses))
+    scene.subtitle = ("%s; the first %s are shown"):format(scene.subtitle, numbers.count(#pulses))
   end
   for _, panel in ipairs((panels.of(pulses, times, marks))) do
     panel.bars = scale_of(actions, in_mso)

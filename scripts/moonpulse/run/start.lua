@@ -1,8 +1,7 @@
 --- What every run begins with: the job, the host's timing, the port.
-local cli = require "moonpulse.cli"
 local ending = require "moonpulse.run.ending"
+local refusals = require "moonpulse.text.refusal"
 local require_timing = require "moonpulse.require_timing"
-local safety_options = require "moonpulse.commands.safety_options"
 local triggers = require "moonpulse.trigger"
 local twins = require "moonpulse.twin"
 
@@ -12,13 +11,12 @@ local M = {}
 
 --- What the options say about how a device is driven, and how strictly it is judged.
 ---@param options table with a seed
----@param driver table
----@param simulated boolean
+---@param given { driver: table, policy: moonpulse.Policy }
 ---@return table job
-function M.job(options, driver, simulated)
+function M.job(options, given)
   return {
-    policy = safety_options.policy(options, not simulated),
-    seed = options.seed, driver = driver, thresholds = { rmt = options.rmt, amt = options.amt },
+    policy = given.policy, seed = options.seed, driver = given.driver,
+    thresholds = { rmt = options.rmt, amt = options.amt },
     tolerance = options.tolerance / 1e3, late = options.late, stop_line = options.stop_line,
     timing = options.timing, faults = options.speed ~= 1 and options.fault or nil,
   }
@@ -97,9 +95,9 @@ function M.require_of_host(job, requirements)
     stopped = function() return job.stop_reason ~= nil end,
   })
   if ok == nil then
-    cli.fail("stopped", "interrupted while the host's timing was measured; nothing was sent")
+    refusals.raise("stopped", "interrupted while the host's timing was measured; nothing was sent")
   elseif not ok then
-    cli.fail("limit", "this host's timing falls short: %s; moonpulse doctor says what to do", text)
+    refusals.raise("limit", "this host's timing falls short: %s; moonpulse doctor says what to do", text)
   end
   line("host", text)
 end

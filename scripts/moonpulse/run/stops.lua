@@ -1,8 +1,9 @@
---- What stops a run: where a stop comes from, and how it is said.
+--- What stops a run: where a stop comes from, and why a run ended.
 local blame = require "moonpulse.blame"
 local core = require "moonpulse.core"
-local links = require "moonpulse.link"
-local outline = require "moonpulse.outline"
+local numbers = require "moonpulse.text.numbers"
+local refusals = require "moonpulse.text.refusal"
+local stop_words = require "moonpulse.text.stop_words"
 local term = require "term"
 local unanswered = require "moonpulse.unanswered"
 
@@ -10,49 +11,6 @@ local M = {}
 
 local signals = { [1] = "SIGHUP", [2] = "Ctrl-C (SIGINT)", [3] = "SIGQUIT", [15] = "SIGTERM",
   [20] = "Ctrl-Z (SIGTSTP)" }
-
-local reasons = {
-  signal = "stopped by a signal", requested = "stopped on request",
-  late = "a pulse would have left too late",
-  close = "the host was held up: the next pulse would have come much closer to the last than planned",
-  record = "the computer was too busy to take note of what was sent",
-  full = "the flight record is full: make the run shorter, or ask the stimulator less often",
-  gone = "the port is lost",
-  blocked = "the port does not take bytes", device = "stopped by a device fault",
-  error = "stopped by an error",
-  stuck = "the computer was too busy: Moonpulse did not get to run for half a second",
-  key = "stopped by a key (q or space)", line = "stopped by the stop line",
-  guard = "the guard process is gone, or was stopped",
-  silent = "the stimulator stopped confirming its pulses: is it switched on, and the cable sound?",
-  setting = "the stimulator did not confirm its settings: is the cable sound and fully plugged in?",
-}
--- where somebody wrote a script it may be that, too
-local stuck_in_script = "the script did not yield for half a second, or the computer was too busy"
--- reasons to stop that are the device's doing
-M.faults_of_device = { gone = true, blocked = true, silent = true, setting = true }
-local remedies = {
-  stuck = "; close other programs",
-  late = "; close other programs, or allow more with --tolerance MS or --late skip",
-  close = "; close other programs, or leave such pulses out with --late skip",
-}
-
---- What to do about it, to be said behind how far the run came; "" where nothing is to be said.
----@param reason string
----@param scripted any true: an experiment's
-function M.remedy(reason, scripted)
-  return remedies[reason] and remedies[reason] .. (reason == "stuck" and scripted
-    and ", and wait with run:sleep, not in a loop" or "") or ""
-end
-
---- A reason of the engine's, in words.
----@param reason string
----@param scripted any true: an experiment's, so the script may be the one that did not yield
-function M.words(reason, scripted)
-  if reason == "stuck" and core.muted() then
-    return "nobody took what Moonpulse printed for half a second (a held terminal, a full pipe)"
-  end
-  return reason == "stuck" and scripted and stuck_in_script or reasons[reason] or reason
-end
 
 --- Why a run ended before its plan did, in words.
 function M.explain(context, outcome)
@@ -65,9 +23,9 @@ function M.explain(context, outcome)
     return "stopped by " .. job.signal
   elseif outcome.stop == "late" and left_out and left_out.reason == "late" then
     return ("pulse %d would have left %s late (limit %s)"):format(left_out.pulse,
-      outline.seconds(left_out.late_ns / 1e9), outline.seconds(job.tolerance))
+      numbers.seconds(left_out.late_ns / 1e9), numbers.seconds(job.tolerance))
   end
-  local text = M.words(outcome.stop, context.experiment)
+  local text = stop_words.words(outcome.stop, context.experiment)
   local unheard = outcome.stop == "silent" or outcome.stop == "setting"
   return unheard and unanswered.cause(job.driver, text) or text
 end
@@ -106,7 +64,7 @@ end
 --- From now on Ctrl-C and its like stop job instead of ending the process, until it has ended. What a
 --- stop does not end, the engine does: bindings/backstop.h.
 function M.listen_for_signals(job)
-  local _, stopped = pcall(links.stopped, "stuck")
+  local _, stopped = pcall(refusals.stopped, "stuck")
   core.interrupts(stopped, blame.ours)
   core.phase "run"
   core.on_signal(function(number)
