@@ -1,5 +1,5 @@
 --- Magstim units for the specs: a twin in virtual time, and a driver's link to it.
-local lower = require "moonpulse.lower"
+local lower = require "moonpulse.lowering"
 local refusals = require "moonpulse.text.refusal"
 local shell = require "shell"
 

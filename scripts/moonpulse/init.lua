@@ -1,12 +1,12 @@
 --- Moonpulse: compose brain-stimulation protocols. local mp = require "moonpulse"
-local blame = require "moonpulse.blame"
+local blame = require "moonpulse.text.author_line"
 local compose = require "moonpulse.compose"
 local core = require "moonpulse.core"
 local experiments = require "moonpulse.experiment"
-local intensities = require "moonpulse.intensity"
+local intensities = require "moonpulse.compose.intensity"
 local protocols = require "moonpulse.protocol"
-local sandbox = require "moonpulse.sandbox"
-local sham = require "moonpulse.sham"
+local sandbox = require "moonpulse.protocol.sandbox"
+local sham = require "moonpulse.protocol.sham"
 
 -- called through C, so that errors can name the author's line also in "return mp.burst { ... }"
 local framed = core.framed

@@ -1,12 +1,12 @@
 --- One run of a plan on a simulator, in this process and in virtual time.
-local devices = require "moonpulse.devices"
+local devices = require "moonpulse.driver.find"
 local lfs = require "lfs"
 local protocols = require "moonpulse.protocol"
 local records = require "moonpulse.record"
 local refusals = require "moonpulse.text.refusal"
-local run_virtual = require "moonpulse.run_virtual"
+local run_virtual = require "moonpulse.run.virtual"
 local shell = require "shell"
-local triggers = require "moonpulse.trigger"
+local triggers = require "moonpulse.driver.trigger_path"
 
 local M = {}
 

@@ -1,6 +1,6 @@
 --- Real run folders for the fuzzer of records: every device, protocols and experiments, killed and recovered.
 local cjson = require "cjson"
-local recover = require "moonpulse.recover"
+local recover = require "moonpulse.record.recover"
 local reports = require "moonpulse.report"
 local shell = require "shell"
 

@@ -1,5 +1,5 @@
-local catalogue = require "moonpulse.catalogue"
-local intensities = require "moonpulse.intensity"
+local catalogue = require "moonpulse.protocol.catalogue"
+local intensities = require "moonpulse.compose.intensity"
 local lfs = require "lfs"
 local mp = require "moonpulse"
 local numbers = require "moonpulse.text.numbers"

@@ -1,5 +1,5 @@
 -- mp.trials and mp.shuffle: trials in order, and orders drawn from the seed.
-local building = require "moonpulse.building"
+local building = require "moonpulse.compose.context"
 local core = require "moonpulse.core"
 local mp = require "moonpulse"
 

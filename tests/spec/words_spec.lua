@@ -1,9 +1,9 @@
 -- What is said to somebody who wrote something else than there is: each message points to what there is.
-local blame = require "moonpulse.blame"
+local blame = require "moonpulse.text.author_line"
 local lfs = require "lfs"
 local shell = require "shell"
 local stop_words = require "moonpulse.text.stop_words"
-local stops = require "moonpulse.run.stops"
+local stops = require "moonpulse.run.stop_sources"
 
 local function lua_files(folder, list)
   for name in lfs.dir(folder) do

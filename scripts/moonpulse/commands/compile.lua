@@ -1,8 +1,8 @@
 --- moonpulse compile: a protocol, resolved, as a plan file that another lab can check and run.
 local cli = require "moonpulse.cli"
-local common = require "moonpulse.commands.common"
+local common = require "moonpulse.cli.protocol_argument"
 local numbers = require "moonpulse.text.numbers"
-local plan_file = require "moonpulse.plan_file"
+local plan_file = require "moonpulse.protocol.plan_file"
 local sessions = require "moonpulse.safety.sessions"
 
 local M = {}

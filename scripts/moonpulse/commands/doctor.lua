@@ -1,13 +1,13 @@
 --- moonpulse doctor: what keeps pulses from leaving in time, and what mends it.
 local cjson = require "cjson"
 local cli = require "moonpulse.cli"
-local common = require "moonpulse.commands.common"
+local common = require "moonpulse.cli.protocol_argument"
 local core = require "moonpulse.core"
 local doctor = require "moonpulse.doctor"
-local latency = require "moonpulse.latency"
-local devices = require "moonpulse.devices"
+local latency = require "moonpulse.doctor.latency"
+local devices = require "moonpulse.driver.find"
 local numbers = require "moonpulse.text.numbers"
-local port_name = require "moonpulse.port_name"
+local port_name = require "moonpulse.cli.port_name"
 local term = require "term"
 
 local M = {}

@@ -1,12 +1,12 @@
 --- moonpulse protocols: what is shipped, as a table or one of them as a methods section.
-local catalogue = require "moonpulse.catalogue"
+local catalogue = require "moonpulse.protocol.catalogue"
 local cjson = require "cjson"
 local cli = require "moonpulse.cli"
-local common = require "moonpulse.commands.common"
+local common = require "moonpulse.cli.protocol_argument"
 local experiments = require "moonpulse.experiment"
-local methods = require "moonpulse.methods"
+local methods = require "moonpulse.show.methods"
 local numbers = require "moonpulse.text.numbers"
-local outline = require "moonpulse.outline"
+local outline = require "moonpulse.show.outline"
 local protocols = require "moonpulse.protocol"
 
 local M = {}

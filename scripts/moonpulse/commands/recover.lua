@@ -1,8 +1,8 @@
 --- moonpulse recover: the record of a run that was killed.
 local cli = require "moonpulse.cli"
-local escapes = require "moonpulse.escapes"
+local escapes = require "moonpulse.text.escapes"
 local numbers = require "moonpulse.text.numbers"
-local recover = require "moonpulse.recover"
+local recover = require "moonpulse.record.recover"
 local reports = require "moonpulse.report"
 
 local M = {}

@@ -1,9 +1,9 @@
 --- moonpulse show: a protocol in words.
 local cli = require "moonpulse.cli"
-local common = require "moonpulse.commands.common"
-local methods = require "moonpulse.methods"
+local common = require "moonpulse.cli.protocol_argument"
+local methods = require "moonpulse.show.methods"
 local numbers = require "moonpulse.text.numbers"
-local outline = require "moonpulse.outline"
+local outline = require "moonpulse.show.outline"
 
 local M = {}
 

@@ -1,8 +1,8 @@
 --- What the conformance cases share: a driver and its twin at hand, verdicts, steps of a run.
 local chance = require "moonpulse.conformance.chance"
-local devices = require "moonpulse.devices"
+local devices = require "moonpulse.driver.find"
 local refusals = require "moonpulse.text.refusal"
-local stands = require "moonpulse.conformance.stand"
+local stands = require "moonpulse.conformance.tap"
 
 local M = {}
 
@@ -16,7 +16,7 @@ function M.skipped(problem)
   return getmetatable(problem) == Skip and problem.why or nil
 end
 
----@param driver table as moonpulse.devices finds it
+---@param driver table as moonpulse.driver.find finds it
 ---@param options { settings: table?, kin: string[]? }?  settings: as --device-option; kin: names of
 ---   devices that the driver cannot tell from its own, and need not
 function M.new(driver, options)

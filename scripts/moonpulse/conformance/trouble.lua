@@ -1,7 +1,7 @@
 --- Conformance cases about conversations that go wrong: what a driver says must stay true.
-local devices = require "moonpulse.devices"
+local devices = require "moonpulse.driver.find"
 local refusals = require "moonpulse.text.refusal"
-local stands = require "moonpulse.conformance.stand"
+local stands = require "moonpulse.conformance.tap"
 
 local M = {}
 

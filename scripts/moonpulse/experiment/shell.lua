@@ -2,7 +2,7 @@
 --- Ctrl-C in the caller for as long as the command runs, so a stop would be lost; exit() would leave the
 --- record open; and a pipe to a command that goes on, once collected, waits for it: in the middle of our
 --- closing.
-local blame = require "moonpulse.blame"
+local blame = require "moonpulse.text.author_line"
 local core = require "moonpulse.core"
 local refusals = require "moonpulse.text.refusal"
 

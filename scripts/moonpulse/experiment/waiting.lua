@@ -1,5 +1,5 @@
 --- Waiting in a script: the coroutine sleeps, the loop goes on, and a stop ends every wait.
-local blame = require "moonpulse.blame"
+local blame = require "moonpulse.text.author_line"
 local core = require "moonpulse.core"
 local refusals = require "moonpulse.text.refusal"
 

@@ -1,14 +1,14 @@
 --- How a run ends: its last lines, the manifest's result, the exit status.
-local blame = require "moonpulse.blame"
+local blame = require "moonpulse.text.author_line"
 local core = require "moonpulse.core"
-local escapes = require "moonpulse.escapes"
-local faults = require "moonpulse.simulators.faults"
-local ignored = require "moonpulse.run.ignored"
+local escapes = require "moonpulse.text.escapes"
+local faults = require "moonpulse.simulation.faults"
+local ignored = require "moonpulse.record.ignored"
 local manifests = require "moonpulse.run.manifest"
 local numbers = require "moonpulse.text.numbers"
 local refusals = require "moonpulse.text.refusal"
 local stop_words = require "moonpulse.text.stop_words"
-local stops = require "moonpulse.run.stops"
+local stops = require "moonpulse.run.stop_sources"
 
 local M = {}
 

@@ -1,18 +1,18 @@
 --- A protocol's run: everything is known before the first pulse.
-local admission = require "moonpulse.admission"
+local admission = require "moonpulse.stimulator.admission"
 local core = require "moonpulse.core"
 local ending = require "moonpulse.run.ending"
-local live = require "moonpulse.live"
-local lower = require "moonpulse.lower"
+local live = require "moonpulse.run.live_line"
+local lower = require "moonpulse.lowering"
 local manifests = require "moonpulse.run.manifest"
 local numbers = require "moonpulse.text.numbers"
-local progresses = require "moonpulse.commands.progress"
+local progresses = require "moonpulse.text.progress"
 local records = require "moonpulse.record"
 local refusals = require "moonpulse.text.refusal"
-local run_safety = require "moonpulse.commands.run_safety"
+local run_safety = require "moonpulse.run.safety"
 local sessions = require "moonpulse.safety.sessions"
-local start = require "moonpulse.run.start"
-local stops = require "moonpulse.run.stops"
+local start = require "moonpulse.run.begin"
+local stops = require "moonpulse.run.stop_sources"
 
 local line = ending.line
 
@@ -46,14 +46,14 @@ end
 local function execute(context, options, simulated)
   local job, hooks = context.job, hooks_of(context)
   if simulated and options.speed ~= 1 then
-    return require("moonpulse.run_virtual").run(job, context.record, options.speed, hooks)
+    return require("moonpulse.run.virtual").run(job, context.record, options.speed, hooks)
   end
   local opened, message = context.record:open_flight(context.facts.pulses, context.facts.marks)
   if not opened then
     refusals.raise("limit", "%s", message)
   end
   return start.with_port(context, options, simulated, function(path)
-    return require("moonpulse.run_real").run(job, path, context.record, hooks)
+    return require("moonpulse.run.play").run(job, path, context.record, hooks)
   end)
 end
 
