@@ -1,0 +1,231 @@
+--- Reads what a run left: manifest.json and events.tsv.
+local cjson = require "cjson.safe"
+local core = require "moonpulse.core"
+local escapes = require "moonpulse.text.escapes"
+local schema = require "moonpulse.record.schema"
+
+local M = {}
+
+-- what is longer was not written by a run, or is more than can be read into a report
+local most_manifest, most_events = 16000000, 400000000
+
+-- Columns that are numbers. What is beyond most was not written by a run, and is as if it were missing: no
+-- run lasts longer than 30 years.
+local numeric = {
+  onset = { key = "onset", most = 1e9 }, pulse = { key = "pulse", most = 1e9, whole = true },
+  onset_planned_us = { key = "planned", most = 1e15 }, onset_sent_us = { key = "sent", most = 1e15 },
+  onset_confirmed_us = { key = "confirmed", most = 1e15 },
+  lateness_us = { key = "lateness", most = 1e15 },
+  -- the same in many rows: not part of each
+  intensity_mso = { key = "mso", most = 1e6, shared = true },
+  intensity = { key = "intensity", most = 1e6, shared = true },
+}
+local textual = {
+  trial_type = "trial_type", event = "event", channel = "channel", intensity_ref = "ref",
+  status = "status", reply = "reply", timed_by = "timed_by",
+}
+
+-- Statuses that mean "the pulse left as the plan wanted"; "late" left, but not on time.
+local left = { delivered = true, sent = true, simulated = true, otherwise = true }
+
+local function split(line, into)
+  local n, from = 0, 1
+  while true do
+    local tab = line:find("\t", from, true)
+    n = n + 1
+    into[n] = line:sub(from, tab and tab - 1)
+    if not tab then
+      return n
+    end
+    from = tab + 1
+  end
+end
+
+local function number_of(text, most)
+  local value = text:find("^[%d%.eE+-]+$") and tonumber(text)
+  return value and value == value and math.abs(value) <= most and value or nil
+end
+
+-- Whether a pulse left is told by its send time first: a status of "late" alone says either.
+---@param kind table what rows have in common
+---@param has table<string, boolean> the numbers that each of them has
+local function classify(kind, has)
+  local status = kind.status
+  kind.was_sent = has.sent or left[status] or false
+  kind.delivered = kind.was_sent and (status == nil or left[status] or status == "late") or false
+  kind.is_confirmed = kind.delivered and (has.confirmed or status == "delivered")
+  -- what the stimulator timed itself has no lateness but its start's: its sent time is computed, not measured
+  kind.unmeasured = kind.timed_by == "device" and not has.lateness
+  kind.of_times = not has.lateness and has.sent and has.planned and not kind.unmeasured -- its lateness
+end
+
+--- The columns by their names: of the ones that are in each row for itself, what core.rows is to know; what
+--- the others are, in their order.
+local function header_of(line, path)
+  local names, columns, shared, seen = {}, {}, {}, {}
+  for i = 1, split(line, names) do
+    local name = names[i]
+    local number = numeric[name]
+    seen[name] = true
+    if number and not number.shared then
+      columns[i] = number
+    else
+      columns[i] = number == nil and textual[name] == nil -- of no interest
+      shared[#shared + 1] = number or textual[name] and { key = textual[name] }
+    end
+  end
+  for _, name in ipairs { "event", "onset_planned_us" } do
+    if not seen[name] then
+      return nil, string.format("%s: line 1 has no column '%s'; a tab-separated header line with"
+        .. " the columns of a run record is expected", path, name)
+    end
+  end
+  return columns, shared
+end
+
+--- What rows have in common: the cells in text, and which numbers each of them has.
+local function kind_of(text, found, columns, shared)
+  local kind, has, cells = {}, {}, {}
+  split(text, cells)
+  for i, column in ipairs(shared) do
+    local cell = cells[i]
+    if cell ~= "n/a" and cell ~= "" then
+      if column.most then
+        kind[column.key] = number_of(cell, column.most)
+      else
+        kind[column.key] = escapes.shown(cell)
+      end
+    end
+  end
+  for i, column in ipairs(columns) do
+    if type(column) == "table" then
+      has[column.key] = found >> (i - 1) & 1 == 1
+    end
+  end
+  classify(kind, has)
+  kind.__index = kind -- of the rows
+  return kind
+end
+
+local function by_plan(a, b)
+  local x, y = a.planned or (a.onset or 0) * 1e6, b.planned or (b.onset or 0) * 1e6
+  if x ~= y then
+    return x < y
+  end
+  return (a.pulse or 0) < (b.pulse or 0)
+end
+
+local function sort_by_plan(rows)
+  for i = 2, #rows do
+    if by_plan(rows[i], rows[i - 1]) then
+      table.sort(rows, by_plan)
+      return
+    end
+  end
+end
+
+--- Read an events table.
+---@param path string
+---@return table? events { pulses, unasked, marks, incomplete }: rows in planned order; unasked: pulses that
+---   the device reported and nobody sent
+---@return string? message
+function M.events(path)
+  local text, err = core.read_file(path, most_events)
+  if not text then
+    return nil, err
+  end
+  return M.parse(text, path)
+end
+
+--- One more row of its kind; what is not said is computed.
+local function add(list, row, kind)
+  if kind.of_times then
+    row.lateness = row.sent - row.planned
+  end
+  local sent = kind.event == "pulse" and row.sent
+  row.time = row.onset or sent and sent / 1e6 or row.planned and row.planned / 1e6
+  list[#list + 1] = setmetatable(row, kind)
+end
+
+--- The same of its text.
+---@param text string
+---@param path string for messages
+function M.parse(text, path)
+  local line, at = text:match("([^\r\n]+)()")
+  local columns, shared = header_of(line or "", path)
+  if not columns then
+    return nil, shared
+  end
+  local events, kinds = { pulses = {}, unasked = {}, marks = {}, incomplete = 0 }, {}
+  local lists = { pulse = events.pulses, unasked_pulse = events.unasked, mark = events.marks }
+  local before, has, kind, list -- of the last row
+  for row, rest, found in core.rows(text, at, columns) do
+    if not row then
+      events.incomplete = events.incomplete + 1
+    else
+      if rest ~= before or found ~= has then
+        local alike = kinds[found] or {}
+        kinds[found] = alike
+        kind = alike[rest] or kind_of(rest, found, columns, shared)
+        alike[rest], before, has = kind, rest, found
+        list = lists[kind.event]
+      end
+      if list then
+        add(list, row, kind)
+      end
+    end
+  end
+  sort_by_plan(events.pulses)
+  return events
+end
+
+--- Follow a dotted path through the manifest; nil where anything is missing or null.
+---@param manifest table
+---@param path string such as "result.lateness_us.p99"
+---@return any
+function M.get(manifest, path)
+  local value = manifest
+  for key in path:gmatch("[^%.]+") do
+    if type(value) ~= "table" then
+      return nil
+    end
+    value = value[key]
+  end
+  if value == cjson.null then
+    return nil
+  end
+  return value
+end
+
+-- A JSON reader turns whole numbers above 2^53 into their neighbours; a seed must stay exact.
+local function exact_seed(manifest, text)
+  local seed = manifest.seed
+  if type(seed) == "number" and math.abs(seed) >= 2 ^ 53 then
+    local digits, again = nil, false
+    for found in text:gmatch('"seed"%s*:%s*(%-?%d+)') do
+      again = digits ~= nil
+      digits = found
+    end
+    manifest.seed = not again and digits or string.format("about %.16g", seed)
+  end
+end
+
+--- Read a manifest.
+---@param path string
+---@return table? manifest
+---@return string[]|string? said what of it was left out because it cannot be, a sentence each; message
+function M.manifest(path)
+  local text, err = core.read_file(path, most_manifest)
+  if not text then
+    return nil, err
+  end
+  local manifest, why = cjson.decode(text)
+  if type(manifest) ~= "table" then
+    return nil, string.format("%s: not a JSON object: %s", path,
+      why or "a " .. type(manifest) .. " was found")
+  end
+  exact_seed(manifest, text)
+  return manifest, schema.manifest(manifest)
+end
+
+return M
