@@ -1,7 +1,7 @@
 -- The rows of events.tsv as the report reads them: a million in a second or two, each number as it stands.
 local core = require "moonpulse.core"
 local page = require "moonpulse.report.page"
-local record = require "moonpulse.report.record"
+local record = require "moonpulse.record.read"
 
 local header = "onset\tduration\ttrial_type\tindex\tevent\tpulse\tonset_planned_us\tonset_sent_us\t"
   .. "onset_confirmed_us\tlateness_us\tchannel\tintensity_mso\tintensity\tintensity_ref\tstatus\treply\t"
@@ -54,7 +54,8 @@ describe("core.rows", function()
   it("takes every number as Lua does, to the last bit, and nothing else", function()
     local cells = { "0", "-0", "-0.0", "00012", "1.", ".5", "+5", "1e5", "1E-3", "-1e5", "--1", "1.2.3",
       "0x10", "nan", "inf", "-inf", "1e400", "999999", "1000000", "1000000.5", "123456789012345",
-      "0.123456789012345", "5 ", " 5", "1,5", "9007199254740993", "1e", "-", ".", "", "n/a", ("9"):rep(70), "0." .. ("3"):rep(60),
+      "0.123456789012345", "5 ", " 5", "1,5", "9007199254740993", "1e", "-", ".", "", "n/a", ("9"):rep(70),
+      "0." .. ("3"):rep(60),
       "0.000000001", "123456.000000001", "1\0002" }
     math.randomseed(7)
     for _ = 1, 20000 do
