@@ -348,9 +348,13 @@ function Stimulator:play(admitted, how)
   end
 end
 
---- A stop, for any of the engine's reasons; nothing where it is not armed.
+--- A stop, for any of the engine's reasons; nothing where it is not armed, or closed: what a script spawned
+--- may come after its end.
 ---@param reason string
 function Stimulator:stop(reason)
+  if self.closed then
+    return
+  end
   self.link.session:stop(reason)
   self.watching, self.ready = false, false
 end
@@ -461,6 +465,7 @@ end
 
 function Stimulator:close()
   self.job.on_stop = nil -- a signal may come later
+  self.closed = true
   self.link:close()
 end
 
