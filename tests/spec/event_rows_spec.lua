@@ -2,7 +2,7 @@
 --- values, and read again.
 local cjson = require "cjson"
 local core = require "moonpulse.core"
-local read = require "moonpulse.report.record"
+local read = require "moonpulse.record.read"
 local records = require "moonpulse.record"
 local shell = require "shell"
 

@@ -1,8 +1,8 @@
 --- The reasons to stop: one table (engine/stop.c), and what the program and its documents say of them.
-local cli = require "moonpulse.cli"
 local core = require "moonpulse.core"
+local refusals = require "moonpulse.text.refusal"
 local shell = require "shell"
-local stops = require "moonpulse.run.stops"
+local stop_words = require "moonpulse.text.stop_words"
 
 --- The names of the enum in engine/stop.h, but the first: none.
 local function names_of_the_enum()
@@ -63,16 +63,16 @@ describe("the reasons to stop", function()
 
   it("have exit statuses that the program knows", function()
     local known = {}
-    for _, status in pairs(cli.status) do
+    for _, status in pairs(refusals.status) do
       known[status] = true
     end
     for _, reason in ipairs(core.stops) do
       assert.is_true(known[reason.status], reason.name)
-      assert.are.equal(reason.blame == "device", reason.status == cli.status.fault, reason.name)
+      assert.are.equal(reason.blame == "device", reason.status == refusals.status.fault, reason.name)
     end
-    assert.are.equal(cli.status.ok, core.stops.finished.status)
-    assert.are.equal(cli.status.usage, core.stops.error.status)
-    assert.are.equal(cli.status.stopped, core.stops.requested.status)
+    assert.are.equal(refusals.status.ok, core.stops.finished.status)
+    assert.are.equal(refusals.status.usage, core.stops.error.status)
+    assert.are.equal(refusals.status.stopped, core.stops.requested.status)
   end)
 
   it("stand in docs/stopping.md, with their statuses", function()
@@ -86,14 +86,14 @@ describe("the reasons to stop", function()
 
   it("are said in the table's words, of a script in those for scripts", function()
     for _, reason in ipairs(core.stops) do
-      assert.are.equal(reason.words, stops.words(reason.name))
-      assert.are.equal(reason.scripted_words or reason.words, stops.words(reason.name, true))
-      assert.are.equal(reason.remedy and "; " .. reason.remedy or "", stops.remedy(reason.name))
+      assert.are.equal(reason.words, stop_words.words(reason.name))
+      assert.are.equal(reason.scripted_words or reason.words, stop_words.words(reason.name, true))
+      assert.are.equal(reason.remedy and "; " .. reason.remedy or "", stop_words.remedy(reason.name))
       local scripted = reason.scripted_remedy or reason.remedy
-      assert.are.equal(scripted and "; " .. scripted or "", stops.remedy(reason.name, true))
+      assert.are.equal(scripted and "; " .. scripted or "", stop_words.remedy(reason.name, true))
     end
-    assert.are.equal("of a newer version", stops.words "of a newer version")
-    assert.are.equal("", stops.remedy "of a newer version")
+    assert.are.equal("of a newer version", stop_words.words "of a newer version")
+    assert.are.equal("", stop_words.remedy "of a newer version")
   end)
 
   it("are written down once", function()

@@ -1,13 +1,13 @@
 --- moonpulse run: a protocol or an experiment on a device, with its record.
 local cli = require "moonpulse.cli"
-local common = require "moonpulse.commands.common"
-local devices = require "moonpulse.run.device"
+local common = require "moonpulse.cli.protocol_argument"
+local devices = require "moonpulse.cli.device_argument"
 local experiments = require "moonpulse.experiment"
-local faults = require "moonpulse.simulators.faults"
+local faults = require "moonpulse.simulation.faults"
 local protocol_runs = require "moonpulse.run.protocol"
-local require_timing = require "moonpulse.require_timing"
-local safety_options = require "moonpulse.commands.safety_options"
-local triggers = require "moonpulse.trigger"
+local require_timing = require "moonpulse.doctor.requirement"
+local safety_options = require "moonpulse.cli.safety_options"
+local triggers = require "moonpulse.driver.trigger_path"
 
 local M = {}
 
@@ -73,8 +73,8 @@ function M.run(options)
   local found, values = common.find(options, true)
   local given = { driver = driver, simulated = simulated, usb = usb, values = values }
   if experiments.is(found) then
-    given.experiment = found
-    return require("moonpulse.experiment.runner").run(options, given) -- loaded for those who need it
+    given.experiment, given.policy = found, safety_options.policy(options, not simulated)
+    return require("moonpulse.run.experiment").run(options, given) -- loaded for those who need it
   end
   for _, name in ipairs { "answers", "trigger_in" } do
     if options[name] then
@@ -84,6 +84,8 @@ function M.run(options)
   end
   given.protocol = found
   given.plan, given.drawn = common.build(options, found, values)
+  given.policy = safety_options.policy(options, not simulated)
+  given.facts = common.measure(given.plan, options.seed)
   protocol_runs.run(options, given)
 end
 
