@@ -408,7 +408,7 @@ local function ask_disarmed(self)
     pcall(link.write, link, self.driver.safe)
   end
   if link.session:state() == "closed" then
-    why = "the port is lost: switch the stimulator off at its panel"
+    why = core.stops.gone.words .. ": switch the stimulator off at its panel"
   end
   return false, why
 end
@@ -492,7 +492,7 @@ function M.new(job, record)
     gone = function(message, which)
       if self.watching then
         self.fault = self.fault or which == "trigger" and trigger_is_lost(self)
-          or "the port is lost: " .. message
+          or core.stops.gone.words .. ": " .. message
       end
       self:wake()
     end,
