@@ -14,6 +14,7 @@ void mp_open_schedule(lua_State *L);
 void mp_open_lowering(lua_State *L);
 void mp_open_player(lua_State *L);
 void mp_open_tasks(lua_State *L);
+void mp_open_serial(lua_State *L);
 void mp_open_session(lua_State *L);
 void mp_open_stops(lua_State *L);
 void mp_open_pty(lua_State *L);
