@@ -15,8 +15,6 @@ static const int64_t gap_margin_ns = MP_NS_PER_MS;
 static const int64_t warm_ns = 220 * MP_NS_PER_US;
 // a pulse that is held back spins up to its very stamp for so long
 static const int64_t awake_ns = 5 * MP_NS_PER_US;
-// an adapter hands on what it was given within this time
-static const int64_t drain_ns = 5 * MP_NS_PER_MS;
 // how often the heartbeat is looked at while nothing is due
 static const int64_t look_ns = 100 * MP_NS_PER_MS;
 
@@ -83,7 +81,7 @@ static void send_oneoff(struct mp_dispatcher *d, const void *bytes, size_t lengt
         out.returned_ns = dispatch_now(d);
     if (flight != NULL && !own)
         mp_flight_finish(flight, d->alive_slot, out.returned_ns);
-    d->wire_free_ns = out.returned_ns + mp_serial_wire_ns(&d->config.serial, length);
+    d->past.wire_free_ns = out.returned_ns + mp_serial_wire_ns(&d->config.serial, length);
     dispatch_publish(d, &out);
 }
 
@@ -144,42 +142,26 @@ static void take_commands(struct mp_dispatcher *d)
  */
 static bool backed_up(const struct mp_dispatcher *d, int64_t now)
 {
-    for (uint8_t port = 0; port < MP_PORTS; port++) {
-        int64_t end_ns = d->wire_end_ns[port];
-        if (end_ns == 0) // the plan has sent nothing there
-            continue;
-        if (port == MP_PORT_DEVICE && end_ns < d->wire_free_ns)
-            end_ns = d->wire_free_ns;
-        if (now > end_ns + drain_ns && mp_port_queued(dispatch_port(d, port)) > 0)
+    for (uint8_t port = 0; port < MP_PORTS; port++)
+        if (dispatch_backed_up(&d->past, port, now) &&
+            mp_port_queued(dispatch_port(d, port)) > 0)
             return true;
-    }
     return false;
 }
 
-/* The last look before a write: at another setting, late, or too close to the one before? */
+/* Is a pulse unconfirmed for too long, as far as the loop has read the port? */
+static bool unanswered(const struct mp_dispatcher *d)
+{
+    // the time first: what was confirmed before it is then seen as well
+    int64_t drained_ns = atomic_load_explicit(&d->drained_ns, memory_order_acquire);
+    uint64_t confirmed = atomic_load_explicit(&d->confirmed, memory_order_acquire);
+    return dispatch_unanswered(&d->rules, &d->past, confirmed, drained_ns);
+}
+
 static enum mp_stop refuse(const struct mp_dispatcher *d, int64_t now)
 {
-    const struct mp_send *send = &d->next;
-    if (send->kind == MP_SEND_MARK)
-        return MP_STOP_NONE;
-    bool waits = send->kind == MP_SEND_PULSE || send->behind_ns > 0;
-    if (waits && dispatch_unsettled(d))
-        return MP_STOP_SETTING;
-    if (send->kind != MP_SEND_PULSE)
-        return now > d->start_ns + send->latest_ns ? MP_STOP_LATE : MP_STOP_NONE;
-    // a one-off frame that was stalled before its write may still be on the wire
-    const struct mp_frame *frame = dispatch_next_frame(d);
-    int64_t leaves_ns =
-        dispatch_by_wire(frame) && now < d->wire_free_ns ? d->wire_free_ns : now;
-    if (leaves_ns - (d->start_ns + send->send_ns) > d->config.tolerance_ns)
-        return MP_STOP_LATE;
-    // a line that has hardly fallen cannot be seen to rise
-    if (d->second.done_ns != 0 && now - d->second.done_ns < mp_rest_ns / 2)
-        return MP_STOP_CLOSE;
-    // by the actual stamps: a stall between the look and the write shows only afterwards
-    if (dispatch_too_close(d, now))
-        return MP_STOP_CLOSE;
-    return MP_STOP_NONE;
+    const struct dispatch_frame next = dispatch_next(d);
+    return dispatch_refuse(&d->rules, &d->past, &next, now);
 }
 
 /* ---- waiting ---- */
@@ -291,14 +273,13 @@ static bool write_planned(struct mp_dispatcher *d, struct mp_outcome *out)
         return false;
     dispatch_plan_second(d, frame, out->returned_ns);
     if (frame->line == MP_TRIGGER_NONE)
-        d->wire_end_ns[frame->port] = out->returned_ns + frame->wire_ns;
+        d->past.wire_end_ns[frame->port] = out->returned_ns + frame->wire_ns;
     if (send->kind != MP_SEND_PULSE) { // a setting, or the question before one
         d->settings++;
         d->settled_ns = 0; // a quick answer may be known before we look again
         return true;
     }
     dispatch_was_sent(d, out);
-    d->stamps_ns[d->pulses++ % STAMPS] = out->returned_ns;
     // stalled inside the write: it has left, perhaps late, and the record says so
     if (out->returned_ns - (d->start_ns + send->send_ns) > d->config.tolerance_ns) {
         out->stop = MP_STOP_LATE;
@@ -316,7 +297,7 @@ static void dispatch(struct mp_dispatcher *d)
         .kind = MP_OUT_SENT, .send = *send, .start_ns = d->start_ns, .woken_ns = d->woken_ns};
     if (stopped(d) || !dispatch_can_record(d))
         return;
-    if (send->kind == MP_SEND_PULSE && dispatch_unanswered(d)) {
+    if (send->kind == MP_SEND_PULSE && unanswered(d)) {
         mp_dispatcher_stop(d, MP_STOP_SILENT);
         return;
     }

@@ -139,6 +139,9 @@ enum mp_status mp_dispatcher_create_here(struct mp_dispatcher **out,
         return mp_fail(err, MP_ENOMEM, "out of memory for the dispatcher");
     memset(d, 0, sizeof *d);
     d->config = *config;
+    d->rules = (struct dispatch_rules){.tolerance_ns = config->tolerance_ns,
+                                       .unconfirmed_ns = config->unconfirmed_ns,
+                                       .any_distance = config->any_distance};
     d->realtime.dma_fd = -1;
     (void)sem_init(&d->wake, 0, 0);
     (void)sem_init(&d->ready, 0, 0);
