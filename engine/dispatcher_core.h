@@ -1,6 +1,6 @@
 /*
- * dispatcher_core.h - inside the dispatcher; private to dispatcher.c and dispatch_*.c. What depends
- * only on what was sent is apart from it, in dispatch_late.h.
+ * dispatcher_core.h - inside the dispatcher; private to dispatcher.c and dispatch_*.c. What
+ * depends only on what was sent is apart from it, in dispatch_late.h.
  */
 #ifndef MP_DISPATCHER_CORE_H
 #define MP_DISPATCHER_CORE_H
@@ -41,6 +41,9 @@ struct dispatch_second {
     uint8_t bytes[MP_FRAME_MAX];
 };
 
+/* What the wait between two steps is for. */
+enum dispatch_waits { WAITS_NOTHING, WAITS_LOOK, WAITS_WARM, WAITS_DUE };
+
 struct mp_dispatcher {
     struct mp_dispatch_config config;
     struct mp_realtime realtime;
@@ -56,7 +59,10 @@ struct mp_dispatcher {
     sem_t ready; // the thread has entered its priority
     pthread_t thread;
     bool threaded, joined;
-    // the dispatcher thread's own
+    // the dispatcher thread's own; without a thread, whose step it is
+    enum dispatch_waits waits;
+    bool second_next; // the wait is for a second part
+    int64_t due_ns;   // of what the wait is for
     struct mp_lowering *lowering;
     int64_t start_ns;
     struct mp_send next;
@@ -108,8 +114,11 @@ bool dispatch_unsettled(const struct mp_dispatcher *dispatcher);
 /* Have the questions before a setting been answered? For dispatch_due_ns. */
 void dispatch_look_settled(struct mp_dispatcher *dispatcher);
 
-/* The thread's whole work: until it is stopped, and the safe frame. */
-void dispatch_loop(struct mp_dispatcher *dispatcher);
+/* As mp_dispatcher_step. */
+bool dispatch_step(struct mp_dispatcher *dispatcher, struct mp_next *next);
+/* It is stopped: the safe frame, and its owner has the plan back. */
+void dispatch_end(struct mp_dispatcher *dispatcher);
+void dispatch_let_go(struct mp_dispatcher *dispatcher);
 int64_t dispatch_now(const struct mp_dispatcher *dispatcher);
 
 static inline struct mp_port *dispatch_port(const struct mp_dispatcher *d, uint8_t port)
