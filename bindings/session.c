@@ -203,7 +203,7 @@ static int session_new(lua_State *L)
     }
     const struct mp_session_events events = {
         .bytes = on_bytes, .outcome = on_outcome, .gone = on_gone, .context = device};
-    if (mp_session_create(&device->session, &device->owned.host->loop, &events, &err) != MP_OK)
+    if (mp_session_create(&device->session, &device->owned.host->world, &events, &err) != MP_OK)
         return mp_raise(L, &err);
     return 1;
 }

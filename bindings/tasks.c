@@ -18,11 +18,13 @@ static const char host_key = 0;
 static const char tasks_key = 0; // registry table: thread -> task userdata, weak keys
 
 enum task_state { READY, WAITING, TIMED, ENDED };
-static void on_timer(uv_timer_t *timer);
+static void on_alarm(struct mp_alarm *alarm);
 
-/* Memory of a task: its userdata is the handle for Lua, this lives until the timer closed. */
+/* Memory of a task: its userdata is the handle for Lua, this lives until the task has ended. */
 struct task {
+    struct mp_alarm alarm; // first: when it goes on
     struct mp_host *host;
+    struct task *next, **previous; // of those that have not ended
     lua_State *co;
     int ref; // keeps the coroutine alive while the task has not ended
     enum task_state state;
@@ -33,8 +35,14 @@ struct task {
     int hook_mask, hook_count;
     char place[LUA_IDSIZE + 32]; // where it yielded
     bool yielded;                // it is to hear that it must not
-    uv_timer_t timer;
 };
+
+/* It goes on at once: in the next turn. */
+static void go_on(struct task *task)
+{
+    struct mp_world *world = &task->host->world;
+    mp_world_set(world, &task->alarm, mp_world_now(world));
+}
 
 static struct task *task_of(lua_State *co)
 {
@@ -102,7 +110,7 @@ static void interrupt_task(struct task *task)
     task->timed_out = false;
     lua_settop(task->co, 0);
     task->wake_values = 0;
-    (void)uv_timer_start(&task->timer, on_timer, 0, 0);
+    go_on(task);
 }
 
 /*
@@ -138,9 +146,14 @@ bool mp_host_enter(struct mp_host *host, lua_CFunction body, void *context)
     return ok;
 }
 
-static void free_task(uv_handle_t *handle)
+/* Nobody has it any more. */
+static void free_task(struct task *task)
 {
-    free(handle->data);
+    *task->previous = task->next;
+    if (task->next != NULL)
+        task->next->previous = task->previous;
+    mp_world_cancel(&task->host->world, &task->alarm);
+    free(task);
 }
 
 static void end_task(struct task *task)
@@ -161,9 +174,9 @@ static void end_task(struct task *task)
     luaL_unref(L, LUA_REGISTRYINDEX, task->ref);
     if (task->main) {
         task->host->main = NULL;
-        uv_stop(&task->host->loop);
+        mp_world_stop(&task->host->world);
     }
-    uv_close((uv_handle_t *)&task->timer, free_task);
+    free_task(task);
 }
 
 /* The error value is on top of the coroutine; scripts see the error itself, as after pcall. */
@@ -209,7 +222,7 @@ static void resume(struct task *task)
         task->yielded = true; // it goes on in the next turn, with an error where it yielded
         task->timed_out = false;
         interrupt_task(task);
-        (void)uv_timer_start(&task->timer, on_timer, 0, 0);
+        go_on(task);
         return;
     } else if (status != LUA_OK) {
         fail_task(task);
@@ -220,9 +233,9 @@ static void resume(struct task *task)
     end_task(task);
 }
 
-static void on_timer(uv_timer_t *timer)
+static void on_alarm(struct mp_alarm *alarm)
 {
-    struct task *task = timer->data;
+    struct task *task = (struct task *)alarm;
     if (task->timed_out && task->state == TIMED) {
         lua_settop(task->co, 0);
         lua_pushboolean(task->co, 0);
@@ -273,13 +286,16 @@ static struct task *new_task(lua_State *L, struct mp_host *host, bool is_main)
     struct task *task = calloc(1, sizeof *task);
     if (task == NULL)
         luaL_error(L, "out of memory for a task");
-    *task = (struct task){.host = host, .co = co, .main = is_main, .wake_values = values - 1};
-    int failed = uv_timer_init(&host->loop, &task->timer);
-    if (failed != 0) {
-        free(task);
-        luaL_error(L, "cannot start a task: %s", uv_strerror(failed));
-    }
-    task->timer.data = task;
+    *task = (struct task){.alarm = {.ring = on_alarm},
+                          .host = host,
+                          .co = co,
+                          .main = is_main,
+                          .wake_values = values - 1,
+                          .next = host->all,
+                          .previous = &host->all};
+    if (task->next != NULL)
+        task->next->previous = &task->next;
+    host->all = task;
     *box = task;
     lua_rawgetp(L, LUA_REGISTRYINDEX, &tasks_key); // ..., box, thread, tasks
     lua_pushvalue(L, -2);
@@ -290,7 +306,7 @@ static struct task *new_task(lua_State *L, struct mp_host *host, bool is_main)
     lua_insert(L, 1);                           // box, function, arguments
     lua_xmove(L, co, values);                   // box
     host->tasks++;
-    (void)uv_timer_start(&task->timer, on_timer, 0, 0);
+    go_on(task);
     return task;
 }
 
@@ -299,6 +315,13 @@ static int spawn(lua_State *L)
 {
     new_task(L, mp_check_host(L), false);
     return 1;
+}
+
+/* To the nearest nanosecond, and never none: seconds are above 0. */
+static int64_t whole_ns(lua_Number seconds)
+{
+    int64_t ns = (int64_t)llround(seconds * 1e9);
+    return ns > 0 ? ns : 1;
 }
 
 /*
@@ -311,13 +334,11 @@ static int wait(lua_State *L)
     struct task *task = current_task(L);
     task->timed_out = seconds >= 0;
     task->state = seconds >= 0 ? TIMED : WAITING;
-    if (seconds >= 0) {
-        // not 0: libuv 1.44 would go on in the same turn, and signals and bytes would not be
-        // heard
-        uint64_t after_ms = seconds > 0 ? (uint64_t)ceil(seconds * 1000) : 1;
-        uv_update_time(&task->host->loop); // the loop's time may be stale after long work
-        (void)uv_timer_start(&task->timer, on_timer, after_ms, 0);
-    }
+    struct mp_world *world = &task->host->world;
+    if (seconds > 0)
+        mp_world_set(world, &task->alarm, mp_world_now(world) + whole_ns(seconds));
+    else if (task->timed_out)
+        mp_world_set(world, &task->alarm, mp_world_soon(world));
     return lua_yield(L, 0);
 }
 
@@ -350,7 +371,7 @@ static int task_wake(lua_State *L)
     lua_pushboolean(task->co, 1);
     lua_xmove(L, task->co, values);
     task->wake_values = values + 1;
-    (void)uv_timer_start(&task->timer, on_timer, 0, 0);
+    go_on(task);
     lua_pushboolean(L, 1);
     return 1;
 }
@@ -381,9 +402,8 @@ static int run(lua_State *L)
     struct task **box = lua_touserdata(L, 1); // emptied when the task ends
     host->depth++;
     host->main = task;
-    while (*box != NULL)
-        if (uv_run(&host->loop, UV_RUN_DEFAULT) == 0 && *box != NULL)
-            break; // nothing left that could wake it
+    while (*box != NULL && mp_world_turn(&host->world))
+        continue; // until nothing is left that could wake it
     host->depth--;
     if (*box != NULL) {
         // its pending to-be-closed variables close now; waiting in one of them fails
@@ -423,7 +443,7 @@ static void close_handle(uv_handle_t *handle, void *context)
 {
     (void)context;
     if (!uv_is_closing(handle))
-        uv_close(handle, handle->type == UV_TIMER ? free_task : NULL);
+        uv_close(handle, NULL);
 }
 
 /* The host dies with its state: close what is left, let libuv finish, free. */
@@ -435,7 +455,10 @@ static int host_gc(lua_State *L)
         return 0;
     *box = NULL;
     mp_signal_restore();
-    mp_owned_close_all(host); // first: what is left are the timers of tasks that never ended
+    mp_owned_close_all(host); // first: they close their handles themselves
+    while (host->all != NULL) // those that never ended
+        free_task(host->all);
+    mp_world_close(&host->world);
     uv_walk(&host->loop, close_handle, NULL);
     while (uv_run(&host->loop, UV_RUN_DEFAULT) != 0)
         continue;
@@ -458,7 +481,8 @@ static void new_host(lua_State *L)
     host->L = lua_tothread(L, -1);
     lua_pop(L, 1);
     mp_host_hears(host);
-    (void)uv_timer_init(&host->loop, &host->turn); // its data is NULL: it is no task's
+    mp_world_open(&host->world, &host->loop);
+    (void)uv_timer_init(&host->loop, &host->turn);
     uv_unref((uv_handle_t *)&host->turn);
     *box = host;
     if (luaL_newmetatable(L, HOST)) {

@@ -1,8 +1,6 @@
 /* session.c - the ports of a session, what comes from them, and its stops. */
 #include "engine/session_core.h"
 
-#include "engine/clock.h"
-
 #include <poll.h>
 #include <stdlib.h>
 
@@ -19,9 +17,7 @@ static void free_handle(uv_handle_t *handle)
 
 static void free_session(uv_handle_t *handle)
 {
-    struct mp_session *s = handle->data;
-    if (--s->open_handles == 0)
-        free(s);
+    free(handle->data);
 }
 
 /* The dispatcher first: only when its safe frame is out may the guard go. */
@@ -35,7 +31,7 @@ static void join_all(struct mp_session *s, struct mp_dispatcher *d, enum mp_stop
         mp_guard_alarm(&s->guard);
     mp_stop_watch_end(s->watch);
     s->watch = NULL;
-    (void)uv_timer_stop(&s->heartbeat);
+    mp_world_cancel(s->world, &s->heartbeat);
 }
 
 /* Join the dispatcher, which has stopped or is told to, and forget it. */
@@ -54,7 +50,8 @@ static enum mp_status watch(struct mp_session *s, uv_poll_t **out, const struct 
                             int events, uv_poll_cb callback, struct mp_error *err)
 {
     uv_poll_t *poll = malloc(sizeof *poll);
-    int failed = poll == NULL ? UV_ENOMEM : uv_poll_init(s->loop, poll, mp_port_fd(port));
+    int failed =
+        poll == NULL ? UV_ENOMEM : uv_poll_init(s->world->loop, poll, mp_port_fd(port));
     bool joined = failed == 0;
     if (joined) {
         poll->data = s;
@@ -166,7 +163,7 @@ static void on_readable(uv_poll_t *poll, int status, int events)
         struct mp_error err = {0};
         size_t got = 0;
         enum mp_status read = mp_port_read(s->port, buffer, sizeof buffer, &got, &err);
-        int64_t arrival_ns = mp_clock_ns();
+        int64_t arrival_ns = mp_world_now(s->world);
         if (read == MP_OK && got == 0 && status < 0)
             read =
                 mp_fail(&err, MP_EGONE, "%s: %s", mp_port_path(s->port), uv_strerror(status));
@@ -187,7 +184,7 @@ static void on_readable(uv_poll_t *poll, int status, int events)
 void session_drain(struct mp_session *s)
 {
     struct pollfd input = {.events = POLLIN};
-    int64_t now = mp_clock_ns();
+    int64_t now = mp_world_now(s->world);
     if (s->poll == NULL)
         return;
     input.fd = mp_port_fd(s->port);
@@ -198,27 +195,24 @@ void session_drain(struct mp_session *s)
         mp_dispatcher_drained(d, now);
 }
 
-enum mp_status mp_session_create(struct mp_session **out, uv_loop_t *loop,
+enum mp_status mp_session_create(struct mp_session **out, struct mp_world *world,
                                  const struct mp_session_events *events, struct mp_error *err)
 {
     struct mp_session *s = calloc(1, sizeof *s);
     if (s == NULL)
         return mp_fail(err, MP_ENOMEM, "out of memory for a session");
-    s->loop = loop;
+    s->world = world;
+    s->heartbeat = (struct mp_alarm){.ring = session_heartbeat, .idle = true};
     s->events = *events;
     atomic_init(&s->dispatcher, NULL);
-    int failed = uv_async_init(loop, &s->async, on_async);
+    int failed = uv_async_init(world->loop, &s->async, on_async);
     if (failed != 0) {
         free(s);
         return mp_fail(err, MP_EIO, "cannot join the event loop: %s", uv_strerror(failed));
     }
-    (void)uv_timer_init(loop, &s->heartbeat); // cannot fail
-    s->async.data = s->heartbeat.data = s;
-    s->open_handles = 2;
+    s->async.data = s;
     s->guard.pipe = -1;
-    // an idle session does not keep the loop running
-    uv_unref((uv_handle_t *)&s->async);
-    uv_unref((uv_handle_t *)&s->heartbeat);
+    uv_unref((uv_handle_t *)&s->async); // an idle session does not keep the loop running
     *out = s;
     return MP_OK;
 }
@@ -230,7 +224,6 @@ void mp_session_destroy(struct mp_session *session)
     mp_session_close(session);
     session->events = (struct mp_session_events){0}; // one may be on its way back here
     uv_close((uv_handle_t *)&session->async, free_session);
-    uv_close((uv_handle_t *)&session->heartbeat, free_session);
 }
 
 enum mp_status mp_session_open(struct mp_session *s, const char *path,

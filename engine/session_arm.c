@@ -1,7 +1,8 @@
 /* session_arm.c - arming and playing: the guard, the dispatcher, the heartbeat. */
+#include "engine/clock.h"
 #include "engine/session_core.h"
 
-enum { HEARTBEAT_MS = 50 };
+static const int64_t heartbeat_ns = 50 * MP_NS_PER_MS;
 
 static void wake_loop(void *context)
 {
@@ -9,12 +10,13 @@ static void wake_loop(void *context)
     (void)uv_async_send(&s->async); // fails only for a handle that is closing
 }
 
-static void on_heartbeat(uv_timer_t *timer)
+void session_heartbeat(struct mp_alarm *alarm)
 {
-    struct mp_session *s = timer->data;
+    struct mp_session *s = (struct mp_session *)alarm;
     struct mp_dispatcher *d = session_dispatcher(s);
     if (d == NULL)
         return;
+    mp_world_set(s->world, &s->heartbeat, mp_world_now(s->world) + heartbeat_ns);
     mp_dispatcher_heartbeat(d);
     if (s->guarded && !mp_guard_alive(&s->guard))
         mp_dispatcher_stop(d, MP_STOP_GUARD);
@@ -99,7 +101,7 @@ enum mp_status mp_session_arm(struct mp_session *s, const struct mp_arming *armi
         return status;
     }
     atomic_store(&s->dispatcher, d);
-    (void)uv_timer_start(&s->heartbeat, on_heartbeat, 0, HEARTBEAT_MS);
+    mp_world_set(s->world, &s->heartbeat, mp_world_now(s->world));
     s->guarded = arming->guard;
     s->halted = false;
     s->state = MP_ARMED;

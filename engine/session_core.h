@@ -8,7 +8,8 @@
 #include <stdatomic.h>
 
 struct mp_session {
-    uv_loop_t *loop;
+    struct mp_alarm heartbeat; // first: tells the dispatcher that the loop is alive
+    struct mp_world *world;
     struct mp_session_events events;
     enum mp_session_state state;
     struct mp_serial serial;
@@ -21,8 +22,6 @@ struct mp_session {
     uv_poll_t *poll, *trigger_poll;
     bool trigger_lost;
     uv_async_t async;
-    uv_timer_t heartbeat; // tells the dispatcher that the loop is alive
-    int open_handles;
     struct mp_guard guard;
     bool guarded; // a guard was started for this arm
     bool halted;  // stopped, and nobody has taken note yet
@@ -45,6 +44,8 @@ static inline void session_copy(uint8_t *to, const void *from, size_t length)
         to[i] = bytes[i];
 }
 
+/* The loop is alive: every 50 ms while it is armed. */
+void session_heartbeat(struct mp_alarm *alarm);
 /* Read what has come: what was confirmed up to now is then counted. */
 void session_drain(struct mp_session *s);
 
