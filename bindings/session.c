@@ -384,13 +384,15 @@ static int session_realtime(lua_State *L)
     return 2;
 }
 
-/* session:backend() -> "serial"|"pty", path; nothing when closed */
+/* session:backend() -> "serial"|"pty"|"virtual", path; nothing when closed */
 static int session_backend(lua_State *L)
 {
     const struct mp_port *port = mp_session_port(check_session(L));
     if (port == NULL)
         return 0;
-    lua_pushstring(L, mp_port_kind(port) == MP_PORT_PTY ? "pty" : "serial");
+    static const char *const kinds[] = {
+        [MP_PORT_SERIAL] = "serial", [MP_PORT_PTY] = "pty", [MP_PORT_WIRE] = "virtual"};
+    lua_pushstring(L, kinds[mp_port_kind(port)]);
     lua_pushstring(L, mp_port_path(port));
     return 2;
 }

@@ -317,6 +317,8 @@ static int spawn(lua_State *L)
     return 1;
 }
 
+enum { TURNS_HERE = 1000000 }; // at one instant of virtual time: far beyond what any run needs
+
 /* To the nearest nanosecond, and never none: seconds are above 0. */
 static int64_t whole_ns(lua_Number seconds)
 {
@@ -332,6 +334,8 @@ static int wait(lua_State *L)
 {
     lua_Number seconds = lua_isnoneornil(L, 1) ? -1 : mp_check_number(L, 1, 0, 1e9);
     struct task *task = current_task(L);
+    if (mp_world_here(&task->host->world) > TURNS_HERE)
+        return luaL_error(L, "virtual time stands still: somebody waits 0 s again and again");
     task->timed_out = seconds >= 0;
     task->state = seconds >= 0 ? TIMED : WAITING;
     struct mp_world *world = &task->host->world;

@@ -1,8 +1,6 @@
 /* dispatch_safe.c - after a stop: the safe frame, and what was borrowed is given back. */
 #include "engine/dispatcher_core.h"
 
-#include <poll.h>
-
 enum {
     SAFE_TRIES = 20, // of 1 ms each, when the port does not take the safe frame at once
 };
@@ -39,8 +37,7 @@ static void send_safe(struct mp_dispatcher *d)
             done = 0;
             continue;
         }
-        struct pollfd room = {.fd = mp_port_fd(config->port), .events = POLLOUT};
-        (void)poll(&room, 1, 1);
+        mp_port_wait_room(config->port, 1);
     }
     if (!early)
         rested = dispatch_rest(d);

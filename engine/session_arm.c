@@ -87,11 +87,14 @@ enum mp_status mp_session_arm(struct mp_session *s, const struct mp_arming *armi
         session_copy(config.keepalive, arming->keepalive, arming->keepalive_length);
         config.keepalive_length = arming->keepalive_length;
     }
-    if (arming->guard) // before there is a dispatcher, and before memory is locked; the child
-                       // calls only what is safe behind a fork, whatever threads there are
-        status = start_guard(s, arming, err);
     struct mp_dispatcher *d = NULL;
-    if (status == MP_OK)
+    bool guarded = arming->guard && !s->world->is_virtual;
+    if (guarded) // before there is a dispatcher, and before memory is locked; the child
+                 // calls only what is safe behind a fork, whatever threads there are
+        status = start_guard(s, arming, err);
+    if (s->world->is_virtual)
+        status = session_arm_virtual(s, &d, &config, arming->line, err);
+    else if (status == MP_OK)
         status = mp_dispatcher_create(&d, &config, err);
     if (status == MP_OK && arming->line != MP_LINE_NONE)
         status = mp_stop_watch_start(&s->watch, s->port, arming->line, d, err);
@@ -101,8 +104,11 @@ enum mp_status mp_session_arm(struct mp_session *s, const struct mp_arming *armi
         return status;
     }
     atomic_store(&s->dispatcher, d);
-    mp_world_set(s->world, &s->heartbeat, mp_world_now(s->world));
-    s->guarded = arming->guard;
+    if (s->world->is_virtual)
+        session_kick(s);
+    else
+        mp_world_set(s->world, &s->heartbeat, mp_world_now(s->world));
+    s->guarded = guarded;
     s->halted = false;
     s->state = MP_ARMED;
     return MP_OK;
@@ -118,5 +124,6 @@ enum mp_status mp_session_play(struct mp_session *s, struct mp_lowering *lowerin
     enum mp_status status = mp_dispatcher_play(session_dispatcher(s), lowering, start_ns, err);
     if (status != MP_OK)
         s->state = MP_ARMED;
+    session_kick(s);
     return status;
 }
