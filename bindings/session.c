@@ -363,12 +363,20 @@ static int session_state(lua_State *L)
 /* session:realtime() -> text, {fifo=, spin=, locked=, dma=}; nothing unless armed */
 static int session_realtime(lua_State *L)
 {
-    const struct mp_realtime *realtime = mp_session_realtime(check_session(L));
+    const struct device *device = check_device(L, 1);
+    const struct mp_realtime *realtime = mp_session_realtime(device->session);
+    const struct mp_world *world = &device->owned.host->world;
     char text[256];
     if (realtime == NULL)
         return 0;
     mp_realtime_describe(realtime, text, sizeof text);
-    lua_pushstring(L, text);
+    if (world->is_virtual && world->pace > 0)
+        lua_pushfstring(L, "virtual time at %f times real time: nothing is sent to a port",
+                        (lua_Number)world->pace);
+    else if (world->is_virtual)
+        lua_pushliteral(L, "virtual time: nothing waits, nothing is sent to a port");
+    else
+        lua_pushstring(L, text);
     const struct {
         const char *key;
         bool value;

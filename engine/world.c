@@ -166,7 +166,8 @@ static bool waited(struct mp_world *w)
 
 static bool turn_virtual(struct mp_world *w)
 {
-    if (w->held > 0) {
+    bool due = w->first != NULL && w->first->due_ns <= w->now_ns;
+    if (w->held > 0 && !due) {
         w->heard_ns = mp_clock_ns();
         (void)uv_run(w->loop, UV_RUN_ONCE);
         return true;

@@ -89,8 +89,8 @@ void mp_world_stop(struct mp_world *world);
 void mp_world_go_virtual(struct mp_world *world, int64_t now_ns, double pace);
 /* Back to the monotonic clock. */
 void mp_world_go_real(struct mp_world *world);
-/* Something outside is waited for (a child process, an answer): virtual time stands still until
- * as many holds are undone. Of a real world nothing is changed. */
+/* Something outside is waited for (a child process, an answer): virtual time stands still, and
+ * alarms that are due now ring, until as many holds are undone. In a real world time goes on. */
 void mp_world_hold(struct mp_world *world, bool hold);
 
 /* So many alarms rang since virtual time last moved; 0 in a real world. */

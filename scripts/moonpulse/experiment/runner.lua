@@ -20,7 +20,9 @@ local start = require "moonpulse.run.start"
 local stimulators = require "moonpulse.stimulator"
 local stops = require "moonpulse.run.stops"
 local stuck = require "moonpulse.experiment.stuck"
+local trigger_files = require "moonpulse.experiment.trigger_file"
 local triggers = require "moonpulse.experiment.triggers"
+local virtual_time = require "moonpulse.simulation.virtual_time"
 local waitings = require "moonpulse.experiment.waiting"
 
 local M = {}
@@ -169,7 +171,7 @@ local function outcome_of(stage, ok, problem)
 end
 
 --- Connect, run the script, leave the device safe.
-local function perform(context, options, path)
+local function perform(context, options, path, twin)
   local job, record = context.job, context.record
   local stimulator <close> = stimulators.new(job, record)
   local identity = stimulator:connect(path)
@@ -179,10 +181,13 @@ local function perform(context, options, path)
   local listening <close> = stage.triggers
   if options.trigger_in then
     listening:open(options.trigger_in, math.tointeger(options.trigger_baud) or 115200)
+  elseif context.triggers then
+    listening:play(context.triggers, twin)
   end
   local keyboard <close> = keyboards.new(job, stage.waiting, context.answers, options.answers)
   stage.keyboard = keyboard
   record:start(core.clock_ns())
+  listening:start(record.start_ns)
   record:manifest(manifests.of(context, "running"))
   core.spawn(keep_watch, stage)
   local run = objects.new(stage, { params = protocols.guard(context.values), seed = job.seed,
@@ -203,19 +208,30 @@ local function perform(context, options, path)
   stage.waiting:wake()
   core.wait(0) -- what the script spawned ends
   context.experiment.triggers = stage.triggers:counts()
-  context.triggers = stage.triggers:summary()
+  context.triggers_text = stage.triggers:summary()
   return outcome
 end
 
 --- What the options ask for that an experiment needs before anything is opened.
+---@return string[]? answers
+---@return table[]? triggers of moonpulse.experiment.trigger_file
 local function read_options(options)
-  if options.speed ~= 1 then
-    cli.fail("usage", "--speed is for protocols: an experiment waits for people and triggers and runs in "
-      .. "real time")
-  elseif options.answers then
-    local answers, message = keyboards.read_answers(options.answers)
-    return answers or cli.fail("usage", "--answers: %s", message)
+  local answers, triggers_read, message
+  if options.speed ~= 1 and options.trigger_in then
+    cli.fail("usage", "--trigger-in is a port of this computer, and there is none in virtual time: write what "
+      .. "comes, and when, into a file and take --triggers FILE")
+  elseif options.speed == 1 and options.triggers then
+    cli.fail("usage", "--triggers FILE is for virtual time: take --speed max, or --trigger-in PATH")
   end
+  if options.answers then
+    answers, message = keyboards.read_answers(options.answers)
+    answers = answers or cli.fail("usage", "--answers: %s", message)
+  end
+  if options.triggers then
+    triggers_read, message = trigger_files.read(options.triggers)
+    triggers_read = triggers_read or cli.fail("usage", "--triggers: %s", message)
+  end
+  return answers, triggers_read
 end
 
 local function make_context(options, given, job)
@@ -225,7 +241,7 @@ local function make_context(options, given, job)
   end
   core.phase("run", record.folder)
   return {
-    job = job, kind = "experiment", record = record, facts = { pulses = 0 }, speed = 1,
+    job = job, kind = "experiment", record = record, facts = { pulses = 0 }, speed = options.speed,
     experiment = { plays = 0, staircases = {} }, values = given.values,
     parameters = manifests.text_values(given.values), completed = "the script came to its end",
     device = start.device(options, given),
@@ -239,7 +255,7 @@ end
 function M.run(options, given)
   local experiment = given.experiment
   experiment.name = experiment.name or experiment.id
-  local answers = read_options(options)
+  local answers, triggers_read = read_options(options)
   local job = start.job(options, given.driver, given.simulated)
   job.protocol, job.policy.protocol = experiment, experiment
   stops.listen_for_signals(job)
@@ -248,23 +264,26 @@ function M.run(options, given)
   job.preflight = run_safety.preflight(options, not given.simulated, job)
   start.require_of_host(job, options.require)
   local context = make_context(options, given, job)
-  context.answers = answers
+  context.answers, context.triggers = answers, triggers_read
   ending.line("seed", "%d", job.seed)
   start.notes(job.driver)
-  local begun_ns = core.clock_ns()
+  local begun_ns = core.real_ns()
   ending.tell_losses(context)
   local outcome = ending.attempt(context, function()
     local opened, problem = context.record:open_flight(most_pulses, 0)
     if not opened then
       cli.fail("limit", "%s", problem)
     end
-    return start.with_port(context, options, given.simulated, function(path)
-      return perform(context, options, path)
+    local time <close> = virtual_time.begin(options.speed)
+    local done = start.with_port(context, options, given.simulated, function(path, twin)
+      return perform(context, options, path, twin)
     end)
+    done.took_s, done.virtual_s = time.took()
+    return done
   end)
   core.phase "closing"
   -- signals stay caught: a second Ctrl-C must not end the closing of the record
-  outcome.elapsed_s = (core.clock_ns() - begun_ns) / 1e9
+  outcome.elapsed_s = (core.real_ns() - begun_ns) / 1e9
   ending.conclude(context, outcome)
 end
 

@@ -126,8 +126,8 @@ local function say_result(context, outcome, result)
       outline.seconds(late.p95 / 1e6), outline.seconds(late.p99 / 1e6),
       outline.seconds(late.max / 1e6), unmeasured_text(context.record.pulses_unmeasured))
   end
-  if context.triggers then
-    M.line("triggers", "%s", context.triggers)
+  if context.triggers_text then
+    M.line("triggers", "%s", context.triggers_text)
   end
   if outcome.took_s then
     M.line("took", "%s, %s times real time", outline.seconds(outcome.took_s),

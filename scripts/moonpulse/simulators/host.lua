@@ -1,4 +1,4 @@
---- A twin on a pseudo-terminal: bytes in, replies out at their time, a log of all it understood.
+--- A twin on a pseudo-terminal, or at the end of a wire in virtual time: bytes in, replies out at their time, a log of all it understood.
 local core = require "moonpulse.core"
 local faults = require "moonpulse.simulators.faults"
 local witness = require "moonpulse.simulators.witness"
@@ -49,7 +49,7 @@ function Host:take(replies, log)
   end
 end
 
---- A pseudo-terminal has no wire: the time that bytes would be on it is added to the arrival.
+--- Arrival is when the first bit left. A pseudo-terminal has no wire: the time that bytes would be on it is added to the arrival.
 function Host:receive(bytes, arrival_ns)
   if self.faults and self.faults.silent then
     return
@@ -66,6 +66,23 @@ function Host:receive(bytes, arrival_ns)
   if self.task then
     self.task:wake()
   end
+end
+
+--- A line of the port has moved: only a wire has lines.
+function Host:line(line, high, at_ns)
+  if self.faults and self.faults.silent or not self.twin.line then
+    return
+  end
+  self.now_ns = at_ns
+  self:take(self.twin:line(line, high, at_ns - self.on_ns))
+  if self.task then
+    self.task:wake()
+  end
+end
+
+--- The lines that come in at the other end of a wire.
+function Host:inputs(cts, dsr)
+  self.pty:inputs(cts, dsr)
 end
 
 -- of the trigger input: what --trigger sim reckons with
@@ -107,9 +124,9 @@ end
 
 --- Start a twin on a new pseudo-terminal.
 ---@param model table the twin's module
----@param options { link: string?, log: string?, settings: table?, faults: table?, trigger: boolean? }
----   faults: as moonpulse.simulators.faults parses them; trigger: a second pseudo-terminal as
----   trigger input, host.trigger_path
+---@param options { link: string?, log: string?, settings: table?, faults: table?, trigger: boolean?,
+---   twin: table? } faults: as moonpulse.simulators.faults parses them; trigger: a second pseudo-terminal as
+---   trigger input, host.trigger_path; twin: to be served instead of a new one
 ---@return table? host with path, description and counts
 ---@return string? message
 function M.start(model, options)
@@ -118,8 +135,10 @@ function M.start(model, options)
     now_ns = core.clock_ns(), wire_free_ns = 0, said = 0,
     on_ns = core.clock_ns(), -- a twin's time begins when it is switched on, not when the host was
   }, Host)
-  self.twin = model.new(options.settings or {})
-  self.twin.on_port = true -- stamps are of when bytes were read: moonpulse.simulators.slack
+  local is_virtual = core.is_virtual()
+  local new_port = is_virtual and core.wire or core.pty
+  self.twin = options.twin or model.new(options.settings or {})
+  self.twin.on_port = not is_virtual -- stamps are of when bytes were read: moonpulse.simulators.slack
   self.serial = self.twin.serial or model.serial
   local message
   if options.faults then
@@ -133,18 +152,18 @@ function M.start(model, options)
     if not self.log then
       return nil, ("cannot write the log: %s"):format(message)
     end
-    self.log:setvbuf("line")
+    self.log:setvbuf(is_virtual and "full" or "line")
     self.log:write(witness.header)
   end
-  self.pty, message = core.pty(options.link, function(bytes, arrival_ns)
+  self.pty, message = new_port(options.link, function(bytes, arrival_ns)
     self:receive(bytes, arrival_ns)
-  end)
+  end, is_virtual and function(line, high, at_ns) self:line(line, high, at_ns) end or nil)
   if not self.pty then
     return nil, message
   end
   self.path = self.pty:path()
   if options.trigger then
-    self.trigger_pty, message = core.pty(nil, function(bytes, arrival_ns)
+    self.trigger_pty, message = new_port(nil, function(bytes, arrival_ns)
       self:trigger(bytes, arrival_ns)
     end)
     if not self.trigger_pty then
