@@ -5,7 +5,8 @@
 #   make test                every test; SANITIZE=address,undefined or =thread for a checked build;
 #                            MP_PLANS=20000: that many random plans on every simulator, not 500 (half an hour)
 #   make valgrind            the specs and the C tests under valgrind: about an hour, each says its seconds
-#   make check               format, luacheck, static analysis and the tests
+#   make sanitized           the C programs with address and undefined sanitizers
+#   make check               format, luacheck, static analysis, sanitized and the tests
 #   make bench               the benchmark, about 6 minutes; BENCH=--quick, --long or --ci
 #   make fuzz SECONDS=60     libFuzzer over the reply parser of each driver, so long for each (clang)
 #   make fuzz-records        run folders, damaged in 10,000 ways, given to recover, report and check --participant
@@ -58,7 +59,7 @@ BENCH    ?=
 SECONDS  ?= 60
 
 .PHONY: all demo test test-programs bench bench-programs check format format-check lint valgrind fuzz \
-        fuzz-records fuzz-commands install uninstall clean deps deps-check
+        fuzz-records fuzz-commands install uninstall clean deps deps-check sanitized
 all: $B/moonpulse $B/lib/moonpulse/core.so
 	@echo "$B/moonpulse is built"
 
@@ -175,7 +176,13 @@ lint:
 
 check: deps-check
 	@$(MAKE) --no-print-directory format-check lint
+	@$(MAKE) --no-print-directory sanitized
 	@$(MAKE) --no-print-directory test
+
+# the C programs of engine and bindings; "make SANITIZE=address,undefined test" takes the specs as well
+sanitized: deps
+	@$(MAKE) --no-print-directory SANITIZE=address,undefined test-programs
+	@MP_QUICK=1 sh tests/run.sh build/sanitize-address-undefined programs
 
 deps-check:
 	@sh .ci/deps check

@@ -16,7 +16,7 @@ static int64_t onset_ns(const struct mp_send *send)
 
 #define PUT(at, literal) mp_put_bytes(at, literal, sizeof(literal) - 1)
 
-/* The columns are those of record.lua. */
+/* The columns are those of moonpulse.record. */
 static void write_row(struct mp_steady *steady, const struct mp_pending *pulse)
 {
     const struct mp_tail *tail = &steady->tails[pulse->send.action];

@@ -1,6 +1,6 @@
 --- Magstim units for the specs: a twin in virtual time, and a driver's link to it.
-local links = require "moonpulse.link"
-local lower = require "moonpulse.lower"
+local lower = require "moonpulse.lowering"
+local refusals = require "moonpulse.text.refusal"
 local shell = require "shell"
 
 local M = {}
@@ -128,14 +128,14 @@ function Link:sleep(seconds)
 end
 
 function Link.fault(_, text, ...)
-  links.fault(select("#", ...) > 0 and text:format(...) or text)
+  refusals.fault(select("#", ...) > 0 and text:format(...) or text)
 end
 
 --- The fault that a conversation ends with.
 function M.fault_of(action, ...)
   local ok, problem = pcall(action, ...)
   assert(not ok, "it did not fail")
-  assert(links.is_fault(problem), tostring(problem))
+  assert(refusals.is_fault(problem), tostring(problem))
   return problem.message
 end
 

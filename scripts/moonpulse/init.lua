@@ -1,11 +1,12 @@
 --- Moonpulse: compose brain-stimulation protocols. local mp = require "moonpulse"
-local blame = require "moonpulse.blame"
+local blame = require "moonpulse.text.author_line"
 local compose = require "moonpulse.compose"
 local core = require "moonpulse.core"
 local experiments = require "moonpulse.experiment"
-local intensities = require "moonpulse.intensity"
+local intensities = require "moonpulse.compose.intensity"
 local protocols = require "moonpulse.protocol"
-local sham = require "moonpulse.sham"
+local sandbox = require "moonpulse.protocol.sandbox"
+local sham = require "moonpulse.protocol.sham"
 
 -- called through C, so that errors can name the author's line also in "return mp.burst { ... }"
 local framed = core.framed
@@ -53,7 +54,7 @@ mp.us = framed(function(value)
 end)
 
 --- A misspelt function is the commonest mistake: say what there is.
-return setmetatable(mp, {
+setmetatable(mp, {
   __index = function(_, name)
     local names = {}
     for known in pairs(mp) do
@@ -63,3 +64,7 @@ return setmetatable(mp, {
     blame.fail("there is no mp.%s; there are: %s", tostring(name), table.concat(names, ", "))
   end,
 })
+
+sandbox.hand_out(mp)
+
+return mp

@@ -7,14 +7,16 @@
 ---     end)
 ---
 --- Each assertion returns the subject, so they can be chained; one that fails says what was found.
-local blame = require "moonpulse.blame"
-local catalogue = require "moonpulse.catalogue"
+local blame = require "moonpulse.text.author_line"
+local catalogue = require "moonpulse.protocol.catalogue"
 local core = require "moonpulse.core"
-local devices = require "moonpulse.devices"
-local intensities = require "moonpulse.intensity"
+local devices = require "moonpulse.driver.find"
+local intensities = require "moonpulse.compose.intensity"
 local judge = require "moonpulse.safety.judge"
-local lower = require "moonpulse.lower"
+local lower = require "moonpulse.lowering"
 local protocols = require "moonpulse.protocol"
+
+require "moonpulse" -- the files that are loaded here require it
 
 local M = {}
 

@@ -1,7 +1,7 @@
 --- The five lists of a run, as rows { ns, channel, value, ref, mso } or { ns, mark }, in the order of time.
 local core = require "moonpulse.core"
 local heard = require "five_lists.heard"
-local timing = require "moonpulse.timing"
+local timing = require "moonpulse.lowering.device_trains"
 local walk = require "moonpulse.safety.walk"
 
 local M = {}

@@ -2,7 +2,7 @@
 --- which it is looked for, and plant(swap), which puts a wrapped function in another's place.
 local core = require "moonpulse.core"
 local gate = require "moonpulse.safety.gate"
-local intensities = require "moonpulse.intensity"
+local intensities = require "moonpulse.compose.intensity"
 local records = require "moonpulse.record"
 local trains = require "moonpulse.safety.trains"
 
@@ -91,7 +91,7 @@ local list = {
     end },
   { name = "the draws of rests hang on how the plan is split", device = "pulsepal", timing = "device",
     plant = function(swap)
-      local timing, mp = require "moonpulse.timing", require "moonpulse"
+      local timing, mp = require "moonpulse.lowering.device_trains", require "moonpulse"
       local split = timing.split
       swap(timing, "split", function(plan, ...)
         local new, programs, host, why = split(plan, ...)
@@ -100,7 +100,7 @@ local list = {
     end },
   { name = "a burst stays set for the single pulse behind it", device = "magventure", timing = "device",
     plant = function(swap)
-      local programs = require "moonpulse.devices.magventure.train"
+      local programs = require "moonpulse.devices.magventure.trains"
       local change = programs.change
       swap(programs, "change", function(from, to)
         local frames, why = change(from, to)

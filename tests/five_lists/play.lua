@@ -1,12 +1,12 @@
 --- One run of a plan on a simulator, in this process and in virtual time.
-local devices = require "moonpulse.devices"
+local devices = require "moonpulse.driver.find"
 local lfs = require "lfs"
-local links = require "moonpulse.link"
 local protocols = require "moonpulse.protocol"
 local records = require "moonpulse.record"
-local run_virtual = require "moonpulse.run_virtual"
+local refusals = require "moonpulse.text.refusal"
+local run_virtual = require "moonpulse.run.virtual"
 local shell = require "shell"
-local triggers = require "moonpulse.trigger"
+local triggers = require "moonpulse.driver.trigger_path"
 
 local M = {}
 
@@ -67,7 +67,7 @@ function M.play(folder, plan, given)
     made.stop, made.fault = outcome.stop, outcome.fault or outcome.not_disarmed
   elseif type(outcome) == "table" and (outcome.code == "limit" or outcome.code == "usage") then
     made.refused = outcome.message
-  elseif links.is_fault(outcome) then
+  elseif refusals.is_fault(outcome) then
     made.stop, made.fault = "device", tostring(outcome.message)
   else
     error(outcome, 0)

@@ -1,28 +1,29 @@
 --- An experiment on a simulator, in virtual time: are the lists of all its plans the same?
-local admission = require "moonpulse.admission"
+local admission = require "moonpulse.stimulator.admission"
 local chances = require "five_lists.chance"
 local compare = require "five_lists.compare"
 local core = require "moonpulse.core"
-local devices = require "moonpulse.devices"
+local devices = require "moonpulse.driver.find"
 local ending = require "moonpulse.run.ending"
 local experiments = require "moonpulse.experiment"
-local journals = require "moonpulse.experiment.journal"
+local journals = require "moonpulse.record.journal"
 local heard = require "five_lists.heard"
-local links = require "moonpulse.link"
-local live = require "moonpulse.live"
+local live = require "moonpulse.run.live_line"
 local lists = require "five_lists.lists"
 local plants = require "five_lists.plant"
 local play = require "five_lists.play"
+local refusals = require "moonpulse.text.refusal"
 local report = require "moonpulse.report"
-local runner = require "moonpulse.experiment.runner"
+local runner = require "moonpulse.run.experiment"
+local safety_options = require "moonpulse.cli.safety_options"
 local script = require "five_lists.script"
 local sessions = require "five_lists.world_session"
 local shell = require "shell"
-local stops = require "moonpulse.run.stops"
+local stops = require "moonpulse.run.stop_sources"
 local trials = require "five_lists.trial"
-local triggers = require "moonpulse.trigger"
-local twins = require "moonpulse.twin"
-local witness = require "moonpulse.simulators.witness"
+local triggers = require "moonpulse.driver.trigger_path"
+local twins = require "moonpulse.simulation.process"
+local witness = require "moonpulse.simulation.witness"
 local worlds = require "five_lists.world"
 
 local M = {}
@@ -120,7 +121,7 @@ local own_stops = { finished = true, requested = true }
 --- Did a step fail because the run is over?
 local function is_end(stim, problem)
   local stopped = stim.stimulator.stopped
-  return links.is_fault(problem) or stopped and not own_stops[stopped]
+  return refusals.is_fault(problem) or stopped and not own_stops[stopped]
 end
 
 --- Do one step; true, or false where it was refused before anything was sent.
@@ -188,8 +189,9 @@ local function run(folder, trial, steps)
   local world = worlds.new(7000000000 + trial.seed)
   local ok, problem = in_world(world, trial.seed, self.admitted, function()
     return pcall(world.run, world, function()
-      runner.run(options_of(folder .. "/runs", trial.seed, timing),
-        { driver = driver, simulated = true, experiment = experiment, values = {} })
+      local options = options_of(folder .. "/runs", trial.seed, timing)
+      runner.run(options, { driver = driver, simulated = true, experiment = experiment, values = {},
+        policy = safety_options.policy(options, false) })
     end)
   end)
   self.ended = not ok and (type(problem) == "table" and problem.message or tostring(problem)) or nil

@@ -2,7 +2,7 @@
 -- sending thread (engine/session.h, engine/dispatcher.h), without a thread and without a port. What the loop
 -- hears it hears a little later, by chance, in order.
 local core = require "moonpulse.core"
-local witness = require "moonpulse.simulators.witness"
+local witness = require "moonpulse.simulation.witness"
 
 local M = {}
 

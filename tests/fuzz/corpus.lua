@@ -2,7 +2,7 @@
 --   build/moonpulse lua tests/fuzz/corpus.lua DRIVER FOLDER
 local conformance = require "moonpulse.conformance"
 local core = require "moonpulse.core"
-local devices = require "moonpulse.devices"
+local devices = require "moonpulse.driver.find"
 
 local name, folder = ...
 

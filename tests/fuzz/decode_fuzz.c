@@ -53,7 +53,7 @@ static void give_up(const char *what, const char *buffer, size_t length)
  */
 static const char setup[] =
     "local name = ...\n"
-    "local devices = require 'moonpulse.devices'\n"
+    "local devices = require 'moonpulse.driver.find'\n"
     "local driver = devices.configure(assert(devices.find(name)), {})\n"
     "local replies = {}\n"
     "for reply, items in pairs(driver.replies) do\n"

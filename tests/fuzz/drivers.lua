@@ -1,2 +1,2 @@
 -- The names of the shipped drivers, one on a line.
-print(table.concat(require("moonpulse.devices").names, "\n"))
+print(table.concat(require("moonpulse.driver.find").names, "\n"))

@@ -1,6 +1,7 @@
 --- Real run folders for the fuzzer of records: every device, protocols and experiments, killed and recovered.
 local cjson = require "cjson"
-local recover = require "moonpulse.recover"
+local recover = require "moonpulse.record.recover"
+local reports = require "moonpulse.report"
 local shell = require "shell"
 
 local M = {}
@@ -50,7 +51,7 @@ local function variants(path, base)
   copy(path, base .. "-torn")
   with_manifest(base .. "-torn", torn)
   copy(base .. "-torn", base .. "-recovered")
-  recover.run(base .. "-recovered")
+  recover.run(base .. "-recovered", nil, reports.write)
   copy(base .. "-torn", base .. "-cut")
   local flight, events = shell.read(path .. "/flight.bin"), shell.read(path .. "/events.tsv")
   shell.write(base .. "-cut/flight.bin", flight:sub(1, 4096 + (#flight - 4096) // 128 * 64))

@@ -106,7 +106,7 @@ elseif how == "one" then
   return 0
 end
 local chosen = {}
-for name in (devices or table.concat(require("moonpulse.devices").names, ",")):gmatch("[^,]+") do
+for name in (devices or table.concat(require("moonpulse.driver.find").names, ",")):gmatch("[^,]+") do
   chosen[#chosen + 1] = name
 end
 local made = folders.make(folder .. "/made", chosen)

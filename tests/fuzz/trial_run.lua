@@ -1,6 +1,6 @@
 --- Gives a folder to the commands that read folders, and says what may never happen.
 local cli = require "moonpulse.cli"
-local escapes = require "moonpulse.escapes"
+local escapes = require "moonpulse.text.escapes"
 local history = require "moonpulse.safety.history"
 local reports = require "moonpulse.report"
 

@@ -13,7 +13,7 @@ no_namespace=77
 inside() {
   build=$1 work=$2 moonpulse=$3 here=$4
   mkdir "$work/dev" "$work/class"
-  mount -t tmpfs tmpfs "$work/dev" || exit $no_namespace
+  mount -t tmpfs -o mode=0755 tmpfs "$work/dev" || exit $no_namespace
   mkdir "$work/dev/pts"
   touch "$work/dev/null" "$work/dev/ttyMP0" "$work/dev/ttyMP1"
   # an instance of our own: one made by a user without privileges may not use the system's

@@ -1,7 +1,7 @@
 -- A device may be told faster than it fires: by the stamps of the sending thread nothing but keep-alives
 -- leaves before a pulse has come, its frame's time on the wire and the driver's latency after its write.
 local core = require "moonpulse.core"
-local devices = require "moonpulse.devices"
+local devices = require "moonpulse.driver.find"
 local shell = require "shell"
 
 local script = [[local mp = require "moonpulse"
@@ -17,7 +17,7 @@ end)
 
 -- one that fires later than it answers
 local slow = [[local M = {}
-for k, v in pairs(require "moonpulse.devices.%s") do M[k] = v end
+for k, v in pairs(require "moonpulse.driver.find.%s") do M[k] = v end
 M.name, M.latency = "slow", 0.05
 return M
 ]]

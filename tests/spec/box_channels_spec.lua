@@ -1,7 +1,7 @@
 --- Boxes of several outputs: which outputs channels= names, and what step their intensities have; what a
 --- simulator ignored is said at the end of a run.
-local devices = require "moonpulse.devices"
-local intensities = require "moonpulse.intensity"
+local devices = require "moonpulse.driver.find"
+local intensities = require "moonpulse.compose.intensity"
 local shell = require "shell"
 
 local function refusal(name, text)
@@ -67,7 +67,7 @@ end)
 
 describe("a text option", function()
   it("fits its pattern from end to end", function()
-    local command = require "moonpulse.devices.command"
+    local command = require "moonpulse.driver.command"
     local spec = { "version", "text", "%d+", form = "9" }
     assert.are.equal("12", command.value(spec, "12"))
     for _, text in ipairs { "12x", "x12", "1.2", "" } do

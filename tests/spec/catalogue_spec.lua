@@ -1,6 +1,6 @@
 -- The shipped protocols against tests/data/protocols.tsv, and every onset against arithmetic of its
 -- own: t * train period + b * burst period + p * interval, in whole numbers.
-local catalogue = require "moonpulse.catalogue"
+local catalogue = require "moonpulse.protocol.catalogue"
 local core = require "moonpulse.core"
 local protocols = require "moonpulse.protocol"
 

@@ -1,8 +1,8 @@
 -- Boxes whose outputs are stimulators of their own: intensities and shortest intervals are per channel.
-local devices = require "moonpulse.devices"
-local lower = require "moonpulse.lower"
+local devices = require "moonpulse.driver.find"
+local lower = require "moonpulse.lowering"
 local mp = require "moonpulse"
-local recover = require "moonpulse.recover"
+local recover = require "moonpulse.record.recover"
 local shell = require "shell"
 
 local function configured(name, options)

@@ -1,5 +1,5 @@
 --- moonpulse check on plans that chance decides on, its options, and its last line.
-local catalogue = require "moonpulse.catalogue"
+local catalogue = require "moonpulse.protocol.catalogue"
 local cjson = require "cjson"
 local core = require "moonpulse.core"
 local mp = require "moonpulse"

@@ -208,7 +208,7 @@ core.run(require("moonpulse.commands.show").run, { protocol = %q, param = {} })]
 
     local walk = [[
 local core = require "moonpulse.core"
-local _, plan = require("moonpulse.commands.common").load { protocol = %q, param = {} }
+local _, plan = require("moonpulse.cli.protocol_argument").load { protocol = %q, param = {} }
 local driver = require "moonpulse.devices.magventure"
 local lowering = core.lowering(plan, 1, driver.serial, 0)
 for i in ipairs(lowering:actions()) do lowering:pulse(i, driver.encode.pulse(), 0.01) end

@@ -1,6 +1,6 @@
 --- Drivers with one mistake each: the conformance case that is made for it must find it.
 local conformance = require "moonpulse.conformance"
-local devices = require "moonpulse.devices"
+local devices = require "moonpulse.driver.find"
 
 --- A copy of a driver to break; its tables are copies too.
 local function copy_of(name)

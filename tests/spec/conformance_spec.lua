@@ -1,6 +1,6 @@
 --- The same cases on every shipped driver and its twin.
 local conformance = require "moonpulse.conformance"
-local devices = require "moonpulse.devices"
+local devices = require "moonpulse.driver.find"
 
 -- Devices that a driver cannot tell from its own: they answer its questions alike.
 local kin = {

@@ -2,7 +2,7 @@
 -- whole record, the safe frame last, and nothing hangs.
 local cjson = require "cjson"
 local driver = require "moonpulse.devices.magventure"
-local faults = require "moonpulse.simulators.faults"
+local faults = require "moonpulse.simulation.faults"
 local shell = require "shell"
 local twins = require "moonpulse.simulators.magventure"
 

@@ -2,19 +2,19 @@
 --- recorded, at the instant that the script names, whatever was played, armed, stopped and refused before.
 --- Random scripts on every simulator, in every timing, in virtual time.
 -- MP_PLANS and MP_FIRST as in five_lists_spec.lua.
-local admission = require "moonpulse.admission"
+local admission = require "moonpulse.stimulator.admission"
 local doses = require "moonpulse.experiment.dose"
 local exact = require "five_lists.exact"
 local oracle = require "five_lists.oracle"
-local outcomes = require "moonpulse.record_outcome"
-local outputs = require "moonpulse.outputs"
+local outcomes = require "moonpulse.record.outcome"
+local outputs = require "moonpulse.driver.outputs"
 local paces = require "five_lists.paces"
 local plants = require "five_lists.plant"
 local pulsepal = require "moonpulse.devices.pulsepal"
-local setting = require "moonpulse.setting"
+local setting = require "moonpulse.stimulator.setting"
 local shell = require "shell"
 local staged = require "five_lists.staged"
-local starting = require "moonpulse.starting"
+local starting = require "moonpulse.stimulator.starting"
 local stimjim = require "moonpulse.devices.stimjim"
 local stimulators = require "moonpulse.stimulator"
 
@@ -59,7 +59,7 @@ describe("the five lists of an experiment", function()
     end
   end
 
-  --- The class of stimulator.lua.
+  --- The class of moonpulse.stimulator.
   local function stimulator_class()
     for i = 1, math.huge do
       local name, value = debug.getupvalue(stimulators.new, i)

@@ -53,8 +53,8 @@ describe("the five lists with drawn options", function()
     end
   end
 
-  local program = require "moonpulse.devices.pulsepal_program"
-  local intensities = require "moonpulse.intensity"
+  local program = require "moonpulse.devices.pulsepal.trains"
+  local intensities = require "moonpulse.compose.intensity"
   local faults = {
     { "the names of outputs are forgotten", "pulsepal", without({ "channels", "" }, program, { "channel" }) },
     { "the second phase is forgotten", "pulsepal",

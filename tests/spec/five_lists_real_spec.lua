@@ -1,7 +1,7 @@
 --- The five lists in real time, over the pseudo-terminal and through the sending thread: short random plans,
 --- one on each device at the same time. Onsets need only be in order, so that nothing hangs on the machine.
 local compare = require "five_lists.compare"
-local devices = require "moonpulse.devices"
+local devices = require "moonpulse.driver.find"
 local draw = require "five_lists.draw"
 local chances = require "five_lists.chance"
 local lists = require "five_lists.lists"

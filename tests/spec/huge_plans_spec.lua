@@ -1,7 +1,7 @@
 -- Small files with huge work: every command answers, refuses with a number and a remedy, or shows how far it
 -- is and ends at once with Ctrl-C; in bounded memory.
 local core = require "moonpulse.core"
-local plan_file = require "moonpulse.plan_file"
+local plan_file = require "moonpulse.protocol.plan_file"
 local shell = require "shell"
 
 local MEMORY_KB, PATIENCE_S = 1 << 20, 60 -- of a loaded machine; most end within 0.1 s

@@ -1,6 +1,6 @@
 local core = require "moonpulse.core"
-local latency = require "moonpulse.latency"
-local require_timing = require "moonpulse.require_timing"
+local latency = require "moonpulse.doctor.latency"
+local require_timing = require "moonpulse.doctor.requirement"
 
 local function expect(finding, status, ...)
   assert.equal(status, finding.status, finding.found)

@@ -1,5 +1,5 @@
 local core = require "moonpulse.core"
-local links = require "moonpulse.link"
+local links = require "moonpulse.stimulator.link"
 
 describe("a link", function()
   local clock_ns = core.clock_ns

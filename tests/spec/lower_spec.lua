@@ -1,4 +1,4 @@
-local lower = require "moonpulse.lower"
+local lower = require "moonpulse.lowering"
 local magventure = require "moonpulse.devices.magventure"
 local mp = require "moonpulse"
 

@@ -1,5 +1,5 @@
 -- The Magstim 200²: its twin by the text of the protocol, its driver in virtual and in real time.
-local devices = require "moonpulse.devices"
+local devices = require "moonpulse.driver.find"
 local magstim = require "magstim"
 local mp = require "moonpulse"
 local shell = require "shell"

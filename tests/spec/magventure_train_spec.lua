@@ -4,7 +4,7 @@ local cjson = require "cjson"
 local driver = require "moonpulse.devices.magventure"
 local mp = require "moonpulse"
 local shell = require "shell"
-local timing = require "moonpulse.timing"
+local timing = require "moonpulse.lowering.device_trains"
 local twins = require "moonpulse.simulators.magventure"
 
 local function hex(bytes)
@@ -21,7 +21,7 @@ local function identity(changes)
   return who
 end
 
---- A part of levels { count, num, den }, the innermost first, as moonpulse.timing makes them.
+--- A part of levels { count, num, den }, the innermost first, as moonpulse.lowering.device_trains makes them.
 local function part_of(levels, cell)
   local part = { cell = cell or { { offset = 0, action = { mso = 50 } } }, levels = {}, timing = "device" }
   part.pulses, part.last = #part.cell, part.cell[#part.cell].offset

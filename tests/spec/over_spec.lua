@@ -1,9 +1,9 @@
 -- When a plan is over, and when the device takes more: a plan of an experiment returns with its last pulse,
 -- and the next one waits, also behind a train that a stop has cut.
-local devices = require "moonpulse.devices"
-local lower = require "moonpulse.lower"
+local devices = require "moonpulse.driver.find"
+local lower = require "moonpulse.lowering"
 local mp = require "moonpulse"
-local outputs = require "moonpulse.outputs"
+local outputs = require "moonpulse.driver.outputs"
 local shell = require "shell"
 
 local S = 1000000000

@@ -1,8 +1,8 @@
 --- Plan files: the same bytes again, the same pulses, and no changed file runs.
-local catalogue = require "moonpulse.catalogue"
+local catalogue = require "moonpulse.protocol.catalogue"
 local core = require "moonpulse.core"
 local mp = require "moonpulse"
-local plan_file = require "moonpulse.plan_file"
+local plan_file = require "moonpulse.protocol.plan_file"
 local protocols = require "moonpulse.protocol"
 local shell = require "shell"
 

@@ -1,6 +1,6 @@
 --- Ports by path, by USB identity, by what the driver knows; on a faked /sys and /dev.
 local lfs = require "lfs"
-local port_name = require "moonpulse.port_name"
+local port_name = require "moonpulse.cli.port_name"
 local shell = require "shell"
 
 local box = { name = "box", description = "Box", usb = { "2341:003D" } }

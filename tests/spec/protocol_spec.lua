@@ -1,8 +1,8 @@
-local catalogue = require "moonpulse.catalogue"
-local intensities = require "moonpulse.intensity"
+local catalogue = require "moonpulse.protocol.catalogue"
+local intensities = require "moonpulse.compose.intensity"
 local lfs = require "lfs"
 local mp = require "moonpulse"
-local outline = require "moonpulse.outline"
+local numbers = require "moonpulse.text.numbers"
 local protocols = require "moonpulse.protocol"
 
 local this_file = debug.getinfo(1, "S").short_src
@@ -73,7 +73,7 @@ describe("minutes", function()
       [88.74] = "88.74 s (1 min 28.7 s)", [119.97] = "119.97 s (2 min 00.0 s)",
       [2223.9] = "2223.9 s (37 min 03.9 s)", [59.5] = "59.5 s",
       [3599.99] = "3599.99 s (1 h 00 min 00.0 s)", [60] = "60 s (1 min 00.0 s)" } do
-      assert.are.equal(text, outline.duration(seconds))
+      assert.are.equal(text, numbers.duration(seconds))
     end
   end)
 end)

@@ -1,5 +1,5 @@
 -- moonpulse protocols, and what show and run do with protocols that nobody confirmed.
-local catalogue = require "moonpulse.catalogue"
+local catalogue = require "moonpulse.protocol.catalogue"
 local shell = require "shell"
 
 local ids = {}

@@ -1,9 +1,9 @@
 -- The driver of the Pulse Pal: programs, limits on both sides of each edge, and whole runs on the
 -- twin through a real pseudo-terminal.
 local cjson = require "cjson"
-local devices = require "moonpulse.devices"
+local devices = require "moonpulse.driver.find"
 local driver = require "moonpulse.devices.pulsepal"
-local lower = require "moonpulse.lower"
+local lower = require "moonpulse.lowering"
 local mp = require "moonpulse"
 local shell = require "shell"
 local twins = require "moonpulse.simulators.pulsepal"
@@ -65,7 +65,7 @@ end
 
 --- What a part asks for, in seconds from its first pulse.
 local function asked_onsets(asked)
-  return require("moonpulse.timing").onsets(asked)
+  return require("moonpulse.lowering.device_trains").onsets(asked)
 end
 
 local function same_onsets(asked, onsets)

@@ -1,11 +1,11 @@
 -- The Magstim Rapid² family: the twin by the text of the protocol, the driver in virtual and real time.
-local commands = require "moonpulse.devices.magstim.rapid_commands"
-local devices = require "moonpulse.devices"
-local limits = require "moonpulse.rapid_limits"
+local commands = require "moonpulse.devices.rapid.commands"
+local devices = require "moonpulse.driver.find"
+local limits = require "moonpulse.data.rapid_power"
 local magstim = require "magstim"
 local mp = require "moonpulse"
 local shell = require "shell"
-local trains = require "moonpulse.devices.magstim.rapid_trains"
+local trains = require "moonpulse.devices.rapid.trains"
 
 local code = "1234-12345678-ab"
 local plain = assert(devices.find("rapid"))

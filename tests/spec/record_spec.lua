@@ -2,7 +2,7 @@
 -- time and from the flight record.
 local cjson = require "cjson"
 local core = require "moonpulse.core"
-local order = require "moonpulse.record_order"
+local order = require "moonpulse.record.order"
 local records = require "moonpulse.record"
 local shell = require "shell"
 

@@ -1,7 +1,7 @@
 --- What recover makes of a record that is damaged at any place: every row is true, as the simulator saw it,
 --- or says that it is not known; whatever is missing is named.
 local cjson = require "cjson"
-local recover = require "moonpulse.recover"
+local recover = require "moonpulse.record.recover"
 local shell = require "shell"
 
 local HEADER, RECORD = 4096, 64

@@ -1,7 +1,7 @@
 -- What a refusal says is true of the plan: no numbers of a part's pulses, the cause that holds, and what
 -- chance has to do with it.
-local devices = require "moonpulse.devices"
-local lower = require "moonpulse.lower"
+local devices = require "moonpulse.driver.find"
+local lower = require "moonpulse.lowering"
 local mp = require "moonpulse"
 
 local function refusal(plan, name, options, more)

@@ -1,10 +1,10 @@
 local cjson = require "cjson.safe"
 local lfs = require "lfs"
-local record = require "moonpulse.report.record"
+local record = require "moonpulse.record.read"
 local report = require "moonpulse.report"
-local stats = require "moonpulse.report.stats"
-local text = require "moonpulse.report.text"
-local windows = require "moonpulse.report.windows"
+local stats = require "moonpulse.drawing.stats"
+local text = require "moonpulse.drawing.text"
+local windows = require "moonpulse.drawing.windows"
 
 local columns = {
   "onset", "duration", "trial_type", "index", "event", "pulse", "onset_planned_us",
@@ -499,7 +499,7 @@ describe("moonpulse.report", function()
   end)
 end)
 
-describe("moonpulse.report.stats", function()
+describe("moonpulse.drawing.stats", function()
   it("takes percentiles by nearest rank", function()
     local five = { 15, 20, 35, 40, 50 }
     assert.equal(15, stats.percentile(five, 5))
@@ -540,7 +540,7 @@ describe("moonpulse.report.stats", function()
   end)
 end)
 
-describe("moonpulse.report.windows", function()
+describe("moonpulse.drawing.windows", function()
   local function titles(times)
     local out = {}
     for i, window in ipairs(windows.choose(times)) do
@@ -590,7 +590,7 @@ describe("moonpulse.report.windows", function()
   end)
 end)
 
-describe("moonpulse.report.record", function()
+describe("moonpulse.record.read", function()
   it("follows paths through a manifest and stops at null", function()
     local m = cjson.decode '{"a":{"b":0,"c":null,"d":false}}'
     assert.equal(0, record.get(m, "a.b"))

@@ -3,7 +3,7 @@
 local core = require "moonpulse.core"
 local judge = require "moonpulse.safety.judge"
 local mp = require "moonpulse"
-local outline = require "moonpulse.outline"
+local outline = require "moonpulse.show.outline"
 local rules = require "moonpulse.safety.rules"
 local shell = require "shell"
 

@@ -332,7 +332,7 @@ describe("the structure of a plan", function()
 end)
 
 describe("a protocol of the catalogue", function()
-  local catalogue = require "moonpulse.catalogue"
+  local catalogue = require "moonpulse.protocol.catalogue"
   local protocols = require "moonpulse.protocol"
 
   for _, row in ipairs(shell.rows("tests/data/safety_verdicts.tsv")) do

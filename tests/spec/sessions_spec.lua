@@ -1,8 +1,8 @@
 --- A protocol's own sessions against the participant's record. The clock is the test's.
-local catalogue = require "moonpulse.catalogue"
+local catalogue = require "moonpulse.protocol.catalogue"
 local judge = require "moonpulse.safety.judge"
 local mp = require "moonpulse"
-local plan_file = require "moonpulse.plan_file"
+local plan_file = require "moonpulse.protocol.plan_file"
 local protocols = require "moonpulse.protocol"
 local sessions = require "moonpulse.safety.sessions"
 local shell = require "shell"

@@ -1,12 +1,12 @@
 -- A setting that the device did not take: no pulse leaves at it, on any device, timing, path and speed. What
 -- was given is taken from the simulator's own state at each pulse, never from the record.
-local devices = require "moonpulse.devices"
-local faults = require "moonpulse.simulators.faults"
-local givens = require "moonpulse.given"
-local listenings = require "moonpulse.listening"
+local devices = require "moonpulse.driver.find"
+local faults = require "moonpulse.simulation.faults"
+local givens = require "moonpulse.record.given"
+local listenings = require "moonpulse.stimulator.listening"
 local mp = require "moonpulse"
 local records = require "moonpulse.record"
-local run_virtual = require "moonpulse.run_virtual"
+local run_virtual = require "moonpulse.run.virtual"
 local shell = require "shell"
 local twins = require "moonpulse.simulators.magventure"
 

@@ -2,9 +2,9 @@
 --- device allows, behind a command that was looked at late, must not be refused for that: the allowance that
 --- docs/stopping.md promises, on every device of the registry. In virtual time there is none.
 local core = require "moonpulse.core"
-local devices = require "moonpulse.devices"
+local devices = require "moonpulse.driver.find"
 local kits = require "moonpulse.conformance.kit"
-local lower = require "moonpulse.lower"
+local lower = require "moonpulse.lowering"
 local mp = require "moonpulse"
 
 --- Seconds that a second command may look too early: nearly a tenth, nearly 20 ms at most.

@@ -1,8 +1,8 @@
 -- A plan split between us and the device is the plan as written: the same onsets, drawn rests too.
 local core = require "moonpulse.core"
-local devices = require "moonpulse.devices"
+local devices = require "moonpulse.driver.find"
 local mp = require "moonpulse"
-local timing = require "moonpulse.timing"
+local timing = require "moonpulse.lowering.device_trains"
 
 local function onsets_of(plan, seed, programs)
   local schedule, list = core.schedule(plan, seed), {}

@@ -1,10 +1,10 @@
 --- In virtual time the engine plays what is steady: nothing may be different because of it.
-local catalogue = require "moonpulse.catalogue"
-local devices = require "moonpulse.devices"
+local catalogue = require "moonpulse.protocol.catalogue"
+local devices = require "moonpulse.driver.find"
 local mp = require "moonpulse"
 local protocols = require "moonpulse.protocol"
 local records = require "moonpulse.record"
-local run_virtual = require "moonpulse.run_virtual"
+local run_virtual = require "moonpulse.run.virtual"
 local shell = require "shell"
 local twins = require "moonpulse.simulators.magventure"
 

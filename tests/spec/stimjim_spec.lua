@@ -1,6 +1,6 @@
 -- StimJim: the twin against what the firmware said when it was compiled natively (tests/data), the
 -- driver's reading of interleaved text, its limits, its programs.
-local devices = require "moonpulse.devices"
+local devices = require "moonpulse.driver.find"
 local driver = require "moonpulse.devices.stimjim"
 local shell = require "shell"
 local twins = require "moonpulse.simulators.stimjim"

@@ -2,8 +2,8 @@
 -- must not lose. Each of these once went wrong.
 local cjson = require "cjson"
 local core = require "moonpulse.core"
-local devices = require "moonpulse.devices"
-local lower = require "moonpulse.lower"
+local devices = require "moonpulse.driver.find"
+local lower = require "moonpulse.lowering"
 local mp = require "moonpulse"
 local shell = require "shell"
 
@@ -160,7 +160,7 @@ describe("an error that nobody catches", function()
     shell.write(folder .. "/script.lua", [[
       local core = require "moonpulse.core"
       local driver = require "moonpulse.devices.magventure"
-      local twin = assert(require("moonpulse.simulators.host").start(
+      local twin = assert(require("moonpulse.simulation.serve").start(
         require("moonpulse.simulators.magventure"), {}))
       local reason, session
       local ok, problem = pcall(core.run, function()
@@ -187,7 +187,7 @@ end)
 
 describe("a plan being played", function()
   it("cannot be changed, drawn from or let go under the dispatcher", function()
-    local twin = assert(require("moonpulse.simulators.host").start(
+    local twin = assert(require("moonpulse.simulation.serve").start(
         require("moonpulse.simulators.magventure"), {}))
     local driver = assert(devices.find("magventure"))
     local session = core.session {

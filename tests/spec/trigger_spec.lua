@@ -1,8 +1,8 @@
 -- Pulses that go another way: trigger boxes, lines and a second port, from the command to the wire.
 local cjson = require "cjson"
-local devices = require "moonpulse.devices"
+local devices = require "moonpulse.driver.find"
 local shell = require "shell"
-local triggers = require "moonpulse.trigger"
+local triggers = require "moonpulse.driver.trigger_path"
 
 local driver = assert(devices.find("trigger"))
 local patient = " --tolerance 200 --rmt 80 "
@@ -94,7 +94,7 @@ describe("the driver of a trigger box", function()
 end)
 
 describe("the twin of a trigger box", function()
-  local model = require "moonpulse.simulators.trigger"
+  local model = require "moonpulse.simulators.trigger_box"
 
   local function events(log)
     local list = {}

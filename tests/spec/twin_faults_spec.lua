@@ -1,6 +1,6 @@
 -- Faults of the other twins: found while nothing is sent, on the reply that counts, or not at all.
 local cjson = require "cjson"
-local devices = require "moonpulse.devices"
+local devices = require "moonpulse.driver.find"
 local shell = require "shell"
 
 describe("a fault of another twin", function()

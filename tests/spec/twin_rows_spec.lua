@@ -1,6 +1,6 @@
 -- Every message that reaches a simulated stimulator leaves a row in its log: what it did, or that it was
 -- ignored. Else a pulse that was sent and not given would be missed by nobody.
-local devices = require "moonpulse.devices"
+local devices = require "moonpulse.driver.find"
 local shell = require "shell"
 
 local MS = 1000000

@@ -1,10 +1,10 @@
 -- A pulse that the device did not confirm: which one it was, on which output, and what may be the cause.
-local devices = require "moonpulse.devices"
-local listenings = require "moonpulse.listening"
-local outputs = require "moonpulse.outputs"
+local devices = require "moonpulse.driver.find"
+local listenings = require "moonpulse.stimulator.listening"
+local outputs = require "moonpulse.driver.outputs"
 local records = require "moonpulse.record"
 local shell = require "shell"
-local unanswered = require "moonpulse.unanswered"
+local unanswered = require "moonpulse.stimulator.unanswered"
 
 local MS = 1000000
 local stall = "the simulator did not answer in time: is this computer busy?"
@@ -126,10 +126,10 @@ describe("a pulse that was not confirmed", function()
   it("is blamed on a busy computer for every simulator that was not told to fail", function()
     for _, name in ipairs(devices.names) do
       if name ~= "trigger" then -- it has no simulator that could stall: it never answers
-        local device = require "moonpulse.run.device"
+        local device = require "moonpulse.cli.device_argument"
         local options = { device = "sim:" .. name, device_option = {}, speed = 1 }
         assert.is_true(device.choose(options).on_simulator)
-        options.fault = require("moonpulse.simulators.faults").parse "drop@1"
+        options.fault = require("moonpulse.simulation.faults").parse "drop@1"
         assert.is_falsy(device.choose(options).on_simulator)
       end
     end

@@ -2,9 +2,9 @@
 -- otherwise than it was set, and the last confirmation of a train, which comes when the device has been
 -- told the next one.
 local cjson = require "cjson"
-local devices = require "moonpulse.devices"
+local devices = require "moonpulse.driver.find"
 local frames = require "moonpulse.simulators.magventure.frames"
-local listenings = require "moonpulse.listening"
+local listenings = require "moonpulse.stimulator.listening"
 local shell = require "shell"
 
 describe("a MagPro that reports", function()

@@ -1,6 +1,6 @@
 --- Every frame and reply that other people's software makes, against our drivers (tests/data/*.tsv).
-local devices = require "moonpulse.devices"
-local fields = require "moonpulse.devices.fields"
+local devices = require "moonpulse.driver.find"
+local fields = require "moonpulse.driver.fields"
 local shell = require "shell"
 
 local function hex(bytes)

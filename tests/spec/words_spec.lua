@@ -1,8 +1,9 @@
 -- What is said to somebody who wrote something else than there is: each message points to what there is.
-local blame = require "moonpulse.blame"
+local blame = require "moonpulse.text.author_line"
 local lfs = require "lfs"
 local shell = require "shell"
-local stops = require "moonpulse.run.stops"
+local stop_words = require "moonpulse.text.stop_words"
+local stops = require "moonpulse.run.stop_sources"
 
 local function lua_files(folder, list)
   for name in lfs.dir(folder) do
@@ -306,8 +307,8 @@ describe("messages", function()
     assert.is_nil(stops.explain({ job = job }, { stop = "stuck" }):find("script"))
     local scripted = { job = job, experiment = {} }
     assert.matches("the script did not yield", stops.explain(scripted, { stop = "stuck" }), 1, true)
-    assert.are.equal("; close other programs", stops.remedy("stuck"))
-    assert.matches("run:sleep", stops.remedy("stuck", true), 1, true)
+    assert.are.equal("; close other programs", stop_words.remedy("stuck"))
+    assert.matches("run:sleep", stop_words.remedy("stuck", true), 1, true)
     assert.are.equal("here", stops.explain({ job = job, experiment = {} }, { stop = "stuck", text = "here" }))
     assert.is_nil(stops.explain({ job = job }, { stop = "full" }):find("busy"))
   end)

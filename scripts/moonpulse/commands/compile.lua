@@ -1,8 +1,8 @@
 --- moonpulse compile: a protocol, resolved, as a plan file that another lab can check and run.
 local cli = require "moonpulse.cli"
-local common = require "moonpulse.commands.common"
-local outline = require "moonpulse.outline"
-local plan_file = require "moonpulse.plan_file"
+local common = require "moonpulse.cli.protocol_argument"
+local numbers = require "moonpulse.text.numbers"
+local plan_file = require "moonpulse.protocol.plan_file"
 local sessions = require "moonpulse.safety.sessions"
 
 local M = {}
@@ -63,7 +63,7 @@ function M.run(options)
   if not (written and file:close()) then
     cli.fail("fault", "cannot write the plan: %s", message or path)
   end
-  print(("%s: %s, %d bytes, SHA-256 %s"):format(path, outline.counted(plan:totals().pulses, "pulse"), #text,
+  print(("%s: %s, %d bytes, SHA-256 %s"):format(path, numbers.counted(plan:totals().pulses, "pulse"), #text,
     text:match("sha256 (%x+)\n$")))
 end
 

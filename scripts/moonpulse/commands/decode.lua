@@ -1,7 +1,7 @@
 --- moonpulse decode: what bytes from or to a device mean.
 local cli = require "moonpulse.cli"
-local devices = require "moonpulse.devices"
-local fields = require "moonpulse.devices.fields"
+local devices = require "moonpulse.driver.find"
+local fields = require "moonpulse.driver.fields"
 local term = require "term"
 
 local M = {}

@@ -1,6 +1,6 @@
 --- moonpulse devices: the drivers, what each can do, and what it was proven on.
 local cli = require "moonpulse.cli"
-local devices = require "moonpulse.devices"
+local devices = require "moonpulse.driver.find"
 
 local M = {}
 

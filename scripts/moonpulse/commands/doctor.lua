@@ -1,13 +1,13 @@
 --- moonpulse doctor: what keeps pulses from leaving in time, and what mends it.
 local cjson = require "cjson"
 local cli = require "moonpulse.cli"
-local common = require "moonpulse.commands.common"
+local common = require "moonpulse.cli.protocol_argument"
 local core = require "moonpulse.core"
 local doctor = require "moonpulse.doctor"
-local latency = require "moonpulse.latency"
-local devices = require "moonpulse.devices"
-local outline = require "moonpulse.outline"
-local port_name = require "moonpulse.port_name"
+local latency = require "moonpulse.doctor.latency"
+local devices = require "moonpulse.driver.find"
+local numbers = require "moonpulse.text.numbers"
+local port_name = require "moonpulse.cli.port_name"
 local term = require "term"
 
 local M = {}
@@ -105,7 +105,7 @@ local function measure(seconds, quiet)
     stopped = function() return interrupted end,
     progress = shown and function(elapsed, wakes, worst)
       io.stdout:write(("\rmeasuring  %.1f of %g s  %s wakes  worst %s"):format(
-        math.min(elapsed, seconds), seconds, outline.count(wakes), latency.text(worst)))
+        math.min(elapsed, seconds), seconds, numbers.count(wakes), latency.text(worst)))
       term.cleareol()
       io.stdout:flush()
     end,
@@ -119,13 +119,13 @@ local function measure(seconds, quiet)
     cli.fail("fault", "%s", message)
   elseif result.stopped then
     cli.fail("stopped", "the latency test was interrupted after %s wakes; no verdict",
-      outline.count(result.count))
+      numbers.count(result.count))
   end
   return result
 end
 
 local function print_result(result, colored)
-  print(("\n%s wakes, one every %g us, %s: how late each was"):format(outline.count(result.count),
+  print(("\n%s wakes, one every %g us, %s: how late each was"):format(numbers.count(result.count),
     latency.period_s * 1e6, (result.fifo and "SCHED_FIFO" or "normal priority")
     .. (result.spin and " with spin" or "")))
   for _, line in ipairs(latency.histogram(result)) do
@@ -135,7 +135,7 @@ local function print_result(result, colored)
     latency.text(result.p95), latency.text(result.p99), latency.text(result["p99.9"]),
     latency.text(result.max)))
   print(("later than %s: %s of %s\n"):format(latency.text(latency.late_s),
-    outline.count(result.late), outline.count(result.count)))
+    numbers.count(result.late), numbers.count(result.count)))
   for _, use in ipairs(latency.uses) do
     local fit = result.p99 <= use.p99
     print(("%s %-22s p99 %s, %s %s"):format(mark(fit and "ok" or "warn", colored),

@@ -1,8 +1,8 @@
 --- moonpulse events: every pulse as a line.
 local cli = require "moonpulse.cli"
-local common = require "moonpulse.commands.common"
+local common = require "moonpulse.cli.protocol_argument"
 local core = require "moonpulse.core"
-local intensities = require "moonpulse.intensity"
+local intensities = require "moonpulse.compose.intensity"
 
 local M = {}
 

@@ -1,7 +1,7 @@
 --- moonpulse frame: the bytes of a device's command, in hex.
 local cli = require "moonpulse.cli"
-local devices = require "moonpulse.devices"
-local escapes = require "moonpulse.escapes"
+local devices = require "moonpulse.driver.find"
+local escapes = require "moonpulse.text.escapes"
 
 local M = {}
 

@@ -1,6 +1,6 @@
 --- moonpulse new: a driver or a protocol to begin with, that works as it is.
 local cli = require "moonpulse.cli"
-local devices = require "moonpulse.devices"
+local devices = require "moonpulse.driver.find"
 local lfs = require "lfs"
 
 local M = {}
@@ -24,7 +24,8 @@ local kinds = {
     stands_for = "myprotocol",
     files = { "myprotocol.lua", "myprotocol_spec.lua" },
     taken = function(name)
-      for _, known in ipairs(require("moonpulse.catalogue").all()) do
+      require "moonpulse" -- the shipped protocols require it
+      for _, known in ipairs(require("moonpulse.protocol.catalogue").all()) do
         if known.id == name then
           return "a shipped protocol has that id (see moonpulse protocols)"
         end

@@ -1,11 +1,11 @@
 --- moonpulse plot: a protocol as a picture, at the scales of session, train and burst.
 local cli = require "moonpulse.cli"
-local common = require "moonpulse.commands.common"
+local common = require "moonpulse.cli.protocol_argument"
 local core = require "moonpulse.core"
-local picture = require "moonpulse.plot.picture"
-local scenes = require "moonpulse.plot.scene"
+local picture = require "moonpulse.show.picture"
+local scenes = require "moonpulse.show.scene"
 local term = require "term"
-local terminal = require "moonpulse.plot.terminal"
+local terminal = require "moonpulse.show.terminal"
 
 local M = {}
 

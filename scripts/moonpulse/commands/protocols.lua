@@ -1,11 +1,12 @@
 --- moonpulse protocols: what is shipped, as a table or one of them as a methods section.
-local catalogue = require "moonpulse.catalogue"
+local catalogue = require "moonpulse.protocol.catalogue"
 local cjson = require "cjson"
 local cli = require "moonpulse.cli"
-local common = require "moonpulse.commands.common"
+local common = require "moonpulse.cli.protocol_argument"
 local experiments = require "moonpulse.experiment"
-local methods = require "moonpulse.methods"
-local outline = require "moonpulse.outline"
+local methods = require "moonpulse.show.methods"
+local numbers = require "moonpulse.text.numbers"
+local outline = require "moonpulse.show.outline"
 local protocols = require "moonpulse.protocol"
 
 local M = {}
@@ -71,8 +72,8 @@ local function print_family(name, items)
   for _, item in ipairs(items) do
     local protocol, facts = item.protocol, item.facts
     local counted = not methods.open_counts(item.protocol)
-    print(("  %-22s %6s  %-28s %s"):format(protocol.id, counted and outline.count(facts.pulses) or "?",
-      counted and (facts.random and "about " or "") .. outline.duration(facts.first_to_last_s) or "?",
+    print(("  %-22s %6s  %-28s %s"):format(protocol.id, counted and numbers.count(facts.pulses) or "?",
+      counted and (facts.random and "about " or "") .. numbers.duration(facts.first_to_last_s) or "?",
       protocol.target or ""))
     print(("  %-22s %s"):format(protocol.unconfirmed and "UNCONFIRMED" or "", protocol.name))
     print(("  %-22s %s%s"):format("", protocol.cite or "no citation",

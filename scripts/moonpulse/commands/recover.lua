@@ -1,8 +1,9 @@
 --- moonpulse recover: the record of a run that was killed.
 local cli = require "moonpulse.cli"
-local escapes = require "moonpulse.escapes"
-local outline = require "moonpulse.outline"
-local recover = require "moonpulse.recover"
+local escapes = require "moonpulse.text.escapes"
+local numbers = require "moonpulse.text.numbers"
+local recover = require "moonpulse.record.recover"
+local reports = require "moonpulse.report"
 
 local M = {}
 
@@ -28,7 +29,7 @@ end
 
 function M.run(options)
   local folder = options.run:gsub("(.)/+$", "%1")
-  local summary, message = recover.run(folder, options.device)
+  local summary, message = recover.run(folder, options.device, reports.write)
   if not summary then
     cli.fail("usage", "%s", message)
   end
@@ -37,8 +38,8 @@ function M.run(options)
       folder, summary.report)
   end
   say("recovered %s of %s planned pulses: %s confirmed by the device, %s skipped",
-    outline.count(summary.sent), outline.count(summary.planned), outline.count(summary.confirmed),
-    outline.count(summary.skipped))
+    numbers.count(summary.sent), numbers.count(summary.planned), numbers.count(summary.confirmed),
+    numbers.count(summary.skipped))
   for _, sentence in ipairs(summary.said) do
     say(sentence)
   end

@@ -1,8 +1,9 @@
 --- moonpulse show: a protocol in words.
 local cli = require "moonpulse.cli"
-local common = require "moonpulse.commands.common"
-local methods = require "moonpulse.methods"
-local outline = require "moonpulse.outline"
+local common = require "moonpulse.cli.protocol_argument"
+local methods = require "moonpulse.show.methods"
+local numbers = require "moonpulse.text.numbers"
+local outline = require "moonpulse.show.outline"
 
 local M = {}
 
@@ -48,10 +49,10 @@ function M.run(options)
   print()
   print(outline.of(plan))
   print()
-  print(("%-28s%s"):format("pulses", outline.count(facts.pulses)))
-  print(("%-28s%s"):format("first to last pulse", outline.duration(facts.first_to_last_s)))
-  print(("%-28s%s"):format("nominal end", outline.duration(facts.nominal_end_s)))
-  print(("%-28s%s"):format("whole cycles", outline.duration(facts.whole_cycles_s)))
+  print(("%-28s%s"):format("pulses", numbers.count(facts.pulses)))
+  print(("%-28s%s"):format("first to last pulse", numbers.duration(facts.first_to_last_s)))
+  print(("%-28s%s"):format("nominal end", numbers.duration(facts.nominal_end_s)))
+  print(("%-28s%s"):format("whole cycles", numbers.duration(facts.whole_cycles_s)))
   if facts.random or drawn then
     print(("(%s drawn with seed %d; another seed gives others)"):format(
       not drawn and "random rests" or facts.random and "order and random rests" or "the order",

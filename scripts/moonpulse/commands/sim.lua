@@ -1,16 +1,16 @@
 --- moonpulse sim: a twin alone, for any program.
 local cli = require "moonpulse.cli"
-local command = require "moonpulse.devices.command"
+local command = require "moonpulse.driver.command"
 local core = require "moonpulse.core"
-local devices = require "moonpulse.devices"
-local faults = require "moonpulse.simulators.faults"
-local host = require "moonpulse.simulators.host"
+local devices = require "moonpulse.driver.find"
+local faults = require "moonpulse.simulation.faults"
+local host = require "moonpulse.simulation.serve"
 
 local M = {}
 
 --- Only where it is asked for: a twin has nothing to do with protocols, and a run waits for it.
 local function seconds(text)
-  return require("moonpulse.commands.common").number(0, 10, "s")(text)
+  return require("moonpulse.cli.protocol_argument").number(0, 10, "s")(text)
 end
 
 function M.parser()
@@ -49,7 +49,7 @@ end
 local function settings_of(model, options)
   local given = {}
   if options.option and #options.option > 0 then
-    given = require("moonpulse.commands.common").pairs("--option", options.option)
+    given = require("moonpulse.cli.protocol_argument").pairs("--option", options.option)
   end
   local ok, values = pcall(command.values, "the simulated " .. model.description, model.options or {},
     given)

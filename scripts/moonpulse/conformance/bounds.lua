@@ -1,6 +1,6 @@
 --- Conformance cases about limits: both sides of every edge, as a run's check sees them.
 local core = require "moonpulse.core"
-local lower = require "moonpulse.lower"
+local lower = require "moonpulse.lowering"
 local mp = require "moonpulse"
 
 local M = {}

@@ -1,5 +1,5 @@
 --- Conformance cases about bytes: commands, explain, decode.
-local contract = require "moonpulse.devices.contract"
+local contract = require "moonpulse.driver.contract"
 
 local M = {}
 

@@ -1,8 +1,8 @@
 --- What the conformance cases share: a driver and its twin at hand, verdicts, steps of a run.
 local chance = require "moonpulse.conformance.chance"
-local devices = require "moonpulse.devices"
-local links = require "moonpulse.link"
-local stands = require "moonpulse.conformance.stand"
+local devices = require "moonpulse.driver.find"
+local refusals = require "moonpulse.text.refusal"
+local stands = require "moonpulse.conformance.tap"
 
 local M = {}
 
@@ -16,7 +16,7 @@ function M.skipped(problem)
   return getmetatable(problem) == Skip and problem.why or nil
 end
 
----@param driver table as moonpulse.devices finds it
+---@param driver table as moonpulse.driver.find finds it
 ---@param options { settings: table?, kin: string[]? }?  settings: as --device-option; kin: names of
 ---   devices that the driver cannot tell from its own, and need not
 function M.new(driver, options)
@@ -54,7 +54,7 @@ function Kit:try(what, action, ...)
   local ok, result = xpcall(action, function(problem)
     return type(problem) == "table" and problem or debug.traceback(tostring(problem), 2)
   end, ...)
-  if not ok and not links.is_fault(result) and not links.is_stopped(result) then
+  if not ok and not refusals.is_fault(result) and not refusals.is_stopped(result) then
     self:fail("%s raises a Lua error instead of io:fault: %s", what, tostring(result))
   end
   return ok, result
@@ -64,7 +64,7 @@ end
 function Kit:faults(what, action, ...)
   local ok, problem = self:try(what, action, ...)
   self:check(not ok, "%s does not fail", what)
-  self:check(links.is_fault(problem), "%s ends with %q, not with io:fault", what, tostring(problem))
+  self:check(refusals.is_fault(problem), "%s ends with %q, not with io:fault", what, tostring(problem))
   self:check(#problem.message >= 30, "%s: %q does not say what to do", what, problem.message)
   return problem
 end

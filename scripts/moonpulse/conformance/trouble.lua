@@ -1,7 +1,7 @@
 --- Conformance cases about conversations that go wrong: what a driver says must stay true.
-local devices = require "moonpulse.devices"
-local links = require "moonpulse.link"
-local stands = require "moonpulse.conformance.stand"
+local devices = require "moonpulse.driver.find"
+local refusals = require "moonpulse.text.refusal"
+local stands = require "moonpulse.conformance.tap"
 
 local M = {}
 
@@ -53,7 +53,7 @@ local function another_device(kit)
       kit:check(stand:count "pulse" == 0 and stand:count "arm" == 0, "connect arms or fires a %s", name)
       kit:check(not ok or kit:holds(kit.kin, name), "connect takes a %s for a %s", name,
         kit.driver.name)
-      kit:check(ok or links.is_fault(problem), "connect to a %s ends with %s", name, tostring(problem))
+      kit:check(ok or refusals.is_fault(problem), "connect to a %s ends with %s", name, tostring(problem))
       ok = ok and kit:try("arming a " .. name, kit.driver.arm, stand, kit:action())
       kit:check(not ok and stand:count "arm" == 0 and stand:count "pulse" == 0,
         "the driver of a %s arms or fires a %s", kit.driver.name, name)
@@ -254,7 +254,7 @@ local function port_lost(kit)
 end
 
 local function stopped(kit)
-  each_call(kit, "a stop comes", function() links.stopped("signal") end, links.is_stopped)
+  each_call(kit, "a stop comes", function() refusals.stopped("signal") end, refusals.is_stopped)
 end
 
 local function silent_disarm(kit)

@@ -4,7 +4,7 @@
 -- simulated, not yet proven on hardware. One fire command gives power A, and power B an interval
 -- later. A single pulse is A alone with B at 0 %: a unit that was just switched on has B at 30 %,
 -- and would give a second pulse that nobody asked for.
-local command = require "moonpulse.devices.command"
+local command = require "moonpulse.driver.command"
 local frames = require "moonpulse.devices.magstim.frames"
 local talk = require "moonpulse.devices.magstim.talk"
 

@@ -4,7 +4,7 @@
 -- second a port of the first; no vendor text was seen. There is no acknowledge, no checksum, and no
 -- command that arms or disarms: the unit is armed on its front panel. What we can make harmless is
 -- its intensity, which the status stream reports: the safe frame sets it to 0.
-local command = require "moonpulse.devices.command"
+local command = require "moonpulse.driver.command"
 
 local M = {
   name = "duomag",

@@ -2,7 +2,7 @@
 --
 -- Wire protocol from public programs (MagPy 92bf2d0, MAGIC ed58dd1); simulated, not yet proven on
 -- hardware.
-local command = require "moonpulse.devices.command"
+local command = require "moonpulse.driver.command"
 local frames = require "moonpulse.devices.magstim.frames"
 local talk = require "moonpulse.devices.magstim.talk"
 

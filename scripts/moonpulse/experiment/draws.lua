@@ -1,6 +1,6 @@
 --- Chance in an experiment: drawn by position from the run's seed, so that the same seed and the
 --- same calls give the same numbers, on every machine.
-local blame = require "moonpulse.blame"
+local blame = require "moonpulse.text.author_line"
 local core = require "moonpulse.core"
 
 local M = {}

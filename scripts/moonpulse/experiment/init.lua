@@ -1,7 +1,7 @@
 --- Experiments: a script that decides while it runs what is given next.
-local blame = require "moonpulse.blame"
+local blame = require "moonpulse.text.author_line"
 local protocols = require "moonpulse.protocol"
-local sandbox = require "moonpulse.sandbox"
+local sandbox = require "moonpulse.protocol.sandbox"
 
 local M = {}
 

@@ -2,9 +2,9 @@
 --- Ctrl-C in the caller for as long as the command runs, so a stop would be lost; exit() would leave the
 --- record open; and a pipe to a command that goes on, once collected, waits for it: in the middle of our
 --- closing.
-local blame = require "moonpulse.blame"
+local blame = require "moonpulse.text.author_line"
 local core = require "moonpulse.core"
-local links = require "moonpulse.link"
+local refusals = require "moonpulse.text.refusal"
 
 local M = {}
 
@@ -62,7 +62,7 @@ function M.open(stage)
       blame.origin())
     stage.stimulator:stop("requested")
     stage.stimulator.stopped = stage.stimulator.stopped or "requested"
-    local _, problem = pcall(links.stopped, "requested")
+    local _, problem = pcall(refusals.stopped, "requested")
     stage.failure = stage.failure or problem -- who catches it does not go on
     stage.waiting:wake()
     core.stop_began "requested"

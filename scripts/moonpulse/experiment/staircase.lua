@@ -7,7 +7,7 @@
 -- 126:1071-1107, doi:10.1016/j.clinph.2015.02.001). At each reversal of direction the step is halved,
 -- down to min_step. The estimate is the mean intensity of the reversals at the smallest step, of
 -- an even number of them, so that peaks and valleys weigh the same.
-local blame = require "moonpulse.blame"
+local blame = require "moonpulse.text.author_line"
 
 local M = {}
 

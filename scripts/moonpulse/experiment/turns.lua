@@ -1,6 +1,6 @@
 --- One operation at a time on a device, whatever the parts of a script do at once: docs/experiments.md
 --- has the table. A stop never waits for its turn: it ends what is going on, and what follows waits.
-local blame = require "moonpulse.blame"
+local blame = require "moonpulse.text.author_line"
 local core = require "moonpulse.core"
 local waitings = require "moonpulse.experiment.waiting"
 

@@ -1,7 +1,7 @@
 --- Waiting in a script: the coroutine sleeps, the loop goes on, and a stop ends every wait.
-local blame = require "moonpulse.blame"
+local blame = require "moonpulse.text.author_line"
 local core = require "moonpulse.core"
-local links = require "moonpulse.link"
+local refusals = require "moonpulse.text.refusal"
 
 local M = {}
 
@@ -43,7 +43,7 @@ function Waiting:wait(seconds)
   end
   self.check()
   if stops ~= self.stops then
-    links.stopped("requested")
+    refusals.stopped("requested")
   end
 end
 

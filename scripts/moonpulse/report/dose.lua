@@ -1,9 +1,9 @@
 --- Sections on what was planned and given: run, dose, protocol, timeline.
 local html = require "moonpulse.report.html"
-local record = require "moonpulse.report.record"
-local panels = require "moonpulse.report.panels"
-local svg = require "moonpulse.report.svg"
-local text = require "moonpulse.report.text"
+local record = require "moonpulse.record.read"
+local panels = require "moonpulse.drawing.panels"
+local svg = require "moonpulse.drawing.svg"
+local text = require "moonpulse.drawing.text"
 
 local M = {}
 

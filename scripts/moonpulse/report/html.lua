@@ -1,5 +1,5 @@
 --- Small builders for HTML. Cells are escaped here, so sections pass plain text.
-local text = require "moonpulse.report.text"
+local text = require "moonpulse.drawing.text"
 
 local M = {}
 

@@ -1,10 +1,10 @@
 --- Puts the sections together into one page that needs nothing else.
 local dose = require "moonpulse.report.dose"
 local html = require "moonpulse.report.html"
-local record = require "moonpulse.report.record"
+local record = require "moonpulse.record.read"
 local summary = require "moonpulse.report.summary"
-local text = require "moonpulse.report.text"
-local timing = require "moonpulse.report.timing"
+local text = require "moonpulse.drawing.text"
+local timing = require "moonpulse.report.onset_error"
 local verdict = require "moonpulse.report.verdict"
 
 local M = {}

@@ -1,7 +1,7 @@
 --- Everything the report says about the pulses, computed from the rows of events.tsv.
-local record = require "moonpulse.report.record"
-local stats = require "moonpulse.report.stats"
-local text = require "moonpulse.report.text"
+local record = require "moonpulse.record.read"
+local stats = require "moonpulse.drawing.stats"
+local text = require "moonpulse.drawing.text"
 
 local M = {}
 

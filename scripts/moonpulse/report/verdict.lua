@@ -1,6 +1,6 @@
 --- The headline: one plain sentence on what happened, and how good the news is.
-local record = require "moonpulse.report.record"
-local text = require "moonpulse.report.text"
+local record = require "moonpulse.record.read"
+local text = require "moonpulse.drawing.text"
 
 local M = {}
 

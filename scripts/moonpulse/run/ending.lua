@@ -1,14 +1,14 @@
 --- How a run ends: its last lines, the manifest's result, the exit status.
-local blame = require "moonpulse.blame"
-local cli = require "moonpulse.cli"
+local blame = require "moonpulse.text.author_line"
 local core = require "moonpulse.core"
-local escapes = require "moonpulse.escapes"
-local faults = require "moonpulse.simulators.faults"
-local ignored = require "moonpulse.run.ignored"
-local links = require "moonpulse.link"
+local escapes = require "moonpulse.text.escapes"
+local faults = require "moonpulse.simulation.faults"
+local ignored = require "moonpulse.record.ignored"
 local manifests = require "moonpulse.run.manifest"
-local outline = require "moonpulse.outline"
-local stops = require "moonpulse.run.stops"
+local numbers = require "moonpulse.text.numbers"
+local refusals = require "moonpulse.text.refusal"
+local stop_words = require "moonpulse.text.stop_words"
+local stops = require "moonpulse.run.stop_sources"
 
 local M = {}
 
@@ -31,7 +31,7 @@ end
 --- Pulses that no onset error speaks of.
 local function unmeasured_text(count)
   return count > 0 and (" (%s %s timed by the stimulator: not measured)"):format(
-    outline.counted(count, "pulse"), count == 1 and "was" or "were") or ""
+    numbers.counted(count, "pulse"), count == 1 and "was" or "were") or ""
 end
 
 --- The manifest's result. Where the disk did not take the record, what is there stays as it is: the flight
@@ -96,7 +96,7 @@ local function say_ignored(context)
   local count, why = ignored.count(context.record)
   if count > 0 then
     M.line("note", "the simulator ignored %s of the run (%s): see twin.tsv",
-      outline.counted(count, "command"), why)
+      numbers.counted(count, "command"), why)
   end
 end
 
@@ -108,7 +108,7 @@ local function settle(outcome)
   end
   if outcome.code then -- a script's error or a refusal
     return false, outcome.code
-  elseif outcome.fault or stops.faults_of_device[outcome.stop] or outcome.not_disarmed then
+  elseif outcome.fault or stop_words.faults_of_device[outcome.stop] or outcome.not_disarmed then
     return false, "fault"
   end
   local complete = outcome.stop == "finished"
@@ -118,20 +118,20 @@ end
 --- What was sent, how exactly, and how the device was left.
 local function say_result(context, outcome, result)
   local late = result.lateness_us
-  M.line("sent", "%s of %s, %s confirmed by the device%s", outline.count(result.pulses_sent),
-    outline.counted(result.pulses_planned, "pulse"), outline.count(result.pulses_confirmed),
+  M.line("sent", "%s of %s, %s confirmed by the device%s", numbers.count(result.pulses_sent),
+    numbers.counted(result.pulses_planned, "pulse"), numbers.count(result.pulses_confirmed),
     skipped_text(context.record))
   if late then
-    M.line("onset error", "p50 %s, p95 %s, p99 %s, largest %s%s", outline.seconds(late.p50 / 1e6),
-      outline.seconds(late.p95 / 1e6), outline.seconds(late.p99 / 1e6),
-      outline.seconds(late.max / 1e6), unmeasured_text(context.record.pulses_unmeasured))
+    M.line("onset error", "p50 %s, p95 %s, p99 %s, largest %s%s", numbers.seconds(late.p50 / 1e6),
+      numbers.seconds(late.p95 / 1e6), numbers.seconds(late.p99 / 1e6),
+      numbers.seconds(late.max / 1e6), unmeasured_text(context.record.pulses_unmeasured))
   end
   if context.triggers_text then
     M.line("triggers", "%s", context.triggers_text)
   end
   if outcome.took_s then
-    M.line("took", "%s, %s times real time", outline.seconds(outcome.took_s),
-      outline.count(math.floor(outcome.virtual_s / math.max(outcome.took_s, 1e-9) + 0.5)))
+    M.line("took", "%s, %s times real time", numbers.seconds(outcome.took_s),
+      numbers.count(math.floor(outcome.virtual_s / math.max(outcome.took_s, 1e-9) + 0.5)))
   end
   if outcome.disarmed then
     M.line("disarmed", "%s", context.job.driver.disarmed or "the stimulator says that it is disabled")
@@ -166,7 +166,7 @@ function M.conclude(context, outcome)
   end
   say_result(context, outcome, result)
   if lost then
-    cli.fail(code == "ok" and "stopped" or code, "the record is not whole: %s; %s (the run: %s)", lost,
+    refusals.raise(code == "ok" and "stopped" or code, "the record is not whole: %s; %s (the run: %s)", lost,
       remedy(record), result.reason)
   end
   local report_path, why = require("moonpulse.report").write(record.folder)
@@ -182,7 +182,7 @@ function M.conclude(context, outcome)
     M.line("note", "%s; events.tsv is whole", record.flight_lost)
   end
   if outcome.not_disarmed then
-    cli.fail("fault", "NOT CONFIRMED SAFE: %s%s", outcome.not_disarmed,
+    refusals.raise("fault", "NOT CONFIRMED SAFE: %s%s", outcome.not_disarmed,
       whole and "" or "; the run ended because: " .. ended)
   elseif not complete then
     local left = outcome.disarmed and "; " .. (context.job.driver.disarmed or "the stimulator is disarmed")
@@ -190,9 +190,9 @@ function M.conclude(context, outcome)
     local told = outcome.text and outcome.stop ~= "requested"
     local format = told and "%s; %d of %d %s sent%s%s"
       or "%s after %d of %d %s%s%s"
-    cli.fail(code, format, result.reason, result.pulses_sent, planned,
+    refusals.raise(code, format, result.reason, result.pulses_sent, planned,
       planned == 1 and (told and "pulse was" or "pulse") or told and "pulses were" or "pulses",
-      outcome.text and "" or stops.remedy(outcome.stop, context.experiment), left or "")
+      outcome.text and "" or stop_words.remedy(outcome.stop, context.experiment), left or "")
   end
 end
 
@@ -202,7 +202,7 @@ local function text_and_code(problem)
     return blame.text(problem), "fault"
   end
   local code = rawget(problem, "code")
-  return blame.text(problem), cli.status[code] and code or "fault"
+  return blame.text(problem), refusals.status[code] and code or "fault"
 end
 
 --- Faults while connecting or arming: nothing has been sent, or it was made safe.
@@ -224,7 +224,7 @@ function M.attempt(context, action)
       fault = code == "fault" and text or nil, text = text, code = code ~= "fault" and code or nil })
   end
   context.record:close()
-  if links.is_stopped(outcome) then -- before there was anything to arm
+  if refusals.is_stopped(outcome) then -- before there was anything to arm
     text = stops.explain(context, { stop = outcome.reason }) .. " before arming; no pulse was sent"
   end
   -- where even this cannot be written, the reason to tell is the first one
@@ -232,7 +232,7 @@ function M.attempt(context, action)
     status = code == "stopped" and "stopped" or code == "limit" and "refused" or "device fault",
     reason = text, pulses_planned = context.facts.pulses, pulses_sent = context.record.pulses_sent,
   }))
-  cli.fail(code, "%s", text)
+  refusals.raise(code, "%s", text)
 end
 
 return M

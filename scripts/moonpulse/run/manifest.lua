@@ -1,8 +1,8 @@
 --- What a run's manifest.json holds, also for moonpulse recover.
 local core = require "moonpulse.core"
 local coverages = require "moonpulse.safety.coverage"
-local outline = require "moonpulse.outline"
-local run_safety = require "moonpulse.commands.run_safety"
+local outline = require "moonpulse.show.outline"
+local run_safety = require "moonpulse.run.safety"
 
 local M = {}
 

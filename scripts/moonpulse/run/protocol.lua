@@ -1,19 +1,18 @@
 --- A protocol's run: everything is known before the first pulse.
-local admission = require "moonpulse.admission"
-local cli = require "moonpulse.cli"
-local common = require "moonpulse.commands.common"
+local admission = require "moonpulse.stimulator.admission"
 local core = require "moonpulse.core"
 local ending = require "moonpulse.run.ending"
-local live = require "moonpulse.live"
-local lower = require "moonpulse.lower"
+local live = require "moonpulse.run.live_line"
+local lower = require "moonpulse.lowering"
 local manifests = require "moonpulse.run.manifest"
-local outline = require "moonpulse.outline"
-local progresses = require "moonpulse.commands.progress"
+local numbers = require "moonpulse.text.numbers"
+local progresses = require "moonpulse.text.progress"
 local records = require "moonpulse.record"
-local run_safety = require "moonpulse.commands.run_safety"
+local refusals = require "moonpulse.text.refusal"
+local run_safety = require "moonpulse.run.safety"
 local sessions = require "moonpulse.safety.sessions"
-local start = require "moonpulse.run.start"
-local stops = require "moonpulse.run.stops"
+local start = require "moonpulse.run.begin"
+local stops = require "moonpulse.run.stop_sources"
 
 local line = ending.line
 
@@ -47,14 +46,14 @@ end
 local function execute(context, options, simulated)
   local job, hooks = context.job, hooks_of(context)
   if simulated and options.speed ~= 1 then
-    return require("moonpulse.run_virtual").run(job, context.record, options.speed, hooks)
+    return require("moonpulse.run.virtual").run(job, context.record, options.speed, hooks)
   end
   local opened, message = context.record:open_flight(context.facts.pulses, context.facts.marks)
   if not opened then
-    cli.fail("limit", "%s", message)
+    refusals.raise("limit", "%s", message)
   end
   return start.with_port(context, options, simulated, function(path)
-    return require("moonpulse.run_real").run(job, path, context.record, hooks)
+    return require("moonpulse.run.play").run(job, path, context.record, hooks)
   end)
 end
 
@@ -71,14 +70,14 @@ local function check(job, facts)
   if ok then
     return result
   elseif type(result) == "table" then -- a refusal carries its own code
-    cli.fail(result.code, "%s", result.message)
+    refusals.raise(result.code, "%s", result.message)
   end
   error(result, 0)
 end
 
 local function announce(job, facts, admitted, drawn)
-  line("plan", "%s, %s from first to last pulse%s", outline.counted(facts.pulses, "pulse"),
-    outline.duration(facts.first_to_last_s),
+  line("plan", "%s, %s from first to last pulse%s", numbers.counted(facts.pulses, "pulse"),
+    numbers.duration(facts.first_to_last_s),
     (facts.random or drawn) and (", seed %d"):format(job.seed) or "")
   for i, text in ipairs(lower.dose(admitted.actions, job.thresholds)) do
     line(i == 1 and "intensity" or "", text)
@@ -96,14 +95,14 @@ end
 
 --- Run it; leaves with an exit status where it does not complete.
 ---@param options table of the command
----@param given { driver: table, simulated: boolean, protocol: table, plan: moonpulse.Plan,
----   values: table, drawn: boolean }
+---@param given { driver: table, simulated: boolean, policy: moonpulse.Policy, protocol: table,
+---   plan: moonpulse.Plan, facts: table, values: table, drawn: boolean } facts: as catalogue.measure has them
 function M.run(options, given)
-  local job = start.job(options, given.driver, given.simulated)
+  local job = start.job(options, given)
   job.protocol, job.plan = given.protocol, given.plan
   job.policy.protocol = given.protocol
   job.policy.schedule = sessions.of(given.protocol, job.policy.history)
-  local facts = common.measure(job.plan, job.seed)
+  local facts = given.facts
   local admitted = check(job, facts)
   stops.listen_for_signals(job) -- before, nothing is open: a signal ends the program, whatever it computes
   job.safety = admitted.report
@@ -114,7 +113,7 @@ function M.run(options, given)
   start.require_of_host(job, options.require)
   local record, message = records.create(options.out, job.protocol.id, options.share_with_group)
   if not record then
-    cli.fail("usage", "%s", message)
+    refusals.raise("usage", "%s", message)
   end
   core.phase("run", record.folder)
   local context = {

@@ -1,7 +1,7 @@
 --- Parts that run at once, with drawn rests in them: where pulses of one meet those of another, neither the
 --- shortest nor the longest rests are the worst.
 local core = require "moonpulse.core"
-local redraw = require "moonpulse.safety.redraw"
+local redraw = require "moonpulse.compose.redraw"
 
 local M = {}
 

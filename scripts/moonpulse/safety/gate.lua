@@ -2,6 +2,7 @@
 --- lowering that was not cleared, so a path that leaves the gate out cannot send a pulse.
 local coverages = require "moonpulse.safety.coverage"
 local judge = require "moonpulse.safety.judge"
+local refusals = require "moonpulse.text.refusal"
 
 local M = {}
 
@@ -14,12 +15,6 @@ local M = {}
 ---@field protocol table? what declares the coil, the threshold and the nerve's channels
 ---@field beyond_refused boolean? the preflight was asked, and going beyond what was tested not confirmed
 ---@field beyond { reason: string, approval: string }? recorded, and lets a published limit be passed
-
-local function refuse(text, ...)
-  error(setmetatable({ code = "limit", message = text:format(...) }, {
-    __tostring = function(self) return self.message end,
-  }), 0)
-end
 
 --- Why a plan may not run; nil: it may.
 ---@param report table from judge.plan
@@ -67,7 +62,7 @@ function M.clear(lowering, given)
   }
   local why = M.refusal(report, policy)
   if why then
-    refuse("%s", why)
+    refusals.raise("limit", "%s", why)
   end
   lowering:clear()
   return report

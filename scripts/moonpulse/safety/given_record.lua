@@ -1,7 +1,7 @@
 --- How many pulses the record of a run says were given, or perhaps were: read only, however it ended.
-local journals = require "moonpulse.experiment.journal"
-local read = require "moonpulse.report.record"
-local recover = require "moonpulse.recover"
+local journals = require "moonpulse.record.journal"
+local read = require "moonpulse.record.read"
+local recover = require "moonpulse.record.recover"
 
 local M = {}
 

@@ -1,10 +1,10 @@
 --- What a participant had before, from the records of earlier runs: what was given counts, whatever the way
 --- in which a run ended. Nothing is changed in a run's folder, and none can make the whole fail.
 local clock = require "moonpulse.safety.clock"
-local escapes = require "moonpulse.escapes"
+local escapes = require "moonpulse.text.escapes"
 local given = require "moonpulse.safety.given_record"
 local lfs = require "lfs"
-local read = require "moonpulse.report.record"
+local read = require "moonpulse.record.read"
 
 local M = {}
 

@@ -1,7 +1,7 @@
 --- A plan against the published limits and the lab's own: a report as data, and as lines.
 local coverages = require "moonpulse.safety.coverage"
 local givens = require "moonpulse.safety.given"
-local intensities = require "moonpulse.intensity"
+local intensities = require "moonpulse.compose.intensity"
 local rules = require "moonpulse.safety.rules"
 local tables = require "moonpulse.safety.tables"
 local walk = require "moonpulse.safety.walk"

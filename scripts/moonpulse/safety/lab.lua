@@ -1,7 +1,7 @@
 --- A lab's own limits, from a file; they can only be stricter than the published ones, which are
 --- checked as well, and nothing but the file itself lifts them.
-local sandbox = require "moonpulse.sandbox"
-local text_files = require "moonpulse.text_file"
+local sandbox = require "moonpulse.protocol.sandbox"
+local text_files = require "moonpulse.text.text_file"
 
 local M = {}
 

@@ -1,7 +1,7 @@
 --- Orders of shuffled lists that are worth judging: all of them where they are few; else such that any two
 --- kinds of trial follow each other, and each kind comes in one go.
 local compose = require "moonpulse.compose"
-local outline = require "moonpulse.outline"
+local outline = require "moonpulse.show.outline"
 
 local M = {}
 

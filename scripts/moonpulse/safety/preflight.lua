@@ -1,6 +1,6 @@
 --- What the operator confirms and tells before a person is stimulated: once a run, kept in the record.
 local judge = require "moonpulse.safety.judge"
-local text_files = require "moonpulse.text_file"
+local text_files = require "moonpulse.text.text_file"
 
 local M = {}
 

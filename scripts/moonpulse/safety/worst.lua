@@ -3,7 +3,7 @@
 local edges = require "moonpulse.safety.drawn_edges"
 local meetings = require "moonpulse.safety.drawn_meetings"
 local orders = require "moonpulse.safety.orders"
-local redraw = require "moonpulse.safety.redraw"
+local redraw = require "moonpulse.compose.redraw"
 local rules = require "moonpulse.safety.rules"
 
 local M = {}

@@ -1,10 +1,10 @@
 --- A simulator in this process, at the far end of a wire: for virtual time. It is served as the one in a
---- process of its own is (moonpulse.twin), only that nothing waits.
+--- process of its own is (moonpulse.simulation.process), only that nothing waits.
 local core = require "moonpulse.core"
-local devices = require "moonpulse.devices"
-local faults = require "moonpulse.simulators.faults"
-local host = require "moonpulse.simulators.host"
-local links = require "moonpulse.link"
+local devices = require "moonpulse.driver.find"
+local faults = require "moonpulse.simulation.faults"
+local host = require "moonpulse.simulation.serve"
+local refusals = require "moonpulse.text.refusal"
 
 local M = {}
 
@@ -20,14 +20,14 @@ Inside.__index = Inside
 function M.start(driver, log, wrong, twin)
   local made, why = core.create_file(log) -- the folder of a run decides who may read it, not the umask
   if not made then
-    links.fault("cannot write " .. why)
+    refusals.fault("cannot write " .. why)
   end
   made:close()
   local model = assert(devices.twin(driver))
   local served, message = host.start(model, { log = log, settings = devices.twin_settings(driver, model),
     faults = wrong and faults.parse(wrong), trigger = driver.trigger ~= nil, twin = twin })
   if not served then
-    links.fault(message)
+    refusals.fault(message)
   end
   core.spawn(function() served:serve() end)
   return setmetatable({ path = served.path, trigger_path = served.trigger_path, served = served }, Inside)

@@ -8,7 +8,7 @@
 ---   * the unit is armed when it is switched on; a person disarms it at the panel;
 ---   * a fire command that finds it uncharged is left out, and counted as omitted;
 ---   * a byte that is not repeated is dropped, and so are repeated bytes without a meaning.
-local slack = require "moonpulse.simulators.slack"
+local slack = require "moonpulse.simulation.slack"
 
 local M = {
   name = "duomag",

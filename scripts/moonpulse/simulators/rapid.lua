@@ -9,8 +9,8 @@
 ---     of them or the rate is 0, and disarming ends it; its rate falls where the power no longer allows it;
 ---   * a start within the wait that protects the unit is obeyed, as the unit leaves that to the host, and
 ---     the log tells it as a fault.
-local limits = require "moonpulse.rapid_limits"
-local slack = require "moonpulse.simulators.slack"
+local limits = require "moonpulse.data.rapid_power"
+local slack = require "moonpulse.simulation.slack"
 local unit = require "moonpulse.simulators.magstim.unit"
 
 local SECOND = 1000000000

@@ -2,7 +2,7 @@
 --
 -- From public programs that control the units (MagPy 92bf2d0, MAGIC ed58dd1, Rapid2 96b9528); the
 -- same rule holds in both directions. See docs/drivers.md for what a driver's decode returns.
-local command = require "moonpulse.devices.command"
+local command = require "moonpulse.driver.command"
 
 local M = {}
 

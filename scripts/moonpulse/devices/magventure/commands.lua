@@ -2,7 +2,7 @@
 --
 -- Payloads from public programs (MAGIC ed58dd1 "magic/long/single", MagventureTMS d08ff84 "short");
 -- numbers are rounded to the device's steps, never cut off.
-local command = require "moonpulse.devices.command"
+local command = require "moonpulse.driver.command"
 
 local M = {}
 

@@ -4,7 +4,7 @@
 --- MAGIC ed58dd1), sharing no code with the drivers. Where they are silent the model chooses, and
 --- the choices are ours, not the maker's: a partial frame is dropped after 0.1 s; remote control is
 --- lost after 10 s without a command in standby; the coil warms by 0.004 degrees a pulse at 100 %.
-local slack = require "moonpulse.simulators.slack"
+local slack = require "moonpulse.simulation.slack"
 
 local M = {}
 

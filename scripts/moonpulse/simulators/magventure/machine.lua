@@ -2,7 +2,7 @@
 --- All functions take the twin's state (made in ../magventure.lua) and the model's time.
 local frames = require "moonpulse.simulators.magventure.frames"
 local limits = require "moonpulse.simulators.magventure.limits"
-local slack = require "moonpulse.simulators.slack"
+local slack = require "moonpulse.simulation.slack"
 
 local M = {}
 

@@ -2,7 +2,7 @@
 -- "moonpulse new driver" made this file. Its device is invented: it speaks lines like "$SET 30*61".
 -- Put your device's commands and replies in their place; docs/drivers.md says what each field means,
 -- and "moonpulse test mybox_spec.lua" whether the driver conforms.
-local command = require "moonpulse.devices.command"
+local command = require "moonpulse.driver.command"
 
 local M = {
   name = "mybox", description = "mybox stimulator", simulator = "mybox_twin.lua",

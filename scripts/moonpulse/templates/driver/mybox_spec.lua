@@ -1,6 +1,6 @@
 --- Tests of mybox: moonpulse test mybox_spec.lua
 local conformance = require "moonpulse.conformance"
-local devices = require "moonpulse.devices"
+local devices = require "moonpulse.driver.find"
 
 local folder = debug.getinfo(1, "S").source:match("^@(.*)/[^/]*$") or "."
 local driver = assert(devices.find(folder .. "/mybox.lua"))

@@ -1,0 +1,172 @@
+--- The command line: finds the subcommand, turns failures into messages and exit statuses.
+local blame = require "moonpulse.text.author_line"
+local core = require "moonpulse.core"
+local escapes = require "moonpulse.text.escapes"
+local meant = require "moonpulse.text.meant"
+local notes = require "moonpulse.text.notes"
+local refusals = require "moonpulse.text.refusal"
+
+local M = {}
+
+M.status = refusals.status
+
+local commands = { "run", "check", "recover", "show", "events", "plot", "compile", "sim", "devices",
+  "frame", "decode", "ports", "doctor", "protocols", "new", "test", "bench" }
+
+--- Leave a command with a message for stderr; code is a key of M.status.
+M.fail = refusals.raise
+
+--- An argparse parser that prints usage errors in our way and exits 2.
+---@param name string
+---@param description string
+---@param example string
+function M.parser(name, description, example)
+  local argparse = require "argparse"
+  local parser = argparse("moonpulse " .. name, description,
+    "Example:\n   " .. example:gsub("\n", "\n   "))
+  parser:usage_max_width(96):help_max_width(96)
+  function parser.error(_, message)
+    local line = message:gsub("%s*\n%s*", " ") -- its suggestions come on a line of their own
+    io.stderr:write(("moonpulse %s: %s (see moonpulse %s --help)\n"):format(name, escapes.shown(line), name))
+    os.exit(M.status.usage, true)
+  end
+  return parser
+end
+
+local names = { table.unpack(commands) }
+names[#names + 1] = "lua" -- has no options of its own
+
+local summaries = {
+  run = "run a protocol on a stimulator, simulated by default",
+  check = "a protocol against the device's limits, the guidelines and the lab's own",
+  recover = "the record of a run that was killed",
+  show = "a protocol in words: structure, pulses, the three durations",
+  events = "every pulse of a protocol as a table (TSV)",
+  plot = "a protocol as a picture: session, train, burst",
+  compile = "a protocol as a signed plan file, for another lab",
+  sim = "a simulated stimulator that any program can open",
+  devices = "the drivers, what each can do, what it was proven on",
+  frame = "the bytes of a device's command, in hex",
+  decode = "what bytes from or to a device mean",
+  ports = "the serial ports of this machine",
+  doctor = "what on this host delays pulses, and the command that mends it",
+  protocols = "the shipped protocols",
+  new = "the files of a new driver, which work as they are",
+  test = "run the specs of a driver or protocol",
+  bench = "how exact and how fast on this machine, against other ways",
+  lua = "a Lua file with the library in reach",
+}
+local lua_help = [[
+Usage: moonpulse lua FILE [ARGS]
+
+Run a Lua file with the library in reach: it finds require "moonpulse", whatever the folder, and its arguments
+in arg and in "...". It is a program and may do all that you may; nothing of it is in a sandbox.
+
+Example:
+   moonpulse lua tools/count.lua itbs600
+]]
+
+local function help(file)
+  file:write("Usage: moonpulse COMMAND [ARGUMENTS]\n\n"
+    .. "A sequencer for non-invasive brain stimulation. Research software, not a medical device.\n\n"
+    .. "Commands:\n")
+  for _, name in ipairs(names) do
+    file:write(("   %-10s %s\n"):format(name, summaries[name]))
+  end
+  file:write("\nmoonpulse COMMAND --help says more. Example:\n   moonpulse run itbs600 --amt 50\n\n"
+    .. "Exit status: 0 success, 2 bad usage, 3 a limit refused the run, 4 a device fault,\n"
+    .. "a BAD finding of the doctor or a test that fails, 5 stopped.\n")
+end
+
+--- moonpulse lua FILE [ARGS]: a Lua file with the library in reach, for tests and tools.
+local function run_file(arguments)
+  local path = arguments[1]
+  if path == "--help" or path == "-h" then
+    io.stdout:write(lua_help)
+    return M.status.ok
+  elseif not path then
+    M.fail("usage", "lua: the name of a file is missing (see moonpulse lua --help)")
+  end
+  local chunk, message = loadfile(path)
+  if not chunk then
+    M.fail("usage", "%s", message)
+  end
+  arg = { [0] = path, table.unpack(arguments, 2) } -- luacheck: globals arg
+  return chunk(table.unpack(arg)) or 0
+end
+
+--- A value that begins like an option ("--rmt -5") goes with its option, which says what it takes.
+local function with_values(arguments)
+  local list = {}
+  for _, text in ipairs(arguments) do
+    if text:find("^%-%.?%d") and (list[#list] or ""):find("^%-%-[%w-]+$") then
+      list[#list] = list[#list] .. "=" .. text
+    else
+      list[#list + 1] = text
+    end
+  end
+  return list
+end
+
+--- What went wrong as it is told, and the exit status. Names and texts of somebody else may be in it.
+---@param problem any
+---@return string message
+---@return integer status
+function M.explain(problem)
+  local status = M.status.usage
+  if type(problem) == "table" and rawget(problem, "message") then
+    status = M.status[rawget(problem, "code")] or M.status.fault
+    problem = rawget(problem, "message")
+  end
+  return escapes.shown(type(problem) == "string" and problem or blame.text(problem), true), status
+end
+
+local function dispatch(name, arguments)
+  if name == nil or name == "help" or name == "--help" or name == "-h" then
+    help(name and io.stdout or io.stderr)
+    return name and M.status.ok or M.status.usage
+  elseif name == "--version" then
+    print("moonpulse " .. core.version)
+    return M.status.ok
+  elseif name == "lua" then
+    return run_file(arguments)
+  end
+  for _, known in ipairs(commands) do
+    if known == name then
+      local command = require("moonpulse.commands." .. name)
+      local options = command.parser():parse(with_values(arguments))
+      notes.listen(function(text)
+        io.stderr:write("moonpulse: note: ", text, "\n")
+      end)
+      return core.run(command.run, options) or M.status.ok
+    end
+  end
+  local question = meant.question(meant.near(name, names, 2))
+  M.fail("usage", "there is no command %q; %sknown: %s (see moonpulse --help)", name,
+    question and question .. " " or "", table.concat(names, ", "))
+end
+
+--- Run the command named by the arguments; the exit status.
+---@param arguments string[] with the program's name at 0
+---@return integer
+function M.main(arguments)
+  local name = arguments[1]
+  local ok, result = xpcall(dispatch, function(problem)
+    if type(problem) ~= "string" then
+      return problem
+    end
+    return os.getenv("MOONPULSE_TRACE") and debug.traceback(problem, 2) or problem
+  end, name, { table.unpack(arguments, 2) })
+  if ok then
+    return result
+  end
+  core.phase "closing"
+  local message, status = M.explain(result)
+  io.stdout:flush()
+  local text = ("moonpulse: %s\n"):format(message)
+  io.stderr:write(text)
+  core.last_words(text) -- a terminal that was held has not seen it
+  return status
+end
+
+return M

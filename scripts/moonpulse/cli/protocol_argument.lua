@@ -1,0 +1,158 @@
+--- What several commands do alike: find the protocol, read its parameters and thresholds.
+local catalogue = require "moonpulse.protocol.catalogue"
+local cli = require "moonpulse.cli"
+local core = require "moonpulse.core"
+local experiments = require "moonpulse.experiment"
+local progresses = require "moonpulse.text.progress"
+local protocols = require "moonpulse.protocol"
+local values_of = require "moonpulse.protocol.parameter_value"
+
+require "moonpulse" -- the protocol files that are found here require it
+
+local M = {}
+
+--- argparse converter: a number within [low, high].
+function M.number(low, high, unit)
+  return function(text)
+    local value = tonumber(text)
+    if not value or value ~= value or value < low or value > high then
+      return nil, ("%q is no number from %g to %g%s%s"):format(text, low, high,
+        unit and " " .. unit or "", values_of.number_hint(text))
+    end
+    return value
+  end
+end
+
+--- Options of the form key=value as a table. Leaves with exit status 2 on another form.
+---@param name string the option, for the sentence
+---@param texts string[]?
+---@return table<string, string>
+function M.pairs(name, texts)
+  local given = {}
+  for _, text in ipairs(texts or {}) do
+    local key, value = text:match("^([^=]+)=(.*)$")
+    if not key then
+      cli.fail("usage", "%s %s: write it as key=value", name, text)
+    end
+    given[key] = value
+  end
+  return given
+end
+
+--- argparse converter: a seed.
+function M.seed(text)
+  local value = math.tointeger(tonumber(text))
+  if not value or value < 0 or value > 0x7FFFFFFFFFFFFFFF then
+    return nil, ("%q is no seed: a whole number from 0 up"):format(text)
+  end
+  return value
+end
+
+--- The arguments that name a protocol and fit it to a participant.
+function M.add_protocol(parser)
+  parser:argument("protocol", "A protocol's id (see moonpulse protocols) or the path of its file.")
+    :argname("FILE|ID")
+  parser:option("--rmt", "The participant's resting motor threshold, %MSO.")
+    :convert(M.number(1, 100, "%MSO")):argname("N")
+  parser:option("--amt", "The participant's active motor threshold, %MSO.")
+    :convert(M.number(1, 100, "%MSO")):argname("N")
+  parser:option("-p --param", "A parameter of the protocol, as moonpulse show lists them.")
+    :count("*"):argname("KEY=VALUE")
+  parser:option("--seed", "Decides random rests and orders; the same seed gives the same plan.")
+    :convert(M.seed):argname("N")
+  parser:flag("--unconfirmed", "Take a protocol whose numbers were not checked against the paper.")
+end
+
+--- What keeps a protocol from being run as it is: numbers that nobody checked, or that the source
+--- leaves open. Leaves with exit status 2 where strict, else says it on stderr; complete: where numbers are
+--- left open in any case.
+local function check_known(protocol, given, options, strict, complete)
+  local function say(refused, text, ...)
+    if refused then
+      cli.fail("usage", text, ...)
+    end
+    io.stderr:write("moonpulse: note: ", text:format(...), "\n")
+  end
+  if protocol.unconfirmed and not options.unconfirmed then
+    say(strict, "%s is unconfirmed: %s (look it up in the paper; --unconfirmed takes it as it is)",
+      protocol.id, protocol.unconfirmed)
+  end
+  local open = protocols.open(protocol, given)
+  if #open > 0 then
+    local declared = protocol.params[open[1]]
+    say(strict or complete, "%s: the source gives no number for %s; give yours with -p %s=VALUE (%s)",
+      protocol.id, table.concat(open, ", "), open[1], declared.help or "no default")
+  end
+end
+
+--- A plan file has its own seed, which nobody may change; else what --seed says, or a new one.
+local function settle_seed(options, protocol, strict)
+  if protocol.seed and options.seed and options.seed ~= protocol.seed then
+    cli.fail("usage", "--seed %d: the plan file fixes the seed %d: leave --seed out, or compile it again",
+      options.seed, protocol.seed)
+  end
+  options.seed = options.seed or protocol.seed or strict and core.random_seed() or nil
+end
+
+--- Load and parameterise what the options name. Leaves with exit status 2 on an error.
+---@param options table its seed is settled: a plan file's own; with strict a new one where none is given
+---@param strict boolean? true: pulses are about to be sent, so nothing may be unconfirmed or open
+---@param complete boolean? true: what is made is run later, so nothing may be open
+---@return moonpulse.Protocol|moonpulse.Experiment found
+---@return table values
+function M.find(options, strict, complete)
+  local found, message = catalogue.find(options.protocol)
+  if not found then
+    cli.fail("usage", "%s", message)
+  end
+  settle_seed(options, found, strict)
+  local given = M.pairs("-p", options.param)
+  local values
+  values, message = protocols.values(found, given, { amt = options.amt })
+  if not values then
+    cli.fail("usage", "%s", message)
+  end
+  check_known(found, given, options, strict, complete)
+  return found, values
+end
+
+--- Make the plan of what find() gave. Leaves with exit status 2 on an error.
+---@param found moonpulse.Protocol
+---@param values table
+---@return moonpulse.Plan plan
+---@return boolean drawn the plan has an order drawn from options.seed (1)
+function M.build(options, found, values)
+  if experiments.is(found) then
+    cli.fail("usage", "%s: an experiment has no fixed plan: use moonpulse run %s", options.protocol,
+      options.protocol)
+  end
+  local plan, message, drawn = protocols.build(found, values, options.seed or 1)
+  return plan or cli.fail("usage", "%s", message), drawn
+end
+
+--- Pulses and durations of a plan, as catalogue.measure has them; with a bar where that takes long.
+---@param plan moonpulse.Plan
+---@param seed integer
+---@return table facts
+function M.measure(plan, seed)
+  local bar <close> = progresses.new()
+  return catalogue.measure(plan, seed, function(walked, total)
+    bar:show("drawing the rests", walked, total)
+  end)
+end
+
+--- Load, parameterise and build what the options name. Leaves with exit status 2 on an error.
+---@param options table as for find
+---@param strict boolean? as for find
+---@param complete boolean? as for find
+---@return moonpulse.Protocol protocol
+---@return moonpulse.Plan plan
+---@return table values
+---@return boolean drawn
+function M.load(options, strict, complete)
+  local protocol, values = M.find(options, strict, complete)
+  local plan, drawn = M.build(options, protocol, values)
+  return protocol, plan, values, drawn
+end
+
+return M

@@ -1,0 +1,65 @@
+--- What holds while a protocol's plan is made: the seed that orders are drawn from, and the
+--- intensity that a sham gives to every pulse.
+local core = require "moonpulse.core"
+
+local M = {}
+
+local current -- nil: no plan is being made
+
+--- Call with context in force; returns what limited returns. A context inside another one (a sham that makes
+--- its active protocol) has its own count of draws.
+---@param context { seed: integer, intensity: moonpulse.Intensity?, arrange: (fun(list: any[]): any[])? }
+---   arrange: what a list that is shuffled becomes, instead of a drawn order: for who looks at all of them
+---@param limited fun(call: function, ...): boolean, ... calls like pcall: call of moonpulse.protocol.sandbox
+function M.with(context, limited, call, ...)
+  local before = current
+  current = { seed = context.seed, intensity = context.intensity, orders = 0,
+    arrange = context.arrange or before and before.arrange }
+  local results = table.pack(limited(call, ...))
+  context.drawn = current.orders > 0
+  current = before
+  if before and context.drawn then
+    before.orders = before.orders + 1
+  end
+  return table.unpack(results, 1, results.n)
+end
+
+--- The seed in force; nil outside of a plan function.
+---@return integer?
+function M.seed()
+  return current and current.seed
+end
+
+--- What every pulse gets instead of its own intensity; nil: its own.
+---@return moonpulse.Intensity?
+function M.intensity()
+  return current and current.intensity
+end
+
+--- The list in the order that somebody chose for it; nil: the order is drawn.
+---@param list any[]
+---@return any[]?
+function M.arranged(list)
+  if current and current.arrange then
+    current.orders = current.orders + 1
+    return current.arrange(list)
+  end
+end
+
+--- A source of draws for one order: draw(range) is uniform in 0 to range. The draws of the n-th
+--- order of a plan are core.draw(seed, n * 2^32 + i, range) for i = 1, 2, ...: the same plan and
+--- seed give the same order on every machine. nil outside of a plan function.
+---@return (fun(range: integer): integer)?
+function M.order()
+  if not current then
+    return nil
+  end
+  current.orders = current.orders + 1
+  local seed, position = current.seed, current.orders << 32
+  return function(range)
+    position = position + 1
+    return core.draw(seed, position, range)
+  end
+end
+
+return M

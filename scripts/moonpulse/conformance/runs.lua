@@ -1,0 +1,302 @@
+--- Conformance cases about whole runs: in virtual time, and through a real pseudo-terminal with the
+--- real serial code, where the twin listens at the other end.
+local core = require "moonpulse.core"
+local faults = require "moonpulse.simulation.faults"
+local host = require "moonpulse.simulation.serve"
+local lfs = require "lfs"
+local lower = require "moonpulse.lowering"
+local mp = require "moonpulse"
+local records = require "moonpulse.record"
+local stands = require "moonpulse.conformance.tap"
+
+local M = {}
+
+local hooks = {}
+for _, name in ipairs { "connected", "prepared", "armed", "progress" } do
+  hooks[name] = function() end
+end
+
+-- A folder for the records of one case ---------------------------------------------------------------
+
+local function remove(folder)
+  for name in lfs.dir(folder) do
+    if name ~= "." and name ~= ".." then
+      local path = folder .. "/" .. name
+      if lfs.attributes(path, "mode") == "directory" then
+        remove(path)
+      else
+        os.remove(path)
+      end
+    end
+  end
+  lfs.rmdir(folder)
+end
+
+--- Call action(folder) with a folder that is gone afterwards.
+local function in_folder(action)
+  local folder = os.tmpname()
+  os.remove(folder)
+  assert(lfs.mkdir(folder))
+  local results = table.pack(pcall(action, folder))
+  remove(folder)
+  if not results[1] then
+    error(results[2], 0)
+  end
+  return table.unpack(results, 2, results.n)
+end
+
+-- Plans ---------------------------------------------------------------------------------------------
+
+local function on_channel(kit, plan)
+  local names = kit.driver.limits(nil).channel_names
+  return names and plan:at(names[1]) or plan
+end
+
+--- Pulses as fast as the device goes and spare seconds, but not faster than least.
+local function steady(kit, pulses, least, spare)
+  local shortest = kit.driver.limits(nil).shortest_interval(kit:action(0.3))
+  local every_ns = math.ceil(math.max(shortest + spare, least) * 1e9)
+  return on_channel(kit, mp.train { pulses = pulses, every = ("%d/1000000000"):format(every_ns),
+    intensity = mp.mso(kit:action(0.3).mso) }), every_ns
+end
+
+local function job_of(kit, plan, timing)
+  return { plan = plan, seed = 1, driver = kit.driver, thresholds = {}, tolerance = 5, late = "abort",
+    stop_line = "none", timing = timing or "host", policy = { real = false } }
+end
+
+-- Virtual time --------------------------------------------------------------------------------------
+
+local function run_virtual(kit, plan, timing)
+  local twin = stands.witness(kit:twin())
+  local job = job_of(kit, plan, timing)
+  job.twin = twin
+  return in_folder(function(folder)
+    local record = assert(records.create(folder, "conformance"))
+    local outcome = require("moonpulse.run.virtual").run(job, record, "max", hooks)
+    record:close()
+    local times = {}
+    for _, entry in ipairs(twin.seen) do
+      if entry.event == "pulse" then
+        times[#times + 1] = entry.at_ns
+      end
+    end
+    table.sort(times)
+    return outcome, record, times
+  end)
+end
+
+local function whole_run(kit)
+  local plan, every_ns = steady(kit, 20, 0.05, 1e-6)
+  local outcome, record, times = run_virtual(kit, plan)
+  kit:check(outcome.stop == "finished" and not outcome.fault, "the run ends with %s",
+    outcome.fault or outcome.stop)
+  kit:check(outcome.disarmed, "it is not disarmed: %s", tostring(outcome.not_disarmed))
+  kit:check(#times == 20 and record.pulses_sent == 20, "%d pulses were sent, %d arrived",
+    record.pulses_sent, #times)
+  kit:check(record.pulses_confirmed == (kit.driver.confirms == false and 0 or 20),
+    "%d of 20 pulses are confirmed", record.pulses_confirmed)
+  for i = 2, #times do
+    kit:check(math.abs(times[i] - times[i - 1] - every_ns) <= 1, "pulse %d comes %d ns after the one "
+      .. "before, not %d ns", i, times[i] - times[i - 1], every_ns)
+  end
+end
+
+-- pulses, Hz: what some device or other can time by itself
+local trains = { { 12, 1 }, { 12, 2 }, { 12, 5 }, { 12, 10 }, { 12, 20 }, { 12, 50 }, { 2, 100 }, { 2, 20 } }
+
+local function device_times(kit)
+  if not kit.driver.encode.train then
+    kit:skip("the device times no trains (no encode.train)")
+  end
+  local why
+  for _, train in ipairs(trains) do
+    local pulses, hz = train[1], train[2]
+    local plan = on_channel(kit, mp.train { pulses = pulses, hz = hz,
+      intensity = mp.mso(kit:action(0.3).mso) })
+    local ok, problem = pcall(lower.prepare, { plan = plan, seed = 1, driver = kit.driver,
+      thresholds = {}, timing = "device" })
+    if ok then
+      local outcome, record, times = run_virtual(kit, plan, "device")
+      kit:check(outcome.stop == "finished" and not outcome.fault, "a train of the device ends with %s",
+        outcome.fault or outcome.stop)
+      kit:check(record.pulses_sent == pulses, "%d of %d pulses are in the record", record.pulses_sent,
+        pulses)
+      kit:check(#times == pulses, "the device fires %d pulses of %d", #times, pulses)
+      for i = 2, #times do
+        kit:check(math.abs(times[i] - times[i - 1] - 1e9 / hz) <= 1000, "%g Hz: pulse %d comes %g ms "
+          .. "after the one before", hz, i, (times[i] - times[i - 1]) / 1e6)
+      end
+      return
+    end
+    kit:check(type(problem) == "table" and #problem.message > 30, "encode.train: %s", tostring(problem))
+    why = problem.message
+  end
+  kit:fail("encode.train takes neither 12 pulses at 1 to 50 Hz nor a pair: %s", why)
+end
+
+local function train_refused(kit)
+  local train = kit.driver.encode.train
+  if not train then
+    kit:skip("the device times no trains (no encode.train)")
+  end
+  local action = kit:action(0.3)
+  local den = 31415926 -- 31.415926 Hz lies on nobody's grid
+  local odd = 1000000 / den
+  local program, why = train({ cell = { { offset = 0, action = action } },
+    levels = { { count = 5, period = odd, num = 1000000, den = den } },
+    pulses = 5, span = 5 * odd, last = 4 * odd, timing = "device" }, nil)
+  kit:check(program or type(why) == "string" and #why > 10, "encode.train refuses without a reason")
+  if program then
+    kit:check(type(program.start) == "string" and program.busy >= 4 * odd
+      and math.type(program.confirms) == "integer", "a program needs start, busy and confirms")
+  end
+end
+
+-- A real pseudo-terminal ------------------------------------------------------------------------------
+
+--- One run against a twin on a pseudo-terminal in this process.
+local function run_real(kit, name, fault, pulses)
+  return in_folder(function(folder)
+    local log = folder .. "/twin.tsv"
+    local served = assert(host.start(kit.model, { log = log, settings = kit:twin_settings(),
+      faults = fault and faults.parse(fault) }))
+    core.spawn(function() served:serve() end)
+    local record = assert(records.create(folder, name))
+    assert(record:open_flight(pulses, 0))
+    local plan = steady(kit, pulses, 0.15, 0.1) -- this process is no quiet host
+    local ok, outcome = pcall(require("moonpulse.run.play").run, job_of(kit, plan), served.path,
+      record, hooks)
+    core.wait(0.05) -- what is on its way to the twin
+    served:stop()
+    core.wait(0.01)
+    served:close()
+    record:close()
+    local text = assert(io.open(log)):read("a")
+    return { ok = ok, outcome = outcome, sent = record.pulses_sent, planned = pulses,
+      confirmed = record.pulses_confirmed, log = text, counts = served.counts }
+  end)
+end
+
+local real_runs = {
+  whole = { pulses = 3 }, pieces = { fault = "split@1", pulses = 2 },
+  unplugged = { fault = "unplug@1", pulses = 3 }, deaf = { fault = "half-open@1", pulses = 3 },
+}
+
+--- One real run. Where this process got no processor for half a second the run was stopped for
+--- that, which says nothing about the driver: it is begun again.
+local function run_on_host(kit, name, wanted)
+  for _ = 1, 3 do
+    local ok, result = pcall(run_real, kit, name, wanted.fault, wanted.pulses)
+    if not ok then
+      return { broken = result }
+    elseif not result.ok or result.outcome.stop ~= "stuck" then
+      return result
+    end
+  end
+  return { broken = "this machine stands still for more than 0.5 s again and again: try it when it is idle" }
+end
+
+--- The runs take seconds of waiting each: all four go on at the same time.
+local function results_of(kit, name)
+  local memory = kit.memory
+  if type(kit.driver.encode.pulse(kit:action())) == "table"
+    and kit.driver.encode.pulse(kit:action()).line then
+    kit:skip("a pseudo-terminal has no modem lines")
+  end
+  if not memory.real then
+    memory.real = {}
+    for each, wanted in pairs(real_runs) do
+      core.spawn(function()
+        memory.real[each] = run_on_host(kit, each, wanted)
+      end)
+    end
+  end
+  local give_up_ns = core.clock_ns() + 60000000000
+  while not memory.real[name] and core.clock_ns() < give_up_ns do
+    core.wait(0.02)
+  end
+  local result = kit:check(memory.real[name], "the run does not end within 60 s")
+  kit:check(not result.broken, "%s", tostring(result.broken))
+  return result
+end
+
+local function why_of(result)
+  return tostring(result.ok and (result.outcome.fault or result.outcome.stop) or result.outcome)
+end
+
+--- All that is known of a run that did not go as it must.
+local function story(result)
+  return ("the run ended with: %s; %d of %d pulses sent; the twin's log:\n%s"):format(why_of(result),
+    result.sent, result.planned, result.log)
+end
+
+local function completed(kit, result)
+  kit:check(result.ok and result.outcome.stop == "finished" and not result.outcome.fault, "%s",
+    story(result))
+  kit:check(result.sent == result.planned and result.counts.pulse == result.planned,
+    "%d pulses planned, %d sent, %d arrived", result.planned, result.sent, result.counts.pulse or 0)
+  kit:check(result.confirmed == (kit.driver.confirms == false and 0 or result.planned),
+    "%d pulses are confirmed", result.confirmed)
+  kit:check(result.outcome.disarmed, "it is not disarmed: %s", tostring(result.outcome.not_disarmed))
+end
+
+local function real_whole(kit)
+  local result = results_of(kit, "whole")
+  completed(kit, result)
+  kit:check(not result.counts.error, "the twin did not understand everything:\n%s", result.log)
+end
+
+local function real_keepalive(kit)
+  local alive = kit.driver.keepalive
+  if not alive then
+    kit:skip("the driver has no keepalive")
+  end
+  local result = results_of(kit, "whole")
+  kit:check(not result.counts.error, "a keep-alive and a pulse were mixed:\n%s", result.log)
+  local hex = alive.bytes:gsub(".", function(c) return ("%02x"):format(c:byte()) end)
+  local _, count = result.log:gsub(hex, "")
+  local first, last = result.log:match("^[^\n]*\n([%d.]+)"), result.log:match("\n([%d.]+)[^\n]*\n$")
+  kit:check(count >= math.floor((last - first) / alive.period / 2), "%d keep-alives in %.1f s", count,
+    last - first)
+end
+
+local function real_pieces(kit)
+  completed(kit, results_of(kit, "pieces"))
+end
+
+local function real_unplugged(kit)
+  local result = results_of(kit, "unplugged")
+  kit:check(result.sent <= 2, "%d pulses were sent to a port that is gone", result.sent)
+  kit:check(result.counts.pulse == 1, "the twin fired %d pulses, not 1; %s", result.counts.pulse or 0,
+    story(result))
+  local why = result.ok and (result.outcome.fault or result.outcome.stop) or result.outcome.message
+  kit:check(why == "gone" or why:find("port is lost", 1, true), "it ends with: %s", why)
+  kit:check(not result.ok or not result.outcome.disarmed, "a device that is gone is called disarmed")
+end
+
+local function real_deaf(kit)
+  kit:needs_replies()
+  local result = results_of(kit, "deaf")
+  kit:check(result.counts.pulse == 1, "the twin fired %d pulses, not 1; %s", result.counts.pulse or 0,
+    story(result))
+  kit:check(result.ok and not result.outcome.disarmed and result.outcome.not_disarmed,
+    "a device that does not answer is called disarmed")
+  if kit.driver.confirms ~= false then
+    local why = result.outcome.fault or result.outcome.stop
+    kit:check(why == "silent" or why:find("not confirmed", 1, true), "it ends with: %s", why)
+  end
+end
+
+M.cases = {
+  { "a whole run in virtual time: every pulse at its time", whole_run },
+  { "a train that the device times comes whole and in time", device_times },
+  { "a train off the device's grid is refused with a reason", train_refused },
+  { "a whole run through a real pseudo-terminal", real_whole },
+  { "keep-alives go between the pulses", real_keepalive },
+  { "a reply in pieces does not end a run", real_pieces },
+  { "unplugged while it runs: the port is lost, nothing is sent again", real_unplugged },
+  { "a device that falls silent while it runs is not called disarmed", real_deaf },
+}
+
+return M

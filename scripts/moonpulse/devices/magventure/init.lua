@@ -1,0 +1,200 @@
+--- Driver for MagVenture MagPro stimulators (X100, R30): single pulses, timed by us; bursts and
+--- trains, timed by the stimulator.
+--
+-- Wire protocol from public programs that control the device (MAGIC ed58dd1, MagventurePyTMS
+-- fbd76a8, MagventureTMS d08ff84, MAGICPy 0.1.6); simulated, not yet proven on hardware.
+-- The device acknowledges nothing: a setting is confirmed by reading it back or by the event that
+-- reports it, and the only proof of a pulse is event 02. That disabling ends a running train is an
+-- assumption: nobody says so, but a disabled device fires nothing.
+
+local protocol = require "moonpulse.devices.magventure.commands"
+local replies = require "moonpulse.devices.magventure.replies"
+local trains = require "moonpulse.devices.magventure.trains"
+
+local M = {
+  name = "magventure",
+  description = "MagVenture MagPro",
+  simulator = "magventure",
+  proof = "simulated",
+  serial = { baud = 38400, bits = 8, parity = "none", stop_bits = 1, flow = "none" },
+  -- from the last byte to the pulse: not published; 0 until somebody has measured it
+  latency = 0,
+  trigger_confirms = true, -- event 02 comes for triggers at its input, too
+  -- replies take 20 to 80 ms (MagProController): one later than reply_slow is suspicious, and a
+  -- pulse that is not confirmed after reply_timeout is a fault
+  reply_slow = 0.09,
+  reply_timeout = 0.6,
+  measures = { what = "dI/dt", unit = "A/us" }, -- by its confirmations: more at a higher amplitude
+}
+
+M.commands, M.explain = protocol.commands, protocol.explain
+M.replies, M.decode = replies.replies, replies.decode
+
+--- What the device allows; identity is nil before it was asked which model it is.
+function M.limits(identity)
+  local model = identity and identity.model or "X100"
+  local rate = trains.highest_rate(model) or 30
+  return {
+    channels = 1,
+    intensity = { min = 0, max = 100, step = 1 },
+    shortest_interval = function() return 1 / rate end,
+    why = ("%s: at most %d Hz"):format(model, rate),
+  }
+end
+
+-- How long before a pulse the device must have a command: a cautious choice of ours, as no source
+-- says how long the charge takes to follow the amplitude, or what time a setting takes. The slowest
+-- answer that confirms it, and 0.03 s to read it, must fit: else no pulse leaves.
+local lead = M.reply_slow + 0.03
+
+M.encode = {
+  pulse = function() return M.commands.fire() end,
+  --- From one action to the next, how long before the pulse the device must have it all, and what it
+  --- must confirm: the amplitude by its event, all else by answering the question behind it.
+  set = function(from, to)
+    local frames, fields = trains.change(from.train, to.train)
+    if not frames then
+      return nil, fields
+    end
+    if from.mso ~= to.mso then
+      frames[#frames + 1] = M.commands.set_amplitude { a = to.mso }
+      fields[#fields + 1] = "the amplitude"
+    end
+    return table.concat(frames), lead * math.max(1, #fields), fields
+  end,
+  train = trains.program,
+}
+
+M.safe = M.commands.disable()
+
+--- Who are you? Also the proof that a MagPro answers here.
+---@param io moonpulse.Link
+---@return table identity
+function M.connect(io)
+  local reply = io:transact(M.commands.get_status2(), "get_status2", 0.5, 3)
+  local mode = io:transact(M.commands.get_mode(), "get_mode", 0.5, 3)
+  return {
+    model = reply.model, serial = tostring(reply.serial), coil = reply.coil,
+    temperature_c = reply.temp_c, mode = mode.mode, waveform = mode.waveform,
+    setting = trains.setting(mode),
+    enabled = reply.enabled == 1,
+  }
+end
+
+function M.status(io)
+  return io:transact(M.commands.get_status2(), "get_status2", 0.5, 3)
+end
+
+--- Single pulses only: each command must fire one.
+local function check_single(io, mode)
+  if mode.waveform == "Biphasic_Burst" or trains.pairing(mode.mode) then
+    io:fault("the stimulator is set to %s, %s: each command would fire several pulses; set mode "
+      .. "Standard and waveform Biphasic on its front panel", mode.mode,
+      (mode.waveform or "?"):gsub("_", " "))
+  end
+end
+
+--- Every program of the run once, and the first action's last: what the device does not take shows
+--- before it is enabled.
+local function rehearse(io, first, actions, mode)
+  local seen = {}
+  for _, action in ipairs(actions) do
+    local program = action.train
+    if program and program ~= first.train and not seen[program.text] then
+      seen[program.text] = true
+      trains.prepare(io, program, mode)
+      mode = io:transact(M.commands.get_mode(), "get_mode", 0.5, 3)
+    end
+  end
+  if first.train then
+    trains.prepare(io, first.train, mode)
+  elseif next(seen) then
+    trains.set_mode(io, io.dialect.found, mode)
+  end
+end
+
+--- Programs and amplitude for the first pulse, then enable; each is believed when the device
+--- reports it.
+---@param io moonpulse.Link
+---@param first moonpulse.Action
+---@param actions moonpulse.Action[]? all of the run
+function M.arm(io, first, actions)
+  local mode = io:transact(M.commands.get_mode(), "get_mode", 0.5, 3)
+  if not first.train then
+    check_single(io, mode)
+  end
+  io.dialect.found = trains.setting(mode)
+  rehearse(io, first, actions or {}, mode)
+  local function enabled(reply)
+    return reply.name == "event_amplitude" and reply.enabled == 1
+  end
+  local function amplitude(reply)
+    return (reply.name == "event_amplitude" or reply.name == "get_status2")
+      and reply.a == first.mso
+  end
+  io:transact(M.commands.enable(), enabled, 1.0, 1,
+    "the stimulator did not enable: is a coil connected, and is it below its temperature limit?")
+  io:transact(M.commands.set_amplitude { a = first.mso }, amplitude, 1.0, 1,
+    ("the stimulator did not take the amplitude %d %%"):format(first.mso))
+end
+
+--- After the safe frame: believe it only when the device says so.
+function M.disarm(io)
+  local reply = io:transact(M.commands.get_status2(), "get_status2", 0.25, 3,
+    "it does not say whether it is disabled: disable it on its front panel, or switch it off")
+  if reply.enabled ~= 0 then
+    io:fault("the stimulator still says that it is enabled: disable it on its front panel")
+  end
+  local found = io.dialect and io.dialect.found
+  if found and reply.waveform ~= found.waveform then -- as it was; it is safe even if this fails
+    io:write(M.commands.set_mode(found))
+    io:transact(M.commands.get_mode(), "get_mode", 0.25, 3, "it is disabled, but does not say whether "
+      .. "its waveform is " .. found.waveform .. " again")
+  end
+end
+
+--- What a reply says of the settings that action needs: by field true, or in words what is otherwise.
+---@param reply table
+---@param action moonpulse.Action
+---@return table<string, true|string>
+function M.tells(reply, action)
+  local says = trains.tells(reply, action.train)
+  if reply.name == "event_amplitude" or reply.name == "get_status2" then
+    says["the amplitude"] = reply.a == action.mso
+      or ("the amplitude is %d %%, not %d %%"):format(reply.a, action.mso)
+  end
+  return says
+end
+
+--- What an unasked or expected reply means while a plan runs.
+---@param reply table
+---@param expected moonpulse.Action? of the pulse that waits for a confirmation; else what was last commanded
+---@return "confirm"|"fault"|nil
+---@return string? text for the record, or what is wrong
+function M.judge(reply, expected)
+  local name = reply.name
+  if name == "event_didt" then
+    local deviation = expected and trains.deviation(expected.train, reply)
+    if deviation then -- other pulses than those of the plan
+      return "fault", deviation .. ": was it changed at its panel?"
+    end
+    reply.text = reply.text or M.confirmation(reply.didt_a)
+    return "confirm", reply.text, reply.didt_a
+  elseif name == "error" then
+    return "fault", ("a garbled reply (%s): is the cable sound and fully plugged in?"):format(
+      replies.garbled[reply.error])
+  elseif reply.enabled == 0 then
+    return "fault", name == "event_temperature"
+      and ("the stimulator disabled itself, its coil is at %d C: let it cool, or change it"):format(
+        reply.temp_c)
+      or "the stimulator is no longer enabled: was it disabled at its panel?"
+  end
+end
+
+--- A confirmed pulse in words, from the number that the record keeps.
+---@param value integer dI/dt in A/us
+function M.confirmation(value)
+  return ("dI/dt %d A/us"):format(value)
+end
+
+return M

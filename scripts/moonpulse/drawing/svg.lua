@@ -1,0 +1,318 @@
+--- Inline SVG figures. Every figure carries a title and a description; sizes stay bounded
+--- because pulses that share a pixel share a shape.
+local stats = require "moonpulse.drawing.stats"
+local text = require "moonpulse.drawing.text"
+
+local M = {}
+
+local width, left, right = 760, 54, 14
+local plot_width = width - left - right
+
+-- Up to this many pulses each has a bar of its own at its exact place; above, bars are binned.
+M.most_separate = 400
+
+local function add(out, format, ...)
+  out[#out + 1] = string.format(format, ...)
+end
+
+local function open(out, id, height, title, description)
+  add(out, '<svg viewBox="0 0 %d %d" role="img" aria-labelledby="%s-t %s-d">', width, height,
+    id, id)
+  add(out, '<title id="%s-t">%s</title><desc id="%s-d">%s</desc>', id, text.escape(title), id,
+    text.escape(description))
+end
+
+local function label(out, class, x, y, anchor, words)
+  add(out, '<text class="%s" x="%.1f" y="%.1f" text-anchor="%s">%s</text>', class, x, y, anchor,
+    text.escape(words))
+end
+
+local function time_axis(out, window, y, name_y)
+  local unit, scale, name = window.scale, 1, "s"
+  if unit == "ms" then
+    scale, name = 1e3, "ms"
+  elseif unit == "min" then
+    scale, name = 1 / 60, "min"
+  end
+  local from = (window.t0 - window.origin) * scale
+  local to = (window.t1 - window.origin) * scale
+  local step = stats.nice_step(to - from, 10)
+  add(out, '<path class="axis" d="M%d %.1fH%d"/>', left, y + 0.5, left + plot_width)
+  for k = math.ceil(from / step - 1e-9), math.floor(to / step + 1e-9) do
+    local x = left + (k * step - from) / (to - from) * plot_width
+    add(out, '<path class="axis" d="M%.1f %.1fv4"/>', x, y + 0.5)
+    label(out, "tick", x, y + 16, "middle", text.plain(k * step))
+  end
+  label(out, "name", left + plot_width, name_y, "end",
+    string.format("%s (%s)", window.axis_name, name))
+end
+
+local function height_axis(out, scale, top, bottom)
+  local step = stats.nice_step(scale.top, 2)
+  for k = 0, math.floor(scale.top / step + 1e-9) do
+    local y = bottom - k * step / scale.top * (bottom - top)
+    if k > 0 then
+      add(out, '<path class="grid" d="M%d %.1fH%d"/>', left, y, left + plot_width)
+    end
+    if scale.known then
+      label(out, "tick", left - 6, y + 3.5, "end", text.plain(k * step))
+    end
+  end
+  add(out, '<text class="name" transform="translate(12 %.1f) rotate(-90)" '
+    .. 'text-anchor="middle">%s</text>', (top + bottom) / 2, text.escape(scale.name))
+end
+
+-- A bar is at least two pixels wide: pulses about a pixel apart would else leave stripes that
+-- are in the rounding and not in the data.
+local function widened(columns)
+  local out = {}
+  for column, height in pairs(columns) do
+    out[column] = math.max(out[column] or 0, height)
+    if column + 1 < plot_width and not columns[column + 1] then
+      out[column + 1] = height
+    end
+  end
+  return out
+end
+
+-- One closed outline for each stretch of neighbouring pixels with the same height.
+local function binned(columns, top, bottom)
+  local parts, column = {}, 0
+  while column < plot_width do
+    local height = columns[column]
+    local stop = column + 1
+    if height then
+      while stop < plot_width and columns[stop] == height do
+        stop = stop + 1
+      end
+      parts[#parts + 1] = string.format("M%d %.1fV%.1fh%dV%.1fz", left + column, bottom,
+        bottom - height * (bottom - top), stop - column, bottom)
+    end
+    column = stop
+  end
+  return table.concat(parts)
+end
+
+local function ticks(columns, y, height)
+  local parts = {}
+  for column = 0, plot_width - 1 do
+    if columns[column] then
+      parts[#parts + 1] = string.format("M%.1f %.1fv%d", left + column + 0.5, y, height)
+    end
+  end
+  return table.concat(parts)
+end
+
+local function column_of(window, t)
+  local column = math.floor((t - window.t0) / (window.t1 - window.t0) * plot_width)
+  return column >= 0 and column <= plot_width and math.min(column, plot_width - 1) or nil
+end
+
+local function sort_into_columns(window, pulses, scale)
+  local sent, unsent, marks = {}, {}, {}
+  for _, row in ipairs(pulses) do
+    local column = row.time and column_of(window, row.time)
+    if column and row.was_sent then
+      -- Rounded so that neighbours of the same height can be joined.
+      local height = math.floor(scale.of(row) / scale.top * 500 + 0.5) / 500
+      sent[column] = math.max(sent[column] or 0, math.max(0.01, height))
+    elseif column then
+      unsent[column] = true
+    end
+  end
+  for _, row in ipairs(window.marks) do
+    local column = row.time and column_of(window, row.time)
+    if column then
+      marks[column] = true
+    end
+  end
+  return sent, unsent, marks
+end
+
+-- Where a window holds few pulses each is one bar of readable width.
+local function separate(window, pulses, scale, top, bottom)
+  local parts = {}
+  for _, row in ipairs(pulses) do
+    if row.was_sent and row.time then
+      local x = left + (row.time - window.t0) / (window.t1 - window.t0) * plot_width
+      parts[#parts + 1] = string.format("M%.1f %.1fV%.1f", x, bottom,
+        bottom - math.max(0.01, scale.of(row) / scale.top) * (bottom - top))
+    end
+  end
+  return table.concat(parts)
+end
+
+-- The interval between neighbours as it is on record, written between their bars.
+local function interval_labels(out, window, top)
+  local before
+  for _, row in ipairs(window.pulses) do
+    if row.was_sent and row.time then
+      if before then
+        local gap = row.time - before.time
+        local span = window.t1 - window.t0
+        local x = left + ((row.time + before.time) / 2 - window.t0) / span * plot_width
+        if gap / span * plot_width > 62 then
+          local words = gap < 1 and string.format("%.3f ms", gap * 1e3)
+            or string.format("%.6f s", gap)
+          label(out, "note", x, top + 10, "middle", words)
+        end
+      end
+      before = row
+    end
+  end
+end
+
+local function bars(out, window, lane, sent, top, bottom)
+  height_axis(out, lane.scale, top, bottom)
+  if #lane.pulses <= M.most_separate then
+    add(out, '<path class="bar" stroke-width="%s" d="%s"/>', #lane.pulses <= 100 and "2" or "1",
+      separate(window, lane.pulses, lane.scale, top, bottom))
+  else
+    add(out, '<path class="fill" d="%s"/>', binned(widened(sent), top, bottom))
+  end
+end
+
+local one_height, lane_height, lane_gap = 90, 64, 24
+
+--- The lanes below each other; where they end, and what was not sent.
+local function lanes_of(out, window, scale, top)
+  local lanes = window.lanes or { { pulses = window.pulses, scale = scale } }
+  local height, bottom, unsent = window.lanes and lane_height or one_height, top, {}
+  for number, lane in ipairs(lanes) do
+    local lane_top = window.lanes and bottom + (number > 1 and lane_gap or 14) or top
+    bottom = lane_top + height
+    lane.scale = lane.scale or scale
+    local sent, missing = sort_into_columns(window, lane.pulses, lane.scale)
+    for column in pairs(missing) do
+      unsent[column] = true
+    end
+    if lane.channel then
+      label(out, "channel", left, lane_top - 4, "start", "channel " .. lane.channel)
+    end
+    bars(out, window, lane, sent, lane_top, bottom)
+    if number < #lanes then
+      add(out, '<path class="axis" d="M%d %.1fH%d"/>', left, bottom + 0.5, left + plot_width)
+    end
+  end
+  return bottom, unsent
+end
+
+--- One timeline panel.
+---@param id string unique in the page
+---@param window table { title, description, pulses, marks, t0, t1, origin, scale, axis_name, lanes? }: lanes:
+---   { channel, pulses, scale? }[], below each other over the same time
+---@param scale table { top, of(row), name, known }: bar heights, of lanes that have none of their own
+---@return string
+function M.timeline(id, window, scale)
+  local out, drawn = {}, {}
+  local _, _, marks = sort_into_columns(window, {}, scale)
+  local top = next(marks) ~= nil and 28 or 12
+  local bottom, unsent = lanes_of(drawn, window, scale, top)
+  local name_y = bottom + (next(unsent) ~= nil and 43 or 32)
+  open(out, id, name_y + 8, window.title, window.description)
+  table.move(drawn, 1, #drawn, #out + 1, out)
+  if next(unsent) ~= nil then
+    add(out, '<path class="unsent" d="%s"/>', ticks(unsent, bottom + 21, 8))
+    label(out, "bad", left, name_y, "start", "Red ticks: pulses not sent")
+  end
+  if next(marks) ~= nil then
+    add(out, '<path class="mark" d="%s"/>', ticks(marks, 4, 10))
+    label(out, "tick", left - 6, 13, "end", "marks")
+  end
+  if #window.pulses <= 6 then
+    interval_labels(out, window, top)
+  end
+  time_axis(out, window, bottom, name_y)
+  out[#out + 1] = "</svg>"
+  return table.concat(out)
+end
+
+local function unit_label(us)
+  if math.abs(us) >= 1000 then
+    return text.plain(us / 1000) .. " ms"
+  end
+  return text.plain(us) .. " µs"
+end
+
+local function position(h, us)
+  if h.log then
+    local x = math.log(math.max(math.abs(us), h.lo) / h.lo) / math.log(h.hi / h.lo)
+    return left + x * plot_width
+  end
+  return left + (us - h.lo) / (h.hi - h.lo) * plot_width
+end
+
+local function value_axis(out, h, y)
+  add(out, '<path class="axis" d="M%d %.1fH%d"/>', left, y + 0.5, left + plot_width)
+  local function tick(us, words)
+    add(out, '<path class="axis" d="M%.1f %.1fv4"/>', position(h, us), y + 0.5)
+    local at_end = position(h, us) > left + plot_width - 10
+    label(out, "tick", position(h, us) + (at_end and right or 0), y + 16,
+      at_end and "end" or "middle", words)
+  end
+  local name
+  if h.log then
+    for power = math.floor(math.log(h.lo, 10) + 0.5), math.floor(math.log(h.hi, 10) + 0.5) do
+      tick(10 ^ power, unit_label(10 ^ power))
+    end
+    name = "Size of onset error, logarithmic axis"
+  else
+    local ms = math.max(math.abs(h.lo), math.abs(h.hi)) >= 2000
+    local divide = ms and 1000 or 1
+    local step = stats.nice_step(h.hi - h.lo, 10)
+    for k = math.ceil(h.lo / step - 1e-9), math.floor(h.hi / step + 1e-9) do
+      tick(k * step, text.plain(k * step / divide))
+    end
+    name = string.format("Onset error, sent − planned (%s)", ms and "ms" or "µs")
+  end
+  label(out, "name", left + plot_width, y + 32, "end", name)
+end
+
+local function count_axis(out, most, top, bottom)
+  local step = math.max(1, stats.nice_step(most, 4))
+  for k = 0, most // step do
+    local y = bottom - k * step / most * (bottom - top)
+    if k > 0 then
+      add(out, '<path class="grid" d="M%d %.1fH%d"/>', left, y, left + plot_width)
+    end
+    label(out, "tick", left - 6, y + 3.5, "end", text.count(k * step))
+  end
+  add(out, '<text class="name" transform="translate(12 %.1f) rotate(-90)" '
+    .. 'text-anchor="middle">Pulses</text>', (top + bottom) / 2)
+end
+
+--- Histogram of onset errors.
+---@param id string
+---@param h table from `stats.histogram`
+---@param lines table[] list of { name, value } in the unit of the histogram
+---@param title string
+---@param description string
+---@return string
+function M.histogram(id, h, lines, title, description)
+  local out = {}
+  local top, bottom = 16 + 13 * #lines, 200
+  open(out, id, bottom + 40, title, description)
+  local most = math.max(1, table.unpack(h.counts))
+  count_axis(out, most, top, bottom)
+  local parts, bin = {}, plot_width / #h.counts
+  for i, n in ipairs(h.counts) do
+    if n > 0 then
+      parts[#parts + 1] = string.format("M%.2f %dV%.1fh%.2fV%dz", left + (i - 1) * bin + 0.4,
+        bottom, bottom - math.max(1.5, n / most * (bottom - top)), math.max(0.6, bin - 0.8),
+        bottom)
+    end
+  end
+  add(out, '<path class="fill" d="%s"/>', table.concat(parts))
+  for i, line in ipairs(lines) do
+    local x, y = position(h, line.value), 12 + 13 * (i - 1)
+    local near_end = x > width - 130
+    add(out, '<path class="lead" d="M%.1f %dV%d"/>', x, y + 3, bottom)
+    label(out, "note", near_end and x - 4 or x + 4, y + 5, near_end and "end" or "start",
+      line.name .. " " .. text.precise_us(line.value))
+  end
+  value_axis(out, h, bottom)
+  out[#out + 1] = "</svg>"
+  return table.concat(out)
+end
+
+return M

@@ -1,0 +1,139 @@
+--- Commands of a device as data: what they take, checked, and the bytes that they are.
+local refusals = require "moonpulse.text.refusal"
+
+local M = {}
+
+local Command = {}
+Command.__index = Command
+
+--- Refuse a value: the sentence reaches whoever asked, without a place in our code.
+---@param text string a format
+function M.refuse(text, ...)
+  refusals.raise("usage", text, ...)
+end
+
+local function number_of(value, whole)
+  local number = tonumber(value)
+  if number and number ~= number then
+    return nil
+  end
+  return whole and math.tointeger(number) or not whole and number or nil
+end
+
+local function in_range(key, value, number, low, high, what)
+  if not number or number < low or number > high then
+    M.refuse("%s = %s is no %s from %.14g to %.14g", key, value, what, low, high)
+  end
+  return number
+end
+
+local kinds = {}
+
+function kinds.integer(spec, value)
+  return in_range(spec[1], value, number_of(value, true), spec[3], spec[4], "whole number")
+end
+
+function kinds.number(spec, value)
+  return in_range(spec[1], value, number_of(value), spec[3], spec[4], "number")
+end
+
+function kinds.numbers(spec, value)
+  local list = {}
+  if type(value) == "table" then
+    for i, item in ipairs(value) do
+      list[i] = in_range(spec[1], item, number_of(item), spec[3], spec[4], "number")
+    end
+    return list
+  end
+  for item in (tostring(value) .. ","):gmatch("([^,]*),") do
+    list[#list + 1] = in_range(spec[1], item, number_of(item), spec[3], spec[4], "list of numbers")
+  end
+  return list
+end
+
+--- The pattern must fit the whole text, also where its author left out an anchor. What a pattern cannot say
+--- is looked at by the spec's check(text), which refuses.
+function kinds.text(spec, value)
+  value = tostring(value)
+  local first, last = 1, #value
+  if spec[3] then
+    first, last = value:find(spec[3])
+  end
+  if first ~= 1 or last ~= #value then
+    M.refuse("%s = %q is not of the form %s", spec[1], value, spec.form or spec[3])
+  elseif spec.check then
+    spec.check(value)
+  end
+  return value
+end
+
+function kinds.choice(spec, value)
+  for _, choice in ipairs(spec[3]) do
+    if tostring(value) == tostring(choice) then
+      return choice
+    end
+  end
+  M.refuse("%s = %s: it is one of %s", spec[1], value, table.concat(spec[3], ", "))
+end
+
+--- Check and convert one value after its spec. Raises a refusal.
+---@param spec table { key, kind, ... } as docs/drivers.md says
+---@param value any text or already a value
+function M.value(spec, value)
+  return kinds[spec[2]](spec, value)
+end
+
+--- Check and convert a table of values. Raises a refusal.
+---@param name string for the sentence
+---@param specs table[]
+---@param given table<string, any>
+---@return table<string, any>
+function M.values(name, specs, given)
+  local known, values = {}, {}
+  for _, spec in ipairs(specs) do
+    local key = spec[1]
+    known[key] = true
+    if given[key] ~= nil then
+      values[key] = M.value(spec, given[key])
+    elseif spec.default ~= nil then
+      values[key] = spec.default
+    elseif not spec.optional then
+      M.refuse("%s needs %s%s", name, key, spec.help and " (" .. spec.help .. ")" or "")
+    end
+  end
+  for key in pairs(given) do
+    if not known[key] and not tostring(key):find("^state_") then
+      local names = {}
+      for i, spec in ipairs(specs) do
+        names[i] = spec[1]
+      end
+      M.refuse("%s takes no %s; it takes %s", name, key,
+        #names > 0 and table.concat(names, ", ") or "no values")
+    end
+  end
+  return values
+end
+
+--- A command. Calling it with a table of values checks them and returns the bytes.
+---@param help string
+---@param args table[] specs, as docs/drivers.md says
+---@param encode fun(values: table): string
+function M.new(help, args, encode)
+  return setmetatable({ help = help, args = args, encode = encode, name = "the command" }, Command)
+end
+
+function Command:__call(given)
+  return self.encode(M.values(self.name, self.args, given or {}))
+end
+
+--- Give every command of a driver its name, for its sentences.
+---@param commands table<string, table>
+---@return table commands
+function M.named(commands)
+  for name, each in pairs(commands) do
+    each.name = name
+  end
+  return commands
+end
+
+return M

@@ -1,0 +1,154 @@
+--- What a driver must be (docs/drivers.md), checked when it loads: what is missing, and where.
+local M = {}
+
+local function is(kind)
+  return function(value)
+    return type(value) == kind, "a " .. kind
+  end
+end
+
+local function number_from(low, high)
+  return function(value)
+    return type(value) == "number" and value >= low and value <= high,
+      ("a number of seconds from %g to %g"):format(low, high)
+  end
+end
+
+local function one_of(...)
+  local list = { ... }
+  return function(value)
+    for _, known in ipairs(list) do
+      if value == known then
+        return true
+      end
+    end
+    return false, "one of " .. table.concat(list, ", ")
+  end
+end
+
+local function either(first, second)
+  return function(value)
+    local ok, wanted = first(value)
+    if ok then
+      return true
+    end
+    local also, other = second(value)
+    return also, wanted .. " or " .. other
+  end
+end
+
+local text, method, seconds = is "string", is "function", number_from(0, 10)
+
+--- path, what it must be, optional
+local fields = {
+  { "name", text }, { "description", text },
+  { "proof", one_of("simulated", "hardware", "experimental") },
+  { "simulator", text, true }, { "serial", either(is "table", method) }, { "usb", is "table", true },
+  { "latency", either(seconds, method) }, { "trigger_latency", seconds, true },
+  { "reply_slow", seconds, true }, { "reply_timeout", number_from(0.001, 60) },
+  { "note", method, true }, { "disarmed", text, true }, { "proves_end", is "boolean", true },
+  { "confirms", either(is "boolean", method), true }, { "options", is "table", true },
+  { "commands", is "table" }, { "replies", is "table" }, { "decode", method },
+  { "explain", method, true }, { "limits", method }, { "connect", method }, { "arm", method },
+  { "load", method, true }, { "disarm", method }, { "status", method },
+  { "encode", either(is "table", method) },
+  { "encode.pulse", method }, { "encode.set", method }, { "encode.train", method, true },
+  { "encode.ask", method, true },
+  { "safe", either(text, method) }, { "safe_line", is "boolean", true }, { "safe_answer", text, true },
+  { "trigger_confirms", is "boolean", true }, { "keepalive", either(is "table", method), true },
+  { "keepalive.bytes", text }, { "keepalive.period", number_from(0.01, 60) },
+  { "keepalive.answered", is "boolean", true }, { "judge", method }, { "confirms_for", method, true },
+  { "tells", method, true },
+  { "setting_proof", either(one_of("read", "received", "none"), method), true },
+  { "measures", is "table", true },
+}
+
+local serial_fields = {
+  { "baud", is "number" }, { "bits", one_of(5, 6, 7, 8) },
+  { "parity", one_of("none", "even", "odd") }, { "stop_bits", one_of(1, 2) },
+  { "flow", one_of("none", "rtscts", "xonxoff") },
+}
+
+local function get(driver, path)
+  local value = driver
+  for part in path:gmatch("[^.]+") do
+    if type(value) ~= "table" then
+      return nil, false
+    end
+    value = value[part]
+  end
+  return value, true
+end
+
+local function check_fields(list, holder, prefix, problems)
+  for _, field in ipairs(list) do
+    local path, test, optional = field[1], field[2], field[3]
+    local value, reached = get(holder, path)
+    local ok, wanted = test(value)
+    local skip = not reached or value == nil and optional
+      or path:find("^keepalive%.") and holder.keepalive == nil
+    if not ok and not skip then
+      problems[#problems + 1] = value == nil and ("%s%s is missing: %s"):format(prefix, path, wanted)
+        or ("%s%s is %s: it must be %s"):format(prefix, path, tostring(value), wanted)
+    end
+  end
+end
+
+local function check_commands(driver, problems)
+  for name, each in pairs(type(driver.commands) == "table" and driver.commands or {}) do
+    if type(each) ~= "table" or type(each.args) ~= "table" or type(each.encode) ~= "function" then
+      problems[#problems + 1] = ("commands.%s is no command: make it with "
+        .. "require(\"moonpulse.driver.command\").new(help, args, encode)"):format(tostring(name))
+    end
+  end
+end
+
+local function check_limits(driver, problems)
+  if type(driver.limits) ~= "function" then
+    return
+  end
+  local ok, limits = pcall(driver.limits, nil)
+  local range = ok and type(limits) == "table" and limits.intensity
+  if not ok then
+    problems[#problems + 1] = "limits(nil) fails: " .. tostring(limits)
+  elseif type(limits) ~= "table" or math.type(limits.channels) ~= "integer"
+    or type(range) ~= "table" or not (range.min and range.max and range.step)
+    or type(limits.shortest_interval) ~= "function" or type(limits.why) ~= "string" then
+    problems[#problems + 1] = "limits(nil) must return { channels = 1, intensity = { min =, max =, "
+      .. "step = }, shortest_interval = function(action) ... end, why = \"...\" }"
+  elseif limits.output ~= nil
+    and (type(limits.output) ~= "function" or type(limits.shortest_across) ~= "function")
+    or limits.output == nil and limits.shortest_across ~= nil then
+    problems[#problems + 1] = "limits(nil): where each output is a stimulator of its own, output = "
+      .. "function(action) ... end and shortest_across = function(action) ... end are both needed"
+  elseif limits.by_hand ~= nil and type(limits.by_hand) ~= "string" then
+    problems[#problems + 1] = "limits(nil): by_hand is a sentence: why there is one intensity a run"
+  end
+end
+
+--- Everything that is wrong with a driver; an empty list when it keeps the contract.
+---@param driver any what the driver's file returned
+---@return string[] problems
+function M.problems(driver)
+  if type(driver) ~= "table" then
+    return { "the file returns " .. type(driver) .. ", not a table: end it with \"return M\"" }
+  end
+  local problems = {}
+  check_fields(fields, driver, "", problems)
+  if type(driver.serial) == "table" then
+    check_fields(serial_fields, driver.serial, "serial.", problems)
+  end
+  if driver.confirms ~= false and type(driver.confirmation) ~= "function" then
+    problems[#problems + 1] = "confirmation is missing: a function (or confirms = false, where the "
+      .. "device never says that it fired)"
+  end
+  if driver.safe == "" and not driver.safe_line then
+    problems[#problems + 1] = "safe is empty: the bytes that make the device harmless (or safe_line = "
+      .. "true, where a line that is down is all there is)"
+  end
+  check_commands(driver, problems)
+  check_limits(driver, problems)
+  return problems
+end
+
+return M

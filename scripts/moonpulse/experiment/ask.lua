@@ -1,0 +1,140 @@
+--- Questions to the operator: on a terminal, from a pipe, or from a file of answers. On a terminal
+--- q and the space bar stop the run while no question is open.
+local blame = require "moonpulse.text.author_line"
+local core = require "moonpulse.core"
+local refusals = require "moonpulse.text.refusal"
+local text_files = require "moonpulse.text.text_file"
+
+local M = {}
+
+local Keyboard = {}
+Keyboard.__index = Keyboard
+
+--- The lines of a file of answers.
+---@param path string
+---@return string[]?
+---@return string? message
+function M.read_answers(path)
+  return text_files.lines(path)
+end
+
+---@param waiting table
+---@param listen fun(quiet: boolean?): table? from now on keys stop the run; gives what is to be closed, nil
+---   where there are no keys; quiet: it was said before
+---@param answers string[]? of read_answers
+---@param path string? where they come from
+---@return table keyboard to be closed
+function M.new(waiting, listen, answers, path)
+  return setmetatable({ waiting = waiting, rest = "", answers = answers, path = path, taken = 0,
+    listen = listen, keys = listen() }, Keyboard)
+end
+
+function Keyboard:close()
+  if self.keys then
+    self.keys:close()
+    self.keys = nil
+  end
+end
+
+Keyboard.__close = Keyboard.close
+
+--- A whole line of what has come on standard input.
+local function take_line(self)
+  local line, rest = self.rest:match("^([^\n]*)\n(.*)$")
+  if not line and self.ended and self.rest ~= "" then
+    line, rest = self.rest, ""
+  end
+  if line then
+    self.rest = rest
+    return line
+  elseif self.ended then
+    return false
+  end
+end
+
+--- The next line of standard input; false at its end.
+local function read_line(self)
+  local input = core.input(function(bytes)
+    self.rest, self.ended = self.rest .. (bytes or ""), bytes == nil
+    self.waiting:wake()
+  end)
+  if not input then -- a regular file: reading it never waits
+    return io.stdin:read("l") or false
+  end
+  local watched <close> = input -- luacheck: ignore 211
+  core.hold(true) -- an operator does not live in virtual time
+  local ok, line = pcall(self.waiting.until_true, self.waiting, function() return take_line(self) end)
+  core.hold(false)
+  return ok and line or not ok and error(line, 0)
+end
+
+--- The next answer, wherever answers come from; false when there are no more.
+local function next_answer(self)
+  if self.answers then
+    self.taken = self.taken + 1
+    return self.answers[self.taken] or false
+  end
+  local listened = self.keys
+  self:close() -- what is typed now is an answer
+  local ok, line = pcall(read_line, self)
+  if listened then
+    self.keys = self.listen(true)
+  end
+  if not ok then
+    print() -- the question's line stays open otherwise
+    error(line, 0)
+  end
+  return line
+end
+
+--- "MEP? [y/n]" takes y or n only; a question without brackets takes any line.
+local function choices_of(question)
+  local inside = question:match("%[([^%[%]]*/[^%[%]]*)%]%s*$")
+  if not inside then
+    return nil
+  end
+  local choices = {}
+  for choice in inside:gmatch("[^/]+") do
+    choices[choice:lower()] = choice
+  end
+  return choices, inside
+end
+
+local function no_answer(self, question)
+  refusals.raise("usage", "no answer to \"%s\": %s", question, self.path
+    and ("%s has only %d lines"):format(self.path, #self.answers)
+    or "standard input is at its end; run it on a terminal, or with --answers FILE")
+end
+
+--- Ask the operator and wait for the answer.
+---@param question string "[a/b]" at its end names the answers that are taken
+---@return string
+function Keyboard:ask(question)
+  if type(question) ~= "string" or question == "" then
+    blame.fail("run:ask: the question is missing")
+  end
+  local choices, inside = choices_of(question)
+  while true do
+    io.stdout:write(question, " ")
+    io.stdout:flush()
+    local line = next_answer(self)
+    if not line then
+      print()
+      no_answer(self, question)
+    end
+    local answer = line:match("^%s*(.-)%s*$")
+    if self.answers or not self.keys then
+      print(answer) -- a terminal has shown it as it was typed
+    end
+    if not choices then
+      return answer
+    elseif choices[answer:lower()] then
+      return choices[answer:lower()]
+    elseif self.answers then
+      refusals.raise("usage", "%s:%d: %q is no answer to \"%s\"", self.path, self.taken, answer, question)
+    end
+    print(("please answer one of %s"):format(inside))
+  end
+end
+
+return M

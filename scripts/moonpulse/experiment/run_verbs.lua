@@ -1,0 +1,165 @@
+--- What an experiment's function is given: run.
+local blame = require "moonpulse.text.author_line"
+local core = require "moonpulse.core"
+local staircases = require "moonpulse.experiment.staircase"
+
+local M = {}
+
+---@class moonpulse.ExperimentRun
+---@field params table the parameters
+---@field seed integer
+local Run = {}
+
+local function seconds(who, value)
+  if not math.type(value) or not (value >= 0 and value <= 1e6) then
+    blame.fail("%s: seconds from 0 to 1000000 are needed, not %s", who, tostring(value))
+  end
+  return value
+end
+
+--- Seconds since the run's start: what onset counts from.
+---@return number
+function Run:now()
+  return (core.clock_ns() - self.stage.record.start_ns) / 1e9
+end
+
+--- The stimulator that --device and --port named. It is connected, not armed.
+---@return moonpulse.ExperimentDevice
+function Run:device()
+  return self.stage.device
+end
+
+--- Wait so many seconds; the loop goes on. Raises where a stop comes.
+---@param duration number
+function Run:sleep(duration)
+  local end_ns = core.clock_ns() + math.floor(seconds("run:sleep", duration) * 1e9)
+  local waiting = self.stage.waiting
+  waiting.check()
+  if end_ns <= core.clock_ns() then -- the loop has its turn all the same
+    waiting:wait(0)
+  end
+  waiting:until_true(function()
+    return core.clock_ns() >= end_ns or nil
+  end, duration)
+end
+
+--- A number between two bounds, drawn from the run's seed.
+---@return number
+function Run:uniform(low, high)
+  return self.stage.draws:uniform(low, high)
+end
+
+--- A whole number from low to high, drawn from the run's seed.
+---@return integer
+function Run:integer(low, high)
+  return self.stage.draws:integer(low, high)
+end
+
+--- A new list with the same values in another order, drawn from the run's seed.
+---@return any[]
+function Run:shuffle(list)
+  return self.stage.draws:shuffle(list)
+end
+
+--- Ask the operator; "[y/n]" at the question's end names the answers that are taken.
+---@param question string
+---@return string
+function Run:ask(question)
+  self.stage.waiting.check()
+  local answer = self.stage.keyboard:ask(question)
+  self.stage.mark(("%s: %s"):format(question, answer))
+  return answer
+end
+
+--- Wait for a trigger: a byte with --trigger-in, or an edge on a line. Bytes wait in a queue, for each part
+--- of the script (run:spawn) from its first call on.
+---@param options table? { byte, fresh, line = "cts"|"dsr", edge = "rising"|"falling", timeout = seconds }
+---@return number? at when it came, in seconds from the run's start; nil: timeout
+---@return integer? byte
+function Run:wait_trigger(options)
+  self.stage.waiting.check()
+  local at_ns, byte, first = self.stage.triggers:wait(options)
+  if not at_ns then
+    self.stage.mark("trigger: none came in time")
+    return nil
+  end
+  if first or not byte then -- a byte that several parts wait for is one row
+    self.stage.mark(byte and ("trigger: byte %d"):format(byte) or "trigger: edge", at_ns)
+  end
+  return (at_ns - self.stage.record.start_ns) / 1e9, byte
+end
+
+local function text_of(who, text)
+  if type(text) ~= "string" or text == "" then
+    blame.fail("%s: a text is needed, not %s", who, type(text))
+  end
+  return text
+end
+
+--- A named instant in the record.
+---@param text string
+function Run:mark(text)
+  self.stage.mark(text_of("run:mark", text))
+end
+
+--- The same, also shown to the operator.
+---@param text string
+function Run:note(text)
+  self.stage.mark(text_of("run:note", text))
+  self.stage.say(text)
+end
+
+--- An adaptive staircase; see moonpulse.experiment.staircase.
+---@param options table { start, step, min_step = 1, reversals = 6, min = 1, max = 100, trials = 100 }
+---@return moonpulse.Staircase
+function Run:staircase(options)
+  return staircases.new(options, self.stage.mark, self.stage.staircase_ended)
+end
+
+--- Do something beside the script, in a coroutine of its own, until the script ends. Its error is
+--- the script's.
+---@param task fun()
+function Run:spawn(task)
+  if type(task) ~= "function" then
+    blame.fail("run:spawn: a function is needed, not %s", type(task))
+  end
+  self.stage.spawn(task)
+end
+
+--- Stop: no further pulse leaves, the device is made safe and asked. What waits elsewhere in the
+--- script ends. Unless stim:arm() follows, the run ends as stopped on request.
+---@param why string? for the record
+function Run:stop(why)
+  self.stage.stop(why)
+end
+
+local is_run = setmetatable({}, { __mode = "k" })
+blame.guard_methods("run", Run, function(value) return is_run[value] == true end)
+
+--- What the script holds: methods and facts; a name that is neither is an error at its line.
+---@param stage table of the runner
+---@param facts table { params, seed, name }
+function M.new(stage, facts)
+  local names = {}
+  for name in pairs(Run) do
+    names[#names + 1] = name
+  end
+  for name in pairs(facts) do
+    names[#names + 1] = name
+  end
+  table.sort(names)
+  local run = setmetatable({ stage = stage }, { __index = function(_, name)
+    local value = Run[name]
+    if value == nil then
+      value = facts[name]
+    end
+    if value == nil then
+      blame.fail("run has no %q; it has: %s", tostring(name), table.concat(names, ", "))
+    end
+    return value
+  end })
+  is_run[run] = true
+  return run
+end
+
+return M

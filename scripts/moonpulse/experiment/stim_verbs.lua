@@ -1,0 +1,313 @@
+--- The stimulator as an experiment's script has it: run:device().
+local admission = require "moonpulse.stimulator.admission"
+local blame = require "moonpulse.text.author_line"
+local compose = require "moonpulse.compose"
+local core = require "moonpulse.core"
+local doses = require "moonpulse.experiment.dose"
+local refusals = require "moonpulse.text.refusal"
+local starting = require "moonpulse.stimulator.starting"
+local stimulators = require "moonpulse.stimulator"
+local turns = require "moonpulse.experiment.turns"
+
+local M = {}
+
+---@class moonpulse.ExperimentDevice
+local Device = {}
+Device.__index = Device
+
+local fire_ahead_ns, play_ahead_ns = 20000000, 200000000 -- from the call to the first frame
+local soonest_ns = 5000000 -- the same, where the script says when
+local long_ns = 50000000 -- judging that takes so long is felt elsewhere
+local play_known = { at = "?number" }
+
+---@param show table of moonpulse.run.experiment_log
+function M.new(stimulator, show, waiting)
+  local dose = doses.new(stimulator.job)
+  function stimulator.record.on_unasked(since_ns) -- of which strength is not known: what it was told, or all
+    dose:gave_unasked(since_ns / 1e9, stimulator.listening.told or { channel = "1",
+      intensity = stimulator.driver.limits(stimulator.identity).intensity.max, reference = "MSO" })
+  end
+  return setmetatable({ stimulator = stimulator, show = show, waiting = waiting, plays = 0,
+    dose = dose, turns = turns.new(waiting) }, Device)
+end
+
+--- Do what may refuse a plan. Refusals are tables with a code; here they also get the script's line.
+local function refusing(action, ...)
+  local ok, result = pcall(action, ...)
+  if ok then
+    return result
+  elseif type(result) == "table" and result.code then
+    local origin = blame.origin()
+    result.message = origin ~= "" and origin .. ": " .. result.message or result.message
+  end
+  error(result, 0)
+end
+
+--- A monotonic instant in seconds from the run's start.
+local function since_start(self, ns)
+  return (ns - self.stimulator.record.start_ns) / 1e9
+end
+
+--- Check a plan for the earliest instant at which the device can give it.
+---@param ahead_ns integer from now to the first frame
+---@param at_ns integer? when the script wants it: where it is too soon for that, it is not played
+local function admit(self, plan, seed, ahead_ns, at_ns)
+  local stimulator = self.stimulator
+  return refusing(stimulator.admit, stimulator, plan, seed, self.dose:before(function(lowering, firsts)
+    return since_start(self, math.max(at_ns or 0, starting.bound(stimulator, lowering, firsts, ahead_ns)))
+  end))
+end
+
+local function check_plan(who, plan)
+  if not compose.is_plan(plan) then
+    blame.fail("%s: a plan is needed, like mp.pulse(mp.mso(45)), not %s", who, type(plan))
+  end
+end
+
+--- The weakest that the device can be told, to arm at when no plan is known yet.
+local function weakest(stimulator)
+  local range = stimulator.driver.limits(stimulator.identity).intensity
+  local mso = math.max(range.min, range.step)
+  return { channel = "1", mso = mso, exact_mso = mso, intensity = mso, reference = "MSO" }
+end
+
+--- Arming failed or was stopped: the device is made safe and asked, and a fault keeps its words.
+local function give_up(stimulator, problem)
+  if refusals.is_fault(problem) then
+    stimulator.fault = stimulator.fault or problem.message
+  end
+  stimulator:stop(stimulators.reason_of(problem))
+  local left = stimulator:leave()
+  if refusals.is_fault(problem) and left.not_disarmed then
+    problem.message = ("%s; NOT CONFIRMED SAFE: %s"):format(problem.message, left.not_disarmed)
+  end
+end
+
+--- Arm the stimulator. Returns when the device itself says that it is armed.
+---@param plan moonpulse.Plan? the plan that comes first: the device is set up for it at once; without it
+---   the device is armed at its weakest
+function Device:arm(plan)
+  local stimulator = self.stimulator
+  if plan ~= nil then
+    check_plan("stim:arm", plan)
+  end
+  local turn <close> = self.turns:take("arm", "stim:arm") -- luacheck: ignore 211
+  if stimulator.armed then
+    blame.fail("stim:arm: the stimulator is armed already")
+  end
+  local admitted = plan and admit(self, plan, self.show:seed_of(self.plays + 1), 0)
+  local first = admitted and admitted.first or weakest(stimulator)
+  local ok, problem = pcall(stimulator.arm, stimulator, first, admitted and admitted.actions or { first },
+    admitted and admitted.firsts)
+  if not ok and stimulator.armed then
+    give_up(stimulator, problem)
+  end
+  if not ok then
+    error(problem, 0)
+  end
+  stimulator.watching = true
+  self.show:armed((stimulator.link.session:realtime()))
+end
+
+--- Stop for good or until the next arm: the safe frame goes out at once and ends what goes on, then the
+--- device is asked. Several at once are one.
+---@param who string the function, for messages
+---@param reason string "finished", "requested", or why the run ends
+---@return table? left as of moonpulse.Stimulator:leave; nil where nothing was armed
+function Device:make_safe(who, reason)
+  local stimulator, was_armed = self.stimulator, false
+  self.turns:stop(who, function()
+    was_armed = stimulator.armed or stimulator.leaving
+    stimulator:stop(reason)
+    -- an arming that was stopped asks the device: what is asked now must not be disturbed
+    if self.turns.running and not stimulator.leaving then
+      stimulator.link:halt(reason)
+    end
+  end, function()
+    if stimulator.armed or stimulator.leaving then
+      stimulator:leave()
+    else
+      stimulator.link:resume() -- a question was ended, and others may follow
+    end
+  end)
+  return was_armed and stimulator.left or nil
+end
+
+local function must_be_safe(left)
+  if left and left.not_disarmed then
+    refusals.fault("NOT CONFIRMED SAFE: " .. left.not_disarmed)
+  elseif left and left.found then
+    refusals.fault(left.found)
+  end
+end
+
+--- Disarm the stimulator; stim:arm() arms it again.
+function Device:disarm()
+  must_be_safe(self:make_safe("stim:disarm", "finished"))
+end
+
+--- run:stop(): the same, and unless stim:arm() follows the run ends as stopped on request.
+function Device:stop()
+  local stimulator = self.stimulator
+  local left = self:make_safe("run:stop", "requested")
+  if not stimulator.armed and (stimulator.stopped or "finished") == "finished" then
+    stimulator.stopped = "requested" -- it was not armed, or a disarm was faster
+  end
+  must_be_safe(left)
+end
+
+local function must_be_armed(who, stimulator)
+  if stimulator.ready then
+    return
+  elseif stimulator.stopped == "requested" then
+    refusals.stopped("requested", ("%s: %s: stopped on request: stim:arm() must come first"):format(
+      blame.origin(), who))
+  end
+  blame.fail("%s: the stimulator is not armed: call stim:arm() first", who)
+end
+
+--- When a plan is wanted (monotonic nanoseconds); nil: as soon as can be.
+local function wanted_at(self, who, at)
+  if at ~= nil and (not math.type(at) or at ~= at or math.abs(at) > 1e9) then
+    blame.fail("%s: at must be seconds from the run's start, like run:now() + 0.5, not %s", who,
+      tostring(at))
+  end
+  return at and self.stimulator.record.start_ns + math.floor(at * 1e9 + 0.5)
+end
+
+---@class moonpulse.WhenReady
+---@field ready_ns integer of set()
+---@field told boolean was the device told another setting for the plan?
+---@field ahead_ns integer from now to the first frame
+---@field at_ns integer? when the script wants the plan
+
+--- When the plan starts, as the script says or as soon as it can (monotonic nanoseconds).
+---@param when moonpulse.WhenReady
+local function choose_start(self, who, admitted, when)
+  local stimulator, at_ns = self.stimulator, when.at_ns
+  if not at_ns then -- with room to judge it for then
+    return (stimulator:earliest(admitted, when.ready_ns, when.ahead_ns + 2 * admitted.judging_ns))
+  end
+  local earliest_ns, why = stimulator:earliest(admitted, when.ready_ns, soonest_ns)
+  if at_ns < earliest_ns then
+    blame.fail("%s: at = %.6f s is too soon: the stimulator can be ready at %.6f s: %s", who,
+      since_start(self, at_ns), since_start(self, earliest_ns),
+      starting.too_soon(why, (earliest_ns - at_ns) / 1e9, soonest_ns / 1e9, admitted.first, when.told))
+  end
+  return at_ns
+end
+
+--- The same, and the plan is judged for just then: the start is known only now that the device is set, and
+--- nothing of the plan has been sent.
+---@param when moonpulse.WhenReady
+local function judged_start(self, who, admitted, when)
+  local stimulator = self.stimulator
+  while true do
+    local start_ns = choose_start(self, who, admitted, when)
+    local at_s = self.dose:behind(since_start(self, start_ns))
+    if at_s == admitted.judged_s then
+      return start_ns
+    end
+    if admitted.judging_ns > long_ns then -- the loop must have its turn
+      core.wait(0)
+      stimulator:check_stop()
+    end
+    refusing(admission.again, admitted, at_s)
+    if start_ns >= stimulator:earliest(admitted, when.ready_ns, soonest_ns) then
+      return start_ns
+    end
+  end
+end
+
+--- Bring the device to the plan's first action, as admit() left it: when it is ready, and what it was told
+--- for that.
+local function set_first(self, who, admitted)
+  local ready_ns, told = self.stimulator:set(admitted.firsts, admitted.actions)
+  if not ready_ns then
+    blame.fail("%s: the stimulator cannot be brought to %g %%MSO while armed (%s): stim:disarm(), then "
+      .. "stim:arm(plan)", who, admitted.first.mso, told)
+  end
+  return ready_ns, told
+end
+
+local function play(self, who, plan, options, ahead_ns)
+  local stimulator, show = self.stimulator, self.show
+  check_plan(who, plan)
+  options = blame.options(who, options or {}, play_known)
+  local turn <close> = self.turns:take("play", who) -- luacheck: ignore 211
+  must_be_armed(who, stimulator)
+  local number = self.plays + 1
+  local at_ns = wanted_at(self, who, options.at)
+  local admitted = admit(self, plan, show:seed_of(number), at_ns and soonest_ns or ahead_ns, at_ns)
+  show:check_room(who, plan)
+  self.playing = true
+  local ok, problem = pcall(function()
+    local ready_ns, told = set_first(self, who, admitted)
+    local start_ns = judged_start(self, who, admitted, { ready_ns = ready_ns, told = told[1] ~= nil,
+      ahead_ns = ahead_ns, at_ns = at_ns })
+    self.plays = number -- from here on it counts: what was refused does not
+    self.dose:begins(plan, admitted.seed, admitted.report, since_start(self, start_ns))
+    show:next_play(number, admitted, told)
+    stimulator:play(admitted, {
+      number = number, start_ns = start_ns,
+      on_start = function(from_ns) show:starts(from_ns) end,
+      progress = function(elapsed) show:progress(elapsed) end,
+    })
+  end)
+  self.playing = false
+  self.dose:ended((not ok or stimulator.stopped) and since_start(self, core.clock_ns()) or nil)
+  show:played()
+  if not ok then
+    error(problem, 0)
+  end
+  self.waiting.check()
+  if stimulator.stopped then
+    refusals.stopped(stimulator.stopped)
+  end
+  return (stimulator.start_ns - stimulator.record.start_ns) / 1e9
+end
+
+--- Play a plan; returns when its last pulse is confirmed. Raises where a stop came.
+---@param plan moonpulse.Plan
+---@param options { at: number? }? when it starts, in seconds from the run's start
+---@return number start when it started, in seconds from the run's start
+function Device:play(plan, options)
+  return play(self, "stim:play", plan, options, play_ahead_ns)
+end
+
+--- The same, but as soon as possible: for single pulses and pairs.
+---@param plan moonpulse.Plan
+---@param options { at: number? }?
+---@return number start
+function Device:fire(plan, options)
+  return play(self, "stim:fire", plan, options, fire_ahead_ns)
+end
+
+--- What the device says about itself now: the fields of its driver's status.
+---@return table
+function Device:status()
+  local turn <close> = self.turns:take("status", "stim:status") -- luacheck: ignore 211
+  return self.stimulator.driver.status(self.stimulator.link)
+end
+
+--- What the device allows: { channels, intensity = { min, max, step }, shortest_interval, why }.
+---@return table
+function Device:limits()
+  return self.stimulator.driver.limits(self.stimulator.identity)
+end
+
+--- Who the device said it is: { model, serial, ... }.
+---@return table
+function Device:identity()
+  return self.stimulator.identity
+end
+
+--- Is it armed, as the device itself has said, and not being stopped?
+---@return boolean
+function Device:armed()
+  return self.stimulator.ready == true
+end
+
+blame.guard_methods("stim", Device, function(value) return getmetatable(value) == Device end)
+
+return M

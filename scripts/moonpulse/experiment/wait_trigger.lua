@@ -1,0 +1,260 @@
+--- Triggers that a script waits for: an edge on a line of the device's port, or a byte on another port.
+local blame = require "moonpulse.text.author_line"
+local core = require "moonpulse.core"
+local numbers = require "moonpulse.text.numbers"
+local queues = require "moonpulse.experiment.trigger_queue"
+local refusals = require "moonpulse.text.refusal"
+
+local M = {}
+
+local Triggers = {}
+Triggers.__index = Triggers
+
+local look_s = 0.002 -- how often a line is looked at
+local turn_ns = 20000000 -- a script that takes one byte after the other gives the loop a turn so often
+local known = { line = "?text", edge = "?text", byte = "?number", timeout = "?number",
+  fresh = "?true or false" }
+
+---@param waiting table
+---@param device_session userdata the session whose port has the lines
+---@param on_lost fun(text: string) the port of the bytes is lost: ends the run
+---@param say fun(text: string) bytes were passed over: for the operator and the record
+function M.new(waiting, device_session, on_lost, say)
+  return setmetatable({ waiting = waiting, device = device_session, on_lost = on_lost, say = say,
+    queue = queues.new(), turned_ns = 0 }, Triggers)
+end
+
+--- Open the port whose bytes are triggers. Raises a fault.
+---@param path string
+---@param baud integer
+function Triggers:open(path, baud)
+  self.path = path
+  self.session = core.session {
+    on_bytes = function(bytes, arrival_ns)
+      self.queue:push(bytes, arrival_ns)
+      self.waiting:wake()
+    end,
+    on_outcome = function() end,
+    on_gone = function(message)
+      self.lost = ("--trigger-in %s is lost: %s"):format(path, message)
+      self.on_lost(self.lost)
+    end,
+  }
+  local ok, message = self.session:open(path, { baud = baud, bits = 8, parity = "none",
+    stop_bits = 1, flow = "none" })
+  if not ok then
+    refusals.fault("--trigger-in: " .. message)
+  end
+end
+
+--- In virtual time nothing comes from outside: what comes, and when, is known.
+---@param entries moonpulse.TriggerEntry[]
+---@param from string? the file that says so
+---@param inputs fun(cts: boolean, dsr: boolean) moves the lines that come in
+function Triggers:play(entries, from, inputs)
+  self.wire = assert(core.wire(nil, function() end))
+  self:open(self.wire:path(), 115200)
+  self.path, self.from, self.entries, self.inputs = from, from, entries, inputs
+  self.to_come = { bytes = 0, edges = 0 }
+  for _, entry in ipairs(entries) do
+    local kind = entry.byte and "bytes" or "edges"
+    self.to_come[kind] = self.to_come[kind] + 1
+  end
+end
+
+--- Let one come.
+local function give(self, entry)
+  if entry.byte then
+    self.to_come.bytes = self.to_come.bytes - 1
+    self.wire:write(string.char(entry.byte))
+  else
+    self.to_come.edges = self.to_come.edges - 1
+    self.levels[entry.line] = entry.high
+    self.inputs(self.levels.cts, self.levels.dsr)
+  end
+  self.waiting:wake()
+end
+
+--- The run starts at start_ns: times of play() count from there.
+---@param start_ns integer monotonic
+function Triggers:start(start_ns)
+  if not self.entries then
+    return
+  end
+  self.levels = { cts = false, dsr = false }
+  self.player = core.spawn(function()
+    for _, entry in ipairs(self.entries) do
+      local left_ns = start_ns + entry.at_ns - core.clock_ns()
+      if left_ns > 0 then
+        core.wait(left_ns / 1e9)
+      end
+      if self.over then
+        return
+      end
+      give(self, entry)
+    end
+  end)
+end
+
+--- Raise, at the script's line, where it would wait for ever.
+local function check_to_come(self, kind, timeout)
+  if not self.entries or timeout or self.to_come[kind] > 0 then
+    return
+  end
+  blame.fail("run:wait_trigger: %s: give it a timeout, or more triggers", self.from
+    and ("no further %s comes by %s"):format(kind == "bytes" and "byte" or "edge", self.from)
+    or "in virtual time triggers come from --triggers FILE, and there is none")
+end
+
+function Triggers:close()
+  self.over = true
+  if self.player then
+    self.player:wake()
+  end
+  if self.session then
+    self.session:close()
+  end
+  if self.wire then
+    self.wire:close()
+  end
+end
+
+Triggers.__close = Triggers.close
+
+local function bytes_text(count)
+  return count == 1 and "1 trigger byte" or numbers.count(count) .. " trigger bytes"
+end
+
+--- What came before this part of the script first waited, or what it left for too long, is said.
+local function listen(self, part, fresh)
+  local queue = self.queue
+  local missed = queue:listen(part, fresh)
+  if queue.unheard > 0 and not self.said_unheard then
+    self.said_unheard = true
+    self.say(("%s came before the script first waited for one: passed over"):format(
+      bytes_text(queue.unheard)))
+  end
+  if missed > 0 then
+    self.say(("%s passed over: more came than are kept for a script that does not wait for them"):format(
+      bytes_text(missed)))
+  end
+end
+
+--- Bytes that have come are taken without a wait; the loop, and whoever else waits, needs its turns.
+local function give_turn(self)
+  local now_ns = core.clock_ns()
+  if now_ns - self.turned_ns > turn_ns then
+    self.waiting:wait(0.001)
+    self.turned_ns = core.clock_ns()
+  end
+end
+
+local function wait_for_byte(self, byte, timeout, fresh)
+  local part, first = core.current(), nil
+  listen(self, part, fresh)
+  give_turn(self)
+  local at_ns, found
+  self.waiting:until_true(function()
+    if self.lost then
+      refusals.fault(self.lost)
+    end
+    at_ns, found, first = self.queue:take(part, byte)
+    if not at_ns then
+      check_to_come(self, "bytes", timeout)
+    end
+    return at_ns
+  end, timeout)
+  return at_ns, found, first
+end
+
+--- How many bytes came and what became of them; nil without --trigger-in or --triggers.
+---@return { came: integer, taken: integer, passed_over: integer, before: integer, dropped: integer }?
+function Triggers:counts()
+  local queue = self.queue
+  if not self.session or self.entries and not self.from then
+    return nil
+  end
+  return { came = queue.came, taken = queue.taken, passed_over = queue.came - queue.taken,
+    before = queue.unheard, dropped = queue.dropped }
+end
+
+--- The same in a sentence.
+---@return string? nil without --trigger-in or --triggers
+function Triggers:summary()
+  local counts = self:counts()
+  if not counts then
+    return nil
+  end
+  local reasons = {}
+  local function add(count, text)
+    if count > 0 then
+      reasons[#reasons + 1] = ("%s %s"):format(numbers.count(count), text)
+    end
+  end
+  add(counts.before, "before the script first waited")
+  add(counts.dropped, "that were not waited for in time")
+  add(counts.passed_over - counts.before - counts.dropped, "of another value or not waited for")
+  return ("%s came on %s, %s taken by the script%s"):format(bytes_text(counts.came), self.path,
+    counts.passed_over == 0 and "all" or numbers.count(counts.taken),
+    #reasons > 0 and (", %s passed over: %s"):format(numbers.count(counts.passed_over),
+      table.concat(reasons, ", ")) or "")
+end
+
+local function wait_for_edge(self, line, edge, timeout)
+  local function level()
+    local cts, dsr, code = self.device:lines()
+    if cts == nil then -- then the second value is the message
+      blame.fail("run:wait_trigger: %s%s", dsr, code == "unsupported"
+        and ": a simulated device has no lines; take --trigger-in PATH, or --speed max and --triggers FILE"
+        or "")
+    end
+    if line == "cts" then
+      return cts
+    end
+    return dsr
+  end
+  local before, wanted = level(), edge == "rising"
+  return self.waiting:until_true(function()
+    local now = level()
+    if now ~= before and now == wanted then
+      return core.clock_ns()
+    end
+    before = now
+    check_to_come(self, "edges", timeout)
+  end, timeout, not self.entries and look_s or nil)
+end
+
+local function choice(who, value, first, second)
+  if value ~= nil and value ~= first and value ~= second then
+    blame.fail("run:wait_trigger: %s must be %q or %q, not %s", who, first, second, tostring(value))
+  end
+  return value
+end
+
+--- Wait for a trigger: a byte that no call of this part of the script was given yet, from its first call
+--- on; or an edge of a line from now on.
+---@param options table? { byte } with --trigger-in; { fresh = true }: bytes that came before are passed over;
+---   { line = "cts"|"dsr", edge = "rising"|"falling" } of the device's port; { timeout } in seconds
+---@return integer? at_ns when it came (monotonic); nil: the time was over
+---@return integer? byte that came
+---@return boolean? first no other part of the script was given this byte before
+function Triggers:wait(options)
+  options = blame.options("run:wait_trigger", options or {}, known)
+  local line = choice("line", options.line, "cts", "dsr")
+  local edge = choice("edge", options.edge, "rising", "falling") or "rising"
+  local byte, timeout = options.byte, options.timeout
+  if byte ~= nil and (math.type(byte) ~= "integer" or byte < 0 or byte > 255) then
+    blame.fail("run:wait_trigger: byte must be a whole number from 0 to 255, not %s", tostring(byte))
+  elseif timeout ~= nil and not (math.type(timeout) and timeout >= 0 and timeout < math.huge) then
+    blame.fail("run:wait_trigger: timeout must be seconds, not %s", tostring(timeout))
+  elseif options.fresh ~= nil and type(options.fresh) ~= "boolean" then
+    blame.fail("run:wait_trigger: fresh must be true or false, not %s", tostring(options.fresh))
+  elseif line or not self.session and not byte then
+    return wait_for_edge(self, line or "cts", edge, timeout)
+  elseif not self.session then
+    blame.fail("run:wait_trigger: where do bytes come from? Run it with --trigger-in PATH")
+  end
+  return wait_for_byte(self, byte, timeout, options.fresh)
+end
+
+return M

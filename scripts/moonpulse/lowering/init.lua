@@ -1,0 +1,453 @@
+--- From a plan to frames: the driver encodes each distinct action once, then all is checked.
+local core = require "moonpulse.core"
+local doses = require "moonpulse.lowering.dose"
+local intensities = require "moonpulse.compose.intensity"
+local outputs = require "moonpulse.driver.outputs"
+local refusals = require "moonpulse.text.refusal"
+local timing = require "moonpulse.lowering.device_trains"
+local violations = require "moonpulse.lowering.violation"
+
+local M = {}
+
+---@class moonpulse.Action one distinct thing that the device is asked to do
+---@field channel string
+---@field intensity number percent of reference, as the protocol says
+---@field reference "MSO"|"RMT"|"AMT"
+---@field mso number what the device is set to
+---@field exact_mso number before rounding to the device's step
+
+local at, interval, refuse = violations.at, violations.interval, refusals.raise
+
+local function resolve(actions, thresholds, limits, driver)
+  local range = limits.intensity
+  for _, action in ipairs(actions) do
+    local mso, message, code = intensities.resolve(
+      { value = action.intensity, reference = action.reference }, thresholds)
+    if not mso then
+      refuse(code, "%s", message)
+    end
+    action.exact_mso = mso
+    action.mso = intensities.round(mso, range.step, range.highest)
+    if action.mso == 0 then
+      refuse("limit", "%g %%%s is %g %%MSO, which the %s takes as 0 (its step is %g %%): no pulse "
+        .. "would come; intensities are percent, like mp.rmt(120)", action.intensity,
+        action.reference, action.exact_mso, driver.description, range.step)
+    elseif action.mso < range.min or action.mso > range.max then
+      refuse("limit", "%g %%MSO is outside what the %s can give: %g to %g %%MSO", action.mso,
+        driver.description, range.min, range.max)
+    end
+  end
+end
+
+--- Of the plan as written: a train that the device times must not hide a channel.
+local function check_channels(actions, limits, driver)
+  local names, seen = {}, {}
+  for _, action in ipairs(actions) do
+    if not seen[action.channel] then
+      seen[action.channel] = true
+      names[#names + 1] = action.channel
+    end
+  end
+  if #names > limits.channels then
+    refuse("limit", "the protocol uses %d channels (%s), the %s has %d: a run drives one device",
+      #names, table.concat(names, ", "), driver.description, limits.channels)
+  end
+  local advice = outputs.mapping(names, limits, driver)
+  if advice then
+    refuse("usage", "%s", advice)
+  end
+end
+
+--- Each output is a stimulator: it has one name, and one intensity where a hand sets it.
+local function check_outputs(actions, limits, driver)
+  local names = {}
+  for _, action in ipairs(limits.output and actions or {}) do
+    local output = limits.output(action)
+    local before = names[output]
+    if before and before.channel ~= action.channel then
+      refuse("limit", "the channels %s and %s are one output of the %s (pulses without a channel go to "
+        .. "channel 1): give each an output of its own, or one name", before.channel, action.channel,
+        driver.description)
+    end
+    names[output] = action
+  end
+  local list, first, second = outputs.by_hand(limits, actions)
+  if list == false then
+    refuse("limit", "the %s cannot go from %s to %s within a run: %s", driver.description,
+      M.describe(first), M.describe(second), limits.by_hand)
+  end
+end
+
+--- Where a hand sets intensities: which, for each channel. A sentence; nil where the device sets them.
+---@param driver table
+---@param identity table?
+---@param actions moonpulse.Action[]
+---@return string?
+function M.by_hand(driver, identity, actions)
+  local list = outputs.by_hand(driver.limits(identity), actions)
+  if not list then
+    return nil
+  end
+  local parts = {}
+  for i, action in ipairs(list) do
+    parts[i] = ("%sto %g %%MSO"):format(#list > 1 and ("channel %s "):format(action.channel) or "",
+      action.mso)
+  end
+  return ("set by hand at the stimulator%s before the run: %s"):format(#list > 1 and "s" or "",
+    table.concat(parts, ", "))
+end
+
+M.dose = doses.lines
+
+--- The program that the number-th command of a plan starts; nil where that is a single pulse.
+local function train_of(lowering, actions, number)
+  lowering:rewind()
+  for kind, each, _, _, index in lowering.next, lowering do
+    if kind == "pulse" and each == number then
+      return actions[index].train
+    end
+  end
+end
+
+-- as mp_room_ns of engine/lowering.h, which says when there is none
+local room_ns = 100000
+
+--- Of a plan at the device's shortest interval: that it has no room for lateness, and what has.
+---@param lowering userdata that prepare() made
+---@param driver table
+---@return string? nil where there is room
+function M.no_room(lowering, driver)
+  local count, first = lowering:tight()
+  if count == 0 then
+    return nil
+  end
+  return ("pulse %d comes %s after the one before%s%s, which is the shortest interval of the %s: one "
+    .. "that leaves late delays all that follow without a longer rest in between; %s has room for that")
+    :format(first.second, interval(first.interval_ns), count > 1 and (", as do %d more"):format(count - 1)
+      or "", violations.place(first.second_origin), driver.description, interval(first.least_ns + room_ns))
+end
+
+--- Walk the whole plan against the device's limits; more.progress(walked) is called now and then. more.drawn
+--- says of a violation what chance has to do with it, more.why what the driver said of its own timing.
+local function check(lowering, actions, driver, limits, more)
+  local walked, batch = 0, 5000000
+  while true do
+    local finished, violation = lowering:check(batch)
+    if violation then
+      local train = train_of(lowering, actions, violation.first)
+      refuse("limit", "%s%s%s", violations.explain(violation, driver, limits, train),
+        more.drawn and more.drawn(violation) or "",
+        more.why and not train and "; its own timing: " .. more.why or "")
+    elseif finished then
+      return
+    end
+    walked = walked + batch
+    if more.progress then
+      more.progress(walked)
+    end
+  end
+end
+
+--- Must the device be told anything to go from one action to the other?
+---@param from moonpulse.Action
+---@param to moonpulse.Action
+---@return boolean
+function M.differs(from, to)
+  return from.mso ~= to.mso or from.train ~= to.train or from.channel ~= to.channel
+end
+
+--- A device that disarms itself without pulses: no rest may be so long.
+local function check_rests(lowering, actions, driver, longest)
+  local before, last_ns = 0, 0
+  for kind, number, onset_ns, _, index in lowering.next, lowering do
+    if kind == "pulse" then
+      if onset_ns - last_ns > longest * 1e9 then
+        refuse("limit", "%s pulse %d (at %s) is %s without a pulse: the %s disarms itself then; the longest "
+          .. "rest is %g s: shorten it, or make it two runs", before == 0 and "before"
+          or ("between pulse %d and"):format(before), number, at(onset_ns / 1e3),
+          interval(onset_ns - last_ns), driver.description, longest)
+      end
+      local part = actions[index].part
+      before, last_ns = number, onset_ns + (part and math.floor(part.last * 1e9) or 0)
+    end
+  end
+  lowering:rewind()
+end
+
+--- A power supply that gives so many joules within a time, for pulses that come one by one.
+local function check_supply(lowering, actions, driver, supply)
+  local sum, first, last = 0, 1, 0
+  local numbers, times_ns, joules = {}, {}, {}
+  for kind, number, onset_ns, _, index in lowering.next, lowering do
+    if kind == "pulse" and not actions[index].train then
+      last = last + 1
+      numbers[last], times_ns[last], joules[last] = number, onset_ns, supply.joules(actions[index])
+      sum = sum + joules[last]
+      while onset_ns - times_ns[first] >= supply.seconds * 1e9 do
+        sum = sum - joules[first]
+        numbers[first], times_ns[first], joules[first] = nil, nil, nil
+        first = first + 1
+      end
+      if sum > supply.most + 1e-3 then
+        refuse("limit", "pulses %d to %d (at %s to %s) take %.1f kJ: the %s has %g kJ for any %g s (%s); "
+          .. "lower the intensity or the rate, or rest longer in between", numbers[first], number,
+          at(times_ns[first] / 1e3), at(onset_ns / 1e3), sum / 1e3, driver.description,
+          supply.most / 1e3, supply.seconds, supply.why)
+      end
+    end
+  end
+  lowering:rewind()
+end
+
+local ahead = 1e-4 -- so much slower a train may be by the device's clock: twice what poor crystals differ
+
+--- How long a train is busy with itself, for how long the device is told nothing (to its last pulse, and
+--- where the driver does not say otherwise until that was confirmed), and when its last pulse is over.
+local function lasting(action, driver)
+  local program, last = action.train, action.part.last * (1 + ahead)
+  local confirmed = (program.confirms or 0) > 0 and last + (driver.reply_slow or driver.reply_timeout) or 0
+  return math.max(program.busy, last), math.max(program.locked or math.max(program.busy, confirmed), last),
+    math.max(program.over or program.busy, last)
+end
+
+--- Give the lowering the bytes of every action, and of every change between two.
+local function encode(lowering, actions, driver, limits)
+  for i, action in ipairs(actions) do
+    lowering:output(i, outputs.of(limits, action), outputs.across(limits, action), outputs.is_whole(action))
+    if action.train then
+      lowering:pulse(i, action.train.start, limits.shortest_interval(action))
+      action.busy, action.locked, action.over = lasting(action, driver)
+      lowering:lasts(i, action.busy, action.locked)
+    else
+      lowering:pulse(i, driver.encode.pulse(action), limits.shortest_interval(action))
+      if driver.encode.busy then
+        action.busy = driver.encode.busy(action)
+        action.over = driver.encode.over and driver.encode.over(action) or action.busy
+        lowering:lasts(i, action.busy, action.busy)
+      end
+    end
+  end
+  if driver.encode.ask then
+    lowering:ask(driver.encode.ask())
+  end
+  for _, change in ipairs(lowering:changes()) do
+    local from, to = actions[change[1]], actions[change[2]]
+    if to.train and not from.train and driver.confirms ~= false then
+      -- another mode must not be set before the pulse was given and confirmed
+      from.busy = from.busy or limits.shortest_interval(from)
+      lowering:lasts(change[1], from.busy, math.max(driver.encode.busy and from.busy or 0,
+        driver.reply_slow or driver.reply_timeout))
+    end
+    if M.differs(from, to) then
+      local bytes, lead = driver.encode.set(from, to)
+      if not bytes then
+        refuse("limit", "the %s cannot go from %s to %s within a run: %s", driver.description,
+          M.describe(from), M.describe(to), lead)
+      end
+      lowering:change(change[1], change[2], bytes, lead)
+    end
+  end
+end
+
+--- An action in a few words.
+---@param action moonpulse.Action
+function M.describe(action)
+  return ("%g %%MSO%s%s"):format(action.mso,
+    action.channel ~= "" and " on channel " .. action.channel or "",
+    action.train and " (" .. (action.train.text or "a train") .. ")" or "")
+end
+
+local function shorter(plan, each)
+  local view = plan:view()
+  if view.kind == "repeat" then
+    return core.repeat_plan(each(plan:child(1)), math.min(view.count, 2), view.spacing, view.exact_period)
+  elseif view.kind == "channel" then
+    return core.channel(each(plan:child(1)), view.text)
+  elseif view.kind == "sequence" then
+    local parts = {}
+    for i = 1, view.children do
+      parts[i] = each(plan:child(i))
+    end
+    return core.sequence_of(parts)
+  end
+  return plan
+end
+
+--- A part of which only what repeats was cut to two rounds: its intervals are all there. A part that is
+--- shared stays so.
+local function shortened(plan)
+  local known = {}
+  local function each(part)
+    local id = part:id()
+    known[id] = known[id] or { made = shorter(part, each), from = part } -- ids hold while plans live
+    return known[id].made
+  end
+  return each(plan)
+end
+
+--- Can we time all of plan, pulse by pulse? For the device's rate, the wire, and settings in between.
+local function host_can(given, limits, plan)
+  return (pcall(function()
+    local driver = given.driver
+    local lowering = core.lowering(shortened(plan), given.seed, driver.serial, driver.latency)
+    local actions = lowering:actions()
+    resolve(actions, given.thresholds, limits, driver)
+    encode(lowering, actions, driver, limits)
+    check(lowering, actions, driver, limits, {})
+  end))
+end
+
+--- The plan with what the device times replaced by programs.
+local function split(given, limits, mode)
+  return timing.split(given.plan, mode, given.driver, {
+    identity = given.identity,
+    resolve = function(action)
+      resolve({ action }, given.thresholds, limits, given.driver)
+    end,
+    host_can = function(plan)
+      return host_can(given, limits, plan)
+    end,
+  })
+end
+
+---@class moonpulse.Preparation
+---@field plan moonpulse.Plan
+---@field seed integer
+---@field driver table
+---@field identity table? what the device said it is; nil before it was asked
+---@field thresholds { rmt: number?, amt: number? } in %MSO
+---@field timing "host"|"device"|"auto"|nil host
+---@field progress fun(walked: integer)?
+
+--- Raises a refusal; nil and why where --timing device leaves pulses to us.
+local function prepare(given, mode)
+  local driver = given.driver
+  local limits = driver.limits(given.identity)
+  local plan, programs, host, why = split(given, limits, mode)
+  if mode == "device" and (host or #programs == 0) then
+    return nil, why or "this plan has no train for the device to time"
+  end
+  local lowering = core.lowering(plan, given.seed, driver.serial, driver.latency,
+    driver.trigger and driver.trigger.serial)
+  local actions = lowering:actions()
+  resolve(actions, given.thresholds, limits, driver)
+  for _, action in ipairs(actions) do
+    local known = programs[action.program]
+    if known then
+      action.train, action.part = known.program, known.part
+    end
+  end
+  check_outputs(actions, limits, driver)
+  encode(lowering, actions, driver, limits)
+  check(lowering, actions, driver, limits, { progress = given.progress, why = why, drawn = function(violation)
+    return violations.drawn(violation, { plan = plan, seed = given.seed, serial = driver.serial,
+      latency = driver.latency })
+  end })
+  if limits.longest_rest then
+    check_rests(lowering, actions, driver, limits.longest_rest)
+  end
+  if limits.supply then
+    check_supply(lowering, actions, driver, limits.supply)
+  end
+  return lowering, actions
+end
+
+local function is_limit(problem)
+  return type(problem) == "table" and problem.code == "limit"
+end
+
+--- By us where the wire and the device allow it. Else the device gets as little as possible: the parts that
+--- are too fast for us; and where its programs do not go together then, the largest that it takes.
+local function automatic(given)
+  local problem
+  for _, mode in ipairs { "host", "least", "most" } do
+    local ok, lowering, actions = pcall(prepare, given, mode)
+    if ok then
+      return lowering, actions
+    end
+    problem = mode == "most" and problem or lowering -- the largest parts hide which pulses are too close
+    if not is_limit(lowering) or not given.driver.encode.train then
+      break
+    end
+  end
+  error(problem, 0)
+end
+
+--- By the device, or not at all: the user has said so.
+local function by_device(given)
+  local ok, lowering, actions = pcall(prepare, given, "device")
+  if ok and lowering then
+    return lowering, actions
+  elseif not ok and not is_limit(lowering) then
+    error(lowering, 0)
+  end
+  local why = ok and "--timing device: " .. actions or lowering.message
+  local can, problem = pcall(automatic, given) -- which ends with what the driver said, too
+  if can then
+    refuse("limit", "%s; use --timing auto, or host", why)
+  elseif ok and is_limit(problem) then
+    local tail = "; its own timing: " .. actions
+    refuse("limit", "%s; nor can we time it, pulse by pulse: %s", why, problem.message:sub(-#tail) == tail
+      and problem.message:sub(1, -#tail - 1) or problem.message)
+  elseif ok then
+    error(problem, 0)
+  end
+  error(lowering, 0)
+end
+
+--- Make everything that a run needs from a plan. Raises a refusal { code, message }.
+---@param given moonpulse.Preparation
+---@return userdata lowering
+---@return moonpulse.Action[] actions
+function M.prepare(given)
+  if given.plan:totals().pulses == 0 then
+    refuse("usage", "the plan has no pulse: there is nothing to run")
+  end
+  -- of the plan itself: a program shows only the first of its pulses
+  check_channels(core.schedule(given.plan, given.seed):actions(), given.driver.limits(given.identity),
+    given.driver)
+  local mode = given.driver.trigger and "host" or given.timing or "host"
+  if mode == "device" then
+    return by_device(given)
+  elseif mode == "auto" then
+    return automatic(given)
+  end
+  return prepare(given, mode)
+end
+
+---@class moonpulse.First what one output of the device must be set to before the plan
+---@field action moonpulse.Action of its first pulse
+---@field output integer
+---@field onset_ns integer of that pulse, from the plan's start
+
+--- The action of the first pulse in time on each output: what the device must be set to before the plan.
+--- Behind a program that sets all outputs the plan itself sets those that come later.
+---@param lowering userdata
+---@param actions moonpulse.Action[]
+---@param limits table
+---@return moonpulse.First[] in order of time
+function M.first_actions(lowering, actions, limits)
+  local used, left = {}, 0
+  for _, action in ipairs(actions) do
+    local output = outputs.of(limits, action)
+    left = left + (used[output] == nil and 1 or 0)
+    used[output] = false
+  end
+  local list = {}
+  for kind, _, onset_ns, _, index in lowering.next, lowering do
+    local action = kind == "pulse" and actions[index]
+    local output = action and outputs.of(limits, action)
+    local whole = action and outputs.is_whole(action)
+    if action and not used[output] and not (whole and list[1]) then
+      used[output], left = true, left - 1
+      list[#list + 1] = { action = action, output = output, onset_ns = onset_ns }
+    end
+    if whole or left == 0 then
+      break
+    end
+  end
+  lowering:rewind()
+  return list
+end
+
+return M

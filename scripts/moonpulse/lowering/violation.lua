@@ -1,0 +1,94 @@
+--- What a plan asks that the device or the wire cannot do, in a sentence: both pulses, the interval, the
+--- shortest that passes.
+local core = require "moonpulse.core"
+local redraw = require "moonpulse.compose.redraw"
+
+local M = {}
+
+--- An interval to the nanosecond: the edge of a limit must not look like the limit.
+---@param ns integer
+---@return string
+function M.interval(ns)
+  return ns < 1000000000 and ("%.10g ms"):format(ns / 1e6) or ("%.10g s"):format(ns / 1e9)
+end
+
+--- A time in the plan.
+---@param us number
+---@return string
+function M.at(us)
+  return ("%.6f s"):format(us / 1e6)
+end
+
+--- Where in the script, in brackets; "" where that is not known.
+---@param origin string
+---@return string
+function M.place(origin)
+  return origin ~= "" and " (" .. origin .. ")" or ""
+end
+
+--- When the first and the second of a violation come in a schedule, nanoseconds.
+local function onsets(lowering, violation)
+  local first_ns, second_ns
+  for kind, number, onset_ns in lowering.next, lowering do
+    if kind == "pulse" and number == violation.first then
+      first_ns = onset_ns
+    elseif kind == "pulse" and number == violation.second then
+      second_ns = onset_ns
+      break
+    end
+  end
+  return first_ns, second_ns
+end
+
+--- Of an interval that is drawn: how short it may get, and what to raise. nil where it is fixed.
+---@param violation table
+---@param given { plan: moonpulse.Plan, seed: integer, serial: table, latency: number } plan: as it was split
+---@return string?
+function M.drawn(violation, given)
+  if not given.plan:totals().random then
+    return nil
+  end
+  local shortest = redraw.with_rests(given.plan, 0, true)
+  local lowering = core.lowering(shortest, given.seed, given.serial, given.latency)
+  local first_ns, second_ns = onsets(lowering, violation)
+  local least_ns = first_ns and second_ns and second_ns - first_ns
+  if not least_ns or least_ns >= violation.interval_ns then -- what is drawn lies elsewhere
+    return nil
+  end
+  local more_ms = math.ceil((violation.least_ns - least_ns) / 1e6)
+  return ("; this interval is drawn, and may be as short as %s: raise the shortest that it is drawn from by "
+    .. "%g s, to %.10g s or more"):format(M.interval(least_ns), more_ms / 1e3,
+    (least_ns + more_ms * 1e6) / 1e9)
+end
+
+--- A violation in a sentence.
+---@param violation table of a lowering's check
+---@param driver table
+---@param limits table
+---@param train table? the program that the first of them starts
+---@return string
+function M.explain(violation, driver, limits, train)
+  local pulses = ("%s %d and %d (at %s and %s) are %s apart%s"):format(train and "starts" or "pulses",
+    violation.first, violation.second, M.at(violation.first_us), M.at(violation.second_us),
+    M.interval(violation.interval_ns), M.place(violation.second_origin))
+  local least = M.interval(violation.least_ns)
+  if violation.kind == "interval" then
+    return ("%s: too fast for the %s; the shortest interval %sis %s (%s)"):format(pulses,
+      driver.description, train and ("behind " .. (train.text or "this train") .. " ") or "", least,
+      limits.why)
+  elseif violation.kind == "across" then
+    return ("%s, on two channels: too fast for the %s; the shortest interval from one channel to another is "
+      .. "%s (%s)"):format(pulses, driver.description, least, limits.why_across or limits.why)
+  elseif violation.kind == "wire" then
+    return ("%s: a command takes %s on the wire at %d baud, which is the shortest interval; use a "
+      .. "burst that the device times itself"):format(pulses, least, driver.serial.baud)
+  elseif violation.kind == "width" then
+    return ("%s: the trigger pulse of the first is not over, with 1 ms at rest behind it; the shortest "
+      .. "interval is %s, or use a smaller width"):format(pulses, least)
+  end
+  return ("%s: too short to change its settings in between; the shortest interval is %s (the %s takes so "
+    .. "long: they wait until the pulse before has come, and it must have followed them before the next)")
+    :format(pulses, least, driver.description)
+end
+
+return M

@@ -1,0 +1,109 @@
+--- The shipped protocols: found by id, wherever in the protocols folder they are.
+local core = require "moonpulse.core"
+local lfs = require "lfs"
+local meant = require "moonpulse.text.meant"
+local places = require "moonpulse.text.places"
+local plan_file = require "moonpulse.protocol.plan_file"
+local protocols = require "moonpulse.protocol"
+
+local M = {}
+
+M.folder = places.protocols
+
+--- All shipped protocols, sorted by id. Raises where one of them does not load.
+---@return moonpulse.Protocol[]
+function M.all()
+  local found = {}
+  for name in lfs.dir(M.folder()) do
+    if name:match("%.lua$") then
+      for _, protocol in ipairs(assert(protocols.load(M.folder() .. "/" .. name,
+        "protocols/" .. name))) do
+        found[#found + 1] = protocol
+      end
+    end
+  end
+  table.sort(found, function(a, b) return a.id < b.id end)
+  return found
+end
+
+--- The ids that somebody who wrote id may have meant; all of them where none is like it.
+local function like(id, all)
+  local ids = {}
+  for i, protocol in ipairs(all) do
+    ids[i] = protocol.id
+  end
+  return meant.question(meant.near(id, ids, 3)) or "shipped: " .. table.concat(ids, ", ")
+end
+
+--- A file that somebody who wrote a name may have meant: the name is its, without the ending.
+local function file_beside(what)
+  for _, ending in ipairs { ".lua", ".plan" } do
+    if lfs.attributes(what .. ending, "mode") == "file" then
+      return what .. ending
+    end
+  end
+end
+
+--- A protocol by file (a path with "/" or ending in .lua), by plan file (.plan) or by id.
+---@param what string
+---@return moonpulse.Protocol?
+---@return string? message
+function M.find(what)
+  if what:match("%.plan$") then
+    return plan_file.load(what)
+  end
+  if what:find("/", 1, true) or what:match("%.lua$") then
+    local all, message = protocols.load(what)
+    local beside = not all and not lfs.attributes(what) and file_beside(what)
+    if beside then
+      return nil, ("there is no file %s, but %s: write its name with the ending"):format(what, beside)
+    elseif not all then
+      return nil, (message:gsub("^cannot open (.*)$", "cannot open %1: give the path of a protocol "
+        .. "file, or an id that moonpulse protocols lists"))
+    end
+    return all[1]
+  end
+  local all = M.all()
+  for _, protocol in ipairs(all) do
+    if protocol.id == what then
+      return protocol
+    end
+  end
+  if lfs.attributes(what, "mode") == "file" then
+    return M.find("./" .. what)
+  end
+  local beside = file_beside(what)
+  if beside then
+    return nil, ("there is no protocol %q, but a file %s: write its name with the ending: %s"):format(what,
+      beside, beside)
+  end
+  return nil, ("there is no protocol %q; %s (moonpulse protocols lists all; or give the path of a "
+    .. "file)"):format(what, like(what, all))
+end
+
+--- Pulses, and the three durations in seconds: first to last pulse, nominal end, whole cycles.
+--- Random rests are drawn with seed.
+---@param plan moonpulse.Plan
+---@param seed integer
+---@param progress (fun(walked: integer, total: integer))? called now and then where that takes long, with
+---   pulses and marks
+function M.measure(plan, seed, progress)
+  local totals = plan:totals()
+  local facts = {
+    pulses = totals.pulses, marks = totals.marks, random = totals.random,
+    first_to_last_s = totals.last - totals.first, nominal_end_s = totals.span,
+    whole_cycles_s = totals.whole,
+  }
+  if totals.random then
+    local _, first_us, last_us, end_ns = core.schedule(plan, seed):measure(progress and function(walked)
+      progress(walked, totals.pulses + totals.marks)
+    end)
+    facts.first_to_last_s = (last_us - first_us) / 1e6
+    facts.nominal_end_s = end_ns / 1e9
+    facts.whole_cycles_s = facts.nominal_end_s + totals.whole - totals.span
+    facts.seed = seed
+  end
+  return facts
+end
+
+return M

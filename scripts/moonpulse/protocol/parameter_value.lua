@@ -1,0 +1,100 @@
+--- The values that a parameter takes: of its default's kind, within its bounds, and how text is read.
+local intensities = require "moonpulse.compose.intensity"
+
+local M = {}
+
+--- "integer", "float", "string", "boolean" or "intensity"; else Lua's own type.
+---@param value any
+---@return string
+function M.kind(value)
+  if intensities.is(value) then
+    return "intensity"
+  end
+  return math.type(value) or type(value)
+end
+
+--- Kinds of parameters in words.
+M.kinds = {
+  integer = "a whole number", float = "a number", string = "text", boolean = "true or false",
+  intensity = "an intensity, like 80%AMT",
+}
+
+local function has_fraction(value)
+  return math.type(value) == "float" and math.abs(value) < math.huge and value % 1 ~= 0
+end
+
+--- A parameter's kind: its default's; a bound with a fraction shows that a whole default is no count.
+local function kind_of_parameter(declared)
+  local kind = M.kind(declared.default)
+  if kind == "integer" and (has_fraction(declared.min) or has_fraction(declared.max)) then
+    return "float"
+  end
+  return kind
+end
+
+--- Is value one that the parameter takes?
+---@param who string for messages
+---@param name string
+---@param declared moonpulse.Parameter
+---@param value any
+---@return any value of the parameter's kind; nil: it is none
+---@return string? message
+function M.check(who, name, declared, value)
+  local kind, wanted = M.kind(value), kind_of_parameter(declared)
+  if wanted == "float" and kind == "integer" then
+    value, kind = value + 0.0, "float"
+  elseif wanted == "integer" and kind == "float" and value % 1 == 0 then
+    value, kind = math.tointeger(value) or value, "integer"
+  end
+  if wanted == "integer" and kind == "float" and value == value then
+    return nil, ("%s: %s must be a whole number, not %s, because its default is one%s"):format(who, name,
+      tostring(value), who == "-p" and (": where fractions make sense, write default = %d.0 in the protocol")
+        :format(declared.default) or "")
+  elseif kind ~= wanted or value == nil or value ~= value then
+    return nil, ("%s: %s must be %s, not %s"):format(who, name, M.kinds[wanted],
+      math.type(value) and tostring(value) or M.kinds[kind] or "a " .. kind)
+  end
+  local size = kind == "intensity" and value.value or value
+  if declared.min and size < declared.min or declared.max and size > declared.max then
+    return nil, ("%s: %s = %s is outside %s to %s"):format(who, name, tostring(value),
+      declared.min or "-", declared.max or "-")
+  end
+  return value
+end
+
+--- How a number is written that was meant by text; "" where that is not the matter.
+---@param text string
+---@return string
+function M.number_hint(text)
+  local whole, part = text:match("^%s*(%-?%d+),(%d+)%s*$")
+  local alone = text:match("^%s*(%-?%d+%.?%d*)%s*%%?%s*%a*%s*$")
+  return whole and (": write %s.%s"):format(whole, part)
+    or alone and not tonumber(text) and (": write the number alone, %s"):format(alone) or ""
+end
+
+--- A value from the text of -p.
+---@param declared moonpulse.Parameter
+---@param name string
+---@param text string
+---@return any value; nil: it cannot be read
+---@return string? message
+function M.parse(declared, name, text)
+  local kind = M.kind(declared.default)
+  if kind == "intensity" then
+    return intensities.parse(text)
+  elseif kind == "boolean" then
+    if text == "true" or text == "false" then
+      return text == "true"
+    end
+    return nil, ("%s: write true or false, not %q"):format(name, text)
+  elseif kind == "string" then
+    return text
+  end
+  local value = tonumber(text)
+  if not value then
+    return nil, ("%s: a number expected, not %q%s"):format(name, text, M.number_hint(text))
+  end
+  return value
+end
+
+return M

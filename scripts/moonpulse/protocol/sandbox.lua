@@ -1,0 +1,305 @@
+--- Protocol files are safe to share: they see the library and plain Lua, nothing of the machine, and are
+--- stopped where they take too long or too much.
+local core = require "moonpulse.core"
+local text_files = require "moonpulse.text.text_file"
+
+local M = {}
+
+local here = debug.getinfo(1, "S").source:match("^(@.*)protocol/sandbox%.lua$") or ""
+
+-- some 0.3 s of plain Lua; the longest shipped protocol takes under 10^5 instructions
+local limits = { instructions = 30000000, seconds = 0.6, megabytes = 64, library = here }
+
+local MOST = 1000000 -- repetitions of what runs in C, where no instruction is counted
+
+local closed = {
+  io = "files", os = "the system", debug = "the debugger", package = "modules", load = "code from text",
+  loadfile = "files", dofile = "files", collectgarbage = "the memory", coroutine = "coroutines",
+  rawset = "tables behind their backs",
+}
+
+--- Raised at the author's line.
+local function refuse(text, ...)
+  error(text:format(...), 3)
+end
+
+--- Call a library function for a wrapper, which returns this call (so its own frame is gone): what is
+--- refused is raised at the author's line.
+local function at_author(call, ...)
+  local results = table.pack(pcall(call, ...))
+  if not results[1] then
+    error(results[2], type(results[2]) == "string" and 2 or 0)
+  end
+  return table.unpack(results, 2, results.n)
+end
+
+local function copy(from, without)
+  local to = {}
+  for key, value in pairs(from) do
+    to[key] = value
+  end
+  for _, key in ipairs(without or {}) do
+    to[key] = nil
+  end
+  return to
+end
+
+local has_address = { table = true, ["function"] = true, userdata = true }
+
+--- As tostring, without the address, which is another in each run.
+local function plain_text(value)
+  local text = tostring(value)
+  return has_address[type(value)] and text:gsub(": 0x%x+$", "") or text
+end
+
+local function safe_string()
+  local own = copy(string, { "dump" })
+  function own.format(text, ...)
+    if type(text) == "string" and text:gsub("%%%%", ""):find("%%%-?%d*p") then
+      refuse("string.format: %%p is an address, which is another in each run")
+    end
+    local values = table.pack(...)
+    for i = 1, values.n do
+      values[i] = has_address[type(values[i])] and plain_text(values[i]) or values[i]
+    end
+    return at_author(string.format, text, table.unpack(values, 1, values.n))
+  end
+  function own.rep(text, count, separator)
+    if type(count) == "number" and count > MOST then
+      refuse("string.rep: %.0f repetitions, at most %d in a protocol file", count, MOST)
+    end
+    return at_author(string.rep, text, count, separator)
+  end
+  return own
+end
+
+local function safe_table()
+  local own = copy(table)
+  function own.move(from, first, last, to, into)
+    if math.type(first) and math.type(last) and last - first > MOST then
+      refuse("table.move: %.0f places, at most %d in a protocol file", last - first, MOST)
+    end
+    return at_author(table.move, from, first, last, to, into)
+  end
+  return own
+end
+
+local function safe_math()
+  local own = copy(math, { "randomseed" })
+  function own.random()
+    refuse("math.random would give another plan each time: use mp.rest { min =, max = } or mp.shuffle, "
+      .. "which draw from the run's seed")
+  end
+  return own
+end
+
+local function safe_setmetatable(of, metatable)
+  if type(metatable) == "table" and rawget(metatable, "__gc") then
+    refuse("setmetatable: __gc is not for protocol files")
+  end
+  return at_author(setmetatable, of, metatable)
+end
+
+local function safe_getmetatable(of)
+  return type(of) == "table" and getmetatable(of) or nil
+end
+
+--- The keys of a table in one order on every machine and in every run: Lua's own order changes from
+--- run to run, and a plan that is made in it would too. Raises at the author's line.
+local function sorted_keys(of)
+  local kinds, others = { number = {}, string = {} }, {}
+  for key in next, of do
+    local list = kinds[type(key)] or others
+    list[#list + 1] = key
+  end
+  table.sort(kinds.number)
+  table.sort(kinds.string)
+  if #others == 2 and type(others[1]) == "boolean" and type(others[2]) == "boolean" then
+    others = { false, true }
+  elseif #others > 1 then
+    error("the keys of this table are tables or functions, which come in another order in each run: use "
+      .. "names or numbers", 3)
+  end
+  local keys = kinds.number
+  table.move(kinds.string, 1, #kinds.string, #keys + 1, keys)
+  return table.move(others, 1, #others, #keys + 1, keys)
+end
+
+--- pairs, in that order.
+---@param of table
+function M.pairs(of)
+  local keys, at = sorted_keys(of), 0
+  return function()
+    local key, value
+    repeat
+      at = at + 1
+      key = keys[at]
+      value = rawget(of, key)
+    until value ~= nil or key == nil
+    return key, value
+  end, of, nil
+end
+
+local function safe_pairs(of)
+  local metatable = debug.getmetatable(of)
+  if type(of) ~= "table" or metatable and metatable.__pairs then
+    return at_author(pairs, of)
+  end
+  return M.pairs(of)
+end
+
+--- As next, in the order of pairs: a walk goes on where the call before stopped.
+local function new_next()
+  local walked, keys, at
+  return function(of, last)
+    if type(of) ~= "table" then
+      return at_author(next, of)
+    elseif next(of) == nil then
+      return nil
+    elseif last == nil then
+      walked, keys, at = of, sorted_keys(of), 0
+    elseif walked ~= of or keys[at] ~= last then
+      walked, keys, at = of, sorted_keys(of), 1
+      while keys[at] ~= nil and keys[at] ~= last do
+        at = at + 1
+      end
+    end
+    repeat
+      at = at + 1
+    until keys[at] == nil or rawget(of, keys[at]) ~= nil
+    return keys[at], rawget(of, keys[at])
+  end
+end
+
+--- A module as it is, but nobody can change it.
+local function read_only(module, name)
+  return setmetatable({}, { __index = module, __metatable = false,
+    __newindex = function(_, key)
+      refuse("%s.%s cannot be changed", name, tostring(key))
+    end,
+    __pairs = function() return M.pairs(copy(module)) end }) -- the module itself would be given away
+end
+
+local library -- what require "moonpulse" gives
+
+--- The library hands itself to the files that are loaded from now on.
+---@param mp table
+function M.hand_out(mp)
+  library = mp
+end
+
+local function safe_require(name)
+  if name == "moonpulse" then
+    return read_only(assert(library, "moonpulse itself is loaded before protocol files are"), "mp")
+  end
+  refuse("require %q: a protocol file may require \"moonpulse\" only; an experiment script "
+    .. "(mp.experiment), which moonpulse run alone takes, may do more", tostring(name))
+end
+
+--- The handler runs once the error is over: before, no instruction is counted in it.
+local function safe_xpcall(f, handler, ...)
+  local results = table.pack(pcall(f, ...))
+  if results[1] then
+    return table.unpack(results, 1, results.n)
+  end
+  return false, handler(results[2])
+end
+
+--- Text of a protocol file, without what a terminal would obey.
+---@param text string
+function M.printable(text)
+  return (text:gsub("[\0-\8\11-\31\127]", function(c) return ("\\x%02x"):format(c:byte()) end))
+end
+
+--- The globals of one protocol file; what it sets stays its own.
+---@return table
+function M.environment()
+  local own = { string = safe_string(), table = safe_table(), math = safe_math(), utf8 = copy(utf8),
+    setmetatable = safe_setmetatable, getmetatable = safe_getmetatable, require = safe_require,
+    xpcall = safe_xpcall, pairs = safe_pairs, next = new_next(), tostring = function(...)
+      return select("#", ...) > 0 and plain_text((...)) or at_author(tostring)
+    end }
+  for _, name in ipairs { "assert", "error", "ipairs", "pcall", "rawequal", "rawget",
+    "rawlen", "select", "tonumber", "type", "_VERSION" } do
+    own[name] = _G[name]
+  end
+  own._G = own
+  function own.print(...) -- standard output may be data
+    local parts = table.pack(...)
+    for i = 1, parts.n do
+      parts[i] = tostring(parts[i])
+    end
+    io.stderr:write(M.printable(table.concat(parts, "\t")), "\n")
+  end
+  return setmetatable(own, { __metatable = false, __index = function(_, name)
+    if name == "mp" or name == "moonpulse" then
+      refuse('%s is not known: the file begins with: local mp = require "moonpulse"', name)
+    elseif closed[name] then
+      refuse("%s: protocol files see nothing of %s: they describe a plan; an experiment script "
+        .. "(mp.experiment), which moonpulse run alone takes, may do more", name, closed[name])
+    end
+  end })
+end
+
+--- Call f(...), which is a protocol file or its plan function, within the limits.
+---@param f function
+---@return boolean ok
+---@return any result, or the problem with file and line
+function M.call(f, ...)
+  -- ("x"):rep(n) finds its functions here, not in the file's own string table
+  local strings = getmetatable ""
+  local usual = strings.__index
+  strings.__index = safe_string()
+  local ok, result = core.limited(limits, f, ...)
+  if not ok and type(result) ~= "string" then -- its __tostring is the author's as well
+    local _, text = core.limited(limits, tostring, result)
+    result = type(text) == "string" and text or "an error that is no text"
+  end
+  if not ok then
+    result = M.printable(result)
+  end
+  strings.__index = usual
+  return ok, result
+end
+
+local MOST_BYTES = 1 << 22 -- of a protocol file; the longest shipped one has some 10,000
+
+--- The text of a file, as loadfile reads it.
+local function text_of(path)
+  local text, message = text_files.read(path, { bytes = MOST_BYTES, name = "protocol file" })
+  if not text then
+    return nil, message
+  end
+  text = text:gsub("^\xEF\xBB\xBF", "")
+  return text:sub(1, 1) == "#" and "--" .. text or text -- a first line for the shell
+end
+
+--- Load a protocol file: text only, in an environment of its own.
+---@param path string
+---@param shown string? what messages call it, instead of path
+---@return function? chunk
+---@return string|table problem a message, or the environment
+function M.load(path, shown)
+  local environment = M.environment()
+  local text, message = text_of(path)
+  local chunk
+  if text then
+    chunk, message = load(text, "@" .. (shown or path), "t", environment)
+  end
+  return chunk, chunk and environment or M.printable(message)
+end
+
+--- An experiment is about to be run: its script may do what its author may. Only chance stays ours.
+---@param environment table of load
+function M.open(environment)
+  for name in pairs(closed) do
+    environment[name] = _G[name]
+  end
+  environment.require, environment.print, environment.string = require, print, string
+  function environment.math.random()
+    refuse("math.random would give other numbers each time: use run:uniform, run:integer or run:shuffle, "
+      .. "which draw from the run's seed")
+  end
+end
+
+return M

@@ -1,0 +1,58 @@
+--- mp.sham: another protocol's plan with one intensity for every pulse.
+local blame = require "moonpulse.text.author_line"
+local building = require "moonpulse.compose.context"
+local catalogue = require "moonpulse.protocol.catalogue"
+local lfs = require "lfs"
+local protocols = require "moonpulse.protocol"
+
+local M = {}
+
+--- A protocol file may name another one, but open nothing else: not a device, which would see its lines move,
+--- nor a text, which an error would quote.
+local function check_path(of)
+  if type(of) ~= "string" then
+    blame.fail("sham: of must be an id or a file's path, not %s", type(of))
+  end
+  local is_named = of:match("%.lua$") or of:match("%.plan$")
+  if of:find("/", 1, true) and not is_named then
+    blame.fail("sham: of: %s is no protocol file (.lua) or plan file (.plan)", of)
+  end
+  local mode = is_named and lfs.attributes(of, "mode")
+  if mode and mode ~= "file" then
+    blame.fail("sham: of: %s is a %s, not a file", of, mode)
+  end
+end
+
+--- The plan of an active protocol, pulse for pulse, with another intensity: same times, same drawn orders.
+--- Inside a plan function only. Raises where the active protocol is not found, is unconfirmed or does not
+--- build.
+---@param spec { of: string, with: string, intensity: moonpulse.Intensity } of: an id or a file's path;
+---   with: its parameters, like "trains=10 hz=30"
+---@return moonpulse.Plan
+function M.plan(spec)
+  blame.options("sham", spec, { of = "id or path", with = "text", intensity = "intensity" })
+  if building.intensity() then
+    blame.fail("sham: a sham of a sham has no schedule: name the active protocol")
+  end
+  check_path(spec.of)
+  local active, message = catalogue.find(spec.of)
+  if not active then
+    blame.fail("sham: of: %s", message)
+  elseif active.id == "sham" then
+    blame.fail("sham: a sham of a sham has no schedule: name the active protocol")
+  elseif active.unconfirmed then
+    blame.fail("sham: %s is unconfirmed: run it as it is with a sham coil", active.id)
+  end
+  local given = {}
+  for key, value in spec.with:gmatch "(%w+)=(%S+)" do
+    given[key] = value
+  end
+  local values, plan
+  values, message = protocols.values(active, given)
+  if values then
+    plan, message = protocols.build(active, values, building.seed(), spec.intensity)
+  end
+  return plan or blame.fail("sham: %s", message)
+end
+
+return M

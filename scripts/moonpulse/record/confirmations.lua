@@ -1,0 +1,164 @@
+--- Which pulse a confirmation belongs to, and what is not sure: the part of a record that hears replies.
+local trains = require "moonpulse.record.device_trains"
+
+local M, Record = {}, {}
+
+--- The device confirmed a row, with status "delivered", or "otherwise" where what it says of the pulse
+--- does not fit what was set.
+local function delivered(self, row, confirmed_ns, reply, value, status)
+  for _, each in ipairs(row.rows or { row }) do
+    if not each.cut or confirmed_ns >= each.due_ns then -- a burst cut short may have begun
+      each.sent_ns = each.sent_ns or each.due_ns
+      each.confirmed_ns, each.reply, each.status = confirmed_ns, reply, status or "delivered"
+      if not trains.ahead(each, confirmed_ns) then
+        each.open = nil
+        self.pulses_confirmed = self.pulses_confirmed + 1
+        trains.given(self, each)
+      end
+    end
+  end
+  if self.flight then
+    self.flight:confirm(row.engine_number, confirmed_ns + self.start_ns, value or 0, status == "otherwise")
+  end
+end
+
+--- Confirmations carry no number: the oldest open pulse takes the first. Where one is lost, each
+--- later one would confirm the pulse before its own, and nobody would see it. So once a pulse is
+--- sent while all those before it had time to be answered and one was not, nothing more counts as
+--- delivered until every pulse has its confirmation.
+---@param answered_ns integer pulses sent before it (monotonic) should be confirmed
+function Record:doubt(answered_ns)
+  local last = self.unconfirmed[self.last_open]
+  if not self.doubted and last and last.at_ns < answered_ns then
+    self.doubted = self.unconfirmed[self.first_open]
+  end
+end
+
+--- From the oldest open pulse on nothing is sure until all that are open are confirmed.
+function Record:in_doubt()
+  self.doubted = self.doubted or self.unconfirmed[self.first_open]
+end
+
+--- The device confirmed the oldest open pulse. False when there is none.
+---@param confirmed_ns integer from the plan's start
+---@param reply string
+---@param value integer? the reply as a number, for the flight record
+---@param status string? "otherwise": it was given, and not as it was set
+function Record:confirm(confirmed_ns, reply, value, status)
+  local row = self.unconfirmed[self.first_open]
+  if not row or trains.early(row, confirmed_ns) then
+    return trains.take_spare(self)
+  end
+  self.unconfirmed[self.first_open], self.spare = nil, row.spare
+  self.first_open = self.first_open + 1
+  self.answered_last = row.action
+  trains.doubt(self, row, confirmed_ns)
+  if not self.doubted then
+    delivered(self, row, confirmed_ns, reply, value, status)
+  else
+    self.unsure[#self.unsure + 1] = { row, confirmed_ns, reply, value, status }
+    if trains.caught_up(self, confirmed_ns) then -- they were late, and all are there
+      for _, answer in ipairs(self.unsure) do
+        delivered(self, table.unpack(answer, 1, 5))
+      end
+      self.unsure, self.doubted = {}, nil
+    end
+  end
+  self:flush_rows()
+  return true
+end
+
+--- Whose confirmation would one be that came at at_ns (monotonic)? The action of the pulse that waits for
+--- it, or of the burst that was confirmed last and may be confirmed again; nil: nobody's.
+---@param at_ns integer
+---@return moonpulse.Action?
+---@return integer? pulse
+function Record:awaits(at_ns)
+  local row = self.unconfirmed[self.first_open]
+  if row and not trains.early(row, at_ns - self.start_ns) then
+    return row.action, row.pulse
+  elseif (self.spare or 0) > 0 then
+    return self.answered_last, self.last_number
+  end
+end
+
+--- Confirmations come in the order of the starts. One that says of itself that it is of another pulse than
+--- the oldest: those before that pulse never get theirs.
+---@param is_its fun(action: moonpulse.Action): boolean
+---@return boolean? found false: none of those that wait is such a pulse
+---@return table? first the first that was passed over, { pulse, action }
+function Record:turn_to(is_its)
+  local found
+  for i = self.first_open, self.last_open do
+    if is_its(self.unconfirmed[i].action) then
+      found = i
+      break
+    end
+  end
+  if not found then
+    return self.first_open > self.last_open
+  end
+  local oldest = self.unconfirmed[self.first_open]
+  local first = found > self.first_open and { pulse = oldest.pulse, action = oldest.action } or nil
+  while self.first_open < found do
+    self:unconfirmed_row()
+  end
+  return true, first
+end
+
+--- The engine's number of the pulse that waits longest for its confirmation.
+function Record:oldest_number()
+  local row = self.unconfirmed[self.first_open]
+  return row and row.engine_number
+end
+
+--- The oldest open pulse will never be confirmed.
+function Record:unconfirmed_row()
+  local row = self.unconfirmed[self.first_open]
+  self.unconfirmed[self.first_open] = nil
+  self.first_open = self.first_open + 1
+  for _, each in ipairs(row.rows or { row }) do
+    each.open = nil
+    trains.given(self, each)
+  end
+  self:flush_rows()
+end
+
+--- The pulse that waits longest for its confirmation, since when (monotonic ns), whether the device times it,
+--- and its action.
+function Record:oldest_open()
+  local row = self.unconfirmed[self.first_open]
+  if row then
+    return row.pulse, row.at_ns + (row.reports_ns or 0), row.timed_by ~= nil, row.action
+  end
+end
+
+--- The same, but from the first pulse on that is in doubt.
+function Record:oldest_doubt()
+  if self.doubted then
+    local row = self.doubted
+    return row.pulse, row.at_ns + (row.reports_ns or 0), row.timed_by ~= nil, row.action
+  end
+  return self:oldest_open()
+end
+
+--- Of the starts and pulses that were sent, how many wait for nothing any more: those before the
+--- oldest unconfirmed single pulse. A train's confirmations come while it runs, and count at once.
+---@return integer
+function Record:answered()
+  local row = self.unconfirmed[self.first_open]
+  if row and not row.timed_by then
+    return row.start - 1
+  end
+  return self.starts
+end
+
+--- Give a class of records these methods.
+---@param class table
+function M.into(class)
+  for name, method in pairs(Record) do
+    class[name] = method
+  end
+end
+
+return M

@@ -1,0 +1,172 @@
+--- Rows of trains that the device times itself: one start was sent, every pulse has its row.
+--
+-- Their onsets are the start's plus the program's offsets; they have no lateness of their own.
+-- A row counts as sent once its time has passed or the device confirmed it, never before.
+local timing = require "moonpulse.lowering.device_trains"
+
+local M = {}
+
+-- The device's latency and clock are its own: what it times may end so much later than we count,
+-- and must not be cut off by the end of the run.
+local late_ns, drift = 100000000, 500
+local stop_ns = 100000000 -- a stop has reached the device by then: replies take 20 to 80 ms
+local ahead = 1e-4 -- how much faster its clock may go: twice what poor crystals differ
+
+--- What a train's rows have in common, made once for each action.
+---@param actions moonpulse.Action[]
+---@param fields fun(action: moonpulse.Action): string the columns of an action
+---@return table<integer, table> by the number of the action
+function M.prepare(actions, fields)
+  local list = {}
+  for i, action in ipairs(actions) do
+    if action.part then
+      local onsets = timing.onsets(action.part)
+      for _, onset in ipairs(onsets) do
+        onset.ns = math.floor(onset.offset * 1e9 + 0.5)
+        onset.tail = fields(onset.action)
+      end
+      list[i] = { onsets = onsets, confirms = action.train.confirms or 0,
+        spare = action.train.spare or 0,
+        reports_ns = math.floor((action.train.reports or 0) * 1e9) }
+    end
+  end
+  return list
+end
+
+--- left_ns: when the device has the start (monotonic).
+local function row_of(start, onset, number)
+  return {
+    event = "pulse", pulse = number, engine_number = start.number, tail = onset.tail,
+    planned_ns = start.planned_ns + onset.ns, sent_ns = start.sent_ns + onset.ns,
+    due_ns = start.sent_ns + onset.ns,
+    at_ns = start.now_ns + onset.ns, passes_ns = start.left_ns + onset.ns, timed_by = "device",
+    action = start.action,
+  }
+end
+
+--- The start of a train was handed to the port.
+---@param record table
+---@param train table of prepare
+---@param start { number: integer, planned_ns: integer, sent_ns: integer, late_ns: integer,
+---   now_ns: integer, left_ns: integer, base: integer, action: moonpulse.Action, status: string? } now_ns:
+---   when it is told; left_ns: when the device has it (monotonic)
+function M.start(record, train, start)
+  local onsets, confirms = train.onsets, train.confirms
+  local group, spare = {}, confirms > 0 and train.spare // confirms
+  for i, onset in ipairs(onsets) do
+    local row = row_of(start, onset, start.base + i)
+    row.late_ns = i == 1 and start.late_ns or nil
+    row.open, row.status, row.counted, row.awaited = true, start.status or "sent", false, confirms > 0
+    group[#group + 1] = row
+    if confirms > 0 and (i * confirms) // #onsets > ((i - 1) * confirms) // #onsets then
+      record.last_open = record.last_open + 1
+      row.rows, row.spare, row.alone = group, spare, #group == 1 -- the last of a group stands for it
+      row.begins_ns = group[1].sent_ns - math.floor(onset.ns * ahead)
+      row.reports_ns = train.reports_ns
+      row.latest_ns = row.sent_ns + train.reports_ns + math.floor(onset.ns * ahead)
+      record.unconfirmed[record.last_open] = row
+      group = {}
+    end
+    record:add(row)
+    record.passing[#record.passing + 1] = row
+  end
+  local last_ns = onsets[#onsets].ns
+  record.train_end_ns = start.now_ns + last_ns + train.reports_ns + last_ns // drift + late_ns
+end
+
+--- Does a confirmation at confirmed_ns come before its pulse? Then it is not the row's.
+function M.early(row, confirmed_ns)
+  return row.begins_ns ~= nil and confirmed_ns < row.begins_ns
+end
+
+--- A train's confirmation that comes later than any reply we know is perhaps the next pulse's, and
+--- the row's own was lost: from there on nothing is sure until all that were due are confirmed.
+function M.doubt(record, row, confirmed_ns)
+  if row.latest_ns and record.slow_ns and confirmed_ns > row.latest_ns + record.slow_ns then
+    record.doubted = record.doubted or row
+  end
+end
+
+--- Are all that were due by now confirmed?
+function M.caught_up(record, confirmed_ns)
+  local row = record.unconfirmed[record.first_open]
+  return not row or M.early(row, confirmed_ns)
+end
+
+--- A confirmation that is no row's: is it one more of the burst that was confirmed last?
+function M.take_spare(record)
+  local spare = record.spare or 0
+  record.spare = spare - 1
+  return spare > 0
+end
+
+--- Rows whose time has passed by now_ns have been given.
+function M.settle(record, now_ns)
+  local passing, count = record.passing, 0
+  local total = #passing
+  while count < total do -- in the order of their times, which is that of their confirmations
+    local row = passing[count + 1]
+    if row.passes_ns > now_ns and row.open then
+      break
+    end
+    count = count + 1
+    M.given(record, row)
+    row.open = row.awaited and row.open or nil
+  end
+  if count > 0 then
+    table.move(passing, count + 1, total + count, 1) -- with count times nil at the end
+    record:flush_rows()
+  end
+end
+
+--- Count a row's pulse, once.
+function M.given(record, row)
+  if row.counted == false then
+    row.counted = true
+    record.pulses_sent = record.pulses_sent + 1
+    record.pulses_unmeasured = record.pulses_unmeasured + (row.late_ns and 0 or 1)
+    record.pulses_confirmed = record.pulses_confirmed + (row.promised and 1 or 0)
+  end
+end
+
+--- Was a train's start confirmed before this pulse of it came? Then it counts when it comes.
+---@param confirmed_ns integer from the plan's start
+function M.ahead(row, confirmed_ns)
+  row.promised = row.counted == false and row.sent_ns > confirmed_ns
+  row.awaited = not row.promised and row.awaited
+  return row.promised
+end
+
+--- The run stopped at halted_ns: what was due later waits for stopped() to say what became of it.
+---@param status string? what is known of it; nil: that depends on whether the device disarms
+function M.cut(record, halted_ns, status)
+  M.settle(record, halted_ns)
+  for _, row in ipairs(record.passing) do
+    row.cut, row.sent_ns, row.status, row.confirmed_ns, row.reply = true, nil, status, nil, nil
+    row.doubtful = row.passes_ns <= halted_ns + stop_ns
+  end
+  record.cut, record.passing = record.passing, {}
+end
+
+--- The stop is over. A device that does not say that it is disarmed, or cannot say that its trains have
+--- ended, may have given all the rest.
+--- One that does gave what it has confirmed by then; the others were stopped. Where it does not
+--- confirm each pulse, those that were due while the stop was on its way are uncertain: a burst may
+--- have been cut short.
+---@param disarmed boolean?
+function M.stopped(record, disarmed)
+  for _, row in ipairs(record.cut or {}) do
+    if not row.status then
+      row.status = (not disarmed or row.doubtful and not row.alone) and "perhaps_sent" or "stopped"
+    end
+    if row.status ~= "delivered" and row.status ~= "otherwise" then
+      record.pulses_skipped = record.pulses_skipped + 1
+      record.skipped_by[row.status] = (record.skipped_by[row.status] or 0) + 1
+    end
+    row.open = nil
+  end
+  record.cut = nil
+  record:flush_rows()
+end
+
+return M

@@ -1,0 +1,92 @@
+--- Is events.tsv at the end of a run what the run wrote? Other programs put a file in its place, remove or
+--- empty it: an editor, a synchroniser, a hand.
+local core = require "moonpulse.core"
+local lfs = require "lfs"
+local read = require "moonpulse.record.read"
+
+local M = {}
+
+--- A file that is not the run's stays, beside it: the name that it got; nil where there was none.
+---@param path string
+---@return string? kept
+---@return string? message
+function M.keep(path)
+  if not lfs.symlinkattributes(path, "mode") then
+    return nil
+  end
+  local kept, count = path .. ".replaced", 1
+  while lfs.symlinkattributes(kept, "mode") do
+    count = count + 1
+    kept = ("%s.replaced%d"):format(path, count)
+  end
+  local ok, message = os.rename(path, kept)
+  return ok and kept or nil, message
+end
+
+--- Copy what the open file has, whatever became of its name.
+local function copy(fd, path)
+  local from <close>, message = io.open("/proc/self/fd/" .. fd, "rb")
+  if not from then
+    return nil, message
+  end
+  local to
+  to, message = core.create_file(path .. ".new")
+  if not to then
+    return nil, message
+  end
+  local ok, part = true, from:read(65536)
+  while ok and part do
+    ok, message = to:write(part)
+    part = from:read(65536)
+  end
+  local closed, why = to:close()
+  if not ok or not closed then
+    os.remove(path .. ".new")
+    return nil, message or why
+  end
+  return true
+end
+
+--- Of a run that ended: has its events.tsv fewer pulses than its result says, or is it none?
+---@param path string
+---@param result table of the manifest
+---@return boolean
+function M.is_short(path, result)
+  local events = read.events(path)
+  local pulses = 0
+  for _, field in ipairs { "pulses_sent", "pulses_skipped" } do
+    pulses = pulses + (math.tointeger(result[field]) or 0)
+  end
+  return not events and pulses > 0 or events ~= nil and #events.pulses < pulses
+end
+
+--- Before the file is closed: is it under its name, with all its lines? Where another is, or none, it is
+--- written again under its name, and the other one stays beside it.
+---@param file file* of core.create_file, all of it flushed
+---@param path string
+---@param lines integer that were written
+---@return string? note what was done about it
+---@return string? lost what is not there, and cannot be had from the file
+function M.settle(file, path, lines)
+  local fd, ours, found = core.file_state(file, path)
+  if not fd or ours and found == lines then
+    return nil
+  elseif found ~= lines then
+    return nil, path .. ": another program emptied or changed it during the run"
+  end
+  local ok, message = copy(fd, path)
+  local kept, why
+  if ok then
+    kept, why = M.keep(path)
+    ok, message = not why and os.rename(path .. ".new", path), why
+  end
+  if not ok then
+    os.remove(path .. ".new")
+    return nil, ("%s: another program replaced or removed it during the run, and it cannot be written again "
+      .. "(%s)"):format(path, message or "?")
+  end
+  return ("%s: another program %s it during the run; it was written again and has every row%s"):format(path,
+    kept and "replaced" or "removed", kept and "; what was in its place is " .. kept or "")
+end
+
+return M

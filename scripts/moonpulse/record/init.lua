@@ -1,0 +1,453 @@
+--- The record of a run: a folder with events.tsv, written as the run goes, and manifest.json.
+local cjson = require "cjson"
+local confirmations = require "moonpulse.record.confirmations"
+local core = require "moonpulse.core"
+local files = require "moonpulse.record.file"
+local folders = require "moonpulse.record.folder"
+local order = require "moonpulse.record.order"
+local trains = require "moonpulse.record.device_trains"
+
+local M = {}
+
+local Record = {}
+Record.__index = Record
+confirmations.into(Record)
+
+local header = table.concat({
+  "onset", "duration", "trial_type", "index", "event", "pulse", "onset_planned_us",
+  "onset_sent_us", "onset_confirmed_us", "lateness_us", "channel", "intensity_mso", "intensity",
+  "intensity_ref", "status", "reply", "timed_by", "setting_proof",
+}, "\t")
+
+local room_kept = 2048 -- flight records for what comes beside the plans
+local window_ns = 1000000000 -- rows of a live run wait so long for others that belong before them
+
+--- path: where file is; nil: it is in memory only.
+local function record_in(folder, path, file)
+  file:setvbuf("full", 65536)
+  file:write(header, "\n")
+  return setmetatable({
+    folder = folder, path = path, file = file, index = 0, until_ns = math.mininteger,
+    written_ns = math.mininteger, first = 1, last = 0, queue = {}, unconfirmed = {},
+    first_open = 1, last_open = 0, unsure = {}, pulses_sent = 0, pulses_confirmed = 0, pulses_skipped = 0,
+    lateness = {}, worst_us = 0, skipped_by = {}, passing = {}, extra = 0, trains = {},
+    pulses_unmeasured = 0, -- sent, and timed by the stimulator
+    starts = 0, last_number = 0,
+  }, Record)
+end
+
+local function new_record(folder, path)
+  local file, message = core.create_file(path)
+  if not file then
+    return nil, message
+  end
+  return record_in(folder, path, file)
+end
+
+--- Make the folder <out>/<date>T<time>_<id> and open the record in it.
+---@param out string
+---@param id string
+---@param group boolean? its group may read it, else nobody but its owner
+---@return table? record
+---@return string? message
+function M.create(out, id, group)
+  local wall = core.wall_ns()
+  local folder, message = folders.make(out, os.date("%Y-%m-%dT%H%M%S", wall // 1000000000) .. "_"
+    .. id:gsub("[^%w%-_.]", "_"), group)
+  if not folder then
+    return nil, message
+  end
+  local record
+  record, message = new_record(folder, folder .. "/events.tsv")
+  if not record then
+    return nil, ("cannot make the record: %s: make room, or name another folder with --out DIR")
+      :format(message)
+  end
+  record.started = os.date("%Y-%m-%dT%H:%M:%S%z", wall // 1000000000)
+  return record
+end
+
+--- A new events.tsv (as events.tsv.new) for a folder that is there.
+---@param folder string
+---@return table? record
+---@return string? message
+function M.rewrite(folder)
+  return new_record(folder, folder .. "/events.tsv.new")
+end
+
+--- A record that is kept in memory only, for whoever wants to know and must not change anything.
+---@return table record
+---@return fun(): string text events.tsv as it would be
+function M.in_memory()
+  local parts = {}
+  local file = {
+    setvbuf = function() end, flush = function() return true end, close = function() return true end,
+    write = function(_, ...)
+      for _, part in ipairs { ... } do
+        parts[#parts + 1] = part
+      end
+      return true
+    end,
+  }
+  return record_in("", nil, file), function() return table.concat(parts) end
+end
+
+local function fields(action)
+  local channel = action.channel ~= "" and action.channel or "1" -- of a train that the device times
+  return ("%s\t%.9g\t%.9g\t%s"):format(channel, action.mso, action.intensity,
+    action.reference)
+end
+
+--- How many flight records a plan takes at most: a pulse takes one, its confirmation another, a change
+--- of intensity a third.
+---@param pulses integer
+---@param marks integer
+function M.records_of(pulses, marks)
+  return 3 * pulses + marks
+end
+
+--- Open the flight record: what a killed run leaves. For runs in real time.
+---@param pulses integer planned
+---@param marks integer planned
+function Record:open_flight(pulses, marks)
+  local capacity = M.records_of(pulses, marks) + core.flight_spare
+  if capacity > core.flight_most then
+    return nil, ("a run of %d pulses and %d marks in real time is more than the flight record "
+      .. "holds (%d records): split it"):format(pulses, marks, core.flight_most)
+  end
+  local flight, message = core.flight(self.folder .. "/flight.bin", capacity)
+  core.as_folder(self.folder .. "/flight.bin")
+  self.flight = flight
+  return flight ~= nil, message
+end
+
+--- The plan starts at start_ns on the monotonic clock.
+function Record:start(start_ns)
+  self.start_ns = start_ns
+  if self.flight then
+    self.flight:start(start_ns)
+  end
+end
+
+--- The actions of the run, by their number.
+---@param driver { confirms: boolean?, setting_proof: string? } confirms false: the device never says that it
+---   fired; setting_proof: how it confirms what it is told
+---@param slow_ns integer? a reply later than that is perhaps another pulse's
+function Record:set_actions(actions, driver, slow_ns)
+  local confirms = driver.confirms
+  self.slow_ns, self.actions, self.setting_proof = slow_ns, actions, driver.setting_proof or "none"
+  self.tails, self.silent, self.end_proven = {}, confirms == false, driver.proves_end ~= false
+  self.trains = trains.prepare(actions, fields)
+  for i, action in ipairs(actions) do
+    self.tails[i] = fields(action)
+  end
+end
+
+--- How many records of plans the flight record still has room for.
+---@return integer
+function Record:room()
+  return self.flight and self.flight:room() - room_kept or math.maxinteger
+end
+
+--- Plan number k of the run will start at start_ns (monotonic): what the flight record holds from here
+--- on is of that plan. Raises a refusal { code, message } where it does not hold that: then nothing is
+--- played.
+function Record:play(k, start_ns)
+  if self.flight and not self.flight:play(k, start_ns) then
+    error({ code = "limit", message = "the flight record takes no further plan: begin another run" }, 0)
+  end
+end
+
+--- Another plan follows in the same run: its pulses are counted on from the last one.
+---@param actions moonpulse.Action[]
+---@param driver table as for set_actions
+---@param slow_ns integer?
+function Record:next_play(actions, driver, slow_ns)
+  self.extra = self.last_number
+  self:set_actions(actions, driver, slow_ns)
+end
+
+local whole_row = "%d.%09d\t0\tpulse\t%d\tpulse\t%d\t%d.%03d\t%d.%03d\t%d.%03d\t%d.%03d"
+  .. "\t%s\t%s\t%s\thost\t%s\n"
+
+--- The usual row, in whole numbers: formatting floats takes several times as long.
+local function line_of_pulse(row)
+  local planned, sent, confirmed, late = row.planned_ns, row.sent_ns, row.confirmed_ns, row.late_ns
+  return whole_row:format(sent // 1000000000, sent % 1000000000, row.index, row.pulse,
+    planned // 1000, planned % 1000, sent // 1000, sent % 1000, confirmed // 1000,
+    confirmed % 1000, late // 1000, late % 1000, row.tail, row.status, row.reply, row.proof)
+end
+
+local function line(row)
+  local sent = row.sent_ns
+  if row.event == "pulse" and row.confirmed_ns and sent >= 0 and row.late_ns and row.late_ns >= 0
+    and row.planned_ns >= 0 and not row.timed_by then
+    return line_of_pulse(row)
+  end
+  return ("%.9f\t0\t%s\t%d\t%s\t%s\t%.3f\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n"):format(
+    (sent or row.planned_ns) / 1e9, row.event, row.index, row.event, row.pulse or "n/a",
+    row.planned_ns / 1e3, sent and ("%.3f"):format(sent / 1e3) or "n/a",
+    row.confirmed_ns and ("%.3f"):format(row.confirmed_ns / 1e3) or "n/a",
+    row.late_ns and ("%.3f"):format(row.late_ns / 1e3) or "n/a", row.tail or "n/a\tn/a\tn/a\tn/a",
+    row.status, row.reply or "n/a",
+    row.timed_by or row.event == "pulse" and "host" or "n/a", row.proof or "n/a")
+end
+
+--- A row that the disk does not take is missing from events.tsv, not from the flight record. It is said at
+--- once: there may be time to make room.
+function Record:wrote(ok, message)
+  if not ok and not self.lost then
+    self.lost = ("%s/events.tsv: %s"):format(self.folder, message)
+    if self.on_lost then
+      self.on_lost(self.lost)
+    end
+  end
+end
+
+local function write_row(self, row, onset_ns)
+  self.index = self.index + 1
+  row.index = self.index
+  if onset_ns < self.written_ns then
+    self.disordered = true
+  else
+    self.written_ns = onset_ns
+  end
+  self:wrote(self.file:write(line(row)))
+end
+
+--- Rows leave in the order of their onsets, so one that waits for the device's reply holds the later
+--- ones back.
+function Record:flush_rows()
+  order.flush(self, write_row)
+end
+
+--- No row with a sooner onset than until_ns (from the run's start) follows, as far as is known.
+---@param until_ns integer
+function Record:advance(until_ns)
+  if until_ns > self.until_ns then
+    self.until_ns = until_ns
+    if self.first <= self.last then
+      order.flush(self, write_row)
+    end
+  end
+end
+
+function Record:add(row)
+  row.proof = row.event == "pulse" and self.setting_proof or nil
+  local key_ns = row.sent_ns or row.planned_ns
+  if row.open and row.planned_ns < key_ns then -- a train that is stopped has planned onsets
+    key_ns = row.planned_ns
+  end
+  order.insert(self, row, key_ns)
+  if not row.open then
+    order.flush(self, write_row)
+  end
+end
+
+--- A pulse was handed to the port.
+---@param number integer
+---@param planned_ns integer onset
+---@param sent_ns integer when the stimulator has the whole command
+---@param late_ns integer
+---@param action integer
+---@param now_ns integer when this is told (monotonic)
+---@param status string? what is known of it until it is confirmed; "sent"
+function Record:pulse(number, planned_ns, sent_ns, late_ns, action, now_ns, status)
+  self.starts = self.starts + 1
+  self.lateness[#self.lateness + 1] = late_ns / 1e3
+  if late_ns / 1e3 > self.worst_us then
+    self.worst_us = late_ns / 1e3
+  end
+  local train = self.trains[action]
+  if train then
+    local base = number - 1 + self.extra
+    self.extra = self.extra + #train.onsets - 1
+    self.last_number = base + #train.onsets
+    return trains.start(self, train, { number = number, planned_ns = planned_ns, sent_ns = sent_ns,
+      late_ns = late_ns, now_ns = now_ns, base = base, action = self.actions[action],
+      status = status, left_ns = self.start_ns and self.start_ns + sent_ns or now_ns })
+  end
+  local row = {
+    event = "pulse", pulse = number + self.extra, engine_number = number, start = self.starts,
+    planned_ns = planned_ns, sent_ns = sent_ns,
+    late_ns = late_ns, tail = self.tails[action], open = true, status = status or "sent",
+    at_ns = now_ns, action = self.actions[action],
+  }
+  self.last_number = row.pulse
+  self.pulses_sent = self.pulses_sent + 1
+  if self.silent then
+    row.open = nil
+    return self:add(row)
+  end
+  self.last_open = self.last_open + 1
+  self.unconfirmed[self.last_open] = row
+  self:add(row)
+end
+
+--- A pulse was left out; reason is "late", "close" or "setting".
+function Record:skipped(number, planned_ns, late_ns, action, reason)
+  local train = self.trains[action]
+  local onsets = train and train.onsets or { { ns = 0, tail = self.tails[action] } }
+  for i, onset in ipairs(onsets) do
+    self:add { event = "pulse", pulse = number + self.extra + i - 1,
+      planned_ns = planned_ns + onset.ns, late_ns = late_ns, tail = onset.tail, status = reason,
+      timed_by = train and "device" }
+  end
+  self.extra = self.extra + #onsets - 1
+  self.last_number = number + self.extra
+  self.pulses_skipped = self.pulses_skipped + #onsets
+  self.skipped_by[reason] = (self.skipped_by[reason] or 0) + #onsets
+end
+
+--- The time is now_ns (monotonic): pulses of the device's own trains up to then were given.
+function Record:settle(now_ns)
+  trains.settle(self, now_ns)
+end
+
+--- The run stopped at now_ns: status says what is known of the pulses of a train after it.
+---@param now_ns integer
+---@param status string? nil: stopped() will tell
+function Record:halt(now_ns, status)
+  trains.cut(self, now_ns, status)
+end
+
+--- The stop is over; disarmed: the device says so.
+---@param disarmed boolean?
+function Record:stopped(disarmed)
+  if self.flight then
+    self.flight:left(disarmed == true)
+  end
+  trains.stopped(self, disarmed and self.end_proven)
+end
+
+--- Does every row so far have its place in the file, with nothing to wait for?
+function Record:is_quiet()
+  return self.first > self.last and self.first_open > self.last_open and #self.passing == 0
+    and not self.doubted
+end
+
+--- count pulses were sent and confirmed, and their rows written by somebody else.
+---@param count integer
+---@param onset_ns integer of the last of them
+function Record:written(count, onset_ns)
+  self.written_ns = count > 0 and onset_ns or self.written_ns
+  self.index = self.index + count
+  self.starts = self.starts + count
+  self.pulses_sent = self.pulses_sent + count
+  self.pulses_confirmed = self.pulses_confirmed + count
+end
+
+--- The device reported a pulse that nobody sent. Its onset is not known: it stands at the reply's time.
+---@param at_ns integer when the reply came (monotonic)
+---@param reply string
+---@param value integer? the reply as a number, for the flight record, where it is confirmation number 0
+function Record:unasked(at_ns, reply, value)
+  if not self.start_ns then -- nothing was sent yet, nor will be
+    self:start(at_ns)
+  end
+  if self.flight then
+    self.flight:confirm(0, at_ns, value or 0)
+  end
+  local since_ns = math.max(0, at_ns - self.start_ns) -- no row lies before the run's start
+  if self.on_unasked then -- whoever sums up what was given
+    self.on_unasked(since_ns)
+  end
+  self:add { event = "unasked_pulse", planned_ns = since_ns, confirmed_ns = since_ns, status = "delivered",
+    reply = reply }
+end
+
+--- Something else: a mark, a change of intensity.
+function Record:event(event, planned_ns, sent_ns, status, reply, action)
+  self:add { event = event, planned_ns = planned_ns, sent_ns = sent_ns, status = status,
+    reply = reply, tail = action and self.tails[action] }
+end
+
+function Record:sync()
+  if self.start_ns then
+    self:advance(core.clock_ns() - self.start_ns - window_ns)
+  end
+  self:wrote(self.file:flush())
+end
+
+--- Percentiles by nearest rank.
+local function percentiles(values)
+  if #values == 0 then
+    return nil
+  end
+  table.sort(values)
+  local function rank(p)
+    return values[math.max(1, math.ceil(p / 100 * #values))]
+  end
+  return { p50 = rank(50), p95 = rank(95), p99 = rank(99), max = values[#values] }
+end
+
+--- Counts and timing so far, for the manifest and the last lines of a run.
+function Record:result()
+  return {
+    pulses_sent = self.pulses_sent, pulses_confirmed = self.pulses_confirmed,
+    pulses_skipped = self.pulses_skipped, lateness_us = percentiles(self.lateness),
+  }
+end
+
+--- Write manifest.json; whole or not at all. Raises a refusal { code, message } where it cannot be written.
+---@param manifest table
+function Record:manifest(manifest)
+  local path, text = self.folder .. "/manifest.json", cjson.encode(manifest) .. "\n"
+  local file, ok, message
+  file, message = core.create_file(path .. ".new")
+  ok = file
+  if file then -- a full disk must not cost the manifest that is there
+    ok, message = file:write(text)
+    local closed, why = file:close()
+    ok, message = ok and closed, message or why
+  end
+  if ok then
+    ok, message = os.rename(path .. ".new", path)
+  end
+  if not ok then
+    os.remove(path .. ".new")
+    error({ code = "limit", message = ("cannot write %s: %s: make room, or name another folder with "
+      .. "--out DIR"):format(path, message) }, 0)
+  end
+end
+
+--- No more confirmations come: pulses without one that is surely theirs are written as sent.
+function Record:give_up()
+  for _, answer in ipairs(self.unsure) do
+    for _, row in ipairs(answer[1].rows or { answer[1] }) do
+      row.open = nil
+    end
+  end
+  for i = self.first_open, self.last_open do
+    for _, row in ipairs(self.unconfirmed[i].rows or { self.unconfirmed[i] }) do
+      row.open = nil
+    end
+    self.unconfirmed[i] = nil
+  end
+  self.unsure, self.doubted, self.spare, self.first_open = {}, nil, nil, self.last_open + 1
+  trains.settle(self, math.maxinteger)
+  trains.stopped(self)
+end
+
+--- No more rows. What another program did to the file meanwhile is in self.replaced where it could be mended.
+function Record:close()
+  self:give_up()
+  self:advance(math.maxinteger)
+  self:wrote(self.file:flush())
+  if self.path and not self.lost then
+    self.replaced, self.changed = files.settle(self.file, self.path, self.index + 1) -- and the header
+    self.lost = self.changed
+  end
+  self:wrote(self.file:close())
+  if self.disordered and self.path and not self.lost then
+    self:wrote(order.settle(self.path))
+  end
+  if self.flight then
+    local ok, message = self.flight:close()
+    if not ok then
+      self.flight_lost = ("%s/flight.bin: %s"):format(self.folder, message)
+    end
+  end
+end
+
+return M

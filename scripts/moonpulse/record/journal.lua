@@ -1,0 +1,133 @@
+--- journal.jsonl: what an experiment decided, a line each, written before it is done. With the flight
+--- record it is all that moonpulse recover needs after a kill.
+--
+-- Lines are numbered and each ends with a checksum of what stands before it, so that one that is missing,
+-- torn, zeroed or moved is seen. Journals of older versions have neither.
+local cjson = require "cjson"
+local core = require "moonpulse.core"
+local json = require "moonpulse.text.sorted_json"
+local schema = require "moonpulse.record.schema"
+
+local M = {}
+
+local most_bytes, most_line = 256000000, 16000000
+
+local Journal = {}
+Journal.__index = Journal
+
+---@param folder string of the run
+---@return table? journal to be closed
+---@return string? message
+function M.new(folder)
+  local file, message = core.create_file(folder .. "/journal.jsonl")
+  if not file then
+    return nil, message
+  end
+  return setmetatable({ file = file, path = folder .. "/journal.jsonl", lines = 0 }, Journal)
+end
+
+--- Times go as text: a monotonic clock in nanoseconds may be beyond what a JSON number holds.
+--- Raises { code, message } where the disk does not take it: what is not in the journal is not done.
+---@param kind "play"|"mark"
+---@param entry table; keys that end in _ns are integers
+function Journal:write(kind, entry)
+  self.lines = self.lines + 1
+  local line = { kind = kind, line = self.lines }
+  for key, value in pairs(entry) do
+    line[key] = key:match("_ns$") and math.type(value) == "integer" and tostring(value) or value
+  end
+  if not self.lost then
+    local text = json.encode(line):sub(1, -2)
+    local ok, message = self.file:write(text, (',"check":"%s"}\n'):format(core.checksum(text)))
+    if ok then
+      ok, message = self.file:flush()
+    end
+    self.lost = not ok and message or nil -- part of a line may be there: nothing is written behind it
+  end
+  if self.lost then
+    error({ code = "stopped", message = ("the journal cannot be written, so nothing more is played: %s: %s")
+      :format(self.path, self.lost) }, 0)
+  end
+end
+
+--- What does not reach the disk only now was told before: each line was flushed.
+function Journal:close()
+  local ok, message = self.file:close()
+  self.lost = self.lost or not ok and message or nil
+end
+
+Journal.__close = Journal.close
+
+--- The entry of a line; nil and why it is none.
+local function entry_of(text, room, checked)
+  if #text > most_line then
+    return nil, "it is longer than any"
+  end
+  local before, check = text:match('^(.*),"check":"(%x+)"}$')
+  if before and core.checksum(before) ~= check or not before and checked then
+    return nil, "it is torn or was changed"
+  end
+  local ok, entry = pcall(cjson.decode, text)
+  if not ok then
+    return nil, "it is torn or was changed"
+  end
+  local taken, why = schema.entry(entry, room)
+  if taken and before then
+    taken.line = type(entry.line) == "number" and math.tointeger(entry.line) or -1
+  end
+  return taken, why
+end
+
+local function say(said, first, last, why)
+  said[#said + 1] = first == last and ("line %d of journal.jsonl could not be read (%s)"):format(first, why)
+    or ("lines %d to %d of journal.jsonl could not be read (%s)"):format(first, last, why)
+end
+
+--- Lines that are not where their numbers say.
+local function say_gaps(entries, said)
+  local expected = 1
+  for _, entry in ipairs(entries) do
+    if entry.line and entry.line > expected and not entry.after_bad then
+      said[#said + 1] = ("journal.jsonl: the lines before line %d are missing"):format(entry.line)
+    elseif entry.line and entry.line < expected then
+      said[#said + 1] = ("journal.jsonl: line %d is out of order"):format(entry.line)
+    end
+    expected = (entry.line or expected) + 1
+  end
+end
+
+--- Read a journal back; what cannot be read is left out, and said.
+---@param folder string
+---@return table[]? entries in the order in which they were written
+---@return string[]|string said what is not as it was written, a sentence each; message
+function M.read(folder)
+  local text, message = core.read_file(folder .. "/journal.jsonl", most_bytes)
+  if not text then
+    return nil, message
+  end
+  local entries, said, number, bad = {}, {}, 0, nil
+  local room = { pulses = schema.most_pulses }
+  local checked = text:find(',"check":"', 1, true) ~= nil
+  for line in text:gmatch("[^\n]+") do
+    number = number + 1
+    local entry, why = entry_of(line, room, checked)
+    if entry then
+      entry.after_bad = bad ~= nil
+      entries[#entries + 1] = entry
+    end
+    if bad and (entry or why ~= bad.why) then
+      say(said, bad.first, number - 1, bad.why)
+      bad = nil
+    end
+    if not entry then
+      bad = bad or { first = number, why = why }
+    end
+  end
+  if bad then
+    say(said, bad.first, number, bad.why)
+  end
+  say_gaps(entries, said)
+  return entries, said
+end
+
+return M

@@ -1,0 +1,498 @@
+--- A torn run back into a record: events.tsv from the flight record, marked interrupted.
+local core = require "moonpulse.core"
+local devices = require "moonpulse.driver.find"
+local files = require "moonpulse.record.file"
+local givens = require "moonpulse.record.given"
+local lfs = require "lfs"
+local journals = require "moonpulse.record.journal"
+local flight_of = require "moonpulse.record.recover_flight"
+local outcomes = require "moonpulse.record.outcome"
+local read = require "moonpulse.record.read"
+local records = require "moonpulse.record"
+local schema = require "moonpulse.record.schema"
+local stop_words = require "moonpulse.text.stop_words"
+
+local M = {}
+
+--- How a plan is named of which only the flight record tells.
+function M.unknown_text(number, pulses)
+  return ("plan %d: %s sent, and journal.jsonl does not say which: not in events.tsv, "
+    .. "and the numbers of the pulses behind them may be too small"):format(number,
+    pulses == 1 and "1 pulse was" or ("%d pulses were"):format(pulses))
+end
+
+local function read_manifest(folder)
+  local manifest, said = read.manifest(folder .. "/manifest.json")
+  if not manifest then
+    return nil, ("%s has no manifest.json that can be read: is it the folder of a run? (%s)"):format(folder,
+      said)
+  elseif type(manifest.device) ~= "table" or type(manifest.device.name) ~= "string" then
+    return nil, ("%s/manifest.json does not say which device the run was on: is it a run's?"):format(folder)
+  end
+  manifest.protocol = manifest.protocol or {}
+  return manifest, said
+end
+
+-- what is written for a reply whose driver is not at hand
+local nameless = { confirmation = function() return "confirmed" end }
+
+--- Did the user say that this file is a driver: is it in a folder of MOONPULSE_PATH?
+local function is_installed(file)
+  for _, known in ipairs(file:sub(1, 1) == "/" and devices.user_files() or {}) do
+    if known.path == file then
+      return true
+    end
+  end
+  return false
+end
+
+--- The driver of the run: it has the words for the replies. A driver is a program that may do what its
+--- user may, and a record may be somebody else's: a file that the manifest names is never loaded, unless
+--- the user says so, with --device or by MOONPULSE_PATH.
+---@param device table of the manifest
+---@param chosen string? what --device says
+---@return table? driver
+---@return string? message why there is none, or what is missing without it
+local function driver_of(device, chosen)
+  local file = type(device.driver) == "string" and device.driver or nil
+  if chosen then
+    local driver, message = devices.find(chosen)
+    if driver and driver.name ~= device.name then
+      return nil, ("--device %s is the driver %s, and the run was on %s: name the driver of the run"):format(
+        chosen, driver.name, device.name)
+    end
+    return driver, message
+  elseif not file then
+    return devices.known(device.name) and devices.find(device.name) or nameless
+  elseif is_installed(file) then
+    return devices.find(file) or nameless
+  end
+  return nameless, file
+end
+
+--- The reply that the flight record tells of: it is that pulse's, and what was sent before it and not
+--- confirmed never was.
+local function confirm(record, reply, start_ns, driver, given)
+  if reply.number == 0 then -- of no pulse that was sent
+    return record:unasked(reply.woken_ns, driver.confirmation(reply.action - 1))
+  end
+  local number = record:oldest_number()
+  while number and number < reply.number do
+    record:unconfirmed_row()
+    number = record:oldest_number()
+  end
+  if number == reply.number then
+    local value = reply.action - 1
+    local action, pulse = record:awaits(reply.woken_ns)
+    local unlike = reply.detail == 1 or action and given:compare(action, value, pulse)
+    record:confirm(reply.woken_ns - start_ns, driver.confirmation(value), nil, unlike and "otherwise")
+  end
+end
+
+--- A record of the dispatcher as it told it when it was live.
+local function outcome_of(entry, begin_ns, facts)
+  local returned_ns = entry.returned_ns
+  return { what = entry.kind == "sent" and returned_ns == -1 and "not_taken" or entry.kind,
+    send = entry.send, number = entry.number, planned_ns = entry.planned_ns,
+    due_ns = entry.due_ns - begin_ns, entered_ns = entry.sent_ns - begin_ns,
+    returned_ns = returned_ns > 0 and returned_ns - begin_ns or nil, action = entry.action,
+    frame = entry.frame, stop = entry.stop, text = facts.marks[entry.action],
+    status = returned_ns == 0 and "perhaps_sent" or nil }
+end
+
+--- Does a record name a frame and an action that its plan has?
+local function fits(entry, play)
+  return entry.kind == "mark" and play.marks[entry.action] ~= nil
+    or entry.kind ~= "mark" and play.wire_ns[entry.frame] ~= nil and play.actions[entry.action] ~= nil
+end
+
+--- Write the rows of one plan; true where it came to its end.
+---@param list table[] its flight records
+---@param play table what the journal or the manifest says of it
+---@param times { run_ns: integer, next_ns: integer? } the run's start, and when the plan after it was begun
+---@param given moonpulse.Given of the run
+---@return boolean finished
+---@return integer unfit records that are not of such a plan
+local function replay(record, list, play, times, driver, given)
+  local run_ns, finished, last_ns, halted, unfit = times.run_ns, false, times.next_ns or 0, false, 0
+  local facts = { offset_ns = play.start_ns - run_ns, wire_ns = play.wire_ns, latency_ns = play.latency_ns,
+    tolerance_ns = play.tolerance_ns }
+  for _, entry in ipairs(list) do
+    last_ns = math.max(last_ns, entry.sent_ns or 0, entry.woken_ns or 0,
+      entry.kind == "alive" and entry.returned_ns or 0)
+    local is_outcome = entry.kind == "sent" or entry.kind == "skipped" or entry.kind == "mark"
+    if is_outcome and not fits(entry, play) then
+      unfit = unfit + 1
+    elseif is_outcome then
+      outcomes.enter(record, outcome_of(entry, play.start_ns, play), facts, entry.sent_ns)
+    elseif entry.kind == "confirm" then
+      confirm(record, entry, run_ns, driver, given)
+    elseif entry.kind == "stopped" and not halted then
+      record:halt(entry.sent_ns)
+      halted = true
+    elseif entry.kind == "left" then
+      record:stopped(entry.action == 2)
+    elseif entry.kind == "finished" then
+      finished = true
+    end
+  end
+  if not halted then -- a train that the device timed went on until the guard's frame
+    record:halt(last_ns, "perhaps_sent")
+  end
+  record:stopped(false)
+  return finished, unfit
+end
+
+--- The plans of an experiment and its marks, in their order; of a protocol its one plan.
+local function entries_of(folder, manifest, start_ns)
+  if manifest.kind == "experiment" then
+    return journals.read(folder)
+  end
+  local facts, message = schema.flight(manifest.flight)
+  if not facts then
+    return nil, ("%s/manifest.json: %s: what was sent cannot be told from flight.bin"):format(folder, message)
+  end
+  facts.kind, facts.start_ns, facts.from_ns, facts.play = "play", start_ns, math.mininteger, 1
+  facts.pulses = manifest.protocol.pulses or facts.pulses or 0
+  return { facts }, {}
+end
+
+--- More rows than a run's flight record has room for are not written by any run.
+local function is_too_much(list, entries)
+  local known, rows = {}, 0
+  for _, entry in ipairs(entries) do
+    known[entry.kind == "play" and entry.play or 0] = entry.kind == "play" and entry or nil
+  end
+  for _, entry in ipairs(list) do
+    local action = known[entry.play] and (entry.kind == "sent" or entry.kind == "skipped")
+      and known[entry.play].actions[entry.action]
+    rows = rows + (action and action.part and action.part.pulses or 1)
+  end
+  return rows > core.flight_most
+end
+
+--- What the flight record and the journal of a run hold; nil and why where they cannot be read.
+---@return table? flight
+---@return table[]|string entries
+---@return string[]? said what is not as it was written
+local function read_run(folder, manifest)
+  local flight, message = flight_of.read(folder .. "/flight.bin")
+  if not flight then
+    return nil, message
+  end
+  local entries, said = entries_of(folder, manifest, flight.start_ns)
+  if not entries then
+    return nil, said
+  elseif is_too_much(flight.list, entries) then
+    return nil, ("%s: its manifest or journal and its flight record tell of more pulses than any run has")
+      :format(folder)
+  end
+  return flight, entries, table.move(said, 1, #said, 1 + #flight.said, flight.said)
+end
+
+--- The flight records of each plan, by its number.
+local function parts_of(list)
+  local parts, starts = {}, {}
+  for _, entry in ipairs(list) do
+    local part = parts[entry.play] or {}
+    parts[entry.play] = part
+    if entry.kind == "play" then
+      starts[entry.play] = entry.due_ns
+    else
+      part[#part + 1] = entry
+    end
+  end
+  return parts, starts
+end
+
+--- The same in an older record, which names no plans: what was due from the plan's beginning to the next's.
+local function part_between(list, from_ns, to_ns)
+  local part = {}
+  for _, entry in ipairs(list) do
+    local at_ns = (entry.kind == "confirm" or entry.kind == "stopped") and entry.woken_ns or entry.due_ns
+    if at_ns >= from_ns and at_ns < to_ns then
+      part[#part + 1] = entry
+    end
+  end
+  return part
+end
+
+local function next_play(entries, i)
+  for k = i + 1, #entries do
+    if entries[k].kind == "play" then
+      return entries[k]
+    end
+  end
+end
+
+local function pulses_in(part)
+  local pulses = 0
+  for _, entry in ipairs(part) do
+    pulses = pulses + ((entry.kind == "sent" or entry.kind == "skipped") and entry.send == "pulse" and 1 or 0)
+  end
+  return pulses
+end
+
+--- Plans up to number last that the flight record names and nothing else tells of: no intensity is invented
+--- for them, but their pulses count.
+local function pass_unknown(record, run, last)
+  local names = {}
+  for name in pairs(run.parts or {}) do
+    if name > 0 and name <= last and not run.known[name] then
+      names[#names + 1] = name
+    end
+  end
+  table.sort(names)
+  for _, name in ipairs(names) do
+    local pulses = pulses_in(run.parts[name])
+    run.known[name] = "unknown"
+    record.last_number, run.unknown = record.last_number + pulses, run.unknown + pulses
+    if pulses > 0 then
+      run.said[#run.said + 1] = M.unknown_text(name, pulses)
+    end
+  end
+end
+
+--- Pulses that the device reported before the first plan.
+local function unasked_before(record, list, driver)
+  for _, entry in ipairs(list) do
+    if entry.play > 0 then
+      return
+    elseif entry.kind == "confirm" and entry.number == 0 then
+      record:unasked(entry.woken_ns, driver.confirmation(entry.action - 1))
+    end
+  end
+end
+
+--- The rows of an entry of the journal; its pulses, and whether it came to its end.
+---@param run table what all entries have in common
+local function replay_entry(record, entries, i, run)
+  local entry, flight = entries[i], run.flight
+  if entry.confirms == nil then -- of an older version
+    entry.confirms = run.driver.confirms ~= false
+  end
+  pass_unknown(record, run, (entry.play or 1) - 1)
+  local before = record.last_number
+  record:next_play(entry.actions, entry)
+  for _, set in ipairs(entry.sets or {}) do
+    record:event("set_intensity", set.at_ns, set.at_ns, "sent", nil, set.action)
+  end
+  local follower, name = next_play(entries, i), #entries == 1 and "the plan"
+    or ("plan %s"):format(entry.play or "?")
+  local part = run.parts and (run.parts[entry.play] or {})
+    or part_between(flight.list, entry.from_ns, follower and follower.from_ns or math.maxinteger)
+  local finished, unfit = replay(record, part, entry, { run_ns = flight.start_ns,
+    next_ns = follower and follower.from_ns }, run.driver, run.given)
+  if unfit > 0 then
+    run.said[#run.said + 1] = ("%s: %d record%s of flight.bin %s not of such a plan: what was sent is not "
+      .. "known"):format(name, unfit, unfit == 1 and "" or "s", unfit == 1 and "is" or "are")
+  end
+  local gaps, lost = flight_of.gaps(part, entry, name, flight.losses)
+  run.said[#run.said + 1], run.unknown = gaps, run.unknown + (lost or 0)
+  if finished or gaps then -- what was lost has numbers too
+    record.last_number = math.max(record.last_number, before + entry.pulses)
+  end
+  return entry.pulses, finished
+end
+
+--- Is this the plan of its number that the flight record tells of, and not told already?
+local function is_its_own(entry, run)
+  local start_ns = run.parts and run.starts[entry.play]
+  if not run.parts or (start_ns == nil or start_ns == entry.start_ns) and not run.known[entry.play] then
+    run.known[entry.play or 0] = true
+    return true
+  end
+  run.said[#run.said + 1] = ("plan %s of journal.jsonl is not the one of that number in flight.bin: it is "
+    .. "left out"):format(entry.play or "?")
+  return false
+end
+
+--- Write all rows; whether every plan came to its end, how many pulses they have, and how many more were
+--- given or perhaps were that are in no row.
+local function replay_all(record, flight, entries, driver, said)
+  local complete, planned, is_experiment = true, 0, entries[1] == nil or entries[1].from_ns ~= math.mininteger
+  local run = { flight = flight, driver = driver, given = givens.new(driver.measures), said = said,
+    known = {}, unknown = 0 }
+  if flight.losses.version > 1 then
+    run.parts, run.starts = parts_of(flight.list)
+    unasked_before(record, flight.list, driver)
+  end
+  for i, entry in ipairs(entries) do
+    if entry.kind == "mark" then
+      record:event("mark", entry.at_ns, nil, "passed", entry.text)
+    elseif not is_experiment or is_its_own(entry, run) then
+      run.known[entry.play or 0] = true
+      local pulses, finished = replay_entry(record, entries, i, run)
+      planned, complete = planned + pulses, complete and finished
+    end
+  end
+  pass_unknown(record, run, math.maxinteger)
+  -- of an older version one sentence says just that
+  return complete and #said == (flight.losses.version == 1 and 1 or 0), planned, run.unknown
+end
+
+--- Did the safe frame go out at the last stop?
+local function ended_safe(list)
+  local last
+  for _, entry in ipairs(list) do
+    last = entry.kind == "stopped" and entry or last
+  end
+  return last ~= nil and last.action == 2
+end
+
+--- Why the record is torn, and what had stopped the run before, as the sending thread noted it.
+---@return string reason
+---@return string? stop
+---@param scripted boolean the run was an experiment
+local function how_it_ended(list, scripted)
+  local stop
+  for _, entry in ipairs(list) do
+    stop = entry.kind == "stopped" and entry.stop or stop
+  end
+  if not stop or stop == "finished" then
+    return "Moonpulse was killed, or its disk was full; recovered from flight.bin"
+  end
+  return stop_words.words(stop, scripted)
+    .. "; Moonpulse ended before it had closed the record; recovered from flight.bin", stop
+end
+
+--- What recover would write as events.tsv of a torn run: nothing is changed, no driver's file is loaded.
+---@param folder string
+---@return string? text
+---@return string[]|string said what is missing or damaged; message: why it cannot be told
+---@return integer? unknown pulses that were given, or perhaps were, and are in no row
+function M.rows(folder)
+  local manifest, message = read_manifest(folder)
+  if not manifest then
+    return nil, message
+  elseif not manifest.flight and manifest.kind ~= "experiment" then
+    local record, text = records.in_memory() -- it was not armed
+    record:close()
+    return text(), message
+  end
+  local flight, entries = read_run(folder, manifest)
+  if not flight then
+    return nil, entries
+  end
+  local record, text = records.in_memory()
+  record.start_ns = flight.start_ns
+  local _, _, unknown = replay_all(record, flight, entries, nameless, flight.said)
+  record:close()
+  return text(), flight.said, unknown
+end
+
+--- Why a run is not recovered; nil: it is.
+---@param short boolean? it ended, and its events.tsv is not whole
+local function why_not(folder, manifest, chosen, short)
+  if manifest.status ~= "running" and not (chosen and manifest.status == "interrupted") and not short then
+    return ("%s is not torn: its run ended (%s), there is nothing to recover"):format(folder,
+      tostring(manifest.status))
+  elseif short and not lfs.attributes(folder .. "/flight.bin", "mode") then
+    return ("%s: events.tsv is missing or has fewer pulses than the run sent, and there is no flight.bin to "
+      .. "write it from"):format(folder)
+  elseif not manifest.flight and manifest.kind ~= "experiment" then
+    return ("%s was not armed: nothing was sent"):format(folder)
+  end
+end
+
+--- What the manifest says of a run that was recovered.
+local function result_of(record, flight, planned, complete, scripted)
+  local losses, result = flight.losses, record:result()
+  result.status = "interrupted"
+  result.reason, result.stop = how_it_ended(flight.list, scripted)
+  result.pulses_planned, result.torn_records = planned, losses.torn
+  result.missing_records = losses.empty + losses.missing
+  result.damage = #flight.said > 0 and flight.said or nil
+  result.plan_complete = complete
+  return result
+end
+
+--- events.tsv and manifest.json of a run that nobody else is at.
+---@param short boolean the run ended: its result stays, and so does what is in the place of events.tsv
+local function rewrite(folder, manifest, driver, flight, entries, short)
+  local record, message = records.rewrite(folder)
+  if not record then
+    return nil, message
+  end
+  record.start_ns = flight.start_ns
+  local complete, planned, unknown = replay_all(record, flight, entries, driver, flight.said)
+  record:close()
+  local ok = not record.lost
+  if ok and short then
+    ok, message = select(2, files.keep(folder .. "/events.tsv")) == nil, "what is there cannot be kept"
+  end
+  if ok then
+    ok, message = os.rename(folder .. "/events.tsv.new", folder .. "/events.tsv")
+  end
+  if not ok then
+    os.remove(folder .. "/events.tsv.new")
+    return nil, ("events.tsv cannot be written, and is as it was: %s: make room, and recover again"):format(
+      record.lost or message)
+  end
+  local result = result_of(record, flight, planned, complete, manifest.kind == "experiment")
+  result.pulses_unknown = unknown > 0 and unknown or nil
+  if short then
+    manifest.result.rebuilt = "events.tsv was missing or too short; written again from flight.bin"
+  else
+    manifest.protocol.pulses, manifest.status, manifest.result = planned, "interrupted", result
+  end
+  record:manifest(manifest)
+  return { sent = result.pulses_sent, confirmed = result.pulses_confirmed,
+    skipped = result.pulses_skipped, planned = planned, said = flight.said, safe = ended_safe(flight.list) }
+end
+
+local function recover(folder, chosen, write_report)
+  local manifest, said = read_manifest(folder)
+  if not manifest then
+    return nil, said
+  end
+  local short = manifest.status ~= "running" and type(manifest.result) == "table"
+    and files.is_short(folder .. "/events.tsv", manifest.result)
+  local message = why_not(folder, manifest, chosen, short)
+  if message and manifest.status ~= "running" and not lfs.symlinkattributes(folder .. "/report.html",
+    "mode") then
+    local _, why = write_report(folder)
+    return not why and { report = folder .. "/report.html" } or nil, why
+  elseif message then
+    return nil, message
+  end
+  local driver, unloaded = driver_of(manifest.device, chosen)
+  if not driver then
+    return nil, unloaded
+  end
+  local flight, entries = read_run(folder, manifest)
+  if not flight then
+    return nil, entries
+  end
+  table.move(said, 1, #said, #flight.said + 1, flight.said)
+  local summary
+  summary, message = rewrite(folder, manifest, driver, flight, entries, short)
+  if summary then
+    summary.unloaded = unloaded
+    summary.no_report = select(2, write_report(folder))
+  end
+  return summary, message
+end
+
+--- Write events.tsv of the run in folder anew from its flight record, and its report. One at a time: a second
+--- one that is started meanwhile is refused.
+---@param folder string
+---@param chosen string? the name or the file of the run's driver, as the user gives it: then a run that
+---   was recovered without may be recovered again
+---@param write_report fun(folder: string): string?, string? as write of moonpulse.report
+---@return table? summary { sent, confirmed, skipped, planned, said, safe, unloaded, no_report }, or of a run
+---   that ended, and only its report was missing, { report }; said: what is missing or damaged, a sentence
+---   each; unloaded: the file of the run's driver, where it was not loaded; no_report: why there is no
+---   report.html
+---@return string? message
+function M.run(folder, chosen, write_report)
+  local lock <close>, message = core.lock_folder(folder)
+  if lock == nil then
+    return nil, ("%s: is it the folder of a run?"):format(message)
+  elseif not lock then
+    return nil, ("%s: another moonpulse recover is at work there: wait until it has ended"):format(folder)
+  end
+  return recover(folder, chosen, write_report)
+end
+
+return M

@@ -1,0 +1,46 @@
+--- Turns a finished run folder into one HTML file that opens offline.
+local core = require "moonpulse.core"
+local page = require "moonpulse.report.page"
+local record = require "moonpulse.record.read"
+
+local M = {}
+
+-- Written beside and renamed, so that a reader never meets half a report.
+local function replace(path, content)
+  local temporary = path .. ".part"
+  local file, err = core.create_file(temporary)
+  if not file then
+    return nil, string.format("%s: cannot be written: %s", path, err)
+  end
+  local ok, why = file:write(content)
+  local closed, close_why = file:close()
+  if ok and closed then
+    ok, why = os.rename(temporary, path)
+  end
+  if not (ok and closed) then
+    os.remove(temporary)
+    return nil, string.format("%s: cannot be written: %s", path, why or close_why)
+  end
+  return path
+end
+
+--- Write `report.html` into a run folder.
+---@param run_folder string holds manifest.json and events.tsv
+---@return string? path of the report
+---@return string? message why there is none
+function M.write(run_folder)
+  local folder = #run_folder > 1 and run_folder:gsub("/+$", "") or run_folder
+  local manifest, why = record.manifest(folder .. "/manifest.json")
+  if not manifest then
+    return nil, string.format("report: no manifest to read (%s); name the folder of a run", why)
+  end
+  local events, problem = record.events(folder .. "/events.tsv")
+  if not events then
+    return nil, string.format("report: no events to read (%s); 'moonpulse recover' rebuilds them "
+      .. "from the raw record", problem)
+  end
+  return replace(folder .. "/report.html",
+    page.build(manifest, events, folder:match("[^/]+$") or folder))
+end
+
+return M

@@ -1,0 +1,109 @@
+--- What every run begins with: the job, the host's timing, the port.
+local core = require "moonpulse.core"
+local ending = require "moonpulse.run.ending"
+local inside = require "moonpulse.simulation.inside"
+local refusals = require "moonpulse.text.refusal"
+local require_timing = require "moonpulse.doctor.requirement"
+local triggers = require "moonpulse.driver.trigger_path"
+local twins = require "moonpulse.simulation.process"
+
+local line = ending.line
+
+local M = {}
+
+--- What the options say about how a device is driven, and how strictly it is judged.
+---@param options table with a seed
+---@param given { driver: table, policy: moonpulse.Policy }
+---@return table job
+function M.job(options, given)
+  return {
+    policy = given.policy, seed = options.seed, driver = given.driver,
+    thresholds = { rmt = options.rmt, amt = options.amt },
+    tolerance = options.tolerance / 1e3, late = options.late, stop_line = options.stop_line,
+    timing = options.timing, faults = options.speed ~= 1 and options.fault or nil,
+  }
+end
+
+--- What the manifest says about the device before it was asked.
+---@param options table
+---@param given { driver: table, simulated: boolean, usb: table? }
+---@return table
+function M.device(options, given)
+  local driver, usb = given.driver, given.usb
+  return { name = driver.name, driver = driver.file, description = driver.description,
+    simulated = given.simulated, twin = given.simulated or nil, port = options.port,
+    usb_id = usb and usb.usb_id, usb_serial = usb and usb.usb_serial,
+    usb_product = usb and usb.description, faults = options.fault and options.fault.text,
+    trigger = driver.trigger and triggers.facts(driver.trigger) }
+end
+
+--- What the operator should know of the device before it is opened.
+---@param driver table
+function M.notes(driver)
+  if driver.note then
+    line("note", "%s", driver.note(driver.settings))
+  end
+  if driver.trigger then
+    line("trigger", "%s%s", triggers.describe(driver.trigger), driver.trigger_latency and ""
+      or "; the time from there to the pulse is not known and counts as 0")
+  end
+end
+
+--- The device has said who it is.
+function M.connected(context, identity, backend)
+  local device = context.device
+  device.model, device.serial, device.backend = identity.model, identity.serial, backend
+  device.firmware = identity.firmware
+  device.temperature_c = identity.temperature_c
+  -- no serial port behind a pseudo-terminal: what answers there is a program, unless the lab says otherwise
+  local handed_on = backend == "pty" and not device.twin
+  device.simulated = device.simulated or handed_on and not context.job.policy.real_pty
+  local name, model = context.job.driver.description, identity.model
+  if model and not name:find(model, 1, true) then
+    name = name .. " " .. model
+  end
+  line("device", "%s%s%s%s", device.simulated and "simulated " or "", name,
+    identity.nameless and ", which says nothing of itself"
+      or identity.serial and ", serial number " .. identity.serial or "",
+    device.port and " on " .. device.port or "")
+  if handed_on then
+    line("note", "%s is a pseudo-terminal: %s", device.port, device.simulated
+      and "a program answers there, so this counts as simulated; where it hands on to a real stimulator "
+        .. "(socat, ser2net), give --real-pty" or "it hands on to a real stimulator, as you say")
+  end
+end
+
+--- Call use(path, twin) with the device's port, which is the twin's where the device is simulated: in a
+--- process of its own, or in virtual time in this one.
+function M.with_port(context, options, simulated, use)
+  if not simulated then
+    return use(options.port)
+  end
+  local where = core.is_virtual() and inside or twins
+  local twin <close> = where.start(context.job.driver, context.record.folder .. "/twin.tsv",
+    options.fault and options.fault.text)
+  context.device.port = where == twins and twin.path or nil
+  local trigger = context.job.driver.trigger
+  if trigger then
+    trigger.path, context.device.trigger.on = twin.trigger_path, twin.trigger_path
+  end
+  return use(twin.path, twin)
+end
+
+--- --require: three seconds of wakes on the dispatcher's kind of thread.
+function M.require_of_host(job, requirements)
+  if not requirements then
+    return
+  end
+  local ok, text = require_timing.check(requirements, 3, {
+    stopped = function() return job.stop_reason ~= nil end,
+  })
+  if ok == nil then
+    refusals.raise("stopped", "interrupted while the host's timing was measured; nothing was sent")
+  elseif not ok then
+    refusals.raise("limit", "this host's timing falls short: %s; moonpulse doctor says what to do", text)
+  end
+  line("host", text)
+end
+
+return M

@@ -1,0 +1,292 @@
+--- An experiment's run: the script in a coroutine on the loop, one stimulator, one record.
+local blame = require "moonpulse.text.author_line"
+local core = require "moonpulse.core"
+local devices = require "moonpulse.experiment.stim_verbs"
+local draws = require "moonpulse.experiment.draws"
+local ending = require "moonpulse.run.ending"
+local experiments = require "moonpulse.experiment"
+local journals = require "moonpulse.record.journal"
+local keyboards = require "moonpulse.experiment.ask"
+local manifests = require "moonpulse.run.manifest"
+local objects = require "moonpulse.experiment.run_verbs"
+local protocols = require "moonpulse.protocol"
+local records = require "moonpulse.record"
+local refusals = require "moonpulse.text.refusal"
+local run_safety = require "moonpulse.run.safety"
+local shells = require "moonpulse.experiment.shell"
+local shows = require "moonpulse.run.experiment_log"
+local start = require "moonpulse.run.begin"
+local stimulators = require "moonpulse.stimulator"
+local stops = require "moonpulse.run.stop_sources"
+local stuck = require "moonpulse.experiment.stuck"
+local trigger_files = require "moonpulse.experiment.trigger_file"
+local triggers = require "moonpulse.experiment.wait_trigger"
+local virtual_time = require "moonpulse.simulation.virtual_time"
+local waitings = require "moonpulse.experiment.waiting"
+
+local M = {}
+
+local most_pulses = 100000 -- what the flight record is made for: 20 MB, cut to what was used
+local own_stops = { requested = true, finished = true } -- after these a script may go on
+
+--- Raise where the run is over for whoever asks.
+local function check_of(stage)
+  return function()
+    local stopped = stage.job.stop_reason or stage.stimulator.stopped
+    if stage.failure then
+      error(stage.failure, 0)
+    elseif stopped and not own_stops[stopped] then
+      refusals.stopped(stopped)
+    elseif stage.over then
+      refusals.stopped("finished")
+    end
+  end
+end
+
+--- run:stop(why)
+local function stop_of(stage)
+  return function(why)
+    if why ~= nil and type(why) ~= "string" then
+      blame.fail("run:stop: why must be a text, not %s", type(why))
+    end
+    stage.waiting.check()
+    stage.why = why
+    local at_ns = core.clock_ns()
+    stage.waiting:stop() -- what waits now, not what the script does next
+    local done, problem = pcall(stage.device.stop, stage.device)
+    stage.mark("stop requested" .. (why and ": " .. why or ""), at_ns) -- last: a full disk stops nothing
+    if not done then
+      error(problem, 0)
+    end
+  end
+end
+
+--- A script's error as text, but for those of our own making. Its __tostring is the script's as well, so this
+--- is done while the script can be interrupted.
+local function plain(problem)
+  local own = refusals.is_stopped(problem) or refusals.is_fault(problem)
+    or type(problem) == "table" and refusals.status[rawget(problem, "code")]
+  return own and problem or blame.text(problem)
+end
+
+--- run:spawn(task): its error becomes the script's, at the script's next wait.
+local function spawn_of(stage)
+  return function(task)
+    core.spawn(function()
+      stuck.guard()
+      local ok, problem = pcall(task)
+      problem = not ok and plain(problem)
+      stuck.over(stage)
+      if not ok and not refusals.is_stopped(problem) and not stage.failure then
+        stage.failure = problem
+        stage.stimulator:stop(stimulators.reason_of(problem))
+        stage.waiting:wake()
+      end
+    end)
+  end
+end
+
+--- Turns with the loop: looks after an idle device.
+local function keep_watch(stage)
+  local stimulator = stage.stimulator
+  while not stage.over do
+    if stimulator.watching and not stage.device.playing then
+      stimulator:watch()
+    end
+    stage.record:sync()
+    core.wait(0.05)
+  end
+end
+
+--- Everything that the script reaches through run.
+local function make_stage(context, stimulator, journal)
+  local job = context.job
+  local stage = { job = job, record = context.record, stimulator = stimulator,
+    draws = draws.new(job.seed) }
+  stage.waiting = waitings.new(check_of(stage))
+  stimulator.on_wake = function() stage.waiting:wake() end
+  local show = shows.new(context, journal, stage.draws)
+  show.slow_ns = stimulator.slow_ns
+  stage.device = devices.new(stimulator, show, stage.waiting)
+  stage.triggers = triggers.new(stage.waiting, stimulator.link.session, function(text)
+    stimulator:lost_with(text)
+  end, function(text)
+    show:mark(text)
+    show:say(text)
+  end)
+  stage.mark = function(text, at_ns) show:mark(text, at_ns) end
+  stage.say = function(text) show:say(text) end
+  stage.staircase_ended = function(staircase) show:staircase_ended(staircase) end
+  stage.stop, stage.spawn = stop_of(stage), spawn_of(stage)
+  return stage
+end
+
+--- A script's error as text; refusals are tables with a code.
+local function text_and_code(problem)
+  if type(problem) == "table" then
+    return blame.text(problem), problem.code
+  end
+  return "error in the script: " .. problem, "usage"
+end
+
+--- How it ended; the device is safe when this returns.
+local function outcome_of(stage, ok, problem)
+  local stimulator, job = stage.stimulator, stage.job
+  if ok then
+    stimulator:recover()
+  end
+  stage.over = true -- nothing is armed again, whatever the script spawned
+  pcall(function() core.wait(0) end) -- a signal that ended a script says now which one it was
+  local asked, trouble = pcall(stage.device.make_safe, stage.device, "run",
+    ok and "finished" or stimulators.reason_of(problem))
+  local left, stopped = stimulator.left or {}, stimulator.stopped
+  if not asked then -- a driver's callback failed meanwhile
+    left = { not_disarmed = blame.text(trouble) }
+  end
+  local outcome = { fault = stimulator.fault, left_out = stimulator.left_out, disarmed = left.disarmed,
+    not_disarmed = left.not_disarmed }
+  local failed = not ok and not refusals.is_stopped(problem)
+  if failed and stopped == "device" and refusals.is_fault(problem) then
+    outcome.fault = outcome.fault or problem.message
+  end
+  if job.stop_reason or stopped and not own_stops[stopped] and stopped ~= "error" then
+    outcome.stop = job.stop_reason or stopped
+    if stopped and not own_stops[stopped] and stopped ~= "error" then
+      outcome.stop = stopped -- the first reason stays
+    end
+    outcome.text = stopped == "stuck" and stage.stuck_at or nil
+  elseif failed and refusals.is_fault(problem) then
+    outcome.stop, outcome.fault = "device", outcome.fault or problem.message
+  elseif failed then
+    outcome.stop = "error"
+    outcome.text, outcome.code = text_and_code(problem)
+  elseif stopped == "requested" then
+    outcome.stop = "requested"
+    outcome.text = "stopped on request" .. (stage.why and " (" .. stage.why .. ")" or "")
+  else
+    outcome.stop = ok and "finished" or stimulators.reason_of(problem)
+  end
+  return outcome
+end
+
+--- Connect, run the script, leave the device safe.
+local function perform(context, options, path, twin)
+  local job, record = context.job, context.record
+  local stimulator <close> = stimulators.new(job, record)
+  local identity = stimulator:connect(path)
+  start.connected(context, identity, (stimulator.link.session:backend()))
+  local journal <close> = assert(journals.new(record.folder))
+  local stage = make_stage(context, stimulator, journal)
+  local listening <close> = stage.triggers
+  if options.trigger_in then
+    listening:open(options.trigger_in, math.tointeger(options.trigger_baud) or 115200)
+  elseif core.is_virtual() then
+    listening:play(context.triggers or {}, options.triggers, function(cts, dsr) twin:inputs(cts, dsr) end)
+  end
+  local keyboard <close> = keyboards.new(stage.waiting, function(quiet)
+    return stops.listen_for_keys(job, quiet)
+  end, context.answers, options.answers)
+  stage.keyboard = keyboard
+  record:start(core.clock_ns())
+  listening:start(record.start_ns)
+  record:manifest(manifests.of(context, "running"))
+  core.spawn(keep_watch, stage)
+  local run = objects.new(stage, { params = protocols.guard(context.values), seed = job.seed,
+    name = job.protocol.name })
+  experiments.open(job.protocol)
+  local shell <close> = shells.open(stage) -- luacheck: ignore 211
+  core.phase "script"
+  stuck.guard()
+  local ok, problem = pcall(job.protocol.run, run)
+  problem = not ok and plain(problem)
+  stuck.over(stage)
+  core.phase "run"
+  collectgarbage("restart") -- whatever the script did to it
+  if stage.failure then
+    ok, problem = false, stage.failure
+  end
+  local outcome = outcome_of(stage, ok, problem)
+  stage.waiting:wake()
+  core.wait(0) -- what the script spawned ends
+  context.experiment.triggers = stage.triggers:counts()
+  context.triggers_text = stage.triggers:summary()
+  return outcome
+end
+
+--- What the options ask for that an experiment needs before anything is opened.
+---@return string[]? answers
+---@return table[]? triggers of moonpulse.experiment.trigger_file
+local function read_options(options)
+  local answers, triggers_read, message
+  if options.speed ~= 1 and options.trigger_in then
+    refusals.raise("usage", "--trigger-in is a port of this computer, and virtual time has none: write "
+      .. "what comes, and when, into a file and take --triggers FILE")
+  elseif options.speed == 1 and options.triggers then
+    refusals.raise("usage", "--triggers FILE is for virtual time: take --speed max, or --trigger-in PATH")
+  end
+  if options.answers then
+    answers, message = keyboards.read_answers(options.answers)
+    answers = answers or refusals.raise("usage", "--answers: %s", message)
+  end
+  if options.triggers then
+    triggers_read, message = trigger_files.read(options.triggers)
+    triggers_read = triggers_read or refusals.raise("usage", "--triggers: %s", message)
+  end
+  return answers, triggers_read
+end
+
+local function make_context(options, given, job)
+  local record, message = records.create(options.out, given.experiment.id, options.share_with_group)
+  if not record then
+    refusals.raise("usage", "%s", message)
+  end
+  core.phase("run", record.folder)
+  return {
+    job = job, kind = "experiment", record = record, facts = { pulses = 0 }, speed = options.speed,
+    experiment = { plays = 0, staircases = {} }, values = given.values,
+    parameters = manifests.text_values(given.values), completed = "the script came to its end",
+    device = start.device(options, given),
+    screen = { finish = function() end }, -- each plan has a screen of its own
+  }
+end
+
+--- Run it; leaves with an exit status where it does not come to its end.
+---@param options table of the command
+---@param given { driver: table, simulated: boolean, policy: moonpulse.Policy,
+---   experiment: moonpulse.Experiment, values: table }
+function M.run(options, given)
+  local experiment = given.experiment
+  experiment.name = experiment.name or experiment.id
+  local answers, triggers_read = read_options(options)
+  local job = start.job(options, given)
+  job.protocol, job.policy.protocol = experiment, experiment
+  stops.listen_for_signals(job)
+  print(experiment.name)
+  run_safety.say_history(job.policy, ending.line)
+  job.preflight = run_safety.preflight(options, not given.simulated, job)
+  start.require_of_host(job, options.require)
+  local context = make_context(options, given, job)
+  context.answers, context.triggers = answers, triggers_read
+  ending.line("seed", "%d", job.seed)
+  start.notes(job.driver)
+  local begun_ns = core.real_ns()
+  ending.tell_losses(context)
+  local outcome = ending.attempt(context, function()
+    local opened, problem = context.record:open_flight(most_pulses, 0)
+    if not opened then
+      refusals.raise("limit", "%s", problem)
+    end
+    local time <close> = virtual_time.begin(options.speed)
+    local done = start.with_port(context, options, given.simulated, function(path, twin)
+      return perform(context, options, path, twin)
+    end)
+    done.took_s, done.virtual_s = time.took()
+    return done
+  end)
+  core.phase "closing"
+  -- signals stay caught: a second Ctrl-C must not end the closing of the record
+  outcome.elapsed_s = (core.real_ns() - begun_ns) / 1e9
+  ending.conclude(context, outcome)
+end
+
+return M

@@ -1,0 +1,153 @@
+--- What an experiment's run shows, records, and keeps for recover.
+local blame = require "moonpulse.text.author_line"
+local catalogue = require "moonpulse.protocol.catalogue"
+local core = require "moonpulse.core"
+local ending = require "moonpulse.run.ending"
+local judge = require "moonpulse.safety.judge"
+local live = require "moonpulse.run.live_line"
+local lower = require "moonpulse.lowering"
+local manifests = require "moonpulse.run.manifest"
+local numbers = require "moonpulse.text.numbers"
+local records = require "moonpulse.record"
+
+local M = {}
+
+local Show = {}
+Show.__index = Show
+
+local long_s = 5 -- a plan that takes longer shows its progress
+
+---@param context table of the run
+---@param journal table
+---@param draws table
+function M.new(context, journal, draws)
+  return setmetatable({ context = context, journal = journal, draws = draws, record = context.record,
+    said = {} }, Show)
+end
+
+--- The seed for the random rests of plan number k.
+---@param k integer
+---@return integer
+function Show:seed_of(k)
+  return self.draws:of_plan(k)
+end
+
+--- A line for the operator, with the run's time.
+---@param text string
+function Show:say(text)
+  print(("%10.3f s  %s"):format((core.clock_ns() - self.record.start_ns) / 1e9, text))
+  io.stdout:flush()
+end
+
+--- A named instant in the record.
+---@param text string
+---@param at_ns integer? when (monotonic); now
+function Show:mark(text, at_ns)
+  local clean = text:gsub("%c", " ") -- a row is a line
+  local since_ns = (at_ns or core.clock_ns()) - self.record.start_ns
+  self.journal:write("mark", { at_ns = since_ns, text = clean })
+  self.record:event("mark", since_ns, nil, "passed", clean)
+end
+
+function Show:staircase_ended(staircase)
+  local threshold, why = staircase:threshold()
+  local text = ("%s (%d reversals, %d trials)"):format(
+    threshold and ("threshold %.4g %s"):format(threshold, staircase.unit) or "no threshold: " .. why,
+    #staircase.found, staircase.number)
+  table.insert(self.context.experiment.staircases, { threshold = threshold, why = why,
+    reversals = #staircase.found, trials = staircase.number, rule = "1-up-1-down",
+    start = staircase.start, min_step = staircase.min_step, unit = staircase.unit })
+  self:mark(text)
+  self:say(text)
+end
+
+function Show:armed(realtime)
+  local context = self.context
+  if not context.realtime then
+    context.realtime = realtime
+    ending.line("timing", realtime)
+    io.stdout:flush()
+  end
+  self:mark("armed")
+  self.record:manifest(manifests.of(context, "running"))
+end
+
+--- Raise where the flight record would not hold the plan as well: it is never filled by a plan that was
+--- begun.
+function Show:check_room(who, plan)
+  local totals, room = plan:totals(), self.record:room()
+  local needed = records.records_of(totals.pulses, totals.marks)
+  if needed > room then
+    blame.fail("%s: this run has planned %d pulses, and its record has room for some %d more; this plan has "
+      .. "%d pulses and %d marks: begin another run", who, self.context.facts.pulses, math.max(0, room // 3),
+      totals.pulses, totals.marks)
+  end
+end
+
+local function index_of(actions, action)
+  for i, each in ipairs(actions) do
+    if each == action then
+      return i
+    end
+  end
+end
+
+--- What the safety gate has against it, each sentence once.
+function Show:concerns(report)
+  for _, finding in ipairs(judge.concerns(report)) do
+    if not self.said[finding.rule] then
+      self.said[finding.rule] = true
+      self:say(finding.verdict .. ": " .. judge.sentence(finding))
+    end
+  end
+end
+
+--- Plan number k is about to be played.
+---@param k integer
+---@param admitted moonpulse.Admitted
+---@param told { action: moonpulse.Action, at_ns: integer }[] for the plan, before it starts (monotonic)
+function Show:next_play(k, admitted, told)
+  local context, record = self.context, self.record
+  local facts = catalogue.measure(admitted.plan, admitted.seed)
+  record:next_play(admitted.actions, context.job.driver, self.slow_ns)
+  context.experiment.plays = k
+  context.facts.pulses = context.facts.pulses + facts.pulses
+  local play = manifests.flight_facts { lowering = admitted.lowering, actions = admitted.actions,
+    driver = context.job.driver, tolerance = context.job.tolerance }
+  play.from_ns, play.play, play.seed, play.pulses = core.clock_ns(), k, admitted.seed, facts.pulses
+  play.sets = {}
+  for i, each in ipairs(told) do
+    local set = { at_ns = each.at_ns - record.start_ns, action = index_of(admitted.actions, each.action) }
+    play.sets[i] = set
+    record:event("set_intensity", set.at_ns, set.at_ns, "sent", nil, set.action)
+  end
+  self.play, self.sent_before = play, record.pulses_sent
+  self:say(("%s: %s"):format(facts.pulses == 1 and "1 pulse" or numbers.count(facts.pulses) .. " pulses",
+    table.concat(lower.dose(admitted.actions, context.job.thresholds), ", ")))
+  self:concerns(admitted.report)
+  self.screen = facts.first_to_last_s > long_s and live.new(facts.pulses, facts.first_to_last_s) or nil
+end
+
+--- It will start at start_ns (monotonic): on disk before anything can leave.
+function Show:starts(start_ns)
+  self.play.start_ns = start_ns
+  self.journal:write("play", self.play)
+end
+
+function Show:progress(elapsed)
+  self.elapsed = math.max(0, elapsed)
+  if self.screen then
+    self.screen:update(self.elapsed, self.record.pulses_sent - self.sent_before, self.record.worst_us)
+  end
+end
+
+--- The plan is over, or was stopped.
+function Show:played()
+  if self.screen then
+    self.screen:finish(math.min(self.elapsed or 0, self.screen.seconds),
+      self.record.pulses_sent - self.sent_before, self.record.worst_us)
+    self.screen = nil
+  end
+end
+
+return M

@@ -1,0 +1,64 @@
+--- A protocol run in real time: connect, arm, play, disarm; every way out leaves the device safe.
+local blame = require "moonpulse.text.author_line"
+local refusals = require "moonpulse.text.refusal"
+local stimulators = require "moonpulse.stimulator"
+
+local M = {}
+
+--- What went wrong between arm and the end: the device is safe by now, leave() has asked it.
+---@param stimulator moonpulse.Stimulator
+---@param problem any the error
+---@param left table of leave()
+---@return table left where it was a stop, or an error that is not the device's; a fault is raised
+function M.explain(stimulator, problem, left)
+  if refusals.is_stopped(problem) then
+    left.stop = stimulator.stopped or problem.reason
+    return left
+  elseif not refusals.is_fault(problem) then
+    left.stop, left.text = "error", blame.text(problem)
+    left.code = type(problem) == "table" and rawget(problem, "code") or "usage"
+    return left
+  elseif left.not_disarmed then
+    problem.message = ("%s; NOT CONFIRMED SAFE: %s"):format(problem.message, left.not_disarmed)
+    problem.code = nil
+  end
+  error(problem, 0)
+end
+
+--- Run job on the device at path.
+---@param job table as for moonpulse.stimulator, and { plan, seed }
+---@param path string
+---@param record table
+---@param hooks { connected: fun(identity: table, backend: string), prepared: fun(job: table),
+---   armed: fun(realtime: string), progress: fun(elapsed: number) }
+---@return table outcome { stop = reason, fault = text?, disarmed = boolean }
+function M.run(job, path, record, hooks)
+  local stimulator <close> = stimulators.new(job, record)
+  local identity = stimulator:connect(path)
+  hooks.connected(identity, (stimulator.link.session:backend()))
+  local admitted = stimulator:admit(job.plan, job.seed)
+  job.lowering, job.actions, job.safety = admitted.lowering, admitted.actions, admitted.report
+  record:set_actions(job.actions, job.driver, stimulator.slow_ns)
+  hooks.prepared(job)
+  -- from here on every way out passes leave()
+  local done, problem = pcall(function()
+    stimulator:arm(admitted.first, admitted.actions, admitted.firsts)
+    hooks.armed((stimulator.link.session:realtime()))
+    stimulator:play(admitted, { progress = hooks.progress })
+    stimulator:recover()
+    stimulator:stop("finished")
+  end)
+  if not done and not stimulator.armed then -- nothing was armed: nothing to leave
+    error(problem, 0)
+  elseif not done then
+    pcall(stimulator.stop, stimulator, stimulators.reason_of(problem))
+  end
+  -- a driver's callback may fail meanwhile, which is raised here: the run has its end all the same
+  local asked, left = pcall(stimulator.leave, stimulator)
+  if not asked then
+    left = { stop = stimulator.stopped, fault = stimulator.fault, not_disarmed = blame.text(left) }
+  end
+  return done and left or M.explain(stimulator, problem, left)
+end
+
+return M

@@ -1,0 +1,128 @@
+--- What stands between a plan and a run: the gate's verdict, said and kept; the operator's preflight.
+local coverages = require "moonpulse.safety.coverage"
+local histories = require "moonpulse.safety.history"
+local judge = require "moonpulse.safety.judge"
+local lfs = require "lfs"
+local preflight = require "moonpulse.safety.preflight"
+local refusals = require "moonpulse.text.refusal"
+local tables = require "moonpulse.safety.tables"
+
+local M = {}
+
+local most_lines = 4
+
+--- Tell the operator what the participant had before: how many runs were found, and where was looked.
+---@param policy moonpulse.Policy
+---@param line fun(key: string, text: string)
+function M.say_history(policy, line)
+  if policy.history then
+    line("participant", histories.line(policy.history, policy.participant))
+  end
+end
+
+--- Tell the operator what the gate found.
+---@param job table with safety and policy
+---@param line fun(key: string, text: string)
+function M.say(job, line)
+  local report = job.safety
+  local concerns = judge.concerns(report)
+  for _, finding in ipairs(report.findings) do
+    if finding.layer == "sessions" and finding.verdict == "within" then
+      line("sessions", finding.words)
+    end
+  end
+  line("guidelines", ("%s (%s)"):format(report.verdict, report.table))
+  for i, finding in ipairs(concerns) do
+    if i > most_lines then
+      line("", ("... and %d more: moonpulse check"):format(#concerns - most_lines))
+      break
+    end
+    line("", finding.verdict .. ": " .. judge.sentence(finding))
+  end
+  if job.policy.beyond then
+    line("", ("beyond the guidelines: %s (approval %s)"):format(job.policy.beyond.reason,
+      job.policy.beyond.approval))
+  end
+end
+
+--- One line of the terminal or of a pipe.
+local function ask(text)
+  io.stdout:write(text)
+  io.stdout:flush()
+  local answer = io.read("l")
+  if not answer then
+    print()
+  end
+  return answer
+end
+
+--- May a stimulator be at path? Not where there is no device, nor behind a pseudo-terminal (majors 136 to
+--- 143: Documentation/admin-guide/devices.txt of Linux).
+local function may_be_stimulator(path)
+  local found = lfs.attributes(path)
+  local major = found and found.rdev >> 8 & 0xFFF
+  return found ~= nil and found.mode == "char device" and (major < 136 or major > 143)
+end
+
+--- May a person be at the end of it? A pseudo-terminal is a program's, unless somebody says otherwise.
+local function is_stimulator(options, policy)
+  return may_be_stimulator(options.port)
+    or policy.real_pty and lfs.attributes(options.port, "mode") == "char device"
+end
+
+--- The operator's confirmations; a list of the lab's own is asked on the simulator too. From here on a plan
+--- that is beyond what was tested is refused on a real device, unless its going on was confirmed.
+---@param options table
+---@param real boolean
+---@param job table with protocol, driver, policy, and safety where the plan is known; policy gets
+---   beyond_refused
+---@return table? answers for the record
+function M.preflight(options, real, job)
+  local policy, questions = job.policy, {}
+  local stimulator = real and is_stimulator(options, policy)
+  if options.preflight then
+    local own, message = preflight.load(options.preflight)
+    questions = own or refusals.raise("usage", "%s", message)
+  elseif stimulator then
+    questions = table.move(preflight.questions, 1, #preflight.questions, 1, questions)
+  else
+    return nil
+  end
+  if stimulator then
+    local nerves = preflight.nerves(coverages.nerves(coverages.of(job.protocol, job.driver.limits())))
+    table.move(nerves, 1, #nerves, #questions + 1, questions)
+    local more = job.safety and preflight.beyond(job.safety)
+      or not job.safety and preflight.beyond_of_experiment(policy.beyond ~= nil) or {}
+    table.move(more, 1, #more, #questions + 1, questions)
+  end
+  local answers, message = preflight.ask(questions, ask, options.operator)
+  if not answers then
+    refusals.raise("limit", "%s; nothing was armed", message)
+  end
+  policy.beyond_refused = stimulator and not preflight.allows_beyond(answers)
+  return answers
+end
+
+--- What the record keeps of all this.
+---@param job table with safety, policy and preflight
+---@return table
+function M.facts(job)
+  local report, concerns = job.safety, {}
+  for i, finding in ipairs(report and judge.concerns(report) or {}) do
+    concerns[i] = { verdict = finding.verdict, text = judge.sentence(finding), table = finding.table,
+      source = finding.source, confidence = finding.confidence }
+  end
+  local policy = job.policy
+  local operator = job.preflight and job.preflight.operator or policy.operator
+  return {
+    verdict = report and report.verdict, profile = report and report.profile,
+    table = report and report.table, findings = concerns, warning = tables.warning,
+    lab = policy.lab and policy.lab.name or nil, history = histories.facts(policy.history),
+    override = policy.beyond and { reason = policy.beyond.reason, approval_ref = policy.beyond.approval,
+      operator = operator } or nil,
+    operator = operator,
+    preflight = job.preflight,
+  }
+end
+
+return M

@@ -1,0 +1,76 @@
+--- What stops a run: where a stop comes from, and why a run ended.
+local blame = require "moonpulse.text.author_line"
+local core = require "moonpulse.core"
+local numbers = require "moonpulse.text.numbers"
+local refusals = require "moonpulse.text.refusal"
+local stop_words = require "moonpulse.text.stop_words"
+local term = require "term"
+local unanswered = require "moonpulse.stimulator.unanswered"
+
+local M = {}
+
+local signals = { [1] = "SIGHUP", [2] = "Ctrl-C (SIGINT)", [3] = "SIGQUIT", [15] = "SIGTERM",
+  [20] = "Ctrl-Z (SIGTSTP)" }
+
+--- Why a run ended before its plan did, in words.
+function M.explain(context, outcome)
+  local job, left_out = context.job, outcome.left_out
+  if outcome.text then
+    return outcome.text
+  elseif outcome.fault then
+    return outcome.fault
+  elseif outcome.stop == "signal" and job.signal then
+    return "stopped by " .. job.signal
+  elseif outcome.stop == "late" and left_out and left_out.reason == "late" then
+    return ("pulse %d would have left %s late (limit %s)"):format(left_out.pulse,
+      numbers.seconds(left_out.late_ns / 1e9), numbers.seconds(job.tolerance))
+  end
+  local text = stop_words.words(outcome.stop, context.experiment)
+  local unheard = outcome.stop == "silent" or outcome.stop == "setting"
+  return unheard and unanswered.cause(job.driver, text) or text
+end
+
+--- Every source of a stop comes here, from the first moment on; the first one wins and stays.
+---@param job table
+---@param reason string
+function M.interrupt(job, reason)
+  if job.stop_reason then
+    return
+  end
+  job.stop_reason = reason
+  core.stop_began(reason)
+  if job.on_stop then
+    job.on_stop(reason)
+  end
+end
+
+--- On a terminal, q and the space bar stop the run.
+---@param quiet boolean? it was said before
+---@return table? input to be closed
+function M.listen_for_keys(job, quiet)
+  if not (term.isatty(io.stdin) and term.isatty(io.stdout)) then
+    return nil
+  end
+  if not quiet then
+    print("(q or space stops)")
+  end
+  return core.input(function(bytes)
+    if bytes and bytes:find("[qQ ]") then
+      M.interrupt(job, "key")
+    end
+  end, true)
+end
+
+--- From now on Ctrl-C and its like stop job instead of ending the process, until it has ended. What a
+--- stop does not end, the engine does: bindings/backstop.h.
+function M.listen_for_signals(job)
+  local _, stopped = pcall(refusals.stopped, "stuck")
+  core.interrupts(stopped, blame.ours)
+  core.phase "run"
+  core.on_signal(function(number)
+    job.signal = job.signal or signals[number] or "signal " .. number
+    M.interrupt(job, "signal")
+  end)
+end
+
+return M

@@ -1,0 +1,110 @@
+--- What moonpulse check says: as lines for people, as one JSON object for programs.
+local cjson = require "cjson"
+local histories = require "moonpulse.safety.history"
+local judge = require "moonpulse.safety.judge"
+local numbers = require "moonpulse.text.numbers"
+local rules = require "moonpulse.safety.rules"
+local tables = require "moonpulse.safety.tables"
+
+local M = {}
+
+--- How grave a verdict is; what could not be checked is no more "within".
+function M.order(verdict)
+  return rules.order[verdict] or rules.order.within + 0.5
+end
+
+--- The graver of two verdicts.
+function M.graver(a, b)
+  return M.order(b) > M.order(a) and b or a
+end
+
+local function layer_of(finding)
+  return finding.lab and "lab" or finding.layer or "guidelines"
+end
+
+--- The verdict of each layer, and the gravest.
+---@param result { report: table, device: table, lab: table? }
+---@return { layer: string, verdict: string }[]
+---@return string verdict
+function M.layers(result)
+  local of = { device = result.device.verdict, guidelines = "within", lab = result.lab and "within" }
+  for _, finding in ipairs(result.report.findings) do
+    local layer = layer_of(finding)
+    of[layer] = M.graver(of[layer] or "within", finding.verdict)
+  end
+  local list, worst = {}, "within"
+  for _, layer in ipairs { "device", "guidelines", "lab", "sessions" } do
+    if of[layer] then
+      list[#list + 1] = { layer = layer, verdict = of[layer] }
+      worst = M.graver(worst, of[layer])
+    end
+  end
+  return list, worst
+end
+
+local function text_of(finding)
+  return judge.sentence(finding) .. (finding.case and (" (%s)"):format(finding.case) or "")
+end
+
+--- One JSON object.
+---@param result { protocol: table, report: table, device: table, judged: table?, seed: table?, lab: table?,
+---   history: moonpulse.History? }
+---@return string
+function M.json(result)
+  local report, findings, by_layer = result.report, setmetatable({}, cjson.array_mt), {}
+  for i, finding in ipairs(report.findings) do
+    findings[i] = { rule = finding.rule, table = finding.table, row = finding.row, value = finding.value,
+      unit = finding.unit, limit = finding.limit, verdict = finding.verdict, nearest = finding.nearest,
+      train = finding.train, pulse = finding.pulse, at_s = finding.at_s, origin = finding.origin,
+      channel = finding.channel, source = finding.source, confidence = finding.confidence,
+      layer = layer_of(finding), case = finding.case, text = text_of(finding) }
+  end
+  local layers, verdict = M.layers(result)
+  for _, each in ipairs(layers) do
+    by_layer[each.layer] = each.verdict
+  end
+  return cjson.encode { protocol = result.protocol.id, profile = report.profile, table = report.table,
+    verdict = verdict, layers = by_layer, pulses = report.pulses,
+    nerve_pulses = report.nerve_pulses, trains = report.trains,
+    device = result.device, findings = findings, structural = report.structural, warning = tables.warning,
+    judged = result.judged or { how = "the schedule", text = "nothing in it is drawn" },
+    seed = result.seed, history = histories.facts(result.history) }
+end
+
+local function line(key, text, ...)
+  print(("%-15s"):format(key) .. (select("#", ...) > 0 and text:format(...) or text))
+end
+
+--- Lines; the last one is the gravest verdict of all layers.
+---@param result table as for json, and participant: string?
+function M.print(result)
+  local report, device = result.report, result.device
+  print(result.protocol.name)
+  if result.history then
+    line("participant", histories.line(result.history, result.participant))
+  end
+  if result.judged then
+    line("judged", "%s: %s", result.judged.how, result.judged.text)
+  end
+  line(device.verdict, "%s: %s", device.name, device.message)
+  if device.note then
+    line("note", device.note)
+  end
+  for _, finding in ipairs(report.findings) do
+    line(finding.verdict, text_of(finding))
+  end
+  if result.seed then
+    line("seed", "%d alone: %s", result.seed.seed, result.seed.verdict)
+  end
+  line("note", tables.warning)
+  local layers, verdict = M.layers(result)
+  local parts = {}
+  for i, each in ipairs(layers) do
+    parts[i] = each.layer .. " " .. each.verdict
+  end
+  line("verdict", "%s (%s); %s%s, %s; %s", verdict, table.concat(parts, ", "),
+    numbers.counted(report.pulses, "pulse"), report.nerve_pulses > 0 and (" (and %s to nerves)"):format(
+      numbers.count(report.nerve_pulses)) or "", numbers.counted(report.trains, "train"), report.table)
+end
+
+return M

@@ -1,0 +1,77 @@
+--- The twin of --device sim: a process of its own, so that it is an independent witness.
+local core = require "moonpulse.core"
+local devices = require "moonpulse.driver.find"
+local places = require "moonpulse.text.places"
+local refusals = require "moonpulse.text.refusal"
+
+local M = {}
+
+local Twin = {}
+Twin.__index = Twin
+
+--- Start the twin NAME, its log at log. Raises a fault when it does not come up.
+---@param driver table
+---@param log string
+---@param faults string? as sim --fault reads them
+---@return table twin with path, and trigger_path where the driver is triggered; closing it ends the process
+function M.start(driver, log, faults)
+  local self = setmetatable({ task = core.current() }, Twin)
+  local made, why = core.create_file(log) -- the folder of a run decides who may read it, not the umask
+  if not made then
+    refusals.fault("cannot write " .. why)
+  end
+  made:close()
+  local args = { places.program(), "sim", driver.file or driver.name, "--log", log, "--until-eof" }
+  if faults then
+    args[#args + 1], args[#args + 2] = "--fault", faults
+  end
+  for key, value in pairs(devices.twin_settings(driver, assert(devices.twin(driver)))) do
+    args[#args + 1], args[#args + 2] = "--option", key .. "=" .. tostring(value)
+  end
+  if driver.trigger then
+    args[#args + 1] = "--trigger"
+  end
+  local process, message = core.process {
+    args = args,
+    on_line = function(text)
+      self.path = self.path or text:match(" on (%S+)$")
+      self.trigger_path = self.trigger_path or text:match("^trigger input: (%S+)")
+      self.task:wake()
+    end,
+    on_exit = function()
+      self.ended = true
+      self.task:wake()
+    end,
+  }
+  if not process then
+    refusals.fault(message)
+  end
+  self.process = process
+  local give_up_ns = core.clock_ns() + 10000000000
+  local function ready()
+    return self.path and (self.trigger_path or not driver.trigger)
+  end
+  while not ready() and not self.ended and core.clock_ns() < give_up_ns do
+    core.wait(1)
+  end
+  if not ready() then
+    process:close()
+    refusals.fault("the simulated stimulator did not start")
+  end
+  return self
+end
+
+--- Let it finish its log, then end it.
+function Twin:close()
+  self.task = core.current()
+  self.process:finish()
+  local give_up_ns = core.clock_ns() + 2000000000
+  while not self.ended and core.clock_ns() < give_up_ns do
+    core.wait(0.1)
+  end
+  self.process:close()
+end
+
+Twin.__close = Twin.close
+
+return M

@@ -1,0 +1,207 @@
+--- A twin on a pseudo-terminal, or at the end of a wire in virtual time: bytes in, replies out at their
+--- time, a log of all it understood.
+local core = require "moonpulse.core"
+local faults = require "moonpulse.simulation.faults"
+local witness = require "moonpulse.simulation.witness"
+
+local M = {}
+
+local Host = {}
+Host.__index = Host
+
+function Host:note(entries)
+  for _, entry in ipairs(entries or {}) do
+    if self.log then
+      self.log:write(witness.line(entry.at_ns and entry.at_ns + self.on_ns or self.now_ns, entry))
+    end
+    self.counts[entry.event] = (self.counts[entry.event] or 0) + 1
+  end
+end
+
+--- By time; what was said first comes first.
+local function earlier(a, b)
+  if a.at_ns ~= b.at_ns then
+    return a.at_ns < b.at_ns
+  end
+  return a.number < b.number
+end
+
+function Host:later(replies)
+  for _, reply in ipairs(replies or {}) do
+    self.said = self.said + 1
+    self.queue[#self.queue + 1] = { at_ns = reply.at_ns + self.on_ns, bytes = reply.bytes,
+      number = self.said }
+  end
+  table.sort(self.queue, earlier)
+end
+
+--- What the model answered and logged goes on its way, past the faults.
+function Host:take(replies, log)
+  if self.faults then
+    replies, log = self.faults:pass(replies, log)
+  end
+  self:note(log)
+  self:later(replies)
+  if self.faults and (self.faults.gone or self.faults.silent) then
+    self.queue = {}
+  end
+  if self.faults and self.faults.gone then
+    self.pty:close()
+  end
+end
+
+--- Arrival is when the first bit left. A pseudo-terminal has no wire: the time that bytes would be on it is
+--- added to that. A wire hands them over when it is over, so that this is now.
+function Host:receive(bytes, arrival_ns)
+  if self.faults and self.faults.silent then
+    return
+  end
+  local wire = core.wire_ns(self.serial, #bytes)
+  self.now_ns = math.max(arrival_ns, self.wire_free_ns) + wire
+  self.wire_free_ns = self.now_ns
+  if self.faults then
+    local log
+    bytes, log = self.faults:hear(bytes, self.now_ns - self.on_ns)
+    self:note(log)
+  end
+  self:take(self.twin:receive(bytes, self.now_ns - self.on_ns))
+  if self.task then
+    self.task:wake()
+  end
+end
+
+--- A line of the port has moved: only a wire has lines.
+function Host:line(line, high, at_ns)
+  if self.faults and self.faults.silent or not self.twin.line then
+    return
+  end
+  self.now_ns = at_ns
+  self:take(self.twin:line(line, high, at_ns - self.on_ns))
+  if self.task then
+    self.task:wake()
+  end
+end
+
+--- The lines that come in at the other end of a wire.
+function Host:inputs(cts, dsr)
+  self.pty:inputs(cts, dsr)
+end
+
+-- of the trigger input: what --trigger sim reckons with
+local trigger_serial = { baud = 115200, bits = 8, parity = "none", stop_bits = 1, flow = "none" }
+
+--- The trigger input, a byte box: it is high while the last byte was not 0.
+function Host:trigger(bytes, arrival_ns)
+  if self.faults and self.faults.silent then
+    return
+  end
+  local wire = core.wire_ns(trigger_serial, 1)
+  self.trigger_free_ns = math.max(arrival_ns, self.trigger_free_ns or 0)
+  for i = 1, #bytes do
+    self.trigger_free_ns = self.trigger_free_ns + wire
+    self.now_ns = self.trigger_free_ns
+    self:take(self.twin:line("trigger", bytes:byte(i) ~= 0, self.now_ns - self.on_ns))
+  end
+  if self.task then
+    self.task:wake()
+  end
+end
+
+--- Send what is due; the time until there is more to do, or nil.
+function Host:step()
+  local now = core.clock_ns()
+  self.now_ns = now
+  local replies, log, next_ns = self.twin:tick(now - self.on_ns)
+  self:take(replies, log)
+  while self.queue[1] and self.queue[1].at_ns <= now do
+    local reply = table.remove(self.queue, 1)
+    self.pty:write(reply.bytes)
+  end
+  local due = self.queue[1] and self.queue[1].at_ns
+  if next_ns and (not due or next_ns + self.on_ns < due) then
+    due = next_ns + self.on_ns
+  end
+  return due and math.max(0, (due - core.clock_ns()) / 1e9)
+end
+
+--- Start a twin on a new pseudo-terminal.
+---@param model table the twin's module
+---@param options { link: string?, log: string?, settings: table?, faults: table?, trigger: boolean?,
+---   twin: table? } faults: as moonpulse.simulation.faults parses them; trigger: a second pseudo-terminal as
+---   trigger input, host.trigger_path; twin: to be served instead of a new one
+---@return table? host with path, description and counts
+---@return string? message
+function M.start(model, options)
+  local self = setmetatable({
+    description = model.description, queue = {}, counts = {},
+    now_ns = core.clock_ns(), wire_free_ns = 0, said = 0,
+    on_ns = core.clock_ns(), -- a twin's time begins when it is switched on, not when the host was
+  }, Host)
+  local is_virtual = core.is_virtual()
+  local new_port = is_virtual and core.wire or core.pty
+  self.twin = options.twin or model.new(options.settings or {})
+  self.twin.on_port = not is_virtual -- stamps are of when bytes were read: moonpulse.simulation.slack
+  self.serial = self.twin.serial or model.serial
+  local message
+  if options.faults then
+    self.faults, message = faults.new(options.faults, self.twin, model.new(options.settings or {}))
+    if not self.faults then
+      return nil, message
+    end
+  end
+  if options.log then
+    self.log, message = io.open(options.log, "w")
+    if not self.log then
+      return nil, ("cannot write the log: %s"):format(message)
+    end
+    self.log:setvbuf(is_virtual and "full" or "line")
+    self.log:write(witness.header)
+  end
+  self.pty, message = new_port(options.link, function(bytes, arrival_ns)
+    self:receive(bytes, arrival_ns)
+  end, is_virtual and function(line, high, at_ns) self:line(line, high, at_ns) end or nil)
+  if not self.pty then
+    return nil, message
+  end
+  self.path = self.pty:path()
+  if options.trigger then
+    self.trigger_pty, message = new_port(nil, function(bytes, arrival_ns)
+      self:trigger(bytes, arrival_ns)
+    end)
+    if not self.trigger_pty then
+      return nil, message
+    end
+    self.trigger_path = self.trigger_pty:path()
+  end
+  if self.faults then
+    self:note((select(2, self.faults:begin(0)))) -- nobody is there yet for its replies
+  end
+  return self
+end
+
+--- Serve until stop() is called. For a task.
+function Host:serve()
+  self.task = core.current()
+  while not self.stopping do
+    core.wait(self:step())
+  end
+end
+
+function Host:stop()
+  self.stopping = true
+  if self.task then
+    self.task:wake()
+  end
+end
+
+function Host:close()
+  self.pty:close()
+  if self.trigger_pty then
+    self.trigger_pty:close()
+  end
+  if self.log then
+    self.log:close()
+  end
+end
+
+return M

@@ -1,0 +1,499 @@
+--- One stimulator in real time: connect, admit a plan, arm, play, leave. Protocol runs and
+--- experiments both go through here; every way out of arm leaves the device safe.
+local admission = require "moonpulse.stimulator.admission"
+local blame = require "moonpulse.text.author_line"
+local core = require "moonpulse.core"
+local firing = require "moonpulse.stimulator.firing"
+local ignored = require "moonpulse.record.ignored"
+local links = require "moonpulse.stimulator.link"
+local listenings = require "moonpulse.stimulator.listening"
+local outcomes = require "moonpulse.record.outcome"
+local outputs = require "moonpulse.driver.outputs"
+local refusals = require "moonpulse.text.refusal"
+local setting = require "moonpulse.stimulator.setting"
+local starting = require "moonpulse.stimulator.starting"
+local turn = require "moonpulse.stimulator.turn"
+local unanswered = require "moonpulse.stimulator.unanswered"
+
+local M = {}
+
+---@class moonpulse.Stimulator
+local Stimulator = {}
+Stimulator.__index = Stimulator
+
+local lead_in_ns = 200000000 -- from "go" to the plan's start
+local settle_ns = 100000000 -- a stop is heard of by then, and cuts the pulses that come after it
+local stall_ns = 250000000 -- a loop silent for so long has replies to read before it may judge
+
+--- What the dispatcher did. Times are nanoseconds from the start of the plan in play, of a stop on the
+--- monotonic clock.
+function Stimulator:outcome(what, kind, number, onset_ns, due_ns, entered_ns, returned_ns, action,
+                            frame, stop, safe_sent, text, safes)
+  local record = self.record
+  if what == "sent" then -- the next keep-alive comes a period later
+    self.contact_ns = math.max(self.contact_ns, self.start_ns + returned_ns)
+  end
+  if what == "sent" or what == "skipped" or what == "not_taken" or what == "mark" then
+    local now_ns = core.clock_ns()
+    local is_pulse = what == "sent" and kind == "pulse"
+    if is_pulse then
+      record:doubt(now_ns - self.slow_ns)
+    end
+    outcomes.enter(record, { what = what, send = kind, number = number, planned_ns = onset_ns,
+      due_ns = due_ns, entered_ns = entered_ns, returned_ns = returned_ns, action = action, frame = frame,
+      stop = stop, text = text }, self.facts, now_ns)
+    if is_pulse then
+      self:has_sent(self.actions[action], frame, returned_ns, now_ns)
+    elseif what == "sent" and kind == "ask" then
+      self.listening:ask(self.start_ns + entered_ns, true)
+      self:tell_believed()
+    elseif what == "sent" then
+      local at_ns = self.start_ns + entered_ns
+      setting.follows(self, at_ns + self.facts.wire_ns[frame],
+        self.listening:tell(self.actions[action], at_ns, true))
+      self:tell_believed()
+    elseif what == "skipped" and kind ~= "pulse" then
+      self.held = number -- the pulse that is not sent without it
+    elseif what == "skipped" then
+      self.left_out = { pulse = number, late_ns = entered_ns - due_ns, reason = stop }
+    end
+  elseif what == "finished" then
+    self.finished = true
+    self:wake()
+  elseif what == "stopped" then
+    self.listening:safe(entered_ns, safes)
+    self:has_stopped(stop, safe_sent, entered_ns)
+  end
+end
+
+--- A pulse, or the start of a train, has left.
+function Stimulator:has_sent(action, frame, returned_ns, now_ns)
+  local at_ns = self.start_ns + returned_ns
+  self.last[self:output_of(action)] = { action = action, at_ns = at_ns,
+    fired_ns = at_ns + self.facts.wire_ns[frame] + self.latency_ns }
+  self.listening:gave(action)
+  self:occupied(action, self.last[self:output_of(action)].fired_ns, now_ns)
+  if action.train then -- its confirmations take as long as it runs
+    self:tell_confirmed()
+  end
+end
+
+function Stimulator:has_stopped(stop, safe_sent, halted_ns)
+  local record = self.record
+  if not self.stopped then
+    record:halt(halted_ns)
+  end
+  if stop == "silent" and record:oldest_doubt() then
+    self.fault = self.fault or unanswered.unconfirmed(self, 2 * self.slow_ns, record:oldest_doubt())
+  elseif stop == "setting" then
+    self.fault = self.fault or ("pulse %d was held back: %s"):format(self.held or record.last_number,
+      self.listening:unsettled())
+  end
+  self.stopped, self.ready = self.stopped or stop, false
+  self.safe_sent = safe_sent
+  self:wake()
+end
+
+--- A plan has not ended before its last pulse has come and is over: the safe frame must not cut it.
+function Stimulator:occupied(action, fired_ns, now_ns)
+  self.over_ns = math.max(self.over_ns, fired_ns, action.over and now_ns + math.ceil(action.over * 1e9) or 0)
+end
+
+--- Something happened that whoever waits for this device should look at.
+function Stimulator:wake()
+  if self.task then
+    self.task:wake()
+  end
+  if self.on_wake then
+    self.on_wake()
+  end
+end
+
+--- The engine counts since arming, the record since the run's beginning.
+function Stimulator:tell_confirmed()
+  self.link.session:confirmed(self.record:answered() - self.starts_before)
+end
+
+--- The sending thread lets no pulse out while the device is at another setting than it was told.
+function Stimulator:tell_believed()
+  local listening = self.listening
+  self.link.session:believed(listening:settled() and listening.settings or -1)
+end
+
+--- The device is at fault: stop at once, remember the first reason.
+function Stimulator:device_fault(text)
+  self.fault = self.fault or text
+  self.link.session:stop("device")
+end
+
+--- Everything the device says. Before it is armed for good and after a stop only pulses count: the last ones
+--- are confirmed while the stop is on its way, and of others nobody knew.
+function Stimulator:reply(reply, arrival_ns)
+  local listening, armed = self.listening, self.watching and not self.stopped
+  self.contact_ns = arrival_ns
+  local confirmed = listening:hear(reply, arrival_ns, armed) == "confirmed"
+  if listening.fault then
+    self:device_fault(listening.fault)
+  elseif armed then
+    self:tell_believed()
+    if confirmed then
+      self:tell_confirmed()
+    elseif self.setting and listening:settled() then
+      self.setting:wake()
+    end
+  end
+end
+
+--- Which of its stimulators an action goes to.
+function Stimulator:output_of(action)
+  return outputs.of(self.driver.limits(self.identity), action)
+end
+
+--- Is the device too long silent, or at another setting than it was told?
+function Stimulator:watch()
+  local now, patience = core.clock_ns(), math.floor(self.driver.reply_timeout * 1e9)
+  local stalled = now - self.watched_ns > stall_ns
+  self.watched_ns = now
+  self.record:settle(now - settle_ns)
+  if stalled then
+    return
+  end
+  local pulse, at_ns, by_device, action = self.record:oldest_doubt()
+  if by_device then -- it goes on by itself: no later than single pulses, which then stop
+    patience = math.min(patience, 2 * self.slow_ns)
+  end
+  if pulse and now - at_ns > patience then
+    self:device_fault(unanswered.unconfirmed(self, patience, pulse, at_ns, by_device, action))
+  end
+  local contradicted = self.listening:contradicted(now, math.floor(self.driver.reply_timeout * 1e9))
+  if contradicted then
+    self:device_fault(contradicted)
+  end
+  self:listen(now)
+end
+
+--- Every keep-alive is answered: a device that is silent meanwhile, in a rest or in a train of its own,
+--- is gone, and nobody may find that out only at the next pulse.
+function Stimulator:listen(now)
+  local alive = self.driver.keepalive
+  if alive and alive.answered and now - self.contact_ns > alive.period * 1e9 + 2 * self.slow_ns then
+    self:device_fault(("the stimulator has been silent for %.1f s, though it was asked: %s"):format(
+      (now - self.contact_ns) / 1e9, unanswered.cause(self.driver,
+        "is it switched on, is its cable plugged in?")))
+  end
+end
+
+--- Raise if a stop came, whether or not there was anything to stop.
+function Stimulator:check_stop()
+  local reason = self.job.stop_reason or self.stopped
+  if reason then
+    refusals.stopped(reason)
+  end
+end
+
+--- Raise what the device did while it was not armed: a pulse that nobody asked for.
+function Stimulator:check_fault()
+  if self.fault then
+    self.link:fault("%s", self.fault)
+  end
+end
+
+--- Open the port and let the driver find out who is there.
+---@param path string
+---@return table identity
+function Stimulator:connect(path)
+  self:check_stop()
+  self.link:open(path)
+  if self.driver.trigger then
+    firing.open(self.link, self.driver.trigger)
+  end
+  self.identity = self.driver.connect(self.link)
+  self:check_fault()
+  return self.identity
+end
+
+--- Check a plan against the device that is connected. Raises a refusal { code, message }.
+---@param plan moonpulse.Plan
+---@param seed integer
+---@param dose table? earlier, starts: of moonpulse.experiment.dose, where other plans may have come before
+---@return moonpulse.Admitted
+function Stimulator:admit(plan, seed, dose)
+  return admission.admit {
+    plan = plan, seed = seed, driver = self.driver, identity = self.identity,
+    thresholds = self.job.thresholds, timing = self.job.timing,
+    policy = self.job.policy, earlier = dose and dose.earlier, starts = dose and dose.starts,
+  }
+end
+
+--- connected -> armed: from here on the safe frame goes out whatever happens, and whoever called
+--- this must call leave().
+---@param first moonpulse.Action what the device is brought to
+---@param actions moonpulse.Action[] all that is known to follow
+---@param firsts moonpulse.First[]? what each of its outputs is brought to; nil: first, the one it goes to
+function Stimulator:arm(first, actions, firsts)
+  local driver, job, link = self.driver, self.job, self.link
+  if self.stopped == "requested" or self.stopped == "finished" then
+    self.stopped = nil -- a script's own stop: arming anew is its decision, and only here
+  end
+  self:check_stop()
+  self:check_fault()
+  self.left, self.over_ns = nil, 0 -- what was cut goes on no more
+  local wait_ns = outputs.settable_at(self.last) - core.clock_ns()
+  if wait_ns > 0 then
+    link:sleep(wait_ns / 1e9)
+  end
+  self.record:give_up()
+  self.starts_before, self.watching = self.record.starts, false
+  self.hand = {} -- what a hand has set each output to
+  for _, each in ipairs(outputs.by_hand(driver.limits(self.identity), actions) or {}) do
+    self.hand[self:output_of(each)] = each.mso
+  end
+  if not driver.trigger then
+    self.own_line = self.own_line or firing.open_own(self.link, driver, actions)
+  end
+  local ok, message = link.session:arm {
+    safe = driver.safe, safe_line = driver.safe_line, stuck = 0.5, guard = true,
+    tolerance = job.tolerance, late = job.late,
+    -- a device that no longer reads must not find a heap of commands when it does
+    unconfirmed = driver.confirms ~= false and 2 * self.slow_ns / 1e9 or nil,
+    settings = driver.tells ~= nil,
+    keepalive = driver.keepalive and driver.keepalive.bytes,
+    keepalive_period = driver.keepalive and driver.keepalive.period,
+    line = job.stop_line, flight = self.record.flight,
+  }
+  if not ok then
+    link:fault("%s", message)
+  end
+  self.armed, self.arming = true, true
+  setting.before_arming(self, first)
+  driver.arm(link, first, actions, firsts)
+  self:check_stop()
+  self.arming, self.ready, self.settles_ns = false, true, 0
+  self.listening:armed(first, driver.limits(self.identity), firsts)
+  self.watched_ns = core.clock_ns()
+  self.contact_ns = self.watched_ns
+end
+
+Stimulator.set = setting.set
+
+Stimulator.earliest = starting.earliest
+
+---@class moonpulse.Playing
+---@field progress fun(elapsed: number) seconds from the plan's start
+---@field number integer? of the plan in the run; 1
+---@field start_ns integer? when the plan starts (monotonic); nil: soon
+---@field on_start fun(start_ns: integer)? called before anything can leave
+
+--- Wait until the device has recovered and confirmed what it was sent, or a stop comes: whoever drives it
+--- next knows nothing of this run.
+function Stimulator:recover()
+  local function goes_on() return (self.stopped or "finished") == "finished" and not self.job.stop_reason end
+  local record, last = self.record, self.record.last_open
+  while goes_on() and (core.clock_ns() < outputs.recovered_at(self.last)
+    or self.watching and record.first_open <= last) do
+    core.wait(0.02)
+    if self.watching then
+      self:watch()
+      record:sync()
+    end
+  end
+end
+
+--- Play what was admitted and wait until its last pulse is over and confirmed. The device must be at its
+--- first action (arm or set). Returns early where a stop came.
+---@param admitted moonpulse.Admitted
+---@param how moonpulse.Playing
+function Stimulator:play(admitted, how)
+  assert(admission.is_admitted(admitted, self.identity), "only what admit() made can be played")
+  local session, record, lowering = self.link.session, self.record, admitted.lowering
+  self.actions = admitted.actions
+  self.start_ns = how.start_ns or (self:earliest(admitted, 0, lead_in_ns))
+  if not record.start_ns then
+    record:start(self.start_ns)
+  end
+  self.facts = { offset_ns = self.start_ns - record.start_ns, wire_ns = {}, latency_ns = self.latency_ns,
+    tolerance_ns = math.floor(self.job.tolerance * 1e9 + 0.5) }
+  local frames = lowering:frames()
+  for i, frame in ipairs(frames) do
+    self.facts.wire_ns[i] = frame.wire_ns
+  end
+  ignored.remember(record, frames)
+  if how.on_start then
+    how.on_start(self.start_ns)
+  end
+  record:play(how.number or 1, self.start_ns)
+  self.watching, self.finished, self.watched_ns = true, false, core.clock_ns()
+  self.task = core.current()
+  local ok, message = session:play(lowering, self.start_ns)
+  if not ok then
+    session:stop("error") -- brings the outcome of a stop that was latched meanwhile
+    if self.link.halted then
+      refusals.stopped(self.link.halted)
+    end
+    self.link:fault("%s", message)
+  end
+  while not self.finished and not self.stopped do
+    core.wait(0.05)
+    self:watch()
+    how.progress((core.clock_ns() - self.start_ns) / 1e9)
+    record:sync()
+  end
+  turn.ask(self)
+  -- the last replies are still on their way, and the last train may still run
+  while not self.stopped and (turn.is_open(self) or record:oldest_open() or core.clock_ns() < self.over_ns) do
+    core.wait(0.02)
+    self:watch()
+    how.progress((core.clock_ns() - self.start_ns) / 1e9)
+    record:sync()
+  end
+end
+
+--- A stop, for any of the engine's reasons; nothing where it is not armed.
+---@param reason string
+function Stimulator:stop(reason)
+  self.link.session:stop(reason)
+  self.watching, self.ready = false, false
+end
+
+--- A stop that somebody else decided (a signal, a key): also a driver at work ends.
+---@param reason string
+function Stimulator:interrupt(reason)
+  if not self.leaving then -- else it is stopped: what is asked now must not be disturbed
+    self.link:halt(reason)
+    self.link.session:stop(reason)
+    self:wake()
+  elseif self.on_wake then
+    self.on_wake()
+  end
+end
+
+--- A port that the run needs beside the device's is lost: the run is over, for this reason.
+---@param text string which port, and why
+function Stimulator:lost_with(text)
+  self.fault = self.fault or text
+  self:stop("gone")
+  if not self.stopped or self.stopped == "requested" or self.stopped == "finished" then
+    self.stopped = "gone" -- nothing was armed
+  end
+  self:wake()
+end
+
+--- The reason to stop that an error stands for.
+---@param problem any
+---@return string
+function M.reason_of(problem)
+  return refusals.is_stopped(problem) and problem.reason or refusals.is_fault(problem) and "device"
+    or "error"
+end
+
+--- Ask the device whether it is disarmed; tell it again if it is not.
+---@return boolean? disarmed
+---@return string? why not, as far as is known; where it is, what else it says is wrong
+local function ask_disarmed(self)
+  local link, tries = self.link, 3
+  local why
+  while tries > 0 and link.session:state() ~= "closed" do
+    local ok, problem = pcall(self.driver.disarm, link)
+    if ok then
+      return true, type(problem) == "string" and problem or nil
+    end
+    why = blame.text(problem)
+    -- who does not answer will not answer again
+    tries = refusals.is_fault(problem) and problem.silent and 0 or tries - 1
+    self.listening:safe(core.clock_ns(), 1)
+    pcall(link.write, link, self.driver.safe)
+  end
+  if link.session:state() == "closed" then
+    why = "the port is lost: switch the stimulator off at its panel"
+  end
+  return false, why
+end
+
+local function trigger_is_lost(self)
+  return ("the trigger's port %s is lost: is it unplugged?"):format(self.driver.trigger.path)
+end
+
+--- A pulse met the lost port before the loop saw it: the device answers, so it is the trigger's.
+local function lost_trigger(self)
+  local trigger = self.driver.trigger
+  return self.stopped == "gone" and trigger and trigger.path and trigger_is_lost(self) or nil
+end
+
+--- Ask, and keep what is known of how it was left.
+local function finish_leaving(self)
+  pcall(function() core.wait(0) end) -- a signal that stopped it says which one it was in the loop's next turn
+  self.link:resume()
+  self.link:forget()
+  core.asks(true)
+  local asked, disarmed, why = pcall(ask_disarmed, self)
+  core.asks(false, asked and disarmed)
+  if not asked then
+    error(disarmed, 0)
+  end
+  unanswered.await(self)
+  for _, each in pairs(disarmed and self.last or {}) do
+    each.ended_ns = each.ended_ns or core.clock_ns()
+  end
+  self.fault = self.fault or disarmed and (why or lost_trigger(self)) or nil
+  self.left = { stop = self.stopped, fault = self.fault, safe_sent = self.safe_sent,
+    left_out = self.left_out, disarmed = disarmed,
+    not_disarmed = not disarmed and why or nil, found = disarmed and why or nil }
+  self.record:stopped(disarmed)
+end
+
+--- After the safe frame: is it safe, as the device says? Also for a second caller meanwhile.
+---@return table left { stop, fault, safe_sent, left_out, disarmed, not_disarmed }
+function Stimulator:leave()
+  while self.leaving do
+    core.wait(0.02)
+  end
+  if self.left then
+    return self.left
+  end
+  self.leaving, self.armed, self.watching, self.ready = true, false, false, false
+  local done, problem = pcall(finish_leaving, self)
+  self.leaving, self.arming = false, false -- whatever was raised: nobody waits for ever
+  if not done then
+    error(problem, 0)
+  end
+  return self.left
+end
+
+function Stimulator:close()
+  self.job.on_stop = nil -- a signal may come later
+  self.link:close()
+end
+
+Stimulator.__close = Stimulator.close
+
+--- A stimulator that is not connected yet.
+---@param job table { driver, thresholds, timing, tolerance, late, stop_line, stop_reason };
+---   job.on_stop(reason) is set here
+---@param record table
+---@return moonpulse.Stimulator to be closed
+function M.new(job, record)
+  local driver = job.driver
+  local self = setmetatable({
+    job = job, driver = driver, record = record,
+    latency_ns = math.floor(driver.latency * 1e9),
+    slow_ns = math.floor((driver.reply_slow or driver.reply_timeout) * 1e9),
+    task = core.current(), starts_before = 0, over_ns = 0, contact_ns = 0,
+    settles_ns = 0, last = {},
+  }, Stimulator)
+  self.listening = listenings.new(driver, record)
+  self.link = links.new(driver, {
+    reply = function(...) self:reply(...) end,
+    outcome = function(...) self:outcome(...) end,
+    gone = function(message, which)
+      if self.watching then
+        self.fault = self.fault or which == "trigger" and trigger_is_lost(self)
+          or "the port is lost: " .. message
+      end
+      self:wake()
+    end,
+  })
+  job.on_stop = function(reason) self:interrupt(reason) end
+  return self
+end
+
+return M

@@ -1,0 +1,150 @@
+--- Errors that name the author's line, not ours.
+local M = {}
+
+local library = debug.getinfo(1, "S").source:match("^@(.*)text/author_line%.lua$")
+
+-- how the sources of the library's functions begin
+M.ours = "@" .. (library or "\0")
+
+--- Does a function's source, as debug.getinfo gives it, belong to the library?
+---@param source string
+---@return boolean
+function M.is_ours(source)
+  return library ~= nil and source:sub(2, #library + 1) == library
+end
+
+--- The script line that called into the library: "itbs.lua:14", or "" where there is none.
+---@return string
+function M.origin()
+  local level = 2
+  while true do
+    local info = debug.getinfo(level, "Sl")
+    if not info then
+      return ""
+    end
+    if info.currentline > 0 and not M.is_ours(info.source) then
+      return ("%s:%d"):format(info.short_src, info.currentline)
+    end
+    level = level + 1
+  end
+end
+
+local longest = 1000 -- bytes of a message
+
+--- What an error value says, whatever it is: an error may be any value, and its __tostring may fail. Control
+--- characters and bytes that are no UTF-8 are escaped, what is too long is cut.
+---@param problem any
+---@return string
+function M.text(problem)
+  if problem == nil then
+    return "an error without words (nil)"
+  elseif type(problem) == "table" and type(rawget(problem, "message")) == "string" then
+    problem = rawget(problem, "message")
+  end
+  local ok, text = pcall(tostring, problem)
+  if not ok then
+    return ("an error that is a %s whose __tostring fails: %s"):format(type(problem),
+      type(text) == "string" and M.text(text) or type(text))
+  elseif text:match("^%a+: 0x%x+$") and type(problem) ~= "string" then
+    return ("an error that is a %s without words"):format(type(problem))
+  end
+  local length = #text
+  if length > longest then
+    text = text:sub(1, (utf8.offset(text, 0, longest + 1) or longest + 1) - 1)
+  end
+  text = text:gsub("[\0-\8\11-\31\127]", function(c) return ("\\x%02x"):format(c:byte()) end)
+  if not utf8.len(text) then
+    text = text:gsub("[\128-\255]", function(c) return ("\\x%02x"):format(c:byte()) end)
+  end
+  return length > longest and ("%s ... (%d bytes)"):format(text, length) or text
+end
+
+--- Raise an error that starts with the author's line.
+---@param text string what is wrong and what to do (a format)
+function M.fail(text, ...)
+  local origin = M.origin()
+  local message = select("#", ...) > 0 and text:format(...) or text
+  error(origin ~= "" and origin .. ": " .. message or message, 0)
+end
+
+--- Call an engine function; its refusal becomes an error at the author's line.
+---@generic T
+---@param call fun(...): T
+---@return T
+function M.build(call, ...)
+  local ok, result = pcall(call, ...)
+  if not ok then
+    M.fail("%s", tostring(result))
+  end
+  return result
+end
+
+--- Have each method say at the author's line that it was called with a dot for a colon.
+---@param who string what scripts call the object: "run", "stim"
+---@param methods table<string, function> is changed
+---@param is_self fun(value: any): boolean
+function M.guard_methods(who, methods, is_self)
+  for name, method in pairs(methods) do
+    if type(method) == "function" and name:sub(1, 2) ~= "__" then
+      methods[name] = function(self, ...)
+        if not is_self(self) then
+          M.fail("%s.%s: write %s:%s(...), with a colon", who, name, who, name)
+        end
+        return method(self, ...)
+      end
+    end
+  end
+end
+
+local function names_of(known)
+  local names = {}
+  for name in pairs(known) do
+    names[#names + 1] = name
+  end
+  table.sort(names)
+  return table.concat(names, ", ")
+end
+
+local behind = "write it behind the plan: :times(n, { every = seconds from onset to onset }), or "
+  .. ":times(n, { gap = seconds from the end to the next onset })"
+local periods = {
+  times = "write every = seconds from onset to onset, or gap = seconds from the end to the next onset",
+  trials = "write every = seconds from onset to onset, or shortest = and longest = where it is drawn",
+  theta_burst = "write off = seconds from the end of a train to the next one, with cycles = how many",
+}
+
+--- What there is instead of an option for the time between two of them; nil: key is no such option.
+local function instead_of(who, key)
+  if key == "iti" then
+    return "iti means three things in this field (period, gap, silence): " .. (periods[who] or behind)
+  elseif key == "gap" or key == "every" then
+    return ("there is no option %q: %s"):format(key, periods[who] or behind)
+  end
+end
+
+--- Check an option table: it is one, and has no key that nobody reads.
+---@param who string the function, for the message
+---@param options any
+---@param known table<string, string> key -> "number", "plan", ...; a leading "?" makes it optional
+---@return table options
+function M.options(who, options, known)
+  if type(options) ~= "table" then
+    M.fail("%s: a table of options expected, like %s{ ... }, not %s", who, who, type(options))
+  end
+  for key in pairs(options) do
+    local instead = not known[key] and instead_of(who, key)
+    if instead then
+      M.fail("%s: %s", who, instead)
+    elseif not known[key] then
+      M.fail("%s: there is no option %q; known: %s", who, tostring(key), names_of(known))
+    end
+  end
+  for key, kind in pairs(known) do
+    if options[key] == nil and kind:sub(1, 1) ~= "?" then
+      M.fail("%s: %s is missing (%s)", who, key, kind)
+    end
+  end
+  return options
+end
+
+return M

@@ -1,0 +1,52 @@
+--- Errors that are meant for the user: tables with a message, and a code that gives the exit status.
+--- Three kinds: a refusal (what was asked for cannot be), a fault (the device, not the script), and a stop.
+local M = {}
+
+--- The exit status of each code.
+M.status = { ok = 0, usage = 2, limit = 3, fault = 4, stopped = 5 }
+
+--- Refuse what was asked for: the command ends with this message.
+---@param code "usage"|"limit"|"fault"|"stopped"
+---@param text string a format
+function M.raise(code, text, ...)
+  local message = select("#", ...) > 0 and text:format(...) or text
+  error(setmetatable({ code = code, message = message }, {
+    __tostring = function(self) return self.message end,
+  }), 0)
+end
+
+--- Errors that mean the device, not the script: commands turn them into exit status 4.
+local Fault = { __name = "moonpulse.fault" }
+Fault.__index = Fault
+function Fault.__tostring(self)
+  return self.message
+end
+
+--- Errors that mean that a stop came while a driver was at work.
+local Stopped = { __name = "moonpulse.stopped", __tostring = Fault.__tostring }
+Stopped.__index = Stopped
+
+---@param text string
+---@param code string? an exit status by its name; "fault" where none is given
+function M.fault(text, code)
+  error(setmetatable({ message = text, code = code }, Fault))
+end
+
+--- Is value an error raised by fault, or by a link's?
+function M.is_fault(value)
+  return getmetatable(value) == Fault
+end
+
+---@param reason string "signal", "key", ...
+---@param text string? what to say instead of "stopped (reason)"
+function M.stopped(reason, text)
+  error(setmetatable({ message = text or "stopped (" .. reason .. ")", reason = reason,
+    code = "stopped" }, Stopped))
+end
+
+--- Is value the error of a driver that was stopped? Its reason is in value.reason.
+function M.is_stopped(value)
+  return getmetatable(value) == Stopped
+end
+
+return M

@@ -1,0 +1,64 @@
+#!/bin/sh
+# Run one test for run.sh and say how it ended, in one line; if it failed, what it printed comes before.
+# $1: a C program, a spec, or rig:BUILD. Leaves NAME.log and NAME.end ("passed failed skipped") in $MP_LOGS.
+set -u
+# shellcheck disable=SC2086  # MP_WRAP is a command with its options
+case $1 in
+  rig:*)
+    for part in serial_rig stop_line; do
+      sh "$0" "$part:${1#rig:}"
+    done
+    exit 0
+    ;;
+  serial_rig:*)
+    name=test_serial_rig
+    set -- sh tests/rig/run.sh "${1#*:}/tests/rig"
+    ;;
+  stop_line:*sanitize*) exit 0 ;; # a preloaded shim and a sanitizer's own do not go together
+  stop_line:*)
+    name=test_stop_line_program
+    set -- sh tests/rig/run.sh "${1#*:}/tests/rig" "$MOONPULSE"
+    ;;
+  *.lua)
+    name=$(basename "$1" .lua)
+    set -- env BUSTED_OUTPUT=TAP $MP_WRAP "$MOONPULSE" lua tests/specs.lua "$1"
+    ;;
+  *)
+    name=$(basename "$1")
+    set -- $MP_WRAP "$1"
+    ;;
+esac
+
+log=$MP_LOGS/$name.log
+echo 0 1 0 >"$MP_LOGS/$name.end" # until it has said otherwise
+began=$(date +%s)
+"$@" >"$log" 2>&1 </dev/null
+status=$?
+took=$(($(date +%s) - began))
+
+count() {
+  grep -c "$1" "$log"
+}
+
+case $name in
+  *_spec)
+    p=$(count '^ok ') f=$(count '^not ok ') s=$(count '^ok .*# SKIP')
+    p=$((p - s))
+    line="$name: $p passed, $f failed"
+    ;;
+  *) # "name: N passed, N failed[, N skipped]"; a program that says nothing has failed
+    line=$(grep -E '^[^ ]+: [0-9]+ passed, [0-9]+ failed' "$log" | tail -n 1)
+    p=$(echo "$line" | sed -n 's/.*: \([0-9]*\) passed.*/\1/p') p=$((${p:-0} > 0))
+    f=$(echo "$line" | sed -n 's/.*passed, \([0-9]*\) failed.*/\1/p') f=$((${f:-1} > 0))
+    s=$((p == 0 && f == 0))
+    line="$name: ${line#*: }"
+    ;;
+esac
+if [ "$status" != 0 ] && [ "$f" = 0 ] || [ $((p + f + s)) = 0 ]; then
+  f=1
+fi
+text=""
+[ "$f" != 0 ] && text="$(grep -v '^ok ' "$log")
+FAILED (exit status $status): "
+echo "$p $f $s" >"$MP_LOGS/$name.end"
+echo "$text$line ($took s)"
