@@ -142,6 +142,7 @@ static void on_timer(uv_timer_t *timer)
 static void hear(struct mp_world *w, int64_t real_ns)
 {
     w->heard_ns = real_ns;
+    w->hears = false;
     (void)uv_run(w->loop, UV_RUN_NOWAIT);
 }
 
@@ -172,9 +173,9 @@ static bool turn_virtual(struct mp_world *w)
         (void)uv_run(w->loop, UV_RUN_ONCE);
         return true;
     }
-    if (++w->turns % LOOK_TURNS == 0) {
+    if (w->hears || ++w->turns % LOOK_TURNS == 0) {
         int64_t real_ns = mp_clock_ns();
-        if (real_ns - w->heard_ns >= hear_ns) {
+        if (w->hears || real_ns - w->heard_ns >= hear_ns) {
             hear(w, real_ns);
             return true; // an alarm may have been set, or the world be real again
         }
@@ -214,8 +215,9 @@ int64_t mp_world_now(const struct mp_world *w)
     return w->is_virtual ? w->now_ns : mp_clock_ns();
 }
 
-int64_t mp_world_soon(const struct mp_world *w)
+int64_t mp_world_soon(struct mp_world *w)
 {
+    w->hears = w->is_virtual;
     // not now: libuv 1.44 would ring in the same turn, and signals and bytes would not be heard
     return w->is_virtual ? w->now_ns : mp_clock_ns() + MP_NS_PER_MS;
 }

@@ -52,6 +52,7 @@ struct mp_world {
     double pace; // 0: nothing waits
     int64_t now_ns;
     int64_t begun_ns, begun_real_ns;
+    bool hears;       // the loop is asked in the next turn
     int64_t heard_ns; // when the loop was asked last, by the real clock
     uint64_t turns;
     uint64_t here; // turns since the time has moved
@@ -65,8 +66,8 @@ void mp_world_close(struct mp_world *world);
 
 /* Nanoseconds: of the monotonic clock, or virtual ones. */
 int64_t mp_world_now(const struct mp_world *world);
-/* The soonest instant by which what has come from outside was heard. */
-int64_t mp_world_soon(const struct mp_world *world);
+/* The soonest instant by which what has come from outside by now is heard. */
+int64_t mp_world_soon(struct mp_world *world);
 
 /* Ring at due_ns, or as soon as can be where that is over; one that is set is moved. */
 void mp_world_set(struct mp_world *world, struct mp_alarm *alarm, int64_t due_ns);
@@ -90,7 +91,8 @@ void mp_world_go_virtual(struct mp_world *world, int64_t now_ns, double pace);
 /* Back to the monotonic clock. */
 void mp_world_go_real(struct mp_world *world);
 /* Something outside is waited for (a child process, an answer): virtual time stands still, and
- * alarms that are due now ring, until as many holds are undone. In a real world time goes on. */
+ * alarms that are due now ring, until as many holds are undone. In a real world time goes on.
+ */
 void mp_world_hold(struct mp_world *world, bool hold);
 
 /* So many alarms rang since virtual time last moved; 0 in a real world. */

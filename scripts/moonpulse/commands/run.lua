@@ -67,7 +67,8 @@ function M.parser()
     :convert(common.number(300, 4000000)):argname("BAUD")
   parser:option("--triggers", "Experiments in virtual time (--speed): a file of what comes, and when: a line "
     .. "each, like \"2.5 port 1\" (seconds from the run's start, a byte of the trigger port) or "
-    .. "\"6 cts rising\" (an edge of a line: cts or dsr, rising or falling); # begins a comment."):argname("FILE")
+    .. "\"6 cts rising\" (an edge of a line: cts or dsr, rising or falling); # begins a comment.")
+    :argname("FILE")
   parser:option("--tolerance", "How late is late, in milliseconds.")
     :default("1"):convert(common.number(0.01, 10000, "ms")):argname("MS")
   return parser

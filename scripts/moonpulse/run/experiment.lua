@@ -165,6 +165,7 @@ local function outcome_of(stage, ok, problem)
     outcome.text = "stopped on request" .. (stage.why and " (" .. stage.why .. ")" or "")
   else
     outcome.stop = ok and "finished" or stimulators.reason_of(problem)
+    outcome.text = outcome.stop == "stuck" and stage.stuck_at or nil -- in virtual time, and not armed
   end
   return outcome
 end
