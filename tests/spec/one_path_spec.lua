@@ -103,9 +103,9 @@ describe("a protocol in virtual time, by the way of real runs", function()
   it("stops where a key is pressed, with the device safe", function()
     local plan = library "hf10_neurostar"
     local driver = devices.configure(assert(devices.find("magventure")), {})
+    local record = assert(records.create(folder, "path"))
     local job = { plan = plan, seed = 7, driver = driver, thresholds = { rmt = 50 }, timing = "host",
       policy = { real = false }, tolerance = 0.001, late = "abort", stop_line = "none" }
-      timing = "host", tolerance = 0.001, late = "abort", stop_line = "none" }
     local nothing = function() end
     local outcome = inside.run(job, record, "max", { connected = nothing, prepared = nothing,
       armed = nothing, progress = function()
