@@ -1,4 +1,5 @@
---- A protocol's run in virtual time: what moonpulse.run.play does in real time, on a simulator in this process.
+--- A protocol's run in virtual time: what moonpulse.run.play does in real time, on a simulator in this
+--- process.
 local core = require "moonpulse.core"
 local insides = require "moonpulse.simulation.inside"
 local plays = require "moonpulse.run.play"
