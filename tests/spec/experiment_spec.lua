@@ -466,9 +466,9 @@ describe("an experiment", function()
       .. "of its own %(run:spawn makes one that can%), and not in a function that sort", err)
   end)
 
-  it("has no plan to show", function()
+  it("has no plan to draw or to compile", function()
     local path = script ""
-    for _, command in ipairs { "show", "events" } do
+    for _, command in ipairs { "plot", "compile" } do
       local status, _, err = shell.moonpulse(folder, command .. " " .. path)
       assert.are.equal(2, status)
       assert.matches("made.lua: an experiment has no fixed plan: use moonpulse run", err)

@@ -270,6 +270,78 @@ describe("an experiment in virtual time", function()
     end
   end)
 
+  describe("is shown as one possible course by", function()
+    local function command(name, body, more)
+      shell.write(folder .. "/made.lua", 'local mp = require "moonpulse"\n'
+        .. 'return mp.experiment { name = "Made", run = function(run)\nlocal stim = run:device()\n' .. body
+        .. "\nend }\n")
+      shell.write(folder .. "/answers", "y\nn\n")
+      return shell.moonpulse(folder, ("%s %s/made.lua --seed 3 --answers %s/answers %s"):format(name, folder,
+        folder, more or ""))
+    end
+
+    local body = [[
+      stim:arm()
+      for i = 1, 2 do
+        run:sleep(5)
+        stim:fire(mp.pulse { intensity = mp.mso(run:ask "more? [y/n]" == "y" and 60 or 50) })
+      end
+      stim:disarm()
+    ]]
+
+    it("show: what it said and gave", function()
+      local status, out, err = command("show", body)
+      assert.are.equal(0, status, err)
+      assert.is_truthy(out:find("one possible course of the experiment (seed 3, answers from " .. folder, 1,
+        true), out)
+      assert.is_truthy(out:find("1 pulse: 60 %%MSO.*1 pulse: 50 %%MSO"), out)
+      assert.is_truthy(out:find("pulses +2\n"), out)
+      assert.is_truthy(out:find("ended +the script came to its end\n"), out)
+    end)
+
+    it("events: a line each, as of a protocol", function()
+      local status, out, err = command("events", body)
+      assert.are.equal(0, status, err)
+      assert.is_truthy(err:find("one possible course of the experiment (seed 3", 1, true), err)
+      local intensities = {}
+      for intensity, number in out:gmatch("\n%d+\t%d+\tpulse\t1\t(%d+)\tMSO\t%d+\t(%d+)\tn/a") do
+        intensities[#intensities + 1] = intensity .. " " .. number
+      end
+      assert.are.same({ "60 1", "50 2" }, intensities)
+    end)
+
+    it("check: the gravest verdict of its plans", function()
+      local status, out, err = command("check", body)
+      assert.are.equal(0, status, err)
+      assert.is_truthy(out:find("judged +one possible course of the experiment %(seed 3"), out)
+      assert.is_truthy(out:find("verdict +%l[%l ]+ %(device within, guidelines %l[%l ]+%); 2 pulses of"), out)
+      local over = "stim:arm()\nstim:play(mp.train { pulses = 4000, hz = 20, intensity = mp.mso(80) })"
+      status, out, err = command("check", over)
+      assert.are.equal(3, status, err)
+      assert.is_truthy(out:find("\nOVER "), out)
+      assert.is_truthy(out:find("verdict +OVER"), out)
+      status, out = command("check", over, "--json")
+      assert.are.equal(3, status)
+      local found = cjson.decode(out)
+      assert.are.equal("OVER", found.verdict)
+      assert.is_truthy(found.course:find("one possible course", 1, true))
+      assert.are.equal("OVER", found.findings[1].verdict)
+    end)
+
+    it("check: what the device refuses", function()
+      local status, out = command("check",
+        "stim:arm()\nstim:fire(mp.pulse(mp.mso(50)) .. mp.rest(0.001) .. mp.pulse(mp.mso(60)))")
+      assert.are.equal(3, status)
+      assert.is_truthy(out:find("OVER +magventure: .*made.lua:5"), out)
+    end)
+
+    it("each, up to where an answer is missing", function()
+      local status, _, err = command("show", 'run:ask "one?"\nrun:ask "two?"\nrun:ask "three?"')
+      assert.are.equal(2, status)
+      assert.is_truthy(err:find("has only 2 lines", 1, true), err)
+    end)
+  end)
+
   it("ends at Ctrl-C, with the device safe and a whole record", function()
     for _, speed in ipairs { "max", "20" } do
       shell.write(folder .. "/on.lua", [[

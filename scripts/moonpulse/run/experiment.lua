@@ -1,6 +1,7 @@
 --- An experiment's run: the script in a coroutine on the loop, one stimulator, one record.
 local blame = require "moonpulse.text.author_line"
 local core = require "moonpulse.core"
+local deadlines = require "moonpulse.stimulator.deadlines"
 local devices = require "moonpulse.experiment.stim_verbs"
 local draws = require "moonpulse.experiment.draws"
 local ending = require "moonpulse.run.ending"
@@ -94,7 +95,7 @@ local function keep_watch(stage)
       stimulator:watch()
     end
     stage.record:sync()
-    core.wait(0.05)
+    core.wait(deadlines.next_s(stimulator))
   end
 end
 

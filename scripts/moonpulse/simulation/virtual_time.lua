@@ -7,8 +7,10 @@ local M = {}
 ---@return table to be closed
 function M.begin(speed)
   local is_virtual = speed ~= nil and speed ~= 1
+  local pause
   if is_virtual then
     core.go_virtual(speed == "max" and 0 or speed)
+    pause = collectgarbage("setpause", 1000) -- what a pulse leaves is short-lived
   end
   local real_ns, virtual_ns = core.real_ns(), core.clock_ns()
   return setmetatable({
@@ -21,6 +23,7 @@ function M.begin(speed)
   }, { __close = function()
     if is_virtual then
       core.go_real()
+      collectgarbage("setpause", pause)
     end
   end })
 end

@@ -3,6 +3,7 @@
 local admission = require "moonpulse.stimulator.admission"
 local blame = require "moonpulse.text.author_line"
 local core = require "moonpulse.core"
+local deadlines = require "moonpulse.stimulator.deadlines"
 local firing = require "moonpulse.stimulator.firing"
 local ignored = require "moonpulse.record.ignored"
 local links = require "moonpulse.stimulator.link"
@@ -22,8 +23,6 @@ local Stimulator = {}
 Stimulator.__index = Stimulator
 
 local lead_in_ns = 200000000 -- from "go" to the plan's start
-local settle_ns = 100000000 -- a stop is heard of by then, and cuts the pulses that come after it
-local stall_ns = 250000000 -- a loop silent for so long has replies to read before it may judge
 
 --- What the dispatcher did. Times are nanoseconds from the start of the plan in play, of a stop on the
 --- monotonic clock.
@@ -101,8 +100,8 @@ end
 
 --- Something happened that whoever waits for this device should look at.
 function Stimulator:wake()
-  if self.task then
-    self.task:wake()
+  for _, task in ipairs { self.task, self.setting } do
+    task:wake()
   end
   if self.on_wake then
     self.on_wake()
@@ -141,6 +140,9 @@ function Stimulator:reply(reply, arrival_ns)
     elseif self.setting and listening:settled() then
       self.setting:wake()
     end
+    if self.awaits_reply then
+      self.task:wake()
+    end
   end
 end
 
@@ -149,39 +151,7 @@ function Stimulator:output_of(action)
   return outputs.of(self.driver.limits(self.identity), action)
 end
 
---- Is the device too long silent, or at another setting than it was told?
-function Stimulator:watch()
-  local now, patience = core.clock_ns(), math.floor(self.driver.reply_timeout * 1e9)
-  local stalled = now - self.watched_ns > stall_ns
-  self.watched_ns = now
-  self.record:settle(now - settle_ns)
-  if stalled then
-    return
-  end
-  local pulse, at_ns, by_device, action = self.record:oldest_doubt()
-  if by_device then -- it goes on by itself: no later than single pulses, which then stop
-    patience = math.min(patience, 2 * self.slow_ns)
-  end
-  if pulse and now - at_ns > patience then
-    self:device_fault(unanswered.unconfirmed(self, patience, pulse, at_ns, by_device, action))
-  end
-  local contradicted = self.listening:contradicted(now, math.floor(self.driver.reply_timeout * 1e9))
-  if contradicted then
-    self:device_fault(contradicted)
-  end
-  self:listen(now)
-end
-
---- Every keep-alive is answered: a device that is silent meanwhile, in a rest or in a train of its own,
---- is gone, and nobody may find that out only at the next pulse.
-function Stimulator:listen(now)
-  local alive = self.driver.keepalive
-  if alive and alive.answered and now - self.contact_ns > alive.period * 1e9 + 2 * self.slow_ns then
-    self:device_fault(("the stimulator has been silent for %.1f s, though it was asked: %s"):format(
-      (now - self.contact_ns) / 1e9, unanswered.cause(self.driver,
-        "is it switched on, is its cable plugged in?")))
-  end
-end
+Stimulator.watch = deadlines.watch
 
 --- Raise if a stop came, whether or not there was anything to stop.
 function Stimulator:check_stop()
@@ -291,7 +261,7 @@ function Stimulator:recover()
   local record, last = self.record, self.record.last_open
   while goes_on() and (core.clock_ns() < outputs.recovered_at(self.last)
     or self.watching and record.first_open <= last) do
-    core.wait(0.02)
+    core.wait(deadlines.next_s(self, outputs.recovered_at(self.last)))
     if self.watching then
       self:watch()
       record:sync()
@@ -333,7 +303,7 @@ function Stimulator:play(admitted, how)
     self.link:fault("%s", message)
   end
   while not self.finished and not self.stopped do
-    core.wait(0.05)
+    core.wait(deadlines.next_s(self))
     self:watch()
     how.progress((core.clock_ns() - self.start_ns) / 1e9)
     record:sync()
@@ -341,7 +311,7 @@ function Stimulator:play(admitted, how)
   turn.ask(self)
   -- the last replies are still on their way, and the last train may still run
   while not self.stopped and (turn.is_open(self) or record:oldest_open() or core.clock_ns() < self.over_ns) do
-    core.wait(0.02)
+    deadlines.await_end(self)
     self:watch()
     how.progress((core.clock_ns() - self.start_ns) / 1e9)
     record:sync()
