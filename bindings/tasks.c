@@ -11,10 +11,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define HOST "moonpulse.host"
 #define TASK "moonpulse.task"
 
-static const char host_key = 0;
 static const char tasks_key = 0; // registry table: thread -> task userdata, weak keys
 
 enum task_state { READY, WAITING, TIMED, ENDED };
@@ -76,8 +74,8 @@ static void raise_at_next(lua_State *co, lua_Debug *ar)
     if (!task->main || !task->host->failed)
         return;
     task->host->failed = false;
-    lua_rawgetp(co, LUA_REGISTRYINDEX, &host_key); // box
-    lua_getiuservalue(co, -1, 1);                  // box, error
+    lua_rawgetp(co, LUA_REGISTRYINDEX, &mp_host_key); // box
+    lua_getiuservalue(co, -1, 1);                     // box, error
     lua_pushnil(co);
     lua_setiuservalue(co, -3, 1);
     (void)lua_error(co);
@@ -120,8 +118,8 @@ static void interrupt_task(struct task *task)
 static void keep_failure(struct mp_host *host, lua_State *L)
 {
     mp_armed_stop(MP_STOP_ERROR);
-    lua_rawgetp(L, LUA_REGISTRYINDEX, &host_key); // error, box
-    lua_insert(L, -2);                            // box, error
+    lua_rawgetp(L, LUA_REGISTRYINDEX, &mp_host_key); // error, box
+    lua_insert(L, -2);                               // box, error
     if (host->failed)
         lua_pop(L, 1);
     else
@@ -154,6 +152,12 @@ static void free_task(struct task *task)
         task->next->previous = task->previous;
     mp_world_cancel(&task->host->world, &task->alarm);
     free(task);
+}
+
+void mp_tasks_free(struct mp_host *host)
+{
+    while (host->all != NULL)
+        free_task(host->all);
 }
 
 static void end_task(struct task *task)
@@ -242,22 +246,6 @@ static void on_alarm(struct mp_alarm *alarm)
         task->wake_values = 1;
     }
     resume(task);
-}
-
-struct mp_host *mp_host_of(lua_State *L)
-{
-    lua_rawgetp(L, LUA_REGISTRYINDEX, &host_key);
-    struct mp_host **box = lua_touserdata(L, -1);
-    lua_pop(L, 1);
-    return box == NULL ? NULL : *box;
-}
-
-struct mp_host *mp_check_host(lua_State *L)
-{
-    struct mp_host *host = mp_host_of(L);
-    if (host == NULL)
-        luaL_error(L, "the event loop has ended");
-    return host;
 }
 
 static struct task *current_task(lua_State *L)
@@ -386,8 +374,8 @@ static void raise_failure(lua_State *L, struct mp_host *host)
     if (!host->failed)
         return;
     host->failed = false;
-    lua_rawgetp(L, LUA_REGISTRYINDEX, &host_key); // box
-    lua_getiuservalue(L, -1, 1);                  // box, error
+    lua_rawgetp(L, LUA_REGISTRYINDEX, &mp_host_key); // box
+    lua_getiuservalue(L, -1, 1);                     // box, error
     lua_pushnil(L);
     lua_setiuservalue(L, -3, 1);
     lua_error(L);
@@ -431,72 +419,6 @@ static int run(lua_State *L)
     return results;
 }
 
-static void on_turn(uv_timer_t *timer)
-{
-    (void)timer;
-    mp_backstop_turned();
-}
-
-void mp_host_turns(struct mp_host *host)
-{
-    enum { TURN_MS = 100 };
-    (void)uv_timer_start(&host->turn, on_turn, TURN_MS, TURN_MS);
-}
-
-static void close_handle(uv_handle_t *handle, void *context)
-{
-    (void)context;
-    if (!uv_is_closing(handle))
-        uv_close(handle, NULL);
-}
-
-/* The host dies with its state: close what is left, let libuv finish, free. */
-static int host_gc(lua_State *L)
-{
-    struct mp_host **box = lua_touserdata(L, 1);
-    struct mp_host *host = *box;
-    if (host == NULL)
-        return 0;
-    *box = NULL;
-    mp_signal_restore();
-    mp_owned_close_all(host); // first: they close their handles themselves
-    while (host->all != NULL) // those that never ended
-        free_task(host->all);
-    mp_world_close(&host->world);
-    uv_walk(&host->loop, close_handle, NULL);
-    while (uv_run(&host->loop, UV_RUN_DEFAULT) != 0)
-        continue;
-    (void)uv_loop_close(&host->loop);
-    free(host);
-    return 0;
-}
-
-static void new_host(lua_State *L)
-{
-    struct mp_host *host = calloc(1, sizeof *host);
-    struct mp_host **box = lua_newuserdatauv(L, sizeof *box, 1); // box, with a failure
-    *box = NULL;
-    if (host == NULL || uv_loop_init(&host->loop) != 0) {
-        free(host);
-        luaL_error(L, "cannot make an event loop");
-        return; // never reached: luaL_error does not return
-    }
-    lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_MAINTHREAD);
-    host->L = lua_tothread(L, -1);
-    lua_pop(L, 1);
-    mp_host_hears(host);
-    mp_world_open(&host->world, &host->loop);
-    (void)uv_timer_init(&host->loop, &host->turn);
-    uv_unref((uv_handle_t *)&host->turn);
-    *box = host;
-    if (luaL_newmetatable(L, HOST)) {
-        lua_pushcfunction(L, host_gc);
-        lua_setfield(L, -2, "__gc");
-    }
-    lua_setmetatable(L, -2);
-    lua_rawsetp(L, LUA_REGISTRYINDEX, &host_key);
-}
-
 void mp_open_tasks(lua_State *L)
 {
     static const luaL_Reg functions[] = {
@@ -504,7 +426,7 @@ void mp_open_tasks(lua_State *L)
     static const luaL_Reg methods[] = {{"wake", task_wake}, {NULL, NULL}};
     static const luaL_Reg metamethods[] = {{NULL, NULL}};
     if (mp_host_of(L) == NULL)
-        new_host(L);
+        mp_host_new(L);
     lua_newtable(L); // tasks, with weak keys
     lua_newtable(L);
     lua_pushliteral(L, "k");

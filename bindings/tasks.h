@@ -48,6 +48,12 @@ bool mp_host_enter(struct mp_host *host, lua_CFunction body, void *context);
 /* Its loop hears of signals (signals.c): when it is made. */
 void mp_host_hears(struct mp_host *host);
 
+/* Between host.c and tasks.c: the registry's key of the host's userdata; make it; at its end
+ * free the tasks that never ended. */
+extern const char mp_host_key;
+void mp_host_new(lua_State *L);
+void mp_tasks_free(struct mp_host *host);
+
 /* From now on the loop tells the backstop that it turns, also while it waits. */
 void mp_host_turns(struct mp_host *host);
 

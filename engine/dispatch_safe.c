@@ -11,7 +11,7 @@ static void send_safe(struct mp_dispatcher *d)
     const struct mp_dispatch_config *config = &d->config;
     struct mp_outcome out = {.kind = MP_OUT_STOPPED};
     size_t done = 0;
-    out.stop = (enum mp_stop)atomic_load(&d->stop);
+    out.stop = mp_latch_reason(&d->stop);
     // what the system has not handed on yet would fire after us
     bool discard = out.stop == MP_STOP_BLOCKED || out.stop == MP_STOP_DEVICE ||
                    out.stop == MP_STOP_SILENT || out.stop == MP_STOP_SETTING;

@@ -92,7 +92,10 @@ static int first_of(const struct model *m)
 static void turn_both(struct model *m)
 {
     int first = first_of(m), before = rung.count;
-    CHECK_INT(mp_world_turn(&world), first >= 0);
+    bool turned = mp_world_turn(&world);
+    while (turned && rung.count == before) // it has asked what came from outside
+        turned = mp_world_turn(&world);
+    CHECK_INT(turned, first >= 0);
     CHECK_INT(rung.count - before, first >= 0 ? 1 : 0);
     if (first < 0)
         return;
@@ -163,8 +166,9 @@ static void alarms_keep_their_distance_on_another_clock(void)
     int64_t now_ns = mp_world_now(&world);
     CHECK_INT(now_ns, 2 * from_ns);
     for (int i = ALARMS / 2; i < ALARMS; i++) {
-        int first = first_of(&m);
-        CHECK(mp_world_turn(&world));
+        int first = first_of(&m), before = rung.count;
+        while (rung.count == before)
+            CHECK(mp_world_turn(&world));
         CHECK_INT(rung.last, first);
         m.set[first] = false;
         int64_t passed_ns =
@@ -194,12 +198,14 @@ static void counts_the_turns_at_an_instant(void)
     mp_world_go_virtual(&world, 7, 0);
     mp_world_set(&world, &again.alarm, 8);
     for (int i = 1; i <= 5; i++) {
-        CHECK(mp_world_turn(&world));
+        while (rung.count < i)
+            CHECK(mp_world_turn(&world));
         CHECK_INT(mp_world_now(&world), 8);
         CHECK_INT(mp_world_here(&world), i);
     }
     mp_world_set(&world, &again.alarm, 9);
-    CHECK(mp_world_turn(&world));
+    while (rung.count < 6)
+        CHECK(mp_world_turn(&world));
     CHECK_INT(mp_world_here(&world), 1);
     end();
 }
@@ -261,7 +267,8 @@ static void stands_still_while_something_outside_is_waited_for(void)
         CHECK(mp_world_turn(&world));
     CHECK_INT(rung.count, 0);
     CHECK_INT(mp_world_now(&world), 1000);
-    CHECK(mp_world_turn(&world));
+    while (rung.count < 1)
+        CHECK(mp_world_turn(&world));
     CHECK_INT(mp_world_now(&world), 2000);
     end();
 }

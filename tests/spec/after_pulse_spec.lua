@@ -17,7 +17,7 @@ end)
 
 -- one that fires later than it answers
 local slow = [[local M = {}
-for k, v in pairs(require "moonpulse.driver.find.%s") do M[k] = v end
+for k, v in pairs(require "moonpulse.devices.%s") do M[k] = v end
 M.name, M.latency = "slow", 0.05
 return M
 ]]

@@ -25,7 +25,7 @@ describe("a new driver", function()
     local status, out = moonpulse "new driver coil_box"
     assert.are.equal(0, status)
     assert.matches("moonpulse test ./coil_box_spec.lua", out, 1, true)
-    assert.are.same({ "coil_box.lua", "coil_box_spec.lua", "coil_box_twin.lua" }, shell.names(folder))
+    assert.are.same({ "coil_box.lua", "coil_box_simulator.lua", "coil_box_spec.lua" }, shell.names(folder))
     assert.is_nil(shell.read(folder .. "/coil_box.lua"):find("mybox", 1, true))
 
     status, out = moonpulse "test ./coil_box_spec.lua --output TAP"
@@ -152,7 +152,7 @@ describe("a new driver", function()
       shell.quote(shell.program)))
     assert.are.equal(0, status)
     assert.matches("\ncoilbox      simulated", out, 1, true)
-    assert.is_nil(out:find("coilbox_twin", 1, true))
+    assert.is_nil(out:find("coilbox_simulator", 1, true))
   end)
 
   it("fails its spec where it does not conform: status 4, the case by name", function()
@@ -166,12 +166,12 @@ describe("a new driver", function()
   end)
 
   it("never overwrites, and has a name that is free", function()
-    shell.write(folder .. "/coilbox_twin.lua", "mine")
+    shell.write(folder .. "/coilbox_simulator.lua", "mine")
     local status, _, err = moonpulse "new driver coilbox"
     assert.are.equal(2, status)
-    assert.matches("coilbox_twin.lua is there already: nothing was made", err, 1, true)
-    assert.are.same({ "coilbox_twin.lua" }, shell.names(folder))
-    assert.are.equal("mine", shell.read(folder .. "/coilbox_twin.lua"))
+    assert.matches("coilbox_simulator.lua is there already: nothing was made", err, 1, true)
+    assert.are.same({ "coilbox_simulator.lua" }, shell.names(folder))
+    assert.are.equal("mine", shell.read(folder .. "/coilbox_simulator.lua"))
     status, _, err = moonpulse "new driver magstim200"
     assert.are.equal(2, status)
     assert.matches("a shipped driver has that name", err, 1, true)

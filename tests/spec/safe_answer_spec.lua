@@ -25,11 +25,11 @@ describe("the answer to the safe frame", function()
   local function run(device, what, speed)
     shell.write(folder .. "/liar.lua", ([[
       local driver = {}
-      for key, value in pairs(require "moonpulse.driver.find.%s") do driver[key] = value end
+      for key, value in pairs(require "moonpulse.devices.%s") do driver[key] = value end
       driver.name, driver.simulator = "liar", "liar_twin.lua"
       return driver]]):format(device))
     shell.write(folder .. "/liar_twin.lua", ([[
-      local driver = require "moonpulse.driver.find.%s"
+      local driver = require "moonpulse.devices.%s"
       local model = require "moonpulse.simulators.%s"
       local M = setmetatable({}, { __index = model })
       function M.new(options)

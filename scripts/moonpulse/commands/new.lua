@@ -9,7 +9,7 @@ local M = {}
 local kinds = {
   driver = {
     stands_for = "mybox",
-    files = { "mybox.lua", "mybox_twin.lua", "mybox_spec.lua" },
+    files = { "mybox.lua", "mybox_simulator.lua", "mybox_spec.lua" },
     taken = function(name)
       for _, known in ipairs(devices.names) do
         if known == name then
@@ -47,7 +47,7 @@ end
 
 function M.parser()
   local parser = cli.parser("new",
-    "Make the files of a new driver in the current folder (NAME.lua, its simulated twin NAME_twin.lua "
+    "Make the files of a new driver in the current folder (NAME.lua, its simulator NAME_simulator.lua "
       .. "and NAME_spec.lua), or of a new protocol (NAME.lua and NAME_spec.lua). They work as they are: the "
       .. "driver for a device that is invented, the protocol as 10 Hz trains; put yours in their place. "
       .. "Nothing is overwritten.",

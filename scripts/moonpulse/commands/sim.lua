@@ -63,16 +63,59 @@ local function settings_of(model, options)
   return values
 end
 
-function M.run(options)
+--- The simulator's model of the device that the options name.
+local function model_of(options)
   local driver, message = devices.find(options.device)
-  if not driver then
-    cli.fail("usage", "%s", message)
-  end
   local model
-  model, message = devices.twin(driver)
-  if not model then
-    cli.fail("usage", "%s", message)
+  if driver then
+    model, message = devices.twin(driver)
   end
+  return model or cli.fail("usage", "%s", message)
+end
+
+--- Its pseudo-terminals, and the log.
+local function serve(model, options)
+  local settings = settings_of(model, options)
+  if options.trigger and not model.new(settings).line then
+    cli.fail("usage", "the simulated %s has no trigger input: leave out --trigger", model.description)
+  end
+  local served, message = host.start(model, {
+    link = options.link, log = options.log, settings = settings, faults = options.fault,
+    trigger = options.trigger,
+  })
+  return served or cli.fail("fault", "%s", message)
+end
+
+--- Call leave when standard input has ended: the parent is gone.
+local function watch_input(served, leave)
+  local watch, unwatched = core.input(function(bytes)
+    if not bytes then
+      core.spawn(function()
+        core.wait(0.25) -- the parent's guard may still have something to say
+        leave()
+      end)
+    end
+  end)
+  if not watch then
+    served:close()
+    cli.fail("usage", "--until-eof: %s: give it a pipe or a terminal, or leave it out", unwatched)
+  end
+  return watch
+end
+
+local function announce(served, options)
+  print(("simulated %s on %s"):format(served.description, options.link or served.path))
+  if served.trigger_path then
+    print(("trigger input: %s (a byte other than 0 raises it, 0 lowers it)"):format(served.trigger_path))
+  end
+  if not options.until_eof then
+    print("stop it with Ctrl-C")
+  end
+  io.stdout:flush()
+end
+
+function M.run(options)
+  local model = model_of(options)
   -- from here on until the end: a second Ctrl-C must not take the report away, nor leave the link behind
   local served, stopped
   local function leave()
@@ -83,45 +126,13 @@ function M.run(options)
   end
   core.phase "run"
   core.on_signal(leave)
-  local settings = settings_of(model, options)
-  if options.trigger and not model.new(settings).line then
-    cli.fail("usage", "the simulated %s has no trigger input: leave out --trigger", model.description)
-  end
-  served, message = host.start(model, {
-    link = options.link, log = options.log, settings = settings, faults = options.fault,
-    trigger = options.trigger,
-  })
-  if not served then
-    cli.fail("fault", "%s", message)
-  end
+  served = serve(model, options)
   core.prioritise()
   if stopped then
     served:stop()
   end
-  local function on_input(bytes)
-    if not bytes then -- the parent is gone: its guard may still have something to say
-      core.spawn(function()
-        core.wait(0.25)
-        leave()
-      end)
-    end
-  end
-  local watch, unwatched
-  if options.until_eof then
-    watch, unwatched = core.input(on_input)
-  end
-  if options.until_eof and not watch then
-    served:close()
-    cli.fail("usage", "--until-eof: %s: give it a pipe or a terminal, or leave it out", unwatched)
-  end
-  print(("simulated %s on %s"):format(served.description, options.link or served.path))
-  if served.trigger_path then
-    print(("trigger input: %s (a byte other than 0 raises it, 0 lowers it)"):format(served.trigger_path))
-  end
-  if not options.until_eof then
-    print("stop it with Ctrl-C")
-  end
-  io.stdout:flush()
+  local watch = options.until_eof and watch_input(served, leave)
+  announce(served, options)
   served:serve()
   core.phase "closing"
   served:close()

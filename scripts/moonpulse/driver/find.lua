@@ -62,7 +62,7 @@ function M.user_files()
     if lfs.attributes(folder, "mode") == "directory" then
       for file in lfs.dir(folder) do
         local name = file:match("^([%w_%-]+)%.lua$")
-        if name and not name:find("_twin$") and not name:find("_spec$") then
+        if name and not name:find("_simulator$") and not name:find("_spec$") then
           list[#list + 1] = { name = name, path = folder .. "/" .. file }
         end
       end

@@ -1,5 +1,5 @@
---- A twin on a pseudo-terminal, or at the end of a wire in virtual time: bytes in, replies out at their
---- time, a log of all it understood.
+--- A twin on a pseudo-terminal, or on a wire in virtual time: bytes in, replies out at their time, a log of
+--- all it understood.
 local core = require "moonpulse.core"
 local faults = require "moonpulse.simulation.faults"
 local witness = require "moonpulse.simulation.witness"
@@ -50,6 +50,29 @@ function Host:take(replies, log)
   end
 end
 
+--- How long this process has waited for the processor by now, in all: Linux counts it. 0: it does not.
+local function processor_waits()
+  local file = io.open("/proc/self/schedstat")
+  if not file then
+    return function() return 0 end
+  end
+  file:setvbuf("no")
+  return function()
+    file:seek("set")
+    local _, waited_ns = file:read("n", "n")
+    return waited_ns or 0
+  end
+end
+
+--- Bytes were there when we got to run, which we may have waited for: they came that much sooner.
+---@param arrival_ns integer when they were read
+---@return integer came_ns
+function Host:since(arrival_ns)
+  local waited_ns = self.waits()
+  self.twin.waited_ns, self.waited_ns = waited_ns - self.waited_ns, waited_ns
+  return math.max(arrival_ns - self.twin.waited_ns, self.now_ns)
+end
+
 --- Arrival is when the first bit left. A pseudo-terminal has no wire: the time that bytes would be on it is
 --- added to that. A wire hands them over when it is over, so that this is now.
 function Host:receive(bytes, arrival_ns)
@@ -57,6 +80,9 @@ function Host:receive(bytes, arrival_ns)
     return
   end
   local wire = core.wire_ns(self.serial, #bytes)
+  if self.twin.on_port then
+    arrival_ns = self:since(arrival_ns)
+  end
   self.now_ns = math.max(arrival_ns, self.wire_free_ns) + wire
   self.wire_free_ns = self.now_ns
   if self.faults then
@@ -96,6 +122,9 @@ function Host:trigger(bytes, arrival_ns)
     return
   end
   local wire = core.wire_ns(trigger_serial, 1)
+  if self.twin.on_port then
+    arrival_ns = self:since(arrival_ns)
+  end
   self.trigger_free_ns = math.max(arrival_ns, self.trigger_free_ns or 0)
   for i = 1, #bytes do
     self.trigger_free_ns = self.trigger_free_ns + wire
@@ -110,7 +139,7 @@ end
 --- Send what is due; the time until there is more to do, or nil.
 function Host:step()
   local now = core.clock_ns()
-  self.now_ns = now
+  self.now_ns, self.waited_ns, self.twin.waited_ns = now, self.waits(), 0
   local replies, log, next_ns = self.twin:tick(now - self.on_ns)
   self:take(replies, log)
   while self.queue[1] and self.queue[1].at_ns <= now do
@@ -127,14 +156,16 @@ end
 --- Start a twin on a new pseudo-terminal.
 ---@param model table the twin's module
 ---@param options { link: string?, log: string?, settings: table?, faults: table?, trigger: boolean?,
----   twin: table? } faults: as moonpulse.simulation.faults parses them; trigger: a second pseudo-terminal as
----   trigger input, host.trigger_path; twin: to be served instead of a new one
+---   waits: (fun(): integer)?, twin: table? } faults: as moonpulse.simulation.faults parses them; trigger: a
+---   second port as trigger input, host.trigger_path; waits: how long the process has waited for the
+---   processor by now, in nanoseconds; twin: to be served instead of a new one
 ---@return table? host with path, description and counts
 ---@return string? message
 function M.start(model, options)
   local self = setmetatable({
     description = model.description, queue = {}, counts = {},
     now_ns = core.clock_ns(), wire_free_ns = 0, said = 0,
+    waits = options.waits or processor_waits(), waited_ns = 0,
     on_ns = core.clock_ns(), -- a twin's time begins when it is switched on, not when the host was
   }, Host)
   local is_virtual = core.is_virtual()

@@ -1,54 +1,16 @@
---- When silence is a fault, and when whoever waits for a device looks at it next: at the first instant at
---- which something could be overdue, or over, and in real time for the operator's screen and the file before
+--- When whoever waits for a device looks at it next: at the first instant at which something could be overdue
+--- (moonpulse.stimulator.replies), or over, and in real time for the operator's screen and the file before
 --- that. What comes meanwhile wakes it.
 local core = require "moonpulse.core"
-local unanswered = require "moonpulse.stimulator.unanswered"
 
 local M = {}
 
 local screen_s = 0.05 -- in real time: progress is shown, and the rows so far are on their way to the disk
-local settle_ns = 100000000 -- a stop is heard of by then, and cuts the pulses that come after it
-local stall_ns = 250000000 -- a loop silent for so long has replies to read before it may judge
 local rows_s = 1 -- in virtual time: rows are let go of
 
 --- How long a device may be silent about what it was sent.
 local function patience_ns(self)
   return math.floor(self.driver.reply_timeout * 1e9)
-end
-
---- Every keep-alive is answered: a device that is silent meanwhile, in a rest or in a train of its own,
---- is gone, and nobody may find that out only at the next pulse.
-local function listen(self, now)
-  local alive = self.driver.keepalive
-  if alive and alive.answered and now - self.contact_ns > alive.period * 1e9 + 2 * self.slow_ns then
-    self:device_fault(("the stimulator has been silent for %.1f s, though it was asked: %s"):format(
-      (now - self.contact_ns) / 1e9, unanswered.cause(self.driver,
-        "is it switched on, is its cable plugged in?")))
-  end
-end
-
---- Is the device too long silent, or at another setting than it was told?
----@param self moonpulse.Stimulator
-function M.watch(self)
-  local now, patience = core.clock_ns(), patience_ns(self)
-  local stalled = now - self.watched_ns > stall_ns and not core.is_virtual()
-  self.watched_ns = now
-  self.record:settle(now - settle_ns)
-  if stalled then
-    return
-  end
-  local pulse, at_ns, by_device, action = self.record:oldest_doubt()
-  if by_device then -- it goes on by itself: no later than single pulses, which then stop
-    patience = math.min(patience, 2 * self.slow_ns)
-  end
-  if pulse and now - at_ns > patience then
-    self:device_fault(unanswered.unconfirmed(self, patience, pulse, at_ns, by_device, action))
-  end
-  local contradicted = self.listening:contradicted(now, patience_ns(self))
-  if contradicted then
-    self:device_fault(contradicted)
-  end
-  listen(self, now)
 end
 
 --- Seconds from now until it is to be looked at again; above 0.

@@ -1,16 +1,17 @@
 --- One stimulator in real time: connect, admit a plan, arm, play, leave. Protocol runs and
 --- experiments both go through here; every way out of arm leaves the device safe.
 local admission = require "moonpulse.stimulator.admission"
-local blame = require "moonpulse.text.author_line"
 local core = require "moonpulse.core"
 local deadlines = require "moonpulse.stimulator.deadlines"
 local firing = require "moonpulse.stimulator.firing"
 local ignored = require "moonpulse.record.ignored"
+local leaving = require "moonpulse.stimulator.leaving"
 local links = require "moonpulse.stimulator.link"
 local listenings = require "moonpulse.stimulator.listening"
 local outcomes = require "moonpulse.record.outcome"
 local outputs = require "moonpulse.driver.outputs"
 local refusals = require "moonpulse.text.refusal"
+local replies = require "moonpulse.stimulator.replies"
 local setting = require "moonpulse.stimulator.setting"
 local starting = require "moonpulse.stimulator.starting"
 local turn = require "moonpulse.stimulator.turn"
@@ -21,6 +22,15 @@ local M = {}
 ---@class moonpulse.Stimulator
 local Stimulator = {}
 Stimulator.__index = Stimulator
+
+Stimulator.set = setting.set
+Stimulator.earliest = starting.earliest
+Stimulator.leave = leaving.leave
+Stimulator.reply = replies.reply
+Stimulator.watch = replies.watch
+Stimulator.tell_confirmed = replies.tell_confirmed
+Stimulator.tell_believed = replies.tell_believed
+Stimulator.device_fault = replies.device_fault
 
 local lead_in_ns = 200000000 -- from "go" to the plan's start
 
@@ -108,50 +118,10 @@ function Stimulator:wake()
   end
 end
 
---- The engine counts since arming, the record since the run's beginning.
-function Stimulator:tell_confirmed()
-  self.link.session:confirmed(self.record:answered() - self.starts_before)
-end
-
---- The sending thread lets no pulse out while the device is at another setting than it was told.
-function Stimulator:tell_believed()
-  local listening = self.listening
-  self.link.session:believed(listening:settled() and listening.settings or -1)
-end
-
---- The device is at fault: stop at once, remember the first reason.
-function Stimulator:device_fault(text)
-  self.fault = self.fault or text
-  self.link.session:stop("device")
-end
-
---- Everything the device says. Before it is armed for good and after a stop only pulses count: the last ones
---- are confirmed while the stop is on its way, and of others nobody knew.
-function Stimulator:reply(reply, arrival_ns)
-  local listening, armed = self.listening, self.watching and not self.stopped
-  self.contact_ns = arrival_ns
-  local confirmed = listening:hear(reply, arrival_ns, armed) == "confirmed"
-  if listening.fault then
-    self:device_fault(listening.fault)
-  elseif armed then
-    self:tell_believed()
-    if confirmed then
-      self:tell_confirmed()
-    elseif self.setting and listening:settled() then
-      self.setting:wake()
-    end
-    if self.awaits_reply then
-      self.task:wake()
-    end
-  end
-end
-
 --- Which of its stimulators an action goes to.
 function Stimulator:output_of(action)
   return outputs.of(self.driver.limits(self.identity), action)
 end
-
-Stimulator.watch = deadlines.watch
 
 --- Raise if a stop came, whether or not there was anything to stop.
 function Stimulator:check_stop()
@@ -244,10 +214,6 @@ function Stimulator:arm(first, actions, firsts)
   self.contact_ns = self.watched_ns
 end
 
-Stimulator.set = setting.set
-
-Stimulator.earliest = starting.earliest
-
 ---@class moonpulse.Playing
 ---@field progress fun(elapsed: number) seconds from the plan's start
 ---@field number integer? of the plan in the run; 1
@@ -318,9 +284,13 @@ function Stimulator:play(admitted, how)
   end
 end
 
---- A stop, for any of the engine's reasons; nothing where it is not armed.
+--- A stop, for any of the engine's reasons; nothing where it is not armed, or closed: what a script spawned
+--- may come after its end.
 ---@param reason string
 function Stimulator:stop(reason)
+  if self.closed then
+    return
+  end
   self.link.session:stop(reason)
   self.watching, self.ready = false, false
 end
@@ -356,81 +326,9 @@ function M.reason_of(problem)
     or "error"
 end
 
---- Ask the device whether it is disarmed; tell it again if it is not.
----@return boolean? disarmed
----@return string? why not, as far as is known; where it is, what else it says is wrong
-local function ask_disarmed(self)
-  local link, tries = self.link, 3
-  local why
-  while tries > 0 and link.session:state() ~= "closed" do
-    local ok, problem = pcall(self.driver.disarm, link)
-    if ok then
-      return true, type(problem) == "string" and problem or nil
-    end
-    why = blame.text(problem)
-    -- who does not answer will not answer again
-    tries = refusals.is_fault(problem) and problem.silent and 0 or tries - 1
-    self.listening:safe(core.clock_ns(), 1)
-    pcall(link.write, link, self.driver.safe)
-  end
-  if link.session:state() == "closed" then
-    why = "the port is lost: switch the stimulator off at its panel"
-  end
-  return false, why
-end
-
-local function trigger_is_lost(self)
-  return ("the trigger's port %s is lost: is it unplugged?"):format(self.driver.trigger.path)
-end
-
---- A pulse met the lost port before the loop saw it: the device answers, so it is the trigger's.
-local function lost_trigger(self)
-  local trigger = self.driver.trigger
-  return self.stopped == "gone" and trigger and trigger.path and trigger_is_lost(self) or nil
-end
-
---- Ask, and keep what is known of how it was left.
-local function finish_leaving(self)
-  pcall(function() core.wait(0) end) -- a signal that stopped it says which one it was in the loop's next turn
-  self.link:resume()
-  self.link:forget()
-  core.asks(true)
-  local asked, disarmed, why = pcall(ask_disarmed, self)
-  core.asks(false, asked and disarmed)
-  if not asked then
-    error(disarmed, 0)
-  end
-  unanswered.await(self)
-  for _, each in pairs(disarmed and self.last or {}) do
-    each.ended_ns = each.ended_ns or core.clock_ns()
-  end
-  self.fault = self.fault or disarmed and (why or lost_trigger(self)) or nil
-  self.left = { stop = self.stopped, fault = self.fault, safe_sent = self.safe_sent,
-    left_out = self.left_out, disarmed = disarmed,
-    not_disarmed = not disarmed and why or nil, found = disarmed and why or nil }
-  self.record:stopped(disarmed)
-end
-
---- After the safe frame: is it safe, as the device says? Also for a second caller meanwhile.
----@return table left { stop, fault, safe_sent, left_out, disarmed, not_disarmed }
-function Stimulator:leave()
-  while self.leaving do
-    core.wait(0.02)
-  end
-  if self.left then
-    return self.left
-  end
-  self.leaving, self.armed, self.watching, self.ready = true, false, false, false
-  local done, problem = pcall(finish_leaving, self)
-  self.leaving, self.arming = false, false -- whatever was raised: nobody waits for ever
-  if not done then
-    error(problem, 0)
-  end
-  return self.left
-end
-
 function Stimulator:close()
   self.job.on_stop = nil -- a signal may come later
+  self.closed = true
   self.link:close()
 end
 
@@ -456,8 +354,8 @@ function M.new(job, record)
     outcome = function(...) self:outcome(...) end,
     gone = function(message, which)
       if self.watching then
-        self.fault = self.fault or which == "trigger" and trigger_is_lost(self)
-          or "the port is lost: " .. message
+        self.fault = self.fault or which == "trigger" and leaving.trigger_is_lost(self)
+          or core.stops.gone.words .. ": " .. message
       end
       self:wake()
     end,

@@ -5,7 +5,7 @@
 local command = require "moonpulse.driver.command"
 
 local M = {
-  name = "mybox", description = "mybox stimulator", simulator = "mybox_twin.lua",
+  name = "mybox", description = "mybox stimulator", simulator = "mybox_simulator.lua",
   proof = "simulated", -- "hardware" when somebody has measured its pulses with a coil probe
   serial = { baud = 115200, bits = 8, parity = "none", stop_bits = 1, flow = "none" },
   latency = 0, -- seconds from the last byte of FIRE to the pulse; 0: nobody has measured it

@@ -1,4 +1,4 @@
---- The simulated twin of mybox. Write it from the device's manual and never from the driver: what
+--- The simulator of mybox. Write it from the device's manual and never from the driver: what
 --- both of them misunderstand, no test finds. No input or output, no clock: the caller says the time.
 local M = {
   name = "mybox", description = "mybox stimulator",
@@ -151,7 +151,7 @@ function M.new(options)
   local set = { latency = OPTIONS.latency }
   for key, value in pairs(options or {}) do
     if OPTIONS[key] == nil then
-      error(("mybox twin: there is no option %s"):format(tostring(key)), 2)
+      error(("mybox: there is no option %s"):format(tostring(key)), 2)
     end
     set[key] = value
   end

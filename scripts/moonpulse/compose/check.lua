@@ -1,0 +1,129 @@
+--- What the arguments of mp.train and its like may be. Each check raises what is wrong at the author's line;
+--- who is the function that was called, key the argument's name.
+local blame = require "moonpulse.text.author_line"
+local core = require "moonpulse.core"
+local intensities = require "moonpulse.compose.intensity"
+
+local M = {}
+
+local fail = blame.fail
+
+---@param value any
+---@return boolean
+function M.is_plan(value)
+  return core.is_plan(value)
+end
+
+--- The plan with the author's line and a label, as outlines show it.
+---@param plan moonpulse.Plan
+---@param label string
+---@return moonpulse.Plan
+function M.named(plan, label)
+  return core.describe(plan, blame.origin(), label)
+end
+
+---@return moonpulse.Plan
+function M.plan(who, key, value)
+  if not M.is_plan(value) then
+    fail("%s: %s must be a plan (a pulse, burst, train ...), not %s", who, key, type(value))
+  end
+  return value
+end
+
+---@return integer from 1 up
+function M.count(who, key, value)
+  local count = type(value) == "number" and math.tointeger(value)
+  if not count then
+    fail("%s: %s must be a whole number from 1 to below 2^63, not %s", who, key, tostring(value))
+  end
+  if count < 1 then
+    fail("%s: %s = %d: an empty %s has nothing to send; use 1 or more", who, key, count, who)
+  end
+  return count
+end
+
+local drawn_text = "a time that is drawn from the seed is mp.rest { min = 4, max = 6 }, or for trials "
+  .. "mp.trials { of = list, shortest = 4, longest = 6 }"
+local drawn_instead = {
+  trials = "for an interval that is drawn from the seed write shortest = 4, longest = 6",
+}
+
+--- A time in seconds, or a rate in hz: a number, or text that is an exact fraction ("1/6").
+---@return integer num
+---@return integer den as the engine takes them
+function M.exact(who, key, value)
+  if type(value) == "table" and not key:find("hz", 1, true) then
+    fail("%s: %s is one number: %s", who, key, drawn_instead[who] or drawn_text)
+  elseif type(value) ~= "number" and type(value) ~= "string" then
+    fail("%s: %s must be a number, or text like \"1/6\", not %s", who, key, type(value))
+  end
+  if type(value) == "number" and (value ~= value or value == math.huge or value == -math.huge) then
+    fail("%s: %s must be a finite number, not %s", who, key, tostring(value))
+  end
+  local ok, num, den = pcall(core.exact, value)
+  if ok then
+    return num, den
+  elseif type(value) == "string" or key == "hz" then
+    fail("%s: %s: %s", who, key, num)
+  elseif math.abs(value) >= 2 ^ 63 / 1e9 then
+    fail("%s: %s = %g s does not fit 2^63 ns (292 years): use a shorter time", who, key, value)
+  end
+  -- no simple fraction: the engine rounds a time to the nanosecond
+  return math.tointeger(math.floor(value * 1e9 + 0.5)), 1000000000
+end
+
+--- As exact, above 0.
+function M.positive(who, key, value)
+  local num, den = M.exact(who, key, value)
+  if num <= 0 then
+    fail("%s: %s = %s must be above 0", who, key, tostring(value))
+  end
+  return num, den
+end
+
+--- As exact, 0 or more; returns nothing.
+function M.time(who, key, value)
+  if M.exact(who, key, value) < 0 then
+    fail("%s: %s = %s s is negative: a time is 0 or more", who, key, tostring(value))
+  end
+end
+
+--- Names go to the engine as C strings, which would end at a zero byte.
+---@param value string
+---@return string
+function M.name(who, value)
+  if value:find("\0", 1, true) then
+    fail("%s: %q holds a zero byte: use plain text", who, value)
+  end
+  return value
+end
+
+---@return moonpulse.Intensity
+function M.intensity(who, value)
+  if not intensities.is(value) then
+    fail("%s: intensity must be mp.mso(45), mp.rmt(110) or mp.amt(80), not %s", who,
+      type(value) == "number" and "the bare number " .. value or type(value))
+  end
+  return value
+end
+
+--- Does a x b stay within 64 bits?
+---@param a integer
+---@param b integer
+---@return boolean
+function M.fits(a, b)
+  return math.abs(a * 1.0 * b) < 2.0 ^ 62
+end
+
+--- first + sign * second, exact where 64 bits hold it. Both are { key, seconds }.
+---@return string|number seconds
+function M.sum(who, first, sign, second)
+  local a_num, a_den = M.exact(who, first[1], first[2])
+  local b_num, b_den = M.exact(who, second[1], second[2])
+  if M.fits(2 * a_num, b_den) and M.fits(2 * b_num, a_den) and M.fits(a_den, b_den) then
+    return ("%d/%d"):format(a_num * b_den + sign * b_num * a_den, a_den * b_den)
+  end
+  return a_num / a_den + sign * b_num / b_den
+end
+
+return M

@@ -1,0 +1,134 @@
+--- Orders and trials: lists that are shuffled from the run's seed, and plans one after the other as trials.
+local blame = require "moonpulse.text.author_line"
+local check = require "moonpulse.compose.check"
+local compose = require "moonpulse.compose"
+local context = require "moonpulse.compose.context"
+local core = require "moonpulse.core"
+local notes = require "moonpulse.text.notes"
+
+local M = {}
+
+local build, fail, named, options = blame.build, blame.fail, check.named, blame.options
+
+--- A list in an order drawn from the run's seed; the list itself stays as it is. Only inside
+--- plan = function(p), where the seed is known.
+---@generic T
+---@param list T[]
+---@return T[]
+function M.shuffle(list)
+  if type(list) ~= "table" or #list == 0 then
+    fail("shuffle: a list expected, like mp.shuffle { a, b, c }")
+  end
+  local chosen = context.arranged(list)
+  local draw = chosen or context.order()
+  if chosen then
+    return chosen
+  elseif not draw then
+    fail("shuffle: the order is drawn from the run's seed, which is known only while the plan is "
+      .. "made: call it inside plan = function(p) ... end of mp.protocol; in an experiment write "
+      .. "run:shuffle(list)")
+  end
+  local order = table.move(list, 1, #list, 1, {})
+  for i = #order, 2, -1 do -- Fisher and Yates
+    local j = draw(i - 1) + 1
+    order[i], order[j] = order[j], order[i]
+  end
+  return order
+end
+
+--- The time between the end of a trial and the next trial's onset, for an interval from onset to
+--- onset.
+local function left_of(key, interval, trial)
+  local totals = trial:totals()
+  if totals.random then
+    fail("trials: a trial with a random rest inside has no known end: put the rest between trials")
+  end
+  local span = totals.exact_span or totals.span
+  local left = check.sum("trials", { key, interval }, -1, { "a trial", span })
+  if check.exact("trials", key, left) < 0 then
+    fail("trials: %s = %s s is shorter than a trial of %g s", key, tostring(interval), totals.span)
+  end
+  return left
+end
+
+--- A trial as one part of a sequence: repeated once, it does not dissolve into it.
+local function as_part(trial, spacing, period)
+  return build(core.repeat_plan, trial, 1, spacing or "gap", period or 0)
+end
+
+local function same_trials(trial, count, every, rest_after)
+  if every then
+    return named(compose.times(trial, count, { every = every }), "")
+  elseif count == 1 then
+    return named(as_part(trial), "")
+  end
+  local next_one = named(build(core.sequence, rest_after(trial), as_part(trial)), "next trial")
+  return named(build(core.sequence, as_part(trial), compose.times(next_one, count - 1)), "trials")
+end
+
+local function seconds_of(key, value)
+  local num, den = check.exact("trials", key, value)
+  return num / den
+end
+
+local function all_same(list)
+  for i = 2, #list do
+    if list[i] ~= list[1] then
+      return false
+    end
+  end
+  return true
+end
+
+--- Trials one after the other, from onset to onset every seconds, or an interval drawn uniformly
+--- from shortest to longest from the run's seed. Span: to the end of the last trial.
+---@param spec { of: moonpulse.Plan[], every: number|string|nil, shortest: number|string|nil,
+---   longest: number|string|nil }
+---@return moonpulse.Plan
+function M.trials(spec)
+  options("trials", spec, { of = "list of plans", every = "?seconds", shortest = "?seconds",
+    longest = "?seconds" })
+  local list = spec.of
+  if type(list) ~= "table" or #list == 0 then
+    fail("trials: of must be a list of plans, like of = { a, b }, not %s", type(list))
+  elseif (spec.every == nil) == (spec.shortest == nil) or (spec.shortest == nil) ~= (spec.longest == nil)
+  then
+    fail("trials: give either every = seconds, or shortest = and longest = seconds")
+  end
+  for i, trial in ipairs(list) do
+    check.plan("trials", "trial " .. i, trial)
+  end
+  for _, key in ipairs { "every", "shortest", "longest" } do
+    if spec[key] ~= nil then
+      check.positive("trials", key, spec[key])
+      notes.rest("trials", key, spec[key])
+    end
+  end
+  if spec.shortest and seconds_of("shortest", spec.shortest) > seconds_of("longest", spec.longest) then
+    fail("trials: shortest = %s is above longest = %s", spec.shortest, spec.longest)
+  end
+  local every = spec.every
+  if not every and spec.shortest == spec.longest then
+    every = spec.shortest
+  end
+  local function rest_after(trial)
+    return build(core.rest, left_of("shortest", spec.shortest, trial),
+      left_of("longest", spec.longest, trial))
+  end
+  if all_same(list) then
+    return same_trials(list[1], #list, every, rest_after)
+  end
+  local plan
+  for i, trial in ipairs(list) do
+    local is_last = i == #list
+    -- as a train of one, a trial lasts its interval
+    local part = as_part(trial, every and (is_last and "every" or "train"), every)
+    plan = plan and build(core.sequence, plan, part) or part
+    if not every and not is_last then
+      plan = build(core.sequence, plan, rest_after(trial))
+    end
+  end
+  return named(plan, "trials")
+end
+
+return M

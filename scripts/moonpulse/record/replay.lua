@@ -1,0 +1,236 @@
+--- Rows of events.tsv from the flight record: each plan of the run again, as the dispatcher told it live.
+local flight_of = require "moonpulse.record.recover_flight"
+local givens = require "moonpulse.record.given"
+local outcomes = require "moonpulse.record.outcome"
+
+local M = {}
+
+--- How a plan is named of which only the flight record tells.
+local function unknown_text(number, pulses)
+  return ("plan %d: %s sent, and journal.jsonl does not say which: not in events.tsv, "
+    .. "and the numbers of the pulses behind them may be too small"):format(number,
+    pulses == 1 and "1 pulse was" or ("%d pulses were"):format(pulses))
+end
+
+--- The reply that the flight record tells of: it is that pulse's, and what was sent before it and not
+--- confirmed never was.
+local function confirm(record, reply, start_ns, driver, given)
+  if reply.number == 0 then -- of no pulse that was sent
+    return record:unasked(reply.woken_ns, driver.confirmation(reply.action - 1))
+  end
+  local number = record:oldest_number()
+  while number and number < reply.number do
+    record:unconfirmed_row()
+    number = record:oldest_number()
+  end
+  if number == reply.number then
+    local value = reply.action - 1
+    local action, pulse = record:awaits(reply.woken_ns)
+    local unlike = reply.detail == 1 or action and given:compare(action, value, pulse)
+    record:confirm(reply.woken_ns - start_ns, driver.confirmation(value), nil, unlike and "otherwise")
+  end
+end
+
+--- A record of the dispatcher as it told it when it was live.
+local function outcome_of(entry, begin_ns, facts)
+  local returned_ns = entry.returned_ns
+  return { what = entry.kind == "sent" and returned_ns == -1 and "not_taken" or entry.kind,
+    send = entry.send, number = entry.number, planned_ns = entry.planned_ns,
+    due_ns = entry.due_ns - begin_ns, entered_ns = entry.sent_ns - begin_ns,
+    returned_ns = returned_ns > 0 and returned_ns - begin_ns or nil, action = entry.action,
+    frame = entry.frame, stop = entry.stop, text = facts.marks[entry.action],
+    status = returned_ns == 0 and "perhaps_sent" or nil }
+end
+
+--- Does a record name a frame and an action that its plan has?
+local function fits(entry, play)
+  return entry.kind == "mark" and play.marks[entry.action] ~= nil
+    or entry.kind ~= "mark" and play.wire_ns[entry.frame] ~= nil and play.actions[entry.action] ~= nil
+end
+
+--- Write the rows of one plan; true where it came to its end.
+---@param list table[] its flight records
+---@param play table what the journal or the manifest says of it
+---@param times { run_ns: integer, next_ns: integer? } the run's start, and when the plan after it was begun
+---@param given moonpulse.Given of the run
+---@return boolean finished
+---@return integer unfit records that are not of such a plan
+local function replay(record, list, play, times, driver, given)
+  local run_ns, finished, last_ns, halted, unfit = times.run_ns, false, times.next_ns or 0, false, 0
+  local facts = { offset_ns = play.start_ns - run_ns, wire_ns = play.wire_ns, latency_ns = play.latency_ns,
+    tolerance_ns = play.tolerance_ns }
+  for _, entry in ipairs(list) do
+    last_ns = math.max(last_ns, entry.sent_ns or 0, entry.woken_ns or 0,
+      entry.kind == "alive" and entry.returned_ns or 0)
+    local is_outcome = entry.kind == "sent" or entry.kind == "skipped" or entry.kind == "mark"
+    if is_outcome and not fits(entry, play) then
+      unfit = unfit + 1
+    elseif is_outcome then
+      outcomes.enter(record, outcome_of(entry, play.start_ns, play), facts, entry.sent_ns)
+    elseif entry.kind == "confirm" then
+      confirm(record, entry, run_ns, driver, given)
+    elseif entry.kind == "stopped" and not halted then
+      record:halt(entry.sent_ns)
+      halted = true
+    elseif entry.kind == "left" then
+      record:stopped(entry.action == 2)
+    elseif entry.kind == "finished" then
+      finished = true
+    end
+  end
+  if not halted then -- a train that the device timed went on until the guard's frame
+    record:halt(last_ns, "perhaps_sent")
+  end
+  record:stopped(false)
+  return finished, unfit
+end
+
+--- The flight records of each plan, by its number.
+local function parts_of(list)
+  local parts, starts = {}, {}
+  for _, entry in ipairs(list) do
+    local part = parts[entry.play] or {}
+    parts[entry.play] = part
+    if entry.kind == "play" then
+      starts[entry.play] = entry.due_ns
+    else
+      part[#part + 1] = entry
+    end
+  end
+  return parts, starts
+end
+
+--- The same in an older record, which names no plans: what was due from the plan's beginning to the next's.
+local function part_between(list, from_ns, to_ns)
+  local part = {}
+  for _, entry in ipairs(list) do
+    local at_ns = (entry.kind == "confirm" or entry.kind == "stopped") and entry.woken_ns or entry.due_ns
+    if at_ns >= from_ns and at_ns < to_ns then
+      part[#part + 1] = entry
+    end
+  end
+  return part
+end
+
+local function next_play(entries, i)
+  for k = i + 1, #entries do
+    if entries[k].kind == "play" then
+      return entries[k]
+    end
+  end
+end
+
+local function pulses_in(part)
+  local pulses = 0
+  for _, entry in ipairs(part) do
+    pulses = pulses + ((entry.kind == "sent" or entry.kind == "skipped") and entry.send == "pulse" and 1 or 0)
+  end
+  return pulses
+end
+
+--- Plans up to number last that the flight record names and nothing else tells of: no intensity is invented
+--- for them, but their pulses count.
+local function pass_unknown(record, run, last)
+  local names = {}
+  for name in pairs(run.parts or {}) do
+    if name > 0 and name <= last and not run.known[name] then
+      names[#names + 1] = name
+    end
+  end
+  table.sort(names)
+  for _, name in ipairs(names) do
+    local pulses = pulses_in(run.parts[name])
+    run.known[name] = "unknown"
+    record.last_number, run.unknown = record.last_number + pulses, run.unknown + pulses
+    if pulses > 0 then
+      run.said[#run.said + 1] = unknown_text(name, pulses)
+    end
+  end
+end
+
+--- Pulses that the device reported before the first plan.
+local function unasked_before(record, list, driver)
+  for _, entry in ipairs(list) do
+    if entry.play > 0 then
+      return
+    elseif entry.kind == "confirm" and entry.number == 0 then
+      record:unasked(entry.woken_ns, driver.confirmation(entry.action - 1))
+    end
+  end
+end
+
+--- The rows of an entry of the journal; its pulses, and whether it came to its end.
+---@param run table what all entries have in common
+local function replay_entry(record, entries, i, run)
+  local entry, flight = entries[i], run.flight
+  if entry.confirms == nil then -- of an older version
+    entry.confirms = run.driver.confirms ~= false
+  end
+  pass_unknown(record, run, (entry.play or 1) - 1)
+  local before = record.last_number
+  record:next_play(entry.actions, entry)
+  for _, set in ipairs(entry.sets or {}) do
+    record:event("set_intensity", set.at_ns, set.at_ns, "sent", nil, set.action)
+  end
+  local follower, name = next_play(entries, i), #entries == 1 and "the plan"
+    or ("plan %s"):format(entry.play or "?")
+  local part = run.parts and (run.parts[entry.play] or {})
+    or part_between(flight.list, entry.from_ns, follower and follower.from_ns or math.maxinteger)
+  local finished, unfit = replay(record, part, entry, { run_ns = flight.start_ns,
+    next_ns = follower and follower.from_ns }, run.driver, run.given)
+  if unfit > 0 then
+    run.said[#run.said + 1] = ("%s: %d record%s of flight.bin %s not of such a plan: what was sent is not "
+      .. "known"):format(name, unfit, unfit == 1 and "" or "s", unfit == 1 and "is" or "are")
+  end
+  local gaps, lost = flight_of.gaps(part, entry, name, flight.losses)
+  run.said[#run.said + 1], run.unknown = gaps, run.unknown + (lost or 0)
+  if finished or gaps then -- what was lost has numbers too
+    record.last_number = math.max(record.last_number, before + entry.pulses)
+  end
+  return entry.pulses, finished
+end
+
+--- Is this the plan of its number that the flight record tells of, and not told already?
+local function is_its_own(entry, run)
+  local start_ns = run.parts and run.starts[entry.play]
+  if not run.parts or (start_ns == nil or start_ns == entry.start_ns) and not run.known[entry.play] then
+    run.known[entry.play or 0] = true
+    return true
+  end
+  run.said[#run.said + 1] = ("plan %s of journal.jsonl is not the one of that number in flight.bin: it is "
+    .. "left out"):format(entry.play or "?")
+  return false
+end
+
+--- Write all rows.
+---@param record table they go there
+---@param flight moonpulse.Flight
+---@param entries table[] of the journal: plans and marks in their order; of a protocol its one plan
+---@param driver table has the words for the replies
+---@param said string[] what is missing or damaged is added, a sentence each
+---@return boolean complete every plan came to its end
+---@return integer planned how many pulses they have
+---@return integer unknown how many more were given, or perhaps were, that are in no row
+function M.all(record, flight, entries, driver, said)
+  local complete, planned, is_experiment = true, 0, entries[1] == nil or entries[1].from_ns ~= math.mininteger
+  local run = { flight = flight, driver = driver, given = givens.new(driver.measures), said = said,
+    known = {}, unknown = 0 }
+  if flight.losses.version > 1 then
+    run.parts, run.starts = parts_of(flight.list)
+    unasked_before(record, flight.list, driver)
+  end
+  for i, entry in ipairs(entries) do
+    if entry.kind == "mark" then
+      record:event("mark", entry.at_ns, nil, "passed", entry.text)
+    elseif not is_experiment or is_its_own(entry, run) then
+      run.known[entry.play or 0] = true
+      local pulses, finished = replay_entry(record, entries, i, run)
+      planned, complete = planned + pulses, complete and finished
+    end
+  end
+  pass_unknown(record, run, math.maxinteger)
+  -- of an older version one sentence says just that
+  return complete and #said == (flight.losses.version == 1 and 1 or 0), planned, run.unknown
+end
+
+return M

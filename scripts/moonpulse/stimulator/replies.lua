@@ -1,0 +1,91 @@
+--- What a stimulator's replies mean to whoever drives it, and when its silence is a fault: methods of
+--- moonpulse.Stimulator.
+local core = require "moonpulse.core"
+local unanswered = require "moonpulse.stimulator.unanswered"
+
+local M = {}
+
+local settle_ns = 100000000 -- a stop is heard of by then, and cuts the pulses that come after it
+local stall_ns = 250000000 -- a loop silent for so long has replies to read before it may judge
+
+--- The engine counts since arming, the record since the run's beginning.
+---@param self moonpulse.Stimulator
+function M.tell_confirmed(self)
+  self.link.session:confirmed(self.record:answered() - self.starts_before)
+end
+
+--- The sending thread lets no pulse out while the device is at another setting than it was told.
+---@param self moonpulse.Stimulator
+function M.tell_believed(self)
+  local listening = self.listening
+  self.link.session:believed(listening:settled() and listening.settings or -1)
+end
+
+--- The device is at fault: stop at once, remember the first reason.
+---@param self moonpulse.Stimulator
+---@param text string
+function M.device_fault(self, text)
+  self.fault = self.fault or text
+  self.link.session:stop("device")
+end
+
+--- Everything the device says. Before it is armed for good and after a stop only pulses count: the last ones
+--- are confirmed while the stop is on its way, and of others nobody knew.
+---@param self moonpulse.Stimulator
+---@param reply table
+---@param arrival_ns integer
+function M.reply(self, reply, arrival_ns)
+  local listening, armed = self.listening, self.watching and not self.stopped
+  self.contact_ns = arrival_ns
+  local confirmed = listening:hear(reply, arrival_ns, armed) == "confirmed"
+  if listening.fault then
+    self:device_fault(listening.fault)
+  elseif armed then
+    self:tell_believed()
+    if confirmed then
+      self:tell_confirmed()
+    elseif self.setting and listening:settled() then
+      self.setting:wake()
+    end
+    if self.awaits_reply then
+      self.task:wake()
+    end
+  end
+end
+
+--- Every keep-alive is answered: a device that is silent meanwhile, in a rest or in a train of its own,
+--- is gone, and nobody may find that out only at the next pulse.
+local function listen(self, now)
+  local alive = self.driver.keepalive
+  if alive and alive.answered and now - self.contact_ns > alive.period * 1e9 + 2 * self.slow_ns then
+    self:device_fault(("the stimulator has been silent for %.1f s, though it was asked: %s"):format(
+      (now - self.contact_ns) / 1e9, unanswered.cause(self.driver,
+        "is it switched on, is its cable plugged in?")))
+  end
+end
+
+--- Is the device too long silent, or at another setting than it was told?
+---@param self moonpulse.Stimulator
+function M.watch(self)
+  local now, patience = core.clock_ns(), math.floor(self.driver.reply_timeout * 1e9)
+  local stalled = now - self.watched_ns > stall_ns and not core.is_virtual()
+  self.watched_ns = now
+  self.record:settle(now - settle_ns)
+  if stalled then
+    return
+  end
+  local pulse, at_ns, by_device, action = self.record:oldest_doubt()
+  if by_device then -- it goes on by itself: no later than single pulses, which then stop
+    patience = math.min(patience, 2 * self.slow_ns)
+  end
+  if pulse and now - at_ns > patience then
+    self:device_fault(unanswered.unconfirmed(self, patience, pulse, at_ns, by_device, action))
+  end
+  local contradicted = self.listening:contradicted(now, math.floor(self.driver.reply_timeout * 1e9))
+  if contradicted then
+    self:device_fault(contradicted)
+  end
+  listen(self, now)
+end
+
+return M
