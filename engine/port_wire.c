@@ -178,20 +178,22 @@ static int wire_move(struct mp_port *port, enum mp_trigger_line line, bool high)
 
 /* ---- to the near end ---- */
 
+static void tell_near(struct mp_wire *wire)
+{
+    if (wire->near_open)
+        mp_world_set(wire->world, &wire->readable, mp_world_now(wire->world));
+}
+
 static void on_readable(struct mp_alarm *alarm)
 {
     struct mp_wire *wire = of_alarm(alarm, offsetof(struct mp_wire, readable));
     wire->calls++;
     if (wire->heard != NULL)
         wire->heard(wire->context);
+    if (wire->heard != NULL && !wire->far_open) // whoever read what was left hears of the end
+        tell_near(wire);
     wire->calls--;
     free_if_over(wire);
-}
-
-static void tell_near(struct mp_wire *wire)
-{
-    if (wire->near_open)
-        mp_world_set(wire->world, &wire->readable, mp_world_now(wire->world));
 }
 
 static enum mp_status wire_read(struct mp_port *port, void *buffer, size_t capacity,

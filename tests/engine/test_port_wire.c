@@ -302,6 +302,21 @@ static void stops_between_two_pulses(bool pulled)
     mp_lowering_destroy(l);
 }
 
+static void hears_the_last_words_and_then_the_end(void)
+{
+    struct mp_error err = {0};
+    size_t written = 0;
+    begin_armed();
+    must(mp_wire_write(wire, "bye", 3, &written, &err), &err);
+    mp_wire_destroy(wire);
+    wire = NULL;
+    turn_all();
+    CHECK_INT(near.length, 3);
+    CHECK_INT(near.gone, 1);
+    CHECK_INT(mp_session_state(near.session), MP_CLOSED);
+    end_session();
+}
+
 static void hears_what_the_device_says(void)
 {
     struct mp_error err = {0};
@@ -344,6 +359,7 @@ int main(void)
     stops_between_two_pulses(false);
     stops_between_two_pulses(true);
     hears_what_the_device_says();
+    hears_the_last_words_and_then_the_end();
     opens_nothing_real();
     return CHECK_DONE("test_port_wire");
 }

@@ -88,9 +88,6 @@ function M.run(options)
         name:gsub("_", "-"), options.protocol)
     end
   end
-  if options.fault and options.speed ~= 1 and not faults.of_settings(options.fault) then
-    cli.fail("usage", "--fault %s works in real time only: leave out --speed", options.fault.text)
-  end
   given.protocol = found
   given.plan, given.drawn = common.build(options, found, values)
   given.policy = safety_options.policy(options, not simulated)
