@@ -55,7 +55,7 @@ bool mp_backstop_on(void)
 
 void backstop_stop_of_run(unsigned number, enum mp_stop reason)
 {
-    bool asked_for = reason == MP_STOP_FINISHED || reason == MP_STOP_REQUESTED;
+    bool asked_for = mp_stop_reason(reason)->asked_for;
     note_stop(asked_for ? &backstop.left : &backstop.stopped, number, reason);
 }
 
@@ -258,14 +258,10 @@ static int interruptible(lua_State *L)
 /* core.stop_began(reason): one that the engine does not know of */
 static int stop_began(lua_State *L)
 {
-    const char *name = luaL_checkstring(L, 1);
-    int reason = MP_STOP_NONE;
-    while (reason < MP_STOP_COUNT && strcmp(mp_stop_name((enum mp_stop)reason), name) != 0)
-        reason++;
+    enum mp_stop reason = mp_stop_find(luaL_checkstring(L, 1));
     if (reason == MP_STOP_COUNT)
         reason = MP_STOP_ERROR;
-    note_stop(&backstop.stopped, atomic_load(&backstop.run),
-              (enum mp_stop)reason); // also one that was asked for
+    note_stop(&backstop.stopped, atomic_load(&backstop.run), reason); // also one asked for
     return 0;
 }
 

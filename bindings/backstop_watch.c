@@ -50,12 +50,6 @@ struct look {
     int counted;        // of them, while the record was being closed for long
 };
 
-static bool of_device(enum mp_stop reason)
-{
-    return reason == MP_STOP_GONE || reason == MP_STOP_BLOCKED || reason == MP_STOP_DEVICE ||
-           reason == MP_STOP_SILENT || reason == MP_STOP_SETTING;
-}
-
 static void tidy(void)
 {
     void (*restore)(void) = atomic_load(&backstop.tidy_up);
@@ -76,12 +70,12 @@ static bool claim(unsigned seen)
     return atomic_compare_exchange_strong(&backstop.state, &seen, PHASE_ENDING);
 }
 
-_Noreturn static void leave(const char *text, bool safe, bool fault)
+_Noreturn static void leave(const char *text, bool safe, enum mp_stop reason)
 {
-    enum { STATUS_FAULT = 4, STATUS_STOPPED = 5 };
+    bool fault = !safe || mp_stop_reason(reason)->blame == MP_BLAME_DEVICE;
     tidy();
     mp_outlet_say(text);
-    _exit(!safe || fault ? STATUS_FAULT : STATUS_STOPPED);
+    _exit(fault ? MP_EXIT_FAULT : MP_EXIT_STOPPED);
 }
 
 static const char not_safe[] = "NOT CONFIRMED SAFE: switch the stimulator off at its panel; ";
@@ -100,11 +94,11 @@ _Noreturn static void end_process(void)
     (void)snprintf(
         text, sizeof text,
         "\nmoonpulse: %s%s, but the program did not come to its end and was ended; %s%s%s\n",
-        safe ? "" : not_safe, mp_stop_text(reason),
+        safe ? "" : not_safe, mp_stop_words(reason),
         safe && record && !asked ? "the stimulator was told to be safe, but not asked; " : "",
         record ? "the record is not closed: moonpulse recover " : "there is no record",
         record ? backstop.folder : "");
-    leave(text, safe, of_device(reason));
+    leave(text, safe, reason);
 }
 
 /* Does a run in real time leave something that recover reads? */
@@ -128,7 +122,7 @@ _Noreturn static void end_closing(enum phase now)
     (void)snprintf(text, sizeof text, "\nmoonpulse: %sended by a third signal; %s%s\n",
                    safe ? "" : not_safe, record ? what : "what was being written is not whole",
                    record ? backstop.folder : "");
-    leave(text, safe, of_device(ending(PHASE_RUN)));
+    leave(text, safe, ending(PHASE_RUN));
 }
 
 /* The record is closed and everything was said; a child that the script left is not waited for.

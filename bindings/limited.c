@@ -9,6 +9,7 @@
 #include "bindings/raise.h"
 
 #include "engine/clock.h"
+#include "engine/stop.h"
 
 #include <malloc.h>
 #include <signal.h>
@@ -156,7 +157,7 @@ static void give_up(int number)
     (void)!write(STDERR_FILENO, "moonpulse: ", 11);
     (void)!write(STDERR_FILENO, limit.where, strlen(limit.where));
     (void)!write(STDERR_FILENO, text, sizeof text - 1);
-    _exit(2); // bad usage
+    _exit(MP_EXIT_USAGE);
 }
 
 /* Set the timer that ends a call which no hook can; false where the system has none. */

@@ -1,4 +1,5 @@
 /* player.c - the frames of a run in virtual time, one by one or a steady stretch at once. */
+#include "bindings/events.h"
 #include "bindings/modules.h"
 #include "bindings/raise.h"
 
@@ -62,8 +63,7 @@ static int player_new(lua_State *L)
     luaL_checktype(L, 2, LUA_TTABLE);
     lua_Integer start_ns = mp_check_integer(L, 3, 0, longest_ns);
     lua_Integer latency_ns = mp_check_integer(L, 4, 0, MP_NS_PER_S);
-    struct mp_tail proof;
-    proof.bytes = luaL_checklstring(L, 5, &proof.length);
+    struct mp_tail proof = mp_check_event_text(L, 5);
     luaL_argcheck(L, proof.length <= TAIL_MAX, 5, "the text is too long");
     if (!mp_lowering_checked(lowering) || !mp_lowering_cleared(L, 1))
         return luaL_error(
@@ -184,7 +184,7 @@ static int player_play(lua_State *L)
     FILE *file = check_file(L, 2), *log = check_file(L, 7);
     struct mp_steady *steady = &player->steady;
     steady->index = (uint64_t)mp_check_integer(L, 3, 0, longest_ns);
-    steady->reply.bytes = luaL_checklstring(L, 4, &steady->reply.length);
+    steady->reply = mp_check_event_text(L, 4);
     luaL_argcheck(L, steady->reply.length <= TAIL_MAX, 4, "the text is too long");
     luaL_checktype(L, 5, LUA_TTABLE);
     lua_Integer budget = mp_check_integer(L, 6, 1, LUA_MAXINTEGER);

@@ -335,12 +335,10 @@ static int session_believed(lua_State *L)
 static int session_stop(lua_State *L)
 {
     struct mp_session *session = check_session(L);
-    const char *name = luaL_optstring(L, 2, "requested");
-    int reason = MP_STOP_FINISHED;
-    while (reason < MP_STOP_COUNT && strcmp(mp_stop_name((enum mp_stop)reason), name) != 0)
-        reason++;
-    luaL_argcheck(L, reason < MP_STOP_COUNT, 2, "there is no such reason to stop");
-    mp_session_stop(session, (enum mp_stop)reason);
+    enum mp_stop reason = mp_stop_find(luaL_optstring(L, 2, "requested"));
+    luaL_argcheck(L, reason != MP_STOP_COUNT && reason != MP_STOP_NONE, 2,
+                  "there is no such reason to stop");
+    mp_session_stop(session, reason);
     return 0;
 }
 

@@ -202,7 +202,7 @@ static void check_heartbeat(struct mp_dispatcher *d)
 static bool wait_for(struct mp_dispatcher *d, int64_t deadline_ns, bool spin)
 {
     const struct mp_time *time = d->config.time;
-    return time == NULL ? mp_wait_until(&d->wake, &d->stop, deadline_ns, spin)
+    return time == NULL ? mp_wait_until(&d->wake, &d->stop.reason, deadline_ns, spin)
                         : time->wait(time->context, &d->wake, deadline_ns);
 }
 
@@ -358,7 +358,7 @@ static void send_safe(struct mp_dispatcher *d)
     const struct mp_dispatch_config *config = &d->config;
     struct mp_outcome out = {.kind = MP_OUT_STOPPED};
     size_t done = 0;
-    out.stop = (enum mp_stop)atomic_load(&d->stop);
+    out.stop = mp_latch_reason(&d->stop);
     // what the system has not handed on yet would fire after us
     bool discard = out.stop == MP_STOP_BLOCKED || out.stop == MP_STOP_DEVICE ||
                    out.stop == MP_STOP_SILENT || out.stop == MP_STOP_SETTING;

@@ -11,65 +11,9 @@
 
 enum { OUTCOMES = 8192, COMMANDS = 16, STACK_BYTES = 256 * 1024 };
 
-const char *mp_stop_name(enum mp_stop reason)
-{
-    static const char *const names[] = {
-        [MP_STOP_NONE] = "none",
-        [MP_STOP_FINISHED] = "finished",
-        [MP_STOP_REQUESTED] = "requested",
-        [MP_STOP_SIGNAL] = "signal",
-        [MP_STOP_ERROR] = "error",
-        [MP_STOP_DEVICE] = "device",
-        [MP_STOP_GONE] = "gone",
-        [MP_STOP_BLOCKED] = "blocked",
-        [MP_STOP_LATE] = "late",
-        [MP_STOP_CLOSE] = "close",
-        [MP_STOP_RECORD] = "record",
-        [MP_STOP_STUCK] = "stuck",
-        [MP_STOP_KEY] = "key",
-        [MP_STOP_LINE] = "line",
-        [MP_STOP_GUARD] = "guard",
-        [MP_STOP_SILENT] = "silent",
-        [MP_STOP_SETTING] = "setting",
-        [MP_STOP_FULL] = "full",
-    };
-    _Static_assert(sizeof names / sizeof names[0] == MP_STOP_COUNT, "a reason has no name");
-    size_t index = (size_t)reason;
-    return index < MP_STOP_COUNT ? names[index] : "unknown";
-}
-
-const char *mp_stop_text(enum mp_stop reason)
-{
-    static const char *const texts[] = {
-        [MP_STOP_NONE] = "not stopped",
-        [MP_STOP_FINISHED] = "the plan is complete",
-        [MP_STOP_REQUESTED] = "stopped on request",
-        [MP_STOP_SIGNAL] = "stopped by a signal",
-        [MP_STOP_ERROR] = "stopped by a script error",
-        [MP_STOP_DEVICE] = "stopped by a device fault",
-        [MP_STOP_GONE] = "the port is lost",
-        [MP_STOP_BLOCKED] = "the port does not take bytes",
-        [MP_STOP_LATE] = "a frame would have left too late",
-        [MP_STOP_CLOSE] = "pulses would have come too close",
-        [MP_STOP_RECORD] = "the computer was too busy to take note of what was sent",
-        [MP_STOP_STUCK] = "the loop did not run for too long",
-        [MP_STOP_KEY] = "stopped by a key",
-        [MP_STOP_LINE] = "stopped by the stop line",
-        [MP_STOP_GUARD] = "the guard process is gone, or was stopped",
-        [MP_STOP_SILENT] = "the device stopped confirming pulses",
-        [MP_STOP_SETTING] = "the device did not confirm its settings",
-        [MP_STOP_FULL] = "the flight record is full",
-    };
-    _Static_assert(sizeof texts / sizeof texts[0] == MP_STOP_COUNT, "a reason has no text");
-    size_t index = (size_t)reason;
-    return index < MP_STOP_COUNT ? texts[index] : "unknown";
-}
-
 void mp_dispatcher_stop(struct mp_dispatcher *d, enum mp_stop reason)
 {
-    int none = MP_STOP_NONE;
-    (void)atomic_compare_exchange_strong(&d->stop, &none, (int)reason);
-    (void)sem_post(&d->wake);
+    mp_latch_stop(&d->stop, reason);
 }
 
 void mp_dispatcher_heartbeat(struct mp_dispatcher *d)
@@ -141,6 +85,7 @@ enum mp_status mp_dispatcher_create_here(struct mp_dispatcher **out,
     d->config = *config;
     d->realtime.dma_fd = -1;
     (void)sem_init(&d->wake, 0, 0);
+    mp_latch_init(&d->stop, &d->wake);
     (void)sem_init(&d->ready, 0, 0);
     enum mp_status status = mp_ring_init(&d->commands, sizeof(struct command), COMMANDS, err);
     if (status == MP_OK)
@@ -188,7 +133,7 @@ static enum mp_status check_running(struct mp_dispatcher *d, struct mp_error *er
     if (!dispatch_stopped(d))
         return MP_OK;
     return mp_fail(err, MP_ESTATE, "stopped (%s): arm again first",
-                   mp_stop_text((enum mp_stop)atomic_load(&d->stop)));
+                   mp_stop_words(mp_latch_reason(&d->stop)));
 }
 
 static enum mp_status push_command(struct mp_dispatcher *d, const struct command *command,
@@ -269,7 +214,7 @@ const struct mp_realtime *mp_dispatcher_realtime(const struct mp_dispatcher *d)
 
 enum mp_stop mp_dispatcher_reason(const struct mp_dispatcher *d)
 {
-    return (enum mp_stop)atomic_load(&d->stop);
+    return mp_latch_reason(&d->stop);
 }
 
 bool mp_dispatcher_safe_sent(const struct mp_dispatcher *d)

@@ -11,7 +11,7 @@
  * What is shared between it and the rest:
  *   commands   SPSC ring, loop thread -> dispatcher
  *   outcomes   SPSC ring, dispatcher -> loop thread
- *   stop       atomic latch; set by any thread or a signal handler, read before every write
+ *   stop       latch (stop.h); set by any thread or a signal handler, read before every write
  *   heartbeat  atomic time, written by the loop thread: it is alive
  *   confirmed  atomic count of pulses that the device confirmed, written by the loop thread
  *   believed   atomic count of settings that the device confirmed, written by the loop thread
@@ -40,35 +40,9 @@
 #include "engine/flight.h"
 #include "engine/lowering.h"
 #include "engine/realtime.h"
+#include "engine/stop.h"
 
 #include <semaphore.h>
-
-/* Why it stopped; the first reason wins and stays. */
-enum mp_stop {
-    MP_STOP_NONE,
-    MP_STOP_FINISHED,  // disarmed after a completed plan
-    MP_STOP_REQUESTED, // by the script
-    MP_STOP_SIGNAL,    // Ctrl-C, SIGTERM, SIGHUP
-    MP_STOP_ERROR,     // a script error
-    MP_STOP_DEVICE,    // a wrong or missing reply
-    MP_STOP_GONE,      // the port is lost
-    MP_STOP_BLOCKED,   // the port does not take bytes
-    MP_STOP_LATE,      // a frame would have left too late
-    MP_STOP_CLOSE,     // pulses would have come closer than planned, or than the device can
-    MP_STOP_RECORD,    // nobody drains the outcomes
-    MP_STOP_STUCK,     // the loop was not heard of: a script that does not yield
-    MP_STOP_KEY,       // q or space on the live screen
-    MP_STOP_LINE,      // a modem line: foot switch
-    MP_STOP_GUARD,     // the guard process is gone, or was stopped
-    MP_STOP_SILENT,    // the device stopped confirming pulses
-    MP_STOP_SETTING,   // a pulse was due, and the device had not confirmed its settings
-    MP_STOP_FULL,      // the flight record is full
-    MP_STOP_COUNT      // how many reasons there are
-};
-/* The reason in one word, for records and scripts: "signal", "late" ... Never NULL. */
-const char *mp_stop_name(enum mp_stop reason);
-/* A sentence part for people: "stopped by a signal" ... Never NULL. */
-const char *mp_stop_text(enum mp_stop reason);
 
 enum mp_late { MP_LATE_ABORT, MP_LATE_SKIP };
 

@@ -59,7 +59,7 @@ struct mp_dispatcher {
     struct mp_realtime realtime;
     struct mp_ring commands;
     struct mp_ring outcomes;
-    _Atomic int stop; // enum mp_stop; 0 until the first reason comes
+    struct mp_latch stop;
     _Atomic bool playing;
     _Atomic int64_t heartbeat_ns;
     _Atomic uint64_t confirmed;
@@ -164,9 +164,9 @@ void dispatch_plan_begins(struct mp_dispatcher *dispatcher);
 void dispatch_was_sent(struct mp_dispatcher *dispatcher, const struct mp_outcome *out);
 void dispatch_came_by(struct mp_dispatcher *dispatcher);
 
-static inline bool dispatch_stopped(struct mp_dispatcher *d)
+static inline bool dispatch_stopped(const struct mp_dispatcher *d)
 {
-    return atomic_load_explicit(&d->stop, memory_order_acquire) != MP_STOP_NONE;
+    return mp_latch_reason(&d->stop) != MP_STOP_NONE;
 }
 
 #endif

@@ -1,51 +1,42 @@
 #include "engine/steady.h"
 
+#include "engine/events.h"
+
 #include <math.h>
 
-enum { ROW_NUMBERS = 256 }; // bytes of a row without its texts
+enum { LOG_NUMBERS = 64 }; // bytes of a line of the log without its text
 
-static const char pulse_text[] = "\t0\tpulse\t";
-static const char number_text[] = "\tpulse\t";
-static const char status_text[] = "\tdelivered\t";
-static const char host_text[] = "\thost\t";
+#define TEXT(literal)                                                                          \
+    {                                                                                          \
+        .bytes = (literal), .length = sizeof(literal) - 1                                      \
+    }
 
 static int64_t onset_ns(const struct mp_send *send)
 {
     return send->floor_ns + (send->half ? 1 : 0);
 }
 
-#define PUT(at, literal) mp_put_bytes(at, literal, sizeof(literal) - 1)
-
-/* The columns are those of moonpulse.record. */
 static void write_row(struct mp_steady *steady, const struct mp_pending *pulse)
 {
-    const struct mp_tail *tail = &steady->tails[pulse->send.action];
-    const uint64_t sent_ns = (uint64_t)(pulse->at_ns + steady->latency_ns - steady->start_ns);
-    const uint64_t confirmed_ns =
-        (uint64_t)(pulse->at_ns + steady->stimulator.reply_ns - steady->start_ns);
-    char *at = mp_text_room(steady->text, ROW_NUMBERS + tail->length + steady->reply.length +
-                                              steady->proof.length);
-    at = mp_put_seconds(at, sent_ns);
-    at = PUT(at, pulse_text);
-    at = mp_put_integer(at, ++steady->index);
-    at = PUT(at, number_text);
-    at = mp_put_integer(at, pulse->send.number);
-    *at++ = '\t';
-    at = mp_put_us(at, (uint64_t)onset_ns(&pulse->send));
-    *at++ = '\t';
-    at = mp_put_us(at, sent_ns);
-    *at++ = '\t';
-    at = mp_put_us(at, confirmed_ns);
-    at = PUT(at, "\t0.000\t"); // nothing is late in virtual time
-    at = mp_put_bytes(at, tail->bytes, tail->length);
-    at = PUT(at, status_text);
-    at = mp_put_bytes(at, steady->reply.bytes, steady->reply.length);
-    at = PUT(at, host_text);
-    at = mp_put_bytes(at, steady->proof.bytes, steady->proof.length);
-    *at++ = '\n';
-    mp_text_end(steady->text, at);
+    const int64_t sent_ns = pulse->at_ns + steady->latency_ns - steady->start_ns;
+    const struct mp_event_row row = {
+        .event = TEXT("pulse"),
+        .index = ++steady->index,
+        .pulse = pulse->send.number,
+        .planned_ns = onset_ns(&pulse->send),
+        .sent_ns = sent_ns,
+        .confirmed_ns = pulse->at_ns + steady->stimulator.reply_ns - steady->start_ns,
+        .late_ns = 0, // nothing is late in virtual time
+        .action = steady->tails[pulse->send.action],
+        .status = TEXT("delivered"),
+        .reply = steady->reply,
+        .timed_by = TEXT("host"),
+        .proof = steady->proof,
+    };
+    char *at = mp_text_room(steady->text, mp_event_room(&row));
+    mp_text_end(steady->text, mp_event_put(at, &row));
     steady->written++;
-    steady->written_ns = (int64_t)sent_ns;
+    steady->written_ns = sent_ns;
 }
 
 /* The line of moonpulse.simulators.witness: the time on the stimulator's clock, and what it
@@ -53,7 +44,7 @@ static void write_row(struct mp_steady *steady, const struct mp_pending *pulse)
 static void write_log(struct mp_steady *steady, int64_t at_ns)
 {
     const struct mp_tail *tail = &steady->log_tail;
-    char *at = mp_text_room(steady->log, ROW_NUMBERS + tail->length);
+    char *at = mp_text_room(steady->log, LOG_NUMBERS + tail->length);
     at = mp_put_seconds(at, (uint64_t)at_ns);
     at = mp_put_bytes(at, tail->bytes, tail->length);
     mp_text_end(steady->log, at);

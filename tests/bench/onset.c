@@ -39,7 +39,7 @@ static void print_result(const struct play *play, const struct witness *witness)
 {
     const char *why = play_void(play, witness);
     if (why == NULL && !play->finished)
-        why = mp_stop_text(play->stop);
+        why = mp_stop_words(play->stop);
     printf("{\"method\":\"engine\",\"planned\":%" PRIu64 ",\"sent\":%" PRIu64
            ",\"skipped\":%" PRIu64 ",\"close\":%" PRIu64 ",\"void\":\"%s\"",
            play->shape.pulses, play->sent, play->skipped, play_close(play),

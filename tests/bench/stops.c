@@ -87,7 +87,7 @@ int bench_stops(int argc, char **argv)
                ",\"close\":%" PRIu64 ",\"stop\":\"%s\",\"noticed_ns\":%" PRId64
                ",\"void\":\"%s\"}",
                i == 0 ? "" : ",", i % 2 == 0 ? "skip" : "abort", play->sent, play->skipped,
-               play_close(play), mp_stop_text(play->stop),
+               play_close(play), mp_stop_words(play->stop),
                aborted ? play->stopped_ns - round.continued_ns : -1,
                round.why == NULL ? "" : round.why);
     }

@@ -355,7 +355,7 @@ static void one_run(uint64_t seed)
     if (check_failed != failed)
         (void)fprintf(stderr, "MP_SEED=%" PRIu64 " repeats this (kind %d, %s, stop: %s)\n",
                       seed, (int)setting.kind, setting.late == MP_LATE_SKIP ? "skip" : "abort",
-                      mp_stop_text(rig_last()->stop));
+                      mp_stop_words(rig_last()->stop));
 }
 
 int main(void)

@@ -215,7 +215,7 @@ local list = {
       end)
     end },
   { name = "the device gives a pulse twice", device = "trigger", timing = "host", plant = function(swap)
-    simulating(swap, "trigger", function(twin)
+    simulating(swap, "trigger_box", function(twin)
       local receive, count = twin.receive, 0
       twin.receive = function(self, ...)
         local replies, log = receive(self, ...)

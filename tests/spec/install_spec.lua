@@ -9,6 +9,8 @@ local is_plain = not shell.program:find("sanitize", 1, true)
 local commands = { "run", "check", "recover", "show", "events", "plot", "compile", "sim", "devices", "frame",
   "decode", "ports", "doctor", "protocols", "new", "test", "bench", "lua" }
 
+local gmake = "env -u MAKEFLAGS -u MFLAGS make --no-print-directory" -- not that of a make which runs this
+
 describe("the manual page", function()
   local manual = shell.read("docs/moonpulse.1"):gsub("\\%-", "-"):gsub("\\f.", "")
   local folder
@@ -51,7 +53,7 @@ describe("make install", function()
   local folder, prefix
 
   local function make(target, more)
-    return shell.sh(folder, ("make --no-print-directory %s B=%s DESTDIR=%s PREFIX=/opt/mp %s"):format(target,
+    return shell.sh(folder, (gmake .. " %s B=%s DESTDIR=%s PREFIX=/opt/mp %s"):format(target,
       shell.quote(shell.program:match("^(.*)/moonpulse$")), shell.quote(folder), more or ""))
   end
 
@@ -117,7 +119,7 @@ describe("make", function()
   it("shows its commands with V=1 only", function()
     local folder = shell.folder()
     for _, case in ipairs { { "", false }, { "V=1", true } } do
-      local _, out, err = shell.sh(folder, ("make --no-print-directory %s B=%s/build %s/build/engine/ratio.o")
+      local _, out, err = shell.sh(folder, (gmake .. " %s B=%s/build %s/build/engine/ratio.o")
         :format(case[1], folder, folder))
       assert.are.equal(case[2], out:find("-c engine/ratio.c", 1, true) ~= nil, out .. err)
       assert.are.equal("", err)

@@ -1,4 +1,5 @@
 local cjson = require "cjson.safe"
+local core = require "moonpulse.core"
 local lfs = require "lfs"
 local record = require "moonpulse.record.read"
 local report = require "moonpulse.report"
@@ -6,11 +7,10 @@ local stats = require "moonpulse.drawing.stats"
 local text = require "moonpulse.drawing.text"
 local windows = require "moonpulse.drawing.windows"
 
-local columns = {
-  "onset", "duration", "trial_type", "index", "event", "pulse", "onset_planned_us",
-  "onset_sent_us", "onset_confirmed_us", "lateness_us", "channel", "intensity_mso", "intensity",
-  "intensity_ref", "status", "reply", "timed_by",
-}
+local columns = {}
+for name in core.event_header:gmatch("[%l_]+") do
+  columns[#columns + 1] = name
+end
 
 local folder
 

@@ -1,6 +1,7 @@
 -- Whole runs in real time on a simulated stimulator in a process of its own. Test machines are
 -- noisy, so the tolerance is wide; what was sent, in which order, and the record are exact.
 local cjson = require "cjson"
+local core = require "moonpulse.core"
 local driver = require "moonpulse.devices.magventure"
 local shell = require "shell"
 
@@ -20,10 +21,6 @@ local ASK, MODE = hex(commands.get_status2()), hex(commands.get_mode())
 local function amplitude(percent)
   return hex(commands.set_amplitude { a = percent })
 end
-
-local header = "onset\tduration\ttrial_type\tindex\tevent\tpulse\tonset_planned_us\tonset_sent_us"
-  .. "\tonset_confirmed_us\tlateness_us\tchannel\tintensity_mso\tintensity\tintensity_ref\tstatus"
-  .. "\treply\ttimed_by\tsetting_proof"
 
 describe("moonpulse run", function()
   local folder, jobs
@@ -89,7 +86,7 @@ describe("moonpulse run", function()
   local function pulse_rows(path)
     local pulses = {}
     local rows, names = shell.rows(path .. "/events.tsv")
-    assert.are.equal(header, names)
+    assert.are.equal(core.event_header, names .. "\n")
     for i, row in ipairs(rows) do
       assert.are.equal(18, row.cells)
       assert.are.equal(tostring(i), row.index)

@@ -1,4 +1,5 @@
 --- Conformance cases about conversations that go wrong: what a driver says must stay true.
+local core = require "moonpulse.core"
 local devices = require "moonpulse.driver.find"
 local refusals = require "moonpulse.text.refusal"
 local stands = require "moonpulse.conformance.tap"
@@ -249,8 +250,9 @@ local function each_call(kit, what, raise, expected)
 end
 
 local function port_lost(kit)
-  each_call(kit, "the port is lost", function(stand) stand:fault("the port is lost") end,
-    function(problem) return problem.message:find("port is lost", 1, true) end)
+  local lost = core.stops.gone.words
+  each_call(kit, lost, function(stand) stand:fault(lost) end,
+    function(problem) return problem.message:find(lost, 1, true) end)
 end
 
 local function stopped(kit)

@@ -160,8 +160,8 @@ local function must_be_armed(who, stimulator)
   if stimulator.ready then
     return
   elseif stimulator.stopped == "requested" then
-    refusals.stopped("requested", ("%s: %s: stopped on request: stim:arm() must come first"):format(
-      blame.origin(), who))
+    refusals.stopped("requested", ("%s: %s: %s: stim:arm() must come first"):format(blame.origin(), who,
+      core.stops.requested.words))
   end
   blame.fail("%s: the stimulator is not armed: call stim:arm() first", who)
 end

@@ -129,7 +129,7 @@ end
 function Record:oldest_open()
   local row = self.unconfirmed[self.first_open]
   if row then
-    return row.pulse, row.at_ns + (row.reports_ns or 0), row.timed_by ~= nil, row.action
+    return row.pulse, row.at_ns + (row.reports_ns or 0), row.timed_by == "device", row.action
   end
 end
 
@@ -137,7 +137,7 @@ end
 function Record:oldest_doubt()
   if self.doubted then
     local row = self.doubted
-    return row.pulse, row.at_ns + (row.reports_ns or 0), row.timed_by ~= nil, row.action
+    return row.pulse, row.at_ns + (row.reports_ns or 0), row.timed_by == "device", row.action
   end
   return self:oldest_open()
 end
@@ -147,7 +147,7 @@ end
 ---@return integer
 function Record:answered()
   local row = self.unconfirmed[self.first_open]
-  if row and not row.timed_by then
+  if row and row.timed_by ~= "device" then
     return row.start - 1
   end
   return self.starts

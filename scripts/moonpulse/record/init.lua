@@ -13,19 +13,13 @@ local Record = {}
 Record.__index = Record
 confirmations.into(Record)
 
-local header = table.concat({
-  "onset", "duration", "trial_type", "index", "event", "pulse", "onset_planned_us",
-  "onset_sent_us", "onset_confirmed_us", "lateness_us", "channel", "intensity_mso", "intensity",
-  "intensity_ref", "status", "reply", "timed_by", "setting_proof",
-}, "\t")
-
 local room_kept = 2048 -- flight records for what comes beside the plans
 local window_ns = 1000000000 -- rows of a live run wait so long for others that belong before them
 
 --- path: where file is; nil: it is in memory only.
 local function record_in(folder, path, file)
   file:setvbuf("full", 65536)
-  file:write(header, "\n")
+  file:write(core.event_header)
   return setmetatable({
     folder = folder, path = path, file = file, index = 0, until_ns = math.mininteger,
     written_ns = math.mininteger, first = 1, last = 0, queue = {}, unconfirmed = {},
@@ -94,8 +88,7 @@ end
 
 local function fields(action)
   local channel = action.channel ~= "" and action.channel or "1" -- of a train that the device times
-  return ("%s\t%.9g\t%.9g\t%s"):format(channel, action.mso, action.intensity,
-    action.reference)
+  return core.event_action(channel, action.mso, action.intensity, action.reference)
 end
 
 --- How many flight records a plan takes at most: a pulse takes one, its confirmation another, a change
@@ -167,32 +160,6 @@ function Record:next_play(actions, driver, slow_ns)
   self:set_actions(actions, driver, slow_ns)
 end
 
-local whole_row = "%d.%09d\t0\tpulse\t%d\tpulse\t%d\t%d.%03d\t%d.%03d\t%d.%03d\t%d.%03d"
-  .. "\t%s\t%s\t%s\thost\t%s\n"
-
---- The usual row, in whole numbers: formatting floats takes several times as long.
-local function line_of_pulse(row)
-  local planned, sent, confirmed, late = row.planned_ns, row.sent_ns, row.confirmed_ns, row.late_ns
-  return whole_row:format(sent // 1000000000, sent % 1000000000, row.index, row.pulse,
-    planned // 1000, planned % 1000, sent // 1000, sent % 1000, confirmed // 1000,
-    confirmed % 1000, late // 1000, late % 1000, row.tail, row.status, row.reply, row.proof)
-end
-
-local function line(row)
-  local sent = row.sent_ns
-  if row.event == "pulse" and row.confirmed_ns and sent >= 0 and row.late_ns and row.late_ns >= 0
-    and row.planned_ns >= 0 and not row.timed_by then
-    return line_of_pulse(row)
-  end
-  return ("%.9f\t0\t%s\t%d\t%s\t%s\t%.3f\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n"):format(
-    (sent or row.planned_ns) / 1e9, row.event, row.index, row.event, row.pulse or "n/a",
-    row.planned_ns / 1e3, sent and ("%.3f"):format(sent / 1e3) or "n/a",
-    row.confirmed_ns and ("%.3f"):format(row.confirmed_ns / 1e3) or "n/a",
-    row.late_ns and ("%.3f"):format(row.late_ns / 1e3) or "n/a", row.tail or "n/a\tn/a\tn/a\tn/a",
-    row.status, row.reply or "n/a",
-    row.timed_by or row.event == "pulse" and "host" or "n/a", row.proof or "n/a")
-end
-
 --- A row that the disk does not take is missing from events.tsv, not from the flight record. It is said at
 --- once: there may be time to make room.
 function Record:wrote(ok, message)
@@ -212,7 +179,7 @@ local function write_row(self, row, onset_ns)
   else
     self.written_ns = onset_ns
   end
-  self:wrote(self.file:write(line(row)))
+  self:wrote(self.file:write(core.event_row(row)))
 end
 
 --- Rows leave in the order of their onsets, so one that waits for the device's reply holds the later
@@ -233,7 +200,9 @@ function Record:advance(until_ns)
 end
 
 function Record:add(row)
-  row.proof = row.event == "pulse" and self.setting_proof or nil
+  if row.event == "pulse" then
+    row.timed_by, row.proof = row.timed_by or "host", self.setting_proof
+  end
   local key_ns = row.sent_ns or row.planned_ns
   if row.open and row.planned_ns < key_ns then -- a train that is stopped has planned onsets
     key_ns = row.planned_ns

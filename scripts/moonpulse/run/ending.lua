@@ -12,6 +12,11 @@ local stops = require "moonpulse.run.stop_sources"
 
 local M = {}
 
+local code_of = {} -- what an exit status is called
+for code, status in pairs(refusals.status) do
+  code_of[status] = code
+end
+
 --- A line for the operator.
 function M.line(key, text, ...)
   print(("%-12s"):format(key) .. (select("#", ...) > 0 and text:format(...) or text))
@@ -102,17 +107,16 @@ end
 
 --- Did it come to its end, and what is its exit status called? A fault that nothing stopped is the stop.
 local function settle(outcome)
-  local own = outcome.stop == "finished" or outcome.stop == "requested"
-  if outcome.fault and own then
+  if outcome.fault and core.stops[outcome.stop].asked_for then
     outcome.stop, outcome.text = "device", nil
   end
   if outcome.code then -- a script's error or a refusal
     return false, outcome.code
-  elseif outcome.fault or stop_words.faults_of_device[outcome.stop] or outcome.not_disarmed then
+  elseif outcome.fault or outcome.not_disarmed then
     return false, "fault"
   end
-  local complete = outcome.stop == "finished"
-  return complete, complete and "ok" or "stopped"
+  local status = core.stops[outcome.stop].status
+  return status == refusals.status.ok, code_of[status]
 end
 
 --- What was sent, how exactly, and how the device was left.
@@ -147,7 +151,8 @@ function M.conclude(context, outcome)
   local complete, code = settle(outcome)
   result.status = code == "fault" and "device fault" or complete and "completed" or "stopped"
   local whole = outcome.stop == "finished" and not outcome.code -- also where the device was not left safe
-  result.reason = whole and (context.completed or "the plan is complete") or stops.explain(context, outcome)
+  result.reason = whole and (context.completed or stop_words.words "finished")
+    or stops.explain(context, outcome)
   local ended = result.reason
   if outcome.not_disarmed then
     result.reason = ("%s; NOT CONFIRMED SAFE: %s"):format(ended, outcome.not_disarmed)

@@ -25,7 +25,6 @@ local waitings = require "moonpulse.experiment.waiting"
 local M = {}
 
 local most_pulses = 100000 -- what the flight record is made for: 20 MB, cut to what was used
-local own_stops = { requested = true, finished = true } -- after these a script may go on
 
 --- Raise where the run is over for whoever asks.
 local function check_of(stage)
@@ -33,7 +32,7 @@ local function check_of(stage)
     local stopped = stage.job.stop_reason or stage.stimulator.stopped
     if stage.failure then
       error(stage.failure, 0)
-    elseif stopped and not own_stops[stopped] then
+    elseif stopped and not core.stops[stopped].asked_for then
       refusals.stopped(stopped)
     elseif stage.over then
       refusals.stopped("finished")
@@ -147,9 +146,9 @@ local function outcome_of(stage, ok, problem)
   if failed and stopped == "device" and refusals.is_fault(problem) then
     outcome.fault = outcome.fault or problem.message
   end
-  if job.stop_reason or stopped and not own_stops[stopped] and stopped ~= "error" then
+  if job.stop_reason or stopped and not core.stops[stopped].asked_for and stopped ~= "error" then
     outcome.stop = job.stop_reason or stopped
-    if stopped and not own_stops[stopped] and stopped ~= "error" then
+    if stopped and not core.stops[stopped].asked_for and stopped ~= "error" then
       outcome.stop = stopped -- the first reason stays
     end
     outcome.text = stopped == "stuck" and stage.stuck_at or nil
@@ -160,7 +159,7 @@ local function outcome_of(stage, ok, problem)
     outcome.text, outcome.code = text_and_code(problem)
   elseif stopped == "requested" then
     outcome.stop = "requested"
-    outcome.text = "stopped on request" .. (stage.why and " (" .. stage.why .. ")" or "")
+    outcome.text = core.stops.requested.words .. (stage.why and " (" .. stage.why .. ")" or "")
   else
     outcome.stop = ok and "finished" or stimulators.reason_of(problem)
   end

@@ -283,9 +283,13 @@ function Stimulator:play(admitted, how)
   end
 end
 
---- A stop, for any of the engine's reasons; nothing where it is not armed.
+--- A stop, for any of the engine's reasons; nothing where it is not armed, or closed: what a script spawned
+--- may come after its end.
 ---@param reason string
 function Stimulator:stop(reason)
+  if self.closed then
+    return
+  end
   self.link.session:stop(reason)
   self.watching, self.ready = false, false
 end
@@ -323,6 +327,7 @@ end
 
 function Stimulator:close()
   self.job.on_stop = nil -- a signal may come later
+  self.closed = true
   self.link:close()
 end
 
@@ -349,7 +354,7 @@ function M.new(job, record)
     gone = function(message, which)
       if self.watching then
         self.fault = self.fault or which == "trigger" and leaving.trigger_is_lost(self)
-          or "the port is lost: " .. message
+          or core.stops.gone.words .. ": " .. message
       end
       self:wake()
     end,

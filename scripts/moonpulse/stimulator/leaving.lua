@@ -24,7 +24,7 @@ local function ask_disarmed(self)
     pcall(link.write, link, self.driver.safe)
   end
   if link.session:state() == "closed" then
-    why = "the port is lost: switch the stimulator off at its panel"
+    why = core.stops.gone.words .. ": switch the stimulator off at its panel"
   end
   return false, why
 end

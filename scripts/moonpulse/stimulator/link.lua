@@ -143,7 +143,7 @@ function Link:transact(bytes, want, timeout, tries, remedy)
     if self.halted then
       refusals.stopped(self.halted)
     elseif self.lost then
-      self:fault("the port is lost: %s", self.lost)
+      self:fault("%s: %s", core.stops.gone.words, self.lost)
     elseif waiting.reply then
       return waiting.reply
     end
@@ -167,7 +167,7 @@ function Link:sleep(seconds)
   if self.halted then
     refusals.stopped(self.halted)
   elseif self.lost then
-    self:fault("the port is lost: %s", self.lost)
+    self:fault("%s: %s", core.stops.gone.words, self.lost)
   end
 end
 
