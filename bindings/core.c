@@ -91,6 +91,7 @@ int luaopen_moonpulse_core(lua_State *L)
     mp_open_flight(L); // before sessions: a session writes into one until it closes
     mp_open_record_file(L);
     mp_open_events(L);
+    mp_open_rows(L);
     mp_open_session(L);
     mp_open_stops(L);
     mp_open_pty(L);

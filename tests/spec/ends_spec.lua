@@ -73,8 +73,9 @@ local cases = {
   { "full_pipe", "while true do print(('x'):rep(10000)) end",
     { 5, "stuck", "nobody took what Moonpulse printed" }, { redirect = "1<>fifo", silent = true } },
   -- the guard
-  { "guard_stopped", "os.execute('kill -STOP $(pgrep -P ' .. core.host().pid .. ' moonpulse-guard)') "
-    .. "while true do run:sleep(0.1) end", { 5, "guard", "the guard process is gone, or was stopped" } },
+  { "guard_stopped", "local guard repeat run:sleep(0.01) guard = require('guard')(core.host().pid) "
+    .. "until guard os.execute('kill -STOP ' .. guard) while true do run:sleep(0.1) end",
+    { 5, "guard", "the guard process is gone, or was stopped" } },
   -- calls that nothing interrupts: the program ends, and what it leaves is recovered
   { "pattern", "string.find(('a'):rep(1000000), '.-.-.-.-b')",
     { 5, "stuck", "or the computer was too busy; Moonpulse ended before" },
@@ -97,6 +98,16 @@ describe("the end of a run", function()
     folder, jobs = shell.folder(), {}
     shell.write(folder .. "/finalizer.lua",
       "return function() return setmetatable({}, { __gc = function() while true do end end }) end")
+    -- nil until the guard has got so far that it has its name
+    shell.write(folder .. "/guard.lua", [[return function(parent)
+      local children = io.open("/proc/" .. parent .. "/task/" .. parent .. "/children")
+      for pid in children:read("a"):gmatch("%d+") do
+        local name = io.open("/proc/" .. pid .. "/comm")
+        if name and name:read("l") == "moonpulse-guard" then
+          return pid
+        end
+      end
+    end]])
   end)
 
   teardown(function()

@@ -9,15 +9,17 @@ local M = {}
 -- what is longer was not written by a run, or is more than can be read into a report
 local most_manifest, most_events = 16000000, 400000000
 
+-- Columns that are numbers. What is beyond most was not written by a run, and is as if it were missing: no
+-- run lasts longer than 30 years.
 local numeric = {
-  onset = "onset", pulse = "pulse", onset_planned_us = "planned", onset_sent_us = "sent",
-  onset_confirmed_us = "confirmed", lateness_us = "lateness", intensity_mso = "mso",
-  intensity = "intensity",
+  onset = { key = "onset", most = 1e9 }, pulse = { key = "pulse", most = 1e9, whole = true },
+  onset_planned_us = { key = "planned", most = 1e15 }, onset_sent_us = { key = "sent", most = 1e15 },
+  onset_confirmed_us = { key = "confirmed", most = 1e15 },
+  lateness_us = { key = "lateness", most = 1e15 },
+  -- the same in many rows: not part of each
+  intensity_mso = { key = "mso", most = 1e6, shared = true },
+  intensity = { key = "intensity", most = 1e6, shared = true },
 }
--- What a value may be; what is beyond was not written by a run, and is as if it were missing. No run lasts
--- longer than 30 years.
-local bounds = { onset = 1e9, planned = 1e15, sent = 1e15, confirmed = 1e15, lateness = 1e15, pulse = 1e9,
-  mso = 1e6, intensity = 1e6 }
 local textual = {
   trial_type = "trial_type", event = "event", channel = "channel", intensity_ref = "ref",
   status = "status", reply = "reply", timed_by = "timed_by",
@@ -39,39 +41,37 @@ local function split(line, into)
   end
 end
 
-local function number_of(text, key)
+local function number_of(text, most)
   local value = text:find("^[%d%.eE+-]+$") and tonumber(text)
-  if not value or value ~= value or math.abs(value) > bounds[key] then
-    return nil
-  end
-  return key ~= "pulse" and value or math.tointeger(value)
+  return value and value == value and math.abs(value) <= most and value or nil
 end
 
 -- Whether a pulse left is told by its send time first: a status of "late" alone says either.
-local function classify(row)
-  local status = row.status
-  row.was_sent = row.sent ~= nil or left[status] or false
-  row.delivered = row.was_sent and (status == nil or left[status] or status == "late") or false
-  row.is_confirmed = row.delivered and (row.confirmed ~= nil or status == "delivered")
+---@param kind table what rows have in common
+---@param has table<string, boolean> the numbers that each of them has
+local function classify(kind, has)
+  local status = kind.status
+  kind.was_sent = has.sent or left[status] or false
+  kind.delivered = kind.was_sent and (status == nil or left[status] or status == "late") or false
+  kind.is_confirmed = kind.delivered and (has.confirmed or status == "delivered")
   -- what the stimulator timed itself has no lateness but its start's: its sent time is computed, not measured
-  row.unmeasured = row.timed_by == "device" and row.lateness == nil
-  if row.lateness == nil and row.sent and row.planned and not row.unmeasured then
-    row.lateness = row.sent - row.planned
-  end
-  row.time = row.onset or row.sent and row.sent / 1e6 or row.planned and row.planned / 1e6
+  kind.unmeasured = kind.timed_by == "device" and not has.lateness
+  kind.of_times = not has.lateness and has.sent and has.planned and not kind.unmeasured -- its lateness
 end
 
+--- The columns by their names: of the ones that are in each row for itself, what core.rows is to know; what
+--- the others are, in their order.
 local function header_of(line, path)
-  local names = {}
-  local width = split(line, names)
-  local columns, seen = {}, {}
-  for i = 1, width do
+  local names, columns, shared, seen = {}, {}, {}, {}
+  for i = 1, split(line, names) do
     local name = names[i]
+    local number = numeric[name]
     seen[name] = true
-    if numeric[name] then
-      columns[#columns + 1] = { at = i, key = numeric[name], number = true }
-    elseif textual[name] then
-      columns[#columns + 1] = { at = i, key = textual[name] }
+    if number and not number.shared then
+      columns[i] = number
+    else
+      columns[i] = number == nil and textual[name] == nil -- of no interest
+      shared[#shared + 1] = number or textual[name] and { key = textual[name] }
     end
   end
   for _, name in ipairs { "event", "onset_planned_us" } do
@@ -80,19 +80,31 @@ local function header_of(line, path)
         .. " the columns of a run record is expected", path, name)
     end
   end
-  return columns, width
+  return columns, shared
 end
 
-local function parse_row(fields, columns)
-  local row = {}
-  for i = 1, #columns do
-    local column = columns[i]
-    local text = fields[column.at]
-    if text ~= "n/a" and text ~= "" then
-      row[column.key] = not column.number and escapes.shown(text) or number_of(text, column.key)
+--- What rows have in common: the cells in text, and which numbers each of them has.
+local function kind_of(text, found, columns, shared)
+  local kind, has, cells = {}, {}, {}
+  split(text, cells)
+  for i, column in ipairs(shared) do
+    local cell = cells[i]
+    if cell ~= "n/a" and cell ~= "" then
+      if column.most then
+        kind[column.key] = number_of(cell, column.most)
+      else
+        kind[column.key] = escapes.shown(cell)
+      end
     end
   end
-  return row
+  for i, column in ipairs(columns) do
+    if type(column) == "table" then
+      has[column.key] = found >> (i - 1) & 1 == 1
+    end
+  end
+  classify(kind, has)
+  kind.__index = kind -- of the rows
+  return kind
 end
 
 local function by_plan(a, b)
@@ -125,31 +137,41 @@ function M.events(path)
   return M.parse(text, path)
 end
 
+--- One more row of its kind; what is not said is computed.
+local function add(list, row, kind)
+  if kind.of_times then
+    row.lateness = row.sent - row.planned
+  end
+  local sent = kind.event == "pulse" and row.sent
+  row.time = row.onset or sent and sent / 1e6 or row.planned and row.planned / 1e6
+  list[#list + 1] = setmetatable(row, kind)
+end
+
 --- The same of its text.
 ---@param text string
 ---@param path string for messages
 function M.parse(text, path)
-  local lines = text:gmatch("[^\r\n]+")
-  local columns, width = header_of(lines() or "", path)
+  local line, at = text:match("([^\r\n]+)()")
+  local columns, shared = header_of(line or "", path)
   if not columns then
-    return nil, width
+    return nil, shared
   end
-  local events = { pulses = {}, unasked = {}, marks = {}, incomplete = 0 }
-  local fields = {}
-  for line in lines do
-    if split(line, fields) ~= width then
+  local events, kinds = { pulses = {}, unasked = {}, marks = {}, incomplete = 0 }, {}
+  local lists = { pulse = events.pulses, unasked_pulse = events.unasked, mark = events.marks }
+  local before, has, kind, list -- of the last row
+  for row, rest, found in core.rows(text, at, columns) do
+    if not row then
       events.incomplete = events.incomplete + 1
     else
-      local row = parse_row(fields, columns)
-      if row.event == "pulse" then
-        classify(row)
-        events.pulses[#events.pulses + 1] = row
-      elseif row.event == "unasked_pulse" then
-        row.time = row.onset or row.planned and row.planned / 1e6
-        events.unasked[#events.unasked + 1] = row
-      elseif row.event == "mark" then
-        row.time = row.onset or row.planned and row.planned / 1e6
-        events.marks[#events.marks + 1] = row
+      if rest ~= before or found ~= has then
+        local alike = kinds[found] or {}
+        kinds[found] = alike
+        kind = alike[rest] or kind_of(rest, found, columns, shared)
+        alike[rest], before, has = kind, rest, found
+        list = lists[kind.event]
+      end
+      if list then
+        add(list, row, kind)
       end
     end
   end

@@ -44,23 +44,39 @@ local function ranges_without(list, base, last)
   return out
 end
 
--- Planned pulse numbers that have no row, as ranges; numbers that have two rows.
-local function missing_numbers(pulses, planned)
-  local seen, list, repeated, numbered, base = {}, {}, 0, 0, 1
+-- The numbers of the pulses, each once and in order; how many rows have one, how many one that another has.
+local function numbers_of(pulses)
+  local list, rising = {}, true
+  for i, row in ipairs(pulses) do
+    local number = row.pulse
+    rising = rising and number ~= nil and (i == 1 or number > list[i - 1])
+    if not rising then
+      break
+    end
+    list[i] = number
+  end
+  if rising then -- the usual case
+    return list, #list, 0
+  end
+  local seen, numbered = {}, 0
+  list = {}
   for _, row in ipairs(pulses) do
-    if row.pulse then
-      if seen[row.pulse] then
-        repeated = repeated + 1
-      else
-        list[#list + 1], seen[row.pulse] = row.pulse, true
-      end
-      numbered = numbered + 1
-      base = row.pulse == 0 and 0 or base
+    local number = row.pulse
+    numbered = numbered + (number and 1 or 0)
+    if number and not seen[number] then
+      list[#list + 1], seen[number] = number, true
     end
   end
+  table.sort(list)
+  return list, numbered, numbered - #list
+end
+
+-- Planned pulse numbers that have no row, as ranges; numbers that have two rows.
+local function missing_numbers(pulses, planned)
+  local list, numbered, repeated = numbers_of(pulses)
   local out = { total = 0 }
   if planned and numbered == #pulses then
-    table.sort(list)
+    local base = list[1] == 0 and 0 or 1
     out = ranges_without(list, base, base + planned - 1)
   end
   out.repeated = repeated
@@ -168,18 +184,22 @@ local function group_key(row)
     row.mso or "n/a", row.intensity or "n/a", row.ref or "n/a")
 end
 
--- What was given: one group for each condition, channel and intensity, sent pulses only.
+-- What was given: one group for each condition, channel and intensity, sent pulses only. Rows that share a
+-- metatable share all of these.
 local function doses(pulses)
-  local list, by_key = {}, {}
+  local list, by_key, kind, group = {}, {}, nil, nil
   for _, row in ipairs(pulses) do
     if row.was_sent then
-      local key = group_key(row)
-      local group = by_key[key]
-      if not group then
-        group = { trial_type = row.trial_type, channel = row.channel, mso = row.mso,
-                  intensity = row.intensity, ref = row.ref, n = 0, confirmed = 0 }
-        by_key[key] = group
-        list[#list + 1] = group
+      local of_row = getmetatable(row)
+      if not group or of_row ~= kind or not of_row then
+        local key = group_key(row)
+        group, kind = by_key[key], of_row
+        if not group then
+          group = { trial_type = row.trial_type, channel = row.channel, mso = row.mso,
+                    intensity = row.intensity, ref = row.ref, n = 0, confirmed = 0 }
+          by_key[key] = group
+          list[#list + 1] = group
+        end
       end
       group.n = group.n + 1
       group.confirmed = group.confirmed + (row.is_confirmed and 1 or 0)

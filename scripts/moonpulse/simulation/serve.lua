@@ -49,12 +49,36 @@ function Host:take(replies, log)
   end
 end
 
+--- How long this process has waited for the processor by now, in all: Linux counts it. 0: it does not.
+local function processor_waits()
+  local file = io.open("/proc/self/schedstat")
+  if not file then
+    return function() return 0 end
+  end
+  file:setvbuf("no")
+  return function()
+    file:seek("set")
+    local _, waited_ns = file:read("n", "n")
+    return waited_ns or 0
+  end
+end
+
+--- Bytes were there when we got to run, which we may have waited for: they came that much sooner.
+---@param arrival_ns integer when they were read
+---@return integer came_ns
+function Host:since(arrival_ns)
+  local waited_ns = self.waits()
+  self.twin.waited_ns, self.waited_ns = waited_ns - self.waited_ns, waited_ns
+  return math.max(arrival_ns - self.twin.waited_ns, self.now_ns)
+end
+
 --- A pseudo-terminal has no wire: the time that bytes would be on it is added to the arrival.
 function Host:receive(bytes, arrival_ns)
   if self.faults and self.faults.silent then
     return
   end
   local wire = core.wire_ns(self.serial, #bytes)
+  arrival_ns = self:since(arrival_ns)
   self.now_ns = math.max(arrival_ns, self.wire_free_ns) + wire
   self.wire_free_ns = self.now_ns
   if self.faults then
@@ -77,7 +101,7 @@ function Host:trigger(bytes, arrival_ns)
     return
   end
   local wire = core.wire_ns(trigger_serial, 1)
-  self.trigger_free_ns = math.max(arrival_ns, self.trigger_free_ns or 0)
+  self.trigger_free_ns = math.max(self:since(arrival_ns), self.trigger_free_ns or 0)
   for i = 1, #bytes do
     self.trigger_free_ns = self.trigger_free_ns + wire
     self.now_ns = self.trigger_free_ns
@@ -91,7 +115,7 @@ end
 --- Send what is due; the time until there is more to do, or nil.
 function Host:step()
   local now = core.clock_ns()
-  self.now_ns = now
+  self.now_ns, self.waited_ns, self.twin.waited_ns = now, self.waits(), 0
   local replies, log, next_ns = self.twin:tick(now - self.on_ns)
   self:take(replies, log)
   while self.queue[1] and self.queue[1].at_ns <= now do
@@ -107,15 +131,17 @@ end
 
 --- Start a twin on a new pseudo-terminal.
 ---@param model table the twin's module
----@param options { link: string?, log: string?, settings: table?, faults: table?, trigger: boolean? }
----   faults: as moonpulse.simulation.faults parses them; trigger: a second pseudo-terminal as
----   trigger input, host.trigger_path
+---@param options { link: string?, log: string?, settings: table?, faults: table?, trigger: boolean?,
+---   waits: (fun(): integer)? } faults: as moonpulse.simulation.faults parses them; trigger: a second
+---   pseudo-terminal as trigger input, host.trigger_path; waits: how long the process has waited for the
+---   processor by now, in nanoseconds
 ---@return table? host with path, description and counts
 ---@return string? message
 function M.start(model, options)
   local self = setmetatable({
     description = model.description, queue = {}, counts = {},
     now_ns = core.clock_ns(), wire_free_ns = 0, said = 0,
+    waits = options.waits or processor_waits(), waited_ns = 0,
     on_ns = core.clock_ns(), -- a twin's time begins when it is switched on, not when the host was
   }, Host)
   self.twin = model.new(options.settings or {})

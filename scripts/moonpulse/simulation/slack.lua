@@ -1,21 +1,26 @@
 --- How much sooner than it should a simulated capacitor is charged, where commands come over a port.
 ---
---- A simulator on a pseudo-terminal stamps a command when its own process gets the processor: often some
---- tenths of a millisecond after it was sent, and milliseconds on a busy machine. A late look at one pulse
---- and a prompt one at the next would make them look closer than they were sent, and a pulse sent exactly
---- at the device's shortest interval would be refused for the simulator's own fault. That the host never
---- sends one sooner is the engine's guard (engine/dispatcher.h), by its own stamps. In virtual time
---- stamps are exact, and nothing is given away.
+--- A simulator on a pseudo-terminal reads a command when its own process gets the processor: some tenths of
+--- a millisecond after it was sent, or many milliseconds on a busy machine. What it waited for the processor
+--- it knows (moonpulse.simulation.serve), and counts from when it could have read. What it does not know (the
+--- kernel's own delays; when which of several commands came that it reads at once) would make two pulses look
+--- closer than they were sent, and one sent exactly at the device's shortest interval would be refused for
+--- the simulator's own fault. That the host never sends one sooner is the engine's guard
+--- (engine/dispatcher.h), by its own stamps. In virtual time stamps are exact, and nothing is given away.
 local M = {}
 
 local SHARE, MOST_NS = 10, 20000000 -- a tenth, and at most 20 ms: our choice
 
 --- Nanoseconds to take off a recharge.
----@param twin table on_port: commands come over a port (set by moonpulse.simulation.serve)
+---@param twin table on_port: commands come over a port (set by moonpulse.simulation.serve); waited_ns: how
+---   long the process waited for the processor before it read what is being answered
 ---@param recharge_ns integer
 ---@return integer
 function M.of(twin, recharge_ns)
-  return twin.on_port and math.min(recharge_ns // SHARE, MOST_NS) or 0
+  if not twin.on_port then
+    return 0
+  end
+  return math.max(math.min(recharge_ns // SHARE, MOST_NS), math.min(recharge_ns, twin.waited_ns or 0))
 end
 
 return M

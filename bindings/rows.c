@@ -1,0 +1,263 @@
+/* rows.c - the lines of a tab-separated table: a million of them in a second. */
+#include "bindings/modules.h"
+#include "bindings/raise.h"
+
+#include <math.h>
+#include <string.h>
+
+#define ROWS "moonpulse.rows"
+
+enum { COLUMNS_MAX = 64, NUMBER_MAX = 64, FIELDS = 8 };
+enum { IN_TEXT = 1, IN_KEYS, IN_LAST, IN_SCRATCH, VALUES = IN_SCRATCH }; // the user values
+
+struct column {
+    bool number;
+    bool passed_over;
+    bool whole;
+    double most; // what is beyond counts as missing
+};
+
+/* The text and the keys of the columns live in the user values. */
+struct rows {
+    const char *next, *end;
+    char *scratch; // the cells of a line that are no numbers, and the tabs between them
+    size_t room;
+    size_t last; // how long the last such text was; it still is in scratch
+    bool begun;
+    int count;
+    struct column columns[COLUMNS_MAX];
+};
+
+struct cell {
+    const char *text;
+    size_t length;
+};
+
+/* The next cell of the line from *at to end; false: there was none left. */
+static bool next_cell(const char **at, const char *end, struct cell *cell)
+{
+    if (*at == NULL)
+        return false;
+    const char *tab = memchr(*at, '\t', (size_t)(end - *at));
+    cell->text = *at;
+    cell->length = (size_t)((tab == NULL ? end : tab) - *at);
+    *at = tab == NULL ? NULL : tab + 1;
+    return true;
+}
+
+/*
+ * Digits with at most one point among them, as a run writes them: push the number that they are
+ * to the last bit, since both the digits and the power of ten have their place in a double.
+ */
+static bool push_plain(lua_State *L, const struct cell *cell)
+{
+    static const double powers[] = {1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9};
+    enum { MOST_DIGITS = 15, MOST_BEHIND = sizeof powers / sizeof powers[0] - 1 };
+    bool minus = cell->length > 1 && cell->text[0] == '-';
+    lua_Integer digits = 0;
+    size_t count = 0, behind = 0;
+    bool point = false;
+    for (size_t i = minus ? 1 : 0; i < cell->length; i++) {
+        char c = cell->text[i];
+        if (c == '.' && !point && count > 0) {
+            point = true;
+            continue;
+        }
+        if (c < '0' || c > '9' || count == MOST_DIGITS)
+            return false;
+        digits = 10 * digits + (c - '0');
+        count++;
+        behind += point ? 1 : 0;
+    }
+    if (count == 0 || behind > MOST_BEHIND || (point && behind == 0))
+        return false;
+    if (point)
+        lua_pushnumber(L, (minus ? -1.0 : 1.0) * (double)digits / powers[behind]);
+    else
+        lua_pushinteger(L, minus ? -digits : digits);
+    return true;
+}
+
+/* Any other number that Lua reads. */
+static bool push_number(lua_State *L, const struct cell *cell)
+{
+    char text[NUMBER_MAX];
+    if (push_plain(L, cell))
+        return true;
+    if (cell->length == 0 || cell->length >= sizeof text)
+        return false;
+    memcpy(text, cell->text, cell->length);
+    text[cell->length] = '\0';
+    return strspn(text, "0123456789.eE+-") == cell->length &&
+           lua_stringtonumber(L, text) == cell->length + 1;
+}
+
+/* Push what the cell says; false, and nothing pushed: it says nothing that can be. */
+static bool push_cell(lua_State *L, const struct cell *cell, const struct column *column)
+{
+    if (!push_number(L, cell))
+        return false;
+    double value = lua_tonumber(L, -1);
+    int is_whole = 1;
+    lua_Integer whole = column->whole ? lua_tointegerx(L, -1, &is_whole) : 0;
+    if (isnan(value) || fabs(value) > column->most || is_whole == 0) {
+        lua_pop(L, 1);
+        return false;
+    }
+    if (column->whole) {
+        lua_pop(L, 1);
+        lua_pushinteger(L, whole);
+    }
+    return true;
+}
+
+/* Room for all of a line. */
+static void reserve(lua_State *L, struct rows *rows, size_t length)
+{
+    if (length <= rows->room && rows->scratch != NULL)
+        return;
+    rows->room = 2 * length + 256;
+    rows->scratch = lua_newuserdatauv(L, rows->room, 0);
+    (void)lua_setiuservalue(L, lua_upvalueindex(1), IN_SCRATCH);
+    rows->begun = false;
+}
+
+/* Add to what is in scratch; *same: it is what was there from the last line. */
+static void add(struct rows *rows, size_t *length, const char *bytes, size_t count, bool *same)
+{
+    *same = *same && *length + count <= rows->last &&
+            memcmp(rows->scratch + *length, bytes, count) == 0;
+    if (!*same)
+        memcpy(rows->scratch + *length, bytes, count);
+    *length += count;
+}
+
+/* Push what is in scratch: the same value again where it is the same text. */
+static void push_rest(lua_State *L, struct rows *rows, size_t length, bool same)
+{
+    if (same) {
+        (void)lua_getiuservalue(L, lua_upvalueindex(1), IN_LAST);
+        return;
+    }
+    lua_pushlstring(L, rows->scratch, length);
+    lua_pushvalue(L, -1);
+    (void)lua_setiuservalue(L, lua_upvalueindex(1), IN_LAST);
+    rows->last = length;
+    rows->begun = true;
+}
+
+static int push_line(lua_State *L, struct rows *rows, const char *line, const char *end)
+{
+    size_t length = 0;
+    lua_Integer found = 0;
+    int i = 0;
+    struct cell cell;
+    reserve(L, rows, (size_t)(end - line) + 1);
+    bool same = rows->begun, first = true;
+    lua_createtable(L, 0, FIELDS);                            // row
+    (void)lua_getiuservalue(L, lua_upvalueindex(1), IN_KEYS); // row, keys
+    for (; i < rows->count && next_cell(&line, end, &cell); i++) {
+        const struct column *column = &rows->columns[i];
+        if (column->passed_over)
+            continue;
+        if (!column->number) {
+            if (!first)
+                add(rows, &length, "\t", 1, &same);
+            add(rows, &length, cell.text, cell.length, &same);
+            first = false;
+            continue;
+        }
+        (void)lua_rawgeti(L, -1, i + 1); // row, keys, key
+        if (push_cell(L, &cell, column)) {
+            lua_rawset(L, -4);
+            found |= (lua_Integer)1 << i;
+        } else
+            lua_pop(L, 1);
+    }
+    lua_pop(L, 1);
+    same = same && length == rows->last;
+    if (i < rows->count || line != NULL) {
+        rows->begun = same;
+        lua_pushboolean(L, 0);
+        return 1;
+    }
+    push_rest(L, rows, length, same);
+    lua_pushinteger(L, found);
+    return 3;
+}
+
+/* Line breaks of every kind end a line, and empty lines are none. */
+static int next_row(lua_State *L)
+{
+    struct rows *rows = luaL_checkudata(L, lua_upvalueindex(1), ROWS);
+    while (rows->next < rows->end && (*rows->next == '\n' || *rows->next == '\r'))
+        rows->next++;
+    if (rows->next == rows->end)
+        return 0;
+    const char *line = rows->next, *end = line;
+    while (end < rows->end && *end != '\n' && *end != '\r')
+        end++;
+    rows->next = end;
+    return push_line(L, rows, line, end);
+}
+
+/* What the table on top says of a column; its key goes into the table below it. */
+static void read_column(lua_State *L, struct rows *rows, int i)
+{
+    struct column *column = &rows->columns[i];
+    *column = (struct column){.number = lua_istable(L, -1),
+                              .passed_over = lua_isboolean(L, -1) && lua_toboolean(L, -1)};
+    if (!column->number)
+        return;
+    lua_getfield(L, -1, "most");
+    column->most = lua_tonumber(L, -1);
+    lua_getfield(L, -2, "whole");
+    column->whole = lua_toboolean(L, -1);
+    lua_pop(L, 2);
+    lua_getfield(L, -1, "key");
+    luaL_argcheck(L, lua_type(L, -1) == LUA_TSTRING, 3, "a column has no key");
+    lua_rawseti(L, -3, i + 1);
+}
+
+/*
+ * core.rows(text, at, columns) -> an iterator over the lines of text from byte at on, whose
+ * cells are separated by tabs. columns[i] is { key =, most =, whole = } for a column that is a
+ * number (most: a larger magnitude counts as missing; whole: as a whole number, or missing),
+ * true for one that is passed over, false for any other. For each line: row, rest, found. row:
+ * a table with the numbers by their keys. rest: the other cells, with the tabs between them;
+ * the very same string where it is that of the line before. found: bit i - 1 is set where
+ * column i has its number. Of a line with more or fewer cells than columns: false.
+ */
+static int rows_new(lua_State *L)
+{
+    size_t length;
+    const char *text = luaL_checklstring(L, 1, &length);
+    lua_Integer at = mp_check_integer(L, 2, 1, (lua_Integer)length + 1);
+    luaL_checktype(L, 3, LUA_TTABLE);
+    lua_settop(L, 3);
+    lua_Integer count = luaL_len(L, 3);
+    luaL_argcheck(L, count >= 1 && count <= COLUMNS_MAX, 3, "1 to 64 columns are needed");
+    struct rows *rows = lua_newuserdatauv(L, sizeof *rows, VALUES);
+    *rows = (struct rows){.next = text + at - 1, .end = text + length, .count = (int)count};
+    luaL_setmetatable(L, ROWS);
+    lua_pushvalue(L, 1);
+    (void)lua_setiuservalue(L, -2, IN_TEXT);
+    lua_createtable(L, (int)count, 0); // rows, keys
+    for (int i = 0; i < rows->count; i++) {
+        (void)lua_geti(L, 3, i + 1);
+        read_column(L, rows, i);
+        lua_settop(L, 5);
+    }
+    (void)lua_setiuservalue(L, -2, IN_KEYS);
+    lua_pushcclosure(L, next_row, 1);
+    return 1;
+}
+
+void mp_open_rows(lua_State *L)
+{
+    static const luaL_Reg functions[] = {{"rows", rows_new}, {NULL, NULL}};
+    static const luaL_Reg none[] = {{NULL, NULL}};
+    luaL_setfuncs(L, functions, 0);
+    mp_new_class(L, ROWS, none, none);
+    lua_pop(L, 1);
+}
