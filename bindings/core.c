@@ -96,6 +96,8 @@ int luaopen_moonpulse_core(lua_State *L)
     mp_open_session(L);
     mp_open_stops(L);
     mp_open_pty(L);
+    mp_open_wire(L);
+    mp_open_world(L);
     mp_open_process(L);
     mp_open_input(L);
     mp_open_latency(L);

@@ -18,6 +18,8 @@ void mp_open_serial(lua_State *L);
 void mp_open_session(lua_State *L);
 void mp_open_stops(lua_State *L);
 void mp_open_pty(lua_State *L);
+void mp_open_wire(lua_State *L);
+void mp_open_world(lua_State *L);
 void mp_open_process(lua_State *L);
 void mp_open_flight(lua_State *L);
 void mp_open_record_file(lua_State *L);

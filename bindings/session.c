@@ -229,7 +229,7 @@ static int session_new(lua_State *L)
     }
     const struct mp_session_events events = {
         .bytes = on_bytes, .outcome = on_outcome, .gone = on_gone, .context = device};
-    if (mp_session_create(&device->session, &device->owned.host->loop, &events, &err) != MP_OK)
+    if (mp_session_create(&device->session, &device->owned.host->world, &events, &err) != MP_OK)
         return mp_raise(L, &err);
     return 1;
 }
@@ -387,12 +387,20 @@ static int session_state(lua_State *L)
 /* session:realtime() -> text, {fifo=, spin=, locked=, dma=}; nothing unless armed */
 static int session_realtime(lua_State *L)
 {
-    const struct mp_realtime *realtime = mp_session_realtime(check_session(L));
+    const struct device *device = check_device(L, 1);
+    const struct mp_realtime *realtime = mp_session_realtime(device->session);
+    const struct mp_world *world = &device->owned.host->world;
     char text[256];
     if (realtime == NULL)
         return 0;
     mp_realtime_describe(realtime, text, sizeof text);
-    lua_pushstring(L, text);
+    if (world->is_virtual && world->pace > 0)
+        lua_pushfstring(L, "virtual time at %f times real time: nothing is sent to a port",
+                        (lua_Number)world->pace);
+    else if (world->is_virtual)
+        lua_pushliteral(L, "virtual time: nothing waits, nothing is sent to a port");
+    else
+        lua_pushstring(L, text);
     const struct {
         const char *key;
         bool value;
@@ -408,13 +416,15 @@ static int session_realtime(lua_State *L)
     return 2;
 }
 
-/* session:backend() -> "serial"|"pty", path; nothing when closed */
+/* session:backend() -> "serial"|"pty"|"virtual", path; nothing when closed */
 static int session_backend(lua_State *L)
 {
     const struct mp_port *port = mp_session_port(check_session(L));
     if (port == NULL)
         return 0;
-    lua_pushstring(L, mp_port_kind(port) == MP_PORT_PTY ? "pty" : "serial");
+    static const char *const kinds[] = {
+        [MP_PORT_SERIAL] = "serial", [MP_PORT_PTY] = "pty", [MP_PORT_WIRE] = "virtual"};
+    lua_pushstring(L, kinds[mp_port_kind(port)]);
     lua_pushstring(L, mp_port_path(port));
     return 2;
 }

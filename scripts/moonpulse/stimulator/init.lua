@@ -2,6 +2,7 @@
 --- experiments both go through here; every way out of arm leaves the device safe.
 local admission = require "moonpulse.stimulator.admission"
 local core = require "moonpulse.core"
+local deadlines = require "moonpulse.stimulator.deadlines"
 local firing = require "moonpulse.stimulator.firing"
 local ignored = require "moonpulse.record.ignored"
 local leaving = require "moonpulse.stimulator.leaving"
@@ -70,8 +71,8 @@ end
 
 --- Something happened that whoever waits for this device should look at.
 function Stimulator:wake()
-  if self.task then
-    self.task:wake()
+  for _, task in ipairs { self.task, self.setting } do
+    task:wake()
   end
   if self.on_wake then
     self.on_wake()
@@ -187,7 +188,7 @@ function Stimulator:recover()
   local record, last = self.record, self.record.last_open
   while goes_on() and (core.clock_ns() < outputs.recovered_at(self.last)
     or self.watching and record.first_open <= last) do
-    core.wait(0.02)
+    core.wait(deadlines.next_s(self, outputs.recovered_at(self.last)))
     if self.watching then
       self:watch()
       record:sync()
@@ -229,7 +230,7 @@ function Stimulator:play(admitted, how)
     self.link:fault("%s", message)
   end
   while not self.finished and not self.stopped do
-    core.wait(0.05)
+    core.wait(deadlines.next_s(self))
     self:watch()
     how.progress((core.clock_ns() - self.start_ns) / 1e9)
     record:sync()
@@ -237,7 +238,7 @@ function Stimulator:play(admitted, how)
   turn.ask(self)
   -- the last replies are still on their way, and the last train may still run
   while not self.stopped and (turn.is_open(self) or record:oldest_open() or core.clock_ns() < self.over_ns) do
-    core.wait(0.02)
+    deadlines.await_end(self)
     self:watch()
     how.progress((core.clock_ns() - self.start_ns) / 1e9)
     record:sync()
