@@ -48,7 +48,7 @@ bool dispatch_part(struct mp_dispatcher *d, const struct dispatch_part *part)
     bool to_device = part->port == MP_PORT_DEVICE && part->line == MP_TRIGGER_NONE;
     int64_t now = dispatch_now(d);
     if (whole && to_device)
-        d->keepalive_due_ns = now + d->config.keepalive_ns; // any frame does
+        d->keepalive_due_ns = now + d->config.arming.keepalive_ns; // any frame does
     if (whole)
         return true;
     d->cut = d->cut || (to_device && cut);

@@ -37,14 +37,12 @@
 #ifndef MP_DISPATCHER_H
 #define MP_DISPATCHER_H
 
-#include "engine/flight.h"
+#include "engine/arming.h"
 #include "engine/lowering.h"
 #include "engine/realtime.h"
 #include "engine/stop.h"
 
 #include <semaphore.h>
-
-enum mp_late { MP_LATE_ABORT, MP_LATE_SKIP };
 
 enum mp_outcome_kind {
     MP_OUT_SENT,    // a frame of the plan was handed to the port
@@ -83,19 +81,7 @@ struct mp_dispatch_config {
                                           // has checked it. It is dropped at every stop
     uint8_t rest[MP_FRAME_MAX];           // what a trigger box at rest was last told, for stops
     size_t rest_length;                   // 0: nothing
-    uint8_t safe[MP_FRAME_MAX];
-    size_t safe_length; // 0 only with safe_line: without a pulse on a line nothing happens
-    bool safe_line;
-    int64_t tolerance_ns; // later than this is late
-    enum mp_late late;
-    uint8_t keepalive[MP_FRAME_MAX]; // sent in gaps, never delaying a frame of the plan
-    size_t keepalive_length;         // 0: the device needs none
-    int64_t keepalive_ns;            // at least so often
-    int64_t stuck_ns;                // a heartbeat older than this stops; 0: never
-    int64_t unconfirmed_ns; // no pulse while one before it is unconfirmed so long; 0: no limit
-    bool settings;          // no pulse while a setting before it is not believed; false: the
-                            // device confirms none
-    struct mp_flight *flight;   // borrowed; NULL: no flight record
+    struct mp_arming arming;
     const struct mp_time *time; // borrowed; NULL: the monotonic clock
     bool any_distance; // for tests on busy machines: pulses may come closer than planned. A
                        // session cannot ask for it
@@ -105,7 +91,11 @@ struct mp_dispatch_config {
 
 struct mp_dispatcher;
 
-/* Start the thread. Nothing is written until a command comes. */
+/* May a device be armed with this? MP_EINVAL: why not. */
+enum mp_status mp_arming_check(const struct mp_arming *arming, struct mp_error *err);
+
+/* Start the thread. Nothing is written until a command comes. The bytes of config->arming are
+ * copied. */
 enum mp_status mp_dispatcher_create(struct mp_dispatcher **out,
                                     const struct mp_dispatch_config *config,
                                     struct mp_error *err);

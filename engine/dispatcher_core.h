@@ -45,7 +45,8 @@ struct dispatch_second {
 enum dispatch_waits { WAITS_NOTHING, WAITS_LOOK, WAITS_WARM, WAITS_DUE };
 
 struct mp_dispatcher {
-    struct mp_dispatch_config config;
+    struct mp_dispatch_config config; // the bytes of its arming are these
+    uint8_t safe[MP_FRAME_MAX], keepalive[MP_FRAME_MAX];
     struct mp_realtime realtime;
     struct mp_ring commands;
     struct mp_ring outcomes;

@@ -73,22 +73,6 @@ enum mp_status mp_session_trigger(struct mp_session *session, const char *path,
 enum mp_status mp_session_write(struct mp_session *session, const void *bytes, size_t length,
                                 struct mp_error *err);
 
-struct mp_arming {
-    const void *safe; // the bytes that make the device harmless
-    size_t safe_length;
-    bool safe_line; // there are none: a line that is down, or silence, is all there is
-    int64_t tolerance_ns;
-    enum mp_late late;
-    const void *keepalive; // NULL: the device needs none
-    size_t keepalive_length;
-    int64_t keepalive_ns;
-    int64_t stuck_ns;         // a loop silent for longer stops; 0: never
-    int64_t unconfirmed_ns;   // as in mp_dispatch_config; see mp_session_confirmed
-    bool settings;            // as in mp_dispatch_config; see mp_session_believed
-    bool guard;               // fork a guard (guard.h)
-    enum mp_stop_line line;   // a modem line that stops when it rises
-    struct mp_flight *flight; // borrowed until MP_OUT_STOPPED was reported; NULL: none
-};
 /*
  * connected -> armed: starts the guard and the dispatcher. From here on the safe frame goes
  * out whatever happens. Fails with MP_EUNSUPPORTED for a stop line on a port without lines,

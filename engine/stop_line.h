@@ -10,8 +10,6 @@
 
 #include "engine/dispatcher.h"
 
-enum mp_stop_line { MP_LINE_NONE, MP_LINE_CTS, MP_LINE_DSR };
-
 struct mp_stop_watch;
 
 /*
