@@ -27,12 +27,16 @@ local function earlier(a, b)
 end
 
 function Host:later(replies)
+  local queue = self.queue
   for _, reply in ipairs(replies or {}) do
     self.said = self.said + 1
-    self.queue[#self.queue + 1] = { at_ns = reply.at_ns + self.on_ns, bytes = reply.bytes,
+    local last, new = queue[#queue], { at_ns = reply.at_ns + self.on_ns, bytes = reply.bytes,
       number = self.said }
+    queue[#queue + 1] = new
+    if last and earlier(new, last) then
+      table.sort(queue, earlier)
+    end
   end
-  table.sort(self.queue, earlier)
 end
 
 --- What the model answered and logged goes on its way, past the faults.
