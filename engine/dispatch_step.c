@@ -43,7 +43,7 @@ static void publish_finished(struct mp_dispatcher *d)
 static bool write_part(struct mp_dispatcher *d, const struct dispatch_part *part,
                        struct mp_outcome *out)
 {
-    if (stopped(d)) // the last look is behind the stamp: what is stamped later never leaves
+    if (stopped(d)) // looked at after the time stamp: nothing stamped after a stop is ever sent
         return false;
     dispatch_record_begin(d, out);
     bool whole = dispatch_part(d, part);

@@ -24,15 +24,27 @@
  * a stop, the tries to get the safe frame into a full port (at most 20 of 1 ms).
  *
  * A frame that cannot leave in time is never made up for, and no pulse leaves closer to the
- * one before than the plan has it (less the tolerance), whatever happened in between. Nor than
- * the device's shortest interval, to the nanosecond: a pulse that would, because the one before
- * left late, is held back until the device takes it, within the tolerance, else refused. Where
- * outputs are stimulators of their own (lowering.h), both hold for each of them, and what the
- * plan has from one to another, and what the device needs there, as well. No pulse at a setting
- * that the device has not confirmed: the plan's settings are counted as they are sent, and one
- * that is due before the loop thread says that the device has them all stops the dispatcher. No
- * record, no pulse: when the outcomes are not being drained and their ring fills up, the
- * dispatcher stops. A loop that has not been heard of for half a second stops it too.
+ * one before than the plan has it (less the tolerance), whatever happened in between. Two
+ * pulses are never closer than the device's shortest interval, to the nanosecond: if a late
+ * pulse makes the next one too close, that one is delayed by at most the tolerance; beyond
+ * that it is refused. If outputs are stimulators of their own (lowering.h), all of this holds
+ * for each of them, and for the intervals from one to another. No pulse leaves at a setting
+ * that the device has not confirmed: the plan's settings are counted as they are sent, and a
+ * pulse that is due before the loop thread says that the device has them all stops the
+ * dispatcher. No record, no pulse: when nobody drains the outcomes and their ring fills up,
+ * the dispatcher stops. So it does when the loop has not been heard of for half a second.
+ *
+ *     struct mp_dispatch_config config = {.port = port, .serial = serial, .arming = arming,
+ *                                         .wake = wake, .context = loop};
+ *     mp_dispatcher_create(&d, &config, &err);         // a thread that waits
+ *     mp_dispatcher_play(d, lowering, start_ns, &err); // first frame at its time from start_ns
+ *     while (mp_dispatcher_outcome(d, &outcome))       // each time that wake was called
+ *         note(&outcome);                              // the last of a plan: MP_OUT_FINISHED
+ *     mp_dispatcher_stop(d, MP_STOP_KEY);              // any thread: the safe frame goes out
+ *     mp_dispatcher_join(d, MP_STOP_FINISHED);         // the key stays the reason
+ *     while (mp_dispatcher_outcome(d, &outcome))
+ *         note(&outcome);                              // the very last: MP_OUT_STOPPED
+ *     mp_dispatcher_destroy(d);
  */
 #ifndef MP_DISPATCHER_H
 #define MP_DISPATCHER_H

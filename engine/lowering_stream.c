@@ -172,7 +172,8 @@ static bool refill(struct mp_lowering *l)
         queue[end++] = found ? lower_pulse(l, &event) : lower_mark(&event);
     }
     l->queue_end = end;
-    // a pulse not seen yet may belong to the last of these marks and leave before its onset
+    // The queue is full of marks; the pulse after them may have to be sent before the last
+    // mark's onset, so move these marks ahead by the largest lead.
     const int64_t lead_ns = end == full && !found ? mp_lowering_lead_ns(l) : 0;
     for (uint32_t i = PUT_AHEAD; lead_ns > 0 && i < end; i++) {
         queue[i].send_ns -= lead_ns;

@@ -11,6 +11,14 @@
  * loop thread. While a port is armed only the dispatcher thread writes and only
  * the loop thread reads: reading and writing share no state, so no lock is needed.
  * mp_port_write and mp_port_read never block, allocate or lock.
+ *
+ *     const struct mp_serial serial = {.baud = 38400, .bits = 8, .stop_bits = 1};
+ *     mp_port_open(&port, "/dev/ttyUSB0", &serial, &err);      // raw, exclusive, lines down
+ *     mp_port_write(port, bytes, length, &written, &err);      // written < length: it is full
+ *     struct pollfd input = {.fd = mp_port_fd(port), .events = POLLIN};
+ *     if (poll(&input, 1, 100) > 0)
+ *         mp_port_read(port, buffer, sizeof buffer, &got, &err);
+ *     mp_port_close(port);
  */
 #ifndef MP_PORT_H
 #define MP_PORT_H

@@ -13,6 +13,28 @@
  *
  * Everything here belongs to the loop thread, but mp_session_stop_async and mp_session_peek,
  * which a signal handler or another thread may call.
+ *
+ *     const struct mp_session_events events = {.bytes = on_bytes, .outcome = on_outcome,
+ *                                              .gone = on_gone, .context = me};
+ *     mp_session_create(&session, &world, &events, &err);
+ *     mp_session_open(session, "/dev/ttyUSB0", &serial, &err);      // connected
+ *     mp_session_write(session, "status", 6, &err);                 // on_bytes has the answer
+ *     const struct mp_arming arming = {.safe = "off", .safe_length = 3, .guard = true,
+ *                                      .tolerance_ns = 5 * MP_NS_PER_MS};
+ *     mp_session_arm(session, &arming, &err);                       // armed
+ *     mp_session_play(session, lowering, start_ns, &err);           // running
+ *     while (mp_session_state(session) == MP_RUNNING)               // on_outcome: each pulse,
+ *         mp_world_turn(&world);                                    // then MP_OUT_FINISHED
+ *     mp_session_stop(session, MP_STOP_FINISHED);                   // connected; "off" is out
+ *     mp_session_acknowledge(session);
+ *     mp_session_write(session, "status", 6, &err);                 // is it off, as it says?
+ *     mp_session_destroy(session);
+ *
+ * Which header to read first: this one. Then, downwards: lowering.h, how a plan becomes frames
+ * (and below it schedule.h and plan.h); dispatcher.h, when a frame leaves (dispatch_late.h:
+ * when it must not); port.h, the wire. Beside them: world.h, what time it is; stop.h, why it
+ * stops; guard.h and stop_line.h, who else can stop it; flight.h and events.h, what is left of
+ * a run.
  */
 #ifndef MP_SESSION_H
 #define MP_SESSION_H

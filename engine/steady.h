@@ -1,13 +1,13 @@
 /*
  * steady.h - the part of a run in virtual time in which nothing new happens.
  *
- * In virtual time a simulated stimulator gets every frame and answers it. Where it says itself
- * (the twin's method steady) what each further pulse will do, pulses are played here, and their
- * rows of events.tsv and of twin.tsv written, until one comes that is not like that: another
+ * In virtual time a simulated stimulator gets every frame and answers it. If it says itself
+ * (the simulator's method steady) what each further pulse will do, pulses are played here, and
+ * their rows of events.tsv and of twin.tsv written, until one comes that differs: another
  * frame, a mark, a capacitor not charged yet, a temperature to report, a number that the row
- * cannot hold. That one is given back, and the twin, the driver and the record take over, in
- * the state in which they would be had they played all of it themselves: the same operations on
- * the same doubles.
+ * cannot hold. The first pulse that differs is returned to the caller; simulator, driver and
+ * record are then exactly as if they had handled every pulse: the same operations on the same
+ * doubles.
  *
  * Nothing here allocates or fails but for the file. For the loop thread.
  */
