@@ -22,7 +22,7 @@ static void send_safe(struct mp_dispatcher *d)
     // a line that is up comes down first; else the safe frame is not kept waiting
     bool early = d->second.open;
     bool rested = early && dispatch_rest(d);
-    // behind a cut frame the device takes the first bytes for its rest: send it twice
+    // after a cut frame the device takes the first bytes for its rest: send it twice
     int copies = config->arming.safe_length == 0 ? 0 : d->cut || discard ? 2 : 1;
     out.woken_ns = out.entered_ns = dispatch_now(d);
     for (int tries = 0; copies > 0 && tries < SAFE_TRIES; tries++) {

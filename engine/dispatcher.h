@@ -70,7 +70,7 @@ struct mp_outcome {
     enum mp_outcome_kind kind;
     enum mp_stop stop; // stopped: why; skipped, sent: late, close or setting
     bool safe_sent;    // stopped: the whole safe frame was taken by the port
-    uint8_t safes; // stopped: so many of them, each with an answer where the device gives one
+    uint8_t safes;     // stopped: so many of them, each with an answer if the device gives one
     struct mp_send send; // sent, skipped, mark: which
     int64_t start_ns;    // monotonic instant that the times in send count from
     int64_t woken_ns;    // when the wait ended
@@ -131,18 +131,18 @@ enum mp_status mp_dispatcher_send(struct mp_dispatcher *dispatcher, const void *
  */
 void mp_dispatcher_stop(struct mp_dispatcher *dispatcher, enum mp_stop reason);
 
-/* The loop thread is alive. Call at least every 100 ms where stuck_ns is set. */
+/* The loop thread is alive. Call at least every 100 ms if stuck_ns is set. */
 void mp_dispatcher_heartbeat(struct mp_dispatcher *dispatcher);
 
 /*
- * Where unconfirmed_ns is set: the device confirmed total pulses since arming; the loop thread
+ * If unconfirmed_ns is set: the device confirmed total pulses since arming; the loop thread
  * has read (and counted) all that came before read_ns.
  */
 void mp_dispatcher_confirmed(struct mp_dispatcher *dispatcher, uint64_t total);
 void mp_dispatcher_drained(struct mp_dispatcher *dispatcher, int64_t read_ns);
 
 /*
- * Where settings is set: the device has confirmed total of the plan's settings that were sent
+ * If settings is set: the device has confirmed total of the plan's settings that were sent
  * since arming. What it was armed with is not one of them: that is the caller's to look at. -1:
  * the device says that it is not as it was told.
  */
@@ -178,7 +178,7 @@ struct mp_next {
  *
  *     struct mp_next next = {0};
  *     while (mp_dispatcher_step(d, &next))
- *         next.came = wait_until(next.at_ns);      // false where it was woken before
+ *         next.came = wait_until(next.at_ns);      // false if it was woken before
  *
  * False: it has stopped, and the safe frame is out. mp_dispatcher_join stops it and steps to
  * that.

@@ -78,7 +78,7 @@ enum mp_status mp_session_open(struct mp_session *session, const char *path,
 
 /*
  * Fire over a line, or over a second port: path, or NULL for the device's own. line may be
- * MP_TRIGGER_NONE (bytes) where there is a path. rest is what a trigger box at rest was last
+ * MP_TRIGGER_NONE (bytes) if there is a path. rest is what a trigger box at rest was last
  * told; it is written at every stop. Lines are dropped and looked at before this returns.
  * What arrives on the second port is not read; its loss is noticed at once (gone). Only when
  * connected. Fails as mp_port_open and mp_port_check_line do; then nothing has changed.
@@ -99,7 +99,7 @@ enum mp_status mp_session_write(struct mp_session *session, const void *bytes, s
  * connected -> armed: starts the guard and the dispatcher. From here on the safe frame goes
  * out whatever happens. Fails with MP_EUNSUPPORTED for a stop line on a port without lines,
  * with MP_ESTATE while the stop line is high: a pressed foot switch keeps it disarmed, and with
- * MP_EGONE where the trigger's port was lost before.
+ * MP_EGONE if the trigger's port was lost before.
  */
 enum mp_status mp_session_arm(struct mp_session *session, const struct mp_arming *arming,
                               struct mp_error *err);
@@ -109,13 +109,13 @@ enum mp_status mp_session_play(struct mp_session *session, struct mp_lowering *l
                                int64_t start_ns, struct mp_error *err);
 
 /*
- * Where unconfirmed_ns is set: the device has confirmed total of the pulses that were sent
+ * If unconfirmed_ns is set: the device has confirmed total of the pulses that were sent
  * since arming (or needs not: a caller that expects no confirmation counts those too).
  */
 void mp_session_confirmed(struct mp_session *session, uint64_t total);
 
 /*
- * Where settings is set: the device has confirmed total of the settings of plans that were sent
+ * If settings is set: the device has confirmed total of the settings of plans that were sent
  * since arming; -1: it says that it is at another setting. See mp_dispatcher_believed.
  */
 void mp_session_believed(struct mp_session *session, int64_t total);
@@ -133,7 +133,7 @@ void mp_session_stop(struct mp_session *session, enum mp_stop reason);
 void mp_session_stop_async(struct mp_session *session, enum mp_stop reason);
 
 /*
- * Why what is armed stops; MP_STOP_NONE where it does not, or its stop was reported. *safe: the
+ * Why what is armed stops; MP_STOP_NONE if it does not, or its stop was reported. *safe: the
  * safe frame is out, or nothing is armed.
  */
 enum mp_stop mp_session_peek(struct mp_session *session, bool *safe);

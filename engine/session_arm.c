@@ -73,7 +73,7 @@ enum mp_status mp_session_arm(struct mp_session *s, const struct mp_arming *armi
     struct mp_dispatcher *d = NULL;
     bool guarded = arming->guard && !s->world->is_virtual;
     if (guarded) // before there is a dispatcher, and before memory is locked; the child
-                 // calls only what is safe behind a fork, whatever threads there are
+                 // calls only what is safe after a fork, whatever threads there are
         status = start_guard(s, arming, err);
     if (s->world->is_virtual)
         status = session_arm_virtual(s, &d, &config, arming->line, err);

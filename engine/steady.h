@@ -23,7 +23,7 @@ struct mp_stimulator {
     int64_t ready_ns;    // before this it is not charged
     int64_t recharge_ns; // from a pulse until it is charged again
     // the coil: towards ambient_c by exp(per_ns * time), up by rise_c with each pulse;
-    // something is to report where it leaves [low_c, high_c)
+    // something is to report if it leaves [low_c, high_c)
     double ambient_c, celsius, per_ns, rise_c, low_c, high_c;
     int64_t at_ns; // when it had celsius
 };
@@ -40,7 +40,7 @@ struct mp_steady {
     struct mp_lowering *lowering;
     struct mp_text *text;
     struct mp_text *log;     // the stimulator's own: a line for each pulse that it gives
-    struct mp_tail log_tail; // of such a line, behind its time, with its end
+    struct mp_tail log_tail; // of such a line, after its time, with its end
     int64_t start_ns;        // of the plan, on the twin's clock
     int64_t latency_ns;      // from a command to its pulse
     // what the row of an action says (channel and intensity, tabs between)
