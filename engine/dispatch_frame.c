@@ -52,7 +52,7 @@ bool dispatch_part(struct mp_dispatcher *d, const struct dispatch_part *part)
     if (whole)
         return true;
     d->cut = d->cut || (to_device && cut);
-    mp_dispatcher_stop(d, status == MP_OK ? MP_STOP_BLOCKED : MP_STOP_GONE);
+    mp_latch_stop(&d->stop, status == MP_OK ? MP_STOP_BLOCKED : MP_STOP_GONE);
     return false;
 }
 

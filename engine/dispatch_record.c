@@ -66,7 +66,7 @@ void dispatch_publish(struct mp_dispatcher *d, const struct mp_outcome *outcome)
     }
     // room is kept for the last outcome, so that a full ring can still say why it stopped
     if (outcome->kind != MP_OUT_STOPPED && mp_ring_room(&d->outcomes) <= 2)
-        mp_dispatcher_stop(d, MP_STOP_RECORD);
+        mp_latch_stop(&d->stop, MP_STOP_RECORD);
     (void)mp_ring_push(&d->outcomes, outcome);
     d->config.wake(d->config.context);
 }
@@ -74,9 +74,9 @@ void dispatch_publish(struct mp_dispatcher *d, const struct mp_outcome *outcome)
 bool dispatch_can_record(struct mp_dispatcher *d)
 {
     if (mp_ring_room(&d->outcomes) <= 2)
-        mp_dispatcher_stop(d, MP_STOP_RECORD);
+        mp_latch_stop(&d->stop, MP_STOP_RECORD);
     else if (d->config.arming.flight != NULL && mp_flight_room(d->config.arming.flight) <= 4)
-        mp_dispatcher_stop(d, MP_STOP_FULL);
+        mp_latch_stop(&d->stop, MP_STOP_FULL);
     else
         return true;
     return false;

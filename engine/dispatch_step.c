@@ -16,12 +16,6 @@ static const int64_t awake_ns = 5 * MP_NS_PER_US;
 // how often the heartbeat is looked at while nothing is due
 static const int64_t look_ns = 100 * MP_NS_PER_MS;
 
-int64_t dispatch_now(const struct mp_dispatcher *d)
-{
-    const struct mp_time *time = d->config.time;
-    return time == NULL ? mp_clock_ns() : time->now(time->context);
-}
-
 static bool stopped(struct mp_dispatcher *d)
 {
     return dispatch_stopped(d);
@@ -166,9 +160,9 @@ static void check_heartbeat(struct mp_dispatcher *d)
     if (stuck_ns == 0)
         return;
     if (was_stalled) // both were stopped: the loop gets its time from here on
-        mp_dispatcher_heartbeat(d);
+        atomic_store(&d->heartbeat_ns, dispatch_now(d));
     else if (now - atomic_load(&d->heartbeat_ns) > stuck_ns)
-        mp_dispatcher_stop(d, MP_STOP_STUCK);
+        mp_latch_stop(&d->stop, MP_STOP_STUCK);
 }
 
 /*
@@ -274,7 +268,7 @@ static bool write_planned(struct mp_dispatcher *d, struct mp_outcome *out)
     if (out->returned_ns - (d->start_ns + send->send_ns) > d->config.arming.tolerance_ns) {
         out->stop = MP_STOP_LATE;
         if (d->config.arming.late == MP_LATE_ABORT)
-            mp_dispatcher_stop(d, MP_STOP_LATE);
+            mp_latch_stop(&d->stop, MP_STOP_LATE);
     }
     return true;
 }
@@ -288,11 +282,11 @@ static void dispatch(struct mp_dispatcher *d)
     if (stopped(d) || !dispatch_can_record(d))
         return;
     if (send->kind == MP_SEND_PULSE && unanswered(d)) {
-        mp_dispatcher_stop(d, MP_STOP_SILENT);
+        mp_latch_stop(&d->stop, MP_STOP_SILENT);
         return;
     }
     if (send->kind == MP_SEND_PULSE && backed_up(d, d->woken_ns)) {
-        mp_dispatcher_stop(d, MP_STOP_BLOCKED);
+        mp_latch_stop(&d->stop, MP_STOP_BLOCKED);
         return;
     }
     const int64_t due_ns = dispatch_due_ns(d);
@@ -309,7 +303,7 @@ static void dispatch(struct mp_dispatcher *d)
         // a setting that comes too late would leave the next pulse at the wrong intensity
         if (d->config.arming.late == MP_LATE_ABORT || send->kind != MP_SEND_PULSE ||
             refusal == MP_STOP_SETTING)
-            mp_dispatcher_stop(d, refusal);
+            mp_latch_stop(&d->stop, refusal);
     } else if (!write_planned(d, &out)) {
         if (out.kind == MP_OUT_UNTAKEN)
             dispatch_publish(d, &out);

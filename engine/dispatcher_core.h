@@ -5,6 +5,7 @@
 #ifndef MP_DISPATCHER_CORE_H
 #define MP_DISPATCHER_CORE_H
 
+#include "engine/clock.h"
 #include "engine/dispatch_late.h"
 #include "engine/ring.h"
 
@@ -120,7 +121,12 @@ bool dispatch_step(struct mp_dispatcher *dispatcher, struct mp_next *next);
 /* It is stopped: the safe frame, and its owner has the plan back. */
 void dispatch_end(struct mp_dispatcher *dispatcher);
 void dispatch_let_go(struct mp_dispatcher *dispatcher);
-int64_t dispatch_now(const struct mp_dispatcher *dispatcher);
+
+static inline int64_t dispatch_now(const struct mp_dispatcher *d)
+{
+    const struct mp_time *time = d->config.time;
+    return time == NULL ? mp_clock_ns() : time->now(time->context);
+}
 
 static inline struct mp_port *dispatch_port(const struct mp_dispatcher *d, uint8_t port)
 {
