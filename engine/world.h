@@ -69,7 +69,7 @@ int64_t mp_world_now(const struct mp_world *world);
 /* The soonest instant by which what has come from outside by now is heard. */
 int64_t mp_world_soon(struct mp_world *world);
 
-/* Ring at due_ns, or as soon as can be where that is over; one that is set is moved. */
+/* Ring at due_ns, or as soon as can be if that is over; one that is set is moved. */
 void mp_world_set(struct mp_world *world, struct mp_alarm *alarm, int64_t due_ns);
 /* It does not ring. One that is not set is left as it is. */
 void mp_world_cancel(struct mp_world *world, struct mp_alarm *alarm);
