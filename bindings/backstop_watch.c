@@ -22,6 +22,7 @@ static const int64_t guard_ns = 5000 * MP_NS_PER_MS;    // of waiting for a guar
 static const int64_t virtual_ns = 5000 * MP_NS_PER_MS;  // of a script in virtual time
 static const int64_t close_ns = 500 * MP_NS_PER_MS;     // of the Lua state
 static const int64_t safe_ns = 200 * MP_NS_PER_MS;      // to see the safe frame out
+static const int64_t word_ns = 1500 * MP_NS_PER_MS;     // of closing, before a word is said
 static const int64_t record_ns = 2000 * MP_NS_PER_MS;   // of closing, before signals count
 static const int64_t apart_ns = 300 * MP_NS_PER_MS;     // such signals, that each counts
 
@@ -51,6 +52,7 @@ struct look {
     int64_t signal_ns;      // since a signal was counted
     unsigned signals;       // that were seen
     int counted;            // of them, while the record was being closed for long
+    bool said;              // that the record is not closed yet
 };
 
 static void tidy(void)
@@ -191,9 +193,29 @@ static void press(struct look *look, unsigned seen, int64_t passed_ns)
     (void)pthread_kill(backstop.loop_thread, SIGURG);
 }
 
+/* The disk hangs, as it seems: whoever waits is told what the run has come to, and what is
+ * left. */
+static void say_not_closed(void)
+{
+    char text[3 * BACKSTOP_TEXT];
+    bool record = atomic_load(&backstop.have_folder), recovers = record && has_flight();
+    (void)snprintf(text, sizeof text,
+                   "\nmoonpulse: %s%s; the record is still being written, and the disk takes "
+                   "its time: wait, "
+                   "or end it with three signals%s%s\n",
+                   confirmed_safe() ? "" : not_safe, mp_stop_words(ending(PHASE_RUN)),
+                   recovers ? ", then: moonpulse recover " : "",
+                   recovers ? backstop.folder : "");
+    mp_outlet_say(text);
+}
+
 /* Only the record is left, which takes its time: who insists may end it, and is told so. */
 static void close_record(struct look *look, unsigned seen, int64_t passed_ns)
 {
+    if (phase_of(seen) == PHASE_CLOSING && look->closing_ns >= word_ns && !look->said) {
+        look->said = true;
+        say_not_closed();
+    }
     unsigned came = atomic_load(&backstop.caught);
     bool again = came != look->signals;
     look->signals = came;
@@ -249,8 +271,10 @@ void *backstop_watch(void *unused)
             look.running_ns = 0, look.waited_ns = 0;
         if (now == PHASE_CLOSING || now == PHASE_CLOSED)
             close_record(&look, seen, passed_ns);
-        else
-            look.closing_ns = 0, look.counted = 0, look.signals = atomic_load(&backstop.caught);
+        else {
+            look.closing_ns = 0, look.counted = 0, look.said = false;
+            look.signals = atomic_load(&backstop.caught);
+        }
         look.last_ns += now == PHASE_LAST ? passed_ns : 0;
         if (look.last_ns >= close_ns)
             end_quietly();

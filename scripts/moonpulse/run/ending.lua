@@ -165,6 +165,7 @@ function M.conclude(context, outcome)
     result.lateness_us = nil -- nothing was measured
   end
   record:close()
+  result.events_sum = record.events_sum
   local lost = save(context, result)
   if not lost then
     core.phase "closed"
