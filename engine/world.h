@@ -1,7 +1,8 @@
 /*
  * world.h - the time that a loop lives by: now, alarms, and the turn that rings them.
  *
- *   real      the monotonic clock; one uv_timer stands for the alarm that is due first
+ *   real      the monotonic clock; one timer of the system's stands for the alarm that is due
+ *             first, to the nanosecond, as libuv's own know whole milliseconds only
  *   virtual   a clock that jumps from alarm to alarm, by their time and, of the same time, by
  *             their order; nothing waits, or pace virtual seconds pass in one real one
  *
@@ -42,7 +43,10 @@ struct mp_alarm {
 
 struct mp_world {
     uv_loop_t *loop;
-    uv_timer_t timer;
+    uv_timer_t
+        timer; // for what is due already, and in whole milliseconds where there is no exact
+    uv_poll_t poll; // of exact
+    int exact;      // a timerfd; -1: the system gave none
     struct mp_alarm *first;
     uint64_t order; // of the alarm that was set last
     size_t awake;   // alarms that are set and not idle
