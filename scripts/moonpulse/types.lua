@@ -215,6 +215,24 @@
 ---@field line "rts"|"dtr"|"break"|nil instead of bytes: a pulse on that line
 ---@field on_trigger boolean? on the trigger's port
 
+---@class moonpulse.First what one output of the device must be set to before the plan: lowering/init.lua
+---@field action moonpulse.Action of its first pulse
+---@field output integer
+---@field onset_ns integer of that pulse
+
+---@class moonpulse.Admitted a plan that may be played on the device that it was checked for:
+---   stimulator/admission.lua
+---@field lowering moonpulse.core.Lowering
+---@field actions moonpulse.Action[]
+---@field first moonpulse.Action the action of its first pulse in time
+---@field firsts moonpulse.First[] of each output of the device
+---@field plan moonpulse.Plan
+---@field seed integer
+---@field identity moonpulse.Identity? nil: the device was not asked yet
+---@field report moonpulse.Report
+---@field judged_s number? where other plans came before: the start that it was judged for last
+---@field judging_ns integer how long that took
+
 ---@class moonpulse.Frame as lowering:frames() has it
 ---@field bytes string
 ---@field wire_ns integer how long bytes are on the wire
@@ -335,7 +353,7 @@
 ---@field table string
 ---@field pulses integer to the brain
 ---@field nerve_pulses integer
----@field trains table of safety/trains.lua
+---@field trains integer those of the brain
 ---@field structural boolean? the trains are those of the plan's structure
 ---@field findings moonpulse.Finding[]
 ---@field lab_over moonpulse.Finding? the lab's own limit that is passed

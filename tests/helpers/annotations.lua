@@ -198,16 +198,29 @@ local function is(value, kind, where, known)
     return type(value) == "userdata" and debug.getmetatable(value).__name == class.userdata
   elseif type(value) ~= "table" then
     return false
+  elseif next(class.fields) == nil and not class.parent then -- its fields are its own business
+    return true
   end
   M.fields(value, kind, where, known)
   return true
 end
 
+--- Of several classes it is the one that it fits best.
 check = function(value, kind, where, known)
+  local best
   for _, each in ipairs(M.choices(kind)) do
-    if is(value, each, where, known) then
-      return
+    local found = { classes = known.classes, problems = {},
+      seen = setmetatable({}, { __index = known.seen }) }
+    if is(value, each, where, found) and not (best and #best.problems <= #found.problems) then
+      best = found
     end
+  end
+  if best then
+    table.move(best.problems, 1, #best.problems, #known.problems + 1, known.problems)
+    for key in pairs(best.seen) do
+      known.seen[key] = true
+    end
+    return
   end
   known.problems[#known.problems + 1] = ("%s is %s (%s), not %s"):format(where, type(value),
     tostring(value):sub(1, 40), kind)

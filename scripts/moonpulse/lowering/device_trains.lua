@@ -9,13 +9,6 @@ local M = {}
 
 local most_cell = 16 -- pulses in the innermost group
 
----@class moonpulse.Part what a driver's encode.train is asked about (docs/drivers.md)
----@field cell { offset: number, action: moonpulse.Action }[]
----@field levels { count: integer, period: number, num: integer, den: integer }[]
----@field pulses integer
----@field span number seconds
----@field last number seconds
-
 local function fraction(text)
   local num, den = text:match("^(%d+)/(%d+)$")
   return math.tointeger(tonumber(num)), math.tointeger(tonumber(den))

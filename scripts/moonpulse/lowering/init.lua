@@ -9,13 +9,6 @@ local violations = require "moonpulse.lowering.violation"
 
 local M = {}
 
----@class moonpulse.Action one distinct thing that the device is asked to do
----@field channel string
----@field intensity number percent of reference, as the protocol says
----@field reference "MSO"|"RMT"|"AMT"
----@field mso number what the device is set to
----@field exact_mso number before rounding to the device's step
-
 local at, interval, refuse = violations.at, violations.interval, refusals.raise
 
 local function resolve(actions, thresholds, limits, driver)
@@ -414,11 +407,6 @@ function M.prepare(given)
   end
   return prepare(given, mode)
 end
-
----@class moonpulse.First what one output of the device must be set to before the plan
----@field action moonpulse.Action of its first pulse
----@field output integer
----@field onset_ns integer of that pulse, from the plan's start
 
 --- The action of the first pulse in time on each output: what the device must be set to before the plan.
 --- Behind a program that sets all outputs the plan itself sets those that come later.

@@ -13,6 +13,9 @@ local M = {}
 ---@field history moonpulse.History?
 ---@field schedule table? from moonpulse.safety.sessions
 ---@field protocol table? what declares the coil, the threshold and the nerve's channels
+---@field real_pty boolean? behind the pseudo-terminal is a real stimulator
+---@field participant string? code
+---@field operator string? code
 ---@field beyond_refused boolean? the preflight was asked, and going beyond what was tested not confirmed
 ---@field beyond { reason: string, approval: string }? recorded, and lets a published limit be passed
 
