@@ -263,6 +263,7 @@
 ---@field protocol moonpulse.Protocol|moonpulse.Experiment run/protocol.lua, run/experiment.lua
 ---@field plan moonpulse.Plan? of a protocol
 ---@field safety moonpulse.Report? the gate's; of an experiment the gravest so far
+---@field plays table? of an experiment: what the gate found in its plans: run/experiment_log.lua
 ---@field preflight table? the operator's answers: run/safety.lua
 ---@field lowering moonpulse.core.Lowering? once the device was asked: run/play.lua, run/virtual.lua
 ---@field actions moonpulse.Action[]? with lowering
@@ -300,7 +301,8 @@
 ---@field values table? of an experiment: its parameters
 ---@field answers string[]? of --answers
 ---@field completed string? what the end is called, where it is not the plan's
----@field triggers string? what came, in words: run/experiment.lua
+---@field triggers moonpulse.TriggerEntry[]? of --triggers
+---@field triggers_text string? what came, in words: run/experiment.lua
 ---@field flight table? what recover needs: run/manifest.lua
 ---@field realtime string? what the host granted, in words: the hooks
 ---@field elapsed number? seconds of the plan: the hooks
@@ -361,6 +363,27 @@
 
 -- The record ------------------------------------------------------------------------------------------
 
+---@class moonpulse.Outcome what became of a frame of the plan, or a mark: core.session tells it, or the
+---   flight record does (record/replay.lua)
+---@field what "sent"|"skipped"|"not_taken"|"mark"
+---@field send "pulse"|"set"|"mark"|"ask" a question before a setting has no row
+---@field number integer
+---@field planned_ns integer
+---@field due_ns integer when its frame was due
+---@field entered_ns integer stamp before the write
+---@field returned_ns integer? stamp after it; nil: not known
+---@field action integer? not of a mark
+---@field frame integer? not of a mark
+---@field stop string why it was left out, or left late; "none"
+---@field text string? of a mark
+---@field status string? of a pulse whose write nobody saw end
+
+---@class moonpulse.OutcomeFacts what record/outcome.lua must know of a plan
+---@field offset_ns integer from the run's start to the plan's
+---@field wire_ns integer[] of the frames
+---@field latency_ns integer of the device
+---@field tolerance_ns integer? nil: not known (a run of an older version)
+
 --- A row of events.tsv until it is written: record/init.lua and device_trains.lua make it, confirmations.lua
 --- closes it. Times from the run's start.
 ---@class moonpulse.Row: moonpulse.core.EventRow
@@ -416,6 +439,8 @@
 ---@field train_end_ns integer? monotonic: so long the last one may take
 ---@field cut moonpulse.Row[]? of a train that a stop cut
 ---@field sent_frames table<string, boolean>? what plans sent: record/ignored.lua
+---@field sum moonpulse.core.Sum of what was written
+---@field events_sum string? checksum of events.tsv: close()
 ---@field lost string? what the disk did not take
 ---@field on_lost (fun(lost: string))? run/ending.lua
 ---@field on_unasked (fun(since_ns: integer))? an experiment's dose

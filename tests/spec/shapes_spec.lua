@@ -5,6 +5,8 @@ local begin = require "moonpulse.run.begin"
 local core = require "moonpulse.core"
 local devices = require "moonpulse.driver.find"
 local ending = require "moonpulse.run.ending"
+local heard = require "moonpulse.stimulator.outcome"
+local mp = require "moonpulse"
 local outcomes = require "moonpulse.record.outcome"
 local rooms = require "helpers.rooms"
 local admission = require "moonpulse.stimulator.admission"
@@ -75,6 +77,11 @@ describe("types.lua", function()
         keep("moonpulse.Row", row)
       end
     end)
+    watch(heard, "hear", function(_, out)
+      if not out.send then
+        keep(out.what == "stopped" and "moonpulse.core.Stopped" or "moonpulse.core.Other", out)
+      end
+    end)
     watch(run_verbs, "new", function(stage) keep("moonpulse.Stage", stage) end)
     watch(admission, "is_admitted", function(admitted)
       keep("moonpulse.Admitted", admitted)
@@ -138,11 +145,75 @@ describe("types.lua", function()
   end
 
   it("declares what travels in a protocol's run, and in an experiment's", function()
-    for class in ("Context Ended Identity Outcome OutcomeFacts Row Stage Admitted Frame"):gmatch("%a+") do
+    local classes = "Context Ended Identity Outcome OutcomeFacts Row Stage Admitted Frame core.Stopped core.Other"
+    for class in classes:gmatch("%S+") do
       assert(met["moonpulse." .. class], "no " .. class .. " was met")
     end
     assert.are.equal(3, #met["moonpulse.Context"])
     assert.are.same({}, problems_of(known_of()))
+  end)
+
+  it("declares the tables that moonpulse.core makes", function()
+    local known = known_of()
+    local function compare(value, class)
+      annotations.fields(value, "moonpulse.core." .. class, class, known)
+    end
+    local plan = mp.mark "m" .. mp.rest(1, 2) .. mp.train { pulses = 2, hz = 2, intensity = mp.mso(50) } * 2
+      .. mp.together { mp.pulse { intensity = mp.rmt(90) }:at "left", mp.rest(1) }
+    local kinds = {}
+    local function look(part)
+      local view = part:view()
+      kinds[view.kind] = true
+      compare(view, "View")
+      compare(part:totals(), "Totals")
+      for i = 1, view.children do
+        look(part:child(i))
+      end
+    end
+    look(plan)
+    assert.are.same({ pulse = true, rest = true, mark = true, sequence = true, ["repeat"] = true,
+      parallel = true, channel = true }, kinds)
+    for _, reason in ipairs(core.stops) do
+      local row = {}
+      for field in pairs(known.classes["moonpulse.core.StopReason"].fields) do
+        row[field] = reason[field]
+      end
+      compare(row, "StopReason")
+    end
+    for _, field in ipairs(core.serial_fields) do
+      compare(field, "SerialField")
+    end
+    for _, port in ipairs(core.ports() or {}) do
+      compare(port, "Port")
+    end
+    compare(assert(core.realtime_probe()), "Grants")
+    local test <close> = assert(core.latency_test(0.01, 0.001))
+    compare(test:result(), "LatencyResult")
+    assert.are.same({ "cpus", "kernel", "machine", "pid" }, (function()
+      local names = {}
+      for name in pairs(core.host()) do
+        names[#names + 1] = name
+      end
+      table.sort(names)
+      return names
+    end)())
+    local records = 0
+    for _, name in ipairs(shell.names(folder .. "/runs")) do
+      local reader <close> = core.flight_read(("%s/runs/%s/flight.bin"):format(folder, name))
+      for record in reader and reader.next or function() end, reader do
+        compare(record, "FlightRecord")
+        records = records + 1
+      end
+      if reader then
+        compare(reader:losses(), "FlightLosses")
+      end
+    end
+    assert(records > 10)
+    local lowering = core.lowering(mp.pulse { intensity = mp.mso(50) } * 2, 1,
+      devices.find("magventure").serial, 0)
+    lowering:pulse(1, "fire", 1)
+    compare(select(2, lowering:check(10)), "Violation")
+    assert.are.same({}, known.problems)
   end)
 
   it("declares the shipped drivers and their simulators", function()

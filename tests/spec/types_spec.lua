@@ -143,7 +143,8 @@ describe("types/core*.lua", function()
 
   it("is found out where it describes what is not there", function()
     local found = compare(read(function(path, text)
-      return path == "types/core.lua" and text:gsub("function core%.wait%(", "function core.gone() end\n%0", 1)
+      return path == "types/core.lua" and text
+        :gsub("function core%.wait%(", "function core.gone() end\n%0", 1)
         :gsub("%-%-%-@field version", "---@field none string\n%0", 1) or text
     end))
     assert.are.same({ "core.gone is described, and is not there",

@@ -14,6 +14,7 @@
 ---@field event_header string the header line of events.tsv, with its line end
 ---@field flight_spare integer records that a flight record needs beside those of the plan
 ---@field flight_most integer the most records that a flight record can have
+---@field serial_fields moonpulse.core.SerialField[] what line settings may be
 ---@field plan_methods table<string, function> methods of plans: compose adds times and at
 ---@field stops moonpulse.core.StopReason[]|table<string, moonpulse.core.StopReason> the reasons to stop,
 ---   by number from 1 and by name; read only
@@ -153,6 +154,35 @@ function core.wait(seconds) end
 ---@return moonpulse.core.Task
 function core.current() end
 
+--- From now on time is virtual for tasks, sessions and clock_ns. Raises where it is already, and where a
+--- stimulator is armed.
+---@param pace number times as fast as ours, 0 to 1e6; 0: as fast as can be
+function core.go_virtual(pace) end
+
+--- Back to the monotonic clock.
+function core.go_real() end
+
+--- Is time virtual?
+---@return boolean
+function core.is_virtual() end
+
+--- Virtual time stands still, or goes on: something outside of it is waited for.
+---@param still boolean
+function core.hold(still) end
+
+--- How often somebody went on since virtual time last moved: many times, and a script waits for no time.
+---@return integer
+function core.turns_here() end
+
+--- A port with both ends in this process, for virtual time; raises in real time. session:open takes its path.
+---@param link nil as of core.pty
+---@param on_bytes fun(bytes: string, began_ns: integer) all of them have come; when the first began to
+---@param on_line (fun(line: "rts"|"dtr"|"break", high: boolean, at_ns: integer))?
+---@return moonpulse.core.Wire?
+---@return string? message
+---@return string? code
+function core.wire(link, on_bytes, on_line) end
+
 --- Call on a signal (SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGTSTP) instead of ending; what is armed was
 --- stopped before.
 ---@param call (fun(number: integer))? nil: as it was before
@@ -266,6 +296,17 @@ function core.lock_folder(path) end
 ---@return string
 function core.checksum(text) end
 
+--- A checksum of what is given to it piece by piece, for files of any length.
+---@return moonpulse.core.Sum
+function core.sum() end
+
+--- The same of a file.
+---@param path string
+---@return string? text
+---@return string? message
+---@return string? code
+function core.file_sum(path) end
+
 --- The lines of a tab-separated text. The iterator gives for each line row, rest, found: the numbers by their
 --- keys; the other cells with the tabs between them, the same string where it is that of the line before;
 --- bit i - 1 set where column i has its number. false for a line with another number of cells.
@@ -320,9 +361,13 @@ function core.limited(limits, call, ...) end
 
 -- The host (bindings/system.c, latency.c) -------------------------------------------------------------
 
---- Now, on the monotonic clock.
+--- Now, in the world that tasks live in: the monotonic clock, or virtual time.
 ---@return integer
 function core.clock_ns() end
+
+--- Now, on the monotonic clock, whatever the world: how long work takes.
+---@return integer
+function core.real_ns() end
 
 --- Now, since 1970.
 ---@return integer

@@ -47,11 +47,43 @@ function Pty:path() end
 --- Also at the end of its scope.
 function Pty:close() end
 
+---@class moonpulse.core.Wire userdata moonpulse.wire
+local Wire = {}
+
+--- Bytes for whoever opened it.
+---@param bytes string
+---@return boolean? ok
+---@return string? message
+---@return string? code "io": nobody reads it
+function Wire:write(bytes) end
+
+--- The lines that come in at the near end are high, or low.
+---@param cts boolean
+---@param dsr boolean
+function Wire:inputs(cts, dsr) end
+
+--- The near end, for session:open.
+---@return string path "wire:N"
+function Wire:path() end
+
+--- Also at the end of its scope.
+function Wire:close() end
+
 ---@class moonpulse.core.SessionEvents what a session calls
 ---@field on_bytes fun(bytes: string, arrival_ns: integer)
----@field on_outcome fun(...) what a frame came to, in order: what, kind, number, onset_ns, due_ns,
----   entered_ns, returned_ns, action, frame, stop, safe_sent, text, safes (bindings/session.c)
+---@field on_outcome fun(outcome: moonpulse.Outcome|moonpulse.core.Stopped|moonpulse.core.Other)
 ---@field on_gone fun(message: string, which: "device"|"trigger") a port is lost
+
+---@class moonpulse.core.Stopped an outcome: the safe frame was handed to the port
+---@field what "stopped"
+---@field stop string name in core.stops
+---@field at_ns integer monotonic
+---@field safe_sent boolean the port took all of it
+---@field safes integer so many of them
+
+---@class moonpulse.core.Other an outcome of no frame of the plan
+---@field what "finished"|"oneoff"
+---@field stop string "none"
 
 ---@class moonpulse.core.Session userdata moonpulse.session
 local Session = {}
@@ -119,7 +151,7 @@ function Session:acknowledge() end
 function Session:realtime() end
 
 --- What is behind the port; nothing when closed.
----@return "serial"|"pty"|nil
+---@return "serial"|"pty"|"virtual"|nil
 ---@return string? path
 function Session:backend() end
 
@@ -193,5 +225,5 @@ function LatencyTest:close() end
 ---@field max number
 ---@field buckets { from: number, to: number?, count: integer }[] the last has no end
 
-return { Task = Task, Input = Input, Process = Process, Pty = Pty, Session = Session,
+return { Task = Task, Input = Input, Process = Process, Pty = Pty, Wire = Wire, Session = Session,
   LatencyTest = LatencyTest }

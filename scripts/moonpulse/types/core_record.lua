@@ -87,6 +87,17 @@ local FolderLock = {}
 --- Also at the end of its scope.
 function FolderLock:close() end
 
+---@class moonpulse.core.Sum userdata moonpulse.sum
+local Sum = {}
+
+--- More bytes.
+---@param text string
+function Sum:add(text) end
+
+--- Of all so far.
+---@return string digits 16, hexadecimal
+function Sum:text() end
+
 ---@class moonpulse.core.EventRow what event_row writes; nil is "n/a". Times from the run's start
 ---@field event string? "pulse", "mark", "set_intensity", "unasked_pulse"
 ---@field index integer? from 1, of the row
@@ -122,6 +133,11 @@ function FolderLock:close() end
 ---@field megabytes integer of Lua's memory; the engine's may be eight times that
 ---@field library string? sources that begin so are not the author's
 
+---@class moonpulse.core.SerialField a field of line settings; [1] is its name
+---@field low integer? of a whole number
+---@field high integer?
+---@field names string[]? else what it is one of
+
 ---@class moonpulse.core.Port of core.ports
 ---@field path string
 ---@field description string?
@@ -129,4 +145,4 @@ function FolderLock:close() end
 ---@field usb_serial string? serial number of the adapter
 ---@field usb_id string? "0403:6001"
 
-return { Flight = Flight, FlightReader = FlightReader, FolderLock = FolderLock }
+return { Flight = Flight, FlightReader = FlightReader, FolderLock = FolderLock, Sum = Sum }
