@@ -10,6 +10,7 @@ local M = {}
 local Dose = {}
 Dose.__index = Dose
 
+--- What a run has given: nothing so far.
 ---@param job table with policy and thresholds; gets safety: the gravest report so far
 function M.new(job)
   return setmetatable({ job = job, given = givens.new(), unasked = {} }, Dose)

@@ -20,7 +20,11 @@ local soonest_ns = 5000000 -- the same, where the script says when
 local long_ns = 50000000 -- judging that takes so long is felt elsewhere
 local play_known = { at = "?number" }
 
+--- What run:device() gives: a stimulator that is connected.
+---@param stimulator moonpulse.Stimulator
 ---@param show table of moonpulse.run.experiment_log
+---@param waiting table of moonpulse.experiment.waiting
+---@return moonpulse.ExperimentDevice
 function M.new(stimulator, show, waiting)
   local dose = doses.new(stimulator.job)
   function stimulator.record.on_unasked(since_ns) -- of which strength is not known: what it was told, or all
