@@ -66,6 +66,9 @@ local function percent_text(percent)
 end
 
 --- How a duration stands to a cell.
+---@param cell table of cell()
+---@param below_lowest boolean its intensity is below the table's lowest column
+---@param duration number seconds
 ---@return "within"|"beyond tested"|"OVER"
 function M.compare(cell, below_lowest, duration)
   if duration <= cell.limit_s + edge then
