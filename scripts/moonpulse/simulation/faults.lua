@@ -232,6 +232,7 @@ local function strike_all(self, at, out, reply, now_ns)
 end
 
 --- The faults that are there from the start.
+---@param now_ns integer of the simulator's clock
 ---@return table[] replies
 ---@return table[] log
 function Faults:begin(now_ns)
@@ -277,6 +278,8 @@ end
 
 --- What the model answered and logged in one call, with the faults in it. The first reply is the
 --- first pulse's, the second the second's; what else a pulse brings about comes after these.
+---@param replies moonpulse.SimulatorReply[]?
+---@param log moonpulse.SimulatorEvent[]?
 ---@return table[] replies
 ---@return table[] log
 function Faults:pass(replies, log)
