@@ -22,6 +22,7 @@ local lost = ": was the setting lost on a loose cable, or was it changed on the 
 local Listening = {}
 Listening.__index = Listening
 
+--- Who listens to a device that has said nothing yet.
 ---@param driver table
 ---@param record table
 function M.new(driver, record)
@@ -163,6 +164,8 @@ function Listening:unsettled()
 end
 
 --- A setting that the device contradicts for longer than patience_ns, in words.
+---@param now_ns integer monotonic
+---@param patience_ns integer
 ---@return string?
 function Listening:contradicted(now_ns, patience_ns)
   for _, wrong in pairs(self.wrong) do
