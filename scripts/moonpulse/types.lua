@@ -241,6 +241,12 @@
 ---@field line "rts"|"dtr"|"break"|nil
 ---@field after string?
 
+--- A file of commands/: what cli.main finds under its name.
+---@class moonpulse.Subcommand
+---@field parser fun(): table argparse's, with its options
+---@field run fun(options: table): integer? the exit status, 0 where nothing is returned; raises a refusal
+---   { code, message } or leaves through cli.fail
+
 -- A run -----------------------------------------------------------------------------------------------
 
 ---@class moonpulse.Thresholds %MSO, as the options give them

@@ -146,8 +146,8 @@ function M.functions(text)
     local comment = line:match("^%-%-%-(.*)$")
     if comment then
       doc[#doc + 1] = comment:match("^%s*(.-)%s*$")
-    elseif #doc > 0 then
-      doc = {}
+    else
+      doc = {} -- a new one: the last is its function's
     end
   end
   return list

@@ -145,8 +145,8 @@ describe("types.lua", function()
   end
 
   it("declares what travels in a protocol's run, and in an experiment's", function()
-    local classes = "Context Ended Identity Outcome OutcomeFacts Row Stage Admitted Frame core.Stopped core.Other"
-    for class in classes:gmatch("%S+") do
+    for _, class in ipairs { "Context", "Ended", "Identity", "Outcome", "OutcomeFacts", "Row", "Stage",
+      "Admitted", "Frame", "core.Stopped", "core.Other" } do
       assert(met["moonpulse." .. class], "no " .. class .. " was met")
     end
     assert.are.equal(3, #met["moonpulse.Context"])
