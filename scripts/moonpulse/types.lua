@@ -1,6 +1,6 @@
 ---@meta _
 --- The shapes that travel between rooms: each field with its unit and who writes it. Read by editors and by
---- tests/spec/types_spec.lua, which compares them with real runs; never required. What moonpulse.core makes
+--- shapes_spec.lua, which compares them with real runs; never required. What moonpulse.core makes
 --- and takes is in types/core.lua and beside it. A class that has methods stands where they are. Times named
 --- _ns are whole nanoseconds, from the plan's start where nothing else is said; "monotonic" is core.clock_ns.
 

@@ -1,6 +1,6 @@
 ---@meta moonpulse.core
 --- The functions of moonpulse.core: the engine for Lua (bindings/). What they make and take is in
---- core_plans.lua, core_device.lua and core_record.lua. Read by editors and by tests/spec/types_spec.lua;
+--- core_plans.lua, core_device.lua and core_record.lua. Read by editors and by types_spec.lua;
 --- never required.
 --
 -- How they fail: an argument of the wrong type or outside of its range is raised, as is what makes no sense
