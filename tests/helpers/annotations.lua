@@ -102,6 +102,9 @@ function M.classes(text, classes)
   local class
   for line in (joined(text) .. "\n"):gmatch("(.-)\n") do
     local name, rest = line:match("^%s*%-%-%-@class ([%w_.]+)(.*)$")
+    if not name then -- another name for types is a class without fields here
+      name, rest = line:match("^%s*%-%-%-@alias ([%w_.]+)"), ""
+    end
     if name then
       class = classes[name] or { name = name, fields = {}, open = false }
       classes[name] = class

@@ -142,7 +142,7 @@ end
 --- Pulses and durations of a plan, as catalogue.measure has them; with a bar where that takes long.
 ---@param plan moonpulse.Plan
 ---@param seed integer
----@return table facts
+---@return moonpulse.Measured
 function M.measure(plan, seed)
   local bar <close> = progresses.new()
   return catalogue.measure(plan, seed, function(walked, total)

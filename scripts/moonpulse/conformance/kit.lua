@@ -19,7 +19,7 @@ function M.skipped(problem)
 end
 
 --- What the cases of one driver share: the driver as a run uses it, its simulator's model, and chance.
----@param driver table as moonpulse.driver.find finds it
+---@param driver moonpulse.Driver as moonpulse.driver.find finds it
 ---@param options { settings: table?, kin: string[]? }?  settings: as --device-option; kin: names of
 ---   devices that the driver cannot tell from its own, and need not
 function M.new(driver, options)

@@ -20,8 +20,8 @@ Stand.__index = Stand
 
 --- A stand: what a driver's conversations are given as io, with a simulator behind it and a clock that moves
 --- only when something waits.
----@param driver table configured
----@param twin table? nil: nobody is there
+---@param driver moonpulse.Driver configured
+---@param twin moonpulse.Simulator? nil: nobody is there
 function M.new(driver, twin)
   return setmetatable({
     driver = driver, twin = twin, now_ns = 1000000000, queue = {}, buffer = "", dialect = {},
@@ -265,7 +265,7 @@ function Stand:last_pulse()
 end
 
 --- Like a twin, but everything it logs is kept in `seen`. It has no steady(): every pulse must come by.
----@param twin table
+---@param twin moonpulse.Simulator
 function M.witness(twin)
   local seen = {}
   local function keep(replies, log, next_ns)

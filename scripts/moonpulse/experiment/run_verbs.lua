@@ -142,7 +142,7 @@ local is_run = setmetatable({}, { __mode = "k" })
 blame.guard_methods("run", Run, function(value) return is_run[value] == true end)
 
 --- What the script holds: methods and facts; a name that is neither is an error at its line.
----@param stage table of the runner
+---@param stage moonpulse.Stage of the runner
 ---@param facts table { params, seed, name }
 function M.new(stage, facts)
   local names = {}

@@ -117,7 +117,7 @@ end
 --- device is asked. Several at once are one.
 ---@param who string the function, for messages
 ---@param reason string "finished", "requested", or why the run ends
----@return table? left as of moonpulse.Stimulator:leave; nil where nothing was armed
+---@return moonpulse.Left? left as of moonpulse.Stimulator:leave; nil where nothing was armed
 function Device:make_safe(who, reason)
   local stimulator, was_armed = self.stimulator, false
   self.turns:stop(who, function()
@@ -288,20 +288,20 @@ function Device:fire(plan, options)
 end
 
 --- What the device says about itself now: the fields of its driver's status.
----@return table
+---@return moonpulse.Reply
 function Device:status()
   local turn <close> = self.turns:take("status", "stim:status") -- luacheck: ignore 211
   return self.stimulator.driver.status(self.stimulator.link)
 end
 
---- What the device allows: { channels, intensity = { min, max, step }, shortest_interval, why }.
----@return table
+--- What the device allows.
+---@return moonpulse.Limits
 function Device:limits()
   return self.stimulator.driver.limits(self.stimulator.identity)
 end
 
---- Who the device said it is: { model, serial, ... }.
----@return table
+--- Who the device said it is.
+---@return moonpulse.Identity
 function Device:identity()
   return self.stimulator.identity
 end

@@ -45,7 +45,7 @@ local function row_of(start, onset, number)
 end
 
 --- The start of a train was handed to the port.
----@param record table
+---@param record moonpulse.Record
 ---@param train table of prepare
 ---@param start { number: integer, planned_ns: integer, sent_ns: integer, late_ns: integer,
 ---   now_ns: integer, left_ns: integer, base: integer, action: moonpulse.Action, status: string? } now_ns:

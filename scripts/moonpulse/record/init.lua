@@ -45,7 +45,7 @@ end
 ---@param out string
 ---@param id string
 ---@param group boolean? its group may read it, else nobody but its owner
----@return table? record
+---@return moonpulse.Record? record
 ---@return string? message
 function M.create(out, id, group)
   local wall = core.wall_ns()
@@ -66,14 +66,14 @@ end
 
 --- A new events.tsv (as events.tsv.new) for a folder that is there.
 ---@param folder string
----@return table? record
+---@return moonpulse.Record? record
 ---@return string? message
 function M.rewrite(folder)
   return new_record(folder, folder .. "/events.tsv.new")
 end
 
 --- A record that is kept in memory only, for whoever wants to know and must not change anything.
----@return table record
+---@return moonpulse.Record record
 ---@return fun(): string text events.tsv as it would be
 function M.in_memory()
   local parts = {}
@@ -160,7 +160,7 @@ end
 
 --- Another plan follows in the same run: its pulses are counted on from the last one.
 ---@param actions moonpulse.Action[]
----@param driver table as for set_actions
+---@param driver moonpulse.Driver as for set_actions
 ---@param slow_ns integer?
 function Record:next_play(actions, driver, slow_ns)
   self.extra = self.last_number

@@ -35,7 +35,7 @@ local function enter_set(record, out, facts)
 end
 
 --- Write the rows of an outcome.
----@param record table
+---@param record moonpulse.Record
 ---@param out moonpulse.Outcome
 ---@param facts moonpulse.OutcomeFacts
 ---@param now_ns integer when it is told (monotonic)

@@ -203,7 +203,7 @@ local function is_its_own(entry, run)
 end
 
 --- Write all rows.
----@param record table they go there
+---@param record moonpulse.Record they go there
 ---@param flight moonpulse.Flight
 ---@param entries table[] of the journal: plans and marks in their order; of a protocol its one plan
 ---@param driver table has the words for the replies

@@ -13,8 +13,8 @@ local M = {}
 
 --- What the options say about how a device is driven, and how strictly it is judged.
 ---@param options table with a seed
----@param given { driver: table, policy: moonpulse.Policy }
----@return table job
+---@param given { driver: moonpulse.Driver, policy: moonpulse.Policy }
+---@return moonpulse.Job job
 function M.job(options, given)
   return {
     policy = given.policy, seed = options.seed, driver = given.driver,
@@ -26,8 +26,8 @@ end
 
 --- What the manifest says about the device before it was asked.
 ---@param options table
----@param given { driver: table, simulated: boolean, usb: table? }
----@return table
+---@param given { driver: moonpulse.Driver, simulated: boolean, usb: moonpulse.core.Port? }
+---@return moonpulse.DeviceFacts
 function M.device(options, given)
   local driver, usb = given.driver, given.usb
   return { name = driver.name, driver = driver.file, description = driver.description,
@@ -38,7 +38,7 @@ function M.device(options, given)
 end
 
 --- What the operator should know of the device before it is opened.
----@param driver table
+---@param driver moonpulse.Driver
 function M.notes(driver)
   if driver.note then
     line("note", "%s", driver.note(driver.settings))

@@ -19,7 +19,7 @@ Show.__index = Show
 local long_s = 5 -- a plan that takes longer shows its progress
 
 --- What the operator sees of an experiment, and what its record and journal keep.
----@param context table of the run
+---@param context moonpulse.Context of the run
 ---@param journal table
 ---@param draws table
 function M.new(context, journal, draws)

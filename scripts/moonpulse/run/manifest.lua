@@ -7,7 +7,7 @@ local run_safety = require "moonpulse.run.safety"
 local M = {}
 
 --- The manifest of a protocol's run.
----@param context table
+---@param context moonpulse.Context
 ---@param status string "running", ...
 ---@param result table?
 function M.of(context, status, result)

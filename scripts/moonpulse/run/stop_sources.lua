@@ -34,7 +34,7 @@ function M.explain(context, outcome)
 end
 
 --- Every source of a stop comes here, from the first moment on; the first one wins and stays.
----@param job table
+---@param job moonpulse.Job
 ---@param reason string
 function M.interrupt(job, reason)
   if job.stop_reason then

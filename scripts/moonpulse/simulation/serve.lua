@@ -173,7 +173,7 @@ function Host:step()
 end
 
 --- Start a twin on a new pseudo-terminal.
----@param model table the twin's module
+---@param model moonpulse.SimulatorModel the twin's module
 ---@param options { link: string?, log: string?, settings: table?, faults: table?, trigger: boolean?,
 ---   waits: (fun(): integer)?, twin: table? } faults: as moonpulse.simulation.faults parses them; trigger: a
 ---   second port as trigger input, host.trigger_path; waits: how long the process has waited for the

@@ -328,7 +328,8 @@ end
 -- The twin ------------------------------------------------------------------------------------------
 
 --- Hand over bytes that are complete on the wire at now_ns.
----@return table? replies, table? log
+---@return moonpulse.SimulatorReply[]? replies
+---@return moonpulse.SimulatorEvent[]? log
 function Twin:receive(bytes, now_ns)
   pass(self, now_ns)
   self.pending = self.pending .. bytes

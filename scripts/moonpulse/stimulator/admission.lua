@@ -46,7 +46,7 @@ end
 
 --- Was value admitted for the device of that identity?
 ---@param value any
----@param identity table
+---@param identity moonpulse.Identity
 ---@return boolean
 function M.is_admitted(value, identity)
   return admitted[value] ~= nil and value.identity == identity

@@ -114,7 +114,7 @@ end
 
 --- Open the port and let the driver find out who is there.
 ---@param path string
----@return table identity
+---@return moonpulse.Identity identity
 function Stimulator:connect(path)
   self:check_stop()
   self.link:open(path)
@@ -310,9 +310,9 @@ end
 Stimulator.__close = Stimulator.close
 
 --- A stimulator that is not connected yet.
----@param job table { driver, thresholds, timing, tolerance, late, stop_line, stop_reason };
+---@param job moonpulse.Job { driver, thresholds, timing, tolerance, late, stop_line, stop_reason };
 ---   job.on_stop(reason) is set here
----@param record table
+---@param record moonpulse.Record
 ---@return moonpulse.Stimulator to be closed
 function M.new(job, record)
   local driver = job.driver

@@ -25,9 +25,9 @@ function Link:silent(text, ...)
 end
 
 --- A link that is not open yet.
----@param driver table
----@param handlers { reply: fun(reply: table, arrival_ns: integer), outcome: fun(outcome: table),
----   gone: fun(message: string, which: "device"|"trigger") }
+---@param driver moonpulse.Driver
+---@param handlers { reply: fun(reply: moonpulse.Reply, arrival_ns: integer),
+---   outcome: fun(outcome: moonpulse.core.Told), gone: fun(message: string, which: "device"|"trigger") }
 ---@return moonpulse.Link
 function M.new(driver, handlers)
   local self = setmetatable({ driver = driver, buffer = "", handlers = handlers, dialect = {},
@@ -132,7 +132,7 @@ end
 
 --- Send bytes and wait for a reply.
 ---@param bytes string
----@param want string|fun(reply: table): boolean the reply's name, or a test
+---@param want string|fun(reply: moonpulse.Reply): boolean the reply's name, or a test
 ---@param timeout number seconds for each try
 ---@param tries integer? 1; only a question may be asked again, never a command that acts
 ---@param remedy string? what to say when nothing came

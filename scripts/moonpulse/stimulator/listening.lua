@@ -23,8 +23,8 @@ local Listening = {}
 Listening.__index = Listening
 
 --- Who listens to a device that has said nothing yet.
----@param driver table
----@param record table
+---@param driver moonpulse.Driver
+---@param record moonpulse.Record
 function M.new(driver, record)
   return setmetatable({ driver = driver, record = record, given = givens.new(driver.measures), open = {},
     times = {}, wrong = {}, recent = {}, settings = 0, safes = 0, held = {} }, Listening)
@@ -32,7 +32,7 @@ end
 
 --- The device is armed at action: the driver has set it, and read it back.
 ---@param action moonpulse.Action
----@param limits table of the device
+---@param limits moonpulse.Limits of the device
 ---@param firsts moonpulse.First[]? what each of its outputs was brought to; nil: action, the one it goes to
 function Listening:armed(action, limits, firsts)
   self.told, self.settings, self.limits, self.outputs = action, 0, limits, {}
@@ -209,7 +209,7 @@ local function confirm(self, at_ns, action, pulse, said)
 end
 
 --- Take a reply.
----@param reply table
+---@param reply moonpulse.Reply
 ---@param at_ns integer when it came
 ---@param armed boolean it is armed for good, and was not stopped: else only pulses count
 ---@return "confirmed"|nil

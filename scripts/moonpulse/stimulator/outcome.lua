@@ -32,7 +32,7 @@ end
 
 --- What the dispatcher did.
 ---@param self moonpulse.Stimulator
----@param out moonpulse.Outcome|moonpulse.core.Stopped|moonpulse.core.Other
+---@param out moonpulse.core.Told
 function M.hear(self, out)
   if out.what == "finished" then
     self.finished = true

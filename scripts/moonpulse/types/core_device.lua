@@ -71,7 +71,7 @@ function Wire:close() end
 
 ---@class moonpulse.core.SessionEvents what a session calls
 ---@field on_bytes fun(bytes: string, arrival_ns: integer)
----@field on_outcome fun(outcome: moonpulse.Outcome|moonpulse.core.Stopped|moonpulse.core.Other)
+---@field on_outcome fun(outcome: moonpulse.core.Told)
 ---@field on_gone fun(message: string, which: "device"|"trigger") a port is lost
 
 ---@class moonpulse.core.Stopped an outcome: the safe frame was handed to the port
@@ -84,6 +84,9 @@ function Wire:close() end
 ---@class moonpulse.core.Other an outcome of no frame of the plan
 ---@field what "finished"|"oneoff"
 ---@field stop string "none"
+
+--- What on_outcome is given.
+---@alias moonpulse.core.Told moonpulse.Outcome|moonpulse.core.Stopped|moonpulse.core.Other
 
 ---@class moonpulse.core.Session userdata moonpulse.session
 local Session = {}

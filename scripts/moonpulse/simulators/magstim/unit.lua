@@ -302,7 +302,8 @@ end
 -- The twin -----------------------------------------------------------------------------------------
 
 --- Hand over bytes that are complete on the wire at now_ns.
----@return table? replies, table? log
+---@return moonpulse.SimulatorReply[]? replies
+---@return moonpulse.SimulatorEvent[]? log
 function Unit:receive(bytes, now_ns)
   self:advance(now_ns)
   if self.pending ~= "" and self.now_ns - self.byte_ns > PARTIAL_NS then

@@ -158,7 +158,8 @@ local function pass(self, now_ns)
 end
 
 --- Hand over bytes that are complete on the wire at now_ns.
----@return table? replies, table? log
+---@return moonpulse.SimulatorReply[]? replies
+---@return moonpulse.SimulatorEvent[]? log
 function Twin:receive(bytes, now_ns)
   pass(self, now_ns)
   self.byte_ns = self.now_ns
