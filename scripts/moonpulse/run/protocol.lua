@@ -98,7 +98,8 @@ end
 --- Run it; leaves with an exit status where it does not complete.
 ---@param options table of the command
 ---@param given { driver: moonpulse.Driver, simulated: boolean, policy: moonpulse.Policy,
----   protocol: moonpulse.Protocol, plan: moonpulse.Plan, facts: moonpulse.Measured, values: table, drawn: boolean }
+---   protocol: moonpulse.Protocol, plan: moonpulse.Plan, facts: moonpulse.Measured, values: table,
+---   drawn: boolean }
 function M.run(options, given)
   local job = start.job(options, given)
   job.protocol, job.plan = given.protocol, given.plan
