@@ -2,7 +2,7 @@
 --- The shapes that travel between rooms: each field with its unit and who writes it. Read by editors and by
 --- shapes_spec.lua, which compares them with real runs; never required. What moonpulse.core makes
 --- and takes is in types/core.lua and beside it. A class that has methods stands where they are. Times named
---- _ns are whole nanoseconds, from the plan's start where nothing else is said; "monotonic" is core.clock_ns.
+--- _ns are whole nanoseconds, from the plan's start if nothing else is said; "monotonic" is core.clock_ns.
 
 -- What a device is ------------------------------------------------------------------------------------
 
@@ -65,7 +65,7 @@
 ---@field judge fun(reply: moonpulse.Reply, expected: moonpulse.Action?, options: table?): string?, string?,
 ---   integer?, string? "confirm", "fault" or "refused"; in words; a number for the record; unlike
 ---@field tells (fun(reply: moonpulse.Reply, action: moonpulse.Action): table<string, true|string>?)?
----@field setting_proof "read"|"received"|"none"|nil configure writes it where the file does not
+---@field setting_proof "read"|"received"|"none"|nil configure writes it if the file does not
 ---@field confirms_for (fun(reply: moonpulse.Reply): integer?)? output of a confirmation
 ---@field measures { what: string, unit: string }?
 ---@field confirmation (fun(value: integer): string)? a confirmed pulse in words
@@ -139,7 +139,7 @@
 ---@field line (fun(self: any, name: string, level: boolean, now_ns: integer): table?, table?)? an edge
 ---@field fault (fun(self: any, kind: string, now_ns: integer?): table?, table?)? breaks it
 ---@field faults table<string, any>? kinds that fault() knows
----@field serial moonpulse.Serial? where it depends on an option
+---@field serial moonpulse.Serial? if it depends on an option
 ---@field reports_later boolean? a pulse is answered when it is over
 ---@field steady (fun(self: any, bytes: string): moonpulse.Steady?)?
 ---@field passed (fun(self: any, steady: moonpulse.Steady, count: integer))? so many of them were played
@@ -172,7 +172,7 @@
 
 --- One distinct thing that a device is asked to do. core makes it, lowering/ adds the device's part.
 ---@class moonpulse.Action
----@field channel string "1" where the plan names none
+---@field channel string "1" if the plan names none
 ---@field intensity number percent of reference, as the protocol says
 ---@field reference "MSO"|"RMT"|"AMT"
 ---@field program integer? number of the train that it stands for; 0: none: core
@@ -210,7 +210,7 @@
 ---@class moonpulse.Fire what fires an action besides plain bytes; a driver's encode.pulse or trigger_path
 ---   makes it
 ---@field bytes string?
----@field after string? sent width seconds behind bytes
+---@field after string? sent width seconds after bytes
 ---@field width number? seconds
 ---@field line "rts"|"dtr"|"break"|nil instead of bytes: a pulse on that line
 ---@field on_trigger boolean? on the trigger's port
@@ -230,7 +230,7 @@
 ---@field seed integer
 ---@field identity moonpulse.Identity? nil: the device was not asked yet
 ---@field report moonpulse.Report
----@field judged_s number? where other plans came before: the start that it was judged for last
+---@field judged_s number? if other plans came before: the start that it was judged for last
 ---@field judging_ns integer how long that took
 
 ---@class moonpulse.Frame as lowering:frames() has it
@@ -244,7 +244,7 @@
 --- A file of commands/: what cli.main finds under its name.
 ---@class moonpulse.Subcommand
 ---@field parser fun(): table argparse's, with its options
----@field run fun(options: table): integer? the exit status, 0 where nothing is returned; raises a refusal
+---@field run fun(options: table): integer? the exit status, 0 if nothing is returned; raises a refusal
 ---   { code, message } or leaves through cli.fail
 
 -- A run -----------------------------------------------------------------------------------------------
@@ -306,14 +306,14 @@
 ---@field experiment table? plays, staircases and triggers of an experiment, for the manifest
 ---@field values table? of an experiment: its parameters
 ---@field answers string[]? of --answers
----@field completed string? what the end is called, where it is not the plan's
+---@field completed string? what the end is called, if it is not the plan's
 ---@field triggers moonpulse.TriggerEntry[]? of --triggers
 ---@field triggers_text string? what came, in words: run/experiment.lua
 ---@field flight table? what recover needs: run/manifest.lua
 ---@field realtime string? what the host granted, in words: the hooks
 ---@field elapsed number? seconds of the plan: the hooks
 
----@class moonpulse.DeviceFacts what the manifest says of the device: run/begin.lua, before and behind connect
+---@class moonpulse.DeviceFacts what the manifest says of the device: run/begin.lua, before and after connect
 ---@field name string
 ---@field driver string? file of a user's
 ---@field description string

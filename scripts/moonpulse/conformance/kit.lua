@@ -45,7 +45,7 @@ function Kit.fail(_, text, ...)
   error(select("#", ...) > 0 and text:format(...) or text, 0)
 end
 
---- Fail where condition does not hold.
+--- Fail if condition does not hold.
 ---@param condition any
 ---@param text string what is wrong then, a format
 ---@return any condition

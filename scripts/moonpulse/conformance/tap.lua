@@ -167,7 +167,7 @@ local function send(self, bytes)
   end
 end
 
---- For the driver: send bytes, as moonpulse.Link:write. Raises where a case lets the call fail.
+--- For the driver: send bytes, as moonpulse.Link:write. Raises if a case lets the call fail.
 ---@param bytes string
 function Stand:write(bytes)
   call(self)
@@ -186,7 +186,7 @@ end
 ---@param want string|fun(reply: moonpulse.Reply): boolean the reply's name, or a test
 ---@param timeout number seconds that each try waits
 ---@param tries integer? 1
----@param remedy string? what to say where none came
+---@param remedy string? what to say if none came
 ---@return moonpulse.Reply
 function Stand:transact(bytes, want, timeout, tries, remedy)
   call(self)
@@ -212,7 +212,7 @@ function Stand:fault(text, ...)
   refusals.fault(("%s on %s: %s"):format(self.driver.description, self.path, message))
 end
 
---- The same where the device gave no answer at all.
+--- The same, if the device gave no answer at all.
 ---@param text string a format
 function Stand:silent(text, ...)
   local _, problem = pcall(self.fault, self, text, ...)

@@ -104,7 +104,7 @@ function M.clock(files)
   return finding
 end
 
---- Does the host run from its battery, where it saves power?
+--- Does the host run from its battery, on which it saves power?
 ---@param files moonpulse.doctor.Files
 ---@return moonpulse.doctor.Finding
 function M.power(files)

@@ -48,7 +48,7 @@ local function halve(step, min_step)
   return math.max(min_step, math.floor(step / 2 / min_step + 0.5) * min_step)
 end
 
---- Go on from a trial's answer: down behind a yes, up behind a no; a turn is kept, and halves the step.
+--- Go on from a trial's answer: down after a yes, up after a no; a turn is kept, and halves the step.
 ---@param trial table of the staircase
 ---@param answer boolean
 function Staircase:take(trial, answer)

@@ -169,7 +169,7 @@ end
 
 --- A row that the disk does not take is missing from events.tsv, not from the flight record. It is said at
 --- once: there may be time to make room.
----@param ok any what the file's method returned: nothing or false where it failed
+---@param ok any what the file's method returned: nothing or false if it failed
 ---@param message string?
 function Record:wrote(ok, message)
   if not ok and not self.lost then
@@ -210,7 +210,7 @@ function Record:advance(until_ns)
   end
 end
 
---- Put a row in its place among those to come. One that is open stays there, and holds back those behind it,
+--- Put a row in its place among those to come. One that is open stays there, and holds back those after it,
 --- until it is closed.
 ---@param row moonpulse.Row
 function Record:add(row)

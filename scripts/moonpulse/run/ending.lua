@@ -19,7 +19,7 @@ end
 
 --- A line for the operator.
 ---@param key string at its beginning
----@param text string a format where values follow
+---@param text string a format if values follow
 function M.line(key, text, ...)
   print(("%-12s"):format(key) .. (select("#", ...) > 0 and text:format(...) or text))
 end

@@ -8,7 +8,7 @@ local virtual_time = require "moonpulse.simulation.virtual_time"
 local M = {}
 
 --- Run job. Begins and ends virtual time.
----@param job moonpulse.Job as for moonpulse.run.play, and with twin or faults where they are asked for
+---@param job moonpulse.Job as for moonpulse.run.play, and with twin or faults if they are asked for
 ---@param record moonpulse.Record
 ---@param speed number|"max"
 ---@param hooks moonpulse.Hooks as for moonpulse.run.play

@@ -25,7 +25,7 @@ M.order = { within = 1, ["not covered"] = 2, ["beyond tested"] = 3, OVER = 4 }
 ---@field source string
 ---@field confidence string
 ---@field train integer? number on its channel
----@field pulse integer? its first one; where nothing was placed: the first pulse that it is of
+---@field pulse integer? its first one; if nothing was placed, the first pulse that it is of
 ---@field at_s number? when that is, in seconds from the plan's start: judge
 ---@field channel string? judge
 ---@field origin string? "file:line" of it

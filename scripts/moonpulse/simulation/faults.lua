@@ -151,7 +151,7 @@ Faults.__index = Faults
 
 --- The faults of a twin.
 ---@param list table from parse
----@param twin moonpulse.Simulator where it reports_later, its reply to a pulse has `confirms`
+---@param twin moonpulse.Simulator if it reports_later, its reply to a pulse has `confirms`
 ---@param probe table? a second twin, switched on like the first: it is asked which bytes are a setting
 ---@return table? faults with `gone` (unplugged) and `silent` (half-open)
 ---@return string? message

@@ -44,7 +44,7 @@ function Twin:note(event, bytes, text, given)
 end
 
 --- A reply, on its way after the box's latency.
----@param text string a format where values follow
+---@param text string a format if values follow
 function Twin:say(text, ...)
   text = select("#", ...) > 0 and text:format(...) or text
   self.replies[#self.replies + 1] = { at_ns = self.now_ns + self.latency_ns, bytes = text }

@@ -111,7 +111,7 @@ function Link:resume()
 end
 
 --- Send bytes: at once, or in the next gap where it is armed. Raises the stop that has come, and a fault
---- where the port does not take them.
+--- if the port does not take them.
 ---@param bytes string
 function Link:write(bytes)
   if self.halted then

@@ -6,7 +6,7 @@
 -- How they fail: an argument of the wrong type or outside of its range is raised, as is what makes no sense
 -- as a plan. What the world refuses comes back as nil, message, code, with code one of "invalid", "range",
 -- "overflow", "memory", "io", "gone", "busy", "state", "unsupported", "limit". Only what does otherwise says
--- so here. Times named _ns are whole nanoseconds, on the monotonic clock where nothing else is said; other
+-- so here. Times named _ns are whole nanoseconds, on the monotonic clock if nothing else is said; other
 -- times are seconds.
 
 ---@class moonpulse.core
@@ -55,7 +55,7 @@ function core.sequence_of(plans) end
 ---@param plan moonpulse.Plan
 ---@param count integer from 1
 ---@param spacing "every"|"gap"|"train" what seconds are: from onset to onset; from an end to the next onset;
----   from onset to onset, with the plan's end so long behind its last onset
+---   from onset to onset, with the plan's end so long after its last onset
 ---@param seconds number|string
 ---@return moonpulse.Plan
 function core.repeat_plan(plan, count, spacing, seconds) end
@@ -120,7 +120,7 @@ function core.schedule(plan, seed) end
 function core.lowering(plan, seed, serial, latency, trigger) end
 
 --- The frames of a run in virtual time, one by one or a steady stretch at once (bindings/player.c). Raises
---- where the lowering was not checked, or not cleared by the safety gate.
+--- if the lowering was not checked, or not cleared by the safety gate.
 ---@param lowering moonpulse.core.Lowering
 ---@param tails (string|false)[] columns of each action, of event_action; false: never played here
 ---@param start_ns integer of the plan, on the simulator's clock
@@ -132,7 +132,7 @@ function core.player(lowering, tails, start_ns, latency_ns, proof) end
 -- The loop (bindings/tasks.c, signals.c, input.c, process.c, pty.c) -----------------------------------
 
 --- Call a function as a task and run the loop until it ends. Raises its error, or the first that a callback
---- or another task raised; also where it waits for what can never come, and inside of another run.
+--- or another task raised; also if it waits for what can never come, and inside of another run.
 ---@param call function
 ---@param ... any its arguments
 ---@return any ... its results
@@ -144,17 +144,17 @@ function core.run(call, ...) end
 ---@return moonpulse.core.Task
 function core.spawn(call, ...) end
 
---- Wait: until task:wake, or the time is over. Raises outside of a task, and where C called (sort, gsub).
+--- Wait: until task:wake, or the time is over. Raises outside of a task, and if C called (sort, gsub).
 ---@param seconds number? 0 to 1e9, rounded up to milliseconds; nil: for a wake only
 ---@return boolean woken false: the time was over
 ---@return any ... what wake was given
 function core.wait(seconds) end
 
---- The running task. Raises where there is none.
+--- The running task. Raises if there is none.
 ---@return moonpulse.core.Task
 function core.current() end
 
---- From now on time is virtual for tasks, sessions and clock_ns. Raises where it is already, and where a
+--- From now on time is virtual for tasks, sessions and clock_ns. Raises if it is already, and if a
 --- stimulator is armed.
 ---@param pace number times as fast as ours, 0 to 1e6; 0: as fast as can be
 function core.go_virtual(pace) end
@@ -188,7 +188,7 @@ function core.wire(link, on_bytes, on_line) end
 ---@param call (fun(number: integer))? nil: as it was before
 function core.on_signal(call) end
 
---- Read standard input as it comes. Fails where it cannot be watched (a regular file).
+--- Read standard input as it comes. Fails if it cannot be watched (a regular file).
 ---@param on_bytes fun(bytes: string?) nil: its end
 ---@param keys boolean? a terminal gives each key at once and shows none, until it is closed
 ---@return moonpulse.core.Input?
@@ -231,8 +231,8 @@ function core.flight(path, capacity) end
 --- Read one.
 ---@param path string
 ---@return moonpulse.core.FlightReader?
----@return integer|string start_ns of the run; where it failed the message
----@return integer|string wall_ns the same instant, since 1970; where it failed the code, "busy": its run is
+---@return integer|string start_ns of the run; if it failed, the message
+---@return integer|string wall_ns the same instant, since 1970; if it failed, the code, "busy": its run is
 ---   still going on
 function core.flight_read(path) end
 
@@ -269,10 +269,10 @@ function core.create_file(path) end
 ---@param path string what it was made as
 ---@return integer? fd
 ---@return boolean? ours is it what path names?
----@return integer? lines -1: a part is nothing but zeros, as where somebody cut it
+---@return integer? lines -1: a part is nothing but zeros, as after a cut
 function core.file_state(file, path) end
 
---- A file becomes as open to others as its folder is; where it cannot, nothing happens.
+--- A file becomes as open to others as its folder is; if it cannot, nothing happens.
 ---@param path string
 function core.as_folder(path) end
 
@@ -308,8 +308,8 @@ function core.sum() end
 function core.file_sum(path) end
 
 --- The lines of a tab-separated text. The iterator gives for each line row, rest, found: the numbers by their
---- keys; the other cells with the tabs between them, the same string where it is that of the line before;
---- bit i - 1 set where column i has its number. false for a line with another number of cells.
+--- keys; the other cells with the tabs between them, the same string if it is that of the line before;
+--- bit i - 1 set if column i has its number. false for a line with another number of cells.
 ---@param text string
 ---@param at integer the byte to begin at, from 1
 ---@param columns (moonpulse.core.Column|boolean)[] 1 to 64; true: passed over; false: text
@@ -318,7 +318,7 @@ function core.rows(text, at, columns) end
 
 -- How a run ends when a script does not let it (bindings/backstop.c, limited.c) -----------------------
 
---- What the loop thread is about, for the thread that ends a run that hangs. "run" begins one where none
+--- What the loop thread is about, for the thread that ends a run that hangs. "run" begins one if none
 --- goes on; with "script" the running coroutine can be interrupted.
 ---@param name "none"|"run"|"script"|"closing"|"closed"
 ---@param folder string? of the run: taken once
@@ -336,7 +336,7 @@ function core.interrupts(problem, ours) end
 
 --- From now on the running coroutine, and those that it makes, can be interrupted; or no longer.
 ---@param begins boolean
----@return string? place where begins is false: "file:line" of what was interrupted first
+---@return string? place if begins is false: "file:line" of what was interrupted first
 function core.interruptible(begins) end
 
 --- A stop began that the engine does not know of.
@@ -347,7 +347,7 @@ function core.stop_began(reason) end
 ---@return boolean
 function core.muted() end
 
---- Where standard error was let go of, try once more to say this there.
+--- If standard error was let go of, try once more to say this there.
 ---@param text string
 function core.last_words(text) end
 
@@ -356,7 +356,7 @@ function core.last_words(text) end
 ---@param call function
 ---@param ... any its arguments
 ---@return boolean ok
----@return any ... its results; where it failed the problem, and true where a limit was passed
+---@return any ... its results; if it failed, the problem, and true if a limit was passed
 function core.limited(limits, call, ...) end
 
 -- The host (bindings/system.c, latency.c) -------------------------------------------------------------
@@ -373,7 +373,7 @@ function core.real_ns() end
 ---@return integer
 function core.wall_ns() end
 
---- A seed from the system's entropy. Raises where it has none.
+--- A seed from the system's entropy. Raises if it has none.
 ---@return integer 1 to 2^31 - 1
 function core.random_seed() end
 
@@ -384,7 +384,7 @@ function core.random_seed() end
 ---@return integer 0 to range
 function core.draw(seed, position, range) end
 
---- The machine. Raises where the system does not say.
+--- The machine. Raises if the system does not say.
 ---@return { kernel: string, machine: string, cpus: integer, pid: integer } cpus that this process may use
 function core.host() end
 
@@ -398,7 +398,7 @@ function core.prioritise() end
 ---@return integer ns
 function core.wire_ns(serial, bytes) end
 
---- Columns of standard output; nil where it is no terminal.
+--- Columns of standard output; nil if it is no terminal.
 ---@return integer?
 function core.terminal_width() end
 
@@ -407,7 +407,7 @@ function core.terminal_width() end
 ---@return boolean taken at least a part of it
 function core.screen(text) end
 
---- The path of the running program. Raises where the system does not say.
+--- The path of the running program. Raises if the system does not say.
 ---@return string
 function core.executable() end
 

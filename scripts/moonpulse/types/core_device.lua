@@ -106,7 +106,7 @@ function Session:open(path, serial) end
 ---@return string? code
 function Session:trigger(trigger) end
 
---- Write a frame: at once when connected, in the next gap when armed. Refused behind a stop, until
+--- Write a frame: at once when connected, in the next gap when armed. Refused after a stop, until
 --- acknowledge().
 ---@param bytes string
 ---@return boolean? ok
@@ -114,14 +114,14 @@ function Session:trigger(trigger) end
 ---@return string? code
 function Session:write(bytes) end
 
---- connected -> armed: from here on the safe frame goes out, whatever happens. Raises where 16 are armed.
+--- connected -> armed: from here on the safe frame goes out, whatever happens. Raises if 16 are armed.
 ---@param arming moonpulse.core.Arming
 ---@return boolean? ok
 ---@return string? message
 ---@return string? code "unsupported": the port has no such line; "state": the foot switch is pressed
 function Session:arm(arming) end
 
---- armed -> running. Raises where the safety gate has not cleared the lowering.
+--- armed -> running. Raises if the safety gate has not cleared the lowering.
 ---@param lowering moonpulse.core.Lowering lent until "finished" or "stopped"
 ---@param start_ns integer of the plan
 ---@return boolean? ok
@@ -129,7 +129,7 @@ function Session:arm(arming) end
 ---@return string? code
 function Session:play(lowering, start_ns) end
 
---- The device is safe when this returns, and the outcomes were told. Nothing where it is not armed.
+--- The device is safe when this returns, and the outcomes were told. Nothing if it is not armed.
 ---@param reason string? of core.stops; "requested"
 function Session:stop(reason) end
 
@@ -153,14 +153,14 @@ function Session:acknowledge() end
 ---@return moonpulse.core.Grants?
 function Session:realtime() end
 
---- What is behind the port; nothing when closed.
+--- What the port leads to; nothing when closed.
 ---@return "serial"|"pty"|"virtual"|nil
 ---@return string? path
 function Session:backend() end
 
 --- Are the lines that come in high?
 ---@return boolean? cts
----@return boolean|string dsr where it failed the message
+---@return boolean|string dsr if it failed the message
 ---@return string? code
 function Session:lines() end
 
@@ -183,7 +183,7 @@ function Session:close() end
 ---@field stuck number? a loop that is silent for so long stops the run
 ---@field unconfirmed number? so long a pulse may wait for its confirmation before the next one leaves
 ---@field settings boolean? no pulse leaves before all settings are confirmed: see believed
----@field guard boolean? a process of its own sends the safe frame where this one is killed
+---@field guard boolean? a process of its own sends the safe frame if this one is killed
 ---@field line "none"|"cts"|"dsr"|nil a foot switch
 ---@field flight moonpulse.core.Flight?
 
@@ -192,7 +192,7 @@ function Session:close() end
 ---@field spin boolean a processor that it may keep busy before an instant
 ---@field locked boolean locked memory
 ---@field dma boolean the processor's sleep is held off (/dev/cpu_dma_latency)
----@field slack_ns integer? how late the kernel may wake it; of realtime_probe, where it is known
+---@field slack_ns integer? how late the kernel may wake it; of realtime_probe, if it is known
 
 ---@class moonpulse.core.LatencyTest userdata moonpulse.latency
 local LatencyTest = {}

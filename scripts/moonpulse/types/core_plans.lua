@@ -16,7 +16,7 @@ function Plan:totals() end
 ---@return moonpulse.core.View
 function Plan:view() end
 
---- A part of this node. Raises where there is none.
+--- A part of this node. Raises if there is none.
 ---@param index integer from 1 to view().children
 ---@return moonpulse.Plan
 function Plan:child(index) end
@@ -25,7 +25,7 @@ function Plan:child(index) end
 ---@return integer
 function Plan:id() end
 
----@class moonpulse.core.Totals times in seconds; where random is set, with the shortest rests
+---@class moonpulse.core.Totals times in seconds; if random is set, with the shortest rests
 ---@field pulses integer
 ---@field marks integer
 ---@field leaves number pulses, marks and rests: there may be more than 2^63
@@ -40,8 +40,8 @@ function Plan:id() end
 
 ---@class moonpulse.core.View a node of a plan
 ---@field kind "pulse"|"rest"|"mark"|"sequence"|"repeat"|"parallel"|"channel"
----@field label string what it is called: "burst"; "" where nothing
----@field origin string where it was written: "file:line"; "" where not known
+---@field label string what it is called: "burst"; "" if nothing
+---@field origin string where it was written: "file:line"; "" if not known
 ---@field text string? of a mark, name of a channel
 ---@field children integer
 ---@field intensity number? of a pulse, in percent of reference
@@ -61,7 +61,7 @@ function Plan:id() end
 ---@class moonpulse.core.Schedule userdata moonpulse.schedule
 local Schedule = {}
 
---- The next event in time; nothing behind the last one.
+--- The next event in time; nothing after the last one.
 ---@return "pulse"|"mark"|nil kind
 ---@return integer onset_us from the plan's start, rounded once
 ---@return integer number from 1, over pulses or over marks
@@ -114,20 +114,20 @@ function Lowering:actions() end
 ---@param interval number the shortest to the next pulse, in seconds
 function Lowering:pulse(action, fire, interval) end
 
---- How long the device is busy with an action, where that is not its shortest interval: a train.
+--- How long the device is busy with an action, if that is not its shortest interval: a train.
 ---@param action integer
 ---@param lasts number seconds from its start until the device takes the next
 ---@param locked number? seconds from its start until it takes settings
 function Lowering:lasts(action, lasts, locked) end
 
---- Where each output has a stimulator of its own: to which one an action goes.
+--- If each output has a stimulator of its own: to which one an action goes.
 ---@param action integer
 ---@param output integer 0 to 15
 ---@param across number seconds until a pulse on another output may come
 ---@param whole boolean what it is set to is that of all outputs
 function Lowering:output(action, output, across, whole) end
 
---- Ask the device before each setting, behind the pulse before.
+--- Ask the device before each setting, after the pulse before.
 ---@param bytes string
 ---@param allow number seconds that an answer may take without making the setting later
 function Lowering:ask(bytes, allow) end
@@ -149,12 +149,12 @@ function Lowering:change(from, to, bytes, lead) end
 ---@return moonpulse.core.Violation? violation the first one
 function Lowering:check(budget) end
 
---- Of a plan that was checked: how many pulses leave no room for lateness behind the one before?
+--- Of a plan that was checked: how many pulses leave no room for lateness after the one before?
 ---@return integer
 ---@return moonpulse.core.Violation? first such pair
 function Lowering:tight() end
 
---- The next frame in time, as the dispatcher draws it; nothing behind the last one.
+--- The next frame in time, as the dispatcher draws it; nothing after the last one.
 ---@return "pulse"|"set"|"ask"|"mark"|nil kind
 ---@return integer number of the pulse or mark; of a setting that of the pulse it prepares
 ---@return integer onset_ns from the plan's start
@@ -194,7 +194,7 @@ function Lowering:marks() end
 ---@class moonpulse.core.Player userdata moonpulse.player
 local Player = {}
 
---- As Lowering:next, but behind what play() played.
+--- As Lowering:next, but after what play() played.
 ---@return "pulse"|"set"|"ask"|"mark"|nil kind
 ---@return integer number
 ---@return integer onset_ns
@@ -210,13 +210,13 @@ function Player:next() end
 ---@param steady moonpulse.Steady afterwards as the last pulse left the simulator
 ---@param budget integer pulses at most
 ---@param log file* the simulator's own
----@param tail string of its lines, behind the time
+---@param tail string of its lines, after the time
 ---@return integer? played
----@return integer|string written of them confirmed, with a row; where it failed the message
----@return integer|string onset_ns of the last row; where it failed the code
+---@return integer|string written of them confirmed, with a row; if it failed, the message
+---@return integer|string onset_ns of the last row; if it failed, the code
 function Player:play(file, index, text, steady, budget, log, tail) end
 
---- The oldest pulse that play() left unconfirmed, once; nothing where there is none.
+--- The oldest pulse that play() left unconfirmed, once; nothing if there is none.
 ---@return integer? number
 ---@return integer onset_ns
 ---@return integer at_ns when the device had its command

@@ -44,7 +44,7 @@ local FlightReader = {}
 
 --- The next whole record.
 ---@return moonpulse.core.FlightRecord?
----@return integer? torn behind the last one: how many were passed over
+---@return integer? torn after the last one: how many were passed over
 function FlightReader:next() end
 
 --- What is not as it was written.
@@ -54,7 +54,7 @@ function FlightReader:losses() end
 --- Also at the end of its scope.
 function FlightReader:close() end
 
----@class moonpulse.core.FlightRecord times on the monotonic clock where nothing else is said
+---@class moonpulse.core.FlightRecord times on the monotonic clock if nothing else is said
 ---@field kind "sent"|"skipped"|"mark"|"oneoff"|"confirm"|"finished"|"stopped"|"start"|"play"|"left"|"alive"|
 ---   "empty"|"unknown"
 ---@field send "pulse"|"set"|"mark"|"ask"|"unknown"
@@ -69,14 +69,14 @@ function FlightReader:close() end
 ---@field due_ns integer when the frame was due
 ---@field woken_ns integer when the wait ended; of a confirmation when the reply came
 ---@field sent_ns integer before the write
----@field returned_ns integer behind it; 0: not known, -1: the port did not take it
+---@field returned_ns integer after it; 0: not known, -1: the port did not take it
 
 ---@class moonpulse.core.FlightLosses
 ---@field version integer of the format
 ---@field stored integer places that were given out
 ---@field torn integer of them no record
 ---@field empty integer of them never filled
----@field missing integer behind the end of the file
+---@field missing integer after the end of the file
 ---@field header boolean it is damaged
 ---@field first integer place of the first that is lost, from 1; 0: nothing is
 ---@field last integer
@@ -121,10 +121,10 @@ function Sum:text() end
 ---@field name string "signal", "late"
 ---@field words string for people
 ---@field blame "nobody"|"operator"|"script"|"device"|"host" whose doing it is
----@field status integer the program's exit status, where the device was left safe
+---@field status integer the program's exit status, if the device was left safe
 ---@field asked_for boolean by the script, which may arm anew and go on
 ---@field remedy string? what to do about it
----@field scripted_words string? the words where somebody wrote a script
+---@field scripted_words string? the words if somebody wrote a script
 ---@field scripted_remedy string?
 
 ---@class moonpulse.core.Limits of core.limited

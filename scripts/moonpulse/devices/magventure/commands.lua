@@ -22,7 +22,7 @@ for value = 0, 255 do
   crc_table[value] = crc
 end
 
---- The CRC-8/MAXIM of a payload, which stands behind it in a frame.
+--- The CRC-8/MAXIM of a payload, which follows it in a frame.
 ---@param payload string
 ---@return integer
 function M.checksum(payload)

@@ -190,7 +190,7 @@ end
 
 --- The fire command.
 ---@param bytes string of it
----@return string? what the unit answers: "S", and nothing is given, where it is not ready
+---@return string? what the unit answers: "S", and nothing is given, if it is not ready
 function Unit:fire(bytes)
   if self.mode ~= "ready" then
     return "S"
