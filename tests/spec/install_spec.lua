@@ -79,7 +79,10 @@ describe("make install", function()
     assert.is_nil(out:find("install -D", 1, true)) -- quiet
     assert.are.equal(0, count(("find %s ! -type l ! -perm -044"):format(shell.quote(folder .. "/opt"))))
     for _, file in ipairs { "bin/moonpulse", "share/man/man1/moonpulse.1", "share/doc/moonpulse/README.md",
-      "share/doc/moonpulse/docs/protocols.md", "share/moonpulse/protocols" } do
+      "share/doc/moonpulse/LICENSE", "share/doc/moonpulse/CHANGELOG.md",
+      "share/doc/moonpulse/CONTRIBUTING.md", "share/doc/moonpulse/docs/README.md",
+      "share/doc/moonpulse/docs/protocols.md",
+      "share/moonpulse/protocols" } do
       assert.is_truthy(lfs.attributes(prefix .. "/" .. file), file)
     end
     -- a second time over it, with something of an older one
