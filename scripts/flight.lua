@@ -2,7 +2,7 @@
 --
 --   moonpulse lua scripts/flight.lua runs/2026-11-27T10:15:00_itbs600/flight.bin
 --
--- Times are milliseconds from the run's start; "-" where a record has none. What each kind is: engine/flight.h.
+-- Times are milliseconds from the run's start; "-" where a record has none. The kinds: engine/flight.h.
 -- What is torn or missing is said at the end, on standard error; the exit status is 1 then.
 local flights = require "moonpulse.record.recover_flight"
 
@@ -29,7 +29,7 @@ local function cells(record)
   local kind, from_ns = record.kind, flight.start_ns
   local returned = record.returned_ns == -1 and "not taken" or ms(record.returned_ns, from_ns)
   return { tostring(record.place), kind, planned[kind] and record.send or "-", tostring(record.play),
-    tostring(record.number), planned[kind] and ms(record.due_ns, from_ns) or "-",
+    tostring(record.number), (planned[kind] or kind == "play") and ms(record.due_ns, from_ns) or "-",
     ms(record.woken_ns, from_ns), ms(record.sent_ns, from_ns), returned,
     stops[kind] and record.stop or "-" }
 end
