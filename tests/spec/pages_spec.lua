@@ -1,5 +1,5 @@
 --- The pages for who changes Moonpulse: what they name is there, and what they tell to type works. And of all
---- pages: links lead somewhere.
+--- pages: links lead somewhere, lines are not too long.
 local lfs = require "lfs"
 local rooms = require "helpers.rooms"
 local shell = require "shell"
@@ -12,6 +12,8 @@ for name in lfs.dir("docs") do
   end
 end
 table.sort(pages)
+
+local widest = 120
 
 --- What a page says, without its blocks of code.
 local function prose_of(text)
@@ -226,5 +228,20 @@ describe("all pages", function()
     assert.are.same({ "docs/x.md: gone.md", "docs/x.md: ../README.md#gone" },
       (broken_links("docs/x.md", "[a](gone.md) [b](../README.md#gone) [c](../README.md#timing) "
         .. "[d](record.md)")))
+  end)
+
+  it("have lines of at most 120 characters, but for rows of tables, which cannot be broken", function()
+    local list = {}
+    for _, page in ipairs(pages) do
+      local number, by_hand = 0, true
+      for line in shell.read(page):gmatch("([^\n]*)\n") do
+        number = number + 1
+        by_hand = line == "<!-- end of results -->" or by_hand and line ~= "<!-- results -->" -- of the bench
+        if by_hand and utf8.len(line) > widest and not line:find("^|") then
+          list[#list + 1] = ("%s:%d"):format(page, number)
+        end
+      end
+    end
+    assert.are.same({}, list)
   end)
 end)
