@@ -150,6 +150,26 @@ describe("the pages for who changes Moonpulse", function()
     end
   end)
 
+  it("have every room in the order in which they need each other", function()
+    local texts = rooms.read("scripts/moonpulse", "%.lua$")
+    local graph, place, count = rooms.graph(texts), {}, 0
+    local names = assert(shell.read("docs/architecture.md"):match("\n| rooms |[^\n]*\n|[%-|]+\n(.-)\n\n"))
+    for row in names:gmatch("[^\n]+") do
+      count = count + 1
+      for room in row:match("^|([^|]*)|"):gmatch("`(%l+)/`") do
+        place[room] = count
+      end
+    end
+    for room, needed in pairs(graph) do
+      if not room:find("%.lua$") and room ~= "templates" then
+        assert.is_truthy(place[room], room)
+        for other in pairs(needed) do
+          assert.is_true((place[other] or 0) <= place[room], room .. " needs " .. other)
+        end
+      end
+    end
+  end)
+
   it("are noticed where they name what there is not", function()
     assert.are.same({ "run/gone.lua", "gone_spec.lua" },
       (missing_paths("`run/play.lua` `engine/stop.[ch]` `run/gone.lua` `gone_spec.lua` `a b/c.lua`",
