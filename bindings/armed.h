@@ -26,6 +26,8 @@ bool mp_armed_safe(void);
 /* Stop everything that is armed and wait until it is safe; nothing is reported. Loop thread. */
 void mp_armed_join(void);
 
+/* Is anything armed, or being armed? Loop thread. */
+bool mp_armed_any(void);
 /* Remember session as one to stop; false when too many are. Loop thread. */
 bool mp_armed_add(struct mp_session *session);
 /* Forget it. Returns once no other thread or handler looks at it, for which it spins some

@@ -86,6 +86,11 @@ void mp_backstop_last(int status)
     change(0, PHASE_LAST);
 }
 
+void mp_backstop_virtual(bool is_virtual)
+{
+    atomic_store(&backstop.is_virtual, is_virtual);
+}
+
 void mp_backstop_turned(void)
 {
     (void)atomic_fetch_add(&backstop.turns, 1);

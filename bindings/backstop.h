@@ -58,6 +58,12 @@ void mp_backstop_armed(void);
 void mp_backstop_unsafe(void);
 /* The loop has turned. Loop thread. */
 void mp_backstop_turned(void);
+/*
+ * Time is virtual, or real again. In virtual time there is no dispatcher's thread that would
+ * see that a script does not yield: after 5 s, by the real clock, this one stops the run. Loop
+ * thread.
+ */
+void mp_backstop_virtual(bool is_virtual);
 /* Before the process is ended without its atexit handlers: called once, on this thread. */
 void mp_backstop_at_end(void (*restore)(void));
 

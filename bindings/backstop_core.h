@@ -41,6 +41,7 @@ extern struct backstop {
     _Atomic unsigned caught;  // a signal handler: how many
     _Atomic uint64_t turns;   // from here on the loop thread
     _Atomic bool waiting;     // for a guard, which is bounded by itself
+    _Atomic bool is_virtual;  // time is: no dispatcher's thread looks after the script
     _Atomic bool unsafe;
     _Atomic int answer; // enum answer
     _Atomic bool have_folder;

@@ -1,5 +1,6 @@
 /* record_file.c - the files of a run: made for their owner only, read as what anybody may have
  * sent. */
+#include "bindings/checksum.h"
 #include "bindings/modules.h"
 #include "bindings/raise.h"
 
@@ -116,9 +117,9 @@ static lua_Integer lines_of(int fd)
 }
 
 /*
- * core.file_state(file, path) -> fd, ours, lines: of a file that create_file made, all of it
- * flushed. ours: is it what path names? lines: as lines_of() has them. Where it is no regular
- * file: nothing
+ * core.file_state(file, path) -> fd, ours, lines, sum: of a file that create_file made, all of
+ * it flushed. ours: is it what path names? lines: as lines_of() has them. sum: as core.sum()
+ * has it. Where it is no regular file: nothing
  */
 static int file_state(lua_State *L)
 {
@@ -134,7 +135,11 @@ static int file_state(lua_State *L)
     lua_pushinteger(L, fd);
     lua_pushboolean(L, ours);
     lua_pushinteger(L, lines_of(fd));
-    return 3;
+    struct mp_checksum sum;
+    if (!mp_sum_file(fd, &sum))
+        return 3;
+    mp_push_sum(L, &sum);
+    return 4;
 }
 
 /* core.as_folder(path): a file that is there becomes as open to others as its folder is */

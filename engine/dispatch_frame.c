@@ -38,7 +38,7 @@ int64_t dispatch_left_ns(const struct mp_dispatcher *d, const struct mp_frame *f
     int64_t left = out->returned_ns - (line ? 500 : 100) * MP_NS_PER_US;
     if (left < out->entered_ns)
         left = out->entered_ns;
-    return dispatch_by_wire(frame) && left < d->wire_free_ns ? d->wire_free_ns : left;
+    return dispatch_by_wire(frame) && left < d->past.wire_free_ns ? d->past.wire_free_ns : left;
 }
 
 bool dispatch_part(struct mp_dispatcher *d, const struct dispatch_part *part)
@@ -81,9 +81,9 @@ bool dispatch_second(struct mp_dispatcher *d)
         return true;
     d->second.open = false;
     bool whole = dispatch_part(d, &part);
-    d->second.done_ns = dispatch_now(d);
+    d->past.second_ns = dispatch_now(d);
     if (whole && part.line == MP_TRIGGER_NONE)
-        d->wire_end_ns[part.port] = d->second.done_ns + d->second.wire_ns;
+        d->past.wire_end_ns[part.port] = d->past.second_ns + d->second.wire_ns;
     return whole;
 }
 

@@ -68,11 +68,9 @@ struct mp_outcome {
     int64_t returned_ns; // stamp after it
 };
 
-/* A clock that tests can turn by hand. */
+/* A clock that is not the monotonic one: a virtual world's, or one that tests turn by hand. */
 struct mp_time {
     int64_t (*now)(void *context);
-    /* Wait until deadline_ns or a post of wake; true when the deadline has come. */
-    bool (*wait)(void *context, sem_t *wake, int64_t deadline_ns);
     void *context;
 };
 
@@ -164,13 +162,28 @@ bool mp_dispatcher_safe_sent(const struct mp_dispatcher *dispatcher);
 /* Join if need be, and free. NULL is accepted. */
 void mp_dispatcher_destroy(struct mp_dispatcher *dispatcher);
 
+/* Between two steps of a dispatcher that has no thread. Zeros before the first one. */
+struct mp_next {
+    int64_t at_ns; // when to step again; INT64_MAX: when something is asked of it
+    bool spin; // be there to the microsecond: the thread does not sleep through the end of it
+    bool came; // set by whoever waited: at_ns has come; false: woken before
+};
+
 /*
- * For tests with a clock of their own: make a dispatcher without a thread, run what its
- * thread would run until it is stopped, on the caller's.
+ * A dispatcher without a thread: all of it happens in mp_dispatcher_step, which the caller
+ * calls at next->at_ns, or at once (with came false) after it has asked something of it,
+ * confirmed something, or stopped it. The owner beats for it, and config->stuck_ns may be 0.
+ *
+ *     struct mp_next next = {0};
+ *     while (mp_dispatcher_step(d, &next))
+ *         next.came = wait_until(next.at_ns);      // false where it was woken before
+ *
+ * False: it has stopped, and the safe frame is out. mp_dispatcher_join stops it and steps to
+ * that.
  */
-enum mp_status mp_dispatcher_create_here(struct mp_dispatcher **out,
-                                         const struct mp_dispatch_config *config,
-                                         struct mp_error *err);
-void mp_dispatcher_run_here(struct mp_dispatcher *dispatcher);
+enum mp_status mp_dispatcher_create_stepped(struct mp_dispatcher **out,
+                                            const struct mp_dispatch_config *config,
+                                            struct mp_error *err);
+bool mp_dispatcher_step(struct mp_dispatcher *dispatcher, struct mp_next *next);
 
 #endif

@@ -32,7 +32,9 @@ static const int64_t mp_width_max_ns = INT64_C(10000000000);
 static const int64_t mp_rest_ns = 1000000;
 
 /* MP_SEND_ASK: a question in front of a setting (mp_lowering_ask). */
-enum mp_send_kind { MP_SEND_PULSE, MP_SEND_SET, MP_SEND_MARK, MP_SEND_ASK };
+enum mp_send_kind { MP_SEND_PULSE, MP_SEND_SET, MP_SEND_MARK, MP_SEND_ASK, MP_SEND_KINDS };
+/* "pulse", "set", "mark", "ask", for scripts; of any other number "unknown". */
+const char *mp_send_kind_name(enum mp_send_kind kind);
 
 static const uint32_t mp_no_action = UINT32_MAX;
 

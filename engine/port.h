@@ -1,10 +1,11 @@
 /*
- * port.h - a serial port: one interface, three backends.
+ * port.h - a serial port: one interface, four backends.
  *
  * Real ports go through libserialport. Pseudo-terminals go through raw termios,
  * because libserialport 0.1.1 refuses them: it wants an entry in /sys/class/tty
  * and modem lines, and a pseudo-terminal has neither. A socket that the caller made
- * is adopted as it is: what tests and benchmarks write to.
+ * is adopted as it is: what tests and benchmarks write to. A wire (port_wire.h) has both
+ * ends in this process: a simulator's in virtual time.
  *
  * mp_port_open allocates the port, mp_port_close frees it; both belong to the
  * loop thread. While a port is armed only the dispatcher thread writes and only
@@ -24,7 +25,7 @@ struct mp_port;
 
 enum mp_parity { MP_PARITY_NONE, MP_PARITY_ODD, MP_PARITY_EVEN };
 enum mp_flow { MP_FLOW_NONE, MP_FLOW_RTSCTS };
-enum mp_port_kind { MP_PORT_SERIAL, MP_PORT_PTY };
+enum mp_port_kind { MP_PORT_SERIAL, MP_PORT_PTY, MP_PORT_WIRE };
 /* A line that can fire a stimulator. BREAK is the data line itself, held at "space". */
 enum mp_trigger_line { MP_TRIGGER_NONE, MP_TRIGGER_RTS, MP_TRIGGER_DTR, MP_TRIGGER_BREAK };
 
@@ -66,7 +67,7 @@ enum mp_status mp_port_adopt(struct mp_port **port, int take_fd, const char *nam
  */
 void mp_port_close(struct mp_port *port);
 
-/* For uv_poll and the like; stays owned by the port. */
+/* For uv_poll and the like; stays owned by the port. -1: a wire, which is no file. */
 int mp_port_fd(const struct mp_port *port);
 enum mp_port_kind mp_port_kind(const struct mp_port *port);
 /* The path given to mp_port_open, or the name given to mp_port_adopt. */
@@ -94,6 +95,9 @@ void mp_port_discard(struct mp_port *port);
  * pseudo-terminal or socket, where bytes that nobody read cannot be seen. Never blocks.
  */
 int mp_port_queued(const struct mp_port *port);
+
+/* Wait for room to write, ms at most; on a wire not at all. */
+void mp_port_wait_room(struct mp_port *port, int ms);
 
 /* Read the lines that come in. MP_EUNSUPPORTED on a pseudo-terminal; MP_EGONE as above. */
 enum mp_status mp_port_get_lines(struct mp_port *port, bool *cts, bool *dsr,

@@ -1,5 +1,5 @@
 /*
- * session.h - one device on the libuv loop: closed, connected, armed, running.
+ * session.h - one device in a world (world.h): closed, connected, armed, running.
  *
  *   closed --open--> connected --arm--> armed --play--> running --(plan over)--> armed
  *   armed, running --stop, disarm, fault--> connected      (the safe frame is sent)
@@ -19,8 +19,7 @@
 
 #include "engine/dispatcher.h"
 #include "engine/stop_line.h"
-
-#include <uv.h>
+#include "engine/world.h"
 
 enum mp_session_state { MP_CLOSED, MP_CONNECTED, MP_ARMED, MP_RUNNING };
 const char *mp_session_state_name(enum mp_session_state state);
@@ -45,9 +44,8 @@ struct mp_session_events {
 
 struct mp_session;
 
-/* The session belongs to loop; end it with mp_session_destroy and let the loop run once more.
- */
-enum mp_status mp_session_create(struct mp_session **out, uv_loop_t *loop,
+/* The session lives in world; end it with mp_session_destroy and let its loop run once more. */
+enum mp_status mp_session_create(struct mp_session **out, struct mp_world *world,
                                  const struct mp_session_events *events, struct mp_error *err);
 /* Close, and free once the loop has let go. NULL is accepted. */
 void mp_session_destroy(struct mp_session *session);

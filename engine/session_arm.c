@@ -1,7 +1,8 @@
 /* session_arm.c - arming and playing: the guard, the dispatcher, the heartbeat. */
+#include "engine/clock.h"
 #include "engine/session_core.h"
 
-enum { HEARTBEAT_MS = 50 };
+static const int64_t heartbeat_ns = 50 * MP_NS_PER_MS;
 
 static void wake_loop(void *context)
 {
@@ -9,12 +10,13 @@ static void wake_loop(void *context)
     (void)uv_async_send(&s->async); // fails only for a handle that is closing
 }
 
-static void on_heartbeat(uv_timer_t *timer)
+void session_heartbeat(struct mp_alarm *alarm)
 {
-    struct mp_session *s = timer->data;
+    struct mp_session *s = (struct mp_session *)alarm;
     struct mp_dispatcher *d = session_dispatcher(s);
     if (d == NULL)
         return;
+    mp_world_set(s->world, &s->heartbeat, mp_world_now(s->world) + heartbeat_ns);
     mp_dispatcher_heartbeat(d);
     if (s->guarded && !mp_guard_alive(&s->guard))
         mp_dispatcher_stop(d, MP_STOP_GUARD);
@@ -85,11 +87,14 @@ enum mp_status mp_session_arm(struct mp_session *s, const struct mp_arming *armi
         session_copy(config.keepalive, arming->keepalive, arming->keepalive_length);
         config.keepalive_length = arming->keepalive_length;
     }
-    if (arming->guard) // before there is a dispatcher, and before memory is locked; the child
-                       // calls only what is safe behind a fork, whatever threads there are
-        status = start_guard(s, arming, err);
     struct mp_dispatcher *d = NULL;
-    if (status == MP_OK)
+    bool guarded = arming->guard && !s->world->is_virtual;
+    if (guarded) // before there is a dispatcher, and before memory is locked; the child
+                 // calls only what is safe behind a fork, whatever threads there are
+        status = start_guard(s, arming, err);
+    if (s->world->is_virtual)
+        status = session_arm_virtual(s, &d, &config, arming->line, err);
+    else if (status == MP_OK)
         status = mp_dispatcher_create(&d, &config, err);
     if (status == MP_OK && arming->line != MP_LINE_NONE)
         status = mp_stop_watch_start(&s->watch, s->port, arming->line, d, err);
@@ -99,8 +104,11 @@ enum mp_status mp_session_arm(struct mp_session *s, const struct mp_arming *armi
         return status;
     }
     atomic_store(&s->dispatcher, d);
-    (void)uv_timer_start(&s->heartbeat, on_heartbeat, 0, HEARTBEAT_MS);
-    s->guarded = arming->guard;
+    if (s->world->is_virtual)
+        session_kick(s);
+    else
+        mp_world_set(s->world, &s->heartbeat, mp_world_now(s->world));
+    s->guarded = guarded;
     s->halted = false;
     s->state = MP_ARMED;
     return MP_OK;
@@ -116,5 +124,6 @@ enum mp_status mp_session_play(struct mp_session *s, struct mp_lowering *lowerin
     enum mp_status status = mp_dispatcher_play(session_dispatcher(s), lowering, start_ns, err);
     if (status != MP_OK)
         s->state = MP_ARMED;
+    session_kick(s);
     return status;
 }

@@ -83,8 +83,6 @@ function M.choose(options)
     if options.port then
       cli.fail("usage", "--port %s needs --device: which stimulator is connected there? For example "
         .. "--device magventure", options.port)
-    elseif options.fault and options.speed ~= 1 and not faults.of_settings(options.fault) then
-      cli.fail("usage", "--fault %s works in real time only: leave out --speed", options.fault.text)
     end
     local driver = find_driver(simulated, options)
     local model, message = devices.twin(driver)

@@ -62,7 +62,10 @@ local function read_line(self)
     return io.stdin:read("l") or false
   end
   local watched <close> = input -- luacheck: ignore 211
-  return self.waiting:until_true(function() return take_line(self) end)
+  core.hold(true) -- an operator does not live in virtual time
+  local ok, line = pcall(self.waiting.until_true, self.waiting, function() return take_line(self) end)
+  core.hold(false)
+  return ok and line or not ok and error(line, 0)
 end
 
 --- The next answer, wherever answers come from; false when there are no more.

@@ -35,6 +35,9 @@ function Run:sleep(duration)
   local end_ns = core.clock_ns() + math.floor(seconds("run:sleep", duration) * 1e9)
   local waiting = self.stage.waiting
   waiting.check()
+  if end_ns <= core.clock_ns() then -- the loop has its turn all the same
+    waiting:wait(0)
+  end
   waiting:until_true(function()
     return core.clock_ns() >= end_ns or nil
   end, duration)

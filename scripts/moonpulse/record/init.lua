@@ -20,7 +20,10 @@ local window_ns = 1000000000 -- rows of a live run wait so long for others that 
 local function record_in(folder, path, file)
   file:setvbuf("full", 65536)
   file:write(core.event_header)
+  local sum = core.sum() -- of what is written, to be compared with what is there at the end
+  sum:add(core.event_header)
   return setmetatable({
+    sum = sum,
     folder = folder, path = path, file = file, index = 0, until_ns = math.mininteger,
     written_ns = math.mininteger, first = 1, last = 0, queue = {}, unconfirmed = {},
     first_open = 1, last_open = 0, unsure = {}, pulses_sent = 0, pulses_confirmed = 0, pulses_skipped = 0,
@@ -179,7 +182,9 @@ local function write_row(self, row, onset_ns)
   else
     self.written_ns = onset_ns
   end
-  self:wrote(self.file:write(core.event_row(row)))
+  local text = core.event_row(row)
+  self.sum:add(text)
+  self:wrote(self.file:write(text))
 end
 
 --- Rows leave in the order of their onsets, so one that waits for the device's reply holds the later
@@ -398,18 +403,23 @@ function Record:give_up()
   trains.stopped(self)
 end
 
---- No more rows. What another program did to the file meanwhile is in self.replaced where it could be mended.
+--- No more rows. What another program did to the file meanwhile is in self.replaced where it could be mended;
+--- what the file's checksum is now in self.events_sum.
 function Record:close()
   self:give_up()
   self:advance(math.maxinteger)
   self:wrote(self.file:flush())
   if self.path and not self.lost then
-    self.replaced, self.changed = files.settle(self.file, self.path, self.index + 1) -- and the header
+    self.replaced, self.changed = files.settle(self.file, self.path, self.index + 1, -- and the header
+      self.sum:text())
     self.lost = self.changed
   end
   self:wrote(self.file:close())
   if self.disordered and self.path and not self.lost then
     self:wrote(order.settle(self.path))
+    self.events_sum = core.file_sum(self.path)
+  else
+    self.events_sum = self.sum:text()
   end
   if self.flight then
     local ok, message = self.flight:close()

@@ -5,6 +5,7 @@
 -- torn, zeroed or moved is seen. Journals of older versions have neither.
 local cjson = require "cjson"
 local core = require "moonpulse.core"
+local json = require "moonpulse.text.sorted_json"
 local schema = require "moonpulse.record.schema"
 
 local M = {}
@@ -36,7 +37,7 @@ function Journal:write(kind, entry)
     line[key] = key:match("_ns$") and math.type(value) == "integer" and tostring(value) or value
   end
   if not self.lost then
-    local text = cjson.encode(line):sub(1, -2)
+    local text = json.encode(line):sub(1, -2)
     local ok, message = self.file:write(text, (',"check":"%s"}\n'):format(core.checksum(text)))
     if ok then
       ok, message = self.file:flush()

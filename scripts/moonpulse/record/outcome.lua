@@ -10,9 +10,9 @@ local M = {}
 ---@field due_ns integer when its frame was due
 ---@field entered_ns integer stamp before the write
 ---@field returned_ns integer? stamp after it; nil: not known
----@field action integer
----@field frame integer
----@field stop string why it was left out
+---@field action integer? not of a mark
+---@field frame integer? not of a mark
+---@field stop string why it was left out, or left late; "none"
 ---@field text string? of a mark
 ---@field status string? of a pulse whose write nobody saw end
 

@@ -1,5 +1,7 @@
 --- What every run begins with: the job, the host's timing, the port.
+local core = require "moonpulse.core"
 local ending = require "moonpulse.run.ending"
+local inside = require "moonpulse.simulation.inside"
 local refusals = require "moonpulse.text.refusal"
 local require_timing = require "moonpulse.doctor.requirement"
 local triggers = require "moonpulse.driver.trigger_path"
@@ -71,19 +73,21 @@ function M.connected(context, identity, backend)
   end
 end
 
---- Call use(path) with the device's port, which is the twin's where the device is simulated.
+--- Call use(path, twin) with the device's port, which is the twin's where the device is simulated: in a
+--- process of its own, or in virtual time in this one.
 function M.with_port(context, options, simulated, use)
   if not simulated then
     return use(options.port)
   end
-  local twin <close> = twins.start(context.job.driver, context.record.folder .. "/twin.tsv",
+  local where = core.is_virtual() and inside or twins
+  local twin <close> = where.start(context.job.driver, context.record.folder .. "/twin.tsv",
     options.fault and options.fault.text)
-  context.device.port = twin.path
+  context.device.port = where == twins and twin.path or nil
   local trigger = context.job.driver.trigger
   if trigger then
     trigger.path, context.device.trigger.on = twin.trigger_path, twin.trigger_path
   end
-  return use(twin.path)
+  return use(twin.path, twin)
 end
 
 --- --require: three seconds of wakes on the dispatcher's kind of thread.

@@ -130,8 +130,8 @@ local function say_result(context, outcome, result)
       numbers.seconds(late.p95 / 1e6), numbers.seconds(late.p99 / 1e6),
       numbers.seconds(late.max / 1e6), unmeasured_text(context.record.pulses_unmeasured))
   end
-  if context.triggers then
-    M.line("triggers", "%s", context.triggers)
+  if context.triggers_text then
+    M.line("triggers", "%s", context.triggers_text)
   end
   if outcome.took_s then
     M.line("took", "%s, %s times real time", numbers.seconds(outcome.took_s),
@@ -165,6 +165,7 @@ function M.conclude(context, outcome)
     result.lateness_us = nil -- nothing was measured
   end
   record:close()
+  result.events_sum = record.events_sum
   local lost = save(context, result)
   if not lost then
     core.phase "closed"

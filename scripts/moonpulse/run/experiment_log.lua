@@ -1,5 +1,6 @@
 --- What an experiment's run shows, records, and keeps for recover.
 local blame = require "moonpulse.text.author_line"
+local check_report = require "moonpulse.safety.check_report"
 local catalogue = require "moonpulse.protocol.catalogue"
 local core = require "moonpulse.core"
 local ending = require "moonpulse.run.ending"
@@ -92,11 +93,15 @@ local function index_of(actions, action)
   end
 end
 
---- What the safety gate has against it, each sentence once.
+--- What the safety gate has against it, each sentence once; the record keeps what was said.
 function Show:concerns(report)
+  local plays = self.context.job.plays or { findings = {}, profile = report.profile, table = report.table }
+  self.context.job.plays = plays
+  plays.verdict = check_report.graver(plays.verdict or "within", report.verdict)
   for _, finding in ipairs(judge.concerns(report)) do
     if not self.said[finding.rule] then
       self.said[finding.rule] = true
+      table.insert(plays.findings, finding)
       self:say(finding.verdict .. ": " .. judge.sentence(finding))
     end
   end

@@ -14,7 +14,7 @@ Live.__index = Live
 function M.new(planned, seconds)
   return setmetatable({
     planned = planned, seconds = seconds, terminal = term.isatty(io.stdout),
-    shown_ns = 0, recent = {}, start_ns = core.clock_ns(),
+    shown_ns = 0, recent = {}, start_ns = core.real_ns(),
   }, Live)
 end
 
@@ -53,7 +53,7 @@ end
 ---@param done integer pulses sent
 ---@param worst_us number? the largest onset error so far
 function Live:update(elapsed, done, worst_us)
-  local now = core.clock_ns()
+  local now = core.real_ns()
   local period = self.terminal and 100000000 or 10000000000
   if now - self.shown_ns < period then
     return

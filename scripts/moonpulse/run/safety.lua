@@ -104,10 +104,10 @@ function M.preflight(options, real, job)
 end
 
 --- What the record keeps of all this.
----@param job table with safety, policy and preflight
+---@param job table with safety, policy and preflight; plays: of an experiment, what was found in its plans
 ---@return table
 function M.facts(job)
-  local report, concerns = job.safety, {}
+  local report, concerns = job.safety or job.plays, {}
   for i, finding in ipairs(report and judge.concerns(report) or {}) do
     concerns[i] = { verdict = finding.verdict, text = judge.sentence(finding), table = finding.table,
       source = finding.source, confidence = finding.confidence }

@@ -124,7 +124,7 @@ function Stretch:play(frame, listening)
     return 0
   end
   local played, written, onset_ns = self.player:play(record.file, record.index, text, steady, LONGEST,
-    link.log, witness.tail(steady.log))
+    link.log, witness.tail(steady.log), record.sum)
   if not played then
     refusals.fault(written)
   end

@@ -23,9 +23,21 @@ M.header = "time\tevent\tbytes\tnote\tchannel\tintensity\twaveform\tmode\n"
 local nothing = "n/a\tn/a\tn/a\tn/a"
 local texts = setmetatable({}, { __mode = "k" }) -- of what was given: a twin gives the same often
 
+local hexes, most_hexes, hexes_held = {}, 1024, 0 -- of bytes: a stimulator is told the same often
+
 local function hex(bytes)
-  return bytes and #bytes > 0 and (bytes:gsub(".", function(c) return ("%02x"):format(c:byte()) end))
-    or "n/a"
+  if not bytes or #bytes == 0 then
+    return "n/a"
+  end
+  local text = hexes[bytes]
+  if not text then
+    text = bytes:gsub(".", function(c) return ("%02x"):format(c:byte()) end)
+    if hexes_held == most_hexes then
+      hexes, hexes_held = {}, 0
+    end
+    hexes[bytes], hexes_held = text, hexes_held + 1
+  end
+  return text
 end
 
 local function text_of(given)

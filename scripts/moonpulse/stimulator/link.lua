@@ -24,7 +24,7 @@ end
 
 --- A link that is not open yet.
 ---@param driver table
----@param handlers { reply: fun(reply: table, arrival_ns: integer), outcome: fun(...),
+---@param handlers { reply: fun(reply: table, arrival_ns: integer), outcome: fun(outcome: table),
 ---   gone: fun(message: string, which: "device"|"trigger") }
 ---@return moonpulse.Link
 function M.new(driver, handlers)
@@ -34,11 +34,11 @@ function M.new(driver, handlers)
     on_bytes = function(bytes, arrival_ns)
       self:receive(bytes, arrival_ns)
     end,
-    on_outcome = function(what, ...)
-      if what == "stopped" then
-        self:halt((select(9, ...)))
+    on_outcome = function(outcome)
+      if outcome.what == "stopped" then
+        self:halt(outcome.stop)
       end
-      handlers.outcome(what, ...)
+      handlers.outcome(outcome)
     end,
     on_gone = function(message, which)
       if which == "trigger" then -- this port still answers: the device is to be disarmed over it

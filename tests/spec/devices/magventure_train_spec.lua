@@ -406,7 +406,7 @@ describe("a run that a simulated MagPro times", function()
   end
 
   it("with --timing auto is ours, pulse for pulse, as the device is fast enough", function()
-    local status, _, err = run(1, "--timing auto")
+    local status, _, err = run(1, "--timing auto --speed max")
     assert.are.equal(0, status, err)
     local seen, recorded = rows_of("twin.tsv", "pulse"), rows_of("events.tsv", "pulse")
     assert.are.same({ 30, 30 }, { #seen, #recorded })
@@ -429,7 +429,7 @@ describe("a run that a simulated MagPro times", function()
   end)
 
   it("with --timing host is ours, pulse for pulse", function()
-    local status, _, err = run(1, "--timing host")
+    local status, _, err = run(1, "--timing host --speed max")
     assert.are.equal(0, status, err)
     local seen, recorded = rows_of("twin.tsv", "pulse"), rows_of("events.tsv", "pulse")
     assert.are.same({ 30, 30 }, { #seen, #recorded })

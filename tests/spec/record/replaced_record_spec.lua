@@ -93,7 +93,7 @@ describe("events.tsv", function()
     assert(os.execute(("cd %s && rm events.tsv flight.bin"):format(path)))
     code, _, err = shell.moonpulse(folder, "recover " .. path)
     assert.are.equal(2, code)
-    assert.matches("events.tsv is missing or has fewer pulses than the run sent, and there is no flight.bin",
+    assert.matches("events.tsv is missing, or not as the run left it, and there is no flight.bin",
       err)
   end)
 
@@ -105,5 +105,61 @@ describe("events.tsv", function()
     assert.are.equal("running", cjson.decode(shell.read(path .. "/manifest.json")).status)
     assert.are.equal(0, (shell.moonpulse(folder, "recover " .. path)))
     assert_whole(path)
+  end)
+
+  -- the first row's intensity: as many bytes, as many lines
+  local edit = "at=$(grep -obP '40\\t40\\tMSO' events.tsv | head -n 1 | cut -d: -f1); "
+    .. "printf 9 | dd of=events.tsv bs=1 seek=$at conv=notrunc 2>/dev/null"
+
+  it("says that it is not whole when it was edited in its place, with as many lines as before", function()
+    local status, said, path = run(edit)
+    assert.matches("90\t40\tMSO", (shell.read(path .. "/events.tsv")))
+    assert.are.equal(5, status, said)
+    assert.matches("not whole: .*/events.tsv: another program emptied or changed it during the run; ", said)
+    assert.are.equal("running", cjson.decode(shell.read(path .. "/manifest.json")).status)
+    assert.are.equal(0, (shell.moonpulse(folder, "recover " .. path)))
+    assert_whole(path)
+    assert.is_nil(shell.read(path .. "/events.tsv"):find("90\t40\tMSO"))
+  end)
+
+  it("of an ended run is written by recover where it was edited, and what is there stays", function()
+    local status, said, path = run ":"
+    assert.are.equal(0, status, said)
+    local text = shell.read(path .. "/events.tsv")
+    assert.are.equal(2, (shell.moonpulse(folder, "recover " .. path))) -- nothing to do
+    assert(os.execute(("cd %s && %s"):format(path, edit)))
+    local edited = shell.read(path .. "/events.tsv")
+    assert.are.same({ true, #text }, { edited ~= text, #edited })
+    local code, out, err = shell.moonpulse(folder, "recover " .. path)
+    assert.are.equal(0, code, err)
+    assert.matches("recovered 10 of 10", out)
+    assert_whole(path)
+    assert.are.equal(edited, shell.read(path .. "/events.tsv.replaced"))
+    code, _, err = shell.moonpulse(folder, "recover " .. path)
+    assert.are.equal(2, code)
+    assert.matches("there is nothing to recover", err)
+  end)
+
+  it("of an ended run is written once, however damaged flight.bin is", function()
+    local status, said, path = run ":"
+    assert.are.equal(0, status, said)
+    local flight = assert(io.open(path .. "/flight.bin", "r+b"))
+    flight:seek("set", 4096 + 64 * 12) -- behind its header
+    flight:write(("\0"):rep(64 * 8))
+    flight:close()
+    assert(os.remove(path .. "/events.tsv"))
+    local code, _, err = shell.moonpulse(folder, "recover " .. path)
+    assert.are.equal(0, code, err)
+    local text = shell.read(path .. "/events.tsv")
+    local rows = 0
+    for _, row in ipairs(shell.rows(path .. "/events.tsv")) do
+      rows = rows + (row.event == "pulse" and 1 or 0)
+    end
+    assert.is_true(rows < 10)
+    code, _, err = shell.moonpulse(folder, "recover " .. path)
+    assert.are.equal(2, code, err)
+    assert.matches("there is nothing to recover", err)
+    assert.are.equal(text, shell.read(path .. "/events.tsv"))
+    assert.is_nil(shell.read(path .. "/events.tsv.replaced"))
   end)
 end)
