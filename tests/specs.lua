@@ -4,7 +4,7 @@
 require "moonpulse" -- protocol files that a spec loads do
 local core = require "moonpulse.core"
 
-package.path = "tests/?.lua;" .. package.path
+package.path = "tests/?.lua;tests/helpers/?.lua;" .. package.path
 core.run(function()
   local output = os.getenv("BUSTED_OUTPUT") or "plainTerminal"
   require "busted.runner" { standalone = false, output = output, ROOT = { "tests/spec" } }

@@ -52,6 +52,13 @@ local function file_in(page, first)
   error(page .. " shows no file that begins with " .. first)
 end
 
+--- Another file that a page shows: as far as it is indented.
+local function block_in(page, first)
+  local text = assert(shell.read(page))
+  local block = assert((text .. "\n"):match("\n(    " .. first:gsub("%p", "%%%0") .. "\n.-\n)\n"), first)
+  return (block:gsub("    ([^\n]*)\n", "%1\n"))
+end
+
 describe("the pages' command lines", function()
   local folder
 
@@ -62,6 +69,10 @@ describe("the pages' command lines", function()
     local script = file_in("docs/experiments.md", "-- threshold.lua")
     shell.write(folder .. "/threshold.lua", (script:gsub("uniform%(5, 7%)", "uniform(0.05, 0.07)")))
     shell.write(folder .. "/answers.txt", ("y\nn\n"):rep(50))
+    shell.write(folder .. "/locked.lua", file_in("docs/experiments.md",
+      "-- locked.lua: a pulse 0.1 s after the EEG's byte, five times"))
+    shell.write(folder .. "/eeg.txt", block_in("docs/experiments.md",
+      "# seconds from the run's start, where, what"))
   end)
 
   teardown(function() shell.remove(folder) end)
@@ -72,8 +83,8 @@ describe("the pages' command lines", function()
       :gsub("%-%-latency 10", "--latency 1"):gsub("%s*|.*$", "")
     if line:find("moonpulse run", 1, true) then
       local in_real_time = line:find("threshold.lua", 1, true) or line:find(" --fault ", 1, true)
-      line = line .. (in_real_time and " --tolerance 500" or line:find("no-port", 1, true) and ""
-        or " --speed max")
+      local speed = line:find("no-port", 1, true) and "" or " --speed max"
+      line = line .. (line:find(" --speed ", 1, true) and "" or in_real_time and " --tolerance 500" or speed)
     elseif line:find("moonpulse sim ", 1, true) then
       line = line .. " --until-eof"
     end

@@ -466,15 +466,12 @@ describe("an experiment", function()
       .. "of its own %(run:spawn makes one that can%), and not in a function that sort", err)
   end)
 
-  it("has no plan to show, and no time to speed up", function()
+  it("has no plan to draw or to compile", function()
     local path = script ""
-    for _, command in ipairs { "show", "events" } do
+    for _, command in ipairs { "plot", "compile" } do
       local status, _, err = shell.moonpulse(folder, command .. " " .. path)
       assert.are.equal(2, status)
       assert.matches("made.lua: an experiment has no fixed plan: use moonpulse run", err)
     end
-    local status, _, err = shell.moonpulse(folder, arguments(path, "--speed max"))
-    assert.are.equal(2, status)
-    assert.matches("runs in real time", err)
   end)
 end)

@@ -1,5 +1,5 @@
 --- The house: each folder of the library is a room, and rooms need each other in one direction only.
-local rooms = require "helpers.rooms"
+local rooms = require "rooms"
 
 local most = { file = 500, call = 60 }
 
@@ -47,6 +47,17 @@ describe("sources", function()
   it("in C are at most 500 lines a file and 60 a function", function()
     for _, folder in ipairs { "engine", "bindings" } do
       assert.are.same({}, rooms.too_long(rooms.read(folder, "%.[ch]$"), rooms.c_functions, most))
+    end
+  end)
+end)
+
+describe("specs", function()
+  it("have names of their own, in whatever room: their logs lie side by side", function()
+    local known = {}
+    for path in pairs(rooms.read("tests/spec", "_spec%.lua$")) do
+      local name = path:match("[^/]+$")
+      assert(not known[name], ("%s and %s"):format(path, known[name]))
+      known[name] = path
     end
   end)
 end)

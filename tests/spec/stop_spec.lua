@@ -177,9 +177,7 @@ describe("an error that nobody catches", function()
       local ok, problem = pcall(core.run, function()
         session = core.session {
           on_bytes = function() end, on_gone = function() end,
-          on_outcome = function(what, ...)
-            reason = what == "stopped" and select(9, ...) or reason
-          end,
+          on_outcome = function(out) reason = out.what == "stopped" and out.stop or reason end,
         }
         assert(session:open(twin.path, driver.serial))
         assert(session:arm { safe = driver.safe, tolerance = 1 })

@@ -1,47 +1,29 @@
-/* dispatch_loop.c - what the dispatcher thread does. No malloc, no lock, no file I/O here. */
+/*
+ * dispatch_step.c - one step of the dispatcher: what is due now, and when to come back. No
+ * malloc, no lock, no file I/O, no wait here: who calls it waits, the thread or the alarm of a
+ * world.
+ */
 #include "engine/dispatcher_core.h"
 
 #include "engine/clock.h"
-#include "engine/wait.h"
 
-#include <poll.h>
-
-enum {
-    SAFE_TRIES = 20, // of 1 ms each, when the port does not take the safe frame at once
-};
 // a one-off frame must be off the wire this long before the next frame of the plan
 static const int64_t gap_margin_ns = MP_NS_PER_MS;
 // before a deadline the thread wakes this early, to warm up and spin
 static const int64_t warm_ns = 220 * MP_NS_PER_US;
 // a pulse that is held back spins up to its very stamp for so long
 static const int64_t awake_ns = 5 * MP_NS_PER_US;
-// an adapter hands on what it was given within this time
-static const int64_t drain_ns = 5 * MP_NS_PER_MS;
 // how often the heartbeat is looked at while nothing is due
 static const int64_t look_ns = 100 * MP_NS_PER_MS;
-
-int64_t dispatch_now(const struct mp_dispatcher *d)
-{
-    const struct mp_time *time = d->config.time;
-    return time == NULL ? mp_clock_ns() : time->now(time->context);
-}
 
 static bool stopped(struct mp_dispatcher *d)
 {
     return dispatch_stopped(d);
 }
 
-/* The owner of the plan may have it back. */
-static void let_go(struct mp_dispatcher *d)
-{
-    if (d->lowering != NULL)
-        mp_lowering_set_busy(d->lowering, false);
-    d->lowering = NULL;
-}
-
 static void publish_finished(struct mp_dispatcher *d)
 {
-    let_go(d);
+    dispatch_let_go(d);
     atomic_store(&d->playing, false);
     dispatch_publish(d, &(struct mp_outcome){.kind = MP_OUT_FINISHED, .start_ns = d->start_ns});
 }
@@ -55,7 +37,7 @@ static void publish_finished(struct mp_dispatcher *d)
 static bool write_part(struct mp_dispatcher *d, const struct dispatch_part *part,
                        struct mp_outcome *out)
 {
-    if (stopped(d)) // the last look is behind the stamp: what is stamped later never leaves
+    if (stopped(d)) // looked at after the time stamp: nothing stamped after a stop is ever sent
         return false;
     dispatch_record_begin(d, out);
     bool whole = dispatch_part(d, part);
@@ -71,7 +53,7 @@ static void send_oneoff(struct mp_dispatcher *d, const void *bytes, size_t lengt
 {
     const struct dispatch_part part = {.bytes = bytes, .length = length};
     struct mp_outcome out = {.kind = MP_OUT_ONEOFF, .start_ns = d->start_ns};
-    struct mp_flight *flight = d->config.flight;
+    struct mp_flight *flight = d->config.arming.flight;
     bool own = flight != NULL && !keepalive && mp_flight_take_oneoff(flight);
     if (!dispatch_can_record(d))
         return;
@@ -83,7 +65,7 @@ static void send_oneoff(struct mp_dispatcher *d, const void *bytes, size_t lengt
         out.returned_ns = dispatch_now(d);
     if (flight != NULL && !own)
         mp_flight_finish(flight, d->alive_slot, out.returned_ns);
-    d->wire_free_ns = out.returned_ns + mp_serial_wire_ns(&d->config.serial, length);
+    d->past.wire_free_ns = out.returned_ns + mp_serial_wire_ns(&d->config.serial, length);
     dispatch_publish(d, &out);
 }
 
@@ -131,9 +113,9 @@ static void take_commands(struct mp_dispatcher *d)
     while (!d->have_held && !stopped(d) && mp_ring_pop(&d->commands, &command))
         take_command(d, &command);
     const struct mp_dispatch_config *config = &d->config;
-    if (config->keepalive_length > 0 && dispatch_now(d) >= d->keepalive_due_ns &&
-        fits(d, config->keepalive_length) && !stopped(d))
-        send_oneoff(d, config->keepalive, config->keepalive_length, true);
+    if (config->arming.keepalive_length > 0 && dispatch_now(d) >= d->keepalive_due_ns &&
+        fits(d, config->arming.keepalive_length) && !stopped(d))
+        send_oneoff(d, config->arming.keepalive, config->arming.keepalive_length, true);
 }
 
 /* ---- the last look ---- */
@@ -144,42 +126,26 @@ static void take_commands(struct mp_dispatcher *d)
  */
 static bool backed_up(const struct mp_dispatcher *d, int64_t now)
 {
-    for (uint8_t port = 0; port < MP_PORTS; port++) {
-        int64_t end_ns = d->wire_end_ns[port];
-        if (end_ns == 0) // the plan has sent nothing there
-            continue;
-        if (port == MP_PORT_DEVICE && end_ns < d->wire_free_ns)
-            end_ns = d->wire_free_ns;
-        if (now > end_ns + drain_ns && mp_port_queued(dispatch_port(d, port)) > 0)
+    for (uint8_t port = 0; port < MP_PORTS; port++)
+        if (dispatch_backed_up(&d->past, port, now) &&
+            mp_port_queued(dispatch_port(d, port)) > 0)
             return true;
-    }
     return false;
 }
 
-/* The last look before a write: at another setting, late, or too close to the one before? */
+/* Is a pulse unconfirmed for too long, as far as the loop has read the port? */
+static bool unanswered(const struct mp_dispatcher *d)
+{
+    // the time first: what was confirmed before it is then seen as well
+    int64_t drained_ns = atomic_load_explicit(&d->drained_ns, memory_order_acquire);
+    uint64_t confirmed = atomic_load_explicit(&d->confirmed, memory_order_acquire);
+    return dispatch_unanswered(&d->rules, &d->past, confirmed, drained_ns);
+}
+
 static enum mp_stop refuse(const struct mp_dispatcher *d, int64_t now)
 {
-    const struct mp_send *send = &d->next;
-    if (send->kind == MP_SEND_MARK)
-        return MP_STOP_NONE;
-    bool waits = send->kind == MP_SEND_PULSE || send->behind_ns > 0;
-    if (waits && dispatch_unsettled(d))
-        return MP_STOP_SETTING;
-    if (send->kind != MP_SEND_PULSE)
-        return now > d->start_ns + send->latest_ns ? MP_STOP_LATE : MP_STOP_NONE;
-    // a one-off frame that was stalled before its write may still be on the wire
-    const struct mp_frame *frame = dispatch_next_frame(d);
-    int64_t leaves_ns =
-        dispatch_by_wire(frame) && now < d->wire_free_ns ? d->wire_free_ns : now;
-    if (leaves_ns - (d->start_ns + send->send_ns) > d->config.tolerance_ns)
-        return MP_STOP_LATE;
-    // a line that has hardly fallen cannot be seen to rise
-    if (d->second.done_ns != 0 && now - d->second.done_ns < mp_rest_ns / 2)
-        return MP_STOP_CLOSE;
-    // by the actual stamps: a stall between the look and the write shows only afterwards
-    if (dispatch_too_close(d, now))
-        return MP_STOP_CLOSE;
-    return MP_STOP_NONE;
+    const struct dispatch_frame next = dispatch_next(d);
+    return dispatch_refuse(&d->rules, &d->past, &next, now);
 }
 
 /* ---- waiting ---- */
@@ -187,23 +153,16 @@ static enum mp_stop refuse(const struct mp_dispatcher *d, int64_t now)
 /* Has the loop been silent too long? Not if this thread was stalled together with it. */
 static void check_heartbeat(struct mp_dispatcher *d)
 {
-    const int64_t stuck_ns = d->config.stuck_ns;
+    const int64_t stuck_ns = d->config.arming.stuck_ns;
     int64_t now = dispatch_now(d);
     bool was_stalled = now - d->alive_ns > 2 * look_ns + MP_NS_PER_MS;
     d->alive_ns = now;
     if (stuck_ns == 0)
         return;
     if (was_stalled) // both were stopped: the loop gets its time from here on
-        mp_dispatcher_heartbeat(d);
+        atomic_store(&d->heartbeat_ns, dispatch_now(d));
     else if (now - atomic_load(&d->heartbeat_ns) > stuck_ns)
-        mp_dispatcher_stop(d, MP_STOP_STUCK);
-}
-
-static bool wait_for(struct mp_dispatcher *d, int64_t deadline_ns, bool spin)
-{
-    const struct mp_time *time = d->config.time;
-    return time == NULL ? mp_wait_until(&d->wake, &d->stop.reason, deadline_ns, spin)
-                        : time->wait(time->context, &d->wake, deadline_ns);
+        mp_latch_stop(&d->stop, MP_STOP_STUCK);
 }
 
 /*
@@ -222,8 +181,8 @@ static void warm(struct mp_dispatcher *d)
     (void)sink;
     (void)refuse(d, dispatch_now(d));
     mp_ring_warm(&d->outcomes);
-    if (d->config.flight != NULL)
-        mp_flight_warm(d->config.flight);
+    if (d->config.arming.flight != NULL)
+        mp_flight_warm(d->config.arming.flight);
 }
 
 /* Is the second part of the pulse before the next thing to do? */
@@ -244,36 +203,43 @@ static void do_second(struct mp_dispatcher *d)
         publish_finished(d);
 }
 
-/* Sleep until the next frame is due; true when it is. Looks up now and then on the way. */
-static bool wait_until_due(struct mp_dispatcher *d)
+/*
+ * The last stretch before what is due. A pulse that is held back is awake early: else what each
+ * is late, from the wake to the stamp, would add up over a row of pulses at the device's
+ * shortest interval.
+ */
+static void wait_for_due(struct mp_dispatcher *d, struct mp_next *next)
+{
+    bool held = !d->second_next && d->next.kind == MP_SEND_PULSE &&
+                d->due_ns > d->start_ns + d->next.send_ns;
+    d->waits = WAITS_DUE;
+    next->at_ns = d->due_ns - (held && d->threaded ? awake_ns : 0);
+    next->spin = d->realtime.spin || held;
+}
+
+/* What is next: a second part, a frame of the plan, a keep-alive, or only a look around. */
+static void wait_for_next(struct mp_dispatcher *d, struct mp_next *next)
 {
     const struct mp_dispatch_config *config = &d->config;
-    int64_t look = d->alive_ns + look_ns;
-    if (config->keepalive_length > 0 && d->keepalive_due_ns < look &&
-        fits(d, config->keepalive_length))
+    bool looks = d->threaded || config->arming.stuck_ns > 0;
+    int64_t look = looks ? d->alive_ns + look_ns : INT64_MAX;
+    if (config->arming.keepalive_length > 0 && d->keepalive_due_ns < look &&
+        fits(d, config->arming.keepalive_length))
         look = d->keepalive_due_ns;
-    bool second = second_is_next(d);
-    int64_t due_ns = second ? d->second.due_ns : d->have_next ? dispatch_due_ns(d) : INT64_MAX;
-    if (due_ns > look) {
-        (void)wait_for(d, look, false);
-        check_heartbeat(d);
-        return false;
+    d->second_next = second_is_next(d);
+    d->due_ns = d->second_next ? d->second.due_ns
+                : d->have_next ? dispatch_due_ns(d)
+                               : INT64_MAX;
+    next->spin = false;
+    if (d->due_ns > look || d->due_ns == INT64_MAX) {
+        d->waits = WAITS_LOOK;
+        next->at_ns = look;
+    } else if (d->realtime.spin) {
+        d->waits = WAITS_WARM;
+        next->at_ns = d->due_ns - warm_ns;
+    } else {
+        wait_for_due(d, next);
     }
-    if (d->realtime.spin) {
-        if (!wait_for(d, due_ns - warm_ns, false))
-            return false;
-        if (!second)
-            warm(d);
-    }
-    // a pulse that is held back is awake early: else what each is late, from the wake to the
-    // stamp, would add up over a row of pulses at the device's shortest interval
-    bool held =
-        !second && d->next.kind == MP_SEND_PULSE && due_ns > d->start_ns + d->next.send_ns;
-    bool due = wait_for(d, due_ns - (held ? awake_ns : 0), d->realtime.spin || held);
-    if (second && due)
-        do_second(d);
-    d->woken_ns = dispatch_now(d);
-    return due && !second;
 }
 
 /* ---- sending what is due ---- */
@@ -291,19 +257,18 @@ static bool write_planned(struct mp_dispatcher *d, struct mp_outcome *out)
         return false;
     dispatch_plan_second(d, frame, out->returned_ns);
     if (frame->line == MP_TRIGGER_NONE)
-        d->wire_end_ns[frame->port] = out->returned_ns + frame->wire_ns;
+        d->past.wire_end_ns[frame->port] = out->returned_ns + frame->wire_ns;
     if (send->kind != MP_SEND_PULSE) { // a setting, or the question before one
         d->settings++;
         d->settled_ns = 0; // a quick answer may be known before we look again
         return true;
     }
     dispatch_was_sent(d, out);
-    d->stamps_ns[d->pulses++ % STAMPS] = out->returned_ns;
     // stalled inside the write: it has left, perhaps late, and the record says so
-    if (out->returned_ns - (d->start_ns + send->send_ns) > d->config.tolerance_ns) {
+    if (out->returned_ns - (d->start_ns + send->send_ns) > d->config.arming.tolerance_ns) {
         out->stop = MP_STOP_LATE;
-        if (d->config.late == MP_LATE_ABORT)
-            mp_dispatcher_stop(d, MP_STOP_LATE);
+        if (d->config.arming.late == MP_LATE_ABORT)
+            mp_latch_stop(&d->stop, MP_STOP_LATE);
     }
     return true;
 }
@@ -316,18 +281,18 @@ static void dispatch(struct mp_dispatcher *d)
         .kind = MP_OUT_SENT, .send = *send, .start_ns = d->start_ns, .woken_ns = d->woken_ns};
     if (stopped(d) || !dispatch_can_record(d))
         return;
-    if (send->kind == MP_SEND_PULSE && dispatch_unanswered(d)) {
-        mp_dispatcher_stop(d, MP_STOP_SILENT);
+    if (send->kind == MP_SEND_PULSE && unanswered(d)) {
+        mp_latch_stop(&d->stop, MP_STOP_SILENT);
         return;
     }
     if (send->kind == MP_SEND_PULSE && backed_up(d, d->woken_ns)) {
-        mp_dispatcher_stop(d, MP_STOP_BLOCKED);
+        mp_latch_stop(&d->stop, MP_STOP_BLOCKED);
         return;
     }
     const int64_t due_ns = dispatch_due_ns(d);
     do
         out.entered_ns = dispatch_now(d);
-    while (out.entered_ns < due_ns); // held back: some microseconds at most
+    while (d->threaded && out.entered_ns < due_ns); // held back: some microseconds at most
     out.returned_ns = out.entered_ns;
     enum mp_stop refusal = refuse(d, out.entered_ns);
     if (send->kind == MP_SEND_MARK) {
@@ -336,9 +301,9 @@ static void dispatch(struct mp_dispatcher *d)
         out.kind = MP_OUT_SKIPPED;
         out.stop = refusal;
         // a setting that comes too late would leave the next pulse at the wrong intensity
-        if (d->config.late == MP_LATE_ABORT || send->kind != MP_SEND_PULSE ||
+        if (d->config.arming.late == MP_LATE_ABORT || send->kind != MP_SEND_PULSE ||
             refusal == MP_STOP_SETTING)
-            mp_dispatcher_stop(d, refusal);
+            mp_latch_stop(&d->stop, refusal);
     } else if (!write_planned(d, &out)) {
         if (out.kind == MP_OUT_UNTAKEN)
             dispatch_publish(d, &out);
@@ -352,66 +317,49 @@ static void dispatch(struct mp_dispatcher *d)
         publish_finished(d);
 }
 
-/* After a stop: make the device harmless, whatever is still on the wire. */
-static void send_safe(struct mp_dispatcher *d)
+/* The wait is over, or was ended: do what it was for. True: the rest of it is still to come. */
+static bool act(struct mp_dispatcher *d, struct mp_next *next)
 {
-    const struct mp_dispatch_config *config = &d->config;
-    struct mp_outcome out = {.kind = MP_OUT_STOPPED};
-    size_t done = 0;
-    out.stop = mp_latch_reason(&d->stop);
-    // what the system has not handed on yet would fire after us
-    bool discard = out.stop == MP_STOP_BLOCKED || out.stop == MP_STOP_DEVICE ||
-                   out.stop == MP_STOP_SILENT || out.stop == MP_STOP_SETTING;
-    if (discard)
-        mp_port_discard(config->port);
-    if (discard && config->trigger != NULL)
-        mp_port_discard(config->trigger);
-    // a line that is up comes down first; else the safe frame is not kept waiting
-    bool early = d->second.open;
-    bool rested = early && dispatch_rest(d);
-    // behind a cut frame the device takes the first bytes for its rest: send it twice
-    int copies = config->safe_length == 0 ? 0 : d->cut || discard ? 2 : 1;
-    out.woken_ns = out.entered_ns = dispatch_now(d);
-    for (int tries = 0; copies > 0 && tries < SAFE_TRIES; tries++) {
-        size_t written = 0;
-        if (mp_port_write(config->port, config->safe + done, config->safe_length - done,
-                          &written, NULL) != MP_OK)
+    bool come = next->came;
+    switch (d->waits) {
+    case WAITS_NOTHING:
+        d->alive_ns = dispatch_now(d);
+        d->keepalive_due_ns = d->alive_ns + d->config.arming.keepalive_ns;
+        dispatch_record_alive(d);
+        break;
+    case WAITS_LOOK:
+        check_heartbeat(d);
+        break;
+    case WAITS_WARM:
+        if (!come)
             break;
-        done += written;
-        if (done == config->safe_length) {
-            copies--;
-            out.safes++;
-            done = 0;
-            continue;
-        }
-        struct pollfd room = {.fd = mp_port_fd(config->port), .events = POLLOUT};
-        (void)poll(&room, 1, 1);
+        if (!d->second_next)
+            warm(d);
+        wait_for_due(d, next);
+        return true;
+    case WAITS_DUE:
+        if (come && d->second_next)
+            do_second(d);
+        d->woken_ns = dispatch_now(d);
+        if (come && !d->second_next)
+            dispatch(d);
+        break;
     }
-    if (!early)
-        rested = dispatch_rest(d);
-    out.returned_ns = dispatch_now(d);
-    out.safe_sent = copies == 0 && rested;
-    atomic_store(&d->safe_sent, out.safe_sent);
-    out.start_ns = d->start_ns;
-    dispatch_publish(d, &out);
+    return false;
 }
 
-void dispatch_loop(struct mp_dispatcher *d)
+bool dispatch_step(struct mp_dispatcher *d, struct mp_next *next)
 {
-    d->alive_ns = dispatch_now(d);
-    d->keepalive_due_ns = d->alive_ns + d->config.keepalive_ns;
-    dispatch_record_alive(d);
-    while (!stopped(d)) {
+    if (act(d, next))
+        return true;
+    if (!stopped(d)) {
         take_commands(d);
         dispatch_look_settled(d);
-        if (!stopped(d) && wait_until_due(d))
-            dispatch(d);
     }
-    send_safe(d);
-    let_go(d);
-    struct command command; // a plan that was given but never begun
-    while (mp_ring_pop(&d->commands, &command))
-        if (command.kind == COMMAND_PLAY)
-            mp_lowering_set_busy(command.lowering, false);
-    atomic_store(&d->playing, false);
+    if (!stopped(d)) {
+        wait_for_next(d, next);
+        return true;
+    }
+    dispatch_end(d);
+    return false;
 }
