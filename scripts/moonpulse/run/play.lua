@@ -30,7 +30,7 @@ end
 ---@param path string
 ---@param record table
 ---@param hooks { connected: fun(identity: table, backend: string), prepared: fun(job: table),
----   armed: fun(realtime: string), progress: fun(elapsed: number) }
+---   armed: fun(realtime: string, waited_ns: integer), progress: fun(elapsed: number) }
 ---@return table outcome { stop = reason, fault = text?, disarmed = boolean }
 function M.run(job, path, record, hooks)
   local stimulator <close> = stimulators.new(job, record)
@@ -43,7 +43,8 @@ function M.run(job, path, record, hooks)
   -- from here on every way out passes leave()
   local done, problem = pcall(function()
     stimulator:arm(admitted.first, admitted.actions, admitted.firsts)
-    hooks.armed((stimulator.link.session:realtime()))
+    local realtime = stimulator.link.session:realtime()
+    hooks.armed(realtime, stimulator.link.waited_ns)
     stimulator:play(admitted, { progress = hooks.progress })
     stimulator:recover()
     stimulator:stop("finished")
