@@ -29,6 +29,7 @@ function M.of(context, status, result)
     participant = job.policy.participant, safety = run_safety.facts(job),
     started = context.record.started,
     host = { kernel = host.kernel, cpus = host.cpus, realtime = context.realtime },
+    start = context.waited_s and { waited_s = context.waited_s },
     result = result, status = status, flight = context.flight,
   }
 end
