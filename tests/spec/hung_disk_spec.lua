@@ -1,5 +1,5 @@
--- A disk that hangs while a run goes on, while its record is closed, while its report is written: the device is
--- safe, the end is named by itself, and what is left can be recovered.
+-- A disk that hangs while a run goes on, while its record is closed, while its report is written: the device
+-- is safe, the end is named by itself, and what is left can be recovered.
 local cjson = require "cjson"
 local core = require "moonpulse.core"
 local shell = require "shell"

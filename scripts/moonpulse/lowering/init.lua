@@ -105,7 +105,7 @@ end
 -- as mp_room_ns of engine/lowering.h, which says when there is none
 local room_ns = 100000
 
---- Of a plan at the device's shortest interval: that it has no room for lateness, and what has.
+--- A warning for plans whose interval is the device's minimum, with the nearest interval that leaves room.
 ---@param lowering moonpulse.core.Lowering that prepare() made
 ---@param driver moonpulse.Driver
 ---@return string? nil where there is room

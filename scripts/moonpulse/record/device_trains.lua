@@ -82,8 +82,8 @@ function M.early(row, confirmed_ns)
   return row.begins_ns ~= nil and confirmed_ns < row.begins_ns
 end
 
---- A train's confirmation that comes later than any reply we know is perhaps the next pulse's, and
---- the row's own was lost: from there on nothing is sure until all that were due are confirmed.
+--- A confirmation later than any known reply time may be the next pulse's. From then on rows stay undecided
+--- until every pulse that was due is confirmed.
 ---@param record moonpulse.Record
 ---@param row moonpulse.Row that it would confirm
 ---@param confirmed_ns integer from the run's start

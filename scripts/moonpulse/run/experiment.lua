@@ -94,7 +94,7 @@ local function keep_watch(stage)
       stimulator:watch()
     end
     stage.record:sync()
-    core.wait(deadlines.next_s(stimulator))
+    core.wait(deadlines.next_s(stimulator, 0.05))
   end
 end
 

@@ -201,7 +201,7 @@ function Stimulator:recover()
   local record, last = self.record, self.record.last_open
   while goes_on() and (core.clock_ns() < outputs.recovered_at(self.last)
     or self.watching and record.first_open <= last) do
-    core.wait(deadlines.next_s(self, outputs.recovered_at(self.last)))
+    core.wait(deadlines.next_s(self, 0.02, outputs.recovered_at(self.last)))
     if self.watching then
       self:watch()
       record:sync()
@@ -243,7 +243,7 @@ function Stimulator:play(admitted, how)
     self.link:fault("%s", message)
   end
   while not self.finished and not self.stopped do
-    core.wait(deadlines.next_s(self))
+    core.wait(deadlines.next_s(self, 0.05))
     self:watch()
     how.progress((core.clock_ns() - self.start_ns) / 1e9)
     record:sync()

@@ -168,11 +168,13 @@ end
 ---@param patience_ns integer
 ---@return string?
 function Listening:contradicted(now_ns, patience_ns)
-  for _, wrong in pairs(self.wrong) do
-    if now_ns - wrong.at_ns > patience_ns then
-      return wrong.text .. lost
+  local first -- of several the same one in every run
+  for field, wrong in pairs(self.wrong) do
+    if now_ns - wrong.at_ns > patience_ns and (not first or field < first) then
+      first = field
     end
   end
+  return first and self.wrong[first].text .. lost
 end
 
 --- A confirmation that says which output it is of: the pulses before it got none, and never will.
