@@ -1,8 +1,8 @@
 -- Public functions say what they do and what they take: those of a module's table and of its classes, and
 -- those of a C header. What a contract describes (a driver's functions, a simulator's methods, a
 -- subcommand's) is described there.
-local annotations = require "helpers.annotations"
-local rooms = require "helpers.rooms"
+local annotations = require "annotations"
+local rooms = require "rooms"
 
 local texts = rooms.read("scripts/moonpulse", "%.lua$")
 
