@@ -21,7 +21,7 @@ for _, text in pairs(texts) do
 end
 
 local function is_public(text, holder)
-  return holder == "M" or text:find("\n" .. holder .. ".__index = ", 1, true) ~= nil
+  return holder == "M" or holder == "mp" or text:find("\n" .. holder .. ".__index = ", 1, true) ~= nil
     or text:find("%-%-%-@class [^\n]*\nlocal " .. holder .. " = ") ~= nil
 end
 
@@ -110,6 +110,8 @@ describe("public functions of the library", function()
     assert.are.same({ "text/x.lua:7: M.f: it has no parameter b" },
       found "--- Adds.\n---@param b number\nfunction M.f() end")
     assert.are.same({ "text/x.lua:5: M.f: what does it do?" }, found "M.f = function() end")
+    assert.are.same({ "text/x.lua:5: mp.f: what does it do?", "text/x.lua:5: mp.f: @param a is missing" },
+      found "mp.f = framed(function(a) end)")
     assert.are.same({}, found "--- Adds.\n---@param a number\nfunction M.f(a, _, ...) end")
   end)
 end)
