@@ -1,5 +1,5 @@
 -- Runs busted inside Moonpulse's own host, as a task, so that specs may wait:
---   build/moonpulse lua tests/specs.lua tests/spec/compose_spec.lua
+--   build/moonpulse lua tests/specs.lua tests/spec/compose/compose_spec.lua
 -- Without arguments: all specs. With stock Lua (LUA_PATH and LUA_CPATH set): lua5.4 tests/specs.lua
 require "moonpulse" -- protocol files that a spec loads do
 local core = require "moonpulse.core"

@@ -3,7 +3,7 @@
 --
 --   500 plans, each on all eight simulators: timed by the device, and by turns by the host, auto, and by the
 --   host over a trigger input. Long run:
---   MP_PLANS=20000 build/moonpulse lua tests/specs.lua tests/spec/five_lists_spec.lua        (half an hour)
+--   MP_PLANS=20000 build/moonpulse lua tests/specs.lua tests/spec/whole/five_lists_spec.lua  (half an hour)
 --   MP_FIRST=812 MP_PLANS=1 ... plays the plan of one seed again, every way.
 --
 -- A plan may be refused with a reason; enough must be played that the test does not pass by refusals.
