@@ -136,15 +136,9 @@ describe("events.tsv", function()
     assert.matches("recovered 10 of 10", out)
     assert_whole(path)
     assert.are.equal(edited, shell.read(path .. "/events.tsv.replaced"))
-<<<<<<< HEAD
-    code, out, err = shell.moonpulse(folder, "recover " .. path)
-    assert.are.equal(2, code, out)
-    assert.matches("there is nothing to recover", err)
-=======
     local again, _, why = shell.moonpulse(folder, "recover " .. path)
     assert.are.equal(2, again)
     assert.matches("there is nothing to recover", why)
->>>>>>> house
   end)
 
   it("of an ended run is written once, however damaged flight.bin is", function()
