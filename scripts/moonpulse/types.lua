@@ -441,6 +441,8 @@
 ---@field silent boolean? the device never says that it fired: set_actions
 ---@field end_proven boolean? a device that is disarmed has ended its trains: set_actions
 ---@field slow_ns integer? a later reply is perhaps another pulse's: set_actions
+---@field lasts_ns integer how long the longest pulse lasts of which only its time tells that it was not cut:
+---   rows wait for that: set_actions
 ---@field passing moonpulse.Row[] of trains that run
 ---@field train_end_ns integer? monotonic: so long the last one may take
 ---@field cut moonpulse.Row[]? of a train that a stop cut
