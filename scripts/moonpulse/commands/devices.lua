@@ -120,7 +120,7 @@ local function in_full(driver)
     line("trigger", "fires on an edge, %g ms later", driver.trigger_latency * 1000)
   end
   line("port", port_text(own))
-  line("twin", driver.simulator and "moonpulse run ... --device sim:" .. (driver.file or driver.name)
+  line("simulator", driver.simulator and "moonpulse run ... --device sim:" .. (driver.file or driver.name)
     or "none")
   local specs = {}
   for _, spec in pairs(driver.options or {}) do

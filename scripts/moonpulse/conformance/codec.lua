@@ -61,17 +61,17 @@ local function keeps_contract(kit)
   local problems, model = contract.problems(kit.plain), kit.model
   kit:check(#problems == 0, table.concat(problems, "; "))
   kit:check(type(model.name) == "string" and type(model.description) == "string"
-    and type(model.new) == "function", "the twin needs name, description, serial and new()")
+    and type(model.new) == "function", "the simulator needs name, description, serial and new()")
   if type(kit.plain.serial) == "table" then
     for key, value in pairs(kit.plain.serial) do
-      kit:check(model.serial[key] == value, "serial.%s is %s in the driver, %s in the twin", key,
+      kit:check(model.serial[key] == value, "serial.%s is %s in the driver, %s in the simulator", key,
         tostring(value), tostring(model.serial[key]))
     end
   end
-  kit:check(not pcall(model.new, { no_such_option = 1 }), "the twin takes an option it does not know")
+  kit:check(not pcall(model.new, { no_such_option = 1 }), "the simulator takes an option it does not know")
   local state = kit:twin():state()
   kit:check(state.armed ~= nil and math.type(state.pulses) == "integer",
-    "twin:state() must say armed and pulses")
+    "simulator:state() must say armed and pulses")
 end
 
 local function takes_values(kit)
@@ -290,7 +290,7 @@ local function fields_known(kit)
 end
 
 M.cases = {
-  { "the driver keeps its contract, and so does the twin", keeps_contract },
+  { "the driver keeps its contract, and so does the simulator", keeps_contract },
   { "every command takes values inside its specs", takes_values },
   { "every command refuses values outside them, by name", refuses_values },
   { "explain names every command, and its bytes come back", explains },

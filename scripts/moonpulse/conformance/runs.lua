@@ -227,7 +227,7 @@ end
 
 --- All that is known of a run that did not go as it must.
 local function story(result)
-  return ("the run ended with: %s; %d of %d pulses sent; the twin's log:\n%s"):format(why_of(result),
+  return ("the run ended with: %s; %d of %d pulses sent; the simulator's log:\n%s"):format(why_of(result),
     result.sent, result.planned, result.log)
 end
 
@@ -244,7 +244,7 @@ end
 local function real_whole(kit)
   local result = results_of(kit, "whole")
   completed(kit, result)
-  kit:check(not result.counts.error, "the twin did not understand everything:\n%s", result.log)
+  kit:check(not result.counts.error, "the simulator did not understand everything:\n%s", result.log)
 end
 
 local function real_keepalive(kit)
@@ -268,7 +268,7 @@ end
 local function real_unplugged(kit)
   local result = results_of(kit, "unplugged")
   kit:check(result.sent <= 2, "%d pulses were sent to a port that is gone", result.sent)
-  kit:check(result.counts.pulse == 1, "the twin fired %d pulses, not 1; %s", result.counts.pulse or 0,
+  kit:check(result.counts.pulse == 1, "the simulator fired %d pulses, not 1; %s", result.counts.pulse or 0,
     story(result))
   local why = result.ok and (result.outcome.fault or result.outcome.stop) or result.outcome.message
   kit:check(why == "gone" or why:find(core.stops.gone.words, 1, true), "it ends with: %s", why)
@@ -278,7 +278,7 @@ end
 local function real_deaf(kit)
   kit:needs_replies()
   local result = results_of(kit, "deaf")
-  kit:check(result.counts.pulse == 1, "the twin fired %d pulses, not 1; %s", result.counts.pulse or 0,
+  kit:check(result.counts.pulse == 1, "the simulator fired %d pulses, not 1; %s", result.counts.pulse or 0,
     story(result))
   kit:check(result.ok and not result.outcome.disarmed and result.outcome.not_disarmed,
     "a device that does not answer is called disarmed")

@@ -39,7 +39,7 @@ local function ready_from_device(kit)
   local stand = kit:connected()
   kit:needs_arming()
   if not (stand.twin.faults and stand.twin.faults["over-temperature"]) then
-    kit:skip("the twin has no fault that keeps it from arming")
+    kit:skip("the simulator has no fault that keeps it from arming")
   end
   kit:needs_replies()
   stand:breaks "over-temperature"
@@ -65,7 +65,7 @@ local function set_before(kit)
     notes[i] = kit:check(stand:last_pulse(), "the device does not fire")
   end
   kit:check(notes[1] ~= notes[2], "the first pulse is the same (%s) at %g and %g %%: arm does not set "
-    .. "its intensity, or the twin's note does not say it", notes[1], kit:level(0.3), kit:level(0.8))
+    .. "its intensity, or the simulator's note does not say it", notes[1], kit:level(0.3), kit:level(0.8))
 end
 
 --- Capacitors fall more slowly than they rise: ready is not yet low enough.
@@ -192,7 +192,7 @@ local function stuck(kit)
   kit:needs_arming()
   local stand = kit:armed()
   if not (stand.twin.faults and stand.twin.faults["stuck-armed"]) then
-    kit:skip("the twin has no such fault")
+    kit:skip("the simulator has no such fault")
   end
   kit:needs_replies()
   stand:breaks "stuck-armed"
@@ -233,7 +233,7 @@ end
 local function overheats(kit)
   local stand, action = kit:armed(), kit:action()
   if not (stand.twin.faults and stand.twin.faults["over-temperature"]) then
-    kit:skip("the twin has no such fault")
+    kit:skip("the simulator has no such fault")
   end
   kit:needs_replies()
   local before = #stand.replies
@@ -255,7 +255,7 @@ local function contact_lost(kit)
   local stand, action = kit:armed(), kit:action()
   stand:keep_alive(false)
   stand:pass(stand.now_ns + math.floor(kit.driver.keepalive.period * 20e9) + 5000000000)
-  kit:check(not state(stand).armed, "the twin stays armed although the keep-alives have ended")
+  kit:check(not state(stand).armed, "the simulator stays armed although the keep-alives have ended")
   local before = #stand.replies
   stand:write(kit.driver.keepalive.bytes)
   local _, _, pulses = kit:fire(stand, action)
@@ -277,7 +277,7 @@ local function contact_kept(kit)
   kit:check(state(stand).armed, "the device disarms within 20 s although the keep-alives come")
   local _, _, pulses = kit:fire(stand, action)
   kit:check(pulses >= 1, "after 20 s of keep-alives the device does not fire")
-  kit:check(stand:count "error" == 0, "the keep-alives are no frames for the twin")
+  kit:check(stand:count "error" == 0, "the keep-alives are no frames for the simulator")
 end
 
 M.cases = {

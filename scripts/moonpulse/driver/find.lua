@@ -175,12 +175,12 @@ end
 function M.twin(driver)
   local name = driver.simulator
   if not name then
-    return nil, ("the driver %s has no twin: it cannot be simulated"):format(driver.name)
+    return nil, ("the driver %s has no simulator: it cannot be simulated"):format(driver.name)
   elseif name:find("%.lua$") then
     local path = name:find("^/") and name or (driver.folder or ".") .. "/" .. name
     local chunk, message = loadfile(path, "t")
     if not chunk then
-      return nil, ("the twin does not load: %s"):format(message)
+      return nil, ("the simulator does not load: %s"):format(message)
     end
     return chunk(path)
   end

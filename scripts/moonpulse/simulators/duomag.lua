@@ -179,7 +179,7 @@ function Twin:knob(name, value, now_ns)
     recharge(self, self.recharge_s)
     note(self, value and "arm" or "disarm", "", "by hand")
   else
-    error(("duomag twin: knob %s = %s: there are intensity (0-100) and arm (true, false)"):format(
+    error(("duomag simulator: knob %s = %s: there are intensity (0-100) and arm (true, false)"):format(
       tostring(name), tostring(value)), 2)
   end
   return results(self)
@@ -233,11 +233,11 @@ function M.new(options)
   for key, value in pairs(options or {}) do
     local default = OPTIONS[key]
     if default == nil then
-      error(("duomag twin: unknown option '%s'; known: armed, coil_type, latency, period, recharge, "
+      error(("duomag simulator: unknown option '%s'; known: armed, coil_type, latency, period, recharge, "
         .. "seed, settle, short_frames"):format(tostring(key)), 2)
     elseif type(value) ~= type(default)
       or type(value) == "number" and not (value >= 0 and value <= 255 or key == "seed") then
-      error(("duomag twin: %s = %s is not possible"):format(key, tostring(value)), 2)
+      error(("duomag simulator: %s = %s is not possible"):format(key, tostring(value)), 2)
     end
     set[key] = value
   end

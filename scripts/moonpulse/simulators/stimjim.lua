@@ -415,7 +415,7 @@ function M.new(options)
   end
   for key, value in pairs(options or {}) do
     if set[key] == nil then
-      error(("stimjim twin: there is no option %s"):format(tostring(key)), 2)
+      error(("stimjim simulator: there is no option %s"):format(tostring(key)), 2)
     end
     set[key] = value
   end

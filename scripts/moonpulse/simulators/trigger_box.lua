@@ -121,7 +121,7 @@ function M.new(options)
   local box = options or {}
   for key in pairs(box) do
     if not known[key] then
-      error(("trigger twin: there is no option %s"):format(tostring(key)), 2)
+      error(("trigger simulator: there is no option %s"):format(tostring(key)), 2)
     end
   end
   local serial = { baud = box.baud or M.serial.baud, bits = 8, parity = "none", stop_bits = 1,

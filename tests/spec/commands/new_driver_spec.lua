@@ -40,7 +40,7 @@ describe("a new driver", function()
 
     status, out = moonpulse "devices --device ./coil_box.lua"
     assert.are.equal(0, status)
-    assert.matches("twin         moonpulse run ... --device sim:./coil_box.lua", out, 1, true)
+    assert.matches("simulator    moonpulse run ... --device sim:./coil_box.lua", out, 1, true)
 
     status, out = moonpulse "run itbs600 --amt 50 --device sim:./coil_box.lua --speed max"
     assert.are.equal(0, status)

@@ -32,7 +32,7 @@ end
 
 --- What is broken, by the name of the case that must say so.
 local mutants = {
-  ["the driver keeps its contract, and so does the twin"] = function(driver)
+  ["the driver keeps its contract, and so does the simulator"] = function(driver)
     driver.serial = { baud = 19200, bits = 8, parity = "none", stop_bits = 1, flow = "none" }
   end,
   ["explain names every command, and its bytes come back"] = function(driver)

@@ -400,7 +400,7 @@ function M.new(commands, own, options, specs)
   end
   for key, value in pairs(options or {}) do
     if not known[key] then
-      error(("magstim twin: there is no option %s"):format(tostring(key)), 3)
+      error(("magstim simulator: there is no option %s"):format(tostring(key)), 3)
     end
     set[key] = value
   end

@@ -244,10 +244,10 @@ local KNOBS = {
 function Twin:knob(name, value, now_ns)
   local knob = KNOBS[name]
   if not knob then
-    error(("magventure twin: no knob '%s'; there are amplitude, enable, page"):format(
+    error(("magventure simulator: no knob '%s'; there are amplitude, enable, page"):format(
       tostring(name)), 2)
   elseif not knob[3](value) then
-    error(("magventure twin: knob %s: %s is not %s"):format(name, tostring(value), knob[2]), 2)
+    error(("magventure simulator: knob %s: %s is not %s"):format(name, tostring(value), knob[2]), 2)
   end
   local now = begin(self, now_ns or self.now_ns)
   machine.run_due(self, now)
@@ -343,7 +343,7 @@ end
 
 local function reports_each(value)
   if value ~= "each" and value ~= "once" then
-    error(("magventure twin: burst_reports = %s: it is once or each"):format(value), 3)
+    error(("magventure simulator: burst_reports = %s: it is once or each"):format(value), 3)
   end
   return value == "each"
 end
@@ -354,7 +354,7 @@ local function model_number(name)
       return number
     end
   end
-  error(("magventure twin: model '%s' is not one of %s, %s"):format(
+  error(("magventure simulator: model '%s' is not one of %s, %s"):format(
     name, limits.MODELS[0], table.concat(limits.MODELS, ", ")), 3)
 end
 
@@ -373,7 +373,7 @@ function M.new(options)
   for key, value in pairs(options or {}) do
     local fault = option_fault(key, value)
     if fault then
-      error("magventure twin: " .. fault, 2)
+      error("magventure simulator: " .. fault, 2)
     end
     set[key] = value
   end

@@ -251,7 +251,7 @@ function M.new(options)
   end
   for key, value in pairs(options or {}) do
     if set[key] == nil then
-      error(("pulsepal twin: there is no option %s"):format(tostring(key)), 2)
+      error(("pulsepal simulator: there is no option %s"):format(tostring(key)), 2)
     end
     set[key] = value
   end
