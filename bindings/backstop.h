@@ -24,7 +24,7 @@
  * The times count while this thread itself gets its turns: not while the process is suspended,
  * and not (for 5 s) while the loop thread waits for a guard's end, which is bounded by itself.
  *
- * One process may have several runs, one after the other. core.phase("run") begins one where
+ * One process may have several runs, one after the other. core.phase("run") begins one if
  * none goes on: stops, the folder, what the device said and the line that was interrupted are
  * forgotten then, and output that was let go of is given back. A stop carries the number of its
  * run, so that one which this thread saw in an earlier run ends none.

@@ -11,7 +11,7 @@
 #include <stdatomic.h>
 #include <stdint.h>
 
-/* Nothing to end; a run without a script of its own, or behind it; a script; what is left is
+/* Nothing to end; a run without a script of its own, or after it; a script; what is left is
  * ours: the record, its report; the Lua state; the process is being ended by the backstop.
  */
 enum phase {

@@ -69,7 +69,7 @@ static bool confirmed_safe(void)
     return said == SAYS_DISARMED || (said == NOT_ASKED && !atomic_load(&backstop.unsafe));
 }
 
-/* The process ends now: where the loop thread has gone on since seen, it does not. */
+/* The process ends now: if the loop thread has gone on since seen, it does not. */
 static bool claim(unsigned seen)
 {
     return atomic_compare_exchange_strong(&backstop.state, &seen, PHASE_ENDING);

@@ -26,7 +26,7 @@ static void survive_lost_pipes(void)
     (void)signal(SIGXFSZ, SIG_IGN); // nor may a file that must not grow end the process
 }
 
-/* Where a standard stream is closed the next file would take its place, and our words go there.
+/* If a standard stream is closed the next file would take its place, and our words go there.
  */
 static void have_standard_streams(void)
 {

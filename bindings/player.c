@@ -89,7 +89,7 @@ static int player_new(lua_State *L)
     return 1;
 }
 
-/* player:next(): as lowering:next(), but goes on behind what play() played. */
+/* player:next(): as lowering:next(), but goes on after what play() played. */
 static int player_next(lua_State *L)
 {
     struct player *player = check_player(L);

@@ -129,8 +129,8 @@ static void set_send(lua_State *L, const struct device *device, const struct mp_
 
 /*
  * on_outcome(outcome): a table with what = "sent"|"skipped"|"not_taken"|"mark"|"oneoff"|
- * "finished"|"stopped", and stop = the name of a reason ("none" where there is none).
- * sent, skipped, not_taken, mark: of the plan, see moonpulse.Outcome (record/outcome.lua):
+ * "finished"|"stopped", and stop = the name of a reason ("none" if there is none).
+ * sent, skipped, not_taken, mark: of the plan, see moonpulse.Outcome (types.lua):
  * send, number, planned_ns, due_ns, entered_ns, returned_ns, in nanoseconds from the plan's
  * start; action and frame from 1, of a mark its text instead. stopped: at_ns (monotonic),
  * safe_sent (the port took the whole safe frame), safes (so many).

@@ -81,7 +81,7 @@ static int wire_ns(lua_State *L)
     return 1;
 }
 
-/* core.terminal_width() -> columns of standard output; nothing where it is no terminal */
+/* core.terminal_width() -> columns of standard output; nothing if it is no terminal */
 static int terminal_width(lua_State *L)
 {
     struct winsize size;

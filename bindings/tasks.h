@@ -33,7 +33,7 @@ struct mp_host {
 
 /* The host of this state: made with the module, NULL when the state closes and it has ended. */
 struct mp_host *mp_host_of(lua_State *L);
-/* The same; raises where there is none. */
+/* The same; raises if there is none. */
 struct mp_host *mp_check_host(lua_State *L);
 
 /*

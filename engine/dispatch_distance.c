@@ -28,7 +28,7 @@ static int64_t set_due_ns(const struct mp_dispatcher *d)
 
 int64_t dispatch_due_ns(const struct mp_dispatcher *d)
 {
-    if (d->next.kind == MP_SEND_SET && d->next.behind_ns > 0 && d->config.settings)
+    if (d->next.kind == MP_SEND_SET && d->next.behind_ns > 0 && d->config.arming.settings)
         return set_due_ns(d);
     if (d->next.kind != MP_SEND_PULSE)
         return d->start_ns + d->next.send_ns;

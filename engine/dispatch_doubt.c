@@ -8,7 +8,7 @@
  */
 bool dispatch_unsettled(const struct mp_dispatcher *d)
 {
-    return d->config.settings &&
+    return d->config.arming.settings &&
            atomic_load_explicit(&d->believed, memory_order_acquire) < d->settings;
 }
 

@@ -26,9 +26,9 @@ static enum mp_status hand_over(struct mp_port *port, const struct dispatch_part
 }
 
 /*
- * Where in its write the first bit leaves is not known, for this pulse nor for the next, and
- * the difference of the two is what counts: a usual write is taken for its beginning. What
- * takes longer has stalled, before or behind that bit: then the last instant holds.
+ * We do not know when within write() the first bit leaves. We need only the difference between
+ * two pulses, so we take the start of the call, or its end if it took unusually long: then it
+ * has stalled, before that bit or after it.
  */
 int64_t dispatch_left_ns(const struct mp_dispatcher *d, const struct mp_frame *frame,
                          const struct mp_outcome *out)
@@ -48,11 +48,11 @@ bool dispatch_part(struct mp_dispatcher *d, const struct dispatch_part *part)
     bool to_device = part->port == MP_PORT_DEVICE && part->line == MP_TRIGGER_NONE;
     int64_t now = dispatch_now(d);
     if (whole && to_device)
-        d->keepalive_due_ns = now + d->config.keepalive_ns; // any frame does
+        d->keepalive_due_ns = now + d->config.arming.keepalive_ns; // any frame does
     if (whole)
         return true;
     d->cut = d->cut || (to_device && cut);
-    mp_dispatcher_stop(d, status == MP_OK ? MP_STOP_BLOCKED : MP_STOP_GONE);
+    mp_latch_stop(&d->stop, status == MP_OK ? MP_STOP_BLOCKED : MP_STOP_GONE);
     return false;
 }
 

@@ -22,16 +22,16 @@ static void send_safe(struct mp_dispatcher *d)
     // a line that is up comes down first; else the safe frame is not kept waiting
     bool early = d->second.open;
     bool rested = early && dispatch_rest(d);
-    // behind a cut frame the device takes the first bytes for its rest: send it twice
-    int copies = config->safe_length == 0 ? 0 : d->cut || discard ? 2 : 1;
+    // after a cut frame the device takes the first bytes for its rest: send it twice
+    int copies = config->arming.safe_length == 0 ? 0 : d->cut || discard ? 2 : 1;
     out.woken_ns = out.entered_ns = dispatch_now(d);
     for (int tries = 0; copies > 0 && tries < SAFE_TRIES; tries++) {
         size_t written = 0;
-        if (mp_port_write(config->port, config->safe + done, config->safe_length - done,
+        if (mp_port_write(config->port, d->safe + done, config->arming.safe_length - done,
                           &written, NULL) != MP_OK)
             break;
         done += written;
-        if (done == config->safe_length) {
+        if (done == config->arming.safe_length) {
             copies--;
             out.safes++;
             done = 0;

@@ -16,12 +16,6 @@ static const int64_t awake_ns = 5 * MP_NS_PER_US;
 // how often the heartbeat is looked at while nothing is due
 static const int64_t look_ns = 100 * MP_NS_PER_MS;
 
-int64_t dispatch_now(const struct mp_dispatcher *d)
-{
-    const struct mp_time *time = d->config.time;
-    return time == NULL ? mp_clock_ns() : time->now(time->context);
-}
-
 static bool stopped(struct mp_dispatcher *d)
 {
     return dispatch_stopped(d);
@@ -43,7 +37,7 @@ static void publish_finished(struct mp_dispatcher *d)
 static bool write_part(struct mp_dispatcher *d, const struct dispatch_part *part,
                        struct mp_outcome *out)
 {
-    if (stopped(d)) // the last look is behind the stamp: what is stamped later never leaves
+    if (stopped(d)) // looked at after the time stamp: nothing stamped after a stop is ever sent
         return false;
     dispatch_record_begin(d, out);
     bool whole = dispatch_part(d, part);
@@ -59,7 +53,7 @@ static void send_oneoff(struct mp_dispatcher *d, const void *bytes, size_t lengt
 {
     const struct dispatch_part part = {.bytes = bytes, .length = length};
     struct mp_outcome out = {.kind = MP_OUT_ONEOFF, .start_ns = d->start_ns};
-    struct mp_flight *flight = d->config.flight;
+    struct mp_flight *flight = d->config.arming.flight;
     bool own = flight != NULL && !keepalive && mp_flight_take_oneoff(flight);
     if (!dispatch_can_record(d))
         return;
@@ -119,9 +113,9 @@ static void take_commands(struct mp_dispatcher *d)
     while (!d->have_held && !stopped(d) && mp_ring_pop(&d->commands, &command))
         take_command(d, &command);
     const struct mp_dispatch_config *config = &d->config;
-    if (config->keepalive_length > 0 && dispatch_now(d) >= d->keepalive_due_ns &&
-        fits(d, config->keepalive_length) && !stopped(d))
-        send_oneoff(d, config->keepalive, config->keepalive_length, true);
+    if (config->arming.keepalive_length > 0 && dispatch_now(d) >= d->keepalive_due_ns &&
+        fits(d, config->arming.keepalive_length) && !stopped(d))
+        send_oneoff(d, config->arming.keepalive, config->arming.keepalive_length, true);
 }
 
 /* ---- the last look ---- */
@@ -159,16 +153,16 @@ static enum mp_stop refuse(const struct mp_dispatcher *d, int64_t now)
 /* Has the loop been silent too long? Not if this thread was stalled together with it. */
 static void check_heartbeat(struct mp_dispatcher *d)
 {
-    const int64_t stuck_ns = d->config.stuck_ns;
+    const int64_t stuck_ns = d->config.arming.stuck_ns;
     int64_t now = dispatch_now(d);
     bool was_stalled = now - d->alive_ns > 2 * look_ns + MP_NS_PER_MS;
     d->alive_ns = now;
     if (stuck_ns == 0)
         return;
     if (was_stalled) // both were stopped: the loop gets its time from here on
-        mp_dispatcher_heartbeat(d);
+        atomic_store(&d->heartbeat_ns, dispatch_now(d));
     else if (now - atomic_load(&d->heartbeat_ns) > stuck_ns)
-        mp_dispatcher_stop(d, MP_STOP_STUCK);
+        mp_latch_stop(&d->stop, MP_STOP_STUCK);
 }
 
 /*
@@ -187,8 +181,8 @@ static void warm(struct mp_dispatcher *d)
     (void)sink;
     (void)refuse(d, dispatch_now(d));
     mp_ring_warm(&d->outcomes);
-    if (d->config.flight != NULL)
-        mp_flight_warm(d->config.flight);
+    if (d->config.arming.flight != NULL)
+        mp_flight_warm(d->config.arming.flight);
 }
 
 /* Is the second part of the pulse before the next thing to do? */
@@ -227,10 +221,10 @@ static void wait_for_due(struct mp_dispatcher *d, struct mp_next *next)
 static void wait_for_next(struct mp_dispatcher *d, struct mp_next *next)
 {
     const struct mp_dispatch_config *config = &d->config;
-    bool looks = d->threaded || config->stuck_ns > 0;
+    bool looks = d->threaded || config->arming.stuck_ns > 0;
     int64_t look = looks ? d->alive_ns + look_ns : INT64_MAX;
-    if (config->keepalive_length > 0 && d->keepalive_due_ns < look &&
-        fits(d, config->keepalive_length))
+    if (config->arming.keepalive_length > 0 && d->keepalive_due_ns < look &&
+        fits(d, config->arming.keepalive_length))
         look = d->keepalive_due_ns;
     d->second_next = second_is_next(d);
     d->due_ns = d->second_next ? d->second.due_ns
@@ -271,10 +265,10 @@ static bool write_planned(struct mp_dispatcher *d, struct mp_outcome *out)
     }
     dispatch_was_sent(d, out);
     // stalled inside the write: it has left, perhaps late, and the record says so
-    if (out->returned_ns - (d->start_ns + send->send_ns) > d->config.tolerance_ns) {
+    if (out->returned_ns - (d->start_ns + send->send_ns) > d->config.arming.tolerance_ns) {
         out->stop = MP_STOP_LATE;
-        if (d->config.late == MP_LATE_ABORT)
-            mp_dispatcher_stop(d, MP_STOP_LATE);
+        if (d->config.arming.late == MP_LATE_ABORT)
+            mp_latch_stop(&d->stop, MP_STOP_LATE);
     }
     return true;
 }
@@ -288,11 +282,11 @@ static void dispatch(struct mp_dispatcher *d)
     if (stopped(d) || !dispatch_can_record(d))
         return;
     if (send->kind == MP_SEND_PULSE && unanswered(d)) {
-        mp_dispatcher_stop(d, MP_STOP_SILENT);
+        mp_latch_stop(&d->stop, MP_STOP_SILENT);
         return;
     }
     if (send->kind == MP_SEND_PULSE && backed_up(d, d->woken_ns)) {
-        mp_dispatcher_stop(d, MP_STOP_BLOCKED);
+        mp_latch_stop(&d->stop, MP_STOP_BLOCKED);
         return;
     }
     const int64_t due_ns = dispatch_due_ns(d);
@@ -307,9 +301,9 @@ static void dispatch(struct mp_dispatcher *d)
         out.kind = MP_OUT_SKIPPED;
         out.stop = refusal;
         // a setting that comes too late would leave the next pulse at the wrong intensity
-        if (d->config.late == MP_LATE_ABORT || send->kind != MP_SEND_PULSE ||
+        if (d->config.arming.late == MP_LATE_ABORT || send->kind != MP_SEND_PULSE ||
             refusal == MP_STOP_SETTING)
-            mp_dispatcher_stop(d, refusal);
+            mp_latch_stop(&d->stop, refusal);
     } else if (!write_planned(d, &out)) {
         if (out.kind == MP_OUT_UNTAKEN)
             dispatch_publish(d, &out);
@@ -330,7 +324,7 @@ static bool act(struct mp_dispatcher *d, struct mp_next *next)
     switch (d->waits) {
     case WAITS_NOTHING:
         d->alive_ns = dispatch_now(d);
-        d->keepalive_due_ns = d->alive_ns + d->config.keepalive_ns;
+        d->keepalive_due_ns = d->alive_ns + d->config.arming.keepalive_ns;
         dispatch_record_alive(d);
         break;
     case WAITS_LOOK:

@@ -73,28 +73,46 @@ static enum mp_status start_thread(struct mp_dispatcher *d, struct mp_error *err
     return MP_OK;
 }
 
+enum mp_status mp_arming_check(const struct mp_arming *arming, struct mp_error *err)
+{
+    if ((arming->safe_length == 0 && !arming->safe_line) || arming->safe_length > MP_FRAME_MAX)
+        return mp_fail(err, MP_EINVAL, "arming needs the bytes that make the device safe");
+    if (arming->keepalive_length > MP_FRAME_MAX ||
+        (arming->keepalive_length > 0 && arming->keepalive_ns <= 0))
+        return mp_fail(err, MP_EINVAL, "a keep-alive has 1 to %d bytes and a period above 0",
+                       MP_FRAME_MAX);
+    return MP_OK;
+}
+
+/* *bytes were borrowed: from now on they are ours, in to. */
+static void own_bytes(const void **bytes, uint8_t *to, size_t length)
+{
+    if (length > 0)
+        memcpy(to, *bytes, length);
+    *bytes = to;
+}
+
 static enum mp_status create(struct mp_dispatcher **out,
                              const struct mp_dispatch_config *config, struct mp_error *err)
 {
-    if ((config->safe_length == 0 && !config->safe_line) || config->safe_length > MP_FRAME_MAX)
-        return mp_fail(err, MP_EINVAL, "arming needs the bytes that make the device safe");
-    if (config->keepalive_length > MP_FRAME_MAX ||
-        (config->keepalive_length > 0 && config->keepalive_ns <= 0))
-        return mp_fail(err, MP_EINVAL, "a keep-alive has 1 to %d bytes and a period above 0",
-                       MP_FRAME_MAX);
+    enum mp_status status = mp_arming_check(&config->arming, err);
+    if (status != MP_OK)
+        return status;
     struct mp_dispatcher *d = aligned_alloc(64, (sizeof *d + 63) / 64 * 64);
     if (d == NULL)
         return mp_fail(err, MP_ENOMEM, "out of memory for the dispatcher");
     memset(d, 0, sizeof *d);
     d->config = *config;
-    d->rules = (struct dispatch_rules){.tolerance_ns = config->tolerance_ns,
-                                       .unconfirmed_ns = config->unconfirmed_ns,
+    own_bytes(&d->config.arming.safe, d->safe, config->arming.safe_length);
+    own_bytes(&d->config.arming.keepalive, d->keepalive, config->arming.keepalive_length);
+    d->rules = (struct dispatch_rules){.tolerance_ns = config->arming.tolerance_ns,
+                                       .unconfirmed_ns = config->arming.unconfirmed_ns,
                                        .any_distance = config->any_distance};
     d->realtime.dma_fd = -1;
     (void)sem_init(&d->wake, 0, 0);
     mp_latch_init(&d->stop, &d->wake);
     (void)sem_init(&d->ready, 0, 0);
-    enum mp_status status = mp_ring_init(&d->commands, sizeof(struct command), COMMANDS, err);
+    status = mp_ring_init(&d->commands, sizeof(struct command), COMMANDS, err);
     if (status == MP_OK)
         status = mp_ring_init(&d->outcomes, sizeof(struct mp_outcome), OUTCOMES, err);
     if (status != MP_OK) {
@@ -112,8 +130,8 @@ enum mp_status mp_dispatcher_create_stepped(struct mp_dispatcher **out,
                                             struct mp_error *err)
 {
     enum mp_status status = create(out, config, err);
-    if (status == MP_OK && config->flight != NULL)
-        mp_flight_set_busy(config->flight, true);
+    if (status == MP_OK && config->arming.flight != NULL)
+        mp_flight_set_busy(config->arming.flight, true);
     return status;
 }
 
@@ -121,8 +139,8 @@ enum mp_status mp_dispatcher_create_stepped(struct mp_dispatcher **out,
 static void ended(struct mp_dispatcher *d)
 {
     d->joined = true;
-    if (d->config.flight != NULL)
-        mp_flight_set_busy(d->config.flight, false);
+    if (d->config.arming.flight != NULL)
+        mp_flight_set_busy(d->config.arming.flight, false);
     mp_realtime_release(&d->realtime);
 }
 
@@ -143,12 +161,12 @@ enum mp_status mp_dispatcher_create(struct mp_dispatcher **out,
     if (status != MP_OK)
         return status;
     mp_realtime_prepare(&d->realtime);
-    if (config->flight != NULL)
-        mp_flight_set_busy(config->flight, true);
+    if (config->arming.flight != NULL)
+        mp_flight_set_busy(config->arming.flight, true);
     status = start_thread(d, err);
     if (status != MP_OK) {
-        if (config->flight != NULL)
-            mp_flight_set_busy(config->flight, false);
+        if (config->arming.flight != NULL)
+            mp_flight_set_busy(config->arming.flight, false);
         mp_realtime_release(&d->realtime);
         mp_dispatcher_destroy(d);
         return status;

@@ -5,6 +5,7 @@
 #ifndef MP_DISPATCHER_CORE_H
 #define MP_DISPATCHER_CORE_H
 
+#include "engine/clock.h"
 #include "engine/dispatch_late.h"
 #include "engine/ring.h"
 
@@ -45,7 +46,8 @@ struct dispatch_second {
 enum dispatch_waits { WAITS_NOTHING, WAITS_LOOK, WAITS_WARM, WAITS_DUE };
 
 struct mp_dispatcher {
-    struct mp_dispatch_config config;
+    struct mp_dispatch_config config; // the bytes of its arming are these
+    uint8_t safe[MP_FRAME_MAX], keepalive[MP_FRAME_MAX];
     struct mp_realtime realtime;
     struct mp_ring commands;
     struct mp_ring outcomes;
@@ -119,7 +121,12 @@ bool dispatch_step(struct mp_dispatcher *dispatcher, struct mp_next *next);
 /* It is stopped: the safe frame, and its owner has the plan back. */
 void dispatch_end(struct mp_dispatcher *dispatcher);
 void dispatch_let_go(struct mp_dispatcher *dispatcher);
-int64_t dispatch_now(const struct mp_dispatcher *dispatcher);
+
+static inline int64_t dispatch_now(const struct mp_dispatcher *d)
+{
+    const struct mp_time *time = d->config.time;
+    return time == NULL ? mp_clock_ns() : time->now(time->context);
+}
 
 static inline struct mp_port *dispatch_port(const struct mp_dispatcher *d, uint8_t port)
 {

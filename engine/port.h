@@ -11,6 +11,14 @@
  * loop thread. While a port is armed only the dispatcher thread writes and only
  * the loop thread reads: reading and writing share no state, so no lock is needed.
  * mp_port_write and mp_port_read never block, allocate or lock.
+ *
+ *     const struct mp_serial serial = {.baud = 38400, .bits = 8, .stop_bits = 1};
+ *     mp_port_open(&port, "/dev/ttyUSB0", &serial, &err);      // raw, exclusive, lines down
+ *     mp_port_write(port, bytes, length, &written, &err);      // written < length: it is full
+ *     struct pollfd input = {.fd = mp_port_fd(port), .events = POLLIN};
+ *     if (poll(&input, 1, 100) > 0)
+ *         mp_port_read(port, buffer, sizeof buffer, &got, &err);
+ *     mp_port_close(port);
  */
 #ifndef MP_PORT_H
 #define MP_PORT_H
@@ -63,7 +71,7 @@ enum mp_status mp_port_adopt(struct mp_port **port, int take_fd, const char *nam
 
 /*
  * Close and free. NULL is accepted. Lines stay as they are; nothing is drained. The
- * port is free for others at once, even where a forked process shares the descriptor.
+ * port is free for others at once, even if a forked process shares the descriptor.
  */
 void mp_port_close(struct mp_port *port);
 
@@ -110,15 +118,15 @@ enum mp_status mp_port_set_lines(struct mp_port *port, bool rts, bool dtr,
 /*
  * Raise or drop one line (BREAK: begin or end it). Never blocks, but that the system lets
  * what was written before leave first when a BREAK begins: look at mp_port_queued before.
- * MP_EUNSUPPORTED where the port has no such line; MP_EGONE as above.
+ * MP_EUNSUPPORTED if the port has no such line; MP_EGONE as above.
  */
 enum mp_status mp_port_set_line(struct mp_port *port, enum mp_trigger_line line, bool high,
                                 struct mp_error *err);
 
 /*
  * Drop the lines that can fire, and look whether line, which is to do so, is there and low.
- * MP_EUNSUPPORTED, with what to do, where it is not there (a pseudo-terminal has no lines)
- * or belongs to the flow control of serial; MP_EIO where it stays high.
+ * MP_EUNSUPPORTED, with what to do, if it is not there (a pseudo-terminal has no lines)
+ * or belongs to the flow control of serial; MP_EIO if it stays high.
  */
 enum mp_status mp_port_check_line(struct mp_port *port, enum mp_trigger_line line,
                                   const struct mp_serial *serial, struct mp_error *err);

@@ -67,7 +67,7 @@ bool mp_port_is_pts(const struct stat *device);
 
 /*
  * Refuse, without touching the device, a port that somebody holds: opening a real
- * port raises its lines even where the opener is turned away afterwards.
+ * port raises its lines even if the opener is turned away afterwards.
  */
 enum mp_status mp_port_check_free(const struct mp_port_target *target, struct mp_error *err);
 

@@ -37,7 +37,7 @@ const char *mp_wire_path(const struct mp_wire *wire);
 /* Is it a wire's, whether or not there is one? */
 bool mp_wire_is_path(const char *path);
 
-/* Send to the near end: it has it in the next turn; nobody hears it where it is not open. A
+/* Send to the near end: it has it in the next turn; nobody hears it if it is not open. A
  * full buffer gives MP_OK with *written < len. */
 enum mp_status mp_wire_write(struct mp_wire *wire, const void *bytes, size_t len,
                              size_t *written, struct mp_error *err);

@@ -32,11 +32,7 @@ static enum mp_status check_arming(const struct mp_session *s, const struct mp_a
     if (s->trigger_lost)
         return mp_fail(err, MP_EGONE, "the trigger's port %s is lost: plug it in, start anew",
                        mp_port_path(s->trigger));
-    if ((arming->safe_length == 0 && !arming->safe_line) || arming->safe_length > MP_FRAME_MAX)
-        return mp_fail(err, MP_EINVAL, "arming needs the bytes that make the device safe");
-    if (arming->keepalive != NULL && arming->keepalive_length > MP_FRAME_MAX)
-        return mp_fail(err, MP_EINVAL, "a keep-alive has at most %d bytes", MP_FRAME_MAX);
-    return MP_OK;
+    return mp_arming_check(arming, err);
 }
 
 static enum mp_status start_guard(struct mp_session *s, const struct mp_arming *arming,
@@ -69,28 +65,15 @@ enum mp_status mp_session_arm(struct mp_session *s, const struct mp_arming *armi
         .trigger = s->trigger,
         .lines = {s->lines[MP_PORT_DEVICE], s->lines[MP_PORT_TRIGGER]},
         .rest_length = s->rest_length,
-        .safe_length = arming->safe_length,
-        .safe_line = arming->safe_line,
-        .tolerance_ns = arming->tolerance_ns,
-        .late = arming->late,
-        .keepalive_ns = arming->keepalive_ns,
-        .stuck_ns = arming->stuck_ns,
-        .unconfirmed_ns = arming->unconfirmed_ns,
-        .settings = arming->settings,
-        .flight = arming->flight,
+        .arming = *arming,
         .wake = wake_loop,
         .context = s,
     };
     session_copy(config.rest, s->rest, s->rest_length);
-    session_copy(config.safe, arming->safe, arming->safe_length);
-    if (arming->keepalive != NULL) {
-        session_copy(config.keepalive, arming->keepalive, arming->keepalive_length);
-        config.keepalive_length = arming->keepalive_length;
-    }
     struct mp_dispatcher *d = NULL;
     bool guarded = arming->guard && !s->world->is_virtual;
     if (guarded) // before there is a dispatcher, and before memory is locked; the child
-                 // calls only what is safe behind a fork, whatever threads there are
+                 // calls only what is safe after a fork, whatever threads there are
         status = start_guard(s, arming, err);
     if (s->world->is_virtual)
         status = session_arm_virtual(s, &d, &config, arming->line, err);

@@ -27,7 +27,7 @@ enum mp_status session_arm_virtual(struct mp_session *s, struct mp_dispatcher **
     s->time = (struct mp_time){.now = world_now, .context = s->world};
     s->next = (struct mp_next){0};
     config->time = &s->time;
-    config->stuck_ns = 0; // nobody could beat meanwhile
+    config->arming.stuck_ns = 0; // nobody could beat meanwhile
     config->wake = no_wake;
     return mp_dispatcher_create_stepped(out, config, err);
 }

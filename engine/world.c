@@ -2,6 +2,9 @@
 
 #include "engine/clock.h"
 
+#include <sys/timerfd.h>
+#include <unistd.h>
+
 // a virtual world asks the loop what has come from outside so often, by the real clock; whether
 // it is time to is looked at every so many turns
 static const int64_t hear_ns = 10 * MP_NS_PER_MS;
@@ -95,20 +98,33 @@ static void ring_first(struct mp_world *w)
 
 static void on_timer(uv_timer_t *timer);
 
-/* Have libuv call for the first alarm: never before it is due, and a millisecond late at most.
- */
+/* Do the handles keep the loop going? Only for an alarm that is not idle. */
+static void hold_loop(struct mp_world *w, bool hold)
+{
+    void (*tell)(uv_handle_t * handle) = hold ? uv_ref : uv_unref;
+    tell((uv_handle_t *)&w->timer);
+    if (w->exact >= 0)
+        tell((uv_handle_t *)&w->poll);
+}
+
+/* Have the exact timer call at due_ns; 0: not at all. */
+static bool set_exact(struct mp_world *w, int64_t due_ns)
+{
+    const struct itimerspec at = {.it_value = mp_clock_timespec(due_ns)};
+    return w->exact >= 0 && timerfd_settime(w->exact, TFD_TIMER_ABSTIME, &at, NULL) == 0;
+}
+
+/* Have the loop call for the first alarm, never before it is due. */
 static void arm(struct mp_world *w)
 {
-    if (w->awake > 0)
-        uv_ref((uv_handle_t *)&w->timer);
-    else
-        uv_unref((uv_handle_t *)&w->timer);
-    if (w->first == NULL) {
-        (void)uv_timer_stop(&w->timer);
+    const int64_t due_ns = w->first == NULL ? 0 : w->first->due_ns;
+    hold_loop(w, w->awake > 0);
+    (void)uv_timer_stop(&w->timer);
+    if (w->first == NULL)
+        (void)set_exact(w, 0);
+    if (w->first == NULL || (due_ns > mp_clock_ns() && set_exact(w, due_ns)))
         return;
-    }
     uv_update_time(w->loop); // it may be stale after long work
-    const int64_t due_ns = w->first->due_ns;
     int64_t due_ms = due_ns / MP_NS_PER_MS + (due_ns % MP_NS_PER_MS > 0 ? 1 : 0);
     int64_t after_ms = due_ms - (int64_t)uv_now(w->loop);
     (void)uv_timer_start(&w->timer, on_timer, after_ms > 0 ? (uint64_t)after_ms : 0, 0);
@@ -121,9 +137,8 @@ static void arm_soon(struct mp_world *w)
 }
 
 /* All that are due, but those that are set meanwhile: they have the next turn. */
-static void on_timer(uv_timer_t *timer)
+static void ring_due(struct mp_world *w)
 {
-    struct mp_world *w = timer->data;
     const uint64_t last = w->order;
     const int64_t now = mp_clock_ns();
     if (w->is_virtual) // the pace's: it has only waited
@@ -134,6 +149,20 @@ static void on_timer(uv_timer_t *timer)
         ring_first(w);
     w->ringing = false;
     arm_soon(w);
+}
+
+static void on_timer(uv_timer_t *timer)
+{
+    ring_due(timer->data);
+}
+
+static void on_exact(uv_poll_t *poll, int status, int events)
+{
+    struct mp_world *w = poll->data;
+    uint64_t times;
+    (void)status, (void)events;
+    if (read(w->exact, &times, sizeof times) > 0) // else it was set anew meanwhile
+        ring_due(w);
 }
 
 /* ---- a virtual world ---- */
@@ -200,7 +229,15 @@ void mp_world_open(struct mp_world *w, uv_loop_t *loop)
     *w = (struct mp_world){.loop = loop};
     (void)uv_timer_init(loop, &w->timer); // cannot fail
     w->timer.data = w;
-    uv_unref((uv_handle_t *)&w->timer);
+    w->exact = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
+    if (w->exact >= 0 && uv_poll_init(loop, &w->poll, w->exact) != 0) {
+        (void)close(w->exact);
+        w->exact = -1;
+    }
+    w->poll.data = w;
+    if (w->exact >= 0)
+        (void)uv_poll_start(&w->poll, UV_READABLE, on_exact);
+    hold_loop(w, false);
 }
 
 void mp_world_close(struct mp_world *w)
@@ -208,6 +245,10 @@ void mp_world_close(struct mp_world *w)
     while (w->first != NULL)
         take_out(w, w->first);
     uv_close((uv_handle_t *)&w->timer, NULL);
+    if (w->exact < 0)
+        return;
+    uv_close((uv_handle_t *)&w->poll, NULL);
+    (void)close(w->exact);
 }
 
 int64_t mp_world_now(const struct mp_world *w)
@@ -286,7 +327,8 @@ void mp_world_go_virtual(struct mp_world *w, int64_t now_ns, double pace)
     w->here = w->turns = 0;
     w->held = 0;
     (void)uv_timer_stop(&w->timer);
-    uv_unref((uv_handle_t *)&w->timer);
+    (void)set_exact(w, 0);
+    hold_loop(w, false);
     mp_world_stop(w);
 }
 

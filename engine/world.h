@@ -1,7 +1,8 @@
 /*
  * world.h - the time that a loop lives by: now, alarms, and the turn that rings them.
  *
- *   real      the monotonic clock; one uv_timer stands for the alarm that is due first
+ *   real      the monotonic clock; one timer of the system's stands for the alarm that is due
+ *             first, to the nanosecond, as libuv's own know whole milliseconds only
  *   virtual   a clock that jumps from alarm to alarm, by their time and, of the same time, by
  *             their order; nothing waits, or pace virtual seconds pass in one real one
  *
@@ -42,7 +43,10 @@ struct mp_alarm {
 
 struct mp_world {
     uv_loop_t *loop;
-    uv_timer_t timer;
+    uv_timer_t
+        timer; // for what is due already, and in whole milliseconds where there is no exact
+    uv_poll_t poll; // of exact
+    int exact;      // a timerfd; -1: the system gave none
     struct mp_alarm *first;
     uint64_t order; // of the alarm that was set last
     size_t awake;   // alarms that are set and not idle
@@ -69,7 +73,7 @@ int64_t mp_world_now(const struct mp_world *world);
 /* The soonest instant by which what has come from outside by now is heard. */
 int64_t mp_world_soon(struct mp_world *world);
 
-/* Ring at due_ns, or as soon as can be where that is over; one that is set is moved. */
+/* Ring at due_ns, or as soon as can be if that is over; one that is set is moved. */
 void mp_world_set(struct mp_world *world, struct mp_alarm *alarm, int64_t due_ns);
 /* It does not ring. One that is not set is left as it is. */
 void mp_world_cancel(struct mp_world *world, struct mp_alarm *alarm);

@@ -17,6 +17,7 @@
 
 int bench_onset(int argc, char **argv);
 int bench_uvtimer(int argc, char **argv);
+int bench_fifo_loop(int argc, char **argv);
 int bench_load(int argc, char **argv);
 int bench_stall(int argc, char **argv);
 int bench_write(int argc, char **argv);

@@ -12,17 +12,34 @@
 
 enum { GAP_US = 100 };
 
-static void look(int64_t until_ns, int64_t *worst_ns, int64_t *gaps)
+struct found {
+    int64_t worst_ns, gaps, looked_ns;
+    // time in gaps that lies more than so long before their end: a deadline there is later than
+    // that
+    int64_t beyond_100us_ns, beyond_1ms_ns;
+};
+
+static int64_t beyond(int64_t gap_ns, int64_t limit_ns)
 {
-    int64_t last = mp_clock_ns();
+    return gap_ns > limit_ns ? gap_ns - limit_ns : 0;
+}
+
+static void look(int64_t until_ns, struct found *found)
+{
+    const int64_t first = mp_clock_ns();
+    int64_t last = first;
     while (last < until_ns) {
-        int64_t now = mp_clock_ns();
-        if (now - last > *worst_ns)
-            *worst_ns = now - last;
-        if (now - last > GAP_US * MP_NS_PER_US)
-            (*gaps)++;
+        int64_t now = mp_clock_ns(), gap = now - last;
         last = now;
+        if (gap > found->worst_ns)
+            found->worst_ns = gap;
+        if (gap <= GAP_US * MP_NS_PER_US)
+            continue;
+        found->gaps++;
+        found->beyond_100us_ns += beyond(gap, GAP_US * MP_NS_PER_US);
+        found->beyond_1ms_ns += beyond(gap, MP_NS_PER_MS);
     }
+    found->looked_ns += last - first;
 }
 
 int bench_stall(int argc, char **argv)
@@ -35,7 +52,7 @@ int bench_stall(int argc, char **argv)
            total_ns / MP_NS_PER_MS);
     const char *comma = "";
     for (size_t cpu = 0; cpu < CPU_SETSIZE; cpu++) {
-        int64_t worst_ns = 0, gaps = 0;
+        struct found found = {0};
         if (!CPU_ISSET(cpu, &cpus))
             continue;
         CPU_ZERO(&one);
@@ -43,12 +60,15 @@ int bench_stall(int argc, char **argv)
         bench_must_sys(sched_setaffinity(0, sizeof one, &one) == 0, "sched_setaffinity");
         for (int64_t left = total_ns; left > 0; left -= 800 * MP_NS_PER_MS) {
             int64_t turn = left < 800 * MP_NS_PER_MS ? left : 800 * MP_NS_PER_MS;
-            look(mp_clock_ns() + turn, &worst_ns, &gaps);
+            look(mp_clock_ns() + turn, &found);
             const struct timespec pause = {.tv_nsec = 200 * MP_NS_PER_MS};
             (void)nanosleep(&pause, NULL);
         }
-        printf("%s{\"cpu\":%zu,\"worst_ns\":%" PRId64 ",\"over_100us\":%" PRId64 "}", comma,
-               cpu, worst_ns, gaps);
+        printf("%s{\"cpu\":%zu,\"worst_ns\":%" PRId64 ",\"over_100us\":%" PRId64
+               ",\"looked_ns\":%" PRId64 ",\"beyond_100us_ns\":%" PRId64
+               ",\"beyond_1ms_ns\":%" PRId64 "}",
+               comma, cpu, found.worst_ns, found.gaps, found.looked_ns, found.beyond_100us_ns,
+               found.beyond_1ms_ns);
         comma = ",";
     }
     printf("]}\n");

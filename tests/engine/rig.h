@@ -49,13 +49,13 @@ static inline struct mp_dispatch_config rig_config(enum mp_late late, int64_t to
     struct mp_dispatch_config config = {
         .port = rig.port,
         .serial = no_wire,
-        .safe_length = strlen(safe_frame),
-        .tolerance_ns = tolerance_ns,
+        .arming = {.safe = safe_frame,
+                   .safe_length = strlen(safe_frame),
+                   .tolerance_ns = tolerance_ns,
+                   .late = late},
         // a tolerance without end says: lateness is not the point
         .any_distance = tolerance_ns == forever_ns,
-        .late = late,
         .wake = count_wake};
-    memcpy(config.safe, safe_frame, strlen(safe_frame));
     return config;
 }
 

@@ -88,11 +88,11 @@ static uint64_t play(struct mp_plan *take_plan, uint64_t capacity, const char *p
     must(mp_flight_create(&flight, path, capacity, &err), &err);
     struct mp_dispatch_config config = rig_config(MP_LATE_ABORT, MP_NS_PER_MS);
     config.time = &clock.time;
-    config.flight = flight;
-    config.stuck_ns = 500 * MP_NS_PER_MS;
-    memcpy(config.keepalive, alive, 2);
-    config.keepalive_length = 2;
-    config.keepalive_ns = alive_ns;
+    config.arming.flight = flight;
+    config.arming.stuck_ns = 500 * MP_NS_PER_MS;
+    config.arming.keepalive = alive;
+    config.arming.keepalive_length = 2;
+    config.arming.keepalive_ns = alive_ns;
     must(mp_dispatcher_create_stepped(&rig.d, &config, &err), &err);
     scene.now_ns = MP_NS_PER_S;
     struct mp_lowering *l = lower(take_plan, (struct rig_lowering){.serial = &fast_wire});

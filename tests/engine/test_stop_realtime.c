@@ -69,7 +69,7 @@ static void play_dispatcher(struct mp_flight *flight, struct call *call)
 {
     pthread_t thread;
     struct mp_dispatch_config config = rig_config(MP_LATE_SKIP, 100 * MP_NS_PER_MS);
-    config.flight = flight;
+    config.arming.flight = flight;
     rig_start(&config);
     int64_t start_ns = mp_clock_ns() + MP_NS_PER_MS;
     call->at_ns += start_ns;

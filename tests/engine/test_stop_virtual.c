@@ -107,12 +107,12 @@ static void run_world(const struct setting *setting, struct mp_flight *flight)
     struct mp_dispatch_config config = rig_config(setting->late, setting->tolerance_ns);
     config.serial = fast_wire;
     config.time = &clock.time;
-    config.flight = flight;
-    config.stuck_ns = stuck_ns;
+    config.arming.flight = flight;
+    config.arming.stuck_ns = stuck_ns;
     if (setting->keepalive) {
-        memcpy(config.keepalive, keepalive, 2);
-        config.keepalive_length = 2;
-        config.keepalive_ns = 30 * MP_NS_PER_MS;
+        config.arming.keepalive = keepalive;
+        config.arming.keepalive_length = 2;
+        config.arming.keepalive_ns = 30 * MP_NS_PER_MS;
     }
     must(mp_dispatcher_create_stepped(&rig.d, &config, &err), &err);
     mp_lowering_rewind(setting->script->lowering);

@@ -315,9 +315,9 @@ static void silence_is_safe_where_it_is_meant(void)
 {
     rig_ports();
     struct mp_dispatch_config config = rig_config(MP_LATE_ABORT, forever_ns);
-    config.safe_length = 0;
+    config.arming.safe_length = 0;
     CHECK_INT(mp_dispatcher_create(&rig.d, &config, NULL), MP_EINVAL);
-    config.safe_line = true;
+    config.arming.safe_line = true;
     rig_start(&config);
     rig_end(MP_STOP_REQUESTED, MP_STOP_REQUESTED);
     CHECK(rig_last()->safe_sent);

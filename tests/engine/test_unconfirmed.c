@@ -55,7 +55,7 @@ static size_t play(int64_t unconfirmed_ns, enum mp_stop *stop)
     rig_ports();
     struct mp_dispatch_config config = rig_config(MP_LATE_ABORT, MP_NS_PER_MS);
     config.time = &clock.time;
-    config.unconfirmed_ns = unconfirmed_ns;
+    config.arming.unconfirmed_ns = unconfirmed_ns;
     must(mp_dispatcher_create_stepped(&rig.d, &config, &err), &err);
     scene.now_ns = MP_NS_PER_S;
     struct mp_lowering *l =
@@ -158,7 +158,7 @@ static size_t play_settings(bool settings, enum mp_late late, enum mp_stop *stop
     rig_ports();
     struct mp_dispatch_config config = rig_config(late, MP_NS_PER_MS);
     config.time = &clock.time;
-    config.settings = settings;
+    config.arming.settings = settings;
     must(mp_dispatcher_create_stepped(&rig.d, &config, &err), &err);
     scene.now_ns = MP_NS_PER_S;
     struct mp_plan *pair = then(mso(50), then(rest(seconds(1, 5)), mso(60)));
@@ -276,7 +276,7 @@ static size_t play_asked(int64_t late_ns, enum mp_stop *stop)
     rig_ports();
     struct mp_dispatch_config config = rig_config(MP_LATE_ABORT, MP_NS_PER_MS);
     config.time = &clock.time;
-    config.settings = true;
+    config.arming.settings = true;
     must(mp_dispatcher_create_stepped(&rig.d, &config, &err), &err);
     scene.now_ns = MP_NS_PER_S;
     struct mp_plan *pair = then(mso(50), then(rest(seconds(1, 5)), mso(60)));

@@ -1,6 +1,7 @@
 --- The blocks: each method plays the same shape in turn, in shuffled order, idle and under load.
 local cjson = require "cjson"
 local core = require "moonpulse.core"
+local deadlines = require "moonpulse.bench.deadlines"
 local programs = require "moonpulse.bench.programs"
 local stats = require "moonpulse.bench.stats"
 
@@ -20,10 +21,9 @@ M.sizes = {
 local engine_facts = { "sent", "skipped", "close", "fifo", "spin", "locked", "dma", "cpu_ns",
   "wall_ns" }
 
---- The raw figures of one run of the engine to a summary.
-local function digest(raw)
-  local result = raw.errors_ns and stats.summary(raw.errors_ns) or { n = 0 }
-  result.void = raw.void ~= "" and raw.void or nil
+--- The raw figures of one of our programs to a summary of every deadline.
+local function digest(raw, planned)
+  local result = deadlines.of_report(raw, planned)
   for _, name in ipairs(engine_facts) do
     result[name] = raw[name]
   end
@@ -40,15 +40,15 @@ local function engine(shape, period_us, pulses, more)
   for key, value in pairs(more or {}) do
     arguments[key] = value
   end
-  local result = digest(programs.measure("onset", arguments))
+  local raw = programs.measure("onset", arguments)
   os.remove(arguments.flight)
-  return result
+  return digest(raw, raw.planned) -- whole cycles, so perhaps more than asked for
 end
 
 local function pyserial(python, mode, period_us, pulses)
   local text = programs.output(programs.pyserial_command(python, mode, period_us, pulses))
   local raw = text and cjson.decode(text)
-  return raw and raw.errors_ns and stats.summary(raw.errors_ns)
+  return raw and raw.errors_ns and deadlines.of_report(raw, pulses)
 end
 
 --- What runs in each block: shape, method, and the function that measures it.
@@ -61,6 +61,9 @@ local function list(size, peers, number)
     local period_us, pulses = row[1], row[2]
     add(shape, "engine", function() return engine("train", period_us, pulses) end)
     add(shape, "null", function() return engine("train", period_us, pulses) end)
+    add(shape, "FIFO loop", function()
+      return digest(programs.measure("fifo", { ["period-us"] = period_us, pulses = pulses }), pulses)
+    end)
     if peers.cyclictest then
       add(shape, "cyclictest", function() return programs.cyclictest(period_us, pulses) end)
     end
@@ -71,7 +74,8 @@ local function list(size, peers, number)
     end
   end
   add("1 ms", "uv_timer", function()
-    return digest(programs.measure("uvtimer", { ["period-us"] = 1000, pulses = size.reference }))
+    return digest(programs.measure("uvtimer", { ["period-us"] = 1000, pulses = size.reference }),
+      size.reference)
   end)
   if peers.python then
     add("1 ms", "perf_counter spin", function()

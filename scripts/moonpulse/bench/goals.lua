@@ -170,6 +170,7 @@ local function onset_rows(data, add)
         condition == "idle" and 0.25 or 1.0))
     end
     add(share_row(data, "G3", "over_100us", condition, "engine", "cyclictest", 0.5))
+    add(share_row(data, "G3", "over_100us", condition, "engine", "FIFO loop", 0.5))
   end
   add(share_row(data, "G4", "over_1ms", "load", "engine", "pyserial", 0.2))
   for _, condition in ipairs { "idle", "load" } do

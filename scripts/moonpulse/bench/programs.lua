@@ -1,7 +1,7 @@
 --- Starts the programs that measure: ours, cyclictest, the Python references.
 local cjson = require "cjson"
 local core = require "moonpulse.core"
-local stats = require "moonpulse.bench.stats"
+local deadlines = require "moonpulse.bench.deadlines"
 
 local M = {}
 
@@ -55,6 +55,8 @@ function M.start(name, arguments)
 end
 
 --- Run one of our measurements; what it printed.
+---@param name string of the measurement, as bench/core knows it
+---@param arguments table<string, any> its options
 ---@return table
 function M.measure(name, arguments)
   return M.start(name, arguments)()
@@ -90,37 +92,24 @@ function M.peers()
   return peers
 end
 
-local cyclictest_limit_us = 30000
-
---- Its histogram holds whole microseconds; what is beyond it counts as the limit.
-local function parse_histogram(text)
-  local errors_ns = {}
-  for us, count in text:gmatch("\n(%d+) (%d+)") do
-    for _ = 1, tonumber(count) do
-      errors_ns[#errors_ns + 1] = tonumber(us) * 1000
-    end
-  end
-  local overflows = tonumber(text:match("# Histogram Overflows: (%d+)")) or 0
-  for _ = 1, overflows do
-    errors_ns[#errors_ns + 1] = cyclictest_limit_us * 1000
-  end
-  local summary = stats.summary(errors_ns)
-  local max = tonumber(text:match("# Max Latencies: (%d+)"))
-  summary.max = max or summary.max
-  return summary
-end
+local cyclictest_limit_us = 100000
 
 --- cyclictest at the dispatcher's priority; it holds cpu_dma_latency at 0 by itself.
 ---@param period_us integer
 ---@param count integer
----@return table? summary
+---@return table? summary of every deadline; own: of the wakes that it counts itself
 function M.cyclictest(period_us, count)
   local text = M.output(("cyclictest -q -t1 -m -p80 -i%d -l%d -h%d 2>/dev/null"):format(period_us,
     count, cyclictest_limit_us))
-  return text and parse_histogram(text)
+  return text and deadlines.of_cyclictest(text, period_us, cyclictest_limit_us)
 end
 
 --- The Python reference as a command.
+---@param python string the interpreter
+---@param mode string what the loop measures
+---@param period_us integer from one turn to the next
+---@param count integer turns
+---@return string[]
 function M.pyserial_command(python, mode, period_us, count)
   return M.command(python, M.folder .. "/pyserial_loop.py", mode, period_us, count)
 end

@@ -47,6 +47,7 @@ local function stops(size)
 end
 
 --- The write step, repeated.
+---@param size { blocks: integer } how often
 ---@return number[] ratios of the p50s
 function M.write_step(size)
   local ratios = {}
@@ -58,6 +59,7 @@ function M.write_step(size)
 end
 
 --- What a record costs, repeated: lists of p50s in nanoseconds.
+---@param size { blocks: integer } how often
 ---@return table
 function M.log(size)
   local result = { clock_ns = {}, ring_ns = {}, flight_ns = {}, refused = 0 }
@@ -115,6 +117,7 @@ end
 --- How fast the program writes every pulse as text, and runs in virtual time with its record: the
 --- latter by the program's own clock, from the first frame to the last row, without what comes before
 --- and after every run (loading, checking, the report).
+---@param size { blocks: integer } how often
 ---@return table { events = number[], virtual = number[] pulses a second, session = number[]: how
 ---  many times real time 3000 pulses at 10 Hz ran }
 function M.text(size)
@@ -137,6 +140,8 @@ function M.text(size)
 end
 
 --- Start-up times in seconds.
+---@param size { reps: integer } how often
+---@param peers { python: string? } what is there to compare with
 ---@return table lists
 function M.start(size, peers)
   local result = { armed = {}, lua = {}, python = {} }

@@ -1,4 +1,5 @@
 --- The tables, as plain text and as Markdown: the same rows in both.
+local deadlines = require "moonpulse.bench.deadlines"
 local goals = require "moonpulse.bench.goals"
 local stats = require "moonpulse.bench.stats"
 
@@ -42,10 +43,23 @@ local function markdown(header, rows)
   return table.concat(lines, "\n")
 end
 
+--- The blocks, and beside those of cyclictest what it counts itself: its wakes, not the deadlines.
+local function with_own_counts(blocks)
+  local list = {}
+  for _, block in ipairs(blocks) do
+    list[#list + 1] = block
+    if block.own then
+      list[#list + 1] = setmetatable({ shape = block.shape, condition = block.condition,
+        method = block.method .. ", its own count" }, { __index = block.own })
+    end
+  end
+  return list
+end
+
 --- Medians over the blocks of one method; max is the largest of all.
 local function onset_table(data)
   local groups, order = {}, {}
-  for _, block in ipairs(data.blocks or {}) do
+  for _, block in ipairs(with_own_counts(data.blocks or {})) do
     local key = ("%s, %s\0%s"):format(block.shape, block.condition, block.method)
     if not groups[key] then
       groups[key] = { label = ("%s, %s"):format(block.shape, block.condition),
@@ -73,7 +87,7 @@ local function onset_table(data)
     end
     row[#row + 1] = number(max)
     row[#row + 1] = ("%d of %d"):format(late, n)
-    row[#row + 1] = group.method:match("^engine") and ("%d"):format(skipped) or ""
+    row[#row + 1] = group.blocks[1].skipped and ("%d"):format(skipped) or ""
     rows[#rows + 1] = row
   end
   return { "block", "method", "p50", "p95", "p99", "p99.9", "max", "> 1 ms", "left out" }, rows
@@ -90,11 +104,19 @@ local function goal_table(rows)
   return { "goal", "ratio", "limit", "min .. median .. max", "verdict", "note" }, cells
 end
 
-local function host_lines(data)
-  local host, stalls = data.host, {}
-  for i, cpu in ipairs(host.stall.cpus) do
+--- The gaps that a loop found which waits for nothing, and what they cost whoever waits for anything.
+local function stall_line(stall, condition)
+  local stalls, share = {}, deadlines.host_share(stall)
+  for i, cpu in ipairs(stall.cpus) do
     stalls[i] = ("%.0f us (%d over 100 us)"):format(cpu.worst_ns / 1000, cpu.over_100us)
   end
+  return ("largest gap that a SCHED_FIFO loop found in %d ms on each processor, %s: %s; so %.2f %% of "
+    .. "anybody's deadlines would be over 100 us late, %.2f %% over 1 ms"):format(stall.ms_each, condition,
+    table.concat(stalls, ", "), 100 * share.over_100us, 100 * share.over_1ms)
+end
+
+local function host_lines(data)
+  local host = data.host
   local facts
   for _, block in ipairs(data.blocks or {}) do
     facts = facts or (block.method == "engine" and block)
@@ -112,8 +134,7 @@ local function host_lines(data)
     ("load average %s before and %s after (the benchmark's own load included); others used %.0f %% of the "
       .. "processors in the second before; the hypervisor took %.2f %% during the run"):format(
       host.load_before or "?", host.load_after or "?", 100 * host.others_busy, 100 * host.steal),
-    ("largest gap that a SCHED_FIFO loop found in %d ms on each processor: %s"):format(
-      host.stall.ms_each, table.concat(stalls, ", ")),
+    stall_line(host.stall, "idle"), host.stall_load and stall_line(host.stall_load, "load"),
   }
 end
 

@@ -65,6 +65,8 @@ local function measure(mode, out)
         block.condition, block.shape, block.method, block.p50 or 0, block.p99 or 0,
         block.void and "; VOID: " .. block.void or ""))
     end)
+    say("the host's stalls under load")
+    data.host.stall_load = programs.under_load(programs.measure, "stall", { ms = size.stall_ms })
   end
   data.single = require("moonpulse.bench.single").run(size, data.peers, ci, say)
   hosts.finish(data.host)

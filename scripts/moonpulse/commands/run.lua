@@ -75,6 +75,9 @@ function M.parser()
 end
 
 function M.run(options)
+  if options.stop_line ~= "none" and options.speed ~= 1 then
+    cli.fail("usage", "--stop-line %s is watched in real time only: leave out --speed", options.stop_line)
+  end
   local driver, simulated, usb = devices.choose(options)
   local found, values = common.find(options, true)
   local given = { driver = driver, simulated = simulated, usb = usb, values = values }

@@ -18,6 +18,7 @@ function M.read_answers(path)
   return text_files.lines(path)
 end
 
+--- The keyboard of an experiment: what run:ask reads answers from, and what stops the run meanwhile.
 ---@param waiting table
 ---@param listen fun(quiet: boolean?): table? from now on keys stop the run; gives what is to be closed, nil
 ---   where there are no keys; quiet: it was said before
@@ -29,6 +30,7 @@ function M.new(waiting, listen, answers, path)
     listen = listen, keys = listen() }, Keyboard)
 end
 
+--- Keys stop nothing any more, and the terminal is as it was.
 function Keyboard:close()
   if self.keys then
     self.keys:close()

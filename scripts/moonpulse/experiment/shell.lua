@@ -40,7 +40,7 @@ local function execute_here(command)
 end
 
 --- From now on, until it is closed, scripts and what they require have these two.
----@param stage table of the runner
+---@param stage moonpulse.Stage of the runner
 ---@return table to be closed
 function M.open(stage)
   local self = setmetatable({ execute = os.execute, exit = os.exit, popen = io.popen, pipes = {} }, Opened)

@@ -15,6 +15,7 @@ local turn_ns = 20000000 -- a script that takes one byte after the other gives t
 local known = { line = "?text", edge = "?text", byte = "?number", timeout = "?number",
   fresh = "?true or false" }
 
+--- The triggers of a run; bytes come once open() or play() was called.
 ---@param waiting table
 ---@param device_session userdata the session whose port has the lines
 ---@param on_lost fun(text: string) the port of the bytes is lost: ends the run
@@ -106,6 +107,7 @@ local function check_to_come(self, kind, timeout)
     or "in virtual time triggers come from --triggers FILE, and there is none")
 end
 
+--- No more come; the port is let go of.
 function Triggers:close()
   self.over = true
   if self.player then

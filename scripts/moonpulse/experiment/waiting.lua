@@ -10,6 +10,7 @@ local most_here = 100000 -- turns at one instant of virtual time: more than any 
 local Waiting = {}
 Waiting.__index = Waiting
 
+--- Who waits in a script: nobody yet.
 ---@param check fun() raises where a stop came
 function M.new(check)
   return setmetatable({ check = check, tasks = {}, stops = 0 }, Waiting)

@@ -15,6 +15,7 @@ local most_bytes, most_line = 256000000, 16000000
 local Journal = {}
 Journal.__index = Journal
 
+--- Make the journal of a run, an empty one.
 ---@param folder string of the run
 ---@return table? journal to be closed
 ---@return string? message

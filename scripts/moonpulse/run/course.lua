@@ -32,6 +32,7 @@ function M.words(options, course)
 end
 
 --- Options that every command has that shows a course.
+---@param parser table of argparse; changed
 function M.add(parser)
   parser:option("--answers", "Experiments: a file with an answer a line, for the course that is shown.")
     :argname("FILE")

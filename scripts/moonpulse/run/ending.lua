@@ -18,6 +18,8 @@ for code, status in pairs(refusals.status) do
 end
 
 --- A line for the operator.
+---@param key string at its beginning
+---@param text string a format if values follow
 function M.line(key, text, ...)
   print(("%-12s"):format(key) .. (select("#", ...) > 0 and text:format(...) or text))
 end
@@ -66,6 +68,7 @@ end
 
 --- Tell the operator at once what the disk does not take; the run goes on where the flight record, whose room
 --- was taken before, has it all.
+---@param context moonpulse.Context
 function M.tell_losses(context)
   local record = context.record
   record.on_lost = function(lost)
@@ -145,6 +148,8 @@ local function say_result(context, outcome, result)
 end
 
 --- The last lines, the manifest's result, and the exit status.
+---@param context moonpulse.Context
+---@param outcome moonpulse.Ended
 function M.conclude(context, outcome)
   local record, planned = context.record, context.facts.pulses
   local result = record:result()
@@ -212,6 +217,9 @@ local function text_and_code(problem)
 end
 
 --- Faults while connecting or arming: nothing has been sent, or it was made safe.
+---@param context moonpulse.Context
+---@param action fun(): moonpulse.Ended
+---@return moonpulse.Ended
 function M.attempt(context, action)
   local ok, outcome = xpcall(action, function(problem)
     if type(problem) ~= "string" then

@@ -94,7 +94,7 @@ local function keep_watch(stage)
       stimulator:watch()
     end
     stage.record:sync()
-    core.wait(deadlines.next_s(stimulator))
+    core.wait(deadlines.next_s(stimulator, 0.05))
   end
 end
 
@@ -253,7 +253,7 @@ end
 
 --- Run it; leaves with an exit status where it does not come to its end.
 ---@param options table of the command
----@param given { driver: table, simulated: boolean, policy: moonpulse.Policy,
+---@param given { driver: moonpulse.Driver, simulated: boolean, policy: moonpulse.Policy,
 ---   experiment: moonpulse.Experiment, values: table }
 function M.run(options, given)
   local experiment = given.experiment

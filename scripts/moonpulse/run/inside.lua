@@ -8,12 +8,11 @@ local virtual_time = require "moonpulse.simulation.virtual_time"
 local M = {}
 
 --- Run job. Begins and ends virtual time.
----@param job table as for moonpulse.run.play; job.twin: another far side than a new simulator; job.faults: of
----   moonpulse.simulation.faults
----@param record table
+---@param job moonpulse.Job as for moonpulse.run.play, and with twin or faults if they are asked for
+---@param record moonpulse.Record
 ---@param speed number|"max"
----@param hooks table as for moonpulse.run.play
----@return table outcome as of moonpulse.run.play, with took_s and virtual_s
+---@param hooks moonpulse.Hooks as for moonpulse.run.play
+---@return moonpulse.Ended outcome as of moonpulse.run.play, with took_s and virtual_s
 function M.run(job, record, speed, hooks)
   if not pcall(core.current) then
     return core.run(M.run, job, record, speed, hooks)

@@ -97,8 +97,9 @@ end
 
 --- Run it; leaves with an exit status where it does not complete.
 ---@param options table of the command
----@param given { driver: table, simulated: boolean, policy: moonpulse.Policy, protocol: table,
----   plan: moonpulse.Plan, facts: table, values: table, drawn: boolean } facts: as catalogue.measure has them
+---@param given { driver: moonpulse.Driver, simulated: boolean, policy: moonpulse.Policy,
+---   protocol: moonpulse.Protocol, plan: moonpulse.Plan, facts: moonpulse.Measured, values: table,
+---   drawn: boolean }
 function M.run(options, given)
   local job = start.job(options, given)
   job.protocol, job.plan = given.protocol, given.plan

@@ -9,11 +9,16 @@ local tables = require "moonpulse.safety.tables"
 local M = {}
 
 --- How grave a verdict is; what could not be checked is no more "within".
+---@param verdict string
+---@return number larger: graver
 function M.order(verdict)
   return rules.order[verdict] or rules.order.within + 0.5
 end
 
 --- The graver of two verdicts.
+---@param a string
+---@param b string
+---@return string
 function M.graver(a, b)
   return M.order(b) > M.order(a) and b or a
 end

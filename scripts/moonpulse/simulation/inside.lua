@@ -12,10 +12,10 @@ local Inside = {}
 Inside.__index = Inside
 
 --- Start the simulator of driver, its log at log. Raises a fault where it cannot be.
----@param driver table
+---@param driver moonpulse.Driver
 ---@param log string
 ---@param wrong string? as sim --fault reads them
----@param twin table? to be served instead of a new one
+---@param twin moonpulse.Simulator? to be served instead of a new one
 ---@return table inside with path, and trigger_path where the driver is triggered; to be closed
 function M.start(driver, log, wrong, twin)
   local made, why = core.create_file(log) -- the folder of a run decides who may read it, not the umask

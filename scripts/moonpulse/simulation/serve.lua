@@ -9,6 +9,8 @@ local M = {}
 local Host = {}
 Host.__index = Host
 
+--- Write what the model logged, and count it.
+---@param entries moonpulse.SimulatorEvent[]?
 function Host:note(entries)
   for _, entry in ipairs(entries or {}) do
     if self.log then
@@ -26,6 +28,8 @@ local function earlier(a, b)
   return a.number < b.number
 end
 
+--- Replies wait until their time.
+---@param replies moonpulse.SimulatorReply[]?
 function Host:later(replies)
   local queue = self.queue
   for _, reply in ipairs(replies or {}) do
@@ -40,6 +44,8 @@ function Host:later(replies)
 end
 
 --- What the model answered and logged goes on its way, past the faults.
+---@param replies moonpulse.SimulatorReply[]?
+---@param log moonpulse.SimulatorEvent[]?
 function Host:take(replies, log)
   if self.faults then
     replies, log = self.faults:pass(replies, log)
@@ -79,6 +85,8 @@ end
 
 --- Arrival is when the first bit left. A pseudo-terminal has no wire: the time that bytes would be on it is
 --- added to that. A wire hands them over when it is over, so that this is now.
+---@param bytes string
+---@param arrival_ns integer monotonic
 function Host:receive(bytes, arrival_ns)
   if self.faults and self.faults.silent then
     return
@@ -101,6 +109,9 @@ function Host:receive(bytes, arrival_ns)
 end
 
 --- A line of the port has moved: only a wire has lines.
+---@param line "rts"|"dtr"|"break"
+---@param high boolean
+---@param at_ns integer monotonic
 function Host:line(line, high, at_ns)
   if self.faults and self.faults.silent or not self.twin.line then
     return
@@ -113,6 +124,8 @@ function Host:line(line, high, at_ns)
 end
 
 --- The lines that come in at the other end of a wire.
+---@param cts boolean
+---@param dsr boolean
 function Host:inputs(cts, dsr)
   self.pty:inputs(cts, dsr)
 end
@@ -121,6 +134,8 @@ end
 local trigger_serial = { baud = 115200, bits = 8, parity = "none", stop_bits = 1, flow = "none" }
 
 --- The trigger input, a byte box: it is high while the last byte was not 0.
+---@param bytes string
+---@param arrival_ns integer monotonic
 function Host:trigger(bytes, arrival_ns)
   if self.faults and self.faults.silent then
     return
@@ -158,7 +173,7 @@ function Host:step()
 end
 
 --- Start a twin on a new pseudo-terminal.
----@param model table the twin's module
+---@param model moonpulse.SimulatorModel the twin's module
 ---@param options { link: string?, log: string?, settings: table?, faults: table?, trigger: boolean?,
 ---   waits: (fun(): integer)?, twin: table? } faults: as moonpulse.simulation.faults parses them; trigger: a
 ---   second port as trigger input, host.trigger_path; waits: how long the process has waited for the
@@ -222,6 +237,7 @@ function Host:serve()
   end
 end
 
+--- serve() ends in its next turn.
 function Host:stop()
   self.stopping = true
   if self.task then
@@ -229,6 +245,7 @@ function Host:stop()
   end
 end
 
+--- Its ports are gone, and its log is whole.
 function Host:close()
   self.pty:close()
   if self.trigger_pty then

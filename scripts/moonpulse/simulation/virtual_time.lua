@@ -3,6 +3,7 @@ local core = require "moonpulse.core"
 
 local M = {}
 
+--- From now on, until what is returned is closed, time is virtual if speed asks for that.
 ---@param speed number|"max"|nil how many times as fast as ours time passes; 1 or nil: it stays real
 ---@return table to be closed
 function M.begin(speed)

@@ -37,6 +37,10 @@ local lead_in_ns = 200000000 -- from "go" to the plan's start
 Stimulator.outcome = outcomes.hear
 
 --- A pulse, or the start of a train, has left.
+---@param action moonpulse.Action
+---@param frame integer from 1
+---@param returned_ns integer when the write had ended, from the plan's start
+---@param now_ns integer when that is told, monotonic
 function Stimulator:has_sent(action, frame, returned_ns, now_ns)
   local at_ns = self.start_ns + returned_ns
   self.last[self:output_of(action)] = { action = action, at_ns = at_ns,
@@ -48,6 +52,10 @@ function Stimulator:has_sent(action, frame, returned_ns, now_ns)
   end
 end
 
+--- The dispatcher has ended: the safe frame was handed to the port.
+---@param stop string name in core.stops
+---@param safe_sent boolean the port took all of it
+---@param halted_ns integer monotonic
 function Stimulator:has_stopped(stop, safe_sent, halted_ns)
   local record = self.record
   if not self.stopped then
@@ -65,6 +73,9 @@ function Stimulator:has_stopped(stop, safe_sent, halted_ns)
 end
 
 --- A plan has not ended before its last pulse has come and is over: the safe frame must not cut it.
+---@param action moonpulse.Action
+---@param fired_ns integer when it fired, monotonic
+---@param now_ns integer monotonic
 function Stimulator:occupied(action, fired_ns, now_ns)
   self.over_ns = math.max(self.over_ns, fired_ns, action.over and now_ns + math.ceil(action.over * 1e9) or 0)
 end
@@ -80,6 +91,8 @@ function Stimulator:wake()
 end
 
 --- Which of its stimulators an action goes to.
+---@param action moonpulse.Action
+---@return integer
 function Stimulator:output_of(action)
   return outputs.of(self.driver.limits(self.identity), action)
 end
@@ -101,7 +114,7 @@ end
 
 --- Open the port and let the driver find out who is there.
 ---@param path string
----@return table identity
+---@return moonpulse.Identity identity
 function Stimulator:connect(path)
   self:check_stop()
   self.link:open(path)
@@ -188,7 +201,7 @@ function Stimulator:recover()
   local record, last = self.record, self.record.last_open
   while goes_on() and (core.clock_ns() < outputs.recovered_at(self.last)
     or self.watching and record.first_open <= last) do
-    core.wait(deadlines.next_s(self, outputs.recovered_at(self.last)))
+    core.wait(deadlines.next_s(self, 0.02, outputs.recovered_at(self.last)))
     if self.watching then
       self:watch()
       record:sync()
@@ -230,7 +243,7 @@ function Stimulator:play(admitted, how)
     self.link:fault("%s", message)
   end
   while not self.finished and not self.stopped do
-    core.wait(deadlines.next_s(self))
+    core.wait(deadlines.next_s(self, 0.05))
     self:watch()
     how.progress((core.clock_ns() - self.start_ns) / 1e9)
     record:sync()
@@ -287,6 +300,7 @@ function M.reason_of(problem)
     or "error"
 end
 
+--- What is armed is made safe, the port is closed, and a stop finds nobody here any more.
 function Stimulator:close()
   self.job.on_stop = nil -- a signal may come later
   self.closed = true
@@ -296,9 +310,9 @@ end
 Stimulator.__close = Stimulator.close
 
 --- A stimulator that is not connected yet.
----@param job table { driver, thresholds, timing, tolerance, late, stop_line, stop_reason };
+---@param job moonpulse.Job { driver, thresholds, timing, tolerance, late, stop_line, stop_reason };
 ---   job.on_stop(reason) is set here
----@param record table
+---@param record moonpulse.Record
 ---@return moonpulse.Stimulator to be closed
 function M.new(job, record)
   local driver = job.driver

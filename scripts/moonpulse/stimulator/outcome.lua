@@ -32,7 +32,7 @@ end
 
 --- What the dispatcher did.
 ---@param self moonpulse.Stimulator
----@param out table as core.session tells it (bindings/session.c); of the plan a moonpulse.Outcome
+---@param out moonpulse.core.Told
 function M.hear(self, out)
   if out.what == "finished" then
     self.finished = true

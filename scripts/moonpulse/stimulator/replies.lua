@@ -32,7 +32,7 @@ end
 --- Everything the device says. Before it is armed for good and after a stop only pulses count: the last ones
 --- are confirmed while the stop is on its way, and of others nobody knew.
 ---@param self moonpulse.Stimulator
----@param reply table
+---@param reply moonpulse.Reply
 ---@param arrival_ns integer
 function M.reply(self, reply, arrival_ns)
   local listening, armed = self.listening, self.watching and not self.stopped

@@ -16,7 +16,7 @@ local function await_settings(self)
   local until_ns = core.clock_ns() + math.floor(self.driver.reply_timeout * 1e9)
   self.setting = core.current()
   while not listening:settled() and not self.stopped and core.clock_ns() < until_ns do
-    core.wait((until_ns - core.clock_ns()) / 1e9) -- or until a reply has settled them
+    core.wait(math.min(0.05, (until_ns - core.clock_ns()) / 1e9)) -- or until a reply has settled them
   end
   self.setting = nil
   if not listening:settled() and not self.stopped then
@@ -28,7 +28,7 @@ end
 --- Wait until nothing plays, on whichever output: what a device plays from is not changed.
 local function await_rest(self)
   while core.clock_ns() < outputs.settable_at(self.last) and not self.stopped do
-    core.wait(math.max(1, outputs.settable_at(self.last) - core.clock_ns()) / 1e9)
+    core.wait(0.002)
   end
 end
 

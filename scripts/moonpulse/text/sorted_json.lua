@@ -3,6 +3,7 @@ local cjson = require "cjson"
 
 local M = {}
 
+--- JSON with the keys of each object in order, so that the same value is the same text everywhere.
 ---@param value any what cjson takes
 ---@return string
 function M.encode(value)

@@ -166,3 +166,110 @@ describe("the goals", function()
     assert.is_true(goals.broken(row))
   end)
 end)
+
+describe("a stall of the host", function()
+  local deadlines = require "moonpulse.bench.deadlines"
+  local ms, count, from, long = 1000000, 40, 10, 12
+
+  --- A made-up host that stands still for 12 ms: when a loop that waits for due runs.
+  local function host()
+    local now = 0
+    return function(due)
+      now = math.max(now, due)
+      if now >= from * ms and now < (from + long) * ms then
+        now = (from + long) * ms
+      end
+      return now
+    end
+  end
+
+  --- Waits for every deadline in turn, also for one that has passed.
+  local function loop()
+    local wake, errors_ns = host(), {}
+    for k = 0, count - 1 do
+      errors_ns[#errors_ns + 1] = wake(k * ms) - k * ms
+    end
+    return errors_ns
+  end
+
+  --- As cyclictest: after a wake the next deadline is one that is still to come.
+  local function cyclictest()
+    local wake, wakes_ns, due = host(), {}, 0
+    while due < count * ms do
+      local woke = wake(due)
+      wakes_ns[#wakes_ns + 1] = woke - due
+      repeat
+        due = due + ms
+      until due >= woke
+    end
+    return wakes_ns
+  end
+
+  local function histogram(wakes_ns, limit_us)
+    local counts, lines, over, largest = {}, { "# Histogram" }, 0, 0
+    for _, late_ns in ipairs(wakes_ns) do
+      local us = late_ns // 1000
+      counts[us], largest = (counts[us] or 0) + 1, math.max(largest, us)
+    end
+    for us, number in pairs(counts) do
+      if us < limit_us then
+        lines[#lines + 1] = ("%06d %06d"):format(us, number)
+      else
+        over = over + number
+      end
+    end
+    return table.concat(lines, "\n") .. ("\n# Max Latencies: %05d\n# Histogram Overflows: %05d\n"):format(
+      largest, over)
+  end
+
+  local function late(errors_ns)
+    local number = 0
+    for _, error_ns in ipairs(errors_ns) do
+      number = number + (error_ns > 0 and 1 or 0)
+    end
+    return number
+  end
+
+  it("of 12 ms is 12 late deadlines at 1 ms for a loop, and one late wake for cyclictest", function()
+    assert.equal(12, late(loop()))
+    assert.equal(1, late(cyclictest()))
+  end)
+
+  it("costs every method the same deadlines once they are all counted", function()
+    local want, got = loop(), deadlines.of_wakes(cyclictest(), ms)
+    assert.equal(12, late(got))
+    table.sort(want)
+    table.sort(got)
+    assert.same(want, got)
+    local ours = deadlines.of_report({ errors_ns = loop(), void = "" }, count)
+    local theirs = deadlines.of_cyclictest(histogram(cyclictest(), 30000), 1000, 30000)
+    for _, name in ipairs { "n", "p50", "p90", "p99", "max", "over_100us", "over_1ms" } do
+      assert.equal(ours[name], theirs[name], name)
+    end
+    assert.same({ 40, 12, 11 }, { theirs.n, theirs.over_100us, theirs.over_1ms })
+    assert.same({ 29, 1, 1, 12000 }, { theirs.own.n, theirs.own.over_100us, theirs.own.over_1ms,
+      theirs.own.max })
+  end)
+
+  it("that is longer than the histogram counts as far as it is known", function()
+    local theirs = deadlines.of_cyclictest(histogram(cyclictest(), 5000), 1000, 5000)
+    assert.same({ 12, 12000 }, { theirs.over_100us, theirs.max })
+    assert.is_nil(deadlines.of_cyclictest("# Histogram\n", 1000, 5000))
+  end)
+
+  it("cannot be hidden by a method that reports fewer deadlines than were planned", function()
+    assert.is_nil(deadlines.of_report({ errors_ns = loop(), void = "" }, count).void)
+    assert.equal("29 of 40 deadlines were reported",
+      deadlines.of_report({ errors_ns = cyclictest(), void = "" }, count).void)
+    assert.equal("other bytes arrived", deadlines.of_report({ void = "other bytes arrived" }, count).void)
+  end)
+
+  it("costs anybody the share of deadlines that lie so long before its end", function()
+    local share = deadlines.host_share { cpus = {
+      { looked_ns = 1000 * ms, beyond_100us_ns = 11900000, beyond_1ms_ns = 11 * ms },
+      { looked_ns = 1000 * ms, beyond_100us_ns = 0, beyond_1ms_ns = 0 },
+    } }
+    assert.is_true(math.abs(share.over_1ms - 0.0055) < 1e-9)
+    assert.is_true(math.abs(share.over_100us - 0.00595) < 1e-9)
+  end)
+end)

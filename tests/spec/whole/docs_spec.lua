@@ -70,7 +70,7 @@ describe("the pages' command lines", function()
     shell.write(folder .. "/threshold.lua", (script:gsub("uniform%(5, 7%)", "uniform(0.05, 0.07)")))
     shell.write(folder .. "/answers.txt", ("y\nn\n"):rep(50))
     shell.write(folder .. "/locked.lua", file_in("docs/experiments.md",
-      "-- locked.lua: a pulse 0.1 s behind the EEG's byte, five times"))
+      "-- locked.lua: a pulse 0.1 s after the EEG's byte, five times"))
     shell.write(folder .. "/eeg.txt", block_in("docs/experiments.md",
       "# seconds from the run's start, where, what"))
   end)

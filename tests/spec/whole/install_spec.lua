@@ -19,11 +19,18 @@ describe("the manual page", function()
   teardown(function() shell.remove(folder) end)
 
   it("has every command, with each option that its --help has", function()
-    local shared = assert(manual:match("%.SS \"show, events, plot, compile, check, run\"\n(.-)\n%.S"))
-    local seen = 0
+    local sections, seen = {}, 0 -- of options, each of one command or of several
+    for names, from in manual:gmatch("\n%.SS \"?([^\"\n]+)\"?\n()") do
+      sections[#sections + 1] = { of = (" %s "):format(names:gsub(",", "")),
+        text = manual:match("(.-)\n%.S[SH]", from) }
+    end
+    assert.is_true(#sections >= 10)
     for _, name in ipairs(commands) do
       assert.matches("\n%.B " .. name .. "[ \n]", manual, name)
-      local own = (manual:match("\n%.SS " .. name .. "\n(.-)\n%.S[SH]") or "") .. shared
+      local own = ""
+      for _, section in ipairs(sections) do
+        own = own .. (section.of:find(" " .. name .. " ", 1, true) and section.text or "")
+      end
       local _, help = shell.moonpulse(folder, name .. " --help")
       for option in help:gmatch("\n +%-?%w?,? ?(%-%-[%w-]+)") do
         if option ~= "--help" then
@@ -79,7 +86,10 @@ describe("make install", function()
     assert.is_nil(out:find("install -D", 1, true)) -- quiet
     assert.are.equal(0, count(("find %s ! -type l ! -perm -044"):format(shell.quote(folder .. "/opt"))))
     for _, file in ipairs { "bin/moonpulse", "share/man/man1/moonpulse.1", "share/doc/moonpulse/README.md",
-      "share/doc/moonpulse/docs/protocols.md", "share/moonpulse/protocols" } do
+      "share/doc/moonpulse/LICENSE", "share/doc/moonpulse/CHANGELOG.md",
+      "share/doc/moonpulse/CONTRIBUTING.md", "share/doc/moonpulse/docs/README.md",
+      "share/doc/moonpulse/docs/protocols.md",
+      "share/moonpulse/protocols" } do
       assert.is_truthy(lfs.attributes(prefix .. "/" .. file), file)
     end
     -- a second time over it, with something of an older one

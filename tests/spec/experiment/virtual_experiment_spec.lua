@@ -74,6 +74,29 @@ describe("an experiment in virtual time", function()
     assert.is_truthy(#first[1] > 1000)
   end)
 
+  it("gives the same bytes also where parts of a script meet, and where the device fails", function()
+    for _, fault in ipairs { "", "--fault drop@3", "--fault lose-setting@4", "--fault unplug@2" } do
+      local first
+      for _ = 1, 3 do
+        local _, _, err, run = perform([[
+          stim:arm()
+          run:spawn(function() while true do run:sleep(1.7) run:mark "tick" end end)
+          run:spawn(function() for _ = 1, 3 do run:sleep(run:uniform(2, 4)) stim:status() end end)
+          for i = 1, 4 do
+            run:sleep(6)
+            pcall(stim.fire, stim, mp.pulse(mp.mso(40 + i)) .. mp.rest(6) .. mp.pulse(mp.mso(50 + i)))
+          end
+        ]], fault .. " --device sim:magstim200")
+        local all = { (err:gsub("wire:%d+", "")) }
+        for _, name in ipairs { "events.tsv", "twin.tsv", "journal.jsonl" } do
+          all[#all + 1] = shell.read(run .. "/" .. name)
+        end
+        first = first or all
+        assert.are.same(first, all)
+      end
+    end
+  end)
+
   it("gives the operator and the record what a run in real time gives, but for its own times", function()
     local body = [[
       stim:arm()
@@ -208,6 +231,9 @@ describe("an experiment in virtual time", function()
       local status, _, err = perform("", "--speed 1 --triggers " .. folder .. "/triggers")
       assert.are.equal(2, status)
       assert.is_truthy(err:find("--triggers FILE is for virtual time", 1, true), err)
+      status, _, err = perform("", "--stop-line cts")
+      assert.are.equal(2, status)
+      assert.is_truthy(err:find("--stop-line cts is watched in real time only", 1, true), err)
       status, _, err = perform("", "--trigger-in /dev/null")
       assert.are.equal(2, status)
       assert.is_truthy(err:find("take --triggers FILE", 1, true), err)
