@@ -1,6 +1,7 @@
 --- The measurements that are no blocks: drift, drops, stops, streams, text, start-up.
 local cjson = require "cjson"
 local core = require "moonpulse.core"
+local lfs = require "lfs"
 local programs = require "moonpulse.bench.programs"
 local stats = require "moonpulse.bench.stats"
 
@@ -97,6 +98,17 @@ local function extra_time(path, pulses, ...)
   return few and many and math.max(many - few, 1e-6)
 end
 
+--- The manifest in a run's folder; nil where there is none.
+local function manifest_of(folder)
+  local file = folder and io.open(folder .. "/manifest.json")
+  if not file then
+    return nil
+  end
+  local manifest = cjson.decode(file:read("a"))
+  file:close()
+  return manifest
+end
+
 --- A run in virtual time, as its manifest tells of it.
 ---@param out string the folder for its record
 ---@param ... string the protocol and its options
@@ -104,14 +116,8 @@ end
 local function virtual_run(out, ...)
   local text = programs.output(programs.command(programs.executable, "run", ...) .. " --speed max --out "
     .. programs.quote(out)) or ""
-  local folder = text:match("\nrecord +(%S+)")
-  local file = folder and io.open(folder .. "/manifest.json")
-  if not file then
-    return nil
-  end
-  local manifest = cjson.decode(file:read("a"))
-  file:close()
-  return manifest.result
+  local manifest = manifest_of(text:match("\nrecord +(%S+)"))
+  return manifest and manifest.result
 end
 
 --- How fast the program writes every pulse as text, and runs in virtual time with its record: the
@@ -139,16 +145,33 @@ function M.text(size)
   return result
 end
 
+--- How long the one run in a folder waited for its device's replies until it was armed; nil: there is none.
+local function waited_of(out)
+  for name in lfs.dir(out) do
+    local manifest = name:sub(1, 1) ~= "." and manifest_of(out .. "/" .. name)
+    if manifest then
+      return manifest.start and manifest.start.waited_s
+    end
+  end
+end
+
 --- Start-up times in seconds.
 ---@param size { reps: integer } how often
 ---@param peers { python: string? } what is there to compare with
----@return table lists
+---@return table lists; armed is what waited (for the device's replies) and ours (all else) add up to
 function M.start(size, peers)
-  local result = { armed = {}, lua = {}, python = {} }
+  local result = { armed = {}, waited = {}, ours = {}, lua = {}, python = {} }
   local out = programs.folder .. "/runs"
   for _ = 1, size.reps do
-    table.insert(result.armed, programs.start_time("timing", programs.executable, "run", "itbs600",
-      "--amt", "50", "--out", out))
+    local armed = programs.start_time("timing", programs.executable, "run", "itbs600", "--amt", "50",
+      "--out", out)
+    local waited = armed and waited_of(out)
+    if waited then
+      table.insert(result.armed, armed)
+      table.insert(result.waited, waited)
+      table.insert(result.ours, armed - waited)
+    end
+    programs.output(programs.command("rm", "-rf", out))
     if peers.lua then
       table.insert(result.lua, programs.start_time(nil, "lua5.4", "-e", ""))
     end
@@ -156,7 +179,6 @@ function M.start(size, peers)
       table.insert(result.python, programs.start_time(nil, peers.python, "-c", "import serial"))
     end
   end
-  programs.output(programs.command("rm", "-rf", out))
   return result
 end
 

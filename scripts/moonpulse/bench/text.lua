@@ -173,8 +173,9 @@ local function figures(data)
       local median = stats.median(values)
       return median and number(median * 1000) .. " ms" or "not installed"
     end
-    lines[#lines + 1] = ("start: armed on iTBS %s; lua5.4 -e '' %s; python3 -c 'import serial' %s"):format(
-      ms(single.start.armed), ms(single.start.lua), ms(single.start.python))
+    lines[#lines + 1] = ("start: armed on iTBS after %s: ours %s, waited for replies %s; lua5.4 -e '' %s; "
+      .. "python3 -c 'import serial' %s"):format(ms(single.start.armed), ms(single.start.ours or {}),
+      ms(single.start.waited or {}), ms(single.start.lua), ms(single.start.python))
   end
   return lines
 end

@@ -10,20 +10,42 @@ local M = {}
 
 M.folder = places.protocols
 
---- All shipped protocols, sorted by id. Raises where one of them does not load.
----@return moonpulse.Protocol[]
-function M.all()
+--- The shipped protocols of those files that wanted(name) takes. Raises where one of them does not load.
+local function load_shipped(wanted)
   local found = {}
   for name in lfs.dir(M.folder()) do
-    if name:match("%.lua$") then
+    if name:match("%.lua$") and wanted(name) then
       for _, protocol in ipairs(assert(protocols.load(M.folder() .. "/" .. name,
         "protocols/" .. name))) do
         found[#found + 1] = protocol
       end
     end
   end
+  return found
+end
+
+--- All shipped protocols, sorted by id. Raises where one of them does not load.
+---@return moonpulse.Protocol[]
+function M.all()
+  local found = load_shipped(function() return true end)
   table.sort(found, function(a, b) return a.id < b.id end)
   return found
+end
+
+local function with_id(list, id)
+  for _, protocol in ipairs(list) do
+    if protocol.id == id then
+      return protocol
+    end
+  end
+end
+
+--- Of the files that write this id only: a run does not wait until all others were made.
+local function written(id)
+  return with_id(load_shipped(function(name)
+    local file <close> = assert(io.open(M.folder() .. "/" .. name))
+    return file:read("a"):find(id, 1, true) ~= nil or name == id .. ".lua"
+  end), id)
 end
 
 --- The ids that somebody who wrote id may have meant; all of them where none is like it.
@@ -63,11 +85,14 @@ function M.find(what)
     end
     return all[1]
   end
+  local found = written(what)
+  if found then
+    return found
+  end
   local all = M.all()
-  for _, protocol in ipairs(all) do
-    if protocol.id == what then
-      return protocol
-    end
+  found = with_id(all, what) -- an id that is put together in its file
+  if found then
+    return found
   end
   if lfs.attributes(what, "mode") == "file" then
     return M.find("./" .. what)

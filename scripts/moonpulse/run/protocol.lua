@@ -29,8 +29,8 @@ local function hooks_of(context)
       context.flight = manifests.flight_facts(job)
       record:manifest(manifests.of(context, "running"))
     end,
-    armed = function(realtime)
-      context.realtime = realtime
+    armed = function(realtime, waited_ns)
+      context.realtime, context.waited_s = realtime, waited_ns and waited_ns / 1e9
       line("timing", realtime)
       record:manifest(manifests.of(context, "running"))
       io.stdout:flush()

@@ -30,7 +30,7 @@ end
 ---   outcome: fun(outcome: moonpulse.core.Told), gone: fun(message: string, which: "device"|"trigger") }
 ---@return moonpulse.Link
 function M.new(driver, handlers)
-  local self = setmetatable({ driver = driver, buffer = "", handlers = handlers, dialect = {},
+  local self = setmetatable({ driver = driver, buffer = "", handlers = handlers, dialect = {}, waited_ns = 0,
     options = driver.settings or {} }, Link)
   self.session = core.session {
     on_bytes = function(bytes, arrival_ns)
@@ -130,6 +130,13 @@ function Link:write(bytes)
   end
 end
 
+--- Wait as core.wait does, and note how long: that is the device's time, not ours.
+local function wait(self, seconds)
+  local from_ns = core.clock_ns()
+  core.wait(seconds)
+  self.waited_ns = self.waited_ns + core.clock_ns() - from_ns
+end
+
 --- Send bytes and wait for a reply.
 ---@param bytes string
 ---@param want string|fun(reply: moonpulse.Reply): boolean the reply's name, or a test
@@ -144,7 +151,7 @@ function Link:transact(bytes, want, timeout, tries, remedy)
     local waiting = { match = match, task = core.current() }
     self.waiting = waiting
     self:write(bytes)
-    core.wait(timeout)
+    wait(self, timeout)
     self.waiting = nil
     if self.halted then
       refusals.stopped(self.halted)
@@ -166,7 +173,7 @@ function Link:sleep(seconds)
   self.waiting = { match = function() return false end, task = core.current() }
   local left_ns = until_ns - core.clock_ns() -- read once a turn: time does not stand still between
   while not self.halted and not self.lost and left_ns > 0 do
-    core.wait(left_ns / 1e9)
+    wait(self, left_ns / 1e9)
     left_ns = until_ns - core.clock_ns()
   end
   self.waiting = nil

@@ -157,6 +157,18 @@ describe("the goals", function()
     assert.is_true(math.abs(row.median - 0.2) < 1e-9)
   end)
 
+  it("judge of a start what is ours, not the replies that were waited for", function()
+    local data = data_of()
+    data.single.start = { armed = { 0.16, 0.15, 0.17 }, waited = { 0.11, 0.112, 0.111 },
+      ours = { 0.05, 0.038, 0.059 }, lua = { 0.002, 0.002, 0.002 }, python = {} }
+    local row = find(goals.rows(data), "G20", "without the replies")
+    assert.same({ "FAIL", 50 }, { row.verdict, row.median })
+    data.single.start.ours = { 0.03, 0.04, 0.05 }
+    assert.equal("PASS", find(goals.rows(data), "G20", "without the replies").verdict)
+    data.single.start.ours = nil -- a result of an older version
+    assert.equal("not measured", find(goals.rows(data), "G20", "without the replies").verdict)
+  end)
+
   it("fail hard on one interval that was too short", function()
     local data = data_of()
     data.single.stops.rounds[1].close = 1

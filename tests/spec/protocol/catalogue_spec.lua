@@ -229,6 +229,23 @@ describe("the catalogue", function()
     assert.are.equal(90000, sessions "saint".total * select(3, plan_of "saint").pulses)
   end)
 
+  it("makes no file for an id that is written in another", function()
+    local load, made = protocols.load, {}
+    finally(function() protocols.load = load end)
+    function protocols.load(path, ...) -- luacheck: ignore 122
+      made[#made + 1] = path:match("[^/]*$")
+      return load(path, ...)
+    end
+    for id, file in pairs { itbs600 = "itbs.lua", hf10_neurostar = "hf10.lua", sici = "paired_pulse.lua" } do
+      made = {}
+      assert.are.equal(file, assert(catalogue.find(id)).file:match("[^/]*$"))
+      assert.is_true(#made <= 4, table.concat(made, ", "))
+    end
+    made = {}
+    assert.is_nil(catalogue.find "nothing_like_it")
+    assert.is_true(#made > 20) -- for the suggestion
+  end)
+
   it("suggests the ids that a wrong one may have meant", function()
     for wrong, right in pairs { dtms = "dtms_h1, dtms_h4_smoking, dtms_h7_ocd", SAINT = "saint",
       itsb600 = "itbs600", hf10_neurstar = "hf10_neurostar" } do

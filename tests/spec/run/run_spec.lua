@@ -155,6 +155,7 @@ describe("moonpulse run", function()
     assert.are.equal("completed", facts.status)
     assert.are.equal(7, facts.seed)
     assert.are.equal(1, facts.speed)
+    assert.is_true(facts.start.waited_s >= 0.08) -- five replies, each 20 ms or more after its question
     assert.are.equal(61, facts.thresholds.amt)
     assert.are.equal(1, facts.parameters.trains)
     assert.are.equal("80 %AMT", facts.parameters.intensity)
