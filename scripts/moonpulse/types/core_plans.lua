@@ -5,7 +5,8 @@
 --- compose's; they fail at the author's line.
 ---@class moonpulse.Plan userdata moonpulse.plan
 ---@field times fun(self: moonpulse.Plan, count: integer, spacing: table?): moonpulse.Plan count times: back
----   to back, with { every = seconds } from onset to onset, with { gap = seconds } from an end to the next onset
+---   to back, with { every = seconds } from onset to onset, with { gap = seconds } from an end to the next
+---   onset
 ---@field at fun(self: moonpulse.Plan, channel: string): moonpulse.Plan pulses without a channel
 ---   go to this one
 ---@operator concat(moonpulse.Plan): moonpulse.Plan
