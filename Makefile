@@ -53,7 +53,8 @@ BINDINGS_O := $(BINDINGS:%.c=$B/%.o)
 TEST_BIN   := $(TESTS:tests/engine/%.c=$B/tests/%) $(LUA_TESTS:tests/bindings/%.c=$B/tests/%)
 BENCH_O    := $(patsubst %.c,$B/%.o,$(wildcard tests/bench/*.c))
 BENCH_BIN  := $B/bench/bench $B/bench/expand.lua $B/bench/pyserial_loop.py
-RIG_BIN    := $B/tests/rig/test_serial_rig $B/tests/rig/modem_shim.so $B/tests/rig/wait_shim.so
+RIG_BIN    := $B/tests/rig/test_serial_rig $B/tests/rig/modem_shim.so $B/tests/rig/wait_shim.so \
+              $B/tests/rig/disk_shim.so
 
 BENCH    ?=
 SECONDS  ?= 60
@@ -197,7 +198,7 @@ install: all uninstall
 	$(Q)umask 022 && mkdir -p $(SHARE)/moonpulse $(SHARE)/lua/5.4 $(DOC)
 	$(Q)umask 022 && cp -r scripts protocols $(SHARE)/moonpulse/
 	$(Q)ln -s ../../moonpulse/scripts/moonpulse $(SHARE)/lua/5.4/moonpulse
-	$(Q)umask 022 && cp -r README.md docs $(DOC)/ && rm $(DOC)/docs/moonpulse.1
+	$(Q)umask 022 && cp -r README.md CHANGELOG.md CONTRIBUTING.md LICENSE docs $(DOC)/ && rm $(DOC)/docs/moonpulse.1
 	$(Q)chmod -R u=rwX,go=rX $(SHARE)/moonpulse $(DOC)
 	$(Q)umask 022 && install -D -m 644 docs/moonpulse.1 $(SHARE)/man/man1/moonpulse.1
 	@echo "installed in $(DESTDIR)$(PREFIX): moonpulse --help, man moonpulse, $(PREFIX)/share/doc/moonpulse/README.md"

@@ -75,6 +75,14 @@ void mp_armed_join(void)
     }
 }
 
+bool mp_armed_any(void)
+{
+    for (int i = 0; i < SESSIONS; i++)
+        if (atomic_load(&armed[i]) != NULL)
+            return true;
+    return false;
+}
+
 bool mp_armed_add(struct mp_session *session)
 {
     static bool registered;

@@ -3,7 +3,7 @@
  *
  * A signal handler may run while Lua is stuck in a script, so the stop does not pass
  * through Lua: the handler latches the stop of every armed session, then wakes the loop.
- * The first signal leaves the rest to the script, or to the backstop (backstop.h) where there
+ * The first signal leaves the rest to the script, or to the backstop (backstop.h) if there
  * is a run: then further ones change nothing but a closing that takes long. Without a run, one
  * that comes when the loop has not taken the first for a second interrupts the stuck script;
  * after three seconds it ends the process.
@@ -26,6 +26,8 @@ bool mp_armed_safe(void);
 /* Stop everything that is armed and wait until it is safe; nothing is reported. Loop thread. */
 void mp_armed_join(void);
 
+/* Is anything armed, or being armed? Loop thread. */
+bool mp_armed_any(void);
 /* Remember session as one to stop; false when too many are. Loop thread. */
 bool mp_armed_add(struct mp_session *session);
 /* Forget it. Returns once no other thread or handler looks at it, for which it spins some
@@ -43,7 +45,7 @@ lua_State *mp_signal_running(lua_State *co);
 lua_State *mp_signal_runs(void);
 /* Back to the default handling, or what it was. */
 void mp_signal_restore(void);
-/* For the end of the program: where they were caught, a further one must not change its status.
+/* For the end of the program: if they were caught, a further one must not change its status.
  */
 void mp_signal_ignore(void);
 /* The number of the signal that came, once; 0 if none. */

@@ -27,7 +27,7 @@ static char ours[BACKSTOP_TEXT];  // how the sources of the library begin
 static char where[BACKSTOP_TEXT]; // the script's line that was interrupted first
 
 /*
- * Loop thread: keep these bits of the word, set those. Where the process is being ended nothing
+ * Loop thread: keep these bits of the word, set those. If the process is being ended nothing
  * more is to be done: it waits for that.
  */
 static void change(unsigned keep, unsigned set)
@@ -84,6 +84,11 @@ void mp_backstop_last(int status)
 {
     backstop.last_status = status;
     change(0, PHASE_LAST);
+}
+
+void mp_backstop_virtual(bool is_virtual)
+{
+    atomic_store(&backstop.is_virtual, is_virtual);
 }
 
 void mp_backstop_turned(void)
@@ -180,7 +185,7 @@ static void begin_run(void)
 /*
  * core.phase("run" | "script" | "closing" | "closed" | "none" [, folder of the run]): what the
  * loop thread is about. With "script", the running coroutine and those that it makes can be
- * interrupted. "run" begins a run where none goes on; "closed": the record is, its report may
+ * interrupted. "run" begins a run if none goes on; "closed": the record is, its report may
  * not be.
  */
 static int set_phase(lua_State *L)
@@ -239,7 +244,7 @@ static int set_interrupts(lua_State *L)
 
 /*
  * core.interruptible(true): the running coroutine, and those that it makes, are interrupted
- * where a stop does not end them. core.interruptible(false): no longer; -> the line that was
+ * if a stop does not end them. core.interruptible(false): no longer; -> the line that was
  * interrupted first, or nil
  */
 static int interruptible(lua_State *L)

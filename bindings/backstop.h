@@ -24,7 +24,7 @@
  * The times count while this thread itself gets its turns: not while the process is suspended,
  * and not (for 5 s) while the loop thread waits for a guard's end, which is bounded by itself.
  *
- * One process may have several runs, one after the other. core.phase("run") begins one where
+ * One process may have several runs, one after the other. core.phase("run") begins one if
  * none goes on: stops, the folder, what the device said and the line that was interrupted are
  * forgotten then, and output that was let go of is given back. A stop carries the number of its
  * run, so that one which this thread saw in an earlier run ends none.
@@ -58,6 +58,12 @@ void mp_backstop_armed(void);
 void mp_backstop_unsafe(void);
 /* The loop has turned. Loop thread. */
 void mp_backstop_turned(void);
+/*
+ * Time is virtual, or real again. In virtual time there is no dispatcher's thread that would
+ * see that a script does not yield: after 5 s, by the real clock, this one stops the run. Loop
+ * thread.
+ */
+void mp_backstop_virtual(bool is_virtual);
 /* Before the process is ended without its atexit handlers: called once, on this thread. */
 void mp_backstop_at_end(void (*restore)(void));
 

@@ -11,7 +11,7 @@
 #include <stdatomic.h>
 #include <stdint.h>
 
-/* Nothing to end; a run without a script of its own, or behind it; a script; what is left is
+/* Nothing to end; a run without a script of its own, or after it; a script; what is left is
  * ours: the record, its report; the Lua state; the process is being ended by the backstop.
  */
 enum phase {
@@ -41,6 +41,7 @@ extern struct backstop {
     _Atomic unsigned caught;  // a signal handler: how many
     _Atomic uint64_t turns;   // from here on the loop thread
     _Atomic bool waiting;     // for a guard, which is bounded by itself
+    _Atomic bool is_virtual;  // time is: no dispatcher's thread looks after the script
     _Atomic bool unsafe;
     _Atomic int answer; // enum answer
     _Atomic bool have_folder;

@@ -19,8 +19,10 @@ static const int64_t computed_ns =
 static const int64_t patience_ns = 1000 * MP_NS_PER_MS; // a script that goes on
 static const int64_t last_ns = 1700 * MP_NS_PER_MS;     // the end
 static const int64_t guard_ns = 5000 * MP_NS_PER_MS;    // of waiting for a guard, far too long
+static const int64_t virtual_ns = 5000 * MP_NS_PER_MS;  // of a script in virtual time
 static const int64_t close_ns = 500 * MP_NS_PER_MS;     // of the Lua state
 static const int64_t safe_ns = 200 * MP_NS_PER_MS;      // to see the safe frame out
+static const int64_t word_ns = 1500 * MP_NS_PER_MS;     // of closing, before a word is said
 static const int64_t record_ns = 2000 * MP_NS_PER_MS;   // of closing, before signals count
 static const int64_t apart_ns = 300 * MP_NS_PER_MS;     // such signals, that each counts
 
@@ -38,16 +40,19 @@ static enum mp_stop ending(enum phase now)
 
 struct look {
     uint64_t turns;
-    int64_t at_ns;      // of the last look
-    int64_t silent_ns;  // since the loop turned
-    int64_t turned_ns;  // the loop thread's processor time then
-    int64_t running_ns; // since the stop, while the script goes on
-    int64_t waited_ns;  // for a guard
-    int64_t closing_ns; // since only the record was left
-    int64_t last_ns;    // since only the Lua state was left
-    int64_t signal_ns;  // since a signal was counted
-    unsigned signals;   // that were seen
-    int counted;        // of them, while the record was being closed for long
+    uint64_t virtual_turns; // of a script in virtual time
+    int64_t virtual_ns;     // since it turned
+    int64_t at_ns;          // of the last look
+    int64_t silent_ns;      // since the loop turned
+    int64_t turned_ns;      // the loop thread's processor time then
+    int64_t running_ns;     // since the stop, while the script goes on
+    int64_t waited_ns;      // for a guard
+    int64_t closing_ns;     // since only the record was left
+    int64_t last_ns;        // since only the Lua state was left
+    int64_t signal_ns;      // since a signal was counted
+    unsigned signals;       // that were seen
+    int counted;            // of them, while the record was being closed for long
+    bool said;              // that the record is not closed yet
 };
 
 static void tidy(void)
@@ -64,7 +69,7 @@ static bool confirmed_safe(void)
     return said == SAYS_DISARMED || (said == NOT_ASKED && !atomic_load(&backstop.unsafe));
 }
 
-/* The process ends now: where the loop thread has gone on since seen, it does not. */
+/* The process ends now: if the loop thread has gone on since seen, it does not. */
 static bool claim(unsigned seen)
 {
     return atomic_compare_exchange_strong(&backstop.state, &seen, PHASE_ENDING);
@@ -188,9 +193,29 @@ static void press(struct look *look, unsigned seen, int64_t passed_ns)
     (void)pthread_kill(backstop.loop_thread, SIGURG);
 }
 
+/* The disk hangs, as it seems: whoever waits is told what the run has come to, and what is
+ * left. */
+static void say_not_closed(void)
+{
+    char text[3 * BACKSTOP_TEXT];
+    bool record = atomic_load(&backstop.have_folder), recovers = record && has_flight();
+    (void)snprintf(text, sizeof text,
+                   "\nmoonpulse: %s%s; the record is still being written, and the disk takes "
+                   "its time: wait, "
+                   "or end it with three signals%s%s\n",
+                   confirmed_safe() ? "" : not_safe, mp_stop_words(ending(PHASE_RUN)),
+                   recovers ? ", then: moonpulse recover " : "",
+                   recovers ? backstop.folder : "");
+    mp_outlet_say(text);
+}
+
 /* Only the record is left, which takes its time: who insists may end it, and is told so. */
 static void close_record(struct look *look, unsigned seen, int64_t passed_ns)
 {
+    if (phase_of(seen) == PHASE_CLOSING && look->closing_ns >= word_ns && !look->said) {
+        look->said = true;
+        say_not_closed();
+    }
     unsigned came = atomic_load(&backstop.caught);
     bool again = came != look->signals;
     look->signals = came;
@@ -208,6 +233,18 @@ static void close_record(struct look *look, unsigned seen, int64_t passed_ns)
         end_closing(phase_of(seen));
 }
 
+/* A script in virtual time does not yield: nobody else would see it. */
+static void look_at_virtual(struct look *look, unsigned number, int64_t passed_ns)
+{
+    uint64_t turned = atomic_load(&backstop.turns);
+    look->virtual_ns = turned == look->virtual_turns ? look->virtual_ns + passed_ns : 0;
+    look->virtual_turns = turned;
+    if (look->virtual_ns < virtual_ns)
+        return;
+    mp_armed_stop(MP_STOP_STUCK);
+    backstop_stop_of_run(number, MP_STOP_STUCK);
+}
+
 void *backstop_watch(void *unused)
 {
     struct look look = {.at_ns = mp_clock_ns()};
@@ -222,6 +259,10 @@ void *backstop_watch(void *unused)
         enum phase now = phase_of(seen);
         backstop_stop_of_run(number, mp_armed_reason());
         bool ends = ending(now) != MP_STOP_NONE;
+        if (now == PHASE_SCRIPT && !ends && atomic_load(&backstop.is_virtual))
+            look_at_virtual(&look, number, passed_ns);
+        else
+            look.virtual_ns = 0;
         if (now >= PHASE_CLOSING || ends)
             mp_outlet_look(passed_ns, backstop.loop_thread);
         if ((now == PHASE_RUN || now == PHASE_SCRIPT) && ends)
@@ -230,8 +271,10 @@ void *backstop_watch(void *unused)
             look.running_ns = 0, look.waited_ns = 0;
         if (now == PHASE_CLOSING || now == PHASE_CLOSED)
             close_record(&look, seen, passed_ns);
-        else
-            look.closing_ns = 0, look.counted = 0, look.signals = atomic_load(&backstop.caught);
+        else {
+            look.closing_ns = 0, look.counted = 0, look.said = false;
+            look.signals = atomic_load(&backstop.caught);
+        }
         look.last_ns += now == PHASE_LAST ? passed_ns : 0;
         if (look.last_ns >= close_ns)
             end_quietly();

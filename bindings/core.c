@@ -26,7 +26,7 @@ static void survive_lost_pipes(void)
     (void)signal(SIGXFSZ, SIG_IGN); // nor may a file that must not grow end the process
 }
 
-/* Where a standard stream is closed the next file would take its place, and our words go there.
+/* If a standard stream is closed the next file would take its place, and our words go there.
  */
 static void have_standard_streams(void)
 {
@@ -92,9 +92,13 @@ int luaopen_moonpulse_core(lua_State *L)
     mp_open_record_file(L);
     mp_open_events(L);
     mp_open_rows(L);
+    mp_open_checksum(L);
+    mp_open_serial(L);
     mp_open_session(L);
     mp_open_stops(L);
     mp_open_pty(L);
+    mp_open_wire(L);
+    mp_open_world(L);
     mp_open_process(L);
     mp_open_input(L);
     mp_open_latency(L);

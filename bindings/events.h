@@ -7,7 +7,7 @@
 #include <lua.h>
 
 /*
- * The text at arg (not relative), as engine/events.h wants it: where it has control characters,
+ * The text at arg (not relative), as engine/events.h wants it: if it has control characters,
  * the value at arg becomes one without; what is no text becomes its tostring. The value on the
  * stack keeps it alive.
  */

@@ -14,7 +14,6 @@ static const char *const record_names[] = {"empty",  "sent",    "skipped",  "mar
                                            "oneoff", "confirm", "finished", "stopped",
                                            "start",  "play",    "left",     "alive"};
 _Static_assert(sizeof record_names / sizeof record_names[0] == MP_FLIGHT_KINDS, "names");
-static const char *const send_names[] = {"pulse", "set", "mark", "ask"};
 
 struct mp_flight *mp_check_flight(lua_State *L, int arg)
 {
@@ -170,9 +169,7 @@ static int reader_next(lua_State *L)
     lua_setfield(L, -2, "stop");
     lua_pushstring(L, record.kind < MP_FLIGHT_KINDS ? record_names[record.kind] : "unknown");
     lua_setfield(L, -2, "kind");
-    lua_pushstring(L, record.send_kind < sizeof send_names / sizeof send_names[0]
-                          ? send_names[record.send_kind]
-                          : "unknown");
+    lua_pushstring(L, mp_send_kind_name((enum mp_send_kind)record.send_kind));
     lua_setfield(L, -2, "send");
     for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
         lua_pushinteger(L, numbers[i].value);

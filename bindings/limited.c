@@ -160,7 +160,7 @@ static void give_up(int number)
     _exit(MP_EXIT_USAGE);
 }
 
-/* Set the timer that ends a call which no hook can; false where the system has none. */
+/* Set the timer that ends a call which no hook can; false if the system has none. */
 static bool watch(double seconds)
 {
     struct sigaction action = {.sa_handler = give_up};
@@ -223,7 +223,7 @@ static void end(lua_State *L)
 
 /*
  * core.limited({instructions=, seconds=, megabytes=, library=}, f, ...) -> true, results |
- * false, problem, limited. limited: true where a limit was passed. Calls within the call share
+ * false, problem, limited. limited: true if a limit was passed. Calls within the call share
  * its limits.
  */
 static int call_limited(lua_State *L)

@@ -11,7 +11,6 @@
 
 #define LOWERING "moonpulse.lowering"
 
-static const char *const send_names[] = {"pulse", "set", "mark", "ask"};
 static const char *const violation_names[] = {NULL,   "interval", "across",
                                               "wire", "lead",     "width"};
 
@@ -301,7 +300,7 @@ static int lowering_tight(lua_State *L)
 
 int mp_push_send(lua_State *L, const struct mp_lowering *lowering, const struct mp_send *send)
 {
-    lua_pushstring(L, send_names[send->kind]);
+    lua_pushstring(L, mp_send_kind_name(send->kind));
     lua_pushinteger(L, (lua_Integer)send->number);
     lua_pushinteger(L, send->floor_ns + (send->half ? 1 : 0));
     lua_pushinteger(L, send->send_ns);

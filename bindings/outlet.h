@@ -3,7 +3,7 @@
  *
  * A terminal held by Ctrl-S or a full pipe must not hold up the end of a run: what nobody takes
  * for 0.4 s is let go of, to /dev/null. The old descriptor is kept: the last words are tried
- * there, without waiting, and a terminal that is held by Ctrl-S is let go on for them. Where it
+ * there, without waiting, and a terminal that is held by Ctrl-S is let go on for them. If it
  * takes nothing, they go to /dev/tty.
  *
  * Shared: the descriptors, under a lock that nobody holds while waiting; muted is atomic. The
@@ -27,7 +27,7 @@ bool mp_outlet_muted(void);
 void mp_outlet_begin(void);
 /* Write what fits of text where standard error goes, or went before it was let go of. */
 void mp_outlet_say(const char *text);
-/* The same, where standard error was let go of; else nothing. Loop thread. */
+/* The same, if standard error was let go of; else nothing. Loop thread. */
 void mp_outlet_repeat(const char *text);
 
 #endif

@@ -28,12 +28,12 @@ struct mp_owned {
 
 /*
  * Push a userdata of class with user_values, and make what it stands for: size bytes of zeros,
- * of which the first are its struct mp_owned. Raises where the host has ended or memory is out.
+ * of which the first are its struct mp_owned. Raises if the host has ended or memory is out.
  */
 void *mp_own(lua_State *L, const char *class, size_t size, int user_values,
              void (*close)(struct mp_owned *owned));
 /*
- * What the userdata at arg stands for; NULL where it was closed, or the host has. Raises for a
+ * What the userdata at arg stands for; NULL if it was closed, or the host has. Raises for a
  * value of another class. Borrowed until Lua is called: a script may close it.
  */
 void *mp_owned_at(lua_State *L, int arg, const char *class);

@@ -1,4 +1,5 @@
 /* player.c - the frames of a run in virtual time, one by one or a steady stretch at once. */
+#include "bindings/checksum.h"
 #include "bindings/events.h"
 #include "bindings/modules.h"
 #include "bindings/raise.h"
@@ -88,7 +89,7 @@ static int player_new(lua_State *L)
     return 1;
 }
 
-/* player:next(): as lowering:next(), but goes on behind what play() played. */
+/* player:next(): as lowering:next(), but goes on after what play() played. */
 static int player_next(lua_State *L)
 {
     struct player *player = check_player(L);
@@ -171,11 +172,12 @@ static FILE *check_file(lua_State *L, int arg)
 }
 
 /*
- * player:play(file, index, text, steady, budget, log, tail) -> played, written, onset_ns (of
- * the last row written) | nil, message. Play the pulse that next() gave last, and what follows
- * it, as long as it is like steady, which then says how the stimulator is. Rows go to file,
- * numbered from index + 1, with the reply's text; to log, the twin's own, goes the time and
- * tail of each pulse; the last played - written pulses are not confirmed yet: see pending().
+ * player:play(file, index, text, steady, budget, log, tail, sum) -> played, written, onset_ns
+ * (of the last row written) | nil, message. Play the pulse that next() gave last, and what
+ * follows it, as long as it is like steady, which then says how the stimulator is. Rows go to
+ * file, numbered from index + 1, with the reply's text; to log, the twin's own, goes the time
+ * and tail of each pulse; the rows are added to sum (core.sum). The last played - written
+ * pulses are not confirmed yet: see pending().
  */
 static int player_play(lua_State *L)
 {
@@ -190,11 +192,13 @@ static int player_play(lua_State *L)
     lua_Integer budget = mp_check_integer(L, 6, 1, LUA_MAXINTEGER);
     steady->log_tail.bytes = luaL_checklstring(L, 8, &steady->log_tail.length);
     luaL_argcheck(L, steady->log_tail.length <= TAIL_MAX, 8, "the text is too long");
+    struct mp_checksum *sum = mp_check_sum(L, 9);
     steady->stimulator = get_stimulator(L, 5);
     luaL_argcheck(L, player->send.kind == MP_SEND_PULSE && !player->held && !player->over, 1,
                   "next() gave no pulse to begin with");
     steady->frame = player->send.frame;
     mp_text_init(&player->text, file);
+    player->text.sum = sum;
     mp_text_init(&player->log, log);
     player->over = !mp_steady_play(steady, &player->send, (uint64_t)budget);
     player->held = !player->over && steady->sent > 0;

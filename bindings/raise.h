@@ -32,7 +32,7 @@ struct mp_ratio mp_check_ratio(lua_State *L, int arg);
 struct mp_ratio mp_check_seconds(lua_State *L, int arg);
 /*
  * The bytes in a field of the table at arg (not relative), left on the stack for as long as the
- * pointer is used; NULL, and a length of 0, where there is none.
+ * pointer is used; NULL, and a length of 0, if there is none.
  */
 const char *mp_bytes_field(lua_State *L, int arg, const char *key, size_t *length);
 /*

@@ -1,5 +1,6 @@
 /* record_file.c - the files of a run: made for their owner only, read as what anybody may have
  * sent. */
+#include "bindings/checksum.h"
 #include "bindings/modules.h"
 #include "bindings/raise.h"
 
@@ -22,7 +23,7 @@ static int fail_sys(lua_State *L, const char *path, int code)
 }
 
 /*
- * core.make_folder(path, group) -> true | nil, message: for its owner only, or where group is
+ * core.make_folder(path, group) -> true | nil, message: for its owner only, or if group is
  * true also to be read by its group, whatever the umask
  */
 static int make_folder(lua_State *L)
@@ -91,7 +92,7 @@ static int create_file(lua_State *L)
     return 1;
 }
 
-/* How many lines a file has; -1 where part of it is nothing but zeros, as behind a truncation.
+/* How many lines a file has; -1 if part of it is nothing but zeros, as after a truncation.
  */
 static lua_Integer lines_of(int fd)
 {
@@ -116,9 +117,9 @@ static lua_Integer lines_of(int fd)
 }
 
 /*
- * core.file_state(file, path) -> fd, ours, lines: of a file that create_file made, all of it
- * flushed. ours: is it what path names? lines: as lines_of() has them. Where it is no regular
- * file: nothing
+ * core.file_state(file, path) -> fd, ours, lines, sum: of a file that create_file made, all of
+ * it flushed. ours: is it what path names? lines: as lines_of() has them. sum: as core.sum()
+ * has it. If it is no regular file: nothing
  */
 static int file_state(lua_State *L)
 {
@@ -134,7 +135,11 @@ static int file_state(lua_State *L)
     lua_pushinteger(L, fd);
     lua_pushboolean(L, ours);
     lua_pushinteger(L, lines_of(fd));
-    return 3;
+    struct mp_checksum sum;
+    if (!mp_sum_file(fd, &sum))
+        return 3;
+    mp_push_sum(L, &sum);
+    return 4;
 }
 
 /* core.as_folder(path): a file that is there becomes as open to others as its folder is */
@@ -214,7 +219,7 @@ static int lock_close(lua_State *L)
 }
 
 /*
- * core.lock_folder(path) -> lock, to be closed | false where somebody has it | nil, message. On
+ * core.lock_folder(path) -> lock, to be closed | false if somebody has it | nil, message. On
  * a file system that has no such locks everybody gets one.
  */
 static int lock_folder(lua_State *L)

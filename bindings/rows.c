@@ -132,7 +132,7 @@ static void add(struct rows *rows, size_t *length, const char *bytes, size_t cou
     *length += count;
 }
 
-/* Push what is in scratch: the same value again where it is the same text. */
+/* Push what is in scratch: the same value again if it is the same text. */
 static void push_rest(lua_State *L, struct rows *rows, size_t length, bool same)
 {
     if (same) {
@@ -225,7 +225,7 @@ static void read_column(lua_State *L, struct rows *rows, int i)
  * number (most: a larger magnitude counts as missing; whole: as a whole number, or missing),
  * true for one that is passed over, false for any other. For each line: row, rest, found. row:
  * a table with the numbers by their keys. rest: the other cells, with the tabs between them;
- * the very same string where it is that of the line before. found: bit i - 1 is set where
+ * the very same string if it is that of the line before. found: bit i - 1 is set if
  * column i has its number. Of a line with more or fewer cells than columns: false.
  */
 static int rows_new(lua_State *L)

@@ -15,7 +15,7 @@ struct mp_serial mp_check_serial(lua_State *L, int arg);
 /* The names of enum mp_trigger_line in scripts: "none", "rts", "dtr", "break"; ends with NULL.
  */
 extern const char *const mp_line_names[];
-/* The field line of the table at arg; none where there is no such field. */
+/* The field line of the table at arg; none if there is no such field. */
 enum mp_trigger_line mp_opt_line(lua_State *L, int arg);
 
 #endif

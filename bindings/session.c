@@ -16,9 +16,12 @@
 
 enum { ON_BYTES, ON_OUTCOME, ON_GONE, CALLBACKS };
 static const char *const callback_names[] = {"on_bytes", "on_outcome", "on_gone"};
-static const char *const outcome_names[] = {"sent",     "skipped", "mark",     "oneoff",
-                                            "finished", "stopped", "not_taken"};
-static const char *const send_names[] = {"pulse", "set", "mark", "ask"};
+static const char *const outcome_names[] = {
+    [MP_OUT_SENT] = "sent",         [MP_OUT_SKIPPED] = "skipped",
+    [MP_OUT_MARK] = "mark",         [MP_OUT_ONEOFF] = "oneoff",
+    [MP_OUT_FINISHED] = "finished", [MP_OUT_STOPPED] = "stopped",
+    [MP_OUT_UNTAKEN] = "not_taken",
+};
 
 struct device {
     struct mp_owned owned;
@@ -98,36 +101,59 @@ struct report {
     const struct mp_outcome *outcome;
 };
 
+static void set_integer(lua_State *L, const char *key, lua_Integer value)
+{
+    lua_pushinteger(L, value);
+    lua_setfield(L, -2, key);
+}
+
+/* What a frame of the plan, or a mark, tells into the table on top. */
+static void set_send(lua_State *L, const struct device *device, const struct mp_outcome *out)
+{
+    const struct mp_send *send = &out->send;
+    lua_pushstring(L, mp_send_kind_name(send->kind));
+    lua_setfield(L, -2, "send");
+    set_integer(L, "number", (lua_Integer)send->number);
+    set_integer(L, "planned_ns", send->floor_ns + (send->half ? 1 : 0));
+    set_integer(L, "due_ns", send->send_ns);
+    set_integer(L, "entered_ns", out->entered_ns - out->start_ns);
+    set_integer(L, "returned_ns", out->returned_ns - out->start_ns);
+    if (out->kind != MP_OUT_MARK) {
+        set_integer(L, "action", (lua_Integer)send->action + 1);
+        set_integer(L, "frame", (lua_Integer)send->frame + 1);
+    } else if (device->schedule != NULL) {
+        lua_pushstring(L, mp_schedule_mark(device->schedule, send->source));
+        lua_setfield(L, -2, "text");
+    }
+}
+
 /*
- * on_outcome(what, kind, number, onset_ns, due_ns, entered_ns, returned_ns, action, frame,
- * stop, safe_sent, text, safes): times in nanoseconds from the plan's start (of "stopped": on
- * the monotonic clock), action and frame from 1, text of a mark.
+ * on_outcome(outcome): a table with what = "sent"|"skipped"|"not_taken"|"mark"|"oneoff"|
+ * "finished"|"stopped", and stop = the name of a reason ("none" if there is none).
+ * sent, skipped, not_taken, mark: of the plan, see moonpulse.Outcome (types.lua):
+ * send, number, planned_ns, due_ns, entered_ns, returned_ns, in nanoseconds from the plan's
+ * start; action and frame from 1, of a mark its text instead. stopped: at_ns (monotonic),
+ * safe_sent (the port took the whole safe frame), safes (so many).
  */
 static int tell_outcome(lua_State *L)
 {
     const struct report *report = lua_touserdata(L, 1);
-    const struct device *device = report->device;
     const struct mp_outcome *out = report->outcome;
-    const struct mp_send *send = &out->send;
-    lua_rawgeti(L, LUA_REGISTRYINDEX, device->callback[ON_OUTCOME]);
+    lua_rawgeti(L, LUA_REGISTRYINDEX, report->device->callback[ON_OUTCOME]);
+    lua_createtable(L, 0, 10);
     lua_pushstring(L, outcome_names[out->kind]);
-    lua_pushstring(L, send_names[send->kind]);
-    lua_pushinteger(L, (lua_Integer)send->number);
-    lua_pushinteger(L, send->floor_ns + (send->half ? 1 : 0));
-    lua_pushinteger(L, send->send_ns);
-    const int64_t from_ns = out->kind == MP_OUT_STOPPED ? 0 : out->start_ns;
-    lua_pushinteger(L, out->entered_ns - from_ns);
-    lua_pushinteger(L, out->returned_ns - from_ns);
-    lua_pushinteger(L, (lua_Integer)send->action + 1);
-    lua_pushinteger(L, (lua_Integer)send->frame + 1);
+    lua_setfield(L, -2, "what");
     lua_pushstring(L, mp_stop_name(out->stop));
-    lua_pushboolean(L, out->safe_sent);
-    if (out->kind == MP_OUT_MARK && device->schedule != NULL)
-        lua_pushstring(L, mp_schedule_mark(device->schedule, send->source));
-    else
-        lua_pushnil(L);
-    lua_pushinteger(L, out->safes);
-    lua_call(L, 13, 0);
+    lua_setfield(L, -2, "stop");
+    if (out->kind == MP_OUT_STOPPED) {
+        set_integer(L, "at_ns", out->entered_ns);
+        set_integer(L, "safes", out->safes);
+        lua_pushboolean(L, out->safe_sent);
+        lua_setfield(L, -2, "safe_sent");
+    } else if (out->kind != MP_OUT_FINISHED && out->kind != MP_OUT_ONEOFF) {
+        set_send(L, report->device, out);
+    }
+    lua_call(L, 1, 0);
     return 0;
 }
 
@@ -203,7 +229,7 @@ static int session_new(lua_State *L)
     }
     const struct mp_session_events events = {
         .bytes = on_bytes, .outcome = on_outcome, .gone = on_gone, .context = device};
-    if (mp_session_create(&device->session, &device->owned.host->loop, &events, &err) != MP_OK)
+    if (mp_session_create(&device->session, &device->owned.host->world, &events, &err) != MP_OK)
         return mp_raise(L, &err);
     return 1;
 }
@@ -361,12 +387,20 @@ static int session_state(lua_State *L)
 /* session:realtime() -> text, {fifo=, spin=, locked=, dma=}; nothing unless armed */
 static int session_realtime(lua_State *L)
 {
-    const struct mp_realtime *realtime = mp_session_realtime(check_session(L));
+    const struct device *device = check_device(L, 1);
+    const struct mp_realtime *realtime = mp_session_realtime(device->session);
+    const struct mp_world *world = &device->owned.host->world;
     char text[256];
     if (realtime == NULL)
         return 0;
     mp_realtime_describe(realtime, text, sizeof text);
-    lua_pushstring(L, text);
+    if (world->is_virtual && world->pace > 0)
+        lua_pushfstring(L, "virtual time at %f times real time: nothing is sent to a port",
+                        (lua_Number)world->pace);
+    else if (world->is_virtual)
+        lua_pushliteral(L, "virtual time: nothing waits, nothing is sent to a port");
+    else
+        lua_pushstring(L, text);
     const struct {
         const char *key;
         bool value;
@@ -382,13 +416,15 @@ static int session_realtime(lua_State *L)
     return 2;
 }
 
-/* session:backend() -> "serial"|"pty", path; nothing when closed */
+/* session:backend() -> "serial"|"pty"|"virtual", path; nothing when closed */
 static int session_backend(lua_State *L)
 {
     const struct mp_port *port = mp_session_port(check_session(L));
     if (port == NULL)
         return 0;
-    lua_pushstring(L, mp_port_kind(port) == MP_PORT_PTY ? "pty" : "serial");
+    static const char *const kinds[] = {
+        [MP_PORT_SERIAL] = "serial", [MP_PORT_PTY] = "pty", [MP_PORT_WIRE] = "virtual"};
+    lua_pushstring(L, kinds[mp_port_kind(port)]);
     lua_pushstring(L, mp_port_path(port));
     return 2;
 }

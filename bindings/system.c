@@ -2,6 +2,7 @@
 #include "bindings/modules.h"
 #include "bindings/raise.h"
 #include "bindings/serial.h"
+#include "bindings/tasks.h"
 
 #include "engine/clock.h"
 #include "engine/port.h"
@@ -16,7 +17,18 @@
 #include <unistd.h>
 #include <uv.h>
 
+/* core.clock_ns() -> nanoseconds of the world that tasks live in: the monotonic clock, or
+ * virtual time */
 static int clock_ns(lua_State *L)
+{
+    const struct mp_host *host = mp_host_of(L);
+    lua_pushinteger(L, host == NULL ? mp_clock_ns() : mp_world_now(&host->world));
+    return 1;
+}
+
+/* core.real_ns() -> nanoseconds of the monotonic clock, whatever the world: how long work takes
+ */
+static int real_ns(lua_State *L)
 {
     lua_pushinteger(L, mp_clock_ns());
     return 1;
@@ -69,7 +81,7 @@ static int wire_ns(lua_State *L)
     return 1;
 }
 
-/* core.terminal_width() -> columns of standard output; nothing where it is no terminal */
+/* core.terminal_width() -> columns of standard output; nothing if it is no terminal */
 static int terminal_width(lua_State *L)
 {
     struct winsize size;
@@ -196,6 +208,7 @@ static int ports(lua_State *L)
 void mp_open_system(lua_State *L)
 {
     static const luaL_Reg functions[] = {{"clock_ns", clock_ns},
+                                         {"real_ns", real_ns},
                                          {"wall_ns", wall_ns},
                                          {"random_seed", random_seed},
                                          {"draw", draw},

@@ -11,18 +11,18 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define HOST "moonpulse.host"
 #define TASK "moonpulse.task"
 
-static const char host_key = 0;
 static const char tasks_key = 0; // registry table: thread -> task userdata, weak keys
 
 enum task_state { READY, WAITING, TIMED, ENDED };
-static void on_timer(uv_timer_t *timer);
+static void on_alarm(struct mp_alarm *alarm);
 
-/* Memory of a task: its userdata is the handle for Lua, this lives until the timer closed. */
+/* Memory of a task: its userdata is the handle for Lua, this lives until the task has ended. */
 struct task {
+    struct mp_alarm alarm; // first: when it goes on
     struct mp_host *host;
+    struct task *next, **previous; // of those that have not ended
     lua_State *co;
     int ref; // keeps the coroutine alive while the task has not ended
     enum task_state state;
@@ -33,8 +33,14 @@ struct task {
     int hook_mask, hook_count;
     char place[LUA_IDSIZE + 32]; // where it yielded
     bool yielded;                // it is to hear that it must not
-    uv_timer_t timer;
 };
+
+/* It goes on at once: in the next turn. */
+static void go_on(struct task *task)
+{
+    struct mp_world *world = &task->host->world;
+    mp_world_set(world, &task->alarm, mp_world_now(world));
+}
 
 static struct task *task_of(lua_State *co)
 {
@@ -68,8 +74,8 @@ static void raise_at_next(lua_State *co, lua_Debug *ar)
     if (!task->main || !task->host->failed)
         return;
     task->host->failed = false;
-    lua_rawgetp(co, LUA_REGISTRYINDEX, &host_key); // box
-    lua_getiuservalue(co, -1, 1);                  // box, error
+    lua_rawgetp(co, LUA_REGISTRYINDEX, &mp_host_key); // box
+    lua_getiuservalue(co, -1, 1);                     // box, error
     lua_pushnil(co);
     lua_setiuservalue(co, -3, 1);
     (void)lua_error(co);
@@ -102,7 +108,7 @@ static void interrupt_task(struct task *task)
     task->timed_out = false;
     lua_settop(task->co, 0);
     task->wake_values = 0;
-    (void)uv_timer_start(&task->timer, on_timer, 0, 0);
+    go_on(task);
 }
 
 /*
@@ -112,8 +118,8 @@ static void interrupt_task(struct task *task)
 static void keep_failure(struct mp_host *host, lua_State *L)
 {
     mp_armed_stop(MP_STOP_ERROR);
-    lua_rawgetp(L, LUA_REGISTRYINDEX, &host_key); // error, box
-    lua_insert(L, -2);                            // box, error
+    lua_rawgetp(L, LUA_REGISTRYINDEX, &mp_host_key); // error, box
+    lua_insert(L, -2);                               // box, error
     if (host->failed)
         lua_pop(L, 1);
     else
@@ -138,9 +144,20 @@ bool mp_host_enter(struct mp_host *host, lua_CFunction body, void *context)
     return ok;
 }
 
-static void free_task(uv_handle_t *handle)
+/* Nobody has it any more. */
+static void free_task(struct task *task)
 {
-    free(handle->data);
+    *task->previous = task->next;
+    if (task->next != NULL)
+        task->next->previous = task->previous;
+    mp_world_cancel(&task->host->world, &task->alarm);
+    free(task);
+}
+
+void mp_tasks_free(struct mp_host *host)
+{
+    while (host->all != NULL)
+        free_task(host->all);
 }
 
 static void end_task(struct task *task)
@@ -161,9 +178,9 @@ static void end_task(struct task *task)
     luaL_unref(L, LUA_REGISTRYINDEX, task->ref);
     if (task->main) {
         task->host->main = NULL;
-        uv_stop(&task->host->loop);
+        mp_world_stop(&task->host->world);
     }
-    uv_close((uv_handle_t *)&task->timer, free_task);
+    free_task(task);
 }
 
 /* The error value is on top of the coroutine; scripts see the error itself, as after pcall. */
@@ -209,7 +226,7 @@ static void resume(struct task *task)
         task->yielded = true; // it goes on in the next turn, with an error where it yielded
         task->timed_out = false;
         interrupt_task(task);
-        (void)uv_timer_start(&task->timer, on_timer, 0, 0);
+        go_on(task);
         return;
     } else if (status != LUA_OK) {
         fail_task(task);
@@ -220,31 +237,15 @@ static void resume(struct task *task)
     end_task(task);
 }
 
-static void on_timer(uv_timer_t *timer)
+static void on_alarm(struct mp_alarm *alarm)
 {
-    struct task *task = timer->data;
+    struct task *task = (struct task *)alarm;
     if (task->timed_out && task->state == TIMED) {
         lua_settop(task->co, 0);
         lua_pushboolean(task->co, 0);
         task->wake_values = 1;
     }
     resume(task);
-}
-
-struct mp_host *mp_host_of(lua_State *L)
-{
-    lua_rawgetp(L, LUA_REGISTRYINDEX, &host_key);
-    struct mp_host **box = lua_touserdata(L, -1);
-    lua_pop(L, 1);
-    return box == NULL ? NULL : *box;
-}
-
-struct mp_host *mp_check_host(lua_State *L)
-{
-    struct mp_host *host = mp_host_of(L);
-    if (host == NULL)
-        luaL_error(L, "the event loop has ended");
-    return host;
 }
 
 static struct task *current_task(lua_State *L)
@@ -273,13 +274,16 @@ static struct task *new_task(lua_State *L, struct mp_host *host, bool is_main)
     struct task *task = calloc(1, sizeof *task);
     if (task == NULL)
         luaL_error(L, "out of memory for a task");
-    *task = (struct task){.host = host, .co = co, .main = is_main, .wake_values = values - 1};
-    int failed = uv_timer_init(&host->loop, &task->timer);
-    if (failed != 0) {
-        free(task);
-        luaL_error(L, "cannot start a task: %s", uv_strerror(failed));
-    }
-    task->timer.data = task;
+    *task = (struct task){.alarm = {.ring = on_alarm},
+                          .host = host,
+                          .co = co,
+                          .main = is_main,
+                          .wake_values = values - 1,
+                          .next = host->all,
+                          .previous = &host->all};
+    if (task->next != NULL)
+        task->next->previous = &task->next;
+    host->all = task;
     *box = task;
     lua_rawgetp(L, LUA_REGISTRYINDEX, &tasks_key); // ..., box, thread, tasks
     lua_pushvalue(L, -2);
@@ -290,7 +294,7 @@ static struct task *new_task(lua_State *L, struct mp_host *host, bool is_main)
     lua_insert(L, 1);                           // box, function, arguments
     lua_xmove(L, co, values);                   // box
     host->tasks++;
-    (void)uv_timer_start(&task->timer, on_timer, 0, 0);
+    go_on(task);
     return task;
 }
 
@@ -301,6 +305,15 @@ static int spawn(lua_State *L)
     return 1;
 }
 
+enum { TURNS_HERE = 1000000 }; // at one instant of virtual time: far beyond what any run needs
+
+/* To the nearest nanosecond, and never none: seconds are above 0. */
+static int64_t whole_ns(lua_Number seconds)
+{
+    int64_t ns = (int64_t)llround(seconds * 1e9);
+    return ns > 0 ? ns : 1;
+}
+
 /*
  * core.wait([seconds]) -> true, values... when task:wake(values...) came; false when the
  * time was over. Without a time it waits for a wake only.
@@ -309,15 +322,15 @@ static int wait(lua_State *L)
 {
     lua_Number seconds = lua_isnoneornil(L, 1) ? -1 : mp_check_number(L, 1, 0, 1e9);
     struct task *task = current_task(L);
+    if (mp_world_here(&task->host->world) > TURNS_HERE)
+        return luaL_error(L, "virtual time stands still: somebody waits 0 s again and again");
     task->timed_out = seconds >= 0;
     task->state = seconds >= 0 ? TIMED : WAITING;
-    if (seconds >= 0) {
-        // not 0: libuv 1.44 would go on in the same turn, and signals and bytes would not be
-        // heard
-        uint64_t after_ms = seconds > 0 ? (uint64_t)ceil(seconds * 1000) : 1;
-        uv_update_time(&task->host->loop); // the loop's time may be stale after long work
-        (void)uv_timer_start(&task->timer, on_timer, after_ms, 0);
-    }
+    struct mp_world *world = &task->host->world;
+    if (seconds > 0)
+        mp_world_set(world, &task->alarm, mp_world_now(world) + whole_ns(seconds));
+    else if (task->timed_out)
+        mp_world_set(world, &task->alarm, mp_world_soon(world));
     return lua_yield(L, 0);
 }
 
@@ -350,7 +363,7 @@ static int task_wake(lua_State *L)
     lua_pushboolean(task->co, 1);
     lua_xmove(L, task->co, values);
     task->wake_values = values + 1;
-    (void)uv_timer_start(&task->timer, on_timer, 0, 0);
+    go_on(task);
     lua_pushboolean(L, 1);
     return 1;
 }
@@ -361,8 +374,8 @@ static void raise_failure(lua_State *L, struct mp_host *host)
     if (!host->failed)
         return;
     host->failed = false;
-    lua_rawgetp(L, LUA_REGISTRYINDEX, &host_key); // box
-    lua_getiuservalue(L, -1, 1);                  // box, error
+    lua_rawgetp(L, LUA_REGISTRYINDEX, &mp_host_key); // box
+    lua_getiuservalue(L, -1, 1);                     // box, error
     lua_pushnil(L);
     lua_setiuservalue(L, -3, 1);
     lua_error(L);
@@ -381,9 +394,8 @@ static int run(lua_State *L)
     struct task **box = lua_touserdata(L, 1); // emptied when the task ends
     host->depth++;
     host->main = task;
-    while (*box != NULL)
-        if (uv_run(&host->loop, UV_RUN_DEFAULT) == 0 && *box != NULL)
-            break; // nothing left that could wake it
+    while (*box != NULL && mp_world_turn(&host->world))
+        continue; // until nothing is left that could wake it
     host->depth--;
     if (*box != NULL) {
         // its pending to-be-closed variables close now; waiting in one of them fails
@@ -407,68 +419,6 @@ static int run(lua_State *L)
     return results;
 }
 
-static void on_turn(uv_timer_t *timer)
-{
-    (void)timer;
-    mp_backstop_turned();
-}
-
-void mp_host_turns(struct mp_host *host)
-{
-    enum { TURN_MS = 100 };
-    (void)uv_timer_start(&host->turn, on_turn, TURN_MS, TURN_MS);
-}
-
-static void close_handle(uv_handle_t *handle, void *context)
-{
-    (void)context;
-    if (!uv_is_closing(handle))
-        uv_close(handle, handle->type == UV_TIMER ? free_task : NULL);
-}
-
-/* The host dies with its state: close what is left, let libuv finish, free. */
-static int host_gc(lua_State *L)
-{
-    struct mp_host **box = lua_touserdata(L, 1);
-    struct mp_host *host = *box;
-    if (host == NULL)
-        return 0;
-    *box = NULL;
-    mp_signal_restore();
-    mp_owned_close_all(host); // first: what is left are the timers of tasks that never ended
-    uv_walk(&host->loop, close_handle, NULL);
-    while (uv_run(&host->loop, UV_RUN_DEFAULT) != 0)
-        continue;
-    (void)uv_loop_close(&host->loop);
-    free(host);
-    return 0;
-}
-
-static void new_host(lua_State *L)
-{
-    struct mp_host *host = calloc(1, sizeof *host);
-    struct mp_host **box = lua_newuserdatauv(L, sizeof *box, 1); // box, with a failure
-    *box = NULL;
-    if (host == NULL || uv_loop_init(&host->loop) != 0) {
-        free(host);
-        luaL_error(L, "cannot make an event loop");
-        return; // never reached: luaL_error does not return
-    }
-    lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_MAINTHREAD);
-    host->L = lua_tothread(L, -1);
-    lua_pop(L, 1);
-    mp_host_hears(host);
-    (void)uv_timer_init(&host->loop, &host->turn); // its data is NULL: it is no task's
-    uv_unref((uv_handle_t *)&host->turn);
-    *box = host;
-    if (luaL_newmetatable(L, HOST)) {
-        lua_pushcfunction(L, host_gc);
-        lua_setfield(L, -2, "__gc");
-    }
-    lua_setmetatable(L, -2);
-    lua_rawsetp(L, LUA_REGISTRYINDEX, &host_key);
-}
-
 void mp_open_tasks(lua_State *L)
 {
     static const luaL_Reg functions[] = {
@@ -476,7 +426,7 @@ void mp_open_tasks(lua_State *L)
     static const luaL_Reg methods[] = {{"wake", task_wake}, {NULL, NULL}};
     static const luaL_Reg metamethods[] = {{NULL, NULL}};
     if (mp_host_of(L) == NULL)
-        new_host(L);
+        mp_host_new(L);
     lua_newtable(L); // tasks, with weak keys
     lua_newtable(L);
     lua_pushliteral(L, "k");

@@ -1,5 +1,5 @@
 /*
- * tasks.h - Lua coroutines on the libuv loop, and the one door from libuv into Lua.
+ * tasks.h - Lua coroutines in a world (engine/world.h), and the one door from libuv into Lua.
  *
  * One host a lua_State. A task is a coroutine that may wait; everything that libuv or the
  * engine reports enters Lua through mp_host_enter or by resuming a task, so that no Lua error
@@ -10,6 +10,8 @@
 #ifndef MP_TASKS_H
 #define MP_TASKS_H
 
+#include "engine/world.h"
+
 #include <lua.h>
 #include <stdbool.h>
 #include <uv.h>
@@ -17,19 +19,21 @@
 struct mp_host {
     lua_State *L; // the main thread, never the L of the call that armed a callback
     uv_loop_t loop;
+    struct mp_world world; // of the loop
     bool failed; // a callback or task raised; the first error waits in the host's user value
     struct task *main; // of core.run; NULL: none
     int depth;         // runs in progress
     uv_async_t signal;
     int on_signal;          // registry reference of a function, or LUA_NOREF
     int tasks;              // tasks that have not ended
+    struct task *all;       // they are in this list
     uv_timer_t turn;        // shows that a loop which waits is alive
     struct mp_owned *owned; // what is not closed yet (owned.h)
 };
 
 /* The host of this state: made with the module, NULL when the state closes and it has ended. */
 struct mp_host *mp_host_of(lua_State *L);
-/* The same; raises where there is none. */
+/* The same; raises if there is none. */
 struct mp_host *mp_check_host(lua_State *L);
 
 /*
@@ -43,6 +47,12 @@ bool mp_host_enter(struct mp_host *host, lua_CFunction body, void *context);
 
 /* Its loop hears of signals (signals.c): when it is made. */
 void mp_host_hears(struct mp_host *host);
+
+/* Between host.c and tasks.c: the registry's key of the host's userdata; make it; at its end
+ * free the tasks that never ended. */
+extern const char mp_host_key;
+void mp_host_new(lua_State *L);
+void mp_tasks_free(struct mp_host *host);
 
 /* From now on the loop tells the backstop that it turns, also while it waits. */
 void mp_host_turns(struct mp_host *host);

@@ -26,9 +26,9 @@ static enum mp_status hand_over(struct mp_port *port, const struct dispatch_part
 }
 
 /*
- * Where in its write the first bit leaves is not known, for this pulse nor for the next, and
- * the difference of the two is what counts: a usual write is taken for its beginning. What
- * takes longer has stalled, before or behind that bit: then the last instant holds.
+ * We do not know when within write() the first bit leaves. We need only the difference between
+ * two pulses, so we take the start of the call, or its end if it took unusually long: then it
+ * has stalled, before that bit or after it.
  */
 int64_t dispatch_left_ns(const struct mp_dispatcher *d, const struct mp_frame *frame,
                          const struct mp_outcome *out)
@@ -38,7 +38,7 @@ int64_t dispatch_left_ns(const struct mp_dispatcher *d, const struct mp_frame *f
     int64_t left = out->returned_ns - (line ? 500 : 100) * MP_NS_PER_US;
     if (left < out->entered_ns)
         left = out->entered_ns;
-    return dispatch_by_wire(frame) && left < d->wire_free_ns ? d->wire_free_ns : left;
+    return dispatch_by_wire(frame) && left < d->past.wire_free_ns ? d->past.wire_free_ns : left;
 }
 
 bool dispatch_part(struct mp_dispatcher *d, const struct dispatch_part *part)
@@ -48,11 +48,11 @@ bool dispatch_part(struct mp_dispatcher *d, const struct dispatch_part *part)
     bool to_device = part->port == MP_PORT_DEVICE && part->line == MP_TRIGGER_NONE;
     int64_t now = dispatch_now(d);
     if (whole && to_device)
-        d->keepalive_due_ns = now + d->config.keepalive_ns; // any frame does
+        d->keepalive_due_ns = now + d->config.arming.keepalive_ns; // any frame does
     if (whole)
         return true;
     d->cut = d->cut || (to_device && cut);
-    mp_dispatcher_stop(d, status == MP_OK ? MP_STOP_BLOCKED : MP_STOP_GONE);
+    mp_latch_stop(&d->stop, status == MP_OK ? MP_STOP_BLOCKED : MP_STOP_GONE);
     return false;
 }
 
@@ -81,9 +81,9 @@ bool dispatch_second(struct mp_dispatcher *d)
         return true;
     d->second.open = false;
     bool whole = dispatch_part(d, &part);
-    d->second.done_ns = dispatch_now(d);
+    d->past.second_ns = dispatch_now(d);
     if (whole && part.line == MP_TRIGGER_NONE)
-        d->wire_end_ns[part.port] = d->second.done_ns + d->second.wire_ns;
+        d->past.wire_end_ns[part.port] = d->past.second_ns + d->second.wire_ns;
     return whole;
 }
 

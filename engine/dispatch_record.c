@@ -32,40 +32,41 @@ static struct mp_flight_record flight_record(const struct mp_outcome *out)
 /* What is about to be written goes into the record first: see flight.h. */
 void dispatch_record_begin(struct mp_dispatcher *d, const struct mp_outcome *out)
 {
-    if (d->config.flight == NULL)
+    if (d->config.arming.flight == NULL)
         return;
     struct mp_flight_record record = flight_record(out);
     record.returned_ns = 0;
-    (void)mp_flight_begin(d->config.flight, &record, &d->slot); // room was looked at before
+    (void)mp_flight_begin(d->config.arming.flight, &record,
+                          &d->slot); // room was looked at before
 }
 
 void dispatch_record_end(struct mp_dispatcher *d, int64_t returned_ns)
 {
-    if (d->config.flight != NULL)
-        mp_flight_finish(d->config.flight, d->slot, returned_ns);
+    if (d->config.arming.flight != NULL)
+        mp_flight_finish(d->config.arming.flight, d->slot, returned_ns);
 }
 
 /* Keep-alives, and one-off frames that are too many, share a record: see flight.h. */
 void dispatch_record_alive(struct mp_dispatcher *d)
 {
-    if (d->config.flight == NULL)
+    if (d->config.arming.flight == NULL)
         return;
     const struct mp_flight_record record = {.kind = MP_FLIGHT_ALIVE,
                                             .sent_ns = dispatch_now(d)};
-    (void)mp_flight_begin(d->config.flight, &record, &d->alive_slot);
+    (void)mp_flight_begin(d->config.arming.flight, &record, &d->alive_slot);
 }
 
 void dispatch_publish(struct mp_dispatcher *d, const struct mp_outcome *outcome)
 {
     bool recorded = outcome->kind == MP_OUT_SENT || outcome->kind == MP_OUT_ONEOFF ||
                     outcome->kind == MP_OUT_UNTAKEN;
-    if (d->config.flight != NULL && !recorded) {
+    if (d->config.arming.flight != NULL && !recorded) {
         const struct mp_flight_record record = flight_record(outcome);
-        (void)mp_flight_push(d->config.flight, &record);
+        (void)mp_flight_push(d->config.arming.flight, &record);
     }
     // room is kept for the last outcome, so that a full ring can still say why it stopped
     if (outcome->kind != MP_OUT_STOPPED && mp_ring_room(&d->outcomes) <= 2)
-        mp_dispatcher_stop(d, MP_STOP_RECORD);
+        mp_latch_stop(&d->stop, MP_STOP_RECORD);
     (void)mp_ring_push(&d->outcomes, outcome);
     d->config.wake(d->config.context);
 }
@@ -73,9 +74,9 @@ void dispatch_publish(struct mp_dispatcher *d, const struct mp_outcome *outcome)
 bool dispatch_can_record(struct mp_dispatcher *d)
 {
     if (mp_ring_room(&d->outcomes) <= 2)
-        mp_dispatcher_stop(d, MP_STOP_RECORD);
-    else if (d->config.flight != NULL && mp_flight_room(d->config.flight) <= 4)
-        mp_dispatcher_stop(d, MP_STOP_FULL);
+        mp_latch_stop(&d->stop, MP_STOP_RECORD);
+    else if (d->config.arming.flight != NULL && mp_flight_room(d->config.arming.flight) <= 4)
+        mp_latch_stop(&d->stop, MP_STOP_FULL);
     else
         return true;
     return false;

@@ -3,6 +3,7 @@
 
 #include "engine/clock.h"
 #include "engine/dispatcher_core.h"
+#include "engine/wait.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -44,7 +45,9 @@ static void *thread_main(void *argument)
     struct mp_dispatcher *d = argument;
     mp_realtime_enter(&d->realtime);
     (void)sem_post(&d->ready);
-    dispatch_loop(d);
+    struct mp_next next = {0};
+    while (dispatch_step(d, &next))
+        next.came = mp_wait_until(&d->wake, &d->stop.reason, next.at_ns, next.spin);
     return NULL;
 }
 
@@ -57,40 +60,63 @@ static enum mp_status start_thread(struct mp_dispatcher *d, struct mp_error *err
     sigset_t all, old;
     (void)sigfillset(&all);
     (void)pthread_sigmask(SIG_SETMASK, &all, &old);
+    d->threaded = true;
     int failed = pthread_create(&d->thread, &attr, thread_main, d);
     (void)pthread_sigmask(SIG_SETMASK, &old, NULL);
     (void)pthread_attr_destroy(&attr);
-    if (failed != 0)
+    if (failed != 0) {
+        d->joined = true; // there is nothing to wait for
         return mp_fail_sys(err, MP_EIO, failed, "cannot start the dispatcher thread");
-    d->threaded = true;
+    }
     while (sem_wait(&d->ready) != 0)
         continue; // interrupted by a signal
     return MP_OK;
 }
 
-enum mp_status mp_dispatcher_create_here(struct mp_dispatcher **out,
-                                         const struct mp_dispatch_config *config,
-                                         struct mp_error *err)
+enum mp_status mp_arming_check(const struct mp_arming *arming, struct mp_error *err)
 {
-    if ((config->safe_length == 0 && !config->safe_line) || config->safe_length > MP_FRAME_MAX)
+    if ((arming->safe_length == 0 && !arming->safe_line) || arming->safe_length > MP_FRAME_MAX)
         return mp_fail(err, MP_EINVAL, "arming needs the bytes that make the device safe");
-    if (config->keepalive_length > MP_FRAME_MAX ||
-        (config->keepalive_length > 0 && config->keepalive_ns <= 0))
+    if (arming->keepalive_length > MP_FRAME_MAX ||
+        (arming->keepalive_length > 0 && arming->keepalive_ns <= 0))
         return mp_fail(err, MP_EINVAL, "a keep-alive has 1 to %d bytes and a period above 0",
                        MP_FRAME_MAX);
+    return MP_OK;
+}
+
+/* *bytes were borrowed: from now on they are ours, in to. */
+static void own_bytes(const void **bytes, uint8_t *to, size_t length)
+{
+    if (length > 0)
+        memcpy(to, *bytes, length);
+    *bytes = to;
+}
+
+static enum mp_status create(struct mp_dispatcher **out,
+                             const struct mp_dispatch_config *config, struct mp_error *err)
+{
+    enum mp_status status = mp_arming_check(&config->arming, err);
+    if (status != MP_OK)
+        return status;
     struct mp_dispatcher *d = aligned_alloc(64, (sizeof *d + 63) / 64 * 64);
     if (d == NULL)
         return mp_fail(err, MP_ENOMEM, "out of memory for the dispatcher");
     memset(d, 0, sizeof *d);
     d->config = *config;
+    own_bytes(&d->config.arming.safe, d->safe, config->arming.safe_length);
+    own_bytes(&d->config.arming.keepalive, d->keepalive, config->arming.keepalive_length);
+    d->rules = (struct dispatch_rules){.tolerance_ns = config->arming.tolerance_ns,
+                                       .unconfirmed_ns = config->arming.unconfirmed_ns,
+                                       .any_distance = config->any_distance};
     d->realtime.dma_fd = -1;
     (void)sem_init(&d->wake, 0, 0);
     mp_latch_init(&d->stop, &d->wake);
     (void)sem_init(&d->ready, 0, 0);
-    enum mp_status status = mp_ring_init(&d->commands, sizeof(struct command), COMMANDS, err);
+    status = mp_ring_init(&d->commands, sizeof(struct command), COMMANDS, err);
     if (status == MP_OK)
         status = mp_ring_init(&d->outcomes, sizeof(struct mp_outcome), OUTCOMES, err);
     if (status != MP_OK) {
+        d->joined = true; // nothing has begun
         mp_dispatcher_destroy(d);
         return status;
     }
@@ -99,9 +125,31 @@ enum mp_status mp_dispatcher_create_here(struct mp_dispatcher **out,
     return MP_OK;
 }
 
-void mp_dispatcher_run_here(struct mp_dispatcher *d)
+enum mp_status mp_dispatcher_create_stepped(struct mp_dispatcher **out,
+                                            const struct mp_dispatch_config *config,
+                                            struct mp_error *err)
 {
-    dispatch_loop(d);
+    enum mp_status status = create(out, config, err);
+    if (status == MP_OK && config->arming.flight != NULL)
+        mp_flight_set_busy(config->arming.flight, true);
+    return status;
+}
+
+/* What only a dispatcher at work needs is given back. */
+static void ended(struct mp_dispatcher *d)
+{
+    d->joined = true;
+    if (d->config.arming.flight != NULL)
+        mp_flight_set_busy(d->config.arming.flight, false);
+    mp_realtime_release(&d->realtime);
+}
+
+bool mp_dispatcher_step(struct mp_dispatcher *d, struct mp_next *next)
+{
+    if (d->joined || dispatch_step(d, next))
+        return !d->joined;
+    ended(d);
+    return false;
 }
 
 enum mp_status mp_dispatcher_create(struct mp_dispatcher **out,
@@ -109,16 +157,16 @@ enum mp_status mp_dispatcher_create(struct mp_dispatcher **out,
                                     struct mp_error *err)
 {
     struct mp_dispatcher *d = NULL;
-    enum mp_status status = mp_dispatcher_create_here(&d, config, err);
+    enum mp_status status = create(&d, config, err);
     if (status != MP_OK)
         return status;
     mp_realtime_prepare(&d->realtime);
-    if (config->flight != NULL)
-        mp_flight_set_busy(config->flight, true);
+    if (config->arming.flight != NULL)
+        mp_flight_set_busy(config->arming.flight, true);
     status = start_thread(d, err);
     if (status != MP_OK) {
-        if (config->flight != NULL)
-            mp_flight_set_busy(config->flight, false);
+        if (config->arming.flight != NULL)
+            mp_flight_set_busy(config->arming.flight, false);
         mp_realtime_release(&d->realtime);
         mp_dispatcher_destroy(d);
         return status;
@@ -224,14 +272,16 @@ bool mp_dispatcher_safe_sent(const struct mp_dispatcher *d)
 
 void mp_dispatcher_join(struct mp_dispatcher *d, enum mp_stop reason)
 {
-    if (d->joined || !d->threaded)
+    struct mp_next next = {0};
+    if (d->joined)
         return;
     mp_dispatcher_stop(d, reason);
-    (void)pthread_join(d->thread, NULL);
-    d->joined = true;
-    if (d->config.flight != NULL)
-        mp_flight_set_busy(d->config.flight, false);
-    mp_realtime_release(&d->realtime);
+    if (d->threaded) {
+        (void)pthread_join(d->thread, NULL);
+        ended(d);
+    }
+    while (!d->joined && mp_dispatcher_step(d, &next))
+        continue;
 }
 
 void mp_dispatcher_destroy(struct mp_dispatcher *d)

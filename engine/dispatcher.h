@@ -24,27 +24,37 @@
  * a stop, the tries to get the safe frame into a full port (at most 20 of 1 ms).
  *
  * A frame that cannot leave in time is never made up for, and no pulse leaves closer to the
- * one before than the plan has it (less the tolerance), whatever happened in between. Nor than
- * the device's shortest interval, to the nanosecond: a pulse that would, because the one before
- * left late, is held back until the device takes it, within the tolerance, else refused. Where
- * outputs are stimulators of their own (lowering.h), both hold for each of them, and what the
- * plan has from one to another, and what the device needs there, as well. No pulse at a setting
- * that the device has not confirmed: the plan's settings are counted as they are sent, and one
- * that is due before the loop thread says that the device has them all stops the dispatcher. No
- * record, no pulse: when the outcomes are not being drained and their ring fills up, the
- * dispatcher stops. A loop that has not been heard of for half a second stops it too.
+ * one before than the plan has it (less the tolerance), whatever happened in between. Two
+ * pulses are never closer than the device's shortest interval, to the nanosecond: if a late
+ * pulse makes the next one too close, that one is delayed by at most the tolerance; beyond
+ * that it is refused. If outputs are stimulators of their own (lowering.h), all of this holds
+ * for each of them, and for the intervals from one to another. No pulse leaves at a setting
+ * that the device has not confirmed: the plan's settings are counted as they are sent, and a
+ * pulse that is due before the loop thread says that the device has them all stops the
+ * dispatcher. No record, no pulse: when nobody drains the outcomes and their ring fills up,
+ * the dispatcher stops. So it does when the loop has not been heard of for half a second.
+ *
+ *     struct mp_dispatch_config config = {.port = port, .serial = serial, .arming = arming,
+ *                                         .wake = wake, .context = loop};
+ *     mp_dispatcher_create(&d, &config, &err);         // a thread that waits
+ *     mp_dispatcher_play(d, lowering, start_ns, &err); // first frame at its time from start_ns
+ *     while (mp_dispatcher_outcome(d, &outcome))       // each time that wake was called
+ *         note(&outcome);                              // the last of a plan: MP_OUT_FINISHED
+ *     mp_dispatcher_stop(d, MP_STOP_KEY);              // any thread: the safe frame goes out
+ *     mp_dispatcher_join(d, MP_STOP_FINISHED);         // the key stays the reason
+ *     while (mp_dispatcher_outcome(d, &outcome))
+ *         note(&outcome);                              // the very last: MP_OUT_STOPPED
+ *     mp_dispatcher_destroy(d);
  */
 #ifndef MP_DISPATCHER_H
 #define MP_DISPATCHER_H
 
-#include "engine/flight.h"
+#include "engine/arming.h"
 #include "engine/lowering.h"
 #include "engine/realtime.h"
 #include "engine/stop.h"
 
 #include <semaphore.h>
-
-enum mp_late { MP_LATE_ABORT, MP_LATE_SKIP };
 
 enum mp_outcome_kind {
     MP_OUT_SENT,    // a frame of the plan was handed to the port
@@ -60,7 +70,7 @@ struct mp_outcome {
     enum mp_outcome_kind kind;
     enum mp_stop stop; // stopped: why; skipped, sent: late, close or setting
     bool safe_sent;    // stopped: the whole safe frame was taken by the port
-    uint8_t safes; // stopped: so many of them, each with an answer where the device gives one
+    uint8_t safes;     // stopped: so many of them, each with an answer if the device gives one
     struct mp_send send; // sent, skipped, mark: which
     int64_t start_ns;    // monotonic instant that the times in send count from
     int64_t woken_ns;    // when the wait ended
@@ -68,11 +78,9 @@ struct mp_outcome {
     int64_t returned_ns; // stamp after it
 };
 
-/* A clock that tests can turn by hand. */
+/* A clock that is not the monotonic one: a virtual world's, or one that tests turn by hand. */
 struct mp_time {
     int64_t (*now)(void *context);
-    /* Wait until deadline_ns or a post of wake; true when the deadline has come. */
-    bool (*wait)(void *context, sem_t *wake, int64_t deadline_ns);
     void *context;
 };
 
@@ -85,19 +93,7 @@ struct mp_dispatch_config {
                                           // has checked it. It is dropped at every stop
     uint8_t rest[MP_FRAME_MAX];           // what a trigger box at rest was last told, for stops
     size_t rest_length;                   // 0: nothing
-    uint8_t safe[MP_FRAME_MAX];
-    size_t safe_length; // 0 only with safe_line: without a pulse on a line nothing happens
-    bool safe_line;
-    int64_t tolerance_ns; // later than this is late
-    enum mp_late late;
-    uint8_t keepalive[MP_FRAME_MAX]; // sent in gaps, never delaying a frame of the plan
-    size_t keepalive_length;         // 0: the device needs none
-    int64_t keepalive_ns;            // at least so often
-    int64_t stuck_ns;                // a heartbeat older than this stops; 0: never
-    int64_t unconfirmed_ns; // no pulse while one before it is unconfirmed so long; 0: no limit
-    bool settings;          // no pulse while a setting before it is not believed; false: the
-                            // device confirms none
-    struct mp_flight *flight;   // borrowed; NULL: no flight record
+    struct mp_arming arming;
     const struct mp_time *time; // borrowed; NULL: the monotonic clock
     bool any_distance; // for tests on busy machines: pulses may come closer than planned. A
                        // session cannot ask for it
@@ -107,7 +103,11 @@ struct mp_dispatch_config {
 
 struct mp_dispatcher;
 
-/* Start the thread. Nothing is written until a command comes. */
+/* May a device be armed with this? MP_EINVAL: why not. */
+enum mp_status mp_arming_check(const struct mp_arming *arming, struct mp_error *err);
+
+/* Start the thread. Nothing is written until a command comes. The bytes of config->arming are
+ * copied. */
 enum mp_status mp_dispatcher_create(struct mp_dispatcher **out,
                                     const struct mp_dispatch_config *config,
                                     struct mp_error *err);
@@ -131,18 +131,18 @@ enum mp_status mp_dispatcher_send(struct mp_dispatcher *dispatcher, const void *
  */
 void mp_dispatcher_stop(struct mp_dispatcher *dispatcher, enum mp_stop reason);
 
-/* The loop thread is alive. Call at least every 100 ms where stuck_ns is set. */
+/* The loop thread is alive. Call at least every 100 ms if stuck_ns is set. */
 void mp_dispatcher_heartbeat(struct mp_dispatcher *dispatcher);
 
 /*
- * Where unconfirmed_ns is set: the device confirmed total pulses since arming; the loop thread
+ * If unconfirmed_ns is set: the device confirmed total pulses since arming; the loop thread
  * has read (and counted) all that came before read_ns.
  */
 void mp_dispatcher_confirmed(struct mp_dispatcher *dispatcher, uint64_t total);
 void mp_dispatcher_drained(struct mp_dispatcher *dispatcher, int64_t read_ns);
 
 /*
- * Where settings is set: the device has confirmed total of the plan's settings that were sent
+ * If settings is set: the device has confirmed total of the plan's settings that were sent
  * since arming. What it was armed with is not one of them: that is the caller's to look at. -1:
  * the device says that it is not as it was told.
  */
@@ -164,13 +164,28 @@ bool mp_dispatcher_safe_sent(const struct mp_dispatcher *dispatcher);
 /* Join if need be, and free. NULL is accepted. */
 void mp_dispatcher_destroy(struct mp_dispatcher *dispatcher);
 
+/* Between two steps of a dispatcher that has no thread. Zeros before the first one. */
+struct mp_next {
+    int64_t at_ns; // when to step again; INT64_MAX: when something is asked of it
+    bool spin; // be there to the microsecond: the thread does not sleep through the end of it
+    bool came; // set by whoever waited: at_ns has come; false: woken before
+};
+
 /*
- * For tests with a clock of their own: make a dispatcher without a thread, run what its
- * thread would run until it is stopped, on the caller's.
+ * A dispatcher without a thread: all of it happens in mp_dispatcher_step, which the caller
+ * calls at next->at_ns, or at once (with came false) after it has asked something of it,
+ * confirmed something, or stopped it. The owner beats for it, and config->stuck_ns may be 0.
+ *
+ *     struct mp_next next = {0};
+ *     while (mp_dispatcher_step(d, &next))
+ *         next.came = wait_until(next.at_ns);      // false if it was woken before
+ *
+ * False: it has stopped, and the safe frame is out. mp_dispatcher_join stops it and steps to
+ * that.
  */
-enum mp_status mp_dispatcher_create_here(struct mp_dispatcher **out,
-                                         const struct mp_dispatch_config *config,
-                                         struct mp_error *err);
-void mp_dispatcher_run_here(struct mp_dispatcher *dispatcher);
+enum mp_status mp_dispatcher_create_stepped(struct mp_dispatcher **out,
+                                            const struct mp_dispatch_config *config,
+                                            struct mp_error *err);
+bool mp_dispatcher_step(struct mp_dispatcher *dispatcher, struct mp_next *next);
 
 #endif

@@ -1,17 +1,16 @@
 /*
- * dispatcher_core.h - inside the dispatcher; private to dispatcher.c, dispatch_loop.c,
- * dispatch_record.c, dispatch_distance.c, dispatch_frame.c and dispatch_doubt.c.
+ * dispatcher_core.h - inside the dispatcher; private to dispatcher.c and dispatch_*.c. What
+ * depends only on what was sent is apart from it, in dispatch_late.h.
  */
 #ifndef MP_DISPATCHER_CORE_H
 #define MP_DISPATCHER_CORE_H
 
-#include "engine/dispatcher.h"
+#include "engine/clock.h"
+#include "engine/dispatch_late.h"
 #include "engine/ring.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
-
-enum { STAMPS = 64 }; // a power of two
 
 enum command_kind { COMMAND_PLAY, COMMAND_SEND };
 
@@ -21,16 +20,6 @@ struct command {
     int64_t start_ns;
     size_t length; // send
     uint8_t bytes[MP_FRAME_MAX];
-};
-
-/* The last pulse of one output. */
-struct dispatch_last {
-    bool sent;          // since arming
-    int64_t sent_ns;    // its stamp after the write
-    int64_t had_ns;     // when the device had the whole of it
-    int64_t across_ns;  // from then until a pulse on another output may come
-    bool planned;       // one of this plan has come by, sent or not
-    int64_t planned_ns; // its send time, from the plan's start
 };
 
 /* Bytes for a port, or a line of it to be raised or dropped. */
@@ -49,13 +38,16 @@ struct dispatch_second {
     enum mp_trigger_line line;
     int64_t due_ns;  // monotonic
     int64_t wire_ns; // that its bytes take
-    int64_t done_ns; // when the last one was; 0: there was none
     size_t length;
     uint8_t bytes[MP_FRAME_MAX];
 };
 
+/* What the wait between two steps is for. */
+enum dispatch_waits { WAITS_NOTHING, WAITS_LOOK, WAITS_WARM, WAITS_DUE };
+
 struct mp_dispatcher {
-    struct mp_dispatch_config config;
+    struct mp_dispatch_config config; // the bytes of its arming are these
+    uint8_t safe[MP_FRAME_MAX], keepalive[MP_FRAME_MAX];
     struct mp_realtime realtime;
     struct mp_ring commands;
     struct mp_ring outcomes;
@@ -69,7 +61,10 @@ struct mp_dispatcher {
     sem_t ready; // the thread has entered its priority
     pthread_t thread;
     bool threaded, joined;
-    // the dispatcher thread's own
+    // the dispatcher thread's own; without a thread, whose step it is
+    enum dispatch_waits waits;
+    bool second_next; // the wait is for a second part
+    int64_t due_ns;   // of what the wait is for
     struct mp_lowering *lowering;
     int64_t start_ns;
     struct mp_send next;
@@ -80,16 +75,11 @@ struct mp_dispatcher {
     struct command held; // a one-off that waits for a gap
     bool have_held;
     int64_t keepalive_due_ns;
-    int64_t wire_free_ns; // when the last one-off frame is off the wire
-    int64_t alive_ns;     // when this thread last looked: was it stalled itself?
-    struct dispatch_last last[MP_OUTPUTS_MAX]; // of each output
-    struct dispatch_last latest;               // of all of them
-    uint32_t outputs;                          // one more than the highest in use
-    uint64_t pulses;                           // sent since arming
-    int64_t settings;                          // of the plan, and questions, sent since arming
-    int64_t settled_ns;        // since when they are all known to be answered; 0: they are not
-    int64_t stamps_ns[STAMPS]; // of the last ones, by number: how long are they unconfirmed?
-    int64_t wire_end_ns[MP_PORTS]; // when the last bytes of the plan are off each port's wire
+    int64_t alive_ns; // when this thread last looked: was it stalled itself?
+    struct dispatch_rules rules;
+    struct dispatch_past past;
+    int64_t settings;   // of the plan, and questions, sent since arming
+    int64_t settled_ns; // since when they are all known to be answered; 0: they are not
     _Atomic bool safe_sent;
     bool cut; // part of a frame is on the device's wire
     struct dispatch_second second;
@@ -119,8 +109,6 @@ bool dispatch_second(struct mp_dispatcher *dispatcher);
 /* After a stop: the second part at once, the lines down, the trigger box at rest. */
 bool dispatch_rest(struct mp_dispatcher *dispatcher);
 
-/* Is a pulse unconfirmed for too long? */
-bool dispatch_unanswered(const struct mp_dispatcher *dispatcher);
 /* Has the device not confirmed a setting that was sent, or does it say that it is at another?
  */
 bool dispatch_unsettled(const struct mp_dispatcher *dispatcher);
@@ -128,9 +116,17 @@ bool dispatch_unsettled(const struct mp_dispatcher *dispatcher);
 /* Have the questions before a setting been answered? For dispatch_due_ns. */
 void dispatch_look_settled(struct mp_dispatcher *dispatcher);
 
-/* The thread's whole work: until it is stopped, and the safe frame. */
-void dispatch_loop(struct mp_dispatcher *dispatcher);
-int64_t dispatch_now(const struct mp_dispatcher *dispatcher);
+/* As mp_dispatcher_step. */
+bool dispatch_step(struct mp_dispatcher *dispatcher, struct mp_next *next);
+/* It is stopped: the safe frame, and its owner has the plan back. */
+void dispatch_end(struct mp_dispatcher *dispatcher);
+void dispatch_let_go(struct mp_dispatcher *dispatcher);
+
+static inline int64_t dispatch_now(const struct mp_dispatcher *d)
+{
+    const struct mp_time *time = d->config.time;
+    return time == NULL ? mp_clock_ns() : time->now(time->context);
+}
 
 static inline struct mp_port *dispatch_port(const struct mp_dispatcher *d, uint8_t port)
 {
@@ -148,17 +144,15 @@ static inline const struct mp_frame *dispatch_next_frame(const struct mp_dispatc
     return mp_lowering_frame(d->lowering, d->next.frame);
 }
 
-/* Before this the device would not take the next pulse, by the stamps of the last ones sent. */
-int64_t dispatch_device_ns(const struct mp_dispatcher *dispatcher);
+/* The next frame of the plan, as the rules of dispatch_late.h see it. */
+struct dispatch_frame dispatch_next(const struct mp_dispatcher *dispatcher);
 /*
- * When the next frame of the plan leaves: at its own time. Where the pulse before left late and
+ * When the next frame of the plan leaves: at its own time. If the pulse before left late and
  * the plan has the device's shortest interval, as soon as the device takes it: by as much later
- * as the one before was late, and never by more than the tolerance. A setting behind a question
+ * as the one before was late, and never by more than the tolerance. A setting after a question
  * waits for its answer, and then until what was sent before is over.
  */
 int64_t dispatch_due_ns(const struct mp_dispatcher *dispatcher);
-/* Is now too early for the next pulse, after the last ones sent? */
-bool dispatch_too_close(const struct mp_dispatcher *dispatcher, int64_t now);
 /* A plan begins; its next pulse was sent, as out says; was sent or left out. */
 void dispatch_plan_begins(struct mp_dispatcher *dispatcher);
 void dispatch_was_sent(struct mp_dispatcher *dispatcher, const struct mp_outcome *out);

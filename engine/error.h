@@ -27,7 +27,7 @@ enum mp_status {
 
 struct mp_error {
     enum mp_status status;
-    int sys; // errno where the operating system failed, else 0
+    int sys; // errno if the operating system failed, else 0
     char text[320];
 };
 

@@ -18,36 +18,20 @@ static char *put_text(char *at, const struct mp_tail *text)
     return text->bytes == NULL ? PUT(at, none) : mp_put_bytes(at, text->bytes, text->length);
 }
 
-/* The sign of ns, and its amount. */
-static char *put_sign(char *at, int64_t ns, uint64_t *amount)
+/* A time, by put: seconds or microseconds. */
+static char *put_time(char *at, int64_t ns, char *(*put)(char *, uint64_t))
 {
+    if (ns == MP_EVENT_NONE)
+        return PUT(at, none);
     if (ns < 0)
         *at++ = '-';
-    *amount = ns < 0 ? 0 - (uint64_t)ns : (uint64_t)ns;
-    return at;
-}
-
-static char *put_us(char *at, int64_t ns)
-{
-    uint64_t amount;
-    if (ns == MP_EVENT_NONE)
-        return PUT(at, none);
-    at = put_sign(at, ns, &amount);
-    return mp_put_us(at, amount);
-}
-
-static char *put_seconds(char *at, int64_t ns)
-{
-    uint64_t amount;
-    if (ns == MP_EVENT_NONE)
-        return PUT(at, none);
-    at = put_sign(at, ns, &amount);
-    return mp_put_seconds(at, amount);
+    return put(at, ns < 0 ? 0 - (uint64_t)ns : (uint64_t)ns);
 }
 
 char *mp_event_put(char *at, const struct mp_event_row *row)
 {
-    at = put_seconds(at, row->sent_ns != MP_EVENT_NONE ? row->sent_ns : row->planned_ns);
+    at = put_time(at, row->sent_ns != MP_EVENT_NONE ? row->sent_ns : row->planned_ns,
+                  mp_put_seconds);
     at = PUT(at, "\t0\t"); // duration
     at = put_text(at, &row->event);
     *at++ = '\t';
@@ -57,13 +41,13 @@ char *mp_event_put(char *at, const struct mp_event_row *row)
     *at++ = '\t';
     at = row->pulse == 0 ? PUT(at, none) : mp_put_integer(at, row->pulse);
     *at++ = '\t';
-    at = put_us(at, row->planned_ns);
+    at = put_time(at, row->planned_ns, mp_put_us);
     *at++ = '\t';
-    at = put_us(at, row->sent_ns);
+    at = put_time(at, row->sent_ns, mp_put_us);
     *at++ = '\t';
-    at = put_us(at, row->confirmed_ns);
+    at = put_time(at, row->confirmed_ns, mp_put_us);
     *at++ = '\t';
-    at = put_us(at, row->late_ns);
+    at = put_time(at, row->late_ns, mp_put_us);
     *at++ = '\t';
     at = row->action.bytes == NULL ? PUT(at, no_action) : put_text(at, &row->action);
     *at++ = '\t';

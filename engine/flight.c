@@ -289,7 +289,7 @@ static void find_losses(struct mp_flight_reader *reader)
         used--;
     if (reader->placed && !losses->header && claimed > header->capacity)
         claimed = header->capacity;
-    // the count is right where the file ends with it, or where it is full of empty places
+    // the count is right if the file ends with it, or if it is full of empty places
     if (reader->placed && claimed < used)
         losses->header = true;
     losses->stored = reader->placed && claimed > used ? claimed : used;

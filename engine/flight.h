@@ -91,7 +91,7 @@ bool mp_flight_busy(const struct mp_flight *flight);
 /* Say that one does, or that it has ended. Loop thread. */
 void mp_flight_set_busy(struct mp_flight *flight, bool busy);
 
-/* Cut the file to what was used, sync and free, also where that fails: MP_EIO. NULL is
+/* Cut the file to what was used, sync and free, also if that fails: MP_EIO. NULL is
  * accepted. Loop thread. */
 enum mp_status mp_flight_close(struct mp_flight *flight, struct mp_error *err);
 
@@ -138,7 +138,7 @@ struct mp_flight_losses {
     uint64_t stored;      // places that were given out, as far as is known
     uint64_t torn;        // of them: what is there is no record
     uint64_t empty;       // never filled, or zeroed
-    uint64_t missing;     // behind the end of the file
+    uint64_t missing;     // past the end of the file
     bool header;          // the header is damaged (version 1: nobody can tell)
     uint64_t first, last; // the first and the last place of these, from 1
 };

@@ -6,6 +6,17 @@
 #include <stdlib.h>
 #include <string.h>
 
+const char *mp_send_kind_name(enum mp_send_kind kind)
+{
+    static const char *const names[] = {[MP_SEND_PULSE] = "pulse",
+                                        [MP_SEND_SET] = "set",
+                                        [MP_SEND_MARK] = "mark",
+                                        [MP_SEND_ASK] = "ask"};
+    _Static_assert(sizeof names / sizeof names[0] == MP_SEND_KINDS, "a kind has no name");
+    size_t index = (size_t)kind;
+    return index < MP_SEND_KINDS ? names[index] : "unknown";
+}
+
 enum mp_status mp_lowering_create(struct mp_lowering **out, struct mp_schedule *take_schedule,
                                   const struct mp_serial *serial, int64_t latency_ns,
                                   struct mp_error *err)

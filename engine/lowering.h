@@ -11,7 +11,7 @@
  * line; it may go to the device's port or to a second one, where a trigger box is.
  *
  * Most devices have one stimulator, whatever their channels: a pulse and a setting count for
- * all of it. Where each output has a stimulator of its own (mp_lowering_output), the shortest
+ * all of it. If each output has a stimulator of its own (mp_lowering_output), the shortest
  * interval and what an output was last set to count on that output; the wire is everybody's.
  *
  * Built on the loop thread; once started it is drawn from by one thread only. Drawing
@@ -32,7 +32,9 @@ static const int64_t mp_width_max_ns = INT64_C(10000000000);
 static const int64_t mp_rest_ns = 1000000;
 
 /* MP_SEND_ASK: a question in front of a setting (mp_lowering_ask). */
-enum mp_send_kind { MP_SEND_PULSE, MP_SEND_SET, MP_SEND_MARK, MP_SEND_ASK };
+enum mp_send_kind { MP_SEND_PULSE, MP_SEND_SET, MP_SEND_MARK, MP_SEND_ASK, MP_SEND_KINDS };
+/* "pulse", "set", "mark", "ask", for scripts; of any other number "unknown". */
+const char *mp_send_kind_name(enum mp_send_kind kind);
 
 static const uint32_t mp_no_action = UINT32_MAX;
 
@@ -41,14 +43,14 @@ struct mp_send {
     enum mp_send_kind kind;
     bool half;         // as in mp_event, for rounding onsets once
     uint32_t frame;    // not for marks
-    uint8_t output;    // which stimulator; 0 where there is one
+    uint8_t output;    // which stimulator; 0 if there is one
     uint32_t action;   // pulse: what; set: what it prepares
     uint32_t from;     // what its output was set to before; mp_no_action: armed for it
     uint32_t source;   // for mp_schedule_origin
     uint64_t number;   // pulse or mark number; set: number of the pulse it prepares
     int64_t send_ns;   // when the first bit leaves
     int64_t latest_ns; // ask, set: after this it is too late for the pulse it prepares
-    int64_t behind_ns; // set: so long behind the answer to its question; 0: there was none
+    int64_t behind_ns; // set: so long after the answer to its question; 0: there was none
     int64_t floor_ns;  // pulse, mark: onset as in mp_event
     int64_t least_ns;  // pulse: shortest interval since the pulse before on its output
     int64_t across_ns; // pulse: shortest interval until one on another output
@@ -109,7 +111,7 @@ bool mp_lowering_uses_line(const struct mp_lowering *lowering, uint8_t port,
                            enum mp_trigger_line line);
 
 /*
- * How long the device is busy with action, where that is not the shortest interval at it: one
+ * How long the device is busy with action, if that is not the shortest interval at it: one
  * command that starts a train which the device times itself. locked_ns: from the start on the
  * device takes no settings for so long.
  */
@@ -175,7 +177,7 @@ bool mp_lowering_checked(const struct mp_lowering *lowering);
 /*
  * How many pulses of a checked plan follow the one before so soon that there is no room for
  * lateness: within mp_room_ns of the device's shortest interval. A pulse sent late holds the
- * next one back then (dispatcher.h), and in a row of them lateness adds up. Where there is one,
+ * next one back then (dispatcher.h), and in a row of them lateness adds up. If there is one,
  * *first is the first such pair, of kind MP_VIOLATION_NONE.
  */
 static const int64_t mp_room_ns = 100000; // some times what a prepared host is late
@@ -194,9 +196,9 @@ void mp_lowering_rewind(struct mp_lowering *lowering);
 bool mp_lowering_next(struct mp_lowering *lowering, struct mp_send *send);
 
 /*
- * For a device that says of no pulse that it has it, and that a setting behind a pulse which
+ * For a device that says of no pulse that it has it, and that a setting after a pulse which
  * was held up on the way would change: bytes that it answers in their turn. They leave right
- * behind the pulse before each setting; once they are answered all pulses sent before are on
+ * after the pulse before each setting; once they are answered all pulses sent before are on
  * the device, and the setting leaves when those are over, by their mp_lowering_lasts. allow_ns:
  * how long an answer may take without making the setting later. MP_ESTATE, MP_ERANGE as above.
  */

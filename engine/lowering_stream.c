@@ -62,8 +62,9 @@ static struct mp_send lower_pulse(struct mp_lowering *l, const struct mp_event *
 }
 
 /*
- * How long after a pulse's frame began a setting may leave: behind all of it on its own port;
- * and the pulse has happened, since the device may be told faster than it fires.
+ * How long after a pulse's frame began a setting may leave: once (1) all of it that goes over
+ * the setting's own port is out, and (2) the pulse has been given: a device may be told faster
+ * than it fires.
  */
 static int64_t clear_ns(const struct mp_lowering *l, const struct mp_frame *frame)
 {
@@ -73,7 +74,7 @@ static int64_t clear_ns(const struct mp_lowering *l, const struct mp_frame *fram
 }
 
 /*
- * When a setting may leave: right behind the pulse before it, or once the train that that one
+ * When a setting may leave: right after the pulse before it, or once the train that that one
  * started has ended and the device takes settings again: whichever output plays.
  */
 static int64_t set_ns(const struct mp_lowering *l)
@@ -92,7 +93,7 @@ static int64_t set_ns(const struct mp_lowering *l)
 }
 
 /*
- * A question right behind the pulse before, and the setting behind its answer: by then all
+ * A question right after the pulse before, and the setting after its answer: by then all
  * pulses are on the device, and as long after it as they last they are over, however late they
  * were.
  */
@@ -145,7 +146,7 @@ static bool next_event(struct mp_lowering *l, struct mp_event *event)
     return true;
 }
 
-/* Put send in front of the queue, behind the marks that lie before it. */
+/* Put send in front of the queue, after the marks that lie before it. */
 static void put_ahead(struct mp_lowering *l, const struct mp_send *send)
 {
     struct mp_send *queue = l->queue;
@@ -172,7 +173,8 @@ static bool refill(struct mp_lowering *l)
         queue[end++] = found ? lower_pulse(l, &event) : lower_mark(&event);
     }
     l->queue_end = end;
-    // a pulse not seen yet may belong to the last of these marks and leave before its onset
+    // The queue is full of marks; the pulse after them may have to be sent before the last
+    // mark's onset, so move these marks ahead by the largest lead.
     const int64_t lead_ns = end == full && !found ? mp_lowering_lead_ns(l) : 0;
     for (uint32_t i = PUT_AHEAD; lead_ns > 0 && i < end; i++) {
         queue[i].send_ns -= lead_ns;

@@ -230,7 +230,7 @@ static enum mp_status check_size(const struct mp_totals *totals, struct mp_error
     return work_check(&totals->work, err);
 }
 
-/* The children of first with room for one more, sharing its array where it is the newest user.
+/* The children of first with room for one more, sharing its array if it is the newest user.
  */
 static struct children *grow(struct mp_plan *first, size_t extra, struct mp_error *err)
 {

@@ -63,13 +63,13 @@ struct mp_work {
     uint64_t strands;     // parts side by side at once
     uint64_t leaves;      // pulses, marks and rests
     uint64_t rests_first; // rests before the first pulse or mark
-    uint64_t rests_last;  // and behind the last one
+    uint64_t rests_last;  // and after the last one
     uint64_t rests_most;  // the most from one to the next
     bool events;          // is there a pulse or a mark?
 };
 
 /*
- * Closed-form facts. Where random is set the plan holds rests whose length a seed
+ * Closed-form facts. If random is set the plan holds rests whose length a seed
  * decides: then times other than span_max hold for the shortest rests, and the
  * exact ones come from walking the schedule.
  */
@@ -98,7 +98,7 @@ enum mp_status mp_plan_rest(struct mp_plan **out, struct mp_ratio min_ns,
 /* A named instant in the record. MP_ERANGE when empty or over MP_NAME_MAX - 1 bytes. */
 enum mp_status mp_plan_mark(struct mp_plan **out, const char *text, struct mp_error *err);
 /*
- * The following compose plans. All: MP_ERANGE where the whole is nested too deep, or takes more
+ * The following compose plans. All: MP_ERANGE if the whole is nested too deep, or takes more
  * to walk than MP_PLAN_MAX_* say.
  */
 
@@ -124,14 +124,14 @@ void mp_plan_unref(struct mp_plan *plan); // NULL is accepted
 
 /*
  * Say which script line made a plan ("itbs.lua:12") and what its author calls it
- * ("burst"). Only for the maker, before it hands the plan on. Cut where too long.
+ * ("burst"). Only for the maker, before it hands the plan on. Cut if too long.
  */
 void mp_plan_describe(struct mp_plan *plan, const char *origin, const char *label);
 
 enum mp_plan_kind mp_plan_kind(const struct mp_plan *plan);
 const struct mp_totals *mp_plan_totals(const struct mp_plan *plan);
-const char *mp_plan_origin(const struct mp_plan *plan); // "" where unknown
-const char *mp_plan_label(const struct mp_plan *plan);  // "" where unnamed
+const char *mp_plan_origin(const struct mp_plan *plan); // "" if unknown
+const char *mp_plan_label(const struct mp_plan *plan);  // "" if unnamed
 
 /* The inside of one node; what does not belong to its kind is 0 or NULL. */
 struct mp_plan_view {

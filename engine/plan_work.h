@@ -18,7 +18,7 @@ void work_then(struct mp_work *out, const struct mp_work *a, const struct mp_wor
 void work_repeat(struct mp_work *work, uint64_t count);
 /* sum = sum and other side by side, each a strand of its own. */
 void work_beside(struct mp_work *sum, const struct mp_work *other);
-/* MP_ERANGE where it is more than a schedule is made for, with the number and a remedy. */
+/* MP_ERANGE if it is more than a schedule is made for, with the number and a remedy. */
 enum mp_status work_check(const struct mp_work *work, struct mp_error *err);
 
 #endif

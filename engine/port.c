@@ -2,13 +2,13 @@
 
 #include "engine/clock.h"
 #include "engine/port_backend.h"
+#include "engine/port_wire.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <termios.h>
 
 static enum mp_status check_serial(const struct mp_serial *serial, struct mp_error *err)
 {
@@ -64,12 +64,23 @@ static const struct mp_port_ops *choose_backend(const struct mp_port_target *tar
                                                       : &mp_port_serial_ops;
 }
 
+static enum mp_status open_file(struct mp_port *port, const struct mp_port_target *target,
+                                const struct mp_serial *serial, struct mp_error *err)
+{
+    port->ops = choose_backend(target);
+    enum mp_status status = port->ops->open(port, target, serial, err);
+    if (status != MP_OK)
+        port->ops->close(port);
+    return status;
+}
+
 enum mp_status mp_port_open(struct mp_port **port, const char *path,
                             const struct mp_serial *serial, struct mp_error *err)
 {
     enum mp_status status = check_serial(serial, err);
-    struct mp_port_target target;
-    if (status == MP_OK)
+    struct mp_port_target target = {.path = path};
+    bool wire = mp_wire_is_path(path);
+    if (status == MP_OK && !wire)
         status = resolve(&target, path, err);
     if (status != MP_OK)
         return status;
@@ -80,12 +91,11 @@ enum mp_status mp_port_open(struct mp_port **port, const char *path,
         status = mp_fail(err, MP_ENOMEM, "out of memory opening \"%s\"", path);
         goto fail;
     }
-    *made = (struct mp_port){.ops = choose_backend(&target), .fd = -1, .path = name};
-    status = made->ops->open(made, &target, serial, err);
-    if (status != MP_OK) {
-        made->ops->close(made);
+    *made = (struct mp_port){.fd = -1, .path = name};
+    status =
+        wire ? mp_wire_open(made, path, serial, err) : open_file(made, &target, serial, err);
+    if (status != MP_OK)
         goto fail;
-    }
     free(target.real);
     *port = made;
     return MP_OK;
@@ -156,27 +166,27 @@ enum mp_status mp_port_set_lines(struct mp_port *port, bool rts, bool dtr, struc
 
 void mp_port_discard(struct mp_port *port)
 {
-    (void)tcflush(port->fd, TCOFLUSH);
+    port->ops->discard(port);
 }
 
 int mp_port_queued(const struct mp_port *port)
 {
-    int bytes = 0;
-    if (port->ops->kind != MP_PORT_SERIAL || ioctl(port->fd, TIOCOUTQ, &bytes) != 0)
-        return 0;
-    return bytes;
+    return port->ops->queued(port);
+}
+
+void mp_port_wait_room(struct mp_port *port, int ms)
+{
+    port->ops->wait_room(port, ms);
 }
 
 enum mp_status mp_port_get_lines(struct mp_port *port, bool *cts, bool *dsr,
                                  struct mp_error *err)
 {
-    int lines;
-    if (ioctl(port->fd, TIOCMGET, &lines) != 0) {
-        if (errno == ENOTTY || errno == EINVAL)
-            return mp_fail(err, MP_EUNSUPPORTED, "\"%s\" has no modem lines to watch",
-                           port->path);
-        return mp_port_io_failure(port, "reading CTS and DSR", errno, err);
-    }
+    int lines = 0, failed = port->ops->bits(port, &lines);
+    if (failed == ENOTTY || failed == EINVAL)
+        return mp_fail(err, MP_EUNSUPPORTED, "\"%s\" has no modem lines to watch", port->path);
+    if (failed != 0)
+        return mp_port_io_failure(port, "reading CTS and DSR", failed, err);
     *cts = (lines & TIOCM_CTS) != 0;
     *dsr = (lines & TIOCM_DSR) != 0;
     return MP_OK;
@@ -202,13 +212,8 @@ static enum mp_status line_failure(const struct mp_port *port, enum mp_trigger_l
 enum mp_status mp_port_set_line(struct mp_port *port, enum mp_trigger_line line, bool high,
                                 struct mp_error *err)
 {
-    const int bit = line == MP_TRIGGER_RTS ? TIOCM_RTS : TIOCM_DTR;
-    int failed;
-    if (line == MP_TRIGGER_BREAK)
-        failed = ioctl(port->fd, high ? TIOCSBRK : TIOCCBRK);
-    else
-        failed = ioctl(port->fd, high ? TIOCMBIS : TIOCMBIC, &bit);
-    return failed == 0 ? MP_OK : line_failure(port, line, errno, err);
+    int failed = port->ops->move(port, line, high);
+    return failed == 0 ? MP_OK : line_failure(port, line, failed, err);
 }
 
 enum mp_status mp_port_check_line(struct mp_port *port, enum mp_trigger_line line,
@@ -226,9 +231,9 @@ enum mp_status mp_port_check_line(struct mp_port *port, enum mp_trigger_line lin
     enum mp_status status = mp_port_set_line(port, line, false, err);
     if (status != MP_OK)
         return status;
-    int lines = 0;
-    if (ioctl(port->fd, TIOCMGET, &lines) != 0)
-        return line_failure(port, line, errno, err);
+    int lines = 0, failed = port->ops->bits(port, &lines);
+    if (failed != 0)
+        return line_failure(port, line, failed, err);
     int bit = line == MP_TRIGGER_RTS ? TIOCM_RTS : line == MP_TRIGGER_DTR ? TIOCM_DTR : 0;
     if ((lines & bit) != 0)
         return mp_fail(err, MP_EIO,

@@ -1,15 +1,24 @@
 /*
- * port.h - a serial port: one interface, three backends.
+ * port.h - a serial port: one interface, four backends.
  *
  * Real ports go through libserialport. Pseudo-terminals go through raw termios,
  * because libserialport 0.1.1 refuses them: it wants an entry in /sys/class/tty
  * and modem lines, and a pseudo-terminal has neither. A socket that the caller made
- * is adopted as it is: what tests and benchmarks write to.
+ * is adopted as it is: what tests and benchmarks write to. A wire (port_wire.h) has both
+ * ends in this process: a simulator's in virtual time.
  *
  * mp_port_open allocates the port, mp_port_close frees it; both belong to the
  * loop thread. While a port is armed only the dispatcher thread writes and only
  * the loop thread reads: reading and writing share no state, so no lock is needed.
  * mp_port_write and mp_port_read never block, allocate or lock.
+ *
+ *     const struct mp_serial serial = {.baud = 38400, .bits = 8, .stop_bits = 1};
+ *     mp_port_open(&port, "/dev/ttyUSB0", &serial, &err);      // raw, exclusive, lines down
+ *     mp_port_write(port, bytes, length, &written, &err);      // written < length: it is full
+ *     struct pollfd input = {.fd = mp_port_fd(port), .events = POLLIN};
+ *     if (poll(&input, 1, 100) > 0)
+ *         mp_port_read(port, buffer, sizeof buffer, &got, &err);
+ *     mp_port_close(port);
  */
 #ifndef MP_PORT_H
 #define MP_PORT_H
@@ -24,7 +33,7 @@ struct mp_port;
 
 enum mp_parity { MP_PARITY_NONE, MP_PARITY_ODD, MP_PARITY_EVEN };
 enum mp_flow { MP_FLOW_NONE, MP_FLOW_RTSCTS };
-enum mp_port_kind { MP_PORT_SERIAL, MP_PORT_PTY };
+enum mp_port_kind { MP_PORT_SERIAL, MP_PORT_PTY, MP_PORT_WIRE };
 /* A line that can fire a stimulator. BREAK is the data line itself, held at "space". */
 enum mp_trigger_line { MP_TRIGGER_NONE, MP_TRIGGER_RTS, MP_TRIGGER_DTR, MP_TRIGGER_BREAK };
 
@@ -62,11 +71,11 @@ enum mp_status mp_port_adopt(struct mp_port **port, int take_fd, const char *nam
 
 /*
  * Close and free. NULL is accepted. Lines stay as they are; nothing is drained. The
- * port is free for others at once, even where a forked process shares the descriptor.
+ * port is free for others at once, even if a forked process shares the descriptor.
  */
 void mp_port_close(struct mp_port *port);
 
-/* For uv_poll and the like; stays owned by the port. */
+/* For uv_poll and the like; stays owned by the port. -1: a wire, which is no file. */
 int mp_port_fd(const struct mp_port *port);
 enum mp_port_kind mp_port_kind(const struct mp_port *port);
 /* The path given to mp_port_open, or the name given to mp_port_adopt. */
@@ -95,6 +104,9 @@ void mp_port_discard(struct mp_port *port);
  */
 int mp_port_queued(const struct mp_port *port);
 
+/* Wait for room to write, ms at most; on a wire not at all. */
+void mp_port_wait_room(struct mp_port *port, int ms);
+
 /* Read the lines that come in. MP_EUNSUPPORTED on a pseudo-terminal; MP_EGONE as above. */
 enum mp_status mp_port_get_lines(struct mp_port *port, bool *cts, bool *dsr,
                                  struct mp_error *err);
@@ -106,15 +118,15 @@ enum mp_status mp_port_set_lines(struct mp_port *port, bool rts, bool dtr,
 /*
  * Raise or drop one line (BREAK: begin or end it). Never blocks, but that the system lets
  * what was written before leave first when a BREAK begins: look at mp_port_queued before.
- * MP_EUNSUPPORTED where the port has no such line; MP_EGONE as above.
+ * MP_EUNSUPPORTED if the port has no such line; MP_EGONE as above.
  */
 enum mp_status mp_port_set_line(struct mp_port *port, enum mp_trigger_line line, bool high,
                                 struct mp_error *err);
 
 /*
  * Drop the lines that can fire, and look whether line, which is to do so, is there and low.
- * MP_EUNSUPPORTED, with what to do, where it is not there (a pseudo-terminal has no lines)
- * or belongs to the flow control of serial; MP_EIO where it stays high.
+ * MP_EUNSUPPORTED, with what to do, if it is not there (a pseudo-terminal has no lines)
+ * or belongs to the flow control of serial; MP_EIO if it stays high.
  */
 enum mp_status mp_port_check_line(struct mp_port *port, enum mp_trigger_line line,
                                   const struct mp_serial *serial, struct mp_error *err);

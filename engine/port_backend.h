@@ -30,12 +30,30 @@ struct mp_port_ops {
     enum mp_status (*read)(struct mp_port *port, void *buffer, size_t capacity, size_t *got,
                            struct mp_error *err);
     enum mp_status (*set_lines)(struct mp_port *port, bool rts, bool dtr, struct mp_error *err);
+    void (*discard)(struct mp_port *port);
+    int (*queued)(const struct mp_port *port);
+    int (*bits)(struct mp_port *port, int *bits); // TIOCM_*; 0, or why not: an errno
+    int (*move)(struct mp_port *port, enum mp_trigger_line line, bool high); // the same
+    void (*wait_room)(struct mp_port *port, int ms); // for room to write
 };
+
+/* port_tty.c: these, for every port that is a file of the system's. */
+void mp_port_tty_discard(struct mp_port *port);
+int mp_port_tty_queued(const struct mp_port *port);
+int mp_port_tty_nothing_queued(const struct mp_port *port); // where the system cannot say
+int mp_port_tty_bits(struct mp_port *port, int *bits);
+int mp_port_tty_move(struct mp_port *port, enum mp_trigger_line line, bool high);
+void mp_port_tty_wait_room(struct mp_port *port, int ms);
+
+/* port_wire.c: fill port->ops and port->wire with the wire that path names. */
+enum mp_status mp_wire_open(struct mp_port *port, const char *path,
+                            const struct mp_serial *serial, struct mp_error *err);
 
 struct mp_port {
     const struct mp_port_ops *ops;
-    int fd;             // -1: not open
-    struct sp_port *sp; // the libserialport backend's; NULL in the other
+    int fd;               // -1: not open, or no file
+    struct sp_port *sp;   // the libserialport backend's; NULL in the other
+    struct mp_wire *wire; // port_wire.c's; NULL in the others
     char *path;
 };
 
@@ -49,7 +67,7 @@ bool mp_port_is_pts(const struct stat *device);
 
 /*
  * Refuse, without touching the device, a port that somebody holds: opening a real
- * port raises its lines even where the opener is turned away afterwards.
+ * port raises its lines even if the opener is turned away afterwards.
  */
 enum mp_status mp_port_check_free(const struct mp_port_target *target, struct mp_error *err);
 

@@ -68,6 +68,11 @@ static const struct mp_port_ops fd_ops = {
     .write = fd_write,
     .read = fd_read,
     .set_lines = fd_set_lines,
+    .discard = mp_port_tty_discard,
+    .queued = mp_port_tty_nothing_queued,
+    .bits = mp_port_tty_bits,
+    .move = mp_port_tty_move,
+    .wait_room = mp_port_tty_wait_room,
 };
 
 static enum mp_status set_up(int fd, const char *name, struct mp_error *err)

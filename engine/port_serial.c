@@ -220,4 +220,9 @@ const struct mp_port_ops mp_port_serial_ops = {
     .write = serial_write,
     .read = serial_read,
     .set_lines = serial_set_lines,
+    .discard = mp_port_tty_discard,
+    .queued = mp_port_tty_queued,
+    .bits = mp_port_tty_bits,
+    .move = mp_port_tty_move,
+    .wait_room = mp_port_tty_wait_room,
 };

@@ -92,4 +92,9 @@ const struct mp_port_ops mp_port_termios_ops = {
     .write = termios_write,
     .read = termios_read,
     .set_lines = termios_set_lines,
+    .discard = mp_port_tty_discard,
+    .queued = mp_port_tty_nothing_queued,
+    .bits = mp_port_tty_bits,
+    .move = mp_port_tty_move,
+    .wait_room = mp_port_tty_wait_room,
 };

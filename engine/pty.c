@@ -51,7 +51,7 @@ static enum mp_status make_link(struct mp_pty *pty, const char *link, struct mp_
     if (name == NULL)
         return mp_fail(err, MP_ENOMEM, "out of memory making the link \"%s\"", link);
     if (is_dangling_link(link))
-        (void)unlink(link); // where this fails, symlink() says so
+        (void)unlink(link); // if this fails, symlink() says so
     if (symlink(pty->path, link) == 0) {
         pty->link = name;
         return MP_OK;

@@ -147,7 +147,7 @@ enum mp_status mp_ratio_from_double(struct mp_ratio *out, double value, struct m
     return MP_OK;
 }
 
-/* Read digits with an optional point; returns false where there is no digit. */
+/* Read digits with an optional point; returns false if there is no digit. */
 static bool read_decimal(const char **text, struct mp_ratio *out)
 {
     wide num = 0, den = 1;

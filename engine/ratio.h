@@ -21,7 +21,7 @@ static inline struct mp_ratio mp_ratio_whole(int64_t value)
     return (struct mp_ratio){value, 1};
 }
 
-/* num/den in lowest terms. MP_EINVAL for den 0, MP_EOVERFLOW where it does not fit. */
+/* num/den in lowest terms. MP_EINVAL for den 0, MP_EOVERFLOW if it does not fit. */
 enum mp_status mp_ratio_make(struct mp_ratio *out, int64_t num, int64_t den,
                              struct mp_error *err);
 enum mp_status mp_ratio_add(struct mp_ratio *out, struct mp_ratio a, struct mp_ratio b,
@@ -43,7 +43,7 @@ double mp_ratio_double(struct mp_ratio a);
 /*
  * The simplest fraction (denominator up to 10^6) within 4 units in the last place
  * of value: 0.1 gives 1/10 and 1/3. gives 1/3. MP_EINVAL for NaN and infinities,
- * MP_ERANGE where there is no such fraction or value is 2^53 or more.
+ * MP_ERANGE if there is no such fraction or value is 2^53 or more.
  */
 enum mp_status mp_ratio_from_double(struct mp_ratio *out, double value, struct mp_error *err);
 

@@ -24,7 +24,7 @@ struct mp_realtime {
 
 /* A loop thread, before the dispatcher starts: lock memory, hold cpu_dma_latency. */
 void mp_realtime_prepare(struct mp_realtime *realtime);
-/* The dispatcher thread calls this first: timer slack 1 ns, SCHED_FIFO where allowed. */
+/* The dispatcher thread calls this first: timer slack 1 ns, SCHED_FIFO if allowed. */
 void mp_realtime_enter(struct mp_realtime *realtime);
 /*
  * A loop thread, after the dispatcher has ended: lets go of what this one holds, and of no

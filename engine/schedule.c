@@ -332,7 +332,7 @@ static inline uint32_t fill(struct mp_schedule *s, struct instant *onset, struct
 /*
  * The short way, for what protocols are mostly made of: repetitions of repetitions of single
  * pulses, at fixed onsets, without random rests. The same steps as step_repeat and start
- * take; fewer than room events, with nothing changed that they need, where something else is
+ * take; fewer than room events, with nothing changed that they need, if something else is
  * going on.
  */
 static uint32_t fill_from_repeats(struct mp_schedule *s, struct strand *root,
@@ -341,7 +341,7 @@ static uint32_t fill_from_repeats(struct mp_schedule *s, struct strand *root,
     const int64_t denominator = s->program.denominator;
     // here, not in root: what was just written by halves is slow to read as one
     struct instant now = root->now;
-    struct frame *end = root->frames + (root->top + 1); // behind the innermost
+    struct frame *end = root->frames + (root->top + 1); // after the innermost
     uint32_t count = 0;
     while (end > root->frames && count < room) {
         struct frame *frame = end - 1;

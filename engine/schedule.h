@@ -80,7 +80,7 @@ const struct mp_action *mp_schedule_action(const struct mp_schedule *schedule, u
 uint32_t mp_schedule_channel_count(const struct mp_schedule *schedule);
 /* "1" for pulses without a channel of their own. */
 const char *mp_schedule_channel(const struct mp_schedule *schedule, uint32_t index);
-/* The script line ("itbs.lua:12") that made the pulse or mark; "" where unknown. */
+/* The script line ("itbs.lua:12") that made the pulse or mark; "" if unknown. */
 const char *mp_schedule_origin(const struct mp_schedule *schedule, uint32_t source);
 /* How many sources there are: script lines that made pulses or marks. */
 uint32_t mp_schedule_source_count(const struct mp_schedule *schedule);

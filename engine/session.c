@@ -1,8 +1,6 @@
 /* session.c - the ports of a session, what comes from them, and its stops. */
 #include "engine/session_core.h"
 
-#include "engine/clock.h"
-
 #include <poll.h>
 #include <stdlib.h>
 
@@ -12,16 +10,9 @@ const char *mp_session_state_name(enum mp_session_state state)
     return names[state];
 }
 
-static void free_handle(uv_handle_t *handle)
-{
-    free(handle);
-}
-
 static void free_session(uv_handle_t *handle)
 {
-    struct mp_session *s = handle->data;
-    if (--s->open_handles == 0)
-        free(s);
+    free(handle->data);
 }
 
 /* The dispatcher first: only when its safe frame is out may the guard go. */
@@ -35,7 +26,8 @@ static void join_all(struct mp_session *s, struct mp_dispatcher *d, enum mp_stop
         mp_guard_alarm(&s->guard);
     mp_stop_watch_end(s->watch);
     s->watch = NULL;
-    (void)uv_timer_stop(&s->heartbeat);
+    mp_world_cancel(s->world, &s->heartbeat);
+    mp_world_cancel(s->world, &s->step);
 }
 
 /* Join the dispatcher, which has stopped or is told to, and forget it. */
@@ -49,38 +41,9 @@ static void end_dispatcher(struct mp_session *s, enum mp_stop reason)
         s->state = MP_CONNECTED;
 }
 
-/* Have the loop watch a port. */
-static enum mp_status watch(struct mp_session *s, uv_poll_t **out, const struct mp_port *port,
-                            int events, uv_poll_cb callback, struct mp_error *err)
-{
-    uv_poll_t *poll = malloc(sizeof *poll);
-    int failed = poll == NULL ? UV_ENOMEM : uv_poll_init(s->loop, poll, mp_port_fd(port));
-    bool joined = failed == 0;
-    if (joined) {
-        poll->data = s;
-        failed = uv_poll_start(poll, events, callback);
-    }
-    if (failed == 0) {
-        *out = poll;
-        return MP_OK;
-    }
-    if (joined)
-        uv_close((uv_handle_t *)poll, free_handle);
-    else
-        free(poll);
-    return mp_fail(err, MP_EIO, "cannot watch %s: %s", mp_port_path(port), uv_strerror(failed));
-}
-
-static void unwatch(uv_poll_t **poll)
-{
-    if (*poll != NULL)
-        uv_close((uv_handle_t *)*poll, free_handle);
-    *poll = NULL;
-}
-
 static void drop_trigger(struct mp_session *s)
 {
-    unwatch(&s->trigger_poll);
+    session_unwatch(&s->trigger_watch);
     mp_port_close(s->trigger);
     s->trigger = NULL;
     s->trigger_lost = false;
@@ -90,16 +53,17 @@ static void drop_trigger(struct mp_session *s)
 
 static void drop_port(struct mp_session *s)
 {
-    unwatch(&s->poll);
+    session_unwatch(&s->port_watch);
     mp_port_close(s->port);
     s->port = NULL;
+    s->connection++;
     drop_trigger(s);
     s->halted = false;
     s->state = MP_CLOSED;
 }
 
 /* Give the outcomes that are there to the owner; ends the dispatcher after its last. */
-static void report(struct mp_session *s)
+void session_report(struct mp_session *s)
 {
     struct mp_outcome outcome;
     struct mp_dispatcher *d = session_dispatcher(s);
@@ -128,7 +92,7 @@ static void report(struct mp_session *s)
 
 static void on_async(uv_async_t *async)
 {
-    report(async->data);
+    session_report(async->data);
 }
 
 static void tell_gone(struct mp_session *s, uint8_t port, const struct mp_error *why)
@@ -145,28 +109,27 @@ static void lose_port(struct mp_session *s, const struct mp_error *why)
 }
 
 /* A hang-up or an error is all that is waited for: the bytes of a trigger box are nobody's. */
-static void on_trigger_lost(uv_poll_t *poll, int status, int events)
+static void on_trigger_lost(struct mp_session *s, int status)
 {
-    struct mp_session *s = poll->data;
     struct mp_error err = {0};
-    (void)status, (void)events;
+    (void)status;
     (void)mp_fail(&err, MP_EGONE, "\"%s\" is gone (unplugged?)", mp_port_path(s->trigger));
-    unwatch(&s->trigger_poll); // the port stays open: the dispatcher may be writing to it
+    session_unwatch(
+        &s->trigger_watch); // the port stays open: the dispatcher may be writing to it
     s->trigger_lost = true;
     mp_session_stop(s, MP_STOP_GONE);
     tell_gone(s, MP_PORT_TRIGGER, &err);
 }
 
-static void on_readable(uv_poll_t *poll, int status, int events)
+static void on_readable(struct mp_session *s, int status)
 {
-    struct mp_session *s = poll->data;
+    const unsigned connection = s->connection; // the owner may close the port meanwhile
     uint8_t buffer[4096];
-    (void)events;
     for (;;) {
         struct mp_error err = {0};
         size_t got = 0;
         enum mp_status read = mp_port_read(s->port, buffer, sizeof buffer, &got, &err);
-        int64_t arrival_ns = mp_clock_ns();
+        int64_t arrival_ns = mp_world_now(s->world);
         if (read == MP_OK && got == 0 && status < 0)
             read =
                 mp_fail(&err, MP_EGONE, "%s: %s", mp_port_path(s->port), uv_strerror(status));
@@ -174,12 +137,12 @@ static void on_readable(uv_poll_t *poll, int status, int events)
             lose_port(s, &err);
             return;
         }
-        report(s);           // what these bytes may answer is known before they are
-        if (s->poll != poll) // the owner has closed the port
+        session_report(s); // what these bytes may answer is known before they are
+        if (s->connection != connection)
             return;
         if (got > 0 && s->events.bytes != NULL)
             s->events.bytes(s->events.context, buffer, got, arrival_ns);
-        if (got < sizeof buffer || s->poll != poll) // the owner may have closed the port
+        if (got < sizeof buffer || s->connection != connection)
             return;
     }
 }
@@ -187,38 +150,36 @@ static void on_readable(uv_poll_t *poll, int status, int events)
 void session_drain(struct mp_session *s)
 {
     struct pollfd input = {.events = POLLIN};
-    int64_t now = mp_clock_ns();
-    if (s->poll == NULL)
+    int64_t now = mp_world_now(s->world);
+    if (s->port == NULL)
         return;
     input.fd = mp_port_fd(s->port);
     if (poll(&input, 1, 0) > 0)
-        on_readable(s->poll, 0, UV_READABLE);
+        on_readable(s, 0);
     struct mp_dispatcher *d = session_dispatcher(s); // the owner may have stopped it meanwhile
     if (d != NULL)
         mp_dispatcher_drained(d, now);
 }
 
-enum mp_status mp_session_create(struct mp_session **out, uv_loop_t *loop,
+enum mp_status mp_session_create(struct mp_session **out, struct mp_world *world,
                                  const struct mp_session_events *events, struct mp_error *err)
 {
     struct mp_session *s = calloc(1, sizeof *s);
     if (s == NULL)
         return mp_fail(err, MP_ENOMEM, "out of memory for a session");
-    s->loop = loop;
+    s->world = world;
+    s->heartbeat = (struct mp_alarm){.ring = session_heartbeat, .idle = true};
+    s->step = (struct mp_alarm){.ring = session_step};
     s->events = *events;
     atomic_init(&s->dispatcher, NULL);
-    int failed = uv_async_init(loop, &s->async, on_async);
+    int failed = uv_async_init(world->loop, &s->async, on_async);
     if (failed != 0) {
         free(s);
         return mp_fail(err, MP_EIO, "cannot join the event loop: %s", uv_strerror(failed));
     }
-    (void)uv_timer_init(loop, &s->heartbeat); // cannot fail
-    s->async.data = s->heartbeat.data = s;
-    s->open_handles = 2;
+    s->async.data = s;
     s->guard.pipe = -1;
-    // an idle session does not keep the loop running
-    uv_unref((uv_handle_t *)&s->async);
-    uv_unref((uv_handle_t *)&s->heartbeat);
+    uv_unref((uv_handle_t *)&s->async); // an idle session does not keep the loop running
     *out = s;
     return MP_OK;
 }
@@ -230,7 +191,6 @@ void mp_session_destroy(struct mp_session *session)
     mp_session_close(session);
     session->events = (struct mp_session_events){0}; // one may be on its way back here
     uv_close((uv_handle_t *)&session->async, free_session);
-    uv_close((uv_handle_t *)&session->heartbeat, free_session);
 }
 
 enum mp_status mp_session_open(struct mp_session *s, const char *path,
@@ -240,10 +200,10 @@ enum mp_status mp_session_open(struct mp_session *s, const char *path,
         return mp_fail(err, MP_ESTATE, "the session is %s: close it first",
                        mp_session_state_name(s->state));
     struct mp_port *port = NULL;
-    enum mp_status status = mp_port_open(&port, path, serial, err);
+    enum mp_status status = session_open_port(s, &port, path, serial, err);
     if (status != MP_OK)
         return status;
-    status = watch(s, &s->poll, port, UV_READABLE, on_readable, err);
+    status = session_watch(s, &s->port_watch, port, UV_READABLE, on_readable, err);
     if (status != MP_OK) {
         mp_port_close(port);
         return status;
@@ -264,12 +224,13 @@ enum mp_status mp_session_trigger(struct mp_session *s, const char *path,
     if (rest_length > MP_FRAME_MAX || (path == NULL && line == MP_TRIGGER_NONE))
         return mp_fail(err, MP_EINVAL, "a trigger needs a line, or a port of its own");
     struct mp_port *port = NULL;
-    enum mp_status status = path == NULL ? MP_OK : mp_port_open(&port, path, serial, err);
+    enum mp_status status =
+        path == NULL ? MP_OK : session_open_port(s, &port, path, serial, err);
     if (status == MP_OK && line != MP_TRIGGER_NONE)
         status = mp_port_check_line(port == NULL ? s->port : port, line,
                                     port == NULL ? &s->serial : serial, err);
     if (status == MP_OK && port != NULL)
-        status = watch(s, &s->trigger_poll, port, UV_DISCONNECT, on_trigger_lost, err);
+        status = session_watch(s, &s->trigger_watch, port, UV_DISCONNECT, on_trigger_lost, err);
     if (status != MP_OK) {
         mp_port_close(port);
         return status;
@@ -286,8 +247,10 @@ enum mp_status mp_session_write(struct mp_session *s, const void *bytes, size_t 
 {
     if (s->state == MP_CLOSED)
         return mp_fail(err, MP_ESTATE, "the port is closed: connect first");
-    if (s->state != MP_CONNECTED)
+    if (s->state != MP_CONNECTED) {
+        session_kick(s);
         return mp_dispatcher_send(session_dispatcher(s), bytes, length, err);
+    }
     if (s->halted)
         return mp_fail(err, MP_ESTATE, "stopped: nothing more is sent until a new arm");
     size_t written = 0;
@@ -311,6 +274,7 @@ void mp_session_believed(struct mp_session *s, int64_t total)
     struct mp_dispatcher *d = session_dispatcher(s);
     if (d != NULL)
         mp_dispatcher_believed(d, total);
+    session_kick(s);
 }
 
 void mp_session_acknowledge(struct mp_session *s)
@@ -324,7 +288,7 @@ void mp_session_stop(struct mp_session *s, enum mp_stop reason)
     if (d == NULL)
         return;
     join_all(s, d, reason);
-    report(s); // nested in a report: the outer one goes on with what has come
+    session_report(s); // nested in a report: the outer one goes on with what has come
 }
 
 void mp_session_stop_async(struct mp_session *s, enum mp_stop reason)

@@ -1,5 +1,5 @@
 /*
- * session.h - one device on the libuv loop: closed, connected, armed, running.
+ * session.h - one device in a world (world.h): closed, connected, armed, running.
  *
  *   closed --open--> connected --arm--> armed --play--> running --(plan over)--> armed
  *   armed, running --stop, disarm, fault--> connected      (the safe frame is sent)
@@ -13,14 +13,35 @@
  *
  * Everything here belongs to the loop thread, but mp_session_stop_async and mp_session_peek,
  * which a signal handler or another thread may call.
+ *
+ *     const struct mp_session_events events = {.bytes = on_bytes, .outcome = on_outcome,
+ *                                              .gone = on_gone, .context = me};
+ *     mp_session_create(&session, &world, &events, &err);
+ *     mp_session_open(session, "/dev/ttyUSB0", &serial, &err);      // connected
+ *     mp_session_write(session, "status", 6, &err);                 // on_bytes has the answer
+ *     const struct mp_arming arming = {.safe = "off", .safe_length = 3, .guard = true,
+ *                                      .tolerance_ns = 5 * MP_NS_PER_MS};
+ *     mp_session_arm(session, &arming, &err);                       // armed
+ *     mp_session_play(session, lowering, start_ns, &err);           // running
+ *     while (mp_session_state(session) == MP_RUNNING)               // on_outcome: each pulse,
+ *         mp_world_turn(&world);                                    // then MP_OUT_FINISHED
+ *     mp_session_stop(session, MP_STOP_FINISHED);                   // connected; "off" is out
+ *     mp_session_acknowledge(session);
+ *     mp_session_write(session, "status", 6, &err);                 // is it off, as it says?
+ *     mp_session_destroy(session);
+ *
+ * Which header to read first: this one. Then, downwards: lowering.h, how a plan becomes frames
+ * (and below it schedule.h and plan.h); dispatcher.h, when a frame leaves (dispatch_late.h:
+ * when it must not); port.h, the wire. Beside them: world.h, what time it is; stop.h, why it
+ * stops; guard.h and stop_line.h, who else can stop it; flight.h and events.h, what is left of
+ * a run.
  */
 #ifndef MP_SESSION_H
 #define MP_SESSION_H
 
 #include "engine/dispatcher.h"
 #include "engine/stop_line.h"
-
-#include <uv.h>
+#include "engine/world.h"
 
 enum mp_session_state { MP_CLOSED, MP_CONNECTED, MP_ARMED, MP_RUNNING };
 const char *mp_session_state_name(enum mp_session_state state);
@@ -45,9 +66,8 @@ struct mp_session_events {
 
 struct mp_session;
 
-/* The session belongs to loop; end it with mp_session_destroy and let the loop run once more.
- */
-enum mp_status mp_session_create(struct mp_session **out, uv_loop_t *loop,
+/* The session lives in world; end it with mp_session_destroy and let its loop run once more. */
+enum mp_status mp_session_create(struct mp_session **out, struct mp_world *world,
                                  const struct mp_session_events *events, struct mp_error *err);
 /* Close, and free once the loop has let go. NULL is accepted. */
 void mp_session_destroy(struct mp_session *session);
@@ -58,7 +78,7 @@ enum mp_status mp_session_open(struct mp_session *session, const char *path,
 
 /*
  * Fire over a line, or over a second port: path, or NULL for the device's own. line may be
- * MP_TRIGGER_NONE (bytes) where there is a path. rest is what a trigger box at rest was last
+ * MP_TRIGGER_NONE (bytes) if there is a path. rest is what a trigger box at rest was last
  * told; it is written at every stop. Lines are dropped and looked at before this returns.
  * What arrives on the second port is not read; its loss is noticed at once (gone). Only when
  * connected. Fails as mp_port_open and mp_port_check_line do; then nothing has changed.
@@ -75,27 +95,11 @@ enum mp_status mp_session_trigger(struct mp_session *session, const char *path,
 enum mp_status mp_session_write(struct mp_session *session, const void *bytes, size_t length,
                                 struct mp_error *err);
 
-struct mp_arming {
-    const void *safe; // the bytes that make the device harmless
-    size_t safe_length;
-    bool safe_line; // there are none: a line that is down, or silence, is all there is
-    int64_t tolerance_ns;
-    enum mp_late late;
-    const void *keepalive; // NULL: the device needs none
-    size_t keepalive_length;
-    int64_t keepalive_ns;
-    int64_t stuck_ns;         // a loop silent for longer stops; 0: never
-    int64_t unconfirmed_ns;   // as in mp_dispatch_config; see mp_session_confirmed
-    bool settings;            // as in mp_dispatch_config; see mp_session_believed
-    bool guard;               // fork a guard (guard.h)
-    enum mp_stop_line line;   // a modem line that stops when it rises
-    struct mp_flight *flight; // borrowed until MP_OUT_STOPPED was reported; NULL: none
-};
 /*
  * connected -> armed: starts the guard and the dispatcher. From here on the safe frame goes
  * out whatever happens. Fails with MP_EUNSUPPORTED for a stop line on a port without lines,
  * with MP_ESTATE while the stop line is high: a pressed foot switch keeps it disarmed, and with
- * MP_EGONE where the trigger's port was lost before.
+ * MP_EGONE if the trigger's port was lost before.
  */
 enum mp_status mp_session_arm(struct mp_session *session, const struct mp_arming *arming,
                               struct mp_error *err);
@@ -105,13 +109,13 @@ enum mp_status mp_session_play(struct mp_session *session, struct mp_lowering *l
                                int64_t start_ns, struct mp_error *err);
 
 /*
- * Where unconfirmed_ns is set: the device has confirmed total of the pulses that were sent
+ * If unconfirmed_ns is set: the device has confirmed total of the pulses that were sent
  * since arming (or needs not: a caller that expects no confirmation counts those too).
  */
 void mp_session_confirmed(struct mp_session *session, uint64_t total);
 
 /*
- * Where settings is set: the device has confirmed total of the settings of plans that were sent
+ * If settings is set: the device has confirmed total of the settings of plans that were sent
  * since arming; -1: it says that it is at another setting. See mp_dispatcher_believed.
  */
 void mp_session_believed(struct mp_session *session, int64_t total);
@@ -129,7 +133,7 @@ void mp_session_stop(struct mp_session *session, enum mp_stop reason);
 void mp_session_stop_async(struct mp_session *session, enum mp_stop reason);
 
 /*
- * Why what is armed stops; MP_STOP_NONE where it does not, or its stop was reported. *safe: the
+ * Why what is armed stops; MP_STOP_NONE if it does not, or its stop was reported. *safe: the
  * safe frame is out, or nothing is armed.
  */
 enum mp_stop mp_session_peek(struct mp_session *session, bool *safe);

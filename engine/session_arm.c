@@ -1,7 +1,8 @@
 /* session_arm.c - arming and playing: the guard, the dispatcher, the heartbeat. */
+#include "engine/clock.h"
 #include "engine/session_core.h"
 
-enum { HEARTBEAT_MS = 50 };
+static const int64_t heartbeat_ns = 50 * MP_NS_PER_MS;
 
 static void wake_loop(void *context)
 {
@@ -9,12 +10,13 @@ static void wake_loop(void *context)
     (void)uv_async_send(&s->async); // fails only for a handle that is closing
 }
 
-static void on_heartbeat(uv_timer_t *timer)
+void session_heartbeat(struct mp_alarm *alarm)
 {
-    struct mp_session *s = timer->data;
+    struct mp_session *s = (struct mp_session *)alarm;
     struct mp_dispatcher *d = session_dispatcher(s);
     if (d == NULL)
         return;
+    mp_world_set(s->world, &s->heartbeat, mp_world_now(s->world) + heartbeat_ns);
     mp_dispatcher_heartbeat(d);
     if (s->guarded && !mp_guard_alive(&s->guard))
         mp_dispatcher_stop(d, MP_STOP_GUARD);
@@ -30,11 +32,7 @@ static enum mp_status check_arming(const struct mp_session *s, const struct mp_a
     if (s->trigger_lost)
         return mp_fail(err, MP_EGONE, "the trigger's port %s is lost: plug it in, start anew",
                        mp_port_path(s->trigger));
-    if ((arming->safe_length == 0 && !arming->safe_line) || arming->safe_length > MP_FRAME_MAX)
-        return mp_fail(err, MP_EINVAL, "arming needs the bytes that make the device safe");
-    if (arming->keepalive != NULL && arming->keepalive_length > MP_FRAME_MAX)
-        return mp_fail(err, MP_EINVAL, "a keep-alive has at most %d bytes", MP_FRAME_MAX);
-    return MP_OK;
+    return mp_arming_check(arming, err);
 }
 
 static enum mp_status start_guard(struct mp_session *s, const struct mp_arming *arming,
@@ -67,29 +65,19 @@ enum mp_status mp_session_arm(struct mp_session *s, const struct mp_arming *armi
         .trigger = s->trigger,
         .lines = {s->lines[MP_PORT_DEVICE], s->lines[MP_PORT_TRIGGER]},
         .rest_length = s->rest_length,
-        .safe_length = arming->safe_length,
-        .safe_line = arming->safe_line,
-        .tolerance_ns = arming->tolerance_ns,
-        .late = arming->late,
-        .keepalive_ns = arming->keepalive_ns,
-        .stuck_ns = arming->stuck_ns,
-        .unconfirmed_ns = arming->unconfirmed_ns,
-        .settings = arming->settings,
-        .flight = arming->flight,
+        .arming = *arming,
         .wake = wake_loop,
         .context = s,
     };
     session_copy(config.rest, s->rest, s->rest_length);
-    session_copy(config.safe, arming->safe, arming->safe_length);
-    if (arming->keepalive != NULL) {
-        session_copy(config.keepalive, arming->keepalive, arming->keepalive_length);
-        config.keepalive_length = arming->keepalive_length;
-    }
-    if (arming->guard) // before there is a dispatcher, and before memory is locked; the child
-                       // calls only what is safe behind a fork, whatever threads there are
-        status = start_guard(s, arming, err);
     struct mp_dispatcher *d = NULL;
-    if (status == MP_OK)
+    bool guarded = arming->guard && !s->world->is_virtual;
+    if (guarded) // before there is a dispatcher, and before memory is locked; the child
+                 // calls only what is safe after a fork, whatever threads there are
+        status = start_guard(s, arming, err);
+    if (s->world->is_virtual)
+        status = session_arm_virtual(s, &d, &config, arming->line, err);
+    else if (status == MP_OK)
         status = mp_dispatcher_create(&d, &config, err);
     if (status == MP_OK && arming->line != MP_LINE_NONE)
         status = mp_stop_watch_start(&s->watch, s->port, arming->line, d, err);
@@ -99,8 +87,11 @@ enum mp_status mp_session_arm(struct mp_session *s, const struct mp_arming *armi
         return status;
     }
     atomic_store(&s->dispatcher, d);
-    (void)uv_timer_start(&s->heartbeat, on_heartbeat, 0, HEARTBEAT_MS);
-    s->guarded = arming->guard;
+    if (s->world->is_virtual)
+        session_kick(s);
+    else
+        mp_world_set(s->world, &s->heartbeat, mp_world_now(s->world));
+    s->guarded = guarded;
     s->halted = false;
     s->state = MP_ARMED;
     return MP_OK;
@@ -116,5 +107,6 @@ enum mp_status mp_session_play(struct mp_session *s, struct mp_lowering *lowerin
     enum mp_status status = mp_dispatcher_play(session_dispatcher(s), lowering, start_ns, err);
     if (status != MP_OK)
         s->state = MP_ARMED;
+    session_kick(s);
     return status;
 }

@@ -1,4 +1,4 @@
-/* session_core.h - inside a session; private to session.c and session_arm.c. */
+/* session_core.h - inside a session; private to session*.c. */
 #ifndef MP_SESSION_CORE_H
 #define MP_SESSION_CORE_H
 
@@ -8,7 +8,11 @@
 #include <stdatomic.h>
 
 struct mp_session {
-    uv_loop_t *loop;
+    struct mp_alarm heartbeat; // first: tells the dispatcher that the loop is alive
+    struct mp_alarm step;      // in virtual time: of the dispatcher
+    struct mp_next next;       // of its steps
+    struct mp_time time;       // what it asks for the time
+    struct mp_world *world;
     struct mp_session_events events;
     enum mp_session_state state;
     struct mp_serial serial;
@@ -18,11 +22,10 @@ struct mp_session {
     uint8_t rest[MP_FRAME_MAX];
     size_t rest_length;
     // one each a connection: they may still be closing when the next one opens
-    uv_poll_t *poll, *trigger_poll;
+    struct session_watch *port_watch, *trigger_watch;
+    unsigned connection; // counted when the port is closed
     bool trigger_lost;
     uv_async_t async;
-    uv_timer_t heartbeat; // tells the dispatcher that the loop is alive
-    int open_handles;
     struct mp_guard guard;
     bool guarded; // a guard was started for this arm
     bool halted;  // stopped, and nobody has taken note yet
@@ -45,6 +48,30 @@ static inline void session_copy(uint8_t *to, const void *from, size_t length)
         to[i] = bytes[i];
 }
 
+/* session_watch.c: ports of the world, and what comes on them. */
+/* As mp_port_open; in virtual time there are wires, and nothing real, in real time no wires. */
+enum mp_status session_open_port(struct mp_session *s, struct mp_port **port, const char *path,
+                                 const struct mp_serial *serial, struct mp_error *err);
+/* Call heard when something has come on port, or it is lost; events: UV_READABLE, or
+ * UV_DISCONNECT: only when it is lost. */
+enum mp_status session_watch(struct mp_session *s, struct session_watch **out,
+                             struct mp_port *port, int events,
+                             void (*heard)(struct mp_session *s, int status),
+                             struct mp_error *err);
+void session_unwatch(struct session_watch **watch); // also NULL
+
+/* session_virtual.c: a dispatcher without a thread. */
+enum mp_status session_arm_virtual(struct mp_session *s, struct mp_dispatcher **out,
+                                   struct mp_dispatch_config *config, enum mp_stop_line line,
+                                   struct mp_error *err);
+void session_step(struct mp_alarm *alarm);
+/* Something was asked of the dispatcher: it steps at once. Nothing in real time. */
+void session_kick(struct mp_session *s);
+
+/* Give the outcomes that are there to the owner; ends the dispatcher after its last. */
+void session_report(struct mp_session *s);
+/* The loop is alive: every 50 ms while it is armed. */
+void session_heartbeat(struct mp_alarm *alarm);
 /* Read what has come: what was confirmed up to now is then counted. */
 void session_drain(struct mp_session *s);
 

@@ -62,7 +62,7 @@ static void deliver(struct mp_steady *steady, int64_t now_ns)
     }
 }
 
-/* The stimulator's part: false, and nothing is changed, where it would do something else. */
+/* The stimulator's part: false, and nothing is changed, if it would do something else. */
 static bool fire(struct mp_stimulator *s, double *decay, int64_t *decay_ns, int64_t now_ns)
 {
     const int64_t passed_ns = now_ns - s->at_ns;

@@ -1,13 +1,13 @@
 /*
  * steady.h - the part of a run in virtual time in which nothing new happens.
  *
- * In virtual time a simulated stimulator gets every frame and answers it. Where it says itself
- * (the twin's method steady) what each further pulse will do, pulses are played here, and their
- * rows of events.tsv and of twin.tsv written, until one comes that is not like that: another
+ * In virtual time a simulated stimulator gets every frame and answers it. If it says itself
+ * (the simulator's method steady) what each further pulse will do, pulses are played here, and
+ * their rows of events.tsv and of twin.tsv written, until one comes that differs: another
  * frame, a mark, a capacitor not charged yet, a temperature to report, a number that the row
- * cannot hold. That one is given back, and the twin, the driver and the record take over, in
- * the state in which they would be had they played all of it themselves: the same operations on
- * the same doubles.
+ * cannot hold. The first pulse that differs is returned to the caller; simulator, driver and
+ * record are then exactly as if they had handled every pulse: the same operations on the same
+ * doubles.
  *
  * Nothing here allocates or fails but for the file. For the loop thread.
  */
@@ -23,7 +23,7 @@ struct mp_stimulator {
     int64_t ready_ns;    // before this it is not charged
     int64_t recharge_ns; // from a pulse until it is charged again
     // the coil: towards ambient_c by exp(per_ns * time), up by rise_c with each pulse;
-    // something is to report where it leaves [low_c, high_c)
+    // something is to report if it leaves [low_c, high_c)
     double ambient_c, celsius, per_ns, rise_c, low_c, high_c;
     int64_t at_ns; // when it had celsius
 };
@@ -40,7 +40,7 @@ struct mp_steady {
     struct mp_lowering *lowering;
     struct mp_text *text;
     struct mp_text *log;     // the stimulator's own: a line for each pulse that it gives
-    struct mp_tail log_tail; // of such a line, behind its time, with its end
+    struct mp_tail log_tail; // of such a line, after its time, with its end
     int64_t start_ns;        // of the plan, on the twin's clock
     int64_t latency_ns;      // from a command to its pulse
     // what the row of an action says (channel and intensity, tabs between)

@@ -61,10 +61,10 @@ struct mp_stop_reason {
     const char *name;  // in one word, for records and scripts: "signal", "late" ...
     const char *words; // for people: "stopped by a signal" ...
     enum mp_blame blame;
-    enum mp_exit status;         // of the program, where the device was left safe
+    enum mp_exit status;         // of the program, if the device was left safe
     bool asked_for;              // by the script, which may arm anew and go on
     const char *remedy;          // what to do about it; NULL: nothing
-    const char *scripted_words;  // the same where somebody wrote a script: it may be that;
+    const char *scripted_words;  // the same if somebody wrote a script: it may be that;
     const char *scripted_remedy; // NULL: no difference
 };
 /* The row of reason. Never NULL: of a number that is none, as in a damaged record, a row named

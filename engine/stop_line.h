@@ -10,13 +10,11 @@
 
 #include "engine/dispatcher.h"
 
-enum mp_stop_line { MP_LINE_NONE, MP_LINE_CTS, MP_LINE_DSR };
-
 struct mp_stop_watch;
 
 /*
  * Start watching. port and dispatcher are borrowed until mp_stop_watch_end. MP_EUNSUPPORTED
- * where the port has no lines, MP_ESTATE where the line is high already.
+ * if the port has no lines, MP_ESTATE if the line is high already.
  */
 enum mp_status mp_stop_watch_start(struct mp_stop_watch **out, struct mp_port *port,
                                    enum mp_stop_line line, struct mp_dispatcher *dispatcher,

@@ -15,6 +15,8 @@ enum mp_status mp_text_flush(struct mp_text *text, struct mp_error *err)
 {
     size_t used = text->used;
     text->used = 0;
+    if (text->sum != NULL)
+        mp_checksum_add(text->sum, text->bytes, used);
     if (text->failed == 0 && fwrite(text->bytes, 1, used, text->file) != used)
         text->failed = errno != 0 ? errno : EIO;
     if (text->failed == 0)

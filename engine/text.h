@@ -8,6 +8,7 @@
 #ifndef MP_TEXT_H
 #define MP_TEXT_H
 
+#include "engine/checksum.h"
 #include "engine/error.h"
 
 #include <stdint.h>
@@ -19,7 +20,8 @@ enum { MP_TEXT_BYTES = 65536, MP_DIGITS_MAX = 20 };
 struct mp_text {
     FILE *file;
     size_t used;
-    int failed; // errno of the first write that failed
+    int failed;              // errno of the first write that failed
+    struct mp_checksum *sum; // the caller's, of what goes to the stream; NULL: none
     char bytes[MP_TEXT_BYTES];
 };
 
@@ -34,6 +36,7 @@ static inline void mp_text_init(struct mp_text *text, FILE *file)
     text->file = file;
     text->used = 0;
     text->failed = 0;
+    text->sum = NULL;
 }
 
 /* Hand what was gathered to the stream. MP_EIO, with the reason, when a write failed. */

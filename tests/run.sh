@@ -39,10 +39,11 @@ list_programs() {
 }
 
 list_specs() {
+  all=$(find tests/spec -name '*_spec.lua' | sort)
   for name in $longest; do
-    echo "tests/spec/${name}_spec.lua"
+    echo "$all" | grep "/${name}_spec\.lua$"
   done
-  for spec in tests/spec/*_spec.lua; do
+  for spec in $all; do
     name=$(basename "$spec" _spec.lua)
     case " $(echo $longest) " in *" $name "*) ;; *) echo "$spec" ;; esac
   done

@@ -116,16 +116,21 @@ function Subject:onset(number, seconds, tolerance)
 end
 
 --- The first pulse lies at seconds.
+---@param seconds number from the plan's start
+---@param tolerance number? seconds
 function Subject:first_onset(seconds, tolerance)
   return check_onset(self, 1, seconds, tolerance)
 end
 
 --- The last pulse lies at seconds.
+---@param seconds number from the plan's start
+---@param tolerance number? seconds
 function Subject:last_onset(seconds, tolerance)
   return check_onset(self, #self:list(), seconds, tolerance)
 end
 
 --- Its nominal end (the end of the last train's span) lies at seconds.
+---@param seconds number from the plan's start
 function Subject:nominal_end(seconds)
   local found = catalogue.measure(self.plan, self.seed).nominal_end_s
   if math.abs(found - seconds) > 0.5e-6 then

@@ -144,13 +144,13 @@ void play_run(struct play *play)
     struct mp_flight *flight = record_into(play->flight, play->shape.pulses);
     struct mp_dispatch_config config = {.port = port,
                                         .serial = shape_serial,
-                                        .safe_length = sizeof shape_safe,
-                                        .tolerance_ns = play->shape.tolerance_ns,
-                                        .late = play->late,
-                                        .flight = flight,
+                                        .arming = {.safe = shape_safe,
+                                                   .safe_length = sizeof shape_safe,
+                                                   .tolerance_ns = play->shape.tolerance_ns,
+                                                   .late = play->late,
+                                                   .flight = flight},
                                         .wake = wake,
                                         .context = &playing.outcome};
-    memcpy(config.safe, shape_safe, sizeof shape_safe);
     size_t before_count = list_threads(before, 64);
     bench_must(mp_dispatcher_create(&playing.dispatcher, &config, &err), &err);
     play->realtime = *mp_dispatcher_realtime(playing.dispatcher);

@@ -49,13 +49,13 @@ static inline struct mp_dispatch_config rig_config(enum mp_late late, int64_t to
     struct mp_dispatch_config config = {
         .port = rig.port,
         .serial = no_wire,
-        .safe_length = strlen(safe_frame),
-        .tolerance_ns = tolerance_ns,
+        .arming = {.safe = safe_frame,
+                   .safe_length = strlen(safe_frame),
+                   .tolerance_ns = tolerance_ns,
+                   .late = late},
         // a tolerance without end says: lateness is not the point
         .any_distance = tolerance_ns == forever_ns,
-        .late = late,
         .wake = count_wake};
-    memcpy(config.safe, safe_frame, strlen(safe_frame));
     return config;
 }
 
@@ -72,6 +72,26 @@ static inline void rig_start(const struct mp_dispatch_config *config)
 {
     struct mp_error err = {0};
     must(mp_dispatcher_create(&rig.d, config, &err), &err);
+}
+
+/* A clock that the test turns, for a dispatcher without a thread. */
+struct rig_clock {
+    struct mp_time time;
+    bool (*wait)(int64_t deadline_ns); // false: woken before
+};
+
+/* Step until it is stopped; what the thread would look at every 100 ms is looked at here, too.
+ */
+static inline void rig_run_here(const struct rig_clock *clock)
+{
+    static const int64_t look_ns = 100 * MP_NS_PER_MS;
+    struct mp_next next = {0};
+    while (mp_dispatcher_step(rig.d, &next)) {
+        int64_t until_ns = clock->time.now(clock->time.context) + look_ns;
+        bool whole = next.at_ns <= until_ns;
+        bool came = clock->wait(whole ? next.at_ns : until_ns);
+        next.came = whole && came;
+    }
 }
 
 static inline void rig_open(enum mp_late late, int64_t tolerance_ns)

@@ -126,7 +126,7 @@ static void refuses_arming_without_a_safe_frame(void)
     rig_ports();
     for (int i = 0; i < 2; i++) {
         struct mp_dispatch_config config = rig_config(MP_LATE_ABORT, 0);
-        config.safe_length = i == 0 ? 0 : MP_FRAME_MAX + 1;
+        config.arming.safe_length = i == 0 ? 0 : MP_FRAME_MAX + 1;
         struct mp_dispatcher *const untouched = (struct mp_dispatcher *)&rig;
         struct mp_dispatcher *d = untouched;
         struct mp_error err = {0};
@@ -445,6 +445,21 @@ static void a_silent_device_is_told_twice(void)
     rig_close();
 }
 
+/* What it was armed with may be gone when the safe frame leaves. */
+static void its_safe_frame_is_its_own(void)
+{
+    char borrowed[MP_FRAME_MAX];
+    (void)snprintf(borrowed, sizeof borrowed, "%s", safe_frame);
+    rig_ports();
+    struct mp_dispatch_config config = rig_config(MP_LATE_ABORT, 0);
+    config.arming.safe = borrowed;
+    rig_start(&config);
+    memset(borrowed, 'x', sizeof borrowed);
+    rig_end(MP_STOP_REQUESTED, MP_STOP_REQUESTED);
+    rig_wire_is((const unsigned char *)safe_frame, strlen(safe_frame));
+    rig_close();
+}
+
 static void the_first_reason_wins(void)
 {
     rig_open(MP_LATE_ABORT, 0);
@@ -479,6 +494,7 @@ int main(void)
     a_full_ring_of_outcomes_stops();
     a_stop_ends_a_long_wait();
     a_silent_device_is_told_twice();
+    its_safe_frame_is_its_own();
     the_first_reason_wins();
     return CHECK_DONE("test_dispatcher");
 }

@@ -132,7 +132,7 @@ static long calls_while_playing(enum mp_late late, bool two_parts)
     rig_ports();
     struct mp_dispatch_config config = rig_config(late, forever_ns);
     if (late == MP_LATE_SKIP)
-        config.tolerance_ns = MP_NS_PER_MS;
+        config.arming.tolerance_ns = MP_NS_PER_MS;
     config.wake = watch_and_wake;
     rig_start(&config);
     CHECK_INT(mp_dispatcher_send(rig.d, "k", 1, NULL), MP_OK);

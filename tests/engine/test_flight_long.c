@@ -36,11 +36,8 @@ static void take_outcomes(void)
     }
 }
 
-static bool wait_until(void *context, sem_t *wake, int64_t deadline_ns)
+static bool wait_until(int64_t deadline_ns)
 {
-    (void)context;
-    while (sem_trywait(wake) == 0)
-        continue;
     if (scene.now_ns < deadline_ns)
         scene.now_ns = deadline_ns;
     mp_dispatcher_heartbeat(rig.d);
@@ -83,25 +80,25 @@ static size_t on_wire(char first)
 /* Play a plan with keep-alives into a record of that capacity; how much room was left. */
 static uint64_t play(struct mp_plan *take_plan, uint64_t capacity, const char *path)
 {
-    static const struct mp_time time = {.now = now, .wait = wait_until};
+    static const struct rig_clock clock = {{now, NULL}, wait_until};
     struct mp_error err = {0};
     struct mp_flight *flight = NULL;
     memset(&scene, 0, sizeof scene);
     rig_ports();
     must(mp_flight_create(&flight, path, capacity, &err), &err);
     struct mp_dispatch_config config = rig_config(MP_LATE_ABORT, MP_NS_PER_MS);
-    config.time = &time;
-    config.flight = flight;
-    config.stuck_ns = 500 * MP_NS_PER_MS;
-    memcpy(config.keepalive, alive, 2);
-    config.keepalive_length = 2;
-    config.keepalive_ns = alive_ns;
-    must(mp_dispatcher_create_here(&rig.d, &config, &err), &err);
+    config.time = &clock.time;
+    config.arming.flight = flight;
+    config.arming.stuck_ns = 500 * MP_NS_PER_MS;
+    config.arming.keepalive = alive;
+    config.arming.keepalive_length = 2;
+    config.arming.keepalive_ns = alive_ns;
+    must(mp_dispatcher_create_stepped(&rig.d, &config, &err), &err);
     scene.now_ns = MP_NS_PER_S;
     struct mp_lowering *l = lower(take_plan, (struct rig_lowering){.serial = &fast_wire});
     CHECK(mp_flight_start(flight, 2 * MP_NS_PER_S, 0));
     rig_play(l, 2 * MP_NS_PER_S);
-    mp_dispatcher_run_here(rig.d);
+    rig_run_here(&clock);
     take_outcomes();
     uint64_t room = mp_flight_room(flight);
     must(mp_flight_close(flight, &err), &err);

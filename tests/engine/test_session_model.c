@@ -25,6 +25,7 @@ static const char *const event_names[] = {"open",   "arm",   "play long",  "play
 enum { STEPS_MAX = 30 };
 
 static uv_loop_t loop;
+static struct mp_world world;
 static struct mp_session *session;
 static struct mp_lowering *long_plan, *short_plan;
 
@@ -305,7 +306,8 @@ static void begin(void)
     must(mp_pty_open(&rig.pty, NULL, &err), &err);
     model.plugged = true;
     CHECK_INT(uv_loop_init(&loop), 0);
-    must(mp_session_create(&session, &loop, &events, &err), &err);
+    mp_world_open(&world, &loop);
+    must(mp_session_create(&session, &world, &events, &err), &err);
 }
 
 /* Whatever it was doing, the end leaves the device safe and nothing on the loop. */
@@ -318,6 +320,7 @@ static void end(void)
     if (rig.pty != NULL)
         check_wire();
     session = NULL;
+    mp_world_close(&world);
     CHECK_INT(uv_run(&loop, UV_RUN_DEFAULT), 0);
     CHECK_INT(uv_loop_close(&loop), 0);
     unplug();

@@ -49,7 +49,7 @@ static void begin_world(uint64_t seed, int64_t stalls)
 
 static void play(struct mp_lowering *l, enum mp_late late, int64_t tolerance_ns)
 {
-    static const struct mp_time time = {look, wait_for_it, NULL};
+    static const struct rig_clock clock = {{look, NULL}, wait_for_it};
     struct mp_error err = {0};
     int ends[2];
     CHECK_INT(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
@@ -58,11 +58,11 @@ static void play(struct mp_lowering *l, enum mp_late late, int64_t tolerance_ns)
     rig.length = rig.count = 0;
     struct mp_dispatch_config config = rig_config(late, tolerance_ns);
     config.serial = fast_wire;
-    config.time = &time;
-    must(mp_dispatcher_create_here(&rig.d, &config, &err), &err);
+    config.time = &clock.time;
+    must(mp_dispatcher_create_stepped(&rig.d, &config, &err), &err);
     mp_lowering_rewind(l);
     rig_play(l, world.plan_ns);
-    mp_dispatcher_run_here(rig.d);
+    rig_run_here(&clock);
     rig_drain();
     rig_close();
     (void)close(far_side);

@@ -13,6 +13,7 @@
 #define INPUT "MODEM_INPUT"
 
 static uv_loop_t loop;
+static struct mp_world world;
 static struct mp_session *session;
 static struct {
     int stops, sent, gone;
@@ -46,7 +47,8 @@ static void begin(void)
     rig.length = 0;
     must(mp_pty_open(&rig.pty, NULL, &err), &err);
     CHECK_INT(uv_loop_init(&loop), 0);
-    must(mp_session_create(&session, &loop, &events, &err), &err);
+    mp_world_open(&world, &loop);
+    must(mp_session_create(&session, &world, &events, &err), &err);
     must(mp_session_open(session, mp_pty_path(rig.pty), &no_wire, &err), &err);
 }
 
@@ -54,6 +56,7 @@ static void end(void)
 {
     mp_session_destroy(session);
     session = NULL;
+    mp_world_close(&world);
     CHECK_INT(uv_run(&loop, UV_RUN_DEFAULT), 0);
     CHECK_INT(uv_loop_close(&loop), 0);
     mp_pty_close(rig.pty);

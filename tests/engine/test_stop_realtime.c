@@ -21,6 +21,7 @@ enum { PULSES = 60, PERIOD_US = 500, RUNS_MAX = 3000 };
 static struct mp_lowering *lowering;
 static struct mp_session *session;
 static uv_loop_t loop;
+static struct mp_world world;
 static _Atomic int64_t called_ns;
 static _Atomic int64_t stopped_ns; // the stop had returned by then; 0: it was not called
 static int64_t took_ns[RUNS_MAX];
@@ -68,7 +69,7 @@ static void play_dispatcher(struct mp_flight *flight, struct call *call)
 {
     pthread_t thread;
     struct mp_dispatch_config config = rig_config(MP_LATE_SKIP, 100 * MP_NS_PER_MS);
-    config.flight = flight;
+    config.arming.flight = flight;
     rig_start(&config);
     int64_t start_ns = mp_clock_ns() + MP_NS_PER_MS;
     call->at_ns += start_ns;
@@ -113,7 +114,8 @@ static void play_session(struct mp_flight *flight, struct call *call, bool guard
     struct mp_error err = {0};
     pthread_t thread;
     CHECK_INT(uv_loop_init(&loop), 0);
-    must(mp_session_create(&session, &loop, &events, &err), &err);
+    mp_world_open(&world, &loop);
+    must(mp_session_create(&session, &world, &events, &err), &err);
     must(mp_session_open(session, mp_pty_path(rig.pty), &no_wire, &err), &err);
     must(mp_session_arm(session, &arming, &err), &err);
     int64_t start_ns = mp_clock_ns() + MP_NS_PER_MS;
@@ -132,6 +134,7 @@ static void play_session(struct mp_flight *flight, struct call *call, bool guard
     CHECK_INT(mp_session_state(session), MP_CONNECTED);
     mp_session_destroy(session);
     session = NULL;
+    mp_world_close(&world);
     CHECK_INT(uv_run(&loop, UV_RUN_DEFAULT), 0);
     CHECK_INT(uv_loop_close(&loop), 0);
 }

@@ -102,23 +102,23 @@ static struct setting choose(uint64_t seed)
 
 static void run_world(const struct setting *setting, struct mp_flight *flight)
 {
-    static const struct mp_time time = {look, wait_for_it, NULL};
+    static const struct rig_clock clock = {{look, NULL}, wait_for_it};
     struct mp_error err = {0};
     struct mp_dispatch_config config = rig_config(setting->late, setting->tolerance_ns);
     config.serial = fast_wire;
-    config.time = &time;
-    config.flight = flight;
-    config.stuck_ns = stuck_ns;
+    config.time = &clock.time;
+    config.arming.flight = flight;
+    config.arming.stuck_ns = stuck_ns;
     if (setting->keepalive) {
-        memcpy(config.keepalive, keepalive, 2);
-        config.keepalive_length = 2;
-        config.keepalive_ns = 30 * MP_NS_PER_MS;
+        config.arming.keepalive = keepalive;
+        config.arming.keepalive_length = 2;
+        config.arming.keepalive_ns = 30 * MP_NS_PER_MS;
     }
-    must(mp_dispatcher_create_here(&rig.d, &config, &err), &err);
+    must(mp_dispatcher_create_stepped(&rig.d, &config, &err), &err);
     mp_lowering_rewind(setting->script->lowering);
     mp_flight_start(flight, world.plan_ns, 0);
     rig_play(setting->script->lowering, world.plan_ns);
-    mp_dispatcher_run_here(rig.d);
+    rig_run_here(&clock);
     rig_drain();
 }
 

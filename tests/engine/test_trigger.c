@@ -315,9 +315,9 @@ static void silence_is_safe_where_it_is_meant(void)
 {
     rig_ports();
     struct mp_dispatch_config config = rig_config(MP_LATE_ABORT, forever_ns);
-    config.safe_length = 0;
+    config.arming.safe_length = 0;
     CHECK_INT(mp_dispatcher_create(&rig.d, &config, NULL), MP_EINVAL);
-    config.safe_line = true;
+    config.arming.safe_line = true;
     rig_start(&config);
     rig_end(MP_STOP_REQUESTED, MP_STOP_REQUESTED);
     CHECK(rig_last()->safe_sent);
@@ -386,12 +386,14 @@ static void a_pseudo_terminal_has_no_line_to_fire_on(void)
 {
     static const struct mp_session_events events = {no_bytes, no_outcome, no_loss, NULL};
     uv_loop_t loop;
+    struct mp_world world;
     struct mp_session *s = NULL;
     struct mp_error err = {0};
     must(mp_pty_open(&rig.pty, NULL, &err), &err);
     must(mp_pty_open(&box, NULL, &err), &err);
     CHECK_INT(uv_loop_init(&loop), 0);
-    must(mp_session_create(&s, &loop, &events, &err), &err);
+    mp_world_open(&world, &loop);
+    must(mp_session_create(&s, &world, &events, &err), &err);
     CHECK_INT(mp_session_trigger(s, NULL, NULL, MP_TRIGGER_RTS, NULL, 0, NULL), MP_ESTATE);
     must(mp_session_open(s, mp_pty_path(rig.pty), &no_wire, &err), &err);
     for (int line = MP_TRIGGER_RTS; line <= MP_TRIGGER_BREAK; line++)
@@ -413,6 +415,7 @@ static void a_pseudo_terminal_has_no_line_to_fire_on(void)
     mp_session_close(s);
     must(mp_port_open(&trigger, mp_pty_path(box), &no_wire, &err), &err); // closed with it
     mp_session_destroy(s);
+    mp_world_close(&world);
     CHECK_INT(uv_run(&loop, UV_RUN_DEFAULT), 0);
     CHECK_INT(uv_loop_close(&loop), 0);
     close_box();
@@ -462,6 +465,7 @@ static void a_lost_box_stops_a_rest(bool armed, bool destroys)
     const struct mp_arming arming = {
         .safe = safe_frame, .safe_length = 3, .tolerance_ns = MP_NS_PER_S};
     uv_loop_t loop;
+    struct mp_world world;
     struct mp_error err = {0};
     memset(&seen, 0, sizeof seen);
     seen.destroys = destroys;
@@ -471,7 +475,8 @@ static void a_lost_box_stops_a_rest(bool armed, bool destroys)
     char path[64];
     (void)snprintf(path, sizeof path, "%s", mp_pty_path(box));
     CHECK_INT(uv_loop_init(&loop), 0);
-    must(mp_session_create(&session, &loop, &events, &err), &err);
+    mp_world_open(&world, &loop);
+    must(mp_session_create(&session, &world, &events, &err), &err);
     must(mp_session_open(session, mp_pty_path(rig.pty), &no_wire, &err), &err);
     must(mp_session_trigger(session, path, &no_wire, MP_TRIGGER_NONE, "R", 1, &err), &err);
     const struct mp_fire fire = two_part(MP_PORT_TRIGGER);
@@ -504,6 +509,7 @@ static void a_lost_box_stops_a_rest(bool armed, bool destroys)
         CHECK_HAS(err.text, path);
         mp_session_destroy(session);
     }
+    mp_world_close(&world);
     CHECK_INT(uv_run(&loop, UV_RUN_DEFAULT), 0);
     CHECK_INT(uv_loop_close(&loop), 0);
     mp_lowering_destroy(l);

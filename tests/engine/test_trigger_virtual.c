@@ -117,7 +117,7 @@ static void check_wires(uint8_t port)
 
 static void one_run(uint64_t seed)
 {
-    static const struct mp_time time = {look, wait_for_it, NULL};
+    static const struct rig_clock clock = {{look, NULL}, wait_for_it};
     static const int64_t tolerances[] = {MP_NS_PER_MS, 7 * MP_NS_PER_MS, 100 * MP_NS_PER_MS};
     struct mp_error err = {0};
     struct mp_port *trigger = NULL;
@@ -133,13 +133,13 @@ static void one_run(uint64_t seed)
         rig_config(chance_one_in(&world.chance, 2) ? MP_LATE_ABORT : MP_LATE_SKIP,
                    tolerances[chance_below(&world.chance, 3)]);
     config.serial = fast_wire;
-    config.time = &time;
+    config.time = &clock.time;
     config.trigger = trigger;
     config.rest[0] = 'R';
     config.rest_length = 1;
-    must(mp_dispatcher_create_here(&rig.d, &config, &err), &err);
+    must(mp_dispatcher_create_stepped(&rig.d, &config, &err), &err);
     rig_play(l, world.plan_ns);
-    mp_dispatcher_run_here(rig.d);
+    rig_run_here(&clock);
     rig_drain();
     read_wire();
     check_wires(port);

@@ -30,11 +30,8 @@ static uint64_t pulses_before(int64_t ns)
     return found;
 }
 
-static bool wait_until(void *context, sem_t *wake, int64_t deadline_ns)
+static bool wait_until(int64_t deadline_ns)
 {
-    (void)context;
-    while (sem_trywait(wake) == 0)
-        continue;
     if (scene.now_ns < deadline_ns)
         scene.now_ns = deadline_ns;
     while (rig.count < OUTCOMES_MAX && mp_dispatcher_outcome(rig.d, &rig.outcomes[rig.count]))
@@ -53,18 +50,18 @@ static bool wait_until(void *context, sem_t *wake, int64_t deadline_ns)
 /* 40 pulses every 50 ms; how many left. */
 static size_t play(int64_t unconfirmed_ns, enum mp_stop *stop)
 {
-    static const struct mp_time time = {.now = now, .wait = wait_until};
+    static const struct rig_clock clock = {{now, NULL}, wait_until};
     struct mp_error err = {0};
     rig_ports();
     struct mp_dispatch_config config = rig_config(MP_LATE_ABORT, MP_NS_PER_MS);
-    config.time = &time;
-    config.unconfirmed_ns = unconfirmed_ns;
-    must(mp_dispatcher_create_here(&rig.d, &config, &err), &err);
+    config.time = &clock.time;
+    config.arming.unconfirmed_ns = unconfirmed_ns;
+    must(mp_dispatcher_create_stepped(&rig.d, &config, &err), &err);
     scene.now_ns = MP_NS_PER_S;
     struct mp_lowering *l =
         lower(repeat(mso(50), 40, MP_EVERY, seconds(1, 20)), (struct rig_lowering){0});
     rig_play(l, 2 * MP_NS_PER_S);
-    mp_dispatcher_run_here(rig.d);
+    rig_run_here(&clock);
     rig_drain();
     *stop = rig_last()->stop;
     rig_read_all(1);
@@ -144,9 +141,9 @@ static struct {
     int64_t back_ns; // and back
 } device;
 
-static bool wait_and_believe(void *context, sem_t *wake, int64_t deadline_ns)
+static bool wait_and_believe(int64_t deadline_ns)
 {
-    bool due = wait_until(context, wake, deadline_ns);
+    bool due = wait_until(deadline_ns);
     int64_t sent = settings_sent();
     bool turned = scene.now_ns >= device.turn_ns && scene.now_ns < device.back_ns;
     mp_dispatcher_believed(rig.d, turned ? -1 : sent < device.most ? sent : device.most);
@@ -156,19 +153,19 @@ static bool wait_and_believe(void *context, sem_t *wake, int64_t deadline_ns)
 /* 10 pulses at 50 and 60 % in turn, every 200 ms; how many left. */
 static size_t play_settings(bool settings, enum mp_late late, enum mp_stop *stop)
 {
-    static const struct mp_time time = {.now = now, .wait = wait_and_believe};
+    static const struct rig_clock clock = {{now, NULL}, wait_and_believe};
     struct mp_error err = {0};
     rig_ports();
     struct mp_dispatch_config config = rig_config(late, MP_NS_PER_MS);
-    config.time = &time;
-    config.settings = settings;
-    must(mp_dispatcher_create_here(&rig.d, &config, &err), &err);
+    config.time = &clock.time;
+    config.arming.settings = settings;
+    must(mp_dispatcher_create_stepped(&rig.d, &config, &err), &err);
     scene.now_ns = MP_NS_PER_S;
     struct mp_plan *pair = then(mso(50), then(rest(seconds(1, 5)), mso(60)));
     struct mp_lowering *l =
         lower(repeat(pair, 5, MP_EVERY, seconds(2, 5)), (struct rig_lowering){0});
     rig_play(l, 2 * MP_NS_PER_S);
-    mp_dispatcher_run_here(rig.d);
+    rig_run_here(&clock);
     rig_drain();
     *stop = rig_last()->stop;
     rig_read_all(1);
@@ -256,14 +253,14 @@ static int64_t answered_at(size_t question)
     return line.asked_ns[question] + (question == 2 ? line.late_ns : MP_NS_PER_MS);
 }
 
-static bool wait_for_answer(void *context, sem_t *wake, int64_t deadline_ns)
+static bool wait_for_answer(int64_t deadline_ns)
 {
-    (void)wait_until(context, wake, scene.now_ns); // what was sent
+    (void)wait_until(scene.now_ns); // what was sent
     look_at_line();
     bool open = line.asked > line.set; // the last question's setting is not sent
     int64_t at_ns = open ? answered_at(line.asked - 1) : 0;
     bool answers = open && at_ns > scene.now_ns && at_ns < deadline_ns;
-    (void)wait_until(context, wake, answers ? at_ns : deadline_ns);
+    (void)wait_until(answers ? at_ns : deadline_ns);
     bool unanswered = open && scene.now_ns < at_ns;
     mp_dispatcher_believed(rig.d, (int64_t)(line.asked + line.set) - (unanswered ? 1 : 0));
     return !answers;
@@ -272,21 +269,21 @@ static bool wait_for_answer(void *context, sem_t *wake, int64_t deadline_ns)
 /* 10 pulses at 50 and 60 % in turn, every 200 ms, each 30 ms long; how many left. */
 static size_t play_asked(int64_t late_ns, enum mp_stop *stop)
 {
-    static const struct mp_time time = {.now = now, .wait = wait_for_answer};
+    static const struct rig_clock clock = {{now, NULL}, wait_for_answer};
     struct mp_error err = {0};
     reset();
     line.late_ns = late_ns;
     rig_ports();
     struct mp_dispatch_config config = rig_config(MP_LATE_ABORT, MP_NS_PER_MS);
-    config.time = &time;
-    config.settings = true;
-    must(mp_dispatcher_create_here(&rig.d, &config, &err), &err);
+    config.time = &clock.time;
+    config.arming.settings = true;
+    must(mp_dispatcher_create_stepped(&rig.d, &config, &err), &err);
     scene.now_ns = MP_NS_PER_S;
     struct mp_plan *pair = then(mso(50), then(rest(seconds(1, 5)), mso(60)));
     struct mp_lowering *l = lower(repeat(pair, 5, MP_EVERY, seconds(2, 5)),
                                   (struct rig_lowering){.ask_ns = 30 * MP_NS_PER_MS});
     rig_play(l, 2 * MP_NS_PER_S);
-    mp_dispatcher_run_here(rig.d);
+    rig_run_here(&clock);
     rig_drain();
     look_at_line();
     *stop = rig_last()->stop;

@@ -123,11 +123,8 @@ static inline void ask_for_oneoff(void)
 }
 
 /* Let time go by until deadline or the stop; the loop beats meanwhile, if it is alive. */
-static inline bool wait_for_it(void *context, sem_t *wake, int64_t deadline_ns)
+static inline bool wait_for_it(int64_t deadline_ns)
 {
-    (void)context;
-    while (sem_trywait(wake) == 0)
-        continue;
     beat();
     ask_for_oneoff();
     if (!world.blocked)

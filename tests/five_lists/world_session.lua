@@ -118,12 +118,12 @@ end
 --- What the sending thread did, told in order.
 function Session:report()
   while self.outcomes[1] do
-    self.handlers.on_outcome(table.unpack(table.remove(self.outcomes, 1), 1, 13))
+    self.handlers.on_outcome(table.remove(self.outcomes, 1))
   end
 end
 
-local function publish(self, ...)
-  table.insert(self.outcomes, table.pack(...))
+local function publish(self, outcome)
+  table.insert(self.outcomes, outcome)
   self.world:at(self.world.now_ns + self.chance:draw(0, 4000000), function() self:report() end)
 end
 
@@ -185,8 +185,8 @@ function Session:stop(reason)
   end
   self:send(arming.safe)
   self:report()
-  self.handlers.on_outcome("stopped", "pulse", 0, 0, 0, now_ns, now_ns, 1, 1, reason or "requested", true,
-    nil, 1)
+  self.handlers.on_outcome { what = "stopped", stop = reason or "requested", at_ns = now_ns, safe_sent = true,
+    safes = 1 }
 end
 
 function Session:close()
@@ -220,7 +220,7 @@ end
 function Session:finish()
   if self.mode == "running" and not self.next and not self.second then
     self.mode = "armed"
-    publish(self, "finished", "pulse", 0, 0, 0, 0, 0, 1, 1, "none", false)
+    publish(self, { what = "finished", stop = "none" })
     send_held(self)
   end
 end
@@ -243,8 +243,10 @@ end
 
 local function tell(self, what, send, why)
   local at_ns, is_mark = self.world.now_ns - self.start_ns, send.kind == "mark"
-  publish(self, what, send.kind, send.number, send.onset_ns, send.send_ns, at_ns, at_ns,
-    is_mark and 1 or send.action, send.frame or 1, why or "none", false, is_mark and send.action or nil)
+  publish(self, { what = what, stop = why or "none", send = send.kind, number = send.number,
+    planned_ns = send.onset_ns, due_ns = send.send_ns, entered_ns = at_ns, returned_ns = at_ns,
+    action = not is_mark and send.action or nil, frame = not is_mark and send.frame or nil,
+    text = is_mark and send.action or nil })
 end
 
 --- Let out what is due, or hold it back.

@@ -7,7 +7,7 @@
 -- a crash, an exit status that is not documented. Many are tried in a process, as cli.main has them; the
 -- process is watched from outside. What would take its time by its nature is left out or kept short: runs are
 -- in virtual time, a simulator ends with its input, the benchmark is not begun.
-package.path = "tests/?.lua;tests/fuzz/?.lua;" .. package.path
+package.path = "tests/?.lua;tests/helpers/?.lua;tests/fuzz/?.lua;" .. package.path
 local cli = require "moonpulse.cli"
 local lfs = require "lfs"
 local shell = require "shell"

@@ -8,7 +8,7 @@
 -- on the terminal, more than 5 s, a crash, a good folder beside the damaged one that does not count. Damaged
 -- folders are tried many in a process; the process is watched from outside, for what C does not come back
 -- from.
-package.path = "tests/?.lua;tests/fuzz/?.lua;" .. package.path
+package.path = "tests/?.lua;tests/helpers/?.lua;tests/fuzz/?.lua;" .. package.path
 local damage = require "damage"
 local folders = require "record_folders"
 local lfs = require "lfs"

@@ -232,6 +232,7 @@ static void a_session_fires_on_a_second_port(const char *device, const char *sec
     const struct mp_arming arming = {
         .safe = safe_frame, .safe_length = 3, .tolerance_ns = forever_ns, .guard = true};
     uv_loop_t loop;
+    struct mp_world world;
     struct mp_session *s = NULL;
     struct mp_error err = {0};
     const struct mp_fire fire = {
@@ -242,7 +243,8 @@ static void a_session_fires_on_a_second_port(const char *device, const char *sec
     must(mp_lowering_fire(l, 0, &fire, 0, &err), &err);
     CHECK(!mp_lowering_check(l, 10, &v));
     CHECK_INT(uv_loop_init(&loop), 0);
-    must(mp_session_create(&s, &loop, &events, &err), &err);
+    mp_world_open(&world, &loop);
+    must(mp_session_create(&s, &world, &events, &err), &err);
     must(mp_session_open(s, device, &no_wire, &err), &err);
     forget_edges();
     must(mp_session_trigger(s, second, &no_wire, MP_TRIGGER_DTR, NULL, 0, &err), &err);
@@ -257,6 +259,7 @@ static void a_session_fires_on_a_second_port(const char *device, const char *sec
     CHECK_INT(last_outcome.kind, MP_OUT_STOPPED);
     CHECK(last_outcome.safe_sent);
     mp_session_destroy(s);
+    mp_world_close(&world);
     CHECK_INT(uv_run(&loop, UV_RUN_DEFAULT), 0);
     CHECK_INT(uv_loop_close(&loop), 0);
     mp_lowering_destroy(l);

@@ -55,6 +55,8 @@ function M.start(name, arguments)
 end
 
 --- Run one of our measurements; what it printed.
+---@param name string of the measurement, as bench/core knows it
+---@param arguments table<string, any> its options
 ---@return table
 function M.measure(name, arguments)
   return M.start(name, arguments)()
@@ -103,6 +105,11 @@ function M.cyclictest(period_us, count)
 end
 
 --- The Python reference as a command.
+---@param python string the interpreter
+---@param mode string what the loop measures
+---@param period_us integer from one turn to the next
+---@param count integer turns
+---@return string[]
 function M.pyserial_command(python, mode, period_us, count)
   return M.command(python, M.folder .. "/pyserial_loop.py", mode, period_us, count)
 end

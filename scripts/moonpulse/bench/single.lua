@@ -48,6 +48,7 @@ local function stops(size)
 end
 
 --- The write step, repeated.
+---@param size { blocks: integer } how often
 ---@return number[] ratios of the p50s
 function M.write_step(size)
   local ratios = {}
@@ -59,6 +60,7 @@ function M.write_step(size)
 end
 
 --- What a record costs, repeated: lists of p50s in nanoseconds.
+---@param size { blocks: integer } how often
 ---@return table
 function M.log(size)
   local result = { clock_ns = {}, ring_ns = {}, flight_ns = {}, refused = 0 }
@@ -121,6 +123,7 @@ end
 --- How fast the program writes every pulse as text, and runs in virtual time with its record: the
 --- latter by the program's own clock, from the first frame to the last row, without what comes before
 --- and after every run (loading, checking, the report).
+---@param size { blocks: integer } how often
 ---@return table { events = number[], virtual = number[] pulses a second, session = number[]: how
 ---  many times real time 3000 pulses at 10 Hz ran }
 function M.text(size)
@@ -153,6 +156,8 @@ local function waited_of(out)
 end
 
 --- Start-up times in seconds.
+---@param size { reps: integer } how often
+---@param peers { python: string? } what is there to compare with
 ---@return table lists; armed is what waited (for the device's replies) and ours (all else) add up to
 function M.start(size, peers)
   local result = { armed = {}, waited = {}, ours = {}, lua = {}, python = {} }

@@ -11,6 +11,7 @@ function M.quantile(sorted, q)
   return sorted[math.max(1, math.ceil(q * #sorted))]
 end
 
+--- The value in the middle of the sorted ones; of an even number the mean of the two in the middle.
 ---@param values number[]
 ---@return number? nil where there are no values
 function M.median(values)

@@ -55,7 +55,7 @@ end
 --- The driver that the options name, set as for a run, for whoever only asks what it could do: no port is
 --- needed. Leaves with exit status 2 where they do not fit together.
 ---@param options table
----@return table driver
+---@return moonpulse.Driver driver
 function M.described(options)
   local name = options.device
   local simulated = name == "sim" and devices.default or name:match("^sim:(.+)$")
@@ -73,9 +73,9 @@ end
 --- The driver that the options name, and whether its twin is to be started. Leaves with exit status
 --- 2 where they do not fit together.
 ---@param options table
----@return table driver
+---@return moonpulse.Driver driver
 ---@return boolean simulated
----@return table? usb what is known of the port's adapter; options.port is its path from now on
+---@return moonpulse.core.Port? usb what is known of the port's adapter; options.port is its path from now on
 function M.choose(options)
   local name = options.device
   local simulated = name == "sim" and devices.default or name:match("^sim:(.+)$")
@@ -83,8 +83,6 @@ function M.choose(options)
     if options.port then
       cli.fail("usage", "--port %s needs --device: which stimulator is connected there? For example "
         .. "--device magventure", options.port)
-    elseif options.fault and options.speed ~= 1 and not faults.of_settings(options.fault) then
-      cli.fail("usage", "--fault %s works in real time only: leave out --speed", options.fault.text)
     end
     local driver = find_driver(simulated, options)
     local model, message = devices.twin(driver)

@@ -89,7 +89,7 @@ end
 
 --- The path of the port that text names.
 ---@param text string "/dev/ttyUSB0", "ttyUSB0", "0403:6001", "0403:6001:A50285BI" or "auto"
----@param driver table? with usb = { "0403:6001", ... } where auto shall work
+---@param driver moonpulse.Driver? with usb = { "0403:6001", ... } where auto shall work
 ---@param options { list: (fun(): moonpulse.UsbPort[])?, root: string? }?  for tests
 ---@return string? path
 ---@return string|moonpulse.UsbPort|nil message, or what is known of the port; nil: not a USB port

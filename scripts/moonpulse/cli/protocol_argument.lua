@@ -12,6 +12,10 @@ require "moonpulse" -- the protocol files that are found here require it
 local M = {}
 
 --- argparse converter: a number within [low, high].
+---@param low number
+---@param high number
+---@param unit string? for the sentence that refuses
+---@return fun(text: string): number?, string?
 function M.number(low, high, unit)
   return function(text)
     local value = tonumber(text)
@@ -40,6 +44,9 @@ function M.pairs(name, texts)
 end
 
 --- argparse converter: a seed.
+---@param text string
+---@return integer?
+---@return string? message
 function M.seed(text)
   local value = math.tointeger(tonumber(text))
   if not value or value < 0 or value > 0x7FFFFFFFFFFFFFFF then
@@ -49,6 +56,7 @@ function M.seed(text)
 end
 
 --- The arguments that name a protocol and fit it to a participant.
+---@param parser table of argparse; changed
 function M.add_protocol(parser)
   parser:argument("protocol", "A protocol's id (see moonpulse protocols) or the path of its file.")
     :argname("FILE|ID")
@@ -117,6 +125,7 @@ function M.find(options, strict, complete)
 end
 
 --- Make the plan of what find() gave. Leaves with exit status 2 on an error.
+---@param options table of the command
 ---@param found moonpulse.Protocol
 ---@param values table
 ---@return moonpulse.Plan plan
@@ -133,7 +142,7 @@ end
 --- Pulses and durations of a plan, as catalogue.measure has them; with a bar where that takes long.
 ---@param plan moonpulse.Plan
 ---@param seed integer
----@return table facts
+---@return moonpulse.Measured
 function M.measure(plan, seed)
   local bar <close> = progresses.new()
   return catalogue.measure(plan, seed, function(walked, total)

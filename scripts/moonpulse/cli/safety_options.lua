@@ -40,6 +40,7 @@ local function text_for_record(option)
 end
 
 --- How strictly: for run and check.
+---@param parser table of argparse; changed
 function M.add(parser)
   parser:option("--guidelines", "The table for train durations: rossi2009, or the strict chen1997.")
     :choices({ "rossi2009", "chen1997" }):default("rossi2009")
@@ -52,6 +53,7 @@ function M.add(parser)
 end
 
 --- What a run may be allowed, and what must be confirmed: for run.
+---@param parser table of argparse; changed
 function M.add_overrides(parser)
   parser:option("--beyond-guidelines", "Run although a published limit is passed; kept in the record. Needs "
     .. "--approval."):argname("REASON")

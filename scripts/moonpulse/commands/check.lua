@@ -2,8 +2,10 @@
 local check_report = require "moonpulse.safety.check_report"
 local cli = require "moonpulse.cli"
 local common = require "moonpulse.cli.protocol_argument"
+local courses = require "moonpulse.run.course"
 local coverages = require "moonpulse.safety.coverage"
 local devices = require "moonpulse.cli.device_argument"
+local experiments = require "moonpulse.experiment"
 local judge = require "moonpulse.safety.judge"
 local lower = require "moonpulse.lowering"
 local progresses = require "moonpulse.text.progress"
@@ -38,6 +40,7 @@ function M.parser()
     :default("auto")
   parser:option("--out", "Where run folders are, for --participant."):default("runs"):argname("DIR")
   safety_options.add(parser)
+  courses.add(parser)
   parser:flag("--json", "The verdict as data: one JSON object.")
   return parser
 end
@@ -93,11 +96,33 @@ local function cases_of(options, protocol, plan, values, drawn, bar)
   }
 end
 
+--- An experiment decides as it goes: what was found in the plans that it plays when it is run once.
+local function check_course(options, experiment, driver, policy)
+  local course, status = courses.of(options)
+  if not course then
+    return status
+  end
+  local result, safety = course.manifest.result, course.manifest.safety
+  local refused = status == cli.status.limit
+  check_report.print_course {
+    name = experiment.name or experiment.id, judged = courses.words(options, course), json = options.json,
+    device = { name = driver.name, verdict = refused and "OVER" or "within",
+      message = refused and result.reason or "every plan that was played is within its limits" },
+    safety = safety, pulses = #course.rows.pulses, ended = result.reason, history = policy.history,
+    participant = options.participant,
+  }
+  return safety.verdict == "OVER" and cli.status.limit or status
+end
+
 function M.run(options)
   local driver = devices.described(options)
   local policy = safety_options.policy(options, true)
   local named = options.seed ~= nil
-  local protocol, plan, values, drawn = common.load(options)
+  local protocol, values = common.find(options)
+  if experiments.is(protocol) then
+    return check_course(options, protocol, driver, policy)
+  end
+  local plan, drawn = common.build(options, protocol, values)
   local schedule, limits = sessions.of(protocol, policy.history), driver.limits()
   local bar <close> = progresses.new()
   local cases, judged = cases_of(options, protocol, plan, values, drawn, bar)

@@ -1,6 +1,8 @@
 --- moonpulse events: every pulse as a line.
 local cli = require "moonpulse.cli"
 local common = require "moonpulse.cli.protocol_argument"
+local courses = require "moonpulse.run.course"
+local experiments = require "moonpulse.experiment"
 local core = require "moonpulse.core"
 local intensities = require "moonpulse.compose.intensity"
 
@@ -13,14 +15,50 @@ function M.parser()
       .. "intensity_ref, intensity_mso (with --rmt or --amt), pulse (number), label (of a mark).",
     "moonpulse events itbs600 | head\nmoonpulse events itbs600 --amt 50 > itbs600.tsv")
   common.add_protocol(parser)
+  courses.add(parser)
   return parser
 end
 
 local header = "index\tonset_us\tevent\tchannel\tintensity\tintensity_ref\tintensity_mso\tpulse\t"
   .. "label\n"
 
+--- An experiment decides as it goes: what it gives when it is run once.
+local function write_course(options)
+  local course, status = courses.of(options)
+  if not course then
+    return status
+  end
+  io.stderr:write("moonpulse: note: ", courses.words(options, course), "\n")
+  local rows = table.move(course.rows.marks, 1, #course.rows.marks, 1, {})
+  table.move(course.rows.pulses, 1, #course.rows.pulses, #rows + 1, rows)
+  for i, row in ipairs(rows) do
+    row.number = i
+  end
+  table.sort(rows, function(a, b)
+    if a.planned ~= b.planned then
+      return a.planned < b.planned
+    end
+    return a.number < b.number
+  end)
+  io.stdout:write(header)
+  for i, row in ipairs(rows) do
+    local function text(value)
+      return value and ("%.9g"):format(value) or "n/a"
+    end
+    io.stdout:write(("%d\t%d\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n"):format(i, math.floor(row.planned + 0.5),
+      row.event, row.channel or "n/a", text(row.intensity), row.ref or "n/a", text(row.mso),
+      row.pulse or "n/a", row.event == "mark" and row.reply or "n/a"))
+  end
+  io.stdout:flush()
+  return status
+end
+
 function M.run(options)
-  local _, plan = common.load(options)
+  local found, values = common.find(options)
+  if experiments.is(found) then
+    return write_course(options)
+  end
+  local plan = common.build(options, found, values)
   local schedule = core.schedule(plan, options.seed or 1)
   local tails = { mark = "n/a\tn/a\tn/a\tn/a" }
   for i, action in ipairs(schedule:actions()) do

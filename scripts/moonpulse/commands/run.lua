@@ -25,7 +25,8 @@ function M.parser()
     "moonpulse run itbs600 --amt 50\n"
       .. "moonpulse run my_protocol.lua --rmt 48 --device magventure --port /dev/ttyUSB0\n"
       .. "moonpulse run hf10_neurostar --rmt 50 --speed max\n"
-      .. "moonpulse run scripts/threshold.lua --seed 7")
+      .. "moonpulse run scripts/threshold.lua --seed 7\n"
+      .. "moonpulse run scripts/threshold.lua --seed 7 --answers FILE --speed max")
   common.add_protocol(parser)
   parser:option("--device", "sim (a simulated MagPro, the default), sim:NAME (another, simulated), a "
     .. "device (see moonpulse devices), or the path of a driver."):default("sim"):argname("NAME")
@@ -40,7 +41,8 @@ function M.parser()
   parser:option("--out", "The folder that run folders are made in."):default("runs"):argname("DIR")
   parser:flag("--share-with-group", "The run's folder may be read by its group too (0750, its files 0640); "
     .. "without it by its owner only (0700, 0600), whatever the umask.")
-  parser:option("--speed", "Simulator only: N times real time, or max: without waiting.")
+  parser:option("--speed", "Simulator only: in virtual time, N times as fast as real time, or max: without "
+    .. "waiting.")
     :default("1"):convert(speed):argname("N|max")
   parser:option("--fault", "Simulator only: make it go wrong at the N-th pulse (or setting), to see what a "
     .. "run does then: " .. faults.describe() .. "."):convert(faults.parse):argname("KIND@N,...")
@@ -63,12 +65,19 @@ function M.parser()
     :argname("PATH")
   parser:option("--trigger-baud", "Its speed, with 8 bits and no parity."):default("115200")
     :convert(common.number(300, 4000000)):argname("BAUD")
+  parser:option("--triggers", "Experiments in virtual time (--speed): a file of what comes, and when: a line "
+    .. "each, like \"2.5 port 1\" (seconds from the run's start, a byte of the trigger port) or "
+    .. "\"6 cts rising\" (an edge of a line: cts or dsr, rising or falling); # begins a comment.")
+    :argname("FILE")
   parser:option("--tolerance", "How late is late, in milliseconds.")
     :default("1"):convert(common.number(0.01, 10000, "ms")):argname("MS")
   return parser
 end
 
 function M.run(options)
+  if options.stop_line ~= "none" and options.speed ~= 1 then
+    cli.fail("usage", "--stop-line %s is watched in real time only: leave out --speed", options.stop_line)
+  end
   local driver, simulated, usb = devices.choose(options)
   local found, values = common.find(options, true)
   local given = { driver = driver, simulated = simulated, usb = usb, values = values }
@@ -76,7 +85,7 @@ function M.run(options)
     given.experiment, given.policy = found, safety_options.policy(options, not simulated)
     return require("moonpulse.run.experiment").run(options, given) -- loaded for those who need it
   end
-  for _, name in ipairs { "answers", "trigger_in" } do
+  for _, name in ipairs { "answers", "trigger_in", "triggers" } do
     if options[name] then
       cli.fail("usage", "--%s is for experiments, and %s is a protocol: leave it out",
         name:gsub("_", "-"), options.protocol)

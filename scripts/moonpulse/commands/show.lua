@@ -1,6 +1,8 @@
 --- moonpulse show: a protocol in words.
 local cli = require "moonpulse.cli"
 local common = require "moonpulse.cli.protocol_argument"
+local courses = require "moonpulse.run.course"
+local experiments = require "moonpulse.experiment"
 local methods = require "moonpulse.show.methods"
 local numbers = require "moonpulse.text.numbers"
 local outline = require "moonpulse.show.outline"
@@ -12,6 +14,7 @@ function M.parser()
     "Print a protocol: where it comes from, its structure, pulses and durations.",
     "moonpulse show itbs600\nmoonpulse show hf10_neurostar -p trains=10")
   common.add_protocol(parser)
+  courses.add(parser)
   return parser
 end
 
@@ -32,11 +35,9 @@ local function print_parameters(protocol, values)
   end
 end
 
-function M.run(options)
-  local protocol, plan, values, drawn = common.load(options)
-  local facts = common.measure(plan, options.seed or 1)
-  print(protocol.name .. (protocol.id and protocol.id ~= protocol.name
-    and "  [" .. protocol.id .. "]" or ""))
+local function print_head(protocol)
+  local name = protocol.name or protocol.id
+  print(name .. (protocol.id and protocol.id ~= name and "  [" .. protocol.id .. "]" or ""))
   for _, key in ipairs { "unconfirmed", "cite", "doi", "target", "dose", "session", "reported", "note" } do
     if protocol[key] then
       print(("%-14s%s"):format(key, protocol[key]))
@@ -45,6 +46,39 @@ function M.run(options)
   if protocol.sessions then
     print(("%-14s%s"):format("sessions", methods.schedule(protocol.sessions)))
   end
+end
+
+--- An experiment decides as it goes: what it does when it is run once.
+local function show_course(options, experiment, values)
+  print_head(experiment)
+  print_parameters(experiment, values)
+  local course, status = courses.of(options)
+  if not course then
+    return status
+  end
+  print("\n" .. courses.words(options, course) .. "\n")
+  for _, line in ipairs(course.said) do
+    if line:find("^ *%d+%.%d+ s  ") then
+      print(line)
+    end
+  end
+  local pulses = course.rows.pulses
+  print(("\n%-28s%s"):format("pulses", numbers.count(#pulses)))
+  if #pulses > 0 then
+    print(("%-28s%s"):format("first to last pulse", numbers.duration(pulses[#pulses].time - pulses[1].time)))
+  end
+  print(("%-28s%s"):format("ended", tostring(course.manifest.result and course.manifest.result.reason)))
+  return status
+end
+
+function M.run(options)
+  local protocol, values = common.find(options)
+  if experiments.is(protocol) then
+    return show_course(options, protocol, values)
+  end
+  local plan, drawn = common.build(options, protocol, values)
+  local facts = common.measure(plan, options.seed or 1)
+  print_head(protocol)
   print_parameters(protocol, values)
   print()
   print(outline.of(plan))

@@ -8,6 +8,7 @@ local M = {}
 
 local fail = blame.fail
 
+--- Was value made by compose, or by what composes plans?
 ---@param value any
 ---@return boolean
 function M.is_plan(value)
@@ -22,6 +23,10 @@ function M.named(plan, label)
   return core.describe(plan, blame.origin(), label)
 end
 
+--- The value, which must be a plan: else an error at the author's line.
+---@param who string the function that was called, for the sentence
+---@param key string the field
+---@param value any
 ---@return moonpulse.Plan
 function M.plan(who, key, value)
   if not M.is_plan(value) then
@@ -30,6 +35,10 @@ function M.plan(who, key, value)
   return value
 end
 
+--- How often: a whole number, else an error at the author's line.
+---@param who string the function that was called
+---@param key string the field
+---@param value any
 ---@return integer from 1 up
 function M.count(who, key, value)
   local count = type(value) == "number" and math.tointeger(value)
@@ -49,6 +58,9 @@ local drawn_instead = {
 }
 
 --- A time in seconds, or a rate in hz: a number, or text that is an exact fraction ("1/6").
+---@param who string the function that was called
+---@param key string the field; "hz" in it: a rate
+---@param value any
 ---@return integer num
 ---@return integer den as the engine takes them
 function M.exact(who, key, value)
@@ -73,6 +85,11 @@ function M.exact(who, key, value)
 end
 
 --- As exact, above 0.
+---@param who string the function that was called
+---@param key string the field
+---@param value any
+---@return integer num
+---@return integer den
 function M.positive(who, key, value)
   local num, den = M.exact(who, key, value)
   if num <= 0 then
@@ -82,6 +99,9 @@ function M.positive(who, key, value)
 end
 
 --- As exact, 0 or more; returns nothing.
+---@param who string the function that was called
+---@param key string the field
+---@param value any seconds
 function M.time(who, key, value)
   if M.exact(who, key, value) < 0 then
     fail("%s: %s = %s s is negative: a time is 0 or more", who, key, tostring(value))
@@ -89,6 +109,7 @@ function M.time(who, key, value)
 end
 
 --- Names go to the engine as C strings, which would end at a zero byte.
+---@param who string the function that was called
 ---@param value string
 ---@return string
 function M.name(who, value)
@@ -98,6 +119,10 @@ function M.name(who, value)
   return value
 end
 
+--- The value, which must have been made by mp.mso, mp.rmt or mp.amt: a bare number is an error at the
+--- author's line, for nobody knows of what it is a percentage.
+---@param who string the function that was called
+---@param value any
 ---@return moonpulse.Intensity
 function M.intensity(who, value)
   if not intensities.is(value) then
@@ -116,6 +141,10 @@ function M.fits(a, b)
 end
 
 --- first + sign * second, exact where 64 bits hold it. Both are { key, seconds }.
+---@param who string the function that was called
+---@param first { [1]: string, [2]: number|string } key, seconds
+---@param sign 1|-1
+---@param second { [1]: string, [2]: number|string }
 ---@return string|number seconds
 function M.sum(who, first, sign, second)
   local a_num, a_den = M.exact(who, first[1], first[2])

@@ -11,6 +11,7 @@ local current -- nil: no plan is being made
 ---@param context { seed: integer, intensity: moonpulse.Intensity?, arrange: (fun(list: any[]): any[])? }
 ---   arrange: what a list that is shuffled becomes, instead of a drawn order: for who looks at all of them
 ---@param limited fun(call: function, ...): boolean, ... calls like pcall: call of moonpulse.protocol.sandbox
+---@param call function
 function M.with(context, limited, call, ...)
   local before = current
   current = { seed = context.seed, intensity = context.intensity, orders = 0,

@@ -8,8 +8,6 @@ local notes = require "moonpulse.text.notes"
 
 local M = {}
 
----@class moonpulse.Plan an immutable plan; `a .. b` is a then b, `a * 3` three times back to back
-
 local build, fail, named, options = blame.build, blame.fail, check.named, blame.options
 
 --- A plain number, for mp.ms and mp.us.

@@ -62,6 +62,8 @@ function M.written(value, reference)
 end
 
 --- Is value an intensity made by mso, rmt or amt?
+---@param value any
+---@return boolean
 function M.is(value)
   return made[value] == true
 end

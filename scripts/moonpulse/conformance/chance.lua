@@ -11,6 +11,9 @@ function M.new(seed)
 end
 
 --- A whole number from low to high.
+---@param low integer
+---@param high integer
+---@return integer
 function Chance:draw(low, high)
   local x = self.state
   x = x ~ (x << 13)
@@ -33,6 +36,8 @@ function Chance:bytes(length, spice)
 end
 
 --- One byte or bit of it changed, lost or added.
+---@param bytes string one at least
+---@return string
 function Chance:damage(bytes)
   local at, kind = self:draw(1, #bytes), self:draw(1, 3)
   local head, tail = bytes:sub(1, at - 1), bytes:sub(at + 1)
@@ -85,6 +90,8 @@ local kinds = {
 }
 
 --- A value that a spec allows; nil: left out. `error` is for frames that break the rules on purpose.
+---@param spec moonpulse.Spec
+---@return any
 function Chance:value(spec)
   if spec[1] == "error" and spec.optional then
     return nil

@@ -12,11 +12,14 @@ Kit.__index = Kit
 local Skip = { __tostring = function(self) return self.why end }
 
 --- Why a case does not apply; nil where the problem is another one.
+---@param problem any the error that a case raised
+---@return string?
 function M.skipped(problem)
   return getmetatable(problem) == Skip and problem.why or nil
 end
 
----@param driver table as moonpulse.driver.find finds it
+--- What the cases of one driver share: the driver as a run uses it, its simulator's model, and chance.
+---@param driver moonpulse.Driver as moonpulse.driver.find finds it
 ---@param options { settings: table?, kin: string[]? }?  settings: as --device-option; kin: names of
 ---   devices that the driver cannot tell from its own, and need not
 function M.new(driver, options)
@@ -31,15 +34,21 @@ end
 -- Verdicts -----------------------------------------------------------------------------------------
 
 --- This case does not apply to the driver.
+---@param text string why, a format
 function Kit.skip(_, text, ...)
   error(setmetatable({ why = text:format(...) }, Skip), 0)
 end
 
 --- The driver does not conform.
+---@param text string what is wrong, a format
 function Kit.fail(_, text, ...)
   error(select("#", ...) > 0 and text:format(...) or text, 0)
 end
 
+--- Fail if condition does not hold.
+---@param condition any
+---@param text string what is wrong then, a format
+---@return any condition
 function Kit:check(condition, text, ...)
   if not condition then
     self:fail(text, ...)
@@ -48,6 +57,8 @@ function Kit:check(condition, text, ...)
 end
 
 --- Call what may end in a fault or a stop; any other error is a mistake of the driver.
+---@param what string what is called, for the sentence
+---@param action function
 ---@return boolean ok
 ---@return any result or problem
 function Kit:try(what, action, ...)
@@ -61,6 +72,9 @@ function Kit:try(what, action, ...)
 end
 
 --- It must end in a fault that says what to do.
+---@param what string what is called, for the sentence
+---@param action function
+---@return table problem
 function Kit:faults(what, action, ...)
   local ok, problem = self:try(what, action, ...)
   self:check(not ok, "%s does not fail", what)
@@ -72,6 +86,8 @@ end
 -- Actions ------------------------------------------------------------------------------------------
 
 --- A value of the device's grid, share of the way from its smallest to its largest.
+---@param share number 0 to 1
+---@return number %MSO
 function Kit:level(share)
   local range = self.driver.limits(nil).intensity
   local steps = math.floor((range.max - range.min) / range.step * share + 0.5)
@@ -80,6 +96,9 @@ function Kit:level(share)
 end
 
 --- An action as lower.prepare makes it.
+---@param share number? of the grid; 0.3
+---@param channel string? the first one
+---@return moonpulse.Action
 function Kit:action(share, channel)
   local limits, value = self.driver.limits(nil), self:level(share or 0.3)
   return { channel = channel or limits.channel_names and limits.channel_names[1] or "",
@@ -98,17 +117,25 @@ function Kit:twin()
   return self.model.new(self:twin_settings())
 end
 
+--- A new stand with a simulator that was just switched on.
+---@return table stand of conformance/tap.lua
 function Kit:stand()
   return stands.new(self.driver, self:twin())
 end
 
 --- Connected, as before a run.
+---@param stand table? a new one
+---@return table stand
+---@return moonpulse.Identity
 function Kit:connected(stand)
   stand = stand or self:stand()
   return stand, self.driver.connect(stand)
 end
 
 --- Armed for an action, keep-alives included.
+---@param share number? of the grid, as for action()
+---@param stand table? a new one
+---@return table stand
 function Kit:armed(share, stand)
   stand = self:connected(stand)
   stand:keep_alive(true)
@@ -117,6 +144,8 @@ function Kit:armed(share, stand)
 end
 
 --- Fire once, and wait for what the device says.
+---@param stand table armed
+---@param action moonpulse.Action
 ---@return string[] verdicts of judge
 ---@return string[] texts
 function Kit:fire(stand, action)
@@ -132,6 +161,9 @@ function Kit:fire(stand, action)
 end
 
 --- Does the list hold value?
+---@param list any[]
+---@param value any
+---@return boolean
 function Kit.holds(_, list, value)
   for _, each in ipairs(list) do
     if each == value then
@@ -142,6 +174,9 @@ function Kit.holds(_, list, value)
 end
 
 --- Safe frame and disarm, as every way out of a run.
+---@param stand table
+---@return boolean ok
+---@return any what disarm returned, or the problem
 function Kit:leave(stand)
   stand:keep_alive(false)
   stand:safe()
@@ -161,11 +196,15 @@ function Kit:always_ready()
 end
 
 --- Armed, as far as the device knows such a thing.
+---@param stand table
+---@return boolean
 function Kit:is_armed(stand)
   return stand.twin:state().armed or self:always_ready()
 end
 
 --- Fires it nothing any more? Some are armed at their panel only, and harmless at an intensity of 0.
+---@param stand table
+---@return boolean
 function Kit:is_harmless(stand)
   if not stand.twin:state().armed then
     return true
@@ -209,6 +248,8 @@ function Kit:needs_replies()
 end
 
 --- Wait as long as the device needs between pulses.
+---@param stand table
+---@param action moonpulse.Action
 function Kit:recharge(stand, action)
   local shortest = self.driver.limits(nil).shortest_interval(action)
   stand:pass(stand.now_ns + math.ceil(shortest * 1e9))

@@ -18,8 +18,10 @@ local M = {}
 local Stand = {}
 Stand.__index = Stand
 
----@param driver table configured
----@param twin table? nil: nobody is there
+--- A stand: what a driver's conversations are given as io, with a simulator behind it and a clock that moves
+--- only when something waits.
+---@param driver moonpulse.Driver configured
+---@param twin moonpulse.Simulator? nil: nobody is there
 function M.new(driver, twin)
   return setmetatable({
     driver = driver, twin = twin, now_ns = 1000000000, queue = {}, buffer = "", dialect = {},
@@ -37,12 +39,17 @@ local function earlier(a, b)
   return a.number < b.number
 end
 
+--- Bytes of the simulator that will have come at at_ns.
+---@param at_ns integer of the stand's clock
+---@param bytes string
 function Stand:enqueue(at_ns, bytes)
   self.queued = (self.queued or 0) + 1
   self.queue[#self.queue + 1] = { at_ns = at_ns, bytes = bytes, number = self.queued }
 end
 
 --- What a call of the twin handed back; its lists are its own, and used again.
+---@param replies moonpulse.SimulatorReply[]?
+---@param log moonpulse.SimulatorEvent[]?
 function Stand:take(replies, log)
   for _, entry in ipairs(log or {}) do
     self.log[#self.log + 1] = { event = entry.event, bytes = entry.bytes, note = entry.note,
@@ -65,6 +72,7 @@ function Stand:take(replies, log)
 end
 
 --- Bytes reach the twin now.
+---@param bytes string
 function Stand:give(bytes)
   if self.twin then
     self:take(self.twin:receive(bytes, self.now_ns))
@@ -72,11 +80,14 @@ function Stand:give(bytes)
 end
 
 --- An edge on the trigger line.
+---@param line string its name
+---@param level boolean it is high from now on
 function Stand:edge(line, level)
   self:take(self.twin:line(line, level, self.now_ns))
 end
 
 --- Something breaks in the twin, or a hand turns a knob.
+---@param kind string a fault that the simulator knows
 function Stand:breaks(kind)
   self:take(self.twin:fault(kind, self.now_ns))
 end
@@ -103,6 +114,7 @@ local function deliver(self, bytes)
 end
 
 --- Let time pass until to_ns, or until the reply that is waited for has come.
+---@param to_ns integer of the stand's clock
 function Stand:pass(to_ns)
   while not self.found do
     local twin_ns
@@ -128,6 +140,7 @@ function Stand:pass(to_ns)
 end
 
 --- From here on the keep-alives come by themselves, as they do in a run.
+---@param on boolean false: no longer
 function Stand:keep_alive(on)
   self.alive_ns = on and self.driver.keepalive
     and self.now_ns + math.floor(self.driver.keepalive.period * 1e9) or nil
@@ -154,16 +167,27 @@ local function send(self, bytes)
   end
 end
 
+--- For the driver: send bytes, as moonpulse.Link:write. Raises if a case lets the call fail.
+---@param bytes string
 function Stand:write(bytes)
   call(self)
   send(self, bytes)
 end
 
+--- For the driver: let time pass, as moonpulse.Link:sleep.
+---@param seconds number
 function Stand:sleep(seconds)
   call(self)
   self:pass(self.now_ns + math.floor(seconds * 1e9))
 end
 
+--- For the driver: send, and wait for a reply, as moonpulse.Link:transact.
+---@param bytes string
+---@param want string|fun(reply: moonpulse.Reply): boolean the reply's name, or a test
+---@param timeout number seconds that each try waits
+---@param tries integer? 1
+---@param remedy string? what to say if none came
+---@return moonpulse.Reply
 function Stand:transact(bytes, want, timeout, tries, remedy)
   call(self)
   local match = type(want) == "function" and want
@@ -181,11 +205,15 @@ function Stand:transact(bytes, want, timeout, tries, remedy)
   self:silent("%s", remedy or "no answer: is it switched on?")
 end
 
+--- For the driver: give up, as moonpulse.Link:fault.
+---@param text string a format
 function Stand:fault(text, ...)
   local message = select("#", ...) > 0 and text:format(...) or text
   refusals.fault(("%s on %s: %s"):format(self.driver.description, self.path, message))
 end
 
+--- The same, if the device gave no answer at all.
+---@param text string a format
 function Stand:silent(text, ...)
   local _, problem = pcall(self.fault, self, text, ...)
   problem.silent = true
@@ -217,6 +245,8 @@ function Stand:safe()
 end
 
 --- How many entries of that event the twin has logged.
+---@param event string
+---@return integer
 function Stand:count(event)
   local count = 0
   for _, entry in ipairs(self.log) do
@@ -235,7 +265,7 @@ function Stand:last_pulse()
 end
 
 --- Like a twin, but everything it logs is kept in `seen`. It has no steady(): every pulse must come by.
----@param twin table
+---@param twin moonpulse.Simulator
 function M.witness(twin)
   local seen = {}
   local function keep(replies, log, next_ns)

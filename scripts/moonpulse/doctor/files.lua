@@ -7,6 +7,7 @@ local M = {}
 local Files = {}
 Files.__index = Files
 
+--- The files of a host, below root: "" is this one, another folder a faked one.
 ---@param root string
 ---@return moonpulse.doctor.Files
 function M.new(root)
@@ -14,6 +15,8 @@ function M.new(root)
 end
 
 --- The text of a file without the line end after it; nil when it cannot be read.
+---@param path string absolute on that host
+---@return string?
 function Files:text(path)
   local file = io.open(self.root .. path, "r")
   local text = file and file:read("a") -- a folder opens but does not read
@@ -24,6 +27,8 @@ function Files:text(path)
 end
 
 --- The names in a folder, sorted; nil when it is not there or may not be read.
+---@param path string
+---@return string[]?
 function Files:list(path)
   local names = {}
   local ok = pcall(function()
@@ -38,11 +43,15 @@ function Files:list(path)
 end
 
 --- What lfs.attributes says of the file, links followed; nil when there is none.
+---@param path string
+---@return table?
 function Files:attributes(path)
   return (lfs.attributes(self.root .. path))
 end
 
 --- Where a symbolic link points to, as written; nil when it is none.
+---@param path string
+---@return string?
 function Files:link(path)
   return (lfs.symlinkattributes(self.root .. path, "target"))
 end
@@ -60,6 +69,8 @@ local function joined(folder, target)
 end
 
 --- The path that a chain of links ends at: /dev/serial/by-id/usb-... becomes /dev/ttyUSB0.
+---@param path string
+---@return string
 function Files:resolve(path)
   for _ = 1, 8 do
     local target = self:link(path)

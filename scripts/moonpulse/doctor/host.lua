@@ -14,6 +14,10 @@ local function count(list)
   return total
 end
 
+--- How many processors this process may use: on an only one nobody spins, and wakes are later.
+---@param files moonpulse.doctor.Files
+---@param identity moonpulse.doctor.Identity
+---@return moonpulse.doctor.Finding
 function M.processors(files, identity)
   local finding = { name = "processors" }
   local online = files:text("/sys/devices/system/cpu/online")
@@ -36,6 +40,9 @@ function M.processors(files, identity)
   return finding
 end
 
+--- Which governor sets the processors' frequency: one that saves power wakes late.
+---@param files moonpulse.doctor.Files
+---@return moonpulse.doctor.Finding
 function M.governor(files)
   local finding = { name = "processor governor" }
   local kinds, total = {}, 0
@@ -71,6 +78,9 @@ local clocks = { -- name -> cheap to read, steady?
   xen = true, hpet = false, acpi_pm = false, jiffies = false, ["refined-jiffies"] = false,
 }
 
+--- Which clock the kernel reads: all but the processor's own counter take a microsecond and more.
+---@param files moonpulse.doctor.Files
+---@return moonpulse.doctor.Finding
 function M.clock(files)
   local folder = "/sys/devices/system/clocksource/clocksource0/"
   local finding = { name = "clock source" }
@@ -94,6 +104,9 @@ function M.clock(files)
   return finding
 end
 
+--- Does the host run from its battery, on which it saves power?
+---@param files moonpulse.doctor.Files
+---@return moonpulse.doctor.Finding
 function M.power(files)
   local finding = { name = "power" }
   local supplies = files:list("/sys/class/power_supply")
@@ -125,6 +138,8 @@ function M.power(files)
 end
 
 --- pid -> program name; nil when not even the first process is to be seen (hidepid).
+---@param files moonpulse.doctor.Files
+---@return table<integer, string>?
 function M.processes(files)
   if not files:text("/proc/1/comm") then
     return nil
@@ -157,7 +172,11 @@ local function ignoring(files)
   end
 end
 
+--- Does ModemManager run? It asks every new serial port whether it is a modem, and a stimulator hears that.
+---@param files moonpulse.doctor.Files
+---@param processes table<integer, string>? of processes()
 ---@param usb boolean is a USB serial port plugged in?
+---@return moonpulse.doctor.Finding
 function M.modem_manager(files, processes, usb)
   local finding = { name = "ModemManager" }
   if not processes then
@@ -181,6 +200,8 @@ function M.modem_manager(files, processes, usb)
 end
 
 --- brltty takes some USB serial adapters for braille displays; nil when it does not run.
+---@param processes table<integer, string>?
+---@return moonpulse.doctor.Finding?
 function M.brltty(processes)
   local pid = processes and runs(processes, "brltty")
   return pid and {

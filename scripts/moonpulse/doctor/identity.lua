@@ -40,6 +40,7 @@ end
 ---@field rtprio number? soft limit
 ---@field memlock number? soft limit, bytes
 
+--- Who this process is and what it may do, as the kernel says in /proc/self.
 ---@param files moonpulse.doctor.Files
 ---@return moonpulse.doctor.Identity
 function M.of(files)

@@ -63,6 +63,7 @@ function M.text(seconds)
 end
 
 --- The names of the uses that the result is fit for.
+---@param result moonpulse.core.LatencyResult
 ---@return string[]
 function M.fit(result)
   local names = {}
@@ -75,6 +76,7 @@ function M.fit(result)
 end
 
 --- The test as a finding of the doctor.
+---@param result moonpulse.core.LatencyResult with late: wakes later than the worst use takes
 ---@return moonpulse.doctor.Finding
 function M.finding(result)
   local fit = M.fit(result)
@@ -102,6 +104,7 @@ end
 local widest = 40
 
 --- The histogram as lines; the bars are logarithmic so that one late wake is still seen.
+---@param result moonpulse.core.LatencyResult
 ---@return string[]
 function M.histogram(result)
   local first, last, most = nil, 0, 1

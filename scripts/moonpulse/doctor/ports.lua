@@ -4,6 +4,8 @@ local identities = require "moonpulse.doctor.identity"
 local M = {}
 
 --- The serial ports of the host: { path =, usb = boolean }, real ones only.
+---@param files moonpulse.doctor.Files
+---@return { path: string, usb: boolean }[]
 function M.list(files)
   local ports = {}
   for _, name in ipairs(files:list("/sys/class/tty") or {}) do
@@ -53,6 +55,11 @@ local function refused(finding, attributes, identity, path)
 end
 
 --- accessible(path): the kernel's word, access control lists included; nil for a faked tree.
+---@param files moonpulse.doctor.Files
+---@param identity moonpulse.doctor.Identity
+---@param port { path: string, usb: boolean }
+---@param accessible (fun(path: string): boolean?)?
+---@return moonpulse.doctor.Finding
 function M.permission(files, identity, port, accessible)
   local finding = { name = "port " .. port.path }
   local attributes = files:attributes(port.path)
@@ -90,6 +97,9 @@ local ftdi_rule = [[echo 'ACTION=="add|change", SUBSYSTEM=="usb-serial", DRIVER=
   .. "&& sudo udevadm control --reload && sudo udevadm trigger --subsystem-match=usb-serial"
 
 --- nil for adapters without such a timer.
+---@param files moonpulse.doctor.Files
+---@param port { path: string, usb: boolean }
+---@return moonpulse.doctor.Finding?
 function M.latency_timer(files, port)
   local name = files:resolve(port.path):match("[^/]+$")
   if not name then
@@ -135,6 +145,11 @@ local function openers(files, identity, processes, device)
 end
 
 --- nil for pseudo-terminals, which their other side always holds open.
+---@param files moonpulse.doctor.Files
+---@param identity moonpulse.doctor.Identity
+---@param port { path: string, usb: boolean }
+---@param processes table<integer, string>?
+---@return moonpulse.doctor.Finding?
 function M.second_opener(files, identity, port, processes)
   local device = files:resolve(port.path)
   if device:match("^/dev/pts/") or not files:attributes(device) then

@@ -42,6 +42,11 @@ local function ungranted(files, identity, item, finding)
   return finding
 end
 
+--- May a thread of this user run at a real-time priority? Else everything else may delay a pulse.
+---@param files moonpulse.doctor.Files
+---@param identity moonpulse.doctor.Identity
+---@param probe moonpulse.core.Grants? nil: it was not tried
+---@return moonpulse.doctor.Finding
 function M.priority(files, identity, probe)
   local finding = { name = "real-time priority" }
   if not probe then
@@ -67,6 +72,9 @@ function M.priority(files, identity, probe)
   return ungranted(files, identity, "rtprio", finding)
 end
 
+--- How late the kernel may wake a thread without saying so.
+---@param probe moonpulse.core.Grants?
+---@return moonpulse.doctor.Finding
 function M.slack(_, _, probe)
   local finding = { name = "timer slack" }
   local slack = probe and probe.slack_ns
@@ -82,6 +90,11 @@ function M.slack(_, _, probe)
   return finding
 end
 
+--- May memory be locked? Else a page that was swapped out delays a pulse by milliseconds.
+---@param files moonpulse.doctor.Files
+---@param identity moonpulse.doctor.Identity
+---@param probe moonpulse.core.Grants?
+---@return moonpulse.doctor.Finding
 function M.memory(files, identity, probe)
   local finding = { name = "memory lock" }
   if not probe then
@@ -101,6 +114,11 @@ function M.memory(files, identity, probe)
   return ungranted(files, identity, "memlock", finding)
 end
 
+--- Can the processor's deep sleep, from which it wakes late, be held off?
+---@param files moonpulse.doctor.Files
+---@param identity moonpulse.doctor.Identity
+---@param probe moonpulse.core.Grants?
+---@return moonpulse.doctor.Finding
 function M.sleep(files, identity, probe)
   local finding = { name = "processor sleep" }
   if probe and probe.dma then
@@ -121,6 +139,9 @@ function M.sleep(files, identity, probe)
   return finding
 end
 
+--- Which share of each second real-time threads may take: beyond it the kernel stops them.
+---@param files moonpulse.doctor.Files
+---@return moonpulse.doctor.Finding
 function M.throttle(files)
   local finding = { name = "real-time share" }
   local runtime = tonumber(files:text("/proc/sys/kernel/sched_rt_runtime_us") or "")

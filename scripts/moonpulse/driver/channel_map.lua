@@ -60,7 +60,7 @@ end
 ---@param description string of the device
 ---@param outputs integer[] two or more
 ---@param help string
----@return table spec
+---@return moonpulse.Spec spec
 function M.option(description, outputs, help)
   return { "channels", "text", "^.+$", optional = true, help = help,
     form = ("name=%d,other=%d"):format(outputs[1], outputs[2]),

@@ -77,7 +77,7 @@ function kinds.choice(spec, value)
 end
 
 --- Check and convert one value after its spec. Raises a refusal.
----@param spec table { key, kind, ... } as docs/drivers.md says
+---@param spec moonpulse.Spec
 ---@param value any text or already a value
 function M.value(spec, value)
   return kinds[spec[2]](spec, value)
@@ -85,7 +85,7 @@ end
 
 --- Check and convert a table of values. Raises a refusal.
 ---@param name string for the sentence
----@param specs table[]
+---@param specs moonpulse.Spec[]
 ---@param given table<string, any>
 ---@return table<string, any>
 function M.values(name, specs, given)
@@ -116,7 +116,7 @@ end
 
 --- A command. Calling it with a table of values checks them and returns the bytes.
 ---@param help string
----@param args table[] specs, as docs/drivers.md says
+---@param args moonpulse.Spec[]
 ---@param encode fun(values: table): string
 function M.new(help, args, encode)
   return setmetatable({ help = help, args = args, encode = encode, name = "the command" }, Command)

@@ -1,4 +1,6 @@
 --- What a driver must be (docs/drivers.md), checked when it loads: what is missing, and where.
+local core = require "moonpulse.core"
+
 local M = {}
 
 local function is(kind)
@@ -11,6 +13,13 @@ local function number_from(low, high)
   return function(value)
     return type(value) == "number" and value >= low and value <= high,
       ("a number of seconds from %g to %g"):format(low, high)
+  end
+end
+
+local function whole_from(low, high)
+  return function(value)
+    return type(value) == "number" and math.tointeger(value) ~= nil and value >= low and value <= high,
+      ("a whole number from %d to %d"):format(low, high)
   end
 end
 
@@ -63,11 +72,11 @@ local fields = {
   { "measures", is "table", true },
 }
 
-local serial_fields = {
-  { "baud", is "number" }, { "bits", one_of(5, 6, 7, 8) },
-  { "parity", one_of("none", "even", "odd") }, { "stop_bits", one_of(1, 2) },
-  { "flow", one_of("none", "rtscts", "xonxoff") },
-}
+local serial_fields = {} -- as the engine takes them
+for i, field in ipairs(core.serial_fields) do
+  serial_fields[i] = { field[1], field.names and one_of(table.unpack(field.names))
+    or whole_from(field.low, field.high) }
+end
 
 local function get(driver, path)
   local value = driver

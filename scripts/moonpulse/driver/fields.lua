@@ -14,8 +14,8 @@ end
 
 --- "key=value;key=value". driver.replies[name] lists the keys, with a format where one is usual:
 --- { "power", "hz:%.1f" }.
----@param driver table
----@param reply table
+---@param driver moonpulse.Driver
+---@param reply moonpulse.Reply
 ---@return string
 function M.text(driver, reply)
   local parts = {}
@@ -29,7 +29,7 @@ function M.text(driver, reply)
 end
 
 --- The values of a command in the order in which it takes them, as frame would read them.
----@param command table
+---@param command moonpulse.Command
 ---@param values table
 ---@return string
 function M.values(command, values)

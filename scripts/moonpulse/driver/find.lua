@@ -104,7 +104,7 @@ end
 --- A driver by its name, or by the path of its file, which is a program: name is the user's word, never
 --- what a record or another file says.
 ---@param name string "rapid", "./mine.lua"
----@return table? driver
+---@return moonpulse.Driver? driver
 ---@return string? message
 function M.find(name)
   if M.known(name) then
@@ -129,9 +129,9 @@ function M.find(name)
 end
 
 --- A driver as one run uses it: its options checked, what depends on them settled.
----@param driver table
+---@param driver moonpulse.Driver
 ---@param given table<string, string>? as --device-option says
----@return table driver a copy, with options, serial and safe as plain values
+---@return moonpulse.Driver driver a copy, with options, serial and safe as plain values
 function M.configure(driver, given)
   local specs = {}
   for _, spec in pairs(driver.options or {}) do
@@ -157,8 +157,8 @@ function M.configure(driver, given)
 end
 
 --- What of a driver's options its twin knows too: both then speak of the same device.
----@param driver table configured
----@param model table the twin's module
+---@param driver moonpulse.Driver configured
+---@param model moonpulse.SimulatorModel the twin's module
 ---@return table<string, any>
 function M.twin_settings(driver, model)
   local settings = {}
@@ -169,8 +169,8 @@ function M.twin_settings(driver, model)
 end
 
 --- The twin's model of a driver.
----@param driver table
----@return table? model
+---@param driver moonpulse.Driver
+---@return moonpulse.SimulatorModel? model
 ---@return string? message
 function M.twin(driver)
   local name = driver.simulator

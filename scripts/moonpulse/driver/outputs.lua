@@ -5,7 +5,7 @@ local M = {}
 local margin_ns = 10000000 -- from one plan to the next, beyond what the device asks
 
 --- Which stimulator an action goes to; 0 for all where there is one.
----@param limits table
+---@param limits moonpulse.Limits
 ---@param action moonpulse.Action
 ---@return integer
 function M.of(limits, action)
@@ -15,8 +15,8 @@ end
 --- Which outputs a plan's channels are, where the driver does not know all of them: in one sentence, with an
 --- option for all. nil where it does, or has no such option.
 ---@param names string[] the plan's channels
----@param limits table
----@param driver table
+---@param limits moonpulse.Limits
+---@param driver moonpulse.Driver
 ---@return string?
 function M.mapping(names, limits, driver)
   local takes_names = false
@@ -61,7 +61,7 @@ function M.is_whole(action)
 end
 
 --- Seconds from a pulse of action to the next on another output.
----@param limits table
+---@param limits moonpulse.Limits
 ---@param action moonpulse.Action
 ---@return number
 function M.across(limits, action)
@@ -84,7 +84,7 @@ end
 
 --- The intensities that a hand sets, one for each output: { channel, mso } in the order of the plan; nil
 --- where the device sets them; false and two actions where one output would need two.
----@param limits table
+---@param limits moonpulse.Limits
 ---@param actions moonpulse.Action[]
 ---@return moonpulse.Action[]|false|nil
 ---@return moonpulse.Action? first
@@ -129,7 +129,7 @@ end
 
 --- When the device takes a plan's first action on an output (monotonic nanoseconds).
 ---@param last table<integer, moonpulse.LastGiven> what its outputs were given
----@param limits table
+---@param limits moonpulse.Limits
 ---@param first moonpulse.First
 ---@return integer
 function M.free_at(last, limits, first)

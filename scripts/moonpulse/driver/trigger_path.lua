@@ -13,7 +13,7 @@ local lines = { rts = true, dtr = true, ["break"] = true }
 ---@field bytes string? else these bytes
 ---@field after string? sent width seconds after them
 ---@field width number seconds
----@field serial table line settings of the port of its own
+---@field serial moonpulse.Serial of the port of its own
 
 local function number(key, value, low, high, unit)
   local n = tonumber(value)
@@ -137,9 +137,9 @@ local function frame(trigger)
 end
 
 --- The driver as a run uses it whose pulses go another way: all else stays with the device.
----@param driver table
+---@param driver moonpulse.Driver
 ---@param trigger moonpulse.Trigger
----@return table driver
+---@return moonpulse.Driver driver
 function M.apply(driver, trigger)
   local fired = frame(trigger)
   return setmetatable({

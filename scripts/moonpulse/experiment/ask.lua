@@ -18,6 +18,7 @@ function M.read_answers(path)
   return text_files.lines(path)
 end
 
+--- The keyboard of an experiment: what run:ask reads answers from, and what stops the run meanwhile.
 ---@param waiting table
 ---@param listen fun(quiet: boolean?): table? from now on keys stop the run; gives what is to be closed, nil
 ---   where there are no keys; quiet: it was said before
@@ -29,6 +30,7 @@ function M.new(waiting, listen, answers, path)
     listen = listen, keys = listen() }, Keyboard)
 end
 
+--- Keys stop nothing any more, and the terminal is as it was.
 function Keyboard:close()
   if self.keys then
     self.keys:close()
@@ -62,7 +64,10 @@ local function read_line(self)
     return io.stdin:read("l") or false
   end
   local watched <close> = input -- luacheck: ignore 211
-  return self.waiting:until_true(function() return take_line(self) end)
+  core.hold(true) -- an operator does not live in virtual time
+  local ok, line = pcall(self.waiting.until_true, self.waiting, function() return take_line(self) end)
+  core.hold(false)
+  return ok and line or not ok and error(line, 0)
 end
 
 --- The next answer, wherever answers come from; false when there are no more.

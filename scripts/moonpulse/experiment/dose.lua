@@ -10,7 +10,8 @@ local M = {}
 local Dose = {}
 Dose.__index = Dose
 
----@param job table with policy and thresholds; gets safety: the gravest report so far
+--- What a run has given: nothing so far.
+---@param job moonpulse.Job with policy and thresholds; gets safety: the gravest report so far
 function M.new(job)
   return setmetatable({ job = job, given = givens.new(), unasked = {} }, Dose)
 end
@@ -24,8 +25,10 @@ end
 
 --- What the gate must know before a plan is played: what was given before it, and when it begins, never later
 --- than the device can give it.
----@param starts_s fun(lowering: userdata, firsts: moonpulse.First[]): number seconds from the run's start
----@return { earlier: moonpulse.Given, starts: fun(lowering: userdata, firsts: moonpulse.First[]): number }
+---@param starts_s fun(lowering: moonpulse.core.Lowering, firsts: moonpulse.First[]): number seconds from the
+---   run's start
+---@return { earlier: moonpulse.Given, starts: fun(lowering: moonpulse.core.Lowering,
+---   firsts: moonpulse.First[]): number }
 function Dose:before(starts_s)
   return { earlier = self.given, starts = function(...) return self:behind(starts_s(...)) end }
 end
@@ -33,7 +36,7 @@ end
 --- A plan that was admitted starts at start_s.
 ---@param plan moonpulse.Plan
 ---@param seed integer
----@param report table of the gate
+---@param report moonpulse.Report of the gate
 ---@param start_s number
 function Dose:begins(plan, seed, report, start_s)
   local job = self.job

@@ -25,6 +25,9 @@ local function next_draw(self, range)
 end
 
 --- A number between low and high, all equally likely.
+---@param low number
+---@param high number
+---@return number
 function Draws:uniform(low, high)
   number("run:uniform", "the lower bound", low)
   if number("run:uniform", "the upper bound", high) < low then
@@ -34,6 +37,9 @@ function Draws:uniform(low, high)
 end
 
 --- A whole number from low to high.
+---@param low integer
+---@param high integer
+---@return integer
 function Draws:integer(low, high)
   low, high = math.tointeger(low), math.tointeger(high)
   if not low or not high or high < low then
@@ -43,6 +49,8 @@ function Draws:integer(low, high)
 end
 
 --- A new list with the values of list in another order (Fisher and Yates), all orders equally likely.
+---@param list any[]
+---@return any[]
 function Draws:shuffle(list)
   if type(list) ~= "table" then
     blame.fail("run:shuffle: a list is needed, not %s", type(list))
@@ -62,6 +70,7 @@ function Draws:of_plan(k)
   return core.draw(self.seed, plan_stream + k, 0x7FFFFFFF)
 end
 
+--- The draws of an experiment: the same seed gives the same ones on every machine.
 ---@param seed integer of the run
 function M.new(seed)
   return setmetatable({ seed = seed, count = 0 }, Draws)

@@ -7,6 +7,7 @@ local M = {}
 
 ---@class moonpulse.Experiment
 ---@field id string? set from the file's name
+---@field file string? that it was read from
 ---@field name string?
 ---@field cite string?
 ---@field note string?

@@ -35,24 +35,32 @@ function Run:sleep(duration)
   local end_ns = core.clock_ns() + math.floor(seconds("run:sleep", duration) * 1e9)
   local waiting = self.stage.waiting
   waiting.check()
+  if end_ns <= core.clock_ns() then -- the loop has its turn all the same
+    waiting:wait(0)
+  end
   waiting:until_true(function()
     return core.clock_ns() >= end_ns or nil
   end, duration)
 end
 
 --- A number between two bounds, drawn from the run's seed.
+---@param low number
+---@param high number
 ---@return number
 function Run:uniform(low, high)
   return self.stage.draws:uniform(low, high)
 end
 
 --- A whole number from low to high, drawn from the run's seed.
+---@param low integer
+---@param high integer
 ---@return integer
 function Run:integer(low, high)
   return self.stage.draws:integer(low, high)
 end
 
 --- A new list with the same values in another order, drawn from the run's seed.
+---@param list any[]
 ---@return any[]
 function Run:shuffle(list)
   return self.stage.draws:shuffle(list)
@@ -134,7 +142,7 @@ local is_run = setmetatable({}, { __mode = "k" })
 blame.guard_methods("run", Run, function(value) return is_run[value] == true end)
 
 --- What the script holds: methods and facts; a name that is neither is an error at its line.
----@param stage table of the runner
+---@param stage moonpulse.Stage of the runner
 ---@param facts table { params, seed, name }
 function M.new(stage, facts)
   local names = {}

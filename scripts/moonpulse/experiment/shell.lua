@@ -20,7 +20,12 @@ local function execute(waiting, command)
       ended = { status, signal }
       waiting:wake()
     end })
-  local how = waiting:until_true(function() return ended end)
+  core.hold(true) -- it does not live in virtual time
+  local done, how = pcall(waiting.until_true, waiting, function() return ended end)
+  core.hold(false)
+  if not done then
+    error(how, 0)
+  end
   process:finish()
   local status, signal = how[1], how[2]
   if signal ~= 0 then
@@ -35,7 +40,7 @@ local function execute_here(command)
 end
 
 --- From now on, until it is closed, scripts and what they require have these two.
----@param stage table of the runner
+---@param stage moonpulse.Stage of the runner
 ---@return table to be closed
 function M.open(stage)
   local self = setmetatable({ execute = os.execute, exit = os.exit, popen = io.popen, pipes = {} }, Opened)

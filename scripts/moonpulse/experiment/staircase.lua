@@ -26,6 +26,7 @@ local limit_trials = 3 -- so often beyond min or max in a row: the threshold is 
 local yes_no = { y = true, yes = true, n = false, no = false }
 
 --- What came out: true, false, or a text like "y".
+---@param value boolean|string
 function Trial:answer(value)
   local answer = value
   if type(value) == "string" then
@@ -47,6 +48,9 @@ local function halve(step, min_step)
   return math.max(min_step, math.floor(step / 2 / min_step + 0.5) * min_step)
 end
 
+--- Go on from a trial's answer: down after a yes, up after a no; a turn is kept, and halves the step.
+---@param trial table of the staircase
+---@param answer boolean
 function Staircase:take(trial, answer)
   local direction = answer and -1 or 1
   self.note(("trial %d answer %s"):format(trial.number, answer and "yes" or "no"))

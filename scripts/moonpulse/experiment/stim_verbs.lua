@@ -20,7 +20,11 @@ local soonest_ns = 5000000 -- the same, where the script says when
 local long_ns = 50000000 -- judging that takes so long is felt elsewhere
 local play_known = { at = "?number" }
 
+--- What run:device() gives: a stimulator that is connected.
+---@param stimulator moonpulse.Stimulator
 ---@param show table of moonpulse.run.experiment_log
+---@param waiting table of moonpulse.experiment.waiting
+---@return moonpulse.ExperimentDevice
 function M.new(stimulator, show, waiting)
   local dose = doses.new(stimulator.job)
   function stimulator.record.on_unasked(since_ns) -- of which strength is not known: what it was told, or all
@@ -113,7 +117,7 @@ end
 --- device is asked. Several at once are one.
 ---@param who string the function, for messages
 ---@param reason string "finished", "requested", or why the run ends
----@return table? left as of moonpulse.Stimulator:leave; nil where nothing was armed
+---@return moonpulse.Left? left as of moonpulse.Stimulator:leave; nil where nothing was armed
 function Device:make_safe(who, reason)
   local stimulator, was_armed = self.stimulator, false
   self.turns:stop(who, function()
@@ -284,20 +288,20 @@ function Device:fire(plan, options)
 end
 
 --- What the device says about itself now: the fields of its driver's status.
----@return table
+---@return moonpulse.Reply
 function Device:status()
   local turn <close> = self.turns:take("status", "stim:status") -- luacheck: ignore 211
   return self.stimulator.driver.status(self.stimulator.link)
 end
 
---- What the device allows: { channels, intensity = { min, max, step }, shortest_interval, why }.
----@return table
+--- What the device allows.
+---@return moonpulse.Limits
 function Device:limits()
   return self.stimulator.driver.limits(self.stimulator.identity)
 end
 
---- Who the device said it is: { model, serial, ... }.
----@return table
+--- Who the device said it is.
+---@return moonpulse.Identity
 function Device:identity()
   return self.stimulator.identity
 end

@@ -10,7 +10,7 @@ function M.guard()
 end
 
 --- No longer. stage gets stuck_at where it was interrupted.
----@param stage table of the runner
+---@param stage moonpulse.Stage of the runner
 function M.over(stage)
   local where = core.interruptible(false)
   local why = "the script did not yield for more than 0.5 s: wait with run:sleep, not in a loop"

@@ -15,6 +15,7 @@ Queue.__index = Queue
 ---@field unheard integer those that came before any part listened
 ---@field dropped integer those that were let go before they were met: the queue was full
 
+--- A queue in which no byte has come yet.
 ---@param most { pieces: integer, bytes: integer }? smaller limits, for tests
 ---@return moonpulse.TriggerQueue
 function M.new(most)

@@ -18,6 +18,7 @@ local waits_for = {
   status = { status = true, stop = true },
 }
 
+--- Who may have the stimulator: nobody has it yet.
 ---@param waiting table of moonpulse.experiment.waiting
 function M.new(waiting)
   return setmetatable({ waiting = waiting }, Turns)

@@ -15,6 +15,7 @@ local turn_ns = 20000000 -- a script that takes one byte after the other gives t
 local known = { line = "?text", edge = "?text", byte = "?number", timeout = "?number",
   fresh = "?true or false" }
 
+--- The triggers of a run; bytes come once open() or play() was called.
 ---@param waiting table
 ---@param device_session userdata the session whose port has the lines
 ---@param on_lost fun(text: string) the port of the bytes is lost: ends the run
@@ -47,9 +48,76 @@ function Triggers:open(path, baud)
   end
 end
 
+--- In virtual time nothing comes from outside: what comes, and when, is known.
+---@param entries moonpulse.TriggerEntry[]
+---@param from string? the file that says so
+---@param inputs fun(cts: boolean, dsr: boolean) moves the lines that come in
+function Triggers:play(entries, from, inputs)
+  self.wire = assert(core.wire(nil, function() end))
+  self:open(self.wire:path(), 115200)
+  self.path, self.from, self.entries, self.inputs = from, from, entries, inputs
+  self.to_come = { bytes = 0, edges = 0 }
+  for _, entry in ipairs(entries) do
+    local kind = entry.byte and "bytes" or "edges"
+    self.to_come[kind] = self.to_come[kind] + 1
+  end
+end
+
+--- Let one come.
+local function give(self, entry)
+  if entry.byte then
+    self.to_come.bytes = self.to_come.bytes - 1
+    self.wire:write(string.char(entry.byte))
+  else
+    self.to_come.edges = self.to_come.edges - 1
+    self.levels[entry.line] = entry.high
+    self.inputs(self.levels.cts, self.levels.dsr)
+  end
+  self.waiting:wake()
+end
+
+--- The run starts at start_ns: times of play() count from there.
+---@param start_ns integer monotonic
+function Triggers:start(start_ns)
+  if not self.entries then
+    return
+  end
+  self.levels = { cts = false, dsr = false }
+  self.player = core.spawn(function()
+    for _, entry in ipairs(self.entries) do
+      local left_ns = start_ns + entry.at_ns - core.clock_ns()
+      if left_ns > 0 then
+        core.wait(left_ns / 1e9)
+      end
+      if self.over then
+        return
+      end
+      give(self, entry)
+    end
+  end)
+end
+
+--- Raise, at the script's line, where it would wait for ever.
+local function check_to_come(self, kind, timeout)
+  if not self.entries or timeout or self.to_come[kind] > 0 then
+    return
+  end
+  blame.fail("run:wait_trigger: %s: give it a timeout, or more triggers", self.from
+    and ("no further %s comes by %s"):format(kind == "bytes" and "byte" or "edge", self.from)
+    or "in virtual time triggers come from --triggers FILE, and there is none")
+end
+
+--- No more come; the port is let go of.
 function Triggers:close()
+  self.over = true
+  if self.player then
+    self.player:wake()
+  end
   if self.session then
     self.session:close()
+  end
+  if self.wire then
+    self.wire:close()
   end
 end
 
@@ -93,21 +161,27 @@ local function wait_for_byte(self, byte, timeout, fresh)
       refusals.fault(self.lost)
     end
     at_ns, found, first = self.queue:take(part, byte)
+    if not at_ns then
+      check_to_come(self, "bytes", timeout)
+    end
     return at_ns
   end, timeout)
   return at_ns, found, first
 end
 
---- How many bytes came and what became of them; nil without --trigger-in.
+--- How many bytes came and what became of them; nil without --trigger-in or --triggers.
 ---@return { came: integer, taken: integer, passed_over: integer, before: integer, dropped: integer }?
 function Triggers:counts()
   local queue = self.queue
-  return self.session and { came = queue.came, taken = queue.taken, passed_over = queue.came - queue.taken,
-    before = queue.unheard, dropped = queue.dropped } or nil
+  if not self.session or self.entries and not self.from then
+    return nil
+  end
+  return { came = queue.came, taken = queue.taken, passed_over = queue.came - queue.taken,
+    before = queue.unheard, dropped = queue.dropped }
 end
 
 --- The same in a sentence.
----@return string? nil without --trigger-in
+---@return string? nil without --trigger-in or --triggers
 function Triggers:summary()
   local counts = self:counts()
   if not counts then
@@ -133,7 +207,8 @@ local function wait_for_edge(self, line, edge, timeout)
     local cts, dsr, code = self.device:lines()
     if cts == nil then -- then the second value is the message
       blame.fail("run:wait_trigger: %s%s", dsr, code == "unsupported"
-        and ": a simulated device has no lines; take --trigger-in PATH" or "")
+        and ": a simulated device has no lines; take --trigger-in PATH, or --speed max and --triggers FILE"
+        or "")
     end
     if line == "cts" then
       return cts
@@ -147,7 +222,8 @@ local function wait_for_edge(self, line, edge, timeout)
       return core.clock_ns()
     end
     before = now
-  end, timeout, look_s)
+    check_to_come(self, "edges", timeout)
+  end, timeout, not self.entries and look_s or nil)
 end
 
 local function choice(who, value, first, second)

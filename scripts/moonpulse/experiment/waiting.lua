@@ -5,9 +5,12 @@ local refusals = require "moonpulse.text.refusal"
 
 local M = {}
 
+local most_here = 100000 -- turns at one instant of virtual time: more than any script needs
+
 local Waiting = {}
 Waiting.__index = Waiting
 
+--- Who waits in a script: nobody yet.
 ---@param check fun() raises where a stop came
 function M.new(check)
   return setmetatable({ check = check, tasks = {}, stops = 0 }, Waiting)
@@ -26,10 +29,19 @@ end
 ---@param seconds number?
 function Waiting:wait(seconds)
   M.must_wait()
+  if core.turns_here() > most_here then
+    blame.fail("the script waits for no time at all again and again, so that virtual time stands still: wait "
+      .. "for longer than 0 s")
+  end
   local task, stops = core.current(), self.stops
-  self.tasks[task] = true
+  table.insert(self.tasks, task)
   core.wait(seconds)
-  self.tasks[task] = nil
+  for i = #self.tasks, 1, -1 do
+    if self.tasks[i] == task then
+      table.remove(self.tasks, i)
+      break
+    end
+  end
   self.check()
   if stops ~= self.stops then
     refusals.stopped("requested")
@@ -42,9 +54,9 @@ function Waiting:stop()
   self:wake()
 end
 
---- Everybody who waits looks again.
+--- Everybody who waits looks again, in the order in which they began to wait.
 function Waiting:wake()
-  for task in pairs(self.tasks) do
+  for _, task in ipairs(self.tasks) do
     task:wake()
   end
 end

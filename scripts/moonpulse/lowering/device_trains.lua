@@ -9,13 +9,6 @@ local M = {}
 
 local most_cell = 16 -- pulses in the innermost group
 
----@class moonpulse.Part what a driver's encode.train is asked about (docs/drivers.md)
----@field cell { offset: number, action: moonpulse.Action }[]
----@field levels { count: integer, period: number, num: integer, den: integer }[]
----@field pulses integer
----@field span number seconds
----@field last number seconds
-
 local function fraction(text)
   local num, den = text:match("^(%d+)/(%d+)$")
   return math.tointeger(tonumber(num)), math.tointeger(tonumber(den))
@@ -281,8 +274,8 @@ end
 ---@param plan moonpulse.Plan
 ---@param mode "host"|"device"|"least"|"most" device and most: the largest parts that the device takes;
 ---   least: the smallest that we cannot time
----@param driver table
----@param given { identity: table?, resolve: fun(action: moonpulse.Action),
+---@param driver moonpulse.Driver
+---@param given { identity: moonpulse.Identity?, resolve: fun(action: moonpulse.Action),
 ---   host_can: fun(plan: moonpulse.Plan): boolean } resolve brings an action's intensity to %MSO; host_can:
 ---   can we time all of plan, pulse by pulse?
 ---@return moonpulse.Plan plan in which a pulse may stand for a program

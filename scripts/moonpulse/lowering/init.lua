@@ -9,13 +9,6 @@ local violations = require "moonpulse.lowering.violation"
 
 local M = {}
 
----@class moonpulse.Action one distinct thing that the device is asked to do
----@field channel string
----@field intensity number percent of reference, as the protocol says
----@field reference "MSO"|"RMT"|"AMT"
----@field mso number what the device is set to
----@field exact_mso number before rounding to the device's step
-
 local at, interval, refuse = violations.at, violations.interval, refusals.raise
 
 local function resolve(actions, thresholds, limits, driver)
@@ -79,8 +72,8 @@ local function check_outputs(actions, limits, driver)
 end
 
 --- Where a hand sets intensities: which, for each channel. A sentence; nil where the device sets them.
----@param driver table
----@param identity table?
+---@param driver moonpulse.Driver
+---@param identity moonpulse.Identity?
 ---@param actions moonpulse.Action[]
 ---@return string?
 function M.by_hand(driver, identity, actions)
@@ -112,9 +105,9 @@ end
 -- as mp_room_ns of engine/lowering.h, which says when there is none
 local room_ns = 100000
 
---- Of a plan at the device's shortest interval: that it has no room for lateness, and what has.
----@param lowering userdata that prepare() made
----@param driver table
+--- A warning for plans whose interval is the device's minimum, with the nearest interval that leaves room.
+---@param lowering moonpulse.core.Lowering that prepare() made
+---@param driver moonpulse.Driver
 ---@return string? nil where there is room
 function M.no_room(lowering, driver)
   local count, first = lowering:tight()
@@ -313,8 +306,8 @@ end
 ---@class moonpulse.Preparation
 ---@field plan moonpulse.Plan
 ---@field seed integer
----@field driver table
----@field identity table? what the device said it is; nil before it was asked
+---@field driver moonpulse.Driver
+---@field identity moonpulse.Identity? what the device said it is; nil before it was asked
 ---@field thresholds { rmt: number?, amt: number? } in %MSO
 ---@field timing "host"|"device"|"auto"|nil host
 ---@field progress fun(walked: integer)?
@@ -397,7 +390,7 @@ end
 
 --- Make everything that a run needs from a plan. Raises a refusal { code, message }.
 ---@param given moonpulse.Preparation
----@return userdata lowering
+---@return moonpulse.core.Lowering lowering
 ---@return moonpulse.Action[] actions
 function M.prepare(given)
   if given.plan:totals().pulses == 0 then
@@ -415,16 +408,11 @@ function M.prepare(given)
   return prepare(given, mode)
 end
 
----@class moonpulse.First what one output of the device must be set to before the plan
----@field action moonpulse.Action of its first pulse
----@field output integer
----@field onset_ns integer of that pulse, from the plan's start
-
 --- The action of the first pulse in time on each output: what the device must be set to before the plan.
 --- Behind a program that sets all outputs the plan itself sets those that come later.
----@param lowering userdata
+---@param lowering moonpulse.core.Lowering
 ---@param actions moonpulse.Action[]
----@param limits table
+---@param limits moonpulse.Limits
 ---@return moonpulse.First[] in order of time
 function M.first_actions(lowering, actions, limits)
   local used, left = {}, 0

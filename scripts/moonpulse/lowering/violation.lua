@@ -41,8 +41,9 @@ local function onsets(lowering, violation)
 end
 
 --- Of an interval that is drawn: how short it may get, and what to raise. nil where it is fixed.
----@param violation table
----@param given { plan: moonpulse.Plan, seed: integer, serial: table, latency: number } plan: as it was split
+---@param violation moonpulse.core.Violation
+---@param given { plan: moonpulse.Plan, seed: integer, serial: moonpulse.Serial, latency: number } plan: as it
+---   was split
 ---@return string?
 function M.drawn(violation, given)
   if not given.plan:totals().random then
@@ -62,9 +63,9 @@ function M.drawn(violation, given)
 end
 
 --- A violation in a sentence.
----@param violation table of a lowering's check
----@param driver table
----@param limits table
+---@param violation moonpulse.core.Violation of a lowering's check
+---@param driver moonpulse.Driver
+---@param limits moonpulse.Limits
 ---@param train table? the program that the first of them starts
 ---@return string
 function M.explain(violation, driver, limits, train)

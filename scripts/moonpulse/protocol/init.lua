@@ -25,6 +25,7 @@ local M = {}
 
 ---@class moonpulse.Protocol
 ---@field id string? what run, show and events take
+---@field file string? that it was read from
 ---@field name string
 ---@field family string? the heading it is listed under
 ---@field aim string? what it is given for

@@ -45,7 +45,7 @@ local function row_of(start, onset, number)
 end
 
 --- The start of a train was handed to the port.
----@param record table
+---@param record moonpulse.Record
 ---@param train table of prepare
 ---@param start { number: integer, planned_ns: integer, sent_ns: integer, late_ns: integer,
 ---   now_ns: integer, left_ns: integer, base: integer, action: moonpulse.Action, status: string? } now_ns:
@@ -75,12 +75,18 @@ function M.start(record, train, start)
 end
 
 --- Does a confirmation at confirmed_ns come before its pulse? Then it is not the row's.
+---@param row moonpulse.Row
+---@param confirmed_ns integer from the run's start
+---@return boolean
 function M.early(row, confirmed_ns)
   return row.begins_ns ~= nil and confirmed_ns < row.begins_ns
 end
 
---- A train's confirmation that comes later than any reply we know is perhaps the next pulse's, and
---- the row's own was lost: from there on nothing is sure until all that were due are confirmed.
+--- A confirmation later than any known reply time may be the next pulse's. From then on rows stay undecided
+--- until every pulse that was due is confirmed.
+---@param record moonpulse.Record
+---@param row moonpulse.Row that it would confirm
+---@param confirmed_ns integer from the run's start
 function M.doubt(record, row, confirmed_ns)
   if row.latest_ns and record.slow_ns and confirmed_ns > row.latest_ns + record.slow_ns then
     record.doubted = record.doubted or row
@@ -88,12 +94,17 @@ function M.doubt(record, row, confirmed_ns)
 end
 
 --- Are all that were due by now confirmed?
+---@param record moonpulse.Record
+---@param confirmed_ns integer from the run's start
+---@return boolean
 function M.caught_up(record, confirmed_ns)
   local row = record.unconfirmed[record.first_open]
   return not row or M.early(row, confirmed_ns)
 end
 
 --- A confirmation that is no row's: is it one more of the burst that was confirmed last?
+---@param record moonpulse.Record
+---@return boolean
 function M.take_spare(record)
   local spare = record.spare or 0
   record.spare = spare - 1
@@ -101,6 +112,8 @@ function M.take_spare(record)
 end
 
 --- Rows whose time has passed by now_ns have been given.
+---@param record moonpulse.Record
+---@param now_ns integer monotonic
 function M.settle(record, now_ns)
   local passing, count = record.passing, 0
   local total = #passing
@@ -120,6 +133,8 @@ function M.settle(record, now_ns)
 end
 
 --- Count a row's pulse, once.
+---@param record moonpulse.Record
+---@param row moonpulse.Row
 function M.given(record, row)
   if row.counted == false then
     row.counted = true
@@ -130,7 +145,9 @@ function M.given(record, row)
 end
 
 --- Was a train's start confirmed before this pulse of it came? Then it counts when it comes.
+---@param row moonpulse.Row
 ---@param confirmed_ns integer from the plan's start
+---@return boolean?
 function M.ahead(row, confirmed_ns)
   row.promised = row.counted == false and row.sent_ns > confirmed_ns
   row.awaited = not row.promised and row.awaited
@@ -138,6 +155,8 @@ function M.ahead(row, confirmed_ns)
 end
 
 --- The run stopped at halted_ns: what was due later waits for stopped() to say what became of it.
+---@param record moonpulse.Record
+---@param halted_ns integer monotonic
 ---@param status string? what is known of it; nil: that depends on whether the device disarms
 function M.cut(record, halted_ns, status)
   M.settle(record, halted_ns)
@@ -153,6 +172,7 @@ end
 --- One that does gave what it has confirmed by then; the others were stopped. Where it does not
 --- confirm each pulse, those that were due while the stop was on its way are uncertain: a burst may
 --- have been cut short.
+---@param record moonpulse.Record
 ---@param disarmed boolean?
 function M.stopped(record, disarmed)
   for _, row in ipairs(record.cut or {}) do

@@ -47,11 +47,15 @@ local function copy(fd, path)
   return true
 end
 
---- Of a run that ended: has its events.tsv fewer pulses than its result says, or is it none?
+--- Of a run that ended: is its events.tsv not what its result says: another, or none? Of an older version
+--- only whether it has fewer pulses can be told.
 ---@param path string
 ---@param result table of the manifest
 ---@return boolean
-function M.is_short(path, result)
+function M.is_changed(path, result)
+  if type(result.events_sum) == "string" then
+    return core.file_sum(path) ~= result.events_sum
+  end
   local events = read.events(path)
   local pulses = 0
   for _, field in ipairs { "pulses_sent", "pulses_skipped" } do
@@ -60,18 +64,20 @@ function M.is_short(path, result)
   return not events and pulses > 0 or events ~= nil and #events.pulses < pulses
 end
 
---- Before the file is closed: is it under its name, with all its lines? Where another is, or none, it is
---- written again under its name, and the other one stays beside it.
+--- Before the file is closed: is it under its name, with every byte that was written? Where another is, or
+--- none, it is written again under its name, and the other one stays beside it.
 ---@param file file* of core.create_file, all of it flushed
 ---@param path string
 ---@param lines integer that were written
+---@param sum string the checksum of what was written
 ---@return string? note what was done about it
 ---@return string? lost what is not there, and cannot be had from the file
-function M.settle(file, path, lines)
-  local fd, ours, found = core.file_state(file, path)
-  if not fd or ours and found == lines then
+function M.settle(file, path, lines, sum)
+  local fd, ours, found, found_sum = core.file_state(file, path)
+  local whole = found == lines and found_sum == sum
+  if not fd or ours and whole then
     return nil
-  elseif found ~= lines then
+  elseif not whole then
     return nil, path .. ": another program emptied or changed it during the run"
   end
   local ok, message = copy(fd, path)

@@ -17,13 +17,13 @@ function M.words(pulse, what)
   return ("pulse %d was given otherwise than it was set: %s"):format(pulse, what)
 end
 
----@class moonpulse.Given
+---@class moonpulse.GivenValues
 local Given = {}
 Given.__index = Given
 
 --- For a run.
 ---@param measure { what: string, unit: string }? the driver's; nil: its confirmations measure nothing
----@return moonpulse.Given
+---@return moonpulse.GivenValues
 function M.new(measure)
   return setmetatable({ measure = measure, kinds = {} }, Given)
 end

@@ -6,8 +6,8 @@ local function from_hex(text)
 end
 
 --- Remember what a plan sends, so that no question of connecting or arming counts.
----@param record table of the run
----@param frames table[] of lowering:frames()
+---@param record moonpulse.Record of the run
+---@param frames moonpulse.Frame[]
 function M.remember(record, frames)
   local sent = record.sent_frames or {}
   record.sent_frames = sent
@@ -29,7 +29,7 @@ local function is_sent(sent, bytes)
 end
 
 --- How many there are, and what the simulator said of the first.
----@param record table of the run
+---@param record moonpulse.Record of the run
 ---@return integer
 ---@return string?
 function M.count(record)

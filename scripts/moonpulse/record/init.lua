@@ -20,7 +20,10 @@ local window_ns = 1000000000 -- rows of a live run wait so long for others that 
 local function record_in(folder, path, file)
   file:setvbuf("full", 65536)
   file:write(core.event_header)
+  local sum = core.sum() -- of what is written, to be compared with what is there at the end
+  sum:add(core.event_header)
   return setmetatable({
+    sum = sum,
     folder = folder, path = path, file = file, index = 0, until_ns = math.mininteger,
     written_ns = math.mininteger, first = 1, last = 0, queue = {}, unconfirmed = {},
     first_open = 1, last_open = 0, unsure = {}, pulses_sent = 0, pulses_confirmed = 0, pulses_skipped = 0,
@@ -42,7 +45,7 @@ end
 ---@param out string
 ---@param id string
 ---@param group boolean? its group may read it, else nobody but its owner
----@return table? record
+---@return moonpulse.Record? record
 ---@return string? message
 function M.create(out, id, group)
   local wall = core.wall_ns()
@@ -63,14 +66,14 @@ end
 
 --- A new events.tsv (as events.tsv.new) for a folder that is there.
 ---@param folder string
----@return table? record
+---@return moonpulse.Record? record
 ---@return string? message
 function M.rewrite(folder)
   return new_record(folder, folder .. "/events.tsv.new")
 end
 
 --- A record that is kept in memory only, for whoever wants to know and must not change anything.
----@return table record
+---@return moonpulse.Record record
 ---@return fun(): string text events.tsv as it would be
 function M.in_memory()
   local parts = {}
@@ -115,6 +118,7 @@ function Record:open_flight(pulses, marks)
 end
 
 --- The plan starts at start_ns on the monotonic clock.
+---@param start_ns integer
 function Record:start(start_ns)
   self.start_ns = start_ns
   if self.flight then
@@ -123,6 +127,7 @@ function Record:start(start_ns)
 end
 
 --- The actions of the run, by their number.
+---@param actions moonpulse.Action[]
 ---@param driver { confirms: boolean?, setting_proof: string? } confirms false: the device never says that it
 ---   fired; setting_proof: how it confirms what it is told
 ---@param slow_ns integer? a reply later than that is perhaps another pulse's
@@ -145,6 +150,8 @@ end
 --- Plan number k of the run will start at start_ns (monotonic): what the flight record holds from here
 --- on is of that plan. Raises a refusal { code, message } where it does not hold that: then nothing is
 --- played.
+---@param k integer from 1
+---@param start_ns integer
 function Record:play(k, start_ns)
   if self.flight and not self.flight:play(k, start_ns) then
     error({ code = "limit", message = "the flight record takes no further plan: begin another run" }, 0)
@@ -153,7 +160,7 @@ end
 
 --- Another plan follows in the same run: its pulses are counted on from the last one.
 ---@param actions moonpulse.Action[]
----@param driver table as for set_actions
+---@param driver moonpulse.Driver as for set_actions
 ---@param slow_ns integer?
 function Record:next_play(actions, driver, slow_ns)
   self.extra = self.last_number
@@ -162,6 +169,8 @@ end
 
 --- A row that the disk does not take is missing from events.tsv, not from the flight record. It is said at
 --- once: there may be time to make room.
+---@param ok any what the file's method returned: nothing or false if it failed
+---@param message string?
 function Record:wrote(ok, message)
   if not ok and not self.lost then
     self.lost = ("%s/events.tsv: %s"):format(self.folder, message)
@@ -179,7 +188,9 @@ local function write_row(self, row, onset_ns)
   else
     self.written_ns = onset_ns
   end
-  self:wrote(self.file:write(core.event_row(row)))
+  local text = core.event_row(row)
+  self.sum:add(text)
+  self:wrote(self.file:write(text))
 end
 
 --- Rows leave in the order of their onsets, so one that waits for the device's reply holds the later
@@ -199,6 +210,9 @@ function Record:advance(until_ns)
   end
 end
 
+--- Put a row in its place among those to come. One that is open stays there, and holds back those after it,
+--- until it is closed.
+---@param row moonpulse.Row
 function Record:add(row)
   if row.event == "pulse" then
     row.timed_by, row.proof = row.timed_by or "host", self.setting_proof
@@ -254,6 +268,11 @@ function Record:pulse(number, planned_ns, sent_ns, late_ns, action, now_ns, stat
 end
 
 --- A pulse was left out; reason is "late", "close" or "setting".
+---@param number integer of the pulse in its plan
+---@param planned_ns integer onset, from the run's start
+---@param late_ns integer how late it would have left
+---@param action integer
+---@param reason string
 function Record:skipped(number, planned_ns, late_ns, action, reason)
   local train = self.trains[action]
   local onsets = train and train.onsets or { { ns = 0, tail = self.tails[action] } }
@@ -269,6 +288,7 @@ function Record:skipped(number, planned_ns, late_ns, action, reason)
 end
 
 --- The time is now_ns (monotonic): pulses of the device's own trains up to then were given.
+---@param now_ns integer
 function Record:settle(now_ns)
   trains.settle(self, now_ns)
 end
@@ -326,11 +346,18 @@ function Record:unasked(at_ns, reply, value)
 end
 
 --- Something else: a mark, a change of intensity.
+---@param event string
+---@param planned_ns integer from the run's start
+---@param sent_ns integer? the same; nil: nothing was sent
+---@param status string
+---@param reply string? also the text of a mark
+---@param action integer? whose columns the row has
 function Record:event(event, planned_ns, sent_ns, status, reply, action)
   self:add { event = event, planned_ns = planned_ns, sent_ns = sent_ns, status = status,
     reply = reply, tail = action and self.tails[action] }
 end
 
+--- What can be written so far goes to the disk.
 function Record:sync()
   if self.start_ns then
     self:advance(core.clock_ns() - self.start_ns - window_ns)
@@ -398,18 +425,23 @@ function Record:give_up()
   trains.stopped(self)
 end
 
---- No more rows. What another program did to the file meanwhile is in self.replaced where it could be mended.
+--- No more rows. What another program did to the file meanwhile is in self.replaced where it could be mended;
+--- what the file's checksum is now in self.events_sum.
 function Record:close()
   self:give_up()
   self:advance(math.maxinteger)
   self:wrote(self.file:flush())
   if self.path and not self.lost then
-    self.replaced, self.changed = files.settle(self.file, self.path, self.index + 1) -- and the header
+    self.replaced, self.changed = files.settle(self.file, self.path, self.index + 1, -- and the header
+      self.sum:text())
     self.lost = self.changed
   end
   self:wrote(self.file:close())
   if self.disordered and self.path and not self.lost then
     self:wrote(order.settle(self.path))
+    self.events_sum = core.file_sum(self.path)
+  else
+    self.events_sum = self.sum:text()
   end
   if self.flight then
     local ok, message = self.flight:close()

@@ -5,6 +5,7 @@
 -- torn, zeroed or moved is seen. Journals of older versions have neither.
 local cjson = require "cjson"
 local core = require "moonpulse.core"
+local json = require "moonpulse.text.sorted_json"
 local schema = require "moonpulse.record.schema"
 
 local M = {}
@@ -14,6 +15,7 @@ local most_bytes, most_line = 256000000, 16000000
 local Journal = {}
 Journal.__index = Journal
 
+--- Make the journal of a run, an empty one.
 ---@param folder string of the run
 ---@return table? journal to be closed
 ---@return string? message
@@ -36,7 +38,7 @@ function Journal:write(kind, entry)
     line[key] = key:match("_ns$") and math.type(value) == "integer" and tostring(value) or value
   end
   if not self.lost then
-    local text = cjson.encode(line):sub(1, -2)
+    local text = json.encode(line):sub(1, -2)
     local ok, message = self.file:write(text, (',"check":"%s"}\n'):format(core.checksum(text)))
     if ok then
       ok, message = self.file:flush()

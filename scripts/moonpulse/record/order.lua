@@ -24,8 +24,8 @@ local function place_of(queue, first, last, row)
 end
 
 --- Put row into the record's queue by key_ns, the soonest onset that it may get.
----@param record table with queue, first, last
----@param row table
+---@param record moonpulse.Record with queue, first, last
+---@param row moonpulse.Row
 ---@param key_ns integer
 function M.insert(record, row, key_ns)
   local queue, last = record.queue, record.last
@@ -41,8 +41,8 @@ function M.insert(record, row, key_ns)
 end
 
 --- Write what nothing can come before any more.
----@param record table with until_ns: no row with a sooner onset follows
----@param write fun(record: table, row: table, onset_ns: integer)
+---@param record moonpulse.Record with until_ns: no row with a sooner onset follows
+---@param write fun(record: moonpulse.Record, row: moonpulse.Row, onset_ns: integer)
 function M.flush(record, write)
   local queue, until_ns = record.queue, record.until_ns
   while record.first <= record.last do

@@ -2,26 +2,6 @@
 --- moonpulse recover, so that both write the same rows.
 local M = {}
 
----@class moonpulse.Outcome of the flight record or of a session, times in ns from the plan's start
----@field what "sent"|"skipped"|"not_taken"|"mark"
----@field send "pulse"|"set"|"mark"|"ask" a question before a setting has no row
----@field number integer
----@field planned_ns integer
----@field due_ns integer when its frame was due
----@field entered_ns integer stamp before the write
----@field returned_ns integer? stamp after it; nil: not known
----@field action integer
----@field frame integer
----@field stop string why it was left out
----@field text string? of a mark
----@field status string? of a pulse whose write nobody saw end
-
----@class moonpulse.OutcomeFacts
----@field offset_ns integer from the run's start to the plan's
----@field wire_ns integer[] of the frames
----@field latency_ns integer of the device
----@field tolerance_ns integer? nil: not known (a run of an older version)
-
 --- When the frame left, from the plan's start. A write that stalled past the tolerance began before the
 --- stall or after it: then the last instant holds, also for how late it is.
 ---@param out moonpulse.Outcome
@@ -55,7 +35,7 @@ local function enter_set(record, out, facts)
 end
 
 --- Write the rows of an outcome.
----@param record table
+---@param record moonpulse.Record
 ---@param out moonpulse.Outcome
 ---@param facts moonpulse.OutcomeFacts
 ---@param now_ns integer when it is told (monotonic)

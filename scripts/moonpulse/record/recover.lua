@@ -160,14 +160,14 @@ function M.rows(folder)
 end
 
 --- Why a run is not recovered; nil: it is.
----@param short boolean? it ended, and its events.tsv is not whole
-local function why_not(folder, manifest, chosen, short)
-  if manifest.status ~= "running" and not (chosen and manifest.status == "interrupted") and not short then
+---@param changed boolean? it ended, and its events.tsv is not whole
+local function why_not(folder, manifest, chosen, changed)
+  if manifest.status ~= "running" and not (chosen and manifest.status == "interrupted") and not changed then
     return ("%s is not torn: its run ended (%s), there is nothing to recover"):format(folder,
       tostring(manifest.status))
-  elseif short and not lfs.attributes(folder .. "/flight.bin", "mode") then
-    return ("%s: events.tsv is missing or has fewer pulses than the run sent, and there is no flight.bin to "
-      .. "write it from"):format(folder)
+  elseif changed and not lfs.attributes(folder .. "/flight.bin", "mode") then
+    return ("%s: events.tsv is missing, or not as the run left it, and there is no flight.bin to write it "
+      .. "from"):format(folder)
   elseif not manifest.flight and manifest.kind ~= "experiment" then
     return ("%s was not armed: nothing was sent"):format(folder)
   end
@@ -186,8 +186,8 @@ local function result_of(record, flight, planned, complete, scripted)
 end
 
 --- events.tsv and manifest.json of a run that nobody else is at.
----@param short boolean the run ended: its result stays, and so does what is in the place of events.tsv
-local function rewrite(folder, manifest, driver, flight, entries, short)
+---@param changed boolean the run ended: its result stays, and so does what is in the place of events.tsv
+local function rewrite(folder, manifest, driver, flight, entries, changed)
   local record, message = records.rewrite(folder)
   if not record then
     return nil, message
@@ -196,7 +196,7 @@ local function rewrite(folder, manifest, driver, flight, entries, short)
   local complete, planned, unknown = replays.all(record, flight, entries, driver, flight.said)
   record:close()
   local ok = not record.lost
-  if ok and short then
+  if ok and changed then
     ok, message = select(2, files.keep(folder .. "/events.tsv")) == nil, "what is there cannot be kept"
   end
   if ok then
@@ -209,11 +209,12 @@ local function rewrite(folder, manifest, driver, flight, entries, short)
   end
   local result = result_of(record, flight, planned, complete, manifest.kind == "experiment")
   result.pulses_unknown = unknown > 0 and unknown or nil
-  if short then
-    manifest.result.rebuilt = "events.tsv was missing or too short; written again from flight.bin"
+  if changed then
+    manifest.result.rebuilt = "events.tsv was missing or changed; written again from flight.bin"
   else
     manifest.protocol.pulses, manifest.status, manifest.result = planned, "interrupted", result
   end
+  manifest.result.events_sum = record.events_sum -- it is as whole as flight.bin has it
   record:manifest(manifest)
   return { sent = result.pulses_sent, confirmed = result.pulses_confirmed,
     skipped = result.pulses_skipped, planned = planned, said = flight.said, safe = ended_safe(flight.list) }
@@ -224,9 +225,9 @@ local function recover(folder, chosen, write_report)
   if not manifest then
     return nil, said
   end
-  local short = manifest.status ~= "running" and type(manifest.result) == "table"
-    and files.is_short(folder .. "/events.tsv", manifest.result)
-  local message = why_not(folder, manifest, chosen, short)
+  local changed = manifest.status ~= "running" and type(manifest.result) == "table"
+    and files.is_changed(folder .. "/events.tsv", manifest.result)
+  local message = why_not(folder, manifest, chosen, changed)
   if message and manifest.status ~= "running" and not lfs.symlinkattributes(folder .. "/report.html",
     "mode") then
     local _, why = write_report(folder)
@@ -244,7 +245,7 @@ local function recover(folder, chosen, write_report)
   end
   table.move(said, 1, #said, #flight.said + 1, flight.said)
   local summary
-  summary, message = rewrite(folder, manifest, driver, flight, entries, short)
+  summary, message = rewrite(folder, manifest, driver, flight, entries, changed)
   if summary then
     summary.unloaded = unloaded
     summary.no_report = select(2, write_report(folder))

@@ -110,6 +110,7 @@ function M.gaps(list, entry, name, losses)
     .. (trains and "; the numbers of the pulses behind them may be too small" or ""), #lost
 end
 
+--- The flight record of a run with all its records in memory, and what is not as it was written.
 ---@param path string
 ---@return moonpulse.Flight?
 ---@return string? message

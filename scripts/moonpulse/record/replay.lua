@@ -52,7 +52,7 @@ end
 ---@param list table[] its flight records
 ---@param play table what the journal or the manifest says of it
 ---@param times { run_ns: integer, next_ns: integer? } the run's start, and when the plan after it was begun
----@param given moonpulse.Given of the run
+---@param given moonpulse.GivenValues of the run
 ---@return boolean finished
 ---@return integer unfit records that are not of such a plan
 local function replay(record, list, play, times, driver, given)
@@ -203,7 +203,7 @@ local function is_its_own(entry, run)
 end
 
 --- Write all rows.
----@param record table they go there
+---@param record moonpulse.Record they go there
 ---@param flight moonpulse.Flight
 ---@param entries table[] of the journal: plans and marks in their order; of a protocol its one plan
 ---@param driver table has the words for the replies

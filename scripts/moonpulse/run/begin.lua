@@ -1,5 +1,7 @@
 --- What every run begins with: the job, the host's timing, the port.
+local core = require "moonpulse.core"
 local ending = require "moonpulse.run.ending"
+local inside = require "moonpulse.simulation.inside"
 local refusals = require "moonpulse.text.refusal"
 local require_timing = require "moonpulse.doctor.requirement"
 local triggers = require "moonpulse.driver.trigger_path"
@@ -11,8 +13,8 @@ local M = {}
 
 --- What the options say about how a device is driven, and how strictly it is judged.
 ---@param options table with a seed
----@param given { driver: table, policy: moonpulse.Policy }
----@return table job
+---@param given { driver: moonpulse.Driver, policy: moonpulse.Policy }
+---@return moonpulse.Job job
 function M.job(options, given)
   return {
     policy = given.policy, seed = options.seed, driver = given.driver,
@@ -24,8 +26,8 @@ end
 
 --- What the manifest says about the device before it was asked.
 ---@param options table
----@param given { driver: table, simulated: boolean, usb: table? }
----@return table
+---@param given { driver: moonpulse.Driver, simulated: boolean, usb: moonpulse.core.Port? }
+---@return moonpulse.DeviceFacts
 function M.device(options, given)
   local driver, usb = given.driver, given.usb
   return { name = driver.name, driver = driver.file, description = driver.description,
@@ -36,7 +38,7 @@ function M.device(options, given)
 end
 
 --- What the operator should know of the device before it is opened.
----@param driver table
+---@param driver moonpulse.Driver
 function M.notes(driver)
   if driver.note then
     line("note", "%s", driver.note(driver.settings))
@@ -48,6 +50,9 @@ function M.notes(driver)
 end
 
 --- The device has said who it is.
+---@param context moonpulse.Context its device is filled in
+---@param identity moonpulse.Identity
+---@param backend "serial"|"pty"|"virtual"
 function M.connected(context, identity, backend)
   local device = context.device
   device.model, device.serial, device.backend = identity.model, identity.serial, backend
@@ -71,22 +76,31 @@ function M.connected(context, identity, backend)
   end
 end
 
---- Call use(path) with the device's port, which is the twin's where the device is simulated.
+--- Call use(path, twin) with the device's port, which is the twin's where the device is simulated: in a
+--- process of its own, or in virtual time in this one.
+---@param context moonpulse.Context
+---@param options table of the command
+---@param simulated boolean
+---@param use fun(path: string, simulator: table?): any
+---@return any what use returned
 function M.with_port(context, options, simulated, use)
   if not simulated then
     return use(options.port)
   end
-  local twin <close> = twins.start(context.job.driver, context.record.folder .. "/twin.tsv",
+  local where = core.is_virtual() and inside or twins
+  local twin <close> = where.start(context.job.driver, context.record.folder .. "/twin.tsv",
     options.fault and options.fault.text)
-  context.device.port = twin.path
+  context.device.port = where == twins and twin.path or nil
   local trigger = context.job.driver.trigger
   if trigger then
     trigger.path, context.device.trigger.on = twin.trigger_path, twin.trigger_path
   end
-  return use(twin.path)
+  return use(twin.path, twin)
 end
 
 --- --require: three seconds of wakes on the dispatcher's kind of thread.
+---@param job moonpulse.Job
+---@param requirements moonpulse.TimingRequirement[]? nil: nothing is measured
 function M.require_of_host(job, requirements)
   if not requirements then
     return

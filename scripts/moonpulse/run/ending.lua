@@ -18,6 +18,8 @@ for code, status in pairs(refusals.status) do
 end
 
 --- A line for the operator.
+---@param key string at its beginning
+---@param text string a format if values follow
 function M.line(key, text, ...)
   print(("%-12s"):format(key) .. (select("#", ...) > 0 and text:format(...) or text))
 end
@@ -66,6 +68,7 @@ end
 
 --- Tell the operator at once what the disk does not take; the run goes on where the flight record, whose room
 --- was taken before, has it all.
+---@param context moonpulse.Context
 function M.tell_losses(context)
   local record = context.record
   record.on_lost = function(lost)
@@ -130,8 +133,8 @@ local function say_result(context, outcome, result)
       numbers.seconds(late.p95 / 1e6), numbers.seconds(late.p99 / 1e6),
       numbers.seconds(late.max / 1e6), unmeasured_text(context.record.pulses_unmeasured))
   end
-  if context.triggers then
-    M.line("triggers", "%s", context.triggers)
+  if context.triggers_text then
+    M.line("triggers", "%s", context.triggers_text)
   end
   if outcome.took_s then
     M.line("took", "%s, %s times real time", numbers.seconds(outcome.took_s),
@@ -145,6 +148,8 @@ local function say_result(context, outcome, result)
 end
 
 --- The last lines, the manifest's result, and the exit status.
+---@param context moonpulse.Context
+---@param outcome moonpulse.Ended
 function M.conclude(context, outcome)
   local record, planned = context.record, context.facts.pulses
   local result = record:result()
@@ -165,6 +170,7 @@ function M.conclude(context, outcome)
     result.lateness_us = nil -- nothing was measured
   end
   record:close()
+  result.events_sum = record.events_sum
   local lost = save(context, result)
   if not lost then
     core.phase "closed"
@@ -211,6 +217,9 @@ local function text_and_code(problem)
 end
 
 --- Faults while connecting or arming: nothing has been sent, or it was made safe.
+---@param context moonpulse.Context
+---@param action fun(): moonpulse.Ended
+---@return moonpulse.Ended
 function M.attempt(context, action)
   local ok, outcome = xpcall(action, function(problem)
     if type(problem) ~= "string" then

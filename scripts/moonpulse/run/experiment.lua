@@ -1,6 +1,7 @@
 --- An experiment's run: the script in a coroutine on the loop, one stimulator, one record.
 local blame = require "moonpulse.text.author_line"
 local core = require "moonpulse.core"
+local deadlines = require "moonpulse.stimulator.deadlines"
 local devices = require "moonpulse.experiment.stim_verbs"
 local draws = require "moonpulse.experiment.draws"
 local ending = require "moonpulse.run.ending"
@@ -19,7 +20,9 @@ local start = require "moonpulse.run.begin"
 local stimulators = require "moonpulse.stimulator"
 local stops = require "moonpulse.run.stop_sources"
 local stuck = require "moonpulse.experiment.stuck"
+local trigger_files = require "moonpulse.experiment.trigger_file"
 local triggers = require "moonpulse.experiment.wait_trigger"
+local virtual_time = require "moonpulse.simulation.virtual_time"
 local waitings = require "moonpulse.experiment.waiting"
 
 local M = {}
@@ -91,7 +94,7 @@ local function keep_watch(stage)
       stimulator:watch()
     end
     stage.record:sync()
-    core.wait(0.05)
+    core.wait(deadlines.next_s(stimulator, 0.05))
   end
 end
 
@@ -162,12 +165,13 @@ local function outcome_of(stage, ok, problem)
     outcome.text = core.stops.requested.words .. (stage.why and " (" .. stage.why .. ")" or "")
   else
     outcome.stop = ok and "finished" or stimulators.reason_of(problem)
+    outcome.text = outcome.stop == "stuck" and stage.stuck_at or nil -- in virtual time, and not armed
   end
   return outcome
 end
 
 --- Connect, run the script, leave the device safe.
-local function perform(context, options, path)
+local function perform(context, options, path, twin)
   local job, record = context.job, context.record
   local stimulator <close> = stimulators.new(job, record)
   local identity = stimulator:connect(path)
@@ -177,12 +181,15 @@ local function perform(context, options, path)
   local listening <close> = stage.triggers
   if options.trigger_in then
     listening:open(options.trigger_in, math.tointeger(options.trigger_baud) or 115200)
+  elseif core.is_virtual() then
+    listening:play(context.triggers or {}, options.triggers, function(cts, dsr) twin:inputs(cts, dsr) end)
   end
   local keyboard <close> = keyboards.new(stage.waiting, function(quiet)
     return stops.listen_for_keys(job, quiet)
   end, context.answers, options.answers)
   stage.keyboard = keyboard
   record:start(core.clock_ns())
+  listening:start(record.start_ns)
   record:manifest(manifests.of(context, "running"))
   core.spawn(keep_watch, stage)
   local run = objects.new(stage, { params = protocols.guard(context.values), seed = job.seed,
@@ -203,19 +210,30 @@ local function perform(context, options, path)
   stage.waiting:wake()
   core.wait(0) -- what the script spawned ends
   context.experiment.triggers = stage.triggers:counts()
-  context.triggers = stage.triggers:summary()
+  context.triggers_text = stage.triggers:summary()
   return outcome
 end
 
 --- What the options ask for that an experiment needs before anything is opened.
+---@return string[]? answers
+---@return table[]? triggers of moonpulse.experiment.trigger_file
 local function read_options(options)
-  if options.speed ~= 1 then
-    refusals.raise("usage", "--speed is for protocols: an experiment waits for people and triggers and runs "
-      .. "in real time")
-  elseif options.answers then
-    local answers, message = keyboards.read_answers(options.answers)
-    return answers or refusals.raise("usage", "--answers: %s", message)
+  local answers, triggers_read, message
+  if options.speed ~= 1 and options.trigger_in then
+    refusals.raise("usage", "--trigger-in is a port of this computer, and virtual time has none: write "
+      .. "what comes, and when, into a file and take --triggers FILE")
+  elseif options.speed == 1 and options.triggers then
+    refusals.raise("usage", "--triggers FILE is for virtual time: take --speed max, or --trigger-in PATH")
   end
+  if options.answers then
+    answers, message = keyboards.read_answers(options.answers)
+    answers = answers or refusals.raise("usage", "--answers: %s", message)
+  end
+  if options.triggers then
+    triggers_read, message = trigger_files.read(options.triggers)
+    triggers_read = triggers_read or refusals.raise("usage", "--triggers: %s", message)
+  end
+  return answers, triggers_read
 end
 
 local function make_context(options, given, job)
@@ -225,7 +243,7 @@ local function make_context(options, given, job)
   end
   core.phase("run", record.folder)
   return {
-    job = job, kind = "experiment", record = record, facts = { pulses = 0 }, speed = 1,
+    job = job, kind = "experiment", record = record, facts = { pulses = 0 }, speed = options.speed,
     experiment = { plays = 0, staircases = {} }, values = given.values,
     parameters = manifests.text_values(given.values), completed = "the script came to its end",
     device = start.device(options, given),
@@ -235,12 +253,12 @@ end
 
 --- Run it; leaves with an exit status where it does not come to its end.
 ---@param options table of the command
----@param given { driver: table, simulated: boolean, policy: moonpulse.Policy,
+---@param given { driver: moonpulse.Driver, simulated: boolean, policy: moonpulse.Policy,
 ---   experiment: moonpulse.Experiment, values: table }
 function M.run(options, given)
   local experiment = given.experiment
   experiment.name = experiment.name or experiment.id
-  local answers = read_options(options)
+  local answers, triggers_read = read_options(options)
   local job = start.job(options, given)
   job.protocol, job.policy.protocol = experiment, experiment
   stops.listen_for_signals(job)
@@ -249,23 +267,26 @@ function M.run(options, given)
   job.preflight = run_safety.preflight(options, not given.simulated, job)
   start.require_of_host(job, options.require)
   local context = make_context(options, given, job)
-  context.answers = answers
+  context.answers, context.triggers = answers, triggers_read
   ending.line("seed", "%d", job.seed)
   start.notes(job.driver)
-  local begun_ns = core.clock_ns()
+  local begun_ns = core.real_ns()
   ending.tell_losses(context)
   local outcome = ending.attempt(context, function()
     local opened, problem = context.record:open_flight(most_pulses, 0)
     if not opened then
       refusals.raise("limit", "%s", problem)
     end
-    return start.with_port(context, options, given.simulated, function(path)
-      return perform(context, options, path)
+    local time <close> = virtual_time.begin(options.speed)
+    local done = start.with_port(context, options, given.simulated, function(path, twin)
+      return perform(context, options, path, twin)
     end)
+    done.took_s, done.virtual_s = time.took()
+    return done
   end)
   core.phase "closing"
   -- signals stay caught: a second Ctrl-C must not end the closing of the record
-  outcome.elapsed_s = (core.clock_ns() - begun_ns) / 1e9
+  outcome.elapsed_s = (core.real_ns() - begun_ns) / 1e9
   ending.conclude(context, outcome)
 end
 

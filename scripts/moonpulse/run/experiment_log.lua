@@ -1,5 +1,6 @@
 --- What an experiment's run shows, records, and keeps for recover.
 local blame = require "moonpulse.text.author_line"
+local check_report = require "moonpulse.safety.check_report"
 local catalogue = require "moonpulse.protocol.catalogue"
 local core = require "moonpulse.core"
 local ending = require "moonpulse.run.ending"
@@ -17,7 +18,8 @@ Show.__index = Show
 
 local long_s = 5 -- a plan that takes longer shows its progress
 
----@param context table of the run
+--- What the operator sees of an experiment, and what its record and journal keep.
+---@param context moonpulse.Context of the run
 ---@param journal table
 ---@param draws table
 function M.new(context, journal, draws)
@@ -49,6 +51,8 @@ function Show:mark(text, at_ns)
   self.record:event("mark", since_ns, nil, "passed", clean)
 end
 
+--- A staircase has its threshold, or has none: said, marked and kept for the manifest.
+---@param staircase moonpulse.Staircase
 function Show:staircase_ended(staircase)
   local threshold, why = staircase:threshold()
   local text = ("%s (%d reversals, %d trials)"):format(
@@ -61,6 +65,8 @@ function Show:staircase_ended(staircase)
   self:say(text)
 end
 
+--- The first arming says what the host granted; later ones say nothing.
+---@param realtime string
 function Show:armed(realtime)
   local context = self.context
   if not context.realtime then
@@ -74,6 +80,8 @@ end
 
 --- Raise where the flight record would not hold the plan as well: it is never filled by a plan that was
 --- begun.
+---@param who string the verb, for the sentence
+---@param plan moonpulse.Plan
 function Show:check_room(who, plan)
   local totals, room = plan:totals(), self.record:room()
   local needed = records.records_of(totals.pulses, totals.marks)
@@ -92,11 +100,16 @@ local function index_of(actions, action)
   end
 end
 
---- What the safety gate has against it, each sentence once.
+--- What the safety gate has against it, each sentence once; the record keeps what was said.
+---@param report moonpulse.Report
 function Show:concerns(report)
+  local plays = self.context.job.plays or { findings = {}, profile = report.profile, table = report.table }
+  self.context.job.plays = plays
+  plays.verdict = check_report.graver(plays.verdict or "within", report.verdict)
   for _, finding in ipairs(judge.concerns(report)) do
     if not self.said[finding.rule] then
       self.said[finding.rule] = true
+      table.insert(plays.findings, finding)
       self:say(finding.verdict .. ": " .. judge.sentence(finding))
     end
   end
@@ -129,11 +142,14 @@ function Show:next_play(k, admitted, told)
 end
 
 --- It will start at start_ns (monotonic): on disk before anything can leave.
+---@param start_ns integer
 function Show:starts(start_ns)
   self.play.start_ns = start_ns
   self.journal:write("play", self.play)
 end
 
+--- The live line of the plan that is being played.
+---@param elapsed number seconds from its start
 function Show:progress(elapsed)
   self.elapsed = math.max(0, elapsed)
   if self.screen then

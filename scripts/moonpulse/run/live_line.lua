@@ -14,7 +14,7 @@ Live.__index = Live
 function M.new(planned, seconds)
   return setmetatable({
     planned = planned, seconds = seconds, terminal = term.isatty(io.stdout),
-    shown_ns = 0, recent = {}, start_ns = core.clock_ns(),
+    shown_ns = 0, recent = {}, start_ns = core.real_ns(),
   }, Live)
 end
 
@@ -24,6 +24,9 @@ local function clock(seconds)
 end
 
 --- Pulses a second over the last two seconds of the run.
+---@param elapsed number seconds of the plan
+---@param done integer pulses
+---@return number?
 function Live:rate(elapsed, done)
   local recent = self.recent
   recent[#recent + 1] = { elapsed, done }
@@ -34,6 +37,11 @@ function Live:rate(elapsed, done)
   return span > 0.5 and (done - recent[1][2]) / span or nil
 end
 
+--- The line: time, pulses, rate, worst onset error, time left.
+---@param elapsed number seconds of the plan
+---@param done integer pulses
+---@param worst_us number? nil: nothing is measured
+---@return string
 function Live:text(elapsed, done, worst_us)
   local rate = self:rate(elapsed, done)
   return ("%s  %s/%s pulses  %s  worst onset error %s  %s left"):format(clock(elapsed),
@@ -43,6 +51,8 @@ function Live:text(elapsed, done, worst_us)
 end
 
 --- A line longer than the terminal would wrap and scroll: cut it, the terminal may be resized.
+---@param text string
+---@return string
 function Live:fit(text)
   local width = self.terminal and core.terminal_width()
   return width and #text >= width and text:sub(1, width - 1) or text
@@ -53,7 +63,7 @@ end
 ---@param done integer pulses sent
 ---@param worst_us number? the largest onset error so far
 function Live:update(elapsed, done, worst_us)
-  local now = core.clock_ns()
+  local now = core.real_ns()
   local period = self.terminal and 100000000 or 10000000000
   if now - self.shown_ns < period then
     return
@@ -70,6 +80,9 @@ function Live:update(elapsed, done, worst_us)
 end
 
 --- End the line, so that what follows starts on its own.
+---@param elapsed number seconds of the plan
+---@param done integer pulses
+---@param worst_us number?
 function Live:finish(elapsed, done, worst_us)
   if self.open then
     io.stdout:write("\r", self:fit(self:text(elapsed, done, worst_us)))

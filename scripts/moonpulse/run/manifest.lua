@@ -7,7 +7,7 @@ local run_safety = require "moonpulse.run.safety"
 local M = {}
 
 --- The manifest of a protocol's run.
----@param context table
+---@param context moonpulse.Context
 ---@param status string "running", ...
 ---@param result table?
 function M.of(context, status, result)
@@ -35,6 +35,8 @@ function M.of(context, status, result)
 end
 
 --- Parameters as data.
+---@param values table<string, any>
+---@return table<string, string|number|boolean>
 function M.text_values(values)
   local texts = {}
   for name, value in pairs(values) do
@@ -44,6 +46,8 @@ function M.text_values(values)
 end
 
 --- Actions as data: a driver's program may hold anything, its pulses' times are what counts.
+---@param actions moonpulse.Action[]
+---@return table[]
 function M.plain_actions(actions)
   local list = {}
   for i, action in ipairs(actions) do
@@ -61,6 +65,8 @@ function M.plain_actions(actions)
 end
 
 --- What moonpulse recover needs beside the flight record to write events.tsv.
+---@param job moonpulse.Job lowered
+---@return table
 function M.flight_facts(job)
   local wire_ns = {}
   for i, frame in ipairs(job.lowering:frames()) do

@@ -8,8 +8,8 @@ local M = {}
 --- What went wrong between arm and the end: the device is safe by now, leave() has asked it.
 ---@param stimulator moonpulse.Stimulator
 ---@param problem any the error
----@param left table of leave()
----@return table left where it was a stop, or an error that is not the device's; a fault is raised
+---@param left moonpulse.Left of leave()
+---@return moonpulse.Ended left where it was a stop, or an error that is not the device's; a fault is raised
 function M.explain(stimulator, problem, left)
   if refusals.is_stopped(problem) then
     left.stop = stimulator.stopped or problem.reason
@@ -26,12 +26,11 @@ function M.explain(stimulator, problem, left)
 end
 
 --- Run job on the device at path.
----@param job table as for moonpulse.stimulator, and { plan, seed }
+---@param job moonpulse.Job as for moonpulse.stimulator, and { plan, seed }
 ---@param path string
----@param record table
----@param hooks { connected: fun(identity: table, backend: string), prepared: fun(job: table),
----   armed: fun(realtime: string, waited_ns: integer), progress: fun(elapsed: number) }
----@return table outcome { stop = reason, fault = text?, disarmed = boolean }
+---@param record moonpulse.Record
+---@param hooks moonpulse.Hooks
+---@return moonpulse.Ended outcome
 function M.run(job, path, record, hooks)
   local stimulator <close> = stimulators.new(job, record)
   local identity = stimulator:connect(path)

@@ -21,7 +21,7 @@ function M.say_history(policy, line)
 end
 
 --- Tell the operator what the gate found.
----@param job table with safety and policy
+---@param job moonpulse.Job with safety and policy
 ---@param line fun(key: string, text: string)
 function M.say(job, line)
   local report = job.safety
@@ -74,7 +74,7 @@ end
 --- that is beyond what was tested is refused on a real device, unless its going on was confirmed.
 ---@param options table
 ---@param real boolean
----@param job table with protocol, driver, policy, and safety where the plan is known; policy gets
+---@param job moonpulse.Job with protocol, driver, policy, and safety where the plan is known; policy gets
 ---   beyond_refused
 ---@return table? answers for the record
 function M.preflight(options, real, job)
@@ -104,10 +104,10 @@ function M.preflight(options, real, job)
 end
 
 --- What the record keeps of all this.
----@param job table with safety, policy and preflight
+---@param job moonpulse.Job with what was found: safety of a protocol, plays of an experiment
 ---@return table
 function M.facts(job)
-  local report, concerns = job.safety, {}
+  local report, concerns = job.safety or job.plays, {}
   for i, finding in ipairs(report and judge.concerns(report) or {}) do
     concerns[i] = { verdict = finding.verdict, text = judge.sentence(finding), table = finding.table,
       source = finding.source, confidence = finding.confidence }

@@ -13,8 +13,9 @@ local Stretch = {}
 Stretch.__index = Stretch
 
 local LONGEST = 65536 -- pulses at once: between them a stop is heard
-local SHORT = 4 -- after a stretch of less than this some pulses go the long way first,
-local PAUSE = 64 -- twice as many after each one more, up to PAUSE
+-- Back off: after a stretch shorter than SHORT, send 1, 3, 7 ... up to PAUSE pulses through Lua before
+-- trying again.
+local SHORT, PAUSE = 4, 64
 
 --- Only bytes on the wire that the twin answers at once: no line, no second part, no train, no
 --- keep-alive.
@@ -40,8 +41,7 @@ local function owner(object, key)
   return object
 end
 
---- Does what answers the commands also say what it will answer? Something may be in between that
---- wants to see them all.
+--- True if steady() and receive() come from the same object, that is, no wrapper sits between.
 local function speaks_for_itself(twin)
   return twin.steady and owner(twin, "steady") == owner(twin, "receive")
 end
@@ -124,7 +124,7 @@ function Stretch:play(frame, listening)
     return 0
   end
   local played, written, onset_ns = self.player:play(record.file, record.index, text, steady, LONGEST,
-    link.log, witness.tail(steady.log))
+    link.log, witness.tail(steady.log), record.sum)
   if not played then
     refusals.fault(written)
   end

@@ -13,6 +13,9 @@ local signals = { [1] = "SIGHUP", [2] = "Ctrl-C (SIGINT)", [3] = "SIGQUIT", [15]
   [20] = "Ctrl-Z (SIGTSTP)" }
 
 --- Why a run ended before its plan did, in words.
+---@param context moonpulse.Context
+---@param outcome moonpulse.Ended
+---@return string
 function M.explain(context, outcome)
   local job, left_out = context.job, outcome.left_out
   if outcome.text then
@@ -31,7 +34,7 @@ function M.explain(context, outcome)
 end
 
 --- Every source of a stop comes here, from the first moment on; the first one wins and stays.
----@param job table
+---@param job moonpulse.Job
 ---@param reason string
 function M.interrupt(job, reason)
   if job.stop_reason then
@@ -45,6 +48,7 @@ function M.interrupt(job, reason)
 end
 
 --- On a terminal, q and the space bar stop the run.
+---@param job moonpulse.Job
 ---@param quiet boolean? it was said before
 ---@return table? input to be closed
 function M.listen_for_keys(job, quiet)
@@ -63,6 +67,7 @@ end
 
 --- From now on Ctrl-C and its like stop job instead of ending the process, until it has ended. What a
 --- stop does not end, the engine does: bindings/backstop.h.
+---@param job moonpulse.Job
 function M.listen_for_signals(job)
   local _, stopped = pcall(refusals.stopped, "stuck")
   core.interrupts(stopped, blame.ours)

@@ -9,11 +9,16 @@ local tables = require "moonpulse.safety.tables"
 local M = {}
 
 --- How grave a verdict is; what could not be checked is no more "within".
+---@param verdict string
+---@return number larger: graver
 function M.order(verdict)
   return rules.order[verdict] or rules.order.within + 0.5
 end
 
 --- The graver of two verdicts.
+---@param a string
+---@param b string
+---@return string
 function M.graver(a, b)
   return M.order(b) > M.order(a) and b or a
 end
@@ -105,6 +110,36 @@ function M.print(result)
   line("verdict", "%s (%s); %s%s, %s; %s", verdict, table.concat(parts, ", "),
     numbers.counted(report.pulses, "pulse"), report.nerve_pulses > 0 and (" (and %s to nerves)"):format(
       numbers.count(report.nerve_pulses)) or "", numbers.counted(report.trains, "train"), report.table)
+end
+
+--- Of an experiment: what was found in the plans of one course of it, as lines, or as one JSON object.
+---@param course { name: string, judged: string, json: boolean?, device: table, safety: table,
+---   pulses: integer, ended: string, history: moonpulse.History?, participant: string? } safety: as the run's
+---   manifest has it
+function M.print_course(course)
+  local safety, device = course.safety, course.device
+  local found = safety.verdict or "within"
+  local verdict = M.graver(device.verdict, found)
+  if course.json then
+    print(cjson.encode { protocol = course.name, course = course.judged, profile = safety.profile,
+      table = safety.table, verdict = verdict, layers = { device = device.verdict, guidelines = found },
+      pulses = course.pulses, device = device, warning = tables.warning, ended = course.ended,
+      findings = setmetatable(safety.findings, cjson.array_mt), history = histories.facts(course.history) })
+    return
+  end
+  print(course.name)
+  if course.history then
+    line("participant", histories.line(course.history, course.participant))
+  end
+  line("judged", course.judged)
+  line("ended", course.ended)
+  line(device.verdict, "%s: %s", device.name, device.message)
+  for _, finding in ipairs(safety.findings) do
+    line(finding.verdict, finding.text)
+  end
+  line("note", tables.warning)
+  line("verdict", "%s (device %s, guidelines %s); %s of this course; another one may be judged otherwise",
+    verdict, device.verdict, found, numbers.counted(course.pulses, "pulse"))
 end
 
 return M

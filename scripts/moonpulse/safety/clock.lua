@@ -53,6 +53,8 @@ function M.day(at)
 end
 
 --- Text without spaces around it.
+---@param text string
+---@return string
 function M.trim(text)
   return text:match("^%s*(.-)%s*$")
 end

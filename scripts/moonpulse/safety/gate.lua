@@ -12,12 +12,16 @@ local M = {}
 ---@field lab table?
 ---@field history moonpulse.History?
 ---@field schedule table? from moonpulse.safety.sessions
----@field protocol table? what declares the coil, the threshold and the nerve's channels
+---@field protocol moonpulse.Protocol|moonpulse.Experiment|nil what declares the coil,
+---   the threshold and the nerve's channels
+---@field real_pty boolean? behind the pseudo-terminal is a real stimulator
+---@field participant string? code
+---@field operator string? code
 ---@field beyond_refused boolean? the preflight was asked, and going beyond what was tested not confirmed
 ---@field beyond { reason: string, approval: string }? recorded, and lets a published limit be passed
 
 --- Why a plan may not run; nil: it may.
----@param report table from judge.plan
+---@param report moonpulse.Report from judge.plan
 ---@param policy moonpulse.Policy
 ---@return string?
 function M.refusal(report, policy)
@@ -48,9 +52,9 @@ end
 
 --- Judge the plan that lowering was made from and clear it for playing. Raises a refusal
 --- { code = "limit", message }.
----@param lowering userdata
+---@param lowering moonpulse.core.Lowering
 ---@param given moonpulse.Judgement with policy: moonpulse.Policy; without one, the strictest
----@return table report
+---@return moonpulse.Report report
 function M.clear(lowering, given)
   local policy = given.policy or { real = true }
   local report = judge.plan {

@@ -98,6 +98,7 @@ local function made(sum, fields)
   return fields
 end
 
+--- What an earlier run gave, by its record; if that is torn, the most that it can have been.
 ---@param path string of the run's folder
 ---@param manifest table of it
 ---@param rows boolean? read its rows as well as its result

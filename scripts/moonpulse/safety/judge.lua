@@ -222,8 +222,7 @@ end
 
 --- Judge a plan, with what its run gave before.
 ---@param given moonpulse.Judgement
----@return table report { verdict, profile, pulses, nerve_pulses, trains, findings, structural, table,
----   lab_over }; pulses, trains: without those of nerves
+---@return moonpulse.Report report
 function M.plan(given)
   local profile = given.profile or tables.default_profile
   local findings, add = collector()
@@ -310,7 +309,7 @@ function M.sentence(finding)
 end
 
 --- The findings that are not within, the gravest first.
----@param report table
+---@param report moonpulse.Report
 ---@return moonpulse.Finding[]
 function M.concerns(report)
   local list = {}

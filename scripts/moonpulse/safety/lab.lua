@@ -139,6 +139,9 @@ local function row_for(rows, hz, percent)
 end
 
 --- Judge one train: a train, a group or theta burst. Pairs and single pulses are trials.
+---@param train moonpulse.Train
+---@param percent number? % of the resting motor threshold; nil: not known
+---@param add fun(finding: moonpulse.Finding)
 function Lab:train(train, percent, add)
   local spec, rate = self.spec, train.hz
   if train.kind == "single" or train.kind == "pair" or not rate then -- a stretch has been seen, in trains

@@ -44,7 +44,7 @@ end
 local MOST_SENTENCES = 5
 
 --- What more is asked where a plan is beyond what was tested, or an override lets it pass a limit.
----@param report table of moonpulse.safety.judge
+---@param report moonpulse.Report of moonpulse.safety.judge
 ---@return moonpulse.Question[] empty where all is within
 function M.beyond(report)
   local concerns, parts = judge.concerns(report), {}

@@ -24,7 +24,14 @@ M.order = { within = 1, ["not covered"] = 2, ["beyond tested"] = 3, OVER = 4 }
 ---@field set string? what is not within is more than was written, for the device's step: which intensity
 ---@field source string
 ---@field confidence string
----@field train integer? number on its channel; pulse integer? its first; origin string?
+---@field train integer? number on its channel
+---@field pulse integer? its first one; if nothing was placed, the first pulse that it is of
+---@field at_s number? when that is, in seconds from the plan's start: judge
+---@field channel string? judge
+---@field origin string? "file:line" of it
+---@field hz number? of the train
+---@field percent number? of the resting motor threshold
+---@field times integer? how many are like it: judge
 
 -- %MSO without a threshold could be anything: it is judged as the strongest column
 local UNKNOWN_PERCENT = 130
@@ -59,6 +66,9 @@ local function percent_text(percent)
 end
 
 --- How a duration stands to a cell.
+---@param cell table of cell()
+---@param below_lowest boolean its intensity is below the table's lowest column
+---@param duration number seconds
 ---@return "within"|"beyond tested"|"OVER"
 function M.compare(cell, below_lowest, duration)
   if duration <= cell.limit_s + edge then

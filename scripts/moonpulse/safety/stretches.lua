@@ -81,6 +81,8 @@ function M.follow(finder, train, over, fast)
 end
 
 --- What tells whether a repetition went on with the open stretches.
+---@param finder table of moonpulse.safety.trains
+---@return table for again()
 function M.mark(finder)
   local slow, theta = finder.slow, finder.theta
   return { slow = slow, theta = theta, slow_pieces = slow and slow.pieces, slow_pulses = slow and slow.pulses,
@@ -89,8 +91,11 @@ function M.mark(finder)
 end
 
 --- The last repetition comes `times` more.
+---@param finder table of moonpulse.safety.trains
 ---@param before table from mark
+---@param times integer
 ---@param seconds number from it to the last of them; pulses: so many later
+---@param pulses integer
 function M.again(finder, before, times, seconds, pulses)
   for _, name in ipairs { "slow", "theta" } do
     local stretch = finder[name]
@@ -111,6 +116,7 @@ function M.again(finder, before, times, seconds, pulses)
 end
 
 --- No more trains come.
+---@param finder table of moonpulse.safety.trains
 function M.finish(finder)
   close(finder, "slow")
   close(finder, "theta")

@@ -55,12 +55,16 @@ local TOGETHER = 0.001 -- s: pulses of several coils at one instant are one
 local Pool = setmetatable({}, { __index = Finder })
 Pool.__index = Pool
 
+--- Finds the trains in the pulses of several channels together: what comes at once counts once.
 ---@param emit fun(train: moonpulse.Train)
 function M.pool(emit)
   return setmetatable(M.new(emit), Pool)
 end
 
 --- One pulse, of any channel.
+---@param at number seconds
+---@param action moonpulse.Action
+---@param origin string "file:line"
 function Pool:add(at, action, origin)
   local run = self.run
   if run and at - run.last < TOGETHER then

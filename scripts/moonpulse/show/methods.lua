@@ -204,6 +204,7 @@ end
 
 --- A parameter: value, range, help.
 ---@param declared moonpulse.Parameter
+---@param value any
 ---@return string
 function M.parameter(declared, value)
   local range = ""

@@ -125,6 +125,7 @@ end
 --- Trials, in a drawn or given order, counted by kind; the shortest and the longest interval from
 --- onset to onset.
 ---@param plan moonpulse.Plan labelled "trials", made by mp.trials
+---@param view moonpulse.core.View of it
 ---@return { count: integer, plan: moonpulse.Plan }[] by first appearance
 ---@return number? shortest seconds
 ---@return number? longest

@@ -89,7 +89,7 @@ end
 
 --- A twin whose settings go wrong on their way: its method receive, all else is the twin's.
 ---@param list table of parse, of_settings
----@param twin table
+---@param twin moonpulse.Simulator
 ---@param probe table as for new
 ---@return table
 function M.between(list, twin, probe)
@@ -151,8 +151,7 @@ Faults.__index = Faults
 
 --- The faults of a twin.
 ---@param list table from parse
----@param twin table a model; fault(kind, now_ns) -> replies, log for the kinds it offers; reports_later:
----   a pulse is answered when it is over, with a reply that has `confirms`
+---@param twin moonpulse.Simulator if it reports_later, its reply to a pulse has `confirms`
 ---@param probe table? a second twin, switched on like the first: it is asked which bytes are a setting
 ---@return table? faults with `gone` (unplugged) and `silent` (half-open)
 ---@return string? message
@@ -232,6 +231,7 @@ local function strike_all(self, at, out, reply, now_ns)
 end
 
 --- The faults that are there from the start.
+---@param now_ns integer of the simulator's clock
 ---@return table[] replies
 ---@return table[] log
 function Faults:begin(now_ns)
@@ -277,6 +277,8 @@ end
 
 --- What the model answered and logged in one call, with the faults in it. The first reply is the
 --- first pulse's, the second the second's; what else a pulse brings about comes after these.
+---@param replies moonpulse.SimulatorReply[]?
+---@param log moonpulse.SimulatorEvent[]?
 ---@return table[] replies
 ---@return table[] log
 function Faults:pass(replies, log)

@@ -10,7 +10,7 @@ local Twin = {}
 Twin.__index = Twin
 
 --- Start the twin NAME, its log at log. Raises a fault when it does not come up.
----@param driver table
+---@param driver moonpulse.Driver
 ---@param log string
 ---@param faults string? as sim --fault reads them
 ---@return table twin with path, and trigger_path where the driver is triggered; closing it ends the process

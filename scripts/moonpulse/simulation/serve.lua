@@ -1,4 +1,5 @@
---- A twin on a pseudo-terminal: bytes in, replies out at their time, a log of all it understood.
+--- A twin on a pseudo-terminal, or on a wire in virtual time: bytes in, replies out at their time, a log of
+--- all it understood.
 local core = require "moonpulse.core"
 local faults = require "moonpulse.simulation.faults"
 local witness = require "moonpulse.simulation.witness"
@@ -8,6 +9,8 @@ local M = {}
 local Host = {}
 Host.__index = Host
 
+--- Write what the model logged, and count it.
+---@param entries moonpulse.SimulatorEvent[]?
 function Host:note(entries)
   for _, entry in ipairs(entries or {}) do
     if self.log then
@@ -25,16 +28,24 @@ local function earlier(a, b)
   return a.number < b.number
 end
 
+--- Replies wait until their time.
+---@param replies moonpulse.SimulatorReply[]?
 function Host:later(replies)
+  local queue = self.queue
   for _, reply in ipairs(replies or {}) do
     self.said = self.said + 1
-    self.queue[#self.queue + 1] = { at_ns = reply.at_ns + self.on_ns, bytes = reply.bytes,
+    local last, new = queue[#queue], { at_ns = reply.at_ns + self.on_ns, bytes = reply.bytes,
       number = self.said }
+    queue[#queue + 1] = new
+    if last and earlier(new, last) then
+      table.sort(queue, earlier)
+    end
   end
-  table.sort(self.queue, earlier)
 end
 
 --- What the model answered and logged goes on its way, past the faults.
+---@param replies moonpulse.SimulatorReply[]?
+---@param log moonpulse.SimulatorEvent[]?
 function Host:take(replies, log)
   if self.faults then
     replies, log = self.faults:pass(replies, log)
@@ -72,13 +83,18 @@ function Host:since(arrival_ns)
   return math.max(arrival_ns - self.twin.waited_ns, self.now_ns)
 end
 
---- A pseudo-terminal has no wire: the time that bytes would be on it is added to the arrival.
+--- Arrival is when the first bit left. A pseudo-terminal has no wire: the time that bytes would be on it is
+--- added to that. A wire hands them over when it is over, so that this is now.
+---@param bytes string
+---@param arrival_ns integer monotonic
 function Host:receive(bytes, arrival_ns)
   if self.faults and self.faults.silent then
     return
   end
   local wire = core.wire_ns(self.serial, #bytes)
-  arrival_ns = self:since(arrival_ns)
+  if self.twin.on_port then
+    arrival_ns = self:since(arrival_ns)
+  end
   self.now_ns = math.max(arrival_ns, self.wire_free_ns) + wire
   self.wire_free_ns = self.now_ns
   if self.faults then
@@ -92,16 +108,43 @@ function Host:receive(bytes, arrival_ns)
   end
 end
 
+--- A line of the port has moved: only a wire has lines.
+---@param line "rts"|"dtr"|"break"
+---@param high boolean
+---@param at_ns integer monotonic
+function Host:line(line, high, at_ns)
+  if self.faults and self.faults.silent or not self.twin.line then
+    return
+  end
+  self.now_ns = at_ns
+  self:take(self.twin:line(line, high, at_ns - self.on_ns))
+  if self.task then
+    self.task:wake()
+  end
+end
+
+--- The lines that come in at the other end of a wire.
+---@param cts boolean
+---@param dsr boolean
+function Host:inputs(cts, dsr)
+  self.pty:inputs(cts, dsr)
+end
+
 -- of the trigger input: what --trigger sim reckons with
 local trigger_serial = { baud = 115200, bits = 8, parity = "none", stop_bits = 1, flow = "none" }
 
 --- The trigger input, a byte box: it is high while the last byte was not 0.
+---@param bytes string
+---@param arrival_ns integer monotonic
 function Host:trigger(bytes, arrival_ns)
   if self.faults and self.faults.silent then
     return
   end
   local wire = core.wire_ns(trigger_serial, 1)
-  self.trigger_free_ns = math.max(self:since(arrival_ns), self.trigger_free_ns or 0)
+  if self.twin.on_port then
+    arrival_ns = self:since(arrival_ns)
+  end
+  self.trigger_free_ns = math.max(arrival_ns, self.trigger_free_ns or 0)
   for i = 1, #bytes do
     self.trigger_free_ns = self.trigger_free_ns + wire
     self.now_ns = self.trigger_free_ns
@@ -130,11 +173,11 @@ function Host:step()
 end
 
 --- Start a twin on a new pseudo-terminal.
----@param model table the twin's module
+---@param model moonpulse.SimulatorModel the twin's module
 ---@param options { link: string?, log: string?, settings: table?, faults: table?, trigger: boolean?,
----   waits: (fun(): integer)? } faults: as moonpulse.simulation.faults parses them; trigger: a second
----   pseudo-terminal as trigger input, host.trigger_path; waits: how long the process has waited for the
----   processor by now, in nanoseconds
+---   waits: (fun(): integer)?, twin: table? } faults: as moonpulse.simulation.faults parses them; trigger: a
+---   second port as trigger input, host.trigger_path; waits: how long the process has waited for the
+---   processor by now, in nanoseconds; twin: to be served instead of a new one
 ---@return table? host with path, description and counts
 ---@return string? message
 function M.start(model, options)
@@ -144,8 +187,10 @@ function M.start(model, options)
     waits = options.waits or processor_waits(), waited_ns = 0,
     on_ns = core.clock_ns(), -- a twin's time begins when it is switched on, not when the host was
   }, Host)
-  self.twin = model.new(options.settings or {})
-  self.twin.on_port = true -- stamps are of when bytes were read: moonpulse.simulation.slack
+  local is_virtual = core.is_virtual()
+  local new_port = is_virtual and core.wire or core.pty
+  self.twin = options.twin or model.new(options.settings or {})
+  self.twin.on_port = not is_virtual -- stamps are of when bytes were read: moonpulse.simulation.slack
   self.serial = self.twin.serial or model.serial
   local message
   if options.faults then
@@ -159,18 +204,18 @@ function M.start(model, options)
     if not self.log then
       return nil, ("cannot write the log: %s"):format(message)
     end
-    self.log:setvbuf("line")
+    self.log:setvbuf(is_virtual and "full" or "line")
     self.log:write(witness.header)
   end
-  self.pty, message = core.pty(options.link, function(bytes, arrival_ns)
+  self.pty, message = new_port(options.link, function(bytes, arrival_ns)
     self:receive(bytes, arrival_ns)
-  end)
+  end, is_virtual and function(line, high, at_ns) self:line(line, high, at_ns) end or nil)
   if not self.pty then
     return nil, message
   end
   self.path = self.pty:path()
   if options.trigger then
-    self.trigger_pty, message = core.pty(nil, function(bytes, arrival_ns)
+    self.trigger_pty, message = new_port(nil, function(bytes, arrival_ns)
       self:trigger(bytes, arrival_ns)
     end)
     if not self.trigger_pty then
@@ -192,6 +237,7 @@ function Host:serve()
   end
 end
 
+--- serve() ends in its next turn.
 function Host:stop()
   self.stopping = true
   if self.task then
@@ -199,6 +245,7 @@ function Host:stop()
   end
 end
 
+--- Its ports are gone, and its log is whole.
 function Host:close()
   self.pty:close()
   if self.trigger_pty then

@@ -12,8 +12,8 @@ local M = {}
 local SHARE, MOST_NS = 10, 20000000 -- a tenth, and at most 20 ms: our choice
 
 --- Nanoseconds to take off a recharge.
----@param twin table on_port: commands come over a port (set by moonpulse.simulation.serve); waited_ns: how
----   long the process waited for the processor before it read what is being answered
+---@param twin moonpulse.Simulator on_port: commands come over a port (moonpulse.simulation.serve says so);
+---   waited_ns: how long the process waited for the processor before it read what is being answered
 ---@param recharge_ns integer
 ---@return integer
 function M.of(twin, recharge_ns)

@@ -4,28 +4,27 @@
 --- never from what the driver meant, so that a run's record can be held against it.
 local M = {}
 
----@class moonpulse.Given what left the device with one pulse; nil where it has no such thing
----@field channel string? its output
----@field intensity number? % of the output's full scale
----@field waveform string?
----@field mode string?
-
----@class moonpulse.TwinEntry
----@field event string
----@field bytes string?
----@field note string?
----@field at_ns integer on the twin's clock
----@field given moonpulse.Given? of a pulse
-
 --- The first line of a log.
 M.header = "time\tevent\tbytes\tnote\tchannel\tintensity\twaveform\tmode\n"
 
 local nothing = "n/a\tn/a\tn/a\tn/a"
 local texts = setmetatable({}, { __mode = "k" }) -- of what was given: a twin gives the same often
 
+local hexes, most_hexes, hexes_held = {}, 1024, 0 -- of bytes: a stimulator is told the same often
+
 local function hex(bytes)
-  return bytes and #bytes > 0 and (bytes:gsub(".", function(c) return ("%02x"):format(c:byte()) end))
-    or "n/a"
+  if not bytes or #bytes == 0 then
+    return "n/a"
+  end
+  local text = hexes[bytes]
+  if not text then
+    text = bytes:gsub(".", function(c) return ("%02x"):format(c:byte()) end)
+    if hexes_held == most_hexes then
+      hexes, hexes_held = {}, 0
+    end
+    hexes[bytes], hexes_held = text, hexes_held + 1
+  end
+  return text
 end
 
 local function text_of(given)
@@ -43,7 +42,7 @@ local function text_of(given)
 end
 
 --- A line without its time, the line end included.
----@param entry moonpulse.TwinEntry
+---@param entry moonpulse.SimulatorEvent
 ---@return string
 function M.tail(entry)
   return ("\t%s\t%s\t%s\t%s\n"):format(entry.event, hex(entry.bytes), entry.note or "",
@@ -52,7 +51,7 @@ end
 
 --- A line of the log.
 ---@param ns integer the time to write, nanoseconds from 0 up
----@param entry moonpulse.TwinEntry
+---@param entry moonpulse.SimulatorEvent
 ---@return string
 function M.line(ns, entry)
   return ("%d.%09d%s"):format(ns // 1000000000, ns % 1000000000, M.tail(entry))

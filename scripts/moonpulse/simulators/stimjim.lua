@@ -34,10 +34,17 @@ local dashes = ("-"):rep(34) .. "\r\n"
 local Twin = {}
 Twin.__index = Twin
 
+--- A line of the log, at the box's time.
+---@param event string as of moonpulse.SimulatorEvent
+---@param bytes string
+---@param text string?
+---@param given table?
 function Twin:note(event, bytes, text, given)
   self.log[#self.log + 1] = { event = event, bytes = bytes, note = text, at_ns = self.now_ns, given = given }
 end
 
+--- A reply, on its way after the box's latency.
+---@param text string a format if values follow
 function Twin:say(text, ...)
   text = select("#", ...) > 0 and text:format(...) or text
   self.replies[#self.replies + 1] = { at_ns = self.now_ns + self.latency_ns, bytes = text }
@@ -321,7 +328,8 @@ end
 -- The twin ------------------------------------------------------------------------------------------
 
 --- Hand over bytes that are complete on the wire at now_ns.
----@return table? replies, table? log
+---@return moonpulse.SimulatorReply[]? replies
+---@return moonpulse.SimulatorEvent[]? log
 function Twin:receive(bytes, now_ns)
   pass(self, now_ns)
   self.pending = self.pending .. bytes

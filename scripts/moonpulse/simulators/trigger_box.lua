@@ -25,6 +25,12 @@ local function results(self)
   return nil, #log > 0 and log or nil
 end
 
+--- A line of the log; one of a pulse counts it, and says on which lines it was.
+---@param event string as of moonpulse.SimulatorEvent
+---@param bytes string
+---@param text string
+---@param now_ns integer
+---@param channel string? of a pulse
 function Twin:note(event, bytes, text, now_ns, channel)
   self.now_ns = math.max(self.now_ns, now_ns)
   self.log[#self.log + 1] = { event = event, bytes = bytes, note = text, at_ns = self.now_ns,

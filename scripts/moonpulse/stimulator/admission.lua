@@ -6,18 +6,6 @@ local lower = require "moonpulse.lowering"
 
 local M = {}
 
----@class moonpulse.Admitted a plan that may be played on the device it was checked for
----@field lowering userdata
----@field actions moonpulse.Action[]
----@field first moonpulse.Action the action of its first pulse in time
----@field firsts moonpulse.First[] of each output of the device
----@field plan moonpulse.Plan
----@field seed integer
----@field identity table? of the device
----@field report table of moonpulse.safety.judge
----@field judged_s number? where other plans came before: the start that it was judged for last
----@field judging_ns integer how long that took
-
 local admitted = setmetatable({}, { __mode = "k" })
 
 --- What the safety gate looks at: the plan, and in an experiment what was given before it.
@@ -58,7 +46,7 @@ end
 
 --- Was value admitted for the device of that identity?
 ---@param value any
----@param identity table
+---@param identity moonpulse.Identity
 ---@return boolean
 function M.is_admitted(value, identity)
   return admitted[value] ~= nil and value.identity == identity

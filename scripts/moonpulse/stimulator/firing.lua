@@ -5,7 +5,7 @@ local M = {}
 
 --- Fire over a line, or over a port of its own: there, and down, before anything is armed. Raises a fault.
 ---@param link moonpulse.Link
----@param trigger table { line } or { path, serial, after }, with text as the user wrote it
+---@param trigger moonpulse.Trigger|table { line } or { path, serial, after }, with text as the user wrote it
 function M.open(link, trigger)
   local ok, message, code = link.session:trigger {
     line = trigger.line, path = trigger.path, serial = trigger.serial,
@@ -23,7 +23,7 @@ end
 
 --- A driver may fire over a line by itself: there is only one that it can name.
 ---@param link moonpulse.Link
----@param driver table
+---@param driver moonpulse.Driver
 ---@param actions moonpulse.Action[]
 ---@return string? line that was opened
 function M.open_own(link, driver, actions)

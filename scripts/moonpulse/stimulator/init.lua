@@ -2,12 +2,13 @@
 --- experiments both go through here; every way out of arm leaves the device safe.
 local admission = require "moonpulse.stimulator.admission"
 local core = require "moonpulse.core"
+local deadlines = require "moonpulse.stimulator.deadlines"
 local firing = require "moonpulse.stimulator.firing"
 local ignored = require "moonpulse.record.ignored"
 local leaving = require "moonpulse.stimulator.leaving"
 local links = require "moonpulse.stimulator.link"
 local listenings = require "moonpulse.stimulator.listening"
-local outcomes = require "moonpulse.record.outcome"
+local outcomes = require "moonpulse.stimulator.outcome"
 local outputs = require "moonpulse.driver.outputs"
 local refusals = require "moonpulse.text.refusal"
 local replies = require "moonpulse.stimulator.replies"
@@ -33,48 +34,13 @@ Stimulator.device_fault = replies.device_fault
 
 local lead_in_ns = 200000000 -- from "go" to the plan's start
 
---- What the dispatcher did. Times are nanoseconds from the start of the plan in play, of a stop on the
---- monotonic clock.
-function Stimulator:outcome(what, kind, number, onset_ns, due_ns, entered_ns, returned_ns, action,
-                            frame, stop, safe_sent, text, safes)
-  local record = self.record
-  if what == "sent" then -- the next keep-alive comes a period later
-    self.contact_ns = math.max(self.contact_ns, self.start_ns + returned_ns)
-  end
-  if what == "sent" or what == "skipped" or what == "not_taken" or what == "mark" then
-    local now_ns = core.clock_ns()
-    local is_pulse = what == "sent" and kind == "pulse"
-    if is_pulse then
-      record:doubt(now_ns - self.slow_ns)
-    end
-    outcomes.enter(record, { what = what, send = kind, number = number, planned_ns = onset_ns,
-      due_ns = due_ns, entered_ns = entered_ns, returned_ns = returned_ns, action = action, frame = frame,
-      stop = stop, text = text }, self.facts, now_ns)
-    if is_pulse then
-      self:has_sent(self.actions[action], frame, returned_ns, now_ns)
-    elseif what == "sent" and kind == "ask" then
-      self.listening:ask(self.start_ns + entered_ns, true)
-      self:tell_believed()
-    elseif what == "sent" then
-      local at_ns = self.start_ns + entered_ns
-      setting.follows(self, at_ns + self.facts.wire_ns[frame],
-        self.listening:tell(self.actions[action], at_ns, true))
-      self:tell_believed()
-    elseif what == "skipped" and kind ~= "pulse" then
-      self.held = number -- the pulse that is not sent without it
-    elseif what == "skipped" then
-      self.left_out = { pulse = number, late_ns = entered_ns - due_ns, reason = stop }
-    end
-  elseif what == "finished" then
-    self.finished = true
-    self:wake()
-  elseif what == "stopped" then
-    self.listening:safe(entered_ns, safes)
-    self:has_stopped(stop, safe_sent, entered_ns)
-  end
-end
+Stimulator.outcome = outcomes.hear
 
 --- A pulse, or the start of a train, has left.
+---@param action moonpulse.Action
+---@param frame integer from 1
+---@param returned_ns integer when the write had ended, from the plan's start
+---@param now_ns integer when that is told, monotonic
 function Stimulator:has_sent(action, frame, returned_ns, now_ns)
   local at_ns = self.start_ns + returned_ns
   self.last[self:output_of(action)] = { action = action, at_ns = at_ns,
@@ -86,6 +52,10 @@ function Stimulator:has_sent(action, frame, returned_ns, now_ns)
   end
 end
 
+--- The dispatcher has ended: the safe frame was handed to the port.
+---@param stop string name in core.stops
+---@param safe_sent boolean the port took all of it
+---@param halted_ns integer monotonic
 function Stimulator:has_stopped(stop, safe_sent, halted_ns)
   local record = self.record
   if not self.stopped then
@@ -103,14 +73,17 @@ function Stimulator:has_stopped(stop, safe_sent, halted_ns)
 end
 
 --- A plan has not ended before its last pulse has come and is over: the safe frame must not cut it.
+---@param action moonpulse.Action
+---@param fired_ns integer when it fired, monotonic
+---@param now_ns integer monotonic
 function Stimulator:occupied(action, fired_ns, now_ns)
   self.over_ns = math.max(self.over_ns, fired_ns, action.over and now_ns + math.ceil(action.over * 1e9) or 0)
 end
 
 --- Something happened that whoever waits for this device should look at.
 function Stimulator:wake()
-  if self.task then
-    self.task:wake()
+  for _, task in ipairs { self.task, self.setting } do
+    task:wake()
   end
   if self.on_wake then
     self.on_wake()
@@ -118,6 +91,8 @@ function Stimulator:wake()
 end
 
 --- Which of its stimulators an action goes to.
+---@param action moonpulse.Action
+---@return integer
 function Stimulator:output_of(action)
   return outputs.of(self.driver.limits(self.identity), action)
 end
@@ -139,7 +114,7 @@ end
 
 --- Open the port and let the driver find out who is there.
 ---@param path string
----@return table identity
+---@return moonpulse.Identity identity
 function Stimulator:connect(path)
   self:check_stop()
   self.link:open(path)
@@ -226,7 +201,7 @@ function Stimulator:recover()
   local record, last = self.record, self.record.last_open
   while goes_on() and (core.clock_ns() < outputs.recovered_at(self.last)
     or self.watching and record.first_open <= last) do
-    core.wait(0.02)
+    core.wait(deadlines.next_s(self, 0.02, outputs.recovered_at(self.last)))
     if self.watching then
       self:watch()
       record:sync()
@@ -268,7 +243,7 @@ function Stimulator:play(admitted, how)
     self.link:fault("%s", message)
   end
   while not self.finished and not self.stopped do
-    core.wait(0.05)
+    core.wait(deadlines.next_s(self, 0.05))
     self:watch()
     how.progress((core.clock_ns() - self.start_ns) / 1e9)
     record:sync()
@@ -276,7 +251,7 @@ function Stimulator:play(admitted, how)
   turn.ask(self)
   -- the last replies are still on their way, and the last train may still run
   while not self.stopped and (turn.is_open(self) or record:oldest_open() or core.clock_ns() < self.over_ns) do
-    core.wait(0.02)
+    deadlines.await_end(self)
     self:watch()
     how.progress((core.clock_ns() - self.start_ns) / 1e9)
     record:sync()
@@ -325,6 +300,7 @@ function M.reason_of(problem)
     or "error"
 end
 
+--- What is armed is made safe, the port is closed, and a stop finds nobody here any more.
 function Stimulator:close()
   self.job.on_stop = nil -- a signal may come later
   self.closed = true
@@ -334,9 +310,9 @@ end
 Stimulator.__close = Stimulator.close
 
 --- A stimulator that is not connected yet.
----@param job table { driver, thresholds, timing, tolerance, late, stop_line, stop_reason };
+---@param job moonpulse.Job { driver, thresholds, timing, tolerance, late, stop_line, stop_reason };
 ---   job.on_stop(reason) is set here
----@param record table
+---@param record moonpulse.Record
 ---@return moonpulse.Stimulator to be closed
 function M.new(job, record)
   local driver = job.driver
@@ -350,7 +326,7 @@ function M.new(job, record)
   self.listening = listenings.new(driver, record)
   self.link = links.new(driver, {
     reply = function(...) self:reply(...) end,
-    outcome = function(...) self:outcome(...) end,
+    outcome = function(outcome) self:outcome(outcome) end,
     gone = function(message, which)
       if self.watching then
         self.fault = self.fault or which == "trigger" and leaving.trigger_is_lost(self)

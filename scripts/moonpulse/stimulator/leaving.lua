@@ -66,7 +66,7 @@ end
 
 --- After the safe frame: is it safe, as the device says? Also for a second caller meanwhile.
 ---@param self moonpulse.Stimulator
----@return table left { stop, fault, safe_sent, left_out, disarmed, not_disarmed }
+---@return moonpulse.Left left { stop, fault, safe_sent, left_out, disarmed, not_disarmed }
 function M.leave(self)
   while self.leaving do
     core.wait(0.02)

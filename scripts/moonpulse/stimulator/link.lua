@@ -10,12 +10,14 @@ local Link = {}
 Link.__index = Link
 
 --- Give up: what is wrong with the device and what to do (a format).
+---@param text string
 function Link:fault(text, ...)
   local message = select("#", ...) > 0 and text:format(...) or text
   refusals.fault(("%s on %s: %s"):format(self.driver.description, self.path or "?", message))
 end
 
 --- The same, where the device gave no answer at all: asking again is no use.
+---@param text string a format
 function Link:silent(text, ...)
   local ok, problem = pcall(self.fault, self, text, ...)
   problem.silent = not ok
@@ -23,9 +25,9 @@ function Link:silent(text, ...)
 end
 
 --- A link that is not open yet.
----@param driver table
----@param handlers { reply: fun(reply: table, arrival_ns: integer), outcome: fun(...),
----   gone: fun(message: string, which: "device"|"trigger") }
+---@param driver moonpulse.Driver
+---@param handlers { reply: fun(reply: moonpulse.Reply, arrival_ns: integer),
+---   outcome: fun(outcome: moonpulse.core.Told), gone: fun(message: string, which: "device"|"trigger") }
 ---@return moonpulse.Link
 function M.new(driver, handlers)
   local self = setmetatable({ driver = driver, buffer = "", handlers = handlers, dialect = {}, waited_ns = 0,
@@ -34,11 +36,11 @@ function M.new(driver, handlers)
     on_bytes = function(bytes, arrival_ns)
       self:receive(bytes, arrival_ns)
     end,
-    on_outcome = function(what, ...)
-      if what == "stopped" then
-        self:halt((select(9, ...)))
+    on_outcome = function(outcome)
+      if outcome.what == "stopped" then
+        self:halt(outcome.stop)
       end
-      handlers.outcome(what, ...)
+      handlers.outcome(outcome)
     end,
     on_gone = function(message, which)
       if which == "trigger" then -- this port still answers: the device is to be disarmed over it
@@ -56,6 +58,8 @@ end
 
 --- Bytes came: cut them into replies; the one that a coroutine waits for goes to it, all go to
 --- the handler.
+---@param bytes string
+---@param arrival_ns integer monotonic
 function Link:receive(bytes, arrival_ns)
   local buffer = self.buffer .. bytes
   while #buffer > 0 do
@@ -106,6 +110,8 @@ function Link:resume()
   self.session:acknowledge()
 end
 
+--- Send bytes: at once, or in the next gap where it is armed. Raises the stop that has come, and a fault
+--- if the port does not take them.
 ---@param bytes string
 function Link:write(bytes)
   if self.halted then
@@ -133,7 +139,7 @@ end
 
 --- Send bytes and wait for a reply.
 ---@param bytes string
----@param want string|fun(reply: table): boolean the reply's name, or a test
+---@param want string|fun(reply: moonpulse.Reply): boolean the reply's name, or a test
 ---@param timeout number seconds for each try
 ---@param tries integer? 1; only a question may be asked again, never a command that acts
 ---@param remedy string? what to say when nothing came
@@ -178,6 +184,7 @@ function Link:sleep(seconds)
   end
 end
 
+--- What is armed is made safe, and the port is closed.
 function Link:close()
   self.session:close()
 end

@@ -22,8 +22,9 @@ local lost = ": was the setting lost on a loose cable, or was it changed on the 
 local Listening = {}
 Listening.__index = Listening
 
----@param driver table
----@param record table
+--- Who listens to a device that has said nothing yet.
+---@param driver moonpulse.Driver
+---@param record moonpulse.Record
 function M.new(driver, record)
   return setmetatable({ driver = driver, record = record, given = givens.new(driver.measures), open = {},
     times = {}, wrong = {}, recent = {}, settings = 0, safes = 0, held = {} }, Listening)
@@ -31,7 +32,7 @@ end
 
 --- The device is armed at action: the driver has set it, and read it back.
 ---@param action moonpulse.Action
----@param limits table of the device
+---@param limits moonpulse.Limits of the device
 ---@param firsts moonpulse.First[]? what each of its outputs was brought to; nil: action, the one it goes to
 function Listening:armed(action, limits, firsts)
   self.told, self.settings, self.limits, self.outputs = action, 0, limits, {}
@@ -163,13 +164,17 @@ function Listening:unsettled()
 end
 
 --- A setting that the device contradicts for longer than patience_ns, in words.
+---@param now_ns integer monotonic
+---@param patience_ns integer
 ---@return string?
 function Listening:contradicted(now_ns, patience_ns)
-  for _, wrong in pairs(self.wrong) do
-    if now_ns - wrong.at_ns > patience_ns then
-      return wrong.text .. lost
+  local first -- of several the same one in every run
+  for field, wrong in pairs(self.wrong) do
+    if now_ns - wrong.at_ns > patience_ns and (not first or field < first) then
+      first = field
     end
   end
+  return first and self.wrong[first].text .. lost
 end
 
 --- A confirmation that says which output it is of: the pulses before it got none, and never will.
@@ -206,7 +211,7 @@ local function confirm(self, at_ns, action, pulse, said)
 end
 
 --- Take a reply.
----@param reply table
+---@param reply moonpulse.Reply
 ---@param at_ns integer when it came
 ---@param armed boolean it is armed for good, and was not stopped: else only pulses count
 ---@return "confirmed"|nil

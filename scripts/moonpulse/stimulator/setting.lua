@@ -16,7 +16,7 @@ local function await_settings(self)
   local until_ns = core.clock_ns() + math.floor(self.driver.reply_timeout * 1e9)
   self.setting = core.current()
   while not listening:settled() and not self.stopped and core.clock_ns() < until_ns do
-    core.wait(0.05)
+    core.wait(math.min(0.05, (until_ns - core.clock_ns()) / 1e9)) -- or until a reply has settled them
   end
   self.setting = nil
   if not listening:settled() and not self.stopped then

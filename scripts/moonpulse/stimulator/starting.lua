@@ -41,7 +41,7 @@ end
 
 --- The same before the device is told anything: it cannot start sooner, and may have to start later.
 ---@param self moonpulse.Stimulator connected
----@param lowering userdata
+---@param lowering moonpulse.core.Lowering
 ---@param firsts moonpulse.First[]
 ---@param ahead_ns integer
 ---@return integer

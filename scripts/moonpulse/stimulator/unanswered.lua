@@ -9,7 +9,7 @@ local longest_s = 1 -- behind a stop nobody waits longer: the engine's backstop 
 local busy = "the simulator did not answer in time: is this computer busy?"
 
 --- What to look at.
----@param driver table of a run; on_simulator: it talks to its own simulator, which has no faults to act
+---@param driver moonpulse.Driver of a run
 ---@param text string what a person would look at on the device
 ---@return string
 function M.cause(driver, text)
@@ -17,7 +17,7 @@ function M.cause(driver, text)
 end
 
 --- A pulse in words, with its output where the device has several.
----@param limits table of the device
+---@param limits moonpulse.Limits of the device
 ---@param number integer
 ---@param action moonpulse.Action?
 ---@return string
@@ -32,7 +32,7 @@ function M.pulse(limits, number, action)
 end
 
 --- A pulse was not confirmed in time.
----@param on { driver: table, identity: table? } the stimulator
+---@param on { driver: moonpulse.Driver, identity: moonpulse.Identity? } the stimulator
 ---@param patience_ns integer
 ---@param number integer, and the rest as the record's oldest_open() gives it
 ---@param action moonpulse.Action?

@@ -15,6 +15,8 @@ end
 
 --- Seconds with minutes where they help: 2223.9 -> "2223.9 s (37 min 03.9 s)"; minutes to the nearest
 --- tenth of a second.
+---@param seconds number
+---@return string
 function M.duration(seconds)
   local text = ("%.10g s"):format(math.floor(seconds * 1e6 + 0.5) / 1e6)
   if seconds < 60 then

@@ -26,6 +26,7 @@ end
 local Stopped = { __name = "moonpulse.stopped", __tostring = Fault.__tostring }
 Stopped.__index = Stopped
 
+--- Raise that a device is at fault: the run ends with these words.
 ---@param text string
 ---@param code string? an exit status by its name; "fault" where none is given
 function M.fault(text, code)
@@ -33,10 +34,13 @@ function M.fault(text, code)
 end
 
 --- Is value an error raised by fault, or by a link's?
+---@param value any
+---@return boolean
 function M.is_fault(value)
   return getmetatable(value) == Fault
 end
 
+--- Raise that a stop came: who waits or drives a device ends with it, and nobody is at fault.
 ---@param reason string "signal", "key", ...
 ---@param text string? what to say instead of "stopped (reason)"
 function M.stopped(reason, text)
@@ -45,6 +49,8 @@ function M.stopped(reason, text)
 end
 
 --- Is value the error of a driver that was stopped? Its reason is in value.reason.
+---@param value any
+---@return boolean
 function M.is_stopped(value)
   return getmetatable(value) == Stopped
 end

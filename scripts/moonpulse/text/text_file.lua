@@ -5,6 +5,8 @@ local M = {}
 
 local most = 64000000 -- bytes; what people write is much shorter
 
+--- The text of a file, or of a pipe, that a user named. A folder, or more bytes than its kind has, is
+--- refused.
 ---@param path string
 ---@param kind { bytes: integer, name: string }? how long a file of its kind may be; a text, 64 MB
 ---@return string? text

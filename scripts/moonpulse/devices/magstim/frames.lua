@@ -21,6 +21,8 @@ function M.frame(data)
 end
 
 --- Is the check byte right?
+---@param bytes string a whole frame
+---@return boolean
 function M.valid(bytes)
   return sum_of(bytes) == 0xFF
 end
@@ -32,6 +34,9 @@ local status_bits = { "standby", "armed", "ready", "coil_present", "replace_coil
 M.status_fields = status_bits
 
 --- Write the bits of byte into reply under names.
+---@param reply moonpulse.Reply changed
+---@param byte integer
+---@param names string[] the lowest bit's first
 function M.bits(reply, byte, names)
   for i, name in ipairs(names) do
     reply[name] = (byte >> (i - 1)) & 1
@@ -105,16 +110,25 @@ function M.decode(buffer, replies, dialect)
 end
 
 --- Digits as a number; false where data is none.
+---@param data string
+---@return integer|false
 function M.number(data)
   return data:find("^%d+$") and math.tointeger(tonumber(data)) or false
 end
 
 --- A command without values.
+---@param help string
+---@param data string the frame's, without its check byte
+---@return moonpulse.Command
 function M.plain(help, data)
   return command.new(help, {}, function() return M.frame(data) end)
 end
 
 --- A power from 0 to most percent, behind letter.
+---@param help string
+---@param letter string
+---@param most integer %MSO
+---@return moonpulse.Command
 function M.power(help, letter, most)
   return command.new(help, { { "percent", "integer", 0, most, help = "%MSO" } },
     function(v) return M.frame(("%s%03d"):format(letter, v.percent)) end)

@@ -126,6 +126,9 @@ end
 --- How long before a pulse, or before arming, the power must be told: the unit follows by 10 ms for each
 --- % up and 100 ms for each % down (MagPy 92bf2d0); 50 ms more are ours. Armed it says ready after a
 --- second, wherever its capacitor is on the way down, and would fire at more than was asked.
+---@param from number %MSO
+---@param to number %MSO
+---@return number seconds
 function M.settling(from, to)
   return 0.05 + (to > from and 0.01 * (to - from) or 0.1 * (from - to))
 end

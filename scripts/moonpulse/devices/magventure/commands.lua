@@ -22,6 +22,9 @@ for value = 0, 255 do
   crc_table[value] = crc
 end
 
+--- The CRC-8/MAXIM of a payload, which follows it in a frame.
+---@param payload string
+---@return integer
 function M.checksum(payload)
   local crc = 0
   for i = 1, #payload do
@@ -82,6 +85,8 @@ function M.nearest(spans, value)
 end
 
 --- The values of the spans next below and above one that lies between two; one of them where it lies outside.
+---@param spans integer[][] { first, last, step }
+---@param value integer
 ---@return integer[]
 function M.neighbours(spans, value)
   local below, above

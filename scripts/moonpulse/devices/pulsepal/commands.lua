@@ -58,6 +58,9 @@ end
 
 --- Volts as the box's 16 bits: the step above, as its makers do, so that 0, 5 and -5 V are 32768,
 --- 49152 and 16384.
+---@param key string for the sentence that refuses
+---@param volts number -10 to 10
+---@return integer
 function M.bits(key, volts)
   if volts < -10 or volts > 10 then
     command.refuse("%s = %.10g V is no voltage from -10 to 10 V", key, volts)
@@ -184,6 +187,9 @@ end
 -- Custom trains -------------------------------------------------------------------------------------
 
 --- A custom train from cycles and bits: { id, cycles = {...}, bits = {...} }.
+---@param id integer 1 or 2
+---@param cycles integer[] onsets, in cycles of the box
+---@param bits integer[] volts of each, as its 16 bits
 ---@return string
 function M.custom(id, cycles, bits)
   local parts = { message(74 + id, "I4", #cycles) }

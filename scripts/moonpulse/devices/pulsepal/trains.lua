@@ -23,6 +23,9 @@ function M.channel(options, name)
 end
 
 --- The volts of a pulse's first phase.
+---@param options table of the driver, settled
+---@param action moonpulse.Action
+---@return number
 function M.volts(options, action)
   return options.full_scale_volts and action.mso / 100 * options.full_scale_volts or options.volts
 end
@@ -41,6 +44,7 @@ function M.intensity(options)
 end
 
 --- One pulse, in cycles: first phase, gap, second phase, and all of it.
+---@param options table of the driver, settled
 ---@return { first: integer, gap: integer, second: integer, all: integer }
 function M.shape(options)
   local first = protocol.cycles("pulse_ms / 1000", options.pulse_ms / 1000, 1)
@@ -52,6 +56,9 @@ function M.shape(options)
 end
 
 --- The volts of outputs 1 to 4: each at its own first action, the others at that of the run.
+---@param options table of the driver, settled
+---@param first moonpulse.Action of the run
+---@param firsts moonpulse.First[]?
 ---@return number[]
 function M.volts_of_outputs(options, first, firsts)
   local volts = {}
@@ -163,6 +170,8 @@ end
 --- The shortest interval between two pulses, seconds: what the stimulator behind the box takes, and
 --- a millisecond (ours: a USB frame) after the end of a pulse, so that no soft trigger finds the box
 --- playing. It would be kept, and played afterwards.
+---@param options table of the driver, settled
+---@return number
 function M.shortest(options)
   return math.max(1 / options.fastest_hz, M.shape(options).all * cycle + 0.001)
 end
@@ -172,6 +181,9 @@ end
 M.apart = 0.0001
 M.why_apart = "it takes one command in 50 us; a train must be over, since its program is that of all outputs"
 
+--- The rule of the shortest interval in words: what sets it, and how it gets shorter.
+---@param options table of the driver, settled
+---@return string
 function M.why(options)
   local shape = M.shape(options)
   if 1 / options.fastest_hz >= shape.all * cycle + 0.001 then

@@ -32,11 +32,16 @@ function M.settings(options, identity)
 end
 
 --- The highest rate at a power, Hz.
+---@param set table of settings()
+---@param percent number %MSO
+---@return number
 function M.rate(set, percent)
   return limits.rate(percent, set.model, set.mains)
 end
 
 --- Which table counts, for sentences.
+---@param set table of settings()
+---@return string
 function M.model_text(set)
   return ("model=%s mains=%d (--device-option)"):format(set.model, set.mains)
 end

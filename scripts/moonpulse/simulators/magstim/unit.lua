@@ -33,10 +33,17 @@ end
 
 -- What a call hands back ---------------------------------------------------------------------------
 
+--- A line of the log, at the unit's time.
+---@param event string as of moonpulse.SimulatorEvent
+---@param bytes string
+---@param text string?
+---@param given table?
 function Unit:note(event, bytes, text, given)
   self.log[#self.log + 1] = { event = event, bytes = bytes, note = text, at_ns = self.now_ns, given = given }
 end
 
+--- A reply, on its way after the unit's latency.
+---@param bytes string
 function Unit:say(bytes)
   if self.locked then -- a unit that waits for its unlock code answers nothing at all
     return
@@ -58,6 +65,8 @@ function Unit:status()
   return byte | (self.coil and 8 or 0) | (self.failed and 0x20 or 0) | (self.remote and 0x80 or 0)
 end
 
+--- Disarmed, by itself or by command.
+---@param why string for the log
 function Unit:standby(why)
   if self.mode ~= "standby" then
     self.mode = "standby"
@@ -75,17 +84,22 @@ function Unit:charge()
   return math.max(to, from - passed_ms / 100)
 end
 
+--- The dial: the capacitor follows from where it is now.
+---@param percent integer %MSO
 function Unit:set_power(percent)
   self.from_power, self.changed_ns = self:charge(), self.now_ns
   self.power = percent
 end
 
+--- How long it recharges at its present charge.
+---@return integer
 function Unit:recharge_ns()
   local percent = self:charge()
   return (percent < 50 and 2 or percent < 80 and 3 or 4) * SECOND
 end
 
 --- A pulse is given: armed, and ready again when the capacitor is charged.
+---@param ns integer
 function Unit:recharge(ns)
   self.mode, self.ready_ns = "armed", self.now_ns + ns - slack.of(self, ns)
 end
@@ -117,6 +131,7 @@ local function next_event(self)
 end
 
 --- Let time pass until now_ns.
+---@param now_ns integer of the simulator's clock
 function Unit:advance(now_ns)
   while true do
     local at, act = next_event(self)
@@ -130,6 +145,8 @@ function Unit:advance(now_ns)
 end
 
 --- One discharge of the capacitor.
+---@param bytes string the command that asked for it; "": none
+---@param text string? for the log
 ---@param percent number? of its charge; without: the power's
 ---@param mode string? for the log
 function Unit:discharge(bytes, text, percent, mode)
@@ -171,6 +188,9 @@ local function disarm(self, bytes)
   return ""
 end
 
+--- The fire command.
+---@param bytes string of it
+---@return string? what the unit answers: "S", and nothing is given, if it is not ready
 function Unit:fire(bytes)
   if self.mode ~= "ready" then
     return "S"
@@ -181,6 +201,9 @@ function Unit:fire(bytes)
 end
 
 --- Three digits up to most, or nil.
+---@param data string
+---@param most integer
+---@return integer?
 function M.digits(data, most)
   local value = data:find("^%d+$") and math.tointeger(tonumber(data))
   return value and value <= most and value or nil
@@ -279,7 +302,8 @@ end
 -- The twin -----------------------------------------------------------------------------------------
 
 --- Hand over bytes that are complete on the wire at now_ns.
----@return table? replies, table? log
+---@return moonpulse.SimulatorReply[]? replies
+---@return moonpulse.SimulatorEvent[]? log
 function Unit:receive(bytes, now_ns)
   self:advance(now_ns)
   if self.pending ~= "" and self.now_ns - self.byte_ns > PARTIAL_NS then

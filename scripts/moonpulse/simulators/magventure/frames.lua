@@ -20,6 +20,7 @@ local function crc_of(payload)
   return crc
 end
 
+--- A frame: start, length, payload, CRC-8, end.
 ---@param payload string
 ---@return string frame
 function M.build(payload)

@@ -136,8 +136,8 @@ Twin.__index = Twin
 --- the next call on this twin.
 ---@param bytes string  part of a frame, frames, garbage
 ---@param now_ns integer
----@return table? replies  array of { at_ns, bytes }, in order of at_ns
----@return table? log  array of { event, bytes, note, at_ns }, in order of arrival
+---@return moonpulse.SimulatorReply[]? replies in order of at_ns
+---@return moonpulse.SimulatorEvent[]? log in order of arrival
 function Twin:receive(bytes, now_ns)
   local now = self.now_ns -- begin(), here for speed
   if now_ns > now then
@@ -168,8 +168,8 @@ end
 --- Let time pass: pulses of a running train or burst, cooling. Call it at `next_ns`, and after a `receive`
 --- or `knob`, which may have started or ended a train.
 ---@param now_ns integer
----@return table? replies
----@return table? log
+---@return moonpulse.SimulatorReply[]? replies
+---@return moonpulse.SimulatorEvent[]? log
 ---@return integer? next_ns  when something will next happen by itself
 function Twin:tick(now_ns)
   local now = begin(self, now_ns)
@@ -188,8 +188,8 @@ end
 ---@param _ string
 ---@param level boolean
 ---@param now_ns integer
----@return table? replies
----@return table? log
+---@return moonpulse.SimulatorReply[]? replies
+---@return moonpulse.SimulatorEvent[]? log
 function Twin:line(_, level, now_ns)
   local now = begin(self, now_ns)
   machine.run_due(self, now)
@@ -239,8 +239,8 @@ local KNOBS = {
 ---@param name "amplitude"|"enable"|"page"
 ---@param value integer|boolean
 ---@param now_ns? integer  default: the latest time this twin was told
----@return table? replies
----@return table? log
+---@return moonpulse.SimulatorReply[]? replies
+---@return moonpulse.SimulatorEvent[]? log
 function Twin:knob(name, value, now_ns)
   local knob = KNOBS[name]
   if not knob then
@@ -268,8 +268,8 @@ Twin.faults = FAULTS
 --- not obeyed any more).
 ---@param kind string
 ---@param now_ns? integer
----@return table? replies
----@return table? log
+---@return moonpulse.SimulatorReply[]? replies
+---@return moonpulse.SimulatorEvent[]? log
 function Twin:fault(kind, now_ns)
   local now = begin(self, now_ns or self.now_ns)
   machine.run_due(self, now)
@@ -292,7 +292,7 @@ function Twin:steady(bytes)
 end
 
 --- It happened `count` times without this twin; `steady` says how things are after the last.
----@param steady table  what the method steady gave, brought up to date
+---@param steady moonpulse.Steady what the method steady gave, brought up to date
 ---@param count integer
 function Twin:passed(steady, count)
   begin(self, steady.last_ns)
@@ -364,7 +364,7 @@ end
 
 --- Switch a device on: disabled, amplitude 0, Standard, Biphasic, page Main.
 ---@param options? table  see OPTIONS; an unknown key is an error
----@return table twin
+---@return moonpulse.Simulator twin
 function M.new(options)
   local set = {}
   for key, value in pairs(OPTIONS) do

@@ -32,6 +32,7 @@ local PAIRED = intervals {
 }
 local MONOPHASIC_LEAST = 20
 
+--- Which place in the device's list of intervals one has, in tenths of a millisecond.
 ---@param mode integer
 ---@param tenths integer
 ---@return integer? index  nil: not on the list of this mode
@@ -110,6 +111,9 @@ function M.train_fault(set, top, has_ext_rate)
 end
 
 --- Input and output delay in tenths of ms, charge delay in ms.
+---@param input integer
+---@param output integer
+---@param charge integer
 ---@param timing integer  timing control; 0 is Sequence
 ---@return string? fault
 function M.delay_fault(input, output, charge, timing)

@@ -6,6 +6,8 @@ local slack = require "moonpulse.simulation.slack"
 
 local M = {}
 
+---@class moonpulse.MagventureMachine: moonpulse.Simulator its state, made by moonpulse.simulators.magventure
+
 local char, exp, floor = string.char, math.exp, math.floor
 
 -- Ours, not the maker's: with heating = 0.016 (degrees per pulse at 100 %, by amplitude squared)
@@ -21,6 +23,9 @@ local NS_PER_TENTH_MS, NS_PER_TENTH_S = 100000, 100000000
 -- What a call hands back. The tables are used again by the next call. -----------------------------
 
 --- Start a call: the time never runs backwards.
+---@param self moonpulse.MagventureMachine
+---@param now integer the caller's time
+---@return integer now the machine's
 function M.begin(self, now)
   if now > self.now_ns then
     self.now_ns = now
@@ -36,6 +41,9 @@ local function cut(list, count, before)
 end
 
 --- End a call: both lists cut to length, nil where empty.
+---@param self moonpulse.MagventureMachine
+---@return moonpulse.SimulatorReply[]? replies
+---@return moonpulse.SimulatorEvent[]? log
 function M.results(self)
   local reply_count, log_count = self.reply_count, self.log_count
   if reply_count ~= self.replies_before then
@@ -49,6 +57,13 @@ function M.results(self)
   return reply_count > 0 and self.replies or nil, log_count > 0 and self.log or nil
 end
 
+--- A line of the log. Tables are used again: a pulse makes none.
+---@param self moonpulse.MagventureMachine
+---@param now integer of its clock, ns
+---@param event string as of moonpulse.SimulatorEvent
+---@param bytes string
+---@param text string?
+---@param given table?
 function M.note(self, now, event, bytes, text, given)
   local count = self.log_count + 1
   local entry = self.log_pool[count]
@@ -98,6 +113,10 @@ local function answer_time(self, now)
   return self.jitter_ns > 0 and jittered(self, now) or now + self.latency_ns
 end
 
+--- A reply, on its way after the machine's latency.
+---@param self moonpulse.MagventureMachine
+---@param now integer of its clock, ns
+---@param payload string
 function M.answer(self, now, payload)
   reply_at(self, answer_time(self, now), frames.build(payload))
 end
@@ -105,12 +124,17 @@ local answer = M.answer
 
 -- State -------------------------------------------------------------------------------------------
 
+--- The byte that many replies hold: mode, waveform, enabled, model.
+---@param self moonpulse.MagventureMachine
+---@return integer
 function M.flags(self)
   return self.mode | self.waveform << 2 | (self.enabled and 16 or 0) | self.model << 5
 end
 local flags = M.flags
 
 --- Amplitude B; in Twin it is A times the B/A ratio (ours).
+---@param self moonpulse.MagventureMachine
+---@return integer %MSO
 function M.amplitude_b(self)
   if self.mode == limits.TWIN then
     return math.min(100, (self.amplitude_a * (100 - self.ba_byte) * 5 + 50) // 100)
@@ -118,6 +142,9 @@ function M.amplitude_b(self)
   return self.amplitude_b
 end
 
+--- How fast it fires as it is set, by its maker's table.
+---@param self moonpulse.MagventureMachine
+---@return number Hz
 function M.max_rate(self)
   return limits.max_rate(self.model, self.mode, self.waveform)
 end
@@ -129,6 +156,7 @@ local function given(self, percent)
 end
 
 --- Everything a pulse needs, worked out when a setting changes and not when a pulse comes.
+---@param self moonpulse.MagventureMachine
 function M.derive(self)
   local a, b = self.amplitude_a, M.amplitude_b(self)
   local paired, burst = self.mode >= limits.TWIN, self.waveform == limits.BURST
@@ -149,6 +177,9 @@ function M.derive(self)
   self.pulse_note = paired and "pair" or burst and "burst of " .. count or a .. " %"
 end
 
+--- The event of both amplitudes.
+---@param self moonpulse.MagventureMachine
+---@param now integer of its clock, ns
 function M.say_amplitude(self, now)
   answer(self, now, char(1, self.amplitude_a, M.amplitude_b(self), flags(self)))
 end
@@ -157,10 +188,16 @@ local function say_temperature(self, now)
   answer(self, now, char(3, self.shown_c, self.coil_type, flags(self)))
 end
 
+--- The event of its page, and of whether a train runs.
+---@param self moonpulse.MagventureMachine
+---@param now integer of its clock, ns
 function M.say_page(self, now)
   answer(self, now, char(8, self.page, self.train and 1 or 0, flags(self)))
 end
 
+--- A train that runs ends here, which is reported.
+---@param self moonpulse.MagventureMachine
+---@param now integer of its clock, ns
 function M.stop_train(self, now)
   if self.train then
     self.train = nil
@@ -169,6 +206,8 @@ function M.stop_train(self, now)
 end
 
 --- Nothing more comes of what was started: neither the rest of a burst nor of a train.
+---@param self moonpulse.MagventureMachine
+---@param now integer of its clock, ns
 function M.cease(self, now)
   self.burst = nil
   M.stop_train(self, now)
@@ -188,6 +227,7 @@ local function cool(self, now)
 end
 
 --- Show the whole degree, and note where the next change lies.
+---@param self moonpulse.MagventureMachine
 function M.mark(self)
   local shown = floor(self.temperature_c)
   self.shown_c, self.rises_c, self.falls_c = shown, shown + 1, shown - FALL_C
@@ -212,6 +252,8 @@ local function show_temperature(self, now)
 end
 
 --- Report the temperature where the shown degree changed; switch off at the limit.
+---@param self moonpulse.MagventureMachine
+---@param now integer of its clock, ns
 function M.settle(self, now)
   if now > self.cooled_ns then
     cool(self, now)
@@ -223,12 +265,17 @@ function M.settle(self, now)
 end
 
 --- The coil is at its limit; settle() then does what follows from it.
+---@param self moonpulse.MagventureMachine
+---@param now integer of its clock, ns
 function M.overheat(self, now)
   cool(self, now)
   self.temperature_c = LIMIT_C + 0.0
 end
 
 --- When the shown degree will fall (or rise to ambient) by itself; nil if never.
+---@param self moonpulse.MagventureMachine
+---@param now integer of its clock, ns
+---@return integer?
 function M.next_cooling(self, now)
   local rise = self.temperature_c - AMBIENT_C
   local target = (rise > 0 and self.falls_c or self.rises_c) - AMBIENT_C
@@ -261,6 +308,9 @@ end
 
 --- Fire once: a pulse, or the first of a burst or pair. `frame` is the command that asked for it;
 --- empty in a train.
+---@param self moonpulse.MagventureMachine
+---@param now integer of its clock, ns
+---@param frame string
 function M.discharge(self, now, frame)
   if not self.enabled then
     return note(self, now, "ignored", frame, "not enabled")
@@ -306,12 +356,17 @@ local function burst_pulse(self)
 end
 
 --- Would the next pulse be like the last?
+---@param self moonpulse.MagventureMachine
+---@return boolean
 function M.is_steady(self)
   return self.enabled and self.has_field and self.pulses_per_fire == 1 and not self.train
     and self.jitter_ns == 0
 end
 
 --- discharge() and settle() as numbers, until the shown degree changes; frame is the command.
+---@param self moonpulse.MagventureMachine
+---@param frame string
+---@return moonpulse.Steady
 function M.steady(self, frame)
   return {
     log = { event = "pulse", bytes = frame, note = self.pulse_note, given = self.given_first },
@@ -324,6 +379,9 @@ function M.steady(self, frame)
 end
 
 --- `count` pulses were fired; `after` is the table of steady() as the last one left it.
+---@param self moonpulse.MagventureMachine
+---@param after moonpulse.Steady
+---@param count integer
 function M.passed(self, after, count)
   self.temperature_c, self.cooled_ns = after.coil.celsius, after.coil.at_ns
   self.charged_at_ns = after.ready_ns
@@ -332,6 +390,10 @@ function M.passed(self, after, count)
 end
 
 --- Enable or disable, by command or by hand.
+---@param self moonpulse.MagventureMachine
+---@param now integer of its clock, ns
+---@param on boolean
+---@param frame string the command; "": by hand
 function M.set_enabled(self, now, on, frame)
   cool(self, now)
   if on and self.over_temperature then
@@ -366,6 +428,9 @@ local function onset(train)
     + done * train.iti * NS_PER_TENTH_S
 end
 
+--- The program that is set runs from now on, which is reported.
+---@param self moonpulse.MagventureMachine
+---@param now integer of its clock, ns
 function M.start_train(self, now)
   local set = self.program
   self.stimuli = 0
@@ -375,6 +440,7 @@ function M.start_train(self, now)
 end
 
 --- When the machine fires next by itself; nil: it does not.
+---@param self moonpulse.MagventureMachine
 ---@return integer?
 function M.next_pulse(self)
   local train, burst = self.train, self.burst
@@ -395,6 +461,8 @@ end
 
 --- Fire what is due: the rest of a burst, and what a running train has. A train is over with the
 --- last pulse of its last burst.
+---@param self moonpulse.MagventureMachine
+---@param now integer of its clock, ns
 function M.run_due(self, now)
   local at = M.next_pulse(self)
   while at and at <= now do

@@ -30,12 +30,18 @@ local OPTIONS = {
 local Twin = {}
 Twin.__index = Twin
 
+--- A line of the log, at the box's time.
+---@param event string as of moonpulse.SimulatorEvent
+---@param bytes string
+---@param text string?
 function Twin:note(event, bytes, text)
   if not self.quiet then
     self.log[#self.log + 1] = { event = event, bytes = bytes, note = text, at_ns = self.now_ns }
   end
 end
 
+--- A reply, on its way after the box's latency.
+---@param bytes string
 function Twin:say(bytes)
   if not self.quiet then
     self.replies[#self.replies + 1] = { at_ns = self.now_ns + self.latency_ns, bytes = bytes }
@@ -43,6 +49,7 @@ function Twin:say(bytes)
 end
 
 --- Do something without a reply or a line in the log.
+---@param action function called with the box and what follows
 function Twin:quietly(action, ...)
   self.quiet = true
   action(self, ...)
@@ -50,6 +57,8 @@ function Twin:quietly(action, ...)
 end
 
 --- The box waits for a click on its joystick: it plays nothing and hears nothing.
+---@param bytes string what brought it there
+---@param why string for the log
 function Twin:hang(bytes, why)
   for _, channel in ipairs(self.box.channels) do
     playback.kill(channel)
@@ -149,7 +158,8 @@ local function pass(self, now_ns)
 end
 
 --- Hand over bytes that are complete on the wire at now_ns.
----@return table? replies, table? log
+---@return moonpulse.SimulatorReply[]? replies
+---@return moonpulse.SimulatorEvent[]? log
 function Twin:receive(bytes, now_ns)
   pass(self, now_ns)
   self.byte_ns = self.now_ns

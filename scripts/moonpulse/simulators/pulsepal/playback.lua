@@ -231,6 +231,7 @@ end
 -- Cycles --------------------------------------------------------------------------------------------
 
 --- Write the DAC: what changed is visible from this cycle on.
+---@param cycle integer of 50 us
 function Playback:write(cycle)
   for _, channel in ipairs(self.channels) do
     if channel.level ~= channel.shown then
@@ -243,6 +244,7 @@ end
 
 --- A cycle begins with the soft triggers that came in earlier ones, before it looks at its own message: two
 --- in a row for two outputs are both played.
+---@param now integer this cycle
 function Playback:take_scheduled(now)
   for _, channel in ipairs(self.channels) do
     if channel.scheduled_at and channel.scheduled_at < now then
@@ -294,6 +296,7 @@ function Playback:next_cycle()
 end
 
 --- Let all cycles up to this one pass.
+---@param cycle integer
 function Playback:advance(cycle)
   while true do
     local at = self:next_cycle()
@@ -306,6 +309,9 @@ function Playback:advance(cycle)
 end
 
 --- A trigger input changes; seen in cycle.
+---@param input integer 1 or 2
+---@param level boolean it is high from then on
+---@param cycle integer
 function Playback:input(input, level, cycle)
   if self.inputs[input] ~= level then
     self.inputs[input] = level

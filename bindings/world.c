@@ -1,0 +1,67 @@
+/* world.c - the world that tasks live in, for Lua: real time, or a virtual one. */
+#include "bindings/armed.h"
+#include "bindings/backstop.h"
+#include "bindings/modules.h"
+#include "bindings/raise.h"
+#include "bindings/tasks.h"
+
+#include "engine/clock.h"
+
+// where virtual time begins: always there, so that what is written of it is the same in every
+// run
+static const int64_t begin_ns = 1000 * MP_NS_PER_S;
+
+/*
+ * core.go_virtual(pace): from now on time is virtual and passes pace times as fast as ours; 0:
+ * as fast as can be. Nothing may be armed.
+ */
+static int go_virtual(lua_State *L)
+{
+    lua_Number pace = mp_check_number(L, 1, 0, 1e6);
+    struct mp_host *host = mp_check_host(L);
+    if (host->world.is_virtual)
+        return luaL_error(L, "time is virtual already");
+    if (mp_armed_any())
+        return luaL_error(L, "a stimulator is armed: its time cannot become virtual");
+    mp_world_go_virtual(&host->world, begin_ns, pace);
+    mp_backstop_virtual(true);
+    return 0;
+}
+
+/* core.go_real(): back to the monotonic clock */
+static int go_real(lua_State *L)
+{
+    mp_world_go_real(&mp_check_host(L)->world);
+    mp_backstop_virtual(false);
+    return 0;
+}
+
+/* core.is_virtual() -> is time virtual? */
+static int is_virtual(lua_State *L)
+{
+    lua_pushboolean(L, mp_check_host(L)->world.is_virtual);
+    return 1;
+}
+
+/* core.hold(true): virtual time stands still, until core.hold(false): something outside of it
+ * is waited for */
+static int hold(lua_State *L)
+{
+    mp_world_hold(&mp_check_host(L)->world, lua_toboolean(L, 1));
+    return 0;
+}
+
+/* core.turns_here() -> how often somebody went on since virtual time last moved */
+static int turns_here(lua_State *L)
+{
+    lua_pushinteger(L, (lua_Integer)mp_world_here(&mp_check_host(L)->world));
+    return 1;
+}
+
+void mp_open_world(lua_State *L)
+{
+    static const luaL_Reg functions[] = {{"go_virtual", go_virtual}, {"go_real", go_real},
+                                         {"is_virtual", is_virtual}, {"hold", hold},
+                                         {"turns_here", turns_here}, {NULL, NULL}};
+    luaL_setfuncs(L, functions, 0);
+}

@@ -1,0 +1,356 @@
+#include "engine/world.h"
+
+#include "engine/clock.h"
+
+#include <sys/timerfd.h>
+#include <unistd.h>
+
+// a virtual world asks the loop what has come from outside so often, by the real clock; whether
+// it is time to is looked at every so many turns
+static const int64_t hear_ns = 10 * MP_NS_PER_MS;
+enum { LOOK_TURNS = 64 };
+
+/* ---- the alarms: a pairing heap (M. Fredman et al. 1986, doi:10.1007/BF01840439) ---- */
+
+static bool before(const struct mp_alarm *a, const struct mp_alarm *b)
+{
+    return a->due_ns != b->due_ns ? a->due_ns < b->due_ns : a->order < b->order;
+}
+
+/* Two heaps become one; either may be NULL. */
+static struct mp_alarm *meld(struct mp_alarm *a, struct mp_alarm *b)
+{
+    if (a == NULL || b == NULL)
+        return a == NULL ? b : a;
+    if (before(b, a)) {
+        struct mp_alarm *swap = a;
+        a = b;
+        b = swap;
+    }
+    b->previous = a;
+    b->next = a->child;
+    if (b->next != NULL)
+        b->next->previous = b;
+    a->child = b;
+    a->next = a->previous = NULL;
+    return a;
+}
+
+/* The heaps of a list become one: pair by pair, then from the last pair to the first. */
+static struct mp_alarm *meld_list(struct mp_alarm *list)
+{
+    struct mp_alarm *pairs = NULL, *heap = NULL;
+    while (list != NULL) {
+        struct mp_alarm *a = list, *b = list->next;
+        list = b == NULL ? NULL : b->next;
+        a->next = a->previous = NULL;
+        if (b != NULL)
+            b->next = b->previous = NULL;
+        a = meld(a, b);
+        a->next = pairs;
+        pairs = a;
+    }
+    while (pairs != NULL) {
+        struct mp_alarm *rest = pairs->next;
+        pairs->next = NULL;
+        heap = meld(heap, pairs);
+        pairs = rest;
+    }
+    return heap;
+}
+
+static void take_out(struct mp_world *w, struct mp_alarm *alarm)
+{
+    struct mp_alarm *children = meld_list(alarm->child);
+    if (alarm == w->first) {
+        w->first = children;
+    } else {
+        if (alarm->previous->child == alarm)
+            alarm->previous->child = alarm->next;
+        else
+            alarm->previous->next = alarm->next;
+        if (alarm->next != NULL)
+            alarm->next->previous = alarm->previous;
+        w->first = meld(w->first, children);
+    }
+    alarm->child = alarm->next = alarm->previous = NULL;
+    alarm->is_set = false;
+    w->awake -= alarm->idle ? 0 : 1;
+}
+
+static void put_in(struct mp_world *w, struct mp_alarm *alarm, int64_t due_ns)
+{
+    alarm->due_ns = due_ns;
+    alarm->order = ++w->order;
+    alarm->is_set = true;
+    w->awake += alarm->idle ? 0 : 1;
+    w->first = meld(w->first, alarm);
+}
+
+static void ring_first(struct mp_world *w)
+{
+    struct mp_alarm *alarm = w->first;
+    take_out(w, alarm);
+    alarm->ring(alarm);
+}
+
+/* ---- a real world ---- */
+
+static void on_timer(uv_timer_t *timer);
+
+/* Do the handles keep the loop going? Only for an alarm that is not idle. */
+static void hold_loop(struct mp_world *w, bool hold)
+{
+    void (*tell)(uv_handle_t * handle) = hold ? uv_ref : uv_unref;
+    tell((uv_handle_t *)&w->timer);
+    if (w->exact >= 0)
+        tell((uv_handle_t *)&w->poll);
+}
+
+/* Have the exact timer call at due_ns; 0: not at all. */
+static bool set_exact(struct mp_world *w, int64_t due_ns)
+{
+    const struct itimerspec at = {.it_value = mp_clock_timespec(due_ns)};
+    return w->exact >= 0 && timerfd_settime(w->exact, TFD_TIMER_ABSTIME, &at, NULL) == 0;
+}
+
+/* Have the loop call for the first alarm, never before it is due. */
+static void arm(struct mp_world *w)
+{
+    const int64_t due_ns = w->first == NULL ? 0 : w->first->due_ns;
+    hold_loop(w, w->awake > 0);
+    (void)uv_timer_stop(&w->timer);
+    if (w->first == NULL)
+        (void)set_exact(w, 0);
+    if (w->first == NULL || (due_ns > mp_clock_ns() && set_exact(w, due_ns)))
+        return;
+    uv_update_time(w->loop); // it may be stale after long work
+    int64_t due_ms = due_ns / MP_NS_PER_MS + (due_ns % MP_NS_PER_MS > 0 ? 1 : 0);
+    int64_t after_ms = due_ms - (int64_t)uv_now(w->loop);
+    (void)uv_timer_start(&w->timer, on_timer, after_ms > 0 ? (uint64_t)after_ms : 0, 0);
+}
+
+static void arm_soon(struct mp_world *w)
+{
+    if (!w->is_virtual && !w->ringing)
+        arm(w);
+}
+
+/* All that are due, but those that are set meanwhile: they have the next turn. */
+static void ring_due(struct mp_world *w)
+{
+    const uint64_t last = w->order;
+    const int64_t now = mp_clock_ns();
+    if (w->is_virtual) // the pace's: it has only waited
+        return;
+    w->ringing = true;
+    while (!w->is_virtual && w->first != NULL && w->first->due_ns <= now &&
+           w->first->order <= last)
+        ring_first(w);
+    w->ringing = false;
+    arm_soon(w);
+}
+
+static void on_timer(uv_timer_t *timer)
+{
+    ring_due(timer->data);
+}
+
+static void on_exact(uv_poll_t *poll, int status, int events)
+{
+    struct mp_world *w = poll->data;
+    uint64_t times;
+    (void)status, (void)events;
+    if (read(w->exact, &times, sizeof times) > 0) // else it was set anew meanwhile
+        ring_due(w);
+}
+
+/* ---- a virtual world ---- */
+
+/* What has come from outside: signals, keys, the end of child processes. */
+static void hear(struct mp_world *w, int64_t real_ns)
+{
+    w->heard_ns = real_ns;
+    w->hears = false;
+    (void)uv_run(w->loop, UV_RUN_NOWAIT);
+}
+
+/* Is the time of the first alarm still to come, at this pace? Then some of it has passed. */
+static bool waited(struct mp_world *w)
+{
+    if (w->pace <= 0)
+        return false;
+    int64_t real_ns = mp_clock_ns();
+    double passed_ns = (double)(real_ns - w->begun_real_ns) * w->pace;
+    double left_ns = ((double)(w->first->due_ns - w->begun_ns) - passed_ns) / w->pace;
+    if (left_ns < (double)MP_NS_PER_MS)
+        return false;
+    double left_ms = left_ns / (double)MP_NS_PER_MS;
+    uv_update_time(w->loop);
+    uv_ref((uv_handle_t *)&w->timer);
+    (void)uv_timer_start(&w->timer, on_timer, left_ms < 1000 ? (uint64_t)left_ms : 1000, 0);
+    w->heard_ns = real_ns;
+    (void)uv_run(w->loop, UV_RUN_ONCE);
+    return true;
+}
+
+static bool turn_virtual(struct mp_world *w)
+{
+    bool due = w->first != NULL && w->first->due_ns <= w->now_ns;
+    if (w->held > 0 && !due) {
+        w->heard_ns = mp_clock_ns();
+        (void)uv_run(w->loop, UV_RUN_ONCE);
+        return true;
+    }
+    if (w->hears || ++w->turns % LOOK_TURNS == 0) {
+        int64_t real_ns = mp_clock_ns();
+        if (w->hears || real_ns - w->heard_ns >= hear_ns) {
+            hear(w, real_ns);
+            return true; // an alarm may have been set, or the world be real again
+        }
+    }
+    if (w->awake == 0)
+        return false;
+    if (waited(w))
+        return true;
+    if (w->first->due_ns > w->now_ns) {
+        w->now_ns = w->first->due_ns;
+        w->here = 0;
+    }
+    w->here++;
+    ring_first(w);
+    return true;
+}
+
+/* ---- either ---- */
+
+void mp_world_open(struct mp_world *w, uv_loop_t *loop)
+{
+    *w = (struct mp_world){.loop = loop};
+    (void)uv_timer_init(loop, &w->timer); // cannot fail
+    w->timer.data = w;
+    w->exact = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
+    if (w->exact >= 0 && uv_poll_init(loop, &w->poll, w->exact) != 0) {
+        (void)close(w->exact);
+        w->exact = -1;
+    }
+    w->poll.data = w;
+    if (w->exact >= 0)
+        (void)uv_poll_start(&w->poll, UV_READABLE, on_exact);
+    hold_loop(w, false);
+}
+
+void mp_world_close(struct mp_world *w)
+{
+    while (w->first != NULL)
+        take_out(w, w->first);
+    uv_close((uv_handle_t *)&w->timer, NULL);
+    if (w->exact < 0)
+        return;
+    uv_close((uv_handle_t *)&w->poll, NULL);
+    (void)close(w->exact);
+}
+
+int64_t mp_world_now(const struct mp_world *w)
+{
+    return w->is_virtual ? w->now_ns : mp_clock_ns();
+}
+
+int64_t mp_world_soon(struct mp_world *w)
+{
+    w->hears = w->is_virtual;
+    // not now: libuv 1.44 would ring in the same turn, and signals and bytes would not be heard
+    return w->is_virtual ? w->now_ns : mp_clock_ns() + MP_NS_PER_MS;
+}
+
+void mp_world_set(struct mp_world *w, struct mp_alarm *alarm, int64_t due_ns)
+{
+    if (alarm->is_set)
+        take_out(w, alarm);
+    put_in(w, alarm, due_ns);
+    if (w->first == alarm || w->awake == 1)
+        arm_soon(w);
+}
+
+void mp_world_cancel(struct mp_world *w, struct mp_alarm *alarm)
+{
+    if (!alarm->is_set)
+        return;
+    take_out(w, alarm);
+    if (w->awake == 0)
+        arm_soon(w); // else the timer is early at most
+}
+
+bool mp_world_turn(struct mp_world *w)
+{
+    if (w->is_virtual)
+        return turn_virtual(w);
+    w->turning = true;
+    bool alive = uv_run(w->loop, UV_RUN_DEFAULT) != 0;
+    w->turning = false;
+    return alive || w->is_virtual;
+}
+
+void mp_world_stop(struct mp_world *w)
+{
+    if (w->turning) // else libuv would leave out a later turn
+        uv_stop(w->loop);
+}
+
+/* All alarms stay as far ahead as they were: their order is the same. */
+static void shift(struct mp_alarm *alarm, int64_t by_ns)
+{
+    while (alarm != NULL) {
+        alarm->due_ns += by_ns;
+        if (alarm->child != NULL) {
+            alarm = alarm->child;
+            continue;
+        }
+        while (alarm != NULL && alarm->next == NULL) { // up to the parent of this list
+            while (alarm->previous != NULL && alarm->previous->child != alarm)
+                alarm = alarm->previous;
+            alarm = alarm->previous;
+        }
+        if (alarm != NULL)
+            alarm = alarm->next;
+    }
+}
+
+void mp_world_go_virtual(struct mp_world *w, int64_t now_ns, double pace)
+{
+    int64_t real_ns = mp_clock_ns();
+    shift(w->first, now_ns - mp_world_now(w));
+    w->is_virtual = true;
+    w->pace = pace;
+    w->now_ns = w->begun_ns = now_ns;
+    w->begun_real_ns = w->heard_ns = real_ns;
+    w->here = w->turns = 0;
+    w->held = 0;
+    (void)uv_timer_stop(&w->timer);
+    (void)set_exact(w, 0);
+    hold_loop(w, false);
+    mp_world_stop(w);
+}
+
+void mp_world_go_real(struct mp_world *w)
+{
+    if (!w->is_virtual)
+        return;
+    shift(w->first, mp_clock_ns() - w->now_ns);
+    w->is_virtual = false;
+    w->held = 0;
+    arm_soon(w);
+}
+
+void mp_world_hold(struct mp_world *w, bool hold)
+{
+    if (hold)
+        w->held++;
+    else if (w->held > 0)
+        w->held--;
+}
+
+uint64_t mp_world_here(const struct mp_world *w)
+{
+    return w->is_virtual ? w->here : 0;
+}

@@ -1,0 +1,105 @@
+/*
+ * world.h - the time that a loop lives by: now, alarms, and the turn that rings them.
+ *
+ *   real      the monotonic clock; one timer of the system's stands for the alarm that is due
+ *             first, to the nanosecond, as libuv's own know whole milliseconds only
+ *   virtual   a clock that jumps from alarm to alarm, by their time and, of the same time, by
+ *             their order; nothing waits, or pace virtual seconds pass in one real one
+ *
+ * Whoever lives in a world asks it for the time and sets alarms, and does not know which it is.
+ * A virtual world plays the same whatever machine it runs on, as long as nothing outside has a
+ * say: a signal, a key, a child process are heard of in between, at the real time at which they
+ * come.
+ *
+ *     struct mp_world world;
+ *     mp_world_open(&world, &loop);
+ *     struct mp_alarm alarm = {.ring = on_alarm};
+ *     mp_world_set(&world, &alarm, mp_world_now(&world) + MP_NS_PER_S);
+ *     while (mp_world_turn(&world))
+ *         continue;
+ *     mp_world_close(&world);         // and let the loop run once more
+ *
+ * All of it belongs to the loop's thread. Nothing here allocates: an alarm is the owner's
+ * memory, and must be cancelled before it goes.
+ */
+#ifndef MP_WORLD_H
+#define MP_WORLD_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <uv.h>
+
+/* Zeros but for ring (and idle): not set. */
+struct mp_alarm {
+    void (*ring)(
+        struct mp_alarm *alarm); // called once, at due_ns or later; it may be set again in it
+    bool idle; // to wait for this one alone is no reason to go on; chosen before it is set
+    // the world's own
+    bool is_set;
+    int64_t due_ns;
+    uint64_t order;
+    struct mp_alarm *child, *next, *previous;
+};
+
+struct mp_world {
+    uv_loop_t *loop;
+    uv_timer_t
+        timer; // for what is due already, and in whole milliseconds where there is no exact
+    uv_poll_t poll; // of exact
+    int exact;      // a timerfd; -1: the system gave none
+    struct mp_alarm *first;
+    uint64_t order; // of the alarm that was set last
+    size_t awake;   // alarms that are set and not idle
+    bool is_virtual;
+    bool turning, ringing; // of a real one
+    // of a virtual one
+    double pace; // 0: nothing waits
+    int64_t now_ns;
+    int64_t begun_ns, begun_real_ns;
+    bool hears;       // the loop is asked in the next turn
+    int64_t heard_ns; // when the loop was asked last, by the real clock
+    uint64_t turns;
+    uint64_t here; // turns since the time has moved
+    unsigned held; // somebody outside is waited for: time stands still
+};
+
+/* The world of loop, real. */
+void mp_world_open(struct mp_world *world, uv_loop_t *loop);
+/* Its timer is being closed; alarms that are set ring no more. */
+void mp_world_close(struct mp_world *world);
+
+/* Nanoseconds: of the monotonic clock, or virtual ones. */
+int64_t mp_world_now(const struct mp_world *world);
+/* The soonest instant by which what has come from outside by now is heard. */
+int64_t mp_world_soon(struct mp_world *world);
+
+/* Ring at due_ns, or as soon as can be if that is over; one that is set is moved. */
+void mp_world_set(struct mp_world *world, struct mp_alarm *alarm, int64_t due_ns);
+/* It does not ring. One that is not set is left as it is. */
+void mp_world_cancel(struct mp_world *world, struct mp_alarm *alarm);
+
+/*
+ * Let the world go on: a real one until mp_world_stop, or nothing is left that could happen; a
+ * virtual one by an alarm. False: nothing can happen any more.
+ */
+bool mp_world_turn(struct mp_world *world);
+/* End the turn of a real world. */
+void mp_world_stop(struct mp_world *world);
+
+/*
+ * From now on time is virtual, from now_ns on, and passes pace times as fast as ours; 0: as
+ * fast as can be. Alarms that are set are as far ahead as they were. Nothing real may be open
+ * then: a port, a device. It ends the turn.
+ */
+void mp_world_go_virtual(struct mp_world *world, int64_t now_ns, double pace);
+/* Back to the monotonic clock. */
+void mp_world_go_real(struct mp_world *world);
+/* Something outside is waited for (a child process, an answer): virtual time stands still, and
+ * alarms that are due now ring, until as many holds are undone. In a real world time goes on.
+ */
+void mp_world_hold(struct mp_world *world, bool hold);
+
+/* So many alarms rang since virtual time last moved; 0 in a real world. */
+uint64_t mp_world_here(const struct mp_world *world);
+
+#endif

@@ -1,0 +1,71 @@
+--- The file of --triggers: what comes to an experiment in virtual time, and when.
+---
+---     # seconds from the run's start, where, what
+---     2.5      port  1          a byte, as on --trigger-in
+---     4        port  0x80
+---     6        cts   rising     a line of the stimulator's port
+---     6.010    cts   falling
+local text_files = require "moonpulse.text.text_file"
+
+local M = {}
+
+---@class moonpulse.TriggerEntry
+---@field at_ns integer from the run's start
+---@field byte integer? of the port
+---@field line "cts"|"dsr"|nil
+---@field high boolean? of a line, from then on
+
+local edges = { rising = true, falling = false }
+local longest_s = 1e6 -- as long as an experiment may sleep
+
+--- What a line without its comment says; nil where it says nothing.
+local function entry_of(text)
+  local time, where, what, rest = text:match("^%s*(%S+)%s+(%S+)%s+(%S+)%s*(.*)$")
+  local seconds = tonumber(time)
+  if not seconds or seconds ~= seconds or seconds < 0 or seconds > longest_s or rest ~= "" then
+    return nil, "a line is: seconds from the run's start, port or a line (cts, dsr), a byte or an edge, "
+      .. "like \"2.5 port 1\" or \"6 cts rising\""
+  end
+  local entry = { at_ns = math.floor(seconds * 1e9 + 0.5) }
+  if where == "port" then
+    entry.byte = math.tointeger(tonumber(what))
+    if not entry.byte or entry.byte < 0 or entry.byte > 255 then
+      return nil, ("%q is no byte: a whole number from 0 to 255, like 1 or 0x80"):format(what)
+    end
+  elseif where == "cts" or where == "dsr" then
+    entry.line, entry.high = where, edges[what]
+    if entry.high == nil then
+      return nil, ("%q is no edge: rising or falling"):format(what)
+    end
+  else
+    return nil, ("triggers come from port, cts or dsr, not from %q"):format(where)
+  end
+  return entry
+end
+
+--- Read it.
+---@param path string
+---@return moonpulse.TriggerEntry[]? entries in the order of their times
+---@return string? message with the line
+function M.read(path)
+  local lines, message = text_files.lines(path)
+  if not lines then
+    return nil, message
+  end
+  local entries = {}
+  for number, line in ipairs(lines) do
+    local text = line:gsub("#.*", "")
+    if text:find("%S") then
+      local entry, why = entry_of(text)
+      if not entry then
+        return nil, ("%s:%d: %s"):format(path, number, why)
+      elseif #entries > 0 and entry.at_ns < entries[#entries].at_ns then
+        return nil, ("%s:%d: it comes before the line above: put the times in order"):format(path, number)
+      end
+      entries[#entries + 1] = entry
+    end
+  end
+  return entries
+end
+
+return M

@@ -1,0 +1,148 @@
+--- One possible course of an experiment: it is run in virtual time, by a program of its own, into a folder
+--- that is read and taken away again. What it would ask for, options give.
+local core = require "moonpulse.core"
+local lfs = require "lfs"
+local places = require "moonpulse.text.places"
+local reading = require "moonpulse.record.read"
+local refusals = require "moonpulse.text.refusal"
+
+local M = {}
+
+-- options of run that have a value and mean the same there
+local passed = { "rmt", "amt", "device", "answers", "triggers", "trigger", "timing", "guidelines", "lab",
+  "participant" }
+
+---@class moonpulse.Course
+---@field seed integer
+---@field rows table[] of events.tsv, as moonpulse.record.read has them
+---@field manifest table
+---@field said string[] what the run told the operator, a line each
+---@field status integer of its exit; what was wrong it has said on standard error
+
+--- The course in a sentence part.
+---@param options table
+---@param course moonpulse.Course
+---@return string
+function M.words(options, course)
+  local given = { ("seed %d"):format(course.seed) }
+  for _, name in ipairs { "answers", "triggers" } do
+    given[#given + 1] = options[name] and ("%s from %s"):format(name, options[name]) or nil
+  end
+  return ("one possible course of the experiment (%s)"):format(table.concat(given, ", "))
+end
+
+--- Options that every command has that shows a course.
+---@param parser table of argparse; changed
+function M.add(parser)
+  parser:option("--answers", "Experiments: a file with an answer a line, for the course that is shown.")
+    :argname("FILE")
+  parser:option("--triggers", "Experiments: a file of the triggers that come, as for run."):argname("FILE")
+end
+
+local function arguments_of(options, folder, seed)
+  local args = { places.program(), "run", options.protocol, "--speed", "max", "--out", folder, "--seed",
+    tostring(seed) }
+  for _, name in ipairs(passed) do
+    local value = options[name]
+    if type(value) == "table" then
+      value = value.text
+    end
+    if name == "device" and value and value ~= "sim" and not value:find("^sim:") then
+      value = "sim:" .. value -- only its simulator runs in virtual time
+    end
+    if value ~= nil then
+      args[#args + 1], args[#args + 2] = "--" .. name, tostring(value)
+    end
+  end
+  for option, list in pairs { ["-p"] = options.param, ["--device-option"] = options.device_option } do
+    for _, each in ipairs(list or {}) do
+      args[#args + 1], args[#args + 2] = option, each
+    end
+  end
+  if options.unconfirmed then
+    args[#args + 1] = "--unconfirmed"
+  end
+  return args
+end
+
+--- Run it to its end: what it said, its status.
+local function perform(args)
+  local task, said, status, signal = core.current(), {}, nil, nil
+  local process <close> = assert(core.process { args = args,
+    on_line = function(text) said[#said + 1] = text end,
+    on_exit = function(...)
+      status, signal = ...
+      task:wake()
+    end })
+  while not status do
+    core.wait()
+  end
+  process:finish()
+  return said, signal ~= 0 and 128 + signal or status
+end
+
+--- A folder of its own, in which the participant's earlier runs are, too, where they count.
+local function make_folder(options)
+  local folder = os.tmpname()
+  os.remove(folder)
+  local made, message = lfs.mkdir(folder)
+  if not made then
+    refusals.raise("usage", "cannot make a folder for the course: %s", message)
+  end
+  local earlier = options.participant and options.out and lfs.attributes(options.out, "mode") == "directory"
+  for name in lfs.dir(earlier and options.out or folder) do
+    if earlier and name ~= "." and name ~= ".." then
+      local path = options.out:match("^/") and options.out or lfs.currentdir() .. "/" .. options.out
+      lfs.link(path .. "/" .. name, folder .. "/" .. name, true)
+    end
+  end
+  return folder
+end
+
+--- The run's own folder: the others are links.
+local function run_in(folder)
+  for name in lfs.dir(folder) do
+    local path = folder .. "/" .. name
+    if name ~= "." and name ~= ".." and lfs.symlinkattributes(path, "mode") == "directory" then
+      return path
+    end
+  end
+end
+
+local function remove(folder)
+  for name in lfs.dir(folder) do
+    if name ~= "." and name ~= ".." then
+      local path = folder .. "/" .. name
+      if lfs.symlinkattributes(path, "mode") == "directory" then
+        remove(path)
+      else
+        os.remove(path)
+      end
+    end
+  end
+  lfs.rmdir(folder)
+end
+
+--- Run the experiment once in virtual time.
+---@param options table of a command: what they share with run means the same
+---@return moonpulse.Course? nil: it did not begin, and has said why
+---@return integer status
+function M.of(options)
+  local folder <close> = setmetatable({ path = make_folder(options) },
+    { __close = function(self) remove(self.path) end })
+  local seed = options.seed or 1
+  io.stdout:flush()
+  local said, status = perform(arguments_of(options, folder.path, seed))
+  local run = run_in(folder.path)
+  if not run then
+    return nil, status
+  end
+  local rows = reading.events(run .. "/events.tsv")
+  local manifest = reading.manifest(run .. "/manifest.json")
+  if not rows or not manifest then
+    return nil, status
+  end
+  return { seed = seed, rows = rows, manifest = manifest, said = said, status = status }, status
+end
+
+return M

@@ -1,0 +1,52 @@
+--- A simulator in this process, at the far end of a wire: for virtual time. It is served as the one in a
+--- process of its own is (moonpulse.simulation.process), only that nothing waits.
+local core = require "moonpulse.core"
+local devices = require "moonpulse.driver.find"
+local faults = require "moonpulse.simulation.faults"
+local host = require "moonpulse.simulation.serve"
+local refusals = require "moonpulse.text.refusal"
+
+local M = {}
+
+local Inside = {}
+Inside.__index = Inside
+
+--- Start the simulator of driver, its log at log. Raises a fault where it cannot be.
+---@param driver moonpulse.Driver
+---@param log string
+---@param wrong string? as sim --fault reads them
+---@param twin moonpulse.Simulator? to be served instead of a new one
+---@return table inside with path, and trigger_path where the driver is triggered; to be closed
+function M.start(driver, log, wrong, twin)
+  local made, why = core.create_file(log) -- the folder of a run decides who may read it, not the umask
+  if not made then
+    refusals.fault("cannot write " .. why)
+  end
+  made:close()
+  local model = assert(devices.twin(driver))
+  local served, message = host.start(model, { log = log, settings = devices.twin_settings(driver, model),
+    faults = wrong and faults.parse(wrong), trigger = driver.trigger ~= nil, twin = twin })
+  if not served then
+    refusals.fault(message)
+  end
+  core.spawn(function() served:serve() end)
+  return setmetatable({ path = served.path, trigger_path = served.trigger_path, served = served }, Inside)
+end
+
+--- The lines that come in at the device's port.
+---@param cts boolean
+---@param dsr boolean
+function Inside:inputs(cts, dsr)
+  self.served:inputs(cts, dsr)
+end
+
+--- Let it finish its log, then end it.
+function Inside:close()
+  self.served:stop()
+  core.wait(0)
+  self.served:close()
+end
+
+Inside.__close = Inside.close
+
+return M

@@ -1,0 +1,66 @@
+--- When whoever waits for a device looks at it next. In real time that is now and then: an instant that is
+--- known is the host's, and the device's own may be some milliseconds behind. In virtual time it is the first
+--- instant at which something is over or could be overdue (moonpulse.stimulator.replies), and a reply that is
+--- waited for wakes.
+local core = require "moonpulse.core"
+
+local M = {}
+
+local train_ns = 50000000 -- in virtual time, while the device plays a train of its own
+local rows_ns = 1000000000 -- in virtual time: rows are let go of
+
+--- How long a device may be silent about what it was sent.
+local function patience_ns(self)
+  return math.floor(self.driver.reply_timeout * 1e9)
+end
+
+--- The first instant at which the device's silence, or a wrong setting, is a fault.
+local function overdue_ns(self, patience)
+  local first = math.maxinteger
+  local pulse, at_ns, by_device = self.record:oldest_doubt()
+  if pulse then
+    first = at_ns + (by_device and math.min(patience, 2 * self.slow_ns) or patience)
+  end
+  for _, wrong in pairs(self.listening.wrong) do
+    first = math.min(first, wrong.at_ns + patience)
+  end
+  local alive = self.driver.keepalive
+  if alive and alive.answered then
+    first = math.min(first, self.contact_ns + math.ceil(alive.period * 1e9) + 2 * self.slow_ns)
+  end
+  return first
+end
+
+--- Seconds from now until it is to be looked at again; above 0.
+---@param self moonpulse.Stimulator
+---@param real_s number the same in real time
+---@param ... integer? instants (monotonic) after which something is over
+---@return number
+function M.next_s(self, real_s, ...)
+  if not core.is_virtual() then
+    return real_s
+  end
+  local now = core.clock_ns()
+  local next_ns = now + train_ns
+  if #self.record.passing == 0 then -- of what is sent meanwhile nothing is overdue before this
+    local patience = patience_ns(self)
+    next_ns = now + math.min(rows_ns, patience)
+    local overdue = overdue_ns(self, patience) + 1
+    next_ns = overdue > now and math.min(next_ns, overdue) or next_ns
+  end
+  for i = 1, select("#", ...) do
+    local at_ns = select(i, ...)
+    next_ns = at_ns and at_ns > now and math.min(next_ns, at_ns) or next_ns
+  end
+  return math.max(1, next_ns - now) / 1e9
+end
+
+--- The same behind a plan's last pulse, where a reply may end the wait.
+---@param self moonpulse.Stimulator
+function M.await_end(self)
+  self.awaits_reply = core.is_virtual()
+  core.wait(M.next_s(self, 0.02, self.over_ns, self.asked_ns and self.asked_ns + patience_ns(self) + 1))
+  self.awaits_reply = false
+end
+
+return M

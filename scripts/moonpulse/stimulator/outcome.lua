@@ -1,0 +1,60 @@
+--- What an outcome of the dispatcher means for the stimulator in use: its record, what it must confirm, how
+--- the run ends.
+local core = require "moonpulse.core"
+local outcomes = require "moonpulse.record.outcome"
+local setting = require "moonpulse.stimulator.setting"
+
+local M = {}
+
+--- A pulse was sent or left out.
+local function pulse_outcome(self, out, now_ns)
+  if out.what == "sent" then
+    self:has_sent(self.actions[out.action], out.frame, out.returned_ns, now_ns)
+  elseif out.what == "skipped" then
+    self.left_out = { pulse = out.number, late_ns = out.entered_ns - out.due_ns, reason = out.stop }
+  end
+end
+
+--- A setting, or the question before one, was sent or left out.
+local function setting_outcome(self, out)
+  local at_ns = self.start_ns + out.entered_ns
+  if out.what == "skipped" then
+    self.held = out.number -- the pulse that is not sent without it
+  elseif out.what == "sent" and out.send == "ask" then
+    self.listening:ask(at_ns, true)
+    self:tell_believed()
+  elseif out.what == "sent" then
+    setting.follows(self, at_ns + self.facts.wire_ns[out.frame],
+      self.listening:tell(self.actions[out.action], at_ns, true))
+    self:tell_believed()
+  end
+end
+
+--- What the dispatcher did.
+---@param self moonpulse.Stimulator
+---@param out moonpulse.core.Told
+function M.hear(self, out)
+  if out.what == "finished" then
+    self.finished = true
+    self:wake()
+  elseif out.what == "stopped" then
+    self.listening:safe(out.at_ns, out.safes)
+    self:has_stopped(out.stop, out.safe_sent, out.at_ns)
+  elseif out.send then -- of the plan
+    local now_ns = core.clock_ns()
+    if out.what == "sent" then -- the next keep-alive comes a period later
+      self.contact_ns = math.max(self.contact_ns, self.start_ns + out.returned_ns)
+    end
+    if out.what == "sent" and out.send == "pulse" then
+      self.record:doubt(now_ns - self.slow_ns)
+    end
+    outcomes.enter(self.record, out, self.facts, now_ns)
+    if out.send == "pulse" then
+      pulse_outcome(self, out, now_ns)
+    elseif out.send ~= "mark" then
+      setting_outcome(self, out)
+    end
+  end
+end
+
+return M

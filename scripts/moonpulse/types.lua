@@ -1,0 +1,477 @@
+---@meta _
+--- The shapes that travel between rooms: each field with its unit and who writes it. Read by editors and by
+--- shapes_spec.lua, which compares them with real runs; never required. What moonpulse.core makes
+--- and takes is in types/core.lua and beside it. A class that has methods stands where they are. Times named
+--- _ns are whole nanoseconds, from the plan's start if nothing else is said; "monotonic" is core.clock_ns.
+
+-- What a device is ------------------------------------------------------------------------------------
+
+---@class moonpulse.Serial settings of a port: the driver's, or of --trigger
+---@field baud integer 50 to 20000000
+---@field bits integer 7 or 8
+---@field parity "none"|"odd"|"even"
+---@field stop_bits integer 1 or 2
+---@field flow "none"|"rtscts"
+
+---@class moonpulse.Spec one value that a command or an option takes, read by driver/command.lua; [1] is its
+---   key, [2] its kind, [3] and [4] what bounds it (docs/drivers.md)
+---@field default any
+---@field optional boolean?
+---@field help string?
+---@field form string? what [3] asks for, in words
+---@field check (fun(text: string))? refuses what a pattern cannot say
+
+---@class moonpulse.Command of a device, made by driver/command.lua; called with values it returns the bytes
+---@field help string
+---@field args moonpulse.Spec[]
+---@field encode fun(values: table): string
+---@field name string of the driver's table
+
+--- A driver as a run uses it: what its file returned, and what moonpulse.driver.find.configure has settled
+--- (docs/drivers.md says all). Seconds, %MSO.
+---@class moonpulse.Driver
+---@field name string "magventure"
+---@field description string "MagVenture MagPro"
+---@field proof "simulated"|"hardware"|"experimental"
+---@field simulator string? module of its simulator, or a path
+---@field serial moonpulse.Serial
+---@field usb string[]? "vendor:product"
+---@field latency number seconds from the last byte of a command to its pulse
+---@field trigger_latency number? the same from an edge
+---@field trigger_confirms boolean? triggered pulses are reported, too
+---@field reply_slow number? seconds: a later reply is suspicious
+---@field reply_timeout number seconds: a later one is a fault
+---@field confirms boolean? false: it never says that it fired
+---@field options table<integer|string, moonpulse.Spec>? what --device-option may say
+---@field commands table<string, moonpulse.Command>
+---@field replies table<string, string[]> fields of each reply
+---@field decode fun(buffer: string, dialect: table): moonpulse.Reply?, integer a reply, and the bytes it took
+---@field explain (fun(bytes: string, dialect: table?): string?, table|string)? what a command was
+---@field limits fun(identity: moonpulse.Identity?, fired_by: "trigger"|nil): moonpulse.Limits
+---@field connect fun(io: moonpulse.Link): moonpulse.Identity
+---@field arm fun(io: moonpulse.Link, first: moonpulse.Action, actions: moonpulse.Action[],
+---   firsts: moonpulse.First[]?)
+---@field load (fun(io: moonpulse.Link, actions: moonpulse.Action[]))?
+---@field disarm fun(io: moonpulse.Link): string? what else is wrong
+---@field status fun(io: moonpulse.Link): moonpulse.Reply
+---@field encode moonpulse.Encode
+---@field safe string what makes the device harmless; "" with safe_line
+---@field safe_line boolean?
+---@field safe_answer string? name of the reply to safe
+---@field keepalive moonpulse.Keepalive?
+---@field note (fun(options: table): string)? for the operator
+---@field disarmed string? said at the end
+---@field proves_end boolean?
+---@field judge fun(reply: moonpulse.Reply, expected: moonpulse.Action?, options: table?): string?, string?,
+---   integer?, string? "confirm", "fault" or "refused"; in words; a number for the record; unlike
+---@field tells (fun(reply: moonpulse.Reply, action: moonpulse.Action): table<string, true|string>?)?
+---@field setting_proof "read"|"received"|"none"|nil configure writes it if the file does not
+---@field confirms_for (fun(reply: moonpulse.Reply): integer?)? output of a confirmation
+---@field measures { what: string, unit: string }?
+---@field confirmation (fun(value: integer): string)? a confirmed pulse in words
+---@field settings table<string, any>? values of its options: configure
+---@field file string? of a user's driver: find
+---@field folder string? the file's: find
+---@field trigger moonpulse.Trigger? it fires that way: trigger_path.apply
+---@field on_simulator boolean? it talks to its own simulator, without faults: device_argument
+
+---@class moonpulse.Encode a driver's: actions into bytes
+---@field pulse fun(action: moonpulse.Action): string|moonpulse.Fire
+---@field set fun(from: moonpulse.Action, to: moonpulse.Action): string?, number|string, string[]? bytes, lead
+---   in seconds, what must be confirmed; or nil, why
+---@field train (fun(part: moonpulse.Part, identity: moonpulse.Identity?, held: table): moonpulse.Program?,
+---   string?)? a program; or nil, why
+---@field busy (fun(action: moonpulse.Action): number)?
+---@field over (fun(action: moonpulse.Action): number)?
+---@field ask (fun(): string, number, string)? a question, seconds for its answer, what tells calls it
+
+---@class moonpulse.Keepalive
+---@field bytes string
+---@field period number seconds
+---@field answered boolean?
+
+---@class moonpulse.Limits what a device allows; a driver's limits() makes it
+---@field channels integer
+---@field channel_names string[]?
+---@field intensity { min: number, max: number, step: number, highest: number? } %MSO
+---@field shortest_interval fun(action: moonpulse.Action): number seconds
+---@field longest_rest number? seconds
+---@field supply { joules: (fun(action: moonpulse.Action): number), most: number, seconds: number,
+---   why: string }? the energy that pulses may take within so many seconds
+---@field why string the rule in words
+---@field output (fun(action: moonpulse.Action): integer)? 0 to 15
+---@field shortest_across (fun(action: moonpulse.Action): number)? seconds
+---@field why_across string?
+---@field by_hand string? why a hand sets the intensity
+---@field nerve boolean? it stimulates nerves: the tables for the brain do not count
+
+--- Who a device says it is; a driver's connect() makes it, and may add what its status has.
+---@class moonpulse.Identity
+---@field model string?
+---@field serial string|integer|nil
+---@field firmware string?
+---@field nameless boolean? it says nothing of itself
+---@field temperature_c number? of the coil, degrees Celsius
+---@field [string] any
+
+--- A reply of a device, made by its driver's decode: numbers and text, flags as 1 and 0.
+---@class moonpulse.Reply
+---@field name string "error" with the field error: no reply
+---@field [string] any
+
+--- A module of simulators/.
+---@class moonpulse.SimulatorModel
+---@field name string
+---@field description string
+---@field serial moonpulse.Serial
+---@field new fun(options: table?): moonpulse.Simulator
+---@field options moonpulse.Spec[]?
+---@field speaks_later boolean? replies come later than latency
+---@field [string] any
+
+--- A simulated stimulator: a model without input, output or clock. now_ns counts from when it was switched
+--- on. Its methods return a list of moonpulse.SimulatorReply and one of moonpulse.SimulatorEvent, or nil.
+---@class moonpulse.Simulator
+---@field receive fun(self: any, bytes: string, now_ns: integer): table?, table? the whole of bytes has come
+---@field tick fun(self: any, now_ns: integer): table?, table?, integer? the third: when its next event is
+---@field state fun(self: any): table armed, ready, pulses and more
+---@field knob fun(self: any, name: string, value: any) what a person could turn at the panel
+---@field line (fun(self: any, name: string, level: boolean, now_ns: integer): table?, table?)? an edge
+---@field fault (fun(self: any, kind: string, now_ns: integer?): table?, table?)? breaks it
+---@field faults table<string, any>? kinds that fault() knows
+---@field serial moonpulse.Serial? if it depends on an option
+---@field reports_later boolean? a pulse is answered when it is over
+---@field steady (fun(self: any, bytes: string): moonpulse.Steady?)?
+---@field passed (fun(self: any, steady: moonpulse.Steady, count: integer))? so many of them were played
+---@field [string] any
+
+---@class moonpulse.SimulatorReply
+---@field at_ns integer when its first byte leaves, of the simulator's clock
+---@field bytes string
+---@field confirms boolean? of a pulse
+
+---@class moonpulse.SimulatorEvent a line of twin.tsv
+---@field event "pulse"|"arm"|"disarm"|"set"|"get"|"ignored"|"error"|"fault"
+---@field bytes string what it came of
+---@field note string? in words
+---@field at_ns integer? nil: now
+---@field given { channel: string?, intensity: number?, waveform: string?, mode: string? }? of a pulse, from
+---   the model's own state
+
+---@class moonpulse.Steady what every further command of a simulator will do; docs/drivers.md has its fields
+---@field reply string
+---@field reply_ns integer from a command to its reply
+---@field log moonpulse.SimulatorEvent
+---@field ready_ns integer of the simulator's clock
+---@field recharge_ns integer
+---@field coil { celsius: number, at_ns: integer, ambient_c: number, per_ns: number, rise_c: number,
+---   low_c: number, high_c: number }?
+---@field last_ns integer? when the last of them was: core writes it
+
+-- From a plan to frames -------------------------------------------------------------------------------
+
+--- One distinct thing that a device is asked to do. core makes it, lowering/ adds the device's part.
+---@class moonpulse.Action
+---@field channel string "1" if the plan names none
+---@field intensity number percent of reference, as the protocol says
+---@field reference "MSO"|"RMT"|"AMT"
+---@field program integer? number of the train that it stands for; 0: none: core
+---@field mso number %MSO that the device is set to: lowering
+---@field exact_mso number %MSO before rounding to the device's step: lowering
+---@field train moonpulse.Program? what the device times: the driver's encode.train
+---@field part moonpulse.Part? with train: what it replaces
+---@field busy number? seconds from it until the device takes the next: lowering
+---@field locked number? seconds from it until the device takes settings: lowering
+---@field over number? seconds from it until its last pulse is over: lowering
+
+---@class moonpulse.Part a part of a plan that a device may time: lowering/device_trains.lua
+---@field cell { offset: number, action: moonpulse.Action }[] its innermost pulses; seconds from its start
+---@field levels { count: integer, period: number?, num: integer, den: integer }[] innermost first; from onset
+---   to onset num/den seconds
+---@field pulses integer
+---@field span number seconds, nominal
+---@field last number seconds to the last onset
+---@field timing "auto"|"device"|nil
+
+--- What a device times by itself: a driver's encode.train makes it, and may add what it needs. Seconds from
+--- its start.
+---@class moonpulse.Program
+---@field start string the bytes that start it
+---@field busy number until the device takes the next start
+---@field over number?
+---@field locked number?
+---@field reports number? from its last pulse to the confirmation
+---@field confirms integer? replies that confirm it
+---@field spare integer? so many more may come
+---@field whole boolean? it sets all outputs
+---@field text string? for the record
+---@field [string] any
+
+---@class moonpulse.Fire what fires an action besides plain bytes; a driver's encode.pulse or trigger_path
+---   makes it
+---@field bytes string?
+---@field after string? sent width seconds after bytes
+---@field width number? seconds
+---@field line "rts"|"dtr"|"break"|nil instead of bytes: a pulse on that line
+---@field on_trigger boolean? on the trigger's port
+
+---@class moonpulse.First what one output of the device must be set to before the plan: lowering/init.lua
+---@field action moonpulse.Action of its first pulse
+---@field output integer
+---@field onset_ns integer of that pulse
+
+---@class moonpulse.Admitted a plan that may be played on the device that it was checked for:
+---   stimulator/admission.lua
+---@field lowering moonpulse.core.Lowering
+---@field actions moonpulse.Action[]
+---@field first moonpulse.Action the action of its first pulse in time
+---@field firsts moonpulse.First[] of each output of the device
+---@field plan moonpulse.Plan
+---@field seed integer
+---@field identity moonpulse.Identity? nil: the device was not asked yet
+---@field report moonpulse.Report
+---@field judged_s number? if other plans came before: the start that it was judged for last
+---@field judging_ns integer how long that took
+
+---@class moonpulse.Frame as lowering:frames() has it
+---@field bytes string
+---@field wire_ns integer how long bytes are on the wire
+---@field on_trigger boolean
+---@field width_ns integer? of two parts, or a line
+---@field line "rts"|"dtr"|"break"|nil
+---@field after string?
+
+--- A file of commands/: what cli.main finds under its name.
+---@class moonpulse.Subcommand
+---@field parser fun(): table argparse's, with its options
+---@field run fun(options: table): integer? the exit status, 0 if nothing is returned; raises a refusal
+---   { code, message } or leaves through cli.fail
+
+-- A run -----------------------------------------------------------------------------------------------
+
+---@class moonpulse.Thresholds %MSO, as the options give them
+---@field rmt number?
+---@field amt number?
+
+--- What is to be run, and how strictly: run/begin.lua makes it of the options; others add to it as they know
+--- more.
+---@class moonpulse.Job
+---@field policy moonpulse.Policy
+---@field seed integer
+---@field driver moonpulse.Driver configured
+---@field thresholds moonpulse.Thresholds
+---@field tolerance number seconds that a frame may leave late
+---@field late "abort"|"skip"
+---@field stop_line "none"|"cts"|"dsr"
+---@field timing "host"|"device"|"auto"
+---@field faults moonpulse.FaultList? of a simulator in virtual time
+---@field twin moonpulse.Simulator? virtual time: another far side than a new simulator; tests write it
+---@field protocol moonpulse.Protocol|moonpulse.Experiment run/protocol.lua, run/experiment.lua
+---@field plan moonpulse.Plan? of a protocol
+---@field safety moonpulse.Report? the gate's; of an experiment the gravest so far
+---@field plays table? of an experiment: what the gate found in its plans: run/experiment_log.lua
+---@field preflight table? the operator's answers: run/safety.lua
+---@field lowering moonpulse.core.Lowering? once the device was asked: run/play.lua, run/virtual.lua
+---@field actions moonpulse.Action[]? with lowering
+---@field first moonpulse.Action? virtual time: of Admitted
+---@field firsts moonpulse.First[]? virtual time
+---@field limits moonpulse.Limits? virtual time
+---@field stop_reason string? name in core.stops: run/stop_sources.lua, the first one stays
+---@field signal string? which one, in words
+---@field on_stop (fun(reason: string))? whoever drives the device hears a stop: stimulator/
+
+---@class moonpulse.FaultList: { [integer]: { kind: string, at: integer } }
+---@field text string as it was written
+
+---@class moonpulse.Measured pulses and durations of a plan: protocol/catalogue.lua
+---@field pulses integer
+---@field marks integer? nil: of an experiment, whose plans are not known
+---@field random boolean? are its rests drawn?
+---@field first_to_last_s number? seconds
+---@field nominal_end_s number?
+---@field whole_cycles_s number?
+---@field seed integer? that the rests were drawn from
+
+--- All that a run needs to tell of itself: run/protocol.lua and run/experiment.lua make it, run/ending.lua
+--- and run/manifest.lua read it.
+---@class moonpulse.Context
+---@field job moonpulse.Job
+---@field kind "experiment"|nil
+---@field facts moonpulse.Measured
+---@field record moonpulse.Record
+---@field parameters table<string, any> as data, for the manifest
+---@field speed number|"max"
+---@field screen table the live line: update, finish
+---@field device moonpulse.DeviceFacts
+---@field experiment table? plays, staircases and triggers of an experiment, for the manifest
+---@field values table? of an experiment: its parameters
+---@field answers string[]? of --answers
+---@field completed string? what the end is called, if it is not the plan's
+---@field triggers moonpulse.TriggerEntry[]? of --triggers
+---@field triggers_text string? what came, in words: run/experiment.lua
+---@field flight table? what recover needs: run/manifest.lua
+---@field realtime string? what the host granted, in words: the hooks
+---@field elapsed number? seconds of the plan: the hooks
+
+---@class moonpulse.DeviceFacts what the manifest says of the device: run/begin.lua, before and after connect
+---@field name string
+---@field driver string? file of a user's
+---@field description string
+---@field simulated boolean
+---@field twin boolean? by a simulator of ours
+---@field port string?
+---@field usb_id string?
+---@field usb_serial string?
+---@field usb_product string?
+---@field faults string? that were asked for
+---@field trigger table? of trigger_path.facts
+---@field model string? from here on: what the device said
+---@field serial string|integer|nil
+---@field firmware string?
+---@field temperature_c number?
+---@field backend "serial"|"pty"|"virtual"|nil
+
+---@class moonpulse.Hooks what a run calls while it goes on: run/protocol.lua makes them
+---@field connected fun(identity: moonpulse.Identity, backend: string)
+---@field prepared fun(job: moonpulse.Job) the plan is lowered; not called in virtual time
+---@field armed fun(realtime: string, waited_ns: integer?) for replies; nil: in virtual time
+---@field progress fun(elapsed: number) seconds of the plan
+
+--- How a device was left: stimulator/leaving.lua.
+---@class moonpulse.Left
+---@field stop string? name in core.stops
+---@field fault string? what was wrong, a sentence
+---@field safe_sent boolean? the port took the safe frame
+---@field left_out { pulse: integer, late_ns: integer, reason: string }? the pulse that stopped the run
+---@field disarmed boolean? the device says so
+---@field not_disarmed string? why it does not
+---@field found string? it does, and what else it says
+
+--- How a run ended: what run/ending.lua concludes.
+---@class moonpulse.Ended: moonpulse.Left
+---@field text string? instead of the reason's words
+---@field code "usage"|"limit"|"fault"|"stopped"|nil name of the exit status, of an error or refusal
+---@field took_s number? virtual time: seconds of ours
+---@field virtual_s number? virtual time: seconds of its own
+---@field elapsed_s number? seconds of ours, connecting and all
+
+---@class moonpulse.Report of safety/judge.lua
+---@field verdict "within"|"not covered"|"beyond tested"|"OVER"
+---@field profile "rossi2009"|"chen1997"
+---@field table string
+---@field pulses integer to the brain
+---@field nerve_pulses integer
+---@field trains integer those of the brain
+---@field structural boolean? the trains are those of the plan's structure
+---@field findings moonpulse.Finding[]
+---@field lab_over moonpulse.Finding? the lab's own limit that is passed
+---@field nerve table<string, boolean> channels that are a nerve's
+
+-- The record ------------------------------------------------------------------------------------------
+
+---@class moonpulse.Outcome what became of a frame of the plan, or a mark: core.session tells it, or the
+---   flight record does (record/replay.lua)
+---@field what "sent"|"skipped"|"not_taken"|"mark"
+---@field send "pulse"|"set"|"mark"|"ask" a question before a setting has no row
+---@field number integer
+---@field planned_ns integer
+---@field due_ns integer when its frame was due
+---@field entered_ns integer stamp before the write
+---@field returned_ns integer? stamp after it; nil: not known
+---@field action integer? not of a mark
+---@field frame integer? not of a mark
+---@field stop string why it was left out, or left late; "none"
+---@field text string? of a mark
+---@field status string? of a pulse whose write nobody saw end
+
+---@class moonpulse.OutcomeFacts what record/outcome.lua must know of a plan
+---@field offset_ns integer from the run's start to the plan's
+---@field wire_ns integer[] of the frames
+---@field latency_ns integer of the device
+---@field tolerance_ns integer? nil: not known (a run of an older version)
+
+--- A row of events.tsv until it is written: record/init.lua and device_trains.lua make it, confirmations.lua
+--- closes it. Times from the run's start.
+---@class moonpulse.Row: moonpulse.core.EventRow
+---@field engine_number integer? of the pulse in its plan
+---@field start integer? how many starts came up to it
+---@field open boolean? more will be known of it: it holds later rows back
+---@field at_ns integer? when it was told, monotonic
+---@field action moonpulse.Action?
+---@field key_ns integer? by which it is put in order: record/order.lua
+---@field rank integer? 0: marks come first
+---@field [string] any of a train that the device times: record/device_trains.lua
+
+--- The record of a run: events.tsv as the run goes. Its methods are in record/; these are its fields.
+---@class moonpulse.Record
+---@field folder string of the run; "": in memory
+---@field path string? of events.tsv; nil: in memory
+---@field file file* or what has its methods
+---@field started string? date and time, for the manifest
+---@field start_ns integer? of the run, monotonic
+---@field flight moonpulse.core.Flight? in real time
+---@field index integer of the last row written
+---@field queue table<integer, moonpulse.Row> rows to come, first to last
+---@field first integer
+---@field last integer
+---@field until_ns integer from the run's start: no row with a sooner onset follows
+---@field written_ns integer onset of the last row written
+---@field disordered boolean? a row came too late for its place: the file is put in order at the end
+---@field unconfirmed table<integer, moonpulse.Row> that wait for a confirmation, first_open to last_open
+---@field first_open integer
+---@field last_open integer
+---@field unsure table[] confirmations while doubted
+---@field doubted moonpulse.Row? from it on nothing is sure
+---@field answered_last moonpulse.Action? of the last confirmation
+---@field spare integer? confirmations that may still come of the last burst
+---@field pulses_sent integer
+---@field pulses_confirmed integer
+---@field pulses_skipped integer
+---@field pulses_unmeasured integer sent, and timed by the stimulator
+---@field skipped_by table<string, integer> how many, by the reason
+---@field lateness number[] microseconds, of each start
+---@field worst_us number
+---@field starts integer commands that fired
+---@field extra integer pulses of trains beyond one a start
+---@field last_number integer of the last pulse
+---@field actions moonpulse.Action[]? of the plan: set_actions
+---@field tails table<integer, string>? their columns: set_actions
+---@field trains table<integer, table> those that the device times, by action
+---@field setting_proof "read"|"received"|"none"|nil set_actions
+---@field silent boolean? the device never says that it fired: set_actions
+---@field end_proven boolean? a device that is disarmed has ended its trains: set_actions
+---@field slow_ns integer? a later reply is perhaps another pulse's: set_actions
+---@field passing moonpulse.Row[] of trains that run
+---@field train_end_ns integer? monotonic: so long the last one may take
+---@field cut moonpulse.Row[]? of a train that a stop cut
+---@field sent_frames table<string, boolean>? what plans sent: record/ignored.lua
+---@field sum moonpulse.core.Sum of what was written
+---@field events_sum string? checksum of events.tsv: close()
+---@field lost string? what the disk did not take
+---@field on_lost (fun(lost: string))? run/ending.lua
+---@field on_unasked (fun(since_ns: integer))? an experiment's dose
+---@field replaced string? another program changed the file, and it was mended
+---@field changed string? the same, and it was not
+---@field flight_lost string? flight.bin could not be closed
+
+-- An experiment ---------------------------------------------------------------------------------------
+
+--- What a script reaches through run: run/experiment.lua makes it, experiment/ uses it.
+---@class moonpulse.Stage
+---@field job moonpulse.Job
+---@field record moonpulse.Record
+---@field stimulator moonpulse.Stimulator
+---@field device moonpulse.ExperimentDevice
+---@field draws table of experiment/draws.lua
+---@field waiting table of experiment/waiting.lua
+---@field triggers table of experiment/wait_trigger.lua
+---@field keyboard table? of experiment/ask.lua
+---@field mark fun(text: string, at_ns: integer?)
+---@field say fun(text: string)
+---@field staircase_ended fun(staircase: moonpulse.Staircase)
+---@field stop fun(why: string?)
+---@field spawn fun(task: fun())
+---@field over boolean? the script has ended
+---@field failure any the error of a part of it
+---@field why string? of run:stop
+---@field stuck_at string? the line that did not let go: experiment/stuck.lua

@@ -1,0 +1,439 @@
+---@meta moonpulse.core
+--- The functions of moonpulse.core: the engine for Lua (bindings/). What they make and take is in
+--- core_plans.lua, core_device.lua and core_record.lua. Read by editors and by types_spec.lua;
+--- never required.
+--
+-- How they fail: an argument of the wrong type or outside of its range is raised, as is what makes no sense
+-- as a plan. What the world refuses comes back as nil, message, code, with code one of "invalid", "range",
+-- "overflow", "memory", "io", "gone", "busy", "state", "unsupported", "limit". Only what does otherwise says
+-- so here. Times named _ns are whole nanoseconds, on the monotonic clock if nothing else is said; other
+-- times are seconds.
+
+---@class moonpulse.core
+---@field version string of Moonpulse: "1.2.0"
+---@field event_header string the header line of events.tsv, with its line end
+---@field flight_spare integer records that a flight record needs beside those of the plan
+---@field flight_most integer the most records that a flight record can have
+---@field serial_fields moonpulse.core.SerialField[] what line settings may be
+---@field plan_methods table<string, function> methods of plans: compose adds times and at
+---@field stops moonpulse.core.StopReason[]|table<string, moonpulse.core.StopReason> the reasons to stop,
+---   by number from 1 and by name; read only
+local core = {}
+
+-- Plans (bindings/plan.c) -----------------------------------------------------------------------------
+
+--- One pulse.
+---@param percent number 0 to 100 of MSO, 0 to 400 of a threshold; kept to a thousandth
+---@param reference "MSO"|"RMT"|"AMT" what it is a percentage of
+---@param program integer? of a train that the device times, from 1; 0: a pulse of ours
+---@return moonpulse.Plan
+function core.pulse(percent, reference, program) end
+
+--- Silence. With a longest time its length is drawn from the seed, uniformly, at each pass.
+---@param min number|string seconds; a text is taken exactly: "1/30"
+---@param max number|string|nil seconds; min
+---@return moonpulse.Plan
+function core.rest(min, max) end
+
+--- A named instant; takes no time.
+---@param text string
+---@return moonpulse.Plan
+function core.mark(text) end
+
+--- first, then second: the .. operator.
+---@param first moonpulse.Plan
+---@param second moonpulse.Plan
+---@return moonpulse.Plan
+function core.sequence(first, second) end
+
+--- All of a list, one after the other.
+---@param plans moonpulse.Plan[] one at least
+---@return moonpulse.Plan
+function core.sequence_of(plans) end
+
+--- A plan count times.
+---@param plan moonpulse.Plan
+---@param count integer from 1
+---@param spacing "every"|"gap"|"train" what seconds are: from onset to onset; from an end to the next onset;
+---   from onset to onset, with the plan's end so long after its last onset
+---@param seconds number|string
+---@return moonpulse.Plan
+function core.repeat_plan(plan, count, spacing, seconds) end
+
+--- A plan count times at a rate.
+---@param plan moonpulse.Plan
+---@param count integer from 1
+---@param hz number|string above 0; taken exactly as core.exact shows
+---@return moonpulse.Plan
+function core.train(plan, count, hz) end
+
+--- Plans that begin together.
+---@param plans moonpulse.Plan[] 1 to 64
+---@return moonpulse.Plan
+function core.parallel(plans) end
+
+--- The plan, on a channel.
+---@param plan moonpulse.Plan
+---@param name string
+---@return moonpulse.Plan
+function core.channel(plan, name) end
+
+--- Say where a plan was written and what it is called; changes the plan: for who has just made it.
+---@param plan moonpulse.Plan
+---@param origin string? "file:line"
+---@param label string? "train"
+---@return moonpulse.Plan the same
+function core.describe(plan, origin, label) end
+
+--- What an author's rate or time is taken as: the simplest fraction that is written so.
+---@param value number|string
+---@return integer numerator
+---@return integer denominator from 1
+function core.exact(value) end
+
+--- Is a value a plan?
+---@param value any
+---@return boolean
+function core.is_plan(value) end
+
+--- The same function, called through C, so that its caller's line is on the stack also at a tail call.
+---@generic F: function
+---@param call F
+---@return F
+function core.framed(call) end
+
+--- The events of a plan, one by one (bindings/schedule.c). A plan that cannot be played is raised as a
+--- sentence without a place.
+---@param plan moonpulse.Plan
+---@param seed integer of random rests
+---@return moonpulse.core.Schedule
+function core.schedule(plan, seed) end
+
+--- A plan on its way to frames (bindings/lowering.c): a driver fills it, then it is checked. Raises as
+--- schedule does.
+---@param plan moonpulse.Plan
+---@param seed integer
+---@param serial moonpulse.Serial of the device's port
+---@param latency number seconds from a command to its pulse, 0 to 1
+---@param trigger moonpulse.Serial? of a port of its own that fires; serial
+---@return moonpulse.core.Lowering
+function core.lowering(plan, seed, serial, latency, trigger) end
+
+--- The frames of a run in virtual time, one by one or a steady stretch at once (bindings/player.c). Raises
+--- if the lowering was not checked, or not cleared by the safety gate.
+---@param lowering moonpulse.core.Lowering
+---@param tails (string|false)[] columns of each action, of event_action; false: never played here
+---@param start_ns integer of the plan, on the simulator's clock
+---@param latency_ns integer from a command to its pulse
+---@param proof string how the device confirms its settings: the last column
+---@return moonpulse.core.Player
+function core.player(lowering, tails, start_ns, latency_ns, proof) end
+
+-- The loop (bindings/tasks.c, signals.c, input.c, process.c, pty.c) -----------------------------------
+
+--- Call a function as a task and run the loop until it ends. Raises its error, or the first that a callback
+--- or another task raised; also if it waits for what can never come, and inside of another run.
+---@param call function
+---@param ... any its arguments
+---@return any ... its results
+function core.run(call, ...) end
+
+--- Another task; it starts in the loop's next turn. Its error is raised by core.run.
+---@param call function
+---@param ... any its arguments
+---@return moonpulse.core.Task
+function core.spawn(call, ...) end
+
+--- Wait: until task:wake, or the time is over. Raises outside of a task, and if C called (sort, gsub).
+---@param seconds number? 0 to 1e9, rounded up to milliseconds; nil: for a wake only
+---@return boolean woken false: the time was over
+---@return any ... what wake was given
+function core.wait(seconds) end
+
+--- The running task. Raises if there is none.
+---@return moonpulse.core.Task
+function core.current() end
+
+--- From now on time is virtual for tasks, sessions and clock_ns. Raises if it is already, and if a
+--- stimulator is armed.
+---@param pace number times as fast as ours, 0 to 1e6; 0: as fast as can be
+function core.go_virtual(pace) end
+
+--- Back to the monotonic clock.
+function core.go_real() end
+
+--- Is time virtual?
+---@return boolean
+function core.is_virtual() end
+
+--- Virtual time stands still, or goes on: something outside of it is waited for.
+---@param still boolean
+function core.hold(still) end
+
+--- How often somebody went on since virtual time last moved: many times, and a script waits for no time.
+---@return integer
+function core.turns_here() end
+
+--- A port with both ends in this process, for virtual time; raises in real time. session:open takes its path.
+---@param link nil as of core.pty
+---@param on_bytes fun(bytes: string, began_ns: integer) all of them have come; when the first began to
+---@param on_line (fun(line: "rts"|"dtr"|"break", high: boolean, at_ns: integer))?
+---@return moonpulse.core.Wire?
+---@return string? message
+---@return string? code
+function core.wire(link, on_bytes, on_line) end
+
+--- Call on a signal (SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGTSTP) instead of ending; what is armed was
+--- stopped before.
+---@param call (fun(number: integer))? nil: as it was before
+function core.on_signal(call) end
+
+--- Read standard input as it comes. Fails if it cannot be watched (a regular file).
+---@param on_bytes fun(bytes: string?) nil: its end
+---@param keys boolean? a terminal gives each key at once and shows none, until it is closed
+---@return moonpulse.core.Input?
+---@return string? message
+---@return string? code
+function core.input(on_bytes, keys) end
+
+--- Start a program in a session of its own.
+---@param options moonpulse.core.ProcessOptions
+---@return moonpulse.core.Process?
+---@return string? message
+---@return string? code
+function core.process(options) end
+
+--- A pseudo-terminal whose other side is a serial port for programs.
+---@param link string? a symbolic link to it is made there
+---@param on_bytes fun(bytes: string, arrival_ns: integer)
+---@return moonpulse.core.Pty?
+---@return string? message
+---@return string? code
+function core.pty(link, on_bytes) end
+
+-- A device (bindings/session.c) -----------------------------------------------------------------------
+
+--- One device on the loop, not open yet. A callback that raises stops what is armed.
+---@param events moonpulse.core.SessionEvents
+---@return moonpulse.core.Session
+function core.session(events) end
+
+-- The record (bindings/flight.c, events.c, record_file.c, rows.c) -------------------------------------
+
+--- Make the flight record of a run.
+---@param path string made, or made anew
+---@param capacity integer records, 1 to flight_most
+---@return moonpulse.core.Flight?
+---@return string? message
+---@return string? code
+function core.flight(path, capacity) end
+
+--- Read one.
+---@param path string
+---@return moonpulse.core.FlightReader?
+---@return integer|string start_ns of the run; if it failed, the message
+---@return integer|string wall_ns the same instant, since 1970; if it failed, the code, "busy": its run is
+---   still going on
+function core.flight_read(path) end
+
+--- A line of events.tsv.
+---@param row moonpulse.core.EventRow
+---@return string
+function core.event_row(row) end
+
+--- The four columns of events.tsv that an action has, tabs between: event_row takes them as tail.
+---@param channel string
+---@param mso number %MSO as it was sent
+---@param intensity number percent of reference, as it was planned
+---@param reference "MSO"|"RMT"|"AMT"
+---@return string
+function core.event_action(channel, mso, intensity, reference) end
+
+--- Make a folder that nobody but its owner may enter, whatever the umask.
+---@param path string
+---@param group boolean? its group may read it
+---@return boolean? made
+---@return string? message
+---@return string? code
+function core.make_folder(path, group) end
+
+--- A new file in place of what is there, never written through a link, as open to others as its folder is.
+---@param path string
+---@return file*? file as io.open gives it, for writing
+---@return string? message
+---@return string? code
+function core.create_file(path) end
+
+--- What became of a file of create_file, all of it flushed. Nothing is returned for what is no regular file.
+---@param file file*
+---@param path string what it was made as
+---@return integer? fd
+---@return boolean? ours is it what path names?
+---@return integer? lines -1: a part is nothing but zeros, as after a cut
+function core.file_state(file, path) end
+
+--- A file becomes as open to others as its folder is; if it cannot, nothing happens.
+---@param path string
+function core.as_folder(path) end
+
+--- All of a regular file; what is none, or is longer, is refused.
+---@param path string
+---@param most integer bytes
+---@return string? text
+---@return string? message
+---@return string? code
+function core.read_file(path, most) end
+
+--- Lock a folder against other programs of ours, until the lock is closed.
+---@param path string
+---@return moonpulse.core.FolderLock|false|nil lock false: somebody else has it
+---@return string? message
+---@return string? code
+function core.lock_folder(path) end
+
+--- 16 hexadecimal digits that change with the text (FNV-1a): against damage, not against people.
+---@param text string
+---@return string
+function core.checksum(text) end
+
+--- A checksum of what is given to it piece by piece, for files of any length.
+---@return moonpulse.core.Sum
+function core.sum() end
+
+--- The same of a file.
+---@param path string
+---@return string? text
+---@return string? message
+---@return string? code
+function core.file_sum(path) end
+
+--- The lines of a tab-separated text. The iterator gives for each line row, rest, found: the numbers by their
+--- keys; the other cells with the tabs between them, the same string if it is that of the line before;
+--- bit i - 1 set if column i has its number. false for a line with another number of cells.
+---@param text string
+---@param at integer the byte to begin at, from 1
+---@param columns (moonpulse.core.Column|boolean)[] 1 to 64; true: passed over; false: text
+---@return fun(): table<string, number>|false|nil, string?, integer?
+function core.rows(text, at, columns) end
+
+-- How a run ends when a script does not let it (bindings/backstop.c, limited.c) -----------------------
+
+--- What the loop thread is about, for the thread that ends a run that hangs. "run" begins one if none
+--- goes on; with "script" the running coroutine can be interrupted.
+---@param name "none"|"run"|"script"|"closing"|"closed"
+---@param folder string? of the run: taken once
+function core.phase(name, folder) end
+
+--- The device is being asked whether it is disarmed, which has times of its own; or has answered.
+---@param begins boolean
+---@param disarmed boolean? it says so
+function core.asks(begins, disarmed) end
+
+--- What an interrupt raises, at an instruction whose source does not begin with ours.
+---@param problem any
+---@param ours string
+function core.interrupts(problem, ours) end
+
+--- From now on the running coroutine, and those that it makes, can be interrupted; or no longer.
+---@param begins boolean
+---@return string? place if begins is false: "file:line" of what was interrupted first
+function core.interruptible(begins) end
+
+--- A stop began that the engine does not know of.
+---@param reason string of core.stops; another name counts as "error"
+function core.stop_began(reason) end
+
+--- Was output let go of because nobody took it?
+---@return boolean
+function core.muted() end
+
+--- If standard error was let go of, try once more to say this there.
+---@param text string
+function core.last_words(text) end
+
+--- Call with limits; calls inside of it share them. A C function that never returns ends the program.
+---@param limits moonpulse.core.Limits
+---@param call function
+---@param ... any its arguments
+---@return boolean ok
+---@return any ... its results; if it failed, the problem, and true if a limit was passed
+function core.limited(limits, call, ...) end
+
+-- The host (bindings/system.c, latency.c) -------------------------------------------------------------
+
+--- Now, in the world that tasks live in: the monotonic clock, or virtual time.
+---@return integer
+function core.clock_ns() end
+
+--- Now, on the monotonic clock, whatever the world: how long work takes.
+---@return integer
+function core.real_ns() end
+
+--- Now, since 1970.
+---@return integer
+function core.wall_ns() end
+
+--- A seed from the system's entropy. Raises if it has none.
+---@return integer 1 to 2^31 - 1
+function core.random_seed() end
+
+--- The draw that random rests and orders use: the same on every machine.
+---@param seed integer
+---@param position integer
+---@param range integer from 0
+---@return integer 0 to range
+function core.draw(seed, position, range) end
+
+--- The machine. Raises if the system does not say.
+---@return { kernel: string, machine: string, cpus: integer, pid: integer } cpus that this process may use
+function core.host() end
+
+--- Ask for a real-time priority below the dispatcher's: for simulators.
+---@return boolean granted
+function core.prioritise() end
+
+--- How long so many bytes are on the wire.
+---@param serial moonpulse.Serial
+---@param bytes integer
+---@return integer ns
+function core.wire_ns(serial, bytes) end
+
+--- Columns of standard output; nil if it is no terminal.
+---@return integer?
+function core.terminal_width() end
+
+--- Put text on the terminal without ever waiting; what it has no room for is dropped.
+---@param text string
+---@return boolean taken at least a part of it
+function core.screen(text) end
+
+--- The path of the running program. Raises if the system does not say.
+---@return string
+function core.executable() end
+
+--- The host's serial ports.
+---@return moonpulse.core.Port[]?
+---@return string? message
+---@return string? code
+function core.ports() end
+
+--- What the host grants a timing thread: asked by starting one for a moment.
+---@return moonpulse.core.Grants?
+---@return string? message
+---@return string? code
+function core.realtime_probe() end
+
+--- May this process read and write a file? Asks without opening it, which moves a port's lines.
+---@param path string
+---@return boolean? nil: there is no such file
+function core.may_open(path) end
+
+--- Measure how late the host wakes a thread like the dispatcher's, beside the loop.
+---@param seconds number
+---@param period number seconds from wake to wake
+---@return moonpulse.core.LatencyTest?
+---@return string? message
+---@return string? code
+function core.latency_test(seconds, period) end
+
+return core

@@ -1,0 +1,226 @@
+---@meta _
+--- Plans, and what moonpulse.core draws from them. How they fail: see core.lua.
+
+--- An immutable plan: a .. b is a then b, a * 3 three times back to back. The methods times and at are
+--- compose's.
+---@class moonpulse.Plan userdata moonpulse.plan
+---@operator concat(moonpulse.Plan): moonpulse.Plan
+---@operator mul(integer): moonpulse.Plan
+local Plan = {}
+
+--- Facts in closed form: nothing is walked.
+---@return moonpulse.core.Totals
+function Plan:totals() end
+
+--- What this one node is.
+---@return moonpulse.core.View
+function Plan:view() end
+
+--- A part of this node. Raises if there is none.
+---@param index integer from 1 to view().children
+---@return moonpulse.Plan
+function Plan:child(index) end
+
+--- A number that is this node's while it lives: parts that are shared have the same.
+---@return integer
+function Plan:id() end
+
+---@class moonpulse.core.Totals times in seconds; if random is set, with the shortest rests
+---@field pulses integer
+---@field marks integer
+---@field leaves number pulses, marks and rests: there may be more than 2^63
+---@field first number onset of the first pulse
+---@field last number onset of the last one
+---@field span number nominal end
+---@field span_max number the same with the longest rests
+---@field whole number whole cycles: with what follows the last repetition
+---@field exact_span string? span as a fraction of seconds: "3/50"; nil: it has none that fits
+---@field depth integer of nesting
+---@field random boolean are there rests that are drawn?
+
+---@class moonpulse.core.View a node of a plan
+---@field kind "pulse"|"rest"|"mark"|"sequence"|"repeat"|"parallel"|"channel"
+---@field label string what it is called: "burst"; "" if nothing
+---@field origin string where it was written: "file:line"; "" if not known
+---@field text string? of a mark, name of a channel
+---@field children integer
+---@field intensity number? of a pulse, in percent of reference
+---@field reference "MSO"|"RMT"|"AMT"|nil of a pulse
+---@field program integer? of a pulse: the train that it stands for; 0: none
+---@field min number? of a rest, seconds
+---@field max number? of a rest, seconds
+---@field exact string? of a rest: min as a fraction
+---@field exact_max string? of a rest: max as a fraction
+---@field count integer? of a repetition
+---@field spacing "every"|"gap"|"train"|nil of a repetition
+---@field period number? of a repetition, seconds, as spacing says
+---@field exact_period string? the same as a fraction
+---@field exact_every string? from onset to onset, as a fraction
+---@field hz number? 1 / period
+
+---@class moonpulse.core.Schedule userdata moonpulse.schedule
+local Schedule = {}
+
+--- The next event in time; nothing after the last one.
+---@return "pulse"|"mark"|nil kind
+---@return integer onset_us from the plan's start, rounded once
+---@return integer number from 1, over pulses or over marks
+---@return integer|string action of a pulse, from 1; of a mark its text
+---@return integer onset_ns
+function Schedule:next() end
+
+--- Begin again.
+function Schedule:rewind() end
+
+--- The distinct things that the plan asks of a device.
+---@return moonpulse.Action[] only what core fills in: channel, intensity, reference, program
+function Schedule:actions() end
+
+--- Walk all of it, for plans whose rests are drawn; then it is rewound.
+---@param progress (fun(walked: integer))? called now and then with the events so far
+---@return integer pulses
+---@return integer first_us onset of the first; -1: there is none
+---@return integer last_us
+---@return integer end_ns of the plan
+function Schedule:measure(progress) end
+
+--- Write a line for each event: index, onset_us, event, tail, pulse number, text of a mark.
+---@param file file*
+---@param tails table<integer|"mark", string> columns of each action, and of marks
+---@return boolean? ok
+---@return string? message
+---@return string? code "closed": the reader went away
+function Schedule:write(file, tails) end
+
+--- The frames of a plan. What changes it takes back that the safety gate has cleared it; none of that
+--- may be done while it is being played.
+---@class moonpulse.core.Lowering userdata moonpulse.lowering
+local Lowering = {}
+
+--- The safety gate lets it be played as it is: only moonpulse.safety.gate says so.
+function Lowering:clear() end
+
+--- Did it pass the gate, and was it not changed since?
+---@return boolean
+function Lowering:cleared() end
+
+--- As of a schedule: a driver fills in the rest.
+---@return moonpulse.Action[]
+function Lowering:actions() end
+
+--- What fires an action. Raises for bytes or a width that a frame cannot have.
+---@param action integer from 1
+---@param fire string|moonpulse.Fire bytes, or two parts
+---@param interval number the shortest to the next pulse, in seconds
+function Lowering:pulse(action, fire, interval) end
+
+--- How long the device is busy with an action, if that is not its shortest interval: a train.
+---@param action integer
+---@param lasts number seconds from its start until the device takes the next
+---@param locked number? seconds from its start until it takes settings
+function Lowering:lasts(action, lasts, locked) end
+
+--- If each output has a stimulator of its own: to which one an action goes.
+---@param action integer
+---@param output integer 0 to 15
+---@param across number seconds until a pulse on another output may come
+---@param whole boolean what it is set to is that of all outputs
+function Lowering:output(action, output, across, whole) end
+
+--- Ask the device before each setting, after the pulse before.
+---@param bytes string
+---@param allow number seconds that an answer may take without making the setting later
+function Lowering:ask(bytes, allow) end
+
+--- Each change of action that will happen, for change().
+---@return integer[][] { from, to }
+function Lowering:changes() end
+
+--- The setting from one action to another.
+---@param from integer
+---@param to integer
+---@param bytes string "": none
+---@param lead number seconds that the device needs before the pulse
+function Lowering:change(from, to, bytes, lead) end
+
+--- Walk the whole stream, in parts: can the device and the wire do it?
+---@param budget integer frames to walk in this call
+---@return boolean finished false: call again
+---@return moonpulse.core.Violation? violation the first one
+function Lowering:check(budget) end
+
+--- Of a plan that was checked: how many pulses leave no room for lateness after the one before?
+---@return integer
+---@return moonpulse.core.Violation? first such pair
+function Lowering:tight() end
+
+--- The next frame in time, as the dispatcher draws it; nothing after the last one.
+---@return "pulse"|"set"|"ask"|"mark"|nil kind
+---@return integer number of the pulse or mark; of a setting that of the pulse it prepares
+---@return integer onset_ns from the plan's start
+---@return integer send_ns when its first bit leaves
+---@return integer|string action from 1; of a mark its text
+---@return integer? frame from 1
+function Lowering:next() end
+
+--- Begin again.
+function Lowering:rewind() end
+
+--- All distinct frames, as they were filled in.
+---@return moonpulse.Frame[]
+function Lowering:frames() end
+
+--- How long before its onset the first frame may leave.
+---@return number seconds
+function Lowering:lead() end
+
+--- The texts of the marks, by the number that the flight record has of them.
+---@return string[]
+function Lowering:marks() end
+
+---@class moonpulse.core.Violation why a plan cannot be sent: two pulses
+---@field kind "interval"|"across"|"wire"|"lead"|"width"|nil faster than the device; than it is across
+---   outputs; frames overlap on the wire; no time for a setting; the trigger pulse before is not over; nil of
+---   tight()
+---@field first integer number of the pulse
+---@field second integer
+---@field first_us integer onset
+---@field second_us integer
+---@field interval_ns integer as planned
+---@field least_ns integer the shortest that passes
+---@field first_origin string "file:line"
+---@field second_origin string
+
+---@class moonpulse.core.Player userdata moonpulse.player
+local Player = {}
+
+--- As Lowering:next, but after what play() played.
+---@return "pulse"|"set"|"ask"|"mark"|nil kind
+---@return integer number
+---@return integer onset_ns
+---@return integer send_ns
+---@return integer|string action
+---@return integer? frame
+function Player:next() end
+
+--- Play the pulse that next() gave, and what follows it while it is like steady.
+---@param file file* events.tsv
+---@param index integer of the last row in it
+---@param text string the reply in words
+---@param steady moonpulse.Steady afterwards as the last pulse left the simulator
+---@param budget integer pulses at most
+---@param log file* the simulator's own
+---@param tail string of its lines, after the time
+---@return integer? played
+---@return integer|string written of them confirmed, with a row; if it failed, the message
+---@return integer|string onset_ns of the last row; if it failed, the code
+function Player:play(file, index, text, steady, budget, log, tail) end
+
+--- The oldest pulse that play() left unconfirmed, once; nothing if there is none.
+---@return integer? number
+---@return integer onset_ns
+---@return integer at_ns when the device had its command
+---@return integer action
+function Player:pending() end
+
+return { Plan = Plan, Schedule = Schedule, Lowering = Lowering, Player = Player }

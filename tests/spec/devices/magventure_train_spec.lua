@@ -1,0 +1,580 @@
+-- Bursts and trains that a MagPro times itself: what is lowered to what, what is read back before it
+-- is enabled, and whole runs on the simulated one.
+local cjson = require "cjson"
+local driver = require "moonpulse.devices.magventure"
+local mp = require "moonpulse"
+local shell = require "shell"
+local timing = require "moonpulse.lowering.device_trains"
+local twins = require "moonpulse.simulators.magventure"
+
+local function hex(bytes)
+  return (bytes:gsub(".", function(c) return ("%02x"):format(c:byte()) end))
+end
+
+local function identity(changes)
+  local who = { model = "X100", mode = "Standard", waveform = "Biphasic", setting = { model = "X100",
+    mode = "Standard", direction = "Normal", waveform = "Biphasic", burst_pulses = 2, ipi_ms = 10 } }
+  for key, value in pairs(changes or {}) do
+    who[key] = value
+    who.setting[key] = who.setting[key] and value
+  end
+  return who
+end
+
+--- A part of levels { count, num, den }, the innermost first, as moonpulse.lowering.device_trains makes them.
+local function part_of(levels, cell)
+  local part = { cell = cell or { { offset = 0, action = { mso = 50 } } }, levels = {}, timing = "device" }
+  part.pulses, part.last = #part.cell, part.cell[#part.cell].offset
+  for i, level in ipairs(levels) do
+    local period = level[2] / level[3]
+    part.levels[i] = { count = level[1], period = period, num = level[2], den = level[3] }
+    part.pulses, part.last = part.pulses * level[1], part.last + (level[1] - 1) * period
+    part.span = level[1] * period
+  end
+  part.span = part.span or part.last
+  return part
+end
+
+local function program(levels, who, cell)
+  return driver.encode.train(part_of(levels, cell), who or identity())
+end
+
+local FIRE, START = "fe0103e2ff", "fe010461ff"
+
+describe("a MagPro's program", function()
+  it("for a burst is one fire command in waveform Biphasic Burst", function()
+    local p = program { { 3, 1, 50 } }
+    assert.are.same({ FIRE, 1, 2, 0.06 }, { hex(p.start), p.confirms, p.spare, p.busy })
+    assert.are.same({ "Biphasic_Burst", 3, 20 }, { p.setting.waveform, p.setting.burst_pulses,
+      p.setting.ipi_ms })
+    assert.is_nil(p.train)
+  end)
+
+  it("for pairs and bursts that are written out is the same", function()
+    local a = { mso = 50 }
+    local p = program({ { 4, 5, 1 } }, nil, { { offset = 0, action = a }, { offset = 0.0025, action = a } })
+    assert.are.same({ 2, 2.5, 0.2, 4 }, { p.setting.burst_pulses, p.setting.ipi_ms, p.train.rate_hz,
+      p.train.pulses })
+  end)
+
+  it("for the iTBS of Huang 2005 is one sequence: 8.2 s from its last burst to the next train", function()
+    local p = program { { 3, 1, 50 }, { 10, 1, 5 }, { 20, 10, 1 } }
+    assert.are.equal(START, hex(p.start))
+    assert.are.same({ rate_hz = 5.0, pulses = 10, trains = 20, iti_s = 8.2, timing = "Sequence", warn = 0 },
+      p.train)
+    -- MagventurePyTMS: ((pulses - 1) / rate + interval) * trains - interval is when the last burst begins
+    assert.near(191.8, ((10 - 1) / 5 + 8.2) * 20 - 8.2, 1e-9)
+    assert.are.same({ 200, 400 }, { p.confirms, p.spare })
+    assert.near(191.86, p.busy, 1e-9)
+  end)
+
+  it("for trains of single pulses keeps the waveform", function()
+    for _, waveform in ipairs { "Monophasic", "Biphasic", "Halfsine" } do
+      local p = program({ { 40, 1, 10 }, { 75, 30, 1 } }, identity { waveform = waveform })
+      assert.are.same({ waveform, 10, 40, 75, 26.1 }, { p.setting.waveform, p.train.rate_hz,
+        p.train.pulses, p.train.trains, p.train.iti_s })
+      assert.are.same({ 3000, nil }, { p.confirms, p.spare })
+    end
+  end)
+
+  it("exists on the device's grids only, on both sides of each edge", function()
+    local cases = { -- levels, taken, model
+      { { { 20, 1, 100 } }, true }, { { { 20, 100, 10001 } }, false }, { { { 20, 1, 101 } }, false },
+      { { { 20, 1, 30 } }, true, "R30" }, { { { 20, 1, 31 } }, false, "R30" },
+      { { { 20, 10, 1 } }, true }, { { { 20, 101, 10 } }, false }, -- 0.1 Hz, and less
+      { { { 20, 10, 9 } }, true }, { { { 20, 10, 11 } }, false }, -- 0.9 Hz; 1.1 Hz
+      { { { 20, 2, 3 } }, false }, -- 1.5 Hz
+      { { { 1000, 1, 10 } }, true }, { { { 1001, 1, 10 } }, false }, { { { 1100, 1, 10 } }, true },
+      { { { 2000, 1, 10 } }, true }, { { { 2100, 1, 10 } }, false },
+      { { { 40, 1, 10 }, { 500, 30, 1 } }, true }, { { { 40, 1, 10 }, { 501, 30, 1 } }, false },
+      { { { 6, 1, 10 }, { 3, 6, 10 } }, true }, -- 0.1 s
+      { { { 6, 1, 10 }, { 3, 65, 100 } }, false }, -- 0.15 s
+      { { { 6, 1, 10 }, { 3, 3005, 10 } }, true }, { { { 6, 1, 10 }, { 3, 3006, 10 } }, false }, -- 300 s
+      { { { 2, 1, 50 }, { 9, 1, 20 } }, true }, { { { 2, 1, 50 }, { 9, 1, 21 } }, false }, -- bursts: 20 Hz
+      { { { 5, 1, 50 }, { 9, 1, 10 } }, true }, { { { 5, 1, 50 }, { 9, 1, 11 } }, false }, -- 0.1 s long
+      { { { 3, 1, 2000 }, { 9, 1, 5 } }, true }, { { { 3, 1, 2500 }, { 9, 1, 5 } }, false }, -- 0.5 ms
+      { { { 3, 3, 1000 }, { 9, 1, 5 } }, true }, { { { 3, 305, 100000 }, { 9, 1, 5 } }, false },
+      { { { 3, 1, 50 }, { 9, 1, 5 }, { 4, 10, 1 }, { 2, 60, 1 } }, false }, -- blocks of blocks
+      { { { 3, 1, 50 }, { 9, 1, 5 } }, false, "R30" }, { { { 9, 1, 5 } }, false, "MST" },
+    }
+    for i, case in ipairs(cases) do
+      local p, why = program(case[1], identity { model = case[3] or "X100" })
+      assert.are.equal(case[2], p ~= nil, ("case %d: %s"):format(i, why or p and p.text))
+      assert.is_true(p ~= nil or #why > 10)
+    end
+  end)
+
+  it("says why there is none", function()
+    local function why(...)
+      local p, text = program(...)
+      assert.is_nil(p)
+      return text
+    end
+    local bursts = { { 3, 1, 50 }, { 10, 1, 5 } }
+    assert.matches("set to waveform Monophasic, and bursts are biphasic",
+      why(bursts, identity { waveform = "Monophasic" }))
+    assert.matches("set to Biphasic Burst", why({ { 10, 1, 5 } }, identity { waveform = "Biphasic_Burst" }))
+    assert.matches("in mode Twin", why(bursts, identity { mode = "Twin" }))
+    assert.matches("nearest are 3 and 3.1 ms", why { { 3, 304, 100000 }, { 9, 1, 5 } })
+    assert.matches("nearest are 5 and 5.1 ms", why { { 4, 505, 100000 } })
+    assert.matches("nearest are 20 and 21 ms", why { { 3, 207, 10000 } })
+    assert.matches("nearest is 0.5 ms", why { { 3, 4, 10000 } })
+    -- however long it lasts, a train that the device does not have is refused for that
+    assert.matches("nearest are 5 and 5.1 ms", why { { 4, 505, 100000 }, { 24, 5, 1 } })
+    assert.matches("no rate of 1.5 Hz", why { { 10, 2, 3 }, { 24, 20, 1 } })
+    assert.matches("one intensity", why({}, nil, { { offset = 0, action = { mso = 40 } },
+      { offset = 0.01, action = { mso = 50 } } }))
+    assert.matches("evenly spaced", why({}, nil, { { offset = 0, action = { mso = 40 } },
+      { offset = 0.01, action = { mso = 40 } }, { offset = 0.03, action = { mso = 40 } } }))
+  end)
+
+  it("runs alone for at most 5 s, unless --timing device says so", function()
+    local function auto(levels)
+      local part = part_of(levels)
+      part.timing = "auto"
+      return driver.encode.train(part, identity())
+    end
+    assert.is_truthy(auto { { 51, 1, 10 } })
+    local none, text = auto { { 52, 1, 10 } }
+    assert.is_nil(none)
+    assert.matches("go on for 5.1 s after a lost cable", text)
+    assert.is_truthy(program { { 52, 1, 10 } })
+  end)
+end)
+
+describe("who times what", function()
+  local function split(plan)
+    return timing.split(plan, "device", driver, { identity = identity(),
+      resolve = function(action) action.mso = action.intensity end })
+  end
+
+  it("is asked of more pulses in a row than a program can hold", function()
+    local plan = mp.pulse(mp.mso(50))
+    for _ = 1, 20 do
+      plan = plan .. mp.pulse(mp.mso(50))
+    end
+    assert.are.equal(21, split(plan):totals().pulses)
+  end)
+
+  it("is asked once of a part, however often a plan holds it", function()
+    local plan = mp.train { pulses = 3, hz = 50, intensity = mp.mso(50) } .. mp.rest(1)
+    for _ = 1, 30 do
+      plan = plan .. plan
+    end
+    local new, programs = split(plan) -- without a memory: 2^30 parts
+    assert.are.equal(1, #programs)
+    assert.are.equal(1 << 30, new:totals().pulses)
+  end)
+end)
+
+describe("between two programs", function()
+  local burst = program { { 3, 1, 50 } }
+  local train = program { { 40, 1, 10 } }
+  local bursts = program { { 3, 1, 50 }, { 10, 1, 5 } }
+
+  local ask = {}
+  for _, name in ipairs { "get_mode", "get_page", "get_train" } do
+    ask[name] = hex(driver.commands[name] {})
+  end
+
+  it("go the settings that differ, each read back, with time for each", function()
+    local bytes, lead, fields = driver.encode.set({ mso = 40, train = train }, { mso = 50, train = bursts })
+    assert.are.equal("fe0b0901010000030200c80064e9ff" .. ask.get_mode .. "fe020702d2ff"
+      .. ask.get_page .. hex(driver.commands.set_train_ext(bursts.train)) .. ask.get_train
+      .. "fe0301320017ff", hex(bytes))
+    assert.near(0.48, lead, 1e-9) -- the slowest answer to each, and 30 ms
+    assert.are.same({ "the waveform", "the page", "the train", "the amplitude" }, fields)
+    bytes, lead, fields = driver.encode.set({ mso = 40, train = train }, { mso = 50, train = train })
+    assert.are.equal("fe0301320017ff", hex(bytes))
+    assert.near(0.12, lead, 1e-9)
+    assert.are.same({ "the amplitude" }, fields)
+  end)
+
+  it("and single pulses, the waveform goes back and forth", function()
+    assert.are.equal("fe0b0901010000010300640064" .. "", hex((driver.encode.set(
+      { mso = 40, train = burst }, { mso = 40 }))):sub(1, 26))
+    assert.are.equal("fe0b0901010000030200c80064e9ff" .. ask.get_mode, hex((driver.encode.set({ mso = 40 },
+      { mso = 40, train = burst }))))
+    local found = program({ { 3, 1, 50 } }, identity { waveform = "Biphasic_Burst" })
+    local none, why = driver.encode.set({ mso = 40, train = found }, { mso = 40 })
+    assert.is_nil(none)
+    assert.matches("set waveform Biphasic on its front panel", why)
+  end)
+end)
+
+--- A link to a twin in virtual time; lost(bytes) says which commands never arrive, changed(reply)
+--- may change an answer.
+local function link_to(options, lost, changed)
+  local twin, now_ns, queue, sent = twins.new(options), 1000000000, {}, {}
+  local link = { dialect = {}, options = {}, sent = sent, twin = twin }
+  function link.write(_, bytes)
+    sent[#sent + 1] = hex(bytes)
+    for _, reply in ipairs(not (lost and lost(bytes)) and twin:receive(bytes, now_ns) or {}) do
+      queue[#queue + 1] = reply.bytes
+    end
+    now_ns = now_ns + 100000000
+  end
+  function link.fault(_, text, ...)
+    error({ message = select("#", ...) > 0 and text:format(...) or text }, 0)
+  end
+  function link.transact(self, bytes, want, _, _, remedy)
+    self:write(bytes)
+    while queue[1] do
+      local reply = driver.decode(table.remove(queue, 1))
+      reply = changed and changed(reply) or reply
+      if type(want) == "function" and want(reply) or reply.name == want then
+        return reply
+      end
+    end
+    self:fault("%s", remedy or "no answer")
+  end
+  return link
+end
+
+local function itbs_action()
+  return { mso = 50, train = program { { 3, 1, 50 }, { 10, 1, 5 }, { 20, 10, 1 } } }
+end
+
+describe("arming a MagPro for a train", function()
+  local function armed(link, first, actions)
+    local ok, problem = pcall(driver.arm, link, first or itbs_action(), actions)
+    return ok, not ok and problem.message, link.twin:state()
+  end
+
+  it("sets waveform, page and train, reads them back, then enables", function()
+    local link = link_to()
+    local ok, problem, state = armed(link)
+    assert.is_true(ok, problem)
+    assert.are.same({ "fe020900b2ff", "fe020a00e7ff", "fe0b0901010000030200c80064e9ff", "fe020900b2ff",
+      "fe020702d2ff", "fe020c004dff", "fe0c0b01000032000a001400520063ff", "fe020b0023ff",
+      "fe020201cfff", "fe0301320017ff" }, link.sent)
+    assert.are.same({ true, 50, "Biphasic Burst", 3, 20, 2 }, { state.enabled, state.amplitude_a,
+      state.waveform, state.burst_pulses, state.ipi_ms, state.page })
+  end)
+
+  it("believes the amplitude only when the device reports it", function()
+    local set, capped = driver.commands.set_amplitude { a = 50 }, driver.commands.set_amplitude { a = 49 }
+    local link = link_to()
+    local receive = link.twin.receive
+    link.twin.receive = function(self, bytes, now_ns)
+      return receive(self, bytes == set and capped or bytes, now_ns)
+    end
+    local ok, problem, state = armed(link)
+    assert.is_false(ok)
+    assert.are.equal("the stimulator did not take the amplitude 50 %", problem)
+    assert.are.equal(49, state.amplitude_a)
+  end)
+
+  --- Nothing may be enabled when commands that begin with prefix are lost.
+  local function stops(prefix, words)
+    local ok, problem, state = armed(link_to(nil, function(bytes)
+      return hex(bytes):find("^fe.." .. prefix) ~= nil
+    end))
+    assert.is_false(ok)
+    assert.matches(words, problem)
+    assert.is_false(state.enabled)
+  end
+
+  it("stops before it enables where something was not taken", function()
+    stops("0901", "did not take waveform Biphasic_Burst, 3 pulses, 20 ms: it says Biphasic")
+    stops("07", "does not show its page Timing, but page 1")
+    stops("0b01", "did not take the train %(5 Hz, 10 pulses, 20 trains, 8.2 s between%): it says 1 Hz, 5 ")
+    stops("0a", "does not tell its delays")
+  end)
+
+  it("stops where the panel would change the pulses", function()
+    local link = link_to()
+    link:write(driver.commands.set_delays_ext { in_ms = 0, out_ms = 0, charge_ms = 200 })
+    local ok, problem, state = armed(link)
+    assert.is_false(ok)
+    assert.matches("charge delay of 200 ms is too long for pulses 200 ms apart", problem)
+    assert.is_false(state.enabled)
+    ok, problem = armed(link_to(nil, nil, function(reply)
+      return reply.name == "get_train" and setmetatable({ ramp_up = 0.7 }, { __index = reply }) or nil
+    end))
+    assert.is_false(ok)
+    assert.matches("its first 10 trains begin at 70 %% of the amplitude", problem)
+  end)
+
+  it("tries every program of the run, and ends at the first action's", function()
+    local link = link_to()
+    local later = itbs_action()
+    local ok, problem, state = armed(link, { mso = 40 }, { { mso = 40 }, later })
+    assert.is_true(ok, problem)
+    assert.are.same({ "Biphasic", true }, { state.waveform, state.enabled })
+    assert.are.same({ 5, 20 }, { state.train.rate_hz, state.train.trains })
+    ok, problem = armed(link_to(nil, function(bytes) return hex(bytes):find("^fe..0b01") ~= nil end),
+      { mso = 40 }, { { mso = 40 }, later })
+    assert.is_false(ok)
+    assert.matches("did not take the train", problem)
+  end)
+
+  it("leaves the waveform as it found it", function()
+    local link = link_to()
+    armed(link)
+    link:write(driver.safe)
+    driver.disarm(link)
+    local state = link.twin:state()
+    assert.are.same({ "Biphasic", 5, false }, { state.waveform, state.burst_pulses, state.enabled })
+  end)
+
+  it("refuses single pulses in a waveform or mode that fires several", function()
+    local link = link_to()
+    link:write(driver.commands.set_mode { model = "X100", mode = "Standard", direction = "Normal",
+      waveform = "Biphasic_Burst", burst_pulses = 3, ipi_ms = 20 })
+    local ok, problem, state = armed(link, { mso = 40 })
+    assert.is_false(ok)
+    assert.matches("each command would fire several pulses", problem)
+    assert.is_false(state.enabled)
+  end)
+end)
+
+describe("what a MagPro says while it times a train", function()
+  local first = itbs_action()
+
+  local function judged(frame)
+    local reply = driver.decode((frame:gsub("%x%x", function(pair)
+      return string.char(tonumber(pair, 16))
+    end)))
+    return driver.judge(reply, first)
+  end
+
+  it("confirms in its waveform, and is a fault in another", function()
+    local link = link_to { heating = 0 }
+    driver.arm(link, first)
+    local replies = link.twin:knob("amplitude", 50)
+    local function tells(frame) return driver.tells(driver.decode(frame), first) end
+    assert.are.same({ ["the mode"] = true, ["the amplitude"] = first.mso == 50
+      or ("the amplitude is 50 %%, not %d %%"):format(first.mso) }, tells(replies[1].bytes))
+    assert.are.equal("it is set to Standard, Biphasic, not to Standard, Biphasic_Burst",
+      tells("\xFE\4\1\x32\0\x34\xC1\xFF")["the mode"])
+    local verdict, text = judged "fe040241003442ff"
+    assert.are.equal("fault", verdict)
+    assert.matches("was it changed at its panel?", text)
+    replies = link.twin:knob("page", 1)
+    assert.are.equal("it shows page 1, not Timing: its trains start from there only",
+      tells(replies[1].bytes)["the page"])
+  end)
+end)
+
+describe("a run that a simulated MagPro times", function()
+  local folder
+
+  before_each(function()
+    folder = shell.folder()
+  end)
+
+  after_each(function()
+    shell.remove(folder)
+  end)
+
+  local function path_of()
+    local names = shell.names(folder .. "/runs")
+    assert.are.equal(1, #names)
+    return folder .. "/runs/" .. names[1]
+  end
+
+  local arguments = "run itbs600 -p trains=%d --amt 50 --device sim --tolerance 200 --out %s/runs %s"
+
+  local function run(trains, more)
+    return shell.moonpulse(folder, arguments:format(trains, folder, more))
+  end
+
+  local function rows_of(name, event)
+    local list, all = {}, shell.rows(path_of() .. "/" .. name)
+    for _, row in ipairs(all) do
+      if row.event == event then
+        list[#list + 1] = row
+      end
+    end
+    return list, all
+  end
+
+  --- Every pulse at its time, in the twin's log and in the record.
+  local function check_times(trains)
+    local seen, recorded = rows_of("twin.tsv", "pulse"), rows_of("events.tsv", "pulse")
+    assert.are.same({ trains * 30, trains * 30 }, { #seen, #recorded })
+    for i, row in ipairs(seen) do
+      local n = i - 1
+      local due = n // 30 * 10 + n % 30 // 3 * 0.2 + n % 3 * 0.02
+      assert.are.same({ "n/a", "train" }, { row.bytes, row.note })
+      assert.near(due, tonumber(row.time) - tonumber(seen[1].time), n < 30 and 1e-6 or 0.2)
+      assert.near(due * 1e6, tonumber(recorded[i].onset_planned_us), 1)
+      assert.are.same({ tostring(i), "delivered", "device" }, { recorded[i].pulse, recorded[i].status,
+        recorded[i].timed_by })
+    end
+  end
+
+  it("with --timing auto is ours, pulse for pulse, as the device is fast enough", function()
+    local status, _, err = run(1, "--timing auto --speed max")
+    assert.are.equal(0, status, err)
+    local seen, recorded = rows_of("twin.tsv", "pulse"), rows_of("events.tsv", "pulse")
+    assert.are.same({ 30, 30 }, { #seen, #recorded })
+    for i = 1, 30 do
+      assert.are.same({ FIRE, "host" }, { seen[i].bytes, recorded[i].timed_by })
+    end
+  end)
+
+  it("with --timing device is one program and one start", function()
+    local status, _, err = run(2, "--timing device")
+    assert.are.equal(0, status, err)
+    check_times(2)
+    local _, log = rows_of("twin.tsv", "set")
+    local starts = 0
+    for _, row in ipairs(log) do
+      starts = starts + (row.bytes == START and 1 or 0)
+    end
+    assert.are.equal(1, starts)
+    assert.are.equal("Standard, Biphasic", log[#log - 1].note) -- as it was
+  end)
+
+  it("with --timing host is ours, pulse for pulse", function()
+    local status, _, err = run(1, "--timing host --speed max")
+    assert.are.equal(0, status, err)
+    local seen, recorded = rows_of("twin.tsv", "pulse"), rows_of("events.tsv", "pulse")
+    assert.are.same({ 30, 30 }, { #seen, #recorded })
+    for i = 1, 30 do
+      assert.are.same({ FIRE, "host" }, { seen[i].bytes, recorded[i].timed_by })
+    end
+  end)
+
+  it("says why, where --timing device is not possible", function()
+    shell.write(folder .. "/odd.lua", [[
+      local mp = require "moonpulse"
+      return mp.protocol { id = "odd", name = "Odd", plan = function()
+        return mp.train { pulses = 20, hz = 1.5, intensity = mp.mso(20) }
+      end }]])
+    local status, _, err = shell.moonpulse(folder, ("run %s/odd.lua --device sim --timing device "
+      .. "--out %s/runs"):format(folder, folder))
+    assert.are.equal(3, status)
+    assert.matches("--timing device: the MagPro has no rate of 1.5 Hz", err, 1, true)
+  end)
+
+  --- After the disarm no pulse; every pulse of the twin is a row; how many.
+  local function check_stopped()
+    local _, log = rows_of("twin.tsv", "pulse")
+    local pulses, disarmed = 0, false
+    for _, row in ipairs(log) do
+      assert.is_false(row.event == "pulse" and disarmed)
+      disarmed = disarmed or row.event == "disarm"
+      pulses = pulses + (row.event == "pulse" and 1 or 0)
+    end
+    assert.is_true(disarmed)
+    return pulses
+  end
+
+  local function started(more)
+    local job = shell.start(folder, "run", arguments:format(2, folder, more))
+    shell.await(function()
+      local names = shell.names(folder .. "/runs")
+      local log = names[1] and shell.read(folder .. "/runs/" .. names[1] .. "/twin.tsv") or ""
+      return select(2, log:gsub("\tpulse\t", "")) >= 7
+    end, "seven pulses")
+    return job
+  end
+
+  it("stops in the middle of a train, and its record is the twin's", function()
+    local job = started "--timing device"
+    job:signal("INT")
+    assert.are.equal(5, job:wait())
+    local pulses = check_stopped()
+    assert.is_true(pulses >= 7 and pulses < 40, pulses)
+    local rows = rows_of("events.tsv", "pulse")
+    assert.are.equal(60, #rows)
+    for i, row in ipairs(rows) do
+      assert.is_true(i > pulses or row.status ~= "stopped", i .. " " .. row.status)
+      assert.is_true(i <= pulses or row.status ~= "delivered", i .. " " .. row.status)
+      assert.is_true(i <= pulses + 4 or row.status == "stopped", i .. " " .. row.status) -- 0.1 s: a burst
+    end
+    local facts = cjson.decode((assert(shell.read(path_of() .. "/manifest.json"))))
+    assert.is_true(facts.result.disarmed)
+  end)
+
+  it("that is killed is ended by the guard; nothing the twin saw is missing", function()
+    local job = started "--timing device"
+    job:signal("KILL")
+    job:wait()
+    local path = path_of()
+    shell.await(function()
+      return (shell.read(path .. "/twin.tsv") or ""):find("\tdisarm\t", 1, true)
+    end, "the guard's frame")
+    require("moonpulse.core").wait(0.3)
+    local pulses = check_stopped()
+    assert.is_true(pulses < 40, pulses)
+    assert.are.equal(0, (shell.moonpulse(folder, "recover " .. path)))
+    local rows, known = rows_of("events.tsv", "pulse"), 0
+    for i, row in ipairs(rows) do
+      assert.are.equal(tostring(i), row.pulse)
+      known = known + (row.status == "delivered" and 1 or 0)
+    end
+    assert.are.equal(60, #rows) -- what the train would have gone on to is not known
+    assert.is_true(known <= pulses and known >= pulses - 6, known .. " of " .. pulses)
+  end)
+
+  it("stops where a burst is not confirmed, and knows which", function()
+    local status, _, err = run(1, "--timing device --fault drop@12")
+    assert.are.equal(4, status)
+    assert.matches("pulse 12 was not confirmed within 0.18 s", err, 1, true)
+    local pulses, delivered = check_stopped(), 0
+    for _, row in ipairs(rows_of("events.tsv", "pulse")) do
+      delivered = delivered + (row.status == "delivered" and 1 or 0)
+    end
+    assert.are.equal(9, delivered)
+    assert.is_true(pulses >= 12 and pulses <= 18, pulses)
+  end)
+
+  --- 30 pulses at 10 Hz as one train of the simulated device, with a fault at one of them: exit status,
+  --- stderr, and the numbers of the pulses that are on record as delivered.
+  local function faulty_train(fault)
+    shell.write(folder .. "/plain.lua", [[
+      local mp = require "moonpulse"
+      return mp.protocol { id = "plain", name = "Plain", plan = function()
+        return mp.train { pulses = 30, hz = 10, intensity = mp.mso(20) }
+      end }]])
+    local status, _, err = shell.moonpulse(folder, ("run %s/plain.lua --device sim --timing device "
+      .. "--tolerance 200 --fault %s --out %s/runs"):format(folder, fault, folder))
+    local delivered = {}
+    for _, row in ipairs(rows_of("events.tsv", "pulse")) do
+      delivered[#delivered + 1] = row.status == "delivered" and tonumber(row.pulse) or nil
+    end
+    return status, err, delivered
+  end
+
+  it("takes no confirmation of a later pulse for that of one that stayed away", function()
+    local status, err, delivered = faulty_train "drop@12"
+    assert.are.equal(4, status)
+    assert.matches("pulse 12 was not confirmed", err, 1, true)
+    assert.are.same({ 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11 }, delivered)
+    assert.is_true(check_stopped() < 20)
+  end)
+
+  it("takes no second confirmation for that of a pulse that is not due yet", function()
+    local status, err, delivered = faulty_train "duplicate@12"
+    assert.are.equal(4, status)
+    assert.matches("the device reports a pulse that was not sent", err, 1, true)
+    assert.are.equal(12, delivered[#delivered])
+    assert.is_true(check_stopped() < 20)
+  end)
+
+  it("that loses its cable leaves the rest of the train in doubt", function()
+    local status, _, err = run(1, "--timing device --fault unplug@9")
+    assert.are.equal(4, status)
+    assert.matches("NOT CONFIRMED SAFE", err, 1, true)
+    local doubt, rows = 0, rows_of("events.tsv", "pulse")
+    for _, row in ipairs(rows) do
+      doubt = doubt + (row.status == "perhaps_sent" and 1 or 0)
+    end
+    assert.are.equal(30, #rows)
+    assert.is_true(doubt > 15, doubt)
+  end)
+
+  it("is in virtual time the same", function()
+    local status, _, err = run(20, "--speed max --timing device")
+    assert.are.equal(0, status, err)
+    local rows = rows_of("events.tsv", "pulse")
+    assert.are.equal(600, #rows)
+    for _, row in ipairs(rows) do
+      assert.are.same({ "delivered", "device" }, { row.status, row.timed_by })
+    end
+  end)
+end)

@@ -1,0 +1,165 @@
+-- events.tsv that another program replaces, removes or empties while the run goes on: no row is lost without
+-- a word, and what is in its place stays.
+local cjson = require "cjson"
+local shell = require "shell"
+
+describe("events.tsv", function()
+  local folder
+
+  before_each(function()
+    folder = shell.folder()
+    shell.write(folder .. "/made.lua", [[local mp = require "moonpulse"
+      return mp.experiment { params = { does = { default = "" } }, run = function(run)
+        local stim = run:device()
+        stim:arm()
+        for i = 1, 10 do
+          stim:fire(mp.pulse(mp.mso(40)))
+          if i == 5 then
+            run:sleep(1.5) -- rows are held back for about a second
+            os.execute(run.params.does)
+          end
+        end
+      end }]])
+  end)
+
+  after_each(function()
+    shell.remove(folder)
+  end)
+
+  --- A run in which a shell command meets its events.tsv in the middle; status, what it said, its folder.
+  local function run(command)
+    shell.write(folder .. "/do.sh", ("cd %s/runs/* || exit 1\n%s\n"):format(folder, command))
+    local status, out, err = shell.moonpulse(folder, ("run %s/made.lua -p does='sh %s/do.sh' --out %s/runs "
+      .. "--tolerance 500 --seed 1"):format(folder, folder, folder))
+    assert.are.equal("ok", status == 2 and out .. err or "ok")
+    return status, out .. err, folder .. "/runs/" .. shell.names(folder .. "/runs")[1]
+  end
+
+  local function assert_whole(path)
+    local pulses = {}
+    for i, row in ipairs(shell.rows(path .. "/events.tsv")) do
+      assert.are.equal(tostring(i), row.index)
+      if row.event == "pulse" then
+        pulses[#pulses + 1] = row
+        assert.are.same({ tostring(#pulses), "delivered" }, { row.pulse, row.status })
+      end
+    end
+    assert.are.equal(10, #pulses)
+  end
+
+  it("has every row when another file was put in its place, which stays", function()
+    for command, kept in pairs {
+      ["cp events.tsv e; echo mine >>e; mv e events.tsv"] = "mine\n$",
+      ["rm events.tsv; ln -s /nowhere events.tsv"] = false,
+    } do
+      local status, said, path = run(command)
+      assert.are.equal(0, status, said)
+      assert.matches("another program replaced it during the run; it was written again and has every row; "
+        .. "what was in its place is .*events.tsv.replaced\n", said)
+      assert_whole(path)
+      if kept then
+        assert.matches(kept, shell.read(path .. "/events.tsv.replaced"))
+      end
+      shell.remove(folder .. "/runs")
+    end
+  end)
+
+  it("has every row when it was removed", function()
+    local status, said, path = run "rm events.tsv"
+    assert.are.equal(0, status, said)
+    assert.matches("another program removed it during the run; it was written again and has every row\n",
+      said)
+    assert_whole(path)
+    assert.is_nil(shell.read(path .. "/events.tsv.replaced"))
+  end)
+
+  it("of an ended run is written by recover where it is missing or short, and the result stays", function()
+    local status, said, path = run ":"
+    assert.are.equal(0, status, said)
+    for _, command in ipairs { "rm events.tsv", "sed -i 4,\\$d events.tsv", "truncate -s 100 events.tsv",
+      ": >events.tsv" } do
+      assert(os.execute(("cd %s && %s"):format(path, command)))
+      local code, out, err = shell.moonpulse(folder, "recover " .. path)
+      assert.are.equal(0, code, command .. err)
+      assert.matches("recovered 10 of 10", out)
+      assert_whole(path)
+      local manifest = cjson.decode(shell.read(path .. "/manifest.json"))
+      assert.are.same({ "completed", 10 }, { manifest.status, manifest.result.pulses_sent })
+    end
+    assert.is_truthy(shell.read(path .. "/events.tsv.replaced"))
+    local code, _, err = shell.moonpulse(folder, "recover " .. path)
+    assert.are.equal(2, code)
+    assert.matches("there is nothing to recover", err)
+    assert(os.execute(("cd %s && rm events.tsv flight.bin"):format(path)))
+    code, _, err = shell.moonpulse(folder, "recover " .. path)
+    assert.are.equal(2, code)
+    assert.matches("events.tsv is missing, or not as the run left it, and there is no flight.bin",
+      err)
+  end)
+
+  it("says that it is not whole when it was emptied, and recover writes it", function()
+    local status, said, path = run ": >events.tsv"
+    assert.are.equal(5, status, said)
+    assert.matches("not whole: .*/events.tsv: another program emptied or changed it during the "
+      .. "run; flight.bin has every pulse: moonpulse recover ", said)
+    assert.are.equal("running", cjson.decode(shell.read(path .. "/manifest.json")).status)
+    assert.are.equal(0, (shell.moonpulse(folder, "recover " .. path)))
+    assert_whole(path)
+  end)
+
+  -- the first row's intensity: as many bytes, as many lines
+  local edit = "at=$(grep -obP '40\\t40\\tMSO' events.tsv | head -n 1 | cut -d: -f1); "
+    .. "printf 9 | dd of=events.tsv bs=1 seek=$at conv=notrunc 2>/dev/null"
+
+  it("says that it is not whole when it was edited in its place, with as many lines as before", function()
+    local status, said, path = run(edit)
+    assert.matches("90\t40\tMSO", (shell.read(path .. "/events.tsv")))
+    assert.are.equal(5, status, said)
+    assert.matches("not whole: .*/events.tsv: another program emptied or changed it during the run; ", said)
+    assert.are.equal("running", cjson.decode(shell.read(path .. "/manifest.json")).status)
+    assert.are.equal(0, (shell.moonpulse(folder, "recover " .. path)))
+    assert_whole(path)
+    assert.is_nil(shell.read(path .. "/events.tsv"):find("90\t40\tMSO"))
+  end)
+
+  it("of an ended run is written by recover where it was edited, and what is there stays", function()
+    local status, said, path = run ":"
+    assert.are.equal(0, status, said)
+    local text = shell.read(path .. "/events.tsv")
+    assert.are.equal(2, (shell.moonpulse(folder, "recover " .. path))) -- nothing to do
+    assert(os.execute(("cd %s && %s"):format(path, edit)))
+    local edited = shell.read(path .. "/events.tsv")
+    assert.are.same({ true, #text }, { edited ~= text, #edited })
+    local code, out, err = shell.moonpulse(folder, "recover " .. path)
+    assert.are.equal(0, code, err)
+    assert.matches("recovered 10 of 10", out)
+    assert_whole(path)
+    assert.are.equal(edited, shell.read(path .. "/events.tsv.replaced"))
+    code, out, err = shell.moonpulse(folder, "recover " .. path)
+    assert.are.equal(2, code, out)
+    assert.matches("there is nothing to recover", err)
+  end)
+
+  it("of an ended run is written once, however damaged flight.bin is", function()
+    local status, said, path = run ":"
+    assert.are.equal(0, status, said)
+    local flight = assert(io.open(path .. "/flight.bin", "r+b"))
+    flight:seek("set", 4096 + 64 * 12) -- behind its header
+    flight:write(("\0"):rep(64 * 8))
+    flight:close()
+    assert(os.remove(path .. "/events.tsv"))
+    local code, _, err = shell.moonpulse(folder, "recover " .. path)
+    assert.are.equal(0, code, err)
+    local text = shell.read(path .. "/events.tsv")
+    local rows = 0
+    for _, row in ipairs(shell.rows(path .. "/events.tsv")) do
+      rows = rows + (row.event == "pulse" and 1 or 0)
+    end
+    assert.is_true(rows < 10)
+    code, _, err = shell.moonpulse(folder, "recover " .. path)
+    assert.are.equal(2, code, err)
+    assert.matches("there is nothing to recover", err)
+    assert.are.equal(text, shell.read(path .. "/events.tsv"))
+    assert.is_nil(shell.read(path .. "/events.tsv.replaced"))
+  end)
+end)

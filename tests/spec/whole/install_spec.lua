@@ -1,0 +1,141 @@
+-- What make install leaves: a program, a library that stock Lua finds, the manual; and that all of it goes.
+local lfs = require "lfs"
+local shell = require "shell"
+
+--- A program that is built with a sanitizer inside cannot be loaded by stock Lua, and valgrind is slow.
+local is_plain = not shell.program:find("sanitize", 1, true)
+  and not (os.getenv("LD_PRELOAD") or ""):find("vgpreload", 1, true)
+
+local commands = { "run", "check", "recover", "show", "events", "plot", "compile", "sim", "devices", "frame",
+  "decode", "ports", "doctor", "protocols", "new", "test", "bench", "lua" }
+
+local gmake = "env -u MAKEFLAGS -u MFLAGS make --no-print-directory" -- not that of a make which runs this
+
+describe("the manual page", function()
+  local manual = shell.read("docs/moonpulse.1"):gsub("\\%-", "-"):gsub("\\f.", "")
+  local folder
+
+  setup(function() folder = shell.folder() end)
+  teardown(function() shell.remove(folder) end)
+
+  it("has every command, with each option that its --help has", function()
+    local sections, seen = {}, 0 -- of options, each of one command or of several
+    for names, from in manual:gmatch("\n%.SS \"?([^\"\n]+)\"?\n()") do
+      sections[#sections + 1] = { of = (" %s "):format(names:gsub(",", "")),
+        text = manual:match("(.-)\n%.S[SH]", from) }
+    end
+    assert.is_true(#sections >= 10)
+    for _, name in ipairs(commands) do
+      assert.matches("\n%.B " .. name .. "[ \n]", manual, name)
+      local own = ""
+      for _, section in ipairs(sections) do
+        own = own .. (section.of:find(" " .. name .. " ", 1, true) and section.text or "")
+      end
+      local _, help = shell.moonpulse(folder, name .. " --help")
+      for option in help:gmatch("\n +%-?%w?,? ?(%-%-[%w-]+)") do
+        if option ~= "--help" then
+          seen = seen + 1
+          local text = ("\n" .. own .. "\n"):gsub(",", " ")
+          assert.is_truthy(text:find(option:gsub("%-", "%%-") .. "[ \n]"), name .. " " .. option)
+        end
+      end
+    end
+    assert.is_true(seen > 70, seen)
+  end)
+
+  it("has every variable of the environment that is read", function()
+    local environment = assert(manual:match("%.SH ENVIRONMENT\n(.-)\n%.SH"))
+    local pipe = io.popen("grep -rhoE 'getenv ?[(]?\"[A-Z_]+\"' scripts bindings engine")
+    local count = 0
+    for name in pipe:read("a"):gmatch('"([A-Z_]+)"') do
+      count = count + 1
+      assert.matches("\n.B " .. name .. "\n", environment, 1, true)
+    end
+    pipe:close()
+    assert.is_true(count >= 4)
+  end)
+end)
+
+describe("make install", function()
+  local folder, prefix
+
+  local function make(target, more)
+    return shell.sh(folder, (gmake .. " %s B=%s DESTDIR=%s PREFIX=/opt/mp %s"):format(target,
+      shell.quote(shell.program:match("^(.*)/moonpulse$")), shell.quote(folder), more or ""))
+  end
+
+  before_each(function()
+    folder = shell.folder()
+    prefix = folder .. "/opt/mp"
+  end)
+
+  after_each(function() shell.remove(folder) end)
+
+  local function count(command)
+    local _, out = shell.sh(folder, command .. " | wc -l")
+    return tonumber(out)
+  end
+
+  it("is whole and readable for everybody, whatever the umask, and uninstall takes all away", function()
+    if not is_plain then
+      return pending("for the plain build")
+    end
+    local status, out, err = shell.sh(folder, "umask 077; exec make --no-print-directory install B="
+      .. shell.program:match("^(.*)/moonpulse$") .. " PREFIX=/opt/mp DESTDIR=" .. shell.quote(folder))
+    assert.are.equal(0, status, err)
+    assert.is_nil(out:find("install -D", 1, true)) -- quiet
+    assert.are.equal(0, count(("find %s ! -type l ! -perm -044"):format(shell.quote(folder .. "/opt"))))
+    for _, file in ipairs { "bin/moonpulse", "share/man/man1/moonpulse.1", "share/doc/moonpulse/README.md",
+      "share/doc/moonpulse/LICENSE", "share/doc/moonpulse/CHANGELOG.md",
+      "share/doc/moonpulse/CONTRIBUTING.md", "share/doc/moonpulse/docs/README.md",
+      "share/doc/moonpulse/docs/protocols.md",
+      "share/moonpulse/protocols" } do
+      assert.is_truthy(lfs.attributes(prefix .. "/" .. file), file)
+    end
+    -- a second time over it, with something of an older one
+    shell.write(prefix .. "/share/moonpulse/scripts/moonpulse/old.lua", "")
+    assert.are.equal(0, (make "install"))
+    assert.is_nil(lfs.attributes(prefix .. "/share/moonpulse/scripts/moonpulse/old.lua"))
+    assert.are.equal(0, (make "uninstall"))
+    assert.are.equal(0, count(("find %s -type f -o -type l"):format(shell.quote(folder .. "/opt"))))
+  end)
+
+  it("gives a program, and a library for stock Lua, that have the catalogue and a simulator", function()
+    if not is_plain then
+      return pending("for the plain build")
+    elseif (shell.sh(folder, "command -v lua5.4")) ~= 0 then
+      return pending("lua5.4 is not installed")
+    end
+    assert.are.equal(0, (make "install"))
+    local own = ("cd %s && %s/bin/moonpulse "):format(folder, prefix)
+    local status, out = shell.sh(folder, own .. "show itbs600")
+    assert.are.equal(0, status)
+    assert.matches("pulses +600", out)
+    assert.are.equal(0, (shell.sh(folder, own .. "new protocol fresh && " .. own .. "test ./fresh_spec.lua")))
+    -- as the default paths of lua5.4 find it in /usr/local
+    local lua = ("cd %s && LUA_PATH='%s/share/lua/5.4/?.lua;%s/share/lua/5.4/?/init.lua;;' "
+      .. "LUA_CPATH='%s/lib/lua/5.4/?.so;;' lua5.4 "):format(folder, prefix, prefix, prefix)
+    assert.are.equal(0, (shell.sh(folder, lua .. "-e 'require \"moonpulse\"'")))
+    local err
+    status, out, err = shell.sh(folder, lua .. "-e 'require \"moonpulse.testing\".protocol(\"itbs600\")"
+      .. ":pulses(600) print(require \"moonpulse.text.places\".program())'")
+    assert.are.equal(0, status, err)
+    -- the simulator that a run of the library starts
+    assert.are.equal(0, (shell.sh(folder, out:gsub("%s+$", "") .. " devices")))
+  end)
+end)
+
+describe("make", function()
+  it("shows its commands with V=1 only", function()
+    local folder = shell.folder()
+    for _, case in ipairs { { "", false }, { "V=1", true } } do
+      local _, out, err = shell.sh(folder, (gmake .. " %s B=%s/build %s/build/engine/ratio.o")
+        :format(case[1], folder, folder))
+      assert.are.equal(case[2], out:find("-c engine/ratio.c", 1, true) ~= nil, out .. err)
+      assert.are.equal("", err)
+      assert.is_truthy(lfs.attributes(folder .. "/build/engine/ratio.o"))
+      os.remove(folder .. "/build/engine/ratio.o")
+    end
+    shell.remove(folder)
+  end)
+end)
