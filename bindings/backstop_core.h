@@ -51,6 +51,7 @@ extern struct backstop {
     pthread_t loop_thread; // before the thread starts
 } backstop;
 
+/* The phase in the word of states. */
 static inline enum phase phase_of(unsigned word)
 {
     return (enum phase)(word & PHASE_BITS);

@@ -9,6 +9,7 @@
 
 #define MP_PLAN "moonpulse.plan"
 
+/* Each adds what the file of its name has to the table on top; methods go to the registry. */
 void mp_open_plan(lua_State *L);
 void mp_open_schedule(lua_State *L);
 void mp_open_lowering(lua_State *L);

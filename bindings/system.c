@@ -120,7 +120,7 @@ static int executable(lua_State *L)
     return 1;
 }
 
-/* core.host() -> {kernel=, machine=, name=, cpus=, pid=} */
+/* core.host() -> {kernel=, machine=, cpus= (that it may use), pid=} */
 static int host(lua_State *L)
 {
     uv_utsname_t names;

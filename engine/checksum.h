@@ -19,7 +19,9 @@ struct mp_checksum {
     unsigned char block[MP_CHECKSUM_BLOCK]; // of which bytes % MP_CHECKSUM_BLOCK wait
 };
 
+/* Of nothing yet. */
 void mp_checksum_init(struct mp_checksum *sum);
+/* length bytes follow those before. */
 void mp_checksum_add(struct mp_checksum *sum, const void *bytes, size_t length);
 /* Of what was added so far; more may be added. The same on every machine. */
 uint64_t mp_checksum_value(const struct mp_checksum *sum);

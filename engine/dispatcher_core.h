@@ -122,12 +122,14 @@ bool dispatch_step(struct mp_dispatcher *dispatcher, struct mp_next *next);
 void dispatch_end(struct mp_dispatcher *dispatcher);
 void dispatch_let_go(struct mp_dispatcher *dispatcher);
 
+/* Now, by the clock that it was made with. */
 static inline int64_t dispatch_now(const struct mp_dispatcher *d)
 {
     const struct mp_time *time = d->config.time;
     return time == NULL ? mp_clock_ns() : time->now(time->context);
 }
 
+/* The port that frames of that number go to; NULL: there is no second one. */
 static inline struct mp_port *dispatch_port(const struct mp_dispatcher *d, uint8_t port)
 {
     return port == MP_PORT_TRIGGER ? d->config.trigger : d->config.port;
@@ -139,6 +141,7 @@ static inline bool dispatch_by_wire(const struct mp_frame *frame)
     return frame->port == MP_PORT_DEVICE && frame->line == MP_TRIGGER_NONE;
 }
 
+/* What the next frame of the plan puts on the wire; not for a mark. */
 static inline const struct mp_frame *dispatch_next_frame(const struct mp_dispatcher *d)
 {
     return mp_lowering_frame(d->lowering, d->next.frame);
@@ -158,6 +161,7 @@ void dispatch_plan_begins(struct mp_dispatcher *dispatcher);
 void dispatch_was_sent(struct mp_dispatcher *dispatcher, const struct mp_outcome *out);
 void dispatch_came_by(struct mp_dispatcher *dispatcher);
 
+/* Has a stop been latched? */
 static inline bool dispatch_stopped(const struct mp_dispatcher *d)
 {
     return mp_latch_reason(&d->stop) != MP_STOP_NONE;

@@ -193,6 +193,7 @@ void mp_lowering_set_busy(struct mp_lowering *lowering, bool busy);
 
 /* Back to the first frame. */
 void mp_lowering_rewind(struct mp_lowering *lowering);
+/* The next frame or mark in time; false when there is none left. Never fails or blocks. */
 bool mp_lowering_next(struct mp_lowering *lowering, struct mp_send *send);
 
 /*
@@ -205,7 +206,9 @@ bool mp_lowering_next(struct mp_lowering *lowering, struct mp_send *send);
 enum mp_status mp_lowering_ask(struct mp_lowering *lowering, const void *bytes, size_t length,
                                int64_t allow_ns, struct mp_error *err);
 
+/* A distinct frame, by the index that mp_send has of it; owned by the lowering. */
 const struct mp_frame *mp_lowering_frame(const struct mp_lowering *lowering, uint32_t index);
+/* How many distinct frames there are. */
 uint32_t mp_lowering_frame_count(const struct mp_lowering *lowering);
 /* Stays owned by the lowering. */
 struct mp_schedule *mp_lowering_schedule(const struct mp_lowering *lowering);

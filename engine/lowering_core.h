@@ -73,6 +73,7 @@ struct mp_lowering {
     int64_t sent_ns;                           // when the last frame or mark given out leaves
 };
 
+/* No output was set to anything yet. */
 void lowering_unset(struct outputs_set *set);
 /* A pulse comes by: what was its output set to before (mp_no_action: the device is armed for
  * it)?
@@ -80,6 +81,7 @@ void lowering_unset(struct outputs_set *set);
 uint32_t lowering_follow(const struct mp_lowering *lowering, struct outputs_set *set,
                          uint32_t action);
 
+/* The order of the changes, for bsearch: by what is left, then by what follows. */
 int lowering_compare_changes(const void *a, const void *b);
 
 #endif

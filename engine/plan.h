@@ -119,6 +119,7 @@ enum mp_status mp_plan_parallel(struct mp_plan **out, struct mp_plan *const *chi
 enum mp_status mp_plan_channel(struct mp_plan **out, struct mp_plan *child, const char *name,
                                struct mp_error *err);
 
+/* One owner more; returns plan. */
 struct mp_plan *mp_plan_ref(struct mp_plan *plan);
 void mp_plan_unref(struct mp_plan *plan); // NULL is accepted
 
@@ -128,7 +129,9 @@ void mp_plan_unref(struct mp_plan *plan); // NULL is accepted
  */
 void mp_plan_describe(struct mp_plan *plan, const char *origin, const char *label);
 
+/* What its topmost node is. */
 enum mp_plan_kind mp_plan_kind(const struct mp_plan *plan);
+/* Worked out when the plan was made. */
 const struct mp_totals *mp_plan_totals(const struct mp_plan *plan);
 const char *mp_plan_origin(const struct mp_plan *plan); // "" if unknown
 const char *mp_plan_label(const struct mp_plan *plan);  // "" if unnamed
@@ -143,6 +146,7 @@ struct mp_plan_view {
     enum mp_spacing spacing;
     struct mp_ratio period_ns;
 };
+/* Its texts are the plan's. */
 struct mp_plan_view mp_plan_view(const struct mp_plan *plan);
 /* Child number index from 0; stays owned by plan. */
 struct mp_plan *mp_plan_child(const struct mp_plan *plan, size_t index);

@@ -37,7 +37,9 @@ struct mp_port_ops {
     void (*wait_room)(struct mp_port *port, int ms); // for room to write
 };
 
-/* port_tty.c: these, for every port that is a file of the system's. */
+/* port_tty.c: these, for every port that is a file of the system's: what is queued is dropped;
+ * how many bytes are queued (0 also if the system does not say); lines as in the table above.
+ */
 void mp_port_tty_discard(struct mp_port *port);
 int mp_port_tty_queued(const struct mp_port *port);
 int mp_port_tty_nothing_queued(const struct mp_port *port); // where the system cannot say

@@ -26,6 +26,7 @@ enum mp_status mp_pty_open(struct mp_pty **pty, const char *link, struct mp_erro
 /* Close both sides, remove the symlink (if it is still ours) and free. NULL is accepted. */
 void mp_pty_close(struct mp_pty *pty);
 
+/* To poll: it is readable when something has arrived. */
 int mp_pty_fd(const struct mp_pty *pty);
 /* The near side's path (/dev/pts/N); owned by the pty. */
 const char *mp_pty_path(const struct mp_pty *pty);

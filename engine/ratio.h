@@ -16,6 +16,7 @@ struct mp_ratio {
     int64_t den;
 };
 
+/* value as a ratio. */
 static inline struct mp_ratio mp_ratio_whole(int64_t value)
 {
     return (struct mp_ratio){value, 1};
@@ -38,6 +39,7 @@ enum mp_status mp_ratio_scale(struct mp_ratio *out, struct mp_ratio a, int64_t n
 int mp_ratio_compare(struct mp_ratio a, struct mp_ratio b);
 /* The nearest whole number, halves up (towards plus infinity). */
 int64_t mp_ratio_round(struct mp_ratio a);
+/* The nearest double, for people and for Lua; nothing is computed with it. */
 double mp_ratio_double(struct mp_ratio a);
 
 /*

@@ -27,6 +27,7 @@ struct mp_ring {
 /* Room for capacity items (a power of two). Allocates; call before the threads start. */
 enum mp_status mp_ring_init(struct mp_ring *ring, size_t item_size, uint64_t capacity,
                             struct mp_error *err);
+/* Free its items; call after the threads ended. */
 void mp_ring_fini(struct mp_ring *ring);
 
 /* Producer only. False when full. */

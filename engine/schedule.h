@@ -75,8 +75,10 @@ enum { MP_EVENTS = 64 };
 /* End of the plan's span for this seed, rounded; only once there was no next event. */
 int64_t mp_schedule_end_ns(const struct mp_schedule *schedule);
 
+/* The distinct actions, by the index that mp_event has of them; owned by the schedule. */
 uint32_t mp_schedule_action_count(const struct mp_schedule *schedule);
 const struct mp_action *mp_schedule_action(const struct mp_schedule *schedule, uint32_t index);
+/* The channels, by the index that mp_action has of them. */
 uint32_t mp_schedule_channel_count(const struct mp_schedule *schedule);
 /* "1" for pulses without a channel of their own. */
 const char *mp_schedule_channel(const struct mp_schedule *schedule, uint32_t index);

@@ -48,8 +48,10 @@ struct program {
     int64_t denominator;
 };
 
+/* Compile plan; MP_EOVERFLOW or MP_ENOMEM, and then *program is empty. */
 enum mp_status program_compile(struct program *program, const struct mp_plan *plan,
                                struct mp_error *err);
+/* Free what it holds; it is empty then. */
 void program_fini(struct program *program);
 
 #endif

@@ -44,6 +44,7 @@
 #include "engine/world.h"
 
 enum mp_session_state { MP_CLOSED, MP_CONNECTED, MP_ARMED, MP_RUNNING };
+/* "closed", "connected", "armed", "running". */
 const char *mp_session_state_name(enum mp_session_state state);
 
 /*
@@ -144,6 +145,7 @@ void mp_session_stop_at_exit(struct mp_session *session);
 /* Any state -> closed. */
 void mp_session_close(struct mp_session *session);
 
+/* Where it is; loop thread. */
 enum mp_session_state mp_session_state(const struct mp_session *session);
 /* What the host granted; NULL unless armed or running. */
 const struct mp_realtime *mp_session_realtime(const struct mp_session *session);

@@ -36,11 +36,13 @@ struct mp_session {
     bool reporting;       // inside report(): the dispatcher must not be freed under it
 };
 
+/* The dispatcher while it is armed, else NULL. Any thread. */
 static inline struct mp_dispatcher *session_dispatcher(const struct mp_session *s)
 {
     return atomic_load(&s->dispatcher);
 }
 
+/* length bytes; from may be NULL if there are none. */
 static inline void session_copy(uint8_t *to, const void *from, size_t length)
 {
     const uint8_t *bytes = from;
@@ -64,6 +66,7 @@ void session_unwatch(struct session_watch **watch); // also NULL
 enum mp_status session_arm_virtual(struct mp_session *s, struct mp_dispatcher **out,
                                    struct mp_dispatch_config *config, enum mp_stop_line line,
                                    struct mp_error *err);
+/* The alarm by which it steps. */
 void session_step(struct mp_alarm *alarm);
 /* Something was asked of the dispatcher: it steps at once. Nothing in real time. */
 void session_kick(struct mp_session *s);

@@ -31,6 +31,7 @@ struct mp_tail {
     size_t length;
 };
 
+/* Nothing gathered yet, for file, which stays the caller's. */
 static inline void mp_text_init(struct mp_text *text, FILE *file)
 {
     text->file = file;
@@ -53,6 +54,7 @@ static inline char *mp_text_room(struct mp_text *text, size_t need)
     return text->bytes + text->used;
 }
 
+/* What was put at mp_text_room ends here. */
 static inline void mp_text_end(struct mp_text *text, const char *end)
 {
     text->used = (size_t)(end - text->bytes);
@@ -108,6 +110,7 @@ static inline char *mp_put_seconds(char *at, uint64_t ns)
     return mp_put_thousandths(at, rest % 1000);
 }
 
+/* length bytes as they are. Returns their end. */
 static inline char *mp_put_bytes(char *at, const char *bytes, size_t length)
 {
     memcpy(at, bytes, length);

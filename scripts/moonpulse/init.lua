@@ -30,26 +30,36 @@ local mp = {
 }
 
 --- Percent of the stimulator's maximum output.
+---@param percent number
+---@return moonpulse.Intensity
 mp.mso = framed(function(percent)
   return intensities.written(percent, "MSO")
 end)
 
 --- Percent of the participant's resting motor threshold (run with --rmt).
+---@param percent number
+---@return moonpulse.Intensity
 mp.rmt = framed(function(percent)
   return intensities.written(percent, "RMT")
 end)
 
 --- Percent of the participant's active motor threshold (run with --amt).
+---@param percent number
+---@return moonpulse.Intensity
 mp.amt = framed(function(percent)
   return intensities.written(percent, "AMT")
 end)
 
 --- Milliseconds as seconds: mp.ms(20) is 0.02.
+---@param value number milliseconds
+---@return number seconds
 mp.ms = framed(function(value)
   return compose.number("ms", value) / 1e3
 end)
 
 --- Microseconds as seconds.
+---@param value number microseconds
+---@return number seconds
 mp.us = framed(function(value)
   return compose.number("us", value) / 1e6
 end)

@@ -1,5 +1,5 @@
 --- A plan as a researcher writes it, drawn from a seed: the protocol's text, and what it must give.
-local chances = require "five_lists.chance"
+local chances = require "chance"
 local exact = require "five_lists.exact"
 local oracle = require "five_lists.oracle"
 

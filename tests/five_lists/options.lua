@@ -1,6 +1,6 @@
 --- Device options (--device-option) drawn at random, what can be asked of a device with them, and what its
 --- pulses must then be. Also powers up to the most that it gives.
-local chances = require "five_lists.chance"
+local chances = require "chance"
 local paces = require "five_lists.paces"
 
 local M = {}

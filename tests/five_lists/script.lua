@@ -1,6 +1,6 @@
 --- An experiment as a researcher writes it, drawn from a seed: plans played one after the other, with
 --- disarming, stops, marks, waits and plans that are refused in between.
-local chances = require "five_lists.chance"
+local chances = require "chance"
 local draw = require "five_lists.draw"
 
 local M = {}

@@ -1,6 +1,6 @@
 --- An experiment on a simulator, in virtual time: are the lists of all its plans the same?
 local admission = require "moonpulse.stimulator.admission"
-local chances = require "five_lists.chance"
+local chances = require "chance"
 local compare = require "five_lists.compare"
 local core = require "moonpulse.core"
 local devices = require "moonpulse.driver.find"

@@ -1,5 +1,5 @@
 --- One plan on one device with one timing: are its five lists the same?
-local chances = require "five_lists.chance"
+local chances = require "chance"
 local compare = require "five_lists.compare"
 local draw = require "five_lists.draw"
 local heard = require "five_lists.heard"

@@ -136,7 +136,7 @@ function M.functions(text)
     number = number + 1
     local name, params = line:match("^function ([%w_]+[.:][%w_]+)%((.-)%)")
     if not name then
-      name, params = line:match("^([%w_]+%.[%w_]+) = function%((.-)%)")
+      name, params = line:match("^([%w_]+%.[%w_]+) = [%w_.]*%(?function%((.-)%)")
     end
     if name then
       local described = {}

@@ -259,7 +259,9 @@ local function play(self, who, plan, options, ahead_ns)
     })
   end)
   self.playing = false
-  self.dose:ended((not ok or stimulator.stopped) and since_start(self, core.clock_ns()) or nil)
+  -- what a device was told of a train, and cannot say that it gave up, may come
+  self.dose:ended((not ok or stimulator.stopped)
+    and since_start(self, math.max(core.clock_ns(), stimulator:may_play_until())) or nil)
   show:played()
   if not ok then
     error(problem, 0)

@@ -160,6 +160,12 @@ end
 ---@param status string? what is known of it; nil: that depends on whether the device disarms
 function M.cut(record, halted_ns, status)
   M.settle(record, halted_ns)
+  for i = record.first, record.last do -- a single pulse that was not over, on a device that confirms none
+    local row = record.queue[i]
+    if row.over_ns and row.status == "sent" and row.over_ns > halted_ns - record.start_ns then
+      row.status = "perhaps_sent"
+    end
+  end
   for _, row in ipairs(record.passing) do
     row.cut, row.sent_ns, row.status, row.confirmed_ns, row.reply = true, nil, status, nil, nil
     row.doubtful = row.passes_ns <= halted_ns + stop_ns

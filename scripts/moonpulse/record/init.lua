@@ -29,7 +29,7 @@ local function record_in(folder, path, file)
     first_open = 1, last_open = 0, unsure = {}, pulses_sent = 0, pulses_confirmed = 0, pulses_skipped = 0,
     lateness = {}, worst_us = 0, skipped_by = {}, passing = {}, extra = 0, trains = {},
     pulses_unmeasured = 0, -- sent, and timed by the stimulator
-    starts = 0, last_number = 0,
+    starts = 0, last_number = 0, lasts_ns = 0,
   }, Record)
 end
 
@@ -135,9 +135,12 @@ function Record:set_actions(actions, driver, slow_ns)
   local confirms = driver.confirms
   self.slow_ns, self.actions, self.setting_proof = slow_ns, actions, driver.setting_proof or "none"
   self.tails, self.silent, self.end_proven = {}, confirms == false, driver.proves_end ~= false
-  self.trains = trains.prepare(actions, fields)
+  self.trains, self.lasts_ns = trains.prepare(actions, fields), 0
   for i, action in ipairs(actions) do
     self.tails[i] = fields(action)
+    if self.silent and not action.train then -- nothing but its time tells that its pulse was not cut
+      self.lasts_ns = math.max(self.lasts_ns, math.ceil((action.over or 0) * 1e9))
+    end
   end
 end
 
@@ -199,9 +202,11 @@ function Record:flush_rows()
   order.flush(self, write_row)
 end
 
---- No row with a sooner onset than until_ns (from the run's start) follows, as far as is known.
+--- No row with a sooner onset than until_ns (from the run's start) follows, as far as is known. A pulse that
+--- a stop could still cut waits for its end.
 ---@param until_ns integer
 function Record:advance(until_ns)
+  until_ns = until_ns < math.maxinteger and until_ns - self.lasts_ns or until_ns
   if until_ns > self.until_ns then
     self.until_ns = until_ns
     if self.first <= self.last then
@@ -259,7 +264,7 @@ function Record:pulse(number, planned_ns, sent_ns, late_ns, action, now_ns, stat
   self.last_number = row.pulse
   self.pulses_sent = self.pulses_sent + 1
   if self.silent then
-    row.open = nil
+    row.open, row.over_ns = nil, sent_ns + math.ceil((row.action.over or 0) * 1e9)
     return self:add(row)
   end
   self.last_open = self.last_open + 1

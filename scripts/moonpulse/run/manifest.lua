@@ -53,7 +53,9 @@ function M.plain_actions(actions)
   for i, action in ipairs(actions) do
     local plain = { channel = action.channel, intensity = action.intensity, mso = action.mso,
       reference = action.reference, exact_mso = action.exact_mso }
-    if action.train then
+    if not action.train then
+      plain.over = action.over
+    else
       plain.part = action.part
       plain.train = { confirms = action.train.confirms, spare = action.train.spare,
         text = action.train.text,

@@ -77,7 +77,14 @@ end
 ---@param fired_ns integer when it fired, monotonic
 ---@param now_ns integer monotonic
 function Stimulator:occupied(action, fired_ns, now_ns)
-  self.over_ns = math.max(self.over_ns, fired_ns, action.over and now_ns + math.ceil(action.over * 1e9) or 0)
+  local over_ns = math.ceil((action.over or 0) * 1e9)
+  self.over_ns = math.max(self.over_ns, math.max(fired_ns, action.over and now_ns or 0) + over_ns)
+end
+
+--- Until when a train that was cut may go on all the same: the device cannot say that it ended.
+---@return integer at_ns 0: it does not
+function Stimulator:may_play_until()
+  return self.driver.proves_end == false and self.over_ns or 0
 end
 
 --- Something happened that whoever waits for this device should look at.
@@ -151,7 +158,7 @@ function Stimulator:arm(first, actions, firsts)
   end
   self:check_stop()
   self:check_fault()
-  self.left, self.over_ns = nil, 0 -- what was cut goes on no more
+  self.left, self.over_ns = nil, 0 -- what was cut, and may go on all the same, is waited for here
   local wait_ns = outputs.settable_at(self.last) - core.clock_ns()
   if wait_ns > 0 then
     link:sleep(wait_ns / 1e9)

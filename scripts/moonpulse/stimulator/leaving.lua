@@ -54,7 +54,8 @@ local function finish_leaving(self)
     error(disarmed, 0)
   end
   unanswered.await(self)
-  for _, each in pairs(disarmed and self.last or {}) do
+  local ended = disarmed and self.driver.proves_end ~= false -- else a train plays on, for all anybody knows
+  for _, each in pairs(ended and self.last or {}) do
     each.ended_ns = each.ended_ns or core.clock_ns()
   end
   self.fault = self.fault or disarmed and (why or lost_trigger(self)) or nil

@@ -2,8 +2,11 @@
 --- Plans, and what moonpulse.core draws from them. How they fail: see core.lua.
 
 --- An immutable plan: a .. b is a then b, a * 3 three times back to back. The methods times and at are
---- compose's.
+--- compose's; they fail at the author's line.
 ---@class moonpulse.Plan userdata moonpulse.plan
+---@field times fun(self: moonpulse.Plan, count: integer, spacing: table?): moonpulse.Plan count times: back to
+---   back, with { every = seconds } from onset to onset, with { gap = seconds } from an end to the next onset
+---@field at fun(self: moonpulse.Plan, channel: string): moonpulse.Plan pulses without a channel go to this one
 ---@operator concat(moonpulse.Plan): moonpulse.Plan
 ---@operator mul(integer): moonpulse.Plan
 local Plan = {}

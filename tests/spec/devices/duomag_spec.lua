@@ -1,6 +1,8 @@
 -- The DuoMAG: driver and twin, each against bytes that neither made, and both over a pseudo-terminal.
+local chances = require "chance"
 local cjson = require "cjson"
 local driver = require "moonpulse.devices.duomag"
+local fixture = require "job"
 local shell = require "shell"
 local twin = require "moonpulse.simulators.duomag"
 
@@ -107,12 +109,11 @@ describe("the status stream of a DuoMAG", function()
   end)
 
   it("never raises or stalls on random bytes", function()
-    local state = 4711
+    local chance = chances.new(4711)
     for _ = 1, 300 do
       local bytes = {}
       for i = 1, 60 do
-        state = (state * 1103515245 + 12345) & 0x7FFFFFFF
-        bytes[i] = string.char(i % 5 == 0 and 0xFF or state >> 16 & 0xFF)
+        bytes[i] = string.char(i % 5 == 0 and 0xFF or chance:draw(0, 255))
       end
       read_all { table.concat(bytes) }
     end
@@ -294,7 +295,7 @@ describe("a run on a simulated DuoMAG", function()
         .. "--tolerance 200 --device-option interval=0.3 --out %s/runs"):format(folder, folder))
       assert.are.equal(4, status, body)
       assert.matches("left out 1 of its pulses: it was not charged in time", err, 1, true)
-      local path = folder .. "/runs/" .. shell.names(folder .. "/runs")[1]
+      local path = fixture.run_in(folder .. "/runs")
       local facts = cjson.decode((assert(shell.read(path .. "/manifest.json"))))
       assert.are.equal("device", facts.result.stop)
       assert.is_true(facts.result.disarmed)

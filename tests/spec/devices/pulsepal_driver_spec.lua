@@ -1,8 +1,8 @@
 -- The driver of the Pulse Pal: programs, limits on both sides of each edge, and whole runs on the
 -- twin through a real pseudo-terminal.
-local cjson = require "cjson"
 local devices = require "moonpulse.driver.find"
 local driver = require "moonpulse.devices.pulsepal"
+local fixture = require "job"
 local lower = require "moonpulse.lowering"
 local mp = require "moonpulse"
 local shell = require "shell"
@@ -327,9 +327,9 @@ describe("moonpulse run on a Pulse Pal", function()
   end
 
   local function results()
-    local path = ("%s/runs/%s"):format(folder, shell.names(folder .. "/runs")[1])
+    local path = fixture.run_in(folder .. "/runs")
     return shell.rows(path .. "/events.tsv"), shell.rows(path .. "/twin.tsv"),
-      cjson.decode(shell.read(path .. "/manifest.json"))
+      fixture.manifest(path)
   end
 
   local function pulses_of(log)

@@ -1,4 +1,5 @@
 -- The Magstim Rapid² family: the twin by the text of the protocol, the driver in virtual and real time.
+local chances = require "chance"
 local commands = require "moonpulse.devices.rapid.commands"
 local devices = require "moonpulse.driver.find"
 local limits = require "moonpulse.data.rapid_power"
@@ -345,12 +346,12 @@ describe("commands and replies of the Rapid²", function()
   end)
 
   it("never raise, whatever the bytes", function()
-    local seed = 7
+    local chance = chances.new(7)
     for _ = 1, 2000 do
       local bytes = {}
       for i = 1, 30 do
-        seed = (seed * 1103515245 + 12345) & 0x7FFFFFFF
-        bytes[i] = string.char(i % 5 == 1 and ("\\NxnoIQ[B?S"):byte(seed >> 16 & 7) or seed >> 16 & 0xFF)
+        bytes[i] = string.char(i % 5 == 1 and ("\\NxnoIQ[B?S"):byte(chance:draw(1, 11))
+          or chance:draw(0, 255))
       end
       local buffer = table.concat(bytes)
       while #buffer > 0 do

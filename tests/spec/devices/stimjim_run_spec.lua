@@ -2,6 +2,7 @@
 -- a stop in a train, another firmware, a fault.
 local cjson = require "cjson"
 local driver = require "moonpulse.devices.stimjim"
+local fixture = require "job"
 local shell = require "shell"
 
 describe("moonpulse run on a StimJim", function()
@@ -27,9 +28,9 @@ describe("moonpulse run on a StimJim", function()
   end
 
   local function results()
-    local path = ("%s/runs/%s"):format(folder, shell.names(folder .. "/runs")[1])
+    local path = fixture.run_in(folder .. "/runs")
     return shell.rows(path .. "/events.tsv"), shell.rows(path .. "/twin.tsv"),
-      cjson.decode(shell.read(path .. "/manifest.json"))
+      fixture.manifest(path)
   end
 
   local function pulses_of(log)
@@ -122,7 +123,7 @@ describe("moonpulse run on a StimJim", function()
         local events, _, manifest = results()
         assert.are.same({ "delivered", "delivered", "otherwise" }, { events[1].status, events[2].status,
           events[3].status })
-        local path = ("%s/runs/%s"):format(folder, shell.names(folder .. "/runs")[1])
+        local path = fixture.run_in(folder .. "/runs")
         local live = shell.read(path .. "/events.tsv")
         manifest.status, manifest.result = "running", nil
         shell.write(path .. "/manifest.json", cjson.encode(manifest))

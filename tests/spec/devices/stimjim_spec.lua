@@ -1,5 +1,6 @@
 -- StimJim: the twin against what the firmware said when it was compiled natively (tests/data), the
 -- driver's reading of interleaved text, its limits, its programs.
+local chances = require "chance"
 local devices = require "moonpulse.driver.find"
 local driver = require "moonpulse.devices.stimjim"
 local shell = require "shell"
@@ -225,12 +226,11 @@ describe("the text of a StimJim", function()
   end)
 
   it("never stops the reader, whatever the bytes", function()
-    local state = 4711
+    local chance = chances.new(4711)
     for _ = 1, 200 do
       local bytes = {}
       for i = 1, 60 do
-        state = (state * 1103515245 + 12345) & 0x7FFFFFFF
-        bytes[i] = string.char(i % 9 == 0 and 10 or state >> 16 & 0xFF)
+        bytes[i] = string.char(i % 9 == 0 and 10 or chance:draw(0, 255))
       end
       read(table.concat(bytes), 13)
     end

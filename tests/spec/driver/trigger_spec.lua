@@ -1,6 +1,7 @@
 -- Pulses that go another way: trigger boxes, lines and a second port, from the command to the wire.
 local cjson = require "cjson"
 local devices = require "moonpulse.driver.find"
+local fixture = require "job"
 local shell = require "shell"
 local triggers = require "moonpulse.driver.trigger_path"
 
@@ -136,21 +137,10 @@ describe("a run whose pulses go another way", function()
   local no_shim = shell.program:find("sanitize") and "the modem shim does not go together with a sanitizer"
     or not shell.read(shim) and "needs the modem shim: make test-programs"
 
-  before_each(function()
-    folder, jobs = shell.folder(), {}
-  end)
-
-  after_each(function()
-    for _, job in ipairs(jobs) do
-      job:kill()
-    end
-    shell.remove(folder)
-  end)
+  fixture.each_test(function(...) folder, jobs = ... end)
 
   local function start(name, arguments, environment)
-    local job = shell.start(folder, name, arguments, environment)
-    jobs[#jobs + 1] = job
-    return job
+    return jobs:start(name, arguments, environment)
   end
 
   local function protocol(text)
@@ -375,7 +365,7 @@ return own
     assert.has.match("the trigger's port " .. box_port .. " is lost: is it unplugged?", job:err(), 1, true)
     assert.is_true(#only(shell.rows(folder .. "/twin.tsv"), "disarm") > 0)
     assert.are.equal(1, #only(shell.rows(folder .. "/box.tsv"), "pulse"))
-    local base = folder .. "/runs/" .. shell.names(folder .. "/runs")[1]
+    local base = fixture.run_in(folder .. "/runs")
     local result = cjson.decode((assert(shell.read(base .. "/manifest.json")))).result
     assert.are.same({ "device fault", "gone", 1, true },
       { result.status, result.stop, result.pulses_sent, result.disarmed })

@@ -1,5 +1,6 @@
 --- The dose of an experiment's run, as the gate sees it: all that was given, whatever was refused, asked for
 --- later or stopped in between. No clock: the instants are the test's.
+local chances = require "chance"
 local doses = require "moonpulse.experiment.dose"
 local judge = require "moonpulse.safety.judge"
 local labs = require "moonpulse.safety.lab"
@@ -146,10 +147,9 @@ describe("the dose of a run", function()
   end)
 
   it("is the same as that of one plan that holds all of it", function()
-    local state = 4711
+    local chance = chances.new(4711)
     local function random(n)
-      state = (state * 1103515245 + 12345) % 2147483648
-      return state // 65536 % n + 1
+      return chance:draw(1, n)
     end
     local concerns = 0
     for _ = 1, 300 do

@@ -1,8 +1,8 @@
 -- Experiments end to end: the script, the simulated stimulator in a process of its own, the record.
 -- Test machines are noisy, so the tolerance is wide; bytes, order, numbers and reasons are exact.
-local cjson = require "cjson"
 local core = require "moonpulse.core"
 local driver = require "moonpulse.devices.magventure"
+local fixture = require "job"
 local shell = require "shell"
 
 local commands = driver.commands
@@ -21,16 +21,7 @@ end
 describe("an experiment", function()
   local folder, jobs
 
-  before_each(function()
-    folder, jobs = shell.folder(), {}
-  end)
-
-  after_each(function()
-    for _, job in ipairs(jobs) do
-      job:kill()
-    end
-    shell.remove(folder)
-  end)
+  fixture.each_test(function(...) folder, jobs = ... end)
 
   --- A file with an experiment whose function has this body.
   local function script(body)
@@ -52,20 +43,14 @@ describe("an experiment", function()
   end
 
   local function start(body, more)
-    local job = shell.start(folder, "job" .. #jobs, arguments(script(body), more))
-    jobs[#jobs + 1] = job
-    return job
+    return jobs:start("job" .. #jobs, arguments(script(body), more))
   end
 
   local function only_run()
-    local names = shell.names(folder .. "/runs")
-    assert.are.equal(1, #names)
-    return folder .. "/runs/" .. names[1]
+    return fixture.run_in(folder .. "/runs")
   end
 
-  local function manifest(run)
-    return cjson.decode((assert(shell.read(run .. "/manifest.json"))))
-  end
+  local manifest = fixture.manifest
 
   --- What the twin took from the wire, in order.
   local function wire(run)
@@ -161,9 +146,8 @@ describe("an experiment", function()
 
   it("is judged with what it gave before: trains in quick succession need their gap", function()
     local port = folder .. "/port"
-    local twin = shell.start(folder, "twin", ("sim magventure --link %s --log %s/twin.tsv"):format(port,
+    local twin = jobs:start("twin", ("sim magventure --link %s --log %s/twin.tsv"):format(port,
       folder))
-    jobs[#jobs + 1] = twin
     twin:says("simulated ")
     local status, _, err = perform([[
       local train = mp.train { pulses = 12, hz = 20, intensity = mp.rmt(120) }

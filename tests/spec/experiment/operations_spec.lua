@@ -2,6 +2,7 @@
 -- of arming, on every device. What was given is what the simulator says, not the record.
 local cjson = require "cjson"
 local core = require "moonpulse.core"
+local fixture = require "job"
 local shell = require "shell"
 
 local all_devices = { "magventure", "magstim200", "bistim", "rapid", "duomag", "stimjim", "pulsepal",
@@ -10,16 +11,7 @@ local all_devices = { "magventure", "magstim200", "bistim", "rapid", "duomag", "
 describe("operations of an experiment", function()
   local folder, jobs
 
-  before_each(function()
-    folder, jobs = shell.folder(), {}
-  end)
-
-  after_each(function()
-    for _, job in ipairs(jobs) do
-      job:kill()
-    end
-    shell.remove(folder)
-  end)
+  fixture.each_test(function(...) folder, jobs = ... end)
 
   local function script(body)
     local path = ("%s/made%d.lua"):format(folder, #jobs)
@@ -32,17 +24,15 @@ describe("operations of an experiment", function()
   end
 
   local function start(path, more)
-    local job = shell.start(folder, "job" .. #jobs,
-      ("run %s --timing host --tolerance 200 --out %s/runs%d %s"):format(path, folder, #jobs, more or ""))
-    job.runs = ("%s/runs%d"):format(folder, #jobs)
-    jobs[#jobs + 1] = job
+    local runs = ("%s/runs%d"):format(folder, #jobs)
+    local job = jobs:start("job" .. #jobs,
+      ("run %s --timing host --tolerance 200 --out %s %s"):format(path, runs, more or ""))
+    job.runs = runs
     return job
   end
 
   local function run_of(job)
-    local names = shell.names(job.runs)
-    assert.are.equal(1, #names)
-    return job.runs .. "/" .. names[1]
+    return fixture.run_in(job.runs)
   end
 
   local function result(job)
@@ -374,11 +364,10 @@ describe("operations of an experiment", function()
       for i, device in ipairs(left) do
         for k = 1, 2 do
           local base = ("%s/%s%d"):format(folder, device, n + k)
-          local job = shell.start(folder, device .. n + k,
+          local job = jobs:start(device .. n + k,
             ("lua %s/hook.lua %d run %s --device sim:%s --out %s --tolerance 500 --timing host"):format(
               folder, n + k, protocol, device, base .. "runs"))
           job.runs = base .. "runs"
-          jobs[#jobs + 1] = job
           batch[2 * i - 2 + k] = { job, device, n + k }
         end
       end

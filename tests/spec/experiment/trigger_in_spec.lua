@@ -2,6 +2,7 @@
 -- whatever the script does meanwhile, or counted and told as passed over.
 local cjson = require "cjson"
 local core = require "moonpulse.core"
+local fixture = require "job"
 local queues = require "moonpulse.experiment.trigger_queue"
 local shell = require "shell"
 
@@ -34,7 +35,7 @@ describe("the bytes of --trigger-in", function()
   end
 
   local function run_folder()
-    return folder .. "/runs/" .. shell.names(folder .. "/runs")[1]
+    return fixture.run_in(folder .. "/runs")
   end
 
   local function counts()

@@ -1,5 +1,6 @@
 -- Boxes whose outputs are stimulators of their own: intensities and shortest intervals are per channel.
 local devices = require "moonpulse.driver.find"
+local fixture = require "job"
 local lower = require "moonpulse.lowering"
 local mp = require "moonpulse"
 local recover = require "moonpulse.record.recover"
@@ -96,7 +97,7 @@ describe("a run on two outputs", function()
       :format(folder, folder))
     assert.are.equal(0, code, err)
     assert.is_truthy(out:find("channel PMv to 45 %MSO, channel M1 to 55 %MSO", 1, true), out)
-    local path = ("%s/runs/%s"):format(folder, shell.names(folder .. "/runs")[1])
+    local path = fixture.run_in(folder .. "/runs")
     local given = {}
     for _, row in ipairs(shell.rows(path .. "/twin.tsv")) do
       if row.event == "pulse" then
@@ -140,7 +141,7 @@ describe("an experiment on a box with two outputs", function()
       local status, _, err = shell.moonpulse(folder, ("run %s/pairs.lua --tolerance 500 --out %s/runs "
         .. "--device sim:%s --device-option %s"):format(folder, folder, device, option))
       assert.are.equal(0, status, err)
-      local path = ("%s/runs/%s"):format(folder, shell.names(folder .. "/runs")[1])
+      local path = fixture.run_in(folder .. "/runs")
       local told, given = {}, {}
       for _, row in ipairs(shell.rows(path .. "/events.tsv")) do
         local list = row.event == "set_intensity" and told or row.event == "pulse" and given or {}

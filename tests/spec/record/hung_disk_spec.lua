@@ -2,6 +2,7 @@
 -- is safe, the end is named by itself, and what is left can be recovered.
 local cjson = require "cjson"
 local core = require "moonpulse.core"
+local fixture = require "job"
 local shell = require "shell"
 
 local shim = shell.program:match("^(.*)/[^/]*$") .. "/tests/rig/disk_shim.so"
@@ -33,7 +34,7 @@ describe("a disk that hangs", function()
       local run = shell.names(folder .. "/runs")[1]
       return run and (shell.read(folder .. "/runs/" .. run .. "/twin.tsv") or ""):find("\tpulse\t")
     end, "a pulse")
-    return folder .. "/runs/" .. shell.names(folder .. "/runs")[1]
+    return fixture.run_in(folder .. "/runs")
   end
 
   local function hang()

@@ -1,6 +1,7 @@
 --- Participants' data: who may read a run's folder, which codes are taken; and that what is installed can be
 --- read by everybody.
 local lfs = require "lfs"
+local fixture = require "job"
 local shell = require "shell"
 
 local folder
@@ -27,7 +28,7 @@ local function run(umask, arguments)
   local status, _, err = shell.sh(folder, ("umask %s; exec %s run %s --out %s --beyond-guidelines test "
     .. "--approval none --tolerance 500"):format(umask, shell.quote(shell.program), arguments, out))
   assert.are.equal(0, status, err)
-  return out .. "/" .. shell.names(out)[1]
+  return fixture.run_in(out)
 end
 
 local function check_modes(path, of_folder, of_file, names)

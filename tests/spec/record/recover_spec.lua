@@ -1,6 +1,7 @@
 --- What recover makes of a record that is damaged at any place: every row is true, as the simulator saw it,
 --- or says that it is not known; whatever is missing is named.
 local cjson = require "cjson"
+local fixture = require "job"
 local recover = require "moonpulse.record.recover"
 local shell = require "shell"
 
@@ -52,7 +53,7 @@ describe("a damaged record", function()
     local status, _, err = shell.moonpulse(folder, ("run %s/two.lua --seed 3 --tolerance 500 --out %s/runs "
       .. "--beyond-guidelines test --approval none"):format(folder, folder))
     assert.are.equal(0, status, err)
-    run = folder .. "/runs/" .. shell.names(folder .. "/runs")[1]
+    run = fixture.run_in(folder .. "/runs")
     flight, journal = shell.read(run .. "/flight.bin"), shell.read(run .. "/journal.jsonl")
     local manifest = cjson.decode(shell.read(run .. "/manifest.json"))
     manifest.status = "running"

@@ -1,6 +1,7 @@
 -- Writes that stall, or that the port does not take: the run that is going on and recover say the same.
 local cjson = require "cjson"
 local core = require "moonpulse.core"
+local fixture = require "job"
 local shell = require "shell"
 
 describe("a write", function()
@@ -20,7 +21,7 @@ describe("a write", function()
   end
 
   local function record()
-    return ("%s/runs/%s"):format(folder, shell.names(folder .. "/runs")[1])
+    return fixture.run_in(folder .. "/runs")
   end
 
   --- The rows of the run; recover, as if it had been killed at its very end, must write the same.

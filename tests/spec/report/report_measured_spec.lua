@@ -1,6 +1,7 @@
 -- Onset errors and intervals are of what this computer timed: of trains that the stimulator times itself, the
 -- start. Every figure is computed here once more, from the rows of events.tsv.
 local cjson = require "cjson"
+local fixture = require "job"
 local shell = require "shell"
 
 describe("the report's errors", function()
@@ -15,7 +16,7 @@ describe("the report's errors", function()
     local status, out, err = shell.moonpulse(folder,
       ("run %s/made.lua --out %s/runs %s"):format(folder, folder, options))
     assert.are.equal(0, status, err)
-    return ("%s/runs/%s"):format(folder, shell.names(folder .. "/runs")[1]), out
+    return fixture.run_in(folder .. "/runs"), out
   end
 
   --- The pulses that were sent; late: number or nil.
@@ -149,7 +150,7 @@ describe("the report's timeline", function()
     local status, _, err = shell.moonpulse(folder,
       ("run %s/made.lua --speed max --out %s/runs"):format(folder, folder))
     assert.are.equal(0, status, err)
-    local html = shell.read(("%s/runs/%s/report.html"):format(folder, shell.names(folder .. "/runs")[1]))
+    local html = shell.read(fixture.run_in(folder .. "/runs") .. "/report.html")
     local whole = html:match("<figure>(<svg.-)</figure>")
     local marks = whole:match('class="mark" d="([^"]*)"')
     assert.are.equal(3, select(2, marks:gsub("M", "")), marks)

@@ -1,4 +1,5 @@
 -- What a report says of runs that have no plan, or several channels: made by runs, as their readers get them.
+local fixture = require "job"
 local shell = require "shell"
 
 describe("the report", function()
@@ -12,7 +13,7 @@ describe("the report", function()
     local status, _, err = shell.moonpulse(folder,
       ("run %s/made.lua --out %s/runs %s"):format(folder, folder, options))
     assert.are.equal(0, status, err)
-    return shell.read(("%s/runs/%s/report.html"):format(folder, shell.names(folder .. "/runs")[1]))
+    return shell.read(fixture.run_in(folder .. "/runs") .. "/report.html")
   end
 
   it("of an experiment leaves out what nobody planned, and does not call it missing", function()

@@ -1,6 +1,7 @@
 -- A driver that is a file may fail or loop anywhere, also where no task of ours runs: the end of the run
 -- has a name and the record is closed, or recovered.
 local cjson = require "cjson"
+local fixture = require "job"
 local shell = require "shell"
 
 local driver = [[
@@ -49,7 +50,7 @@ describe("the end of a run whose driver goes wrong", function()
         .. "--tolerance 1000 --device %s/odd.lua --port %s/port --out %s/runs"):format(folder, folder,
         folder))
       local status = job:wait()
-      local path = folder .. "/runs/" .. shell.names(folder .. "/runs")[1]
+      local path = fixture.run_in(folder .. "/runs")
       local manifest = cjson.decode((assert(shell.read(path .. "/manifest.json"))))
       if ended then
         assert.are.equal("running", manifest.status)

@@ -1,8 +1,8 @@
 -- However a run ends, its end has a name, the device is safe, and the record is closed; or it can be
 -- recovered, and the last line says so. Each script here once left a record that said "running", or a program
 -- that obeyed nothing but SIGKILL.
-local cjson = require "cjson"
 local core = require "moonpulse.core"
+local fixture = require "job"
 local shell = require "shell"
 
 local spaced = "[^\n]*" -- within a line
@@ -134,9 +134,7 @@ describe("the end of a run", function()
     return job
   end
 
-  local function manifest_of(path)
-    return cjson.decode((assert(shell.read(path .. "/manifest.json"))))
-  end
+  local manifest_of = fixture.manifest
 
   --- One pulse was given; the device was armed and is safe. The guard may still have its word to say.
   local function check_device(path, name)
@@ -161,7 +159,7 @@ describe("the end of a run", function()
       status, stop, reason = 5, "stuck", "yield"
     end
     local where = ("%s: %s"):format(name, job:err())
-    local path = job.folder .. "/runs/" .. shell.names(job.folder .. "/runs")[1]
+    local path = fixture.run_in(job.folder .. "/runs")
     assert.are.equal(status, got, where)
     check_device(path, name)
     local manifest = manifest_of(path)

@@ -1,7 +1,7 @@
 -- A run that was held up on its way out is as sound as any; one whose end was not seen says so, wherever its
 -- operator looks; and a process may have several runs.
-local cjson = require "cjson"
 local core = require "moonpulse.core"
+local fixture = require "job"
 local shell = require "shell"
 
 local shim = shell.program:match("^(.*)/[^/]*$") .. "/tests/rig/wait_shim.so"
@@ -10,28 +10,20 @@ local no_shim = shell.program:find("sanitize") and "a preloaded shim does not go
 describe("the end of a run that was held up", function()
   local folder, jobs
 
+  fixture.each_test(function(...) folder, jobs = ... end)
+
   before_each(function()
-    folder, jobs = shell.folder(), {}
     shell.write(folder .. "/five.lua", 'local mp = require "moonpulse"\nreturn mp.protocol { id = "five", '
       .. 'name = "Five", plan = function() return mp.train { pulses = 5, hz = 5, '
       .. 'intensity = mp.mso(40) } end }')
   end)
 
-  after_each(function()
-    for _, job in ipairs(jobs) do
-      job:kill()
-    end
-    shell.remove(folder)
-  end)
-
   local function start(name, arguments, environment)
-    local job = shell.start(folder, name, arguments, environment)
-    jobs[#jobs + 1] = job
-    return job
+    return jobs:start(name, arguments, environment)
   end
 
   local function manifest_of(out)
-    return cjson.decode((assert(shell.read(out .. "/" .. shell.names(out)[1] .. "/manifest.json"))))
+    return fixture.manifest(fixture.run_in(out))
   end
 
   -- 0.45 s: longer than a loop may be silent after a stop; 1.95 s: longer than a process is let live

@@ -1,8 +1,8 @@
 -- Runs that are killed or frozen at random instants: what the twin saw is on record, the twin is
 -- disarmed, and nothing is made up for. MP_LONG=1 in the environment kills 200 runs instead of 12.
-local cjson = require "cjson"
 local core = require "moonpulse.core"
 local driver = require "moonpulse.devices.magventure"
+local fixture = require "job"
 local shell = require "shell"
 
 local patient = " --timing host --tolerance 500 "
@@ -20,26 +20,13 @@ describe("a run that is killed or frozen", function()
   local seed = math.tointeger(tonumber(os.getenv("MP_SEED") or "")) or core.random_seed()
   math.randomseed(seed)
 
-  before_each(function()
-    folder, jobs = shell.folder(), {}
-  end)
-
-  after_each(function()
-    for _, job in ipairs(jobs) do
-      job:kill()
-    end
-    shell.remove(folder)
-  end)
+  fixture.each_test(function(...) folder, jobs = ... end)
 
   local function start(name, arguments)
-    local job = shell.start(folder, name, arguments)
-    jobs[#jobs + 1] = job
-    return job
+    return jobs:start(name, arguments)
   end
 
-  local function manifest(path)
-    return cjson.decode((assert(shell.read(path .. "/manifest.json"))))
-  end
+  local manifest = fixture.manifest
 
   local function run_folder(out)
     local names = shell.names(out)

@@ -1,8 +1,8 @@
 -- Whole runs in real time on a simulated stimulator in a process of its own. Test machines are
 -- noisy, so the tolerance is wide; what was sent, in which order, and the record are exact.
-local cjson = require "cjson"
 local core = require "moonpulse.core"
 local driver = require "moonpulse.devices.magventure"
+local fixture = require "job"
 local shell = require "shell"
 
 local commands = driver.commands
@@ -25,21 +25,10 @@ end
 describe("moonpulse run", function()
   local folder, jobs
 
-  before_each(function()
-    folder, jobs = shell.folder(), {}
-  end)
-
-  after_each(function()
-    for _, job in ipairs(jobs) do
-      job:kill()
-    end
-    shell.remove(folder)
-  end)
+  fixture.each_test(function(...) folder, jobs = ... end)
 
   local function start(name, arguments)
-    local job = shell.start(folder, name, arguments)
-    jobs[#jobs + 1] = job
-    return job
+    return jobs:start(name, arguments)
   end
 
   local function protocol(text)
@@ -51,14 +40,10 @@ describe("moonpulse run", function()
 
   --- The one folder of a run under out.
   local function run_folder(out)
-    local names = shell.names(out)
-    assert.are.equal(1, #names)
-    return out .. "/" .. names[1]
+    return fixture.run_in(out)
   end
 
-  local function manifest(path)
-    return cjson.decode((assert(shell.read(path .. "/manifest.json"))))
-  end
+  local manifest = fixture.manifest
 
   --- Everything the twin took from the wire, in order; and its pulses alone.
   local function wire(log)

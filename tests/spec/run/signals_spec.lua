@@ -2,6 +2,7 @@
 -- closed. What is ignored (nohup) stays ignored; closed streams and terminals that take nothing stop nobody.
 local cjson = require "cjson"
 local core = require "moonpulse.core"
+local fixture = require "job"
 local shell = require "shell"
 
 local names = { "INT", "TERM", "HUP" }
@@ -19,21 +20,10 @@ end
 describe("signals", function()
   local folder, jobs
 
-  before_each(function()
-    folder, jobs = shell.folder(), {}
-  end)
-
-  after_each(function()
-    for _, job in ipairs(jobs) do
-      job:kill()
-    end
-    shell.remove(folder)
-  end)
+  fixture.each_test(function(...) folder, jobs = ... end)
 
   local function start(name, arguments, before)
-    local job = shell.start(folder, name, arguments, nil, before)
-    jobs[#jobs + 1] = job
-    return job
+    return jobs:start(name, arguments, nil, before)
   end
 
   local function run_of(out)
@@ -151,7 +141,7 @@ describe("what is around a run", function()
   end)
 
   local function manifest_of(out)
-    return cjson.decode((assert(shell.read(out .. "/" .. shell.names(out)[1] .. "/manifest.json"))))
+    return fixture.manifest(fixture.run_in(out))
   end
 
   it("may have any of its streams closed", function()

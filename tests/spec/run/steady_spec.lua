@@ -1,5 +1,6 @@
 --- In virtual time the engine plays what is steady: nothing may be different because of it.
 local catalogue = require "moonpulse.protocol.catalogue"
+local chances = require "chance"
 local devices = require "moonpulse.driver.find"
 local mp = require "moonpulse"
 local protocols = require "moonpulse.protocol"
@@ -119,10 +120,9 @@ describe("a steady stretch of a run in virtual time", function()
   end)
 
   it("is the same in any plan", function()
-    local state = 2024
+    local chance = chances.new(2024)
     local function draw(most)
-      state = (state * 6364136223846793005 + 1442695040888963407) & 0x7FFFFFFFFFFFFFFF
-      return (state >> 33) % most
+      return chance:draw(0, most - 1)
     end
     local by_engine = 0
     for _ = 1, 60 do

@@ -3,6 +3,7 @@
 local cjson = require "cjson"
 local core = require "moonpulse.core"
 local devices = require "moonpulse.driver.find"
+local fixture = require "job"
 local lower = require "moonpulse.lowering"
 local mp = require "moonpulse"
 local shell = require "shell"
@@ -22,28 +23,15 @@ end
 describe("a stop", function()
   local folder, jobs
 
-  before_each(function()
-    folder, jobs = shell.folder(), {}
-  end)
-
-  after_each(function()
-    for _, job in ipairs(jobs) do
-      job:kill()
-    end
-    shell.remove(folder)
-  end)
+  fixture.each_test(function(...) folder, jobs = ... end)
 
   local function start(arguments)
     local out = ("%s/runs%d"):format(folder, #jobs)
-    local job = shell.start(folder, "run" .. #jobs, arguments .. " --tolerance 200 --out " .. out)
-    jobs[#jobs + 1] = job
-    return job, out
+    return jobs:start("run" .. #jobs, arguments .. " --tolerance 200 --out " .. out), out
   end
 
   local function only_run(out)
-    local names = shell.names(out)
-    assert.are.equal(1, #names)
-    return out .. "/" .. names[1]
+    return fixture.run_in(out)
   end
 
   local function twin_events(path)
@@ -238,7 +226,7 @@ describe("a plan being played", function()
     local status, _, err = shell.moonpulse(path, "run " .. path .. "/p.lua --tolerance 200 --out "
       .. path .. "/runs")
     assert.are.equal(0, status, err)
-    local run = path .. "/runs/" .. shell.names(path .. "/runs")[1]
+    local run = fixture.run_in(path .. "/runs")
     local notes = {}
     for _, row in ipairs(shell.rows(run .. "/twin.tsv")) do
       if row.bytes == FIRE then

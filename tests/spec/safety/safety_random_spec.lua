@@ -1,5 +1,6 @@
 --- The gate against a second judge, written apart from it: pulse by pulse, from the rules as text. And what a
 --- finding says would pass does pass.
+local chances = require "chance"
 local core = require "moonpulse.core"
 local judge = require "moonpulse.safety.judge"
 local mp = require "moonpulse"
@@ -7,13 +8,12 @@ local outline = require "moonpulse.show.outline"
 local rules = require "moonpulse.safety.rules"
 local shell = require "shell"
 
-local state
+local chance
 local function random(n)
-  state = (state * 1103515245 + 12345) % 2147483648
-  return state // 65536 % n + 1
+  return chance:draw(1, n)
 end
 local function one_of(list)
-  return list[random(#list)]
+  return chance:pick(list)
 end
 
 -- The second judge ----------------------------------------------------------------------------------
@@ -201,7 +201,7 @@ end
 
 describe("random plans", function()
   it("get the verdict of a second judge, who looks at each pulse", function()
-    state = 2009
+    chance = chances.new(2009)
     local seen, compared = {}, 0
     for number = 1, 600 do
       local percent = one_of { 75, 80, 90, 95, 101, 110, 120, 130, 131 }

@@ -1,4 +1,5 @@
 --- The published limits: every cell on both sides of its edge, and the verdicts that a person wrote down.
+local chances = require "chance"
 local judge = require "moonpulse.safety.judge"
 local mp = require "moonpulse"
 local rules = require "moonpulse.safety.rules"
@@ -281,10 +282,9 @@ describe("the structure of a plan", function()
   end
 
   it("gives the same verdicts, trains and counts as every pulse does", function()
-    local state = 12345
+    local chance = chances.new(12345)
     local function random(n)
-      state = (state * 1103515245 + 12345) % 2147483648
-      return state // 65536 % n + 1
+      return chance:draw(1, n)
     end
     local folded = 0
     for _ = 1, 400 do

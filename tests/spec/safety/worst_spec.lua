@@ -1,4 +1,5 @@
 --- What is drawn from the seed is judged at its gravest: no seed may be graver than what check says.
+local chances = require "chance"
 local judge = require "moonpulse.safety.judge"
 local labs = require "moonpulse.safety.lab"
 local mp = require "moonpulse"
@@ -57,10 +58,9 @@ describe("drawn rests", function()
   end)
 
   it("are never graver in any of 60 seeds, whatever is around them", function()
-    local state = 20261127
+    local chance = chances.new(20261127)
     local function random(n)
-      state = (state * 1103515245 + 12345) % 2147483648
-      return state // 65536 % n + 1
+      return chance:draw(1, n)
     end
     local function pick(list)
       return list[random(#list)]

@@ -1,3 +1,4 @@
+local chances = require "chance"
 local twin = require "moonpulse.simulators.magventure"
 
 local MS, S = 1000000, 1000000000
@@ -307,12 +308,11 @@ describe("reception", function()
   end)
 
   it("survives noise", function()
-    local t, seed = ready(), 12345
+    local t, chance = ready(), chances.new(12345)
     for i = 1, 3000 do
       local noise = {}
       for k = 1, 9 do
-        seed = (seed * 1103515245 + 12345) & 0x7FFFFFFF
-        local byte = seed >> 16 & 0xFF
+        local byte = chance:draw(0, 255)
         noise[k] = string.char(byte % 5 == 0 and 0xFE or byte % 7 == 0 and byte % 14 or byte)
       end
       t:receive(table.concat(noise), S + i * MS)

@@ -2,6 +2,7 @@
 -- leaves before a pulse has come, its frame's time on the wire and the driver's latency after its write.
 local core = require "moonpulse.core"
 local devices = require "moonpulse.driver.find"
+local fixture = require "job"
 local shell = require "shell"
 
 local script = [[local mp = require "moonpulse"
@@ -35,7 +36,7 @@ describe("what follows a pulse", function()
       local status, _, err = shell.moonpulse(folder, ("run %s/exp.lua --tolerance 500 --out %s/runs "
         .. "--device sim:%s/slow.lua"):format(folder, folder, folder))
       assert.are.equal(0, status, err)
-      local path = ("%s/runs/%s"):format(folder, shell.names(folder .. "/runs")[1])
+      local path = fixture.run_in(folder .. "/runs")
       local reader = core.flight_read(path .. "/flight.bin")
       local takes_ns = 50000000
         + core.wire_ns(driver.serial, #driver.commands.fire())

@@ -1,35 +1,25 @@
 --- A port that is lost during a run stays lost: what comes back under its name gets no pulse.
 local cjson = require "cjson"
 local core = require "moonpulse.core"
+local fixture = require "job"
 local shell = require "shell"
 
 describe("a port that is lost while a run goes on", function()
   local folder, jobs
 
-  before_each(function()
-    folder, jobs = shell.folder(), {}
-  end)
-
-  after_each(function()
-    for _, job in ipairs(jobs) do
-      job:kill()
-    end
-    shell.remove(folder)
-  end)
+  fixture.each_test(function(...) folder, jobs = ... end)
 
   local function simulate(name)
-    local job = shell.start(folder, name, ("sim magventure --link %s/stim --log %s/%s.tsv"):format(folder,
+    local job = jobs:start(name, ("sim magventure --link %s/stim --log %s/%s.tsv"):format(folder,
       folder, name))
-    jobs[#jobs + 1] = job
     job:says("stop it with")
     return job
   end
 
   it("is not opened again when a stimulator comes back under its name", function()
     local first = simulate "first"
-    local run = shell.start(folder, "run", ("run itbs600 --amt 50 --device magventure --port %s/stim "
+    local run = jobs:start("run", ("run itbs600 --amt 50 --device magventure --port %s/stim "
       .. "--tolerance 200 --out %s/runs"):format(folder, folder))
-    jobs[#jobs + 1] = run
     run:says("timing ")
     core.wait(1)
     first:signal("KILL")
@@ -40,7 +30,7 @@ describe("a port that is lost while a run goes on", function()
       run:err(), 1, true)
     core.wait(0.5)
     assert.are.same({}, (shell.rows(folder .. "/second.tsv")))
-    local path = folder .. "/runs/" .. shell.names(folder .. "/runs")[1]
+    local path = fixture.run_in(folder .. "/runs")
     local facts = cjson.decode(shell.read(path .. "/manifest.json"))
     assert.are.equal("device fault", facts.status)
     assert.are.equal(folder .. "/stim", facts.device.port)

@@ -1,5 +1,6 @@
 --- A stimulator that stops reading, its port open: no heap of commands waits for it.
 local core = require "moonpulse.core"
+local fixture = require "job"
 local shell = require "shell"
 
 local FIRE = "fe0103e2ff"
@@ -7,17 +8,7 @@ local FIRE = "fe0103e2ff"
 describe("a stimulator that stops reading", function()
   local folder, jobs
 
-  before_each(function()
-    folder, jobs = shell.folder(), {}
-  end)
-
-  after_each(function()
-    for _, job in ipairs(jobs) do
-      job:signal("CONT")
-      job:kill()
-    end
-    shell.remove(folder)
-  end)
+  fixture.each_test(function(...) folder, jobs = ... end)
 
   it("finds only the pulses of a short while when it reads again, and the run has stopped", function()
     local twin_log = folder .. "/twin.tsv"
@@ -26,14 +17,12 @@ local mp = require "moonpulse"
 return mp.protocol { id = "fast", name = "Fast", plan = function()
   return mp.train { pulses = 200, hz = 20, intensity = mp.mso(40) }
 end }]])
-    local twin = shell.start(folder, "twin", ("sim magventure --link %s/stim --log %s"):format(folder,
+    local twin = jobs:start("twin", ("sim magventure --link %s/stim --log %s"):format(folder,
       twin_log))
-    jobs[1] = twin
     twin:says("stop it with")
-    local run = shell.start(folder, "run", ("run %s/fast.lua --device magventure --port %s/stim "
+    local run = jobs:start("run", ("run %s/fast.lua --device magventure --port %s/stim "
       .. "--timing host --tolerance 200 --beyond-guidelines test --approval none "
       .. "--out %s/runs"):format(folder, folder, folder))
-    jobs[2] = run
     run:says("timing ")
     core.wait(1)
     local before_ns = core.clock_ns()

@@ -3,6 +3,7 @@
 -- told the next one.
 local cjson = require "cjson"
 local devices = require "moonpulse.driver.find"
+local fixture = require "job"
 local frames = require "moonpulse.simulators.magventure.frames"
 local listenings = require "moonpulse.stimulator.listening"
 local shell = require "shell"
@@ -55,7 +56,7 @@ describe("a MagPro that reports", function()
     local status, _, err = shell.sh(folder, ("timeout -k 1 20 %s run %s/made.lua --device sim:%s/liar.lua "
       .. "--timing host --tolerance 200 --speed %s --out %s/runs"):format(shell.quote(shell.program), folder,
       folder, speed or "1", folder))
-    local path = ("%s/runs/%s/"):format(folder, shell.names(folder .. "/runs")[1])
+    local path = fixture.run_in(folder .. "/runs") .. "/"
     return status, err, shell.rows(path .. "events.tsv"), cjson.decode(shell.read(path .. "manifest.json"))
   end
 
@@ -85,7 +86,7 @@ describe("a MagPro that reports", function()
         assert.are.same({ "device fault", each[3] }, { facts.result.status, facts.result.stop })
         assert.are.equal(1, count(rows, "unasked_pulse"))
         assert.are.equal(each[2], count(rows, "pulse"))
-        local page = shell.read(("%s/runs/%s/report.html"):format(folder, shell.names(folder .. "/runs")[1]))
+        local page = shell.read(fixture.run_in(folder .. "/runs") .. "/report.html")
         if each[3] then -- where nothing was armed there is no report
           assert.matches("The device reported 1 pulse that nobody sent.", page, 1, true)
           assert.matches("Pulses that the device reported and nobody sent</caption>", page, 1, true)

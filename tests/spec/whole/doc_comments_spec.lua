@@ -1,7 +1,8 @@
--- Public functions say what they do and what they take: those of a module's table and of its classes. What a
--- contract describes (a driver's functions, a simulator's methods, a subcommand's) is described there.
-local annotations = require "helpers.annotations"
-local rooms = require "helpers.rooms"
+-- Public functions say what they do and what they take: those of a module's table and of its classes, and
+-- those of a C header. What a contract describes (a driver's functions, a simulator's methods, a
+-- subcommand's) is described there.
+local annotations = require "annotations"
+local rooms = require "rooms"
 
 local texts = rooms.read("scripts/moonpulse", "%.lua$")
 
@@ -20,7 +21,7 @@ for _, text in pairs(texts) do
 end
 
 local function is_public(text, holder)
-  return holder == "M" or text:find("\n" .. holder .. ".__index = ", 1, true) ~= nil
+  return holder == "M" or holder == "mp" or text:find("\n" .. holder .. ".__index = ", 1, true) ~= nil
     or text:find("%-%-%-@class [^\n]*\nlocal " .. holder .. " = ") ~= nil
 end
 
@@ -109,6 +110,56 @@ describe("public functions of the library", function()
     assert.are.same({ "text/x.lua:7: M.f: it has no parameter b" },
       found "--- Adds.\n---@param b number\nfunction M.f() end")
     assert.are.same({ "text/x.lua:5: M.f: what does it do?" }, found "M.f = function() end")
+    assert.are.same({ "text/x.lua:5: mp.f: what does it do?", "text/x.lua:5: mp.f: @param a is missing" },
+      found "mp.f = framed(function(a) end)")
     assert.are.same({}, found "--- Adds.\n---@param a number\nfunction M.f(a, _, ...) end")
+  end)
+end)
+
+--- The functions that a header declares without a comment: neither above them, nor on their line, nor above
+--- the group that they stand in.
+local function undescribed(path, text)
+  local problems, described, inside, number = {}, false, nil, 0
+  for line in (text .. "\n"):gmatch("(.-)\n") do
+    number = number + 1
+    if line:find("%*/%s*$") or line:find("^%s*//") then
+      described = true
+    elseif line:find("^%s*$") or line:find("^#") then
+      described = false
+    elseif inside then
+      inside = not line:find("^}") and inside or nil
+    elseif line:find("^%a[^(]*{$") then
+      inside, described = "struct", false
+    elseif line:find("^%a[%w_ %*]*[%*%s]%l[%w_]*%(") then
+      if not described and not line:find("//", 1, true) then
+        problems[#problems + 1] = ("%s:%d: %s"):format(path, number, line)
+      end
+    elseif line == "{" then -- of an inline function
+      inside, described = "function", false
+    end
+  end
+  return problems
+end
+
+describe("public functions of the engine and the bindings", function()
+  it("have a comment in their header", function()
+    local problems = {}
+    for _, folder in ipairs { "engine", "bindings" } do
+      for path, text in pairs(rooms.read(folder, "%.h$")) do
+        local found = undescribed(folder .. "/" .. path, text)
+        table.move(found, 1, #found, #problems + 1, problems)
+      end
+    end
+    table.sort(problems)
+    assert.are.same({}, problems)
+  end)
+
+  it("are found where they have none", function()
+    assert.are.same({ "x.h:3: void mp_x(int a);" }, undescribed("x.h", "#ifndef X\n\nvoid mp_x(int a);\n"))
+    assert.are.same({}, undescribed("x.h", "/* Two of them. */\nvoid mp_x(int a);\nvoid mp_y(int a);\n"))
+    assert.are.same({ "x.h:4: void mp_y(int a);" },
+      undescribed("x.h", "/* One. */\nvoid mp_x(int a);\n\nvoid mp_y(int a);\n"))
+    assert.are.same({ "x.h:4: static inline int *y(void)" }, undescribed("x.h",
+      "struct x {\n    int a;\n};\nstatic inline int *y(void)\n{\n    return f(1);\n}\n"))
   end)
 end)

@@ -3,11 +3,12 @@
 local compare = require "five_lists.compare"
 local devices = require "moonpulse.driver.find"
 local draw = require "five_lists.draw"
-local chances = require "five_lists.chance"
+local chances = require "chance"
 local lists = require "five_lists.lists"
 local paces = require "five_lists.paces"
 local play = require "five_lists.play"
 local read = require "moonpulse.record.read"
+local fixture = require "job"
 local shell = require "shell"
 local trials = require "five_lists.trial"
 
@@ -85,7 +86,7 @@ describe("the five lists in real time", function()
   --- spoil changes the rows that the simulator gave, as a planted fault.
   local function first_difference(each, spoil)
     local driver = devices.configure(assert(devices.find(each.device.name)), each.device.settings)
-    local run = each.own .. "/runs/" .. shell.names(each.own .. "/runs")[1]
+    local run = fixture.run_in(each.own .. "/runs")
     local played = { job = { driver = driver }, record = { start_ns = 0 },
       events = shell.read(run .. "/events.tsv"), twin = shell.read(run .. "/twin.tsv") }
     local sent, _, odd = lists.recorded(played)

@@ -161,7 +161,7 @@ describe("the pages for who changes Moonpulse", function()
       end
     end
     for room, needed in pairs(graph) do
-      if not room:find("%.lua$") and room ~= "templates" then
+      if not room:find("%.lua$") and room ~= "templates" and room ~= "types" then -- which nobody requires
         assert.is_truthy(place[room], room)
         for other in pairs(needed) do
           assert.is_true((place[other] or 0) <= place[room], room .. " needs " .. other)
@@ -250,14 +250,15 @@ describe("all pages", function()
         .. "[d](record.md)")))
   end)
 
-  it("have lines of at most 120 characters, but for rows of tables, which cannot be broken", function()
+  -- a row of a table cannot be broken; what is longer than three lines belongs below the table
+  it("have lines of at most 120 characters, and rows of tables of at most 360", function()
     local list = {}
-    for _, page in ipairs(pages) do
+    for _, page in ipairs { "docs/moonpulse.1", table.unpack(pages) } do
       local number, by_hand = 0, true
       for line in shell.read(page):gmatch("([^\n]*)\n") do
         number = number + 1
         by_hand = line == "<!-- end of results -->" or by_hand and line ~= "<!-- results -->" -- of the bench
-        if by_hand and utf8.len(line) > widest and not line:find("^|") then
+        if by_hand and utf8.len(line) > (line:find("^|") and 3 or 1) * widest then
           list[#list + 1] = ("%s:%d"):format(page, number)
         end
       end

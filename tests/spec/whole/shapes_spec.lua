@@ -1,6 +1,6 @@
 -- types.lua against what really travels: runs are made in this process, and every table that goes from room
 -- to room is compared with its class: each field is declared and of its type, and none is missing.
-local annotations = require "helpers.annotations"
+local annotations = require "annotations"
 local begin = require "moonpulse.run.begin"
 local core = require "moonpulse.core"
 local devices = require "moonpulse.driver.find"
@@ -8,7 +8,7 @@ local ending = require "moonpulse.run.ending"
 local heard = require "moonpulse.stimulator.outcome"
 local mp = require "moonpulse"
 local outcomes = require "moonpulse.record.outcome"
-local rooms = require "helpers.rooms"
+local rooms = require "rooms"
 local admission = require "moonpulse.stimulator.admission"
 local run_command = require "moonpulse.commands.run"
 local run_verbs = require "moonpulse.experiment.run_verbs"

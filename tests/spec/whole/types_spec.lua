@@ -1,8 +1,8 @@
 -- scripts/moonpulse/types: what editors are told of moonpulse.core, against moonpulse.core itself.
-local annotations = require "helpers.annotations"
+local annotations = require "annotations"
 local compose = require "moonpulse.compose" -- gives plans two methods
 local core = require "moonpulse.core"
-local rooms = require "helpers.rooms"
+local rooms = require "rooms"
 
 local texts = rooms.read("scripts/moonpulse", "%.lua$")
 
