@@ -334,7 +334,7 @@
 ---@class moonpulse.Hooks what a run calls while it goes on: run/protocol.lua makes them
 ---@field connected fun(identity: moonpulse.Identity, backend: string)
 ---@field prepared fun(job: moonpulse.Job) the plan is lowered; not called in virtual time
----@field armed fun(realtime: string, waited_ns: integer) how long replies were waited for
+---@field armed fun(realtime: string, waited_ns: integer?) waited for replies; nil in virtual time
 ---@field progress fun(elapsed: number) seconds of the plan
 
 --- How a device was left: stimulator/leaving.lua.
