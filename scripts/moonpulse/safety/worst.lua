@@ -21,8 +21,7 @@ M.with_rests = redraw.with_rests
 ---@field played moonpulse.Plan the same for the device's limits
 ---@field seed integer
 ---@field what string which one it is; "" where there is no other
----@field search boolean? one of many in search of what is OVER: once that was found it is not needed, and
----   the device has nothing to say of it
+---@field search boolean? one of many in search of what the rules say: the device has nothing to say of it
 
 local function case_of(plan, seed, what, fraction)
   return { plan = fraction and M.with_rests(plan, fraction) or plan, seed = seed, what = what,
@@ -30,7 +29,8 @@ local function case_of(plan, seed, what, fraction)
 end
 
 local MOST_MIXED = 12      -- fractions that are mixed, each with each
-local MOST_NODES = 200000  -- parts of plans that are made for mixtures: some seconds
+local MOST_NODES = 200000  -- parts of plans that are made for mixtures: some seconds; as many for all orders
+local LEAST_SEARCHED = 40  -- schedules of an order that is searched: less would find little
 
 --- How many parts a plan's text has, up to most.
 local function nodes_of(plan, most)
@@ -50,21 +50,9 @@ local function some_of(fractions)
   return list
 end
 
---- Schedules with the drawn rests at the rules' edges, and with some here and the others there.
-local function search(plan, seed, cases)
-  local silences, one = edges.silences(redraw.with_rests(plan, 0), redraw.with_rests(plan, 1))
-  local fractions = silences and edges.fractions(silences) or {}
-  local met, at_once = meetings.of(plan)
-  table.move(met, 1, #met, #fractions + 1, fractions)
-  local function add(made, what)
-    cases[#cases + 1] = { plan = made, played = made, seed = seed, what = what, search = true }
-  end
-  for _, fraction in ipairs(fractions) do
-    add(redraw.with_rests(plan, fraction), ("every drawn rest at %.4g %% of its range"):format(
-      100 * fraction))
-  end
-  local left = MOST_NODES // nodes_of(plan, MOST_NODES)
-  local mixed = some_of(fractions)
+--- Some drawn rests at one fraction of their range and the others at another, up to most schedules.
+local function mix(plan, fractions, most, add)
+  local left, mixed = most, some_of(fractions)
   for _, pattern in ipairs { "first", "half", "alternate" } do
     for _, a in ipairs(mixed) do
       for _, b in ipairs(mixed) do
@@ -76,7 +64,61 @@ local function search(plan, seed, cases)
       end
     end
   end
+end
+
+--- Schedules with the drawn rests at the rules' edges, and with some here and the others there.
+---@param plan moonpulse.Plan
+---@param most integer parts of plans to make
+---@param order string? what is shuffled as it is in plan
+---@return boolean proven the shortest and the longest rests are the worst
+local function search(plan, seed, cases, most, order)
+  local silences, one = edges.silences(redraw.with_rests(plan, 0), redraw.with_rests(plan, 1))
+  local fractions = silences and edges.fractions(silences) or {}
+  local met, at_once = meetings.of(plan)
+  table.move(met, 1, #met, #fractions + 1, fractions)
+  local function add(made, what)
+    cases[#cases + 1] = { plan = made, played = made, seed = seed, search = true,
+      what = order and order .. ", " .. what or what }
+  end
+  for _, fraction in ipairs(fractions) do
+    add(redraw.with_rests(plan, fraction), ("every drawn rest at %.4g %% of its range"):format(
+      100 * fraction))
+  end
+  mix(plan, fractions, most // nodes_of(plan, most) - (order and #fractions or 0), add)
   return silences ~= nil and not at_once and edges.proven(silences, one)
+end
+
+--- How many of the orders are searched at the rules' edges: each order has edges of its own, for what stands
+--- before a drawn rest and behind it is another.
+local function searched_orders(plan, count)
+  local most = math.min(MOST_WALKED // (2 * math.max(1, plan:totals().pulses)),
+    MOST_NODES // (LEAST_SEARCHED * nodes_of(plan, MOST_NODES)))
+  return math.max(1, math.min(count, most))
+end
+
+--- The orders of what is shuffled, each with drawn rests at their shortest, their longest and at its edges.
+---@return integer count of orders
+---@return boolean all these are all there are
+---@return integer? searched so many of them at the rules' edges; nil: each
+local function add_orders(given, random, cases)
+  local found, all = orders.of(function(arrange) return given.build(given.seed, arrange) end)
+  local searched = random and searched_orders(given.plan, #found) or 0
+  for i, order in ipairs(found) do
+    if given.progress then
+      given.progress(i - 1, #found)
+    end
+    local made = given.build(given.seed, order.arrange())
+    cases[#cases + 1] = case_of(made, given.seed, order.what .. (random
+      and ", every rest at its shortest" or ""), random and 0 or nil)
+    if random then
+      cases[#cases + 1] = case_of(made, given.seed, order.what .. ", every rest at its longest", 1)
+      cases[#cases].search = true
+    end
+    if i * searched // #found > (i - 1) * searched // #found then -- evenly among them
+      search(made, given.seed, cases, MOST_NODES // searched, order.what)
+    end
+  end
+  return #found, all, random and searched < #found and searched or nil
 end
 
 local function seed_count(plan, random)
@@ -85,20 +127,21 @@ local function seed_count(plan, random)
   return math.max(1, math.min(SEEDS, math.floor(MOST_WALKED / steps)))
 end
 
-local function said(rests, order_cases, all, seeds)
+--- What was judged, in words. searched: orders that were at the rules' edges; nil: all, or there are none.
+local function said(rests, order_cases, all, searched, seeds)
   local parts = {}
   if rests then
     parts[1] = "every drawn rest at its shortest, its longest, in between and at the rules' edges, alone and "
       .. "mixed"
   end
   if order_cases then
-    parts[#parts + 1] = all and ("all %d orders of what is shuffled"):format(order_cases)
+    parts[#parts + 1] = (all and ("all %d orders of what is shuffled"):format(order_cases)
       or ("%d orders of what is shuffled, with any two kinds next to each other and each in one go"):format(
-        order_cases)
+        order_cases)) .. (searched and (" (the rules' edges in %d of them)"):format(searched) or "")
   end
   parts[#parts + 1] = seeds == 1 and "1 seed" or ("%d seeds"):format(seeds)
   local text = table.concat(parts, "; ")
-  return order_cases and not all and text .. "; another order may be graver: check it with --seed N" or text
+  return (searched or not all) and text .. "; another order may be graver: check it with --seed N" or text
 end
 
 --- The schedules to judge.
@@ -121,35 +164,24 @@ function M.cases(given)
   for _, each in ipairs(random and FRACTIONS or {}) do
     cases[#cases + 1] = case_of(plan, seed, each[2], each[1])
   end
-  local found, all = nil, true
+  local count, all, searched = nil, true, nil
   if given.drawn then
-    found, all = orders.of(function(arrange) return given.build(seed, arrange) end)
-    for i, order in ipairs(found) do
-      if given.progress then
-        given.progress(i - 1, #found)
-      end
-      local made = given.build(seed, order.arrange())
-      cases[#cases + 1] = case_of(made, seed, order.what .. (random
-        and ", every rest at its shortest" or ""), random and 0 or nil)
-      if random then
-        cases[#cases + 1] = case_of(made, seed, order.what .. ", every rest at its longest", 1)
-        cases[#cases].search = true
-      end
-    end
+    count, all, searched = add_orders(given, random, cases)
   end
   local proven = not random
   if random then
-    proven = search(plan, seed, cases) and not given.drawn
+    proven = search(plan, seed, cases, MOST_NODES) and not given.drawn
   end
   local seeds = seed_count(plan, random)
   for other = 1, seeds do
-    if other ~= seed and #cases < 1000 and seeds > 1 then
+    if other ~= seed and seeds > 1 then
       local made = given.drawn and given.build(other) or plan
       cases[#cases + 1] = case_of(made, other, ("seed %d"):format(other))
     end
   end
-  local how = not all and "many orders" or proven and "worst case" or ("%d schedules"):format(#cases)
-  return cases, { how = how, text = said(random, found and #found, all,
+  local how = (searched or not all) and "many orders" or proven and "worst case"
+    or ("%d schedules"):format(#cases)
+  return cases, { how = how, text = said(random, count, all, searched,
       seeds > 1 and math.max(seeds, seed > seeds and seeds + 1 or seeds) or 1) }
 end
 
@@ -187,8 +219,7 @@ end
 function M.judge(cases, report_of)
   local whole, known, first = nil, {}, nil
   for _, case in ipairs(cases) do
-    local skipped = case.search and whole.verdict == "OVER"
-    local report = skipped and whole or report_of(case)
+    local report = report_of(case) -- also once something is OVER: another rule may be graver elsewhere
     if not whole then
       whole, first = report, report.verdict
       for _, finding in ipairs(report.findings) do

@@ -9,7 +9,7 @@ local worst = require "moonpulse.safety.worst"
 
 local first = math.tointeger(tonumber(os.getenv("MP_FIRST"))) or 1
 local count = math.tointeger(tonumber(os.getenv("MP_PLANS"))) or os.getenv("MP_QUICK") and 5 or 40
-local seeds, shown = 50, 3
+local seeds, many, shown = 50, 400, 3
 
 describe("what check reports of a plan that chance decides on", function()
   local folder
@@ -40,6 +40,32 @@ describe("what check reports of a plan that chance decides on", function()
     assert(#problems == 0, table.concat(problems, "\n"))
   end)
 
+  --- What check was milder of once: what is shuffled decides where the edges of the drawn rest behind it are.
+  local named = {
+    -- a gap is OVER at the shortest rest, and a train in one order alone, at its edge
+    { what = "a train of one order, beside a gap that is OVER", parts = [[
+      mp.train { pulses = 6, hz = 20, intensity = mp.rmt(95) } .. mp.rest(1)
+        .. mp.trials { of = mp.shuffle { mp.pulse(mp.amt(119)),
+          mp.train { pulses = 3, hz = 20, intensity = mp.mso(59) },
+          mp.train { pulses = 6, hz = 1, intensity = mp.amt(116) } }, every = 11 }
+        .. mp.rest { min = "1/2", max = "9/2" }
+        .. mp.train { pulses = 2, hz = 7, intensity = mp.mso(44) }]] },
+    { what = "a train of one order, where nothing else is OVER", parts = [[
+      mp.trials { of = mp.shuffle { mp.train { pulses = 18, hz = 20, intensity = mp.rmt(99) },
+          mp.pulse(mp.rmt(60)) }, every = 30 }
+        .. mp.rest { min = "1/10", max = 60 }
+        .. mp.train { pulses = 18, hz = 20, intensity = mp.rmt(99) }]] },
+  }
+  local function source_of_parts(parts)
+    return ('local mp = require "moonpulse"\nreturn mp.protocol { id = "drawn", name = "Drawn",\n'
+      .. "  plan = function()\n    return %s\n  end }\n"):format(parts)
+  end
+  for _, each in ipairs(named) do
+    it("is no milder of " .. each.what, function()
+      assert.is_nil((frozen.run(folder, source_of_parts(each.parts), many)))
+    end)
+  end
+
   local faults = {
     { "drawn rests are judged at their longest", function(swap)
       local with_rests = worst.with_rests
@@ -54,13 +80,34 @@ describe("what check reports of a plan that chance decides on", function()
       local cases = worst.cases
       swap(worst, "cases", function(given) return { (cases(given))[1] } end)
     end },
+    { "the search ends with the first that is OVER", function(swap)
+      local judge = worst.judge
+      swap(worst, "judge", function(cases, report_of)
+        local over
+        return judge(cases, function(case)
+          local report = case.search and over or report_of(case)
+          over = over or report.verdict == "OVER" and report or nil
+          return report
+        end)
+      end)
+    end, named[1] },
+    { "one order alone is searched at the rules' edges", function(swap)
+      local cases = worst.cases
+      swap(worst, "cases", function(given)
+        local list = {}
+        for _, case in ipairs((cases(given))) do
+          list[#list + 1] = not case.what:find("^order.*%%") and case or nil
+        end
+        return list
+      end)
+    end, named[2] },
   }
   for _, fault in ipairs(faults) do
     it("would be found milder where " .. fault[1], function()
       local why = plants.during(fault[2], function()
-        for seed = 1, 200 do
-          local source = source_of(seed)
-          local found = source and frozen.run(folder, source, 10)
+        for seed = 1, fault[3] and 1 or 200 do
+          local source = fault[3] and source_of_parts(fault[3].parts) or source_of(seed)
+          local found = source and frozen.run(folder, source, fault[3] and many or 10)
           if found then
             return found
           end

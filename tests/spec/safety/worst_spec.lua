@@ -121,4 +121,39 @@ describe("drawn rests", function()
     assert.matches("^%d+ schedules$", how(mp.together { a = pulse .. mp.rest { min = 5, max = 7 } .. pulse,
       b = pulse }))
   end)
+
+  it("are judged at the rules' edges in each order, or it is said in how many", function()
+    --- Trials in an order that is drawn, and a drawn rest behind them.
+    local function judged_of(pulses, rest)
+      local function build(_, arrange)
+        local list = {}
+        for i = 1, 5 do
+          list[i] = train(pulses + i, 20, 90)
+        end
+        local trials = mp.trials { of = arrange and arrange(list) or list, every = pulses }
+        return trials .. rest .. train(9, 20, 90)
+      end
+      local cases, judged = worst.cases { plan = build(), drawn = true, seed = 1, build = build }
+      local searched, count = {}, 0
+      for _, case in ipairs(cases) do
+        local order = case.what:match("^order (%d+).*%%")
+        count = count + (order and not searched[order] and 1 or 0)
+        searched[order or ""] = true
+      end
+      return judged, count
+    end
+    local judged, count = judged_of(20, mp.rest { min = 0.1, max = 60 })
+    assert.are.equal(120, count)
+    assert.matches("^%d+ schedules$", judged.how)
+    assert.is_nil((judged.text:find("another order", 1, true)))
+    judged, count = judged_of(4000, mp.rest { min = 0.1, max = 60 })
+    assert.is_true(count > 0 and count < 120, count)
+    assert.are.equal("many orders", judged.how)
+    assert.matches(("the rules' edges in %d of them"):format(count), judged.text, 1, true)
+    assert.matches("another order may be graver", judged.text, 1, true)
+    -- nothing to search for
+    judged, count = judged_of(4000, mp.rest(60))
+    assert.are.equal(0, count)
+    assert.are.equal("worst case", judged.how)
+  end)
 end)
