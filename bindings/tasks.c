@@ -61,7 +61,9 @@ static void raise_at_next(lua_State *co, lua_Debug *ar)
     (void)ar;
     if (task == NULL) // a coroutine that the task made has inherited it
         return;
-    lua_sethook(co, task->hook, task->hook_mask, task->hook_count);
+    // one that yields again and again never comes to a count: the backstop's hook looks at once
+    bool counts = task->yielded && (task->hook_mask & LUA_MASKCOUNT) != 0;
+    lua_sethook(co, task->hook, task->hook_mask, counts ? 1 : task->hook_count);
     if (task->yielded) {
         task->yielded = false;
         lua_pushstring(co, task->place);
@@ -214,7 +216,9 @@ static void resume(struct task *task)
     task->wake_values = 0;
     task->state = READY;
     struct mp_host *host = task->host;
-    mp_backstop_turned();
+    if (!task->yielded) // that is no turn of its own making: it is to be interrupted all the
+                        // same
+        mp_backstop_turned();
     (void)mp_signal_running(task->co);
     int status = lua_resume(task->co, host->L, values, &results);
     (void)mp_signal_running(NULL);

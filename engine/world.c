@@ -122,7 +122,9 @@ static void arm(struct mp_world *w)
     (void)uv_timer_stop(&w->timer);
     if (w->first == NULL)
         (void)set_exact(w, 0);
-    if (w->first == NULL || (due_ns > mp_clock_ns() && set_exact(w, due_ns)))
+    // also of what is due already: libuv would ring a timer of no time in the same turn, again
+    // and again if each ring sets another, and signals and bytes would not be heard
+    if (w->first == NULL || set_exact(w, due_ns > 0 ? due_ns : 1))
         return;
     uv_update_time(w->loop); // it may be stale after long work
     int64_t due_ms = due_ns / MP_NS_PER_MS + (due_ns % MP_NS_PER_MS > 0 ? 1 : 0);

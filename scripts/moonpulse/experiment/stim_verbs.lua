@@ -109,7 +109,7 @@ function Device:arm(plan)
   if not ok then
     error(problem, 0)
   end
-  stimulator.watching = true
+  stimulator.watching, self.asked_to_stop = true, false
   self.show:armed((stimulator.link.session:realtime()))
 end
 
@@ -153,6 +153,7 @@ end
 --- run:stop(): the same, and unless stim:arm() follows the run ends as stopped on request.
 function Device:stop()
   local stimulator = self.stimulator
+  self.asked_to_stop = true -- from now on, whatever else ends meanwhile
   local left = self:make_safe("run:stop", "requested")
   if not stimulator.armed and (stimulator.stopped or "finished") == "finished" then
     stimulator.stopped = "requested" -- it was not armed, or a disarm was faster

@@ -160,7 +160,7 @@ local function outcome_of(stage, ok, problem)
   elseif failed then
     outcome.stop = "error"
     outcome.text, outcome.code = text_and_code(problem)
-  elseif stopped == "requested" then
+  elseif stopped == "requested" or stage.device.asked_to_stop and ok then
     outcome.stop = "requested"
     outcome.text = core.stops.requested.words .. (stage.why and " (" .. stage.why .. ")" or "")
   else
