@@ -79,7 +79,11 @@ describe("operations of an experiment", function()
   it("arms after a stop that another part has begun, at once or a little later", function()
     for _, wait in ipairs { 0, 0.05, 0.1 } do
       local status, job = perform(([[
-        run:spawn(function() run:sleep(0.5) run:stop "enough" end)
+        run:spawn(function()
+          repeat run:sleep(0.005) until stim:armed()
+          run:sleep(0.5)
+          run:stop "enough"
+        end)
         stim:arm(plan(30, 28))
         assert(not pcall(stim.play, stim, plan(30, 28)))
         run:sleep(%g)

@@ -201,7 +201,9 @@ describe("a fault of the stimulator", function()
   it("is found in theta burst, where later confirmations hide the missing one", function()
     local status, err, path = run("drop@5", "itbs600 --amt 50 -p trains=1")
     assert.are.equal(4, status)
-    assert.matches("was not confirmed within 0.6 s", err, 1, true)
+    -- by the loop, or first by the dispatcher where the loop was late
+    assert.is_truthy(err:find "was not confirmed within 0%.6 s"
+      or err:find "was not confirmed within 0%.18 s", err)
     local log = log_of(path)
     local seen, recorded, delivered = check_record(path, log)
     assert.are.equal(seen, recorded)
