@@ -105,13 +105,7 @@ static int pty_write(lua_State *L)
     size_t length, written = 0;
     const char *bytes = luaL_checklstring(L, 2, &length);
     enum mp_status status = mp_pty_write(check_pty(L), bytes, length, &written, &err);
-    if (status == MP_OK && written < length)
-        status = mp_fail(&err, MP_EIO, "nobody reads the other side: %d of %d bytes written",
-                         (int)written, (int)length);
-    if (status != MP_OK)
-        return mp_push_failure(L, &err);
-    lua_pushboolean(L, 1);
-    return 1;
+    return mp_push_written(L, status, written, length, &err);
 }
 
 /* pty:path() -> "/dev/pts/N" */

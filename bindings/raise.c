@@ -12,6 +12,18 @@ int mp_push_failure(lua_State *L, const struct mp_error *err)
     return 3;
 }
 
+int mp_push_written(lua_State *L, enum mp_status status, size_t written, size_t length,
+                    struct mp_error *err)
+{
+    if (status == MP_OK && written < length)
+        status = mp_fail(err, MP_EIO, "nobody reads the other side: %d of %d bytes written",
+                         (int)written, (int)length);
+    if (status != MP_OK)
+        return mp_push_failure(L, err);
+    lua_pushboolean(L, 1);
+    return 1;
+}
+
 int mp_raise(lua_State *L, const struct mp_error *err)
 {
     return luaL_error(L, "%s", err->text);

@@ -18,6 +18,13 @@
 
 /* Push nil, message, code; returns 3. */
 int mp_push_failure(lua_State *L, const struct mp_error *err);
+
+/*
+ * What a write to a far end returns to Lua: true, or nil, message, code if it failed with
+ * status or took fewer bytes than length. err is filled for the second.
+ */
+int mp_push_written(lua_State *L, enum mp_status status, size_t written, size_t length,
+                    struct mp_error *err);
 /* Raise err with the position of the running Lua function. Does not return. */
 int mp_raise(lua_State *L, const struct mp_error *err);
 /* The same without the line that called: what an author is told of a plan is not about ours. */

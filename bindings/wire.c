@@ -121,13 +121,7 @@ static int wire_write(lua_State *L)
     size_t length, written = 0;
     const char *bytes = luaL_checklstring(L, 2, &length);
     enum mp_status status = mp_wire_write(check_wire(L), bytes, length, &written, &err);
-    if (status == MP_OK && written < length)
-        status = mp_fail(&err, MP_EIO, "nobody reads the other side: %d of %d bytes written",
-                         (int)written, (int)length);
-    if (status != MP_OK)
-        return mp_push_failure(L, &err);
-    lua_pushboolean(L, 1);
-    return 1;
+    return mp_push_written(L, status, written, length, &err);
 }
 
 /* wire:inputs(cts, dsr): the lines that come in at the near end are high, or low */

@@ -2,6 +2,7 @@
 --- real serial code, where the twin listens at the other end.
 local core = require "moonpulse.core"
 local faults = require "moonpulse.simulation.faults"
+local folders = require "moonpulse.record.folder"
 local host = require "moonpulse.simulation.serve"
 local lfs = require "lfs"
 local lower = require "moonpulse.lowering"
@@ -18,27 +19,13 @@ end
 
 -- A folder for the records of one case ---------------------------------------------------------------
 
-local function remove(folder)
-  for name in lfs.dir(folder) do
-    if name ~= "." and name ~= ".." then
-      local path = folder .. "/" .. name
-      if lfs.attributes(path, "mode") == "directory" then
-        remove(path)
-      else
-        os.remove(path)
-      end
-    end
-  end
-  lfs.rmdir(folder)
-end
-
 --- Call action(folder) with a folder that is gone afterwards.
 local function in_folder(action)
   local folder = os.tmpname()
   os.remove(folder)
   assert(lfs.mkdir(folder))
   local results = table.pack(pcall(action, folder))
-  remove(folder)
+  folders.remove(folder)
   if not results[1] then
     error(results[2], 0)
   end

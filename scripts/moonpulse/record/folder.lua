@@ -44,4 +44,20 @@ function M.make(out, name, group)
   return folder
 end
 
+--- Remove a folder with all that is in it; of a link the link, never what it leads to.
+---@param folder string one that this program made
+function M.remove(folder)
+  for name in lfs.dir(folder) do
+    if name ~= "." and name ~= ".." then
+      local path = folder .. "/" .. name
+      if lfs.symlinkattributes(path, "mode") == "directory" then
+        M.remove(path)
+      else
+        os.remove(path)
+      end
+    end
+  end
+  lfs.rmdir(folder)
+end
+
 return M

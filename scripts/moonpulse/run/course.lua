@@ -1,6 +1,7 @@
 --- One possible course of an experiment: it is run in virtual time, by a program of its own, into a folder
 --- that is read and taken away again. What it would ask for, options give.
 local core = require "moonpulse.core"
+local folders = require "moonpulse.record.folder"
 local lfs = require "lfs"
 local places = require "moonpulse.text.places"
 local reading = require "moonpulse.record.read"
@@ -109,27 +110,13 @@ local function run_in(folder)
   end
 end
 
-local function remove(folder)
-  for name in lfs.dir(folder) do
-    if name ~= "." and name ~= ".." then
-      local path = folder .. "/" .. name
-      if lfs.symlinkattributes(path, "mode") == "directory" then
-        remove(path)
-      else
-        os.remove(path)
-      end
-    end
-  end
-  lfs.rmdir(folder)
-end
-
 --- Run the experiment once in virtual time.
 ---@param options table of a command: what they share with run means the same
 ---@return moonpulse.Course? nil: it did not begin, and has said why
 ---@return integer status
 function M.of(options)
   local folder <close> = setmetatable({ path = make_folder(options) },
-    { __close = function(self) remove(self.path) end })
+    { __close = function(self) folders.remove(self.path) end })
   local seed = options.seed or 1
   io.stdout:flush()
   local said, status = perform(arguments_of(options, folder.path, seed))
