@@ -169,7 +169,7 @@ enum mp_status mp_session_create(struct mp_session **out, struct mp_world *world
         return mp_fail(err, MP_ENOMEM, "out of memory for a session");
     s->world = world;
     s->heartbeat = (struct mp_alarm){.ring = session_heartbeat, .idle = true};
-    s->step = (struct mp_alarm){.ring = session_step};
+    s->step = (struct mp_alarm){.ring = session_step, .who = MP_WHO_SENDER};
     s->events = *events;
     atomic_init(&s->dispatcher, NULL);
     int failed = uv_async_init(world->loop, &s->async, on_async);
@@ -298,6 +298,12 @@ void mp_session_stop_async(struct mp_session *s, enum mp_stop reason)
     if (d != NULL)
         mp_dispatcher_stop(d, reason);
     (void)atomic_fetch_sub(&s->stopping, 1);
+}
+
+void mp_session_latch(struct mp_session *s, enum mp_stop reason)
+{
+    mp_session_stop_async(s, reason);
+    session_kick(s); // a thread would wake by itself
 }
 
 enum mp_stop mp_session_peek(struct mp_session *s, bool *safe)
