@@ -10,6 +10,9 @@ local intensities = require "moonpulse.compose.intensity"
 
 local M = {}
 
+--- Of the participant, for all runs.
+M.thresholds = { rmt = 50, amt = 45 }
+
 local references = { "MSO", "MSO", "RMT", "AMT" }
 local ranges = { MSO = { 25, 70 }, RMT = { 60, 130 }, AMT = { 60, 140 } }
 
@@ -234,18 +237,17 @@ function M.stretches(plan)
 end
 
 --- %MSO of what a pulse says.
-local function mso_of(event, thresholds)
-  return event.ref == "MSO" and event.value or event.value * thresholds[event.ref:lower()] / 100
+local function mso_of(event)
+  return event.ref == "MSO" and event.value or event.value * M.thresholds[event.ref:lower()] / 100
 end
 
 --- What a plan must give, in nanoseconds from its start. How long a drawn rest is comes from the plan as the
 --- engine lists it, and must lie within what was asked; all else is computed here.
 ---@param plan table
 ---@param listed { ns: integer }[] of M.listed
----@param thresholds { rmt: number, amt: number }
 ---@return table[]? rows { ns, value, ref, mso, channel } or { ns, mark }
 ---@return string? why there are none: what is wrong with a drawn rest
-function M.expected(plan, listed, thresholds)
+function M.expected(plan, listed)
   local rows, drawn_ns, open_min, open_max = {}, 0, 0, 0
   for number, stretch in ipairs(M.stretches(plan)) do
     open_min, open_max = open_min + stretch.min * 1e9, open_max + stretch.max * 1e9
@@ -262,7 +264,7 @@ function M.expected(plan, listed, thresholds)
     for _, event in ipairs(stretch.events) do
       rows[#rows + 1] = { ns = drawn_ns + event.t * 1e9, mark = event.mark, value = event.value,
         ref = event.ref, channel = not event.mark and (event.channel or "1") or nil,
-        mso = not event.mark and mso_of(event, thresholds) or nil }
+        mso = not event.mark and mso_of(event) or nil }
     end
   end
   return rows

@@ -30,7 +30,6 @@ local function nothing() end
 
 local most_flight = 12000 -- records: room for what a scenario gives, and little to clear
 
-M.thresholds = { rmt = 50, amt = 45 }
 
 -- Things in place of others while a run goes on -------------------------------------------------------------
 
@@ -87,8 +86,8 @@ end
 local function options_of(scenario, folder)
   local text = troubles.device_text(scenario)
   return { speed = "max", seed = scenario.seed, out = folder, tolerance = scenario.tolerance_ms,
-    late = scenario.late, stop_line = "none", timing = scenario.timing, rmt = M.thresholds.rmt,
-    amt = M.thresholds.amt, guidelines = "rossi2009", fault = text and assert(faults.parse(text)) or {},
+    late = scenario.late, stop_line = "none", timing = scenario.timing, rmt = plans.thresholds.rmt,
+    amt = plans.thresholds.amt, guidelines = "rossi2009", fault = text and assert(faults.parse(text)) or {},
     participant = scenario.participant }
 end
 
@@ -109,6 +108,7 @@ function kinds.protocol(run, options, given)
   given.protocol = protocols.protocol { id = "explored", name = "Explored", plan = function() return plan end }
   given.plan, given.drawn = common.build(options, given.protocol, {})
   given.facts = common.measure(given.plan, options.seed)
+  run.planned = given.facts
   protocol_runs.run(options, given)
 end
 
@@ -133,7 +133,7 @@ local function put_swaps(run, swaps)
   end
   swaps:put(_G, "print", print_line)
   swaps:put(io, "stderr", nobody)
-  swaps:put(live, "new", function() return { update = nothing, finish = nothing } end)
+  swaps:put(live, "new", function() return { update = nothing, finish = nothing, seconds = 0 } end)
   swaps:put(stops, "listen_for_signals", function(job)
     run.job = job
     core.phase "run"
@@ -146,7 +146,12 @@ local function put_swaps(run, swaps)
     run.sessions[#run.sessions + 1] = made
     return made
   end)
-  swaps:put(insides, "start", function(...) return attend(run, start(...)) end)
+  swaps:put(insides, "start", function(...)
+    if run.planned and run.scenario.flight then -- what only a run in real time has of its own
+      assert(run.record:open_flight(run.planned.pulses, run.planned.marks))
+    end
+    return attend(run, start(...))
+  end)
   swaps:put(records, "create", function(...)
     local record, message = create(...)
     run.record = record
@@ -192,7 +197,7 @@ end
 ---@return table run
 function M.run(scenario, folder, plant)
   local run = { scenario = scenario, facts = facts.known[scenario.device], told = {}, stops = {}, met = {},
-    heard = {}, replies = {}, sessions = {}, plays = {}, waiting = {} }
+    heard = {}, replies = {}, sessions = {}, plays = {}, arms = {}, marks = {}, waiting = {} }
   run.largest = function()
     return lfs.attributes(run.record.folder .. "/events.tsv", "size") or 0
   end

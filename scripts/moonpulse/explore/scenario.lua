@@ -24,6 +24,7 @@ local M = {}
 ---@field triggers table[]? what comes at the trigger port and lines
 ---@field troubles table[] what goes wrong, and who stops it: moonpulse.explore.trouble
 ---@field report boolean? with its report.html
+---@field flight boolean? of a protocol: with a flight record, which an experiment always has
 ---@field long boolean? a session of many pulses
 
 local stops = { "key", "signal", "line", "guard", "key", "signal" }
@@ -192,6 +193,7 @@ function M.draw(seed)
   scenario.tolerance_ms = chance:pick { 1, 1, 1, 0.2, 5 }
   scenario.participant = chance:once_in(6) and "P" .. chance:draw(1, 9) or nil
   scenario.report = chance:once_in(16) or nil
+  scenario.flight = chance:once_in(4) or nil
   if scenario.kind == "protocol" then
     self.parts = self.long and 1 or nil
     scenario.plan = plans.draw(chances.new(seed, "plan"), self)

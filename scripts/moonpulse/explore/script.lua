@@ -1,18 +1,32 @@
 --- An experiment's steps, as a script that does them.
+local core = require "moonpulse.core"
 local plans = require "moonpulse.explore.plan"
 
 local M = {}
 
 local actions = {}
 
-function actions.arm(_, stim, step) stim:arm(step.plan and plans.build(step.plan)) end
-function actions.disarm(_, stim) stim:disarm() end
-function actions.status(_, stim) stim:status() end
-function actions.stop(run) run:stop "the script's own" end
-function actions.sleep(run, _, step) run:sleep(step.s) end
-function actions.mark(run, _, step) run:mark(step.text) end
+function actions.arm(self, _, stim, step)
+  self.arms[#self.arms + 1] = core.clock_ns()
+  stim:arm(step.plan and plans.build(step.plan))
+end
 
-function actions.wait(run, _, step)
+function actions.stop(self, run)
+  self.stops[#self.stops + 1] = { source = "requested", at_ns = core.clock_ns(),
+    state = run:device().stimulator.armed and "armed" or "connected" }
+  run:stop "the script's own"
+end
+
+function actions.mark(self, run, _, step)
+  run:mark(step.text)
+  self.marks[#self.marks + 1] = step.text
+end
+
+function actions.disarm(_, _, stim) stim:disarm() end
+function actions.status(_, _, stim) stim:status() end
+function actions.sleep(_, run, _, step) run:sleep(step.s) end
+
+function actions.wait(_, run, _, step)
   run:wait_trigger { byte = step.byte, timeout = step.timeout }
 end
 
@@ -33,7 +47,7 @@ local function perform(self, run, stim, step)
   if step.what == "play" or step.what == "fire" then
     return play(self, run, stim, step)
   end
-  actions[step.what](run, stim, step)
+  actions[step.what](self, run, stim, step)
 end
 
 local function part(self, run, steps)
