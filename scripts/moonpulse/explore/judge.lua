@@ -55,7 +55,7 @@ local function recovered(run, folder)
 end
 
 --- What is left in this process after a run.
-local function look_after(self, run, files_before)
+local function look_after(self, run)
   local after = { is_virtual = core.is_virtual(), tasks = core.tasks() - self.tasks, open = 0 }
   for _, session in ipairs(run.sessions) do
     after.open = after.open + (session:state() ~= "closed" and 1 or 0)
@@ -63,7 +63,8 @@ local function look_after(self, run, files_before)
   self.count = self.count + 1
   if self.count % 50 == 0 then
     collectgarbage()
-    after.files, after.files_before = open_files(), files_before
+    self.files = self.files or open_files()
+    after.files, after.files_before = open_files(), self.files
   end
   if self.count >= warm and self.count % 200 == 0 then
     after.memory_kb = math.ceil(collectgarbage "count")
@@ -77,7 +78,7 @@ end
 ---@param folder string of its own
 ---@return table judge
 function M.new(folder)
-  return { folder = folder, count = 0, tasks = core.tasks(), asked = {}, files = open_files() }
+  return { folder = folder, count = 0, tasks = core.tasks(), asked = {} }
 end
 
 --- Play a scenario and judge it.
@@ -96,7 +97,7 @@ function M.judge(self, scenario, how)
   if how.again then
     run.again = evidence.read(play.run(scenario, self.folder, how.plant))
   end
-  run.after = look_after(self, run, self.files)
+  run.after = look_after(self, run)
   if how.after then
     how.after(run)
   end

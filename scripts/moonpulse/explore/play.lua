@@ -23,6 +23,7 @@ local scripts = require "moonpulse.explore.script"
 local stops = require "moonpulse.run.stop_sources"
 local triggers = require "moonpulse.driver.trigger_path"
 local troubles = require "moonpulse.explore.trouble"
+local witness = require "moonpulse.simulation.witness"
 
 local M = {}
 
@@ -56,7 +57,7 @@ local function overheard(run, wire)
   return setmetatable({ write = function(_, bytes)
     local replies = run.replies
     replies[#replies + 1] = core.clock_ns()
-    return wire:write(bytes)
+    return run.lost_ns == nil and wire:write(bytes)
   end }, { __index = function(_, key)
     return function(_, ...) return wire[key](wire, ...) end
   end })
@@ -72,6 +73,10 @@ local function attend(run, inside)
     local heard = run.heard
     heard[#heard + 1], heard[#heard + 2] = core.clock_ns(), bytes
     return receive(self, bytes, at_ns)
+  end
+  if troubles.has(run.scenario, "disk") then -- the witness has a disk of its own
+    run.noted = { witness.header }
+    served.log = { write = function(_, text) table.insert(run.noted, text) end, close = nothing }
   end
   troubles.begin(run)
   return setmetatable(inside, { __index = own.__index, __close = function(self)
@@ -184,7 +189,8 @@ local function gather(run)
       run.files[name] = lfs.attributes(folder .. "/" .. name, "permissions")
     end
   end
-  run.events_text, run.twin_text = read(folder .. "/events.tsv"), read(folder .. "/twin.tsv")
+  run.events_text = read(folder .. "/events.tsv")
+  run.twin_text = run.noted and table.concat(run.noted) or read(folder .. "/twin.tsv")
   run.manifest_text, run.journal_text = read(folder .. "/manifest.json"), read(folder .. "/journal.jsonl")
   run.manifest = run.manifest_text and cjson.decode(run.manifest_text)
   run.start_ns = run.record.start_ns
