@@ -140,7 +140,7 @@ local function fill_numbers(run)
     while plays[k + 1] and plays[k + 1].start_ns and row.planned and row.planned >= plays[k + 1].start_ns - 3 do
       k, base = k + 1, last
     end
-    local wanted = plays[k] and plays[k].wanted
+    local wanted = plays[k] and not (run.full and run.scenario.script) and plays[k].wanted -- rows may be missing
     row.wanted = wanted and wanted[(row.number or 0) - base]
     last = row.number or last
   end
