@@ -29,6 +29,8 @@ case $1 in
     ;;
 esac
 
+case " $(echo ${MP_COMPUTES:-}) " in *" $name "*) set -- nice -n 10 "$@" ;; esac
+
 log=$MP_LOGS/$name.log
 echo 0 1 0 >"$MP_LOGS/$name.end" # until it has said otherwise
 began=$(date +%s)
