@@ -20,6 +20,8 @@ local SINGLE_PERIOD = 4.5   -- s: from 5 s apart on they are single pulses; a te
 local FAST_HZ = 1 + 1e-6
 local TRIAL = 4             -- s: what is so far apart may be a trial of its own
 
+M.ratio = RATIO
+
 ---@class moonpulse.Train
 ---@field kind "single"|"pair"|"group"|"train"|"theta burst"
 ---@field pulses integer
@@ -309,6 +311,23 @@ function Finder:again(before, times, period)
   end
   shift_past(self, before, seconds)
   stretches.again(self, before.stretches, times, seconds, pulses)
+end
+
+local function shallow(value)
+  local made = setmetatable({}, getmetatable(value))
+  for key, inner in pairs(value) do
+    made[key] = inner
+  end
+  return made
+end
+
+--- A finder that goes on by itself from where this one is, to see what trains there may be: counts, stretches
+--- and what pulses are (actions) are not its own.
+function Finder:fork()
+  local made = shallow(self)
+  made.run, made.chain = made.run and shallow(made.run), made.chain and shallow(made.chain)
+  made.slow, made.theta = nil, nil
+  return made
 end
 
 --- No more pulses come.
