@@ -250,7 +250,8 @@ end
 ---@param action integer
 ---@param now_ns integer when this is told (monotonic)
 ---@param status string? what is known of it until it is confirmed; "sent"
-function Record:pulse(number, planned_ns, sent_ns, late_ns, action, now_ns, status)
+---@param sooner_ns integer? it may have so much sooner: its write stalled, before the bytes left or after
+function Record:pulse(number, planned_ns, sent_ns, late_ns, action, now_ns, status, sooner_ns)
   self.starts = self.starts + 1
   self.lateness[#self.lateness + 1] = late_ns / 1e3
   if late_ns / 1e3 > self.worst_us then
@@ -263,7 +264,7 @@ function Record:pulse(number, planned_ns, sent_ns, late_ns, action, now_ns, stat
     self.last_number = base + #train.onsets
     return trains.start(self, train, { number = number, planned_ns = planned_ns, sent_ns = sent_ns,
       late_ns = late_ns, now_ns = now_ns, base = base, action = self.actions[action],
-      status = status, left_ns = self.start_ns and self.start_ns + sent_ns or now_ns })
+      status = status, sooner_ns = sooner_ns or 0, left_ns = self.start_ns and self.start_ns + sent_ns or now_ns })
   end
   local row = {
     event = "pulse", pulse = number + self.extra, engine_number = number, start = self.starts,
