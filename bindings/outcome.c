@@ -40,13 +40,17 @@ void mp_push_outcome(lua_State *L, const struct mp_outcome *out,
                      const struct mp_schedule *schedule)
 {
     lua_createtable(L, 0, 10);
-    lua_pushstring(L, outcome_names[out->kind]);
+    lua_pushstring(L, out == NULL ? "overdue" : outcome_names[out->kind]);
     lua_setfield(L, -2, "what");
+    if (out == NULL)
+        return;
     lua_pushstring(L, mp_stop_name(out->stop));
     lua_setfield(L, -2, "stop");
     if (out->kind == MP_OUT_STOPPED) {
         set_integer(L, "at_ns", out->entered_ns);
         set_integer(L, "safes", out->safes);
+        if (out->cut_ns != 0)
+            set_integer(L, "cut_ns", out->cut_ns);
         lua_pushboolean(L, out->safe_sent);
         lua_setfield(L, -2, "safe_sent");
     } else if (out->kind != MP_OUT_FINISHED && out->kind != MP_OUT_ONEOFF) {

@@ -117,22 +117,11 @@ static int tell_outcome(lua_State *L)
     return 0;
 }
 
-/* on_outcome{what = "overdue"}: a reply that the short cut waited for has not come */
-static int tell_overdue(lua_State *L)
-{
-    const struct report *report = lua_touserdata(L, 1);
-    lua_rawgeti(L, LUA_REGISTRYINDEX, report->device->callback[ON_OUTCOME]);
-    lua_createtable(L, 0, 1);
-    lua_pushliteral(L, "overdue");
-    lua_setfield(L, -2, "what");
-    lua_call(L, 1, 0);
-    return 0;
-}
-
+/* A reply that the short cut waited for has not come. */
 static void on_overdue(void *context)
 {
     struct report report = {.device = context};
-    call(context, ON_OUTCOME, tell_overdue, &report);
+    call(context, ON_OUTCOME, tell_outcome, &report);
 }
 
 static void on_outcome(void *context, const struct mp_outcome *out)
@@ -352,6 +341,18 @@ static int session_stop(lua_State *L)
     return 0;
 }
 
+/* session:latch(reason): a stop as a signal handler, a foot switch or the guard's end makes it
+ */
+static int session_latch(lua_State *L)
+{
+    struct mp_session *session = check_session(L);
+    enum mp_stop reason = mp_stop_find(luaL_checkstring(L, 2));
+    luaL_argcheck(L, reason != MP_STOP_COUNT && reason != MP_STOP_NONE, 2,
+                  "there is no such reason to stop");
+    mp_session_latch(session, reason);
+    return 0;
+}
+
 /* session:acknowledge(): after a stop, questions to the device may be written again */
 static int session_acknowledge(lua_State *L)
 {
@@ -473,6 +474,7 @@ void mp_open_session(lua_State *L)
                                        {"arm", session_arm},
                                        {"play", session_play},
                                        {"stop", session_stop},
+                                       {"latch", session_latch},
                                        {"confirmed", session_confirmed},
                                        {"state", session_state},
                                        {"acknowledge", session_acknowledge},

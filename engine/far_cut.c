@@ -19,7 +19,8 @@ static void on_alarm(struct mp_alarm *alarm)
 
 void mp_far_cut_init(struct mp_far_cut *cut, struct mp_world *world, struct mp_wire *wire)
 {
-    *cut = (struct mp_far_cut){.alarm = {.ring = on_alarm}, .world = world, .wire = wire};
+    *cut = (struct mp_far_cut){
+        .alarm = {.ring = on_alarm, .who = MP_WHO_OUTSIDE}, .world = world, .wire = wire};
 }
 
 static void keep(struct mp_tail *tail, char *to)
@@ -33,6 +34,8 @@ enum mp_status mp_far_cut_begin(struct mp_far_cut *cut, const struct mp_far_stea
 {
     if (cut->first != cut->end)
         return mp_fail(err, MP_EBUSY, "a reply is still on its way");
+    if (mp_world_is_hindered(cut->world))
+        return mp_fail(err, MP_ESTATE, "whoever hears may be late");
     if (steady->frame.length > MP_CUT_BYTES || steady->reply.length > MP_CUT_BYTES ||
         steady->log.length > MP_CUT_TEXT)
         return mp_fail(err, MP_ERANGE, "a frame, its reply or its line is too long");

@@ -61,8 +61,8 @@ struct mp_far_cut {
 
 /* Of wire, in world; nothing is cut yet. */
 void mp_far_cut_init(struct mp_far_cut *cut, struct mp_world *world, struct mp_wire *wire);
-/* From now on; MP_EBUSY while replies of before are on their way, MP_ERANGE if the bytes are
- * too many. */
+/* From now on; MP_EBUSY while replies of before are on their way, MP_ESTATE in a world that is
+ * hindered, MP_ERANGE if the bytes are too many. */
 enum mp_status mp_far_cut_begin(struct mp_far_cut *cut, const struct mp_far_steady *steady,
                                 struct mp_error *err);
 /* A frame has come, whose first bit left at began_ns. False: it goes the long way, and so does

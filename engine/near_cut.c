@@ -47,6 +47,8 @@ enum mp_status mp_near_cut_begin(struct mp_near_cut *cut, const struct mp_near_k
                                  struct mp_error *err)
 {
     struct mp_near_known *own = &cut->known;
+    if (mp_world_is_hindered(cut->world))
+        return mp_fail(err, MP_ESTATE, "whoever hears may be late");
     *own = *known;
     if (own->reply.length == 0 || !keep(&own->reply, cut->reply, MP_NEAR_BYTES) ||
         !keep(&own->columns, cut->texts[0], MP_NEAR_TEXT) ||

@@ -70,7 +70,8 @@ struct mp_near_cut {
 /* In world; nothing is cut yet. */
 void mp_near_cut_init(struct mp_near_cut *cut, struct mp_world *world,
                       void (*overdue)(void *context), void *context);
-/* From now on; nothing waits for a reply. MP_ERANGE if the bytes are too many. */
+/* From now on; nothing waits for a reply. MP_ESTATE in a world that is hindered, MP_ERANGE if
+ * the bytes are too many. */
 enum mp_status mp_near_cut_begin(struct mp_near_cut *cut, const struct mp_near_known *known,
                                  struct mp_error *err);
 /* Told at now_ns. False: it is the caller's, who takes over. */

@@ -2,6 +2,7 @@
 local cjson = require "cjson"
 local confirmations = require "moonpulse.record.confirmations"
 local core = require "moonpulse.core"
+local discards = require "moonpulse.record.discarded"
 local files = require "moonpulse.record.file"
 local folders = require "moonpulse.record.folder"
 local order = require "moonpulse.record.order"
@@ -12,6 +13,7 @@ local M = {}
 local Record = {}
 Record.__index = Record
 confirmations.into(Record)
+Record.discarded = discards.from
 
 local room_kept = 2048 -- flight records for what comes beside the plans
 local window_ns = 1000000000 -- rows of a live run wait so long for others that belong before them
@@ -31,6 +33,7 @@ local function record_in(folder, path, file)
     lateness = {}, punctual = 0, worst_us = 0, skipped_by = {}, passing = {}, extra = 0, trains = {},
     pulses_unmeasured = 0, -- sent, and timed by the stimulator
     starts = 0, last_number = 0, lasts_ns = 0,
+    had_ns = math.mininteger, claimed_ns = math.mininteger, discards = {}, perhaps = 0,
   }, Record)
 end
 
@@ -87,7 +90,12 @@ function M.in_memory()
       return true
     end,
   }
-  return record_in("", nil, file), function() return table.concat(parts) end
+  local record = record_in("", nil, file)
+  return record, function()
+    local text = table.concat(parts)
+    return record.discards[1] and text:gsub("[^\n]+", function(line) return discards.mended(record, line) end)
+      or text
+  end
 end
 
 local function fields(action)
@@ -129,8 +137,9 @@ end
 
 --- The actions of the run, by their number.
 ---@param actions moonpulse.Action[]
----@param driver { confirms: boolean?, setting_proof: string? } confirms false: the device never says that it
----   fired; setting_proof: how it confirms what it is told
+---@param driver { confirms: boolean?, proves_end: boolean?, setting_proof: string? } confirms false: the device
+---   never says that it fired; proves_end false: nor that a train has ended; setting_proof: how it confirms what
+---   it is told
 ---@param slow_ns integer? a reply later than that is perhaps another pulse's
 function Record:set_actions(actions, driver, slow_ns)
   local confirms = driver.confirms
@@ -192,6 +201,7 @@ local function write_row(self, row, onset_ns)
   else
     self.written_ns = onset_ns
   end
+  discards.written(self, row)
   local text = core.event_row(row)
   self.sum:add(text)
   self:wrote(self.file:write(text))
@@ -330,6 +340,7 @@ end
 ---@param action integer
 function Record:written(count, onset_ns, number, action)
   self.written_ns, self.last_number = onset_ns, number + self.extra
+  self.had_ns = math.max(self.had_ns, onset_ns)
   self.answered_last, self.spare = self.actions[action], nil
   for _, counter in ipairs { "index", "starts", "punctual", "pulses_sent", "pulses_confirmed" } do
     self[counter] = self[counter] + count
@@ -455,8 +466,9 @@ function Record:close()
     self.lost = self.changed
   end
   self:wrote(self.file:close())
-  if self.disordered and self.path and not self.lost then
-    self:wrote(order.settle(self.path))
+  if (self.disordered or self.discards[1]) and self.path and not self.lost then
+    self:wrote(discards.settle(self, self.path)) -- by the numbers that the rows still have
+    self:wrote(not self.disordered or order.settle(self.path))
     self.events_sum = core.file_sum(self.path)
   else
     self.events_sum = self.sum:text()

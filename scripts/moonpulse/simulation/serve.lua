@@ -103,13 +103,11 @@ function Host:take(replies, log)
   end
 end
 
-local function never() return 0 end
-
 --- How long this process has waited for the processor by now, in all: Linux counts it. 0: it does not.
 local function processor_waits()
   local file = io.open("/proc/self/schedstat")
   if not file then
-    return never
+    return function() return 0 end
   end
   file:setvbuf("no")
   return function()
@@ -117,6 +115,10 @@ local function processor_waits()
     local _, waited_ns = file:read("n", "n")
     return waited_ns or 0
   end
+end
+
+local function no_waits() -- in virtual time
+  return 0
 end
 
 --- Bytes were there when we got to run, which we may have waited for: they came that much sooner.
@@ -249,7 +251,7 @@ function M.start(model, options)
   local self = setmetatable({
     description = model.description, queue = {}, counts = {},
     now_ns = core.clock_ns(), wire_free_ns = 0, said = 0,
-    waits = options.waits or is_virtual and never or processor_waits(), waited_ns = 0,
+    waits = options.waits or is_virtual and no_waits or processor_waits(), waited_ns = 0,
     on_ns = core.clock_ns(), -- a twin's time begins when it is switched on, not when the host was
   }, Host)
   local new_port = is_virtual and core.wire or core.pty

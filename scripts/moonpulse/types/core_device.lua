@@ -101,6 +101,8 @@ function Wire:passed(steady, ends) end
 ---@field at_ns integer monotonic
 ---@field safe_sent boolean the port took all of it
 ---@field safes integer so many of them
+---@field cut_ns integer? of what the device should have had from then on (monotonic, without its latency)
+---   nobody knows whether it has it; nil: of nothing
 
 ---@class moonpulse.core.Other an outcome of no frame of the plan
 ---@field what "finished"|"oneoff"|"overdue" overdue: a reply that near() waits for has not come
