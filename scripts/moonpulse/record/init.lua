@@ -202,7 +202,9 @@ local function write_row(self, row, onset_ns)
   discards.written(self, row)
   local text = core.event_row(row)
   self.sum:add(text)
+  core.disk "events.tsv"
   self:wrote(self.file:write(text))
+  core.disk()
 end
 
 --- Rows leave in the order of their onsets, so one that waits for the device's reply holds the later
@@ -376,7 +378,9 @@ function Record:sync()
   if self.start_ns then
     self:advance(core.clock_ns() - self.start_ns - window_ns)
   end
+  core.disk "events.tsv"
   self:wrote(self.file:flush())
+  core.disk()
 end
 
 --- Percentiles by nearest rank.
@@ -404,6 +408,7 @@ end
 function Record:manifest(manifest)
   local path, text = self.folder .. "/manifest.json", cjson.encode(manifest) .. "\n"
   local file, ok, message
+  core.disk "manifest.json"
   file, message = core.create_file(path .. ".new")
   ok = file
   if file then -- a full disk must not cost the manifest that is there
@@ -414,6 +419,7 @@ function Record:manifest(manifest)
   if ok then
     ok, message = os.rename(path .. ".new", path)
   end
+  core.disk()
   if not ok then
     os.remove(path .. ".new")
     error({ code = "limit", message = ("cannot write %s: %s: make room, or name another folder with "
