@@ -371,6 +371,18 @@ static int session_stop(lua_State *L)
     return 0;
 }
 
+/* session:latch(reason): a stop as a signal handler, a foot switch or the guard's end makes it
+ */
+static int session_latch(lua_State *L)
+{
+    struct mp_session *session = check_session(L);
+    enum mp_stop reason = mp_stop_find(luaL_checkstring(L, 2));
+    luaL_argcheck(L, reason != MP_STOP_COUNT && reason != MP_STOP_NONE, 2,
+                  "there is no such reason to stop");
+    mp_session_latch(session, reason);
+    return 0;
+}
+
 /* session:acknowledge(): after a stop, questions to the device may be written again */
 static int session_acknowledge(lua_State *L)
 {
@@ -472,6 +484,7 @@ void mp_open_session(lua_State *L)
                                        {"arm", session_arm},
                                        {"play", session_play},
                                        {"stop", session_stop},
+                                       {"latch", session_latch},
                                        {"confirmed", session_confirmed},
                                        {"state", session_state},
                                        {"acknowledge", session_acknowledge},

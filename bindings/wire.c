@@ -131,6 +131,20 @@ static int wire_inputs(lua_State *L)
     return 0;
 }
 
+/*
+ * wire:trouble(takes, stall_ns): the near end's next write takes so many bytes at most (nil:
+ * all) and returns stall_ns later than they began to leave
+ */
+static int wire_trouble(lua_State *L)
+{
+    struct mp_wire_trouble trouble = {.is_short = !lua_isnoneornil(L, 2)};
+    if (trouble.is_short)
+        trouble.takes = (size_t)mp_check_integer(L, 2, 0, 4096);
+    trouble.stall_ns = lua_isnoneornil(L, 3) ? 0 : mp_check_integer(L, 3, 0, INT64_MAX / 4);
+    mp_wire_make_trouble(check_wire(L), &trouble);
+    return 0;
+}
+
 /* wire:path() -> "wire:N", for session:open */
 static int wire_path(lua_State *L)
 {
@@ -153,11 +167,9 @@ static int wire_close(lua_State *L)
 void mp_open_wire(lua_State *L)
 {
     static const luaL_Reg functions[] = {{"wire", wire_new}, {NULL, NULL}};
-    static const luaL_Reg methods[] = {{"write", wire_write},
-                                       {"inputs", wire_inputs},
-                                       {"path", wire_path},
-                                       {"close", wire_close},
-                                       {NULL, NULL}};
+    static const luaL_Reg methods[] = {{"write", wire_write},     {"inputs", wire_inputs},
+                                       {"trouble", wire_trouble}, {"path", wire_path},
+                                       {"close", wire_close},     {NULL, NULL}};
     static const luaL_Reg metamethods[] = {
         {"__gc", wire_close}, {"__close", wire_close}, {NULL, NULL}};
     luaL_setfuncs(L, functions, 0);

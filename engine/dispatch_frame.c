@@ -44,6 +44,7 @@ bool dispatch_part(struct mp_dispatcher *d, const struct dispatch_part *part)
 {
     bool whole;
     size_t written;
+    atomic_store(&d->writing, true);
     enum mp_status status = hand_over(dispatch_port(d, part->port), part, &whole, &written);
     bool to_device = part->port == MP_PORT_DEVICE && part->line == MP_TRIGGER_NONE;
     int64_t now = dispatch_now(d);

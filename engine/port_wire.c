@@ -48,7 +48,8 @@ struct mp_wire {
     size_t in_length;
     void (*heard)(void *context);
     void *context;
-    int bits; // TIOCM_*: of both directions
+    int bits;                       // TIOCM_*: of both directions
+    struct mp_wire_trouble trouble; // of the next write
 };
 
 static struct mp_wire *all;
@@ -123,6 +124,10 @@ static enum mp_status wire_write(struct mp_port *port, const void *bytes, size_t
     size_t room = wire->message_count == MESSAGES ? 0 : BUFFER - wire->out_length;
     if (!wire->far_open)
         return mp_port_io_failure(port, "writing", ENXIO, err);
+    const struct mp_wire_trouble trouble = wire->trouble;
+    wire->trouble = (struct mp_wire_trouble){0};
+    if (trouble.is_short && trouble.takes < room)
+        room = trouble.takes;
     *written = len < room ? len : room;
     if (*written == 0)
         return MP_OK;
@@ -135,6 +140,7 @@ static enum mp_status wire_write(struct mp_port *port, const void *bytes, size_t
     wire->out_length += *written;
     if (wire->message_count == 1)
         mp_world_set(wire->world, &wire->arrives, message->ends_ns);
+    mp_world_pass(wire->world, trouble.stall_ns);
     return MP_OK;
 }
 
@@ -301,8 +307,8 @@ enum mp_status mp_wire_create(struct mp_wire **out, struct mp_world *world,
     wire->world = world;
     wire->far = *far;
     wire->far_open = true;
-    wire->arrives.ring = on_arrival;
-    wire->moved.ring = on_move;
+    wire->arrives = (struct mp_alarm){.ring = on_arrival, .who = MP_WHO_OUTSIDE};
+    wire->moved = (struct mp_alarm){.ring = on_move, .who = MP_WHO_OUTSIDE};
     wire->readable.ring = on_readable;
     (void)snprintf(wire->path, sizeof wire->path, "%s%u", prefix, ++made);
     wire->next = all;
@@ -346,4 +352,9 @@ void mp_wire_set_inputs(struct mp_wire *wire, bool cts, bool dsr)
 {
     int in = (cts ? TIOCM_CTS : 0) | (dsr ? TIOCM_DSR : 0);
     wire->bits = (wire->bits & ~(TIOCM_CTS | TIOCM_DSR)) | in;
+}
+
+void mp_wire_make_trouble(struct mp_wire *wire, const struct mp_wire_trouble *trouble)
+{
+    wire->trouble = *trouble;
 }

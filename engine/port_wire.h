@@ -44,6 +44,14 @@ enum mp_status mp_wire_write(struct mp_wire *wire, const void *bytes, size_t len
 /* The lines that come in at the near end. */
 void mp_wire_set_inputs(struct mp_wire *wire, bool cts, bool dsr);
 
+/* What goes wrong with the near end's next write, once. */
+struct mp_wire_trouble {
+    bool is_short; // it takes so many bytes at most
+    size_t takes;
+    int64_t stall_ns; // it returns so much later than the bytes began to leave
+};
+void mp_wire_make_trouble(struct mp_wire *wire, const struct mp_wire_trouble *trouble);
+
 /* Of the near end: call heard(context) when something has come, or the far end is gone; NULL:
  * no longer. */
 void mp_wire_watch(struct mp_port *port, void (*heard)(void *context), void *context);

@@ -1,6 +1,8 @@
 /* session.c - the ports of a session, what comes from them, and its stops. */
 #include "engine/session_core.h"
 
+#include "engine/clock.h"
+
 #include <poll.h>
 #include <stdlib.h>
 
@@ -121,6 +123,9 @@ static void on_trigger_lost(struct mp_session *s, int status)
     tell_gone(s, MP_PORT_TRIGGER, &err);
 }
 
+/* Of the 500 ms for which the loop may be silent. */
+static const int64_t told_bound_ns = 200 * MP_NS_PER_MS;
+
 static void on_readable(struct mp_session *s, int status)
 {
     const unsigned connection = s->connection; // the owner may close the port meanwhile
@@ -137,6 +142,9 @@ static void on_readable(struct mp_session *s, int status)
             lose_port(s, &err);
             return;
         }
+        struct mp_dispatcher *d = session_dispatcher(s);
+        if (d != NULL && got > 0)
+            (void)mp_dispatcher_told(d, told_bound_ns);
         session_report(s); // what these bytes may answer is known before they are
         if (s->connection != connection)
             return;
@@ -169,7 +177,7 @@ enum mp_status mp_session_create(struct mp_session **out, struct mp_world *world
         return mp_fail(err, MP_ENOMEM, "out of memory for a session");
     s->world = world;
     s->heartbeat = (struct mp_alarm){.ring = session_heartbeat, .idle = true};
-    s->step = (struct mp_alarm){.ring = session_step};
+    s->step = (struct mp_alarm){.ring = session_step, .who = MP_WHO_SENDER};
     s->events = *events;
     atomic_init(&s->dispatcher, NULL);
     int failed = uv_async_init(world->loop, &s->async, on_async);
@@ -298,6 +306,12 @@ void mp_session_stop_async(struct mp_session *s, enum mp_stop reason)
     if (d != NULL)
         mp_dispatcher_stop(d, reason);
     (void)atomic_fetch_sub(&s->stopping, 1);
+}
+
+void mp_session_latch(struct mp_session *s, enum mp_stop reason)
+{
+    mp_session_stop_async(s, reason);
+    session_kick(s); // a thread would wake by itself
 }
 
 enum mp_stop mp_session_peek(struct mp_session *s, bool *safe)

@@ -164,8 +164,10 @@ end
 ---@param run table what all entries have in common
 local function replay_entry(record, entries, i, run)
   local entry, flight = entries[i], run.flight
-  if entry.confirms == nil then -- of an older version
-    entry.confirms = run.driver.confirms ~= false
+  for _, key in ipairs { "confirms", "proves_end" } do
+    if entry[key] == nil then -- of an older version
+      entry[key] = run.driver[key] ~= false
+    end
   end
   pass_unknown(record, run, (entry.play or 1) - 1)
   local before = record.last_number

@@ -40,8 +40,11 @@ function Inside:inputs(cts, dsr)
   self.served:inputs(cts, dsr)
 end
 
---- Let it finish its log, then end it.
+local most_bytes = 128 -- on the wire at the end: more than any frame
+
+--- Let what is on the wire arrive and it finish its log, then end it.
 function Inside:close()
+  core.wait(core.wire_ns(self.served.serial, most_bytes) / 1e9)
   self.served:stop()
   core.wait(0)
   self.served:close()

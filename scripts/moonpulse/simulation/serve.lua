@@ -74,6 +74,10 @@ local function processor_waits()
   end
 end
 
+local function no_waits() -- in virtual time
+  return 0
+end
+
 --- Bytes were there when we got to run, which we may have waited for: they came that much sooner.
 ---@param arrival_ns integer when they were read
 ---@return integer came_ns
@@ -184,7 +188,7 @@ function M.start(model, options)
   local self = setmetatable({
     description = model.description, queue = {}, counts = {},
     now_ns = core.clock_ns(), wire_free_ns = 0, said = 0,
-    waits = options.waits or processor_waits(), waited_ns = 0,
+    waits = options.waits or core.is_virtual() and no_waits or processor_waits(), waited_ns = 0,
     on_ns = core.clock_ns(), -- a twin's time begins when it is switched on, not when the host was
   }, Host)
   local is_virtual = core.is_virtual()

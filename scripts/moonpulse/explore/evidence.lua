@@ -1,0 +1,203 @@
+--- What a run left, read into lists: by patterns of its own, not by the reader that the product has.
+local cjson = require "cjson.safe"
+local plans = require "moonpulse.explore.plan"
+local troubles = require "moonpulse.explore.trouble"
+
+local M = {}
+
+-- a Lua pattern for each column of events.tsv, in their order
+local row_pattern = "^(%-?[%d.]+)\t[^\t]*\t[^\t]*\t(%d+)\t([%a_]+)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t"
+  .. "([^\t]*)\t([^\t]*)\t([^\t]*)\t[^\t]*\t[^\t]*\t([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)$"
+
+--- Nanoseconds of "12.000000345", exactly.
+local function ns_of(text)
+  local sign, whole, part = text:match("^(%-?)(%d+)%.(%d+)$")
+  if not whole or #part ~= 9 then
+    return nil
+  end
+  local ns = math.tointeger(whole) * 1000000000 + math.tointeger(part)
+  return sign == "-" and -ns or ns
+end
+
+--- Nanoseconds of "1234.567", microseconds; nil: "n/a".
+local function us_of(text)
+  local whole, part = text:match("^(%-?%d+)%.(%d%d%d)$")
+  if not whole then
+    return nil
+  end
+  local ns = math.tointeger(whole) * 1000
+  return text:sub(1, 1) == "-" and ns - math.tointeger(part) or ns + math.tointeger(part)
+end
+
+--- events.tsv: { onset, index, event, number, planned, sent, confirmed, late, channel, mso, status, reply,
+--- timed_by, proof }, times in nanoseconds from the run's start.
+---@param text string
+---@return table[] rows
+---@return string? odd the first line that is no row
+function M.rows(text)
+  local rows, odd, first = {}, nil, true
+  for line in text:gmatch("([^\n]*)\n") do
+    local onset, index, event, number, planned, sent, confirmed, late, channel, mso, status, reply, by, proof
+      = line:match(row_pattern)
+    if first then
+      first = false
+    elseif not onset then
+      odd = odd or line
+    else
+      rows[#rows + 1] = { onset = ns_of(onset), index = math.tointeger(index), event = event,
+        number = math.tointeger(number), planned = us_of(planned), sent = us_of(sent),
+        confirmed = us_of(confirmed), late = us_of(late), channel = channel, mso = tonumber(mso),
+        status = status, reply = reply, timed_by = by, proof = proof }
+    end
+  end
+  if text:sub(-1) ~= "\n" then
+    odd = odd or "the last line has no end"
+  end
+  return rows, odd
+end
+
+--- twin.tsv: the pulses that the simulator gave, and all else that it understood.
+---@param text string
+---@return table[] given { ns, channel, mso }
+---@return table[] log { ns, event, bytes, note }
+function M.twin(text)
+  local given, log = {}, {}
+  for whole, part, event, bytes, note, channel, mso in
+    text:gmatch("(%d+)%.(%d+)\t(%a+)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)[^\n]*\n") do
+    local ns = math.tointeger(whole) * 1000000000 + math.tointeger(part)
+    if event == "pulse" then
+      given[#given + 1] = { ns = ns, channel = channel, mso = tonumber(mso), bytes = bytes }
+    else
+      log[#log + 1] = { ns = ns, event = event, bytes = bytes, note = note }
+    end
+  end
+  return given, log
+end
+
+--- journal.jsonl: its lines, and the plans in it by their number.
+local function journal(text)
+  local lines, plays = {}, {}
+  for line in (text or ""):gmatch("([^\n]*)\n") do
+    local entry = cjson.decode(line) or { damaged = line }
+    lines[#lines + 1] = entry
+    if entry.kind == "play" then
+      plays[entry.play or 0] = entry
+    end
+  end
+  return lines, plays
+end
+
+--- What the plans of a run must give, in nanoseconds from its start; and what the engine lists of them.
+local function add_wanted(run, plan, seed, start_ns)
+  local listed = plans.listed(plans.build(plan), seed)
+  local rows, why = plans.expected(plan, listed)
+  run.drawn_wrong = run.drawn_wrong or why
+  local from, pulses = #run.wanted, {}
+  for i, row in ipairs(rows or {}) do
+    row.ns = row.ns + start_ns
+    run.wanted[from + i] = row
+    pulses[#pulses + 1] = not row.mark and row or nil
+  end
+  for i, row in ipairs(listed) do
+    row.ns = row.ns + start_ns
+    run.listed[from + i] = row
+  end
+  return pulses
+end
+
+local function fill_wanted(run)
+  local scenario = run.scenario
+  if scenario.plan then
+    add_wanted(run, scenario.plan, scenario.seed, 0)
+    return
+  end
+  local number = 1
+  while run.plays[number] do
+    local each, entry = run.plays[number], run.journal_plays[number]
+    if entry and run.start_ns then
+      each.start_ns = math.tointeger(entry.start_ns) - run.start_ns
+      each.wanted = add_wanted(run, each.plan, math.tointeger(entry.seed), each.start_ns)
+    end
+    number = number + 1
+  end
+end
+
+local function by_onset(a, b)
+  if a.onset ~= b.onset then
+    return a.onset < b.onset
+  end
+  return a.index < b.index
+end
+
+--- Which written pulse each row is about: a plan that was stopped leaves numbers to the next one.
+local function fill_numbers(run)
+  local plays, k, base, last = run.plays, 0, 0, 0
+  if run.scenario.plan then
+    plays = { { start_ns = 0, wanted = run.wanted_pulses } }
+  end
+  table.sort(run.pulses, function(a, b) return (a.number or 0) < (b.number or 0) end)
+  for _, row in ipairs(run.pulses) do
+    while plays[k + 1] and plays[k + 1].start_ns and row.planned and row.planned >= plays[k + 1].start_ns - 3 do
+      k, base = k + 1, last
+    end
+    local wanted = plays[k] and not (run.full and run.scenario.script) and plays[k].wanted -- rows may be missing
+    row.wanted = wanted and wanted[(row.number or 0) - base]
+    last = row.number or last
+  end
+end
+
+--- Which row tells of which pulse: by their time alone. A write that stalls has begun at any time until then.
+local function match(run)
+  local within = math.max(2000, run.facts.clock_ns)
+  local stalls = troubles.has(run.scenario, "port", "stalled")
+  local sent, at = {}, 1
+  for _, row in ipairs(run.rows) do
+    if row.event == "pulse" and row.onset and (row.sent or row.status == "delivered"
+      or row.status == "perhaps_sent" or row.status == "otherwise") then
+      sent[#sent + 1] = row
+      row.from = (stalls and row.planned or row.onset) - within
+    end
+  end
+  table.sort(sent, by_onset)
+  for _, pulse in ipairs(run.given) do
+    while sent[at] and sent[at].onset < pulse.at - within do
+      at = at + 1
+    end
+    if sent[at] and pulse.at >= sent[at].from then
+      pulse.row, sent[at].pulse = sent[at], pulse
+      at = at + 1
+    end
+  end
+  run.sent = sent
+end
+
+--- Read what the run left into lists, in run.
+---@param run table of moonpulse.explore.play
+---@return table run
+function M.read(run)
+  local scenario = run.scenario
+  run.rows, run.odd_row = M.rows(run.events_text or "")
+  run.given, run.log = M.twin(run.twin_text or "")
+  run.journal, run.journal_plays = journal(run.journal_text)
+  run.wanted, run.listed = {}, {}
+  local latency_s = scenario.trigger and run.facts.edge_s or run.facts.latency_s
+  for _, pulse in ipairs(run.given) do
+    pulse.at = pulse.ns + math.floor(latency_s * 1e9 + 0.5) - (run.start_ns or pulse.ns)
+  end
+  table.sort(run.given, function(a, b) return a.at < b.at end)
+  fill_wanted(run)
+  run.pulses, run.wanted_pulses = {}, {}
+  for _, row in ipairs(run.rows) do
+    run.pulses[#run.pulses + 1] = row.event == "pulse" and row or nil
+  end
+  for _, row in ipairs(run.wanted) do
+    run.wanted_pulses[#run.wanted_pulses + 1] = not row.mark and row or nil
+  end
+  fill_numbers(run)
+  match(run)
+  local result = run.manifest and run.manifest.result
+  run.result = type(result) == "table" and result or {}
+  return run
+end
+
+return M
