@@ -3,6 +3,7 @@
 #include "bindings/arming.h"
 #include "bindings/backstop.h"
 #include "bindings/modules.h"
+#include "bindings/outcome.h"
 #include "bindings/owned.h"
 #include "bindings/raise.h"
 #include "bindings/serial.h"
@@ -16,12 +17,6 @@
 
 enum { ON_BYTES, ON_OUTCOME, ON_GONE, CALLBACKS };
 static const char *const callback_names[] = {"on_bytes", "on_outcome", "on_gone"};
-static const char *const outcome_names[] = {
-    [MP_OUT_SENT] = "sent",         [MP_OUT_SKIPPED] = "skipped",
-    [MP_OUT_MARK] = "mark",         [MP_OUT_ONEOFF] = "oneoff",
-    [MP_OUT_FINISHED] = "finished", [MP_OUT_STOPPED] = "stopped",
-    [MP_OUT_UNTAKEN] = "not_taken",
-};
 
 struct device {
     struct mp_owned owned;
@@ -101,61 +96,12 @@ struct report {
     const struct mp_outcome *outcome;
 };
 
-static void set_integer(lua_State *L, const char *key, lua_Integer value)
-{
-    lua_pushinteger(L, value);
-    lua_setfield(L, -2, key);
-}
-
-/* What a frame of the plan, or a mark, tells into the table on top. */
-static void set_send(lua_State *L, const struct device *device, const struct mp_outcome *out)
-{
-    const struct mp_send *send = &out->send;
-    lua_pushstring(L, mp_send_kind_name(send->kind));
-    lua_setfield(L, -2, "send");
-    set_integer(L, "number", (lua_Integer)send->number);
-    set_integer(L, "planned_ns", send->floor_ns + (send->half ? 1 : 0));
-    set_integer(L, "due_ns", send->send_ns);
-    set_integer(L, "entered_ns", out->entered_ns - out->start_ns);
-    set_integer(L, "returned_ns", out->returned_ns - out->start_ns);
-    if (out->kind != MP_OUT_MARK) {
-        set_integer(L, "action", (lua_Integer)send->action + 1);
-        set_integer(L, "frame", (lua_Integer)send->frame + 1);
-    } else if (device->schedule != NULL) {
-        lua_pushstring(L, mp_schedule_mark(device->schedule, send->source));
-        lua_setfield(L, -2, "text");
-    }
-}
-
-/*
- * on_outcome(outcome): a table with what = "sent"|"skipped"|"not_taken"|"mark"|"oneoff"|
- * "finished"|"stopped", and stop = the name of a reason ("none" if there is none).
- * sent, skipped, not_taken, mark: of the plan, see moonpulse.Outcome (types.lua):
- * send, number, planned_ns, due_ns, entered_ns, returned_ns, in nanoseconds from the plan's
- * start; action and frame from 1, of a mark its text instead. stopped: at_ns (monotonic),
- * safe_sent (the port took the whole safe frame), safes (so many), cut_ns (monotonic; nil:
- * nothing that was sent is in doubt).
- */
+/* on_outcome(outcome): see outcome.h */
 static int tell_outcome(lua_State *L)
 {
     const struct report *report = lua_touserdata(L, 1);
-    const struct mp_outcome *out = report->outcome;
     lua_rawgeti(L, LUA_REGISTRYINDEX, report->device->callback[ON_OUTCOME]);
-    lua_createtable(L, 0, 10);
-    lua_pushstring(L, outcome_names[out->kind]);
-    lua_setfield(L, -2, "what");
-    lua_pushstring(L, mp_stop_name(out->stop));
-    lua_setfield(L, -2, "stop");
-    if (out->kind == MP_OUT_STOPPED) {
-        set_integer(L, "at_ns", out->entered_ns);
-        set_integer(L, "safes", out->safes);
-        if (out->cut_ns != 0)
-            set_integer(L, "cut_ns", out->cut_ns);
-        lua_pushboolean(L, out->safe_sent);
-        lua_setfield(L, -2, "safe_sent");
-    } else if (out->kind != MP_OUT_FINISHED && out->kind != MP_OUT_ONEOFF) {
-        set_send(L, report->device, out);
-    }
+    mp_push_outcome(L, report->outcome, report->device->schedule);
     lua_call(L, 1, 0);
     return 0;
 }
