@@ -334,6 +334,14 @@ function core.interruptible(begins) end
 ---@param reason string of core.stops; another name counts as "error"
 function core.stop_began(reason) end
 
+--- A file of the run's record is about to be written, and the disk may take its time; or it was.
+---@param name "events.tsv"|"journal.jsonl"|"manifest.json"|nil
+function core.disk(name) end
+
+--- The file of this run that the disk took too long for: the loop stood still meanwhile.
+---@return string? path
+function core.hung_file() end
+
 --- Was output let go of because nobody took it?
 ---@return boolean
 function core.muted() end
