@@ -292,6 +292,16 @@ describe("what follows without a pause", function()
     assert.are.equal("OVER", verdict(pairs_at(130, 2, 24), strict))
   end)
 
+  it("is no pair from 40 ms on: above 130 %RMT there is no cell, and it is OVER with the remedy", function()
+    for _, isi in ipairs { 40, 50, 100, 200 } do
+      assert.are.equal("within", verdict(pairs_at(130, 5, 20, mp.ms(isi))))
+      local found = find(report_of(pairs_at(131, 5, 20, mp.ms(isi))), "train duration")
+      assert.are.equal("OVER", found.verdict)
+      assert.matches("at most 130 %RMT", found.nearest, 1, true)
+    end
+    assert.are.equal("beyond tested", verdict(pairs_at(131, 5, 20, mp.ms(39))))
+  end)
+
   it("leaves paired pulses every 5 s as they were, jittered or not", function()
     for _, percent in ipairs { 110, 120, 130 } do
       for _, isi in ipairs { 1.5, 3, 12 } do
