@@ -42,10 +42,12 @@ ALL_LDFLAGS  = $(SAN) $(LDFLAGS)
 LIBS         = $(PKG_LIBS) -lm -lpthread
 
 ENGINE    := $(wildcard engine/*.c)
-BINDINGS  := $(filter-out bindings/main.c,$(wildcard bindings/*.c))
+BINDINGS  := $(filter-out bindings/main.c bindings/pack.c,$(wildcard bindings/*.c))
 TESTS     := $(wildcard tests/engine/test_*.c)
 LUA_TESTS := $(wildcard tests/bindings/test_*.c)
 LUA_FILES := $(shell find scripts protocols tests -name '*.lua' 2>/dev/null)
+MODULES   := $(sort $(shell find scripts/moonpulse -name templates -prune -o -name '*.lua' -print))
+ROOMS     := $(shell find scripts/moonpulse -type d) # newer once a module was renamed or removed
 C_FILES   := $(wildcard engine/*.[ch] bindings/*.[ch] tests/*.h tests/engine/*.[ch] tests/rig/*.[ch] \
                         tests/bench/*.[ch] tests/fuzz/*.c tests/bindings/*.c)
 
@@ -73,8 +75,18 @@ $B/libmoonpulse.a: $(ENGINE_O)
 	@rm -f $@
 	$(Q)$(AR) rcs $@ $^
 
+# the library's modules, compiled, go into the program: bindings/library.h
+$B/pack: $B/bindings/pack.o $B/bindings/library.o
+	$(Q)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) $^ $(LIBS) -o $@
+
+$B/library.packed: $B/pack $(MODULES) $(ROOMS)
+	$(Q)$B/pack $@ scripts $(MODULES)
+
+$B/bindings/packed.o: bindings/packed.S $B/library.packed
+	$(Q)$(CC) -DPACKED='"$B/library.packed"' -c $< -o $@
+
 # -E: C modules of Lua (lfs, cjson) find the host's symbols
-$B/moonpulse: $B/bindings/main.o $(BINDINGS_O) $B/libmoonpulse.a
+$B/moonpulse: $B/bindings/main.o $B/bindings/packed.o $(BINDINGS_O) $B/libmoonpulse.a
 	$(Q)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -Wl,-E $^ $(LIBS) -o $@
 
 # stock lua5.4 brings its own liblua

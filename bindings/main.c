@@ -1,6 +1,7 @@
 /* main.c - the moonpulse command: a Lua host with the engine inside; the rest is Lua. */
 #include "bindings/armed.h"
 #include "bindings/backstop.h"
+#include "bindings/library.h"
 #include "bindings/modules.h"
 
 #include <lauxlib.h>
@@ -24,10 +25,10 @@ static int traceback(lua_State *L)
 /*
  * The library lies beside the program: ../scripts in the source tree's build folder,
  * ../share/moonpulse/scripts where it was installed. Relative entries go: a module must
- * never come from whatever folder the user is in.
+ * never come from whatever folder the user is in. use: a function that gets the folder.
  */
 static const char find_library[] =
-    "local exe = ...\n"
+    "local exe, use = ...\n"
     "local folder = exe:match('^(.*)/[^/]*$')\n"
     "local function exists(path) local f = io.open(path) if f then f:close() end return f end\n"
     "local found\n"
@@ -47,7 +48,16 @@ static const char find_library[] =
     "end\n"
     "package.path = found .. '/?.lua;' .. found .. '/?/init.lua;' .. absolute(package.path)\n"
     "package.cpath = absolute(package.cpath)\n"
+    "use(found)\n"
     "return require 'moonpulse.cli'";
+
+extern const char mp_packed_library[]; // bindings/packed.S
+
+static int use_library(lua_State *L)
+{
+    mp_library_use(L, luaL_checkstring(L, 1), mp_packed_library);
+    return 0;
+}
 
 static int run(lua_State *L) /* (argc, argv) -> exit status */
 {
@@ -70,7 +80,8 @@ static int run(lua_State *L) /* (argc, argv) -> exit status */
     if (luaL_loadbuffer(L, find_library, strlen(find_library), "=moonpulse") != LUA_OK)
         return lua_error(L);
     lua_pushstring(L, path);
-    lua_call(L, 1, 1); // cli
+    lua_pushcfunction(L, use_library);
+    lua_call(L, 2, 1); // cli
     lua_getfield(L, -1, "main");
     lua_getglobal(L, "arg");
     lua_call(L, 1, 1); // status

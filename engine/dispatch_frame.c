@@ -44,6 +44,7 @@ int64_t dispatch_left_ns(const struct mp_dispatcher *d, const struct mp_frame *f
 bool dispatch_part(struct mp_dispatcher *d, const struct dispatch_part *part)
 {
     bool whole, cut;
+    atomic_store(&d->writing, true);
     enum mp_status status = hand_over(dispatch_port(d, part->port), part, &whole, &cut);
     bool to_device = part->port == MP_PORT_DEVICE && part->line == MP_TRIGGER_NONE;
     int64_t now = dispatch_now(d);

@@ -350,7 +350,9 @@ static bool act(struct mp_dispatcher *d, struct mp_next *next)
 
 bool dispatch_step(struct mp_dispatcher *d, struct mp_next *next)
 {
-    if (act(d, next))
+    bool waits = act(d, next);
+    atomic_store_explicit(&d->writing, false, memory_order_release); // a frame without outcome
+    if (waits)
         return true;
     if (!stopped(d)) {
         take_commands(d);

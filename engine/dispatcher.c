@@ -250,6 +250,20 @@ enum mp_status mp_dispatcher_send(struct mp_dispatcher *d, const void *bytes, si
     return push_command(d, &command, err);
 }
 
+bool mp_dispatcher_told(const struct mp_dispatcher *d, int64_t bound_ns)
+{
+    static const struct timespec moment = {.tv_nsec = 50 * MP_NS_PER_US};
+    if (!atomic_load(&d->writing)) // nearly always
+        return true;
+    const int64_t until_ns = mp_clock_ns() + bound_ns;
+    while (atomic_load(&d->writing)) {
+        if (mp_clock_ns() >= until_ns)
+            return false;
+        (void)nanosleep(&moment, NULL);
+    }
+    return true;
+}
+
 bool mp_dispatcher_outcome(struct mp_dispatcher *d, struct mp_outcome *outcome)
 {
     return mp_ring_pop(&d->outcomes, outcome);

@@ -16,6 +16,7 @@
  *   confirmed  atomic count of pulses that the device confirmed, written by the loop thread
  *   believed   atomic count of settings that the device confirmed, written by the loop thread
  *   drained    atomic time up to which the loop thread has read the port, written by it
+ *   writing    atomic flag, written by the dispatcher: a frame may be out that is not told yet
  *   wake       semaphore: ends the dispatcher's wait
  *   flight     see flight.h: slots claimed with an atomic add
  * It calls no Lua, no malloc, no lock, no file I/O and nothing that blocks except the
@@ -147,6 +148,13 @@ void mp_dispatcher_drained(struct mp_dispatcher *dispatcher, int64_t read_ns);
  * the device says that it is not as it was told.
  */
 void mp_dispatcher_believed(struct mp_dispatcher *dispatcher, int64_t total);
+
+/*
+ * Wait until the frame that is being written, if there is one, is told, for at most bound_ns:
+ * on a busy computer the device may answer before the dispatcher thread gets to tell what it
+ * has sent. Loop thread, after it has read the answer. False: bound_ns was not enough.
+ */
+bool mp_dispatcher_told(const struct mp_dispatcher *dispatcher, int64_t bound_ns);
 
 /* The next outcome, in order; false when there is none now. Loop thread. */
 bool mp_dispatcher_outcome(struct mp_dispatcher *dispatcher, struct mp_outcome *outcome);

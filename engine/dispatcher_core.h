@@ -57,6 +57,7 @@ struct mp_dispatcher {
     _Atomic uint64_t confirmed;
     _Atomic int64_t believed;
     _Atomic int64_t drained_ns;
+    _Atomic bool writing; // a frame's first byte may be out, and its outcome is not told yet
     sem_t wake;
     sem_t ready; // the thread has entered its priority
     pthread_t thread;

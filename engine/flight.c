@@ -49,27 +49,37 @@ struct mp_flight_reader {
 enum { PLAY_SHIFT = 64 - MP_FLIGHT_PLAY_BITS };
 static const uint64_t number_mask = (UINT64_C(1) << PLAY_SHIFT) - 1;
 
-enum { HASHED_WORDS = offsetof(struct mp_flight_record, returned_ns) / 8 };
-
 /* FNV-1a over 64-bit words. */
+static uint64_t hash_word(uint64_t hash, uint64_t word)
+{
+    hash = (hash ^ word) * UINT64_C(0x100000001B3);
+    return hash ^ hash >> 29; // a word's high bits reach the low ones
+}
+
 static uint64_t hash_words(const uint64_t *words, size_t count, uint64_t seed)
 {
     uint64_t hash = UINT64_C(0xCBF29CE484222325) ^ seed;
-    for (size_t i = 0; i < count; i++) {
-        hash = (hash ^ words[i]) * UINT64_C(0x100000001B3);
-        hash ^= hash >> 29; // a word's high bits reach the low ones
-    }
+    for (size_t i = 0; i < count; i++)
+        hash = hash_word(hash, words[i]);
     return hash;
 }
 
-/* Of a record without its checksum and returned_ns; place: from 1, 0 in version 1. Never 0. */
+/*
+ * Of a record without its checksum and returned_ns, as its 64-bit words are on a little-endian
+ * machine; place: from 1, 0 in version 1. Never 0. From the fields: a word that is stored in
+ * parts and read whole stalls the processor.
+ */
 static uint32_t checksum(const struct mp_flight_record *record, uint64_t place)
 {
-    struct mp_flight_record copy = *record;
-    uint64_t words[HASHED_WORDS];
-    copy.checksum = 0;
-    memcpy(words, &copy, sizeof words);
-    uint64_t hash = hash_words(words, HASHED_WORDS, place);
+    uint64_t hash = UINT64_C(0xCBF29CE484222325) ^ place;
+    hash = hash_word(hash, (uint64_t)record->kind << 32 | (uint64_t)record->send_kind << 40 |
+                               (uint64_t)record->detail << 48);
+    hash = hash_word(hash, record->action | (uint64_t)record->frame << 32);
+    hash = hash_word(hash, record->number);
+    hash = hash_word(hash, (uint64_t)record->planned_ns);
+    hash = hash_word(hash, (uint64_t)record->due_ns);
+    hash = hash_word(hash, (uint64_t)record->woken_ns);
+    hash = hash_word(hash, (uint64_t)record->sent_ns);
     uint32_t folded = (uint32_t)(hash ^ (hash >> 32));
     return folded == 0 ? 1 : folded;
 }
@@ -196,13 +206,21 @@ bool mp_flight_begin(struct mp_flight *flight, const struct mp_flight_record *re
     *slot = atomic_fetch_add_explicit(&flight->header->claimed, 1, memory_order_relaxed);
     if (*slot >= flight->header->capacity)
         return false;
-    struct mp_flight_record *to = &flight->records[*slot], placed = *record;
+    struct mp_flight_record *to = &flight->records[*slot];
     uint64_t play = atomic_load_explicit(&flight->play, memory_order_relaxed);
-    placed.number = (placed.number & number_mask) | play << PLAY_SHIFT;
-    const size_t after = offsetof(struct mp_flight_record, kind);
-    memcpy((char *)to + after, (const char *)&placed + after, sizeof placed - after);
+    to->kind = record->kind;
+    to->send_kind = record->send_kind;
+    to->detail = record->detail;
+    to->action = record->action;
+    to->frame = record->frame;
+    to->number = (record->number & number_mask) | play << PLAY_SHIFT;
+    to->planned_ns = record->planned_ns;
+    to->due_ns = record->due_ns;
+    to->woken_ns = record->woken_ns;
+    to->sent_ns = record->sent_ns;
+    to->returned_ns = record->returned_ns;
     // a reader of a torn file believes a record only with its checksum: that comes last
-    __atomic_store_n(&to->checksum, checksum(&placed, *slot + 1), __ATOMIC_RELEASE);
+    __atomic_store_n(&to->checksum, checksum(to, *slot + 1), __ATOMIC_RELEASE);
     return true;
 }
 

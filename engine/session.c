@@ -1,6 +1,8 @@
 /* session.c - the ports of a session, what comes from them, and its stops. */
 #include "engine/session_core.h"
 
+#include "engine/clock.h"
+
 #include <poll.h>
 #include <stdlib.h>
 
@@ -121,6 +123,9 @@ static void on_trigger_lost(struct mp_session *s, int status)
     tell_gone(s, MP_PORT_TRIGGER, &err);
 }
 
+/* Of the 500 ms for which the loop may be silent. */
+static const int64_t told_bound_ns = 200 * MP_NS_PER_MS;
+
 static void on_readable(struct mp_session *s, int status)
 {
     const unsigned connection = s->connection; // the owner may close the port meanwhile
@@ -137,6 +142,9 @@ static void on_readable(struct mp_session *s, int status)
             lose_port(s, &err);
             return;
         }
+        struct mp_dispatcher *d = session_dispatcher(s);
+        if (d != NULL && got > 0)
+            (void)mp_dispatcher_told(d, told_bound_ns);
         session_report(s); // what these bytes may answer is known before they are
         if (s->connection != connection)
             return;

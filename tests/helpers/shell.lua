@@ -78,9 +78,9 @@ function M.start(folder, name, arguments, environment, before)
   return setmetatable({ base = base }, Job)
 end
 
---- Wait until test() gives something, for at most 15 s; what it gave.
+--- Wait until test() gives something, for at most two minutes (a busy computer takes its time); what it gave.
 function M.await(test, what)
-  local give_up_ns = core.clock_ns() + 15000000000
+  local give_up_ns = core.clock_ns() + 120000000000
   while core.clock_ns() < give_up_ns do
     local value = test()
     if value then

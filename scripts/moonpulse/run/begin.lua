@@ -1,7 +1,6 @@
 --- What every run begins with: the job, the host's timing, the port.
 local core = require "moonpulse.core"
 local ending = require "moonpulse.run.ending"
-local inside = require "moonpulse.simulation.inside"
 local refusals = require "moonpulse.text.refusal"
 local require_timing = require "moonpulse.doctor.requirement"
 local triggers = require "moonpulse.driver.trigger_path"
@@ -87,7 +86,7 @@ function M.with_port(context, options, simulated, use)
   if not simulated then
     return use(options.port)
   end
-  local where = core.is_virtual() and inside or twins
+  local where = core.is_virtual() and require "moonpulse.simulation.inside" or twins
   local twin <close> = where.start(context.job.driver, context.record.folder .. "/twin.tsv",
     options.fault and options.fault.text)
   context.device.port = where == twins and twin.path or nil

@@ -108,6 +108,9 @@ describe("a protocol file", function()
 
   -- no instruction is counted inside a library call: the program ends, before anything is armed
   it("ends the program where one call takes for ever", function()
+    if shell.program:find("sanitize-thread", 1, true) then
+      pending "the thread sanitizer puts the signal off that ends it until the next call of the system: never"
+    end
     for _, body in ipairs { "local x = ('a'):rep(60):find(('a?'):rep(60) .. ('a'):rep(60))",
       "local x = pcall(string.find, ('a'):rep(1000000), '.-b')" } do
       local status, _, err = shell.moonpulse(folder, "show " .. write(body))

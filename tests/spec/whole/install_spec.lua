@@ -111,6 +111,10 @@ describe("make install", function()
     local status, out = shell.sh(folder, own .. "show itbs600")
     assert.are.equal(0, status)
     assert.matches("pulses +600", out)
+    shell.write(folder .. "/carried.lua", "print(package.searchers[2] 'moonpulse.cli')")
+    status, out = shell.sh(folder, own .. "lua carried.lua") -- compiled, for these sources
+    assert.are.equal(0, status)
+    assert.matches("^function: .*/opt/mp/bin/../share/moonpulse/scripts/moonpulse/cli/init%.lua\n$", out)
     assert.are.equal(0, (shell.sh(folder, own .. "new protocol fresh && " .. own .. "test ./fresh_spec.lua")))
     -- as the default paths of lua5.4 find it in /usr/local
     local lua = ("cd %s && LUA_PATH='%s/share/lua/5.4/?.lua;%s/share/lua/5.4/?/init.lua;;' "

@@ -1,0 +1,135 @@
+#include "bindings/library.h"
+
+#include <fcntl.h>
+#include <lauxlib.h>
+#include <lualib.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+size_t mp_library_size(size_t length, unsigned char bytes[MP_LIBRARY_SIZE_MOST])
+{
+    unsigned char last_first[MP_LIBRARY_SIZE_MOST];
+    size_t count = 0;
+    for (size_t left = length + 1; left != 0; left >>= 7)
+        last_first[count++] = (unsigned char)(left & 0x7f);
+    for (size_t i = 0; i < count; i++)
+        bytes[i] = last_first[count - 1 - i];
+    bytes[count - 1] |= 0x80;
+    return count;
+}
+
+static int by_path(const void *path, const void *module)
+{
+    return strcmp(path, ((const struct mp_library_module *)module)->path);
+}
+
+static const struct mp_library_module *find(const struct mp_library_head *head,
+                                            const char *path)
+{
+    return bsearch(path, head + 1, head->count, sizeof(struct mp_library_module), by_path);
+}
+
+/* Is the file at path, byte for byte, this text? */
+static bool has_text(const char *path, const char *text, size_t size)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    struct stat stat_of;
+    bool same = fd >= 0 && fstat(fd, &stat_of) == 0 && S_ISREG(stat_of.st_mode) &&
+                stat_of.st_size == (off_t)size;
+    char part[16384];
+    size_t at = 0;
+    while (same && at < size) {
+        ssize_t got = read(fd, part, sizeof part);
+        same = got > 0 && (size_t)got <= size - at && memcmp(part, text + at, (size_t)got) == 0;
+        at += same ? (size_t)got : 0;
+    }
+    if (fd >= 0)
+        (void)close(fd);
+    return same;
+}
+
+/* A compiled chunk in four parts: before its source, the source's size, the source, the rest.
+ */
+struct reading {
+    const char *part[4];
+    size_t size[4];
+    size_t next;
+};
+
+static const char *read_part(lua_State *L, void *data, size_t *size)
+{
+    struct reading *reading = data;
+    (void)L;
+    if (reading->next == 4) {
+        *size = 0;
+        return NULL;
+    }
+    *size = reading->size[reading->next];
+    return reading->part[reading->next++];
+}
+
+static int load_compiled(lua_State *L, const char *packed,
+                         const struct mp_library_module *module, const char *source)
+{
+    unsigned char size[MP_LIBRARY_SIZE_MOST];
+    struct reading reading = {
+        .part = {packed + module->before, (const char *)size, source, packed + module->after},
+        .size = {module->before_size, mp_library_size(strlen(source), size), strlen(source),
+                 module->after_size},
+    };
+    return lua_load(L, read_part, &reading, source, "b");
+}
+
+/* A searcher: (name) -> loader, path; nothing where the module is not among the compiled, or
+ * its file is another: then the next searcher finds and compiles it. Upvalues: package, root,
+ * packed.
+ */
+static int search(lua_State *L)
+{
+    const char *name = luaL_checkstring(L, 1);
+    size_t root_size;
+    const char *root = lua_tolstring(L, lua_upvalueindex(2), &root_size);
+    const char *packed = lua_touserdata(L, lua_upvalueindex(3));
+    if (strncmp(name, "moonpulse", strlen("moonpulse")) != 0)
+        return 0;
+    lua_settop(L, 1);
+    lua_getfield(L, lua_upvalueindex(1), "searchpath");
+    lua_pushvalue(L, 1);
+    lua_getfield(L, lua_upvalueindex(1), "path");
+    lua_call(L, 2, 1);
+    const char *path = lua_tostring(L, -1);
+    if (path == NULL || strncmp(path, root, root_size) != 0 || path[root_size] != '/')
+        return 0;
+    const struct mp_library_module *module =
+        find((const struct mp_library_head *)(const void *)packed, path + root_size + 1);
+    if (module == NULL || !has_text(path, packed + module->text, module->text_size))
+        return 0;
+    const char *source = lua_pushfstring(L, "@%s", path);
+    if (load_compiled(L, packed, module, source) != LUA_OK)
+        return 0;
+    lua_pushvalue(L, 2);
+    return 2;
+}
+
+void mp_library_use(lua_State *L, const char *root, const void *packed)
+{
+    const struct mp_library_head *head = packed;
+    if (strncmp(head->lua, lua_ident, sizeof head->lua) != 0)
+        return;
+    lua_getglobal(L, LUA_LOADLIBNAME);
+    lua_getfield(L, -1, "searchers");
+    for (lua_Integer i = luaL_len(L, -1); i >= 2;
+         i--) { // the first one finds what is preloaded
+        lua_geti(L, -1, i);
+        lua_seti(L, -2, i + 1);
+    }
+    lua_pushvalue(L, -2);
+    lua_pushstring(L, root);
+    lua_pushlightuserdata(L, (void *)(uintptr_t)packed);
+    lua_pushcclosure(L, search, 3);
+    lua_seti(L, -2, 2);
+    lua_pop(L, 2);
+}
