@@ -23,12 +23,11 @@ local quote = shell.quote
 ---@param path string where
 function M.copy(root, path)
   local build = path .. "/build"
-  assert(os.execute(("rm -rf %s && mkdir -p %s/tests"):format(quote(path), quote(build))))
+  assert(os.execute(("rm -rf %s && mkdir -p %s"):format(quote(path), quote(build))))
   assert(os.execute(("cd %s && for f in * .luacheckrc .clang-format .ci; do "
     .. "[ $f = build ] || [ $f = runs ] || cp -a $f %s/; done"):format(quote(root), quote(path))))
-  assert(os.execute(("cd %s/build && cp -a engine bindings lib moonpulse libmoonpulse.a %s/ && cp -a "
-    .. "tests/engine tests/bindings tests/rig tests/test_* %s/tests/"):format(quote(root), quote(build),
-    quote(build))))
+  assert(os.execute(("cd %s/build && cp -a engine bindings lib tests moonpulse libmoonpulse.a pack* library* "
+    .. "%s/"):format(quote(root), quote(build))))
   return setmetatable({ root = root, path = path, log = path .. ".log", made = {} }, Tree)
 end
 
