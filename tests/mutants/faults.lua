@@ -161,7 +161,8 @@ end
 ---@return { from: integer, to: integer }[] its functions, in bytes
 function M.of(text, language)
   local tokens = source.tokens(text, language)
-  local at = { text = text, tokens = tokens, pairs = source.pairs_of(tokens), function_ends = {} }
+  local matching, within = source.pairs_of(tokens)
+  local at = { text = text, tokens = tokens, pairs = matching, within = within, function_ends = {} }
   local functions, spans, inside, list = source.functions(tokens, text, language), {}, {}, {}
   local function add(kind, from, to, new)
     list[#list + 1] = { kind = kind, from = from, to = to, text = new }

@@ -104,9 +104,11 @@ local closes = { [")"] = true, ["]"] = true, ["}"] = true }
 --- Of each bracket that opens, the token that closes it.
 ---@param tokens mutants.Token[]
 ---@return table<integer, integer> by the number of the token
+---@return table<integer, integer> of each token the innermost bracket that is open there
 function M.pairs_of(tokens)
-  local matching, open = {}, {}
+  local matching, within, open = {}, {}, {}
   for i, token in ipairs(tokens) do
+    within[i] = open[#open]
     if token.kind == "op" and opens[token.text] then
       open[#open + 1] = i
     elseif token.kind == "op" and closes[token.text] and #open > 0 then
@@ -114,7 +116,7 @@ function M.pairs_of(tokens)
       matching[from], matching[i] = i, from
     end
   end
-  return matching
+  return matching, within
 end
 
 local lua_opens = { ["function"] = true, ["if"] = true, ["do"] = true, ["repeat"] = true }

@@ -39,7 +39,10 @@ local function c_ends(at, i)
   local token, before, after = tokens[i], tokens[i - 1], tokens[i + 1]
   local closes = before.text == ")" and at.pairs[i - 1]
   local behind = closes and tokens[closes - 1].text
-  if not begins_after.c[before.text] and not (behind == "if" or behind == "for" or behind == "while") then
+  local bracket = tokens[at.within[i]]
+  if bracket and bracket.text == "(" then -- what a "for" does after each turn
+    return
+  elseif not begins_after.c[before.text] and not (behind == "if" or behind == "for" or behind == "while") then
     return
   end
   local assigns = { ["("] = true, ["="] = true, ["->"] = true, ["."] = true, ["["] = true, ["++"] = true,
@@ -104,7 +107,7 @@ local function lua_ends(at, i)
 end
 
 --- The last token of the statement that begins with token i; nil if none that can be left out does.
----@param at table tokens, pairs
+---@param at table tokens, pairs, within
 ---@param i integer
 ---@param language "c"|"lua"
 ---@return integer?
