@@ -215,13 +215,14 @@ local lists = {
 
 --- The tests for a source, in the order in which they are asked; none twice.
 ---@param path string
+---@param only_steady boolean? those that wait for no clock
 ---@return mutants.Test[]
-function M.tests(path)
+function M.tests(path, only_steady)
   for _, each in ipairs(lists) do
     if path:find(each[1]) then
       local tests, known = {}, {}
       for _, test in ipairs(each[2]()) do
-        if not known[test.name] then
+        if not known[test.name] and (test.steady or not only_steady) then
           known[test.name] = true
           tests[#tests + 1] = test
         end

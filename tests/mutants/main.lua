@@ -24,6 +24,7 @@ test, or is explained in tests/mutants/explained.tsv.
   --again          judge again what survived; --fresh: everything
   --minutes N      begin none after so many minutes
   --bound N        a first look: tests for at most so many seconds each, not 60
+  --steady         a first look: only tests that wait for no clock
   --list           say what would be planted, and plant nothing
   --jobs N         so many at once (MP_JOBS, or 2)
 
@@ -42,7 +43,7 @@ local function options_of(words)
     local name = words[i]:match("^%-%-(%l+)$")
     if takes[name] and words[i + 1] and takes[name](words[i + 1]) then
       options[name], i = takes[name](words[i + 1]), i + 1
-    elseif name == "again" or name == "fresh" or name == "list" or name == "help" then
+    elseif name == "again" or name == "steady" or name == "fresh" or name == "list" or name == "help" then
       options[name] = true
     else
       io.stderr:write("mutants: what is ", words[i], "?\n", help)
@@ -182,7 +183,7 @@ end
 
 --- Plant one and judge it.
 local function try(run, tree, mutant)
-  local tests = judge.tests(mutant.path)
+  local tests = judge.tests(mutant.path, run.options.steady)
   for _, test in ipairs(tests) do
     usual_s(run.times, tree, test)
   end
