@@ -135,7 +135,8 @@ local lists = {
     return list(spec "safety/gate", steady "experiment/dose", gate, gate_long)
   end },
   { "safety/clock", function()
-    return list(steady "safety/history", steady "safety/sessions", spec "safety/gate", gate, gate_long)
+    return list(steady "safety/clock", steady "safety/history", steady "safety/sessions", spec "safety/gate",
+      gate, gate_long)
   end },
   { "safety/", function()
     return list(gate, steady "experiment/dose", gate_long)
