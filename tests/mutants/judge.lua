@@ -170,9 +170,10 @@ local lists = {
       spec "conformance/conformance")
   end },
   { "record/", function()
-    return list(steady "record/event_rows", steady "whole/one_path", steady "whole/virtual_random",
+    return list(steady "record/event_rows", steady "record/confirmations", steady "whole/one_path",
+      steady "whole/virtual_random",
       steady("whole/five_lists", { env = "MP_PLANS=40" }), spec "record/unproven_end",
-        spec "record/replaced_record",
+      spec "record/replaced_record",
       steady "experiment/virtual_experiment", spec "record/record", spec("record/recover",
         { env = "MP_QUICK=1" }),
       spec "stimulator/unanswered", spec "record/stalled_write", spec "record/full_disk",
