@@ -193,6 +193,15 @@ local function try(run, tree, mutant)
   return verdict
 end
 
+--- The same; nil and why, where the judge itself fails.
+local function tried(run, tree, mutant)
+  local ok, verdict = pcall(try, run, tree, mutant)
+  if ok then
+    return verdict
+  end
+  return nil, type(verdict) == "table" and verdict.judge or verdict
+end
+
 local function save(path, mutant, verdict)
   local row = setmetatable({ seconds = ("%.1f"):format(verdict.seconds) }, { __index = function(_, name)
     return verdict[name] or mutant[name]
@@ -205,9 +214,9 @@ local function work(run, number)
   while not run.problem and os.time() < run.until_s do
     local mutant = run.draw:next()
     if mutant then
-      local ok, verdict = pcall(try, run, tree, mutant)
-      if not ok then
-        run.problem = type(verdict) == "table" and verdict.judge or verdict
+      local verdict, why = tried(run, tree, mutant)
+      if not verdict then
+        run.problem = why
         break
       end
       run.draw.parts[mutant.part].running = run.draw.parts[mutant.part].running - 1
@@ -243,9 +252,12 @@ local function one(run, key)
   if not mutant then
     return "no fault has the key " .. key
   end
-  local tree = trees.copy(lfs.currentdir(), ("%s/%s/tree-1"):format(lfs.currentdir(), folder))
+  local tree = trees.copy(lfs.currentdir(), ("%s/%s/one/tree"):format(lfs.currentdir(), folder))
   report.show(mutant)
-  local verdict = try(run, tree, mutant)
+  local verdict, why = tried(run, tree, mutant)
+  if not verdict then
+    return why
+  end
   save(run.path, mutant, verdict)
   report.line(run, mutant, verdict)
 end
@@ -255,7 +267,13 @@ local function main(options)
     io.write(help)
     return 0
   end
-  os.execute("mkdir -p " .. folder)
+  local own = options.key and folder .. "/one" or folder -- whose copies of the sources these are
+  os.execute("mkdir -p " .. own)
+  local lock <close> = not options.list and core.lock_folder(own) or nil
+  if not lock and not options.list then
+    io.stderr:write("mutants: another one is going on in ", own, "\n")
+    return 2
+  end
   local path, times = ("%s/verdicts-%d.tsv"):format(folder, options.seed), {}
   if options.fresh then
     os.remove(path)
