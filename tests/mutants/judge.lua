@@ -185,9 +185,8 @@ local lists = {
   end },
   { "^engine/events", function() return list(program "test_events", steady "record/event_rows") end },
   { "^bindings/record_file", function()
-    return list(spec "record/private", spec "record/replaced_record", spec "record/full_disk",
-      spec "record/record",
-      program "test_memory")
+    return list(steady "record/record_file", spec "record/private", spec "record/replaced_record",
+      spec "record/full_disk", spec "record/record", program "test_memory")
   end },
   { "^bindings/rows", function()
     return list(steady "report/report_rows", steady "record/event_rows", steady "report/report",
