@@ -261,6 +261,7 @@ function core.create_file(path) end
 ---@return integer? fd
 ---@return boolean? ours is it what path names?
 ---@return integer? lines -1: a part is nothing but zeros, as after a cut
+---@return string? sum of what is there, as core.sum has it; nil: it cannot be read
 function core.file_state(file, path) end
 
 --- A file becomes as open to others as its folder is; if it cannot, nothing happens.
