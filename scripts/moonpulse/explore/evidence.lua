@@ -129,19 +129,23 @@ local function by_onset(a, b)
   return a.index < b.index
 end
 
---- Which written pulse each row is about: a plan that was stopped leaves numbers to the next one.
+--- Which written pulse each row is about: a plan that was stopped leaves numbers to the next one, so that a row
+--- is the next of its plan, or the first of a later one.
 local function fill_numbers(run)
-  local plays, k, base, last = run.plays, 0, 0, 0
+  local plays, k, base, last = run.plays, 1, 0, 0
   if run.scenario.plan then
-    plays = { { start_ns = 0, wanted = run.wanted_pulses } }
+    plays = { { wanted = run.wanted_pulses } }
   end
   table.sort(run.pulses, function(a, b) return (a.number or 0) < (b.number or 0) end)
   for _, row in ipairs(run.pulses) do
-    while plays[k + 1] and plays[k + 1].start_ns and row.planned and row.planned >= plays[k + 1].start_ns - 3 do
-      k, base = k + 1, last
+    for j = k, #plays do
+      local from = j == k and base or last
+      local own = plays[j].wanted and plays[j].wanted[(row.number or 0) - from]
+      if own and row.planned and math.abs(own.ns - row.planned) <= 3 then
+        row.wanted, k, base = own, j, from
+        break
+      end
     end
-    local wanted = plays[k] and not (run.full and run.scenario.script) and plays[k].wanted -- rows may be missing
-    row.wanted = wanted and wanted[(row.number or 0) - base]
     last = row.number or last
   end
 end

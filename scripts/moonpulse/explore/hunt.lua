@@ -26,6 +26,7 @@ end
 --- Take in what a worker told.
 local function take(sum, entry)
   if entry.found then
+    entry.found.seed = math.floor(entry.found.seed)
     sum.found[#sum.found + 1] = entry.found
     return
   end

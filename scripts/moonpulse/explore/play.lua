@@ -64,7 +64,7 @@ local function overheard(run, wire)
 end
 
 --- Overhear what the simulator is sent and says, and ask it at the end how it is.
-local function attend(run, inside)
+local function attend(run, inside, put)
   local served, own = inside.served, getmetatable(inside)
   local receive, wire = served.receive, served.pty
   run.wire, run.began_ns = wire, core.clock_ns()
@@ -78,11 +78,12 @@ local function attend(run, inside)
     run.noted = { witness.header }
     served.log = { write = function(_, text) table.insert(run.noted, text) end, close = nothing }
   end
-  troubles.begin(run)
+  troubles.begin(run, put)
   return setmetatable(inside, { __index = own.__index, __close = function(self)
     troubles.finish(run)
-    run.ended_ns, run.final = core.clock_ns(), served.twin:state()
+    run.ended_ns = core.clock_ns()
     own.__close(self)
+    run.final = served.twin:state()
   end })
 end
 
@@ -155,7 +156,7 @@ local function put_swaps(run, swaps)
     if run.planned and run.scenario.flight then -- what only a run in real time has of its own
       assert(run.record:open_flight(run.planned.pulses, run.planned.marks))
     end
-    return attend(run, start(...))
+    return attend(run, start(...), function(...) swaps:put(...) end)
   end)
   swaps:put(records, "create", function(...)
     local record, message = create(...)

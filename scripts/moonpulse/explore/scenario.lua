@@ -47,7 +47,8 @@ function drawers.port(chance, self)
   if kind == "lost" then
     return { what = "port", kind = kind, at_s = chance:instant(self.lasts) }
   end
-  return { what = "port", kind = kind, at_s = chance:instant(self.lasts), take = chance:draw(0, 3),
+  local most = self.facts.completes and 1 or 3 -- docs/reliability.md, what is known
+  return { what = "port", kind = kind, at_s = chance:instant(self.lasts), take = chance:draw(0, most),
     stall_ms = chance:pick { 0.4, 0.9, 2, 30, 700 } }
 end
 

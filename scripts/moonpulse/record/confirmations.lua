@@ -7,8 +7,8 @@ local M, Record = {}, {}
 --- does not fit what was set.
 local function delivered(self, row, confirmed_ns, reply, value, status)
   for _, each in ipairs(row.rows or { row }) do
-    if not each.cut or confirmed_ns >= each.due_ns then -- a burst cut short may have begun
-      each.sent_ns = each.sent_ns or each.due_ns
+    if not each.cut or confirmed_ns >= each.due_ns - each.late_by_ns then -- a burst cut short may have begun
+      each.sent_ns = each.sent_ns or math.min(each.due_ns, confirmed_ns)
       each.confirmed_ns, each.reply, each.status = confirmed_ns, reply, status or "delivered"
       if not trains.ahead(each, confirmed_ns) then
         each.open = nil

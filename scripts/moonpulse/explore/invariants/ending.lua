@@ -60,8 +60,9 @@ return {
     when = function(run) return run.result.status ~= nil and not run.full end,
     check = function(run)
       local wanted = words_of[run.result.status]
-      return wanted and wanted ~= run.status and not (run.result.status == "stopped" and (run.status == 2
-        or run.status == 3)) and ("it says %s, the exit status is %d"):format(run.result.status, run.status)
+      local unsafe = run.status == 4 and run.message:find("NOT CONFIRMED SAFE", 1, true)
+      return wanted and wanted ~= run.status and not unsafe and not (run.result.status == "stopped"
+        and (run.status == 2 or run.status == 3)) and ("it says %s, the exit status is %d"):format(run.result.status, run.status)
         or nil
     end },
   { name = "not-left-running", says = "No record is left at running, but one that the disk did not take.",

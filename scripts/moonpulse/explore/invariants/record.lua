@@ -1,5 +1,7 @@
 --- The record is whole: its rows in order, their counts those of the manifest, and all of it what the simulator
 --- gave.
+local troubles = require "moonpulse.explore.trouble"
+
 local function seconds(ns)
   return ("%.9f s"):format(ns / 1e9)
 end
@@ -128,7 +130,7 @@ return {
       end
     end },
   { name = "confirmed-after-sent", says = "No confirmation comes before its pulse has left.",
-    when = has_rows,
+    when = function(run) return has_rows(run) and not troubles.has(run.scenario, "port", "stalled") end,
     check = function(run)
       for _, row in ipairs(run.pulses) do
         if row.confirmed and row.sent and row.timed_by == "host" and row.confirmed < row.sent - 2000
