@@ -29,6 +29,7 @@ local M = {}
 
 local function nothing() end
 
+local most_after_ns = 10000000000 -- of virtual time, for what a script began to come to its end
 local most_flight = 12000 -- records: room for what a scenario gives, and little to clear
 
 
@@ -84,6 +85,10 @@ local function attend(run, inside, put)
     run.ended_ns = core.clock_ns()
     own.__close(self)
     run.final = served.twin:state()
+    local until_ns = run.ended_ns + most_after_ns
+    while core.tasks() > run.tasks and core.clock_ns() < until_ns do -- parts of a script that still wait
+      core.wait(0.1)
+    end
   end })
 end
 
@@ -204,7 +209,8 @@ end
 ---@return table run
 function M.run(scenario, folder, plant)
   local run = { scenario = scenario, facts = facts.known[scenario.device], told = {}, stops = {}, met = {},
-    heard = {}, replies = {}, sessions = {}, plays = {}, arms = {}, marks = {}, waiting = {} }
+    heard = {}, replies = {}, sessions = {}, plays = {}, arms = {}, marks = {}, waiting = {},
+    tasks = core.tasks() }
   run.largest = function()
     return lfs.attributes(run.record.folder .. "/events.tsv", "size") or 0
   end
