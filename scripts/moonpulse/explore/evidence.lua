@@ -150,10 +150,12 @@ local function fill_numbers(run)
   end
 end
 
---- Which row tells of which pulse: by their time alone. A write that stalls has begun at any time until then.
+--- Which row tells of which pulse: by their time alone. A write that stalls has begun at any time until then, and
+--- the simulator, which has no turn meanwhile either, may be that much late.
 local function match(run)
   local within = math.max(2000, run.facts.clock_ns)
   local stalls = troubles.has(run.scenario, "port", "stalled")
+  local late = within + (stalls and math.floor(stalls.stall_ms * 1e6) or 0)
   local sent, at = {}, 1
   for _, row in ipairs(run.rows) do
     if row.event == "pulse" and row.onset and (row.sent or row.status == "delivered"
@@ -164,7 +166,7 @@ local function match(run)
   end
   table.sort(sent, by_onset)
   for _, pulse in ipairs(run.given) do
-    while sent[at] and sent[at].onset < pulse.at - within do
+    while sent[at] and sent[at].onset < pulse.at - late do
       at = at + 1
     end
     if sent[at] and pulse.at >= sent[at].from then

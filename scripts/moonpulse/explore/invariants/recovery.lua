@@ -1,4 +1,6 @@
 --- What recovers a run: its flight record and journal are worth as much as the live record.
+local troubles = require "moonpulse.explore.trouble"
+
 local function had_flight(run)
   return run.recovered and run.events_text and run.start_ns and run.result.status and not run.full
 end
@@ -29,7 +31,8 @@ return {
   { name = "recovered-has-all", says = "Also of a record that the disk did not take, every pulse given is recovered.",
     when = function(run) return run.recovered and run.recovered.text and run.given[1] end,
     check = function(run)
-      local within, at = math.max(2000, run.facts.clock_ns), 1
+      local stalls, at = troubles.has(run.scenario, "port", "stalled"), 1
+      local within = math.max(2000, run.facts.clock_ns) + (stalls and stalls.stall_ms * 1e6 or 0)
       local rows = run.recovered.rows
       for _, pulse in ipairs(run.given) do
         while rows[at] and rows[at].onset < pulse.at - within do
