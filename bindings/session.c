@@ -133,7 +133,8 @@ static void set_send(lua_State *L, const struct device *device, const struct mp_
  * sent, skipped, not_taken, mark: of the plan, see moonpulse.Outcome (types.lua):
  * send, number, planned_ns, due_ns, entered_ns, returned_ns, in nanoseconds from the plan's
  * start; action and frame from 1, of a mark its text instead. stopped: at_ns (monotonic),
- * safe_sent (the port took the whole safe frame), safes (so many).
+ * safe_sent (the port took the whole safe frame), safes (so many), cut_ns (monotonic; nil:
+ * nothing that was sent is in doubt).
  */
 static int tell_outcome(lua_State *L)
 {
@@ -148,6 +149,8 @@ static int tell_outcome(lua_State *L)
     if (out->kind == MP_OUT_STOPPED) {
         set_integer(L, "at_ns", out->entered_ns);
         set_integer(L, "safes", out->safes);
+        if (out->cut_ns != 0)
+            set_integer(L, "cut_ns", out->cut_ns);
         lua_pushboolean(L, out->safe_sent);
         lua_setfield(L, -2, "safe_sent");
     } else if (out->kind != MP_OUT_FINISHED && out->kind != MP_OUT_ONEOFF) {

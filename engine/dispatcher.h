@@ -72,6 +72,8 @@ struct mp_outcome {
     enum mp_stop stop; // stopped: why; skipped, sent: late, close or setting
     bool safe_sent;    // stopped: the whole safe frame was taken by the port
     uint8_t safes;     // stopped: so many of them, each with an answer if the device gives one
+    int64_t cut_ns;    // stopped: of what the device should have had from then on (monotonic,
+                       // without its latency) nobody knows whether it has it; 0: of nothing
     struct mp_send send; // sent, skipped, mark: which
     int64_t start_ns;    // monotonic instant that the times in send count from
     int64_t woken_ns;    // when the wait ended

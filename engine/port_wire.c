@@ -145,9 +145,10 @@ static enum mp_status wire_write(struct mp_port *port, const void *bytes, size_t
 }
 
 /* What has not begun to leave. */
-static void wire_discard(struct mp_port *port)
+static int wire_discard(struct mp_port *port)
 {
     struct mp_wire *wire = port->wire;
+    size_t before = wire->out_length;
     int64_t now = mp_world_now(wire->world);
     while (wire->message_count > 0 && wire->messages[wire->message_count - 1].begins_ns > now) {
         wire->message_count--;
@@ -156,11 +157,12 @@ static void wire_discard(struct mp_port *port)
     }
     if (wire->message_count == 0)
         mp_world_cancel(wire->world, &wire->arrives);
+    return wire->far_open ? (int)(before - wire->out_length) : -1;
 }
 
 static int wire_queued(const struct mp_port *port)
 {
-    return (int)port->wire->out_length;
+    return port->wire->far_open ? (int)port->wire->out_length : -1;
 }
 
 static int wire_move(struct mp_port *port, enum mp_trigger_line line, bool high)

@@ -446,6 +446,11 @@
 ---@field passing moonpulse.Row[] of trains that run
 ---@field train_end_ns integer? monotonic: so long the last one may take
 ---@field cut moonpulse.Row[]? of a train that a stop cut
+---@field had_ns integer what was sent up to then the device has: it confirmed a pulse that came behind it
+---@field claimed_ns integer the latest row in the file that says "sent" was
+---@field discards { from_ns: integer, index: integer }[] record/discarded.lua: up to that row of the file
+---   what was sent from then on was perhaps thrown away
+---@field perhaps integer pulses that a stop perhaps threw away: after close()
 ---@field sent_frames table<string, boolean>? what plans sent: record/ignored.lua
 ---@field sum moonpulse.core.Sum of what was written
 ---@field events_sum string? checksum of events.tsv: close()

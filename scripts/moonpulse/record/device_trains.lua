@@ -38,7 +38,7 @@ local function row_of(start, onset, number)
   return {
     event = "pulse", pulse = number, engine_number = start.number, tail = onset.tail,
     planned_ns = start.planned_ns + onset.ns, sent_ns = start.sent_ns + onset.ns,
-    due_ns = start.sent_ns + onset.ns,
+    due_ns = start.sent_ns + onset.ns, begun_ns = start.sent_ns,
     at_ns = start.now_ns + onset.ns, passes_ns = start.left_ns + onset.ns, timed_by = "device",
     late_by_ns = start.late_ns, -- a write that stalled may have begun in time
     action = start.action,

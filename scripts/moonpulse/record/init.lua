@@ -2,6 +2,7 @@
 local cjson = require "cjson"
 local confirmations = require "moonpulse.record.confirmations"
 local core = require "moonpulse.core"
+local discards = require "moonpulse.record.discarded"
 local files = require "moonpulse.record.file"
 local folders = require "moonpulse.record.folder"
 local order = require "moonpulse.record.order"
@@ -12,6 +13,7 @@ local M = {}
 local Record = {}
 Record.__index = Record
 confirmations.into(Record)
+Record.discarded = discards.from
 
 local room_kept = 2048 -- flight records for what comes beside the plans
 local window_ns = 1000000000 -- rows of a live run wait so long for others that belong before them
@@ -30,6 +32,7 @@ local function record_in(folder, path, file)
     lateness = {}, worst_us = 0, skipped_by = {}, passing = {}, extra = 0, trains = {},
     pulses_unmeasured = 0, -- sent, and timed by the stimulator
     starts = 0, last_number = 0, lasts_ns = 0,
+    had_ns = math.mininteger, claimed_ns = math.mininteger, discards = {}, perhaps = 0,
   }, Record)
 end
 
@@ -86,7 +89,12 @@ function M.in_memory()
       return true
     end,
   }
-  return record_in("", nil, file), function() return table.concat(parts) end
+  local record = record_in("", nil, file)
+  return record, function()
+    local text = table.concat(parts)
+    return record.discards[1] and text:gsub("[^\n]+", function(line) return discards.mended(record, line) end)
+      or text
+  end
 end
 
 local function fields(action)
@@ -192,6 +200,7 @@ local function write_row(self, row, onset_ns)
   else
     self.written_ns = onset_ns
   end
+  discards.written(self, row)
   local text = core.event_row(row)
   self.sum:add(text)
   self:wrote(self.file:write(text))
@@ -443,8 +452,9 @@ function Record:close()
     self.lost = self.changed
   end
   self:wrote(self.file:close())
-  if self.disordered and self.path and not self.lost then
-    self:wrote(order.settle(self.path))
+  if (self.disordered or self.discards[1]) and self.path and not self.lost then
+    self:wrote(discards.settle(self, self.path)) -- by the numbers that the rows still have
+    self:wrote(not self.disordered or order.settle(self.path))
     self.events_sum = core.file_sum(self.path)
   else
     self.events_sum = self.sum:text()

@@ -70,6 +70,7 @@ local function replay(record, list, play, times, driver, given)
     elseif entry.kind == "confirm" then
       confirm(record, entry, run_ns, driver, given)
     elseif entry.kind == "stopped" and not halted then
+      outcomes.cut(record, entry.planned_ns, play.latency_ns)
       record:halt(entry.sent_ns)
       halted = true
     elseif entry.kind == "left" then
@@ -231,6 +232,8 @@ function M.all(record, flight, entries, driver, said)
     end
   end
   pass_unknown(record, run, math.maxinteger)
+  local cut_ns = flight_of.cut_by_guard(flight.list)
+  outcomes.cut(record, cut_ns, 0)
   -- of an older version one sentence says just that
   return complete and #said == (flight.losses.version == 1 and 1 or 0), planned, run.unknown
 end

@@ -39,6 +39,7 @@ function M.hear(self, out)
     self:wake()
   elseif out.what == "stopped" then
     self.listening:safe(out.at_ns, out.safes)
+    outcomes.cut(self.record, out.cut_ns, self.latency_ns)
     self:has_stopped(out.stop, out.safe_sent, out.at_ns)
   elseif out.send then -- of the plan
     local now_ns = core.clock_ns()

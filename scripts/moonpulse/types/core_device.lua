@@ -80,6 +80,8 @@ function Wire:close() end
 ---@field at_ns integer monotonic
 ---@field safe_sent boolean the port took all of it
 ---@field safes integer so many of them
+---@field cut_ns integer? of what the device should have had from then on (monotonic, without its latency)
+---   nobody knows whether it has it; nil: of nothing
 
 ---@class moonpulse.core.Other an outcome of no frame of the plan
 ---@field what "finished"|"oneoff"

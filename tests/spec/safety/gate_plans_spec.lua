@@ -315,6 +315,29 @@ describe("what follows without a pause", function()
     assert.are.equal("OVER", verdict((pairs_at(130, 3, 3) .. mp.rest(2.9)) * 60))
   end)
 
+  it("takes of single pulses in a row the nearest one alone, the others have their pauses", function()
+    local rule, before = "pulses without a pause", pairs_at(60, 3, 5) .. mp.rest(2.9)
+    --- Single pulses 6 s apart, one of them stronger, and pairs before and behind them.
+    local function around(strong, channel)
+      local singles
+      for i = 1, 9 do
+        local pulse = mp.pulse(rmt(i == strong and 200 or 120))
+        pulse = channel and mp.together { [channel] = pulse, b = mp.pulse(rmt(60)) } or pulse
+        singles = singles and singles .. mp.rest(6) .. pulse or pulse
+      end
+      return before .. singles .. mp.rest(3.5) .. pairs_at(60, 3, 5)
+    end
+    for _, channel in ipairs { false, "a" } do
+      for strong = 2, 8 do
+        assert.is_nil(verdict_of(around(strong, channel), rule))
+      end
+      assert.are.equal("OVER", verdict_of(around(1, channel), rule))
+      assert.are.equal("OVER", verdict_of(around(9, channel), rule))
+    end
+    -- the row's length is no part of what goes on without a pause
+    assert.is_nil(verdict_of(before .. mp.pulse(rmt(130)):times(100, { every = 6 }), rule))
+  end)
+
   it("is one of several channels together", function()
     local pair = pairs_at(200, 1, 1)
     local plan = (mp.together { a = pair } .. mp.rest(2) .. mp.together { b = pair } .. mp.rest(2)) * 20

@@ -84,7 +84,7 @@ describe("a fault of the stimulator", function()
   --- Every pulse the twin took is in the record, in order; how many are there, how many delivered. What it
   --- reported beyond those is there, too.
   local function check_record(path, log)
-    local seen, recorded, delivered = 0, 0, 0
+    local seen, recorded, delivered, claimed = 0, 0, 0, 0
     for _, row in ipairs(log) do
       seen = seen + (row.event == "pulse" and 1 or 0)
     end
@@ -101,10 +101,13 @@ describe("a fault of the stimulator", function()
         delivered = delivered + 1
         assert.are.equal(delivered, recorded) -- none is delivered behind one that is not
         assert.is_truthy(tonumber(row.onset_confirmed_us))
-      else
-        assert.are.same({ "sent", "n/a", "n/a" }, { row.status, row.onset_confirmed_us, row.reply })
+      else -- a stop by a fault throws away what a pseudo-terminal holds, which does not say what that is
+        claimed = claimed + (row.status == "sent" and 1 or 0)
+        assert.is_true(row.status == "sent" or row.status == "perhaps_sent", row.status)
+        assert.are.same({ "n/a", "n/a" }, { row.onset_confirmed_us, row.reply })
       end
     end
+    assert.is_true(claimed == 0 or delivered + claimed <= seen)
     return seen, recorded, delivered, unasked
   end
 
