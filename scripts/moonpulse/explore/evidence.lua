@@ -158,8 +158,7 @@ local function match(run)
   local late = within + (stalls and math.floor(stalls.stall_ms * 1e6) or 0)
   local sent, at = {}, 1
   for _, row in ipairs(run.rows) do
-    if row.event == "pulse" and row.onset and (row.sent or row.status == "delivered"
-      or row.status == "perhaps_sent" or row.status == "otherwise") then
+    if row.event == "pulse" and row.onset then
       sent[#sent + 1] = row
       row.from = (stalls and row.planned or row.onset) - within
     end
@@ -174,7 +173,7 @@ local function match(run)
       at = at + 1
     end
   end
-  run.sent = sent
+  run.sent = sent -- and those that were to be
 end
 
 --- Read what the run left into lists, in run.

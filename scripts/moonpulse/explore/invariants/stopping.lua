@@ -169,10 +169,10 @@ return {
         end
       end
     end },
-  { name = "finished-is-whole", says = "A run that says that it finished has given every pulse of its plan.",
+  { name = "finished-is-whole", says = "Also of a disturbed run: one that says that it finished has given every pulse.",
     when = function(run)
-      return run.ok and run.result.stop == "finished" and run.scenario.plan and (run.facts.confirms
-        or not had_port_trouble(run))
+      return run.ok and run.result.stop == "finished" and run.scenario.plan and run.wanted[1]
+        and run.scenario.troubles[1] and (run.facts.confirms or not had_port_trouble(run))
     end,
     check = function(run)
       local left_out = 0
