@@ -1,6 +1,6 @@
---- A planted fault for each invariant of moonpulse.explore: what a product at fault would have left of a run, such
---- that this invariant fails and no other. { invariant, scenario, left(run) }; again: played twice; recover: recovered,
---- too; listed(own): in place of what lists a plan.
+--- A planted fault for each invariant of moonpulse.explore: what a product at fault would have left of a
+--- run, such that this invariant fails and no other. { invariant, scenario, left(run) }; again: played
+--- twice; recover: recovered, too; listed(own): in place of what lists a plan.
 local runs = require "explore.scenarios"
 
 local ms, s = 1000000, 1000000000
@@ -66,14 +66,16 @@ return {
   { "given-as-written", runs.quiet, lose_given },
   { "strength-as-written", runs.quiet, function(run) run.given[1].mso = 41 end },
   { "output-as-written", runs.outputs, function(run) run.given[1].channel = "3" end },
-  { "recorded-as-written", runs.quiet, function(run) run.pulses[2].planned = run.pulses[2].planned + 1000 end },
+  { "recorded-as-written", runs.quiet,
+    function(run) run.pulses[2].planned = run.pulses[2].planned + 1000 end },
   { "recorded-once", runs.quiet, function(run) run.pulses[2].number = 1 end },
   { "marks-recorded", runs.quiet, function(run) mark_row(run).reply = "another" end },
   -- sending
   { "none-early", runs.clock, function(run) run.given[3].at = run.given[3].at - ms // 2 end },
   { "none-late", runs.clock, function(run) run.given[8].at = run.given[8].at + 2 * ms end },
   { "none-twice", runs.key, function(run)
-    add_given(run, { ns = run.given[1].ns + s // 2, at = run.given[1].at + s // 2, channel = "1", mso = 40 }, 2)
+    add_given(run, { ns = run.given[1].ns + s // 2, at = run.given[1].at + s // 2, channel = "1", mso = 40 },
+      2)
   end },
   { "none-more-than-written", runs.key, function(run)
     for i = 1, 6 do
@@ -159,7 +161,8 @@ return {
   end },
   { "confirmed-after-sent", runs.quiet, function(run) run.pulses[2].confirmed = run.pulses[2].sent - ms end },
   { "sent-is-counted", runs.quiet, function(run) run.result.pulses_sent = run.result.pulses_sent + 1 end },
-  { "every-row-is-counted", runs.perhaps, function(run) run.result.pulses_sent = run.result.pulses_sent + 1 end },
+  { "every-row-is-counted", runs.perhaps,
+    function(run) run.result.pulses_sent = run.result.pulses_sent + 1 end },
   { "confirmed-is-counted", runs.quiet, function(run)
     run.result.pulses_confirmed = run.result.pulses_confirmed + 1
   end },
@@ -172,10 +175,12 @@ return {
   { "nothing-left-over", runs.quiet, function(run) run.files["events.tsv.new"] = "rw-------" end },
   -- recovery
   { "recovers", runs.quiet, function(run) run.recovered.why = "it is damaged" end, recover = true },
-  { "recovered-is-live", runs.quiet, function(run) run.recovered.text = run.recovered.text:gsub("delivered", "sent", 1) end, recover = true },
+  { "recovered-is-live", runs.quiet, function(run) run.recovered.text = run.recovered.text:gsub("delivered",
+    "sent", 1) end, recover = true },
   { "recovered-has-all", runs.quiet, function(run) table.remove(run.recovered.rows) end, recover = true },
   { "recovered-counts", runs.quiet, function(run) run.recovered.summary.sent = 7 end, recover = true },
-  { "recovered-is-undamaged", runs.quiet, function(run) run.recovered.summary.said = { "1 record is torn" } end, recover = true },
+  { "recovered-is-undamaged", runs.quiet,
+    function(run) run.recovered.summary.said = { "1 record is torn" } end, recover = true },
   -- ending
   { "no-error-of-our-own", runs.quiet, function(run) run.message = "attempt to index a nil value" end },
   { "known-exit-status", runs.refused_late, function(run) run.status = 7 end },

@@ -129,8 +129,8 @@ local function by_onset(a, b)
   return a.index < b.index
 end
 
---- Which written pulse each row is about: a plan that was stopped leaves numbers to the next one, so that a row
---- is the next of its plan, or the first of a later one.
+--- Which written pulse each row is about: a plan that was stopped leaves numbers to the next one, so that a
+--- row is the next of its plan, or the first of a later one.
 local function fill_numbers(run)
   local plays, k, base, last = run.plays, 1, 0, 0
   if run.scenario.plan then
@@ -150,8 +150,8 @@ local function fill_numbers(run)
   end
 end
 
---- Which row tells of which pulse: by their time alone. A write that stalls has begun at any time until then, and
---- the simulator, which has no turn meanwhile either, may be that much late.
+--- Which row tells of which pulse: by their time alone. A write that stalls has begun at any time until
+--- then, and the simulator, which has no turn meanwhile either, may be that much late.
 local function match(run)
   local within = math.max(2000, run.facts.clock_ns)
   local stalls = troubles.has(run.scenario, "port", "stalled")

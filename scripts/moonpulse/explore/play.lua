@@ -38,6 +38,10 @@ local most_flight = 12000 -- records: room for what a scenario gives, and little
 local Swaps = {}
 Swaps.__index = Swaps
 
+--- Put value in the place of owner[key], until this is closed.
+---@param owner table
+---@param key any
+---@param value any
 function Swaps:put(owner, key, value)
   self[#self + 1] = { owner, key, rawget(owner, key) }
   owner[key] = value
@@ -116,7 +120,8 @@ local kinds = {}
 function kinds.protocol(run, options, given)
   local plan = plans.build(run.scenario.plan)
   run.plan = plan
-  given.protocol = protocols.protocol { id = "explored", name = "Explored", plan = function() return plan end }
+  given.protocol = protocols.protocol { id = "explored", name = "Explored",
+    plan = function() return plan end }
   given.plan, given.drawn = common.build(options, given.protocol, {})
   given.facts = common.measure(given.plan, options.seed)
   run.planned = given.facts

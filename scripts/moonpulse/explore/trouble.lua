@@ -1,5 +1,5 @@
---- What goes wrong in a run, and who stops it, at instants of virtual time: ports, disk, clock, operator. What
---- the device itself does wrong is moonpulse.simulation.faults'.
+--- What goes wrong in a run, and who stops it, at instants of virtual time: ports, disk, clock, operator.
+--- What the device itself does wrong is moonpulse.simulation.faults'.
 local core = require "moonpulse.core"
 local stops = require "moonpulse.run.stop_sources"
 
@@ -17,15 +17,15 @@ end
 local sources = {
   key = function(run) stops.interrupt(run.job, "key") end,
   signal = function(run)
-    session_of(run):latch "signal" -- the handler
+    session_of(run):stop("signal", true) -- the handler
     core.wait(heard_ns / 1e9)
     if not run.over then
       run.job.signal = run.job.signal or signals
       stops.interrupt(run.job, "signal")
     end
   end,
-  line = function(run) session_of(run):latch "line" end,
-  guard = function(run) session_of(run):latch "guard" end,
+  line = function(run) session_of(run):stop("line", true) end,
+  guard = function(run) session_of(run):stop("guard", true) end,
 }
 
 local function state_of(run)

@@ -19,7 +19,8 @@ describe("the invariants of explore", function()
   local function broken_by(plant)
     local listed = plans.listed
     plans.listed = plant.listed and plant.listed(listed) or listed
-    local ok, broken, run = pcall(judges.judge, judge, plant[2], { again = plant.again, recover = plant.recover,
+    local ok, broken, run = pcall(judges.judge, judge, plant[2], { again = plant.again,
+      recover = plant.recover,
       after = plant[3] })
     plans.listed = listed
     assert(ok, broken)
@@ -59,7 +60,8 @@ describe("the invariants of explore", function()
 
   it("have a planted fault each", function()
     for _, each in ipairs(invariants.all) do
-      assert(planted[each.name], each.name .. " is never shown to fire: plant a fault in tests/explore/plants.lua")
+      assert(planted[each.name], each.name
+        .. " is never shown to fire: plant a fault in tests/explore/plants.lua")
     end
     assert.is_false(core.is_virtual())
   end)

@@ -65,10 +65,12 @@ local function judged_pulses(run)
 end
 
 return {
-  { name = "rests-within-bounds", says = "A rest that chance decides on lasts no less and no longer than asked.",
+  { name = "rests-within-bounds",
+    says = "A rest that chance decides on lasts no less and no longer than asked.",
     when = function(run) return run.listed[1] end,
     check = function(run) return run.drawn_wrong end },
-  { name = "listed-as-written", says = "The plan is listed (moonpulse events) as it was written, to the nanosecond.",
+  { name = "listed-as-written",
+    says = "The plan is listed (moonpulse events) as it was written, to the nanosecond.",
     when = was_listed,
     check = function(run) return difference(run, run.listed, "listed") end },
   { name = "judged-as-written", says = "The gate judges as many pulses as the plan has.",

@@ -1,5 +1,5 @@
---- The record is whole: its rows in order, their counts those of the manifest, and all of it what the simulator
---- gave.
+--- The record is whole: its rows in order, their counts those of the manifest, and all of it what the
+--- simulator gave.
 local troubles = require "moonpulse.explore.trouble"
 
 local function seconds(ns)
@@ -24,9 +24,9 @@ local left_out = { late = true, close = true, setting = true, not_taken = true }
 local known = { delivered = true, sent = true, otherwise = true, late = true, close = true, setting = true,
   stopped = true, perhaps_sent = true, not_taken = true, passed = true }
 
-local header = "onset\tduration\ttrial_type\tindex\tevent\tpulse\tonset_planned_us\tonset_sent_us\t"
-  .. "onset_confirmed_us\tlateness_us\tchannel\tintensity_mso\tintensity\tintensity_ref\tstatus\treply\ttimed_by\t"
-  .. "setting_proof\n"
+local header = table.concat({ "onset", "duration", "trial_type", "index", "event", "pulse", "onset_planned_us",
+  "onset_sent_us", "onset_confirmed_us", "lateness_us", "channel", "intensity_mso", "intensity", "intensity_ref",
+  "status", "reply", "timed_by", "setting_proof" }, "\t") .. "\n"
 
 local function has_rows(run)
   return is_closed(run) and run.rows[1]
@@ -115,7 +115,8 @@ return {
     check = function(run)
       for _, row in ipairs(run.pulses) do
         if row.status == "delivered" and not row.pulse
-          and not (row.timed_by == "device" and troubles.has(run.scenario, "device")) then -- it broke in a train
+          and not (row.timed_by == "device" and troubles.has(run.scenario,
+            "device")) then -- it broke in a train
           return ("pulse %d is recorded as delivered at %s, and the simulator gave none"):format(row.number,
             seconds(row.onset))
         end
@@ -147,7 +148,8 @@ return {
       local surely = count(run, function(row) return gave[row.status] and row.status ~= "perhaps_sent" end)
       local most = count(run, function(row) return gave[row.status] or row.sent end)
       local said = run.result.pulses_sent
-      return (said > most or said < surely) and ("%d are counted, %d to %d rows are"):format(said, surely, most)
+      return (said > most or said < surely) and ("%d are counted, %d to %d rows are"):format(said, surely,
+        most)
         or nil
     end },
   { name = "every-row-is-counted", says = "Each pulse of the record is counted as sent or as skipped, once.",
@@ -177,11 +179,13 @@ return {
         return left_out[row.status] or row.status == "stopped" or row.status == "perhaps_sent"
       end)
       local said = run.result.pulses_skipped
-      return (said > most or said < surely) and ("%d are counted, %d to %d rows are"):format(said, surely, most)
+      return (said > most or said < surely) and ("%d are counted, %d to %d rows are"):format(said, surely,
+        most)
         or nil
     end },
   { name = "planned-is-counted", says = "The manifest counts as planned the pulses that are written.",
-    when = function(run) return is_closed(run) and run.result.pulses_planned and run.scenario.plan and run.wanted[1] end,
+    when = function(run) return is_closed(run) and run.result.pulses_planned and run.scenario.plan
+      and run.wanted[1] end,
     check = function(run)
       return run.result.pulses_planned ~= #run.wanted_pulses and ("%d are counted, %d are written"):format(
         run.result.pulses_planned, #run.wanted_pulses) or nil
@@ -193,7 +197,8 @@ return {
       return run.result.events_sum ~= sum and ("it is %s, the manifest says %s"):format(sum,
         run.result.events_sum) or nil
     end },
-  { name = "journal-is-whole", says = "The lines of the journal are numbered, whole, and each plan is there once.",
+  { name = "journal-is-whole",
+    says = "The lines of the journal are numbered, whole, and each plan is there once.",
     when = function(run) return run.journal[1] and not run.full end,
     check = function(run)
       local plays = 0
@@ -206,7 +211,8 @@ return {
           return ("line %d has plan %s, %d is due"):format(i, tostring(entry.play), plays)
         end
       end
-      return plays < #run.plays and ("%d plans were played, the journal has %d"):format(#run.plays, plays) or nil
+      return plays < #run.plays and ("%d plans were played, the journal has %d"):format(#run.plays, plays)
+        or nil
     end },
   { name = "script-marks-recorded", says = "Each mark that a script set is in the record, once.",
     when = function(run) return is_closed(run) and run.marks[1] end,
@@ -231,7 +237,8 @@ return {
         end
       end
     end },
-  { name = "nothing-left-over", says = "A run leaves no file of its making that is not named in docs/record.md.",
+  { name = "nothing-left-over",
+    says = "A run leaves no file of its making that is not named in docs/record.md.",
     when = function(run) return run.files and not run.full end,
     check = function(run)
       local own = { ["events.tsv"] = true, ["manifest.json"] = true, ["report.html"] = true,

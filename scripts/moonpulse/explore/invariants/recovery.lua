@@ -28,7 +28,8 @@ return {
       local line, live, recovered = differing(run.events_text, run.recovered.text)
       return line and ("line %d: live %q, recovered %q"):format(line, live, recovered) or nil
     end },
-  { name = "recovered-has-all", says = "Also of a record that the disk did not take, every pulse given is recovered.",
+  { name = "recovered-has-all",
+    says = "Also of a record that the disk did not take, every pulse given is recovered.",
     when = function(run) return run.recovered and run.recovered.text and run.given[1] end,
     check = function(run)
       local stalls, at = troubles.has(run.scenario, "port", "stalled"), 1
@@ -40,7 +41,8 @@ return {
         end
         local row = rows[at]
         if not row or (row.planned or row.onset) > pulse.at + within then
-          return ("a pulse was given at %.9f s, and no row is recovered that tells of it"):format(pulse.at / 1e9)
+          return ("a pulse was given at %.9f s, and no row is recovered that tells of it"):format(
+            pulse.at / 1e9)
         end
       end
     end },
