@@ -12,6 +12,8 @@
 #   make mutants             300 small faults, planted one at a time: is each found? MUTANTS=--help says more
 #   make fuzz-records        run folders, damaged in 10,000 ways, given to recover, report and check --participant
 #   make fuzz-commands       10,000 command lines of random options and values
+#   make explore HOURS=1     whole runs in virtual time with everything going wrong, for so long, and what must
+#                            hold of them; RUNS=N instead, FROM=N the first seed (docs/reliability.md)
 #   make install PREFIX=...  program, library (also for stock Lua), protocols, manual and documentation;
 #                            make uninstall takes them away again
 #
@@ -63,7 +65,7 @@ BENCH    ?=
 SECONDS  ?= 60
 
 .PHONY: all demo test test-programs bench bench-programs check format format-check lint valgrind fuzz \
-        fuzz-records fuzz-commands mutants install uninstall clean deps deps-check sanitized
+        fuzz-records fuzz-commands explore mutants install uninstall clean deps deps-check sanitized
 all: $B/moonpulse $B/lib/moonpulse/core.so
 	@echo "$B/moonpulse is built"
 
@@ -161,6 +163,11 @@ fuzz: deps
 	@sh .ci/deps fuzz
 	@$(MAKE) --no-print-directory all $B/fuzz/decode_fuzz
 	@sh tests/fuzz/run.sh $B $(SECONDS)
+
+HOURS ?=
+RUNS  ?= 1000
+explore: all
+	@$B/moonpulse explore --seed $(FROM) $(if $(HOURS),--hours $(HOURS),--runs $(RUNS))
 
 # RECORDS and COMMANDS: how many; FROM: the first of them, so that another run tries others
 RECORDS  ?= 10000

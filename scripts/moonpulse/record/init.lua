@@ -137,9 +137,10 @@ end
 
 --- The actions of the run, by their number.
 ---@param actions moonpulse.Action[]
----@param driver { confirms: boolean?, proves_end: boolean?, setting_proof: string? } confirms false: the device
----   never says that it fired; proves_end false: nor that a train has ended; setting_proof: how it confirms what
----   it is told
+---@param driver { confirms: boolean?, proves_end: boolean?, setting_proof: string? } confirms false: the
+---   device
+---   never says that it fired; proves_end false: nor that a train has ended; setting_proof: how it confirms
+--- what   it is told
 ---@param slow_ns integer? a reply later than that is perhaps another pulse's
 function Record:set_actions(actions, driver, slow_ns)
   local confirms = driver.confirms

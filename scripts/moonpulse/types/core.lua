@@ -165,6 +165,22 @@ function core.hold(still) end
 ---@return integer
 function core.turns_here() end
 
+--- Until time is real again, the sending thread wakes late, as the seed says: mostly by far less than the most.
+---@param seed integer
+---@param most_ns integer
+function core.be_late(seed, most_ns) end
+
+--- In virtual time the sending thread, the loop or both get no turn for a while.
+---@param who "sender"|"loop"|"both"
+---@param from_ns integer monotonic
+---@param until_ns integer
+---@return boolean ok false: there are too many stalls
+function core.stall(who, from_ns, until_ns) end
+
+--- How many tasks have not ended.
+---@return integer
+function core.tasks() end
+
 --- A port with both ends in this process, for virtual time; raises in real time. session:open takes its path.
 ---@param link nil as of core.pty
 ---@param on_bytes fun(bytes: string, began_ns: integer) all of them have come; when the first began to
@@ -287,6 +303,11 @@ function core.lock_folder(path) end
 ---@param text string
 ---@return string
 function core.checksum(text) end
+
+--- From now on no file of this process grows any longer, as on a disk that is full: a write is cut short.
+---@param bytes integer? nil: as far as the disk goes
+---@return boolean ok
+function core.most_file(bytes) end
 
 --- A checksum of what is given to it piece by piece, for files of any length.
 ---@return moonpulse.core.Sum
