@@ -40,6 +40,7 @@ local function row_of(start, onset, number)
     planned_ns = start.planned_ns + onset.ns, sent_ns = start.sent_ns + onset.ns,
     due_ns = start.sent_ns + onset.ns, begun_ns = start.sent_ns,
     at_ns = start.now_ns + onset.ns, passes_ns = start.left_ns + onset.ns, timed_by = "device",
+    sooner_ns = start.sooner_ns, -- its write stalled: so much sooner it may have begun
     action = start.action,
   }
 end
@@ -168,7 +169,7 @@ function M.cut(record, halted_ns, status)
   end
   for _, row in ipairs(record.passing) do
     row.cut, row.sent_ns, row.status, row.confirmed_ns, row.reply = true, nil, status, nil, nil
-    row.doubtful = row.passes_ns <= halted_ns + stop_ns
+    row.doubtful = row.passes_ns - row.sooner_ns <= halted_ns + stop_ns
   end
   record.cut, record.passing = record.passing, {}
 end

@@ -62,6 +62,11 @@ function Wire:write(bytes) end
 ---@param dsr boolean
 function Wire:inputs(cts, dsr) end
 
+--- What goes wrong with the near end's next write, once.
+---@param takes integer? it takes so many bytes at most; nil: all
+---@param stall_ns integer? it returns so much later than they began to leave
+function Wire:trouble(takes, stall_ns) end
+
 --- The near end, for session:open.
 ---@return string path "wire:N"
 function Wire:path() end
@@ -154,7 +159,8 @@ function Session:play(lowering, start_ns) end
 
 --- The device is safe when this returns, and the outcomes were told. Nothing if it is not armed.
 ---@param reason string? of core.stops; "requested"
-function Session:stop(reason) end
+---@param latch boolean? only the latch is set, as a signal's handler, a foot switch or the guard's end sets it
+function Session:stop(reason, latch) end
 
 --- So many pulses since arming need no confirmation any more.
 ---@param total integer
