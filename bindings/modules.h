@@ -13,7 +13,6 @@
 void mp_open_plan(lua_State *L);
 void mp_open_schedule(lua_State *L);
 void mp_open_lowering(lua_State *L);
-void mp_open_player(lua_State *L);
 void mp_open_tasks(lua_State *L);
 void mp_open_serial(lua_State *L);
 void mp_open_session(lua_State *L);

@@ -1,6 +1,8 @@
 /* outcome.c - see outcome.h. */
 #include "bindings/outcome.h"
 
+#include <lauxlib.h>
+
 static const char *const outcome_names[] = {
     [MP_OUT_SENT] = "sent",         [MP_OUT_SKIPPED] = "skipped",
     [MP_OUT_MARK] = "mark",         [MP_OUT_ONEOFF] = "oneoff",
@@ -39,8 +41,10 @@ void mp_push_outcome(lua_State *L, const struct mp_outcome *out,
                      const struct mp_schedule *schedule)
 {
     lua_createtable(L, 0, 10);
-    lua_pushstring(L, outcome_names[out->kind]);
+    lua_pushstring(L, out == NULL ? "overdue" : outcome_names[out->kind]);
     lua_setfield(L, -2, "what");
+    if (out == NULL)
+        return;
     lua_pushstring(L, mp_stop_name(out->stop));
     lua_setfield(L, -2, "stop");
     if (out->kind == MP_OUT_STOPPED) {

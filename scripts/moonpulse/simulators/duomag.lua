@@ -14,7 +14,6 @@ local M = {
   name = "duomag",
   description = "Deymed DuoMAG",
   serial = { baud = 1000000, bits = 8, parity = "none", stop_bits = 2, flow = "none" },
-  speaks_later = true, -- its status stream
 }
 
 local MS = 1000000
