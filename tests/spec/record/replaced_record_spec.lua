@@ -152,6 +152,18 @@ describe("events.tsv", function()
     assert.matches("there is nothing to recover", why)
   end)
 
+  it("of an ended run that became a terabyte of nothing is not read through", function()
+    local status, said, path = run ":"
+    assert.are.equal(0, status, said)
+    local file = assert(io.open(path .. "/events.tsv", "wb"))
+    file:seek("set", 1 << 40)
+    file:write("x")
+    file:close()
+    local code, _, err = shell.sh(folder, ("timeout 20 %s recover %s"):format(shell.program, path))
+    assert.are.equal(0, code, err)
+    assert_whole(path)
+  end)
+
   it("of an ended run is written once, however damaged flight.bin is", function()
     local status, said, path = run "damaged"
     assert.are.equal(0, status, said)
