@@ -9,6 +9,7 @@
 #   make check               format, luacheck, static analysis, sanitized and the tests
 #   make bench               the benchmark, about 6 minutes; BENCH=--quick, --long or --ci
 #   make fuzz SECONDS=60     libFuzzer over the reply parser of each driver, so long for each (clang)
+#   make mutants             300 small faults, planted one at a time: is each found? MUTANTS=--help says more
 #   make fuzz-records        run folders, damaged in 10,000 ways, given to recover, report and check --participant
 #   make fuzz-commands       10,000 command lines of random options and values
 #   make explore HOURS=1     whole runs in virtual time with everything going wrong, for so long, and what must
@@ -64,7 +65,7 @@ BENCH    ?=
 SECONDS  ?= 60
 
 .PHONY: all demo test test-programs bench bench-programs check format format-check lint valgrind fuzz \
-        fuzz-records fuzz-commands explore install uninstall clean deps deps-check sanitized
+        fuzz-records fuzz-commands mutants explore install uninstall clean deps deps-check sanitized
 all: $B/moonpulse $B/lib/moonpulse/core.so
 	@echo "$B/moonpulse is built"
 
@@ -180,6 +181,13 @@ fuzz-records: deps
 fuzz-commands: deps
 	@$(MAKE) --no-print-directory all
 	@mkdir -p $B/fuzz && MOONPULSE=$B/moonpulse $B/moonpulse lua tests/fuzz/commands.lua $B/fuzz/commands $(COMMANDS) $(FROM)
+
+# what a fault is planted in and what finds it: tests/mutants/; always a plain build, which it copies
+MUTANTS ?=
+
+mutants: deps
+	@$(MAKE) --no-print-directory SANITIZE= test-programs
+	@build/moonpulse lua tests/mutants/main.lua $(MUTANTS)
 
 format:
 	clang-format -i $(C_FILES)
