@@ -36,11 +36,14 @@ static int go_real(lua_State *L)
     return 0;
 }
 
-/* core.is_virtual() -> is time virtual? */
+/* core.is_virtual() -> is time virtual?, how many times as fast as ours it passes (0: as fast
+ * as can be) */
 static int is_virtual(lua_State *L)
 {
-    lua_pushboolean(L, mp_check_host(L)->world.is_virtual);
-    return 1;
+    const struct mp_world *world = &mp_check_host(L)->world;
+    lua_pushboolean(L, world->is_virtual);
+    lua_pushnumber(L, world->pace);
+    return 2;
 }
 
 /* core.hold(true): virtual time stands still, until core.hold(false): something outside of it

@@ -147,9 +147,9 @@ void mp_dispatcher_drained(struct mp_dispatcher *dispatcher, int64_t read_ns);
 /*
  * If settings is set: the device has confirmed total of the plan's settings that were sent
  * since arming. What it was armed with is not one of them: that is the caller's to look at. -1:
- * the device says that it is not as it was told.
+ * the device says that it is not as it was told. True: it was not known before.
  */
-void mp_dispatcher_believed(struct mp_dispatcher *dispatcher, int64_t total);
+bool mp_dispatcher_believed(struct mp_dispatcher *dispatcher, int64_t total);
 
 /*
  * Wait until the frame that is being written, if there is one, is told, for at most bound_ns:

@@ -94,9 +94,11 @@ static void on_arrival(struct mp_alarm *alarm)
     forget_first(wire);
     if (wire->message_count > 0)
         mp_world_set(wire->world, alarm, wire->messages[0].ends_ns);
+    const struct mp_wire_far *far = &wire->far;
     wire->calls++;
-    if (wire->far_open)
-        wire->far.bytes(wire->far.context, bytes, first.length, first.begins_ns);
+    if (wire->far_open &&
+        (far->takes == NULL || !far->takes(far->context, bytes, first.length, first.begins_ns)))
+        far->bytes(far->context, bytes, first.length, first.begins_ns);
     wire->calls--;
     free_if_over(wire);
 }
@@ -192,9 +194,8 @@ static void tell_near(struct mp_wire *wire)
         mp_world_set(wire->world, &wire->readable, mp_world_now(wire->world));
 }
 
-static void on_readable(struct mp_alarm *alarm)
+static void hear(struct mp_wire *wire)
 {
-    struct mp_wire *wire = of_alarm(alarm, offsetof(struct mp_wire, readable));
     wire->calls++;
     if (wire->heard != NULL)
         wire->heard(wire->context);
@@ -202,6 +203,11 @@ static void on_readable(struct mp_alarm *alarm)
         tell_near(wire);
     wire->calls--;
     free_if_over(wire);
+}
+
+static void on_readable(struct mp_alarm *alarm)
+{
+    hear(of_alarm(alarm, offsetof(struct mp_wire, readable)));
 }
 
 static enum mp_status wire_read(struct mp_port *port, void *buffer, size_t capacity,
@@ -334,18 +340,31 @@ const char *mp_wire_path(const struct mp_wire *wire)
     return wire->path;
 }
 
+/* To be read at the near end; false: nobody is there. */
+static bool put(struct mp_wire *wire, const void *bytes, size_t len, size_t *written)
+{
+    size_t room = BUFFER - wire->in_length;
+    *written = !wire->near_open || len < room ? len : room;
+    if (!wire->near_open)
+        return false;
+    memcpy(wire->in + wire->in_length, bytes, *written);
+    wire->in_length += *written;
+    return true;
+}
+
 enum mp_status mp_wire_write(struct mp_wire *wire, const void *bytes, size_t len,
                              size_t *written, struct mp_error *err)
 {
     (void)err; // it cannot fail: a full buffer is told by *written
-    size_t room = BUFFER - wire->in_length;
-    *written = !wire->near_open || len < room ? len : room;
-    if (!wire->near_open)
-        return MP_OK;
-    memcpy(wire->in + wire->in_length, bytes, *written);
-    wire->in_length += *written;
-    tell_near(wire);
+    if (put(wire, bytes, len, written))
+        tell_near(wire);
     return MP_OK;
+}
+
+void mp_wire_say(struct mp_wire *wire, const void *bytes, size_t len, size_t *written)
+{
+    if (put(wire, bytes, len, written))
+        hear(wire);
 }
 
 void mp_wire_set_inputs(struct mp_wire *wire, bool cts, bool dsr)

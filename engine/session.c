@@ -280,9 +280,8 @@ void mp_session_confirmed(struct mp_session *s, uint64_t total)
 void mp_session_believed(struct mp_session *s, int64_t total)
 {
     struct mp_dispatcher *d = session_dispatcher(s);
-    if (d != NULL)
-        mp_dispatcher_believed(d, total);
-    session_kick(s);
+    if (d != NULL && mp_dispatcher_believed(d, total))
+        session_kick(s);
 }
 
 void mp_session_acknowledge(struct mp_session *s)

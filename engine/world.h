@@ -135,6 +135,11 @@ void mp_world_be_late(struct mp_world *world, uint64_t seed, int64_t most_ns);
 bool mp_world_stall(struct mp_world *world, unsigned whom, int64_t from_ns, int64_t until_ns);
 /* When an alarm of who rings that is due at due_ns. */
 int64_t mp_world_rings_ns(struct mp_world *world, enum mp_world_who who, int64_t due_ns);
+/* Is it hindered, now and then? */
+static inline bool mp_world_is_hindered(const struct mp_world *world)
+{
+    return world->late.most_ns > 0 || world->late.count > 0;
+}
 /* Whoever has the turn is held up for so long: virtual time passes, and what is due meanwhile
  * is late. */
 void mp_world_pass(struct mp_world *world, int64_t ns);

@@ -154,7 +154,7 @@ static void ring(struct mp_alarm *alarm)
 static void what_a_wire_held_is_told_to_the_pulse(void)
 {
     static const struct mp_serial slow = {.baud = 10000, .bits = 8, .stop_bits = 1};
-    static const struct mp_wire_far far = {on_bytes, on_line, NULL};
+    static const struct mp_wire_far far = {.bytes = on_bytes, .line = on_line};
     struct mp_error err = {0};
     struct mp_wire *wire = NULL;
     CHECK_INT(uv_loop_init(&loop), 0);

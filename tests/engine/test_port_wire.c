@@ -43,7 +43,7 @@ static void on_line(void *context, enum mp_trigger_line line, bool high, int64_t
 
 static void begin(void)
 {
-    static const struct mp_wire_far far = {on_bytes, on_line, NULL};
+    static const struct mp_wire_far far = {.bytes = on_bytes, .line = on_line};
     struct mp_error err = {0};
     memset(&far_end, 0, sizeof far_end);
     CHECK_INT(uv_loop_init(&loop), 0);

@@ -129,38 +129,43 @@ local function by_onset(a, b)
   return a.index < b.index
 end
 
---- Which written pulse each row is about: a plan that was stopped leaves numbers to the next one.
+--- Which written pulse each row is about: a plan that was stopped leaves numbers to the next one, so that a
+--- row is the next of its plan, or the first of a later one.
 local function fill_numbers(run)
-  local plays, k, base, last = run.plays, 0, 0, 0
+  local plays, k, base, last = run.plays, 1, 0, 0
   if run.scenario.plan then
-    plays = { { start_ns = 0, wanted = run.wanted_pulses } }
+    plays = { { wanted = run.wanted_pulses } }
   end
   table.sort(run.pulses, function(a, b) return (a.number or 0) < (b.number or 0) end)
   for _, row in ipairs(run.pulses) do
-    while plays[k + 1] and plays[k + 1].start_ns and row.planned and row.planned >= plays[k + 1].start_ns - 3 do
-      k, base = k + 1, last
+    for j = k, #plays do
+      local from = j == k and base or last
+      local own = plays[j].wanted and plays[j].wanted[(row.number or 0) - from]
+      if own and row.planned and math.abs(own.ns - row.planned) <= 3 then
+        row.wanted, k, base = own, j, from
+        break
+      end
     end
-    local wanted = plays[k] and not (run.full and run.scenario.script) and plays[k].wanted -- rows may be missing
-    row.wanted = wanted and wanted[(row.number or 0) - base]
     last = row.number or last
   end
 end
 
---- Which row tells of which pulse: by their time alone. A write that stalls has begun at any time until then.
+--- Which row tells of which pulse: by their time alone. A write that stalls has begun at any time until
+--- then, and the simulator, which has no turn meanwhile either, may be that much late.
 local function match(run)
   local within = math.max(2000, run.facts.clock_ns)
   local stalls = troubles.has(run.scenario, "port", "stalled")
+  local late = within + (stalls and math.floor(stalls.stall_ms * 1e6) or 0)
   local sent, at = {}, 1
   for _, row in ipairs(run.rows) do
-    if row.event == "pulse" and row.onset and (row.sent or row.status == "delivered"
-      or row.status == "perhaps_sent" or row.status == "otherwise") then
+    if row.event == "pulse" and row.onset then
       sent[#sent + 1] = row
       row.from = (stalls and row.planned or row.onset) - within
     end
   end
   table.sort(sent, by_onset)
   for _, pulse in ipairs(run.given) do
-    while sent[at] and sent[at].onset < pulse.at - within do
+    while sent[at] and sent[at].onset < pulse.at - late do
       at = at + 1
     end
     if sent[at] and pulse.at >= sent[at].from then
@@ -168,7 +173,7 @@ local function match(run)
       at = at + 1
     end
   end
-  run.sent = sent
+  run.sent = sent -- and those that were to be
 end
 
 --- Read what the run left into lists, in run.

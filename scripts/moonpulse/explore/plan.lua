@@ -1,5 +1,5 @@
---- A plan as data: drawn from chance, made into a plan of moonpulse's, and expanded here by itself into what it
---- must give, with arithmetic that shares nothing with the engine's.
+--- A plan as data: drawn from chance, made into a plan of moonpulse's, and expanded here by itself into what
+--- it must give, with arithmetic that shares nothing with the engine's.
 ---
 --- A plan is { parts, times =, gap = }. A part is a table with its kind: pulse, train (burst_hz, burst: of
 --- bursts), pair, rest, drawn (a drawn rest), mark, together (two parts, each on its channel). Numbers are
@@ -37,7 +37,8 @@ local function train(chance, self)
   local own = facts.own and self.timing ~= "host" and not self.trigger and chance:once_in(2)
   local pulses = self.long and chance:draw(60, 1800) or chance:draw(1, facts.most)
   return { kind = "train", value = value, ref = ref, pulses = pulses,
-    hz = chance:pick(own and facts.own or self.long and facts.rates[1] and { facts.rates[1] } or facts.rates) }
+    hz = chance:pick(own and facts.own or self.long and facts.rates[1] and { facts.rates[1] }
+      or facts.rates) }
 end
 
 local function bursts(chance, self)
@@ -79,7 +80,8 @@ end
 
 --- Draw a plan.
 ---@param chance moonpulse.explore.Chance
----@param self { facts: table, timing: string, trigger: boolean?, long: boolean?, parts: integer?, last: table? }
+---@param self { facts: table, timing: string, trigger: boolean?, long: boolean?, parts: integer?, last:
+---   table? }
 ---   of moonpulse.explore.devices; long: a session of many pulses; last: the intensity to go on from
 ---@return table
 function M.draw(chance, self)
@@ -115,7 +117,8 @@ makers = {
   train = function(part)
     local hz = fraction(part.hz)
     if part.burst then
-      local burst = compose.burst { pulses = part.burst, hz = fraction(part.burst_hz), intensity = given(part) }
+      local burst = compose.burst { pulses = part.burst, hz = fraction(part.burst_hz),
+        intensity = given(part) }
       return compose.train { of = burst, hz = hz, count = part.pulses }
     end
     return compose.train { pulses = part.pulses, hz = hz, intensity = given(part) }

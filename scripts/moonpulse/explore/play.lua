@@ -29,6 +29,7 @@ local M = {}
 
 local function nothing() end
 
+local most_after_ns = 10000000000 -- of virtual time, for what a script began to come to its end
 local most_flight = 12000 -- records: room for what a scenario gives, and little to clear
 
 
@@ -37,6 +38,10 @@ local most_flight = 12000 -- records: room for what a scenario gives, and little
 local Swaps = {}
 Swaps.__index = Swaps
 
+--- Put value in the place of owner[key], until this is closed.
+---@param owner table
+---@param key any
+---@param value any
 function Swaps:put(owner, key, value)
   self[#self + 1] = { owner, key, rawget(owner, key) }
   owner[key] = value
@@ -64,7 +69,7 @@ local function overheard(run, wire)
 end
 
 --- Overhear what the simulator is sent and says, and ask it at the end how it is.
-local function attend(run, inside)
+local function attend(run, inside, put)
   local served, own = inside.served, getmetatable(inside)
   local receive, wire = served.receive, served.pty
   run.wire, run.began_ns = wire, core.clock_ns()
@@ -78,11 +83,16 @@ local function attend(run, inside)
     run.noted = { witness.header }
     served.log = { write = function(_, text) table.insert(run.noted, text) end, close = nothing }
   end
-  troubles.begin(run)
+  troubles.begin(run, put)
   return setmetatable(inside, { __index = own.__index, __close = function(self)
     troubles.finish(run)
-    run.ended_ns, run.final = core.clock_ns(), served.twin:state()
+    run.ended_ns = core.clock_ns()
     own.__close(self)
+    run.final = served.twin:state()
+    local until_ns = run.ended_ns + most_after_ns
+    while core.tasks() > run.tasks and core.clock_ns() < until_ns do -- parts of a script that still wait
+      core.wait(0.1)
+    end
   end })
 end
 
@@ -110,7 +120,8 @@ local kinds = {}
 function kinds.protocol(run, options, given)
   local plan = plans.build(run.scenario.plan)
   run.plan = plan
-  given.protocol = protocols.protocol { id = "explored", name = "Explored", plan = function() return plan end }
+  given.protocol = protocols.protocol { id = "explored", name = "Explored",
+    plan = function() return plan end }
   given.plan, given.drawn = common.build(options, given.protocol, {})
   given.facts = common.measure(given.plan, options.seed)
   run.planned = given.facts
@@ -155,7 +166,7 @@ local function put_swaps(run, swaps)
     if run.planned and run.scenario.flight then -- what only a run in real time has of its own
       assert(run.record:open_flight(run.planned.pulses, run.planned.marks))
     end
-    return attend(run, start(...))
+    return attend(run, start(...), function(...) swaps:put(...) end)
   end)
   swaps:put(records, "create", function(...)
     local record, message = create(...)
@@ -203,7 +214,8 @@ end
 ---@return table run
 function M.run(scenario, folder, plant)
   local run = { scenario = scenario, facts = facts.known[scenario.device], told = {}, stops = {}, met = {},
-    heard = {}, replies = {}, sessions = {}, plays = {}, arms = {}, marks = {}, waiting = {} }
+    heard = {}, replies = {}, sessions = {}, plays = {}, arms = {}, marks = {}, waiting = {},
+    tasks = core.tasks() }
   run.largest = function()
     return lfs.attributes(run.record.folder .. "/events.tsv", "size") or 0
   end

@@ -1,5 +1,6 @@
 --- From one number a whole run: plan or script, device, timing, and what goes wrong when. A scenario is plain
 --- data, so that it can be printed, made smaller and run again.
+local cjson = require "cjson.safe"
 local chances = require "moonpulse.explore.chance"
 local devices = require "moonpulse.explore.devices"
 local faults = require "moonpulse.simulation.faults"
@@ -47,7 +48,8 @@ function drawers.port(chance, self)
   if kind == "lost" then
     return { what = "port", kind = kind, at_s = chance:instant(self.lasts) }
   end
-  return { what = "port", kind = kind, at_s = chance:instant(self.lasts), take = chance:draw(0, 3),
+  local most = self.facts.completes and 1 or 3 -- docs/reliability.md, what is known
+  return { what = "port", kind = kind, at_s = chance:instant(self.lasts), take = chance:draw(0, most),
     stall_ms = chance:pick { 0.4, 0.9, 2, 30, 700 } }
 end
 
@@ -172,6 +174,30 @@ local function lasts_of(scenario)
 end
 
 M.lasts = lasts_of
+
+--- JSON has no whole numbers of its own, nor lists with names in them.
+local function whole(value)
+  if type(value) == "table" then
+    local made = {}
+    for key, each in pairs(value) do
+      made[math.tointeger(tonumber(key)) or key] = whole(each)
+    end
+    return made
+  end
+  return math.type(value) == "float" and math.tointeger(value) or value
+end
+
+--- A scenario from its text.
+---@param text string JSON, as a finding prints it
+---@return moonpulse.explore.Scenario? scenario nil: it is none
+function M.read(text)
+  local scenario = cjson.decode(text)
+  if type(scenario) ~= "table" or not devices.known[scenario.device] or type(scenario.troubles) ~= "table"
+    or not (scenario.plan or scenario.script) then
+    return nil
+  end
+  return whole(scenario)
+end
 
 --- The run of a seed.
 ---@param seed integer

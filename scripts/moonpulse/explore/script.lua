@@ -81,7 +81,8 @@ end
 function M.triggers(triggers)
   local lines = {}
   for i, each in ipairs(triggers or {}) do
-    lines[i] = each.line and ("%.6f %s %s"):format(each.at_s, each.line, each.rising and "rising" or "falling")
+    lines[i] = each.line and ("%.6f %s %s"):format(each.at_s, each.line, each.rising and "rising"
+      or "falling")
       or ("%.6f port %d"):format(each.at_s, each.byte)
   end
   return lines[1] and table.concat(lines, "\n") .. "\n"

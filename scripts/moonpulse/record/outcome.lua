@@ -24,7 +24,7 @@ local function enter_pulse(record, out, facts, now_ns)
   local left_ns = M.left_ns(out, facts)
   record:pulse(out.number, planned_ns,
     facts.offset_ns + left_ns + facts.wire_ns[out.frame] + facts.latency_ns, left_ns - out.due_ns,
-    out.action, now_ns, out.status)
+    out.action, now_ns, out.status, left_ns - out.entered_ns)
 end
 
 local function enter_set(record, out, facts)

@@ -15,6 +15,8 @@ local M = {}
 local STEP_NS = 1000       -- drawn are whole microseconds above the shortest
 local MOST_PULSES = 20000
 local MOST_FOUND = 16      -- silences, one for each rule and script line
+local LOOKED = 3 -- changes of length ahead
+local FEW, BETWEEN = 24, 4 -- finders that are alike: so many are all kept; of more some for each measure
 local JOINS = 1 - 1e-6     -- s: a shorter silence parts no trains, and without one nothing is fast
 local RATIO = trains.ratio
 -- s of silence or from burst to burst, at which moonpulse.safety.trains calls a train something else
@@ -88,24 +90,34 @@ local function period_of(run)
   return run.n > 1 and (run.last - run.first) / (run.n - 1) or nil
 end
 
+--- Lengths of a silence behind which the next intervals are just longer or shorter than the run before them
+--- allows, or that make the run just fast: of a run of count intervals, sum seconds in all.
+local function add_run_edges(list, count, sum, following)
+  for _, silences in ipairs(following) do
+    for _, before in ipairs(silences.before) do
+      local behind, intervals = sum + before, count + silences.depth
+      list[#list + 1] = intervals / rules.fast_hz - behind
+      for _, next_s in ipairs(silences.ends) do
+        list[#list + 1], list[#list + 2] = intervals * next_s / RATIO - behind,
+          intervals * next_s * RATIO - behind
+      end
+    end
+  end
+end
+
 --- Lengths at which what comes before or behind decides: in seconds.
 local function edges_of(finder, following)
   local run, list = finder.run, table.move(EDGES, 1, #EDGES, 1, {})
   local period = period_of(run)
   if period then
     list[#list + 1], list[#list + 2] = period * RATIO, period / RATIO
+    add_run_edges(list, run.n - 1, run.last - run.first, following)
   end
+  add_run_edges(list, 0, 0, following) -- a run that it begins
   for _, onset in ipairs(ONSETS) do
     list[#list + 1] = onset - (run.last - run.first)
   end
   list[#list + 1] = run.last - run.first
-  -- where the rate with this silence is such that the next one ends the run
-  local before = period and (run.n - 1) * period or 0
-  for _, next_s in ipairs(following) do
-    list[#list + 1] = run.n * next_s / RATIO - before
-    list[#list + 1] = run.n * next_s * RATIO - before
-  end
-  list[#list + 1] = run.n / rules.fast_hz - before -- a faster train is one for the gap rule
   return list
 end
 
@@ -113,8 +125,8 @@ end
 local function steps_of(finder, silence, following)
   local list, known = { 0, silence.steps }, { [0] = true, [silence.steps] = true }
   for _, edge in ipairs(edges_of(finder, following)) do
-    local at = math.floor((edge * 1e9 - silence.least_ns) / STEP_NS)
-    for step = at - 1, at + 2 do
+    local at = (edge * 1e9 - silence.least_ns) / STEP_NS
+    for step = math.floor(at - 0.01), math.ceil(at + 0.01) do -- rounding must not decide
       if step > 0 and step < silence.steps and not known[step] then
         known[step] = true
         list[#list + 1] = step
@@ -149,44 +161,70 @@ local function measures_of(finder)
     fast and run.last - fast.over or 0, finder.over and run.last - finder.over or 0 }
 end
 
---- Of finders that are alike, those that are furthest in one of their measures.
-local function furthest(states)
-  local classes, kept, list = {}, {}, {}
+--- One of each that are the same: by class, with what silences are counted from.
+local function classes_of(states)
+  local list, by_name, known = {}, {}, {}
   for _, state in ipairs(states) do
-    local class = class_of(state.finder)
-    local ends = classes[class]
-    if not ends then
-      ends = { low = {}, high = {} }
-      classes[class] = ends
-    end
-    for i, value in ipairs(measures_of(state.finder)) do
-      local low, high = ends.low[i], ends.high[i]
-      if not low or value < low.value - 1e-9 then
-        ends.low[i] = { value = value, state = state }
+    local name, measures = class_of(state.finder), measures_of(state.finder)
+    local key = name .. ("\0" .. ("%.6f "):rep(#measures)):format(table.unpack(measures))
+    if not known[key] then
+      known[key], state.measures = true, measures
+      if not by_name[name] then
+        by_name[name] = {}
+        list[#list + 1] = by_name[name]
       end
-      if not high or value > high.value + 1e-9 then
-        ends.high[i] = { value = value, state = state }
-      end
+      table.insert(by_name[name], state)
     end
-  end
-  for _, ends in pairs(classes) do
-    for i = 1, #ends.low do
-      kept[ends.low[i].state], kept[ends.high[i].state] = true, true
-    end
-  end
-  for _, state in ipairs(states) do
-    list[#list + 1] = kept[state] and state or nil
   end
   return list
 end
 
---- Seconds of the silence behind one: its ends.
-local function ends_of(silence)
-  if not silence then
-    return {}
+--- Of finders that are alike, those that are furthest in one of their measures, and some between.
+local function furthest(states)
+  local list = {}
+  for _, class in ipairs(classes_of(states)) do
+    local kept = #class <= FEW and class or {}
+    for i = 1, #class > FEW and #class[1].measures or 0 do
+      table.sort(class, function(a, b)
+        local x, y = a.measures[i], b.measures[i]
+        return x < y or x == y and a.number < b.number
+      end)
+      for k = 0, BETWEEN do
+        kept[#kept + 1] = class[1 + k * (#class - 1) // BETWEEN]
+      end
+    end
+    local is = {}
+    for _, state in ipairs(kept) do
+      list[#list + 1] = not is[state] and state or nil
+      is[state] = true
+    end
   end
+  return list
+end
+
+--- Seconds of a silence: its ends.
+local function ends_of(silence)
   local least, most = silence.least_ns / 1e9, (silence.least_ns + silence.steps * STEP_NS) / 1e9
   return silence.steps > 0 and { least, most } or { least }
+end
+
+--- What follows a silence, up to LOOKED changes of length ahead: ends of the next length, how many silences
+--- lie before it (depth, with the one asked about), and what they come to at most and at least.
+local function following_of(list, i)
+  local following, low, high, last = {}, 0, 0, nil
+  for k = i + 1, #list + 1 do
+    local silence = list[k]
+    local ends = silence and ends_of(silence) or {}
+    if #ends ~= 1 or ends[1] ~= last then
+      following[#following + 1] = { ends = ends, depth = k - i,
+        before = high > low and { low, high } or { low } }
+    end
+    if #following == LOOKED or not silence then
+      return following
+    end
+    last = #ends == 1 and ends[1] or nil
+    low, high = low + ends[1], high + ends[#ends]
+  end
 end
 
 --- The shortest silences of what is heard as one.
@@ -206,7 +244,7 @@ local function follow(list, made, most, found)
   for i, silence in ipairs(list) do
     work = work + #states
     local nexts = i > 1 and silence.steps > 0 and {} or nil
-    local following = nexts and ends_of(list[i + 1])
+    local following = nexts and following_of(list, i)
     for _, state in ipairs(states) do
       local finder = state.finder
       local at = (finder.run and finder.run.last or 0) + silence.least_ns / 1e9
@@ -215,7 +253,7 @@ local function follow(list, made, most, found)
           local other = finder:fork()
           here = { before = state.path, index = i, step = step }
           other:add(at + step * STEP_NS / 1e9, true, silence.origin)
-          nexts[#nexts + 1] = { finder = other, path = here }
+          nexts[#nexts + 1] = { finder = other, path = here, number = #nexts }
         end
       else
         here = state.path

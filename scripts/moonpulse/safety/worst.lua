@@ -31,7 +31,7 @@ end
 
 local MOST_MIXED = 12      -- fractions that are mixed, each with each
 local MOST_NODES = 200000  -- parts of plans that are made for mixtures: some seconds; as many for all orders
-local NODES_A_PULSE = 5    -- what it takes to feed a pulse where silences are sought: some 0.2 s in all
+local NODES_A_PULSE = 3    -- what it takes to feed a pulse where silences are sought: some 0.3 s in all
 local LEAST_SEARCHED = 40  -- schedules of an order that is searched: less would find little
 
 --- How many parts a plan's text has, up to most.

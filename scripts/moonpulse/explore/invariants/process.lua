@@ -7,7 +7,8 @@ local function differs(run, field)
 end
 
 return {
-  { name = "same-seed-same-bytes", says = "The same scenario gives the same record, simulator's log and journal.",
+  { name = "same-seed-same-bytes",
+    says = "The same scenario gives the same record, simulator's log and journal.",
     when = function(run) return run.again end,
     check = function(run)
       return differs(run, "events_text") or differs(run, "twin_text") or differs(run, "journal_text")
@@ -42,7 +43,8 @@ return {
   { name = "memory-flat", says = "However many runs a process has played, it holds no more memory.",
     when = function(run) return run.after and run.after.memory_kb end,
     check = function(run)
-      return run.after.memory_kb > run.after.first_kb + slack_kb and ("%d kB are held, after the first runs %d kB")
+      return run.after.memory_kb > run.after.first_kb + slack_kb
+        and ("%d kB are held, after the first runs %d kB")
         :format(run.after.memory_kb, run.after.first_kb) or nil
     end },
 }
