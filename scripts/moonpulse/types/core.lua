@@ -413,6 +413,11 @@ function core.host() end
 ---@return boolean granted
 function core.prioritise() end
 
+--- From now on the kernel keeps this process to so much time of the processor, memory beyond what it has, and
+--- length of a file that it writes; a signal ends it there (of memory: there is no more).
+---@param most { seconds: integer, megabytes: integer, file_megabytes: integer }
+function core.confine(most) end
+
 --- How long so many bytes are on the wire.
 ---@param serial moonpulse.Serial
 ---@param bytes integer

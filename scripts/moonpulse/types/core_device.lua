@@ -16,7 +16,7 @@ local Input = {}
 function Input:close() end
 
 ---@class moonpulse.core.ProcessOptions
----@field args string[] the program's path and its arguments, 1 to 32
+---@field args string[] the program's path and its arguments, 1 to 256
 ---@field on_line fun(line: string) of its standard output, without the line end; cut at 512 bytes
 ---@field on_exit fun(status: integer, signal: integer)
 ---@field inherit boolean? it reads and writes where we do: on_line is never called
