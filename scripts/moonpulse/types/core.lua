@@ -165,7 +165,7 @@ function core.hold(still) end
 ---@return integer
 function core.turns_here() end
 
---- Until time is real again, the sending thread wakes late, as the seed says: mostly by far less than the most.
+--- Until time is real again, the sending thread wakes late, as the seed says: mostly far less than the most.
 ---@param seed integer
 ---@param most_ns integer
 function core.be_late(seed, most_ns) end

@@ -159,7 +159,7 @@ function Session:play(lowering, start_ns) end
 
 --- The device is safe when this returns, and the outcomes were told. Nothing if it is not armed.
 ---@param reason string? of core.stops; "requested"
----@param latch boolean? only the latch is set, as a signal's handler, a foot switch or the guard's end sets it
+---@param latch boolean? only the latch is set, as a signal's handler, a foot switch or the guard's end does
 function Session:stop(reason, latch) end
 
 --- So many pulses since arming need no confirmation any more.
