@@ -27,9 +27,10 @@ MP_LOGS=$(mktemp -d) # of each test NAME: NAME.log, and NAME.end once it has end
 export MP_LOGS
 trap 'rm -rf "$MP_LOGS"' EXIT
 
-# What takes longest begins first, so that nothing is left over at the end.
-longest="operations conformance safe_answer record fault settings five_lists experiment cases_devices magventure_train run
-  five_lists_real unanswered duomag stimjim_run five_lists_experiments held_up ends"
+# What takes longest begins first, so that nothing is left over at the end; what computes and what waits by turns.
+longest="five_lists operations cases_devices record explore conformance fuzz_folders experiment
+  five_lists_experiments run worst settings check_worst magventure_train huge_plans five_lists_real ends held_up
+  stimjim_run duomag fault"
 
 # What only computes gives way to what has a clock: a stimulator's reply is due in tens of milliseconds.
 MP_COMPUTES="five_lists_spec five_lists_experiments_spec five_lists_mutants_spec five_lists_options_spec check_worst_spec
