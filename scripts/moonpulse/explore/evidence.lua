@@ -164,9 +164,14 @@ local function match(run)
     while sent[at] and sent[at].onset < pulse.at - late do
       at = at + 1
     end
-    if sent[at] and pulse.at >= sent[at].from then
-      pulse.row, sent[at].pulse = sent[at], pulse
-      at = at + 1
+    local place = at
+    while sent[place] and (sent[place].pulse or pulse.at < sent[place].from)
+      and sent[place].onset <= pulse.at + late do
+      place = place + 1
+    end
+    if sent[place] and not sent[place].pulse and pulse.at >= sent[place].from then
+      pulse.row, sent[place].pulse = sent[place], pulse
+      at = place == at and at + 1 or at
     end
   end
   run.sent = sent -- and those that were to be
