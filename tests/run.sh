@@ -29,7 +29,7 @@ trap 'rm -rf "$MP_LOGS"' EXIT
 
 # What takes longest begins first, so that nothing is left over at the end; what computes and what waits by turns.
 longest="five_lists operations cases_devices record explore conformance fuzz_folders experiment
-  five_lists_experiments run worst settings check_worst magventure_train huge_plans five_lists_real ends held_up
+  five_lists_experiments run worst settings check_worst magventure_train_run huge_plans five_lists_real ends held_up
   stimjim_run duomag fault"
 
 # What only computes gives way to what has a clock: a stimulator's reply is due in tens of milliseconds.
