@@ -194,7 +194,7 @@ local lists = {
   end },
   { "devices/magventure", function()
     return of_driver("magventure", steady "devices/magventure_driver", steady "simulators/magventure_twin",
-      spec("devices/magventure_train"))
+      spec "devices/magventure_train", spec "devices/magventure_train_run")
   end },
   { "devices/magstim/", function() return of_driver("magstim200", units, steady "devices/rapid") end },
   { "devices/magstim200", function() return of_driver("magstim200", units) end },
