@@ -164,7 +164,7 @@ describe("from the start of a run to armed", function()
     assert.are.equal(0, compiled)
     assert.are.equal(1, programs)
     assert_few(modules, 115, { "report", "drawing", "conformance", "bench", "explore", "simulation.inside",
-      "simulation.serve", "simulation.virtual_time", "run.virtual", "run.steady", "run.inside",
+      "simulation.serve", "simulation.virtual_time", "run.inside",
       "run.experiment", "record.recover", "record.replay" })
     -- which in its turn loads what a simulator is, and neither protocols nor runs
     local sim = assert(which:match("^%S+ (sim .* %-%-until%-eof)$"), which)
