@@ -42,7 +42,7 @@ local function steady(name, options)
   return spec(name, options)
 end
 
-local virtual = { steady "simulation/slack", steady "whole/one_path",
+local virtual = { steady "simulation/slack", steady "run/short_cuts",
   steady("whole/virtual_random"), spec "stimulator/after_pulse" }
 
 local function list(...)
@@ -76,7 +76,7 @@ local function of_driver(name, ...)
   return list(steady("devices/vectors"), ..., steady("commands/decode"),
     steady("whole/five_lists", { env = "MP_PLANS=40", only = "on " .. name .. "," }),
     steady("stimulator/settings", { only = "on " .. name .. " in virtual" }),
-    steady("whole/one_path", { only = name }),
+    steady "run/short_cuts",
     steady("conformance/conformance", { only = name }), spec "stimulator/unasked",
       spec "stimulator/unanswered",
     steady "conformance/conformance_mutant", steady "commands/devices_command")
@@ -146,7 +146,7 @@ local lists = {
     return list(gate, steady "experiment/dose", gate_long)
   end },
   { "stimulator/admission", function()
-    return list(steady "whole/one_path", steady "lowering/refusal_words", spec "safety/gate",
+    return list(steady "run/short_cuts", steady "lowering/refusal_words", spec "safety/gate",
       spec "lowering/channels",
       steady "experiment/dose", steady "experiment/virtual_experiment", steady "whole/cases_devices", virtual)
   end },
@@ -175,7 +175,7 @@ local lists = {
   end },
   { "record/", function()
     return list(steady "record/event_rows", steady "record/confirmations", steady "record/ignored",
-      steady "whole/one_path", steady "whole/virtual_random",
+      steady "run/short_cuts", steady "whole/virtual_random",
       steady("whole/five_lists", { env = "MP_PLANS=40" }), spec "record/unproven_end",
       spec "record/replaced_record",
       steady "experiment/virtual_experiment", spec "record/record", spec("record/recover",
