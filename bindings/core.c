@@ -87,7 +87,6 @@ int luaopen_moonpulse_core(lua_State *L)
     mp_open_plan(L);
     mp_open_schedule(L);
     mp_open_lowering(L);
-    mp_open_player(L);
     mp_open_flight(L); // before sessions: a session writes into one until it closes
     mp_open_record_file(L);
     mp_open_events(L);
@@ -106,5 +105,6 @@ int luaopen_moonpulse_core(lua_State *L)
     mp_open_limited(L);
     mp_open_signals(L);
     mp_open_backstop(L);
+    mp_open_disk(L);
     return 1;
 }

@@ -13,7 +13,6 @@
 void mp_open_plan(lua_State *L);
 void mp_open_schedule(lua_State *L);
 void mp_open_lowering(lua_State *L);
-void mp_open_player(lua_State *L);
 void mp_open_tasks(lua_State *L);
 void mp_open_serial(lua_State *L);
 void mp_open_session(lua_State *L);
@@ -33,6 +32,7 @@ void mp_open_system(lua_State *L);
 void mp_open_limited(lua_State *L);
 void mp_open_signals(lua_State *L);
 void mp_open_backstop(lua_State *L);
+void mp_open_disk(lua_State *L);
 
 /* require "moonpulse.core" */
 int luaopen_moonpulse_core(lua_State *L);

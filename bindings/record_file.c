@@ -7,9 +7,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -253,13 +255,35 @@ static int checksum(lua_State *L)
     return 1;
 }
 
+/*
+ * core.most_file(bytes|nil): from now on no file of this process grows beyond so many bytes, as
+ * on a disk that is full: a write is cut short, the next one fails; nil: as far as the disk
+ * goes
+ */
+static int most_file(lua_State *L)
+{
+    struct rlimit limit;
+    lua_Integer bytes = lua_isnoneornil(L, 1) ? -1 : mp_check_integer(L, 1, 0, LUA_MAXINTEGER);
+    (void)signal(SIGXFSZ, SIG_IGN); // the write fails instead
+    if (getrlimit(RLIMIT_FSIZE, &limit) != 0)
+        return luaL_error(L, "the system does not say how long a file may be");
+    limit.rlim_cur =
+        bytes < 0 || (rlim_t)bytes > limit.rlim_max ? limit.rlim_max : (rlim_t)bytes;
+    lua_pushboolean(L, setrlimit(RLIMIT_FSIZE, &limit) == 0);
+    return 1;
+}
+
 void mp_open_record_file(lua_State *L)
 {
-    static const luaL_Reg functions[] = {
-        {"make_folder", make_folder}, {"create_file", create_file},
-        {"file_state", file_state},   {"as_folder", as_folder},
-        {"read_file", read_file},     {"lock_folder", lock_folder},
-        {"checksum", checksum},       {NULL, NULL}};
+    static const luaL_Reg functions[] = {{"make_folder", make_folder},
+                                         {"create_file", create_file},
+                                         {"file_state", file_state},
+                                         {"as_folder", as_folder},
+                                         {"read_file", read_file},
+                                         {"lock_folder", lock_folder},
+                                         {"checksum", checksum},
+                                         {"most_file", most_file},
+                                         {NULL, NULL}};
     static const luaL_Reg methods[] = {{"close", lock_close}, {NULL, NULL}};
     static const luaL_Reg metamethods[] = {
         {"__gc", lock_close}, {"__close", lock_close}, {NULL, NULL}};

@@ -3,6 +3,8 @@
 #include "bindings/arming.h"
 #include "bindings/backstop.h"
 #include "bindings/modules.h"
+#include "bindings/near_cut.h"
+#include "bindings/outcome.h"
 #include "bindings/owned.h"
 #include "bindings/raise.h"
 #include "bindings/serial.h"
@@ -16,19 +18,13 @@
 
 enum { ON_BYTES, ON_OUTCOME, ON_GONE, CALLBACKS };
 static const char *const callback_names[] = {"on_bytes", "on_outcome", "on_gone"};
-static const char *const outcome_names[] = {
-    [MP_OUT_SENT] = "sent",         [MP_OUT_SKIPPED] = "skipped",
-    [MP_OUT_MARK] = "mark",         [MP_OUT_ONEOFF] = "oneoff",
-    [MP_OUT_FINISHED] = "finished", [MP_OUT_STOPPED] = "stopped",
-    [MP_OUT_UNTAKEN] = "not_taken",
-};
-
 struct device {
     struct mp_owned owned;
     struct mp_session *session;         // never NULL for Lua
     int callback[CALLBACKS];            // registry references
     int self;                           // registry reference of the userdata while armed
     const struct mp_schedule *schedule; // of the plan in play, kept alive by the user value
+    struct mp_near_cut *near;           // its short cut, its own; NULL: never asked for
 };
 
 static struct device *check_device(lua_State *L, int arg)
@@ -91,9 +87,19 @@ static int tell_bytes(lua_State *L)
 
 static void on_bytes(void *context, const uint8_t *bytes, size_t length, int64_t arrival_ns)
 {
-    struct arrival arrival = {
-        .device = context, .bytes = bytes, .length = length, .at_ns = arrival_ns};
-    call(context, ON_BYTES, tell_bytes, &arrival);
+    const struct device *device = context;
+    size_t known = 0;
+    if (device->near != NULL)
+        known = mp_near_cut_bytes(device->near, bytes, length, arrival_ns);
+    if (known > 0)
+        mp_session_confirmed(device->session, device->near->known.confirmed);
+    if (known == length)
+        return;
+    struct arrival arrival = {.device = device,
+                              .bytes = bytes + known,
+                              .length = length - known,
+                              .at_ns = arrival_ns};
+    call(device, ON_BYTES, tell_bytes, &arrival);
 }
 
 struct report {
@@ -101,66 +107,30 @@ struct report {
     const struct mp_outcome *outcome;
 };
 
-static void set_integer(lua_State *L, const char *key, lua_Integer value)
-{
-    lua_pushinteger(L, value);
-    lua_setfield(L, -2, key);
-}
-
-/* What a frame of the plan, or a mark, tells into the table on top. */
-static void set_send(lua_State *L, const struct device *device, const struct mp_outcome *out)
-{
-    const struct mp_send *send = &out->send;
-    lua_pushstring(L, mp_send_kind_name(send->kind));
-    lua_setfield(L, -2, "send");
-    set_integer(L, "number", (lua_Integer)send->number);
-    set_integer(L, "planned_ns", send->floor_ns + (send->half ? 1 : 0));
-    set_integer(L, "due_ns", send->send_ns);
-    set_integer(L, "entered_ns", out->entered_ns - out->start_ns);
-    set_integer(L, "returned_ns", out->returned_ns - out->start_ns);
-    if (out->kind != MP_OUT_MARK) {
-        set_integer(L, "action", (lua_Integer)send->action + 1);
-        set_integer(L, "frame", (lua_Integer)send->frame + 1);
-    } else if (device->schedule != NULL) {
-        lua_pushstring(L, mp_schedule_mark(device->schedule, send->source));
-        lua_setfield(L, -2, "text");
-    }
-}
-
-/*
- * on_outcome(outcome): a table with what = "sent"|"skipped"|"not_taken"|"mark"|"oneoff"|
- * "finished"|"stopped", and stop = the name of a reason ("none" if there is none).
- * sent, skipped, not_taken, mark: of the plan, see moonpulse.Outcome (types.lua):
- * send, number, planned_ns, due_ns, entered_ns, returned_ns, in nanoseconds from the plan's
- * start; action and frame from 1, of a mark its text instead. stopped: at_ns (monotonic),
- * safe_sent (the port took the whole safe frame), safes (so many).
- */
+/* on_outcome(outcome): as outcome.h has it */
 static int tell_outcome(lua_State *L)
 {
     const struct report *report = lua_touserdata(L, 1);
-    const struct mp_outcome *out = report->outcome;
     lua_rawgeti(L, LUA_REGISTRYINDEX, report->device->callback[ON_OUTCOME]);
-    lua_createtable(L, 0, 10);
-    lua_pushstring(L, outcome_names[out->kind]);
-    lua_setfield(L, -2, "what");
-    lua_pushstring(L, mp_stop_name(out->stop));
-    lua_setfield(L, -2, "stop");
-    if (out->kind == MP_OUT_STOPPED) {
-        set_integer(L, "at_ns", out->entered_ns);
-        set_integer(L, "safes", out->safes);
-        lua_pushboolean(L, out->safe_sent);
-        lua_setfield(L, -2, "safe_sent");
-    } else if (out->kind != MP_OUT_FINISHED && out->kind != MP_OUT_ONEOFF) {
-        set_send(L, report->device, out);
-    }
+    mp_push_outcome(L, report->outcome, report->device->schedule);
     lua_call(L, 1, 0);
     return 0;
+}
+
+/* A reply that the short cut waited for has not come. */
+static void on_overdue(void *context)
+{
+    struct report report = {.device = context};
+    call(context, ON_OUTCOME, tell_outcome, &report);
 }
 
 static void on_outcome(void *context, const struct mp_outcome *out)
 {
     struct device *device = context;
     struct report report = {.device = device, .outcome = out};
+    if (device->near != NULL &&
+        mp_near_cut_outcome(device->near, out, mp_world_now(&device->owned.host->world)))
+        return;
     lua_State *L = device->owned.host->L;
     int self = LUA_NOREF;
     if (out->kind == MP_OUT_STOPPED) {
@@ -209,6 +179,9 @@ static void close_device(struct mp_owned *owned)
         mp_armed_remove(device->session);
     }
     mp_session_destroy(device->session);
+    if (device->near != NULL)
+        mp_near_cut_close(device->near);
+    free(device->near);
     free(device);
 }
 
@@ -217,8 +190,8 @@ static int session_new(lua_State *L)
 {
     struct mp_error err = {0};
     luaL_checktype(L, 1, LUA_TTABLE);
-    // user values: lowering in play, flight
-    struct device *device = mp_own(L, SESSION, sizeof *device, 2, close_device);
+    // user values: lowering in play, flight, what the short cut writes to
+    struct device *device = mp_own(L, SESSION, sizeof *device, 3, close_device);
     device->self = LUA_NOREF;
     for (int i = 0; i < CALLBACKS; i++)
         device->callback[i] = LUA_NOREF;
@@ -357,14 +330,15 @@ static int session_believed(lua_State *L)
     return 0;
 }
 
-/* session:stop([reason]): the device is safe when this returns */
+/* session:stop([reason[, latch]]): the device is safe when this returns; latch is true: only
+ * the latch is set, as a signal's handler, a foot switch or the guard's end sets it */
 static int session_stop(lua_State *L)
 {
     struct mp_session *session = check_session(L);
     enum mp_stop reason = mp_stop_find(luaL_optstring(L, 2, "requested"));
     luaL_argcheck(L, reason != MP_STOP_COUNT && reason != MP_STOP_NONE, 2,
                   "there is no such reason to stop");
-    mp_session_stop(session, reason);
+    (lua_toboolean(L, 3) ? mp_session_latch : mp_session_stop)(session, reason);
     return 0;
 }
 
@@ -444,6 +418,26 @@ static int session_lines(lua_State *L)
     return 2;
 }
 
+struct mp_near_cut *mp_check_near_cut(lua_State *L, int arg)
+{
+    struct device *device = check_device(L, arg);
+    struct mp_world *world = &device->owned.host->world;
+    if (!world->is_virtual)
+        luaL_error(L, "a short cut is for virtual time");
+    if (device->near == NULL) {
+        device->near = malloc(sizeof *device->near);
+        if (device->near == NULL)
+            luaL_error(L, "out of memory for a short cut");
+        mp_near_cut_init(device->near, world, on_overdue, device);
+    }
+    return device->near;
+}
+
+const struct mp_schedule *mp_check_schedule(lua_State *L, int arg)
+{
+    return check_device(L, arg)->schedule;
+}
+
 /* session:close(); also __gc and __close */
 static int session_close(lua_State *L)
 {
@@ -478,6 +472,9 @@ void mp_open_session(lua_State *L)
                                        {"trigger", session_trigger},
                                        {"lines", session_lines},
                                        {"believed", session_believed},
+                                       {"near", mp_near_begin},
+                                       {"near_over", mp_near_over},
+                                       {"near_pending", mp_near_pending_pulse},
                                        {NULL, NULL}};
     static const luaL_Reg metamethods[] = {
         {"__gc", session_close}, {"__close", session_close}, {NULL, NULL}};

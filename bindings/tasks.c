@@ -372,6 +372,13 @@ static int task_wake(lua_State *L)
     return 1;
 }
 
+/* core.tasks() -> how many tasks have not ended */
+static int tasks(lua_State *L)
+{
+    lua_pushinteger(L, (lua_Integer)mp_check_host(L)->tasks);
+    return 1;
+}
+
 /* Raise what a callback or task raised, if anything. */
 static void raise_failure(lua_State *L, struct mp_host *host)
 {
@@ -425,8 +432,8 @@ static int run(lua_State *L)
 
 void mp_open_tasks(lua_State *L)
 {
-    static const luaL_Reg functions[] = {
-        {"run", run}, {"spawn", spawn}, {"wait", wait}, {"current", current}, {NULL, NULL}};
+    static const luaL_Reg functions[] = {{"run", run},         {"spawn", spawn}, {"wait", wait},
+                                         {"current", current}, {"tasks", tasks}, {NULL, NULL}};
     static const luaL_Reg methods[] = {{"wake", task_wake}, {NULL, NULL}};
     static const luaL_Reg metamethods[] = {{NULL, NULL}};
     if (mp_host_of(L) == NULL)

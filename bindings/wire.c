@@ -1,5 +1,6 @@
 /* wire.c - the far end of a wire (engine/port_wire.h), for simulators in virtual time: what
  * core.pty is on a real clock, with lines. */
+#include "bindings/far_cut.h"
 #include "bindings/modules.h"
 #include "bindings/owned.h"
 #include "bindings/raise.h"
@@ -13,7 +14,8 @@
 struct far_end {
     struct mp_owned owned;
     struct mp_wire *wire;
-    int on_bytes, on_line; // registry references
+    int on_bytes, on_line;  // registry references
+    struct mp_far_cut *cut; // its own; NULL: never asked for
 };
 
 struct arrival {
@@ -31,6 +33,12 @@ static int tell_bytes(lua_State *L)
     lua_pushinteger(L, arrival->at_ns);
     lua_call(L, 2, 0);
     return 0;
+}
+
+static bool takes(void *context, const uint8_t *bytes, size_t length, int64_t began_ns)
+{
+    const struct far_end *far = context;
+    return far->cut != NULL && mp_far_cut_frame(far->cut, bytes, length, began_ns);
 }
 
 static void on_bytes(void *context, const uint8_t *bytes, size_t length, int64_t began_ns)
@@ -73,7 +81,10 @@ static void on_line(void *context, enum mp_trigger_line line, bool high, int64_t
 static void close_far_end(struct mp_owned *owned)
 {
     struct far_end *far = (struct far_end *)owned;
+    if (far->cut != NULL)
+        mp_far_cut_close(far->cut);
     mp_wire_destroy(far->wire);
+    free(far->cut);
     free(far);
 }
 
@@ -89,9 +100,10 @@ static int wire_new(lua_State *L)
     lua_settop(L, 3);
     if (!lua_isnil(L, 3))
         luaL_checktype(L, 3, LUA_TFUNCTION);
-    struct far_end *made = mp_own(L, WIRE, sizeof *made, 0, close_far_end);
+    struct far_end *made = mp_own(L, WIRE, sizeof *made, 1, close_far_end);
     made->on_bytes = made->on_line = LUA_NOREF;
-    const struct mp_wire_far far = {.bytes = on_bytes, .line = on_line, .context = made};
+    const struct mp_wire_far far = {
+        .takes = takes, .bytes = on_bytes, .line = on_line, .context = made};
     if (!made->owned.host->world.is_virtual)
         return luaL_error(L,
                           "core.wire is for virtual time: core.pty makes a port in real time");
@@ -106,12 +118,29 @@ static int wire_new(lua_State *L)
     return 1;
 }
 
-static struct mp_wire *check_wire(lua_State *L)
+static struct far_end *check_far_end(lua_State *L, int arg)
 {
-    const struct far_end *far = mp_owned_at(L, 1, WIRE);
+    struct far_end *far = mp_owned_at(L, arg, WIRE);
     if (far == NULL || far->wire == NULL)
         luaL_error(L, "attempt to use a closed wire");
-    return far->wire;
+    return far;
+}
+
+static struct mp_wire *check_wire(lua_State *L)
+{
+    return check_far_end(L, 1)->wire;
+}
+
+struct mp_far_cut *mp_check_far_cut(lua_State *L, int arg)
+{
+    struct far_end *far = check_far_end(L, arg);
+    if (far->cut == NULL) {
+        far->cut = malloc(sizeof *far->cut);
+        if (far->cut == NULL)
+            luaL_error(L, "out of memory for a short cut");
+        mp_far_cut_init(far->cut, &far->owned.host->world, far->wire);
+    }
+    return far->cut;
 }
 
 /* wire:write(bytes) -> true | nil, message, code */
@@ -128,6 +157,20 @@ static int wire_write(lua_State *L)
 static int wire_inputs(lua_State *L)
 {
     mp_wire_set_inputs(check_wire(L), lua_toboolean(L, 2), lua_toboolean(L, 3));
+    return 0;
+}
+
+/*
+ * wire:trouble(takes, stall_ns): the near end's next write takes so many bytes at most (nil:
+ * all) and returns stall_ns later than they began to leave
+ */
+static int wire_trouble(lua_State *L)
+{
+    struct mp_wire_trouble trouble = {.is_short = !lua_isnoneornil(L, 2)};
+    if (trouble.is_short)
+        trouble.takes = (size_t)mp_check_integer(L, 2, 0, 4096);
+    trouble.stall_ns = lua_isnoneornil(L, 3) ? 0 : mp_check_integer(L, 3, 0, INT64_MAX / 4);
+    mp_wire_make_trouble(check_wire(L), &trouble);
     return 0;
 }
 
@@ -153,11 +196,10 @@ static int wire_close(lua_State *L)
 void mp_open_wire(lua_State *L)
 {
     static const luaL_Reg functions[] = {{"wire", wire_new}, {NULL, NULL}};
-    static const luaL_Reg methods[] = {{"write", wire_write},
-                                       {"inputs", wire_inputs},
-                                       {"path", wire_path},
-                                       {"close", wire_close},
-                                       {NULL, NULL}};
+    static const luaL_Reg methods[] = {{"write", wire_write},     {"inputs", wire_inputs},
+                                       {"trouble", wire_trouble}, {"path", wire_path},
+                                       {"steady", mp_far_begin},  {"passed", mp_far_passed},
+                                       {"close", wire_close},     {NULL, NULL}};
     static const luaL_Reg metamethods[] = {
         {"__gc", wire_close}, {"__close", wire_close}, {NULL, NULL}};
     luaL_setfuncs(L, functions, 0);

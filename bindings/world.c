@@ -36,11 +36,14 @@ static int go_real(lua_State *L)
     return 0;
 }
 
-/* core.is_virtual() -> is time virtual? */
+/* core.is_virtual() -> is time virtual?, how many times as fast as ours it passes (0: as fast
+ * as can be) */
 static int is_virtual(lua_State *L)
 {
-    lua_pushboolean(L, mp_check_host(L)->world.is_virtual);
-    return 1;
+    const struct mp_world *world = &mp_check_host(L)->world;
+    lua_pushboolean(L, world->is_virtual);
+    lua_pushnumber(L, world->pace);
+    return 2;
 }
 
 /* core.hold(true): virtual time stands still, until core.hold(false): something outside of it
@@ -58,10 +61,39 @@ static int turns_here(lua_State *L)
     return 1;
 }
 
+/*
+ * core.be_late(seed, most_ns): until time is real again, the sending thread wakes up to most_ns
+ * late, as the seed says; mostly by far less
+ */
+static int be_late(lua_State *L)
+{
+    lua_Integer seed = luaL_checkinteger(L, 1);
+    int64_t most_ns = mp_check_integer(L, 2, 0, INT64_MAX / 4);
+    mp_world_be_late(&mp_check_host(L)->world, (uint64_t)seed, most_ns);
+    return 0;
+}
+
+/*
+ * core.stall("sender" | "loop" | "both", from_ns, until_ns) -> true, or false if there are too
+ * many: in virtual time the sending thread, the loop or both get no turn between these
+ */
+static int stall(lua_State *L)
+{
+    static const char *const names[] = {"sender", "loop", "both", NULL};
+    static const unsigned whom[] = {1U << MP_WHO_SENDER, 1U << MP_WHO_LOOP,
+                                    1U << MP_WHO_SENDER | 1U << MP_WHO_LOOP};
+    int who = luaL_checkoption(L, 1, NULL, names);
+    int64_t from_ns = mp_check_integer(L, 2, 0, INT64_MAX / 4);
+    int64_t until_ns = mp_check_integer(L, 3, 0, INT64_MAX / 4);
+    lua_pushboolean(L, mp_world_stall(&mp_check_host(L)->world, whom[who], from_ns, until_ns));
+    return 1;
+}
+
 void mp_open_world(lua_State *L)
 {
     static const luaL_Reg functions[] = {{"go_virtual", go_virtual}, {"go_real", go_real},
                                          {"is_virtual", is_virtual}, {"hold", hold},
-                                         {"turns_here", turns_here}, {NULL, NULL}};
+                                         {"turns_here", turns_here}, {"be_late", be_late},
+                                         {"stall", stall},           {NULL, NULL}};
     luaL_setfuncs(L, functions, 0);
 }

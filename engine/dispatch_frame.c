@@ -7,17 +7,16 @@
 
 /* A line moves as a whole; of bytes the port may take a part. */
 static enum mp_status hand_over(struct mp_port *port, const struct dispatch_part *part,
-                                bool *whole, bool *cut)
+                                bool *whole, size_t *written)
 {
-    size_t written = 0;
     enum mp_status status;
+    *written = 0;
     if (part->line == MP_TRIGGER_NONE) {
-        status = mp_port_write(port, part->bytes, part->length, &written, NULL);
-        *whole = status == MP_OK && written == part->length;
-        *cut = !*whole && written > 0;
+        status = mp_port_write(port, part->bytes, part->length, written, NULL);
+        *whole = status == MP_OK && *written == part->length;
         return status;
     }
-    *cut = *whole = false;
+    *whole = false;
     if (part->line == MP_TRIGGER_BREAK && part->high && mp_port_queued(port) > 0)
         return MP_OK; // the system would wait for these bytes, and so would we
     status = mp_port_set_line(port, part->line, part->high, NULL);
@@ -43,16 +42,18 @@ int64_t dispatch_left_ns(const struct mp_dispatcher *d, const struct mp_frame *f
 
 bool dispatch_part(struct mp_dispatcher *d, const struct dispatch_part *part)
 {
-    bool whole, cut;
+    bool whole;
+    size_t written;
     atomic_store(&d->writing, true);
-    enum mp_status status = hand_over(dispatch_port(d, part->port), part, &whole, &cut);
+    enum mp_status status = hand_over(dispatch_port(d, part->port), part, &whole, &written);
     bool to_device = part->port == MP_PORT_DEVICE && part->line == MP_TRIGGER_NONE;
     int64_t now = dispatch_now(d);
+    d->handed.written[part->port] += written;
     if (whole && to_device)
         d->keepalive_due_ns = now + d->config.arming.keepalive_ns; // any frame does
     if (whole)
         return true;
-    d->cut = d->cut || (to_device && cut);
+    d->cut = d->cut || (to_device && !whole && written > 0);
     mp_latch_stop(&d->stop, status == MP_OK ? MP_STOP_BLOCKED : MP_STOP_GONE);
     return false;
 }

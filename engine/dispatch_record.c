@@ -21,7 +21,8 @@ static struct mp_flight_record flight_record(const struct mp_outcome *out)
         .action = action,
         .frame = send->frame,
         .number = send->number,
-        .planned_ns = send->floor_ns + (send->half ? 1 : 0),
+        .planned_ns =
+            out->kind == MP_OUT_STOPPED ? out->cut_ns : send->floor_ns + (send->half ? 1 : 0),
         .due_ns = out->start_ns + send->send_ns,
         .woken_ns = out->woken_ns,
         .sent_ns = out->entered_ns,
@@ -52,6 +53,7 @@ void dispatch_record_alive(struct mp_dispatcher *d)
     if (d->config.arming.flight == NULL)
         return;
     const struct mp_flight_record record = {.kind = MP_FLIGHT_ALIVE,
+                                            .detail = dispatch_sees_queues(d) ? 0 : 1,
                                             .sent_ns = dispatch_now(d)};
     (void)mp_flight_begin(d->config.arming.flight, &record, &d->alive_slot);
 }

@@ -12,13 +12,8 @@ static void send_safe(struct mp_dispatcher *d)
     struct mp_outcome out = {.kind = MP_OUT_STOPPED};
     size_t done = 0;
     out.stop = mp_latch_reason(&d->stop);
-    // what the system has not handed on yet would fire after us
-    bool discard = out.stop == MP_STOP_BLOCKED || out.stop == MP_STOP_DEVICE ||
-                   out.stop == MP_STOP_SILENT || out.stop == MP_STOP_SETTING;
-    if (discard)
-        mp_port_discard(config->port);
-    if (discard && config->trigger != NULL)
-        mp_port_discard(config->trigger);
+    bool discard = dispatch_discards(out.stop);
+    out.cut_ns = dispatch_cut(d, out.stop);
     // a line that is up comes down first; else the safe frame is not kept waiting
     bool early = d->second.open;
     bool rested = early && dispatch_rest(d);

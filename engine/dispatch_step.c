@@ -124,11 +124,10 @@ static void take_commands(struct mp_dispatcher *d)
  * Does a port still hold bytes that should have been on the wire long ago? On either one: a
  * pulse on a line must not fire at an intensity that the device has not been told to leave.
  */
-static bool backed_up(const struct mp_dispatcher *d, int64_t now)
+static bool backed_up(struct mp_dispatcher *d, int64_t now)
 {
     for (uint8_t port = 0; port < MP_PORTS; port++)
-        if (dispatch_backed_up(&d->past, port, now) &&
-            mp_port_queued(dispatch_port(d, port)) > 0)
+        if (dispatch_backed_up(&d->past, port, now) && dispatch_look_queued(d, port) > 0)
             return true;
     return false;
 }
@@ -256,8 +255,10 @@ static bool write_planned(struct mp_dispatcher *d, struct mp_outcome *out)
     if (!write_part(d, &part, out))
         return false;
     dispatch_plan_second(d, frame, out->returned_ns);
-    if (frame->line == MP_TRIGGER_NONE)
+    if (frame->line == MP_TRIGGER_NONE) {
         d->past.wire_end_ns[frame->port] = out->returned_ns + frame->wire_ns;
+        dispatch_keep(d, frame->port, out->entered_ns + frame->wire_ns);
+    }
     if (send->kind != MP_SEND_PULSE) { // a setting, or the question before one
         d->settings++;
         d->settled_ns = 0; // a quick answer may be known before we look again

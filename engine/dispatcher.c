@@ -27,11 +27,13 @@ void mp_dispatcher_confirmed(struct mp_dispatcher *d, uint64_t total)
     atomic_store_explicit(&d->confirmed, total, memory_order_release);
 }
 
-void mp_dispatcher_believed(struct mp_dispatcher *d, int64_t total)
+bool mp_dispatcher_believed(struct mp_dispatcher *d, int64_t total)
 {
     // a setting may wait for this: woken once, when it changes
-    if (atomic_exchange_explicit(&d->believed, total, memory_order_acq_rel) != total)
-        (void)sem_post(&d->wake);
+    if (atomic_exchange_explicit(&d->believed, total, memory_order_acq_rel) == total)
+        return false;
+    (void)sem_post(&d->wake);
+    return true;
 }
 
 void mp_dispatcher_drained(struct mp_dispatcher *d, int64_t read_ns)

@@ -72,6 +72,8 @@ struct mp_outcome {
     enum mp_stop stop; // stopped: why; skipped, sent: late, close or setting
     bool safe_sent;    // stopped: the whole safe frame was taken by the port
     uint8_t safes;     // stopped: so many of them, each with an answer if the device gives one
+    int64_t cut_ns;    // stopped: of what the device should have had from then on (monotonic,
+                       // without its latency) nobody knows whether it has it; 0: of nothing
     struct mp_send send; // sent, skipped, mark: which
     int64_t start_ns;    // monotonic instant that the times in send count from
     int64_t woken_ns;    // when the wait ended
@@ -145,9 +147,9 @@ void mp_dispatcher_drained(struct mp_dispatcher *dispatcher, int64_t read_ns);
 /*
  * If settings is set: the device has confirmed total of the plan's settings that were sent
  * since arming. What it was armed with is not one of them: that is the caller's to look at. -1:
- * the device says that it is not as it was told.
+ * the device says that it is not as it was told. True: it was not known before.
  */
-void mp_dispatcher_believed(struct mp_dispatcher *dispatcher, int64_t total);
+bool mp_dispatcher_believed(struct mp_dispatcher *dispatcher, int64_t total);
 
 /*
  * Wait until the frame that is being written, if there is one, is told, for at most bound_ns:

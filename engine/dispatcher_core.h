@@ -42,6 +42,21 @@ struct dispatch_second {
     uint8_t bytes[MP_FRAME_MAX];
 };
 
+enum { FRAMES_KEPT = 256 }; // a power of two
+
+/* What the ports were given since arming, for a stop that throws away what they still hold. */
+struct dispatch_handed {
+    uint64_t written[MP_PORTS]; // bytes
+    uint64_t out[MP_PORTS];     // so many of them had left when the port was last looked at
+    uint64_t frames;            // of plans, by bytes
+    int64_t first_ns;           // when the device should have had the first of them
+    struct {
+        uint64_t end; // its last byte, counted as written is
+        int64_t had_ns;
+        uint8_t port;
+    } kept[FRAMES_KEPT]; // the last ones, by number
+};
+
 /* What the wait between two steps is for. */
 enum dispatch_waits { WAITS_NOTHING, WAITS_LOOK, WAITS_WARM, WAITS_DUE };
 
@@ -84,6 +99,7 @@ struct mp_dispatcher {
     _Atomic bool safe_sent;
     bool cut; // part of a frame is on the device's wire
     struct dispatch_second second;
+    struct dispatch_handed handed;
 };
 
 /* What is about to be written goes into the flight record first: see flight.h. */
@@ -109,6 +125,17 @@ void dispatch_plan_second(struct mp_dispatcher *dispatcher, const struct mp_fram
 bool dispatch_second(struct mp_dispatcher *dispatcher);
 /* After a stop: the second part at once, the lines down, the trigger box at rest. */
 bool dispatch_rest(struct mp_dispatcher *dispatcher);
+
+/* dispatch_cut.c: a frame of the plan was written, and the device should have it at had_ns. */
+void dispatch_keep(struct mp_dispatcher *dispatcher, uint8_t port, int64_t had_ns);
+/* As mp_port_queued; an empty queue is remembered. */
+int dispatch_look_queued(struct mp_dispatcher *dispatcher, uint8_t port);
+/* Do all ports say what they hold? */
+bool dispatch_sees_queues(const struct mp_dispatcher *dispatcher);
+/* Does a stop for that reason throw away what the ports hold, which would fire after it? */
+bool dispatch_discards(enum mp_stop stop);
+/* Throw it away if so; for mp_outcome's cut_ns. */
+int64_t dispatch_cut(struct mp_dispatcher *dispatcher, enum mp_stop stop);
 
 /* Has the device not confirmed a setting that was sent, or does it say that it is at another?
  */

@@ -50,12 +50,13 @@ enum mp_flight_kind {
     MP_FLIGHT_CONFIRM,  // the device confirmed pulse number (loop thread); detail: 1 if it says
                         // that the pulse was not as it was set
     MP_FLIGHT_FINISHED, // the plan is over
-    MP_FLIGHT_STOPPED,  // detail: enum mp_stop; action: 1 if the safe frame went out
+    MP_FLIGHT_STOPPED,  // detail: enum mp_stop; action: 1 if the safe frame went out;
+                        // planned_ns: mp_outcome's cut_ns
     MP_FLIGHT_START,    // the run began at due_ns (monotonic), planned_ns by the wall clock
     MP_FLIGHT_PLAY,     // what follows is of plan number, which starts at due_ns (loop thread)
     MP_FLIGHT_LEFT,     // the device was asked; action: 1 if it says that it is disarmed
     MP_FLIGHT_ALIVE,    // armed at sent_ns; returned_ns: the last frame without a record of its
-                        // own
+                        // own; detail: 1 if a port does not say what it holds
     MP_FLIGHT_KINDS
 };
 

@@ -164,9 +164,9 @@ enum mp_status mp_port_set_lines(struct mp_port *port, bool rts, bool dtr, struc
     return port->ops->set_lines(port, rts, dtr, err);
 }
 
-void mp_port_discard(struct mp_port *port)
+int mp_port_discard(struct mp_port *port)
 {
-    port->ops->discard(port);
+    return port->ops->discard(port);
 }
 
 int mp_port_queued(const struct mp_port *port)

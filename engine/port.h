@@ -95,12 +95,17 @@ enum mp_status mp_port_write(struct mp_port *port, const void *bytes, size_t len
 enum mp_status mp_port_read(struct mp_port *port, void *buffer, size_t capacity, size_t *got,
                             struct mp_error *err);
 
-/* Throw away what was written and is not on the wire yet. Never blocks. */
-void mp_port_discard(struct mp_port *port);
+/*
+ * Throw away what was written and is not on the wire yet. Never blocks. How many of the bytes
+ * that were written last this may have cut, at most; -1: the system does not say (a
+ * pseudo-terminal). A socket keeps all it has.
+ */
+int mp_port_discard(struct mp_port *port);
 
 /*
- * Bytes that were written and are not on the wire yet, as far as the system knows: 0 on a
- * pseudo-terminal or socket, where bytes that nobody read cannot be seen. Never blocks.
+ * Bytes that were written and are not on the wire yet; -1 where the system does not say: on a
+ * pseudo-terminal or socket, where bytes that nobody read cannot be seen, and on a lost port.
+ * Never blocks.
  */
 int mp_port_queued(const struct mp_port *port);
 

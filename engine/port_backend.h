@@ -30,19 +30,19 @@ struct mp_port_ops {
     enum mp_status (*read)(struct mp_port *port, void *buffer, size_t capacity, size_t *got,
                            struct mp_error *err);
     enum mp_status (*set_lines)(struct mp_port *port, bool rts, bool dtr, struct mp_error *err);
-    void (*discard)(struct mp_port *port);
+    int (*discard)(struct mp_port *port);
     int (*queued)(const struct mp_port *port);
     int (*bits)(struct mp_port *port, int *bits); // TIOCM_*; 0, or why not: an errno
     int (*move)(struct mp_port *port, enum mp_trigger_line line, bool high); // the same
     void (*wait_room)(struct mp_port *port, int ms); // for room to write
 };
 
-/* port_tty.c: these, for every port that is a file of the system's: what is queued is dropped;
- * how many bytes are queued (0 also if the system does not say); lines as in the table above.
+/* port_tty.c: these, for every port that is a file of the system's: as in port.h; lines as in
+ * the table above.
  */
-void mp_port_tty_discard(struct mp_port *port);
+int mp_port_tty_discard(struct mp_port *port);
 int mp_port_tty_queued(const struct mp_port *port);
-int mp_port_tty_nothing_queued(const struct mp_port *port); // where the system cannot say
+int mp_port_tty_queue_unknown(const struct mp_port *port); // where the system cannot say
 int mp_port_tty_bits(struct mp_port *port, int *bits);
 int mp_port_tty_move(struct mp_port *port, enum mp_trigger_line line, bool high);
 void mp_port_tty_wait_room(struct mp_port *port, int ms);

@@ -52,6 +52,13 @@ static enum mp_status fd_read(struct mp_port *port, void *buffer, size_t capacit
     return MP_OK;
 }
 
+/* What a socket was given is the far end's. */
+static int fd_discard(struct mp_port *port)
+{
+    (void)port;
+    return 0;
+}
+
 static enum mp_status fd_set_lines(struct mp_port *port, bool rts, bool dtr,
                                    struct mp_error *err)
 {
@@ -68,8 +75,8 @@ static const struct mp_port_ops fd_ops = {
     .write = fd_write,
     .read = fd_read,
     .set_lines = fd_set_lines,
-    .discard = mp_port_tty_discard,
-    .queued = mp_port_tty_nothing_queued,
+    .discard = fd_discard,
+    .queued = mp_port_tty_queue_unknown,
     .bits = mp_port_tty_bits,
     .move = mp_port_tty_move,
     .wait_room = mp_port_tty_wait_room,

@@ -6,21 +6,23 @@
 #include <sys/ioctl.h>
 #include <termios.h>
 
-void mp_port_tty_discard(struct mp_port *port)
+int mp_port_tty_discard(struct mp_port *port)
 {
+    int bytes = port->ops->queued(port); // before: some of them may leave meanwhile
     (void)tcflush(port->fd, TCOFLUSH);
+    return bytes;
 }
 
 int mp_port_tty_queued(const struct mp_port *port)
 {
     int bytes = 0;
-    return ioctl(port->fd, TIOCOUTQ, &bytes) == 0 ? bytes : 0;
+    return ioctl(port->fd, TIOCOUTQ, &bytes) == 0 ? bytes : -1;
 }
 
-int mp_port_tty_nothing_queued(const struct mp_port *port)
+int mp_port_tty_queue_unknown(const struct mp_port *port)
 {
     (void)port;
-    return 0;
+    return -1;
 }
 
 int mp_port_tty_bits(struct mp_port *port, int *bits)

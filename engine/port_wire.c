@@ -48,7 +48,8 @@ struct mp_wire {
     size_t in_length;
     void (*heard)(void *context);
     void *context;
-    int bits; // TIOCM_*: of both directions
+    int bits;                       // TIOCM_*: of both directions
+    struct mp_wire_trouble trouble; // of the next write
 };
 
 static struct mp_wire *all;
@@ -93,9 +94,11 @@ static void on_arrival(struct mp_alarm *alarm)
     forget_first(wire);
     if (wire->message_count > 0)
         mp_world_set(wire->world, alarm, wire->messages[0].ends_ns);
+    const struct mp_wire_far *far = &wire->far;
     wire->calls++;
-    if (wire->far_open)
-        wire->far.bytes(wire->far.context, bytes, first.length, first.begins_ns);
+    if (wire->far_open &&
+        (far->takes == NULL || !far->takes(far->context, bytes, first.length, first.begins_ns)))
+        far->bytes(far->context, bytes, first.length, first.begins_ns);
     wire->calls--;
     free_if_over(wire);
 }
@@ -123,6 +126,10 @@ static enum mp_status wire_write(struct mp_port *port, const void *bytes, size_t
     size_t room = wire->message_count == MESSAGES ? 0 : BUFFER - wire->out_length;
     if (!wire->far_open)
         return mp_port_io_failure(port, "writing", ENXIO, err);
+    const struct mp_wire_trouble trouble = wire->trouble;
+    wire->trouble = (struct mp_wire_trouble){0};
+    if (trouble.is_short && trouble.takes < room)
+        room = trouble.takes;
     *written = len < room ? len : room;
     if (*written == 0)
         return MP_OK;
@@ -135,13 +142,15 @@ static enum mp_status wire_write(struct mp_port *port, const void *bytes, size_t
     wire->out_length += *written;
     if (wire->message_count == 1)
         mp_world_set(wire->world, &wire->arrives, message->ends_ns);
+    mp_world_pass(wire->world, trouble.stall_ns);
     return MP_OK;
 }
 
 /* What has not begun to leave. */
-static void wire_discard(struct mp_port *port)
+static int wire_discard(struct mp_port *port)
 {
     struct mp_wire *wire = port->wire;
+    size_t before = wire->out_length;
     int64_t now = mp_world_now(wire->world);
     while (wire->message_count > 0 && wire->messages[wire->message_count - 1].begins_ns > now) {
         wire->message_count--;
@@ -150,11 +159,12 @@ static void wire_discard(struct mp_port *port)
     }
     if (wire->message_count == 0)
         mp_world_cancel(wire->world, &wire->arrives);
+    return wire->far_open ? (int)(before - wire->out_length) : -1;
 }
 
 static int wire_queued(const struct mp_port *port)
 {
-    return (int)port->wire->out_length;
+    return port->wire->far_open ? (int)port->wire->out_length : -1;
 }
 
 static int wire_move(struct mp_port *port, enum mp_trigger_line line, bool high)
@@ -184,9 +194,8 @@ static void tell_near(struct mp_wire *wire)
         mp_world_set(wire->world, &wire->readable, mp_world_now(wire->world));
 }
 
-static void on_readable(struct mp_alarm *alarm)
+static void hear(struct mp_wire *wire)
 {
-    struct mp_wire *wire = of_alarm(alarm, offsetof(struct mp_wire, readable));
     wire->calls++;
     if (wire->heard != NULL)
         wire->heard(wire->context);
@@ -194,6 +203,11 @@ static void on_readable(struct mp_alarm *alarm)
         tell_near(wire);
     wire->calls--;
     free_if_over(wire);
+}
+
+static void on_readable(struct mp_alarm *alarm)
+{
+    hear(of_alarm(alarm, offsetof(struct mp_wire, readable)));
 }
 
 static enum mp_status wire_read(struct mp_port *port, void *buffer, size_t capacity,
@@ -299,8 +313,8 @@ enum mp_status mp_wire_create(struct mp_wire **out, struct mp_world *world,
     wire->world = world;
     wire->far = *far;
     wire->far_open = true;
-    wire->arrives.ring = on_arrival;
-    wire->moved.ring = on_move;
+    wire->arrives = (struct mp_alarm){.ring = on_arrival, .who = MP_WHO_OUTSIDE};
+    wire->moved = (struct mp_alarm){.ring = on_move, .who = MP_WHO_OUTSIDE};
     wire->readable.ring = on_readable;
     (void)snprintf(wire->path, sizeof wire->path, "%s%u", prefix, ++made);
     wire->next = all;
@@ -326,22 +340,40 @@ const char *mp_wire_path(const struct mp_wire *wire)
     return wire->path;
 }
 
+/* To be read at the near end; false: nobody is there. */
+static bool put(struct mp_wire *wire, const void *bytes, size_t len, size_t *written)
+{
+    size_t room = BUFFER - wire->in_length;
+    *written = !wire->near_open || len < room ? len : room;
+    if (!wire->near_open)
+        return false;
+    memcpy(wire->in + wire->in_length, bytes, *written);
+    wire->in_length += *written;
+    return true;
+}
+
 enum mp_status mp_wire_write(struct mp_wire *wire, const void *bytes, size_t len,
                              size_t *written, struct mp_error *err)
 {
     (void)err; // it cannot fail: a full buffer is told by *written
-    size_t room = BUFFER - wire->in_length;
-    *written = !wire->near_open || len < room ? len : room;
-    if (!wire->near_open)
-        return MP_OK;
-    memcpy(wire->in + wire->in_length, bytes, *written);
-    wire->in_length += *written;
-    tell_near(wire);
+    if (put(wire, bytes, len, written))
+        tell_near(wire);
     return MP_OK;
+}
+
+void mp_wire_say(struct mp_wire *wire, const void *bytes, size_t len, size_t *written)
+{
+    if (put(wire, bytes, len, written))
+        hear(wire);
 }
 
 void mp_wire_set_inputs(struct mp_wire *wire, bool cts, bool dsr)
 {
     int in = (cts ? TIOCM_CTS : 0) | (dsr ? TIOCM_DSR : 0);
     wire->bits = (wire->bits & ~(TIOCM_CTS | TIOCM_DSR)) | in;
+}
+
+void mp_wire_make_trouble(struct mp_wire *wire, const struct mp_wire_trouble *trouble)
+{
+    wire->trouble = *trouble;
 }

@@ -19,6 +19,8 @@ struct mp_wire;
 
 /* What the far end hears, called by the world's alarms; the wire may be destroyed inside. */
 struct mp_wire_far {
+    /* Asked first, if there is one: true, it has taken these bytes, and bytes is not called. */
+    bool (*takes)(void *context, const uint8_t *bytes, size_t length, int64_t began_ns);
     /* began_ns: when the first bit of these left; now the last one has come */
     void (*bytes)(void *context, const uint8_t *bytes, size_t length, int64_t began_ns);
     void (*line)(void *context, enum mp_trigger_line line, bool high, int64_t at_ns);
@@ -41,8 +43,21 @@ bool mp_wire_is_path(const char *path);
  * full buffer gives MP_OK with *written < len. */
 enum mp_status mp_wire_write(struct mp_wire *wire, const void *bytes, size_t len,
                              size_t *written, struct mp_error *err);
+/* The same, and it has it when this returns: for an alarm, and the wire may be destroyed
+ * inside.
+ */
+void mp_wire_say(struct mp_wire *wire, const void *bytes, size_t len, size_t *written);
 /* The lines that come in at the near end. */
 void mp_wire_set_inputs(struct mp_wire *wire, bool cts, bool dsr);
+
+/* What goes wrong with the near end's next write, once. */
+struct mp_wire_trouble {
+    bool is_short; // it takes so many bytes at most
+    size_t takes;
+    int64_t stall_ns; // it returns so much later than the bytes began to leave
+};
+/* Have it happen. */
+void mp_wire_make_trouble(struct mp_wire *wire, const struct mp_wire_trouble *trouble);
 
 /* Of the near end: call heard(context) when something has come, or the far end is gone; NULL:
  * no longer. */

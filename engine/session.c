@@ -177,7 +177,7 @@ enum mp_status mp_session_create(struct mp_session **out, struct mp_world *world
         return mp_fail(err, MP_ENOMEM, "out of memory for a session");
     s->world = world;
     s->heartbeat = (struct mp_alarm){.ring = session_heartbeat, .idle = true};
-    s->step = (struct mp_alarm){.ring = session_step};
+    s->step = (struct mp_alarm){.ring = session_step, .who = MP_WHO_SENDER};
     s->events = *events;
     atomic_init(&s->dispatcher, NULL);
     int failed = uv_async_init(world->loop, &s->async, on_async);
@@ -280,9 +280,8 @@ void mp_session_confirmed(struct mp_session *s, uint64_t total)
 void mp_session_believed(struct mp_session *s, int64_t total)
 {
     struct mp_dispatcher *d = session_dispatcher(s);
-    if (d != NULL)
-        mp_dispatcher_believed(d, total);
-    session_kick(s);
+    if (d != NULL && mp_dispatcher_believed(d, total))
+        session_kick(s);
 }
 
 void mp_session_acknowledge(struct mp_session *s)
@@ -306,6 +305,12 @@ void mp_session_stop_async(struct mp_session *s, enum mp_stop reason)
     if (d != NULL)
         mp_dispatcher_stop(d, reason);
     (void)atomic_fetch_sub(&s->stopping, 1);
+}
+
+void mp_session_latch(struct mp_session *s, enum mp_stop reason)
+{
+    mp_session_stop_async(s, reason);
+    session_kick(s); // a thread would wake by itself
 }
 
 enum mp_stop mp_session_peek(struct mp_session *s, bool *safe)

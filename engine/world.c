@@ -80,7 +80,7 @@ static void take_out(struct mp_world *w, struct mp_alarm *alarm)
 
 static void put_in(struct mp_world *w, struct mp_alarm *alarm, int64_t due_ns)
 {
-    alarm->due_ns = due_ns;
+    alarm->due_ns = w->is_virtual ? mp_world_rings_ns(w, alarm->who, due_ns) : due_ns;
     alarm->order = ++w->order;
     alarm->is_set = true;
     w->awake += alarm->idle ? 0 : 1;
@@ -328,6 +328,7 @@ void mp_world_go_virtual(struct mp_world *w, int64_t now_ns, double pace)
     w->begun_real_ns = w->heard_ns = real_ns;
     w->here = w->turns = 0;
     w->held = 0;
+    w->late = (struct mp_world_late){0};
     (void)uv_timer_stop(&w->timer);
     (void)set_exact(w, 0);
     hold_loop(w, false);

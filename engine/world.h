@@ -29,11 +29,35 @@
 #include <stdint.h>
 #include <uv.h>
 
-/* Zeros but for ring (and idle): not set. */
+/*
+ * Who wakes by an alarm. A virtual world can be as disturbed as a real computer (world_late.c):
+ * the sending thread wakes late, it or the loop is held up. What is outside of the computer is
+ * never late.
+ */
+enum mp_world_who { MP_WHO_LOOP, MP_WHO_SENDER, MP_WHO_OUTSIDE };
+
+enum { MP_WORLD_STALLS = 16 };
+
+/* Somebody gets no turn from from_ns to until_ns. */
+struct mp_world_stall {
+    unsigned whom; // bits: 1 << enum mp_world_who
+    int64_t from_ns, until_ns;
+};
+
+/* What hinders a virtual world; zeros: nothing does. */
+struct mp_world_late {
+    uint64_t seed, draws;
+    int64_t most_ns; // the sending thread wakes so late at most
+    struct mp_world_stall stalls[MP_WORLD_STALLS];
+    unsigned count;
+};
+
+/* Zeros but for ring (and idle, who): not set. */
 struct mp_alarm {
     void (*ring)(
         struct mp_alarm *alarm); // called once, at due_ns or later; it may be set again in it
     bool idle; // to wait for this one alone is no reason to go on; chosen before it is set
+    enum mp_world_who who; // whose it is, for what hinders a virtual world; chosen before, too
     // the world's own
     bool is_set;
     int64_t due_ns;
@@ -61,6 +85,7 @@ struct mp_world {
     uint64_t turns;
     uint64_t here; // turns since the time has moved
     unsigned held; // somebody outside is waited for: time stands still
+    struct mp_world_late late;
 };
 
 /* The world of loop, real. */
@@ -98,6 +123,26 @@ void mp_world_go_real(struct mp_world *world);
  * alarms that are due now ring, until as many holds are undone. In a real world time goes on.
  */
 void mp_world_hold(struct mp_world *world, bool hold);
+
+/*
+ * world_late.c: what disturbs a virtual world, until time is real again. The same seed, alarms
+ * and stalls give the same lateness on every machine. Nothing in a real world.
+ */
+/* From now on the sending thread wakes up to most_ns late, mostly by far less. */
+void mp_world_be_late(struct mp_world *world, uint64_t seed, int64_t most_ns);
+/* whom (bits: 1 << enum mp_world_who) get no turn from from_ns to until_ns; for alarms that are
+ * set from now on. False: there are MP_WORLD_STALLS of them already. */
+bool mp_world_stall(struct mp_world *world, unsigned whom, int64_t from_ns, int64_t until_ns);
+/* When an alarm of who rings that is due at due_ns. */
+int64_t mp_world_rings_ns(struct mp_world *world, enum mp_world_who who, int64_t due_ns);
+/* Is it hindered, now and then? */
+static inline bool mp_world_is_hindered(const struct mp_world *world)
+{
+    return world->late.most_ns > 0 || world->late.count > 0;
+}
+/* Whoever has the turn is held up for so long: virtual time passes, and what is due meanwhile
+ * is late. */
+void mp_world_pass(struct mp_world *world, int64_t ns);
 
 /* So many alarms rang since virtual time last moved; 0 in a real world. */
 uint64_t mp_world_here(const struct mp_world *world);

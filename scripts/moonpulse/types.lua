@@ -126,7 +126,6 @@
 ---@field serial moonpulse.Serial
 ---@field new fun(options: table?): moonpulse.Simulator
 ---@field options moonpulse.Spec[]?
----@field speaks_later boolean? replies come later than latency
 ---@field [string] any
 
 --- A simulated stimulator: a model without input, output or clock. now_ns counts from when it was switched
@@ -142,7 +141,8 @@
 ---@field serial moonpulse.Serial? if it depends on an option
 ---@field reports_later boolean? a pulse is answered when it is over
 ---@field steady (fun(self: any, bytes: string): moonpulse.Steady?)?
----@field passed (fun(self: any, steady: moonpulse.Steady, count: integer))? so many of them were played
+---@field passed (fun(self: any, steady: moonpulse.Steady, count: integer): integer?)? so many were given;
+---   returns when tick() has something to do next
 ---@field [string] any
 
 ---@class moonpulse.SimulatorReply
@@ -266,16 +266,16 @@
 ---@field timing "host"|"device"|"auto"
 ---@field faults moonpulse.FaultList? of a simulator in virtual time
 ---@field twin moonpulse.Simulator? virtual time: another far side than a new simulator; tests write it
+---@field cuts { near: boolean?, far: boolean? }? virtual time: what the engine may do in Lua's place
+---   (stimulator/near_cut.lua, simulation/serve.lua)
 ---@field protocol moonpulse.Protocol|moonpulse.Experiment run/protocol.lua, run/experiment.lua
 ---@field plan moonpulse.Plan? of a protocol
 ---@field safety moonpulse.Report? the gate's; of an experiment the gravest so far
 ---@field plays table? of an experiment: what the gate found in its plans: run/experiment_log.lua
 ---@field preflight table? the operator's answers: run/safety.lua
----@field lowering moonpulse.core.Lowering? once the device was asked: run/play.lua, run/virtual.lua
+---@field lowering moonpulse.core.Lowering? once the device was asked: run/play.lua
 ---@field actions moonpulse.Action[]? with lowering
----@field first moonpulse.Action? virtual time: of Admitted
----@field firsts moonpulse.First[]? virtual time
----@field limits moonpulse.Limits? virtual time
+---@field first moonpulse.Action? with lowering: of Admitted
 ---@field stop_reason string? name in core.stops: run/stop_sources.lua, the first one stays
 ---@field signal string? which one, in words
 ---@field on_stop (fun(reason: string))? whoever drives the device hears a stop: stimulator/
@@ -311,6 +311,7 @@
 ---@field triggers_text string? what came, in words: run/experiment.lua
 ---@field flight table? what recover needs: run/manifest.lua
 ---@field realtime string? what the host granted, in words: the hooks
+---@field waited_s number? for replies before it was armed, on the run's clock: the hooks
 ---@field elapsed number? seconds of the plan: the hooks
 
 ---@class moonpulse.DeviceFacts what the manifest says of the device: run/begin.lua, before and after connect
@@ -333,9 +334,10 @@
 
 ---@class moonpulse.Hooks what a run calls while it goes on: run/protocol.lua makes them
 ---@field connected fun(identity: moonpulse.Identity, backend: string)
----@field prepared fun(job: moonpulse.Job) the plan is lowered; not called in virtual time
----@field armed fun(realtime: string, waited_ns: integer?) waited for replies; nil in virtual time
+---@field prepared fun(job: moonpulse.Job) the plan is lowered
+---@field armed fun(realtime: string, waited_ns: integer) waited for replies
 ---@field progress fun(elapsed: number) seconds of the plan
+---@field played fun()? the plan is over, and its last reply has come; or a stop came
 
 --- How a device was left: stimulator/leaving.lua.
 ---@class moonpulse.Left
@@ -406,6 +408,7 @@
 ---@class moonpulse.Record
 ---@field folder string of the run; "": in memory
 ---@field path string? of events.tsv; nil: in memory
+---@field flushed_ns integer? virtual time: when the disk was given what there was, by the real clock
 ---@field file file* or what has its methods
 ---@field started string? date and time, for the manifest
 ---@field start_ns integer? of the run, monotonic
@@ -429,7 +432,8 @@
 ---@field pulses_skipped integer
 ---@field pulses_unmeasured integer sent, and timed by the stimulator
 ---@field skipped_by table<string, integer> how many, by the reason
----@field lateness number[] microseconds, of each start
+---@field lateness number[] microseconds, of each start that left late
+---@field punctual integer starts that left in time, to the nanosecond
 ---@field worst_us number
 ---@field starts integer commands that fired
 ---@field extra integer pulses of trains beyond one a start
@@ -446,6 +450,11 @@
 ---@field passing moonpulse.Row[] of trains that run
 ---@field train_end_ns integer? monotonic: so long the last one may take
 ---@field cut moonpulse.Row[]? of a train that a stop cut
+---@field had_ns integer what was sent up to then the device has: it confirmed a pulse that came behind it
+---@field claimed_ns integer the latest row in the file that says "sent" was
+---@field discards { from_ns: integer, index: integer }[] record/discarded.lua: up to that row of the file
+---   what was sent from then on was perhaps thrown away
+---@field perhaps integer pulses that a stop perhaps threw away: after close()
 ---@field sent_frames table<string, boolean>? what plans sent: record/ignored.lua
 ---@field sum moonpulse.core.Sum of what was written
 ---@field events_sum string? checksum of events.tsv: close()

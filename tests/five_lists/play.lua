@@ -1,10 +1,10 @@
 --- One run of a plan on a simulator, in this process and in virtual time.
 local devices = require "moonpulse.driver.find"
+local inside = require "moonpulse.run.inside"
 local lfs = require "lfs"
 local protocols = require "moonpulse.protocol"
 local records = require "moonpulse.record"
 local refusals = require "moonpulse.text.refusal"
-local run_virtual = require "moonpulse.run.virtual"
 local shell = require "shell"
 local triggers = require "moonpulse.driver.trigger_path"
 
@@ -56,9 +56,11 @@ function M.play(folder, plan, given)
   end
   local record = assert(records.create(folder, "five"))
   local job = { plan = plan, seed = given.seed, driver = driver, thresholds = M.thresholds,
-    policy = { real = false }, timing = timing }
-  local ok, outcome = pcall(run_virtual.run, job, record, "max",
-    { connected = function() end, armed = function() end, progress = function() end })
+    policy = { real = false }, timing = timing, tolerance = 0.001, late = "abort", stop_line = "none",
+    cuts = { near = true, far = true } }
+  local ok, outcome = pcall(inside.run, job, record, "max",
+    { connected = function() end, prepared = function() end, armed = function() end,
+      progress = function() end })
   record:close()
   local made = { job = job, record = record, events = shell.read(record.folder .. "/events.tsv"),
     twin = shell.read(record.folder .. "/twin.tsv") }

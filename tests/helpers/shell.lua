@@ -52,6 +52,28 @@ function M.sh(folder, command)
   return how == "signal" and code + 128 or code, M.read(out), M.read(err)
 end
 
+--- Run shell commands at the same time, for those that mostly wait: exit status, standard output and standard
+--- error of each, in their order, once the last has ended.
+---@param folder string where the output is kept meanwhile
+---@param commands string[]
+---@return { status: integer, out: string, err: string }[]
+function M.together(folder, commands)
+  local lines, count = {}, #commands
+  for i, command in ipairs(commands) do
+    local base = quote(("%s/.together%d"):format(folder, i))
+    lines[i] = ("(%s) >%s.out 2>%s.err </dev/null & p%d=$!"):format(command, base, base, i)
+    lines[count + i] = ("wait $p%d; echo $? >%s.rc"):format(i, base)
+  end
+  os.execute("exec 2>/dev/null\n" .. table.concat(lines, "\n")) -- without the shell's words on who was killed
+  local results = {}
+  for i = 1, count do
+    local base = ("%s/.together%d"):format(folder, i)
+    results[i] = { status = tonumber(M.read(base .. ".rc")), out = M.read(base .. ".out"),
+      err = M.read(base .. ".err") }
+  end
+  return results
+end
+
 --- Run moonpulse with arguments (shell text).
 function M.moonpulse(folder, arguments)
   return M.sh(folder, quote(M.program) .. " " .. arguments)
@@ -59,6 +81,8 @@ end
 
 local Job = {}
 Job.__index = Job
+
+local jobs = setmetatable({}, { __mode = "k" }) -- that were started, as long as a spec knows them
 
 --- Start moonpulse in the background, with signals as a terminal's foreground job has them.
 ---@param folder string
@@ -75,20 +99,43 @@ function M.start(folder, name, arguments, environment, before)
     before or "", environment or "", quote(M.program), arguments))
   os.execute(("{ sh %s >%s 2>%s </dev/null; echo $? >%s; } 2>/dev/null &"):format(
     quote(base .. ".sh"), quote(base .. ".out"), quote(base .. ".err"), quote(base .. ".rc")))
-  return setmetatable({ base = base }, Job)
+  local job = setmetatable({ base = base }, Job)
+  jobs[job] = true
+  return job
 end
 
---- Wait until test() gives something, for at most two minutes (a busy computer takes its time); what it gave.
+--- What the jobs that have ended said on standard error.
+local function last_words()
+  local words = {}
+  for job in pairs(jobs) do
+    words[#words + 1] = job:err()
+  end
+  return table.concat(words)
+end
+
+local function all_ended()
+  for job in pairs(jobs) do
+    if not job:ended() then
+      return false
+    end
+  end
+  return next(jobs) ~= nil
+end
+
+--- Wait until test() gives something; what it gave. For at most two minutes (a busy computer takes its
+--- time), and for 15 s where no job is left that could bring it about.
 function M.await(test, what)
-  local give_up_ns = core.clock_ns() + 120000000000
-  while core.clock_ns() < give_up_ns do
+  local now_ns = core.clock_ns()
+  local give_up_ns, alone_ns = now_ns + 120000000000, now_ns + 15000000000
+  while now_ns < give_up_ns and (now_ns < alone_ns or not all_ended()) do
     local value = test()
     if value then
       return value
     end
     core.wait(0.02)
+    now_ns = core.clock_ns()
   end
-  error("never happened: " .. (what or "?"), 2)
+  error(("never happened: %s\n%s"):format(what or "?", last_words()), 2)
 end
 
 function Job:out()

@@ -11,7 +11,8 @@ local M = {}
 M.status = refusals.status
 
 local commands = { "run", "check", "recover", "show", "events", "plot", "compile", "sim", "devices",
-  "frame", "decode", "ports", "doctor", "protocols", "new", "test", "bench" }
+  "frame", "decode", "ports", "doctor", "protocols", "new", "test", "bench",
+  "explore" }
 
 --- Leave a command with a message for stderr; code is a key of M.status.
 M.fail = refusals.raise
@@ -54,6 +55,7 @@ local summaries = {
   new = "the files of a new driver, which work as they are",
   test = "run the specs of a driver or protocol",
   bench = "how exact and how fast on this machine, against other ways",
+  explore = "thousands of runs with everything going wrong, on simulators, and what must hold of them",
   lua = "a Lua file with the library in reach",
 }
 local lua_help = [[
@@ -75,7 +77,7 @@ local function help(file)
   end
   file:write("\nmoonpulse COMMAND --help says more. Example:\n   moonpulse run itbs600 --amt 50\n\n"
     .. "Exit status: 0 success, 2 bad usage, 3 a limit refused the run, 4 a device fault,\n"
-    .. "a BAD finding of the doctor or a test that fails, 5 stopped.\n")
+    .. "a BAD finding of the doctor or a test that fails, 5 stopped; of explore 1: something was found.\n")
 end
 
 --- moonpulse lua FILE [ARGS]: a Lua file with the library in reach, for tests and tools.

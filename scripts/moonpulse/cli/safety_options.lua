@@ -46,6 +46,12 @@ function M.add(parser)
     :choices({ "rossi2009", "chen1997" }):default("rossi2009")
   parser:option("--lab", "A file with the lab's own limits (docs/safety.md); default: $MOONPULSE_LAB.")
     :argname("FILE")
+  parser:option("--coil", "The coil that is used, such as H1 or circular: the tables are for a "
+    .. "figure-of-eight coil, and with another one nothing is within. Default: what the protocol declares.")
+    :argname("NAME"):convert(text_for_record "--coil")
+  parser:option("--threshold", "Whose threshold --rmt and --amt are, such as foot: the tables are for a "
+    .. "hand's. Default: what the protocol declares.")
+    :argname("WHERE"):convert(text_for_record "--threshold")
   parser:option("--participant", "The participant's code: pulses of earlier runs under --out count.")
     :argname("CODE"):convert(code "--participant")
   parser:flag("--real-pty", "Behind the pseudo-terminal is a real stimulator (socat, ser2net): it is treated "
@@ -116,6 +122,7 @@ function M.policy(options, real)
   return {
     real = real, profile = options.guidelines, lab = lab, real_pty = real_pty, beyond = beyond_of(options),
     participant = options.participant, operator = options.operator,
+    used = { coil = options.coil, threshold = options.threshold },
     history = history_of(options, real_pty),
   }
 end

@@ -130,7 +130,7 @@ function M.run(options)
     return judge.plan {
       plan = case.plan, seed = case.seed, thresholds = { rmt = options.rmt, amt = options.amt },
       step = limits.intensity.step, highest = limits.intensity.highest,
-      coverage = coverages.of(protocol, limits),
+      coverage = coverages.of(protocol, limits, policy.used),
       profile = policy.profile, lab = policy.lab,
       history = policy.history, schedule = schedule,
       progress = function(walked, total, of) bar:show("checking the guidelines", walked, total, of) end,

@@ -60,7 +60,7 @@ local function run_virtual(kit, plan, timing)
   job.twin = twin
   return in_folder(function(folder)
     local record = assert(records.create(folder, "conformance"))
-    local outcome = require("moonpulse.run.virtual").run(job, record, "max", hooks)
+    local outcome = require("moonpulse.run.inside").run(job, record, "max", hooks)
     record:close()
     local times = {}
     for _, entry in ipairs(twin.seen) do

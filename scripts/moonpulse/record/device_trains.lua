@@ -38,8 +38,9 @@ local function row_of(start, onset, number)
   return {
     event = "pulse", pulse = number, engine_number = start.number, tail = onset.tail,
     planned_ns = start.planned_ns + onset.ns, sent_ns = start.sent_ns + onset.ns,
-    due_ns = start.sent_ns + onset.ns,
+    due_ns = start.sent_ns + onset.ns, begun_ns = start.sent_ns,
     at_ns = start.now_ns + onset.ns, passes_ns = start.left_ns + onset.ns, timed_by = "device",
+    sooner_ns = start.sooner_ns, -- its write stalled: so much sooner it may have begun
     action = start.action,
   }
 end
@@ -48,8 +49,8 @@ end
 ---@param record moonpulse.Record
 ---@param train table of prepare
 ---@param start { number: integer, planned_ns: integer, sent_ns: integer, late_ns: integer,
----   now_ns: integer, left_ns: integer, base: integer, action: moonpulse.Action, status: string? } now_ns:
----   when it is told; left_ns: when the device has it (monotonic)
+---   now_ns: integer, left_ns: integer, sooner_ns: integer, base: integer, action: moonpulse.Action,
+---   status: string? } now_ns: when it is told; left_ns: when the device has it (monotonic), or sooner by that
 function M.start(record, train, start)
   local onsets, confirms = train.onsets, train.confirms
   local group, spare = {}, confirms > 0 and train.spare // confirms
@@ -61,7 +62,7 @@ function M.start(record, train, start)
     if confirms > 0 and (i * confirms) // #onsets > ((i - 1) * confirms) // #onsets then
       record.last_open = record.last_open + 1
       row.rows, row.spare, row.alone = group, spare, #group == 1 -- the last of a group stands for it
-      row.begins_ns = group[1].sent_ns - math.floor(onset.ns * ahead)
+      row.begins_ns = group[1].sent_ns - start.sooner_ns - math.floor(onset.ns * ahead)
       row.reports_ns = train.reports_ns
       row.latest_ns = row.sent_ns + train.reports_ns + math.floor(onset.ns * ahead)
       record.unconfirmed[record.last_open] = row
@@ -168,7 +169,7 @@ function M.cut(record, halted_ns, status)
   end
   for _, row in ipairs(record.passing) do
     row.cut, row.sent_ns, row.status, row.confirmed_ns, row.reply = true, nil, status, nil, nil
-    row.doubtful = row.passes_ns <= halted_ns + stop_ns
+    row.doubtful = row.passes_ns - row.sooner_ns <= halted_ns + stop_ns
   end
   record.cut, record.passing = record.passing, {}
 end

@@ -2,6 +2,7 @@
 local cjson = require "cjson"
 local confirmations = require "moonpulse.record.confirmations"
 local core = require "moonpulse.core"
+local discards = require "moonpulse.record.discarded"
 local files = require "moonpulse.record.file"
 local folders = require "moonpulse.record.folder"
 local order = require "moonpulse.record.order"
@@ -12,9 +13,11 @@ local M = {}
 local Record = {}
 Record.__index = Record
 confirmations.into(Record)
+Record.discarded = discards.from
 
 local room_kept = 2048 -- flight records for what comes beside the plans
 local window_ns = 1000000000 -- rows of a live run wait so long for others that belong before them
+local flush_ns = 50000000 -- in virtual time the disk has them so often, by the real clock
 
 --- path: where file is; nil: it is in memory only.
 local function record_in(folder, path, file)
@@ -27,9 +30,10 @@ local function record_in(folder, path, file)
     folder = folder, path = path, file = file, index = 0, until_ns = math.mininteger,
     written_ns = math.mininteger, first = 1, last = 0, queue = {}, unconfirmed = {},
     first_open = 1, last_open = 0, unsure = {}, pulses_sent = 0, pulses_confirmed = 0, pulses_skipped = 0,
-    lateness = {}, worst_us = 0, skipped_by = {}, passing = {}, extra = 0, trains = {},
+    lateness = {}, punctual = 0, worst_us = 0, skipped_by = {}, passing = {}, extra = 0, trains = {},
     pulses_unmeasured = 0, -- sent, and timed by the stimulator
     starts = 0, last_number = 0, lasts_ns = 0,
+    had_ns = math.mininteger, claimed_ns = math.mininteger, discards = {}, perhaps = 0,
   }, Record)
 end
 
@@ -86,7 +90,12 @@ function M.in_memory()
       return true
     end,
   }
-  return record_in("", nil, file), function() return table.concat(parts) end
+  local record = record_in("", nil, file)
+  return record, function()
+    local text = table.concat(parts)
+    return record.discards[1] and text:gsub("[^\n]+", function(line) return discards.mended(record, line) end)
+      or text
+  end
 end
 
 local function fields(action)
@@ -128,8 +137,10 @@ end
 
 --- The actions of the run, by their number.
 ---@param actions moonpulse.Action[]
----@param driver { confirms: boolean?, setting_proof: string? } confirms false: the device never says that it
----   fired; setting_proof: how it confirms what it is told
+---@param driver { confirms: boolean?, proves_end: boolean?, setting_proof: string? } confirms false: the
+---   device
+---   never says that it fired; proves_end false: nor that a train has ended; setting_proof: how it confirms
+--- what   it is told
 ---@param slow_ns integer? a reply later than that is perhaps another pulse's
 function Record:set_actions(actions, driver, slow_ns)
   local confirms = driver.confirms
@@ -191,9 +202,12 @@ local function write_row(self, row, onset_ns)
   else
     self.written_ns = onset_ns
   end
+  discards.written(self, row)
   local text = core.event_row(row)
   self.sum:add(text)
+  core.disk "events.tsv"
   self:wrote(self.file:write(text))
+  core.disk()
 end
 
 --- Rows leave in the order of their onsets, so one that waits for the device's reply holds the later
@@ -240,11 +254,14 @@ end
 ---@param action integer
 ---@param now_ns integer when this is told (monotonic)
 ---@param status string? what is known of it until it is confirmed; "sent"
-function Record:pulse(number, planned_ns, sent_ns, late_ns, action, now_ns, status)
+---@param sooner_ns integer? it may have so much sooner: its write stalled, before the bytes left or after
+function Record:pulse(number, planned_ns, sent_ns, late_ns, action, now_ns, status, sooner_ns)
   self.starts = self.starts + 1
-  self.lateness[#self.lateness + 1] = late_ns / 1e3
-  if late_ns / 1e3 > self.worst_us then
-    self.worst_us = late_ns / 1e3
+  if late_ns == 0 then -- as in virtual time
+    self.punctual = self.punctual + 1
+  else
+    self.lateness[#self.lateness + 1] = late_ns / 1e3
+    self.worst_us = math.max(self.worst_us, late_ns / 1e3)
   end
   local train = self.trains[action]
   if train then
@@ -253,7 +270,8 @@ function Record:pulse(number, planned_ns, sent_ns, late_ns, action, now_ns, stat
     self.last_number = base + #train.onsets
     return trains.start(self, train, { number = number, planned_ns = planned_ns, sent_ns = sent_ns,
       late_ns = late_ns, now_ns = now_ns, base = base, action = self.actions[action],
-      status = status, left_ns = self.start_ns and self.start_ns + sent_ns or now_ns })
+      status = status, sooner_ns = sooner_ns or 0,
+      left_ns = self.start_ns and self.start_ns + sent_ns or now_ns })
   end
   local row = {
     event = "pulse", pulse = number + self.extra, engine_number = number, start = self.starts,
@@ -320,15 +338,18 @@ function Record:is_quiet()
     and not self.doubted
 end
 
---- count pulses were sent and confirmed, and their rows written by somebody else.
----@param count integer
+--- count pulses were sent in time and confirmed, and their rows written by somebody else.
+---@param count integer above 0
 ---@param onset_ns integer of the last of them
-function Record:written(count, onset_ns)
-  self.written_ns = count > 0 and onset_ns or self.written_ns
-  self.index = self.index + count
-  self.starts = self.starts + count
-  self.pulses_sent = self.pulses_sent + count
-  self.pulses_confirmed = self.pulses_confirmed + count
+---@param number integer of that one in its plan
+---@param action integer
+function Record:written(count, onset_ns, number, action)
+  self.written_ns, self.last_number = onset_ns, number + self.extra
+  self.had_ns = math.max(self.had_ns, onset_ns)
+  self.answered_last, self.spare = self.actions[action], nil
+  for _, counter in ipairs { "index", "starts", "punctual", "pulses_sent", "pulses_confirmed" } do
+    self[counter] = self[counter] + count
+  end
 end
 
 --- The device reported a pulse that nobody sent. Its onset is not known: it stands at the reply's time.
@@ -367,26 +388,36 @@ function Record:sync()
   if self.start_ns then
     self:advance(core.clock_ns() - self.start_ns - window_ns)
   end
+  if core.is_virtual() then
+    local now_ns = core.real_ns()
+    if now_ns - (self.flushed_ns or 0) < flush_ns then
+      return
+    end
+    self.flushed_ns = now_ns
+  end
+  core.disk "events.tsv"
   self:wrote(self.file:flush())
+  core.disk()
 end
 
---- Percentiles by nearest rank.
-local function percentiles(values)
-  if #values == 0 then
+--- Percentiles by nearest rank, of values above 0 and so many zeros.
+local function percentiles(values, zeros)
+  local count = zeros + #values
+  if count == 0 then
     return nil
   end
   table.sort(values)
   local function rank(p)
-    return values[math.max(1, math.ceil(p / 100 * #values))]
+    return values[math.max(1, math.ceil(p / 100 * count)) - zeros] or 0.0
   end
-  return { p50 = rank(50), p95 = rank(95), p99 = rank(99), max = values[#values] }
+  return { p50 = rank(50), p95 = rank(95), p99 = rank(99), max = rank(100) }
 end
 
 --- Counts and timing so far, for the manifest and the last lines of a run.
 function Record:result()
   return {
     pulses_sent = self.pulses_sent, pulses_confirmed = self.pulses_confirmed,
-    pulses_skipped = self.pulses_skipped, lateness_us = percentiles(self.lateness),
+    pulses_skipped = self.pulses_skipped, lateness_us = percentiles(self.lateness, self.punctual),
   }
 end
 
@@ -395,6 +426,7 @@ end
 function Record:manifest(manifest)
   local path, text = self.folder .. "/manifest.json", cjson.encode(manifest) .. "\n"
   local file, ok, message
+  core.disk "manifest.json"
   file, message = core.create_file(path .. ".new")
   ok = file
   if file then -- a full disk must not cost the manifest that is there
@@ -405,6 +437,7 @@ function Record:manifest(manifest)
   if ok then
     ok, message = os.rename(path .. ".new", path)
   end
+  core.disk()
   if not ok then
     os.remove(path .. ".new")
     error({ code = "limit", message = ("cannot write %s: %s: make room, or name another folder with "
@@ -442,8 +475,9 @@ function Record:close()
     self.lost = self.changed
   end
   self:wrote(self.file:close())
-  if self.disordered and self.path and not self.lost then
-    self:wrote(order.settle(self.path))
+  if (self.disordered or self.discards[1]) and self.path and not self.lost then
+    self:wrote(discards.settle(self, self.path)) -- by the numbers that the rows still have
+    self:wrote(not self.disordered or order.settle(self.path))
     self.events_sum = core.file_sum(self.path)
   else
     self.events_sum = self.sum:text()

@@ -24,7 +24,7 @@ local function enter_pulse(record, out, facts, now_ns)
   local left_ns = M.left_ns(out, facts)
   record:pulse(out.number, planned_ns,
     facts.offset_ns + left_ns + facts.wire_ns[out.frame] + facts.latency_ns, left_ns - out.due_ns,
-    out.action, now_ns, out.status)
+    out.action, now_ns, out.status, left_ns - out.entered_ns)
 end
 
 local function enter_set(record, out, facts)
@@ -48,6 +48,17 @@ function M.enter(record, out, facts, now_ns)
     enter_set(record, out, facts)
   end
   record:advance(facts.offset_ns + out.due_ns) -- what follows is due later, and has a later onset
+end
+
+--- A stop threw away what a port still held, or the port was lost with it: of what the device should have
+--- had from then on nobody knows whether it has it.
+---@param record moonpulse.Record
+---@param cut_ns integer? monotonic, without the device's latency; nil, 0: nothing was lost
+---@param latency_ns integer of the device
+function M.cut(record, cut_ns, latency_ns)
+  if cut_ns and cut_ns ~= 0 and record.start_ns then
+    record:discarded(cut_ns + latency_ns - record.start_ns)
+  end
 end
 
 return M

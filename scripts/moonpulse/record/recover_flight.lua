@@ -110,6 +110,29 @@ function M.gaps(list, entry, name, losses)
     .. (trains and "; the numbers of the pulses behind them may be too small" or ""), #lost
 end
 
+local window_ns = 1000000000 -- far longer than what a port holds takes on its wire
+
+--- A run that died while it was armed: its guard threw away what the ports still held. That is what was sent
+--- last; on a port that does not say what it holds (a pseudo-terminal), perhaps all since it was armed.
+---@param list table[] all records
+---@return integer? cut_ns of what the device should have had from then on nobody knows whether it has it
+---   (monotonic); nil: the stop was told
+function M.cut_by_guard(list)
+  local armed, last_ns
+  for _, record in ipairs(list) do
+    if record.kind == "alive" then
+      armed, last_ns = record, nil
+    elseif record.kind == "stopped" then
+      armed = nil
+    elseif record.kind == "sent" then
+      last_ns = record.sent_ns
+    end
+  end
+  if armed and last_ns then
+    return armed.detail == 1 and armed.sent_ns or last_ns - window_ns
+  end
+end
+
 --- The flight record of a run with all its records in memory, and what is not as it was written.
 ---@param path string
 ---@return moonpulse.Flight?

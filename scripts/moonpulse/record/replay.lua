@@ -70,6 +70,7 @@ local function replay(record, list, play, times, driver, given)
     elseif entry.kind == "confirm" then
       confirm(record, entry, run_ns, driver, given)
     elseif entry.kind == "stopped" and not halted then
+      outcomes.cut(record, entry.planned_ns, play.latency_ns)
       record:halt(entry.sent_ns)
       halted = true
     elseif entry.kind == "left" then
@@ -163,11 +164,14 @@ end
 ---@param run table what all entries have in common
 local function replay_entry(record, entries, i, run)
   local entry, flight = entries[i], run.flight
-  if entry.confirms == nil then -- of an older version
-    entry.confirms = run.driver.confirms ~= false
+  for _, key in ipairs { "confirms", "proves_end" } do
+    if entry[key] == nil then -- of an older version
+      entry[key] = run.driver[key] ~= false
+    end
   end
   pass_unknown(record, run, (entry.play or 1) - 1)
   local before = record.last_number
+  record:give_up() -- what of the plan before is not confirmed by now never is: its numbers come again
   record:next_play(entry.actions, entry)
   for _, set in ipairs(entry.sets or {}) do
     record:event("set_intensity", set.at_ns, set.at_ns, "sent", nil, set.action)
@@ -229,6 +233,8 @@ function M.all(record, flight, entries, driver, said)
     end
   end
   pass_unknown(record, run, math.maxinteger)
+  local cut_ns = flight_of.cut_by_guard(flight.list)
+  outcomes.cut(record, cut_ns, 0)
   -- of an older version one sentence says just that
   return complete and #said == (flight.losses.version == 1 and 1 or 0), planned, run.unknown
 end

@@ -99,6 +99,15 @@ local function say_unmet(context)
   end
 end
 
+--- What the stop threw away with what a port still held, for all that anybody knows.
+local function say_discarded(record)
+  if record.perhaps > 0 then
+    M.line("note", "%s perhaps never left: the stop threw away what the port still held, or the port was "
+      .. "lost; events.tsv has %s as perhaps_sent", numbers.counted(record.perhaps, "pulse"),
+      record.perhaps == 1 and "it" or "them")
+  end
+end
+
 --- What was sent and not done: a simulator that ignores a command says so in its log only.
 local function say_ignored(context)
   local count, why = ignored.count(context.record)
@@ -143,6 +152,7 @@ local function say_result(context, outcome, result)
   if outcome.disarmed then
     M.line("disarmed", "%s", context.job.driver.disarmed or "the stimulator says that it is disabled")
   end
+  say_discarded(context.record)
   say_unmet(context)
   say_ignored(context)
 end

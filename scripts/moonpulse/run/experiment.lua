@@ -206,7 +206,7 @@ local function perform(context, options, path, twin)
   record:start(core.clock_ns())
   listening:start(record.start_ns)
   record:manifest(manifests.of(context, "running"))
-  core.spawn(keep_watch, stage)
+  local watch = core.spawn(keep_watch, stage)
   local run = objects.new(stage, { params = protocols.guard(context.values), seed = job.seed,
     name = job.protocol.name })
   local shell <close> = let_out(stage, options) -- luacheck: ignore 211
@@ -222,6 +222,7 @@ local function perform(context, options, path, twin)
   end
   local outcome = outcome_of(stage, ok, problem)
   stage.waiting:wake()
+  watch:wake()
   core.wait(0) -- what the script spawned ends
   context.experiment.triggers = stage.triggers:counts()
   context.triggers_text = stage.triggers:summary()

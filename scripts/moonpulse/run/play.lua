@@ -37,6 +37,7 @@ function M.run(job, path, record, hooks)
   hooks.connected(identity, (stimulator.link.session:backend()))
   local admitted = stimulator:admit(job.plan, job.seed)
   job.lowering, job.actions, job.safety = admitted.lowering, admitted.actions, admitted.report
+  job.first = admitted.first
   record:set_actions(job.actions, job.driver, stimulator.slow_ns)
   hooks.prepared(job)
   -- from here on every way out passes leave()
@@ -45,6 +46,9 @@ function M.run(job, path, record, hooks)
     local realtime = stimulator.link.session:realtime()
     hooks.armed(realtime, stimulator.link.waited_ns)
     stimulator:play(admitted, { progress = hooks.progress })
+    if hooks.played then
+      hooks.played()
+    end
     stimulator:recover()
     stimulator:stop("finished")
   end)

@@ -45,10 +45,9 @@ end
 
 local function execute(context, options, simulated)
   local job, hooks = context.job, hooks_of(context)
-  if simulated and options.speed ~= 1 then -- what nobody disturbs has a way of its own, for its speed
-    local fast = options.speed == "max" and not options.fault
-    local way = fast and "moonpulse.run.virtual" or "moonpulse.run.inside"
-    return require(way).run(job, context.record, options.speed, hooks)
+  if simulated and options.speed ~= 1 then
+    job.cuts = options.speed == "max" and { near = true, far = true } or nil
+    return require("moonpulse.run.inside").run(job, context.record, options.speed, hooks)
   end
   local opened, message = context.record:open_flight(context.facts.pulses, context.facts.marks)
   if not opened then

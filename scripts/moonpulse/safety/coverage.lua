@@ -15,18 +15,27 @@ local SOURCE = "our own caution: the tables rest on healthy adults, a figure-of-
 ---@field source string
 ---@field nerve table<string, boolean> channels that are a nerve stimulator's
 
---- What a protocol or an experiment declares.
+--- Which of what is declared and what is used the tables are not for: of both, for neither makes the other
+--- milder. nil: neither.
+local function other_than(covered, declared, used)
+  for _, each in ipairs { used or covered, declared or covered } do
+    if each:lower() ~= covered then
+      return each
+    end
+  end
+end
+
+--- What a protocol or an experiment declares, and what is used.
 ---@param protocol { coil: string?, threshold: string?, nerve: string[]? }
 ---@param limits { nerve: boolean? }? of the device: nerve says that its outputs may be a nerve stimulator's
+---@param used { coil: string?, threshold: string? }? what the operator says (--coil, --threshold)
 ---@return moonpulse.Coverage
-function M.of(protocol, limits)
+function M.of(protocol, limits, used)
   local parts, nerve = {}, {}
-  if protocol.coil and protocol.coil:lower() ~= COIL then
-    parts[1] = ("the coil (%s)"):format(protocol.coil)
-  end
-  if protocol.threshold and protocol.threshold:lower() ~= THRESHOLD then
-    parts[#parts + 1] = ("the threshold (%s)"):format(protocol.threshold)
-  end
+  local coil = other_than(COIL, protocol.coil, used and used.coil)
+  local threshold = other_than(THRESHOLD, protocol.threshold, used and used.threshold)
+  parts[1] = coil and ("the coil (%s)"):format(coil)
+  parts[#parts + 1] = threshold and ("the threshold (%s)"):format(threshold)
   for _, channel in ipairs(limits and limits.nerve and protocol.nerve or {}) do
     nerve[channel] = true
   end

@@ -14,6 +14,7 @@ local M = {}
 ---@field schedule table? from moonpulse.safety.sessions
 ---@field protocol moonpulse.Protocol|moonpulse.Experiment|nil what declares the coil,
 ---   the threshold and the nerve's channels
+---@field used { coil: string?, threshold: string? }? the operator's word for them
 ---@field real_pty boolean? behind the pseudo-terminal is a real stimulator
 ---@field participant string? code
 ---@field operator string? code
@@ -60,7 +61,8 @@ function M.clear(lowering, given)
   local report = judge.plan {
     plan = given.plan, seed = given.seed, thresholds = given.thresholds, step = given.step,
     highest = given.highest,
-    profile = policy.profile, coverage = coverages.of(policy.protocol or {}, given.limits),
+    profile = policy.profile,
+    coverage = coverages.of(policy.protocol or {}, given.limits, policy.used),
     lab = policy.lab, history = policy.history, progress = given.progress,
     schedule = policy.schedule, earlier = given.earlier, at_s = given.at_s,
   }

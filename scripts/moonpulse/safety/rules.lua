@@ -39,6 +39,8 @@ local UNKNOWN_PERCENT = 130
 local edge = 1e-9 -- a limit is within; floats must not decide otherwise
 local rate_edge = 1e-6 -- of a rate: it comes from onsets, which late in a long plan are whole nanoseconds
 
+M.fast_hz = 1 + rate_edge -- the gap rule is for faster trains
+
 --- The cell for a rate and an intensity; nil and what is missing where the table has none.
 ---@param profile "rossi2009"|"chen1997"
 ---@param hz number
@@ -200,16 +202,23 @@ local function judge_silence(context, train, gap, hz, add)
     nearest = verdict ~= "within" and "at least 5 s of silence between trains" or nil }))
 end
 
+--- The silence that the gap rule asks about before a train, and in it. nil: none.
+local function gaps_of(train)
+  if train.hz <= M.fast_hz then
+    return nil, nil
+  end
+  local gap = train.after and train.after.gap
+  local asked = gap and (train.pulses >= 3 or gap <= tables.train_gap.unsafe_s + edge)
+  return asked and gap or nil, train.pulses >= 3 and train.inner_gap or nil
+end
+
 local function judge_gap(context, train, add)
-  if train.hz <= 1 + rate_edge then
-    return
+  local before, inside = gaps_of(train)
+  if before then
+    judge_silence(context, train, before, math.max(train.hz, train.after.hz), add)
   end
-  local after = train.after
-  if after and (train.pulses >= 3 or after.gap <= tables.train_gap.unsafe_s + edge) then
-    judge_silence(context, train, after.gap, math.max(train.hz, after.hz), add)
-  end
-  if train.inner_gap and train.pulses >= 3 then
-    judge_silence(context, train, train.inner_gap, train.hz, add)
+  if inside then
+    judge_silence(context, train, inside, train.hz, add)
   end
 end
 
@@ -299,12 +308,16 @@ local function judge_group_intensity(context, train, add)
     nearest = stronger and context.at_most(limit, reference) or nil }))
 end
 
+--- From onset to onset between groups, as published; behind anything else the silence.
+local function since_group(train)
+  return train.after and (train.after.kind == "group" and train.after.onset or train.after.gap)
+end
+
 --- Three or four pulses above 25 Hz on their own: quadripulse and the like.
 local function judge_group(context, train, add)
   local rule = tables.groups
   judge_group_intensity(context, train, add)
-  -- from onset to onset between groups, as published; behind anything else the silence
-  local since = train.after and (train.after.kind == "group" and train.after.onset or train.after.gap)
+  local since = since_group(train)
   if since then
     local close = since < rule.every_s - edge
     add(finding("time between groups", rule, { row = ("one every %g s"):format(rule.every_s), value = since,
@@ -371,6 +384,26 @@ local judges = {
     judge_gap(context, train, add)
   end,
 }
+
+--- The silences that rules ask about, of one train.
+---@param train moonpulse.Train
+---@return { rule: string, seconds: number }[]
+function M.silences(train)
+  local list = {}
+  local function add(rule, seconds)
+    list[#list + 1] = seconds and { rule = rule, seconds = seconds } or nil
+  end
+  if train.kind == "train" then
+    local before, inside = gaps_of(train)
+    add("gap between trains", before)
+    add("gap between trains", inside)
+  elseif train.kind == "theta burst" then
+    add("gap before theta burst", train.after and train.after.gap)
+  elseif train.kind == "group" then
+    add("time between groups", since_group(train))
+  end
+  return list
+end
 
 --- Judge one train.
 ---@param context { profile: string, percent: fun(train): number?, boolean, strongest: fun(train, limits):

@@ -53,19 +53,37 @@ local function close(finder, name)
   end
 end
 
+--- A train, a pair or a pulse: does it go on with the slow stretch?
+local function follow_slow(finder, piece)
+  local slow = finder.slow
+  if slow and piece.start - slow.over < SLOW - EDGE then
+    add(slow, piece, piece.last)
+  else
+    close(finder, "slow")
+    finder.slow = begin("stretch", piece, piece.last)
+  end
+end
+
+--- One pulse of single pulses in a row.
+local function pulse_of(train, at, actions, pulse)
+  return { kind = "single", start = at, last = at, pulses = 1, pulse = pulse, number = train.number,
+    actions = actions, origin = train.origin }
+end
+
 --- A train of finder is over: what does it go on with?
 ---@param finder table with emit
 ---@param train moonpulse.Train numbered
 ---@param over number the end of it, for the silence behind it
 ---@param fast boolean a train for the gap rule: between two theta bursts it is no pause
 function M.follow(finder, train, over, fast)
-  local slow, theta = finder.slow, finder.theta
-  if slow and train.start - slow.over < SLOW - EDGE then
-    add(slow, train, train.last)
+  if train.kind == "single" and train.pulses > 1 then
+    -- as far apart as trials: only the first goes on with what was before, and the last with what follows
+    follow_slow(finder, pulse_of(train, train.start, train.opens, train.pulse))
+    follow_slow(finder, pulse_of(train, train.last, train.ends, train.pulse + train.pulses - 1))
   else
-    close(finder, "slow")
-    finder.slow = begin("stretch", train, train.last)
+    follow_slow(finder, train)
   end
+  local theta = finder.theta
   if not fast then
     return
   elseif theta and train.start - theta.over < PAUSE - EDGE then

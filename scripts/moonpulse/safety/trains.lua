@@ -20,13 +20,14 @@ local SINGLE_PERIOD = 4.5   -- s: from 5 s apart on they are single pulses; a te
 local FAST_HZ = 1 + 1e-6
 local TRIAL = 4             -- s: what is so far apart may be a trial of its own
 
+M.ratio = RATIO
+
 ---@class moonpulse.Train
 ---@field kind "single"|"pair"|"group"|"train"|"theta burst"
 ---@field pulses integer
 ---@field bursts integer? theta burst: how many; each has burst_pulses at most
 ---@field burst_pulses integer?
 ---@field hz number? pulses a second (theta burst: inside the burst; a train in pieces: its fastest)
----@field burst_hz number? theta burst
 ---@field duration number seconds: pulses / hz; in pieces: first pulse to last and one interval more; theta
 ---   burst: first pulse to last
 ---@field pieces integer how many runs it is made of
@@ -38,6 +39,7 @@ local TRIAL = 4             -- s: what is so far apart may be a trial of its own
 ---   theta burst: the silence since, the time since its first pulse, its rate
 ---@field pulse integer number of its first pulse; number: its own, both on its channel
 ---@field actions table<any, boolean> what its pulses are
+---@field opens table<any, boolean> what its first pulse is; ends: its last (of one run)
 ---@field origin string script line of its first pulse
 
 local Finder = {}
@@ -46,7 +48,15 @@ Finder.__index = Finder
 --- A finder; emit(train) gets each train once it is over.
 ---@param emit fun(train: moonpulse.Train)
 function M.new(emit)
-  return setmetatable({ emit = emit, pulses = 0, trains = 0, counts = {} }, Finder)
+  return setmetatable({ emit = emit, pulses = 0, trains = 0, counts = {}, instants = {} }, Finder)
+end
+
+local function shallow(value)
+  local made = setmetatable({}, getmetatable(value))
+  for key, inner in pairs(value) do
+    made[key] = inner
+  end
+  return made
 end
 
 local TOGETHER = 0.001 -- s: pulses of several coils at one instant are one
@@ -68,11 +78,15 @@ end
 function Pool:add(at, action, origin)
   local run = self.run
   if run and at - run.last < TOGETHER then
-    run.actions[action], self.beside[action] = true, true
+    run.actions[action] = true
+    if not run.ends[action] then
+      local ends = shallow(run.ends)
+      ends[action] = true
+      run.opens, run.ends = run.n == 1 and ends or run.opens, ends
+    end
     return
   end
   Finder.add(self, at, action, origin)
-  self.beside = {} -- what came at the instant of the last pulse
 end
 
 local function period_of(run)
@@ -133,12 +147,12 @@ local function close_chain(self)
   local kind, period = kind_of(chain), chain.period
   local train = {
     kind = kind, pulses = chain.pulses, start = chain.first, last = chain.last, pieces = chain.runs,
-    pulse = chain.pulse, origin = chain.origin, actions = chain.actions, hz = period and 1 / period,
+    pulse = chain.pulse, origin = chain.origin, actions = chain.actions, opens = chain.opens,
+    ends = chain.ends, hz = period and 1 / period,
     duration = chain.runs == 1 and chain.pulses * (period or 0) or chain.last - chain.first + period,
   }
   if kind == "theta burst" then
     train.bursts, train.burst_pulses = chain.runs, chain.n
-    train.burst_hz = (chain.runs - 1) / (chain.last_onset - chain.first)
     train.duration = chain.last - chain.first
   else
     train.inner_gap = chain.inner_gap
@@ -185,12 +199,23 @@ local function close_run(self)
   local period = period_of(run)
   self.chain = { n = run.n, pulses = run.n, runs = 1, theta = is_burst(run), first = run.first,
     last = run.last, last_onset = run.first, period = period, last_period = period or 0, pulse = run.pulse,
-    origin = run.origin, actions = run.actions }
+    origin = run.origin, actions = run.actions, opens = run.opens, ends = run.ends }
 end
 
-local function begin(self, at, action, origin)
-  self.run = { n = 1, first = at, last = at, pulse = self.pulses, origin = origin,
-    actions = { [action] = true } }
+--- A pulse as what is given at one instant: one table for each action, which nobody changes.
+local function instant(self, action)
+  local known = self.instants[action]
+  if not known then
+    known = { [action] = true }
+    self.instants[action] = known
+  end
+  return known
+end
+
+--- opens, ends: what is given at a run's first and last instant.
+local function begin(self, at, now, origin)
+  self.run = { n = 1, first = at, last = at, pulse = self.pulses, origin = origin, opens = now, ends = now,
+    actions = shallow(now) }
 end
 
 --- One pulse.
@@ -198,32 +223,31 @@ end
 ---@param action any what it is
 ---@param origin string
 function Finder:add(at, action, origin)
-  local run = self.run
+  local run, now = self.run, instant(self, action)
   self.pulses = self.pulses + 1
   if not run then
-    begin(self, at, action, origin)
+    begin(self, at, now, origin)
   else
     local interval, mean = at - run.last, period_of(run)
     -- what comes a second or more behind a single pulse is not of the chain that the pulse may be the end of
     local parted = not mean and interval >= JOIN and self.chain and run.first - self.chain.last < JOIN
     if parted or mean and interval > mean * RATIO then
       close_run(self)
-      begin(self, at, action, origin)
+      begin(self, at, now, origin)
     elseif mean and interval < mean / RATIO then
       -- the pulse before began something faster
-      local before, kept, from = run.last, self.last_action, self.last_origin
-      run.n, run.last = run.n - 1, run.before
+      local before, kept, from = run.last, run.ends, self.last_origin
+      run.n, run.last, run.ends = run.n - 1, run.before, run.before_ends
       close_run(self)
       begin(self, before, kept, from)
       self.run.pulse = self.pulses - 1
       run = self.run
       run.n, run.before, run.last = 2, before, at
+      run.before_ends, run.ends = kept, now
       run.actions[action] = true
-      for other in pairs(self.beside or {}) do
-        run.actions[other] = true
-      end
     else
       run.n, run.before, run.last = run.n + 1, run.last, at
+      run.before_ends, run.ends = run.ends, now
       run.actions[action] = true
     end
   end
@@ -309,6 +333,15 @@ function Finder:again(before, times, period)
   end
   shift_past(self, before, seconds)
   stretches.again(self, before.stretches, times, seconds, pulses)
+end
+
+--- A finder that goes on by itself from where this one is, to see what trains there may be: counts, stretches
+--- and what pulses are (actions) are not its own.
+function Finder:fork()
+  local made = shallow(self)
+  made.run, made.chain = made.run and shallow(made.run), made.chain and shallow(made.chain)
+  made.slow, made.theta = nil, nil
+  return made
 end
 
 --- No more pulses come.

@@ -175,6 +175,16 @@ local function origins(plan, channel, found, seen)
   return found
 end
 
+--- The script line that makes each kind of pulse of a plan, of several lines the first.
+---@param plan moonpulse.Plan
+---@return fun(action: { channel: string, intensity: number, reference: string }): string "file:line", or ""
+function M.origins(plan)
+  local found = origins(plan, "", {}, {})
+  return function(action)
+    local name = action.channel == "" and "1" or action.channel
+    return found[("%s\0%.9g\0%s"):format(name, action.intensity, action.reference)] or ""
+  end
+end
 
 --- Pulse by pulse, from at seconds on and up to until_s.
 local function stream(self, plan, seed, progress, at, until_s)

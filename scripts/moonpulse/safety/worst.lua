@@ -5,6 +5,7 @@ local meetings = require "moonpulse.safety.drawn_meetings"
 local orders = require "moonpulse.safety.orders"
 local redraw = require "moonpulse.compose.redraw"
 local rules = require "moonpulse.safety.rules"
+local shortest_silences = require "moonpulse.safety.drawn_silences"
 
 local M = {}
 
@@ -30,6 +31,7 @@ end
 
 local MOST_MIXED = 12      -- fractions that are mixed, each with each
 local MOST_NODES = 200000  -- parts of plans that are made for mixtures: some seconds; as many for all orders
+local NODES_A_PULSE = 3    -- what it takes to feed a pulse where silences are sought: some 0.3 s in all
 local LEAST_SEARCHED = 40  -- schedules of an order that is searched: less would find little
 
 --- How many parts a plan's text has, up to most.
@@ -71,8 +73,10 @@ end
 ---@param most integer parts of plans to make
 ---@param order string? what is shuffled as it is in plan
 ---@return boolean proven the shortest and the longest rests are the worst
+---@return boolean sought the shortest silences are in one of the schedules
 local function search(plan, seed, cases, most, order)
-  local silences, one = edges.silences(redraw.with_rests(plan, 0), redraw.with_rests(plan, 1))
+  local shortest, longest = redraw.with_rests(plan, 0), redraw.with_rests(plan, 1)
+  local silences, one = edges.silences(shortest, longest)
   local fractions = silences and edges.fractions(silences) or {}
   local met, at_once = meetings.of(plan)
   table.move(met, 1, #met, #fractions + 1, fractions)
@@ -84,8 +88,16 @@ local function search(plan, seed, cases, most, order)
     add(redraw.with_rests(plan, fraction), ("every drawn rest at %.4g %% of its range"):format(
       100 * fraction))
   end
+  local proven = silences ~= nil and not at_once and edges.proven(silences, one)
+  local plans, sought = {}, true -- proven: at the shortest rests
+  if not proven then
+    plans, sought = shortest_silences.of(plan, shortest, longest, most // NODES_A_PULSE)
+  end
+  for _, made in ipairs(plans) do
+    add(made, "drawn rests that make silences shortest")
+  end
   mix(plan, fractions, most // nodes_of(plan, most) - (order and #fractions or 0), add)
-  return silences ~= nil and not at_once and edges.proven(silences, one)
+  return proven, sought
 end
 
 --- How many of the orders are searched at the rules' edges: each order has edges of its own, for what stands
@@ -100,7 +112,9 @@ end
 ---@return integer count of orders
 ---@return boolean all these are all there are
 ---@return integer? searched so many of them at the rules' edges; nil: each
+---@return boolean sought in each that was searched
 local function add_orders(given, random, cases)
+  local sought = true
   local found, all = orders.of(function(arrange) return given.build(given.seed, arrange) end)
   local searched = random and searched_orders(given.plan, #found) or 0
   for i, order in ipairs(found) do
@@ -115,10 +129,11 @@ local function add_orders(given, random, cases)
       cases[#cases].search = true
     end
     if i * searched // #found > (i - 1) * searched // #found then -- evenly among them
-      search(made, given.seed, cases, MOST_NODES // searched, order.what)
+      local _, its = search(made, given.seed, cases, MOST_NODES // searched, order.what)
+      sought = its and sought
     end
   end
-  return #found, all, random and searched < #found and searched or nil
+  return #found, all, random and searched < #found and searched or nil, sought
 end
 
 local function seed_count(plan, random)
@@ -127,12 +142,13 @@ local function seed_count(plan, random)
   return math.max(1, math.min(SEEDS, math.floor(MOST_WALKED / steps)))
 end
 
---- What was judged, in words. searched: orders that were at the rules' edges; nil: all, or there are none.
+--- What was judged, in words. rests: nil: none is drawn; sought: as of search. searched: orders that were at
+--- the rules' edges; nil: all, or there are none.
 local function said(rests, order_cases, all, searched, seeds)
   local parts = {}
   if rests then
     parts[1] = "every drawn rest at its shortest, its longest, in between and at the rules' edges, alone and "
-      .. "mixed"
+      .. "mixed" .. (rests.sought and ", and as silences are shortest" or "")
   end
   if order_cases then
     parts[#parts + 1] = (all and ("all %d orders of what is shuffled"):format(order_cases)
@@ -164,13 +180,14 @@ function M.cases(given)
   for _, each in ipairs(random and FRACTIONS or {}) do
     cases[#cases + 1] = case_of(plan, seed, each[2], each[1])
   end
-  local count, all, searched = nil, true, nil
+  local count, all, searched, sought = nil, true, nil, true
   if given.drawn then
-    count, all, searched = add_orders(given, random, cases)
+    count, all, searched, sought = add_orders(given, random, cases)
   end
   local proven = not random
   if random then
-    proven = search(plan, seed, cases, MOST_NODES) and not given.drawn
+    local ends, its = search(plan, seed, cases, MOST_NODES)
+    proven, sought = ends and not given.drawn, its and sought
   end
   local seeds = seed_count(plan, random)
   for other = 1, seeds do
@@ -181,7 +198,7 @@ function M.cases(given)
   end
   local how = (searched or not all) and "many orders" or proven and "worst case"
     or ("%d schedules"):format(#cases)
-  return cases, { how = how, text = said(random, count, all, searched,
+  return cases, { how = how, text = said(random and { sought = sought }, count, all, searched,
       seeds > 1 and math.max(seeds, seed > seeds and seeds + 1 or seeds) or 1) }
 end
 

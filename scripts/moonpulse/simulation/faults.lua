@@ -75,36 +75,6 @@ function M.parse(text)
   return list
 end
 
---- Are all of a list about settings? These work in virtual time, too.
----@param list table of parse
----@return boolean
-function M.of_settings(list)
-  for _, fault in ipairs(list) do
-    if not by_name[fault.kind].setting then
-      return false
-    end
-  end
-  return true
-end
-
---- A twin whose settings go wrong on their way: its method receive, all else is the twin's.
----@param list table of parse, of_settings
----@param twin moonpulse.Simulator
----@param probe table as for new
----@return table
-function M.between(list, twin, probe)
-  local met = assert(M.new(list, twin, probe))
-  return setmetatable({ receive = function(_, bytes, now_ns)
-    return twin:receive((met:hear(bytes, now_ns)), now_ns)
-  end }, { __index = function(_, key)
-    local value = twin[key]
-    if type(value) ~= "function" then
-      return value
-    end
-    return function(_, ...) return value(twin, ...) end
-  end })
-end
-
 --- One bit turned over.
 ---@param bytes string
 ---@param bit integer from 0, the lowest bit of the first byte

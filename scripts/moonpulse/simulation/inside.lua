@@ -16,8 +16,9 @@ Inside.__index = Inside
 ---@param log string
 ---@param wrong string? as sim --fault reads them
 ---@param twin moonpulse.Simulator? to be served instead of a new one
+---@param short boolean? the engine may answer what goes on as before
 ---@return table inside with path, and trigger_path where the driver is triggered; to be closed
-function M.start(driver, log, wrong, twin)
+function M.start(driver, log, wrong, twin, short)
   local made, why = core.create_file(log) -- the folder of a run decides who may read it, not the umask
   if not made then
     refusals.fault("cannot write " .. why)
@@ -25,7 +26,7 @@ function M.start(driver, log, wrong, twin)
   made:close()
   local model = assert(devices.twin(driver))
   local served, message = host.start(model, { log = log, settings = devices.twin_settings(driver, model),
-    faults = wrong and faults.parse(wrong), trigger = driver.trigger ~= nil, twin = twin })
+    faults = wrong and faults.parse(wrong), trigger = driver.trigger ~= nil, twin = twin, short = short })
   if not served then
     refusals.fault(message)
   end
@@ -40,8 +41,11 @@ function Inside:inputs(cts, dsr)
   self.served:inputs(cts, dsr)
 end
 
---- Let it finish its log, then end it.
+local most_bytes = 128 -- on the wire at the end: more than any frame
+
+--- Let what is on the wire arrive and it finish its log, then end it.
 function Inside:close()
+  core.wait(core.wire_ns(self.served.serial, most_bytes) / 1e9)
   self.served:stop()
   core.wait(0)
   self.served:close()

@@ -9,6 +9,49 @@ local M = {}
 local Host = {}
 Host.__index = Host
 
+--- Where object has key from: itself or one that it inherits from.
+local function owner(object, key)
+  while type(object) == "table" and rawget(object, key) == nil do
+    object = (getmetatable(object) or {}).__index
+  end
+  return object
+end
+
+--- True if steady() and receive() come from the same object, that is, no wrapper sits between.
+local function speaks_for_itself(twin)
+  return twin.steady and owner(twin, "steady") == owner(twin, "receive")
+end
+
+--- The short cut: if the model says in numbers what each further frame like this one does, the engine answers
+--- them (engine/far_cut.h).
+---@param bytes string a frame that has just been answered, and was before
+function Host:shorten(bytes)
+  self:tick(core.clock_ns())
+  local steady = self.twin:steady(bytes)
+  if steady and steady.log and self.pty:steady(steady, bytes, { log = self.log,
+      tail = witness.tail(steady.log), wire_ns = core.wire_ns(self.serial, #bytes),
+      free_ns = self.wire_free_ns, on_ns = self.on_ns }) then
+    self.cut = steady
+  end
+end
+
+--- What the engine has answered is taken over: the model is as if it had heard it all.
+---@param ends boolean whoever asks changes something: from here on frames go the long way
+function Host:catch_up(ends)
+  local steady = self.cut
+  if not steady then
+    return
+  end
+  local given, last_ns = self.pty:passed(steady, ends)
+  self.cut = not ends and steady or nil
+  if given > 0 then
+    self.counts[steady.log.event] = (self.counts[steady.log.event] or 0) + given
+    self.said, self.now_ns, self.wire_free_ns = self.said + given, last_ns, last_ns
+    local next_ns = self.twin:passed(steady, given)
+    self.ticks_ns = next_ns and next_ns + self.on_ns or math.maxinteger
+  end
+end
+
 --- Write what the model logged, and count it.
 ---@param entries moonpulse.SimulatorEvent[]?
 function Host:note(entries)
@@ -74,6 +117,10 @@ local function processor_waits()
   end
 end
 
+local function no_waits() -- in virtual time
+  return 0
+end
+
 --- Bytes were there when we got to run, which we may have waited for: they came that much sooner.
 ---@param arrival_ns integer when they were read
 ---@return integer came_ns
@@ -91,10 +138,12 @@ function Host:receive(bytes, arrival_ns)
   if self.faults and self.faults.silent then
     return
   end
+  self:catch_up(true)
   local wire = core.wire_ns(self.serial, #bytes)
   if self.twin.on_port then
     arrival_ns = self:since(arrival_ns)
   end
+  self.ticks_ns = nil -- it may have been told what ends, or begins
   self.now_ns = math.max(arrival_ns, self.wire_free_ns) + wire
   self.wire_free_ns = self.now_ns
   if self.faults then
@@ -103,6 +152,10 @@ function Host:receive(bytes, arrival_ns)
     self:note(log)
   end
   self:take(self.twin:receive(bytes, self.now_ns - self.on_ns))
+  if self.short and bytes == self.heard then
+    self:shorten(bytes)
+  end
+  self.heard = bytes
   if self.task then
     self.task:wake()
   end
@@ -116,7 +169,8 @@ function Host:line(line, high, at_ns)
   if self.faults and self.faults.silent or not self.twin.line then
     return
   end
-  self.now_ns = at_ns
+  self:catch_up(true)
+  self.now_ns, self.ticks_ns = at_ns, nil
   self:take(self.twin:line(line, high, at_ns - self.on_ns))
   if self.task then
     self.task:wake()
@@ -144,6 +198,8 @@ function Host:trigger(bytes, arrival_ns)
   if self.twin.on_port then
     arrival_ns = self:since(arrival_ns)
   end
+  self:catch_up(true)
+  self.ticks_ns = nil
   self.trigger_free_ns = math.max(arrival_ns, self.trigger_free_ns or 0)
   for i = 1, #bytes do
     self.trigger_free_ns = self.trigger_free_ns + wire
@@ -155,39 +211,49 @@ function Host:trigger(bytes, arrival_ns)
   end
 end
 
+--- Let the model's time pass, if something is to happen by itself, or it was told something since.
+---@param now integer of the world, ns
+function Host:tick(now)
+  if now < (self.ticks_ns or now) then
+    return
+  end
+  self:catch_up(true)
+  local replies, log, next_ns = self.twin:tick(now - self.on_ns)
+  self.ticks_ns = next_ns and next_ns + self.on_ns or math.maxinteger
+  self:take(replies, log)
+end
+
 --- Send what is due; the time until there is more to do, or nil.
 function Host:step()
   local now = core.clock_ns()
+  self:catch_up(false)
   self.now_ns, self.waited_ns, self.twin.waited_ns = now, self.waits(), 0
-  local replies, log, next_ns = self.twin:tick(now - self.on_ns)
-  self:take(replies, log)
+  self:tick(now)
   while self.queue[1] and self.queue[1].at_ns <= now do
     local reply = table.remove(self.queue, 1)
     self.pty:write(reply.bytes)
   end
-  local due = self.queue[1] and self.queue[1].at_ns
-  if next_ns and (not due or next_ns + self.on_ns < due) then
-    due = next_ns + self.on_ns
-  end
-  return due and math.max(0, (due - core.clock_ns()) / 1e9)
+  local due = math.min(self.queue[1] and self.queue[1].at_ns or math.maxinteger, self.ticks_ns)
+  return due < math.maxinteger and math.max(0, (due - core.clock_ns()) / 1e9) or nil
 end
 
 --- Start a twin on a new pseudo-terminal.
 ---@param model moonpulse.SimulatorModel the twin's module
 ---@param options { link: string?, log: string?, settings: table?, faults: table?, trigger: boolean?,
----   waits: (fun(): integer)?, twin: table? } faults: as moonpulse.simulation.faults parses them; trigger: a
----   second port as trigger input, host.trigger_path; waits: how long the process has waited for the
----   processor by now, in nanoseconds; twin: to be served instead of a new one
+---   waits: (fun(): integer)?, twin: table?, short: boolean? } faults: as moonpulse.simulation.faults parses
+---   them; trigger: a second port as trigger input, host.trigger_path; waits: how long the process has waited
+---   for the processor by now, in nanoseconds; twin: to be served instead of a new one; short: the engine may
+---   answer what goes on as before (virtual time)
 ---@return table? host with path, description and counts
 ---@return string? message
 function M.start(model, options)
+  local is_virtual = core.is_virtual()
   local self = setmetatable({
     description = model.description, queue = {}, counts = {},
     now_ns = core.clock_ns(), wire_free_ns = 0, said = 0,
-    waits = options.waits or processor_waits(), waited_ns = 0,
+    waits = options.waits or is_virtual and no_waits or processor_waits(), waited_ns = 0,
     on_ns = core.clock_ns(), -- a twin's time begins when it is switched on, not when the host was
   }, Host)
-  local is_virtual = core.is_virtual()
   local new_port = is_virtual and core.wire or core.pty
   self.twin = options.twin or model.new(options.settings or {})
   self.twin.on_port = not is_virtual -- stamps are of when bytes were read: moonpulse.simulation.slack
@@ -223,6 +289,7 @@ function M.start(model, options)
     end
     self.trigger_path = self.trigger_pty:path()
   end
+  self.short = options.short and is_virtual and self.log and not self.faults and speaks_for_itself(self.twin)
   if self.faults then
     self:note((select(2, self.faults:begin(0)))) -- nobody is there yet for its replies
   end
@@ -247,6 +314,7 @@ end
 
 --- Its ports are gone, and its log is whole.
 function Host:close()
+  self:catch_up(true)
   self.pty:close()
   if self.trigger_pty then
     self.trigger_pty:close()

@@ -14,12 +14,24 @@ function M.begin(speed)
     pause = collectgarbage("setpause", 1000) -- what a pulse leaves is short-lived
   end
   local real_ns, virtual_ns = core.real_ns(), core.clock_ns()
+  local took_s, virtual_s
   return setmetatable({
+    --- What is timed begins only now.
+    start = function()
+      real_ns, virtual_ns = core.real_ns(), core.clock_ns()
+    end,
+    --- What is timed ends here.
+    stop = function()
+      took_s, virtual_s = (core.real_ns() - real_ns) / 1e9, (core.clock_ns() - virtual_ns) / 1e9
+    end,
     --- How long it took, and how much time passed in it, in seconds; nothing in real time.
     took = function()
-      if is_virtual then
-        return (core.real_ns() - real_ns) / 1e9, (core.clock_ns() - virtual_ns) / 1e9
+      if not is_virtual then
+        return
+      elseif took_s then
+        return took_s, virtual_s
       end
+      return (core.real_ns() - real_ns) / 1e9, (core.clock_ns() - virtual_ns) / 1e9
     end,
   }, { __close = function()
     if is_virtual then

@@ -41,12 +41,18 @@ local function text_of(given)
   return text
 end
 
+local last, last_tail = {}, "" -- most pulses are like the one before
+
 --- A line without its time, the line end included.
 ---@param entry moonpulse.SimulatorEvent
 ---@return string
 function M.tail(entry)
-  return ("\t%s\t%s\t%s\t%s\n"):format(entry.event, hex(entry.bytes), entry.note or "",
-    text_of(entry.given))
+  local event, bytes, note, given = entry.event, entry.bytes, entry.note, entry.given
+  if event ~= last.event or bytes ~= last.bytes or note ~= last.note or given ~= last.given then
+    last_tail = ("\t%s\t%s\t%s\t%s\n"):format(event, hex(bytes), note or "", text_of(given))
+    last = { event = event, bytes = bytes, note = note, given = given }
+  end
+  return last_tail
 end
 
 --- A line of the log.

@@ -15,7 +15,6 @@ local M = {
     { "full_scale_ua", "integer", 1, 3330, optional = true,
       help = "uA at 100 % of a current output: the log's intensity; without: n/a" },
   },
-  speaks_later = true, -- the end of a pulse is reported by itself, some time after its start
 }
 
 local OPTIONS = {

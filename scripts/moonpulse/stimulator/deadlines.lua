@@ -8,6 +8,8 @@ local M = {}
 
 local train_ns = 50000000 -- in virtual time, while the device plays a train of its own
 local rows_ns = 1000000000 -- in virtual time: rows are let go of
+local longest_ns = 10000000000 -- while a plan is played as fast as can be: sooner() is told what is sent
+local near_ns = 1000000000000 -- while the engine takes what is told (moonpulse.stimulator.near_cut), too
 
 --- How long a device may be silent about what it was sent.
 local function patience_ns(self)
@@ -53,6 +55,35 @@ function M.next_s(self, real_s, ...)
     next_ns = at_ns and at_ns > now and math.min(next_ns, at_ns) or next_ns
   end
   return math.max(1, next_ns - now) / 1e9
+end
+
+--- The same while a plan is played. As fast as can be nobody watches how far it is.
+---@param self moonpulse.Stimulator
+---@param real_s number
+---@return number
+function M.playing_s(self, real_s)
+  local is_virtual, pace = core.is_virtual()
+  if not is_virtual or pace > 0 or #self.record.passing > 0 then
+    return M.next_s(self, real_s)
+  end
+  local now = core.clock_ns()
+  local overdue = overdue_ns(self, patience_ns(self)) + 1
+  self.looks_ns = now + (self.near and self.near.running and near_ns or longest_ns)
+  if overdue > now and overdue < self.looks_ns then
+    self.looks_ns = overdue
+  end
+  return (self.looks_ns - now) / 1e9
+end
+
+--- Something was sent, or heard, that may be overdue before whoever plays looks again.
+---@param self moonpulse.Stimulator
+---@param at_ns integer when it was (monotonic)
+---@param at_once boolean? it is to be looked at now and then from here on
+function M.sooner(self, at_ns, at_once)
+  if self.looks_ns and (at_once or at_ns + patience_ns(self) < self.looks_ns) then
+    self.looks_ns = nil
+    self.task:wake()
+  end
 end
 
 --- The same behind a plan's last pulse, where a reply may end the wait.

@@ -8,6 +8,7 @@ local ignored = require "moonpulse.record.ignored"
 local leaving = require "moonpulse.stimulator.leaving"
 local links = require "moonpulse.stimulator.link"
 local listenings = require "moonpulse.stimulator.listening"
+local near_cut = require "moonpulse.stimulator.near_cut"
 local outcomes = require "moonpulse.stimulator.outcome"
 local outputs = require "moonpulse.driver.outputs"
 local refusals = require "moonpulse.text.refusal"
@@ -43,13 +44,23 @@ Stimulator.outcome = outcomes.hear
 ---@param now_ns integer when that is told, monotonic
 function Stimulator:has_sent(action, frame, returned_ns, now_ns)
   local at_ns = self.start_ns + returned_ns
-  self.last[self:output_of(action)] = { action = action, at_ns = at_ns,
-    fired_ns = at_ns + self.facts.wire_ns[frame] + self.latency_ns }
+  local fired_ns = at_ns + self.facts.wire_ns[frame] + self.latency_ns
+  self.last[self:output_of(action)] = { action = action, at_ns = at_ns, fired_ns = fired_ns }
   self.listening:gave(action)
-  self:occupied(action, self.last[self:output_of(action)].fired_ns, now_ns)
+  self:occupied(action, fired_ns, now_ns)
   if action.train then -- its confirmations take as long as it runs
     self:tell_confirmed()
   end
+  deadlines.sooner(self, at_ns, action.train ~= nil)
+end
+
+--- Pulses were sent and confirmed without us, the last of them so.
+---@param action integer from 1
+---@param frame integer from 1
+---@param returned_ns integer when its write had ended (monotonic)
+---@param now_ns integer when that was told (monotonic)
+function Stimulator:has_given(action, frame, returned_ns, now_ns)
+  self:has_sent(self.actions[action], frame, returned_ns - self.start_ns, now_ns)
 end
 
 --- The dispatcher has ended: the safe frame was handed to the port.
@@ -101,7 +112,8 @@ end
 ---@param action moonpulse.Action
 ---@return integer
 function Stimulator:output_of(action)
-  return outputs.of(self.driver.limits(self.identity), action)
+  local limits = self.listening.limits -- since it was armed: a driver makes them anew for whoever asks
+  return outputs.of(limits or self.driver.limits(self.identity), action)
 end
 
 --- Raise if a stop came, whether or not there was anything to stop.
@@ -241,6 +253,7 @@ function Stimulator:play(admitted, how)
   end
   record:play(how.number or 1, self.start_ns)
   self.watching, self.finished, self.watched_ns = true, false, core.clock_ns()
+  self.near = near_cut.new(self)
   self.task = core.current()
   local ok, message = session:play(lowering, self.start_ns)
   if not ok then
@@ -251,7 +264,11 @@ function Stimulator:play(admitted, how)
     self.link:fault("%s", message)
   end
   while not self.finished and not self.stopped do
-    core.wait(deadlines.next_s(self, 0.05))
+    core.wait(deadlines.playing_s(self, 0.05))
+    self.looks_ns = nil
+    if self.near then
+      self.near:catch_up(true)
+    end
     self:watch()
     how.progress((core.clock_ns() - self.start_ns) / 1e9)
     record:sync()

@@ -26,7 +26,7 @@ end
 
 --- A link that is not open yet.
 ---@param driver moonpulse.Driver
----@param handlers { reply: fun(reply: moonpulse.Reply, arrival_ns: integer),
+---@param handlers { reply: fun(reply: moonpulse.Reply, arrival_ns: integer, bytes: string?),
 ---   outcome: fun(outcome: moonpulse.core.Told), gone: fun(message: string, which: "device"|"trigger") }
 ---@return moonpulse.Link
 function M.new(driver, handlers)
@@ -61,6 +61,7 @@ end
 ---@param bytes string
 ---@param arrival_ns integer monotonic
 function Link:receive(bytes, arrival_ns)
+  local whole = self.buffer == "" and bytes or nil
   local buffer = self.buffer .. bytes
   while #buffer > 0 do
     local reply, used = self.driver.decode(buffer, self.dialect)
@@ -74,7 +75,7 @@ function Link:receive(bytes, arrival_ns)
         waiting.reply = reply
         waiting.task:wake(reply)
       end
-      self.handlers.reply(reply, arrival_ns)
+      self.handlers.reply(reply, arrival_ns, whole and used == #whole and whole or nil)
     end
   end
   self.buffer = buffer

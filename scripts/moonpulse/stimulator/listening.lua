@@ -19,6 +19,7 @@ local lost = ": was the setting lost on a loose cable, or was it changed on the 
 ---@field outputs table<integer, moonpulse.Action> what each of its outputs was set to last
 ---@field settings integer how many settings of plans were sent since arming
 ---@field fault string? the first thing that is wrong
+---@field words string? of the last confirmation
 local Listening = {}
 Listening.__index = Listening
 
@@ -27,7 +28,7 @@ Listening.__index = Listening
 ---@param record moonpulse.Record
 function M.new(driver, record)
   return setmetatable({ driver = driver, record = record, given = givens.new(driver.measures), open = {},
-    times = {}, wrong = {}, recent = {}, settings = 0, safes = 0, held = {} }, Listening)
+    times = {}, wrong = {}, recent = {}, heard = 0, settings = 0, safes = 0, held = {} }, Listening)
 end
 
 --- The device is armed at action: the driver has set it, and read it back.
@@ -40,7 +41,7 @@ function Listening:armed(action, limits, firsts)
     self.outputs[each.output] = each.action
   end
   outputs.follow(self.outputs, outputs.of(limits, action), action)
-  self.open, self.times, self.wrong, self.recent = {}, {}, {}, {}
+  self.open, self.times, self.wrong, self.recent, self.heard = {}, {}, {}, {}, 0
   self.safes, self.safe_ns, self.held = 0, nil, {}
 end
 
@@ -81,6 +82,16 @@ local function learn(self, reply, at_ns)
   end
 end
 
+--- What was heard after at_ns counts: an answer may be heard before we hear that its setting was sent.
+local function learn_recent(self, at_ns)
+  for number = math.max(1, self.heard - most_recent + 1), self.heard do
+    local heard = self.recent[number % most_recent]
+    if heard.at_ns > at_ns then
+      learn(self, heard.reply, heard.at_ns)
+    end
+  end
+end
+
 --- What the output that action goes to was set to last; where it was not, what the device was told last.
 ---@param action moonpulse.Action
 ---@return moonpulse.Action
@@ -109,11 +120,7 @@ function Listening:tell(action, at_ns, of_plan)
     self.open[field], self.wrong[field] = at_ns, nil
     self.times[field] = (self.times[field] or 0) + 1 -- so many answers, one to each message
   end
-  for _, heard in ipairs(self.recent) do -- an answer may be heard before we hear that it was sent
-    if heard.at_ns > at_ns then
-      learn(self, heard.reply, heard.at_ns)
-    end
-  end
+  learn_recent(self, at_ns)
   return lead
 end
 
@@ -126,11 +133,7 @@ function Listening:ask(at_ns, of_plan)
   self.asked = field
   self.settings = self.settings + (of_plan and 1 or 0)
   self.open[field], self.wrong[field], self.times[field] = at_ns, nil, 1
-  for _, heard in ipairs(self.recent) do
-    if heard.at_ns > at_ns then
-      learn(self, heard.reply, heard.at_ns)
-    end
-  end
+  learn_recent(self, at_ns)
 end
 
 --- Has the device confirmed all that it was told, and nothing else since?
@@ -203,6 +206,7 @@ local function confirm(self, at_ns, action, pulse, said)
   if not said.nobodys and record.start_ns
     and record:confirm(at_ns - record.start_ns, text, value, unlike and "otherwise") then
     self.fault = self.fault or unlike and unlike .. ": look at the stimulator before you go on" or nil
+    self.words = text
     return "confirmed"
   end
   record:unasked(at_ns, text, value)
@@ -228,10 +232,8 @@ function Listening:hear(reply, at_ns, armed)
   local verdict, text, value, unlike = driver.judge(reply, action or armed and self.told or nil,
     driver.settings)
   if armed and driver.tells then
-    table.insert(self.recent, { reply = reply, at_ns = at_ns })
-    if #self.recent > most_recent then
-      table.remove(self.recent, 1)
-    end
+    self.heard = self.heard + 1
+    self.recent[self.heard % most_recent] = { reply = reply, at_ns = at_ns }
     learn(self, reply, at_ns)
   end
   if verdict == "confirm" then

@@ -9,6 +9,9 @@ local M = {}
 --- A pulse was sent or left out.
 local function pulse_outcome(self, out, now_ns)
   if out.what == "sent" then
+    if self.near then
+      self.near:sent(out)
+    end
     self:has_sent(self.actions[out.action], out.frame, out.returned_ns, now_ns)
   elseif out.what == "skipped" then
     self.left_out = { pulse = out.number, late_ns = out.entered_ns - out.due_ns, reason = out.stop }
@@ -33,15 +36,22 @@ end
 --- What the dispatcher did.
 ---@param self moonpulse.Stimulator
 ---@param out moonpulse.core.Told
-function M.hear(self, out)
-  if out.what == "finished" then
+---@param told_ns integer? when that was told, where it was before now (monotonic)
+function M.hear(self, out, told_ns)
+  if self.near and not told_ns then
+    self.near:catch_up()
+  end
+  if out.what == "overdue" then
+    self:wake()
+  elseif out.what == "finished" then
     self.finished = true
     self:wake()
   elseif out.what == "stopped" then
     self.listening:safe(out.at_ns, out.safes)
+    outcomes.cut(self.record, out.cut_ns, self.latency_ns)
     self:has_stopped(out.stop, out.safe_sent, out.at_ns)
   elseif out.send then -- of the plan
-    local now_ns = core.clock_ns()
+    local now_ns = told_ns or core.clock_ns()
     if out.what == "sent" then -- the next keep-alive comes a period later
       self.contact_ns = math.max(self.contact_ns, self.start_ns + out.returned_ns)
     end

@@ -1,6 +1,7 @@
 --- What a stimulator's replies mean to whoever drives it, and when its silence is a fault: methods of
 --- moonpulse.Stimulator.
 local core = require "moonpulse.core"
+local deadlines = require "moonpulse.stimulator.deadlines"
 local unanswered = require "moonpulse.stimulator.unanswered"
 
 local M = {}
@@ -34,7 +35,11 @@ end
 ---@param self moonpulse.Stimulator
 ---@param reply moonpulse.Reply
 ---@param arrival_ns integer
-function M.reply(self, reply, arrival_ns)
+---@param bytes string? all that came, if it is this reply
+function M.reply(self, reply, arrival_ns, bytes)
+  if self.near then
+    self.near:catch_up()
+  end
   local listening, armed = self.listening, self.watching and not self.stopped
   self.contact_ns = arrival_ns
   local confirmed = listening:hear(reply, arrival_ns, armed) == "confirmed"
@@ -49,6 +54,11 @@ function M.reply(self, reply, arrival_ns)
     end
     if self.awaits_reply then
       self.task:wake()
+    elseif next(listening.wrong) then
+      deadlines.sooner(self, arrival_ns)
+    end
+    if self.near then
+      self.near:heard(bytes, confirmed)
     end
   end
 end

@@ -119,16 +119,6 @@ function core.schedule(plan, seed) end
 ---@return moonpulse.core.Lowering
 function core.lowering(plan, seed, serial, latency, trigger) end
 
---- The frames of a run in virtual time, one by one or a steady stretch at once (bindings/player.c). Raises
---- if the lowering was not checked, or not cleared by the safety gate.
----@param lowering moonpulse.core.Lowering
----@param tails (string|false)[] columns of each action, of event_action; false: never played here
----@param start_ns integer of the plan, on the simulator's clock
----@param latency_ns integer from a command to its pulse
----@param proof string how the device confirms its settings: the last column
----@return moonpulse.core.Player
-function core.player(lowering, tails, start_ns, latency_ns, proof) end
-
 -- The loop (bindings/tasks.c, signals.c, input.c, process.c, pty.c) -----------------------------------
 
 --- Call a function as a task and run the loop until it ends. Raises its error, or the first that a callback
@@ -162,8 +152,9 @@ function core.go_virtual(pace) end
 --- Back to the monotonic clock.
 function core.go_real() end
 
---- Is time virtual?
+--- Is time virtual? And how many times as fast as ours does it pass (0: as fast as can be)?
 ---@return boolean
+---@return number pace
 function core.is_virtual() end
 
 --- Virtual time stands still, or goes on: something outside of it is waited for.
@@ -173,6 +164,22 @@ function core.hold(still) end
 --- How often somebody went on since virtual time last moved: many times, and a script waits for no time.
 ---@return integer
 function core.turns_here() end
+
+--- Until time is real again, the sending thread wakes late, as the seed says: mostly far less than the most.
+---@param seed integer
+---@param most_ns integer
+function core.be_late(seed, most_ns) end
+
+--- In virtual time the sending thread, the loop or both get no turn for a while.
+---@param who "sender"|"loop"|"both"
+---@param from_ns integer monotonic
+---@param until_ns integer
+---@return boolean ok false: there are too many stalls
+function core.stall(who, from_ns, until_ns) end
+
+--- How many tasks have not ended.
+---@return integer
+function core.tasks() end
 
 --- A port with both ends in this process, for virtual time; raises in real time. session:open takes its path.
 ---@param link nil as of core.pty
@@ -270,6 +277,7 @@ function core.create_file(path) end
 ---@return integer? fd
 ---@return boolean? ours is it what path names?
 ---@return integer? lines -1: a part is nothing but zeros, as after a cut
+---@return string? sum of what is there, as core.sum has it; nil: it cannot be read
 function core.file_state(file, path) end
 
 --- A file becomes as open to others as its folder is; if it cannot, nothing happens.
@@ -295,6 +303,11 @@ function core.lock_folder(path) end
 ---@param text string
 ---@return string
 function core.checksum(text) end
+
+--- From now on no file of this process grows any longer, as on a disk that is full: a write is cut short.
+---@param bytes integer? nil: as far as the disk goes
+---@return boolean ok
+function core.most_file(bytes) end
 
 --- A checksum of what is given to it piece by piece, for files of any length.
 ---@return moonpulse.core.Sum
@@ -342,6 +355,14 @@ function core.interruptible(begins) end
 --- A stop began that the engine does not know of.
 ---@param reason string of core.stops; another name counts as "error"
 function core.stop_began(reason) end
+
+--- A file of the run's record is about to be written, and the disk may take its time; or it was.
+---@param name "events.tsv"|"journal.jsonl"|"manifest.json"|nil
+function core.disk(name) end
+
+--- The file of this run that the disk took too long for: the loop stood still meanwhile.
+---@return string? path
+function core.hung_file() end
 
 --- Was output let go of because nobody took it?
 ---@return boolean

@@ -62,12 +62,38 @@ function Wire:write(bytes) end
 ---@param dsr boolean
 function Wire:inputs(cts, dsr) end
 
+--- What goes wrong with the near end's next write, once.
+---@param takes integer? it takes so many bytes at most; nil: all
+---@param stall_ns integer? it returns so much later than they began to leave
+function Wire:trouble(takes, stall_ns) end
+
 --- The near end, for session:open.
 ---@return string path "wire:N"
 function Wire:path() end
 
 --- Also at the end of its scope.
 function Wire:close() end
+
+--- The short cut: from now on each frame does what steady says, and the engine answers it. For virtual time.
+---@param steady moonpulse.Steady
+---@param frame string
+---@param where moonpulse.core.FarCut
+---@return boolean began false: a reply of before is still on its way, or there are too many bytes
+function Wire:steady(steady, frame, where) end
+
+--- What was given so since it was asked last; steady says how the stimulator is.
+---@param steady moonpulse.Steady
+---@param ends boolean frames go the long way from here on
+---@return integer given pulses
+---@return integer last_ns when the last of them was given (virtual time)
+function Wire:passed(steady, ends) end
+
+---@class moonpulse.core.FarCut
+---@field wire_ns integer that a frame takes
+---@field free_ns integer the wire is, from then on
+---@field on_ns integer where the simulator's clock begins
+---@field tail string a line of the log behind its time
+---@field log file* open until passed()
 
 ---@class moonpulse.core.SessionEvents what a session calls
 ---@field on_bytes fun(bytes: string, arrival_ns: integer)
@@ -80,10 +106,12 @@ function Wire:close() end
 ---@field at_ns integer monotonic
 ---@field safe_sent boolean the port took all of it
 ---@field safes integer so many of them
+---@field cut_ns integer? of what the device should have had from then on (monotonic, without its latency)
+---   nobody knows whether it has it; nil: of nothing
 
 ---@class moonpulse.core.Other an outcome of no frame of the plan
----@field what "finished"|"oneoff"
----@field stop string "none"
+---@field what "finished"|"oneoff"|"overdue" overdue: a reply that near() waits for has not come
+---@field stop string? "none"
 
 --- What on_outcome is given.
 ---@alias moonpulse.core.Told moonpulse.Outcome|moonpulse.core.Stopped|moonpulse.core.Other
@@ -131,7 +159,8 @@ function Session:play(lowering, start_ns) end
 
 --- The device is safe when this returns, and the outcomes were told. Nothing if it is not armed.
 ---@param reason string? of core.stops; "requested"
-function Session:stop(reason) end
+---@param latch boolean? only the latch is set, as a signal's handler, a foot switch or the guard's end does
+function Session:stop(reason, latch) end
 
 --- So many pulses since arming need no confirmation any more.
 ---@param total integer
@@ -140,6 +169,29 @@ function Session:confirmed(total) end
 --- So many settings since arming are confirmed.
 ---@param total integer -1: the device says that it is at another one; then no pulse leaves
 function Session:believed(total) end
+
+--- The short cut: pulses that are sent and confirmed like this are counted and written by the engine, until
+--- one differs. For virtual time.
+---@param known moonpulse.core.NearCut
+---@return boolean began false: there are too many bytes
+function Session:near(known) end
+
+--- What was written so since it was asked last is in the file.
+---@param goes_on boolean it may; else the long way from here on
+---@return boolean goes_on it does
+---@return integer contact_ns when something was sent or heard last (monotonic); 0: nothing was
+---@return integer written pulses; the rest if it is above 0
+---@return integer? onset_ns of the last row
+---@return integer? number of its pulse in the plan
+---@return integer? returned_ns of its write (monotonic)
+---@return integer? told_ns when that was told
+---@return string? message why the rows could not be written
+function Session:near_over(goes_on) end
+
+--- The oldest pulse that was sent so and is not confirmed, each once.
+---@return moonpulse.Outcome? outcome
+---@return integer? told_ns (monotonic)
+function Session:near_pending() end
 
 --- Where it is; also of one that is closed.
 ---@return "closed"|"connected"|"armed"|"running"
@@ -186,6 +238,23 @@ function Session:close() end
 ---@field guard boolean? a process of its own sends the safe frame if this one is killed
 ---@field line "none"|"cts"|"dsr"|nil a foot switch
 ---@field flight moonpulse.core.Flight?
+
+---@class moonpulse.core.NearCut how the pulses are that need no second look
+---@field frame integer from 1
+---@field action integer from 1
+---@field reply string the bytes that confirm one
+---@field columns string of its row: of core.event_action
+---@field words string of its row: the reply
+---@field proof string of its row: setting_proof
+---@field origin_ns integer from where rows count (monotonic)
+---@field delay_ns integer from the write to the pulse: the wire and the latency
+---@field slow_ns integer one that waits longer while another leaves is in doubt
+---@field patience_ns integer so long a reply is waited for
+---@field extra integer added to a pulse's number in the plan
+---@field index integer of the last row
+---@field confirmed integer pulses since arming
+---@field file file* of events.tsv: open until near_over()
+---@field sum moonpulse.core.Sum of it
 
 ---@class moonpulse.core.Grants what the host grants a timing thread
 ---@field fifo boolean SCHED_FIFO

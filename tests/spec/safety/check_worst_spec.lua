@@ -5,6 +5,7 @@ local frozen = require "five_lists.frozen"
 local paces = require "five_lists.paces"
 local plants = require "five_lists.plant"
 local shell = require "shell"
+local silences = require "moonpulse.safety.drawn_silences"
 local worst = require "moonpulse.safety.worst"
 
 local first = math.tointeger(tonumber(os.getenv("MP_FIRST"))) or 1
@@ -55,6 +56,23 @@ describe("what check reports of a plan that chance decides on", function()
           mp.pulse(mp.rmt(60)) }, every = 30 }
         .. mp.rest { min = "1/10", max = 60 }
         .. mp.train { pulses = 18, hz = 20, intensity = mp.rmt(99) }]] },
+    -- the shortest silence takes several rests, each at its own length
+    { what = "a silence that two equal rests and a shorter one make", parts = [[
+      ((mp.train { pulses = 1, hz = 7, intensity = mp.amt(75) } .. mp.rest { min = "1/2", max = 1 }) * 4
+        .. mp.rest("1/2") .. mp.pulse(mp.rmt(88))):times(2, { gap = "1/2" })]] },
+    { what = "a silence behind a rate that two rests make", parts = [[
+      ((mp.train { pulses = 1, hz = 5, intensity = mp.rmt(132) } .. mp.rest { min = "1/2", max = 1 }) * 3)
+        :times(2, { gap = 2 })]] },
+    { what = "a silence at which a rest is just no more of the train before", parts = [[
+      (mp.pulse(mp.amt(100)) .. mp.rest(2) .. mp.pulse(mp.mso(42))):times(2, { every = "5/2" })
+        .. mp.rest("1/2")
+        .. (mp.train { pulses = 1, hz = 11, intensity = mp.amt(135) } .. mp.rest { min = "1/2", max = 1 }) * 3
+        .. mp.rest("1/2") .. mp.pair { isi = "1/100", intensity = { mp.amt(72), mp.amt(71) } }]] },
+    { what = "a silence between pulses of their own and a train", parts = [[
+      mp.train { pulses = 14, hz = 10, intensity = mp.amt(150) } .. mp.rest { min = 2, max = "21/10" }
+        .. (mp.pulse(mp.rmt(121)) .. mp.rest("1/2") .. mp.pulse(mp.mso(65))):times(4, { every = "5/2" })
+        .. mp.rest { min = "1/2", max = 1 }
+        .. (mp.pulse(mp.mso(63)) .. mp.rest("1/2") .. mp.pulse(mp.mso(63))):times(3, { every = "11/2" })]] },
   }
   local function source_of_parts(parts)
     return ('local mp = require "moonpulse"\nreturn mp.protocol { id = "drawn", name = "Drawn",\n'
@@ -101,6 +119,9 @@ describe("what check reports of a plan that chance decides on", function()
         return list
       end)
     end, named[2] },
+    { "silences are looked at where all rests are alike", function(swap)
+      swap(silences, "of", function() return {}, false end)
+    end, named[3] },
   }
   for _, fault in ipairs(faults) do
     it("would be found milder where " .. fault[1], function()

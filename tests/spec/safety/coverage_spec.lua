@@ -57,6 +57,31 @@ describe("a coil or a threshold that the tables are not for", function()
     end
   end)
 
+  it("may be told for the run, which makes nothing milder than what is declared", function()
+    local function told(path, options)
+      return select(2, checked(("%s --rmt 40 %s"):format(path, options))).verdict
+    end
+    local plain = with("told", "")
+    for _, options in ipairs { "--coil H1", "--coil circular", "--threshold foot" } do
+      assert.are.equal("not covered", told(plain, options))
+    end
+    assert.are.equal("within", told(plain, "--coil Figure-of-eight --threshold hand"))
+    local declared = with("declared", 'coil = "H1", threshold = "foot",')
+    for _, options in ipairs { "--coil figure-of-eight", "--coil figure-of-eight --threshold hand" } do
+      assert.are.equal("not covered", told(declared, options))
+    end
+    local strong = with("strong", "", "mp.train { pulses = 5, hz = 20, intensity = mp.rmt(140) }")
+    assert.are.equal("OVER", told(strong, "--coil H1"))
+    -- and the run keeps it in its record
+    local status = shell.moonpulse(folder, ("run %s --rmt 40 --coil H1 --speed max --out %s/told"):format(
+      plain, folder))
+    assert.are.equal(0, status)
+    local _, manifest = shell.sh(folder, ("cat %s/told/*/manifest.json"):format(folder))
+    local safety = cjson.decode(manifest).safety
+    assert.are.equal("not covered", safety.verdict)
+    assert.matches("no table covers the coil (H1)", manifest, 1, true)
+  end)
+
   it("stays with the plan when it is compiled", function()
     local path = with("kept", 'coil = "H1",')
     local status = shell.moonpulse(folder, ("compile %s -o %s/kept.plan"):format(path, folder))

@@ -292,6 +292,16 @@ describe("what follows without a pause", function()
     assert.are.equal("OVER", verdict(pairs_at(130, 2, 24), strict))
   end)
 
+  it("is no pair from 40 ms on: above 130 %RMT there is no cell, and it is OVER with the remedy", function()
+    for _, isi in ipairs { 40, 50, 100, 200 } do
+      assert.are.equal("within", verdict(pairs_at(130, 5, 20, mp.ms(isi))))
+      local found = find(report_of(pairs_at(131, 5, 20, mp.ms(isi))), "train duration")
+      assert.are.equal("OVER", found.verdict)
+      assert.matches("at most 130 %RMT", found.nearest, 1, true)
+    end
+    assert.are.equal("beyond tested", verdict(pairs_at(131, 5, 20, mp.ms(39))))
+  end)
+
   it("leaves paired pulses every 5 s as they were, jittered or not", function()
     for _, percent in ipairs { 110, 120, 130 } do
       for _, isi in ipairs { 1.5, 3, 12 } do
@@ -313,6 +323,29 @@ describe("what follows without a pause", function()
     local part = pairs_at(130, 3, 30) .. mp.rest(6)
     assert.are.equal("beyond tested", verdict(part * 60))
     assert.are.equal("OVER", verdict((pairs_at(130, 3, 3) .. mp.rest(2.9)) * 60))
+  end)
+
+  it("takes of single pulses in a row the nearest one alone, the others have their pauses", function()
+    local rule, before = "pulses without a pause", pairs_at(60, 3, 5) .. mp.rest(2.9)
+    --- Single pulses 6 s apart, one of them stronger, and pairs before and behind them.
+    local function around(strong, channel)
+      local singles
+      for i = 1, 9 do
+        local pulse = mp.pulse(rmt(i == strong and 200 or 120))
+        pulse = channel and mp.together { [channel] = pulse, b = mp.pulse(rmt(60)) } or pulse
+        singles = singles and singles .. mp.rest(6) .. pulse or pulse
+      end
+      return before .. singles .. mp.rest(3.5) .. pairs_at(60, 3, 5)
+    end
+    for _, channel in ipairs { false, "a" } do
+      for strong = 2, 8 do
+        assert.is_nil(verdict_of(around(strong, channel), rule))
+      end
+      assert.are.equal("OVER", verdict_of(around(1, channel), rule))
+      assert.are.equal("OVER", verdict_of(around(9, channel), rule))
+    end
+    -- the row's length is no part of what goes on without a pause
+    assert.is_nil(verdict_of(before .. mp.pulse(rmt(130)):times(100, { every = 6 }), rule))
   end)
 
   it("is one of several channels together", function()
@@ -393,6 +426,30 @@ describe("what cannot be compared", function()
     local last = mp.pulse(rmt(121)) .. mp.rest(mp.ms(20)) .. beside
     assert.are.equal("OVER", of(bursts(3, 50, 5, 9, rmt(121)) .. last, "theta burst intensity"))
     assert.are.equal("OVER", of(train(200, 2, rmt(131)) .. beside, "group intensity"))
+  end)
+
+  it("is taken for the strongest column, also where some of its pulses are known to be weak", function()
+    local weak, unknown_one = mp.pulse(rmt(60)), mp.pulse(mp.mso(30))
+    local function worst(plan, rule)
+      local verdict = "within"
+      for _, each in ipairs(report_of(plan, unknown).findings) do
+        if each.rule == rule and rules.order[each.verdict] > rules.order[verdict] then
+          verdict = each.verdict
+        end
+      end
+      return verdict
+    end
+    for _, case in ipairs { { "train duration", 0.1, 0.1, 20 }, { "train duration", 0.05, 0.05, 15 },
+      { "train duration", 3, 3, 100 }, { "pulses without a pause", 1.2, 3.5, 100 } } do
+      local rule, within, between, count = table.unpack(case)
+      local function plan(one, other)
+        return (one .. mp.rest(within) .. other):times(count, { every = within + between })
+      end
+      local all = worst(plan(unknown_one, unknown_one), rule)
+      assert.is_true(rules.order[all] > 1, rule)
+      assert.are.equal(all, worst(plan(weak, unknown_one), rule), rule)
+      assert.are.equal("within", worst(plan(weak, weak), rule), rule)
+    end
   end)
 
   it("is compared each with its own limit: a group of 89 %AMT and 85 %RMT", function()

@@ -195,7 +195,7 @@ describe("an experiment whose plans end in a rest", function()
         for _ = 1, 2 do stim:play(plan) end
       end)
     ]]):format(rest))
-    local status, _, err = moonpulse("run %s/twice.lua --rmt 50 --device sim:trigger --tolerance 1000 "
+    local status, _, err = moonpulse("run %s/twice.lua --rmt 50 --device sim:trigger --speed max "
       .. "--out %s/%s", folder, folder, name)
     assert.are.equal(0, status, err)
     local rules = {}
@@ -228,16 +228,17 @@ describe("a plan that passed the gate", function()
       local given = { plan = mp.pulse(mp.mso(20)) .. mp.rest(1) .. mp.pulse(mp.mso(30)), seed = 1,
         driver = driver, thresholds = { rmt = 50 } }
       local lowering = lower.prepare(given)
-      local function play() return core.player(lowering, {}, 0, 0, "read") end
-      assert.has_error(play, "the plan was not checked against the safety limits: nothing is played")
+      local function nothing() end
+      local session <close> = core.session { on_bytes = nothing, on_outcome = nothing, on_gone = nothing }
+      local function play() return session:play(lowering, 0) end
+      assert.has_error(play, "the plan was not checked against the safety limits: nothing is sent")
       require("moonpulse.safety.gate").clear(lowering, given)
       assert.is_true(lowering:cleared())
-      local player = play()
-      assert.are.equal("pulse", (player:next()))
+      assert.are.equal("state", select(3, play())) -- all that is wrong now: it is not armed
       change(lowering)
       assert.is_false(lowering:cleared())
       assert.is_true((lowering:check(100)))
-      assert.has_error(play, "the plan was not checked against the safety limits: nothing is played")
+      assert.has_error(play, "the plan was not checked against the safety limits: nothing is sent")
     end)
   end
 end)

@@ -1,8 +1,9 @@
 --- A plan with more pulses, or with stronger ones, is never judged milder than without.
 ---
---- Two rules let a pulse more be milder, and are left out where pulses are added: a silence that is filled
---- makes one longer train of two, which is judged by its length and no more by the gap rule; and bursts are
---- theta burst only at 3 to 10 Hz, so that bursts in between can make it of what was none. Three cases at the
+--- Two rules let a pulse more be milder: a silence that is filled makes one longer train of two, which is
+--- judged by its length and no more by the gap rule; and bursts are theta burst only at 3 to 10 Hz, so that
+--- bursts in between can make it of what was none. What was said of such gaps, and of the length of such a
+--- train, is left out where pulses are added; all else that was said counts. Three cases at the
 --- edge of a class are not drawn: theta burst of 25 Hz, which has a row; single pulses 4 to 4.5 s apart, a
 --- train where pairs are none; a train of just over 1 Hz with intervals over and under a second.
 ---
@@ -11,6 +12,7 @@ local judge = require "moonpulse.safety.judge"
 local labs = require "moonpulse.safety.lab"
 local mp = require "moonpulse"
 local rules = require "moonpulse.safety.rules"
+local walk = require "moonpulse.safety.walk"
 
 local state
 local function random(n)
@@ -143,26 +145,30 @@ local function circumstances()
     step = random(2) == 1 and 1 or nil, lab = random(6) == 1 and LAB or nil }, units
 end
 
-local SEED = tonumber(os.getenv("MOONPULSE_SEED") or 4711)
+local OWN_SEED = tonumber(os.getenv("MOONPULSE_SEED"))
+local SEED = OWN_SEED or 4711
 
 --- Each verdict was drawn, and each change of it for the graver (4: OVER, 3: beyond tested, 1: within).
+--- Another seed may draw one of them in many more plans only.
 local function every_change(seen)
-  for _, change in ipairs { "11", "13", "14", "33", "34", "44" } do
+  for _, change in ipairs(OWN_SEED and {} or { "11", "13", "14", "33", "34", "44" }) do
     assert.is_true((seen[change] or 0) > 0, change)
   end
 end
 
 local PLANS = tonumber(os.getenv("MOONPULSE_MONOTONY") or 80)
 
-local function compared(number, before, after, pulses, others, exempt)
-  local function worst(report)
+--- out: what of before is left out; out_after: what of after.
+local function compared(number, before, after, pulses, others, out, out_after)
+  local function worst(report, is_out)
     local most = 1
     for _, finding in ipairs(report.findings) do
-      most = exempt[finding.rule] and most or math.max(most, rules.order[finding.verdict])
+      most = is_out(finding) and most or math.max(most, rules.order[finding.verdict])
     end
     return most
   end
-  local first, second = worst(before), worst(after)
+  local function nothing() end
+  local first, second = worst(before, out or nothing), worst(after, out_after or nothing)
   assert(second >= first, ("plan %d is milder with more:\n%s\nbefore:\n%s\n%s\nafter:\n%s"):format(number,
     described(pulses), told(before), described(others), told(after)))
   return first, second
@@ -183,7 +189,7 @@ describe("a plan", function()
             pulse.value = math.min(pulse.unit == "mso" and 100 or 250, pulse.value + random(40))
           end
         end
-        local first, second = compared(number, before, judged(stronger, more), pulses, stronger, {})
+        local first, second = compared(number, before, judged(stronger, more), pulses, stronger)
         seen[first .. second] = (seen[first .. second] or 0) + 1
       end
     end
@@ -229,14 +235,74 @@ describe("a plan", function()
 
   local FILLED = { ["gap between trains"] = true, ["gap before theta burst"] = true }
 
-  local function has_theta(report)
-    for _, finding in ipairs(report.findings) do
-      if finding.rule == "theta burst intensity" then
-        return true
-      end
-    end
-    return false
+  local function is_filled(found)
+    return FILLED[found.rule]
   end
+
+  --- The trains of pulses, of one kind.
+  local function trains_of(pulses, kind)
+    local list = {}
+    walk.trains(plan_of(pulses), 1, function(train)
+      list[#list + 1] = train.kind == kind and train or nil
+    end)
+    return list
+  end
+
+  --- May be left out of what was said: gaps, which may be filled, and the length and rate of trains that are
+  --- now theta burst, each of them.
+  local function left_out(before_pulses, after_pulses)
+    local trains, thetas = trains_of(before_pulses, "train"), trains_of(after_pulses, "theta burst")
+    local function is_theta(train)
+      for _, theta in ipairs(thetas) do
+        if theta.start <= train.start + 1e-6 and theta.last >= train.last - 1e-6 then
+          return true
+        end
+      end
+      return false
+    end
+    return function(found)
+      if found.rule ~= "train duration" then
+        return is_filled(found)
+      end
+      for _, train in ipairs(trains) do
+        local its = found.unit == "Hz" and train.hz or found.unit == "s" and train.duration or found.value
+        if math.abs(its - found.value) < 1e-6 and not is_theta(train) then
+          return false
+        end
+      end
+      return true
+    end
+  end
+
+  it("with a burst of five is refused, and beyond tested as theta burst: else nothing is milder", function()
+    local function pulse(ms, percent)
+      return { us = ms * 1000, unit = "rmt", value = percent }
+    end
+    -- five pulses 10 ms apart and a pair: no theta burst, for they are 0.4 s apart
+    local pulses = {}
+    for i, ms in ipairs { 0, 10, 20, 30, 40, 400, 410 } do
+      pulses[i] = pulse(ms, 68)
+    end
+    local others = copies(pulses)
+    table.insert(others, 6, pulse(200, 79))
+    table.insert(others, 7, pulse(210, 79))
+    local more = { thresholds = { rmt = 50 }, profile = "rossi2009" }
+    local before, after = judged(pulses, more), judged(others, more)
+    assert.are.equal("OVER", before.verdict)
+    assert.are.equal("beyond tested", after.verdict)
+    assert.matches("pulses in a burst: 5 pulses", told(after), 1, true)
+    local out = left_out(pulses, others)
+    for _, finding in ipairs(judge.concerns(before)) do
+      assert.is_true(out(finding), finding.rule)
+    end
+    -- the same train beside it, which is no theta burst then either, is not left out
+    for i = 1, 7 do
+      pulses[7 + i] = pulse(pulses[i].us / 1000 + 20000, 68)
+      others[9 + i] = pulses[7 + i]
+    end
+    assert.is_false(left_out(pulses, others)(judge.concerns(judged(pulses, more))[1]))
+    assert.are.equal("OVER", judged(others, more).verdict)
+  end)
 
   it("is never judged milder with more pulses", function()
     state = SEED + 1
@@ -248,10 +314,9 @@ describe("a plan", function()
       for _ = 1, 3 do
         local others = with_more(pulses, units)
         local after = judged(others, more)
-        if not has_theta(after) or has_theta(before) then
-          local first, second = compared(number, before, after, pulses, others, FILLED)
-          seen[first .. second] = (seen[first .. second] or 0) + 1
-        end
+        local first, second = compared(number, before, after, pulses, others, left_out(pulses, others),
+          is_filled)
+        seen[first .. second] = (seen[first .. second] or 0) + 1
       end
     end
     every_change(seen)

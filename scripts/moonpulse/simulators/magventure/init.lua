@@ -294,9 +294,10 @@ end
 --- It happened `count` times without this twin; `steady` says how things are after the last.
 ---@param steady moonpulse.Steady what the method steady gave, brought up to date
 ---@param count integer
+---@return integer? next_ns as tick() would have said after the last
 function Twin:passed(steady, count)
   begin(self, steady.last_ns)
-  machine.passed(self, steady, count)
+  return machine.passed(self, steady, count)
 end
 
 --- A copy of the state, for tests and the live screen.

@@ -355,12 +355,13 @@ local function burst_pulse(self)
   end
 end
 
---- Would the next pulse be like the last?
+--- Would the next pulse be like the last? Below the room's temperature a coil warms by itself, sooner than it
+--- last said.
 ---@param self moonpulse.MagventureMachine
 ---@return boolean
 function M.is_steady(self)
   return self.enabled and self.has_field and self.pulses_per_fire == 1 and not self.train
-    and self.jitter_ns == 0
+    and self.jitter_ns == 0 and self.temperature_c >= AMBIENT_C
 end
 
 --- discharge() and settle() as numbers, until the shown degree changes; frame is the command.
@@ -382,11 +383,13 @@ end
 ---@param self moonpulse.MagventureMachine
 ---@param after moonpulse.Steady
 ---@param count integer
+---@return integer? next_ns as of next_cooling() then
 function M.passed(self, after, count)
   self.temperature_c, self.cooled_ns = after.coil.celsius, after.coil.at_ns
   self.charged_at_ns = after.ready_ns
   self.pulses = self.pulses + count
   self.discharges = self.discharges + count
+  return M.next_cooling(self, self.cooled_ns)
 end
 
 --- Enable or disable, by command or by hand.

@@ -1,0 +1,166 @@
+#include "engine/near_cut.h"
+
+#include <stddef.h>
+
+#define TEXT(literal)                                                                          \
+    {                                                                                          \
+        .bytes = (literal), .length = sizeof(literal) - 1                                      \
+    }
+
+static struct mp_near_pending *oldest(struct mp_near_cut *cut)
+{
+    return &cut->pending[cut->first % MP_NEAR_PENDING];
+}
+
+static void on_alarm(struct mp_alarm *alarm)
+{
+    struct mp_near_cut *cut =
+        (struct mp_near_cut *)(void *)((char *)alarm - offsetof(struct mp_near_cut, alarm));
+    if (cut->first == cut->end)
+        return;
+    int64_t due_ns = oldest(cut)->told_ns + cut->known.patience_ns;
+    if (due_ns > mp_world_now(cut->world)) {
+        mp_world_set(cut->world, alarm, due_ns);
+        return;
+    }
+    cut->on = false;
+    cut->overdue(cut->context);
+}
+
+void mp_near_cut_init(struct mp_near_cut *cut, struct mp_world *world,
+                      void (*overdue)(void *context), void *context)
+{
+    *cut = (struct mp_near_cut){
+        .alarm = {.ring = on_alarm}, .world = world, .overdue = overdue, .context = context};
+}
+
+static bool keep(struct mp_tail *tail, char *to, size_t most)
+{
+    if (tail->length > most)
+        return false;
+    (void)mp_put_bytes(to, tail->bytes, tail->length);
+    tail->bytes = to;
+    return true;
+}
+
+enum mp_status mp_near_cut_begin(struct mp_near_cut *cut, const struct mp_near_known *known,
+                                 struct mp_error *err)
+{
+    struct mp_near_known *own = &cut->known;
+    if (mp_world_is_hindered(cut->world))
+        return mp_fail(err, MP_ESTATE, "whoever hears may be late");
+    *own = *known;
+    if (own->reply.length == 0 || !keep(&own->reply, cut->reply, MP_NEAR_BYTES) ||
+        !keep(&own->columns, cut->texts[0], MP_NEAR_TEXT) ||
+        !keep(&own->words, cut->texts[1], MP_NEAR_TEXT) ||
+        !keep(&own->proof, cut->texts[2], MP_NEAR_TEXT))
+        return mp_fail(err, MP_ERANGE, "a reply or a text of its row is too long");
+    cut->written = 0;
+    cut->contact_ns = 0;
+    cut->first = cut->end;
+    cut->on = true;
+    return MP_OK;
+}
+
+static int64_t planned_ns(const struct mp_outcome *out)
+{
+    return out->send.floor_ns + (out->send.half ? 1 : 0);
+}
+
+/* Sent as it was planned, in time, and no pulse before it has been waiting for too long. */
+static bool is_usual(struct mp_near_cut *cut, const struct mp_outcome *out, int64_t now_ns)
+{
+    const struct mp_near_known *known = &cut->known;
+    const struct mp_send *send = &out->send;
+    if (out->kind != MP_OUT_SENT || send->kind != MP_SEND_PULSE ||
+        send->frame != known->frame || send->action != known->action ||
+        out->stop != MP_STOP_NONE || out->returned_ns != out->entered_ns ||
+        out->entered_ns != out->start_ns + send->send_ns ||
+        out->start_ns + planned_ns(out) < known->origin_ns)
+        return false;
+    if (cut->first == cut->end)
+        return true;
+    const struct mp_near_pending *newest = &cut->pending[(cut->end - 1) % MP_NEAR_PENDING];
+    return cut->end - cut->first < MP_NEAR_PENDING &&
+           newest->told_ns >= now_ns - known->slow_ns;
+}
+
+bool mp_near_cut_outcome(struct mp_near_cut *cut, const struct mp_outcome *out, int64_t now_ns)
+{
+    if (!cut->on || out->kind == MP_OUT_ONEOFF) // of these nobody wants to know
+        return cut->on;
+    if (!is_usual(cut, out, now_ns)) {
+        cut->on = false;
+        return false;
+    }
+    cut->pending[cut->end++ % MP_NEAR_PENDING] =
+        (struct mp_near_pending){.out = *out, .told_ns = now_ns};
+    cut->contact_ns = out->returned_ns;
+    if (!cut->alarm.is_set)
+        mp_world_set(cut->world, &cut->alarm, now_ns + cut->known.patience_ns);
+    return true;
+}
+
+/* The oldest pulse is confirmed; false: its row would not be the next. */
+static bool confirm(struct mp_near_cut *cut, int64_t now_ns)
+{
+    const struct mp_near_known *known = &cut->known;
+    const struct mp_near_pending *pulse = oldest(cut);
+    const struct mp_outcome *out = &pulse->out;
+    const int64_t sent_ns = out->entered_ns + known->delay_ns;
+    if (cut->first == cut->end || sent_ns > now_ns || sent_ns < known->origin_ns)
+        return false;
+    const struct mp_event_row row = {
+        .event = TEXT("pulse"),
+        .index = ++cut->known.index,
+        .pulse = out->send.number + known->extra,
+        .planned_ns = out->start_ns - known->origin_ns + planned_ns(out),
+        .sent_ns = sent_ns - known->origin_ns,
+        .confirmed_ns = now_ns - known->origin_ns,
+        .late_ns = 0,
+        .action = known->columns,
+        .status = TEXT("delivered"),
+        .reply = known->words,
+        .timed_by = TEXT("host"),
+        .proof = known->proof,
+    };
+    char *at = mp_text_room(&cut->text, mp_event_room(&row));
+    mp_text_end(&cut->text, mp_event_put(at, &row));
+    cut->written++;
+    cut->known.confirmed++;
+    cut->onset_ns = row.sent_ns;
+    cut->contact_ns = now_ns;
+    cut->number = out->send.number;
+    cut->returned_ns = out->returned_ns;
+    cut->told_ns = pulse->told_ns;
+    cut->first++;
+    return true;
+}
+
+size_t mp_near_cut_bytes(struct mp_near_cut *cut, const uint8_t *bytes, size_t length,
+                         int64_t now_ns)
+{
+    const struct mp_tail *reply = &cut->known.reply;
+    size_t taken = 0;
+    while (cut->on && taken < length) {
+        bool known = length - taken >= reply->length &&
+                     memcmp(bytes + taken, reply->bytes, reply->length) == 0;
+        if (!known || !confirm(cut, now_ns))
+            cut->on = false;
+        else
+            taken += reply->length;
+    }
+    return taken;
+}
+
+const struct mp_near_pending *mp_near_cut_pending(struct mp_near_cut *cut)
+{
+    return cut->first == cut->end ? NULL : &cut->pending[cut->first++ % MP_NEAR_PENDING];
+}
+
+void mp_near_cut_close(struct mp_near_cut *cut)
+{
+    cut->on = false;
+    cut->first = cut->end;
+    mp_world_cancel(cut->world, &cut->alarm);
+}

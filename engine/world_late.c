@@ -1,0 +1,67 @@
+/* world_late.c - a virtual world that is as disturbed as a real computer, from a seed. */
+#include "engine/clock.h"
+#include "engine/world.h"
+
+/* splitmix64 (G. L. Steele et al. 2014, doi:10.1145/2660193.2660195). */
+static uint64_t drawn(struct mp_world_late *late)
+{
+    uint64_t z = late->seed + ++late->draws * 0x9E3779B97F4A7C15U;
+    z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9U;
+    z = (z ^ (z >> 27)) * 0x94D049BB133111EBU;
+    return z ^ (z >> 31);
+}
+
+/* Mostly a sixteenth of the most at most, as wakes are: few are very late. */
+static int64_t wake_ns(struct mp_world_late *late)
+{
+    uint64_t draw = drawn(late);
+    uint64_t most = (uint64_t)late->most_ns;
+    most = draw % 16 == 0 ? most : most / 16;
+    return (int64_t)((draw >> 4) % (most + 1));
+}
+
+void mp_world_be_late(struct mp_world *w, uint64_t seed, int64_t most_ns)
+{
+    w->late.seed = seed;
+    w->late.draws = 0;
+    w->late.most_ns = most_ns > 0 ? most_ns : 0;
+}
+
+bool mp_world_stall(struct mp_world *w, unsigned whom, int64_t from_ns, int64_t until_ns)
+{
+    struct mp_world_late *late = &w->late;
+    if (late->count == MP_WORLD_STALLS)
+        return false;
+    late->stalls[late->count++] =
+        (struct mp_world_stall){.whom = whom, .from_ns = from_ns, .until_ns = until_ns};
+    return true;
+}
+
+int64_t mp_world_rings_ns(struct mp_world *w, enum mp_world_who who, int64_t due_ns)
+{
+    struct mp_world_late *late = &w->late;
+    int64_t at_ns = due_ns > w->now_ns ? due_ns : w->now_ns;
+    if (late->count == 0 && late->most_ns == 0)
+        return due_ns;
+    if (who == MP_WHO_SENDER && late->most_ns > 0)
+        at_ns += wake_ns(late);
+    bool moved = true;
+    while (moved) { // one stall may end in another
+        moved = false;
+        for (unsigned i = 0; i < late->count; i++) {
+            const struct mp_world_stall *stall = &late->stalls[i];
+            if ((stall->whom & 1U << who) == 0 || at_ns < stall->from_ns ||
+                at_ns >= stall->until_ns)
+                continue;
+            at_ns = stall->until_ns;
+            moved = true;
+        }
+    }
+    return at_ns;
+}
+
+void mp_world_pass(struct mp_world *w, int64_t ns)
+{
+    if (w->is_virtual && ns > 0)
+        w->now_ns += ns;
+}

@@ -1,0 +1,68 @@
+--- What is known of each device apart from its driver, so that the driver is not its own judge: what can be
+--- asked of it, how far apart its pulses must be, on which grid its intensities lie.
+---
+--- rates, bursts: Hz as { numerator, denominator }; rests: seconds; most: pulses of a train; least_s: between
+--- two pulses that we send, of the intensity in %MSO; latency_s: from the command to the pulse (edge_s: from
+--- an edge), as the sources in docs/ have it; clock_ns: how far its own clock may be off; arms: it says when
+--- it is armed; tells: it can say that it is disarmed; settings: options that it is given;
+--- grid: of its intensities in %MSO (1); completes: more bytes of its command than these may fire with
+--- whatever comes next; safe: the frame that makes it harmless, in hex; session: pulses of
+--- a long one (60 to 600).
+local M = {}
+
+local seconds = { 0.5, 1, 1.5, 2, 5, 8 }
+local slow_seconds = { 4, 4.5, 5, 6, 9 }
+
+local function every(s)
+  return function() return s end
+end
+
+local function magstim_s(mso)
+  return mso < 50 and 2 or mso < 80 and 3 or 4
+end
+
+--- By the driver's name.
+---@type table<string, table>
+M.known = {
+  magventure = { rates = { { 1, 1 }, { 1, 1 }, { 2, 1 }, { 3, 1 }, { 10, 1 }, { 20, 1 }, { 7, 3 } },
+    bursts = { { 50, 1 }, { 30, 1 }, { 100, 1 } }, rests = seconds, most = 30, least_s = every(0.01),
+    latency_s = 0, edge_s = 0, clock_ns = 2000, arms = true, tells = true, sets = true, trigger = true,
+    safe = "fe02020091ff", proof = "read", session = { 2000, 16000 }, confirms = true },
+  magstim200 = { rates = { { 1, 4 }, { 1, 5 }, { 2, 9 } }, rests = slow_seconds, most = 8,
+    least_s = magstim_s, latency_s = 0.0084, edge_s = 0.0011, clock_ns = 2000, arms = true, tells = true,
+    sets = true, trigger = true, safe = "454179", proof = "read", confirms = true },
+  bistim = { rates = { { 1, 4 }, { 1, 5 }, { 2, 11 } }, rests = slow_seconds, most = 8, least_s = every(4),
+    latency_s = 0.0084, edge_s = 0.0011, clock_ns = 2000, arms = true, tells = true, sets = true,
+    trigger = true, pairs = { 0.001, 0.0025, 0.01, 0.02 }, safe = "454179", proof = "read", confirms = true },
+  rapid = { rates = { { 1, 1 }, { 1, 1 }, { 1, 2 }, { 2, 3 }, { 9, 10 } },
+    own = { { 5, 1 }, { 10, 1 }, { 20, 1 } }, rests = { 5, 8, 10 }, most = 20, least_s = every(1),
+    latency_s = 0.0051, edge_s = 0.001, clock_ns = 1000000, arms = true, tells = true, sets = true,
+    trigger = true, safe = "454179", proof = "read", confirms = true },
+  duomag = { rates = { { 1, 1 }, { 1, 2 }, { 2, 3 } }, rests = { 1, 2, 5 }, most = 20, least_s = every(1),
+    latency_s = 0, clock_ns = 2000, sets = true, safe = "0000", proof = "read" },
+  pulsepal = { rates = { { 1, 1 }, { 1, 1 }, { 5, 1 }, { 10, 1 }, { 20, 1 } }, bursts = { { 50, 1 } },
+    rests = seconds, most = 30, least_s = every(0.01), latency_s = 0, clock_ns = 110000, arms = true,
+    outputs = { "1", "2" }, completes = 1, settings = { full_scale_volts = "10" }, grid = 100 / 32768,
+    safe = "d550", proof = "none" },
+  stimjim = { rates = { { 1, 1 }, { 1, 1 }, { 5, 1 }, { 10, 1 }, { 20, 1 } }, rests = seconds, most = 30,
+    least_s = every(0.01), latency_s = 0, clock_ns = 2000, outputs = { "0", "1" }, completes = 0,
+    settings = { full_scale_mv = "10000" }, grid = 0.01, safe = "0a542d310a552d310a", proof = "none",
+    confirms = true },
+  trigger = { rates = { { 1, 1 }, { 1, 1 }, { 2, 1 }, { 10, 1 }, { 20, 1 } }, bursts = { { 50, 1 } },
+    rests = seconds, most = 30, least_s = every(0.01), latency_s = 0, clock_ns = 2000, by_hand = true,
+    any_intensity = true, safe = "00", proof = "none" },
+}
+
+--- All of them, in the order in which a seed picks.
+M.names = { "magventure", "magstim200", "bistim", "rapid", "duomag", "pulsepal", "stimjim", "trigger" }
+
+--- What a pulse of so many %MSO is on the device's grid.
+---@param facts table of M.known
+---@param exact number
+---@return number
+function M.on_grid(facts, exact)
+  local step = facts.grid or 1
+  return math.floor(exact / step + 0.5) * step
+end
+
+return M

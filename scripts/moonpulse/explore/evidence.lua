@@ -1,0 +1,210 @@
+--- What a run left, read into lists: by patterns of its own, not by the reader that the product has.
+local cjson = require "cjson.safe"
+local plans = require "moonpulse.explore.plan"
+local troubles = require "moonpulse.explore.trouble"
+
+local M = {}
+
+-- the columns of events.tsv in their order; those that no invariant asks for are passed over
+local row_pattern = "^(%-?%d+)%.(%d%d%d%d%d%d%d%d%d)\t[^\t]*\t[^\t]*\t(%d+)\t([%a_]+)\t([^\t]*)\t"
+  .. "([^\t]*)\t([^\t]*)\t([^\t]*)\t[^\t]*\t[^\t]*\t([^\t]*)\t[^\t]*\t[^\t]*\t([^\t]*)\t([^\t]*)\t"
+  .. "([^\t]*)\t[^\t]*$"
+
+local floor, tointeger = math.floor, math.tointeger
+
+--- Nanoseconds of "1234.567", microseconds; nil: "n/a".
+local function us_of(text)
+  local us = tonumber(text)
+  return us and floor(us * 1000 + 0.5)
+end
+
+--- events.tsv: { onset, index, event, number, planned, sent, confirmed, mso, status, reply, timed_by },
+--- times in nanoseconds from the run's start.
+---@param text string
+---@return table[] rows
+---@return string? odd the first line that is no row
+function M.rows(text)
+  local rows, odd, count = {}, nil, -1
+  for line in text:gmatch("([^\n]*)\n") do
+    count = count + 1
+    local whole, part, index, event, number, planned, sent, confirmed, mso, status, reply, by
+      = line:match(row_pattern)
+    if whole then
+      local ns = tointeger(part)
+      rows[#rows + 1] = { onset = tointeger(whole) * 1000000000 + (line:byte() == 45 and -ns or ns),
+        index = tointeger(index), event = event, number = tointeger(number), planned = us_of(planned),
+        sent = us_of(sent), confirmed = us_of(confirmed), mso = tonumber(mso), status = status, reply = reply,
+        timed_by = by }
+    elseif count > 0 then
+      odd = odd or line
+    end
+  end
+  if text:sub(-1) ~= "\n" then
+    odd = odd or "the last line has no end"
+  end
+  return rows, odd
+end
+
+--- twin.tsv: the pulses that the simulator gave, and all else that it understood.
+---@param text string
+---@return table[] given { ns, channel, mso }
+---@return table[] log { ns, event, bytes, note }
+function M.twin(text)
+  local given, log = {}, {}
+  for whole, part, event, bytes, note, channel, mso in
+    text:gmatch("(%d+)%.(%d+)\t(%a+)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)[^\n]*\n") do
+    local ns = tointeger(whole) * 1000000000 + tointeger(part)
+    if event == "pulse" then
+      given[#given + 1] = { ns = ns, channel = channel, mso = tonumber(mso) }
+    else
+      log[#log + 1] = { ns = ns, event = event, bytes = bytes, note = note }
+    end
+  end
+  return given, log
+end
+
+--- Sort rows by one of their times; most lists are.
+local function in_order(list, key)
+  for i = 2, #list do
+    if list[i][key] < list[i - 1][key] then
+      table.sort(list, function(a, b)
+        if a[key] ~= b[key] then
+          return a[key] < b[key]
+        end
+        return (a.index or 0) < (b.index or 0)
+      end)
+      return
+    end
+  end
+end
+
+--- journal.jsonl: its lines, and the plans in it by their number.
+local function journal(text)
+  local lines, plays = {}, {}
+  for line in (text or ""):gmatch("([^\n]*)\n") do
+    local entry = cjson.decode(line) or { damaged = line }
+    lines[#lines + 1] = entry
+    if entry.kind == "play" then
+      plays[entry.play or 0] = entry
+    end
+  end
+  return lines, plays
+end
+
+--- What the plans of a run must give, in nanoseconds from its start; and what the engine lists of them.
+local function add_wanted(run, plan, seed, start_ns)
+  local listed = plans.listed(plans.build(plan), seed)
+  local rows, why = plans.expected(plan, listed)
+  run.drawn_wrong = run.drawn_wrong or why
+  local from, pulses = #run.wanted, {}
+  for i, row in ipairs(rows or {}) do
+    row.ns = row.ns + start_ns
+    run.wanted[from + i] = row
+    pulses[#pulses + 1] = not row.mark and row or nil
+  end
+  for i, row in ipairs(listed) do
+    row.ns = row.ns + start_ns
+    run.listed[from + i] = row
+  end
+  return pulses
+end
+
+local function fill_wanted(run)
+  local scenario = run.scenario
+  if scenario.plan then
+    add_wanted(run, scenario.plan, scenario.seed, 0)
+    return
+  end
+  local number = 1
+  while run.plays[number] do
+    local each, entry = run.plays[number], run.journal_plays[number]
+    if entry and run.start_ns then
+      each.start_ns = math.tointeger(entry.start_ns) - run.start_ns
+      each.wanted = add_wanted(run, each.plan, math.tointeger(entry.seed), each.start_ns)
+    end
+    number = number + 1
+  end
+end
+
+--- Which written pulse each row is about: a plan that was stopped leaves numbers to the next one, so that a
+--- row is the next of its plan, or the first of a later one.
+local function fill_numbers(run)
+  local plays, k, base, last = run.plays, 1, 0, 0
+  if run.scenario.plan then
+    plays = { { wanted = run.wanted_pulses } }
+  end
+  in_order(run.pulses, "number")
+  for _, row in ipairs(run.pulses) do
+    for j = k, #plays do
+      local from = j == k and base or last
+      local own = plays[j].wanted and plays[j].wanted[(row.number or 0) - from]
+      if own and row.planned and math.abs(own.ns - row.planned) <= 3 then
+        row.wanted, k, base = own, j, from
+        break
+      end
+    end
+    last = row.number or last
+  end
+end
+
+--- Which row tells of which pulse: by their time alone. A write that stalls has begun at any time until
+--- then, and the simulator, which has no turn meanwhile either, may be that much late.
+local function match(run)
+  local within = math.max(2000, run.facts.clock_ns)
+  local stalls = troubles.has(run.scenario, "port", "stalled")
+  local late = within + (stalls and math.floor(stalls.stall_ms * 1e6) or 0)
+  local sent, at = {}, 1
+  for _, row in ipairs(run.rows) do
+    if row.event == "pulse" and row.onset then
+      sent[#sent + 1] = row
+      row.from = (stalls and row.planned or row.onset) - within
+    end
+  end
+  in_order(sent, "onset")
+  for _, pulse in ipairs(run.given) do
+    while sent[at] and sent[at].onset < pulse.at - late do
+      at = at + 1
+    end
+    local place = at
+    while sent[place] and (sent[place].pulse or pulse.at < sent[place].from)
+      and sent[place].onset <= pulse.at + late do
+      place = place + 1
+    end
+    if sent[place] and not sent[place].pulse and pulse.at >= sent[place].from then
+      pulse.row, sent[place].pulse = sent[place], pulse
+      at = place == at and at + 1 or at
+    end
+  end
+  run.sent = sent -- and those that were to be
+end
+
+--- Read what the run left into lists, in run.
+---@param run table of moonpulse.explore.play
+---@return table run
+function M.read(run)
+  local scenario = run.scenario
+  run.rows, run.odd_row = M.rows(run.events_text or "")
+  run.given, run.log = M.twin(run.twin_text or "")
+  run.journal, run.journal_plays = journal(run.journal_text)
+  run.wanted, run.listed = {}, {}
+  local latency_s = scenario.trigger and run.facts.edge_s or run.facts.latency_s
+  for _, pulse in ipairs(run.given) do
+    pulse.at = pulse.ns + math.floor(latency_s * 1e9 + 0.5) - (run.start_ns or pulse.ns)
+  end
+  in_order(run.given, "at")
+  fill_wanted(run)
+  run.pulses, run.wanted_pulses = {}, {}
+  for _, row in ipairs(run.rows) do
+    run.pulses[#run.pulses + 1] = row.event == "pulse" and row or nil
+  end
+  for _, row in ipairs(run.wanted) do
+    run.wanted_pulses[#run.wanted_pulses + 1] = not row.mark and row or nil
+  end
+  fill_numbers(run)
+  match(run)
+  local result = run.manifest and run.manifest.result
+  run.result = type(result) == "table" and result or {}
+  return run
+end
+
+return M

@@ -1,0 +1,62 @@
+--- What must hold of every run, whatever goes wrong: a sentence each, and a function that says what is wrong.
+---
+--- Each judges by the simulator's own state and log, or by what is computed here; never by what the code
+--- under test says of itself alone. `when` says of which runs it can be asked at all.
+--- tests/explore/plants.lua has a planted fault for each.
+local M = {}
+
+---@class moonpulse.explore.Invariant
+---@field name string in small letters, with hyphens
+---@field says string what must hold
+---@field theme string the file it stands in
+---@field when fun(run: table): any
+---@field check fun(run: table): string? what is wrong
+
+local themes = {
+  lists = require "moonpulse.explore.invariants.lists",
+  sending = require "moonpulse.explore.invariants.sending",
+  stopping = require "moonpulse.explore.invariants.stopping",
+  device = require "moonpulse.explore.invariants.device",
+  record = require "moonpulse.explore.invariants.record",
+  recovery = require "moonpulse.explore.invariants.recovery",
+  ending = require "moonpulse.explore.invariants.ending",
+  process = require "moonpulse.explore.invariants.process",
+}
+
+--- All of them, in the order in which they are listed.
+---@type moonpulse.explore.Invariant[]
+M.all = {}
+for _, theme in ipairs { "lists", "sending", "stopping", "device", "record", "recovery", "ending",
+  "process" } do
+  for _, each in ipairs(themes[theme]) do
+    each.theme = theme
+    M.all[#M.all + 1] = each
+  end
+end
+
+--- Ask all of them.
+---@param run table of moonpulse.explore.evidence
+---@param asked table<string, integer>? counts of those that could be asked; added to
+---@return { name: string, why: string }[] broken
+function M.check(run, asked)
+  local broken = {}
+  for _, each in ipairs(M.all) do
+    local ok, why = pcall(function()
+      if not each.when(run) then
+        return nil
+      elseif asked then
+        asked[each.name] = (asked[each.name] or 0) + 1
+      end
+      return each.check(run)
+    end)
+    if not ok then
+      why = "it cannot be judged: " .. tostring(why)
+    end
+    if why then
+      broken[#broken + 1] = { name = each.name, why = why }
+    end
+  end
+  return broken
+end
+
+return M

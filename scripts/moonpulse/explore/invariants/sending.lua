@@ -1,0 +1,170 @@
+--- When pulses are given: never early, never twice, never closer than the device or the plan allows.
+local troubles = require "moonpulse.explore.trouble"
+
+local function seconds(ns)
+  return ("%.9f s"):format(ns / 1e9)
+end
+
+local identity = "49444e0a" -- a StimJim is asked for a name that its firmware may not know
+
+local function has_pulses(run)
+  return run.given[1] and run.wanted[1] and run.start_ns
+end
+
+--- How late a pulse may leave, beyond the tolerance: a write that stalls has begun in time.
+local function stalled_ns(run)
+  local most = 0
+  for _, trouble in ipairs(run.scenario.troubles) do
+    if trouble.kind == "stalled" then
+      most = math.max(most, math.floor(trouble.stall_ms * 1e6))
+    elseif trouble.kind == "stall" then
+      most = math.max(most, math.floor(trouble.for_ms * 1e6))
+    end
+  end
+  return most
+end
+
+--- Where a write stalls, the simulator has no turn either: its times may be that much late.
+local function blurred_ns(run)
+  local stalls = troubles.has(run.scenario, "port", "stalled")
+  return stalls and stalls.stall_ms * 1e6 or 0
+end
+
+local function wanted_of(pulse)
+  return pulse.row and pulse.row.wanted
+end
+
+--- Each pulse with the one before it on the same output, both sent by us.
+local function each_interval(run, look)
+  local before = {}
+  for _, pulse in ipairs(run.given) do
+    local output = run.facts.outputs and pulse.channel or "1"
+    local own = pulse.row and pulse.row.timed_by == "host"
+    if own and before[output] then
+      local why = look(before[output], pulse)
+      if why then
+        return why
+      end
+    end
+    before[output] = own and pulse or nil
+  end
+end
+
+return {
+  { name = "none-early", says = "No pulse is given before its time.",
+    when = has_pulses,
+    check = function(run)
+      local within = math.max(2000, run.facts.clock_ns)
+      for _, pulse in ipairs(run.given) do
+        local wanted = wanted_of(pulse)
+        if wanted and pulse.at < wanted.ns - within then
+          return ("pulse %d: written %s, given %s"):format(pulse.row.number, seconds(wanted.ns),
+            seconds(pulse.at))
+        end
+      end
+    end },
+  { name = "none-late", says = "No pulse is given later than the tolerance, unless its write was held up.",
+    when = has_pulses,
+    check = function(run)
+      local most = run.scenario.tolerance_ms * 1e6 + math.max(2000, run.facts.clock_ns) + stalled_ns(run)
+      for _, pulse in ipairs(run.given) do
+        local wanted = wanted_of(pulse)
+        if wanted and pulse.at > wanted.ns + most then
+          return ("pulse %d: written %s, given %s"):format(pulse.row.number, seconds(wanted.ns),
+            seconds(pulse.at))
+        end
+      end
+    end },
+  { name = "none-twice", says = "The simulator gives no pulse that has no row of its own as sent.",
+    when = function(run) return run.given[1] and not run.full end,
+    check = function(run)
+      for _, pulse in ipairs(run.given) do
+        if not pulse.row then
+          return ("the simulator gave a pulse at %s from the run's start, and no row tells of it")
+            :format(seconds(pulse.at))
+        end
+      end
+    end },
+  { name = "none-more-than-written", says = "No more pulses are given than were written.",
+    when = function(run) return run.start_ns and run.wanted[1] end,
+    check = function(run)
+      return #run.given > #run.wanted_pulses and ("%d given, %d written"):format(#run.given,
+        #run.wanted_pulses) or nil
+    end },
+  { name = "none-closer-than-device",
+    says = "Two pulses of ours reach the device no closer than it can give them.",
+    when = function(run) return has_pulses(run) and not run.scenario.trigger end,
+    check = function(run)
+      return each_interval(run, function(a, b)
+        local least_ns = run.facts.least_s(b.mso or 100) * 1e9 - blurred_ns(run)
+        if run.facts.pairs and b.row.number and a.row.number and b.at - a.at < 1e9 then
+          return nil -- a pair of its own
+        end
+        return b.at - a.at < least_ns - run.facts.clock_ns
+          and ("pulses at %s and %s are %.6f s apart, the device "
+          .. "takes %.3f s"):format(seconds(a.at), seconds(b.at), (b.at - a.at) / 1e9, least_ns / 1e9) or nil
+      end)
+    end },
+  { name = "none-closer-than-plan",
+    says = "Two pulses are no closer than planned less the tolerance, and never under half of it.",
+    when = has_pulses,
+    check = function(run)
+      local tolerance = run.scenario.tolerance_ms * 1e6
+      return each_interval(run, function(a, b)
+        local first, second = wanted_of(a), wanted_of(b)
+        local planned = first and second and second.ns - first.ns or 0
+        local least = planned - math.min(tolerance, planned / 2) - blurred_ns(run)
+        return b.at - a.at < least - run.facts.clock_ns
+          and ("pulses %d and %d are %.6f s apart, planned were %.6f s")
+          :format(a.row.number, b.row.number, (b.at - a.at) / 1e9, planned / 1e9) or nil
+      end)
+    end },
+  { name = "exact-when-undisturbed", says = "With no stall of clock or port a pulse is given at its time.",
+    when = function(run)
+      return has_pulses(run) and not troubles.has(run.scenario, "clock") and not troubles.has(run.scenario,
+        "port")
+    end,
+    check = function(run)
+      local within = math.max(2000, run.facts.clock_ns)
+      for _, pulse in ipairs(run.given) do
+        local wanted = wanted_of(pulse)
+        if wanted and math.abs(pulse.at - wanted.ns) > within then
+          return ("pulse %d: written %s, given %s"):format(pulse.row.number, seconds(wanted.ns),
+            seconds(pulse.at))
+        end
+      end
+    end },
+  { name = "nothing-ignored", says = "Of an undisturbed run the simulator ignores no command.",
+    when = function(run)
+      return run.start_ns and not troubles.has(run.scenario, "port") and not troubles.has(run.scenario,
+        "device")
+    end,
+    check = function(run)
+      for _, entry in ipairs(run.log) do
+        if entry.event == "error" or entry.event == "ignored" and entry.bytes ~= identity then
+          return ("%s at %s: %s (%s)"):format(entry.event, seconds(entry.ns), entry.note, entry.bytes)
+        end
+      end
+    end },
+  { name = "settings-confirmed", says = "No pulse follows a setting that the device has not answered.",
+    when = function(run)
+      return run.given[1] and run.facts.sets and run.facts.proof == "read" and run.replies[1]
+    end,
+    check = function(run)
+      local at, answer, pulses = 1, 1, run.given
+      for _, entry in ipairs(run.log) do
+        local sets = entry.event == "set" and entry.bytes ~= "0000" and not entry.note:find "^train started"
+        while sets and pulses[at] and pulses[at].ns < entry.ns do
+          at = at + 1
+        end
+        while sets and run.replies[answer] and run.replies[answer] <= entry.ns do
+          answer = answer + 1
+        end
+        local pulse = sets and pulses[at]
+        if pulse and not (run.replies[answer] and run.replies[answer] <= pulse.ns) then
+          return ("a pulse at %s, and no answer since the setting at %s"):format(seconds(pulse.ns),
+            seconds(entry.ns))
+        end
+      end
+    end },
+}

@@ -1,0 +1,192 @@
+--- What a stop means: nothing more is given, the safe frame is out at once, the first reason stays.
+local troubles = require "moonpulse.explore.trouble"
+
+-- a frame that is on the wire goes out: the longest, on the slowest line, with the second part of a trigger
+local in_flight_ns = 25000000
+local most_end_ns = 20000000000 -- three questions to a device that does not answer, and what it recharges
+
+local function seconds(ns)
+  return ("%.6f s"):format(ns / 1e9)
+end
+
+--- For how long clock or port may hold up what a stop does.
+local function held_ns(run)
+  local held = 0
+  for _, trouble in ipairs(run.scenario.troubles) do
+    held = held + math.floor((trouble.for_ms or 0) * 1e6) + math.floor((trouble.stall_ms or 0) * 1e6)
+      + (trouble.most_us or 0) * 1000
+  end
+  return held
+end
+
+local function had_port_trouble(run)
+  return troubles.has(run.scenario, "port") or troubles.has(run.scenario, "device")
+end
+
+local armed = { armed = true, running = true }
+
+--- The stops that met something armed.
+local function stops_of(run)
+  local list = {}
+  for _, stop in ipairs(run.stops) do
+    list[#list + 1] = armed[stop.state] and stop or nil
+  end
+  return list
+end
+
+--- When the script armed anew after at_ns.
+local function next_arm(run, at_ns)
+  for _, ns in ipairs(run.arms) do
+    if ns >= at_ns then
+      return ns
+    end
+  end
+  return math.maxinteger
+end
+
+local function bytes_of(hex)
+  return (hex:gsub("%x%x", function(digits) return string.char(tonumber(digits, 16)) end))
+end
+
+--- When the device last had its safe frame whole, as the wire had it; nil: never.
+local function last_safe(run, from_ns)
+  local safe, text = bytes_of(run.facts.safe), ""
+  local found
+  for i = 1, #run.heard, 2 do
+    text = text .. run.heard[i + 1]
+    if text:find(safe, 1, true) then
+      found = (not from_ns or run.heard[i] >= from_ns) and not (from_ns and found) and run.heard[i] or found
+      text = ""
+    end
+    text = text:sub(-#safe)
+  end
+  return found
+end
+
+local first_of = { key = "key", signal = "signal", line = "line", guard = "guard", requested = "requested" }
+
+--- The operator's stops, which end a run whatever it was doing.
+local function operators_stop(run)
+  for _, stop in ipairs(run.stops) do
+    if stop.source ~= "requested" and (armed[stop.state] or stop.source == "key") then
+      return stop
+    end
+  end
+end
+
+return {
+  { name = "nothing-after-stop",
+    says = "After a stop no pulse is given, but one whose frame was on the wire.",
+    when = function(run) return stops_of(run)[1] and not had_port_trouble(run) end,
+    check = function(run)
+      local held = held_ns(run)
+      for _, stop in ipairs(stops_of(run)) do
+        local from, to = stop.at_ns + in_flight_ns + held, next_arm(run, stop.at_ns)
+        for _, pulse in ipairs(run.given) do
+          if pulse.ns > from and pulse.ns < to then
+            return ("%s at %s, and a pulse %s after it"):format(stop.source, seconds(stop.at_ns),
+              seconds(pulse.ns - stop.at_ns))
+          end
+        end
+      end
+    end },
+  { name = "nothing-sent-after-stop", says = "After a stop no pulse has a row as sent, but one on its way.",
+    when = function(run) return stops_of(run)[1] and run.start_ns and run.rows[1] end,
+    check = function(run)
+      local held = held_ns(run)
+      for _, stop in ipairs(stops_of(run)) do
+        local from = stop.at_ns - run.start_ns + in_flight_ns + held
+        local to = next_arm(run, stop.at_ns) - run.start_ns
+        for _, row in ipairs(run.sent) do
+          if row.timed_by == "host" and row.sent and row.sent > from and row.sent < to then
+            return ("%s at %s, and pulse %s is recorded as sent %s after it"):format(stop.source,
+              seconds(stop.at_ns), row.number, seconds(row.sent + run.start_ns - stop.at_ns))
+          end
+        end
+      end
+    end },
+  { name = "safe-soon-after-stop", says = "The safe frame is with the device at once after a stop.",
+    when = function(run) return stops_of(run)[1] and not had_port_trouble(run)
+      and not run.scenario.trigger end,
+    check = function(run)
+      for _, stop in ipairs(stops_of(run)) do
+        local safe_ns = last_safe(run, stop.at_ns)
+        local most = 4 * in_flight_ns + held_ns(run)
+        if not safe_ns or safe_ns > stop.at_ns + most then
+          return ("%s at %s, the safe frame %s"):format(stop.source, seconds(stop.at_ns),
+            safe_ns and seconds(safe_ns - stop.at_ns) .. " after it" or "never came")
+        end
+      end
+    end },
+  { name = "safe-at-the-end",
+    says = "Whatever ends a run, the last thing that an armed device had is the safe frame.",
+    when = function(run) return run.given[1] and not had_port_trouble(run) and not run.scenario.trigger end,
+    check = function(run)
+      local last, safe_ns = run.given[#run.given].ns, last_safe(run)
+      return (not safe_ns or safe_ns < last) and ("the last pulse at %s, the last safe frame %s"):format(
+        seconds(last), safe_ns and "at " .. seconds(safe_ns) or "never") or nil
+    end },
+  { name = "ends-soon-after-stop", says = "A run has ended within its bound after an operator's stop.",
+    when = function(run) return operators_stop(run) and run.ended_ns end,
+    check = function(run)
+      local stop = operators_stop(run)
+      local took = run.ended_ns - stop.at_ns
+      return took > most_end_ns + held_ns(run) and ("%s, and the run went on for %s"):format(stop.source,
+        seconds(took)) or nil
+    end },
+  { name = "stop-is-named", says = "The only thing that stops a run is the reason that the record gives.",
+    when = function(run)
+      local stop = operators_stop(run)
+      return stop and armed[stop.state] and #run.scenario.troubles == 1 and #run.stops == 1
+        and run.result.stop
+    end,
+    check = function(run)
+      local stop = run.stops[1]
+      return run.result.stop ~= first_of[stop.source] and not (run.result.stop == "finished"
+        and run.ended_ns - stop.at_ns < most_end_ns)
+          and ("stopped by %s, the record says %s"):format(stop.source,
+        tostring(run.result.stop)) or nil
+    end },
+  { name = "reason-happened", says = "A run is not stopped by what did not happen.",
+    when = function(run) return run.result.stop ~= nil end,
+    check = function(run)
+      local reason = run.result.stop
+      if first_of[reason] then
+        for _, stop in ipairs(run.stops) do
+          if stop.source == reason then
+            return nil
+          end
+        end
+        return "the record says " .. reason .. ", and there was none"
+      elseif #run.scenario.troubles == 0 and not run.stops[1] and reason ~= "finished" and reason ~= "error"
+        and not (run.scenario.script and run.scenario.script[2]) then -- parts may cut each other's pulses
+        return ("nothing was wrong, and the record says %s (%s)"):format(reason, tostring(run.message))
+      end
+    end },
+  { name = "no-arm-after-operator", says = "After an operator's stop nothing is armed again.",
+    when = function(run) return operators_stop(run) and run.facts.arms end,
+    check = function(run)
+      local stop = operators_stop(run)
+      for _, entry in ipairs(run.log) do
+        if entry.event == "arm" and entry.ns > stop.at_ns + 4 * in_flight_ns + held_ns(run) then
+          return ("%s at %s, and the simulator was armed %s after it"):format(stop.source,
+            seconds(stop.at_ns),
+            seconds(entry.ns - stop.at_ns))
+        end
+      end
+    end },
+  { name = "finished-is-whole",
+    says = "Also of a disturbed run: one that says that it finished has given every pulse.",
+    when = function(run)
+      return run.ok and run.result.stop == "finished" and run.scenario.plan and run.wanted[1]
+        and run.scenario.troubles[1] and (run.facts.confirms or not had_port_trouble(run))
+    end,
+    check = function(run)
+      local left_out = 0
+      for _, row in ipairs(run.pulses) do
+        left_out = left_out + ((row.status == "late" or row.status == "close") and not row.sent and 1 or 0)
+      end
+      return #run.given + left_out ~= #run.wanted_pulses and ("%d written, %d left out, %d given"):format(
+        #run.wanted_pulses, left_out, #run.given) or nil
+    end },
+}

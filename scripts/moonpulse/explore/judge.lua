@@ -1,0 +1,116 @@
+--- One seed from its scenario to its verdict: played, now and then played again or recovered, and judged.
+local core = require "moonpulse.core"
+local evidence = require "moonpulse.explore.evidence"
+local folders = require "moonpulse.record.folder"
+local invariants = require "moonpulse.explore.invariants"
+local lfs = require "lfs"
+local play = require "moonpulse.explore.play"
+local recover = require "moonpulse.record.recover"
+
+local M = {}
+
+local warm = 200 -- runs after which a process has loaded and made what it keeps
+
+local function open_files()
+  local count = 0
+  for _ in lfs.dir("/proc/self/fd") do
+    count = count + 1
+  end
+  return count
+end
+
+local function copy(from, to)
+  local source = io.open(from, "rb")
+  if not source then
+    return
+  end
+  local target <close> = assert(io.open(to, "wb"))
+  target:write((source:read "a"))
+  source:close()
+end
+
+--- What `moonpulse recover` makes of the run, as if it had been killed at its end.
+local function recovered(run, folder)
+  local manifest = run.manifest_text:gsub('"status":"[%a ]+"', '"status":"running"')
+  lfs.mkdir(folder)
+  for _, name in ipairs { "flight.bin", "journal.jsonl" } do
+    copy(run.folder .. "/" .. name, folder .. "/" .. name)
+  end
+  do
+    local file <close> = assert(io.open(folder .. "/manifest.json", "w"))
+    file:write(manifest)
+  end
+  local summary, why = recover.run(folder, nil, function() end)
+  local file = io.open(folder .. "/events.tsv", "rb")
+  local text = file and file:read "a"
+  if file then
+    file:close()
+  end
+  folders.remove(folder)
+  local rows = {}
+  for _, row in ipairs(text and evidence.rows(text) or {}) do
+    rows[#rows + 1] = row.event == "pulse" and row or nil
+  end
+  return { summary = summary, why = not summary and why or nil, text = text, rows = rows }
+end
+
+--- How much is held between two runs, now and then; nil: it was not looked.
+local function look_at_memory(self)
+  self.memory_kb = nil
+  if self.count >= warm and self.count % 200 == 0 then
+    collectgarbage()
+    collectgarbage() -- what finalizers let go of
+    self.memory_kb = math.ceil(collectgarbage "count")
+    self.first_kb = self.first_kb or self.memory_kb
+  end
+end
+
+--- What is left in this process after a run.
+local function look_after(self, run)
+  local after = { is_virtual = core.is_virtual(), tasks = core.tasks() - self.tasks, open = 0 }
+  for _, session in ipairs(run.sessions) do
+    after.open = after.open + (session:state() ~= "closed" and 1 or 0)
+  end
+  self.count = self.count + 1
+  if self.count % 50 == 0 then
+    collectgarbage()
+    self.files = self.files or open_files()
+    after.files, after.files_before = open_files(), self.files
+  end
+  after.memory_kb, after.first_kb = self.memory_kb, self.first_kb
+  return after
+end
+
+--- A judge in this process, which plays in folder.
+---@param folder string of its own
+---@return table judge
+function M.new(folder)
+  return { folder = folder, count = 0, tasks = core.tasks(), asked = {} }
+end
+
+--- Play a scenario and judge it.
+---@param self table of M.new
+---@param scenario moonpulse.explore.Scenario
+---@param how { again: boolean?, recover: boolean?, plant: function? }? again: played twice, to compare
+---@return { name: string, why: string }[] broken invariants
+---@return table run
+function M.judge(self, scenario, how)
+  how = how or {}
+  look_at_memory(self)
+  play.clear(self.folder)
+  local run = evidence.read(play.run(scenario, self.folder, how.plant))
+  if how.recover and run.files and run.files["flight.bin"] and run.manifest and run.start_ns then
+    run.recovered = recovered(run, self.folder .. "/recovered")
+  end
+  if how.again then
+    run.again = evidence.read(play.run(scenario, self.folder, how.plant))
+    run.long_way = scenario.plan and evidence.read(play.run(scenario, self.folder, how.plant, true))
+  end
+  run.after = look_after(self, run)
+  if how.after then
+    how.after(run)
+  end
+  return invariants.check(run, self.asked), run
+end
+
+return M

@@ -1,0 +1,269 @@
+--- One scenario as a whole run, in this process and in virtual time: what `moonpulse run` does, with nothing
+--- left out but the terminal. What comes of it is evidence for moonpulse.explore.invariants.
+local cjson = require "cjson.safe"
+local common = require "moonpulse.cli.protocol_argument"
+local core = require "moonpulse.core"
+local devices = require "moonpulse.driver.find"
+local experiment_runs = require "moonpulse.run.experiment"
+local experiments = require "moonpulse.experiment"
+local facts = require "moonpulse.explore.devices"
+local faults = require "moonpulse.simulation.faults"
+local folders = require "moonpulse.record.folder"
+local insides = require "moonpulse.simulation.inside"
+local lfs = require "lfs"
+local live = require "moonpulse.run.live_line"
+local plans = require "moonpulse.explore.plan"
+local protocol_runs = require "moonpulse.run.protocol"
+local protocols = require "moonpulse.protocol"
+local records = require "moonpulse.record"
+local refusals = require "moonpulse.text.refusal"
+local reports = require "moonpulse.report"
+local safety_options = require "moonpulse.cli.safety_options"
+local scripts = require "moonpulse.explore.script"
+local stops = require "moonpulse.run.stop_sources"
+local triggers = require "moonpulse.driver.trigger_path"
+local troubles = require "moonpulse.explore.trouble"
+local witness = require "moonpulse.simulation.witness"
+
+local M = {}
+
+local function nothing() end
+
+local most_after_ns = 10000000000 -- of virtual time, for what a script began to come to its end
+local most_flight = 12000 -- records: room for what a scenario gives, and little to clear
+
+
+-- Things in place of others while a run goes on -------------------------------------------------------------
+
+local Swaps = {}
+Swaps.__index = Swaps
+
+--- Put value in the place of owner[key], until this is closed.
+---@param owner table
+---@param key any
+---@param value any
+function Swaps:put(owner, key, value)
+  self[#self + 1] = { owner, key, rawget(owner, key) }
+  owner[key] = value
+end
+
+function Swaps:__close()
+  for i = #self, 1, -1 do
+    self[i][1][self[i][2]] = self[i][3]
+  end
+end
+
+local nobody = assert(io.open("/dev/null", "w")) -- for notes that a terminal would get
+
+-- The simulator ---------------------------------------------------------------------------------------------
+
+--- The simulator's end of the wire, overheard: what it says, when.
+local function overheard(run, wire)
+  return setmetatable({ write = function(_, bytes)
+    local replies = run.replies
+    replies[#replies + 1] = core.clock_ns()
+    return run.lost_ns == nil and wire:write(bytes)
+  end }, { __index = function(_, key)
+    return function(_, ...) return wire[key](wire, ...) end
+  end })
+end
+
+--- Overhear what the simulator is sent and says, and ask it at the end how it is.
+local function attend(run, inside, put)
+  local served, own = inside.served, getmetatable(inside)
+  local receive, wire = served.receive, served.pty
+  run.served, run.wire, run.began_ns = served, wire, core.clock_ns()
+  served.pty = overheard(run, wire)
+  function served:receive(bytes, at_ns)
+    local heard = run.heard
+    heard[#heard + 1], heard[#heard + 2] = core.clock_ns(), bytes
+    return receive(self, bytes, at_ns)
+  end
+  if troubles.has(run.scenario, "disk") then -- the witness has a disk of its own
+    run.noted = { witness.header }
+    served.log = { write = function(_, text) table.insert(run.noted, text) end, close = nothing }
+  end
+  troubles.begin(run, put)
+  return setmetatable(inside, { __index = own.__index, __close = function(self)
+    troubles.finish(run)
+    run.ended_ns = core.clock_ns()
+    own.__close(self)
+    run.final = served.twin:state()
+    local until_ns = run.ended_ns + most_after_ns
+    while core.tasks() > run.tasks and core.clock_ns() < until_ns do -- parts of a script that still wait
+      core.wait(0.1)
+    end
+  end })
+end
+
+-- The run ---------------------------------------------------------------------------------------------------
+
+local function options_of(scenario, folder)
+  local text = troubles.device_text(scenario)
+  return { speed = "max", seed = scenario.seed, out = folder, tolerance = scenario.tolerance_ms,
+    late = scenario.late, stop_line = "none", timing = scenario.timing, rmt = plans.thresholds.rmt,
+    amt = plans.thresholds.amt, guidelines = "rossi2009", fault = text and assert(faults.parse(text)) or {},
+    participant = scenario.participant }
+end
+
+local function driver_of(scenario)
+  local driver = devices.configure(assert(devices.find(scenario.device)),
+    facts.known[scenario.device].settings)
+  if scenario.trigger then
+    driver = triggers.apply(driver, assert(triggers.parse "sim"))
+  end
+  return driver
+end
+
+local kinds = {}
+
+function kinds.protocol(run, options, given)
+  local plan = plans.build(run.scenario.plan)
+  run.plan = plan
+  given.protocol = protocols.protocol { id = "explored", name = "Explored",
+    plan = function() return plan end }
+  given.plan, given.drawn = common.build(options, given.protocol, {})
+  given.facts = common.measure(given.plan, options.seed)
+  run.planned = given.facts
+  protocol_runs.run(options, given)
+end
+
+function kinds.experiment(run, options, given)
+  local text = scripts.triggers(run.scenario.triggers)
+  if text then
+    options.triggers = options.out .. "/triggers"
+    local file = assert(io.open(options.triggers, "w"))
+    file:write(text)
+    file:close()
+  end
+  given.experiment = experiments.experiment { id = "explored", name = "Explored", run = scripts.body(run) }
+  experiment_runs.run(options, given)
+end
+
+--- What a real run has and this one has not: a terminal, signals, a clock.
+local function put_swaps(run, swaps)
+  local print_line = function(...)
+    for _, value in ipairs { ... } do
+      run.told[#run.told + 1] = tostring(value) .. "\n"
+    end
+  end
+  swaps:put(_G, "print", print_line)
+  swaps:put(io, "stderr", nobody)
+  swaps:put(live, "new", function() return { update = nothing, finish = nothing, seconds = 0 } end)
+  swaps:put(stops, "listen_for_signals", function(job)
+    run.job = job
+    core.phase "run"
+  end)
+  swaps:put(stops, "listen_for_keys", nothing)
+  local session, start, create, flight = core.session, insides.start, records.create, core.flight
+  swaps:put(core, "flight", function(path, capacity) -- a script's is made for any script
+    return flight(path, run.scenario.script and math.min(capacity, most_flight) or capacity)
+  end)
+  swaps:put(core, "session", function(events)
+    local made = session(events)
+    run.sessions[#run.sessions + 1] = made
+    return made
+  end)
+  swaps:put(insides, "start", function(driver, log, wrong, twin, far)
+    if run.planned and run.scenario.flight then -- what only a run in real time has of its own
+      assert(run.record:open_flight(run.planned.pulses, run.planned.marks))
+    end
+    if run.without_cuts then
+      run.job.cuts = nil
+    end
+    far = far and not run.without_cuts and not troubles.has(run.scenario,
+      "disk") -- its witness writes elsewhere
+    return attend(run, start(driver, log, wrong, twin, far), function(...) swaps:put(...) end)
+  end)
+  swaps:put(records, "create", function(...)
+    local record, message = create(...)
+    run.record = record
+    return record, message
+  end)
+  if not run.scenario.report then
+    swaps:put(reports, "write", function(folder) return folder .. "/report.html" end)
+  end
+end
+
+local function read(path)
+  local file = io.open(path, "rb")
+  if not file then
+    return nil
+  end
+  local text = file:read "a"
+  file:close()
+  return text
+end
+
+--- What the run left in its folder.
+local function gather(run)
+  local folder = run.record and run.record.folder
+  if not folder then
+    return
+  end
+  run.folder, run.files = folder, {}
+  for name in lfs.dir(folder) do
+    if name ~= "." and name ~= ".." then
+      run.files[name] = lfs.attributes(folder .. "/" .. name, "permissions")
+    end
+  end
+  run.events_text = read(folder .. "/events.tsv")
+  run.twin_text = run.noted and table.concat(run.noted) or read(folder .. "/twin.tsv")
+  run.manifest_text, run.journal_text = read(folder .. "/manifest.json"), read(folder .. "/journal.jsonl")
+  run.manifest = run.manifest_text and cjson.decode(run.manifest_text)
+  run.start_ns = run.record.start_ns
+end
+
+--- Run it. The folder of the run stays until M.clear.
+---@param scenario moonpulse.explore.Scenario
+---@param folder string an empty one
+---@param plant fun(put: fun(owner: table, key: any, value: any), run: table)? what is planted, for tests
+---@param without_cuts boolean? without the short cuts of virtual time
+---@return table run
+function M.run(scenario, folder, plant, without_cuts)
+  local run = { scenario = scenario, facts = facts.known[scenario.device], told = {}, stops = {}, met = {},
+    heard = {}, replies = {}, sessions = {}, plays = {}, arms = {}, marks = {}, waiting = {},
+    tasks = core.tasks(), without_cuts = without_cuts }
+  run.largest = function()
+    return lfs.attributes(run.record.folder .. "/events.tsv", "size") or 0
+  end
+  local real_ns = core.real_ns()
+  do
+    local swaps <close> = setmetatable({}, Swaps)
+    put_swaps(run, swaps)
+    if plant then
+      plant(function(...) swaps:put(...) end, run)
+    end
+    run.ok, run.problem = pcall(function()
+      local options = options_of(scenario, folder)
+      kinds[scenario.kind](run, options, { driver = driver_of(scenario), simulated = true, values = {},
+        policy = safety_options.policy(options, scenario.strict == true) })
+    end)
+    core.most_file()
+    core.phase "none"
+  end
+  local problem = run.problem
+  run.message = type(problem) == "table" and rawget(problem, "message") or problem and tostring(problem)
+  run.code = run.ok and "ok" or type(problem) == "table" and rawget(problem, "code") or nil
+  run.status = run.code and refusals.status[run.code] or not run.ok and 2 or 0
+  run.took_ns = core.real_ns() - real_ns
+  gather(run)
+  return run
+end
+
+--- Take away what runs left in folder.
+---@param folder string
+function M.clear(folder)
+  for name in lfs.dir(folder) do
+    if name ~= "." and name ~= ".." then
+      local path = folder .. "/" .. name
+      if lfs.attributes(path, "mode") == "directory" then
+        folders.remove(path)
+      else
+        os.remove(path)
+      end
+    end
+  end
+end
+
+return M

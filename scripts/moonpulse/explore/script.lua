@@ -1,0 +1,91 @@
+--- An experiment's steps, as a script that does them.
+local core = require "moonpulse.core"
+local plans = require "moonpulse.explore.plan"
+
+local M = {}
+
+local actions = {}
+
+function actions.arm(self, _, stim, step)
+  self.arms[#self.arms + 1] = core.clock_ns()
+  stim:arm(step.plan and plans.build(step.plan))
+end
+
+function actions.stop(self, run)
+  self.stops[#self.stops + 1] = { source = "requested", at_ns = core.clock_ns(),
+    state = run:device().stimulator.armed and "armed" or "connected" }
+  run:stop "the script's own"
+end
+
+function actions.mark(self, run, _, step)
+  run:mark(step.text)
+  self.marks[#self.marks + 1] = step.text
+end
+
+function actions.disarm(_, _, stim) stim:disarm() end
+function actions.status(_, _, stim) stim:status() end
+function actions.sleep(_, run, _, step) run:sleep(step.s) end
+
+function actions.wait(_, run, _, step)
+  run:wait_trigger { byte = step.byte, timeout = step.timeout }
+end
+
+--- Play a plan, and note what came of it: the plan's number, if it was played.
+local function play(self, run, stim, step)
+  local before = stim.plays
+  local ok, result = pcall(stim[step.what], stim, plans.build(step.plan),
+    { at = step.ahead and run:now() + step.ahead or nil })
+  if stim.plays > before then
+    self.plays[stim.plays] = { plan = step.plan, start_s = ok and result or nil, whole = ok }
+  end
+  if not ok then
+    error(result, 0)
+  end
+end
+
+local function perform(self, run, stim, step)
+  if step.what == "play" or step.what == "fire" then
+    return play(self, run, stim, step)
+  end
+  actions[step.what](self, run, stim, step)
+end
+
+local function part(self, run, steps)
+  local stim = run:device()
+  for _, step in ipairs(steps) do
+    local ok, problem = pcall(perform, self, run, stim, step)
+    if not ok and not self.scenario.catches then
+      error(problem, 0)
+    elseif not ok then
+      run:sleep(0) -- raises if the run is over
+    end
+  end
+end
+
+--- The function of the experiment.
+---@param self table of moonpulse.explore.play: plays is filled in
+---@return fun(run: moonpulse.ExperimentRun)
+function M.body(self)
+  local parts = self.scenario.script
+  return function(run)
+    for i = 2, #parts do
+      run:spawn(function() part(self, run, parts[i]) end)
+    end
+    part(self, run, parts[1])
+  end
+end
+
+--- The text of --triggers; nil: none come.
+---@param triggers table[]?
+---@return string?
+function M.triggers(triggers)
+  local lines = {}
+  for i, each in ipairs(triggers or {}) do
+    lines[i] = each.line and ("%.6f %s %s"):format(each.at_s, each.line, each.rising and "rising"
+      or "falling")
+      or ("%.6f port %d"):format(each.at_s, each.byte)
+  end
+  return lines[1] and table.concat(lines, "\n") .. "\n"
+end
+
+return M
