@@ -117,10 +117,10 @@ local lists = {
   end },
   { "run/ending", function()
     return list(steady "experiment/virtual_experiment", spec "run/stop", spec "run/held_up", spec "run/ends",
-      spec "record/hung_disk", spec "run/run")
+      spec "record/replaced_record", spec "record/hung_disk", spec "run/run")
   end },
   { "safety/check_report", function() return list(steady "commands/check", gate, gate_long) end },
-  { "safety/drawn", function() return list(steady "safety/worst", steady("safety/check_worst",
+  { "safety/drawn", function() return list(steady "safety/drawn_meetings", steady "safety/worst", steady("safety/check_worst",
     { env = "MP_PLANS=20" }), gate, gate_long) end },
   { "safety/orders", function() return list(steady "safety/worst", steady("safety/check_worst",
     { env = "MP_PLANS=20" }), gate, gate_long) end },
@@ -170,8 +170,8 @@ local lists = {
       spec "conformance/conformance")
   end },
   { "record/", function()
-    return list(steady "record/event_rows", steady "record/confirmations", steady "whole/one_path",
-      steady "whole/virtual_random",
+    return list(steady "record/event_rows", steady "record/confirmations", steady "record/ignored",
+      steady "whole/one_path",      steady "whole/virtual_random",
       steady("whole/five_lists", { env = "MP_PLANS=40" }), spec "record/unproven_end",
       spec "record/replaced_record",
       steady "experiment/virtual_experiment", spec "record/record", spec("record/recover",

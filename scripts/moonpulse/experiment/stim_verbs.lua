@@ -4,6 +4,7 @@ local blame = require "moonpulse.text.author_line"
 local compose = require "moonpulse.compose"
 local core = require "moonpulse.core"
 local doses = require "moonpulse.experiment.dose"
+local handles = require "moonpulse.experiment.handle"
 local refusals = require "moonpulse.text.refusal"
 local starting = require "moonpulse.stimulator.starting"
 local stimulators = require "moonpulse.stimulator"
@@ -294,19 +295,19 @@ end
 ---@return moonpulse.Reply
 function Device:status()
   local turn <close> = self.turns:take("status", "stim:status") -- luacheck: ignore 211
-  return self.stimulator.driver.status(self.stimulator.link)
+  return handles.copy(self.stimulator.driver.status(self.stimulator.link))
 end
 
 --- What the device allows.
 ---@return moonpulse.Limits
 function Device:limits()
-  return self.stimulator.driver.limits(self.stimulator.identity)
+  return handles.copy(self.stimulator.driver.limits(self.stimulator.identity))
 end
 
 --- Who the device said it is.
 ---@return moonpulse.Identity
 function Device:identity()
-  return self.stimulator.identity
+  return handles.copy(self.stimulator.identity)
 end
 
 --- Is it armed, as the device itself has said, and not being stopped?
@@ -315,6 +316,13 @@ function Device:armed()
   return self.stimulator.ready == true
 end
 
-blame.guard_methods("stim", Device, function(value) return getmetatable(value) == Device end)
+local kind = handles.kind("stim", Device, { "arm", "play", "fire", "disarm", "status", "limits", "identity",
+  "armed" })
+
+--- What a script holds of it.
+---@return moonpulse.ExperimentDevice
+function Device:handle()
+  return handles.new(kind, self)
+end
 
 return M

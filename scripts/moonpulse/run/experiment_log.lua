@@ -3,6 +3,7 @@ local blame = require "moonpulse.text.author_line"
 local check_report = require "moonpulse.safety.check_report"
 local catalogue = require "moonpulse.protocol.catalogue"
 local core = require "moonpulse.core"
+local escapes = require "moonpulse.text.escapes"
 local ending = require "moonpulse.run.ending"
 local judge = require "moonpulse.safety.judge"
 local live = require "moonpulse.run.live_line"
@@ -37,7 +38,7 @@ end
 --- A line for the operator, with the run's time.
 ---@param text string
 function Show:say(text)
-  print(("%10.3f s  %s"):format((core.clock_ns() - self.record.start_ns) / 1e9, text))
+  print(("%10.3f s  %s"):format((core.clock_ns() - self.record.start_ns) / 1e9, escapes.shown(text)))
   io.stdout:flush()
 end
 

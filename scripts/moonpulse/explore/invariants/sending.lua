@@ -145,24 +145,19 @@ return {
       return run.given[1] and run.facts.sets and run.facts.proof == "read" and run.replies[1]
     end,
     check = function(run)
-      local set, at = nil, 1
-      local entries = {}
-      for _, list in ipairs { run.log, run.given } do
-        table.move(list, 1, #list, #entries + 1, entries)
-      end
-      table.sort(entries, function(a, b) return a.ns < b.ns end)
-      for _, entry in ipairs(entries) do
-        if entry.event == "set" and entry.bytes ~= "0000" and not entry.note:find "^train started" then
-          set = entry
-        elseif not entry.event and set then
-          while run.replies[at] and run.replies[at] <= set.ns do
-            at = at + 1
-          end
-          if not run.replies[at] or run.replies[at] > entry.ns then
-            return ("a pulse at %s, and no answer since the setting at %s"):format(seconds(entry.ns),
-              seconds(set.ns))
-          end
-          set = nil
+      local at, answer, pulses = 1, 1, run.given
+      for _, entry in ipairs(run.log) do
+        local sets = entry.event == "set" and entry.bytes ~= "0000" and not entry.note:find "^train started"
+        while sets and pulses[at] and pulses[at].ns < entry.ns do
+          at = at + 1
+        end
+        while sets and run.replies[answer] and run.replies[answer] <= entry.ns do
+          answer = answer + 1
+        end
+        local pulse = sets and pulses[at]
+        if pulse and not (run.replies[answer] and run.replies[answer] <= pulse.ns) then
+          return ("a pulse at %s, and no answer since the setting at %s"):format(seconds(pulse.ns),
+            seconds(entry.ns))
         end
       end
     end },
