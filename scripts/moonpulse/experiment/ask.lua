@@ -73,8 +73,8 @@ local function read_line(self)
 end
 
 --- The next answer, wherever answers come from; false when there are no more.
-local function next_answer(self)
-  if self.answers then
+local function next_answer(self, person)
+  if self.answers and not person then
     self.taken = self.taken + 1
     return self.answers[self.taken] or false
   end
@@ -104,11 +104,13 @@ local function choices_of(question)
   return choices, inside
 end
 
-local function no_answer(self, question, inside)
+local function no_answer(self, question, inside, person)
   local file = ("--answers FILE, a text file with an answer a line (here %s)"):format(
     inside and "one of " .. inside or "any text")
   local why
-  if self.path then
+  if person then
+    why = "standard input is at its end, and only who is there can say"
+  elseif self.path then
     why = ("%s has only %s: add a line (here %s)"):format(self.path, numbers.counted(#self.answers, "line"),
       inside and "one of " .. inside or "any text")
   elseif self.answers then
@@ -122,8 +124,9 @@ end
 
 --- Ask the operator and wait for the answer.
 ---@param question string "[a/b]" at its end names the answers that are taken
+---@param person boolean? only somebody who is there can say: no answer of a file
 ---@return string
-function Keyboard:ask(question)
+function Keyboard:ask(question, person)
   if type(question) ~= "string" or question == "" then
     blame.fail("run:ask: the question is missing")
   end
@@ -132,20 +135,20 @@ function Keyboard:ask(question)
   while true do
     io.stdout:write(escapes.shown(question), " ")
     io.stdout:flush()
-    local line = next_answer(self)
+    local line = next_answer(self, person)
     if not line then
       print()
-      no_answer(self, question, inside)
+      no_answer(self, question, inside, person)
     end
     local answer = line:match("^%s*(.-)%s*$")
-    if self.answers or not self.keys then
+    if self.answers and not person or not self.keys then
       print(answer) -- a terminal has shown it as it was typed
     end
     if not choices then
       return answer
     elseif choices[answer:lower()] then
       return choices[answer:lower()]
-    elseif self.answers then
+    elseif self.answers and not person then
       refusals.raise("usage", "%s:%d: %q is no answer to \"%s\"", self.path, self.taken, answer, question)
     end
     print(("please answer one of %s"):format(inside))

@@ -5,8 +5,8 @@
 --- two pulses that we send, of the intensity in %MSO; latency_s: from the command to the pulse (edge_s: from
 --- an edge), as the sources in docs/ have it; clock_ns: how far its own clock may be off; arms: it says when
 --- it is armed; tells: it can say that it is disarmed; settings: options that it is given;
---- grid: of its intensities in %MSO (1); completes: two bytes of its command fire with whatever comes next;
---- safe: the frame that makes it harmless, in hex; session: pulses of
+--- grid: of its intensities in %MSO (1); completes: more bytes of its command than these may fire with
+--- whatever comes next; safe: the frame that makes it harmless, in hex; session: pulses of
 --- a long one (60 to 600).
 local M = {}
 
@@ -42,10 +42,10 @@ M.known = {
     latency_s = 0, clock_ns = 2000, sets = true, safe = "0000", proof = "read" },
   pulsepal = { rates = { { 1, 1 }, { 1, 1 }, { 5, 1 }, { 10, 1 }, { 20, 1 } }, bursts = { { 50, 1 } },
     rests = seconds, most = 30, least_s = every(0.01), latency_s = 0, clock_ns = 110000, arms = true,
-    outputs = { "1", "2" }, completes = true, settings = { full_scale_volts = "10" }, grid = 100 / 32768,
+    outputs = { "1", "2" }, completes = 1, settings = { full_scale_volts = "10" }, grid = 100 / 32768,
     safe = "d550", proof = "none" },
   stimjim = { rates = { { 1, 1 }, { 1, 1 }, { 5, 1 }, { 10, 1 }, { 20, 1 } }, rests = seconds, most = 30,
-    least_s = every(0.01), latency_s = 0, clock_ns = 2000, outputs = { "0", "1" }, completes = true,
+    least_s = every(0.01), latency_s = 0, clock_ns = 2000, outputs = { "0", "1" }, completes = 0,
     settings = { full_scale_mv = "10000" }, grid = 0.01, safe = "0a542d310a552d310a", proof = "none",
     confirms = true },
   trigger = { rates = { { 1, 1 }, { 1, 1 }, { 2, 1 }, { 10, 1 }, { 20, 1 } }, bursts = { { 50, 1 } },

@@ -6,8 +6,9 @@ local troubles = require "moonpulse.explore.trouble"
 local M = {}
 
 -- the columns of events.tsv in their order; those that no invariant asks for are passed over
-local row_pattern = "^(%-?%d+)%.(%d%d%d%d%d%d%d%d%d)\t[^\t]*\t[^\t]*\t(%d+)\t([%a_]+)\t([^\t]*)\t([^\t]*)\t"
-  .. "([^\t]*)\t([^\t]*)\t[^\t]*\t[^\t]*\t([^\t]*)\t[^\t]*\t[^\t]*\t([^\t]*)\t([^\t]*)\t([^\t]*)\t[^\t]*$"
+local row_pattern = "^(%-?%d+)%.(%d%d%d%d%d%d%d%d%d)\t[^\t]*\t[^\t]*\t(%d+)\t([%a_]+)\t([^\t]*)\t"
+  .. "([^\t]*)\t([^\t]*)\t([^\t]*)\t[^\t]*\t[^\t]*\t([^\t]*)\t[^\t]*\t[^\t]*\t([^\t]*)\t([^\t]*)\t"
+  .. "([^\t]*)\t[^\t]*$"
 
 local floor, tointeger = math.floor, math.tointeger
 
@@ -17,8 +18,8 @@ local function us_of(text)
   return us and floor(us * 1000 + 0.5)
 end
 
---- events.tsv: { onset, index, event, number, planned, sent, confirmed, mso, status, reply, timed_by }, times in
---- nanoseconds from the run's start.
+--- events.tsv: { onset, index, event, number, planned, sent, confirmed, mso, status, reply, timed_by },
+--- times in nanoseconds from the run's start.
 ---@param text string
 ---@return table[] rows
 ---@return string? odd the first line that is no row

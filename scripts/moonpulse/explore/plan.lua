@@ -216,8 +216,10 @@ local lasting = {
 }
 
 function lasting.together(part)
-  local train = part[2].kind == "train" and lasting.train(part[2]) or 0
-  return math.max(part[1].kind == "train" and lasting.train(part[1]) or 0, part.apart + train)
+  local function of(each)
+    return each.kind == "train" and lasting.train(each) or 0
+  end
+  return math.max(of(part[1]), part.apart + of(part[2]))
 end
 
 --- How long a plan lasts at most.

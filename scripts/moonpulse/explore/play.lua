@@ -171,7 +171,8 @@ local function put_swaps(run, swaps)
     if run.without_cuts then
       run.job.cuts = nil
     end
-    far = far and not run.without_cuts and not troubles.has(run.scenario, "disk") -- its witness writes elsewhere
+    far = far and not run.without_cuts and not troubles.has(run.scenario,
+      "disk") -- its witness writes elsewhere
     return attend(run, start(driver, log, wrong, twin, far), function(...) swaps:put(...) end)
   end)
   swaps:put(records, "create", function(...)

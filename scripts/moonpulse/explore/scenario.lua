@@ -48,7 +48,7 @@ function drawers.port(chance, self)
   if kind == "lost" then
     return { what = "port", kind = kind, at_s = chance:instant(self.lasts) }
   end
-  local most = self.facts.completes and 1 or 3 -- docs/reliability.md, what is known
+  local most = self.facts.completes or 3 -- docs/reliability.md, what is known
   return { what = "port", kind = kind, at_s = chance:instant(self.lasts), take = chance:draw(0, most),
     stall_ms = chance:pick { 0.4, 0.9, 2, 30, 700 } }
 end
@@ -200,7 +200,8 @@ function M.read(text)
 end
 
 -- devices of sessions: the one whose simulator is quick to play has most of the time that is explored
-local sessions = { "magventure", "magventure", "magventure", "magventure", "magventure", "magventure", "magventure",
+local sessions = { "magventure", "magventure", "magventure", "magventure", "magventure", "magventure",
+  "magventure",
   "magventure", "magventure", "rapid", "trigger", "pulsepal", "stimjim", "magstim200", "bistim", "duomag" }
 
 --- The run of a seed.

@@ -202,6 +202,7 @@ local function perform(context, options, path, twin)
     return not options.look and stops.listen_for_keys(job, quiet) or nil
   end, context.answers or options.look and {} or nil, options.answers)
   stage.keyboard = keyboard
+  stage.device.ask = function(question) return keyboard:ask(question, true) end
   record:start(core.clock_ns())
   listening:start(record.start_ns)
   record:manifest(manifests.of(context, "running"))

@@ -179,12 +179,12 @@ function Session:near(known) end
 --- What was written so since it was asked last is in the file.
 ---@param goes_on boolean it may; else the long way from here on
 ---@return boolean goes_on it does
+---@return integer contact_ns when something was sent or heard last (monotonic); 0: nothing was
 ---@return integer written pulses; the rest if it is above 0
 ---@return integer? onset_ns of the last row
 ---@return integer? number of its pulse in the plan
 ---@return integer? returned_ns of its write (monotonic)
 ---@return integer? told_ns when that was told
----@return integer? heard_ns when its reply came
 ---@return string? message why the rows could not be written
 function Session:near_over(goes_on) end
 

@@ -24,6 +24,12 @@ local function stalled_ns(run)
   return most
 end
 
+--- Where a write stalls, the simulator has no turn either: its times may be that much late.
+local function blurred_ns(run)
+  local stalls = troubles.has(run.scenario, "port", "stalled")
+  return stalls and stalls.stall_ms * 1e6 or 0
+end
+
 local function wanted_of(pulse)
   return pulse.row and pulse.row.wanted
 end
@@ -90,7 +96,7 @@ return {
     when = function(run) return has_pulses(run) and not run.scenario.trigger end,
     check = function(run)
       return each_interval(run, function(a, b)
-        local least_ns = run.facts.least_s(b.mso or 100) * 1e9
+        local least_ns = run.facts.least_s(b.mso or 100) * 1e9 - blurred_ns(run)
         if run.facts.pairs and b.row.number and a.row.number and b.at - a.at < 1e9 then
           return nil -- a pair of its own
         end
@@ -107,7 +113,7 @@ return {
       return each_interval(run, function(a, b)
         local first, second = wanted_of(a), wanted_of(b)
         local planned = first and second and second.ns - first.ns or 0
-        local least = planned - math.min(tolerance, planned / 2)
+        local least = planned - math.min(tolerance, planned / 2) - blurred_ns(run)
         return b.at - a.at < least - run.facts.clock_ns
           and ("pulses %d and %d are %.6f s apart, planned were %.6f s")
           :format(a.row.number, b.row.number, (b.at - a.at) / 1e9, planned / 1e9) or nil
