@@ -27,7 +27,7 @@ local function draw(name, seed)
     main[#main + 1] = { what = chance:once_in(3) and "fire" or "play", plan = plan }
     main[#main + 1] = chance:once_in(3) and { what = "mark", text = "behind" } or nil
     main[#main + 1] = chance:once_in(3) and { what = "disarm" } or nil
-    lasts = lasts + 1 + select(2, plans.stretches(plan))
+    lasts = lasts + 1 + plans.lasts(plan)
   end
   for _ = 1, chance:draw(1, 3) do
     other[#other + 1] = { what = "sleep", s = chance:instant(lasts / 3) }
