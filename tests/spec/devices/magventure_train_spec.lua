@@ -1,7 +1,7 @@
 -- Bursts and trains that a MagPro times itself: what is lowered to what, what is read back before it
 -- is enabled, and whole runs on the simulated one.
 local cjson = require "cjson"
-local driver = require "moonpulse.devices.magventure"
+local driver = require("moonpulse.driver.find").configure(require "moonpulse.devices.magventure")
 local mp = require "moonpulse"
 local shell = require "shell"
 local timing = require "moonpulse.lowering.device_trains"
