@@ -82,10 +82,11 @@ int mp_near_begin(lua_State *L)
 }
 
 /*
- * session:near_over(goes_on) -> goes_on, written, and if that is above 0 onset_ns (of the last
- * row), number, returned_ns, told_ns (of its pulse), heard_ns (of its reply) (monotonic but for
- * the row); after them nil, or why the rows could not be written. What the engine has written
- * since it was asked last is in the file. It goes on if it is to, and nothing has ended it.
+ * session:near_over(goes_on) -> goes_on, contact_ns (when something was sent or heard last,
+ * monotonic; 0: nothing was), written, and if that is above 0 onset_ns (of the last row),
+ * number, returned_ns, told_ns (of its pulse, monotonic), after them nil, or why the rows could
+ * not be written. What the engine has written since it was asked last is in the file. It goes
+ * on if it is to, and nothing has ended it.
  */
 int mp_near_over(lua_State *L)
 {
@@ -93,14 +94,14 @@ int mp_near_over(lua_State *L)
     struct mp_near_cut *cut = mp_check_near_cut(L, 1);
     cut->on = cut->on && lua_toboolean(L, 2);
     lua_pushboolean(L, cut->on);
+    lua_pushinteger(L, cut->contact_ns);
     lua_pushinteger(L, (lua_Integer)cut->written);
     if (cut->written == 0)
-        return 2;
+        return 3;
     lua_pushinteger(L, cut->onset_ns);
     lua_pushinteger(L, (lua_Integer)cut->number);
     lua_pushinteger(L, cut->returned_ns);
     lua_pushinteger(L, cut->told_ns);
-    lua_pushinteger(L, cut->heard_ns);
     cut->written = 0;
     if (mp_text_flush(&cut->text, &err) == MP_OK)
         return 7;

@@ -330,8 +330,8 @@ static int session_believed(lua_State *L)
     return 0;
 }
 
-/* session:stop([reason[, latch]]): the device is safe when this returns; latch is true: only the
- * latch is set, as a signal's handler, a foot switch or the guard's end sets it */
+/* session:stop([reason[, latch]]): the device is safe when this returns; latch is true: only
+ * the latch is set, as a signal's handler, a foot switch or the guard's end sets it */
 static int session_stop(lua_State *L)
 {
     struct mp_session *session = check_session(L);

@@ -56,6 +56,7 @@ enum mp_status mp_near_cut_begin(struct mp_near_cut *cut, const struct mp_near_k
         !keep(&own->proof, cut->texts[2], MP_NEAR_TEXT))
         return mp_fail(err, MP_ERANGE, "a reply or a text of its row is too long");
     cut->written = 0;
+    cut->contact_ns = 0;
     cut->first = cut->end;
     cut->on = true;
     return MP_OK;
@@ -94,6 +95,7 @@ bool mp_near_cut_outcome(struct mp_near_cut *cut, const struct mp_outcome *out, 
     }
     cut->pending[cut->end++ % MP_NEAR_PENDING] =
         (struct mp_near_pending){.out = *out, .told_ns = now_ns};
+    cut->contact_ns = out->returned_ns;
     if (!cut->alarm.is_set)
         mp_world_set(cut->world, &cut->alarm, now_ns + cut->known.patience_ns);
     return true;
@@ -127,7 +129,7 @@ static bool confirm(struct mp_near_cut *cut, int64_t now_ns)
     cut->written++;
     cut->known.confirmed++;
     cut->onset_ns = row.sent_ns;
-    cut->heard_ns = now_ns;
+    cut->contact_ns = now_ns;
     cut->number = out->send.number;
     cut->returned_ns = out->returned_ns;
     cut->told_ns = pulse->told_ns;

@@ -55,12 +55,12 @@ struct mp_near_cut {
     bool on;
     struct mp_near_known known; // its bytes are these
     char reply[MP_NEAR_BYTES], texts[3][MP_NEAR_TEXT];
+    int64_t contact_ns; // when something was sent or heard last
     // since it was asked last; the caller sets written back
     uint64_t written;
     // of the last of these
     uint64_t number;              // in its plan
     int64_t returned_ns, told_ns; // when its write had ended; when that was told
-    int64_t heard_ns;             // when its reply came
     int64_t onset_ns;             // of its row
     struct mp_near_pending pending[MP_NEAR_PENDING];
     uint32_t first, end; // places in pending, modulo MP_NEAR_PENDING

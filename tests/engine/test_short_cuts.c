@@ -250,6 +250,7 @@ static void a_pulse_and_its_reply_are_a_row(void)
     CHECK_INT(near.number, 1);
     CHECK_INT(near.known.confirmed, 4);
     CHECK_INT(near.onset_ns, MP_NS_PER_MS);
+    CHECK_INT(near.contact_ns, begin_ns + 20 * MP_NS_PER_MS);
     CHECK_STR(written(&near.text),
               "0.001000000\t0\tpulse\t5\tpulse\t11\t1000.000\t1000.000\t20000.000\t0.000\t"
               "1\t50\t50\tMSO\tdelivered\twell\thost\tread\n");
@@ -264,8 +265,13 @@ static void of_pulses_that_wait_none_is_lost(void)
     CHECK_INT(hear("donedamn", 60 * MP_NS_PER_MS), 4); // the rest is the caller's
     CHECK(!near.on);
     CHECK_INT(near.written, 1);
+    CHECK_INT(near.contact_ns, begin_ns + 60 * MP_NS_PER_MS);
     CHECK_INT(mp_near_cut_pending(&near)->out.send.number, 2);
     CHECK(mp_near_cut_pending(&near) == NULL);
+    end();
+    near_begins();
+    CHECK(tell(&second));
+    CHECK_INT(near.contact_ns, begin_ns + 50 * MP_NS_PER_MS);
     end();
 }
 

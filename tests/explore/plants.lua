@@ -203,6 +203,7 @@ return {
   -- process
   { "same-seed-same-bytes", runs.quiet, function(run) run.again.twin_text = run.again.twin_text .. "x" end,
     again = true },
+  { "short-cuts-change-nothing", runs.quiet, function(run) run.long_way.events_text = "" end, again = true },
   { "same-seed-same-end", runs.key, function(run) run.again.message = "stopped" end, again = true },
   { "time-is-real-again", runs.quiet, function(run) run.after.is_virtual = true end },
   { "no-task-left", runs.quiet, function(run) run.after.tasks = 1 end },

@@ -23,7 +23,8 @@ M.quiet = protocol()
 M.clock = protocol { troubles = { late } }
 M.key = protocol { troubles = { key } }
 M.key_and_clock = protocol { troubles = { key, late } }
-M.stalled = protocol { troubles = { { what = "port", kind = "stalled", at_s = 100, stall_ms = 30 } } }
+M.stalled = protocol { troubles = { { what = "clock", kind = "stall", who = "sender", at_s = 100,
+  for_ms = 30 } } }
 M.broken = protocol { troubles = { { what = "device", kind = "drop", at = 99 } } }
 M.stuck = protocol { troubles = { { what = "device", kind = "stuck-armed", at = 2 } } }
 M.full = protocol { troubles = { { what = "disk", kind = "full", at_s = 2.5 } } }

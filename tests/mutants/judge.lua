@@ -14,7 +14,8 @@ M.bound_s = 60
 
 -- of the C programs, those on a clock of their own
 local virtual_programs = {}
-for name in ([[dispatch_late flight_long port_wire unconfirmed trigger_virtual shortest stop_virtual ring stop
+for name in ([[dispatch_late safe
+  flight_long port_wire unconfirmed trigger_virtual shortest stop_virtual ring stop
   events flight_foreign]]):gmatch("%S+") do
   virtual_programs["test_" .. name] = true
 end
@@ -56,7 +57,8 @@ local function list(...)
   return all
 end
 
-local sending = { program "test_dispatch_late", program "test_flight_long", program "test_port_wire",
+local sending = { program "test_dispatch_late", program "test_safe",
+  program "test_flight_long", program "test_port_wire",
   program "test_unconfirmed", program "test_trigger_virtual", program "test_trigger", program "test_session",
   program "test_shortest", program("test_stop_virtual", "MP_QUICK=1"), program "test_dispatcher" }
 local sending_long = { program "test_stop_virtual", program("test_session_model", "MP_QUICK=1"),
@@ -117,11 +119,13 @@ local lists = {
   end },
   { "run/ending", function()
     return list(steady "experiment/virtual_experiment", spec "run/stop", spec "run/held_up", spec "run/ends",
-      spec "record/hung_disk", spec "run/run")
+      spec "record/replaced_record", spec "record/hung_disk", spec "run/run")
   end },
   { "safety/check_report", function() return list(steady "commands/check", gate, gate_long) end },
-  { "safety/drawn", function() return list(steady "safety/worst", steady("safety/check_worst",
-    { env = "MP_PLANS=20" }), gate, gate_long) end },
+  { "safety/drawn", function()
+    return list(steady "safety/drawn_meetings", steady "safety/worst",
+      steady("safety/check_worst", { env = "MP_PLANS=20" }), gate, gate_long)
+  end },
   { "safety/orders", function() return list(steady "safety/worst", steady("safety/check_worst",
     { env = "MP_PLANS=20" }), gate, gate_long) end },
   { "safety/given", function()
@@ -170,8 +174,8 @@ local lists = {
       spec "conformance/conformance")
   end },
   { "record/", function()
-    return list(steady "record/event_rows", steady "record/confirmations", steady "whole/one_path",
-      steady "whole/virtual_random",
+    return list(steady "record/event_rows", steady "record/confirmations", steady "record/ignored",
+      steady "whole/one_path", steady "whole/virtual_random",
       steady("whole/five_lists", { env = "MP_PLANS=40" }), spec "record/unproven_end",
       spec "record/replaced_record",
       steady "experiment/virtual_experiment", spec "record/record", spec("record/recover",
@@ -194,7 +198,7 @@ local lists = {
   end },
   { "devices/magventure", function()
     return of_driver("magventure", steady "devices/magventure_driver", steady "simulators/magventure_twin",
-      spec("devices/magventure_train"))
+      spec "devices/magventure_train", spec "devices/magventure_train_run")
   end },
   { "devices/magstim/", function() return of_driver("magstim200", units, steady "devices/rapid") end },
   { "devices/magstim200", function() return of_driver("magstim200", units) end },

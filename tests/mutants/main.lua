@@ -92,6 +92,8 @@ function Draw:before(mutant)
   elseif options.only and not ("%s %s %s %s"):format(mutant.part, mutant.path, mutant.kind, mutant.key)
     :find(options.only) then
     return { verdict = "left" }
+  elseif #judge.tests(mutant.path, options.steady) == 0 then
+    return { verdict = "left" }
   end
 end
 

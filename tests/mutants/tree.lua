@@ -7,7 +7,7 @@ local shell = require "shell"
 local M = {}
 
 -- what a compiler only warns of, and what no compiler of C++ would take: nobody's slip comes so far
-local strict = "-O2 -g -w -Werror=incompatible-pointer-types -Werror=int-conversion "
+local strict = "-O2 -g -Werror=incompatible-pointer-types -Werror=int-conversion "
   .. "-Werror=implicit-function-declaration"
 
 -- what waits for no clock may take so much longer where others work on the same machine
@@ -137,10 +137,13 @@ function Tree:test(test, seconds)
   local counts_s = test.steady and used_s(self) or took_s
   if status == 125 then
     error { judge = "this machine forbids namespaces (unshare): a mutant could do harm" }
-  elseif counts_s > seconds or took_s >= most_s - 0.1 then
-    return "hung", seconds
   end
-  return status == 0 and not (shell.read(self.log) or ""):find("\nnot ok ") and "passed" or "failed", counts_s
+  local said = "\n" .. (shell.read(self.log) or "")
+  local failed = said:find("\nnot ok ") or said:find("\ntests/%S+%.c:%d+: ")
+  if counts_s > seconds or took_s >= most_s - 0.1 then
+    return failed and "failed" or "hung", seconds
+  end
+  return status == 0 and not failed and "passed" or "failed", counts_s
 end
 
 --- What the first failure of the last test says, in a line.

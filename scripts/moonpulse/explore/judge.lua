@@ -104,6 +104,7 @@ function M.judge(self, scenario, how)
   end
   if how.again then
     run.again = evidence.read(play.run(scenario, self.folder, how.plant))
+    run.long_way = scenario.plan and evidence.read(play.run(scenario, self.folder, how.plant, true))
   end
   run.after = look_after(self, run)
   if how.after then

@@ -72,7 +72,7 @@ end
 local function attend(run, inside, put)
   local served, own = inside.served, getmetatable(inside)
   local receive, wire = served.receive, served.pty
-  run.wire, run.began_ns = wire, core.clock_ns()
+  run.served, run.wire, run.began_ns = served, wire, core.clock_ns()
   served.pty = overheard(run, wire)
   function served:receive(bytes, at_ns)
     local heard = run.heard
@@ -156,17 +156,24 @@ local function put_swaps(run, swaps)
   end)
   swaps:put(stops, "listen_for_keys", nothing)
   local session, start, create, flight = core.session, insides.start, records.create, core.flight
-  swaps:put(core, "flight", function(path, capacity) return flight(path, math.min(capacity, most_flight)) end)
+  swaps:put(core, "flight", function(path, capacity) -- a script's is made for any script
+    return flight(path, run.scenario.script and math.min(capacity, most_flight) or capacity)
+  end)
   swaps:put(core, "session", function(events)
     local made = session(events)
     run.sessions[#run.sessions + 1] = made
     return made
   end)
-  swaps:put(insides, "start", function(...)
+  swaps:put(insides, "start", function(driver, log, wrong, twin, far)
     if run.planned and run.scenario.flight then -- what only a run in real time has of its own
       assert(run.record:open_flight(run.planned.pulses, run.planned.marks))
     end
-    return attend(run, start(...), function(...) swaps:put(...) end)
+    if run.without_cuts then
+      run.job.cuts = nil
+    end
+    far = far and not run.without_cuts and not troubles.has(run.scenario,
+      "disk") -- its witness writes elsewhere
+    return attend(run, start(driver, log, wrong, twin, far), function(...) swaps:put(...) end)
   end)
   swaps:put(records, "create", function(...)
     local record, message = create(...)
@@ -211,11 +218,12 @@ end
 ---@param scenario moonpulse.explore.Scenario
 ---@param folder string an empty one
 ---@param plant fun(put: fun(owner: table, key: any, value: any), run: table)? what is planted, for tests
+---@param without_cuts boolean? without the short cuts of virtual time
 ---@return table run
-function M.run(scenario, folder, plant)
+function M.run(scenario, folder, plant, without_cuts)
   local run = { scenario = scenario, facts = facts.known[scenario.device], told = {}, stops = {}, met = {},
     heard = {}, replies = {}, sessions = {}, plays = {}, arms = {}, marks = {}, waiting = {},
-    tasks = core.tasks() }
+    tasks = core.tasks(), without_cuts = without_cuts }
   run.largest = function()
     return lfs.attributes(run.record.folder .. "/events.tsv", "size") or 0
   end

@@ -71,12 +71,33 @@ local function check_outputs(actions, limits, driver)
   end
 end
 
+--- A plan's actions in the order in which they are first fired.
+---@param lowering moonpulse.core.Lowering of prepare()
+---@param actions moonpulse.Action[]
+---@return moonpulse.Action[]
+function M.in_order(lowering, actions)
+  local list, known = {}, {}
+  lowering:rewind()
+  for kind, _, _, _, index in lowering.next, lowering do
+    if kind == "pulse" and not known[index] then
+      known[index] = true
+      list[#list + 1] = actions[index]
+      if #list == #actions then
+        break
+      end
+    end
+  end
+  lowering:rewind()
+  return list
+end
+
 --- Where a hand sets intensities: which, for each channel. A sentence; nil where the device sets them.
 ---@param driver moonpulse.Driver
 ---@param identity moonpulse.Identity?
 ---@param actions moonpulse.Action[]
+---@param when string? "before the run"
 ---@return string?
-function M.by_hand(driver, identity, actions)
+function M.by_hand(driver, identity, actions, when)
   local list = outputs.by_hand(driver.limits(identity), actions)
   if not list then
     return nil
@@ -86,7 +107,7 @@ function M.by_hand(driver, identity, actions)
     parts[i] = ("%sto %g %%MSO"):format(#list > 1 and ("channel %s "):format(action.channel) or "",
       action.mso)
   end
-  return ("set by hand at the stimulator%s before the run: %s"):format(#list > 1 and "s" or "",
+  return ("set by hand at the stimulator%s %s: %s"):format(#list > 1 and "s" or "", when or "before the run",
     table.concat(parts, ", "))
 end
 

@@ -270,7 +270,8 @@ function Record:pulse(number, planned_ns, sent_ns, late_ns, action, now_ns, stat
     self.last_number = base + #train.onsets
     return trains.start(self, train, { number = number, planned_ns = planned_ns, sent_ns = sent_ns,
       late_ns = late_ns, now_ns = now_ns, base = base, action = self.actions[action],
-      status = status, sooner_ns = sooner_ns or 0, left_ns = self.start_ns and self.start_ns + sent_ns or now_ns })
+      status = status, sooner_ns = sooner_ns or 0,
+      left_ns = self.start_ns and self.start_ns + sent_ns or now_ns })
   end
   local row = {
     event = "pulse", pulse = number + self.extra, engine_number = number, start = self.starts,

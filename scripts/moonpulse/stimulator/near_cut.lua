@@ -70,7 +70,7 @@ function Near:catch_up(goes_on)
   if not self.running then
     return
   end
-  local running, written, onset_ns, number, returned_ns, told_ns, heard_ns, message =
+  local running, contact_ns, written, onset_ns, number, returned_ns, told_ns, message =
     self.session:near_over(goes_on == true)
   self.running = running
   local stimulator, record = self.stimulator, self.record
@@ -78,8 +78,8 @@ function Near:catch_up(goes_on)
     record:written(written, onset_ns, number, self.action)
     record:wrote(not message, message)
     stimulator:has_given(self.action, self.frame, returned_ns, told_ns)
-    stimulator.contact_ns = math.max(stimulator.contact_ns, returned_ns, heard_ns)
   end
+  stimulator.contact_ns = math.max(stimulator.contact_ns, contact_ns)
   if running then
     return
   end

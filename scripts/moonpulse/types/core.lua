@@ -165,7 +165,7 @@ function core.hold(still) end
 ---@return integer
 function core.turns_here() end
 
---- Until time is real again, the sending thread wakes late, as the seed says: mostly by far less than the most.
+--- Until time is real again, the sending thread wakes late, as the seed says: mostly far less than the most.
 ---@param seed integer
 ---@param most_ns integer
 function core.be_late(seed, most_ns) end
@@ -412,6 +412,11 @@ function core.host() end
 --- Ask for a real-time priority below the dispatcher's: for simulators.
 ---@return boolean granted
 function core.prioritise() end
+
+--- From now on the kernel keeps this process to so much time of the processor, memory beyond what it has, and
+--- length of a file that it writes; a signal ends it there (of memory: there is no more).
+---@param most { seconds: integer, megabytes: integer, file_megabytes: integer }
+function core.confine(most) end
 
 --- How long so many bytes are on the wire.
 ---@param serial moonpulse.Serial

@@ -16,7 +16,7 @@ local Input = {}
 function Input:close() end
 
 ---@class moonpulse.core.ProcessOptions
----@field args string[] the program's path and its arguments, 1 to 32
+---@field args string[] the program's path and its arguments, 1 to 256
 ---@field on_line fun(line: string) of its standard output, without the line end; cut at 512 bytes
 ---@field on_exit fun(status: integer, signal: integer)
 ---@field inherit boolean? it reads and writes where we do: on_line is never called
@@ -159,7 +159,7 @@ function Session:play(lowering, start_ns) end
 
 --- The device is safe when this returns, and the outcomes were told. Nothing if it is not armed.
 ---@param reason string? of core.stops; "requested"
----@param latch boolean? only the latch is set, as a signal's handler, a foot switch or the guard's end sets it
+---@param latch boolean? only the latch is set, as a signal's handler, a foot switch or the guard's end does
 function Session:stop(reason, latch) end
 
 --- So many pulses since arming need no confirmation any more.
@@ -179,12 +179,12 @@ function Session:near(known) end
 --- What was written so since it was asked last is in the file.
 ---@param goes_on boolean it may; else the long way from here on
 ---@return boolean goes_on it does
+---@return integer contact_ns when something was sent or heard last (monotonic); 0: nothing was
 ---@return integer written pulses; the rest if it is above 0
 ---@return integer? onset_ns of the last row
 ---@return integer? number of its pulse in the plan
 ---@return integer? returned_ns of its write (monotonic)
 ---@return integer? told_ns when that was told
----@return integer? heard_ns when its reply came
 ---@return string? message why the rows could not be written
 function Session:near_over(goes_on) end
 

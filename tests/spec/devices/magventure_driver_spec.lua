@@ -1,5 +1,5 @@
 local chances = require "chance"
-local driver = require("moonpulse.driver.find").configure(require "moonpulse.devices.magventure")
+local driver = require("moonpulse.driver.find").configure((require "moonpulse.devices.magventure"))
 
 local function bin(hex)
   return (hex:gsub("%x%x", function(pair)

@@ -1,5 +1,5 @@
---- `moonpulse explore`: seeds from 1 on are clean, the same seed is the same run, faults in the product itself are
---- found, a finding is made small. MP_RUNS=N: so many seeds.
+--- `moonpulse explore`: seeds from 1 on are clean, the same seed is the same run, faults in the product
+--- itself are found, a finding is made small. MP_RUNS=N: so many seeds.
 local cjson = require "cjson"
 local core = require "moonpulse.core"
 local explore = require "moonpulse.commands.explore"
@@ -66,7 +66,8 @@ describe("explore", function()
         return enter(record, out, ...)
       end)
     end },
-    { "nothing-after-stop", function(put) put(require "moonpulse.run.stop_sources", "interrupt", function() end) end },
+    { "nothing-after-stop", function(put) put(require "moonpulse.run.stop_sources", "interrupt",
+      function() end) end },
     { "private", function(put) put(core, "create_file", function(path) return io.open(path, "w+") end) end },
     { "rows-in-order", function(put)
       put(require "moonpulse.record.order", "insert", function(record, row, key_ns)
@@ -96,7 +97,8 @@ describe("explore", function()
     it("finds a fault in the product by " .. plant[1], function()
       local found = {}
       for seed = 1, 150 do
-        local broken = judges.judge(judge, scenarios.draw(seed), { recover = seed % 4 == 0, plant = plant[2] })
+        local broken = judges.judge(judge, scenarios.draw(seed), { recover = seed % 4 == 0,
+          plant = plant[2] })
         for _, each in ipairs(broken) do
           found[each.name] = true
         end

@@ -71,8 +71,10 @@ describe("a run in virtual time with short cuts", function()
       driver, timing = triggers.apply(driver, assert(triggers.parse("sim"))), "host"
     end
     driver = setmetatable(given.driver or {}, { __index = driver })
+    local model = assert(devices.twin(driver))
     local record = assert(records.create(folder, "cut"))
     local job = { plan = plan, seed = 7, driver = driver, thresholds = { rmt = 50, amt = 45 }, cuts = cuts,
+      twin = given.far_side and given.far_side(model.new(devices.twin_settings(driver, model))),
       policy = { real = false }, timing = timing or "host", tolerance = 0.001, late = "abort",
       stop_line = "none" }
     local ok, outcome = pcall(inside.run, job, record, "max", { connected = nothing, prepared = nothing,
@@ -227,15 +229,17 @@ describe("a run in virtual time with short cuts", function()
   --- A simulator that does otherwise from its n-th pulse on.
   local function otherwise(n, change)
     return function(twin)
-      local pulses = 0
-      return setmetatable({ receive = function(_, bytes, now_ns)
-        local replies, log = twin:receive(bytes, now_ns)
-        pulses = pulses + (log and log[1] and log[1].event == "pulse" and 1 or 0)
-        if pulses == n and log and log[1] and log[1].event == "pulse" then
-          replies = change(table.unpack(replies))
+      local pulses, receive = 0, twin.receive
+      function twin.receive(self, bytes, now_ns)
+        local replies, log = receive(self, bytes, now_ns)
+        local fired = log and log[1] and log[1].event == "pulse"
+        pulses = pulses + (fired and 1 or 0)
+        if fired and pulses == n and replies and replies[1] then
+          replies = change(replies[1])
         end
         return replies, log
-      end }, { __index = twin })
+      end
+      return twin
     end
   end
 
@@ -259,6 +263,22 @@ describe("a run in virtual time with short cuts", function()
         local run = same(plan, { behind = otherwise(at, change) })
         assert.are.equal(0, run.far)
         assert.is_true(run.near > 10, what .. run.near)
+      end
+    end
+  end)
+
+  it("finds a reply that is missing on the other devices, too, when the long way does, and in its words", function()
+    for name, least in pairs { magventure = 2, rapid = 3, bistim = 6.3, magstim200 = 5.4 } do
+      local plan = mp.pulse(mp.mso(40)):times(7, { every = least })
+      for _, at in ipairs { 2, 5, 7 } do
+        for what, change in pairs {
+          missing = function() return {} end,
+          late = function(reply) return { { at_ns = reply.at_ns + 400000000, bytes = reply.bytes } } end,
+        } do
+          local run = same(plan, { name = name, far_side = otherwise(at, change) })
+          assert.is_true(what ~= "missing" or run.fault and run.fault:find("not confirmed", 1, true) ~= nil,
+            ("%s at %d: %s"):format(name, at, run.fault))
+        end
       end
     end
   end)

@@ -195,7 +195,7 @@ describe("an experiment whose plans end in a rest", function()
         for _ = 1, 2 do stim:play(plan) end
       end)
     ]]):format(rest))
-    local status, _, err = moonpulse("run %s/twice.lua --rmt 50 --device sim:trigger --tolerance 1000 "
+    local status, _, err = moonpulse("run %s/twice.lua --rmt 50 --device sim:trigger --speed max "
       .. "--out %s/%s", folder, folder, name)
     assert.are.equal(0, status, err)
     local rules = {}

@@ -43,10 +43,7 @@ return {
     when = function(run) return run.facts.arms and run.given[1] and run.scenario.device ~= "pulsepal" end,
     check = function(run)
       local at, state = 1, false
-      local pulses = {}
-      table.move(run.given, 1, #run.given, 1, pulses)
-      table.sort(pulses, function(a, b) return a.ns < b.ns end)
-      for _, pulse in ipairs(pulses) do
+      for _, pulse in ipairs(run.given) do
         while run.log[at] and (run.log[at].ns < pulse.ns or run.log[at].ns == pulse.ns
           and run.log[at].event == "arm") do
           local event = run.log[at].event

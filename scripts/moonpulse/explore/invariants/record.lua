@@ -24,8 +24,10 @@ local left_out = { late = true, close = true, setting = true, not_taken = true }
 local known = { delivered = true, sent = true, otherwise = true, late = true, close = true, setting = true,
   stopped = true, perhaps_sent = true, not_taken = true, passed = true }
 
-local header = table.concat({ "onset", "duration", "trial_type", "index", "event", "pulse", "onset_planned_us",
-  "onset_sent_us", "onset_confirmed_us", "lateness_us", "channel", "intensity_mso", "intensity", "intensity_ref",
+local header = table.concat({ "onset", "duration", "trial_type", "index", "event", "pulse",
+  "onset_planned_us",
+  "onset_sent_us", "onset_confirmed_us", "lateness_us", "channel", "intensity_mso", "intensity",
+    "intensity_ref",
   "status", "reply", "timed_by", "setting_proof" }, "\t") .. "\n"
 
 local function has_rows(run)
