@@ -71,8 +71,8 @@ local sending_long = { program "test_stop_virtual", program("test_session_model"
   program "test_stop_realtime" }
 
 local gate = { steady "safety/preflight", steady "safety/together", steady "safety/sessions",
-  steady "safety/gate_plans", steady "safety/safety_random", steady "safety/history", steady "safety/coverage",
-  steady "commands/check", steady "safety/safety" }
+  steady "safety/gate_plans", steady "safety/safety_random", steady "safety/history",
+  steady "safety/coverage", steady "commands/check", steady "safety/safety" }
 local gate_long = { spec "safety/gate", steady "safety/monotony",
   steady("safety/check_worst", { env = "MP_PLANS=8" }), steady "lowering/channels", steady "safety/worst" }
 
@@ -178,6 +178,7 @@ local lists = {
   end },
   { "record/", function()
     return list(steady "record/event_rows", steady "record/confirmations", steady "record/ignored",
+      steady "record/journal",
       explore(150), steady "run/short_cuts", steady "whole/virtual_random",
       steady("whole/five_lists", { env = "MP_PLANS=40" }), spec "record/unproven_end",
       spec "record/replaced_record",
