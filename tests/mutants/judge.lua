@@ -14,7 +14,8 @@ M.bound_s = 60
 
 -- of the C programs, those on a clock of their own
 local virtual_programs = {}
-for name in ([[dispatch_late safe play cut flight_long port_wire unconfirmed trigger_virtual shortest stop_virtual
+for name in ([[dispatch_late safe play cut flight_long port_wire unconfirmed trigger_virtual shortest
+  stop_virtual
   ring stop events flight_foreign short_cuts]]):gmatch("%S+") do
   virtual_programs["test_" .. name] = true
 end
