@@ -88,7 +88,7 @@ function M.main(text)
     for at = 1, #whole, most do
       out:write(whole:sub(at, at + most - 1), at + most > #whole and "." or "+", "\n")
     end
-    out:flush()
+    assert(out:flush()) -- nobody listens: who began it is gone, and it ends as well
   end)
 end
 
