@@ -50,7 +50,7 @@ end
 ---@param train table of prepare
 ---@param start { number: integer, planned_ns: integer, sent_ns: integer, late_ns: integer,
 ---   now_ns: integer, left_ns: integer, sooner_ns: integer, base: integer, action: moonpulse.Action,
----   status: string? } now_ns: when it is told; left_ns: when the device has it (monotonic), or sooner_ns before
+---   status: string? } now_ns: when it is told; left_ns: when the device has it (monotonic), or sooner
 function M.start(record, train, start)
   local onsets, confirms = train.onsets, train.confirms
   local group, spare = {}, confirms > 0 and train.spare // confirms
@@ -178,14 +178,13 @@ end
 --- ended, may have given all the rest.
 --- One that does gave what it has confirmed by then; the others were stopped. Where it does not
 --- confirm each pulse, those that were due while the stop was on its way are uncertain: a burst may
---- have been cut short. Nor is a pulse without confirmation surely none where one was lost before it.
+--- have been cut short.
 ---@param record moonpulse.Record
 ---@param disarmed boolean?
 function M.stopped(record, disarmed)
-  local lost = record.doubted ~= nil or #record.unsure > 0
   for _, row in ipairs(record.cut or {}) do
     if not row.status then
-      row.status = (not disarmed or row.doubtful and (lost or not row.alone)) and "perhaps_sent" or "stopped"
+      row.status = (not disarmed or row.doubtful and not row.alone) and "perhaps_sent" or "stopped"
     end
     if row.status ~= "delivered" and row.status ~= "otherwise" then
       record.pulses_skipped = record.pulses_skipped + 1
