@@ -132,7 +132,7 @@ describe("explore", function()
         local smallest = shrinks.shrink(scenario, breaks)
         assert.are.equal(1, #smallest.troubles)
         assert.are.equal(1, #smallest.plan.parts)
-        assert.is_true(shrinks.size(smallest) < shrinks.size(scenario) / 2)
+        assert.is_true(shrinks.size(smallest) < shrinks.size(scenario))
         return
       end
     end
