@@ -106,7 +106,8 @@ local lists = {
   end },
   { "^engine/session", function()
     return list(program "test_session", program "test_arming", program "test_port_wire",
-      program "test_unconfirmed", program("test_session_model", "MP_QUICK=1"), sending, virtual, program "test_memory", sending_long)
+      program "test_unconfirmed", program("test_session_model", "MP_QUICK=1"),
+      sending, virtual, program "test_memory", sending_long)
   end },
   { "^bindings/backstop", function()
     return list(program "test_backstop", spec "run/held_up", spec "run/signals", spec "run/ends_driver")
