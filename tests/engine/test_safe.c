@@ -3,6 +3,7 @@
  * before it. The port is made up: it takes so many bytes of each write as the test says.
  */
 #include "engine/port_backend.h"
+#include "tests/engine/chance.h"
 #include "tests/engine/rig.h"
 
 enum { WRITES_MAX = 64, ALL = 1000, GONE = -1 };
@@ -33,10 +34,11 @@ static enum mp_status take_some(struct mp_port *port, const void *bytes, size_t 
     return MP_OK;
 }
 
-static void discard(struct mp_port *port)
+static int discard(struct mp_port *port)
 {
     (void)port;
     scene.discards++;
+    return 0; // the port held nothing
 }
 
 static int nothing_queued(const struct mp_port *port)
@@ -68,6 +70,27 @@ static bool wait_until(int64_t deadline_ns)
     return true;
 }
 
+/* What the flight record says of the end: was the safe frame sent? */
+static bool recorded_as_safe(const char *path)
+{
+    struct mp_flight_reader *reader = NULL;
+    struct mp_flight_record record;
+    struct mp_error err = {0};
+    size_t ends = 0;
+    uint32_t safe = 0;
+    must(mp_flight_open(&reader, path, &err), &err);
+    while (mp_flight_next(reader, &record, NULL))
+        if (record.kind == MP_FLIGHT_STOPPED) {
+            ends++;
+            safe = record.action;
+        }
+    mp_flight_reader_close(reader);
+    (void)unlink(path);
+    CHECK_INT(ends, 1);
+    CHECK(safe <= 1);
+    return safe == 1;
+}
+
 /* One pulse, or none but a stop for that reason; the safe frame is so long. The last outcome.
  */
 static struct mp_outcome run(bool pulse, enum mp_stop reason, size_t safe_length)
@@ -76,11 +99,16 @@ static struct mp_outcome run(bool pulse, enum mp_stop reason, size_t safe_length
     struct mp_port port = {.ops = &ops, .fd = -1};
     struct mp_error err = {0};
     struct mp_lowering *l = NULL;
+    struct mp_flight *flight = NULL;
+    const char *path = scratch_path("safe");
+    must(mp_flight_create(&flight, path, 16, &err), &err);
+    CHECK(mp_flight_start(flight, 0, 0));
     rig.port = &port;
     rig.count = 0;
     scene.now_ns = MP_NS_PER_S;
     struct mp_dispatch_config config = rig_config(MP_LATE_ABORT, MP_NS_PER_MS);
     config.time = &clock.time;
+    config.arming.flight = flight;
     config.arming.safe_length = safe_length;
     config.arming.safe_line = safe_length == 0;
     must(mp_dispatcher_create_stepped(&rig.d, &config, &err), &err);
@@ -96,6 +124,8 @@ static struct mp_outcome run(bool pulse, enum mp_stop reason, size_t safe_length
     CHECK_INT(last.kind, MP_OUT_STOPPED);
     mp_dispatcher_destroy(rig.d);
     mp_lowering_destroy(l);
+    must(mp_flight_close(flight, &err), &err);
+    CHECK_INT(recorded_as_safe(path), last.safe_sent);
     rig.d = NULL;
     rig.port = NULL;
     return last;
