@@ -1,6 +1,7 @@
 #!/bin/sh
-# Run a command where a mutant can do no harm: processes of its own, which all end with it, /tmp its own, and
-# nothing writable but the folder TREE. usage: inside.sh TREE SECONDS COMMAND...
+# Run a command where a mutant can do no harm: processes of its own, which all end with it, /tmp and /dev/shm its
+# own (process ids are small there, and files are named by them), and nothing else writable but the folder TREE.
+# usage: inside.sh TREE SECONDS COMMAND...
 # Exit status: the command's; 137 if it was not over after SECONDS; 125 if this machine forbids namespaces.
 # build/times is what it used of the processor, as "times" of sh says it.
 set -u
@@ -9,7 +10,8 @@ if [ "$1" = --within ]; then
   shift 3
   {
     mkdir -p "$tree/build/tmp" && chmod 1777 "$tree/build/tmp" && mount --bind "$tree" "$tree" &&
-      mount --bind "$tree/build/tmp" /tmp && mount -o remount,bind,ro /
+      mount --bind "$tree/build/tmp" /tmp && mount -t tmpfs -o mode=1777 tmpfs /dev/shm &&
+      mount -o remount,bind,ro /
   } || exit 125
   cd "$tree" || exit 125
   timeout -s KILL "$seconds" "$@"

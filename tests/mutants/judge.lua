@@ -101,11 +101,13 @@ local lists = {
     return list(program "test_stop_line", { name = "test_stop_line_program",
       line = "sh tests/rig/run.sh build/tests/rig build/moonpulse" }, program "test_session")
   end },
-  { "^engine/guard", function() return list(program "test_guard", program "test_session",
-    spec "run/kill") end },
+  { "^engine/guard", function()
+    return list(program "test_guard", program "test_arming", program "test_session", spec "run/kill")
+  end },
   { "^engine/session", function()
-    return list(program "test_session", program "test_port_wire", program "test_unconfirmed",
-      program("test_session_model", "MP_QUICK=1"), sending, virtual, program "test_memory", sending_long)
+    return list(program "test_session", program "test_arming", program "test_port_wire",
+      program "test_unconfirmed", program("test_session_model", "MP_QUICK=1"),
+      sending, virtual, program "test_memory", sending_long)
   end },
   { "^bindings/backstop", function()
     return list(program "test_backstop", spec "run/held_up", spec "run/signals", spec "run/ends_driver")
