@@ -377,10 +377,10 @@ end
 ---@param sent_ns integer? the same; nil: nothing was sent
 ---@param status string
 ---@param reply string? also the text of a mark
----@param action integer? whose columns the row has
+---@param action integer|moonpulse.Action? whose columns the row has
 function Record:event(event, planned_ns, sent_ns, status, reply, action)
   self:add { event = event, planned_ns = planned_ns, sent_ns = sent_ns, status = status,
-    reply = reply, tail = action and self.tails[action] }
+    reply = reply, tail = action and (self.tails and self.tails[action] or fields(action)) }
 end
 
 --- What can be written so far goes to the disk.
