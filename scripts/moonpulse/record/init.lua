@@ -469,6 +469,7 @@ function Record:close()
   self:give_up()
   self:advance(math.maxinteger)
   self:wrote(self.file:flush())
+  self.moved = self.path and folders.again(self.folder)
   if self.path and not self.lost then
     self.replaced, self.changed = files.settle(self.file, self.path, self.index + 1, -- and the header
       self.sum:text())
