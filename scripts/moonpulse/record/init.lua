@@ -37,12 +37,12 @@ local function record_in(folder, path, file)
   }, Record)
 end
 
-local function new_record(folder, path)
-  local file, message = core.create_file(path)
+local function new_record(folder, path, beside)
+  local file, message = (beside and files.beside or core.create_file)(path)
   if not file then
     return nil, message
   end
-  return record_in(folder, path, file)
+  return record_in(folder, beside and path .. ".new" or path, file)
 end
 
 --- Make the folder <out>/<date>T<time>_<id> and open the record in it.
@@ -73,7 +73,7 @@ end
 ---@return moonpulse.Record? record
 ---@return string? message
 function M.rewrite(folder)
-  return new_record(folder, folder .. "/events.tsv.new")
+  return new_record(folder, folder .. "/events.tsv", true)
 end
 
 --- A record that is kept in memory only, for whoever wants to know and must not change anything.
@@ -427,7 +427,7 @@ function Record:manifest(manifest)
   local path, text = self.folder .. "/manifest.json", cjson.encode(manifest) .. "\n"
   local file, ok, message
   core.disk "manifest.json"
-  file, message = core.create_file(path .. ".new")
+  file, message = files.beside(path)
   ok = file
   if file then -- a full disk must not cost the manifest that is there
     ok, message = file:write(text)
