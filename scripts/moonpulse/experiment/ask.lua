@@ -142,7 +142,7 @@ function Keyboard:ask(question, person)
     end
     local answer = line:match("^%s*(.-)%s*$")
     if self.answers and not person or not self.keys then
-      print(answer) -- a terminal has shown it as it was typed
+      print(escapes.shown(answer)) -- a terminal has shown it as it was typed
     end
     if not choices then
       return answer

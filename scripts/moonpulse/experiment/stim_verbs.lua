@@ -271,7 +271,7 @@ local function play(self, who, plan, options, ahead_ns)
       ahead_ns = ahead_ns, at_ns = at_ns })
     self.plays = number -- from here on it counts: what was refused does not
     self.dose:begins(plan, admitted.seed, admitted.report, since_start(self, start_ns))
-    show:next_play(number, admitted, told)
+    show:next_play(number, admitted)
     stimulator:play(admitted, {
       number = number, start_ns = start_ns,
       on_start = function(from_ns) show:starts(from_ns) end,

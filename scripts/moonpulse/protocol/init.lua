@@ -2,6 +2,7 @@
 local blame = require "moonpulse.text.author_line"
 local building = require "moonpulse.compose.context"
 local compose = require "moonpulse.compose"
+local escapes = require "moonpulse.text.escapes"
 local intensities = require "moonpulse.compose.intensity"
 local sandbox = require "moonpulse.protocol.sandbox"
 local values_of = require "moonpulse.protocol.parameter_value"
@@ -69,7 +70,6 @@ local accepted = setmetatable({}, { __mode = "k" })
 local parameter_known = { default = "value", min = "?number", max = "?number", help = "?text",
   with_amt = "?intensity", needed = "?true or false" }
 
-local control = "[\0-\8\11-\31\127]" -- all but tab and newline
 
 local LONGEST, LONGEST_ID = 10000, 100 -- bytes; a folder's name has at most 255
 
@@ -81,8 +81,9 @@ function M.text_problem(key, value)
   local most = key == "id" and LONGEST_ID or LONGEST
   if #value > most then
     return ("%s has %d bytes, at most %d"):format(key, #value, most)
-  elseif value:find(control) then
-    return ("%s has control characters, which a terminal would obey"):format(key)
+  elseif escapes.shown(value, true) ~= value then -- tab and newline are let by
+    return ("%s has %s"):format(key, utf8.len(value) and "control characters, which a terminal would obey"
+      or "bytes that are no text: save the file as UTF-8")
   elseif key == "id" and not value:find("^[%w_\128-\255][%w_. \128-\255-]*$") then
     return ("id must be letters, digits and _ . - (a run's folder is named after it), not %q"):format(value)
   end

@@ -23,6 +23,17 @@ function M.keep(path)
   return ok and kept or nil, message
 end
 
+--- A file that is written beside another one, as NAME.new: a folder that has its name gives way.
+---@param path string NAME
+---@return file*?
+---@return string? message
+function M.beside(path)
+  if lfs.symlinkattributes(path .. ".new", "mode") == "directory" then
+    M.keep(path .. ".new")
+  end
+  return core.create_file(path .. ".new")
+end
+
 --- Copy what the open file has, whatever became of its name.
 local function copy(fd, path)
   local from <close>, message = io.open("/proc/self/fd/" .. fd, "rb")
@@ -30,7 +41,7 @@ local function copy(fd, path)
     return nil, message
   end
   local to
-  to, message = core.create_file(path .. ".new")
+  to, message = M.beside(path)
   if not to then
     return nil, message
   end

@@ -44,6 +44,22 @@ function M.make(out, name, group)
   return folder
 end
 
+--- Make a run's folder again, for its owner only, if somebody moved or removed it.
+---@param folder string
+---@return string? note what was done; nil: it is there, or cannot be made
+function M.again(folder)
+  if lfs.symlinkattributes(folder, "mode") then
+    return nil
+  end
+  local parent = folder:match("^(.*)/[^/]+$")
+  if parent and parent ~= "" then
+    make_folders(parent)
+  end
+  return core.make_folder(folder, false) and ("%s: another program moved or removed this folder during the "
+    .. "run; it was made again, for events.tsv and manifest.json: what else the run wrote went with the old "
+    .. "one"):format(folder) or nil
+end
+
 --- Remove a folder with all that is in it; of a link the link, never what it leads to.
 ---@param folder string one that this program made
 function M.remove(folder)

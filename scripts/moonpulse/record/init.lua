@@ -37,12 +37,12 @@ local function record_in(folder, path, file)
   }, Record)
 end
 
-local function new_record(folder, path)
-  local file, message = core.create_file(path)
+local function new_record(folder, path, beside)
+  local file, message = (beside and files.beside or core.create_file)(path)
   if not file then
     return nil, message
   end
-  return record_in(folder, path, file)
+  return record_in(folder, beside and path .. ".new" or path, file)
 end
 
 --- Make the folder <out>/<date>T<time>_<id> and open the record in it.
@@ -73,7 +73,7 @@ end
 ---@return moonpulse.Record? record
 ---@return string? message
 function M.rewrite(folder)
-  return new_record(folder, folder .. "/events.tsv.new")
+  return new_record(folder, folder .. "/events.tsv", true)
 end
 
 --- A record that is kept in memory only, for whoever wants to know and must not change anything.
@@ -377,10 +377,10 @@ end
 ---@param sent_ns integer? the same; nil: nothing was sent
 ---@param status string
 ---@param reply string? also the text of a mark
----@param action integer? whose columns the row has
+---@param action integer|moonpulse.Action? whose columns the row has
 function Record:event(event, planned_ns, sent_ns, status, reply, action)
   self:add { event = event, planned_ns = planned_ns, sent_ns = sent_ns, status = status,
-    reply = reply, tail = action and self.tails[action] }
+    reply = reply, tail = action and (self.tails and self.tails[action] or fields(action)) }
 end
 
 --- What can be written so far goes to the disk.
@@ -427,7 +427,7 @@ function Record:manifest(manifest)
   local path, text = self.folder .. "/manifest.json", cjson.encode(manifest) .. "\n"
   local file, ok, message
   core.disk "manifest.json"
-  file, message = core.create_file(path .. ".new")
+  file, message = files.beside(path)
   ok = file
   if file then -- a full disk must not cost the manifest that is there
     ok, message = file:write(text)
@@ -469,6 +469,7 @@ function Record:close()
   self:give_up()
   self:advance(math.maxinteger)
   self:wrote(self.file:flush())
+  self.moved = self.path and folders.again(self.folder)
   if self.path and not self.lost then
     self.replaced, self.changed = files.settle(self.file, self.path, self.index + 1, -- and the header
       self.sum:text())

@@ -48,10 +48,26 @@ local function fits(entry, play)
     or entry.kind ~= "mark" and play.wire_ns[entry.frame] ~= nil and play.actions[entry.action] ~= nil
 end
 
+--- The rows of settings that the device was told between two plans, up to told_ns (from the run's start).
+local function tell_sets(record, sets, told_ns)
+  while sets[1] and sets[1].told_ns <= told_ns do
+    local set = table.remove(sets, 1)
+    record:event("set_intensity", set.at_ns, set.at_ns, "sent", nil, set.action)
+  end
+end
+
+--- A stop threw away what the port still held: of the plan, and of what was told after it.
+local function cut(record, entry, sets, run_ns, latency_ns)
+  local told_last = sets[1] and sets[1].latency_ns
+  tell_sets(record, sets, entry.sent_ns - run_ns)
+  outcomes.cut(record, entry.planned_ns, latency_ns or told_last or 0)
+end
+
 --- Write the rows of one plan; true where it came to its end.
 ---@param list table[] its flight records
 ---@param play table what the journal or the manifest says of it
----@param times { run_ns: integer, next_ns: integer? } the run's start, and when the plan after it was begun
+---@param times { run_ns: integer, next_ns: integer?, sets: table[] } the run's start, when the plan after it
+---   was begun, and what the device was told between them
 ---@param given moonpulse.GivenValues of the run
 ---@return boolean finished
 ---@return integer unfit records that are not of such a plan
@@ -69,9 +85,11 @@ local function replay(record, list, play, times, driver, given)
       outcomes.enter(record, outcome_of(entry, play.start_ns, play), facts, entry.sent_ns)
     elseif entry.kind == "confirm" then
       confirm(record, entry, run_ns, driver, given)
-    elseif entry.kind == "stopped" and not halted then
-      outcomes.cut(record, entry.planned_ns, play.latency_ns)
-      record:halt(entry.sent_ns)
+    elseif entry.kind == "stopped" then
+      cut(record, entry, times.sets, run_ns, play.latency_ns)
+      if not halted then
+        record:halt(entry.sent_ns)
+      end
       halted = true
     elseif entry.kind == "left" then
       record:stopped(entry.action == 2)
@@ -83,6 +101,7 @@ local function replay(record, list, play, times, driver, given)
     record:halt(last_ns, "perhaps_sent")
   end
   record:stopped(false)
+  tell_sets(record, times.sets, math.maxinteger)
   return finished, unfit
 end
 
@@ -119,6 +138,18 @@ local function next_play(entries, i)
       return entries[k]
     end
   end
+end
+
+--- What the device was told from entry i on, up to the next plan.
+local function sets_after(entries, i)
+  local sets = {}
+  for k = i + 1, #entries do
+    if entries[k].kind == "play" then
+      break
+    end
+    sets[#sets + 1] = entries[k].kind == "set" and entries[k] or nil
+  end
+  return sets
 end
 
 local function pulses_in(part)
@@ -160,6 +191,17 @@ local function unasked_before(record, list, driver)
   end
 end
 
+--- What the device was told before the first plan.
+local function sets_before(record, entries, run)
+  local sets = sets_after(entries, 0)
+  for _, entry in ipairs(sets[1] and run.parts and run.parts[0] or {}) do
+    if entry.kind == "stopped" then
+      cut(record, entry, sets, run.flight.start_ns)
+    end
+  end
+  tell_sets(record, sets, math.maxinteger)
+end
+
 --- The rows of an entry of the journal; its pulses, and whether it came to its end.
 ---@param run table what all entries have in common
 local function replay_entry(record, entries, i, run)
@@ -181,7 +223,7 @@ local function replay_entry(record, entries, i, run)
   local part = run.parts and (run.parts[entry.play] or {})
     or part_between(flight.list, entry.from_ns, follower and follower.from_ns or math.maxinteger)
   local finished, unfit = replay(record, part, entry, { run_ns = flight.start_ns,
-    next_ns = follower and follower.from_ns }, run.driver, run.given)
+    next_ns = follower and follower.from_ns, sets = sets_after(entries, i) }, run.driver, run.given)
   if unfit > 0 then
     run.said[#run.said + 1] = ("%s: %d record%s of flight.bin %s not of such a plan: what was sent is not "
       .. "known"):format(name, unfit, unfit == 1 and "" or "s", unfit == 1 and "is" or "are")
@@ -223,10 +265,13 @@ function M.all(record, flight, entries, driver, said)
     run.parts, run.starts = parts_of(flight.list)
     unasked_before(record, flight.list, driver)
   end
+  sets_before(record, entries, run)
   for i, entry in ipairs(entries) do
     if entry.kind == "mark" then
       record:event("mark", entry.at_ns, nil, "passed", entry.text)
-    elseif not is_experiment or is_its_own(entry, run) then
+    elseif entry.kind == "play" and is_experiment and not is_its_own(entry, run) then
+      tell_sets(record, sets_after(entries, i), math.maxinteger)
+    elseif entry.kind == "play" then -- with the settings behind it
       run.known[entry.play or 0] = true
       local pulses, finished = replay_entry(record, entries, i, run)
       planned, complete = planned + pulses, complete and finished

@@ -198,6 +198,9 @@ local of_facts = { { "latency_ns", nanoseconds }, { "confirms", flag, true }, { 
     true } }
 local of_play = { { "play", whole(1, (1 << 24) - 1), true }, { "start_ns", instant }, { "from_ns", instant },
   { "seed", whole(-(1 << 53), 1 << 53), true }, { "pulses", whole(0, most_pulses) } }
+local of_setting = { { "told_ns", whole(0, 1 << 53) }, { "at_ns", whole(0, 1 << 53) },
+  { "latency_ns", nanoseconds } }
+-- of older versions
 local of_set = { { "at_ns", whole(0, 1 << 53) }, { "action", whole(1, most_pulses) } }
 
 local function facts_of(from, where, room)
@@ -267,8 +270,12 @@ function M.entry(entry, room)
       local mark = take(from, { { "at_ns", instant }, { "text", text } }, "mark")
       mark.kind = "mark"
       return mark
+    elseif from.kind == "set" then
+      local set = take(from, of_setting, "set")
+      set.kind, set.action = "set", action_of(from.action, "set.action", room)
+      return set
     elseif from.kind ~= "play" then
-      error({ unfit = "it is neither a plan nor a mark" }, 0)
+      error({ unfit = "it is neither a plan, a setting nor a mark" }, 0)
     end
     local play, facts = take(from, of_play, "play"), facts_of(from, "play", room)
     for key, value in pairs(play) do

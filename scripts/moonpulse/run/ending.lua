@@ -4,6 +4,7 @@ local core = require "moonpulse.core"
 local escapes = require "moonpulse.text.escapes"
 local faults = require "moonpulse.simulation.faults"
 local ignored = require "moonpulse.record.ignored"
+local lfs = require "lfs"
 local manifests = require "moonpulse.run.manifest"
 local numbers = require "moonpulse.text.numbers"
 local refusals = require "moonpulse.text.refusal"
@@ -58,6 +59,9 @@ end
 
 --- What to do about a record that is not whole.
 local function remedy(record)
+  if not lfs.attributes(record.folder, "mode") then
+    return "the run's folder is gone; if it was moved: moonpulse recover FOLDER, where it is now"
+  end
   if record.changed then
     return record.flight and "flight.bin has every pulse: moonpulse recover " .. record.folder
       or "run it again"
@@ -195,6 +199,9 @@ function M.conclude(context, outcome)
   if not report_path then
     M.line("note", "%s: the record is whole without it; make room, then: moonpulse recover %s", why,
       record.folder)
+  end
+  if record.moved then
+    M.line("note", "%s", escapes.shown(record.moved))
   end
   if record.replaced then
     M.line("note", "%s", escapes.shown(record.replaced))

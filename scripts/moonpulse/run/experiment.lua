@@ -111,6 +111,7 @@ local function make_stage(context, stimulator, journal, looking)
   stimulator.on_wake = function() stage.waiting:wake() end
   local show = shows.new(context, journal, stage.draws)
   show.slow_ns = stimulator.slow_ns
+  stimulator.on_set = function(...) show:set(...) end
   stage.device = devices.new(stimulator, show, stage.waiting)
   stage.triggers = triggers.new(stage.waiting, stimulator.link.session, function(text)
     stimulator:lost_with(text)

@@ -110,12 +110,16 @@ function Show:check_room(who, plan)
   end
 end
 
-local function index_of(actions, action)
-  for i, each in ipairs(actions) do
-    if each == action then
-      return i
-    end
-  end
+--- The device was told a setting for a plan, which may be refused or stopped all the same.
+---@param action moonpulse.Action
+---@param told_ns integer when it was sent, monotonic
+---@param at_ns integer when the device had it
+function Show:set(action, told_ns, at_ns)
+  local start_ns = self.record.start_ns
+  self.record:event("set_intensity", at_ns - start_ns, at_ns - start_ns, "sent", nil, action)
+  self.journal:write("set", { told_ns = told_ns - start_ns, at_ns = at_ns - start_ns,
+    latency_ns = math.floor(self.context.job.driver.latency * 1e9),
+    action = manifests.plain_actions({ action })[1] })
 end
 
 --- What the safety gate has against it, each sentence once; the record keeps what was said.
@@ -136,8 +140,7 @@ end
 --- Plan number k is about to be played.
 ---@param k integer
 ---@param admitted moonpulse.Admitted
----@param told { action: moonpulse.Action, at_ns: integer }[] for the plan, before it starts (monotonic)
-function Show:next_play(k, admitted, told)
+function Show:next_play(k, admitted)
   local context, record = self.context, self.record
   local facts = catalogue.measure(admitted.plan, admitted.seed)
   record:next_play(admitted.actions, context.job.driver, self.slow_ns)
@@ -146,12 +149,6 @@ function Show:next_play(k, admitted, told)
   local play = manifests.flight_facts { lowering = admitted.lowering, actions = admitted.actions,
     driver = context.job.driver, tolerance = context.job.tolerance }
   play.from_ns, play.play, play.seed, play.pulses = core.clock_ns(), k, admitted.seed, facts.pulses
-  play.sets = {}
-  for i, each in ipairs(told) do
-    local set = { at_ns = each.at_ns - record.start_ns, action = index_of(admitted.actions, each.action) }
-    play.sets[i] = set
-    record:event("set_intensity", set.at_ns, set.at_ns, "sent", nil, set.action)
-  end
   self.play, self.sent_before = play, record.pulses_sent
   local in_order = lower.in_order(admitted.lowering, admitted.actions)
   local doses = lower.dose(in_order, context.job.thresholds, true)

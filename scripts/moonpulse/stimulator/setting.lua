@@ -129,11 +129,14 @@ local function set_one(self, output, action)
   end
   local now_ns = core.clock_ns()
   listening:tell(action, now_ns)
+  local wire_ns = core.wire_ns(driver.serial, #bytes)
   if #bytes > 0 then
     self.link:write(bytes)
     self.contact_ns = now_ns
   end
-  local wire_ns = core.wire_ns(driver.serial, #bytes)
+  if self.on_set then -- whatever becomes of the plan
+    self.on_set(action, now_ns, now_ns + wire_ns)
+  end
   M.follows(self, core.clock_ns() + wire_ns, lead)
   await_settings(self)
   self:tell_believed()

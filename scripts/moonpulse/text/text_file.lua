@@ -28,7 +28,7 @@ function M.read(path, kind)
   return text or ""
 end
 
---- The same, line by line.
+--- The same, line by line; without the mark that some editors put before a text (U+FEFF).
 ---@param path string
 ---@return string[]? lines
 ---@return string? message
@@ -37,6 +37,7 @@ function M.lines(path)
   if not text then
     return nil, message
   end
+  text = text:gsub("^\xEF\xBB\xBF", "")
   local list = {}
   for line in (text == "" and "" or text:gsub("\n$", "") .. "\n"):gmatch("([^\n]*)\n") do
     list[#list + 1] = line

@@ -407,4 +407,19 @@ describe("an experiment in virtual time", function()
       assert.is_truthy(err:find(expected[2], 1, true), err)
     end
   end)
+
+  it("takes answers from a file with a mark of its editor, and shows no control character", function()
+    shell.write(folder .. "/ask.lua", [[local mp = require "moonpulse"
+      return mp.experiment(function(run)
+        print(#run:ask("first?"))
+        print(#run:ask("second?"))
+      end)]])
+    shell.write(folder .. "/answers", "\xEF\xBB\xBFyes\na\27[2Jb\n")
+    local status, out, err = shell.moonpulse(folder, ("run %s/ask.lua --speed max --answers %s/answers --out "
+      .. "%s/runs"):format(folder, folder, folder))
+    assert.are.equal(0, status, err)
+    assert.matches("first? yes\n3\n", out, 1, true)
+    assert.matches("second? a\\x1B[2Jb\n6\n", out, 1, true)
+    assert.is_nil(out:find("\27", 1, true))
+  end)
 end)

@@ -65,8 +65,8 @@ describe("recover", function()
       local judge, cut = judges.new(folder), 0
       for seed = 1, seeds do
         local _, run = judges.judge(judge, draw(name, seed), { recover = true })
-        assert.is_true(run.recovered ~= nil or run.start_ns == nil, ("seed %d was not recovered: %s"):format(seed,
-          tostring(run.message))) -- else it was not even connected
+        assert.is_true(run.recovered ~= nil or run.start_ns == nil, ("seed %d was not recovered: %s"):format(
+          seed, tostring(run.message))) -- else it was not even connected
         for _, each in ipairs(recovery) do
           local why = each.when(run) and each.check(run)
           assert.is_falsy(why, ("seed %d: %s: %s"):format(seed, each.name, tostring(why)))
@@ -95,5 +95,28 @@ describe("recover", function()
       end
     end
     assert.is_true(perhaps > 0, "no train was cut")
+  end)
+
+  it("has a row of each setting that was sent, also for a plan that was refused after it", function()
+    local function pulse(mso) return { parts = { { kind = "pulse", value = mso, ref = "MSO" } } } end
+    local judge = judges.new(folder)
+    for _, name in ipairs { "magventure", "magstim200", "bistim", "rapid", "duomag" } do
+      local script = { { what = "arm", plan = pulse(30) }, { what = "fire", plan = pulse(70), ahead = 0.03 },
+        { what = "sleep", s = 2 } }
+      for _, last in ipairs { { what = "mark", text = "end" }, { what = "fire", plan = pulse(70) } } do
+        local _, run = judges.judge(judge, { seed = 1, device = name, kind = "experiment", timing = "host",
+          late = "abort", tolerance_ms = 5, catches = true, troubles = {},
+          script = { { script[1], script[2], script[3], last } } }, { recover = true })
+        local settings = 0
+        for _, row in ipairs(evidence.rows(run.events_text)) do
+          if row.event == "set_intensity" then
+            assert.are.equal("70 sent", ("%d %s"):format(row.mso, row.status))
+            settings = settings + 1
+          end
+        end
+        assert.are.equal(1, settings, name)
+        assert.are.equal(run.events_text, run.recovered.text, name)
+      end
+    end
   end)
 end)

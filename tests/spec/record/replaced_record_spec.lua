@@ -14,7 +14,9 @@ describe("events.tsv", function()
     .. "printf 9 | dd of=events.tsv bs=1 seek=$at conv=notrunc 2>/dev/null"
   -- runs by name: the shell command that meets the run's events.tsv in its middle
   local meetings = { replaced = replaced, linked = linked, removed = "rm events.tsv", missing = ":",
-    emptied = ": >events.tsv", edited = edit, edited_later = ":", damaged = ":", terabyte = ":" }
+    emptied = ": >events.tsv", edited = edit, edited_later = ":", damaged = ":", terabyte = ":", fresh = ":",
+    folder_moved = "cd ..; mv * ../elsewhere", folder_removed = "rm -r \"$PWD\"",
+    out_removed = "rm -r \"$(dirname \"$PWD\")\"" }
   local results = {}
 
   setup(function() -- all at the same time: they mostly wait
@@ -66,6 +68,18 @@ describe("events.tsv", function()
     end
     assert.are.equal(10, #pulses)
   end
+
+  it("has every row when the run's folder was moved or removed: it is made again, which is said", function()
+    for _, name in ipairs { "folder_moved", "folder_removed", "out_removed" } do
+      local status, said, path = run(name)
+      assert.are.equal(0, status, said)
+      assert_whole(path)
+      assert.matches("moved or removed this folder during the run; it was made again", said, 1, true)
+      assert.are.equal("completed", fixture.manifest(path).status)
+      assert.is_string(shell.read(path .. "/report.html"))
+    end
+    assert.is_string(shell.read(folder .. "/elsewhere/flight.bin"))
+  end)
 
   it("has every row when another file was put in its place, which stays", function()
     for name, kept in pairs { replaced = "mine\n$", linked = false } do
@@ -150,6 +164,19 @@ describe("events.tsv", function()
     local again, _, why = shell.moonpulse(folder, "recover " .. path)
     assert.are.equal(2, again)
     assert.matches("there is nothing to recover", why)
+  end)
+
+  it("is written, and so is the manifest, where somebody's folder has the name of the new file", function()
+    local _, _, path = run "fresh"
+    for _, name in ipairs { "events.tsv.new", "manifest.json.new" } do
+      shell.sh(folder, ("mkdir -p %s/%s/mine"):format(path, name))
+    end
+    os.remove(path .. "/events.tsv")
+    local code, _, err = shell.sh(folder, ("%s recover %s"):format(shell.program, path))
+    assert.are.equal(0, code, err)
+    assert_whole(path)
+    assert.is_not_nil(require "lfs".attributes(path .. "/events.tsv.new.replaced/mine", "mode"))
+    assert.is_not_nil(require "lfs".attributes(path .. "/manifest.json.new.replaced/mine", "mode"))
   end)
 
   it("of an ended run that became a terabyte of nothing is not read through", function()

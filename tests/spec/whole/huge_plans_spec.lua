@@ -216,6 +216,8 @@ describe("a small plan file with huge work", function()
 
   it("has texts that no terminal obeys, and an id that leads out of no folder", function()
     for head, words in pairs {
+      ['name "a\xc2\x9b31mred"\n'] = "x.plan:2: name has control characters, which a terminal would obey",
+      ['name "a \xe2\x80\xaered"\n'] = "x.plan:2: name has control characters, which a terminal would obey",
       ['name "\\x1b]0;title\\x07"\n'] = "x.plan:2: name has control characters, which a terminal would obey",
       ['id "../../x"\n'] = "x.plan:2: id must be letters, digits and _ . -",
       ['cite "' .. ("n"):rep(10001) .. '"\n'] = "x.plan:2: cite has 10001 bytes, at most 10000" } do
