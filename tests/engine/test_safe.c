@@ -33,10 +33,11 @@ static enum mp_status take_some(struct mp_port *port, const void *bytes, size_t 
     return MP_OK;
 }
 
-static void discard(struct mp_port *port)
+static int discard(struct mp_port *port)
 {
     (void)port;
     scene.discards++;
+    return 0;
 }
 
 static int nothing_queued(const struct mp_port *port)

@@ -14,9 +14,9 @@ M.bound_s = 60
 
 -- of the C programs, those on a clock of their own
 local virtual_programs = {}
-for name in ([[dispatch_late safe
-  flight_long port_wire unconfirmed trigger_virtual shortest stop_virtual ring stop
-  events flight_foreign]]):gmatch("%S+") do
+for name in ([[dispatch_late safe play cut flight_long port_wire unconfirmed trigger_virtual shortest
+  stop_virtual
+  ring stop events flight_foreign short_cuts]]):gmatch("%S+") do
   virtual_programs["test_" .. name] = true
 end
 
@@ -42,8 +42,14 @@ local function steady(name, options)
   return spec(name, options)
 end
 
-local virtual = { steady "simulation/slack", steady "whole/one_path",
-  steady("whole/virtual_random"), spec "stimulator/after_pulse" }
+--- So many whole runs in virtual time with everything going wrong, each judged by what must hold.
+local function explore(runs)
+  return { name = "explore", steady = true,
+    line = ("build/moonpulse explore --seed 1 --runs %d --first --as-it-is --jobs 1"):format(runs) }
+end
+
+local virtual = { steady "simulation/slack", explore(150), steady "run/short_cuts",
+  steady "whole/virtual_random", spec "stimulator/after_pulse" }
 
 local function list(...)
   local all = {}
@@ -57,26 +63,25 @@ local function list(...)
   return all
 end
 
-local sending = { program "test_dispatch_late", program "test_safe",
-  program "test_flight_long", program "test_port_wire",
-  program "test_unconfirmed", program "test_trigger_virtual", program "test_trigger", program "test_session",
-  program "test_shortest", program("test_stop_virtual", "MP_QUICK=1"), program "test_dispatcher" }
+local sending = { program "test_dispatch_late", program "test_safe", program "test_play",
+  program "test_cut",
+  program "test_flight_long", program "test_port_wire", program "test_unconfirmed",
+  program "test_trigger_virtual", program "test_trigger", program "test_session", program "test_told",
+  program "test_short_cuts", program "test_shortest", program("test_stop_virtual", "MP_QUICK=1"),
+  program "test_dispatcher" }
 local sending_long = { program "test_stop_virtual", program("test_session_model", "MP_QUICK=1"),
   program "test_stop_realtime" }
 
 local gate = { steady "safety/preflight", steady "safety/together", steady "safety/sessions",
   steady "safety/gate_plans", steady "safety/safety_random", steady "safety/history",
-    steady "safety/coverage",
-  steady "commands/check", steady "safety/safety" }
-local gate_long = { spec "safety/gate", steady "safety/monotony", steady("safety/check_worst",
-  { env = "MP_PLANS=8" }),
-  steady "lowering/channels", steady "safety/worst" }
+  steady "safety/coverage", steady "commands/check", steady "safety/safety" }
+local gate_long = { spec "safety/gate", steady "safety/monotony",
+  steady("safety/check_worst", { env = "MP_PLANS=8" }), steady "lowering/channels", steady "safety/worst" }
 
 local function of_driver(name, ...)
   return list(steady("devices/vectors"), ..., steady("commands/decode"),
     steady("whole/five_lists", { env = "MP_PLANS=40", only = "on " .. name .. "," }),
-    steady("stimulator/settings", { only = "on " .. name .. " in virtual" }),
-    steady("whole/one_path", { only = name }),
+    steady("stimulator/settings", { only = "on " .. name .. " in virtual" }), explore(150),
     steady("conformance/conformance", { only = name }), spec "stimulator/unasked",
       spec "stimulator/unanswered",
     steady "conformance/conformance_mutant", steady "commands/devices_command")
@@ -146,7 +151,7 @@ local lists = {
     return list(gate, steady "experiment/dose", gate_long)
   end },
   { "stimulator/admission", function()
-    return list(steady "whole/one_path", steady "lowering/refusal_words", spec "safety/gate",
+    return list(explore(150), steady "run/short_cuts", steady "lowering/refusal_words", spec "safety/gate",
       spec "lowering/channels",
       steady "experiment/dose", steady "experiment/virtual_experiment", steady "whole/cases_devices", virtual)
   end },
@@ -175,7 +180,8 @@ local lists = {
   end },
   { "record/", function()
     return list(steady "record/event_rows", steady "record/confirmations", steady "record/ignored",
-      steady "whole/one_path", steady "whole/virtual_random",
+      steady "record/journal",
+      explore(150), steady "run/short_cuts", steady "whole/virtual_random",
       steady("whole/five_lists", { env = "MP_PLANS=40" }), spec "record/unproven_end",
       spec "record/replaced_record",
       steady "experiment/virtual_experiment", spec "record/record", spec("record/recover",
@@ -184,7 +190,7 @@ local lists = {
         spec "record/private")
   end },
   { "^engine/flight", function()
-    return list(program "test_flight", program "test_flight_foreign", program "test_flight_long",
+    return list(program "test_flight_foreign", program "test_flight", program "test_flight_long",
       program "test_dispatcher", spec("record/recover", { env = "MP_QUICK=1" }), spec "run/kill")
   end },
   { "^engine/events", function() return list(program "test_events", steady "record/event_rows") end },

@@ -60,8 +60,8 @@ local counted = { found = true, survived = true, explained = true }
 local Draw = {}
 Draw.__index = Draw
 
-local function new_draw(options, known)
-  local everything, explained = draw.everything("."), notes.read("tests/mutants/explained.tsv")
+local function new_draw(options, known, root)
+  local everything, explained = draw.everything(root), notes.read("tests/mutants/explained.tsv")
   local shares, names = draw.shares(options.count)
   local self = setmetatable({ options = options, known = known, explained = explained, shares = shares,
     names = names, parts = {}, by_key = {}, verdicts = {} }, Draw)
@@ -138,7 +138,7 @@ local function usual_s(times, tree, test)
   if not usual then
     for _ = 1, 2 do -- a busy machine may spoil one of them
       local how, took = tree:test(test, 240)
-      local ran = test.program or test.line:find("rig/run.sh", 1, true) or tree:ran()
+      local ran = not test.line:find("tests/specs.lua", 1, true) or tree:ran()
       if how == "passed" and ran then
         usual = took
         break
@@ -212,7 +212,7 @@ local function save(path, mutant, verdict)
 end
 
 local function work(run, number)
-  local tree = trees.copy(lfs.currentdir(), ("%s/%s/tree-%d"):format(lfs.currentdir(), folder, number))
+  local tree = trees.copy(run.root, ("%s/tree-%d"):format(run.own, number))
   while not run.problem and os.time() < run.until_s do
     local mutant = run.draw:next()
     if mutant then
@@ -254,7 +254,7 @@ local function one(run, key)
   if not mutant then
     return "no fault has the key " .. key
   end
-  local tree = trees.copy(lfs.currentdir(), ("%s/%s/one/tree"):format(lfs.currentdir(), folder))
+  local tree = trees.copy(run.root, run.own .. "/tree-1")
   report.show(mutant)
   local verdict, why = tried(run, tree, mutant)
   if not verdict then
@@ -269,7 +269,8 @@ local function main(options)
     io.write(help)
     return 0
   end
-  local own = options.key and folder .. "/one" or folder -- whose copies of the sources these are
+  -- a copy of all that others are made from: who works on the sources meanwhile is not mixed up with a fault
+  local own = ("%s/%s%s"):format(lfs.currentdir(), folder, options.key and "/one" or "")
   os.execute("mkdir -p " .. own)
   local lock <close> = not options.list and core.lock_folder(own) or nil
   if not lock and not options.list then
@@ -284,8 +285,10 @@ local function main(options)
   for name, row in pairs(notes.read(folder .. "/times.tsv")) do
     times[name] = tonumber(row.seconds)
   end
-  local run = { options = options, path = path, times = times, judged = 0, began_s = os.time(),
-    until_s = os.time() + options.minutes * 60, draw = new_draw(options, notes.read(path)) }
+  local root = options.list and "." or trees.copy(lfs.currentdir(), own .. "/sources").path
+  local run = { options = options, path = path, times = times, judged = 0, began_s = os.time(), own = own,
+    root = root, until_s = os.time() + options.minutes * 60,
+    draw = new_draw(options, notes.read(path), root) }
   if options.list then
     report.list(run)
     return 0

@@ -32,6 +32,8 @@ describe("explore", function()
     assert.are.equal(0, #sum.found, table.concat(lines, "\n"))
     assert.are.equal(count, sum.runs)
     if count >= 1000 then
+      assert.is_true(sum.cover["script's play"]["to its end"] > count / 10)
+      assert.is_true(sum.cover["script's play"]["ended before"] > 10)
       for group, least in pairs { device = 8, verb = 14, ["trouble met"] = 18, stop = 12, reason = 12 } do
         local met = 0
         for _ in pairs(sum.cover[group]) do
