@@ -74,7 +74,7 @@ end
 function M.limits()
   return {
     channels = 1, by_hand = by_hand,
-    intensity = { min = 0, max = 100, step = 0.001 },
+    intensity = { min = 0, max = 100, step = 1 },
     shortest_interval = function() return 0 end,
     why = "as fast as the trigger pulses fit: the stimulator behind it is not known, its own limits are "
       .. "yours to keep",

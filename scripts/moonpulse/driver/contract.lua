@@ -1,5 +1,6 @@
 --- What a driver must be (docs/drivers.md), checked when it loads: what is missing, and where.
 local core = require "moonpulse.core"
+local lfs = require "lfs"
 
 local M = {}
 
@@ -112,26 +113,75 @@ local function check_commands(driver, problems)
   end
 end
 
+local function is_number(value)
+  return math.type(value) == "integer" or math.type(value) == "float" and value > -math.huge
+    and value < math.huge
+end
+
+--- The intensities that a device can give: what is wrong with their range, or nil.
+local function range_fault(range)
+  for _, key in ipairs { "min", "max", "step" } do
+    if not is_number(range[key]) then
+      return ("intensity.%s is %s: it must be a number, in %%MSO"):format(key, tostring(range[key]))
+    end
+  end
+  if range.step <= 0 or range.step > 100 then
+    return ("intensity.step is %g: it must be over 0, like 1 where the device takes whole %%MSO"):format(
+      range.step)
+  elseif range.min < 0 or range.max <= 0 or range.min > range.max then
+    return ("intensity is from %g to %g %%MSO: min must be 0 or more, and max not below it"):format(range.min,
+      range.max)
+  elseif range.highest ~= nil and not (is_number(range.highest) and range.highest >= range.min) then
+    return ("intensity.highest is %s: a number not below min, or nothing"):format(tostring(range.highest))
+  end
+end
+
+--- What is wrong with limits(nil) as a whole; nil where nothing is.
+local function limits_fault(limits)
+  local range = type(limits) == "table" and limits.intensity
+  if type(limits) ~= "table" or type(range) ~= "table" or type(limits.shortest_interval) ~= "function"
+    or type(limits.why) ~= "string" then
+    return "must return { channels = 1, intensity = { min =, max =, step = }, shortest_interval = "
+      .. "function(action) ... end, why = \"...\" }"
+  elseif math.type(limits.channels) ~= "integer" or limits.channels < 1 then
+    return ("channels is %s: it must be a whole number from 1 on"):format(tostring(limits.channels))
+  elseif limits.longest_rest ~= nil and not (is_number(limits.longest_rest) and limits.longest_rest > 0) then
+    return ("longest_rest is %s: seconds over 0, or nothing"):format(tostring(limits.longest_rest))
+  elseif limits.output ~= nil
+    and (type(limits.output) ~= "function" or type(limits.shortest_across) ~= "function")
+    or limits.output == nil and limits.shortest_across ~= nil then
+    return "where each output is a stimulator of its own, output = function(action) ... end and "
+      .. "shortest_across = function(action) ... end are both needed"
+  elseif limits.by_hand ~= nil and type(limits.by_hand) ~= "string" then
+    return "by_hand is a sentence: why there is one intensity a run"
+  end
+  local fault = range_fault(range)
+  local ok, least = pcall(limits.shortest_interval, { channel = "1", mso = range.max })
+  return fault or ok and not (is_number(least) and least >= 0)
+    and ("shortest_interval returns %s: it must be seconds, 0 or more"):format(tostring(least)) or nil
+end
+
 local function check_limits(driver, problems)
   if type(driver.limits) ~= "function" then
     return
   end
   local ok, limits = pcall(driver.limits, nil)
-  local range = ok and type(limits) == "table" and limits.intensity
-  if not ok then
-    problems[#problems + 1] = "limits(nil) fails: " .. tostring(limits)
-  elseif type(limits) ~= "table" or math.type(limits.channels) ~= "integer"
-    or type(range) ~= "table" or not (range.min and range.max and range.step)
-    or type(limits.shortest_interval) ~= "function" or type(limits.why) ~= "string" then
-    problems[#problems + 1] = "limits(nil) must return { channels = 1, intensity = { min =, max =, "
-      .. "step = }, shortest_interval = function(action) ... end, why = \"...\" }"
-  elseif limits.output ~= nil
-    and (type(limits.output) ~= "function" or type(limits.shortest_across) ~= "function")
-    or limits.output == nil and limits.shortest_across ~= nil then
-    problems[#problems + 1] = "limits(nil): where each output is a stimulator of its own, output = "
-      .. "function(action) ... end and shortest_across = function(action) ... end are both needed"
-  elseif limits.by_hand ~= nil and type(limits.by_hand) ~= "string" then
-    problems[#problems + 1] = "limits(nil): by_hand is a sentence: why there is one intensity a run"
+  local fault = not ok and "fails: " .. tostring(limits) or ok and limits_fault(limits)
+  if fault then
+    problems[#problems + 1] = "limits(nil): " .. fault
+  end
+end
+
+--- The simulator is found when a run needs it, and that its file is there when the driver is loaded.
+local function check_simulator(driver, problems)
+  local name = driver.simulator
+  if type(name) ~= "string" or not name:find("%.lua$") then
+    return
+  end
+  local path = name:find("^/") and name or (driver.folder or ".") .. "/" .. name
+  if lfs.attributes(path, "mode") ~= "file" then
+    problems[#problems + 1] = ("simulator is %q, and there is no file %s: write it, or leave simulator out")
+      :format(name, path)
   end
 end
 
@@ -157,6 +207,7 @@ function M.problems(driver)
   end
   check_commands(driver, problems)
   check_limits(driver, problems)
+  check_simulator(driver, problems)
   return problems
 end
 

@@ -98,13 +98,13 @@ local function key_of(part)
   return table.concat(words, ";")
 end
 
---- Keep what was said against a part. Of what is refused the smallest part is the cause: what lies around it
+--- Keep what was said against a part. The smallest part that is refused is the cause: what lies around it
 --- would be taken piece by piece.
 local function keep_refusal(self, part, why, view)
   self.refused[#self.refused + 1] = { part = part, why = why, origin = view.origin or "" }
 end
 
---- The refusal that holds for an action, or of the whole plan: of the smallest part with it, the first in time.
+--- The refusal that holds for an action, or for the plan: of the smallest parts the first.
 local function cause(refused, action)
   local smallest
   for _, each in ipairs(refused) do
@@ -307,14 +307,15 @@ end
 ---@return { part: moonpulse.Part, program: table }[] programs by their number
 ---@return boolean host is there a repetition that stays ours
 ---@return string? why what was said of the smallest part that was refused
----@return fun(action: moonpulse.Action): { why: string, origin: string }? cause the same, of those with action
+---@return fun(action: moonpulse.Action): { why: string, origin: string }? cause of those with action
 function M.split(plan, mode, driver, given)
   if mode == "host" or not driver.encode.train then
-    return plan, {}, true, mode ~= "host" and ("the %s times single pulses only"):format(
-      driver.description) or nil, function() end
+    local why = mode ~= "host" and ("the %s times single pulses only"):format(driver.description) or nil
+    return plan, {}, true, why, function() return why and { why = why, origin = "" } end
   end
-  local self = { mode = mode, identity = given.identity, resolve = given.resolve, host_can = given.host_can,
-    train = driver.encode.train, held = {}, known = {}, programs = {}, done = {}, possible = {}, refused = {} }
+  local self = { mode = mode, identity = given.identity, resolve = given.resolve,
+    host_can = given.host_can, train = driver.encode.train, held = {}, known = {}, programs = {}, done = {},
+    possible = {}, refused = {} }
   local new = replace(self, plan, "")
   local smallest = cause(self.refused)
   return new, self.programs, self.host or false, smallest and smallest.why or self.together,

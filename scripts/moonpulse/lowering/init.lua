@@ -231,9 +231,9 @@ local function lasting(action, driver)
     math.max(program.over or program.busy, last)
 end
 
---- Two actions that do not go together in a run: where one of them is no train, why the device does not time it.
+--- Two actions that do not go together in a run: where one of them is no train, why it is none.
 local function refuse_change(from, to, driver, why, cause)
-  local first = cause and cause_of(cause, from, to)
+  local first = (from.train or to.train) and cause_of(cause, from, to)
   if first then
     refuse("limit", "the %s does not time the pulses of %s%s itself: %s; and it does not go from %s to %s "
       .. "within a run, pulse by pulse: %s", driver.description, M.describe(from.train and to or from),
@@ -371,10 +371,11 @@ local function prepare(given, mode)
   end
   check_outputs(actions, limits, driver)
   encode(lowering, actions, driver, limits, cause)
-  check(lowering, actions, driver, limits, { progress = given.progress, cause = cause, drawn = function(violation)
-    return violations.drawn(violation, { plan = plan, seed = given.seed, serial = driver.serial,
-      latency = driver.latency })
-  end })
+  check(lowering, actions, driver, limits, { progress = given.progress, cause = cause,
+    drawn = function(violation)
+      return violations.drawn(violation, { plan = plan, seed = given.seed, serial = driver.serial,
+        latency = driver.latency })
+    end })
   if limits.longest_rest then
     check_rests(lowering, actions, driver, limits.longest_rest)
   end

@@ -318,11 +318,11 @@ describe("a MagPro whose model is declared", function()
   it("is refused where it says that it is another, and taken where it is that one", function()
     local function connect(model)
       local io = { options = { model = model } }
-      function io:transact(_, name)
+      function io.transact(_, _, name)
         return name == "get_status2" and { model = "R30", serial = 1, enabled = 0 }
           or { model = "R30", mode = "Standard", waveform = "Biphasic", burst_pulses = 2, ipi_ms = 20 }
       end
-      function io:fault(text, ...) error(text:format(...), 0) end
+      function io.fault(_, text, ...) error(text:format(...), 0) end
       return pcall(plain.connect, io)
     end
     local ok, problem = connect "X100"

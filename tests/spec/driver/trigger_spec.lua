@@ -181,7 +181,7 @@ describe("a run whose pulses go another way", function()
   it("fires a byte box, and says who sets the intensity", function()
     local code, out, err, record = run(train, "--device sim:trigger --device-option value=4")
     assert.are.equal(0, code, err)
-    assert.has.match("set by hand at the stimulator", out)
+    assert.has.match("set by hand at the stimulator before the run: to 41 %MSO", out, 1, true)
     assert.has.match("the stimulator is as armed as you left it", out)
     assert.is_nil(out:find("says that it is disabled"))
     local seen = {}
@@ -192,7 +192,7 @@ describe("a run whose pulses go another way", function()
     assert.are.equal("set00 " .. ("pulse04 set00 "):rep(6) .. "set00", table.concat(seen, " "))
     assert.are.equal(6, #record.rows)
     for _, row in ipairs(record.rows) do
-      assert.are.same({ "pulse", "40.5", "sent", "n/a" },
+      assert.are.same({ "pulse", "41", "sent", "n/a" }, -- what the operator is told to set
         { row.event, row.intensity_mso, row.status, row.onset_confirmed_us })
     end
   end)

@@ -119,7 +119,7 @@ describe("a refusal of an interval that is drawn", function()
 
   it("says nothing of chance where the interval is fixed", function()
     local fixed = mp.pulse(mp.mso(40)) .. mp.rest(1) .. mp.pulse(mp.mso(40))
-    for _, plan in ipairs { fixed, fixed .. mp.rest(5, 7) .. mp.pulse(mp.mso(40)) } do
+    for _, plan in ipairs { fixed, fixed .. mp.rest { min = 5, max = 7 } .. mp.pulse(mp.mso(40)) } do
       local text = refusal(plan, "bistim", {})
       assert.is_truthy(text:find("too fast for the Magstim BiStim", 1, true), text)
       assert.is_falsy(text:find("drawn", 1, true), text)

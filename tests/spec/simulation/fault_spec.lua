@@ -312,6 +312,23 @@ describe("the options of faults", function()
     end
   end)
 
+  it("of a reply in a row of fast pulses are made up for by the next, to the end of the row", function()
+    shell.write(folder .. "/row.lua", [[local mp = require "moonpulse"
+      return mp.protocol { id = "row", name = "Row", plan = function()
+        return mp.train { pulses = 40, hz = 20, intensity = mp.mso(40) } end }]])
+    for _, timing in ipairs { "host", "auto" } do
+      for fault, expected in pairs {
+        ["delay@3"] = { 0, "^$" }, -- by the end of the row it has come
+        ["drop@3"] = { 4, "pulse 40 was not confirmed" }, ["delay@40"] = { 4, "pulse 40 was not confirmed" },
+      } do
+        local status, _, err = shell.moonpulse(folder, ("run %s/row.lua --timing %s --speed max --fault %s "
+          .. "--out %s/runs"):format(folder, timing, fault, folder))
+        assert.are.equal(expected[1], status, timing .. " " .. fault .. ": " .. err)
+        assert.matches(expected[2], err)
+      end
+    end
+  end)
+
   it("end with 2 where they make no sense", function()
     local cases = {
       { "run itbs600 --amt 50 --fault melt@3", "the kinds are drop, flip" },
