@@ -9,8 +9,11 @@
 #   make check               format, luacheck, static analysis, sanitized and the tests
 #   make bench               the benchmark, about 6 minutes; BENCH=--quick, --long or --ci
 #   make fuzz SECONDS=60     libFuzzer over the reply parser of each driver, so long for each (clang)
+#   make mutants             300 small faults, planted one at a time: is each found? MUTANTS=--help says more
 #   make fuzz-records        run folders, damaged in 10,000 ways, given to recover, report and check --participant
 #   make fuzz-commands       10,000 command lines of random options and values
+#   make explore HOURS=1     whole runs in virtual time with everything going wrong, for so long, and what must
+#                            hold of them; RUNS=N instead, FROM=N the first seed (docs/reliability.md)
 #   make install PREFIX=...  program, library (also for stock Lua), protocols, manual and documentation;
 #                            make uninstall takes them away again
 #
@@ -62,7 +65,7 @@ BENCH    ?=
 SECONDS  ?= 60
 
 .PHONY: all demo test test-programs bench bench-programs check format format-check lint valgrind fuzz \
-        fuzz-records fuzz-commands install uninstall clean deps deps-check sanitized
+        fuzz-records fuzz-commands explore mutants install uninstall clean deps deps-check sanitized
 all: $B/moonpulse $B/lib/moonpulse/core.so
 	@echo "$B/moonpulse is built"
 
@@ -161,6 +164,11 @@ fuzz: deps
 	@$(MAKE) --no-print-directory all $B/fuzz/decode_fuzz
 	@sh tests/fuzz/run.sh $B $(SECONDS)
 
+HOURS ?=
+RUNS  ?= 1000
+explore: all
+	@$B/moonpulse explore --seed $(FROM) $(if $(HOURS),--hours $(HOURS),--runs $(RUNS))
+
 # RECORDS and COMMANDS: how many; FROM: the first of them, so that another run tries others
 RECORDS  ?= 10000
 COMMANDS ?= 10000
@@ -173,6 +181,13 @@ fuzz-records: deps
 fuzz-commands: deps
 	@$(MAKE) --no-print-directory all
 	@mkdir -p $B/fuzz && MOONPULSE=$B/moonpulse $B/moonpulse lua tests/fuzz/commands.lua $B/fuzz/commands $(COMMANDS) $(FROM)
+
+# what a fault is planted in and what finds it: tests/mutants/; always a plain build, which it copies
+MUTANTS ?=
+
+mutants: deps
+	@$(MAKE) --no-print-directory SANITIZE= test-programs
+	@build/moonpulse lua tests/mutants/main.lua $(MUTANTS)
 
 format:
 	clang-format -i $(C_FILES)

@@ -1,6 +1,7 @@
 #include "bindings/backstop_core.h"
 
 #include "bindings/armed.h"
+#include "bindings/disk.h"
 #include "bindings/modules.h"
 #include "bindings/outlet.h"
 #include "bindings/tasks.h"
@@ -72,7 +73,13 @@ void mp_backstop_signal(void)
 
 void mp_backstop_armed(void)
 {
+    atomic_store(&backstop.armed, true);
     atomic_store(&backstop.answer, NOT_ASKED);
+}
+
+const char *mp_backstop_folder(void)
+{
+    return atomic_load(&backstop.have_folder) ? backstop.folder : "";
 }
 
 void mp_backstop_unsafe(void)
@@ -175,11 +182,13 @@ static void begin_run(void)
     atomic_store(&backstop.run, number);
     atomic_store(&backstop.stopped, number << REASON_BITS);
     atomic_store(&backstop.left, number << REASON_BITS);
+    atomic_store(&backstop.armed, false);
     atomic_store(&backstop.unsafe, false);
     atomic_store(&backstop.answer, NOT_ASKED);
     atomic_store(&backstop.have_folder, false);
     where[0] = '\0';
     mp_outlet_begin();
+    mp_disk_begin();
 }
 
 /*

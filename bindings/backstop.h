@@ -54,6 +54,8 @@ void mp_backstop_stopped(enum mp_stop reason);
 void mp_backstop_signal(void);
 /* Something is armed: what the device said before is no longer so. Loop thread. */
 void mp_backstop_armed(void);
+/* The folder of the run; "" if it has none yet. Any thread. */
+const char *mp_backstop_folder(void);
 /* The safe frame of what was armed could not be sent. Loop thread. */
 void mp_backstop_unsafe(void);
 /* The loop has turned. Loop thread. */

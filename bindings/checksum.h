@@ -12,7 +12,8 @@
 struct mp_checksum *mp_check_sum(lua_State *L, int arg);
 /* Push its 16 hexadecimal digits. */
 void mp_push_sum(lua_State *L, const struct mp_checksum *sum);
-/* The sum of all bytes of an open file; false, with errno, if it cannot be read. */
+/* The sum of all bytes of an open file; false, with errno, if it cannot be read, or is large
+ * and nearly all of it was never written (EFBIG). */
 bool mp_sum_file(int fd, struct mp_checksum *sum);
 
 #endif

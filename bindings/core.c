@@ -105,5 +105,6 @@ int luaopen_moonpulse_core(lua_State *L)
     mp_open_limited(L);
     mp_open_signals(L);
     mp_open_backstop(L);
+    mp_open_disk(L);
     return 1;
 }

@@ -1,3 +1,4 @@
+/* outcome.c - see outcome.h. */
 #include "bindings/outcome.h"
 
 #include <lauxlib.h>

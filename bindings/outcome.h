@@ -12,7 +12,8 @@
  * the plan, see moonpulse.Outcome (types.lua): send, number, planned_ns, due_ns, entered_ns,
  * returned_ns, in nanoseconds from the plan's start; action and frame from 1, of a mark its
  * text (of schedule, which may be NULL) instead. stopped: at_ns (monotonic), safe_sent (the
- * port took the whole safe frame), safes (so many).
+ * port took the whole safe frame), safes (so many), cut_ns (monotonic; nil: nothing that was
+ * sent is in doubt). out NULL: {what = "overdue"}.
  */
 void mp_push_outcome(lua_State *L, const struct mp_outcome *out,
                      const struct mp_schedule *schedule);

@@ -8,7 +8,7 @@
 
 #define PROCESS "moonpulse.process"
 
-enum { ARGS_MAX = 32, LINE_MAX_BYTES = 512 };
+enum { ARGS_MAX = 256, LINE_MAX_BYTES = 512 };
 
 /* Freed when it is released and its three handles have closed. */
 struct process {
@@ -193,7 +193,7 @@ static int process_new(lua_State *L)
     lua_getfield(L, 1, "args");
     luaL_argcheck(L, lua_istable(L, -1), 1, "args must be a list");
     lua_Integer count = luaL_len(L, -1);
-    luaL_argcheck(L, count >= 1 && count <= ARGS_MAX, 1, "1 to 32 args expected");
+    luaL_argcheck(L, count >= 1 && count <= ARGS_MAX, 1, "1 to 256 args expected");
     for (lua_Integer i = 1; i <= count; i++) {
         lua_geti(L, -1, i);
         args[i - 1] = luaL_checkstring(L, -1); // the table keeps it alive

@@ -330,26 +330,15 @@ static int session_believed(lua_State *L)
     return 0;
 }
 
-/* session:stop([reason]): the device is safe when this returns */
+/* session:stop([reason[, latch]]): the device is safe when this returns; latch is true: only
+ * the latch is set, as a signal's handler, a foot switch or the guard's end sets it */
 static int session_stop(lua_State *L)
 {
     struct mp_session *session = check_session(L);
     enum mp_stop reason = mp_stop_find(luaL_optstring(L, 2, "requested"));
     luaL_argcheck(L, reason != MP_STOP_COUNT && reason != MP_STOP_NONE, 2,
                   "there is no such reason to stop");
-    mp_session_stop(session, reason);
-    return 0;
-}
-
-/* session:latch(reason): a stop as a signal handler, a foot switch or the guard's end makes it
- */
-static int session_latch(lua_State *L)
-{
-    struct mp_session *session = check_session(L);
-    enum mp_stop reason = mp_stop_find(luaL_checkstring(L, 2));
-    luaL_argcheck(L, reason != MP_STOP_COUNT && reason != MP_STOP_NONE, 2,
-                  "there is no such reason to stop");
-    mp_session_latch(session, reason);
+    (lua_toboolean(L, 3) ? mp_session_latch : mp_session_stop)(session, reason);
     return 0;
 }
 
@@ -474,7 +463,6 @@ void mp_open_session(lua_State *L)
                                        {"arm", session_arm},
                                        {"play", session_play},
                                        {"stop", session_stop},
-                                       {"latch", session_latch},
                                        {"confirmed", session_confirmed},
                                        {"state", session_state},
                                        {"acknowledge", session_acknowledge},

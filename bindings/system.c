@@ -10,10 +10,12 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <sched.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/random.h>
+#include <sys/resource.h>
 #include <unistd.h>
 #include <uv.h>
 
@@ -70,6 +72,52 @@ static int prioritise(lua_State *L)
     const struct sched_param param = {.sched_priority = 10};
     lua_pushboolean(L, sched_setscheduler(0, SCHED_FIFO, &param) == 0);
     return 1;
+}
+
+static int limit_to(int what, rlim_t most)
+{
+    struct rlimit limit;
+    if (getrlimit(what, &limit) != 0)
+        return -1;
+    limit.rlim_cur = most < limit.rlim_max ? most : limit.rlim_max;
+    return setrlimit(what, &limit);
+}
+
+/* What this process has taken of what RLIMIT_DATA counts. */
+static rlim_t data_bytes(void)
+{
+    unsigned long pages = 0;
+    FILE *file = fopen("/proc/self/statm", "re");
+    if (file == NULL)
+        return 0;
+    if (fscanf(file, "%*u %*u %*u %*u %*u %lu", &pages) != 1)
+        pages = 0;
+    (void)fclose(file);
+    return (rlim_t)pages * (rlim_t)sysconf(_SC_PAGESIZE);
+}
+
+/*
+ * core.confine{seconds=, megabytes=, file_megabytes=}: from now on this process may compute no
+ * longer (SIGXCPU ends it), take no more memory, write no longer file (SIGXFSZ): for a script
+ * of somebody else that is only looked at. The kernel keeps to it, whatever runs.
+ */
+static int confine(lua_State *L)
+{
+    static const char *const keys[] = {"seconds", "megabytes", "file_megabytes"};
+    static const int limits[] = {RLIMIT_CPU, RLIMIT_DATA, RLIMIT_FSIZE};
+    luaL_checktype(L, 1, LUA_TTABLE);
+    for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
+        lua_getfield(L, 1, keys[i]);
+        rlim_t most = (rlim_t)mp_check_integer(L, -1, 1, 1 << 20);
+        if (limits[i] != RLIMIT_CPU)
+            most <<= 20;
+        if (limits[i] == RLIMIT_DATA)
+            most += data_bytes();
+        if (limit_to(limits[i], most) != 0)
+            return luaL_error(L, "the system sets no limit to %s", keys[i]);
+        lua_pop(L, 1);
+    }
+    return 0;
 }
 
 /* core.wire_ns(serial, bytes) -> how long so many bytes are on the wire, in nanoseconds */
@@ -214,6 +262,7 @@ void mp_open_system(lua_State *L)
                                          {"draw", draw},
                                          {"host", host},
                                          {"prioritise", prioritise},
+                                         {"confine", confine},
                                          {"wire_ns", wire_ns},
                                          {"terminal_width", terminal_width},
                                          {"screen", screen},

@@ -56,6 +56,7 @@ struct mp_wire_trouble {
     size_t takes;
     int64_t stall_ns; // it returns so much later than the bytes began to leave
 };
+/* Have it happen. */
 void mp_wire_make_trouble(struct mp_wire *wire, const struct mp_wire_trouble *trouble);
 
 /* Of the near end: call heard(context) when something has come, or the far end is gone; NULL:

@@ -27,14 +27,15 @@ MP_LOGS=$(mktemp -d) # of each test NAME: NAME.log, and NAME.end once it has end
 export MP_LOGS
 trap 'rm -rf "$MP_LOGS"' EXIT
 
-# What takes longest begins first, so that nothing is left over at the end.
-longest="operations conformance safe_answer record fault settings five_lists experiment cases_devices magventure_train run
-  five_lists_real unanswered duomag stimjim_run five_lists_experiments held_up ends"
+# What takes longest begins first, so that nothing is left over at the end; what computes and what waits by turns.
+longest="five_lists operations cases_devices record explore conformance fuzz_folders experiment
+  five_lists_experiments run worst settings check_worst magventure_train_run huge_plans five_lists_real ends held_up
+  stimjim_run duomag fault"
 
 # What only computes gives way to what has a clock: a stimulator's reply is due in tens of milliseconds.
 MP_COMPUTES="five_lists_spec five_lists_experiments_spec five_lists_mutants_spec five_lists_options_spec check_worst_spec
   worst_spec monotony_spec safety_spec safety_random_spec gate_spec gate_plans_spec coverage_spec compose_spec
-  compose_property_spec conformance_mutant_spec virtual_random_spec virtual_experiment_spec one_path_spec steady_spec
+  compose_property_spec conformance_mutant_spec virtual_random_spec explore_spec invariants_spec virtual_experiment_spec
   vectors_spec golden_spec catalogue_spec protocols_command_spec author_words_spec lower_spec over_spec shortest_spec
   split_spec plan_file_spec fuzz_folders_spec test_stop_virtual test_session_model test_flight test_dispatcher_malloc"
 export MP_COMPUTES

@@ -8,59 +8,71 @@ local order = require "moonpulse.compose.order"
 local protocols = require "moonpulse.protocol"
 local sandbox = require "moonpulse.protocol.sandbox"
 local sham = require "moonpulse.protocol.sham"
+local surplus = require "moonpulse.text.surplus"
 
--- called through C, so that errors can name the author's line also in "return mp.burst { ... }"
-local framed = core.framed
+--- A function as authors call it: it refuses arguments that it would drop, and is called through C, so that
+--- errors can name the author's line also in "return mp.burst { ... }".
+---@generic F: function
+---@param name string
+---@param call F
+---@param instead string? what is written where more was meant
+---@return F
+local function public(name, call, instead)
+  return core.framed(surplus.refused("mp." .. name, call, instead))
+end
+
+local named = "each part of it has its name, in one table: mp.%s { ... }"
 
 local mp = {
   version = core.version,
-  pulse = framed(compose.pulse),
-  pair = framed(compose.pair),
-  burst = framed(compose.burst),
-  train = framed(compose.train),
-  theta_burst = framed(compose.theta_burst),
-  rest = framed(compose.rest),
-  mark = framed(compose.mark),
-  together = framed(compose.together),
-  shuffle = framed(order.shuffle),
-  trials = framed(order.trials),
-  sham = framed(sham.plan),
-  protocol = framed(protocols.protocol),
-  experiment = framed(experiments.experiment),
+  pulse = public("pulse", compose.pulse),
+  pair = public("pair", compose.pair, named:format "pair"),
+  burst = public("burst", compose.burst, named:format "burst"),
+  train = public("train", compose.train, named:format "train"),
+  theta_burst = public("theta_burst", compose.theta_burst, named:format "theta_burst"),
+  rest = public("rest", compose.rest, "a time that is drawn from the seed is mp.rest { min = 4, max = 6 }"),
+  mark = public("mark", compose.mark),
+  together = public("together", compose.together, "plans side by side are one table: mp.together "
+    .. "{ left = a, right = b }"),
+  shuffle = public("shuffle", order.shuffle, "what is shuffled is one list: mp.shuffle { a, b, c }"),
+  trials = public("trials", order.trials, "trials are one list: mp.trials { of = { a, b }, every = 5 }"),
+  sham = public("sham", sham.plan),
+  protocol = public("protocol", protocols.protocol),
+  experiment = public("experiment", experiments.experiment),
 }
 
 --- Percent of the stimulator's maximum output.
 ---@param percent number
 ---@return moonpulse.Intensity
-mp.mso = framed(function(percent)
+mp.mso = public("mso", function(percent)
   return intensities.written(percent, "MSO")
 end)
 
 --- Percent of the participant's resting motor threshold (run with --rmt).
 ---@param percent number
 ---@return moonpulse.Intensity
-mp.rmt = framed(function(percent)
+mp.rmt = public("rmt", function(percent)
   return intensities.written(percent, "RMT")
 end)
 
 --- Percent of the participant's active motor threshold (run with --amt).
 ---@param percent number
 ---@return moonpulse.Intensity
-mp.amt = framed(function(percent)
+mp.amt = public("amt", function(percent)
   return intensities.written(percent, "AMT")
 end)
 
 --- Milliseconds as seconds: mp.ms(20) is 0.02.
 ---@param value number milliseconds
 ---@return number seconds
-mp.ms = framed(function(value)
+mp.ms = public("ms", function(value)
   return compose.number("ms", value) / 1e3
 end)
 
 --- Microseconds as seconds.
 ---@param value number microseconds
 ---@return number seconds
-mp.us = framed(function(value)
+mp.us = public("us", function(value)
   return compose.number("us", value) / 1e6
 end)
 

@@ -116,6 +116,35 @@ static void a_full_buffer_takes_no_more(void)
     end();
 }
 
+static void a_write_is_cut_short_or_held_up_once(void)
+{
+    struct mp_error err = {0};
+    size_t written = 0;
+    begin();
+    struct mp_port *port = open_near();
+    mp_wire_make_trouble(wire, &(struct mp_wire_trouble){.is_short = true, .takes = 2});
+    must(mp_port_write(port, "abc", 3, &written, &err), &err);
+    CHECK_INT(written, 2);
+    must(mp_port_write(port, "def", 3, &written, &err), &err);
+    CHECK_INT(written, 3);
+    mp_wire_make_trouble(wire, &(struct mp_wire_trouble){.is_short = true, .takes = 0});
+    must(mp_port_write(port, "ghi", 3, &written, &err), &err);
+    CHECK_INT(written, 0);
+    turn_all();
+    CHECK_INT(far_end.length, 5);
+    CHECK(memcmp(far_end.bytes, "abdef", 5) == 0);
+    int64_t now = mp_world_now(&world);
+    mp_wire_make_trouble(wire, &(struct mp_wire_trouble){.stall_ns = MP_NS_PER_S});
+    must(mp_port_write(port, "X", 1, &written, &err), &err);
+    CHECK_INT(written, 1);
+    CHECK_INT(mp_world_now(&world), now + MP_NS_PER_S);
+    turn_all();
+    CHECK_INT(far_end.length, 6);
+    CHECK_INT(far_end.began_ns[2], now - begin_ns); // it left before the write was held up
+    mp_port_close(port);
+    end();
+}
+
 static void what_has_not_begun_is_discarded(void)
 {
     struct mp_error err = {0};
@@ -352,6 +381,7 @@ int main(void)
 {
     bytes_take_their_time();
     a_full_buffer_takes_no_more();
+    a_write_is_cut_short_or_held_up_once();
     what_has_not_begun_is_discarded();
     lines_move_at_once();
     is_nobody_elses_and_goes_with_its_far_end();

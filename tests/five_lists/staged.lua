@@ -14,6 +14,7 @@ local plants = require "five_lists.plant"
 local play = require "five_lists.play"
 local refusals = require "moonpulse.text.refusal"
 local report = require "moonpulse.report"
+local handles = require "moonpulse.experiment.handle"
 local runner = require "moonpulse.run.experiment"
 local safety_options = require "moonpulse.cli.safety_options"
 local script = require "five_lists.script"
@@ -120,7 +121,7 @@ local own_stops = { finished = true, requested = true }
 
 --- Did a step fail because the run is over?
 local function is_end(stim, problem)
-  local stopped = stim.stimulator.stopped
+  local stopped = handles.object(stim).stimulator.stopped
   return refusals.is_fault(problem) or stopped and not own_stops[stopped]
 end
 

@@ -52,6 +52,28 @@ function M.sh(folder, command)
   return how == "signal" and code + 128 or code, M.read(out), M.read(err)
 end
 
+--- Run shell commands at the same time, for those that mostly wait: exit status, standard output and standard
+--- error of each, in their order, once the last has ended.
+---@param folder string where the output is kept meanwhile
+---@param commands string[]
+---@return { status: integer, out: string, err: string }[]
+function M.together(folder, commands)
+  local lines, count = {}, #commands
+  for i, command in ipairs(commands) do
+    local base = quote(("%s/.together%d"):format(folder, i))
+    lines[i] = ("(%s) >%s.out 2>%s.err </dev/null & p%d=$!"):format(command, base, base, i)
+    lines[count + i] = ("wait $p%d; echo $? >%s.rc"):format(i, base)
+  end
+  os.execute("exec 2>/dev/null\n" .. table.concat(lines, "\n")) -- without the shell's words on who was killed
+  local results = {}
+  for i = 1, count do
+    local base = ("%s/.together%d"):format(folder, i)
+    results[i] = { status = tonumber(M.read(base .. ".rc")), out = M.read(base .. ".out"),
+      err = M.read(base .. ".err") }
+  end
+  return results
+end
+
 --- Run moonpulse with arguments (shell text).
 function M.moonpulse(folder, arguments)
   return M.sh(folder, quote(M.program) .. " " .. arguments)

@@ -369,6 +369,14 @@ static void test_a_port_that_is_behind_gets_no_more(bool by_line)
         rig_drain();
     CHECK_INT(rig_last()->stop, MP_STOP_BLOCKED);
     CHECK(rig_tally(MP_OUT_SENT) < 100);
+    // of the 7 bytes that it held and that were thrown away: what came before was seen to leave
+    int64_t cut_ns = rig_last()->cut_ns;
+    size_t doubted = 0;
+    for (size_t i = 0; i < rig.count; i++)
+        doubted += rig.outcomes[i].kind == MP_OUT_SENT && cut_ns != 0 &&
+                   rig.outcomes[i].returned_ns >= cut_ns;
+    CHECK(by_line || (doubted >= 1 && doubted <= 4));
+    CHECK(!by_line || cut_ns != 0); // its setting
     mp_dispatcher_destroy(rig.d);
     rig.d = NULL;
     mp_lowering_destroy(l);

@@ -23,8 +23,8 @@ M.reasons = {
   ["G17"] = "the time includes drawing the events and writing the file, not formatting alone",
   ["G20"] = "most of it are replies that are waited for: the simulated stimulator takes 20 ms for each of "
     .. "five, as fast as the real one is known to be, one after another; the figures say how much is ours",
-  ["G20 ours"] = "it is the start of two programs, ours and the simulated stimulator's, which are loaded "
-    .. "from source",
+  ["G20 ours"] = "it is the start of two programs, ours and the simulated stimulator's; sources that were "
+    .. "changed after the build are compiled at each start",
 }
 
 local function find(data, condition, shape, method)

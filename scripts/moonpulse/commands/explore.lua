@@ -1,5 +1,5 @@
---- moonpulse explore: whole runs in virtual time, each drawn from a number, and what must hold of all of them.
-local cjson = require "cjson.safe"
+--- moonpulse explore: whole runs in virtual time, each drawn from a number, and what must hold of all of
+--- them.
 local cli = require "moonpulse.cli"
 local common = require "moonpulse.cli.protocol_argument"
 local core = require "moonpulse.core"
@@ -19,10 +19,10 @@ local most_shrunk = 5 -- findings that are made smaller, each of another invaria
 
 function M.parser()
   local parser = cli.parser("explore",
-    "Play whole runs on simulators in virtual time, each drawn from a number: plan or script, device, timing, "
-      .. "faults of device, port, clock and disk, and stops at any instant. Of each run it is judged what must "
-      .. "hold whatever goes wrong (--invariants). A seed that fails is made smaller, to the few events that "
-      .. "matter. Exit status 0: nothing was found, 1: something was. See docs/reliability.md.",
+    "Play whole runs on simulators in virtual time, each drawn from a number: plan or script, device, "
+      .. "timing, faults of device, port, clock and disk, and stops at any instant. Of each run it is judged "
+      .. "what must hold whatever goes wrong (--invariants). A seed that fails is made smaller, to the few "
+      .. "events that matter. Exit status 0: nothing was found, 1: something was. docs/reliability.md.",
     "moonpulse explore --runs 1000\nmoonpulse explore --hours 1 --seed 1000000\n"
       .. "moonpulse explore --seed 919\nmoonpulse explore --runs 500 --first\nmoonpulse explore --invariants")
   parser:option("--seed", "The first seed, from 0 up; alone: only this one, told in detail.")
@@ -65,11 +65,8 @@ local function read_scenario(text)
     text = file:read "a"
     file:close()
   end
-  local scenario = cjson.decode(text)
-  if type(scenario) ~= "table" or not scenario.device or not scenario.troubles then
-    cli.fail("usage", "--scenario: what a finding printed is expected, an object in JSON with its device")
-  end
-  return scenario
+  return scenarios.read(text) or cli.fail("usage",
+    "--scenario: what a finding printed is expected: an object in JSON with device, plan or script, troubles")
 end
 
 local function breaks_of(judge, names)
@@ -98,7 +95,8 @@ local function tell_finding(found, scenario, as_it_is)
       print_lines(tell.finding(found))
       return print "  played by itself it does not fail: what the process played before it matters"
     end
-    local smallest = shrinks.shrink(scenario, breaks, function(tries) bar:show("shrinking", tries, 400, "tries") end)
+    local smallest = shrinks.shrink(scenario, breaks, function(tries) bar:show("shrinking", tries, 400,
+      "tries") end)
     breaks(smallest)
     print_lines(tell.finding(found, smallest, names.why))
   end)

@@ -4,6 +4,7 @@ local common = require "moonpulse.cli.protocol_argument"
 local devices = require "moonpulse.cli.device_argument"
 local experiments = require "moonpulse.experiment"
 local faults = require "moonpulse.simulation.faults"
+local looks = require "moonpulse.run.look"
 local protocol_runs = require "moonpulse.run.protocol"
 local require_timing = require "moonpulse.doctor.requirement"
 local safety_options = require "moonpulse.cli.safety_options"
@@ -69,6 +70,8 @@ function M.parser()
     .. "each, like \"2.5 port 1\" (seconds from the run's start, a byte of the trigger port) or "
     .. "\"6 cts rising\" (an edge of a line: cts or dsr, rising or falling); # begins a comment.")
     :argname("FILE")
+  parser:flag("--look", "In virtual time, of an experiment: it may do no more than a protocol, and asks "
+    .. "nobody; for check, show and events."):hidden(true)
   parser:option("--tolerance", "How late is late, in milliseconds.")
     :default("1"):convert(common.number(0.01, 10000, "ms")):argname("MS")
   return parser
@@ -77,6 +80,10 @@ end
 function M.run(options)
   if options.stop_line ~= "none" and options.speed ~= 1 then
     cli.fail("usage", "--stop-line %s is watched in real time only: leave out --speed", options.stop_line)
+  end
+  if options.look then
+    options.speed = "max"
+    looks.begin()
   end
   local driver, simulated, usb = devices.choose(options)
   local found, values = common.find(options, true)

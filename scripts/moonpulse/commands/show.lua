@@ -2,6 +2,7 @@
 local cli = require "moonpulse.cli"
 local common = require "moonpulse.cli.protocol_argument"
 local courses = require "moonpulse.run.course"
+local escapes = require "moonpulse.text.escapes"
 local experiments = require "moonpulse.experiment"
 local methods = require "moonpulse.show.methods"
 local numbers = require "moonpulse.text.numbers"
@@ -67,7 +68,8 @@ local function show_course(options, experiment, values)
   if #pulses > 0 then
     print(("%-28s%s"):format("first to last pulse", numbers.duration(pulses[#pulses].time - pulses[1].time)))
   end
-  print(("%-28s%s"):format("ended", tostring(course.manifest.result and course.manifest.result.reason)))
+  local result = course.manifest.result
+  print(("%-28s%s"):format("ended", escapes.shown(tostring(result and result.reason))))
   return status
 end
 

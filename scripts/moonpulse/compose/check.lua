@@ -35,6 +35,25 @@ function M.plan(who, key, value)
   return value
 end
 
+--- Has a plan pulses that nobody gave a channel?
+---@param plan moonpulse.Plan
+---@param seen table<integer, boolean>? parts that were looked into, by their id
+---@return boolean
+function M.has_unnamed(plan, seen)
+  seen = seen or {}
+  local view, id = plan:view(), plan:id()
+  if view.kind == "pulse" or view.kind == "channel" or seen[id] then
+    return view.kind == "pulse"
+  end
+  seen[id] = true
+  for i = 1, view.children do
+    if M.has_unnamed(plan:child(i), seen) then
+      return true
+    end
+  end
+  return false
+end
+
 --- How often: a whole number, else an error at the author's line.
 ---@param who string the function that was called
 ---@param key string the field

@@ -5,6 +5,7 @@ local check = require "moonpulse.compose.check"
 local core = require "moonpulse.core"
 local intensities = require "moonpulse.compose.intensity"
 local notes = require "moonpulse.text.notes"
+local surplus = require "moonpulse.text.surplus"
 
 local M = {}
 
@@ -191,7 +192,8 @@ function M.mark(text)
 end
 
 --- Plans side by side, all from the same instant: mp.together { left = a, right = b } on the
---- channels left and right, or mp.together { a, b } on the channels the plans name themselves.
+--- channels left and right, or mp.together { a, b } on the channels the plans name themselves: of a list one
+--- plan at most may leave that open.
 ---@param plans table<string|integer, moonpulse.Plan>
 ---@return moonpulse.Plan
 function M.together(plans)
@@ -215,9 +217,17 @@ function M.together(plans)
     end
     return math.type(a) == "integer"
   end)
-  local list = {}
+  local list, unnamed = {}, nil
   for i, key in ipairs(keys) do
     local plan = plans[key]
+    if type(key) ~= "string" and check.has_unnamed(plan) then
+      if unnamed then
+        fail("together: the plans number %s and %s would come from one coil: name their channels: "
+          .. "mp.together { left = a, right = b }, or a:at \"left\"; what one coil gives is one plan: a .. b",
+          unnamed, key)
+      end
+      unnamed = key
+    end
     list[i] = type(key) == "string" and build(core.channel, plan, check.name("together", key))
       or plan
   end
@@ -266,7 +276,13 @@ function M.at(plan, channel)
 end
 
 M.is_plan = check.is_plan
-core.plan_methods.times = core.framed(M.times)
-core.plan_methods.at = core.framed(M.at)
+
+local function method(name, call, instead)
+  core.plan_methods[name] = core.framed(surplus.refused("plan:" .. name, call, instead, true))
+end
+
+method("times", M.times)
+method("at", M.at, "a plan has one channel for its pulses: mp.together { left = a, right = b } gives each of "
+  .. "two plans its own")
 
 return M

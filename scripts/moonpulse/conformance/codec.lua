@@ -28,26 +28,27 @@ end
 ---@return string[] names of the replies
 ---@return string rest
 local function read(kit, buffers, dialect)
-  local driver, names, rest = kit.driver, {}, ""
+  local driver, action, names, rest = kit.driver, kit:action(), {}, ""
+  local shown = setmetatable({}, { __tostring = function() return hex(rest) end }) -- for who must say it
   for _, more in ipairs(buffers) do
     rest = rest .. more
     while #rest > 0 do
       local ok, reply, used = pcall(driver.decode, rest, dialect)
-      kit:check(ok, "decode raises on %s: %s", hex(rest), tostring(reply))
-      kit:check(math.type(used) == "integer", "decode(%s) says it used %s", hex(rest),
+      kit:check(ok, "decode raises on %s: %s", shown, tostring(reply))
+      kit:check(math.type(used) == "integer", "decode(%s) says it used %s", shown,
         tostring(used))
       if used == 0 then
-        kit:check(reply == nil, "decode(%s) gives a reply that took no byte", hex(rest))
+        kit:check(reply == nil, "decode(%s) gives a reply that took no byte", shown)
         break
       end
-      kit:check(used <= #rest and used > 0, "decode(%s) used %d of %d bytes", hex(rest), used, #rest)
+      kit:check(used <= #rest and used > 0, "decode(%s) used %d of %d bytes", shown, used, #rest)
       if reply then
         kit:check(driver.replies[reply.name], "decode(%s) gives a reply %q that replies "
-          .. "does not list", hex(rest), tostring(reply.name))
+          .. "does not list", shown, tostring(reply.name))
         kit:check(reply.name ~= "error" or type(reply.error) == "string",
-          "decode(%s): an error without its kind", hex(rest))
-        local judged, problem = pcall(driver.judge, reply, kit:action())
-        kit:check(judged, "judge raises on the reply %s of %s: %s", reply.name, hex(rest),
+          "decode(%s): an error without its kind", shown)
+        local judged, problem = pcall(driver.judge, reply, action)
+        kit:check(judged, "judge raises on the reply %s of %s: %s", reply.name, shown,
           tostring(problem))
         names[#names + 1] = reply.error or reply.name
       end

@@ -124,13 +124,18 @@ local function resolution_of(ms, wanted)
   end
   local per_ms = resolution == "high" and 10 or 1
   local nearest = math.floor(ms * per_ms + 0.5) / per_ms
+  local below = math.floor(ms * per_ms) / per_ms
+  if wanted == "auto" and below < highest_ms.high then -- from 99.9 ms on the steps are whole
+    below = math.min(highest_ms.high, math.floor(ms * 10) / 10)
+  end
   if ms > highest_ms[resolution] + 1e-6 then
     return nil, ("an interval of %.6g ms is over the %g ms that the unit takes%s"):format(ms,
       highest_ms[resolution], resolution == "high"
         and " in high resolution: --device-option resolution=low takes whole ms up to 999" or "")
   elseif math.abs(nearest - ms) > 1e-6 then
-    return nil, ("an interval of %.6g ms is off the unit's steps of %g ms (%s resolution): %g ms is the "
-      .. "nearest"):format(ms, 1 / per_ms, resolution, nearest)
+    return nil, ("an interval of %.6g ms is off the unit's steps of %g ms (%s resolution): the nearest "
+      .. "are %g and %g ms"):format(ms, 1 / per_ms, resolution, below,
+      (math.floor(ms * per_ms) + 1) / per_ms)
   end
   return resolution
 end
@@ -140,7 +145,7 @@ local pulse_s = 0.05 -- ours: from the command to power A, some 8 ms, and room
 local function train(part, wanted)
   local first, second, interval = pair_of(part)
   if not first then
-    return nil, "the BiStim² times single pairs: two pulses, the next pair 4 s later or more"
+    return nil, "the BiStim² times single pairs, of two pulses"
   end
   local ms = interval * 1000
   local resolution, why = resolution_of(ms, wanted)

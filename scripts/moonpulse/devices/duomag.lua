@@ -172,9 +172,13 @@ function M.decode(buffer, dialect)
   elseif not length then
     return { name = "error", error = "bad_length", bytes = buffer:sub(1, 1) }, 1
   end
-  local reply = read_status(buffer:sub(2, length + 1))
-  -- a pulse is left out of whichever plan comes after arming: what counts is the connection's count
-  reply.left_out = dialect.omitted and (reply.omitted_pulses - dialect.omitted) & 0xFF or nil
+  local payload, reply = buffer:sub(2, length + 1), dialect.status
+  if payload ~= dialect.payload or dialect.omitted ~= dialect.counted_from then -- nearly all are as the last
+    reply = read_status(payload)
+    -- a pulse is left out of whichever plan comes after arming: what counts is the connection's count
+    reply.left_out = dialect.omitted and (reply.omitted_pulses - dialect.omitted) & 0xFF or nil
+    dialect.payload, dialect.counted_from = payload, dialect.omitted
+  end
   dialect.length, dialect.status = length, reply
   dialect.frames = (dialect.frames or 0) + 1
   -- the sync at its end begins the next frame, where there is one

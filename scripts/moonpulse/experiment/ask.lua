@@ -2,6 +2,8 @@
 --- q and the space bar stop the run while no question is open.
 local blame = require "moonpulse.text.author_line"
 local core = require "moonpulse.core"
+local escapes = require "moonpulse.text.escapes"
+local numbers = require "moonpulse.text.numbers"
 local refusals = require "moonpulse.text.refusal"
 local text_files = require "moonpulse.text.text_file"
 
@@ -22,11 +24,11 @@ end
 ---@param waiting table
 ---@param listen fun(quiet: boolean?): table? from now on keys stop the run; gives what is to be closed, nil
 ---   where there are no keys; quiet: it was said before
----@param answers string[]? of read_answers
+---@param answers string[]? of read_answers; then nobody is asked
 ---@param path string? where they come from
 ---@return table keyboard to be closed
 function M.new(waiting, listen, answers, path)
-  return setmetatable({ waiting = waiting, rest = "", answers = answers, path = path, taken = 0,
+  return setmetatable({ waiting = waiting, rest = "", answers = answers, path = path, taken = 0, asked = 0,
     listen = listen, keys = listen() }, Keyboard)
 end
 
@@ -71,8 +73,8 @@ local function read_line(self)
 end
 
 --- The next answer, wherever answers come from; false when there are no more.
-local function next_answer(self)
-  if self.answers then
+local function next_answer(self, person)
+  if self.answers and not person then
     self.taken = self.taken + 1
     return self.answers[self.taken] or false
   end
@@ -102,37 +104,51 @@ local function choices_of(question)
   return choices, inside
 end
 
-local function no_answer(self, question)
-  refusals.raise("usage", "no answer to \"%s\": %s", question, self.path
-    and ("%s has only %d lines"):format(self.path, #self.answers)
-    or "standard input is at its end; run it on a terminal, or with --answers FILE")
+local function no_answer(self, question, inside, person)
+  local file = ("--answers FILE, a text file with an answer a line (here %s)"):format(
+    inside and "one of " .. inside or "any text")
+  local why
+  if person then
+    why = "standard input is at its end, and only who is there can say"
+  elseif self.path then
+    why = ("%s has only %s: add a line (here %s)"):format(self.path, numbers.counted(#self.answers, "line"),
+      inside and "one of " .. inside or "any text")
+  elseif self.answers then
+    why = "nobody is asked while an experiment is only looked at: give " .. file
+  else
+    why = "standard input is at its end; run it on a terminal, or with " .. file
+  end
+  refusals.raise("usage", "%s: question %d has no answer: \"%s\": %s", blame.origin(), self.asked, question,
+    why)
 end
 
 --- Ask the operator and wait for the answer.
 ---@param question string "[a/b]" at its end names the answers that are taken
+---@param person boolean? only somebody who is there can say: no answer of a file
 ---@return string
-function Keyboard:ask(question)
+function Keyboard:ask(question, person)
   if type(question) ~= "string" or question == "" then
     blame.fail("run:ask: the question is missing")
   end
   local choices, inside = choices_of(question)
+  self.asked = self.asked + 1
   while true do
-    io.stdout:write(question, " ")
+    io.stdout:write(escapes.shown(question), " ")
     io.stdout:flush()
-    local line = next_answer(self)
+    local line = next_answer(self, person)
     if not line then
       print()
-      no_answer(self, question)
+      no_answer(self, question, inside, person)
     end
     local answer = line:match("^%s*(.-)%s*$")
-    if self.answers or not self.keys then
+    if self.answers and not person or not self.keys then
       print(answer) -- a terminal has shown it as it was typed
     end
     if not choices then
       return answer
     elseif choices[answer:lower()] then
       return choices[answer:lower()]
-    elseif self.answers then
+    elseif self.answers and not person then
       refusals.raise("usage", "%s:%d: %q is no answer to \"%s\"", self.path, self.taken, answer, question)
     end
     print(("please answer one of %s"):format(inside))

@@ -51,6 +51,13 @@ function M.open(spec)
   end
 end
 
+--- It is about to be looked at: its script sees no more of the machine than a protocol.
+---@param spec moonpulse.Experiment
+---@param file string as it was named
+function M.look(spec, file)
+  sandbox.look(assert(environments[spec], "only what came from a file is looked at"), file)
+end
+
 --- Did mp.experiment make it?
 ---@param value any
 ---@return boolean

@@ -1,6 +1,7 @@
 --- What an experiment's function is given: run.
 local blame = require "moonpulse.text.author_line"
 local core = require "moonpulse.core"
+local handles = require "moonpulse.experiment.handle"
 local staircases = require "moonpulse.experiment.staircase"
 
 local M = {}
@@ -26,7 +27,8 @@ end
 --- The stimulator that --device and --port named. It is connected, not armed.
 ---@return moonpulse.ExperimentDevice
 function Run:device()
-  return self.stage.device
+  self.stim = self.stim or self.stage.device:handle()
+  return self.stim
 end
 
 --- Wait so many seconds; the loop goes on. Raises where a stop comes.
@@ -118,7 +120,7 @@ end
 ---@param options table { start, step, min_step = 1, reversals = 6, min = 1, max = 100, trials = 100 }
 ---@return moonpulse.Staircase
 function Run:staircase(options)
-  return staircases.new(options, self.stage.mark, self.stage.staircase_ended)
+  return staircases.handle(staircases.new(options, self.stage.mark, self.stage.staircase_ended))
 end
 
 --- Do something beside the script, in a coroutine of its own, until the script ends. Its error is
@@ -138,33 +140,16 @@ function Run:stop(why)
   self.stage.stop(why)
 end
 
-local is_run = setmetatable({}, { __mode = "k" })
-blame.guard_methods("run", Run, function(value) return is_run[value] == true end)
+local kind = handles.kind("run", Run, { "now", "device", "sleep", "uniform", "integer", "shuffle", "ask",
+  "wait_trigger", "mark", "note", "staircase", "spawn", "stop" }, { "params", "seed", "name" })
 
 --- What the script holds: methods and facts; a name that is neither is an error at its line.
 ---@param stage moonpulse.Stage of the runner
----@param facts table { params, seed, name }
+---@param facts { params: table, seed: integer, name: string }
+---@return moonpulse.ExperimentRun
 function M.new(stage, facts)
-  local names = {}
-  for name in pairs(Run) do
-    names[#names + 1] = name
-  end
-  for name in pairs(facts) do
-    names[#names + 1] = name
-  end
-  table.sort(names)
-  local run = setmetatable({ stage = stage }, { __index = function(_, name)
-    local value = Run[name]
-    if value == nil then
-      value = facts[name]
-    end
-    if value == nil then
-      blame.fail("run has no %q; it has: %s", tostring(name), table.concat(names, ", "))
-    end
-    return value
-  end })
-  is_run[run] = true
-  return run
+  return handles.new(kind, setmetatable({ stage = stage, params = facts.params, seed = facts.seed,
+    name = facts.name }, { __index = Run }))
 end
 
 return M

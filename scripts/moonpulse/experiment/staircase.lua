@@ -8,6 +8,7 @@
 -- down to min_step. The estimate is the mean intensity of the reversals at the smallest step, of
 -- an even number of them, so that peaks and valleys weigh the same.
 local blame = require "moonpulse.text.author_line"
+local handles = require "moonpulse.experiment.handle"
 
 local M = {}
 
@@ -40,8 +41,6 @@ function Trial:answer(value)
   self.answered = answer
   self.staircase:take(self, answer)
 end
-
-blame.guard_methods("trial", Trial, function(value) return getmetatable(value) == Trial end)
 
 --- Half the step, on the grid of the smallest.
 local function halve(step, min_step)
@@ -128,8 +127,6 @@ function Staircase:__call()
   return trial, trial.intensity
 end
 
-blame.guard_methods("staircase", Staircase, function(value) return getmetatable(value) == Staircase end)
-
 local function check(options)
   blame.options("run:staircase", options, known)
   local all = {}
@@ -171,6 +168,19 @@ function M.new(options, note, conclude)
   self.note, self.conclude, self.intensity = note, conclude, self.start
   self.found, self.number, self.beyond = {}, 0, 0
   return setmetatable(self, Staircase)
+end
+
+local trial_kind = handles.kind("trial", Trial, { "answer" }, { "number", "intensity" })
+local kind = handles.kind("staircase", Staircase, { "threshold" }, { "number" }, function(staircase)
+  local trial, intensity = staircase()
+  return trial and handles.new(trial_kind, trial), intensity
+end)
+
+--- What a script holds of it, and is given trials by.
+---@param staircase moonpulse.Staircase of new
+---@return moonpulse.Staircase
+function M.handle(staircase)
+  return handles.new(kind, staircase)
 end
 
 return M

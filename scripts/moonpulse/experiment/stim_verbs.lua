@@ -4,6 +4,8 @@ local blame = require "moonpulse.text.author_line"
 local compose = require "moonpulse.compose"
 local core = require "moonpulse.core"
 local doses = require "moonpulse.experiment.dose"
+local handles = require "moonpulse.experiment.handle"
+local lower = require "moonpulse.lowering"
 local refusals = require "moonpulse.text.refusal"
 local starting = require "moonpulse.stimulator.starting"
 local stimulators = require "moonpulse.stimulator"
@@ -87,6 +89,19 @@ local function give_up(stimulator, problem)
   end
 end
 
+--- Where a hand sets the intensities of a plan: that it does, before the stimulator is armed for it.
+---@param admitted moonpulse.Admitted
+function Device:set_by_hand(admitted)
+  local stimulator = self.stimulator
+  local driver, identity = stimulator.driver, stimulator.identity
+  local actions = lower.in_order(admitted.lowering, admitted.actions)
+  local text = lower.by_hand(driver, identity, actions, "now")
+  if text then
+    self.show:by_hand(text, text ~= self.hand_text, function(question) return self.ask(question) end)
+    self.hand_text = text
+  end
+end
+
 --- Arm the stimulator. Returns when the device itself says that it is armed.
 ---@param plan moonpulse.Plan? the plan that comes first: the device is set up for it at once; without it
 ---   the device is armed at its weakest
@@ -100,6 +115,9 @@ function Device:arm(plan)
     blame.fail("stim:arm: the stimulator is armed already")
   end
   local admitted = plan and admit(self, plan, self.show:seed_of(self.plays + 1), 0)
+  if admitted then
+    self:set_by_hand(admitted)
+  end
   local first = admitted and admitted.first or weakest(stimulator)
   local ok, problem = pcall(stimulator.arm, stimulator, first, admitted and admitted.actions or { first },
     admitted and admitted.firsts)
@@ -227,10 +245,11 @@ end
 --- Bring the device to the plan's first action, as admit() left it: when it is ready, and what it was told
 --- for that.
 local function set_first(self, who, admitted)
-  local ready_ns, told = self.stimulator:set(admitted.firsts, admitted.actions)
+  local ready_ns, told, what = self.stimulator:set(admitted.firsts, admitted.actions)
   if not ready_ns then
-    blame.fail("%s: the stimulator cannot be brought to %g %%MSO while armed (%s): stim:disarm(), then "
-      .. "stim:arm(plan)", who, admitted.first.mso, told)
+    local several = #admitted.firsts > 1 and (" on channel %s"):format(what.channel) or ""
+    refusals.raise("limit", "%s: %s: the stimulator cannot be brought to %g %%MSO%s while armed (%s): "
+      .. "stim:disarm(), then stim:arm(plan)", blame.origin(), who, what.mso, several, told)
   end
   return ready_ns, told
 end
@@ -294,19 +313,19 @@ end
 ---@return moonpulse.Reply
 function Device:status()
   local turn <close> = self.turns:take("status", "stim:status") -- luacheck: ignore 211
-  return self.stimulator.driver.status(self.stimulator.link)
+  return handles.copy(self.stimulator.driver.status(self.stimulator.link))
 end
 
 --- What the device allows.
 ---@return moonpulse.Limits
 function Device:limits()
-  return self.stimulator.driver.limits(self.stimulator.identity)
+  return handles.copy(self.stimulator.driver.limits(self.stimulator.identity))
 end
 
 --- Who the device said it is.
 ---@return moonpulse.Identity
 function Device:identity()
-  return self.stimulator.identity
+  return handles.copy(self.stimulator.identity)
 end
 
 --- Is it armed, as the device itself has said, and not being stopped?
@@ -315,6 +334,13 @@ function Device:armed()
   return self.stimulator.ready == true
 end
 
-blame.guard_methods("stim", Device, function(value) return getmetatable(value) == Device end)
+local kind = handles.kind("stim", Device, { "arm", "play", "fire", "disarm", "status", "limits", "identity",
+  "armed" })
+
+--- What a script holds of it.
+---@return moonpulse.ExperimentDevice
+function Device:handle()
+  return handles.new(kind, self)
+end
 
 return M

@@ -18,7 +18,7 @@ function M.over(stage)
     why = "nobody took what Moonpulse printed for half a second: is the terminal held (Ctrl-S; Ctrl-Q goes "
       .. "on), or the pipe full?"
   end
-  stage.stuck_at = where and where .. ": " .. why or nil
+  stage.stuck_at = where and not core.hung_file() and where .. ": " .. why or nil -- it was not the script
 end
 
 return M

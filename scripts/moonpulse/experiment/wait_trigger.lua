@@ -86,7 +86,7 @@ function Triggers:start(start_ns)
   self.player = core.spawn(function()
     for _, entry in ipairs(self.entries) do
       local left_ns = start_ns + entry.at_ns - core.clock_ns()
-      if left_ns > 0 then
+      if left_ns > 0 and not self.over then
         core.wait(left_ns / 1e9)
       end
       if self.over then

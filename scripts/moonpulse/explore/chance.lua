@@ -1,4 +1,5 @@
---- Chance from one number: draw k of a seed is the same on every machine, whatever was drawn for other things.
+--- Chance from one number: draw k of a seed is the same on every machine, whatever was drawn for other
+--- things.
 local core = require "moonpulse.core"
 
 local M = {}
@@ -29,6 +30,7 @@ function Chance:draw(low, high)
 end
 
 --- One of a list.
+---@param list any[]
 function Chance:pick(list)
   return list[self:draw(1, #list)]
 end

@@ -2,10 +2,12 @@
 --- asked of it, how far apart its pulses must be, on which grid its intensities lie.
 ---
 --- rates, bursts: Hz as { numerator, denominator }; rests: seconds; most: pulses of a train; least_s: between
---- two pulses that we send, of the intensity in %MSO; latency_s: from the command to the pulse (edge_s: from an
---- edge), as the sources in docs/ have it; clock_ns: how far its own clock may be off; arms: it says when it is
---- armed; tells: it can say that it is disarmed; settings: options that it is given;
---- grid: of its intensities in %MSO (1); safe: the frame that makes it harmless, in hex.
+--- two pulses that we send, of the intensity in %MSO; latency_s: from the command to the pulse (edge_s: from
+--- an edge), as the sources in docs/ have it; clock_ns: how far its own clock may be off; arms: it says when
+--- it is armed; tells: it can say that it is disarmed; settings: options that it is given;
+--- grid: of its intensities in %MSO (1); completes: more bytes of its command than these may fire with
+--- whatever comes next; safe: the frame that makes it harmless, in hex; session: pulses of
+--- a long one (60 to 600).
 local M = {}
 
 local seconds = { 0.5, 1, 1.5, 2, 5, 8 }
@@ -25,25 +27,27 @@ M.known = {
   magventure = { rates = { { 1, 1 }, { 1, 1 }, { 2, 1 }, { 3, 1 }, { 10, 1 }, { 20, 1 }, { 7, 3 } },
     bursts = { { 50, 1 }, { 30, 1 }, { 100, 1 } }, rests = seconds, most = 30, least_s = every(0.01),
     latency_s = 0, edge_s = 0, clock_ns = 2000, arms = true, tells = true, sets = true, trigger = true,
-    safe = "fe02020091ff", proof = "read", confirms = true },
-  magstim200 = { rates = { { 1, 4 }, { 1, 5 }, { 2, 9 } }, rests = slow_seconds, most = 8, least_s = magstim_s,
-    latency_s = 0.0084, edge_s = 0.0011, clock_ns = 2000, arms = true, tells = true, sets = true,
-    trigger = true, safe = "454179", proof = "read", confirms = true },
+    safe = "fe02020091ff", proof = "read", session = { 2000, 16000 }, confirms = true },
+  magstim200 = { rates = { { 1, 4 }, { 1, 5 }, { 2, 9 } }, rests = slow_seconds, most = 8,
+    least_s = magstim_s, latency_s = 0.0084, edge_s = 0.0011, clock_ns = 2000, arms = true, tells = true,
+    sets = true, trigger = true, safe = "454179", proof = "read", confirms = true },
   bistim = { rates = { { 1, 4 }, { 1, 5 }, { 2, 11 } }, rests = slow_seconds, most = 8, least_s = every(4),
     latency_s = 0.0084, edge_s = 0.0011, clock_ns = 2000, arms = true, tells = true, sets = true,
     trigger = true, pairs = { 0.001, 0.0025, 0.01, 0.02 }, safe = "454179", proof = "read", confirms = true },
-  rapid = { rates = { { 1, 1 }, { 1, 1 }, { 1, 2 }, { 2, 3 }, { 9, 10 } }, own = { { 5, 1 }, { 10, 1 }, { 20, 1 } },
-    rests = { 5, 8, 10 }, most = 20, least_s = every(1), latency_s = 0.0051, edge_s = 0.001,
-    clock_ns = 1000000, arms = true, tells = true, sets = true, trigger = true, safe = "454179", proof = "read",
-    confirms = true },
+  rapid = { rates = { { 1, 1 }, { 1, 1 }, { 1, 2 }, { 2, 3 }, { 9, 10 } },
+    own = { { 5, 1 }, { 10, 1 }, { 20, 1 } }, rests = { 5, 8, 10 }, most = 20, least_s = every(1),
+    latency_s = 0.0051, edge_s = 0.001, clock_ns = 1000000, arms = true, tells = true, sets = true,
+    trigger = true, safe = "454179", proof = "read", confirms = true },
   duomag = { rates = { { 1, 1 }, { 1, 2 }, { 2, 3 } }, rests = { 1, 2, 5 }, most = 20, least_s = every(1),
     latency_s = 0, clock_ns = 2000, sets = true, safe = "0000", proof = "read" },
   pulsepal = { rates = { { 1, 1 }, { 1, 1 }, { 5, 1 }, { 10, 1 }, { 20, 1 } }, bursts = { { 50, 1 } },
     rests = seconds, most = 30, least_s = every(0.01), latency_s = 0, clock_ns = 110000, arms = true,
-    outputs = { "1", "2" }, settings = { full_scale_volts = "10" }, grid = 10 / 32768 * 10, safe = "d550", proof = "none" },
+    outputs = { "1", "2" }, completes = 1, settings = { full_scale_volts = "10" }, grid = 100 / 32768,
+    safe = "d550", proof = "none" },
   stimjim = { rates = { { 1, 1 }, { 1, 1 }, { 5, 1 }, { 10, 1 }, { 20, 1 } }, rests = seconds, most = 30,
-    least_s = every(0.01), latency_s = 0, clock_ns = 2000, outputs = { "0", "1" },
-    settings = { full_scale_mv = "10000" }, grid = 0.01, safe = "0a542d310a552d310a", proof = "none", confirms = true },
+    least_s = every(0.01), latency_s = 0, clock_ns = 2000, outputs = { "0", "1" }, completes = 0,
+    settings = { full_scale_mv = "10000" }, grid = 0.01, safe = "0a542d310a552d310a", proof = "none",
+    confirms = true },
   trigger = { rates = { { 1, 1 }, { 1, 1 }, { 2, 1 }, { 10, 1 }, { 20, 1 } }, bursts = { { 50, 1 } },
     rests = seconds, most = 30, least_s = every(0.01), latency_s = 0, clock_ns = 2000, by_hand = true,
     any_intensity = true, safe = "00", proof = "none" },

@@ -5,49 +5,38 @@ local troubles = require "moonpulse.explore.trouble"
 
 local M = {}
 
--- a Lua pattern for each column of events.tsv, in their order
-local row_pattern = "^(%-?[%d.]+)\t[^\t]*\t[^\t]*\t(%d+)\t([%a_]+)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t"
-  .. "([^\t]*)\t([^\t]*)\t([^\t]*)\t[^\t]*\t[^\t]*\t([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)$"
+-- the columns of events.tsv in their order; those that no invariant asks for are passed over
+local row_pattern = "^(%-?%d+)%.(%d%d%d%d%d%d%d%d%d)\t[^\t]*\t[^\t]*\t(%d+)\t([%a_]+)\t([^\t]*)\t"
+  .. "([^\t]*)\t([^\t]*)\t([^\t]*)\t[^\t]*\t[^\t]*\t([^\t]*)\t[^\t]*\t[^\t]*\t([^\t]*)\t([^\t]*)\t"
+  .. "([^\t]*)\t[^\t]*$"
 
---- Nanoseconds of "12.000000345", exactly.
-local function ns_of(text)
-  local sign, whole, part = text:match("^(%-?)(%d+)%.(%d+)$")
-  if not whole or #part ~= 9 then
-    return nil
-  end
-  local ns = math.tointeger(whole) * 1000000000 + math.tointeger(part)
-  return sign == "-" and -ns or ns
-end
+local floor, tointeger = math.floor, math.tointeger
 
 --- Nanoseconds of "1234.567", microseconds; nil: "n/a".
 local function us_of(text)
-  local whole, part = text:match("^(%-?%d+)%.(%d%d%d)$")
-  if not whole then
-    return nil
-  end
-  local ns = math.tointeger(whole) * 1000
-  return text:sub(1, 1) == "-" and ns - math.tointeger(part) or ns + math.tointeger(part)
+  local us = tonumber(text)
+  return us and floor(us * 1000 + 0.5)
 end
 
---- events.tsv: { onset, index, event, number, planned, sent, confirmed, late, channel, mso, status, reply,
---- timed_by, proof }, times in nanoseconds from the run's start.
+--- events.tsv: { onset, index, event, number, planned, sent, confirmed, mso, status, reply, timed_by },
+--- times in nanoseconds from the run's start.
 ---@param text string
 ---@return table[] rows
 ---@return string? odd the first line that is no row
 function M.rows(text)
-  local rows, odd, first = {}, nil, true
+  local rows, odd, count = {}, nil, -1
   for line in text:gmatch("([^\n]*)\n") do
-    local onset, index, event, number, planned, sent, confirmed, late, channel, mso, status, reply, by, proof
+    count = count + 1
+    local whole, part, index, event, number, planned, sent, confirmed, mso, status, reply, by
       = line:match(row_pattern)
-    if first then
-      first = false
-    elseif not onset then
+    if whole then
+      local ns = tointeger(part)
+      rows[#rows + 1] = { onset = tointeger(whole) * 1000000000 + (line:byte() == 45 and -ns or ns),
+        index = tointeger(index), event = event, number = tointeger(number), planned = us_of(planned),
+        sent = us_of(sent), confirmed = us_of(confirmed), mso = tonumber(mso), status = status, reply = reply,
+        timed_by = by }
+    elseif count > 0 then
       odd = odd or line
-    else
-      rows[#rows + 1] = { onset = ns_of(onset), index = math.tointeger(index), event = event,
-        number = math.tointeger(number), planned = us_of(planned), sent = us_of(sent),
-        confirmed = us_of(confirmed), late = us_of(late), channel = channel, mso = tonumber(mso),
-        status = status, reply = reply, timed_by = by, proof = proof }
     end
   end
   if text:sub(-1) ~= "\n" then
@@ -64,14 +53,29 @@ function M.twin(text)
   local given, log = {}, {}
   for whole, part, event, bytes, note, channel, mso in
     text:gmatch("(%d+)%.(%d+)\t(%a+)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)[^\n]*\n") do
-    local ns = math.tointeger(whole) * 1000000000 + math.tointeger(part)
+    local ns = tointeger(whole) * 1000000000 + tointeger(part)
     if event == "pulse" then
-      given[#given + 1] = { ns = ns, channel = channel, mso = tonumber(mso), bytes = bytes }
+      given[#given + 1] = { ns = ns, channel = channel, mso = tonumber(mso) }
     else
       log[#log + 1] = { ns = ns, event = event, bytes = bytes, note = note }
     end
   end
   return given, log
+end
+
+--- Sort rows by one of their times; most lists are.
+local function in_order(list, key)
+  for i = 2, #list do
+    if list[i][key] < list[i - 1][key] then
+      table.sort(list, function(a, b)
+        if a[key] ~= b[key] then
+          return a[key] < b[key]
+        end
+        return (a.index or 0) < (b.index or 0)
+      end)
+      return
+    end
+  end
 end
 
 --- journal.jsonl: its lines, and the plans in it by their number.
@@ -122,53 +126,56 @@ local function fill_wanted(run)
   end
 end
 
-local function by_onset(a, b)
-  if a.onset ~= b.onset then
-    return a.onset < b.onset
-  end
-  return a.index < b.index
-end
-
---- Which written pulse each row is about: a plan that was stopped leaves numbers to the next one.
+--- Which written pulse each row is about: a plan that was stopped leaves numbers to the next one, so that a
+--- row is the next of its plan, or the first of a later one.
 local function fill_numbers(run)
-  local plays, k, base, last = run.plays, 0, 0, 0
+  local plays, k, base, last = run.plays, 1, 0, 0
   if run.scenario.plan then
-    plays = { { start_ns = 0, wanted = run.wanted_pulses } }
+    plays = { { wanted = run.wanted_pulses } }
   end
-  table.sort(run.pulses, function(a, b) return (a.number or 0) < (b.number or 0) end)
+  in_order(run.pulses, "number")
   for _, row in ipairs(run.pulses) do
-    while plays[k + 1] and plays[k + 1].start_ns and row.planned and row.planned >= plays[k + 1].start_ns - 3 do
-      k, base = k + 1, last
+    for j = k, #plays do
+      local from = j == k and base or last
+      local own = plays[j].wanted and plays[j].wanted[(row.number or 0) - from]
+      if own and row.planned and math.abs(own.ns - row.planned) <= 3 then
+        row.wanted, k, base = own, j, from
+        break
+      end
     end
-    local wanted = plays[k] and not (run.full and run.scenario.script) and plays[k].wanted -- rows may be missing
-    row.wanted = wanted and wanted[(row.number or 0) - base]
     last = row.number or last
   end
 end
 
---- Which row tells of which pulse: by their time alone. A write that stalls has begun at any time until then.
+--- Which row tells of which pulse: by their time alone. A write that stalls has begun at any time until
+--- then, and the simulator, which has no turn meanwhile either, may be that much late.
 local function match(run)
   local within = math.max(2000, run.facts.clock_ns)
   local stalls = troubles.has(run.scenario, "port", "stalled")
+  local late = within + (stalls and math.floor(stalls.stall_ms * 1e6) or 0)
   local sent, at = {}, 1
   for _, row in ipairs(run.rows) do
-    if row.event == "pulse" and row.onset and (row.sent or row.status == "delivered"
-      or row.status == "perhaps_sent" or row.status == "otherwise") then
+    if row.event == "pulse" and row.onset then
       sent[#sent + 1] = row
       row.from = (stalls and row.planned or row.onset) - within
     end
   end
-  table.sort(sent, by_onset)
+  in_order(sent, "onset")
   for _, pulse in ipairs(run.given) do
-    while sent[at] and sent[at].onset < pulse.at - within do
+    while sent[at] and sent[at].onset < pulse.at - late do
       at = at + 1
     end
-    if sent[at] and pulse.at >= sent[at].from then
-      pulse.row, sent[at].pulse = sent[at], pulse
-      at = at + 1
+    local place = at
+    while sent[place] and (sent[place].pulse or pulse.at < sent[place].from)
+      and sent[place].onset <= pulse.at + late do
+      place = place + 1
+    end
+    if sent[place] and not sent[place].pulse and pulse.at >= sent[place].from then
+      pulse.row, sent[place].pulse = sent[place], pulse
+      at = place == at and at + 1 or at
     end
   end
-  run.sent = sent
+  run.sent = sent -- and those that were to be
 end
 
 --- Read what the run left into lists, in run.
@@ -184,7 +191,7 @@ function M.read(run)
   for _, pulse in ipairs(run.given) do
     pulse.at = pulse.ns + math.floor(latency_s * 1e9 + 0.5) - (run.start_ns or pulse.ns)
   end
-  table.sort(run.given, function(a, b) return a.at < b.at end)
+  in_order(run.given, "at")
   fill_wanted(run)
   run.pulses, run.wanted_pulses = {}, {}
   for _, row in ipairs(run.rows) do

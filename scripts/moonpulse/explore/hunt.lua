@@ -26,6 +26,7 @@ end
 --- Take in what a worker told.
 local function take(sum, entry)
   if entry.found then
+    entry.found.seed = math.floor(entry.found.seed)
     sum.found[#sum.found + 1] = entry.found
     return
   end
@@ -105,7 +106,8 @@ function M.run(given)
   for number, state in ipairs(states) do
     state.process:close()
     if state.ended and not state.over then
-      refusals.raise("fault", "worker %d ended without a word%s: the seeds from %d on, every %d, are not played",
+      refusals.raise("fault",
+        "worker %d ended without a word%s: the seeds from %d on, every %d, are not played",
         number, sum.trouble and " (" .. sum.trouble .. ")" or "", given.seed + number - 1, given.jobs)
     end
   end

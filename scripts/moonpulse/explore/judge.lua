@@ -54,6 +54,17 @@ local function recovered(run, folder)
   return { summary = summary, why = not summary and why or nil, text = text, rows = rows }
 end
 
+--- How much is held between two runs, now and then; nil: it was not looked.
+local function look_at_memory(self)
+  self.memory_kb = nil
+  if self.count >= warm and self.count % 200 == 0 then
+    collectgarbage()
+    collectgarbage() -- what finalizers let go of
+    self.memory_kb = math.ceil(collectgarbage "count")
+    self.first_kb = self.first_kb or self.memory_kb
+  end
+end
+
 --- What is left in this process after a run.
 local function look_after(self, run)
   local after = { is_virtual = core.is_virtual(), tasks = core.tasks() - self.tasks, open = 0 }
@@ -66,11 +77,7 @@ local function look_after(self, run)
     self.files = self.files or open_files()
     after.files, after.files_before = open_files(), self.files
   end
-  if self.count >= warm and self.count % 200 == 0 then
-    after.memory_kb = math.ceil(collectgarbage "count")
-    self.first_kb = self.first_kb or after.memory_kb
-    after.first_kb = self.first_kb
-  end
+  after.memory_kb, after.first_kb = self.memory_kb, self.first_kb
   return after
 end
 
@@ -89,6 +96,7 @@ end
 ---@return table run
 function M.judge(self, scenario, how)
   how = how or {}
+  look_at_memory(self)
   play.clear(self.folder)
   local run = evidence.read(play.run(scenario, self.folder, how.plant))
   if how.recover and run.files and run.files["flight.bin"] and run.manifest and run.start_ns then
@@ -96,6 +104,7 @@ function M.judge(self, scenario, how)
   end
   if how.again then
     run.again = evidence.read(play.run(scenario, self.folder, how.plant))
+    run.long_way = scenario.plan and evidence.read(play.run(scenario, self.folder, how.plant, true))
   end
   run.after = look_after(self, run)
   if how.after then

@@ -1,5 +1,5 @@
---- A plan as data: drawn from chance, made into a plan of moonpulse's, and expanded here by itself into what it
---- must give, with arithmetic that shares nothing with the engine's.
+--- A plan as data: drawn from chance, made into a plan of moonpulse's, and expanded here by itself into what
+--- it must give, with arithmetic that shares nothing with the engine's.
 ---
 --- A plan is { parts, times =, gap = }. A part is a table with its kind: pulse, train (burst_hz, burst: of
 --- bursts), pair, rest, drawn (a drawn rest), mark, together (two parts, each on its channel). Numbers are
@@ -35,9 +35,10 @@ end
 local function train(chance, self)
   local facts, value, ref = self.facts, intensity(chance, self)
   local own = facts.own and self.timing ~= "host" and not self.trigger and chance:once_in(2)
-  local pulses = self.long and chance:draw(60, 1800) or chance:draw(1, facts.most)
+  local pulses = self.long and chance:draw(self.pulses[1], self.pulses[2]) or chance:draw(1, facts.most)
   return { kind = "train", value = value, ref = ref, pulses = pulses,
-    hz = chance:pick(own and facts.own or self.long and facts.rates[1] and { facts.rates[1] } or facts.rates) }
+    hz = chance:pick(own and facts.own or self.long and facts.rates[1] and { facts.rates[1] }
+      or facts.rates) }
 end
 
 local function bursts(chance, self)
@@ -79,8 +80,9 @@ end
 
 --- Draw a plan.
 ---@param chance moonpulse.explore.Chance
----@param self { facts: table, timing: string, trigger: boolean?, long: boolean?, parts: integer?, last: table? }
----   of moonpulse.explore.devices; long: a session of many pulses; last: the intensity to go on from
+---@param self { facts: table, timing: string, trigger: boolean?, long: boolean?, pulses: integer[]?,
+---   parts: integer?, last: table? } facts of moonpulse.explore.devices; long: a session of so many pulses;
+---   last: the intensity to go on from
 ---@return table
 function M.draw(chance, self)
   local plan, kinds = { parts = {} }, kinds_of(self)
@@ -93,7 +95,7 @@ function M.draw(chance, self)
     end
     table.insert(plan.parts, chance:pick(kinds)(chance, self))
   end
-  if chance:once_in(5) then
+  if not self.long and chance:once_in(5) then
     plan.times, plan.gap = chance:draw(2, 3), chance:pick(self.facts.rests)
   end
   return plan
@@ -115,7 +117,8 @@ makers = {
   train = function(part)
     local hz = fraction(part.hz)
     if part.burst then
-      local burst = compose.burst { pulses = part.burst, hz = fraction(part.burst_hz), intensity = given(part) }
+      local burst = compose.burst { pulses = part.burst, hz = fraction(part.burst_hz),
+        intensity = given(part) }
       return compose.train { of = burst, hz = hz, count = part.pulses }
     end
     return compose.train { pulses = part.pulses, hz = hz, intensity = given(part) }
@@ -205,10 +208,34 @@ local function by_time(a, b)
   return a.place < b.place
 end
 
+local lasting = {
+  train = function(part) return part.pulses * period(part.hz) end,
+  pair = function(part) return part.isi end,
+  rest = function(part) return part.s end,
+  drawn = function(part) return part.max end,
+}
+
+function lasting.together(part)
+  local function of(each)
+    return each.kind == "train" and lasting.train(each) or 0
+  end
+  return math.max(of(part[1]), part.apart + of(part[2]))
+end
+
+--- How long a plan lasts at most.
+---@param plan table
+---@return number seconds
+function M.lasts(plan)
+  local once = 0
+  for _, part in ipairs(plan.parts) do
+    once = once + (lasting[part.kind] and lasting[part.kind](part) or 0)
+  end
+  return once * (plan.times or 1) + (plan.gap or 0) * ((plan.times or 1) - 1)
+end
+
 --- The rests that chance decides on split a plan: onsets count from the last of them.
 ---@param plan table
 ---@return table[] stretches { events, min, max }: min and max seconds that are drawn before it
----@return number seconds it lasts at most
 function M.stretches(plan)
   local list, t = {}, 0
   for round = 1, plan.times or 1 do
@@ -221,19 +248,24 @@ function M.stretches(plan)
       end
     end
   end
-  local stretches, longest = { { events = {}, min = 0, max = 0 } }, t
+  local stretches = { { events = {}, min = 0, max = 0 } }
   for _, event in ipairs(list) do
     if event.min then
-      longest = longest + event.max
       table.insert(stretches, { events = {}, min = event.min, max = event.max })
     else
       table.insert(stretches[#stretches].events, event)
     end
   end
   for _, stretch in ipairs(stretches) do
-    table.sort(stretch.events, by_time)
+    local events = stretch.events
+    for i = 2, #events do
+      if events[i].t < events[i - 1].t then
+        table.sort(events, by_time)
+        break
+      end
+    end
   end
-  return stretches, longest
+  return stretches
 end
 
 --- %MSO of what a pulse says.

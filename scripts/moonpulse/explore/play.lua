@@ -20,6 +20,7 @@ local refusals = require "moonpulse.text.refusal"
 local reports = require "moonpulse.report"
 local safety_options = require "moonpulse.cli.safety_options"
 local scripts = require "moonpulse.explore.script"
+local stim_verbs = require "moonpulse.experiment.stim_verbs"
 local stops = require "moonpulse.run.stop_sources"
 local triggers = require "moonpulse.driver.trigger_path"
 local troubles = require "moonpulse.explore.trouble"
@@ -29,6 +30,7 @@ local M = {}
 
 local function nothing() end
 
+local most_after_ns = 10000000000 -- of virtual time, for what a script began to come to its end
 local most_flight = 12000 -- records: room for what a scenario gives, and little to clear
 
 
@@ -37,6 +39,10 @@ local most_flight = 12000 -- records: room for what a scenario gives, and little
 local Swaps = {}
 Swaps.__index = Swaps
 
+--- Put value in the place of owner[key], until this is closed.
+---@param owner table
+---@param key any
+---@param value any
 function Swaps:put(owner, key, value)
   self[#self + 1] = { owner, key, rawget(owner, key) }
   owner[key] = value
@@ -64,10 +70,10 @@ local function overheard(run, wire)
 end
 
 --- Overhear what the simulator is sent and says, and ask it at the end how it is.
-local function attend(run, inside)
+local function attend(run, inside, put)
   local served, own = inside.served, getmetatable(inside)
   local receive, wire = served.receive, served.pty
-  run.wire, run.began_ns = wire, core.clock_ns()
+  run.served, run.wire, run.began_ns = served, wire, core.clock_ns()
   served.pty = overheard(run, wire)
   function served:receive(bytes, at_ns)
     local heard = run.heard
@@ -78,11 +84,16 @@ local function attend(run, inside)
     run.noted = { witness.header }
     served.log = { write = function(_, text) table.insert(run.noted, text) end, close = nothing }
   end
-  troubles.begin(run)
+  troubles.begin(run, put)
   return setmetatable(inside, { __index = own.__index, __close = function(self)
     troubles.finish(run)
-    run.ended_ns, run.final = core.clock_ns(), served.twin:state()
+    run.ended_ns = core.clock_ns()
     own.__close(self)
+    run.final = served.twin:state()
+    local until_ns = run.ended_ns + most_after_ns
+    while core.tasks() > run.tasks and core.clock_ns() < until_ns do -- parts of a script that still wait
+      core.wait(0.1)
+    end
   end })
 end
 
@@ -110,7 +121,8 @@ local kinds = {}
 function kinds.protocol(run, options, given)
   local plan = plans.build(run.scenario.plan)
   run.plan = plan
-  given.protocol = protocols.protocol { id = "explored", name = "Explored", plan = function() return plan end }
+  given.protocol = protocols.protocol { id = "explored", name = "Explored",
+    plan = function() return plan end }
   given.plan, given.drawn = common.build(options, given.protocol, {})
   given.facts = common.measure(given.plan, options.seed)
   run.planned = given.facts
@@ -145,17 +157,29 @@ local function put_swaps(run, swaps)
   end)
   swaps:put(stops, "listen_for_keys", nothing)
   local session, start, create, flight = core.session, insides.start, records.create, core.flight
-  swaps:put(core, "flight", function(path, capacity) return flight(path, math.min(capacity, most_flight)) end)
+  local stim = stim_verbs.new
+  swaps:put(core, "flight", function(path, capacity) -- a script's is made for any script
+    return flight(path, run.scenario.script and math.min(capacity, most_flight) or capacity)
+  end)
   swaps:put(core, "session", function(events)
     local made = session(events)
     run.sessions[#run.sessions + 1] = made
     return made
   end)
-  swaps:put(insides, "start", function(...)
+  swaps:put(insides, "start", function(driver, log, wrong, twin, far)
     if run.planned and run.scenario.flight then -- what only a run in real time has of its own
       assert(run.record:open_flight(run.planned.pulses, run.planned.marks))
     end
-    return attend(run, start(...))
+    if run.without_cuts then
+      run.job.cuts = nil
+    end
+    far = far and not run.without_cuts and not troubles.has(run.scenario,
+      "disk") -- its witness writes elsewhere
+    return attend(run, start(driver, log, wrong, twin, far), function(...) swaps:put(...) end)
+  end)
+  swaps:put(stim_verbs, "new", function(...)
+    run.device = stim(...)
+    return run.device
   end)
   swaps:put(records, "create", function(...)
     local record, message = create(...)
@@ -200,10 +224,12 @@ end
 ---@param scenario moonpulse.explore.Scenario
 ---@param folder string an empty one
 ---@param plant fun(put: fun(owner: table, key: any, value: any), run: table)? what is planted, for tests
+---@param without_cuts boolean? without the short cuts of virtual time
 ---@return table run
-function M.run(scenario, folder, plant)
+function M.run(scenario, folder, plant, without_cuts)
   local run = { scenario = scenario, facts = facts.known[scenario.device], told = {}, stops = {}, met = {},
-    heard = {}, replies = {}, sessions = {}, plays = {}, arms = {}, marks = {}, waiting = {} }
+    heard = {}, replies = {}, sessions = {}, plays = {}, arms = {}, marks = {}, waiting = {},
+    tasks = core.tasks(), without_cuts = without_cuts }
   run.largest = function()
     return lfs.attributes(run.record.folder .. "/events.tsv", "size") or 0
   end

@@ -1,5 +1,6 @@
 --- From one number a whole run: plan or script, device, timing, and what goes wrong when. A scenario is plain
 --- data, so that it can be printed, made smaller and run again.
+local cjson = require "cjson.safe"
 local chances = require "moonpulse.explore.chance"
 local devices = require "moonpulse.explore.devices"
 local faults = require "moonpulse.simulation.faults"
@@ -47,7 +48,8 @@ function drawers.port(chance, self)
   if kind == "lost" then
     return { what = "port", kind = kind, at_s = chance:instant(self.lasts) }
   end
-  return { what = "port", kind = kind, at_s = chance:instant(self.lasts), take = chance:draw(0, 3),
+  local most = self.facts.completes or 3 -- docs/reliability.md, what is known
+  return { what = "port", kind = kind, at_s = chance:instant(self.lasts), take = chance:draw(0, most),
     stall_ms = chance:pick { 0.4, 0.9, 2, 30, 700 } }
 end
 
@@ -76,7 +78,7 @@ local order = { "stop", "device", "port", "clock", "disk", "stop", "device" }
 --- What goes wrong: nothing in a third of the runs, else mostly one thing, sometimes several at once.
 local function troubles_of(chance, self)
   local list = {}
-  if self.long and not chance:once_in(8) or chance:once_in(3) then
+  if self.long and not self.troubled or not self.long and chance:once_in(3) then
     return list
   end
   repeat
@@ -155,7 +157,7 @@ end
 local function lasts_of(scenario)
   local lasts = 2
   local function add(plan)
-    lasts = lasts + select(2, plans.stretches(plan))
+    lasts = lasts + plans.lasts(plan)
   end
   for _, steps in ipairs(scenario.script or {}) do
     for _, step in ipairs(steps) do
@@ -173,17 +175,48 @@ end
 
 M.lasts = lasts_of
 
+--- JSON has no whole numbers of its own, nor lists with names in them.
+local function whole(value)
+  if type(value) == "table" then
+    local made = {}
+    for key, each in pairs(value) do
+      made[math.tointeger(tonumber(key)) or key] = whole(each)
+    end
+    return made
+  end
+  return math.type(value) == "float" and math.tointeger(value) or value
+end
+
+--- A scenario from its text.
+---@param text string JSON, as a finding prints it
+---@return moonpulse.explore.Scenario? scenario nil: it is none
+function M.read(text)
+  local scenario = cjson.decode(text)
+  if type(scenario) ~= "table" or not devices.known[scenario.device] or type(scenario.troubles) ~= "table"
+    or not (scenario.plan or scenario.script) then
+    return nil
+  end
+  return whole(scenario)
+end
+
+-- devices of sessions: the one whose simulator is quick to play has most of the time that is explored
+local sessions = { "magventure", "magventure", "magventure", "magventure", "magventure", "magventure",
+  "magventure",
+  "magventure", "magventure", "rapid", "trigger", "pulsepal", "stimjim", "magstim200", "bistim", "duomag" }
+
 --- The run of a seed.
 ---@param seed integer
 ---@return moonpulse.explore.Scenario
 function M.draw(seed)
   local chance = chances.new(seed, "run")
-  local scenario = { seed = seed, device = chance:pick(devices.names) }
+  local long = chance:once_in(4)
+  local scenario = { seed = seed, device = chance:pick(long and sessions or devices.names) }
   local facts = devices.known[scenario.device]
-  local self = { facts = facts, long = chance:once_in(12), lasts = 12 }
+  local self = { facts = facts, long = long, troubled = chance:once_in(8), lasts = 12 }
+  self.pulses = not self.troubled and facts.session or { 60, 600 }
   scenario.long = self.long or nil
   scenario.kind = not self.long and chance:once_in(3) and "experiment" or "protocol"
-  scenario.timing = chance:pick { "host", "host", "auto", "device" }
+  scenario.timing = chance:pick(long and { "host", "host", "auto" } or { "host", "host", "auto", "device" })
   scenario.trigger = facts.trigger and chance:once_in(6) or nil
   if scenario.trigger or scenario.device == "trigger" then
     scenario.timing = "host"
@@ -193,7 +226,7 @@ function M.draw(seed)
   scenario.tolerance_ms = chance:pick { 1, 1, 1, 0.2, 5 }
   scenario.participant = chance:once_in(6) and "P" .. chance:draw(1, 9) or nil
   scenario.report = chance:once_in(16) or nil
-  scenario.flight = chance:once_in(4) or nil
+  scenario.flight = chance:once_in(long and 32 or 4) or nil
   if scenario.kind == "protocol" then
     self.parts = self.long and 1 or nil
     scenario.plan = plans.draw(chances.new(seed, "plan"), self)

@@ -58,9 +58,9 @@ end
 function simpler.troubles(scenario, add)
   fewer(scenario.troubles, function(s) return s.troubles end, add)
   for i, trouble in ipairs(scenario.troubles) do
-    for _, digits in ipairs { 1, 1000 } do
-      local at_s = trouble.at_s and math.floor(trouble.at_s * digits) / digits
-      if at_s and at_s ~= trouble.at_s then
+    for _, at_s in ipairs(trouble.at_s and { trouble.at_s % 1, 1 + trouble.at_s % 1, trouble.at_s // 1,
+      trouble.at_s * 1000 // 1 / 1000 } or {}) do
+      if at_s < trouble.at_s then
         add(function(s) s.troubles[i].at_s = at_s end)
       end
     end

@@ -32,7 +32,8 @@ local function plan_words(plan)
   local words = {}
   for _, part in ipairs(plan.parts) do
     local count = part.pulses and part.pulses * (part.burst or 1)
-    words[#words + 1] = count and ("%s of %d"):format(part.burst and "bursts" or part.kind, count) or part.kind
+    words[#words + 1] = count and ("%s of %d"):format(part.burst and "bursts" or part.kind, count)
+      or part.kind
   end
   return table.concat(words, ", ") .. (plan.times and (", %d times"):format(plan.times) or "")
 end
@@ -90,8 +91,8 @@ function M.finding(found, smallest, why)
       lines[#lines + 1] = "    " .. line
     end
     lines[#lines + 1] = "    " .. (why or "")
-    lines[#lines + 1] = ("  again:  moonpulse explore --scenario '%s'"):format((json.encode(smallest):gsub("%s+$",
-      "")))
+    local text = json.encode(smallest):gsub("%s+$", "")
+    lines[#lines + 1] = ("  again:  moonpulse explore --scenario '%s'"):format(text)
   end
   return lines
 end

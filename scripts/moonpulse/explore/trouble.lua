@@ -1,5 +1,5 @@
---- What goes wrong in a run, and who stops it, at instants of virtual time: ports, disk, clock, operator. What
---- the device itself does wrong is moonpulse.simulation.faults'.
+--- What goes wrong in a run, and who stops it, at instants of virtual time: ports, disk, clock, operator.
+--- What the device itself does wrong is moonpulse.simulation.faults'.
 local core = require "moonpulse.core"
 local stops = require "moonpulse.run.stop_sources"
 
@@ -17,15 +17,15 @@ end
 local sources = {
   key = function(run) stops.interrupt(run.job, "key") end,
   signal = function(run)
-    session_of(run):latch "signal" -- the handler
+    session_of(run):stop("signal", true) -- the handler
     core.wait(heard_ns / 1e9)
     if not run.over then
       run.job.signal = run.job.signal or signals
       stops.interrupt(run.job, "signal")
     end
   end,
-  line = function(run) session_of(run):latch "line" end,
-  guard = function(run) session_of(run):latch "guard" end,
+  line = function(run) session_of(run):stop("line", true) end,
+  guard = function(run) session_of(run):stop("guard", true) end,
 }
 
 local function state_of(run)
@@ -47,6 +47,7 @@ function actions.port(run, trouble)
   local wire = run.wire
   if trouble.kind == "lost" then
     run.lost_ns = core.clock_ns()
+    run.served:catch_up(true)
     wire:close()
   elseif trouble.kind == "stalled" then
     wire:trouble(nil, math.floor(trouble.stall_ms * 1e6))
@@ -64,8 +65,26 @@ function actions.disk(run, trouble)
   end
 end
 
+--- A flight record that cannot be brought to the disk at the end: as its close says it.
+local function no_sync(run, put)
+  local flight = run.record and run.record.flight
+  local methods = flight and debug.getmetatable(flight).__index
+  if methods then
+    local close = methods.close
+    put(methods, "close", function(each)
+      close(each)
+      return nil, "Input/output error", "io"
+    end)
+    run.no_sync = true
+  end
+end
+
 --- What has its effect from the beginning on.
-local function arrange(run, trouble)
+local function arrange(run, trouble, put)
+  run.met[#run.met + 1] = trouble.what ~= "device" and trouble or nil
+  if trouble.what == "disk" then
+    return no_sync(run, put)
+  end
   if trouble.what == "clock" and trouble.kind == "late" then
     core.be_late(run.scenario.seed, trouble.most_us * 1000)
   elseif trouble.what == "clock" then
@@ -78,7 +97,9 @@ end
 local function happen(run, trouble)
   local left_s = run.began_ns / 1e9 + trouble.at_s - core.clock_ns() / 1e9
   run.waiting[core.current()] = true
-  core.wait(math.max(0, left_s))
+  if not run.over then
+    core.wait(math.max(0, left_s))
+  end
   if not run.over then
     run.met[#run.met + 1] = trouble
     pcall(actions[trouble.what], run, trouble)
@@ -88,12 +109,13 @@ end
 
 --- The simulator is there: from now on troubles come.
 ---@param run table of moonpulse.explore.play
-function M.begin(run)
+---@param put fun(owner: table, key: any, value: any) for the time of the run
+function M.begin(run, put)
   for _, trouble in ipairs(run.scenario.troubles) do
     if trouble.at_s and actions[trouble.what] then
       core.spawn(happen, run, trouble)
     else
-      arrange(run, trouble)
+      arrange(run, trouble, put)
     end
   end
 end

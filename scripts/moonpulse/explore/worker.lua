@@ -43,9 +43,11 @@ local function count(state, run)
 end
 
 --- Play seeds and tell of them.
----@param given { seed: integer, step: integer, runs: integer, until_ns: integer?, first: boolean? } seed, seed +
+---@param given { seed: integer, step: integer, runs: integer, until_ns: integer?, first: boolean? } seed,
+---   seed +
 ---   step, ...: so many; not beyond until_ns of the real clock
----@param tell fun(entry: table) is told { found = {...} } at once, { runs =, ... } every second and at the end
+---@param tell fun(entry: table) is told { found = {...} } at once, { runs =, ... } every second and at the
+---   end
 function M.play(given, tell)
   local folder <close> = setmetatable({ path = M.folder() }, { __close = function(self)
     folders.remove(self.path)
@@ -82,9 +84,9 @@ function M.main(text)
   local out, most = io.stdout, 400 -- of a line: a process reads no longer ones
   M.play({ seed = math.tointeger(seed), step = math.tointeger(step), runs = math.tointeger(runs),
     until_ns = until_ns, first = first == "1" }, function(entry)
-    local text = cjson.encode(entry)
-    for at = 1, #text, most do
-      out:write(text:sub(at, at + most - 1), at + most > #text and "." or "+", "\n")
+    local whole = cjson.encode(entry)
+    for at = 1, #whole, most do
+      out:write(whole:sub(at, at + most - 1), at + most > #whole and "." or "+", "\n")
     end
     out:flush()
   end)

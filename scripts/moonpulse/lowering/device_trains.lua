@@ -98,6 +98,27 @@ local function key_of(part)
   return table.concat(words, ";")
 end
 
+--- Keep what was said against a part. Of what is refused the smallest part is the cause: what lies around it
+--- would be taken piece by piece.
+local function keep_refusal(self, part, why, view)
+  self.refused[#self.refused + 1] = { part = part, why = why, origin = view.origin or "" }
+end
+
+--- The refusal that holds for an action, or of the whole plan: of the smallest part with it, the first in time.
+local function cause(refused, action)
+  local smallest
+  for _, each in ipairs(refused) do
+    for _, pulse in ipairs(each.part.cell) do
+      local mine = not action or pulse.action.channel == action.channel
+        and pulse.action.intensity == action.intensity and pulse.action.reference == action.reference
+      if mine and (not smallest or each.part.pulses < smallest.part.pulses) then
+        smallest = each
+      end
+    end
+  end
+  return smallest
+end
+
 local function remade(old, new)
   local view = old:view()
   return core.describe(new, view.origin, view.label)
@@ -111,12 +132,14 @@ local function started(self, plan, part, channel)
   if not totals.exact_span or totals.pulses < 2 or totals.random or totals.marks > 0 then
     return nil
   end
+  part.pulses, part.span, part.last = totals.pulses, totals.span, totals.last
   local one, two = on_one_channel(part.cell)
   if not one or part.cell[1].offset ~= 0 then
-    self.why = two or self.why
+    if two then
+      keep_refusal(self, part, two, plan:view())
+    end
     return nil
   end
-  part.pulses, part.span, part.last = totals.pulses, totals.span, totals.last
   part.timing = self.mode == "device" and "device" or "auto"
   for _, pulse in ipairs(part.cell) do
     self.resolve(pulse.action)
@@ -126,7 +149,9 @@ local function started(self, plan, part, channel)
   if not number then
     local program, why = self.train(part, self.identity, self.held)
     if not program then
-      self.why = why or self.why
+      if why then
+        keep_refusal(self, part, why, plan:view())
+      end
       return nil
     end
     number = #self.programs + 1
@@ -233,7 +258,7 @@ local function rebuilt(self, plan, view, channel)
     local new = replace(self, child, inside(view))
     return new == child and plan or remade(plan, core.channel(new, view.text))
   elseif view.kind == "parallel" then
-    self.why = self.why or "what runs at the same time (mp.together) is ours to time"
+    self.together = "what runs at the same time (mp.together) is ours to time"
   end
   return plan
 end
@@ -281,16 +306,21 @@ end
 ---@return moonpulse.Plan plan in which a pulse may stand for a program
 ---@return { part: moonpulse.Part, program: table }[] programs by their number
 ---@return boolean host is there a repetition that stays ours
----@return string? why what the driver said of the last part that it refused
+---@return string? why what was said of the smallest part that was refused
+---@return fun(action: moonpulse.Action): { why: string, origin: string }? cause the same, of those with action
 function M.split(plan, mode, driver, given)
   if mode == "host" or not driver.encode.train then
     return plan, {}, true, mode ~= "host" and ("the %s times single pulses only"):format(
-      driver.description) or nil
+      driver.description) or nil, function() end
   end
   local self = { mode = mode, identity = given.identity, resolve = given.resolve, host_can = given.host_can,
-    train = driver.encode.train, held = {}, known = {}, programs = {}, done = {}, possible = {} }
+    train = driver.encode.train, held = {}, known = {}, programs = {}, done = {}, possible = {}, refused = {} }
   local new = replace(self, plan, "")
-  return new, self.programs, self.host or false, self.why
+  local smallest = cause(self.refused)
+  return new, self.programs, self.host or false, smallest and smallest.why or self.together,
+    function(action)
+      return cause(self.refused, action) or self.together and { why = self.together, origin = "" }
+    end
 end
 
 --- The onsets of a part's pulses, seconds from its start, in order, each with its action.

@@ -20,11 +20,15 @@ end
 --- times itself (a pair, a train) those of all its pulses.
 ---@param actions moonpulse.Action[]
 ---@param thresholds { rmt: number?, amt: number? }
+---@param named boolean? where there are several channels, each intensity with its own
 ---@return string[]
-function M.lines(actions, thresholds)
-  local lines, known, more = {}, {}, 0
+function M.lines(actions, thresholds, named)
+  local lines, known, more, several = {}, {}, 0, false
+  for _, action in ipairs(named and actions or {}) do
+    several = several or action.channel ~= actions[1].channel
+  end
   local function add(action)
-    local text = dose_text(action, thresholds)
+    local text = (several and ("channel %s "):format(action.channel) or "") .. dose_text(action, thresholds)
     if known[text] then
       return
     end

@@ -71,12 +71,33 @@ local function check_outputs(actions, limits, driver)
   end
 end
 
+--- A plan's actions in the order in which they are first fired.
+---@param lowering moonpulse.core.Lowering of prepare()
+---@param actions moonpulse.Action[]
+---@return moonpulse.Action[]
+function M.in_order(lowering, actions)
+  local list, known = {}, {}
+  lowering:rewind()
+  for kind, _, _, _, index in lowering.next, lowering do
+    if kind == "pulse" and not known[index] then
+      known[index] = true
+      list[#list + 1] = actions[index]
+      if #list == #actions then
+        break
+      end
+    end
+  end
+  lowering:rewind()
+  return list
+end
+
 --- Where a hand sets intensities: which, for each channel. A sentence; nil where the device sets them.
 ---@param driver moonpulse.Driver
 ---@param identity moonpulse.Identity?
 ---@param actions moonpulse.Action[]
+---@param when string? "before the run"
 ---@return string?
-function M.by_hand(driver, identity, actions)
+function M.by_hand(driver, identity, actions, when)
   local list = outputs.by_hand(driver.limits(identity), actions)
   if not list then
     return nil
@@ -86,20 +107,26 @@ function M.by_hand(driver, identity, actions)
     parts[i] = ("%sto %g %%MSO"):format(#list > 1 and ("channel %s "):format(action.channel) or "",
       action.mso)
   end
-  return ("set by hand at the stimulator%s before the run: %s"):format(#list > 1 and "s" or "",
+  return ("set by hand at the stimulator%s %s: %s"):format(#list > 1 and "s" or "", when or "before the run",
     table.concat(parts, ", "))
 end
 
 M.dose = doses.lines
 
---- The program that the number-th command of a plan starts; nil where that is a single pulse.
-local function train_of(lowering, actions, number)
+--- The action of the number-th command of a plan.
+local function action_of(lowering, actions, number)
   lowering:rewind()
   for kind, each, _, _, index in lowering.next, lowering do
     if kind == "pulse" and each == number then
-      return actions[index].train
+      return actions[index]
     end
   end
+end
+
+--- Why the device does not time one of two actions; nil where it times both, or nobody asked it.
+local function cause_of(cause, first, second)
+  local alone = not first.train and first or not second.train and second
+  return cause and alone and cause(alone) or nil
 end
 
 -- as mp_room_ns of engine/lowering.h, which says when there is none
@@ -121,16 +148,17 @@ function M.no_room(lowering, driver)
 end
 
 --- Walk the whole plan against the device's limits; more.progress(walked) is called now and then. more.drawn
---- says of a violation what chance has to do with it, more.why what the driver said of its own timing.
+--- says of a violation what chance has to do with it, more.cause why the device does not time an action.
 local function check(lowering, actions, driver, limits, more)
   local walked, batch = 0, 5000000
   while true do
     local finished, violation = lowering:check(batch)
     if violation then
-      local train = train_of(lowering, actions, violation.first)
-      refuse("limit", "%s%s%s", violations.explain(violation, driver, limits, train),
+      local first = action_of(lowering, actions, violation.first)
+      local cause = cause_of(more.cause, first, action_of(lowering, actions, violation.second))
+      refuse("limit", "%s%s%s", violations.explain(violation, driver, limits, first.train),
         more.drawn and more.drawn(violation) or "",
-        more.why and not train and "; its own timing: " .. more.why or "")
+        cause and "; its own timing: " .. cause.why or "")
     elseif finished then
       return
     end
@@ -203,8 +231,20 @@ local function lasting(action, driver)
     math.max(program.over or program.busy, last)
 end
 
---- Give the lowering the bytes of every action, and of every change between two.
-local function encode(lowering, actions, driver, limits)
+--- Two actions that do not go together in a run: where one of them is no train, why the device does not time it.
+local function refuse_change(from, to, driver, why, cause)
+  local first = cause and cause_of(cause, from, to)
+  if first then
+    refuse("limit", "the %s does not time the pulses of %s%s itself: %s; and it does not go from %s to %s "
+      .. "within a run, pulse by pulse: %s", driver.description, M.describe(from.train and to or from),
+      violations.place(first.origin), first.why, M.describe(from), M.describe(to), why)
+  end
+  refuse("limit", "the %s cannot go from %s to %s within a run: %s", driver.description, M.describe(from),
+    M.describe(to), why)
+end
+
+--- Give the lowering the bytes of every action, and of every change between two. cause: as check() has it.
+local function encode(lowering, actions, driver, limits, cause)
   for i, action in ipairs(actions) do
     lowering:output(i, outputs.of(limits, action), outputs.across(limits, action), outputs.is_whole(action))
     if action.train then
@@ -234,8 +274,7 @@ local function encode(lowering, actions, driver, limits)
     if M.differs(from, to) then
       local bytes, lead = driver.encode.set(from, to)
       if not bytes then
-        refuse("limit", "the %s cannot go from %s to %s within a run: %s", driver.description,
-          M.describe(from), M.describe(to), lead)
+        refuse_change(from, to, driver, lead, cause)
       end
       lowering:change(change[1], change[2], bytes, lead)
     end
@@ -316,7 +355,7 @@ end
 local function prepare(given, mode)
   local driver = given.driver
   local limits = driver.limits(given.identity)
-  local plan, programs, host, why = split(given, limits, mode)
+  local plan, programs, host, why, cause = split(given, limits, mode)
   if mode == "device" and (host or #programs == 0) then
     return nil, why or "this plan has no train for the device to time"
   end
@@ -331,8 +370,8 @@ local function prepare(given, mode)
     end
   end
   check_outputs(actions, limits, driver)
-  encode(lowering, actions, driver, limits)
-  check(lowering, actions, driver, limits, { progress = given.progress, why = why, drawn = function(violation)
+  encode(lowering, actions, driver, limits, cause)
+  check(lowering, actions, driver, limits, { progress = given.progress, cause = cause, drawn = function(violation)
     return violations.drawn(violation, { plan = plan, seed = given.seed, serial = driver.serial,
       latency = driver.latency })
   end })
@@ -380,6 +419,9 @@ local function by_device(given)
     refuse("limit", "%s; use --timing auto, or host", why)
   elseif ok and is_limit(problem) then
     local tail = "; its own timing: " .. actions
+    if problem.message:sub(-#tail) ~= tail and problem.message:find(actions, 1, true) then
+      refuse("limit", "--timing device: %s", problem.message) -- it begins with the same cause
+    end
     refuse("limit", "%s; nor can we time it, pulse by pulse: %s", why, problem.message:sub(-#tail) == tail
       and problem.message:sub(1, -#tail - 1) or problem.message)
   elseif ok then

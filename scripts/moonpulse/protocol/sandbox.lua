@@ -188,12 +188,28 @@ function M.hand_out(mp)
   library = mp
 end
 
-local function safe_require(name)
-  if name == "moonpulse" then
-    return read_only(assert(library, "moonpulse itself is loaded before protocol files are"), "mp")
+local looked_at = setmetatable({}, { __mode = "k" }) -- environments of experiments that are: their file
+
+--- Why something is not there, and what to do.
+---@param what string what it is, and what a protocol file sees
+local function closed_to(environment, what)
+  local file = looked_at[environment]
+  if file then
+    return ("%s, and an experiment that is only looked at no more: only `moonpulse run` lets it do that; "
+      .. "`moonpulse run %s --speed max` tries it, with your rights"):format(what, file)
   end
-  refuse("require %q: a protocol file may require \"moonpulse\" only; an experiment script "
-    .. "(mp.experiment), which moonpulse run alone takes, may do more", tostring(name))
+  return what .. ": they describe a plan; an experiment script (mp.experiment), which moonpulse run alone "
+    .. "takes, may do more"
+end
+
+local function require_in(environment)
+  return function(name)
+    if name == "moonpulse" then
+      return read_only(assert(library, "moonpulse itself is loaded before protocol files are"), "mp")
+    end
+    refuse("%s", closed_to(environment, ("require %q: protocol files see no module but "
+      .. "\"moonpulse\""):format(tostring(name))))
+  end
 end
 
 --- The handler runs once the error is over: before, no instruction is counted in it.
@@ -215,7 +231,7 @@ end
 ---@return table
 function M.environment()
   local own = { string = safe_string(), table = safe_table(), math = safe_math(), utf8 = copy(utf8),
-    setmetatable = safe_setmetatable, getmetatable = safe_getmetatable, require = safe_require,
+    setmetatable = safe_setmetatable, getmetatable = safe_getmetatable,
     xpcall = safe_xpcall, pairs = safe_pairs, next = new_next(), tostring = function(...)
       return select("#", ...) > 0 and plain_text((...)) or at_author(tostring)
     end }
@@ -223,7 +239,7 @@ function M.environment()
     "rawlen", "select", "tonumber", "type", "_VERSION" } do
     own[name] = _G[name]
   end
-  own._G = own
+  own._G, own.require = own, require_in(own)
   function own.print(...) -- standard output may be data
     local parts = table.pack(...)
     for i = 1, parts.n do
@@ -235,8 +251,7 @@ function M.environment()
     if name == "mp" or name == "moonpulse" then
       refuse('%s is not known: the file begins with: local mp = require "moonpulse"', name)
     elseif closed[name] then
-      refuse("%s: protocol files see nothing of %s: they describe a plan; an experiment script "
-        .. "(mp.experiment), which moonpulse run alone takes, may do more", name, closed[name])
+      refuse("%s", closed_to(own, ("%s: protocol files see nothing of %s"):format(name, closed[name])))
     end
   end })
 end
@@ -289,6 +304,11 @@ function M.load(path, shown)
   return chunk, chunk and environment or M.printable(message)
 end
 
+local function random_of_run()
+  refuse("math.random would give other numbers each time: use run:uniform, run:integer or run:shuffle, "
+    .. "which draw from the run's seed")
+end
+
 --- An experiment is about to be run: its script may do what its author may. Only chance stays ours.
 ---@param environment table of load
 function M.open(environment)
@@ -296,10 +316,15 @@ function M.open(environment)
     environment[name] = _G[name]
   end
   environment.require, environment.print, environment.string = require, print, string
-  function environment.math.random()
-    refuse("math.random would give other numbers each time: use run:uniform, run:integer or run:shuffle, "
-      .. "which draw from the run's seed")
-  end
+  environment.math.random = random_of_run
+end
+
+--- An experiment is about to be looked at: run, but of the machine it sees no more than a protocol file.
+---@param environment table of load
+---@param file string as it was named
+function M.look(environment, file)
+  looked_at[environment] = file
+  environment.math.random = random_of_run
 end
 
 return M

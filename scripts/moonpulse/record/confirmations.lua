@@ -9,8 +9,8 @@ local function delivered(self, row, confirmed_ns, reply, value, status)
   local rows = row.rows
   for i = 1, rows and #rows or 1 do
     local each = rows and rows[i] or row
-    if not each.cut or confirmed_ns >= each.due_ns then -- a burst cut short may have begun
-      each.sent_ns = each.sent_ns or each.due_ns
+    if not each.cut or confirmed_ns >= each.due_ns - each.sooner_ns then -- a burst cut short may have begun
+      each.sent_ns = each.sent_ns or math.min(each.due_ns, confirmed_ns)
       self.had_ns = math.max(self.had_ns, each.begun_ns or each.sent_ns) -- and all that was sent before
       each.confirmed_ns, each.reply, each.status = confirmed_ns, reply, status or "delivered"
       if not trains.ahead(each, confirmed_ns) then

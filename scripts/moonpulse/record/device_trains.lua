@@ -40,6 +40,7 @@ local function row_of(start, onset, number)
     planned_ns = start.planned_ns + onset.ns, sent_ns = start.sent_ns + onset.ns,
     due_ns = start.sent_ns + onset.ns, begun_ns = start.sent_ns,
     at_ns = start.now_ns + onset.ns, passes_ns = start.left_ns + onset.ns, timed_by = "device",
+    sooner_ns = start.sooner_ns, -- its write stalled: so much sooner it may have begun
     action = start.action,
   }
 end
@@ -49,7 +50,7 @@ end
 ---@param train table of prepare
 ---@param start { number: integer, planned_ns: integer, sent_ns: integer, late_ns: integer,
 ---   now_ns: integer, left_ns: integer, sooner_ns: integer, base: integer, action: moonpulse.Action,
----   status: string? } now_ns: when it is told; left_ns: when the device has it (monotonic), or so much sooner
+---   status: string? } now_ns: when it is told; left_ns: when the device has it (monotonic), or sooner by that
 function M.start(record, train, start)
   local onsets, confirms = train.onsets, train.confirms
   local group, spare = {}, confirms > 0 and train.spare // confirms
@@ -168,7 +169,7 @@ function M.cut(record, halted_ns, status)
   end
   for _, row in ipairs(record.passing) do
     row.cut, row.sent_ns, row.status, row.confirmed_ns, row.reply = true, nil, status, nil, nil
-    row.doubtful = row.passes_ns <= halted_ns + stop_ns
+    row.doubtful = row.passes_ns - row.sooner_ns <= halted_ns + stop_ns
   end
   record.cut, record.passing = record.passing, {}
 end

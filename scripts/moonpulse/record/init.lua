@@ -137,9 +137,10 @@ end
 
 --- The actions of the run, by their number.
 ---@param actions moonpulse.Action[]
----@param driver { confirms: boolean?, proves_end: boolean?, setting_proof: string? } confirms false: the device
----   never says that it fired; proves_end false: nor that a train has ended; setting_proof: how it confirms what
----   it is told
+---@param driver { confirms: boolean?, proves_end: boolean?, setting_proof: string? } confirms false: the
+---   device
+---   never says that it fired; proves_end false: nor that a train has ended; setting_proof: how it confirms
+--- what   it is told
 ---@param slow_ns integer? a reply later than that is perhaps another pulse's
 function Record:set_actions(actions, driver, slow_ns)
   local confirms = driver.confirms
@@ -204,7 +205,9 @@ local function write_row(self, row, onset_ns)
   discards.written(self, row)
   local text = core.event_row(row)
   self.sum:add(text)
+  core.disk "events.tsv"
   self:wrote(self.file:write(text))
+  core.disk()
 end
 
 --- Rows leave in the order of their onsets, so one that waits for the device's reply holds the later
@@ -267,7 +270,8 @@ function Record:pulse(number, planned_ns, sent_ns, late_ns, action, now_ns, stat
     self.last_number = base + #train.onsets
     return trains.start(self, train, { number = number, planned_ns = planned_ns, sent_ns = sent_ns,
       late_ns = late_ns, now_ns = now_ns, base = base, action = self.actions[action],
-      status = status, sooner_ns = sooner_ns or 0, left_ns = self.start_ns and self.start_ns + sent_ns or now_ns })
+      status = status, sooner_ns = sooner_ns or 0,
+      left_ns = self.start_ns and self.start_ns + sent_ns or now_ns })
   end
   local row = {
     event = "pulse", pulse = number + self.extra, engine_number = number, start = self.starts,
@@ -391,7 +395,9 @@ function Record:sync()
     end
     self.flushed_ns = now_ns
   end
+  core.disk "events.tsv"
   self:wrote(self.file:flush())
+  core.disk()
 end
 
 --- Percentiles by nearest rank, of values above 0 and so many zeros.
@@ -420,6 +426,7 @@ end
 function Record:manifest(manifest)
   local path, text = self.folder .. "/manifest.json", cjson.encode(manifest) .. "\n"
   local file, ok, message
+  core.disk "manifest.json"
   file, message = core.create_file(path .. ".new")
   ok = file
   if file then -- a full disk must not cost the manifest that is there
@@ -430,6 +437,7 @@ function Record:manifest(manifest)
   if ok then
     ok, message = os.rename(path .. ".new", path)
   end
+  core.disk()
   if not ok then
     os.remove(path .. ".new")
     error({ code = "limit", message = ("cannot write %s: %s: make room, or name another folder with "

@@ -39,10 +39,12 @@ function Journal:write(kind, entry)
   end
   if not self.lost then
     local text = json.encode(line):sub(1, -2)
+    core.disk "journal.jsonl"
     local ok, message = self.file:write(text, (',"check":"%s"}\n'):format(core.checksum(text)))
     if ok then
       ok, message = self.file:flush()
     end
+    core.disk()
     self.lost = not ok and message or nil -- part of a line may be there: nothing is written behind it
   end
   if self.lost then

@@ -25,8 +25,9 @@ local function read_manifest(folder)
   return manifest, said
 end
 
--- what is written for a reply whose driver is not at hand
-local nameless = { confirmation = function() return "confirmed" end }
+-- A driver that is not at hand: what is written for its replies, and what an older record does not say of it,
+-- as if less were known (a train that was cut may have gone on).
+local nameless = { confirmation = function() return "confirmed" end, proves_end = false }
 
 --- Did the user say that this file is a driver: is it in a folder of MOONPULSE_PATH?
 local function is_installed(file)

@@ -194,7 +194,8 @@ local function action_of(from, where, room)
 end
 
 local of_facts = { { "latency_ns", nanoseconds }, { "confirms", flag, true }, { "proves_end", flag, true },
-  { "setting_proof", proof, true }, { "tolerance_ns", nanoseconds, true }, { "pulses", whole(0, most_pulses), true } }
+  { "setting_proof", proof, true }, { "tolerance_ns", nanoseconds, true }, { "pulses", whole(0, most_pulses),
+    true } }
 local of_play = { { "play", whole(1, (1 << 24) - 1), true }, { "start_ns", instant }, { "from_ns", instant },
   { "seed", whole(-(1 << 53), 1 << 53), true }, { "pulses", whole(0, most_pulses) } }
 local of_set = { { "at_ns", whole(0, 1 << 53) }, { "action", whole(1, most_pulses) } }

@@ -1,8 +1,10 @@
 --- One possible course of an experiment: it is run in virtual time, by a program of its own, into a folder
---- that is read and taken away again. What it would ask for, options give.
+--- that is read and taken away again. What it would ask for, options give. Its file may be somebody else's:
+--- in that program it may do no more than a protocol, and not for ever (moonpulse.run.look).
 local core = require "moonpulse.core"
 local folders = require "moonpulse.record.folder"
 local lfs = require "lfs"
+local looks = require "moonpulse.run.look"
 local places = require "moonpulse.text.places"
 local reading = require "moonpulse.record.read"
 local refusals = require "moonpulse.text.refusal"
@@ -41,7 +43,7 @@ function M.add(parser)
 end
 
 local function arguments_of(options, folder, seed)
-  local args = { places.program(), "run", options.protocol, "--speed", "max", "--out", folder, "--seed",
+  local args = { places.program(), "run", options.protocol, "--look", "--out", folder, "--seed",
     tostring(seed) }
   for _, name in ipairs(passed) do
     local value = options[name]
@@ -66,27 +68,45 @@ local function arguments_of(options, folder, seed)
   return args
 end
 
---- Run it to its end: what it said, its status.
+local most_said = 1 << 24 -- bytes of what it said: more nobody reads
+
+--- Run it to its end, or to a signal that this program gets: what it said, its status.
 local function perform(args)
-  local task, said, status, signal = core.current(), {}, nil, nil
+  local task, said, bytes, status, signal, interrupted = core.current(), {}, 0, nil, nil, nil
+  local deaf <close> = -- luacheck: ignore 211
+    setmetatable({}, { __close = function() core.on_signal(nil) end })
+  core.on_signal(function()
+    interrupted = true
+    task:wake()
+  end)
   local process <close> = assert(core.process { args = args,
-    on_line = function(text) said[#said + 1] = text end,
+    on_line = function(text)
+      bytes = bytes + #text
+      if bytes < most_said then
+        said[#said + 1] = text
+      end
+    end,
     on_exit = function(...)
       status, signal = ...
       task:wake()
     end })
-  while not status do
+  while not status and not interrupted do
     core.wait()
   end
   process:finish()
-  return said, signal ~= 0 and 128 + signal or status
+  if interrupted then
+    refusals.raise("stopped", "interrupted while the experiment was looked at")
+  elseif signal and signal ~= 0 then
+    refusals.raise("usage", "%s", looks.ended(signal))
+  end
+  return said, status
 end
 
 --- A folder of its own, in which the participant's earlier runs are, too, where they count.
 local function make_folder(options)
   local folder = os.tmpname()
   os.remove(folder)
-  local made, message = lfs.mkdir(folder)
+  local made, message = core.make_folder(folder)
   if not made then
     refusals.raise("usage", "cannot make a folder for the course: %s", message)
   end

@@ -8,6 +8,7 @@ local ending = require "moonpulse.run.ending"
 local experiments = require "moonpulse.experiment"
 local journals = require "moonpulse.record.journal"
 local keyboards = require "moonpulse.experiment.ask"
+local looks = require "moonpulse.run.look"
 local manifests = require "moonpulse.run.manifest"
 local objects = require "moonpulse.experiment.run_verbs"
 local protocols = require "moonpulse.protocol"
@@ -30,9 +31,12 @@ local M = {}
 local most_pulses = 100000 -- what the flight record is made for: 20 MB, cut to what was used
 
 --- Raise where the run is over for whoever asks.
-local function check_of(stage)
+local function check_of(stage, looking)
   return function()
     local stopped = stage.job.stop_reason or stage.stimulator.stopped
+    if looking and not stage.failure then
+      looks.check(core.clock_ns() - stage.record.start_ns)
+    end
     if stage.failure then
       error(stage.failure, 0)
     elseif stopped and not core.stops[stopped].asked_for then
@@ -99,11 +103,11 @@ local function keep_watch(stage)
 end
 
 --- Everything that the script reaches through run.
-local function make_stage(context, stimulator, journal)
+local function make_stage(context, stimulator, journal, looking)
   local job = context.job
   local stage = { job = job, record = context.record, stimulator = stimulator,
     draws = draws.new(job.seed) }
-  stage.waiting = waitings.new(check_of(stage))
+  stage.waiting = waitings.new(check_of(stage, looking))
   stimulator.on_wake = function() stage.waiting:wake() end
   local show = shows.new(context, journal, stage.draws)
   show.slow_ns = stimulator.slow_ns
@@ -170,6 +174,16 @@ local function outcome_of(stage, ok, problem)
   return outcome
 end
 
+--- The script may do what its author may, or, where it is only looked at, nothing but what run gives it.
+---@return table? to be closed
+local function let_out(stage, options)
+  if options.look then
+    return experiments.look(stage.job.protocol, options.protocol)
+  end
+  experiments.open(stage.job.protocol)
+  return shells.open(stage)
+end
+
 --- Connect, run the script, leave the device safe.
 local function perform(context, options, path, twin)
   local job, record = context.job, context.record
@@ -177,7 +191,7 @@ local function perform(context, options, path, twin)
   local identity = stimulator:connect(path)
   start.connected(context, identity, (stimulator.link.session:backend()))
   local journal <close> = assert(journals.new(record.folder))
-  local stage = make_stage(context, stimulator, journal)
+  local stage = make_stage(context, stimulator, journal, options.look)
   local listening <close> = stage.triggers
   if options.trigger_in then
     listening:open(options.trigger_in, math.tointeger(options.trigger_baud) or 115200)
@@ -185,17 +199,17 @@ local function perform(context, options, path, twin)
     listening:play(context.triggers or {}, options.triggers, function(cts, dsr) twin:inputs(cts, dsr) end)
   end
   local keyboard <close> = keyboards.new(stage.waiting, function(quiet)
-    return stops.listen_for_keys(job, quiet)
-  end, context.answers, options.answers)
+    return not options.look and stops.listen_for_keys(job, quiet) or nil
+  end, context.answers or options.look and {} or nil, options.answers)
   stage.keyboard = keyboard
+  stage.device.ask = function(question) return keyboard:ask(question, true) end
   record:start(core.clock_ns())
   listening:start(record.start_ns)
   record:manifest(manifests.of(context, "running"))
   local watch = core.spawn(keep_watch, stage)
   local run = objects.new(stage, { params = protocols.guard(context.values), seed = job.seed,
     name = job.protocol.name })
-  experiments.open(job.protocol)
-  local shell <close> = shells.open(stage) -- luacheck: ignore 211
+  local shell <close> = let_out(stage, options) -- luacheck: ignore 211
   core.phase "script"
   stuck.guard()
   local ok, problem = pcall(job.protocol.run, run)

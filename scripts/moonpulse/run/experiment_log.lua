@@ -3,6 +3,7 @@ local blame = require "moonpulse.text.author_line"
 local check_report = require "moonpulse.safety.check_report"
 local catalogue = require "moonpulse.protocol.catalogue"
 local core = require "moonpulse.core"
+local escapes = require "moonpulse.text.escapes"
 local ending = require "moonpulse.run.ending"
 local judge = require "moonpulse.safety.judge"
 local live = require "moonpulse.run.live_line"
@@ -10,6 +11,7 @@ local lower = require "moonpulse.lowering"
 local manifests = require "moonpulse.run.manifest"
 local numbers = require "moonpulse.text.numbers"
 local records = require "moonpulse.record"
+local refusals = require "moonpulse.text.refusal"
 
 local M = {}
 
@@ -37,8 +39,24 @@ end
 --- A line for the operator, with the run's time.
 ---@param text string
 function Show:say(text)
-  print(("%10.3f s  %s"):format((core.clock_ns() - self.record.start_ns) / 1e9, text))
+  print(("%10.3f s  %s"):format((core.clock_ns() - self.record.start_ns) / 1e9, escapes.shown(text)))
   io.stdout:flush()
+end
+
+--- A hand sets the intensities of what comes, at a stimulator that is not armed: said and marked; a person at
+--- a real one confirms it before anything is armed.
+---@param text string which
+---@param changed boolean another was confirmed before, or none
+---@param ask fun(question: string): string
+function Show:by_hand(text, changed, ask)
+  self:say(text)
+  self:mark(text)
+  if changed and not self.context.device.simulated then
+    if ask "Is it set so? [y/n]" ~= "y" then
+      refusals.raise("limit", "the operator has not set the intensity; nothing was armed")
+    end
+    self:mark "the operator has set it"
+  end
 end
 
 --- A named instant in the record.
@@ -135,8 +153,10 @@ function Show:next_play(k, admitted, told)
     record:event("set_intensity", set.at_ns, set.at_ns, "sent", nil, set.action)
   end
   self.play, self.sent_before = play, record.pulses_sent
+  local in_order = lower.in_order(admitted.lowering, admitted.actions)
+  local doses = lower.dose(in_order, context.job.thresholds, true)
   self:say(("%s: %s"):format(facts.pulses == 1 and "1 pulse" or numbers.count(facts.pulses) .. " pulses",
-    table.concat(lower.dose(admitted.actions, context.job.thresholds), ", ")))
+    table.concat(doses, ", ")))
   self:concerns(admitted.report)
   self.screen = facts.first_to_last_s > long_s and live.new(facts.pulses, facts.first_to_last_s) or nil
 end

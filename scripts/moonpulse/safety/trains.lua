@@ -28,7 +28,6 @@ M.ratio = RATIO
 ---@field bursts integer? theta burst: how many; each has burst_pulses at most
 ---@field burst_pulses integer?
 ---@field hz number? pulses a second (theta burst: inside the burst; a train in pieces: its fastest)
----@field burst_hz number? theta burst
 ---@field duration number seconds: pulses / hz; in pieces: first pulse to last and one interval more; theta
 ---   burst: first pulse to last
 ---@field pieces integer how many runs it is made of
@@ -154,7 +153,6 @@ local function close_chain(self)
   }
   if kind == "theta burst" then
     train.bursts, train.burst_pulses = chain.runs, chain.n
-    train.burst_hz = (chain.runs - 1) / (chain.last_onset - chain.first)
     train.duration = chain.last - chain.first
   else
     train.inner_gap = chain.inner_gap

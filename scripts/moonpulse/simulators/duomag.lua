@@ -42,6 +42,7 @@ end
 
 local function note(self, event, bytes, text, given)
   self.log[#self.log + 1] = { event = event, bytes = bytes, note = text, at_ns = self.now_ns, given = given }
+  self.last_status = nil -- whatever happens to it is noted
 end
 
 local function results(self)
@@ -60,14 +61,20 @@ local function recharge(self, seconds)
 end
 
 local function status(self, now)
+  local heard, charged = now - self.heard_ns < 1000 * MS and 1 or 0, is_charged(self, now) and 1 or 0
+  local last = self.last_status -- fifty a second, nearly all as the one before
+  if last and last.heard == heard and last.charged == charged then
+    return last.bytes
+  end
   local hot = self.hot and 1 or 0
   local bytes = {
     self.by_ttl and 32 or 0, self.intensity, 90, 100, 110, self.omitted & 0x7F, 0,
-    hot << 4 | 2 | (now - self.heard_ns < 1000 * MS and 1 or 0),
-    is_charged(self, now) and 1 or 0, self.ttl_steps, self.recharge_steps,
+    hot << 4 | 2 | heard, charged, self.ttl_steps, self.recharge_steps,
     self.recharge_size << 4 | self.ttl_size, 0, 0, self.coil_type,
   }
-  return "\xFF" .. string.char(table.unpack(bytes, 1, self.short and 13 or 15))
+  local text = "\xFF" .. string.char(table.unpack(bytes, 1, self.short and 13 or 15))
+  self.last_status = { heard = heard, charged = charged, bytes = text }
+  return text
 end
 
 local function discharge(self, bytes)

@@ -149,9 +149,11 @@ end
 ---@param plan moonpulse.Plan
 ---@param seed integer
 ---@param dose table? earlier, starts: of moonpulse.experiment.dose, where other plans may have come before
+---@param progress fun()? called now and then where that takes long
 ---@return moonpulse.Admitted
-function Stimulator:admit(plan, seed, dose)
+function Stimulator:admit(plan, seed, dose, progress)
   return admission.admit {
+    progress = progress,
     plan = plan, seed = seed, driver = self.driver, identity = self.identity,
     thresholds = self.job.thresholds, timing = self.job.timing,
     policy = self.job.policy, earlier = dose and dose.earlier, starts = dose and dose.starts,
@@ -162,7 +164,8 @@ end
 --- this must call leave().
 ---@param first moonpulse.Action what the device is brought to
 ---@param actions moonpulse.Action[] all that is known to follow
----@param firsts moonpulse.First[]? what each of its outputs is brought to; nil: first, the one it goes to
+---@param firsts moonpulse.First[]? what each of its outputs is brought to; nil: no plan is known, and first
+---   is but a setting to arm at
 function Stimulator:arm(first, actions, firsts)
   local driver, job, link = self.driver, self.job, self.link
   if self.stopped == "requested" or self.stopped == "finished" then
@@ -177,8 +180,8 @@ function Stimulator:arm(first, actions, firsts)
   end
   self.record:give_up()
   self.starts_before, self.watching = self.record.starts, false
-  self.hand = {} -- what a hand has set each output to
-  for _, each in ipairs(outputs.by_hand(driver.limits(self.identity), actions) or {}) do
+  self.hand = {} -- what a hand was told to set each output to: without a plan nothing
+  for _, each in ipairs(firsts and outputs.by_hand(driver.limits(self.identity), actions) or {}) do
     self.hand[self:output_of(each)] = each.mso
   end
   if not driver.trigger then

@@ -148,20 +148,21 @@ end
 ---@return integer? ready_ns when a pulse may follow (monotonic); nil where it cannot while armed
 ---@return string|{ action: moonpulse.Action, at_ns: integer }[] why; else what the device was told, and
 ---   when it had each setting (monotonic)
+---@return moonpulse.Action? which cannot be set
 function M.set(self, firsts, actions)
   local limits, latest_ns, told = self.driver.limits(self.identity), 0, {}
   for _, each in ipairs(outputs.by_hand(limits, actions) or {}) do
-    local output = self:output_of(each)
-    if self.hand[output] and self.hand[output] ~= each.mso then
-      return nil, limits.by_hand
+    local set = self.hand[self:output_of(each)]
+    if set ~= each.mso then -- what nobody was told to set is not there
+      local hand = set and ("has set %g %%MSO"):format(set) or "was told of no intensity there"
+      return nil, ("a hand sets it, before the arming, and %s: %s"):format(hand, limits.by_hand), each
     end
-    self.hand[output] = each.mso
   end
   load(self, actions)
   for _, first in ipairs(firsts) do
     local ready_ns, at_ns = set_one(self, first.output, first.action)
     if not ready_ns then
-      return nil, at_ns
+      return nil, at_ns, first.action
     end
     latest_ns = math.max(latest_ns, ready_ns)
     if at_ns then

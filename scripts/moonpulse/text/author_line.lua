@@ -79,23 +79,6 @@ function M.build(call, ...)
   return result
 end
 
---- Have each method say at the author's line that it was called with a dot for a colon.
----@param who string what scripts call the object: "run", "stim"
----@param methods table<string, function> is changed
----@param is_self fun(value: any): boolean
-function M.guard_methods(who, methods, is_self)
-  for name, method in pairs(methods) do
-    if type(method) == "function" and name:sub(1, 2) ~= "__" then
-      methods[name] = function(self, ...)
-        if not is_self(self) then
-          M.fail("%s.%s: write %s:%s(...), with a colon", who, name, who, name)
-        end
-        return method(self, ...)
-      end
-    end
-  end
-end
-
 local function names_of(known)
   local names = {}
   for name in pairs(known) do
@@ -135,6 +118,9 @@ function M.options(who, options, known)
     local instead = not known[key] and instead_of(who, key)
     if instead then
       M.fail("%s: %s", who, instead)
+    elseif math.type(key) and math.type(options[key]) then
+      M.fail("%s: there is no option %q: %s stands alone: a number is written with a point, like 2.5, not "
+        .. "with a comma; known: %s", who, tostring(key), tostring(options[key]), names_of(known))
     elseif not known[key] then
       M.fail("%s: there is no option %q; known: %s", who, tostring(key), names_of(known))
     end

@@ -16,15 +16,14 @@ function M.raise(code, text, ...)
 end
 
 --- Errors that mean the device, not the script: commands turn them into exit status 4.
-local Fault = { __name = "moonpulse.fault" }
-Fault.__index = Fault
+--- Their metatables are shared by all of them: a script that catches one gets at none.
+local Fault = { __name = "moonpulse.fault", __metatable = false }
 function Fault.__tostring(self)
   return self.message
 end
 
 --- Errors that mean that a stop came while a driver was at work.
-local Stopped = { __name = "moonpulse.stopped", __tostring = Fault.__tostring }
-Stopped.__index = Stopped
+local Stopped = { __name = "moonpulse.stopped", __tostring = Fault.__tostring, __metatable = false }
 
 --- Raise that a device is at fault: the run ends with these words.
 ---@param text string
@@ -37,7 +36,7 @@ end
 ---@param value any
 ---@return boolean
 function M.is_fault(value)
-  return getmetatable(value) == Fault
+  return type(value) == "table" and debug.getmetatable(value) == Fault
 end
 
 --- Raise that a stop came: who waits or drives a device ends with it, and nobody is at fault.
@@ -52,7 +51,7 @@ end
 ---@param value any
 ---@return boolean
 function M.is_stopped(value)
-  return getmetatable(value) == Stopped
+  return type(value) == "table" and debug.getmetatable(value) == Stopped
 end
 
 return M

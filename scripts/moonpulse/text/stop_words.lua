@@ -7,6 +7,9 @@ local M = {}
 ---@param reason string
 ---@param scripted any true: an experiment's
 function M.remedy(reason, scripted)
+  if reason == "stuck" and core.hung_file() then
+    return "; write the record to a disk of this computer, or another one, with --out DIR"
+  end
   local row = core.stops[reason] or {}
   local text = scripted and row.scripted_remedy or row.remedy
   return text and "; " .. text or ""
@@ -18,6 +21,9 @@ end
 function M.words(reason, scripted)
   if reason == "stuck" and core.muted() then
     return "nobody took what Moonpulse printed for half a second (a held terminal, a full pipe)"
+  end
+  if reason == "stuck" and core.hung_file() then
+    return ("the disk hung: Moonpulse waited for half a second and more to write %s"):format(core.hung_file())
   end
   local row = core.stops[reason] or { words = reason }
   return scripted and row.scripted_words or row.words

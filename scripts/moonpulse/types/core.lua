@@ -165,6 +165,22 @@ function core.hold(still) end
 ---@return integer
 function core.turns_here() end
 
+--- Until time is real again, the sending thread wakes late, as the seed says: mostly far less than the most.
+---@param seed integer
+---@param most_ns integer
+function core.be_late(seed, most_ns) end
+
+--- In virtual time the sending thread, the loop or both get no turn for a while.
+---@param who "sender"|"loop"|"both"
+---@param from_ns integer monotonic
+---@param until_ns integer
+---@return boolean ok false: there are too many stalls
+function core.stall(who, from_ns, until_ns) end
+
+--- How many tasks have not ended.
+---@return integer
+function core.tasks() end
+
 --- A port with both ends in this process, for virtual time; raises in real time. session:open takes its path.
 ---@param link nil as of core.pty
 ---@param on_bytes fun(bytes: string, began_ns: integer) all of them have come; when the first began to
@@ -261,6 +277,7 @@ function core.create_file(path) end
 ---@return integer? fd
 ---@return boolean? ours is it what path names?
 ---@return integer? lines -1: a part is nothing but zeros, as after a cut
+---@return string? sum of what is there, as core.sum has it; nil: it cannot be read
 function core.file_state(file, path) end
 
 --- A file becomes as open to others as its folder is; if it cannot, nothing happens.
@@ -286,6 +303,11 @@ function core.lock_folder(path) end
 ---@param text string
 ---@return string
 function core.checksum(text) end
+
+--- From now on no file of this process grows any longer, as on a disk that is full: a write is cut short.
+---@param bytes integer? nil: as far as the disk goes
+---@return boolean ok
+function core.most_file(bytes) end
 
 --- A checksum of what is given to it piece by piece, for files of any length.
 ---@return moonpulse.core.Sum
@@ -333,6 +355,14 @@ function core.interruptible(begins) end
 --- A stop began that the engine does not know of.
 ---@param reason string of core.stops; another name counts as "error"
 function core.stop_began(reason) end
+
+--- A file of the run's record is about to be written, and the disk may take its time; or it was.
+---@param name "events.tsv"|"journal.jsonl"|"manifest.json"|nil
+function core.disk(name) end
+
+--- The file of this run that the disk took too long for: the loop stood still meanwhile.
+---@return string? path
+function core.hung_file() end
 
 --- Was output let go of because nobody took it?
 ---@return boolean
@@ -382,6 +412,11 @@ function core.host() end
 --- Ask for a real-time priority below the dispatcher's: for simulators.
 ---@return boolean granted
 function core.prioritise() end
+
+--- From now on the kernel keeps this process to so much time of the processor, memory beyond what it has, and
+--- length of a file that it writes; a signal ends it there (of memory: there is no more).
+---@param most { seconds: integer, megabytes: integer, file_megabytes: integer }
+function core.confine(most) end
 
 --- How long so many bytes are on the wire.
 ---@param serial moonpulse.Serial

@@ -16,7 +16,7 @@ local Input = {}
 function Input:close() end
 
 ---@class moonpulse.core.ProcessOptions
----@field args string[] the program's path and its arguments, 1 to 32
+---@field args string[] the program's path and its arguments, 1 to 256
 ---@field on_line fun(line: string) of its standard output, without the line end; cut at 512 bytes
 ---@field on_exit fun(status: integer, signal: integer)
 ---@field inherit boolean? it reads and writes where we do: on_line is never called
@@ -61,6 +61,11 @@ function Wire:write(bytes) end
 ---@param cts boolean
 ---@param dsr boolean
 function Wire:inputs(cts, dsr) end
+
+--- What goes wrong with the near end's next write, once.
+---@param takes integer? it takes so many bytes at most; nil: all
+---@param stall_ns integer? it returns so much later than they began to leave
+function Wire:trouble(takes, stall_ns) end
 
 --- The near end, for session:open.
 ---@return string path "wire:N"
@@ -154,7 +159,8 @@ function Session:play(lowering, start_ns) end
 
 --- The device is safe when this returns, and the outcomes were told. Nothing if it is not armed.
 ---@param reason string? of core.stops; "requested"
-function Session:stop(reason) end
+---@param latch boolean? only the latch is set, as a signal's handler, a foot switch or the guard's end does
+function Session:stop(reason, latch) end
 
 --- So many pulses since arming need no confirmation any more.
 ---@param total integer

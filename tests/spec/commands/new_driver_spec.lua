@@ -46,9 +46,12 @@ describe("a new driver", function()
     assert.are.equal(0, status)
     assert.matches("sent        600 of 600 pulses, 600 confirmed by the device", out, 1, true)
 
-    status, out = moonpulse "run itbs600 --amt 50 -p trains=1 --tolerance 200 --device sim:./coil_box.lua"
+    shell.write(folder .. "/slow.lua", [[local mp = require "moonpulse"
+      return mp.protocol { id = "slow", name = "Slow", plan = function()
+        return mp.train { pulses = 4, hz = 2, intensity = mp.mso(40) } end }]])
+    status, out = moonpulse "run slow.lua --tolerance 200 --device sim:./coil_box.lua"
     assert.are.equal(0, status)
-    assert.matches("sent        30 of 30 pulses, 30 confirmed by the device", out, 1, true)
+    assert.matches("sent        4 of 4 pulses, 4 confirmed by the device", out, 1, true)
     status, out = moonpulse "frame ./coil_box.lua set_power percent=30"
     assert.are.same({ 0, "245345542033302a36310a\n" }, { status, out })
   end)

@@ -245,8 +245,8 @@ describe("the driver of the Magstim BiStim²", function()
         assert.is_truthy(text and text:find(part, 1, true), text)
       end
     end
-    refused(driver, 2.53, "2.53 ms is off the unit's steps of 0.1 ms", "2.5 ms is the nearest")
-    refused(driver, 100.4, "100.4 ms is off", "100 ms is the nearest")
+    refused(driver, 2.53, "2.53 ms is off the unit's steps of 0.1 ms", "the nearest are 2.5 and 2.6 ms")
+    refused(driver, 100.4, "100.4 ms is off", "the nearest are 100 and 101 ms")
     refused(driver, 1000, "is over the 999 ms")
     refused(high, 100, "over the 99.9 ms", "--device-option resolution=low")
     refused(low, 2.5, "off the unit's steps of 1 ms")

@@ -287,20 +287,23 @@ describe("a run on a simulated DuoMAG", function()
       { "stim:arm() stim:play(" .. train:format(2, 30) .. ") stim:disarm() run:sleep(9)", 2 },
       { "stim:arm() stim:play(" .. train:format(2, 30) .. ") run:stop()", 2 },
     }
-    for _, case in ipairs(cases) do
-      local body, most = table.unpack(case)
-      shell.write(folder .. "/experiment.lua", 'local mp = require "moonpulse"\n'
-        .. "return mp.experiment(function(run)\nlocal stim = run:device()\n" .. body .. "\nend)\n")
-      local status, _, err = shell.moonpulse(folder, ("run %s/experiment.lua --device sim:duomag "
-        .. "--tolerance 200 --device-option interval=0.3 --out %s/runs"):format(folder, folder))
-      assert.are.equal(4, status, body)
-      assert.matches("left out 1 of its pulses: it was not charged in time", err, 1, true)
-      local path = fixture.run_in(folder .. "/runs")
+    local commands = {}
+    for i, case in ipairs(cases) do
+      local path = ("%s/experiment%d.lua"):format(folder, i)
+      shell.write(path, 'local mp = require "moonpulse"\n'
+        .. "return mp.experiment(function(run)\nlocal stim = run:device()\n" .. case[1] .. "\nend)\n")
+      commands[i] = ("%s run %s --device sim:duomag --tolerance 200 --device-option interval=0.3 "
+        .. "--out %s/runs%d"):format(shell.quote(shell.program), path, folder, i)
+    end
+    for i, result in ipairs(shell.together(folder, commands)) do
+      local body, most = table.unpack(cases[i])
+      assert.are.equal(4, result.status, body)
+      assert.matches("left out 1 of its pulses: it was not charged in time", result.err, 1, true)
+      local path = fixture.run_in(("%s/runs%d"):format(folder, i))
       local facts = cjson.decode((assert(shell.read(path .. "/manifest.json"))))
       assert.are.equal("device", facts.result.stop)
       assert.is_true(facts.result.disarmed)
       assert.is_true(facts.result.pulses_sent <= most, body)
-      shell.remove(folder .. "/runs")
     end
   end)
 

@@ -492,9 +492,9 @@ describe("the driver of the Magstim Rapid²", function()
     assert.is_nil(magstim.refusal(new, train(4800, 8, 5)))
     refused(new, train(1201, 2, 5), "a train of 600.5 s is over the 600 s")
     refused(old, mp.train { pulses = 20, hz = "10.05", intensity = mp.mso(20) },
-      "10.05 Hz is off its steps of 0.1 Hz: 10.1 Hz is the nearest")
+      "10.05 Hz is off its steps of 0.1 Hz: the nearest are 10 and 10.1 Hz")
     refused(old, mp.train { pulses = 61, hz = "30.5", intensity = mp.mso(20) },
-      "30.5 Hz is off its steps of 1 Hz: 31 Hz is the nearest")
+      "30.5 Hz is off its steps of 1 Hz: the nearest are 30 and 31 Hz")
     refused(old, train(40, 15, 20), "last 2.66667 s, off its steps of 0.1 s: 39 or 42 pulses fit")
     assert.is_nil(magstim.refusal(old, train(42, 15, 20)))
     -- 63 kJ within a minute, at 123.4 J a pulse

@@ -312,7 +312,7 @@ describe("an experiment", function()
     assert.are.equal(2, status)
     assert.matches("please answer one of y/n", out)
     assert.matches("got\ty\tme", out)
-    assert.matches('no answer to "more%?": standard input is at its end', err)
+    assert.matches('question 3 has no answer: "more%?": standard input is at its end', err)
     assert.are.same({ "MEP? [y/n]: y", "who?: me" }, marks(only_run()))
   end)
 

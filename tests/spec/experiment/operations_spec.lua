@@ -63,6 +63,19 @@ describe("operations of an experiment", function()
     return job:wait(), job
   end
 
+  --- Call check(case, begin(case)) for each case, after having begun as many as together: they mostly wait.
+  local function in_batches(list, together, begin, check)
+    for from = 1, #list, together do
+      local begun = {}
+      for i = from, math.min(from + together - 1, #list) do
+        begun[i] = begin(list[i])
+      end
+      for i = from, math.min(from + together - 1, #list) do
+        check(list[i], begun[i])
+      end
+    end
+  end
+
   it("armed() is true when the device says so: what fires then is what was asked", function()
     local status, job = perform [[
       run:spawn(function()
@@ -77,8 +90,8 @@ describe("operations of an experiment", function()
   end)
 
   it("arms after a stop that another part has begun, at once or a little later", function()
-    for _, wait in ipairs { 0, 0.05, 0.1 } do
-      local status, job = perform(([[
+    in_batches({ 0, 0.05, 0.1 }, 3, function(wait)
+      return start(script(([[
         run:spawn(function()
           repeat run:sleep(0.005) until stim:armed()
           run:sleep(0.5)
@@ -89,13 +102,14 @@ describe("operations of an experiment", function()
         run:sleep(%g)
         stim:arm(plan(31))
         stim:fire(plan(31))
-      ]]):format(wait))
-      assert.are.equal(0, status, job:err())
+      ]]):format(wait)))
+    end, function(_, job)
+      assert.are.equal(0, job:wait(), job:err())
       local list = given(job)
       assert.are.same({ "disarm", "arm", "31 %", "disarm" }, table.move(list, #list - 3, #list, 1, {}))
       assert.are.same({ "arm", "30 %" }, { list[1], list[2] })
       assert.is_true(#list < 28)
-    end
+    end)
   end)
 
   -- what goes on, what comes meanwhile, whether that raises with what, what the first then gave
@@ -135,10 +149,10 @@ describe("operations of an experiment", function()
   }
 
   it("of which two meet: each pair does what the documentation says", function()
-    for _, case in ipairs(cases) do
-      local one, two, ok, says, first_ok, gave = table.unpack(case)
+    in_batches(cases, 5, function(case)
+      local one, two = case[1], case[2]
       -- the first is begun by a part of its own, the second comes while it waits for the device
-      local _, job = perform(([[
+      return start(script(([[
         %s
         local begun, first, said
         run:spawn(function() begun = true first = { pcall(function() return %s end) } end)
@@ -147,7 +161,10 @@ describe("operations of an experiment", function()
         while not first do pcall(run.sleep, run, 0.01) end
         print("first", first[1], "second", second[1], type(second[2]) == "table"
           and not second[2].message and "table" or tostring(second[2]))
-      ]]):format(one == "arm" and "" or "stim:arm(plan(30))", first[one], second[two]))
+      ]]):format(one == "arm" and "" or "stim:arm(plan(30))", first[one], second[two])))
+    end, function(case, job)
+      local one, two, ok, says, first_ok, gave = table.unpack(case)
+      job:wait()
       local pair = one .. ", " .. two .. ": " .. job:err()
       assert.matches(("first\t%s\tsecond\t%s\t"):format(first_ok, ok), job:out(), pair)
       assert.matches(says, job:out():match("\tsecond\t%a+\t([^\n]*)"), pair)
@@ -156,7 +173,7 @@ describe("operations of an experiment", function()
         assert.are.same(gave, list, pair)
       end
       assert.is_true(one ~= "arm" or #list <= 2, pair)
-    end
+    end)
   end)
 
   -- an arming that a stop ended asks the device: what comes meanwhile waits for the same stop
@@ -165,14 +182,16 @@ describe("operations of an experiment", function()
     { 0, "run:spawn(function() run:sleep(0.03) stim:disarm() end) run:sleep(0.04) stim:disarm()" },
     { 5, "run:spawn(function() run:sleep(0.03) run:stop() end) run:sleep(0.04) stim:disarm()" },
     { 5, "run:spawn(function() run:sleep(0.03) stim:disarm() end) run:sleep(0.04) run:stop()" },
-    { 5, "print('now') io.stdout:flush() run:sleep(3)", "INT" },
+    { 5, "print('now') io.stdout:flush() run:sleep(30)", "INT" },
   }
 
   it("end together with an arming that a stop has ended, each device asked once and in peace", function()
     for _, case in ipairs(meanwhile) do
       local path = script("run:spawn(function() pcall(stim.arm, stim) end) " .. case[2])
-      for _, device in ipairs { "magventure", "magstim200", "bistim", "rapid", "duomag" } do
-        local job, where = start(path, "--device sim:" .. device), device .. ": " .. case[2]
+      in_batches({ "magventure", "magstim200", "bistim", "rapid", "duomag" }, 5, function(device)
+        return start(path, "--device sim:" .. device)
+      end, function(device, job)
+        local where = device .. ": " .. case[2]
         if case[3] then
           job:says "now"
           job:signal(case[3])
@@ -181,7 +200,7 @@ describe("operations of an experiment", function()
         assert.is_nil((job:out() .. job:err()):find("NOT CONFIRMED", 1, true), where)
         assert.is_true((result(job)).disarmed ~= false, where)
         assert.is_true(#given(job) <= 2, where)
-      end
+      end)
     end
   end)
 
@@ -248,8 +267,12 @@ describe("operations of an experiment", function()
   it("ends the command of os.execute with all that it started, however the stop comes", function()
     local stops = { INT = "signal", TERM = "signal", HUP = "signal", ["run:stop()"] = "requested",
       ["os.exit(1)"] = "requested" }
-    for how, reason in pairs(stops) do
-      local pids, is_signal = ("%s/pids%d"):format(folder, #jobs), reason == "signal"
+    local list = {}
+    for how in pairs(stops) do
+      list[#list + 1] = how
+    end
+    in_batches(list, 5, function(how)
+      local pids, is_signal = ("%s/pids%d"):format(folder, #jobs), stops[how] == "signal"
       local path = script(([[
         run:spawn(function()
           while not io.open(%q) do run:sleep(0.02) end
@@ -261,18 +284,21 @@ describe("operations of an experiment", function()
         stim:fire(plan(31))
       ]]):format(pids, is_signal and "" or how, pids, pids, pids, pids))
       local job = start(path)
-      local text = shell.await(function() return shell.read(pids) end, "the command")
-      if is_signal then
+      job.pids = pids
+      return job
+    end, function(how, job)
+      local text = shell.await(function() return shell.read(job.pids) end, "the command")
+      if stops[how] == "signal" then
         job:signal(how)
       end
       assert.are.equal(5, job:wait(), job:err())
-      assert.are.equal(reason, (result(job)).stop)
+      assert.are.equal(stops[how], (result(job)).stop)
       assert.are.same({ "arm", "30 %", "disarm" }, given(job))
       for pid in text:gmatch("%d+") do
         shell.await(function() return not shell.read("/proc/" .. pid .. "/comm") or nil end,
           how .. ": its end")
       end
-    end
+    end)
   end)
 
   it("gives what a command gave, and takes os.exit for a stop", function()
@@ -360,29 +386,30 @@ describe("operations of an experiment", function()
 
   it("are stopped at every moment of arming, on every device", function()
     shell.write(folder .. "/hook.lua", hook)
-    local protocol, left, n, moments = folder .. "/p.lua", { table.unpack(all_devices) }, 0, {}
+    local protocol, left, begun, moments = folder .. "/p.lua", { table.unpack(all_devices) }, {}, {}
     shell.write(protocol, 'local mp = require "moonpulse"\nreturn mp.protocol { id = "p", name = "P", '
       .. "plan = function() return mp.pulse { intensity = mp.mso(30) } end }")
     while #left > 0 do
-      local batch = {}
-      for i, device in ipairs(left) do
-        for k = 1, 2 do
-          local base = ("%s/%s%d"):format(folder, device, n + k)
-          local job = jobs:start(device .. n + k,
-            ("lua %s/hook.lua %d run %s --device sim:%s --out %s --tolerance 500 --timing host"):format(
-              folder, n + k, protocol, device, base .. "runs"))
-          job.runs = base .. "runs"
-          batch[2 * i - 2 + k] = { job, device, n + k }
+      local batch, each_device = {}, 16 // #left
+      for _, device in ipairs(left) do
+        for n = (begun[device] or 0) + 1, (begun[device] or 0) + each_device do
+          local name = device .. n
+          local job = jobs:start(name,
+            ("lua %s/hook.lua %d run %s --device sim:%s --out %s/%sruns --tolerance 500 --timing host")
+              :format(folder, n, protocol, device, folder, name))
+          job.runs = ("%s/%sruns"):format(folder, name)
+          batch[#batch + 1] = { job, device, n }
         end
+        begun[device] = (begun[device] or 0) + each_device
       end
       left = {}
       for _, each in ipairs(batch) do
+        local _, device, n = table.unpack(each)
         if check_moment(table.unpack(each)) then
-          moments[each[2]] = each[3]
-          left[#left + 1] = each[3] % 2 == 0 and each[2] or nil
+          moments[device] = n
+          left[#left + 1] = n == begun[device] and device or nil
         end
       end
-      n = n + 2
     end
     for _, device in ipairs(all_devices) do
       assert.is_true((moments[device] or 0) >= 2, device)

@@ -46,6 +46,50 @@ describe("the words of a refusal", function()
   end)
 end)
 
+describe("a refusal of a train names why the device does not time it", function()
+  local function ramp(from, to)
+    local plan
+    for _, percent in ipairs { from, to } do
+      local train = mp.train { duration = 2, hz = 20, intensity = mp.mso(percent) } .. mp.rest(28)
+      plan = plan and plan .. train or train
+    end
+    return plan
+  end
+  local function pairs_of(isi)
+    return mp.pair { isi = mp.ms(isi), intensity = { mp.mso(50), mp.mso(50) } }:times(10, { every = 6 })
+  end
+  local cases = {
+    { "rapid", ramp(53, 64), "20 Hz is over the 18 Hz that it gives at 64 %, for model=rapid mains=115" },
+    { "rapid", ramp(64, 53), "20 Hz is over the 18 Hz that it gives at 64 %, for model=rapid mains=115" },
+    { "rapid", mp.train { pulses = 20, hz = "10.05", intensity = mp.mso(40) },
+      "10.05 Hz is off its steps of 0.1 Hz: the nearest are 10 and 10.1 Hz" },
+    { "bistim", pairs_of(2.25), "steps of 0.1 ms (high resolution): the nearest are 2.2 and 2.3 ms" },
+    { "bistim", pairs_of(0.75), "steps of 0.1 ms (high resolution): the nearest are 0.7 and 0.8 ms" },
+    { "bistim", pairs_of(99.95), "steps of 1 ms (low resolution): the nearest are 99.9 and 100 ms" },
+    { "bistim", pairs_of(150.5), "steps of 1 ms (low resolution): the nearest are 150 and 151 ms" },
+    { "bistim", mp.pulse(mp.mso(50)) .. mp.rest(6) .. pairs_of(2.25), "the nearest are 2.2 and 2.3 ms" },
+    { "bistim", pairs_of(2) .. mp.rest(6) .. pairs_of(2.25), "the nearest are 2.2 and 2.3 ms" },
+    { "magventure", pairs_of(2.25), "the nearest are 2.2 and 2.3 ms" },
+  }
+
+  it("with whatever timing was asked for, and once", function()
+    for _, case in ipairs(cases) do
+      for _, timing in ipairs { "auto", "device" } do
+        local text = refusal(case[2], case[1], {}, { timing = timing }) or "(taken)"
+        local from = text:find(case[3], 1, true)
+        assert.is_truthy(from, case[1] .. ": " .. text)
+        assert.is_nil(text:find(case[3], from + 1, true), text)
+        assert.is_nil(text:find("next pair 4 s later", 1, true), text)
+      end
+    end
+  end)
+
+  it("of the pulses that it cannot give, not of what lies around them", function()
+    local text = refusal(ramp(53, 64), "rapid", {})
+    assert.is_truthy(text:find("^the Magstim Rapid² does not time the pulses of 64 %%MSO"), text)
+  end)
+end)
+
 describe("a refusal of an interval that is drawn", function()
   -- as SICI: from a pair to a single pulse the BiStim's power B has to fall
   local function trials(shortest, longest)

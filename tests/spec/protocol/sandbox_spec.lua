@@ -122,8 +122,8 @@ describe("a protocol file", function()
   local refused = {
     ["io.open('/etc/passwd')"] = "io: protocol files see nothing of files",
     ["os.execute('true')"] = "os: protocol files see nothing of the system",
-    ["require 'lfs'"] = "a protocol file may require \"moonpulse\" only",
-    ["require 'moonpulse.core'"] = "a protocol file may require \"moonpulse\" only",
+    ["require 'lfs'"] = "protocol files see no module but \"moonpulse\"",
+    ["require 'moonpulse.core'"] = "protocol files see no module but \"moonpulse\"",
     ["load('return 1')()"] = "load: protocol files see nothing of code from text",
     ["debug.getregistry()"] = "debug: protocol files see nothing of the debugger",
     ["local x = math.random()"] = "math.random would give another plan each time",

@@ -85,9 +85,48 @@ describe("a disk that hangs", function()
     hang()
     assert.are.equal(5, job:wait())
     assert.matches("moonpulse: [^\n]*was ended; [^\n]*the record is not closed: " .. recover(path), job:err())
+    assert.matches(("moonpulse: the disk hangs, it does not take %s/events.tsv: write to another one with "
+      .. "--out DIR, but"):format(path), job:err(), 1, true)
+    assert.is_nil(job:err():find("busy"))
     shell.await(function() return shell.read(path .. "/twin.tsv"):find("\tdisarm\t") end, "the safe frame")
     assert_safe(path)
     assert_recovers(path, "stuck")
+  end)
+
+  it("during the run for a while is what the run was stopped by", function()
+    local path = start "events.tsv"
+    hang()
+    shell.await(function() return shell.read(path .. "/twin.tsv"):find("\tdisarm\t") end, "the safe frame")
+    os.remove(folder .. "/hangs")
+    assert.are.equal(5, job:wait())
+    local words = "the disk hung: Moonpulse waited for half a second and more to write " .. path
+      .. "/events.tsv"
+    assert.matches("moonpulse: " .. words, job:err(), 1, true)
+    assert.matches("; write the record to a disk of this computer, or another one, with --out DIR",
+      job:err(), 1, true)
+    local manifest = cjson.decode((shell.read(path .. "/manifest.json")))
+    assert.are.same({ "stopped", "stuck", words }, { manifest.status, manifest.result.stop,
+      manifest.result.reason })
+  end)
+
+  it("in an experiment is not the script's", function()
+    shell.write(folder .. "/made.lua", [[local mp = require "moonpulse"
+      return mp.experiment(function(run)
+        local stim = run:device()
+        stim:arm()
+        for _ = 1, 100 do
+          stim:fire(mp.pulse { intensity = mp.mso(40) })
+          run:sleep(0.3)
+        end
+      end)]])
+    local path = start "journal.jsonl"
+    hang()
+    shell.await(function() return shell.read(path .. "/twin.tsv"):find("\tdisarm\t") end, "the safe frame")
+    os.remove(folder .. "/hangs")
+    assert.are.equal(5, job:wait())
+    assert.matches(("the disk hung: Moonpulse waited for half a second and more to write %s/journal.jsonl")
+      :format(path), job:err(), 1, true)
+    assert.is_nil(job:err():find("yield"))
   end)
 
   it("while the record is closed is said with the end's name, and three signals end it", function()

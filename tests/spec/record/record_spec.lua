@@ -2,6 +2,7 @@
 -- time and from the flight record.
 local cjson = require "cjson"
 local core = require "moonpulse.core"
+local fixture = require "job"
 local order = require "moonpulse.record.order"
 local records = require "moonpulse.record"
 local shell = require "shell"
@@ -163,40 +164,71 @@ describe("the rows of a run", function()
     return table.concat(list, "\n")
   end
 
-  for _, case in ipairs {
-    { "magventure", "host" }, { "magventure", "device" },
-    { "pulsepal", "host" }, { "pulsepal", "device" }, { "stimjim", "device" },
-  } do
-    it(("are sorted and the same live, in virtual time and from the flight record: %s, %s"):format(case[1],
-      case[2]), function()
-      local plan = folder .. "/made.lua"
-      math.randomseed(seed)
-      shell.write(plan, random_plan(math.random, case[2] == "device"))
-      local what = ("%s --device sim:%s --timing %s%s"):format(plan, case[1], case[2], loose)
-      local live, status, text = run("live", what)
-      if status == 2 or status == 3 then
-        return pending(("refused (seed %d): %s"):format(seed, text:match("[^\n]*\n?$")))
-      end
-      assert.are.equal(0, status, ("seed %d: %s"):format(seed, text))
-      local rows = same_rows(live)
-      local virtual = run("virtual", what .. "--speed max")
-      assert.are.equal(planned(check_rows(virtual)), planned(rows), "seed " .. seed)
-    end)
-  end
+  describe("at random", function()
+    local shared
+    local all = { { "magventure", "host" }, { "magventure", "device" },
+      { "pulsepal", "host" }, { "pulsepal", "device" }, { "stimjim", "device" } }
 
-  for _, fault in ipairs { "drop@4", "flip@3", "duplicate@3", "nak@2", "unplug@3", "half-open@3",
-    "delay@2" } do
-    for _, timing in ipairs { "host", "device" } do
-      it(("are the same from the flight record after the fault %s, timed by the %s"):format(fault, timing),
-        function()
-          shell.write(folder .. "/made.lua", [[local mp = require "moonpulse"
-            return mp.protocol { id = "made", name = "Made", plan = function()
-              return mp.train { pulses = 8, hz = 10, intensity = mp.mso(40) } .. mp.mark "end" end }]])
-          local path = run("f", ("%s/made.lua --fault %s --timing %s%s"):format(folder, fault, timing, loose))
-          same_rows(path)
-        end)
+    setup(function() -- all at the same time: they mostly wait
+      shared = shell.folder()
+      local commands = {}
+      for i, case in ipairs(all) do
+        math.randomseed(seed)
+        case.plan = ("%s/made%d.lua"):format(shared, i)
+        shell.write(case.plan, random_plan(math.random, case[2] == "device"))
+        case.what = ("%s --device sim:%s --timing %s%s"):format(case.plan, case[1], case[2], loose)
+        commands[i] = ("%s run --out %s/live%d %s"):format(shell.quote(shell.program), shared, i, case.what)
+      end
+      for i, result in ipairs(shell.together(shared, commands)) do
+        all[i].live = result
+      end
+    end)
+    teardown(function() shell.remove(shared) end)
+
+    for i, case in ipairs(all) do
+      it(("are sorted and the same live, in virtual time and from the flight record: %s, %s"):format(case[1],
+        case[2]), function()
+        local status, text = case.live.status, case.live.out .. case.live.err
+        if status == 2 or status == 3 then
+          return pending(("refused (seed %d): %s"):format(seed, text:match("[^\n]*\n?$")))
+        end
+        assert.are.equal(0, status, ("seed %d: %s"):format(seed, text))
+        local rows = same_rows(fixture.run_in(("%s/live%d"):format(shared, i)))
+        local virtual = run("virtual", case.what .. "--speed max")
+        assert.are.equal(planned(check_rows(virtual)), planned(rows), "seed " .. seed)
+      end)
     end
-  end
+  end)
+
+  describe("with a fault", function()
+    local shared, paths
+    local list = { "drop@4", "flip@3", "duplicate@3", "nak@2", "unplug@3", "half-open@3", "delay@2" }
+
+    setup(function() -- all at the same time: they mostly wait
+      shared, paths = shell.folder(), {}
+      shell.write(shared .. "/made.lua", [[local mp = require "moonpulse"
+        return mp.protocol { id = "made", name = "Made", plan = function()
+          return mp.train { pulses = 8, hz = 10, intensity = mp.mso(40) } .. mp.mark "end" end }]])
+      for _, timing in ipairs { "host", "device" } do
+        local commands = {}
+        for i, fault in ipairs(list) do
+          paths[fault .. timing] = ("%s/%s%s"):format(shared, fault, timing)
+          commands[i] = ("%s run %s/made.lua --fault %s --timing %s%s --out %s"):format(
+            shell.quote(shell.program), shared, fault, timing, loose, paths[fault .. timing])
+        end
+        shell.together(shared, commands)
+      end
+    end)
+    teardown(function() shell.remove(shared) end)
+
+    for _, fault in ipairs(list) do
+      for _, timing in ipairs { "host", "device" } do
+        it(("%s, timed by the %s, are the same from the flight record"):format(fault, timing), function()
+          same_rows(fixture.run_in(paths[fault .. timing]))
+        end)
+      end
+    end
+  end)
 
   it("are the same from the flight record of an experiment with two plans, marks and a stop", function()
     shell.write(folder .. "/exp.lua", [[local mp = require "moonpulse"

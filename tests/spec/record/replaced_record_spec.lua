@@ -7,7 +7,17 @@ local shell = require "shell"
 describe("events.tsv", function()
   local folder
 
-  before_each(function()
+  local replaced = "cp events.tsv e; echo mine >>e; mv e events.tsv"
+  local linked = "rm events.tsv; ln -s /nowhere events.tsv"
+  -- the first row's intensity: as many bytes, as many lines
+  local edit = "at=$(grep -obP '40\\t40\\tMSO' events.tsv | head -n 1 | cut -d: -f1); "
+    .. "printf 9 | dd of=events.tsv bs=1 seek=$at conv=notrunc 2>/dev/null"
+  -- runs by name: the shell command that meets the run's events.tsv in its middle
+  local meetings = { replaced = replaced, linked = linked, removed = "rm events.tsv", missing = ":",
+    emptied = ": >events.tsv", edited = edit, edited_later = ":", damaged = ":" }
+  local results = {}
+
+  setup(function() -- all at the same time: they mostly wait
     folder = shell.folder()
     shell.write(folder .. "/made.lua", [[local mp = require "moonpulse"
       return mp.experiment { params = { does = { default = "" } }, run = function(run)
@@ -21,19 +31,28 @@ describe("events.tsv", function()
           end
         end
       end }]])
+    local names, commands = {}, {}
+    for name, command in pairs(meetings) do
+      names[#names + 1] = name
+      shell.write(("%s/%s.sh"):format(folder, name), ("cd %s/%s/* || exit 1\n%s\n"):format(folder, name,
+        command))
+      commands[#names] = ("%s run %s/made.lua -p does='sh %s/%s.sh' --out %s/%s --tolerance 500 --seed 1")
+        :format(shell.quote(shell.program), folder, folder, name, folder, name)
+    end
+    for i, result in ipairs(shell.together(folder, commands)) do
+      results[names[i]] = result
+    end
   end)
 
-  after_each(function()
+  teardown(function()
     shell.remove(folder)
   end)
 
-  --- A run in which a shell command meets its events.tsv in the middle; status, what it said, its folder.
-  local function run(command)
-    shell.write(folder .. "/do.sh", ("cd %s/runs/* || exit 1\n%s\n"):format(folder, command))
-    local status, out, err = shell.moonpulse(folder, ("run %s/made.lua -p does='sh %s/do.sh' --out %s/runs "
-      .. "--tolerance 500 --seed 1"):format(folder, folder, folder))
-    assert.are.equal("ok", status == 2 and out .. err or "ok")
-    return status, out .. err, fixture.run_in(folder .. "/runs")
+  --- How a run went: status, what it said, its folder.
+  local function run(name)
+    local status, said = results[name].status, results[name].out .. results[name].err
+    assert.are.equal("ok", status == 2 and said or "ok")
+    return status, said, fixture.run_in(folder .. "/" .. name)
   end
 
   local function assert_whole(path)
@@ -49,11 +68,8 @@ describe("events.tsv", function()
   end
 
   it("has every row when another file was put in its place, which stays", function()
-    for command, kept in pairs {
-      ["cp events.tsv e; echo mine >>e; mv e events.tsv"] = "mine\n$",
-      ["rm events.tsv; ln -s /nowhere events.tsv"] = false,
-    } do
-      local status, said, path = run(command)
+    for name, kept in pairs { replaced = "mine\n$", linked = false } do
+      local status, said, path = run(name)
       assert.are.equal(0, status, said)
       assert.matches("another program replaced it during the run; it was written again and has every row; "
         .. "what was in its place is .*events.tsv.replaced\n", said)
@@ -61,12 +77,11 @@ describe("events.tsv", function()
       if kept then
         assert.matches(kept, shell.read(path .. "/events.tsv.replaced"))
       end
-      shell.remove(folder .. "/runs")
     end
   end)
 
   it("has every row when it was removed", function()
-    local status, said, path = run "rm events.tsv"
+    local status, said, path = run "removed"
     assert.are.equal(0, status, said)
     assert.matches("another program removed it during the run; it was written again and has every row\n",
       said)
@@ -75,7 +90,7 @@ describe("events.tsv", function()
   end)
 
   it("of an ended run is written by recover where it is missing or short, and the result stays", function()
-    local status, said, path = run ":"
+    local status, said, path = run "missing"
     assert.are.equal(0, status, said)
     for _, command in ipairs { "rm events.tsv", "sed -i 4,\\$d events.tsv", "truncate -s 100 events.tsv",
       ": >events.tsv" } do
@@ -99,7 +114,7 @@ describe("events.tsv", function()
   end)
 
   it("says that it is not whole when it was emptied, and recover writes it", function()
-    local status, said, path = run ": >events.tsv"
+    local status, said, path = run "emptied"
     assert.are.equal(5, status, said)
     assert.matches("not whole: .*/events.tsv: another program emptied or changed it during the "
       .. "run; flight.bin has every pulse: moonpulse recover ", said)
@@ -108,12 +123,8 @@ describe("events.tsv", function()
     assert_whole(path)
   end)
 
-  -- the first row's intensity: as many bytes, as many lines
-  local edit = "at=$(grep -obP '40\\t40\\tMSO' events.tsv | head -n 1 | cut -d: -f1); "
-    .. "printf 9 | dd of=events.tsv bs=1 seek=$at conv=notrunc 2>/dev/null"
-
   it("says that it is not whole when it was edited in its place, with as many lines as before", function()
-    local status, said, path = run(edit)
+    local status, said, path = run "edited"
     assert.matches("90\t40\tMSO", (shell.read(path .. "/events.tsv")))
     assert.are.equal(5, status, said)
     assert.matches("not whole: .*/events.tsv: another program emptied or changed it during the run; ", said)
@@ -124,7 +135,7 @@ describe("events.tsv", function()
   end)
 
   it("of an ended run is written by recover where it was edited, and what is there stays", function()
-    local status, said, path = run ":"
+    local status, said, path = run "edited_later"
     assert.are.equal(0, status, said)
     local text = shell.read(path .. "/events.tsv")
     assert.are.equal(2, (shell.moonpulse(folder, "recover " .. path))) -- nothing to do
@@ -141,8 +152,20 @@ describe("events.tsv", function()
     assert.matches("there is nothing to recover", why)
   end)
 
-  it("of an ended run is written once, however damaged flight.bin is", function()
+  it("of an ended run that became a terabyte of nothing is not read through", function()
     local status, said, path = run ":"
+    assert.are.equal(0, status, said)
+    local file = assert(io.open(path .. "/events.tsv", "wb"))
+    file:seek("set", 1 << 40)
+    file:write("x")
+    file:close()
+    local code, _, err = shell.sh(folder, ("timeout 20 %s recover %s"):format(shell.program, path))
+    assert.are.equal(0, code, err)
+    assert_whole(path)
+  end)
+
+  it("of an ended run is written once, however damaged flight.bin is", function()
+    local status, said, path = run "damaged"
     assert.are.equal(0, status, said)
     local flight = assert(io.open(path .. "/flight.bin", "r+b"))
     flight:seek("set", 4096 + 64 * 12) -- behind its header

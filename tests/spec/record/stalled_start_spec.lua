@@ -5,8 +5,8 @@ local records = require "moonpulse.record"
 
 local MS, BEGIN = 1000000, 1000000000000
 
---- Two confirmations of a train of two pulses, 100 ms apart, whose write began at 0 and returned at returned_ms,
---- with a tolerance of 1 ms: whose the record takes them to be.
+--- Two confirmations of a train of two pulses, 100 ms apart, whose write began at 0 and returned at
+--- returned_ms, with a tolerance of 1 ms: does the record take them for the train's?
 local function confirmed(returned_ms, first_ms, second_ms)
   local record = records.in_memory()
   local pulse = { channel = "1", mso = 40, intensity = 40, reference = "MSO" }
@@ -14,8 +14,8 @@ local function confirmed(returned_ms, first_ms, second_ms)
     part = { cell = { { offset = 0, action = pulse } }, levels = { { count = 2, num = 1, den = 10 } } } }
   record:set_actions({ action }, { confirms = true })
   record:start(BEGIN)
-  outcome.enter(record, { what = "sent", send = "pulse", number = 1, planned_ns = 0, due_ns = 0, entered_ns = 0,
-    returned_ns = returned_ms * MS, action = 1, frame = 1 },
+  outcome.enter(record, { what = "sent", send = "pulse", number = 1, planned_ns = 0, due_ns = 0,
+    entered_ns = 0, returned_ns = returned_ms * MS, action = 1, frame = 1 },
     { offset_ns = 0, wire_ns = { 0 }, latency_ns = 0, tolerance_ns = MS }, BEGIN + returned_ms * MS)
   local first = record:confirm(first_ms * MS, "ok")
   return first, record:confirm(second_ms * MS, "ok")

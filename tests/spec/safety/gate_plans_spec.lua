@@ -428,6 +428,30 @@ describe("what cannot be compared", function()
     assert.are.equal("OVER", of(train(200, 2, rmt(131)) .. beside, "group intensity"))
   end)
 
+  it("is taken for the strongest column, also where some of its pulses are known to be weak", function()
+    local weak, unknown_one = mp.pulse(rmt(60)), mp.pulse(mp.mso(30))
+    local function worst(plan, rule)
+      local verdict = "within"
+      for _, each in ipairs(report_of(plan, unknown).findings) do
+        if each.rule == rule and rules.order[each.verdict] > rules.order[verdict] then
+          verdict = each.verdict
+        end
+      end
+      return verdict
+    end
+    for _, case in ipairs { { "train duration", 0.1, 0.1, 20 }, { "train duration", 0.05, 0.05, 15 },
+      { "train duration", 3, 3, 100 }, { "pulses without a pause", 1.2, 3.5, 100 } } do
+      local rule, within, between, count = table.unpack(case)
+      local function plan(one, other)
+        return (one .. mp.rest(within) .. other):times(count, { every = within + between })
+      end
+      local all = worst(plan(unknown_one, unknown_one), rule)
+      assert.is_true(rules.order[all] > 1, rule)
+      assert.are.equal(all, worst(plan(weak, unknown_one), rule), rule)
+      assert.are.equal("within", worst(plan(weak, weak), rule), rule)
+    end
+  end)
+
   it("is compared each with its own limit: a group of 89 %AMT and 85 %RMT", function()
     local function verdict(amt_percent, rmt_percent)
       return verdict_of(mp.pulse(amt(amt_percent)) .. mp.rest(mp.ms(5)) .. mp.pulse(rmt(rmt_percent))

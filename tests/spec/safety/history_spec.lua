@@ -230,6 +230,32 @@ describe("a participant's history", function()
     assert.are.equal(10 + 40 * 6, of().day)
   end)
 
+  it("counts every plan that an experiment began, where nothing else of it can be read", function()
+    shell.write(folder .. "/exp.lua", [[local mp = require "moonpulse"
+      return mp.experiment { run = function(run)
+        local stim = run:device()
+        stim:arm()
+        run:mark "one"
+        stim:play(mp.train { pulses = 12, hz = 1, intensity = mp.mso(30) })
+        run:mark "two"
+        stim:play(mp.train { pulses = 30, hz = 1, intensity = mp.mso(30) })
+      end }]])
+    local status, _, err = shell.moonpulse(folder, ("run %s/exp.lua --speed max --participant P07 --out %s")
+      :format(folder, shell.quote(out)))
+    assert.are.equal(0, status, err)
+    local path = out .. "/" .. shell.names(out)[1]
+    local manifest = cjson.decode(shell.read(path .. "/manifest.json"))
+    manifest.device.simulated, manifest.started = false, stamp(now - HOUR)
+    manifest.status, manifest.result, manifest.protocol.pulses = "running", nil, nil -- as while it runs
+    shell.write(path .. "/manifest.json", cjson.encode(manifest))
+    assert.are.equal(42, of().day) -- as its flight record says
+    shell.write(path .. "/flight.bin", "none")
+    shell.write(path .. "/events.tsv", "")
+    assert.are.equal(42, of().day) -- as its journal says
+    assert.matches("42 pulses counted, from what it planned", table.concat(of().notes, "\n"), 1, true)
+    assert.matches(", 1 of them torn", history.line(of(), "P07"), 1, true)
+  end)
+
   it("takes no number and no time that cannot be", function()
     for _, sent in ipairs { 1e308, -5, 0.5, "many", 1e18 } do
       earlier { result = { pulses_sent = sent, elapsed_s = 1e308 }, protocol = { id = "x", pulses = 7 } }

@@ -199,6 +199,17 @@ local function random_plan(percent)
   return plan
 end
 
+--- The onsets of a plan's pulses, in seconds.
+local function onsets_of(plan)
+  local schedule, list = core.schedule(plan, 1), {}
+  for kind, _, _, _, ns in schedule.next, schedule do
+    if kind == "pulse" then
+      list[#list + 1] = ns / 1e9
+    end
+  end
+  return list
+end
+
 describe("random plans", function()
   it("get the verdict of a second judge, who looks at each pulse", function()
     chance = chances.new(2009)
@@ -220,6 +231,32 @@ describe("random plans", function()
     end
     assert.is_true(compared > 300)
     assert.is_true(seen[1] > 10 and seen[3] > 10 and seen[4] > 10)
+  end)
+end)
+
+describe("a finding", function()
+  it("names the pulse that is given at its time, and has trains in the order of their pulses", function()
+    chance = chances.new(1999)
+    local compared, later = 0, 0
+    for number = 1, 400 do
+      local plan = random_plan(one_of { 90, 110, 131 })
+      if plan:totals().pulses <= 600 then
+        local onsets, pulse_of = onsets_of(plan), {}
+        for _, each in ipairs(judge.plan { plan = plan, seed = 1, thresholds = { rmt = 50 } }.findings) do
+          if each.at_s and each.pulse then
+            local text = ("plan %d: %s\n%s"):format(number, outline.of(plan), judge.sentence(each))
+            assert.is_true(math.abs(onsets[each.pulse] - each.at_s) < 1e-6, text)
+            assert.is_true((pulse_of[each.train] or each.pulse) == each.pulse, text)
+            pulse_of[each.train], compared = each.pulse, compared + 1
+            later = later + (each.pulse > 1 and 1 or 0)
+          end
+        end
+        for train, pulse in pairs(pulse_of) do
+          assert.is_true(pulse >= train)
+        end
+      end
+    end
+    assert.is_true(compared > 500 and later > 100, compared .. " " .. later)
   end)
 end)
 

@@ -3,6 +3,7 @@
 local cjson = require "cjson"
 local driver = require "moonpulse.devices.magventure"
 local faults = require "moonpulse.simulation.faults"
+local fixture = require "job"
 local shell = require "shell"
 local twins = require "moonpulse.simulators.magventure"
 
@@ -43,29 +44,52 @@ local ends = {
 }
 
 describe("a fault of the stimulator", function()
-  local folder
+  local folder, results
 
-  before_each(function()
-    folder = shell.folder()
+  --- The command of a run with faults; one that hangs is killed after 20 s and ends with 124 or 137.
+  local function command(list, protocol)
+    return ("timeout -k 1 20 %s run %s --device sim --fault %s --timing host --tolerance 200 --out '%s/%s'")
+      :format(shell.quote(shell.program), protocol or folder .. "/made.lua", list, folder, list)
+  end
+
+  local theta_burst = "itbs600 --amt 50 -p trains=1"
+  local others = { { "half-open@0" }, { "over-temperature@0" }, { "drop@" .. PULSES },
+    { "drop@5", theta_burst }, { "split@2,nak@4,unplug@9" } }
+
+  -- all of them at the same time, in two parts: they mostly wait
+  setup(function()
+    folder, results = shell.folder(), {}
     shell.write(folder .. "/made.lua", ([[
       local mp = require "moonpulse"
       return mp.protocol { id = "made", name = "Made", plan = function()
         return mp.train { pulses = %d, hz = %d, intensity = mp.mso(30) }
       end }]]):format(PULSES, HZ))
+    local lists, commands = {}, {}
+    for _, kind in ipairs(faults.kinds) do
+      if not kind.setting then -- those are counted otherwise: settings_spec
+        lists[#lists + 1] = kind.name .. "@" .. AT
+        commands[#commands + 1] = command(lists[#lists])
+      end
+    end
+    for _, other in ipairs(others) do
+      lists[#lists + 1], commands[#commands + 1] = other[1], command(other[1], other[2])
+    end
+    for from = 1, #lists, 8 do
+      for i, result in ipairs(shell.together(folder, { table.unpack(commands, from, from + 7) })) do
+        results[lists[from + i - 1]] = result
+      end
+    end
   end)
 
-  after_each(function()
+  teardown(function()
     shell.remove(folder)
   end)
 
-  --- A run with faults; one that hangs is killed after 20 s and ends with 124 or 137.
-  local function run(list, protocol)
-    local status, out, err = shell.sh(folder, ("timeout -k 1 20 %s run %s --device sim --fault %s "
-      .. "--timing host --tolerance 200 --out %s/runs"):format(shell.quote(shell.program),
-      protocol or folder .. "/made.lua", list, folder))
-    local path = folder .. "/runs/" .. (shell.names(folder .. "/runs")[1] or "none")
+  --- How the run with these faults ended.
+  local function run(list)
+    local result, path = results[list], fixture.run_in(folder .. "/" .. list)
     local text = shell.read(path .. "/manifest.json")
-    return status, err, path, text and cjson.decode(text), out
+    return result.status, result.err, path, text and cjson.decode(text)
   end
 
   --- The twin's log from the fault on, and all that it has.
@@ -125,7 +149,7 @@ describe("a fault of the stimulator", function()
 
   for _, kind in ipairs(faults.kinds) do
     local name, expected = kind.name, ends[kind.name]
-    local test = kind.setting and function() end or it -- those are counted otherwise: settings_spec
+    local test = kind.setting and function() end or it
     test(name .. " in the middle of a run", function()
       local status, err, path, facts = run(name .. "@" .. AT)
       assert.are.equal(expected.status or 4, status, err)
@@ -202,7 +226,7 @@ describe("a fault of the stimulator", function()
   end)
 
   it("is found in theta burst, where later confirmations hide the missing one", function()
-    local status, err, path = run("drop@5", "itbs600 --amt 50 -p trains=1")
+    local status, err, path = run "drop@5"
     assert.are.equal(4, status)
     -- by the loop, or first by the dispatcher where the loop was late
     assert.is_truthy(err:find "was not confirmed within 0%.6 s"

@@ -18,8 +18,11 @@ describe("a port that is lost while a run goes on", function()
 
   it("is not opened again when a stimulator comes back under its name", function()
     local first = simulate "first"
-    local run = jobs:start("run", ("run itbs600 --amt 50 --device magventure --port %s/stim "
-      .. "--tolerance 200 --out %s/runs"):format(folder, folder))
+    shell.write(folder .. "/slow.lua", [[local mp = require "moonpulse"
+      return mp.protocol { id = "slow", name = "Slow", plan = function()
+        return mp.train { pulses = 60, hz = 1, intensity = mp.mso(40) } end }]])
+    local run = jobs:start("run", ("run %s/slow.lua --device magventure --port %s/stim "
+      .. "--tolerance 200 --out %s/runs"):format(folder, folder, folder))
     run:says("timing ")
     core.wait(1)
     first:signal("KILL")

@@ -1,5 +1,6 @@
 -- A Magstim answers the safe frame as it answers the fire command. A pulse that was refused, or whose answer
 -- was lost, is not confirmed by it.
+local fixture = require "job"
 local shell = require "shell"
 
 local devices = { "magstim200", "bistim", "rapid" }
@@ -20,15 +21,17 @@ describe("the answer to the safe frame", function()
     shell.remove(folder)
   end)
 
-  --- Run on device; what happens to the second fire command: "refused" (a bit is flipped on its way), "lost"
-  --- (its answer is), "sound".
-  local function run(device, what, speed)
-    shell.write(folder .. "/liar.lua", ([[
+  --- The command of a run on device, with a folder of its own; what happens to the second fire command:
+  --- "refused" (a bit is flipped on its way), "lost" (its answer is), "sound".
+  local function command(device, what, speed)
+    local own = ("%s/%s_%s"):format(folder, device, what)
+    assert(os.execute("mkdir " .. own))
+    shell.write(own .. "/liar.lua", ([[
       local driver = {}
       for key, value in pairs(require "moonpulse.devices.%s") do driver[key] = value end
       driver.name, driver.simulator = "liar", "liar_twin.lua"
       return driver]]):format(device))
-    shell.write(folder .. "/liar_twin.lua", ([[
+    shell.write(own .. "/liar_twin.lua", ([[
       local driver = require "moonpulse.devices.%s"
       local model = require "moonpulse.simulators.%s"
       local M = setmetatable({}, { __index = model })
@@ -50,43 +53,55 @@ describe("the answer to the safe frame", function()
         return twin
       end
       return M]]):format(device, device, what, what))
-    local status, _, err = shell.sh(folder, ("timeout -k 1 30 %s run %s/made.lua --device sim:%s/liar.lua "
-      .. "--timing host --tolerance 200 --speed %s --out %s/runs"):format(shell.quote(shell.program), folder,
-      folder, speed, folder))
-    local path = ("%s/runs/%s/"):format(folder, shell.names(folder .. "/runs")[1])
-    local given = 0
-    for _, row in ipairs(shell.rows(path .. "twin.tsv")) do
+    return ("timeout -k 1 30 %s run %s/made.lua --device sim:%s/liar.lua --timing host --tolerance 200 "
+      .. "--speed %s --out %s/runs"):format(shell.quote(shell.program), folder, own, speed, own)
+  end
+
+  --- The pulses of that run, as it and as the simulator tells them.
+  local function told(device, what)
+    local out = ("%s/%s_%s/runs"):format(folder, device, what)
+    local path, given, rows = fixture.run_in(out), 0, {}
+    for _, row in ipairs(shell.rows(path .. "/twin.tsv")) do
       given = given + (row.event == "pulse" and 1 or 0)
     end
-    local rows = {}
-    for _, row in ipairs(shell.rows(path .. "events.tsv")) do
+    for _, row in ipairs(shell.rows(path .. "/events.tsv")) do
       rows[#rows + 1] = row.event == "pulse" and row.status .. ", " .. row.reply or nil
     end
-    shell.remove(folder .. "/runs")
-    return status, err, rows, given
+    return rows, given
   end
 
   local delivered, sent = "delivered, accepted by the unit", "sent, n/a"
 
-  for _, device in ipairs(devices) do
-    for _, speed in ipairs { "max", "1" } do
-      it(("confirms no pulse on %s at speed %s"):format(device, speed), function()
-        local status, err, rows, given = run(device, "refused", speed)
-        assert.are.equal(4, status, err)
-        assert.matches("the unit refused a command's data", err, 1, true)
-        assert.are.same({ delivered, sent }, rows)
-        assert.are.equal(1, given)
-        status, err, rows, given = run(device, "lost", speed)
-        assert.are.equal(4, status, err)
-        assert.matches("pulse 2 was not confirmed within", err, 1, true)
-        assert.are.same({ delivered, sent }, rows)
-        assert.are.equal(2, given)
+  for _, speed in ipairs { "max", "1" } do
+    it("confirms no pulse, whether the fire command was refused or its answer lost, at speed " .. speed,
+      function()
+        local commands = {}
+        for i, device in ipairs(devices) do
+          commands[2 * i - 1] = command(device, "refused", speed)
+          commands[2 * i] = command(device, "lost", speed)
+        end
+        local results = shell.together(folder, commands)
+        for i, device in ipairs(devices) do
+          local refused, lost = results[2 * i - 1], results[2 * i]
+          local rows, given = told(device, "refused")
+          assert.are.equal(4, refused.status, refused.err)
+          assert.matches("the unit refused a command's data", refused.err, 1, true)
+          assert.are.same({ delivered, sent }, rows)
+          assert.are.equal(1, given)
+          rows, given = told(device, "lost")
+          assert.are.equal(4, lost.status, lost.err)
+          assert.matches("pulse 2 was not confirmed within", lost.err, 1, true)
+          assert.are.same({ delivered, sent }, rows)
+          assert.are.equal(2, given)
+        end
       end)
-    end
+  end
 
+  for _, device in ipairs(devices) do
     it("hides no pulse of " .. device, function()
-      local status, err, rows, given = run(device, "sound", "max")
+      local status, _, err = shell.sh(folder, command(device, "sound", "max"))
       assert.are.equal(0, status, err)
+      local rows, given = told(device, "sound")
       assert.are.same({ delivered, delivered, delivered }, rows)
       assert.are.equal(3, given)
     end)

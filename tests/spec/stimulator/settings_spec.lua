@@ -2,6 +2,7 @@
 -- was given is taken from the simulator's own state at each pulse, never from the record.
 local devices = require "moonpulse.driver.find"
 local faults = require "moonpulse.simulation.faults"
+local fixture = require "job"
 local givens = require "moonpulse.record.given"
 local inside = require "moonpulse.run.inside"
 local listenings = require "moonpulse.stimulator.listening"
@@ -55,20 +56,20 @@ describe("a setting that the device did not take", function()
     shell.remove(folder)
   end)
 
-  local function run(name, protocol, rest)
-    return shell.sh(folder, ("timeout -k 1 40 %s run %s/%s --device sim:%s --tolerance 200 --out %s/runs "
-      .. "%s %s"):format(shell.quote(shell.program), folder, protocol, name, folder,
-      stimulators[name].options or "", rest))
+  --- The command of a run on a device, with run folders of its own.
+  local function command(name, protocol, rest)
+    return ("timeout -k 1 40 %s run %s/%s --device sim:%s --tolerance 200 --out %s/%s %s %s"):format(
+      shell.quote(shell.program), folder, protocol, name, folder, name, stimulators[name].options or "", rest)
   end
 
-  local function rows(file)
-    return (shell.rows(("%s/runs/%s/%s"):format(folder, shell.names(folder .. "/runs")[1], file)))
+  local function rows(name, file)
+    return (shell.rows(fixture.run_in(folder .. "/" .. name) .. "/" .. file))
   end
 
   --- How strong the simulator's pulses were, as its own log tells; nil where its notes do not say.
   local function given(name)
     local list, shape = {}, (stimulators[name].said or {})[1]
-    for _, row in ipairs(shape and rows "twin.tsv" or {}) do
+    for _, row in ipairs(shape and rows(name, "twin.tsv") or {}) do
       if row.event == "pulse" then
         list[#list + 1] = math.tointeger(tonumber(row.note:match(shape)))
       end
@@ -76,46 +77,67 @@ describe("a setting that the device did not take", function()
     return shape and list or nil
   end
 
+  --- One run on each device, all at the same time: they mostly wait. Of each device its result.
+  local function on_each(protocol, rest)
+    local names, commands, results = {}, {}, {}
+    for name, each in pairs(stimulators) do
+      names[#names + 1], commands[#commands + 1] = name, command(name, protocol, rest(each))
+    end
+    for i, result in ipairs(shell.together(folder, commands)) do
+      results[names[i]] = result
+    end
+    return results
+  end
+
   for name, each in pairs(stimulators) do
     for _, kind in ipairs(kinds) do
       if is_noticed(name, kind) then
         it(("stops a run on %s in virtual time: %s"):format(name, kind), function()
           for after = 1, 3 do -- the setting behind so many pulses
-            local status, _, err = run(name, "alternating.lua",
+            local status, _, err = shell.sh(folder, command(name, "alternating.lua",
               ("--timing host --speed max -p gap=%g --fault %s@%d"):format(each.gap,
-              kind, each.armed + after))
+              kind, each.armed + after)))
             assert.are.equal(4, status, err)
             assert.matches(("after %d of 4 pulses"):format(after), err, 1, true)
             assert.is_nil(err:find("NOT CONFIRMED SAFE", 1, true), err)
-            shell.sh(folder, "rm -r runs")
+            shell.remove(folder .. "/" .. name)
           end
         end)
       end
     end
+  end
 
-    it(("stops a run on %s in real time"):format(name), function()
-      local status, _, err = run(name, "alternating.lua",
-        ("--timing host -p gap=%g --fault lose-setting@%d"):format(each.gap, each.armed + 1))
-      assert.are.equal(4, status, err)
-      assert.matches("after 1 of 4 pulses", err, 1, true)
-      assert.matches("lost", err, 1, true)
-      assert.matches("cable", err, 1, true)
+  it("stops a run on every device in real time", function()
+    local results = on_each("alternating.lua", function(each)
+      return ("--timing host -p gap=%g --fault lose-setting@%d"):format(each.gap, each.armed + 1)
+    end)
+    for name, result in pairs(results) do
+      local where = name .. ": " .. result.err
+      assert.are.equal(4, result.status, where)
+      assert.matches("after 1 of 4 pulses", where, 1, true)
+      assert.matches("lost", where, 1, true)
+      assert.matches("cable", where, 1, true)
       local twin, pulses = given(name), 0
-      assert.are.same(twin and { LOW }, twin)
-      for _, row in ipairs(rows "events.tsv") do
+      assert.are.same(twin and { LOW }, twin, where)
+      for _, row in ipairs(rows(name, "events.tsv")) do
         pulses = pulses + (row.event == "pulse" and row.status ~= "setting" and 1 or 0)
       end
-      assert.are.equal(1, pulses)
-    end)
+      assert.are.equal(1, pulses, where)
+    end
+  end)
 
-    it(("stops an experiment on %s before it fires"):format(name), function()
-      local status, _, err = run(name, "experiment.lua", ("--fault lose-setting@%d"):format(each.armed + 1))
-      assert.are.equal(4, status, err)
-      assert.is_truthy(err:find("did not confirm", 1, true) or err:find("[%d%%], not "), err)
-      local twin = given(name)
-      assert.are.same(twin and { LOW }, twin)
+  it("stops an experiment on every device before it fires", function()
+    local results = on_each("experiment.lua", function(each)
+      return ("--fault lose-setting@%d"):format(each.armed + 1)
     end)
-  end
+    for name, result in pairs(results) do
+      local where = name .. ": " .. result.err
+      assert.are.equal(4, result.status, where)
+      assert.is_truthy(where:find("did not confirm", 1, true) or where:find("[%d%%], not "), where)
+      local twin = given(name)
+      assert.are.same(twin and { LOW }, twin, where)
+    end
+  end)
 
   it("is noticed where the stimulator times the trains: none is given at another amplitude", function()
     local seen, stopped = {}, 0

@@ -146,8 +146,10 @@ describe("an experiment whose script does not wait for its pulse", function()
   -- at its end, or on disarming: the confirmation is waited for, and none is a fault
   for device, option in pairs { magventure = "", stimjim = "--device-option full_scale_ua=1000" } do
     it("ends well only where it was confirmed: " .. device, function()
-      for _, way in ipairs(ways) do
-        shell.write(folder .. "/made.lua", ([[
+      local cases, commands = {}, {}
+      for i, way in ipairs(ways) do
+        local path = ("%s/made%d.lua"):format(folder, i)
+        shell.write(path, ([[
           local mp = require "moonpulse"
           return mp.experiment(function(run)
             local stim = run:device()
@@ -158,14 +160,19 @@ describe("an experiment whose script does not wait for its pulse", function()
             %s
           end)]]):format(way))
         for fault, expected in pairs { ["--fault drop@1"] = 4, [""] = 0 } do
-          local status, out, err = shell.moonpulse(folder, ("run %s/made.lua --device sim:%s %s %s "
-            .. "--tolerance 500 --out %s/runs"):format(folder, device, option, fault, folder))
-          assert.are.equal(expected, status, way .. fault .. out .. err)
-          assert.is_truthy(out:find(expected == 0 and "1 of 1 pulse, 1 confirmed"
-            or "1 of 1 pulse, 0 confirmed", 1, true), out)
-          assert.are.equal(expected == 4, err:find "pulse 1[%w ]* was not confirmed within" ~= nil,
-            way .. err)
+          cases[#cases + 1] = { way = way, fault = fault, expected = expected }
+          commands[#cases] = ("%s run %s --device sim:%s %s %s --tolerance 500 --out %s/runs%d"):format(
+            shell.quote(shell.program), path, device, option, fault, folder, #cases)
         end
+      end
+      for i, result in ipairs(shell.together(folder, commands)) do
+        local way, fault, expected = cases[i].way, cases[i].fault, cases[i].expected
+        local out, err = result.out, result.err
+        assert.are.equal(expected, result.status, way .. fault .. out .. err)
+        assert.is_truthy(out:find(expected == 0 and "1 of 1 pulse, 1 confirmed"
+          or "1 of 1 pulse, 0 confirmed", 1, true), out)
+        assert.are.equal(expected == 4, err:find "pulse 1[%w ]* was not confirmed within" ~= nil,
+          way .. err)
       end
     end)
   end

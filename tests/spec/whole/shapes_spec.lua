@@ -158,7 +158,8 @@ describe("types.lua", function()
     local function compare(value, class)
       annotations.fields(value, "moonpulse.core." .. class, class, known)
     end
-    local plan = mp.mark "m" .. mp.rest(1, 2) .. mp.train { pulses = 2, hz = 2, intensity = mp.mso(50) } * 2
+    local plan = mp.mark "m" .. mp.rest { min = 1, max = 2 }
+      .. mp.train { pulses = 2, hz = 2, intensity = mp.mso(50) } * 2
       .. mp.together { mp.pulse { intensity = mp.rmt(90) }:at "left", mp.rest(1) }
     local kinds = {}
     local function look(part)

@@ -58,8 +58,9 @@ local function rate_of(level, set, percent)
   end
   local step = hz > 30 and 1 or 10 -- tenths up to 30 Hz
   if (step * den) % num ~= 0 then
-    return nil, ("%.6g Hz is off its steps of %g Hz: %g Hz is the nearest"):format(hz, 1 / step,
-      math.floor(hz * step + 0.5) / step)
+    local below = math.floor(hz * step) / step
+    return nil, ("%.6g Hz is off its steps of %g Hz: the nearest are %s%g Hz"):format(hz, 1 / step,
+      below > 0 and ("%g and "):format(below) or "", (math.floor(hz * step) + 1) / step)
   end
   return (10 * den) // num
 end

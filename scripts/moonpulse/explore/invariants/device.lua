@@ -38,14 +38,12 @@ return {
     check = function(run)
       return run.status ~= 4 and ("the exit status is %d"):format(run.status) or nil
     end },
-  { name = "armed-before-pulse", says = "No pulse is given before the simulator was armed, nor after it was disarmed.",
+  { name = "armed-before-pulse",
+    says = "No pulse is given before the simulator was armed, nor after it was disarmed.",
     when = function(run) return run.facts.arms and run.given[1] and run.scenario.device ~= "pulsepal" end,
     check = function(run)
       local at, state = 1, false
-      local pulses = {}
-      table.move(run.given, 1, #run.given, 1, pulses)
-      table.sort(pulses, function(a, b) return a.ns < b.ns end)
-      for _, pulse in ipairs(pulses) do
+      for _, pulse in ipairs(run.given) do
         while run.log[at] and (run.log[at].ns < pulse.ns or run.log[at].ns == pulse.ns
           and run.log[at].event == "arm") do
           local event = run.log[at].event
@@ -70,7 +68,8 @@ return {
       return run.final.pulses ~= #run.given and ("it counts %d, its log has %d"):format(run.final.pulses,
         #run.given) or nil
     end },
-  { name = "stays-armed", says = "Between arming and the stop the device does not fall out of its armed state.",
+  { name = "stays-armed",
+    says = "Between arming and the stop the device does not fall out of its armed state.",
     when = function(run)
       return is_reachable(run) and run.facts.arms and run.result.stop == "finished" and run.scenario.plan
         and not troubles.has(run.scenario, "clock")

@@ -3,14 +3,16 @@ local troubles = require "moonpulse.explore.trouble"
 local scenarios = require "moonpulse.explore.scenario"
 
 -- what docs/stopping.md says of each reason, by itself
-local status_of = { finished = 0, signal = 5, key = 5, line = 5, late = 5, close = 5, requested = 5, error = 2,
+local status_of = { finished = 0, signal = 5, key = 5, line = 5, late = 5, close = 5, requested = 5,
+  error = 2,
   stuck = 5, guard = 5, record = 5, full = 5, device = 4, silent = 4, setting = 4, gone = 4, blocked = 4 }
 
 local statuses = { [0] = true, [2] = true, [3] = true, [4] = true, [5] = true }
 local words_of = { completed = 0, stopped = 5, ["device fault"] = 4 }
 
 return {
-  { name = "no-error-of-our-own", says = "A run ends with a refusal, a fault or a stop, not with an error of ours.",
+  { name = "no-error-of-our-own",
+    says = "A run ends with a refusal, a fault or a stop, not with an error of ours.",
     when = function() return true end,
     check = function(run)
       local text = run.message or ""
@@ -60,8 +62,10 @@ return {
     when = function(run) return run.result.status ~= nil and not run.full end,
     check = function(run)
       local wanted = words_of[run.result.status]
-      return wanted and wanted ~= run.status and not (run.result.status == "stopped" and (run.status == 2
-        or run.status == 3)) and ("it says %s, the exit status is %d"):format(run.result.status, run.status)
+      local unsafe = run.status == 4 and run.message:find("NOT CONFIRMED SAFE", 1, true)
+      return wanted and wanted ~= run.status and not unsafe and not (run.result.status == "stopped"
+        and (run.status == 2 or run.status == 3))
+          and ("it says %s, the exit status is %d"):format(run.result.status, run.status)
         or nil
     end },
   { name = "not-left-running", says = "No record is left at running, but one that the disk did not take.",
@@ -72,7 +76,8 @@ return {
   { name = "manifest-is-there", says = "A run that made a folder leaves a manifest that can be read.",
     when = function(run) return run.folder and not run.full end,
     check = function(run) return not run.manifest and "there is none" or nil end },
-  { name = "undisturbed-completes", says = "A protocol that nothing disturbs, and nobody stops, is completed.",
+  { name = "undisturbed-completes",
+    says = "A protocol that nothing disturbs, and nobody stops, is completed.",
     when = function(run)
       return run.scenario.plan and #run.scenario.troubles == 0 and run.status ~= 3
     end,

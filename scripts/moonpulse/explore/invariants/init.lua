@@ -1,8 +1,8 @@
 --- What must hold of every run, whatever goes wrong: a sentence each, and a function that says what is wrong.
 ---
---- Each judges by the simulator's own state and log, or by what is computed here; never by what the code under
---- test says of itself alone. `when` says of which runs it can be asked at all. tests/explore/plants.lua has a
---- planted fault for each.
+--- Each judges by the simulator's own state and log, or by what is computed here; never by what the code
+--- under test says of itself alone. `when` says of which runs it can be asked at all.
+--- tests/explore/plants.lua has a planted fault for each.
 local M = {}
 
 ---@class moonpulse.explore.Invariant
@@ -26,7 +26,8 @@ local themes = {
 --- All of them, in the order in which they are listed.
 ---@type moonpulse.explore.Invariant[]
 M.all = {}
-for _, theme in ipairs { "lists", "sending", "stopping", "device", "record", "recovery", "ending", "process" } do
+for _, theme in ipairs { "lists", "sending", "stopping", "device", "record", "recovery", "ending",
+  "process" } do
   for _, each in ipairs(themes[theme]) do
     each.theme = theme
     M.all[#M.all + 1] = each

@@ -1,16 +1,25 @@
 --- What holds from run to run: the same seed is the same bytes, nothing is left behind.
 local slack_kb = 3000 -- what memory may differ by between two looks, over a thousand runs and more
 
-local function differs(run, field)
-  local again = run.again
-  return run[field] ~= again[field] and field:gsub("_text", "") .. " is not the same" or nil
+local function differs(run, other, field)
+  return run[field] ~= other[field] and field:gsub("_text", "") .. " is not the same" or nil
 end
 
 return {
-  { name = "same-seed-same-bytes", says = "The same scenario gives the same record, simulator's log and journal.",
+  { name = "same-seed-same-bytes",
+    says = "The same scenario gives the same record, simulator's log and journal.",
     when = function(run) return run.again end,
     check = function(run)
-      return differs(run, "events_text") or differs(run, "twin_text") or differs(run, "journal_text")
+      return differs(run, run.again, "events_text") or differs(run, run.again, "twin_text")
+        or differs(run, run.again, "journal_text")
+    end },
+  { name = "short-cuts-change-nothing",
+    says = "With the short cuts of virtual time and without them a plan leaves the same bytes.",
+    when = function(run) return run.long_way and not run.full end,
+      -- how much a file's buffer holds may differ
+    check = function(run)
+      return differs(run, run.long_way, "events_text") or differs(run, run.long_way, "twin_text")
+        or differs(run, run.long_way, "status")
     end },
   { name = "same-seed-same-end", says = "The same scenario ends with the same status and the same words.",
     when = function(run) return run.again end,
@@ -42,7 +51,8 @@ return {
   { name = "memory-flat", says = "However many runs a process has played, it holds no more memory.",
     when = function(run) return run.after and run.after.memory_kb end,
     check = function(run)
-      return run.after.memory_kb > run.after.first_kb + slack_kb and ("%d kB are held, after the first runs %d kB")
+      return run.after.memory_kb > run.after.first_kb + slack_kb
+        and ("%d kB are held, after the first runs %d kB")
         :format(run.after.memory_kb, run.after.first_kb) or nil
     end },
 }

@@ -1,4 +1,6 @@
 --- What recovers a run: its flight record and journal are worth as much as the live record.
+local troubles = require "moonpulse.explore.trouble"
+
 local function had_flight(run)
   return run.recovered and run.events_text and run.start_ns and run.result.status and not run.full
 end
@@ -26,10 +28,12 @@ return {
       local line, live, recovered = differing(run.events_text, run.recovered.text)
       return line and ("line %d: live %q, recovered %q"):format(line, live, recovered) or nil
     end },
-  { name = "recovered-has-all", says = "Also of a record that the disk did not take, every pulse given is recovered.",
+  { name = "recovered-has-all",
+    says = "Also of a record that the disk did not take, every pulse given is recovered.",
     when = function(run) return run.recovered and run.recovered.text and run.given[1] end,
     check = function(run)
-      local within, at = math.max(2000, run.facts.clock_ns), 1
+      local stalls, at = troubles.has(run.scenario, "port", "stalled"), 1
+      local within = math.max(2000, run.facts.clock_ns) + (stalls and stalls.stall_ms * 1e6 or 0)
       local rows = run.recovered.rows
       for _, pulse in ipairs(run.given) do
         while rows[at] and rows[at].onset < pulse.at - within do
@@ -37,7 +41,8 @@ return {
         end
         local row = rows[at]
         if not row or (row.planned or row.onset) > pulse.at + within then
-          return ("a pulse was given at %.9f s, and no row is recovered that tells of it"):format(pulse.at / 1e9)
+          return ("a pulse was given at %.9f s, and no row is recovered that tells of it"):format(
+            pulse.at / 1e9)
         end
       end
     end },

@@ -75,7 +75,8 @@ local function operators_stop(run)
 end
 
 return {
-  { name = "nothing-after-stop", says = "After a stop no pulse is given, but one whose frame was on the wire.",
+  { name = "nothing-after-stop",
+    says = "After a stop no pulse is given, but one whose frame was on the wire.",
     when = function(run) return stops_of(run)[1] and not had_port_trouble(run) end,
     check = function(run)
       local held = held_ns(run)
@@ -105,7 +106,8 @@ return {
       end
     end },
   { name = "safe-soon-after-stop", says = "The safe frame is with the device at once after a stop.",
-    when = function(run) return stops_of(run)[1] and not had_port_trouble(run) and not run.scenario.trigger end,
+    when = function(run) return stops_of(run)[1] and not had_port_trouble(run)
+      and not run.scenario.trigger end,
     check = function(run)
       for _, stop in ipairs(stops_of(run)) do
         local safe_ns = last_safe(run, stop.at_ns)
@@ -116,7 +118,8 @@ return {
         end
       end
     end },
-  { name = "safe-at-the-end", says = "Whatever ends a run, the last thing that an armed device had is the safe frame.",
+  { name = "safe-at-the-end",
+    says = "Whatever ends a run, the last thing that an armed device had is the safe frame.",
     when = function(run) return run.given[1] and not had_port_trouble(run) and not run.scenario.trigger end,
     check = function(run)
       local last, safe_ns = run.given[#run.given].ns, last_safe(run)
@@ -134,12 +137,14 @@ return {
   { name = "stop-is-named", says = "The only thing that stops a run is the reason that the record gives.",
     when = function(run)
       local stop = operators_stop(run)
-      return stop and armed[stop.state] and #run.scenario.troubles == 1 and #run.stops == 1 and run.result.stop
+      return stop and armed[stop.state] and #run.scenario.troubles == 1 and #run.stops == 1
+        and run.result.stop
     end,
     check = function(run)
       local stop = run.stops[1]
       return run.result.stop ~= first_of[stop.source] and not (run.result.stop == "finished"
-        and run.ended_ns - stop.at_ns < most_end_ns) and ("stopped by %s, the record says %s"):format(stop.source,
+        and run.ended_ns - stop.at_ns < most_end_ns)
+          and ("stopped by %s, the record says %s"):format(stop.source,
         tostring(run.result.stop)) or nil
     end },
   { name = "reason-happened", says = "A run is not stopped by what did not happen.",
@@ -153,7 +158,8 @@ return {
           end
         end
         return "the record says " .. reason .. ", and there was none"
-      elseif #run.scenario.troubles == 0 and not run.stops[1] and reason ~= "finished" and reason ~= "error" then
+      elseif #run.scenario.troubles == 0 and not run.stops[1] and reason ~= "finished" and reason ~= "error"
+        and not (run.scenario.script and run.scenario.script[2]) then -- parts may cut each other's pulses
         return ("nothing was wrong, and the record says %s (%s)"):format(reason, tostring(run.message))
       end
     end },
@@ -163,15 +169,17 @@ return {
       local stop = operators_stop(run)
       for _, entry in ipairs(run.log) do
         if entry.event == "arm" and entry.ns > stop.at_ns + 4 * in_flight_ns + held_ns(run) then
-          return ("%s at %s, and the simulator was armed %s after it"):format(stop.source, seconds(stop.at_ns),
+          return ("%s at %s, and the simulator was armed %s after it"):format(stop.source,
+            seconds(stop.at_ns),
             seconds(entry.ns - stop.at_ns))
         end
       end
     end },
-  { name = "finished-is-whole", says = "A run that says that it finished has given every pulse of its plan.",
+  { name = "finished-is-whole",
+    says = "Also of a disturbed run: one that says that it finished has given every pulse.",
     when = function(run)
-      return run.ok and run.result.stop == "finished" and run.scenario.plan and (run.facts.confirms
-        or not had_port_trouble(run))
+      return run.ok and run.result.stop == "finished" and run.scenario.plan and run.wanted[1]
+        and run.scenario.troubles[1] and (run.facts.confirms or not had_port_trouble(run))
     end,
     check = function(run)
       local left_out = 0

@@ -1,0 +1,128 @@
+/* A virtual world that is disturbed: late wakes and stalls from a seed, held-up turns. */
+#include "engine/world.h"
+
+#include "engine/clock.h"
+#include "tests/check.h"
+
+enum { WAKES = 2000 };
+
+static const int64_t begin_ns = 1000 * MP_NS_PER_S, most_ns = 160 * MP_NS_PER_US;
+
+static uv_loop_t loop;
+static struct mp_world world;
+static int64_t rang_ns; // from begin_ns
+
+static void note(struct mp_alarm *alarm)
+{
+    (void)alarm;
+    rang_ns = mp_world_now(&world) - begin_ns;
+}
+
+static void begin(void)
+{
+    CHECK_INT(uv_loop_init(&loop), 0);
+    mp_world_open(&world, &loop);
+    mp_world_go_virtual(&world, begin_ns, 0);
+}
+
+static void end(void)
+{
+    mp_world_close(&world);
+    CHECK_INT(uv_run(&loop, UV_RUN_DEFAULT), 0);
+    CHECK_INT(uv_loop_close(&loop), 0);
+}
+
+/* When an alarm of who, due at due_ns from the beginning, rings. */
+static int64_t rings(enum mp_world_who who, int64_t due_ns)
+{
+    struct mp_alarm alarm = {.ring = note, .who = who};
+    mp_world_set(&world, &alarm, begin_ns + due_ns);
+    CHECK(mp_world_turn(&world));
+    return rang_ns;
+}
+
+static void nothing_is_late_by_itself(void)
+{
+    begin();
+    CHECK_INT(rings(MP_WHO_SENDER, 5), 5);
+    CHECK_INT(rings(MP_WHO_LOOP, 7), 7);
+    end();
+}
+
+/* Only the sending thread; never early, never beyond the most, mostly by a sixteenth. */
+static void wakes_are_late_as_the_seed_says(void)
+{
+    static int64_t late[2][WAKES];
+    int few = 0;
+    for (int round = 0; round < 2; round++) {
+        begin();
+        mp_world_be_late(&world, 42, most_ns);
+        for (int i = 0; i < WAKES; i++)
+            late[round][i] =
+                rings(MP_WHO_SENDER, (i + 1) * MP_NS_PER_MS) - (i + 1) * MP_NS_PER_MS;
+        CHECK_INT(rings(MP_WHO_LOOP, 5 * MP_NS_PER_S), 5 * MP_NS_PER_S);
+        CHECK_INT(rings(MP_WHO_OUTSIDE, 6 * MP_NS_PER_S), 6 * MP_NS_PER_S);
+        end();
+    }
+    for (int i = 0; i < WAKES; i++) {
+        CHECK_INT(late[0][i], late[1][i]);
+        CHECK(late[0][i] >= 0 && late[0][i] <= most_ns);
+        few += late[0][i] > most_ns / 16 ? 1 : 0;
+    }
+    CHECK(few > WAKES / 40 && few < WAKES / 10);
+}
+
+static void who_is_stalled_rings_at_its_end(void)
+{
+    begin();
+    CHECK(mp_world_stall(&world, 1U << MP_WHO_SENDER, begin_ns + 100, begin_ns + 200));
+    CHECK(mp_world_stall(&world, 1U << MP_WHO_SENDER, begin_ns + 150, begin_ns + 300));
+    CHECK(mp_world_stall(&world, 1U << MP_WHO_LOOP, begin_ns + 100, begin_ns + 250));
+    CHECK_INT(rings(MP_WHO_SENDER, 99), 99);
+    CHECK_INT(rings(MP_WHO_OUTSIDE, 110), 110);
+    CHECK_INT(rings(MP_WHO_LOOP, 120), 250);
+    end();
+    begin(); // the stalls went with the time before
+    CHECK(mp_world_stall(&world, 1U << MP_WHO_SENDER, begin_ns + 100, begin_ns + 200));
+    CHECK(mp_world_stall(&world, 1U << MP_WHO_SENDER, begin_ns + 150, begin_ns + 300));
+    CHECK_INT(rings(MP_WHO_SENDER, 100), 300);
+    CHECK_INT(rings(MP_WHO_SENDER, 300), 300);
+    end();
+}
+
+static void so_many_stalls_and_no_more(void)
+{
+    begin();
+    for (int i = 0; i < MP_WORLD_STALLS; i++)
+        CHECK(mp_world_stall(&world, 1, begin_ns, begin_ns + 1));
+    CHECK(!mp_world_stall(&world, 1, begin_ns, begin_ns + 1));
+    end();
+}
+
+/* Time passes within a turn: what is due meanwhile rings late, in its order. */
+static void what_is_due_while_a_turn_is_held_up_is_late(void)
+{
+    begin();
+    struct mp_alarm alarm = {.ring = note};
+    mp_world_set(&world, &alarm, begin_ns + 10);
+    mp_world_pass(&world, 50);
+    CHECK(mp_world_turn(&world));
+    CHECK_INT(rang_ns, 50);
+    mp_world_pass(&world, -1);
+    CHECK_INT(mp_world_now(&world), begin_ns + 50);
+    mp_world_go_real(&world);
+    int64_t now = mp_world_now(&world);
+    mp_world_pass(&world, MP_NS_PER_S);
+    CHECK(mp_world_now(&world) - now < MP_NS_PER_S);
+    end();
+}
+
+int main(void)
+{
+    nothing_is_late_by_itself();
+    wakes_are_late_as_the_seed_says();
+    who_is_stalled_rings_at_its_end();
+    so_many_stalls_and_no_more();
+    what_is_due_while_a_turn_is_held_up_is_late();
+    return CHECK_DONE("test_world_late");
+}

@@ -1,0 +1,212 @@
+--- A planted fault for each invariant of moonpulse.explore: what a product at fault would have left of a
+--- run, such that this invariant fails and no other. { invariant, scenario, left(run) }; again: played
+--- twice; recover: recovered, too; listed(own): in place of what lists a plan.
+local runs = require "explore.scenarios"
+
+local ms, s = 1000000, 1000000000
+
+local function safe_of(run)
+  return (run.facts.safe:gsub("%x%x", function(digits) return string.char(tonumber(digits, 16)) end))
+end
+
+--- What `moonpulse events` lists, with the events from the third on, or the last one alone, by_ns later.
+local function listing_late(by_ns, last_only)
+  return function(listed)
+    return function(...)
+      local rows = listed(...)
+      for i = last_only and #rows or 3, #rows do
+        rows[i].ns = rows[i].ns + by_ns
+      end
+      return rows
+    end
+  end
+end
+
+--- Add a pulse that the simulator gave.
+local function add_given(run, pulse, place)
+  table.insert(run.given, place or #run.given + 1, pulse)
+  run.final.pulses = run.final.pulses + 1
+end
+
+local function lose_given(run)
+  table.remove(run.given)
+  run.final.pulses = run.final.pulses - 1
+end
+
+local function stop_ns(run)
+  return run.stops[1].at_ns
+end
+
+local function mark_row(run)
+  for _, row in ipairs(run.rows) do
+    if row.event == "mark" then
+      return row
+    end
+  end
+end
+
+--- The same as run.job's lowering, with its last pulse moved.
+local function lowering_moved(run)
+  local own = run.job.lowering
+  local fake = { rewind = function() own:rewind() end, next = function()
+    local kind, number, ns, due, what, frame = own:next()
+    return kind, number, number == 8 and ns + 1000 or ns, due, what, frame
+  end }
+  return setmetatable({ lowering = fake }, { __index = run.job })
+end
+
+return {
+  -- lists
+  { "rests-within-bounds", runs.drawn, listed = listing_late(5 * s) },
+  { "listed-as-written", runs.quiet, listed = listing_late(1000, true) },
+  { "judged-as-written", runs.quiet, function(run)
+    run.job = setmetatable({ safety = { pulses = 7 } }, { __index = run.job })
+  end },
+  { "lowered-as-written", runs.quiet, function(run) run.job = lowering_moved(run) end },
+  { "given-as-written", runs.quiet, lose_given },
+  { "strength-as-written", runs.quiet, function(run) run.given[1].mso = 41 end },
+  { "output-as-written", runs.outputs, function(run) run.given[1].channel = "3" end },
+  { "recorded-as-written", runs.quiet,
+    function(run) run.pulses[2].planned = run.pulses[2].planned + 1000 end },
+  { "recorded-once", runs.quiet, function(run) run.pulses[2].number = 1 end },
+  { "marks-recorded", runs.quiet, function(run) mark_row(run).reply = "another" end },
+  -- sending
+  { "none-early", runs.clock, function(run) run.given[3].at = run.given[3].at - ms // 2 end },
+  { "none-late", runs.clock, function(run) run.given[8].at = run.given[8].at + 2 * ms end },
+  { "none-twice", runs.key, function(run)
+    add_given(run, { ns = run.given[1].ns + s // 2, at = run.given[1].at + s // 2, channel = "1", mso = 40 },
+      2)
+  end },
+  { "none-more-than-written", runs.key, function(run)
+    for i = 1, 6 do
+      add_given(run, { ns = run.given[1].ns + i, at = run.given[1].at + i, channel = "1", mso = 40,
+        row = { status = "delivered", timed_by = "device", index = 90 + i } }, 2)
+    end
+  end },
+  { "none-closer-than-device", runs.fast, function(run) run.given[1].at = run.given[1].at + ms // 2 end },
+  { "none-closer-than-plan", runs.stalled, function(run) run.given[2].at = run.given[2].at + 5 * ms end },
+  { "exact-when-undisturbed", runs.quiet, function(run) run.given[3].at = run.given[3].at + 5000 end },
+  { "nothing-ignored", runs.quiet, function(run)
+    table.insert(run.log, { ns = 1001 * s, event = "ignored", bytes = "00", note = "too soon" })
+  end },
+  { "settings-confirmed", runs.quiet, function(run) run.replies = { 1 } end },
+  -- stopping
+  { "nothing-after-stop", runs.key, function(run)
+    local last = run.given[#run.given]
+    last.ns = stop_ns(run) + 100 * ms
+    for _, entry in ipairs(run.log) do
+      entry.ns = entry.event == "disarm" and last.ns + 1 or entry.ns
+    end
+    table.move({ last.ns + ms, safe_of(run) }, 1, 2, #run.heard + 1, run.heard)
+  end },
+  { "nothing-sent-after-stop", runs.key, function(run)
+    local row = run.given[#run.given].row
+    row.sent = stop_ns(run) - run.start_ns + 100 * ms
+    row.confirmed = row.sent
+  end },
+  { "safe-soon-after-stop", runs.key, function(run)
+    for i = 1, #run.heard, 2 do
+      run.heard[i] = run.heard[i] >= stop_ns(run) and run.heard[i] + s or run.heard[i]
+    end
+  end },
+  { "safe-at-the-end", runs.quiet, function(run) run.heard = {} end },
+  { "ends-soon-after-stop", runs.key, function(run) run.ended_ns = run.ended_ns + 30 * s end },
+  { "stop-is-named", runs.key, function(run) run.result.stop = "late" end },
+  { "reason-happened", runs.key_and_clock, function(run) run.result.stop = "line" end },
+  { "no-arm-after-operator", runs.key, function(run)
+    table.insert(run.log, { ns = stop_ns(run) + s, event = "arm", bytes = "", note = "" })
+  end },
+  { "finished-is-whole", runs.clock, lose_given },
+  -- device
+  { "disarmed-at-the-end", runs.quiet, function(run)
+    run.final.armed, run.result.disarmed, run.message = true, nil, "it is NOT CONFIRMED SAFE"
+  end },
+  { "disarmed-is-true", runs.broken, function(run)
+    run.final.armed, run.message = true, "it is NOT CONFIRMED SAFE"
+  end },
+  { "unsafe-is-said", runs.broken, function(run) run.final.armed, run.result.disarmed = true, nil end },
+  { "unsafe-is-status-4", runs.stuck, function(run)
+    run.status, run.result.stop, run.result.status = 5, "late", "stopped"
+  end },
+  { "armed-before-pulse", runs.quiet, function(run)
+    for _, entry in ipairs(run.log) do
+      entry.event = entry.event == "arm" and "get" or entry.event
+    end
+  end },
+  { "never-armed-if-refused", runs.refused, function(run) run.heard = { 1, "x" } end },
+  { "counts-of-the-simulator", runs.quiet, function(run) run.final.pulses = run.final.pulses + 1 end },
+  { "stays-armed", runs.quiet, function(run)
+    local ns, place = run.given[2].ns + s // 2, 1
+    while run.log[place] and run.log[place].ns < ns do
+      place = place + 1
+    end
+    table.insert(run.log, place, { ns = ns, event = "arm", bytes = "", note = "" })
+    table.insert(run.log, place, { ns = ns, event = "disarm", bytes = "", note = "" })
+  end },
+  -- record
+  { "rows-are-whole", runs.quiet, function(run) run.odd_row = "1.0" end },
+  { "rows-in-order", runs.quiet, function(run) run.rows[3].onset = run.rows[2].onset - 1 end },
+  { "rows-are-numbered", runs.quiet, function(run) run.rows[2].index = 9 end },
+  { "no-negative-onset", runs.quiet, function(run) run.rows[1].onset = -1 end },
+  { "known-status", runs.quiet, function(run) mark_row(run).status = "done" end },
+  { "given-is-recorded", runs.key, function(run)
+    run.given[2].row.status = "stopped"
+    run.result.pulses_confirmed = run.result.pulses_confirmed - 1
+  end },
+  { "delivered-was-given", runs.quiet, function(run) run.pulses[2].pulse = nil end },
+  { "left-out-was-not-given", runs.skips, function(run)
+    for _, row in ipairs(run.pulses) do
+      row.pulse = row.status == "late" and run.given[1] or row.pulse
+    end
+  end },
+  { "confirmed-after-sent", runs.quiet, function(run) run.pulses[2].confirmed = run.pulses[2].sent - ms end },
+  { "sent-is-counted", runs.quiet, function(run) run.result.pulses_sent = run.result.pulses_sent + 1 end },
+  { "every-row-is-counted", runs.perhaps,
+    function(run) run.result.pulses_sent = run.result.pulses_sent + 1 end },
+  { "confirmed-is-counted", runs.quiet, function(run)
+    run.result.pulses_confirmed = run.result.pulses_confirmed + 1
+  end },
+  { "skipped-is-counted", runs.quiet, function(run) run.result.pulses_skipped = 1 end },
+  { "planned-is-counted", runs.quiet, function(run) run.result.pulses_planned = 9 end },
+  { "checksum-is-right", runs.quiet, function(run) run.result.events_sum = ("0"):rep(16) end },
+  { "journal-is-whole", runs.script, function(run) run.journal[1].line = 5 end },
+  { "script-marks-recorded", runs.script, function(run) table.insert(run.marks, "another") end },
+  { "private", runs.quiet, function(run) run.files["events.tsv"] = "rw-r--r--" end },
+  { "nothing-left-over", runs.quiet, function(run) run.files["events.tsv.new"] = "rw-------" end },
+  -- recovery
+  { "recovers", runs.quiet, function(run) run.recovered.why = "it is damaged" end, recover = true },
+  { "recovered-is-live", runs.quiet, function(run) run.recovered.text = run.recovered.text:gsub("delivered",
+    "sent", 1) end, recover = true },
+  { "recovered-has-all", runs.quiet, function(run) table.remove(run.recovered.rows) end, recover = true },
+  { "recovered-counts", runs.quiet, function(run) run.recovered.summary.sent = 7 end, recover = true },
+  { "recovered-is-undamaged", runs.quiet,
+    function(run) run.recovered.summary.said = { "1 record is torn" } end, recover = true },
+  -- ending
+  { "no-error-of-our-own", runs.quiet, function(run) run.message = "attempt to index a nil value" end },
+  { "known-exit-status", runs.refused_late, function(run) run.status = 7 end },
+  { "message-unless-done", runs.refused, function(run) run.message = "" end },
+  { "known-reason", runs.key_and_clock, function(run) run.result.stop = "tired" end },
+  { "reason-in-words", runs.quiet, function(run) run.result.reason = "" end },
+  { "status-fits-reason", runs.key_and_clock, function(run) run.status = 2 end },
+  { "manifest-fits-status", runs.key_and_clock, function(run) run.result.status = "completed" end },
+  { "not-left-running", runs.quiet, function(run) run.manifest.status = "running" end },
+  { "manifest-is-there", runs.quiet, function(run) run.manifest = nil end },
+  { "undisturbed-completes", runs.quiet, function(run)
+    run.ok, run.status, run.message = false, 2, "error in the script: none"
+    run.result.stop, run.result.status = "error", "stopped"
+  end },
+  { "full-disk-is-said", runs.full, function(run)
+    run.result = { status = "completed", reason = "the plan is complete", pulses_sent = #run.pulses + 1 }
+    run.status = 0
+  end },
+  { "ends-in-time", runs.quiet, function(run) run.ended_ns = run.ended_ns + 1000 * s end },
+  -- process
+  { "same-seed-same-bytes", runs.quiet, function(run) run.again.twin_text = run.again.twin_text .. "x" end,
+    again = true },
+  { "short-cuts-change-nothing", runs.quiet, function(run) run.long_way.events_text = "" end, again = true },
+  { "same-seed-same-end", runs.key, function(run) run.again.message = "stopped" end, again = true },
+  { "time-is-real-again", runs.quiet, function(run) run.after.is_virtual = true end },
+  { "no-task-left", runs.quiet, function(run) run.after.tasks = 1 end },
+  { "no-file-left-open", runs.quiet, function(run) run.after.files, run.after.files_before = 99, 9 end },
+  { "memory-flat", runs.quiet, function(run) run.after.memory_kb, run.after.first_kb = 90000, 3000 end },
+}

@@ -1,0 +1,50 @@
+--- Runs in which faults are planted.
+local function train(pulses, value, hz)
+  return { kind = "train", pulses = pulses, value = value, ref = "MSO", hz = hz or { 1, 1 } }
+end
+
+local function protocol(more)
+  local scenario = { seed = 7, kind = "protocol", device = "magventure", timing = "host", late = "abort",
+    tolerance_ms = 1, flight = true, troubles = {},
+    plan = { parts = { train(5, 40), { kind = "mark", text = "middle" }, { kind = "rest", s = 2 }, train(3,
+      50) } } }
+  for key, value in pairs(more or {}) do
+    scenario[key] = value
+  end
+  return scenario
+end
+
+local late = { what = "clock", kind = "late", most_us = 5 }
+local key = { what = "stop", source = "key", at_s = 3.2 }
+
+local M = {}
+
+M.quiet = protocol()
+M.clock = protocol { troubles = { late } }
+M.key = protocol { troubles = { key } }
+M.key_and_clock = protocol { troubles = { key, late } }
+M.stalled = protocol { troubles = { { what = "clock", kind = "stall", who = "sender", at_s = 100,
+  for_ms = 30 } } }
+M.broken = protocol { troubles = { { what = "device", kind = "drop", at = 99 } } }
+M.stuck = protocol { troubles = { { what = "device", kind = "stuck-armed", at = 2 } } }
+M.full = protocol { troubles = { { what = "disk", kind = "full", at_s = 2.5 } } }
+M.drawn = protocol { plan = { parts = { train(2, 40), { kind = "drawn", min = 1, max = 2 }, train(2, 40) } } }
+M.fast = protocol { troubles = { late }, plan = { parts = { { kind = "train", pulses = 2, hz = { 5, 1 },
+  value = 40,
+  ref = "MSO", burst = 2, burst_hz = { 100, 1 } } } } }
+M.skips = protocol { late = "skip", troubles = { { what = "clock", kind = "stall", who = "sender", at_s = 1.8,
+  for_ms = 1500 } } }
+M.outputs = protocol { device = "pulsepal", plan = { parts = { { kind = "together", { kind = "pulse",
+  value = 40,
+  ref = "MSO" }, train(3, 50), apart = 0.06, channels = { "1", "2" } } } } }
+M.perhaps = protocol { device = "pulsepal", timing = "device", plan = { parts = { train(9, 40, { 5, 1 }) } },
+  troubles = { { what = "stop", source = "key", at_s = 0.8 } } }
+M.refused = protocol { device = "bistim" }
+M.refused_late = protocol { device = "bistim", troubles = { late } }
+M.script = { seed = 7, kind = "experiment", device = "magventure", timing = "host", late = "abort",
+  tolerance_ms = 1,
+  troubles = {}, script = { { { what = "arm", plan = { parts = { train(3, 40) } } }, { what = "mark",
+    text = "step" },
+    { what = "play", plan = { parts = { train(3, 40) } } }, { what = "disarm" } } } }
+
+return M

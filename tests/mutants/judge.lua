@@ -1,0 +1,254 @@
+--- Who finds a fault: for each source the tests that are about it, the likely and quick ones first. A fault
+--- that none of them finds within the bound has survived, whatever others might say.
+local M = {}
+
+--- So long all tests together may take with one fault, in seconds: of the processor for those that wait for
+--- no clock, of the clock for the others.
+M.bound_s = 60
+
+---@class mutants.Test
+---@field name string
+---@field line string how it is run, in the copy
+---@field program string? of C: what is built for it
+---@field steady boolean? its outcome hangs on no clock: one failure is enough
+
+-- of the C programs, those on a clock of their own
+local virtual_programs = {}
+for name in ([[dispatch_late safe play cut flight_long port_wire unconfirmed trigger_virtual shortest
+  stop_virtual
+  ring stop events flight_foreign short_cuts]]):gmatch("%S+") do
+  virtual_programs["test_" .. name] = true
+end
+
+--- A C program; in front of it what changes its length.
+local function program(name, before)
+  return { name = name .. (before and " " .. before or ""), program = "build/tests/" .. name,
+    line = (before or "") .. " build/tests/" .. name, steady = virtual_programs[name] }
+end
+
+--- A spec by its room and name, up to its first failure. "only" and "but": those tests of it, and not those.
+local function spec(name, options)
+  options = options or {}
+  local words = (options.only and " --filter='" .. options.only .. "'" or "")
+    .. (options.but and " --filter-out='" .. options.but .. "'" or "")
+  return { name = name:match("[^/]+$") .. words .. (options.env and " " .. options.env or ""),
+    line = ("%s build/moonpulse lua tests/specs.lua --no-keep-going%s tests/spec/%s_spec.lua")
+      :format(options.env or "", words, name), steady = options.steady }
+end
+
+local function steady(name, options)
+  options = options or {}
+  options.steady = true
+  return spec(name, options)
+end
+
+--- So many whole runs in virtual time with everything going wrong, each judged by what must hold.
+local function explore(runs)
+  return { name = "explore", steady = true,
+    line = ("build/moonpulse explore --seed 1 --runs %d --first --as-it-is --jobs 1"):format(runs) }
+end
+
+local virtual = { steady "simulation/slack", explore(150), steady "run/short_cuts",
+  steady "whole/virtual_random", spec "stimulator/after_pulse" }
+
+local function list(...)
+  local all = {}
+  for _, each in ipairs { ... } do
+    if each.line then
+      all[#all + 1] = each
+    else
+      table.move(each, 1, #each, #all + 1, all)
+    end
+  end
+  return all
+end
+
+local sending = { program "test_dispatch_late", program "test_safe", program "test_play",
+  program "test_cut",
+  program "test_flight_long", program "test_port_wire", program "test_unconfirmed",
+  program "test_trigger_virtual", program "test_trigger", program "test_session", program "test_told",
+  program "test_short_cuts", program "test_shortest", program("test_stop_virtual", "MP_QUICK=1"),
+  program "test_dispatcher" }
+local sending_long = { program "test_stop_virtual", program("test_session_model", "MP_QUICK=1"),
+  program "test_stop_realtime" }
+
+local gate = { steady "safety/preflight", steady "safety/together", steady "safety/sessions",
+  steady "safety/gate_plans", steady "safety/safety_random", steady "safety/history",
+  steady "safety/coverage", steady "commands/check", steady "safety/safety" }
+local gate_long = { spec "safety/gate", steady "safety/monotony",
+  steady("safety/check_worst", { env = "MP_PLANS=8" }), steady "lowering/channels", steady "safety/worst" }
+
+local function of_driver(name, ...)
+  return list(steady("devices/vectors"), ..., steady("commands/decode"),
+    steady("whole/five_lists", { env = "MP_PLANS=40", only = "on " .. name .. "," }),
+    steady("stimulator/settings", { only = "on " .. name .. " in virtual" }), explore(150),
+    steady("conformance/conformance", { only = name }), spec "stimulator/unasked",
+      spec "stimulator/unanswered",
+    steady "conformance/conformance_mutant", steady "commands/devices_command")
+end
+
+local units = { steady "devices/magstim200", steady "devices/bistim" }
+
+--- By the first pattern that a path matches.
+local lists = {
+  { "^engine/dispatch", function() return list(sending, virtual, sending_long) end },
+  { "^engine/ring", function() return list(program "test_ring", sending) end },
+  { "^engine/wait", function() return list(sending, program "test_latency", sending_long) end },
+  { "^engine/stop%.c", function()
+    return list(program "test_stop", steady "run/stops", sending, virtual, sending_long)
+  end },
+  { "^engine/stop_line", function()
+    return list(program "test_stop_line", { name = "test_stop_line_program",
+      line = "sh tests/rig/run.sh build/tests/rig build/moonpulse" }, program "test_session")
+  end },
+  { "^engine/guard", function() return list(program "test_guard", program "test_session",
+    spec "run/kill") end },
+  { "^engine/session", function()
+    return list(program "test_session", program "test_port_wire", program "test_unconfirmed",
+      program("test_session_model", "MP_QUICK=1"), sending, virtual, program "test_memory", sending_long)
+  end },
+  { "^bindings/backstop", function()
+    return list(program "test_backstop", spec "run/held_up", spec "run/signals", spec "run/ends_driver")
+  end },
+  { "^bindings/armed", function()
+    return list(spec "run/stop", spec "run/signals", steady "whole/tasks", program "test_memory")
+  end },
+  { "^bindings/stops", function() return list(steady "run/stops", spec "run/stop", spec "run/signals") end },
+  { "stimulator/leaving", function()
+    return list(virtual, steady("stimulator/settings", { only = "virtual" }), spec "stimulator/safe_answer",
+      spec "record/unproven_end", steady("experiment/virtual_experiment"), spec "simulation/twin_faults",
+      spec "stimulator/lost_port", spec "run/stop")
+  end },
+  { "run/stop_sources", function()
+    return list(steady "experiment/virtual_experiment", spec "run/stop", spec "run/signals", spec "run/ends")
+  end },
+  { "run/ending", function()
+    return list(steady "experiment/virtual_experiment", spec "run/stop", spec "run/held_up", spec "run/ends",
+      spec "record/replaced_record", spec "record/hung_disk", spec "run/run")
+  end },
+  { "safety/check_report", function() return list(steady "commands/check", gate, gate_long) end },
+  { "safety/drawn", function()
+    return list(steady "safety/drawn_meetings", steady "safety/worst",
+      steady("safety/check_worst", { env = "MP_PLANS=20" }), gate, gate_long)
+  end },
+  { "safety/orders", function() return list(steady "safety/worst", steady("safety/check_worst",
+    { env = "MP_PLANS=20" }), gate, gate_long) end },
+  { "safety/given", function()
+    return list(steady "safety/history", steady "experiment/dose", steady "safety/sessions", gate, gate_long)
+  end },
+  { "safety/history", function()
+    return list(steady "safety/history", steady "safety/sessions", spec "safety/gate", gate)
+  end },
+  { "safety/lab", function() return list(spec "safety/gate", steady "experiment/dose", gate, gate_long) end },
+  { "safety/gate", function()
+    return list(spec "safety/gate", steady "experiment/dose", gate, gate_long)
+  end },
+  { "safety/clock", function()
+    return list(steady "safety/clock", steady "safety/history", steady "safety/sessions", spec "safety/gate",
+      gate, gate_long)
+  end },
+  { "safety/", function()
+    return list(gate, steady "experiment/dose", gate_long)
+  end },
+  { "stimulator/admission", function()
+    return list(explore(150), steady "run/short_cuts", steady "lowering/refusal_words", spec "safety/gate",
+      spec "lowering/channels",
+      steady "experiment/dose", steady "experiment/virtual_experiment", steady "whole/cases_devices", virtual)
+  end },
+  { "record/recover", function()
+    return list(spec("record/recover", { env = "MP_QUICK=1" }), spec "record/record",
+      spec "record/stalled_write",
+      spec "record/unproven_end", spec "record/full_disk", spec "record/recover", spec "run/kill")
+  end },
+  { "record/replay", function()
+    return list(spec("record/recover", { env = "MP_QUICK=1" }), spec "record/record",
+      spec "record/stalled_write",
+      spec "record/unproven_end", spec "record/recover")
+  end },
+  { "record/read", function()
+    return list(steady "record/event_rows", steady "report/report_rows", steady "report/report",
+      spec("record/recover", { env = "MP_QUICK=1" }), steady "safety/history", spec "report/report_measured",
+      spec "record/record")
+  end },
+  { "record/file", function()
+    return list(spec "record/replaced_record", spec "record/private", spec "record/full_disk",
+      spec("record/recover", { env = "MP_QUICK=1" }), spec "record/hung_disk", spec "record/record")
+  end },
+  { "record/folder", function()
+    return list(spec "record/private", spec "record/replaced_record", spec "record/record",
+      spec "conformance/conformance")
+  end },
+  { "record/", function()
+    return list(steady "record/event_rows", steady "record/confirmations", steady "record/ignored",
+      steady "record/journal",
+      explore(150), steady "run/short_cuts", steady "whole/virtual_random",
+      steady("whole/five_lists", { env = "MP_PLANS=40" }), spec "record/unproven_end",
+      spec "record/replaced_record",
+      steady "experiment/virtual_experiment", spec "record/record", spec("record/recover",
+        { env = "MP_QUICK=1" }),
+      spec "stimulator/unanswered", spec "record/stalled_write", spec "record/full_disk",
+        spec "record/private")
+  end },
+  { "^engine/flight", function()
+    return list(program "test_flight_foreign", program "test_flight", program "test_flight_long",
+      program "test_dispatcher", spec("record/recover", { env = "MP_QUICK=1" }), spec "run/kill")
+  end },
+  { "^engine/events", function() return list(program "test_events", steady "record/event_rows") end },
+  { "^bindings/record_file", function()
+    return list(steady "record/record_file", spec "record/private", spec "record/replaced_record",
+      spec "record/full_disk", spec "record/record", program "test_memory")
+  end },
+  { "^bindings/rows", function()
+    return list(steady "report/report_rows", steady "record/event_rows", steady "report/report",
+      spec("record/recover", { env = "MP_QUICK=1" }), program "test_memory")
+  end },
+  { "devices/magventure", function()
+    return of_driver("magventure", steady "devices/magventure_driver", steady "simulators/magventure_twin",
+      spec "devices/magventure_train", spec "devices/magventure_train_run")
+  end },
+  { "devices/magstim/", function() return of_driver("magstim200", units, steady "devices/rapid") end },
+  { "devices/magstim200", function() return of_driver("magstim200", units) end },
+  { "devices/bistim", function() return of_driver("bistim", units) end },
+  { "devices/rapid", function() return of_driver("rapid", steady "devices/rapid") end },
+  { "devices/duomag", function() return of_driver("duomag", steady "devices/duomag") end },
+  { "devices/pulsepal", function()
+    return of_driver("pulsepal", steady "devices/pulsepal_driver", steady "simulators/pulsepal_twin",
+      spec "driver/box_channels")
+  end },
+  { "devices/stimjim", function()
+    return of_driver("stimjim", steady "devices/stimjim", spec "driver/box_channels",
+      spec "devices/stimjim_run")
+  end },
+  { "devices/trigger_box", function()
+    return of_driver("trigger", spec "driver/trigger", spec "driver/box_channels")
+  end },
+}
+
+--- The tests for a source, in the order in which they are asked; none twice.
+---@param path string
+---@param only_steady boolean? those that wait for no clock
+---@return mutants.Test[]
+function M.tests(path, only_steady)
+  for _, each in ipairs(lists) do
+    if path:find(each[1]) then
+      local tests, known = {}, {}
+      for _, test in ipairs(each[2]()) do
+        if not known[test.name] and (test.steady or not only_steady) then
+          known[test.name] = true
+          tests[#tests + 1] = test
+        end
+      end
+      return tests
+    end
+  end
+  error("no test is known for " .. path)
+end
+
+--- How long a test may take with a fault in it, by what it takes without: beyond that it hangs.
+---@param usual_s number
+---@return number
+function M.patience(usual_s)
+  return 4 * usual_s + 5
+end
+
+return M

@@ -1,0 +1,141 @@
+-- A decimal comma, an argument too many, a channel: nothing is dropped in silence. Not by mp, a plan, nor by
+-- what an experiment holds. Walks over all that authors call.
+local handles = require "moonpulse.experiment.handle"
+local mp = require "moonpulse"
+local objects = require "moonpulse.experiment.run_verbs"
+local devices = require "moonpulse.experiment.stim_verbs"
+local staircases = require "moonpulse.experiment.staircase"
+
+local here = "dropped_spec.lua:%d+: "
+
+local function pulse()
+  return mp.pulse(mp.mso(50))
+end
+
+--- Everything that a script may call by name: { called = function(...) }.
+local function public()
+  local calls = {}
+  for name, value in pairs(mp) do
+    if type(value) == "function" then
+      calls["mp." .. name] = value
+    end
+  end
+  for _, name in ipairs { "times", "at" } do
+    local plan = pulse()
+    calls["plan:" .. name] = function(...) return plan[name](plan, ...) end
+  end
+  local stage = { device = devices.new({ record = {}, job = {} }, {}, {}), mark = function() end }
+  local run = objects.new(stage, { params = {}, seed = 1, name = "x" })
+  local stairs = run:staircase { start = 50, step = 2 }
+  local held = { run = run, stim = run:device(), staircase = stairs, trial = (stairs()) }
+  for who, handle in pairs(held) do
+    for _, name in ipairs(handles.methods(handle)) do
+      calls[who .. ":" .. name] = function(...) return handle[name](handle, ...) end
+    end
+  end
+  return calls
+end
+
+describe("an argument too many", function()
+  local calls = public()
+
+  it("is refused by everything that authors call, with their line", function()
+    local count = 0
+    for name, call in pairs(calls) do
+      count = count + 1
+      local ok, problem = pcall(call, 1, 2, 3, 4, "x")
+      assert.is_false(ok, name)
+      assert.matches("^[^\n]*" .. here .. name:gsub("%p", "%%%0") .. "%(1, 2, 3, 4, \"x\"%): it takes ",
+        tostring(problem))
+      assert.matches("would be dropped: ", problem, 1, true)
+      assert.matches("like 1.2", problem, 1, true)
+      ok, problem = pcall(call, nil, nil, nil, nil, "x")
+      assert.is_false(ok)
+      assert.matches("would be dropped: ", problem, 1, true)
+    end
+    assert.is_true(count > 38, count)
+  end)
+
+  local commas = {
+    ["mp.ms(2, 5): it takes 1 argument, and 5 would be dropped: if that is one number, write it with a "
+      .. "point, like 2.5: a comma begins the next argument"] = function() return mp.ms(2,5) end,
+    ["mp.us(2, 5): "] = function() return mp.us(2,5) end,
+    ["mp.rmt(82, 5): "] = function() return mp.rmt(82,5) end,
+    ["mp.amt(82, 5): "] = function() return mp.amt(82,5) end,
+    ["mp.mso(47, 5): "] = function() return mp.pulse(mp.mso(47,5)) end,
+    ["mp.rest(2, 5): "] = function() return mp.rest(2,5) end,
+    ["a time that is drawn from the seed is mp.rest { min = 4, max = 6 }"] = function()
+      return mp.rest(4, 6)
+    end,
+    ["plan:at(\"left\", \"right\"): it takes 1 argument, and \"right\" would be dropped: a plan has one "
+      .. "channel for its pulses: mp.together { left = a, right = b }"] = function()
+      return pulse():at("left", "right")
+    end,
+    ["plan:times(2, 5, { ... }): "] = function() return pulse():times(2,5, { every = 1 }) end,
+    ["pair: there is no option \"1\": 5 stands alone: a number is written with a point"] = function()
+      return mp.pair { isi = 2,5, intensity = mp.mso(50) }
+    end,
+    ["times: there is no option \"1\": 5 stands alone"] = function()
+      return pulse():times(3, { every = 2,5 })
+    end,
+    ["parameter n: there is no option \"1\": 5 stands alone"] = function()
+      return mp.protocol { name = "x", params = { n = { default = 2,5 } }, plan = pulse }
+    end,
+    ["mp.mark(\"a\", 1): it takes 1 argument, and 1 would be dropped: leave it out (where a function gives "
+      .. "several values, put its call in parentheses)"] = function()
+        return mp.mark(("b"):gsub("b", "a"))
+      end,
+    ["mp.shuffle({ ... }, { ... }): "] = function() return mp.shuffle({}, {}) end,
+    ["mp.together(a userdata, a userdata): "] = function() return mp.together(pulse(), pulse()) end,
+  }
+  for words, call in pairs(commas) do
+    it("is told what was meant: " .. words, function()
+      local ok, problem = pcall(call)
+      assert.is_false(ok)
+      assert.matches(words, problem, 1, true)
+      assert.matches(here, problem)
+    end)
+  end
+
+  it("is nothing where it is nil", function()
+    assert.are.equal(0.002, mp.ms(2, nil))
+    assert.is_truthy(pulse():at("left", nil))
+  end)
+end)
+
+describe("a staircase that a script holds", function()
+  it("gives its trials as the inner one does", function()
+    local marks = {}
+    local stairs = staircases.handle(staircases.new({ start = 50, step = 2, trials = 3 },
+      function(text) marks[#marks + 1] = text end, function() end))
+    local seen = {}
+    for trial, intensity in stairs do
+      assert.are.equal(intensity, trial.intensity)
+      seen[trial.number] = intensity
+      trial:answer(true)
+    end
+    assert.are.same({ 50, 48, 46 }, seen)
+    assert.are.equal(6, #marks)
+  end)
+end)
+
+describe("plans side by side", function()
+  local a, b = pulse(), mp.rest(0.01) .. mp.pulse(mp.mso(60))
+
+  it("are refused where a list would put two coils on one channel", function()
+    for _, list in ipairs { { a, b }, { a, b * 3 }, { a:at "left" .. b, a }, { left = a, b, b },
+      { mp.rest(1), mp.trials { of = { a, b }, every = 5 }, b } } do
+      local ok, problem = pcall(mp.together, list)
+      assert.is_false(ok)
+      assert.matches(here .. "together: the plans number %d and %d would come from one coil: name "
+        .. "their channels", problem)
+    end
+  end)
+
+  it("may be a list where they name their channels, and one at most does not", function()
+    for _, list in ipairs { { a:at "left", b:at "right" }, { a, b:at "right" },
+      { a, mp.rest(1), mp.mark "x" }, { mp.together { left = a, right = b }, a }, { left = a, right = b } } do
+      assert.are.equal("parallel", mp.together(list):view().kind)
+    end
+  end)
+end)
