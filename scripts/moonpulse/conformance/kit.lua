@@ -144,6 +144,7 @@ function Kit:on_stands(action)
     return action()
   end
   local time <close> = virtual_time.begin "max" -- luacheck: ignore 211
+  collectgarbage("setpause", 200) -- many short conversations: what they leave would pile up
   local results = table.pack(pcall(action))
   for _, stand in ipairs(self.stands) do
     stand:close()
