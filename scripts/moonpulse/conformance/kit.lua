@@ -1,8 +1,10 @@
 --- What the conformance cases share: a driver and its twin at hand, verdicts, steps of a run.
 local chance = require "moonpulse.conformance.chance"
+local core = require "moonpulse.core"
 local devices = require "moonpulse.driver.find"
 local refusals = require "moonpulse.text.refusal"
 local stands = require "moonpulse.conformance.tap"
+local virtual_time = require "moonpulse.simulation.virtual_time"
 
 local M = {}
 
@@ -27,7 +29,7 @@ function M.new(driver, options)
   local model = assert(devices.twin(driver))
   return setmetatable({
     plain = driver, driver = devices.configure(driver, options.settings), model = model,
-    kin = options.kin or {}, chance = chance.new(7), memory = {},
+    kin = options.kin or {}, chance = chance.new(7), memory = {}, stands = {},
   }, Kit)
 end
 
@@ -117,10 +119,41 @@ function Kit:twin()
   return self.model.new(self:twin_settings())
 end
 
+--- A new stand; it is closed when the case is over.
+---@param twin moonpulse.Simulator? nil: nobody is there
+---@return moonpulse.conformance.Stand
+function Kit:stand_with(twin)
+  local stand = stands.new(self.driver, twin)
+  self.stands[#self.stands + 1] = stand
+  return stand
+end
+
 --- A new stand with a simulator that was just switched on.
----@return table stand of conformance/tap.lua
+---@return moonpulse.conformance.Stand
 function Kit:stand()
-  return stands.new(self.driver, self:twin())
+  return self:stand_with(self:twin())
+end
+
+--- Call action in virtual time, where stands are; those that it made are closed behind it.
+---@param action fun(): any
+---@return any what it returned
+function Kit:on_stands(action)
+  if not pcall(core.current) then
+    return core.run(self.on_stands, self, action)
+  elseif core.is_virtual() then
+    return action()
+  end
+  local time <close> = virtual_time.begin "max" -- luacheck: ignore 211
+  collectgarbage("setpause", 200) -- many short conversations: what they leave would pile up
+  local results = table.pack(pcall(action))
+  for _, stand in ipairs(self.stands) do
+    stand:close()
+  end
+  self.stands = {}
+  if not results[1] then
+    error(results[2], 0)
+  end
+  return table.unpack(results, 2, results.n)
 end
 
 --- Connected, as before a run.
@@ -235,7 +268,7 @@ end
 --- Does the device never answer?
 function Kit:mute()
   if self.memory.mute == nil then
-    self.memory.mute = #self:armed().heard == 0
+    self.memory.mute = self:on_stands(function() return #self:armed().heard == 0 end)
   end
   return self.memory.mute
 end
@@ -255,11 +288,7 @@ function Kit:recharge(stand, action)
   stand:pass(stand.now_ns + math.ceil(shortest * 1e9))
 end
 
---- Every reply that the twin can be made to give, byte for byte, and the dialect to read it in.
-function Kit:harvest()
-  if self.memory.harvest then
-    return self.memory.harvest, self.memory.dialect
-  end
+local function gather(self)
   local names, heard, dialect = {}, {}, nil
   for name in pairs(self.driver.commands) do
     names[#names + 1] = name
@@ -296,6 +325,14 @@ function Kit:harvest()
   end
   self.memory.harvest, self.memory.dialect = list, dialect
   return list, dialect
+end
+
+--- Every reply that the twin can be made to give, byte for byte, and the dialect to read it in.
+function Kit:harvest()
+  if self.memory.harvest then
+    return self.memory.harvest, self.memory.dialect
+  end
+  return self:on_stands(function() return gather(self) end)
 end
 
 return M

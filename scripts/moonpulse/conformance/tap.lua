@@ -1,11 +1,12 @@
---- A test stand: a driver's conversations with its twin in virtual time, with a wire that can go
---- wrong at a chosen place.
+--- A test stand: a driver's conversations with its simulator, by the link, the session and the wire of a run
+--- in virtual time, with a tap on both directions where a case makes go wrong what it likes.
 local core = require "moonpulse.core"
-local refusals = require "moonpulse.text.refusal"
+local host = require "moonpulse.simulation.serve"
+local links = require "moonpulse.stimulator.link"
 
 local M = {}
 
---- What a driver's functions are given as `io`, here with a far side that we hold in our hands.
+--- What a driver's functions are given as `io`: a link that counts and can be disturbed. now_ns is the time.
 ---@class moonpulse.conformance.Stand
 ---@field heard { at_ns: integer, bytes: string }[] what arrived from the twin
 ---@field replies table[] the same, decoded
@@ -16,66 +17,62 @@ local M = {}
 ---   bytes, a list of { after_ns, bytes }, or nil: lost
 ---@field on_call (fun(number: integer))? before each call of the driver; may raise
 local Stand = {}
-Stand.__index = Stand
 
---- A stand: what a driver's conversations are given as io, with a simulator behind it and a clock that moves
---- only when something waits.
----@param driver moonpulse.Driver configured
----@param twin moonpulse.Simulator? nil: nobody is there
-function M.new(driver, twin)
-  return setmetatable({
-    driver = driver, twin = twin, now_ns = 1000000000, queue = {}, buffer = "", dialect = {},
-    options = driver.settings or {}, path = "the stand", heard = {}, replies = {}, log = {},
-    writes = {}, said = 0, calls = 0,
-  }, Stand)
+function Stand.__index(_, key)
+  if key == "now_ns" then
+    return core.clock_ns()
+  end
+  return Stand[key]
 end
 
 -- The far side -------------------------------------------------------------------------------------
 
-local function earlier(a, b)
-  if a.at_ns ~= b.at_ns then
-    return a.at_ns < b.at_ns
-  end
-  return a.number < b.number
-end
-
---- Bytes of the simulator that will have come at at_ns.
----@param at_ns integer of the stand's clock
----@param bytes string
-function Stand:enqueue(at_ns, bytes)
-  self.queued = (self.queued or 0) + 1
-  self.queue[#self.queue + 1] = { at_ns = at_ns, bytes = bytes, number = self.queued }
-end
-
---- What a call of the twin handed back; its lists are its own, and used again.
----@param replies moonpulse.SimulatorReply[]?
----@param log moonpulse.SimulatorEvent[]?
-function Stand:take(replies, log)
+--- What the simulator said, as the case lets it arrive; its lists are its own, and used again.
+local function pass_on(self, replies, log, next_ns)
   for _, entry in ipairs(log or {}) do
     self.log[#self.log + 1] = { event = entry.event, bytes = entry.bytes, note = entry.note,
       at_ns = entry.at_ns }
   end
+  local said = {}
   for _, reply in ipairs(replies or {}) do
     self.said = self.said + 1
     local changed = reply.bytes
     if self.on_reply then
       changed = self.on_reply(self.said, reply.bytes)
     end
-    if type(changed) == "string" then
-      self:enqueue(reply.at_ns, changed)
-    end
-    for _, piece in ipairs(type(changed) == "table" and changed or {}) do
-      self:enqueue(reply.at_ns + piece[1], piece[2])
+    for _, piece in ipairs(type(changed) == "string" and { { 0, changed } } or changed or {}) do
+      said[#said + 1] = { at_ns = reply.at_ns + piece[1], bytes = piece[2] }
     end
   end
-  table.sort(self.queue, earlier)
+  return said, nil, next_ns
+end
+
+--- The simulator as the host at the far end of the wire has it.
+local function tapped(self)
+  local twin = self.twin
+  return {
+    serial = twin.serial,
+    receive = function(_, bytes, now_ns)
+      local arrives = bytes
+      if not self.direct then -- what becomes of each write was decided when it was written
+        arrives = table.remove(self.arriving, 1) or nil
+      end
+      if arrives then
+        return pass_on(self, twin:receive(arrives, now_ns))
+      end
+    end,
+    tick = function(_, now_ns) return pass_on(self, twin:tick(now_ns)) end,
+    line = function(_, ...) return pass_on(self, twin:line(...)) end,
+  }
 end
 
 --- Bytes reach the twin now.
 ---@param bytes string
 function Stand:give(bytes)
-  if self.twin then
-    self:take(self.twin:receive(bytes, self.now_ns))
+  if self.served then
+    self.direct = true
+    self.served:receive(bytes, core.clock_ns() - core.wire_ns(self.served.serial, #bytes))
+    self.direct = false
   end
 end
 
@@ -83,67 +80,96 @@ end
 ---@param line string its name
 ---@param level boolean it is high from now on
 function Stand:edge(line, level)
-  self:take(self.twin:line(line, level, self.now_ns))
+  self.served:line(line, level, core.clock_ns())
 end
 
 --- Something breaks in the twin, or a hand turns a knob.
 ---@param kind string a fault that the simulator knows
 function Stand:breaks(kind)
-  self:take(self.twin:fault(kind, self.now_ns))
+  local served = self.served
+  served:take(pass_on(self, self.twin:fault(kind, core.clock_ns() - served.on_ns)))
+  served:look()
+end
+
+--- A stand: what a driver's conversations are given as io, with a simulator behind it. In virtual time.
+---@param driver moonpulse.Driver configured
+---@param twin moonpulse.Simulator? nil: nobody is there
+---@return moonpulse.conformance.Stand to be closed
+function M.new(driver, twin)
+  local self = setmetatable({ driver = driver, twin = twin, heard = {}, replies = {}, log = {}, writes = {},
+    arriving = {}, said = 0, calls = 0, begun_ns = core.clock_ns() }, Stand)
+  local link = links.new(driver, { outcome = function() end, gone = function() end, reply = function(reply)
+    self.replies[#self.replies + 1] = reply
+  end })
+  function link.receive(_, bytes, at_ns)
+    self.heard[#self.heard + 1] = { at_ns = at_ns, bytes = bytes }
+    links.receive(link, bytes, at_ns)
+  end
+  function link.write(_, bytes)
+    self.writes[#self.writes + 1] = bytes
+    local arrives = bytes
+    if self.on_write then
+      arrives = self.on_write(#self.writes, bytes)
+    end
+    self.arriving[#self.arriving + 1] = arrives or false
+    links.write(link, bytes)
+  end
+  if twin then
+    self.served = assert(host.start({ serial = driver.serial, description = driver.description },
+      { twin = tapped(self) }))
+    core.spawn(function() self.served:serve() end)
+  else
+    self.wire = assert(core.wire(nil, function() end))
+  end
+  link:open(self.served and self.served.path or self.wire:path())
+  self.link, self.dialect, self.options, self.path = link, link.dialect, link.options, "the stand"
+  link.path = self.path
+  return self
 end
 
 -- Time ---------------------------------------------------------------------------------------------
 
-local function deliver(self, bytes)
-  self.heard[#self.heard + 1] = { at_ns = self.now_ns, bytes = bytes }
-  local buffer = self.buffer .. bytes
-  while #buffer > 0 do
-    local reply, used = self.driver.decode(buffer, self.dialect)
-    if used == 0 then
-      break
-    end
-    buffer = buffer:sub(used + 1)
-    if reply then
-      self.replies[#self.replies + 1] = reply
-      if self.match and not self.found and self.match(reply) then
-        self.found = reply
-      end
-    end
-  end
-  self.buffer = buffer
-end
-
---- Let time pass until to_ns, or until the reply that is waited for has come.
----@param to_ns integer of the stand's clock
+--- Let time pass until to_ns; what is due by then has happened.
+---@param to_ns integer
 function Stand:pass(to_ns)
-  while not self.found do
-    local twin_ns
-    if self.twin then
-      local replies, log, next_ns = self.twin:tick(self.now_ns)
-      self:take(replies, log)
-      twin_ns = next_ns and math.max(next_ns, self.now_ns + 1)
-    end
-    local first = self.queue[1]
-    local at_ns = math.min(to_ns, first and first.at_ns or to_ns, twin_ns or to_ns,
-      self.alive_ns or to_ns)
-    self.now_ns = math.max(self.now_ns, at_ns)
-    if first and first.at_ns <= self.now_ns then
-      table.remove(self.queue, 1)
-      deliver(self, first.bytes)
-    elseif self.alive_ns and self.alive_ns <= self.now_ns then
-      self.alive_ns = self.now_ns + math.floor(self.driver.keepalive.period * 1e9)
-      self:give(self.driver.keepalive.bytes)
-    elseif self.now_ns >= to_ns then
-      return
-    end
+  local left_ns = to_ns - core.clock_ns()
+  if left_ns > 0 then
+    core.wait(left_ns / 1e9)
   end
+  if self.served then
+    self.served:look()
+  end
+  core.wait(0)
 end
 
 --- From here on the keep-alives come by themselves, as they do in a run.
 ---@param on boolean false: no longer
 function Stand:keep_alive(on)
-  self.alive_ns = on and self.driver.keepalive
-    and self.now_ns + math.floor(self.driver.keepalive.period * 1e9) or nil
+  local alive = self.driver.keepalive
+  local turn = on and alive and {} or nil
+  self.alive = turn
+  if turn then
+    core.spawn(function()
+      core.wait(alive.period)
+      while self.alive == turn do
+        self:give(alive.bytes)
+        core.wait(alive.period)
+      end
+    end)
+  end
+end
+
+--- Nobody is there any more.
+function Stand:close()
+  self.alive = nil
+  self.link:close()
+  if self.served then
+    self.served:stop()
+    core.wait(0)
+    self.served:close()
+  else
+    self.wire:close()
+  end
 end
 
 -- What a driver calls ------------------------------------------------------------------------------
@@ -155,30 +181,24 @@ local function call(self)
   end
 end
 
+--- Write, and wait until it is off the wire.
 local function send(self, bytes)
-  self.writes[#self.writes + 1] = bytes
-  self:pass(self.now_ns + core.wire_ns(self.driver.serial, #bytes))
-  local arrives = bytes
-  if self.on_write then
-    arrives = self.on_write(#self.writes, bytes)
-  end
-  if arrives then
-    self:give(arrives)
-  end
+  self.link:write(bytes)
+  self:pass(core.clock_ns() + core.wire_ns(self.driver.serial, #bytes))
 end
 
 --- For the driver: send bytes, as moonpulse.Link:write. Raises if a case lets the call fail.
 ---@param bytes string
 function Stand:write(bytes)
   call(self)
-  send(self, bytes)
+  self.link:write(bytes)
 end
 
 --- For the driver: let time pass, as moonpulse.Link:sleep.
 ---@param seconds number
 function Stand:sleep(seconds)
   call(self)
-  self:pass(self.now_ns + math.floor(seconds * 1e9))
+  self.link:sleep(seconds)
 end
 
 --- For the driver: send, and wait for a reply, as moonpulse.Link:transact.
@@ -190,34 +210,19 @@ end
 ---@return moonpulse.Reply
 function Stand:transact(bytes, want, timeout, tries, remedy)
   call(self)
-  local match = type(want) == "function" and want
-    or function(reply) return reply.name == want end
-  for _ = 1, tries or 1 do
-    send(self, bytes)
-    self.match, self.found = match, nil
-    self:pass(self.now_ns + math.floor(timeout * 1e9))
-    local found = self.found
-    self.match, self.found = nil, nil
-    if found then
-      return found
-    end
-  end
-  self:silent("%s", remedy or "no answer: is it switched on?")
+  return self.link:transact(bytes, want, timeout, tries, remedy)
 end
 
 --- For the driver: give up, as moonpulse.Link:fault.
 ---@param text string a format
 function Stand:fault(text, ...)
-  local message = select("#", ...) > 0 and text:format(...) or text
-  refusals.fault(("%s on %s: %s"):format(self.driver.description, self.path, message))
+  self.link:fault(text, ...)
 end
 
 --- The same, if the device gave no answer at all.
 ---@param text string a format
 function Stand:silent(text, ...)
-  local _, problem = pcall(self.fault, self, text, ...)
-  problem.silent = true
-  error(problem, 0)
+  self.link:silent(text, ...)
 end
 
 -- What a run does ----------------------------------------------------------------------------------

@@ -2,7 +2,6 @@
 local core = require "moonpulse.core"
 local devices = require "moonpulse.driver.find"
 local refusals = require "moonpulse.text.refusal"
-local stands = require "moonpulse.conformance.tap"
 
 local M = {}
 
@@ -15,9 +14,9 @@ end
 
 local function nobody(kit)
   kit:needs_replies()
-  local stand = stands.new(kit.driver, nil)
+  local stand = kit:stand_with(nil)
   local problem = kit:faults("connect with nobody there", kit.driver.connect, stand)
-  in_time(kit, stand, 1000000000, "connect with nobody there")
+  in_time(kit, stand, stand.begun_ns, "connect with nobody there")
   kit:check(problem.message:find("[?:]"), "the message asks nothing and says no remedy: %s",
     problem.message)
 end
@@ -33,7 +32,7 @@ local function noise(kit)
     local ok = kit:try("connect to noise", kit.driver.connect, stand)
     kit:check(not ok, "connect takes noise for a device: %s", (table.concat(said):gsub(".",
       function(c) return ("%02x "):format(c:byte()) end)))
-    in_time(kit, stand, 1000000000, "connect to noise")
+    in_time(kit, stand, stand.begun_ns, "connect to noise")
   end
 end
 
@@ -49,7 +48,7 @@ local function another_device(kit)
     local other = assert(devices.find(name))
     local model = other.simulator ~= kit.driver.simulator and devices.twin(other)
     if model and not fires_at_anything(model) then
-      local stand = stands.new(kit.driver, model.new {})
+      local stand = kit:stand_with(model.new {})
       local ok, problem = kit:try("connect to a " .. name, kit.driver.connect, stand)
       kit:check(stand:count "pulse" == 0 and stand:count "arm" == 0, "connect arms or fires a %s", name)
       kit:check(not ok or kit:holds(kit.kin, name), "connect takes a %s for a %s", name,
@@ -58,7 +57,7 @@ local function another_device(kit)
       ok = ok and kit:try("arming a " .. name, kit.driver.arm, stand, kit:action())
       kit:check(not ok and stand:count "arm" == 0 and stand:count "pulse" == 0,
         "the driver of a %s arms or fires a %s", kit.driver.name, name)
-      in_time(kit, stand, 1000000000, "connect to a " .. name)
+      in_time(kit, stand, stand.begun_ns, "connect to a " .. name)
     end
   end
 end

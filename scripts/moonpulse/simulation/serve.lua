@@ -304,6 +304,15 @@ function Host:serve()
   end
 end
 
+--- The model looks at the time, and says what it has to say: somebody changed it, or wants to know.
+function Host:look()
+  self:catch_up(true)
+  self.ticks_ns = nil
+  if self.task then
+    self.task:wake()
+  end
+end
+
 --- serve() ends in its next turn.
 function Host:stop()
   self.stopping = true

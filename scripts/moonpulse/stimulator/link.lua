@@ -192,4 +192,7 @@ end
 
 Link.__close = Link.close
 
+-- for a link with a tap (moonpulse.conformance.tap)
+M.receive, M.write = Link.receive, Link.write
+
 return M

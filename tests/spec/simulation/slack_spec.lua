@@ -67,6 +67,15 @@ local function unsettled(kit, from, to, after, on_port)
   return open
 end
 
+local function on_stands(action)
+  return function(kit, ...)
+    local given = table.pack(...)
+    return kit:on_stands(function() return action(kit, table.unpack(given, 1, given.n)) end)
+  end
+end
+
+gives, unsettled = on_stands(gives), on_stands(unsettled)
+
 -- What each device times itself: two of them as close as the driver allows.
 local function program(name, mso)
   if name == "bistim" then
