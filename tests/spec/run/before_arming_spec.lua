@@ -1,4 +1,4 @@
--- A stop before anything is armed: it is heard at once, whatever is computed, and nobody says that a stimulator
+-- A stop before anything is armed: it is heard at once, whatever is computed, and no line says that a unit
 -- was told anything.
 local fixture = require "job"
 local shell = require "shell"
@@ -16,7 +16,8 @@ describe("a stop before arming", function()
   --- Ctrl-C into a run once its device is connected; what it left.
   local function stopped(options)
     shell.write(folder .. "/long.lua", long)
-    local job = jobs:start("run", ("run %s/long.lua --seed 1 --tolerance 500 --out %s/runs %s </dev/null"):format(
+    local command = "run %s/long.lua --seed 1 --tolerance 500 --out %s/runs %s </dev/null"
+    local job = jobs:start("run", command:format(
       folder, folder, options))
     shell.await(function() return job:out():find("\ndevice ") end, "the device to be connected")
     job:signal("INT")
@@ -38,7 +39,8 @@ describe("a stop before arming", function()
 
   it("of a script that nothing interrupts: the program ends, and nothing was armed", function()
     shell.write(folder .. "/stuck.lua", [[local mp = require "moonpulse"
-      return mp.experiment(function() print "now" io.stdout:flush() string.find(("a"):rep(1e6), ".-.-.-.-b") end)]])
+      return mp.experiment(function()
+        print "now" io.stdout:flush() string.find(("a"):rep(1e6), ".-.-.-.-b") end)]])
     local job = jobs:start("run", ("run %s/stuck.lua --out %s/runs"):format(folder, folder))
     shell.await(function() return job:out():find("now") end, "the script")
     job:signal("INT")

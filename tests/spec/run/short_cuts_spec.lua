@@ -267,7 +267,7 @@ describe("a run in virtual time with short cuts", function()
     end
   end)
 
-  it("finds a reply that is missing on the other devices, too, when the long way does, and in its words", function()
+  it("finds a missing reply on the other devices, too, when the long way does, and in its words", function()
     for name, least in pairs { magventure = 2, rapid = 3, bistim = 6.3, magstim200 = 5.4 } do
       local plan = mp.pulse(mp.mso(40)):times(7, { every = least })
       for _, at in ipairs { 2, 5, 7 } do
