@@ -200,13 +200,14 @@ function M.together(plans)
   if type(plans) ~= "table" or next(plans) == nil then
     fail("together: a table of plans expected, like { left = a, right = b }")
   end
-  local keys, most = {}, 64
+  local keys, most, listed = {}, 64, 0
   for key, plan in pairs(plans) do
     if type(key) ~= "string" and math.type(key) ~= "integer" then
       fail("together: a channel is a name, not %s", type(key))
     end
     check.plan("together", tostring(key), plan)
     keys[#keys + 1] = key
+    listed = listed + (type(key) == "string" and 0 or 1)
   end
   if #keys > most then
     fail("together: %d plans side by side, at most %d: put some of them in sequence", #keys, most)
@@ -220,7 +221,7 @@ function M.together(plans)
   local list, unnamed = {}, nil
   for i, key in ipairs(keys) do
     local plan = plans[key]
-    if type(key) ~= "string" and check.has_unnamed(plan) then
+    if listed > 1 and type(key) ~= "string" and check.has_unnamed(plan) then
       if unnamed then
         fail("together: the plans number %s and %s would come from one coil: name their channels: "
           .. "mp.together { left = a, right = b }, or a:at \"left\"; what one coil gives is one plan: a .. b",

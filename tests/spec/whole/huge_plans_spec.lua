@@ -16,11 +16,11 @@ local refused = {
     "local x = P for _ = 1, 26 do x = mp.together { a = x, b = x } end return x",
     "8190 plans side by side, together inside together, at most 4096" },
   ["parts side by side, beyond 32 bits"] = {
-    "local x = P for _ = 1, 40 do x = mp.together { x, x, x } end return x", "9840 plans side by side" },
+    "local x = P for _ = 1, 40 do x = mp.together { a = x, b = x, c = x } end return x", "9840 plans side by side" },
   ["parts side by side, nested deep"] = {
     "local x = P for _ = 1, 490 do x = mp.together { x * 1 } end\n"
-      .. "local t = {} for i = 1, 64 do t[i] = x end\n"
-      .. "x = mp.together(t) for i = 1, 64 do t[i] = x end return mp.together(t)",
+      .. "local t = {} for i = 1, 64 do t['c' .. i] = x end\n"
+      .. "x = mp.together(t) for name in pairs(t) do t[name] = x end return mp.together(t)",
     "plans side by side" },
   ["nested drawn rests"] = {
     "local x = mp.rest { min = 0, max = 0.001 } for _ = 1, 30 do x = x * 2 end return P .. x .. P",
