@@ -73,6 +73,7 @@ void mp_backstop_signal(void)
 
 void mp_backstop_armed(void)
 {
+    atomic_store(&backstop.armed, true);
     atomic_store(&backstop.answer, NOT_ASKED);
 }
 
@@ -181,6 +182,7 @@ static void begin_run(void)
     atomic_store(&backstop.run, number);
     atomic_store(&backstop.stopped, number << REASON_BITS);
     atomic_store(&backstop.left, number << REASON_BITS);
+    atomic_store(&backstop.armed, false);
     atomic_store(&backstop.unsafe, false);
     atomic_store(&backstop.answer, NOT_ASKED);
     atomic_store(&backstop.have_folder, false);

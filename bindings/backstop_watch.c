@@ -101,6 +101,28 @@ static void why_ends(char *text, size_t size, enum mp_stop reason)
                        reason == MP_STOP_STUCK ? "" : "; ", backstop.folder, file);
 }
 
+/* Is there a file of this name in the run's folder? */
+static bool has(const char *name)
+{
+    char path[BACKSTOP_TEXT + 32];
+    (void)snprintf(path, sizeof path, "%s/%s", backstop.folder, name);
+    return access(path, F_OK) == 0;
+}
+
+/* Does a run in real time leave something that recover reads? */
+static bool has_flight(void)
+{
+    return has("flight.bin");
+}
+
+/* What became of the stimulator, where that is known. */
+static const char *what_was_told(bool armed, bool asked)
+{
+    if (!armed)
+        return "nothing was armed, and no pulse was sent; ";
+    return asked ? "" : "the stimulator was told to be safe, but not asked; ";
+}
+
 /* Everything that is armed is safe, or its guard does it when we are gone. */
 _Noreturn static void end_process(void)
 {
@@ -110,25 +132,17 @@ _Noreturn static void end_process(void)
     why_ends(why, sizeof why, reason);
     for (int64_t end = mp_clock_ns() + safe_ns; !mp_armed_safe() && mp_clock_ns() < end;)
         (void)poll(NULL, 0, 1);
-    bool safe = mp_armed_safe() && confirmed_safe(),
-         record = atomic_load(&backstop.have_folder);
+    bool armed = atomic_load(&backstop.armed), safe = mp_armed_safe() && confirmed_safe(),
+         record = atomic_load(&backstop.have_folder) && (armed || has("manifest.json"));
     bool asked = atomic_load(&backstop.answer) != NOT_ASKED;
     (void)snprintf(
         text, sizeof text,
         "\nmoonpulse: %s%s, but the program did not come to its end and was ended; %s%s%s\n",
         safe ? "" : not_safe, why,
-        safe && record && !asked ? "the stimulator was told to be safe, but not asked; " : "",
+        safe && (record || !armed) ? what_was_told(armed, asked) : "",
         record ? "the record is not closed: moonpulse recover " : "there is no record",
         record ? backstop.folder : "");
     leave(text, safe, reason);
-}
-
-/* Does a run in real time leave something that recover reads? */
-static bool has_flight(void)
-{
-    char path[BACKSTOP_TEXT + sizeof "/flight.bin"];
-    (void)snprintf(path, sizeof path, "%s/flight.bin", backstop.folder);
-    return access(path, F_OK) == 0;
 }
 
 /* Signals came again and again while the record, or its report, was being written. */

@@ -174,7 +174,12 @@ static void hear(struct mp_world *w, int64_t real_ns)
 {
     w->heard_ns = real_ns;
     w->hears = false;
+    hold_loop(w, true); // a loop that nothing holds returns without a look at what has come
+    if (w->exact < 0)
+        (void)uv_timer_start(&w->timer, on_timer, 0, 0);
     (void)uv_run(w->loop, UV_RUN_NOWAIT);
+    if (w->is_virtual)
+        hold_loop(w, false);
 }
 
 /* Is the time of the first alarm still to come, at this pace? Then some of it has passed. */

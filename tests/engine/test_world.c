@@ -273,6 +273,40 @@ static void stands_still_while_something_outside_is_waited_for(void)
     end();
 }
 
+static bool told;
+
+static void on_told(uv_async_t *async)
+{
+    told = async->data == &told;
+}
+
+/* A signal's handle holds no loop: what it says is heard all the same, soon and however busy
+ * the world is. */
+static void hears_what_holds_nothing(bool asks)
+{
+    uv_async_t outside;
+    begin();
+    nested = -1000000;
+    told = false;
+    again.alarm.ring = set_again;
+    mp_world_go_virtual(&world, 7, 0);
+    CHECK_INT(uv_async_init(&loop, &outside, on_told), 0);
+    outside.data = &told;
+    uv_unref((uv_handle_t *)&outside);
+    mp_world_set(&world, &again.alarm, 8);
+    CHECK_INT(uv_async_send(&outside), 0);
+    int64_t until_ns = mp_clock_ns() + 100 * MP_NS_PER_MS;
+    for (int i = 0; !told && (asks ? i < 2 : mp_clock_ns() < until_ns); i++) {
+        if (asks)
+            (void)mp_world_soon(&world);
+        CHECK(mp_world_turn(&world));
+    }
+    CHECK(told);
+    mp_world_cancel(&world, &again.alarm);
+    uv_close((uv_handle_t *)&outside, NULL);
+    end();
+}
+
 int main(void)
 {
     rings_by_time_then_by_order(false);
@@ -285,5 +319,7 @@ int main(void)
     an_idle_alarm_is_no_reason_to_go_on(true);
     keeps_the_pace();
     stands_still_while_something_outside_is_waited_for();
+    hears_what_holds_nothing(false);
+    hears_what_holds_nothing(true);
     return CHECK_DONE("test_world");
 }

@@ -152,6 +152,17 @@ function Job:pid()
   end, "a process id of " .. self.base)
 end
 
+--- The processes that it has begun and that are still there.
+---@return string[] their numbers
+function Job:children()
+  local pid, found = self:pid(), {}
+  local text = M.read(("/proc/%d/task/%d/children"):format(pid, pid)) or ""
+  for each in text:gmatch("%d+") do
+    found[#found + 1] = each
+  end
+  return found
+end
+
 --- Send it a signal: to it alone, not to its group.
 function Job:signal(name)
   os.execute(("kill -%s %d 2>/dev/null"):format(name, self:pid()))

@@ -90,6 +90,7 @@ local function give_up(stimulator, problem)
 end
 
 --- Where a hand sets the intensities of a plan: that it does, before the stimulator is armed for it.
+---@param admitted moonpulse.Admitted
 function Device:set_by_hand(admitted)
   local stimulator = self.stimulator
   local driver, identity = stimulator.driver, stimulator.identity

@@ -2,8 +2,8 @@
 local M = {}
 
 --- The groups, in the order in which they are told.
-M.groups = { "device", "run", "part of a plan", "verb", "trouble planned", "trouble met", "stop", "reason",
-  "exit status" }
+M.groups = { "device", "run", "part of a plan", "verb", "script's play", "trouble planned", "trouble met",
+  "stop", "reason", "exit status" }
 
 local function add(counts, group, name)
   counts[group] = counts[group] or {}
@@ -62,6 +62,9 @@ function M.add(counts, run)
     if entry.event == "fault" then
       add(counts, "trouble met", "device " .. entry.note)
     end
+  end
+  for _, each in pairs(run.plays) do
+    add(counts, "script's play", each.whole and "to its end" or "ended before")
   end
   for _, stop in ipairs(run.stops) do
     add(counts, "stop", stop.source .. " while " .. stop.state)

@@ -56,6 +56,9 @@ M.known = {
 --- All of them, in the order in which a seed picks.
 M.names = { "magventure", "magstim200", "bistim", "rapid", "duomag", "pulsepal", "stimjim", "trigger" }
 
+--- The one whose simulator is quickest to play: it has most of the time that is explored.
+M.quickest = "magventure"
+
 --- What a pulse of so many %MSO is on the device's grid.
 ---@param facts table of M.known
 ---@param exact number

@@ -6,9 +6,9 @@ local troubles = require "moonpulse.explore.trouble"
 local M = {}
 
 -- the columns of events.tsv in their order; those that no invariant asks for are passed over
-local row_pattern = "^(%-?%d+)%.(%d%d%d%d%d%d%d%d%d)\t[^\t]*\t[^\t]*\t(%d+)\t([%a_]+)\t([^\t]*)\t"
-  .. "([^\t]*)\t([^\t]*)\t([^\t]*)\t[^\t]*\t[^\t]*\t([^\t]*)\t[^\t]*\t[^\t]*\t([^\t]*)\t([^\t]*)\t"
-  .. "([^\t]*)\t[^\t]*$"
+local row_pattern = "(%-?%d+)%.(%d%d%d%d%d%d%d%d%d)\t[^\t\n]*\t[^\t\n]*\t(%d+)\t([%a_]+)\t([^\t\n]*)\t"
+  .. "([^\t\n]*)\t([^\t\n]*)\t([^\t\n]*)\t[^\t\n]*\t[^\t\n]*\t([^\t\n]*)\t[^\t\n]*\t[^\t\n]*\t"
+  .. "([^\t\n]*)\t([^\t\n]*)\t([^\t\n]*)\t[^\t\n]*\n"
 
 local floor, tointeger = math.floor, math.tointeger
 
@@ -18,31 +18,38 @@ local function us_of(text)
   return us and floor(us * 1000 + 0.5)
 end
 
+--- The first line of events.tsv that is no row; nil: all are.
+local function odd_line(text)
+  local whole, count = "^" .. row_pattern .. "$", 0
+  for line in text:gmatch "([^\n]*)\n" do
+    count = count + 1
+    if count > 1 and not (line .. "\n"):find(whole) then
+      return line
+    end
+  end
+  return "the last line has no end"
+end
+
 --- events.tsv: { onset, index, event, number, planned, sent, confirmed, mso, status, reply, timed_by },
 --- times in nanoseconds from the run's start.
 ---@param text string
 ---@return table[] rows
 ---@return string? odd the first line that is no row
 function M.rows(text)
-  local rows, odd, count = {}, nil, -1
-  for line in text:gmatch("([^\n]*)\n") do
+  local rows, count = {}, 0
+  local first = text:find("\n", 1, true) or #text
+  for whole, part, index, event, number, planned, sent, confirmed, mso, status, reply, by
+    in text:sub(first + 1):gmatch(row_pattern) do
+    local ns = tointeger(part)
     count = count + 1
-    local whole, part, index, event, number, planned, sent, confirmed, mso, status, reply, by
-      = line:match(row_pattern)
-    if whole then
-      local ns = tointeger(part)
-      rows[#rows + 1] = { onset = tointeger(whole) * 1000000000 + (line:byte() == 45 and -ns or ns),
-        index = tointeger(index), event = event, number = tointeger(number), planned = us_of(planned),
-        sent = us_of(sent), confirmed = us_of(confirmed), mso = tonumber(mso), status = status, reply = reply,
-        timed_by = by }
-    elseif count > 0 then
-      odd = odd or line
-    end
+    rows[count] = { onset = tointeger(whole) * 1000000000 + (whole:byte() == 45 and -ns or ns),
+      index = tointeger(index), event = event, number = tointeger(number), planned = us_of(planned),
+      sent = us_of(sent), confirmed = us_of(confirmed), mso = tonumber(mso), status = status, reply = reply,
+      timed_by = by }
   end
-  if text:sub(-1) ~= "\n" then
-    odd = odd or "the last line has no end"
-  end
-  return rows, odd
+  local _, ends = text:gsub("\n", "\n")
+  local is_whole = text == "" or text:sub(-1) == "\n" and ends == count + 1
+  return rows, not is_whole and odd_line(text) or nil
 end
 
 --- twin.tsv: the pulses that the simulator gave, and all else that it understood.
@@ -55,7 +62,7 @@ function M.twin(text)
     text:gmatch("(%d+)%.(%d+)\t(%a+)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)[^\n]*\n") do
     local ns = tointeger(whole) * 1000000000 + tointeger(part)
     if event == "pulse" then
-      given[#given + 1] = { ns = ns, channel = channel, mso = tonumber(mso) }
+      given[#given + 1] = { ns = ns, channel = channel, mso = tonumber(mso), at = 0, row = nil }
     else
       log[#log + 1] = { ns = ns, event = event, bytes = bytes, note = note }
     end
@@ -147,33 +154,52 @@ local function fill_numbers(run)
   end
 end
 
---- Which row tells of which pulse: by their time alone. A write that stalls has begun at any time until
---- then, and the simulator, which has no turn meanwhile either, may be that much late.
+--- Give each pulse the row that tells of it at its time, as far as there is one.
+local function match_times(run, rows, within)
+  local at = 1
+  for _, pulse in ipairs(run.given) do
+    while rows[at] and rows[at].latest < pulse.at do
+      at = at + 1
+    end
+    if rows[at] and pulse.at >= rows[at].onset - within then
+      pulse.row, rows[at].pulse = rows[at], pulse
+      at = at + 1
+    end
+  end
+end
+
+--- A write that stalls has begun at any time until its end, and the simulator, which has no turn meanwhile
+--- either, may be that much late: the pulses that are left over get the rows as sent that are.
+local function match_stalled(run, rows, within, stall_ns)
+  for _, pulse in ipairs(run.given) do
+    local place = 1
+    while not pulse.row and rows[place] do
+      local row = rows[place]
+      if not row.pulse and row.sent and pulse.at >= row.planned - within
+        and pulse.at <= row.onset + stall_ns then
+        pulse.row, row.pulse = row, pulse
+      end
+      place = place + 1
+    end
+  end
+end
+
+--- Which row tells of which pulse: by their time alone.
 local function match(run)
   local within = math.max(2000, run.facts.clock_ns)
   local stalls = troubles.has(run.scenario, "port", "stalled")
-  local late = within + (stalls and math.floor(stalls.stall_ms * 1e6) or 0)
-  local sent, at = {}, 1
+  local sent, tolerance_ns = {}, floor(run.scenario.tolerance_ms * 1e6)
   for _, row in ipairs(run.rows) do
     if row.event == "pulse" and row.onset then
       sent[#sent + 1] = row
-      row.from = (stalls and row.planned or row.onset) - within
+      -- of a train that was cut its plan is known, not its start
+      row.latest = row.onset + within + (row.timed_by == "device" and not row.sent and tolerance_ns or 0)
     end
   end
   in_order(sent, "onset")
-  for _, pulse in ipairs(run.given) do
-    while sent[at] and sent[at].onset < pulse.at - late do
-      at = at + 1
-    end
-    local place = at
-    while sent[place] and (sent[place].pulse or pulse.at < sent[place].from)
-      and sent[place].onset <= pulse.at + late do
-      place = place + 1
-    end
-    if sent[place] and not sent[place].pulse and pulse.at >= sent[place].from then
-      pulse.row, sent[place].pulse = sent[place], pulse
-      at = place == at and at + 1 or at
-    end
+  match_times(run, sent, within)
+  if stalls then
+    match_stalled(run, sent, within, within + floor(stalls.stall_ms * 1e6))
   end
   run.sent = sent -- and those that were to be
 end

@@ -18,9 +18,10 @@ local M = {}
 ---@field cover table<string, table<string, integer>>
 ---@field found { seed: integer, broken: { name: string, why: string }[] }[] in the order of seeds
 ---@field took_s number
+---@field processor_s number of processor time, of all processes
 
 local function new_sum()
-  return { runs = 0, pulses = 0, virtual_s = 0, asked = {}, cover = {}, found = {} }
+  return { runs = 0, pulses = 0, virtual_s = 0, processor_s = 0, asked = {}, cover = {}, found = {} }
 end
 
 --- Take in what a worker told.
@@ -32,6 +33,7 @@ local function take(sum, entry)
   end
   sum.runs, sum.pulses = sum.runs + entry.runs, sum.pulses + entry.pulses
   sum.virtual_s = sum.virtual_s + entry.virtual_s
+  sum.processor_s = sum.processor_s + entry.processor_s
   for name, count in pairs(entry.asked) do
     sum.asked[name] = (sum.asked[name] or 0) + count
   end

@@ -160,7 +160,9 @@ local function put(list, part, t, channel)
 end
 
 function add.pulse(list, part, t, channel)
-  list[#list + 1] = { t = t, value = part.value, ref = part.ref, channel = channel }
+  local place = #list + 1
+  list[place] = { t = t, value = part.value, ref = part.ref, channel = channel, place = place, ns = 0,
+    mso = 0 }
   return 0
 end
 
@@ -185,12 +187,12 @@ function add.rest(_, part)
 end
 
 function add.drawn(list, part)
-  list[#list + 1] = { min = part.min, max = part.max }
+  list[#list + 1] = { min = part.min, max = part.max, place = #list + 1 }
   return 0
 end
 
 function add.mark(list, part, t)
-  list[#list + 1] = { t = t, mark = part.text }
+  list[#list + 1] = { t = t, mark = part.text, place = #list + 1 }
   return 0
 end
 
@@ -241,11 +243,7 @@ function M.stretches(plan)
   for round = 1, plan.times or 1 do
     t = round > 1 and t + plan.gap or t
     for _, part in ipairs(plan.parts) do
-      local from = #list + 1
       t = t + put(list, part, t)
-      for i = from, #list do
-        list[i].place = i
-      end
     end
   end
   local stretches = { { events = {}, min = 0, max = 0 } }
@@ -294,9 +292,11 @@ function M.expected(plan, listed)
       drawn_ns, open_min, open_max = drawn_ns + more_ns, 0, 0
     end
     for _, event in ipairs(stretch.events) do
-      rows[#rows + 1] = { ns = drawn_ns + event.t * 1e9, mark = event.mark, value = event.value,
-        ref = event.ref, channel = not event.mark and (event.channel or "1") or nil,
-        mso = not event.mark and mso_of(event) or nil }
+      event.ns = drawn_ns + event.t * 1e9
+      if not event.mark then
+        event.channel, event.mso = event.channel or "1", mso_of(event)
+      end
+      rows[#rows + 1] = event
     end
   end
   return rows

@@ -20,6 +20,7 @@ local refusals = require "moonpulse.text.refusal"
 local reports = require "moonpulse.report"
 local safety_options = require "moonpulse.cli.safety_options"
 local scripts = require "moonpulse.explore.script"
+local stim_verbs = require "moonpulse.experiment.stim_verbs"
 local stops = require "moonpulse.run.stop_sources"
 local triggers = require "moonpulse.driver.trigger_path"
 local troubles = require "moonpulse.explore.trouble"
@@ -156,6 +157,7 @@ local function put_swaps(run, swaps)
   end)
   swaps:put(stops, "listen_for_keys", nothing)
   local session, start, create, flight = core.session, insides.start, records.create, core.flight
+  local stim = stim_verbs.new
   swaps:put(core, "flight", function(path, capacity) -- a script's is made for any script
     return flight(path, run.scenario.script and math.min(capacity, most_flight) or capacity)
   end)
@@ -174,6 +176,10 @@ local function put_swaps(run, swaps)
     far = far and not run.without_cuts and not troubles.has(run.scenario,
       "disk") -- its witness writes elsewhere
     return attend(run, start(driver, log, wrong, twin, far), function(...) swaps:put(...) end)
+  end)
+  swaps:put(stim_verbs, "new", function(...)
+    run.device = stim(...)
+    return run.device
   end)
   swaps:put(records, "create", function(...)
     local record, message = create(...)

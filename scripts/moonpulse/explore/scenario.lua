@@ -199,18 +199,16 @@ function M.read(text)
   return whole(scenario)
 end
 
--- devices of sessions: the one whose simulator is quick to play has most of the time that is explored
-local sessions = { "magventure", "magventure", "magventure", "magventure", "magventure", "magventure",
-  "magventure",
-  "magventure", "magventure", "rapid", "trigger", "pulsepal", "stimjim", "magstim200", "bistim", "duomag" }
-
 --- The run of a seed.
 ---@param seed integer
 ---@return moonpulse.explore.Scenario
 function M.draw(seed)
   local chance = chances.new(seed, "run")
   local long = chance:once_in(4)
-  local scenario = { seed = seed, device = chance:pick(long and sessions or devices.names) }
+  local scenario = { seed = seed, device = chance:pick(devices.names) }
+  if long and not chance:once_in(5) then
+    scenario.device = devices.quickest
+  end
   local facts = devices.known[scenario.device]
   local self = { facts = facts, long = long, troubled = chance:once_in(8), lasts = 12 }
   self.pulses = not self.troubled and facts.session or { 60, 600 }

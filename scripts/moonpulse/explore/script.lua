@@ -13,7 +13,7 @@ end
 
 function actions.stop(self, run)
   self.stops[#self.stops + 1] = { source = "requested", at_ns = core.clock_ns(),
-    state = run:device().stimulator.armed and "armed" or "connected" }
+    state = self.device.stimulator.armed and "armed" or "connected" }
   run:stop "the script's own"
 end
 
@@ -32,11 +32,12 @@ end
 
 --- Play a plan, and note what came of it: the plan's number, if it was played.
 local function play(self, run, stim, step)
-  local before = stim.plays
+  local device = self.device -- behind the handle that a script has
+  local before = device.plays
   local ok, result = pcall(stim[step.what], stim, plans.build(step.plan),
     { at = step.ahead and run:now() + step.ahead or nil })
-  if stim.plays > before then
-    self.plays[stim.plays] = { plan = step.plan, start_s = ok and result or nil, whole = ok }
+  if device.plays > before then
+    self.plays[device.plays] = { plan = step.plan, start_s = ok and result or nil, whole = ok }
   end
   if not ok then
     error(result, 0)

@@ -32,7 +32,7 @@ function M.how(seed)
 end
 
 local function new_state()
-  return { runs = 0, pulses = 0, virtual_ns = 0, cover = {} }
+  return { runs = 0, pulses = 0, virtual_ns = 0, cover = {}, clock = os.clock() }
 end
 
 local function count(state, run)
@@ -54,9 +54,10 @@ function M.play(given, tell)
   end })
   local judge, state, told_ns, seed = judges.new(folder.path), new_state(), core.real_ns(), given.seed
   local total = 0
+  collectgarbage("setpause", 400) -- what a run leaves is short-lived
   local function say(over)
     tell { runs = state.runs, pulses = state.pulses, virtual_s = state.virtual_ns / 1e9, cover = state.cover,
-      asked = judge.asked, over = over }
+      asked = judge.asked, over = over, processor_s = os.clock() - state.clock }
     judge.asked, state, told_ns = {}, new_state(), core.real_ns()
   end
   while total < given.runs and not (given.until_ns and core.real_ns() > given.until_ns) do
@@ -88,7 +89,7 @@ function M.main(text)
     for at = 1, #whole, most do
       out:write(whole:sub(at, at + most - 1), at + most > #whole and "." or "+", "\n")
     end
-    out:flush()
+    assert(out:flush()) -- nobody listens: who began it is gone, and it ends as well
   end)
 end
 

@@ -1,5 +1,6 @@
 --- A protocol run in real time: connect, arm, play, disarm; every way out leaves the device safe.
 local blame = require "moonpulse.text.author_line"
+local core = require "moonpulse.core"
 local refusals = require "moonpulse.text.refusal"
 local stimulators = require "moonpulse.stimulator"
 
@@ -35,7 +36,10 @@ function M.run(job, path, record, hooks)
   local stimulator <close> = stimulators.new(job, record)
   local identity = stimulator:connect(path)
   hooks.connected(identity, (stimulator.link.session:backend()))
-  local admitted = stimulator:admit(job.plan, job.seed)
+  local admitted = stimulator:admit(job.plan, job.seed, nil, function()
+    core.wait(0) -- nothing is armed: a stop is heard of here
+    stimulator:check_stop()
+  end)
   job.lowering, job.actions, job.safety = admitted.lowering, admitted.actions, admitted.report
   job.first = admitted.first
   record:set_actions(job.actions, job.driver, stimulator.slow_ns)

@@ -1,4 +1,5 @@
 --- What stands between a plan and a run: the gate's verdict, said and kept; the operator's preflight.
+local check_report = require "moonpulse.safety.check_report"
 local coverages = require "moonpulse.safety.coverage"
 local histories = require "moonpulse.safety.history"
 local judge = require "moonpulse.safety.judge"
@@ -24,14 +25,18 @@ end
 ---@param job moonpulse.Job with safety and policy
 ---@param line fun(key: string, text: string)
 function M.say(job, line)
-  local report = job.safety
+  local report, lab = job.safety, job.policy.lab
   local concerns = judge.concerns(report)
+  local of = check_report.by_layer(report.findings, lab ~= nil)
   for _, finding in ipairs(report.findings) do
-    if finding.layer == "sessions" and finding.verdict == "within" then
-      line("sessions", finding.words)
+    if finding.layer == "sessions" then
+      line("sessions", finding.verdict == "within" and finding.words or finding.verdict)
     end
   end
-  line("guidelines", ("%s (%s)"):format(report.verdict, report.table))
+  line("guidelines", ("%s (%s)"):format(of.guidelines, report.table))
+  if of.lab then
+    line("lab", ("%s (%s)"):format(of.lab, lab.name))
+  end
   for i, finding in ipairs(concerns) do
     if i > most_lines then
       line("", ("... and %d more: moonpulse check"):format(#concerns - most_lines))
@@ -109,7 +114,9 @@ end
 function M.facts(job)
   local report, concerns = job.safety or job.plays, {}
   for i, finding in ipairs(report and judge.concerns(report) or {}) do
-    concerns[i] = { verdict = finding.verdict, text = judge.sentence(finding), table = finding.table,
+    local layer = check_report.layer_of(finding)
+    concerns[i] = { verdict = finding.verdict, layer = layer ~= "guidelines" and layer or nil,
+      text = judge.sentence(finding), table = finding.table,
       source = finding.source, confidence = finding.confidence }
   end
   local policy = job.policy

@@ -27,16 +27,30 @@ local function layer_of(finding)
   return finding.lab and "lab" or finding.layer or "guidelines"
 end
 
+--- The verdicts of what the gate judges by: the published guidelines, the lab's own limits, the protocol's
+--- own sessions. A layer that is not there is nil.
+---@param findings table[] with verdict, and layer or lab where it is not of the guidelines
+---@param lab boolean? there is a lab's file
+---@return table<string, string>
+function M.by_layer(findings, lab)
+  local of = { guidelines = "within", lab = lab and "within" or nil }
+  for _, finding in ipairs(findings) do
+    local layer = layer_of(finding)
+    of[layer] = M.graver(of[layer] or "within", finding.verdict)
+  end
+  return of
+end
+
+--- The layer of a finding.
+M.layer_of = layer_of
+
 --- The verdict of each layer, and the gravest.
 ---@param result { report: table, device: table, lab: table? }
 ---@return { layer: string, verdict: string }[]
 ---@return string verdict
 function M.layers(result)
-  local of = { device = result.device.verdict, guidelines = "within", lab = result.lab and "within" }
-  for _, finding in ipairs(result.report.findings) do
-    local layer = layer_of(finding)
-    of[layer] = M.graver(of[layer] or "within", finding.verdict)
-  end
+  local of = M.by_layer(result.report.findings, result.lab ~= nil)
+  of.device = result.device.verdict
   local list, worst = {}, "within"
   for _, layer in ipairs { "device", "guidelines", "lab", "sessions" } do
     if of[layer] then
@@ -118,11 +132,12 @@ end
 ---   manifest has it
 function M.print_course(course)
   local safety, device = course.safety, course.device
-  local found = safety.verdict or "within"
-  local verdict = M.graver(device.verdict, found)
+  local of = M.by_layer(safety.findings, safety.lab ~= nil)
+  local verdict = M.graver(device.verdict, safety.verdict or "within")
   if course.json then
     print(cjson.encode { protocol = course.name, course = course.judged, profile = safety.profile,
-      table = safety.table, verdict = verdict, layers = { device = device.verdict, guidelines = found },
+      table = safety.table, verdict = verdict, layers = { device = device.verdict,
+        guidelines = of.guidelines, lab = of.lab, sessions = of.sessions },
       pulses = course.pulses, device = device, warning = tables.warning, ended = course.ended,
       findings = setmetatable(safety.findings, cjson.array_mt), history = histories.facts(course.history) })
     return
@@ -138,8 +153,9 @@ function M.print_course(course)
     line(finding.verdict, finding.text)
   end
   line("note", tables.warning)
-  line("verdict", "%s (device %s, guidelines %s); %s of this course; another one may be judged otherwise",
-    verdict, device.verdict, found, numbers.counted(course.pulses, "pulse"))
+  line("verdict", "%s (device %s, guidelines %s%s); %s of this course; another one may be judged otherwise",
+    verdict, device.verdict, of.guidelines, of.lab and ", lab " .. of.lab or "",
+    numbers.counted(course.pulses, "pulse"))
 end
 
 return M

@@ -128,14 +128,34 @@ local function finding(self, rule, value, unit, limit, over, nearest)
     confidence = "S" }
 end
 
+--- Is row nearer to what it is to cover than other?
+local function nearer(row, other)
+  for _, key in ipairs { "hz", "percent", "s" } do
+    if row[key] ~= other[key] then
+      return row[key] < other[key]
+    end
+  end
+  return false
+end
+
+--- As in the published tables: the row of the next higher rate, and of that the next higher intensity.
 local function row_for(rows, hz, percent)
   local best
   for _, row in ipairs(rows) do
-    if row.hz >= hz * (1 - 1e-6) and row.percent >= percent - 1e-9 and (not best or row.s < best.s) then
+    if row.hz >= hz * (1 - 1e-6) and row.percent >= percent - 1e-9 and (not best or nearer(row, best)) then
       best = row
     end
   end
   return best
+end
+
+local slow_hz = 1 -- and slower: what a lab's rows for trains rarely mean
+
+--- What is written into the lab's file for a train that is none to the lab.
+local function own_row(rate, percent)
+  return ("in the lab's file a row of its own%s, like { hz = %.4g, percent = %.4g, s = its longest }"):format(
+    rate <= slow_hz and " for slow rates (pulses less than 4.5 s apart are a train)" or "",
+    rate <= slow_hz and slow_hz or rate, math.ceil(percent))
 end
 
 --- Judge one train: a train, a group or theta burst. Pairs and single pulses are trials.
@@ -152,11 +172,13 @@ function Lab:train(train, percent, add)
   end
   local row = spec.train_duration and percent and row_for(spec.train_duration, rate, percent)
   if row then
+    local wide = rate <= slow_hz and row.hz > slow_hz and ", or " .. own_row(rate, percent) or ""
     add(finding(self, "train duration", train.duration, "s", row.s, train.duration > row.s + 1e-9,
-      ("at most %g s"):format(row.s)))
+      ("at most %g s%s"):format(row.s, wide)))
   elseif spec.train_duration then
     local missing = finding(self, "train duration", train.duration, "s", 0, true,
-      "a rate and an intensity that the lab's table has" .. (percent and "" or ", with --rmt N"))
+      "a rate and an intensity that the lab's table has" .. (percent and ", or " .. own_row(rate, percent)
+        or ", with --rmt N"))
     missing.row = percent and ("no row for %.4g Hz at %.4g %%"):format(rate, percent)
       or ("no threshold is known, so no row for %.4g Hz"):format(rate)
     add(missing)

@@ -1,4 +1,5 @@
 --- What the operator confirms and tells before a person is stimulated: once a run, kept in the record.
+local check_report = require "moonpulse.safety.check_report"
 local judge = require "moonpulse.safety.judge"
 local text_files = require "moonpulse.text.text_file"
 
@@ -47,14 +48,19 @@ local MOST_SENTENCES = 5
 ---@param report moonpulse.Report of moonpulse.safety.judge
 ---@return moonpulse.Question[] empty where all is within
 function M.beyond(report)
-  local concerns, parts = judge.concerns(report), {}
+  local concerns, parts, of_guidelines = judge.concerns(report), {}, false
   for i, finding in ipairs(concerns) do
+    of_guidelines = of_guidelines or check_report.layer_of(finding) == "guidelines"
     parts[i] = i <= MOST_SENTENCES and finding.verdict .. ": " .. judge.sentence(finding) or nil
   end
   if #concerns == 0 then
     return {}
   elseif #concerns > MOST_SENTENCES then
     parts[#parts + 1] = ("and %d more"):format(#concerns - MOST_SENTENCES)
+  end
+  if not of_guidelines then -- of which no guideline says anything
+    return { { id = "beyond_tested", text = ("This is beyond the lab's limits or the protocol's sessions:\n  "
+      .. "%s\nGo on?"):format(table.concat(parts, "\n  ")) } }
   end
   return { { id = "beyond_tested", text = ("This is beyond what was tested, or not covered by any table:\n  "
     .. "%s\nGo on?"):format(table.concat(parts, "\n  ")) }, monitoring }

@@ -282,8 +282,12 @@ local function judge_pair(context, train, add)
       unit = "% of the resting motor threshold", limit = 130, verdict = "beyond tested",
       nearest = context.at_most(130, "RMT") }))
   end
-  add(finding("pairs", tables.pairs, { row = "not covered by a table", value = train.pulses,
-    unit = "pulses", verdict = "within" }))
+  if percent then
+    return add(finding("pairs", tables.pairs, { row = "no table; strongest column 130 %", value = percent,
+      unit = "% of the resting motor threshold", limit = 130, verdict = "within" }))
+  end
+  add(finding("pairs", tables.pairs, { row = "no table, and no threshold is known: compared with nothing",
+    value = train.pulses, unit = "pulses", verdict = "not covered", nearest = "--rmt N" }))
 end
 
 local function judge_group_intensity(context, train, add)

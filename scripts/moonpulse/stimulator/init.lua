@@ -149,9 +149,11 @@ end
 ---@param plan moonpulse.Plan
 ---@param seed integer
 ---@param dose table? earlier, starts: of moonpulse.experiment.dose, where other plans may have come before
+---@param progress fun()? called now and then where that takes long
 ---@return moonpulse.Admitted
-function Stimulator:admit(plan, seed, dose)
+function Stimulator:admit(plan, seed, dose, progress)
   return admission.admit {
+    progress = progress,
     plan = plan, seed = seed, driver = self.driver, identity = self.identity,
     thresholds = self.job.thresholds, timing = self.job.timing,
     policy = self.job.policy, earlier = dose and dose.earlier, starts = dose and dose.starts,

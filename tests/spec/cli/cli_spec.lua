@@ -209,7 +209,7 @@ core.run(require("moonpulse.commands.show").run, { protocol = %q, param = {} })]
     local walk = [[
 local core = require "moonpulse.core"
 local _, plan = require("moonpulse.cli.protocol_argument").load { protocol = %q, param = {} }
-local driver = require "moonpulse.devices.magventure"
+local driver = require("moonpulse.driver.find").configure((require "moonpulse.devices.magventure"))
 local lowering = core.lowering(plan, 1, driver.serial, 0)
 for i in ipairs(lowering:actions()) do lowering:pulse(i, driver.encode.pulse(), 0.01) end
 lowering:changes()

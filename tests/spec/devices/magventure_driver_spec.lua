@@ -1,5 +1,5 @@
 local chances = require "chance"
-local driver = require "moonpulse.devices.magventure"
+local driver = require("moonpulse.driver.find").configure((require "moonpulse.devices.magventure"))
 
 local function bin(hex)
   return (hex:gsub("%x%x", function(pair)
@@ -286,5 +286,56 @@ describe("a reply while a plan runs", function()
     verdict, text = judge("fe040132003400ff", { mso = 50 })
     assert.are.same({ "fault", "a garbled reply (wrong checksum): is the cable sound and fully "
       .. "plugged in?" }, { verdict, text })
+  end)
+end)
+
+describe("a MagPro whose model is declared", function()
+  local devices = require "moonpulse.driver.find"
+  local lower = require "moonpulse.lowering"
+  local mp = require "moonpulse"
+  local plain = require "moonpulse.devices.magventure"
+  local burst = mp.burst { pulses = 3, hz = 50, intensity = mp.mso(40) }:times(5, { every = 0.2 })
+
+  local function refusal(model, identity)
+    local ok, problem = pcall(lower.prepare, { plan = burst, seed = 1, timing = "auto", thresholds = {},
+      driver = devices.configure(plain, { model = model }), identity = identity })
+    return not ok and tostring(problem) or nil
+  end
+
+  it("is judged as that model before it is asked, as it would be after", function()
+    for _, model in ipairs { "R30", "R30+Option", "R30+Option+Mono" } do
+      local text = refusal(model)
+      assert.is_truthy(text and text:find(model .. ": at most 30 Hz", 1, true), text)
+      assert.is_truthy(text:find("no published table says that the " .. model, 1, true), text)
+      assert.are.equal(text, refusal(nil, { model = model, mode = "Standard", waveform = "Biphasic",
+        setting = {} }))
+    end
+    assert.is_nil(refusal "X100")
+    assert.is_nil(refusal "X100+Option")
+    assert.is_nil(refusal())
+  end)
+
+  it("is refused where it says that it is another, and taken where it is that one", function()
+    local function connect(model)
+      local io = { options = { model = model } }
+      function io:transact(_, name)
+        return name == "get_status2" and { model = "R30", serial = 1, enabled = 0 }
+          or { model = "R30", mode = "Standard", waveform = "Biphasic", burst_pulses = 2, ipi_ms = 20 }
+      end
+      function io:fault(text, ...) error(text:format(...), 0) end
+      return pcall(plain.connect, io)
+    end
+    local ok, problem = connect "X100"
+    assert.is_false(ok)
+    assert.are.equal("it says that it is the model R30, and it was declared as the X100: say --device-option "
+      .. "model=R30, and look at the plan again with moonpulse check", problem)
+    assert.is_true(connect "R30")
+    assert.is_true(connect(nil))
+  end)
+
+  it("is that model in simulation, too", function()
+    local model = require "moonpulse.simulators.magventure"
+    local own = devices.configure(plain, { model = "R30" })
+    assert.are.equal("R30", devices.twin_settings(own, model).model)
   end)
 end)

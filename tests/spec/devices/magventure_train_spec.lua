@@ -1,6 +1,6 @@
 -- Bursts and trains that a MagPro times itself: what is lowered to what, what is read back before it
 -- is enabled.
-local driver = require "moonpulse.devices.magventure"
+local driver = require("moonpulse.driver.find").configure((require "moonpulse.devices.magventure"))
 local mp = require "moonpulse"
 local timing = require "moonpulse.lowering.device_trains"
 local twins = require "moonpulse.simulators.magventure"

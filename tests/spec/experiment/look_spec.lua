@@ -222,10 +222,7 @@ describe("an experiment that is looked at", function()
     it("by Ctrl-C, with nothing left behind", function()
       local job = shell.start(folder, "job", "show " .. write "while true do run:sleep(0.001) end")
       local child = shell.await(function()
-        local pipe = assert(io.popen("pgrep -P " .. job:pid()))
-        local line = pipe:read("l")
-        pipe:close()
-        return line
+        return job:children()[1]
       end, "a child")
       job:signal "INT"
       assert.are.equal(5, job:wait())

@@ -5,6 +5,7 @@ local core = require "moonpulse.core"
 local explore = require "moonpulse.commands.explore"
 local hunt = require "moonpulse.explore.hunt"
 local judges = require "moonpulse.explore.judge"
+local lfs = require "lfs"
 local runs = require "explore.scenarios"
 local scenarios = require "moonpulse.explore.scenario"
 local shell = require "shell"
@@ -32,6 +33,8 @@ describe("explore", function()
     assert.are.equal(0, #sum.found, table.concat(lines, "\n"))
     assert.are.equal(count, sum.runs)
     if count >= 1000 then
+      assert.is_true(sum.cover["script's play"]["to its end"] > count / 10)
+      assert.is_true(sum.cover["script's play"]["ended before"] > 10)
       for group, least in pairs { device = 8, verb = 14, ["trouble met"] = 18, stop = 12, reason = 12 } do
         local met = 0
         for _ in pairs(sum.cover[group]) do
@@ -125,11 +128,11 @@ describe("explore", function()
     end
     for seed = 1, 400 do
       local scenario = scenarios.draw(seed)
-      if breaks(scenario) and scenario.plan and #scenario.troubles > 1 then
+      if breaks(scenario) and scenario.plan and #scenario.plan.parts > 2 and #scenario.troubles > 1 then
         local smallest = shrinks.shrink(scenario, breaks)
         assert.are.equal(1, #smallest.troubles)
         assert.are.equal(1, #smallest.plan.parts)
-        assert.is_true(shrinks.size(smallest) < shrinks.size(scenario) / 2)
+        assert.is_true(shrinks.size(smallest) < shrinks.size(scenario))
         return
       end
     end
@@ -175,5 +178,17 @@ describe("explore", function()
     status, out = run "--seed 1 --runs 6 --jobs 2"
     assert.are.equal(0, status, out)
     assert.matches("6 runs in .* on 2 processes", out)
+  end)
+
+  it("leaves no process behind where it is killed", function()
+    local job = shell.start(folder, "killed", "explore --hours 1 --jobs 2")
+    local two = shell.await(function()
+      local found = job:children()
+      return #found == 2 and found
+    end, "two workers")
+    job:signal "KILL"
+    for _, pid in ipairs(two) do
+      shell.await(function() return not lfs.attributes("/proc/" .. pid) end, "the end of " .. pid)
+    end
   end)
 end)

@@ -1,5 +1,5 @@
 local lower = require "moonpulse.lowering"
-local magventure = require "moonpulse.devices.magventure"
+local magventure = require("moonpulse.driver.find").configure((require "moonpulse.devices.magventure"))
 local mp = require "moonpulse"
 
 local this_file = debug.getinfo(1, "S").short_src

@@ -186,7 +186,7 @@ describe("a plan being played", function()
   it("cannot be changed, drawn from or let go under the dispatcher", function()
     local twin = assert(require("moonpulse.simulation.serve").start(
         require("moonpulse.simulators.magventure"), {}))
-    local driver = assert(devices.find("magventure"))
+    local driver = devices.configure(assert(devices.find("magventure")))
     local session = core.session {
       on_bytes = function() end, on_outcome = function() end, on_gone = function() end,
     }

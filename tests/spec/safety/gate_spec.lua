@@ -224,7 +224,8 @@ describe("a plan that passed the gate", function()
   }
   for name, change in pairs(changes) do
     it("has to pass it again after " .. name, function()
-      local driver = require("moonpulse.driver.find").find("magventure")
+      local devices = require "moonpulse.driver.find"
+      local driver = devices.configure(devices.find("magventure"))
       local given = { plan = mp.pulse(mp.mso(20)) .. mp.rest(1) .. mp.pulse(mp.mso(30)), seed = 1,
         driver = driver, thresholds = { rmt = 50 } }
       local lowering = lower.prepare(given)

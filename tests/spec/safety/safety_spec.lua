@@ -148,7 +148,8 @@ describe("the gap between trains", function()
   it("that is none but for rounding is 0 s in the report", function()
     for first = 1, 6 do
       local plan = mp.together { mp.train { pulses = 7 + first, every = "1/50", intensity = mp.rmt(104) },
-        mp.rest(("%d/50"):format(6 + first)) .. mp.train { pulses = 5, hz = 5, intensity = mp.rmt(104) } }
+        (mp.rest(("%d/50"):format(6 + first)) .. mp.train { pulses = 5, hz = 5, intensity = mp.rmt(104) })
+          :at "1" }
       for _, finding in ipairs(report_of(plan).findings) do
         if finding.rule == "gap between trains" then
           assert.is_true(finding.value == 0 or math.abs(finding.value) > 1e-9, finding.value)
@@ -156,7 +157,7 @@ describe("the gap between trains", function()
       end
     end
     local plan = mp.together { mp.train { pulses = 8, every = "1/50", intensity = mp.mso(53) },
-      mp.rest "3/20" .. mp.train { pulses = 5, hz = 5, intensity = mp.mso(53) } }
+      (mp.rest "3/20" .. mp.train { pulses = 5, hz = 5, intensity = mp.mso(53) }):at "1" }
     assert.are.equal(0, find(report_of(plan), "gap between trains").value)
   end)
 end)

@@ -50,7 +50,7 @@ describe("drawn rests", function()
 
   it("are judged where parts that run at once meet, and nothing is proven there", function()
     for _, t in ipairs { train(40, 20, 100), mp.pulse(mp.rmt(100)) } do
-      local plan = mp.together { mp.rest { min = 0, max = 4000 } .. t, mp.rest(8) .. t }
+      local plan = mp.together { mp.rest { min = 0, max = 4000 } .. t, (mp.rest(8) .. t):at "1" }
       local verdict, judged = checked(plan)
       assert.are.equal(t:totals().pulses > 1 and "OVER" or "within", verdict)
       assert.is_true(verdict == "OVER" or judged.how ~= "worst case", judged.how)
@@ -82,7 +82,7 @@ describe("drawn rests", function()
         plan = plan .. part() .. drawn()
       end
       if random(4) == 1 then
-        plan = mp.together { drawn() .. part(), plan }
+        plan = mp.together { (drawn() .. part()):at "1", plan }
       end
       plan = random(2) == 1 and plan:times(1 + random(12), { gap = pick { 0, 0.2, 6 } }) or plan .. part()
       local limits = random(3) == 1 and lab or nil

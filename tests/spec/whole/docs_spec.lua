@@ -87,6 +87,9 @@ describe("the pages' command lines", function()
       line = line .. (line:find(" --speed ", 1, true) and "" or in_real_time and " --tolerance 500" or speed)
     elseif line:find("moonpulse sim ", 1, true) then
       line = line .. " --until-eof"
+    elseif line:find("moonpulse explore", 1, true) and not line:find("--invariants", 1, true) then
+      line = line:gsub("%-%-hours %d+", ""):gsub("%-%-runs %d+", "")
+      line = line .. (line:find("%-%-seed %d+$") and "" or " --runs 4") -- a few of as many
     end
     return line
   end

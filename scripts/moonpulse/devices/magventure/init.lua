@@ -25,14 +25,19 @@ local M = {
   reply_slow = 0.09,
   reply_timeout = 0.6,
   measures = { what = "dI/dt", unit = "A/us" }, -- by its confirmations: more at a higher amplitude
+  options = {
+    { "model", "choice", trains.models, optional = true,
+      help = "which model it is, for the check before it is asked (else an X100); a unit that says it is "
+        .. "another is refused" },
+  },
 }
 
 M.commands, M.explain = protocol.commands, protocol.explain
 M.replies, M.decode = replies.replies, replies.decode
 
 --- What the device allows; identity is nil before it was asked which model it is.
-function M.limits(identity)
-  local model = identity and identity.model or "X100"
+function M.limits(identity, _, options)
+  local model = identity and identity.model or options and options.model or "X100"
   local rate = trains.highest_rate(model) or 30
   return {
     channels = 1,
@@ -47,23 +52,29 @@ end
 -- answer that confirms it, and 0.03 s to read it, must fit: else no pulse leaves.
 local lead = M.reply_slow + 0.03
 
-M.encode = {
-  pulse = function() return M.commands.fire() end,
-  --- From one action to the next, how long before the pulse the device must have it all, and what it
-  --- must confirm: the amplitude by its event, all else by answering the question behind it.
-  set = function(from, to)
-    local frames, fields = trains.change(from.train, to.train)
-    if not frames then
-      return nil, fields
-    end
-    if from.mso ~= to.mso then
-      frames[#frames + 1] = M.commands.set_amplitude { a = to.mso }
-      fields[#fields + 1] = "the amplitude"
-    end
-    return table.concat(frames), lead * math.max(1, #fields), fields
-  end,
-  train = trains.program,
-}
+--- From one action to the next, how long before the pulse the device must have it all, and what it must
+--- confirm: the amplitude by its event, all else by answering the question behind it.
+local function set(from, to)
+  local frames, fields = trains.change(from.train, to.train)
+  if not frames then
+    return nil, fields
+  end
+  if from.mso ~= to.mso then
+    frames[#frames + 1] = M.commands.set_amplitude { a = to.mso }
+    fields[#fields + 1] = "the amplitude"
+  end
+  return table.concat(frames), lead * math.max(1, #fields), fields
+end
+
+function M.encode(options)
+  return {
+    pulse = function() return M.commands.fire() end,
+    set = set,
+    train = function(part, identity)
+      return trains.program(part, identity or trains.assumed(options.model))
+    end,
+  }
+end
 
 M.safe = M.commands.disable()
 
@@ -73,6 +84,11 @@ M.safe = M.commands.disable()
 function M.connect(io)
   local reply = io:transact(M.commands.get_status2(), "get_status2", 0.5, 3)
   local mode = io:transact(M.commands.get_mode(), "get_mode", 0.5, 3)
+  local declared = io.options.model
+  if declared and declared ~= reply.model then
+    io:fault("it says that it is the model %s, and it was declared as the %s: say --device-option model=%s, "
+      .. "and look at the plan again with moonpulse check", reply.model, declared, reply.model)
+  end
   return {
     model = reply.model, serial = tostring(reply.serial), coil = reply.coil,
     temperature_c = reply.temp_c, mode = mode.mode, waveform = mode.waveform,

@@ -23,6 +23,9 @@ local rates = {
   ["X100"] = { 100, 20 }, ["X100+Option"] = { 100, 20 },
 }
 
+--- The models whose rates are known, as they name themselves.
+M.models = { "R30", "R30+Option", "R30+Option+Mono", "X100", "X100+Option" }
+
 --- The highest rate of pulses in Hz; nil where no table has the model.
 ---@param model string
 ---@return integer?
@@ -205,9 +208,14 @@ local function shape_of(cell)
   return { count = #cell, gap = gap }
 end
 
--- What a device is taken for before it was asked, as limits() does.
-local assumed = { model = "X100", mode = "Standard", waveform = "Biphasic", setting = { model = "X100",
-  mode = "Standard", direction = "Normal", waveform = "Biphasic", burst_pulses = 2, ipi_ms = 20 } }
+--- What a device is taken for before it was asked, as limits() does.
+---@param model string? as declared; nil: an X100
+---@return table identity
+function M.assumed(model)
+  model = model or "X100"
+  return { model = model, mode = "Standard", waveform = "Biphasic", setting = { model = model,
+    mode = "Standard", direction = "Normal", waveform = "Biphasic", burst_pulses = 2, ipi_ms = 20 } }
+end
 
 --- A level of pulses alone: as single pulses, or as one burst; nil and why the likelier of them is not there.
 local function either(identity, as_burst, alone, burst)
@@ -254,11 +262,10 @@ end
 
 --- The program for a part of a plan.
 ---@param part moonpulse.Part
----@param identity table? of connect; nil: not asked yet
+---@param identity table of connect, or assumed()
 ---@return table? program
 ---@return string? why not
 function M.program(part, identity)
-  identity = identity or assumed
   local why = M.pairing(identity.mode)
   if not rates[identity.model] then
     return nil, ("no published table says which rates the %s can do"):format(identity.model)

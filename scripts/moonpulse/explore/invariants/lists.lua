@@ -18,34 +18,45 @@ local function was_listed(run)
   return run.listed[1] and not run.drawn_wrong
 end
 
---- What differs between the wanted rows and others, one by one.
+local function words(row)
+  return row and (row.mark and ("the mark %q at %s"):format(row.mark, seconds(row.ns))
+    or ("%g %%%s on %s at %s"):format(row.value, row.ref, row.channel, seconds(row.ns))) or "nothing"
+end
+
+--- What differs between event i as it is written and as it is somewhere else.
+local function differs(a, i, name, b)
+  local same = a and b and math.abs(a.ns - b.ns) <= exactly_ns and a.mark == b.mark
+    and (a.mark or a.value == b.value and a.ref == b.ref and a.channel == b.channel)
+  return not same and ("event %d: written %s, %s %s"):format(i, words(a), name, words(b)) or nil
+end
+
 local function difference(run, rows, name)
   for i = 1, math.max(#run.wanted, #rows) do
-    local a, b = run.wanted[i], rows[i]
-    if not a or not b or math.abs(a.ns - b.ns) > exactly_ns or a.mark ~= b.mark then
-      return ("event %d: written %s, %s %s"):format(i, a and seconds(a.ns) or "nothing", name,
-        b and seconds(b.ns) or "nothing")
-    elseif not a.mark and (a.value ~= b.value or a.ref ~= b.ref or b.channel ~= a.channel) then
-      return ("event %d: written %g %%%s on %s, %s %g %%%s on %s"):format(i, a.value, a.ref, a.channel, name,
-        b.value, b.ref, b.channel)
+    local why = differs(run.wanted[i], i, name, rows[i])
+    if why then
+      return why
     end
   end
 end
 
-local function lowered_rows(run)
-  local lowering, actions, rows = run.job.lowering, run.job.actions, {}
+--- The same of the frames, which are drawn one by one.
+local function lowered_difference(run)
+  local lowering, actions, i, one, why = run.job.lowering, run.job.actions, 0, {}, nil
   lowering:rewind()
   for kind, _, ns, _, what in lowering.next, lowering do
     local action = kind == "pulse" and actions[what]
-    if action then
-      rows[#rows + 1] = { ns = ns, value = action.intensity, ref = action.reference,
-        channel = action.channel ~= "" and action.channel or "1" }
-    elseif kind == "mark" then
-      rows[#rows + 1] = { ns = ns, mark = what }
+    if action or kind == "mark" then
+      i = i + 1
+      one.ns, one.mark = ns, kind == "mark" and what or nil
+      if action then
+        one.value, one.ref = action.intensity, action.reference
+        one.channel = action.channel ~= "" and action.channel or "1"
+      end
+      why = why or differs(run.wanted[i], i, "lowered", one)
     end
   end
   lowering:rewind()
-  return rows
+  return why or i < #run.wanted and differs(run.wanted[i + 1], i + 1, "lowered") or nil
 end
 
 --- Is every action of the lowering one pulse of ours?
@@ -82,7 +93,7 @@ return {
     end },
   { name = "lowered-as-written", says = "The frames of a plan are for its pulses, in their order and time.",
     when = function(run) return was_listed(run) and is_host_timed(run) end,
-    check = function(run) return difference(run, lowered_rows(run), "lowered") end },
+    check = lowered_difference },
   { name = "given-as-written", says = "Of an undisturbed run the simulator gives every pulse, and no other.",
     when = is_whole,
     check = function(run)

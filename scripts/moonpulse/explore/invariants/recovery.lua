@@ -34,6 +34,7 @@ return {
     check = function(run)
       local stalls, at = troubles.has(run.scenario, "port", "stalled"), 1
       local within = math.max(2000, run.facts.clock_ns) + (stalls and stalls.stall_ms * 1e6 or 0)
+        + run.scenario.tolerance_ms * 1e6 -- of a train that was cut its plan is known, not its start
       local rows = run.recovered.rows
       for _, pulse in ipairs(run.given) do
         while rows[at] and rows[at].onset < pulse.at - within do
