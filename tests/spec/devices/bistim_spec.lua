@@ -235,6 +235,20 @@ describe("the driver of the Magstim BiStim²", function()
     assert.is_true((armed(driver, pair(2.5), unit { knows_mode = 0 })).dialect.no_mode) -- is no fault
   end)
 
+  it("gives single pulses in single mode, too, and none to a unit that waits for a trigger", function()
+    for _, of in ipairs { driver, low } do -- in either resolution
+      local u = unit { mode = "single" }
+      armed(of, mp.pulse(mp.mso(45)), u)
+      u:say("EH")
+      u:wait(0.1)
+      assert.are.same({ "A 45 %" }, (given(u)))
+      local io = magstim.link(of, unit { mode = "external" })
+      of.connect(io)
+      local _, actions = magstim.refusal(of, mp.pulse(mp.mso(45)))
+      assert.matches("in mode 3 (external triggering)", magstim.fault_of(of.arm, io, actions[1]), 1, true)
+    end
+  end)
+
   it("takes every interval on its grid, and names the nearest to one that is not", function()
     for _, ms in ipairs { 0.1, 0.3, 0.7, 1.1, 2.5, 99.9, 100, 101, 999 } do
       assert.is_nil(magstim.refusal(driver, pair(ms)), ms .. " ms")
