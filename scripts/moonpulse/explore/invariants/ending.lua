@@ -53,8 +53,10 @@ return {
         return nil
       elseif run.result.stop == "error" and run.status == 3 then
         return nil -- a plan of a script that was refused
-      elseif run.status == 4 and troubles.has(run.scenario, "device") then
-        return nil -- it was found faulty when it was asked whether it is disarmed
+      elseif run.status == 4 and (troubles.has(run.scenario, "device")
+        or troubles.has(run.scenario, "clock", "stall")
+        or troubles.has(run.scenario, "port", "stalled")) then
+        return nil -- found at fault while it was stopped for something else
       end
       return ("stopped by %s, and the exit status is %d: %s"):format(run.result.stop, run.status, text)
     end },
