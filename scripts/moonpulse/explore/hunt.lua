@@ -2,6 +2,8 @@
 local cjson = require "cjson"
 local core = require "moonpulse.core"
 local coverage = require "moonpulse.explore.coverage"
+local folders = require "moonpulse.record.folder"
+local lfs = require "lfs"
 local numbers = require "moonpulse.text.numbers"
 local places = require "moonpulse.text.places"
 local progresses = require "moonpulse.text.progress"
@@ -51,11 +53,12 @@ end
 
 --- One process of a hunt: calls on_entry with what it tells.
 local function start(task, number, given, on_entry)
-  local state = {}
+  local state = { folder = worker.folder() }
   local runs = given.runs // given.jobs + (number <= given.runs % given.jobs and 1 or 0)
   state.process = assert(core.process {
-    args = { places.program(), "explore", "--worker", ("%d:%d:%d:%s:%d"):format(given.seed + number - 1,
-      given.jobs, given.seconds and math.maxinteger or runs, given.seconds or "", given.first and 1 or 0) },
+    args = { places.program(), "explore", "--worker", ("%d:%d:%d:%s:%d:%s"):format(given.seed + number - 1,
+      given.jobs, given.seconds and math.maxinteger or runs, given.seconds or "", given.first and 1 or 0,
+        state.folder) },
     on_line = function(line)
       state.text = (state.text or "") .. line:sub(1, -2)
       if line:sub(-1) == "+" then -- it goes on in the next line
@@ -107,6 +110,9 @@ function M.run(given)
   end
   for number, state in ipairs(states) do
     state.process:close()
+    if lfs.attributes(state.folder, "mode") then -- it was ended before it could
+      folders.remove(state.folder)
+    end
     if state.ended and not state.over then
       refusals.raise("fault",
         "worker %d ended without a word%s: the seeds from %d on, every %d, are not played",

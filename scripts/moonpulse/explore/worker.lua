@@ -43,13 +43,14 @@ local function count(state, run)
 end
 
 --- Play seeds and tell of them.
----@param given { seed: integer, step: integer, runs: integer, until_ns: integer?, first: boolean? } seed,
+---@param given { seed: integer, step: integer, runs: integer, until_ns: integer?, first: boolean?, folder:
+---   string? } seed,
 ---   seed +
 ---   step, ...: so many; not beyond until_ns of the real clock
 ---@param tell fun(entry: table) is told { found = {...} } at once, { runs =, ... } every second and at the
 ---   end
 function M.play(given, tell)
-  local folder <close> = setmetatable({ path = M.folder() }, { __close = function(self)
+  local folder <close> = setmetatable({ path = given.folder or M.folder() }, { __close = function(self)
     folders.remove(self.path)
   end })
   local judge, state, told_ns, seed = judges.new(folder.path), new_state(), core.real_ns(), given.seed
@@ -78,13 +79,13 @@ function M.play(given, tell)
 end
 
 --- The worker of a process: tells its parent on standard output.
----@param text string "seed:step:runs:seconds:first"
+---@param text string "seed:step:runs:seconds:first:folder"
 function M.main(text)
-  local seed, step, runs, seconds, first = text:match("^(%d+):(%d+):(%d+):([%d.]*):(%d)$")
+  local seed, step, runs, seconds, first, folder = text:match("^(%d+):(%d+):(%d+):([%d.]*):(%d):(.*)$")
   local until_ns = tonumber(seconds) and core.real_ns() + math.floor(tonumber(seconds) * 1e9)
   local out, most = io.stdout, 400 -- of a line: a process reads no longer ones
   M.play({ seed = math.tointeger(seed), step = math.tointeger(step), runs = math.tointeger(runs),
-    until_ns = until_ns, first = first == "1" }, function(entry)
+    until_ns = until_ns, first = first == "1", folder = folder }, function(entry)
     local whole = cjson.encode(entry)
     for at = 1, #whole, most do
       out:write(whole:sub(at, at + most - 1), at + most > #whole and "." or "+", "\n")
