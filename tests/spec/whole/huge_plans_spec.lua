@@ -16,7 +16,8 @@ local refused = {
     "local x = P for _ = 1, 26 do x = mp.together { a = x, b = x } end return x",
     "8190 plans side by side, together inside together, at most 4096" },
   ["parts side by side, beyond 32 bits"] = {
-    "local x = P for _ = 1, 40 do x = mp.together { a = x, b = x, c = x } end return x", "9840 plans side by side" },
+    "local x = P for _ = 1, 40 do x = mp.together { a = x, b = x, c = x } end return x",
+    "9840 plans side by side" },
   ["parts side by side, nested deep"] = {
     "local x = P for _ = 1, 490 do x = mp.together { x * 1 } end\n"
       .. "local t = {} for i = 1, 64 do t['c' .. i] = x end\n"
