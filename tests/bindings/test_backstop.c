@@ -146,11 +146,21 @@ static void begin_to_tidy(void)
     rest(300);
 }
 
+/* Nobody says of what was never armed that it was told something, or that a record is there. */
+static int what_was_never_armed_was_told_nothing(lua_State *L)
+{
+    lua(L, "core.phase('run', '/a/run') core.phase 'script' core.stop_began 'signal'");
+    rest(15000);
+    return 1;
+}
+
 /* The record is not closed by halves: who is being ended does not begin with it. */
 static int what_is_being_ended_goes_on_with_nothing(lua_State *L)
 {
     mp_backstop_at_end(begin_to_tidy);
-    lua(L, "core.phase('run', '/a/run') core.phase 'script' core.stop_began 'signal'");
+    lua(L, "core.phase('run', '/a/run') core.phase 'script'");
+    mp_backstop_armed();
+    lua(L, "core.stop_began 'signal'");
     await(&tidying);
     lua(L, "core.phase 'closing'");
     (void)fputs("it goes on\n", stderr);
@@ -163,6 +173,7 @@ static int a_second_run_has_nothing_of_the_first(lua_State *L)
     lua(L, "core.phase('run', '/a/first') core.stop_began 'device' core.phase 'closing'");
     mp_backstop_unsafe();
     lua(L, "core.phase 'run' core.phase('run', '/a/second') core.phase 'script'");
+    mp_backstop_armed();
     rest(2500); // without a stop of its own
     lua(L, "core.stop_began 'key'");
     rest(15000);
@@ -206,6 +217,8 @@ static const struct {
     {"phase", an_interruption_is_of_its_phase, 0, "", "moonpulse"},
     {"ended", what_is_being_ended_goes_on_with_nothing, 5,
      "the record is not closed: moonpulse recover /a/run", "it goes on"},
+    {"never armed", what_was_never_armed_was_told_nothing, 5,
+     "nothing was armed, and no pulse was sent; there is no record", "told to be safe"},
     {"second", a_second_run_has_nothing_of_the_first, 5,
      "the record is not closed: moonpulse recover /a/second", "NOT CONFIRMED"},
     {"third", a_third_signal_ends_a_closing_that_takes_long, 5,

@@ -327,13 +327,14 @@ static void one_off_frames_wait_for_a_gap(void)
     rig_start(&config);
     rig_play(l, mp_clock_ns());
     size_t accepted = 0, refused = 0;
+    unsigned char which[40];
     for (char i = 0; i < 40; i++) {
         const char bytes[] = {'k', i};
         struct mp_error err = {0};
         enum mp_status status = mp_dispatcher_send(rig.d, bytes, sizeof bytes, &err);
-        accepted += status == MP_OK;
+        if (status == MP_OK) // the thread may take one meanwhile, which makes room for one
+            which[accepted++] = (unsigned char)i;
         refused += status == MP_EBUSY;
-        CHECK_INT(status, accepted == (size_t)i + 1 ? MP_OK : MP_EBUSY);
     }
     CHECK_INT(accepted + refused, 40);
     CHECK(refused > 0); // there is room for 16, and one is held
@@ -348,7 +349,7 @@ static void one_off_frames_wait_for_a_gap(void)
     for (size_t i = 0; i < DENSE + accepted; i++) {
         CHECK_INT(rig.outcomes[i].kind, i < DENSE ? MP_OUT_SENT : MP_OUT_ONEOFF);
         expected[2 * i] = i < DENSE ? 'P' : 'k';
-        expected[2 * i + 1] = (unsigned char)(i < DENSE ? 50 : i - DENSE);
+        expected[2 * i + 1] = i < DENSE ? 50 : which[i - DENSE];
     }
     memcpy(expected + 2 * (DENSE + accepted), safe_frame, 3);
     rig_wire_is(expected, 2 * (DENSE + accepted) + 3);
