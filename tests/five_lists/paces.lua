@@ -88,7 +88,7 @@ M.devices = {
   { name = "stimjim", settings = { full_scale_mv = "10000" }, grid = M.units_grid "10000",
     paces = { fast, second, outputs(fast, "0", "1") },
     own = { even_rates, outputs(even_rates, "0", "1") } },
-  { name = "trigger", grid = { num = 100000, den = 1 }, paces = { hand }, own = { hand } },
+  { name = "trigger", grid = { num = 100, den = 1 }, paces = { hand }, own = { hand } },
 }
 
 M.timings = { "host", "device", "auto", "trigger" }
