@@ -72,7 +72,8 @@ describe("the answer to the safe frame", function()
 
   local delivered, sent = "delivered, accepted by the unit", "sent, n/a"
 
-  for _, speed in ipairs { "max", "1" } do
+  -- the stop throws away what the port holds; a pseudo-terminal does not say what that was
+  for speed, doubtful in pairs { max = sent, ["1"] = "perhaps_sent, n/a" } do
     it("confirms no pulse, whether the fire command was refused or its answer lost, at speed " .. speed,
       function()
         local commands = {}
@@ -86,12 +87,12 @@ describe("the answer to the safe frame", function()
           local rows, given = told(device, "refused")
           assert.are.equal(4, refused.status, refused.err)
           assert.matches("the unit refused a command's data", refused.err, 1, true)
-          assert.are.same({ delivered, sent }, rows)
+          assert.are.same({ delivered, doubtful }, rows)
           assert.are.equal(1, given)
           rows, given = told(device, "lost")
           assert.are.equal(4, lost.status, lost.err)
           assert.matches("pulse 2 was not confirmed within", lost.err, 1, true)
-          assert.are.same({ delivered, sent }, rows)
+          assert.are.same({ delivered, doubtful }, rows)
           assert.are.equal(2, given)
         end
       end)
