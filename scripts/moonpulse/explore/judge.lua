@@ -97,7 +97,7 @@ end
 function M.judge(self, scenario, how)
   how = how or {}
   look_at_memory(self)
-  play.clear(self.folder)
+  folders.empty(self.folder)
   local run = evidence.read(play.run(scenario, self.folder, how.plant))
   if how.recover and run.files and run.files["flight.bin"] and run.manifest and run.start_ns then
     run.recovered = recovered(run, self.folder .. "/recovered")

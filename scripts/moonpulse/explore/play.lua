@@ -8,7 +8,6 @@ local experiment_runs = require "moonpulse.run.experiment"
 local experiments = require "moonpulse.experiment"
 local facts = require "moonpulse.explore.devices"
 local faults = require "moonpulse.simulation.faults"
-local folders = require "moonpulse.record.folder"
 local insides = require "moonpulse.simulation.inside"
 local lfs = require "lfs"
 local live = require "moonpulse.run.live_line"
@@ -220,7 +219,7 @@ local function gather(run)
   run.start_ns = run.record.start_ns
 end
 
---- Run it. The folder of the run stays until M.clear.
+--- Run it. The folder of the run stays until it is emptied.
 ---@param scenario moonpulse.explore.Scenario
 ---@param folder string an empty one
 ---@param plant fun(put: fun(owner: table, key: any, value: any), run: table)? what is planted, for tests
@@ -255,21 +254,6 @@ function M.run(scenario, folder, plant, without_cuts)
   run.took_ns = core.real_ns() - real_ns
   gather(run)
   return run
-end
-
---- Take away what runs left in folder.
----@param folder string
-function M.clear(folder)
-  for name in lfs.dir(folder) do
-    if name ~= "." and name ~= ".." then
-      local path = folder .. "/" .. name
-      if lfs.attributes(path, "mode") == "directory" then
-        folders.remove(path)
-      else
-        os.remove(path)
-      end
-    end
-  end
 end
 
 return M

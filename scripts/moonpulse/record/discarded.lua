@@ -3,7 +3,7 @@
 --
 -- A row that is still to come is changed here. One that is in the file already (of a device that confirms
 -- nothing, or that waited long for the stop) is changed there when the record is closed.
-local core = require "moonpulse.core"
+local files = require "moonpulse.record.file"
 
 local M = {}
 
@@ -87,24 +87,7 @@ function M.settle(self, path)
   if not self.discards[1] then
     return true
   end
-  local changed = path .. ".sorted"
-  local out, message = core.create_file(changed)
-  if not out then
-    return nil, message
-  end
-  out:setvbuf("full", 65536)
-  local ok
-  ok, message = copy(self, path, out)
-  local closed, why = out:close()
-  if ok and closed then
-    ok, message = os.rename(changed, path)
-  else
-    ok, message = nil, message or why
-  end
-  if not ok then
-    os.remove(changed)
-  end
-  return ok, message
+  return files.rewrite(path, function(out) return copy(self, path, out) end)
 end
 
 return M

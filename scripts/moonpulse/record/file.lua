@@ -106,4 +106,29 @@ function M.settle(file, path, lines, sum)
     kept and "replaced" or "removed", kept and "; what was in its place is " .. kept or "")
 end
 
+--- Write a finished file anew; it changes whole or not at all.
+---@param path string
+---@param fill fun(out: file*): boolean?, string? writes all of it: ok, or why not
+---@return boolean? ok
+---@return string? message
+function M.rewrite(path, fill)
+  local out, message = M.beside(path)
+  if not out then
+    return nil, message
+  end
+  out:setvbuf("full", 65536)
+  local ok
+  ok, message = fill(out)
+  local closed, why = out:close()
+  if ok and closed then
+    ok, message = os.rename(path .. ".new", path)
+  else
+    ok, message = nil, message or why
+  end
+  if not ok then
+    os.remove(path .. ".new")
+  end
+  return ok, message
+end
+
 return M

@@ -60,9 +60,9 @@ function M.again(folder)
     .. "one"):format(folder) or nil
 end
 
---- Remove a folder with all that is in it; of a link the link, never what it leads to.
+--- Remove all that is in a folder; of a link the link, never what it leads to.
 ---@param folder string one that this program made
-function M.remove(folder)
+function M.empty(folder)
   for name in lfs.dir(folder) do
     if name ~= "." and name ~= ".." then
       local path = folder .. "/" .. name
@@ -73,6 +73,12 @@ function M.remove(folder)
       end
     end
   end
+end
+
+--- Remove a folder with all that is in it, as empty does.
+---@param folder string one that this program made
+function M.remove(folder)
+  M.empty(folder)
   lfs.rmdir(folder)
 end
 

@@ -4,7 +4,7 @@
 -- at its start, a mark its onset before it comes. So they wait here, in their order, until nothing
 -- with a sooner onset can follow. What follows nevertheless (a trigger that a script looked at late)
 -- is written where it comes, and put in its place when the record is closed.
-local core = require "moonpulse.core"
+local files = require "moonpulse.record.file"
 
 local M = {}
 
@@ -140,24 +140,7 @@ end
 ---@return boolean? ok
 ---@return string? message
 function M.settle(path)
-  local sorted = path .. ".sorted"
-  local out, message = core.create_file(sorted)
-  if not out then
-    return nil, message
-  end
-  out:setvbuf("full", 65536)
-  local ok
-  ok, message = merge(path, out)
-  local closed, why = out:close()
-  if ok and closed then
-    ok, message = os.rename(sorted, path)
-  else
-    ok, message = nil, message or why
-  end
-  if not ok then
-    os.remove(sorted)
-  end
-  return ok, message
+  return files.rewrite(path, function(out) return merge(path, out) end)
 end
 
 return M
