@@ -16,7 +16,12 @@ if [ "$what" = valgrind ]; then
   export MP_QUICK=1
   echo "under valgrind the C programs take about 5 minutes, none more than one; the specs perhaps an hour"
 fi
-# the dispatcher's priority is for benchmarks; the sanitizers' threads need the cores too
+# Without the right to a real-time priority, as an ordinary user is: as root the dispatchers of several tests, each
+# spinning before every pulse, would take the processors whole, and simulators and event loops would get no turn for
+# half a second. tests/one.sh leaves it to the tests that are about it; `make bench` measures with it.
+MP_PLAIN="setpriv --bounding-set -sys_nice --inh-caps -sys_nice"
+$MP_PLAIN true 2>/dev/null || MP_PLAIN=""
+export MP_PLAIN
 export MOONPULSE="$build/moonpulse"
 export UBSAN_OPTIONS="${UBSAN_OPTIONS:-print_stacktrace=1:halt_on_error=1}"
 # a program that the backstop ends joins no thread
