@@ -5,7 +5,7 @@
 #include "tests/engine/rig.h"
 
 enum { FRAME = 200, FRAMES_MORE = 700 };
-static const char flight_path[] = "/tmp/moonpulse-cut.bin";
+static char flight_path[64]; // two suites may run this at once
 
 static struct mp_lowering *pulses(int count, struct mp_ratio period, size_t length)
 {
@@ -201,6 +201,7 @@ static void what_a_wire_held_is_told_to_the_pulse(void)
 
 int main(void)
 {
+    (void)snprintf(flight_path, sizeof flight_path, "/tmp/moonpulse-cut-%d.bin", (int)getpid());
     what_a_pseudo_terminal_may_have_lost_is_in_doubt();
     many_frames_are_in_doubt_from_the_first_on();
     a_stop_that_throws_nothing_away_leaves_no_doubt();
