@@ -271,6 +271,16 @@ bool mp_dispatcher_outcome(struct mp_dispatcher *d, struct mp_outcome *outcome)
     return mp_ring_pop(&d->outcomes, outcome);
 }
 
+const struct mp_outcome *mp_dispatcher_first(const struct mp_dispatcher *d)
+{
+    return mp_ring_first(&d->outcomes);
+}
+
+void mp_dispatcher_drop(struct mp_dispatcher *d)
+{
+    mp_ring_drop(&d->outcomes);
+}
+
 const struct mp_realtime *mp_dispatcher_realtime(const struct mp_dispatcher *d)
 {
     return &d->realtime;

@@ -81,6 +81,8 @@ static void forget_first(struct mp_wire *wire)
     size_t length = wire->messages[0].length;
     wire->message_count--;
     wire->out_length -= length;
+    if (wire->message_count == 0) // nearly always
+        return;
     memmove(wire->messages, wire->messages + 1, wire->message_count * sizeof wire->messages[0]);
     memmove(wire->out, wire->out + length, wire->out_length);
 }
@@ -219,7 +221,8 @@ static enum mp_status wire_read(struct mp_port *port, void *buffer, size_t capac
     *got = wire->in_length < capacity ? wire->in_length : capacity;
     memcpy(buffer, wire->in, *got);
     wire->in_length -= *got;
-    memmove(wire->in, wire->in + *got, wire->in_length);
+    if (wire->in_length > 0)
+        memmove(wire->in, wire->in + *got, wire->in_length);
     return MP_OK;
 }
 

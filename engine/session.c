@@ -67,20 +67,21 @@ static void drop_port(struct mp_session *s)
 /* Give the outcomes that are there to the owner; ends the dispatcher after its last. */
 void session_report(struct mp_session *s)
 {
-    struct mp_outcome outcome;
+    const struct mp_outcome *outcome;
     struct mp_dispatcher *d = session_dispatcher(s);
     if (d == NULL || s->reporting)
         return;
     s->reporting = true;
     bool over = false;
-    while (!over && mp_dispatcher_outcome(d, &outcome)) {
-        over = outcome.kind == MP_OUT_STOPPED;
+    while (!over && (outcome = mp_dispatcher_first(d)) != NULL) {
+        over = outcome->kind == MP_OUT_STOPPED;
         if (over)
-            end_dispatcher(s, outcome.stop);
-        else if (outcome.kind == MP_OUT_FINISHED && s->state == MP_RUNNING)
+            end_dispatcher(s, outcome->stop);
+        else if (outcome->kind == MP_OUT_FINISHED && s->state == MP_RUNNING)
             s->state = MP_ARMED;
         if (s->events.outcome != NULL)
-            s->events.outcome(s->events.context, &outcome);
+            s->events.outcome(s->events.context, outcome);
+        mp_dispatcher_drop(d); // nobody else has: this is not nested
     }
     s->reporting = false;
     if (over) {
@@ -131,8 +132,9 @@ static void on_readable(struct mp_session *s, int status)
     const unsigned connection = s->connection; // the owner may close the port meanwhile
     uint8_t buffer[4096];
     for (;;) {
-        struct mp_error err = {0};
+        struct mp_error err;
         size_t got = 0;
+        mp_error_clear(&err); // not all of it each time
         enum mp_status read = mp_port_read(s->port, buffer, sizeof buffer, &got, &err);
         int64_t arrival_ns = mp_world_now(s->world);
         if (read == MP_OK && got == 0 && status < 0)
