@@ -205,8 +205,10 @@ static bool refill(struct mp_lowering *l)
         int64_t lasts_ns = l->pulses[pulse->action].locked_ns;
         if (l->unproven_ns < lasts_ns)
             l->unproven_ns = lasts_ns;
-        l->previous = l->last[pulse->output] = (struct lowered){
+        const struct lowered now = {
             .frame = pulse->frame, .action = pulse->action, .send_ns = pulse->send_ns};
+        l->previous = now; // twice from the registers: what was just stored is slow to read
+        l->last[pulse->output] = now;
         l->have_previous = l->have_last[pulse->output] = true;
     }
     return l->queue_next < l->queue_end;
