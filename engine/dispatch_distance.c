@@ -26,14 +26,14 @@ static int64_t set_due_ns(const struct mp_dispatcher *d)
     return due_ns > free_ns ? due_ns : free_ns;
 }
 
-int64_t dispatch_due_ns(const struct mp_dispatcher *d)
+int64_t dispatch_due_ns(const struct mp_dispatcher *d, const struct dispatch_frame *next)
 {
-    if (d->next->kind == MP_SEND_SET && d->next->behind_ns > 0 && d->config.arming.settings)
+    const struct mp_send *send = next->send;
+    if (send->kind == MP_SEND_PULSE)
+        return dispatch_pulse_ns(&d->rules, &d->past, next);
+    if (send->kind == MP_SEND_SET && send->behind_ns > 0 && d->config.arming.settings)
         return set_due_ns(d);
-    if (d->next->kind != MP_SEND_PULSE)
-        return d->start_ns + d->next->send_ns;
-    const struct dispatch_frame next = dispatch_next(d);
-    return dispatch_pulse_ns(&d->rules, &d->past, &next);
+    return d->start_ns + send->send_ns;
 }
 
 void dispatch_plan_begins(struct mp_dispatcher *d)

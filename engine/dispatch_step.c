@@ -141,10 +141,10 @@ static bool unanswered(const struct mp_dispatcher *d)
     return dispatch_unanswered(&d->rules, &d->past, confirmed, drained_ns);
 }
 
-static enum mp_stop refuse(const struct mp_dispatcher *d, int64_t now)
+static int64_t next_due_ns(const struct mp_dispatcher *d)
 {
     const struct dispatch_frame next = dispatch_next(d);
-    return dispatch_refuse(&d->rules, &d->past, &next, now);
+    return dispatch_due_ns(d, &next);
 }
 
 /* ---- waiting ---- */
@@ -178,7 +178,8 @@ static void warm(struct mp_dispatcher *d)
             sink = frame->bytes[i];
     }
     (void)sink;
-    (void)refuse(d, dispatch_now(d));
+    const struct dispatch_frame next = dispatch_next(d);
+    (void)dispatch_refuse(&d->rules, &d->past, &next, dispatch_now(d));
     mp_ring_warm(&d->outcomes);
     if (d->config.arming.flight != NULL)
         mp_flight_warm(d->config.arming.flight);
@@ -227,7 +228,7 @@ static void wait_for_next(struct mp_dispatcher *d, struct mp_next *next)
         look = d->keepalive_due_ns;
     d->second_next = second_is_next(d);
     d->due_ns = d->second_next    ? d->second.due_ns
-                : d->next != NULL ? dispatch_due_ns(d)
+                : d->next != NULL ? next_due_ns(d)
                                   : INT64_MAX;
     next->spin = false;
     if (d->due_ns > look || d->due_ns == INT64_MAX) {
@@ -308,12 +309,14 @@ static void dispatch(struct mp_dispatcher *d)
         return;
     }
     struct mp_outcome *out = outcome_of(d, send); // there is room: that was looked at
-    const int64_t due_ns = dispatch_due_ns(d);
+    struct dispatch_frame next = dispatch_next(d);
+    const int64_t due_ns = dispatch_due_ns(d, &next);
     do
         out->entered_ns = dispatch_now(d);
     while (d->threaded && out->entered_ns < due_ns); // held back: some microseconds at most
     out->returned_ns = out->entered_ns;
-    enum mp_stop refusal = refuse(d, out->entered_ns);
+    next.unsettled = dispatch_unsettled(d); // at the very last
+    enum mp_stop refusal = dispatch_refuse(&d->rules, &d->past, &next, out->entered_ns);
     if (kind == MP_SEND_MARK) {
         out->kind = MP_OUT_MARK;
     } else if (refusal != MP_STOP_NONE) {

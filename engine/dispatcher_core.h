@@ -177,12 +177,13 @@ static inline const struct mp_frame *dispatch_next_frame(const struct mp_dispatc
 /* The next frame of the plan, as the rules of dispatch_late.h see it. */
 struct dispatch_frame dispatch_next(const struct mp_dispatcher *dispatcher);
 /*
- * When the next frame of the plan leaves: at its own time. If the pulse before left late and
- * the plan has the device's shortest interval, as soon as the device takes it: by as much later
- * as the one before was late, and never by more than the tolerance. A setting after a question
- * waits for its answer, and then until what was sent before is over.
+ * When next, the next frame of the plan, leaves: at its own time. If the pulse before left late
+ * and the plan has the device's shortest interval, as soon as the device takes it: by as much
+ * later as the one before was late, and never by more than the tolerance. A setting after a
+ * question waits for its answer, and then until what was sent before is over.
  */
-int64_t dispatch_due_ns(const struct mp_dispatcher *dispatcher);
+int64_t dispatch_due_ns(const struct mp_dispatcher *dispatcher,
+                        const struct dispatch_frame *next);
 /* A plan begins; its next pulse was sent, as out says; was sent or left out. */
 void dispatch_plan_begins(struct mp_dispatcher *dispatcher);
 void dispatch_was_sent(struct mp_dispatcher *dispatcher, const struct mp_outcome *out);
