@@ -30,8 +30,11 @@ static void on_alarm(struct mp_alarm *alarm)
 void mp_near_cut_init(struct mp_near_cut *cut, struct mp_world *world,
                       void (*overdue)(void *context), void *context)
 {
-    *cut = (struct mp_near_cut){
-        .alarm = {.ring = on_alarm}, .world = world, .overdue = overdue, .context = context};
+    memset(cut, 0, offsetof(struct mp_near_cut, text)); // the text is the last, and begun later
+    cut->alarm.ring = on_alarm;
+    cut->world = world;
+    cut->overdue = overdue;
+    cut->context = context;
 }
 
 static bool keep(struct mp_tail *tail, char *to, size_t most)
