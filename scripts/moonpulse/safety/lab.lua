@@ -213,8 +213,8 @@ function Lab:train(train, percent, add)
   local row = spec.train_duration and percent and row_for(spec.train_duration, rate, percent)
   if row then
     local wide = rate <= slow_hz and row.hz > slow_hz and ", or " .. own_row(rate, percent)
-      or (row.hz < rate * (1 - 1e-6) or row.percent < percent - 1e-9) and (" (the lab's row of %g Hz and %g %%: "
-        .. "between two rows the stricter holds)"):format(row.hz, row.percent) or ""
+      or (row.hz < rate * (1 - 1e-6) or row.percent < percent - 1e-9) and (" (the lab's row of %g Hz and "
+        .. "%g %%: between two rows the stricter holds)"):format(row.hz, row.percent) or ""
     add(finding(self, "train duration", train.duration, "s", row.s, train.duration > row.s + 1e-9,
       ("at most %g s%s"):format(row.s, wide)))
   elseif spec.train_duration then

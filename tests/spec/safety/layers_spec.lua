@@ -182,7 +182,8 @@ describe("a lab's rows for trains", function()
 
   it("say which row it was, where it is not the next higher one", function()
     local list = { train_duration = { { hz = 10, percent = 120, s = 4 }, { hz = 50, percent = 80, s = 40 } } }
-    local over = of_lab(judged(mp.train { pulses = 100, hz = 20, intensity = mp.rmt(80) }, list), "train duration")
+    local train = mp.train { pulses = 100, hz = 20, intensity = mp.rmt(80) }
+    local over = of_lab(judged(train, list), "train duration")
     assert.are.equal("OVER", over.verdict)
     assert.are.equal("at most 4 s (the lab's row of 10 Hz and 120 %: between two rows the stricter holds)",
       over.nearest)
