@@ -1,5 +1,6 @@
 --- A lab's own limits, from a file; they can only be stricter than the published ones, which are
 --- checked as well, and nothing but the file itself lifts them.
+local lookalikes = require "moonpulse.text.lookalikes"
 local sandbox = require "moonpulse.protocol.sandbox"
 local text_files = require "moonpulse.text.text_file"
 
@@ -112,7 +113,7 @@ function M.load(path)
   local chunk
   chunk, message = load(text:gsub("^#[^\n]*", "--"), "@" .. path, "t", {})
   if not chunk then
-    return nil, message
+    return nil, lookalikes.explained(message, text)
   end
   local ok, spec = sandbox.call(chunk)
   if not ok then
