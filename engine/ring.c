@@ -14,8 +14,9 @@ enum mp_status mp_ring_init(struct mp_ring *ring, size_t item_size, uint64_t cap
     if (item_size != 0 && capacity > SIZE_MAX / item_size)
         return mp_fail(err, MP_ENOMEM, "a ring of %llu items does not fit memory",
                        (unsigned long long)capacity);
-    // written once here, so that the dispatcher never takes a page fault on it; one byte of each
-    // page, as a compiler makes calloc of malloc and memset, which leaves fresh pages alone
+    // written once here, so that the dispatcher never takes a page fault on it; one byte of
+    // each page, as a compiler makes calloc of malloc and memset, which leaves fresh pages
+    // alone
     unsigned char *items = calloc(capacity, item_size);
     if (items == NULL)
         return mp_fail(err, MP_ENOMEM, "out of memory for a ring");
