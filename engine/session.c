@@ -45,7 +45,7 @@ static void end_dispatcher(struct mp_session *s, enum mp_stop reason)
 
 static void drop_trigger(struct mp_session *s)
 {
-    session_unwatch(&s->trigger_watch);
+    session_unwatch(s, &s->trigger_watch);
     mp_port_close(s->trigger);
     s->trigger = NULL;
     s->trigger_lost = false;
@@ -55,7 +55,7 @@ static void drop_trigger(struct mp_session *s)
 
 static void drop_port(struct mp_session *s)
 {
-    session_unwatch(&s->port_watch);
+    session_unwatch(s, &s->port_watch);
     mp_port_close(s->port);
     s->port = NULL;
     s->connection++;
@@ -116,8 +116,8 @@ static void on_trigger_lost(struct mp_session *s, int status)
     struct mp_error err = {0};
     (void)status;
     (void)mp_fail(&err, MP_EGONE, "\"%s\" is gone (unplugged?)", mp_port_path(s->trigger));
-    session_unwatch(
-        &s->trigger_watch); // the port stays open: the dispatcher may be writing to it
+    // the port stays open: the dispatcher may be writing to it
+    session_unwatch(s, &s->trigger_watch);
     s->trigger_lost = true;
     mp_session_stop(s, MP_STOP_GONE);
     tell_gone(s, MP_PORT_TRIGGER, &err);
@@ -155,10 +155,19 @@ static void on_readable(struct mp_session *s, int status)
     }
 }
 
+// of an absence that is longer ago nobody is still judged
+static const int64_t absence_ns = MP_NS_PER_S;
+
+int64_t session_heard_ns(const struct mp_session *s)
+{
+    const int64_t now = mp_world_now(s->world);
+    return now - mp_world_missed(s->world, now - absence_ns);
+}
+
 void session_drain(struct mp_session *s)
 {
     struct pollfd input = {.events = POLLIN};
-    int64_t now = mp_world_now(s->world);
+    const int64_t heard_ns = session_heard_ns(s);
     if (s->port == NULL)
         return;
     input.fd = mp_port_fd(s->port);
@@ -166,7 +175,7 @@ void session_drain(struct mp_session *s)
         on_readable(s, 0);
     struct mp_dispatcher *d = session_dispatcher(s); // the owner may have stopped it meanwhile
     if (d != NULL)
-        mp_dispatcher_drained(d, now);
+        mp_dispatcher_drained(d, heard_ns);
 }
 
 enum mp_status mp_session_create(struct mp_session **out, struct mp_world *world,

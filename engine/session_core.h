@@ -60,7 +60,7 @@ enum mp_status session_watch(struct mp_session *s, struct session_watch **out,
                              struct mp_port *port, int events,
                              void (*heard)(struct mp_session *s, int status),
                              struct mp_error *err);
-void session_unwatch(struct session_watch **watch); // also NULL
+void session_unwatch(struct mp_session *s, struct session_watch **watch); // also NULL
 
 /* session_virtual.c: a dispatcher without a thread. */
 enum mp_status session_arm_virtual(struct mp_session *s, struct mp_dispatcher **out,
@@ -75,6 +75,8 @@ void session_kick(struct mp_session *s);
 void session_report(struct mp_session *s);
 /* The loop is alive: every 50 ms while it is armed. */
 void session_heartbeat(struct mp_alarm *alarm);
+/* Up to when the loop can say what had come, less what it missed of late: nobody's silence. */
+int64_t session_heard_ns(const struct mp_session *s);
 /* Read what has come: what was confirmed up to now is then counted. */
 void session_drain(struct mp_session *s);
 

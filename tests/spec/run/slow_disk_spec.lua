@@ -1,5 +1,5 @@
--- A slow disk is no reason to stop: while a device is armed Moonpulse only appends to files that are open. Here
--- everything else that a disk may take its time over takes longer than the loop may be silent.
+-- A slow disk is no reason to stop: while a device is armed Moonpulse only appends to open files. Here all
+-- else that a disk may take its time over takes longer than the loop may be silent.
 local fixture = require "job"
 local shell = require "shell"
 
