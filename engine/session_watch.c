@@ -89,14 +89,14 @@ enum mp_status session_watch(struct mp_session *s, struct session_watch **out,
     return mp_fail(err, MP_EIO, "cannot watch %s: %s", mp_port_path(port), uv_strerror(failed));
 }
 
-void session_unwatch(struct mp_session *s, struct session_watch **at)
+void session_unwatch(struct session_watch **at)
 {
     struct session_watch *watch = *at;
     *at = NULL;
     if (watch == NULL)
         return;
     if (watch->wire == NULL) {
-        mp_world_deaf(s->world, &watch->listener);
+        mp_world_deaf(watch->session->world, &watch->listener);
         uv_close((uv_handle_t *)&watch->poll, free_watch);
         return;
     }
