@@ -82,6 +82,7 @@
 ---@field train (fun(part: moonpulse.Part, identity: moonpulse.Identity?, held: table): moonpulse.Program?,
 ---   string?)? a program; or nil, why
 ---@field busy (fun(action: moonpulse.Action): number)?
+---@field reports (fun(action: moonpulse.Action): number)? seconds in which `safe` ends a pulse unreported
 ---@field over (fun(action: moonpulse.Action): number)?
 ---@field ask (fun(): string, number, string)? a question, seconds for its answer, what tells calls it
 

@@ -158,8 +158,8 @@ return {
           end
         end
         return "the record says " .. reason .. ", and there was none"
-      elseif #run.scenario.troubles == 0 and not run.stops[1] and reason ~= "finished" and reason ~= "error"
-        and not (run.scenario.script and run.scenario.script[2]) then -- parts may cut each other's pulses
+      elseif #run.scenario.troubles == 0 and not run.stops[1] and reason ~= "finished"
+        and reason ~= "error" then
         return ("nothing was wrong, and the record says %s (%s)"):format(reason, tostring(run.message))
       end
     end },
