@@ -111,7 +111,8 @@ int mp_far_begin(lua_State *L)
 /*
  * wire:passed(steady, ends) -> given, last_ns: so many pulses were given since it was asked
  * last, the last of them then (virtual time); the table of steady() says how the stimulator is.
- * ends: frames go the long way from here on, and the lines of all that were given are in the log
+ * ends: frames go the long way from here on, and the lines of all that were given are in the
+ * log
  */
 int mp_far_passed(lua_State *L)
 {

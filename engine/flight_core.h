@@ -29,13 +29,14 @@ struct flight_header {
 enum { FLIGHT_PLAY_SHIFT = 64 - MP_FLIGHT_PLAY_BITS };
 static const uint64_t flight_number_mask = (UINT64_C(1) << FLIGHT_PLAY_SHIFT) - 1;
 
-/* FNV-1a over 64-bit words. */
+/* FNV-1a over 64-bit words: one more word. */
 static inline uint64_t flight_hash_word(uint64_t hash, uint64_t word)
 {
     hash = (hash ^ word) * UINT64_C(0x100000001B3);
     return hash ^ hash >> 29; // a word's high bits reach the low ones
 }
 
+/* The same over count words, from a seed on. */
 static inline uint64_t flight_hash_words(const uint64_t *words, size_t count, uint64_t seed)
 {
     uint64_t hash = UINT64_C(0xCBF29CE484222325) ^ seed;
@@ -65,6 +66,7 @@ static inline uint32_t flight_checksum(const struct mp_flight_record *record, ui
     return folded == 0 ? 1 : folded;
 }
 
+/* What a header's check must be; never 0. */
 static inline uint64_t flight_header_check(const struct flight_header *header)
 {
     uint64_t words[offsetof(struct flight_header, start_ns) / 8];
@@ -72,6 +74,7 @@ static inline uint64_t flight_header_check(const struct flight_header *header)
     return flight_hash_words(words, sizeof words / sizeof words[0], 0) | 1;
 }
 
+/* What the check of a start must be; never 0. */
 static inline uint64_t flight_start_check(int64_t start_ns, int64_t wall_ns)
 {
     const uint64_t words[] = {(uint64_t)start_ns, (uint64_t)wall_ns};

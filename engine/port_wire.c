@@ -325,7 +325,7 @@ enum mp_status mp_wire_create(struct mp_wire **out, struct mp_world *world,
     wire->far_open = true;
     wire->arrives = (struct mp_alarm){.ring = on_arrival, .who = MP_WHO_OUTSIDE};
     wire->moved = (struct mp_alarm){.ring = on_move, .who = MP_WHO_OUTSIDE};
-    wire->readable.ring = on_readable;
+    wire->readable = (struct mp_alarm){.ring = on_readable, .hears = true};
     (void)snprintf(wire->path, sizeof wire->path, "%s%u", prefix, ++made);
     wire->next = all;
     all = wire;

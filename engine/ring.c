@@ -20,8 +20,11 @@ enum mp_status mp_ring_init(struct mp_ring *ring, size_t item_size, uint64_t cap
     unsigned char *items = calloc(capacity, item_size);
     if (items == NULL)
         return mp_fail(err, MP_ENOMEM, "out of memory for a ring");
-    for (size_t i = 0; i < item_size * capacity; i += SMALLEST_PAGE)
-        *(volatile unsigned char *)(items + i) = 0;
+    for (size_t end = item_size * capacity; end > 0;
+         end -= end < SMALLEST_PAGE ? end : SMALLEST_PAGE)
+        *(volatile unsigned char *)(items + end - 1) = 0;
+    if (item_size > 0)
+        *(volatile unsigned char *)items = 0;
     atomic_init(&ring->head, 0);
     atomic_init(&ring->tail, 0);
     ring->item_size = item_size;

@@ -118,8 +118,8 @@ static void on_trigger_lost(struct mp_session *s, int status)
     struct mp_error err = {0};
     (void)status;
     (void)mp_fail(&err, MP_EGONE, "\"%s\" is gone (unplugged?)", mp_port_path(s->trigger));
-    session_unwatch(
-        &s->trigger_watch); // the port stays open: the dispatcher may be writing to it
+    // the port stays open: the dispatcher may be writing to it
+    session_unwatch(&s->trigger_watch);
     s->trigger_lost = true;
     mp_session_stop(s, MP_STOP_GONE);
     tell_gone(s, MP_PORT_TRIGGER, &err);

@@ -2,6 +2,7 @@
 
 #include "engine/clock.h"
 
+#include <poll.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
 
@@ -9,6 +10,11 @@
 // it is time to is looked at every so many turns
 static const int64_t hear_ns = 10 * MP_NS_PER_MS;
 enum { LOOK_TURNS = 64 };
+// an alarm that rings so much later than it was due tells that the loop was away; less is in
+// every wake
+static const int64_t absent_ns = 10 * MP_NS_PER_MS;
+// what came in so short a time while alarms rang is heard before the next ones
+static const int64_t again_ns = MP_NS_PER_MS;
 
 /* ---- the alarms: a pairing heap (M. Fredman et al. 1986, doi:10.1007/BF01840439) ---- */
 
@@ -102,6 +108,8 @@ static void put_in(struct mp_world *w, struct mp_alarm *alarm, int64_t due_ns)
 {
     alarm->due_ns = w->is_virtual ? mp_world_rings_ns(w, alarm->who, due_ns) : due_ns;
     alarm->order = ++w->order;
+    if (alarm->hears && alarm->due_ns > due_ns) // behind a stall, as in a real world
+        alarm->order = 0;
     alarm->is_set = true;
     w->awake += alarm->idle ? 0 : 1;
     struct mp_alarm *other = alarm;
@@ -167,6 +175,29 @@ static void arm_soon(struct mp_world *w)
         arm(w);
 }
 
+/* From due_ns on it was the loop's turn, which came now. */
+static void note_absence(struct mp_world *w, int64_t due_ns, int64_t now)
+{
+    const int64_t from_ns = due_ns > w->looked_ns ? due_ns : w->looked_ns;
+    if (now - from_ns >= absent_ns)
+        w->absences[w->absence_count++ % MP_WORLD_ABSENCES] =
+            (struct mp_absence){.from_ns = from_ns, .until_ns = now};
+    w->looked_ns = now;
+}
+
+/* Hear all that has come. */
+static void look(struct mp_world *w, int64_t now)
+{
+    note_absence(w, w->first->due_ns, now);
+    for (struct mp_listener *each = w->listeners; each != NULL; each = w->listens_next) {
+        struct pollfd input = {.fd = each->fd, .events = POLLIN};
+        w->listens_next = each->next; // kept right by mp_world_deaf
+        if (poll(&input, 1, 0) > 0)
+            each->hear(each);
+    }
+    w->listens_next = NULL;
+}
+
 /* All that are due, but those that are set meanwhile: they have the next turn. */
 static void ring_due(struct mp_world *w)
 {
@@ -175,9 +206,17 @@ static void ring_due(struct mp_world *w)
     if (w->is_virtual) // the pace's: it has only waited
         return;
     w->ringing = true;
+    int64_t heard_ns = INT64_MIN;
     while (!w->is_virtual && earliest(w) != NULL && w->first->due_ns <= now &&
-           w->first->order <= last)
-        ring_first(w);
+           w->first->order <= last) {
+        int64_t then = mp_clock_ns();
+        if (heard_ns != INT64_MIN && then - heard_ns <= again_ns) {
+            ring_first(w);
+            continue;
+        }
+        look(w, then); // whose alarm this is may be woken by what has come
+        heard_ns = mp_clock_ns();
+    }
     w->ringing = false;
     arm_soon(w);
 }
@@ -316,6 +355,48 @@ void mp_world_cancel(struct mp_world *w, struct mp_alarm *alarm)
     (void)earliest(w);
     if (w->awake == 0)
         arm_soon(w); // else the timer is early at most
+}
+
+void mp_world_listen(struct mp_world *w, struct mp_listener *listener)
+{
+    listener->next = w->listeners;
+    listener->previous = &w->listeners;
+    if (listener->next != NULL)
+        listener->next->previous = &listener->next;
+    w->listeners = listener;
+}
+
+void mp_world_deaf(struct mp_world *w, struct mp_listener *listener)
+{
+    if (listener->previous == NULL)
+        return;
+    if (w->listens_next == listener)
+        w->listens_next = listener->next;
+    *listener->previous = listener->next;
+    if (listener->next != NULL)
+        listener->next->previous = listener->previous;
+    listener->next = NULL;
+    listener->previous = NULL;
+}
+
+static int64_t overlap_ns(int64_t from_ns, int64_t until_ns, int64_t since_ns, int64_t now)
+{
+    from_ns = from_ns > since_ns ? from_ns : since_ns;
+    until_ns = until_ns < now ? until_ns : now;
+    return until_ns > from_ns ? until_ns - from_ns : 0;
+}
+
+int64_t mp_world_missed(const struct mp_world *w, int64_t since_ns)
+{
+    const int64_t now = mp_world_now(w);
+    int64_t missed_ns = 0;
+    if (w->is_virtual)
+        return mp_world_stalled(w, since_ns, now);
+    const unsigned kept =
+        w->absence_count < MP_WORLD_ABSENCES ? w->absence_count : MP_WORLD_ABSENCES;
+    for (unsigned i = 0; i < kept; i++)
+        missed_ns += overlap_ns(w->absences[i].from_ns, w->absences[i].until_ns, since_ns, now);
+    return missed_ns;
 }
 
 bool mp_world_turn(struct mp_world *w)

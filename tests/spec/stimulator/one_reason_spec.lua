@@ -39,8 +39,8 @@ describe("a run whose write is held up", function()
             assert.are.equal(core.stops[reason].status, run.status, message)
             for name, other in pairs(core.stops) do
               assert.is_true(not other.remedy or other.remedy == core.stops[reason].remedy
-                or not message:find(other.remedy, 1, true), ("%s, and the advice of %s: %s"):format(reason, name,
-                message))
+                or not message:find(other.remedy, 1, true),
+                ("%s, and the advice of %s: %s"):format(reason, name, message))
             end
             assert.is_true(core.stops[reason].status == 4 or not message:find("silent", 1, true), message)
           end
