@@ -9,6 +9,7 @@ local experiments = require "moonpulse.experiment"
 local facts = require "moonpulse.explore.devices"
 local faults = require "moonpulse.simulation.faults"
 local insides = require "moonpulse.simulation.inside"
+local kills = require "moonpulse.explore.kill"
 local lfs = require "lfs"
 local live = require "moonpulse.run.live_line"
 local plans = require "moonpulse.explore.plan"
@@ -84,6 +85,9 @@ local function attend(run, inside, put)
     served.log = { write = function(_, text) table.insert(run.noted, text) end, close = nothing }
   end
   troubles.begin(run, put)
+  if run.scenario.killed_s then
+    core.spawn(kills.at, run)
+  end
   return setmetatable(inside, { __index = own.__index, __close = function(self)
     troubles.finish(run)
     run.ended_ns = core.clock_ns()
