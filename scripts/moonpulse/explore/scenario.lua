@@ -34,7 +34,7 @@ local stops = { "key", "signal", "line", "guard", "key", "signal" }
 --- What a device of this kind does wrong.
 local function device_fault(chance, facts)
   local kind = chance:pick(faults.kinds)
-  local unknown = kind.model and facts.by_hand -- a box has no coil
+  local unknown = kind.model and facts.by_hand or kind.name == "over-temperature" and facts.outputs -- no coil
     or kind.setting and facts.proof == "none" -- a setting that is damaged may be a pulse, and nothing tells
   kind = unknown and faults.kinds[1] or kind
   return { what = "device", kind = kind.name, at = chance:draw(kind.start and 0 or 1, 8) }

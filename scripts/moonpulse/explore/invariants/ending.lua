@@ -53,8 +53,7 @@ return {
         return nil
       elseif run.result.stop == "error" and run.status == 3 then
         return nil -- a plan of a script that was refused
-      elseif run.status == 4 and (troubles.has(run.scenario, "device")
-        or troubles.has(run.scenario, "clock", "stall")
+      elseif run.status == 4 and (troubles.broke(run) or troubles.has(run.scenario, "clock", "stall")
         or troubles.has(run.scenario, "port", "stalled")) then
         return nil -- found at fault while it was stopped for something else
       end
@@ -81,7 +80,7 @@ return {
   { name = "undisturbed-completes",
     says = "A protocol that nothing disturbs, and nobody stops, is completed.",
     when = function(run)
-      return run.scenario.plan and #run.scenario.troubles == 0 and run.status ~= 3
+      return run.scenario.plan and not troubles.happened(run) and run.status ~= 3
     end,
     check = function(run)
       return run.status ~= 0 and ("status %d: %s"):format(run.status, tostring(run.message)) or nil
