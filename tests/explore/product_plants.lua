@@ -106,26 +106,6 @@ local function sooner(ns)
   end
 end
 
---- What an operator's stop has stopped may go on half a second later.
-local function forgiving(put)
-  local made
-  instead(stimulators, "new", function(own)
-    return function(...)
-      made = own(...)
-      return made
-    end
-  end)(put)
-  instead(stops, "interrupt", function(own)
-    return function(job, ...)
-      own(job, ...)
-      core.spawn(function()
-        core.wait(0.5)
-        job.stop_reason, made.stopped = nil, "requested"
-      end)
-    end
-  end)(put)
-end
-
 --- A pulse is a question, and no pulse: nobody waits for it.
 local function harmless(put)
   put(magventure, "confirms", false)
@@ -251,7 +231,12 @@ return {
   { "ends-soon-after-stop", runs.key, waiting(30) },
   { "stop-is-named", runs.key, told_as "signal" },
   { "reason-happened", runs.key, told_as "guard" },
-  { "no-arm-after-operator", runs.key_in_script, forgiving },
+  { "no-arm-after-operator", runs.key_in_script, instead(stops, "interrupt", function(own)
+    return function(job) -- as if it were the script's own, which may arm again
+      own(job, "requested")
+      job.stop_reason = nil
+    end
+  end) },
   { "finished-is-whole", runs.clock, harmless },
   -- device
   { "disarmed-at-the-end", runs.quiet, unsafe },

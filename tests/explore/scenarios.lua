@@ -53,10 +53,7 @@ M.held = protocol { late = "skip", troubles = { { what = "clock", kind = "stall"
 M.fast_and_late = protocol { device = "pulsepal", tolerance_ms = 5, troubles = { { what = "clock", kind = "late", most_us = 3000 } },
   plan = { parts = { { kind = "train", pulses = 8, hz = { 5, 1 }, value = 40, ref = "MSO", burst = 3,
     burst_hz = { 100, 1 } } } } }
-M.steps = protocol { plan = { parts = {} } }
-for i = 1, 16 do -- too soon for the device to answer
-  M.steps.plan.parts[i] = train(1, 30 + i, { 20, 1 })
-end
+M.steps = protocol { plan = { parts = { train(1, 40, { 100, 1 }), train(1, 50, { 100, 1 }) } } }
 M.killed = protocol { killed_s = 3.7 }
 M.skips_and_killed = protocol { late = "skip", killed_s = 6, troubles = M.skips.troubles }
 

@@ -58,11 +58,14 @@ local nobody = assert(io.open("/dev/null", "w")) -- for notes that a terminal wo
 
 -- The simulator ---------------------------------------------------------------------------------------------
 
---- The simulator's end of the wire, overheard: what it says, when.
+--- The simulator's end of the wire, overheard: when it says something, beside that it gave a pulse.
 local function overheard(run, wire)
+  local of_pulse = run.facts.of_pulse
   return setmetatable({ write = function(_, bytes)
     local replies = run.replies
-    replies[#replies + 1] = core.clock_ns()
+    if not of_pulse or not bytes:find(of_pulse) then
+      replies[#replies + 1] = core.clock_ns()
+    end
     return run.lost_ns == nil and wire:write(bytes)
   end }, { __index = function(_, key)
     return function(_, ...) return wire[key](wire, ...) end

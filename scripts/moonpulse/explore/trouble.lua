@@ -9,9 +9,9 @@ local on_wire_ns = 25000000 -- the longest frame, on the slowest line
 local signals = "Ctrl-C (SIGINT)"
 local heard_ns = 3000000 -- the loop hears of a signal some time after its handler has run
 
---- The session that is open, if any.
+--- The stimulator's session, if there is one: an experiment listens to its triggers with another.
 local function session_of(run)
-  return run.sessions[#run.sessions]
+  return run.device and run.device.stimulator.link.session or run.sessions[1]
 end
 
 --- A stop, as each source makes it.
