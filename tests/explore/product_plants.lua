@@ -179,7 +179,8 @@ return {
   { "output-as-written", runs.outputs, encoding(pulsepal, function(made)
     local pulse = made.pulse
     made.pulse = function(action, ...)
-      return pulse(setmetatable({ channel = action.channel == "1" and "2" or "1" }, { __index = action }), ...)
+      local other = setmetatable({ channel = action.channel == "1" and "2" or "1" }, { __index = action })
+      return pulse(other, ...)
     end
   end) },
   { "recorded-once", runs.quiet, instead(outcomes, "enter", function(own)

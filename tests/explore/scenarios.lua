@@ -50,7 +50,8 @@ M.script = { seed = 7, kind = "experiment", device = "magventure", timing = "hos
 -- for faults of the product
 M.held = protocol { late = "skip", troubles = { { what = "clock", kind = "stall", who = "sender", at_s = 0.9,
   for_ms = 700 } } }
-M.fast_and_late = protocol { device = "pulsepal", tolerance_ms = 5, troubles = { { what = "clock", kind = "late", most_us = 3000 } },
+M.fast_and_late = protocol { device = "pulsepal", tolerance_ms = 5,
+  troubles = { { what = "clock", kind = "late", most_us = 3000 } },
   plan = { parts = { { kind = "train", pulses = 8, hz = { 5, 1 }, value = 40, ref = "MSO", burst = 3,
     burst_hz = { 100, 1 } } } } }
 M.steps = protocol { plan = { parts = { train(1, 40, { 100, 1 }), train(1, 50, { 100, 1 }) } } }
@@ -65,7 +66,7 @@ end
 
 local key_amid = { what = "stop", source = "key", at_s = 1.5 }
 M.key_in_script = experiment { catches = true, troubles = { key_amid }, script = { { { what = "arm" },
-  { what = "play", plan = { parts = { train(9, 40) } } }, { what = "arm" },
+  { what = "play", plan = { parts = { train(9, 40) } } }, { what = "disarm" }, { what = "arm" },
   { what = "play", plan = { parts = { train(3, 40) } } } } } }
 M.cut = experiment { device = "stimjim", timing = "device", tolerance_ms = 5, script = { {
   { what = "arm", plan = { parts = { train(20, 40, { 10, 1 }) } } },

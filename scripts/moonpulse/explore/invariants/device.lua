@@ -26,7 +26,7 @@ return {
   { name = "disarmed-is-true", says = "Where the record says disarmed, the simulator is.",
     when = function(run) return run.final and run.result.disarmed and not run.facts.by_hand end,
     check = function(run)
-      local stuck = run.facts.outputs and troubles.broke(run, heedless) -- docs/stopping.md: look at the lights
+      local stuck = run.facts.outputs and troubles.broke(run, heedless) -- docs/stopping.md: see its lights
       return is_armed(run) and not stuck and "the record says disarmed, the simulator can still fire" or nil
     end },
   { name = "unsafe-is-said", says = "A device that is left armed is said to be NOT CONFIRMED SAFE.",

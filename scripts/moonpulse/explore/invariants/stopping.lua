@@ -3,6 +3,7 @@ local troubles = require "moonpulse.explore.trouble"
 
 -- a frame that is on the wire goes out: the longest, on the slowest line, with the second part of a trigger
 local in_flight_ns = 25000000
+local disarms_ns = 1000000000 -- a stop meets a run that is disarming anyway: so long, at most
 local most_end_ns = 20000000000 -- three questions to a device that does not answer, and what it recharges
 
 local function seconds(ns)
@@ -37,10 +38,10 @@ local function stops_of(run)
   return list
 end
 
---- When the script armed anew after at_ns.
-local function next_arm(run, at_ns)
-  for _, ns in ipairs(run.arms) do
-    if ns >= at_ns then
+--- When the script armed anew after its own stop: after another's it may not.
+local function next_arm(run, stop)
+  for _, ns in ipairs(stop.source == "requested" and run.arms or {}) do
+    if ns >= stop.at_ns then
       return ns
     end
   end
@@ -119,7 +120,7 @@ return {
     check = function(run)
       for _, stop in ipairs(stops_of(run)) do
         local from = stop.at_ns + in_flight_ns + held_ns(run, stop.at_ns)
-        local to = next_arm(run, stop.at_ns)
+        local to = next_arm(run, stop)
         for _, pulse in ipairs(run.given) do
           if pulse.ns > from and pulse.ns < to and not may_go_on(run, pulse) then
             return ("%s at %s, and a pulse %s after it"):format(stop.source, seconds(stop.at_ns),
@@ -133,7 +134,7 @@ return {
     check = function(run)
       for _, stop in ipairs(stops_of(run)) do
         local from = stop.at_ns - run.start_ns + in_flight_ns + held_ns(run, stop.at_ns)
-        local to = next_arm(run, stop.at_ns) - run.start_ns
+        local to = next_arm(run, stop) - run.start_ns
         for _, row in ipairs(run.sent) do
           if row.timed_by == "host" and row.sent and row.sent > from and row.sent < to then
             return ("%s at %s, and pulse %s is recorded as sent %s after it"):format(stop.source,
@@ -179,7 +180,7 @@ return {
     check = function(run)
       local stop = run.stops[1]
       return run.result.stop ~= first_of[stop.source] and not (run.result.stop == "finished"
-        and run.ended_ns - stop.at_ns < most_end_ns)
+        and run.ended_ns - stop.at_ns < disarms_ns)
           and ("stopped by %s, the record says %s"):format(stop.source,
         tostring(run.result.stop)) or nil
     end },
@@ -204,7 +205,7 @@ return {
     check = function(run)
       local stop = operators_stop(run)
       for _, entry in ipairs(run.log) do
-        if entry.event == "arm" and entry.ns > stop.at_ns + 4 * in_flight_ns + held_ns(run, stop.at_ns) then
+        if entry.event == "arm" and entry.ns > stop.at_ns + in_flight_ns + held_ns(run, stop.at_ns) then
           return ("%s at %s, and the simulator was armed %s after it"):format(stop.source,
             seconds(stop.at_ns),
             seconds(entry.ns - stop.at_ns))
