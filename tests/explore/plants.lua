@@ -216,6 +216,18 @@ return {
     run.status = 0
   end },
   { "ends-in-time", runs.quiet, function(run) run.ended_ns = run.ended_ns + 1000 * s end },
+  -- history
+  { "history-adds-up", runs.earlier, function(run)
+    run.policy.history.week = run.policy.history.week + 100
+  end },
+  { "history-has-sessions", runs.earlier, function(run) run.policy.history.unreadable = {} end },
+  { "history-reaches-gate", runs.earlier, function(run)
+    for _, finding in ipairs(run.job.safety.findings) do
+      finding.value = finding.rule == "pulses a day" and 8 or finding.value
+    end
+  end },
+  { "history-is-kept", runs.earlier, function(run) run.manifest.safety.history.day = 0 end },
+  { "history-is-untouched", runs.earlier, function(run) run.earlier.touched = "events.tsv" end },
   -- process
   { "same-seed-same-bytes", runs.quiet, function(run) run.again.twin_text = run.again.twin_text .. "x" end,
     again = true },

@@ -3,9 +3,12 @@
 --- fail with it. { invariant, scenario, plant(put), again =, recover = }; put(owner, key, value) as long as
 --- the run lasts.
 local begin = require "moonpulse.run.begin"
+local clock = require "moonpulse.safety.clock"
 local compose = require "moonpulse.compose"
 local core = require "moonpulse.core"
 local files = require "moonpulse.record.recover_flight"
+local given_record = require "moonpulse.safety.given_record"
+local histories = require "moonpulse.safety.history"
 local judge = require "moonpulse.safety.judge"
 local magventure = require "moonpulse.devices.magventure"
 local outcomes = require "moonpulse.record.outcome"
@@ -14,6 +17,7 @@ local records = require "moonpulse.record"
 local recover = require "moonpulse.record.recover"
 local refusals = require "moonpulse.text.refusal"
 local replays = require "moonpulse.record.replay"
+local rules = require "moonpulse.safety.rules"
 local runs = require "explore.scenarios"
 local stimulators = require "moonpulse.stimulator"
 local stop_words = require "moonpulse.text.stop_words"
@@ -327,6 +331,28 @@ return {
   end) },
   { "undisturbed-completes", runs.quiet, function(put) put(magventure, "reply_timeout", 0.001) end },
   { "ends-in-time", runs.quiet, waiting(1000) },
+  -- history
+  { "history-adds-up", runs.earlier, instead(given_record, "of", function(own)
+    return function(path, manifest, ...) -- the result alone, whatever rows say
+      local sum = own(path, manifest, ...)
+      sum.pulses = manifest.result and manifest.result.pulses_sent or sum.pulses
+      return sum
+    end
+  end) },
+  { "history-has-sessions", runs.earlier, function(put)
+    put(clock, "trim", function(text) return text end)
+  end },
+  { "history-reaches-gate", runs.earlier, instead(rules, "totals", function(own)
+    return function(counts, _, ...) return own(counts, nil, ...) end
+  end) },
+  { "history-is-kept", runs.earlier, function(put) put(histories, "facts", function() end) end },
+  { "history-is-untouched", runs.earlier, instead(given_record, "of", function(own)
+    return function(path, ...)
+      local file <close> = io.open(path .. "/events.tsv", "a")
+      file:write "\n"
+      return own(path, ...)
+    end
+  end) },
   -- process
   { "same-seed-same-bytes", runs.quiet, rows(function(row)
     row.reply = row.event == "mark" and tostring(core.real_ns()) or row.reply

@@ -47,6 +47,13 @@ M.script = { seed = 7, kind = "experiment", device = "magventure", timing = "hos
     text = "step" },
     { what = "play", plan = { parts = { train(3, 40) } } }, { what = "disarm" } } } }
 
+M.earlier = protocol { participant = "P1", history = {
+  { kind = "ended", age_h = 3, zone = 1, code = 3, rows = { delivered = 4, perhaps_sent = 2, late = 1 },
+    more = 0 },
+  { kind = "killed", age_h = 20, zone = 4, code = 2, rows = {}, more = 0, template = 3 },
+  { kind = "recovered", age_h = -50, zone = 3, code = 1, rows = { sent = 3 }, more = 5 },
+  { kind = "orphan", age_h = 1, zone = 1, code = 1, rows = {}, more = 0 } } }
+
 -- for faults of the product
 M.held = protocol { late = "skip", troubles = { { what = "clock", kind = "stall", who = "sender", at_s = 0.9,
   for_ms = 700 } } }

@@ -2,6 +2,7 @@
 local core = require "moonpulse.core"
 local evidence = require "moonpulse.explore.evidence"
 local folders = require "moonpulse.record.folder"
+local histories = require "moonpulse.explore.history"
 local invariants = require "moonpulse.explore.invariants"
 local kills = require "moonpulse.explore.kill"
 local lfs = require "lfs"
@@ -62,6 +63,10 @@ end
 function M.judge(self, scenario, how)
   how = how or {}
   look_at_memory(self)
+  histories.prepare(scenario, function(each)
+    folders.empty(self.folder)
+    return evidence.read(play.run(each, self.folder))
+  end)
   folders.empty(self.folder)
   local run = evidence.read(play.run(scenario, self.folder, how.plant))
   if how.recover and run.files and run.files["flight.bin"] and run.manifest and run.start_ns then

@@ -8,6 +8,8 @@ local experiment_runs = require "moonpulse.run.experiment"
 local experiments = require "moonpulse.experiment"
 local facts = require "moonpulse.explore.devices"
 local faults = require "moonpulse.simulation.faults"
+local history_of = require "moonpulse.explore.history"
+local histories = require "moonpulse.safety.history"
 local insides = require "moonpulse.simulation.inside"
 local kills = require "moonpulse.explore.kill"
 local lfs = require "lfs"
@@ -243,14 +245,26 @@ function M.run(scenario, folder, plant, without_cuts)
   do
     local swaps <close> = setmetatable({}, Swaps)
     put_swaps(run, swaps)
+    local earlier = scenario.history and scenario.participant and history_of.write(scenario, folder)
+    if earlier then
+      local of = histories.of
+      swaps:put(histories, "of", function(out, participant, _, real_pty)
+        return of(out, participant, history_of.now(), real_pty)
+      end)
+    end
     if plant then
       plant(function(...) swaps:put(...) end, run)
     end
     run.ok, run.problem = pcall(function()
       local options = options_of(scenario, folder)
+      run.policy = safety_options.policy(options, scenario.strict == true)
       kinds[scenario.kind](run, options, { driver = driver_of(scenario), simulated = true, values = {},
-        policy = safety_options.policy(options, scenario.strict == true) })
+        policy = run.policy })
     end)
+    run.earlier = earlier
+    if earlier then
+      earlier.touched = history_of.touched(earlier)
+    end
     core.most_file()
     core.phase "none"
   end

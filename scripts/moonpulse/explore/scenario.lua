@@ -4,6 +4,7 @@ local cjson = require "cjson.safe"
 local chances = require "moonpulse.explore.chance"
 local devices = require "moonpulse.explore.devices"
 local faults = require "moonpulse.simulation.faults"
+local histories = require "moonpulse.explore.history"
 local plans = require "moonpulse.explore.plan"
 
 local M = {}
@@ -18,6 +19,7 @@ local M = {}
 ---@field late "abort"|"skip"
 ---@field tolerance_ms number
 ---@field participant string?
+---@field history table[]? earlier runs of the participant: moonpulse.explore.history
 ---@field strict boolean? the gate refuses what is OVER, as on a real device
 ---@field plan table? of a protocol
 ---@field script table? of an experiment: parts, each a list of steps
@@ -261,6 +263,8 @@ function M.draw(seed)
   scenario.late = chance:once_in(3) and "skip" or "abort"
   scenario.tolerance_ms = chance:pick { 1, 1, 1, 0.2, 5 }
   scenario.participant = chance:once_in(6) and "P" .. chance:draw(1, 9) or nil
+  local before = chances.new(seed, "history")
+  scenario.history = scenario.participant and not before:once_in(3) and histories.draw(before) or nil
   scenario.report = chance:once_in(16) or nil
   scenario.flight = chance:once_in(long and 32 or 4) or nil
   if scenario.kind == "protocol" then
@@ -275,6 +279,10 @@ function M.draw(seed)
   end
   self.lasts = lasts_of(scenario)
   scenario.troubles = troubles_of(chances.new(seed, "troubles"), self)
+  local stop = chances.new(seed, "stop")
+  if scenario.script and #scenario.troubles < 4 and stop:once_in(3) then
+    table.insert(scenario.troubles, drawers.stop(stop, self))
+  end
   local kill = chances.new(seed, "kill")
   if (scenario.script or scenario.flight) and kill:once_in(3) then
     scenario.killed_s = kill:instant(self.lasts)
