@@ -40,7 +40,7 @@ function M.is_open(self)
     self.asked_ns = nil
     self.over_ns = math.max(self.over_ns, now_ns + math.ceil(longest(self) * 1e9))
   elseif now_ns - self.asked_ns > self.driver.reply_timeout * 1e9 then
-    self:device_fault(self.listening:unsettled())
+    self:missing(self.listening:unsettled())
   end
   return self.asked_ns ~= nil
 end
