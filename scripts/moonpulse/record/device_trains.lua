@@ -176,8 +176,8 @@ function M.is_unproven(record)
   return row ~= nil and row.ahead == true and row.promised == true
 end
 
---- Pulses of trains that are confirmed at their start, due by now_ns and not proven by then: perhaps they were
---- given.
+--- Pulses of trains that are confirmed at their start, due by now_ns and not proven by then: perhaps they
+--- were given.
 ---@param record moonpulse.Record
 ---@param now_ns integer monotonic
 function M.leave_unproven(record, now_ns)
