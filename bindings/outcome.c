@@ -31,6 +31,8 @@ static void set_send(lua_State *L, const struct mp_outcome *out,
     if (out->kind != MP_OUT_MARK) {
         set_integer(L, "action", (lua_Integer)send->action + 1);
         set_integer(L, "frame", (lua_Integer)send->frame + 1);
+        lua_pushboolean(L, out->in_part);
+        lua_setfield(L, -2, "in_part");
     } else if (schedule != NULL) {
         lua_pushstring(L, mp_schedule_mark(schedule, send->source));
         lua_setfield(L, -2, "text");

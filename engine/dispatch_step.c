@@ -40,9 +40,13 @@ static bool write_part(struct mp_dispatcher *d, const struct dispatch_part *part
     if (stopped(d)) // looked at after the time stamp: nothing stamped after a stop is ever sent
         return false;
     dispatch_record_begin(d, out);
+    const uint64_t written = d->handed.written[part->port];
     bool whole = dispatch_part(d, part);
     out->returned_ns = dispatch_now(d);
-    dispatch_record_end(d, whole ? out->returned_ns : -1);
+    out->in_part = !whole && d->handed.written[part->port] > written;
+    dispatch_record_end(d, whole          ? out->returned_ns
+                           : out->in_part ? MP_FLIGHT_IN_PART
+                                          : MP_FLIGHT_UNTAKEN);
     if (!whole)
         out->kind = MP_OUT_UNTAKEN;
     return whole;

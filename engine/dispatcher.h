@@ -71,6 +71,7 @@ struct mp_outcome {
     enum mp_outcome_kind kind;
     enum mp_stop stop; // stopped: why; skipped, sent: late, close or setting
     bool safe_sent;    // stopped: the whole safe frame was taken by the port
+    bool in_part;      // untaken: a part of it was, and what came next may have completed it
     uint8_t safes;     // stopped: so many of them, each with an answer if the device gives one
     int64_t cut_ns;    // stopped: of what the device should have had from then on (monotonic,
                        // without its latency) nobody knows whether it has it; 0: of nothing

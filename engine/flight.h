@@ -81,8 +81,10 @@ struct mp_flight_record {
     int64_t due_ns;      // when the frame was due, monotonic
     int64_t woken_ns;    // when the wait ended; confirm: when the reply arrived
     int64_t sent_ns;     // stamp before the write
-    int64_t returned_ns; // stamp after it; 0: not known, -1: the port did not take it
+    int64_t returned_ns; // stamp after it; 0: not known, or enum mp_flight_untaken
 };
+/* The port did not take the frame, or only a part. */
+enum mp_flight_untaken { MP_FLIGHT_UNTAKEN = -1, MP_FLIGHT_IN_PART = -2 };
 _Static_assert(sizeof(struct mp_flight_record) == 64, "the file format has 64-byte records");
 
 struct mp_flight;
@@ -119,7 +121,7 @@ bool mp_flight_push(struct mp_flight *flight, const struct mp_flight_record *rec
 /* The same, for a frame that is about to be written; *slot is for mp_flight_finish. */
 bool mp_flight_begin(struct mp_flight *flight, const struct mp_flight_record *record,
                      uint64_t *slot);
-/* The write has ended at returned_ns, or failed (-1). */
+/* The write has ended at returned_ns, or failed (enum mp_flight_untaken). */
 void mp_flight_finish(struct mp_flight *flight, uint64_t slot, int64_t returned_ns);
 /* Bring the next slot into the cache and its page into reach. Any thread. */
 void mp_flight_warm(struct mp_flight *flight);

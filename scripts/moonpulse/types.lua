@@ -388,6 +388,7 @@
 ---@field stop string why it was left out, or left late; "none"
 ---@field text string? of a mark
 ---@field status string? of a pulse whose write nobody saw end
+---@field in_part boolean? not taken as a whole: what came next may have completed it
 
 ---@class moonpulse.OutcomeFacts what record/outcome.lua must know of a plan
 ---@field offset_ns integer from the run's start to the plan's

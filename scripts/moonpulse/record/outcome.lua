@@ -15,23 +15,26 @@ function M.left_ns(out, facts)
   return out.entered_ns
 end
 
+--- A frame of which the port took a part (in_part) may have been completed by what came next, the safe frame:
+--- nobody knows what the device made of it.
 local function enter_pulse(record, out, facts, now_ns)
   local planned_ns = facts.offset_ns + out.planned_ns
-  if out.what ~= "sent" then
+  if out.what ~= "sent" and not out.in_part then
     return record:skipped(out.number, planned_ns, out.entered_ns - out.due_ns, out.action,
       out.what == "skipped" and out.stop or out.what)
   end
-  local left_ns = M.left_ns(out, facts)
+  local left_ns = out.in_part and out.entered_ns or M.left_ns(out, facts)
   record:pulse(out.number, planned_ns,
     facts.offset_ns + left_ns + facts.wire_ns[out.frame] + facts.latency_ns, left_ns - out.due_ns,
-    out.action, now_ns, out.status, left_ns - out.entered_ns)
+    out.action, now_ns, out.in_part and "perhaps_sent" or out.status, left_ns - out.entered_ns)
 end
 
 local function enter_set(record, out, facts)
   local wire_ns = facts.wire_ns[out.frame] + facts.offset_ns
-  local sent_ns = out.what == "sent" and wire_ns + M.left_ns(out, facts) or nil
+  local sent_ns = out.what == "sent" and wire_ns + M.left_ns(out, facts)
+    or out.in_part and wire_ns + out.entered_ns or nil
   record:event("set_intensity", wire_ns + out.due_ns, sent_ns,
-    out.what == "skipped" and out.stop or out.what, nil, out.action)
+    out.what == "skipped" and out.stop or out.in_part and "perhaps_sent" or out.what, nil, out.action)
 end
 
 --- A setting, or the question before one, was left out: so is the pulse that it was for, which stands at the

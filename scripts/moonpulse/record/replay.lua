@@ -39,7 +39,8 @@ end
 --- A record of the dispatcher as it told it when it was live.
 local function outcome_of(entry, begin_ns, facts)
   local returned_ns = entry.returned_ns
-  return { what = entry.kind == "sent" and returned_ns == -1 and "not_taken" or entry.kind,
+  return { what = entry.kind == "sent" and returned_ns < 0 and "not_taken" or entry.kind,
+    in_part = returned_ns == -2,
     send = entry.send, number = entry.number, planned_ns = entry.planned_ns,
     due_ns = entry.due_ns - begin_ns, entered_ns = entry.sent_ns - begin_ns,
     returned_ns = returned_ns > 0 and returned_ns - begin_ns or nil, action = entry.action,

@@ -71,7 +71,7 @@ function FlightReader:close() end
 ---@field due_ns integer when the frame was due
 ---@field woken_ns integer when the wait ended; of a confirmation when the reply came
 ---@field sent_ns integer before the write
----@field returned_ns integer after it; 0: not known, -1: the port did not take it
+---@field returned_ns integer after it; 0: not known, -1: the port did not take it, -2: it took a part
 
 ---@class moonpulse.core.FlightLosses
 ---@field version integer of the format
