@@ -29,11 +29,11 @@ describe("the patience with a run's own simulator", function()
     end
   end
 
-  it("lets a run go on whose simulator got no processor for 1.5 s, at a pulse", function()
+  it("lets a run go on whose simulator got no processor for 2.5 s, at a pulse", function()
     local job, simulator = start()
     core.wait(2)
     os.execute("kill -STOP " .. simulator)
-    core.wait(1.5) -- the second pulse was sent a second in; 0.6 s are what a device gets
+    core.wait(2.5) -- the second pulse was sent a second in; 0.6 s are what a device gets
     local unconfirmed = shell.read(fixture.run_in(folder .. "/runs") .. "/twin.tsv")
     os.execute("kill -CONT " .. simulator)
     assert.are.equal(1, select(2, unconfirmed:gsub("\tpulse\t", "")))
