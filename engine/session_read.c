@@ -69,7 +69,8 @@ void session_read(struct mp_session *s, int status)
     if (!tell_waiting(s))
         return;
     while (got == sizeof buffer) {
-        struct mp_error err = {0};
+        struct mp_error err;
+        mp_error_clear(&err); // not all of it each time
         enum mp_status read = mp_port_read(s->port, buffer, sizeof buffer, &got, &err);
         int64_t arrival_ns = mp_world_now(s->world);
         if (read == MP_OK && got == 0 && status < 0)

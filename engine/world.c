@@ -65,11 +65,11 @@ static struct mp_alarm *meld_list(struct mp_alarm *list)
     return heap;
 }
 
-static void take_out(struct mp_world *w, struct mp_alarm *alarm)
+static void leave_heap(struct mp_world *w, struct mp_alarm *alarm)
 {
     struct mp_alarm *children = meld_list(alarm->child);
-    if (alarm == w->first) {
-        w->first = children;
+    if (alarm == w->others) {
+        w->others = children;
     } else {
         if (alarm->previous->child == alarm)
             alarm->previous->child = alarm->next;
@@ -77,11 +77,31 @@ static void take_out(struct mp_world *w, struct mp_alarm *alarm)
             alarm->previous->next = alarm->next;
         if (alarm->next != NULL)
             alarm->next->previous = alarm->previous;
-        w->first = meld(w->first, children);
+        w->others = meld(w->others, children);
     }
     alarm->child = alarm->next = alarm->previous = NULL;
+}
+
+/* The place of the first stays empty until earliest() or put_in(): mostly what rings sets the
+ * next one. */
+static void take_out(struct mp_world *w, struct mp_alarm *alarm)
+{
+    if (alarm == w->first)
+        w->first = NULL;
+    else
+        leave_heap(w, alarm);
     alarm->is_set = false;
     w->awake -= alarm->idle ? 0 : 1;
+}
+
+/* NULL: none is set. */
+static struct mp_alarm *earliest(struct mp_world *w)
+{
+    if (w->first == NULL && w->others != NULL) {
+        w->first = w->others;
+        leave_heap(w, w->first);
+    }
+    return w->first;
 }
 
 static void put_in(struct mp_world *w, struct mp_alarm *alarm, int64_t due_ns)
@@ -92,14 +112,23 @@ static void put_in(struct mp_world *w, struct mp_alarm *alarm, int64_t due_ns)
         alarm->order = 0;
     alarm->is_set = true;
     w->awake += alarm->idle ? 0 : 1;
-    w->first = meld(w->first, alarm);
+    struct mp_alarm *other = alarm;
+    if (w->first == NULL ? w->others == NULL || before(alarm, w->others)
+                         : before(alarm, w->first)) {
+        other = w->first;
+        w->first = alarm;
+    } else {
+        (void)earliest(w);
+    }
+    w->others = meld(w->others, other);
 }
 
 static void ring_first(struct mp_world *w)
 {
-    struct mp_alarm *alarm = w->first;
+    struct mp_alarm *alarm = earliest(w);
     take_out(w, alarm);
     alarm->ring(alarm);
+    (void)earliest(w);
 }
 
 /* ---- a real world ---- */
@@ -125,7 +154,7 @@ static bool set_exact(struct mp_world *w, int64_t due_ns)
 /* Have the loop call for the first alarm, never before it is due. */
 static void arm(struct mp_world *w)
 {
-    const int64_t due_ns = w->first == NULL ? 0 : w->first->due_ns;
+    const int64_t due_ns = earliest(w) == NULL ? 0 : w->first->due_ns;
     hold_loop(w, w->awake > 0);
     (void)uv_timer_stop(&w->timer);
     if (w->first == NULL)
@@ -182,7 +211,7 @@ static void ring_due(struct mp_world *w)
         return;
     w->ringing = true;
     int64_t heard_ns = INT64_MIN;
-    while (!w->is_virtual && w->first != NULL && w->first->due_ns <= now &&
+    while (!w->is_virtual && earliest(w) != NULL && w->first->due_ns <= now &&
            w->first->order <= last) {
         int64_t then = mp_clock_ns();
         if (heard_ns != INT64_MIN && then - heard_ns <= again_ns) {
@@ -246,7 +275,7 @@ static bool waited(struct mp_world *w)
 
 static bool turn_virtual(struct mp_world *w)
 {
-    bool due = w->first != NULL && w->first->due_ns <= w->now_ns;
+    bool due = earliest(w) != NULL && w->first->due_ns <= w->now_ns;
     if (w->held > 0 && !due) {
         w->heard_ns = mp_clock_ns();
         (void)uv_run(w->loop, UV_RUN_ONCE);
@@ -292,7 +321,7 @@ void mp_world_open(struct mp_world *w, uv_loop_t *loop)
 
 void mp_world_close(struct mp_world *w)
 {
-    while (w->first != NULL)
+    while (earliest(w) != NULL)
         take_out(w, w->first);
     uv_close((uv_handle_t *)&w->timer, NULL);
     if (w->exact < 0)
@@ -327,6 +356,7 @@ void mp_world_cancel(struct mp_world *w, struct mp_alarm *alarm)
     if (!alarm->is_set)
         return;
     take_out(w, alarm);
+    (void)earliest(w);
     if (w->awake == 0)
         arm_soon(w); // else the timer is early at most
 }
@@ -427,7 +457,9 @@ static void shift(struct mp_alarm *alarm, int64_t by_ns)
 void mp_world_go_virtual(struct mp_world *w, int64_t now_ns, double pace)
 {
     int64_t real_ns = mp_clock_ns();
-    shift(w->first, now_ns - mp_world_now(w));
+    const int64_t by_ns = now_ns - mp_world_now(w);
+    shift(w->first, by_ns);
+    shift(w->others, by_ns);
     w->is_virtual = true;
     w->pace = pace;
     w->now_ns = w->begun_ns = now_ns;
@@ -445,7 +477,9 @@ void mp_world_go_real(struct mp_world *w)
 {
     if (!w->is_virtual)
         return;
-    shift(w->first, mp_clock_ns() - w->now_ns);
+    const int64_t by_ns = mp_clock_ns() - w->now_ns;
+    shift(w->first, by_ns);
+    shift(w->others, by_ns);
     w->is_virtual = false;
     w->held = 0;
     arm_soon(w);

@@ -85,11 +85,12 @@ struct mp_world {
     uv_loop_t *loop;
     uv_timer_t
         timer; // for what is due already, and in whole milliseconds where there is no exact
-    uv_poll_t poll; // of exact
-    int exact;      // a timerfd; -1: the system gave none
-    struct mp_alarm *first;
-    uint64_t order; // of the alarm that was set last
-    size_t awake;   // alarms that are set and not idle
+    uv_poll_t poll;          // of exact
+    int exact;               // a timerfd; -1: the system gave none
+    struct mp_alarm *first;  // apart from the heap: mostly the one that was set last
+    struct mp_alarm *others; // a heap; none of them is before first
+    uint64_t order;          // of the alarm that was set last
+    size_t awake;            // alarms that are set and not idle
     bool is_virtual;
     bool turning, ringing; // of a real one
     struct mp_listener *listeners, *listens_next;

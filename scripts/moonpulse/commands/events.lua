@@ -5,6 +5,7 @@ local courses = require "moonpulse.run.course"
 local experiments = require "moonpulse.experiment"
 local core = require "moonpulse.core"
 local intensities = require "moonpulse.compose.intensity"
+local origins = require "moonpulse.compose.origins"
 
 local M = {}
 
@@ -65,7 +66,8 @@ function M.run(options)
     local mso, message, code = intensities.resolve(
       { value = action.intensity, reference = action.reference }, options)
     if code == "limit" then
-      cli.fail("limit", "%s", message)
+      local origin = origins.of(plan)(action)
+      cli.fail("limit", "%s%s", message, origin ~= "" and " (" .. origin .. ")" or "")
     end
     tails[i] = ("%s\t%.9g\t%s\t%s"):format(action.channel, action.intensity, action.reference,
       mso and ("%.9g"):format(mso) or "n/a")

@@ -160,7 +160,8 @@ function Show:next_play(k, admitted)
   self:say(("%s: %s"):format(facts.pulses == 1 and "1 pulse" or numbers.count(facts.pulses) .. " pulses",
     table.concat(doses, ", ")))
   self:concerns(admitted.report)
-  self.screen = facts.first_to_last_s > long_s and live.new(facts.pulses, facts.first_to_last_s) or nil
+  self.screen = facts.first_to_last_s > long_s
+    and live.new(facts.pulses, facts.first_to_last_s, context.speed) or nil
 end
 
 --- It will start at start_ns (monotonic): on disk before anything can leave.

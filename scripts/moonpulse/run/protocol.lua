@@ -119,7 +119,7 @@ function M.run(options, given)
   core.phase("run", record.folder)
   local context = {
     job = job, facts = facts, record = record, parameters = manifests.text_values(given.values),
-    speed = options.speed, screen = live.new(facts.pulses, facts.first_to_last_s),
+    speed = options.speed, screen = live.new(facts.pulses, facts.first_to_last_s, options.speed),
     device = start.device(options, given),
   }
   announce(job, facts, admitted, given.drawn)

@@ -33,6 +33,7 @@ Stimulator.watch = replies.watch
 Stimulator.tell_confirmed = replies.tell_confirmed
 Stimulator.tell_believed = replies.tell_believed
 Stimulator.device_fault = replies.device_fault
+Stimulator.missing = replies.missing
 
 local lead_in_ns = 200000000 -- from "go" to the plan's start
 

@@ -30,6 +30,18 @@ function M.device_fault(self, text)
   self.link.session:stop("device")
 end
 
+--- Something that the device should have said by now is missing: stop. If something else has stopped the run
+--- before this was seen (a write that was held up, an operator), then that is why it ended, and what the
+--- device did not say meanwhile is no fault of its own.
+---@param self moonpulse.Stimulator
+---@param text string
+function M.missing(self, text)
+  self.link.session:stop("device") -- tells at once what stopped it
+  if (self.stopped or "device") == "device" then
+    self.fault = self.fault or text
+  end
+end
+
 --- Everything the device says. Before it is armed for good and after a stop only pulses count: the last ones
 --- are confirmed while the stop is on its way, and of others nobody knew.
 ---@param self moonpulse.Stimulator
@@ -69,7 +81,7 @@ local function listen(self)
   local alive = self.driver.keepalive
   if alive and alive.answered
     and patiences.waited_ns(self.contact_ns) > alive.period * 1e9 + 2 * self.slow_ns then
-    self:device_fault(("the stimulator has been silent for %.1f s, though it was asked: %s"):format(
+    self:missing(("the stimulator has been silent for %.1f s, though it was asked: %s"):format(
       (core.clock_ns() - self.contact_ns) / 1e9, unanswered.cause(self.driver,
         "is it switched on, is its cable plugged in?")))
   end
@@ -85,12 +97,12 @@ function M.watch(self)
     patience = math.min(patience, 2 * self.slow_ns)
   end
   if pulse and patiences.waited_ns(at_ns) > patience then
-    self:device_fault(unanswered.unconfirmed(self, patience, pulse, at_ns, by_device, action))
+    self:missing(unanswered.unconfirmed(self, patience, pulse, at_ns, by_device, action))
   end
   local contradicted = self.listening:contradicted(patiences.waited_ns,
     patiences.ns(self.driver, self.driver.reply_timeout))
   if contradicted then
-    self:device_fault(contradicted)
+    self:missing(contradicted)
   end
   listen(self)
 end

@@ -23,7 +23,7 @@ local function await_settings(self)
   end
   self.setting = nil
   if not listening:settled() and not self.stopped then
-    self:device_fault(listening:unsettled())
+    self:missing(listening:unsettled())
   end
   self:check_stop()
 end

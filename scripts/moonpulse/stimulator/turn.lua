@@ -40,7 +40,7 @@ function M.is_open(self)
     self.asked_ns = nil
     self.over_ns = math.max(self.over_ns, core.clock_ns() + math.ceil(longest(self) * 1e9))
   elseif patiences.waited_ns(self.asked_ns) > patiences.ns(self.driver, self.driver.reply_timeout) then
-    self:device_fault(self.listening:unsettled())
+    self:missing(self.listening:unsettled())
   end
   return self.asked_ns ~= nil
 end
