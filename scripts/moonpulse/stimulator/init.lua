@@ -278,7 +278,8 @@ function Stimulator:play(admitted, how)
   end
   turn.ask(self)
   -- the last replies are still on their way, and the last train may still run
-  while not self.stopped and (turn.is_open(self) or record:oldest_open() or core.clock_ns() < self.over_ns) do
+  while not self.stopped and (turn.is_open(self) or record:oldest_open() or record:is_unproven()
+    or core.clock_ns() < self.over_ns) do
     deadlines.await_end(self)
     self:watch()
     how.progress((core.clock_ns() - self.start_ns) / 1e9)

@@ -629,12 +629,13 @@ describe("moonpulse run on a simulated Rapid²", function()
     end
     for _, row in ipairs(shell.rows(log .. "events.tsv")) do
       counts[row.status] = (counts[row.status] or 0) + 1
-      assert.are.equal(row.status ~= "delivered", row.onset_sent_us == "n/a")
+      assert.is_true(row.status ~= "delivered" or row.onset_sent_us ~= "n/a")
+      assert.is_true(row.status ~= "stopped" or row.onset_sent_us == "n/a")
     end
-    local doubtful = counts.perhaps_sent or 0 -- due while the stop was on its way: 0.1 s at 10 Hz
+    local doubtful = counts.perhaps_sent or 0 -- due since its last answer, and while the stop was on its way
     assert.is_true(given >= 10 and given < 30)
-    assert.is_true(math.abs(counts.delivered - given) <= 2)
-    assert.is_true(doubtful <= 1 and counts.delivered + doubtful >= given)
+    assert.is_true(counts.delivered <= given and counts.delivered + doubtful >= given)
+    assert.is_true(doubtful <= 15, doubtful) -- it is asked every 0.5 s
     assert.are.equal(80, counts.delivered + counts.stopped + doubtful)
   end)
 

@@ -107,9 +107,7 @@ return {
     check = function(run)
       for _, pulse in ipairs(run.given) do -- one that has no row at all: none-twice
         local row = pulse.row
-        local lost = row and row.timed_by == "device" and troubles.has(run.scenario,
-          "device") -- known, see docs
-        if row and not gave[row.status] and not left_out[row.status] and not lost
+        if row and not gave[row.status] and not left_out[row.status]
           and troubles.held_ns(run, pulse.ns, pulse.ns, "port") == 0 then -- it hears the safe frame late
           return ("a pulse was given at %s: row %d says %s"):format(seconds(pulse.at), row.index, row.status)
         end
@@ -119,9 +117,7 @@ return {
     when = has_rows,
     check = function(run)
       for _, row in ipairs(run.pulses) do
-        if row.status == "delivered" and not row.pulse
-          and not (row.timed_by == "device" and troubles.has(run.scenario,
-            "device")) then -- it broke in a train
+        if row.status == "delivered" and not row.pulse then
           return ("pulse %d is recorded as delivered at %s, and the simulator gave none"):format(row.number,
             seconds(row.onset))
         end

@@ -103,13 +103,6 @@ local function could_be(run, reason)
       return true
     end
   end
-  for number, part in ipairs(run.scenario.script or {}) do -- parts may cut each other's pulses
-    for _, step in ipairs(part) do
-      if of.device and number > 1 and (step.what == "disarm" or step.what == "stop") then
-        return true
-      end
-    end
-  end
   return false
 end
 
