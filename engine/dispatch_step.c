@@ -39,7 +39,10 @@ static bool write_part(struct mp_dispatcher *d, const struct dispatch_part *part
 {
     if (stopped(d)) // looked at after the time stamp: nothing stamped after a stop is ever sent
         return false;
-    dispatch_record_begin(d, out);
+    if (!dispatch_record_begin(d, out)) {
+        dispatch_record_end(d, -1);
+        return false;
+    }
     bool whole = dispatch_part(d, part);
     out->returned_ns = dispatch_now(d);
     dispatch_record_end(d, whole ? out->returned_ns : -1);
