@@ -293,7 +293,7 @@ end
 --- A pulse was left out; reason is "late", "close" or "setting".
 ---@param number integer of the pulse in its plan
 ---@param planned_ns integer onset, from the run's start
----@param late_ns integer how late it would have left
+---@param late_ns integer? how late it would have left; nil: that is not known
 ---@param action integer
 ---@param reason string
 function Record:skipped(number, planned_ns, late_ns, action, reason)

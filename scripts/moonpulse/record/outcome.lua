@@ -34,6 +34,12 @@ local function enter_set(record, out, facts)
     out.what == "skipped" and out.stop or out.what, nil, out.action)
 end
 
+--- A setting, or the question before one, was left out: so is the pulse that it was for, which stands at the
+--- same number and onset, and has a row that says why. How late it would have been nobody knows.
+local function enter_held(record, out, facts)
+  record:skipped(out.number, facts.offset_ns + out.planned_ns, nil, out.action, out.stop)
+end
+
 --- Write the rows of an outcome.
 ---@param record moonpulse.Record
 ---@param out moonpulse.Outcome
@@ -46,6 +52,9 @@ function M.enter(record, out, facts, now_ns)
     enter_pulse(record, out, facts, now_ns)
   elseif out.send == "set" then
     enter_set(record, out, facts)
+  end
+  if out.what == "skipped" and (out.send == "set" or out.send == "ask") then
+    enter_held(record, out, facts)
   end
   record:advance(facts.offset_ns + out.due_ns) -- what follows is due later, and has a later onset
 end

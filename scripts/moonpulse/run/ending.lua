@@ -121,9 +121,10 @@ local function say_ignored(context)
   end
 end
 
---- Did it come to its end, and what is its exit status called? A fault that nothing stopped is the stop.
+--- Did it come to its end, and what is its exit status called? A fault of the device is the reason also if
+--- something else stopped the run before it was found: one reason, with its own words, remedy and status.
 local function settle(outcome)
-  if outcome.fault and core.stops[outcome.stop].asked_for then
+  if outcome.fault and not outcome.code and core.stops[outcome.stop].status ~= refusals.status.fault then
     outcome.stop, outcome.text = "device", nil
   end
   if outcome.code then -- a script's error or a refusal

@@ -107,6 +107,26 @@ describe("a setting that the device did not take", function()
     end
   end
 
+  it("leaves a row for the pulse that it was held back with, and for a question that was not answered, too",
+    function()
+      for after = 1, 3 do
+        local status, _, err = shell.sh(folder, command("pulsepal", "alternating.lua",
+          ("--timing host --speed max -p gap=0.4 --fault half-open@%d"):format(after)))
+        assert.are.equal(4, status, err)
+        assert.matches(("pulse %d was held back: .*what it was asked behind the pulse before"):format(
+          after + 1), err)
+        local told = {}
+        for _, row in ipairs(rows("pulsepal", "events.tsv")) do
+          told[#told + 1] = row.status == "setting"
+            and table.concat({ row.event, row.pulse, row.intensity, row.lateness_us }, " ") or nil
+        end
+        local mso = after % 2 == 1 and HIGH or LOW
+        assert.are.same({ ("set_intensity n/a %d n/a"):format(mso),
+          ("pulse %d %d n/a"):format(after + 1, mso) }, told)
+        shell.remove(folder .. "/pulsepal")
+      end
+    end)
+
   it("stops a run on every device in real time", function()
     local results = on_each("alternating.lua", function(each)
       return ("--timing host -p gap=%g --fault lose-setting@%d"):format(each.gap, each.armed + 1)
@@ -238,8 +258,9 @@ describe("what a device says of its settings", function()
     hear(60, 200)
     assert.is_false(listening:settled())
     assert.matches("power 60, not 80: was the setting lost", listening:unsettled(), 1, true)
-    assert.is_nil(listening:contradicted(200 + 600, 600))
-    assert.matches("power 60, not 80", listening:contradicted(200 + 601, 600), 1, true)
+    assert.is_nil(listening:contradicted(function(at) return 200 + 600 - at end, 600))
+    assert.matches("power 60, not 80", listening:contradicted(function(at) return 200 + 601 - at end, 600), 1,
+      true)
     hear(80, 300)
     assert.is_true(listening:settled())
   end)

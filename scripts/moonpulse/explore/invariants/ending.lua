@@ -1,5 +1,4 @@
 --- How a run ends: with a status that fits its reason, a sentence that says what to do, in bounded time.
-local troubles = require "moonpulse.explore.trouble"
 local scenarios = require "moonpulse.explore.scenario"
 
 -- what docs/stopping.md says of each reason, by itself
@@ -53,10 +52,6 @@ return {
         return nil
       elseif run.result.stop == "error" and run.status == 3 then
         return nil -- a plan of a script that was refused
-      elseif run.status == 4 and (troubles.has(run.scenario, "device")
-        or troubles.has(run.scenario, "clock", "stall")
-        or troubles.has(run.scenario, "port", "stalled")) then
-        return nil -- found at fault while it was stopped for something else
       end
       return ("stopped by %s, and the exit status is %d: %s"):format(run.result.stop, run.status, text)
     end },
