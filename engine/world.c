@@ -206,13 +206,8 @@ static void ring_due(struct mp_world *w)
     if (w->is_virtual) // the pace's: it has only waited
         return;
     w->ringing = true;
-<<<<<<< HEAD
-    while (!w->is_virtual && earliest(w) != NULL && w->first->due_ns <= now &&
-           w->first->order <= last)
-        ring_first(w);
-=======
     int64_t heard_ns = INT64_MIN;
-    while (!w->is_virtual && w->first != NULL && w->first->due_ns <= now &&
+    while (!w->is_virtual && earliest(w) != NULL && w->first->due_ns <= now &&
            w->first->order <= last) {
         int64_t then = mp_clock_ns();
         if (heard_ns != INT64_MIN && then - heard_ns <= again_ns) {
@@ -222,7 +217,6 @@ static void ring_due(struct mp_world *w)
         look(w, then); // whose alarm this is may be woken by what has come
         heard_ns = mp_clock_ns();
     }
->>>>>>> main
     w->ringing = false;
     arm_soon(w);
 }

@@ -1,5 +1,6 @@
 --- How a run ends: with a status that fits its reason, a sentence that says what to do, in bounded time.
 local scenarios = require "moonpulse.explore.scenario"
+local troubles = require "moonpulse.explore.trouble"
 
 -- what docs/stopping.md says of each reason, by itself
 local status_of = { finished = 0, signal = 5, key = 5, line = 5, late = 5, close = 5, requested = 5,
@@ -76,7 +77,7 @@ return {
   { name = "undisturbed-completes",
     says = "A protocol that nothing disturbs, and nobody stops, is completed.",
     when = function(run)
-      return run.scenario.plan and #run.scenario.troubles == 0 and run.status ~= 3
+      return run.scenario.plan and not troubles.happened(run) and run.status ~= 3
     end,
     check = function(run)
       return run.status ~= 0 and ("status %d: %s"):format(run.status, tostring(run.message)) or nil
