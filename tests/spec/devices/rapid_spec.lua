@@ -324,7 +324,7 @@ describe("commands and replies of the Rapid²", function()
     end
     local ok, problem = pcall(c.set_frequency, { hz = "10.04" })
     assert.is_false(ok)
-    assert.is_truthy(problem.message:find("the nearest is 10", 1, true), problem.message)
+    assert.is_truthy(problem.message:find("the nearest are 10 and 10.1", 1, true), problem.message)
   end)
 
   it("are read by length where the version is not known, also from a stream", function()
