@@ -330,11 +330,6 @@ void mp_world_close(struct mp_world *w)
     (void)close(w->exact);
 }
 
-int64_t mp_world_now(const struct mp_world *w)
-{
-    return w->is_virtual ? w->now_ns : mp_clock_ns();
-}
-
 int64_t mp_world_soon(struct mp_world *w)
 {
     w->hears = w->is_virtual;

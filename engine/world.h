@@ -25,6 +25,8 @@
 #ifndef MP_WORLD_H
 #define MP_WORLD_H
 
+#include "engine/clock.h"
+
 #include <stdbool.h>
 #include <stdint.h>
 #include <uv.h>
@@ -117,7 +119,10 @@ void mp_world_open(struct mp_world *world, uv_loop_t *loop);
 void mp_world_close(struct mp_world *world);
 
 /* Nanoseconds: of the monotonic clock, or virtual ones. */
-int64_t mp_world_now(const struct mp_world *world);
+static inline int64_t mp_world_now(const struct mp_world *world)
+{
+    return world->is_virtual ? world->now_ns : mp_clock_ns();
+}
 /* The soonest instant by which what has come from outside by now is heard. */
 int64_t mp_world_soon(struct mp_world *world);
 
