@@ -30,13 +30,20 @@ enum mp_status mp_ring_init(struct mp_ring *ring, size_t item_size, uint64_t cap
 /* Free its items; call after the threads ended. */
 void mp_ring_fini(struct mp_ring *ring);
 
-/* Producer only. False when full. */
+/* Producer only. False when full. An item that lies in mp_ring_slot is not copied. */
 bool mp_ring_push(struct mp_ring *ring, const void *item);
+/* Producer only: where the next item can be written before it is pushed; it holds an old one.
+ * Not while the ring is full. */
+void *mp_ring_slot(const struct mp_ring *ring);
 /* Producer only: how many more items fit at least. */
 uint64_t mp_ring_room(const struct mp_ring *ring);
 /* Producer only: bring the slot of the next push into the cache. */
 void mp_ring_warm(struct mp_ring *ring);
 /* Consumer only. False when empty. */
 bool mp_ring_pop(struct mp_ring *ring, void *item);
+/* Consumer only: the oldest item where it lies, valid until it is dropped; NULL when empty. */
+const void *mp_ring_first(const struct mp_ring *ring);
+/* Consumer only: the oldest item is done with. Not when empty. */
+void mp_ring_drop(struct mp_ring *ring);
 
 #endif

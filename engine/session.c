@@ -68,20 +68,21 @@ static void drop_port(struct mp_session *s)
 /* Give the outcomes that are there to the owner; ends the dispatcher after its last. */
 void session_report(struct mp_session *s)
 {
-    struct mp_outcome outcome;
+    const struct mp_outcome *outcome;
     struct mp_dispatcher *d = session_dispatcher(s);
     if (d == NULL || s->reporting)
         return;
     s->reporting = true;
     bool over = false;
-    while (!over && mp_dispatcher_outcome(d, &outcome)) {
-        over = outcome.kind == MP_OUT_STOPPED;
+    while (!over && (outcome = mp_dispatcher_first(d)) != NULL) {
+        over = outcome->kind == MP_OUT_STOPPED;
         if (over)
-            end_dispatcher(s, outcome.stop);
-        else if (outcome.kind == MP_OUT_FINISHED && s->state == MP_RUNNING)
+            end_dispatcher(s, outcome->stop);
+        else if (outcome->kind == MP_OUT_FINISHED && s->state == MP_RUNNING)
             s->state = MP_ARMED;
         if (s->events.outcome != NULL)
-            s->events.outcome(s->events.context, &outcome);
+            s->events.outcome(s->events.context, outcome);
+        mp_dispatcher_drop(d); // nobody else has: this is not nested
     }
     s->reporting = false;
     if (over) {
@@ -117,8 +118,8 @@ static void on_trigger_lost(struct mp_session *s, int status)
     struct mp_error err = {0};
     (void)status;
     (void)mp_fail(&err, MP_EGONE, "\"%s\" is gone (unplugged?)", mp_port_path(s->trigger));
-    session_unwatch(
-        &s->trigger_watch); // the port stays open: the dispatcher may be writing to it
+    // the port stays open: the dispatcher may be writing to it
+    session_unwatch(&s->trigger_watch);
     s->trigger_lost = true;
     mp_session_stop(s, MP_STOP_GONE);
     tell_gone(s, MP_PORT_TRIGGER, &err);

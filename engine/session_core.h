@@ -91,6 +91,8 @@ void session_heartbeat(struct mp_alarm *alarm);
 void session_read(struct mp_session *s, int status);
 /* The alarm of what was heard before its question was told. */
 void session_hear(struct mp_alarm *alarm);
+/* Up to when the loop can say what had come, less what it missed of late: nobody's silence. */
+int64_t session_heard_ns(const struct mp_session *s);
 /* Read what has come: what was confirmed up to now is then counted. */
 void session_drain(struct mp_session *s);
 /* The device's port is gone: stop, close it, and tell the owner. */

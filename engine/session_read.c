@@ -67,7 +67,8 @@ void session_read(struct mp_session *s, int status)
     if (!tell_waiting(s))
         return;
     while (got == sizeof buffer) {
-        struct mp_error err = {0};
+        struct mp_error err;
+        mp_error_clear(&err); // not all of it each time
         enum mp_status read = mp_port_read(s->port, buffer, sizeof buffer, &got, &err);
         int64_t arrival_ns = mp_world_now(s->world);
         if (read == MP_OK && got == 0 && status < 0)
@@ -89,10 +90,19 @@ void session_read(struct mp_session *s, int status)
     }
 }
 
+// of an absence that is longer ago nobody is still judged
+static const int64_t absence_ns = MP_NS_PER_S;
+
+int64_t session_heard_ns(const struct mp_session *s)
+{
+    const int64_t now = mp_world_now(s->world);
+    return now - mp_world_missed(s->world, now - absence_ns);
+}
+
 void session_drain(struct mp_session *s)
 {
     struct pollfd input = {.events = POLLIN};
-    int64_t now = mp_world_now(s->world);
+    const int64_t heard_ns = session_heard_ns(s);
     if (s->port == NULL)
         return;
     input.fd = mp_port_fd(s->port);
@@ -100,5 +110,5 @@ void session_drain(struct mp_session *s)
         session_read(s, 0);
     struct mp_dispatcher *d = session_dispatcher(s); // the owner may have stopped it meanwhile
     if (d != NULL && s->heard.length == 0)
-        mp_dispatcher_drained(d, now);
+        mp_dispatcher_drained(d, heard_ns);
 }

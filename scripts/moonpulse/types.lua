@@ -301,6 +301,7 @@
 ---@field record moonpulse.Record
 ---@field parameters table<string, any> as data, for the manifest
 ---@field speed number|"max"
+---@field look boolean? an experiment that is only looked at: nothing is given
 ---@field screen table the live line: update, finish
 ---@field device moonpulse.DeviceFacts
 ---@field experiment table? plays, staircases and triggers of an experiment, for the manifest

@@ -6,6 +6,7 @@ local folders = require "moonpulse.record.folder"
 local host = require "moonpulse.simulation.serve"
 local lfs = require "lfs"
 local lower = require "moonpulse.lowering"
+local intensities = require "moonpulse.compose.intensity"
 local mp = require "moonpulse"
 local records = require "moonpulse.record"
 local stands = require "moonpulse.conformance.tap"
@@ -44,7 +45,7 @@ local function steady(kit, pulses, least, spare)
   local shortest = kit.driver.limits(nil).shortest_interval(kit:action(0.3))
   local every_ns = math.ceil(math.max(shortest + spare, least) * 1e9)
   return on_channel(kit, mp.train { pulses = pulses, every = ("%d/1000000000"):format(every_ns),
-    intensity = mp.mso(kit:action(0.3).mso) }), every_ns
+    intensity = intensities.new(kit:action(0.3).mso, "MSO") }), every_ns
 end
 
 local function job_of(kit, plan, timing)
@@ -100,7 +101,7 @@ local function device_times(kit)
   for _, train in ipairs(trains) do
     local pulses, hz = train[1], train[2]
     local plan = on_channel(kit, mp.train { pulses = pulses, hz = hz,
-      intensity = mp.mso(kit:action(0.3).mso) })
+      intensity = intensities.new(kit:action(0.3).mso, "MSO") })
     local ok, problem = pcall(lower.prepare, { plan = plan, seed = 1, driver = kit.driver,
       thresholds = {}, timing = "device" })
     if ok then

@@ -11,6 +11,7 @@ local listenings = require "moonpulse.stimulator.listening"
 local near_cut = require "moonpulse.stimulator.near_cut"
 local outcomes = require "moonpulse.stimulator.outcome"
 local outputs = require "moonpulse.driver.outputs"
+local patiences = require "moonpulse.stimulator.patience"
 local refusals = require "moonpulse.text.refusal"
 local replies = require "moonpulse.stimulator.replies"
 local setting = require "moonpulse.stimulator.setting"
@@ -207,8 +208,7 @@ function Stimulator:arm(first, actions, firsts)
   self:check_stop()
   self.arming, self.ready, self.settles_ns = false, true, 0
   self.listening:armed(first, driver.limits(self.identity), firsts)
-  self.watched_ns = core.clock_ns()
-  self.contact_ns = self.watched_ns
+  self.contact_ns = core.clock_ns()
 end
 
 ---@class moonpulse.Playing
@@ -255,7 +255,7 @@ function Stimulator:play(admitted, how)
     how.on_start(self.start_ns)
   end
   record:play(how.number or 1, self.start_ns)
-  self.watching, self.finished, self.watched_ns = true, false, core.clock_ns()
+  self.watching, self.finished = true, false
   self.near = near_cut.new(self)
   self.task = core.current()
   local ok, message = session:play(lowering, self.start_ns)
@@ -347,7 +347,7 @@ function M.new(job, record)
   local self = setmetatable({
     job = job, driver = driver, record = record,
     latency_ns = math.floor(driver.latency * 1e9),
-    slow_ns = math.floor((driver.reply_slow or driver.reply_timeout) * 1e9),
+    slow_ns = patiences.ns(driver, driver.reply_slow or driver.reply_timeout),
     task = core.current(), starts_before = 0, over_ns = 0, contact_ns = 0,
     settles_ns = 0, last = {},
   }, Stimulator)

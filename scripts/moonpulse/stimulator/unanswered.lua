@@ -1,6 +1,7 @@
 --- A device that did not answer, or not in time: which pulse, and what to look at. On a simulator that was
 --- not asked to fail there is no cable to blame: its process did not get the processor.
 local core = require "moonpulse.core"
+local patiences = require "moonpulse.stimulator.patience"
 
 local M = {}
 
@@ -47,12 +48,12 @@ end
 --- by itself, it is waited for, and a pulse without one is a fault.
 ---@param self moonpulse.Stimulator that was made safe
 function M.await(self)
-  local patience_ns = math.floor(math.min(self.driver.reply_timeout, longest_s) * 1e9)
+  local patience_ns = patiences.ns(self.driver, math.min(self.driver.reply_timeout, longest_s))
   while self.stopped == "finished" and not self.fault do
     local pulse, at_ns, by_device, action = self.record:oldest_open()
     if not pulse or by_device then -- a train that was cut: its rows say what is known
       return
-    elseif core.clock_ns() - at_ns > patience_ns then
+    elseif patiences.waited_ns(at_ns) > patience_ns then
       self.fault = M.unconfirmed(self, patience_ns, pulse, at_ns, by_device, action)
     else
       core.wait(0.02)
