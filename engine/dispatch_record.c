@@ -31,14 +31,18 @@ static struct mp_flight_record flight_record(const struct mp_outcome *out)
 }
 
 /* What is about to be written goes into the record first: see flight.h. */
-void dispatch_record_begin(struct mp_dispatcher *d, const struct mp_outcome *out)
+bool dispatch_record_begin(struct mp_dispatcher *d, const struct mp_outcome *out)
 {
-    if (d->config.arming.flight == NULL)
-        return;
+    struct mp_flight *flight = d->config.arming.flight;
+    if (flight == NULL)
+        return true;
     struct mp_flight_record record = flight_record(out);
     record.returned_ns = 0;
-    (void)mp_flight_begin(d->config.arming.flight, &record,
-                          &d->slot); // room was looked at before
+    (void)mp_flight_begin(flight, &record, &d->slot); // room was looked at before
+    if (!mp_flight_lost(flight))
+        return true;
+    mp_latch_stop(&d->stop, MP_STOP_TORN);
+    return false;
 }
 
 void dispatch_record_end(struct mp_dispatcher *d, int64_t returned_ns)
@@ -76,9 +80,12 @@ void dispatch_publish(struct mp_dispatcher *d, const struct mp_outcome *outcome)
 
 bool dispatch_can_record(struct mp_dispatcher *d)
 {
+    const struct mp_flight *flight = d->config.arming.flight;
     if (mp_ring_room(&d->outcomes) <= 2)
         mp_latch_stop(&d->stop, MP_STOP_RECORD);
-    else if (d->config.arming.flight != NULL && mp_flight_room(d->config.arming.flight) <= 4)
+    else if (flight != NULL && mp_flight_lost(flight))
+        mp_latch_stop(&d->stop, MP_STOP_TORN);
+    else if (flight != NULL && mp_flight_room(flight) <= 4)
         mp_latch_stop(&d->stop, MP_STOP_FULL);
     else
         return true;

@@ -39,7 +39,10 @@ static bool write_part(struct mp_dispatcher *d, const struct dispatch_part *part
 {
     if (stopped(d)) // looked at after the time stamp: nothing stamped after a stop is ever sent
         return false;
-    dispatch_record_begin(d, out);
+    if (!dispatch_record_begin(d, out)) {
+        dispatch_record_end(d, MP_FLIGHT_UNTAKEN);
+        return false;
+    }
     const uint64_t written = d->handed.written[part->port];
     bool whole = dispatch_part(d, part);
     out->returned_ns = dispatch_now(d);

@@ -3,6 +3,7 @@
 
 #include "engine/clock.h"
 #include "engine/dispatcher_core.h"
+#include "engine/mapped.h"
 #include "engine/wait.h"
 
 #include <errno.h>
@@ -59,9 +60,9 @@ static enum mp_status start_thread(struct mp_dispatcher *d, struct mp_error *err
     pthread_attr_t attr;
     (void)pthread_attr_init(&attr);
     (void)pthread_attr_setstacksize(&attr, STACK_BYTES);
-    // signals belong to the loop thread
+    // signals belong to the loop thread, but for that of a page that the flight record lost
     sigset_t all, old;
-    (void)sigfillset(&all);
+    mp_mapped_mask(&all);
     (void)pthread_sigmask(SIG_SETMASK, &all, &old);
     d->threaded = true;
     int failed = pthread_create(&d->thread, &attr, thread_main, d);

@@ -1,10 +1,13 @@
 #include "engine/flight_core.h"
 
+#include "engine/mapped.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <sys/file.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 struct mp_flight {
@@ -13,6 +16,8 @@ struct mp_flight {
     uint32_t oneoffs;      // that have a record; the dispatcher thread's own
     int fd;
     size_t bytes;
+    uint64_t capacity; // as the header has it, while nobody has cut the file
+    struct mp_mapped mapped;
     struct flight_header *header;
     struct mp_flight_record *records;
 };
@@ -33,6 +38,12 @@ static enum mp_status map_file(struct mp_flight *flight, const char *path, struc
                         flight->fd, 0);
     if (mapped == MAP_FAILED)
         return mp_fail_sys(err, MP_EIO, errno, "cannot map the flight record %s", path);
+    flight->mapped.at = mapped;
+    flight->mapped.bytes = flight->bytes;
+    if (!mp_mapped_watch(&flight->mapped)) {
+        (void)munmap(mapped, flight->bytes);
+        return mp_fail(err, MP_ENOMEM, "more than %d flight records at once", MP_MAPPED_MAX);
+    }
     flight->header = mapped;
     flight->records = (struct mp_flight_record *)((char *)mapped + FLIGHT_HEADER_BYTES);
     memset(mapped, 0, flight->bytes); // touched for writing now, not at a deadline
@@ -61,7 +72,7 @@ enum mp_status mp_flight_create(struct mp_flight **out, const char *path, uint64
     memcpy(header->magic, flight_magic, sizeof flight_magic);
     header->version = MP_FLIGHT_VERSION;
     header->record_bytes = sizeof(struct mp_flight_record);
-    header->capacity = capacity;
+    header->capacity = flight->capacity = capacity;
     header->check = flight_header_check(header);
     *out = flight;
     return MP_OK;
@@ -77,21 +88,41 @@ void mp_flight_set_busy(struct mp_flight *flight, bool busy)
     atomic_store(&flight->busy, busy);
 }
 
+/* A file that was cut and made longer again has zeros in the place of the header. */
+bool mp_flight_lost(const struct mp_flight *flight)
+{
+    return mp_mapped_lost(&flight->mapped) || flight->header->capacity != flight->capacity;
+}
+
+/* Is the file shorter than it was made? Then it is left as it is: making it longer would hide
+ * that. */
+static bool was_cut(const struct mp_flight *flight)
+{
+    struct stat now;
+    return fstat(flight->fd, &now) != 0 || (size_t)now.st_size < flight->bytes;
+}
+
 enum mp_status mp_flight_close(struct mp_flight *flight, struct mp_error *err)
 {
     if (flight == NULL)
         return MP_OK;
     uint64_t used = atomic_load(&flight->header->claimed);
-    if (used > flight->header->capacity)
-        used = flight->header->capacity;
+    if (used > flight->capacity)
+        used = flight->capacity;
     size_t length = FLIGHT_HEADER_BYTES + (size_t)used * sizeof(struct mp_flight_record);
+    bool lost = mp_flight_lost(flight) || was_cut(flight);
+    mp_mapped_forget(&flight->mapped);
     (void)munmap(flight->header, flight->bytes);
     // shorter only after the last access: a mapping past the end would fault
-    int failed =
-        ftruncate(flight->fd, (off_t)length) == 0 && fdatasync(flight->fd) == 0 ? 0 : errno;
+    int failed = 0;
+    if (!lost && (ftruncate(flight->fd, (off_t)length) != 0 || fdatasync(flight->fd) != 0))
+        failed = errno;
     if (close(flight->fd) != 0 && failed == 0)
         failed = errno;
     free(flight);
+    if (lost)
+        return mp_fail(err, MP_EIO,
+                       "another program cut it while it was written, or its disk is gone");
     if (failed != 0)
         return mp_fail_sys(err, MP_EIO, failed,
                            "the flight record is perhaps not whole on disk");
@@ -124,7 +155,7 @@ bool mp_flight_begin(struct mp_flight *flight, const struct mp_flight_record *re
                      uint64_t *slot)
 {
     *slot = atomic_fetch_add_explicit(&flight->header->claimed, 1, memory_order_relaxed);
-    if (*slot >= flight->header->capacity)
+    if (*slot >= flight->capacity)
         return false;
     struct mp_flight_record *to = &flight->records[*slot];
     uint64_t play = atomic_load_explicit(&flight->play, memory_order_relaxed);
@@ -146,7 +177,7 @@ bool mp_flight_begin(struct mp_flight *flight, const struct mp_flight_record *re
 
 void mp_flight_finish(struct mp_flight *flight, uint64_t slot, int64_t returned_ns)
 {
-    if (slot < flight->header->capacity)
+    if (slot < flight->capacity)
         __atomic_store_n(&flight->records[slot].returned_ns, returned_ns, __ATOMIC_RELEASE);
 }
 
@@ -159,7 +190,7 @@ bool mp_flight_push(struct mp_flight *flight, const struct mp_flight_record *rec
 void mp_flight_warm(struct mp_flight *flight)
 {
     uint64_t slot = atomic_load_explicit(&flight->header->claimed, memory_order_relaxed);
-    if (slot < flight->header->capacity)
+    if (slot < flight->capacity)
         __builtin_prefetch(&flight->records[slot], 1);
 }
 
@@ -171,5 +202,5 @@ bool mp_flight_take_oneoff(struct mp_flight *flight)
 uint64_t mp_flight_room(const struct mp_flight *flight)
 {
     uint64_t claimed = atomic_load_explicit(&flight->header->claimed, memory_order_relaxed);
-    return claimed >= flight->header->capacity ? 0 : flight->header->capacity - claimed;
+    return claimed >= flight->capacity ? 0 : flight->capacity - claimed;
 }

@@ -23,6 +23,9 @@
  * What a run needs is known beforehand, but for keep-alives and a script's questions: these
  * take a record each for the first MP_FLIGHT_ONEOFFS of a file only, keep-alives none. One
  * MP_FLIGHT_ALIVE for each arming holds the time of the last of them.
+ *
+ * A file that another program cuts while it is written, or whose disk fails, ends nothing by
+ * itself (mapped.h): the memory stays, the file is lost, and whoever sends asks before.
  */
 #ifndef MP_FLIGHT_H
 #define MP_FLIGHT_H
@@ -103,8 +106,8 @@ bool mp_flight_busy(const struct mp_flight *flight);
 /* Say that one does, or that it has ended. Loop thread. */
 void mp_flight_set_busy(struct mp_flight *flight, bool busy);
 
-/* Cut the file to what was used, sync and free, also if that fails: MP_EIO. NULL is
- * accepted. Loop thread. */
+/* Cut the file to what was used, sync and free, also if that fails: MP_EIO. A file that was
+ * lost is left as it is, which is MP_EIO as well. NULL is accepted. Loop thread. */
 enum mp_status mp_flight_close(struct mp_flight *flight, struct mp_error *err);
 
 /* The monotonic instant of the plan's start, and the wall clock beside it. Takes a record.
@@ -128,6 +131,9 @@ void mp_flight_warm(struct mp_flight *flight);
 /* May one more one-off frame have a record of its own? Then it is counted. Dispatcher thread.
  */
 bool mp_flight_take_oneoff(struct mp_flight *flight);
+/* Was the file cut, or is its disk gone? Then what is stored may be in no file. Told by a store
+ * or a look at a place that is gone: asked after a store it holds for that one. Any thread. */
+bool mp_flight_lost(const struct mp_flight *flight);
 /* Records that still fit. */
 uint64_t mp_flight_room(const struct mp_flight *flight);
 

@@ -36,7 +36,7 @@ static inline uint64_t flight_hash_word(uint64_t hash, uint64_t word)
     return hash ^ hash >> 29; // a word's high bits reach the low ones
 }
 
-/* The same over count words, from a seed on. */
+/* The same of count words, begun otherwise by seed. */
 static inline uint64_t flight_hash_words(const uint64_t *words, size_t count, uint64_t seed)
 {
     uint64_t hash = UINT64_C(0xCBF29CE484222325) ^ seed;
@@ -66,7 +66,7 @@ static inline uint32_t flight_checksum(const struct mp_flight_record *record, ui
     return folded == 0 ? 1 : folded;
 }
 
-/* What a header's check must be; never 0. */
+/* Of what never changes in the header. Never 0. */
 static inline uint64_t flight_header_check(const struct flight_header *header)
 {
     uint64_t words[offsetof(struct flight_header, start_ns) / 8];
@@ -74,7 +74,7 @@ static inline uint64_t flight_header_check(const struct flight_header *header)
     return flight_hash_words(words, sizeof words / sizeof words[0], 0) | 1;
 }
 
-/* What the check of a start must be; never 0. */
+/* Of the start's times. Never 0. */
 static inline uint64_t flight_start_check(int64_t start_ns, int64_t wall_ns)
 {
     const uint64_t words[] = {(uint64_t)start_ns, (uint64_t)wall_ns};

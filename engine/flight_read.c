@@ -5,13 +5,12 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <sys/file.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 struct mp_flight_reader {
-    size_t bytes;
-    const struct flight_header *header;
+    size_t bytes;                 // of the file, when it was opened
+    struct flight_header *header; // and the records after it: a copy
     const struct mp_flight_record *records;
     uint64_t count, next, play;
     bool placed; // a checksum counts its record's place in
@@ -23,8 +22,7 @@ static enum mp_status check_header(struct mp_flight_reader *reader, const char *
                                    struct mp_error *err)
 {
     const struct flight_header *header = reader->header;
-    if (reader->bytes < FLIGHT_HEADER_BYTES ||
-        memcmp(header->magic, flight_magic, sizeof flight_magic) != 0)
+    if (memcmp(header->magic, flight_magic, sizeof flight_magic) != 0)
         return mp_fail(err, MP_EINVAL, "%s is no flight record", path);
     if ((header->version != 1 && header->version != MP_FLIGHT_VERSION) ||
         header->record_bytes != sizeof(struct mp_flight_record))
@@ -65,7 +63,7 @@ static void lose(struct mp_flight_losses *losses, uint64_t *count, uint64_t slot
 static void find_losses(struct mp_flight_reader *reader)
 {
     struct mp_flight_losses *losses = &reader->losses;
-    struct flight_header *header = (struct flight_header *)(uintptr_t)reader->header;
+    struct flight_header *header = reader->header;
     uint64_t used = reader->count, claimed = atomic_load(&header->claimed);
     while (used > 0 && is_empty(reader, used - 1))
         used--;
@@ -92,7 +90,7 @@ static void find_losses(struct mp_flight_reader *reader)
 static enum mp_status find_start(struct mp_flight_reader *reader, const char *path,
                                  struct mp_error *err)
 {
-    struct flight_header *header = (struct flight_header *)(uintptr_t)reader->header;
+    struct flight_header *header = reader->header;
     reader->start_ns = atomic_load(&header->start_ns);
     reader->wall_ns = atomic_load(&header->wall_ns);
     if (!reader->placed)
@@ -129,14 +127,45 @@ static enum mp_status open_file(int *fd, size_t *bytes, const char *path, struct
     *fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
     if (*fd < 0)
         return mp_fail_sys(err, MP_EIO, errno, "cannot read %s", path);
-    if (fstat(*fd, &stat) != 0 || !S_ISREG(stat.st_mode) || stat.st_size < FLIGHT_HEADER_BYTES)
+    if (fstat(*fd, &stat) != 0 || !S_ISREG(stat.st_mode))
         return mp_fail(err, MP_EINVAL, "%s is no flight record", path);
     if ((uint64_t)stat.st_size >
         FLIGHT_HEADER_BYTES + (uint64_t)MP_FLIGHT_MAX * sizeof(struct mp_flight_record))
         return mp_fail(err, MP_EINVAL, "%s is no flight record: longer than any", path);
     if (flock(*fd, LOCK_SH | LOCK_NB) != 0)
         return mp_fail(err, MP_EBUSY, "%s: its run is still going on", path);
+    if ((size_t)stat.st_size < sizeof(struct flight_header))
+        return mp_fail(err, MP_EINVAL, "%s is no flight record, or was cut: it has %lld bytes",
+                       path, (long long)stat.st_size);
     *bytes = (size_t)stat.st_size;
+    return MP_OK;
+}
+
+/* Copied, not mapped: a file that is cut while it is read ends there, and nothing faults. */
+static enum mp_status read_file(struct mp_flight_reader *reader, int fd, const char *path,
+                                struct mp_error *err)
+{
+    size_t room = reader->bytes > FLIGHT_HEADER_BYTES ? reader->bytes : FLIGHT_HEADER_BYTES;
+    char *copy = calloc(1, room);
+    if (copy == NULL)
+        return mp_fail(err, MP_ENOMEM, "out of memory for %s", path);
+    size_t done = 0;
+    while (done < reader->bytes) {
+        ssize_t got = pread(fd, copy + done, reader->bytes - done, (off_t)done);
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got < 0) {
+            free(copy);
+            return mp_fail_sys(err, MP_EIO, errno, "cannot read %s", path);
+        }
+        if (got == 0)
+            break;
+        done += (size_t)got;
+    }
+    reader->header = (struct flight_header *)(void *)copy;
+    reader->records = (struct mp_flight_record *)(void *)(copy + FLIGHT_HEADER_BYTES);
+    if (done > FLIGHT_HEADER_BYTES)
+        reader->count = (done - FLIGHT_HEADER_BYTES) / sizeof(struct mp_flight_record);
     return MP_OK;
 }
 
@@ -148,23 +177,12 @@ enum mp_status mp_flight_open(struct mp_flight_reader **out, const char *path,
     if (reader == NULL)
         return mp_fail(err, MP_ENOMEM, "out of memory for %s", path);
     enum mp_status status = open_file(&fd, &reader->bytes, path, err);
-    if (status == MP_OK) {
-        void *mapped = mmap(NULL, reader->bytes, PROT_READ, MAP_SHARED, fd, 0);
-        if (mapped == MAP_FAILED)
-            status = mp_fail_sys(err, MP_EIO, errno, "cannot map %s", path);
-        else
-            reader->header = mapped;
-    }
+    if (status == MP_OK)
+        status = read_file(reader, fd, path, err);
     if (fd >= 0)
         (void)close(fd);
-    if (status != MP_OK) {
-        free(reader);
-        return status;
-    }
-    reader->records =
-        (const struct mp_flight_record *)((const char *)reader->header + FLIGHT_HEADER_BYTES);
-    reader->count = (reader->bytes - FLIGHT_HEADER_BYTES) / sizeof(struct mp_flight_record);
-    status = check_header(reader, path, err);
+    if (status == MP_OK)
+        status = check_header(reader, path, err);
     if (status == MP_OK) {
         find_losses(reader);
         status = find_start(reader, path, err);
@@ -181,7 +199,7 @@ void mp_flight_reader_close(struct mp_flight_reader *reader)
 {
     if (reader == NULL)
         return;
-    (void)munmap((void *)(uintptr_t)reader->header, reader->bytes);
+    free(reader->header);
     free(reader);
 }
 

@@ -39,50 +39,12 @@ void mp_ring_fini(struct mp_ring *ring)
     ring->items = NULL;
 }
 
-uint64_t mp_ring_room(const struct mp_ring *ring)
-{
-    uint64_t head = atomic_load_explicit(&ring->head, memory_order_relaxed);
-    uint64_t tail = atomic_load_explicit(&ring->tail, memory_order_acquire);
-    return ring->mask + 1 - (head - tail);
-}
-
 void mp_ring_warm(struct mp_ring *ring)
 {
     uint64_t head = atomic_load_explicit(&ring->head, memory_order_relaxed);
     const unsigned char *slot = ring->items + (head & ring->mask) * ring->item_size;
     for (size_t i = 0; i < ring->item_size; i += 64)
         __builtin_prefetch(slot + i, 1);
-}
-
-void *mp_ring_slot(const struct mp_ring *ring)
-{
-    uint64_t head = atomic_load_explicit(&ring->head, memory_order_relaxed);
-    return ring->items + (head & ring->mask) * ring->item_size;
-}
-
-bool mp_ring_push(struct mp_ring *ring, const void *item)
-{
-    uint64_t head = atomic_load_explicit(&ring->head, memory_order_relaxed);
-    if (mp_ring_room(ring) == 0)
-        return false;
-    unsigned char *slot = ring->items + (head & ring->mask) * ring->item_size;
-    if (item != slot)
-        memcpy(slot, item, ring->item_size);
-    atomic_store_explicit(&ring->head, head + 1, memory_order_release);
-    return true;
-}
-
-const void *mp_ring_first(const struct mp_ring *ring)
-{
-    uint64_t tail = atomic_load_explicit(&ring->tail, memory_order_relaxed);
-    uint64_t head = atomic_load_explicit(&ring->head, memory_order_acquire);
-    return head == tail ? NULL : ring->items + (tail & ring->mask) * ring->item_size;
-}
-
-void mp_ring_drop(struct mp_ring *ring)
-{
-    uint64_t tail = atomic_load_explicit(&ring->tail, memory_order_relaxed);
-    atomic_store_explicit(&ring->tail, tail + 1, memory_order_release);
 }
 
 bool mp_ring_pop(struct mp_ring *ring, void *item)

@@ -56,6 +56,8 @@ static void drop_port(struct mp_session *s)
 {
     session_unwatch(&s->port_watch);
     mp_world_cancel(s->world, &s->heard.alarm);
+    if (s->heard.length > 0)
+        mp_world_kept(s->world);
     s->heard.length = 0;
     mp_port_close(s->port);
     s->port = NULL;

@@ -44,11 +44,13 @@ static bool tell_waiting(struct mp_session *s)
         return true;
     if (!is_told(s)) {
         mp_world_set(s->world, &heard->alarm, mp_world_now(s->world) + moment_ns);
+        mp_world_keep(s->world, heard->arrival_ns);
         return false;
     }
     memcpy(bytes, heard->bytes, length);
     heard->length = 0;
     mp_world_cancel(s->world, &heard->alarm);
+    mp_world_kept(s->world);
     return tell(s, bytes, length, heard->arrival_ns);
 }
 

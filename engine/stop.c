@@ -88,6 +88,14 @@ static const struct mp_stop_reason reasons[] = {
                       .blame = MP_BLAME_SCRIPT,
                       .status = MP_EXIT_STOPPED,
                       .remedy = "make the run shorter, or ask the stimulator less often"},
+    [MP_STOP_TORN] = {.name = "torn",
+                      .words = "the flight record was cut by another program, or its disk is "
+                               "gone: what is sent could not be noted",
+                      .blame = MP_BLAME_HOST,
+                      .status = MP_EXIT_STOPPED,
+                      .remedy =
+                          "leave the folder of a run alone until it has ended, and run it "
+                          "again"},
 };
 _Static_assert(sizeof reasons / sizeof reasons[0] == MP_STOP_COUNT, "a reason has no row");
 

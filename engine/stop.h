@@ -32,6 +32,7 @@ enum mp_stop {
     MP_STOP_SILENT,    // the device stopped confirming pulses
     MP_STOP_SETTING,   // a pulse was due, and the device had not confirmed its settings
     MP_STOP_FULL,      // the flight record is full
+    MP_STOP_TORN,      // the flight record was cut by another program, or its disk is gone
     MP_STOP_COUNT      // how many reasons there are
 };
 

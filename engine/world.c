@@ -175,20 +175,24 @@ static void arm_soon(struct mp_world *w)
         arm(w);
 }
 
-/* From due_ns on it was the loop's turn, which came now. */
-static void note_absence(struct mp_world *w, int64_t due_ns, int64_t now)
+/* One that overlaps the one before begins behind it. */
+static void note_absence(struct mp_world *w, int64_t from_ns, int64_t now)
 {
-    const int64_t from_ns = due_ns > w->looked_ns ? due_ns : w->looked_ns;
-    if (now - from_ns >= absent_ns)
-        w->absences[w->absence_count++ % MP_WORLD_ABSENCES] =
-            (struct mp_absence){.from_ns = from_ns, .until_ns = now};
-    w->looked_ns = now;
+    if (from_ns < w->absent_until_ns)
+        from_ns = w->absent_until_ns;
+    if (now - from_ns < absent_ns)
+        return;
+    w->absences[w->absence_count++ % MP_WORLD_ABSENCES] =
+        (struct mp_absence){.from_ns = from_ns, .until_ns = now};
+    w->absent_until_ns = now;
 }
 
 /* Hear all that has come. */
 static void look(struct mp_world *w, int64_t now)
 {
-    note_absence(w, w->first->due_ns, now);
+    // from when it was the loop's turn, which came now
+    note_absence(w, w->first->due_ns > w->looked_ns ? w->first->due_ns : w->looked_ns, now);
+    w->looked_ns = now;
     for (struct mp_listener *each = w->listeners; each != NULL; each = w->listens_next) {
         struct pollfd input = {.fd = each->fd, .events = POLLIN};
         w->listens_next = each->next; // kept right by mp_world_deaf
@@ -326,11 +330,6 @@ void mp_world_close(struct mp_world *w)
     (void)close(w->exact);
 }
 
-int64_t mp_world_now(const struct mp_world *w)
-{
-    return w->is_virtual ? w->now_ns : mp_clock_ns();
-}
-
 int64_t mp_world_soon(struct mp_world *w)
 {
     w->hears = w->is_virtual;
@@ -379,6 +378,19 @@ void mp_world_deaf(struct mp_world *w, struct mp_listener *listener)
     listener->previous = NULL;
 }
 
+void mp_world_keep(struct mp_world *w, int64_t came_ns)
+{
+    if (!w->is_virtual && w->kept_ns == 0)
+        w->kept_ns = came_ns;
+}
+
+void mp_world_kept(struct mp_world *w)
+{
+    if (w->kept_ns != 0)
+        note_absence(w, w->kept_ns, mp_clock_ns());
+    w->kept_ns = 0;
+}
+
 static int64_t overlap_ns(int64_t from_ns, int64_t until_ns, int64_t since_ns, int64_t now)
 {
     from_ns = from_ns > since_ns ? from_ns : since_ns;
@@ -396,7 +408,10 @@ int64_t mp_world_missed(const struct mp_world *w, int64_t since_ns)
         w->absence_count < MP_WORLD_ABSENCES ? w->absence_count : MP_WORLD_ABSENCES;
     for (unsigned i = 0; i < kept; i++)
         missed_ns += overlap_ns(w->absences[i].from_ns, w->absences[i].until_ns, since_ns, now);
-    return missed_ns;
+    if (w->kept_ns == 0)
+        return missed_ns;
+    const int64_t from_ns = w->kept_ns > w->absent_until_ns ? w->kept_ns : w->absent_until_ns;
+    return missed_ns + overlap_ns(from_ns, now, since_ns, now);
 }
 
 bool mp_world_turn(struct mp_world *w)

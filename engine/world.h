@@ -25,6 +25,8 @@
 #ifndef MP_WORLD_H
 #define MP_WORLD_H
 
+#include "engine/clock.h"
+
 #include <stdbool.h>
 #include <stdint.h>
 #include <uv.h>
@@ -97,6 +99,8 @@ struct mp_world {
     int64_t looked_ns; // they were all asked then
     struct mp_absence absences[MP_WORLD_ABSENCES];
     unsigned absence_count; // of all times: the last ones are kept
+    int64_t absent_until_ns;
+    int64_t kept_ns; // what came then is not told yet; 0: nothing is kept
     // of a virtual one
     double pace; // 0: nothing waits
     int64_t now_ns;
@@ -115,7 +119,10 @@ void mp_world_open(struct mp_world *world, uv_loop_t *loop);
 void mp_world_close(struct mp_world *world);
 
 /* Nanoseconds: of the monotonic clock, or virtual ones. */
-int64_t mp_world_now(const struct mp_world *world);
+static inline int64_t mp_world_now(const struct mp_world *world)
+{
+    return world->is_virtual ? world->now_ns : mp_clock_ns();
+}
 /* The soonest instant by which what has come from outside by now is heard. */
 int64_t mp_world_soon(struct mp_world *world);
 
@@ -132,6 +139,11 @@ void mp_world_cancel(struct mp_world *world, struct mp_alarm *alarm);
 void mp_world_listen(struct mp_world *world, struct mp_listener *listener);
 /* It hears no more. One that does not listen is left as it is. */
 void mp_world_deaf(struct mp_world *world, struct mp_listener *listener);
+/* What came at came_ns cannot be told yet: until mp_world_kept that is time in which nobody
+ * hears. Called again and again meanwhile. */
+void mp_world_keep(struct mp_world *world, int64_t came_ns);
+/* It was told, or is given up; does nothing if nothing is kept. */
+void mp_world_kept(struct mp_world *world);
 /*
  * How much of the time since since_ns nobody could hear: the loop did not turn, by at least
  * 10 ms each time (of the last 32 such times), or is stalled in a virtual world. Whoever judges

@@ -289,7 +289,9 @@ static void refuses_what_is_no_flight_record(void)
                 {HEADER + 2 * RECORD - 1, 1},
                 {HEADER + RECORD, 1},
                 {HEADER + RECORD - 1, 0},
-                {HEADER, 0}};
+                {HEADER, 0},
+                {HEADER - 1, 0}, // what the header says stands in its first 72 bytes
+                {72, 0}};
     for (size_t i = 0; i < sizeof cuts / sizeof cuts[0]; i++) {
         struct mp_flight_record got;
         int count = 0;
@@ -300,7 +302,7 @@ static void refuses_what_is_no_flight_record(void)
         CHECK_INT(count, cuts[i].records);
         mp_flight_reader_close(reader);
     }
-    static const off_t too_short[] = {HEADER - 1, 16, 1, 0};
+    static const off_t too_short[] = {71, 16, 1, 0};
     for (size_t i = 0; i < sizeof too_short / sizeof too_short[0]; i++) {
         CHECK_INT(truncate(path, too_short[i]), 0);
         CHECK_INT(open_status(NULL), MP_EINVAL);

@@ -140,6 +140,9 @@ static void an_answer_waits_for_its_question_however_long(void)
     }
     CHECK(turns > 2); // the loop was not kept
     CHECK_INT(strlen(order), 0);
+    // what is at hand and cannot be told is nobody's silence
+    const int64_t since_ns = let_go_ns - 400 * MP_NS_PER_MS;
+    CHECK(mp_world_missed(&world, since_ns) >= 350 * MP_NS_PER_MS);
     atomic_store(&holds, false);
     const int64_t until_ns = mp_clock_ns() + patience_ns;
     while (strlen(order) < 2 && mp_clock_ns() < until_ns) {
@@ -148,6 +151,10 @@ static void an_answer_waits_for_its_question_however_long(void)
     }
     CHECK(strcmp(order, "sb") == 0);
     CHECK(arrived_ns > 0 && arrived_ns < let_go_ns); // when it came, not when it was told
+    const int64_t told_ns = mp_clock_ns();
+    CHECK(mp_world_missed(&world, since_ns) >= 350 * MP_NS_PER_MS);
+    CHECK(mp_world_missed(&world, since_ns) <= told_ns - arrived_ns);
+    CHECK_INT(mp_world_missed(&world, told_ns), 0); // and it is over
     rig_end(MP_STOP_FINISHED, MP_STOP_FINISHED);
     end_session(session, &world, &loop);
     rig_close();

@@ -1,6 +1,5 @@
 --- What a run left, read into lists: by patterns of its own, not by the reader that the product has.
 local cjson = require "cjson.safe"
-local devices = require "moonpulse.explore.devices"
 local plans = require "moonpulse.explore.plan"
 local troubles = require "moonpulse.explore.trouble"
 
@@ -135,16 +134,13 @@ local function fill_wanted(run)
 end
 
 --- The plan, from number k on, that has a pulse for the row, and that pulse. If a plan was stopped before its
---- first pulse the next may begin at the same instant: then it is the one whose strength the row has.
-local function own_of(run, plays, k, row, base, last)
+--- first pulse the next may begin at the same instant: then the later one is meant, as the earlier gave none.
+local function own_of(plays, k, row, base, last)
   local found, pulse
   for j = k, #plays do
     local own = plays[j].wanted and plays[j].wanted[(row.number or 0) - (j == k and base or last)]
     if own and row.planned and math.abs(own.ns - row.planned) <= 3 then
-      if not row.mso or math.abs(devices.on_grid(run.facts, own.mso) - row.mso) < 0.01 then
-        return j, own
-      end
-      found, pulse = found or j, pulse or own
+      found, pulse = j, own
     end
   end
   return found, pulse
@@ -159,7 +155,7 @@ local function fill_numbers(run)
   end
   in_order(run.pulses, "number")
   for _, row in ipairs(run.pulses) do
-    local j, own = own_of(run, plays, k, row, base, last)
+    local j, own = own_of(plays, k, row, base, last)
     if j then
       row.wanted, base = own, j == k and base or last
       k = j

@@ -249,7 +249,7 @@ local deaf = { unplug = true, ["half-open"] = true }
 ---@param run table of moonpulse.explore.evidence
 ---@return boolean
 function M.unreachable(run)
-  return M.has(run.scenario, "port") ~= nil or M.broke(run, deaf)
+  return M.has(run.scenario, "port", "lost") ~= nil or M.broke(run, deaf)
 end
 
 --- Did the port take a frame in part only, or with a gap?

@@ -39,6 +39,13 @@ local function resolve(actions, given, limits)
   end
 end
 
+--- What a driver's device is set to: action.mso of each. Raises a refusal where it cannot give it.
+---@param actions moonpulse.Action[] changed
+---@param given { plan: moonpulse.Plan, driver: moonpulse.Driver, thresholds: { rmt: number?, amt: number? } }
+function M.settle(actions, given)
+  resolve(actions, given, given.driver.limits(nil))
+end
+
 --- Of the plan as written: a train that the device times must not hide a channel.
 local function check_channels(actions, limits, driver)
   local names, seen = {}, {}

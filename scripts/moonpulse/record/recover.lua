@@ -7,6 +7,7 @@ local journals = require "moonpulse.record.journal"
 local flight_of = require "moonpulse.record.recover_flight"
 local read = require "moonpulse.record.read"
 local records = require "moonpulse.record"
+local recover_rows = require "moonpulse.record.recover_rows"
 local replays = require "moonpulse.record.replay"
 local schema = require "moonpulse.record.schema"
 local stop_words = require "moonpulse.text.stop_words"
@@ -94,11 +95,11 @@ end
 --- What the flight record and the journal of a run hold; nil and why where they cannot be read.
 ---@return table? flight
 ---@return table[]|string entries
----@return string[]? said what is not as it was written
+---@return string[]|boolean|nil said what is not as it was written; true: the flight record is lost
 local function read_run(folder, manifest)
-  local flight, message = flight_of.read(folder .. "/flight.bin")
+  local flight, message, lost = flight_of.read(folder .. "/flight.bin")
   if not flight then
-    return nil, message
+    return nil, message, lost
   end
   local entries, said = entries_of(folder, manifest, flight.start_ns)
   if not entries then
@@ -196,9 +197,12 @@ local function rewrite(folder, manifest, driver, flight, entries, changed)
   record.start_ns = flight.start_ns
   local complete, planned, unknown = replays.all(record, flight, entries, driver, flight.said)
   record:close()
-  local ok = not record.lost
-  if ok and changed then
-    ok, message = select(2, files.keep(folder .. "/events.tsv")) == nil, "what is there cannot be kept"
+  local ok, more = not record.lost, recover_rows.has_more(folder, flight, record)
+  if ok and (changed or more) then
+    local kept, why = files.keep(folder .. "/events.tsv")
+    ok, message = why == nil, "what is there cannot be kept"
+    flight.said[#flight.said + 1] = ok and more and ("events.tsv as the run left it has more pulses: it is "
+      .. "kept as %s"):format(kept) or nil
   end
   if ok then
     ok, message = os.rename(folder .. "/events.tsv.new", folder .. "/events.tsv")
@@ -221,6 +225,17 @@ local function rewrite(folder, manifest, driver, flight, entries, changed)
     skipped = result.pulses_skipped, planned = planned, said = flight.said, safe = ended_safe(flight.list) }
 end
 
+--- The flight record is lost: what events.tsv has is what is known.
+local function keep(folder, manifest, why, said)
+  local summary, message = recover_rows.keep(folder, manifest, why, said)
+  if summary then
+    local record = records.in_memory()
+    record.folder = folder
+    record:manifest(manifest)
+  end
+  return summary, message
+end
+
 local function recover(folder, chosen, write_report)
   local manifest, said = read_manifest(folder)
   if not manifest then
@@ -240,13 +255,16 @@ local function recover(folder, chosen, write_report)
   if not driver then
     return nil, unloaded
   end
-  local flight, entries = read_run(folder, manifest)
-  if not flight then
+  local flight, entries, lost = read_run(folder, manifest)
+  local summary
+  if flight then
+    table.move(said, 1, #said, #flight.said + 1, flight.said)
+    summary, message = rewrite(folder, manifest, driver, flight, entries, changed)
+  elseif lost and not changed then
+    summary, message = keep(folder, manifest, entries, said)
+  else
     return nil, entries
   end
-  table.move(said, 1, #said, #flight.said + 1, flight.said)
-  local summary
-  summary, message = rewrite(folder, manifest, driver, flight, entries, changed)
   if summary then
     summary.unloaded = unloaded
     summary.no_report = select(2, write_report(folder))

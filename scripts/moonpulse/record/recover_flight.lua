@@ -137,10 +137,11 @@ end
 ---@param path string
 ---@return moonpulse.Flight?
 ---@return string? message
+---@return boolean? lost there is none, or it is cut: not that its run still goes on
 function M.read(path)
-  local reader, start_ns = core.flight_read(path)
+  local reader, start_ns, code = core.flight_read(path)
   if not reader then
-    return nil, start_ns
+    return nil, start_ns, code ~= "busy" and code ~= "memory"
   end
   local list, record = {}, reader:next()
   while record do

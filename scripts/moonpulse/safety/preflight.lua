@@ -85,13 +85,15 @@ end
 
 local tab_form = "write id<tab>question, or id<tab>question<tab>emg|visual, with tabs in between"
 
---- One line of a list; tabs: other lines have an id.
+--- One line of a list; tabs: other lines have an id. A question without one begins with a capital: else its
+--- first word may be an id that lacks its tab.
 ---@return moonpulse.Question? question
 ---@return string? message
 local function question_of(text, number, tabs)
   local id, rest = text:match("^([^\t]*)\t+(.+)$")
-  if not id and (tabs or text:find("^[%w_%-]+ [ ]+%S")) then
-    return nil, ("there is no tab in %q: %s"):format(text, tab_form)
+  if not id and (tabs and text:find("^[%l%d_%-]+ ") or text:find("^[%w_%-]+ [ ]+%S")) then
+    return nil, ("there is no tab in %q: %s; a question without an id begins with a capital"):format(text,
+      tab_form)
   elseif id and not id:find("^[%w_%-]+$") then
     return nil, ("%q is no id (letters, digits, _ and -): %s"):format(id, tab_form)
   end

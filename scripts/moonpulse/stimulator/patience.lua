@@ -4,7 +4,8 @@
 -- Time in which we did not look is not the device's: when the loop comes back late, what has come is heard
 -- first (engine/world.h), and what the loop has missed does not count. And a simulator of the run's own, in a
 -- process beside ours and not asked to fail, is not at fault for being slow: it did not get the processor, or
--- waited for its disk. Its end is noticed at once, by its port; only for one that hangs there is a bound.
+-- waited for its disk. Its end is noticed at once, by its port; only for one that hangs there is a bound. One
+-- whose driver is a file may lose an answer for reasons of its own: it is judged as a device is.
 local core = require "moonpulse.core"
 
 local M = {}
@@ -16,7 +17,8 @@ local simulator_s = 5 -- no starved process was seen to wait longer than half a 
 ---@param seconds number what its driver grants
 ---@return number seconds
 function M.seconds(driver, seconds)
-  return driver.on_simulator and not core.is_virtual() and math.max(seconds, simulator_s) or seconds
+  local is_slow = driver.on_simulator and not driver.file and not core.is_virtual()
+  return is_slow and math.max(seconds, simulator_s) or seconds
 end
 
 --- The same in nanoseconds.

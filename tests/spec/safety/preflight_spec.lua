@@ -94,6 +94,8 @@ describe("the preflight", function()
       load "# ours\n\nbrain\tIs the head marked?\nway\tEMG or eye?\temg|visual\n")
     assert.are.same({ { id = "item_1", text = "Is EMG connected?" }, { id = "item_2", text = "is it on" } },
       load "Is EMG connected?\nis it on\n")
+    assert.are.same({ { id = "a", text = "Is it?" }, { id = "item_2", text = "Ear plugs in?" } },
+      load "a\tIs it?\nEar plugs in?\n")
     for text, words in pairs {
       ["# ours\nbrain Is the head marked?\nway\tEMG or eye?\temg|visual\n"] =
         'list.txt:2: there is no tab in "brain Is the head marked?": write id<tab>question, or',

@@ -153,7 +153,8 @@ return {
     when = function(run) return run.given[1] and not troubles.unreachable(run) end,
     check = function(run)
       local last, safe_ns = run.given[#run.given].ns, last_safe(run)
-      return (not safe_ns or safe_ns < last) and ("the last pulse at %s, the last safe frame %s"):format(
+      local from_ns = last - run.facts.clock_ns -- a box obeys at its clock's next tick
+      return (not safe_ns or safe_ns < from_ns) and ("the last pulse at %s, the last safe frame %s"):format(
         seconds(last), safe_ns and "at " .. seconds(safe_ns) or "never") or nil
     end },
   { name = "ends-soon-after-stop", says = "A run has ended within its bound after an operator's stop.",
