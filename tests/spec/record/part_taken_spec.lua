@@ -10,7 +10,7 @@ local fires_early = { pulsepal = true, stimjim = true } -- by what their documen
 local of_another_output = { ["none-twice"] = true, ["none-more-than-written"] = true,
   ["strength-as-written"] = true, ["none-closer-than-device"] = true, ["output-as-written"] = true,
   ["given-as-written"] = true, -- and it comes at the box's next cycle, with the first byte of the safe frame
-  ["safe-at-the-end"] = true }
+  ["safe-at-the-end"] = true, ["armed-before-pulse"] = true }
 
 describe("a command that the port takes in part", function()
   local folder, judge
