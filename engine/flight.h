@@ -95,8 +95,8 @@ bool mp_flight_busy(const struct mp_flight *flight);
 /* Say that one does, or that it has ended. Loop thread. */
 void mp_flight_set_busy(struct mp_flight *flight, bool busy);
 
-/* Cut the file to what was used, sync and free, also if that fails: MP_EIO. A file that was lost
- * is left as it is, which is MP_EIO as well. NULL is accepted. Loop thread. */
+/* Cut the file to what was used, sync and free, also if that fails: MP_EIO. A file that was
+ * lost is left as it is, which is MP_EIO as well. NULL is accepted. Loop thread. */
 enum mp_status mp_flight_close(struct mp_flight *flight, struct mp_error *err);
 
 /* The monotonic instant of the plan's start, and the wall clock beside it. Takes a record.
