@@ -59,7 +59,7 @@ TEST_BIN   := $(TESTS:tests/engine/%.c=$B/tests/%) $(LUA_TESTS:tests/bindings/%.
 BENCH_O    := $(patsubst %.c,$B/%.o,$(wildcard tests/bench/*.c))
 BENCH_BIN  := $B/bench/bench $B/bench/expand.lua $B/bench/pyserial_loop.py
 RIG_BIN    := $B/tests/rig/test_serial_rig $B/tests/rig/modem_shim.so $B/tests/rig/wait_shim.so \
-              $B/tests/rig/disk_shim.so
+              $B/tests/rig/disk_shim.so $B/tests/rig/slow_shim.so
 
 BENCH    ?=
 SECONDS  ?= 60

@@ -110,21 +110,22 @@ int mp_far_begin(lua_State *L)
 
 /*
  * wire:passed(steady, ends) -> given, last_ns: so many pulses were given since it was asked
- * last, the last of them then (virtual time); their lines are in the log, and the table of
- * steady() says how the stimulator is. ends: frames go the long way from here on
+ * last, the last of them then (virtual time); the table of steady() says how the stimulator is.
+ * ends: frames go the long way from here on, and the lines of all that were given are in the
+ * log
  */
 int mp_far_passed(lua_State *L)
 {
     luaL_checktype(L, 2, LUA_TTABLE);
     struct mp_far_cut *cut = mp_check_far_cut(L, 1);
-    if (lua_toboolean(L, 3))
+    if (lua_toboolean(L, 3)) {
         mp_far_cut_end(cut);
+        (void)mp_text_flush(&cut->log, NULL); // as file:write: seen once the log is closed
+    }
     lua_pushinteger(L, (lua_Integer)cut->given);
     lua_pushinteger(L, cut->last_ns);
     if (cut->given > 0) {
         cut->given = 0;
-        (void)mp_text_flush(&cut->log,
-                            NULL); // as file:write: the log is closed once it is seen
         set_stimulator(L, 2, cut);
     }
     return 2;

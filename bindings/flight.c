@@ -74,17 +74,19 @@ static int flight_room(lua_State *L)
     return 1;
 }
 
-/* flight:confirm(pulse number, arrival_ns, value, otherwise): the device's reply, as a number;
- * otherwise: by it the pulse was not as it was set */
+/* flight:confirm(pulse number, arrival_ns[, value[, said]]): the device's reply, as a number;
+ * said: "given" (if nothing is said), "otherwise", "going" or "some", see engine/flight.h */
 static int flight_confirm(lua_State *L)
 {
+    static const char *const said[] = {"given", "otherwise", "going", "some", NULL};
+    _Static_assert(sizeof said / sizeof said[0] == MP_FLIGHT_SAID_COUNT + 1, "words");
     struct mp_flight *flight = mp_check_flight(L, 1);
     const struct mp_flight_record record = {
         .kind = MP_FLIGHT_CONFIRM,
         .number = (uint64_t)luaL_checkinteger(L, 2),
         .woken_ns = luaL_checkinteger(L, 3),
         .action = (uint32_t)luaL_optinteger(L, 4, 0),
-        .detail = lua_toboolean(L, 5) ? 1 : 0,
+        .detail = (uint16_t)luaL_checkoption(L, 5, "given", said),
     };
     lua_pushboolean(L, mp_flight_push(flight, &record));
     return 1;

@@ -77,7 +77,10 @@ static int plan_then(lua_State *L)
         if (luaL_testudata(L, arg, MP_PLAN) == NULL)
             return luaL_error(
                 L, "plan expected on both sides of .., got %s%s", luaL_typename(L, arg),
-                lua_type(L, arg) == LUA_TNUMBER ? ": silence is mp.rest(seconds)" : "");
+                lua_type(L, arg) == LUA_TNUMBER   ? ": silence is mp.rest(seconds)"
+                : lua_type(L, arg) == LUA_TSTRING ? ": a mark is mp.mark \"text\""
+                : lua_type(L, arg) == LUA_TNIL    ? ": is the name written as it was given?"
+                                                  : "");
     struct mp_plan *first = mp_check_plan(L, 1);
     struct mp_plan *second = mp_check_plan(L, 2);
     struct mp_plan **box = new_box(L);
@@ -125,6 +128,13 @@ static int plan_multiply(lua_State *L)
     uint64_t count = check_count(L, 3 - plan_at);
     struct mp_plan **box = new_box(L);
     return finish(L, mp_plan_repeat(box, child, count, MP_GAP, mp_ratio_whole(0), &err), &err);
+}
+
+/* the operators that plans do not have */
+static int plan_operator(lua_State *L)
+{
+    return luaL_error(L, "plans are put together with .. and *: a .. b is a, then b; a * 3 is "
+                         "three times a; mp.together { left = a, right = b } is side by side");
 }
 
 /* (plan, count, "every"|"gap"|"train", seconds) -> plan */
@@ -389,6 +399,16 @@ void mp_open_plan(lua_State *L)
                                            {"__concat", plan_then},
                                            {"__mul", plan_multiply},
                                            {"__tostring", plan_tostring},
+                                           {"__add", plan_operator},
+                                           {"__sub", plan_operator},
+                                           {"__div", plan_operator},
+                                           {"__idiv", plan_operator},
+                                           {"__mod", plan_operator},
+                                           {"__pow", plan_operator},
+                                           {"__unm", plan_operator},
+                                           {"__band", plan_operator},
+                                           {"__bor", plan_operator},
+                                           {"__call", plan_operator},
                                            {NULL, NULL}};
     luaL_setfuncs(L, functions, 0);
     mp_new_class(L, MP_PLAN, methods, metamethods);

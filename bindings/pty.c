@@ -5,6 +5,7 @@
 
 #include "engine/pty.h"
 
+#include <stddef.h>
 #include <stdlib.h>
 
 #define PTY "moonpulse.pty"
@@ -13,6 +14,7 @@ struct watched {
     struct mp_owned owned;
     struct mp_pty *pty;
     uv_poll_t *poll;
+    struct mp_listener listener;
     int on_bytes; // registry reference
 };
 
@@ -39,23 +41,34 @@ static int tell_bytes(lua_State *L)
 }
 
 /* What is more than the buffer comes in the loop's next turn; Lua may close it. */
-static void on_readable(uv_poll_t *poll, int status, int events)
+static void hear(struct watched *watched)
 {
-    struct watched *watched = poll->data;
     char buffer[4096];
     struct mp_error err = {0};
     struct arrival arrival = {.on_bytes = watched->on_bytes, .bytes = buffer};
-    (void)events;
-    if (status < 0 || mp_pty_read(watched->pty, buffer, sizeof buffer, &arrival.length,
-                                  &arrival.at_ns, &err) != MP_OK)
+    if (mp_pty_read(watched->pty, buffer, sizeof buffer, &arrival.length, &arrival.at_ns,
+                    &err) != MP_OK)
         return;
     if (arrival.length > 0)
         (void)mp_host_enter(watched->owned.host, tell_bytes, &arrival);
 }
 
+static void on_readable(uv_poll_t *poll, int status, int events)
+{
+    (void)events;
+    if (status >= 0)
+        hear(poll->data);
+}
+
+static void on_late(struct mp_listener *listener)
+{
+    hear((struct watched *)(void *)((char *)listener - offsetof(struct watched, listener)));
+}
+
 static void close_watched(struct mp_owned *owned)
 {
     struct watched *watched = (struct watched *)owned;
+    mp_world_deaf(&owned->host->world, &watched->listener);
     if (watched->poll != NULL)
         uv_close((uv_handle_t *)watched->poll, free_handle);
     mp_pty_close(watched->pty);
@@ -87,6 +100,8 @@ static int pty_new(lua_State *L)
     failed = uv_poll_start(poll, UV_READABLE, on_readable);
     if (failed != 0)
         return luaL_error(L, "cannot watch a pseudo-terminal: %s", uv_strerror(failed));
+    watched->listener = (struct mp_listener){.fd = mp_pty_fd(watched->pty), .hear = on_late};
+    mp_world_listen(&watched->owned.host->world, &watched->listener);
     return 1;
 }
 

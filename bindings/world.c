@@ -89,11 +89,27 @@ static int stall(lua_State *L)
     return 1;
 }
 
+/*
+ * core.missed_ns(since_ns) -> for how long of the time since then the loop did not look at what
+ * came from outside: whoever judges that a device took too long does not count that
+ */
+static int missed_ns(lua_State *L)
+{
+    int64_t since_ns = mp_check_integer(L, 1, INT64_MIN / 4, INT64_MAX / 4);
+    lua_pushinteger(L, mp_world_missed(&mp_check_host(L)->world, since_ns));
+    return 1;
+}
+
 void mp_open_world(lua_State *L)
 {
-    static const luaL_Reg functions[] = {{"go_virtual", go_virtual}, {"go_real", go_real},
-                                         {"is_virtual", is_virtual}, {"hold", hold},
-                                         {"turns_here", turns_here}, {"be_late", be_late},
-                                         {"stall", stall},           {NULL, NULL}};
+    static const luaL_Reg functions[] = {{"go_virtual", go_virtual},
+                                         {"go_real", go_real},
+                                         {"is_virtual", is_virtual},
+                                         {"hold", hold},
+                                         {"turns_here", turns_here},
+                                         {"be_late", be_late},
+                                         {"stall", stall},
+                                         {"missed_ns", missed_ns},
+                                         {NULL, NULL}};
     luaL_setfuncs(L, functions, 0);
 }

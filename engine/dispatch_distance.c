@@ -7,8 +7,8 @@
 struct dispatch_frame dispatch_next(const struct mp_dispatcher *d)
 {
     struct dispatch_frame next = {
-        .send = &d->next, .start_ns = d->start_ns, .unsettled = dispatch_unsettled(d)};
-    if (d->next.kind != MP_SEND_MARK) {
+        .send = d->next, .start_ns = d->start_ns, .unsettled = dispatch_unsettled(d)};
+    if (d->next->kind != MP_SEND_MARK) {
         const struct mp_frame *frame = dispatch_next_frame(d);
         next.wire_ns = frame->wire_ns;
         next.by_wire = dispatch_by_wire(frame);
@@ -19,21 +19,21 @@ struct dispatch_frame dispatch_next(const struct mp_dispatcher *d)
 /* A setting after a question: the loop's word that it was answered ends the wait. */
 static int64_t set_due_ns(const struct mp_dispatcher *d)
 {
-    const struct mp_send *set = &d->next;
+    const struct mp_send *set = d->next;
     int64_t due_ns = d->start_ns + set->send_ns;
     int64_t free_ns =
         d->settled_ns == 0 ? d->start_ns + set->latest_ns : d->settled_ns + set->behind_ns;
     return due_ns > free_ns ? due_ns : free_ns;
 }
 
-int64_t dispatch_due_ns(const struct mp_dispatcher *d)
+int64_t dispatch_due_ns(const struct mp_dispatcher *d, const struct dispatch_frame *next)
 {
-    if (d->next.kind == MP_SEND_SET && d->next.behind_ns > 0 && d->config.arming.settings)
+    const struct mp_send *send = next->send;
+    if (send->kind == MP_SEND_PULSE)
+        return dispatch_pulse_ns(&d->rules, &d->past, next);
+    if (send->kind == MP_SEND_SET && send->behind_ns > 0 && d->config.arming.settings)
         return set_due_ns(d);
-    if (d->next.kind != MP_SEND_PULSE)
-        return d->start_ns + d->next.send_ns;
-    const struct dispatch_frame next = dispatch_next(d);
-    return dispatch_pulse_ns(&d->rules, &d->past, &next);
+    return d->start_ns + send->send_ns;
 }
 
 void dispatch_plan_begins(struct mp_dispatcher *d)
@@ -71,6 +71,6 @@ static void came_by(struct dispatch_last *last, int64_t send_ns)
 
 void dispatch_came_by(struct mp_dispatcher *d)
 {
-    came_by(&d->past.latest, d->next.send_ns);
-    came_by(&d->past.last[d->next.output], d->next.send_ns);
+    came_by(&d->past.latest, d->next->send_ns);
+    came_by(&d->past.last[d->next->output], d->next->send_ns);
 }

@@ -44,7 +44,9 @@ bool dispatch_part(struct mp_dispatcher *d, const struct dispatch_part *part)
 {
     bool whole;
     size_t written;
-    atomic_store(&d->writing, true);
+    // before the write, for the loop's thread; without a thread there is nobody to see it
+    atomic_store_explicit(&d->writing, true,
+                          d->threaded ? memory_order_seq_cst : memory_order_relaxed);
     enum mp_status status = hand_over(dispatch_port(d, part->port), part, &whole, &written);
     bool to_device = part->port == MP_PORT_DEVICE && part->line == MP_TRIGGER_NONE;
     int64_t now = dispatch_now(d);

@@ -74,7 +74,7 @@ void dispatch_publish(struct mp_dispatcher *d, const struct mp_outcome *outcome)
     if (outcome->kind != MP_OUT_STOPPED && mp_ring_room(&d->outcomes) <= 2)
         mp_latch_stop(&d->stop, MP_STOP_RECORD);
     (void)mp_ring_push(&d->outcomes, outcome);
-    atomic_store(&d->writing, false);
+    atomic_store_explicit(&d->writing, false, memory_order_release); // after the outcome
     d->config.wake(d->config.context);
 }
 

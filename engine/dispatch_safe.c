@@ -48,6 +48,7 @@ void dispatch_let_go(struct mp_dispatcher *d)
     if (d->lowering != NULL)
         mp_lowering_set_busy(d->lowering, false);
     d->lowering = NULL;
+    d->next = NULL; // it was the lowering's
 }
 
 void dispatch_end(struct mp_dispatcher *d)

@@ -79,10 +79,10 @@ static bool fits(const struct mp_dispatcher *d, size_t length)
     if (second->open && second->port == MP_PORT_DEVICE && second->line != MP_TRIGGER_RTS &&
         second->line != MP_TRIGGER_DTR)
         return false; // not between a message and its second part, nor into a break
-    if (!d->have_next)
+    if (d->next == NULL)
         return true;
     int64_t needed = mp_serial_wire_ns(&d->config.serial, length) + gap_margin_ns;
-    return dispatch_now(d) + needed < d->start_ns + d->next.send_ns;
+    return dispatch_now(d) + needed < d->start_ns + d->next->send_ns;
 }
 
 /* ---- commands ---- */
@@ -101,8 +101,8 @@ static void take_command(struct mp_dispatcher *d, const struct command *command)
     d->lowering = command->lowering;
     d->start_ns = command->start_ns;
     dispatch_plan_begins(d);
-    d->have_next = mp_lowering_next(d->lowering, &d->next);
-    if (!d->have_next) // a plan of rests only
+    d->next = mp_lowering_draw(d->lowering);
+    if (d->next == NULL) // a plan of rests only
         publish_finished(d);
 }
 
@@ -144,10 +144,10 @@ static bool unanswered(const struct mp_dispatcher *d)
     return dispatch_unanswered(&d->rules, &d->past, confirmed, drained_ns);
 }
 
-static enum mp_stop refuse(const struct mp_dispatcher *d, int64_t now)
+static int64_t next_due_ns(const struct mp_dispatcher *d)
 {
     const struct dispatch_frame next = dispatch_next(d);
-    return dispatch_refuse(&d->rules, &d->past, &next, now);
+    return dispatch_due_ns(d, &next);
 }
 
 /* ---- waiting ---- */
@@ -173,7 +173,7 @@ static void check_heartbeat(struct mp_dispatcher *d)
  */
 static void warm(struct mp_dispatcher *d)
 {
-    const struct mp_send *send = &d->next;
+    const struct mp_send *send = d->next;
     volatile uint8_t sink = 0;
     if (send->kind != MP_SEND_MARK) {
         const struct mp_frame *frame = mp_lowering_frame(d->lowering, send->frame);
@@ -181,7 +181,8 @@ static void warm(struct mp_dispatcher *d)
             sink = frame->bytes[i];
     }
     (void)sink;
-    (void)refuse(d, dispatch_now(d));
+    const struct dispatch_frame next = dispatch_next(d);
+    (void)dispatch_refuse(&d->rules, &d->past, &next, dispatch_now(d));
     mp_ring_warm(&d->outcomes);
     if (d->config.arming.flight != NULL)
         mp_flight_warm(d->config.arming.flight);
@@ -193,15 +194,15 @@ static bool second_is_next(const struct mp_dispatcher *d)
     const struct dispatch_second *second = &d->second;
     if (!second->open)
         return false;
-    return !d->have_next || d->next.kind == MP_SEND_PULSE || // which waits for it
-           ((d->next.kind == MP_SEND_SET || d->next.kind == MP_SEND_ASK) &&
+    return d->next == NULL || d->next->kind == MP_SEND_PULSE || // which waits for it
+           ((d->next->kind == MP_SEND_SET || d->next->kind == MP_SEND_ASK) &&
             second->port == MP_PORT_DEVICE) ||
-           second->due_ns <= d->start_ns + d->next.send_ns;
+           second->due_ns <= d->start_ns + d->next->send_ns;
 }
 
 static void do_second(struct mp_dispatcher *d)
 {
-    if (dispatch_second(d) && d->lowering != NULL && !d->have_next && !stopped(d))
+    if (dispatch_second(d) && d->lowering != NULL && d->next == NULL && !stopped(d))
         publish_finished(d);
 }
 
@@ -212,8 +213,8 @@ static void do_second(struct mp_dispatcher *d)
  */
 static void wait_for_due(struct mp_dispatcher *d, struct mp_next *next)
 {
-    bool held = !d->second_next && d->next.kind == MP_SEND_PULSE &&
-                d->due_ns > d->start_ns + d->next.send_ns;
+    bool held = !d->second_next && d->next->kind == MP_SEND_PULSE &&
+                d->due_ns > d->start_ns + d->next->send_ns;
     d->waits = WAITS_DUE;
     next->at_ns = d->due_ns - (held && d->threaded ? awake_ns : 0);
     next->spin = d->realtime.spin || held;
@@ -229,9 +230,9 @@ static void wait_for_next(struct mp_dispatcher *d, struct mp_next *next)
         fits(d, config->arming.keepalive_length))
         look = d->keepalive_due_ns;
     d->second_next = second_is_next(d);
-    d->due_ns = d->second_next ? d->second.due_ns
-                : d->have_next ? dispatch_due_ns(d)
-                               : INT64_MAX;
+    d->due_ns = d->second_next    ? d->second.due_ns
+                : d->next != NULL ? next_due_ns(d)
+                                  : INT64_MAX;
     next->spin = false;
     if (d->due_ns > look || d->due_ns == INT64_MAX) {
         d->waits = WAITS_LOOK;
@@ -248,7 +249,7 @@ static void wait_for_next(struct mp_dispatcher *d, struct mp_next *next)
 
 static bool write_planned(struct mp_dispatcher *d, struct mp_outcome *out)
 {
-    const struct mp_send *send = &d->next;
+    const struct mp_send *send = d->next;
     const struct mp_frame *frame = dispatch_next_frame(d);
     const struct dispatch_part part = {.port = frame->port,
                                        .line = frame->line,
@@ -277,47 +278,67 @@ static bool write_planned(struct mp_dispatcher *d, struct mp_outcome *out)
     return true;
 }
 
+/*
+ * What becomes of send, where the loop will read it: all fields, as the place holds an older
+ * outcome. Its two stamps are still to come.
+ */
+static struct mp_outcome *outcome_of(struct mp_dispatcher *d, const struct mp_send *send)
+{
+    struct mp_outcome *out = mp_ring_slot(&d->outcomes);
+    out->kind = MP_OUT_SENT;
+    out->stop = MP_STOP_NONE;
+    out->safe_sent = false;
+    out->safes = 0;
+    out->cut_ns = 0;
+    out->send = *send;
+    out->start_ns = d->start_ns;
+    out->woken_ns = d->woken_ns;
+    return out;
+}
+
 /* Send, skip or refuse the frame that is due now. */
 static void dispatch(struct mp_dispatcher *d)
 {
-    const struct mp_send *send = &d->next;
-    struct mp_outcome out = {
-        .kind = MP_OUT_SENT, .send = *send, .start_ns = d->start_ns, .woken_ns = d->woken_ns};
+    const struct mp_send *send = d->next;
+    const enum mp_send_kind kind = send->kind;
     if (stopped(d) || !dispatch_can_record(d))
         return;
-    if (send->kind == MP_SEND_PULSE && unanswered(d)) {
+    if (kind == MP_SEND_PULSE && unanswered(d)) {
         mp_latch_stop(&d->stop, MP_STOP_SILENT);
         return;
     }
-    if (send->kind == MP_SEND_PULSE && backed_up(d, d->woken_ns)) {
+    if (kind == MP_SEND_PULSE && backed_up(d, d->woken_ns)) {
         mp_latch_stop(&d->stop, MP_STOP_BLOCKED);
         return;
     }
-    const int64_t due_ns = dispatch_due_ns(d);
+    struct mp_outcome *out = outcome_of(d, send); // there is room: that was looked at
+    struct dispatch_frame next = dispatch_next(d);
+    const int64_t due_ns = dispatch_due_ns(d, &next);
     do
-        out.entered_ns = dispatch_now(d);
-    while (d->threaded && out.entered_ns < due_ns); // held back: some microseconds at most
-    out.returned_ns = out.entered_ns;
-    enum mp_stop refusal = refuse(d, out.entered_ns);
-    if (send->kind == MP_SEND_MARK) {
-        out.kind = MP_OUT_MARK;
+        out->entered_ns = dispatch_now(d);
+    while (d->threaded && out->entered_ns < due_ns); // held back: some microseconds at most
+    out->returned_ns = out->entered_ns;
+    next.unsettled = dispatch_unsettled(d); // at the very last
+    enum mp_stop refusal = dispatch_refuse(&d->rules, &d->past, &next, out->entered_ns);
+    if (kind == MP_SEND_MARK) {
+        out->kind = MP_OUT_MARK;
     } else if (refusal != MP_STOP_NONE) {
-        out.kind = MP_OUT_SKIPPED;
-        out.stop = refusal;
+        out->kind = MP_OUT_SKIPPED;
+        out->stop = refusal;
         // a setting that comes too late would leave the next pulse at the wrong intensity
-        if (d->config.arming.late == MP_LATE_ABORT || send->kind != MP_SEND_PULSE ||
+        if (d->config.arming.late == MP_LATE_ABORT || kind != MP_SEND_PULSE ||
             refusal == MP_STOP_SETTING)
             mp_latch_stop(&d->stop, refusal);
-    } else if (!write_planned(d, &out)) {
-        if (out.kind == MP_OUT_UNTAKEN)
-            dispatch_publish(d, &out);
+    } else if (!write_planned(d, out)) {
+        if (out->kind == MP_OUT_UNTAKEN)
+            dispatch_publish(d, out);
         return;
     }
-    if (send->kind == MP_SEND_PULSE)
+    if (kind == MP_SEND_PULSE)
         dispatch_came_by(d);
-    dispatch_publish(d, &out);
-    d->have_next = mp_lowering_next(d->lowering, &d->next);
-    if (!d->have_next && !d->second.open && !stopped(d))
+    dispatch_publish(d, out);
+    d->next = mp_lowering_draw(d->lowering);
+    if (d->next == NULL && !d->second.open && !stopped(d))
         publish_finished(d);
 }
 

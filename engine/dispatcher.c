@@ -11,7 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { OUTCOMES = 8192, COMMANDS = 16, STACK_BYTES = 256 * 1024 };
+// without a thread whoever steps looks at the outcomes after each step
+enum { OUTCOMES = 8192, STEPPED_OUTCOMES = 1024, COMMANDS = 16, STACK_BYTES = 256 * 1024 };
 
 void mp_dispatcher_stop(struct mp_dispatcher *d, enum mp_stop reason)
 {
@@ -96,7 +97,8 @@ static void own_bytes(const void **bytes, uint8_t *to, size_t length)
 }
 
 static enum mp_status create(struct mp_dispatcher **out,
-                             const struct mp_dispatch_config *config, struct mp_error *err)
+                             const struct mp_dispatch_config *config, uint64_t outcomes,
+                             struct mp_error *err)
 {
     enum mp_status status = mp_arming_check(&config->arming, err);
     if (status != MP_OK)
@@ -117,7 +119,7 @@ static enum mp_status create(struct mp_dispatcher **out,
     (void)sem_init(&d->ready, 0, 0);
     status = mp_ring_init(&d->commands, sizeof(struct command), COMMANDS, err);
     if (status == MP_OK)
-        status = mp_ring_init(&d->outcomes, sizeof(struct mp_outcome), OUTCOMES, err);
+        status = mp_ring_init(&d->outcomes, sizeof(struct mp_outcome), outcomes, err);
     if (status != MP_OK) {
         d->joined = true; // nothing has begun
         mp_dispatcher_destroy(d);
@@ -132,7 +134,7 @@ enum mp_status mp_dispatcher_create_stepped(struct mp_dispatcher **out,
                                             const struct mp_dispatch_config *config,
                                             struct mp_error *err)
 {
-    enum mp_status status = create(out, config, err);
+    enum mp_status status = create(out, config, STEPPED_OUTCOMES, err);
     if (status == MP_OK && config->arming.flight != NULL)
         mp_flight_set_busy(config->arming.flight, true);
     return status;
@@ -160,7 +162,7 @@ enum mp_status mp_dispatcher_create(struct mp_dispatcher **out,
                                     struct mp_error *err)
 {
     struct mp_dispatcher *d = NULL;
-    enum mp_status status = create(&d, config, err);
+    enum mp_status status = create(&d, config, OUTCOMES, err);
     if (status != MP_OK)
         return status;
     mp_realtime_prepare(&d->realtime);
@@ -270,6 +272,16 @@ bool mp_dispatcher_told(const struct mp_dispatcher *d, int64_t bound_ns)
 bool mp_dispatcher_outcome(struct mp_dispatcher *d, struct mp_outcome *outcome)
 {
     return mp_ring_pop(&d->outcomes, outcome);
+}
+
+const struct mp_outcome *mp_dispatcher_first(const struct mp_dispatcher *d)
+{
+    return mp_ring_first(&d->outcomes);
+}
+
+void mp_dispatcher_drop(struct mp_dispatcher *d)
+{
+    mp_ring_drop(&d->outcomes);
 }
 
 const struct mp_realtime *mp_dispatcher_realtime(const struct mp_dispatcher *d)

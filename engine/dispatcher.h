@@ -160,6 +160,11 @@ bool mp_dispatcher_told(const struct mp_dispatcher *dispatcher, int64_t bound_ns
 
 /* The next outcome, in order; false when there is none now. Loop thread. */
 bool mp_dispatcher_outcome(struct mp_dispatcher *dispatcher, struct mp_outcome *outcome);
+/* The same without a copy: it is there until it is dropped; NULL: there is none now. Loop
+ * thread.
+ */
+const struct mp_outcome *mp_dispatcher_first(const struct mp_dispatcher *dispatcher);
+void mp_dispatcher_drop(struct mp_dispatcher *dispatcher);
 
 /* What the host granted; filled when mp_dispatcher_create returns. */
 const struct mp_realtime *mp_dispatcher_realtime(const struct mp_dispatcher *dispatcher);

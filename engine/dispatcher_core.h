@@ -83,8 +83,7 @@ struct mp_dispatcher {
     int64_t due_ns;   // of what the wait is for
     struct mp_lowering *lowering;
     int64_t start_ns;
-    struct mp_send next;
-    bool have_next;
+    const struct mp_send *next; // it lies in the lowering; NULL: nothing of the plan is left
     int64_t woken_ns;
     uint64_t slot;       // of the frame being written, in the flight record
     uint64_t alive_slot; // of what has no record of its own
@@ -173,18 +172,19 @@ static inline bool dispatch_by_wire(const struct mp_frame *frame)
 /* What the next frame of the plan puts on the wire; not for a mark. */
 static inline const struct mp_frame *dispatch_next_frame(const struct mp_dispatcher *d)
 {
-    return mp_lowering_frame(d->lowering, d->next.frame);
+    return mp_lowering_frame(d->lowering, d->next->frame);
 }
 
 /* The next frame of the plan, as the rules of dispatch_late.h see it. */
 struct dispatch_frame dispatch_next(const struct mp_dispatcher *dispatcher);
 /*
- * When the next frame of the plan leaves: at its own time. If the pulse before left late and
- * the plan has the device's shortest interval, as soon as the device takes it: by as much later
- * as the one before was late, and never by more than the tolerance. A setting after a question
- * waits for its answer, and then until what was sent before is over.
+ * When next, the next frame of the plan, leaves: at its own time. If the pulse before left late
+ * and the plan has the device's shortest interval, as soon as the device takes it: by as much
+ * later as the one before was late, and never by more than the tolerance. A setting after a
+ * question waits for its answer, and then until what was sent before is over.
  */
-int64_t dispatch_due_ns(const struct mp_dispatcher *dispatcher);
+int64_t dispatch_due_ns(const struct mp_dispatcher *dispatcher,
+                        const struct dispatch_frame *next);
 /* A plan begins; its next pulse was sent, as out says; was sent or left out. */
 void dispatch_plan_begins(struct mp_dispatcher *dispatcher);
 void dispatch_was_sent(struct mp_dispatcher *dispatcher, const struct mp_outcome *out);

@@ -31,6 +31,14 @@ struct mp_error {
     char text[320];
 };
 
+/* Nothing has failed yet: as zeros, without touching all of the text. */
+static inline void mp_error_clear(struct mp_error *err)
+{
+    err->status = MP_OK;
+    err->sys = 0;
+    err->text[0] = '\0';
+}
+
 /* The name of a status for scripts: "ok", "invalid", "range" ... Never NULL. */
 const char *mp_status_name(enum mp_status status);
 

@@ -19,7 +19,7 @@ static char *put_text(char *at, const struct mp_tail *text)
 }
 
 /* A time, by put: seconds or microseconds. */
-static char *put_time(char *at, int64_t ns, char *(*put)(char *, uint64_t))
+static inline char *put_time(char *at, int64_t ns, char *(*put)(char *, uint64_t))
 {
     if (ns == MP_EVENT_NONE)
         return PUT(at, none);
@@ -28,7 +28,8 @@ static char *put_time(char *at, int64_t ns, char *(*put)(char *, uint64_t))
     return put(at, ns < 0 ? 0 - (uint64_t)ns : (uint64_t)ns);
 }
 
-char *mp_event_put(char *at, const struct mp_event_row *row)
+/* The columns that differ from pulse to pulse, to the confirmation, and the tab after it. */
+static char *put_first(char *at, const struct mp_event_row *row)
 {
     at = put_time(at, row->sent_ns != MP_EVENT_NONE ? row->sent_ns : row->planned_ns,
                   mp_put_seconds);
@@ -47,6 +48,11 @@ char *mp_event_put(char *at, const struct mp_event_row *row)
     *at++ = '\t';
     at = put_time(at, row->confirmed_ns, mp_put_us);
     *at++ = '\t';
+    return at;
+}
+
+char *mp_event_put_rest(char *at, const struct mp_event_row *row)
+{
     at = put_time(at, row->late_ns, mp_put_us);
     *at++ = '\t';
     at = row->action.bytes == NULL ? PUT(at, no_action) : put_text(at, &row->action);
@@ -60,6 +66,17 @@ char *mp_event_put(char *at, const struct mp_event_row *row)
     at = put_text(at, &row->proof);
     *at++ = '\n';
     return at;
+}
+
+char *mp_event_put_with(char *at, const struct mp_event_row *row, const struct mp_tail *rest)
+{
+    at = put_first(at, row);
+    return mp_put_bytes(at, rest->bytes, rest->length);
+}
+
+char *mp_event_put(char *at, const struct mp_event_row *row)
+{
+    return mp_event_put_rest(put_first(at, row), row);
 }
 
 /* As %.9g, with a point whatever the locale says. */

@@ -53,6 +53,14 @@ static inline size_t mp_event_room(const struct mp_event_row *row)
 /* Put row, with its line end, where mp_event_room(row) bytes are; returns its end. */
 char *mp_event_put(char *at, const struct mp_event_row *row);
 
+/*
+ * For rows that differ in their first columns only, up to onset_confirmed_us: the columns from
+ * lateness_us on, with the line end, are put once, and then each row with them. Room and result
+ * as for mp_event_put.
+ */
+char *mp_event_put_rest(char *at, const struct mp_event_row *row);
+char *mp_event_put_with(char *at, const struct mp_event_row *row, const struct mp_tail *rest);
+
 /* What an action tells of a pulse: the columns from channel to intensity_ref. */
 struct mp_event_action {
     struct mp_tail channel; // borrowed, clean

@@ -19,8 +19,11 @@ static void on_alarm(struct mp_alarm *alarm)
 
 void mp_far_cut_init(struct mp_far_cut *cut, struct mp_world *world, struct mp_wire *wire)
 {
-    *cut = (struct mp_far_cut){
-        .alarm = {.ring = on_alarm, .who = MP_WHO_OUTSIDE}, .world = world, .wire = wire};
+    memset(cut, 0, offsetof(struct mp_far_cut, log)); // the log is the last, and begun later
+    cut->alarm.ring = on_alarm;
+    cut->alarm.who = MP_WHO_OUTSIDE;
+    cut->world = world;
+    cut->wire = wire;
 }
 
 static void keep(struct mp_tail *tail, char *to)

@@ -50,8 +50,8 @@ enum mp_flight_kind {
     MP_FLIGHT_SKIPPED, // a pulse was left out; detail: enum mp_stop
     MP_FLIGHT_MARK,
     MP_FLIGHT_ONEOFF,   // a frame between the plan's
-    MP_FLIGHT_CONFIRM,  // the device confirmed pulse number (loop thread); detail: 1 if it says
-                        // that the pulse was not as it was set
+    MP_FLIGHT_CONFIRM,  // what the device said of pulse number (loop thread); detail: enum
+                        // mp_flight_said
     MP_FLIGHT_FINISHED, // the plan is over
     MP_FLIGHT_STOPPED,  // detail: enum mp_stop; action: 1 if the safe frame went out;
                         // planned_ns: mp_outcome's cut_ns
@@ -61,6 +61,15 @@ enum mp_flight_kind {
     MP_FLIGHT_ALIVE,    // armed at sent_ns; returned_ns: the last frame without a record of its
                         // own; detail: 1 if a port does not say what it holds
     MP_FLIGHT_KINDS
+};
+
+/* Of what the device says. The numbers are the file's. */
+enum mp_flight_said {
+    MP_FLIGHT_SAID_GIVEN,     // the pulse was given
+    MP_FLIGHT_SAID_OTHERWISE, // it was, and not as it was set
+    MP_FLIGHT_SAID_GOING,     // the train of its own that began with it was not cut by woken_ns
+    MP_FLIGHT_SAID_SOME,      // a pulse of such a train was given: nobody knows which
+    MP_FLIGHT_SAID_COUNT
 };
 
 struct mp_flight_record {

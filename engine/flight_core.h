@@ -29,7 +29,7 @@ struct flight_header {
 enum { FLIGHT_PLAY_SHIFT = 64 - MP_FLIGHT_PLAY_BITS };
 static const uint64_t flight_number_mask = (UINT64_C(1) << FLIGHT_PLAY_SHIFT) - 1;
 
-/* FNV-1a over 64-bit words. */
+/* FNV-1a over 64-bit words: one more word. */
 static inline uint64_t flight_hash_word(uint64_t hash, uint64_t word)
 {
     hash = (hash ^ word) * UINT64_C(0x100000001B3);

@@ -195,6 +195,9 @@ void mp_lowering_set_busy(struct mp_lowering *lowering, bool busy);
 void mp_lowering_rewind(struct mp_lowering *lowering);
 /* The next frame or mark in time; false when there is none left. Never fails or blocks. */
 bool mp_lowering_next(struct mp_lowering *lowering, struct mp_send *send);
+/* The same without a copy: it lies in the lowering until the next is drawn; NULL: none is left.
+ */
+const struct mp_send *mp_lowering_draw(struct mp_lowering *lowering);
 
 /*
  * For a device that says of no pulse that it has it, and that a setting after a pulse which

@@ -36,6 +36,12 @@ struct change {
     int64_t lead_ns;
 };
 
+/* Of a pulse in the queue what those after it depend on. */
+struct lowered {
+    uint32_t frame, action;
+    int64_t send_ns;
+};
+
 struct mp_lowering {
     struct mp_schedule *schedule;
     struct mp_serial serial[MP_PORTS]; // how long bytes take on each port
@@ -57,11 +63,11 @@ struct mp_lowering {
     struct mp_send queue[MARKS_AHEAD + 1 + PUT_AHEAD];
     uint32_t queue_next, queue_end;
     bool have_previous;
-    struct mp_send previous; // the last pulse put into the queue
+    struct lowered previous; // the last pulse put into the queue
     struct outputs_set set;
     int64_t unproven_ns; // how long the pulses since the last question last, the longest
     bool have_last[MP_OUTPUTS_MAX];
-    struct mp_send last[MP_OUTPUTS_MAX]; // the last pulse put into the queue for each output
+    struct lowered last[MP_OUTPUTS_MAX]; // the last pulse put into the queue for each output
     // the check
     bool check_have_pulse;
     struct mp_send check_pulse; // the last one

@@ -28,37 +28,40 @@ void mp_lowering_rewind(struct mp_lowering *l)
     l->unproven_ns = 0;
 }
 
-static struct mp_send lower_mark(const struct mp_event *event)
+static void lower_mark(const struct mp_event *event, struct mp_send *send)
 {
-    return (struct mp_send){.kind = MP_SEND_MARK,
-                            .half = event->half,
-                            .frame = no_frame,
-                            .source = event->source,
-                            .number = event->number,
-                            .send_ns = mp_event_ns(event),
-                            .floor_ns = event->floor_ns};
+    *send = (struct mp_send){.kind = MP_SEND_MARK,
+                             .half = event->half,
+                             .frame = no_frame,
+                             .source = event->source,
+                             .number = event->number,
+                             .send_ns = mp_event_ns(event),
+                             .floor_ns = event->floor_ns};
 }
 
-static struct mp_send lower_pulse(struct mp_lowering *l, const struct mp_event *event)
+static void lower_pulse(struct mp_lowering *l, const struct mp_event *event,
+                        struct mp_send *send)
 {
     const struct pulse_info *info = &l->pulses[event->action];
     int64_t wire = info->frame == no_frame ? 0 : l->frames[info->frame].wire_ns;
-    struct mp_send send = {.kind = MP_SEND_PULSE,
-                           .half = event->half,
-                           .frame = info->frame,
-                           .output = info->output,
-                           .action = event->action,
-                           .from = lowering_follow(l, &l->set, event->action),
-                           .source = event->source,
-                           .number = event->number,
-                           .floor_ns = event->floor_ns,
-                           .least_ns = info->least_ns,
-                           .across_ns = info->across_ns};
-    send.send_ns = mp_event_ns(event) - wire - l->latency_ns;
-    const struct mp_send *last = &l->last[info->output];
-    if (l->have_last[info->output] && l->pulses[last->action].lasts_ns > send.least_ns)
-        send.least_ns = l->pulses[last->action].lasts_ns;
-    return send;
+    int64_t least_ns = info->least_ns;
+    const struct lowered *last = &l->last[info->output];
+    if (l->have_last[info->output] && l->pulses[last->action].lasts_ns > least_ns)
+        least_ns = l->pulses[last->action].lasts_ns;
+    *send = (struct mp_send){.kind = MP_SEND_PULSE,
+                             .half = event->half,
+                             .frame = info->frame,
+                             .output = info->output,
+                             .action = event->action,
+                             .from = lowering_follow(l, &l->set, event->action),
+                             .source = event->source,
+                             .number = event->number,
+                             .send_ns = mp_event_ns(event) - wire - l->latency_ns,
+                             .latest_ns = 0,
+                             .behind_ns = 0,
+                             .floor_ns = event->floor_ns,
+                             .least_ns = least_ns,
+                             .across_ns = info->across_ns};
 }
 
 /*
@@ -81,7 +84,7 @@ static int64_t set_ns(const struct mp_lowering *l)
 {
     int64_t at_ns = l->previous.send_ns;
     for (uint32_t i = 0; i < l->outputs; i++) {
-        const struct mp_send *last = &l->last[i];
+        const struct lowered *last = &l->last[i];
         if (!l->have_last[i] || last->frame == no_frame)
             continue;
         int64_t free_ns = last->send_ns + clear_ns(l, &l->frames[last->frame]) +
@@ -100,7 +103,7 @@ static int64_t set_ns(const struct mp_lowering *l)
 static void lower_ask(const struct mp_lowering *l, struct mp_send *ask, struct mp_send *set)
 {
     const struct mp_frame *frame = &l->frames[l->ask];
-    const struct mp_send *last = &l->previous;
+    const struct lowered *last = &l->previous;
     *ask = *set;
     ask->kind = MP_SEND_ASK;
     ask->frame = l->ask;
@@ -134,16 +137,16 @@ static bool lower_change(const struct mp_lowering *l, const struct mp_send *puls
     return true;
 }
 
-static bool next_event(struct mp_lowering *l, struct mp_event *event)
+/* It lies there until the next; NULL: there is none. */
+static const struct mp_event *next_event(struct mp_lowering *l)
 {
     if (l->event_next == l->event_end) {
         l->event_next = 0;
         l->event_end = mp_schedule_next_many(l->schedule, l->events, MP_EVENTS);
         if (l->event_end == 0)
-            return false;
+            return NULL;
     }
-    *event = l->events[l->event_next++];
-    return true;
+    return &l->events[l->event_next++];
 }
 
 /* Put send in front of the queue, after the marks that lie before it. */
@@ -162,15 +165,18 @@ static void put_ahead(struct mp_lowering *l, const struct mp_send *send)
 static bool refill(struct mp_lowering *l)
 {
     struct mp_send *queue = l->queue;
-    struct mp_event event;
+    const struct mp_event *event;
     struct mp_send set, ask;
     uint32_t end = PUT_AHEAD;
     const uint32_t full = MARKS_AHEAD + 1 + PUT_AHEAD;
     bool found = false;
     l->queue_next = PUT_AHEAD;
-    while (end < full && !found && next_event(l, &event)) {
-        found = event.kind == MP_EVENT_PULSE;
-        queue[end++] = found ? lower_pulse(l, &event) : lower_mark(&event);
+    while (end < full && !found && (event = next_event(l)) != NULL) {
+        found = event->kind == MP_EVENT_PULSE;
+        if (found)
+            lower_pulse(l, event, &queue[end++]);
+        else
+            lower_mark(event, &queue[end++]);
     }
     l->queue_end = end;
     // The queue is full of marks; the pulse after them may have to be sent before the last
@@ -199,25 +205,36 @@ static bool refill(struct mp_lowering *l)
         int64_t lasts_ns = l->pulses[pulse->action].locked_ns;
         if (l->unproven_ns < lasts_ns)
             l->unproven_ns = lasts_ns;
-        l->previous = l->last[pulse->output] = *pulse;
+        const struct lowered now = {
+            .frame = pulse->frame, .action = pulse->action, .send_ns = pulse->send_ns};
+        l->previous = now; // twice from the registers: what was just stored is slow to read
+        l->last[pulse->output] = now;
         l->have_previous = l->have_last[pulse->output] = true;
     }
     return l->queue_next < l->queue_end;
 }
 
-static bool next_send(struct mp_lowering *l, struct mp_send *send)
+static const struct mp_send *next_send(struct mp_lowering *l)
 {
     if (l->queue_next == l->queue_end && !refill(l))
-        return false;
-    *send = l->queue[l->queue_next++];
+        return NULL;
+    const struct mp_send *send = &l->queue[l->queue_next++];
     l->sent_ns = send->send_ns;
-    return true;
+    return send;
+}
+
+const struct mp_send *mp_lowering_draw(struct mp_lowering *l)
+{
+    l->checking = false; // what is drawn here a check under way would never see
+    return next_send(l);
 }
 
 bool mp_lowering_next(struct mp_lowering *l, struct mp_send *send)
 {
-    l->checking = false; // what is drawn here a check under way would never see
-    return next_send(l, send);
+    const struct mp_send *drawn = mp_lowering_draw(l);
+    if (drawn != NULL)
+        *send = *drawn;
+    return drawn != NULL;
 }
 
 /* ---- the check ---- */
@@ -309,7 +326,6 @@ static bool check_send(struct mp_lowering *l, const struct mp_send *send,
 
 bool mp_lowering_check(struct mp_lowering *l, uint64_t budget, struct mp_violation *violation)
 {
-    struct mp_send send;
     *violation = (struct mp_violation){.kind = MP_VIOLATION_NONE};
     for (uint32_t i = 0; i < l->actions; i++)
         if (l->pulses[i].frame == no_frame)
@@ -320,20 +336,19 @@ bool mp_lowering_check(struct mp_lowering *l, uint64_t budget, struct mp_violati
     }
     l->checking = true;
     for (uint64_t i = 0; i < budget; i++) {
-        if (!next_send(l, &send)) {
+        const struct mp_send *send = next_send(l);
+        if (send == NULL) {
             mp_lowering_rewind(l);
             l->checked = true;
             return false;
         }
-        if (check_send(l, &send, violation)) {
+        if (check_send(l, send, violation)) {
             mp_lowering_rewind(l);
             return false;
         }
-        if (send.kind == MP_SEND_MARK)
-            continue;
-        if (send.kind == MP_SEND_PULSE) {
-            l->check_pulse = l->check_last[send.output] = send;
-            l->check_have_pulse = l->check_have_last[send.output] = true;
+        if (send->kind == MP_SEND_PULSE) {
+            l->check_pulse = l->check_last[send->output] = *send;
+            l->check_have_pulse = l->check_have_last[send->output] = true;
         }
     }
     return true;

@@ -30,8 +30,11 @@ static void on_alarm(struct mp_alarm *alarm)
 void mp_near_cut_init(struct mp_near_cut *cut, struct mp_world *world,
                       void (*overdue)(void *context), void *context)
 {
-    *cut = (struct mp_near_cut){
-        .alarm = {.ring = on_alarm}, .world = world, .overdue = overdue, .context = context};
+    memset(cut, 0, offsetof(struct mp_near_cut, text)); // the text is the last, and begun later
+    cut->alarm.ring = on_alarm;
+    cut->world = world;
+    cut->overdue = overdue;
+    cut->context = context;
 }
 
 static bool keep(struct mp_tail *tail, char *to, size_t most)
@@ -55,6 +58,18 @@ enum mp_status mp_near_cut_begin(struct mp_near_cut *cut, const struct mp_near_k
         !keep(&own->words, cut->texts[1], MP_NEAR_TEXT) ||
         !keep(&own->proof, cut->texts[2], MP_NEAR_TEXT))
         return mp_fail(err, MP_ERANGE, "a reply or a text of its row is too long");
+    cut->row = (struct mp_event_row){
+        .event = TEXT("pulse"),
+        .late_ns = 0,
+        .action = own->columns,
+        .status = TEXT("delivered"),
+        .reply = own->words,
+        .timed_by = TEXT("host"),
+        .proof = own->proof,
+    };
+    cut->room = mp_event_room(&cut->row);
+    const char *end = mp_event_put_rest(cut->columns, &cut->row);
+    cut->rest = (struct mp_tail){cut->columns, (size_t)(end - cut->columns)};
     cut->written = 0;
     cut->contact_ns = 0;
     cut->first = cut->end;
@@ -110,25 +125,17 @@ static bool confirm(struct mp_near_cut *cut, int64_t now_ns)
     const int64_t sent_ns = out->entered_ns + known->delay_ns;
     if (cut->first == cut->end || sent_ns > now_ns || sent_ns < known->origin_ns)
         return false;
-    const struct mp_event_row row = {
-        .event = TEXT("pulse"),
-        .index = ++cut->known.index,
-        .pulse = out->send.number + known->extra,
-        .planned_ns = out->start_ns - known->origin_ns + planned_ns(out),
-        .sent_ns = sent_ns - known->origin_ns,
-        .confirmed_ns = now_ns - known->origin_ns,
-        .late_ns = 0,
-        .action = known->columns,
-        .status = TEXT("delivered"),
-        .reply = known->words,
-        .timed_by = TEXT("host"),
-        .proof = known->proof,
-    };
-    char *at = mp_text_room(&cut->text, mp_event_room(&row));
-    mp_text_end(&cut->text, mp_event_put(at, &row));
+    struct mp_event_row *row = &cut->row;
+    row->index = ++cut->known.index;
+    row->pulse = out->send.number + known->extra;
+    row->planned_ns = out->start_ns - known->origin_ns + planned_ns(out);
+    row->sent_ns = sent_ns - known->origin_ns;
+    row->confirmed_ns = now_ns - known->origin_ns;
+    char *at = mp_text_room(&cut->text, cut->room);
+    mp_text_end(&cut->text, mp_event_put_with(at, row, &cut->rest));
     cut->written++;
     cut->known.confirmed++;
-    cut->onset_ns = row.sent_ns;
+    cut->onset_ns = row->sent_ns;
     cut->contact_ns = now_ns;
     cut->number = out->send.number;
     cut->returned_ns = out->returned_ns;

@@ -55,6 +55,10 @@ struct mp_near_cut {
     bool on;
     struct mp_near_known known; // its bytes are these
     char reply[MP_NEAR_BYTES], texts[3][MP_NEAR_TEXT];
+    struct mp_event_row row; // of a pulse: what all have in common, and the last one's numbers
+    struct mp_tail rest;     // its last columns, ready
+    size_t room;             // bytes that it takes at most
+    char columns[MP_EVENT_NUMBERS + 4 * MP_NEAR_TEXT];
     int64_t contact_ns; // when something was sent or heard last
     // since it was asked last; the caller sets written back
     uint64_t written;

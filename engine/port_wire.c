@@ -39,7 +39,9 @@ struct mp_wire {
     size_t out_length;
     struct message messages[MESSAGES];
     size_t message_count;
-    int64_t free_ns; // the wire is, from then on
+    int64_t free_ns;  // the wire is, from then on
+    size_t timed;     // so many bytes, as most writes have,
+    int64_t timed_ns; // take so long
     struct move moves[MOVES];
     size_t move_count;
     // to the near end
@@ -81,6 +83,8 @@ static void forget_first(struct mp_wire *wire)
     size_t length = wire->messages[0].length;
     wire->message_count--;
     wire->out_length -= length;
+    if (wire->message_count == 0) // nearly always
+        return;
     memmove(wire->messages, wire->messages + 1, wire->message_count * sizeof wire->messages[0]);
     memmove(wire->out, wire->out + length, wire->out_length);
 }
@@ -136,7 +140,11 @@ static enum mp_status wire_write(struct mp_port *port, const void *bytes, size_t
     struct message *message = &wire->messages[wire->message_count++];
     message->length = *written;
     message->begins_ns = now > wire->free_ns ? now : wire->free_ns;
-    message->ends_ns = message->begins_ns + mp_serial_wire_ns(&wire->serial, *written);
+    if (*written != wire->timed) {
+        wire->timed = *written;
+        wire->timed_ns = mp_serial_wire_ns(&wire->serial, *written);
+    }
+    message->ends_ns = message->begins_ns + wire->timed_ns;
     wire->free_ns = message->ends_ns;
     memcpy(wire->out + wire->out_length, bytes, *written);
     wire->out_length += *written;
@@ -219,7 +227,8 @@ static enum mp_status wire_read(struct mp_port *port, void *buffer, size_t capac
     *got = wire->in_length < capacity ? wire->in_length : capacity;
     memcpy(buffer, wire->in, *got);
     wire->in_length -= *got;
-    memmove(wire->in, wire->in + *got, wire->in_length);
+    if (wire->in_length > 0)
+        memmove(wire->in, wire->in + *got, wire->in_length);
     return MP_OK;
 }
 
@@ -286,6 +295,7 @@ enum mp_status mp_wire_open(struct mp_port *port, const char *path,
     port->wire = wire;
     wire->near_open = true;
     wire->serial = *serial;
+    wire->timed = 0;
     wire->bits &= ~(TIOCM_RTS | TIOCM_DTR);
     return MP_OK;
 }
@@ -315,7 +325,7 @@ enum mp_status mp_wire_create(struct mp_wire **out, struct mp_world *world,
     wire->far_open = true;
     wire->arrives = (struct mp_alarm){.ring = on_arrival, .who = MP_WHO_OUTSIDE};
     wire->moved = (struct mp_alarm){.ring = on_move, .who = MP_WHO_OUTSIDE};
-    wire->readable.ring = on_readable;
+    wire->readable = (struct mp_alarm){.ring = on_readable, .hears = true};
     (void)snprintf(wire->path, sizeof wire->path, "%s%u", prefix, ++made);
     wire->next = all;
     all = wire;

@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { SMALLEST_PAGE = 4096 };
+
 enum mp_status mp_ring_init(struct mp_ring *ring, size_t item_size, uint64_t capacity,
                             struct mp_error *err)
 {
@@ -12,11 +14,17 @@ enum mp_status mp_ring_init(struct mp_ring *ring, size_t item_size, uint64_t cap
     if (item_size != 0 && capacity > SIZE_MAX / item_size)
         return mp_fail(err, MP_ENOMEM, "a ring of %llu items does not fit memory",
                        (unsigned long long)capacity);
-    // written once here, so that the dispatcher never takes a page fault on it
-    unsigned char *items = malloc(item_size * capacity);
+    // written once here, so that the dispatcher never takes a page fault on it; one byte of
+    // each page, as a compiler makes calloc of malloc and memset, which leaves fresh pages
+    // alone
+    unsigned char *items = calloc(capacity, item_size);
     if (items == NULL)
         return mp_fail(err, MP_ENOMEM, "out of memory for a ring");
-    memset(items, 0, item_size * capacity);
+    for (size_t end = item_size * capacity; end > 0;
+         end -= end < SMALLEST_PAGE ? end : SMALLEST_PAGE)
+        *(volatile unsigned char *)(items + end - 1) = 0;
+    if (item_size > 0)
+        *(volatile unsigned char *)items = 0;
     atomic_init(&ring->head, 0);
     atomic_init(&ring->tail, 0);
     ring->item_size = item_size;
@@ -31,13 +39,6 @@ void mp_ring_fini(struct mp_ring *ring)
     ring->items = NULL;
 }
 
-uint64_t mp_ring_room(const struct mp_ring *ring)
-{
-    uint64_t head = atomic_load_explicit(&ring->head, memory_order_relaxed);
-    uint64_t tail = atomic_load_explicit(&ring->tail, memory_order_acquire);
-    return ring->mask + 1 - (head - tail);
-}
-
 void mp_ring_warm(struct mp_ring *ring)
 {
     uint64_t head = atomic_load_explicit(&ring->head, memory_order_relaxed);
@@ -46,23 +47,12 @@ void mp_ring_warm(struct mp_ring *ring)
         __builtin_prefetch(slot + i, 1);
 }
 
-bool mp_ring_push(struct mp_ring *ring, const void *item)
-{
-    uint64_t head = atomic_load_explicit(&ring->head, memory_order_relaxed);
-    if (mp_ring_room(ring) == 0)
-        return false;
-    memcpy(ring->items + (head & ring->mask) * ring->item_size, item, ring->item_size);
-    atomic_store_explicit(&ring->head, head + 1, memory_order_release);
-    return true;
-}
-
 bool mp_ring_pop(struct mp_ring *ring, void *item)
 {
-    uint64_t tail = atomic_load_explicit(&ring->tail, memory_order_relaxed);
-    uint64_t head = atomic_load_explicit(&ring->head, memory_order_acquire);
-    if (head == tail)
+    const void *first = mp_ring_first(ring);
+    if (first == NULL)
         return false;
-    memcpy(item, ring->items + (tail & ring->mask) * ring->item_size, ring->item_size);
-    atomic_store_explicit(&ring->tail, tail + 1, memory_order_release);
+    memcpy(item, first, ring->item_size);
+    mp_ring_drop(ring);
     return true;
 }

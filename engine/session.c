@@ -3,7 +3,6 @@
 
 #include "engine/clock.h"
 
-#include <poll.h>
 #include <stdlib.h>
 
 const char *mp_session_state_name(enum mp_session_state state)
@@ -56,6 +55,10 @@ static void drop_trigger(struct mp_session *s)
 static void drop_port(struct mp_session *s)
 {
     session_unwatch(&s->port_watch);
+    mp_world_cancel(s->world, &s->heard.alarm);
+    if (s->heard.length > 0)
+        mp_world_kept(s->world);
+    s->heard.length = 0;
     mp_port_close(s->port);
     s->port = NULL;
     s->connection++;
@@ -67,20 +70,21 @@ static void drop_port(struct mp_session *s)
 /* Give the outcomes that are there to the owner; ends the dispatcher after its last. */
 void session_report(struct mp_session *s)
 {
-    struct mp_outcome outcome;
+    const struct mp_outcome *outcome;
     struct mp_dispatcher *d = session_dispatcher(s);
     if (d == NULL || s->reporting)
         return;
     s->reporting = true;
     bool over = false;
-    while (!over && mp_dispatcher_outcome(d, &outcome)) {
-        over = outcome.kind == MP_OUT_STOPPED;
+    while (!over && (outcome = mp_dispatcher_first(d)) != NULL) {
+        over = outcome->kind == MP_OUT_STOPPED;
         if (over)
-            end_dispatcher(s, outcome.stop);
-        else if (outcome.kind == MP_OUT_FINISHED && s->state == MP_RUNNING)
+            end_dispatcher(s, outcome->stop);
+        else if (outcome->kind == MP_OUT_FINISHED && s->state == MP_RUNNING)
             s->state = MP_ARMED;
         if (s->events.outcome != NULL)
-            s->events.outcome(s->events.context, &outcome);
+            s->events.outcome(s->events.context, outcome);
+        mp_dispatcher_drop(d); // nobody else has: this is not nested
     }
     s->reporting = false;
     if (over) {
@@ -103,7 +107,7 @@ static void tell_gone(struct mp_session *s, uint8_t port, const struct mp_error 
         s->events.gone(s->events.context, port, why);
 }
 
-static void lose_port(struct mp_session *s, const struct mp_error *why)
+void session_lose_port(struct mp_session *s, const struct mp_error *why)
 {
     mp_session_stop(s, MP_STOP_GONE);
     drop_port(s);
@@ -116,57 +120,11 @@ static void on_trigger_lost(struct mp_session *s, int status)
     struct mp_error err = {0};
     (void)status;
     (void)mp_fail(&err, MP_EGONE, "\"%s\" is gone (unplugged?)", mp_port_path(s->trigger));
-    session_unwatch(
-        &s->trigger_watch); // the port stays open: the dispatcher may be writing to it
+    // the port stays open: the dispatcher may be writing to it
+    session_unwatch(&s->trigger_watch);
     s->trigger_lost = true;
     mp_session_stop(s, MP_STOP_GONE);
     tell_gone(s, MP_PORT_TRIGGER, &err);
-}
-
-/* Of the 500 ms for which the loop may be silent. */
-static const int64_t told_bound_ns = 200 * MP_NS_PER_MS;
-
-static void on_readable(struct mp_session *s, int status)
-{
-    const unsigned connection = s->connection; // the owner may close the port meanwhile
-    uint8_t buffer[4096];
-    for (;;) {
-        struct mp_error err = {0};
-        size_t got = 0;
-        enum mp_status read = mp_port_read(s->port, buffer, sizeof buffer, &got, &err);
-        int64_t arrival_ns = mp_world_now(s->world);
-        if (read == MP_OK && got == 0 && status < 0)
-            read =
-                mp_fail(&err, MP_EGONE, "%s: %s", mp_port_path(s->port), uv_strerror(status));
-        if (read != MP_OK) {
-            lose_port(s, &err);
-            return;
-        }
-        struct mp_dispatcher *d = session_dispatcher(s);
-        if (d != NULL && got > 0)
-            (void)mp_dispatcher_told(d, told_bound_ns);
-        session_report(s); // what these bytes may answer is known before they are
-        if (s->connection != connection)
-            return;
-        if (got > 0 && s->events.bytes != NULL)
-            s->events.bytes(s->events.context, buffer, got, arrival_ns);
-        if (got < sizeof buffer || s->connection != connection)
-            return;
-    }
-}
-
-void session_drain(struct mp_session *s)
-{
-    struct pollfd input = {.events = POLLIN};
-    int64_t now = mp_world_now(s->world);
-    if (s->port == NULL)
-        return;
-    input.fd = mp_port_fd(s->port);
-    if (poll(&input, 1, 0) > 0)
-        on_readable(s, 0);
-    struct mp_dispatcher *d = session_dispatcher(s); // the owner may have stopped it meanwhile
-    if (d != NULL)
-        mp_dispatcher_drained(d, now);
 }
 
 enum mp_status mp_session_create(struct mp_session **out, struct mp_world *world,
@@ -178,6 +136,7 @@ enum mp_status mp_session_create(struct mp_session **out, struct mp_world *world
     s->world = world;
     s->heartbeat = (struct mp_alarm){.ring = session_heartbeat, .idle = true};
     s->step = (struct mp_alarm){.ring = session_step, .who = MP_WHO_SENDER};
+    s->heard.alarm = (struct mp_alarm){.ring = session_hear};
     s->events = *events;
     atomic_init(&s->dispatcher, NULL);
     int failed = uv_async_init(world->loop, &s->async, on_async);
@@ -211,7 +170,7 @@ enum mp_status mp_session_open(struct mp_session *s, const char *path,
     enum mp_status status = session_open_port(s, &port, path, serial, err);
     if (status != MP_OK)
         return status;
-    status = session_watch(s, &s->port_watch, port, UV_READABLE, on_readable, err);
+    status = session_watch(s, &s->port_watch, port, UV_READABLE, session_read, err);
     if (status != MP_OK) {
         mp_port_close(port);
         return status;

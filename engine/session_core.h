@@ -7,11 +7,22 @@
 
 #include <stdatomic.h>
 
+enum { SESSION_HEARD = 4096 }; // bytes read at once
+
+/* What was read while a frame was being written that is not told yet: it may be its answer. */
+struct session_heard {
+    struct mp_alarm alarm; // when to see again whether it is told
+    uint8_t bytes[SESSION_HEARD];
+    size_t length; // 0: nothing waits
+    int64_t arrival_ns;
+};
+
 struct mp_session {
     struct mp_alarm heartbeat; // first: tells the dispatcher that the loop is alive
     struct mp_alarm step;      // in virtual time: of the dispatcher
     struct mp_next next;       // of its steps
     struct mp_time time;       // what it asks for the time
+    struct session_heard heard;
     struct mp_world *world;
     struct mp_session_events events;
     enum mp_session_state state;
@@ -75,7 +86,16 @@ void session_kick(struct mp_session *s);
 void session_report(struct mp_session *s);
 /* The loop is alive: every 50 ms while it is armed. */
 void session_heartbeat(struct mp_alarm *alarm);
+/* session_read.c: what the device says. */
+/* Something has come on the device's port, or it is lost. */
+void session_read(struct mp_session *s, int status);
+/* The alarm of what was heard before its question was told. */
+void session_hear(struct mp_alarm *alarm);
+/* Up to when the loop can say what had come, less what it missed of late: nobody's silence. */
+int64_t session_heard_ns(const struct mp_session *s);
 /* Read what has come: what was confirmed up to now is then counted. */
 void session_drain(struct mp_session *s);
+/* The device's port is gone: stop, close it, and tell the owner. */
+void session_lose_port(struct mp_session *s, const struct mp_error *why);
 
 #endif

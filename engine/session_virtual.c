@@ -40,7 +40,9 @@ void session_step(struct mp_alarm *alarm)
     if (d == NULL)
         return;
     int64_t now = mp_world_now(s->world);
-    mp_dispatcher_drained(d, now); // what has come was told at its instant
+    if (s->heard.length ==
+        0) // what has come was told at its instant, unless the loop is stalled
+        mp_dispatcher_drained(d, session_heard_ns(s));
     s->next.came = now >= s->next.at_ns;
     s->step.idle = s->state != MP_RUNNING;
     if (mp_dispatcher_step(d, &s->next) && s->next.at_ns < INT64_MAX)

@@ -4,10 +4,12 @@
 
 #include "engine/port_wire.h"
 
+#include <stddef.h>
 #include <stdlib.h>
 
 struct session_watch {
     uv_poll_t poll; // first
+    struct mp_listener listener;
     struct mp_session *session;
     struct mp_port *wire; // NULL: the poll watches
     bool only_lost;
@@ -37,6 +39,14 @@ static void on_poll(uv_poll_t *poll, int status, int events)
     watch->heard(watch->session, status);
 }
 
+static void on_late(struct mp_listener *listener)
+{
+    struct session_watch *watch =
+        (struct session_watch *)(void *)((char *)listener -
+                                         offsetof(struct session_watch, listener));
+    watch->heard(watch->session, 0);
+}
+
 static void on_wire(void *context)
 {
     struct session_watch *watch = context;
@@ -49,7 +59,7 @@ enum mp_status session_watch(struct mp_session *s, struct session_watch **out,
                              void (*heard)(struct mp_session *s, int status),
                              struct mp_error *err)
 {
-    struct session_watch *watch = malloc(sizeof *watch);
+    struct session_watch *watch = calloc(1, sizeof *watch);
     if (watch == NULL)
         return mp_fail(err, MP_ENOMEM, "out of memory for %s", mp_port_path(port));
     watch->session = s;
@@ -66,6 +76,9 @@ enum mp_status session_watch(struct mp_session *s, struct session_watch **out,
     if (joined)
         failed = uv_poll_start(&watch->poll, events, on_poll);
     if (failed == 0) {
+        watch->listener = (struct mp_listener){.fd = mp_port_fd(port), .hear = on_late};
+        if (!watch->only_lost)
+            mp_world_listen(s->world, &watch->listener);
         *out = watch;
         return MP_OK;
     }
@@ -83,6 +96,7 @@ void session_unwatch(struct session_watch **at)
     if (watch == NULL)
         return;
     if (watch->wire == NULL) {
+        mp_world_deaf(watch->session->world, &watch->listener);
         uv_close((uv_handle_t *)&watch->poll, free_watch);
         return;
     }

@@ -149,8 +149,3 @@ void mp_latch_stop(struct mp_latch *latch, enum mp_stop reason)
     (void)atomic_compare_exchange_strong(&latch->reason, &none, (int)reason);
     (void)sem_post(latch->wake);
 }
-
-enum mp_stop mp_latch_reason(const struct mp_latch *latch)
-{
-    return (enum mp_stop)atomic_load_explicit(&latch->reason, memory_order_acquire);
-}

@@ -89,6 +89,9 @@ void mp_latch_init(struct mp_latch *latch, sem_t *wake);
 /* Stop. */
 void mp_latch_stop(struct mp_latch *latch, enum mp_stop reason);
 /* Why; MP_STOP_NONE while no stop has come. */
-enum mp_stop mp_latch_reason(const struct mp_latch *latch);
+static inline enum mp_stop mp_latch_reason(const struct mp_latch *latch)
+{
+    return (enum mp_stop)atomic_load_explicit(&latch->reason, memory_order_acquire);
+}
 
 #endif

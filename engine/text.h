@@ -61,26 +61,40 @@ static inline void mp_text_end(struct mp_text *text, const char *end)
 }
 
 extern const char mp_two_digits[200]; // "00" to "99"
+extern const uint64_t mp_powers_of_ten[MP_DIGITS_MAX];
+
+/* How many digits value has. */
+static inline unsigned mp_digits(uint64_t value)
+{
+    // log10(2) is 1233 / 4096, as exactly as 64 bits need; the power says which of two it is
+    unsigned bits = 64 - (unsigned)__builtin_clzll(value | 1);
+    unsigned below = bits * 1233 >> 12;
+    return below + (value >= mp_powers_of_ten[below] || below == 0 ? 1 : 0);
+}
 
 /* The digits of value; room for MP_DIGITS_MAX bytes. Returns their end. */
 static inline char *mp_put_integer(char *at, uint64_t value)
 {
-    char digits[MP_DIGITS_MAX];
-    char *first = digits + MP_DIGITS_MAX;
-    while (value >= 100) {
-        first -= 2;
-        memcpy(first, mp_two_digits + 2 * (value % 100), 2);
-        value /= 100;
+    char *const end = at + mp_digits(value);
+    char *first = end;
+    while (value >= 10000) { // four at a time: each step waits for the one before
+        uint32_t four = (uint32_t)(value % 10000);
+        value /= 10000;
+        first -= 4;
+        memcpy(first, mp_two_digits + 2 * (size_t)(four / 100), 2);
+        memcpy(first + 2, mp_two_digits + 2 * (size_t)(four % 100), 2);
     }
-    if (value >= 10) {
+    uint32_t rest = (uint32_t)value;
+    if (rest >= 100) {
         first -= 2;
-        memcpy(first, mp_two_digits + 2 * value, 2);
-    } else {
-        *--first = (char)('0' + value);
+        memcpy(first, mp_two_digits + 2 * (size_t)(rest % 100), 2);
+        rest /= 100;
     }
-    size_t count = (size_t)(digits + MP_DIGITS_MAX - first);
-    memcpy(at, first, count);
-    return at + count;
+    if (rest >= 10)
+        memcpy(first - 2, mp_two_digits + 2 * (size_t)rest, 2);
+    else
+        first[-1] = (char)('0' + rest);
+    return end;
 }
 
 /* A value below 1000 with its leading zeros. */

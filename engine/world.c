@@ -2,6 +2,7 @@
 
 #include "engine/clock.h"
 
+#include <poll.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
 
@@ -9,6 +10,11 @@
 // it is time to is looked at every so many turns
 static const int64_t hear_ns = 10 * MP_NS_PER_MS;
 enum { LOOK_TURNS = 64 };
+// an alarm that rings so much later than it was due tells that the loop was away; less is in
+// every wake
+static const int64_t absent_ns = 10 * MP_NS_PER_MS;
+// what came in so short a time while alarms rang is heard before the next ones
+static const int64_t again_ns = MP_NS_PER_MS;
 
 /* ---- the alarms: a pairing heap (M. Fredman et al. 1986, doi:10.1007/BF01840439) ---- */
 
@@ -59,11 +65,11 @@ static struct mp_alarm *meld_list(struct mp_alarm *list)
     return heap;
 }
 
-static void take_out(struct mp_world *w, struct mp_alarm *alarm)
+static void leave_heap(struct mp_world *w, struct mp_alarm *alarm)
 {
     struct mp_alarm *children = meld_list(alarm->child);
-    if (alarm == w->first) {
-        w->first = children;
+    if (alarm == w->others) {
+        w->others = children;
     } else {
         if (alarm->previous->child == alarm)
             alarm->previous->child = alarm->next;
@@ -71,27 +77,58 @@ static void take_out(struct mp_world *w, struct mp_alarm *alarm)
             alarm->previous->next = alarm->next;
         if (alarm->next != NULL)
             alarm->next->previous = alarm->previous;
-        w->first = meld(w->first, children);
+        w->others = meld(w->others, children);
     }
     alarm->child = alarm->next = alarm->previous = NULL;
+}
+
+/* The place of the first stays empty until earliest() or put_in(): mostly what rings sets the
+ * next one. */
+static void take_out(struct mp_world *w, struct mp_alarm *alarm)
+{
+    if (alarm == w->first)
+        w->first = NULL;
+    else
+        leave_heap(w, alarm);
     alarm->is_set = false;
     w->awake -= alarm->idle ? 0 : 1;
+}
+
+/* NULL: none is set. */
+static struct mp_alarm *earliest(struct mp_world *w)
+{
+    if (w->first == NULL && w->others != NULL) {
+        w->first = w->others;
+        leave_heap(w, w->first);
+    }
+    return w->first;
 }
 
 static void put_in(struct mp_world *w, struct mp_alarm *alarm, int64_t due_ns)
 {
     alarm->due_ns = w->is_virtual ? mp_world_rings_ns(w, alarm->who, due_ns) : due_ns;
     alarm->order = ++w->order;
+    if (alarm->hears && alarm->due_ns > due_ns) // behind a stall, as in a real world
+        alarm->order = 0;
     alarm->is_set = true;
     w->awake += alarm->idle ? 0 : 1;
-    w->first = meld(w->first, alarm);
+    struct mp_alarm *other = alarm;
+    if (w->first == NULL ? w->others == NULL || before(alarm, w->others)
+                         : before(alarm, w->first)) {
+        other = w->first;
+        w->first = alarm;
+    } else {
+        (void)earliest(w);
+    }
+    w->others = meld(w->others, other);
 }
 
 static void ring_first(struct mp_world *w)
 {
-    struct mp_alarm *alarm = w->first;
+    struct mp_alarm *alarm = earliest(w);
     take_out(w, alarm);
     alarm->ring(alarm);
+    (void)earliest(w);
 }
 
 /* ---- a real world ---- */
@@ -117,7 +154,7 @@ static bool set_exact(struct mp_world *w, int64_t due_ns)
 /* Have the loop call for the first alarm, never before it is due. */
 static void arm(struct mp_world *w)
 {
-    const int64_t due_ns = w->first == NULL ? 0 : w->first->due_ns;
+    const int64_t due_ns = earliest(w) == NULL ? 0 : w->first->due_ns;
     hold_loop(w, w->awake > 0);
     (void)uv_timer_stop(&w->timer);
     if (w->first == NULL)
@@ -138,6 +175,33 @@ static void arm_soon(struct mp_world *w)
         arm(w);
 }
 
+/* One that overlaps the one before begins behind it. */
+static void note_absence(struct mp_world *w, int64_t from_ns, int64_t now)
+{
+    if (from_ns < w->absent_until_ns)
+        from_ns = w->absent_until_ns;
+    if (now - from_ns < absent_ns)
+        return;
+    w->absences[w->absence_count++ % MP_WORLD_ABSENCES] =
+        (struct mp_absence){.from_ns = from_ns, .until_ns = now};
+    w->absent_until_ns = now;
+}
+
+/* Hear all that has come. */
+static void look(struct mp_world *w, int64_t now)
+{
+    // from when it was the loop's turn, which came now
+    note_absence(w, w->first->due_ns > w->looked_ns ? w->first->due_ns : w->looked_ns, now);
+    w->looked_ns = now;
+    for (struct mp_listener *each = w->listeners; each != NULL; each = w->listens_next) {
+        struct pollfd input = {.fd = each->fd, .events = POLLIN};
+        w->listens_next = each->next; // kept right by mp_world_deaf
+        if (poll(&input, 1, 0) > 0)
+            each->hear(each);
+    }
+    w->listens_next = NULL;
+}
+
 /* All that are due, but those that are set meanwhile: they have the next turn. */
 static void ring_due(struct mp_world *w)
 {
@@ -146,9 +210,17 @@ static void ring_due(struct mp_world *w)
     if (w->is_virtual) // the pace's: it has only waited
         return;
     w->ringing = true;
-    while (!w->is_virtual && w->first != NULL && w->first->due_ns <= now &&
-           w->first->order <= last)
-        ring_first(w);
+    int64_t heard_ns = INT64_MIN;
+    while (!w->is_virtual && earliest(w) != NULL && w->first->due_ns <= now &&
+           w->first->order <= last) {
+        int64_t then = mp_clock_ns();
+        if (heard_ns != INT64_MIN && then - heard_ns <= again_ns) {
+            ring_first(w);
+            continue;
+        }
+        look(w, then); // whose alarm this is may be woken by what has come
+        heard_ns = mp_clock_ns();
+    }
     w->ringing = false;
     arm_soon(w);
 }
@@ -203,7 +275,7 @@ static bool waited(struct mp_world *w)
 
 static bool turn_virtual(struct mp_world *w)
 {
-    bool due = w->first != NULL && w->first->due_ns <= w->now_ns;
+    bool due = earliest(w) != NULL && w->first->due_ns <= w->now_ns;
     if (w->held > 0 && !due) {
         w->heard_ns = mp_clock_ns();
         (void)uv_run(w->loop, UV_RUN_ONCE);
@@ -249,18 +321,13 @@ void mp_world_open(struct mp_world *w, uv_loop_t *loop)
 
 void mp_world_close(struct mp_world *w)
 {
-    while (w->first != NULL)
+    while (earliest(w) != NULL)
         take_out(w, w->first);
     uv_close((uv_handle_t *)&w->timer, NULL);
     if (w->exact < 0)
         return;
     uv_close((uv_handle_t *)&w->poll, NULL);
     (void)close(w->exact);
-}
-
-int64_t mp_world_now(const struct mp_world *w)
-{
-    return w->is_virtual ? w->now_ns : mp_clock_ns();
 }
 
 int64_t mp_world_soon(struct mp_world *w)
@@ -284,8 +351,67 @@ void mp_world_cancel(struct mp_world *w, struct mp_alarm *alarm)
     if (!alarm->is_set)
         return;
     take_out(w, alarm);
+    (void)earliest(w);
     if (w->awake == 0)
         arm_soon(w); // else the timer is early at most
+}
+
+void mp_world_listen(struct mp_world *w, struct mp_listener *listener)
+{
+    listener->next = w->listeners;
+    listener->previous = &w->listeners;
+    if (listener->next != NULL)
+        listener->next->previous = &listener->next;
+    w->listeners = listener;
+}
+
+void mp_world_deaf(struct mp_world *w, struct mp_listener *listener)
+{
+    if (listener->previous == NULL)
+        return;
+    if (w->listens_next == listener)
+        w->listens_next = listener->next;
+    *listener->previous = listener->next;
+    if (listener->next != NULL)
+        listener->next->previous = listener->previous;
+    listener->next = NULL;
+    listener->previous = NULL;
+}
+
+void mp_world_keep(struct mp_world *w, int64_t came_ns)
+{
+    if (!w->is_virtual && w->kept_ns == 0)
+        w->kept_ns = came_ns;
+}
+
+void mp_world_kept(struct mp_world *w)
+{
+    if (w->kept_ns != 0)
+        note_absence(w, w->kept_ns, mp_clock_ns());
+    w->kept_ns = 0;
+}
+
+static int64_t overlap_ns(int64_t from_ns, int64_t until_ns, int64_t since_ns, int64_t now)
+{
+    from_ns = from_ns > since_ns ? from_ns : since_ns;
+    until_ns = until_ns < now ? until_ns : now;
+    return until_ns > from_ns ? until_ns - from_ns : 0;
+}
+
+int64_t mp_world_missed(const struct mp_world *w, int64_t since_ns)
+{
+    const int64_t now = mp_world_now(w);
+    int64_t missed_ns = 0;
+    if (w->is_virtual)
+        return mp_world_stalled(w, since_ns, now);
+    const unsigned kept =
+        w->absence_count < MP_WORLD_ABSENCES ? w->absence_count : MP_WORLD_ABSENCES;
+    for (unsigned i = 0; i < kept; i++)
+        missed_ns += overlap_ns(w->absences[i].from_ns, w->absences[i].until_ns, since_ns, now);
+    if (w->kept_ns == 0)
+        return missed_ns;
+    const int64_t from_ns = w->kept_ns > w->absent_until_ns ? w->kept_ns : w->absent_until_ns;
+    return missed_ns + overlap_ns(from_ns, now, since_ns, now);
 }
 
 bool mp_world_turn(struct mp_world *w)
@@ -326,7 +452,9 @@ static void shift(struct mp_alarm *alarm, int64_t by_ns)
 void mp_world_go_virtual(struct mp_world *w, int64_t now_ns, double pace)
 {
     int64_t real_ns = mp_clock_ns();
-    shift(w->first, now_ns - mp_world_now(w));
+    const int64_t by_ns = now_ns - mp_world_now(w);
+    shift(w->first, by_ns);
+    shift(w->others, by_ns);
     w->is_virtual = true;
     w->pace = pace;
     w->now_ns = w->begun_ns = now_ns;
@@ -344,7 +472,9 @@ void mp_world_go_real(struct mp_world *w)
 {
     if (!w->is_virtual)
         return;
-    shift(w->first, mp_clock_ns() - w->now_ns);
+    const int64_t by_ns = mp_clock_ns() - w->now_ns;
+    shift(w->first, by_ns);
+    shift(w->others, by_ns);
     w->is_virtual = false;
     w->held = 0;
     arm_soon(w);

@@ -25,6 +25,8 @@
 #ifndef MP_WORLD_H
 #define MP_WORLD_H
 
+#include "engine/clock.h"
+
 #include <stdbool.h>
 #include <stdint.h>
 #include <uv.h>
@@ -56,7 +58,8 @@ struct mp_world_late {
 struct mp_alarm {
     void (*ring)(
         struct mp_alarm *alarm); // called once, at due_ns or later; it may be set again in it
-    bool idle; // to wait for this one alone is no reason to go on; chosen before it is set
+    bool idle;  // to wait for this one alone is no reason to go on; chosen before it is set
+    bool hears; // it tells what has come: behind a stall before all others that are due
     enum mp_world_who who; // whose it is, for what hinders a virtual world; chosen before, too
     // the world's own
     bool is_set;
@@ -65,17 +68,39 @@ struct mp_alarm {
     struct mp_alarm *child, *next, *previous;
 };
 
+/* What comes from outside on a file; its owner's memory. */
+struct mp_listener {
+    int fd;
+    // there is something to be read, or it is lost; it may end itself and others
+    void (*hear)(struct mp_listener *listener);
+    struct mp_listener *next, **previous; // the world's own
+};
+
+enum { MP_WORLD_ABSENCES = 32 };
+
+/* Nobody looked at what came from outside. */
+struct mp_absence {
+    int64_t from_ns, until_ns;
+};
+
 struct mp_world {
     uv_loop_t *loop;
     uv_timer_t
         timer; // for what is due already, and in whole milliseconds where there is no exact
-    uv_poll_t poll; // of exact
-    int exact;      // a timerfd; -1: the system gave none
-    struct mp_alarm *first;
-    uint64_t order; // of the alarm that was set last
-    size_t awake;   // alarms that are set and not idle
+    uv_poll_t poll;          // of exact
+    int exact;               // a timerfd; -1: the system gave none
+    struct mp_alarm *first;  // apart from the heap: mostly the one that was set last
+    struct mp_alarm *others; // a heap; none of them is before first
+    uint64_t order;          // of the alarm that was set last
+    size_t awake;            // alarms that are set and not idle
     bool is_virtual;
     bool turning, ringing; // of a real one
+    struct mp_listener *listeners, *listens_next;
+    int64_t looked_ns; // they were all asked then
+    struct mp_absence absences[MP_WORLD_ABSENCES];
+    unsigned absence_count; // of all times: the last ones are kept
+    int64_t absent_until_ns;
+    int64_t kept_ns; // what came then is not told yet; 0: nothing is kept
     // of a virtual one
     double pace; // 0: nothing waits
     int64_t now_ns;
@@ -94,7 +119,10 @@ void mp_world_open(struct mp_world *world, uv_loop_t *loop);
 void mp_world_close(struct mp_world *world);
 
 /* Nanoseconds: of the monotonic clock, or virtual ones. */
-int64_t mp_world_now(const struct mp_world *world);
+static inline int64_t mp_world_now(const struct mp_world *world)
+{
+    return world->is_virtual ? world->now_ns : mp_clock_ns();
+}
 /* The soonest instant by which what has come from outside by now is heard. */
 int64_t mp_world_soon(struct mp_world *world);
 
@@ -102,6 +130,26 @@ int64_t mp_world_soon(struct mp_world *world);
 void mp_world_set(struct mp_world *world, struct mp_alarm *alarm, int64_t due_ns);
 /* It does not ring. One that is not set is left as it is. */
 void mp_world_cancel(struct mp_world *world, struct mp_alarm *alarm);
+
+/*
+ * In a real world what has come is heard before an alarm rings: libuv may tell of a timer first
+ * that was due long after it, if the loop is late. So nobody whose alarm rings judges by less
+ * than what was there. One that listens is told by its own uv_poll otherwise.
+ */
+void mp_world_listen(struct mp_world *world, struct mp_listener *listener);
+/* It hears no more. One that does not listen is left as it is. */
+void mp_world_deaf(struct mp_world *world, struct mp_listener *listener);
+/* What came at came_ns cannot be told yet: until mp_world_kept that is time in which nobody
+ * hears. Called again and again meanwhile. */
+void mp_world_keep(struct mp_world *world, int64_t came_ns);
+/* It was told, or is given up; does nothing if nothing is kept. */
+void mp_world_kept(struct mp_world *world);
+/*
+ * How much of the time since since_ns nobody could hear: the loop did not turn, by at least
+ * 10 ms each time (of the last 32 such times), or is stalled in a virtual world. Whoever judges
+ * that something outside took too long does not count it.
+ */
+int64_t mp_world_missed(const struct mp_world *world, int64_t since_ns);
 
 /*
  * Let the world go on: a real one until mp_world_stop, or nothing is left that could happen; a
@@ -135,6 +183,8 @@ void mp_world_be_late(struct mp_world *world, uint64_t seed, int64_t most_ns);
 bool mp_world_stall(struct mp_world *world, unsigned whom, int64_t from_ns, int64_t until_ns);
 /* When an alarm of who rings that is due at due_ns. */
 int64_t mp_world_rings_ns(struct mp_world *world, enum mp_world_who who, int64_t due_ns);
+/* For how long of since_ns to now the loop has got no turn. */
+int64_t mp_world_stalled(const struct mp_world *world, int64_t since_ns, int64_t now);
 /* Is it hindered, now and then? */
 static inline bool mp_world_is_hindered(const struct mp_world *world)
 {

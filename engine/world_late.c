@@ -60,6 +60,36 @@ int64_t mp_world_rings_ns(struct mp_world *w, enum mp_world_who who, int64_t due
     return at_ns;
 }
 
+/* Until when the loop's stalls go on that go on at at_ns; from then on none: when the next
+ * begins. */
+static bool stalls_at(const struct mp_world_late *late, int64_t at_ns, int64_t *until_ns)
+{
+    int64_t end_ns = INT64_MIN, next_ns = INT64_MAX;
+    for (unsigned i = 0; i < late->count; i++) {
+        const struct mp_world_stall *stall = &late->stalls[i];
+        if ((stall->whom & 1U << MP_WHO_LOOP) == 0 || stall->until_ns <= at_ns)
+            continue;
+        if (stall->from_ns <= at_ns && stall->until_ns > end_ns)
+            end_ns = stall->until_ns;
+        else if (stall->from_ns > at_ns && stall->from_ns < next_ns)
+            next_ns = stall->from_ns;
+    }
+    *until_ns = end_ns > at_ns ? end_ns : next_ns;
+    return end_ns > at_ns;
+}
+
+int64_t mp_world_stalled(const struct mp_world *w, int64_t since_ns, int64_t now)
+{
+    int64_t stalled_ns = 0, until_ns;
+    while (since_ns < now) { // stalls may overlap
+        bool stalls = stalls_at(&w->late, since_ns, &until_ns);
+        until_ns = until_ns < now ? until_ns : now;
+        stalled_ns += stalls ? until_ns - since_ns : 0;
+        since_ns = until_ns;
+    }
+    return stalled_ns;
+}
+
 void mp_world_pass(struct mp_world *w, int64_t ns)
 {
     if (w->is_virtual && ns > 0)

@@ -63,7 +63,7 @@
 ---@field disarmed string? said at the end
 ---@field proves_end boolean?
 ---@field judge fun(reply: moonpulse.Reply, expected: moonpulse.Action?, options: table?): string?, string?,
----   integer?, string? "confirm", "fault" or "refused"; in words; a number for the record; unlike
+---   integer?, string? "confirm", "going", "fault" or "refused"; in words; a number for the record; unlike
 ---@field tells (fun(reply: moonpulse.Reply, action: moonpulse.Action): table<string, true|string>?)?
 ---@field setting_proof "read"|"received"|"none"|nil configure writes it if the file does not
 ---@field confirms_for (fun(reply: moonpulse.Reply): integer?)? output of a confirmation
@@ -82,6 +82,7 @@
 ---@field train (fun(part: moonpulse.Part, identity: moonpulse.Identity?, held: table): moonpulse.Program?,
 ---   string?)? a program; or nil, why
 ---@field busy (fun(action: moonpulse.Action): number)?
+---@field reports (fun(action: moonpulse.Action): number)? seconds in which `safe` ends a pulse unreported
 ---@field over (fun(action: moonpulse.Action): number)?
 ---@field ask (fun(): string, number, string)? a question, seconds for its answer, what tells calls it
 
@@ -203,6 +204,7 @@
 ---@field reports number? from its last pulse to the confirmation
 ---@field confirms integer? replies that confirm it
 ---@field spare integer? so many more may come
+---@field ahead boolean? they come at its start: the rest is proven by what judge() calls "going"
 ---@field whole boolean? it sets all outputs
 ---@field text string? for the record
 ---@field [string] any
@@ -301,6 +303,7 @@
 ---@field record moonpulse.Record
 ---@field parameters table<string, any> as data, for the manifest
 ---@field speed number|"max"
+---@field look boolean? an experiment that is only looked at: nothing is given
 ---@field screen table the live line: update, finish
 ---@field device moonpulse.DeviceFacts
 ---@field experiment table? plays, staircases and triggers of an experiment, for the manifest
@@ -448,6 +451,8 @@
 ---@field lasts_ns integer how long the longest pulse lasts of which only its time tells that it was not cut:
 ---   rows wait for that: set_actions
 ---@field passing moonpulse.Row[] of trains that run
+---@field proven_ns integer the device had cut no train of its own by then (monotonic)
+---@field heard_ns integer when the last confirmation came, of whichever pulse, from the run's start
 ---@field train_end_ns integer? monotonic: so long the last one may take
 ---@field cut moonpulse.Row[]? of a train that a stop cut
 ---@field had_ns integer what was sent up to then the device has: it confirmed a pulse that came behind it

@@ -23,6 +23,11 @@ static const char *put(const struct mp_event_row *row)
     CHECK(end <= line + room);
     CHECK(strspn(end, "#") >= room + 8 - (size_t)(end - line)); // untouched
     *end = '\0';
+    static char rest[sizeof line], again[sizeof line];
+    const char *rest_end = mp_event_put_rest(rest, row);
+    const struct mp_tail tail = {.bytes = rest, .length = (size_t)(rest_end - rest)};
+    *mp_event_put_with(again, row, &tail) = '\0';
+    CHECK_STR(again, line);
     return line;
 }
 

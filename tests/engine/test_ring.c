@@ -6,6 +6,7 @@
 
 #include <pthread.h>
 #include <sched.h>
+#include <sys/resource.h>
 
 static uint64_t stress_items(void)
 {
@@ -102,6 +103,52 @@ static void turns_over_while_full(void)
     mp_ring_fini(&ring);
 }
 
+/* Written in its place, read in its place: the same items in the same order. */
+static void takes_items_where_they_lie(void)
+{
+    struct mp_ring ring;
+    CHECK_INT(mp_ring_init(&ring, sizeof(uint64_t), 4, NULL), MP_OK);
+    CHECK(mp_ring_first(&ring) == NULL);
+    for (uint64_t i = 0; i < 40; i++) {
+        uint64_t *slot = mp_ring_slot(&ring);
+        *slot = i;
+        CHECK(mp_ring_first(&ring) == NULL); // not before it is pushed
+        CHECK(mp_ring_push(&ring, slot));
+        const uint64_t copied = i + 1000;
+        CHECK(mp_ring_push(&ring, &copied)); // beside the other way
+        CHECK(mp_ring_slot(&ring) != slot);
+        const uint64_t *first = mp_ring_first(&ring);
+        CHECK(first == slot && *first == i);
+        CHECK_INT(mp_ring_room(&ring), 2); // it is there until it is dropped
+        mp_ring_drop(&ring);
+        uint64_t out = 0;
+        CHECK(mp_ring_pop(&ring, &out));
+        CHECK_INT(out, copied);
+    }
+    mp_ring_fini(&ring);
+}
+
+static long page_faults(void)
+{
+    struct rusage usage;
+    CHECK_INT(getrusage(RUSAGE_SELF, &usage), 0);
+    return usage.ru_minflt;
+}
+
+/* Its memory is there before the first push, and not page by page at deadlines. */
+static void is_there_before_it_is_used(void)
+{
+    enum { ITEM = 144, ITEMS = 65536, PAGES = ITEM * ITEMS / 4096 };
+    static const unsigned char item[ITEM] = {1};
+    struct mp_ring ring;
+    CHECK_INT(mp_ring_init(&ring, ITEM, ITEMS, NULL), MP_OK);
+    const long before = page_faults();
+    for (int i = 0; i < ITEMS; i++)
+        CHECK(mp_ring_push(&ring, item));
+    CHECK(page_faults() - before < PAGES / 4);
+    mp_ring_fini(&ring);
+}
+
 static void can_be_ended_twice(void)
 {
     struct mp_ring ring;
@@ -170,6 +217,8 @@ int main(void)
     holds_one_item();
     keeps_order_at_every_edge();
     turns_over_while_full();
+    takes_items_where_they_lie();
+    is_there_before_it_is_used();
     can_be_ended_twice();
     survives_two_threads();
     return CHECK_DONE("test_ring");

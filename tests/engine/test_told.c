@@ -1,5 +1,7 @@
 /* A device may answer before the dispatcher's thread, held up, gets to tell what it has sent.
  */
+#include "engine/session_core.h"
+
 #include "tests/engine/rig.h"
 
 #include <pthread.h>
@@ -52,8 +54,116 @@ static void what_was_sent_is_known_before_its_answer(void)
     mp_lowering_destroy(l);
 }
 
+/* ---- the same in a session: its loop goes on, and the answer waits for its question ---- */
+
+static char order[8]; // 's': a pulse was told as sent; 'b': bytes of the device
+static int64_t arrived_ns;
+
+static void note(char what)
+{
+    size_t length = strlen(order);
+    if (length < sizeof order - 1)
+        order[length] = what;
+}
+
+static void on_bytes(void *context, const uint8_t *bytes, size_t length, int64_t arrival_ns)
+{
+    (void)context;
+    CHECK_INT(length, 1);
+    CHECK_INT(bytes[0], '!');
+    arrived_ns = arrival_ns;
+    note('b');
+}
+
+static void on_outcome(void *context, const struct mp_outcome *outcome)
+{
+    (void)context;
+    if (outcome->kind == MP_OUT_SENT)
+        note('s');
+}
+
+/* The session reads the rig's port; its dispatcher is the rig's, whose clock can be held. */
+static struct mp_session *session_of_the_rig(struct mp_world *world)
+{
+    static const struct mp_session_events events = {on_bytes, on_outcome, NULL, NULL};
+    struct mp_error err = {0};
+    struct mp_session *session = NULL;
+    must(mp_session_create(&session, world, &events, &err), &err);
+    session->port = rig.port;
+    session->state = MP_CONNECTED;
+    must(
+        session_watch(session, &session->port_watch, rig.port, UV_READABLE, session_read, &err),
+        &err);
+    atomic_store(&session->dispatcher, rig.d);
+    return session;
+}
+
+static void end_session(struct mp_session *session, struct mp_world *world, uv_loop_t *loop)
+{
+    atomic_store(&session->dispatcher, NULL);
+    session_unwatch(&session->port_watch);
+    session->port = NULL;
+    session->state = MP_CLOSED;
+    mp_session_destroy(session);
+    mp_world_close(world);
+    CHECK_INT(uv_run(loop, UV_RUN_DEFAULT), 0);
+    CHECK_INT(uv_loop_close(loop), 0);
+}
+
+/* Longer than any wait within a callback: a computer may be that busy. */
+static void an_answer_waits_for_its_question_however_long(void)
+{
+    static const struct mp_time time = {.now = held_clock};
+    struct mp_lowering *l =
+        lower(ladder(1, seconds(1, 1)), (struct rig_lowering){.lead_ns = -1});
+    uv_loop_t loop;
+    struct mp_world world;
+    rig_ports();
+    struct mp_dispatch_config config = rig_config(MP_LATE_ABORT, forever_ns);
+    config.time = &time;
+    rig_start(&config);
+    CHECK_INT(uv_loop_init(&loop), 0);
+    mp_world_open(&world, &loop);
+    struct mp_session *session = session_of_the_rig(&world);
+    atomic_store(&holds, true);
+    rig_play(l, mp_clock_ns());
+    struct pollfd far = {.fd = mp_pty_fd(rig.pty), .events = POLLIN};
+    CHECK_INT(poll(&far, 1, 20000), 1);
+    CHECK_INT(write(far.fd, "!", 1), 1);
+    const int64_t let_go_ns = mp_clock_ns() + 400 * MP_NS_PER_MS;
+    unsigned turns = 0;
+    while (mp_clock_ns() < let_go_ns) {
+        (void)uv_run(&loop, UV_RUN_NOWAIT);
+        session_drain(session); // as the heartbeat does
+        (void)usleep(1000);
+        turns++;
+    }
+    CHECK(turns > 2); // the loop was not kept
+    CHECK_INT(strlen(order), 0);
+    // what is at hand and cannot be told is nobody's silence
+    const int64_t since_ns = let_go_ns - 400 * MP_NS_PER_MS;
+    CHECK(mp_world_missed(&world, since_ns) >= 350 * MP_NS_PER_MS);
+    atomic_store(&holds, false);
+    const int64_t until_ns = mp_clock_ns() + patience_ns;
+    while (strlen(order) < 2 && mp_clock_ns() < until_ns) {
+        (void)uv_run(&loop, UV_RUN_NOWAIT);
+        (void)usleep(1000);
+    }
+    CHECK(strcmp(order, "sb") == 0);
+    CHECK(arrived_ns > 0 && arrived_ns < let_go_ns); // when it came, not when it was told
+    const int64_t told_ns = mp_clock_ns();
+    CHECK(mp_world_missed(&world, since_ns) >= 350 * MP_NS_PER_MS);
+    CHECK(mp_world_missed(&world, since_ns) <= told_ns - arrived_ns);
+    CHECK_INT(mp_world_missed(&world, told_ns), 0); // and it is over
+    rig_end(MP_STOP_FINISHED, MP_STOP_FINISHED);
+    end_session(session, &world, &loop);
+    rig_close();
+    mp_lowering_destroy(l);
+}
+
 int main(void)
 {
     what_was_sent_is_known_before_its_answer();
+    an_answer_waits_for_its_question_however_long();
     return CHECK_DONE("test_told");
 }

@@ -6,6 +6,9 @@
 #include "tests/check.h"
 #include "tests/engine/chance.h"
 
+#include <time.h>
+#include <unistd.h>
+
 enum { ALARMS = 64 };
 
 static uv_loop_t loop;
@@ -307,8 +310,70 @@ static void hears_what_holds_nothing(bool asks)
     end();
 }
 
+struct heard {
+    struct mp_listener listener; // first
+    int count, rung;             // how often, and after how many alarms the last time
+    struct heard *ends;          // whom it ends; NULL: nobody
+};
+
+static void take(struct mp_listener *listener)
+{
+    struct heard *heard = (struct heard *)listener;
+    char byte;
+    CHECK_INT(read(listener->fd, &byte, 1), 1);
+    heard->count++;
+    heard->rung = rung.count;
+    if (heard->ends != NULL)
+        mp_world_deaf(&world, &heard->ends->listener);
+}
+
+static void sleep_ms(long ms)
+{
+    const struct timespec time = {.tv_nsec = ms * 1000000};
+    (void)nanosleep(&time, NULL);
+}
+
+static void listens(struct heard *heard, int pipe_of[2], struct heard *ends)
+{
+    CHECK_INT(pipe(pipe_of), 0);
+    *heard = (struct heard){{.fd = pipe_of[0], .hear = take}, 0, -1, ends};
+    mp_world_listen(&world, &heard->listener);
+}
+
+/* The loop comes back 60 ms late: what came in the last of them is heard before the alarm. */
+static void hears_what_has_come_before_an_alarm_rings(void)
+{
+    struct heard first, second;
+    int one[2], two[2];
+    struct numbered alarm = {{.ring = note}, 1};
+    begin();
+    int64_t begun_ns = mp_world_now(&world);
+    listens(&first, one, NULL);
+    listens(&second, two, &first); // asked first
+    mp_world_set(&world, &alarm.alarm, begun_ns + 5 * MP_NS_PER_MS);
+    sleep_ms(65);
+    CHECK_INT(write(one[1], "a", 1), 1);
+    CHECK_INT(write(two[1], "b", 1), 1);
+    (void)mp_world_turn(&world);
+    CHECK_INT(rung.count, 1);
+    CHECK_INT(second.count, 1);
+    CHECK_INT(second.rung, 0);
+    CHECK_INT(first.count, 0); // it was ended by the other
+    int64_t now = mp_world_now(&world), missed_ns = mp_world_missed(&world, begun_ns);
+    CHECK(missed_ns >= 60 * MP_NS_PER_MS && missed_ns <= now - begun_ns - 5 * MP_NS_PER_MS);
+    CHECK_INT(mp_world_missed(&world, now), 0);
+    mp_world_deaf(&world, &first.listener); // once more: nothing
+    mp_world_deaf(&world, &second.listener);
+    for (int i = 0; i < 2; i++) {
+        (void)close(one[i]);
+        (void)close(two[i]);
+    }
+    end();
+}
+
 int main(void)
 {
+    hears_what_has_come_before_an_alarm_rings();
     rings_by_time_then_by_order(false);
     rings_by_time_then_by_order(true);
     for (uint64_t seed = 1; seed <= 100; seed++)

@@ -117,8 +117,59 @@ static void what_is_due_while_a_turn_is_held_up_is_late(void)
     end();
 }
 
+/* What the loop's stalls take of a stretch of time, however they overlap; others' do not count.
+ */
+static void a_stalled_loop_misses_what_its_stalls_take(void)
+{
+    static const struct {
+        int64_t since_ns, now, stalled_ns;
+    } rows[] = {{0, 100, 0},    {0, 150, 50},     {120, 150, 30}, {0, 400, 150},
+                {240, 400, 10}, {260, 1000, 100}, {0, 1000, 250}, {350, 300, 0}};
+    begin();
+    CHECK(mp_world_stall(&world, 1U << MP_WHO_LOOP, begin_ns + 150, begin_ns + 250));
+    CHECK(mp_world_stall(&world, 1U << MP_WHO_LOOP, begin_ns + 100, begin_ns + 200));
+    CHECK(mp_world_stall(&world, 1U << MP_WHO_SENDER, begin_ns + 300, begin_ns + 400));
+    CHECK(mp_world_stall(&world, 1U << MP_WHO_LOOP | 1U << MP_WHO_SENDER, begin_ns + 500,
+                         begin_ns + 600));
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+        CHECK_INT(mp_world_stalled(&world, begin_ns + rows[i].since_ns, begin_ns + rows[i].now),
+                  rows[i].stalled_ns);
+    end();
+}
+
+static struct mp_alarm *rang[2];
+static int rang_count;
+
+static void note_whose(struct mp_alarm *alarm)
+{
+    rang[rang_count++] = alarm;
+}
+
+/* Both wait for the stall's end: what tells of bytes that came goes before what judges. */
+static void what_came_in_a_stall_is_heard_before_others_ring(void)
+{
+    struct mp_alarm judges = {.ring = note_whose}, tells = {.ring = note_whose, .hears = true};
+    begin();
+    rang_count = 0;
+    CHECK(mp_world_stall(&world, 1U << MP_WHO_LOOP, begin_ns + 100, begin_ns + 200));
+    mp_world_set(&world, &judges, begin_ns + 110);
+    mp_world_set(&world, &tells, begin_ns + 190);
+    while (rang_count < 2)
+        CHECK(mp_world_turn(&world));
+    CHECK(rang[0] == &tells && rang[1] == &judges);
+    rang_count = 0; // without a stall it is by time, and then by order
+    mp_world_set(&world, &judges, begin_ns + 300);
+    mp_world_set(&world, &tells, begin_ns + 300);
+    while (rang_count < 2)
+        CHECK(mp_world_turn(&world));
+    CHECK(rang[0] == &judges && rang[1] == &tells);
+    end();
+}
+
 int main(void)
 {
+    a_stalled_loop_misses_what_its_stalls_take();
+    what_came_in_a_stall_is_heard_before_others_ring();
     nothing_is_late_by_itself();
     wakes_are_late_as_the_seed_says();
     who_is_stalled_rings_at_its_end();

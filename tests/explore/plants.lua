@@ -84,7 +84,10 @@ return {
     end
   end },
   { "none-closer-than-device", runs.fast, function(run) run.given[1].at = run.given[1].at + ms // 2 end },
-  { "none-closer-than-plan", runs.stalled, function(run) run.given[2].at = run.given[2].at + 5 * ms end },
+  { "none-closer-than-plan", runs.clock, function(run)
+    run.given[2].at = run.given[2].at + ms + 1500
+    run.given[3].at = run.given[3].at - 2000
+  end },
   { "exact-when-undisturbed", runs.quiet, function(run) run.given[3].at = run.given[3].at + 5000 end },
   { "nothing-ignored", runs.quiet, function(run)
     table.insert(run.log, { ns = 1001 * s, event = "ignored", bytes = "00", note = "too soon" })
@@ -111,7 +114,7 @@ return {
   end },
   { "safe-at-the-end", runs.quiet, function(run) run.heard = {} end },
   { "ends-soon-after-stop", runs.key, function(run) run.ended_ns = run.ended_ns + 30 * s end },
-  { "stop-is-named", runs.key, function(run) run.result.stop = "late" end },
+  { "stop-is-named", runs.key, function(run) run.result.stop, run.status = "error", 3 end },
   { "reason-happened", runs.key_and_clock, function(run) run.result.stop = "line" end },
   { "no-arm-after-operator", runs.key, function(run)
     table.insert(run.log, { ns = stop_ns(run) + s, event = "arm", bytes = "", note = "" })
@@ -126,7 +129,7 @@ return {
   end },
   { "unsafe-is-said", runs.broken, function(run) run.final.armed, run.result.disarmed = true, nil end },
   { "unsafe-is-status-4", runs.stuck, function(run)
-    run.status, run.result.stop, run.result.status = 5, "late", "stopped"
+    run.status, run.result.stop, run.result.status = 5, nil, "stopped"
   end },
   { "armed-before-pulse", runs.quiet, function(run)
     for _, entry in ipairs(run.log) do
@@ -179,11 +182,24 @@ return {
     "sent", 1) end, recover = true },
   { "recovered-has-all", runs.quiet, function(run) table.remove(run.recovered.rows) end, recover = true },
   { "recovered-counts", runs.quiet, function(run) run.recovered.summary.sent = 7 end, recover = true },
+  { "recovered-was-given", runs.quiet, function(run)
+    table.insert(run.recovered.rows, { number = 9, status = "delivered", onset = 99 * s, planned = 99 * s })
+  end, recover = true },
+  { "killed-recovers", runs.killed, function(run) run.killed.recovered = { why = "it is damaged" } end },
+  { "killed-has-all", runs.killed, function(run) table.remove(run.killed.recovered.rows) end },
+  { "killed-was-given", runs.killed, function(run)
+    local live = run.pulses[8]
+    table.insert(run.killed.recovered.rows, { number = 8, status = "delivered", onset = 99 * s,
+      planned = live.planned })
+  end },
+  { "killed-as-live", runs.killed, function(run) run.killed.recovered.rows[2].status = "otherwise" end },
   { "recovered-is-undamaged", runs.quiet,
     function(run) run.recovered.summary.said = { "1 record is torn" } end, recover = true },
   -- ending
   { "no-error-of-our-own", runs.quiet, function(run) run.message = "attempt to index a nil value" end },
-  { "known-exit-status", runs.refused_late, function(run) run.status = 7 end },
+  { "known-exit-status", runs.script, function(run)
+    run.status, run.message, run.result = 7, "it is out of order", {}
+  end },
   { "message-unless-done", runs.refused, function(run) run.message = "" end },
   { "known-reason", runs.key_and_clock, function(run) run.result.stop = "tired" end },
   { "reason-in-words", runs.quiet, function(run) run.result.reason = "" end },
@@ -200,6 +216,18 @@ return {
     run.status = 0
   end },
   { "ends-in-time", runs.quiet, function(run) run.ended_ns = run.ended_ns + 1000 * s end },
+  -- history
+  { "history-adds-up", runs.earlier, function(run)
+    run.policy.history.week = run.policy.history.week + 100
+  end },
+  { "history-has-sessions", runs.earlier, function(run) run.policy.history.unreadable = {} end },
+  { "history-reaches-gate", runs.earlier, function(run)
+    for _, finding in ipairs(run.job.safety.findings) do
+      finding.value = finding.rule == "pulses a day" and 8 or finding.value
+    end
+  end },
+  { "history-is-kept", runs.earlier, function(run) run.manifest.safety.history.day = 0 end },
+  { "history-is-untouched", runs.earlier, function(run) run.earlier.touched = "events.tsv" end },
   -- process
   { "same-seed-same-bytes", runs.quiet, function(run) run.again.twin_text = run.again.twin_text .. "x" end,
     again = true },

@@ -25,7 +25,7 @@ M.key = protocol { troubles = { key } }
 M.key_and_clock = protocol { troubles = { key, late } }
 M.stalled = protocol { troubles = { { what = "clock", kind = "stall", who = "sender", at_s = 100,
   for_ms = 30 } } }
-M.broken = protocol { troubles = { { what = "device", kind = "drop", at = 99 } } }
+M.broken = protocol { troubles = { { what = "port", kind = "short", take = 2, at_s = 3.5 } } }
 M.stuck = protocol { troubles = { { what = "device", kind = "stuck-armed", at = 2 } } }
 M.full = protocol { troubles = { { what = "disk", kind = "full", at_s = 2.5 } } }
 M.drawn = protocol { plan = { parts = { train(2, 40), { kind = "drawn", min = 1, max = 2 }, train(2, 40) } } }
@@ -46,5 +46,38 @@ M.script = { seed = 7, kind = "experiment", device = "magventure", timing = "hos
   troubles = {}, script = { { { what = "arm", plan = { parts = { train(3, 40) } } }, { what = "mark",
     text = "step" },
     { what = "play", plan = { parts = { train(3, 40) } } }, { what = "disarm" } } } }
+
+M.earlier = protocol { participant = "P1", history = {
+  { kind = "ended", age_h = 3, zone = 1, code = 3, rows = { delivered = 4, perhaps_sent = 2, late = 1 },
+    more = 0 },
+  { kind = "killed", age_h = 20, zone = 4, code = 2, rows = {}, more = 0, template = 3 },
+  { kind = "recovered", age_h = -50, zone = 3, code = 1, rows = { sent = 3 }, more = 5 },
+  { kind = "orphan", age_h = 1, zone = 1, code = 1, rows = {}, more = 0 } } }
+
+-- for faults of the product
+M.held = protocol { late = "skip", troubles = { { what = "clock", kind = "stall", who = "sender", at_s = 0.9,
+  for_ms = 700 } } }
+M.fast_and_late = protocol { device = "pulsepal", tolerance_ms = 5,
+  troubles = { { what = "clock", kind = "late", most_us = 3000 } },
+  plan = { parts = { { kind = "train", pulses = 8, hz = { 5, 1 }, value = 40, ref = "MSO", burst = 3,
+    burst_hz = { 100, 1 } } } } }
+M.steps = protocol { plan = { parts = { train(1, 40, { 100, 1 }), train(1, 50, { 100, 1 }) } } }
+M.killed = protocol { killed_s = 3.7 }
+M.skips_and_killed = protocol { late = "skip", killed_s = 6, troubles = M.skips.troubles }
+
+local function experiment(more)
+  local scenario = protocol(more)
+  scenario.kind, scenario.plan, scenario.flight = "experiment", nil, nil
+  return scenario
+end
+
+local key_amid = { what = "stop", source = "key", at_s = 1.5 }
+M.key_in_script = experiment { catches = true, troubles = { key_amid }, script = { { { what = "arm" },
+  { what = "play", plan = { parts = { train(9, 40) } } }, { what = "disarm" }, { what = "arm" },
+  { what = "play", plan = { parts = { train(3, 40) } } } } } }
+M.cut = experiment { device = "stimjim", timing = "device", tolerance_ms = 5, script = { {
+  { what = "arm", plan = { parts = { train(20, 40, { 10, 1 }) } } },
+  { what = "cut", plan = { parts = { train(20, 40, { 10, 1 }) } }, after = 0.9 }, { what = "arm" },
+  { what = "play", plan = { parts = { train(30, 40, { 5, 1 }) } } } } } }
 
 return M

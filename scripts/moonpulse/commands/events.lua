@@ -4,7 +4,10 @@ local common = require "moonpulse.cli.protocol_argument"
 local courses = require "moonpulse.run.course"
 local experiments = require "moonpulse.experiment"
 local core = require "moonpulse.core"
+local devices = require "moonpulse.cli.device_argument"
 local intensities = require "moonpulse.compose.intensity"
+local lower = require "moonpulse.lowering"
+local origins = require "moonpulse.compose.origins"
 
 local M = {}
 
@@ -12,9 +15,14 @@ function M.parser()
   local parser = cli.parser("events",
     "Print every pulse and mark as tab-separated lines: index, onset_us (whole microseconds from "
       .. "the protocol's start), event, channel, intensity (percent of intensity_ref), "
-      .. "intensity_ref, intensity_mso (with --rmt or --amt), pulse (number), label (of a mark).",
-    "moonpulse events itbs600 | head\nmoonpulse events itbs600 --amt 50 > itbs600.tsv")
+      .. "intensity_ref, intensity_mso (with --rmt or --amt), pulse (number), label (of a mark). "
+      .. "intensity_mso is as written; with --device, what that device will be set to, rounded to its step.",
+    "moonpulse events itbs600 | head\nmoonpulse events itbs600 --amt 50 > itbs600.tsv\n"
+      .. "moonpulse events mine.lua --rmt 48 --device magventure")
   common.add_protocol(parser)
+  parser:option("--device", "What will be set at this device: sim (a MagPro) or one of moonpulse devices.")
+    :argname("NAME")
+  parser:option("--device-option", "A setting of the driver, as for run."):argname("KEY=VALUE"):count("*")
   courses.add(parser)
   return parser
 end
@@ -53,6 +61,35 @@ local function write_course(options)
   return status
 end
 
+--- The driver whose settings are asked for; nil: what was written is.
+local function device_of(options)
+  if options.device then
+    return devices.described(options)
+  elseif #(options.device_option or {}) > 0 then
+    cli.fail("usage", "--device-option is a device's: name it with --device")
+  end
+end
+
+--- An action in %MSO: as it is written, or as the driver will set it. nil: the threshold is not given.
+local function mso_of(action, plan, options, driver)
+  if driver and (action.reference == "MSO" or options[action.reference:lower()]) then
+    local ok, problem = pcall(lower.settle, { action },
+      { plan = plan, driver = driver, thresholds = options })
+    if not ok then
+      cli.fail(type(problem) == "table" and problem.code or "fault", "%s",
+        type(problem) == "table" and problem.message or tostring(problem))
+    end
+    return action.mso
+  end
+  local mso, message, code = intensities.resolve({ value = action.intensity, reference = action.reference },
+    options)
+  if code == "limit" then
+    local origin = origins.of(plan)(action)
+    cli.fail("limit", "%s%s", message, origin ~= "" and " (" .. origin .. ")" or "")
+  end
+  return mso
+end
+
 function M.run(options)
   local found, values = common.find(options)
   if experiments.is(found) then
@@ -60,13 +97,10 @@ function M.run(options)
   end
   local plan = common.build(options, found, values)
   local schedule = core.schedule(plan, options.seed or 1)
+  local driver = device_of(options)
   local tails = { mark = "n/a\tn/a\tn/a\tn/a" }
   for i, action in ipairs(schedule:actions()) do
-    local mso, message, code = intensities.resolve(
-      { value = action.intensity, reference = action.reference }, options)
-    if code == "limit" then
-      cli.fail("limit", "%s", message)
-    end
+    local mso = mso_of(action, plan, options, driver)
     tails[i] = ("%s\t%.9g\t%s\t%s"):format(action.channel, action.intensity, action.reference,
       mso and ("%.9g"):format(mso) or "n/a")
   end

@@ -58,13 +58,15 @@ local function show_course(options, experiment, values)
     return status
   end
   print("\n" .. courses.words(options, course) .. "\n")
+  local said = false
   for _, line in ipairs(course.said) do
     if line:find("^ *%d+%.%d+ s  ") then
       print(line)
+      said = true
     end
   end
   local pulses = course.rows.pulses
-  print(("\n%-28s%s"):format("pulses", numbers.count(#pulses)))
+  print(("%s%-28s%s"):format(said and "\n" or "", "pulses", numbers.count(#pulses)))
   if #pulses > 0 then
     print(("%-28s%s"):format("first to last pulse", numbers.duration(pulses[#pulses].time - pulses[1].time)))
   end

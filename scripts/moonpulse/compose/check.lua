@@ -35,6 +35,15 @@ function M.plan(who, key, value)
   return value
 end
 
+--- The plan in front of a method: else it was written with a dot.
+---@param name string the method
+---@param plan any what the method got for it
+function M.object(name, plan)
+  if not M.is_plan(plan) then
+    fail("plan.%s: write plan:%s(...), with a colon", name, name)
+  end
+end
+
 --- Has a plan pulses that nobody gave a channel?
 ---@param plan moonpulse.Plan
 ---@param seen table<integer, boolean>? parts that were looked into, by their id

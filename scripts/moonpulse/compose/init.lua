@@ -120,6 +120,8 @@ function M.train(spec)
   else
     count = count_in("train", "duration", spec.duration, num, den)
   end
+  notes.rest("train", "every", spec.every or 0)
+  notes.rest("train", "duration", spec.duration or 0)
   local child = spec.of and check.plan("train", "of", spec.of) or one_pulse("train", spec.intensity)
   local plan
   if spec.hz then
@@ -143,6 +145,8 @@ function M.theta_burst(spec)
   })
   local burst = M.burst { pulses = spec.pulses, hz = spec.hz, intensity = spec.intensity }
   local num, den = check.positive("theta_burst", "theta_hz", spec.theta_hz)
+  check.positive("theta_burst", "on", spec.on)
+  notes.rest("theta_burst", "on", spec.on)
   local train = M.train { of = burst, hz = spec.theta_hz,
     count = count_in("theta_burst", "on", spec.on, num, den) }
   if spec.cycles == nil and spec.off == nil then
@@ -157,9 +161,9 @@ function M.theta_burst(spec)
     fail("theta_burst: off = seconds between trains is missing for %d cycles", cycles)
   end
   check.time("theta_burst", "off", spec.off)
-  return train:times(cycles, {
-    every = check.sum("theta_burst", { "on", spec.on }, 1, { "off", spec.off }),
-  })
+  notes.rest("theta_burst", "off", spec.off)
+  local every = check.sum("theta_burst", { "on", spec.on }, 1, { "off", spec.off })
+  return named(build(core.repeat_plan, train, cycles, "every", every), "")
 end
 
 --- Silence: mp.rest(8), or mp.rest { min = 4, max = 6 } drawn uniformly from the run's seed.
@@ -242,7 +246,7 @@ end
 ---@param spacing { every: number|string|nil, gap: number|string|nil }?
 ---@return moonpulse.Plan
 function M.times(plan, count, spacing)
-  check.plan("times", "what stands before :times(n)", plan)
+  check.object("times", plan)
   check.count("times", "the number of times", count)
   if type(spacing) == "number" then
     fail("times: :times(%d, %s) does not say which time that is: write :times(%d, { every = %s }) from onset "
@@ -269,7 +273,7 @@ end
 ---@param channel string
 ---@return moonpulse.Plan
 function M.at(plan, channel)
-  check.plan("at", "what stands before :at(channel)", plan)
+  check.object("at", plan)
   if type(channel) ~= "string" and math.type(channel) ~= "integer" then
     fail("at: the name of a channel expected, not %s", type(channel))
   end
@@ -277,6 +281,11 @@ function M.at(plan, channel)
 end
 
 M.is_plan = check.is_plan
+
+setmetatable(core.plan_methods, { __index = function(_, name)
+  fail("a plan has no %s: it has :times(n, { every = seconds }) and :at(channel); plans are put together "
+    .. "with a .. b (one after the other), a * 3 and mp.together", tostring(name))
+end })
 
 local function method(name, call, instead)
   core.plan_methods[name] = core.framed(surplus.refused("plan:" .. name, call, instead, true))

@@ -89,7 +89,9 @@ function M.trials(spec)
   options("trials", spec, { of = "list of plans", every = "?seconds", shortest = "?seconds",
     longest = "?seconds" })
   local list = spec.of
-  if type(list) ~= "table" or #list == 0 then
+  if check.is_plan(list) then
+    fail("trials: of must be a list of plans: write of = { plan } for one, of = { a, b } for several")
+  elseif type(list) ~= "table" or #list == 0 then
     fail("trials: of must be a list of plans, like of = { a, b }, not %s", type(list))
   elseif (spec.every == nil) == (spec.shortest == nil) or (spec.shortest == nil) ~= (spec.longest == nil)
   then

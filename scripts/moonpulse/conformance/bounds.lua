@@ -1,6 +1,7 @@
 --- Conformance cases about limits: both sides of every edge, as a run's check sees them.
 local core = require "moonpulse.core"
 local lower = require "moonpulse.lowering"
+local intensities = require "moonpulse.compose.intensity"
 local mp = require "moonpulse"
 
 local M = {}
@@ -22,6 +23,11 @@ local function refused(kit, what, make)
   return problem.message
 end
 
+--- An intensity that the cases chose: no author wrote it, who could mean another.
+local function mso_of(percent)
+  return intensities.new(percent, "MSO")
+end
+
 local function accepted(kit, what, make)
   local ok, lowering, actions = pcall(function()
     return prepare(kit, make())
@@ -32,7 +38,7 @@ end
 
 local function single(kit, mso)
   local names = kit.driver.limits(nil).channel_names
-  local plan = mp.pulse(mp.mso(mso))
+  local plan = mp.pulse(mso_of(mso))
   return names and plan:at(names[1]) or plan
 end
 
@@ -66,7 +72,7 @@ end
 
 local function pair(kit, ns, mso)
   local names = kit.driver.limits(nil).channel_names
-  local plan = mp.train { pulses = 2, every = ("%d/1000000000"):format(ns), intensity = mp.mso(mso) }
+  local plan = mp.train { pulses = 2, every = ("%d/1000000000"):format(ns), intensity = mso_of(mso) }
   return names and plan:at(names[1]) or plan
 end
 
@@ -118,7 +124,7 @@ local function channels(kit)
     local plan
     for i = 1, count do
       local name = limits.channel_names and limits.channel_names[i] or tostring(i)
-      local each = mp.pulse(mp.mso(kit:level(0.3))):at(name)
+      local each = mp.pulse(mso_of(kit:level(0.3))):at(name)
       plan = plan and plan .. mp.rest(100) .. each or each
     end
     return plan
@@ -141,7 +147,7 @@ local function change(kit)
     "encode.set must return bytes and a lead in seconds")
   local function plan(seconds)
     local names = kit.driver.limits(nil).channel_names
-    local made = mp.pulse(mp.mso(from.mso)) .. mp.rest(seconds) .. mp.pulse(mp.mso(to.mso))
+    local made = mp.pulse(mso_of(from.mso)) .. mp.rest(seconds) .. mp.pulse(mso_of(to.mso))
     return names and made:at(names[1]) or made
   end
   accepted(kit, "a change of intensity within 50 s", function() return plan(50) end)

@@ -155,6 +155,7 @@ local function train(part, wanted)
   local high = resolution == "high"
   return {
     start = M.commands.fire(), busy = 4, locked = interval + pulse_s, over = interval + pulse_s, confirms = 1,
+    ahead = true,
     resolution = resolution, b = second.mso,
     interval = M.commands.set_interval { ms = ms, high_res = high and 1 or 0 },
     raw = math.floor(ms * (high and 10 or 1) + 0.5),

@@ -42,6 +42,17 @@ local function step_index(ms)
   end
 end
 
+--- The delays next below and above one, of whichever size: 25.4 (127 steps of 0.2) and 25.5 ms.
+local function neighbours(ms)
+  local below, above = 0, math.huge
+  for i = 0, #step_sizes do
+    local steps = math.min(math.floor(ms / step_sizes[i] + 1e-9), most_steps)
+    below = math.max(below, steps * step_sizes[i])
+    above = steps < most_steps and math.min(above, (steps + 1) * step_sizes[i]) or above
+  end
+  return below, above
+end
+
 --- A delay as steps of a size: one step where a size fits, else the finest size that reaches it.
 local function split_delay(ms)
   local exact = step_index(ms)
@@ -52,8 +63,8 @@ local function split_delay(ms)
     local steps = math.floor(ms / step_sizes[i] + 0.5)
     if ms <= step_sizes[i] * most_steps + 1e-9 then
       if math.abs(steps * step_sizes[i] - ms) > 1e-6 then
-        command.refuse("ms = %.10g lies between the device's steps of %g ms; the nearest is %.10g", ms,
-          step_sizes[i], steps * step_sizes[i])
+        command.refuse("ms = %.10g lies between the device's steps of %g ms; the nearest are %.10g and %.10g",
+          ms, step_sizes[i], neighbours(ms))
       end
       return steps, i
     end

@@ -1,4 +1,5 @@
 --- Timeline panels at up to three scales: what each shows, and how high its bars are.
+local stats = require "moonpulse.drawing.stats"
 local text = require "moonpulse.drawing.text"
 local windows = require "moonpulse.drawing.windows"
 
@@ -13,7 +14,7 @@ local function height_scale(pulses)
   if mso then
     return { top = 100, known = true, name = "%MSO", of = function(row) return row.mso or 0 end }
   elseif most > 0 then
-    return { top = most, known = true, name = "intensity, %",
+    return { top = stats.nice_top(most), known = true, name = "intensity, %",
              of = function(row) return row.intensity or 0 end }
   end
   return { top = 1, known = false, name = "no intensity", of = function() return 0.9 end }

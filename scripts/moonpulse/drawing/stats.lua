@@ -69,6 +69,20 @@ function M.nice_step(range, most)
   return 10 * power
 end
 
+local tops = { 10, 20, 40, 60, 100, 150, 200, 300 }
+
+--- Where an axis of percentages ends, so that what is on it has a round step near its top.
+---@param most number the largest value
+---@return number
+function M.nice_top(most)
+  for _, top in ipairs(tops) do
+    if most <= top then
+      return top
+    end
+  end
+  return math.max(400, math.ceil(most / 100) * 100)
+end
+
 local function fill(values, bins, first, width)
   local counts = {}
   for i = 1, bins do

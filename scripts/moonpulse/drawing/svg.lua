@@ -48,7 +48,7 @@ local function time_axis(out, window, y, name_y)
 end
 
 local function height_axis(out, scale, top, bottom)
-  local step = stats.nice_step(scale.top, 2)
+  local step = stats.nice_step(scale.top, 4)
   for k = 0, math.floor(scale.top / step + 1e-9) do
     local y = bottom - k * step / scale.top * (bottom - top)
     if k > 0 then
@@ -142,22 +142,54 @@ local function separate(window, pulses, scale, top, bottom)
   return table.concat(parts)
 end
 
--- The interval between neighbours as it is on record, written between their bars.
+local function interval_text(seconds)
+  if seconds < 1 then
+    return string.format("%.3f ms", seconds * 1e3)
+  end
+  return (string.format("%.6f", seconds):gsub("%.?0+$", "")) .. " s"
+end
+
+local label_width = 62 -- of an interval
+
+-- The interval between neighbours as it is on record, written between their bars. Pulses too close for that
+-- are one thing, a pair or a burst: what is written then is from its first pulse to the first of the next.
 local function interval_labels(out, window, top)
-  local before
+  local first, last
+  local span = window.t1 - window.t0
   for _, row in ipairs(window.pulses) do
     if row.was_sent and row.time then
-      if before then
-        local gap = row.time - before.time
-        local span = window.t1 - window.t0
-        local x = left + ((row.time + before.time) / 2 - window.t0) / span * plot_width
-        if gap / span * plot_width > 62 then
-          local words = gap < 1 and string.format("%.3f ms", gap * 1e3)
-            or string.format("%.6f s", gap)
-          label(out, "note", x, top + 10, "middle", words)
-        end
+      if first and (row.time - last) / span * plot_width > label_width then
+        local x = left + ((row.time + last) / 2 - window.t0) / span * plot_width
+        label(out, "note", x, top + 10, "middle", interval_text(row.time - first))
+        first = row.time
       end
-      before = row
+      first, last = first or row.time, row.time
+    end
+  end
+end
+
+local letter_width = 6.2 -- of a mark's name, about
+local longest_name = 24
+
+-- The names of marks, each behind its tick where it fits; a longer one is cut.
+local function mark_names(out, window)
+  local list = {}
+  for _, row in ipairs(window.marks) do
+    local column = row.time and column_of(window, row.time)
+    local name = row.reply or row.trial_type
+    if column and name then
+      list[#list + 1] = { x = left + column + 0.5, name = name }
+    end
+  end
+  for i, mark in ipairs(list) do
+    local room = (list[i + 1] and list[i + 1].x or width) - mark.x - 6
+    local most = math.min(longest_name, room // letter_width)
+    local length = utf8.len(mark.name) or #mark.name
+    if length <= most then
+      label(out, "tick", mark.x + 3, 13, "start", mark.name)
+    elseif most >= 4 and utf8.len(mark.name) then
+      local cut = utf8.offset(mark.name, math.tointeger(most // 1)) - 1
+      label(out, "tick", mark.x + 3, 13, "start", mark.name:sub(1, cut) .. "…")
     end
   end
 end
@@ -218,6 +250,7 @@ function M.timeline(id, window, scale)
   if next(marks) ~= nil then
     add(out, '<path class="mark" d="%s"/>', ticks(marks, 4, 10))
     label(out, "tick", left - 6, 13, "end", "marks")
+    mark_names(out, window)
   end
   if #window.pulses <= 6 then
     interval_labels(out, window, top)

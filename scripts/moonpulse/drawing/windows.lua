@@ -45,22 +45,47 @@ local function is_burst(times, group)
   return group.last - group.first < 10 and times[group.last] - times[group.first] <= 0.5
 end
 
--- The window of up to ten groups from the one given.
-local function run_of_groups(times, group, threshold)
-  local groups, last, size = 1, group.last, group.last - group.first + 1
-  local alike, start = true, group.first
-  for i = group.last + 1, #times + 1 do
+local function size_of(group)
+  return group.last - group.first + 1
+end
+
+--- How many pulses the largest group has in which no gap reaches the threshold.
+local function largest(times, threshold)
+  local first, most = 1, 0
+  for i = 2, #times + 1 do
     if i > #times or times[i] - times[i - 1] >= threshold then
-      alike = alike and i - start == size
+      most = math.max(most, i - first)
+      first = i
+    end
+  end
+  return most
+end
+
+--- The thresholds that make groups of another size. Pairs of 3, 12 and 100 ms have several, and are one
+--- level: the widest counts, or a pair of 100 ms would be two single pulses.
+local function levels(times)
+  local out, size = {}, nil
+  for _, threshold in ipairs(M.thresholds(times)) do
+    local most = largest(times, threshold)
+    out[most == size and #out or #out + 1] = threshold
+    size = most
+  end
+  return out
+end
+
+--- The window of the first ten groups, single pulses among them.
+local function first_groups(times, threshold)
+  local groups, start, most, least = 0, 1, 0, math.huge
+  for i = 2, #times + 1 do
+    if i > #times or times[i] - times[i - 1] >= threshold then
+      groups, most, least = groups + 1, math.max(most, i - start), math.min(least, i - start)
       start = i
-      if i > #times or groups == 10 then
+      if groups == 10 then
         break
       end
-      groups = groups + 1
     end
-    last = i
   end
-  return { first = group.first, last = last, groups = groups, alike = alike }
+  return { first = 1, last = start - 1, groups = groups, most = most, alike = most == least }
 end
 
 local function first_pulses(first, last, most)
@@ -68,12 +93,18 @@ local function first_pulses(first, last, most)
   return { first = first, last = first + n - 1, title = "First " .. text.counted(n, "pulse") }
 end
 
-local function size_of(group)
-  return group.last - group.first + 1
-end
-
 local function noun_of(times, group)
   return not is_burst(times, group) and "train" or size_of(group) == 2 and "pair" or "burst"
+end
+
+local slow_s = 1 -- between groups: what is slower is a block, no train
+
+--- What a group of groups is called.
+local function large_title(times, large, small, noun)
+  if noun == "train" or times[small.last + 1] and times[small.last + 1] - times[small.last] >= slow_s then
+    return ("First block of %ss"):format(noun)
+  end
+  return "First " .. (is_burst(times, large) and "group" or "train")
 end
 
 local function grouped(times, limits)
@@ -88,13 +119,12 @@ local function grouped(times, limits)
   local noun = noun_of(times, small)
   small.title = "First " .. noun
   if large then
-    large.title = noun == "train" and "First block of trains"
-      or "First " .. (is_burst(times, large) and "group" or "train")
+    large.title = large_title(times, large, small, noun)
     return { large, small }
   elseif noun ~= "train" then
-    local several = run_of_groups(times, small, limit)
-    several.title = string.format("First %d %ss", several.groups,
-      several.alike and noun or "group")
+    local several = first_groups(times, limit)
+    several.title = "First " .. text.counted(several.groups, several.alike and noun
+      or several.most <= 2 and "trial" or "group")
     return { several, small }
   end
   local detail = first_pulses(small.first, small.last, 10)
@@ -112,7 +142,7 @@ function M.choose(times)
     return {}
   end
   local out = { { title = "Whole session", first = 1, last = n } }
-  local limits = M.thresholds(times)
+  local limits = levels(times)
   local inner = #limits > 0 and grouped(times, limits)
     or { first_pulses(1, n, 60), first_pulses(1, n, 5) }
   out.grouped = #limits > 0 and #inner > 0

@@ -67,6 +67,17 @@ function M.option(description, outputs, help)
     check = function(text) read(description, text, outputs) end }
 end
 
+--- The channels that an option names, in their order.
+---@param text string? a checked option
+---@return string[]
+function M.names(text)
+  local names = {}
+  for i, pair in ipairs(text and pairs_of(text) or {}) do
+    names[i] = pair[2]
+  end
+  return names
+end
+
 local last = {} -- asked for every pulse, nearly always of the same text
 
 --- The output that a channel was given; nil where the option says nothing of it.

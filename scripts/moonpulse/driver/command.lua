@@ -12,6 +12,24 @@ function M.refuse(text, ...)
   refusals.raise("usage", text, ...)
 end
 
+--- "the nearest are 2 and 2.05": the steps below and above a value that lies between two.
+---@param value number
+---@param per_unit number steps in 1
+---@param unit string? behind them, like " ms"
+---@param least integer? steps: below it there is none
+---@param most integer? steps: above it there is none
+---@return string
+function M.nearest(value, per_unit, unit, least, most)
+  local below = math.floor(value * per_unit)
+  local above = below + 1
+  unit = unit or ""
+  if least and below < least or most and above > most then
+    local only = least and below < least and math.max(least, above) or math.min(most, below)
+    return ("the nearest is %.10g%s"):format(only / per_unit, unit)
+  end
+  return ("the nearest are %.10g and %.10g%s"):format(below / per_unit, above / per_unit, unit)
+end
+
 local function number_of(value, whole)
   local number = tonumber(value)
   if number and number ~= number then

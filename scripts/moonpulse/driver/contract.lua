@@ -63,7 +63,7 @@ local fields = {
   { "load", method, true }, { "disarm", method }, { "status", method },
   { "encode", either(is "table", method) },
   { "encode.pulse", method }, { "encode.set", method }, { "encode.train", method, true },
-  { "encode.ask", method, true },
+  { "encode.ask", method, true }, { "encode.reports", method, true },
   { "safe", either(text, method) }, { "safe_line", is "boolean", true }, { "safe_answer", text, true },
   { "trigger_confirms", is "boolean", true }, { "keepalive", either(is "table", method), true },
   { "keepalive.bytes", text }, { "keepalive.period", number_from(0.01, 60) },

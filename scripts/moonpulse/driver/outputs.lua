@@ -1,5 +1,7 @@
 --- Devices whose outputs are stimulators of their own (limits().output, docs/drivers.md): which action
 --- goes where, what an output was last set to, and what a hand sets there.
+local channel_maps = require "moonpulse.driver.channel_map"
+
 local M = {}
 
 local margin_ns = 10000000 -- from one plan to the next, beyond what the device asks
@@ -47,10 +49,15 @@ function M.mapping(names, limits, driver)
   if #unknown == 0 then
     return nil
   end
+  local strange = {}
+  for _, name in ipairs(channel_maps.names((driver.settings or {}).channels)) do
+    strange[#strange + 1] = of[name] == nil and ("%q"):format(name) or nil
+  end
   local outputs = table.concat(limits.channel_names, ", ")
-  return ("the %s has the outputs %s: which %s %s? Say --device-option channels=%s, or name the channels of "
-    .. "the plan %s"):format(driver.description, outputs, #unknown == 1 and "is channel" or "are channels",
-    table.concat(unknown, " and "), table.concat(parts, ","), outputs)
+  return ("the %s has the outputs %s: which %s %s?%s Say --device-option channels=%s, or name the channels "
+    .. "of the plan %s"):format(driver.description, outputs, #unknown == 1 and "is channel" or "are channels",
+    table.concat(unknown, " and "), #strange > 0 and (" The plan has no channel %s, which channels= names.")
+      :format(table.concat(strange, ", ")) or "", table.concat(parts, ","), outputs)
 end
 
 --- Is what the device is set to for this action that of all its outputs?

@@ -119,6 +119,7 @@ function Device:arm(plan)
     self:set_by_hand(admitted)
   end
   local first = admitted and admitted.first or weakest(stimulator)
+  self.show:arming()
   local ok, problem = pcall(stimulator.arm, stimulator, first, admitted and admitted.actions or { first },
     admitted and admitted.firsts)
   if not ok and stimulator.armed then

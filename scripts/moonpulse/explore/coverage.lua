@@ -23,7 +23,8 @@ local function add_scenario(counts, scenario)
   add(counts, "device", scenario.device)
   add(counts, "run", scenario.kind)
   add(counts, "run", "timing " .. scenario.timing)
-  for _, key in ipairs { "trigger", "participant", "flight", "report", "long", "catches", "triggers" } do
+  for _, key in ipairs { "trigger", "participant", "flight", "report", "long", "catches", "triggers",
+    "killed_s", "history" } do
     if scenario[key] then
       add(counts, "run", key)
     end

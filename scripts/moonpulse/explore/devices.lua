@@ -6,8 +6,8 @@
 --- an edge), as the sources in docs/ have it; clock_ns: how far its own clock may be off; arms: it says when
 --- it is armed; tells: it can say that it is disarmed; settings: options that it is given;
 --- grid: of its intensities in %MSO (1); completes: more bytes of its command than these may fire with
---- whatever comes next; safe: the frame that makes it harmless, in hex; session: pulses of
---- a long one (60 to 600).
+--- whatever comes next; safe: the frame that makes it harmless, in hex; of_pulse: how the reply begins that
+--- tells of a pulse and answers no setting; session: pulses of a long one (60 to 600).
 local M = {}
 
 local seconds = { 0.5, 1, 1.5, 2, 5, 8 }
@@ -27,7 +27,8 @@ M.known = {
   magventure = { rates = { { 1, 1 }, { 1, 1 }, { 2, 1 }, { 3, 1 }, { 10, 1 }, { 20, 1 }, { 7, 3 } },
     bursts = { { 50, 1 }, { 30, 1 }, { 100, 1 } }, rests = seconds, most = 30, least_s = every(0.01),
     latency_s = 0, edge_s = 0, clock_ns = 2000, arms = true, tells = true, sets = true, trigger = true,
-    safe = "fe02020091ff", proof = "read", session = { 2000, 16000 }, confirms = true },
+    safe = "fe02020091ff", proof = "read", session = { 2000, 16000 }, confirms = true,
+    of_pulse = "^\xFE\x04\x02" },
   magstim200 = { rates = { { 1, 4 }, { 1, 5 }, { 2, 9 } }, rests = slow_seconds, most = 8,
     least_s = magstim_s, latency_s = 0.0084, edge_s = 0.0011, clock_ns = 2000, arms = true, tells = true,
     sets = true, trigger = true, safe = "454179", proof = "read", confirms = true },

@@ -133,6 +133,19 @@ local function fill_wanted(run)
   end
 end
 
+--- The plan, from number k on, that has a pulse for the row, and that pulse. If a plan was stopped before its
+--- first pulse the next may begin at the same instant: then the later one is meant, as the earlier gave none.
+local function own_of(plays, k, row, base, last)
+  local found, pulse
+  for j = k, #plays do
+    local own = plays[j].wanted and plays[j].wanted[(row.number or 0) - (j == k and base or last)]
+    if own and row.planned and math.abs(own.ns - row.planned) <= 3 then
+      found, pulse = j, own
+    end
+  end
+  return found, pulse
+end
+
 --- Which written pulse each row is about: a plan that was stopped leaves numbers to the next one, so that a
 --- row is the next of its plan, or the first of a later one.
 local function fill_numbers(run)
@@ -142,13 +155,10 @@ local function fill_numbers(run)
   end
   in_order(run.pulses, "number")
   for _, row in ipairs(run.pulses) do
-    for j = k, #plays do
-      local from = j == k and base or last
-      local own = plays[j].wanted and plays[j].wanted[(row.number or 0) - from]
-      if own and row.planned and math.abs(own.ns - row.planned) <= 3 then
-        row.wanted, k, base = own, j, from
-        break
-      end
+    local j, own = own_of(plays, k, row, base, last)
+    if j then
+      row.wanted, base = own, j == k and base or last
+      k = j
     end
     last = row.number or last
   end

@@ -2,10 +2,11 @@
 local core = require "moonpulse.core"
 local evidence = require "moonpulse.explore.evidence"
 local folders = require "moonpulse.record.folder"
+local histories = require "moonpulse.explore.history"
 local invariants = require "moonpulse.explore.invariants"
+local kills = require "moonpulse.explore.kill"
 local lfs = require "lfs"
 local play = require "moonpulse.explore.play"
-local recover = require "moonpulse.record.recover"
 
 local M = {}
 
@@ -17,41 +18,6 @@ local function open_files()
     count = count + 1
   end
   return count
-end
-
-local function copy(from, to)
-  local source = io.open(from, "rb")
-  if not source then
-    return
-  end
-  local target <close> = assert(io.open(to, "wb"))
-  target:write((source:read "a"))
-  source:close()
-end
-
---- What `moonpulse recover` makes of the run, as if it had been killed at its end.
-local function recovered(run, folder)
-  local manifest = run.manifest_text:gsub('"status":"[%a ]+"', '"status":"running"')
-  lfs.mkdir(folder)
-  for _, name in ipairs { "flight.bin", "journal.jsonl" } do
-    copy(run.folder .. "/" .. name, folder .. "/" .. name)
-  end
-  do
-    local file <close> = assert(io.open(folder .. "/manifest.json", "w"))
-    file:write(manifest)
-  end
-  local summary, why = recover.run(folder, nil, function() end)
-  local file = io.open(folder .. "/events.tsv", "rb")
-  local text = file and file:read "a"
-  if file then
-    file:close()
-  end
-  folders.remove(folder)
-  local rows = {}
-  for _, row in ipairs(text and evidence.rows(text) or {}) do
-    rows[#rows + 1] = row.event == "pulse" and row or nil
-  end
-  return { summary = summary, why = not summary and why or nil, text = text, rows = rows }
 end
 
 --- How much is held between two runs, now and then; nil: it was not looked.
@@ -97,10 +63,17 @@ end
 function M.judge(self, scenario, how)
   how = how or {}
   look_at_memory(self)
+  histories.prepare(scenario, function(each)
+    folders.empty(self.folder)
+    return evidence.read(play.run(each, self.folder))
+  end)
   folders.empty(self.folder)
   local run = evidence.read(play.run(scenario, self.folder, how.plant))
   if how.recover and run.files and run.files["flight.bin"] and run.manifest and run.start_ns then
-    run.recovered = recovered(run, self.folder .. "/recovered")
+    run.recovered = kills.recover(kills.at_the_end(run), self.folder .. "/recovered")
+  end
+  if run.killed and run.start_ns then
+    run.killed.recovered = kills.recover(run.killed.files, self.folder .. "/killed")
   end
   if how.again then
     run.again = evidence.read(play.run(scenario, self.folder, how.plant))

@@ -8,7 +8,10 @@ local experiment_runs = require "moonpulse.run.experiment"
 local experiments = require "moonpulse.experiment"
 local facts = require "moonpulse.explore.devices"
 local faults = require "moonpulse.simulation.faults"
+local history_of = require "moonpulse.explore.history"
+local histories = require "moonpulse.safety.history"
 local insides = require "moonpulse.simulation.inside"
+local kills = require "moonpulse.explore.kill"
 local lfs = require "lfs"
 local live = require "moonpulse.run.live_line"
 local plans = require "moonpulse.explore.plan"
@@ -57,11 +60,14 @@ local nobody = assert(io.open("/dev/null", "w")) -- for notes that a terminal wo
 
 -- The simulator ---------------------------------------------------------------------------------------------
 
---- The simulator's end of the wire, overheard: what it says, when.
+--- The simulator's end of the wire, overheard: when it says something, beside that it gave a pulse.
 local function overheard(run, wire)
+  local of_pulse = run.facts.of_pulse
   return setmetatable({ write = function(_, bytes)
     local replies = run.replies
-    replies[#replies + 1] = core.clock_ns()
+    if not of_pulse or not bytes:find(of_pulse) then
+      replies[#replies + 1] = core.clock_ns()
+    end
     return run.lost_ns == nil and wire:write(bytes)
   end }, { __index = function(_, key)
     return function(_, ...) return wire[key](wire, ...) end
@@ -84,6 +90,9 @@ local function attend(run, inside, put)
     served.log = { write = function(_, text) table.insert(run.noted, text) end, close = nothing }
   end
   troubles.begin(run, put)
+  if run.scenario.killed_s then
+    core.spawn(kills.at, run)
+  end
   return setmetatable(inside, { __index = own.__index, __close = function(self)
     troubles.finish(run)
     run.ended_ns = core.clock_ns()
@@ -185,6 +194,10 @@ local function put_swaps(run, swaps)
     run.record = record
     return record, message
   end)
+  if troubles.has(run.scenario, "disk") then -- what a full disk had taken must not hang on this host's speed
+    local began_ns = core.real_ns()
+    swaps:put(core, "real_ns", function() return began_ns + (core.is_virtual() and core.clock_ns() or 0) end)
+  end
   if not run.scenario.report then
     swaps:put(reports, "write", function(folder) return folder .. "/report.html" end)
   end
@@ -236,14 +249,26 @@ function M.run(scenario, folder, plant, without_cuts)
   do
     local swaps <close> = setmetatable({}, Swaps)
     put_swaps(run, swaps)
+    local earlier = scenario.history and scenario.participant and history_of.write(scenario, folder)
+    if earlier then
+      local of = histories.of
+      swaps:put(histories, "of", function(out, participant, _, real_pty)
+        return of(out, participant, history_of.now(), real_pty)
+      end)
+    end
     if plant then
       plant(function(...) swaps:put(...) end, run)
     end
     run.ok, run.problem = pcall(function()
       local options = options_of(scenario, folder)
+      run.policy = safety_options.policy(options, scenario.strict == true)
       kinds[scenario.kind](run, options, { driver = driver_of(scenario), simulated = true, values = {},
-        policy = safety_options.policy(options, scenario.strict == true) })
+        policy = run.policy })
     end)
+    run.earlier = earlier
+    if earlier then
+      earlier.touched = history_of.touched(earlier)
+    end
     core.most_file()
     core.phase "none"
   end

@@ -4,6 +4,7 @@ local cjson = require "cjson.safe"
 local chances = require "moonpulse.explore.chance"
 local devices = require "moonpulse.explore.devices"
 local faults = require "moonpulse.simulation.faults"
+local histories = require "moonpulse.explore.history"
 local plans = require "moonpulse.explore.plan"
 
 local M = {}
@@ -18,6 +19,7 @@ local M = {}
 ---@field late "abort"|"skip"
 ---@field tolerance_ms number
 ---@field participant string?
+---@field history table[]? earlier runs of the participant: moonpulse.explore.history
 ---@field strict boolean? the gate refuses what is OVER, as on a real device
 ---@field plan table? of a protocol
 ---@field script table? of an experiment: parts, each a list of steps
@@ -25,6 +27,7 @@ local M = {}
 ---@field triggers table[]? what comes at the trigger port and lines
 ---@field troubles table[] what goes wrong, and who stops it: moonpulse.explore.trouble
 ---@field report boolean? with its report.html
+---@field killed_s number? what a kill at that instant would leave is recovered, too
 ---@field flight boolean? of a protocol: with a flight record, which an experiment always has
 ---@field long boolean? a session of many pulses
 
@@ -33,7 +36,7 @@ local stops = { "key", "signal", "line", "guard", "key", "signal" }
 --- What a device of this kind does wrong.
 local function device_fault(chance, facts)
   local kind = chance:pick(faults.kinds)
-  local unknown = kind.model and facts.by_hand -- a box has no coil
+  local unknown = kind.model and facts.by_hand or kind.name == "over-temperature" and facts.outputs -- no coil
     or kind.setting and facts.proof == "none" -- a setting that is damaged may be a pulse, and nothing tells
   kind = unknown and faults.kinds[1] or kind
   return { what = "device", kind = kind.name, at = chance:draw(kind.start and 0 or 1, 8) }
@@ -153,6 +156,43 @@ local function draw_script(chance, self)
   return parts
 end
 
+--- Now and then a stop amid a plan, preferably in a train that the device times; then the device is armed
+--- anew and another plan follows. Drawn by itself, so that other seeds stay what they are.
+local function cut_script(chance, scenario, self)
+  if not chance:once_in(3) then
+    return
+  end
+  local steps, places = scenario.script[1], {}
+  for i, step in ipairs(steps) do
+    places[#places + 1] = (step.what == "play" or step.what == "fire") and i or nil
+  end
+  if not scenario.trigger and scenario.device ~= "trigger" and chance:once_in(2) then
+    scenario.timing = "device"
+    self.timing = "device"
+  end
+  for i = #places, 1, -1 do
+    if i == 1 or chance:once_in(3) then
+      local at, plan = places[i], plans.draw(chance, self)
+      steps[at] = { what = "cut", plan = steps[at].plan,
+        after = 0.2 + chance:instant(plans.lasts(steps[at].plan) + 0.3) }
+      table.insert(steps, at + 1, { what = "arm", plan = chance:once_in(2) and plan or nil })
+      table.insert(steps, at + 2, { what = chance:once_in(3) and "fire" or "play", plan = plan })
+    end
+  end
+end
+
+--- Is a plan of the script stopped amid, so that what recovers it must tell two plans apart?
+---@param scenario moonpulse.explore.Scenario
+---@return boolean
+function M.is_cut(scenario)
+  for _, step in ipairs(scenario.script and scenario.script[1] or {}) do
+    if step.what == "cut" then
+      return true
+    end
+  end
+  return false
+end
+
 --- How long a plan or script takes about, for the instants of what goes wrong.
 local function lasts_of(scenario)
   local lasts = 2
@@ -223,6 +263,8 @@ function M.draw(seed)
   scenario.late = chance:once_in(3) and "skip" or "abort"
   scenario.tolerance_ms = chance:pick { 1, 1, 1, 0.2, 5 }
   scenario.participant = chance:once_in(6) and "P" .. chance:draw(1, 9) or nil
+  local before = chances.new(seed, "history")
+  scenario.history = scenario.participant and not before:once_in(3) and histories.draw(before) or nil
   scenario.report = chance:once_in(16) or nil
   scenario.flight = chance:once_in(long and 32 or 4) or nil
   if scenario.kind == "protocol" then
@@ -231,11 +273,20 @@ function M.draw(seed)
   else
     self.parts = 2
     scenario.script = draw_script(chances.new(seed, "script"), self)
+    cut_script(chances.new(seed, "cut"), scenario, self)
     scenario.catches = chance:once_in(2) or nil
     scenario.triggers = triggers_of(chances.new(seed, "triggers"), self)
   end
   self.lasts = lasts_of(scenario)
   scenario.troubles = troubles_of(chances.new(seed, "troubles"), self)
+  local stop = chances.new(seed, "stop")
+  if scenario.script and #scenario.troubles < 4 and stop:once_in(3) then
+    table.insert(scenario.troubles, drawers.stop(stop, self))
+  end
+  local kill = chances.new(seed, "kill")
+  if (scenario.script or scenario.flight) and kill:once_in(3) then
+    scenario.killed_s = kill:instant(self.lasts)
+  end
   return scenario
 end
 

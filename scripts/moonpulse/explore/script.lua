@@ -34,13 +34,33 @@ end
 local function play(self, run, stim, step)
   local device = self.device -- behind the handle that a script has
   local before = device.plays
-  local ok, result = pcall(stim[step.what], stim, plans.build(step.plan),
+  local ok, result = pcall(stim[step.what == "fire" and "fire" or "play"], stim, plans.build(step.plan),
     { at = step.ahead and run:now() + step.ahead or nil })
   if device.plays > before then
     self.plays[device.plays] = { plan = step.plan, start_s = ok and result or nil, whole = ok }
   end
   if not ok then
     error(result, 0)
+  end
+end
+
+--- Play a plan and stop it amid, so that what comes next must be armed for; a plan that is over sooner than
+--- that is not stopped.
+function actions.cut(self, run, stim, step)
+  local playing, was_stopped = true, false
+  run:spawn(function()
+    run:sleep(step.after)
+    if playing then
+      was_stopped = true
+      actions.stop(self, run)
+    end
+  end)
+  local ok, problem = pcall(play, self, run, stim, step)
+  playing = false
+  if not ok and not was_stopped then
+    error(problem, 0)
+  elseif ok and not was_stopped then
+    stim:disarm()
   end
 end
 

@@ -32,7 +32,8 @@ local simpler = {} -- candidates: functions (scenario, add); add(change) takes a
 
 --- Nothing of what is optional.
 function simpler.options(scenario, add)
-  for _, key in ipairs { "report", "flight", "participant", "catches", "trigger", "triggers", "long" } do
+  for _, key in ipairs { "report", "flight", "history", "participant", "catches", "trigger", "triggers",
+    "long", "killed_s" } do
     if scenario[key] then
       add(function(s) s[key] = nil end)
     end

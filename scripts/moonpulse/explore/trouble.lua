@@ -5,12 +5,13 @@ local stops = require "moonpulse.run.stop_sources"
 
 local M = {}
 
+local on_wire_ns = 25000000 -- the longest frame, on the slowest line
 local signals = "Ctrl-C (SIGINT)"
 local heard_ns = 3000000 -- the loop hears of a signal some time after its handler has run
 
---- The session that is open, if any.
+--- The stimulator's session, if there is one: an experiment listens to its triggers with another.
 local function session_of(run)
-  return run.sessions[#run.sessions]
+  return run.device and run.device.stimulator.link.session or run.sessions[1]
 end
 
 --- A stop, as each source makes it.
@@ -154,6 +155,113 @@ function M.has(scenario, what, kind)
       return trouble
     end
   end
+end
+
+--- When a trouble is there, on the clock: from its instant until it is over. A write that stalls is the next
+--- one after that, and its bytes are with the simulator when it has returned.
+---@param run table of moonpulse.explore.play
+---@param trouble table
+---@return number from_ns
+---@return number to_ns
+function M.span(run, trouble)
+  local from_ns = trouble.at_s and run.began_ns + trouble.at_s * 1e9 or 0
+  if trouble.kind == "stalled" then
+    local stall_ns = trouble.stall_ms * 1e6
+    for i = 1, #run.heard, 2 do
+      if run.heard[i] >= from_ns + stall_ns then
+        return from_ns, run.heard[i] + on_wire_ns
+      end
+    end
+    return from_ns, math.huge
+  end
+  return from_ns, trouble.for_ms and from_ns + trouble.for_ms * 1e6 or math.huge
+end
+
+--- For how long clock or port hold up what happens between two instants: 0 if nothing is then.
+---@param run table
+---@param from_ns number
+---@param to_ns number
+---@param what string? only "port" or "clock"
+---@return integer ns
+function M.held_ns(run, from_ns, to_ns, what)
+  local held = 0
+  for _, trouble in ipairs(run.scenario.troubles) do
+    local ms = trouble.for_ms or trouble.stall_ms or (trouble.most_us or 0) / 1000
+    local holds = ms > 0 and trouble.kind ~= "full" and trouble.kind ~= "short"
+    if holds and (not what or trouble.what == what) then
+      local begins, ends = M.span(run, trouble)
+      held = held + (begins <= to_ns and ends >= from_ns and math.floor(ms * 1e6) or 0)
+    end
+  end
+  return held
+end
+
+--- When clock or port are first disturbed in what concerns times; never: math.huge.
+---@param run table
+---@return number ns
+function M.disturbed_ns(run)
+  local first = math.huge
+  for _, trouble in ipairs(run.scenario.troubles) do
+    if trouble.what == "clock" or trouble.kind == "stalled" then
+      first = math.min(first, (M.span(run, trouble)))
+    end
+  end
+  return first
+end
+
+--- Did anything go wrong, or anybody stop it? A flight record that cannot be synced disturbs no run, nor does
+--- a trouble whose time did not come.
+---@param run table of moonpulse.explore.evidence
+---@param but_stops "but stops"? beside an operator's stops
+---@return boolean
+function M.happened(run, but_stops)
+  for _, trouble in ipairs(run.met) do
+    if trouble.kind ~= "sync" and not (but_stops and trouble.what == "stop") then
+      return true
+    end
+  end
+  return M.broke(run)
+end
+
+--- Did the device itself go wrong, of these kinds (nil: of any)?
+---@param run table of moonpulse.explore.evidence
+---@param kinds table<string, boolean>?
+---@return boolean
+function M.broke(run, kinds)
+  for _, trouble in ipairs(run.scenario.troubles) do
+    if trouble.what == "device" and (not kinds or kinds[trouble.kind]) then
+      if trouble.at == 0 then
+        return true
+      end
+      for _, entry in ipairs(run.log) do
+        if entry.event == "fault" and entry.note:find(trouble.kind, 1, true) then
+          return true
+        end
+      end
+    end
+  end
+  return false
+end
+
+local deaf = { unplug = true, ["half-open"] = true }
+
+--- May the device not have what it is told?
+---@param run table of moonpulse.explore.evidence
+---@return boolean
+function M.unreachable(run)
+  return M.has(run.scenario, "port", "lost") ~= nil or M.broke(run, deaf)
+end
+
+--- Did the port take a frame in part only, or with a gap?
+---@param run table of moonpulse.explore.evidence
+---@return boolean
+function M.cuts_frames(run)
+  for _, trouble in ipairs(run.met) do
+    if trouble.what == "port" and trouble.kind ~= "stalled" then
+      return true
+    end
+  end
+  return M.broke(run, deaf)
 end
 
 return M

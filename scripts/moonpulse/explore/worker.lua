@@ -9,7 +9,7 @@ local scenarios = require "moonpulse.explore.scenario"
 
 local M = {}
 
-local again_every, recover_every = 16, 4 -- seeds of which one is played twice, or recovered
+local again_every, recover_every = 16, 4 -- seeds of which one is played twice, or recovered: if cut, each
 local tell_ns = 1000000000
 
 --- A folder of this process, in memory if the system has one there.
@@ -26,9 +26,11 @@ end
 
 --- How a seed is judged: what costs a second run or a recovery, now and then.
 ---@param seed integer
+---@param scenario moonpulse.explore.Scenario of it
 ---@return table how
-function M.how(seed)
-  return { again = seed % again_every == 0, recover = seed % recover_every == 0 }
+function M.how(seed, scenario)
+  return { again = seed % again_every == 0,
+    recover = seed % recover_every == 0 or scenarios.is_cut(scenario) }
 end
 
 local function new_state()
@@ -62,7 +64,8 @@ function M.play(given, tell)
     judge.asked, state, told_ns = {}, new_state(), core.real_ns()
   end
   while total < given.runs and not (given.until_ns and core.real_ns() > given.until_ns) do
-    local broken, run = judges.judge(judge, scenarios.draw(seed), M.how(seed))
+    local scenario = scenarios.draw(seed)
+    local broken, run = judges.judge(judge, scenario, M.how(seed, scenario))
     count(state, run)
     if broken[1] then
       tell { found = { seed = seed, broken = broken } }

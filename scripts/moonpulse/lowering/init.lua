@@ -2,6 +2,7 @@
 local core = require "moonpulse.core"
 local doses = require "moonpulse.lowering.dose"
 local intensities = require "moonpulse.compose.intensity"
+local origins = require "moonpulse.compose.origins"
 local outputs = require "moonpulse.driver.outputs"
 local refusals = require "moonpulse.text.refusal"
 local timing = require "moonpulse.lowering.device_trains"
@@ -11,25 +12,38 @@ local M = {}
 
 local at, interval, refuse = violations.at, violations.interval, refusals.raise
 
-local function resolve(actions, thresholds, limits, driver)
-  local range = limits.intensity
+--- What the device is set to for each; what it cannot give is refused, with the line that asks for it.
+local function resolve(actions, given, limits)
+  local range, driver, thresholds = limits.intensity, given.driver, given.thresholds
+  local function refused(action, text, ...)
+    refuse("limit", "%s%s", text:format(...), violations.place(origins.of(given.plan)(action)))
+  end
   for _, action in ipairs(actions) do
     local mso, message, code = intensities.resolve(
       { value = action.intensity, reference = action.reference }, thresholds)
-    if not mso then
+    if code == "limit" then
+      refused(action, "%s", message)
+    elseif not mso then
       refuse(code, "%s", message)
     end
     action.exact_mso = mso
     action.mso = intensities.round(mso, range.step, range.highest)
     if action.mso == 0 then
-      refuse("limit", "%g %%%s is %g %%MSO, which the %s takes as 0 (its step is %g %%): no pulse "
+      refused(action, "%g %%%s is %g %%MSO, which the %s takes as 0 (its step is %g %%): no pulse "
         .. "would come; intensities are percent, like mp.rmt(120)", action.intensity,
         action.reference, action.exact_mso, driver.description, range.step)
     elseif action.mso < range.min or action.mso > range.max then
-      refuse("limit", "%g %%MSO is outside what the %s can give: %g to %g %%MSO", action.mso,
+      refused(action, "%g %%MSO is outside what the %s can give: %g to %g %%MSO", action.mso,
         driver.description, range.min, range.max)
     end
   end
+end
+
+--- What a driver's device is set to: action.mso of each. Raises a refusal where it cannot give it.
+---@param actions moonpulse.Action[] changed
+---@param given { plan: moonpulse.Plan, driver: moonpulse.Driver, thresholds: { rmt: number?, amt: number? } }
+function M.settle(actions, given)
+  resolve(actions, given, given.driver.limits(nil))
 end
 
 --- Of the plan as written: a train that the device times must not hide a channel.
@@ -323,7 +337,7 @@ local function host_can(given, limits, plan)
     local driver = given.driver
     local lowering = core.lowering(shortened(plan), given.seed, driver.serial, driver.latency)
     local actions = lowering:actions()
-    resolve(actions, given.thresholds, limits, driver)
+    resolve(actions, given, limits)
     encode(lowering, actions, driver, limits)
     check(lowering, actions, driver, limits, {})
   end))
@@ -334,7 +348,7 @@ local function split(given, limits, mode)
   return timing.split(given.plan, mode, given.driver, {
     identity = given.identity,
     resolve = function(action)
-      resolve({ action }, given.thresholds, limits, given.driver)
+      resolve({ action }, given, limits)
     end,
     host_can = function(plan)
       return host_can(given, limits, plan)
@@ -362,7 +376,7 @@ local function prepare(given, mode)
   local lowering = core.lowering(plan, given.seed, driver.serial, driver.latency,
     driver.trigger and driver.trigger.serial)
   local actions = lowering:actions()
-  resolve(actions, given.thresholds, limits, driver)
+  resolve(actions, given, limits)
   for _, action in ipairs(actions) do
     local known = programs[action.program]
     if known then

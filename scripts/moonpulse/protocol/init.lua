@@ -354,6 +354,17 @@ local function list_names(params)
   return #names > 0 and table.concat(names, ", ") or "none"
 end
 
+local function no_such_parameter(protocol, name, text)
+  if protocol.plan_file then
+    return ("-p %s: %s is a plan file, whose parameters were fixed when it was compiled: compile its "
+      .. "protocol again, with -p %s=%s"):format(name, protocol.file, name, text)
+  elseif next(protocol.params) == nil then
+    return ("-p %s: %s has no parameters: leave -p out"):format(name, protocol.id)
+  end
+  return ("-p %s: %s has no such parameter; it has: %s"):format(name, protocol.id,
+    list_names(protocol.params))
+end
+
 --- The values of all parameters: defaults, and what was given as text ("cycles" = "10").
 ---@param protocol moonpulse.Protocol
 ---@param given table<string, string>
@@ -368,8 +379,7 @@ function M.values(protocol, given, thresholds)
   for name, text in pairs(given) do
     local declared = protocol.params[name]
     if not declared then
-      return nil, ("-p %s: %s has no such parameter; it has: %s"):format(name, protocol.id,
-        list_names(protocol.params))
+      return nil, no_such_parameter(protocol, name, text)
     end
     local value, message = values_of.parse(declared, name, text)
     if value ~= nil then

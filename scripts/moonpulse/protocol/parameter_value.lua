@@ -32,6 +32,25 @@ local function kind_of_parameter(declared)
   return kind
 end
 
+--- How value is not within a parameter's bounds; nil: it is.
+---@param declared moonpulse.Parameter
+---@param value any of the parameter's kind
+---@return string?
+function M.outside(declared, value)
+  local size, unit = value, ""
+  if M.kind(value) == "intensity" then
+    size, unit = value.value, " %" .. value.reference
+  end
+  local low, high = declared.min and size < declared.min, declared.max and size > declared.max
+  if not low and not high then
+    return nil
+  elseif declared.min and declared.max then
+    return ("outside %s to %s%s"):format(declared.min, declared.max, unit)
+  end
+  return low and ("too small: it must be at least %s%s"):format(declared.min, unit)
+    or ("too large: it must be at most %s%s"):format(declared.max, unit)
+end
+
 --- Is value one that the parameter takes?
 ---@param who string for messages
 ---@param name string
@@ -54,10 +73,9 @@ function M.check(who, name, declared, value)
     return nil, ("%s: %s must be %s, not %s"):format(who, name, M.kinds[wanted],
       math.type(value) and tostring(value) or M.kinds[kind] or "a " .. kind)
   end
-  local size = kind == "intensity" and value.value or value
-  if declared.min and size < declared.min or declared.max and size > declared.max then
-    return nil, ("%s: %s = %s is outside %s to %s"):format(who, name, tostring(value),
-      declared.min or "-", declared.max or "-")
+  local outside = M.outside(declared, value)
+  if outside then
+    return nil, ("%s: %s = %s is %s"):format(who, name, tostring(value), outside)
   end
   return value
 end

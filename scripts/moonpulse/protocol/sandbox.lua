@@ -1,6 +1,7 @@
 --- Protocol files are safe to share: they see the library and plain Lua, nothing of the machine, and are
 --- stopped where they take too long or too much.
 local core = require "moonpulse.core"
+local lookalikes = require "moonpulse.text.lookalikes"
 local text_files = require "moonpulse.text.text_file"
 
 local M = {}
@@ -300,6 +301,7 @@ function M.load(path, shown)
   local chunk
   if text then
     chunk, message = load(text, "@" .. (shown or path), "t", environment)
+    message = message and lookalikes.explained(message, text)
   end
   return chunk, chunk and environment or M.printable(message)
 end

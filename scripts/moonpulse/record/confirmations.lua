@@ -6,10 +6,14 @@ local M, Record = {}, {}
 --- The device confirmed a row, with status "delivered", or "otherwise" where what it says of the pulse
 --- does not fit what was set.
 local function delivered(self, row, confirmed_ns, reply, value, status)
+  self:heard(confirmed_ns)
   local rows = row.rows
   for i = 1, rows and #rows or 1 do
     local each = rows and rows[i] or row
-    if not each.cut or confirmed_ns >= each.due_ns - each.sooner_ns then -- a burst cut short may have begun
+    local begun = each.cut and not each.ahead and confirmed_ns >= each.due_ns - each.sooner_ns
+    if each.left then -- the stop came before anything proved it
+      each.status, each.open = "perhaps_sent", nil
+    elseif not each.cut or begun then -- a burst cut short may have begun
       each.sent_ns = each.sent_ns or math.min(each.due_ns, confirmed_ns)
       self.had_ns = math.max(self.had_ns, each.begun_ns or each.sent_ns) -- and all that was sent before
       each.confirmed_ns, each.reply, each.status = confirmed_ns, reply, status or "delivered"
@@ -21,8 +25,15 @@ local function delivered(self, row, confirmed_ns, reply, value, status)
     end
   end
   if self.flight then
-    self.flight:confirm(row.engine_number, confirmed_ns + self.start_ns, value or 0, status == "otherwise")
+    self.flight:confirm(row.engine_number, confirmed_ns + self.start_ns, value or 0,
+      status == "otherwise" and status or "given")
   end
+end
+
+--- A confirmation came, of whichever pulse, at confirmed_ns from the run's start.
+---@param confirmed_ns integer
+function Record:heard(confirmed_ns)
+  self.heard_ns = math.max(self.heard_ns, confirmed_ns)
 end
 
 --- Confirmations carry no number: the oldest open pulse takes the first. Where one is lost, each
@@ -60,6 +71,10 @@ function Record:confirm(confirmed_ns, reply, value, status)
     delivered(self, row, confirmed_ns, reply, value, status)
   else
     self.unsure[#self.unsure + 1] = { row, confirmed_ns, reply, value, status }
+    self:heard(confirmed_ns)
+    if self.flight and row.timed_by == "device" then
+      self.flight:confirm(row.engine_number, confirmed_ns + self.start_ns, value or 0, "some")
+    end
     if trains.caught_up(self, confirmed_ns) then -- they were late, and all are there
       for _, answer in ipairs(self.unsure) do
         delivered(self, table.unpack(answer, 1, 5))
@@ -154,6 +169,22 @@ function Record:answered()
     return row.start - 1
   end
   return self.starts
+end
+
+--- By what the device says now, it had cut no train of its own by at_ns (monotonic): pulses of one that it
+--- confirmed at its start, and that were due by then, were given.
+---@param at_ns integer
+function Record:going(at_ns)
+  local number = trains.going(self, at_ns)
+  if number and self.flight then
+    self.flight:confirm(number, at_ns, 0, "going")
+  end
+end
+
+--- Does a train that the device confirmed at its start wait for proof that it was given whole?
+---@return boolean
+function Record:is_unproven()
+  return trains.is_unproven(self)
 end
 
 --- Give a class of records these methods.

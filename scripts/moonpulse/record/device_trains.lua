@@ -10,6 +10,7 @@ local M = {}
 -- and must not be cut off by the end of the run.
 local late_ns, drift = 100000000, 500
 local stop_ns = 100000000 -- a stop has reached the device by then: replies take 20 to 80 ms
+local safe_ns = 10000000 -- ours: by then the safe frame is there (2 ms on a MagPro's wire)
 local ahead = 1e-4 -- how much faster its clock may go: twice what poor crystals differ
 
 --- What a train's rows have in common, made once for each action.
@@ -25,7 +26,7 @@ function M.prepare(actions, fields)
         onset.ns = math.floor(onset.offset * 1e9 + 0.5)
         onset.tail = fields(onset.action)
       end
-      list[i] = { onsets = onsets, confirms = action.train.confirms or 0,
+      list[i] = { onsets = onsets, confirms = action.train.confirms or 0, ahead = action.train.ahead,
         spare = action.train.spare or 0,
         reports_ns = math.floor((action.train.reports or 0) * 1e9) }
     end
@@ -57,6 +58,7 @@ function M.start(record, train, start)
   for i, onset in ipairs(onsets) do
     local row = row_of(start, onset, start.base + i)
     row.late_ns = i == 1 and start.late_ns or nil
+    row.ahead = train.ahead and i > 1
     row.open, row.status, row.counted, row.awaited = true, start.status or "sent", false, confirms > 0
     group[#group + 1] = row
     if confirms > 0 and (i * confirms) // #onsets > ((i - 1) * confirms) // #onsets then
@@ -112,7 +114,14 @@ function M.take_spare(record)
   return spare > 0
 end
 
---- Rows whose time has passed by now_ns have been given.
+--- Is a row's time over? What a device confirms at its start waits for its word that it went on, too.
+local function has_passed(record, row, now_ns)
+  return row.passes_ns <= now_ns
+    and (not row.ahead or row.promised and row.passes_ns <= record.proven_ns)
+end
+
+--- Rows whose time has passed by now_ns have been given; of a train that was confirmed at its start only
+--- those of which the device said later that it had cut nothing by then.
 ---@param record moonpulse.Record
 ---@param now_ns integer monotonic
 function M.settle(record, now_ns)
@@ -120,7 +129,7 @@ function M.settle(record, now_ns)
   local total = #passing
   while count < total do -- in the order of their times, which is that of their confirmations
     local row = passing[count + 1]
-    if row.passes_ns > now_ns and row.open then
+    if row.open and not has_passed(record, row, now_ns) then
       break
     end
     count = count + 1
@@ -145,12 +154,55 @@ function M.given(record, row)
   end
 end
 
+--- The device had cut no train by at_ns: what was promised and due by then, was given.
+---@param record moonpulse.Record
+---@param at_ns integer monotonic
+---@return integer? number of the start of the train of which this proves a pulse; nil: of none
+function M.going(record, at_ns)
+  local row = record.passing[1]
+  local proves = row and row.ahead and row.promised and row.passes_ns <= at_ns
+  record.proven_ns = math.max(record.proven_ns, at_ns)
+  if proves then
+    M.settle(record, at_ns)
+    return row.engine_number
+  end
+end
+
+--- Is there a pulse that was promised, and is not proven yet?
+---@param record moonpulse.Record
+---@return boolean
+function M.is_unproven(record)
+  local row = record.passing[1]
+  return row ~= nil and row.ahead == true and row.promised == true
+end
+
+--- Pulses of trains that are confirmed at their start, due by now_ns and not proven by then: perhaps they
+--- were given.
+---@param record moonpulse.Record
+---@param now_ns integer monotonic
+function M.leave_unproven(record, now_ns)
+  local passing, left = record.passing, {}
+  for _, row in ipairs(passing) do
+    if row.ahead and row.passes_ns <= now_ns then
+      if row.promised then
+        row.status, row.confirmed_ns, row.reply, row.promised, row.open = "perhaps_sent", nil, nil, nil, nil
+      else -- not even its start is confirmed, by now
+        row.left = true
+      end
+      M.given(record, row)
+    else
+      left[#left + 1] = row
+    end
+  end
+  record.passing = left
+end
+
 --- Was a train's start confirmed before this pulse of it came? Then it counts when it comes.
 ---@param row moonpulse.Row
 ---@param confirmed_ns integer from the plan's start
 ---@return boolean?
 function M.ahead(row, confirmed_ns)
-  row.promised = row.counted == false and row.sent_ns > confirmed_ns
+  row.promised = row.counted == false and (row.ahead or row.sent_ns > confirmed_ns)
   row.awaited = not row.promised and row.awaited
   return row.promised
 end
@@ -161,6 +213,7 @@ end
 ---@param status string? what is known of it; nil: that depends on whether the device disarms
 function M.cut(record, halted_ns, status)
   M.settle(record, halted_ns)
+  M.leave_unproven(record, halted_ns)
   for i = record.first, record.last do -- a single pulse that was not over, on a device that confirms none
     local row = record.queue[i]
     if row.over_ns and row.status == "sent" and row.over_ns > halted_ns - record.start_ns then
@@ -169,22 +222,27 @@ function M.cut(record, halted_ns, status)
   end
   for _, row in ipairs(record.passing) do
     row.cut, row.sent_ns, row.status, row.confirmed_ns, row.reply = true, nil, status, nil, nil
+    row.promised = nil
     row.doubtful = row.passes_ns - row.sooner_ns <= halted_ns + stop_ns
+    row.at_stop = row.passes_ns - row.sooner_ns <= halted_ns + safe_ns
   end
   record.cut, record.passing = record.passing, {}
 end
 
 --- The stop is over. A device that does not say that it is disarmed, or cannot say that its trains have
 --- ended, may have given all the rest.
---- One that does gave what it has confirmed by then; the others were stopped. Where it does not
---- confirm each pulse, those that were due while the stop was on its way are uncertain: a burst may
---- have been cut short.
+--- One that does gave what it has confirmed by then; the others were stopped. But those that were due while
+--- the stop was on its way are uncertain where it does not confirm each pulse, as a burst may have been cut
+--- short; where it does, if they were due at the stop itself, or before the last confirmation, which may be
+--- theirs: it bears no number, and one of another pulse may be lost.
 ---@param record moonpulse.Record
 ---@param disarmed boolean?
 function M.stopped(record, disarmed)
   for _, row in ipairs(record.cut or {}) do
     if not row.status then
-      row.status = (not disarmed or row.doubtful and not row.alone) and "perhaps_sent" or "stopped"
+      local unsure = row.doubtful and (not row.alone or row.at_stop
+        or row.due_ns - row.sooner_ns <= record.heard_ns)
+      row.status = (not disarmed or unsure) and "perhaps_sent" or "stopped"
     end
     if row.status ~= "delivered" and row.status ~= "otherwise" then
       record.pulses_skipped = record.pulses_skipped + 1

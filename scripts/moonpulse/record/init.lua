@@ -31,6 +31,7 @@ local function record_in(folder, path, file)
     written_ns = math.mininteger, first = 1, last = 0, queue = {}, unconfirmed = {},
     first_open = 1, last_open = 0, unsure = {}, pulses_sent = 0, pulses_confirmed = 0, pulses_skipped = 0,
     lateness = {}, punctual = 0, worst_us = 0, skipped_by = {}, passing = {}, extra = 0, trains = {},
+    proven_ns = math.mininteger, heard_ns = math.mininteger,
     pulses_unmeasured = 0, -- sent, and timed by the stimulator
     starts = 0, last_number = 0, lasts_ns = 0,
     had_ns = math.mininteger, claimed_ns = math.mininteger, discards = {}, perhaps = 0,
@@ -460,6 +461,7 @@ function Record:give_up()
   end
   self.unsure, self.doubted, self.spare, self.first_open = {}, nil, nil, self.last_open + 1
   trains.settle(self, math.maxinteger)
+  trains.leave_unproven(self, math.maxinteger)
   trains.stopped(self)
 end
 

@@ -18,6 +18,11 @@ local function confirm(record, reply, start_ns, driver, given)
   if reply.number == 0 then -- of no pulse that was sent
     return record:unasked(reply.woken_ns, driver.confirmation(reply.action - 1))
   end
+  if reply.detail == 2 then
+    return record:going(reply.woken_ns)
+  elseif reply.detail == 3 then
+    return record:heard(reply.woken_ns - start_ns)
+  end
   local number = record:oldest_number()
   while number and number < reply.number do
     record:unconfirmed_row()

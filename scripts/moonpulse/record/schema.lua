@@ -153,7 +153,7 @@ end }
 local of_action = { { "channel", field_of_row }, { "mso", number(0, 1000) }, { "exact_mso", number(0, 1000),
   true }, { "intensity", number(0, 1e6) }, { "reference", one_of }, { "over", seconds, true } }
 local of_train = { { "confirms", whole(0, most_pulses), true }, { "spare", whole(0, most_pulses), true },
-  { "reports", number(0, 86400), true }, { "text", text, true } }
+  { "reports", number(0, 86400), true }, { "ahead", flag, true }, { "text", text, true } }
 local of_level = { { "count", whole(1, most_pulses) }, { "num", whole(0, 1 << 53) },
   { "den", whole(1, 1 << 53) } }
 

@@ -121,9 +121,10 @@ local function say_ignored(context)
   end
 end
 
---- Did it come to its end, and what is its exit status called? A fault that nothing stopped is the stop.
+--- Did it come to its end, and what is its exit status called? A fault of the device is the reason also if
+--- something else stopped the run before it was found: one reason, with its own words, remedy and status.
 local function settle(outcome)
-  if outcome.fault and core.stops[outcome.stop].asked_for then
+  if outcome.fault and not outcome.code and core.stops[outcome.stop].status ~= refusals.status.fault then
     outcome.stop, outcome.text = "device", nil
   end
   if outcome.code then -- a script's error or a refusal
@@ -159,6 +160,22 @@ local function say_result(context, outcome, result)
   say_discarded(context.record)
   say_unmet(context)
   say_ignored(context)
+end
+
+--- A run that did not come to its end: why, and what was given. Of one that was only looked at nothing was.
+local function stopped(context, outcome, result, code)
+  if context.look then
+    refusals.raise(code, "%s", result.reason)
+  end
+  local planned = context.facts.pulses
+  local left = outcome.disarmed and "; " .. (context.job.driver.disarmed or "the stimulator is disarmed")
+  -- a sentence of its own (where in the script, what to do) is not run on
+  local told = outcome.text and outcome.stop ~= "requested"
+  local format = told and "%s; %d of %d %s sent%s%s"
+    or "%s after %d of %d %s%s%s"
+  refusals.raise(code, format, result.reason, result.pulses_sent, planned,
+    planned == 1 and (told and "pulse was" or "pulse") or told and "pulses were" or "pulses",
+    outcome.text and "" or stop_words.remedy(outcome.stop, context.experiment), left or "")
 end
 
 --- The last lines, the manifest's result, and the exit status.
@@ -213,14 +230,7 @@ function M.conclude(context, outcome)
     refusals.raise("fault", "NOT CONFIRMED SAFE: %s%s", outcome.not_disarmed,
       whole and "" or "; the run ended because: " .. ended)
   elseif not complete then
-    local left = outcome.disarmed and "; " .. (context.job.driver.disarmed or "the stimulator is disarmed")
-    -- a sentence of its own (where in the script, what to do) is not run on
-    local told = outcome.text and outcome.stop ~= "requested"
-    local format = told and "%s; %d of %d %s sent%s%s"
-      or "%s after %d of %d %s%s%s"
-    refusals.raise(code, format, result.reason, result.pulses_sent, planned,
-      planned == 1 and (told and "pulse was" or "pulse") or told and "pulses were" or "pulses",
-      outcome.text and "" or stop_words.remedy(outcome.stop, context.experiment), left or "")
+    stopped(context, outcome, result, code)
   end
 end
 

@@ -260,6 +260,7 @@ local function make_context(options, given, job)
   core.phase("run", record.folder)
   return {
     job = job, kind = "experiment", record = record, facts = { pulses = 0 }, speed = options.speed,
+    look = options.look,
     experiment = { plays = 0, staircases = {} }, values = given.values,
     parameters = manifests.text_values(given.values), completed = "the script came to its end",
     device = start.device(options, given),

@@ -83,6 +83,12 @@ function Show:staircase_ended(staircase)
   self:say(text)
 end
 
+--- The stimulator is about to be armed. While it is, no file is replaced, made or taken away: a disk may take
+--- its time over that, and the loop is silent meanwhile.
+function Show:arming()
+  self.record:manifest(manifests.of(self.context, "running"))
+end
+
 --- The first arming says what the host granted; later ones say nothing.
 ---@param realtime string
 function Show:armed(realtime)
@@ -93,7 +99,6 @@ function Show:armed(realtime)
     io.stdout:flush()
   end
   self:mark("armed")
-  self.record:manifest(manifests.of(context, "running"))
 end
 
 --- Raise where the flight record would not hold the plan as well: it is never filled by a plan that was
@@ -155,7 +160,8 @@ function Show:next_play(k, admitted)
   self:say(("%s: %s"):format(facts.pulses == 1 and "1 pulse" or numbers.count(facts.pulses) .. " pulses",
     table.concat(doses, ", ")))
   self:concerns(admitted.report)
-  self.screen = facts.first_to_last_s > long_s and live.new(facts.pulses, facts.first_to_last_s) or nil
+  self.screen = facts.first_to_last_s > long_s
+    and live.new(facts.pulses, facts.first_to_last_s, context.speed) or nil
 end
 
 --- It will start at start_ns (monotonic): on disk before anything can leave.

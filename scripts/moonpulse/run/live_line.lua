@@ -11,10 +11,13 @@ Live.__index = Live
 --- Show a run of planned pulses that lasts seconds.
 ---@param planned integer
 ---@param seconds number from the first to the last pulse
-function M.new(planned, seconds)
+---@param speed number|string|nil of the run; nil: 1. Virtual time is mostly over before a line could be read:
+---   then it shows one only when it has taken so long that there are two
+function M.new(planned, seconds, speed)
+  local now = core.real_ns()
   return setmetatable({
     planned = planned, seconds = seconds, terminal = term.isatty(io.stdout),
-    shown_ns = 0, recent = {}, start_ns = core.real_ns(),
+    shown_ns = (speed or 1) == 1 and 0 or now, recent = {}, start_ns = now,
   }, Live)
 end
 

@@ -58,7 +58,7 @@ function M.plain_actions(actions)
     else
       plain.part = action.part
       plain.train = { confirms = action.train.confirms, spare = action.train.spare,
-        text = action.train.text,
+        ahead = action.train.ahead, text = action.train.text,
         setting = action.train.setting and { waveform = action.train.setting.waveform } }
     end
     list[i] = plain

@@ -31,8 +31,7 @@ local function hooks_of(context)
     end,
     armed = function(realtime, waited_ns)
       context.realtime, context.waited_s = realtime, waited_ns and waited_ns / 1e9
-      line("timing", realtime)
-      record:manifest(manifests.of(context, "running"))
+      line("timing", realtime) -- it is armed: no file is replaced until it is not
       io.stdout:flush()
     end,
     progress = function(elapsed)
@@ -120,7 +119,7 @@ function M.run(options, given)
   core.phase("run", record.folder)
   local context = {
     job = job, facts = facts, record = record, parameters = manifests.text_values(given.values),
-    speed = options.speed, screen = live.new(facts.pulses, facts.first_to_last_s),
+    speed = options.speed, screen = live.new(facts.pulses, facts.first_to_last_s, options.speed),
     device = start.device(options, given),
   }
   announce(job, facts, admitted, given.drawn)

@@ -6,9 +6,9 @@
 --- that decides something; of those that are alike, the ones furthest in what silences are counted from are
 --- kept.
 local core = require "moonpulse.core"
+local origins = require "moonpulse.compose.origins"
 local rules = require "moonpulse.safety.rules"
 local trains = require "moonpulse.safety.trains"
-local walk = require "moonpulse.safety.walk"
 
 local M = {}
 
@@ -357,7 +357,7 @@ function M.of(plan, shortest, longest, most)
   if pulses < 2 or pulses > MOST_PULSES or not is_each_for_itself(plan, {}) then
     return {}, false
   end
-  local origin_of = walk.origins(plan)
+  local origin_of = origins.of(plan)
   local low, high = pulses_of(shortest, origin_of), pulses_of(longest, origin_of)
   local found, whole, names = {}, true, voices(low)
   for i = 1, #names + (#names > 1 and 1 or 0) do

@@ -3,6 +3,7 @@
 local clock = require "moonpulse.safety.clock"
 local escapes = require "moonpulse.text.escapes"
 local lfs = require "lfs"
+local numbers = require "moonpulse.text.numbers"
 local read = require "moonpulse.record.read"
 
 local M = {}
@@ -29,6 +30,7 @@ local SKEW_S = 60      -- clocks of two hosts differ so much
 ---@field last_end_s number? seconds since the last of them was over
 ---@field folder string where was looked, as an absolute path
 ---@field missing boolean? there is no such folder
+---@field simulated integer runs of the participant on a simulator, which count for nothing
 ---@field runs moonpulse.EarlierRun[] those that count, the oldest first
 ---@field notes string[] what the operator must know of them: a sentence each
 ---@field unreadable string[] what says nothing, so that its pulses are missing
@@ -53,6 +55,7 @@ local function is_real(self, path, manifest)
   if not read.get(manifest, "device.simulated") then
     return true
   elseif not handed_on(path, manifest) then
+    self.simulated = self.simulated + 1
     return false
   elseif not self.real_pty then
     self.handed_on = self.handed_on + 1
@@ -128,7 +131,7 @@ local function sum_up(self)
   table.sort(self.runs, function(a, b) return a.ended < b.ended end)
   local sum = { day = 0, week = 0, nerve_day = 0, nerve_week = 0, sessions = #self.runs,
     folder = self.folder, runs = self.runs, notes = self.notes, unreadable = self.unreadable,
-    missing = self.missing }
+    missing = self.missing, simulated = self.simulated }
   for _, run in ipairs(self.runs) do
     if clock.same_day(run.at, self.now) then
       sum.day, sum.nerve_day = sum.day + run.pulses, sum.nerve_day + run.nerve_pulses
@@ -149,7 +152,7 @@ end
 ---@return moonpulse.History
 function M.of(folder, participant, now, real_pty)
   local self = { participant = participant, now = now or os.time(), real_pty = real_pty or false, runs = {},
-    notes = {}, unreadable = {}, handed_on = 0, folder = absolute(folder) }
+    notes = {}, unreadable = {}, handed_on = 0, simulated = 0, folder = absolute(folder) }
   function self.note(sum, text, ...)
     table.insert(sum.notes, escapes.shown(text:format(...)))
   end
@@ -170,6 +173,12 @@ function M.of(folder, participant, now, real_pty)
   return sum_up(self)
 end
 
+--- Simulated runs that were seen, for the end of a line; "" where there are none.
+local function not_counted(history)
+  local n = history.simulated
+  return n > 0 and ("; %s, not counted"):format(numbers.counted(n, "simulated run")) or ""
+end
+
 --- In one line: how many earlier runs were found, where was looked, and what they gave.
 ---@param history moonpulse.History
 ---@param participant string
@@ -179,17 +188,18 @@ function M.line(history, participant)
     return ("%s: no earlier run found: there is no folder %s that can be read"):format(participant,
       history.folder)
   elseif #history.runs == 0 then
-    return ("%s: no earlier run found in %s"):format(participant, history.folder)
+    return ("%s: no earlier run%s found in %s%s"):format(participant, history.simulated > 0
+      and " on a real stimulator" or "", history.folder, not_counted(history))
   end
   local torn = 0
   for _, run in ipairs(history.runs) do
     torn = torn + (run.torn and 1 or 0)
   end
-  return ("%s: %d earlier run%s found in %s%s: %d pulses today, %d within 7 days%s"):format(participant,
+  return ("%s: %d earlier run%s found in %s%s: %d pulses today, %d within 7 days%s%s"):format(participant,
     #history.runs, #history.runs == 1 and "" or "s", history.folder,
     torn > 0 and (", %d of them torn"):format(torn) or "", history.day, history.week,
     history.nerve_week > 0 and ("; to nerves %d today, %d within 7 days"):format(history.nerve_day,
-      history.nerve_week) or "")
+      history.nerve_week) or "", not_counted(history))
 end
 
 --- What a record keeps of it.
@@ -198,8 +208,8 @@ end
 function M.facts(history)
   return history and { day = history.day, week = history.week, nerve_day = history.nerve_day,
     nerve_week = history.nerve_week, sessions = history.sessions,
-    last_end_s = history.last_end_s, folder = history.folder, notes = history.notes,
-    unreadable = history.unreadable }
+    last_end_s = history.last_end_s, folder = history.folder, simulated = history.simulated,
+    notes = history.notes, unreadable = history.unreadable }
 end
 
 return M

@@ -1,5 +1,6 @@
 --- A lab's own limits, from a file; they can only be stricter than the published ones, which are
 --- checked as well, and nothing but the file itself lifts them.
+local lookalikes = require "moonpulse.text.lookalikes"
 local sandbox = require "moonpulse.protocol.sandbox"
 local text_files = require "moonpulse.text.text_file"
 
@@ -112,7 +113,7 @@ function M.load(path)
   local chunk
   chunk, message = load(text:gsub("^#[^\n]*", "--"), "@" .. path, "t", {})
   if not chunk then
-    return nil, message
+    return nil, lookalikes.explained(message, text)
   end
   local ok, spec = sandbox.call(chunk)
   if not ok then
@@ -128,21 +129,61 @@ local function finding(self, rule, value, unit, limit, over, nearest)
     confidence = "S" }
 end
 
---- Is row nearer to what it is to cover than other?
-local function nearer(row, other)
-  for _, key in ipairs { "hz", "percent", "s" } do
-    if row[key] ~= other[key] then
-      return row[key] < other[key]
-    end
+--- The nearest of rows' values of key below and above value; the value's own, if a row has it, is both.
+local function neighbours(rows, key, value, tolerance)
+  local below, above = -math.huge, math.huge
+  for _, row in ipairs(rows) do
+    below = row[key] <= value + tolerance and math.max(below, row[key]) or below
+    above = row[key] >= value - tolerance and math.min(above, row[key]) or above
   end
-  return false
+  return math.abs(above - value) <= tolerance and above or below, above
 end
 
---- As in the published tables: the row of the next higher rate, and of that the next higher intensity.
-local function row_for(rows, hz, percent)
+--- Of rows of one rate: the strictest of those of the intensities next to percent.
+local function strictest_at(rows, percent)
+  local below, above = neighbours(rows, "percent", percent, 1e-9)
   local best
   for _, row in ipairs(rows) do
-    if row.hz >= hz * (1 - 1e-6) and row.percent >= percent - 1e-9 and (not best or nearer(row, best)) then
+    if row.percent >= below and row.percent <= above and (not best or row.s < best.s) then
+      best = row
+    end
+  end
+  return best
+end
+
+--- Rows by rate; the rates.
+local function by_rate(rows)
+  local rates, list = {}, {}
+  for _, row in ipairs(rows) do
+    if not rates[row.hz] then
+      rates[row.hz] = {}
+      list[#list + 1] = row.hz
+    end
+    table.insert(rates[row.hz], row)
+  end
+  return rates, list
+end
+
+--- The row that holds. There must be one of this rate or a higher one, for this intensity or a stronger one.
+--- Between two rates, and between two intensities of a rate, it is the stricter: a train is judged no milder
+--- than the rows next to it, whatever the lab wrote first and whichever is longer.
+local function row_for(rows, hz, percent)
+  local tolerance, covering = hz * 1e-6, {}
+  for _, row in ipairs(rows) do
+    if row.hz >= hz - tolerance and row.percent >= percent - 1e-9 then
+      covering[#covering + 1] = row
+    end
+  end
+  if #covering == 0 then
+    return nil
+  end
+  local _, to = neighbours(covering, "hz", hz, tolerance)
+  local from = neighbours(rows, "hz", hz, tolerance)
+  local rates, list = by_rate(rows)
+  local best
+  for _, rate in ipairs(list) do
+    local row = rate >= from and rate <= to and strictest_at(rates[rate], percent)
+    if row and (not best or row.s < best.s or row.s == best.s and row.hz < best.hz) then
       best = row
     end
   end
@@ -172,7 +213,9 @@ function Lab:train(train, percent, add)
   end
   local row = spec.train_duration and percent and row_for(spec.train_duration, rate, percent)
   if row then
-    local wide = rate <= slow_hz and row.hz > slow_hz and ", or " .. own_row(rate, percent) or ""
+    local wide = rate <= slow_hz and row.hz > slow_hz and ", or " .. own_row(rate, percent)
+      or (row.hz < rate * (1 - 1e-6) or row.percent < percent - 1e-9) and (" (the lab's row of %g Hz and "
+        .. "%g %%: between two rows the stricter holds)"):format(row.hz, row.percent) or ""
     add(finding(self, "train duration", train.duration, "s", row.s, train.duration > row.s + 1e-9,
       ("at most %g s%s"):format(row.s, wide)))
   elseif spec.train_duration then

@@ -83,8 +83,27 @@ local function choices_of(text)
   return list
 end
 
+local tab_form = "write id<tab>question, or id<tab>question<tab>emg|visual, with tabs in between"
+
+--- One line of a list; tabs: other lines have an id. A question without one begins with a capital: else its
+--- first word may be an id that lacks its tab.
+---@return moonpulse.Question? question
+---@return string? message
+local function question_of(text, number, tabs)
+  local id, rest = text:match("^([^\t]*)\t+(.+)$")
+  if not id and (tabs and text:find("^[%l%d_%-]+ ") or text:find("^[%w_%-]+ [ ]+%S")) then
+    return nil, ("there is no tab in %q: %s; a question without an id begins with a capital"):format(text,
+      tab_form)
+  elseif id and not id:find("^[%w_%-]+$") then
+    return nil, ("%q is no id (letters, digits, _ and -): %s"):format(id, tab_form)
+  end
+  local asked, choices = (rest or text):match("^(.-)\t+(.+)$")
+  return { id = id or ("item_%d"):format(number), text = asked or rest or text,
+    choices = choices and choices_of(choices) }
+end
+
 --- A lab's own list: a file of lines "id<tab>question", "id<tab>question<tab>emg|visual" (what may be
---- answered) or just questions; # begins a comment.
+--- answered), or of questions only; # begins a comment.
 ---@param path string
 ---@return moonpulse.Question[]? questions
 ---@return string? message
@@ -93,15 +112,23 @@ function M.load(path)
   if not lines then
     return nil, ("cannot read the preflight list: %s"):format(message)
   end
-  local list = {}
-  for _, line in ipairs(lines) do
+  local asked, tabs = {}, false
+  for i, line in ipairs(lines) do
     local text = line:gsub("^%s+", ""):gsub("%s+$", "")
     if text ~= "" and text:sub(1, 1) ~= "#" then
-      local id, question = text:match("^([%w_%-]+)\t+(.+)$")
-      local asked, choices = (question or text):match("^(.-)\t+(.+)$")
-      list[#list + 1] = { id = id or ("item_%d"):format(#list + 1), text = asked or question or text,
-        choices = choices and choices_of(choices) }
+      asked[#asked + 1] = { line = i, text = text }
+      tabs = tabs or text:find("\t", 1, true) ~= nil
     end
+  end
+  local list, line_of = {}, {}
+  for i, each in ipairs(asked) do
+    local question, problem = question_of(each.text, i, tabs)
+    local before = question and line_of[question.id]
+    if not question or before then
+      return nil, ("%s:%d: %s"):format(path, each.line, problem
+        or ("%q is line %d's id as well: each question has one of its own"):format(question.id, before))
+    end
+    list[i], line_of[question.id] = question, each.line
   end
   if #list == 0 then
     return nil, ("%s has no question: write one a line"):format(path)

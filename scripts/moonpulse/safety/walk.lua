@@ -1,6 +1,7 @@
 --- The trains of a plan: from its structure where that is enough, else pulse by pulse.
 local core = require "moonpulse.core"
 local givens = require "moonpulse.safety.given"
+local origins = require "moonpulse.compose.origins"
 local trains = require "moonpulse.safety.trains"
 
 local M = {}
@@ -159,42 +160,15 @@ local function in_order(plan, channel, seen, nerve)
   return true
 end
 
---- The first script line that makes each kind of pulse.
-local function origins(plan, channel, found, seen)
-  local view = plan:view()
-  if is_known(seen, plan, channel) then
-    return found
-  end
-  if view.kind == "pulse" then
-    local key = ("%s\0%.9g\0%s"):format(channel == "" and "1" or channel, view.intensity, view.reference)
-    found[key] = found[key] or view.origin
-  end
-  for i = 1, view.children do
-    origins(plan:child(i), view.kind == "channel" and view.text or channel, found, seen)
-  end
-  return found
-end
-
---- The script line that makes each kind of pulse of a plan, of several lines the first.
----@param plan moonpulse.Plan
----@return fun(action: { channel: string, intensity: number, reference: string }): string "file:line", or ""
-function M.origins(plan)
-  local found = origins(plan, "", {}, {})
-  return function(action)
-    local name = action.channel == "" and "1" or action.channel
-    return found[("%s\0%.9g\0%s"):format(name, action.intensity, action.reference)] or ""
-  end
-end
-
 --- Pulse by pulse, from at seconds on and up to until_s.
 local function stream(self, plan, seed, progress, at, until_s)
   local schedule, known = core.schedule(plan, seed), {}
-  local from, totals = origins(plan, "", {}, {}), plan:totals()
+  local from, totals = origins.of(plan), plan:totals()
   local total = totals.pulses + totals.marks
   for i, action in ipairs(schedule:actions()) do
     local name = action.channel == "" and "1" or action.channel
     local key = ("%s\0%.9g\0%s"):format(name, action.intensity, action.reference)
-    action.channel, action.origin = name, from[key] or ""
+    action.channel, action.origin = name, from(action)
     known[i] = self.actions[key] or action
     self.actions[key] = known[i]
   end

@@ -3,6 +3,7 @@ local core = require "moonpulse.core"
 local intensities = require "moonpulse.compose.intensity"
 local numbers = require "moonpulse.text.numbers"
 local panels = require "moonpulse.drawing.panels"
+local stats = require "moonpulse.drawing.stats"
 
 local M = {}
 
@@ -32,19 +33,13 @@ local function resolved(actions, thresholds)
   return true
 end
 
-local tops = { 10, 20, 50, 100, 150, 200, 300, 400 } -- where the axis may end
-
 local function scale_of(actions, in_mso)
   local name = in_mso and "%MSO" or "%" .. (reference_of(actions) or "")
   local key, top = in_mso and "mso" or "intensity", 0
   for _, action in ipairs(actions) do
     top = math.max(top, action[key] or 0)
   end
-  local round = in_mso and 100 or tops[#tops]
-  for i = #tops, 1, -1 do
-    round = not in_mso and tops[i] >= top and tops[i] or round
-  end
-  return { top = round, known = true, name = name,
+  return { top = in_mso and 100 or stats.nice_top(top), known = true, name = name,
     of = function(row) return row[key] or 0 end }
 end
 

@@ -1,4 +1,5 @@
 --- A scene on a terminal: bars of block characters, one panel below the other.
+local escapes = require "moonpulse.text.escapes"
 local stats = require "moonpulse.drawing.stats"
 
 local M = {}
@@ -32,6 +33,31 @@ local function rows_of(heights, scale, width)
   return lines
 end
 
+--- The marks of a panel above it, each with as much of its name as there is room for; nil: it has none.
+local function marks_of(panel, width)
+  local columns, names = {}, {}
+  for _, mark in ipairs(panel.marks) do
+    local column = mark.time and math.floor((mark.time - panel.t0) / (panel.t1 - panel.t0) * width)
+    if column and column >= 0 and column < width and not names[column] then
+      names[column], columns[#columns + 1] = escapes.shown(mark.trial_type), column
+    end
+  end
+  if #columns == 0 then
+    return nil
+  end
+  local parts, at = {}, 0
+  for i, column in ipairs(columns) do
+    local room = (columns[i + 1] or width) - column - 2
+    local name = names[column]
+    if utf8.len(name) > room then
+      name = room >= 4 and name:sub(1, utf8.offset(name, room) - 1) .. "…" or ""
+    end
+    parts[#parts + 1] = (" "):rep(column - at) .. "╷" .. name
+    at = column + 1 + utf8.len(name)
+  end
+  return ("%6s "):format("marks") .. table.concat(parts)
+end
+
 local function axis_of(panel, width)
   local unit = panel.scale == "ms" and 1e3 or panel.scale == "min" and 1 / 60 or 1
   local from, to = (panel.t0 - panel.origin) * unit, (panel.t1 - panel.origin) * unit
@@ -63,6 +89,7 @@ function M.draw(scene, width)
   local lines = { scene.title, scene.subtitle, "" }
   for _, panel in ipairs(scene.panels) do
     lines[#lines + 1] = ("%s  (%s)"):format(panel.title, panel.bars.name)
+    lines[#lines + 1] = marks_of(panel, plot_width)
     for _, lane in ipairs(panel.lanes or { panel }) do
       if lane.channel then
         lines[#lines + 1] = (" "):rep(LEFT) .. "channel " .. lane.channel

@@ -6,6 +6,9 @@ local refusals = require "moonpulse.text.refusal"
 
 local M = {}
 
+-- its end is noticed at once: these are for one that hangs, and not for one that is starved
+local start_ns, end_ns = 30000000000, 10000000000
+
 local Twin = {}
 Twin.__index = Twin
 
@@ -47,7 +50,7 @@ function M.start(driver, log, faults)
     refusals.fault(message)
   end
   self.process = process
-  local give_up_ns = core.clock_ns() + 10000000000
+  local give_up_ns = core.clock_ns() + start_ns
   local function ready()
     return self.path and (self.trigger_path or not driver.trigger)
   end
@@ -65,7 +68,7 @@ end
 function Twin:close()
   self.task = core.current()
   self.process:finish()
-  local give_up_ns = core.clock_ns() + 2000000000
+  local give_up_ns = core.clock_ns() + end_ns
   while not self.ended and core.clock_ns() < give_up_ns do
     core.wait(0.1)
   end

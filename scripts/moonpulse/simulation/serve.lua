@@ -55,12 +55,22 @@ end
 --- Write what the model logged, and count it.
 ---@param entries moonpulse.SimulatorEvent[]?
 function Host:note(entries)
+  local on_port = self.log and self.twin.on_port
+  local from_ns = on_port and core.clock_ns()
   for _, entry in ipairs(entries or {}) do
     if self.log then
       self.log:write(witness.line(entry.at_ns and entry.at_ns + self.on_ns or self.now_ns, entry))
     end
     self.counts[entry.event] = (self.counts[entry.event] or 0) + 1
   end
+  if on_port then -- a disk may take its time: what comes meanwhile is read late
+    self.wrote_ns = self.wrote_ns + core.clock_ns() - from_ns
+  end
+end
+
+--- For how long this process could not read by now, in all.
+function Host:held_up()
+  return self.waits() + self.wrote_ns
 end
 
 --- By time; what was said first comes first.
@@ -125,7 +135,7 @@ end
 ---@param arrival_ns integer when they were read
 ---@return integer came_ns
 function Host:since(arrival_ns)
-  local waited_ns = self.waits()
+  local waited_ns = self:held_up()
   self.twin.waited_ns, self.waited_ns = waited_ns - self.waited_ns, waited_ns
   return math.max(arrival_ns - self.twin.waited_ns, self.now_ns)
 end
@@ -227,7 +237,7 @@ end
 function Host:step()
   local now = core.clock_ns()
   self:catch_up(false)
-  self.now_ns, self.waited_ns, self.twin.waited_ns = now, self.waits(), 0
+  self.now_ns, self.waited_ns, self.twin.waited_ns = now, self:held_up(), 0
   self:tick(now)
   while self.queue[1] and self.queue[1].at_ns <= now do
     local reply = table.remove(self.queue, 1)
@@ -252,6 +262,7 @@ function M.start(model, options)
     description = model.description, queue = {}, counts = {},
     now_ns = core.clock_ns(), wire_free_ns = 0, said = 0,
     waits = options.waits or is_virtual and no_waits or processor_waits(), waited_ns = 0,
+    wrote_ns = 0, -- it waited for its log
     on_ns = core.clock_ns(), -- a twin's time begins when it is switched on, not when the host was
   }, Host)
   local new_port = is_virtual and core.wire or core.pty

@@ -69,12 +69,17 @@ local function single(self, bytes)
   return ""
 end
 
+--- For how long the unit needs to be left alone behind so many pulses of a train.
+local function wait_ns(train, pulses)
+  local hz = train.tenths / 10
+  return math.floor(math.max(0.5, pulses * (hz * limits.joules(train.power) - 1050) / (1050 * hz)) * SECOND)
+end
+
 local function end_of_train(self, train)
-  local hz, percent = train.tenths / 10, self.power
-  local wait = math.max(0.5, train.count * (hz * limits.joules(percent) - 1050) / (1050 * hz))
+  train.power = self.power
   local locked = train.end_ns - self.now_ns + SECOND // 2
   self.locked_ns = self.now_ns + locked - slack.of(self, locked)
-  self.protect_ns = train.end_ns + math.floor(wait * SECOND)
+  self.protect_ns = train.end_ns + wait_ns(train, train.count)
   self.ready_ns = self.locked_ns
 end
 
@@ -130,6 +135,7 @@ end
 
 local function more_events(self, earliest)
   if self.train and self.mode == "standby" then
+    self.protect_ns = self.now_ns + wait_ns(self.train, self.train.given) -- it gave no more, and is over
     self.train, self.locked_ns = nil, self.now_ns + SECOND // 2
   elseif self.train then
     earliest(self.train.next_ns, function() train_pulse(self) end)

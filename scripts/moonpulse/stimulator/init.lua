@@ -11,6 +11,7 @@ local listenings = require "moonpulse.stimulator.listening"
 local near_cut = require "moonpulse.stimulator.near_cut"
 local outcomes = require "moonpulse.stimulator.outcome"
 local outputs = require "moonpulse.driver.outputs"
+local patiences = require "moonpulse.stimulator.patience"
 local refusals = require "moonpulse.text.refusal"
 local replies = require "moonpulse.stimulator.replies"
 local setting = require "moonpulse.stimulator.setting"
@@ -32,6 +33,7 @@ Stimulator.watch = replies.watch
 Stimulator.tell_confirmed = replies.tell_confirmed
 Stimulator.tell_believed = replies.tell_believed
 Stimulator.device_fault = replies.device_fault
+Stimulator.missing = replies.missing
 
 local lead_in_ns = 200000000 -- from "go" to the plan's start
 
@@ -206,8 +208,7 @@ function Stimulator:arm(first, actions, firsts)
   self:check_stop()
   self.arming, self.ready, self.settles_ns = false, true, 0
   self.listening:armed(first, driver.limits(self.identity), firsts)
-  self.watched_ns = core.clock_ns()
-  self.contact_ns = self.watched_ns
+  self.contact_ns = core.clock_ns()
 end
 
 ---@class moonpulse.Playing
@@ -254,7 +255,7 @@ function Stimulator:play(admitted, how)
     how.on_start(self.start_ns)
   end
   record:play(how.number or 1, self.start_ns)
-  self.watching, self.finished, self.watched_ns = true, false, core.clock_ns()
+  self.watching, self.finished = true, false
   self.near = near_cut.new(self)
   self.task = core.current()
   local ok, message = session:play(lowering, self.start_ns)
@@ -277,7 +278,8 @@ function Stimulator:play(admitted, how)
   end
   turn.ask(self)
   -- the last replies are still on their way, and the last train may still run
-  while not self.stopped and (turn.is_open(self) or record:oldest_open() or core.clock_ns() < self.over_ns) do
+  while not self.stopped and (turn.is_open(self) or record:oldest_open() or record:is_unproven()
+    or core.clock_ns() < self.over_ns) do
     deadlines.await_end(self)
     self:watch()
     how.progress((core.clock_ns() - self.start_ns) / 1e9)
@@ -346,7 +348,7 @@ function M.new(job, record)
   local self = setmetatable({
     job = job, driver = driver, record = record,
     latency_ns = math.floor(driver.latency * 1e9),
-    slow_ns = math.floor((driver.reply_slow or driver.reply_timeout) * 1e9),
+    slow_ns = patiences.ns(driver, driver.reply_slow or driver.reply_timeout),
     task = core.current(), starts_before = 0, over_ns = 0, contact_ns = 0,
     settles_ns = 0, last = {},
   }, Stimulator)

@@ -1,9 +1,12 @@
 --- A link: a session, its driver's decoder, and coroutines that wait for replies.
 local core = require "moonpulse.core"
+local patiences = require "moonpulse.stimulator.patience"
 local refusals = require "moonpulse.text.refusal"
 local unanswered = require "moonpulse.stimulator.unanswered"
 
 local M = {}
+
+local look_s = 0.05 -- in real time: that the loop was away is seen by what was due meanwhile
 
 ---@class moonpulse.Link what a driver's connect, arm, disarm and status are given
 local Link = {}
@@ -148,11 +151,18 @@ end
 function Link:transact(bytes, want, timeout, tries, remedy)
   local match = type(want) == "function" and want
     or function(reply) return reply.name == want end
-  for _ = 1, tries or 1 do
+  tries = tries or 1
+  local patience_ns = math.max(math.floor(timeout * 1e9 + 0.5),
+    patiences.ns(self.driver, timeout * tries) // tries)
+  for _ = 1, tries do
     local waiting = { match = match, task = core.current() }
     self.waiting = waiting
     self:write(bytes)
-    wait(self, timeout)
+    local from_ns, left_ns = core.clock_ns(), patience_ns
+    repeat
+      wait(self, core.is_virtual() and left_ns / 1e9 or math.min(left_ns / 1e9, look_s))
+      left_ns = patience_ns - patiences.waited_ns(from_ns)
+    until waiting.reply or self.halted or self.lost or left_ns <= 0
     self.waiting = nil
     if self.halted then
       refusals.stopped(self.halted)

@@ -167,13 +167,13 @@ function Listening:unsettled()
 end
 
 --- A setting that the device contradicts for longer than patience_ns, in words.
----@param now_ns integer monotonic
+---@param waited_ns fun(since_ns: integer): integer as moonpulse.stimulator.patience has it
 ---@param patience_ns integer
 ---@return string?
-function Listening:contradicted(now_ns, patience_ns)
+function Listening:contradicted(waited_ns, patience_ns)
   local first -- of several the same one in every run
   for field, wrong in pairs(self.wrong) do
-    if now_ns - wrong.at_ns > patience_ns and (not first or field < first) then
+    if waited_ns(wrong.at_ns) > patience_ns and (not first or field < first) then
       first = field
     end
   end
@@ -242,6 +242,8 @@ function Listening:hear(reply, at_ns, armed)
     end
     return confirm(self, at_ns, action, pulse, { text = text, value = value, unlike = unlike,
       nobodys = nobodys })
+  elseif verdict == "going" and record.start_ns then -- it may have been on its way for so long
+    record:going(at_ns - math.floor(2 * (driver.reply_slow or driver.reply_timeout) * 1e9))
   elseif verdict == "refused" and pulse then -- and what comes later is not its confirmation
     record:unconfirmed_row()
   end

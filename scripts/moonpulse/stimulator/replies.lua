@@ -2,12 +2,12 @@
 --- moonpulse.Stimulator.
 local core = require "moonpulse.core"
 local deadlines = require "moonpulse.stimulator.deadlines"
+local patiences = require "moonpulse.stimulator.patience"
 local unanswered = require "moonpulse.stimulator.unanswered"
 
 local M = {}
 
 local settle_ns = 100000000 -- a stop is heard of by then, and cuts the pulses that come after it
-local stall_ns = 250000000 -- a loop silent for so long has replies to read before it may judge
 
 --- The engine counts since arming, the record since the run's beginning.
 ---@param self moonpulse.Stimulator
@@ -28,6 +28,18 @@ end
 function M.device_fault(self, text)
   self.fault = self.fault or text
   self.link.session:stop("device")
+end
+
+--- Something that the device should have said by now is missing: stop. If something else has stopped the run
+--- before this was seen (a write that was held up, an operator), then that is why it ended, and what the
+--- device did not say meanwhile is no fault of its own.
+---@param self moonpulse.Stimulator
+---@param text string
+function M.missing(self, text)
+  self.link.session:stop("device") -- tells at once what stopped it
+  if (self.stopped or "device") == "device" then
+    self.fault = self.fault or text
+  end
 end
 
 --- Everything the device says. Before it is armed for good and after a stop only pulses count: the last ones
@@ -65,11 +77,12 @@ end
 
 --- Every keep-alive is answered: a device that is silent meanwhile, in a rest or in a train of its own,
 --- is gone, and nobody may find that out only at the next pulse.
-local function listen(self, now)
+local function listen(self)
   local alive = self.driver.keepalive
-  if alive and alive.answered and now - self.contact_ns > alive.period * 1e9 + 2 * self.slow_ns then
-    self:device_fault(("the stimulator has been silent for %.1f s, though it was asked: %s"):format(
-      (now - self.contact_ns) / 1e9, unanswered.cause(self.driver,
+  if alive and alive.answered
+    and patiences.waited_ns(self.contact_ns) > alive.period * 1e9 + 2 * self.slow_ns then
+    self:missing(("the stimulator has been silent for %.1f s, though it was asked: %s"):format(
+      (core.clock_ns() - self.contact_ns) / 1e9, unanswered.cause(self.driver,
         "is it switched on, is its cable plugged in?")))
   end
 end
@@ -77,25 +90,21 @@ end
 --- Is the device too long silent, or at another setting than it was told?
 ---@param self moonpulse.Stimulator
 function M.watch(self)
-  local now, patience = core.clock_ns(), math.floor(self.driver.reply_timeout * 1e9)
-  local stalled = now - self.watched_ns > stall_ns and not core.is_virtual()
-  self.watched_ns = now
-  self.record:settle(now - settle_ns)
-  if stalled then
-    return
-  end
+  local patience = patiences.ns(self.driver, self.driver.reply_timeout)
+  self.record:settle(core.clock_ns() - settle_ns)
   local pulse, at_ns, by_device, action = self.record:oldest_doubt()
   if by_device then -- it goes on by itself: no later than single pulses, which then stop
     patience = math.min(patience, 2 * self.slow_ns)
   end
-  if pulse and now - at_ns > patience then
-    self:device_fault(unanswered.unconfirmed(self, patience, pulse, at_ns, by_device, action))
+  if pulse and patiences.waited_ns(at_ns) > patience then
+    self:missing(unanswered.unconfirmed(self, patience, pulse, at_ns, by_device, action))
   end
-  local contradicted = self.listening:contradicted(now, math.floor(self.driver.reply_timeout * 1e9))
+  local contradicted = self.listening:contradicted(patiences.waited_ns,
+    patiences.ns(self.driver, self.driver.reply_timeout))
   if contradicted then
-    self:device_fault(contradicted)
+    self:missing(contradicted)
   end
-  listen(self, now)
+  listen(self)
 end
 
 return M

@@ -6,21 +6,24 @@
 local core = require "moonpulse.core"
 local lower = require "moonpulse.lowering"
 local outputs = require "moonpulse.driver.outputs"
+local patiences = require "moonpulse.stimulator.patience"
 local refusals = require "moonpulse.text.refusal"
 
 local M = {}
 
 --- Wait until the device has confirmed what it was told; else it is a fault, and nothing is fired.
 local function await_settings(self)
-  local listening = self.listening
-  local until_ns = core.clock_ns() + math.floor(self.driver.reply_timeout * 1e9)
+  local listening, from_ns = self.listening, core.clock_ns()
+  local patience_ns = patiences.ns(self.driver, self.driver.reply_timeout)
+  local left_ns = patience_ns
   self.setting = core.current()
-  while not listening:settled() and not self.stopped and core.clock_ns() < until_ns do
-    core.wait(math.min(0.05, (until_ns - core.clock_ns()) / 1e9)) -- or until a reply has settled them
+  while not listening:settled() and not self.stopped and left_ns > 0 do
+    core.wait(math.min(0.05, left_ns / 1e9)) -- or until a reply has settled them
+    left_ns = patience_ns - patiences.waited_ns(from_ns)
   end
   self.setting = nil
   if not listening:settled() and not self.stopped then
-    self:device_fault(listening:unsettled())
+    self:missing(listening:unsettled())
   end
   self:check_stop()
 end

@@ -3,6 +3,7 @@
 --- the way. In a
 --- plan the engine asks before each setting (engine/lowering.h); here behind a plan's last pulse.
 local core = require "moonpulse.core"
+local patiences = require "moonpulse.stimulator.patience"
 
 local M = {}
 
@@ -35,12 +36,11 @@ function M.is_open(self)
   if not self.asked_ns or self.stopped then
     return false
   end
-  local now_ns = core.clock_ns()
   if self.listening:settled() then
     self.asked_ns = nil
-    self.over_ns = math.max(self.over_ns, now_ns + math.ceil(longest(self) * 1e9))
-  elseif now_ns - self.asked_ns > self.driver.reply_timeout * 1e9 then
-    self:device_fault(self.listening:unsettled())
+    self.over_ns = math.max(self.over_ns, core.clock_ns() + math.ceil(longest(self) * 1e9))
+  elseif patiences.waited_ns(self.asked_ns) > patiences.ns(self.driver, self.driver.reply_timeout) then
+    self:missing(self.listening:unsettled())
   end
   return self.asked_ns ~= nil
 end

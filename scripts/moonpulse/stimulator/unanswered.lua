@@ -1,6 +1,7 @@
 --- A device that did not answer, or not in time: which pulse, and what to look at. On a simulator that was
 --- not asked to fail there is no cable to blame: its process did not get the processor.
 local core = require "moonpulse.core"
+local patiences = require "moonpulse.stimulator.patience"
 
 local M = {}
 
@@ -43,16 +44,24 @@ function M.unconfirmed(on, patience_ns, number, _, _, action)
     "is the cable loose, did the line or this computer stall, does the coil still fire?"))
 end
 
+--- Was a pulse so young when the safe frame went out that this ends it, and its report with it? No fault of
+--- the device: whoever disarmed it did that.
+local function was_cut(self, at_ns, action)
+  local reports = self.driver.encode.reports
+  local safe_ns = self.listening.safe_ns
+  return reports ~= nil and safe_ns ~= nil and safe_ns - at_ns <= reports(action) * 1e9
+end
+
 --- A script's own end, or its disarming, may come before the confirmation of a pulse: as in a plan that ends
 --- by itself, it is waited for, and a pulse without one is a fault.
 ---@param self moonpulse.Stimulator that was made safe
 function M.await(self)
-  local patience_ns = math.floor(math.min(self.driver.reply_timeout, longest_s) * 1e9)
+  local patience_ns = patiences.ns(self.driver, math.min(self.driver.reply_timeout, longest_s))
   while self.stopped == "finished" and not self.fault do
     local pulse, at_ns, by_device, action = self.record:oldest_open()
-    if not pulse or by_device then -- a train that was cut: its rows say what is known
+    if not pulse or by_device or was_cut(self, at_ns, action) then -- its rows say what is known of a train
       return
-    elseif core.clock_ns() - at_ns > patience_ns then
+    elseif patiences.waited_ns(at_ns) > patience_ns then
       self.fault = M.unconfirmed(self, patience_ns, pulse, at_ns, by_device, action)
     else
       core.wait(0.02)

@@ -177,6 +177,13 @@ function core.be_late(seed, most_ns) end
 ---@return boolean ok false: there are too many stalls
 function core.stall(who, from_ns, until_ns) end
 
+--- For how long of the time since then the loop did not look at what came from outside, because it was busy
+--- or got no processor (10 ms and more at a time; of the last 32 times). Whoever judges that a device took
+--- too long does not count that: see moonpulse.stimulator.patience.
+---@param since_ns integer monotonic
+---@return integer
+function core.missed_ns(since_ns) end
+
 --- How many tasks have not ended.
 ---@return integer
 function core.tasks() end

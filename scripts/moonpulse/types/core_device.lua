@@ -83,7 +83,7 @@ function Wire:steady(steady, frame, where) end
 
 --- What was given so since it was asked last; steady says how the stimulator is.
 ---@param steady moonpulse.Steady
----@param ends boolean frames go the long way from here on
+---@param ends boolean frames go the long way from here on, and the log has the lines of all that were given
 ---@return integer given pulses
 ---@return integer last_ns when the last of them was given (virtual time)
 function Wire:passed(steady, ends) end
@@ -93,7 +93,7 @@ function Wire:passed(steady, ends) end
 ---@field free_ns integer the wire is, from then on
 ---@field on_ns integer where the simulator's clock begins
 ---@field tail string a line of the log behind its time
----@field log file* open until passed()
+---@field log file* open until passed(steady, true)
 
 ---@class moonpulse.core.SessionEvents what a session calls
 ---@field on_bytes fun(bytes: string, arrival_ns: integer)

@@ -15,13 +15,14 @@ function Flight:start(start_ns) end
 ---@return boolean stored
 function Flight:play(number, start_ns) end
 
---- The device confirmed a pulse.
+--- What the device said of a pulse.
 ---@param number integer of the pulse; 0: of none that was sent
 ---@param arrival_ns integer
 ---@param value integer? the reply as a number
----@param otherwise boolean? by it the pulse was not as it was set
+---@param said "given"|"otherwise"|"going"|"some"|nil "otherwise": not as it was set; "going": the train that
+---   it began had not been cut by then; "some": one of such a train was given, nobody knows which
 ---@return boolean stored
-function Flight:confirm(number, arrival_ns, value, otherwise) end
+function Flight:confirm(number, arrival_ns, value, said) end
 
 --- The device was asked whether it is disarmed.
 ---@param disarmed boolean
@@ -58,7 +59,8 @@ function FlightReader:close() end
 ---@field kind "sent"|"skipped"|"mark"|"oneoff"|"confirm"|"finished"|"stopped"|"start"|"play"|"left"|"alive"|
 ---   "empty"|"unknown"
 ---@field send "pulse"|"set"|"mark"|"ask"|"unknown"
----@field detail integer number of the reason to stop; of a confirmation 1: otherwise
+---@field detail integer number of the reason to stop; of a confirmation 1: otherwise, 2: the
+---   train goes on, 3: of some pulse
 ---@field stop string the name of that reason
 ---@field action integer from 1; of a confirmation its value + 1, of a stop 2: the safe frame was sent
 ---@field frame integer from 1

@@ -39,8 +39,12 @@ describe("delays of a DuoMAG", function()
     assert.are.equal("dfdfffff", hex(driver.commands.set_ttl_out_delay { ms = 1270 }))
   end)
 
-  it("between two steps are refused, naming the nearest", function()
-    assert.matches("ms = 25.45 .* the nearest is 25.5", refused { ms = 25.45 })
+  it("between two steps are refused, naming the two next to them", function()
+    for ms, words in pairs { [25.45] = "steps of 0.5 ms; the nearest are 25.4 and 25.5", -- 127 x 0.2
+      [0.03] = "0 and 0.05", [6.36] = "6.35 and 6.4", [12.72] = "12.7 and 12.8", [641] = "640 and 650",
+      [1269.5] = "1260 and 1270" } do
+      assert.matches(words, refused { ms = ms }, 1, true)
+    end
     assert.matches("1270.1 is no number from 0 to 1270", refused { ms = 1270.1 })
     assert.matches("steps = 128 ", refused { steps = 128, step_ms = 1 })
     assert.matches("step_ms = 3 is none of", refused { steps = 1, step_ms = 3 })

@@ -251,8 +251,8 @@ describe("the driver of the Magstim 200²", function()
     end
     assert.are.equal("confirm", (judge("E\x8C")))
     assert.is_nil(judge("E\x89")) -- a unit in standby did not fire
-    assert.is_nil(judge("Q\x8A"))
-    assert.is_nil(judge("@\x8C"))
+    assert.are.equal("going", (judge("Q\x8A"))) -- it has not disarmed itself
+    assert.are.equal("going", (judge("@\x8C")))
     for bytes, words in pairs { ["ES"] = "not ready", ["Q\x89"] = "disarmed itself",
       ["@\x89"] = "disarmed itself", ["Q\x0C"] = "remote control", ["E\x84"] = "no coil",
       ["Q\x9C"] = "replaced", ["Q\xAC"] = "reports an error", ["Q\xEC"] = "fatal" } do

@@ -145,7 +145,7 @@ describe("a program of the Pulse Pal is refused", function()
   it("off the grid of 50 us, naming what fits", function()
     assert.is_truthy(why({ { 10, 1, 30 } }):find("33.3 or 33.35 ms", 1, true))
     local cell = { { offset = 0, action = action() }, { offset = 0.01004, action = action() } }
-    assert.is_truthy(why({}, cell):find("nearest is 10.05 ms", 1, true))
+    assert.is_truthy(why({}, cell):find("the nearest are 10 and 10.05 ms", 1, true))
   end)
 
   it("where the pulses come too close, or do not end", function()
@@ -203,9 +203,9 @@ describe("the commands of the Pulse Pal", function()
     assert.is_false((pcall(commands.custom_train, { id = 1, times_s = "0,1", volts = "1" })))
   end)
 
-  it("name the nearest step", function()
+  it("name the two nearest steps", function()
     local _, problem = pcall(commands.set_param, { param = 4, channel = 1, s = 0.00018 })
-    assert.is_truthy(tostring(problem):find("nearest is 0.0002 s", 1, true), tostring(problem))
+    assert.matches("the nearest are 0.00015 and 0.0002 s", problem.message, 1, true)
   end)
 
   it("turn every voltage's bits into volts and back", function()

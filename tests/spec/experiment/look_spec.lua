@@ -53,6 +53,20 @@ describe("an experiment that is looked at", function()
     ["a coroutine of the script"] = "coroutine.wrap(function() end)()",
     ["collectgarbage"] = 'collectgarbage "stop"',
   }
+  it("that fails says why and where, and nothing of pulses that nobody gave", function()
+    for _, body in ipairs { "stim:fire(mp.pulse(mp.mso(40)))", "stim:arm()\nstim:fire(mp.pulse(mp.rmt(100)))",
+      "stim:arm()\nstim:fire(mp.pulse(mp.mso(40)))\nerror 'mine'" } do
+      for _, command in ipairs(commands) do
+        local status, _, err = look(command, body)
+        assert.is_true(status ~= 0)
+        assert.matches("theirs.lua:[456]: ", err)
+        for _, words in ipairs { "pulses were", "pulse was", "disarmed", "disabled" } do
+          assert.is_nil(err:find(words, 1, true), err)
+        end
+      end
+    end
+  end)
+
   for name, body in pairs(outside) do
     it("is refused with its line what reaches outside: " .. name, function()
       shell.write(folder .. "/Y", "mine")

@@ -4,6 +4,7 @@ local invariants = require "moonpulse.explore.invariants"
 local judges = require "moonpulse.explore.judge"
 local plans = require "moonpulse.explore.plan"
 local plants = require "explore.plants"
+local product_plants = require "explore.product_plants"
 local runs = require "explore.scenarios"
 local shell = require "shell"
 
@@ -55,6 +56,41 @@ describe("the invariants of explore", function()
     it("fires alone: " .. plant[1], function()
       local names, why = broken_by(plant)
       assert.are.same({ plant[1] }, names, why)
+    end)
+  end
+
+  --- With a fault in the product itself: what is put in place of a function is taken away behind.
+  local function broken_by_product(plant)
+    local kept, names = {}, {}
+    plant[3](function(owner, key, value)
+      kept[#kept + 1] = { owner, key, rawget(owner, key) }
+      owner[key] = value
+    end)
+    local ok, broken, run = pcall(judges.judge, judge, plant[2], { again = plant.again,
+      recover = plant.recover })
+    for i = #kept, 1, -1 do
+      kept[i][1][kept[i][2]] = kept[i][3]
+    end
+    assert(ok, broken)
+    for _, each in ipairs(broken) do
+      names[each.name] = each.why
+    end
+    return names, run
+  end
+
+  it("are met by at least 30 faults in the product itself", function()
+    assert.is_true(#product_plants >= 30)
+  end)
+
+  for _, plant in ipairs(product_plants) do
+    it("find a fault in the product by " .. plant[1], function()
+      local names, run = broken_by_product(plant)
+      local others = {}
+      for name, why in pairs(names) do
+        others[#others + 1] = name .. ": " .. why
+      end
+      assert(names[plant[1]], ("%s did not fail; these did: %s; %s"):format(plant[1],
+        table.concat(others, "\n"), tostring(run.message)))
     end)
   end
 

@@ -107,7 +107,7 @@ describe("a declaration", function()
     refused(function() mp.protocol(with { cycles = { default = 1, mni = 1 } }) end,
       "no option \"mni\"", "known: default")
     refused(function() mp.protocol(with { cycles = { default = 0, min = 1 } }) end,
-      "cycles = 0 is outside 1 to -")
+      "cycles = 0 is too small: it must be at least 1")
     refused(function() mp.protocol(with { cycles = { default = 9, min = 1, max = 5 } }) end,
       "outside 1 to 5")
     refused(function() mp.protocol(with { cycles = { default = 9, min = "1" } }) end,
@@ -124,7 +124,7 @@ describe("a declaration", function()
       "cycles", "must be a number")
     refused(function() mp.protocol(with { { default = 1 } }) end, "a parameter needs a name")
     refused(function() mp.protocol(with { dose = { default = mp.amt(80), max = 70 } }) end,
-      "80 %AMT", "outside - to 70")
+      "80 %AMT", "it must be at most 70 %AMT")
   end)
 
   it("is refused with sessions that mean nothing", function()
@@ -207,9 +207,9 @@ describe("parameters", function()
     wrong("cycles", "1e400", "a whole number", "inf")
     wrong("cycles", "ten", "a number expected", "\"ten\"")
     wrong("cycles", "", "a number expected")
-    wrong("gap", "-1", "outside 0 to -")
+    wrong("gap", "-1", "gap = -1.0 is too small: it must be at least 0")
     wrong("gap", "nan", "a number expected")
-    wrong("dose", "121%AMT", "121 %AMT is outside - to 120")
+    wrong("dose", "121%AMT", "121 %AMT is too large: it must be at most 120 %AMT")
     wrong("sham", "maybe", "true or false", "\"maybe\"")
   end)
 
@@ -219,7 +219,7 @@ describe("parameters", function()
     holds(message, "-p trains", "test has no such parameter", "cycles, dose, gap, sham, site")
     values, message = protocols.values(mp.protocol(with {}), { trains = "3" })
     assert.is_nil(values)
-    holds(message, "it has: none")
+    holds(message, "-p trains", "has no parameters: leave -p out")
   end)
 
   it("that are intensities are read in every usual form", function()

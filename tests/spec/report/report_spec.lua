@@ -584,9 +584,36 @@ describe("moonpulse.drawing.windows", function()
     assert.same({}, titles {})
   end)
 
-  it("calls groups of different size groups", function()
-    assert.same({ "Whole session 1-5", "First 3 groups 2-5", "First pair 2-3" },
-      titles { 0, 5, 5.002, 10, 15 })
+  it("calls single pulses and pairs trials, and counts from the first, whatever it is", function()
+    assert.same({ "Whole session 1-5", "First pair 2-3" }, titles { 0, 5, 5.002, 10, 15 })
+    local times, isi = {}, { 0.003, 0.012, false, 0.1 } -- SICI, ICF, single, LICI
+    for trial = 0, 23 do
+      local second = isi[(trial + 2) % 4 + 1]
+      times[#times + 1] = trial * 10
+      times[#times + 1] = second and trial * 10 + second or nil
+    end
+    assert.same({ "Whole session 1-42", "First 10 trials 1-17", "First pair 2-3" }, titles(times))
+    for _, long in ipairs { 0.003, 0.012, 0.1 } do -- one pair is longer than the others
+      times = trains(24, 2, 0.0031, 10)
+      times[4] = times[3] + long
+      assert.same({ "Whole session 1-48", "First 10 pairs 1-20", "First pair 1-2" }, titles(times))
+    end
+  end)
+
+  it("calls bursts of different size groups, and blocks of what is slow blocks", function()
+    local times = {}
+    for i = 0, 11 do
+      times[#times + 1], times[#times + 2] = i * 5, i * 5 + 0.02
+      times[#times + 1] = i % 2 == 1 and i * 5 + 0.04 or nil
+    end
+    assert.same({ "Whole session 1-30", "First 10 groups 1-25", "First pair 1-2" }, titles(times))
+    times = {}
+    for block = 0, 3 do
+      for _, onset in ipairs(trains(20, 2, 0.008, 5)) do
+        times[#times + 1] = block * 600 + onset
+      end
+    end
+    assert.same({ "Whole session 1-160", "First block of pairs 1-40", "First pair 1-2" }, titles(times))
   end)
 end)
 

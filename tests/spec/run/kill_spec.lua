@@ -262,8 +262,13 @@ describe("a run that is killed or frozen", function()
     local function sent_s(row)
       return tonumber(row.onset_sent_us) / 1e6
     end
+    --- The simulator takes off what it waited for the processor, which may have been before the pulse came.
+    local seen_at = {}
+    for i, row in ipairs(seen) do
+      seen_at[row] = math.max(tonumber(row.time) - start_ns / 1e9, sent_s(sent[i]))
+    end
     local function seen_s(row)
-      return tonumber(row.time) - start_ns / 1e9
+      return seen_at[row]
     end
     assert.are.equal("", close_pairs(sent, sent_s))
     -- the twin is an ordinary process: a pulse that it was slow to read is not the sender's fault

@@ -77,6 +77,19 @@ describe("a participant's history", function()
     assert.are.equal(2, of().sessions)
   end)
 
+  it("says how many were simulated, and that these do not count", function()
+    local simulated = { device = { name = "magventure", simulated = true, backend = "pty", twin = true } }
+    earlier(simulated)
+    assert.are.equal("P07: no earlier run on a real stimulator found in " .. out
+      .. "; 1 simulated run, not counted", history.line(of(), "P07"))
+    earlier(simulated)
+    earlier {}
+    assert.are.equal(("P07: 1 earlier run found in %s: 10 pulses today, 10 within 7 days; 2 simulated runs, "
+      .. "not counted"):format(out), history.line(of(), "P07"))
+    assert.are.equal(2, history.facts(of()).simulated)
+    assert.are.equal("P08: no earlier run found in " .. out, history.line(of "P08", "P08"))
+  end)
+
   it("compares codes without case", function()
     earlier { participant = "p07" }
     earlier { participant = "P07 " }

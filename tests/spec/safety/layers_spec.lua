@@ -1,5 +1,6 @@
 -- Who says no: each layer of the gate has its own line, its own verdict, its own question; and what was
 -- compared with nothing is not "within".
+local chances = require "chance"
 local check_report = require "moonpulse.safety.check_report"
 local judge = require "moonpulse.safety.judge"
 local labs = require "moonpulse.safety.lab"
@@ -123,6 +124,69 @@ describe("a lab's rows for trains", function()
     over = of_lab(judged(mp.train { pulses = 9, hz = 20, intensity = mp.rmt(110) }, rows), "train duration")
     assert.matches("in the lab's file a row of its own, like { hz = 20, percent = 110, s = its longest }",
       over.nearest, 1, true)
+  end)
+
+  -- the longest train that the lab's rows let by, in s; 0: none
+  local function longest(list, hz, percent)
+    local limit = 0
+    assert(labs.new({ train_duration = list }, "lab.lua")):train({ kind = "train", hz = hz, duration = 0.01 },
+      percent, function(found)
+        limit = found.limit
+      end)
+    return limit
+  end
+
+  it("hold between two rates, and between two intensities, as the stricter of both", function()
+    local usual = { { hz = 5, percent = 120, s = 10 }, { hz = 10, percent = 120, s = 4 },
+      { hz = 20, percent = 100, s = 2 }, { hz = 20, percent = 120, s = 1 } }
+    for _, case in ipairs { { 4, 100, 10 }, { 5, 120, 10 }, { 5.1, 120, 4 }, { 10, 110, 4 }, { 10.1, 120, 1 },
+      { 19.9, 100, 2 }, { 20, 100, 2 }, { 20, 101, 1 }, { 20.1, 100, 0 }, { 10, 120.1, 0 } } do
+      assert.are.equal(case[3], longest(usual, case[1], case[2]), table.concat(case, " "))
+    end
+    local patterned = { { hz = 10, percent = 120, s = 4 }, { hz = 50, percent = 80, s = 40 } } -- theta burst
+    for _, case in ipairs { { 9.9, 80, 4 }, { 10, 80, 4 }, { 10.1, 80, 4 }, { 20, 80, 4 }, { 49.9, 80, 4 },
+      { 50, 80, 40 }, { 20, 90, 0 } } do
+      assert.are.equal(case[3], longest(patterned, case[1], case[2]), table.concat(case, " "))
+    end
+    local weaker_is_shorter = { { hz = 10, percent = 100, s = 2 }, { hz = 10, percent = 120, s = 5 } }
+    for _, case in ipairs { { 10, 99, 2 }, { 10, 100, 2 }, { 10, 101, 2 }, { 10, 119, 2 }, { 10, 120, 5 } } do
+      assert.are.equal(case[3], longest(weaker_is_shorter, case[1], case[2]), table.concat(case, " "))
+    end
+  end)
+
+  it("hold no milder in between than either neighbour, whatever they are", function()
+    local chance = chances.new(7)
+    for _ = 1, 500 do
+      local list, hz, percent = {}, chance:draw(1, 60), chance:draw(60, 130)
+      for i = 1, chance:draw(1, 8) do
+        list[i] = { hz = chance:draw(1, 12) * 5, percent = chance:draw(6, 13) * 10,
+          s = chance:draw(1, 100) / 10 }
+      end
+      local limit, rates, covered, on_row = longest(list, hz, percent), {}, false, false
+      for _, row in ipairs(list) do
+        rates[#rates + 1], on_row = row.hz, on_row or row.hz == hz
+        covered = covered or row.hz >= hz and row.percent >= percent
+      end
+      assert.are.equal(covered, limit > 0)
+      local below, above = -1, math.huge -- the rates next to it
+      for _, rate in ipairs(rates) do
+        below = rate < hz and math.max(below, rate) or below
+        above = rate > hz and math.min(above, rate) or above
+      end
+      for _, rate in ipairs(covered and not on_row and { below, above } or {}) do
+        local beside = longest(list, rate, percent)
+        assert.is_true(beside == 0 or limit <= beside, ("%g Hz %g %%"):format(hz, percent))
+      end
+    end
+  end)
+
+  it("say which row it was, where it is not the next higher one", function()
+    local list = { train_duration = { { hz = 10, percent = 120, s = 4 }, { hz = 50, percent = 80, s = 40 } } }
+    local train = mp.train { pulses = 100, hz = 20, intensity = mp.rmt(80) }
+    local over = of_lab(judged(train, list), "train duration")
+    assert.are.equal("OVER", over.verdict)
+    assert.are.equal("at most 4 s (the lab's row of 10 Hz and 120 %: between two rows the stricter holds)",
+      over.nearest)
   end)
 end)
 

@@ -3,6 +3,7 @@ local gate = require "moonpulse.safety.gate"
 local judge = require "moonpulse.safety.judge"
 local mp = require "moonpulse"
 local preflight = require "moonpulse.safety.preflight"
+local shell = require "shell"
 
 local function report_of(pulses)
   return judge.plan { plan = mp.train { pulses = pulses, hz = 5, intensity = mp.rmt(100) }, seed = 1,
@@ -79,5 +80,35 @@ describe("the preflight", function()
       1, true)
     assert.is_nil(gate.refusal(report_of(51), { real = true, beyond_refused = false }))
     assert.is_nil(gate.refusal(report_of(51), { real = false, beyond_refused = true }))
+  end)
+
+  it("reads a lab's own list, and names the line that it cannot read", function()
+    local folder = shell.folder()
+    local function load(text)
+      shell.write(folder .. "/list.txt", text)
+      local list, message = preflight.load(folder .. "/list.txt")
+      return list, message and message:gsub("^.*/", "")
+    end
+    assert.are.same({ { id = "brain", text = "Is the head marked?" },
+      { id = "way", text = "EMG or eye?", choices = { "emg", "visual" } } },
+      load "# ours\n\nbrain\tIs the head marked?\nway\tEMG or eye?\temg|visual\n")
+    assert.are.same({ { id = "item_1", text = "Is EMG connected?" }, { id = "item_2", text = "is it on" } },
+      load "Is EMG connected?\nis it on\n")
+    assert.are.same({ { id = "a", text = "Is it?" }, { id = "item_2", text = "Ear plugs in?" } },
+      load "a\tIs it?\nEar plugs in?\n")
+    for text, words in pairs {
+      ["# ours\nbrain Is the head marked?\nway\tEMG or eye?\temg|visual\n"] =
+        'list.txt:2: there is no tab in "brain Is the head marked?": write id<tab>question, or',
+      ["way\tEMG or eye?\n\n\nbrain Is it?"] = 'list.txt:4: there is no tab in "brain Is it?"',
+      ["brain    Is it?\n"] = 'list.txt:1: there is no tab in "brain    Is it?"', -- made by an editor
+      ["the brain\tIs it?\n"] = 'list.txt:1: "the brain" is no id (letters, digits, _ and -): write',
+      ["a\tIs it?\n# x\na\tIs it?\n"] = 'list.txt:3: "a" is line 1\'s id as well',
+      ["# nothing\n"] = "list.txt has no question: write one a line",
+    } do
+      local list, message = load(text)
+      assert.is_nil(list)
+      assert.are.equal(words, message:sub(1, #words))
+    end
+    shell.remove(folder)
   end)
 end)

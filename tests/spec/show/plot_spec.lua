@@ -129,6 +129,62 @@ describe("moonpulse plot", function()
     end
   end)
 
+  local function texts_of(panel, class)
+    local list = {}
+    for text in panel.drawn:gmatch('class="' .. class .. '"[^>]*>([^<]*)<') do
+      list[#list + 1] = text
+    end
+    return list
+  end
+
+  it("writes the names of marks, cut where there is no room, and not into each other", function()
+    local plan = [[return (mp.mark "TS" .. mp.pulse(mp.rmt(120)) .. mp.rest(5) .. mp.mark "S<CI"
+      .. mp.pulse(mp.rmt(80)) .. mp.rest(5)):times(%d) .. mp.mark "a name that is longer than the room"
+      .. mp.pulse(mp.rmt(100)) .. mp.rest(%d)
+      .. mp.mark "\u{DF}" .. mp.pulse(mp.rmt(100))]]
+    local panels = drawn("marks", plan:format(1, 5))
+    local names = texts_of(panels[1], "tick")
+    local words = table.concat(names, "|")
+    assert.matches("|TS|S&lt;CI|a name that is longer t…|ß", words, 1, true)
+    local _, out = plot "@/made.lua"
+    assert.matches("\n marks  ╷TS +╷S<CI +╷a name that is", out)
+    for line in out:gmatch("[^\n]+") do
+      assert.is_true(utf8.len(line) <= 80, line)
+    end
+    panels = drawn("many", plan:format(60, 5))
+    local ends = -1 -- where the name before ends
+    local named = 'class="tick" x="([%d.]+)" y="13.0" text%-anchor="start">([^<]*)<'
+    for x, name in panels[1].drawn:gmatch(named) do
+      assert.is_true(tonumber(x) > ends, name)
+      ends = tonumber(x) + 5 * utf8.len(name)
+    end
+  end)
+
+  it("has ticks that a person would choose, below and above what is drawn", function()
+    for most, ticks in pairs { [120] = "0 50 100 150", [150] = "0 50 100 150", [90] = "0 50 100",
+      [160] = "0 50 100 150 200", [45] = "0 20 40 60", [210] = "0 100 200 300", [400] = "0 100 200 300 400",
+      [8] = "0 5 10" } do
+      local panel = drawn("axis", ("return mp.pulse(mp.rmt(%d))"):format(most))[1]
+      local list = {}
+      for text in panel.drawn:gmatch('class="tick" x="48.0"[^>]*>(%d+)<') do
+        list[#list + 1] = text
+      end
+      assert.are.equal(ticks, table.concat(list, " "))
+    end
+  end)
+
+  it("writes between pairs the interval from pair to pair", function()
+    local channels = "mp.together { a = mp.pulse(mp.mso(40)), b = mp.rest(mp.ms(8)) .. "
+      .. "mp.pulse(mp.mso(55)) }"
+    for _, pair in ipairs { channels, "mp.pair { isi = mp.ms(8), intensity = mp.mso(40) }" } do
+      local panels = drawn("pairs", "return (" .. pair .. "):times(3, { every = 5 })")
+      assert.are.same({ "5 s", "5 s" }, texts_of(panels[1], "note"))
+      assert.are.same({ "8.000 ms" }, texts_of(panels[2], "note"))
+    end
+    assert.are.same({ "2.5 s" }, texts_of(drawn("two", "return mp.pulse(mp.mso(40)) .. mp.rest(2.5) .. "
+      .. "mp.pulse(mp.mso(40))")[1], "note"))
+  end)
+
   it("writes a PNG", function()
     assert.are.equal(0, (plot "itbs600 -o '@/it''s.png'"))
     assert.are.equal("\x89PNG\r\n\x1a\n", shell.read(folder .. "/its.png"):sub(1, 8))

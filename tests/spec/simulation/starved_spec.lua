@@ -1,6 +1,7 @@
 -- A simulator on a port whose process has to wait for the processor, on a busy computer: what it reads late
 -- was sent in time, and no pulse is refused for that. It judges by when a command came, not by when it got to
 -- run. Time is the spec's own here.
+local core = require "moonpulse.core"
 local commands = require "moonpulse.devices.magventure".commands
 local model = require "moonpulse.driver.find".twin(assert(require "moonpulse.driver.find".find "magventure"))
 local serve = require "moonpulse.simulation.serve"
@@ -43,6 +44,19 @@ describe("a simulator that has to wait for the processor", function()
   it("gives those that it reads at once when it had to wait for as long as they were apart", function()
     assert.are.same({ 2, 0 }, { given { { 25, 25, 2 } } })
     assert.are.same({ 4, 0 }, { given { { 65, 65, 3 }, { 80, 0 } } })
+  end)
+
+  it("knows when its log had to wait for the disk", function()
+    local host, receive <const> = armed()
+    host.log = { close = function() end, write = function()
+      local from_ns = core.clock_ns()
+      while core.clock_ns() - from_ns < 30 * MS do end
+    end }
+    for _, at_ms in ipairs { 0, 35, 40 } do -- 20 ms apart; the second came while the first was noted
+      receive(commands.fire(), 1000 + at_ms, 0)
+    end
+    host:close()
+    assert.are.same({ 3, 0 }, { host.counts.pulse or 0, host.counts.ignored or 0 })
   end)
 
   it("refuses what really came too soon", function()

@@ -43,7 +43,7 @@ function M.bits(reply, byte, names)
   end
 end
 
---- Round a value to the unit's step: it must lie on the grid, or the nearest that does is named.
+--- Round a value to the unit's step: it must lie on the grid, or the two next to it are named.
 ---@param key string for the sentence
 ---@param value number
 ---@param per_unit integer steps in 1
@@ -51,8 +51,8 @@ end
 function M.steps(key, value, per_unit)
   local steps = math.floor(value * per_unit + 0.5)
   if math.abs(steps - value * per_unit) > 1e-6 then
-    command.refuse("%s = %.14g: the unit takes steps of %g; the nearest is %g", key, value,
-      1 / per_unit, steps / per_unit)
+    command.refuse("%s = %.14g: the unit takes steps of %g; %s", key, value, 1 / per_unit,
+      command.nearest(value, per_unit))
   end
   return steps
 end

@@ -100,6 +100,8 @@ function M.judge(reply, expected)
   elseif reply.name ~= "state" and reply.standby == 1 then
     return "fault", "the stimulator has disarmed itself: it does so 60 s after the last pulse, when its "
       .. "coil is over 40 C, and when the host is silent for 1 s"
+  elseif reply.name ~= "state" then -- it has not disarmed itself: what it times goes on, or has ended whole
+    return "going"
   end
 end
 

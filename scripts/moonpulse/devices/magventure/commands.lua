@@ -103,12 +103,16 @@ function M.neighbours(spans, value)
   return { below or above, below and above }
 end
 
---- Refuse what the device would silently change: a value between two that it has.
-local function on(spans, key, whole, per_unit)
-  local near = M.nearest(spans, whole)
-  if near ~= whole then
-    command.refuse("%s = %.10g is no setting that the device has; the nearest is %.10g", key,
-      whole / per_unit, near / per_unit)
+--- value in steps of the device, which are on spans: what it would silently change is refused, with the
+--- settings next to it.
+local function on(spans, key, value, per_unit)
+  local exact = value * per_unit
+  local whole = math.floor(exact + 0.5)
+  if math.abs(exact - whole) > 1e-6 or M.nearest(spans, whole) ~= whole then
+    local near = M.neighbours(spans, exact)
+    command.refuse("%s = %.10g is no setting that the device has; the nearest %s", key, value,
+      near[2] and ("are %.10g and %.10g"):format(near[1] / per_unit, near[2] / per_unit)
+        or ("is %.10g"):format(near[1] / per_unit))
   end
   return whole
 end
@@ -118,8 +122,8 @@ local function steps(key, value, per_unit)
   local exact = value * per_unit
   local whole = math.floor(exact + 0.5)
   if math.abs(exact - whole) > 1e-6 then
-    command.refuse("%s = %.10g lies between the device's steps of %g; the nearest is %.10g", key, value,
-      1 / per_unit, whole / per_unit)
+    command.refuse("%s = %.10g lies between the device's steps of %g; %s", key, value, 1 / per_unit,
+      command.nearest(value, per_unit))
   end
   return whole
 end
@@ -128,7 +132,7 @@ end
 local form = { "form", "choice", { "short", "long", "magic", "single" }, default = "short" }
 
 local function train_numbers(v)
-  return on(rates, "rate_hz", steps("rate_hz", v.rate_hz, 10), 10),
+  return on(rates, "rate_hz", v.rate_hz, 10),
     on(M.pulse_counts, "pulses", v.pulses, 1), v.trains, steps("iti_s", v.iti_s, 10)
 end
 
@@ -143,15 +147,15 @@ local delay_args = {
 }
 
 local function delays(v)
-  return on(input_delays, "in_ms", steps("in_ms", v.in_ms, 10), 10),
-    on(output_delays, "out_ms", steps("out_ms", v.out_ms, 10), 10),
+  return on(input_delays, "in_ms", v.in_ms, 10),
+    on(output_delays, "out_ms", v.out_ms, 10),
     on(charge_delays, "charge_ms", v.charge_ms, 1)
 end
 
 --- MAGIC's rule for B/A is none: the device has steps of 0.05, and uses the ratio in Twin only.
 local function ba_steps(v)
-  local hundredths = steps("ba_ratio", v.ba_ratio, 100)
-  return v.mode == "Twin" and on({ { 20, 500, 5 } }, "ba_ratio", hundredths, 100) or hundredths
+  return v.mode == "Twin" and on({ { 20, 500, 5 } }, "ba_ratio", v.ba_ratio, 100)
+    or steps("ba_ratio", v.ba_ratio, 100)
 end
 
 local function fixed(help, ...)
@@ -196,7 +200,7 @@ M.commands = command.named {
     return framed(string.pack(">BBBBBBBI2I2", 0x09, 0x01, index_of(M.models, v.model),
       index_of(M.modes, v.mode), index_of(M.directions, v.direction),
       index_of(M.waveforms, v.waveform), 5 - v.burst_pulses,
-      on(any_interval, "ipi_ms", steps("ipi_ms", v.ipi_ms, 10), 10), ba_steps(v)))
+      on(any_interval, "ipi_ms", v.ipi_ms, 10), ba_steps(v)))
   end),
   set_train = command.new("Set the train (on page Timing).", train_args, function(v)
     return framed(string.pack(">BI2I2I2I2", 0x06, train_numbers(v)))

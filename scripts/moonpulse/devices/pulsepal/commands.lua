@@ -43,8 +43,8 @@ function M.cycles(key, seconds, at_least)
   if seconds < 0 or seconds > longest_s then
     command.refuse("%s = %.10g s is no time from 0 to %d s", key, seconds, longest_s)
   elseif math.abs(exact - whole) > 1e-6 then
-    command.refuse("%s = %.10g s lies between the Pulse Pal's steps of 50 us; the nearest is %.10g s", key,
-      seconds, math.max(whole, at_least or 0) / cycles_per_s)
+    command.refuse("%s = %.10g s lies between the Pulse Pal's steps of 50 us; %s", key, seconds,
+      command.nearest(seconds, cycles_per_s, " s", at_least or 0))
   elseif whole < (at_least or 0) then
     command.refuse("%s = %.10g s: the Pulse Pal needs at least one step of 0.00005 s here, or its output "
       .. "stays on", key, seconds)

@@ -114,8 +114,8 @@ local function expand(part, periods)
   for i, pulse in ipairs(part.cell) do
     local at = math.floor(pulse.offset * 20000 + 0.5)
     if math.abs(pulse.offset * 20000 - at) > 1e-6 then
-      return nil, ("an onset %.10g ms after the first lies between the Pulse Pal's steps of 50 us; "
-        .. "the nearest is %.10g ms"):format(pulse.offset * 1000, at / 20)
+      return nil, ("an onset %.10g ms after the first lies between the Pulse Pal's steps of 50 us; %s")
+        :format(pulse.offset * 1000, command.nearest(pulse.offset * 1000, 20, " ms"))
     end
     list[i] = { at = at, action = pulse.action }
   end

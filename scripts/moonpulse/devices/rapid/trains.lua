@@ -143,6 +143,7 @@ function M.program(part, set)
   local wait = M.wait(n, hz, percent)
   return {
     start = send.fire(), busy = s + wait, locked = s + LOCKED_S, over = part.last + PULSE_S, confirms = 1,
+    ahead = true,
     hz = hz, n = n, s = s, version = set.version,
     text = ("%d pulses at %g Hz, then %.2f s of wait"):format(n, hz, wait),
   }

@@ -1,8 +1,11 @@
 --- How the stimulator is, before and after: by the simulator's own state.
 local troubles = require "moonpulse.explore.trouble"
 
+local heedless = { ["stuck-armed"] = true }
+
+--- Can the device be told to disarm, and does it do so?
 local function is_reachable(run)
-  return run.final and not troubles.has(run.scenario, "port") and not troubles.has(run.scenario, "device")
+  return run.final and not troubles.cuts_frames(run) and not troubles.broke(run, heedless)
 end
 
 --- Is the simulator able to fire, as it knows itself? A unit that is armed at its panel always is.
@@ -23,8 +26,7 @@ return {
   { name = "disarmed-is-true", says = "Where the record says disarmed, the simulator is.",
     when = function(run) return run.final and run.result.disarmed and not run.facts.by_hand end,
     check = function(run)
-      local stuck = run.scenario.device == "pulsepal" and troubles.has(run.scenario, "device", "stuck-armed")
-        or run.scenario.device == "stimjim" and troubles.has(run.scenario, "device", "stuck-armed")
+      local stuck = run.facts.outputs and troubles.broke(run, heedless) -- docs/stopping.md: see its lights
       return is_armed(run) and not stuck and "the record says disarmed, the simulator can still fire" or nil
     end },
   { name = "unsafe-is-said", says = "A device that is left armed is said to be NOT CONFIRMED SAFE.",
@@ -40,7 +42,7 @@ return {
     end },
   { name = "armed-before-pulse",
     says = "No pulse is given before the simulator was armed, nor after it was disarmed.",
-    when = function(run) return run.facts.arms and run.given[1] and run.scenario.device ~= "pulsepal" end,
+    when = function(run) return run.facts.arms and run.given[1] end,
     check = function(run)
       local at, state = 1, false
       for _, pulse in ipairs(run.given) do
@@ -72,7 +74,6 @@ return {
     says = "Between arming and the stop the device does not fall out of its armed state.",
     when = function(run)
       return is_reachable(run) and run.facts.arms and run.result.stop == "finished" and run.scenario.plan
-        and not troubles.has(run.scenario, "clock")
     end,
     check = function(run)
       local last = run.given[#run.given]

@@ -1,6 +1,6 @@
 --- How a run ends: with a status that fits its reason, a sentence that says what to do, in bounded time.
-local troubles = require "moonpulse.explore.trouble"
 local scenarios = require "moonpulse.explore.scenario"
+local troubles = require "moonpulse.explore.trouble"
 
 -- what docs/stopping.md says of each reason, by itself
 local status_of = { finished = 0, signal = 5, key = 5, line = 5, late = 5, close = 5, requested = 5,
@@ -54,10 +54,6 @@ return {
         return nil
       elseif run.result.stop == "error" and run.status == 3 then
         return nil -- a plan of a script that was refused
-      elseif run.status == 4 and (troubles.has(run.scenario, "device")
-        or troubles.has(run.scenario, "clock", "stall")
-        or troubles.has(run.scenario, "port", "stalled")) then
-        return nil -- found at fault while it was stopped for something else
       end
       return ("stopped by %s, and the exit status is %d: %s"):format(run.result.stop, run.status, text)
     end },
@@ -82,7 +78,7 @@ return {
   { name = "undisturbed-completes",
     says = "A protocol that nothing disturbs, and nobody stops, is completed.",
     when = function(run)
-      return run.scenario.plan and #run.scenario.troubles == 0 and run.status ~= 3
+      return run.scenario.plan and not troubles.happened(run) and run.status ~= 3
     end,
     check = function(run)
       return run.status ~= 0 and ("status %d: %s"):format(run.status, tostring(run.message)) or nil

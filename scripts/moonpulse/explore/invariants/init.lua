@@ -20,6 +20,7 @@ local themes = {
   record = require "moonpulse.explore.invariants.record",
   recovery = require "moonpulse.explore.invariants.recovery",
   ending = require "moonpulse.explore.invariants.ending",
+  history = require "moonpulse.explore.invariants.history",
   process = require "moonpulse.explore.invariants.process",
 }
 
@@ -27,7 +28,7 @@ local themes = {
 ---@type moonpulse.explore.Invariant[]
 M.all = {}
 for _, theme in ipairs { "lists", "sending", "stopping", "device", "record", "recovery", "ending",
-  "process" } do
+  "history", "process" } do
   for _, each in ipairs(themes[theme]) do
     each.theme = theme
     M.all[#M.all + 1] = each

@@ -11,7 +11,7 @@ end
 
 --- Did the run play its whole plan, with nothing in the way of the device?
 local function is_whole(run)
-  return run.ok and run.scenario.plan and run.start_ns and #run.scenario.troubles == 0 and run.wanted[1]
+  return run.ok and run.scenario.plan and run.start_ns and not troubles.happened(run) and run.wanted[1]
 end
 
 local function was_listed(run)

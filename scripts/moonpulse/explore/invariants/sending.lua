@@ -5,29 +5,26 @@ local function seconds(ns)
   return ("%.9f s"):format(ns / 1e9)
 end
 
+local unheeding = { ["over-temperature"] = true, ["stuck-armed"] = true, ["lose-setting"] = true,
+  ["garble-setting"] = true }
 local identity = "49444e0a" -- a StimJim is asked for a name that its firmware may not know
 
 local function has_pulses(run)
   return run.given[1] and run.wanted[1] and run.start_ns
 end
 
---- How late a pulse may leave, beyond the tolerance: a write that stalls has begun in time.
-local function stalled_ns(run)
-  local most = 0
-  for _, trouble in ipairs(run.scenario.troubles) do
-    if trouble.kind == "stalled" then
-      most = math.max(most, math.floor(trouble.stall_ms * 1e6))
-    elseif trouble.kind == "stall" then
-      most = math.max(most, math.floor(trouble.for_ms * 1e6))
-    end
-  end
-  return most
+--- How late a pulse may leave, and be given: within the tolerance if the clock is disturbed, and by as much
+--- more as its own write is held up.
+local function late_ns(run, pulse)
+  local most = pulse.ns >= troubles.disturbed_ns(run) and run.scenario.tolerance_ms * 1e6 or 0
+  return most + troubles.held_ns(run, pulse.ns, pulse.ns, "port")
 end
 
---- Where a write stalls, the simulator has no turn either: its times may be that much late.
-local function blurred_ns(run)
-  local stalls = troubles.has(run.scenario, "port", "stalled")
-  return stalls and stalls.stall_ms * 1e6 or 0
+--- Are two pulses closer than least_ns? Where a write stalls, the simulator has no turn either: its times may
+--- be that much late.
+local function is_closer(run, a, b, least_ns)
+  local missing = least_ns - run.facts.clock_ns - (b.at - a.at)
+  return missing > 0 and missing > troubles.held_ns(run, a.ns, b.ns, "port")
 end
 
 local function wanted_of(pulse)
@@ -64,12 +61,15 @@ return {
       end
     end },
   { name = "none-late", says = "No pulse is given later than the tolerance, unless its write was held up.",
-    when = has_pulses,
+    when = function(run)
+      return has_pulses(run) and run.given[#run.given].ns >= troubles.disturbed_ns(run)
+    end,
     check = function(run)
-      local most = run.scenario.tolerance_ms * 1e6 + math.max(2000, run.facts.clock_ns) + stalled_ns(run)
+      local within = math.max(2000, run.facts.clock_ns)
       for _, pulse in ipairs(run.given) do
         local wanted = wanted_of(pulse)
-        if wanted and pulse.at > wanted.ns + most then
+        local late = wanted and pulse.at - wanted.ns - within or 0
+        if late > 0 and late > late_ns(run, pulse) then
           return ("pulse %d: written %s, given %s"):format(pulse.row.number, seconds(wanted.ns),
             seconds(pulse.at))
         end
@@ -96,12 +96,11 @@ return {
     when = function(run) return has_pulses(run) and not run.scenario.trigger end,
     check = function(run)
       return each_interval(run, function(a, b)
-        local least_ns = run.facts.least_s(b.mso or 100) * 1e9 - blurred_ns(run)
+        local least_ns = run.facts.least_s(b.mso or 100) * 1e9
         if run.facts.pairs and b.row.number and a.row.number and b.at - a.at < 1e9 then
           return nil -- a pair of its own
         end
-        return b.at - a.at < least_ns - run.facts.clock_ns
-          and ("pulses at %s and %s are %.6f s apart, the device "
+        return is_closer(run, a, b, least_ns) and ("pulses at %s and %s are %.6f s apart, the device "
           .. "takes %.3f s"):format(seconds(a.at), seconds(b.at), (b.at - a.at) / 1e9, least_ns / 1e9) or nil
       end)
     end },
@@ -113,35 +112,32 @@ return {
       return each_interval(run, function(a, b)
         local first, second = wanted_of(a), wanted_of(b)
         local planned = first and second and second.ns - first.ns or 0
-        local least = planned - math.min(tolerance, planned / 2) - blurred_ns(run)
-        return b.at - a.at < least - run.facts.clock_ns
-          and ("pulses %d and %d are %.6f s apart, planned were %.6f s")
+        local least = planned - math.min(tolerance, planned / 2)
+        return is_closer(run, a, b, least) and ("pulses %d and %d are %.6f s apart, planned were %.6f s")
           :format(a.row.number, b.row.number, (b.at - a.at) / 1e9, planned / 1e9) or nil
       end)
     end },
-  { name = "exact-when-undisturbed", says = "With no stall of clock or port a pulse is given at its time.",
-    when = function(run)
-      return has_pulses(run) and not troubles.has(run.scenario, "clock") and not troubles.has(run.scenario,
-        "port")
-    end,
+  { name = "exact-when-undisturbed", says = "Until clock or port stall a pulse is given at its time.",
+    when = function(run) return has_pulses(run) and run.given[1].ns < troubles.disturbed_ns(run) end,
     check = function(run)
-      local within = math.max(2000, run.facts.clock_ns)
+      local within, until_ns = math.max(2000, run.facts.clock_ns), troubles.disturbed_ns(run)
       for _, pulse in ipairs(run.given) do
-        local wanted = wanted_of(pulse)
+        local wanted = pulse.ns < until_ns and wanted_of(pulse)
         if wanted and math.abs(pulse.at - wanted.ns) > within then
           return ("pulse %d: written %s, given %s"):format(pulse.row.number, seconds(wanted.ns),
             seconds(pulse.at))
         end
       end
     end },
-  { name = "nothing-ignored", says = "Of an undisturbed run the simulator ignores no command.",
+  { name = "nothing-ignored",
+    says = "Whose bytes arrive as they were sent, the simulator ignores no command, and none harms it.",
     when = function(run)
-      return run.start_ns and not troubles.has(run.scenario, "port") and not troubles.has(run.scenario,
-        "device")
+      return run.start_ns and not troubles.cuts_frames(run) and not troubles.broke(run, unheeding)
     end,
     check = function(run)
       for _, entry in ipairs(run.log) do
-        if entry.event == "error" or entry.event == "ignored" and entry.bytes ~= identity then
+        if entry.event == "error" or entry.event == "ignored" and entry.bytes ~= identity
+          or entry.event == "fault" and entry.note:find "^fired " then
           return ("%s at %s: %s (%s)"):format(entry.event, seconds(entry.ns), entry.note, entry.bytes)
         end
       end

@@ -3,20 +3,24 @@ local troubles = require "moonpulse.explore.trouble"
 
 -- a frame that is on the wire goes out: the longest, on the slowest line, with the second part of a trigger
 local in_flight_ns = 25000000
+local disarms_ns = 1000000000 -- a stop meets a run that is disarming anyway: so long, at most
 local most_end_ns = 20000000000 -- three questions to a device that does not answer, and what it recharges
 
 local function seconds(ns)
   return ("%.6f s"):format(ns / 1e9)
 end
 
---- For how long clock or port may hold up what a stop does.
-local function held_ns(run)
-  local held = 0
-  for _, trouble in ipairs(run.scenario.troubles) do
-    held = held + math.floor((trouble.for_ms or 0) * 1e6) + math.floor((trouble.stall_ms or 0) * 1e6)
-      + (trouble.most_us or 0) * 1000
-  end
-  return held
+local unheeding = { ["stuck-armed"] = true, ["lose-setting"] = true, ["garble-setting"] = true }
+
+--- For how long clock or port hold up what a stop does, when it comes.
+local function held_ns(run, at_ns)
+  return troubles.held_ns(run, at_ns, at_ns + 4 * in_flight_ns)
+end
+
+--- A train that the device times needs nothing from us, so that a lost cable does not end it.
+local function may_go_on(run, pulse)
+  return pulse.row and pulse.row.timed_by == "device"
+    and (troubles.unreachable(run) or troubles.broke(run, unheeding))
 end
 
 local function had_port_trouble(run)
@@ -34,10 +38,10 @@ local function stops_of(run)
   return list
 end
 
---- When the script armed anew after at_ns.
-local function next_arm(run, at_ns)
-  for _, ns in ipairs(run.arms) do
-    if ns >= at_ns then
+--- When the script armed anew after its own stop: after another's it may not.
+local function next_arm(run, stop)
+  for _, ns in ipairs(stop.source == "requested" and run.arms or {}) do
+    if ns >= stop.at_ns then
       return ns
     end
   end
@@ -74,16 +78,44 @@ local function operators_stop(run)
   end
 end
 
+-- what must have happened for each reason, of which docs/stopping.md tells; of others nothing need have
+local causes = {
+  late = { clock = true, stalled = true }, close = { clock = true, stalled = true }, stuck = { clock = true },
+  record = { clock = true, disk = true }, full = {}, device = { device = true, port = true, clock = true },
+  silent = { device = true, port = true, clock = true },
+  setting = { device = true, port = true, clock = true },
+  gone = { unplug = true, lost = true }, blocked = { port = true }, guard = {},
+}
+
+--- Did something happen that stops a run for this reason?
+local function could_be(run, reason)
+  local of = causes[reason]
+  if not of then
+    return true
+  end
+  for _, trouble in ipairs(run.met) do
+    if of[trouble.what] or of[trouble.kind] then
+      return true
+    end
+  end
+  for kind in pairs(of) do
+    if kind == "device" and troubles.broke(run) or troubles.broke(run, { [kind] = true }) then
+      return true
+    end
+  end
+  return false
+end
+
 return {
   { name = "nothing-after-stop",
     says = "After a stop no pulse is given, but one whose frame was on the wire.",
-    when = function(run) return stops_of(run)[1] and not had_port_trouble(run) end,
+    when = function(run) return stops_of(run)[1] end,
     check = function(run)
-      local held = held_ns(run)
       for _, stop in ipairs(stops_of(run)) do
-        local from, to = stop.at_ns + in_flight_ns + held, next_arm(run, stop.at_ns)
+        local from = stop.at_ns + in_flight_ns + held_ns(run, stop.at_ns)
+        local to = next_arm(run, stop)
         for _, pulse in ipairs(run.given) do
-          if pulse.ns > from and pulse.ns < to then
+          if pulse.ns > from and pulse.ns < to and not may_go_on(run, pulse) then
             return ("%s at %s, and a pulse %s after it"):format(stop.source, seconds(stop.at_ns),
               seconds(pulse.ns - stop.at_ns))
           end
@@ -93,10 +125,9 @@ return {
   { name = "nothing-sent-after-stop", says = "After a stop no pulse has a row as sent, but one on its way.",
     when = function(run) return stops_of(run)[1] and run.start_ns and run.rows[1] end,
     check = function(run)
-      local held = held_ns(run)
       for _, stop in ipairs(stops_of(run)) do
-        local from = stop.at_ns - run.start_ns + in_flight_ns + held
-        local to = next_arm(run, stop.at_ns) - run.start_ns
+        local from = stop.at_ns - run.start_ns + in_flight_ns + held_ns(run, stop.at_ns)
+        local to = next_arm(run, stop) - run.start_ns
         for _, row in ipairs(run.sent) do
           if row.timed_by == "host" and row.sent and row.sent > from and row.sent < to then
             return ("%s at %s, and pulse %s is recorded as sent %s after it"):format(stop.source,
@@ -106,12 +137,11 @@ return {
       end
     end },
   { name = "safe-soon-after-stop", says = "The safe frame is with the device at once after a stop.",
-    when = function(run) return stops_of(run)[1] and not had_port_trouble(run)
-      and not run.scenario.trigger end,
+    when = function(run) return stops_of(run)[1] and not troubles.unreachable(run) end,
     check = function(run)
       for _, stop in ipairs(stops_of(run)) do
         local safe_ns = last_safe(run, stop.at_ns)
-        local most = 4 * in_flight_ns + held_ns(run)
+        local most = 4 * in_flight_ns + held_ns(run, stop.at_ns)
         if not safe_ns or safe_ns > stop.at_ns + most then
           return ("%s at %s, the safe frame %s"):format(stop.source, seconds(stop.at_ns),
             safe_ns and seconds(safe_ns - stop.at_ns) .. " after it" or "never came")
@@ -120,10 +150,11 @@ return {
     end },
   { name = "safe-at-the-end",
     says = "Whatever ends a run, the last thing that an armed device had is the safe frame.",
-    when = function(run) return run.given[1] and not had_port_trouble(run) and not run.scenario.trigger end,
+    when = function(run) return run.given[1] and not troubles.unreachable(run) end,
     check = function(run)
       local last, safe_ns = run.given[#run.given].ns, last_safe(run)
-      return (not safe_ns or safe_ns < last) and ("the last pulse at %s, the last safe frame %s"):format(
+      local from_ns = last - run.facts.clock_ns -- a box obeys at its clock's next tick
+      return (not safe_ns or safe_ns < from_ns) and ("the last pulse at %s, the last safe frame %s"):format(
         seconds(last), safe_ns and "at " .. seconds(safe_ns) or "never") or nil
     end },
   { name = "ends-soon-after-stop", says = "A run has ended within its bound after an operator's stop.",
@@ -131,19 +162,19 @@ return {
     check = function(run)
       local stop = operators_stop(run)
       local took = run.ended_ns - stop.at_ns
-      return took > most_end_ns + held_ns(run) and ("%s, and the run went on for %s"):format(stop.source,
-        seconds(took)) or nil
+      local most = most_end_ns + held_ns(run, stop.at_ns)
+      return took > most and ("%s, and the run went on for %s"):format(stop.source, seconds(took)) or nil
     end },
   { name = "stop-is-named", says = "The only thing that stops a run is the reason that the record gives.",
     when = function(run)
       local stop = operators_stop(run)
-      return stop and armed[stop.state] and #run.scenario.troubles == 1 and #run.stops == 1
-        and run.result.stop
+      return stop and armed[stop.state] and #run.stops == 1 and run.result.stop
+        and not troubles.happened(run, "but stops")
     end,
     check = function(run)
       local stop = run.stops[1]
       return run.result.stop ~= first_of[stop.source] and not (run.result.stop == "finished"
-        and run.ended_ns - stop.at_ns < most_end_ns)
+        and run.ended_ns - stop.at_ns < disarms_ns)
           and ("stopped by %s, the record says %s"):format(stop.source,
         tostring(run.result.stop)) or nil
     end },
@@ -158,9 +189,9 @@ return {
           end
         end
         return "the record says " .. reason .. ", and there was none"
-      elseif #run.scenario.troubles == 0 and not run.stops[1] and reason ~= "finished" and reason ~= "error"
-        and not (run.scenario.script and run.scenario.script[2]) then -- parts may cut each other's pulses
-        return ("nothing was wrong, and the record says %s (%s)"):format(reason, tostring(run.message))
+      elseif not could_be(run, reason) then
+        return ("nothing was wrong that makes it so, and the record says %s (%s)"):format(reason,
+          tostring(run.message))
       end
     end },
   { name = "no-arm-after-operator", says = "After an operator's stop nothing is armed again.",
@@ -168,7 +199,7 @@ return {
     check = function(run)
       local stop = operators_stop(run)
       for _, entry in ipairs(run.log) do
-        if entry.event == "arm" and entry.ns > stop.at_ns + 4 * in_flight_ns + held_ns(run) then
+        if entry.event == "arm" and entry.ns > stop.at_ns + in_flight_ns + held_ns(run, stop.at_ns) then
           return ("%s at %s, and the simulator was armed %s after it"):format(stop.source,
             seconds(stop.at_ns),
             seconds(entry.ns - stop.at_ns))

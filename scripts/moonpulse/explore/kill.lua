@@ -1,0 +1,72 @@
+--- A run that is killed: what is in its folder at an instant, and what `moonpulse recover` makes of it.
+local core = require "moonpulse.core"
+local evidence = require "moonpulse.explore.evidence"
+local folders = require "moonpulse.record.folder"
+local lfs = require "lfs"
+local recover = require "moonpulse.record.recover"
+
+local M = {}
+
+local names = { "flight.bin", "journal.jsonl", "manifest.json", "events.tsv" }
+
+local function read(path)
+  local file <close> = io.open(path, "rb")
+  return file and file:read "a"
+end
+
+local function write(path, text)
+  local file <close> = assert(io.open(path, "wb"))
+  file:write(text)
+end
+
+--- The files that a kill at this instant would leave: the flight record is in memory that the system keeps.
+---@param folder string
+---@return table<string, string> files by their names
+function M.look(folder)
+  local files = {}
+  for _, name in ipairs(names) do
+    files[name] = read(folder .. "/" .. name)
+  end
+  return files
+end
+
+--- Kill the run at its instant, as far as its folder is concerned; the run itself goes on. Nothing of the
+--- run waits for this.
+---@param run table of moonpulse.explore.play
+function M.at(run)
+  run.waiting[core.current()] = true
+  core.wait(run.scenario.killed_s)
+  if not run.over and run.record then
+    run.killed = { at_ns = core.clock_ns(), files = M.look(run.record.folder) }
+  end
+  run.waiting[core.current()] = nil
+end
+
+--- The files of a run that ended, as if it had been killed at its very end.
+---@param run table
+---@return table<string, string> files
+function M.at_the_end(run)
+  return { ["flight.bin"] = read(run.folder .. "/flight.bin"), ["journal.jsonl"] = run.journal_text,
+    ["manifest.json"] = run.manifest_text:gsub('"status":"[%a ]+"', '"status":"running"') }
+end
+
+--- What `moonpulse recover` makes of such files.
+---@param files table<string, string>
+---@param folder string to do it in: is made, and removed
+---@return { summary: table?, why: string?, text: string?, rows: table[] } recovered rows: of pulses
+function M.recover(files, folder)
+  lfs.mkdir(folder)
+  for name, text in pairs(files) do
+    write(folder .. "/" .. name, text)
+  end
+  local summary, why = recover.run(folder, nil, function() end)
+  local text = summary and read(folder .. "/events.tsv")
+  folders.remove(folder)
+  local rows = {}
+  for _, row in ipairs(text and evidence.rows(text) or {}) do
+    rows[#rows + 1] = row.event == "pulse" and row or nil
+  end
+  return { summary = summary, why = not summary and why or nil, text = text, rows = rows }
+end
+
+return M

@@ -1,0 +1,101 @@
+-- The loop comes back late: a script that held it up, a computer with too much to do. What came meanwhile is
+-- heard before anybody is judged, and the time in which nobody listened is nobody's silence.
+local core = require "moonpulse.core"
+local devices = require "moonpulse.driver.find"
+local fixture = require "job"
+local inside = require "moonpulse.run.inside"
+local links = require "moonpulse.stimulator.link"
+local mp = require "moonpulse"
+local records = require "moonpulse.record"
+local shell = require "shell"
+
+describe("a loop that comes back late", function()
+  local folder, jobs
+
+  fixture.each_test(function(...) folder, jobs = ... end)
+
+  local function nothing() end
+
+  --- A run in virtual time whose loop has no turn now and then: how it ended, what its record has.
+  local function stalled_run(name, seed, most_ms)
+    local driver, draws = devices.configure(assert(devices.find(name)), {}), seed
+    local function drawn(low, high)
+      draws = (draws * 1103515245 + 12345) & 0x7fffffff
+      return low + (draws >> 8) % (high - low + 1)
+    end
+    local plan = mp.train { pulses = 5, every = 5, intensity = mp.mso(30) }
+    local names = driver.limits(nil).channel_names
+    local job = { plan = names and plan:at(names[1]) or plan, seed = 1, driver = driver, thresholds = {},
+      tolerance = 5, late = "abort", stop_line = "none", timing = "host", policy = { real = false } }
+    local record = assert(records.create(folder, name .. seed))
+    local stalls = {}
+    local outcome = inside.run(job, record, "max", { prepared = nothing, armed = nothing, progress = nothing,
+      connected = function()
+        local at_ms = 0
+        for i = 1, 12 do
+          at_ms = at_ms + drawn(1, 2500)
+          local for_ms = drawn(1, most_ms)
+          stalls[i] = ("%d ms for %d ms"):format(at_ms, for_ms)
+          local from_ns = core.clock_ns() + at_ms * 1000000
+          core.stall("loop", from_ns, from_ns + for_ms * 1000000)
+          at_ms = at_ms + for_ms
+        end
+      end })
+    record:close()
+    return outcome, record, driver.confirms ~= false, table.concat(stalls, ", ")
+  end
+
+  for _, name in ipairs(devices.names) do
+    it("ends no run on a sound device, whenever and for how long it was away: " .. name, function()
+      for seed = 1, 12 do
+        local outcome, record, confirms, stalls = stalled_run(name, seed, 2500)
+        local words = ("%d: stalled at %s: %s"):format(seed, stalls,
+          tostring(outcome.fault or outcome.not_disarmed))
+        assert.are.same({ "finished", true, 5, confirms and 5 or 0 }, { outcome.stop, outcome.disarmed,
+          record.pulses_sent, record.pulses_confirmed }, words)
+        assert.is_nil(outcome.fault, words)
+      end
+    end)
+  end
+
+  -- a device in a process of its own that answers after 0.3 s, and a loop that is away from 0 to 0.6 s
+  local slow = [[
+    local core = require "moonpulse.core"
+    core.run(function()
+      local pty
+      pty = core.pty(%q, function(bytes)
+        core.spawn(function()
+          core.wait(0.3)
+          pty:write(bytes:upper())
+        end)
+      end)
+      print "ready"
+      io.stdout:flush()
+      core.wait(30)
+    end)]]
+
+  it("finds an answer that came while it was away, though the time for it was over", function()
+    shell.write(folder .. "/slow.lua", slow:format(folder .. "/port"))
+    jobs:start("slow", "lua " .. folder .. "/slow.lua"):says "ready"
+    local link <close> = links.new({ description = "a slow box", serial = require(
+      "moonpulse.devices.magventure").serial, decode = function(bytes) return { name = bytes }, #bytes end },
+      { reply = nothing, outcome = nothing, gone = nothing })
+    link:open(folder .. "/port")
+    core.spawn(function() os.execute "sleep 0.6" end)
+    local found, problem = pcall(link.transact, link, "a", "A", 0.2)
+    assert.is_true(found, not found and problem.message)
+    -- and one that does not answer is named when its time is over
+    local from_ns = core.clock_ns()
+    assert.is_false((pcall(link.transact, link, "b", "nothing", 0.1)))
+    assert.is_true(core.clock_ns() - from_ns - core.missed_ns(from_ns) >= 100000000)
+  end)
+
+  it("knows for how long it was away", function()
+    local from_ns = core.clock_ns()
+    core.spawn(function() os.execute "sleep 0.3" end)
+    core.wait(0.1)
+    local missed_ns = core.missed_ns(from_ns)
+    assert.is_true(missed_ns >= 190000000 and missed_ns <= core.clock_ns() - from_ns - 100000000, missed_ns)
+    assert.are.equal(0, core.missed_ns(core.clock_ns()))
+  end)
+end)

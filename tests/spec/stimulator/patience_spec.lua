@@ -1,0 +1,63 @@
+-- A run's own simulator is a process beside it: that it gets no processor is not the stimulator's fault, and
+-- ends no run. That it is gone does.
+local core = require "moonpulse.core"
+local devices = require "moonpulse.driver.find"
+local fixture = require "job"
+local patience = require "moonpulse.stimulator.patience"
+local shell = require "shell"
+
+describe("the patience with a run's own simulator", function()
+  local folder, jobs
+
+  fixture.each_test(function(...) folder, jobs = ... end)
+
+  --- A run of three pulses, 3 s apart, and its simulator's process.
+  local function start()
+    shell.write(folder .. "/three.lua", 'local mp = require "moonpulse"\nreturn mp.protocol { id = "three", '
+      .. 'name = "Three", plan = function() return mp.train { pulses = 3, every = 3, '
+      .. 'intensity = mp.mso(40) } end }')
+    local job = jobs:start("run", ("run %s/three.lua --tolerance 1000 --out %s/runs"):format(folder, folder))
+    shell.await(function()
+      local run = shell.names(folder .. "/runs")[1]
+      return run and (shell.read(("%s/runs/%s/twin.tsv"):format(folder, run)) or ""):find("\tpulse\t")
+    end, "a pulse")
+    local pid = shell.read(folder .. "/run.pid"):match("%d+")
+    for child in shell.read(("/proc/%s/task/%s/children"):format(pid, pid)):gmatch("%d+") do
+      if (shell.read(("/proc/%s/cmdline"):format(child)) or ""):find("\0sim\0", 1, true) then
+        return job, child
+      end
+    end
+  end
+
+  it("lets a run go on whose simulator got no processor for 2.5 s, at a pulse", function()
+    local job, simulator = start()
+    core.wait(2)
+    os.execute("kill -STOP " .. simulator)
+    core.wait(2.5) -- the second pulse was sent a second in; 0.6 s are what a device gets
+    local unconfirmed = shell.read(fixture.run_in(folder .. "/runs") .. "/twin.tsv")
+    os.execute("kill -CONT " .. simulator)
+    assert.are.equal(1, select(2, unconfirmed:gsub("\tpulse\t", "")))
+    assert.are.equal(0, job:wait(), job:err())
+    local result = fixture.manifest(fixture.run_in(folder .. "/runs")).result
+    assert.are.same({ 3, 3, true }, { result.pulses_sent, result.pulses_confirmed, result.disarmed })
+  end)
+
+  it("ends with its process, at once", function()
+    local job, simulator = start()
+    local killed_ns = core.clock_ns()
+    os.execute("kill -KILL " .. simulator)
+    assert.are.equal(4, job:wait(), job:err())
+    assert.matches(core.stops.gone.words, job:err(), 1, true)
+    assert.is_true(core.clock_ns() - killed_ns < 4000000000)
+  end)
+
+  it("is of the simulators that come with Moonpulse, in real time, if they were not asked to fail", function()
+    local driver = devices.configure(assert(devices.find "magventure"), {})
+    assert.are.equal(0.6, patience.seconds(driver, 0.6)) -- a device, or asked to fail
+    driver.on_simulator = true
+    assert.are.equal(5, patience.seconds(driver, 0.6))
+    assert.are.equal(60, patience.seconds(driver, 60))
+    driver.file = "mine.lua"
+    assert.are.equal(0.6, patience.seconds(driver, 0.6))
+  end)
+end)
