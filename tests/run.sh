@@ -12,7 +12,7 @@ what=${2:-}
 jobs=${MP_JOBS:-4}
 export MP_WRAP=""
 if [ "$what" = valgrind ]; then
-  MP_WRAP="valgrind --quiet --error-exitcode=99 --leak-check=full --errors-for-leak-kinds=definite"
+  MP_WRAP="valgrind --quiet --error-exitcode=99 --leak-check=full --show-leak-kinds=definite --errors-for-leak-kinds=definite"
   export MP_QUICK=1
   echo "under valgrind the C programs take about 5 minutes, none more than one; the specs perhaps an hour"
 fi
