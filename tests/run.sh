@@ -12,10 +12,12 @@ what=${2:-}
 jobs=${MP_JOBS:-4}
 export MP_WRAP=""
 if [ "$what" = valgrind ]; then
-  MP_WRAP="valgrind --quiet --error-exitcode=99 --leak-check=full --errors-for-leak-kinds=definite"
+  MP_WRAP="valgrind --quiet --error-exitcode=99 --leak-check=full --show-leak-kinds=definite --errors-for-leak-kinds=definite"
   export MP_QUICK=1
   echo "under valgrind the C programs take about 5 minutes, none more than one; the specs perhaps an hour"
 fi
+# Everything is slower there by a factor of three to fifteen: fewer random cases, each as thoroughly.
+case $build in *sanitize*) export MP_QUICK=1 ;; esac
 # Without the right to a real-time priority, as an ordinary user is: as root the dispatchers of several tests, each
 # spinning before every pulse, would take the processors whole, and simulators and event loops would get no turn for
 # half a second. tests/one.sh leaves it to the tests that are about it; `make bench` measures with it.

@@ -9,6 +9,7 @@
 -- in virtual time, a simulator ends with its input, the benchmark is not begun.
 package.path = "tests/?.lua;tests/helpers/?.lua;tests/fuzz/?.lua;" .. package.path
 local cli = require "moonpulse.cli"
+local core = require "moonpulse.core"
 local lfs = require "lfs"
 local shell = require "shell"
 local trial = require "trial_run"
@@ -116,6 +117,20 @@ local function text_of(file)
   return text
 end
 
+--- A command that plays the course of an experiment has it said by a program of its own, on a standard error
+--- that is nobody's here: it goes into a file.
+local function with_errors_of_children(path, call)
+  local process = core.process
+  core.process = function(options)
+    options.args = { "/bin/sh", "-c", 'errors=$1; shift; exec "$@" 2>>"$errors"', "sh", path,
+      table.unpack(options.args) }
+    return process(options)
+  end
+  local results = table.pack(pcall(call))
+  core.process = process
+  return table.unpack(results, 1, results.n)
+end
+
 --- What the command says and how it ends, as if it were a process.
 local function run(line)
   local kept = { exit = os.exit, out = io.stdout, err = io.stderr, write = io.write, print = print }
@@ -132,8 +147,11 @@ local function run(line)
     error({ message = "EXITED" }, 0)
   end
   local began = os.clock()
-  local ok, result = pcall(cli.main, line)
+  local errors = os.tmpname()
+  local ok, result = with_errors_of_children(errors, function() return cli.main(line) end)
   local seconds = os.clock() - began
+  err:write(assert(shell.read(errors)))
+  os.remove(errors)
   os.exit, io.stdout, io.stderr, io.write, print = kept.exit, kept.out, kept.err, kept.write, kept.print -- luacheck: ignore
   local said = text_of(err):gsub("moonpulse: EXITED\n$", "")
   return exited or ok and result or "raw: " .. tostring(result), seconds, said, text_of(out)

@@ -6,7 +6,9 @@ local reports = require "moonpulse.report"
 
 local M = {}
 
-local MOST_S, MOST_LOOPS = 5, 40
+-- a sanitizer slows the program down, and not the loop of Lua's that it is compared with
+local slowed = (os.getenv "MOONPULSE" or arg and arg[-1] or ""):find("sanitize", 1, true) and 10 or 1
+local MOST_S, MOST_LOOPS = 5 * slowed, 40 * slowed
 
 --- Computing that takes about 0.13 s where nothing else runs; seconds.
 local function loop()

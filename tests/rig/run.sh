@@ -69,7 +69,7 @@ else
   skip "this machine forbids mount namespaces"
 fi
 
-work=$(mktemp -d)
+work=$(mktemp -d -p /tmp) # not in $TMPDIR: that may be under /dev, and the rig has a /dev of its own
 trap 'rm -rf "$work"' EXIT
 status=0
 $namespace --propagation private sh "$0" --inside "$build" "$work" "$moonpulse" "$here" || status=$?

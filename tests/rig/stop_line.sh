@@ -2,7 +2,7 @@
 # A foot switch through the command: moonpulse run --stop-line cts on a port with lines (run.sh
 # makes it). usage: stop_line.sh BUILD_OF_RIG MOONPULSE SHIM
 set -u
-shim=$3 moonpulse=$2 work=$(mktemp -d)
+shim=$3 moonpulse=$2 work=$(mktemp -d -p /tmp)
 trap 'kill "$twin" 2>/dev/null; rm -rf "$work"' EXIT
 say() {
   echo "test_stop_line: $*"

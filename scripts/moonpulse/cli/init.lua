@@ -3,6 +3,7 @@ local blame = require "moonpulse.text.author_line"
 local core = require "moonpulse.core"
 local escapes = require "moonpulse.text.escapes"
 local meant = require "moonpulse.text.meant"
+local no_exit = require "moonpulse.cli.no_exit"
 local notes = require "moonpulse.text.notes"
 local refusals = require "moonpulse.text.refusal"
 
@@ -140,6 +141,7 @@ local function dispatch(name, arguments)
       notes.listen(function(text)
         io.stderr:write("moonpulse: note: ", text, "\n")
       end)
+      local guard <close> = no_exit.guard() -- luacheck: ignore 211
       return core.run(command.run, options) or M.status.ok
     end
   end

@@ -25,8 +25,8 @@ function M.parser()
       .. "no table is for); beyond tested (longer or stronger than what was tested: a warning); OVER "
       .. "(refused on a real device). The last line is the gravest of all. What is drawn from "
       .. "the seed is judged in many schedules, at the rules' edges, and where the worst is proven is said; "
-      .. "with "
-      .. "--seed N also that one alone. Exit status 3 where something is OVER or the device refuses. This "
+      .. "with --seed N that one is judged which run --seed N plays, and one line says what the others get. "
+      .. "Exit status 3 where something is OVER or the device refuses. This "
       .. "is no medical advice: " .. tables.warning .. ".",
     "moonpulse check hf10_neurostar --rmt 50\nmoonpulse check mine.lua --rmt 48 --guidelines chen1997 --json")
   common.add_protocol(parser)
@@ -126,7 +126,7 @@ function M.run(options)
   local schedule, limits = sessions.of(protocol, policy.history), driver.limits()
   local bar <close> = progresses.new()
   local cases, judged = cases_of(options, protocol, plan, values, drawn, bar)
-  local report, own_verdict = worst.judge(cases, function(case)
+  local function report_of(case)
     return judge.plan {
       plan = case.plan, seed = case.seed, thresholds = { rmt = options.rmt, amt = options.amt },
       step = limits.intensity.step, highest = limits.intensity.highest,
@@ -135,13 +135,21 @@ function M.run(options)
       history = policy.history, schedule = schedule,
       progress = function(walked, total, of) bar:show("checking the guidelines", walked, total, of) end,
     }
-  end)
-  local result = { protocol = protocol, report = report, device = check_device(options, cases, driver, bar),
-    judged = worst.told(judged, report), lab = policy.lab, history = policy.history,
-    participant = options.participant }
-  if named and #cases > 1 then
-    result.seed = { seed = options.seed, verdict = check_report.graver(own_verdict,
-      check_case(options, cases[1], driver, bar).verdict) }
+  end
+  local function judged_of(list, how)
+    local report = worst.judge(list, report_of)
+    return { protocol = protocol, report = report, device = check_device(options, list, driver, bar),
+      judged = worst.told(how, report), lab = policy.lab, history = policy.history,
+      participant = options.participant }
+  end
+  local result = judged_of(cases, judged)
+  if named and #cases > 1 then -- what run --seed N plays; of all others one line
+    local _, verdict = check_report.layers(result)
+    local others = { seed = options.seed, others = verdict, how = result.judged.how,
+      text = result.judged.text }
+    result = judged_of({ cases[1] }, { how = "one seed",
+      text = ("seed %d, as run --seed %d plays it"):format(options.seed, options.seed) })
+    result.seed = others
   end
   bar:close()
   if options.json then

@@ -113,7 +113,8 @@ function M.print(result)
     line(finding.verdict, text_of(finding))
   end
   if result.seed then
-    line("seed", "%d alone: %s", result.seed.seed, result.seed.verdict)
+    line("others", "%s, in the schedules of other seeds (%s): check without --seed tells", result.seed.others,
+      result.seed.how)
   end
   line("note", tables.warning)
   local layers, verdict = M.layers(result)

@@ -7,7 +7,7 @@ local refusals = require "moonpulse.text.refusal"
 local M = {}
 
 -- its end is noticed at once: these are for one that hangs, and not for one that is starved
-local start_ns, end_ns = 30000000000, 10000000000
+local start_ns, end_ns = 30000000000, 5000000000
 
 local Twin = {}
 Twin.__index = Twin

@@ -83,13 +83,41 @@ describe("drawn rests", function()
     assert.matches("^verdict        OVER", last_line(out))
     local _, text = check("gap.lua --rmt 50 --json --seed 1")
     local report = cjson.decode(text)
-    assert.are.same({ "OVER", "worst case", 1 }, { report.verdict, report.judged.how, report.seed.seed })
-    assert.are.equal("within", report.seed.verdict) -- what run --seed 1 plays is told beside it
+    -- what run --seed 1 plays is judged, and what another seed may play is told beside it
+    assert.are.same({ "within", "one seed" }, { report.verdict, report.judged.how })
+    assert.are.same({ 1, "OVER", "worst case" }, { report.seed.seed, report.seed.others, report.seed.how })
     file("gap5.lua", [[mp.protocol { name = "gap", plan = function()
       local t = mp.train { pulses = 20, hz = 20, intensity = mp.rmt(110) }
       return (t .. mp.rest { min = 5, max = 400 }) * 2 .. t
     end }]])
     assert.are.equal("within", data("gap5.lua --rmt 50 --json").verdict)
+  end)
+
+  it("are judged with --seed N as run --seed N judges them: the same status, verdict and words", function()
+    file("seeds.lua", [[mp.protocol { name = "seeds", plan = function()
+      local t = mp.train { pulses = 12, hz = 20, intensity = mp.rmt(110) }
+      return t .. mp.rest { min = 0.2, max = 9 } .. t
+    end }]])
+    local seen = {}
+    for seed = 1, 12 do
+      local options = ("seeds.lua --rmt 50 --device sim:rapid --seed %d"):format(seed)
+      local status, text = check(options .. " --json")
+      local report = cjson.decode(text)
+      local out = ("%s/runs%d"):format(folder, seed)
+      local ran, _, err = shell.moonpulse(folder, ("run %s/%s --speed max --out %s"):format(folder, options,
+        out))
+      assert.are.equal(ran == 3, report.device.verdict == "OVER", err)
+      if ran == 0 then
+        local manifest = cjson.decode(shell.read(out .. "/" .. shell.names(out)[1] .. "/manifest.json"))
+        assert.are.equal(manifest.safety.verdict, report.layers.guidelines)
+      else
+        assert.is_truthy(err:find(report.device.message, 1, true), err)
+      end
+      assert.are.equal(report.verdict == "OVER" and 3 or 0, status)
+      assert.are.equal("OVER", report.seed.others) -- as without --seed
+      seen[report.device.verdict .. report.layers.guidelines] = true
+    end
+    assert.is_truthy(next(seen, (next(seen)))) -- of more than one kind
   end)
 
   it("are judged at their longest too, and by the device's limits", function()

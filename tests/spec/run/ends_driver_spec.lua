@@ -10,7 +10,8 @@ local own, calls = {}, 0
 for key, value in pairs(base) do own[key] = value end
 own.name, own.description = "odd", "odd MagPro"
 local does = { fail = function() error({}) end, loop = function() while true do end end,
-  never = function() string.find(("a"):rep(1000000), ".-.-.-.-b") end }
+  never = function() string.find(("a"):rep(1000000), ".-.-.-.-b") end,
+  exit = function() os.exit(0) end }
 function own.decode(buffer, dialect)
   calls = calls + 1
   if "%s" == "decode" and calls > 20 then does.%s() end
@@ -27,6 +28,8 @@ return own
 local cases = {
   { "decode", "fail", { 4, "error" } }, { "decode", "loop", { 4, "stuck" } },
   { "decode", "never", { 5, "stuck" }, "ended" },
+  { "decode", "exit", { 4, "error" } },
+  { "disarm", "exit", { 4, "finished" } },
   { "disarm", "fail", { 4, "finished" } }, { "disarm", "loop", { 4, "finished" } },
 }
 
