@@ -291,7 +291,7 @@ static struct mp_outcome *outcome_of(struct mp_dispatcher *d, const struct mp_se
     struct mp_outcome *out = mp_ring_slot(&d->outcomes);
     out->kind = MP_OUT_SENT;
     out->stop = MP_STOP_NONE;
-    out->safe_sent = false;
+    out->safe_sent = out->in_part = false;
     out->safes = 0;
     out->cut_ns = 0;
     out->send = *send;
