@@ -228,7 +228,7 @@ describe("a case of tests/data/cases", function()
   end)
 
   it("trigger_play_at: a train that is armed starts when it is told, or says when it can", function()
-    local status, _, err, record = cases.run(folder, "trigger_play_at", "--tolerance 500")
+    local status, _, err, record = cases.run(folder, "trigger_play_at", "--speed max")
     assert.are.equal(0, status, err)
     local starts, began = {}, 0
     for _, row in ipairs(shell.rows(record .. "/events.tsv")) do
