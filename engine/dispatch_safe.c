@@ -11,6 +11,7 @@ static void send_safe(struct mp_dispatcher *d)
     const struct mp_dispatch_config *config = &d->config;
     struct mp_outcome out = {.kind = MP_OUT_STOPPED};
     size_t done = 0;
+    atomic_store(&d->writing, true); // what the device answers is heard once the stop is told
     out.stop = mp_latch_reason(&d->stop);
     bool discard = dispatch_discards(out.stop);
     out.cut_ns = dispatch_cut(d, out.stop);

@@ -54,6 +54,30 @@ static void what_was_sent_is_known_before_its_answer(void)
     mp_lowering_destroy(l);
 }
 
+/* What a device says to the safe frame is no fault of its own: it was told to be disabled. */
+static void a_stop_is_known_before_the_answer_to_its_safe_frame(void)
+{
+    static const struct mp_time time = {.now = held_clock};
+    pthread_t soon;
+    rig_ports();
+    struct mp_dispatch_config config = rig_config(MP_LATE_ABORT, forever_ns);
+    config.time = &time;
+    rig_start(&config);
+    rig.count = 0;
+    atomic_store(&holds, true);
+    mp_dispatcher_stop(rig.d, MP_STOP_LINE);
+    struct pollfd far = {.fd = mp_pty_fd(rig.pty), .events = POLLIN};
+    CHECK_INT(poll(&far, 1, 20000), 1);
+    CHECK(!mp_dispatcher_told(rig.d, 5 * MP_NS_PER_MS));
+    rig_drain();
+    CHECK_INT(rig.count, 0);
+    CHECK_INT(pthread_create(&soon, NULL, let_go_soon, NULL), 0);
+    CHECK(mp_dispatcher_told(rig.d, patience_ns));
+    (void)pthread_join(soon, NULL);
+    rig_end(MP_STOP_FINISHED, MP_STOP_LINE);
+    rig_close();
+}
+
 /* ---- the same in a session: its loop goes on, and the answer waits for its question ---- */
 
 static char order[8]; // 's': a pulse was told as sent; 'b': bytes of the device
@@ -164,6 +188,7 @@ static void an_answer_waits_for_its_question_however_long(void)
 int main(void)
 {
     what_was_sent_is_known_before_its_answer();
+    a_stop_is_known_before_the_answer_to_its_safe_frame();
     an_answer_waits_for_its_question_however_long();
     return CHECK_DONE("test_told");
 }

@@ -180,7 +180,7 @@ static void the_second_part_follows_on_the_second_port(void)
     open_box();
     start_with_box("");
     struct mp_lowering *l =
-        checked(lowering_of(repeat(mso(50), 5, MP_EVERY, seconds(1, 50)), &fire, &no_wire));
+        checked(lowering_of(repeat(mso(50), 5, MP_EVERY, seconds(1, 5)), &fire, &no_wire));
     rig_play(l, mp_clock_ns() + 20 * MP_NS_PER_MS);
     int64_t until = mp_clock_ns() + patience_ns;
     while (box_count < 10 && mp_clock_ns() < until)

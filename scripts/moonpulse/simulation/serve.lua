@@ -55,22 +55,12 @@ end
 --- Write what the model logged, and count it.
 ---@param entries moonpulse.SimulatorEvent[]?
 function Host:note(entries)
-  local on_port = self.log and self.twin.on_port
-  local from_ns = on_port and core.clock_ns()
   for _, entry in ipairs(entries or {}) do
     if self.log then
       self.log:write(witness.line(entry.at_ns and entry.at_ns + self.on_ns or self.now_ns, entry))
     end
     self.counts[entry.event] = (self.counts[entry.event] or 0) + 1
   end
-  if on_port then -- a disk may take its time: what comes meanwhile is read late
-    self.wrote_ns = self.wrote_ns + core.clock_ns() - from_ns
-  end
-end
-
---- For how long this process could not read by now, in all.
-function Host:held_up()
-  return self.waits() + self.wrote_ns
 end
 
 --- By time; what was said first comes first.
@@ -113,17 +103,21 @@ function Host:take(replies, log)
   end
 end
 
---- How long this process has waited for the processor by now, in all: Linux counts it. 0: it does not.
-local function processor_waits()
+--- For how long this process could not read by now, in all: it did something else (its disk may take its
+--- time, for the log or for a page of memory), or waited for the processor, which Linux counts.
+local function held_up()
   local file = io.open("/proc/self/schedstat")
-  if not file then
-    return function() return 0 end
+  if file then
+    file:setvbuf("no")
   end
-  file:setvbuf("no")
+  core.busy_ns() -- it counts from here on
   return function()
-    file:seek("set")
-    local _, waited_ns = file:read("n", "n")
-    return waited_ns or 0
+    local waited_ns
+    if file then
+      file:seek("set")
+      waited_ns = select(2, file:read("n", "n"))
+    end
+    return core.busy_ns() + (waited_ns or 0)
   end
 end
 
@@ -131,11 +125,12 @@ local function no_waits() -- in virtual time
   return 0
 end
 
---- Bytes were there when we got to run, which we may have waited for: they came that much sooner.
+--- Bytes were there when we got to read: they came sooner by as long as we could not. They were not there
+--- when we read last.
 ---@param arrival_ns integer when they were read
 ---@return integer came_ns
 function Host:since(arrival_ns)
-  local waited_ns = self:held_up()
+  local waited_ns = self.waits()
   self.twin.waited_ns, self.waited_ns = waited_ns - self.waited_ns, waited_ns
   return math.max(arrival_ns - self.twin.waited_ns, self.now_ns)
 end
@@ -237,7 +232,7 @@ end
 function Host:step()
   local now = core.clock_ns()
   self:catch_up(false)
-  self.now_ns, self.waited_ns, self.twin.waited_ns = now, self:held_up(), 0
+  self.now_ns, self.waited_ns, self.twin.waited_ns = now, self.waits(), 0
   self:tick(now)
   while self.queue[1] and self.queue[1].at_ns <= now do
     local reply = table.remove(self.queue, 1)
@@ -251,8 +246,8 @@ end
 ---@param model moonpulse.SimulatorModel the twin's module
 ---@param options { link: string?, log: string?, settings: table?, faults: table?, trigger: boolean?,
 ---   waits: (fun(): integer)?, twin: table?, short: boolean? } faults: as moonpulse.simulation.faults parses
----   them; trigger: a second port as trigger input, host.trigger_path; waits: how long the process has waited
----   for the processor by now, in nanoseconds; twin: to be served instead of a new one; short: the engine may
+---   them; trigger: a second port as trigger input, host.trigger_path; waits: for how long the process could
+---   not read by now, in nanoseconds; twin: to be served instead of a new one; short: the engine may
 ---   answer what goes on as before (virtual time)
 ---@return table? host with path, description and counts
 ---@return string? message
@@ -261,8 +256,7 @@ function M.start(model, options)
   local self = setmetatable({
     description = model.description, queue = {}, counts = {},
     now_ns = core.clock_ns(), wire_free_ns = 0, said = 0,
-    waits = options.waits or is_virtual and no_waits or processor_waits(), waited_ns = 0,
-    wrote_ns = 0, -- it waited for its log
+    waits = options.waits or is_virtual and no_waits or held_up(), waited_ns = 0,
     on_ns = core.clock_ns(), -- a twin's time begins when it is switched on, not when the host was
   }, Host)
   local new_port = is_virtual and core.wire or core.pty

@@ -184,6 +184,11 @@ function core.stall(who, from_ns, until_ns) end
 ---@return integer
 function core.missed_ns(since_ns) end
 
+--- For how long, in all, this process has not listened since it asked this first: all time but that in the
+--- kernel's wait for events. What it then waited for the processor is not in it.
+---@return integer
+function core.busy_ns() end
+
 --- How many tasks have not ended.
 ---@return integer
 function core.tasks() end
