@@ -7,7 +7,6 @@ local core = require "moonpulse.core"
 local devices = require "moonpulse.cli.device_argument"
 local intensities = require "moonpulse.compose.intensity"
 local lower = require "moonpulse.lowering"
-local outputs = require "moonpulse.driver.outputs"
 local origins = require "moonpulse.compose.origins"
 
 local M = {}
@@ -91,18 +90,6 @@ local function mso_of(action, plan, options, driver)
   return mso
 end
 
---- What channels= names must be there, as for run.
-local function check_names(driver, actions)
-  local names = {}
-  for i, action in ipairs(actions) do
-    names[i] = action.channel
-  end
-  local problem = driver and outputs.surplus(names, driver)
-  if problem then
-    cli.fail("usage", "%s", problem)
-  end
-end
-
 function M.run(options)
   local found, values = common.find(options)
   if experiments.is(found) then
@@ -111,7 +98,9 @@ function M.run(options)
   local plan = common.build(options, found, values)
   local schedule = core.schedule(plan, options.seed or 1)
   local driver = device_of(options)
-  check_names(driver, schedule:actions())
+  if driver then
+    devices.check_channels(driver, schedule:actions())
+  end
   local tails = { mark = "n/a\tn/a\tn/a\tn/a" }
   for i, action in ipairs(schedule:actions()) do
     local mso = mso_of(action, plan, options, driver)

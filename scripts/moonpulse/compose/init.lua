@@ -260,7 +260,8 @@ function M.times(plan, count, spacing)
   options("times", spacing or {}, { every = "?seconds", gap = "?seconds" })
   if spacing and next(spacing) == nil then
     fail("times: :times(%d, {}) says no time (is its value nil?): write { every = seconds from onset to "
-      .. "onset } or { gap = seconds from the end to the next onset }, or :times(%d) for back to back", count, count)
+      .. "onset } or { gap = seconds from the end to the next onset }, or :times(%d) for back to back", count,
+      count)
   end
   spacing = spacing or {}
   if spacing.every and spacing.gap then

@@ -7,7 +7,8 @@ local M = {}
 
 local modules = { "math", "table", "string", "utf8", "os", "io" }
 
-local reads = setmetatable({}, { __mode = "k" }) -- tables that have nothing of their own: what reading them gives
+-- tables that have nothing of their own, and what reading them gives
+local reads = setmetatable({}, { __mode = "k" })
 
 --- Reading of gives what values has: so a name that is one of them can be told.
 ---@param of table
@@ -76,12 +77,24 @@ local function of_tables(written)
   end
 end
 
+--- The same letters in another order: a slip of the fingers, however short the name.
+local function letters(name)
+  local list = { name:lower():byte(1, -1) }
+  table.sort(list)
+  return string.char(table.unpack(list))
+end
+
 --- The names of list that are the most like the written one, each once and without words of Lua's.
 local function nearest(written, list)
   local seen, names = { [written] = true, ["function"] = true, ["nil"] = true, _ENV = true, ["_"] = true }, {}
   for _, name in ipairs(list) do
     if not seen[name] and name:find("^[%a_]") then
       seen[name], names[#names + 1] = true, name
+    end
+  end
+  for _, name in ipairs(#written <= 100 and names or {}) do
+    if #name == #written and letters(name) == letters(written) then
+      return name
     end
   end
   for most = 0, #written < 2 and 0 or #written < 4 and 1 or 2 do
