@@ -376,7 +376,7 @@ describe("moonpulse run", function()
   it("stops cleanly between trains, where the next pulse is far away", function()
     local out = folder .. "/runs"
     local job = start("run", "run " .. protocol [[
-      return mp.train { pulses = 2, hz = 1, trains = 2, iti = 30, intensity = mp.mso(40) }]] .. patient
+      return mp.train { pulses = 2, every = 1, intensity = mp.mso(40) }:times(2, { gap = 30 })]] .. patient
       .. "--out " .. out)
     local log = twin_log(out)
     after_pulses(log, 2)
