@@ -4,6 +4,7 @@ local building = require "moonpulse.compose.context"
 local compose = require "moonpulse.compose"
 local escapes = require "moonpulse.text.escapes"
 local intensities = require "moonpulse.compose.intensity"
+local places = require "moonpulse.text.places"
 local sandbox = require "moonpulse.protocol.sandbox"
 local values_of = require "moonpulse.protocol.parameter_value"
 
@@ -439,7 +440,9 @@ end
 ---@return string? message
 ---@return boolean? drawn true: mp.shuffle was used, another seed may give another order
 function M.build(protocol, values, seed, intensity, arrange)
-  local context = { seed = seed or 1, intensity = intensity, arrange = arrange }
+  local folder = protocol.file and (protocol.file:match("^(.*)/[^/]*$") or ".")
+  local context = { seed = seed or 1, intensity = intensity, arrange = arrange,
+    folder = folder ~= places.protocols() and folder or nil }
   local theirs = {} -- what a plan does to its intensities must not change what the record says of them
   for name, value in pairs(values) do
     theirs[name] = own(value, 1)
