@@ -126,7 +126,8 @@ local function no_waits() -- in virtual time
 end
 
 --- What is read now may have come sooner, by as long as we could not read: moonpulse.simulation.slack reckons
---- with it. It is stamped and answered from when it was read: no answer may come before its question was sent.
+--- with it. It is stamped and answered from when it was read: no answer may come before its question was
+--- sent.
 function Host:note_wait()
   local waited_ns = self.waits()
   self.twin.waited_ns, self.waited_ns = waited_ns - self.waited_ns, waited_ns
