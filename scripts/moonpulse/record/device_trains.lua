@@ -2,6 +2,7 @@
 --
 -- Their onsets are the start's plus the program's offsets; they have no lateness of their own.
 -- A row counts as sent once its time has passed or the device confirmed it, never before.
+local counted = require "moonpulse.record.counted"
 local timing = require "moonpulse.lowering.device_trains"
 
 local M = {}
@@ -244,7 +245,9 @@ function M.stopped(record, disarmed)
         or row.due_ns - row.sooner_ns <= record.heard_ns)
       row.status = (not disarmed or unsure) and "perhaps_sent" or "stopped"
     end
-    if row.status ~= "delivered" and row.status ~= "otherwise" then
+    if counted.is_given(row.status) then
+      M.given(record, row)
+    else
       record.pulses_skipped = record.pulses_skipped + 1
       record.skipped_by[row.status] = (record.skipped_by[row.status] or 0) + 1
     end
