@@ -65,9 +65,10 @@ describe("a loop that comes back late", function()
     for i = 1, 14 do -- 0.4 s of each 0.45 s
       troubles[i + 1] = { what = "clock", kind = "stall", who = "loop", at_s = 1.5 + 0.45 * i, for_ms = 400 }
     end
-    local broken, run = judges.judge(judge, { seed = 5, kind = "protocol", device = "rapid", timing = "device",
-      late = "abort", tolerance_ms = 5, flight = true, troubles = troubles, plan = { parts = { { kind = "train",
-        pulses = 60, value = 30, ref = "MSO", hz = { 10, 1 } } } } }, { recover = false })
+    local train = { kind = "train", pulses = 60, value = 30, ref = "MSO", hz = { 10, 1 } }
+    local broken, run = judges.judge(judge, { seed = 5, kind = "protocol", device = "rapid",
+      timing = "device", late = "abort", tolerance_ms = 5, flight = true, troubles = troubles,
+      plan = { parts = { train } } }, { recover = false })
     assert.is_nil(broken[1], broken[1] and broken[1].name .. ": " .. broken[1].why)
     assert.are.equal(4, run.status, run.message)
     -- the question that is not answered is asked half a second later; 0.3 s are what the answer may take
