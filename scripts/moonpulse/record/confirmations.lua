@@ -181,10 +181,11 @@ function Record:going(at_ns)
   end
 end
 
---- Does a train that the device confirmed at its start wait for proof that it was given whole?
----@return boolean
-function Record:is_unproven()
-  return trains.is_unproven(self)
+--- A train that the device confirmed at its start may wait for proof that it was given whole: when its last
+--- pulse was due (monotonic); nil: none waits.
+---@return integer?
+function Record:unproven_since()
+  return trains.unproven_since(self)
 end
 
 --- Give a class of records these methods.

@@ -169,12 +169,16 @@ function M.going(record, at_ns)
   end
 end
 
---- Is there a pulse that was promised, and is not proven yet?
+--- The last pulse that was promised and is not proven yet: when it was due (monotonic); nil: there is none.
 ---@param record moonpulse.Record
----@return boolean
-function M.is_unproven(record)
-  local row = record.passing[1]
-  return row ~= nil and row.ahead == true and row.promised == true
+---@return integer?
+function M.unproven_since(record)
+  local passing = record.passing
+  for i = #passing, 1, -1 do
+    if passing[i].ahead and passing[i].promised then
+      return passing[i].passes_ns
+    end
+  end
 end
 
 --- Pulses of trains that are confirmed at their start, due by now_ns and not proven by then: perhaps they
