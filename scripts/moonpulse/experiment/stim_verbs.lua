@@ -165,8 +165,10 @@ local function must_be_safe(left)
   end
 end
 
---- Disarm the stimulator; stim:arm() arms it again.
+--- Disarm the stimulator; stim:arm() arms it again. First it is heard whether what it timed itself was given,
+--- unless a plan is ended by this.
 function Device:disarm()
+  self.stimulator:prove(function() return not self.playing end)
   must_be_safe(self:make_safe("stim:disarm", "finished"))
 end
 

@@ -6,6 +6,7 @@ local escapes = require "moonpulse.text.escapes"
 local intensities = require "moonpulse.compose.intensity"
 local known_names = require "moonpulse.text.known_names"
 local lists = require "moonpulse.text.lists"
+local places = require "moonpulse.text.places"
 local sandbox = require "moonpulse.protocol.sandbox"
 local values_of = require "moonpulse.protocol.parameter_value"
 
@@ -445,7 +446,9 @@ end
 ---@return string? message
 ---@return boolean? drawn true: mp.shuffle was used, another seed may give another order
 function M.build(protocol, values, seed, intensity, arrange)
-  local context = { seed = seed or 1, intensity = intensity, arrange = arrange }
+  local folder = protocol.file and (protocol.file:match("^(.*)/[^/]*$") or ".")
+  local context = { seed = seed or 1, intensity = intensity, arrange = arrange,
+    folder = folder ~= places.protocols() and folder or nil }
   local theirs = {} -- what a plan does to its intensities must not change what the record says of them
   for name, value in pairs(values) do
     theirs[name] = own(value, 1)

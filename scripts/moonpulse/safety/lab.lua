@@ -235,13 +235,22 @@ function Lab:train(train, percent, add)
   end
 end
 
+--- An intensity that cannot be compared with the lab's: no value, and what to give.
+local function unknown(found, action, threshold)
+  found.unknown, found.nearest = true, ("give the threshold (--%s N)"):format(threshold)
+  found.words = ("%g %%%s cannot be compared with %s of %s: no threshold is known%s; passes: %s"):format(
+    action.intensity, action.reference, found.row, found.table,
+    (action.origin or "") ~= "" and "; " .. action.origin or "", found.nearest)
+end
+
 --- Judge intensities and totals: of every channel, whatever a protocol says of it.
 ---@param counts { session: integer, nerve: integer? } nerve: pulses that a nerve got; not in session
 ---@param history moonpulse.History?
 ---@param actions table[]
 ---@param in_percent fun(action: table, reference: string): number? what will be delivered, in % of reference
+---@param at_most fun(percent: number, reference: string): string an intensity that passes, in words
 ---@param add fun(finding: moonpulse.Finding)
-function Lab:totals(counts, history, actions, in_percent, add)
+function Lab:totals(counts, history, actions, in_percent, at_most, add)
   local spec = self.spec
   local function count(rule, value, limit)
     if limit then
@@ -256,9 +265,10 @@ function Lab:totals(counts, history, actions, in_percent, add)
     for _, action in ipairs(limit[2] and actions or {}) do
       local percent = in_percent(action, limit[1])
       local found = finding(self, "intensity", percent or 0, "%" .. limit[1], limit[2],
-        not percent or percent > limit[2] + 1e-9, percent and ("at most %g %%%s"):format(limit[2], limit[1])
-          or ("give the threshold (--%s N)"):format(limit[1] == "RMT" and "rmt" or
-            action.reference:lower()))
+        not percent or percent > limit[2] + 1e-9, at_most(limit[2], limit[1]))
+      if not percent then
+        unknown(found, action, limit[1] == "RMT" and "rmt" or action.reference:lower())
+      end
       found.origin, found.channel = action.origin, action.channel
       add(found)
     end
