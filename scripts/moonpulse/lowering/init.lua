@@ -48,7 +48,7 @@ function M.settle(actions, given)
 end
 
 --- Of the plan as written: a train that the device times must not hide a channel.
-local function check_channels(actions, limits, driver)
+local function check_channels(actions, limits, driver, whole)
   local names, seen = {}, {}
   for _, action in ipairs(actions) do
     if not seen[action.channel] then
@@ -60,7 +60,7 @@ local function check_channels(actions, limits, driver)
     refuse("limit", "the protocol uses %d channels (%s), the %s has %d: a run drives one device",
       #names, table.concat(names, ", "), driver.description, limits.channels)
   end
-  local advice = outputs.mapping(names, limits, driver)
+  local advice = outputs.mapping(names, limits, driver, whole)
   if advice then
     refuse("usage", "%s", advice)
   end
@@ -446,7 +446,7 @@ function M.prepare(given)
   end
   -- of the plan itself: a program shows only the first of its pulses
   check_channels(core.schedule(given.plan, given.seed):actions(), given.driver.limits(given.identity),
-    given.driver)
+    given.driver, not given.starts) -- an experiment has other plans beside this one
   local mode = given.driver.trigger and "host" or given.timing or "host"
   if mode == "device" then
     return by_device(given)

@@ -1,5 +1,7 @@
 --- A lab's own limits, from a file; they can only be stricter than the published ones, which are
 --- checked as well, and nothing but the file itself lifts them.
+local known_names = require "moonpulse.text.known_names"
+local lists = require "moonpulse.text.lists"
 local lookalikes = require "moonpulse.text.lookalikes"
 local sandbox = require "moonpulse.protocol.sandbox"
 local text_files = require "moonpulse.text.text_file"
@@ -21,12 +23,10 @@ local whole = { pulses_per_session = true, pulses_per_day = true, pulses_per_wee
 local row_known = { hz = true, percent = true, s = true }
 
 local function check_rows(rows)
-  local count = 0
-  for _ in pairs(rows) do
-    count = count + 1
-  end
-  if count ~= #rows then
-    return "train_duration must be a list: { { hz = 10, percent = 120, s = 4 }, ... }", "train_duration"
+  local problem = lists.problem(rows)
+  if problem then
+    return ("train_duration %s; it is a list: { { hz = 10, percent = 120, s = 4 }, ... }"):format(problem),
+      "train_duration"
   end
   for i, row in ipairs(rows) do
     for key in pairs(type(row) == "table" and row or { [""] = true }) do
@@ -111,11 +111,11 @@ function M.load(path)
     return nil, message
   end
   local chunk
-  chunk, message = load(text:gsub("^#[^\n]*", "--"), "@" .. path, "t", {})
+  chunk, message = load(text:gsub("^#[^\n]*", "--"), "@" .. path, "t", known_names.guard({}, text))
   if not chunk then
     return nil, lookalikes.explained(message, text)
   end
-  local ok, spec = sandbox.call(chunk)
+  local ok, spec = sandbox.call(sandbox.only, chunk)
   if not ok then
     return nil, tostring(spec)
   end
