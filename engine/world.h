@@ -187,13 +187,13 @@ bool mp_world_stall(struct mp_world *world, unsigned whom, int64_t from_ns, int6
 int64_t mp_world_rings_ns(struct mp_world *world, enum mp_world_who who, int64_t due_ns);
 /* For how long of since_ns to now the loop has got no turn, as mp_world_missed counts it. */
 int64_t mp_world_stalled(const struct mp_world *world, int64_t since_ns, int64_t now);
-/* Times in which the loop did not turn. */
+/* Times in which the loop did not turn, each added; how much of them counts together. */
 struct mp_missed {
     int64_t sum_ns, longest_ns;
 };
-/* One more of them. */
+/* The loop did not turn for ns more. */
 void mp_missed_add(struct mp_missed *missed, int64_t ns);
-/* How much of them counts together: 1 s, or the longest. */
+/* How much of it is forgiven. */
 int64_t mp_missed_ns(const struct mp_missed *missed);
 /* Is it hindered, now and then? */
 static inline bool mp_world_is_hindered(const struct mp_world *world)
