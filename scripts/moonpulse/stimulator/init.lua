@@ -175,6 +175,7 @@ function Stimulator:arm(first, actions, firsts)
   end
   self:check_stop()
   self:check_fault()
+  link.until_ns = nil -- that was the end of what was played before
   self.left, self.over_ns = nil, 0 -- what was cut, and may go on all the same, is waited for here
   local wait_ns = outputs.settable_at(self.last) - core.clock_ns()
   if wait_ns > 0 then

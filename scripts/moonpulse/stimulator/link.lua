@@ -153,7 +153,7 @@ function Link:transact(bytes, want, timeout, tries, remedy)
     or function(reply) return reply.name == want end
   tries = tries or 1
   local patience_ns = math.max(math.floor(timeout * 1e9 + 0.5),
-    patiences.ns(self.driver, timeout * tries) // tries)
+    patiences.ns(self.driver, timeout * tries, self.until_ns) // tries)
   for _ = 1, tries do
     local waiting = { match = match, task = core.current() }
     self.waiting = waiting

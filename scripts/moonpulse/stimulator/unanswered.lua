@@ -5,7 +5,7 @@ local patiences = require "moonpulse.stimulator.patience"
 
 local M = {}
 
-local longest_s = 1 -- behind a stop nobody waits longer: the engine's backstop gives the end of a run 2 s
+local longest_s = 1 -- the engine's backstop gives the end of a run 2 s; a simulator has what is left of them
 
 local busy = "the simulator did not answer in time: is this computer busy?"
 
@@ -56,7 +56,8 @@ end
 --- by itself, it is waited for, and a pulse without one is a fault.
 ---@param self moonpulse.Stimulator that was made safe
 function M.await(self)
-  local patience_ns = patiences.ns(self.driver, math.min(self.driver.reply_timeout, longest_s))
+  local seconds = math.min(self.driver.reply_timeout, longest_s)
+  local patience_ns = patiences.ns(self.driver, seconds, self.link.until_ns)
   while self.stopped == "finished" and not self.fault do
     local pulse, at_ns, by_device, action = self.record:oldest_open()
     if not pulse or by_device or was_cut(self, at_ns, action) then -- its rows say what is known of a train

@@ -51,12 +51,29 @@ describe("the patience with a run's own simulator", function()
     assert.is_true(core.clock_ns() - killed_ns < 4000000000)
   end)
 
+  it("has an end with the run: one that hangs makes nobody wait for long behind a stop", function()
+    local job, simulator = start()
+    os.execute("kill -STOP " .. simulator)
+    local stopped_ns = core.clock_ns()
+    job:signal("INT")
+    assert.are.equal(4, job:wait(), job:err())
+    local took_s = (core.clock_ns() - stopped_ns) / 1e9
+    os.execute("kill -CONT " .. simulator .. " 2>/dev/null")
+    assert.matches("NOT CONFIRMED SAFE: ", job:err(), 1, true)
+    assert.is_true(took_s < 3, ("%.1f s"):format(took_s)) -- 2 s, and the machine may be busy; 6.5 s it was
+    local result = fixture.manifest(fixture.run_in(folder .. "/runs")).result
+    assert.are.same({ "signal", false }, { result.stop, result.disarmed or false })
+  end)
+
   it("is of the simulators that come with Moonpulse, in real time, if they were not asked to fail", function()
     local driver = devices.configure(assert(devices.find "magventure"), {})
     assert.are.equal(0.6, patience.seconds(driver, 0.6)) -- a device, or asked to fail
     driver.on_simulator = true
     assert.are.equal(5, patience.seconds(driver, 0.6))
     assert.are.equal(60, patience.seconds(driver, 60))
+    assert.are.equal(0.6, patience.seconds(driver, 0.6, core.clock_ns())) -- at the run's end
+    assert.are.equal(2, math.ceil(patience.seconds(driver, 0.6, core.clock_ns() + 2000000000)))
+    assert.are.equal(60, patience.seconds(driver, 60, core.clock_ns()))
     driver.file = "mine.lua"
     assert.are.equal(0.6, patience.seconds(driver, 0.6))
   end)
