@@ -101,8 +101,8 @@ struct mp_dispatcher {
     struct dispatch_handed handed;
 };
 
-/* What is about to be written goes into the flight record first: see flight.h. False: it is in
- * no file, which has stopped the dispatcher. */
+/* What is about to be written goes into the flight record first: see flight.h. False: the
+ * file was cut, as this store met or the loop saw, which has stopped the dispatcher. */
 bool dispatch_record_begin(struct mp_dispatcher *dispatcher, const struct mp_outcome *out);
 /* Its write has ended at returned_ns, or the port did not take it whole (enum
  * mp_flight_untaken). */

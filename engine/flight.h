@@ -25,7 +25,10 @@
  * MP_FLIGHT_ALIVE for each arming holds the time of the last of them.
  *
  * A file that another program cuts while it is written, or whose disk fails, ends nothing by
- * itself (mapped.h): the memory stays, the file is lost, and whoever sends asks before.
+ * itself (mapped.h): the memory stays, the file is lost, and whoever sends asks before. A store
+ * tells that of the pages that are gone; what is left of the last one, and a file that was made
+ * longer again, the loop sees when it looks (mp_flight_look): until then, for as long as it is
+ * between two looks, what leaves may have no record here. The loop's own (events.tsv) has it.
  */
 #ifndef MP_FLIGHT_H
 #define MP_FLIGHT_H
@@ -107,7 +110,8 @@ bool mp_flight_busy(const struct mp_flight *flight);
 void mp_flight_set_busy(struct mp_flight *flight, bool busy);
 
 /* Cut the file to what was used, sync and free, also if that fails: MP_EIO. A file that was
- * lost is left as it is, which is MP_EIO as well. NULL is accepted. Loop thread. */
+ * lost, or that has not every record, is left as it is, which is MP_EIO as well. NULL is
+ * accepted. Loop thread. */
 enum mp_status mp_flight_close(struct mp_flight *flight, struct mp_error *err);
 
 /* The monotonic instant of the plan's start, and the wall clock beside it. Takes a record.
@@ -132,8 +136,11 @@ void mp_flight_warm(struct mp_flight *flight);
  */
 bool mp_flight_take_oneoff(struct mp_flight *flight);
 /* Was the file cut, or is its disk gone? Then what is stored may be in no file. Told by a store
- * or a look at a place that is gone: asked after a store it holds for that one. Any thread. */
+ * to a page that is gone (asked after it, it holds for that one), or by the last look. Any
+ * thread. */
 bool mp_flight_lost(const struct mp_flight *flight);
+/* Look at the file, and at what was stored last: lost? One system call. Loop thread. */
+bool mp_flight_look(struct mp_flight *flight);
 /* Records that still fit. */
 uint64_t mp_flight_room(const struct mp_flight *flight);
 

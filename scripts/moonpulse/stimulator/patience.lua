@@ -5,7 +5,7 @@
 -- first (engine/world.h), and what the loop has missed does not count. And a simulator of the run's own, in a
 -- process beside ours and not asked to fail, is not at fault for being slow: it did not get the processor, or
 -- waited for its disk. Its end is noticed at once, by its port; only for one that hangs there is a bound. That
--- is long while a run goes on, and short at its end: a run ends within 2 s of its stop on everything. One
+-- is long while a run goes on, and short at its end: each ends within 2 s of its stop. One
 -- whose driver is a file may lose an answer for reasons of its own: it is judged as a device is.
 local core = require "moonpulse.core"
 
