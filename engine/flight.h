@@ -20,6 +20,11 @@
  * that the record belongs to, so that none is taken for another's where the record that names
  * the plan is lost.
  *
+ * Version 3: a confirmation says what of (enum mp_flight_said), and a frame that the port took
+ * a part of is not one of which it took nothing (enum mp_flight_untaken). Who reads version 2
+ * would take these for confirmations, and so refuses. Version 2 is read as what it is: it has
+ * none.
+ *
  * What a run needs is known beforehand, but for keep-alives and a script's questions: these
  * take a record each for the first MP_FLIGHT_ONEOFFS of a file only, keep-alives none. One
  * MP_FLIGHT_ALIVE for each arming holds the time of the last of them.
@@ -39,7 +44,7 @@
 #include <stdint.h>
 
 enum {
-    MP_FLIGHT_VERSION = 2,
+    MP_FLIGHT_VERSION = 3,
     MP_FLIGHT_MAX = 4000000,
     MP_FLIGHT_PLAY_BITS = 24, // of a number; plans are counted from 1, 0 is none
     MP_FLIGHT_ONEOFFS = 2048, // frames between the plan's that have a record of their own
@@ -157,7 +162,7 @@ void mp_flight_reader_close(struct mp_flight_reader *reader); // NULL is accepte
 /* The next whole record; false at the end. *torn counts the slots that were skipped. */
 bool mp_flight_next(struct mp_flight_reader *reader, struct mp_flight_record *record,
                     uint64_t *torn);
-/* What is not as it was written; all 0 for a file of version 2 that is whole. */
+/* What is not as it was written; all 0 for a file that is whole, from version 2 on. */
 struct mp_flight_losses {
     uint32_t version;
     uint64_t stored;      // places that were given out, as far as is known

@@ -24,7 +24,7 @@ static enum mp_status check_header(struct mp_flight_reader *reader, const char *
     const struct flight_header *header = reader->header;
     if (memcmp(header->magic, flight_magic, sizeof flight_magic) != 0)
         return mp_fail(err, MP_EINVAL, "%s is no flight record", path);
-    if ((header->version != 1 && header->version != MP_FLIGHT_VERSION) ||
+    if (header->version < 1 || header->version > MP_FLIGHT_VERSION ||
         header->record_bytes != sizeof(struct mp_flight_record))
         return mp_fail(err, MP_EUNSUPPORTED,
                        "%s was written by another version of Moonpulse (format %u), or its "

@@ -268,15 +268,15 @@ static void refuses_what_is_no_flight_record(void)
     CHECK_HAS(err.text, "is no flight record");
     alter(3, 1);
     err = (struct mp_error){0};
-    alter(16, 1); // version 2 becomes 3
+    alter(16, 7); // version 3 becomes 4
     CHECK_INT(open_status(&err), MP_EUNSUPPORTED);
-    CHECK_HAS(err.text, "format 3");
-    alter(16, 1);
+    CHECK_HAS(err.text, "format 4");
+    alter(16, 7);
     err = (struct mp_error){0};
-    alter(16, 3); // version 2 becomes 1: not silently read as an older one
+    alter(16, 2); // version 3 becomes 1: not silently read as an older one
     CHECK_INT(open_status(&err), MP_EINVAL);
     CHECK_HAS(err.text, "header of");
-    alter(16, 3);
+    alter(16, 2);
     alter(20, 64); // another size of records
     CHECK_INT(open_status(NULL), MP_EUNSUPPORTED);
     alter(20, 64);
