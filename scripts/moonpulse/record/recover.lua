@@ -95,7 +95,8 @@ end
 --- What the flight record and the journal of a run hold; nil and why where they cannot be read.
 ---@return table? flight
 ---@return table[]|string entries
----@return string[]|boolean|nil said what is not as it was written; true: the flight record is lost
+---@return string[]|"lost"|"unread"|nil said what is not as it was written; or of the flight record as read of
+---   moonpulse.record.recover_flight
 local function read_run(folder, manifest)
   local flight, message, lost = flight_of.read(folder .. "/flight.bin")
   if not flight then
@@ -162,9 +163,9 @@ function M.rows(folder)
 end
 
 --- Why a run is not recovered; nil: it is.
----@param changed boolean? it ended, and its events.tsv is not whole
-local function why_not(folder, manifest, chosen, changed)
-  if manifest.status ~= "running" and not (chosen and manifest.status == "interrupted") and not changed then
+---@param again boolean? it ended, and its events.tsv is not whole, or its flight record was found again
+local function why_not(folder, manifest, chosen, changed, again)
+  if manifest.status ~= "running" and not (chosen and manifest.status == "interrupted") and not again then
     return ("%s is not torn: its run ended (%s), there is nothing to recover"):format(folder,
       tostring(manifest.status))
   elseif changed and not lfs.attributes(folder .. "/flight.bin", "mode") then
@@ -188,8 +189,9 @@ local function result_of(record, flight, planned, complete, scripted)
 end
 
 --- events.tsv and manifest.json of a run that nobody else is at.
----@param changed boolean the run ended: its result stays, and so does what is in the place of events.tsv
-local function rewrite(folder, manifest, driver, flight, entries, changed)
+---@param changed boolean the run ended, and what is in the place of events.tsv is not its own: it stays
+---@param ended boolean its result stays
+local function rewrite(folder, manifest, driver, flight, entries, changed, ended)
   local record, message = records.rewrite(folder)
   if not record then
     return nil, message
@@ -198,23 +200,20 @@ local function rewrite(folder, manifest, driver, flight, entries, changed)
   local complete, planned, unknown = replays.all(record, flight, entries, driver, flight.said)
   record:close()
   local ok, more = not record.lost, recover_rows.has_more(folder, flight, record)
-  if ok and (changed or more) then
-    local kept, why = files.keep(folder .. "/events.tsv")
-    ok, message = why == nil, "what is there cannot be kept"
-    flight.said[#flight.said + 1] = ok and more and ("events.tsv as the run left it has more pulses: it is "
-      .. "kept as %s"):format(kept) or nil
-  end
   if ok then
-    ok, message = os.rename(folder .. "/events.tsv.new", folder .. "/events.tsv")
+    ok, message = files.take_place(folder .. "/events.tsv", changed or more)
+  else
+    os.remove(folder .. "/events.tsv.new")
   end
   if not ok then
-    os.remove(folder .. "/events.tsv.new")
     return nil, ("events.tsv cannot be written, and is as it was: %s: make room, and recover again"):format(
       record.lost or message)
   end
+  flight.said[#flight.said + 1] = more and message and ("events.tsv as the run left it has more pulses: "
+    .. "it is kept as %s"):format(message) or nil
   local result = result_of(record, flight, planned, complete, manifest.kind == "experiment")
   result.pulses_unknown = unknown > 0 and unknown or nil
-  if changed then
+  if ended then
     manifest.result.rebuilt = "events.tsv was missing or changed; written again from flight.bin"
   else
     manifest.protocol.pulses, manifest.status, manifest.result = planned, "interrupted", result
@@ -223,6 +222,13 @@ local function rewrite(folder, manifest, driver, flight, entries, changed)
   record:manifest(manifest)
   return { sent = result.pulses_sent, confirmed = result.pulses_confirmed,
     skipped = result.pulses_skipped, planned = planned, said = flight.said, safe = ended_safe(flight.list) }
+end
+
+--- Was its flight record lost when it was recovered, and is it there again?
+local function is_found(folder, manifest)
+  local result = manifest.result
+  return manifest.status == "interrupted" and type(result) == "table" and result.flight_lost == true
+    and flight_of.read(folder .. "/flight.bin") ~= nil
 end
 
 --- The flight record is lost: what events.tsv has is what is known.
@@ -236,6 +242,9 @@ local function keep(folder, manifest, why, said)
   return summary, message
 end
 
+local mends = "; nothing is changed: mend that and recover again. If it cannot be mended, move flight.bin "
+  .. "out of the folder: then events.tsv stays as the run left it"
+
 local function recover(folder, chosen, write_report)
   local manifest, said = read_manifest(folder)
   if not manifest then
@@ -243,7 +252,8 @@ local function recover(folder, chosen, write_report)
   end
   local changed = manifest.status ~= "running" and type(manifest.result) == "table"
     and files.is_changed(folder .. "/events.tsv", manifest.result)
-  local message = why_not(folder, manifest, chosen, changed)
+  local found = is_found(folder, manifest)
+  local message = why_not(folder, manifest, chosen, changed, changed or found)
   if message and manifest.status ~= "running" and not lfs.symlinkattributes(folder .. "/report.html",
     "mode") then
     local _, why = write_report(folder)
@@ -259,11 +269,11 @@ local function recover(folder, chosen, write_report)
   local summary
   if flight then
     table.move(said, 1, #said, #flight.said + 1, flight.said)
-    summary, message = rewrite(folder, manifest, driver, flight, entries, changed)
-  elseif lost and not changed then
+    summary, message = rewrite(folder, manifest, driver, flight, entries, changed, changed and not found)
+  elseif lost == "lost" and not changed then
     summary, message = keep(folder, manifest, entries, said)
   else
-    return nil, entries
+    return nil, entries .. (lost == "unread" and mends or "")
   end
   if summary then
     summary.unloaded = unloaded
