@@ -2,6 +2,7 @@
 local check_report = require "moonpulse.safety.check_report"
 local cli = require "moonpulse.cli"
 local common = require "moonpulse.cli.protocol_argument"
+local core = require "moonpulse.core"
 local courses = require "moonpulse.run.course"
 local coverages = require "moonpulse.safety.coverage"
 local devices = require "moonpulse.cli.device_argument"
@@ -123,6 +124,7 @@ function M.run(options)
     return check_course(options, protocol, driver, policy)
   end
   local plan, drawn = common.build(options, protocol, values)
+  devices.check_channels(driver, core.schedule(plan, options.seed or 1):actions())
   local schedule, limits = sessions.of(protocol, policy.history), driver.limits()
   local bar <close> = progresses.new()
   local cases, judged = cases_of(options, protocol, plan, values, drawn, bar)

@@ -49,6 +49,15 @@ local function print_head(protocol)
   end
 end
 
+--- The variants in a protocol's file, and how each is named.
+local function print_variants(protocol, what)
+  local is_file = what:find("/", 1, true) or what:match("%.lua$")
+  for i, variant in ipairs(protocol.variants or {}) do
+    print(("%-14s%s  (%s)"):format(i == 1 and "variants" or "", variant.name or variant.id,
+      is_file and what .. ":" .. variant.id or variant.id))
+  end
+end
+
 --- An experiment decides as it goes: what it does when it is run once.
 local function show_course(options, experiment, values)
   print_head(experiment)
@@ -84,6 +93,7 @@ function M.run(options)
   local facts = common.measure(plan, options.seed or 1)
   print_head(protocol)
   print_parameters(protocol, values)
+  print_variants(protocol, options.protocol)
   print()
   print(outline.of(plan))
   print()

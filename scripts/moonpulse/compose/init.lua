@@ -4,6 +4,7 @@ local building = require "moonpulse.compose.context"
 local check = require "moonpulse.compose.check"
 local core = require "moonpulse.core"
 local intensities = require "moonpulse.compose.intensity"
+local lists = require "moonpulse.text.lists"
 local notes = require "moonpulse.text.notes"
 local surplus = require "moonpulse.text.surplus"
 
@@ -50,6 +51,8 @@ function M.pair(spec)
     both = { both, both }
   elseif type(both) ~= "table" or #both ~= 2 then
     fail("pair: intensity must be one, or two: { mp.rmt(80), mp.rmt(120) }")
+  else
+    lists.check("pair", "intensity", both)
   end
   local first, second = one_pulse("pair", both[1]), one_pulse("pair", both[2])
   local gap = build(core.rest, spec.isi)
@@ -213,6 +216,7 @@ function M.together(plans)
     keys[#keys + 1] = key
     listed = listed + (type(key) == "string" and 0 or 1)
   end
+  lists.check("together", "the table", plans, true)
   if #keys > most then
     fail("together: %d plans side by side, at most %d: put some of them in sequence", #keys, most)
   end
@@ -254,6 +258,11 @@ function M.times(plan, count, spacing)
       spacing, count, spacing)
   end
   options("times", spacing or {}, { every = "?seconds", gap = "?seconds" })
+  if spacing and next(spacing) == nil then
+    fail("times: :times(%d, {}) says no time (is its value nil?): write { every = seconds from onset to "
+      .. "onset } or { gap = seconds from the end to the next onset }, or :times(%d) for back to back", count,
+      count)
+  end
   spacing = spacing or {}
   if spacing.every and spacing.gap then
     fail("times: give either every = (onset to onset) or gap = (end to onset), not both")

@@ -4,6 +4,8 @@ local lfs = require "lfs"
 
 local M = {}
 
+local proof = 2 -- "going": of a train of this plan, or of one before
+
 ---@class moonpulse.Flight
 ---@field list table[] all whole records, in the order in which they were stored
 ---@field start_ns integer monotonic instant of the run's start
@@ -66,7 +68,7 @@ local function numbers_of(list, entry, trains)
   local seen, last, finished = {}, 0, false
   for _, record in ipairs(list) do
     if (record.kind == "sent" or record.kind == "skipped") and record.send == "pulse"
-      or record.kind == "confirm" then
+      or record.kind == "confirm" and record.detail ~= proof then
       seen[record.number] = seen[record.number] or record.kind ~= "confirm"
       last = math.max(last, record.number)
     end

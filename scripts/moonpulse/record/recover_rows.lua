@@ -1,6 +1,7 @@
 --- A torn run whose flight record is gone, or was cut so short that it tells nothing: events.tsv stays as the
 --- run left it, and is counted. It has the rows that were written by then, some a second behind the pulses.
 local core = require "moonpulse.core"
+local counted = require "moonpulse.record.counted"
 local journals = require "moonpulse.record.journal"
 local read = require "moonpulse.record.read"
 
@@ -19,7 +20,7 @@ end
 local function counts_of(events)
   local sent, confirmed, skipped = 0, 0, 0
   for _, row in ipairs(events.pulses) do
-    local was_sent = row.was_sent or row.status == "perhaps_sent"
+    local was_sent = counted.is_given(row.status, row.was_sent)
     sent, skipped = sent + (was_sent and 1 or 0), skipped + (was_sent and 0 or 1)
     confirmed = confirmed + (row.is_confirmed and 1 or 0)
   end

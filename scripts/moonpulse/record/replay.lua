@@ -77,6 +77,7 @@ end
 ---@param given moonpulse.GivenValues of the run
 ---@return boolean finished
 ---@return integer unfit records that are not of such a plan
+---@return boolean goes_on another plan followed under the same arming
 local function replay(record, list, play, times, driver, given)
   local run_ns, finished, last_ns, halted, unfit = times.run_ns, false, times.next_ns or 0, false, 0
   local facts = { offset_ns = play.start_ns - run_ns, wire_ns = play.wire_ns, latency_ns = play.latency_ns,
@@ -103,12 +104,15 @@ local function replay(record, list, play, times, driver, given)
       finished = true
     end
   end
-  if not halted then -- a train that the device timed went on until the guard's frame
+  local goes_on = finished and not halted and times.next_ns ~= nil -- proof of its trains may come later
+  if not halted and not goes_on then -- a train that the device timed went on until the guard's frame
     record:halt(last_ns, "perhaps_sent")
   end
-  record:stopped(false)
+  if not goes_on then
+    record:stopped(false)
+  end
   tell_sets(record, times.sets, math.maxinteger)
-  return finished, unfit
+  return finished, unfit, goes_on
 end
 
 --- The flight records of each plan, by its number.
@@ -219,7 +223,8 @@ local function replay_entry(record, entries, i, run)
   end
   pass_unknown(record, run, (entry.play or 1) - 1)
   local before = record.last_number
-  record:give_up() -- what of the plan before is not confirmed by now never is: its numbers come again
+  -- what of the plan before is not confirmed by now never is: its numbers come again
+  record:give_up(run.goes_on)
   record:next_play(entry.actions, entry)
   for _, set in ipairs(entry.sets or {}) do
     record:event("set_intensity", set.at_ns, set.at_ns, "sent", nil, set.action)
@@ -228,8 +233,9 @@ local function replay_entry(record, entries, i, run)
     or ("plan %s"):format(entry.play or "?")
   local part = run.parts and (run.parts[entry.play] or {})
     or part_between(flight.list, entry.from_ns, follower and follower.from_ns or math.maxinteger)
-  local finished, unfit = replay(record, part, entry, { run_ns = flight.start_ns,
+  local finished, unfit, goes_on = replay(record, part, entry, { run_ns = flight.start_ns,
     next_ns = follower and follower.from_ns, sets = sets_after(entries, i) }, run.driver, run.given)
+  run.goes_on = goes_on
   if unfit > 0 then
     run.said[#run.said + 1] = ("%s: %d record%s of flight.bin %s not of such a plan: what was sent is not "
       .. "known"):format(name, unfit, unfit == 1 and "" or "s", unfit == 1 and "is" or "are")

@@ -6,6 +6,7 @@
 -- damaged one never counts, nor does one that was there before.
 local givens = require "moonpulse.record.given"
 local outputs = require "moonpulse.driver.outputs"
+local patiences = require "moonpulse.stimulator.patience"
 local unanswered = require "moonpulse.stimulator.unanswered"
 
 local M = {}
@@ -242,8 +243,8 @@ function Listening:hear(reply, at_ns, armed)
     end
     return confirm(self, at_ns, action, pulse, { text = text, value = value, unlike = unlike,
       nobodys = nobodys })
-  elseif verdict == "going" and record.start_ns then -- it may have been on its way for so long
-    record:going(at_ns - math.floor(2 * (driver.reply_slow or driver.reply_timeout) * 1e9))
+  elseif verdict == "going" and record.start_ns then
+    record:going(patiences.said_ns(driver, at_ns))
   elseif verdict == "refused" and pulse then -- and what comes later is not its confirmation
     record:unconfirmed_row()
   end

@@ -49,4 +49,18 @@ function M.waited_ns(since_ns)
   return core.clock_ns() - since_ns - core.missed_ns(since_ns)
 end
 
+--- When a device said at the earliest what was read at at_ns: twice its slowest reply before, and as much
+--- sooner as nobody looked meanwhile.
+---@param driver moonpulse.Driver
+---@param at_ns integer monotonic
+---@return integer
+function M.said_ns(driver, at_ns)
+  local latest_ns = at_ns - math.floor(2 * (driver.reply_slow or driver.reply_timeout) * 1e9)
+  local said_ns, sooner_ns = latest_ns, latest_ns - core.missed_ns(latest_ns)
+  while sooner_ns < said_ns do -- what was missed may reach back further than that
+    said_ns, sooner_ns = sooner_ns, latest_ns - core.missed_ns(sooner_ns)
+  end
+  return said_ns
+end
+
 return M

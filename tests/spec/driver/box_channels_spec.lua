@@ -65,6 +65,29 @@ describe("the option channels", function()
   end)
 end)
 
+describe("a channel that channels= names and the plan does not have", function()
+  it("is refused, for it or the plan is misspelt", function()
+    local folder = shell.folder()
+    shell.write(folder .. "/one.lua", [[local mp = require "moonpulse"
+      return mp.protocol { name = "one", plan = function()
+        return mp.together { PMv = mp.pulse(mp.mso(40)) } end }]])
+    local says = 'the plan has no channel "M1", which channels= names: the plan has PMv. Is a name misspelt'
+    for device, numbers in pairs { ["pulsepal"] = { 1, 2 }, ["stimjim"] = { 0, 1 } } do
+      for _, command in ipairs { "run --speed max", "check", "events" } do
+        local sim = command:find "run" and "sim:" or ""
+        local given = ("%s %s/one.lua --device %s%s --device-option channels=PMv=%d%%s"):format(command,
+          folder, sim, device, numbers[1])
+        local status, _, err = shell.moonpulse(folder, given:format(",M1=" .. numbers[2]))
+        assert.are.equal(2, status, given)
+        assert.matches(says, err, 1, true)
+        status, _, err = shell.moonpulse(folder, given:format "")
+        assert.are.equal(0, status, given .. err)
+      end
+    end
+    shell.remove(folder)
+  end)
+end)
+
 describe("a text option", function()
   it("fits its pattern from end to end", function()
     local command = require "moonpulse.driver.command"
