@@ -327,8 +327,11 @@ function Stimulator:interrupt(reason)
     self.link:halt(reason)
     self.link.session:stop(reason)
     self:wake()
-  elseif self.on_wake then
-    self.on_wake()
+  else
+    self.link.until_ns = self.link.until_ns or patiences.end_ns()
+    if self.on_wake then
+      self.on_wake()
+    end
   end
 end
 

@@ -48,7 +48,9 @@ local function finish_leaving(self)
   pcall(function() core.wait(0) end) -- a signal that stopped it says which one it was in the loop's next turn
   self.link:resume()
   self.link:forget()
-  self.link.until_ns = patiences.end_ns(self.listening.safe_ns)
+  if self.stopped and not core.stops[self.stopped].asked_for then
+    self.link.until_ns = patiences.end_ns(self.listening.safe_ns)
+  end
   core.asks(true)
   local asked, disarmed, why = pcall(ask_disarmed, self)
   core.asks(false, asked and disarmed)

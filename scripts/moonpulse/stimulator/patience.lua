@@ -5,8 +5,8 @@
 -- first (engine/world.h), and what the loop has missed does not count. And a simulator of the run's own, in a
 -- process beside ours and not asked to fail, is not at fault for being slow: it did not get the processor, or
 -- waited for its disk. Its end is noticed at once, by its port; only for one that hangs there is a bound. That
--- is long while a run goes on, and short at its end: each ends within 2 s of its stop. One
--- whose driver is a file may lose an answer for reasons of its own: it is judged as a device is.
+-- is long while a run goes on or comes to its own end, and short once it is stopped: then it ends within 2 s.
+-- One whose driver is a file may lose an answer for reasons of its own: it is judged as a device is.
 local core = require "moonpulse.core"
 
 local M = {}
@@ -17,7 +17,8 @@ local end_ns = 1300000000 -- from the safe frame on: of the 2 s that the engine'
 --- How long a device may take.
 ---@param driver moonpulse.Driver
 ---@param seconds number what its driver grants
----@param until_ns integer? a run ends, and its simulator has no longer than this (monotonic), or as a device
+---@param until_ns integer? the run was stopped: its simulator has no longer than this (monotonic), or as a
+---   device has
 ---@return number seconds
 function M.seconds(driver, seconds, until_ns)
   if driver.file or not driver.on_simulator or core.is_virtual() then
@@ -35,8 +36,8 @@ function M.ns(driver, seconds, until_ns)
   return math.floor(M.seconds(driver, seconds, until_ns) * 1e9)
 end
 
---- Until when a simulator may answer at the end of a run.
----@param safe_ns integer? when the safe frame went out; nil: it did not
+--- Until when a simulator may answer once its run was stopped.
+---@param safe_ns integer? when the safe frame went out; nil: now
 ---@return integer until_ns monotonic
 function M.end_ns(safe_ns)
   return (safe_ns or core.clock_ns()) + end_ns
