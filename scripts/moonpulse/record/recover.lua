@@ -64,9 +64,13 @@ local function driver_of(device, chosen)
   return nameless, file
 end
 
---- The plans of an experiment and its marks, in their order; of a protocol its one plan.
+--- The plans of an experiment and its marks, in their order; of a protocol its one plan. Without a journal
+--- there are no plans: what was sent is counted, not described.
 local function entries_of(folder, manifest, start_ns)
-  if manifest.kind == "experiment" then
+  if manifest.kind == "experiment" and lfs.attributes(folder .. "/journal.jsonl", "mode") ~= "file" then
+    return {}, { "there is no journal.jsonl, which says what was played: what was sent is counted from "
+      .. "flight.bin" }
+  elseif manifest.kind == "experiment" then
     return journals.read(folder)
   end
   local facts, message = schema.flight(manifest.flight)
@@ -104,10 +108,10 @@ local function read_run(folder, manifest)
   end
   local entries, said = entries_of(folder, manifest, flight.start_ns)
   if not entries then
-    return nil, said
+    return nil, said, manifest.kind ~= "experiment" -- a journal that is there may be read another time
   elseif is_too_much(flight.list, entries) then
     return nil, ("%s: its manifest or journal and its flight record tell of more pulses than any run has")
-      :format(folder)
+      :format(folder), true
   end
   return flight, entries, table.move(said, 1, #said, 1 + #flight.said, flight.said)
 end
@@ -188,6 +192,22 @@ local function result_of(record, flight, planned, complete, scripted)
   return result
 end
 
+--- What only the table has that was there.
+local function only_kept(rows, kept)
+  return ("events.tsv as it was has %d row%s that could not be written again: it is kept as %s; read both")
+    :format(rows, rows == 1 and "" or "s", kept)
+end
+
+--- How many pulses that were given, or perhaps were, are in no row: recovering, once or again, makes no dose
+--- smaller.
+---@param unknown integer as the flight record tells
+---@param were_sent integer by events.tsv as it was
+local function unknown_of(unknown, record, were_sent, manifest)
+  local before = manifest.status == "interrupted" and read.get(manifest, "result") or {}
+  local counted = (math.tointeger(before.pulses_sent) or 0) + (math.tointeger(before.pulses_unknown) or 0)
+  return math.max(unknown, math.max(were_sent, counted) - record.pulses_sent)
+end
+
 --- events.tsv and manifest.json of a run that nobody else is at.
 ---@param changed boolean the run ended, and what is in the place of events.tsv is not its own: it stays
 ---@param ended boolean its result stays
@@ -199,18 +219,19 @@ local function rewrite(folder, manifest, driver, flight, entries, changed, ended
   record.start_ns = flight.start_ns
   local complete, planned, unknown = replays.all(record, flight, entries, driver, flight.said)
   record:close()
-  local ok, more = not record.lost, recover_rows.has_more(folder, flight, record)
+  local ok, path = not record.lost, folder .. "/events.tsv"
+  local rows, were_sent = recover_rows.only_there(path, path .. ".new")
+  unknown = unknown_of(unknown, record, were_sent, manifest)
   if ok then
-    ok, message = files.take_place(folder .. "/events.tsv", changed or more)
+    ok, message = files.take_place(path, changed or rows > 0)
   else
-    os.remove(folder .. "/events.tsv.new")
+    os.remove(path .. ".new")
   end
   if not ok then
     return nil, ("events.tsv cannot be written, and is as it was: %s: make room, and recover again"):format(
       record.lost or message)
   end
-  flight.said[#flight.said + 1] = more and message and ("events.tsv as the run left it has more pulses: "
-    .. "it is kept as %s"):format(message) or nil
+  flight.said[#flight.said + 1] = rows > 0 and message and only_kept(rows, message) or nil
   local result = result_of(record, flight, planned, complete, manifest.kind == "experiment")
   result.pulses_unknown = unknown > 0 and unknown or nil
   if ended then
@@ -268,6 +289,9 @@ local function recover(folder, chosen, write_report)
   local flight, entries, lost = read_run(folder, manifest)
   local summary
   if flight then
+    if found and #flight.said == 0 then
+      manifest.result.pulses_unknown = nil -- that was for want of it
+    end
     table.move(said, 1, #said, #flight.said + 1, flight.said)
     summary, message = rewrite(folder, manifest, driver, flight, entries, changed, changed and not found)
   elseif lost == "lost" and not changed then

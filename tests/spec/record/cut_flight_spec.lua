@@ -38,7 +38,7 @@ describe("flight.bin", function()
       shell.write(("%s/%s.sh"):format(folder, name), ("cd %s/%s/* || exit 1\n%s\n%s\n"):format(folder, name,
         name:find("^killed") and "kill -9 $PPID" or "", command))
       commands[#names] = ("%s run %s/made.lua -p does='exec sh %s/%s.sh' -p rest=%s --out %s/%s "
-        .. "--tolerance 500"):format(shell.quote(shell.program), folder, folder, name,
+        .. "--tolerance 1000"):format(shell.quote(shell.program), folder, folder, name,
         name:find("^seen") and "0.5" or "0", folder, name)
     end
     for i, result in ipairs(shell.together(folder, commands)) do
