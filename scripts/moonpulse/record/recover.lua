@@ -99,8 +99,8 @@ end
 --- What the flight record and the journal of a run hold; nil and why where they cannot be read.
 ---@return table? flight
 ---@return table[]|string entries
----@return string[]|"lost"|"unread"|nil said what is not as it was written; or of the flight record as read of
----   moonpulse.record.recover_flight
+---@return string[]|"lost"|"unread"|nil said what is not as it was written; lost: it does not tell of the run;
+---   unread: perhaps it can be read later
 local function read_run(folder, manifest)
   local flight, message, lost = flight_of.read(folder .. "/flight.bin")
   if not flight then
@@ -108,10 +108,10 @@ local function read_run(folder, manifest)
   end
   local entries, said = entries_of(folder, manifest, flight.start_ns)
   if not entries then
-    return nil, said, manifest.kind ~= "experiment" -- a journal that is there may be read another time
+    return nil, said, manifest.kind ~= "experiment" and "lost" or nil -- a journal that is there may be read another time
   elseif is_too_much(flight.list, entries) then
     return nil, ("%s: its manifest or journal and its flight record tell of more pulses than any run has")
-      :format(folder), true
+      :format(folder), "lost"
   end
   return flight, entries, table.move(said, 1, #said, 1 + #flight.said, flight.said)
 end
@@ -249,7 +249,7 @@ end
 local function is_found(folder, manifest)
   local result = manifest.result
   return manifest.status == "interrupted" and type(result) == "table" and result.flight_lost == true
-    and flight_of.read(folder .. "/flight.bin") ~= nil
+    and read_run(folder, manifest) ~= nil
 end
 
 --- The flight record is lost: what events.tsv has is what is known.

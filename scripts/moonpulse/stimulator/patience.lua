@@ -5,8 +5,8 @@
 -- first (engine/world.h), and what the loop has missed does not count. And a simulator of the run's own, in a
 -- process beside ours and not asked to fail, is not at fault for being slow: it did not get the processor, or
 -- waited for its disk. Its end is noticed at once, by its port; only for one that hangs there is a bound. That
--- is long while a run goes on or comes to its own end, and short once it is stopped: then it ends within 2 s.
--- One whose driver is a file may lose an answer for reasons of its own: it is judged as a device is.
+-- is long while a run goes on or comes to its own end, and short once it is stopped, as it then ends within
+-- 2 s. One whose driver is a file may lose an answer for reasons of its own: it is judged as a device is.
 local core = require "moonpulse.core"
 
 local M = {}
