@@ -175,6 +175,7 @@ function Stimulator:arm(first, actions, firsts)
   end
   self:check_stop()
   self:check_fault()
+  link.until_ns = nil -- that was the end of what was played before
   self.left, self.over_ns = nil, 0 -- what was cut, and may go on all the same, is waited for here
   local wait_ns = outputs.settable_at(self.last) - core.clock_ns()
   if wait_ns > 0 then
@@ -326,8 +327,11 @@ function Stimulator:interrupt(reason)
     self.link:halt(reason)
     self.link.session:stop(reason)
     self:wake()
-  elseif self.on_wake then
-    self.on_wake()
+  else
+    self.link.until_ns = self.link.until_ns or patiences.end_ns()
+    if self.on_wake then
+      self.on_wake()
+    end
   end
 end
 
