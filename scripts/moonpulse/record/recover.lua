@@ -64,9 +64,13 @@ local function driver_of(device, chosen)
   return nameless, file
 end
 
---- The plans of an experiment and its marks, in their order; of a protocol its one plan.
+--- The plans of an experiment and its marks, in their order; of a protocol its one plan. Without a journal
+--- there are no plans: what was sent is counted, not described.
 local function entries_of(folder, manifest, start_ns)
-  if manifest.kind == "experiment" then
+  if manifest.kind == "experiment" and lfs.attributes(folder .. "/journal.jsonl", "mode") ~= "file" then
+    return {}, { "there is no journal.jsonl, which says what was played: what was sent is counted from "
+      .. "flight.bin" }
+  elseif manifest.kind == "experiment" then
     return journals.read(folder)
   end
   local facts, message = schema.flight(manifest.flight)
@@ -103,10 +107,10 @@ local function read_run(folder, manifest)
   end
   local entries, said = entries_of(folder, manifest, flight.start_ns)
   if not entries then
-    return nil, said
+    return nil, said, manifest.kind ~= "experiment" -- a journal that is there may be read another time
   elseif is_too_much(flight.list, entries) then
     return nil, ("%s: its manifest or journal and its flight record tell of more pulses than any run has")
-      :format(folder)
+      :format(folder), true
   end
   return flight, entries, table.move(said, 1, #said, 1 + #flight.said, flight.said)
 end
@@ -187,6 +191,22 @@ local function result_of(record, flight, planned, complete, scripted)
   return result
 end
 
+--- What only the table has that was there.
+local function only_kept(rows, kept)
+  return ("events.tsv as it was has %d row%s that could not be written again: it is kept as %s; read both")
+    :format(rows, rows == 1 and "" or "s", kept)
+end
+
+--- How many pulses that were given, or perhaps were, are in no row: recovering, once or again, makes no dose
+--- smaller.
+---@param unknown integer as the flight record tells
+---@param were_sent integer by events.tsv as it was
+local function unknown_of(unknown, record, were_sent, manifest)
+  local before = manifest.status == "interrupted" and read.get(manifest, "result") or {}
+  local counted = (math.tointeger(before.pulses_sent) or 0) + (math.tointeger(before.pulses_unknown) or 0)
+  return math.max(unknown, math.max(were_sent, counted) - record.pulses_sent)
+end
+
 --- events.tsv and manifest.json of a run that nobody else is at.
 ---@param changed boolean the run ended: its result stays, and so does what is in the place of events.tsv
 local function rewrite(folder, manifest, driver, flight, entries, changed)
@@ -197,12 +217,13 @@ local function rewrite(folder, manifest, driver, flight, entries, changed)
   record.start_ns = flight.start_ns
   local complete, planned, unknown = replays.all(record, flight, entries, driver, flight.said)
   record:close()
-  local ok, more = not record.lost, recover_rows.has_more(folder, flight, record)
-  if ok and (changed or more) then
-    local kept, why = files.keep(folder .. "/events.tsv")
+  local ok, path = not record.lost, folder .. "/events.tsv"
+  local rows, were_sent = recover_rows.only_there(path, path .. ".new")
+  unknown = unknown_of(unknown, record, were_sent, manifest)
+  if ok and (changed or rows > 0) then
+    local kept, why = files.keep(path)
     ok, message = why == nil, "what is there cannot be kept"
-    flight.said[#flight.said + 1] = ok and more and ("events.tsv as the run left it has more pulses: it is "
-      .. "kept as %s"):format(kept) or nil
+    flight.said[#flight.said + 1] = ok and rows > 0 and only_kept(rows, kept) or nil
   end
   if ok then
     ok, message = os.rename(folder .. "/events.tsv.new", folder .. "/events.tsv")

@@ -2,7 +2,6 @@
 -- with the entry. An option table that says nothing is refused as well.
 local building = require "moonpulse.compose.context"
 local labs = require "moonpulse.safety.lab"
-local lists = require "moonpulse.text.lists"
 local mp = require "moonpulse"
 
 local a, b = mp.pulse(mp.rmt(100)), mp.pulse(mp.rmt(90))
@@ -57,6 +56,7 @@ describe("a list", function()
   end)
 
   it("made by table.pack is one, and its n tells of a hole at its end", function()
+    local lists = require "moonpulse.text.lists"
     assert.is_nil(lists.problem(table.pack(a, b)))
     assert.matches("has no entry 2, but 2", lists.problem(table.pack(a, nil)), 1, true)
   end)

@@ -32,7 +32,7 @@ describe("flight.bin", function()
       names[#names + 1] = name
       shell.write(("%s/%s.sh"):format(folder, name), ("cd %s/%s/* || exit 1\n%s\n%s\n"):format(folder, name,
         name:find("^killed") and "kill -9 $PPID" or "", command))
-      commands[#names] = ("%s run %s/made.lua -p does='exec sh %s/%s.sh' --out %s/%s --tolerance 500")
+      commands[#names] = ("%s run %s/made.lua -p does='exec sh %s/%s.sh' --out %s/%s --tolerance 1000")
         :format(shell.quote(shell.program), folder, folder, name, folder, name)
     end
     for i, result in ipairs(shell.together(folder, commands)) do
