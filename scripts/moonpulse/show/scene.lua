@@ -120,8 +120,8 @@ function M.of(protocol, plan, facts, seed, thresholds)
   end
   local mixed = not in_mso and references_of(actions)
   if mixed then
-    scene.subtitle = ("%s; %s on one axis: their heights cannot be compared, with %s they are in %%MSO"):format(
-      scene.subtitle, mixed, given_by(actions, thresholds))
+    local text = "%s; %s on one axis: their heights cannot be compared, with %s they are in %%MSO"
+    scene.subtitle = text:format(scene.subtitle, mixed, given_by(actions, thresholds))
   end
   for _, panel in ipairs((panels.of(pulses, times, marks))) do
     panel.bars = scale_of(actions, in_mso)
