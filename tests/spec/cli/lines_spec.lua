@@ -44,6 +44,34 @@ describe("a line that Lua cannot read", function()
   end
 end)
 
+describe("a unit that disarmed itself", function()
+  setup(function() folder = shell.folder() end)
+  teardown(function() shell.remove(folder) end)
+
+  local function pause(before, after)
+    write(([[return mp.experiment(function(run)
+      local stim = run:device()
+      stim:arm()
+      stim:fire(mp.pulse(mp.mso(40)))
+      %s
+      run:sleep(90)
+      %s
+      stim:fire(mp.pulse(mp.mso(40)))
+    end)]]):format(before, after))
+    return moonpulse "run made.lua --rmt 50 --device sim:magstim200 --speed max"
+  end
+
+  it("is told with what an experiment does instead, and that works", function()
+    local status, _, err = pause("", "")
+    assert.are.equal(4, status)
+    has(err, "an experiment calls stim:disarm() before a longer pause, and stim:arm() after it) after 1 of 1")
+    local out
+    status, out, err = pause("stim:disarm()", "stim:arm()")
+    assert.are.equal(0, status, err)
+    has(out, "2 of 2 pulses")
+  end)
+end)
+
 describe("a picture", function()
   setup(function() folder = shell.folder() end)
   teardown(function() shell.remove(folder) end)
