@@ -182,7 +182,13 @@ describe("an experiment in virtual time", function()
       ]], triggers "# a comment\n2.5 port 1\n\n4 port 0x80 # another\n6 cts rising\n6.010 cts falling\n")
       assert.are.equal(0, status, err)
       assert.is_truthy(out:find("2.5\t1\n4.0\t128\n6.0\tnil\n6.01\tnil\nnil\n", 1, true), out)
-      assert.is_truthy(out:find("2 trigger bytes came on .*/triggers, all taken by the script"), out)
+      assert.is_truthy(out:find("2 trigger bytes came on .*/triggers, all taken by the script; 2 edges of a "
+        .. "line taken by the script"), out)
+      status, out = perform([[run:wait_trigger { line = "cts" }
+        run:wait_trigger { line = "cts" }]], triggers "2 cts rising\n2.5 cts falling\n3 cts rising\n")
+      assert.is_truthy(out:find("triggers    2 edges of a line taken by the script, from ", 1, true), out)
+      assert.are.equal(0, status)
+      assert.is_nil(out:find("trigger bytes", 1, true), out)
       local marks = rows(run, "mark")
       assert.are.equal("2.500000000", marks[1][1])
       assert.are.equal("6.010000000", marks[4][1])
@@ -291,7 +297,7 @@ describe("an experiment in virtual time", function()
     for _, first in ipairs { "", "stim:arm() " } do
       local status, out, err = perform(first .. "\nwhile true do end")
       assert.are.equal(5, status, err)
-      assert.is_truthy(err:find("made.lua:5: the script did not yield", 1, true), err)
+      assert.is_truthy(err:find("made.lua:5: the script did not yield for more than 5 s", 1, true), err)
       assert.is_truthy(first == "" or out:find("disarmed    the stimulator says", 1, true), out)
     end
   end)
