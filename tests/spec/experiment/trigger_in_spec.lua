@@ -29,8 +29,8 @@ describe("the bytes of --trigger-in", function()
       -- until the spec says so, and one turn of the loop more, for the bytes that came before
       .. ("local function go(n) while not io.open('%s/go' .. n) do run:sleep(0.01) end run:sleep(0.05) end\n")
         :format(folder) .. body .. "\nend)\n")
-    job = shell.start(folder, "job", ("run %s/made.lua --tolerance 1000 --out %s/runs --trigger-in %s"):format(
-      folder, folder, port:path()))
+    job = shell.start(folder, "job", ("run %s/made.lua --tolerance 1000 --out %s/runs --trigger-in %s")
+      :format(folder, folder, port:path()))
     return job
   end
 
