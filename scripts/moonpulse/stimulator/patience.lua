@@ -12,13 +12,19 @@ local M = {}
 
 local simulator_s = 5 -- no starved process was seen to wait longer than half a second
 
+--- Is whoever should answer slow only because this computer is?
+---@param driver moonpulse.Driver
+---@return boolean
+function M.is_computers(driver)
+  return driver.on_simulator == true and not driver.file and not core.is_virtual()
+end
+
 --- How long a device may take.
 ---@param driver moonpulse.Driver
 ---@param seconds number what its driver grants
 ---@return number seconds
 function M.seconds(driver, seconds)
-  local is_slow = driver.on_simulator and not driver.file and not core.is_virtual()
-  return is_slow and math.max(seconds, simulator_s) or seconds
+  return M.is_computers(driver) and math.max(seconds, simulator_s) or seconds
 end
 
 --- The same in nanoseconds.

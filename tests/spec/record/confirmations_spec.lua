@@ -24,8 +24,8 @@ local function send(record, number, at_ns)
   record:advance(at_ns)
 end
 
---- What a person would say who keeps a list by hand: pulses wait in a row, an answer is the first one's;
---- while there is doubt it is nobody's until all have theirs.
+--- What a person would say who keeps a list by hand: pulses wait in a row, and an answer is one of theirs; it
+--- is nobody's until all have theirs.
 local function model()
   local told = { status = {}, waits = {}, unsure = {}, doubted = nil, confirmed = 0 }
   function told.send(number)
@@ -38,7 +38,7 @@ local function model()
       return false
     end
     table.insert(told.unsure, number)
-    if not told.doubted or #told.waits == 0 then
+    if #told.waits == 0 then -- else it may be that of any that waits
       for _, each in ipairs(told.unsure) do
         told.status[each], told.confirmed = "delivered", told.confirmed + 1
       end
