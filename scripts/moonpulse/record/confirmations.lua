@@ -55,6 +55,35 @@ function Record:in_doubt()
   self.doubted = self.doubted or self.unconfirmed[self.first_open]
 end
 
+--- Pulses whose confirmation is not surely theirs, or not of their time, stay "sent".
+local function leave(self, row)
+  for _, each in ipairs(row.rows or { row }) do
+    each.open = nil
+    trains.given(self, each)
+  end
+end
+
+--- Whose those were that came in doubt nobody will know.
+local function leave_unsure(self)
+  for _, answer in ipairs(self.unsure) do
+    leave(self, answer[1])
+  end
+  self.unsure = {}
+end
+
+--- All that were due are confirmed. Where one was late, so may its pulse have been, and those behind it: each
+--- was given, but nobody knows when. A train that is confirmed at its start is not over, and is proven later.
+local function settle(self)
+  for _, answer in ipairs(self.unsure) do
+    if self.doubted and not answer[1].ahead then
+      leave(self, answer[1])
+    else
+      delivered(self, table.unpack(answer, 1, 5))
+    end
+  end
+  self.unsure, self.doubted = {}, nil
+end
+
 --- Could a confirmation at confirmed_ns be of a pulse behind the oldest open one? Or is it known whose the
 --- one before it was?
 local function is_nobodys(self, confirmed_ns)
@@ -86,11 +115,8 @@ function Record:confirm(confirmed_ns, reply, value, status, is_sure)
     if self.flight and row.timed_by == "device" then
       self.flight:confirm(row.engine_number, confirmed_ns + self.start_ns, value or 0, "some")
     end
-    if trains.caught_up(self, confirmed_ns) then -- they were late, and all are there
-      for _, answer in ipairs(self.unsure) do
-        delivered(self, table.unpack(answer, 1, 5))
-      end
-      self.unsure, self.doubted = {}, nil
+    if trains.caught_up(self, confirmed_ns) then -- all are there
+      settle(self)
     end
   end
   self:flush_rows()
@@ -144,13 +170,7 @@ end
 --- The oldest open pulse will never be confirmed. Whose those were that came in doubt nobody will know, then.
 function Record:unconfirmed_row()
   local row = self.unconfirmed[self.first_open]
-  for _, answer in ipairs(self.unsure) do
-    for _, each in ipairs(answer[1].rows or { answer[1] }) do
-      each.open = nil
-      trains.given(self, each)
-    end
-  end
-  self.unsure = {}
+  leave_unsure(self)
   self.unconfirmed[self.first_open] = nil
   self.first_open = self.first_open + 1
   for _, each in ipairs(row.rows or { row }) do

@@ -1,6 +1,6 @@
 --- A device that did not answer, or not in time: which pulse, and what to look at. On a simulator that was
---- not asked to fail there is no cable to blame: its process did not get the processor. In virtual time it has
---- none, and that of a driver file may fail for reasons of its own.
+--- not asked to fail there is no cable to blame: its process did not get the processor. In virtual time it
+--- has none, and that of a driver file may fail for reasons of its own.
 local core = require "moonpulse.core"
 local patiences = require "moonpulse.stimulator.patience"
 
