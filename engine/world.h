@@ -191,7 +191,9 @@ int64_t mp_world_stalled(const struct mp_world *world, int64_t since_ns, int64_t
 struct mp_missed {
     int64_t sum_ns, longest_ns;
 };
+/* The loop did not turn for ns more. */
 void mp_missed_add(struct mp_missed *missed, int64_t ns);
+/* How much of it is forgiven. */
 int64_t mp_missed_ns(const struct mp_missed *missed);
 /* Is it hindered, now and then? */
 static inline bool mp_world_is_hindered(const struct mp_world *world)

@@ -96,6 +96,10 @@ function M.choose(options)
   local simulated = name == "sim" and devices.default or name:match("^sim:(.+)$")
   if simulated then
     if options.port then
+      if name ~= "sim" then
+        cli.fail("usage", "--port %s is for a real stimulator, and --device %s is simulated: leave out "
+          .. "--port, or write --device %s", options.port, name, simulated)
+      end
       cli.fail("usage", "--port %s needs --device: which stimulator is connected there? For example "
         .. "--device magventure", options.port)
     end

@@ -85,8 +85,12 @@ local function count_in(who, key, duration, rate_num, rate_den)
   end
   local top, bottom = num * rate_num, den * rate_den
   if top % bottom ~= 0 then
-    fail("%s: %s = %s s holds %.6g periods, which is not whole: use one that fits%s", who, key,
-      tostring(duration), top / bottom, instead)
+    local below = top // bottom
+    local function seconds(count)
+      return ("%.10g s (%d)"):format(count * rate_den / rate_num, count)
+    end
+    fail("%s: %s = %s s holds %.6g periods, which is not whole: use %s%s%s", who, key, tostring(duration),
+      top / bottom, below > 0 and seconds(below) .. " or " or "", seconds(below + 1), instead)
   end
   return top // bottom
 end
@@ -148,7 +152,12 @@ function M.theta_burst(spec)
   })
   local burst = M.burst { pulses = spec.pulses, hz = spec.hz, intensity = spec.intensity }
   local num, den = check.positive("theta_burst", "theta_hz", spec.theta_hz)
-  check.positive("theta_burst", "on", spec.on)
+  local _, hz = check.positive("theta_burst", "on", spec.on), tonumber(spec.hz)
+  if hz and burst:totals().span * num > den * (1 + 1e-9) then
+    fail("theta_burst: a burst of %.6g s (%d pulses at %g Hz) does not fit every %.6g s (theta_hz = %g): "
+      .. "use at most %d pulses, a higher hz, or a lower theta_hz", burst:totals().span,
+      spec.pulses, hz, den / num, num / den, math.max(1, math.floor(hz * den / num + 1e-9)))
+  end
   notes.rest("theta_burst", "on", spec.on)
   local train = M.train { of = burst, hz = spec.theta_hz,
     count = count_in("theta_burst", "on", spec.on, num, den) }
@@ -189,7 +198,7 @@ function M.rest(spec)
 end
 
 --- A named instant in the record: mp.mark "block 1". Takes no time.
----@param text string 1 to 63 bytes
+---@param text string 1 to 63 bytes, no control characters
 ---@return moonpulse.Plan
 function M.mark(text)
   if type(text) ~= "string" then

@@ -162,6 +162,11 @@ function M.no_room(lowering, driver)
       or "", violations.place(first.second_origin), driver.description, interval(first.least_ns + room_ns))
 end
 
+--- The real reason first: why the device does not time it. Behind it stands why we cannot either.
+local function own_timing(why)
+  return (": its own timing: %s; pulse by pulse"):format(why)
+end
+
 --- Walk the whole plan against the device's limits; more.progress(walked) is called now and then. more.drawn
 --- says of a violation what chance has to do with it, more.cause why the device does not time an action.
 local function check(lowering, actions, driver, limits, more)
@@ -171,9 +176,11 @@ local function check(lowering, actions, driver, limits, more)
     if violation then
       local first = action_of(lowering, actions, violation.first)
       local cause = cause_of(more.cause, first, action_of(lowering, actions, violation.second))
-      refuse("limit", "%s%s%s", violations.explain(violation, driver, limits, first.train),
-        more.drawn and more.drawn(violation) or "",
-        cause and "; its own timing: " .. cause.why or "")
+      -- what is further apart is no burst and no pair: nobody thinks of the device's timing there
+      cause = cause and violation.interval_ns <= 1000000000 and cause or nil
+      refuse("limit", "%s%s",
+        violations.explain(violation, driver, limits, first.train, cause and own_timing(cause.why) or ""),
+        more.drawn and more.drawn(violation) or "")
     elseif finished then
       return
     end
@@ -412,16 +419,17 @@ local function by_device(given)
     error(lowering, 0)
   end
   local why = ok and "--timing device: " .. actions or lowering.message
-  local can, problem = pcall(automatic, given) -- which ends with what the driver said, too
+  local can, problem = pcall(automatic, given) -- in which stands what the driver said, too
   if can then
     refuse("limit", "%s; use --timing auto, or host", why)
   elseif ok and is_limit(problem) then
-    local tail = "; its own timing: " .. actions
-    if problem.message:sub(-#tail) ~= tail and problem.message:find(actions, 1, true) then
-      refuse("limit", "--timing device: %s", problem.message) -- it begins with the same cause
+    local message, same = problem.message, own_timing(actions)
+    local from, to = message:find(same, 1, true)
+    if not from and message:find(actions, 1, true) then
+      refuse("limit", "--timing device: %s", message) -- it begins with the same cause
     end
-    refuse("limit", "%s; nor can we time it, pulse by pulse: %s", why, problem.message:sub(-#tail) == tail
-      and problem.message:sub(1, -#tail - 1) or problem.message)
+    refuse("limit", "%s; nor can we time it, pulse by pulse: %s", why,
+      from and message:sub(1, from - 1) .. message:sub(to + 1) or message)
   elseif ok then
     error(problem, 0)
   end

@@ -86,17 +86,19 @@ end
 ---@param violation moonpulse.core.Violation of a lowering's check
 ---@param driver moonpulse.Driver
 ---@param limits moonpulse.Limits
----@param train table? the program that the first of them starts
+---@param train moonpulse.Program? that the first of them starts
 ---@return string
-function M.explain(violation, driver, limits, train)
-  local pulses = ("%s %d and %d (at %s and %s) are %s apart%s"):format(train and "starts" or "pulses",
+---@param cause string? why the device does not time them, as it follows "pulses 1 and 2 are 5 ms apart"
+---@return string
+function M.explain(violation, driver, limits, train, cause)
+  local pulses = ("%s %d and %d (at %s and %s) are %s apart%s%s"):format(train and "starts" or "pulses",
     violation.first, violation.second, M.at(violation.first_us), M.at(violation.second_us),
-    M.interval(violation.interval_ns), M.place(violation.second_origin))
+    M.interval(violation.interval_ns), M.place(violation.second_origin), cause or "")
   local least = M.interval(violation.least_ns)
   if violation.kind == "interval" then
     return ("%s: too fast for the %s; the shortest interval %sis %s (%s)"):format(pulses,
       driver.description, train and ("behind " .. (train.text or "this train") .. " ") or "", least,
-      limits.why)
+      train and train.why or limits.why)
   elseif violation.kind == "across" then
     return ("%s, on two channels: too fast for the %s; the shortest interval from one channel to another is "
       .. "%s (%s)"):format(pulses, driver.description, least, limits.why_across or limits.why)

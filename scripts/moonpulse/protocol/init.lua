@@ -255,7 +255,9 @@ end
 function M.protocol(spec)
   blame.options("protocol", spec, known)
   if type(spec.plan) ~= "function" then
-    blame.fail("protocol: plan must be a function(p) that returns a plan, not %s", type(spec.plan))
+    blame.fail("protocol: plan must be a function(p) that returns a plan%s",
+      compose.is_plan(spec.plan) and ": write plan = function(p) return ... end around the plan"
+        or ", not " .. type(spec.plan))
   end
   if spec.sessions ~= nil then
     check_sessions("protocol", spec.sessions)

@@ -5,10 +5,11 @@ local outcomes = require "moonpulse.record.outcome"
 
 local M = {}
 
---- How a plan is named of which only the flight record tells.
+--- How a plan is named of which only the flight record tells; number nil: of an older record without plans.
 local function unknown_text(number, pulses)
-  return ("plan %d: %s sent, and journal.jsonl does not say which: not in events.tsv, "
-    .. "and the numbers of the pulses behind them may be too small"):format(number,
+  return ("%s: %s sent, and journal.jsonl does not say which (each may have begun a train that the device "
+    .. "timed): not in events.tsv, and the numbers of the pulses behind them may be too small"):format(
+    number and "plan " .. number or "the run",
     pulses == 1 and "1 pulse was" or ("%d pulses were"):format(pulses))
 end
 
@@ -32,7 +33,8 @@ local function confirm(record, reply, start_ns, driver, given)
     local value = reply.action - 1
     local action, pulse = record:awaits(reply.woken_ns)
     local unlike = reply.detail == 1 or action and given:compare(action, value, pulse)
-    record:confirm(reply.woken_ns - start_ns, driver.confirmation(value), nil, unlike and "otherwise")
+    record:confirm(reply.woken_ns - start_ns, driver.confirmation(value), nil, unlike and "otherwise",
+      true)
   end
 end
 
@@ -170,6 +172,13 @@ local function pulses_in(part)
   return pulses
 end
 
+--- In an older record, which names no plans, without a journal: all that was sent.
+local function count_nameless(record, run)
+  local pulses = pulses_in(run.flight.list)
+  record.last_number, run.unknown = record.last_number + pulses, run.unknown + pulses
+  run.said[#run.said + 1] = pulses > 0 and unknown_text(nil, pulses) or nil
+end
+
 --- Plans up to number last that the flight record names and nothing else tells of: no intensity is invented
 --- for them, but their pulses count.
 local function pass_unknown(record, run, last)
@@ -290,6 +299,9 @@ function M.all(record, flight, entries, driver, said)
     end
   end
   pass_unknown(record, run, math.maxinteger)
+  if not run.parts and not entries[1] then
+    count_nameless(record, run)
+  end
   local cut_ns = flight_of.cut_by_guard(flight.list)
   outcomes.cut(record, cut_ns, 0)
   -- of an older version one sentence says just that

@@ -142,3 +142,114 @@ describe("a sham of a file", function()
     has(err, "/there)")
   end)
 end)
+
+describe("the message for a mistake in a protocol", function()
+  setup(function() folder = shell.folder() end)
+  teardown(function() shell.remove(folder) end)
+
+  local function message_of(expression)
+    write("made.lua", 'return mp.protocol { name = "x", plan = function() return ' .. expression .. " end }")
+    local status, _, err = moonpulse "show made.lua"
+    assert.are.equal(2, status, err)
+    has(err, "made.lua:2: ")
+    return err
+  end
+
+  for expression, words in pairs {
+    ["mp.pair { mp.ms(3), { mp.rmt(80), mp.rmt(120) } }"] = "write pair { intensity = ... }",
+    ["mp.trials { mp.pulse(mp.mso(50)), mp.pulse(mp.mso(50)) }"] = "write trials { of = ... }",
+    ["mp.train { duration = 1.05, hz = 10, intensity = mp.mso(40) }"] = "use 1 s (10) or 1.1 s (11), or give",
+    ["mp.train { duration = 0.05, hz = 10, intensity = mp.mso(40) }"] = "not whole: use 0.1 s (1), or give",
+    ["mp.theta_burst { pulses = 3, hz = 50, theta_hz = 5, on = 1.5, intensity = mp.mso(40) }"] =
+      "on = 1.5 s holds 7.5 periods, which is not whole: use 1.4 s (7) or 1.6 s (8)",
+    ["mp.theta_burst { pulses = 11, hz = 50, theta_hz = 5, on = 2, intensity = mp.mso(40) }"] =
+      "does not fit every 0.2 s (theta_hz = 5): use at most 10 pulses, a higher hz",
+    ["mp.pulse(mp.mso(40)):times({ 20, every = 10 })"] = "not a table { ... }",
+    ["mp.pulse(mp.mso(40)):times(mp.rmt(100))"] = "not an intensity, mp.rmt(100)",
+    ["mp.shuffle(mp.pulse(mp.mso(40)), mp.pulse(mp.mso(40)))"] = "mp.shuffle(a plan, a plan)",
+    ['mp.mark "block\\t1"'] = "without tabs or line ends or other control characters: write it with spaces",
+    ['mp.mark(("x"):rep(64))'] = "1 to 63 bytes of text, not 64",
+  } do
+    it("says what to write: " .. expression, function()
+      local err = message_of(expression)
+      has(err, words)
+      assert.is_nil(err:find("userdata", 1, true) or err:find("0x", 1, true), err)
+    end)
+  end
+
+  it("takes a theta burst whose bursts fill their period", function()
+    write("made.lua", "return mp.theta_burst { pulses = 10, hz = 50, theta_hz = 5, on = 2, "
+      .. "intensity = mp.mso(40) }")
+    assert.are.equal(0, (moonpulse "show made.lua"))
+  end)
+
+  it("says how a plan becomes a function, where plan = is a plan", function()
+    write("made.lua", 'return mp.protocol { name = "x", plan = mp.pulse(mp.mso(50)) }')
+    local _, _, err = moonpulse "show made.lua"
+    has(err, "write plan = function(p) return ... end around the plan")
+    assert.is_nil(err:find("userdata", 1, true))
+  end)
+end)
+
+describe("why a device cannot", function()
+  setup(function() folder = shell.folder() end)
+  teardown(function() shell.remove(folder) end)
+
+  local function refusal(device, expression)
+    write("made.lua", "return " .. expression)
+    local _, out = moonpulse("check made.lua --rmt 50 --json --device " .. device)
+    return cjson.decode(out).device.message
+  end
+
+  it("comes with the real reason first", function()
+    for isi, nearest in pairs { ["2.55"] = "2.5 and 2.6 ms", ["100.5"] = "100 and 101 ms" } do
+      local text = refusal("bistim", ("mp.pair { isi = mp.ms(%s), intensity = { mp.rmt(80), mp.rmt(120) } }")
+        :format(isi))
+      has(text, ("%s ms apart (made.lua:2): its own timing: an interval of %s ms is off"):format(isi, isi))
+      local first = text:find("the nearest are " .. nearest .. "; pulse by pulse: too", 1, true)
+      assert.is_truthy(first, text)
+      assert.is_true(first < text:find("too short", 1, true), text)
+    end
+  end)
+
+  it("says nothing of theta bursts where single pulses seconds apart are meant", function()
+    local text = refusal("rapid", "mp.pulse(mp.mso(80)) .. mp.rest(4) .. mp.pulse(mp.mso(20))")
+    has(text, "too short to change its settings")
+    assert.is_nil(text:find("theta burst", 1, true), text)
+  end)
+
+  it("gives the rule of bursts for bursts", function()
+    local text = refusal("magventure",
+      "mp.train { of = mp.burst { pulses = 3, hz = 200, intensity = mp.rmt(80) }, hz = 25, count = 10 }")
+    has(text, "is 50 ms (X100: at most 20 bursts a second")
+    assert.is_nil(text:find("100 Hz", 1, true), text)
+  end)
+end)
+
+describe("the command line", function()
+  setup(function() folder = shell.folder() end)
+  teardown(function() shell.remove(folder) end)
+
+  it("says what to write", function()
+    for line, words in pairs {
+      ["run itbs600 --amt 50 --speed fast"] = "no number from 0.01 to 1000, or max",
+      ["run itbs600 --amt 50 --device sim:magventure --port /dev/x"] =
+        "--port /dev/x is for a real stimulator, and --device sim:magventure is simulated: leave out --port, "
+        .. "or write --device magventure",
+      ["run itbs600 --amt 50 --port /dev/x"] = "--port /dev/x needs --device",
+      ["plot itbs600 -o /nonexistent/x.svg"] = "cannot write the picture: /nonexistent/x.svg",
+      ["run itbs600 -amt 40"] = "write --amt",
+      ["check itbs600 -rmt 40"] = "write --rmt",
+    } do
+      local status, _, err = moonpulse(line)
+      assert.are.equal(2, status, line .. "\n" .. err)
+      has(err, words)
+    end
+    if os.execute("command -v rsvg-convert >/dev/null") then
+      local status, _, err = moonpulse "plot itbs600 -o /nonexistent/x.png"
+      assert.are.equal(2, status)
+      has(err, "cannot write the picture: /nonexistent/x.png")
+      assert.are.equal(0, (moonpulse "plot itbs600 -o x.png"))
+    end
+  end)
+end)

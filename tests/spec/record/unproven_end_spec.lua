@@ -91,7 +91,7 @@ describe("a train that was cut on a Pulse Pal", function()
         stim:play(train(21))
       end)]])
     local status, out, err = shell.moonpulse(folder, ("run %s/cut.lua --lab %s/lab.lua --device sim:pulsepal "
-      .. "--device-option full_scale_volts=10 --timing device --tolerance 500 --beyond-guidelines test "
+      .. "--device-option full_scale_volts=10 --timing device --speed max --beyond-guidelines test "
       .. "--approval none --out %s/runs"):format(folder, folder, folder))
     assert.are.equal(0, status, err)
     assert.matches("OVER: pulses a session: 51 pulses", out, 1, true)
