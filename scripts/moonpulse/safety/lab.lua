@@ -25,7 +25,7 @@ local row_known = { hz = true, percent = true, s = true }
 local function check_rows(rows)
   local problem = lists.problem(rows)
   if problem then
-    return ("train_duration %s; it is a list: { { hz = 10, percent = 120, s = 4 }, ... }"):format(problem),
+    return ("train_duration %s; it must be a list: { { hz = 10, percent = 120, s = 4 }, ... }"):format(problem),
       "train_duration"
   end
   for i, row in ipairs(rows) do
