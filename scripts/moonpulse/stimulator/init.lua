@@ -377,9 +377,9 @@ function M.new(job, record)
     task = core.current(), starts_before = 0, over_ns = 0, contact_ns = 0,
     settles_ns = 0, last = {},
   }, Stimulator)
-  local alive = driver.keepalive
-  self.proof_ns = patiences.ns(driver, alive and alive.answered and alive.period or driver.reply_timeout)
-    + 4 * self.slow_ns -- the answer counts twice that sooner, and may take twice that
+  local alive, slow = driver.keepalive, driver.reply_slow or driver.reply_timeout
+  self.proof_ns = patiences.ns(driver, (alive and alive.answered and alive.period or driver.reply_timeout)
+    + 4 * slow) -- the answer counts twice that sooner, and may take twice that
   self.listening = listenings.new(driver, record)
   self.link = links.new(driver, {
     reply = function(...) self:reply(...) end,

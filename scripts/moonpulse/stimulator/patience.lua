@@ -14,6 +14,13 @@ local M = {}
 local simulator_s = 5 -- no starved process was seen to wait longer than half a second
 local end_ns = 1300000000 -- from the safe frame on: of the 2 s that the engine's backstop gives
 
+--- Is whoever should answer slow only because this computer is?
+---@param driver moonpulse.Driver
+---@return boolean
+function M.is_computers(driver)
+  return driver.on_simulator == true and not driver.file and not core.is_virtual()
+end
+
 --- How long a device may take.
 ---@param driver moonpulse.Driver
 ---@param seconds number what its driver grants
@@ -21,7 +28,7 @@ local end_ns = 1300000000 -- from the safe frame on: of the 2 s that the engine'
 ---   device has
 ---@return number seconds
 function M.seconds(driver, seconds, until_ns)
-  if driver.file or not driver.on_simulator or core.is_virtual() then
+  if not M.is_computers(driver) then
     return seconds
   end
   return math.max(seconds, until_ns and (until_ns - core.clock_ns()) / 1e9 or simulator_s)

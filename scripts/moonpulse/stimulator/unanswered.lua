@@ -1,5 +1,6 @@
 --- A device that did not answer, or not in time: which pulse, and what to look at. On a simulator that was
---- not asked to fail there is no cable to blame: its process did not get the processor.
+--- not asked to fail there is no cable to blame: its process did not get the processor. In virtual time it
+--- has none, and that of a driver file may fail for reasons of its own.
 local core = require "moonpulse.core"
 local patiences = require "moonpulse.stimulator.patience"
 
@@ -14,7 +15,7 @@ local busy = "the simulator did not answer in time: is this computer busy?"
 ---@param text string what a person would look at on the device
 ---@return string
 function M.cause(driver, text)
-  return driver.on_simulator and busy or text
+  return patiences.is_computers(driver) and busy or text
 end
 
 --- A pulse in words, with its output where the device has several.
