@@ -33,7 +33,8 @@ local function confirm(record, reply, start_ns, driver, given)
     local value = reply.action - 1
     local action, pulse = record:awaits(reply.woken_ns)
     local unlike = reply.detail == 1 or action and given:compare(action, value, pulse)
-    record:confirm(reply.woken_ns - start_ns, driver.confirmation(value), nil, unlike and "otherwise")
+    record:confirm(reply.woken_ns - start_ns, driver.confirmation(value), nil, unlike and "otherwise",
+      true)
   end
 end
 

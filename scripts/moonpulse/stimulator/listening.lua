@@ -28,7 +28,8 @@ Listening.__index = Listening
 ---@param driver moonpulse.Driver
 ---@param record moonpulse.Record
 function M.new(driver, record)
-  return setmetatable({ driver = driver, record = record, given = givens.new(driver.measures), open = {},
+  return setmetatable({ slow_ns = patiences.ns(driver, driver.reply_slow or driver.reply_timeout),
+    driver = driver, record = record, given = givens.new(driver.measures), open = {},
     times = {}, wrong = {}, recent = {}, heard = 0, settings = 0, safes = 0, held = {} }, Listening)
 end
 
@@ -215,6 +216,12 @@ local function confirm(self, at_ns, action, pulse, said)
     .. "or its panel fire it?"):format(text)
 end
 
+--- Did a single pulse wait for longer than any usual reply takes? Then this may be the next one's.
+local function is_late(self)
+  local pulse, since_ns, by_device = self.record:oldest_open()
+  return pulse ~= nil and not by_device and patiences.waited_ns(since_ns) > self.slow_ns
+end
+
 --- Take a reply.
 ---@param reply moonpulse.Reply
 ---@param at_ns integer when it came
@@ -238,7 +245,7 @@ function Listening:hear(reply, at_ns, armed)
     learn(self, reply, at_ns)
   end
   if verdict == "confirm" then
-    if doubtful then
+    if doubtful or is_late(self) then
       record:in_doubt()
     end
     return confirm(self, at_ns, action, pulse, { text = text, value = value, unlike = unlike,

@@ -101,7 +101,7 @@ describe("an experiment in virtual time", function()
     local body = [[
       stim:arm()
       for i = 1, 3 do
-        stim:fire(mp.pulse { intensity = mp.mso(40 + i) } .. mp.rest(0.2)
+        stim:fire(mp.pulse { intensity = mp.mso(40 + i) } .. mp.rest(1)
           .. mp.pulse { intensity = mp.mso(50) })
       end
       run:mark "over"
@@ -119,7 +119,7 @@ describe("an experiment in virtual time", function()
     local status, _, err, run = perform(body)
     assert.are.equal(0, status, err)
     local virtual = told(run)
-    status, _, err, run = perform(body, "--speed 1 --tolerance 200")
+    status, _, err, run = perform(body, "--speed 1 --tolerance 1000")
     assert.are.equal(0, status, err)
     assert.are.same(told(run), virtual)
     assert.are.equal("max", cjson.decode(shell.read(folder .. "/runs/" .. shell.names(folder .. "/runs")[1]
