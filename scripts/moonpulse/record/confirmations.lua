@@ -84,8 +84,8 @@ local function settle(self)
   self.unsure, self.doubted = {}, nil
 end
 
---- Could a confirmation at confirmed_ns be of a pulse behind the oldest open one? Or is it unknown whose the one
---- before it was?
+--- Could a confirmation at confirmed_ns be of a pulse behind the oldest open one? Or is it unknown whose the
+--- one before it was?
 local function is_nobodys(self, confirmed_ns, may_be_of)
   for i = self.first_open + 1, self.last_open do
     local row = self.unconfirmed[i]

@@ -215,7 +215,8 @@ local function confirm(self, at_ns, action, pulse, said)
   end
   record:unasked(at_ns, text, value)
   self.fault = self.fault or ("the device reports a pulse that was not sent (%s): does a pedal, a trigger "
-    .. "or its panel fire it?"):format(text)
+    .. "or its panel fire it%s?"):format(text, self.told and "" or ", or was a run on this port killed a "
+    .. "moment ago, whose pulse it is (then start again)")
 end
 
 --- Did a single pulse wait for longer than any usual reply takes? Then this may be the next one's.
