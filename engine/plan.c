@@ -203,12 +203,14 @@ static bool has_control(const char *text)
 enum mp_status mp_plan_mark(struct mp_plan **out, const char *text, struct mp_error *err)
 {
     size_t length = strlen(text);
-    if (length == 0 || length >= MP_NAME_MAX || has_control(text))
+    if (has_control(text))
         return mp_fail(
             err, MP_ERANGE,
-            "a mark needs 1 to %d bytes of text without tabs or line ends or other control "
-            "characters, not %zu",
-            MP_NAME_MAX - 1, length);
+            "a mark is text without tabs or line ends or other control characters: write "
+            "it with spaces");
+    if (length == 0 || length >= MP_NAME_MAX)
+        return mp_fail(err, MP_ERANGE, "a mark needs 1 to %d bytes of text, not %zu",
+                       MP_NAME_MAX - 1, length);
     struct mp_plan *plan = plan_new(MP_PLAN_MARK, err);
     if (plan == NULL)
         return MP_ENOMEM;

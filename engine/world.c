@@ -401,17 +401,18 @@ static int64_t overlap_ns(int64_t from_ns, int64_t until_ns, int64_t since_ns, i
 int64_t mp_world_missed(const struct mp_world *w, int64_t since_ns)
 {
     const int64_t now = mp_world_now(w);
-    int64_t missed_ns = 0;
+    struct mp_missed missed = {0};
     if (w->is_virtual)
         return mp_world_stalled(w, since_ns, now);
     const unsigned kept =
         w->absence_count < MP_WORLD_ABSENCES ? w->absence_count : MP_WORLD_ABSENCES;
     for (unsigned i = 0; i < kept; i++)
-        missed_ns += overlap_ns(w->absences[i].from_ns, w->absences[i].until_ns, since_ns, now);
-    if (w->kept_ns == 0)
-        return missed_ns;
+        mp_missed_add(&missed, overlap_ns(w->absences[i].from_ns, w->absences[i].until_ns,
+                                          since_ns, now));
     const int64_t from_ns = w->kept_ns > w->absent_until_ns ? w->kept_ns : w->absent_until_ns;
-    return missed_ns + overlap_ns(from_ns, now, since_ns, now);
+    if (w->kept_ns != 0)
+        mp_missed_add(&missed, overlap_ns(from_ns, now, since_ns, now));
+    return mp_missed_ns(&missed);
 }
 
 bool mp_world_turn(struct mp_world *w)

@@ -147,7 +147,9 @@ void mp_world_kept(struct mp_world *world);
 /*
  * How much of the time since since_ns nobody could hear: the loop did not turn, by at least
  * 10 ms each time (of the last 32 such times), or is stalled in a virtual world. Whoever judges
- * that something outside took too long does not count it.
+ * that something outside took too long does not count it. What came is heard after each of
+ * these times, so that of several no more than 1 s counts together, or the longest one: else a
+ * device that is silent would never be named while a script holds up the loop again and again.
  */
 int64_t mp_world_missed(const struct mp_world *world, int64_t since_ns);
 
@@ -183,8 +185,16 @@ void mp_world_be_late(struct mp_world *world, uint64_t seed, int64_t most_ns);
 bool mp_world_stall(struct mp_world *world, unsigned whom, int64_t from_ns, int64_t until_ns);
 /* When an alarm of who rings that is due at due_ns. */
 int64_t mp_world_rings_ns(struct mp_world *world, enum mp_world_who who, int64_t due_ns);
-/* For how long of since_ns to now the loop has got no turn. */
+/* For how long of since_ns to now the loop has got no turn, as mp_world_missed counts it. */
 int64_t mp_world_stalled(const struct mp_world *world, int64_t since_ns, int64_t now);
+/* Times in which the loop did not turn, each added; how much of them counts together. */
+struct mp_missed {
+    int64_t sum_ns, longest_ns;
+};
+/* The loop did not turn for ns more. */
+void mp_missed_add(struct mp_missed *missed, int64_t ns);
+/* How much of it is forgiven. */
+int64_t mp_missed_ns(const struct mp_missed *missed);
 /* Is it hindered, now and then? */
 static inline bool mp_world_is_hindered(const struct mp_world *world)
 {

@@ -78,16 +78,32 @@ static bool stalls_at(const struct mp_world_late *late, int64_t at_ns, int64_t *
     return end_ns > at_ns;
 }
 
+void mp_missed_add(struct mp_missed *missed, int64_t ns)
+{
+    missed->sum_ns += ns;
+    missed->longest_ns = ns > missed->longest_ns ? ns : missed->longest_ns;
+}
+
+int64_t mp_missed_ns(const struct mp_missed *missed)
+{
+    const int64_t most_ns =
+        missed->longest_ns > MP_NS_PER_S ? missed->longest_ns : (int64_t)MP_NS_PER_S;
+    return missed->sum_ns < most_ns ? missed->sum_ns : most_ns;
+}
+
 int64_t mp_world_stalled(const struct mp_world *w, int64_t since_ns, int64_t now)
 {
+    struct mp_missed missed = {0};
     int64_t stalled_ns = 0, until_ns;
-    while (since_ns < now) { // stalls may overlap
+    while (since_ns < now) { // stalls may overlap: they are one
         bool stalls = stalls_at(&w->late, since_ns, &until_ns);
         until_ns = until_ns < now ? until_ns : now;
-        stalled_ns += stalls ? until_ns - since_ns : 0;
+        missed.sum_ns += stalls ? until_ns - since_ns : 0;
+        stalled_ns = stalls ? stalled_ns + until_ns - since_ns : 0;
+        missed.longest_ns = stalled_ns > missed.longest_ns ? stalled_ns : missed.longest_ns;
         since_ns = until_ns;
     }
-    return stalled_ns;
+    return mp_missed_ns(&missed);
 }
 
 void mp_world_pass(struct mp_world *w, int64_t ns)

@@ -15,7 +15,8 @@ return mp.protocol {
   session = "10-24 trials per condition, randomised with TS alone",
   note = "A block of ours, made of the conditions sici, icf and lici; not the schedule of one "
     .. "paper. A condition with 0 trials is left out. A mark names each trial's condition in the "
-    .. "record.",
+    .. "record. A BiStim needs a tenth of the test pulse's %MSO and 0.3 s as shortest, for power B falls "
+    .. "so slowly: 7 s are enough up to 67 %MSO; for 75 %MSO -p shortest=7.8 -p longest=9.8.",
   params = {
     alone = { default = 20, min = 0, max = 200, help = "trials of the test pulse alone" },
     sici = { default = 20, min = 0, max = 200, help = "trials at sici_isi" },
@@ -24,8 +25,8 @@ return mp.protocol {
     sici_isi = { default = 2.0, min = 1, max = 5, help = "ms" },
     icf_isi = { default = 12.0, min = 8, max = 20, help = "ms" },
     lici_isi = { default = 100.0, min = 50, max = 200, help = "ms" },
-    shortest = { default = 4.1, min = 1, max = 60, help = "shortest interval of trials, s, onset to onset" },
-    longest = { default = 6.1, min = 1, max = 60, help = "longest interval of trials, s, onset to onset" },
+    shortest = { default = 7.0, min = 1, max = 60, help = "shortest interval of trials, s, onset to onset" },
+    longest = { default = 9.0, min = 1, max = 60, help = "longest interval of trials, s, onset to onset" },
     cs = { default = mp.rmt(80), min = 1, max = 150, help = "conditioning pulse of SICI and ICF" },
     ts = { default = mp.rmt(120), min = 1, max = 150,
       help = "test pulse: SI1mV, about 120 %RMT; give the measured one as N%MSO" },

@@ -199,6 +199,7 @@
 ---@class moonpulse.Program
 ---@field start string the bytes that start it
 ---@field busy number until the device takes the next start
+---@field why string? what that is, in words, where limits().why is another rule
 ---@field over number?
 ---@field locked number?
 ---@field reports number? from its last pulse to the confirmation

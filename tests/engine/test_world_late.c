@@ -137,6 +137,24 @@ static void a_stalled_loop_misses_what_its_stalls_take(void)
     end();
 }
 
+/* Of several no more than a second counts, or the longest, overlapping ones being one. */
+static void many_short_stalls_forgive_no_more_than_a_second(void)
+{
+    const int64_t ms = MP_NS_PER_MS, end_ns = begin_ns + 100 * MP_NS_PER_S;
+    begin();
+    for (int i = 0; i < 10; i++)
+        CHECK(mp_world_stall(&world, 1U << MP_WHO_LOOP, begin_ns + 500 * i * ms,
+                             begin_ns + (500 * i + 300) * ms));
+    CHECK_INT(mp_world_stalled(&world, begin_ns, begin_ns + 1500 * ms), 900 * ms);
+    CHECK_INT(mp_world_stalled(&world, begin_ns, end_ns), 1000 * ms);
+    CHECK(
+        mp_world_stall(&world, 1U << MP_WHO_LOOP, begin_ns + 6000 * ms, begin_ns + 7500 * ms));
+    CHECK(
+        mp_world_stall(&world, 1U << MP_WHO_LOOP, begin_ns + 7000 * ms, begin_ns + 8000 * ms));
+    CHECK_INT(mp_world_stalled(&world, begin_ns, end_ns), 2000 * ms);
+    end();
+}
+
 static struct mp_alarm *rang[2];
 static int rang_count;
 
@@ -169,6 +187,7 @@ static void what_came_in_a_stall_is_heard_before_others_ring(void)
 int main(void)
 {
     a_stalled_loop_misses_what_its_stalls_take();
+    many_short_stalls_forgive_no_more_than_a_second();
     what_came_in_a_stall_is_heard_before_others_ring();
     nothing_is_late_by_itself();
     wakes_are_late_as_the_seed_says();

@@ -164,8 +164,7 @@ return {
   end },
   { "confirmed-after-sent", runs.quiet, function(run) run.pulses[2].confirmed = run.pulses[2].sent - ms end },
   { "sent-is-counted", runs.quiet, function(run) run.result.pulses_sent = run.result.pulses_sent + 1 end },
-  { "every-row-is-counted", runs.perhaps,
-    function(run) run.result.pulses_sent = run.result.pulses_sent + 1 end },
+  { "sent-is-counted", runs.perhaps, function(run) run.result.pulses_sent = run.result.pulses_sent - 1 end },
   { "confirmed-is-counted", runs.quiet, function(run)
     run.result.pulses_confirmed = run.result.pulses_confirmed + 1
   end },
@@ -185,6 +184,17 @@ return {
   { "recovered-was-given", runs.quiet, function(run)
     table.insert(run.recovered.rows, { number = 9, status = "delivered", onset = 99 * s, planned = 99 * s })
   end, recover = true },
+  -- of a device's own train that breaks, too
+  { "recovered-has-all", runs.overheats, function(run) run.recovered.rows[3].status = "stopped" end,
+    recover = true },
+  { "recovered-was-given", runs.overheats, function(run)
+    table.insert(run.recovered.rows, { number = 99, status = "delivered", onset = 99 * s, planned = 99 * s })
+  end, recover = true },
+  { "killed-has-all", runs.overheats, function(run) run.killed.recovered.rows[3].status = "stopped" end },
+  { "killed-was-given", runs.overheats, function(run)
+    table.insert(run.killed.recovered.rows, { number = 8, status = "delivered", onset = 99 * s,
+      planned = run.pulses[8].planned })
+  end },
   { "killed-recovers", runs.killed, function(run) run.killed.recovered = { why = "it is damaged" } end },
   { "killed-has-all", runs.killed, function(run) table.remove(run.killed.recovered.rows) end },
   { "killed-was-given", runs.killed, function(run)

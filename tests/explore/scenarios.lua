@@ -39,6 +39,9 @@ M.outputs = protocol { device = "pulsepal", plan = { parts = { { kind = "togethe
   ref = "MSO" }, train(3, 50), apart = 0.06, channels = { "1", "2" } } } } }
 M.perhaps = protocol { device = "pulsepal", timing = "device", plan = { parts = { train(9, 40, { 5, 1 }) } },
   troubles = { { what = "stop", source = "key", at_s = 0.8 } } }
+M.overheats = protocol { device = "rapid", timing = "device", killed_s = 3,
+  plan = { parts = { train(40, 40, { 10, 1 }) } },
+  troubles = { { what = "device", kind = "over-temperature", at = 20 } } }
 M.refused = protocol { device = "bistim" }
 M.refused_late = protocol { device = "bistim", troubles = { late } }
 M.script = { seed = 7, kind = "experiment", device = "magventure", timing = "host", late = "abort",

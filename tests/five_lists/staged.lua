@@ -130,7 +130,7 @@ local function perform(self, stim, run, step)
   local known, at = #self.plays, step.ahead and run:now() + step.ahead or nil
   local ok, result = pcall(function()
     if step.what == "play" or step.what == "fire" then
-      local from = stim[step.what](stim, step.built, { at = at })
+      local from = stim[step.what](stim, step.built, at and { at = at } or nil)
       self.plays[known + 1] = { plan = step.plan, built = step.built, start_s = from, at = at,
         admitted = self.admitted.last, judged = self.admitted.judged,
         starts = self.admitted.starts }

@@ -152,13 +152,14 @@ function M.refusal(driver, plan, identity, timing)
   return lowering.message
 end
 
---- Run a plan (Lua text) on a simulated unit in real time; what moonpulse said and wrote.
+--- Run a plan (Lua text) on a simulated unit, in real time unless arguments say otherwise; what moonpulse
+--- said and wrote.
 function M.run(folder, plan, arguments)
   local path = folder .. "/made.lua"
   shell.write(path, 'local mp = require "moonpulse"\nreturn mp.protocol { id = "made", name = "Made",\n'
     .. "plan = function()\n" .. plan .. "\nend }\n")
   local out = folder .. "/runs" .. #shell.names(folder)
-  local status, said, err = shell.moonpulse(folder, ("run %s --tolerance 200 --out %s %s"):format(path,
+  local status, said, err = shell.moonpulse(folder, ("run %s --tolerance 1000 --out %s %s"):format(path,
     out, arguments))
   local run = shell.names(out)[1]
   local result = { status = status, said = said, err = err, wire = {}, rows = {} }

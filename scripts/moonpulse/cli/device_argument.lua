@@ -3,10 +3,25 @@ local cli = require "moonpulse.cli"
 local common = require "moonpulse.cli.protocol_argument"
 local devices = require "moonpulse.driver.find"
 local faults = require "moonpulse.simulation.faults"
+local outputs = require "moonpulse.driver.outputs"
 local port_name = require "moonpulse.cli.port_name"
 local triggers = require "moonpulse.driver.trigger_path"
 
 local M = {}
+
+--- Leaves with exit status 2 where the option channels= names a channel that a plan does not have.
+---@param driver moonpulse.Driver configured
+---@param actions moonpulse.Action[] of the plan
+function M.check_channels(driver, actions)
+  local names = {}
+  for i, action in ipairs(actions) do
+    names[i] = action.channel
+  end
+  local problem = outputs.surplus(names, driver)
+  if problem then
+    cli.fail("usage", "%s", problem)
+  end
+end
 
 local function find_driver(name, options)
   local driver, message = devices.find(name)
@@ -81,6 +96,10 @@ function M.choose(options)
   local simulated = name == "sim" and devices.default or name:match("^sim:(.+)$")
   if simulated then
     if options.port then
+      if name ~= "sim" then
+        cli.fail("usage", "--port %s is for a real stimulator, and --device %s is simulated: leave out "
+          .. "--port, or write --device %s", options.port, name, simulated)
+      end
       cli.fail("usage", "--port %s needs --device: which stimulator is connected there? For example "
         .. "--device magventure", options.port)
     end

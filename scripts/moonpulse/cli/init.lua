@@ -111,6 +111,21 @@ local function with_values(arguments)
   return list
 end
 
+--- "-amt" is "--amt" with a dash too few: argparse takes its letters apart. parser: whose options are known.
+local function check_dashes(parser, name, arguments)
+  for _, text in ipairs(arguments) do
+    local word = text:match("^%-(%a[%w-]+)")
+    for _, option in ipairs(word and parser._options or {}) do
+      for _, alias in ipairs(option._aliases) do
+        if alias == "--" .. word then
+          M.fail("usage", "%s: there is no option %s: write --%s (see moonpulse %s --help)", name, text, word,
+            name)
+        end
+      end
+    end
+  end
+end
+
 --- What went wrong as it is told, and the exit status. Names and texts of somebody else may be in it.
 ---@param problem any
 ---@return string message
@@ -137,7 +152,9 @@ local function dispatch(name, arguments)
   for _, known in ipairs(commands) do
     if known == name then
       local command = require("moonpulse.commands." .. name)
-      local options = command.parser():parse(with_values(arguments))
+      local parser = command.parser()
+      check_dashes(parser, name, arguments)
+      local options = parser:parse(with_values(arguments))
       notes.listen(function(text)
         io.stderr:write("moonpulse: note: ", text, "\n")
       end)

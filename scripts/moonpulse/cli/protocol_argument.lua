@@ -58,7 +58,8 @@ end
 --- The arguments that name a protocol and fit it to a participant.
 ---@param parser table of argparse; changed
 function M.add_protocol(parser)
-  parser:argument("protocol", "A protocol's id (see moonpulse protocols) or the path of its file.")
+  parser:argument("protocol", "A protocol's id (see moonpulse protocols), or the path of its file; "
+    .. "FILE:ID is a variant in it.")
     :argname("FILE|ID")
   parser:option("--rmt", "The participant's resting motor threshold, %MSO.")
     :convert(M.number(1, 100, "%MSO")):argname("N")
@@ -102,6 +103,16 @@ local function settle_seed(options, protocol, strict)
   options.seed = options.seed or protocol.seed or strict and core.random_seed() or nil
 end
 
+--- Thresholds that cannot both be right: the active one is below the resting one, and what follows from them
+--- would be judged by the wrong one.
+local function check_thresholds(options)
+  if options.amt and options.rmt and options.amt > options.rmt then
+    local text = "moonpulse: note: --amt %g is above --rmt %g: an active motor threshold is below the "
+      .. "resting one; were they exchanged (--amt %g --rmt %g)?\n"
+    io.stderr:write(text:format(options.amt, options.rmt, options.rmt, options.amt))
+  end
+end
+
 --- Load and parameterise what the options name. Leaves with exit status 2 on an error.
 ---@param options table its seed is settled: a plan file's own; with strict a new one where none is given
 ---@param strict boolean? true: pulses are about to be sent, so nothing may be unconfirmed or open
@@ -113,6 +124,7 @@ function M.find(options, strict, complete)
   if not found then
     cli.fail("usage", "%s", message)
   end
+  check_thresholds(options)
   settle_seed(options, found, strict)
   local given = M.pairs("-p", options.param)
   local values

@@ -2,6 +2,7 @@
 local check_report = require "moonpulse.safety.check_report"
 local cli = require "moonpulse.cli"
 local common = require "moonpulse.cli.protocol_argument"
+local core = require "moonpulse.core"
 local courses = require "moonpulse.run.course"
 local coverages = require "moonpulse.safety.coverage"
 local devices = require "moonpulse.cli.device_argument"
@@ -70,7 +71,8 @@ local function check_device(options, cases, driver, bar)
   local gravest, note
   for _, case in ipairs(cases) do
     local found = case.search and gravest or check_case(options, case, driver, bar)
-    note = note or found.note
+    note = note or found.note and (#cases > 1 and case.what
+      and ("%s (%s)"):format(found.note, case.what) or found.note)
     if not gravest or check_report.order(found.verdict) > check_report.order(gravest.verdict) then
       gravest = found
       gravest.case = gravest.verdict ~= "within" and case ~= cases[1] and case.what or nil
@@ -123,6 +125,7 @@ function M.run(options)
     return check_course(options, protocol, driver, policy)
   end
   local plan, drawn = common.build(options, protocol, values)
+  devices.check_channels(driver, core.schedule(plan, options.seed or 1):actions())
   local schedule, limits = sessions.of(protocol, policy.history), driver.limits()
   local bar <close> = progresses.new()
   local cases, judged = cases_of(options, protocol, plan, values, drawn, bar)

@@ -98,6 +98,9 @@ function M.run(options)
   local plan = common.build(options, found, values)
   local schedule = core.schedule(plan, options.seed or 1)
   local driver = device_of(options)
+  if driver then
+    devices.check_channels(driver, schedule:actions())
+  end
   local tails = { mark = "n/a\tn/a\tn/a\tn/a" }
   for i, action in ipairs(schedule:actions()) do
     local mso = mso_of(action, plan, options, driver)

@@ -44,6 +44,11 @@ local function write_png(path, text)
     cli.fail("usage", "a PNG needs rsvg-convert: sudo apt-get install librsvg2-bin, or write an SVG: -o %s",
       (path:gsub("%.png$", ".svg")))
   end
+  local file, message = io.open(path, "ab") -- else it is rsvg-convert that complains, in its own words
+  if not file then
+    cli.fail("usage", "cannot write the picture: %s", message)
+  end
+  file:close()
   local pipe = assert(io.popen(("rsvg-convert --zoom 2 --output %s"):format(quoted(path)), "w"))
   pipe:write(text)
   local ok, _, code = pipe:close()

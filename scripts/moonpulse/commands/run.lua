@@ -16,7 +16,8 @@ local function speed(text)
   if text == "max" then
     return text
   end
-  return common.number(0.01, 1000)(text)
+  local value, message = common.number(0.01, 1000)(text)
+  return value, message and message .. ", or max (without waiting)"
 end
 
 function M.parser()

@@ -49,6 +49,15 @@ local function print_head(protocol)
   end
 end
 
+--- The variants in a protocol's file, and how each is named.
+local function print_variants(protocol, what)
+  local is_file = what:find("/", 1, true) or what:match("%.lua$")
+  for i, variant in ipairs(protocol.variants or {}) do
+    print(("%-14s%s  (%s)"):format(i == 1 and "variants" or "", variant.name or variant.id,
+      is_file and what .. ":" .. variant.id or variant.id))
+  end
+end
+
 --- An experiment decides as it goes: what it does when it is run once.
 local function show_course(options, experiment, values)
   print_head(experiment)
@@ -84,6 +93,7 @@ function M.run(options)
   local facts = common.measure(plan, options.seed or 1)
   print_head(protocol)
   print_parameters(protocol, values)
+  print_variants(protocol, options.protocol)
   print()
   print(outline.of(plan))
   print()
@@ -92,9 +102,9 @@ function M.run(options)
   print(("%-28s%s"):format("nominal end", numbers.duration(facts.nominal_end_s)))
   print(("%-28s%s"):format("whole cycles", numbers.duration(facts.whole_cycles_s)))
   if facts.random or drawn then
-    print(("(%s drawn with seed %d; another seed gives others)"):format(
+    print(("(%s drawn with seed %d; %s)"):format(
       not drawn and "random rests" or facts.random and "order and random rests" or "the order",
-      options.seed or 1))
+      options.seed or 1, protocol.seed and "the plan file fixes it" or "another seed gives others"))
   end
 end
 

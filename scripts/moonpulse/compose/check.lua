@@ -30,7 +30,8 @@ end
 ---@return moonpulse.Plan
 function M.plan(who, key, value)
   if not M.is_plan(value) then
-    fail("%s: %s must be a plan (a pulse, burst, train ...), not %s", who, key, type(value))
+    fail("%s: %s must be a plan (a pulse, burst, train ...), not %s", who, key,
+      type(value) == "table" and M.shown(value) or type(value))
   end
   return value
 end
@@ -63,6 +64,20 @@ function M.has_unnamed(plan, seen)
   return false
 end
 
+--- A value as its author knows it: no inner words, no addresses.
+---@param value any
+---@return string
+function M.shown(value)
+  if M.is_plan(value) then
+    return "a plan"
+  elseif intensities.is(value) then
+    return ("an intensity, mp.%s(%g)"):format(value.reference:lower(), value.value)
+  elseif type(value) == "table" then
+    return "a table { ... }"
+  end
+  return type(value) == "function" and "a function" or tostring(value)
+end
+
 --- How often: a whole number, else an error at the author's line.
 ---@param who string the function that was called
 ---@param key string the field
@@ -71,7 +86,7 @@ end
 function M.count(who, key, value)
   local count = type(value) == "number" and math.tointeger(value)
   if not count then
-    fail("%s: %s must be a whole number from 1 to below 2^63, not %s", who, key, tostring(value))
+    fail("%s: %s must be a whole number from 1 to below 2^63, not %s", who, key, M.shown(value))
   end
   if count < 1 then
     fail("%s: %s = %d: an empty %s has nothing to send; use 1 or more", who, key, count, who)

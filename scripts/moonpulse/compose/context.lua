@@ -8,14 +8,15 @@ local current -- nil: no plan is being made
 
 --- Call with context in force; returns what limited returns. A context inside another one (a sham that makes
 --- its active protocol) has its own count of draws.
----@param context { seed: integer, intensity: moonpulse.Intensity?, arrange: (fun(list: any[]): any[])? }
----   arrange: what a list that is shuffled becomes, instead of a drawn order: for who looks at all of them
+---@param context { seed: integer, intensity: moonpulse.Intensity?, arrange: (fun(list: any[]): any[])?,
+---   folder: string? } folder: of the protocol's file, where it is its author's; arrange: what a list that is
+---   shuffled becomes, instead of a drawn order: for who looks at all of them
 ---@param limited fun(call: function, ...): boolean, ... calls like pcall: call of moonpulse.protocol.sandbox
 ---@param call function
 function M.with(context, limited, call, ...)
   local before = current
   current = { seed = context.seed, intensity = context.intensity, orders = 0,
-    arrange = context.arrange or before and before.arrange }
+    arrange = context.arrange or before and before.arrange, folder = context.folder }
   local results = table.pack(limited(call, ...))
   context.drawn = current.orders > 0
   current = before
@@ -29,6 +30,12 @@ end
 ---@return integer?
 function M.seed()
   return current and current.seed
+end
+
+--- The folder of the author's file whose plan is made; nil: a shipped protocol, or no file.
+---@return string?
+function M.folder()
+  return current and current.folder
 end
 
 --- What every pulse gets instead of its own intensity; nil: its own.

@@ -4,6 +4,7 @@ local building = require "moonpulse.compose.context"
 local check = require "moonpulse.compose.check"
 local core = require "moonpulse.core"
 local intensities = require "moonpulse.compose.intensity"
+local lists = require "moonpulse.text.lists"
 local notes = require "moonpulse.text.notes"
 local surplus = require "moonpulse.text.surplus"
 
@@ -50,6 +51,8 @@ function M.pair(spec)
     both = { both, both }
   elseif type(both) ~= "table" or #both ~= 2 then
     fail("pair: intensity must be one, or two: { mp.rmt(80), mp.rmt(120) }")
+  else
+    lists.check("pair", "intensity", both)
   end
   local first, second = one_pulse("pair", both[1]), one_pulse("pair", both[2])
   local gap = build(core.rest, spec.isi)
@@ -82,8 +85,12 @@ local function count_in(who, key, duration, rate_num, rate_den)
   end
   local top, bottom = num * rate_num, den * rate_den
   if top % bottom ~= 0 then
-    fail("%s: %s = %s s holds %.6g periods, which is not whole: use one that fits%s", who, key,
-      tostring(duration), top / bottom, instead)
+    local below = top // bottom
+    local function seconds(count)
+      return ("%.10g s (%d)"):format(count * rate_den / rate_num, count)
+    end
+    fail("%s: %s = %s s holds %.6g periods, which is not whole: use %s%s%s", who, key, tostring(duration),
+      top / bottom, below > 0 and seconds(below) .. " or " or "", seconds(below + 1), instead)
   end
   return top // bottom
 end
@@ -145,7 +152,12 @@ function M.theta_burst(spec)
   })
   local burst = M.burst { pulses = spec.pulses, hz = spec.hz, intensity = spec.intensity }
   local num, den = check.positive("theta_burst", "theta_hz", spec.theta_hz)
-  check.positive("theta_burst", "on", spec.on)
+  local _, hz = check.positive("theta_burst", "on", spec.on), tonumber(spec.hz)
+  if hz and burst:totals().span * num > den * (1 + 1e-9) then
+    fail("theta_burst: a burst of %.6g s (%d pulses at %g Hz) does not fit every %.6g s (theta_hz = %g): "
+      .. "use at most %d pulses, a higher hz, or a lower theta_hz", burst:totals().span,
+      spec.pulses, hz, den / num, num / den, math.max(1, math.floor(hz * den / num + 1e-9)))
+  end
   notes.rest("theta_burst", "on", spec.on)
   local train = M.train { of = burst, hz = spec.theta_hz,
     count = count_in("theta_burst", "on", spec.on, num, den) }
@@ -186,7 +198,7 @@ function M.rest(spec)
 end
 
 --- A named instant in the record: mp.mark "block 1". Takes no time.
----@param text string 1 to 63 bytes
+---@param text string 1 to 63 bytes, no control characters
 ---@return moonpulse.Plan
 function M.mark(text)
   if type(text) ~= "string" then
@@ -213,6 +225,7 @@ function M.together(plans)
     keys[#keys + 1] = key
     listed = listed + (type(key) == "string" and 0 or 1)
   end
+  lists.check("together", "the table", plans, true)
   if #keys > most then
     fail("together: %d plans side by side, at most %d: put some of them in sequence", #keys, most)
   end
@@ -254,6 +267,11 @@ function M.times(plan, count, spacing)
       spacing, count, spacing)
   end
   options("times", spacing or {}, { every = "?seconds", gap = "?seconds" })
+  if spacing and next(spacing) == nil then
+    fail("times: :times(%d, {}) says no time (is its value nil?): write { every = seconds from onset to "
+      .. "onset } or { gap = seconds from the end to the next onset }, or :times(%d) for back to back", count,
+      count)
+  end
   spacing = spacing or {}
   if spacing.every and spacing.gap then
     fail("times: give either every = (onset to onset) or gap = (end to onset), not both")

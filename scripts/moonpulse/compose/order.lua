@@ -4,6 +4,7 @@ local check = require "moonpulse.compose.check"
 local compose = require "moonpulse.compose"
 local context = require "moonpulse.compose.context"
 local core = require "moonpulse.core"
+local lists = require "moonpulse.text.lists"
 local notes = require "moonpulse.text.notes"
 
 local M = {}
@@ -16,9 +17,10 @@ local build, fail, named, options = blame.build, blame.fail, check.named, blame.
 ---@param list T[]
 ---@return T[]
 function M.shuffle(list)
-  if type(list) ~= "table" or #list == 0 then
+  if type(list) ~= "table" or next(list) == nil then
     fail("shuffle: a list expected, like mp.shuffle { a, b, c }")
   end
+  lists.check("shuffle", "the list", list)
   local chosen = context.arranged(list)
   local draw = chosen or context.order()
   if chosen then
@@ -91,12 +93,13 @@ function M.trials(spec)
   local list = spec.of
   if check.is_plan(list) then
     fail("trials: of must be a list of plans: write of = { plan } for one, of = { a, b } for several")
-  elseif type(list) ~= "table" or #list == 0 then
+  elseif type(list) ~= "table" or next(list) == nil then
     fail("trials: of must be a list of plans, like of = { a, b }, not %s", type(list))
   elseif (spec.every == nil) == (spec.shortest == nil) or (spec.shortest == nil) ~= (spec.longest == nil)
   then
     fail("trials: give either every = seconds, or shortest = and longest = seconds")
   end
+  lists.check("trials", "of", list)
   for i, trial in ipairs(list) do
     check.plan("trials", "trial " .. i, trial)
   end

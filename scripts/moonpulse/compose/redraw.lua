@@ -3,26 +3,7 @@ local core = require "moonpulse.core"
 
 local M = {}
 
-local with_rests
-
 local remake = {}
-
-function remake.rest(view, _, fraction, drawn)
-  if view.min == view.max then
-    return core.rest(view.exact or view.min)
-  end
-  -- drawn are whole microseconds above the shortest
-  local more_us = math.floor((view.max - view.min) * 1e6 * fraction)
-  local more, min_us = more_us / 1e6, math.floor(view.min * 1e6 + 0.5)
-  local at = more_us == 0 and (view.exact or view.min) or view.min + more
-  -- a range below a microsecond is always at its lower end, and stays a drawn rest for whoever splits the
-  -- plan
-  local above = view.min + more + 1e-7
-  if more_us > 0 and math.abs(min_us - view.min * 1e6) < 1e-6 then -- a sum of floats is no short fraction
-    at, above = ("%d/1000000"):format(min_us + more_us), ("%d/10000000"):format(10 * (min_us + more_us) + 1)
-  end
-  return drawn and core.rest(at, above) or core.rest(at)
-end
 
 remake["repeat"] = function(view, children)
   return core.repeat_plan(children[1], view.count, view.spacing, view.exact_period or view.period)
@@ -40,7 +21,22 @@ function remake.parallel(_, children)
   return core.parallel(children)
 end
 
-function with_rests(plan, fraction, drawn, known)
+--- A rest so many microseconds above the shortest; drawn: it stays one that is drawn, of a range below a
+--- microsecond, which is always at its lower end.
+local function rest_at(view, more_us, drawn)
+  -- drawn are whole microseconds above the shortest
+  local more, min_us = more_us / 1e6, math.floor(view.min * 1e6 + 0.5)
+  local at = more_us == 0 and (view.exact or view.min) or view.min + more
+  local above = view.min + more + 1e-7
+  if more_us > 0 and math.abs(min_us - view.min * 1e6) < 1e-6 then -- a sum of floats is no short fraction
+    at, above = ("%d/1000000"):format(min_us + more_us), ("%d/10000000"):format(10 * (min_us + more_us) + 1)
+  end
+  return drawn and core.rest(at, above) or core.rest(at)
+end
+
+--- A plan with other drawn rests: rest(view) makes each. arrange(part, children), where it is given, says the
+--- children of a sequence.
+local function remade(plan, rest, arrange, known)
   local id = plan:id()
   if known[id] then
     return known[id].made
@@ -49,11 +45,27 @@ function with_rests(plan, fraction, drawn, known)
   end
   local view, children = plan:view(), {}
   for i = 1, view.children do
-    children[i] = with_rests(plan:child(i), fraction, drawn, known)
+    children[i] = remade(plan:child(i), rest, arrange, known)
   end
-  local made = core.describe(remake[view.kind](view, children, fraction, drawn), view.origin, view.label)
+  if arrange and view.kind == "sequence" then
+    children = arrange(plan, children)
+  end
+  local made
+  if view.kind == "rest" then
+    made = view.min == view.max and core.rest(view.exact or view.min) or rest(view, plan)
+  else
+    made = remake[view.kind](view, children)
+  end
+  made = made == plan and plan or core.describe(made, view.origin, view.label)
   known[id] = { made = made, from = plan } -- ids hold while plans live
   return made
+end
+
+--- How a rest is made that lies at a fraction of its range.
+local function at_fraction(fraction, drawn)
+  return function(view)
+    return rest_at(view, math.floor((view.max - view.min) * 1e6 * fraction), drawn)
+  end
 end
 
 --- A plan whose drawn rests are all at one fraction of their range.
@@ -63,7 +75,23 @@ end
 ---   parts
 ---@return moonpulse.Plan
 function M.with_rests(plan, fraction, drawn)
-  return with_rests(plan, fraction, drawn, {})
+  return remade(plan, at_fraction(fraction, drawn), nil, {})
+end
+
+--- A plan whose drawn rests are all so many microseconds above their shortest; they stay drawn rests.
+---@param plan moonpulse.Plan
+---@param more_us integer
+---@return moonpulse.Plan
+function M.raised(plan, more_us)
+  return remade(plan, function(view) return rest_at(view, more_us, true) end, nil, {})
+end
+
+--- A plan with the children of its sequences that have drawn rests in another order.
+---@param plan moonpulse.Plan
+---@param arrange fun(sequence: moonpulse.Plan, children: moonpulse.Plan[]): moonpulse.Plan[]
+---@return moonpulse.Plan
+function M.rearranged(plan, arrange)
+  return remade(plan, function(_, rest) return rest end, arrange, {})
 end
 
 --- Drawn rests in the text of a plan: those of a repetition once.
@@ -139,7 +167,8 @@ function mixed(self, plan)
   local made
   if view.kind == "rest" then
     self.seen = self.seen + 1
-    made = remake.rest(view, {}, is_a[self.pattern](self) and self.a or self.b)
+    made = view.min == view.max and core.rest(view.exact or view.min)
+      or at_fraction(is_a[self.pattern](self) and self.a or self.b)(view)
   elseif view.kind == "repeat" then
     made = patterns[self.pattern](self, view, plan:child(1))
   else

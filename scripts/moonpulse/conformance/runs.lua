@@ -116,6 +116,9 @@ local function device_times(kit)
       kit:check(record.pulses_sent == pulses, "%d of %d pulses are in the record", record.pulses_sent,
         pulses)
       kit:check(#times == pulses, "the device fires %d pulses of %d", #times, pulses)
+      kit:check(record.pulses_confirmed == 0 or record.pulses_confirmed == pulses, "%d of %d pulses are "
+        .. "confirmed: a program with ahead needs a reply of which judge() says \"going\"",
+        record.pulses_confirmed, pulses)
       for i = 2, #times do
         kit:check(math.abs(times[i] - times[i - 1] - 1e9 / hz) <= 1000, "%g Hz: pulse %d comes %g ms "
           .. "after the one before", hz, i, (times[i] - times[i - 1]) / 1e6)

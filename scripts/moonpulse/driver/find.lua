@@ -1,6 +1,7 @@
 --- Finding drivers: the shipped ones, a file of the user's, the folders of MOONPULSE_PATH.
 local command = require "moonpulse.driver.command"
 local contract = require "moonpulse.driver.contract"
+local known_names = require "moonpulse.text.known_names"
 local lfs = require "lfs"
 local meant = require "moonpulse.text.meant"
 
@@ -34,7 +35,7 @@ local function kept(driver, where)
 end
 
 local function load_file(path)
-  local chunk, message = loadfile(path, "t")
+  local chunk, message = loadfile(path, "t", known_names.outside())
   if not chunk then
     return nil, ("the driver does not load: %s"):format(message)
   end
@@ -178,7 +179,7 @@ function M.twin(driver)
     return nil, ("the driver %s has no simulator: it cannot be simulated"):format(driver.name)
   elseif name:find("%.lua$") then
     local path = name:find("^/") and name or (driver.folder or ".") .. "/" .. name
-    local chunk, message = loadfile(path, "t")
+    local chunk, message = loadfile(path, "t", known_names.outside())
     if not chunk then
       return nil, ("the simulator does not load: %s"):format(message)
     end

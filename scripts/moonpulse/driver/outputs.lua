@@ -14,13 +14,45 @@ function M.of(limits, action)
   return limits.output and limits.output(action) or 0
 end
 
+--- The channels that the option channels= names and that are not among these.
+---@param names string[]
+---@param driver moonpulse.Driver
+---@return string[]
+function M.unused(names, driver)
+  local known, unused = {}, {}
+  for _, name in ipairs(names) do
+    known[name] = true
+  end
+  for _, name in ipairs(channel_maps.names((driver.settings or {}).channels)) do
+    unused[#unused + 1] = not known[name] and name or nil
+  end
+  return unused
+end
+
+--- What is wrong with the option channels= where these are all channels of a run: a name beside them is
+--- misspelt, there or in the plan, and a coil with it. nil: nothing.
+---@param names string[]
+---@param driver moonpulse.Driver
+---@return string?
+function M.surplus(names, driver)
+  local unused, seen, list = M.unused(names, driver), {}, {}
+  for _, name in ipairs(names) do
+    list[#list + 1] = not seen[name] and name or nil
+    seen[name] = true
+  end
+  return unused[1] and ("the plan has no channel \"%s\", which channels= names: the plan has %s. Is a name "
+    .. "misspelt, there or in the plan?"):format(table.concat(unused, "\", \""), table.concat(list, ", "))
+    or nil
+end
+
 --- Which outputs a plan's channels are, where the driver does not know all of them: in one sentence, with an
 --- option for all. nil where it does, or has no such option.
 ---@param names string[] the plan's channels
 ---@param limits moonpulse.Limits
 ---@param driver moonpulse.Driver
+---@param whole boolean? these are all channels of a run: then what surplus says, too
 ---@return string?
-function M.mapping(names, limits, driver)
+function M.mapping(names, limits, driver, whole)
   local takes_names = false
   for _, spec in pairs(driver.options or {}) do
     takes_names = takes_names or spec[1] == "channels"
@@ -46,12 +78,12 @@ function M.mapping(names, limits, driver)
     local output = of[name] or table.remove(free, 1) or "N"
     parts[#parts + 1] = output ~= name and name .. "=" .. output or nil
   end
-  if #unknown == 0 then
-    return nil
-  end
   local strange = {}
-  for _, name in ipairs(channel_maps.names((driver.settings or {}).channels)) do
-    strange[#strange + 1] = of[name] == nil and ("%q"):format(name) or nil
+  for _, name in ipairs(M.unused(names, driver)) do
+    strange[#strange + 1] = ("%q"):format(name)
+  end
+  if #unknown == 0 then
+    return whole and M.surplus(names, driver) or nil
   end
   local outputs = table.concat(limits.channel_names, ", ")
   return ("the %s has the outputs %s: which %s %s?%s Say --device-option channels=%s, or name the channels "

@@ -2,6 +2,7 @@
 --- same calls give the same numbers, on every machine.
 local blame = require "moonpulse.text.author_line"
 local core = require "moonpulse.core"
+local lists = require "moonpulse.text.lists"
 
 local M = {}
 
@@ -55,6 +56,7 @@ function Draws:shuffle(list)
   if type(list) ~= "table" then
     blame.fail("run:shuffle: a list is needed, not %s", type(list))
   end
+  lists.check("run:shuffle", "the list", list)
   local mixed = { table.unpack(list) }
   for i = #mixed, 2, -1 do
     local j = 1 + next_draw(self, i - 1)

@@ -5,6 +5,7 @@ local compose = require "moonpulse.compose"
 local core = require "moonpulse.core"
 local doses = require "moonpulse.experiment.dose"
 local handles = require "moonpulse.experiment.handle"
+local outputs = require "moonpulse.driver.outputs"
 local lower = require "moonpulse.lowering"
 local refusals = require "moonpulse.text.refusal"
 local starting = require "moonpulse.stimulator.starting"
@@ -33,7 +34,7 @@ function M.new(stimulator, show, waiting)
     dose:gave_unasked(since_ns / 1e9, stimulator.listening.told or { channel = "1",
       intensity = stimulator.driver.limits(stimulator.identity).intensity.max, reference = "MSO" })
   end
-  return setmetatable({ stimulator = stimulator, show = show, waiting = waiting, plays = 0,
+  return setmetatable({ stimulator = stimulator, show = show, waiting = waiting, plays = 0, channels = {},
     dose = dose, turns = turns.new(waiting) }, Device)
 end
 
@@ -164,8 +165,10 @@ local function must_be_safe(left)
   end
 end
 
---- Disarm the stimulator; stim:arm() arms it again.
+--- Disarm the stimulator; stim:arm() arms it again. First it is heard whether what it timed itself was given,
+--- unless a plan is ended by this.
 function Device:disarm()
+  self.stimulator:prove(function() return not self.playing end)
   must_be_safe(self:make_safe("stim:disarm", "finished"))
 end
 
@@ -180,14 +183,17 @@ function Device:stop()
   must_be_safe(left)
 end
 
-local function must_be_armed(who, stimulator)
+local function must_be_armed(who, self)
+  local stimulator = self.stimulator
+  local requested = stimulator.stopped == "requested"
   if stimulator.ready then
     return
-  elseif stimulator.stopped == "requested" then
+  elseif requested and self.turns.stopping then -- by another part of the script: this one ends with it
     refusals.stopped("requested", ("%s: %s: %s: stim:arm() must come first"):format(blame.origin(), who,
       core.stops.requested.words))
   end
-  blame.fail("%s: the stimulator is not armed: call stim:arm() first", who)
+  blame.fail("%s: the stimulator is not armed%s: call stim:arm() first", who,
+    requested and " any more (run:stop)" or "")
 end
 
 --- When a plan is wanted (monotonic nanoseconds); nil: as soon as can be.
@@ -255,12 +261,35 @@ local function set_first(self, who, admitted)
   return ready_ns, told
 end
 
+--- The channels that plans had so far.
+local function note_channels(self, plan, seed)
+  if (self.stimulator.driver.settings or {}).channels then
+    for _, action in ipairs(core.schedule(plan, seed):actions()) do
+      self.channels[action.channel] = true
+    end
+  end
+end
+
+--- The channels that the driver's option names and no plan had; none as long as nothing was played.
+---@return string[]
+function Device:unused_channels()
+  local names = {}
+  for name in pairs(self.channels) do
+    names[#names + 1] = name
+  end
+  return names[1] and outputs.unused(names, self.stimulator.driver) or {}
+end
+
 local function play(self, who, plan, options, ahead_ns)
   local stimulator, show = self.stimulator, self.show
   check_plan(who, plan)
+  if type(options) == "table" and next(options) == nil then
+    blame.fail("%s: {} does not say when (is its value nil?): write { at = run:now() + 0.5 }, or %s(plan) "
+      .. "for as soon as can be", who, who)
+  end
   options = blame.options(who, options or {}, play_known)
   local turn <close> = self.turns:take("play", who) -- luacheck: ignore 211
-  must_be_armed(who, stimulator)
+  must_be_armed(who, self)
   local number = self.plays + 1
   local at_ns = wanted_at(self, who, options.at)
   local admitted = admit(self, plan, show:seed_of(number), at_ns and soonest_ns or ahead_ns, at_ns)
@@ -273,6 +302,7 @@ local function play(self, who, plan, options, ahead_ns)
     self.plays = number -- from here on it counts: what was refused does not
     self.dose:begins(plan, admitted.seed, admitted.report, since_start(self, start_ns))
     show:next_play(number, admitted)
+    note_channels(self, plan, admitted.seed)
     stimulator:play(admitted, {
       number = number, start_ns = start_ns,
       on_start = function(from_ns) show:starts(from_ns) end,

@@ -196,10 +196,15 @@ function Triggers:summary()
   add(counts.before, "before the script first waited")
   add(counts.dropped, "that were not waited for in time")
   add(counts.passed_over - counts.before - counts.dropped, "of another value or not waited for")
-  return ("%s came on %s, %s taken by the script%s"):format(bytes_text(counts.came), self.path,
+  local edges = self.edges and ("%s of a line taken by the script"):format(
+    self.edges == 1 and "1 edge" or numbers.count(self.edges) .. " edges")
+  if edges and counts.came == 0 then
+    return ("%s, from %s"):format(edges, self.path)
+  end
+  return ("%s came on %s, %s taken by the script%s%s"):format(bytes_text(counts.came), self.path,
     counts.passed_over == 0 and "all" or numbers.count(counts.taken),
     #reasons > 0 and (", %s passed over: %s"):format(numbers.count(counts.passed_over),
-      table.concat(reasons, ", ")) or "")
+      table.concat(reasons, ", ")) or "", edges and "; " .. edges or "")
 end
 
 local function wait_for_edge(self, line, edge, timeout)
@@ -219,6 +224,7 @@ local function wait_for_edge(self, line, edge, timeout)
   return self.waiting:until_true(function()
     local now = level()
     if now ~= before and now == wanted then
+      self.edges = (self.edges or 0) + 1
       return core.clock_ns()
     end
     before = now

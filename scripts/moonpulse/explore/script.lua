@@ -35,7 +35,7 @@ local function play(self, run, stim, step)
   local device = self.device -- behind the handle that a script has
   local before = device.plays
   local ok, result = pcall(stim[step.what == "fire" and "fire" or "play"], stim, plans.build(step.plan),
-    { at = step.ahead and run:now() + step.ahead or nil })
+    step.ahead and { at = run:now() + step.ahead } or nil)
   if device.plays > before then
     self.plays[device.plays] = { plan = step.plan, start_s = ok and result or nil, whole = ok }
   end

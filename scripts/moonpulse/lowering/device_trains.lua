@@ -8,6 +8,8 @@ local core = require "moonpulse.core"
 local M = {}
 
 local most_cell = 16 -- pulses in the innermost group
+local unproven = "the driver's encode.train confirms a train at its start (ahead), and its keepalive is not "
+  .. "answered: nothing would ever prove that the train was given (docs/drivers.md)"
 
 local function fraction(text)
   local num, den = text:match("^(%d+)/(%d+)$")
@@ -148,6 +150,9 @@ local function started(self, plan, part, channel)
   local number = self.known[key]
   if not number then
     local program, why = self.train(part, self.identity, self.held)
+    if program and program.ahead and not self.answered then
+      program, why = nil, unproven
+    end
     if not program then
       if why then
         keep_refusal(self, part, why, plan:view())
@@ -313,9 +318,11 @@ function M.split(plan, mode, driver, given)
     local why = mode ~= "host" and ("the %s times single pulses only"):format(driver.description) or nil
     return plan, {}, true, why, function() return why and { why = why, origin = "" } end
   end
+  local alive = driver.keepalive or {}
   local self = { mode = mode, identity = given.identity, resolve = given.resolve,
-    host_can = given.host_can, train = driver.encode.train, held = {}, known = {}, programs = {}, done = {},
-    possible = {}, refused = {} }
+    host_can = given.host_can, train = driver.encode.train,
+    answered = type(alive) ~= "table" or alive.answered,
+    held = {}, known = {}, programs = {}, done = {}, possible = {}, refused = {} }
   local new = replace(self, plan, "")
   local smallest = cause(self.refused)
   return new, self.programs, self.host or false, smallest and smallest.why or self.together,

@@ -1,4 +1,5 @@
 --- From a plan to frames: the driver encodes each distinct action once, then all is checked.
+local brief = require "moonpulse.lowering.brief"
 local core = require "moonpulse.core"
 local doses = require "moonpulse.lowering.dose"
 local intensities = require "moonpulse.compose.intensity"
@@ -47,7 +48,7 @@ function M.settle(actions, given)
 end
 
 --- Of the plan as written: a train that the device times must not hide a channel.
-local function check_channels(actions, limits, driver)
+local function check_channels(actions, limits, driver, whole)
   local names, seen = {}, {}
   for _, action in ipairs(actions) do
     if not seen[action.channel] then
@@ -59,7 +60,7 @@ local function check_channels(actions, limits, driver)
     refuse("limit", "the protocol uses %d channels (%s), the %s has %d: a run drives one device",
       #names, table.concat(names, ", "), driver.description, limits.channels)
   end
-  local advice = outputs.mapping(names, limits, driver)
+  local advice = outputs.mapping(names, limits, driver, whole)
   if advice then
     refuse("usage", "%s", advice)
   end
@@ -161,6 +162,11 @@ function M.no_room(lowering, driver)
       or "", violations.place(first.second_origin), driver.description, interval(first.least_ns + room_ns))
 end
 
+--- The real reason first: why the device does not time it. Behind it stands why we cannot either.
+local function own_timing(why)
+  return (": its own timing: %s; pulse by pulse"):format(why)
+end
+
 --- Walk the whole plan against the device's limits; more.progress(walked) is called now and then. more.drawn
 --- says of a violation what chance has to do with it, more.cause why the device does not time an action.
 local function check(lowering, actions, driver, limits, more)
@@ -170,9 +176,11 @@ local function check(lowering, actions, driver, limits, more)
     if violation then
       local first = action_of(lowering, actions, violation.first)
       local cause = cause_of(more.cause, first, action_of(lowering, actions, violation.second))
-      refuse("limit", "%s%s%s", violations.explain(violation, driver, limits, first.train),
-        more.drawn and more.drawn(violation) or "",
-        cause and "; its own timing: " .. cause.why or "")
+      -- what is further apart is no burst and no pair: nobody thinks of the device's timing there
+      cause = cause and violation.interval_ns <= 1000000000 and cause or nil
+      refuse("limit", "%s%s",
+        violations.explain(violation, driver, limits, first.train, cause and own_timing(cause.why) or ""),
+        more.drawn and more.drawn(violation) or "")
     elseif finished then
       return
     end
@@ -303,39 +311,11 @@ function M.describe(action)
     action.train and " (" .. (action.train.text or "a train") .. ")" or "")
 end
 
-local function shorter(plan, each)
-  local view = plan:view()
-  if view.kind == "repeat" then
-    return core.repeat_plan(each(plan:child(1)), math.min(view.count, 2), view.spacing, view.exact_period)
-  elseif view.kind == "channel" then
-    return core.channel(each(plan:child(1)), view.text)
-  elseif view.kind == "sequence" then
-    local parts = {}
-    for i = 1, view.children do
-      parts[i] = each(plan:child(i))
-    end
-    return core.sequence_of(parts)
-  end
-  return plan
-end
-
---- A part of which only what repeats was cut to two rounds: its intervals are all there. A part that is
---- shared stays so.
-local function shortened(plan)
-  local known = {}
-  local function each(part)
-    local id = part:id()
-    known[id] = known[id] or { made = shorter(part, each), from = part } -- ids hold while plans live
-    return known[id].made
-  end
-  return each(plan)
-end
-
 --- Can we time all of plan, pulse by pulse? For the device's rate, the wire, and settings in between.
 local function host_can(given, limits, plan)
   return (pcall(function()
     local driver = given.driver
-    local lowering = core.lowering(shortened(plan), given.seed, driver.serial, driver.latency)
+    local lowering = core.lowering(brief.of(plan), given.seed, driver.serial, driver.latency)
     local actions = lowering:actions()
     resolve(actions, given, limits)
     encode(lowering, actions, driver, limits)
@@ -365,14 +345,9 @@ end
 ---@field timing "host"|"device"|"auto"|nil host
 ---@field progress fun(walked: integer)?
 
---- Raises a refusal; nil and why where --timing device leaves pulses to us.
-local function prepare(given, mode)
+--- A plan that was split, with what the device is set to and the bytes of every action and change.
+local function lowered_of(plan, given, limits, programs, cause)
   local driver = given.driver
-  local limits = driver.limits(given.identity)
-  local plan, programs, host, why, cause = split(given, limits, mode)
-  if mode == "device" and (host or #programs == 0) then
-    return nil, why or "this plan has no train for the device to time"
-  end
   local lowering = core.lowering(plan, given.seed, driver.serial, driver.latency,
     driver.trigger and driver.trigger.serial)
   local actions = lowering:actions()
@@ -385,10 +360,25 @@ local function prepare(given, mode)
   end
   check_outputs(actions, limits, driver)
   encode(lowering, actions, driver, limits, cause)
+  return lowering, actions
+end
+
+--- Raises a refusal; nil and why where --timing device leaves pulses to us.
+local function prepare(given, mode)
+  local driver = given.driver
+  local limits = driver.limits(given.identity)
+  local plan, programs, host, why, cause = split(given, limits, mode)
+  if mode == "device" and (host or #programs == 0) then
+    return nil, why or "this plan has no train for the device to time"
+  end
+  local function lowered(part)
+    return lowered_of(part, given, limits, programs, cause)
+  end
+  local lowering, actions = lowered(plan)
   check(lowering, actions, driver, limits, { progress = given.progress, cause = cause,
     drawn = function(violation)
-      return violations.drawn(violation, { plan = plan, seed = given.seed, serial = driver.serial,
-        latency = driver.latency })
+      return violations.drawn(violation, { plan = plan, lowered = lowered, brief = brief.of,
+        ranges = given.plan })
     end })
   if limits.longest_rest then
     check_rests(lowering, actions, driver, limits.longest_rest)
@@ -429,16 +419,17 @@ local function by_device(given)
     error(lowering, 0)
   end
   local why = ok and "--timing device: " .. actions or lowering.message
-  local can, problem = pcall(automatic, given) -- which ends with what the driver said, too
+  local can, problem = pcall(automatic, given) -- in which stands what the driver said, too
   if can then
     refuse("limit", "%s; use --timing auto, or host", why)
   elseif ok and is_limit(problem) then
-    local tail = "; its own timing: " .. actions
-    if problem.message:sub(-#tail) ~= tail and problem.message:find(actions, 1, true) then
-      refuse("limit", "--timing device: %s", problem.message) -- it begins with the same cause
+    local message, same = problem.message, own_timing(actions)
+    local from, to = message:find(same, 1, true)
+    if not from and message:find(actions, 1, true) then
+      refuse("limit", "--timing device: %s", message) -- it begins with the same cause
     end
-    refuse("limit", "%s; nor can we time it, pulse by pulse: %s", why, problem.message:sub(-#tail) == tail
-      and problem.message:sub(1, -#tail - 1) or problem.message)
+    refuse("limit", "%s; nor can we time it, pulse by pulse: %s", why,
+      from and message:sub(1, from - 1) .. message:sub(to + 1) or message)
   elseif ok then
     error(problem, 0)
   end
@@ -455,7 +446,7 @@ function M.prepare(given)
   end
   -- of the plan itself: a program shows only the first of its pulses
   check_channels(core.schedule(given.plan, given.seed):actions(), given.driver.limits(given.identity),
-    given.driver)
+    given.driver, not given.starts) -- an experiment has other plans beside this one
   local mode = given.driver.trigger and "host" or given.timing or "host"
   if mode == "device" then
     return by_device(given)

@@ -1,6 +1,6 @@
 --- What a plan asks that the device or the wire cannot do, in a sentence: both pulses, the interval, the
 --- shortest that passes.
-local core = require "moonpulse.core"
+local drawn = require "moonpulse.lowering.drawn"
 local redraw = require "moonpulse.compose.redraw"
 
 local M = {}
@@ -40,43 +40,65 @@ local function onsets(lowering, violation)
   return first_ns, second_ns
 end
 
---- Of an interval that is drawn: how short it may get, and what to raise. nil where it is fixed.
+local function seconds(us)
+  return ("%.10g s"):format(us / 1e6)
+end
+
+--- What to raise, and to what: ranges are written in whole milliseconds, so more_us is one up.
+local function remedy(ranges, more_us)
+  more_us = math.ceil(more_us / 1000) * 1000
+  local range = ranges[1]
+  if #ranges ~= 1 then
+    return ("raise the shortest of each that is drawn by %s (shortest of mp.trials, min of mp.rest), and "
+      .. "what is longest with it"):format(seconds(more_us))
+  end
+  local from_us = math.ceil(range.shortest * 1e6 - 1e-3)
+  local to_us = from_us + more_us
+  local also = to_us > range.longest * 1e6 + 1e-3
+    and (", and %s (%s) to no less"):format(range.high, seconds(range.longest * 1e6)) or ""
+  return ("raise %s from %s by %s, to %s or more%s"):format(range.low, seconds(from_us), seconds(more_us),
+    seconds(to_us), also)
+end
+
+--- Of an interval that is drawn: how short it may get, and what to raise, so that every order and seed
+--- passes. nil where it is fixed.
 ---@param violation moonpulse.core.Violation
----@param given { plan: moonpulse.Plan, seed: integer, serial: moonpulse.Serial, latency: number } plan: as it
----   was split
+---@param given { plan: moonpulse.Plan, lowered: fun(plan: moonpulse.Plan): moonpulse.core.Lowering,
+---   brief: fun(plan: moonpulse.Plan): moonpulse.Plan, ranges: moonpulse.Plan } plan: as it was split;
+---   lowered: with the bytes; brief: with what repeats cut short; ranges: the plan as its author wrote it
 ---@return string?
 function M.drawn(violation, given)
   if not given.plan:totals().random then
     return nil
   end
-  local shortest = redraw.with_rests(given.plan, 0, true)
-  local lowering = core.lowering(shortest, given.seed, given.serial, given.latency)
-  local first_ns, second_ns = onsets(lowering, violation)
+  local first_ns, second_ns = onsets(given.lowered(redraw.with_rests(given.plan, 0, true)), violation)
   local least_ns = first_ns and second_ns and second_ns - first_ns
   if not least_ns or least_ns >= violation.interval_ns then -- what is drawn lies elsewhere
     return nil
   end
-  local more_ms = math.ceil((violation.least_ns - least_ns) / 1e6)
-  return ("; this interval is drawn, and may be as short as %s: raise the shortest that it is drawn from by "
-    .. "%g s, to %.10g s or more"):format(M.interval(least_ns), more_ms / 1e3,
-    (least_ns + more_ms * 1e6) / 1e9)
+  local more_us = math.max(math.ceil((violation.least_ns - least_ns) / 1e3),
+    drawn.raise_us(given.brief(given.plan), given.lowered))
+  return ("; this interval is drawn, and may be as short as %s: %s (enough for every order and seed)"):format(
+    M.interval(least_ns), remedy(drawn.ranges(given.ranges), more_us))
 end
 
 --- A violation in a sentence.
 ---@param violation moonpulse.core.Violation of a lowering's check
 ---@param driver moonpulse.Driver
 ---@param limits moonpulse.Limits
----@param train table? the program that the first of them starts
+---@param train moonpulse.Program? that the first of them starts
 ---@return string
-function M.explain(violation, driver, limits, train)
-  local pulses = ("%s %d and %d (at %s and %s) are %s apart%s"):format(train and "starts" or "pulses",
+---@param cause string? why the device does not time them, as it follows "pulses 1 and 2 are 5 ms apart"
+---@return string
+function M.explain(violation, driver, limits, train, cause)
+  local pulses = ("%s %d and %d (at %s and %s) are %s apart%s%s"):format(train and "starts" or "pulses",
     violation.first, violation.second, M.at(violation.first_us), M.at(violation.second_us),
-    M.interval(violation.interval_ns), M.place(violation.second_origin))
+    M.interval(violation.interval_ns), M.place(violation.second_origin), cause or "")
   local least = M.interval(violation.least_ns)
   if violation.kind == "interval" then
     return ("%s: too fast for the %s; the shortest interval %sis %s (%s)"):format(pulses,
       driver.description, train and ("behind " .. (train.text or "this train") .. " ") or "", least,
-      limits.why)
+      train and train.why or limits.why)
   elseif violation.kind == "across" then
     return ("%s, on two channels: too fast for the %s; the shortest interval from one channel to another is "
       .. "%s (%s)"):format(pulses, driver.description, least, limits.why_across or limits.why)

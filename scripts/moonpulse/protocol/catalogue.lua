@@ -66,7 +66,41 @@ local function file_beside(what)
   end
 end
 
---- A protocol by file (a path with "/" or ending in .lua), by plan file (.plan) or by id.
+--- A protocol or a variant in a file; id nil: the file's own.
+local function in_file(path, id)
+  local all, message = protocols.load(path)
+  local beside = not all and not lfs.attributes(path) and file_beside(path)
+  if beside then
+    return nil, ("there is no file %s, but %s: write its name with the ending"):format(path, beside)
+  elseif not all then
+    return nil, (message:gsub("^cannot open (.*)$", "cannot open %1: give the path of a protocol "
+      .. "file, or an id that moonpulse protocols lists"))
+  elseif not id then
+    return all[1]
+  end
+  local ids = {}
+  for i, protocol in ipairs(all) do
+    ids[i] = protocol.id
+  end
+  local found = with_id(all, id)
+  if not found then
+    return nil, ("%s has no protocol %q; it has %s"):format(path, id, table.concat(ids, ", "))
+  end
+  return found
+end
+
+--- A file and the id of what is meant in it: "mine.lua:fast"; nil where it is written otherwise.
+---@param what string
+---@return string? path
+---@return string? id
+function M.parts(what)
+  if not lfs.attributes(what) then
+    return what:match("^(.+%.lua):([^/:]+)$")
+  end
+end
+
+--- A protocol by file (a path with "/" or ending in .lua, with ":ID" behind it for one of its variants), by
+--- plan file (.plan) or by id.
 ---@param what string
 ---@return moonpulse.Protocol?
 ---@return string? message
@@ -74,16 +108,9 @@ function M.find(what)
   if what:match("%.plan$") then
     return plan_file.load(what)
   end
-  if what:find("/", 1, true) or what:match("%.lua$") then
-    local all, message = protocols.load(what)
-    local beside = not all and not lfs.attributes(what) and file_beside(what)
-    if beside then
-      return nil, ("there is no file %s, but %s: write its name with the ending"):format(what, beside)
-    elseif not all then
-      return nil, (message:gsub("^cannot open (.*)$", "cannot open %1: give the path of a protocol "
-        .. "file, or an id that moonpulse protocols lists"))
-    end
-    return all[1]
+  local path, id = M.parts(what)
+  if path or what:find("/", 1, true) or what:match("%.lua$") then
+    return in_file(path or what, id)
   end
   local found = written(what)
   if found then

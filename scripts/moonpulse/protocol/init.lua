@@ -4,6 +4,9 @@ local building = require "moonpulse.compose.context"
 local compose = require "moonpulse.compose"
 local escapes = require "moonpulse.text.escapes"
 local intensities = require "moonpulse.compose.intensity"
+local known_names = require "moonpulse.text.known_names"
+local lists = require "moonpulse.text.lists"
+local places = require "moonpulse.text.places"
 local sandbox = require "moonpulse.protocol.sandbox"
 local values_of = require "moonpulse.protocol.parameter_value"
 
@@ -104,8 +107,11 @@ end
 --- nerve: a list of channels.
 local function check_nerve(who, nerve)
   local is_list = nerve == nil or type(nerve) == "table"
-  for i, name in pairs(is_list and nerve or {}) do
-    is_list = is_list and math.type(i) == "integer" and type(name) == "string"
+  for _, name in pairs(is_list and nerve or {}) do
+    is_list = is_list and type(name) == "string"
+  end
+  if nerve and is_list then
+    lists.check(who, "nerve", nerve)
   end
   if not is_list then
     blame.fail("%s: nerve must be a list of channels: nerve = { \"nerve\" }", who)
@@ -130,8 +136,8 @@ local function check_sessions(who, sessions)
   blame.options(who .. ": sessions", sessions, sessions_known)
   for _, key in ipairs { "per_day", "days", "total" } do
     local value = sessions[key]
-    local is_range = type(value) == "table" and #value == 2 and is_count(value[1])
-      and is_count(value[2]) and value[1] <= value[2]
+    local is_range = type(value) == "table" and not lists.problem(value) and #value == 2
+      and is_count(value[1]) and is_count(value[2]) and value[1] <= value[2]
     if value ~= nil and not is_count(value) and not is_range then
       blame.fail("%s: sessions.%s must be a whole number from 1, or two of them: { 20, 30 }", who, key)
     end
@@ -249,13 +255,16 @@ end
 function M.protocol(spec)
   blame.options("protocol", spec, known)
   if type(spec.plan) ~= "function" then
-    blame.fail("protocol: plan must be a function(p) that returns a plan, not %s", type(spec.plan))
+    blame.fail("protocol: plan must be a function(p) that returns a plan%s",
+      compose.is_plan(spec.plan) and ": write plan = function(p) return ... end around the plan"
+        or ", not " .. type(spec.plan))
   end
   if spec.sessions ~= nil then
     check_sessions("protocol", spec.sessions)
   end
   M.check_parameters("protocol", spec)
-  for _, variant in ipairs(check_table("protocol", "variants", spec.variants)) do
+  lists.check("protocol", "variants", check_table("protocol", "variants", spec.variants))
+  for _, variant in ipairs(spec.variants or {}) do
     check_variant(spec, variant)
   end
   is_protocol[spec] = true
@@ -328,7 +337,7 @@ function M.load(path, shown)
     return nil, in_file(path, environment)
   end
   local ok, all = sandbox.call(function()
-    local protocol = from_result(path, chunk(), environment)
+    local protocol = from_result(path, sandbox.only(chunk), environment)
     local list = { protocol }
     for i, variant in ipairs(protocol.variants or {}) do
       list[i + 1] = specialise(protocol, variant)
@@ -397,7 +406,7 @@ end
 ---@param values table from M.values
 ---@return table
 function M.guard(values)
-  return setmetatable({}, {
+  return setmetatable(known_names.reading({}, values), {
     __index = function(_, name)
       if values[name] == nil then
         blame.fail("there is no parameter %q; declared: %s", tostring(name),
@@ -439,12 +448,15 @@ end
 ---@return string? message
 ---@return boolean? drawn true: mp.shuffle was used, another seed may give another order
 function M.build(protocol, values, seed, intensity, arrange)
-  local context = { seed = seed or 1, intensity = intensity, arrange = arrange }
+  local folder = protocol.file and (protocol.file:match("^(.*)/[^/]*$") or ".")
+  local context = { seed = seed or 1, intensity = intensity, arrange = arrange,
+    folder = folder ~= places.protocols() and folder or nil }
   local theirs = {} -- what a plan does to its intensities must not change what the record says of them
   for name, value in pairs(values) do
     theirs[name] = own(value, 1)
   end
-  local ok, plan = building.with(context, sandbox.call, protocol.plan, M.guard(theirs))
+  local ok, plan = building.with(context, sandbox.call, sandbox.only, protocol.plan,
+    M.guard(theirs))
   if not ok then
     return nil, in_file(protocol.file, plan)
   end

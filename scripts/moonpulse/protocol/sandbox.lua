@@ -1,7 +1,9 @@
 --- Protocol files are safe to share: they see the library and plain Lua, nothing of the machine, and are
 --- stopped where they take too long or too much.
+local blame = require "moonpulse.text.author_line"
 local core = require "moonpulse.core"
-local lookalikes = require "moonpulse.text.lookalikes"
+local known_names = require "moonpulse.text.known_names"
+local syntax = require "moonpulse.text.syntax"
 local text_files = require "moonpulse.text.text_file"
 
 local M = {}
@@ -174,7 +176,7 @@ end
 
 --- A module as it is, but nobody can change it.
 local function read_only(module, name)
-  return setmetatable({}, { __index = module, __metatable = false,
+  return setmetatable(known_names.reading({}, module), { __index = module, __metatable = false,
     __newindex = function(_, key)
       refuse("%s.%s cannot be changed", name, tostring(key))
     end,
@@ -228,9 +230,10 @@ function M.printable(text)
   return (text:gsub("[\0-\8\11-\31\127]", function(c) return ("\\x%02x"):format(c:byte()) end))
 end
 
---- The globals of one protocol file; what it sets stays its own.
+--- The globals of one protocol file; what it sets stays its own. A name that nobody defined raises.
+---@param text string? of the file
 ---@return table
-function M.environment()
+function M.environment(text)
   local own = { string = safe_string(), table = safe_table(), math = safe_math(), utf8 = copy(utf8),
     setmetatable = safe_setmetatable, getmetatable = safe_getmetatable,
     xpcall = safe_xpcall, pairs = safe_pairs, next = new_next(), tostring = function(...)
@@ -240,6 +243,9 @@ function M.environment()
     "rawlen", "select", "tonumber", "type", "_VERSION" } do
     own[name] = _G[name]
   end
+  for _, name in ipairs { "string", "table", "math", "utf8" } do
+    known_names.guard_module(own[name], name)
+  end
   own._G, own.require = own, require_in(own)
   function own.print(...) -- standard output may be data
     local parts = table.pack(...)
@@ -248,13 +254,13 @@ function M.environment()
     end
     io.stderr:write(M.printable(table.concat(parts, "\t")), "\n")
   end
-  return setmetatable(own, { __metatable = false, __index = function(_, name)
+  return known_names.guard(own, text, function(name)
     if name == "mp" or name == "moonpulse" then
-      refuse('%s is not known: the file begins with: local mp = require "moonpulse"', name)
+      blame.fail('%s is not known: the file begins with: local mp = require "moonpulse"', name)
     elseif closed[name] then
-      refuse("%s", closed_to(own, ("%s: protocol files see nothing of %s"):format(name, closed[name])))
+      blame.fail("%s", closed_to(own, ("%s: protocol files see nothing of %s"):format(name, closed[name])))
     end
-  end })
+  end)
 end
 
 --- Call f(...), which is a protocol file or its plan function, within the limits.
@@ -278,6 +284,20 @@ function M.call(f, ...)
   return ok, result
 end
 
+--- The one value that a file or a plan function returns. Raises where there are more: they would be lost.
+---@param f function
+---@return any
+function M.only(f, ...)
+  local results = table.pack(f(...))
+  if results.n > 1 then
+    local info = debug.getinfo(f, "S")
+    error(("%s%s returns %d values, and only the first would be taken: did you mean .. instead of a comma? "
+      .. "(Where a function gives several, put its call in parentheses.)"):format(info.short_src,
+      info.linedefined > 0 and (":%d: the function"):format(info.linedefined) or ": the file", results.n), 0)
+  end
+  return results[1]
+end
+
 local MOST_BYTES = 1 << 22 -- of a protocol file; the longest shipped one has some 10,000
 
 --- The text of a file, as loadfile reads it.
@@ -296,12 +316,12 @@ end
 ---@return function? chunk
 ---@return string|table problem a message, or the environment
 function M.load(path, shown)
-  local environment = M.environment()
   local text, message = text_of(path)
+  local environment = M.environment(text)
   local chunk
   if text then
     chunk, message = load(text, "@" .. (shown or path), "t", environment)
-    message = message and lookalikes.explained(message, text)
+    message = message and syntax.explained(message, text)
   end
   return chunk, chunk and environment or M.printable(message)
 end
@@ -318,6 +338,9 @@ function M.open(environment)
     environment[name] = _G[name]
   end
   environment.require, environment.print, environment.string = require, print, string
+  local globals = known_names.outside() -- for what it loads
+  known_names.load_with(environment, globals)
+  known_names.require_with(globals)
   environment.math.random = random_of_run
 end
 

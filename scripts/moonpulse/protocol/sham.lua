@@ -7,12 +7,27 @@ local protocols = require "moonpulse.protocol"
 
 local M = {}
 
+--- The path of a file that a protocol names: beside the protocol's own file first, then in the current
+--- folder. Anything else is as it was written. Raises where there is no such file.
+local function located(of)
+  local path = catalogue.parts(of) or of
+  if path:sub(1, 1) == "/" or not (path:match("%.lua$") or path:match("%.plan$")) then
+    return of
+  end
+  local folder = building.folder()
+  if folder and lfs.attributes(folder .. "/" .. path) then
+    return folder .. "/" .. of
+  elseif lfs.attributes(path) then
+    return of
+  end
+  blame.fail("sham: of: there is no file %s, neither beside the protocol's file (in %s) nor in the current "
+    .. "folder (%s)", path, folder or "the shipped protocols' folder: not looked into", lfs.currentdir())
+end
+
 --- A protocol file may name another one, but open nothing else: not a device, which would see its lines move,
 --- nor a text, which an error would quote.
 local function check_path(of)
-  if type(of) ~= "string" then
-    blame.fail("sham: of must be an id or a file's path, not %s", type(of))
-  end
+  of = catalogue.parts(of) or of
   local is_named = of:match("%.lua$") or of:match("%.plan$")
   if of:find("/", 1, true) and not is_named then
     blame.fail("sham: of: %s is no protocol file (.lua) or plan file (.plan)", of)
@@ -34,8 +49,12 @@ function M.plan(spec)
   if building.intensity() then
     blame.fail("sham: a sham of a sham has no schedule: name the active protocol")
   end
-  check_path(spec.of)
-  local active, message = catalogue.find(spec.of)
+  if type(spec.of) ~= "string" then
+    blame.fail("sham: of must be an id or a file's path, not %s", type(spec.of))
+  end
+  local of = located(spec.of)
+  check_path(of)
+  local active, message = catalogue.find(of)
   if not active then
     blame.fail("sham: of: %s", message)
   elseif active.id == "sham" then

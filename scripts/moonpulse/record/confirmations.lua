@@ -119,7 +119,7 @@ function Record:confirm(confirmed_ns, reply, value, status, may_be_of)
   else
     self.unsure[#self.unsure + 1] = { row, confirmed_ns, reply, value, status }
     self:heard(confirmed_ns)
-    if self.flight and row.timed_by == "device" then
+    if self.flight then -- whoever recovers it hears of it, too
       self.flight:confirm(row.engine_number, confirmed_ns + self.start_ns, value or 0, "some")
     end
     if trains.caught_up(self, confirmed_ns) then -- all are there
@@ -226,10 +226,11 @@ function Record:going(at_ns)
   end
 end
 
---- Does a train that the device confirmed at its start wait for proof that it was given whole?
----@return boolean
-function Record:is_unproven()
-  return trains.is_unproven(self)
+--- A train that the device confirmed at its start may wait for proof that it was given whole: when its last
+--- pulse was due (monotonic); nil: none waits.
+---@return integer?
+function Record:unproven_since()
+  return trains.unproven_since(self)
 end
 
 --- Give a class of records these methods.

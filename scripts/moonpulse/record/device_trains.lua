@@ -2,6 +2,7 @@
 --
 -- Their onsets are the start's plus the program's offsets; they have no lateness of their own.
 -- A row counts as sent once its time has passed or the device confirmed it, never before.
+local counted = require "moonpulse.record.counted"
 local timing = require "moonpulse.lowering.device_trains"
 
 local M = {}
@@ -168,12 +169,16 @@ function M.going(record, at_ns)
   end
 end
 
---- Is there a pulse that was promised, and is not proven yet?
+--- The last pulse that was promised and is not proven yet: when it was due (monotonic); nil: there is none.
 ---@param record moonpulse.Record
----@return boolean
-function M.is_unproven(record)
-  local row = record.passing[1]
-  return row ~= nil and row.ahead == true and row.promised == true
+---@return integer?
+function M.unproven_since(record)
+  local passing = record.passing
+  for i = #passing, 1, -1 do
+    if passing[i].ahead and passing[i].promised then
+      return passing[i].passes_ns
+    end
+  end
 end
 
 --- Pulses of trains that are confirmed at their start, due by now_ns and not proven by then: perhaps they
@@ -244,7 +249,9 @@ function M.stopped(record, disarmed)
         or row.due_ns - row.sooner_ns <= record.heard_ns)
       row.status = (not disarmed or unsure) and "perhaps_sent" or "stopped"
     end
-    if row.status ~= "delivered" and row.status ~= "otherwise" then
+    if counted.is_given(row.status) then
+      M.given(record, row)
+    else
       record.pulses_skipped = record.pulses_skipped + 1
       record.skipped_by[row.status] = (record.skipped_by[row.status] or 0) + 1
     end

@@ -447,7 +447,8 @@ function Record:manifest(manifest)
 end
 
 --- No more confirmations come: pulses without one that is surely theirs are written as sent.
-function Record:give_up()
+---@param goes_on boolean? the device stays armed: what it has promised of a train may still be proven
+function Record:give_up(goes_on)
   for _, answer in ipairs(self.unsure) do
     for _, row in ipairs(answer[1].rows or { answer[1] }) do
       row.open = nil
@@ -461,7 +462,9 @@ function Record:give_up()
   end
   self.unsure, self.doubted, self.spare, self.first_open = {}, nil, nil, self.last_open + 1
   trains.settle(self, math.maxinteger)
-  trains.leave_unproven(self, math.maxinteger)
+  if not goes_on then
+    trains.leave_unproven(self, math.maxinteger)
+  end
   trains.stopped(self)
 end
 

@@ -1,7 +1,10 @@
---- A torn run whose flight record is gone, or was cut so short that it tells nothing: events.tsv stays as the
---- run left it, and is counted. It has the rows that were written by then, some a second behind the pulses.
+--- What recover makes of events.tsv as the run left it. Of a torn run whose flight record is gone, or tells
+--- nothing, it stays and is counted: it has the rows that were written by then, some a second behind the
+--- pulses. Where it is written anew, no row is lost that only it has.
 local core = require "moonpulse.core"
+local counted = require "moonpulse.record.counted"
 local journals = require "moonpulse.record.journal"
+local lfs = require "lfs"
 local read = require "moonpulse.record.read"
 
 local M = {}
@@ -19,7 +22,7 @@ end
 local function counts_of(events)
   local sent, confirmed, skipped = 0, 0, 0
   for _, row in ipairs(events.pulses) do
-    local was_sent = row.was_sent or row.status == "perhaps_sent"
+    local was_sent = counted.is_given(row.status, row.was_sent)
     sent, skipped = sent + (was_sent and 1 or 0), skipped + (was_sent and 0 or 1)
     confirmed = confirmed + (row.is_confirmed and 1 or 0)
   end
@@ -29,7 +32,7 @@ end
 --- Count them, and say in the manifest that the run was interrupted.
 ---@param folder string
 ---@param manifest table of a run that says "running"; changed: to be written
----@param why string its flight record cannot be read
+---@param why string what was sent cannot be told from its flight record
 ---@param said string[] what else is missing or damaged, a sentence each
 ---@return table? summary as of moonpulse.record.recover
 ---@return string? message
@@ -51,22 +54,77 @@ function M.keep(folder, manifest, why, said)
   manifest.protocol.pulses, manifest.status = planned, "interrupted"
   manifest.result = { status = "interrupted", pulses_planned = planned, pulses_sent = sent,
     pulses_confirmed = confirmed, pulses_skipped = skipped, plan_complete = false, damage = said,
-    pulses_unknown = unknown > 0 and unknown or nil, events_sum = core.file_sum(path),
-    reason = "Moonpulse was killed, and its flight record is lost; events.tsv is as the run left it" }
+    pulses_unknown = unknown > 0 and unknown or nil, events_sum = core.file_sum(path), flight_lost = true,
+    reason = "Moonpulse was killed, and its flight record is lost or cannot be read; events.tsv is as the "
+      .. "run left it" }
   return { sent = sent, confirmed = confirmed, skipped = skipped, planned = planned, said = said,
     safe = false }
 end
 
---- Of a flight record that is not whole: has what the run left as events.tsv more pulses than it tells of?
---- Then that stays beside the new one.
----@param folder string
----@param flight moonpulse.Flight
----@param record moonpulse.Record of what it tells
----@return boolean
-function M.has_more(folder, flight, record)
-  local losses = flight.losses
-  local events = losses.torn + losses.empty + losses.missing > 0 and read.events(folder .. "/events.tsv")
-  return events and #events.pulses > record.pulses_sent + record.pulses_skipped or false
+local most_events = 400000000 -- bytes: what is longer was not written by a run
+
+--- The cells of a line.
+local function cells_of(line)
+  local cells = {}
+  for cell in (line .. "\t"):gmatch("([^\t]*)\t") do
+    cells[#cells + 1] = cell
+  end
+  return cells
+end
+
+--- What each whole row is of, by its plan, not by what became of it: it has the same key in another table.
+---@param text string a table of events
+---@return fun(): string? the next row's key
+local function keys_of(text)
+  local next_line, columns = text:gmatch("([^\n]*)\n"), {} -- a last line without an end is torn
+  local header = cells_of(next_line() or "")
+  for i, name in ipairs(header) do
+    columns[name] = i
+  end
+  return function()
+    for line in next_line do
+      local cells = cells_of(line)
+      if #cells == #header then
+        local key = {}
+        for i, name in ipairs { "event", "onset_planned_us", "channel", "intensity" } do
+          key[i] = cells[columns[name] or 0] or ""
+        end
+        return table.concat(key, "\t")
+      end
+    end
+  end
+end
+
+--- How many rows of one table another one has not.
+local function missing_of(from, to)
+  local there, missing = {}, 0
+  for key in keys_of(to) do
+    there[key] = (there[key] or 0) + 1
+  end
+  for key in keys_of(from) do
+    local left = (there[key] or 0) - 1
+    there[key] = left
+    missing = missing + (left < 0 and 1 or 0)
+  end
+  return missing
+end
+
+--- Before another table is put in its place: what the run left as events.tsv may have rows that could not
+--- be written again, of a plan whose lines of the journal or whose flight records are lost.
+---@param path string events.tsv
+---@param new string the table that is to be put there
+---@return integer rows that only events.tsv has; where it cannot be told, 1
+---@return integer pulses that events.tsv says were sent, or perhaps were
+function M.only_there(path, new)
+  if not lfs.symlinkattributes(path, "mode") then
+    return 0, 0
+  end
+  local old, text = core.read_file(path, most_events), core.read_file(new, most_events)
+  if not old or not text then
+    return 1, 0
+  end
+  local events = read.parse(old, path)
+  return missing_of(old, text), events and (counts_of(events)) or 0
 end
 
 return M

@@ -5,10 +5,11 @@ local outcomes = require "moonpulse.record.outcome"
 
 local M = {}
 
---- How a plan is named of which only the flight record tells.
+--- How a plan is named of which only the flight record tells; number nil: of an older record without plans.
 local function unknown_text(number, pulses)
-  return ("plan %d: %s sent, and journal.jsonl does not say which: not in events.tsv, "
-    .. "and the numbers of the pulses behind them may be too small"):format(number,
+  return ("%s: %s sent, and journal.jsonl does not say which (each may have begun a train that the device "
+    .. "timed): not in events.tsv, and the numbers of the pulses behind them may be too small"):format(
+    number and "plan " .. number or "the run",
     pulses == 1 and "1 pulse was" or ("%d pulses were"):format(pulses))
 end
 
@@ -83,6 +84,7 @@ end
 ---@param given moonpulse.GivenValues of the run
 ---@return boolean finished
 ---@return integer unfit records that are not of such a plan
+---@return boolean goes_on another plan followed under the same arming
 local function replay(record, list, play, times, driver, given)
   local run_ns, finished, last_ns, halted, unfit = times.run_ns, false, times.next_ns or 0, false, 0
   local facts = { offset_ns = play.start_ns - run_ns, wire_ns = play.wire_ns, latency_ns = play.latency_ns,
@@ -109,12 +111,15 @@ local function replay(record, list, play, times, driver, given)
       finished = true
     end
   end
-  if not halted then -- a train that the device timed went on until the guard's frame
+  local goes_on = finished and not halted and times.next_ns ~= nil -- proof of its trains may come later
+  if not halted and not goes_on then -- a train that the device timed went on until the guard's frame
     record:halt(last_ns, "perhaps_sent")
   end
-  record:stopped(false)
+  if not goes_on then
+    record:stopped(false)
+  end
   tell_sets(record, times.sets, math.maxinteger)
-  return finished, unfit
+  return finished, unfit, goes_on
 end
 
 --- The flight records of each plan, by its number.
@@ -172,6 +177,13 @@ local function pulses_in(part)
   return pulses
 end
 
+--- In an older record, which names no plans, without a journal: all that was sent.
+local function count_nameless(record, run)
+  local pulses = pulses_in(run.flight.list)
+  record.last_number, run.unknown = record.last_number + pulses, run.unknown + pulses
+  run.said[#run.said + 1] = pulses > 0 and unknown_text(nil, pulses) or nil
+end
+
 --- Plans up to number last that the flight record names and nothing else tells of: no intensity is invented
 --- for them, but their pulses count.
 local function pass_unknown(record, run, last)
@@ -225,7 +237,8 @@ local function replay_entry(record, entries, i, run)
   end
   pass_unknown(record, run, (entry.play or 1) - 1)
   local before = record.last_number
-  record:give_up() -- what of the plan before is not confirmed by now never is: its numbers come again
+  -- what of the plan before is not confirmed by now never is: its numbers come again
+  record:give_up(run.goes_on)
   record:next_play(entry.actions, entry)
   for _, set in ipairs(entry.sets or {}) do
     record:event("set_intensity", set.at_ns, set.at_ns, "sent", nil, set.action)
@@ -234,8 +247,9 @@ local function replay_entry(record, entries, i, run)
     or ("plan %s"):format(entry.play or "?")
   local part = run.parts and (run.parts[entry.play] or {})
     or part_between(flight.list, entry.from_ns, follower and follower.from_ns or math.maxinteger)
-  local finished, unfit = replay(record, part, entry, { run_ns = flight.start_ns,
+  local finished, unfit, goes_on = replay(record, part, entry, { run_ns = flight.start_ns,
     next_ns = follower and follower.from_ns, sets = sets_after(entries, i) }, run.driver, run.given)
+  run.goes_on = goes_on
   if unfit > 0 then
     run.said[#run.said + 1] = ("%s: %d record%s of flight.bin %s not of such a plan: what was sent is not "
       .. "known"):format(name, unfit, unfit == 1 and "" or "s", unfit == 1 and "is" or "are")
@@ -290,6 +304,9 @@ function M.all(record, flight, entries, driver, said)
     end
   end
   pass_unknown(record, run, math.maxinteger)
+  if not run.parts and not entries[1] then
+    count_nameless(record, run)
+  end
   local cut_ns = flight_of.cut_by_guard(flight.list)
   outcomes.cut(record, cut_ns, 0)
   -- of an older version one sentence says just that

@@ -165,6 +165,7 @@ local function outcome_of(stage, ok, problem)
   elseif failed then
     outcome.stop = "error"
     outcome.text, outcome.code = text_and_code(problem)
+    pcall(stage.mark, outcome.text) -- the device is safe: a full disk changes nothing
   elseif stopped == "requested" or stage.device.asked_to_stop and ok then
     outcome.stop = "requested"
     outcome.text = core.stops.requested.words .. (stage.why and " (" .. stage.why .. ")" or "")
@@ -173,6 +174,16 @@ local function outcome_of(stage, ok, problem)
     outcome.text = outcome.stop == "stuck" and stage.stuck_at or nil -- in virtual time, and not armed
   end
   return outcome
+end
+
+--- A channel that no plan had, though channels= names it: most likely one of the two is misspelt.
+local function tell_unused(stage)
+  for _, name in ipairs(stage.device:unused_channels()) do
+    local text = ("CHECK THE NAMES: --device-option channels= names %q, and no plan that was played had "
+      .. "such a channel"):format(name)
+    pcall(stage.mark, text)
+    stage.say(text)
+  end
 end
 
 --- The script may do what its author may, or, where it is only looked at, nothing but what run gives it.
@@ -222,6 +233,7 @@ local function perform(context, options, path, twin)
     ok, problem = false, stage.failure
   end
   local outcome = outcome_of(stage, ok, problem)
+  tell_unused(stage)
   stage.waiting:wake()
   watch:wake()
   core.wait(0) -- what the script spawned ends

@@ -72,7 +72,8 @@ end
 function M.json(result)
   local report, findings, by_layer = result.report, setmetatable({}, cjson.array_mt), {}
   for i, finding in ipairs(report.findings) do
-    findings[i] = { rule = finding.rule, table = finding.table, row = finding.row, value = finding.value,
+    findings[i] = { rule = finding.rule, table = finding.table, row = finding.row,
+      value = not finding.unknown and finding.value or cjson.null,
       unit = finding.unit, limit = finding.limit, verdict = finding.verdict, nearest = finding.nearest,
       train = finding.train, pulse = finding.pulse, at_s = finding.at_s, origin = finding.origin,
       channel = finding.channel, source = finding.source, confidence = finding.confidence,

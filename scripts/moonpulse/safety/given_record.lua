@@ -1,4 +1,5 @@
 --- How many pulses the record of a run says were given, or perhaps were: read only, however it ended.
+local counted = require "moonpulse.record.counted"
 local journals = require "moonpulse.record.journal"
 local read = require "moonpulse.record.read"
 local recover = require "moonpulse.record.recover"
@@ -21,11 +22,9 @@ local function bounded(call, ...)
   return table.unpack(results, 1, results.n)
 end
 
-local perhaps = { delivered = true, sent = true, perhaps_sent = true, simulated = true }
-
 --- Was its pulse given, as far as anybody knows?
 local function was_given(row)
-  return row.sent ~= nil or row.confirmed ~= nil or perhaps[row.status] == true
+  return counted.is_given(row.status, row.sent ~= nil or row.confirmed ~= nil)
 end
 
 --- Given pulses of a table of events: { pulses: those that were sent, unasked: that the device gave by

@@ -250,8 +250,9 @@ function M.plan(given)
       local threshold = reference == "MSO" and 100 or given.thresholds[reference:lower()]
       return mso and threshold and 100 * mso / threshold
         or action.reference == reference and action.intensity or nil
-    end, function(finding)
-      finding.set = finding.verdict ~= "within" and set_higher(finding, walked.actions, given) or nil
+    end, function(percent, reference) return at_most(percent, reference, given) end, function(finding)
+      local is_more = finding.verdict ~= "within" and not finding.unknown
+      finding.set = is_more and set_higher(finding, walked.actions, given) or nil
       add(finding)
     end)
   end

@@ -1,5 +1,7 @@
 --- A lab's own limits, from a file; they can only be stricter than the published ones, which are
 --- checked as well, and nothing but the file itself lifts them.
+local known_names = require "moonpulse.text.known_names"
+local lists = require "moonpulse.text.lists"
 local lookalikes = require "moonpulse.text.lookalikes"
 local sandbox = require "moonpulse.protocol.sandbox"
 local text_files = require "moonpulse.text.text_file"
@@ -21,12 +23,10 @@ local whole = { pulses_per_session = true, pulses_per_day = true, pulses_per_wee
 local row_known = { hz = true, percent = true, s = true }
 
 local function check_rows(rows)
-  local count = 0
-  for _ in pairs(rows) do
-    count = count + 1
-  end
-  if count ~= #rows then
-    return "train_duration must be a list: { { hz = 10, percent = 120, s = 4 }, ... }", "train_duration"
+  local problem = lists.problem(rows)
+  if problem then
+    return ("train_duration %s; it is a list: { { hz = 10, percent = 120, s = 4 }, ... }"):format(problem),
+      "train_duration"
   end
   for i, row in ipairs(rows) do
     for key in pairs(type(row) == "table" and row or { [""] = true }) do
@@ -111,11 +111,11 @@ function M.load(path)
     return nil, message
   end
   local chunk
-  chunk, message = load(text:gsub("^#[^\n]*", "--"), "@" .. path, "t", {})
+  chunk, message = load(text:gsub("^#[^\n]*", "--"), "@" .. path, "t", known_names.guard({}, text))
   if not chunk then
     return nil, lookalikes.explained(message, text)
   end
-  local ok, spec = sandbox.call(chunk)
+  local ok, spec = sandbox.call(sandbox.only, chunk)
   if not ok then
     return nil, tostring(spec)
   end
@@ -235,13 +235,22 @@ function Lab:train(train, percent, add)
   end
 end
 
+--- An intensity that cannot be compared with the lab's: no value, and what to give.
+local function unknown(found, action, threshold)
+  found.unknown, found.nearest = true, ("give the threshold (--%s N)"):format(threshold)
+  found.words = ("%g %%%s cannot be compared with %s of %s: no threshold is known%s; passes: %s"):format(
+    action.intensity, action.reference, found.row, found.table,
+    (action.origin or "") ~= "" and "; " .. action.origin or "", found.nearest)
+end
+
 --- Judge intensities and totals: of every channel, whatever a protocol says of it.
 ---@param counts { session: integer, nerve: integer? } nerve: pulses that a nerve got; not in session
 ---@param history moonpulse.History?
 ---@param actions table[]
 ---@param in_percent fun(action: table, reference: string): number? what will be delivered, in % of reference
+---@param at_most fun(percent: number, reference: string): string an intensity that passes, in words
 ---@param add fun(finding: moonpulse.Finding)
-function Lab:totals(counts, history, actions, in_percent, add)
+function Lab:totals(counts, history, actions, in_percent, at_most, add)
   local spec = self.spec
   local function count(rule, value, limit)
     if limit then
@@ -256,9 +265,10 @@ function Lab:totals(counts, history, actions, in_percent, add)
     for _, action in ipairs(limit[2] and actions or {}) do
       local percent = in_percent(action, limit[1])
       local found = finding(self, "intensity", percent or 0, "%" .. limit[1], limit[2],
-        not percent or percent > limit[2] + 1e-9, percent and ("at most %g %%%s"):format(limit[2], limit[1])
-          or ("give the threshold (--%s N)"):format(limit[1] == "RMT" and "rmt" or
-            action.reference:lower()))
+        not percent or percent > limit[2] + 1e-9, at_most(limit[2], limit[1]))
+      if not percent then
+        unknown(found, action, limit[1] == "RMT" and "rmt" or action.reference:lower())
+      end
       found.origin, found.channel = action.origin, action.channel
       add(found)
     end

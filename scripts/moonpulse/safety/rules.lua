@@ -21,6 +21,7 @@ M.order = { within = 1, ["not covered"] = 2, ["beyond tested"] = 3, OVER = 4 }
 ---@field verdict "within"|"not covered"|"beyond tested"|"OVER"
 ---@field why string? behind the row in a sentence: what its limit is, and what is more
 ---@field nearest string? the nearest value that passes
+---@field unknown boolean? there is no value: what it would be compared by is not known
 ---@field set string? what is not within is more than was written, for the device's step: which intensity
 ---@field source string
 ---@field confidence string

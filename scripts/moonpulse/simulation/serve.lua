@@ -125,14 +125,12 @@ local function no_waits() -- in virtual time
   return 0
 end
 
---- Bytes were there when we got to read: they came sooner by as long as we could not. They were not there
---- when we read last.
----@param arrival_ns integer when they were read
----@return integer came_ns
-function Host:since(arrival_ns)
+--- What is read now may have come sooner, by as long as we could not read: moonpulse.simulation.slack reckons
+--- with it. It is stamped and answered from when it was read: no answer may come before its question was
+--- sent.
+function Host:note_wait()
   local waited_ns = self.waits()
   self.twin.waited_ns, self.waited_ns = waited_ns - self.waited_ns, waited_ns
-  return math.max(arrival_ns - self.twin.waited_ns, self.now_ns)
 end
 
 --- Arrival is when the first bit left. A pseudo-terminal has no wire: the time that bytes would be on it is
@@ -146,7 +144,7 @@ function Host:receive(bytes, arrival_ns)
   self:catch_up(true)
   local wire = core.wire_ns(self.serial, #bytes)
   if self.twin.on_port then
-    arrival_ns = self:since(arrival_ns)
+    self:note_wait()
   end
   self.ticks_ns = nil -- it may have been told what ends, or begins
   self.now_ns = math.max(arrival_ns, self.wire_free_ns) + wire
@@ -201,7 +199,7 @@ function Host:trigger(bytes, arrival_ns)
   end
   local wire = core.wire_ns(trigger_serial, 1)
   if self.twin.on_port then
-    arrival_ns = self:since(arrival_ns)
+    self:note_wait()
   end
   self:catch_up(true)
   self.ticks_ns = nil

@@ -175,6 +175,7 @@ function Stimulator:arm(first, actions, firsts)
   end
   self:check_stop()
   self:check_fault()
+  link.until_ns = nil -- that was the end of what was played before
   self.left, self.over_ns = nil, 0 -- what was cut, and may go on all the same, is waited for here
   local wait_ns = outputs.settable_at(self.last) - core.clock_ns()
   if wait_ns > 0 then
@@ -217,13 +218,34 @@ end
 ---@field start_ns integer? when the plan starts (monotonic); nil: soon
 ---@field on_start fun(start_ns: integer)? called before anything can leave
 
+--- Does a pulse of a train that the device times wait for proof that may still come? Then the device is told
+--- nothing that ends the train, but not for longer than it takes to ask once more and to be answered slowly:
+--- what is not proven by then perhaps was given.
+---@return boolean
+function Stimulator:awaits_proof()
+  local due_ns = self.watching and self.record:unproven_since()
+  return due_ns and patiences.waited_ns(due_ns) <= self.proof_ns or false
+end
+
+--- Wait for that proof; a stop ends the wait.
+---@param is_free fun(): boolean false: somebody plays anew, and whoever waits must not
+function Stimulator:prove(is_free)
+  while not self.stopped and is_free() and self:awaits_proof() do
+    core.wait(deadlines.next_s(self, 0.02))
+    if self.watching then
+      self:watch()
+      self.record:sync()
+    end
+  end
+end
+
 --- Wait until the device has recovered and confirmed what it was sent, or a stop comes: whoever drives it
 --- next knows nothing of this run.
 function Stimulator:recover()
   local function goes_on() return (self.stopped or "finished") == "finished" and not self.job.stop_reason end
   local record, last = self.record, self.record.last_open
   while goes_on() and (core.clock_ns() < outputs.recovered_at(self.last)
-    or self.watching and record.first_open <= last) do
+    or self.watching and record.first_open <= last or self:awaits_proof()) do
     core.wait(deadlines.next_s(self, 0.02, outputs.recovered_at(self.last)))
     if self.watching then
       self:watch()
@@ -278,7 +300,7 @@ function Stimulator:play(admitted, how)
   end
   turn.ask(self)
   -- the last replies are still on their way, and the last train may still run
-  while not self.stopped and (turn.is_open(self) or record:oldest_open() or record:is_unproven()
+  while not self.stopped and (turn.is_open(self) or record:oldest_open()
     or core.clock_ns() < self.over_ns) do
     deadlines.await_end(self)
     self:watch()
@@ -305,8 +327,11 @@ function Stimulator:interrupt(reason)
     self.link:halt(reason)
     self.link.session:stop(reason)
     self:wake()
-  elseif self.on_wake then
-    self.on_wake()
+  else
+    self.link.until_ns = self.link.until_ns or patiences.end_ns()
+    if self.on_wake then
+      self.on_wake()
+    end
   end
 end
 
@@ -352,6 +377,9 @@ function M.new(job, record)
     task = core.current(), starts_before = 0, over_ns = 0, contact_ns = 0,
     settles_ns = 0, last = {},
   }, Stimulator)
+  local alive, slow = driver.keepalive, driver.reply_slow or driver.reply_timeout
+  self.proof_ns = patiences.ns(driver, (alive and alive.answered and alive.period or driver.reply_timeout)
+    + 4 * slow) -- the answer counts twice that sooner, and may take twice that
   self.listening = listenings.new(driver, record)
   self.link = links.new(driver, {
     reply = function(...) self:reply(...) end,

@@ -253,8 +253,8 @@ function Listening:hear(reply, at_ns, armed)
     end
     return confirm(self, at_ns, action, pulse, { text = text, value = value, unlike = unlike,
       nobodys = nobodys, may_be_of = may_be_of })
-  elseif verdict == "going" and record.start_ns then -- it may have been on its way for so long
-    record:going(at_ns - math.floor(2 * (driver.reply_slow or driver.reply_timeout) * 1e9))
+  elseif verdict == "going" and record.start_ns then
+    record:going(patiences.said_ns(driver, at_ns))
   elseif verdict == "refused" and pulse then -- and what comes later is not its confirmation
     record:unconfirmed_row()
   end

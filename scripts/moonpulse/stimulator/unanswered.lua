@@ -6,7 +6,7 @@ local patiences = require "moonpulse.stimulator.patience"
 
 local M = {}
 
-local longest_s = 1 -- behind a stop nobody waits longer: the engine's backstop gives the end of a run 2 s
+local longest_s = 1 -- of the 2 s that the backstop gives the end of a run; see patience for simulators
 
 local busy = "the simulator did not answer in time: is this computer busy?"
 
@@ -41,7 +41,8 @@ end
 ---@return string
 function M.unconfirmed(on, patience_ns, number, _, _, action)
   local text = M.pulse(on.driver.limits(on.identity), number, action)
-  return ("%s was not confirmed within %g s: %s"):format(text, patience_ns / 1e9, M.cause(on.driver,
+  local seconds = math.floor(patience_ns / 1e7 + 0.5) / 100
+  return ("%s was not confirmed within %g s: %s"):format(text, seconds, M.cause(on.driver,
     "is the cable loose, did the line or this computer stall, does the coil still fire?"))
 end
 
@@ -57,12 +58,14 @@ end
 --- by itself, it is waited for, and a pulse without one is a fault.
 ---@param self moonpulse.Stimulator that was made safe
 function M.await(self)
-  local patience_ns = patiences.ns(self.driver, math.min(self.driver.reply_timeout, longest_s))
+  local seconds = math.min(self.driver.reply_timeout, longest_s)
   while self.stopped == "finished" and not self.fault do
     local pulse, at_ns, by_device, action = self.record:oldest_open()
     if not pulse or by_device or was_cut(self, at_ns, action) then -- its rows say what is known of a train
       return
-    elseif patiences.waited_ns(at_ns) > patience_ns then
+    end
+    local patience_ns = patiences.ns(self.driver, seconds, self.link.until_ns)
+    if patiences.waited_ns(at_ns) > patience_ns then
       self.fault = M.unconfirmed(self, patience_ns, pulse, at_ns, by_device, action)
     else
       core.wait(0.02)

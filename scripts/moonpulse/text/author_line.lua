@@ -105,6 +105,26 @@ local function instead_of(who, key)
   end
 end
 
+--- The option that nobody leaves out, else any.
+local function first_needed(known)
+  local first
+  for name, kind in pairs(known) do
+    if kind:sub(1, 1) ~= "?" and (not first or name < first) then
+      first = name
+    end
+  end
+  return first or names_of(known):match("^[^,]+")
+end
+
+--- May a decimal comma have cut a number in two? Then one part has a name, the other is digits alone.
+local function has_comma(options)
+  local named = false
+  for key in pairs(options) do
+    named = named or type(key) == "string"
+  end
+  return named and math.type(options[1]) == "integer"
+end
+
 --- Check an option table: it is one, and has no key that nobody reads.
 ---@param who string the function, for the message
 ---@param options any
@@ -118,9 +138,12 @@ function M.options(who, options, known)
     local instead = not known[key] and instead_of(who, key)
     if instead then
       M.fail("%s: %s", who, instead)
-    elseif math.type(key) and math.type(options[key]) then
+    elseif not known[key] and math.type(key) and has_comma(options) then
       M.fail("%s: there is no option %q: %s stands alone: a number is written with a point, like 2.5, not "
         .. "with a comma; known: %s", who, tostring(key), tostring(options[key]), names_of(known))
+    elseif not known[key] and math.type(key) then
+      M.fail("%s: its value number %d has no name: write %s { %s = ... }; known: %s", who, key, who,
+        first_needed(known), names_of(known))
     elseif not known[key] then
       M.fail("%s: there is no option %q; known: %s", who, tostring(key), names_of(known))
     end

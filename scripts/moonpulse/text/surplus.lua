@@ -1,5 +1,6 @@
 --- Arguments that a function would drop in silence. Lua does: mp.ms(2,5) would be 2 ms.
 local blame = require "moonpulse.text.author_line"
+local core = require "moonpulse.core"
 
 local M = {}
 
@@ -8,7 +9,7 @@ local function shown(value)
     return ("%q"):format(value)
   end
   return (math.type(value) or type(value) == "boolean" or value == nil) and tostring(value)
-    or type(value) == "table" and "{ ... }" or "a " .. type(value)
+    or type(value) == "table" and "{ ... }" or core.is_plan(value) and "a plan" or "a " .. type(value)
 end
 
 --- Two numbers side by side that are one with a decimal comma: "2.5"; nil where there are none.

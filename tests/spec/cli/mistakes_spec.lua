@@ -30,7 +30,9 @@ describe("a newcomer", function()
         "a * 3", "mp.together")
     end
     refuses("show made.lua", 'return a .. "start"', 'made.lua:3: plan expected', 'mp.mark "text"')
-    refuses("show made.lua", "return a .. b", "made.lua:3: plan expected", "got nil: is the name written as")
+    refuses("show made.lua", "return a .. b", "made.lua:3: b is not known: is it misspelt")
+    refuses("show made.lua", "local b return a .. b", "made.lua:3: plan expected",
+      "got nil: is the name written as")
   end)
 
   it("who calls a method that plans do not have, or with a dot", function()

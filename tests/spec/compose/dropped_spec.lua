@@ -86,7 +86,7 @@ describe("an argument too many", function()
         return mp.mark(("b"):gsub("b", "a"))
       end,
     ["mp.shuffle({ ... }, { ... }): "] = function() return mp.shuffle({}, {}) end,
-    ["mp.together(a userdata, a userdata): "] = function() return mp.together(pulse(), pulse()) end,
+    ["mp.together(a plan, a plan): "] = function() return mp.together(pulse(), pulse()) end,
   }
   for words, call in pairs(commas) do
     it("is told what was meant: " .. words, function()

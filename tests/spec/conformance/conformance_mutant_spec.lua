@@ -225,4 +225,23 @@ describe("a driver with a mistake is found by the case:", function()
       assert.is_true(#why > 10)
     end)
   end
+
+  it("of trains that are proven while they run, one that never says that they go on", function()
+    local case = by_name["a train that the device times comes whole and in time"]
+    local driver = {}
+    for key, value in pairs(devices.find("rapid")) do
+      driver[key] = value
+    end
+    assert.are.equal("passed", (conformance.run(case, conformance.kit(driver))))
+    local judge = driver.judge
+    driver.judge = function(...)
+      local verdict, text, value, unlike = judge(...)
+      if verdict ~= "going" then
+        return verdict, text, value, unlike
+      end
+    end
+    local verdict, why = conformance.run(case, conformance.kit(driver))
+    assert.are.equal("failed", verdict)
+    assert.matches("going", why, 1, true)
+  end)
 end)

@@ -227,7 +227,7 @@ describe("a run on a simulated DuoMAG", function()
         return %s
       end }]]):format(plan))
     local status, out, err = shell.moonpulse(folder, ("run %s/made.lua --device sim:duomag "
-      .. "--tolerance 200 --out %s/runs %s"):format(folder, folder, arguments or ""))
+      .. "--tolerance 1000 --out %s/runs %s"):format(folder, folder, arguments or ""))
     local name = shell.names(folder .. "/runs")[1]
     return status, folder .. "/runs/" .. (name or "none"), err, out
   end
@@ -265,15 +265,15 @@ describe("a run on a simulated DuoMAG", function()
     assert.matches("--device-option interval=S", err, 1, true)
     assert.is_nil(shell.read(path .. "/twin.tsv")) -- nothing was begun
     shell.remove(folder .. "/runs")
-    assert.are.equal(0, (run("mp.train { pulses = 2, every = 1, intensity = mp.mso(30) }")))
+    assert.are.equal(0, (run("mp.train { pulses = 2, every = 1, intensity = mp.mso(30) }", "--speed max")))
     shell.remove(folder .. "/runs")
     assert.are.equal(0, (run("mp.train { pulses = 2, every = 0.8, intensity = mp.mso(30) }",
-      "--device-option interval=0.8")))
+      "--speed max --device-option interval=0.8")))
   end)
 
   it("stops when the unit leaves out a pulse", function()
     local status, path, err = run("mp.train { pulses = 9, every = 0.3, intensity = mp.mso(30) }",
-      "--device-option interval=0.3")
+      "--speed max --device-option interval=0.3")
     assert.are.equal(4, status)
     assert.matches("left out 1 of its pulses: it was not charged in time", err, 1, true)
     local log = logged(path)
@@ -296,7 +296,7 @@ describe("a run on a simulated DuoMAG", function()
       local path = ("%s/experiment%d.lua"):format(folder, i)
       shell.write(path, 'local mp = require "moonpulse"\n'
         .. "return mp.experiment(function(run)\nlocal stim = run:device()\n" .. case[1] .. "\nend)\n")
-      commands[i] = ("%s run %s --device sim:duomag --tolerance 200 --device-option interval=0.3 "
+      commands[i] = ("%s run %s --device sim:duomag --speed max --device-option interval=0.3 "
         .. "--out %s/runs%d"):format(shell.quote(shell.program), path, folder, i)
     end
     for i, result in ipairs(shell.together(folder, commands)) do

@@ -633,7 +633,7 @@ describe("moonpulse run on a simulated Rapid²", function()
     shell.write(path, [[local mp = require "moonpulse"
       return mp.protocol { id = "long", name = "Long", plan = function()
         return mp.train { pulses = 80, hz = 10, intensity = mp.mso(50) } end }]])
-    local job = shell.start(folder, "job", ("run %s --device sim:rapid --tolerance 200 --out %s/runs")
+    local job = shell.start(folder, "job", ("run %s --device sim:rapid --tolerance 1000 --out %s/runs")
       :format(path, folder))
     local log
     shell.await(function()
@@ -663,7 +663,7 @@ describe("moonpulse run on a simulated Rapid²", function()
   it("ends a run at a fault of the unit, in its words", function()
     for fault, words in pairs { ["over-temperature@1"] = "disarmed itself", ["drop@1"] = "not confirmed" } do
       local run = magstim.run(folder, "return mp.train { pulses = 30, hz = 10, intensity = mp.mso(50) }",
-        "--device sim:rapid --fault " .. fault)
+        "--speed max --device sim:rapid --fault " .. fault)
       assert.are.equal(4, run.status, fault)
       assert.is_truthy(run.err:find(words, 1, true), run.err)
     end

@@ -12,7 +12,7 @@ describe("moonpulse run on a StimJim", function()
     folder, job = shell.folder(), nil
     shell.write(folder .. "/slow.lua", 'local mp = require "moonpulse"\nreturn mp.protocol {\n'
       .. '  id = "slow", name = "Slow", plan = function()\n'
-      .. '    return mp.train { pulses = 40, hz = 10, intensity = mp.mso(40) }\n  end,\n}\n')
+      .. '    return mp.train { pulses = 40, hz = 1, intensity = mp.mso(40) }\n  end,\n}\n')
   end)
 
   after_each(function()
@@ -23,7 +23,7 @@ describe("moonpulse run on a StimJim", function()
   end)
 
   local function arguments(protocol, more)
-    return ("run %s --tolerance 200 --device sim:stimjim --out %s/runs %s"):format(protocol, folder,
+    return ("run %s --tolerance 1000 --device sim:stimjim --out %s/runs %s"):format(protocol, folder,
       more or "")
   end
 
@@ -46,7 +46,8 @@ describe("moonpulse run on a StimJim", function()
   it("proves every pulse: by burst where the device times them, one by one where we do", function()
     for timing, text in pairs { device = "3 delivered", host = "1 delivered" } do
       local code, _, err = shell.moonpulse(folder, arguments("itbs600", "--amt 50 -p trains=1 "
-        .. "--device-option full_scale_ua=2000 --timing " .. timing))
+        .. "--device-option full_scale_ua=2000 --timing " .. timing
+        .. (timing == "host" and " --speed max" or "")))
       assert.are.equal(0, code, err)
       local events, log, manifest = results()
       assert.are.equal(30, #events)
@@ -67,13 +68,13 @@ describe("moonpulse run on a StimJim", function()
       local name = shell.names(folder .. "/runs")[1]
       local _, count = (name and shell.read(("%s/runs/%s/twin.tsv"):format(folder, name)) or ""):gsub(
         "\tpulse\t", "")
-      return count >= 5
-    end, "five pulses")
+      return count >= 3
+    end, "three pulses")
     job:signal "INT"
     assert.are.equal(5, job:wait())
     local events, log = results()
     local given, stopped = #pulses_of(log), false
-    assert.is_true(given >= 5 and given < 30)
+    assert.is_true(given >= 3 and given < 20)
     for _, row in ipairs(log) do
       stopped = stopped or row.event == "disarm"
       assert.is_false(stopped and row.event == "pulse")
@@ -111,9 +112,9 @@ describe("moonpulse run on a StimJim", function()
       end
       return M]])
     for _, timing in ipairs { "host", "device" } do
-      local code, _, err = shell.moonpulse(folder, ("run %s/slow.lua --tolerance 200 --timing %s "
+      local code, _, err = shell.moonpulse(folder, ("run %s/slow.lua --tolerance 1000 --timing %s "
         .. "--out %s/runs --device sim:%s/loose.lua --device-option full_scale_ua=2000"):format(folder,
-        timing, folder, folder))
+        timing .. (timing == "device" and " --speed max" or ""), folder, folder))
       if timing == "device" then -- one start, one completion
         assert.are.equal(0, code, err)
       else
@@ -136,7 +137,8 @@ describe("moonpulse run on a StimJim", function()
   end)
 
   it("says that it is not safe where the device does not stop", function()
-    local code, _, err = shell.moonpulse(folder, arguments(folder .. "/slow.lua", "--fault stuck-armed@3"))
+    local code, _, err = shell.moonpulse(folder, arguments(folder .. "/slow.lua",
+      "--speed max --fault stuck-armed@3"))
     assert.are.equal(4, code)
     assert.is_truthy(err:find("NOT CONFIRMED SAFE", 1, true))
     assert.is_truthy(err:find("does not say that its trains are stopped: unplug it", 1, true))

@@ -65,6 +65,29 @@ describe("the option channels", function()
   end)
 end)
 
+describe("a channel that channels= names and the plan does not have", function()
+  it("is refused, for it or the plan is misspelt", function()
+    local folder = shell.folder()
+    shell.write(folder .. "/one.lua", [[local mp = require "moonpulse"
+      return mp.protocol { name = "one", plan = function()
+        return mp.together { PMv = mp.pulse(mp.mso(40)) } end }]])
+    local says = 'the plan has no channel "M1", which channels= names: the plan has PMv. Is a name misspelt'
+    for device, numbers in pairs { ["pulsepal"] = { 1, 2 }, ["stimjim"] = { 0, 1 } } do
+      for _, command in ipairs { "run --speed max", "check", "events" } do
+        local sim = command:find "run" and "sim:" or ""
+        local given = ("%s %s/one.lua --device %s%s --device-option channels=PMv=%d%%s"):format(command,
+          folder, sim, device, numbers[1])
+        local status, _, err = shell.moonpulse(folder, given:format(",M1=" .. numbers[2]))
+        assert.are.equal(2, status, given)
+        assert.matches(says, err, 1, true)
+        status, _, err = shell.moonpulse(folder, given:format "")
+        assert.are.equal(0, status, given .. err)
+      end
+    end
+    shell.remove(folder)
+  end)
+end)
+
 describe("a text option", function()
   it("fits its pattern from end to end", function()
     local command = require "moonpulse.driver.command"
@@ -151,10 +174,9 @@ describe("what a simulator ignored", function()
       end
       return M]])
     shell.write(folder .. "/three.lua", [[local mp = require "moonpulse"
-      return mp.protocol { name = "three", params = { mso = { default = 40 } }, plan = function(p)
-        return mp.train { pulses = 3, every = 0.05, intensity = mp.mso(p.mso) }
-      end }]])
-    for _, speed in ipairs { "--speed max", "--tolerance 1000" } do
+      return mp.protocol { name = "three", params = { mso = { default = 40 }, every = { default = 0.05 } },
+        plan = function(p) return mp.train { pulses = 3, every = p.every, intensity = mp.mso(p.mso) } end }]])
+    for _, speed in ipairs { "--speed max", "--tolerance 1000 -p every=1" } do
       for mso, said in pairs { ["40"] = true, ["41"] = false } do
         local status, out, err = shell.moonpulse(folder, ("run %s/three.lua -p mso=%s %s --device "
           .. "sim:%s/mask.lua --out %s/runs"):format(folder, mso, speed, folder, folder))

@@ -1,5 +1,6 @@
 -- What a refusal says is true of the plan: no numbers of a part's pulses, the cause that holds, and what
 -- chance has to do with it.
+local context = require "moonpulse.compose.context"
 local devices = require "moonpulse.driver.find"
 local lower = require "moonpulse.lowering"
 local mp = require "moonpulse"
@@ -107,14 +108,61 @@ describe("a refusal of an interval that is drawn", function()
     for seed = 1, 20 do
       words = words or refusal(trials(5, 12), "bistim", {}, { seed = seed })
     end
-    local more, to = words:match("this interval is drawn, and may be as short as 5[%d.]* s: raise the "
-      .. "shortest that it is drawn from by ([%d.]+) s, to ([%d.]+) s or more")
+    local more, to = words:match("this interval is drawn, and may be as short as 5[%d.]* s: raise shortest "
+      .. "from 5 s by ([%d.]+) s, to ([%d.]+) s or more %(enough for every order and seed%)")
     assert.is_truthy(more, words)
     assert.near(5, tonumber(to) - tonumber(more), 0.01)
     for seed = 1, 20 do
       assert.is_nil(refusal(trials(5 + tonumber(more), 12), "bistim", {}, { seed = seed }))
     end
     assert.is_truthy(refusal(trials(4.9 + tonumber(more), 4.95 + tonumber(more)), "bistim", {}))
+  end)
+
+  --- A block of the test pulse alone and of pairs of several intervals, in an order of the seed.
+  local function block(shortest, longest, seed)
+    return context.with({ seed = seed }, function()
+      local list = {}
+      for _, isi in ipairs { 2, 12, 30, 99 } do
+        for _ = 1, 5 do
+          list[#list + 1] = mp.mark "pair"
+            .. mp.pair { isi = mp.ms(isi), intensity = { mp.rmt(80), mp.rmt(120) } }
+          list[#list + 1] = mp.pulse(mp.rmt(120))
+        end
+      end
+      return mp.trials { of = mp.shuffle(list), shortest = shortest, longest = longest }
+    end)
+  end
+
+  it("gives a number that is enough for every seed, whichever of them it is asked for", function()
+    local said = {}
+    for seed = 1, 12 do
+      local text = assert(refusal(block(4.1, 5.2, seed), "bistim", {}, { seed = seed }))
+      local to, longest = text:match("raise shortest from 4.1 s by [%d.]+ s, to ([%d.]+) s or more, and "
+        .. "longest %(([%d.]+) s%) to no less %(enough")
+      assert.are.equal("5.2", longest, text)
+      said[to] = true
+    end
+    local to = next(said)
+    assert.is_nil(next(said, to))
+    for seed = 1, 60 do
+      assert.is_nil(refusal(block(tonumber(to), tonumber(to) + 0.02, seed), "bistim", {}, { seed = seed }))
+    end
+    local too_few = 0
+    for seed = 1, 20 do -- and no larger than it must be
+      local text = refusal(block(to - 0.002, to - 0.0015, seed), "bistim", {}, { seed = seed })
+      too_few = too_few + (text and 1 or 0)
+    end
+    assert.is_true(too_few > 0)
+  end)
+
+  it("names min and max where they are drawn by mp.rest", function()
+    local plan = mp.pulse(mp.mso(40)) .. mp.rest { min = 3, max = 3.9 } .. mp.pulse(mp.mso(40))
+    local text = refusal(plan, "bistim", {})
+    local words = "raise min from 3 s by 1 s, to 4 s or more, and max (3.9 s) to no less"
+    assert.is_truthy(text:find(words, 1, true), text)
+    text = refusal(plan .. mp.rest { min = 2, max = 3 } .. mp.pulse(mp.mso(40)), "bistim", {})
+    words = "raise the shortest of each that is drawn by 2 s (shortest of mp.trials, min of mp.rest)"
+    assert.is_truthy(text:find(words, 1, true), text)
   end)
 
   it("says nothing of chance where the interval is fixed", function()

@@ -95,7 +95,7 @@ describe("a declaration", function()
       refused(function() mp.protocol(spec { [key] = 5 }) end, key .. " must be text, not number")
     end
     refused(function() mp.protocol(spec { plan = one_pulse() }) end,
-      "plan must be a function(p)", "userdata")
+      "plan must be a function(p)", "write plan = function(p) return")
     refused(function() mp.protocol(spec { params = 5 }) end, "params must be a table, not number")
     refused(function() mp.protocol(spec { variants = "x" }) end, "variants must be a table, not string")
   end)

@@ -53,6 +53,28 @@ local function model()
 end
 
 describe("a record's confirmations", function()
+  it("are in the flight record, whatever is in doubt: recover knows when the last one came", function()
+    local chance, in_doubt = chances.new(63), 0
+    for _ = 1, 100 do
+      local record, sent, noted_ns = new(), 0, math.mininteger
+      record.flight = { confirm = function(_, _, at_ns) noted_ns = math.max(noted_ns, at_ns - START_NS) end }
+      for step = 1, chance:draw(5, 40) do
+        local what = chance:draw(1, 8)
+        if what <= 4 then
+          sent = sent + 1
+          send(record, sent, step * 10 * MS)
+        elseif what <= 7 then
+          record:confirm(step * 10 * MS, "yes")
+        else
+          record:in_doubt()
+        end
+        in_doubt = in_doubt + #record.unsure
+        assert.are.equal(record.heard_ns, noted_ns)
+      end
+    end
+    assert.is_true(in_doubt > 100)
+  end)
+
   it("are the oldest pulse's, and in doubt nobody's until all are there: random sequences", function()
     local chance, doubts, delivered = chances.new(62), 0, 0
     for _ = 1, 400 do

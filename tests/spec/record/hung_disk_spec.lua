@@ -19,7 +19,7 @@ describe("a disk that hangs", function()
     folder = shell.folder()
     shell.write(folder .. "/made.lua", [[local mp = require "moonpulse"
       return mp.protocol { id = "made", name = "Made", plan = function()
-        return mp.train { pulses = 100, hz = 2, intensity = mp.mso(40) } end }]])
+        return mp.train { pulses = 100, every = 1, intensity = mp.mso(40) } end }]])
   end)
   after_each(function()
     job:kill()

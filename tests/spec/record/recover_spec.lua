@@ -46,9 +46,9 @@ describe("a damaged record", function()
           stim:fire(mp.pulse { intensity = mp.mso(i % 2 == 1 and 80 or 20) })
           if i % 2 == 0 then run:mark("block " .. i) end
         end
-        stim:play(mp.train { pulses = 5, hz = 10, intensity = mp.mso(33) } .. mp.mark "planned")
-        stim:play(mp.train { pulses = 4, hz = 20, intensity = mp.mso(44) })
-        stim:play(mp.train { pulses = 3, hz = 10, intensity = mp.mso(55) })
+        stim:play(mp.train { pulses = 5, every = 0.8, intensity = mp.mso(33) } .. mp.mark "planned")
+        stim:play(mp.train { pulses = 4, every = 0.8, intensity = mp.mso(44) })
+        stim:play(mp.train { pulses = 3, every = 0.8, intensity = mp.mso(55) })
       end }]])
     local status, _, err = shell.moonpulse(folder, ("run %s/two.lua --seed 3 --tolerance 500 --out %s/runs "
       .. "--beyond-guidelines test --approval none"):format(folder, folder))

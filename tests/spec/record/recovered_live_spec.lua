@@ -10,7 +10,7 @@ local recover = require "moonpulse.record.recover"
 local recovery = require "moonpulse.explore.invariants.recovery"
 local shell = require "shell"
 
-local seeds = os.getenv("MP_LONG") and 400 or os.getenv("MP_QUICK") and 2 or 14 -- of each device
+local seeds = os.getenv("MP_LONG") and 400 or 14 -- of each device
 
 --- Some plans on one device, each armed for anew; now and then one is stopped, or something is refused.
 local function draw(name, seed)

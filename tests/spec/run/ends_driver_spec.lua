@@ -6,16 +6,17 @@ local shell = require "shell"
 
 local driver = [[
 local base = require "moonpulse.devices.magventure"
-local own, calls = {}, 0
+local own, confirmed = {}, 0
 for key, value in pairs(base) do own[key] = value end
 own.name, own.description = "odd", "odd MagPro"
 local does = { fail = function() error({}) end, loop = function() while true do end end,
   never = function() string.find(("a"):rep(1000000), ".-.-.-.-b") end,
   exit = function() os.exit(0) end }
 function own.decode(buffer, dialect)
-  calls = calls + 1
-  if "%s" == "decode" and calls > 20 then does.%s() end
-  return base.decode(buffer, dialect)
+  local reply, used = base.decode(buffer, dialect)
+  confirmed = confirmed + (reply and reply.name == "event_didt" and 1 or 0)
+  if "%s" == "decode" and confirmed > 1 then does.%s() end
+  return reply, used
 end
 function own.disarm(link)
   if "%s" == "disarm" then does.%s() end
@@ -49,9 +50,11 @@ describe("the end of a run whose driver goes wrong", function()
         shell.remove(folder)
       end)
       sim:says("stop it with")
-      local job = shell.start(folder, "run", ("run itbs600 -p trains=1 -p hz=15 --amt 50 --timing host "
-        .. "--tolerance 1000 --device %s/odd.lua --port %s/port --out %s/runs"):format(folder, folder,
-        folder))
+      shell.write(folder .. "/made.lua", 'local mp = require "moonpulse"\nreturn mp.protocol { id = "made", '
+        .. 'name = "Made", plan = function() return mp.train { pulses = 4, every = 1, '
+        .. "intensity = mp.mso(40) } end }")
+      local job = shell.start(folder, "run", ("run %s/made.lua --timing host --tolerance 1000 --device "
+        .. "%s/odd.lua --port %s/port --out %s/runs"):format(folder, folder, folder, folder))
       local status = job:wait()
       local path = fixture.run_in(folder .. "/runs")
       local manifest = cjson.decode((assert(shell.read(path .. "/manifest.json"))))

@@ -13,8 +13,8 @@ describe("the end of a run that was held up", function()
   fixture.each_test(function(...) folder, jobs = ... end)
 
   before_each(function()
-    shell.write(folder .. "/five.lua", 'local mp = require "moonpulse"\nreturn mp.protocol { id = "five", '
-      .. 'name = "Five", plan = function() return mp.train { pulses = 5, hz = 5, '
+    shell.write(folder .. "/three.lua", 'local mp = require "moonpulse"\nreturn mp.protocol { id = "three", '
+      .. 'name = "Three", plan = function() return mp.train { pulses = 3, every = 1, '
       .. 'intensity = mp.mso(40) } end }')
   end)
 
@@ -44,13 +44,17 @@ end
 return driver]])
       local sim = start("sim", ("sim magventure --link %s/port"):format(folder))
       sim:says("stop it with")
+      local held = {}
       for i, device in ipairs { "sim:magventure", ("%s/mine.lua --port %s/port"):format(folder, folder) } do
         local out = ("%s/o%d"):format(folder, i)
-        local job = start("run" .. i, ("run %s/five.lua --tolerance 1000 --device %s --out %s"):format(folder,
+        held[i] = start("run" .. i, ("run %s/three.lua --tolerance 1000 --device %s --out %s"):format(folder,
           device, out), ("LD_PRELOAD=%s WAIT_MS=%d"):format(shim, ms))
+      end
+      for i, job in ipairs(held) do
+        local out = ("%s/o%d"):format(folder, i)
         assert.are.equal(0, job:wait(), job:err())
         local manifest = manifest_of(out)
-        assert.are.same({ "completed", "finished", 5, true }, { manifest.status, manifest.result.stop,
+        assert.are.same({ "completed", "finished", 3, true }, { manifest.status, manifest.result.stop,
           manifest.result.pulses_sent, manifest.result.disarmed })
       end
     end)
@@ -61,7 +65,7 @@ return driver]])
     local terminal = core.pty(nil, function(bytes) seen[#seen + 1] = bytes end)
     os.execute(("stty ixon isig icanon <%s"):format(terminal:path()))
     local out = folder .. "/held"
-    local job = start("held", ("run %s/five.lua --tolerance 1000 --device sim:magventure "
+    local job = start("held", ("run %s/three.lua --tolerance 1000 --device sim:magventure "
       .. "--fault stuck-armed@0 --out %s <%s >%s 2>&1"):format(folder, out, terminal:path(), terminal:path()))
     shell.await(function()
       local run = shell.names(out)[1]
@@ -85,7 +89,7 @@ local folder = ...
 local function go(...)
   print("status " .. tostring(cli.main { ... }))
 end
-go("run", folder .. "/five.lua", "--device", "sim:magventure", "--fault", "drop@2", "--tolerance", "1000",
+go("run", folder .. "/three.lua", "--device", "sim:magventure", "--fault", "drop@2", "--tolerance", "1000",
   "--out", folder .. "/first")
 go("run", folder .. "/script.lua", "--tolerance", "1000", "--out", folder .. "/second")]])
     shell.write(folder .. "/script.lua", [[

@@ -70,6 +70,14 @@ describe("a run that is killed or frozen", function()
     return pulses
   end
 
+  local function write_train(name, pulses, every_s)
+    shell.write(("%s/%s.lua"):format(folder, name), ([[
+local mp = require "moonpulse"
+return mp.protocol { id = "%s", name = "Made", plan = function()
+  return mp.train { pulses = %d, every = %g, intensity = mp.mso(40) }
+end }]]):format(name, pulses, every_s))
+  end
+
   -- Kills ----------------------------------------------------------------------------------------
 
   --- Start victim number i: every other one drives a twin that somebody else runs.
@@ -85,9 +93,7 @@ describe("a run that is killed or frozen", function()
       victim.sim:says("simulated ")
       device = " --device magventure --port " .. link
     end
-    -- 15 Hz: at 50 Hz a host that is held up for 10 ms stops the run before it is killed
-    victim.job = start(name, ("run itbs600 -p trains=1 -p hz=15 --amt 50 --out %s%s%s"):format(victim.out,
-      patient, device))
+    victim.job = start(name, ("run %s/five.lua --out %s%s%s"):format(folder, victim.out, patient, device))
     -- a sixth of them before they say that they are armed
     victim.early = i % 6 == 5
     victim.after_ns = math.random(0, victim.early and 150000000 or 2200000000)
@@ -146,7 +152,7 @@ describe("a run that is killed or frozen", function()
       return
     end
     if facts.status == "completed" then -- killed as it wrote its report
-      assert.are.equal(30, #recorded(path))
+      assert.are.equal(5, #recorded(path))
       tally.complete = tally.complete + 1
       return
     end
@@ -169,7 +175,7 @@ describe("a run that is killed or frozen", function()
     assert.are.equal("", err)
     assert.are.equal(0, status)
     local list = recorded(path)
-    assert.matches(("recovered %d of 30 planned pulses"):format(#list), out, 1, true)
+    assert.matches(("recovered %d of 5 planned pulses"):format(#list), out, 1, true)
     -- one that was being written when it was killed may have been thrown away by the guard
     assert.is_true(#list >= #seen, ("%s: %d on record, the twin saw %d"):format(victim.name, #list,
       #seen))
@@ -179,7 +185,7 @@ describe("a run that is killed or frozen", function()
         or row.status == "perhaps_sent" and i >= #list - 1, row.status)
     end
     facts = manifest(path)
-    assert.are.same({ "interrupted", #list, 30 }, { facts.status, facts.result.pulses_sent,
+    assert.are.same({ "interrupted", #list, 5 }, { facts.status, facts.result.pulses_sent,
       facts.result.pulses_planned })
     -- once is enough
     local again, _, refusal = shell.moonpulse(folder, "recover " .. path)
@@ -189,10 +195,11 @@ describe("a run that is killed or frozen", function()
     tally.torn = tally.torn + 1
     tally.pulses = tally.pulses + #seen
     tally.extra = tally.extra + #list - #seen
-    tally.inside = tally.inside + (#seen > 0 and #seen < 30 and 1 or 0)
+    tally.inside = tally.inside + (#seen > 0 and #seen < 5 and 1 or 0)
   end
 
   it("leaves a record of every pulse that the twin saw, and a twin that is disarmed", function()
+    write_train("five", 5, 0.5) -- where a twin is held up, one pulse may be lost, not more
     local tally = { ended = 0, unarmed = 0, torn = 0, complete = 0, pulses = 0, extra = 0, inside = 0 }
     for first = 1, kills, at_once do
       local victims = {}
@@ -231,7 +238,7 @@ describe("a run that is killed or frozen", function()
 
   -- Freezes --------------------------------------------------------------------------------------
 
-  local period_s, tolerance_s, planned = 0.1, 0.02, 60
+  local period_s, tolerance_s, planned = 1, 0.5, 6
 
   --- Pairs of rows closer than planned, less the tolerance, as text; time(row) in seconds.
   local function close_pairs(rows, time, excused)
@@ -280,40 +287,39 @@ describe("a run that is killed or frozen", function()
     if late == "skip" then
       assert.are.equal(0, status, job:err())
       assert.are.equal(planned, #sent + skipped)
-      assert.is_true(skipped >= 2)
+      assert.is_true(skipped >= job.late_pulses and skipped <= job.late_pulses + 2)
     else
       assert.are.equal(5, status)
       assert.is_true(#sent < planned)
       assert.matches("would have left [%d.]+ %a+ late %b() "
-        .. "after %d+ of 60 pulses; .*the stimulator is disarmed", job:err())
+        .. "after %d+ of 6 pulses; .*the stimulator is disarmed", job:err())
     end
   end
 
   it("makes up for nothing after SIGSTOP and SIGCONT, whatever late pulses mean", function()
-    local made = folder .. "/made.lua"
-    shell.write(made, ([[
-local mp = require "moonpulse"
-return mp.protocol { id = "made", name = "Made", plan = function()
-  return mp.train { pulses = %d, hz = %g, intensity = mp.mso(40) }
-end }]]):format(planned, 1 / period_s))
+    write_train("made", planned, period_s)
     local frozen = {}
     for i, late in ipairs { "skip", "abort", "skip", "abort" } do
       local out = ("%s/f%d"):format(folder, i)
-      local job = start("f" .. i, ("run %s --timing host --tolerance %g --late %s --out %s"):format(made,
-        tolerance_s * 1e3, late, out))
+      local job = start("f" .. i, ("run %s/made.lua --timing host --tolerance %g --late %s --out %s"):format(
+        folder, tolerance_s * 1e3, late, out))
       job.out_folder, job.late = out, late
       frozen[i] = job
     end
     for _, job in ipairs(frozen) do
-      job:says("timing ")
+      shell.await(function()
+        local path = run_folder(job.out_folder)
+        return path and select(2, (shell.read(path .. "/twin.tsv") or ""):gsub("\tpulse\t", "")) >= 2
+      end, "two pulses")
     end
-    core.wait(0.7 + math.random() * 0.3)
+    core.wait(math.random() * 0.4)
     for _, job in ipairs(frozen) do -- each at another phase of its period
       job:signal("STOP")
       core.wait(math.random() * 0.05)
     end
-    for i, job in ipairs(frozen) do -- two for half a second, two for a whole one
-      core.wait(i % 2 == 1 and 0.5 or 0)
+    for i, job in ipairs(frozen) do -- whenever it began: one pulse at least is too late, and two
+      core.wait(i % 2 == 1 and (i == 1 and 1.6 or 1) or 0)
+      job.late_pulses = i <= 2 and 1 or 2
       job:signal("CONT")
     end
     for _, job in ipairs(frozen) do

@@ -12,7 +12,7 @@ local said = { INT = "stopped by Ctrl%-C %(SIGINT%)", TERM = "stopped by SIGTERM
 local function write_slow(folder, pulses)
   local path = ("%s/slow%d.lua"):format(folder, pulses)
   shell.write(path, ('local mp = require "moonpulse"\nreturn mp.protocol { id = "slow", name = "Slow", '
-    .. "plan = function() return mp.train { pulses = %d, hz = 3, intensity = mp.mso(30) } end }"):format(
+    .. "plan = function() return mp.train { pulses = %d, every = 1, intensity = mp.mso(30) } end }"):format(
     pulses))
   return path
 end
@@ -112,7 +112,7 @@ end)]])
   end)
 
   it("that were ignored stay so: under nohup a hang-up ends nothing", function()
-    local job = start("nohup", ("run %s --tolerance 1000 --out %s/runs"):format(write_slow(folder, 6),
+    local job = start("nohup", ("run %s --tolerance 1000 --out %s/runs"):format(write_slow(folder, 4),
       folder), "trap '' HUP")
     job:says("timing")
     job:signal("HUP")
@@ -225,7 +225,7 @@ return mp.experiment(function(run)
   while true do print(("x"):rep(1000)) run:sleep(0.01) end
 end)]])
     local held = {}
-    for i, each in ipairs { { "run " .. write_slow(folder, 6), 0, "completed", "finished" },
+    for i, each in ipairs { { "run " .. write_slow(folder, 4), 0, "completed", "finished" },
       { "run " .. write_slow(folder, 100), 5, "stopped", "signal", "TERM" },
       { "run " .. folder .. "/script.lua", 5, "stopped", "stuck" } } do
       local job, terminal = held_terminal("t" .. i, ("%s --tolerance 1000 --out %s/t%d"):format(each[1],

@@ -1,6 +1,6 @@
 -- A simulator on a port whose process has to wait for the processor, on a busy computer: what it reads late
--- was sent in time, and no pulse is refused for that. It judges by when a command came, not by when it got to
--- run. Time is the spec's own here.
+-- was sent in time, and no pulse is refused for that; and nothing is answered before it was sent. Time is the
+-- spec's own here.
 local core = require "moonpulse.core"
 local commands = require "moonpulse.devices.magventure".commands
 local model = require "moonpulse.driver.find".twin(assert(require "moonpulse.driver.find".find "magventure"))
@@ -57,6 +57,15 @@ describe("a simulator that has to wait for the processor", function()
     end
     host:close()
     assert.are.same({ 3, 0 }, { host.counts.pulse or 0, host.counts.ignored or 0 })
+  end)
+
+  it("stamps and answers what it reads from when it reads it", function()
+    local host, receive <const> = armed()
+    local before, start_ns = #host.queue, host.now_ns
+    receive(commands.fire(), 1040, 40) -- it may have come at 1000, or at 1040
+    assert.is_true(host.now_ns - start_ns > 530 * MS)
+    assert.is_true(host.queue[before + 1].at_ns > host.now_ns)
+    host:close()
   end)
 
   it("refuses what really came too soon", function()

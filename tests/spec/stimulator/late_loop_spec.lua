@@ -4,6 +4,7 @@ local core = require "moonpulse.core"
 local devices = require "moonpulse.driver.find"
 local fixture = require "job"
 local inside = require "moonpulse.run.inside"
+local judges = require "moonpulse.explore.judge"
 local links = require "moonpulse.stimulator.link"
 local mp = require "moonpulse"
 local records = require "moonpulse.record"
@@ -57,6 +58,23 @@ describe("a loop that comes back late", function()
       end
     end)
   end
+
+  it("names a device that is silent amid its own train, though it is away again and again", function()
+    local judge = judges.new(folder)
+    local troubles = { { what = "device", kind = "half-open", at = 6 } }
+    for i = 1, 14 do -- 0.4 s of each 0.45 s
+      troubles[i + 1] = { what = "clock", kind = "stall", who = "loop", at_s = 1.5 + 0.45 * i, for_ms = 400 }
+    end
+    local train = { kind = "train", pulses = 60, value = 30, ref = "MSO", hz = { 10, 1 } }
+    local broken, run = judges.judge(judge, { seed = 5, kind = "protocol", device = "rapid",
+      timing = "device", late = "abort", tolerance_ms = 5, flight = true, troubles = troubles,
+      plan = { parts = { train } } }, { recover = false })
+    assert.is_nil(broken[1], broken[1] and broken[1].name .. ": " .. broken[1].why)
+    assert.are.equal(4, run.status, run.message)
+    -- the question that is not answered is asked half a second later; 0.3 s are what the answer may take
+    local silent_s = tonumber(run.message:match("has been silent for ([%d.]+) s"))
+    assert.is_true(silent_s and silent_s <= 0.8 + 1 + 0.45, run.message)
+  end)
 
   -- a device in a process of its own that answers after 0.3 s, and a loop that is away from 0 to 0.6 s
   local slow = [[

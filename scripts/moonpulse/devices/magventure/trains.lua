@@ -189,6 +189,8 @@ local function bursts(part, identity, shape, pulses, blocks)
   local count = train and train.pulses * train.trains or 1
   return { start = train and commands.commands.start_train {} or commands.commands.fire {},
     busy = part.last - burst.lasts + recharge,
+    why = ("%s: at most %d bursts a second, and none before the last is over"):format(identity.model,
+      rates[identity.model][2]),
     -- event 02 comes after "each pulse"; whether a burst is one is nowhere said: both are taken
     confirms = count, spare = count * (burst.count - 1),
     text = describe(burst, train), train = train, period = pulses and pulses.period or recharge,

@@ -33,17 +33,11 @@ local function within_ns(run)
     + run.scenario.tolerance_ms * 1e6 -- of a train that was cut its plan is known, not its start
 end
 
---- Does a row say that its pulse was given, or perhaps was? In a device's own train that breaks it may not:
---- docs/reliability.md, what is known.
-local function tells(run, row)
-  return gave[row.status] or row.timed_by == "device" and troubles.has(run.scenario, "device") ~= nil
-end
-
 --- The first pulse, of those given before until_ns, that no row tells of.
 local function not_told(run, rows, until_ns)
   local at, within = 1, within_ns(run)
   for _, pulse in ipairs(run.given) do
-    while rows[at] and (rows[at].onset < pulse.at - within or not tells(run, rows[at])) do
+    while rows[at] and (rows[at].onset < pulse.at - within or not gave[rows[at].status]) do
       at = at + 1
     end
     local row = rows[at]
@@ -67,11 +61,6 @@ local function only_told(run, rows)
       at = at + 1
     end
   end
-end
-
---- Devices' own trains that break: docs/reliability.md, what is known.
-local function breaks_in_train(run)
-  return troubles.has(run.scenario, "device") and run.scenario.timing ~= "host"
 end
 
 local function was_killed(run)
@@ -98,7 +87,7 @@ return {
     end },
   { name = "recovered-was-given",
     says = "No pulse is recovered as delivered that the simulator did not give.",
-    when = function(run) return run.recovered and run.recovered.text and not breaks_in_train(run) end,
+    when = function(run) return run.recovered and run.recovered.text end,
     check = function(run)
       local row = only_told(run, run.recovered.rows)
       return row and ("pulse %s is recovered as %s at %.9f s, and the simulator gave none"):format(row.number,
@@ -126,9 +115,7 @@ return {
     end },
   { name = "killed-was-given",
     says = "Of a run that was killed no pulse is recovered as delivered that the simulator did not give.",
-    when = function(run)
-      return was_killed(run) and run.killed.recovered.text and not breaks_in_train(run)
-    end,
+    when = function(run) return was_killed(run) and run.killed.recovered.text end,
     check = function(run)
       local row = only_told(run, run.killed.recovered.rows)
       return row and ("pulse %s is recovered as %s at %.9f s, and the simulator gave none"):format(row.number,

@@ -81,7 +81,8 @@ end
 -- what must have happened for each reason, of which docs/stopping.md tells; of others nothing need have
 local causes = {
   late = { clock = true, stalled = true }, close = { clock = true, stalled = true }, stuck = { clock = true },
-  record = { clock = true, disk = true }, full = {}, device = { device = true, port = true, clock = true },
+  record = { clock = true, disk = true }, full = {}, torn = {},
+  device = { device = true, port = true, clock = true },
   silent = { device = true, port = true, clock = true },
   setting = { device = true, port = true, clock = true },
   gone = { unplug = true, lost = true }, blocked = { port = true }, guard = {},

@@ -314,7 +314,7 @@ end
 function M.discharge(self, now, frame)
   if not self.enabled then
     return note(self, now, "ignored", frame, "not enabled")
-  elseif now < self.charged_at_ns and now < self.charged_at_ns - slack.of(self, self.recharge_ns) then
+  elseif now < self.charged_at_ns then
     return note(self, now, "ignored", frame, "not charged")
   elseif not self.has_field then
     return note(self, now, "ignored", frame, "amplitude 0")
@@ -328,7 +328,7 @@ function M.discharge(self, now, frame)
     celsius = self.temperature_c
   end
   self.temperature_c = celsius + self.heat_c
-  self.charged_at_ns = now + self.recharge_ns
+  self.charged_at_ns = now + self.recharge_ns - slack.of(self, self.recharge_ns)
   self.pulses = self.pulses + 1
   self.discharges = self.discharges + 1
   local count = self.pulses_per_fire
