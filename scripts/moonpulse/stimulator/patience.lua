@@ -52,9 +52,10 @@ end
 
 --- For how long somebody has waited and listened.
 ---@param since_ns integer monotonic
+---@param until_ns integer? monotonic, when it was heard; nil: now
 ---@return integer
-function M.waited_ns(since_ns)
-  return core.clock_ns() - since_ns - core.missed_ns(since_ns)
+function M.waited_ns(since_ns, until_ns)
+  return (until_ns or core.clock_ns()) - since_ns - core.missed_ns(since_ns)
 end
 
 --- When a device said at the earliest what was read at at_ns: twice its slowest reply before, and as much
