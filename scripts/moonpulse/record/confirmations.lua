@@ -84,11 +84,18 @@ local function settle(self)
   self.unsure, self.doubted = {}, nil
 end
 
---- Could a confirmation at confirmed_ns be of a pulse behind the oldest open one? Or is it known whose the
+--- Could a confirmation at confirmed_ns be of a pulse behind the oldest open one? Or is it unknown whose the
 --- one before it was?
-local function is_nobodys(self, confirmed_ns)
-  local follower = self.unconfirmed[self.first_open + 1]
-  return self.unsure[1] ~= nil or follower ~= nil and not trains.early(follower, confirmed_ns)
+local function is_nobodys(self, confirmed_ns, may_be_of)
+  for i = self.first_open + 1, self.last_open do
+    local row = self.unconfirmed[i]
+    if trains.early(row, confirmed_ns) then
+      break
+    elseif not may_be_of or may_be_of(row.action) then
+      return true
+    end
+  end
+  return self.unsure[1] ~= nil
 end
 
 --- The device confirmed the oldest open pulse. False when there is none.
@@ -96,13 +103,13 @@ end
 ---@param reply string
 ---@param value integer? the reply as a number, for the flight record
 ---@param status string? "otherwise": it was given, and not as it was set
----@param is_sure boolean? it is that pulse's: whoever wrote it down knew all that came after it
-function Record:confirm(confirmed_ns, reply, value, status, is_sure)
+---@param may_be_of fun(action: moonpulse.Action): boolean? which pulses it may be of; nil: any
+function Record:confirm(confirmed_ns, reply, value, status, may_be_of)
   local row = self.unconfirmed[self.first_open]
   if not row or trains.early(row, confirmed_ns) then
     return trains.take_spare(self)
   end
-  local nobodys = not is_sure and is_nobodys(self, confirmed_ns)
+  local nobodys = is_nobodys(self, confirmed_ns, may_be_of)
   self.unconfirmed[self.first_open], self.spare = nil, row.spare
   self.first_open = self.first_open + 1
   self.answered_last = row.action

@@ -141,7 +141,7 @@ describe("a MagPro that reports", function()
     local driver = devices.configure(assert(devices.find("magventure")), {})
     local burst = { mso = 40, train = { setting = { mode = "Standard", waveform = "Biphasic_Burst" } } }
     local confirmed = {}
-    local record = { start_ns = 0, awaits = function() return burst, 3 end,
+    local record = { start_ns = 0, awaits = function() return burst, 3 end, oldest_open = function() end,
       confirm = function(_, ...) confirmed[#confirmed + 1] = { ... } return true end }
     local listening = listenings.new(driver, record)
     listening:armed({ mso = 40 }, {}) -- single pulses, by now
