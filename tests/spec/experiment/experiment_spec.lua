@@ -2,7 +2,6 @@
 -- something comes from outside, in real time: the stimulator in a process of its own. Test machines are
 -- noisy, so there the tolerance is wide, and pulses are far apart; bytes, order, numbers and reasons are
 -- exact.
--- exact.
 local core = require "moonpulse.core"
 local driver = require "moonpulse.devices.magventure"
 local fixture = require "job"
