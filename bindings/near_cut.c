@@ -109,8 +109,9 @@ int mp_near_over(lua_State *L)
     return 8;
 }
 
-/* session:near_pending() -> outcome (as on_outcome has it), told_ns (monotonic) of the oldest
- * pulse that was sent meanwhile and is not confirmed, once each; nothing: there is none */
+/* session:near_pending() -> outcome (as on_outcome has it), told_ns, confirmed_ns (monotonic; nil:
+ * not yet) of the oldest pulse that was sent meanwhile and has no row, once each; nothing: there
+ * is none. Whose a confirmation was that came while others waited is not known. */
 int mp_near_pending_pulse(lua_State *L)
 {
     const struct mp_near_pending *pulse = mp_near_cut_pending(mp_check_near_cut(L, 1));
@@ -119,5 +120,8 @@ int mp_near_pending_pulse(lua_State *L)
     const struct mp_near_pending told = *pulse;
     mp_push_outcome(L, &told.out, mp_check_schedule(L, 1));
     lua_pushinteger(L, told.told_ns);
-    return 2;
+    if (told.confirmed_ns == 0)
+        return 2;
+    lua_pushinteger(L, told.confirmed_ns);
+    return 3;
 }

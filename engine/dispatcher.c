@@ -21,7 +21,11 @@ void mp_dispatcher_stop(struct mp_dispatcher *d, enum mp_stop reason)
 
 void mp_dispatcher_heartbeat(struct mp_dispatcher *d)
 {
+    struct mp_flight *flight = d->config.arming.flight;
     atomic_store(&d->heartbeat_ns, dispatch_now(d));
+    // on the loop's thread: it may wait for a disk
+    if (flight != NULL && !d->joined && mp_flight_look(flight))
+        mp_dispatcher_stop(d, MP_STOP_TORN);
 }
 
 void mp_dispatcher_confirmed(struct mp_dispatcher *d, uint64_t total)

@@ -101,10 +101,11 @@ struct mp_dispatcher {
     struct dispatch_handed handed;
 };
 
-/* What is about to be written goes into the flight record first: see flight.h. False: it is in
- * no file, which has stopped the dispatcher. */
+/* What is about to be written goes into the flight record first: see flight.h. False: the
+ * file was cut, as this store met or the loop saw, which has stopped the dispatcher. */
 bool dispatch_record_begin(struct mp_dispatcher *dispatcher, const struct mp_outcome *out);
-/* Its write has ended at returned_ns; -1: the port did not take it whole. */
+/* Its write has ended at returned_ns, or the port did not take it whole (enum
+ * mp_flight_untaken). */
 void dispatch_record_end(struct mp_dispatcher *dispatcher, int64_t returned_ns);
 /* Claim the record that keep-alives, and one-off frames that are too many, share. */
 void dispatch_record_alive(struct mp_dispatcher *dispatcher);

@@ -13,6 +13,8 @@
 struct mp_flight {
     _Atomic bool busy;
     _Atomic uint64_t play; // what is stored is of this plan
+    _Atomic uint64_t last; // place, from 1, of a record that is whole; of the last ones
+    uint64_t seen;         // the same, at the last look; the loop thread's own
     uint32_t oneoffs;      // that have a record; the dispatcher thread's own
     int fd;
     size_t bytes;
@@ -102,6 +104,36 @@ static bool was_cut(const struct mp_flight *flight)
     return fstat(flight->fd, &now) != 0 || (size_t)now.st_size < flight->bytes;
 }
 
+/* A record that was stored is as it was; place: from 1, 0: none. One whose page is gone marks
+ * the mapping. */
+static bool is_kept(const struct mp_flight *flight, uint64_t place)
+{
+    const struct mp_flight_record *record = place == 0 ? NULL : &flight->records[place - 1];
+    return record == NULL || record->checksum == flight_checksum(record, place);
+}
+
+/* Stores behind the end of a file that stay within its last page fault nowhere, and a file that
+ * was made longer again has its full length: what was stored there is zeros. */
+bool mp_flight_look(struct mp_flight *flight)
+{
+    uint64_t last = atomic_load_explicit(&flight->last, memory_order_acquire);
+    bool gone = was_cut(flight) || atomic_load(&flight->header->claimed) < last ||
+                !is_kept(flight, flight->seen) || !is_kept(flight, last);
+    flight->seen = last;
+    if (gone)
+        mp_mapped_lose(&flight->mapped);
+    return mp_flight_lost(flight);
+}
+
+/* Is every record there that was stored? Nobody stores any more. */
+static bool is_whole(const struct mp_flight *flight, uint64_t used)
+{
+    for (uint64_t place = 1; place <= used; place++)
+        if (!is_kept(flight, place))
+            return false;
+    return true;
+}
+
 enum mp_status mp_flight_close(struct mp_flight *flight, struct mp_error *err)
 {
     if (flight == NULL)
@@ -110,7 +142,7 @@ enum mp_status mp_flight_close(struct mp_flight *flight, struct mp_error *err)
     if (used > flight->capacity)
         used = flight->capacity;
     size_t length = FLIGHT_HEADER_BYTES + (size_t)used * sizeof(struct mp_flight_record);
-    bool lost = mp_flight_lost(flight) || was_cut(flight);
+    bool lost = mp_flight_look(flight) || !is_whole(flight, used) || mp_flight_lost(flight);
     mp_mapped_forget(&flight->mapped);
     (void)munmap(flight->header, flight->bytes);
     // shorter only after the last access: a mapping past the end would fault
@@ -172,6 +204,7 @@ bool mp_flight_begin(struct mp_flight *flight, const struct mp_flight_record *re
     to->returned_ns = record->returned_ns;
     // a reader of a torn file believes a record only with its checksum: that comes last
     __atomic_store_n(&to->checksum, flight_checksum(to, *slot + 1), __ATOMIC_RELEASE);
+    atomic_store_explicit(&flight->last, *slot + 1, memory_order_release);
     return true;
 }
 

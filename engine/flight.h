@@ -20,12 +20,20 @@
  * that the record belongs to, so that none is taken for another's where the record that names
  * the plan is lost.
  *
+ * Version 3: a confirmation says what of (enum mp_flight_said), and a frame that the port took
+ * a part of is not one of which it took nothing (enum mp_flight_untaken). Who reads version 2
+ * would take these for confirmations, and so refuses. Version 2 is read as what it is: it has
+ * none.
+ *
  * What a run needs is known beforehand, but for keep-alives and a script's questions: these
  * take a record each for the first MP_FLIGHT_ONEOFFS of a file only, keep-alives none. One
  * MP_FLIGHT_ALIVE for each arming holds the time of the last of them.
  *
  * A file that another program cuts while it is written, or whose disk fails, ends nothing by
- * itself (mapped.h): the memory stays, the file is lost, and whoever sends asks before.
+ * itself (mapped.h): the memory stays, the file is lost, and whoever sends asks before. A store
+ * tells that of the pages that are gone; what is left of the last one, and a file that was made
+ * longer again, the loop sees when it looks (mp_flight_look): until then, for as long as it is
+ * between two looks, what leaves may have no record here. The loop's own (events.tsv) has it.
  */
 #ifndef MP_FLIGHT_H
 #define MP_FLIGHT_H
@@ -36,7 +44,7 @@
 #include <stdint.h>
 
 enum {
-    MP_FLIGHT_VERSION = 2,
+    MP_FLIGHT_VERSION = 3,
     MP_FLIGHT_MAX = 4000000,
     MP_FLIGHT_PLAY_BITS = 24, // of a number; plans are counted from 1, 0 is none
     MP_FLIGHT_ONEOFFS = 2048, // frames between the plan's that have a record of their own
@@ -107,7 +115,8 @@ bool mp_flight_busy(const struct mp_flight *flight);
 void mp_flight_set_busy(struct mp_flight *flight, bool busy);
 
 /* Cut the file to what was used, sync and free, also if that fails: MP_EIO. A file that was
- * lost is left as it is, which is MP_EIO as well. NULL is accepted. Loop thread. */
+ * lost, or that has not every record, is left as it is, which is MP_EIO as well. NULL is
+ * accepted. Loop thread. */
 enum mp_status mp_flight_close(struct mp_flight *flight, struct mp_error *err);
 
 /* The monotonic instant of the plan's start, and the wall clock beside it. Takes a record.
@@ -132,8 +141,11 @@ void mp_flight_warm(struct mp_flight *flight);
  */
 bool mp_flight_take_oneoff(struct mp_flight *flight);
 /* Was the file cut, or is its disk gone? Then what is stored may be in no file. Told by a store
- * or a look at a place that is gone: asked after a store it holds for that one. Any thread. */
+ * to a page that is gone (asked after it, it holds for that one), or by the last look. Any
+ * thread. */
 bool mp_flight_lost(const struct mp_flight *flight);
+/* Look at the file, and at what was stored last: lost? One system call. Loop thread. */
+bool mp_flight_look(struct mp_flight *flight);
 /* Records that still fit. */
 uint64_t mp_flight_room(const struct mp_flight *flight);
 
@@ -150,7 +162,7 @@ void mp_flight_reader_close(struct mp_flight_reader *reader); // NULL is accepte
 /* The next whole record; false at the end. *torn counts the slots that were skipped. */
 bool mp_flight_next(struct mp_flight_reader *reader, struct mp_flight_record *record,
                     uint64_t *torn);
-/* What is not as it was written; all 0 for a file of version 2 that is whole. */
+/* What is not as it was written; all 0 for a file that is whole, from version 2 on. */
 struct mp_flight_losses {
     uint32_t version;
     uint64_t stored;      // places that were given out, as far as is known

@@ -18,13 +18,28 @@ struct mp_flight_reader {
     struct mp_flight_losses losses;
 };
 
+/* The checksum of the header counts its version in: so a version that is damaged is told. True:
+ * it was, and is mended. */
+static bool mend_version(struct flight_header *header)
+{
+    const uint32_t said = header->version;
+    for (uint32_t version = 2; version <= MP_FLIGHT_VERSION; version++) {
+        header->version = version;
+        if (header->check == flight_header_check(header))
+            return version != said;
+    }
+    header->version = said;
+    return false;
+}
+
 static enum mp_status check_header(struct mp_flight_reader *reader, const char *path,
                                    struct mp_error *err)
 {
-    const struct flight_header *header = reader->header;
+    struct flight_header *header = reader->header;
+    bool mended = mend_version(header);
     if (memcmp(header->magic, flight_magic, sizeof flight_magic) != 0)
         return mp_fail(err, MP_EINVAL, "%s is no flight record", path);
-    if ((header->version != 1 && header->version != MP_FLIGHT_VERSION) ||
+    if (header->version < 1 || header->version > MP_FLIGHT_VERSION ||
         header->record_bytes != sizeof(struct mp_flight_record))
         return mp_fail(err, MP_EUNSUPPORTED,
                        "%s was written by another version of Moonpulse (format %u), or its "
@@ -35,7 +50,8 @@ static enum mp_status check_header(struct mp_flight_reader *reader, const char *
                        "the header of %s is damaged: its version is not its own", path);
     reader->placed = header->version >= 2;
     reader->losses.version = header->version;
-    reader->losses.header = reader->placed && header->check != flight_header_check(header);
+    reader->losses.header =
+        mended || (reader->placed && header->check != flight_header_check(header));
     return MP_OK;
 }
 

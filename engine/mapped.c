@@ -1,6 +1,7 @@
 #include "engine/mapped.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdint.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
@@ -8,8 +9,8 @@
 
 static struct mp_mapped *_Atomic watched[MP_MAPPED_MAX];
 static _Atomic int looking; // handlers that look at what is watched
-static _Atomic bool installed;
-static struct sigaction before; // what SIGBUS did; written once
+// written once, before anything is watched
+static struct sigaction before; // what SIGBUS did
 static uintptr_t page_bytes;
 
 /* The system call itself, which is no more than that in a signal's handler; mmap may be
@@ -24,12 +25,26 @@ static bool map_page(uintptr_t page)
 #endif
 }
 
+/* The lost page is not locked any more: so the limit of locked memory holds one more. */
+static void unlock_page(uintptr_t page)
+{
+#ifdef SYS_munlock
+    (void)syscall(SYS_munlock, page, page_bytes);
+#else
+    (void)munlock((void *)page, page_bytes);
+#endif
+}
+
 /* A page of no file in the place of the one that is gone: the store is done again there. Where
  * two threads come to it at once, what one of them stored may be lost as well. */
 static bool mend(struct mp_mapped *mapped, uintptr_t at)
 {
-    atomic_store_explicit(&mapped->lost, true, memory_order_relaxed);
-    return map_page(at & ~(page_bytes - 1));
+    uintptr_t page = at & ~(page_bytes - 1);
+    mp_mapped_lose(mapped);
+    if (map_page(page))
+        return true;
+    unlock_page(page);
+    return map_page(page);
 }
 
 static void on_bus(int number, siginfo_t *info, void *context)
@@ -57,9 +72,6 @@ static void on_bus(int number, siginfo_t *info, void *context)
 
 static void install(void)
 {
-    bool none = false;
-    if (!atomic_compare_exchange_strong(&installed, &none, true))
-        return;
     struct sigaction action = {.sa_sigaction = on_bus, .sa_flags = SA_SIGINFO};
     (void)sigemptyset(&action.sa_mask);
     page_bytes = (uintptr_t)sysconf(_SC_PAGESIZE);
@@ -68,8 +80,9 @@ static void install(void)
 
 bool mp_mapped_watch(struct mp_mapped *mapped)
 {
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
     atomic_store(&mapped->lost, false);
-    install();
+    (void)pthread_once(&once, install); // who comes second waits: its pages may be lost at once
     for (int i = 0; i < MP_MAPPED_MAX; i++) {
         struct mp_mapped *none = NULL;
         if (atomic_compare_exchange_strong(&watched[i], &none, mapped))

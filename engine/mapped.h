@@ -5,11 +5,13 @@
  * disk under it failed) gets SIGBUS, whose default ends the process. A mapping that is watched
  * gets a fresh page there instead, of no file, and is marked as lost: what was stored before
  * stays in the file as far as that goes, what is stored from then on is in no file. Any other
- * SIGBUS goes where it would have gone.
+ * SIGBUS goes where it would have gone. Whole pages only: what is stored behind the end of a
+ * file, in its last page, faults nowhere and is lost all the same; whoever must know looks.
  *
  * The handler is installed with the first mapping. It makes one system call, for the page that
- * faults; it allocates nothing and takes no lock. The signal is that of the thread that stores:
- * one that blocks all signals must leave SIGBUS open (mp_mapped_mask).
+ * faults (three, where no more memory may be locked: what the lost page had makes room for the
+ * new one); it allocates nothing and takes no lock. The signal is that of the thread that
+ * stores: one that blocks all signals must leave SIGBUS open (mp_mapped_mask).
  */
 #ifndef MP_MAPPED_H
 #define MP_MAPPED_H
@@ -25,7 +27,7 @@ enum { MP_MAPPED_MAX = 64 }; // at once, in a process
 struct mp_mapped {
     void *at; // page-aligned, mapped for reading and writing
     size_t bytes;
-    _Atomic bool lost; // written by the handler, on whichever thread
+    _Atomic bool lost; // written by the handler, on whichever thread, and by mp_mapped_lose
 };
 
 /* From now on it is watched. False where MP_MAPPED_MAX are. Any thread. */
@@ -36,6 +38,11 @@ void mp_mapped_forget(struct mp_mapped *mapped);
 static inline bool mp_mapped_lost(const struct mp_mapped *mapped)
 {
     return atomic_load_explicit(&mapped->lost, memory_order_relaxed);
+}
+/* The file was cut, as somebody else has seen. Any thread; a store. */
+static inline void mp_mapped_lose(struct mp_mapped *mapped)
+{
+    atomic_store_explicit(&mapped->lost, true, memory_order_relaxed);
 }
 /* All signals but the one that a lost page is told by. */
 void mp_mapped_mask(sigset_t *set);

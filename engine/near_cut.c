@@ -7,16 +7,17 @@
         .bytes = (literal), .length = sizeof(literal) - 1                                      \
     }
 
+/* Of those that wait. */
 static struct mp_near_pending *oldest(struct mp_near_cut *cut)
 {
-    return &cut->pending[cut->first % MP_NEAR_PENDING];
+    return &cut->pending[cut->waits % MP_NEAR_PENDING];
 }
 
 static void on_alarm(struct mp_alarm *alarm)
 {
     struct mp_near_cut *cut =
         (struct mp_near_cut *)(void *)((char *)alarm - offsetof(struct mp_near_cut, alarm));
-    if (cut->first == cut->end)
+    if (cut->waits == cut->end)
         return;
     int64_t due_ns = oldest(cut)->told_ns + cut->known.patience_ns;
     if (due_ns > mp_world_now(cut->world)) {
@@ -72,7 +73,7 @@ enum mp_status mp_near_cut_begin(struct mp_near_cut *cut, const struct mp_near_k
     cut->rest = (struct mp_tail){cut->columns, (size_t)(end - cut->columns)};
     cut->written = 0;
     cut->contact_ns = 0;
-    cut->first = cut->end;
+    cut->first = cut->waits = cut->end;
     cut->on = true;
     return MP_OK;
 }
@@ -116,31 +117,43 @@ bool mp_near_cut_outcome(struct mp_near_cut *cut, const struct mp_outcome *out, 
     return true;
 }
 
-/* The oldest pulse is confirmed; false: its row would not be the next. */
-static bool confirm(struct mp_near_cut *cut, int64_t now_ns)
+/* The row of a pulse that is confirmed. */
+static void put_row(struct mp_near_cut *cut, const struct mp_near_pending *pulse)
 {
     const struct mp_near_known *known = &cut->known;
-    const struct mp_near_pending *pulse = oldest(cut);
     const struct mp_outcome *out = &pulse->out;
-    const int64_t sent_ns = out->entered_ns + known->delay_ns;
-    if (cut->first == cut->end || sent_ns > now_ns || sent_ns < known->origin_ns)
-        return false;
     struct mp_event_row *row = &cut->row;
     row->index = ++cut->known.index;
     row->pulse = out->send.number + known->extra;
     row->planned_ns = out->start_ns - known->origin_ns + planned_ns(out);
-    row->sent_ns = sent_ns - known->origin_ns;
-    row->confirmed_ns = now_ns - known->origin_ns;
+    row->sent_ns = out->entered_ns + known->delay_ns - known->origin_ns;
+    row->confirmed_ns = pulse->confirmed_ns - known->origin_ns;
     char *at = mp_text_room(&cut->text, cut->room);
     mp_text_end(&cut->text, mp_event_put_with(at, row, &cut->rest));
     cut->written++;
-    cut->known.confirmed++;
     cut->onset_ns = row->sent_ns;
-    cut->contact_ns = now_ns;
     cut->number = out->send.number;
     cut->returned_ns = out->returned_ns;
     cut->told_ns = pulse->told_ns;
-    cut->first++;
+}
+
+/* The oldest pulse that waits is confirmed, or one behind it: rows are written once none waits.
+ * False: its row would not be the next, or one is missing. */
+static bool confirm(struct mp_near_cut *cut, int64_t now_ns)
+{
+    const struct mp_near_known *known = &cut->known;
+    struct mp_near_pending *pulse = oldest(cut);
+    const int64_t sent_ns = pulse->out.entered_ns + known->delay_ns;
+    if (cut->waits == cut->end || sent_ns > now_ns || sent_ns < known->origin_ns ||
+        now_ns - pulse->told_ns > known->slow_ns)
+        return false;
+    pulse->confirmed_ns = now_ns;
+    cut->known.confirmed++;
+    cut->contact_ns = now_ns;
+    if (++cut->waits != cut->end)
+        return true;
+    while (cut->first != cut->end)
+        put_row(cut, &cut->pending[cut->first++ % MP_NEAR_PENDING]);
     return true;
 }
 
@@ -162,12 +175,15 @@ size_t mp_near_cut_bytes(struct mp_near_cut *cut, const uint8_t *bytes, size_t l
 
 const struct mp_near_pending *mp_near_cut_pending(struct mp_near_cut *cut)
 {
-    return cut->first == cut->end ? NULL : &cut->pending[cut->first++ % MP_NEAR_PENDING];
+    if (cut->first == cut->end)
+        return NULL;
+    cut->waits += cut->waits == cut->first ? 1 : 0;
+    return &cut->pending[cut->first++ % MP_NEAR_PENDING];
 }
 
 void mp_near_cut_close(struct mp_near_cut *cut)
 {
     cut->on = false;
-    cut->first = cut->end;
+    cut->first = cut->waits = cut->end;
     mp_world_cancel(cut->world, &cut->alarm);
 }

@@ -41,10 +41,12 @@ struct mp_near_known {
     uint64_t confirmed;  // pulses since arming
 };
 
-/* A pulse whose reply is still to come. */
+/* A pulse whose reply is still to come, or came while others waited: whose that was nobody knows
+ * before all have theirs. */
 struct mp_near_pending {
     struct mp_outcome out;
     int64_t told_ns;
+    int64_t confirmed_ns; // 0: it waits
 };
 
 struct mp_near_cut {
@@ -67,7 +69,8 @@ struct mp_near_cut {
     int64_t returned_ns, told_ns; // when its write had ended; when that was told
     int64_t onset_ns;             // of its row
     struct mp_near_pending pending[MP_NEAR_PENDING];
-    uint32_t first, end; // places in pending, modulo MP_NEAR_PENDING
+    uint32_t first, waits, end; // places in pending, modulo MP_NEAR_PENDING: of the oldest, of
+                                // the oldest that waits, behind the last
     struct mp_text text; // its file is the caller's, open as long as this is on
 };
 
@@ -84,7 +87,7 @@ bool mp_near_cut_outcome(struct mp_near_cut *cut, const struct mp_outcome *out, 
  * some are left the caller takes over. */
 size_t mp_near_cut_bytes(struct mp_near_cut *cut, const uint8_t *bytes, size_t length,
                          int64_t now_ns);
-/* The oldest that waits, no longer here; NULL: none. Valid until the next call. */
+/* The oldest that has no row, no longer here; NULL: none. Valid until the next call. */
 const struct mp_near_pending *mp_near_cut_pending(struct mp_near_cut *cut);
 /* It is going: its alarm is off. */
 void mp_near_cut_close(struct mp_near_cut *cut);

@@ -18,6 +18,7 @@ if not flight then
 end
 
 local planned = { sent = true, skipped = true, mark = true }
+local untaken = { [-1] = "not taken", [-2] = "a part" } -- of it the port took
 local stops = { skipped = true, stopped = true }
 
 local function ms(ns, from_ns)
@@ -27,7 +28,7 @@ end
 --- A record as cells.
 local function cells(record)
   local kind, from_ns = record.kind, flight.start_ns
-  local returned = record.returned_ns == -1 and "not taken" or ms(record.returned_ns, from_ns)
+  local returned = untaken[record.returned_ns] or ms(record.returned_ns, from_ns)
   return { tostring(record.place), kind, planned[kind] and record.send or "-", tostring(record.play),
     tostring(record.number), (planned[kind] or kind == "play") and ms(record.due_ns, from_ns) or "-",
     ms(record.woken_ns, from_ns), ms(record.sent_ns, from_ns), returned,

@@ -255,6 +255,23 @@ static enum mp_status open_status(struct mp_error *err)
     return status;
 }
 
+/* The header's checksum counts its version in: one that is damaged is known all the same. */
+static void a_damaged_version_is_told(void)
+{
+    struct mp_flight *flight = create(4);
+    CHECK(mp_flight_start(flight, 1000, 2000));
+    mp_flight_close(flight, NULL);
+    for (int version = 0; version < 256; version++) {
+        alter(16, version);
+        struct mp_flight_reader *reader = open_it();
+        CHECK_INT(mp_flight_losses(reader).header, version != 0);
+        CHECK_INT(mp_flight_losses(reader).version, MP_FLIGHT_VERSION);
+        CHECK_INT(mp_flight_losses(reader).empty + mp_flight_losses(reader).torn, 0);
+        mp_flight_reader_close(reader);
+        alter(16, version);
+    }
+}
+
 static void refuses_what_is_no_flight_record(void)
 {
     struct mp_error err = {0};
@@ -268,15 +285,19 @@ static void refuses_what_is_no_flight_record(void)
     CHECK_HAS(err.text, "is no flight record");
     alter(3, 1);
     err = (struct mp_error){0};
-    alter(16, 1); // version 2 becomes 3
+    alter(16, 7); // version 3 becomes 4, and the checksum is one of such a version
+    alter(64, 8);
     CHECK_INT(open_status(&err), MP_EUNSUPPORTED);
-    CHECK_HAS(err.text, "format 3");
-    alter(16, 1);
+    CHECK_HAS(err.text, "format 4");
+    alter(16, 7);
+    alter(64, 8);
     err = (struct mp_error){0};
-    alter(16, 3); // version 2 becomes 1: not silently read as an older one
+    alter(16, 2); // version 3 becomes 1: not silently read as an older one
+    alter(64, 8);
     CHECK_INT(open_status(&err), MP_EINVAL);
     CHECK_HAS(err.text, "header of");
-    alter(16, 3);
+    alter(16, 2);
+    alter(64, 8);
     alter(20, 64); // another size of records
     CHECK_INT(open_status(NULL), MP_EUNSUPPORTED);
     alter(20, 64);
@@ -445,6 +466,7 @@ int main(void)
     two_threads_push();
     a_killed_process_loses_nothing();
     refuses_what_is_no_flight_record();
+    a_damaged_version_is_told();
     (void)unlink(path);
     return CHECK_DONE("test_flight");
 }

@@ -133,6 +133,40 @@ static void store_in_a_forgotten_one(void)
     ((volatile char *)mapped.at)[PAGE] = 1;
 }
 
+/* What is locked of the process, in kB. */
+static unsigned long locked_kb(void)
+{
+    char line[128];
+    unsigned long kb = 0;
+    FILE *status = fopen("/proc/self/status", "re");
+    while (status != NULL && fgets(line, sizeof line, status) != NULL)
+        if (sscanf(line, "VmLck: %lu", &kb) == 1)
+            break;
+    if (status != NULL)
+        (void)fclose(status);
+    return kb;
+}
+
+/* As a run that holds its memory locked, with a limit that is used up. */
+static void store_with_no_room_to_lock(void)
+{
+    struct mp_mapped mapped = {0};
+    if (mlockall(MCL_FUTURE) != 0)
+        _exit(0); // it cannot be tried here
+    map(&mapped);
+    (void)mp_mapped_watch(&mapped);
+    (void)locked_kb(); // takes what it needs
+    const struct rlimit limit = {locked_kb() * 1024, locked_kb() * 1024};
+    if (setrlimit(RLIMIT_MEMLOCK, &limit) != 0 || (getuid() == 0 && setuid(65534) != 0))
+        _exit(0);
+    if (mmap(NULL, PAGE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) != MAP_FAILED)
+        _exit(0); // the system allows it all the same
+    (void)ftruncate(fd, 0);
+    for (size_t i = 0; i < PAGES; i++)
+        ((volatile char *)mapped.at)[i * PAGE + 1] = 1;
+    _exit(mp_mapped_lost(&mapped) && ((volatile char *)mapped.at)[PAGE + 1] == 1 ? 0 : 1);
+}
+
 static void get_it_from_somebody(void)
 {
     struct mp_mapped mapped = {0};
@@ -142,15 +176,60 @@ static void get_it_from_somebody(void)
     _exit(0);
 }
 
+/* The first one to watch is slow to install the handler: it asks for the page's size. */
+static _Atomic bool is_slow;
+
+long __sysconf(int name); // the C library's own
+
+long sysconf(int name)
+{
+    if (atomic_exchange(&is_slow, false))
+        (void)usleep(100000);
+    return __sysconf(name);
+}
+
+static void *watch_another(void *argument)
+{
+    (void)mp_mapped_watch(argument);
+    return NULL;
+}
+
+/* In a process that watches nothing yet. */
+static void watch_at_once(void)
+{
+    struct mp_mapped mapped = {0};
+    static struct mp_mapped other;
+    pthread_t thread;
+    map(&mapped);
+    (void)ftruncate(fd, 0);
+    atomic_store(&is_slow, true);
+    (void)pthread_create(&thread, NULL, watch_another, &other);
+    while (atomic_load(&is_slow))
+        (void)usleep(1000);
+    (void)mp_mapped_watch(&mapped);
+    ((volatile char *)mapped.at)[1] = 1;
+    (void)pthread_join(thread, NULL);
+}
+
+static void watched_at_once_is_watched(void)
+{
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+    CHECK_INT(ends_by(watch_at_once), 0);
+#else
+    (void)watch_at_once;
+#endif
+}
+
 static void any_other_one_ends_the_process_as_ever(void)
 {
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
     CHECK_INT(ends_by(store_in_another), SIGBUS);
     CHECK_INT(ends_by(store_in_a_forgotten_one), SIGBUS);
     CHECK_INT(ends_by(get_it_from_somebody), SIGBUS);
+    CHECK_INT(ends_by(store_with_no_room_to_lock), 0);
 #else
     (void)ends_by, (void)store_in_another, (void)store_in_a_forgotten_one,
-        (void)get_it_from_somebody;
+        (void)get_it_from_somebody, (void)store_with_no_room_to_lock;
 #endif
 }
 
@@ -198,6 +277,32 @@ static void a_record_that_is_cut_is_lost(off_t cut_to, off_t grown_to)
     CHECK_INT(mp_flight_close(flight, &err), MP_EIO);
     CHECK_HAS(err.text, "another program cut it");
     CHECK_INT(length_of_file(), grown_to > 0 ? grown_to : cut_to); // left as it is
+}
+
+/* A cut behind what is stored within the last page, or one whose file got its length back: no
+ * store faults. The next look knows it, and so does the end without one. */
+static void a_cut_that_no_store_meets_is_seen(off_t cut_to, bool grown, bool looks)
+{
+    enum { RECORDS = 400, STORED = 20 };
+    const off_t full = PAGE + RECORDS * 64;
+    struct mp_flight *flight = NULL;
+    struct mp_error err = {0};
+    const struct mp_flight_record record = {.kind = MP_FLIGHT_SENT, .number = 1};
+    must(mp_flight_create(&flight, path, RECORDS, &err), &err);
+    CHECK(!mp_flight_look(flight)); // nothing is stored yet
+    CHECK(mp_flight_start(flight, 1000, 2000));
+    for (int i = 1; i < STORED; i++) {
+        CHECK(mp_flight_push(flight, &record));
+        CHECK(i % 3 != 0 || !mp_flight_look(flight));
+    }
+    CHECK_INT(truncate(path, cut_to), 0);
+    if (grown)
+        CHECK_INT(truncate(path, full), 0);
+    (void)mp_flight_push(flight, &record);
+    CHECK(!looks || mp_flight_look(flight));
+    CHECK_INT(mp_flight_lost(flight), looks);
+    CHECK_INT(mp_flight_close(flight, &err), MP_EIO);
+    CHECK_INT(length_of_file(), grown ? full : cut_to);
 }
 
 /* A file that is shorter at the end was cut, though nobody stored anything since. */
@@ -248,6 +353,7 @@ static void what_is_left_is_read(void)
 int main(void)
 {
     path = scratch_path("mapped");
+    watched_at_once_is_watched(); // first: nothing is watched yet
     what_is_stored_behind_the_cut_is_lost_and_known();
     it_is_so_on_any_thread();
     any_other_one_ends_the_process_as_ever();
@@ -256,6 +362,14 @@ int main(void)
     a_record_that_is_cut_is_lost(PAGE, 0);
     a_record_that_is_cut_is_lost(100, 0);
     a_record_that_is_cut_is_lost(0, 100000);
+    for (int looks = 0; looks < 2; looks++) {
+        a_cut_that_no_store_meets_is_seen(PAGE + 136, false, looks);
+        a_cut_that_no_store_meets_is_seen(PAGE + 20 * 64, false, looks);
+        a_cut_that_no_store_meets_is_seen(PAGE, true, looks);
+        a_cut_that_no_store_meets_is_seen(PAGE + 10 * 64, true, looks);
+        a_cut_that_no_store_meets_is_seen(PAGE + 10 * 64 + 20, true, looks);
+        a_cut_that_no_store_meets_is_seen(40, true, looks); // capacity stays, what is used not
+    }
     a_cut_is_seen_at_the_end();
     what_is_left_is_read();
     (void)unlink(path);

@@ -272,7 +272,7 @@ static void a_lost_box_stops_the_plan(void)
     open_box();
     start_with_box("R");
     struct mp_lowering *l =
-        checked(lowering_of(repeat(mso(50), 100, MP_EVERY, seconds(1, 50)), &fire, &no_wire));
+        checked(lowering_of(repeat(mso(50), 100, MP_EVERY, seconds(1, 2)), &fire, &no_wire));
     rig_play(l, mp_clock_ns() + 20 * MP_NS_PER_MS);
     CHECK(rig_await(MP_OUT_SENT));
     mp_pty_close(box);

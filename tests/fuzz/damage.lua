@@ -108,7 +108,7 @@ function ways.journal(files)
   files["journal.jsonl"] = table.concat(lines, "\n") .. pick { "\n", "" }
 end
 
---- The checksum of a flight record of version 2, as engine/flight.c has it.
+--- The checksum of a flight record, from version 2 on, as engine/flight.c has it.
 local function checksum(record, place)
   local hash = 0xCBF29CE484222325 ~ place
   for at = 1, 56, 8 do

@@ -152,7 +152,8 @@ function M.refusal(driver, plan, identity, timing)
   return lowering.message
 end
 
---- Run a plan (Lua text) on a simulated unit, in real time unless arguments say otherwise; what moonpulse said and wrote.
+--- Run a plan (Lua text) on a simulated unit, in real time unless arguments say otherwise; what moonpulse
+--- said and wrote.
 function M.run(folder, plan, arguments)
   local path = folder .. "/made.lua"
   shell.write(path, 'local mp = require "moonpulse"\nreturn mp.protocol { id = "made", name = "Made",\n'

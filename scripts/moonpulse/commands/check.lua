@@ -71,7 +71,8 @@ local function check_device(options, cases, driver, bar)
   local gravest, note
   for _, case in ipairs(cases) do
     local found = case.search and gravest or check_case(options, case, driver, bar)
-    note = note or found.note
+    note = note or found.note and (#cases > 1 and case.what
+      and ("%s (%s)"):format(found.note, case.what) or found.note)
     if not gravest or check_report.order(found.verdict) > check_report.order(gravest.verdict) then
       gravest = found
       gravest.case = gravest.verdict ~= "within" and case ~= cases[1] and case.what or nil

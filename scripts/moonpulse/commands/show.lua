@@ -102,9 +102,9 @@ function M.run(options)
   print(("%-28s%s"):format("nominal end", numbers.duration(facts.nominal_end_s)))
   print(("%-28s%s"):format("whole cycles", numbers.duration(facts.whole_cycles_s)))
   if facts.random or drawn then
-    print(("(%s drawn with seed %d; another seed gives others)"):format(
+    print(("(%s drawn with seed %d; %s)"):format(
       not drawn and "random rests" or facts.random and "order and random rests" or "the order",
-      options.seed or 1))
+      options.seed or 1, protocol.seed and "the plan file fixes it" or "another seed gives others"))
   end
 end
 

@@ -1,6 +1,7 @@
 --- What a driver must be (docs/drivers.md), checked when it loads: what is missing, and where.
 local core = require "moonpulse.core"
 local lfs = require "lfs"
+local lists = require "moonpulse.text.lists"
 
 local M = {}
 
@@ -109,6 +110,8 @@ local function check_commands(driver, problems)
     if type(each) ~= "table" or type(each.args) ~= "table" or type(each.encode) ~= "function" then
       problems[#problems + 1] = ("commands.%s is no command: make it with "
         .. "require(\"moonpulse.driver.command\").new(help, args, encode)"):format(tostring(name))
+    elseif lists.problem(each.args) then
+      problems[#problems + 1] = ("commands.%s: args %s"):format(tostring(name), lists.problem(each.args))
     end
   end
 end
@@ -156,6 +159,10 @@ local function limits_fault(limits)
     return "by_hand is a sentence: why there is one intensity a run"
   end
   local fault = range_fault(range)
+  local names = limits.channel_names
+  if names ~= nil and (type(names) ~= "table" or lists.problem(names)) then
+    return "channel_names " .. (type(names) == "table" and lists.problem(names) or "must be a list of names")
+  end
   local ok, least = pcall(limits.shortest_interval, { channel = "1", mso = range.max })
   return fault or ok and not (is_number(least) and least >= 0)
     and ("shortest_interval returns %s: it must be seconds, 0 or more"):format(tostring(least)) or nil

@@ -13,7 +13,8 @@ end
 ---@param stage moonpulse.Stage of the runner
 function M.over(stage)
   local where = core.interruptible(false)
-  local why = "the script did not yield for more than 0.5 s: wait with run:sleep, not in a loop"
+  local why = ("the script did not yield for more than %s: wait with run:sleep, not in a loop"):format(
+    core.is_virtual() and "5 s of this computer's time" or "0.5 s")
   if core.muted() then
     why = "nobody took what Moonpulse printed for half a second: is the terminal held (Ctrl-S; Ctrl-Q goes "
       .. "on), or the pipe full?"

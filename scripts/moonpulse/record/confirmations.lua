@@ -37,9 +37,11 @@ function Record:heard(confirmed_ns)
 end
 
 --- Confirmations carry no number: the oldest open pulse takes the first. Where one is lost, each
---- later one would confirm the pulse before its own, and nobody would see it. So once a pulse is
---- sent while all those before it had time to be answered and one was not, nothing more counts as
---- delivered until every pulse has its confirmation.
+--- later one would confirm the pulse before its own, and nobody would see it. So one that comes while
+--- several pulses wait proves none of them: nothing more counts as delivered until every pulse that was
+--- due has its confirmation. A device that is slower than the pulses follow each other is sound all the
+--- same. One pulse is missing, and the device has a time to mend that, once another is sent while all those
+--- before it had time to be answered and one was not.
 ---@param answered_ns integer pulses sent before it (monotonic) should be confirmed
 function Record:doubt(answered_ns)
   local last = self.unconfirmed[self.last_open]
@@ -53,21 +55,66 @@ function Record:in_doubt()
   self.doubted = self.doubted or self.unconfirmed[self.first_open]
 end
 
+--- Pulses whose confirmation is not surely theirs, or not of their time, stay "sent".
+local function leave(self, row)
+  for _, each in ipairs(row.rows or { row }) do
+    each.open = nil
+    trains.given(self, each)
+  end
+end
+
+--- Whose those were that came in doubt nobody will know.
+local function leave_unsure(self)
+  for _, answer in ipairs(self.unsure) do
+    leave(self, answer[1])
+  end
+  self.unsure = {}
+end
+
+--- All that were due are confirmed. Where one was late, so may its pulse have been, and those behind it: each
+--- was given, but nobody knows when. A train that is confirmed at its start is not over, and is proven later.
+local function settle(self)
+  for _, answer in ipairs(self.unsure) do
+    if self.doubted and not answer[1].ahead then
+      leave(self, answer[1])
+    else
+      delivered(self, table.unpack(answer, 1, 5))
+    end
+  end
+  self.unsure, self.doubted = {}, nil
+end
+
+--- Could a confirmation at confirmed_ns be of a pulse behind the oldest open one? Or is it unknown whose the
+--- one before it was?
+local function is_nobodys(self, confirmed_ns, may_be_of)
+  for i = self.first_open + 1, self.last_open do
+    local row = self.unconfirmed[i]
+    if trains.early(row, confirmed_ns) then
+      break
+    elseif not may_be_of or may_be_of(row.action) then
+      return true
+    end
+  end
+  return self.unsure[1] ~= nil
+end
+
 --- The device confirmed the oldest open pulse. False when there is none.
 ---@param confirmed_ns integer from the plan's start
 ---@param reply string
 ---@param value integer? the reply as a number, for the flight record
 ---@param status string? "otherwise": it was given, and not as it was set
-function Record:confirm(confirmed_ns, reply, value, status)
+---@param may_be_of fun(action: moonpulse.Action): boolean? which pulses it may be of; nil: any
+function Record:confirm(confirmed_ns, reply, value, status, may_be_of)
   local row = self.unconfirmed[self.first_open]
   if not row or trains.early(row, confirmed_ns) then
     return trains.take_spare(self)
   end
+  local nobodys = is_nobodys(self, confirmed_ns, may_be_of)
   self.unconfirmed[self.first_open], self.spare = nil, row.spare
   self.first_open = self.first_open + 1
   self.answered_last = row.action
   trains.doubt(self, row, confirmed_ns)
-  if not self.doubted then
+  if not self.doubted and not nobodys then
     delivered(self, row, confirmed_ns, reply, value, status)
   else
     self.unsure[#self.unsure + 1] = { row, confirmed_ns, reply, value, status }
@@ -75,11 +122,8 @@ function Record:confirm(confirmed_ns, reply, value, status)
     if self.flight then -- whoever recovers it hears of it, too
       self.flight:confirm(row.engine_number, confirmed_ns + self.start_ns, value or 0, "some")
     end
-    if trains.caught_up(self, confirmed_ns) then -- they were late, and all are there
-      for _, answer in ipairs(self.unsure) do
-        delivered(self, table.unpack(answer, 1, 5))
-      end
-      self.unsure, self.doubted = {}, nil
+    if trains.caught_up(self, confirmed_ns) then -- all are there
+      settle(self)
     end
   end
   self:flush_rows()
@@ -130,9 +174,10 @@ function Record:oldest_number()
   return row and row.engine_number
 end
 
---- The oldest open pulse will never be confirmed.
+--- The oldest open pulse will never be confirmed. Whose those were that came in doubt nobody will know, then.
 function Record:unconfirmed_row()
   local row = self.unconfirmed[self.first_open]
+  leave_unsure(self)
   self.unconfirmed[self.first_open] = nil
   self.first_open = self.first_open + 1
   for _, each in ipairs(row.rows or { row }) do

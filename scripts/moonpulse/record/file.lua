@@ -23,6 +23,30 @@ function M.keep(path)
   return ok and kept or nil, message
 end
 
+--- Put the finished NAME.new in the place of NAME. Where that fails, NAME is as it was.
+---@param path string NAME
+---@param keeps boolean what is there stays, beside it
+---@return boolean? ok
+---@return string? kept the name that what was there has now; or why it is not done
+function M.take_place(path, keeps)
+  local ok, kept, message = true, nil, nil
+  if keeps then
+    kept, message = M.keep(path)
+    ok = message == nil
+  end
+  if ok then
+    ok, message = os.rename(path .. ".new", path)
+  end
+  if ok then
+    return true, kept
+  end
+  if kept then
+    os.rename(kept, path)
+  end
+  os.remove(path .. ".new")
+  return nil, message
+end
+
 --- A file that is written beside another one, as NAME.new: a folder that has its name gives way.
 ---@param path string NAME
 ---@return file*?
@@ -93,13 +117,12 @@ function M.settle(file, path, lines, sum, each)
     return nil, path .. ": another program emptied or changed it during the run"
   end
   local ok, message = copy(fd, path)
-  local kept, why
+  local kept
   if ok then
-    kept, why = M.keep(path)
-    ok, message = not why and os.rename(path .. ".new", path), why
+    ok, message = M.take_place(path, true)
+    kept = ok and message
   end
   if not ok then
-    os.remove(path .. ".new")
     return nil, ("%s: another program replaced or removed it during the run, and it cannot be written again "
       .. "(%s)"):format(path, message or "?")
   end

@@ -99,7 +99,8 @@ end
 --- What the flight record and the journal of a run hold; nil and why where they cannot be read.
 ---@return table? flight
 ---@return table[]|string entries
----@return string[]|boolean|nil said what is not as it was written; true: the flight record is lost
+---@return string[]|"lost"|"unread"|nil said what is not as it was written; lost: it does not tell of the run;
+---   unread: perhaps it can be read later
 local function read_run(folder, manifest)
   local flight, message, lost = flight_of.read(folder .. "/flight.bin")
   if not flight then
@@ -107,10 +108,11 @@ local function read_run(folder, manifest)
   end
   local entries, said = entries_of(folder, manifest, flight.start_ns)
   if not entries then
-    return nil, said, manifest.kind ~= "experiment" -- a journal that is there may be read another time
+    -- a journal that is there may be read another time
+    return nil, said, manifest.kind ~= "experiment" and "lost" or nil
   elseif is_too_much(flight.list, entries) then
     return nil, ("%s: its manifest or journal and its flight record tell of more pulses than any run has")
-      :format(folder), true
+      :format(folder), "lost"
   end
   return flight, entries, table.move(said, 1, #said, 1 + #flight.said, flight.said)
 end
@@ -166,9 +168,9 @@ function M.rows(folder)
 end
 
 --- Why a run is not recovered; nil: it is.
----@param changed boolean? it ended, and its events.tsv is not whole
-local function why_not(folder, manifest, chosen, changed)
-  if manifest.status ~= "running" and not (chosen and manifest.status == "interrupted") and not changed then
+---@param again boolean? it ended, and its events.tsv is not whole, or its flight record was found again
+local function why_not(folder, manifest, chosen, changed, again)
+  if manifest.status ~= "running" and not (chosen and manifest.status == "interrupted") and not again then
     return ("%s is not torn: its run ended (%s), there is nothing to recover"):format(folder,
       tostring(manifest.status))
   elseif changed and not lfs.attributes(folder .. "/flight.bin", "mode") then
@@ -208,8 +210,9 @@ local function unknown_of(unknown, record, were_sent, manifest)
 end
 
 --- events.tsv and manifest.json of a run that nobody else is at.
----@param changed boolean the run ended: its result stays, and so does what is in the place of events.tsv
-local function rewrite(folder, manifest, driver, flight, entries, changed)
+---@param changed boolean the run ended, and what is in the place of events.tsv is not its own: it stays
+---@param ended boolean its result stays
+local function rewrite(folder, manifest, driver, flight, entries, changed, ended)
   local record, message = records.rewrite(folder)
   if not record then
     return nil, message
@@ -220,22 +223,19 @@ local function rewrite(folder, manifest, driver, flight, entries, changed)
   local ok, path = not record.lost, folder .. "/events.tsv"
   local rows, were_sent = recover_rows.only_there(path, path .. ".new")
   unknown = unknown_of(unknown, record, were_sent, manifest)
-  if ok and (changed or rows > 0) then
-    local kept, why = files.keep(path)
-    ok, message = why == nil, "what is there cannot be kept"
-    flight.said[#flight.said + 1] = ok and rows > 0 and only_kept(rows, kept) or nil
-  end
   if ok then
-    ok, message = os.rename(folder .. "/events.tsv.new", folder .. "/events.tsv")
+    ok, message = files.take_place(path, changed or rows > 0)
+  else
+    os.remove(path .. ".new")
   end
   if not ok then
-    os.remove(folder .. "/events.tsv.new")
     return nil, ("events.tsv cannot be written, and is as it was: %s: make room, and recover again"):format(
       record.lost or message)
   end
+  flight.said[#flight.said + 1] = rows > 0 and message and only_kept(rows, message) or nil
   local result = result_of(record, flight, planned, complete, manifest.kind == "experiment")
   result.pulses_unknown = unknown > 0 and unknown or nil
-  if changed then
+  if ended then
     manifest.result.rebuilt = "events.tsv was missing or changed; written again from flight.bin"
   else
     manifest.protocol.pulses, manifest.status, manifest.result = planned, "interrupted", result
@@ -244,6 +244,13 @@ local function rewrite(folder, manifest, driver, flight, entries, changed)
   record:manifest(manifest)
   return { sent = result.pulses_sent, confirmed = result.pulses_confirmed,
     skipped = result.pulses_skipped, planned = planned, said = flight.said, safe = ended_safe(flight.list) }
+end
+
+--- Was its flight record lost when it was recovered, and is it there again?
+local function is_found(folder, manifest)
+  local result = manifest.result
+  return manifest.status == "interrupted" and type(result) == "table" and result.flight_lost == true
+    and read_run(folder, manifest) ~= nil
 end
 
 --- The flight record is lost: what events.tsv has is what is known.
@@ -257,6 +264,9 @@ local function keep(folder, manifest, why, said)
   return summary, message
 end
 
+local mends = "; nothing is changed: mend that and recover again. If it cannot be mended, move flight.bin "
+  .. "out of the folder: then events.tsv stays as the run left it"
+
 local function recover(folder, chosen, write_report)
   local manifest, said = read_manifest(folder)
   if not manifest then
@@ -264,7 +274,8 @@ local function recover(folder, chosen, write_report)
   end
   local changed = manifest.status ~= "running" and type(manifest.result) == "table"
     and files.is_changed(folder .. "/events.tsv", manifest.result)
-  local message = why_not(folder, manifest, chosen, changed)
+  local found = is_found(folder, manifest)
+  local message = why_not(folder, manifest, chosen, changed, changed or found)
   if message and manifest.status ~= "running" and not lfs.symlinkattributes(folder .. "/report.html",
     "mode") then
     local _, why = write_report(folder)
@@ -279,12 +290,15 @@ local function recover(folder, chosen, write_report)
   local flight, entries, lost = read_run(folder, manifest)
   local summary
   if flight then
+    if found and #flight.said == 0 then
+      manifest.result.pulses_unknown = nil -- that was for want of it
+    end
     table.move(said, 1, #said, #flight.said + 1, flight.said)
-    summary, message = rewrite(folder, manifest, driver, flight, entries, changed)
-  elseif lost and not changed then
+    summary, message = rewrite(folder, manifest, driver, flight, entries, changed, changed and not found)
+  elseif lost == "lost" and not changed then
     summary, message = keep(folder, manifest, entries, said)
   else
-    return nil, entries
+    return nil, entries .. (lost == "unread" and mends or "")
   end
   if summary then
     summary.unloaded = unloaded

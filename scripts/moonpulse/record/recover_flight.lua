@@ -1,5 +1,6 @@
 --- The flight record of a torn run: what is whole in it, and in words what is not.
 local core = require "moonpulse.core"
+local lfs = require "lfs"
 
 local M = {}
 
@@ -135,15 +136,26 @@ function M.cut_by_guard(list)
   end
 end
 
+local missing = 2 -- ENOENT
+
+--- Is there no flight record any more, or nothing in it that tells of the run? One that only cannot be read
+--- now (its owner, its disk, an older Moonpulse) may be read later.
+local function is_lost(path, code)
+  local _, _, why = lfs.symlinkattributes(path, "mode")
+  return code == "invalid" or why == missing
+end
+
 --- The flight record of a run with all its records in memory, and what is not as it was written.
 ---@param path string
 ---@return moonpulse.Flight?
 ---@return string? message
----@return boolean? lost there is none, or it is cut: not that its run still goes on
+---@return "lost"|"unread"|nil lost there is none, or it is cut; unread: it cannot be read now; nil: its run
+---   still goes on, or memory is short
 function M.read(path)
   local reader, start_ns, code = core.flight_read(path)
   if not reader then
-    return nil, start_ns, code ~= "busy" and code ~= "memory"
+    local passes = code == "busy" or code == "memory"
+    return nil, start_ns, not passes and (is_lost(path, code) and "lost" or "unread") or nil
   end
   local list, record = {}, reader:next()
   while record do

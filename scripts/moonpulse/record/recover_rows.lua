@@ -54,7 +54,7 @@ function M.keep(folder, manifest, why, said)
   manifest.protocol.pulses, manifest.status = planned, "interrupted"
   manifest.result = { status = "interrupted", pulses_planned = planned, pulses_sent = sent,
     pulses_confirmed = confirmed, pulses_skipped = skipped, plan_complete = false, damage = said,
-    pulses_unknown = unknown > 0 and unknown or nil, events_sum = core.file_sum(path),
+    pulses_unknown = unknown > 0 and unknown or nil, events_sum = core.file_sum(path), flight_lost = true,
     reason = "Moonpulse was killed, and its flight record is lost or cannot be read; events.tsv is as the "
       .. "run left it" }
   return { sent = sent, confirmed = confirmed, skipped = skipped, planned = planned, said = said,

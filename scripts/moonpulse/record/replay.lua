@@ -13,6 +13,11 @@ local function unknown_text(number, pulses)
     pulses == 1 and "1 pulse was" or ("%d pulses were"):format(pulses))
 end
 
+--- What is confirmed there was known to be of that pulse, and of none behind it.
+local function of_none_behind()
+  return false
+end
+
 --- The reply that the flight record tells of: it is that pulse's, and what was sent before it and not
 --- confirmed never was.
 local function confirm(record, reply, start_ns, driver, given)
@@ -33,7 +38,8 @@ local function confirm(record, reply, start_ns, driver, given)
     local value = reply.action - 1
     local action, pulse = record:awaits(reply.woken_ns)
     local unlike = reply.detail == 1 or action and given:compare(action, value, pulse)
-    record:confirm(reply.woken_ns - start_ns, driver.confirmation(value), nil, unlike and "otherwise")
+    record:confirm(reply.woken_ns - start_ns, driver.confirmation(value), nil, unlike and "otherwise",
+      of_none_behind)
   end
 end
 

@@ -61,7 +61,7 @@ local fields = {
   { "result.reason", text }, { "result.stop", text }, { "result.elapsed_s", seconds },
   { "result.pulses_sent", pulses }, { "result.pulses_confirmed", pulses },
   { "result.pulses_skipped", pulses }, { "result.pulses_planned", pulses },
-  { "result.pulses_unknown", pulses }, { "result.events_sum", text },
+  { "result.pulses_unknown", pulses }, { "result.events_sum", text }, { "result.flight_lost", flag },
 }
 
 local null = require "cjson".null

@@ -80,8 +80,8 @@ end
 ---@param context moonpulse.Context
 ---@param options table of the command
 ---@param simulated boolean
----@param use fun(path: string, simulator: table?): any
----@return any what use returned
+---@param use fun(path: string, simulator: table?): moonpulse.Ended
+---@return moonpulse.Ended what use returned
 function M.with_port(context, options, simulated, use)
   if not simulated then
     return use(options.port)
@@ -94,7 +94,14 @@ function M.with_port(context, options, simulated, use)
   if trigger then
     trigger.path, context.device.trigger.on = twin.trigger_path, twin.trigger_path
   end
-  return use(twin.path, twin)
+  local done, outcome = pcall(use, twin.path, twin)
+  if type(outcome) == "table" and rawget(outcome, "not_disarmed") then
+    twin:hung()
+  end
+  if not done then
+    error(outcome, 0)
+  end
+  return outcome
 end
 
 --- --require: three seconds of wakes on the dispatcher's kind of thread.

@@ -82,7 +82,7 @@ local function spawn_of(stage)
       problem = not ok and plain(problem)
       stuck.over(stage)
       if not ok and not refusals.is_stopped(problem) and not stage.failure then
-        stage.failure = problem
+        stage.failure, stage.failed_ns = problem, core.clock_ns()
         stage.stimulator:stop(stimulators.reason_of(problem))
         stage.waiting:wake()
       end
@@ -137,7 +137,7 @@ end
 
 --- How it ended; the device is safe when this returns.
 local function outcome_of(stage, ok, problem)
-  local stimulator, job = stage.stimulator, stage.job
+  local stimulator, job, over_ns = stage.stimulator, stage.job, core.clock_ns()
   if ok then
     stimulator:recover()
   end
@@ -166,7 +166,8 @@ local function outcome_of(stage, ok, problem)
   elseif failed then
     outcome.stop = "error"
     outcome.text, outcome.code = text_and_code(problem, job.driver)
-    pcall(stage.mark, outcome.text) -- the device is safe: a full disk changes nothing
+    -- the device is safe: a full disk changes nothing
+    pcall(stage.mark, outcome.text, stage.failed_ns or over_ns)
   elseif stopped == "requested" or stage.device.asked_to_stop and ok then
     outcome.stop = "requested"
     outcome.text = core.stops.requested.words .. (stage.why and " (" .. stage.why .. ")" or "")

@@ -21,7 +21,7 @@ function M.explain(stimulator, problem, left)
     return left
   elseif left.not_disarmed then
     problem.message = ("%s; NOT CONFIRMED SAFE: %s"):format(problem.message, left.not_disarmed)
-    problem.code = nil
+    problem.code, problem.not_disarmed = nil, left.not_disarmed
   end
   error(problem, 0)
 end

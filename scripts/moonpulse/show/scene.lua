@@ -20,6 +20,28 @@ local function reference_of(actions)
   return reference
 end
 
+--- "%RMT and %AMT", where a plan has several; nil where it has one.
+local function references_of(actions)
+  local names, known = {}, {}
+  for _, action in ipairs(actions) do
+    names[#names + 1] = not known[action.reference] and "%" .. action.reference or nil
+    known[action.reference] = true
+  end
+  return #names > 1 and table.concat(names, " and ") or nil
+end
+
+--- The options that are missing: "--rmt N and --amt N".
+local function given_by(actions, thresholds)
+  local names, known = {}, {}
+  for _, action in ipairs(actions) do
+    local name = action.reference:lower()
+    if name ~= "mso" and not thresholds[name] and not known[name] then
+      names[#names + 1], known[name] = ("--%s N"):format(name), true
+    end
+  end
+  return table.concat(names, " and ")
+end
+
 --- In %MSO where every threshold is known, else as the protocol says it.
 local function resolved(actions, thresholds)
   for _, action in ipairs(actions) do
@@ -95,6 +117,11 @@ function M.of(protocol, plan, facts, seed, thresholds)
       numbers.duration(facts.first_to_last_s)) }
   if #pulses < facts.pulses then
     scene.subtitle = ("%s; the first %s are shown"):format(scene.subtitle, numbers.count(#pulses))
+  end
+  local mixed = not in_mso and references_of(actions)
+  if mixed then
+    local text = "%s; %s on one axis: their heights cannot be compared, with %s they are in %%MSO"
+    scene.subtitle = text:format(scene.subtitle, mixed, given_by(actions, thresholds))
   end
   for _, panel in ipairs((panels.of(pulses, times, marks))) do
     panel.bars = scale_of(actions, in_mso)

@@ -41,6 +41,9 @@ function Inside:inputs(cts, dsr)
   self.served:inputs(cts, dsr)
 end
 
+--- Nothing hangs in virtual time.
+function Inside.hung() end
+
 local most_bytes = 128 -- on the wire at the end: more than any frame
 
 --- Let what is on the wire arrive and it finish its log, then end it.

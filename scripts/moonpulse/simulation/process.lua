@@ -6,8 +6,9 @@ local refusals = require "moonpulse.text.refusal"
 
 local M = {}
 
--- its end is noticed at once: these are for one that hangs, and not for one that is starved
-local start_ns, end_ns = 30000000000, 5000000000
+-- its end is noticed at once: these are for one that hangs, and not for one that is starved; one that hung
+-- already when it was asked whether it is disarmed has had its time
+local start_ns, end_ns, hung_ns = 30000000000, 5000000000, 500000000
 
 local Twin = {}
 Twin.__index = Twin
@@ -64,11 +65,16 @@ function M.start(driver, log, faults)
   return self
 end
 
+--- It did not say that it is disarmed: perhaps it hangs.
+function Twin:hung()
+  self.hangs = true
+end
+
 --- Let it finish its log, then end it.
 function Twin:close()
   self.task = core.current()
   self.process:finish()
-  local give_up_ns = core.clock_ns() + end_ns
+  local give_up_ns = core.clock_ns() + (self.hangs and hung_ns or end_ns)
   while not self.ended and core.clock_ns() < give_up_ns do
     core.wait(0.1)
   end

@@ -175,6 +175,7 @@ function Stimulator:arm(first, actions, firsts)
   end
   self:check_stop()
   self:check_fault()
+  link.until_ns = nil -- that was the end of what was played before
   self.left, self.over_ns = nil, 0 -- what was cut, and may go on all the same, is waited for here
   local wait_ns = outputs.settable_at(self.last) - core.clock_ns()
   if wait_ns > 0 then
@@ -326,8 +327,11 @@ function Stimulator:interrupt(reason)
     self.link:halt(reason)
     self.link.session:stop(reason)
     self:wake()
-  elseif self.on_wake then
-    self.on_wake()
+  else
+    self.link.until_ns = self.link.until_ns or patiences.end_ns()
+    if self.on_wake then
+      self.on_wake()
+    end
   end
 end
 
@@ -373,9 +377,9 @@ function M.new(job, record)
     task = core.current(), starts_before = 0, over_ns = 0, contact_ns = 0,
     settles_ns = 0, last = {},
   }, Stimulator)
-  local alive = driver.keepalive
-  self.proof_ns = patiences.ns(driver, alive and alive.answered and alive.period or driver.reply_timeout)
-    + 4 * self.slow_ns -- the answer counts twice that sooner, and may take twice that
+  local alive, slow = driver.keepalive, driver.reply_slow or driver.reply_timeout
+  self.proof_ns = patiences.ns(driver, (alive and alive.answered and alive.period or driver.reply_timeout)
+    + 4 * slow) -- the answer counts twice that sooner, and may take twice that
   self.listening = listenings.new(driver, record)
   self.link = links.new(driver, {
     reply = function(...) self:reply(...) end,

@@ -1,6 +1,7 @@
 --- How a stimulator is left: after the safe frame it is asked whether it is safe, and told again if not.
 local blame = require "moonpulse.text.author_line"
 local core = require "moonpulse.core"
+local patiences = require "moonpulse.stimulator.patience"
 local refusals = require "moonpulse.text.refusal"
 local unanswered = require "moonpulse.stimulator.unanswered"
 
@@ -47,6 +48,9 @@ local function finish_leaving(self)
   pcall(function() core.wait(0) end) -- a signal that stopped it says which one it was in the loop's next turn
   self.link:resume()
   self.link:forget()
+  if self.stopped and not core.stops[self.stopped].asked_for then
+    self.link.until_ns = patiences.end_ns(self.listening.safe_ns)
+  end
   core.asks(true)
   local asked, disarmed, why = pcall(ask_disarmed, self)
   core.asks(false, asked and disarmed)

@@ -152,16 +152,18 @@ function Link:transact(bytes, want, timeout, tries, remedy)
   local match = type(want) == "function" and want
     or function(reply) return reply.name == want end
   tries = tries or 1
-  local patience_ns = math.max(math.floor(timeout * 1e9 + 0.5),
-    patiences.ns(self.driver, timeout * tries) // tries)
+  local function patience_ns() -- a stop that comes meanwhile makes it shorter
+    return math.max(math.floor(timeout * 1e9 + 0.5),
+      patiences.ns(self.driver, timeout * tries, self.until_ns) // tries)
+  end
   for _ = 1, tries do
     local waiting = { match = match, task = core.current() }
     self.waiting = waiting
     self:write(bytes)
-    local from_ns, left_ns = core.clock_ns(), patience_ns
+    local from_ns, left_ns = core.clock_ns(), patience_ns()
     repeat
       wait(self, core.is_virtual() and left_ns / 1e9 or math.min(left_ns / 1e9, look_s))
-      left_ns = patience_ns - patiences.waited_ns(from_ns)
+      left_ns = patience_ns() - patiences.waited_ns(from_ns)
     until waiting.reply or self.halted or self.lost or left_ns <= 0
     self.waiting = nil
     if self.halted then

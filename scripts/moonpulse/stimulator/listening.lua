@@ -28,7 +28,8 @@ Listening.__index = Listening
 ---@param driver moonpulse.Driver
 ---@param record moonpulse.Record
 function M.new(driver, record)
-  return setmetatable({ driver = driver, record = record, given = givens.new(driver.measures), open = {},
+  return setmetatable({ slow_ns = patiences.ns(driver, driver.reply_slow or driver.reply_timeout),
+    driver = driver, record = record, given = givens.new(driver.measures), open = {},
     times = {}, wrong = {}, recent = {}, heard = 0, settings = 0, safes = 0, held = {} }, Listening)
 end
 
@@ -183,20 +184,22 @@ end
 
 --- A confirmation that says which output it is of: the pulses before it got none, and never will.
 ---@return boolean nobodys no pulse of that output waits for one
+---@return (fun(action: moonpulse.Action): boolean)? may_be_of which pulses it may be of; nil: any
 local function turn_to(self, reply)
   local output = self.limits and self.driver.confirms_for and self.driver.confirms_for(reply)
   if not output then
     return false
   end
   local record, limits = self.record, self.limits
-  local found, missed = record:turn_to(function(action) return outputs.of(limits, action) == output end)
+  local function may_be_of(action) return outputs.of(limits, action) == output end
+  local found, missed = record:turn_to(may_be_of)
   if missed then
     local number, _, _, action = record:oldest_open()
     self.fault = self.fault or ("%s was not confirmed, but %s, which was sent after it, was: %s"):format(
       unanswered.pulse(limits, missed.pulse, missed.action), unanswered.pulse(limits, number, action),
       unanswered.cause(self.driver, "did the line or this computer stall, so that both came at once?"))
   end
-  return not found
+  return not found, may_be_of
 end
 
 --- A confirmation: of the pulse that waits for it, or of one that nobody sent.
@@ -205,14 +208,21 @@ local function confirm(self, at_ns, action, pulse, said)
   local unlike = action and not record.doubted and (said.unlike
     and givens.words(pulse, said.unlike) or self.given:compare(action, value, pulse))
   if not said.nobodys and record.start_ns
-    and record:confirm(at_ns - record.start_ns, text, value, unlike and "otherwise") then
+    and record:confirm(at_ns - record.start_ns, text, value, unlike and "otherwise", said.may_be_of) then
     self.fault = self.fault or unlike and unlike .. ": look at the stimulator before you go on" or nil
     self.words = text
     return "confirmed"
   end
   record:unasked(at_ns, text, value)
   self.fault = self.fault or ("the device reports a pulse that was not sent (%s): does a pedal, a trigger "
-    .. "or its panel fire it?"):format(text)
+    .. "or its panel fire it%s?"):format(text, self.told and "" or ", or was a run on this port killed a "
+    .. "moment ago, whose pulse it is (then start again)")
+end
+
+--- Did a single pulse wait for longer than any usual reply takes? Then this may be the next one's.
+local function is_late(self, at_ns)
+  local pulse, since_ns, by_device = self.record:oldest_open()
+  return pulse ~= nil and not by_device and patiences.waited_ns(since_ns, at_ns) > self.slow_ns
 end
 
 --- Take a reply.
@@ -227,7 +237,7 @@ function Listening:hear(reply, at_ns, armed)
     return nil
   end
   local doubtful = self.fault ~= nil -- one was lost, or one too many came: not surely the oldest's
-  local nobodys = turn_to(self, reply)
+  local nobodys, may_be_of = turn_to(self, reply)
   -- a confirmation is judged by the pulse that it belongs to: the device may have been told more since
   local action, pulse = record:awaits(at_ns)
   local verdict, text, value, unlike = driver.judge(reply, action or armed and self.told or nil,
@@ -238,11 +248,11 @@ function Listening:hear(reply, at_ns, armed)
     learn(self, reply, at_ns)
   end
   if verdict == "confirm" then
-    if doubtful then
+    if doubtful or is_late(self, at_ns) then
       record:in_doubt()
     end
     return confirm(self, at_ns, action, pulse, { text = text, value = value, unlike = unlike,
-      nobodys = nobodys })
+      nobodys = nobodys, may_be_of = may_be_of })
   elseif verdict == "going" and record.start_ns then
     record:going(patiences.said_ns(driver, at_ns))
   elseif verdict == "refused" and pulse then -- and what comes later is not its confirmation

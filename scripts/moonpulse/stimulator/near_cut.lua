@@ -84,10 +84,14 @@ function Near:catch_up(goes_on)
     return
   end
   local known = self.known -- of those that wait nothing is new
-  local out, then_ns = self.session:near_pending()
+  local heard, out, then_ns, heard_ns = {}, self.session:near_pending()
   while out do
     stimulator:outcome(out, then_ns)
-    out, then_ns = self.session:near_pending()
+    heard[#heard + 1] = heard_ns
+    out, then_ns, heard_ns = self.session:near_pending()
+  end
+  for _, at_ns in ipairs(heard) do
+    record:confirm(at_ns - record.start_ns, self.words)
   end
   self.known = known
 end

@@ -1,11 +1,12 @@
 --- A device that did not answer, or not in time: which pulse, and what to look at. On a simulator that was
---- not asked to fail there is no cable to blame: its process did not get the processor.
+--- not asked to fail there is no cable to blame: its process did not get the processor. In virtual time it
+--- has none, and that of a driver file may fail for reasons of its own.
 local core = require "moonpulse.core"
 local patiences = require "moonpulse.stimulator.patience"
 
 local M = {}
 
-local longest_s = 1 -- behind a stop nobody waits longer: the engine's backstop gives the end of a run 2 s
+local longest_s = 1 -- of the 2 s that the backstop gives the end of a run; see patience for simulators
 
 local busy = "the simulator did not answer in time: is this computer busy?"
 
@@ -14,7 +15,7 @@ local busy = "the simulator did not answer in time: is this computer busy?"
 ---@param text string what a person would look at on the device
 ---@return string
 function M.cause(driver, text)
-  return driver.on_simulator and busy or text
+  return patiences.is_computers(driver) and busy or text
 end
 
 --- A pulse in words, with its output where the device has several.
@@ -40,7 +41,8 @@ end
 ---@return string
 function M.unconfirmed(on, patience_ns, number, _, _, action)
   local text = M.pulse(on.driver.limits(on.identity), number, action)
-  return ("%s was not confirmed within %g s: %s"):format(text, patience_ns / 1e9, M.cause(on.driver,
+  local seconds = math.floor(patience_ns / 1e7 + 0.5) / 100
+  return ("%s was not confirmed within %g s: %s"):format(text, seconds, M.cause(on.driver,
     "is the cable loose, did the line or this computer stall, does the coil still fire?"))
 end
 
@@ -56,12 +58,14 @@ end
 --- by itself, it is waited for, and a pulse without one is a fault.
 ---@param self moonpulse.Stimulator that was made safe
 function M.await(self)
-  local patience_ns = patiences.ns(self.driver, math.min(self.driver.reply_timeout, longest_s))
+  local seconds = math.min(self.driver.reply_timeout, longest_s)
   while self.stopped == "finished" and not self.fault do
     local pulse, at_ns, by_device, action = self.record:oldest_open()
     if not pulse or by_device or was_cut(self, at_ns, action) then -- its rows say what is known of a train
       return
-    elseif patiences.waited_ns(at_ns) > patience_ns then
+    end
+    local patience_ns = patiences.ns(self.driver, seconds, self.link.until_ns)
+    if patiences.waited_ns(at_ns) > patience_ns then
       self.fault = M.unconfirmed(self, patience_ns, pulse, at_ns, by_device, action)
     else
       core.wait(0.02)

@@ -188,9 +188,10 @@ function Session:near(known) end
 ---@return string? message why the rows could not be written
 function Session:near_over(goes_on) end
 
---- The oldest pulse that was sent so and is not confirmed, each once.
+--- The oldest pulse that was sent so and has no row, each once.
 ---@return moonpulse.Outcome? outcome
 ---@return integer? told_ns (monotonic)
+---@return integer? confirmed_ns (monotonic) while others waited, so that it may be theirs; nil: not yet
 function Session:near_pending() end
 
 --- Where it is; also of one that is closed.

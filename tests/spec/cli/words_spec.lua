@@ -292,7 +292,7 @@ describe("messages", function()
     local pair = "mp.pair { isi = mp.ms(%s), intensity = { mp.mso(35), mp.mso(55) } }"
     local _, out = moonpulse("run made.lua --speed max --device sim:bistim", "return " .. pair:format(3))
     assert.matches("intensity   35 %MSO\n            55 %MSO\n", out, 1, true)
-    local status, told, err = moonpulse("run made.lua --tolerance 500 --device sim:bistim", ([[
+    local status, told, err = moonpulse("run made.lua --speed max --device sim:bistim", ([[
       return mp.experiment(function(run)
         local stim, pair = run:device(), %s
         stim:arm(pair)

@@ -48,8 +48,8 @@ describe("a new driver", function()
 
     shell.write(folder .. "/slow.lua", [[local mp = require "moonpulse"
       return mp.protocol { id = "slow", name = "Slow", plan = function()
-        return mp.train { pulses = 4, hz = 2, intensity = mp.mso(40) } end }]])
-    status, out = moonpulse "run slow.lua --tolerance 200 --device sim:./coil_box.lua"
+        return mp.train { pulses = 4, every = 1, intensity = mp.mso(40) } end }]])
+    status, out = moonpulse "run slow.lua --tolerance 1000 --device sim:./coil_box.lua"
     assert.are.equal(0, status)
     assert.matches("sent        4 of 4 pulses, 4 confirmed by the device", out, 1, true)
     status, out = moonpulse "frame ./coil_box.lua set_power percent=30"
@@ -59,8 +59,11 @@ describe("a new driver", function()
   --- A run with coil_box.lua that was killed after some pulses; its folder.
   local function killed_run(name)
     local out = ("%s/%s"):format(folder, name)
-    local job = shell.start(folder, name .. "-job", ("run itbs600 --amt 50 --tolerance 200 "
-      .. "--device sim:%s/coil_box.lua --out %s"):format(folder, out))
+    shell.write(folder .. "/far.lua", [[local mp = require "moonpulse"
+      return mp.protocol { id = "far", name = "Far", plan = function()
+        return mp.train { pulses = 60, every = 1, intensity = mp.mso(40) } end }]])
+    local job = shell.start(folder, name .. "-job", ("run %s/far.lua --tolerance 1000 "
+      .. "--device sim:%s/coil_box.lua --out %s"):format(folder, folder, out))
     local run = shell.await(function()
       local made = shell.names(out)[1]
       local log = made and shell.read(out .. "/" .. made .. "/twin.tsv")

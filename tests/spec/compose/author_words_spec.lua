@@ -162,7 +162,7 @@ describe("an author", function()
   end)
 
   it("who writes them with a colon is not told anything", function()
-    local status, _, err = moonpulse("run made.lua --tolerance 500", [[return mp.experiment(function(run)
+    local status, _, err = moonpulse("run made.lua --speed max", [[return mp.experiment(function(run)
       local stim = run:device()
       stim:arm(mp.pulse(mp.mso(40)))
       assert(stim:armed() and stim:identity() and stim:limits() and stim:status())

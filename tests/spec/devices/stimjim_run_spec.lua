@@ -46,7 +46,8 @@ describe("moonpulse run on a StimJim", function()
   it("proves every pulse: by burst where the device times them, one by one where we do", function()
     for timing, text in pairs { device = "3 delivered", host = "1 delivered" } do
       local code, _, err = shell.moonpulse(folder, arguments("itbs600", "--amt 50 -p trains=1 "
-        .. "--device-option full_scale_ua=2000 --timing " .. timing .. (timing == "host" and " --speed max" or "")))
+        .. "--device-option full_scale_ua=2000 --timing " .. timing
+        .. (timing == "host" and " --speed max" or "")))
       assert.are.equal(0, code, err)
       local events, log, manifest = results()
       assert.are.equal(30, #events)
@@ -136,7 +137,8 @@ describe("moonpulse run on a StimJim", function()
   end)
 
   it("says that it is not safe where the device does not stop", function()
-    local code, _, err = shell.moonpulse(folder, arguments(folder .. "/slow.lua", "--speed max --fault stuck-armed@3"))
+    local code, _, err = shell.moonpulse(folder, arguments(folder .. "/slow.lua",
+      "--speed max --fault stuck-armed@3"))
     assert.are.equal(4, code)
     assert.is_truthy(err:find("NOT CONFIRMED SAFE", 1, true))
     assert.is_truthy(err:find("does not say that its trains are stopped: unplug it", 1, true))

@@ -174,10 +174,9 @@ describe("what a simulator ignored", function()
       end
       return M]])
     shell.write(folder .. "/three.lua", [[local mp = require "moonpulse"
-      return mp.protocol { name = "three", params = { mso = { default = 40 } }, plan = function(p)
-        return mp.train { pulses = 3, every = 0.05, intensity = mp.mso(p.mso) }
-      end }]])
-    for _, speed in ipairs { "--speed max", "--tolerance 1000" } do
+      return mp.protocol { name = "three", params = { mso = { default = 40 }, every = { default = 0.05 } },
+        plan = function(p) return mp.train { pulses = 3, every = p.every, intensity = mp.mso(p.mso) } end }]])
+    for _, speed in ipairs { "--speed max", "--tolerance 1000 -p every=1" } do
       for mso, said in pairs { ["40"] = true, ["41"] = false } do
         local status, out, err = shell.moonpulse(folder, ("run %s/three.lua -p mso=%s %s --device "
           .. "sim:%s/mask.lua --out %s/runs"):format(folder, mso, speed, folder, folder))

@@ -54,6 +54,19 @@ describe("the limits of a driver that is loaded", function()
     end
   end)
 
+  it("have lists that lose nothing, as its commands have", function()
+    for says, names in pairs { ["channel_names has an entry 0"] = { [0] = "0", "1" },
+      ["channel_names must be a list of names"] = "1", ["channel_names has no entry 2, but 3"] =
+        { "1", nil, "3" } } do
+      local text = problems(function(limits) limits.channel_names = names end)
+      assert.is_truthy(text:find("limits(nil): " .. says, 1, true), text)
+    end
+    local command = { args = { [0] = { "mso", "number" } }, encode = function() return "" end }
+    local text = table.concat(contract.problems(setmetatable({ commands = { set = command } },
+      { __index = sound })), "; ")
+    assert.is_truthy(text:find("commands.set: args has an entry 0", 1, true), text)
+  end)
+
   it("come with a simulator that is there", function()
     local folder = shell.folder()
     local path = folder .. "/mybox.lua"

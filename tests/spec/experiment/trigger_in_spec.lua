@@ -29,8 +29,8 @@ describe("the bytes of --trigger-in", function()
       -- until the spec says so, and one turn of the loop more, for the bytes that came before
       .. ("local function go(n) while not io.open('%s/go' .. n) do run:sleep(0.01) end run:sleep(0.05) end\n")
         :format(folder) .. body .. "\nend)\n")
-    job = shell.start(folder, "job", ("run %s/made.lua --tolerance 200 --out %s/runs --trigger-in %s"):format(
-      folder, folder, port:path()))
+    job = shell.start(folder, "job", ("run %s/made.lua --tolerance 1000 --out %s/runs --trigger-in %s")
+      :format(folder, folder, port:path()))
     return job
   end
 
@@ -101,12 +101,12 @@ describe("the bytes of --trigger-in", function()
     return table.concat(lines, "\n") .. "\n"
   end
 
-  --- Run it with a byte every half second: those that come before it waits are passed over.
+  --- Run it with a byte every second and a half: those that come before it waits are passed over.
   local function run_locked()
-    job = shell.start(folder, "locked", ("run %s/locked.lua --tolerance 200 --out %s/runs --trigger-in %s")
+    job = shell.start(folder, "locked", ("run %s/locked.lua --tolerance 1000 --out %s/runs --trigger-in %s")
       :format(folder, folder, port:path()))
     for _ = 1, 60 do
-      core.wait(0.5)
+      core.wait(1.5)
       port:write "\x11"
       if job:out():find("\nsent  ", 1, true) or job:err() ~= "" then
         break
@@ -116,12 +116,11 @@ describe("the bytes of --trigger-in", function()
   end
 
   it("are what a pulse is locked to, as the manual's example does it", function()
-    shell.write(folder .. "/locked.lua", example "locked.lua")
-    local tries, status, err = 0
-    repeat -- the machine may be too busy for a script's 0.1 s, and only that
-      status, err = run_locked()
-      tries = tries + 1
-    until tries == 5 or not err:find("after the call at the earliest", 1, true)
+    -- after 1 s, not 0.1 s: a process may be held up for so long here
+    local script, changed = example "locked.lua":gsub("at = at %+ 0%.1 ", "at = at + 1 ")
+    assert.are.equal(1, changed)
+    shell.write(folder .. "/locked.lua", script)
+    local status, err = run_locked()
     assert.are.equal(0, status, err)
     local names, came, given = shell.names(folder .. "/runs"), {}, {}
     for _, row in ipairs(shell.rows(folder .. "/runs/" .. names[#names] .. "/events.tsv")) do
@@ -135,7 +134,7 @@ describe("the bytes of --trigger-in", function()
     for i, at in ipairs(given) do
       local nearest = math.huge
       for _, byte in ipairs(came) do
-        nearest = math.min(nearest, math.abs(at - byte - 0.1))
+        nearest = math.min(nearest, math.abs(at - byte - 1))
       end
       assert.is_true(nearest < 2e-6, ("pulse %d is %.6f s away from where it belongs"):format(i, nearest))
     end
@@ -143,7 +142,7 @@ describe("the bytes of --trigger-in", function()
 
   it("are kept while the script plays a plan", function()
     start [[
-      local train = mp.train { pulses = 5, hz = 10, intensity = mp.mso(40) }
+      local train = mp.train { pulses = 3, every = 1, intensity = mp.mso(40) }
       stim:arm(train)
       run:spawn(function() run:sleep(0.01) say "waiting" end)
       assert(run:wait_trigger { timeout = 15 })

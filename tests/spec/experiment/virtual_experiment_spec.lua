@@ -101,7 +101,7 @@ describe("an experiment in virtual time", function()
     local body = [[
       stim:arm()
       for i = 1, 3 do
-        stim:fire(mp.pulse { intensity = mp.mso(40 + i) } .. mp.rest(0.2)
+        stim:fire(mp.pulse { intensity = mp.mso(40 + i) } .. mp.rest(1)
           .. mp.pulse { intensity = mp.mso(50) })
       end
       run:mark "over"
@@ -119,7 +119,7 @@ describe("an experiment in virtual time", function()
     local status, _, err, run = perform(body)
     assert.are.equal(0, status, err)
     local virtual = told(run)
-    status, _, err, run = perform(body, "--speed 1 --tolerance 200")
+    status, _, err, run = perform(body, "--speed 1 --tolerance 1000")
     assert.are.equal(0, status, err)
     assert.are.same(told(run), virtual)
     assert.are.equal("max", cjson.decode(shell.read(folder .. "/runs/" .. shell.names(folder .. "/runs")[1]
@@ -182,7 +182,13 @@ describe("an experiment in virtual time", function()
       ]], triggers "# a comment\n2.5 port 1\n\n4 port 0x80 # another\n6 cts rising\n6.010 cts falling\n")
       assert.are.equal(0, status, err)
       assert.is_truthy(out:find("2.5\t1\n4.0\t128\n6.0\tnil\n6.01\tnil\nnil\n", 1, true), out)
-      assert.is_truthy(out:find("2 trigger bytes came on .*/triggers, all taken by the script"), out)
+      assert.is_truthy(out:find("2 trigger bytes came on .*/triggers, all taken by the script; 2 edges of a "
+        .. "line taken by the script"), out)
+      status, out = perform([[run:wait_trigger { line = "cts" }
+        run:wait_trigger { line = "cts" }]], triggers "2 cts rising\n2.5 cts falling\n3 cts rising\n")
+      assert.is_truthy(out:find("triggers    2 edges of a line taken by the script, from ", 1, true), out)
+      assert.are.equal(0, status)
+      assert.is_nil(out:find("trigger bytes", 1, true), out)
       local marks = rows(run, "mark")
       assert.are.equal("2.500000000", marks[1][1])
       assert.are.equal("6.010000000", marks[4][1])
@@ -291,7 +297,7 @@ describe("an experiment in virtual time", function()
     for _, first in ipairs { "", "stim:arm() " } do
       local status, out, err = perform(first .. "\nwhile true do end")
       assert.are.equal(5, status, err)
-      assert.is_truthy(err:find("made.lua:5: the script did not yield", 1, true), err)
+      assert.is_truthy(err:find("made.lua:5: the script did not yield for more than 5 s", 1, true), err)
       assert.is_truthy(first == "" or out:find("disarmed    the stimulator says", 1, true), out)
     end
   end)

@@ -92,7 +92,7 @@ describe("a run on two outputs", function()
 
   it("gives each pulse on its own output, as listed", function()
     shell.write(folder .. "/ccpas.lua", ccpas)
-    local code, out, err = shell.moonpulse(folder, ("run %s/ccpas.lua --rmt 50 --tolerance 100 --device "
+    local code, out, err = shell.moonpulse(folder, ("run %s/ccpas.lua --rmt 50 --speed max --device "
       .. "sim:pulsepal --device-option channels=PMv=1,M1=2 --device-option fastest_hz=5 --out %s/runs")
       :format(folder, folder))
     assert.are.equal(0, code, err)
@@ -130,7 +130,7 @@ describe("an experiment on a box with two outputs", function()
           local stim = run:device()
           local function pair(a, b)
             return mp.together { ["%s"] = mp.pulse { intensity = mp.mso(a) },
-              ["%s"] = mp.rest(0.5) .. mp.pulse { intensity = mp.mso(b) } }
+              ["%s"] = mp.rest(1) .. mp.pulse { intensity = mp.mso(b) } }
           end
           stim:arm(pair(30, 30))
           stim:fire(pair(30, 30))
@@ -138,7 +138,7 @@ describe("an experiment on a box with two outputs", function()
           stim:fire(pair(45, 70)) -- both
           stim:disarm()
         end)]]):format(one, two))
-      local status, _, err = shell.moonpulse(folder, ("run %s/pairs.lua --tolerance 500 --out %s/runs "
+      local status, _, err = shell.moonpulse(folder, ("run %s/pairs.lua --tolerance 1000 --out %s/runs "
         .. "--device sim:%s --device-option %s"):format(folder, folder, device, option))
       assert.are.equal(0, status, err)
       local path = fixture.run_in(folder .. "/runs")

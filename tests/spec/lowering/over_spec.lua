@@ -99,7 +99,7 @@ return mp.experiment { name = "pair", run = function(run)
 end }
 ]])
     local status, out, err = shell.moonpulse(folder, ("run %s/pair.lua --device sim:bistim "
-      .. "--tolerance 200 --out %s/runs"):format(folder, folder))
+      .. "--speed max --out %s/runs"):format(folder, folder))
     assert.are.equal(0, status, err)
     local returned, following = tonumber(out:match "returned ([%d.]+)"), tonumber(out:match "next ([%d.]+)")
     assert.is_true(returned < 3, "it waited for what the next one needs: " .. returned)

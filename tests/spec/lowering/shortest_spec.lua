@@ -2,6 +2,7 @@
 local cjson = require "cjson"
 local driver = require "moonpulse.devices.magstim200"
 local models = require "moonpulse.simulators.magstim200"
+local fixture = require "job"
 local shell = require "shell"
 
 local protocol = [[
@@ -54,23 +55,25 @@ describe("a plan at the device's shortest interval", function()
   end)
 
   it("is run to its end, and by the stamps no pulse is sooner than the device allows", function()
-    local completed = false
-    for i = 1, 3 do -- on a busy machine the simulator may read a command too late
-      local out = folder .. "/runs" .. i
-      local status = moonpulse("run edge.lua --device sim:magstim200 --tolerance 500 --out " .. out)
-      local rows = shell.rows(out .. "/" .. shell.names(out)[1] .. "/events.tsv")
+    -- in real time a simulator that was held up may have read a command too late: only the stamps are judged
+    for name, way in pairs { real = "--tolerance 1000", virtual = "--speed max" } do
+      local out = folder .. "/" .. name
+      local status, _, err = moonpulse("run edge.lua --device sim:magstim200 " .. way .. " --out " .. out)
+      local rows = {}
+      for _, row in ipairs(shell.rows(fixture.run_in(out) .. "/events.tsv")) do
+        rows[#rows + 1] = row.onset_sent_us ~= "n/a" and row or nil
+      end
+      assert.is_true(#rows >= 2, err)
       for k = 2, #rows do
         local apart_us = tonumber(rows[k].onset_sent_us) - tonumber(rows[k - 1].onset_sent_us)
         assert.is_true(apart_us >= 2000000 - 0.001, ("pulses %d and %d: %.3f us"):format(k - 1, k, apart_us))
       end
-      if status == 0 then
+      if name == "virtual" then
+        assert.are.equal(0, status, err)
         assert.are.same({ "delivered", "delivered", "delivered" }, { rows[1].status, rows[2].status,
           rows[3].status })
-        completed = true
-        break
       end
     end
-    assert.is_true(completed, "none of three runs came to its end")
   end)
 
   --- Does a simulated 200² at 40 % give a second pulse so long after the first?

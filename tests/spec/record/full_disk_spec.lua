@@ -54,7 +54,8 @@ describe("a full disk", function()
       mkdir -p disk && mount -t tmpfs -o size=400k tmpfs disk || exit 99
       (for i in $(seq 400); do grep -q pulse disk/runs/*/twin.tsv && break; sleep 0.05; done
        dd if=/dev/zero of=disk/fill bs=4k; :) 2>/dev/null &
-      %s run made.lua --timing host --tolerance 200 --beyond-guidelines test --approval none --out disk/runs
+      %s run made.lua --timing device --tolerance 1000 --beyond-guidelines test --approval none \
+        --out disk/runs
       echo "status $?"
       wait; rm disk/fill
       grep -o '"status":"running"' disk/runs/*/manifest.json
@@ -101,7 +102,7 @@ describe("a full disk", function()
   it("under an experiment: nothing is played that the journal does not have, nothing is invented", function()
     shell.write(folder .. "/full.lua", alternating)
     local status, out, err = on_small_disk [[
-      {P} run full.lua --seed 1 --tolerance 500 --beyond-guidelines test --approval none --out disk/runs \
+      {P} run full.lua --seed 1 --tolerance 1000 --beyond-guidelines test --approval none --out disk/runs \
         -p fill=disk/fill
       echo "status $?"
       rm disk/fill

@@ -26,7 +26,8 @@ local function run(umask, arguments)
   local out = folder .. "/runs"
   shell.remove(out)
   local status, _, err = shell.sh(folder, ("umask %s; exec %s run %s --out %s --beyond-guidelines test "
-    .. "--approval none --tolerance 500"):format(umask, shell.quote(shell.program), arguments, out))
+    .. "--approval none --tolerance 500 --late skip"):format(umask, shell.quote(shell.program), arguments,
+    out))
   assert.are.equal(0, status, err)
   return fixture.run_in(out)
 end

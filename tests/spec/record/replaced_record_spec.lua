@@ -22,7 +22,8 @@ describe("events.tsv", function()
   setup(function() -- all at the same time: they mostly wait
     folder = shell.folder()
     shell.write(folder .. "/made.lua", [[local mp = require "moonpulse"
-      return mp.experiment { params = { does = { default = "" }, done = { default = "" } }, run = function(run)
+      local params = { does = { default = "" }, done = { default = "" } }
+      return mp.experiment { params = params, run = function(run)
         local stim = run:device()
         stim:arm()
         for i = 1, 10 do

@@ -72,8 +72,8 @@ describe("a write", function()
     local box = assert(core.pty(nil, function(bytes) came[#came + 1] = bytes end))
     sim = shell.start(folder, "sim", ("sim magventure --link %s/port"):format(folder))
     sim:says "simulated "
-    job = shell.start(folder, "job", ("run %s/made.lua --out %s/runs --tolerance 500 --late skip --device magventure "
-      .. "--port %s/port --trigger %s:byte=1"):format(folder, folder, folder, box:path()))
+    job = shell.start(folder, "job", ("run %s/made.lua --out %s/runs --tolerance 500 --late skip "
+      .. "--device magventure --port %s/port --trigger %s:byte=1"):format(folder, folder, folder, box:path()))
     job:says "timing"
     -- more than a far end takes that does not read: what comes behind it stays on this side
     os.execute(("dd if=/dev/zero of=%s bs=1000 count=5 2>/dev/null"):format(box:path()))
@@ -103,8 +103,8 @@ describe("a write", function()
     local box = assert(core.pty(nil, function() end)) -- read only while this process waits in core
     sim = shell.start(folder, "sim", ("sim magventure --link %s/port"):format(folder))
     sim:says "simulated "
-    job = shell.start(folder, "job", ("run %s/made.lua --out %s/runs --tolerance 500 --late skip --device magventure "
-      .. "--port %s/port --trigger %s:byte=1"):format(folder, folder, folder, box:path()))
+    job = shell.start(folder, "job", ("run %s/made.lua --out %s/runs --tolerance 500 --late skip "
+      .. "--device magventure --port %s/port --trigger %s:byte=1"):format(folder, folder, folder, box:path()))
     job:says "timing"
     fill(box)
     assert.are.equal(4, job:wait())

@@ -60,8 +60,9 @@ describe("the record of a device that confirms nothing", function()
 
   it("leaves those alone that a device confirms", function()
     assert.are.equal("delivered sent", (rows_of(0.002, function(record)
-      pulses(record, { 0, 20 })
-      record:confirm(1 * MS, "yes")
+      record:pulse(1, 0, 0, 0, 1, 1000000 * MS)
+      record:confirm(1 * MS, "yes") -- before the second was sent: it is the first one's
+      record:pulse(2, 20 * MS, 20 * MS, 0, 1, 1000020 * MS)
       record:halt(1000000 * MS + 20 * MS)
     end, { confirms = true })))
   end)

@@ -17,7 +17,7 @@ describe("the report", function()
   end
 
   it("of an experiment leaves out what nobody planned, and does not call it missing", function()
-    local html = report_of("--tolerance 500", [[
+    local html = report_of("--tolerance 1000", [[
       return mp.experiment(function(run)
         local stim = run:device()
         stim:arm()

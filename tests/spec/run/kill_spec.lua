@@ -199,7 +199,7 @@ end }]]):format(name, pulses, every_s))
   end
 
   it("leaves a record of every pulse that the twin saw, and a twin that is disarmed", function()
-    write_train("five", 5, 0.5) -- half a second apart: where a twin is held up one pulse may be lost, not more
+    write_train("five", 5, 0.5) -- where a twin is held up, one pulse may be lost, not more
     local tally = { ended = 0, unarmed = 0, torn = 0, complete = 0, pulses = 0, extra = 0, inside = 0 }
     for first = 1, kills, at_once do
       local victims = {}

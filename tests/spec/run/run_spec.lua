@@ -1,6 +1,7 @@
 -- Whole runs on a simulated stimulator: in virtual time, which is exact; and in real time, where it is a
 -- process of its own. Test machines are noisy: there pulses are a second apart, so that none is late or close
--- where a process got no processor for half a second. What was sent, in which order, and the record are exact.
+-- where a process got no processor for half a second. What was sent, in which order, and the record are
+-- exact.
 local core = require "moonpulse.core"
 local driver = require "moonpulse.devices.magventure"
 local fixture = require "job"
@@ -282,8 +283,8 @@ describe("moonpulse run", function()
     local made = protocol "return mp.train { pulses = 6, every = 1, intensity = mp.mso(5) }"
     local function begin(late)
       local out = folder .. "/" .. late
-      return { out = out, job = start(late, ("run %s --timing host --tolerance 500 --late %s --out %s"):format(
-        made, late, out)) }
+      return { out = out, job = start(late, ("run %s --timing host --tolerance 500 --late %s --out %s")
+        :format(made, late, out)) }
     end
     local runs = { begin "abort", begin "skip" }
     for _, each in ipairs(runs) do

@@ -25,8 +25,8 @@ describe("a stop", function()
 
   fixture.each_test(function(...) folder, jobs = ... end)
 
-  --- A run in real time: pulses a second apart, so that none is late or close on a busy computer. before: what
-  --- the plan begins with.
+  --- A run in real time: pulses a second apart, so that none is late or close on a busy computer. before:
+  --- what the plan begins with.
   local function start(before)
     shell.write(folder .. "/slow.lua", ([[local mp = require "moonpulse"
       return mp.protocol { id = "slow", name = "Slow", plan = function()

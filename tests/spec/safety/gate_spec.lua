@@ -10,7 +10,7 @@ setup(function()
   shell.write(folder .. "/over.lua", [[
     local mp = require "moonpulse"
     return mp.protocol { name = "too long", plan = function()
-      return mp.train { pulses = 5, hz = 20, intensity = mp.rmt(140) }
+      return mp.train { pulses = 5, hz = 1, intensity = mp.rmt(140) }
     end }
   ]])
   shell.write(folder .. "/fine.lua", [[
@@ -110,7 +110,7 @@ describe("a run that is OVER", function()
 
   it("runs with a reason and an approval, which the record keeps", function()
     local port, log = stimulator "stim1"
-    local arguments = ("run %s/over.lua --rmt 40 --device magventure --port %s --out %s/c --tolerance 200 ")
+    local arguments = ("run %s/over.lua --rmt 40 --device magventure --port %s --out %s/c --tolerance 1000 ")
       :format(folder, port, folder)
     local status, _, err = moonpulse(arguments .. "--beyond-guidelines 'coil test on a phantom'")
     assert.are.equal(2, status)

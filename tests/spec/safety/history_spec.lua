@@ -327,7 +327,7 @@ describe("an experiment that was killed", function()
       end)
     ]])
     local job = shell.start(folder, "again", ("run %s/killed.lua --rmt 50 --participant P07 --out %s "
-      .. "--device magventure --port %s --tolerance 500"):format(folder, out, link))
+      .. "--device magventure --port %s --tolerance 1000"):format(folder, out, link))
     local function seen()
       local _, pulses = (shell.read(log) or ""):gsub("\tpulse\t", "")
       return pulses

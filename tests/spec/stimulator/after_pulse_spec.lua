@@ -19,7 +19,7 @@ end)
 -- one that fires later than it answers
 local slow = [[local M = {}
 for k, v in pairs(require "moonpulse.devices.%s") do M[k] = v end
-M.name, M.latency = "slow", 0.05
+M.name, M.latency, M.reply_timeout, M.reply_slow = "slow", 0.05, 3, 3
 return M
 ]]
 
@@ -33,7 +33,7 @@ describe("what follows a pulse", function()
       local driver = assert(devices.find(name))
       shell.write(folder .. "/exp.lua", script)
       shell.write(folder .. "/slow.lua", slow:format(name))
-      local status, _, err = shell.moonpulse(folder, ("run %s/exp.lua --tolerance 500 --out %s/runs "
+      local status, _, err = shell.moonpulse(folder, ("run %s/exp.lua --tolerance 1000 --out %s/runs "
         .. "--device sim:%s/slow.lua"):format(folder, folder, folder))
       assert.are.equal(0, status, err)
       local path = fixture.run_in(folder .. "/runs")

@@ -22,7 +22,7 @@ describe("a port that is lost while a run goes on", function()
       return mp.protocol { id = "slow", name = "Slow", plan = function()
         return mp.train { pulses = 60, hz = 1, intensity = mp.mso(40) } end }]])
     local run = jobs:start("run", ("run %s/slow.lua --device magventure --port %s/stim "
-      .. "--tolerance 200 --out %s/runs"):format(folder, folder, folder))
+      .. "--tolerance 1000 --out %s/runs"):format(folder, folder, folder))
     run:says("timing ")
     core.wait(1)
     first:signal("KILL")

@@ -11,11 +11,11 @@ describe("the patience with a run's own simulator", function()
 
   fixture.each_test(function(...) folder, jobs = ... end)
 
-  --- A run of three pulses, 3 s apart, and its simulator's process.
-  local function start()
-    shell.write(folder .. "/three.lua", 'local mp = require "moonpulse"\nreturn mp.protocol { id = "three", '
-      .. 'name = "Three", plan = function() return mp.train { pulses = 3, every = 3, '
-      .. 'intensity = mp.mso(40) } end }')
+  --- A run of three pulses, 3 s apart, or of another text, and its simulator's process.
+  local function start(text)
+    shell.write(folder .. "/three.lua", 'local mp = require "moonpulse"\n' .. (text or 'return mp.protocol { '
+      .. 'id = "three", name = "Three", plan = function() return mp.train { pulses = 3, every = 3, '
+      .. 'intensity = mp.mso(40) } end }'))
     local job = jobs:start("run", ("run %s/three.lua --tolerance 1000 --out %s/runs"):format(folder, folder))
     shell.await(function()
       local run = shell.names(folder .. "/runs")[1]
@@ -27,6 +27,19 @@ describe("the patience with a run's own simulator", function()
         return job, child
       end
     end
+  end
+
+  --- Ctrl-C, and the run has ended soon, though its simulator does not move.
+  local function assert_ends_soon(job, simulator)
+    local stopped_ns = core.clock_ns()
+    job:signal("INT")
+    local status = job:wait()
+    local took_s = (core.clock_ns() - stopped_ns) / 1e9
+    os.execute("kill -CONT " .. simulator .. " 2>/dev/null")
+    assert.are.equal(4, status, job:err())
+    assert.matches("NOT CONFIRMED SAFE: ", job:err(), 1, true)
+    assert.is_true(took_s < 3, ("%.1f s"):format(took_s)) -- 2 s, and the machine may be busy; 6.5 s it was
+    assert.is_falsy(fixture.manifest(fixture.run_in(folder .. "/runs")).result.disarmed)
   end
 
   it("lets a run go on whose simulator got no processor for 2.5 s, at a pulse", function()
@@ -51,12 +64,36 @@ describe("the patience with a run's own simulator", function()
     assert.is_true(core.clock_ns() - killed_ns < 4000000000)
   end)
 
+  it("ends when a run is stopped: one that hangs makes nobody wait for long", function()
+    local job, simulator = start()
+    os.execute("kill -STOP " .. simulator)
+    assert_ends_soon(job, simulator)
+  end)
+
+  it("ends when a run is stopped while its script waits for the device to say that it is disarmed", function()
+    local job, simulator = start [[return mp.experiment { run = function(run)
+      local stim = run:device()
+      stim:arm()
+      stim:fire(mp.pulse(mp.mso(40)))
+      run:sleep(1.5)
+      stim:disarm()
+    end }]]
+    core.wait(0.5)
+    os.execute("kill -STOP " .. simulator)
+    core.wait(2) -- it is asked, with patience: no stop has come
+    assert.is_nil(job.status)
+    assert_ends_soon(job, simulator)
+  end)
+
   it("is of the simulators that come with Moonpulse, in real time, if they were not asked to fail", function()
     local driver = devices.configure(assert(devices.find "magventure"), {})
     assert.are.equal(0.6, patience.seconds(driver, 0.6)) -- a device, or asked to fail
     driver.on_simulator = true
     assert.are.equal(5, patience.seconds(driver, 0.6))
     assert.are.equal(60, patience.seconds(driver, 60))
+    assert.are.equal(0.6, patience.seconds(driver, 0.6, core.clock_ns())) -- at the run's end
+    assert.are.equal(2, math.ceil(patience.seconds(driver, 0.6, core.clock_ns() + 2000000000)))
+    assert.are.equal(60, patience.seconds(driver, 60, core.clock_ns()))
     driver.file = "mine.lua"
     assert.are.equal(0.6, patience.seconds(driver, 0.6))
   end)

@@ -53,7 +53,7 @@ describe("the answer to the safe frame", function()
         return twin
       end
       return M]]):format(device, device, what, what))
-    return ("timeout -k 1 30 %s run %s/made.lua --device sim:%s/liar.lua --timing host --tolerance 200 "
+    return ("timeout -k 1 30 %s run %s/made.lua --device sim:%s/liar.lua --timing host --tolerance 1000 "
       .. "--speed %s --out %s/runs"):format(shell.quote(shell.program), folder, own, speed, own)
   end
 

@@ -21,10 +21,9 @@ end }]])
       twin_log))
     twin:says("stop it with")
     local run = jobs:start("run", ("run %s/fast.lua --device magventure --port %s/stim "
-      .. "--timing host --tolerance 200 --beyond-guidelines test --approval none "
+      .. "--timing host --tolerance 20 --late skip --beyond-guidelines test --approval none "
       .. "--out %s/runs"):format(folder, folder, folder))
-    run:says("timing ")
-    core.wait(1)
+    shell.await(function() return (shell.read(twin_log) or ""):find("\tpulse\t", 1, true) end, "a pulse")
     local before_ns = core.clock_ns()
     twin:signal("STOP")
     core.wait(1.5)

@@ -161,7 +161,7 @@ describe("an experiment whose script does not wait for its pulse", function()
           end)]]):format(way))
         for fault, expected in pairs { ["--fault drop@1"] = 4, [""] = 0 } do
           cases[#cases + 1] = { way = way, fault = fault, expected = expected }
-          commands[#cases] = ("%s run %s --device sim:%s %s %s --tolerance 500 --out %s/runs%d"):format(
+          commands[#cases] = ("%s run %s --device sim:%s %s %s --speed max --out %s/runs%d"):format(
             shell.quote(shell.program), path, device, option, fault, folder, #cases)
         end
       end

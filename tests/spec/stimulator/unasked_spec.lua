@@ -15,8 +15,8 @@ describe("a MagPro that reports", function()
     folder = shell.folder()
     shell.write(folder .. "/made.lua", [[
       local mp = require "moonpulse"
-      return mp.protocol { id = "made", name = "Made", plan = function()
-        return mp.train { pulses = 5, hz = 5, intensity = mp.mso(30) }
+      return mp.protocol { id = "made", name = "Made", params = { hz = { default = 5 } }, plan = function(p)
+        return mp.train { pulses = 5, hz = p.hz, intensity = mp.mso(30) }
       end }]])
     shell.write(folder .. "/liar.lua", [[
       local driver = {}
@@ -54,8 +54,8 @@ describe("a MagPro that reports", function()
       end
       return M]]):format(bytes, bytes, turn, didt, tostring(instead == true)))
     local status, _, err = shell.sh(folder, ("timeout -k 1 20 %s run %s/made.lua --device sim:%s/liar.lua "
-      .. "--timing host --tolerance 200 --speed %s --out %s/runs"):format(shell.quote(shell.program), folder,
-      folder, speed or "1", folder))
+      .. "--timing host --tolerance 1000 %s --out %s/runs"):format(shell.quote(shell.program), folder, folder,
+      speed == "1" and "-p hz=1" or "--speed max", folder)) -- a busy computer's replies are late
     local path = fixture.run_in(folder .. "/runs") .. "/"
     return status, err, shell.rows(path .. "events.tsv"), cjson.decode(shell.read(path .. "manifest.json"))
   end
@@ -141,7 +141,7 @@ describe("a MagPro that reports", function()
     local driver = devices.configure(assert(devices.find("magventure")), {})
     local burst = { mso = 40, train = { setting = { mode = "Standard", waveform = "Biphasic_Burst" } } }
     local confirmed = {}
-    local record = { start_ns = 0, awaits = function() return burst, 3 end,
+    local record = { start_ns = 0, awaits = function() return burst, 3 end, oldest_open = function() end,
       confirm = function(_, ...) confirmed[#confirmed + 1] = { ... } return true end }
     local listening = listenings.new(driver, record)
     listening:armed({ mso = 40 }, {}) -- single pulses, by now

@@ -206,7 +206,7 @@ describe("a case of tests/data/cases", function()
   it("record_mark_onset: marks have their planned onsets, rows are sorted by onset", function()
     local planned = { a0 = 0, before = 4.5, after = 4.5 }
     for _, device in ipairs { "bistim", "magventure", "magstim200", "rapid", "duomag", "pulsepal" } do
-      for _, way in ipairs { "--speed max", device == "bistim" and "--tolerance 500" or nil } do
+      for _, way in ipairs { "--speed max", device == "bistim" and "--tolerance 1000" or nil } do
         local status, _, err, record = cases.run(folder, "record_mark_onset", way .. " --device sim:"
           .. device)
         assert.are.equal(0, status, err)

@@ -82,9 +82,9 @@ describe("the pages' command lines", function()
     line = line:gsub("/dev/tty(%w+)", folder .. "/no-port-%1"):gsub("/tmp/stim", folder .. "/stim")
       :gsub("%-%-latency 10", "--latency 1"):gsub("%s*|.*$", "")
     if line:find("moonpulse run", 1, true) then
-      local in_real_time = line:find("threshold.lua", 1, true) or line:find(" --fault ", 1, true)
+      local in_real_time = line:find("threshold.lua", 1, true)
       local speed = line:find("no-port", 1, true) and "" or " --speed max"
-      line = line .. (line:find(" --speed ", 1, true) and "" or in_real_time and " --tolerance 500" or speed)
+      line = line .. (line:find(" --speed ", 1, true) and "" or in_real_time and " --tolerance 1000" or speed)
     elseif line:find("moonpulse sim ", 1, true) then
       line = line .. " --until-eof"
     elseif line:find("moonpulse explore", 1, true) and not line:find("--invariants", 1, true) then

@@ -13,8 +13,8 @@ local shell = require "shell"
 local trials = require "five_lists.trial"
 
 local rounds, longest_ns = os.getenv("MP_QUICK") and 1 or 2, 6000000000
--- a host that is held up for half an interval sends no pulse closer than planned, and stops: none is shorter than
--- twice what ordinary processes were seen to wait
+-- a host that is held up for half an interval sends no pulse closer than planned, and stops: none is shorter
+-- than twice what ordinary processes were seen to wait
 local shortest_us = 1000000
 
 --- Pulses without their times; nil and which one is out of order.

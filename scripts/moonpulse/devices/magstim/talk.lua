@@ -98,8 +98,9 @@ function M.judge(reply, expected)
     reply.text = reply.text or M.confirmation(1)
     return "confirm", reply.text, 1
   elseif reply.name ~= "state" and reply.standby == 1 then
-    return "fault", "the stimulator has disarmed itself: it does so 60 s after the last pulse, when its "
-      .. "coil is over 40 C, and when the host is silent for 1 s"
+    return "fault", "the stimulator has disarmed itself (as it does 60 s after the last pulse, when its "
+      .. "coil is over 40 C, and when the host is silent for 1 s; an experiment calls stim:disarm() before a "
+      .. "longer pause, and stim:arm() after it)"
   elseif reply.name ~= "state" then -- it has not disarmed itself: what it times goes on, or has ended whole
     return "going"
   end
