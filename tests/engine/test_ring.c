@@ -145,7 +145,11 @@ static void is_there_before_it_is_used(void)
     const long before = page_faults();
     for (int i = 0; i < ITEMS; i++)
         CHECK(mp_ring_push(&ring, item));
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+    (void)before; // the sanitizer's own memory of these pages is not there yet
+#else
     CHECK(page_faults() - before < PAGES / 4);
+#endif
     mp_ring_fini(&ring);
 }
 

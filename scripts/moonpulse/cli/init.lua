@@ -29,6 +29,11 @@ function M.parser(name, description, example)
   parser:usage_max_width(96):help_max_width(96)
   function parser.error(_, message)
     local line = message:gsub("%s*\n%s*", " ") -- its suggestions come on a line of their own
+    local option = line:match "^unknown option '(%-%-[%w-]+)'"
+    local others = option and M.commands_with(option) or {}
+    if #others > 0 then
+      line = ("there is no option %s: it is one of moonpulse %s"):format(option, table.concat(others, ", "))
+    end
     io.stderr:write(("moonpulse %s: %s (see moonpulse %s --help)\n"):format(name, escapes.shown(line), name))
     os.exit(M.status.usage, true)
   end
@@ -111,17 +116,41 @@ local function with_values(arguments)
   return list
 end
 
+local function command_of(name)
+  return require("moonpulse.commands." .. name)
+end
+
+local function has_option(parser, name)
+  for _, option in ipairs(parser._options) do
+    for _, alias in ipairs(option._aliases) do
+      if alias == name then
+        return true
+      end
+    end
+  end
+  return false
+end
+
+--- The commands that have an option.
+---@param option string "--trigger"
+---@return string[]
+function M.commands_with(option)
+  local list = {}
+  for _, name in ipairs(commands) do
+    if has_option(command_of(name).parser(), option) then
+      list[#list + 1] = name
+    end
+  end
+  return list
+end
+
 --- "-amt" is "--amt" with a dash too few: argparse takes its letters apart. parser: whose options are known.
 local function check_dashes(parser, name, arguments)
   for _, text in ipairs(arguments) do
     local word = text:match("^%-(%a[%w-]+)")
-    for _, option in ipairs(word and parser._options or {}) do
-      for _, alias in ipairs(option._aliases) do
-        if alias == "--" .. word then
-          M.fail("usage", "%s: there is no option %s: write --%s (see moonpulse %s --help)", name, text, word,
-            name)
-        end
-      end
+    if word and has_option(parser, "--" .. word) then
+      M.fail("usage", "%s: there is no option %s: write --%s (see moonpulse %s --help)", name, text, word,
+        name)
     end
   end
 end
@@ -151,7 +180,7 @@ local function dispatch(name, arguments)
   end
   for _, known in ipairs(commands) do
     if known == name then
-      local command = require("moonpulse.commands." .. name)
+      local command = command_of(name)
       local parser = command.parser()
       check_dashes(parser, name, arguments)
       local options = parser:parse(with_values(arguments))

@@ -5,6 +5,7 @@
 local blame = require "moonpulse.text.author_line"
 local core = require "moonpulse.core"
 local refusals = require "moonpulse.text.refusal"
+local whose = require "moonpulse.experiment.whose"
 
 local M = {}
 
@@ -39,16 +40,20 @@ local function execute_here(command)
   return assert(io.popen(command, "w")):close()
 end
 
---- From now on, until it is closed, scripts and what they require have these two.
+--- From now on, until it is closed, scripts and what they require have these; os.exit in a driver's or a
+--- simulator's file is what it was.
 ---@param stage moonpulse.Stage of the runner
 ---@return table to be closed
 function M.open(stage)
   local self = setmetatable({ execute = os.execute, exit = os.exit, popen = io.popen, pipes = {} }, Opened)
+  local driver = stage.job.driver
   function os.execute(command) -- luacheck: ignore 122
     if command == nil then
       return true
     elseif type(command) ~= "string" or command:find("\0", 1, true) then
       blame.fail("os.execute: a command is needed, not %s", type(command))
+    elseif whose.is_drivers(2, driver) then
+      return execute_here(command) -- also behind the script's end
     end
     stage.waiting.check()
     io.stdout:flush()
@@ -58,6 +63,9 @@ function M.open(stage)
     return execute_here(command)
   end
   function os.exit(code) -- luacheck: ignore 122
+    if whose.is_drivers(2, driver) then
+      self.exit(code)
+    end
     stage.why = stage.why or ("os.exit(%s) at %s"):format(code == nil and "" or tostring(code),
       blame.origin())
     stage.stimulator:stop("requested")

@@ -108,7 +108,8 @@ local function read_run(folder, manifest)
   end
   local entries, said = entries_of(folder, manifest, flight.start_ns)
   if not entries then
-    return nil, said, manifest.kind ~= "experiment" and "lost" or nil -- a journal that is there may be read another time
+    -- a journal that is there may be read another time
+    return nil, said, manifest.kind ~= "experiment" and "lost" or nil
   elseif is_too_much(flight.list, entries) then
     return nil, ("%s: its manifest or journal and its flight record tell of more pulses than any run has")
       :format(folder), "lost"

@@ -82,7 +82,7 @@ local function spawn_of(stage)
       problem = not ok and plain(problem)
       stuck.over(stage)
       if not ok and not refusals.is_stopped(problem) and not stage.failure then
-        stage.failure = problem
+        stage.failure, stage.failed_ns = problem, core.clock_ns()
         stage.stimulator:stop(stimulators.reason_of(problem))
         stage.waiting:wake()
       end
@@ -126,17 +126,18 @@ local function make_stage(context, stimulator, journal, looking)
   return stage
 end
 
---- A script's error as text; refusals are tables with a code.
-local function text_and_code(problem)
+--- A script's error as text, or its driver's; refusals are tables with a code.
+local function text_and_code(problem, driver)
   if type(problem) == "table" then
     return blame.text(problem), problem.code
   end
-  return "error in the script: " .. problem, "usage"
+  local drivers = driver.file and problem:sub(1, #driver.file + 1) == driver.file .. ":"
+  return ("error in the %s: %s"):format(drivers and "driver" or "script", problem), "usage"
 end
 
 --- How it ended; the device is safe when this returns.
 local function outcome_of(stage, ok, problem)
-  local stimulator, job = stage.stimulator, stage.job
+  local stimulator, job, over_ns = stage.stimulator, stage.job, core.clock_ns()
   if ok then
     stimulator:recover()
   end
@@ -164,8 +165,9 @@ local function outcome_of(stage, ok, problem)
     outcome.stop, outcome.fault = "device", outcome.fault or problem.message
   elseif failed then
     outcome.stop = "error"
-    outcome.text, outcome.code = text_and_code(problem)
-    pcall(stage.mark, outcome.text) -- the device is safe: a full disk changes nothing
+    outcome.text, outcome.code = text_and_code(problem, job.driver)
+    -- the device is safe: a full disk changes nothing
+    pcall(stage.mark, outcome.text, stage.failed_ns or over_ns)
   elseif stopped == "requested" or stage.device.asked_to_stop and ok then
     outcome.stop = "requested"
     outcome.text = core.stops.requested.words .. (stage.why and " (" .. stage.why .. ")" or "")

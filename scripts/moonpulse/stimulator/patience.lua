@@ -4,7 +4,7 @@
 -- Time in which we did not look is not the device's: when the loop comes back late, what has come is heard
 -- first (engine/world.h), and what the loop has missed does not count. And a simulator of the run's own, in a
 -- process beside ours and not asked to fail, is not at fault for being slow: it did not get the processor, or
--- waited for its disk. Its end is noticed at once, by its port; only for one that hangs there is a bound. That
+-- waited for its disk. Its end is noticed at once, by its port; only for one that hangs there is a bound: it
 -- is long while a run goes on or comes to its own end, and short once it is stopped, as it then ends within
 -- 2 s. One whose driver is a file may lose an answer for reasons of its own: it is judged as a device is.
 local core = require "moonpulse.core"

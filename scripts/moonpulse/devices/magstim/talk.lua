@@ -4,7 +4,7 @@ local frames = require "moonpulse.devices.magstim.frames"
 local M = {}
 
 local patience = 0.5 -- seconds for a reply; units answer within some 20 ms
-local last_patience = 0.25 -- behind the safe frame: that it is not safe must be said within 2 s, also of a simulator
+local last_patience = 0.25 -- behind the safe frame: that it is not safe must be said within 2 s
 
 --- Seconds without a pulse: units disarm themselves 60 s after the last (MagPy 92bf2d0); the second
 --- that is missing here is ours.
@@ -99,8 +99,8 @@ function M.judge(reply, expected)
     return "confirm", reply.text, 1
   elseif reply.name ~= "state" and reply.standby == 1 then
     return "fault", "the stimulator has disarmed itself (as it does 60 s after the last pulse, when its "
-      .. "coil is over 40 C, and when the host is silent for 1 s; an experiment calls stim:disarm() before a longer "
-      .. "pause, and stim:arm() after it)"
+      .. "coil is over 40 C, and when the host is silent for 1 s; an experiment calls stim:disarm() before a "
+      .. "longer pause, and stim:arm() after it)"
   elseif reply.name ~= "state" then -- it has not disarmed itself: what it times goes on, or has ended whole
     return "going"
   end
