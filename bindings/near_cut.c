@@ -109,9 +109,9 @@ int mp_near_over(lua_State *L)
     return 8;
 }
 
-/* session:near_pending() -> outcome (as on_outcome has it), told_ns, confirmed_ns (monotonic; nil:
- * not yet) of the oldest pulse that was sent meanwhile and has no row, once each; nothing: there
- * is none. Whose a confirmation was that came while others waited is not known. */
+/* session:near_pending() -> outcome (as on_outcome has it), told_ns, confirmed_ns (monotonic;
+ * nil: not yet) of the oldest pulse that was sent meanwhile and has no row, once each; nothing:
+ * there is none. Whose a confirmation was that came while others waited is not known. */
 int mp_near_pending_pulse(lua_State *L)
 {
     const struct mp_near_pending *pulse = mp_near_cut_pending(mp_check_near_cut(L, 1));

@@ -41,8 +41,8 @@ struct mp_near_known {
     uint64_t confirmed;  // pulses since arming
 };
 
-/* A pulse whose reply is still to come, or came while others waited: whose that was nobody knows
- * before all have theirs. */
+/* A pulse whose reply is still to come, or came while others waited: whose that was nobody
+ * knows before all have theirs. */
 struct mp_near_pending {
     struct mp_outcome out;
     int64_t told_ns;
@@ -71,7 +71,7 @@ struct mp_near_cut {
     struct mp_near_pending pending[MP_NEAR_PENDING];
     uint32_t first, waits, end; // places in pending, modulo MP_NEAR_PENDING: of the oldest, of
                                 // the oldest that waits, behind the last
-    struct mp_text text; // its file is the caller's, open as long as this is on
+    struct mp_text text;        // its file is the caller's, open as long as this is on
 };
 
 /* In world; nothing is cut yet. */

@@ -356,7 +356,8 @@ static void a_reply_that_does_not_come_is_told(void)
         CHECK(mp_world_turn(&world));
     CHECK(!near.on);
     CHECK_INT(world.now_ns, begin_ns + 680 * MP_NS_PER_MS);
-    CHECK_INT(mp_near_cut_pending(&near)->out.send.number, 1); // whose reply may be the second's
+    CHECK_INT(mp_near_cut_pending(&near)->out.send.number,
+              1); // whose reply may be the second's
     CHECK_INT(mp_near_cut_pending(&near)->out.send.number, 2);
     end();
 }

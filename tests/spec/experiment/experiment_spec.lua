@@ -1,6 +1,7 @@
 -- Experiments end to end: the script, the simulated stimulator, the record. In virtual time, or, where
 -- something comes from outside, in real time: the stimulator in a process of its own. Test machines are
--- noisy, so there the tolerance is wide, and pulses are far apart; bytes, order, numbers and reasons are exact.
+-- noisy, so there the tolerance is wide, and pulses are far apart; bytes, order, numbers and reasons are
+-- exact.
 local core = require "moonpulse.core"
 local driver = require "moonpulse.devices.magventure"
 local fixture = require "job"

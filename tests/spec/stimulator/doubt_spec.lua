@@ -14,8 +14,7 @@ local within_ns = 10 * MS
 
 local rates = { -- Hz that each can give, from 1 to 20 where it can
   magventure = { 1, 2, 5, 9, 10, 11, 12, 15, 20 }, stimjim = { 1, 2, 4, 5, 6, 10, 20 },
-  rapid = { 1, 5, 10, 20 },
-  pulsepal = { 1, 5, 10, 20 }, trigger = { 1, 5, 10, 20 }, bistim = { "1/4" }, magstim200 = { "1/4" },
+  rapid = { 1, 5, 10, 20 }, pulsepal = { 1, 5, 10, 20 }, trigger = { 1, 5, 10, 20 }, bistim = { "1/4" }, magstim200 = { "1/4" },
   duomag = { 1 },
 }
 
@@ -127,43 +126,71 @@ describe("what a row calls delivered", function()
   teardown(function() shell.remove(folder) end)
   after_each(function() model.new = new_twin end)
 
+  --- Play a train on a simulator that is harmed; the run, its rows, and what it was in words.
+  local function play(judge, name, timing, hz, pulses, harm)
+    local plan = { parts = { { kind = "train", value = 30, ref = "MSO", pulses = pulses, hz = hz } } }
+    model = assert(find.twin(assert(find.find(name))))
+    new_twin = new_twin or model.new
+    model.new = function(...) return broken(new_twin(...), harm) end
+    local _, run = judges.judge(judge, { seed = 1, device = name, kind = "experiment", timing = timing,
+      late = "abort", tolerance_ms = 5, catches = true, troubles = {}, script = { {
+        { what = "arm", plan = plan }, { what = "play", plan = plan } } } }, { recover = true })
+    local words = ("%s, %s, %d/%d Hz, %d pulses: %s of %s %d (%d ms): "):format(name, timing, hz[1], hz[2],
+      pulses, harm.kind, harm.counts, harm.at, harm.late_ns // MS)
+    if not run.start_ns or not run.events_text then
+      return run, {}, words
+    end
+    local rows = evidence.rows(run.events_text)
+    assert.is_nil(told_too_much(run, rows), words)
+    assert.are.equal(run.events_text, run.recovered.text, words)
+    return run, rows, words
+  end
+
+  before_each(function() new_twin = nil end)
+
   for _, name in ipairs(devices.names) do
     it("was given, whichever command or reply goes wrong: " .. name, function()
       local judge, harmed, unsure = judges.new(folder), 0, 0
-      model = assert(find.twin(assert(find.find(name))))
-      new_twin = model.new
       for seed = 1, seeds do
         local chance = chances.new(seed, "doubt " .. name)
         local timing = name ~= "trigger" and chance:pick { "host", "host", "auto", "device" } or "host"
         local rate = chance:pick(rates[name])
-        local hz = rate == "1/4" and { 1, 4 } or { rate, 1 }
-        if name == "rapid" and timing == "host" then
-          hz = { 1, 1 }
-        end
-        local most = hz[2] == 4 and 5 or 4 + 2 * hz[1]
-        local plan = { parts = { { kind = "train", value = 30, ref = "MSO", pulses = chance:draw(4, most),
-          hz = hz } } }
-        local harm = draw_harm(chance, name, timing, plan.parts[1].pulses)
-        model.new = function(...) return broken(new_twin(...), harm) end
-        local _, run = judges.judge(judge, { seed = seed, device = name, kind = "experiment", timing = timing,
-          late = "abort", tolerance_ms = 5, catches = true, troubles = {}, script = { {
-            { what = "arm", plan = plan }, { what = "play", plan = plan } } } }, { recover = true })
-        local words = ("seed %d, %s, %d/%d Hz, %d pulses: %s of %s %d (%d ms): "):format(seed, timing, hz[1],
-          hz[2], plan.parts[1].pulses, harm.kind, harm.counts, harm.at, harm.late_ns // MS)
-        if run.start_ns and run.events_text then
-          local rows = evidence.rows(run.events_text)
-          assert.is_nil(told_too_much(run, rows), words)
-          assert.are.equal(run.events_text, run.recovered.text, words)
-          harmed = harmed + (harm.did and 1 or 0)
-          for _, row in ipairs(rows) do
-            unsure = unsure + ((row.status == "sent" or row.status == "perhaps_sent") and 1 or 0)
-          end
+        local hz = name == "rapid" and timing == "host" and { 1, 1 } or rate == "1/4" and { 1, 4 }
+          or { rate, 1 }
+        local pulses = chance:draw(4, hz[2] == 4 and 5 or 4 + 2 * hz[1])
+        local harm = draw_harm(chance, name, timing, pulses)
+        local _, rows = play(judge, name, timing, hz, pulses, harm)
+        harmed = harmed + (rows[1] and harm.did and 1 or 0)
+        for _, row in ipairs(rows) do
+          unsure = unsure + ((row.status == "sent" or row.status == "perhaps_sent") and 1 or 0)
         end
       end
       assert.is_true(harmed > 0, "nothing went wrong")
       if devices.known[name].confirms then -- of each pulse
         assert.is_true(unsure > 0, "all was sure")
       end
+    end)
+  end
+
+  for _, case in ipairs { { "magventure", "host", 20, "ignore" }, { "magventure", "host", 15, "mute" },
+    { "magventure", "host", 10, "ignore" }, { "magventure", "device", 20, "ignore" },
+    { "magventure", "device", 10, "ignore" }, { "stimjim", "host", 5, "lose" },
+    { "stimjim", "host", 20, "lose" } } do
+    it(("before the missing one: %s, %s, %d Hz, %s"):format(table.unpack(case)), function()
+      local counts = { ignore = "pulses", mute = "replies", lose = "commands" }
+      local harm = { kind = case[4], counts = counts[case[4]], seen = 0, late_ns = 0,
+        at = case[4] == "mute" and 8 or 5 } -- the first replies are those of arming
+      local _, rows, words = play(judges.new(folder), case[1], case[2], { case[3], 1 }, 20, harm)
+      local sure, more, last = 0, false, 0
+      for _, row in ipairs(rows) do
+        if row.event == "pulse" then
+          last = row.number
+          more = more or row.status ~= "delivered"
+          sure = sure + (row.status == "delivered" and 1 or 0)
+          assert.is_true(row.status ~= "delivered" or not more, words .. row.number)
+        end
+      end
+      assert.is_true(harm.did and sure >= 1 and sure <= 6 and last > sure, words .. sure .. " of " .. last)
     end)
   end
 end)
