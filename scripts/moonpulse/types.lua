@@ -74,6 +74,7 @@
 ---@field folder string? the file's: find
 ---@field trigger moonpulse.Trigger? it fires that way: trigger_path.apply
 ---@field on_simulator boolean? it talks to its own simulator, without faults: device_argument
+---@field simulator_failed string? how its simulator, a file, ended in virtual time: simulation/inside.lua
 
 ---@class moonpulse.Encode a driver's: actions into bytes
 ---@field pulse fun(action: moonpulse.Action): string|moonpulse.Fire

@@ -15,6 +15,8 @@ local M = {}
 local most_bytes, most_line = 256000000, 16000000
 
 ---@class moonpulse.Journal
+---@field file file* of core.create_file
+---@field folder string
 ---@field path string
 ---@field lines integer that were written
 ---@field sum moonpulse.core.Sum of them

@@ -2,6 +2,7 @@
 --- process of its own is (moonpulse.simulation.process), only that nothing waits.
 local core = require "moonpulse.core"
 local devices = require "moonpulse.driver.find"
+local failing = require "moonpulse.simulation.failing"
 local faults = require "moonpulse.simulation.faults"
 local host = require "moonpulse.simulation.serve"
 local refusals = require "moonpulse.text.refusal"
@@ -25,7 +26,16 @@ function M.start(driver, log, wrong, twin, short)
   end
   made:close()
   local model = assert(devices.twin(driver))
-  local served, message = host.start(model, { log = log, settings = devices.twin_settings(driver, model),
+  local settings, served = devices.twin_settings(driver, model), nil
+  if not twin and driver.simulator:find("%.lua$") then
+    twin = model.new(settings)
+    failing.watch(twin, host.speaks_for_itself(twin), function(text)
+      driver.simulator_failed = text
+      served:unplug()
+    end)
+  end
+  local message
+  served, message = host.start(model, { log = log, settings = settings,
     faults = wrong and faults.parse(wrong), trigger = driver.trigger ~= nil, twin = twin, short = short })
   if not served then
     refusals.fault(message)

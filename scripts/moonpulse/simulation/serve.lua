@@ -18,7 +18,9 @@ local function owner(object, key)
 end
 
 --- True if steady() and receive() come from the same object, that is, no wrapper sits between.
-local function speaks_for_itself(twin)
+---@param twin moonpulse.Simulator
+---@return boolean?
+function M.speaks_for_itself(twin)
   return twin.steady and owner(twin, "steady") == owner(twin, "receive")
 end
 
@@ -84,6 +86,12 @@ function Host:later(replies)
       table.sort(queue, earlier)
     end
   end
+end
+
+--- It says nothing more, and its port is gone.
+function Host:unplug()
+  self.queue, self.cut, self.short, self.ticks_ns = {}, nil, nil, math.maxinteger
+  self.pty:close()
 end
 
 --- What the model answered and logged goes on its way, past the faults.
@@ -292,7 +300,8 @@ function M.start(model, options)
     end
     self.trigger_path = self.trigger_pty:path()
   end
-  self.short = options.short and is_virtual and self.log and not self.faults and speaks_for_itself(self.twin)
+  self.short = options.short and is_virtual and self.log and not self.faults
+    and M.speaks_for_itself(self.twin)
   if self.faults then
     self:note((select(2, self.faults:begin(0)))) -- nobody is there yet for its replies
   end

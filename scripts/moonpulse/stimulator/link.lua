@@ -49,6 +49,7 @@ function M.new(driver, handlers)
       if which == "trigger" then -- this port still answers: the device is to be disarmed over it
         return handlers.gone(message, which)
       end
+      message = driver.simulator_failed or message
       self.lost = message
       if self.waiting then
         self.waiting.task:wake()
