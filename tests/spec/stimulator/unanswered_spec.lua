@@ -177,3 +177,17 @@ describe("an experiment whose script does not wait for its pulse", function()
     end)
   end
 end)
+
+describe("the computer", function()
+  it("is asked about only where a process beside the run may have waited for it", function()
+    local causes = require "moonpulse.stimulator.unanswered"
+    assert.are.equal(stall, causes.cause({ on_simulator = true }, "the cable"))
+    assert.are.equal("the cable", causes.cause({ on_simulator = false }, "the cable"))
+    assert.are.equal("the cable", causes.cause({ on_simulator = true, file = "mine.lua" }, "the cable"))
+    local core, is_virtual = require "moonpulse.core", nil
+    is_virtual, core.is_virtual = core.is_virtual, function() return true, 0 end
+    local text = causes.cause({ on_simulator = true }, "the cable")
+    core.is_virtual = is_virtual
+    assert.are.equal("the cable", text)
+  end)
+end)
