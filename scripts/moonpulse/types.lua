@@ -308,6 +308,7 @@
 ---@field screen table the live line: update, finish
 ---@field device moonpulse.DeviceFacts
 ---@field experiment table? plays, staircases and triggers of an experiment, for the manifest
+---@field journal moonpulse.Journal? of an experiment
 ---@field values table? of an experiment: its parameters
 ---@field answers string[]? of --answers
 ---@field completed string? what the end is called, if it is not the plan's
@@ -470,7 +471,8 @@
 ---@field on_unasked (fun(since_ns: integer))? an experiment's dose
 ---@field replaced string? another program changed the file, and it was mended
 ---@field changed string? the same, and it was not
----@field flight_lost string? flight.bin could not be closed
+---@field flight_lost string? flight.bin could not be closed, or is another file: record/disturbed.lua
+---@field flight_is string? what it was when it was made
 
 -- An experiment ---------------------------------------------------------------------------------------
 

@@ -1,6 +1,5 @@
 --- What a plan asks that the device or the wire cannot do, in a sentence: both pulses, the interval, the
 --- shortest that passes.
-local drawn = require "moonpulse.lowering.drawn"
 local redraw = require "moonpulse.compose.redraw"
 
 local M = {}
@@ -68,6 +67,7 @@ end
 ---   lowered: with the bytes; brief: with what repeats cut short; ranges: the plan as its author wrote it
 ---@return string?
 function M.drawn(violation, given)
+  local drawn = require "moonpulse.lowering.drawn" -- for a refusal only
   if not given.plan:totals().random then
     return nil
   end

@@ -3,7 +3,6 @@
 local blame = require "moonpulse.text.author_line"
 local core = require "moonpulse.core"
 local known_names = require "moonpulse.text.known_names"
-local syntax = require "moonpulse.text.syntax"
 local text_files = require "moonpulse.text.text_file"
 
 local M = {}
@@ -321,7 +320,7 @@ function M.load(path, shown)
   local chunk
   if text then
     chunk, message = load(text, "@" .. (shown or path), "t", environment)
-    message = message and syntax.explained(message, text)
+    message = message and require("moonpulse.text.syntax").explained(message, text)
   end
   return chunk, chunk and environment or M.printable(message)
 end

@@ -105,9 +105,10 @@ end
 ---@param path string
 ---@param lines integer that were written
 ---@param sum string the checksum of what was written
+---@param each string what a line of it is called
 ---@return string? note what was done about it
 ---@return string? lost what is not there, and cannot be had from the file
-function M.settle(file, path, lines, sum)
+function M.settle(file, path, lines, sum, each)
   local fd, ours, found, found_sum = core.file_state(file, path)
   local whole = found == lines and found_sum == sum
   if not fd or ours and whole then
@@ -125,8 +126,8 @@ function M.settle(file, path, lines, sum)
     return nil, ("%s: another program replaced or removed it during the run, and it cannot be written again "
       .. "(%s)"):format(path, message or "?")
   end
-  return ("%s: another program %s it during the run; it was written again and has every row%s"):format(path,
-    kept and "replaced" or "removed", kept and "; what was in its place is " .. kept or "")
+  return ("%s: another program %s it during the run; it was written again and has every %s%s"):format(path,
+    kept and "replaced" or "removed", each, kept and "; what was in its place is " .. kept or "")
 end
 
 --- Write a finished file anew; it changes whole or not at all.

@@ -3,6 +3,7 @@ local cjson = require "cjson"
 local confirmations = require "moonpulse.record.confirmations"
 local core = require "moonpulse.core"
 local discards = require "moonpulse.record.discarded"
+local disturbed = require "moonpulse.record.disturbed"
 local files = require "moonpulse.record.file"
 local folders = require "moonpulse.record.folder"
 local order = require "moonpulse.record.order"
@@ -123,7 +124,7 @@ function Record:open_flight(pulses, marks)
   end
   local flight, message = core.flight(self.folder .. "/flight.bin", capacity)
   core.as_folder(self.folder .. "/flight.bin")
-  self.flight = flight
+  self.flight, self.flight_is = flight, disturbed.identity(self.folder .. "/flight.bin")
   return flight ~= nil, message
 end
 
@@ -477,7 +478,7 @@ function Record:close()
   self.moved = self.path and folders.again(self.folder)
   if self.path and not self.lost then
     self.replaced, self.changed = files.settle(self.file, self.path, self.index + 1, -- and the header
-      self.sum:text())
+      self.sum:text(), "row")
     self.lost = self.changed
   end
   self:wrote(self.file:close())
@@ -489,10 +490,7 @@ function Record:close()
     self.events_sum = self.sum:text()
   end
   if self.flight then
-    local ok, message = self.flight:close()
-    if not ok then
-      self.flight_lost = ("%s/flight.bin: %s"):format(self.folder, message)
-    end
+    disturbed.close_flight(self)
   end
 end
 

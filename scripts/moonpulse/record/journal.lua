@@ -5,13 +5,21 @@
 -- torn, zeroed or moved is seen. Journals of older versions have neither.
 local cjson = require "cjson"
 local core = require "moonpulse.core"
+local files = require "moonpulse.record.file"
 local json = require "moonpulse.text.sorted_json"
+local lfs = require "lfs"
 local schema = require "moonpulse.record.schema"
 
 local M = {}
 
 local most_bytes, most_line = 256000000, 16000000
 
+---@class moonpulse.Journal
+---@field path string
+---@field lines integer that were written
+---@field sum moonpulse.core.Sum of them
+---@field lost string? what the disk did not take
+---@field disturbed string? what another program did to it: close()
 local Journal = {}
 Journal.__index = Journal
 
@@ -24,7 +32,8 @@ function M.new(folder)
   if not file then
     return nil, message
   end
-  return setmetatable({ file = file, path = folder .. "/journal.jsonl", lines = 0 }, Journal)
+  return setmetatable({ file = file, path = folder .. "/journal.jsonl", lines = 0, sum = core.sum(),
+    folder = folder }, Journal)
 end
 
 --- Times go as text: a monotonic clock in nanoseconds may be beyond what a JSON number holds.
@@ -39,8 +48,10 @@ function Journal:write(kind, entry)
   end
   if not self.lost then
     local text = json.encode(line):sub(1, -2)
+    text = ('%s,"check":"%s"}\n'):format(text, core.checksum(text))
+    self.sum:add(text)
     core.disk "journal.jsonl"
-    local ok, message = self.file:write(text, (',"check":"%s"}\n'):format(core.checksum(text)))
+    local ok, message = self.file:write(text)
     if ok then
       ok, message = self.file:flush()
     end
@@ -53,8 +64,13 @@ function Journal:write(kind, entry)
   end
 end
 
---- What does not reach the disk only now was told before: each line was flushed.
+--- What does not reach the disk only now was told before: each line was flushed. What another program did to
+--- the file meanwhile is in self.disturbed; of a folder that was moved the record tells.
 function Journal:close()
+  if not self.lost and lfs.symlinkattributes(self.folder, "mode") then
+    local note, lost = files.settle(self.file, self.path, self.lines, self.sum:text(), "line")
+    self.disturbed = note or lost and lost .. "; events.tsv does not need it"
+  end
   local ok, message = self.file:close()
   self.lost = self.lost or not ok and message or nil
 end

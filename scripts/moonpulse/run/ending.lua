@@ -1,6 +1,7 @@
 --- How a run ends: its last lines, the manifest's result, the exit status.
 local blame = require "moonpulse.text.author_line"
 local core = require "moonpulse.core"
+local disturbed = require "moonpulse.record.disturbed"
 local escapes = require "moonpulse.text.escapes"
 local faults = require "moonpulse.simulation.faults"
 local ignored = require "moonpulse.record.ignored"
@@ -202,6 +203,7 @@ function M.conclude(context, outcome)
   end
   record:close()
   result.events_sum = record.events_sum
+  result.files = disturbed.all(record, context.journal)
   local lost = save(context, result)
   if not lost then
     core.phase "closed"
@@ -217,14 +219,8 @@ function M.conclude(context, outcome)
     M.line("note", "%s: the record is whole without it; make room, then: moonpulse recover %s", why,
       record.folder)
   end
-  if record.moved then
-    M.line("note", "%s", escapes.shown(record.moved))
-  end
-  if record.replaced then
-    M.line("note", "%s", escapes.shown(record.replaced))
-  end
-  if record.flight_lost then
-    M.line("note", "%s; events.tsv is whole", record.flight_lost)
+  for _, note in ipairs(result.files or {}) do
+    M.line("note", "%s", escapes.shown(note))
   end
   if outcome.not_disarmed then
     refusals.raise("fault", "NOT CONFIRMED SAFE: %s%s", outcome.not_disarmed,

@@ -205,6 +205,7 @@ local function perform(context, options, path, twin)
   local identity = stimulator:connect(path)
   start.connected(context, identity, (stimulator.link.session:backend()))
   local journal <close> = assert(journals.new(record.folder))
+  context.journal = journal
   local stage = make_stage(context, stimulator, journal, options.look)
   local listening <close> = stage.triggers
   if options.trigger_in then

@@ -2,7 +2,6 @@
 --- checked as well, and nothing but the file itself lifts them.
 local known_names = require "moonpulse.text.known_names"
 local lists = require "moonpulse.text.lists"
-local lookalikes = require "moonpulse.text.lookalikes"
 local sandbox = require "moonpulse.protocol.sandbox"
 local text_files = require "moonpulse.text.text_file"
 
@@ -25,7 +24,7 @@ local row_known = { hz = true, percent = true, s = true }
 local function check_rows(rows)
   local problem = lists.problem(rows)
   if problem then
-    return ("train_duration %s; it is a list: { { hz = 10, percent = 120, s = 4 }, ... }"):format(problem),
+    return ("train_duration %s; it must be a list: { { hz = 10, percent = 120, s = 4 } }"):format(problem),
       "train_duration"
   end
   for i, row in ipairs(rows) do
@@ -113,7 +112,7 @@ function M.load(path)
   local chunk
   chunk, message = load(text:gsub("^#[^\n]*", "--"), "@" .. path, "t", known_names.guard({}, text))
   if not chunk then
-    return nil, lookalikes.explained(message, text)
+    return nil, require("moonpulse.text.lookalikes").explained(message, text)
   end
   local ok, spec = sandbox.call(sandbox.only, chunk)
   if not ok then

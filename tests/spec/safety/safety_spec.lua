@@ -422,7 +422,7 @@ describe("a lab's file", function()
 
   it("is refused where a limit would never hold", function()
     assert.matches("max_percent_rmt must be a number", message_of "return { max_percent_rmt = 0/0 }", 1, true)
-    assert.matches("must be a list", message_of "return { train_duration = { x = {} } }", 1, true)
+    assert.matches("it must be a list: ", message_of "return { train_duration = { x = {} } }", 1, true)
   end)
 
   it("is stopped where it does not end", function()
