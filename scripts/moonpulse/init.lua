@@ -7,7 +7,6 @@ local intensities = require "moonpulse.compose.intensity"
 local order = require "moonpulse.compose.order"
 local protocols = require "moonpulse.protocol"
 local sandbox = require "moonpulse.protocol.sandbox"
-local sham = require "moonpulse.protocol.sham"
 local surplus = require "moonpulse.text.surplus"
 
 --- A function as authors call it: it refuses arguments that it would drop, and is called through C, so that
@@ -19,6 +18,10 @@ local surplus = require "moonpulse.text.surplus"
 ---@return F
 local function public(name, call, instead)
   return core.framed(surplus.refused("mp." .. name, call, instead))
+end
+
+local function sham(spec)
+  return require "moonpulse.protocol.sham".plan(spec) -- here, for few plans have one
 end
 
 local named = "each part of it has its name, in one table: mp.%s { ... }"
@@ -36,7 +39,7 @@ local mp = {
     .. "{ left = a, right = b }"),
   shuffle = public("shuffle", order.shuffle, "what is shuffled is one list: mp.shuffle { a, b, c }"),
   trials = public("trials", order.trials, "trials are one list: mp.trials { of = { a, b }, every = 5 }"),
-  sham = public("sham", sham.plan),
+  sham = public("sham", sham),
   protocol = public("protocol", protocols.protocol),
   experiment = public("experiment", experiments.experiment),
 }

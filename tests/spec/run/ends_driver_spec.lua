@@ -58,9 +58,10 @@ describe("the end of a run whose driver goes wrong", function()
       local status = job:wait()
       local path = fixture.run_in(folder .. "/runs")
       local manifest = cjson.decode((assert(shell.read(path .. "/manifest.json"))))
-      if where == "decode" and what == "loop" and job:err():find("was ended; ", 1, true) then
+      if what == "loop" and job:err():find("was ended; ", 1, true) then
         -- each reply loops anew: on a busy computer the 2 s of a stop pass before the last was interrupted
-        expected, ended = { 5, "stuck" }, "ended"
+        -- So they may in the disarming, behind a plan that was complete: no stop has a name
+        expected, ended = { 5, where == "decode" and "stuck" or nil }, "ended"
       end
       if ended then
         assert.are.equal("running", manifest.status)

@@ -14,7 +14,8 @@ local within_ns = 10 * MS
 
 local rates = { -- Hz that each can give, from 1 to 20 where it can
   magventure = { 1, 2, 5, 9, 10, 11, 12, 15, 20 }, stimjim = { 1, 2, 4, 5, 6, 10, 20 },
-  rapid = { 1, 5, 10, 20 }, pulsepal = { 1, 5, 10, 20 }, trigger = { 1, 5, 10, 20 }, bistim = { "1/4" }, magstim200 = { "1/4" },
+  rapid = { 1, 5, 10, 20 }, pulsepal = { 1, 5, 10, 20 }, trigger = { 1, 5, 10, 20 },
+  bistim = { "1/4" }, magstim200 = { "1/4" },
   duomag = { 1 },
 }
 

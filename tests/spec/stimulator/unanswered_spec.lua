@@ -1,4 +1,5 @@
 -- A pulse that the device did not confirm: which one it was, on which output, and what may be the cause.
+local core = require "moonpulse.core"
 local devices = require "moonpulse.driver.find"
 local listenings = require "moonpulse.stimulator.listening"
 local outputs = require "moonpulse.driver.outputs"
@@ -176,4 +177,17 @@ describe("an experiment whose script does not wait for its pulse", function()
       end
     end)
   end
+end)
+
+describe("the computer", function()
+  local is_virtual = core.is_virtual
+  after_each(function() core.is_virtual = is_virtual end)
+
+  it("is asked about only where a process beside the run may have waited for it", function()
+    assert.are.equal(stall, unanswered.cause({ on_simulator = true }, "the cable"))
+    assert.are.equal("the cable", unanswered.cause({ on_simulator = false }, "the cable"))
+    assert.are.equal("the cable", unanswered.cause({ on_simulator = true, file = "mine.lua" }, "the cable"))
+    core.is_virtual = function() return true, 0 end
+    assert.are.equal("the cable", unanswered.cause({ on_simulator = true }, "the cable"))
+  end)
 end)

@@ -83,6 +83,7 @@ describe("a MagPro that reports", function()
         assert.are.equal(4, status, err)
         assert.matches("the device reports a pulse that was not sent (dI/dt 65 A/us): does a pedal", err,
           1, true)
+        assert.are.equal(each[2] == 0, err:find("was a run on this port killed", 1, true) ~= nil, err)
         assert.are.same({ "device fault", each[3] }, { facts.result.status, facts.result.stop })
         assert.are.equal(1, count(rows, "unasked_pulse"))
         assert.are.equal(each[2], count(rows, "pulse"))
