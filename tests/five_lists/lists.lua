@@ -6,6 +6,8 @@ local walk = require "moonpulse.safety.walk"
 
 local M = {}
 
+local PROOF_NS = 1100000000 -- a keep-alive is answered by then
+
 --- What `events` lists of a plan.
 ---@param plan moonpulse.Plan
 ---@param seed integer
@@ -174,14 +176,21 @@ function M.given(played, device)
   return rows
 end
 
---- What the record says; planned: the onsets of the plan in it, else those at which it was sent.
+--- What the record says. The last pulses of a train that a device times and confirms at its start are proven
+--- by what it says later (docs/record.md): a script's own stop does not wait for that: they are perhaps_sent.
+--- planned: the onsets of the plan in it, else those at which it was sent.
 ---@param played Played
 ---@return table[] sent
 ---@return table[] planned
 ---@return string? odd a pulse that is neither delivered nor sent
 function M.recorded(played)
-  local sent, planned, odd = {}, {}, nil
+  local sent, planned, odd, unproven = {}, {}, nil, {}
   for _, row in ipairs(table_of(played.events)) do
+    if row.event == "mark" and row.reply:find "^stop requested" then -- what it came too soon for to be proven
+      for i, ns in ipairs(unproven) do
+        unproven[i] = ns < ns_of(row.onset) - PROOF_NS and ns or nil
+      end
+    end
     if row.event == "pulse" or row.event == "mark" then
       local is_pulse = row.event == "pulse"
       local one = is_pulse and { channel = row.channel, mso = tonumber(row.intensity_mso),
@@ -190,12 +199,14 @@ function M.recorded(played)
       local other = setmetatable({ ns = planned_ns }, { __index = one })
       one.ns = ns_of(row.onset)
       sent[#sent + 1], planned[#planned + 1] = one, other
-      if is_pulse and row.status ~= "delivered" and row.status ~= "sent" then
+      if is_pulse and row.status == "perhaps_sent" and row.timed_by == "device" then
+        unproven[#unproven + 1] = one.ns
+      elseif is_pulse and row.status ~= "delivered" and row.status ~= "sent" then
         odd = odd or ("pulse %s is recorded as %s"):format(row.pulse, row.status)
       end
     end
   end
-  return sent, planned, odd
+  return sent, planned, odd or next(unproven) and "a pulse is recorded as perhaps_sent" or nil
 end
 
 return M

@@ -89,8 +89,8 @@ end
 local function is_nobodys(self, confirmed_ns, may_be_of)
   for i = self.first_open + 1, self.last_open do
     local row = self.unconfirmed[i]
-    if trains.early(row, confirmed_ns) then
-      break
+    if trains.early(row, confirmed_ns) or (row.sent_ns or confirmed_ns) > confirmed_ns then
+      break -- it was sent behind that
     elseif not may_be_of or may_be_of(row.action) then
       return true
     end

@@ -214,7 +214,8 @@ describe("what a device says of its settings", function()
   before_each(function()
     driver = { tells = function(reply, action)
       return { power = reply.power == action.mso or ("power %d, not %d"):format(reply.power, action.mso) }
-    end, encode = { set = function() return "x", 0, { "power" } end }, judge = function() end }
+    end, encode = { set = function() return "x", 0, { "power" } end }, judge = function() end,
+      reply_timeout = 0.2 }
     record = { awaits = function() end }
     listening = listenings.new(driver, record)
     listening:armed({ mso = 80 }, {})
