@@ -3,6 +3,7 @@ local troubles = require "moonpulse.explore.trouble"
 
 -- a frame that is on the wire goes out: the longest, on the slowest line, with the second part of a trigger
 local in_flight_ns = 25000000
+local disarming_ns = 1000000000 -- the device is asked for so long at most whether it is safe
 local disarms_ns = 1000000000 -- a stop meets a run that is disarming anyway: so long, at most
 local most_end_ns = 20000000000 -- three questions to a device that does not answer, and what it recharges
 
@@ -52,11 +53,15 @@ local function bytes_of(hex)
   return (hex:gsub("%x%x", function(digits) return string.char(tonumber(digits, 16)) end))
 end
 
---- When the device last had its safe frame whole, as the wire had it; nil: never.
-local function last_safe(run, from_ns)
+--- When the device last had its safe frame whole, as the wire had it; nil: never. from_ns: the first since
+--- then; until_ns: the last up to then.
+local function last_safe(run, from_ns, until_ns)
   local safe, text = bytes_of(run.facts.safe), ""
   local found
   for i = 1, #run.heard, 2 do
+    if until_ns and run.heard[i] > until_ns then
+      break
+    end
     text = text .. run.heard[i + 1]
     if text:find(safe, 1, true) then
       found = (not from_ns or run.heard[i] >= from_ns) and not (from_ns and found) and run.heard[i] or found
@@ -65,6 +70,16 @@ local function last_safe(run, from_ns)
     text = text:sub(-#safe)
   end
   return found
+end
+
+--- The script stopped while another part of it was disarming: the device had its safe frame just before.
+local function was_safe(run, stop)
+  local safe_ns = stop.source == "requested" and last_safe(run, nil, stop.at_ns)
+  safe_ns = safe_ns and safe_ns > stop.at_ns - disarming_ns and safe_ns
+  for _, ns in ipairs(safe_ns and run.arms or {}) do
+    safe_ns = safe_ns and (ns < safe_ns or ns > stop.at_ns) and safe_ns
+  end
+  return safe_ns
 end
 
 local first_of = { key = "key", signal = "signal", line = "line", guard = "guard", requested = "requested" }
@@ -141,7 +156,7 @@ return {
     when = function(run) return stops_of(run)[1] and not troubles.unreachable(run) end,
     check = function(run)
       for _, stop in ipairs(stops_of(run)) do
-        local safe_ns = last_safe(run, stop.at_ns)
+        local safe_ns = was_safe(run, stop) or last_safe(run, stop.at_ns)
         local most = 4 * in_flight_ns + held_ns(run, stop.at_ns)
         if not safe_ns or safe_ns > stop.at_ns + most then
           return ("%s at %s, the safe frame %s"):format(stop.source, seconds(stop.at_ns),
