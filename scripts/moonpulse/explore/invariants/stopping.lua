@@ -168,7 +168,10 @@ return {
     says = "Whatever ends a run, the last thing that an armed device had is the safe frame.",
     when = function(run) return run.given[1] and not troubles.unreachable(run) end,
     check = function(run)
-      local last, safe_ns = run.given[#run.given].ns, last_safe(run)
+      local last, safe_ns = 0, last_safe(run)
+      for _, pulse in ipairs(run.given) do
+        last = may_go_on(run, pulse) and last or pulse.ns
+      end
       local from_ns = last - run.facts.clock_ns -- a box obeys at its clock's next tick
       return (not safe_ns or safe_ns < from_ns) and ("the last pulse at %s, the last safe frame %s"):format(
         seconds(last), safe_ns and "at " .. seconds(safe_ns) or "never") or nil
