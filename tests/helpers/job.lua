@@ -49,4 +49,25 @@ function M.manifest(run)
   return cjson.decode((assert(shell.read(run .. "/manifest.json"))))
 end
 
+--- Run folder/made.lua once for each of meetings, all at the same time, as they mostly wait. What a shell
+--- does in the run's folder (in folder/NAME) is in a script that the run is told.
+---@param folder string
+---@param meetings table<string, string> by name: shell commands
+---@param arguments fun(name: string, script: string): string of the run, which is to do the script
+---@return table<string, { status: integer, out: string, err: string }> by name
+function M.meet(folder, meetings, arguments)
+  local names, commands, results = {}, {}, {}
+  for name, meeting in pairs(meetings) do
+    local script = ("%s/%s.sh"):format(folder, name)
+    shell.write(script, ("cd %s/%s/* || exit 1\n%s\n"):format(folder, name, meeting))
+    names[#names + 1] = name
+    commands[#names] = ("%s run %s/made.lua %s --out %s/%s --tolerance 1000"):format(
+      shell.quote(shell.program), folder, arguments(name, script), folder, name)
+  end
+  for i, result in ipairs(shell.together(folder, commands)) do
+    results[names[i]] = result
+  end
+  return results
+end
+
 return M

@@ -14,9 +14,9 @@ describe("flight.bin", function()
       .. "truncate -s $size flight.bin",
     killed_without = "rm flight.bin", killed_nothing = ": >flight.bin",
     killed_header = "truncate -s 4096 flight.bin", killed_some = "truncate -s 4300 flight.bin" }
-  local results = {}
+  local results
 
-  setup(function() -- all at the same time: they mostly wait
+  setup(function()
     folder = shell.folder()
     shell.write(folder .. "/made.lua", [[local mp = require "moonpulse"
       return mp.experiment { params = { does = { default = "" }, rest = { default = 0.0 } },
@@ -32,18 +32,13 @@ describe("flight.bin", function()
           end
         end
       end }]])
-    local names, commands = {}, {}
+    local meetings = {}
     for name, command in pairs(cuts) do
-      names[#names + 1] = name
-      shell.write(("%s/%s.sh"):format(folder, name), ("cd %s/%s/* || exit 1\n%s\n%s\n"):format(folder, name,
-        name:find("^killed") and "kill -9 $PPID" or "", command))
-      commands[#names] = ("%s run %s/made.lua -p does='exec sh %s/%s.sh' -p rest=%s --out %s/%s "
-        .. "--tolerance 1000"):format(shell.quote(shell.program), folder, folder, name,
-        name:find("^seen") and "0.5" or "0", folder, name)
+      meetings[name] = (name:find("^killed") and "kill -9 $PPID\n" or "") .. command
     end
-    for i, result in ipairs(shell.together(folder, commands)) do
-      results[names[i]] = result
-    end
+    results = fixture.meet(folder, meetings, function(name, script)
+      return ("-p does='exec sh %s' -p rest=%s"):format(script, name:find("^seen") and "0.5" or "0")
+    end)
   end)
 
   teardown(function()

@@ -5,7 +5,7 @@ local journals = require "moonpulse.record.journal"
 local shell = require "shell"
 
 describe("the files of a run", function()
-  local folder, results = nil, {}
+  local folder, results
 
   -- by name: what meets them behind the third pulse of four, and what is said of it
   local meetings = {
@@ -21,7 +21,7 @@ describe("the files of a run", function()
       "journal.jsonl: another program emptied or changed it" },
   }
 
-  setup(function() -- all at the same time: they mostly wait
+  setup(function()
     folder = shell.folder()
     shell.write(folder .. "/made.lua", [[local mp = require "moonpulse"
       return mp.experiment { params = { does = { default = "" } }, run = function(run)
@@ -32,17 +32,13 @@ describe("the files of a run", function()
           if i == 3 then os.execute(run.params.does) end
         end
       end }]])
-    local names, commands = {}, {}
+    local commands = {}
     for name, meeting in pairs(meetings) do
-      names[#names + 1] = name
-      shell.write(("%s/%s.sh"):format(folder, name), ("cd %s/%s/* || exit 1\n%s\n"):format(folder, name,
-        meeting[1]))
-      commands[#names] = ("%s run %s/made.lua -p does='exec sh %s/%s.sh' --out %s/%s --tolerance 1000")
-        :format(shell.quote(shell.program), folder, folder, name, folder, name)
+      commands[name] = meeting[1]
     end
-    for i, result in ipairs(shell.together(folder, commands)) do
-      results[names[i]] = result
-    end
+    results = fixture.meet(folder, commands, function(_, script)
+      return ("-p does='exec sh %s'"):format(script)
+    end)
   end)
 
   teardown(function()

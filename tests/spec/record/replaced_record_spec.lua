@@ -17,9 +17,9 @@ describe("events.tsv", function()
     emptied = ": >events.tsv", edited = edit, edited_later = ":", damaged = ":", terabyte = ":", fresh = ":",
     folder_moved = "cd ..; mv * ../elsewhere", folder_removed = "rm -r \"$PWD\"",
     out_removed = "rm -r \"$(dirname \"$PWD\")\"" }
-  local results = {}
+  local results
 
-  setup(function() -- all at the same time: they mostly wait
+  setup(function()
     folder = shell.folder()
     shell.write(folder .. "/made.lua", [[local mp = require "moonpulse"
       local params = { does = { default = "" }, done = { default = "" } }
@@ -38,18 +38,9 @@ describe("events.tsv", function()
           end
         end
       end }]])
-    local names, commands = {}, {}
-    for name, command in pairs(meetings) do
-      names[#names + 1] = name
-      shell.write(("%s/%s.sh"):format(folder, name), ("cd %s/%s/* || exit 1\n%s\n"):format(folder, name,
-        command))
-      commands[#names] = ("%s run %s/made.lua -p does='sh %s/%s.sh' -p done=%s/%s.done --out %s/%s "
-        .. "--tolerance 1000 --seed 1"):format(shell.quote(shell.program), folder, folder, name, folder, name,
-        folder, name)
-    end
-    for i, result in ipairs(shell.together(folder, commands)) do
-      results[names[i]] = result
-    end
+    results = fixture.meet(folder, meetings, function(name, script)
+      return ("-p does='sh %s' -p done=%s/%s.done --seed 1"):format(script, folder, name)
+    end)
   end)
 
   teardown(function()
