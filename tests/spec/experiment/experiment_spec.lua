@@ -165,8 +165,10 @@ describe("an experiment", function()
     assert.are.equal(3, status)
     assert.matches("made.lua:7: OVER the guidelines: train duration: 1.%d+ s, .- at 20 Hz, then at least "
       .. "5 s of silence", err)
-    assert.matches("12 of 12 pulses were sent; the stimulator is disarmed", err)
-    assert.are.equal(12, ends_safe(folder))
+    -- what a busy computer is late for is left out, and the gap is judged all the same
+    local sent = tonumber(err:match("(%d+) of 12 pulses were sent; the stimulator is disarmed"))
+    assert.is_true(sent ~= nil and sent > 0)
+    assert.are.equal(sent, ends_safe(folder))
   end)
 
   it("goes from single pulses to bursts that the stimulator times, and back", function()
