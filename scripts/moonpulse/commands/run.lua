@@ -4,8 +4,8 @@ local common = require "moonpulse.cli.protocol_argument"
 local devices = require "moonpulse.cli.device_argument"
 local experiments = require "moonpulse.experiment"
 local faults = require "moonpulse.simulation.faults"
-local looks = require "moonpulse.run.look"
 local protocol_runs = require "moonpulse.run.protocol"
+local records = require "moonpulse.cli.records_option"
 local require_timing = require "moonpulse.doctor.requirement"
 local safety_options = require "moonpulse.cli.safety_options"
 local triggers = require "moonpulse.driver.trigger_path"
@@ -40,7 +40,7 @@ function M.parser()
     .. "(rts, dtr, break, with :width=MS), or over a second port: PATH, PATH:byte=4,width=10,baud=9600, "
     .. "PATH:text=T, PATH:rts; sim is the simulator's trigger input. All else stays on --port.")
     :argname("WHERE"):convert(triggers.parse)
-  parser:option("--out", "The folder that run folders are made in."):default("runs"):argname("DIR")
+  records.add(parser, "The folder that run folders are made in.")
   parser:flag("--share-with-group", "The run's folder may be read by its group too (0750, its files 0640); "
     .. "without it by its owner only (0700, 0600), whatever the umask.")
   parser:option("--speed", "Simulator only: in virtual time, N times as fast as real time, or max: without "
@@ -84,10 +84,11 @@ function M.run(options)
   end
   if options.look then
     options.speed = "max"
-    looks.begin()
+    require("moonpulse.run.look").begin()
   end
   local driver, simulated, usb = devices.choose(options)
   local found, values = common.find(options, true)
+  records.settle(options, true)
   local given = { driver = driver, simulated = simulated, usb = usb, values = values }
   if experiments.is(found) then
     given.experiment, given.policy = found, safety_options.policy(options, not simulated)
