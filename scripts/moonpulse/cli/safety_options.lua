@@ -1,6 +1,7 @@
 --- The options that decide how strictly a plan is judged, for run and check.
 local cli = require "moonpulse.cli"
 local escapes = require "moonpulse.text.escapes"
+local history = require "moonpulse.safety.history"
 local labs = require "moonpulse.safety.lab"
 
 local M = {}
@@ -101,7 +102,6 @@ local function history_of(options, real_pty)
   if not options.participant then
     return nil
   end
-  local history = require "moonpulse.safety.history" -- loaded for those who name a participant
   local known = history.of(options.out, options.participant, nil, real_pty, options.older)
   for _, path in ipairs(known.unreadable) do
     io.stderr:write(("moonpulse: note: %s cannot be read: if it is a run of %s, its pulses are not counted; "

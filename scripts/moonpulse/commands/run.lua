@@ -6,7 +6,6 @@ local experiments = require "moonpulse.experiment"
 local faults = require "moonpulse.simulation.faults"
 local protocol_runs = require "moonpulse.run.protocol"
 local records = require "moonpulse.cli.records_option"
-local require_timing = require "moonpulse.doctor.requirement"
 local safety_options = require "moonpulse.cli.safety_options"
 local triggers = require "moonpulse.driver.trigger_path"
 
@@ -52,7 +51,7 @@ function M.parser()
     :choices({ "abort", "skip" }):default("abort")
   parser:option("--require", "Measure the host's timing for 3 s first, and refuse to run where it "
     .. "falls short: p50, p95, p99, p99.9 or max, like p99=0.5ms,max=2ms."):argname("WHAT")
-    :convert(require_timing.parse)
+    :convert(function(text) return require("moonpulse.doctor.requirement").parse(text) end)
   parser:option("--stop-line", "A modem line of the port that stops the run when it rises (foot switch).")
     :choices({ "none", "cts", "dsr" }):default("none")
   parser:option("--timing", "Who times trains and bursts: we (host), the stimulator (device; refused "

@@ -1,6 +1,7 @@
 --- What stands between a plan and a run: the gate's verdict, said and kept; the operator's preflight.
 local check_report = require "moonpulse.safety.check_report"
 local coverages = require "moonpulse.safety.coverage"
+local histories = require "moonpulse.safety.history"
 local judge = require "moonpulse.safety.judge"
 local lfs = require "lfs"
 local preflight = require "moonpulse.safety.preflight"
@@ -16,7 +17,7 @@ local most_lines = 4
 ---@param line fun(key: string, text: string)
 function M.say_history(policy, line)
   if policy.history then
-    line("participant", require("moonpulse.safety.history").line(policy.history, policy.participant))
+    line("participant", histories.line(policy.history, policy.participant))
   end
 end
 
@@ -123,7 +124,7 @@ function M.facts(job)
   return {
     verdict = report and report.verdict, profile = report and report.profile,
     table = report and report.table, findings = concerns, warning = tables.warning,
-    lab = policy.lab and policy.lab.name or nil, history = policy.history and require("moonpulse.safety.history").facts(policy.history),
+    lab = policy.lab and policy.lab.name or nil, history = histories.facts(policy.history),
     override = policy.beyond and { reason = policy.beyond.reason, approval_ref = policy.beyond.approval,
       operator = operator } or nil,
     operator = operator,
