@@ -49,7 +49,7 @@ describe("moonpulse.report", function()
     it("gives every figure a title and a description, and every table headers", function()
       local html = page_of(itbs_manifest(), (itbs_run()))
       local figures = 0
-      for svg in html:gmatch("<svg.-</svg>") do
+      for svg in html:gmatch("<figure[^>]*>(<svg.-</svg>)") do
         figures = figures + 1
         local title, description = svg:match('aria%-labelledby="(%S+) (%S+)"')
         has(svg, '<title id="' .. title .. '">')
@@ -129,7 +129,7 @@ describe("moonpulse.report", function()
     it("make no figures up when a run has no pulses", function()
       local html = page_of({ speed = 1, result = { status = "completed", pulses_planned = 0 } }, {})
       assert.equal("No pulse was planned and none was sent.", verdict(html))
-      lacks(html, "<svg")
+      lacks(html, "<figure")
       lacks(html, "nan")
       lacks(html, "inf<")
       has(html, "No sent pulse has a recorded onset error.")
