@@ -220,11 +220,10 @@ describe("the sentences on a plan", function()
   end
 
   it("of parts that repeat after a drawn pause say its range from onset to onset", function()
-    local list = of_plan "return (mp.pulse(mp.mso(40)) .. mp.rest { min = 4, max = 6 }):times(10, { gap = "
-      .. "1 })"
+    local list = of_plan [[local part = mp.pulse(mp.mso(40)) .. mp.rest { min = 4, max = 6 }
+      return part:times(10, { gap = 1 })]]
     assert.are.equal("10 parts, 5 s to 7 s from onset to onset, drawn from the seed; each part: one pulse "
-      .. "at 40 "
-      .. "%MSO; then 4 s to 6 s without pulses, drawn from the seed", list[1])
+      .. "at 40 %MSO; then 4 s to 6 s without pulses, drawn from the seed", list[1])
   end)
 
   it("of outputs that play side by side say what each gets", function()
