@@ -108,7 +108,7 @@ local function computed_rows(manifest, doses, rows)
   local mso = distinct(doses, "mso")
   local found = false
   for _, kind in ipairs { "rmt", "amt" } do
-    local threshold = text.number(get(manifest, "thresholds." .. kind))
+    local threshold = record.threshold(manifest, kind)
     if threshold and threshold > 0 and #mso > 0 then
       local values = {}
       for i, value in ipairs(mso) do
@@ -123,7 +123,7 @@ local function computed_rows(manifest, doses, rows)
 end
 
 local function threshold_row(manifest, kind)
-  local value = get(manifest, "thresholds." .. kind)
+  local value = record.threshold(manifest, kind)
   return text.number(value) and text.plain(value) .. " %MSO" or value
 end
 
