@@ -194,9 +194,9 @@ end
 function ways.place(files)
   local kind = pick { "none", "fifo", "folder", "link", "sparse", "empty" }
   files[pick { "manifest.json", "recover.json", "journal.jsonl", "flight.bin", "events.tsv", "report.html",
-    "events.tsv.new", "manifest.json.new", "report.html.part" }] = { kind = kind, target = pick { "/dev/zero", "/dev/null",
-      "/dev/tty",
-      "/dev/full", "nowhere", ".", "manifest.json", "/proc/self/mem", "/proc/kmsg" } }
+    "events.tsv.new", "manifest.json.new", "report.html.part" }] = { kind = kind,
+    target = pick { "/dev/zero", "/dev/null", "/dev/tty", "/dev/full", "nowhere", ".", "manifest.json",
+      "/proc/self/mem", "/proc/kmsg" } }
 end
 
 local order = { "manifest", "manifest", "manifest", "journal", "journal", "flight_record", "flight_record",

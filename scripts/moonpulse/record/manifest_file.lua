@@ -24,7 +24,7 @@ local orders = {
   protocol = { "id", "name", "file", "cite", "doi", "target", "unconfirmed", "nerve", "pulses",
     "first_to_last_s", "nominal_end_s", "whole_cycles_s", "outline", "plan_sha256" },
   experiment = { "plays", "staircases", "triggers" },
-  device = { "name", "description", "model", "serial", "firmware", "simulated", "twin", "waveform",
+  device = { "name", "description", "model", "serial", "firmware", "simulated", "own_simulator", "waveform",
     "current_direction", "mode", "coil", "handle_direction", "driver", "backend", "port", "usb_id",
     "usb_serial", "usb_product", "trigger", "temperature_c", "faults" },
   safety = { "verdict", "profile", "table", "lab", "findings", "override", "approval", "history",
