@@ -44,7 +44,7 @@ local orders = {
     ["experiment.staircases"] = true, ["thresholds.found"] = true },
 }
 for _, name in ipairs { "thresholds.rmt", "thresholds.amt", "thresholds.found[]" } do
-  orders[name] = { "value", "unit", "how_found", "date", "source" }
+  orders[name] = { "value", "unit", "how", "date", "source" }
 end
 for _, name in ipairs { "waveform", "current_direction", "mode", "coil", "handle_direction" } do
   orders["device." .. name] = { "value", "source" }

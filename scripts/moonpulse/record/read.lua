@@ -210,18 +210,6 @@ local function exact_seed(manifest, text)
   end
 end
 
---- A motor threshold of a run, %MSO; of older versions it is a bare number.
----@param manifest table
----@param kind "rmt"|"amt"
----@return number?
-function M.threshold(manifest, kind)
-  local value = M.get(manifest, "thresholds." .. kind)
-  if type(value) == "table" then
-    value = value.value
-  end
-  return type(value) == "number" and value or nil
-end
-
 --- What moonpulse recover needs beside flight.bin; of older versions the manifest has it.
 ---@param folder string
 ---@param manifest table

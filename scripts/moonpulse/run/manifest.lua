@@ -13,7 +13,7 @@ local what = "What was given in this run, to whom, with which stimulator and how
 
 --- A threshold as it was given, with its unit.
 local function threshold(value, option)
-  return value and { value = value, unit = "%MSO", how_found = "given with " .. option, source = "operator" }
+  return value and { value = value, unit = "%MSO", how = "given with " .. option, source = "operator" }
     or nil
 end
 
