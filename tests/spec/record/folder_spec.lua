@@ -119,7 +119,7 @@ describe("the folder of a run", function()
     shell.write(folder .. "/list", "Ear plugs in?\n")
     local status, out, err = shell.sh(folder, ("cd %s && printf 'y\\n' | "
       .. "%s run exp.lua -p other=%s/later/helper.lua --speed max --seed 5 --answers answers "
-      .. "--lab lab.lua --preflight list --operator AB"):format(folder,
+      .. "--lab lab.lua --preflight list --operator AB --out runs"):format(folder,
       shell.quote(shell.program:gsub("^build", lfs.currentdir() .. "/build")), folder))
     assert.are.equal(0, status, out .. err)
     local run = fixture.run_in(folder .. "/runs")
