@@ -44,11 +44,12 @@ end
 --- user may, and a record may be somebody else's: a file that the manifest names is never loaded, unless
 --- the user says so, with --device or by MOONPULSE_PATH.
 ---@param device table of the manifest
+---@param file string? the driver's, as the run had it
 ---@param chosen string? what --device says
 ---@return table? driver
 ---@return string? message why there is none, or what is missing without it
-local function driver_of(device, chosen)
-  local file = type(device.driver) == "string" and device.driver or nil
+local function driver_of(device, file, chosen)
+  file = type(file) == "string" and file or nil
   if chosen then
     local driver, message = devices.find(chosen)
     if driver and driver.name ~= device.name then
@@ -73,13 +74,20 @@ local function entries_of(folder, manifest, start_ns)
   elseif manifest.kind == "experiment" then
     return journals.read(folder)
   end
-  local facts, message = schema.flight(manifest.flight)
+  local facts, message = schema.flight(read.internals(folder, manifest).flight)
   if not facts then
-    return nil, ("%s/manifest.json: %s: what was sent cannot be told from flight.bin"):format(folder, message)
+    return nil, ("%s/%s: %s: what was sent cannot be told from flight.bin"):format(folder,
+      manifest.record_version and "recover.json" or "manifest.json", message)
   end
   facts.kind, facts.start_ns, facts.from_ns, facts.play = "play", start_ns, math.mininteger, 1
   facts.pulses = manifest.protocol.pulses or facts.pulses or 0
   return { facts }, {}
+end
+
+--- Was the run about to be armed, at least? Only then there is a plan to recover.
+local function was_armed(folder, manifest)
+  local internals = read.internals(folder, manifest)
+  return manifest.kind == "experiment" or internals.flight ~= nil or internals.missing == true
 end
 
 --- More rows than a run's flight record has room for are not written by any run.
@@ -151,7 +159,7 @@ function M.rows(folder)
   local manifest, message = read_manifest(folder)
   if not manifest then
     return nil, message
-  elseif not manifest.flight and manifest.kind ~= "experiment" then
+  elseif not was_armed(folder, manifest) then
     local record, text = records.in_memory() -- it was not armed
     record:close()
     return text(), message
@@ -176,7 +184,7 @@ local function why_not(folder, manifest, chosen, changed, again)
   elseif changed and not lfs.attributes(folder .. "/flight.bin", "mode") then
     return ("%s: events.tsv is missing, or not as the run left it, and there is no flight.bin to write it "
       .. "from"):format(folder)
-  elseif not manifest.flight and manifest.kind ~= "experiment" then
+  elseif not was_armed(folder, manifest) then
     return ("%s was not armed: nothing was sent"):format(folder)
   end
 end
@@ -283,7 +291,7 @@ local function recover(folder, chosen, write_report)
   elseif message then
     return nil, message
   end
-  local driver, unloaded = driver_of(manifest.device, chosen)
+  local driver, unloaded = driver_of(manifest.device, read.internals(folder, manifest).driver, chosen)
   if not driver then
     return nil, unloaded
   end

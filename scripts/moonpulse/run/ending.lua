@@ -5,6 +5,7 @@ local disturbed = require "moonpulse.record.disturbed"
 local escapes = require "moonpulse.text.escapes"
 local faults = require "moonpulse.simulation.faults"
 local ignored = require "moonpulse.record.ignored"
+local keeping = require "moonpulse.run.keeping"
 local lfs = require "lfs"
 local manifests = require "moonpulse.run.manifest"
 local numbers = require "moonpulse.text.numbers"
@@ -51,7 +52,10 @@ local function save(context, result)
   if record.lost then
     return record.lost
   end
-  local ok, problem = pcall(record.manifest, record, manifests.of(context, result.status, result))
+  local ok, problem = pcall(function()
+    keeping.more(context)
+    manifests.write(context, result.status, result)
+  end)
   if not ok and type(problem) ~= "table" then
     error(problem, 0)
   end
@@ -265,10 +269,10 @@ function M.attempt(context, action)
     text = stops.explain(context, { stop = outcome.reason }) .. " before arming; no pulse was sent"
   end
   -- where even this cannot be written, the reason to tell is the first one
-  pcall(context.record.manifest, context.record, manifests.of(context, "not run", {
+  pcall(manifests.write, context, "not run", {
     status = code == "stopped" and "stopped" or code == "limit" and "refused" or "device fault",
     reason = text, pulses_planned = context.facts.pulses, pulses_sent = context.record.pulses_sent,
-  }))
+  })
   refusals.raise(code, "%s", text)
 end
 

@@ -7,6 +7,7 @@ local draws = require "moonpulse.experiment.draws"
 local ending = require "moonpulse.run.ending"
 local experiments = require "moonpulse.experiment"
 local journals = require "moonpulse.record.journal"
+local keeping = require "moonpulse.run.keeping"
 local keyboards = require "moonpulse.experiment.ask"
 local looks = require "moonpulse.run.look"
 local manifests = require "moonpulse.run.manifest"
@@ -167,7 +168,7 @@ local function outcome_of(stage, ok, problem)
     outcome.stop = "error"
     outcome.text, outcome.code = text_and_code(problem, job.driver)
     -- the device is safe: a full disk changes nothing
-    pcall(stage.mark, outcome.text, stage.failed_ns or over_ns)
+    pcall(stage.mark, manifests.placeless(job, outcome.text), stage.failed_ns or over_ns)
   elseif stopped == "requested" or stage.device.asked_to_stop and ok then
     outcome.stop = "requested"
     outcome.text = core.stops.requested.words .. (stage.why and " (" .. stage.why .. ")" or "")
@@ -222,7 +223,7 @@ local function perform(context, options, path, simulator)
   stage.device.ask = function(question) return keyboard:ask(question, true) end
   record:start(core.clock_ns())
   listening:start(record.start_ns)
-  record:manifest(manifests.of(context, "running"))
+  manifests.write(context, "running")
   local watch = core.spawn(keep_watch, stage)
   local run = objects.new(stage, { params = protocols.guard(context.values), seed = job.seed,
     name = job.protocol.name })
@@ -307,6 +308,7 @@ function M.run(options, given)
   local begun_ns = core.real_ns()
   ending.tell_losses(context)
   local outcome = ending.attempt(context, function()
+    keeping.begin(context, options)
     local opened, problem = context.record:open_flight(most_pulses, 0)
     if not opened then
       refusals.raise("limit", "%s", problem)
