@@ -12,7 +12,8 @@ M.within_s = 0.3
 ---@field shortest number? seconds, between two of its pulses
 ---@field longest number?
 ---@field span number seconds, first to last pulse
----@field doses moonpulse.PulseDose[][] of its pulses, each intensity once: of a single pulse and a pair pulse by
+---@field doses moonpulse.PulseDose[][] of its pulses, each intensity once: of a single pulse and a pair
+---   pulse by
 ---  pulse, of a train of all its pulses
 
 ---@class moonpulse.PulseDose
