@@ -31,6 +31,8 @@ function M.of(context, status, result)
     host = { kernel = host.kernel, cpus = host.cpus, realtime = context.realtime },
     start = context.waited_s and { waited_s = context.waited_s },
     result = result, status = status, flight = context.flight,
+    journal_head = context.journal and context.journal.head or nil,
+    journal_lines = context.journal and context.journal.lines or nil,
   }
 end
 

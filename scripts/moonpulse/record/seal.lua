@@ -1,0 +1,183 @@
+--- The seal of a run's folder: SHA256SUMS, in sha256sum's own format, one line for every file but itself and its
+--- signature, written last. Its own SHA-256 is the seal: it stands for the whole folder.
+--
+-- Whoever writes in the folder later (recover, report, sign) adds a line to the journal and seals again.
+local core = require "moonpulse.core"
+local files = require "moonpulse.record.file"
+local journals = require "moonpulse.record.journal"
+local lfs = require "lfs"
+local scripts = require "moonpulse.record.verify_script"
+local sha256 = require "moonpulse.text.sha256"
+
+local M = {}
+
+--- Its file, and that of its signature.
+M.name, M.signature = "SHA256SUMS", "SHA256SUMS.sig"
+
+local most_files, most_manifest = 10000, 16000000
+
+local left_out = { ["."] = true, [".."] = true }
+local own = { [M.name] = true, [M.signature] = true }
+
+--- As a shell lists them: "name" before ".name" before "..name", each in the order of its bytes.
+local function before(a, b)
+  local dots_a, dots_b = #a:match("^%.?%.?"), #b:match("^%.?%.?")
+  if dots_a ~= dots_b then
+    return dots_a < dots_b
+  end
+  return a < b
+end
+
+local function list_into(list, folder, inside)
+  local names = {}
+  for name in lfs.dir(folder .. (inside == "" and "" or "/" .. inside)) do
+    if not left_out[name] and not own[inside .. name] then
+      names[#names + 1] = name
+    end
+  end
+  table.sort(names, before)
+  for _, name in ipairs(names) do
+    local path = inside .. name
+    local mode = lfs.symlinkattributes(folder .. "/" .. path, "mode")
+    if #list >= most_files then
+      error(("more than %d files: that is no folder of a run"):format(most_files), 0)
+    elseif mode == "directory" then
+      list_into(list, folder, path .. "/")
+    else
+      list[#list + 1] = { name = path, is_file = mode == "file" }
+    end
+  end
+end
+
+--- All that is in the folder of a run but the seal, in the order in which it is sealed.
+---@param folder string
+---@return { name: string, is_file: boolean }[]? nil: it cannot be listed
+---@return string? message
+function M.list(folder)
+  local list = {}
+  local ok, message = pcall(list_into, list, folder, "")
+  return ok and list or nil, message
+end
+
+--- A line as sha256sum writes it: a name with a line end or a backslash is escaped, and the line says so.
+---@param digits string
+---@param name string
+---@return string
+function M.line(digits, name)
+  local escaped = name:gsub("[\\\n\r]", { ["\\"] = "\\\\", ["\n"] = "\\n", ["\r"] = "\\r" })
+  return ("%s%s  %s\n"):format(escaped ~= name and "\\" or "", digits, escaped)
+end
+
+--- The seal in short, for people: its first 16 digits in fours.
+---@param digits string
+---@return string
+function M.short(digits)
+  return (digits:sub(1, 16):gsub("....", "%0 "):sub(1, -2))
+end
+
+--- Put text in the place of a file, whole or not at all.
+local function put(path, text)
+  return files.rewrite(path, function(out) return out:write(text) end)
+end
+
+--- Seal the folder of a run: verify.sh is written, then SHA256SUMS. A signature of an older seal goes.
+---@param folder string
+---@param known table<string, string>? SHA-256 of files by their name that were just computed
+---@return string? seal SHA-256 of SHA256SUMS
+---@return string? message
+function M.write(folder, known)
+  local ok, message = put(folder .. "/" .. scripts.name, scripts.text)
+  local list = ok and nil
+  if ok then
+    list, message = M.list(folder)
+  end
+  local lines = {}
+  for i, each in ipairs(list or {}) do
+    local digits = each.is_file and known and known[each.name]
+    if not digits then
+      digits, message = sha256.of_file(folder .. "/" .. each.name)
+    end
+    if not digits then
+      return nil, ("%s: it cannot be sealed: %s"):format(folder, message)
+    end
+    lines[i] = M.line(digits, each.name)
+  end
+  local text = table.concat(lines)
+  if list then
+    ok, message = put(folder .. "/" .. M.name, text)
+  end
+  if not list or not ok then
+    return nil, ("%s: it cannot be sealed: %s"):format(folder, message)
+  end
+  os.remove(folder .. "/" .. M.signature)
+  return sha256.of(text)
+end
+
+--- Add a line behind what a journal has. One that was torn when the run was killed stays, and the new one says
+--- so; a folder of an older version gets its first chained line.
+---@param text string of the journal
+---@param kind string
+---@param entry table
+---@return string text
+---@return string head SHA-256 of the new line
+---@return integer lines
+function M.appended(text, kind, entry)
+  local last, number = "", 0
+  local torn = text ~= "" and text:sub(-1) ~= "\n"
+  for line in (torn and text .. "\n" or text):gmatch("([^\n]*)\n") do
+    last, number = line, number + 1
+  end
+  local told = { torn_line = torn and number or nil }
+  for key, value in pairs(entry) do
+    told[key] = value
+  end
+  local line = journals.line(kind, told, number + 1, number == 0 and journals.none or sha256.of(last))
+  return text .. (torn and "\n" or "") .. line .. "\n", sha256.of(line), number + 1
+end
+
+--- manifest.json with another journal_head and journal_lines; all else stays to the byte.
+local function with_head(text, head, lines)
+  local count_head, count_lines
+  text, count_head = text:gsub('("journal_head"%s*:%s*")%x*"', "%1" .. head .. '"', 1)
+  text, count_lines = text:gsub('("journal_lines"%s*:%s*)%d+', "%1" .. lines, 1)
+  if count_head == 1 and count_lines == 1 then
+    return text
+  end
+  -- of an older version, or of a run that was killed
+  return (text:gsub("%s*}%s*$", (',"journal_head":"%s","journal_lines":%d}\n'):format(head, lines)))
+end
+
+--- Something was done to a finished run: its journal gets a line, the manifest the new head, the folder a new
+--- seal.
+---@param folder string
+---@param kind string of schema.acts
+---@param entry table what was done, and by whom; at is added
+---@return string? seal
+---@return string? message
+function M.again(folder, kind, entry)
+  local path = folder .. "/journal.jsonl"
+  local text, message = "", nil
+  if lfs.symlinkattributes(path, "mode") then
+    text, message = core.read_file(path, journals.most_bytes)
+  end
+  local manifest
+  if text then
+    manifest, message = core.read_file(folder .. "/manifest.json", most_manifest)
+  end
+  if not manifest then
+    return nil, message
+  end
+  local head, lines
+  text, head, lines = M.appended(text, kind, entry)
+  local ok
+  ok, message = put(path, text)
+  if ok then
+    ok, message = put(folder .. "/manifest.json", with_head(manifest, head, lines))
+  end
+  if not ok then
+    return nil, message
+  end
+  return M.write(folder)
+end
+
+return M
