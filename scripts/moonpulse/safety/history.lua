@@ -46,7 +46,9 @@ end
 --- Through a pseudo-terminal, and not to a simulator that the run started itself?
 local function handed_on(path, manifest)
   local speed = read.get(manifest, "speed")
-  return read.get(manifest, "device.backend") == "pty" and not read.get(manifest, "device.twin")
+  return read.get(manifest, "device.backend") == "pty"
+    and not read.get(manifest, "device.own_simulator")
+    and not read.get(manifest, "device.twin") -- as it was called before
     and (speed == nil or speed == 1) and lfs.attributes(path .. "/twin.tsv", "mode") == nil
 end
 
