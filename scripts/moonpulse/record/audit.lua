@@ -2,7 +2,8 @@
 --- when, by the wall clock and by the monotonic one, by whom, and why.
 --
 -- What is done before there is a journal waits for it, with its time. In virtual time nothing is done at any
--- time of ours: such lines have the time of the journal's beginning, so that a seed gives the same bytes.
+-- time of ours: what came before has the time of the journal's beginning, and what comes when virtual time is
+-- over that of its last line, so that a seed gives the same bytes.
 local clocks = require "moonpulse.record.clocks"
 local core = require "moonpulse.core"
 local journals = require "moonpulse.record.journal"
@@ -12,6 +13,14 @@ local M = {}
 ---@class moonpulse.Audit
 ---@field who string the operator's code; "n/a": nobody said
 ---@field clock moonpulse.ClockWatch? once there is a journal
+---@field journal moonpulse.Journal? the same
+---@field origin_ns integer? the same: what at_ns counts from
+---@field virtual boolean? the same: it is a journal of virtual time
+---@field last { at: string, at_ns: integer }? of its last line
+---@field waiting table[] what was done before
+---@field why string? what the script said when it stopped the run
+---@field stop_told string? the last stop that was told
+---@field closed boolean? its last line is written
 ---@field on_jump fun(jump: moonpulse.ClockJump)? the wall clock jumped: it is in the journal already
 local Audit = {}
 Audit.__index = Audit
@@ -26,6 +35,7 @@ end
 --- Write an entry with its stamps.
 local function put(self, kind, entry, at, at_ns)
   local line = { at = at, at_ns = at_ns, who = self.who }
+  self.last = { at = at, at_ns = at_ns }
   for key, value in pairs(entry) do
     line[key] = value
   end
@@ -38,10 +48,14 @@ end
 ---@param clock_ns integer? when, on the run's clock (core.clock_ns); now
 function Audit:tell(kind, entry, clock_ns)
   local now_ns = core.clock_ns()
-  if not self.journal then
+  if self.closed and kind ~= "signature" then
+    return
+  elseif not self.journal then
     self.waiting[#self.waiting + 1] = { kind = kind, entry = entry, at = clocks.now(), clock_ns = now_ns,
       real = not core.is_virtual() }
-  elseif not self.closed then
+  elseif self.virtual and not core.is_virtual() then
+    put(self, kind, entry, self.last.at, self.last.at_ns)
+  else
     local ago_ns = now_ns - (clock_ns or now_ns)
     put(self, kind, entry, clocks.now(ago_ns), now_ns - ago_ns - self.origin_ns)
   end
@@ -72,6 +86,7 @@ function Audit:begin(folder, entry, origin_ns)
     return nil, message
   end
   self.journal, self.origin_ns, self.clock = journal, origin_ns or core.clock_ns(), clocks.watch()
+  self.virtual = core.is_virtual()
   local at = clocks.now()
   entry.clock_ns = self.origin_ns
   put(self, "begin", entry, at, 0)
@@ -103,7 +118,7 @@ end
 ---@param key string its fingerprint
 function Audit:tell_signature(key)
   if self.journal then
-    put(self, "signature", { key = key, why = "--sign" }, clocks.now(), core.clock_ns() - self.origin_ns)
+    self:tell("signature", { key = key, why = "--sign" })
   end
 end
 

@@ -59,6 +59,10 @@ end
 
 ---@class moonpulse.ClockWatch
 ---@field jumps moonpulse.ClockJump[] those that were seen
+---@field wall_ns integer since 1970, as it began
+---@field clock_ns integer the same by the monotonic clock
+---@field offset_ns integer how far the first is ahead of the second, when it was looked at last
+---@field looked_ns integer when that was, by the monotonic clock
 local Watch = {}
 Watch.__index = Watch
 
