@@ -11,8 +11,8 @@ local M = {}
 
 M.status = refusals.status
 
-local commands = { "run", "check", "recover", "show", "events", "plot", "compile", "sim", "devices",
-  "frame", "decode", "ports", "doctor", "protocols", "new", "test", "bench",
+local commands = { "run", "check", "recover", "verify", "sign", "show", "events", "plot", "compile", "sim",
+  "devices", "frame", "decode", "ports", "doctor", "protocols", "new", "test", "bench",
   "explore" }
 
 --- Leave a command with a message for stderr; code is a key of M.status.
@@ -47,6 +47,8 @@ local summaries = {
   run = "run a protocol on a stimulator, simulated by default",
   check = "a protocol against the device's limits, the guidelines and the lab's own",
   recover = "the record of a run that was killed",
+  verify = "is the record of a run as the run left it?",
+  sign = "sign the record of a run, so that others can see who sealed it",
   show = "a protocol in words: structure, pulses, the three durations",
   events = "every pulse of a protocol as a table (TSV)",
   plot = "a protocol as a picture: session, train, burst",

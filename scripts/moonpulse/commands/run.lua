@@ -8,6 +8,7 @@ local looks = require "moonpulse.run.look"
 local protocol_runs = require "moonpulse.run.protocol"
 local require_timing = require "moonpulse.doctor.requirement"
 local safety_options = require "moonpulse.cli.safety_options"
+local signatures = require "moonpulse.record.signature"
 local triggers = require "moonpulse.driver.trigger_path"
 
 local M = {}
@@ -43,6 +44,8 @@ function M.parser()
   parser:option("--out", "The folder that run folders are made in."):default("runs"):argname("DIR")
   parser:flag("--share-with-group", "The run's folder may be read by its group too (0750, its files 0640); "
     .. "without it by its owner only (0700, 0600), whatever the umask.")
+  parser:option("--sign", "Sign the record's seal with this SSH key (ssh-keygen -Y sign): verify then says "
+    .. "who sealed it."):argname("KEY")
   parser:option("--speed", "Simulator only: in virtual time, N times as fast as real time, or max: without "
     .. "waiting.")
     :default("1"):convert(speed):argname("N|max")
@@ -79,6 +82,12 @@ function M.parser()
 end
 
 function M.run(options)
+  if options.sign then
+    local key, message = signatures.fingerprint(options.sign)
+    if not key then
+      cli.fail("usage", "--sign: %s", message)
+    end
+  end
   if options.stop_line ~= "none" and options.speed ~= 1 then
     cli.fail("usage", "--stop-line %s is watched in real time only: leave out --speed", options.stop_line)
   end

@@ -69,8 +69,8 @@ end
 function Audit:tell_stop(reason, source, fault, clock_ns)
   if self.stop_told ~= reason then
     self.stop_told = reason
-    self:tell("stop", { reason = reason, source = source or core.stops[reason].words, why = fault or self.why },
-      clock_ns)
+    self:tell("stop", { reason = reason, source = source or core.stops[reason].words,
+      why = fault or self.why }, clock_ns)
   end
 end
 

@@ -84,7 +84,8 @@ function Journal:tell(kind, entry)
   self.lost = not ok and message or nil -- part of a line may be there: nothing is written behind it
 end
 
---- The same; raises { code, message } where the disk does not take it: what is not in the journal is not done.
+--- The same; raises { code, message } where the disk does not take it: what is not in the journal is not
+--- done.
 ---@param kind "play"|"set"|"mark"
 ---@param entry table; keys that end in _ns are integers
 function Journal:write(kind, entry)
@@ -148,9 +149,10 @@ end
 
 --- Read back what a journal says of plans, settings and marks; what cannot be read is left out, and said.
 ---@param folder string
+---@param written integer? so many lines the run wrote, where that is known
 ---@return table[]? entries in the order in which they were written
 ---@return string[]|string said what is not as it was written, a sentence each; message
-function M.read(folder)
+function M.read(folder, written)
   local text, message = core.read_file(folder .. "/journal.jsonl", M.most_bytes)
   if not text then
     return nil, message
@@ -177,6 +179,10 @@ function M.read(folder)
     say(said, bad.first, number, bad.why)
   end
   say_gaps(entries, said)
+  if written and number < written then
+    said[#said + 1] = ("journal.jsonl: the lines behind line %d are missing: the run wrote %d"):format(number,
+      written)
+  end
   local played = {}
   for _, entry in ipairs(entries) do
     played[#played + 1] = not entry.is_act and entry or nil

@@ -1,7 +1,8 @@
---- The seal of a run's folder: SHA256SUMS, in sha256sum's own format, one line for every file but itself and its
---- signature, written last. Its own SHA-256 is the seal: it stands for the whole folder.
+--- The seal of a run's folder: SHA256SUMS, in sha256sum's own format, one line for every file but itself
+--- and its signature, written last. Its own SHA-256 is the seal: it stands for the whole folder.
 --
 -- Whoever writes in the folder later (recover, report, sign) adds a line to the journal and seals again.
+local clocks = require "moonpulse.record.clocks"
 local core = require "moonpulse.core"
 local files = require "moonpulse.record.file"
 local journals = require "moonpulse.record.journal"
@@ -14,7 +15,7 @@ local M = {}
 --- Its file, and that of its signature.
 M.name, M.signature = "SHA256SUMS", "SHA256SUMS.sig"
 
-local most_files, most_manifest = 10000, 16000000
+local most_files, most_manifest, most_list = 10000, 16000000, 4000000
 
 local left_out = { ["."] = true, [".."] = true }
 local own = { [M.name] = true, [M.signature] = true }
@@ -113,8 +114,34 @@ function M.write(folder, known)
   return sha256.of(text)
 end
 
---- Add a line behind what a journal has. One that was torn when the run was killed stays, and the new one says
---- so; a folder of an older version gets its first chained line.
+--- Which files of a sealed folder are not as SHA256SUMS says, by their names.
+---@param folder string
+---@return string[]? names; nil: it is not sealed
+function M.differing(folder)
+  local text = core.read_file(folder .. "/" .. M.name, most_list)
+  if not text then
+    return nil
+  end
+  local names, sealed = {}, {}
+  for line in text:gmatch("[^\n]+") do
+    sealed[line] = true
+  end
+  for _, each in ipairs(M.list(folder) or {}) do
+    local digits = each.is_file and sha256.of_file(folder .. "/" .. each.name)
+    local line = digits and M.line(digits, each.name):sub(1, -2)
+    names[#names + 1] = not sealed[line] and each.name or nil
+    sealed[line or ""] = nil
+  end
+  for line in pairs(sealed) do
+    local name = line:sub(67)
+    names[#names + 1] = not lfs.symlinkattributes(folder .. "/" .. name, "mode") and name or nil
+  end
+  table.sort(names)
+  return names
+end
+
+--- Add a line behind what a journal has. One that was torn when the run was killed stays, and the new one
+--- says so; a folder of an older version gets its first chained line.
 ---@param text string of the journal
 ---@param kind string
 ---@param entry table
@@ -151,10 +178,12 @@ end
 --- seal.
 ---@param folder string
 ---@param kind string of schema.acts
----@param entry table what was done, and by whom; at is added
+---@param entry table what was done, and by whom
+---@param differed string[]? what did not fit the seal before, of differing(): the line has it, and verify
+---   says so
 ---@return string? seal
 ---@return string? message
-function M.again(folder, kind, entry)
+function M.again(folder, kind, entry, differed)
   local path = folder .. "/journal.jsonl"
   local text, message = "", nil
   if lfs.symlinkattributes(path, "mode") then
@@ -167,8 +196,14 @@ function M.again(folder, kind, entry)
   if not manifest then
     return nil, message
   end
+  local told = { at = clocks.now(), who = "n/a", differed = differed and differed[1] and differed }
+  for key, value in pairs(entry) do
+    told[key] = value
+  end
   local head, lines
-  text, head, lines = M.appended(text, kind, entry)
+  text, head, lines = M.appended(text, kind, told)
+  os.remove(folder .. "/" .. M.name) -- who is killed from here on leaves a folder that is not sealed
+  os.remove(folder .. "/" .. M.signature)
   local ok
   ok, message = put(path, text)
   if ok then

@@ -1,5 +1,6 @@
---- The signature of a run's seal: SHA256SUMS.sig, made and checked by ssh-keygen (PROTOCOL.sshsig of OpenSSH),
---- which is on every computer of a lab. A chain and its hashes show damage; a signature shows who sealed.
+--- The signature of a run's seal: SHA256SUMS.sig, made and checked by ssh-keygen (PROTOCOL.sshsig of
+--- OpenSSH), which is on every computer of a lab. A chain and its hashes show damage; a signature shows who
+--- sealed.
 local core = require "moonpulse.core"
 local files = require "moonpulse.record.file"
 local lfs = require "lfs"
@@ -60,10 +61,11 @@ end
 --- Is the text of a signature written as ssh-keygen writes it? It takes more than it writes (other line ends,
 --- letters behind the end), and what nobody looks at could be changed.
 local function is_canonical(text)
-  local body = text:match("^%-%-%-%-%-BEGIN SSH SIGNATURE%-%-%-%-%-\n(.*)%-%-%-%-%-END SSH SIGNATURE%-%-%-%-%-\n$")
-  if not body then
+  local first, last = "-----BEGIN SSH SIGNATURE-----\n", "-----END SSH SIGNATURE-----\n"
+  if text:sub(1, #first) ~= first or text:sub(-#last) ~= last then
     return false
   end
+  local body = text:sub(#first + 1, -#last - 1)
   local lines = {}
   for line in body:gmatch("([^\n]*)\n") do
     lines[#lines + 1] = line
@@ -109,8 +111,8 @@ local function checked_by(folder, signers)
   if not who then
     return nil, "it is of a key that " .. signers .. " does not name"
   end
-  ok, said = keygen(("-Y verify -n %s -I %s -f %s -s %s <%s"):format(M.namespace, quoted(who), quoted(signers),
-    quoted(signature), quoted(seal)))
+  ok, said = keygen(("-Y verify -n %s -I %s -f %s -s %s <%s"):format(M.namespace, quoted(who),
+    quoted(signers), quoted(signature), quoted(seal)))
   return ok or nil, ok and who or said
 end
 
@@ -144,9 +146,9 @@ function M.check(folder, by)
   if not line then
     return nil, message
   end
-  ok, said = with_file(line, function(path) return checked_by(folder, path) end)
-  return ok, ok and ("by the key %s of %s"):format(key, by.key) or ("it is not of the key %s (%s)"):format(by.key,
-    key) .. (said and ok and said or "")
+  ok = with_file(line, function(path) return checked_by(folder, path) end)
+  return ok, ok and ("by the key %s of %s"):format(key, by.key)
+    or ("it is of the key %s, not of that of %s"):format(key, by.key)
 end
 
 return M

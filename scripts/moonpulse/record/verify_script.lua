@@ -110,7 +110,7 @@ if [ -n "$signed" ] && [ ! -f SHA256SUMS.sig ]; then
 fi
 [ -f SHA256SUMS.sig ] && printf 'signed: check it with moonpulse verify, or with ssh-keygen -Y verify\n'
 printf 'seal:    %s\n' "$seal"
-[ "$bad" = 0 ] && printf 'whole:   every file is as it was sealed, and the journal has its %s lines\n' "$lines"
+[ "$bad" = 0 ] && printf 'whole:   every file is as sealed, and the journal has its %s lines\n' "$lines"
 exit "$bad"
 ]==]
 

@@ -20,7 +20,8 @@ function M.job(options, given)
     policy = given.policy, seed = options.seed, driver = given.driver,
     thresholds = { rmt = options.rmt, amt = options.amt },
     tolerance = options.tolerance / 1e3, late = options.late, stop_line = options.stop_line,
-    timing = options.timing, audit = audits.new(given.policy.operator), faults = options.speed ~= 1 and options.fault or nil,
+    timing = options.timing, audit = audits.new(given.policy.operator),
+    faults = options.speed ~= 1 and options.fault or nil,
   }
 end
 

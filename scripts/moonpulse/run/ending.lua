@@ -267,8 +267,10 @@ function M.attempt(context, action)
   if refusals.is_stopped(outcome) then -- before there was anything to arm
     text = stops.explain(context, { stop = outcome.reason }) .. " before arming; no pulse was sent"
   end
-  local result = { status = code == "stopped" and "stopped" or code == "limit" and "refused" or "device fault",
-    reason = text, pulses_planned = context.facts.pulses, pulses_sent = context.record.pulses_sent }
+  local result = {
+    status = code == "stopped" and "stopped" or code == "limit" and "refused" or "device fault",
+    reason = text, pulses_planned = context.facts.pulses, pulses_sent = context.record.pulses_sent,
+  }
   -- where even this cannot be written, the reason to tell is the first one
   pcall(function()
     sealing.end_journal(context, refusals.is_stopped(outcome) and outcome.reason or nil, result)

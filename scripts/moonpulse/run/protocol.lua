@@ -123,7 +123,7 @@ function M.run(options, given)
   local context = {
     job = job, facts = facts, record = record, parameters = manifests.text_values(given.values),
     speed = options.speed, screen = live.new(facts.pulses, facts.first_to_last_s, options.speed),
-    device = start.device(options, given), device_options = options.device_option,
+    device = start.device(options, given), device_options = options.device_option, sign = options.sign,
   }
   announce(job, facts, admitted, given.drawn)
   local begun_ns = core.clock_ns()

@@ -26,8 +26,8 @@ local function hashes_of(folder)
   return known
 end
 
---- The last lines of the journal; nothing is written into it any more. Where the disk did not take it, the record
---- is not whole: recover closes it.
+--- The last lines of the journal; nothing is written into it any more. Where the disk did not take it, the
+--- record is not whole: recover closes it.
 ---@param context moonpulse.Context its record is closed, its simulator has ended
 ---@param stop string? name in core.stops: why the run ended
 ---@param result table of the manifest

@@ -43,7 +43,8 @@ local function lost_trigger(self)
   return self.stopped == "gone" and trigger and trigger.path and M.trigger_is_lost(self) or nil
 end
 
---- The audit trail: what stopped it, and how it was left. Only now: a disk that hangs keeps nobody from asking.
+--- The audit trail: what stopped it, and how it was left. Only now: a disk that hangs keeps nobody from
+--- asking.
 local function tell_left(self)
   local job, stop, left = self.job, self.stopped, self.left
   if not job.audit then
