@@ -2,6 +2,7 @@
 local cli = require "moonpulse.cli"
 local escapes = require "moonpulse.text.escapes"
 local numbers = require "moonpulse.text.numbers"
+local records = require "moonpulse.cli.records_option"
 local recover = require "moonpulse.record.recover"
 local reports = require "moonpulse.report"
 local seals = require "moonpulse.record.seal"
@@ -14,9 +15,9 @@ function M.parser()
       .. "record, and mark the run as interrupted. A pulse that was being written when the process "
       .. "died is listed as perhaps_sent. Of a run that ended, the report is written where it is "
       .. "missing, and events.tsv where it is missing or too short.",
-    "moonpulse recover runs/2026-11-22T101500_itbs600\n"
-      .. "moonpulse recover runs/2026-11-22T101500_itbs600 --device ./mine.lua")
-  parser:argument("run", "The folder of the run."):argname("RUN")
+    "moonpulse recover ~/.local/share/moonpulse/runs/2026-11-22T101500_itbs600\n"
+      .. "moonpulse recover 2026-11-22T101500_itbs600 --device ./mine.lua")
+  parser:argument("run", "The folder of the run, or its name in the place of all records."):argname("RUN")
   parser:option("--device", "The run's driver, where it is a file: it has the words for the device's replies "
     .. "(else \"confirmed\" is written), and is loaded only where you name it, because a record may be "
     .. "somebody else's. Also for a run that was recovered without."):argname("FILE")
@@ -37,7 +38,7 @@ local function say_seal(summary)
 end
 
 function M.run(options)
-  local folder = options.run:gsub("(.)/+$", "%1")
+  local folder = records.find(options.run)
   local summary, message = recover.run(folder, options.device, reports.write)
   if not summary then
     cli.fail("usage", "%s", message)
