@@ -140,6 +140,27 @@ function M.differing(folder)
   return names
 end
 
+--- Which of some files are not as SHA256SUMS says: changed, gone, or put there since.
+---@param folder string
+---@param names string[] of files without line ends in their names
+---@return string[]? changed nil: the folder is not sealed
+function M.changed(folder, names)
+  local text = core.read_file(folder .. "/" .. M.name, most_list)
+  if not text then
+    return nil
+  end
+  local changed = {}
+  for _, name in ipairs(names) do
+    local digits = sha256.of_file(folder .. "/" .. name)
+    local line = digits and "\n" .. M.line(digits, name)
+    local is_as_sealed = line and ("\n" .. text):find(line, 1, true)
+      or not line and not text:find("  " .. name .. "\n", 1, true)
+        and not lfs.symlinkattributes(folder .. "/" .. name, "mode")
+    changed[#changed + 1] = not is_as_sealed and name or nil
+  end
+  return changed
+end
+
 --- Add a line behind what a journal has. One that was torn when the run was killed stays, and the new one
 --- says so; a folder of an older version gets its first chained line.
 ---@param text string of the journal
