@@ -320,6 +320,7 @@
 ---@field triggers moonpulse.TriggerEntry[]? of --triggers
 ---@field triggers_text string? what came, in words: run/experiment.lua
 ---@field flight table? what recover needs: run/manifest.lua
+---@field sources moonpulse.Sources? what the run read: run/keeping.lua
 ---@field realtime string? what the host granted, in words: the hooks
 ---@field waited_s number? for replies before it was armed, on the run's clock: the hooks
 ---@field elapsed number? seconds of the plan: the hooks
@@ -477,5 +478,6 @@
 ---@field on_unasked (fun(since_ns: integer))? an experiment's dose
 ---@field replaced string? another program changed the file, and it was mended
 ---@field changed string? the same, and it was not
+---@field internals string? what was last written as recover.json: record/manifest_file.lua
 ---@field flight_lost string? flight.bin could not be closed, or is another file: record/disturbed.lua
 ---@field flight_is string? what it was when it was made

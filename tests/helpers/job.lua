@@ -49,6 +49,14 @@ function M.manifest(run)
   return cjson.decode((assert(shell.read(run .. "/manifest.json"))))
 end
 
+--- A run's recover.json; empty where there is none.
+---@param run string its folder
+---@return table
+function M.internals(run)
+  local text = shell.read(run .. "/recover.json")
+  return text and cjson.decode(text) or {}
+end
+
 --- Run folder/made.lua once for each of meetings, all at the same time, as they mostly wait. What a shell
 --- does in the run's folder (in folder/NAME) is in a script that the run is told.
 ---@param folder string

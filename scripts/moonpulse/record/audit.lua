@@ -7,6 +7,7 @@
 local clocks = require "moonpulse.record.clocks"
 local core = require "moonpulse.core"
 local journals = require "moonpulse.record.journal"
+local machine_paths = require "moonpulse.text.machine_paths"
 
 local M = {}
 
@@ -20,6 +21,7 @@ local M = {}
 ---@field waiting table[] what was done before
 ---@field why string? what the script said when it stopped the run
 ---@field stop_told string? the last stop that was told
+---@field folders string[]? of this computer, which its texts need not name
 ---@field closed boolean? its last line is written
 ---@field on_jump fun(jump: moonpulse.ClockJump)? the wall clock jumped: it is in the journal already
 local Audit = {}
@@ -37,7 +39,7 @@ local function put(self, kind, entry, at, at_ns)
   local line = { at = at, at_ns = at_ns, who = self.who }
   self.last = { at = at, at_ns = at_ns }
   for key, value in pairs(entry) do
-    line[key] = value
+    line[key] = machine_paths.without_all(value, self.folders)
   end
   self.journal:tell(kind, line)
 end
@@ -78,15 +80,16 @@ end
 ---@param folder string
 ---@param entry table of the first line: what is run, on what, by which Moonpulse
 ---@param origin_ns integer? what at_ns counts from (core.clock_ns); now
+---@param folders string[]? of this computer, which its texts need not name
 ---@return moonpulse.Journal? journal to be closed
 ---@return string? message
-function Audit:begin(folder, entry, origin_ns)
+function Audit:begin(folder, entry, origin_ns, folders)
   local journal, message = journals.new(folder)
   if not journal then
     return nil, message
   end
   self.journal, self.origin_ns, self.clock = journal, origin_ns or core.clock_ns(), clocks.watch()
-  self.virtual = core.is_virtual()
+  self.virtual, self.folders = core.is_virtual(), folders
   local at = clocks.now()
   entry.clock_ns = self.origin_ns
   put(self, "begin", entry, at, 0)

@@ -46,11 +46,12 @@ end
 --- user may, and a record may be somebody else's: a file that the manifest names is never loaded, unless
 --- the user says so, with --device or by MOONPULSE_PATH.
 ---@param device table of the manifest
+---@param file string? the driver's, as the run had it
 ---@param chosen string? what --device says
 ---@return table? driver
 ---@return string? message why there is none, or what is missing without it
-local function driver_of(device, chosen)
-  local file = type(device.driver) == "string" and device.driver or nil
+local function driver_of(device, file, chosen)
+  file = type(file) == "string" and file or nil
   if chosen then
     local driver, message = devices.find(chosen)
     if driver and driver.name ~= device.name then
@@ -75,13 +76,20 @@ local function entries_of(folder, manifest, start_ns)
   elseif manifest.kind == "experiment" then
     return journals.read(folder, math.tointeger(manifest.journal_lines))
   end
-  local facts, message = schema.flight(manifest.flight)
+  local facts, message = schema.flight(read.internals(folder, manifest).flight)
   if not facts then
-    return nil, ("%s/manifest.json: %s: what was sent cannot be told from flight.bin"):format(folder, message)
+    return nil, ("%s/%s: %s: what was sent cannot be told from flight.bin"):format(folder,
+      manifest.record_version and "recover.json" or "manifest.json", message)
   end
   facts.kind, facts.start_ns, facts.from_ns, facts.play = "play", start_ns, math.mininteger, 1
   facts.pulses = manifest.protocol.pulses or facts.pulses or 0
   return { facts }, {}
+end
+
+--- Was the run about to be armed, at least? Only then there is a plan to recover.
+local function was_armed(folder, manifest)
+  local internals = read.internals(folder, manifest)
+  return manifest.kind == "experiment" or internals.flight ~= nil or internals.missing == true
 end
 
 --- More rows than a run's flight record has room for are not written by any run.
@@ -155,7 +163,7 @@ function M.rows(folder, words)
   local manifest, message = read_manifest(folder)
   if not manifest then
     return nil, message
-  elseif not manifest.flight and manifest.kind ~= "experiment" then
+  elseif not was_armed(folder, manifest) then
     local record, text = records.in_memory() -- it was not armed
     record:close()
     return text(), message
@@ -166,7 +174,7 @@ function M.rows(folder, words)
   end
   local record, text = records.in_memory()
   record.start_ns = flight.start_ns
-  local driver = words and driver_of(manifest.device) or nameless
+  local driver = words and driver_of(manifest.device, read.internals(folder, manifest).driver) or nameless
   local _, _, unknown = replays.all(record, flight, entries, driver, flight.said)
   record:close()
   return text(), flight.said, unknown, driver ~= nameless
@@ -181,7 +189,7 @@ local function why_not(folder, manifest, chosen, changed, again)
   elseif changed and not lfs.attributes(folder .. "/flight.bin", "mode") then
     return ("%s: events.tsv is missing, or not as the run left it, and there is no flight.bin to write it "
       .. "from"):format(folder)
-  elseif not manifest.flight and manifest.kind ~= "experiment" then
+  elseif not was_armed(folder, manifest) then
     return ("%s was not armed: nothing was sent"):format(folder)
   end
 end
@@ -279,7 +287,7 @@ local mends = "; nothing is changed: mend that and recover again. If it cannot b
 ---@return string? message
 local function complete(folder, manifest, write_report, differed)
   local report = not lfs.symlinkattributes(folder .. "/report.html", "mode")
-  local unsealed = differed == nil and manifest.journal_head ~= nil
+  local unsealed = differed == nil and manifest.journal_head ~= journals.none
   if not report and not unsealed then
     return nil
   elseif report and not write_report(folder) then
@@ -320,6 +328,8 @@ local function recover(folder, chosen, write_report)
   local found = is_found(folder, manifest)
   local message = why_not(folder, manifest, chosen, changed, changed or found)
   local differed = seals.differing(folder)
+  manifest.journal_head = manifest.journal_head or journals.none -- until the journal has its last line
+  manifest.journal_lines = manifest.journal_lines or 0
   if message and manifest.status ~= "running" then
     local summary, why = complete(folder, manifest, write_report, differed)
     if summary or why then
@@ -329,7 +339,7 @@ local function recover(folder, chosen, write_report)
   if message then
     return nil, message
   end
-  local driver, unloaded = driver_of(manifest.device, chosen)
+  local driver, unloaded = driver_of(manifest.device, read.internals(folder, manifest).driver, chosen)
   if not driver then
     return nil, unloaded
   end

@@ -5,6 +5,7 @@ local disturbed = require "moonpulse.record.disturbed"
 local escapes = require "moonpulse.text.escapes"
 local faults = require "moonpulse.simulation.faults"
 local ignored = require "moonpulse.record.ignored"
+local keeping = require "moonpulse.run.keeping"
 local lfs = require "lfs"
 local manifests = require "moonpulse.run.manifest"
 local numbers = require "moonpulse.text.numbers"
@@ -52,7 +53,10 @@ local function save(context, result)
   if record.lost then
     return record.lost
   end
-  local ok, problem = pcall(record.manifest, record, manifests.of(context, result.status, result))
+  local ok, problem = pcall(function()
+    keeping.more(context)
+    manifests.write(context, result.status, result)
+  end)
   if not ok and type(problem) ~= "table" then
     error(problem, 0)
   end
@@ -274,7 +278,7 @@ function M.attempt(context, action)
   -- where even this cannot be written, the reason to tell is the first one
   pcall(function()
     sealing.end_journal(context, refusals.is_stopped(outcome) and outcome.reason or nil, result)
-    context.record:manifest(manifests.of(context, "not run", result))
+    manifests.write(context, "not run", result)
     sealing.seal(context)
   end)
   refusals.raise(code, "%s", text)

@@ -7,6 +7,7 @@ local devices = require "moonpulse.experiment.stim_verbs"
 local draws = require "moonpulse.experiment.draws"
 local ending = require "moonpulse.run.ending"
 local experiments = require "moonpulse.experiment"
+local keeping = require "moonpulse.run.keeping"
 local keyboards = require "moonpulse.experiment.ask"
 local looks = require "moonpulse.run.look"
 local manifests = require "moonpulse.run.manifest"
@@ -222,7 +223,7 @@ local function perform(context, options, path, simulator)
   stage.keyboard, keyboard.tell = keyboard, stage.tell
   stage.device.ask = function(question) return keyboard:ask(question, true) end
   listening:start(record.start_ns)
-  record:manifest(manifests.of(context, "running"))
+  manifests.write(context, "running")
   local watch = core.spawn(keep_watch, stage)
   local run = objects.new(stage, { params = protocols.guard(context.values), seed = job.seed,
     name = job.protocol.name })
@@ -308,6 +309,7 @@ function M.run(options, given)
   local begun_ns = core.real_ns()
   ending.tell_losses(context)
   local outcome = ending.attempt(context, function()
+    keeping.begin(context, options)
     local opened, problem = context.record:open_flight(most_pulses, 0)
     if not opened then
       refusals.raise("limit", "%s", problem)

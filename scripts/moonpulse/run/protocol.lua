@@ -3,6 +3,7 @@ local admission = require "moonpulse.stimulator.admission"
 local begins = require "moonpulse.run.begin_journal"
 local core = require "moonpulse.core"
 local ending = require "moonpulse.run.ending"
+local keeping = require "moonpulse.run.keeping"
 local live = require "moonpulse.run.live_line"
 local lower = require "moonpulse.lowering"
 local manifests = require "moonpulse.run.manifest"
@@ -29,7 +30,7 @@ local function hooks_of(context)
     prepared = function(job)
       context.flight = manifests.flight_facts(job)
       begins.begin(context)
-      record:manifest(manifests.of(context, "running"))
+      manifests.write(context, "running")
     end,
     armed = function(realtime, waited_ns)
       context.realtime, context.waited_s = realtime, waited_ns and waited_ns / 1e9
@@ -129,6 +130,7 @@ function M.run(options, given)
   local begun_ns = core.clock_ns()
   ending.tell_losses(context)
   local outcome = ending.attempt(context, function()
+    keeping.begin(context, options)
     local keys <close> = stops.listen_for_keys(job) -- luacheck: ignore 211
     return execute(context, options, given.simulated)
   end)
