@@ -11,8 +11,8 @@ local M = {}
 
 M.status = refusals.status
 
-local commands = { "run", "check", "recover", "show", "events", "plot", "compile", "sim", "devices",
-  "frame", "decode", "ports", "doctor", "protocols", "new", "test", "bench",
+local commands = { "run", "check", "recover", "show", "methods", "events", "plot", "compile", "sim",
+  "devices", "frame", "decode", "ports", "doctor", "protocols", "new", "test", "bench",
   "explore" }
 
 --- Leave a command with a message for stderr; code is a key of M.status.
@@ -48,6 +48,7 @@ local summaries = {
   check = "a protocol against the device's limits, the guidelines and the lab's own",
   recover = "the record of a run that was killed",
   show = "a protocol in words: structure, pulses, the three durations",
+  methods = "sentences for the paper, and reporting checklists, of a protocol or a run",
   events = "every pulse of a protocol as a table (TSV)",
   plot = "a protocol as a picture: session, train, burst",
   compile = "a protocol as a signed plan file, for another lab",

@@ -41,10 +41,20 @@ local function facts_of(protocol, values, seed)
     seed = seed, parameters = parameters }
 end
 
+--- The plan file's text. Raises a refusal { code, message } where a plan cannot be written exactly.
+---@param protocol moonpulse.Protocol
+---@param plan moonpulse.Plan
+---@param values table its parameters
+---@param seed integer
+---@return string
+function M.text(protocol, plan, values, seed)
+  return plan_file.write(plan, facts_of(protocol, values, seed))
+end
+
 function M.run(options)
   local protocol, plan, values = common.load(options, false, true)
   local seed = options.seed or 1
-  local ok, text = pcall(plan_file.write, plan, facts_of(protocol, values, seed))
+  local ok, text = pcall(M.text, protocol, plan, values, seed)
   if not ok then
     cli.fail(type(text) == "table" and text.code or "fault", "%s",
       type(text) == "table" and text.message or tostring(text))
