@@ -4,6 +4,6 @@
 # pseudo-terminal. The tolerance is generous: a demo machine is often a shared one.
 set -u
 echo "iTBS on a simulated MagPro: 4 trains of 2 s, one every 10 s (Ctrl-C stops it)"
-"$1" run itbs600 -p trains=4 --amt 50 --tolerance 50 --out runs || exit $?
+"$1" run itbs600 -p trains=4 --amt 50 --tolerance 50 || exit $?
 echo
-echo "Open report.html in that folder with a browser; events.tsv holds every pulse."
+echo "Open report.html in that folder (its path stands behind \"record\") with a browser; events.tsv holds every pulse."

@@ -2,7 +2,6 @@
 local core = require "moonpulse.core"
 local ending = require "moonpulse.run.ending"
 local refusals = require "moonpulse.text.refusal"
-local require_timing = require "moonpulse.doctor.requirement"
 local triggers = require "moonpulse.driver.trigger_path"
 local processes = require "moonpulse.simulation.process"
 
@@ -111,7 +110,7 @@ function M.require_of_host(job, requirements)
   if not requirements then
     return
   end
-  local ok, text = require_timing.check(requirements, 3, {
+  local ok, text = require("moonpulse.doctor.requirement").check(requirements, 3, {
     stopped = function() return job.stop_reason ~= nil end,
   })
   if ok == nil then
