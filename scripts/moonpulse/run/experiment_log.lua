@@ -85,6 +85,9 @@ function Show:staircase_ended(staircase)
     start = staircase.start, min_step = staircase.min_step, unit = staircase.unit,
     track = staircase.track })
   self:mark(text)
+  self.context.job.audit:tell("threshold", { name = "staircase", new = threshold or "none",
+    unit = staircase.unit, how = "found", rule = "1-up-1-down", reversals = #staircase.found,
+    trials = staircase.number, why = why })
   self:say(text)
 end
 
