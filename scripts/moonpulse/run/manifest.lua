@@ -32,12 +32,20 @@ local function protocol_of(context)
 end
 
 --- Folders that the texts of a run may name.
-local function folders_of(context)
+local function folders_of(job)
   local list = {}
-  for _, path in ipairs { context.job.protocol.file or false, context.job.driver.file or false } do
+  for _, path in ipairs { job.protocol.file or false, job.driver.file or false } do
     list[#list + 1] = path and path:match("^(.+)/[^/]*$") or nil
   end
   return list
+end
+
+--- A sentence for the record, without places of this computer.
+---@param job moonpulse.Job
+---@param text string
+---@return string
+function M.placeless(job, text)
+  return machine_paths.without(text, folders_of(job))
 end
 
 --- The manifest of a run, for people: without internals (those are in recover.json) and without the places
@@ -60,7 +68,7 @@ function M.of(context, status, result)
     host = { kernel = host.kernel, cpus = host.cpus, realtime = context.realtime },
     start = context.waited_s and { waited_s = context.waited_s },
     moonpulse = { version = core.version },
-  }, folders_of(context))
+  }, folders_of(job))
   manifest.parameters, manifest.seed, manifest.speed = context.parameters, job.seed, context.speed
   manifest.files = context.sources and context.sources.list or {}
   if context.journal and status ~= "running" then
