@@ -2,7 +2,7 @@
 local checklists = require "moonpulse.methods.checklist"
 local cli = require "moonpulse.cli"
 local common = require "moonpulse.cli.protocol_argument"
-local compile = require "moonpulse.commands.compile"
+local compiled = require "moonpulse.safety.compiled"
 local core = require "moonpulse.core"
 local courses = require "moonpulse.run.course"
 local devices = require "moonpulse.cli.device_argument"
@@ -147,7 +147,7 @@ local function of_protocol(options, meta)
   facts.software.seed = (drawn or facts.drawn) and seed or protocol.seed
   facts.software.parameters = protocol.plan_file and protocol.plan_file.parameters
     or manifests.text_values(values)
-  local ok, text = pcall(compile.text, protocol, plan, values, seed)
+  local ok, text = pcall(compiled.text, protocol, plan, values, seed)
   facts.software.plan_sha256 = protocol.plan_file and protocol.plan_file.sha256
     or ok and text:match("sha256 (%x+)\n$") or nil
   return facts
