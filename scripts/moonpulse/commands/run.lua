@@ -60,6 +60,9 @@ function M.parser()
     :choices({ "host", "device", "auto" }):default("auto")
   safety_options.add(parser)
   safety_options.add_overrides(parser)
+  parser:option("--meta", "A file of what no device tells, for the record: coil, waveform, "
+    .. "current_direction, hotspot, rmt_method and others: one JSON object (docs/manifest.md has the keys).")
+    :argname("FILE.json")
   parser:option("--answers", "Experiments: a file with an answer a line, instead of asking.")
     :argname("FILE")
   parser:option("--trigger-in", "Experiments: the serial port whose bytes run:wait_trigger waits for.")
@@ -77,6 +80,23 @@ function M.parser()
   return parser
 end
 
+--- What --meta says. Leaves with exit status 2 where it cannot be read, or has a key that is not known.
+local function meta_of(options)
+  if not options.meta then
+    return nil
+  end
+  local meta, message = require("moonpulse.record.meta").read(options.meta) -- loaded for who asks for it
+  return meta or cli.fail("usage", "--meta: %s", message)
+end
+
+--- How strictly: the coil's shape that --meta says counts as --coil does.
+local function policy_of(options, given)
+  local policy = safety_options.policy(options, not given.simulated)
+  local shape = given.meta and given.meta.coil_shape
+  policy.used.coil = policy.used.coil or shape and tostring(shape)
+  return policy
+end
+
 function M.run(options)
   if options.stop_line ~= "none" and options.speed ~= 1 then
     cli.fail("usage", "--stop-line %s is watched in real time only: leave out --speed", options.stop_line)
@@ -88,9 +108,10 @@ function M.run(options)
   local driver, simulated, usb = devices.choose(options)
   local found, values = common.find(options, true)
   records.settle(options, true)
-  local given = { driver = driver, simulated = simulated, usb = usb, values = values }
+  local given = { driver = driver, simulated = simulated, usb = usb, values = values,
+    meta = meta_of(options) }
   if experiments.is(found) then
-    given.experiment, given.policy = found, safety_options.policy(options, not simulated)
+    given.experiment, given.policy = found, policy_of(options, given)
     return require("moonpulse.run.experiment").run(options, given) -- loaded for those who need it
   end
   for _, name in ipairs { "answers", "trigger_in", "triggers" } do
@@ -101,7 +122,7 @@ function M.run(options)
   end
   given.protocol = found
   given.plan, given.drawn = common.build(options, found, values)
-  given.policy = safety_options.policy(options, not simulated)
+  given.policy = policy_of(options, given)
   given.facts = common.measure(given.plan, options.seed)
   protocol_runs.run(options, given)
 end

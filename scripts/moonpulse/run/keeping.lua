@@ -19,6 +19,7 @@ local function named(options, job)
   add("driver", driver.file)
   add("simulator", driver.simulator_file)
   add("preflight", options.preflight)
+  add("meta", options.meta)
   add("answers", options.answers)
   add("triggers", options.triggers)
   return list
