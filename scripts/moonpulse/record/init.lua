@@ -389,6 +389,9 @@ end
 
 --- What can be written so far goes to the disk.
 function Record:sync()
+  if self.audit then
+    self.audit:look()
+  end
   if self.start_ns then
     self:advance(core.clock_ns() - self.start_ns - window_ns)
   end

@@ -265,7 +265,16 @@ function M.flight(flight)
   return caught(facts_of, whole_times(flight), "flight", { pulses = most_pulses })
 end
 
---- An entry of a journal.
+--- What a journal has beside plans, settings and marks: docs/verify.md.
+local acts = {}
+for _, kind in ipairs { "begin", "arm", "disarm", "stop", "threshold", "override", "approval", "question",
+  "answer", "trigger", "note", "clock", "end", "recovered", "report", "signature" } do
+  acts[kind] = true
+end
+M.acts = acts
+
+--- An entry of a journal; is_act where it is none of what was played: a plan of a protocol, whose actions
+--- stand elsewhere, is none either.
 ---@param entry any
 ---@param room { pulses: integer } that all entries together may have
 ---@return table? entry
@@ -276,7 +285,9 @@ function M.entry(entry, room)
   end
   return caught(function()
     local from = whole_times(entry)
-    if from.kind == "mark" then
+    if acts[from.kind] or from.kind == "play" and from.actions == nil and from.plan ~= nil then
+      return { kind = from.kind, is_act = true } -- nothing is played by it
+    elseif from.kind == "mark" then
       local mark = take(from, { { "at_ns", instant }, { "text", text } }, "mark")
       mark.kind = "mark"
       return mark

@@ -74,13 +74,20 @@ end
 ---@param staircase moonpulse.Staircase
 function Show:staircase_ended(staircase)
   local threshold, why = staircase:threshold()
-  local text = ("%s (%d reversals, %d trials)"):format(
+  local interval = staircase:interval()
+  local text = ("%s%s (%d reversals, %d trials)"):format(
     threshold and ("threshold %.4g %s"):format(threshold, staircase.unit) or "no threshold: " .. why,
+    interval and (", %d %% interval %.4g to %.4g"):format(interval.percent, interval.low,
+      interval.high) or "",
     #staircase.found, staircase.number)
-  table.insert(self.context.experiment.staircases, { threshold = threshold, why = why,
+  table.insert(self.context.experiment.staircases, { threshold = threshold, interval = interval, why = why,
     reversals = #staircase.found, trials = staircase.number, rule = "1-up-1-down",
-    start = staircase.start, min_step = staircase.min_step, unit = staircase.unit })
+    start = staircase.start, min_step = staircase.min_step, unit = staircase.unit,
+    track = staircase.track })
   self:mark(text)
+  self.context.job.audit:tell("threshold", { name = "staircase", new = threshold or "none",
+    unit = staircase.unit, how = "found", rule = "1-up-1-down", reversals = #staircase.found,
+    trials = staircase.number, why = why })
   self:say(text)
 end
 

@@ -86,6 +86,9 @@ function M.of(context, status, result)
   }, folders_of(job))
   manifest.parameters, manifest.seed, manifest.speed = context.parameters, job.seed, context.speed
   manifest.files = context.sources and context.sources.list or {}
+  if context.journal and status ~= "running" then
+    manifest.journal_head, manifest.journal_lines = context.journal.head, context.journal.lines
+  end
   return manifest
 end
 

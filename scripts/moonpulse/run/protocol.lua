@@ -1,5 +1,6 @@
 --- A protocol's run: everything is known before the first pulse.
 local admission = require "moonpulse.stimulator.admission"
+local begins = require "moonpulse.run.begin_journal"
 local core = require "moonpulse.core"
 local ending = require "moonpulse.run.ending"
 local keeping = require "moonpulse.run.keeping"
@@ -28,6 +29,7 @@ local function hooks_of(context)
     end,
     prepared = function(job)
       context.flight = manifests.flight_facts(job)
+      begins.begin(context)
       manifests.write(context, "running")
     end,
     armed = function(realtime, waited_ns)
@@ -112,6 +114,7 @@ function M.run(options, given)
   run_safety.say_history(job.policy, line)
   run_safety.say(job, line)
   job.preflight = run_safety.preflight(options, not given.simulated, job)
+  begins.tell_given(job)
   start.require_of_host(job, options.require)
   local record, message = records.create(options.out, job.protocol.id, options.share_with_group)
   if not record then
@@ -121,7 +124,7 @@ function M.run(options, given)
   local context = {
     job = job, facts = facts, record = record, parameters = manifests.text_values(given.values),
     speed = options.speed, screen = live.new(facts.pulses, facts.first_to_last_s, options.speed),
-    device = start.device(options, given),
+    device = start.device(options, given), device_options = options.device_option, sign = options.sign,
   }
   announce(job, facts, admitted, given.drawn)
   local begun_ns = core.clock_ns()

@@ -100,7 +100,12 @@ function M.preflight(options, real, job)
       or not job.safety and preflight.beyond_of_experiment(policy.beyond ~= nil) or {}
     table.move(more, 1, #more, #questions + 1, questions)
   end
-  local answers, message = preflight.ask(questions, ask, options.operator)
+  local answers, message = preflight.ask(questions, function(text)
+    job.audit:tell("question", { text = text, of = "preflight" })
+    local answer = ask(text)
+    job.audit:tell("answer", { question = text, answer = answer or "no answer", of = "preflight" })
+    return answer
+  end, options.operator)
   if not answers then
     refusals.raise("limit", "%s; nothing was armed", message)
   end

@@ -118,7 +118,10 @@ describe("recover", function()
       local said, kept = meets("line " .. i, { ["journal.jsonl"] = table.concat(list, "\n") .. "\n",
         least = 7 })
       assert.matches("could not be read", said, 1, true)
-      assert.is_string(kept, "line " .. i)
+      -- what the operator did has no row
+      local has_row = line:find('"kind":"play"', 1, true) or line:find('"kind":"mark"', 1, true)
+        or line:find('"kind":"set"', 1, true)
+      assert.are.equal(has_row and "string" or "nil", type(kept), "line " .. i)
     end
     local said, kept = meets("no plan", { ["journal.jsonl"] = table.concat(none, "\n") .. "\n", least = 7 })
     assert.matches("plan 1: 1 pulse was sent", said, 1, true)
