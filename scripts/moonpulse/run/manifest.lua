@@ -1,4 +1,5 @@
 --- What a run's manifest.json holds, and recover.json.
+local clocks = require "moonpulse.record.clocks"
 local core = require "moonpulse.core"
 local coverages = require "moonpulse.safety.coverage"
 local machine_paths = require "moonpulse.text.machine_paths"
@@ -41,7 +42,7 @@ local function protocol_of(context)
     id = protocol.id, name = protocol.name, cite = protocol.cite, doi = protocol.doi,
     target = protocol.target, coil = protocol.coil, threshold = protocol.threshold, file = protocol.file, unconfirmed = protocol.unconfirmed,
     nerve = coverages.nerves(coverages.of(protocol, job.driver.limits())), -- counted apart later
-    outline = job.plan and outline.of(job.plan), pulses = facts.pulses,
+    outline = job.plan and outline.of(job.plan), plan_sha256 = context.plan_sha256, pulses = facts.pulses,
     first_to_last_s = facts.first_to_last_s, nominal_end_s = facts.nominal_end_s,
     whole_cycles_s = facts.whole_cycles_s,
   }
@@ -74,7 +75,7 @@ function M.of(context, status, result)
   local job, host = context.job, core.host()
   local manifest = machine_paths.without_all({
     record_version = manifest_files.version, what = what, kind = context.kind or "protocol",
-    status = status, started = context.record.started, ended = context.ended,
+    status = status, started = context.record.started, ended = status ~= "running" and clocks.text(core.wall_ns()) or nil,
     participant = job.policy.participant, operator = run_safety.operator(job),
     protocol = protocol_of(context), experiment = context.experiment,
     thresholds = thresholds_of(context), device = context.device, meta = job.meta, safety = run_safety.facts(job, context.record.started),
@@ -85,6 +86,7 @@ function M.of(context, status, result)
       compiler = core.compiler },
   }, folders_of(job))
   manifest.parameters, manifest.seed, manifest.speed = context.parameters, job.seed, context.speed
+  manifest.clock = job.audit.clock and job.audit.clock:facts()
   manifest.files = context.sources and context.sources.list or {}
   if context.journal and status ~= "running" then
     manifest.journal_head, manifest.journal_lines = context.journal.head, context.journal.lines
