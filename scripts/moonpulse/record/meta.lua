@@ -7,6 +7,10 @@ local text_files = require "moonpulse.text.text_file"
 
 local M = {}
 
+---@class moonpulse.Said
+---@field value string
+---@field source "device"|"operator"
+
 -- of the device: it may say them itself, and then its word counts
 M.of_device = { "waveform", "current_direction", "mode", "coil" }
 
@@ -101,7 +105,7 @@ end
 ---@param identity moonpulse.Identity
 ---@param meta table? of read
 ---@param coil string? of --coil
----@return table<string, { value: string, source: "device"|"operator" }>
+---@return table<string, moonpulse.Said>
 ---@return string[] differing keys of which the operator says otherwise than the device
 function M.of_pulse(identity, meta, coil)
   local said, differing = {}, {}

@@ -40,7 +40,8 @@ local function protocol_of(context)
   local protocol = job.protocol
   return {
     id = protocol.id, name = protocol.name, cite = protocol.cite, doi = protocol.doi,
-    target = protocol.target, coil = protocol.coil, threshold = protocol.threshold, file = protocol.file, unconfirmed = protocol.unconfirmed,
+    target = protocol.target, coil = protocol.coil, threshold = protocol.threshold,
+    file = protocol.file, unconfirmed = protocol.unconfirmed,
     nerve = coverages.nerves(coverages.of(protocol, job.driver.limits())), -- counted apart later
     outline = job.plan and outline.of(job.plan), plan_sha256 = context.plan_sha256, pulses = facts.pulses,
     first_to_last_s = facts.first_to_last_s, nominal_end_s = facts.nominal_end_s,
@@ -75,10 +76,12 @@ function M.of(context, status, result)
   local job, host = context.job, core.host()
   local manifest = machine_paths.without_all({
     record_version = manifest_files.version, what = what, kind = context.kind or "protocol",
-    status = status, started = context.record.started, ended = status ~= "running" and clocks.text(core.wall_ns()) or nil,
+    status = status, started = context.record.started,
+    ended = status ~= "running" and clocks.text(core.wall_ns()) or nil,
     participant = job.policy.participant, operator = run_safety.operator(job),
     protocol = protocol_of(context), experiment = context.experiment,
-    thresholds = thresholds_of(context), device = context.device, meta = job.meta, safety = run_safety.facts(job, context.record.started),
+    thresholds = thresholds_of(context), device = context.device, meta = job.meta,
+    safety = run_safety.facts(job, context.record.started),
     preflight = run_safety.answers(job), result = result,
     host = { kernel = host.kernel, cpus = host.cpus, realtime = context.realtime },
     start = context.waited_s and { waited_s = context.waited_s },
