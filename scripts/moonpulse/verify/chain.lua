@@ -65,8 +65,8 @@ end
 local function check_damaged(lines, torn, findings)
   for number, line in ipairs(lines) do
     if is_told(lines, number) then
-      findings:note("line %d of journal.jsonl is torn: the run was killed as it was written, as the next line "
-        .. "says", number)
+      findings:note("line %d of journal.jsonl is torn: the run was killed as it was written, as the next "
+        .. "line says", number)
     elseif not line.entry and not line.older and torn and number == #lines then
       findings:differ(name, number, "it is torn: moonpulse recover says so in the record")
     elseif not line.entry and not line.older then

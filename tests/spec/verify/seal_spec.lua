@@ -261,8 +261,8 @@ describe("a signature", function()
     local status, _, err = shell.moonpulse(folder, ("sign %s --key %s"):format(run, key "third"))
     assert.are.equal(3, status)
     assert.matches("does not verify, so it is not signed: more", err, 1, true)
-    status, _, err = shell.moonpulse(folder, ("run %s/made.lua --sign %s/nowhere --out %s/none"):format(folder,
-      folder, folder))
+    status, _, err = shell.moonpulse(folder, ("run %s/made.lua --sign %s/nowhere --out %s/none"):format(
+      folder, folder, folder))
     assert.are.equal(2, status)
     assert.matches("there is no such key file; make one with ssh-keygen", err, 1, true)
     assert.are.same({}, shell.names(folder .. "/none"))

@@ -98,7 +98,7 @@ describe("the journal of a protocol's run", function()
 end)
 
 describe("the journal of an experiment", function()
-  it("has questions, answers, triggers, notes, the threshold that was found, and the script's stop", function()
+  it("has questions, answers, triggers, notes, a threshold that was found, the script's stop", function()
     shell.write(folder .. "/made.lua", [[local mp = require "moonpulse"
       return mp.experiment(function(run)
         local stim = run:device()
