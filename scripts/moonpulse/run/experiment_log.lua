@@ -6,6 +6,7 @@ local core = require "moonpulse.core"
 local escapes = require "moonpulse.text.escapes"
 local ending = require "moonpulse.run.ending"
 local judge = require "moonpulse.safety.judge"
+local keeping = require "moonpulse.run.keeping"
 local live = require "moonpulse.run.live_line"
 local lower = require "moonpulse.lowering"
 local manifests = require "moonpulse.run.manifest"
@@ -84,13 +85,17 @@ function Show:staircase_ended(staircase)
     start = staircase.start, min_step = staircase.min_step, unit = staircase.unit,
     track = staircase.track })
   self:mark(text)
+  self.context.job.audit:tell("threshold", { name = "staircase", new = threshold or "none",
+    unit = staircase.unit, how = "found", rule = "1-up-1-down", reversals = #staircase.found,
+    trials = staircase.number, why = why })
   self:say(text)
 end
 
 --- The stimulator is about to be armed. While it is, no file is replaced, made or taken away: a disk may take
 --- its time over that, and the loop is silent meanwhile.
 function Show:arming()
-  self.record:manifest(manifests.of(self.context, "running"))
+  keeping.more(self.context)
+  manifests.write(self.context, "running")
 end
 
 --- The first arming says what the host granted; later ones say nothing.
