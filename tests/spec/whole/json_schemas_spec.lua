@@ -134,13 +134,27 @@ describe("docs/schemas", function()
     assert.matches('"seed":9223372036854775807', shell.read(list[4 * 12 + 1].path), 1, true)
   end)
 
+  it("is right of moonpulse verify", function()
+    local changed, whole = run("itbs600 --amt 50 -p trains=1", "changed"),
+      run("itbs600 --amt 50 -p trains=1", "whole")
+    local unsealed = run("itbs600 --amt 50 -p trains=1", "unsealed")
+    local text = shell.read(changed .. "/events.tsv")
+    shell.write(changed .. "/events.tsv", (text:gsub("\t40\t80\t", "\t41\t80\t", 1)))
+    os.remove(unsealed .. "/SHA256SUMS")
+    local differs = { [0] = true, [1] = true }
+    assert.are.equal("", judged { output("verify", "verify --json " .. whole, "lines"),
+      output("verify", "verify --json " .. changed .. " " .. whole, "lines", differs),
+      output("verify", "verify --json " .. unsealed, "lines", differs) })
+  end)
+
   it("is not right of an object with another key, or without one that it needs", function()
     local bad = { [0] = true, [4] = true }
     local files = { check = output("check", "check --json itbs600 --amt 50"),
       methods = output("methods", "methods --json itbs600"),
       ["methods-checklist"] = output("methods-checklist", "methods --json itbs600 --checklist rtms"),
       protocols = output("protocols", "protocols --json itbs600"),
-      doctor = output("doctor", "doctor --json", "lines", bad) }
+      doctor = output("doctor", "doctor --json", "lines", bad),
+      verify = output("verify", "verify --json " .. run("itbs600 --amt 50 -p trains=1", "e"), "lines") }
     local list, count = {}, 0
     local function changed(schema, object)
       count = count + 1
