@@ -1,6 +1,5 @@
---- What --json prints is as docs/schemas says: every command that has it, several kinds of output each.
---- Judged by
---- python3-jsonschema, which knows nothing of Moonpulse.
+--- What --json prints is as docs/schemas says: every command that has it, several kinds of output each. Judged
+--- by python3-jsonschema, which knows nothing of Moonpulse.
 local cjson = require "cjson"
 local shell = require "shell"
 
@@ -8,56 +7,35 @@ local folder
 setup(function() folder = shell.folder() end)
 teardown(function() shell.remove(folder) end)
 
--- judges lines "schema<tab>file<tab>object|lines" and prints what is wrong, a line each
-local judge = [[
-import json, sys
-from jsonschema import Draft202012Validator
-judges, wrong = {}, 0
-for line in sys.stdin:
-    schema, path, kind = line.rstrip("\n").split("\t")
-    if schema not in judges:
-        with open(schema) as file:
-            text = json.load(file)
-        Draft202012Validator.check_schema(text)
-        judges[schema] = Draft202012Validator(text)
-    with open(path) as file:
-        texts = [file.read()] if kind == "object" else [each for each in file if each.strip()]
-    if not texts:
-        print("%s: nothing in it" % path)
-    for text in texts:
-        error = next(iter(judges[schema].iter_errors(json.loads(text))), None)
-        if error:
-            inner = min(error.context, key=lambda each: -len(each.absolute_path)) if error.context else error
-            print("%s: %s at %s" % (path, inner.message[:300], "/".join(map(str, inner.absolute_path))))
-]]
-
 local function schema_of(name)
   return ("docs/schemas/%s.schema.json"):format(name)
 end
 
 --- What the judge says of files: "" is that all of them are right.
 local function judged(list)
-  shell.write(folder .. "/judge.py", judge)
-  local lines = {}
-  for i, each in ipairs(list) do
-    lines[i] = ("%s\t%s\t%s"):format(schema_of(each.schema), each.path, each.kind or "object")
+  local by_schema, said = {}, {}
+  for _, each in ipairs(list) do
+    by_schema[each.schema] = (by_schema[each.schema] or "") .. " " .. shell.quote(each.path)
   end
-  shell.write(folder .. "/list", table.concat(lines, "\n") .. "\n")
-  local status, out, err = shell.sh(folder, ("python3 %s/judge.py < %s/list"):format(folder, folder))
-  assert(status == 0, err)
-  return out
+  for schema, paths in pairs(by_schema) do
+    local status, out, err = shell.sh(folder, ("python3 tests/helpers/check_schema.py --any-order %s%s")
+      :format(schema_of(schema), paths))
+    assert(status == 0 or status == 1 and out ~= "", err)
+    said[#said + 1] = out
+  end
+  return table.concat(said)
 end
 
 local made = 0
 
---- The output of a command as a file for the judge.
+--- The output of a command as a file for the judge; kind: "lines" or one object.
 local function output(schema, arguments, kind, wanted)
   made = made + 1
-  local path = ("%s/%s.%d"):format(folder, schema, made)
+  local path = ("%s/%s.%d.%s"):format(folder, schema, made, kind == "lines" and "jsonl" or "json")
   local status, out, err = shell.moonpulse(folder, (arguments:gsub("@/", folder .. "/")))
   assert((wanted or { [0] = true })[status], ("%s: status %s: %s"):format(arguments, status, err))
   shell.write(path, out)
-  return { schema = schema, path = path, kind = kind }
+  return { schema = schema, path = path }
 end
 
 local function run(arguments, name)
@@ -174,8 +152,11 @@ describe("docs/schemas", function()
         changed(schema, object)
       end
     end
-    local _, wrong = judged(list):gsub("\n", "")
-    assert.are.equal(count, wrong)
+    local wrong, found = {}, 0
+    for path in judged(list):gmatch("(%S+): [^\n]*\n") do
+      found, wrong[path] = found + (wrong[path] and 0 or 1), true
+    end
+    assert.are.equal(count, found)
     assert.is_true(count > 30)
   end)
 end)
