@@ -11,9 +11,9 @@ local M = {}
 
 M.status = refusals.status
 
-local commands = { "run", "check", "recover", "show", "events", "plot", "compile", "sim", "devices",
-  "frame", "decode", "ports", "doctor", "protocols", "new", "test", "bench",
-  "explore", "export", "check-bids" }
+local commands = { "run", "check", "show", "methods", "events", "plot", "compile",
+  "recover", "verify", "sign", "export", "check-bids", -- a run's record
+  "sim", "devices", "frame", "decode", "ports", "doctor", "protocols", "new", "test", "bench", "explore" }
 
 --- Leave a command with a message for stderr; code is a key of M.status.
 M.fail = refusals.raise
@@ -47,7 +47,10 @@ local summaries = {
   run = "run a protocol on a stimulator, simulated by default",
   check = "a protocol against the device's limits, the guidelines and the lab's own",
   recover = "the record of a run that was killed",
+  verify = "is the record of a run as the run left it?",
+  sign = "sign the record of a run, so that others can see who sealed it",
   show = "a protocol in words: structure, pulses, the three durations",
+  methods = "sentences for the paper, and reporting checklists, of a protocol or a run",
   events = "every pulse of a protocol as a table (TSV)",
   plot = "a protocol as a picture: session, train, burst",
   compile = "a protocol as a signed plan file, for another lab",

@@ -370,7 +370,7 @@ function core.interruptible(begins) end
 function core.stop_began(reason) end
 
 --- A file of the run's record is about to be written, and the disk may take its time; or it was.
----@param name "events.tsv"|"journal.jsonl"|"manifest.json"|nil
+---@param name "events.tsv"|"journal.jsonl"|"manifest.json"|"recover.json"|"sources"|"resolved.plan"|nil
 function core.disk(name) end
 
 --- The file of this run that the disk took too long for: the loop stood still meanwhile.
