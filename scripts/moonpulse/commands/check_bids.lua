@@ -4,7 +4,7 @@ local cli = require "moonpulse.cli"
 local disk = require "moonpulse.bids.disk"
 local draft = require "moonpulse.bids.draft"
 local escapes = require "moonpulse.text.escapes"
-local json = require "moonpulse.bids.json"
+local json = require "moonpulse.text.readable_json"
 local numbers = require "moonpulse.text.numbers"
 
 local M = {}
