@@ -1,5 +1,5 @@
---- What --json prints is as docs/schemas says: every command that has it, several kinds of output each. Judged
---- by python3-jsonschema, which knows nothing of Moonpulse.
+--- What --json prints is as docs/schemas says: every command that has it, several kinds of output each.
+--- Judged by python3-jsonschema, which knows nothing of Moonpulse.
 local cjson = require "cjson"
 local shell = require "shell"
 
@@ -125,6 +125,20 @@ describe("docs/schemas", function()
       output("verify", "verify --json " .. unsealed, "lines", differs) })
   end)
 
+  it("is right of moonpulse check-bids", function()
+    local exported = run("itbs600 --amt 50 -p trains=1", "given")
+    local status, _, err = shell.moonpulse(folder, ("export bids %s --bids %s/study --sub "
+      .. "01"):format(exported,
+      folder))
+    assert(status == 0, err)
+    local list = { output("check-bids", "check-bids --json @/study") }
+    os.execute(("rm %s/study/sub-01/nibs/*_nibs.json"):format(folder))
+    list[2] = output("check-bids", "check-bids --json @/study", "object", { [4] = true })
+    os.execute(("mkdir %s/bare"):format(folder))
+    list[3] = output("check-bids", "check-bids --json @/bare", "object", { [0] = true, [4] = true })
+    assert.are.equal("", judged(list))
+  end)
+
   it("is not right of an object with another key, or without one that it needs", function()
     local bad = { [0] = true, [4] = true }
     local files = { check = output("check", "check --json itbs600 --amt 50"),
@@ -132,31 +146,35 @@ describe("docs/schemas", function()
       ["methods-checklist"] = output("methods-checklist", "methods --json itbs600 --checklist rtms"),
       protocols = output("protocols", "protocols --json itbs600"),
       doctor = output("doctor", "doctor --json", "lines", bad),
-      verify = output("verify", "verify --json " .. run("itbs600 --amt 50 -p trains=1", "e"), "lines") }
-    local list, count = {}, 0
-    local function changed(schema, object)
-      count = count + 1
-      list[count] = { schema = schema, path = ("%s/changed.%d"):format(folder, count) }
-      shell.write(list[count].path, cjson.encode(object))
+      verify = output("verify", "verify --json " .. run("itbs600 --amt 50 -p trains=1", "e"), "lines"),
+      ["check-bids"] = output("check-bids", "check-bids --json @/bare", "object", bad) }
+    local same, list = {}, {}
+    local function write(into, schema, object)
+      local path = ("%s/%s.%d"):format(folder, into == same and "same" or "changed", #into + 1)
+      into[#into + 1] = { schema = schema, path = path }
+      shell.write(path, (cjson.encode(object):gsub(":{}", ":[]"))) -- what is empty is a list
     end
     for schema, file in pairs(files) do
-      local text = shell.read(file.path):match("[^\n]+")
-      local object = cjson.decode(text)
-      object.zzz = 1
-      changed(schema, object)
+      local text = shell.read(file.path)
+      text = file.path:find("jsonl$") and text:match("[^\n]+") or text
+      write(same, schema, cjson.decode(text))
+      local more = cjson.decode(text)
+      more.zzz = 1
+      write(list, schema, more)
       local described = cjson.decode(shell.read(schema_of(schema)))
       for _, key in ipairs((described.oneOf and described.oneOf[1] or described).required) do
-        object = cjson.decode(text)
-        assert(object[key] ~= nil, key)
-        object[key] = nil
-        changed(schema, object)
+        local less = cjson.decode(text)
+        assert(less[key] ~= nil, key)
+        less[key] = nil
+        write(list, schema, less)
       end
     end
+    assert.are.equal("", judged(same))
     local wrong, found = {}, 0
     for path in judged(list):gmatch("(%S+): [^\n]*\n") do
       found, wrong[path] = found + (wrong[path] and 0 or 1), true
     end
-    assert.are.equal(count, found)
-    assert.is_true(count > 30)
+    assert.are.equal(#list, found)
+    assert.is_true(#list > 30)
   end)
 end)
