@@ -92,7 +92,8 @@ function fills.threshold(facts)
     end
   end
   if #parts > 0 then
-    return table.concat(parts, "; ") .. (how and "; " .. how.value or ""), "engine"
+    return table.concat(parts, "; ") .. (how and "; " .. how.value or ""),
+      #facts.staircases > 0 and "engine" or "operator"
   end
   return how and how.value, how and how.source
 end
@@ -102,7 +103,8 @@ local function counts_of(facts, wanted)
   for _, kind in ipairs(stimuli_of(facts) and stimuli_of(facts).kinds or {}) do
     if not wanted or wanted(kind) then
       parts[#parts + 1] = kind.pulses == 1 and counted(kind.count, "single pulse")
-        or kind.pulses == 2 and counted(kind.count, "pair")
+        or kind.pulses == 2 and ("%s %s apart"):format(counted(kind.count, "pair"),
+          seconds(rounded(kind.shortest)))
         or ("%s of %s pulses"):format(counted(kind.count, "train"), numbers.count(kind.pulses))
     end
   end

@@ -112,6 +112,13 @@ describe("of a run, moonpulse methods", function()
     assert.is_true(shortest >= 6 and longest <= 8)
   end)
 
+  it("says that the order was drawn, which the plan alone does not tell", function()
+    local path = run "io_curve --rmt 50 -p repeats=2 --seed 11"
+    assert.matches("Order and intervals are drawn from the seed 11.", methods(path), 1, true)
+    path = run "tmseeg_sp --rmt 50 -p pulses=3 --seed 12"
+    assert.matches("The intervals are drawn from the seed 12.", methods(path), 1, true)
+  end)
+
   it("tells both intensities and the interval of pairs, and both outputs", function()
     local path = run "sici --rmt 50 -p pairs=3 --device sim:bistim"
     assert.matches("3 pairs, one every 5 s", methods(path), 1, true)
@@ -160,6 +167,7 @@ describe("of a run, moonpulse methods", function()
     text = methods(path)
     assert.is_nil(text:find("3 pulses, one every 20 ms", 1, true))
     assert.matches("There were given: 1 train of 30 pulses", text, 1, true)
+    assert.matches("he rows of events.tsv are not where the kept plan has its pulses", text, 1, true)
   end)
 end)
 
@@ -260,7 +268,7 @@ describe("what is not known", function()
       assert.matches("45 degrees to the midline", text, 1, true)
       assert.matches("The active motor threshold was 50 %MSO (5 of 10 above 200 uV in FDI).", text, 1, true)
       -- what the device says comes first
-      assert.matches(of == path and "The waveform was Biphasic (mode Standard), the current direction "
+      assert.matches(of == path and "The waveform was Biphasic, the current direction "
         .. "Normal (as "
         .. "the stimulator names it, in the coil)" or "The waveform was half sine,", text, 1, true)
     end
