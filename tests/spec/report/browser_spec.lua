@@ -70,7 +70,8 @@ function seen(doc) {
   });
   return { info: doc.querySelector("#zoom .info").textContent, bars: bars(doc),
     buttons: buttons.slice(0, -2),
-    marks: Array.from(doc.querySelectorAll("#zoom svg text.tick")).map(function (t) { return t.textContent; }),
+    marks: Array.from(doc.querySelectorAll("#zoom svg text.tick"))
+      .map(function (t) { return t.textContent; }),
     signs: Array.from(doc.querySelectorAll("#zoom svg .sign")).map(function (t) { return t.textContent; }) };
 }
 function sideways(doc) { return doc.documentElement.scrollWidth - doc.documentElement.clientWidth; }
