@@ -148,9 +148,8 @@ function M.box(pulses, times, marks, scale, s)
     return nil
   end
   local data = { signs = signs.words(), marks = marks_of(marks), channels = channels_of(pulses),
-    planned = s.planned,
-    levels = levels_of(pulses, times), top = scale.known and scale.top or 1, unit = scale.known and scale.name or nil,
-    errors = errors_of(pulses, s.time == "virtual") }
+    planned = s.planned, levels = levels_of(pulses, times), top = scale.known and scale.top or 1,
+    unit = scale.known and scale.name or nil, errors = errors_of(pulses, s.time == "virtual") }
   data.kinds, data.runs = kinds_of(pulses, scale)
   data.deltas, data.steps = steps_of(pulses)
   data.first, data.numbers = numbers_of(pulses)
