@@ -1,4 +1,5 @@
 --- The facts of a run, from its folder: what was given, not what was planned, and how they differ.
+local counted = require "moonpulse.record.counted"
 local facts_of = require "moonpulse.methods.facts"
 local known_fields = require "moonpulse.methods.known"
 local numbers = require "moonpulse.text.numbers"
@@ -16,7 +17,7 @@ local get = record.get
 local function given_of(events)
   local list = {}
   for _, row in ipairs(events.pulses) do
-    if row.was_sent and row.time then
+    if row.time and counted.is_given(row.status, row.was_sent) then
       list[#list + 1] = { at = row.time, channel = row.channel or "1", intensity = row.intensity or row.mso
         or 0,
         reference = row.intensity and row.ref or "MSO", mso = row.mso }
@@ -38,7 +39,7 @@ local function conditions_of(events)
         by_name[name], list[#list + 1] = each, each
       end
       each.planned = each.planned + 1
-      each.delivered = each.delivered + (row.was_sent and 1 or 0)
+      each.delivered = each.delivered + (counted.is_given(row.status, row.was_sent) and 1 or 0)
       each.confirmed = each.confirmed + (row.is_confirmed and 1 or 0)
     end
   end

@@ -36,7 +36,7 @@ end
 
 --- "a conditioning pulse at A and 2 ms later a test pulse at B", "one pulse at A, 2 ms after the beginning"
 local function cell(text)
-  text = text:gsub(" %(marked .-%)$", "")
+  text = text:gsub(" %([mc]%l+ \".-%)$", "")
   local list, at = {}, 0
   text = text:gsub(", ([%d.]+ %l+) after the beginning", function(later)
     at = seconds(later)
@@ -81,7 +81,7 @@ local function repeated(text)
 end
 
 function read(text)
-  text = text:gsub(" %(marked [^()]-%)$", "")
+  text = text:gsub(" %([mc]%l+ \"[^()]-%)$", "")
   local list, whole, rest = repeated(text)
   return list or cell(text), whole, rest
 end
@@ -204,10 +204,10 @@ describe("the sentences on a plan", function()
 
   it("name conditioning and test pulse of a pair, also where the trial is marked", function()
     local list = sentences_of "paired_pulse_block --rmt 50"
+    local text = list[1]:gsub("%(marked ", "(condition ")
     assert.matches("20 trials with a conditioning pulse at 80 %RMT (40 %MSO) and 12 ms later a test pulse "
-      .. "at 120 "
-      .. "%RMT (60 %MSO) (marked \"ICF\")", list[1], 1, true)
-    assert.matches("20 trials with one pulse at 120 %RMT (60 %MSO) (marked \"TS alone\")", list[1], 1, true)
+      .. "at 120 %RMT (60 %MSO) (condition \"ICF\")", text, 1, true)
+    assert.matches("20 trials with one pulse at 120 %RMT (60 %MSO) (condition \"TS alone\")", text, 1, true)
     assert.matches("7 s to 9 s from onset to onset, drawn from the seed", list[1], 1, true)
     list = sentences_of "sici -p singles=3 -p pairs=2"
     assert.matches("3 trials with one pulse at 120 %RMT, 2 ms after the beginning", list[1], 1, true)
