@@ -319,9 +319,8 @@ lists.rtms = {
 
 lists["tms-rat"] = {
   title = "TMS-RAT, in part (Szekely et al., bioRxiv 10.64898/2026.02.18.706460)",
-  note = "v1.0 has 71 items in 12 sections, and those of Chipchase are among them; only these seven could "
-    .. "be read "
-    .. "(docs/methods.md): take the authors' own sheet for the others. Wording ours.",
+  note = "v1.0 has 71 items in 12 sections, and those of Chipchase are among them; only these seven could be "
+    .. "read (docs/methods.md): take the authors' own sheet for the others. Wording ours.",
   { "G1", "single pulse", "trial-to-trial interval", "interval" },
   { "G2", "single pulse", "number of unconditioned test pulses, by condition", "singles" },
   { "G3", "single pulse", "evoked responses in raw units", "?unconditioned_mep", cannot = no_emg },

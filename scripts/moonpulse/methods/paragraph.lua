@@ -119,8 +119,8 @@ function writers.dose(facts, add)
   elseif pulses.delivered then
     local of = pulses.planned and ("Of %s planned "):format(counted(pulses.planned, "pulse")) or ""
     add("%s%s %s delivered%s", of, numbers.count(pulses.delivered), pulses.delivered == 1 and "was" or "were",
-      pulses.confirmed and (", %s of them confirmed by the "
-        .. "stimulator"):format(numbers.count(pulses.confirmed)) or "")
+      pulses.confirmed and (", %s of them confirmed by the stimulator"):format(
+        numbers.count(pulses.confirmed)) or "")
   elseif pulses.unknown then
     add("The number of pulses is not known: the source does not give %s", pulses.unknown)
   else
@@ -215,8 +215,8 @@ function writers.software(facts, add)
     or known_fields.placeholder "commit") }
   parts[#parts + 1] = software.plan_sha256 and ("plan file SHA-256 %s"):format(software.plan_sha256)
     or facts.kind == "experiment" and ("script SHA-256 %s"):format(software.script_sha256
-      or "[script: not recorded]") or "plan file SHA-256 [plan: the record has none; moonpulse compile "
-      .. "makes one]"
+      or "[script: not recorded]") or "plan file SHA-256 [plan: the record has none; moonpulse compile makes "
+        .. "one]"
   parts[#parts + 1] = software.seed and ("seed %s"):format(software.seed) or nil
   add("The pulses were %s by %s", facts.of == "plan" and "planned" or "controlled", table.concat(parts, ", "))
   local list = {}
