@@ -43,7 +43,7 @@ local orders = {
     "pulses_skipped", "pulses_unknown", "plan_complete", "lateness_us", "disarmed", "elapsed_s", "virtual",
     "damage", "torn_records", "missing_records", "files", "rebuilt", "flight_lost", "events_sum" },
   ["result.lateness_us"] = { "p50", "p95", "p99", "max" },
-  ["files[]"] = { "file", "role", "sha256" },
+  ["files[]"] = { "file", "role", "as", "sha256" },
   clock = { "start", "end", "moved_apart_s", "jumps" },
   ["clock.start"] = { "wall", "monotonic_ns" }, ["clock.end"] = { "wall", "monotonic_ns" },
   ["clock.jumps[]"] = { "at", "old", "new", "by_s" },

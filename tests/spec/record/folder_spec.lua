@@ -103,6 +103,12 @@ describe("the folder of a run", function()
         stim:arm()
         stim:fire(mp.pulse { intensity = mp.mso(helper.mso + other) })
         run:ask "MEP? [y/n]"
+        local list = {}
+        for line in io.lines "data/list.csv" do
+          list[#list + 1] = line
+        end
+        local more = io.open(run.params.other):read "a"
+        io.open("out.txt", "w"):write(more):close()
         local late = require "late"
         late(run)
       end)]])
@@ -114,6 +120,8 @@ describe("the folder of a run", function()
     shell.write(folder .. "/later/late.lua", "return function(run) run:mark 'late' end")
     shell.write(folder .. "/later/helper.lua", "#!/bin/lua\nlocal f = io.open('helper.lua', 'w') "
       .. "f:write 'return 1' f:close() return 10")
+    assert(lfs.mkdir(folder .. "/data"))
+    shell.write(folder .. "/data/list.csv", "1,2\n3,4\n")
     shell.write(folder .. "/answers", "y\n")
     shell.write(folder .. "/lab.lua", "return { pulses_per_session = 100 }")
     shell.write(folder .. "/list", "Ear plugs in?\n")
@@ -125,8 +133,16 @@ describe("the folder of a run", function()
     local run = fixture.run_in(folder .. "/runs")
     local by_role = kept(run)
     table.sort(by_role.module)
+    table.sort(by_role.data)
     assert.are.same({ experiment = { "exp.lua" }, answers = { "answers" }, preflight = { "list" },
-      ["lab limits"] = { "lab.lua" }, module = { "helper.lua", "helper_2.lua", "late.lua" } }, by_role)
+      ["lab limits"] = { "lab.lua" }, module = { "helper.lua", "helper_2.lua", "late.lua" },
+      data = { "helper_3.lua", "list.csv" } }, by_role)
+    local as = {}
+    for _, each in ipairs(fixture.manifest(run).files) do
+      as[each.file] = each.as
+    end
+    assert.are.same({ ["sources/helper.lua"] = "helper", ["sources/late.lua"] = "late",
+      ["sources/list.csv"] = "data/list.csv" }, as)
     assert.are.equal(helper, shell.read(run .. "/sources/helper.lua")) -- not what was written since
     assert.are.equal("return 1", shell.read(folder .. "/helper.lua"))
   end)
