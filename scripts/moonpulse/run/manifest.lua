@@ -11,7 +11,7 @@ local run_safety = require "moonpulse.run.safety"
 local M = {}
 
 local what = "What was given in this run, to whom, with which stimulator and how it ended; every pulse is in "
-  .. "events.tsv, and docs/record.md says what each field means."
+  .. "events.tsv, and docs/manifest.md says what each field means."
 
 --- A threshold as it was given, with its unit, and how it was found where somebody says so.
 local function threshold(job, kind)

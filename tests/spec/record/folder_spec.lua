@@ -164,6 +164,55 @@ describe("the folder of a run", function()
     end
   end)
 
+  --- The folder as an older version left it: everything in the manifest, which is one line.
+  local function make_older(run, status)
+    local manifest, internals = fixture.manifest(run), fixture.internals(run)
+    for _, key in ipairs { "record_version", "what", "files", "clock", "ended", "journal_head",
+      "journal_lines" } do
+      manifest[key] = nil
+    end
+    manifest.flight, manifest.device.driver, manifest.device.port = internals.flight, internals.driver,
+      internals.port
+    manifest.thresholds = { rmt = manifest.thresholds.rmt.value }
+    manifest.protocol.file = "/home/kim/made.lua"
+    manifest.safety.operator, manifest.operator = manifest.operator, nil
+    manifest.device.simulated, manifest.participant = false, "P07"
+    manifest.started = manifest.started:gsub("%.%d+", ""):gsub(":(%d%d)$", "%1")
+    if status == "running" then
+      manifest.status, manifest.result = "running", nil
+    end
+    shell.write(run .. "/manifest.json", cjson.encode(manifest) .. "\n")
+    assert(os.execute(("cd %s && rm -rf recover.json sources resolved.plan SHA256SUMS verify.sh "
+      .. "journal.jsonl events.json report.html"):format(shell.quote(run))))
+  end
+
+  it("of an older version is recovered, reported and counted as before", function()
+    shell.write(folder .. "/made.lua", made)
+    local out = folder .. "/runs"
+    for _ = 1, 2 do
+      assert.are.equal(0, (moonpulse("run %s/made.lua --rmt 50 --tolerance 1000 --operator AB --out %s",
+        folder, out)))
+    end
+    local names = shell.names(out)
+    local ended, torn = out .. "/" .. names[1], out .. "/" .. names[2]
+    make_older(ended, "completed")
+    make_older(torn, "running")
+    local history = require "moonpulse.safety.history"
+    assert.are.equal(6, history.of(out, "P07").day) -- three each, also of the torn one
+    os.remove(torn .. "/events.tsv")
+    local status, told, err = moonpulse("recover %s", torn)
+    assert.are.equal(0, status, err)
+    assert.matches("recovered 3 of 3 planned pulses", told, 1, true)
+    assert.are.equal(3, #shell.rows(torn .. "/events.tsv"))
+    local manifest = fixture.manifest(torn)
+    assert.are.same({ "interrupted", 3, 50 }, { manifest.status, manifest.result.pulses_sent,
+      manifest.thresholds.rmt })
+    assert.is_table(manifest.flight) -- it stays what it was: recover reads it again
+    assert.are.equal(0, (moonpulse("recover %s", ended))) -- its report was missing
+    assert.matches("50 %MSO", shell.read(ended .. "/report.html"), 1, true)
+    assert.are.equal(6, history.of(out, "P07").day)
+  end)
+
   it("says at once that a disk takes no more, and plays nothing of which it cannot keep the text", function()
     local record = assert(records.create(folder .. "/runs", "made"))
     local kept_in = require("moonpulse.record.sources").new(record.folder)
