@@ -1,7 +1,9 @@
 -- The folder of a run: a manifest for people, what recover needs apart from it, and what the run read.
+local bytes_read = require "moonpulse.text.bytes_read"
 local cjson = require "cjson"
 local core = require "moonpulse.core"
 local fixture = require "job"
+local keeping = require "moonpulse.run.keeping"
 local lfs = require "lfs"
 local manifest_files = require "moonpulse.record.manifest_file"
 local read = require "moonpulse.record.read"
@@ -223,6 +225,33 @@ describe("the folder of a run", function()
     assert.matches("sources/made.lua: ", message, 1, true)
     assert.are.same({}, shell.names(record.folder .. "/sources"))
     assert.are.same({}, kept_in.list)
+    -- what a script reads later is a refusal before it arms again, and kept when there is room
+    shell.write(folder .. "/list.csv", "1,2\n")
+    bytes_read.note_data(folder .. "/list.csv", io.open)
+    local context = { record = record, sources = kept_in }
+    core.most_file(0)
+    local done, problem = pcall(keeping.more, context)
+    core.most_file()
+    assert.is_false(done)
+    assert.are.equal("limit", problem.code)
+    assert.matches("cannot keep what the run read: .*sources/.*: make room, or name another folder",
+      problem.message)
+    keeping.more(context)
+    assert.are.equal("1,2\n", shell.read(record.folder .. "/sources/list.csv"))
+  end)
+
+  it("has of a file that another program writes again and again each version, up to a number", function()
+    local path, before = folder .. "/mep.txt", #bytes_read.by_scripts()
+    for i = 1, 3 do
+      shell.write(path, ("%d\n"):format(i))
+      bytes_read.note_data(path, io.open)
+      bytes_read.note_data(path, io.open)
+    end
+    assert.are.equal(before + 3, #bytes_read.by_scripts())
+    shell.sh(folder, ("truncate -s 17M %s/long.bin"):format(folder))
+    bytes_read.note_data(folder .. "/long.bin", io.open)
+    local last = bytes_read.by_scripts()[before + 4]
+    assert.are.same({ folder .. "/long.bin" }, { last.path, last.bytes })
   end)
 end)
 
