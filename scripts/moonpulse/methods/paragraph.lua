@@ -12,8 +12,7 @@ local seconds, counted = numbers.seconds, numbers.counted
 ---@field text string with its full stop
 
 local function value_of(facts, key)
-  local known = facts.known[key]
-  return known and known.value or known_fields.placeholder(key)
+  return known_fields.words(facts.known, key) or known_fields.placeholder(key)
 end
 
 --- Capital first, and one full stop.
