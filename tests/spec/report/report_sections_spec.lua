@@ -12,12 +12,13 @@ describe("the report's section", function()
   pages.each_test()
 
   it("on safety has each finding with its layer, its row and its source", function()
-    local html = page_of({ participant = "P1", safety = { verdict = "OVER",
-      table = "Rossi 2009 Table 4", lab = "Lab A", history = { day = 600, week = 3000 }, warning = "compare them", findings = {
-        { verdict = "OVER", text = "train duration: 3 s.", table = "20 Hz, 120 %",
-          source = "Rossi 2009" },
-        { verdict = "beyond tested", layer = "lab", text = "gap: 3 s", table = "min_gap_s", source = "Lab A" },
-      } } }, {})
+    local findings = {
+      { verdict = "OVER", text = "train duration: 3 s.", table = "20 Hz, 120 %", source = "Rossi 2009" },
+      { verdict = "beyond tested", layer = "lab", text = "gap: 3 s", table = "min_gap_s", source = "Lab A" },
+    }
+    local html = page_of({ participant = "P1", safety = { verdict = "OVER", table = "Rossi 2009 Table 4",
+      lab = "Lab A", history = { day = 600, week = 3000 }, warning = "compare them",
+      findings = findings } }, {})
     local safety = section(html, "safety")
     assert.equal("OVER", fact(safety, "Verdict"))
     assert.equal("Lab A", fact(safety, "Lab&#39;s limits"))
