@@ -22,7 +22,7 @@ function M.run(folder, arguments)
     local manifest = cjson.decode(shell.read(run .. "/manifest.json"))
     local given = {}
     for name, value in pairs(manifest.parameters) do
-      given[#given + 1] = ("-p '%s=%s'"):format(name, tostring(value):gsub(" ", ""))
+      given[#given + 1] = ("-p '%s=%s'"):format(name, tostring(value):gsub(" %%", "%%"))
     end
     local made, _, why = shell.moonpulse(folder, ("compile %s --unconfirmed --seed %d %s -o %s/resolved.plan")
       :format(arguments:match("^%S+"), manifest.seed, table.concat(given, " "), run))

@@ -127,7 +127,7 @@ local function add_pattern(self, item, settings, verified, first, pulses)
   local units = {}
   for k, unit in ipairs(item.units) do
     units[k] = { channel = unit.channel, intensity = unit.intensity, reference = unit.reference,
-      mso = settings[k] }
+      mso = settings[k], node = unit.node }
   end
   self.events[#self.events + 1] = { onset = fractions.number(item.at), duration = fractions.number(item.span),
     row = row_for(self, item.layers, units, verified, pulses, first.condition), condition = first.condition }

@@ -7,6 +7,7 @@ local describe = require "moonpulse.bids.describe"
 local draft = require "moonpulse.bids.draft"
 local numbers = require "moonpulse.text.numbers"
 local read = require "moonpulse.record.read"
+local recipe = require "moonpulse.bids.recipe"
 local tables = require "moonpulse.bids.tables"
 local timeline = require "moonpulse.bids.timeline"
 
@@ -186,7 +187,8 @@ function M.add(dataset, run, options, meta)
     own = { Draft = draft.version, Version = core.version, Run = run.name,
       Seed = run.manifest.seed,
       Simulated = read.get(run.manifest, "device.simulated") or false,
-      Source = not options.no_sourcedata and source .. "/events.tsv" or nil } }, meta,
+      Source = not options.no_sourcedata and source .. "/events.tsv" or nil,
+      Plan = run.plan_file and recipe.of(run.plan_file, made) } }, meta,
     ("%s/nibs/%s"):format(names.folder, names.stem), files)
   timeline.write(run.events, run.events_json, plan, { name = "Moonpulse", version = core.version },
     ("%s/beh/%s"):format(names.folder, names.stem), files)

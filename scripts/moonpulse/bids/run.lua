@@ -56,7 +56,7 @@ local function plan_of(run)
     for _, name in ipairs(found.nerve or {}) do
       nerve[name] = true
     end
-    run.plan_file = found
+    run.plan_file, found.text = found, run.plan_text
   end
   run.is_nerve = function(channel) return nerve[channel] or false end
   if run.plan_file then
