@@ -1,6 +1,5 @@
 --- moonpulse methods: sentences for the paper, and reporting checklists, of a protocol or of a run.
 local checklists = require "moonpulse.methods.checklist"
-local cjson = require "cjson"
 local cli = require "moonpulse.cli"
 local common = require "moonpulse.cli.protocol_argument"
 local compiled = require "moonpulse.safety.compiled"
@@ -155,10 +154,10 @@ local function of_protocol(options, meta)
 end
 
 local function counted_kinds(found)
-  local list = setmetatable({}, cjson.array_mt)
+  local list = json.list {}
   for i, kind in ipairs(found and found.kinds or {}) do
     list[i] = { pulses = kind.pulses, count = kind.count, channels = kind.channels, span_s = kind.span,
-      intervals_s = setmetatable(kind.intervals, cjson.array_mt), doses = kind.doses }
+      shortest_s = kind.shortest, longest_s = kind.longest, doses = kind.doses }
   end
   return list
 end
@@ -169,9 +168,7 @@ local function json_of(facts, sentences)
     return found and { kinds = counted_kinds(found), count = found.count, shortest_s = found.shortest,
       longest_s = found.longest, mean_s = found.mean } or nil
   end
-  local function list(values)
-    return setmetatable(values, cjson.array_mt)
-  end
+  local list = json.list
   return { what = "moonpulse methods", of = facts.of, kind = facts.kind, name = facts.name, id = facts.id,
     sentences = list(sentences), placeholders = list(paragraphs.placeholders(sentences)),
     pulses = facts.pulses, conditions = list(facts.conditions), durations = facts.durations,
@@ -182,11 +179,11 @@ local function json_of(facts, sentences)
 end
 
 local function about(facts, options)
-  return facts.of == "run" and ("Run %s of %s: what was "
-    .. "delivered."):format(options.protocol:match("([^/]+)/*$"),
-      facts.name) or facts.of == "course" and ("One possible course of %s: nothing was "
-        .. "given."):format(facts.name)
-    or ("%s, as planned: nothing was given."):format(facts.name)
+  if facts.of == "run" then
+    return ("Run %s of %s: what was delivered."):format(options.protocol:match("([^/]+)/*$"), facts.name)
+  end
+  return (facts.of == "course" and "One possible course of %s: nothing was given."
+    or "%s, as planned: nothing was given."):format(facts.name)
 end
 
 local function facts_for(options)

@@ -21,7 +21,7 @@ local seconds, counted = numbers.seconds, numbers.counted
 ---@field fill string? what would fill it, or why it cannot be known
 
 local function rounded(value)
-  return math.floor(value * 1e4 + 0.5) / 1e4
+  return math.floor(value * 1e5 + 0.5) / 1e5
 end
 
 local function stimuli_of(facts)
@@ -147,7 +147,7 @@ end
 
 fills.test = of_pairs(function(kind) return doses.text(kind.doses[2]) end)
 fills.conditioning = of_pairs(function(kind) return doses.text(kind.doses[1]) end)
-fills.isi = of_pairs(function(kind) return seconds(kind.intervals[1]) end)
+fills.isi = of_pairs(function(kind) return seconds(rounded(kind.shortest)) end)
 
 --- Of the levels of each part of the plan.
 local function of_levels(text_of)

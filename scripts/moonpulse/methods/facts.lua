@@ -119,7 +119,13 @@ function M.add_sham(facts, of)
   end
 end
 
---- The thresholds of the command line, without how they were found.
+--- How a threshold was found, as somebody says it; that it was given with an option says nothing of it.
+local function how_of(given)
+  local how = type(given) == "table" and (given.how or given.method)
+  return type(how) == "string" and not how:find("^given with ") and how or nil
+end
+
+--- The thresholds, of the command line or of a manifest.
 ---@param facts moonpulse.MethodsFacts changed
 ---@param thresholds { rmt: any, amt: any } a number of %MSO each, or { value =, how =, date = }
 function M.add_thresholds(facts, thresholds)
@@ -127,8 +133,7 @@ function M.add_thresholds(facts, thresholds)
     local given = thresholds[key]
     local value = type(given) == "table" and given.value or given
     if type(value) == "number" then
-      local how = type(given) == "table" and (given.how or given.how_found or given.method) or nil
-      facts.thresholds[#facts.thresholds + 1] = { name = key:upper(), value = value, how = how,
+      facts.thresholds[#facts.thresholds + 1] = { name = key:upper(), value = value, how = how_of(given),
         date = type(given) == "table" and given.date or nil }
     end
   end

@@ -98,8 +98,7 @@ local function add_ending(facts, manifest)
   local override = get(manifest, "safety.override")
   if type(override) == "table" then
     list[#list + 1] = ("published limits were passed: %s (approval %s)"):format(override.reason
-      or "no reason given",
-      override.approval_ref or override.approval or "not given")
+      or "no reason given", get(manifest, "safety.approval") or override.approval_ref or "not given")
   end
   local faults = get(manifest, "device.faults")
   if faults then
