@@ -47,6 +47,8 @@ function Plan:id() end
 ---@field kind "pulse"|"rest"|"mark"|"sequence"|"repeat"|"parallel"|"channel"
 ---@field label string what it is called: "burst"; "" if nothing
 ---@field origin string where it was written: "file:line"; "" if not known
+---@field condition string of its own, as plan:label says; "" if it has none
+---@field roles string "trial": one stimulus; "block"; "trials": of mp.trials; spaces between
 ---@field text string? of a mark, name of a channel
 ---@field children integer
 ---@field intensity number? of a pulse, in percent of reference
