@@ -77,7 +77,7 @@ function M.flight_facts(job)
   return { actions = M.plain_actions(job.actions), wire_ns = wire_ns, marks = job.lowering:marks(),
     latency_ns = math.floor(job.driver.latency * 1e9), confirms = job.driver.confirms ~= false,
     proves_end = job.driver.proves_end ~= false, setting_proof = job.driver.setting_proof,
-    tolerance_ns = job.tolerance and math.floor(job.tolerance * 1e9 + 0.5) }
+    tolerance_ns = job.tolerance and math.floor(job.tolerance * 1e9 + 0.5), trials = job.stimuli }
 end
 
 return M
