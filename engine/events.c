@@ -16,7 +16,7 @@ const char mp_event_header[] =
 
 static char *put_text(char *at, const struct mp_tail *text)
 {
-    return text->bytes == NULL ? PUT(at, none) : mp_put_bytes(at, text->bytes, text->length);
+    return text->length == 0 ? PUT(at, none) : mp_put_bytes(at, text->bytes, text->length);
 }
 
 /* A time, by put: seconds or microseconds. */
@@ -40,7 +40,7 @@ static char *put_first(char *at, const struct mp_event_row *row)
     at = put_time(at, row->sent_ns != MP_EVENT_NONE ? row->sent_ns : row->planned_ns,
                   mp_put_seconds);
     at = PUT(at, "\t0\t"); // duration
-    at = put_text(at, row->condition.bytes != NULL ? &row->condition : &row->event);
+    at = put_text(at, row->condition.length > 0 ? &row->condition : &row->event);
     *at++ = '\t';
     at = mp_put_integer(at, row->index);
     *at++ = '\t';

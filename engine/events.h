@@ -27,7 +27,8 @@ extern const char mp_event_header[];
 
 /*
  * Times are nanoseconds from the run's start, and may lie before it. Texts are borrowed and
- * without tabs, line ends and other control characters (mp_event_clean); NULL: "n/a".
+ * without tabs, line ends and other control characters (mp_event_clean); NULL and
+ * empty ones: "n/a".
  */
 struct mp_event_row {
     struct mp_tail event; // "pulse", "mark" ...

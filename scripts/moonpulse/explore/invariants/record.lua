@@ -29,7 +29,7 @@ local header = table.concat({ "onset", "duration", "trial_type", "index", "event
   "onset_planned_us",
   "onset_sent_us", "onset_confirmed_us", "lateness_us", "channel", "intensity_mso", "intensity",
     "intensity_ref",
-  "status", "reply", "timed_by", "setting_proof" }, "\t") .. "\n"
+  "status", "reply", "timed_by", "setting_proof", "trial", "block" }, "\t") .. "\n"
 
 local function has_rows(run)
   return is_closed(run) and run.rows[1]
@@ -226,7 +226,7 @@ return {
     when = function(run) return run.files and not run.full end,
     check = function(run)
       local own = { ["events.tsv"] = true, ["manifest.json"] = true, ["report.html"] = true,
-        ["flight.bin"] = true, ["twin.tsv"] = true, ["journal.jsonl"] = true }
+        ["flight.bin"] = true, ["twin.tsv"] = true, ["journal.jsonl"] = true, ["events.json"] = true }
       for name in pairs(run.files) do
         if not own[name] then
           return name
