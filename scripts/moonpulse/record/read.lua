@@ -19,6 +19,7 @@ local numeric = {
   -- the same in many rows: not part of each
   intensity_mso = { key = "mso", most = 1e6, shared = true },
   intensity = { key = "intensity", most = 1e6, shared = true },
+  block = { key = "block", most = 1e9, shared = true },
 }
 local textual = {
   trial_type = "trial_type", event = "event", channel = "channel", intensity_ref = "ref",

@@ -1,4 +1,5 @@
 --- Sections on what was planned and given: run, dose, protocol, timeline.
+local counts = require "moonpulse.record.conditions"
 local html = require "moonpulse.report.html"
 local record = require "moonpulse.record.read"
 local panels = require "moonpulse.drawing.panels"
@@ -147,6 +148,30 @@ local function conditions(s)
   return out
 end
 
+--- A range in words: "40", "40 to 60".
+local function reach(range, unit)
+  return (range.lowest == range.highest and text.plain(range.lowest)
+    or ("%s to %s"):format(text.plain(range.lowest), text.plain(range.highest))) .. unit
+end
+
+--- What was given of each condition, with its trials; nothing where there is one, and nobody has named it.
+local function by_condition(list)
+  local rows = {}
+  for i, each in ipairs(list) do
+    local relative = {}
+    for _, range in ipairs(each.intensities) do
+      relative[#relative + 1] = range.reference ~= "MSO" and reach(range, " % of " .. range.reference) or nil
+    end
+    rows[i] = { each.condition, each.trials and text.count(each.trials) or "–", text.count(each.pulses),
+      text.count(each.delivered), text.count(each.perhaps),
+      each.mso and reach(each.mso, "") or text.missing,
+      relative[1] and table.concat(relative, ", ") or "–" }
+  end
+  return (#list > 1 or list[1] and not counts.is_default(list[1].condition))
+    and html.grid("Pulses by condition", { "Condition", "#Trials", "#Pulses", "#Given", "#Perhaps given", "#%MSO",
+      "% of threshold" }, rows) or ""
+end
+
 --- An experiment decides as it runs: no duration and no outline is planned, so none is missing.
 local function is_experiment(manifest)
   return get(manifest, "kind") == "experiment"
@@ -189,6 +214,7 @@ function M.dose(manifest, s)
       .. "pause after the last train, as often cited."
   end
   local parts = { html.facts("Dose", rows), html.p(words, "small") }
+  parts[#parts + 1] = by_condition(s.conditions)
   if #s.doses > 1 then
     parts[#parts + 1] = conditions(s)
   end

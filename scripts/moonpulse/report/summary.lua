@@ -1,4 +1,5 @@
 --- Everything the report says about the pulses, computed from the rows of events.tsv.
+local conditions = require "moonpulse.record.conditions"
 local record = require "moonpulse.record.read"
 local stats = require "moonpulse.drawing.stats"
 local text = require "moonpulse.drawing.text"
@@ -241,6 +242,7 @@ function M.compute(manifest, events)
   out.span = span(events.pulses)
   out.replies = replies(events.pulses)
   out.doses = doses(events.pulses)
+  out.conditions = conditions.of_events(events)
   return out
 end
 
