@@ -24,9 +24,39 @@ static int fail_sys(lua_State *L, const char *path, int code)
     return mp_push_failure(L, &err);
 }
 
+/* The folder that path lies in. False: its name is too long for any file system. */
+static bool folder_of(const char *path, char *folder, size_t size)
+{
+    const char *slash = strrchr(path, '/');
+    size_t length = slash == NULL ? 0 : slash == path ? 1 : (size_t)(slash - path);
+    if (length >= size)
+        return false;
+    (void)snprintf(folder, size, "%.*s", slash == NULL ? 1 : (int)length,
+                   slash == NULL ? "." : path);
+    return true;
+}
+
+/*
+ * What root makes in somebody's folder is theirs, as that folder is: a record that sudo made
+ * can be read, recovered and moved without it. fd: of what path names; -1: not open.
+ */
+static void give_to_owner(int fd, const char *path)
+{
+    char folder[4096];
+    struct stat stat_of;
+    if (geteuid() != 0 || !folder_of(path, folder, sizeof folder) ||
+        stat(folder, &stat_of) != 0 || stat_of.st_uid == 0)
+        return;
+    // a file system that has no owners is as it is
+    if (fd >= 0 ? fchown(fd, stat_of.st_uid, stat_of.st_gid) != 0
+                : lchown(path, stat_of.st_uid, stat_of.st_gid) != 0)
+        return;
+}
+
 /*
  * core.make_folder(path, group) -> true | nil, message: for its owner only, or if group is
- * true also to be read by its group, whatever the umask
+ * true also to be read by its group, whatever the umask. Made by root it belongs to the owner
+ * of the folder that it lies in.
  */
 static int make_folder(lua_State *L)
 {
@@ -35,6 +65,7 @@ static int make_folder(lua_State *L)
     struct stat stat_of;
     if (mkdir(path, mode) != 0 || stat(path, &stat_of) != 0)
         return fail_sys(L, path, errno);
+    give_to_owner(-1, path);
     // what a folder has from the one it lies in stays; a file system that has no modes is as it
     // is
     (void)chmod(path, mode | (stat_of.st_mode & S_ISGID));
@@ -48,14 +79,7 @@ static mode_t mode_beside(const char *path)
 {
     char folder[4096];
     struct stat stat_of;
-    const char *slash = strrchr(path, '/');
-    if (slash == NULL)
-        (void)snprintf(folder, sizeof folder, ".");
-    else if ((size_t)(slash - path) >= sizeof folder)
-        return 0600;
-    else
-        (void)snprintf(folder, sizeof folder, "%.*s", (int)(slash - path), path);
-    if (stat(folder, &stat_of) != 0)
+    if (!folder_of(path, folder, sizeof folder) || stat(folder, &stat_of) != 0)
         return 0600;
     mode_t others = stat_of.st_mode & 0011; // who may not enter it sees nothing anyway
     return (stat_of.st_mode & (others << 2 | others << 1)) | 0600;
@@ -70,7 +94,8 @@ static int close_stream(lua_State *L)
 /*
  * core.create_file(path) -> a file as io.open gives it, for writing | nil, message. It is made
  * anew, never written through a link that is there, and as open to others as its folder is,
- * whatever the umask; programs that are started do not have it.
+ * whatever the umask (made by root it belongs to that folder's owner); programs that are
+ * started do not have it.
  */
 static int create_file(lua_State *L)
 {
@@ -83,6 +108,7 @@ static int create_file(lua_State *L)
     int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (fd < 0)
         return fail_sys(L, path, errno);
+    give_to_owner(fd, path);
     (void)fchmod(fd, mode_beside(path)); // a file system that has no modes is as it is
     stream->f = fdopen(fd, "w");
     if (stream->f == NULL) {
@@ -144,10 +170,12 @@ static int file_state(lua_State *L)
     return 4;
 }
 
-/* core.as_folder(path): a file that is there becomes as open to others as its folder is */
+/* core.as_folder(path): a file that is there becomes as open to others as its folder is, and
+ * if root made it, its owner's */
 static int as_folder(lua_State *L)
 {
     const char *path = luaL_checkstring(L, 1);
+    give_to_owner(-1, path);
     (void)chmod(path, mode_beside(path));
     return 0;
 }

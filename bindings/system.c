@@ -9,6 +9,7 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <pwd.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -65,7 +66,8 @@ static int draw(lua_State *L)
 
 /*
  * core.prioritise() -> true if this process now runs at a real-time priority, below the
- * dispatcher's: for twins, whose arrival stamps are as good as their turn on the processor.
+ * dispatcher's: for simulators, whose arrival stamps are as good as their turn on the
+ * processor.
  */
 static int prioritise(lua_State *L)
 {
@@ -126,6 +128,27 @@ static int wire_ns(lua_State *L)
     struct mp_serial serial = mp_check_serial(L, 1);
     lua_Integer bytes = mp_check_integer(L, 2, 0, 1 << 20);
     lua_pushinteger(L, mp_serial_wire_ns(&serial, (size_t)bytes));
+    return 1;
+}
+
+/*
+ * core.home() -> the home folder of whoever runs this program, under sudo of who called it |
+ * nothing if the system knows none
+ */
+static int home(lua_State *L)
+{
+    const char *caller = geteuid() == 0 ? getenv("SUDO_UID") : NULL, *named = getenv("HOME");
+    char *end = NULL;
+    unsigned long uid = caller != NULL ? strtoul(caller, &end, 10) : 0;
+    bool by_sudo = caller != NULL && end != caller && *end == '\0' && uid > 0;
+    if (!by_sudo && named != NULL && named[0] == '/') {
+        lua_pushstring(L, named);
+        return 1;
+    }
+    const struct passwd *entry = getpwuid(by_sudo ? (uid_t)uid : geteuid());
+    if (entry == NULL || entry->pw_dir == NULL)
+        return 0;
+    lua_pushstring(L, entry->pw_dir);
     return 1;
 }
 
@@ -264,6 +287,7 @@ void mp_open_system(lua_State *L)
                                          {"prioritise", prioritise},
                                          {"confine", confine},
                                          {"wire_ns", wire_ns},
+                                         {"home", home},
                                          {"terminal_width", terminal_width},
                                          {"screen", screen},
                                          {"executable", executable},

@@ -1,6 +1,6 @@
 -- flight.bin as a table: what the sending thread stored, in the order in which it did.
 --
---   moonpulse lua scripts/flight.lua runs/2026-11-27T10:15:00_itbs600/flight.bin
+--   moonpulse lua scripts/flight.lua 2026-11-27T101500_itbs600/flight.bin
 --
 -- Times are milliseconds from the run's start; "-" where a record has none. The kinds: engine/flight.h.
 -- What is torn or missing is said at the end, on standard error; the exit status is 1 then.

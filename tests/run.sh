@@ -48,6 +48,8 @@ fi
 MP_LOGS=$(mktemp -d) # of each test NAME: NAME.log, and NAME.end once it has ended
 export MP_LOGS
 trap 'rm -rf "$MP_LOGS"' EXIT
+# Records and their index, where a test names no folder: never where the user's are.
+export MOONPULSE_RUNS="$MP_LOGS/records" XDG_CACHE_HOME="$MP_LOGS/cache"
 
 # What takes longest begins first, so that nothing is left over at the end; what computes and what waits by turns.
 longest="five_lists operations cases_devices record explore conformance fuzz_folders experiment

@@ -42,13 +42,20 @@ function M.remove(folder)
   os.execute("rm -rf " .. quote(folder))
 end
 
+--- What a command of a test has in its environment: records and their index without --out lie in the test's
+--- own folder, never where the user's are.
+local function own(folder)
+  return ("export MOONPULSE_RUNS=%s/.records XDG_CACHE_HOME=%s/.cache; "):format(quote(folder),
+    quote(folder))
+end
+
 --- Run a shell command: exit status, standard output, standard error. 128 + n: ended by signal n.
 ---@param folder string where the output is kept meanwhile
 ---@param command string
 function M.sh(folder, command)
   local out, err = folder .. "/.out", folder .. "/.err"
-  local _, how, code = os.execute(("(%s) >%s 2>%s </dev/null"):format(command, quote(out),
-    quote(err)))
+  local _, how, code = os.execute(("%s(%s) >%s 2>%s </dev/null"):format(own(folder), command,
+    quote(out), quote(err)))
   return how == "signal" and code + 128 or code, M.read(out), M.read(err)
 end
 
@@ -64,7 +71,8 @@ function M.together(folder, commands)
     lines[i] = ("(%s) >%s.out 2>%s.err </dev/null & p%d=$!"):format(command, base, base, i)
     lines[count + i] = ("wait $p%d; echo $? >%s.rc"):format(i, base)
   end
-  os.execute("exec 2>/dev/null\n" .. table.concat(lines, "\n")) -- without the shell's words on who was killed
+  -- without the shell's words on who was killed
+  os.execute(own(folder) .. "exec 2>/dev/null\n" .. table.concat(lines, "\n"))
   local results = {}
   for i = 1, count do
     local base = ("%s/.together%d"):format(folder, i)
@@ -95,8 +103,8 @@ function M.start(folder, name, arguments, environment, before)
   for _, kind in ipairs { "pid", "rc", "out", "err" } do
     os.remove(base .. "." .. kind) -- of an earlier job of that name
   end
-  M.write(base .. ".sh", ("echo $$ >%s\n%s\nexec env %s %s %s\n"):format(quote(base .. ".pid"),
-    before or "", environment or "", quote(M.program), arguments))
+  M.write(base .. ".sh", ("echo $$ >%s\n%s\n%s\nexec env %s %s %s\n"):format(quote(base .. ".pid"),
+    own(folder), before or "", environment or "", quote(M.program), arguments))
   os.execute(("{ sh %s >%s 2>%s </dev/null; echo $? >%s; } 2>/dev/null &"):format(
     quote(base .. ".sh"), quote(base .. ".out"), quote(base .. ".err"), quote(base .. ".rc")))
   local job = setmetatable({ base = base }, Job)

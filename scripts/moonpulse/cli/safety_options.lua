@@ -52,7 +52,8 @@ function M.add(parser)
   parser:option("--threshold", "Whose threshold --rmt and --amt are, such as foot: the tables are for a "
     .. "hand's. Default: what the protocol declares.")
     :argname("WHERE"):convert(text_for_record "--threshold")
-  parser:option("--participant", "The participant's code: pulses of earlier runs under --out count.")
+  parser:option("--participant", "The participant's code: pulses of earlier runs count, also of those in "
+    .. "./runs, where records lay before there was one place.")
     :argname("CODE"):convert(code "--participant")
   parser:flag("--real-pty", "Behind the pseudo-terminal is a real stimulator (socat, ser2net): it is treated "
     .. "as one, and earlier runs through one count. Also a key of the lab's file.")
@@ -101,7 +102,7 @@ local function history_of(options, real_pty)
   if not options.participant then
     return nil
   end
-  local known = history.of(options.out or "runs", options.participant, nil, real_pty)
+  local known = history.of(options.out, options.participant, nil, real_pty, options.older)
   for _, path in ipairs(known.unreadable) do
     io.stderr:write(("moonpulse: note: %s cannot be read: if it is a run of %s, its pulses are not counted; "
       .. "look into it (moonpulse recover), or move its folder away\n"):format(path, options.participant))

@@ -11,6 +11,7 @@ local judge = require "moonpulse.safety.judge"
 local lower = require "moonpulse.lowering"
 local progresses = require "moonpulse.text.progress"
 local protocols = require "moonpulse.protocol"
+local records = require "moonpulse.cli.records_option"
 local safety_options = require "moonpulse.cli.safety_options"
 local sessions = require "moonpulse.safety.sessions"
 local tables = require "moonpulse.safety.tables"
@@ -39,7 +40,7 @@ function M.parser()
     :argname("WHERE"):convert(triggers.parse)
   parser:option("--timing", "Who times trains, as for run."):choices({ "host", "device", "auto" })
     :default("auto")
-  parser:option("--out", "Where run folders are, for --participant."):default("runs"):argname("DIR")
+  records.add(parser, "Where run folders are, for --participant.")
   safety_options.add(parser)
   courses.add(parser)
   parser:flag("--json", "The verdict as data: one JSON object.")
@@ -118,6 +119,9 @@ end
 
 function M.run(options)
   local driver = devices.described(options)
+  if options.participant then
+    records.settle(options)
+  end
   local policy = safety_options.policy(options, true)
   local named = options.seed ~= nil
   local protocol, values = common.find(options)

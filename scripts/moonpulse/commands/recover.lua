@@ -2,6 +2,7 @@
 local cli = require "moonpulse.cli"
 local escapes = require "moonpulse.text.escapes"
 local numbers = require "moonpulse.text.numbers"
+local records = require "moonpulse.cli.records_option"
 local recover = require "moonpulse.record.recover"
 local reports = require "moonpulse.report"
 
@@ -13,9 +14,9 @@ function M.parser()
       .. "record, and mark the run as interrupted. A pulse that was being written when the process "
       .. "died is listed as perhaps_sent. Of a run that ended, the report is written where it is "
       .. "missing, and events.tsv where it is missing or too short.",
-    "moonpulse recover runs/2026-11-22T101500_itbs600\n"
-      .. "moonpulse recover runs/2026-11-22T101500_itbs600 --device ./mine.lua")
-  parser:argument("run", "The folder of the run."):argname("RUN")
+    "moonpulse recover ~/.local/share/moonpulse/runs/2026-11-22T101500_itbs600\n"
+      .. "moonpulse recover 2026-11-22T101500_itbs600 --device ./mine.lua")
+  parser:argument("run", "The folder of the run, or its name in the place of all records."):argname("RUN")
   parser:option("--device", "The run's driver, where it is a file: it has the words for the device's replies "
     .. "(else \"confirmed\" is written), and is loaded only where you name it, because a record may be "
     .. "somebody else's. Also for a run that was recovered without."):argname("FILE")
@@ -28,7 +29,7 @@ local function say(text, ...)
 end
 
 function M.run(options)
-  local folder = options.run:gsub("(.)/+$", "%1")
+  local folder = records.find(options.run)
   local summary, message = recover.run(folder, options.device, reports.write)
   if not summary then
     cli.fail("usage", "%s", message)

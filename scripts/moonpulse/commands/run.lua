@@ -4,9 +4,8 @@ local common = require "moonpulse.cli.protocol_argument"
 local devices = require "moonpulse.cli.device_argument"
 local experiments = require "moonpulse.experiment"
 local faults = require "moonpulse.simulation.faults"
-local looks = require "moonpulse.run.look"
 local protocol_runs = require "moonpulse.run.protocol"
-local require_timing = require "moonpulse.doctor.requirement"
+local records = require "moonpulse.cli.records_option"
 local safety_options = require "moonpulse.cli.safety_options"
 local triggers = require "moonpulse.driver.trigger_path"
 
@@ -40,7 +39,7 @@ function M.parser()
     .. "(rts, dtr, break, with :width=MS), or over a second port: PATH, PATH:byte=4,width=10,baud=9600, "
     .. "PATH:text=T, PATH:rts; sim is the simulator's trigger input. All else stays on --port.")
     :argname("WHERE"):convert(triggers.parse)
-  parser:option("--out", "The folder that run folders are made in."):default("runs"):argname("DIR")
+  records.add(parser, "The folder that run folders are made in.")
   parser:flag("--share-with-group", "The run's folder may be read by its group too (0750, its files 0640); "
     .. "without it by its owner only (0700, 0600), whatever the umask.")
   parser:option("--speed", "Simulator only: in virtual time, N times as fast as real time, or max: without "
@@ -52,7 +51,7 @@ function M.parser()
     :choices({ "abort", "skip" }):default("abort")
   parser:option("--require", "Measure the host's timing for 3 s first, and refuse to run where it "
     .. "falls short: p50, p95, p99, p99.9 or max, like p99=0.5ms,max=2ms."):argname("WHAT")
-    :convert(require_timing.parse)
+    :convert(function(text) return require("moonpulse.doctor.requirement").parse(text) end)
   parser:option("--stop-line", "A modem line of the port that stops the run when it rises (foot switch).")
     :choices({ "none", "cts", "dsr" }):default("none")
   parser:option("--timing", "Who times trains and bursts: we (host), the stimulator (device; refused "
@@ -84,10 +83,11 @@ function M.run(options)
   end
   if options.look then
     options.speed = "max"
-    looks.begin()
+    require("moonpulse.run.look").begin()
   end
   local driver, simulated, usb = devices.choose(options)
   local found, values = common.find(options, true)
+  records.settle(options, true)
   local given = { driver = driver, simulated = simulated, usb = usb, values = values }
   if experiments.is(found) then
     given.experiment, given.policy = found, safety_options.policy(options, not simulated)

@@ -49,11 +49,29 @@ end
 local function counts_of(self, name)
   local counts = self.by_name[name]
   if not counts then
-    counts = { condition = name, pulses = 0, delivered = 0, perhaps = 0, ranges = {}, seen = {}, trials = 0 }
+    counts = { condition = name, pulses = 0, delivered = 0, perhaps = 0, ranges = {} }
     self.by_name[name] = counts
     self.list[#self.list + 1] = counts
   end
   return counts
+end
+
+--- How many trials each condition of a run has; one with pulses of two conditions is one of both.
+---@param events table of moonpulse.record.read.events
+---@return table<string, integer> by the condition; none of an older record, which does not number them
+function M.trials(events)
+  local seen_of, count = {}, {}
+  for _, row in ipairs(events.pulses) do
+    local name, trial = row.trial_type, row.trial
+    if name and trial then
+      local seen = seen_of[name] or {}
+      seen_of[name] = seen
+      if not seen[trial] then
+        seen[trial], count[name] = true, (count[name] or 0) + 1
+      end
+    end
+  end
+  return count
 end
 
 --- How many pulses, trials and which intensities each condition of a run has: what was planned up to the run's end
@@ -70,17 +88,15 @@ function M.of_events(events)
     elseif counted.is_given(row.status, row.was_sent) then
       counts.delivered = counts.delivered + 1
     end
-    if row.trial and not counts.seen[row.trial] then
-      counts.seen[row.trial], counts.trials = true, counts.trials + 1
-    end
     counts.mso = widen(counts.mso, row.mso)
     if row.ref then
       counts.ranges[row.ref] = widen(counts.ranges[row.ref], row.intensity)
     end
   end
+  local trials = M.trials(events)
   for _, counts in ipairs(self.list) do
-    counts.trials = next(counts.seen) and counts.trials or nil
-    counts.intensities, counts.ranges, counts.seen = listed(counts.ranges), nil, nil
+    counts.trials = trials[counts.condition]
+    counts.intensities, counts.ranges = listed(counts.ranges), nil
   end
   return self.list
 end

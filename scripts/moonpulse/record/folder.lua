@@ -4,14 +4,19 @@ local lfs = require "lfs"
 
 local M = {}
 
-local function make_folders(path)
+--- Make a folder and those above it that are not there, each for its owner only.
+---@param path string
+---@param group boolean? its group may read them too
+---@return boolean? made
+---@return string? message
+function M.make_all(path, group)
   local made = path:sub(1, 1) == "/" and "" or "."
   for part in path:gmatch("[^/]+") do
     made = made .. "/" .. part
     if not lfs.attributes(made, "mode") then
-      local ok, message = lfs.mkdir(made)
-      if not ok then
-        return nil, ("cannot make the folder %s: %s: name another with --out DIR"):format(made, message)
+      local ok, message = core.make_folder(made, group)
+      if not ok and not lfs.attributes(made, "mode") then -- another run may have made it just now
+        return nil, ("cannot make the folder %s: name another with --out DIR"):format(message)
       end
     end
   end
@@ -25,7 +30,7 @@ end
 ---@return string? folder
 ---@return string? message
 function M.make(out, name, group)
-  local ok, message = make_folders(out)
+  local ok, message = M.make_all(out, group)
   if not ok then
     return nil, message
   end
@@ -53,7 +58,7 @@ function M.again(folder)
   end
   local parent = folder:match("^(.*)/[^/]+$")
   if parent and parent ~= "" then
-    make_folders(parent)
+    M.make_all(parent)
   end
   return core.make_folder(folder, false) and ("%s: another program moved or removed this folder during the "
     .. "run; it was made again, for events.tsv and manifest.json: what else the run wrote went with the old "

@@ -110,11 +110,14 @@ local function make_folder(options)
   if not made then
     refusals.raise("usage", "cannot make a folder for the course: %s", message)
   end
-  local earlier = options.participant and options.out and lfs.attributes(options.out, "mode") == "directory"
-  for name in lfs.dir(earlier and options.out or folder) do
-    if earlier and name ~= "." and name ~= ".." then
-      local path = options.out:match("^/") and options.out or lfs.currentdir() .. "/" .. options.out
-      lfs.link(path .. "/" .. name, folder .. "/" .. name, true)
+  local earlier = options.participant and { options.out, table.unpack(options.older or {}) } or {}
+  for number, from in ipairs(earlier) do
+    if lfs.attributes(from, "mode") == "directory" then
+      for name in lfs.dir(from) do
+        if name ~= "." and name ~= ".." then
+          lfs.link(from .. "/" .. name, ("%s/%d-%s"):format(folder, number, name), true)
+        end
+      end
     end
   end
   return folder

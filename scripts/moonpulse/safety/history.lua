@@ -4,6 +4,7 @@ local clock = require "moonpulse.safety.clock"
 local escapes = require "moonpulse.text.escapes"
 local lfs = require "lfs"
 local numbers = require "moonpulse.text.numbers"
+local places = require "moonpulse.record.place"
 local read = require "moonpulse.record.read"
 
 local M = {}
@@ -29,15 +30,13 @@ local SKEW_S = 60      -- clocks of two hosts differ so much
 ---@field sessions integer runs in which something was given
 ---@field last_end_s number? seconds since the last of them was over
 ---@field folder string where was looked, as an absolute path
+---@field older string[] the other folders where was looked (moonpulse.record.place), as absolute paths
+---@field in_older string[] those of them in which runs that count were found
 ---@field missing boolean? there is no such folder
 ---@field simulated integer runs of the participant on a simulator, which count for nothing
 ---@field runs moonpulse.EarlierRun[] those that count, the oldest first
 ---@field notes string[] what the operator must know of them: a sentence each
 ---@field unreadable string[] what says nothing, so that its pulses are missing
-
-local function absolute(path)
-  return path:sub(1, 1) == "/" and path or ("%s/%s"):format(lfs.currentdir() or ".", path)
-end
 
 local function same_code(a, b)
   return type(a) == "string" and clock.trim(a):lower() == clock.trim(b):lower()
@@ -46,7 +45,9 @@ end
 --- Through a pseudo-terminal, and not to a simulator that the run started itself?
 local function handed_on(path, manifest)
   local speed = read.get(manifest, "speed")
-  return read.get(manifest, "device.backend") == "pty" and not read.get(manifest, "device.twin")
+  return read.get(manifest, "device.backend") == "pty"
+    and not read.get(manifest, "device.own_simulator")
+    and not read.get(manifest, "device.twin") -- as it was called before
     and (speed == nil or speed == 1) and lfs.attributes(path .. "/twin.tsv", "mode") == nil
 end
 
@@ -130,7 +131,8 @@ end
 local function sum_up(self)
   table.sort(self.runs, function(a, b) return a.ended < b.ended end)
   local sum = { day = 0, week = 0, nerve_day = 0, nerve_week = 0, sessions = #self.runs,
-    folder = self.folder, runs = self.runs, notes = self.notes, unreadable = self.unreadable,
+    folder = self.folder, older = self.older, in_older = self.in_older, runs = self.runs,
+    notes = self.notes, unreadable = self.unreadable,
     missing = self.missing, simulated = self.simulated }
   for _, run in ipairs(self.runs) do
     if clock.same_day(run.at, self.now) then
@@ -144,26 +146,49 @@ local function sum_up(self)
   return sum
 end
 
---- Add up the pulses of a participant's runs in folder. Codes are compared without case.
----@param folder string where run folders are
----@param participant string
----@param now integer? seconds since the epoch
----@param real_pty boolean? behind pseudo-terminals are real stimulators (moonpulse.safety.lab)
----@return moonpulse.History
-function M.of(folder, participant, now, real_pty)
-  local self = { participant = participant, now = now or os.time(), real_pty = real_pty or false, runs = {},
-    notes = {}, unreadable = {}, handed_on = 0, simulated = 0, folder = absolute(folder) }
-  function self.note(sum, text, ...)
-    table.insert(sum.notes, escapes.shown(text:format(...)))
-  end
+--- Look at all runs in a folder.
+---@return boolean there it can be read
+local function look_in(self, folder)
   local ok, names = pcall(names_in, folder)
-  self.missing = not ok or nil
   for _, name in ipairs(ok and names or {}) do
     local path = folder .. "/" .. name
     if lfs.attributes(path, "mode") == "directory" and not pcall(look_at, self, path) then
       unreadable(self, path)
     end
   end
+  return ok
+end
+
+--- The same in the folders where records lay before.
+local function look_in_older(self)
+  for _, folder in ipairs(self.older) do
+    local before = #self.runs
+    if not look_in(self, folder) then
+      self:note("%s cannot be read: older records lay there, as %s/older says, and what %s had there is not "
+        .. "counted; if they were moved, take its line out of that file", folder, self.folder,
+        self.participant)
+    elseif #self.runs > before then
+      table.insert(self.in_older, folder)
+    end
+  end
+end
+
+--- Add up the pulses of a participant's runs in folder. Codes are compared without case.
+---@param folder string where run folders are
+---@param participant string
+---@param now integer? seconds since the epoch
+---@param real_pty boolean? behind pseudo-terminals are real stimulators (moonpulse.safety.lab)
+---@param older string[]? other folders whose runs count as well
+---@return moonpulse.History
+function M.of(folder, participant, now, real_pty, older)
+  local self = { participant = participant, now = now or os.time(), real_pty = real_pty or false, runs = {},
+    notes = {}, unreadable = {}, handed_on = 0, simulated = 0, folder = places.absolute(folder),
+    older = older or {}, in_older = {} }
+  function self.note(sum, text, ...)
+    table.insert(sum.notes, escapes.shown(text:format(...)))
+  end
+  self.missing = not look_in(self, folder) or nil
+  look_in_older(self)
   if self.handed_on > 0 then
     self:note("%d run%s of %s went through a pseudo-terminal and %s not counted: a program answers there. "
       .. "Where it hands on to a real stimulator (socat, ser2net), say so with --real-pty, or with "
@@ -184,19 +209,22 @@ end
 ---@param participant string
 ---@return string
 function M.line(history, participant)
-  if history.missing then
-    return ("%s: no earlier run found: there is no folder %s that can be read"):format(participant,
-      history.folder)
+  local where = history.folder
+  for _, older in ipairs(history.older) do
+    where = where .. " and " .. older
+  end
+  if history.missing and #history.older == 0 then
+    return ("%s: no earlier run found: there is no folder %s that can be read"):format(participant, where)
   elseif #history.runs == 0 then
     return ("%s: no earlier run%s found in %s%s"):format(participant, history.simulated > 0
-      and " on a real stimulator" or "", history.folder, not_counted(history))
+      and " on a real stimulator" or "", where, not_counted(history))
   end
   local torn = 0
   for _, run in ipairs(history.runs) do
     torn = torn + (run.torn and 1 or 0)
   end
   return ("%s: %d earlier run%s found in %s%s: %d pulses today, %d within 7 days%s%s"):format(participant,
-    #history.runs, #history.runs == 1 and "" or "s", history.folder,
+    #history.runs, #history.runs == 1 and "" or "s", where,
     torn > 0 and (", %d of them torn"):format(torn) or "", history.day, history.week,
     history.nerve_week > 0 and ("; to nerves %d today, %d within 7 days"):format(history.nerve_day,
       history.nerve_week) or "", not_counted(history))
@@ -208,7 +236,8 @@ end
 function M.facts(history)
   return history and { day = history.day, week = history.week, nerve_day = history.nerve_day,
     nerve_week = history.nerve_week, sessions = history.sessions,
-    last_end_s = history.last_end_s, folder = history.folder, simulated = history.simulated,
+    last_end_s = history.last_end_s, folder = history.folder,
+    older = history.older[1] and history.older or nil, simulated = history.simulated,
     notes = history.notes, unreadable = history.unreadable }
 end
 

@@ -283,7 +283,8 @@ function core.event_row(row) end
 ---@return string
 function core.event_action(channel, mso, intensity, reference) end
 
---- Make a folder that nobody but its owner may enter, whatever the umask.
+--- Make a folder that nobody but its owner may enter, whatever the umask. Made by root it is the owner's of
+--- the folder that it lies in, as are files of create_file.
 ---@param path string
 ---@param group boolean? its group may read it
 ---@return boolean? made
@@ -450,6 +451,10 @@ function core.confine(most) end
 ---@param bytes integer
 ---@return integer ns
 function core.wire_ns(serial, bytes) end
+
+--- The home folder of whoever runs this program; under sudo of who called it.
+---@return string?
+function core.home() end
 
 --- Columns of standard output; nil if it is no terminal.
 ---@return integer?

@@ -1,0 +1,61 @@
+--- --out, and where records are without it.
+local cli = require "moonpulse.cli"
+local escapes = require "moonpulse.text.escapes"
+local lfs = require "lfs"
+local places = require "moonpulse.record.place"
+
+local M = {}
+
+--- Where it is without --out, for help.
+M.default = "Default: $MOONPULSE_RUNS, else ~/.local/share/moonpulse/runs."
+
+--- The option.
+---@param parser table of argparse; changed
+---@param words string what lies there
+function M.add(parser, words)
+  parser:option("--out", words .. " " .. M.default):argname("DIR")
+end
+
+local function note(text, ...)
+  io.stderr:write("moonpulse: note: ", escapes.shown(text:format(...)), "\n")
+end
+
+--- Settle options.out, as an absolute path. Without --out it is the place of all records, and options.older
+--- gets the folders where older ones lie, which count for a participant as well: --out names one folder, and
+--- that alone is read.
+---@param options table of the command; changed
+---@param writes boolean? a run is about to be made there: a folder of older runs that is met is written down,
+---   which is said once
+function M.settle(options, writes)
+  if options.out then
+    options.out = places.absolute(options.out)
+    return
+  end
+  local folder, message = places.folder()
+  options.out = folder or cli.fail("usage", "%s", message)
+  local older, new = places.older(folder)
+  options.older = older
+  if not new then
+    return
+  elseif not writes then
+    note("%s has runs from before records had one place (%s): they are read, too, where a command is started "
+      .. "there; %s", new, folder, places.remedy(new, folder))
+    return
+  end
+  local done, why = places.remember(folder, new)
+  note("records have one place now: %s; %s has older ones, which %s; %s", folder, new,
+    done and "count for a participant from now on, wherever a command is started"
+      or ("count only while commands are started there (%s)"):format(why), places.remedy(new, folder))
+end
+
+--- The folder of a run that was named: a path, or its name alone where it lies in the place of all records.
+---@param named string
+---@return string path
+function M.find(named)
+  local path = named:gsub("(.)/+$", "%1")
+  local place = not path:find("/", 1, true) and lfs.attributes(path, "mode") == nil and places.folder()
+  local there = place and place .. "/" .. path
+  return there and lfs.attributes(there, "mode") == "directory" and there or path
+end
+
+return M
