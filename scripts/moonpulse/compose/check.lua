@@ -81,8 +81,8 @@ end
 
 -- what programs that read tables take for "nothing" (pandas 2.2, R 4.2)
 local missing = {}
-for word in ("#N/A #N/A N/A #NA -1.#IND -1.#QNAN -NaN -nan 1.#IND 1.#QNAN <NA> N/A NA NULL NaN None n/a nan null")
-  :gmatch "%S+" do
+local words = "#N/A #NA -1.#IND -1.#QNAN -NaN -nan 1.#IND 1.#QNAN <NA> N/A NA NULL NaN None n/a nan null"
+for word in words:gmatch "%S+" do
   missing[word] = true
 end
 
@@ -96,8 +96,8 @@ function M.label(plan, condition)
   elseif missing[condition] or condition == "" then
     fail("label: %q is what tables have where something is missing: use another name", condition)
   elseif condition:find("^%s") or condition:find("%s$") or condition:find('"', 1, true) then
-    fail("label: %q: a condition has no quotes, nor blanks at its ends: programs that read the record's table "
-      .. "would drop them", condition)
+    fail("label: %q: a condition has no quotes, nor blanks at its ends: programs that read the record's "
+      .. "table would drop them", condition)
   elseif plan:totals().pulses == 0 then
     fail("label: there is no pulse in this plan that could be %q", condition)
   elseif not has_unlabelled(plan, {}) then

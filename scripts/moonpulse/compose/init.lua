@@ -322,8 +322,9 @@ end
 M.is_plan = check.is_plan
 
 setmetatable(core.plan_methods, { __index = function(_, name)
-  fail("a plan has no %s: it has :times(n, { every = seconds }), :at(channel), :label(condition) and :block(); "
-    .. "plans are put together with a .. b (one after the other), a * 3 and mp.together", tostring(name))
+  fail("a plan has no %s: it has :times(n, { every = seconds }), :at(channel), :label(condition) and "
+    .. ":block(); plans are put together with a .. b (one after the other), a * 3 and mp.together",
+    tostring(name))
 end })
 
 local function method(name, call, instead)

@@ -1,5 +1,6 @@
---- Parts that run at the same time (mp.together), for the map of a plan: their pulses in the order of time, which
---- hangs on what the seed draws. Each pulse of a copy of the plan bears a number, and the schedule tells them.
+--- Parts that run at the same time (mp.together), for the map of a plan: their pulses in the order of time,
+--- which hangs on what the seed draws. Each pulse of a copy of the plan bears a number, and the schedule
+--- tells them.
 local core = require "moonpulse.core"
 local cursors = require "moonpulse.compose.stimulus_cursor"
 local redraw = require "moonpulse.compose.redraw"
@@ -13,10 +14,11 @@ local most_trial, most_pulses = 10000, 2000000 -- of one trial, and of a plan: a
 ---@param context table of moonpulse.compose.stimuli
 ---@return string
 function M.key(plan, context)
-  return ("%d %s %s %s %s"):format(plan:id(), context.trial, context.block, context.strand, context.condition)
+  return ("%d %s %s %s %s"):format(plan:id(), context.trial, context.block, context.strand,
+    context.condition)
 end
 
---- The plan with a number at each pulse: within(plan, context) is what is around its children, or a list of that
+--- The plan with a number at each pulse: within(plan, context) is what is around its children, or has that
 --- for each child; number(context) what its pulse gets.
 local function numbered(plan, context, within, number, known)
   local key = M.key(plan, context)
@@ -81,8 +83,8 @@ function M.in_order(self, plan, condition, condition_of, add)
   return row
 end
 
---- The children of a plan whose parts run at the same time, each with a number and a map of its own. Blocks in them
---- are not counted: they lie in the one around them.
+--- The children of a plan whose parts run at the same time, each with a number and a map of its own. Blocks
+--- in them are not counted: they lie in the one around them.
 ---@param self table of stimuli.parts
 ---@param plan moonpulse.Plan
 ---@param context table around its children

@@ -1,15 +1,15 @@
 --- Trials, blocks and conditions of a plan: which one each of its pulses is of (docs/protocols.md).
 --
--- A map says it for all pulses in their order: parts, of which each names parts before it; one of them, the root,
--- is the whole. It is data without times, and is kept beside the flight record, so that a run that was killed gets
--- the same rows. moonpulse.compose.stimulus_cursor walks it.
+-- A map says it for all pulses in their order: parts, of which each names parts before it; one of them, the
+-- root, is the whole. It is data without times, and is kept beside the flight record, so that a run that was
+-- killed gets the same rows. moonpulse.compose.stimulus_cursor walks it.
 local side_by_side = require "moonpulse.compose.side_by_side"
 
 local M = {}
 
----@class moonpulse.Stimuli the map of a plan; part i is a leaf { n = pulses, c = condition }, a row { row = { part,
----   count, part, count ... } }, or a list { flat = { pulses, condition, trial, block ... } } with numbers of its own
----   (0: none); one with trial or block set is one, if nothing around it is
+---@class moonpulse.Stimuli the map of a plan; part i is a leaf { n = pulses, c = condition }, a row { row =
+---   { part, count, part, count ... } }, or a list { flat = { pulses, condition, trial, block ... } } with
+---   numbers of its own (0: none); one with trial or block set is one, if nothing around it is
 ---@field conditions string[] names, by their number
 ---@field parts table[]
 ---@field root integer? the part that is the whole; nil: there is no pulse
@@ -166,7 +166,7 @@ function M.inside(self, plan, context)
 end
 
 --- The number of a plan's part; nil where it has no pulses.
----@param context { condition: string?, trial: boolean?, block: boolean?, strand: integer? } what is around it
+---@param context { condition: string?, trial: boolean?, block: boolean?, strand: integer? } around it
 function part_of(self, plan, context)
   if plan:totals().pulses == 0 then
     return nil
@@ -177,7 +177,8 @@ function part_of(self, plan, context)
   end
   local facts, inside = facts_of(self, plan), M.inside(self, plan, context)
   local part = made_of(self, plan, facts.view, inside, facts)
-  part.trial, part.block = inside.trial and not context.trial or nil, inside.block and not context.block or nil
+  part.trial = inside.trial and not context.trial or nil
+  part.block = inside.block and not context.block or nil
   local index = add(self, part)
   self.known[key] = index
   return index
@@ -199,8 +200,8 @@ end
 ---@param plan moonpulse.Plan
 ---@return table { conditions, parts, strands, sources: { plan: moonpulse.Plan, condition: string }[] }
 function M.parts(plan)
-  local self = { facts = {}, known = {}, numbers = {}, conditions = {}, parts = {}, strands = {}, strands_of = {},
-    sources = {}, by_key = {} }
+  local self = { facts = {}, known = {}, numbers = {}, conditions = {}, parts = {}, strands = {},
+    strands_of = {}, sources = {}, by_key = {} }
   self.root = part_of(self, plan, { trial = false, block = false })
   return self
 end

@@ -30,16 +30,16 @@ local function odd_line(text)
   return "the last line has no end"
 end
 
---- events.tsv: { onset, condition, index, event, number, planned, sent, confirmed, mso, status, reply, timed_by,
---- trial, block }, times in nanoseconds from the run's start.
+--- events.tsv: { onset, condition, index, event, number, planned, sent, confirmed, mso, status, reply,
+--- timed_by, trial, block }, times in nanoseconds from the run's start.
 ---@param text string
 ---@return table[] rows
 ---@return string? odd the first line that is no row
 function M.rows(text)
   local rows, count = {}, 0
   local first = text:find("\n", 1, true) or #text
-  for whole, part, condition, index, event, number, planned, sent, confirmed, mso, status, reply, by, trial, block
-    in text:sub(first + 1):gmatch(row_pattern) do
+  for whole, part, condition, index, event, number, planned, sent, confirmed, mso, status, reply, by, trial,
+    block in text:sub(first + 1):gmatch(row_pattern) do
     local ns = tointeger(part)
     count = count + 1
     rows[count] = { onset = tointeger(whole) * 1000000000 + (whole:byte() == 45 and -ns or ns),

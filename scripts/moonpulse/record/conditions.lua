@@ -74,8 +74,8 @@ function M.trials(events)
   return count
 end
 
---- How many pulses, trials and which intensities each condition of a run has: what was planned up to the run's end
---- (pulses), and what of it was given.
+--- How many pulses, trials and which intensities each condition of a run has: what was planned up to the
+--- run's end (pulses), and what of it was given.
 ---@param events table of moonpulse.record.read.events: { pulses = rows }
 ---@return moonpulse.ConditionCounts[] by first appearance
 function M.of_events(events)

@@ -21,7 +21,8 @@ function Record:set_stimuli(map)
   if self.stimuli then
     trials, blocks = told(self.stimuli, self.last_number)
   end
-  self.stimuli = map and { cursor = cursors.new(map), base = self.last_number, trials = trials, blocks = blocks }
+  self.stimuli = map and { cursor = cursors.new(map), base = self.last_number, trials = trials,
+    blocks = blocks }
 end
 
 --- Give the row of a pulse its condition, trial and block.

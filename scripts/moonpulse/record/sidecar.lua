@@ -32,14 +32,15 @@ local default_conditions = {
 local columns = {
   { "onset", "Onset", "When it happened, from the start of the plan (of an experiment: of the run)", "s" },
   { "duration", "Duration", "0: pulses are impulses", "s" },
-  { "trial_type", "Condition", "Of a pulse the condition: the label that the protocol gives it, else the kind of "
-    .. "stimulus; of any other row the same as event" },
+  { "trial_type", "Condition", "Of a pulse the condition: the label that the protocol gives it, else the "
+    .. "kind of stimulus; of any other row the same as event" },
   { "index", "Row", "Number of the row, from 1" },
   { "event", "Event", "What the row is", nil, events },
   { "pulse", "Pulse", "Number of the pulse in the run, from 1" },
   { "onset_planned_us", "Planned onset", "By the plan", "us" },
   { "onset_sent_us", "Onset as sent", "The host's write, and the times of the wire and of the device", "us" },
-  { "onset_confirmed_us", "Confirmation", "When the device's reply came, which is not the pulse's time", "us" },
+  { "onset_confirmed_us", "Confirmation", "When the device's reply came, which is not the pulse's time",
+    "us" },
   { "lateness_us", "Lateness", "How long after its time the write began; n/a: not measured", "us" },
   { "channel", "Channel", "Coil or output; 1 if the protocol names none" },
   { "intensity_mso", "Intensity as set", "What the device was told, in percent of its maximum output", "%" },
@@ -54,8 +55,8 @@ local columns = {
   { "setting_proof", "Proof of settings", "How the device confirmed its settings", nil, {
     { "read", "It said the values" }, { "received", "It said that it took a command" },
     { "none", "It says nothing, or a hand set them" } } },
-  { "trial", "Trial", "Number of the trial in the run, from 1: one stimulus, as the participant gets it (single pulse, "
-    .. "pair, burst, train); n/a: none" },
+  { "trial", "Trial", "Number of the trial in the run, from 1: one stimulus, as the participant gets it "
+    .. "(single pulse, pair, burst, train); n/a: none" },
   { "block", "Block", "Number of the block of trials in the run, from 1; n/a: none" },
 }
 
@@ -76,7 +77,8 @@ local function levels_of(conditions)
   end
   table.sort(names)
   for _, name in ipairs(names) do
-    list[#list + 1] = { name, default_conditions[name] or ("Pulses that the protocol labels %s"):format(name) }
+    local text = default_conditions[name] or ("Pulses that the protocol labels %s"):format(name)
+    list[#list + 1] = { name, text }
   end
   for i, event in ipairs(events) do
     if i > 1 or not names[1] then -- "pulse" where the record knows no conditions
@@ -103,8 +105,8 @@ function M.text(conditions)
   return "{\n" .. table.concat(parts, ",\n") .. "\n}\n"
 end
 
---- Write events.json beside a record's table; whole or not at all. It is made of what is here and of the table, so
---- that recover can write it again.
+--- Write events.json beside a record's table; whole or not at all. It is made of what is here and of the
+--- table, so that recover can write it again.
 ---@param record moonpulse.Record that is closed
 ---@return string? problem in words
 function M.write(record)
@@ -121,8 +123,7 @@ function M.write(record)
   end
   if not ok then
     os.remove(path .. ".new")
-    return ("%s: %s: it describes the columns of events.tsv; make room, then: moonpulse recover %s"):format(path,
-      message, record.folder)
+    return ("%s: %s: it describes the columns of events.tsv, which is whole without it"):format(path, message)
   end
 end
 

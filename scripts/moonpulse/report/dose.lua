@@ -144,7 +144,8 @@ function M.given_intensity(manifest, s)
 end
 
 local function condition_name(condition)
-  return condition.name == "pulse" and "pulses without a label" or condition.name or "–"
+  local name = condition.name
+  return name and counts.is_default(name) and name .. "s without a label" or name or "–"
 end
 
 --- How many pulses of a condition were planned, if that is known.
@@ -166,11 +167,11 @@ local function by_condition(manifest, s)
     local condition = list[i]
     local planned = planned_of(manifest, s, condition)
     rows[i] = { condition_name(condition), condition.trials and text.count(condition.trials) or "–",
-      planned and text.count(planned) or "–", text.count(condition.n), text.count(condition.confirmed), spread(distinct(condition.doses, "mso"), " %MSO") or "–",
-      percentages(manifest, condition.doses) }
+      planned and text.count(planned) or "–", text.count(condition.n), text.count(condition.confirmed),
+      spread(distinct(condition.doses, "mso"), " %MSO") or "–", percentages(manifest, condition.doses) }
   end
-  local out = html.grid("Pulses by condition", { "Condition", "#Trials", "#Planned", "#Sent", "#Confirmed", "Intensity",
-    "% of threshold" }, rows)
+  local out = html.grid("Pulses by condition", { "Condition", "#Trials", "#Planned", "#Sent", "#Confirmed",
+    "Intensity", "% of threshold" }, rows)
   return #list > #rows and out .. html.p("and " .. text.count(#list - #rows) .. " more.") or out
 end
 

@@ -91,12 +91,12 @@ function Schedule:actions() end
 ---@return integer end_ns of the plan
 function Schedule:measure(progress) end
 
---- Write a line for each event: index, onset_us, event, tail, pulse number, text of a mark, and its condition,
---- trial and block.
+--- Write a line for each event: index, onset_us, event, tail, pulse number, text of a mark, and its
+--- condition, trial and block.
 ---@param file file*
 ---@param tails table<integer|"mark", string> columns of each action, and of marks
----@param place fun(number: integer): string, integer?, integer?, integer, integer? condition, trial and block of
----   that pulse; up to which pulse they hold, with how many pulses a trial (nil: all are of one)
+---@param place fun(number: integer): string, integer?, integer?, integer, integer? condition, trial and block
+---   of that pulse; up to which pulse they hold, with how many pulses a trial (nil: all are of one)
 ---@return boolean? ok
 ---@return string? message
 ---@return string? code "closed": the reader went away

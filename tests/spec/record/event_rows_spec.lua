@@ -14,8 +14,8 @@ local function plain(row)
     return ns and ("%.3f"):format(ns / 1e3) or "n/a"
   end
   return ("%.9f\t0\t%s\t%d\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n"):format(
-    (row.sent_ns or row.planned_ns) / 1e9, row.condition or row.event, row.index, row.event, row.pulse or "n/a",
-    us(row.planned_ns), us(row.sent_ns), us(row.confirmed_ns), us(row.late_ns),
+    (row.sent_ns or row.planned_ns) / 1e9, row.condition or row.event, row.index, row.event,
+    row.pulse or "n/a", us(row.planned_ns), us(row.sent_ns), us(row.confirmed_ns), us(row.late_ns),
     row.tail or "n/a\tn/a\tn/a\tn/a", row.status, row.reply or "n/a", row.timed_by or "n/a",
     row.proof or "n/a", row.trial or "n/a", row.block or "n/a")
 end
@@ -100,9 +100,9 @@ describe("a row of events.tsv", function()
     local list = assert(read.parse(text, tsv))
     local row = list.pulses[1]
     assert.are.equal(0, list.incomplete)
-    for key, value in pairs { onset = 2.5e-6, trial_type = "SICI", trial = 4, event = "pulse", pulse = 9, planned = 1.5,
-      sent = 2.5, confirmed = 20000, lateness = 0.75, channel = "2", mso = 40.5, intensity = 90, ref = "RMT",
-      status = "delivered", reply = "dI/dt 47 A/us", timed_by = "host" } do
+    for key, value in pairs { onset = 2.5e-6, trial_type = "SICI", trial = 4, block = 2, event = "pulse",
+      pulse = 9, planned = 1.5, sent = 2.5, confirmed = 20000, lateness = 0.75, channel = "2",
+      mso = 40.5, intensity = 90, ref = "RMT", status = "delivered", reply = "dI/dt 47 A/us", timed_by = "host" } do
       assert.are.equal(value, row[key], key)
     end
   end)
