@@ -16,7 +16,8 @@ return mp.protocol {
   note = "A block of ours, made of the conditions sici, icf and lici; not the schedule of one "
     .. "paper. A condition with 0 trials is left out. Each trial has its condition in "
     .. "the record, as a label and as a mark. A BiStim needs a tenth of the test pulse's %MSO and "
-    .. "0.3 s as shortest, for power B falls so slowly: 7 s are enough up to 67 %MSO; for 75 %MSO -p shortest=7.8 -p longest=9.8.",
+    .. "0.3 s as shortest, for power B falls so slowly: 7 s are enough up to 67 %MSO; for 75 %MSO "
+    .. "-p shortest=7.8 -p longest=9.8.",
   params = {
     alone = { default = 20, min = 0, max = 200, help = "trials of the test pulse alone" },
     sici = { default = 20, min = 0, max = 200, help = "trials at sici_isi" },

@@ -56,10 +56,10 @@ local function write_course(options)
     local function text(value)
       return value and ("%.9g"):format(value) or "n/a"
     end
-    io.stdout:write(("%d\t%d\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n"):format(i,
-      math.floor(row.planned + 0.5), row.event, row.channel or "n/a", text(row.intensity), row.ref or "n/a", text(row.mso),
-      row.pulse or "n/a", row.event == "mark" and row.reply or "n/a", row.trial_type or "n/a",
-      row.trial or "n/a", row.block or "n/a"))
+    local cells = { i, math.floor(row.planned + 0.5), row.event, row.channel or "n/a", text(row.intensity),
+      row.ref or "n/a", text(row.mso), row.pulse or "n/a", row.event == "mark" and row.reply or "n/a",
+      row.trial_type or "n/a", row.trial or "n/a", row.block or "n/a" }
+    io.stdout:write(table.concat(cells, "\t"), "\n")
   end
   io.stdout:flush()
   return status

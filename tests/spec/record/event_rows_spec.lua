@@ -102,7 +102,8 @@ describe("a row of events.tsv", function()
     assert.are.equal(0, list.incomplete)
     for key, value in pairs { onset = 2.5e-6, trial_type = "SICI", trial = 4, block = 2, event = "pulse",
       pulse = 9, planned = 1.5, sent = 2.5, confirmed = 20000, lateness = 0.75, channel = "2",
-      mso = 40.5, intensity = 90, ref = "RMT", status = "delivered", reply = "dI/dt 47 A/us", timed_by = "host" } do
+      mso = 40.5, intensity = 90, ref = "RMT", status = "delivered", reply = "dI/dt 47 A/us",
+      timed_by = "host" } do
       assert.are.equal(value, row[key], key)
     end
   end)
