@@ -34,6 +34,7 @@
 ---@field description string "MagVenture MagPro"
 ---@field proof "simulated"|"hardware"|"experimental"
 ---@field simulator string? module of its simulator, or a path
+---@field simulator_file string? of a user's: driver/find.lua
 ---@field serial moonpulse.Serial
 ---@field usb string[]? "vendor:product"
 ---@field latency number seconds from the last byte of a command to its pulse
@@ -114,6 +115,7 @@
 ---@field firmware string?
 ---@field nameless boolean? it says nothing of itself
 ---@field temperature_c number? of the coil, degrees Celsius
+---@field pulse { waveform: string?, current_direction: string?, mode: string?, coil: string? }? to record
 ---@field [string] any
 
 --- A reply of a device, made by its driver's decode: numbers and text, flags as 1 and 0.
@@ -266,6 +268,8 @@
 ---@field thresholds moonpulse.Thresholds
 ---@field tolerance number seconds that a frame may leave late
 ---@field late "abort"|"skip"
+---@field meta table<string, string|number|boolean>? what --meta says: record/meta.lua
+---@field coil string? what --coil says
 ---@field stop_line "none"|"cts"|"dsr"
 ---@field timing "host"|"device"|"auto"
 ---@field faults moonpulse.FaultList? of a simulator in virtual time
@@ -283,6 +287,7 @@
 ---@field first moonpulse.Action? with lowering: of Admitted
 ---@field stop_reason string? name in core.stops: run/stop_sources.lua, the first one stays
 ---@field signal string? which one, in words
+---@field audit moonpulse.Audit? the audit trail: run/begin.lua; none where only the stimulator is driven
 ---@field on_stop (fun(reason: string))? whoever drives the device hears a stop: stimulator/
 
 ---@class moonpulse.FaultList: { [integer]: { kind: string, at: integer } }
@@ -309,14 +314,20 @@
 ---@field look boolean? an experiment that is only looked at: nothing is given
 ---@field screen table the live line: update, finish
 ---@field device moonpulse.DeviceFacts
+---@field conditions table<string, integer> planned pulses of each
 ---@field experiment table? plays, staircases and triggers of an experiment, for the manifest
----@field journal moonpulse.Journal? of an experiment
----@field values table? of an experiment: its parameters
+---@field journal moonpulse.Journal? once it was begun: run/begin_journal.lua
+---@field device_options string[]? of --device-option
+---@field hashes table<string, string>? SHA-256 of the finished files: run/sealing.lua
+---@field sign string? the key that the seal is signed with
+---@field values table? the parameters
+---@field plan_sha256 string? of resolved.plan: run/keeping.lua
 ---@field answers string[]? of --answers
 ---@field completed string? what the end is called, if it is not the plan's
 ---@field triggers moonpulse.TriggerEntry[]? of --triggers
 ---@field triggers_text string? what came, in words: run/experiment.lua
 ---@field flight table? what recover needs: run/manifest.lua
+---@field sources moonpulse.Sources? what the run read: run/keeping.lua
 ---@field realtime string? what the host granted, in words: the hooks
 ---@field waited_s number? for replies before it was armed, on the run's clock: the hooks
 ---@field elapsed number? seconds of the plan: the hooks
@@ -337,6 +348,10 @@
 ---@field serial string|integer|nil
 ---@field firmware string?
 ---@field temperature_c number?
+---@field waveform moonpulse.Said? as the device or the operator says
+---@field current_direction moonpulse.Said?
+---@field mode moonpulse.Said?
+---@field coil moonpulse.Said? with shape and serial
 ---@field backend "serial"|"pty"|"virtual"|nil
 
 ---@class moonpulse.Hooks what a run calls while it goes on: run/protocol.lua makes them
@@ -419,6 +434,7 @@
 ---@field flushed_ns integer? virtual time: when the disk was given what there was, by the real clock
 ---@field file file* or what has its methods
 ---@field started string? date and time, for the manifest
+---@field audit moonpulse.Audit? that looks at the clock: run/begin_journal.lua
 ---@field start_ns integer? of the run, monotonic
 ---@field flight moonpulse.core.Flight? in real time
 ---@field index integer of the last row written
@@ -474,27 +490,6 @@
 ---@field on_unasked (fun(since_ns: integer))? an experiment's dose
 ---@field replaced string? another program changed the file, and it was mended
 ---@field changed string? the same, and it was not
+---@field internals string? what was last written as recover.json: record/manifest_file.lua
 ---@field flight_lost string? flight.bin could not be closed, or is another file: record/disturbed.lua
 ---@field flight_is string? what it was when it was made
-
--- An experiment ---------------------------------------------------------------------------------------
-
---- What a script reaches through run: run/experiment.lua makes it, experiment/ uses it.
----@class moonpulse.Stage
----@field job moonpulse.Job
----@field record moonpulse.Record
----@field stimulator moonpulse.Stimulator
----@field device moonpulse.ExperimentDevice
----@field draws table of experiment/draws.lua
----@field waiting table of experiment/waiting.lua
----@field triggers table of experiment/wait_trigger.lua
----@field keyboard table? of experiment/ask.lua
----@field mark fun(text: string, at_ns: integer?)
----@field say fun(text: string)
----@field staircase_ended fun(staircase: moonpulse.Staircase)
----@field stop fun(why: string?)
----@field spawn fun(task: fun())
----@field over boolean? the script has ended
----@field failure any the error of a part of it
----@field why string? of run:stop
----@field stuck_at string? the line that did not let go: experiment/stuck.lua

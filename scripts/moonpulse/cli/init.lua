@@ -11,9 +11,9 @@ local M = {}
 
 M.status = refusals.status
 
-local commands = { "run", "check", "recover", "show", "events", "plot", "compile", "sim", "devices",
-  "frame", "decode", "ports", "doctor", "protocols", "new", "test", "bench",
-  "explore" }
+local commands = { "run", "check", "show", "methods", "events", "plot", "compile",
+  "recover", "verify", "sign", "export", "check-bids", -- a run's record
+  "sim", "devices", "frame", "decode", "ports", "doctor", "protocols", "new", "test", "bench", "explore" }
 
 --- Leave a command with a message for stderr; code is a key of M.status.
 M.fail = refusals.raise
@@ -47,7 +47,10 @@ local summaries = {
   run = "run a protocol on a stimulator, simulated by default",
   check = "a protocol against the device's limits, the guidelines and the lab's own",
   recover = "the record of a run that was killed",
+  verify = "is the record of a run as the run left it?",
+  sign = "sign the record of a run, so that others can see who sealed it",
   show = "a protocol in words: structure, pulses, the three durations",
+  methods = "sentences for the paper, and reporting checklists, of a protocol or a run",
   events = "every pulse of a protocol as a table (TSV)",
   plot = "a protocol as a picture: session, train, burst",
   compile = "a protocol as a signed plan file, for another lab",
@@ -62,6 +65,8 @@ local summaries = {
   test = "run the specs of a driver or protocol",
   bench = "how exact and how fast on this machine, against other ways",
   explore = "thousands of runs with everything going wrong, on simulators, and what must hold of them",
+  export = "runs into a BIDS dataset (NIBS-BIDS)",
+  ["check-bids"] = "the stimulation of a BIDS dataset against the draft and what was delivered",
   lua = "a Lua file with the library in reach",
 }
 local lua_help = [[
@@ -82,8 +87,9 @@ local function help(file)
     file:write(("   %-10s %s\n"):format(name, summaries[name]))
   end
   file:write("\nmoonpulse COMMAND --help says more. Example:\n   moonpulse run itbs600 --amt 50\n\n"
-    .. "Exit status: 0 success, 2 bad usage, 3 a limit refused the run, 4 a device fault,\n"
-    .. "a BAD finding of the doctor or a test that fails, 5 stopped; of explore 1: something was found.\n")
+    .. "Exit status: 0 success, 2 bad usage, 3 a limit refused the run, 4 a device fault, a BAD finding\n"
+    .. "of the doctor, an error of check-bids or a test that fails, 5 stopped; of explore 1: something\n"
+    .. "was found.\n")
 end
 
 --- moonpulse lua FILE [ARGS]: a Lua file with the library in reach, for tests and tools.
@@ -117,7 +123,7 @@ local function with_values(arguments)
 end
 
 local function command_of(name)
-  return require("moonpulse.commands." .. name)
+  return require("moonpulse.commands." .. name:gsub("-", "_"))
 end
 
 local function has_option(parser, name)

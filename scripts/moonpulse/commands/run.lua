@@ -7,6 +7,7 @@ local faults = require "moonpulse.simulation.faults"
 local protocol_runs = require "moonpulse.run.protocol"
 local records = require "moonpulse.cli.records_option"
 local safety_options = require "moonpulse.cli.safety_options"
+local signatures = require "moonpulse.record.signature"
 local triggers = require "moonpulse.driver.trigger_path"
 
 local M = {}
@@ -42,6 +43,8 @@ function M.parser()
   records.add(parser, "The folder that run folders are made in.")
   parser:flag("--share-with-group", "The run's folder may be read by its group too (0750, its files 0640); "
     .. "without it by its owner only (0700, 0600), whatever the umask.")
+  parser:option("--sign", "Sign the record's seal with this SSH key (ssh-keygen -Y sign): verify then says "
+    .. "who sealed it."):argname("KEY")
   parser:option("--speed", "Simulator only: in virtual time, N times as fast as real time, or max: without "
     .. "waiting.")
     :default("1"):convert(speed):argname("N|max")
@@ -77,7 +80,30 @@ function M.parser()
   return parser
 end
 
+--- What --meta says. Leaves with exit status 2 where it cannot be read, or has a key that is not known.
+local function meta_of(options)
+  if not options.meta then
+    return nil
+  end
+  local meta, message = require("moonpulse.record.meta").read(options.meta) -- loaded for who asks for it
+  return meta or cli.fail("usage", "--meta: %s", message)
+end
+
+--- How strictly: the coil's shape that --meta says counts as --coil does.
+local function policy_of(options, given)
+  local policy = safety_options.policy(options, not given.simulated)
+  local shape = given.meta and given.meta.coil_shape
+  policy.used.coil = policy.used.coil or shape and tostring(shape)
+  return policy
+end
+
 function M.run(options)
+  if options.sign then
+    local key, message = signatures.fingerprint(options.sign)
+    if not key then
+      cli.fail("usage", "--sign: %s", message)
+    end
+  end
   if options.stop_line ~= "none" and options.speed ~= 1 then
     cli.fail("usage", "--stop-line %s is watched in real time only: leave out --speed", options.stop_line)
   end
@@ -88,9 +114,10 @@ function M.run(options)
   local driver, simulated, usb = devices.choose(options)
   local found, values = common.find(options, true)
   records.settle(options, true)
-  local given = { driver = driver, simulated = simulated, usb = usb, values = values }
+  local given = { driver = driver, simulated = simulated, usb = usb, values = values,
+    meta = meta_of(options) }
   if experiments.is(found) then
-    given.experiment, given.policy = found, safety_options.policy(options, not simulated)
+    given.experiment, given.policy = found, policy_of(options, given)
     return require("moonpulse.run.experiment").run(options, given) -- loaded for those who need it
   end
   for _, name in ipairs { "answers", "trigger_in", "triggers" } do
@@ -101,7 +128,7 @@ function M.run(options)
   end
   given.protocol = found
   given.plan, given.drawn = common.build(options, found, values)
-  given.policy = safety_options.policy(options, not simulated)
+  given.policy = policy_of(options, given)
   given.facts = common.measure(given.plan, options.seed)
   protocol_runs.run(options, given)
 end

@@ -135,4 +135,15 @@ function M.of_plan(plan)
   return list
 end
 
+--- Add the pulses that a plan is to give of each condition: what a manifest keeps.
+---@param planned table<string, integer> changed
+---@param plan moonpulse.Plan
+---@return table<string, integer> planned
+function M.plan_into(planned, plan)
+  for _, counts in ipairs(stimuli.counts(stimuli.parts(plan))) do
+    planned[counts.condition] = (planned[counts.condition] or 0) + counts.pulses
+  end
+  return planned
+end
+
 return M

@@ -1,11 +1,13 @@
 --- What an experiment's run shows, records, and keeps for recover.
 local blame = require "moonpulse.text.author_line"
 local check_report = require "moonpulse.safety.check_report"
+local conditions = require "moonpulse.record.conditions"
 local catalogue = require "moonpulse.protocol.catalogue"
 local core = require "moonpulse.core"
 local escapes = require "moonpulse.text.escapes"
 local ending = require "moonpulse.run.ending"
 local judge = require "moonpulse.safety.judge"
+local keeping = require "moonpulse.run.keeping"
 local live = require "moonpulse.run.live_line"
 local lower = require "moonpulse.lowering"
 local manifests = require "moonpulse.run.manifest"
@@ -74,20 +76,28 @@ end
 ---@param staircase moonpulse.Staircase
 function Show:staircase_ended(staircase)
   local threshold, why = staircase:threshold()
-  local text = ("%s (%d reversals, %d trials)"):format(
+  local interval = staircase:interval()
+  local text = ("%s%s (%d reversals, %d trials)"):format(
     threshold and ("threshold %.4g %s"):format(threshold, staircase.unit) or "no threshold: " .. why,
+    interval and (", %d %% interval %.4g to %.4g"):format(interval.percent, interval.low,
+      interval.high) or "",
     #staircase.found, staircase.number)
-  table.insert(self.context.experiment.staircases, { threshold = threshold, why = why,
+  table.insert(self.context.experiment.staircases, { threshold = threshold, interval = interval, why = why,
     reversals = #staircase.found, trials = staircase.number, rule = "1-up-1-down",
-    start = staircase.start, min_step = staircase.min_step, unit = staircase.unit })
+    start = staircase.start, min_step = staircase.min_step, unit = staircase.unit,
+    track = staircase.track })
   self:mark(text)
+  self.context.job.audit:tell("threshold", { name = "staircase", new = threshold or "none",
+    unit = staircase.unit, how = "found", rule = "1-up-1-down", reversals = #staircase.found,
+    trials = staircase.number, why = why })
   self:say(text)
 end
 
 --- The stimulator is about to be armed. While it is, no file is replaced, made or taken away: a disk may take
 --- its time over that, and the loop is silent meanwhile.
 function Show:arming()
-  self.record:manifest(manifests.of(self.context, "running"))
+  keeping.more(self.context)
+  manifests.write(self.context, "running")
 end
 
 --- The first arming says what the host granted; later ones say nothing.
@@ -154,6 +164,7 @@ function Show:next_play(k, admitted)
   record:set_stimuli(map)
   context.experiment.plays = k
   context.facts.pulses = context.facts.pulses + facts.pulses
+  conditions.plan_into(context.conditions, admitted.plan)
   local play = manifests.flight_facts { lowering = admitted.lowering, actions = admitted.actions,
     driver = context.job.driver, tolerance = context.job.tolerance, stimuli = map }
   play.from_ns, play.play, play.seed, play.pulses = core.clock_ns(), k, admitted.seed, facts.pulses

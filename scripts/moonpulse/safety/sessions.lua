@@ -56,13 +56,17 @@ end
 function M.of(protocol, history, now)
   now = now or os.time()
   local self = { protocol = protocol, day = own_day(protocol), now = now, known = history ~= nil,
-    today = 1, total = 1, days = 1 }
+    today = 1, total = 1, days = 1, edited = { today = 0, total = 0 } }
   local days = { [clock.day(now)] = true }
   for _, run in ipairs(history and history.runs or {}) do
     if run.protocol == protocol.id then
       local day = clock.day(run.at)
       self.total, self.last = self.total + 1, math.max(self.last or run.ended, run.ended)
-      self.today = self.today + (day == clock.day(now) and 1 or 0)
+      local is_today = day == clock.day(now) and 1 or 0
+      self.today = self.today + is_today
+      if run.edited then -- it was given, so it counts against what may be given; it is no session of these
+        self.edited.total, self.edited.today = self.edited.total + 1, self.edited.today + is_today
+      end
       self.days = self.days + (days[day] and 0 or 1)
       days[day] = true
     end
@@ -99,10 +103,15 @@ end
 
 local function sentence(self, since)
   local asked, parts = self.protocol.sessions, {}
-  parts[1] = asked.per_day and ("session %d of %s today"):format(self.today, range_text(asked.per_day))
-    or ("session %d today"):format(self.today)
-  parts[2] = asked.total and ("%d of %s"):format(self.total, range_text(asked.total))
-    or ("%d in all"):format(self.total)
+  local today, total = self.today - self.edited.today, self.total - self.edited.total
+  parts[1] = asked.per_day and ("session %d of %s today"):format(today, range_text(asked.per_day))
+    or ("session %d today"):format(today)
+  parts[2] = asked.total and ("%d of %s"):format(total, range_text(asked.total))
+    or ("%d in all"):format(total)
+  if self.edited.total > 0 then
+    parts[#parts + 1] = ("%d more in records that were edited: no sessions, but given"):format(
+      self.edited.total)
+  end
   if asked.days and self.days > most(asked.days) then
     parts[#parts + 1] = ("day %d of %s"):format(self.days, range_text(asked.days))
   end
@@ -128,7 +137,8 @@ function Schedule:judge(add)
     words = ("%s; passes: %s"):format(words, table.concat(passes, ", "))
   end
   add { rule = "sessions", layer = "sessions", table = protocol.id .. "'s own sessions", row = text,
-    value = self.total, unit = "sessions", verdict = passes[1] and "beyond tested" or "within",
+    value = self.total - self.edited.total, unit = "sessions",
+    verdict = passes[1] and "beyond tested" or "within",
     nearest = passes[1] and table.concat(passes, ", ") or nil, words = words,
     source = protocol.cite or protocol.name, confidence = "H" }
 end

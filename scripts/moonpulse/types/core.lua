@@ -11,6 +11,9 @@
 
 ---@class moonpulse.core
 ---@field version string of Moonpulse: "1.2.0"
+---@field commit string of the git checkout that it was built in, with a + where files differed from it; "":
+---   it was no checkout
+---@field compiler string "gcc 12.2.0"
 ---@field event_header string the header line of events.tsv, with its line end
 ---@field flight_spare integer records that a flight record needs beside those of the plan
 ---@field flight_most integer the most records that a flight record can have
@@ -385,7 +388,7 @@ function core.interruptible(begins) end
 function core.stop_began(reason) end
 
 --- A file of the run's record is about to be written, and the disk may take its time; or it was.
----@param name "events.tsv"|"journal.jsonl"|"manifest.json"|nil
+---@param name "events.tsv"|"journal.jsonl"|"manifest.json"|"recover.json"|"sources"|"resolved.plan"|nil
 function core.disk(name) end
 
 --- The file of this run that the disk took too long for: the loop stood still meanwhile.

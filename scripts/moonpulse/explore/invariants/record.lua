@@ -249,7 +249,9 @@ return {
     when = function(run) return run.files and not run.full end,
     check = function(run)
       local own = { ["events.tsv"] = true, ["manifest.json"] = true, ["report.html"] = true,
-        ["flight.bin"] = true, ["twin.tsv"] = true, ["journal.jsonl"] = true, ["events.json"] = true }
+        ["flight.bin"] = true, ["twin.tsv"] = true, ["journal.jsonl"] = true,
+        ["recover.json"] = true, ["resolved.plan"] = true, sources = true, ["verify.sh"] = true,
+        ["SHA256SUMS"] = true, ["events.json"] = true }
       for name in pairs(run.files) do
         if not own[name] then
           return name
