@@ -282,7 +282,7 @@
 ---@field plays table? of an experiment: what the gate found in its plans: run/experiment_log.lua
 ---@field preflight table? the operator's answers: run/safety.lua
 ---@field lowering moonpulse.core.Lowering? once the device was asked: run/play.lua
----@field stimuli moonpulse.Stimuli? with lowering: what the plan's pulses are
+---@field stimuli moonpulse.StimulusMap? with lowering: what the plan's pulses are
 ---@field actions moonpulse.Action[]? with lowering
 ---@field first moonpulse.Action? with lowering: of Admitted
 ---@field stop_reason string? name in core.stops: run/stop_sources.lua, the first one stays

@@ -1,4 +1,5 @@
 --- What of a run was delivered: its pulses, from events.tsv, by the names of the columns.
+local conditions = require "moonpulse.record.conditions"
 local tsv = require "moonpulse.bids.tsv"
 
 local M = {}
@@ -48,7 +49,8 @@ local function pulse_of(found, row, at)
     lateness = number("lateness_us", 1e-6), channel = tsv.cell(found, row, "channel") or "1",
     mso = number("intensity_mso"), intensity = number("intensity"),
     reference = tsv.cell(found, row, "intensity_ref"), status = status,
-    as_planned = as_planned[status] or false, condition = kind ~= event and kind or nil, at = at }
+    as_planned = as_planned[status] or false, at = at,
+    condition = kind and kind ~= event and not conditions.is_default(kind) and kind or nil }
 end
 
 --- The pulses that were delivered, in the table's order.

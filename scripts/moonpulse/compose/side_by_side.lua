@@ -169,7 +169,7 @@ end
 ---@param plan moonpulse.Plan
 ---@param seed integer
 ---@param inside fun(self: table, plan: moonpulse.Plan, context: table): table
----@return moonpulse.Stimuli
+---@return moonpulse.StimulusMap
 function M.flat(self, plan, seed, inside)
   if plan:totals().pulses > most_pulses then
     return { conditions = { "together" }, parts = { { n = plan:totals().pulses, c = 1 } }, root = 1 }

@@ -7,7 +7,7 @@ local side_by_side = require "moonpulse.compose.side_by_side"
 
 local M = {}
 
----@class moonpulse.Stimuli the map of a plan; part i is a leaf { n = pulses, c = condition }, a row { row =
+---@class moonpulse.StimulusMap the map of a plan; part i is a leaf { n = pulses, c = condition }, a row { row =
 ---   { part, count, part, count ... } }, or a list { flat = { pulses, condition, trial, block ... } } with
 ---   numbers of its own (0: none); one with trial or block set is one, if nothing around it is
 ---@field conditions string[] names, by their number
@@ -187,7 +187,7 @@ end
 --- The map of a plan.
 ---@param plan moonpulse.Plan
 ---@param seed integer that draws its rests: which of two parts side by side comes first may hang on it
----@return moonpulse.Stimuli
+---@return moonpulse.StimulusMap
 function M.of(plan, seed)
   local self = M.parts(plan)
   if self.strands[1] then

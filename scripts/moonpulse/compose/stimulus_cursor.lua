@@ -36,7 +36,7 @@ local function begin(self)
 end
 
 --- Begin before the first pulse.
----@param map moonpulse.Stimuli|table
+---@param map moonpulse.StimulusMap|table
 ---@param root integer? the part that is walked; that of the map
 ---@param on_strands (fun(strands: integer[], block: integer?))? is told of parts side by side
 ---@return moonpulse.StimulusCursor

@@ -15,7 +15,7 @@ local function told(before, last_number)
 end
 
 --- The plan whose pulses come next, by its map.
----@param map moonpulse.Stimuli? nil: an older record, which has none
+---@param map moonpulse.StimulusMap? nil: an older record, which has none
 function Record:set_stimuli(map)
   local trials, blocks = 0, 0
   if self.stimuli then
