@@ -8,8 +8,8 @@ local side_by_side = require "moonpulse.compose.side_by_side"
 local M = {}
 
 ---@class moonpulse.StimulusMap the map of a plan; part i is a leaf { n = pulses, c = condition }, a row
----   { row = { part, count, part, count ... } }, or a list { flat = { pulses, condition, trial, block ... } } with
----   numbers of its own (0: none); one with trial or block set is one, if nothing around it is
+---   { row = { part, count, part, count ... } }, or a list { flat = { pulses, condition, trial, block
+---   ... } } with numbers of its own (0: none); one with trial or block set is one, if nothing around it is
 ---@field conditions string[] names, by their number
 ---@field parts table[]
 ---@field root integer? the part that is the whole; nil: there is no pulse
