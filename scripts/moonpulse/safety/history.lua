@@ -6,6 +6,7 @@ local lfs = require "lfs"
 local numbers = require "moonpulse.text.numbers"
 local places = require "moonpulse.record.place"
 local read = require "moonpulse.record.read"
+local facts_of = require "moonpulse.safety.run_facts"
 
 local M = {}
 
@@ -38,22 +39,12 @@ local SKEW_S = 60      -- clocks of two hosts differ so much
 ---@field notes string[] what the operator must know of them: a sentence each
 ---@field unreadable string[] what says nothing, so that its pulses are missing
 
-local function same_code(a, b)
-  return type(a) == "string" and clock.trim(a):lower() == clock.trim(b):lower()
-end
-
---- Through a pseudo-terminal, and not to a simulator that the run started itself?
-local function handed_on(path, manifest)
-  local speed = read.get(manifest, "speed")
-  return read.get(manifest, "device.backend") == "pty" and not read.get(manifest, "device.twin")
-    and (speed == nil or speed == 1) and lfs.attributes(path .. "/twin.tsv", "mode") == nil
-end
-
 --- Does a run count, that was marked as simulated or not?
 local function is_real(self, path, manifest)
-  if not read.get(manifest, "device.simulated") then
+  local reality = facts_of.reality(path, manifest)
+  if reality == "real" then
     return true
-  elseif not handed_on(path, manifest) then
+  elseif reality == "simulated" then
     self.simulated = self.simulated + 1
     return false
   elseif not self.real_pty then
@@ -93,12 +84,6 @@ local function add(self, path, manifest)
   end
 end
 
---- A folder without a manifest: is something in it of which nobody knows to whom it was given?
-local function is_orphan(path)
-  return lfs.attributes(path .. "/flight.bin", "mode") == "file"
-    or (lfs.attributes(path .. "/events.tsv", "size") or 0) > 400 -- more than its header
-end
-
 local function unreadable(self, path)
   table.insert(self.unreadable, escapes.shown(path))
 end
@@ -107,9 +92,9 @@ local function look_at(self, path)
   local manifest_path = path .. "/manifest.json"
   local there = lfs.symlinkattributes(manifest_path, "mode")
   local manifest = there and read.manifest(manifest_path)
-  if not manifest and (there or is_orphan(path)) then
+  if not manifest and (there or facts_of.is_orphan(path)) then
     unreadable(self, manifest_path)
-  elseif manifest and same_code(read.get(manifest, "participant"), self.participant)
+  elseif manifest and facts_of.key(read.get(manifest, "participant")) == self.who
     and is_real(self, path, manifest) then
     add(self, path, manifest)
   end
@@ -144,10 +129,22 @@ local function sum_up(self)
   return sum
 end
 
+--- The folders in which a run of the participant may be: where there are many, the index leaves out those that
+--- are surely of others, and the answer is the same.
+local function candidates(self, folder)
+  local index = self.indexed and require "moonpulse.safety.run_index"
+  if not index or not index.is_large(folder) then
+    return names_in(folder)
+  end
+  return index.ask(places.absolute(folder), { say = function(text) self:note("%s", text) end }, function(found)
+    return found:names_of(self.who)
+  end) or names_in(folder)
+end
+
 --- Look at all runs in a folder.
 ---@return boolean there it can be read
 local function look_in(self, folder)
-  local ok, names = pcall(names_in, folder)
+  local ok, names = pcall(candidates, self, folder)
   for _, name in ipairs(ok and names or {}) do
     local path = folder .. "/" .. name
     if lfs.attributes(path, "mode") == "directory" and not pcall(look_at, self, path) then
@@ -177,9 +174,10 @@ end
 ---@param now integer? seconds since the epoch
 ---@param real_pty boolean? behind pseudo-terminals are real stimulators (moonpulse.safety.lab)
 ---@param older string[]? other folders whose runs count as well
+---@param unindexed boolean? each folder is read, however many there are
 ---@return moonpulse.History
-function M.of(folder, participant, now, real_pty, older)
-  local self = { participant = participant, now = now or os.time(), real_pty = real_pty or false, runs = {},
+function M.of(folder, participant, now, real_pty, older, unindexed)
+  local self = { participant = participant, who = facts_of.key(participant), indexed = not unindexed, now = now or os.time(), real_pty = real_pty or false, runs = {},
     notes = {}, unreadable = {}, handed_on = 0, simulated = 0, folder = places.absolute(folder),
     older = older or {}, in_older = {} }
   function self.note(sum, text, ...)
