@@ -1,7 +1,7 @@
 # Moonpulse. `make` builds into build/; `make demo` and `make test` also install what is missing.
 #
 #   make                     build build/moonpulse and build/lib/moonpulse/core.so
-#   make demo                half a minute of theta burst on a simulated stimulator, and its report
+#   make demo                half a minute of theta burst on a simulator, and its report
 #   make test                every test; SANITIZE=address,undefined or =thread for a checked build;
 #                            MP_PLANS=20000: that many random plans on every simulator, not 500 (half an hour)
 #   make valgrind            the specs and the C tests under valgrind: about an hour, each says its seconds

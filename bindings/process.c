@@ -1,4 +1,4 @@
-/* process.c - a child process: the twin of --device sim, or a script's os.execute. */
+/* process.c - a child process: the simulator of --device sim, or a script's os.execute. */
 #include "bindings/modules.h"
 #include "bindings/owned.h"
 #include "bindings/raise.h"
@@ -216,7 +216,7 @@ static int process_new(lua_State *L)
     return mp_push_failure(L, &err);
 }
 
-/* process:finish(): closes its standard input, which a twin takes as the end */
+/* process:finish(): closes its standard input, which a simulator takes as the end */
 static int process_finish(lua_State *L)
 {
     struct process *process = mp_owned_at(L, 1, PROCESS);

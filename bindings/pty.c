@@ -1,4 +1,4 @@
-/* pty.c - the far side of a pseudo-terminal, for twins written in Lua. */
+/* pty.c - the far side of a pseudo-terminal, for simulators written in Lua. */
 #include "bindings/modules.h"
 #include "bindings/owned.h"
 #include "bindings/raise.h"

@@ -66,7 +66,8 @@ static int draw(lua_State *L)
 
 /*
  * core.prioritise() -> true if this process now runs at a real-time priority, below the
- * dispatcher's: for twins, whose arrival stamps are as good as their turn on the processor.
+ * dispatcher's: for simulators, whose arrival stamps are as good as their turn on the
+ * processor.
  */
 static int prioritise(lua_State *L)
 {

@@ -40,7 +40,8 @@ struct ward {
     unsigned char safe[SAFE_MAX];
 };
 
-/* Everything but these, in rising order: a guard must not keep the twin's pipe or a log open.
+/* Everything but these, in rising order: a guard must not keep the simulator's pipe or a log
+ * open.
  */
 static void close_others(const int *kept, size_t count)
 {

@@ -1,5 +1,5 @@
 /*
- * pty.h - the far side of a pseudo-terminal, where a simulated stimulator sits.
+ * pty.h - the far side of a pseudo-terminal, where a simulator sits.
  *
  * The near side is opened by path, through port.h, like any serial port. The far
  * side keeps the near side open itself, so that a client may come and go without

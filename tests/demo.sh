@@ -1,6 +1,6 @@
 #!/bin/sh
-# Half a minute of theta burst on a simulated stimulator, in real time, and its report.
-# $1: the moonpulse program. The simulated stimulator is a process of its own on a real
+# Half a minute of theta burst on a simulator, in real time, and its report.
+# $1: the moonpulse program. The simulator is a process of its own on a real
 # pseudo-terminal. The tolerance is generous: a demo machine is often a shared one.
 set -u
 echo "iTBS on a simulated MagPro: 4 trains of 2 s, one every 10 s (Ctrl-C stops it)"

@@ -130,7 +130,7 @@
 ---@field options moonpulse.Spec[]?
 ---@field [string] any
 
---- A simulated stimulator: a model without input, output or clock. now_ns counts from when it was switched
+--- A simulator: a model without input, output or clock. now_ns counts from when it was switched
 --- on. Its methods return a list of moonpulse.SimulatorReply and one of moonpulse.SimulatorEvent, or nil.
 ---@class moonpulse.Simulator
 ---@field receive fun(self: any, bytes: string, now_ns: integer): table?, table? the whole of bytes has come
@@ -269,7 +269,7 @@
 ---@field stop_line "none"|"cts"|"dsr"
 ---@field timing "host"|"device"|"auto"
 ---@field faults moonpulse.FaultList? of a simulator in virtual time
----@field twin moonpulse.Simulator? virtual time: another far side than a new simulator; tests write it
+---@field simulator moonpulse.Simulator? virtual time: another far side than a new simulator; tests write it
 ---@field cuts { near: boolean?, far: boolean? }? virtual time: what the engine may do in Lua's place
 ---   (stimulator/near_cut.lua, simulation/serve.lua)
 ---@field protocol moonpulse.Protocol|moonpulse.Experiment run/protocol.lua, run/experiment.lua
@@ -325,7 +325,7 @@
 ---@field driver string? file of a user's
 ---@field description string
 ---@field simulated boolean
----@field twin boolean? by a simulator of ours
+---@field own_simulator boolean? by a simulator that this run started
 ---@field port string?
 ---@field usb_id string?
 ---@field usb_serial string?

@@ -160,23 +160,24 @@ static const struct scenario scenarios[] = {
      .error = "not with coroutine.yield"},
     {.name = "a signal",
      .body = "core.on_signal(keep) rig.scarce() rig.interrupt() core.wait()"},
-    {.name = "a twin",
-     .body = "local twin <close> = core.pty(nil, keep)\n"
+    {.name = "a simulator",
+     .body = "local simulator <close> = core.pty(nil, keep)\n"
              "local other <close> = core.session { on_bytes = keep, on_outcome = keep, "
              "on_gone = keep }\n"
-             "assert(other:open(twin:path(), serial))\n"
+             "assert(other:open(simulator:path(), serial))\n"
              "rig.scarce() other:write('hello') core.wait()"},
     {.name = "a forgotten session, collected in its own callbacks",
-     .body = "local twin = core.pty(nil, keep)\n"
-             "local function collect() collectgarbage() collectgarbage() end\n"
-             "do\n"
-             "  local other = core.session { on_bytes = collect, on_outcome = collect,\n"
-             "    on_gone = function(...) collect() keep(...) end }\n"
-             "  assert(other:open(twin:path(), serial))\n"
-             "  assert(other:arm { safe = 'XYZ', tolerance = 1 })\n"
-             "end\n"
-             "collect() rig.scarce() twin:write('bytes') core.wait(0.002) twin:close() "
-             "core.wait()"},
+     .body =
+         "local simulator = core.pty(nil, keep)\n"
+         "local function collect() collectgarbage() collectgarbage() end\n"
+         "do\n"
+         "  local other = core.session { on_bytes = collect, on_outcome = collect,\n"
+         "    on_gone = function(...) collect() keep(...) end }\n"
+         "  assert(other:open(simulator:path(), serial))\n"
+         "  assert(other:arm { safe = 'XYZ', tolerance = 1 })\n"
+         "end\n"
+         "collect() rig.scarce() simulator:write('bytes') core.wait(0.002) simulator:close() "
+         "core.wait()"},
     {.name = "standard input",
      .body = "local keys <close> = core.input(keep) rig.scarce() rig.type('q') core.wait()"},
     {.name = "a process",
@@ -185,27 +186,27 @@ static const struct scenario scenarios[] = {
              "on_line = keep, on_exit = function(...) ended = true keep(...) end }\n"
              "rig.scarce() while not ended do core.wait() end"},
     {.name = "what Lua has freed without its finalizers",
-     .body =
-         "uncalled()\n"
-         "local twin, heard = core.pty(nil, keep), {}\n"
-         "local function hear(what)\n"
-         "  return function(...) heard[what] = true keep(...) end\n"
-         "end\n"
-         "do\n"
-         "  local other = core.session { on_bytes = hear 'bytes', on_outcome = keep, "
-         "on_gone = keep }\n"
-         "  assert(other:open(twin:path(), serial))\n"
-         "  assert(core.pty(nil, keep) and core.input(hear 'key'))\n"
-         "  assert(core.process { args = { '/bin/sh', '-c', 'echo $$; exec sleep 100' },\n"
-         "    on_line = function(pid) rig.child(tonumber(pid)) heard.line = true keep(pid) "
-         "end,\n"
-         "    on_exit = keep })\n"
-         "end\n"
-         "collectgarbage() collectgarbage() rig.scarce() rig.type('q') twin:write('bytes')\n"
-         "while not (heard.bytes and heard.key and heard.line) do core.wait() end"},
+     .body = "uncalled()\n"
+             "local simulator, heard = core.pty(nil, keep), {}\n"
+             "local function hear(what)\n"
+             "  return function(...) heard[what] = true keep(...) end\n"
+             "end\n"
+             "do\n"
+             "  local other = core.session { on_bytes = hear 'bytes', on_outcome = keep, "
+             "on_gone = keep }\n"
+             "  assert(other:open(simulator:path(), serial))\n"
+             "  assert(core.pty(nil, keep) and core.input(hear 'key'))\n"
+             "  assert(core.process { args = { '/bin/sh', '-c', 'echo $$; exec sleep 100' },\n"
+             "    on_line = function(pid) rig.child(tonumber(pid)) heard.line = true keep(pid) "
+             "end,\n"
+             "    on_exit = keep })\n"
+             "end\n"
+             "collectgarbage() collectgarbage() rig.scarce() rig.type('q') "
+             "simulator:write('bytes')\n"
+             "while not (heard.bytes and heard.key and heard.line) do core.wait() end"},
     {.name = "what is used when the host has ended",
      .body = "uncalled()\n"
-             "local twin = core.pty(nil, keep)\n"
+             "local simulator = core.pty(nil, keep)\n"
              "local child = core.process { args = { '/bin/echo' }, on_line = keep, "
              "on_exit = keep }\n"
              "local main = core.current()\n"
@@ -213,20 +214,20 @@ static const struct scenario scenarios[] = {
              "  rig.check(session:state() == 'closed')\n"
              "  rig.check(not pcall(session.write, session, 'x'))\n"
              "  rig.check(not pcall(session.open, session, path, serial))\n"
-             "  rig.check(not pcall(twin.write, twin, 'x'))\n"
-             "  session:close() twin:close() child:finish() child:close()\n"
+             "  rig.check(not pcall(simulator.write, simulator, 'x'))\n"
+             "  session:close() simulator:close() child:finish() child:close()\n"
              "  rig.check(not main:wake())\n"
              "  rig.check(not pcall(core.pty, nil, keep))\n"
              "  rig.check(not pcall(core.spawn, print) and not pcall(core.run, print))\n"
              "  rig.check(not pcall(core.on_signal, print))\n"
              "end\n"
-             "rig.scarce() twin:write('bytes') core.wait(0.001)"},
+             "rig.scarce() simulator:write('bytes') core.wait(0.001)"},
     {.name = "a session that its own last outcome closes",
-     .body = "local twin <close> = core.pty(nil, keep)\n"
+     .body = "local simulator <close> = core.pty(nil, keep)\n"
              "local other\n"
              "other = core.session { on_bytes = keep, on_gone = keep,\n"
              "  on_outcome = function(...) other:close() collectgarbage() keep(...) end }\n"
-             "assert(other:open(twin:path(), serial))\n"
+             "assert(other:open(simulator:path(), serial))\n"
              "assert(other:arm { safe = 'XYZ', tolerance = 1 })\n"
              "rig.scarce() other:close() rig.check(other:state() == 'closed') core.wait(0)"},
 };

@@ -239,8 +239,9 @@ return {
   { "history-is-kept", runs.earlier, function(run) run.manifest.safety.history.day = 0 end },
   { "history-is-untouched", runs.earlier, function(run) run.earlier.touched = "events.tsv" end },
   -- process
-  { "same-seed-same-bytes", runs.quiet, function(run) run.again.twin_text = run.again.twin_text .. "x" end,
-    again = true },
+  { "same-seed-same-bytes", runs.quiet, function(run)
+    run.again.simulator_text = run.again.simulator_text .. "x"
+  end, again = true },
   { "short-cuts-change-nothing", runs.quiet, function(run) run.long_way.events_text = "" end, again = true },
   { "same-seed-same-end", runs.key, function(run) run.again.message = "stopped" end, again = true },
   { "time-is-real-again", runs.quiet, function(run) run.after.is_virtual = true end },

@@ -160,12 +160,12 @@ end
 
 --- What the simulator gave.
 ---@param played Played
----@param device table in_twin: its times are the pulses' own, else those of the commands; any_output: which
----   output it was says nothing
+---@param device table in_simulator: its times are the pulses' own, else those of the commands; any_output:
+---   which output it was says nothing
 ---@return table[]
 function M.given(played, device)
-  local rows, latency_ns = {}, device.in_twin and 0 or math.floor(played.job.driver.latency * 1e9)
-  for _, row in ipairs(table_of(played.twin)) do
+  local rows, latency_ns = {}, device.in_simulator and 0 or math.floor(played.job.driver.latency * 1e9)
+  for _, row in ipairs(table_of(played.simulator)) do
     if row.event == "pulse" then
       rows[#rows + 1] = { ns = ns_of(row.time) + latency_ns - played.record.start_ns,
         channel = not device.any_output and row.channel or nil,

@@ -27,14 +27,14 @@ local function encoding(swap, name, change)
   end)
 end
 
---- What change(twin) does to each new simulator.
+--- What change(simulator) does to each new simulator.
 local function simulating(swap, name, change)
   local model = require("moonpulse.simulators." .. name)
   local new = model.new
   swap(model, "new", function(...)
-    local twin = new(...)
-    change(twin)
-    return twin
+    local simulator = new(...)
+    change(simulator)
+    return simulator
   end)
 end
 
@@ -115,9 +115,9 @@ local list = {
     end)
   end },
   { name = "a setting is lost on the wire", device = "magstim200", timing = "host", plant = function(swap)
-    simulating(swap, "magstim200", function(twin)
-      local settings, receive = 0, twin.receive
-      twin.receive = function(self, bytes, now_ns)
+    simulating(swap, "magstim200", function(simulator)
+      local settings, receive = 0, simulator.receive
+      simulator.receive = function(self, bytes, now_ns)
         local kept, lost = bytes:gsub("@%d%d%d.", "")
         settings = settings + lost
         bytes = lost == 1 and settings == 2 and kept or bytes -- the first is that of arming
@@ -215,9 +215,9 @@ local list = {
       end)
     end },
   { name = "the device gives a pulse twice", device = "trigger", timing = "host", plant = function(swap)
-    simulating(swap, "trigger_box", function(twin)
-      local receive, count = twin.receive, 0
-      twin.receive = function(self, ...)
+    simulating(swap, "trigger_box", function(simulator)
+      local receive, count = simulator.receive, 0
+      simulator.receive = function(self, ...)
         local replies, log = receive(self, ...)
         for _, entry in ipairs(log or {}) do
           count = count + (entry.event == "pulse" and 1 or 0)

@@ -73,7 +73,7 @@ function M.units_grid(units)
   return { num = math.tointeger(tonumber(units)), den = 1 }
 end
 
---- By driver. in_twin: the latency passes in the simulator, whose times are the pulses' own.
+--- By driver. in_simulator: the latency passes in the simulator, whose times are the pulses' own.
 --- own: what is drawn with its own timing. grid: of its intensities (oracle.rows).
 M.devices = {
   { name = "magventure", trigger = true, paces = { fast, bursts, quick, second },
@@ -82,7 +82,7 @@ M.devices = {
   { name = "bistim", trigger = true, paces = { slow, pairs_of, pairs_of }, own = { only_pairs } },
   { name = "rapid", trigger = true, paces = { second, tenths, trains }, own = { tenths } },
   { name = "duomag", paces = { second }, own = { second } },
-  { name = "pulsepal", settings = { full_scale_volts = "10" }, grid = M.volts_grid "10", in_twin = true,
+  { name = "pulsepal", settings = { full_scale_volts = "10" }, grid = M.volts_grid "10", in_simulator = true,
     paces = { fast, quick, outputs(fast, "1", "2") },
     own = { even, even_rates, outputs(even_rates, "1", "2") } },
   { name = "stimjim", settings = { full_scale_mv = "10000" }, grid = M.units_grid "10000",

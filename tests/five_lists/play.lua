@@ -40,7 +40,7 @@ end
 ---@field job table
 ---@field record table
 ---@field events string events.tsv
----@field twin string twin.tsv
+---@field simulator string twin.tsv
 
 --- Play plan; whatever is raised that is no refusal is raised on.
 ---@param folder string for the run's folder, which is removed
@@ -63,7 +63,7 @@ function M.play(folder, plan, given)
       progress = function() end })
   record:close()
   local made = { job = job, record = record, events = shell.read(record.folder .. "/events.tsv"),
-    twin = shell.read(record.folder .. "/twin.tsv") }
+    simulator = shell.read(record.folder .. "/twin.tsv") }
   cleared(record.folder)
   if ok then
     made.stop, made.fault = outcome.stop, outcome.fault or outcome.not_disarmed

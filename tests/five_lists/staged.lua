@@ -23,7 +23,7 @@ local shell = require "shell"
 local stops = require "moonpulse.run.stop_sources"
 local trials = require "five_lists.trial"
 local triggers = require "moonpulse.driver.trigger_path"
-local twins = require "moonpulse.simulation.process"
+local processes = require "moonpulse.simulation.process"
 local witness = require "moonpulse.simulation.witness"
 local worlds = require "five_lists.world"
 
@@ -35,10 +35,10 @@ local function nothing() end
 local function stand_in(world, seed)
   local device = { chance = chances.new(seed) }
   return function(driver, log)
-    local model = assert(devices.twin(driver))
-    local settings = devices.twin_settings(driver, model)
+    local model = assert(devices.simulator(driver))
+    local settings = devices.simulator_settings(driver, model)
     settings.latency = nil
-    device.twin, device.serial = model.new(settings), driver.serial
+    device.simulator, device.serial = model.new(settings), driver.serial
     device.log = assert(io.open(log, "w"))
     device.log:write(witness.header)
     return setmetatable({ path = "simulator", trigger_path = "simulator's trigger" }, {
@@ -74,7 +74,7 @@ end
 local function in_world(world, seed, admitted, action)
   return plants.during(function(swap)
     local start, session = stand_in(world, seed)
-    swap(twins, "start", start)
+    swap(processes, "start", start)
     swap(core, "session", session)
     swap(core, "flight", function() return flight end)
     swap(stops, "listen_for_signals", nothing)
@@ -198,7 +198,7 @@ local function run(folder, trial, steps)
   self.ended = not ok and (type(problem) == "table" and problem.message or tostring(problem)) or nil
   local path = folder .. "/runs/" .. (shell.names(folder .. "/runs")[1] or "")
   self.job, self.record = { driver = driver }, { start_ns = self.start_ns }
-  self.events, self.twin = shell.read(path .. "/events.tsv"), shell.read(path .. "/twin.tsv")
+  self.events, self.simulator = shell.read(path .. "/events.tsv"), shell.read(path .. "/twin.tsv")
   self.journal = journals.read(path)
   self.manifest = shell.read(path .. "/manifest.json")
   shell.remove(folder .. "/runs")
@@ -325,7 +325,7 @@ function M.run(folder, trial)
   local self = run(folder, trial, steps)
   self.entries, self.wanted, self.pulses = {}, {}, 0
   local why = self.ended and "it ended with: " .. self.ended
-  why = self.twin and first_difference(self, device) or why
+  why = self.simulator and first_difference(self, device) or why
   if why then
     return nil, ("seed %d, %s, timing %s: %s%s\n%s"):format(trial.seed, device.name, trial.timing, why,
       self.ended and "; it ended with: " .. self.ended or "", text_of(steps))

@@ -1,4 +1,4 @@
---- A session to a simulated stimulator in virtual time: the rules of the engine's session and of its
+--- A session to a simulator in virtual time: the rules of the engine's session and of its
 -- sending thread (engine/session.h, engine/dispatcher.h), without a thread and without a port. What the loop
 -- hears it hears a little later, by chance, in order.
 local core = require "moonpulse.core"
@@ -13,11 +13,11 @@ local gap_ns = 1000000 -- between a frame beside the plan and the plan's next
 
 --- What core.session is in world.
 ---@param world table of five_lists.world
----@param device { twin: table, serial: table, log: userdata, chance: table }
+---@param device { simulator: table, serial: table, log: userdata, chance: table }
 ---@return fun(handlers: table): table
 function M.maker(world, device)
   return function(handlers)
-    return setmetatable({ world = world, device = device, twin = device.twin, log = device.log,
+    return setmetatable({ world = world, device = device, simulator = device.simulator, log = device.log,
       chance = device.chance, handlers = handlers, mode = "closed", wire_free_ns = 0, outcomes = {},
       heard_ns = 0, turn = 0, held = {} }, Session)
   end
@@ -31,7 +31,7 @@ function Session:take(replies, log)
   end
   for _, reply in ipairs(replies or {}) do
     self.heard_ns = math.max(self.heard_ns, reply.at_ns + self.chance:draw(0, 2000000))
-    local at_ns, bytes = self.heard_ns, reply.bytes -- now: a twin gives the same table often
+    local at_ns, bytes = self.heard_ns, reply.bytes -- now: a simulator gives the same table often
     self.world:at(at_ns, function()
       if self.mode ~= "closed" then
         self:report()
@@ -43,7 +43,7 @@ end
 
 --- The simulator's own time passes.
 function Session:tick()
-  local replies, log, next_ns = self.twin:tick(self.world.now_ns)
+  local replies, log, next_ns = self.simulator:tick(self.world.now_ns)
   self:take(replies, log)
   self.turn = self.turn + 1
   local turn = self.turn
@@ -62,7 +62,7 @@ function Session:send(bytes)
   self.wire_free_ns = at_ns
   if #bytes > 0 then
     self.world:at(at_ns, function()
-      self:take(self.twin:receive(bytes, at_ns))
+      self:take(self.simulator:receive(bytes, at_ns))
       self:tick()
     end)
   end
@@ -70,7 +70,7 @@ end
 
 function Session:line(name, level, at_ns)
   self.world:at(at_ns, function()
-    self:take(self.twin:line(name, level, at_ns))
+    self:take(self.simulator:line(name, level, at_ns))
     self:tick()
   end)
 end

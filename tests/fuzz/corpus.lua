@@ -1,4 +1,4 @@
--- Seeds for the fuzzer: every reply that a driver's twin can be made to give, whole and in pieces.
+-- Seeds for the fuzzer: every reply that a driver's simulator can be made to give, whole and in pieces.
 --   build/moonpulse lua tests/fuzz/corpus.lua DRIVER FOLDER
 local conformance = require "moonpulse.conformance"
 local core = require "moonpulse.core"

@@ -1,4 +1,4 @@
---- Magstim units for the specs: a twin in virtual time, and a driver's link to it.
+--- Magstim units for the specs: a simulator in virtual time, and a driver's link to it.
 local lower = require "moonpulse.lowering"
 local refusals = require "moonpulse.text.refusal"
 local shell = require "shell"
@@ -29,8 +29,8 @@ Unit.__index = Unit
 
 --- A simulated unit that was switched on at 0 s; log keeps its pulses, and all else that it did.
 function M.unit(name, options)
-  local twin = require("moonpulse.simulators." .. name).new(options or {})
-  return setmetatable({ twin = twin, now_ns = 0, log = {} }, Unit)
+  local simulator = require("moonpulse.simulators." .. name).new(options or {})
+  return setmetatable({ simulator = simulator, now_ns = 0, log = {} }, Unit)
 end
 
 local function keep(self, replies, log)
@@ -50,16 +50,16 @@ function Unit:wait(seconds, poll)
   local end_ns = self.now_ns + math.floor(seconds * 1e9 + 0.5)
   while poll and self.now_ns + 400000000 < end_ns do
     self.now_ns = self.now_ns + 400000000
-    keep(self, self.twin:receive(M.frame(poll), self.now_ns))
+    keep(self, self.simulator:receive(M.frame(poll), self.now_ns))
   end
   self.now_ns = end_ns
-  return keep(self, self.twin:tick(end_ns))
+  return keep(self, self.simulator:tick(end_ns))
 end
 
 --- Bytes (hexadecimal) arrive, 1 ms later; the replies in hexadecimal.
 function Unit:raw(text)
   self.now_ns = self.now_ns + 1000000
-  return M.hex(keep(self, self.twin:receive(M.bin(text), self.now_ns)))
+  return M.hex(keep(self, self.simulator:receive(M.bin(text), self.now_ns)))
 end
 
 --- A command arrives.

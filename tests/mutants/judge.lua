@@ -118,7 +118,7 @@ local lists = {
   { "^bindings/stops", function() return list(steady "run/stops", spec "run/stop", spec "run/signals") end },
   { "stimulator/leaving", function()
     return list(virtual, steady("stimulator/settings", { only = "virtual" }), spec "stimulator/safe_answer",
-      spec "record/unproven_end", steady("experiment/virtual_experiment"), spec "simulation/twin_faults",
+      spec "record/unproven_end", steady("experiment/virtual_experiment"), spec "simulation/simulator_faults",
       spec "stimulator/lost_port", spec "run/stop")
   end },
   { "run/stop_sources", function()
@@ -205,7 +205,7 @@ local lists = {
       spec("record/recover", { env = "MP_QUICK=1" }), program "test_memory")
   end },
   { "devices/magventure", function()
-    return of_driver("magventure", steady "devices/magventure_driver", steady "simulators/magventure_twin",
+    return of_driver("magventure", steady "devices/magventure_driver", steady "simulators/magventure",
       spec "devices/magventure_train", spec "devices/magventure_train_run")
   end },
   { "devices/magstim/", function() return of_driver("magstim200", units, steady "devices/rapid") end },
@@ -214,7 +214,7 @@ local lists = {
   { "devices/rapid", function() return of_driver("rapid", steady "devices/rapid") end },
   { "devices/duomag", function() return of_driver("duomag", steady "devices/duomag") end },
   { "devices/pulsepal", function()
-    return of_driver("pulsepal", steady "devices/pulsepal_driver", steady "simulators/pulsepal_twin",
+    return of_driver("pulsepal", steady "devices/pulsepal_driver", steady "simulators/pulsepal",
       spec "driver/box_channels")
   end },
   { "devices/stimjim", function()

@@ -3,7 +3,7 @@
 # makes it). usage: stop_line.sh BUILD_OF_RIG MOONPULSE SHIM
 set -u
 shim=$3 moonpulse=$2 work=$(mktemp -d -p /tmp)
-trap 'kill "$twin" 2>/dev/null; rm -rf "$work"' EXIT
+trap 'kill "$simulator" 2>/dev/null; rm -rf "$work"' EXIT
 say() {
   echo "test_stop_line: $*"
 }
@@ -22,7 +22,7 @@ return mp.protocol { id = "made", name = "Made", plan = function()
 end }
 LUA
 "$moonpulse" sim magventure --log "$work/twin.tsv" >"$work/sim.out" 2>&1 &
-twin=$!
+simulator=$!
 await "$work/sim.out" "Ctrl-C" || { say "0 passed, 1 failed"; exit 1; }
 pts=$(sed -n 's/.* on \(.*\)$/\1/p' "$work/sim.out" | head -n 1)
 mount --bind "$pts" /dev/ttyMP0

@@ -16,14 +16,14 @@ M.reasons = {
   ["G1"] = "the engine's p50 grows with the sleep before it (compare 1 ms with 20 ms): most likely "
     .. "the code and data between the deadline and the stamp must be fetched into the caches again",
   ["G5"] = "as for G1",
-  ["G14 virtual"] = "what is not like the pulse before goes through the simulated stimulator and its "
+  ["G14 virtual"] = "what is not like the pulse before goes through the simulator and its "
     .. "driver in Lua",
   ["G21"] = "as for G14",
   ["G14 text"] = "formatting is one pass with the stream; what is over is the write of the file",
   ["G17"] = "the time includes drawing the events and writing the file, not formatting alone",
-  ["G20"] = "most of it are replies that are waited for: the simulated stimulator takes 20 ms for each of "
+  ["G20"] = "most of it are replies that are waited for: the simulator takes 20 ms for each of "
     .. "five, as fast as the real one is known to be, one after another; the figures say how much is ours",
-  ["G20 ours"] = "it is the start of two programs, ours and the simulated stimulator's; sources that were "
+  ["G20 ours"] = "it is the start of two programs, ours and the simulator's; sources that were "
     .. "changed after the build are compiled at each start",
 }
 

@@ -51,7 +51,7 @@ local function with_trigger(driver, options, model)
     cli.fail("usage", "--trigger %s is the device's own port: write --trigger rts (or dtr, break)",
       trigger.path)
   elseif model and trigger.path ~= "sim" then
-    cli.fail("usage", "--trigger %s: the simulated stimulator has a trigger input and no lines: write "
+    cli.fail("usage", "--trigger %s: the simulator has a trigger input and no lines: write "
       .. "--trigger sim", trigger.text)
   elseif model and (trigger.line or not trigger.after or trigger.serial.baud ~= 115200) then
     cli.fail("usage", "--trigger %s: the simulator's trigger input takes a byte and 0: --trigger sim, or "
@@ -77,7 +77,7 @@ function M.described(options)
   local driver = find_driver(simulated or name, options)
   local model, message
   if simulated then
-    model, message = devices.twin(driver)
+    model, message = devices.simulator(driver)
     if not model then
       cli.fail("usage", "%s", message)
     end
@@ -85,7 +85,7 @@ function M.described(options)
   return with_trigger(driver, options, model)
 end
 
---- The driver that the options name, and whether its twin is to be started. Leaves with exit status
+--- The driver that the options name, and whether its simulator is to be started. Leaves with exit status
 --- 2 where they do not fit together.
 ---@param options table
 ---@return moonpulse.Driver driver
@@ -104,7 +104,7 @@ function M.choose(options)
         .. "--device magventure", options.port)
     end
     local driver = find_driver(simulated, options)
-    local model, message = devices.twin(driver)
+    local model, message = devices.simulator(driver)
     if not model then
       cli.fail("usage", "%s", message)
     end

@@ -1,4 +1,4 @@
---- moonpulse sim: a twin alone, for any program.
+--- moonpulse sim: a simulator alone, for any program.
 local cli = require "moonpulse.cli"
 local command = require "moonpulse.driver.command"
 local core = require "moonpulse.core"
@@ -8,14 +8,14 @@ local host = require "moonpulse.simulation.serve"
 
 local M = {}
 
---- Only where it is asked for: a twin has nothing to do with protocols, and a run waits for it.
+--- Only where it is asked for: a simulator has nothing to do with protocols, and a run waits for it.
 local function seconds(text)
   return require("moonpulse.cli.protocol_argument").number(0, 10, "s")(text)
 end
 
 function M.parser()
   local parser = cli.parser("sim",
-    "Run a simulated stimulator on a pseudo-terminal until Ctrl-C. Any program can open it like a "
+    "Run a simulator on a pseudo-terminal until Ctrl-C. Any program can open it like a "
       .. "serial port. The log is tab-separated: time (s, CLOCK_MONOTONIC, when the command was "
       .. "complete on the wire), event (pulse, arm, disarm, set, get, ignored, error, fault), bytes, note; "
       .. "of a pulse what the simulator gave, from its own state: channel, intensity (% of full scale), "
@@ -28,7 +28,7 @@ function M.parser()
   parser:option("--log", "Write what the device understood to this file."):argname("FILE")
   parser:option("--fault", "Go wrong at the N-th pulse (or setting), or with @0 from the start "
     .. "(where no pulse is needed): " .. faults.describe() .. "."):convert(faults.parse):argname("KIND@N,...")
-  parser:option("--option", "A setting of the simulated stimulator, like version=9.0 of the rapid; a wrong "
+  parser:option("--option", "A setting of the simulator, like version=9.0 of the rapid; a wrong "
     .. "one lists them."):argname("KEY=VALUE"):count("*")
   parser:option("--latency", "Seconds from a command to its reply."):argname("S")
     :convert(seconds)
@@ -68,7 +68,7 @@ local function model_of(options)
   local driver, message = devices.find(options.device)
   local model
   if driver then
-    model, message = devices.twin(driver)
+    model, message = devices.simulator(driver)
   end
   return model or cli.fail("usage", "%s", message)
 end

@@ -70,7 +70,7 @@ local function keeps_contract(kit)
     end
   end
   kit:check(not pcall(model.new, { no_such_option = 1 }), "the simulator takes an option it does not know")
-  local state = kit:twin():state()
+  local state = kit:simulator():state()
   kit:check(state.armed ~= nil and math.type(state.pulses) == "integer",
     "simulator:state() must say armed and pulses")
 end

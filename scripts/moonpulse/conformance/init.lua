@@ -1,4 +1,4 @@
---- What every driver must do with its twin: the same numbered cases for all of them.
+--- What every driver must do with its simulator: the same numbered cases for all of them.
 --- A driver's own spec runs them with require("moonpulse.conformance").spec("./mybox.lua").
 local devices = require "moonpulse.driver.find"
 local kits = require "moonpulse.conformance.kit"

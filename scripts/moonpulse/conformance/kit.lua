@@ -1,4 +1,4 @@
---- What the conformance cases share: a driver and its twin at hand, verdicts, steps of a run.
+--- What the conformance cases share: a driver and its simulator at hand, verdicts, steps of a run.
 local chance = require "moonpulse.conformance.chance"
 local core = require "moonpulse.core"
 local devices = require "moonpulse.driver.find"
@@ -26,7 +26,7 @@ end
 ---   devices that the driver cannot tell from its own, and need not
 function M.new(driver, options)
   options = options or {}
-  local model = assert(devices.twin(driver))
+  local model = assert(devices.simulator(driver))
   return setmetatable({
     plain = driver, driver = devices.configure(driver, options.settings), model = model,
     kin = options.kin or {}, chance = chance.new(7), memory = {}, stands = {},
@@ -109,21 +109,21 @@ end
 
 -- Steps --------------------------------------------------------------------------------------------
 
---- What the twin must know of the driver's options, such as the model that is meant.
-function Kit:twin_settings()
-  return devices.twin_settings(self.driver, self.model)
+--- What the simulator must know of the driver's options, such as the model that is meant.
+function Kit:simulator_settings()
+  return devices.simulator_settings(self.driver, self.model)
 end
 
---- A twin that was just switched on.
-function Kit:twin()
-  return self.model.new(self:twin_settings())
+--- A simulator that was just switched on.
+function Kit:simulator()
+  return self.model.new(self:simulator_settings())
 end
 
 --- A new stand; it is closed when the case is over.
----@param twin moonpulse.Simulator? nil: nobody is there
+---@param simulator moonpulse.Simulator? nil: nobody is there
 ---@return moonpulse.conformance.Stand
-function Kit:stand_with(twin)
-  local stand = stands.new(self.driver, twin)
+function Kit:stand_with(simulator)
+  local stand = stands.new(self.driver, simulator)
   self.stands[#self.stands + 1] = stand
   return stand
 end
@@ -131,7 +131,7 @@ end
 --- A new stand with a simulator that was just switched on.
 ---@return moonpulse.conformance.Stand
 function Kit:stand()
-  return self:stand_with(self:twin())
+  return self:stand_with(self:simulator())
 end
 
 --- Call action in virtual time, where stands are; those that it made are closed behind it.
@@ -221,7 +221,7 @@ function Kit:always_ready()
   if self.memory.always_ready == nil then
     local _, _, unarmed = self:fire((self:connected()), self:action())
     local stand = self:armed()
-    local armed = stand.twin:state().armed
+    local armed = stand.simulator:state().armed
     local _, _, pulses = self:fire(stand, self:action())
     self.memory.always_ready = unarmed > 0 or pulses > 0 and not armed
   end
@@ -232,14 +232,14 @@ end
 ---@param stand table
 ---@return boolean
 function Kit:is_armed(stand)
-  return stand.twin:state().armed or self:always_ready()
+  return stand.simulator:state().armed or self:always_ready()
 end
 
 --- Fires it nothing any more? Some are armed at their panel only, and harmless at an intensity of 0.
 ---@param stand table
 ---@return boolean
 function Kit:is_harmless(stand)
-  if not stand.twin:state().armed then
+  if not stand.simulator:state().armed then
     return true
   end
   stand:keep_alive(true) -- its watchdog shall not do the driver's work
@@ -327,7 +327,7 @@ local function gather(self)
   return list, dialect
 end
 
---- Every reply that the twin can be made to give, byte for byte, and the dialect to read it in.
+--- Every reply that the simulator can be made to give, byte for byte, and the dialect to read it in.
 function Kit:harvest()
   if self.memory.harvest then
     return self.memory.harvest, self.memory.dialect

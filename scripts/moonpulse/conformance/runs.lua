@@ -1,5 +1,5 @@
 --- Conformance cases about whole runs: in virtual time, and through a real pseudo-terminal with the
---- real serial code, where the twin listens at the other end.
+--- real serial code, where the simulator listens at the other end.
 local core = require "moonpulse.core"
 local faults = require "moonpulse.simulation.faults"
 local folders = require "moonpulse.record.folder"
@@ -61,15 +61,15 @@ end
 -- Virtual time --------------------------------------------------------------------------------------
 
 local function run_virtual(kit, plan, timing)
-  local twin = stands.witness(kit:twin())
+  local simulator = stands.witness(kit:simulator())
   local job = job_of(kit, plan, timing)
-  job.twin = twin
+  job.simulator = simulator
   return in_folder(function(folder)
     local record = assert(records.create(folder, "conformance"))
     local outcome = require("moonpulse.run.inside").run(job, record, "max", hooks)
     record:close()
     local times = {}
-    for _, entry in ipairs(twin.seen) do
+    for _, entry in ipairs(simulator.seen) do
       if entry.event == "pulse" then
         times[#times + 1] = entry.at_ns
       end
@@ -161,11 +161,12 @@ local real_runs = {
 
 local most_ns = 10000000000 -- for what is on its way to the simulator: this process may get no processor
 
---- What one run against a twin on a pseudo-terminal in this process needs of the disk, which takes its time.
+--- What one run against a simulator on a pseudo-terminal in this process needs of the disk, which takes
+--- its time.
 local function prepare_real(kit, name, wanted)
   local self = { wanted = wanted, folder = make_folder() }
   self.log = self.folder .. "/twin.tsv"
-  self.served = assert(host.start(kit.model, { log = self.log, settings = kit:twin_settings(),
+  self.served = assert(host.start(kit.model, { log = self.log, settings = kit:simulator_settings(),
     faults = wanted.fault and faults.parse(wanted.fault) }))
   self.record = assert(records.create(self.folder, name))
   assert(self.record:open_flight(wanted.pulses, 0))

@@ -2,7 +2,7 @@
 local M = {}
 
 local function state(stand)
-  return stand.twin:state()
+  return stand.simulator:state()
 end
 
 local function opens(kit)
@@ -39,7 +39,7 @@ end
 local function ready_from_device(kit)
   local stand = kit:connected()
   kit:needs_arming()
-  if not (stand.twin.faults and stand.twin.faults["over-temperature"]) then
+  if not (stand.simulator.faults and stand.simulator.faults["over-temperature"]) then
     kit:skip("the simulator has no fault that keeps it from arming")
   end
   kit:needs_replies()
@@ -192,7 +192,7 @@ end
 local function stuck(kit)
   kit:needs_arming()
   local stand = kit:armed()
-  if not (stand.twin.faults and stand.twin.faults["stuck-armed"]) then
+  if not (stand.simulator.faults and stand.simulator.faults["stuck-armed"]) then
     kit:skip("the simulator has no such fault")
   end
   kit:needs_replies()
@@ -233,7 +233,7 @@ end
 
 local function overheats(kit)
   local stand, action = kit:armed(), kit:action()
-  if not (stand.twin.faults and stand.twin.faults["over-temperature"]) then
+  if not (stand.simulator.faults and stand.simulator.faults["over-temperature"]) then
     kit:skip("the simulator has no such fault")
   end
   kit:needs_replies()

@@ -8,9 +8,9 @@ local M = {}
 
 --- What a driver's functions are given as `io`: a link that counts and can be disturbed. now_ns is the time.
 ---@class moonpulse.conformance.Stand
----@field heard { at_ns: integer, bytes: string }[] what arrived from the twin
+---@field heard { at_ns: integer, bytes: string }[] what arrived from the simulator
 ---@field replies table[] the same, decoded
----@field log table[] what the twin understood
+---@field log table[] what the simulator understood
 ---@field writes string[] what the driver wrote
 ---@field on_write (fun(number: integer, bytes: string): string?)? what becomes of a write; nil: lost
 ---@field on_reply (fun(number: integer, bytes: string): table[]|string|nil)? what becomes of a reply:
@@ -49,24 +49,24 @@ end
 
 --- The simulator as the host at the far end of the wire has it.
 local function tapped(self)
-  local twin = self.twin
+  local simulator = self.simulator
   return {
-    serial = twin.serial,
+    serial = simulator.serial,
     receive = function(_, bytes, now_ns)
       local arrives = bytes
       if not self.direct then -- what becomes of each write was decided when it was written
         arrives = table.remove(self.arriving, 1) or nil
       end
       if arrives then
-        return pass_on(self, twin:receive(arrives, now_ns))
+        return pass_on(self, simulator:receive(arrives, now_ns))
       end
     end,
-    tick = function(_, now_ns) return pass_on(self, twin:tick(now_ns)) end,
-    line = function(_, ...) return pass_on(self, twin:line(...)) end,
+    tick = function(_, now_ns) return pass_on(self, simulator:tick(now_ns)) end,
+    line = function(_, ...) return pass_on(self, simulator:line(...)) end,
   }
 end
 
---- Bytes reach the twin now.
+--- Bytes reach the simulator now.
 ---@param bytes string
 function Stand:give(bytes)
   if self.served then
@@ -83,21 +83,21 @@ function Stand:edge(line, level)
   self.served:line(line, level, core.clock_ns())
 end
 
---- Something breaks in the twin, or a hand turns a knob.
+--- Something breaks in the simulator, or a hand turns a knob.
 ---@param kind string a fault that the simulator knows
 function Stand:breaks(kind)
   local served = self.served
-  served:take(pass_on(self, self.twin:fault(kind, core.clock_ns() - served.on_ns)))
+  served:take(pass_on(self, self.simulator:fault(kind, core.clock_ns() - served.on_ns)))
   served:look()
 end
 
 --- A stand: what a driver's conversations are given as io, with a simulator behind it. In virtual time.
 ---@param driver moonpulse.Driver configured
----@param twin moonpulse.Simulator? nil: nobody is there
+---@param simulator moonpulse.Simulator? nil: nobody is there
 ---@return moonpulse.conformance.Stand to be closed
-function M.new(driver, twin)
-  local self = setmetatable({ driver = driver, twin = twin, heard = {}, replies = {}, log = {}, writes = {},
-    arriving = {}, said = 0, calls = 0, begun_ns = core.clock_ns() }, Stand)
+function M.new(driver, simulator)
+  local self = setmetatable({ driver = driver, simulator = simulator, heard = {}, replies = {}, log = {},
+    writes = {}, arriving = {}, said = 0, calls = 0, begun_ns = core.clock_ns() }, Stand)
   local link = links.new(driver, { outcome = function() end, gone = function() end, reply = function(reply)
     self.replies[#self.replies + 1] = reply
   end })
@@ -114,9 +114,9 @@ function M.new(driver, twin)
     self.arriving[#self.arriving + 1] = arrives or false
     links.write(link, bytes)
   end
-  if twin then
+  if simulator then
     self.served = assert(host.start({ serial = driver.serial, description = driver.description },
-      { twin = tapped(self) }))
+      { simulator = tapped(self) }))
     core.spawn(function() self.served:serve() end)
   else
     self.wire = assert(core.wire(nil, function() end))
@@ -249,7 +249,7 @@ function Stand:safe()
   end
 end
 
---- How many entries of that event the twin has logged.
+--- How many entries of that event the simulator has logged.
 ---@param event string
 ---@return integer
 function Stand:count(event)
@@ -269,9 +269,9 @@ function Stand:last_pulse()
   end
 end
 
---- Like a twin, but everything it logs is kept in `seen`. It has no steady(): every pulse must come by.
----@param twin moonpulse.Simulator
-function M.witness(twin)
+--- Like a simulator, but everything it logs is kept in `seen`. It has no steady(): every pulse must come by.
+---@param simulator moonpulse.Simulator
+function M.witness(simulator)
   local seen = {}
   local function keep(replies, log, next_ns)
     for _, entry in ipairs(log or {}) do
@@ -281,10 +281,10 @@ function M.witness(twin)
   end
   return {
     seen = seen,
-    receive = function(_, ...) return keep(twin:receive(...)) end,
-    tick = function(_, ...) return keep(twin:tick(...)) end,
-    line = function(_, ...) return keep(twin:line(...)) end,
-    state = function() return twin:state() end,
+    receive = function(_, ...) return keep(simulator:receive(...)) end,
+    tick = function(_, ...) return keep(simulator:tick(...)) end,
+    line = function(_, ...) return keep(simulator:line(...)) end,
+    state = function() return simulator:state() end,
   }
 end
 

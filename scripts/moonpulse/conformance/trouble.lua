@@ -46,7 +46,7 @@ local function another_device(kit)
   kit:needs_replies()
   for _, name in ipairs(devices.names) do
     local other = assert(devices.find(name))
-    local model = other.simulator ~= kit.driver.simulator and devices.twin(other)
+    local model = other.simulator ~= kit.driver.simulator and devices.simulator(other)
     if model and not fires_at_anything(model) then
       local stand = kit:stand_with(model.new {})
       local ok, problem = kit:try("connect to a " .. name, kit.driver.connect, stand)

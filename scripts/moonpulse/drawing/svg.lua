@@ -103,21 +103,46 @@ local function ticks(columns, y, height)
   return table.concat(parts)
 end
 
+local function x_of(window, t)
+  return left + (t - window.t0) / (window.t1 - window.t0) * plot_width
+end
+
 local function column_of(window, t)
   local column = math.floor((t - window.t0) / (window.t1 - window.t0) * plot_width)
   return column >= 0 and column <= plot_width and math.min(column, plot_width - 1) or nil
 end
 
+-- What did not go as planned has a sign of its own below the axis: no colour tells it. The first that a pulse
+-- fits counts.
+local signs = {
+  { sign = "×", words = "not sent", of = function(row) return not row.was_sent end },
+  { sign = "?", words = "perhaps sent", of = function(row) return row.status == "perhaps_sent" end },
+  { sign = "!", words = "given otherwise than set", of = function(row) return row.status == "otherwise" end },
+  { sign = "L", words = "late", of = function(row) return row.status == "late" end },
+}
+
+local usual = { delivered = true, sent = true, simulated = true }
+
+local function sign_of(row)
+  for number, sign in ipairs(signs) do
+    if (not row.was_sent or not usual[row.status]) and sign.of(row) then
+      return number
+    end
+  end
+end
+
 local function sort_into_columns(window, pulses, scale)
-  local sent, unsent, marks = {}, {}, {}
+  local sent, odd, marks = {}, {}, {}
   for _, row in ipairs(pulses) do
     local column = row.time and column_of(window, row.time)
     if column and row.was_sent then
       -- Rounded so that neighbours of the same height can be joined.
       local height = math.floor(scale.of(row) / scale.top * 500 + 0.5) / 500
       sent[column] = math.max(sent[column] or 0, math.max(0.01, height))
-    elseif column then
-      unsent[column] = true
+    end
+    local number = column and sign_of(row)
+    if number then
+      odd[column] = math.min(odd[column] or number, number)
     end
   end
   for _, row in ipairs(window.marks) do
@@ -126,7 +151,26 @@ local function sort_into_columns(window, pulses, scale)
       marks[column] = true
     end
   end
-  return sent, unsent, marks
+  return sent, odd, marks
+end
+
+local sign_width = 7
+
+--- The signs below the axis, and what they mean; those that would lie on each other are drawn once.
+local function draw_signs(out, odd, y, legend_y)
+  local used, last = {}, {}
+  for column = 0, plot_width - 1 do
+    local number = odd[column]
+    if number and column - (last[number] or -sign_width) >= sign_width then
+      label(out, "sign", left + column + 0.5, y, "middle", signs[number].sign)
+      used[number], last[number] = true, column
+    end
+  end
+  local words = {}
+  for number, sign in ipairs(signs) do
+    words[#words + 1] = used[number] and sign.sign .. " " .. sign.words or nil
+  end
+  label(out, "bad", left, legend_y, "start", table.concat(words, "   "))
 end
 
 -- Where a window holds few pulses each is one bar of readable width.
@@ -206,17 +250,17 @@ end
 
 local one_height, lane_height, lane_gap = 90, 64, 24
 
---- The lanes below each other; where they end, and what was not sent.
+--- The lanes below each other; where they end, and which columns have a sign.
 local function lanes_of(out, window, scale, top)
   local lanes = window.lanes or { { pulses = window.pulses, scale = scale } }
-  local height, bottom, unsent = window.lanes and lane_height or one_height, top, {}
+  local height, bottom, odd = window.lanes and lane_height or one_height, top, {}
   for number, lane in ipairs(lanes) do
     local lane_top = window.lanes and bottom + (number > 1 and lane_gap or 14) or top
     bottom = lane_top + height
     lane.scale = lane.scale or scale
-    local sent, missing = sort_into_columns(window, lane.pulses, lane.scale)
-    for column in pairs(missing) do
-      unsent[column] = true
+    local sent, found = sort_into_columns(window, lane.pulses, lane.scale)
+    for column, sign in pairs(found) do
+      odd[column] = math.min(odd[column] or sign, sign)
     end
     if lane.channel then
       label(out, "channel", left, lane_top - 4, "start", "channel " .. lane.channel)
@@ -226,26 +270,31 @@ local function lanes_of(out, window, scale, top)
       add(out, '<path class="axis" d="M%d %.1fH%d"/>', left, bottom + 0.5, left + plot_width)
     end
   end
-  return bottom, unsent
+  return bottom, odd
 end
 
 --- One timeline panel.
 ---@param id string unique in the page
----@param window table { title, description, pulses, marks, t0, t1, origin, scale, axis_name, lanes? }: lanes:
----   { channel, pulses, scale? }[], below each other over the same time
+---@param window table { title, description, pulses, marks, t0, t1, origin, scale, axis_name, lanes?,
+---   inner? }: inner: { t0, t1 }, the stretch that the next panel shows; lanes, below each other over the
+---   same time: { channel, pulses, scale? }[]
 ---@param scale table { top, of(row), name, known }: bar heights, of lanes that have none of their own
 ---@return string
 function M.timeline(id, window, scale)
   local out, drawn = {}, {}
   local _, _, marks = sort_into_columns(window, {}, scale)
   local top = next(marks) ~= nil and 28 or 12
-  local bottom, unsent = lanes_of(drawn, window, scale, top)
-  local name_y = bottom + (next(unsent) ~= nil and 43 or 32)
+  local bottom, odd = lanes_of(drawn, window, scale, top)
+  local name_y = bottom + (next(odd) ~= nil and 46 or 32)
   open(out, id, name_y + 8, window.title, window.description)
   table.move(drawn, 1, #drawn, #out + 1, out)
-  if next(unsent) ~= nil then
-    add(out, '<path class="unsent" d="%s"/>', ticks(unsent, bottom + 21, 8))
-    label(out, "bad", left, name_y, "start", "Red ticks: pulses not sent")
+  if next(odd) ~= nil then
+    draw_signs(out, odd, bottom + 31, name_y)
+  end
+  if window.inner then
+    local x0, x1 = x_of(window, window.inner.t0), x_of(window, window.inner.t1)
+    add(out, '<path class="inner" d="M%.1f %.1fV%.1fH%.1fV%.1fz"/>', x0 - 2, bottom, top - 3,
+      math.max(x1, x0 + 1) + 2, bottom)
   end
   if next(marks) ~= nil then
     add(out, '<path class="mark" d="%s"/>', ticks(marks, 4, 10))

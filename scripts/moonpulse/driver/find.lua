@@ -157,11 +157,11 @@ function M.configure(driver, given)
   return own
 end
 
---- What of a driver's options its twin knows too: both then speak of the same device.
+--- What of a driver's options its simulator knows too: both then speak of the same device.
 ---@param driver moonpulse.Driver configured
----@param model moonpulse.SimulatorModel the twin's module
+---@param model moonpulse.SimulatorModel the simulator's module
 ---@return table<string, any>
-function M.twin_settings(driver, model)
+function M.simulator_settings(driver, model)
   local settings = {}
   for _, spec in ipairs(model.options or {}) do
     settings[spec[1]] = (driver.settings or {})[spec[1]]
@@ -169,11 +169,11 @@ function M.twin_settings(driver, model)
   return settings
 end
 
---- The twin's model of a driver.
+--- The simulator's model of a driver.
 ---@param driver moonpulse.Driver
 ---@return moonpulse.SimulatorModel? model
 ---@return string? message
-function M.twin(driver)
+function M.simulator(driver)
   local name = driver.simulator
   if not name then
     return nil, ("the driver %s has no simulator: it cannot be simulated"):format(driver.name)

@@ -8,7 +8,7 @@ local lines = { rts = true, dtr = true, ["break"] = true }
 
 ---@class moonpulse.Trigger
 ---@field text string as it was written
----@field path string? a port of its own; "sim": the twin's trigger input; nil: the device's port
+---@field path string? a port of its own; "sim": the simulator's trigger input; nil: the device's port
 ---@field line "rts"|"dtr"|"break"|nil a pulse on this line
 ---@field bytes string? else these bytes
 ---@field after string? sent width seconds after them

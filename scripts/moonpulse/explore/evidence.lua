@@ -56,7 +56,7 @@ end
 ---@param text string
 ---@return table[] given { ns, channel, mso }
 ---@return table[] log { ns, event, bytes, note }
-function M.twin(text)
+function M.simulator(text)
   local given, log = {}, {}
   for whole, part, event, bytes, note, channel, mso in
     text:gmatch("(%d+)%.(%d+)\t(%a+)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)[^\n]*\n") do
@@ -220,7 +220,7 @@ end
 function M.read(run)
   local scenario = run.scenario
   run.rows, run.odd_row = M.rows(run.events_text or "")
-  run.given, run.log = M.twin(run.twin_text or "")
+  run.given, run.log = M.simulator(run.simulator_text or "")
   run.journal, run.journal_plays = journal(run.journal_text)
   run.wanted, run.listed = {}, {}
   local latency_s = scenario.trigger and run.facts.edge_s or run.facts.latency_s

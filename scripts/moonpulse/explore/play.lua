@@ -97,7 +97,7 @@ local function attend(run, inside, put)
     troubles.finish(run)
     run.ended_ns = core.clock_ns()
     own.__close(self)
-    run.final = served.twin:state()
+    run.final = served.simulator:state()
     local until_ns = run.ended_ns + most_after_ns
     while core.tasks() > run.tasks and core.clock_ns() < until_ns do -- parts of a script that still wait
       core.wait(0.1)
@@ -174,7 +174,7 @@ local function put_swaps(run, swaps)
     run.sessions[#run.sessions + 1] = made
     return made
   end)
-  swaps:put(insides, "start", function(driver, log, wrong, twin, far)
+  swaps:put(insides, "start", function(driver, log, wrong, simulator, far)
     if run.planned and run.scenario.flight then -- what only a run in real time has of its own
       assert(run.record:open_flight(run.planned.pulses, run.planned.marks))
     end
@@ -183,7 +183,7 @@ local function put_swaps(run, swaps)
     end
     far = far and not run.without_cuts and not troubles.has(run.scenario,
       "disk") -- its witness writes elsewhere
-    return attend(run, start(driver, log, wrong, twin, far), function(...) swaps:put(...) end)
+    return attend(run, start(driver, log, wrong, simulator, far), function(...) swaps:put(...) end)
   end)
   swaps:put(stim_verbs, "new", function(...)
     run.device = stim(...)
@@ -226,7 +226,7 @@ local function gather(run)
     end
   end
   run.events_text = read(folder .. "/events.tsv")
-  run.twin_text = run.noted and table.concat(run.noted) or read(folder .. "/twin.tsv")
+  run.simulator_text = run.noted and table.concat(run.noted) or read(folder .. "/twin.tsv")
   run.manifest_text, run.journal_text = read(folder .. "/manifest.json"), read(folder .. "/journal.jsonl")
   run.manifest = run.manifest_text and cjson.decode(run.manifest_text)
   run.start_ns = run.record.start_ns

@@ -1,4 +1,4 @@
---- Commands of a run that its simulated stimulator ignored, from its log: what was sent was not all done.
+--- Commands of a run that its simulator ignored, from its log: what was sent was not all done.
 local M = {}
 
 local function from_hex(text)

@@ -56,7 +56,9 @@ local fields = {
   { "protocol.nominal_end_s", seconds }, { "protocol.whole_cycles_s", seconds },
   { "device.name", text }, { "device.description", text }, { "device.model", text },
   { "device.port", text }, { "device.backend", text }, { "device.driver", text },
-  { "device.simulated", flag }, { "device.twin", flag }, { "thresholds.rmt", number(0, 1000) },
+  { "device.simulated", flag }, { "device.own_simulator", flag },
+  { "device.twin", flag }, -- own_simulator, as it was called before
+  { "thresholds.rmt", number(0, 1000) },
   { "thresholds.amt", number(0, 1000) }, { "moonpulse.version", text }, { "result.status", text },
   { "result.reason", text }, { "result.stop", text }, { "result.elapsed_s", seconds },
   { "result.pulses_sent", pulses }, { "result.pulses_confirmed", pulses },

@@ -1,64 +1,15 @@
---- Sections on what was planned and given: run, dose, protocol, timeline.
+--- What was given: pulses, intensities, durations, by condition.
+local facts = require "moonpulse.report.facts"
 local html = require "moonpulse.report.html"
 local record = require "moonpulse.record.read"
-local panels = require "moonpulse.drawing.panels"
-local svg = require "moonpulse.drawing.svg"
 local text = require "moonpulse.drawing.text"
 
 local M = {}
 
 local get = record.get
+local most_listed = 20
 
---- How time passed, in words.
----@param manifest table
----@param s table
----@return string
-function M.time_words(manifest, s)
-  if s.time == "virtual" then
-    return "Virtual time (no real clock; no timing measured)"
-  elseif s.time == "real" then
-    return "Real time"
-  elseif s.time == "scaled" then
-    return "Scaled time, speed " .. text.value(get(manifest, "speed"))
-  end
-  return text.missing
-end
-
---- Whether a real stimulator was driven, in words.
----@param s table
----@return string
-function M.device_words(s)
-  if s.simulated == true then
-    return "Simulated device (no stimulator was driven)"
-  elseif s.simulated == false then
-    return "Real device"
-  end
-  return text.missing
-end
-
---- The run: what, when, with what.
----@param manifest table
----@param s table
----@return string
-function M.run(manifest, s)
-  local elapsed = text.number(get(manifest, "result.elapsed_s"))
-  return html.section("run", "Run", { html.facts("The run and the device", {
-    { "Protocol", get(manifest, "protocol.name") },
-    { "Started", get(manifest, "started") },
-    { "Elapsed", text.seconds(elapsed) },
-    { "Ended as", get(manifest, "result.status") },
-    { "Reason given", get(manifest, "result.reason") },
-    { "Simulated or real", M.device_words(s) },
-    { "Time", M.time_words(manifest, s) },
-    { "Device", get(manifest, "device.name") },
-    { "Description", get(manifest, "device.description") },
-    { "Model", get(manifest, "device.model") },
-    { "Serial number", get(manifest, "device.serial") },
-    { "Port", get(manifest, "device.port") },
-    { "Moonpulse version", get(manifest, "moonpulse.version") },
-  }) })
-end
-
+--- The different values of a key, in order.
 local function distinct(doses, key)
   local seen, list = {}, {}
   for _, dose in ipairs(doses) do
@@ -82,24 +33,34 @@ local function spread(values, unit)
     text.plain(values[#values]), unit, #values)
 end
 
-local function relative_rows(doses, rows)
-  local by_ref, refs = {}, {}
+--- Doses by the reference of their intensity: { ref, doses }; those in %MSO, or without one, are left out.
+local function by_reference(doses)
+  local of, refs = {}, {}
   for _, dose in ipairs(doses) do
     local ref = dose.ref
     if ref and ref ~= "MSO" and dose.intensity then
-      if not by_ref[ref] then
-        by_ref[ref] = {}
+      if not of[ref] then
+        of[ref] = {}
         refs[#refs + 1] = ref
       end
-      table.insert(by_ref[ref], dose)
+      table.insert(of[ref], dose)
     end
   end
   table.sort(refs)
+  return refs, of
+end
+
+local function relative_rows(doses, rows)
+  local refs, of = by_reference(doses)
   for _, ref in ipairs(refs) do
     rows[#rows + 1] = { "Intensity, % of " .. ref,
-      spread(distinct(by_ref[ref], "intensity"), " % of " .. ref) }
+      spread(distinct(of[ref], "intensity"), " % of " .. ref) }
   end
   return #refs > 0
+end
+
+local function percent(mso, threshold)
+  return tonumber(string.format("%.1f", mso / threshold * 100))
 end
 
 -- Where only %MSO was commanded but a threshold is on record, the percentage is computed, and
@@ -108,11 +69,11 @@ local function computed_rows(manifest, doses, rows)
   local mso = distinct(doses, "mso")
   local found = false
   for _, kind in ipairs { "rmt", "amt" } do
-    local threshold = text.number(get(manifest, "thresholds." .. kind))
-    if threshold and threshold > 0 and #mso > 0 then
+    local threshold = facts.threshold(manifest, kind)
+    if threshold and #mso > 0 then
       local values = {}
       for i, value in ipairs(mso) do
-        values[i] = tonumber(string.format("%.1f", value / threshold * 100))
+        values[i] = percent(value, threshold)
       end
       found = true
       rows[#rows + 1] = { "Intensity, % of " .. kind:upper() .. " (computed)",
@@ -122,34 +83,127 @@ local function computed_rows(manifest, doses, rows)
   return found
 end
 
-local function threshold_row(manifest, kind)
-  local value = get(manifest, "thresholds." .. kind)
-  return text.number(value) and text.plain(value) .. " %MSO" or value
+--- The percentages of a threshold that doses have: as the plan says, else computed from what is on record.
+local function percentages(manifest, doses)
+  local parts = {}
+  local refs, of = by_reference(doses)
+  for _, ref in ipairs(refs) do
+    parts[#parts + 1] = spread(distinct(of[ref], "intensity"), " % of " .. ref)
+  end
+  local rest = {}
+  for _, dose in ipairs(doses) do
+    rest[#rest + 1] = (not dose.intensity or not dose.ref or dose.ref == "MSO") and dose or nil
+  end
+  local kind = facts.threshold(manifest, "rmt") and "rmt" or facts.threshold(manifest, "amt") and "amt"
+  local mso = distinct(rest, "mso")
+  if kind and #mso > 0 then
+    for i, value in ipairs(mso) do
+      mso[i] = percent(value, facts.threshold(manifest, kind))
+    end
+    parts[#parts + 1] = spread(mso, " % of " .. kind:upper()) .. ", computed"
+  end
+  return #parts > 0 and table.concat(parts, "; ") or "–"
 end
 
-local function conditions(s)
-  local rows = {}
-  for i, dose in ipairs(s.doses) do
-    if i > 20 then
-      break
+--- How far what was set lies from what was asked for, in %MSO; nil where that cannot be told.
+local function rounding(manifest, doses)
+  local most = 0
+  for _, dose in ipairs(doses) do
+    local asked = dose.ref == "MSO" and dose.intensity
+    local threshold = dose.ref and dose.ref ~= "MSO" and facts.threshold(manifest, dose.ref:lower())
+    asked = asked or threshold and dose.intensity and dose.intensity * threshold / 100
+    if not asked or not dose.mso then
+      return nil
     end
-    local relative = dose.intensity and dose.ref and dose.ref ~= "MSO"
-      and text.plain(dose.intensity) .. " % of " .. dose.ref or "–"
+    most = math.max(most, math.abs(dose.mso - asked))
+  end
+  return most
+end
+
+--- The intensities as planned and as given: a row.
+---@param manifest table
+---@param s table
+---@return string[]
+function M.given_intensity(manifest, s)
+  local refs, of = by_reference(s.doses)
+  local asked = {}
+  for _, ref in ipairs(refs) do
+    asked[#asked + 1] = spread(distinct(of[ref], "intensity"), " % of " .. ref)
+  end
+  local absolute = {}
+  for _, dose in ipairs(s.doses) do
+    absolute[#absolute + 1] = dose.ref == "MSO" and dose or nil
+  end
+  asked[#asked + 1] = spread(distinct(absolute, "intensity"), " %MSO")
+  local off = #s.doses > 0 and rounding(manifest, s.doses)
+  return { "Intensity", #asked > 0 and table.concat(asked, "; ") or "–",
+    spread(distinct(s.doses, "mso"), " %MSO") or "–",
+    not off and "–" or off < 0.005 and "none"
+      or ("up to %s %%MSO: rounded to the device's step"):format(text.plain(off, 2)) }
+end
+
+local function condition_name(condition)
+  return condition.name == "pulse" and "pulses without a label" or condition.name or "–"
+end
+
+--- How many pulses of a condition were planned, if that is known.
+local function planned_of(manifest, s, condition)
+  local planned = get(manifest, "conditions")
+  planned = type(planned) == "table" and planned[condition.name]
+  planned = type(planned) == "table" and planned.pulses or planned
+  return text.number(planned) or s.planned and s.planned == s.recorded and condition.recorded or nil
+end
+
+--- Pulses by condition; nothing where there is but one, without a name.
+local function by_condition(manifest, s)
+  local list = s.conditions
+  if #list == 0 or #list == 1 and (list[1].name or "pulse") == "pulse" then
+    return nil
+  end
+  local rows = {}
+  for i = 1, math.min(most_listed, #list) do
+    local condition = list[i]
+    local planned = planned_of(manifest, s, condition)
+    rows[i] = { condition_name(condition), planned and text.count(planned) or "–", text.count(condition.n),
+      text.count(condition.confirmed), spread(distinct(condition.doses, "mso"), " %MSO") or "–",
+      percentages(manifest, condition.doses) }
+  end
+  local out = html.grid("Pulses by condition", { "Condition", "#Planned", "#Sent", "#Confirmed", "Intensity",
+    "% of threshold" }, rows)
+  return #list > #rows and out .. html.p("and " .. text.count(#list - #rows) .. " more.") or out
+end
+
+local function by_intensity(manifest, s)
+  local rows = {}
+  for i = 1, math.min(most_listed, #s.doses) do
+    local dose = s.doses[i]
     rows[i] = { dose.trial_type or "–", dose.channel or "–",
-      dose.mso and text.plain(dose.mso) or text.missing, relative, text.count(dose.n),
+      dose.mso and text.plain(dose.mso) or text.missing, percentages(manifest, { dose }), text.count(dose.n),
       text.count(dose.confirmed) }
   end
   local out = html.grid("Pulses sent, by condition, channel and intensity", { "Condition",
     "Channel", "#%MSO", "% of threshold", "#Sent", "#Confirmed" }, rows)
-  if #s.doses > 20 then
-    out = out .. html.p("and " .. text.count(#s.doses - 20) .. " more.")
-  end
-  return out
+  return #s.doses > #rows and out .. html.p("and " .. text.count(#s.doses - #rows) .. " more.") or out
 end
 
---- An experiment decides as it runs: no duration and no outline is planned, so none is missing.
-local function is_experiment(manifest)
-  return get(manifest, "kind") == "experiment"
+local function durations(manifest, s, rows)
+  local function seconds(key)
+    return text.seconds(text.number(get(manifest, "protocol." .. key)))
+  end
+  local span = s.time ~= "virtual" and s.span
+  if span then
+    rows[#rows + 1] = { "Duration: first to last pulse, as sent", text.seconds(span.sent / 1e6)
+      .. (span.computed and ", with the stimulator's own offset of the last pulse" or "") }
+  end
+  local words = "%MSO: percent of maximum stimulator output. First to last pulse: onset to onset."
+  if not facts.is_experiment(manifest) then
+    rows[#rows + 1] = { "Duration: first to last pulse, as planned", seconds("first_to_last_s") }
+    rows[#rows + 1] = { "Duration: nominal end, as planned", seconds("nominal_end_s") }
+    rows[#rows + 1] = { "Duration: whole cycles, as planned", seconds("whole_cycles_s") }
+    words = words .. " Nominal end: with the period that follows the last pulse. Whole cycles: with the "
+      .. "pause after the last train, as often cited."
+  end
+  return words
 end
 
 --- The dose: pulses, intensity, the three durations.
@@ -170,90 +224,18 @@ function M.dose(manifest, s)
   if not relative_rows(s.doses, rows) and not computed_rows(manifest, s.doses, rows) then
     rows[#rows + 1] = { "Intensity, % of threshold", nil }
   end
-  rows[#rows + 1] = { "Resting motor threshold (RMT)", threshold_row(manifest, "rmt") }
-  rows[#rows + 1] = { "Active motor threshold (AMT)", threshold_row(manifest, "amt") }
-  local function seconds(key)
-    return text.seconds(text.number(get(manifest, "protocol." .. key)))
-  end
-  local span = s.time ~= "virtual" and s.span
-  if span then
-    rows[#rows + 1] = { "Duration: first to last pulse, as sent", text.seconds(span.sent / 1e6)
-      .. (span.computed and ", with the stimulator's own offset of the last pulse" or "") }
-  end
-  local words = "%MSO: percent of maximum stimulator output. First to last pulse: onset to onset."
-  if not is_experiment(manifest) then
-    rows[#rows + 1] = { "Duration: first to last pulse, as planned", seconds("first_to_last_s") }
-    rows[#rows + 1] = { "Duration: nominal end, as planned", seconds("nominal_end_s") }
-    rows[#rows + 1] = { "Duration: whole cycles, as planned", seconds("whole_cycles_s") }
-    words = words .. " Nominal end: with the period that follows the last pulse. Whole cycles: with the "
-      .. "pause after the last train, as often cited."
-  end
+  rows[#rows + 1] = { "Resting motor threshold (RMT)", facts.threshold_words(manifest, "rmt") }
+  rows[#rows + 1] = { "Active motor threshold (AMT)", facts.threshold_words(manifest, "amt") }
+  local words = durations(manifest, s, rows)
   local parts = { html.facts("Dose", rows), html.p(words, "small") }
-  if #s.doses > 1 then
-    parts[#parts + 1] = conditions(s)
+  local conditions = by_condition(manifest, s)
+  if conditions then
+    table.insert(parts, 1, conditions)
+  end
+  if #s.doses > (conditions and #s.conditions or 1) then
+    parts[#parts + 1] = by_intensity(manifest, s)
   end
   return html.section("dose", "Dose", parts)
-end
-
---- The protocol: citation, target, outline.
----@param manifest table
----@return string
-function M.protocol(manifest)
-  local outline = get(manifest, "protocol.outline")
-  local parts = { html.facts("Protocol", {
-    { "Identifier", get(manifest, "protocol.id") },
-    { "Citation", get(manifest, "protocol.cite") },
-    { "Target", get(manifest, "protocol.target") },
-    { "File", get(manifest, "protocol.file") },
-  }) }
-  if type(outline) == "string" and outline ~= "" then
-    parts[#parts + 1] = "<h3>Outline</h3><pre>" .. text.escape(outline) .. "</pre>"
-  elseif is_experiment(manifest) then
-    parts[#parts + 1] = html.p("An experiment: the script decides as it runs, so there is no "
-      .. "outline. What it gave is in the timeline and in events.tsv.", "small")
-  else
-    parts[#parts + 1] = "<h3>Outline</h3>" .. html.p(text.missing, "missing")
-  end
-  return html.section("protocol", "Protocol", parts)
-end
-
-local function mark_list(marks)
-  local rows = {}
-  for i = 1, math.min(#marks, 50) do
-    rows[i] = { marks[i].time and text.plain(marks[i].time) or text.missing,
-      marks[i].reply or marks[i].trial_type or text.missing }
-  end
-  local out = html.grid("Marks", { "Time (s)", "Mark" }, rows)
-  return #marks > 50 and out .. html.p("and " .. text.count(#marks - 50) .. " more.") or out
-end
-
---- The timeline at up to three scales.
----@param events table
----@return string
-function M.timeline(events)
-  local pulses, times = {}, {}
-  for _, row in ipairs(events.pulses) do
-    if row.time then
-      pulses[#pulses + 1] = row
-      times[#times + 1] = row.planned and row.planned / 1e6 or row.time
-    end
-  end
-  local parts = {}
-  if #pulses == 0 then
-    parts[1] = html.p("No pulse with a time is on record, so there is nothing to draw.")
-  end
-  local list, scale = panels.of(pulses, times, events.marks)
-  for number, window in ipairs(list) do
-    local words = window.description
-    if #window.pulses > svg.most_separate then
-      words = words .. " Pulses that share a pixel share a bar as high as the strongest of them."
-    end
-    parts[#parts + 1] = html.figure(svg.timeline("tl" .. number, window, scale), words)
-  end
-  if #events.marks > 0 then
-    parts[#parts + 1] = mark_list(events.marks)
-  end
-  return html.section("timeline", "Timeline", parts)
 end
 
 return M

@@ -32,9 +32,11 @@ end
 ---@param caption string
 ---@param columns string[] names; one that starts with "#" is set right-aligned
 ---@param rows string[][]
+---@param class? string
 ---@return string
-function M.grid(caption, columns, rows)
-  local out = { '<div class="wide"><table class="grid"><caption>' .. escape(caption)
+function M.grid(caption, columns, rows, class)
+  local out = { '<div class="wide"><table class="grid' .. (class and " " .. class or "") .. '"><caption>'
+    .. escape(caption)
     .. "</caption><thead><tr>" }
   local numeric = {}
   for i, name in ipairs(columns) do
@@ -56,12 +58,42 @@ function M.grid(caption, columns, rows)
   return table.concat(out, "\n")
 end
 
+local shapes = { -- in a box of 24; each level has its own outline and its own sign
+  good = '<circle cx="12" cy="12" r="10"/><path d="M7 12.5l3.4 3.5L17 8.5"/>',
+  note = '<path d="M12 2.5L22.5 21H1.5z"/><path d="M12 9v6M12 17.2v1.2"/>',
+  bad = '<path d="M7.9 1.8h8.2l5.9 5.9v8.6l-5.9 5.9H7.9L2 16.3V7.7z"/><path d="M8 8l8 8M16 8l-8 8"/>',
+}
+
+--- The shape of a level of news; it says nothing that is not beside it in words.
+---@param level "good"|"note"|"bad"
+---@return string
+function M.icon(level)
+  return ('<svg class="icon" viewBox="0 0 24 24" aria-hidden="true" focusable="false">%s</svg>'):format(
+    shapes[level])
+end
+
+--- A list of terms and what they are; missing values are left as "not recorded".
+---@param rows table[] list of { term, value }
+---@return string
+function M.terms(rows)
+  local out = { '<dl class="key">' }
+  for _, row in ipairs(rows) do
+    local value = text.value(row[2])
+    out[#out + 1] = ("<div><dt>%s</dt><dd%s>%s</dd></div>"):format(escape(row[1]),
+      value == text.missing and ' class="missing"' or "", escape(value))
+  end
+  out[#out + 1] = "</dl>"
+  return table.concat(out, "\n")
+end
+
 --- A figure with its caption.
 ---@param svg string
 ---@param caption string plain text
+---@param class? string
 ---@return string
-function M.figure(svg, caption)
-  return "<figure>" .. svg .. "<figcaption>" .. escape(caption) .. "</figcaption></figure>"
+function M.figure(svg, caption, class)
+  return ("<figure%s>%s<figcaption>%s</figcaption></figure>"):format(
+    class and ' class="' .. class .. '"' or "", svg, escape(caption))
 end
 
 --- A section with a heading; nil parts are left out by the caller.

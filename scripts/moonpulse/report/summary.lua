@@ -179,33 +179,77 @@ local function replies(pulses)
   return { latency = stats.describe(latencies), texts = list, with_reply = with_reply }
 end
 
-local function group_key(row)
-  return string.format("%s\t%s\t%s\t%s\t%s", row.trial_type or "n/a", row.channel or "n/a",
-    row.mso or "n/a", row.intensity or "n/a", row.ref or "n/a")
+-- Rows that share a metatable are of one kind: all but their times and numbers is the same.
+local function kinds_of(pulses)
+  local list, count = {}, {}
+  for _, row in ipairs(pulses) do
+    local kind = getmetatable(row)
+    if not count[kind] then
+      list[#list + 1], count[kind] = kind, 0
+    end
+    count[kind] = count[kind] + 1
+  end
+  return list, count
 end
 
--- What was given: one group for each condition, channel and intensity, sent pulses only. Rows that share a
--- metatable share all of these.
-local function doses(pulses)
-  local list, by_key, kind, group = {}, {}, nil, nil
-  for _, row in ipairs(pulses) do
-    if row.was_sent then
-      local of_row = getmetatable(row)
-      if not group or of_row ~= kind or not of_row then
-        local key = group_key(row)
-        group, kind = by_key[key], of_row
-        if not group then
-          group = { trial_type = row.trial_type, channel = row.channel, mso = row.mso,
-                    intensity = row.intensity, ref = row.ref, n = 0, confirmed = 0 }
-          by_key[key] = group
-          list[#list + 1] = group
-        end
-      end
-      group.n = group.n + 1
-      group.confirmed = group.confirmed + (row.is_confirmed and 1 or 0)
+local function group_key(kind)
+  return string.format("%s\t%s\t%s\t%s\t%s", kind.trial_type or "n/a", kind.channel or "n/a",
+    kind.mso or "n/a", kind.intensity or "n/a", kind.ref or "n/a")
+end
+
+--- The kinds in groups, in the order of their first pulse; each with how many of its pulses have a row, were
+--- sent and were confirmed.
+local function grouped(kinds, count, key_of, begin)
+  local list, by_key = {}, {}
+  for _, kind in ipairs(kinds) do
+    local key = key_of(kind)
+    local group = key and by_key[key]
+    if key and not group then
+      group = begin(kind)
+      group.recorded, group.n, group.confirmed = 0, 0, 0
+      by_key[key], list[#list + 1] = group, group
+    end
+    if group then
+      group.recorded = group.recorded + count[kind]
+      group.n = group.n + (kind.was_sent and count[kind] or 0)
+      group.confirmed = group.confirmed + (kind.is_confirmed and count[kind] or 0)
     end
   end
   return list
+end
+
+-- What was given: one group for each condition, channel and intensity, sent pulses only.
+local function doses(kinds, count)
+  return grouped(kinds, count, function(kind)
+    return kind.was_sent and group_key(kind)
+  end, function(kind)
+    return { trial_type = kind.trial_type, channel = kind.channel, mso = kind.mso, intensity = kind.intensity,
+             ref = kind.ref }
+  end)
+end
+
+-- The same by condition, sent or not; its doses are those of its name.
+local function conditions(kinds, count, given)
+  local list = grouped(kinds, count, function(kind) return kind.trial_type or "" end, function(kind)
+    return { name = kind.trial_type, doses = {} }
+  end)
+  for _, condition in ipairs(list) do
+    for _, dose in ipairs(given) do
+      if dose.trial_type == condition.name then
+        table.insert(condition.doses, dose)
+      end
+    end
+  end
+  return list
+end
+
+local function by_status(kinds, count)
+  local out = {}
+  for _, kind in ipairs(kinds) do
+    local status = kind.status or "n/a"
+    out[status] = (out[status] or 0) + count[kind]
+  end
+  return out
 end
 
 --- Whether the run was real-time, virtual or scaled.
@@ -240,7 +284,10 @@ function M.compute(manifest, events)
   out.intervals = intervals(events.pulses)
   out.span = span(events.pulses)
   out.replies = replies(events.pulses)
-  out.doses = doses(events.pulses)
+  local kinds, count = kinds_of(events.pulses)
+  out.by_status = by_status(kinds, count)
+  out.doses = doses(kinds, count)
+  out.conditions = conditions(kinds, count, out.doses)
   return out
 end
 

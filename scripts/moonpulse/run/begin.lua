@@ -3,7 +3,7 @@ local core = require "moonpulse.core"
 local ending = require "moonpulse.run.ending"
 local refusals = require "moonpulse.text.refusal"
 local triggers = require "moonpulse.driver.trigger_path"
-local twins = require "moonpulse.simulation.process"
+local processes = require "moonpulse.simulation.process"
 
 local line = ending.line
 
@@ -29,7 +29,7 @@ end
 function M.device(options, given)
   local driver, usb = given.driver, given.usb
   return { name = driver.name, driver = driver.file, description = driver.description,
-    simulated = given.simulated, twin = given.simulated or nil, port = options.port,
+    simulated = given.simulated, own_simulator = given.simulated or nil, port = options.port,
     usb_id = usb and usb.usb_id, usb_serial = usb and usb.usb_serial,
     usb_product = usb and usb.description, faults = options.fault and options.fault.text,
     trigger = driver.trigger and triggers.facts(driver.trigger) }
@@ -57,7 +57,7 @@ function M.connected(context, identity, backend)
   device.firmware = identity.firmware
   device.temperature_c = identity.temperature_c
   -- no serial port behind a pseudo-terminal: what answers there is a program, unless the lab says otherwise
-  local handed_on = backend == "pty" and not device.twin
+  local handed_on = backend == "pty" and not device.own_simulator
   device.simulated = device.simulated or handed_on and not context.job.policy.real_pty
   local name, model = context.job.driver.description, identity.model
   if model and not name:find(model, 1, true) then
@@ -74,8 +74,8 @@ function M.connected(context, identity, backend)
   end
 end
 
---- Call use(path, twin) with the device's port, which is the twin's where the device is simulated: in a
---- process of its own, or in virtual time in this one.
+--- Call use(path, simulator) with the device's port, which is the simulator's where the device is
+--- simulated: in a process of its own, or in virtual time in this one.
 ---@param context moonpulse.Context
 ---@param options table of the command
 ---@param simulated boolean
@@ -85,17 +85,17 @@ function M.with_port(context, options, simulated, use)
   if not simulated then
     return use(options.port)
   end
-  local where = core.is_virtual() and require "moonpulse.simulation.inside" or twins
-  local twin <close> = where.start(context.job.driver, context.record.folder .. "/twin.tsv",
+  local where = core.is_virtual() and require "moonpulse.simulation.inside" or processes
+  local simulator <close> = where.start(context.job.driver, context.record.folder .. "/twin.tsv",
     options.fault and options.fault.text)
-  context.device.port = where == twins and twin.path or nil
+  context.device.port = where == processes and simulator.path or nil
   local trigger = context.job.driver.trigger
   if trigger then
-    trigger.path, context.device.trigger.on = twin.trigger_path, twin.trigger_path
+    trigger.path, context.device.trigger.on = simulator.trigger_path, simulator.trigger_path
   end
-  local done, outcome = pcall(use, twin.path, twin)
+  local done, outcome = pcall(use, simulator.path, simulator)
   if type(outcome) == "table" and rawget(outcome, "not_disarmed") then
-    twin:hung()
+    simulator:hung()
   end
   if not done then
     error(outcome, 0)

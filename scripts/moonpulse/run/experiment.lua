@@ -199,7 +199,7 @@ local function let_out(stage, options)
 end
 
 --- Connect, run the script, leave the device safe.
-local function perform(context, options, path, twin)
+local function perform(context, options, path, simulator)
   local job, record = context.job, context.record
   local stimulator <close> = stimulators.new(job, record)
   local identity = stimulator:connect(path)
@@ -211,7 +211,9 @@ local function perform(context, options, path, twin)
   if options.trigger_in then
     listening:open(options.trigger_in, math.tointeger(options.trigger_baud) or 115200)
   elseif core.is_virtual() then
-    listening:play(context.triggers or {}, options.triggers, function(cts, dsr) twin:inputs(cts, dsr) end)
+    listening:play(context.triggers or {}, options.triggers, function(cts, dsr)
+      simulator:inputs(cts, dsr)
+    end)
   end
   local keyboard <close> = keyboards.new(stage.waiting, function(quiet)
     return not options.look and stops.listen_for_keys(job, quiet) or nil
@@ -310,8 +312,8 @@ function M.run(options, given)
       refusals.raise("limit", "%s", problem)
     end
     local time <close> = virtual_time.begin(options.speed)
-    local done = start.with_port(context, options, given.simulated, function(path, twin)
-      return perform(context, options, path, twin)
+    local done = start.with_port(context, options, given.simulated, function(path, simulator)
+      return perform(context, options, path, simulator)
     end)
     done.took_s, done.virtual_s = time.took()
     return done

@@ -8,7 +8,7 @@ local virtual_time = require "moonpulse.simulation.virtual_time"
 local M = {}
 
 --- Run job. Begins and ends virtual time.
----@param job moonpulse.Job as for moonpulse.run.play, and with twin, faults or cuts if they are asked for
+---@param job moonpulse.Job as for moonpulse.run.play, and with simulator, faults or cuts if asked for
 ---@param record moonpulse.Record
 ---@param speed number|"max"
 ---@param hooks moonpulse.Hooks as for moonpulse.run.play
@@ -20,7 +20,7 @@ function M.run(job, record, speed, hooks)
   end
   local time <close> = virtual_time.begin(speed)
   local simulator <close> = insides.start(job.driver, record.folder .. "/twin.tsv",
-    job.faults and job.faults.text, job.twin, job.cuts and job.cuts.far)
+    job.faults and job.faults.text, job.simulator, job.cuts and job.cuts.far)
   if job.driver.trigger then
     job.driver.trigger.path = simulator.trigger_path
   end

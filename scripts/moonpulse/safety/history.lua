@@ -177,8 +177,8 @@ end
 ---@param unindexed boolean? each folder is read, however many there are
 ---@return moonpulse.History
 function M.of(folder, participant, now, real_pty, older, unindexed)
-  local self = { participant = participant, who = facts_of.key(participant), indexed = not unindexed, now = now or os.time(), real_pty = real_pty or false, runs = {},
-    notes = {}, unreadable = {}, handed_on = 0, simulated = 0, folder = places.absolute(folder),
+  local self = { participant = participant, who = facts_of.key(participant), indexed = not unindexed,
+    now = now or os.time(), real_pty = real_pty or false, runs = {}, notes = {}, unreadable = {}, handed_on = 0, simulated = 0, folder = places.absolute(folder),
     older = older or {}, in_older = {} }
   function self.note(sum, text, ...)
     table.insert(sum.notes, escapes.shown(text:format(...)))

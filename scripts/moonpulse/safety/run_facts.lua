@@ -42,7 +42,9 @@ function M.reality(path, manifest)
     return "real"
   end
   local speed = read.get(manifest, "speed")
-  local handed_on = read.get(manifest, "device.backend") == "pty" and not read.get(manifest, "device.twin")
+  local handed_on = read.get(manifest, "device.backend") == "pty"
+    and not read.get(manifest, "device.own_simulator")
+    and not read.get(manifest, "device.twin") -- as it was called before
     and (speed == nil or speed == 1) and lfs.attributes(path .. "/twin.tsv", "mode") == nil
   return handed_on and "handed on" or "simulated"
 end

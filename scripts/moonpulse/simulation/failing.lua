@@ -28,18 +28,18 @@ local function finished(on_failure, ok, ...)
 end
 
 --- Each call of the simulator's is watched. A method that fails returns nothing, and is not called again.
----@param twin moonpulse.Simulator its methods are replaced
+---@param simulator moonpulse.Simulator its methods are replaced
 ---@param short boolean? it speaks for itself: so it is to be still, or else not to seem to
 ---@param on_failure fun(text: string) once
-function M.watch(twin, short, on_failure)
+function M.watch(simulator, short, on_failure)
   local failed = false
   local function fail(text)
     failed = true
     on_failure(text)
   end
   for _, name in ipairs { "receive", "line", "tick", short and "steady", short and "passed" } do
-    local plain = twin[name]
-    twin[name] = plain and function(...)
+    local plain = simulator[name]
+    simulator[name] = plain and function(...)
       if not failed then
         debug.sethook(ender(os.clock()), "", step)
         return finished(fail, pcall(plain, ...))

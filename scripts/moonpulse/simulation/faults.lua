@@ -1,9 +1,10 @@
---- Faults of a simulated stimulator: what goes wrong between the twin's model and the wire.
+--- Faults of a simulator: what goes wrong between its model and the wire.
 ---
 --- A fault is written KIND@N: it happens at the N-th pulse command that the device obeys (log
 --- event "pulse"), counted from 1. Kinds that need no pulse may be there from the start: @0.
---- The first eight work on bytes and suit every twin; two ask the model: t:fault(kind). The last two count
---- settings (log event "set") instead of pulses, those of arming too: what becomes of the N-th on its way.
+--- The first eight work on bytes and suit every simulator; two ask the model: t:fault(kind). The last two
+--- count settings (log event "set") instead of pulses, those of arming too: what becomes of the N-th on its
+--- way.
 local M = {}
 
 local DELAY_NS = 1500000000
@@ -119,21 +120,21 @@ local on_setting = {
 local Faults = {}
 Faults.__index = Faults
 
---- The faults of a twin.
+--- The faults of a simulator.
 ---@param list table from parse
----@param twin moonpulse.Simulator if it reports_later, its reply to a pulse has `confirms`
----@param probe table? a second twin, switched on like the first: it is asked which bytes are a setting
+---@param simulator moonpulse.Simulator if it reports_later, its reply to a pulse has `confirms`
+---@param probe table? a second simulator, switched on like the first: it is asked which bytes are a setting
 ---@return table? faults with `gone` (unplugged) and `silent` (half-open)
 ---@return string? message
-function M.new(list, twin, probe)
+function M.new(list, simulator, probe)
   local settings = false
   for _, fault in ipairs(list) do
-    if by_name[fault.kind].model and not (twin.faults and twin.faults[fault.kind]) then
-      return nil, ("this simulated stimulator has no fault %q"):format(fault.kind)
+    if by_name[fault.kind].model and not (simulator.faults and simulator.faults[fault.kind]) then
+      return nil, ("this simulator has no fault %q"):format(fault.kind)
     end
     settings = settings or on_setting[fault.kind] ~= nil
   end
-  return setmetatable({ list = list, twin = twin, probe = settings and probe or nil, settings = 0,
+  return setmetatable({ list = list, simulator = simulator, probe = settings and probe or nil, settings = 0,
     pulses = 0, not_before_ns = 0, waiting = {} }, Faults)
 end
 
@@ -168,7 +169,7 @@ end
 --- One fault happens; `reply` is the pulse's own, if there is a pulse.
 local function strike(self, kind, out, reply, now_ns)
   local change = on_reply[kind]
-  if change and self.twin.reports_later and not (reply and reply.confirms) then
+  if change and self.simulator.reports_later and not (reply and reply.confirms) then
     self.waiting[#self.waiting + 1] = kind
     return
   elseif change and not reply then -- a pulse of a burst that is reported as a whole: its report, then
@@ -186,7 +187,7 @@ local function strike(self, kind, out, reply, now_ns)
   elseif kind == "half-open" then
     self.silent = true
   else
-    local replies, log = self.twin:fault(kind, now_ns)
+    local replies, log = self.simulator:fault(kind, now_ns)
     append(out.replies, replies)
     append(out.log, log)
   end

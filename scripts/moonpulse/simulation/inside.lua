@@ -16,27 +16,28 @@ Inside.__index = Inside
 ---@param driver moonpulse.Driver
 ---@param log string
 ---@param wrong string? as sim --fault reads them
----@param twin moonpulse.Simulator? to be served instead of a new one
+---@param simulator moonpulse.Simulator? to be served instead of a new one
 ---@param short boolean? the engine may answer what goes on as before
 ---@return table inside with path, and trigger_path where the driver is triggered; to be closed
-function M.start(driver, log, wrong, twin, short)
+function M.start(driver, log, wrong, simulator, short)
   local made, why = core.create_file(log) -- the folder of a run decides who may read it, not the umask
   if not made then
     refusals.fault("cannot write " .. why)
   end
   made:close()
-  local model = assert(devices.twin(driver))
-  local settings, served = devices.twin_settings(driver, model), nil
-  if not twin and driver.simulator:find("%.lua$") then
-    twin = model.new(settings)
-    failing.watch(twin, host.speaks_for_itself(twin), function(text)
+  local model = assert(devices.simulator(driver))
+  local settings, served = devices.simulator_settings(driver, model), nil
+  if not simulator and driver.simulator:find("%.lua$") then
+    simulator = model.new(settings)
+    failing.watch(simulator, host.speaks_for_itself(simulator), function(text)
       driver.simulator_failed = text
       served:unplug()
     end)
   end
   local message
   served, message = host.start(model, { log = log, settings = settings,
-    faults = wrong and faults.parse(wrong), trigger = driver.trigger ~= nil, twin = twin, short = short })
+    faults = wrong and faults.parse(wrong), trigger = driver.trigger ~= nil,
+    simulator = simulator, short = short })
   if not served then
     refusals.fault(message)
   end

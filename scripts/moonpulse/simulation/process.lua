@@ -1,4 +1,4 @@
---- The twin of --device sim: a process of its own, so that it is an independent witness.
+--- The simulator of --device sim: a process of its own, so that it is an independent witness.
 local core = require "moonpulse.core"
 local devices = require "moonpulse.driver.find"
 local places = require "moonpulse.text.places"
@@ -10,16 +10,17 @@ local M = {}
 -- already when it was asked whether it is disarmed has had its time
 local start_ns, end_ns, hung_ns = 30000000000, 5000000000, 500000000
 
-local Twin = {}
-Twin.__index = Twin
+local Simulator = {}
+Simulator.__index = Simulator
 
---- Start the twin NAME, its log at log. Raises a fault when it does not come up.
+--- Start the simulator NAME, its log at log. Raises a fault when it does not come up.
 ---@param driver moonpulse.Driver
 ---@param log string
 ---@param faults string? as sim --fault reads them
----@return table twin with path, and trigger_path where the driver is triggered; closing it ends the process
+---@return table simulator with path, and trigger_path where the driver is triggered; closing it ends the
+---   process
 function M.start(driver, log, faults)
-  local self = setmetatable({ task = core.current() }, Twin)
+  local self = setmetatable({ task = core.current() }, Simulator)
   local made, why = core.create_file(log) -- the folder of a run decides who may read it, not the umask
   if not made then
     refusals.fault("cannot write " .. why)
@@ -29,7 +30,7 @@ function M.start(driver, log, faults)
   if faults then
     args[#args + 1], args[#args + 2] = "--fault", faults
   end
-  for key, value in pairs(devices.twin_settings(driver, assert(devices.twin(driver)))) do
+  for key, value in pairs(devices.simulator_settings(driver, assert(devices.simulator(driver)))) do
     args[#args + 1], args[#args + 2] = "--option", key .. "=" .. tostring(value)
   end
   if driver.trigger then
@@ -60,18 +61,18 @@ function M.start(driver, log, faults)
   end
   if not ready() then
     process:close()
-    refusals.fault("the simulated stimulator did not start")
+    refusals.fault("the simulator did not start")
   end
   return self
 end
 
 --- It did not say that it is disarmed: perhaps it hangs.
-function Twin:hung()
+function Simulator:hung()
   self.hangs = true
 end
 
 --- Let it finish its log, then end it.
-function Twin:close()
+function Simulator:close()
   self.task = core.current()
   self.process:finish()
   local give_up_ns = core.clock_ns() + (self.hangs and hung_ns or end_ns)
@@ -81,6 +82,6 @@ function Twin:close()
   self.process:close()
 end
 
-Twin.__close = Twin.close
+Simulator.__close = Simulator.close
 
 return M

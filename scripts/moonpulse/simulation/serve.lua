@@ -1,5 +1,5 @@
---- A twin on a pseudo-terminal, or on a wire in virtual time: bytes in, replies out at their time, a log of
---- all it understood.
+--- A simulator on a pseudo-terminal, or on a wire in virtual time: bytes in, replies out at their time, a log
+--- of all it understood.
 local core = require "moonpulse.core"
 local faults = require "moonpulse.simulation.faults"
 local witness = require "moonpulse.simulation.witness"
@@ -18,10 +18,10 @@ local function owner(object, key)
 end
 
 --- True if steady() and receive() come from the same object, that is, no wrapper sits between.
----@param twin moonpulse.Simulator
+---@param simulator moonpulse.Simulator
 ---@return boolean?
-function M.speaks_for_itself(twin)
-  return twin.steady and owner(twin, "steady") == owner(twin, "receive")
+function M.speaks_for_itself(simulator)
+  return simulator.steady and owner(simulator, "steady") == owner(simulator, "receive")
 end
 
 --- The short cut: if the model says in numbers what each further frame like this one does, the engine answers
@@ -29,7 +29,7 @@ end
 ---@param bytes string a frame that has just been answered, and was before
 function Host:shorten(bytes)
   self:tick(core.clock_ns())
-  local steady = self.twin:steady(bytes)
+  local steady = self.simulator:steady(bytes)
   if steady and steady.log and self.pty:steady(steady, bytes, { log = self.log,
       tail = witness.tail(steady.log), wire_ns = core.wire_ns(self.serial, #bytes),
       free_ns = self.wire_free_ns, on_ns = self.on_ns }) then
@@ -49,7 +49,7 @@ function Host:catch_up(ends)
   if given > 0 then
     self.counts[steady.log.event] = (self.counts[steady.log.event] or 0) + given
     self.said, self.now_ns, self.wire_free_ns = self.said + given, last_ns, last_ns
-    local next_ns = self.twin:passed(steady, given)
+    local next_ns = self.simulator:passed(steady, given)
     self.ticks_ns = next_ns and next_ns + self.on_ns or math.maxinteger
   end
 end
@@ -138,7 +138,7 @@ end
 --- sent.
 function Host:note_wait()
   local waited_ns = self.waits()
-  self.twin.waited_ns, self.waited_ns = waited_ns - self.waited_ns, waited_ns
+  self.simulator.waited_ns, self.waited_ns = waited_ns - self.waited_ns, waited_ns
 end
 
 --- Arrival is when the first bit left. A pseudo-terminal has no wire: the time that bytes would be on it is
@@ -151,7 +151,7 @@ function Host:receive(bytes, arrival_ns)
   end
   self:catch_up(true)
   local wire = core.wire_ns(self.serial, #bytes)
-  if self.twin.on_port then
+  if self.simulator.on_port then
     self:note_wait()
   end
   self.ticks_ns = nil -- it may have been told what ends, or begins
@@ -162,7 +162,7 @@ function Host:receive(bytes, arrival_ns)
     bytes, log = self.faults:hear(bytes, self.now_ns - self.on_ns)
     self:note(log)
   end
-  self:take(self.twin:receive(bytes, self.now_ns - self.on_ns))
+  self:take(self.simulator:receive(bytes, self.now_ns - self.on_ns))
   if self.short and bytes == self.heard then
     self:shorten(bytes)
   end
@@ -177,12 +177,12 @@ end
 ---@param high boolean
 ---@param at_ns integer monotonic
 function Host:line(line, high, at_ns)
-  if self.faults and self.faults.silent or not self.twin.line then
+  if self.faults and self.faults.silent or not self.simulator.line then
     return
   end
   self:catch_up(true)
   self.now_ns, self.ticks_ns = at_ns, nil
-  self:take(self.twin:line(line, high, at_ns - self.on_ns))
+  self:take(self.simulator:line(line, high, at_ns - self.on_ns))
   if self.task then
     self.task:wake()
   end
@@ -206,7 +206,7 @@ function Host:trigger(bytes, arrival_ns)
     return
   end
   local wire = core.wire_ns(trigger_serial, 1)
-  if self.twin.on_port then
+  if self.simulator.on_port then
     self:note_wait()
   end
   self:catch_up(true)
@@ -215,7 +215,7 @@ function Host:trigger(bytes, arrival_ns)
   for i = 1, #bytes do
     self.trigger_free_ns = self.trigger_free_ns + wire
     self.now_ns = self.trigger_free_ns
-    self:take(self.twin:line("trigger", bytes:byte(i) ~= 0, self.now_ns - self.on_ns))
+    self:take(self.simulator:line("trigger", bytes:byte(i) ~= 0, self.now_ns - self.on_ns))
   end
   if self.task then
     self.task:wake()
@@ -229,7 +229,7 @@ function Host:tick(now)
     return
   end
   self:catch_up(true)
-  local replies, log, next_ns = self.twin:tick(now - self.on_ns)
+  local replies, log, next_ns = self.simulator:tick(now - self.on_ns)
   self.ticks_ns = next_ns and next_ns + self.on_ns or math.maxinteger
   self:take(replies, log)
 end
@@ -238,7 +238,7 @@ end
 function Host:step()
   local now = core.clock_ns()
   self:catch_up(false)
-  self.now_ns, self.waited_ns, self.twin.waited_ns = now, self.waits(), 0
+  self.now_ns, self.waited_ns, self.simulator.waited_ns = now, self.waits(), 0
   self:tick(now)
   while self.queue[1] and self.queue[1].at_ns <= now do
     local reply = table.remove(self.queue, 1)
@@ -248,12 +248,12 @@ function Host:step()
   return due < math.maxinteger and math.max(0, (due - core.clock_ns()) / 1e9) or nil
 end
 
---- Start a twin on a new pseudo-terminal.
----@param model moonpulse.SimulatorModel the twin's module
+--- Start a simulator on a new pseudo-terminal.
+---@param model moonpulse.SimulatorModel the simulator's module
 ---@param options { link: string?, log: string?, settings: table?, faults: table?, trigger: boolean?,
----   waits: (fun(): integer)?, twin: table?, short: boolean? } faults: as moonpulse.simulation.faults parses
----   them; trigger: a second port as trigger input, host.trigger_path; waits: for how long the process could
----   not read by now, in nanoseconds; twin: to be served instead of a new one; short: the engine may
+---   waits: (fun(): integer)?, simulator: table?, short: boolean? } faults: as moonpulse.simulation.faults
+---   parses them; trigger: a second port as trigger input, host.trigger_path; waits: for how long the process
+---   could not read by now, in ns; simulator: to be served instead of a new one; short: the engine may
 ---   answer what goes on as before (virtual time)
 ---@return table? host with path, description and counts
 ---@return string? message
@@ -263,15 +263,15 @@ function M.start(model, options)
     description = model.description, queue = {}, counts = {},
     now_ns = core.clock_ns(), wire_free_ns = 0, said = 0,
     waits = options.waits or is_virtual and no_waits or held_up(), waited_ns = 0,
-    on_ns = core.clock_ns(), -- a twin's time begins when it is switched on, not when the host was
+    on_ns = core.clock_ns(), -- a simulator's time begins when it is switched on, not when the host was
   }, Host)
   local new_port = is_virtual and core.wire or core.pty
-  self.twin = options.twin or model.new(options.settings or {})
-  self.twin.on_port = not is_virtual -- stamps are of when bytes were read: moonpulse.simulation.slack
-  self.serial = self.twin.serial or model.serial
+  self.simulator = options.simulator or model.new(options.settings or {})
+  self.simulator.on_port = not is_virtual -- stamps are of when bytes were read: moonpulse.simulation.slack
+  self.serial = self.simulator.serial or model.serial
   local message
   if options.faults then
-    self.faults, message = faults.new(options.faults, self.twin, model.new(options.settings or {}))
+    self.faults, message = faults.new(options.faults, self.simulator, model.new(options.settings or {}))
     if not self.faults then
       return nil, message
     end
@@ -301,7 +301,7 @@ function M.start(model, options)
     self.trigger_path = self.trigger_pty:path()
   end
   self.short = options.short and is_virtual and self.log and not self.faults
-    and M.speaks_for_itself(self.twin)
+    and M.speaks_for_itself(self.simulator)
   if self.faults then
     self:note((select(2, self.faults:begin(0)))) -- nobody is there yet for its replies
   end

@@ -13,15 +13,15 @@ local M = {}
 local SHARE, MOST_NS = 10, 20000000 -- a tenth, and at most 20 ms: our choice
 
 --- Nanoseconds to take off a recharge.
----@param twin moonpulse.Simulator on_port: commands come over a port (moonpulse.simulation.serve says so);
----   waited_ns: how long the process waited for the processor before it read what is being answered
+---@param simulator moonpulse.Simulator on_port: commands come over a port (moonpulse.simulation.serve says
+---   so); waited_ns: how long the process waited for the processor before it read what is being answered
 ---@param recharge_ns integer
 ---@return integer
-function M.of(twin, recharge_ns)
-  if not twin.on_port then
+function M.of(simulator, recharge_ns)
+  if not simulator.on_port then
     return 0
   end
-  return math.max(math.min(recharge_ns // SHARE, MOST_NS), math.min(recharge_ns, twin.waited_ns or 0))
+  return math.max(math.min(recharge_ns // SHARE, MOST_NS), math.min(recharge_ns, simulator.waited_ns or 0))
 end
 
 return M

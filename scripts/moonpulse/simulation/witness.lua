@@ -1,6 +1,6 @@
---- What a simulated stimulator saw and gave, as lines of twin.tsv.
+--- What a simulator saw and gave, as lines of twin.tsv.
 ---
---- A pulse's entry in a twin's log has `given`: what came out, from the simulator's own state and
+--- A pulse's entry in a simulator's log has `given`: what came out, from the simulator's own state and
 --- never from what the driver meant, so that a run's record can be held against it.
 local M = {}
 
@@ -8,7 +8,7 @@ local M = {}
 M.header = "time\tevent\tbytes\tnote\tchannel\tintensity\twaveform\tmode\n"
 
 local nothing = "n/a\tn/a\tn/a\tn/a"
-local texts = setmetatable({}, { __mode = "k" }) -- of what was given: a twin gives the same often
+local texts = setmetatable({}, { __mode = "k" }) -- of what was given: a simulator gives the same often
 
 local hexes, most_hexes, hexes_held = {}, 1024, 0 -- of bytes: a stimulator is told the same often
 

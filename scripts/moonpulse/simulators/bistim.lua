@@ -1,4 +1,4 @@
---- The simulated twin of a Magstim BiStim²: two capacitors, an interval, and its resolution.
+--- The simulator of a Magstim BiStim²: two capacitors, an interval, and its resolution.
 ---
 --- Written from public descriptions of the protocol (MagPy 92bf2d0 and its author's virtual devices,
 --- MAGIC ed58dd1, cboulay/magstim_python 3100dec), sharing no code with the drivers. Ours, where they

@@ -1,4 +1,4 @@
---- The simulated twin of a Deymed DuoMAG: bytes in, a status stream out. Pure: the caller says the
+--- The simulator of a Deymed DuoMAG: bytes in, a status stream out. Pure: the caller says the
 --- time.
 ---
 --- Written from the published descriptions of the protocol (MAGIC duomag.m, duomagmp-toolbox-py) and
@@ -29,8 +29,8 @@ local OPTIONS = {
   armed = true, coil_type = 1, short_frames = false,
 }
 
-local Twin = {}
-Twin.__index = Twin
+local Simulator = {}
+Simulator.__index = Simulator
 
 -- What a call hands back -------------------------------------------------------------------------
 
@@ -135,10 +135,10 @@ local function obey(self, byte)
   end
 end
 
--- The twin ---------------------------------------------------------------------------------------
+-- The simulator ---------------------------------------------------------------------------------------
 
 --- Bytes that are complete on the wire at now_ns.
-function Twin:receive(bytes, now_ns)
+function Simulator:receive(bytes, now_ns)
   local now = begin(self, now_ns)
   if self.half and now - self.heard_ns > PAIR_TIMEOUT_NS then
     note(self, "error", string.char(self.half), "a byte that was not repeated in time")
@@ -161,7 +161,7 @@ function Twin:receive(bytes, now_ns)
 end
 
 --- The status stream; after a long silence of the caller it goes on from now.
-function Twin:tick(now_ns)
+function Simulator:tick(now_ns)
   local now = begin(self, now_ns)
   if now - self.next_ns > 1000 * MS then
     self.next_ns = now
@@ -176,7 +176,7 @@ function Twin:tick(now_ns)
 end
 
 --- What a hand does at the panel: "intensity" (0-100), "arm" (true, false).
-function Twin:knob(name, value, now_ns)
+function Simulator:knob(name, value, now_ns)
   begin(self, now_ns)
   if name == "intensity" and math.type(value) == "integer" and value >= 0 and value <= 100 then
     set_intensity(self, value, "", "by hand: ")
@@ -192,7 +192,7 @@ function Twin:knob(name, value, now_ns)
 end
 
 --- The TTL input: a rising edge fires.
-function Twin:line(name, level, now_ns)
+function Simulator:line(name, level, now_ns)
   begin(self, now_ns)
   local rises = level and not self.level
   self.level = level
@@ -212,15 +212,15 @@ local FAULTS = {
     self.stuck = true
   end,
 }
-Twin.faults = FAULTS
+Simulator.faults = FAULTS
 
-function Twin:fault(kind, now_ns)
+function Simulator:fault(kind, now_ns)
   begin(self, now_ns)
   FAULTS[kind](self)
   return results(self)
 end
 
-function Twin:state()
+function Simulator:state()
   return {
     now_ns = self.now_ns, armed = self.armed, ready = is_charged(self, self.now_ns),
     intensity = self.intensity, pulses = self.pulses, omitted = self.omitted,
@@ -254,7 +254,7 @@ function M.new(options)
     coil_type = math.floor(set.coil_type), short = set.short_frames, intensity = 0, pulses = 0,
     omitted = 0, ttl_steps = 0, ttl_size = 0, recharge_steps = 0, recharge_size = 0,
     replies = {}, log = {},
-  }, Twin)
+  }, Simulator)
 end
 
 return M

@@ -1,4 +1,4 @@
---- The simulated twin of a Magstim 200²: see magstim/unit.lua for what it models.
+--- The simulator of a Magstim 200²: see magstim/unit.lua for what it models.
 local unit = require "moonpulse.simulators.magstim.unit"
 
 local M = {

@@ -1,4 +1,4 @@
---- The simulated twin of a Magstim Rapid², Super Rapid² or Super Rapid² Plus1.
+--- The simulator of a Magstim Rapid², Super Rapid² or Super Rapid² Plus1.
 ---
 --- Written from public descriptions of the protocol (MagPy 92bf2d0 and its author's virtual devices,
 --- MAGIC ed58dd1, their issues), sharing no code with the drivers, only the maker's table of rates and

@@ -1,4 +1,4 @@
---- The simulated twin of a StimJim with the firmware stimjimPulser: a model that turns lines of text
+--- The simulator of a StimJim with the firmware stimjimPulser: a model that turns lines of text
 --- into answers and pulses. Pure: no input or output, no clock; the caller says the time.
 ---
 --- Written from the protocol (open-ephys/stimjim d3ee6ad, compiled natively and run), sharing no code
@@ -30,21 +30,21 @@ local mode_names = { [0] = "Voltage output", "Current output", "No output (high-
   "No output (grounded)" }
 local dashes = ("-"):rep(34) .. "\r\n"
 
-local Twin = {}
-Twin.__index = Twin
+local Simulator = {}
+Simulator.__index = Simulator
 
 --- A line of the log, at the box's time.
 ---@param event string as of moonpulse.SimulatorEvent
 ---@param bytes string
 ---@param text string?
 ---@param given table?
-function Twin:note(event, bytes, text, given)
+function Simulator:note(event, bytes, text, given)
   self.log[#self.log + 1] = { event = event, bytes = bytes, note = text, at_ns = self.now_ns, given = given }
 end
 
 --- A reply, on its way after the box's latency.
 ---@param text string a format if values follow
-function Twin:say(text, ...)
+function Simulator:say(text, ...)
   text = select("#", ...) > 0 and text:format(...) or text
   self.replies[#self.replies + 1] = { at_ns = self.now_ns + self.latency_ns, bytes = text }
 end
@@ -324,12 +324,12 @@ local function obey(self, line, bytes)
   end
 end
 
--- The twin ------------------------------------------------------------------------------------------
+-- The simulator ------------------------------------------------------------------------------------------
 
 --- Hand over bytes that are complete on the wire at now_ns.
 ---@return moonpulse.SimulatorReply[]? replies
 ---@return moonpulse.SimulatorEvent[]? log
-function Twin:receive(bytes, now_ns)
+function Simulator:receive(bytes, now_ns)
   pass(self, now_ns)
   self.pending = self.pending .. bytes
   while true do
@@ -348,7 +348,7 @@ function Twin:receive(bytes, now_ns)
 end
 
 --- Let time pass. Returns replies, log and when something will next happen by itself.
-function Twin:tick(now_ns)
+function Simulator:tick(now_ns)
   pass(self, now_ns)
   local next_ns
   for _, engine in pairs(self.engines) do
@@ -361,7 +361,7 @@ function Twin:tick(now_ns)
 end
 
 --- An edge on IN0 or IN1 ("1"; anything else is IN0): rising starts the train that R gave it.
-function Twin:line(name, level, now_ns)
+function Simulator:line(name, level, now_ns)
   pass(self, now_ns)
   local input = tostring(name):find("1") and 1 or 0
   if level and not self.high[input] and self.targets[input] then
@@ -377,7 +377,7 @@ local function boot(self)
 end
 
 --- What a hand does: "power", off and on again; it says hello after a second.
-function Twin:knob(name, _, now_ns)
+function Simulator:knob(name, _, now_ns)
   if name ~= "power" then
     error("a StimJim has the knob power, not " .. tostring(name), 2)
   end
@@ -390,17 +390,17 @@ function Twin:knob(name, _, now_ns)
 end
 
 local faults = { ["stuck-armed"] = function(self) self.stuck = true end }
-Twin.faults = faults
-Twin.reports_later = true
+Simulator.faults = faults
+Simulator.reports_later = true
 
 --- Something breaks: "stuck-armed", a stop is not obeyed.
-function Twin:fault(kind, now_ns)
+function Simulator:fault(kind, now_ns)
   pass(self, now_ns or self.now_ns)
   faults[kind](self)
   return results(self)
 end
 
-function Twin:state()
+function Simulator:state()
   local running = self.engines.T.train ~= nil or self.engines.U.train ~= nil
   return { armed = running, ready = not running, pulses = self.pulses, now_ns = self.now_ns }
 end
@@ -419,7 +419,7 @@ function M.new(options)
     set[key] = value
   end
   local self = setmetatable({ options = set, latency_ns = math.floor(set.latency * 1e9 + 0.5), now_ns = 0,
-    pulses = 0, replies = {}, log = {}, stuck = false }, Twin)
+    pulses = 0, replies = {}, log = {}, stuck = false }, Simulator)
   boot(self)
   return self
 end

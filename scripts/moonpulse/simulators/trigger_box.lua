@@ -1,4 +1,4 @@
---- The simulated twin of a trigger box: it logs a pulse for every edge that a stimulator would see.
+--- The simulator of a trigger box: it logs a pulse for every edge that a stimulator would see.
 ---
 --- Written from public descriptions (BP-triggerbox c898b60, NeurospecTriggerBox 2cd13ce: one byte is
 --- the eight TTL lines, and stays until the next; MagPy 92bf2d0: a rising RTS fires). The same code twice
@@ -16,8 +16,8 @@ local M = {
   },
 }
 
-local Twin = {}
-Twin.__index = Twin
+local Simulator = {}
+Simulator.__index = Simulator
 
 local function results(self)
   local log = self.log
@@ -31,7 +31,7 @@ end
 ---@param text string
 ---@param now_ns integer
 ---@param channel string? of a pulse
-function Twin:note(event, bytes, text, now_ns, channel)
+function Simulator:note(event, bytes, text, now_ns, channel)
   self.now_ns = math.max(self.now_ns, now_ns)
   self.log[#self.log + 1] = { event = event, bytes = bytes, note = text, at_ns = self.now_ns,
     given = channel and { channel = channel } }
@@ -78,7 +78,7 @@ local function take_text(self, bytes, now_ns)
   end
 end
 
-function Twin:receive(bytes, now_ns)
+function Simulator:receive(bytes, now_ns)
   if self.kind == "text" then
     take_text(self, bytes, now_ns)
   elseif self.kind == "byte" then
@@ -91,11 +91,11 @@ function Twin:receive(bytes, now_ns)
   return results(self)
 end
 
-function Twin.tick()
+function Simulator.tick()
 end
 
 --- An edge on a line: a rising one is a pulse.
-function Twin:line(name, level, now_ns)
+function Simulator:line(name, level, now_ns)
   if level and not self.lines[name] then
     self:note("pulse", "", name .. " rises", now_ns, name)
   elseif not level and self.lines[name] then
@@ -105,11 +105,11 @@ function Twin:line(name, level, now_ns)
   return results(self)
 end
 
-function Twin.knob(_, name)
+function Simulator.knob(_, name)
   error("a trigger box has no knobs, and no " .. tostring(name), 2)
 end
 
-function Twin:state()
+function Simulator:state()
   return { armed = false, ready = true, pulses = self.pulses, level = self.level }
 end
 
@@ -127,7 +127,7 @@ function M.new(options)
   local serial = { baud = box.baud or M.serial.baud, bits = 8, parity = "none", stop_bits = 1,
     flow = "none" }
   return setmetatable({ kind = box.kind or "byte", text = escapes.bytes(box.text or "T"),
-    serial = serial, level = 0, lines = {}, pulses = 0, pending = "", now_ns = 0, log = {} }, Twin)
+    serial = serial, level = 0, lines = {}, pulses = 0, pending = "", now_ns = 0, log = {} }, Simulator)
 end
 
 return M

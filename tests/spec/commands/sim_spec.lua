@@ -43,12 +43,12 @@ describe("the options of a simulated MagPro", function()
   end)
 end)
 
-describe("a simulated stimulator", function()
+describe("a simulator", function()
   local folder, job
 
   before_each(function()
     folder = shell.folder()
-    job = shell.start(folder, "twin", ("sim magventure --link %s/stim --log %s/twin.tsv"):format(folder,
+    job = shell.start(folder, "simulator", ("sim magventure --link %s/stim --log %s/twin.tsv"):format(folder,
       folder))
     job:says("stop it with")
   end)

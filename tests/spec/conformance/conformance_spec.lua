@@ -1,4 +1,4 @@
---- The same cases on every shipped driver and its twin.
+--- The same cases on every shipped driver and its simulator.
 local conformance = require "moonpulse.conformance"
 local devices = require "moonpulse.driver.find"
 local notes = require "moonpulse.text.notes"

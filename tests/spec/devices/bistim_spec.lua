@@ -1,4 +1,4 @@
--- The Magstim BiStim²: its twin by the text of the protocol, its driver in virtual and in real time.
+-- The Magstim BiStim²: its simulator by the text of the protocol, its driver in virtual and in real time.
 local devices = require "moonpulse.driver.find"
 local magstim = require "magstim"
 local mp = require "moonpulse"
@@ -34,7 +34,7 @@ local function given(u)
   return notes, pulses[2] and (pulses[2].at_s - pulses[1].at_s) * 1e3
 end
 
-describe("the twin of a Magstim BiStim²", function()
+describe("the simulator of a Magstim BiStim²", function()
   it("starts with both powers at 30 % and 10 ms in low resolution", function()
     local u = unit()
     assert.are.equal(reply("J", 0x09, "030030010"), u:say("J@"))
@@ -142,7 +142,7 @@ describe("the twin of a Magstim BiStim²", function()
     assert.are.equal(reply("E", 0x8C), u:say("EH"))
     u:say("EA")
     u:wait(0.1)
-    assert.are.equal(3, u.twin:state().pulses)
+    assert.are.equal(3, u.simulator:state().pulses)
   end)
 
   it("knows what its panel chose, or has no command for it", function()
@@ -166,7 +166,7 @@ describe("the twin of a Magstim BiStim²", function()
     assert.are.equal("458a30", u:raw("454179"))
     assert.are.equal("458931", u:raw("454179"))
     assert.are.equal("5209a4", u:raw("52406d"))
-    assert.are.equal(2, u.twin:state().pulses)
+    assert.are.equal(2, u.simulator:state().pulses)
   end)
 end)
 
@@ -337,7 +337,7 @@ describe("moonpulse run on a simulated BiStim²", function()
     assert.are.same({ "A 65 %", "B 80 %", "A 100 %", "A 70 %", "B 80 %" }, notes)
   end)
 
-  it("hands its options to the twin, and refuses a wrong one", function()
+  it("hands its options to the simulator, and refuses a wrong one", function()
     local status, _, err = shell.moonpulse(folder, "sim bistim --option mode=quad")
     assert.are.equal(2, status)
     assert.is_truthy(err:find("mode = quad: it is one of bistim, single, external, slave", 1, true), err)

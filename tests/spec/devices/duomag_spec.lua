@@ -1,10 +1,10 @@
--- The DuoMAG: driver and twin, each against bytes that neither made, and both over a pseudo-terminal.
+-- The DuoMAG: driver and simulator, each against bytes that neither made, and both over a pseudo-terminal.
 local chances = require "chance"
 local cjson = require "cjson"
 local driver = require "moonpulse.devices.duomag"
 local fixture = require "job"
 local shell = require "shell"
-local twin = require "moonpulse.simulators.duomag"
+local simulator = require "moonpulse.simulators.duomag"
 
 local MS, S = 1000000, 1000000000
 
@@ -53,10 +53,10 @@ describe("delays of a DuoMAG", function()
     assert.matches("needs ms", refused {})
   end)
 
-  it("of every step and size reach the twin as they were meant", function()
+  it("of every step and size reach the simulator as they were meant", function()
     for _, size in ipairs { 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10 } do
       for steps = 0, 127 do
-        local t = twin.new()
+        local t = simulator.new()
         t:receive(driver.commands.set_ttl_out_delay { steps = steps, step_ms = size }, S)
         t:receive(driver.commands.set_recharge_delay { steps = 127 - steps, step_ms = size }, S)
         assert.near(steps * size, t:state().ttl_delay_ms, 1e-9)
@@ -153,10 +153,10 @@ describe("what a DuoMAG's status means while a plan runs", function()
   end)
 end)
 
-describe("the twin of a DuoMAG", function()
+describe("the simulator of a DuoMAG", function()
   it("obeys every recorded command", function()
     for _, row in ipairs(shell.rows("tests/data/duomag.tsv")) do
-      local t = twin.new { settle = 0 }
+      local t = simulator.new { settle = 0 }
       t:receive("\50\50", S)
       local _, log = t:receive(unhex(row.bytes_hex), 2 * S)
       assert.are.equal(1, #log, row.bytes_hex)
@@ -166,7 +166,7 @@ describe("the twin of a DuoMAG", function()
   end)
 
   it("fires only what was said twice, charged and with an intensity", function()
-    local t = twin.new()
+    local t = simulator.new()
     assert.are.equal("ignored intensity 0", events(select(2, t:receive("\121\121", S))))
     t:receive("\40\40", S)
     assert.are.equal("ignored not charged", events(select(2, t:receive("\121\121", S + 199 * MS))))
@@ -185,7 +185,7 @@ describe("the twin of a DuoMAG", function()
 
   it("streams a status that shows it, in either length", function()
     for _, short in ipairs { true, false } do
-      local t, dialect = twin.new { short_frames = short }, { }
+      local t, dialect = simulator.new { short_frames = short }, { }
       t:receive("\40\40\x9e\x9e\xb0\xb0\xc0\xc0\xf5\xf5", S)
       local replies, _, next_ns = t:tick(S + 500 * MS)
       assert.are.equal(S + 520 * MS, next_ns)
@@ -199,12 +199,12 @@ describe("the twin of a DuoMAG", function()
   end)
 
   it("fires on a rising edge, and refuses options it does not know", function()
-    local t = twin.new()
+    local t = simulator.new()
     t:receive("\40\40", S)
     assert.are.equal("pulse 40 %", events(select(2, t:line("trigger", true, 2 * S))))
     assert.is_nil(select(2, t:line("trigger", false, 3 * S)))
-    assert.has_error(function() twin.new { speed = 1 } end)
-    assert.has_error(function() twin.new { period = "x" } end)
+    assert.has_error(function() simulator.new { speed = 1 } end)
+    assert.has_error(function() simulator.new { period = "x" } end)
     assert.has_error(function() t:knob("volume", 1) end)
   end)
 end)

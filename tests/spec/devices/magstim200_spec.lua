@@ -1,4 +1,4 @@
--- The Magstim 200²: its twin by the text of the protocol, its driver in virtual and in real time.
+-- The Magstim 200²: its simulator by the text of the protocol, its driver in virtual and in real time.
 local devices = require "moonpulse.driver.find"
 local magstim = require "magstim"
 local mp = require "moonpulse"
@@ -20,7 +20,7 @@ local function reply(letter, status, data)
   return framed(letter .. string.char(status) .. (data or ""))
 end
 
-describe("the twin of a Magstim 200²", function()
+describe("the simulator of a Magstim 200²", function()
   it("starts in standby with a coil, at 30 %, without remote control", function()
     local u = unit()
     assert.are.equal(reply("J", 0x09, "030000000"), u:say("J@"))
@@ -72,7 +72,7 @@ describe("the twin of a Magstim 200²", function()
     u:say("EB")
     assert.are.equal(framed("ES"), u:say("EB")) -- armed already
     assert.are.equal(framed("ES"), u:say("EH")) -- not ready yet
-    assert.are.equal(0, u.twin:state().pulses)
+    assert.are.equal(0, u.simulator:state().pulses)
   end)
 
   it("drops remote control 1 s after the last command while armed, 10 s in standby", function()
@@ -81,25 +81,25 @@ describe("the twin of a Magstim 200²", function()
     u:wait(0.99)
     assert.are.equal(reply("Q", 0x8C), u:say("Q@"))
     u:wait(1.01)
-    local state = u.twin:state()
+    local state = u.simulator:state()
     assert.are.same({ false, false }, { state.armed, state.remote })
     assert.are.equal("no command for 1 s", u:events("disarm")[1].note)
     u = unit()
     u:say("Q@")
     u:wait(9.9)
-    assert.is_true(u.twin:state().remote)
+    assert.is_true(u.simulator:state().remote)
     u:wait(0.2)
-    assert.is_false(u.twin:state().remote)
+    assert.is_false(u.simulator:state().remote)
   end)
 
   it("disarms itself 60 s after the last pulse", function()
     local u = unit():ready()
     u:say("EH")
     u:wait(59.5, "Q@")
-    assert.is_true(u.twin:state().armed)
+    assert.is_true(u.simulator:state().armed)
     u:wait(0.6, "Q@")
-    assert.is_false(u.twin:state().armed)
-    assert.is_true(u.twin:state().remote)
+    assert.is_false(u.simulator:state().armed)
+    assert.is_true(u.simulator:state().remote)
   end)
 
   for power, seconds in pairs { [49] = 2, [50] = 3, [79] = 3, [80] = 4, [100] = 4 } do
@@ -138,11 +138,11 @@ describe("the twin of a Magstim 200²", function()
 
   it("fires by an edge on its trigger input, without a word", function()
     local u = unit():ready()
-    local replies, log = u.twin:line("rts", true, u.now_ns)
+    local replies, log = u.simulator:line("rts", true, u.now_ns)
     assert.is_nil(replies)
     assert.are.equal("pulse", log[1].event)
-    u.twin:line("rts", false, u.now_ns + 5000000)
-    log = select(2, u.twin:line("rts", true, u.now_ns + 10000000))
+    u.simulator:line("rts", false, u.now_ns + 5000000)
+    log = select(2, u.simulator:line("rts", true, u.now_ns + 10000000))
     assert.are.equal("ignored", log[1].event) -- not ready
   end)
 
@@ -154,7 +154,7 @@ describe("the twin of a Magstim 200²", function()
     end
     local u = unit { coil_temperature = 39.999, power = 100 }:ready()
     u:say("EH")
-    assert.is_false(u.twin:state().armed)
+    assert.is_false(u.simulator:state().armed)
   end)
 
   it("serves MagPy: connect, settings, arm, fire, poke with its stray zero, disconnect", function()
@@ -172,7 +172,7 @@ describe("the twin of a Magstim 200²", function()
     assert.are.equal("458a30", u:raw("454179"))
     assert.are.equal("458931", u:raw("454179"))
     assert.are.equal("5209a4", u:raw("52406d"))
-    assert.are.equal(1, u.twin:state().pulses)
+    assert.are.equal(1, u.simulator:state().pulses)
   end)
 end)
 
@@ -196,10 +196,10 @@ describe("the driver of the Magstim 200²", function()
     driver.arm(io, { mso = 55 })
     assert.are.same({ "51406e", "4a4075", framed("@055"), "4a4075", "454278", "51406e" },
       { table.unpack(io.sent, 1, 6) })
-    assert.is_true(u.twin:state().ready)
+    assert.is_true(u.simulator:state().ready)
     io:write(driver.safe)
     driver.disarm(io)
-    assert.are.same({ false, false }, { u.twin:state().armed, u.twin:state().remote })
+    assert.are.same({ false, false }, { u.simulator:state().armed, u.simulator:state().remote })
   end)
 
   it("is not deceived by the answer to a keep-alive from before the safe frame", function()
@@ -239,7 +239,7 @@ describe("the driver of the Magstim 200²", function()
     assert.is_truthy(text:find("is it the right model?", 1, true), text)
     u = unit()
     io = armed(u)
-    u.twin:fault("stuck-armed", u.now_ns)
+    u.simulator:fault("stuck-armed", u.now_ns)
     io:write(driver.safe)
     text = magstim.fault_of(driver.disarm, io)
     assert.is_truthy(text:find("still says that it is armed", 1, true), text)

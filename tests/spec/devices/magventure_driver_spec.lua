@@ -336,6 +336,6 @@ describe("a MagPro whose model is declared", function()
   it("is that model in simulation, too", function()
     local model = require "moonpulse.simulators.magventure"
     local own = devices.configure(plain, { model = "R30" })
-    assert.are.equal("R30", devices.twin_settings(own, model).model)
+    assert.are.equal("R30", devices.simulator_settings(own, model).model)
   end)
 end)

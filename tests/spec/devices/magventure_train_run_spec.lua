@@ -37,7 +37,7 @@ describe("a run that a simulated MagPro times", function()
     return list, all
   end
 
-  --- Every pulse at its time, in the twin's log and in the record.
+  --- Every pulse at its time, in the simulator's log and in the record.
   local function check_times(trains)
     local seen, recorded = rows_of("twin.tsv", "pulse"), rows_of("events.tsv", "pulse")
     assert.are.same({ trains * 30, trains * 30 }, { #seen, #recorded })
@@ -97,7 +97,7 @@ describe("a run that a simulated MagPro times", function()
     assert.matches("--timing device: the MagPro has no rate of 1.5 Hz", err, 1, true)
   end)
 
-  --- After the disarm no pulse; every pulse of the twin is a row; how many.
+  --- After the disarm no pulse; every pulse of the simulator is a row; how many.
   local function check_stopped()
     local _, log = rows_of("twin.tsv", "pulse")
     local pulses, disarmed = 0, false
@@ -132,7 +132,7 @@ describe("a run that a simulated MagPro times", function()
     return job
   end
 
-  it("stops in the middle of a train, and its record is the twin's", function()
+  it("stops in the middle of a train, and its record is the simulator's", function()
     local job = started()
     job:signal("INT")
     assert.are.equal(5, job:wait())
@@ -149,7 +149,7 @@ describe("a run that a simulated MagPro times", function()
     assert.is_true(facts.result.disarmed)
   end)
 
-  it("that is killed is ended by the guard; nothing the twin saw is missing", function()
+  it("that is killed is ended by the guard; nothing the simulator saw is missing", function()
     local job = started()
     job:signal("KILL")
     job:wait()

@@ -3,7 +3,7 @@
 local driver = require("moonpulse.driver.find").configure((require "moonpulse.devices.magventure"))
 local mp = require "moonpulse"
 local timing = require "moonpulse.lowering.device_trains"
-local twins = require "moonpulse.simulators.magventure"
+local simulators = require "moonpulse.simulators.magventure"
 
 local function hex(bytes)
   return (bytes:gsub(".", function(c) return ("%02x"):format(c:byte()) end))
@@ -200,14 +200,14 @@ describe("between two programs", function()
   end)
 end)
 
---- A link to a twin in virtual time; lost(bytes) says which commands never arrive, changed(reply)
+--- A link to a simulator in virtual time; lost(bytes) says which commands never arrive, changed(reply)
 --- may change an answer.
 local function link_to(options, lost, changed)
-  local twin, now_ns, queue, sent = twins.new(options), 1000000000, {}, {}
-  local link = { dialect = {}, options = {}, sent = sent, twin = twin }
+  local simulator, now_ns, queue, sent = simulators.new(options), 1000000000, {}, {}
+  local link = { dialect = {}, options = {}, sent = sent, simulator = simulator }
   function link.write(_, bytes)
     sent[#sent + 1] = hex(bytes)
-    for _, reply in ipairs(not (lost and lost(bytes)) and twin:receive(bytes, now_ns) or {}) do
+    for _, reply in ipairs(not (lost and lost(bytes)) and simulator:receive(bytes, now_ns) or {}) do
       queue[#queue + 1] = reply.bytes
     end
     now_ns = now_ns + 100000000
@@ -236,7 +236,7 @@ end
 describe("arming a MagPro for a train", function()
   local function armed(link, first, actions)
     local ok, problem = pcall(driver.arm, link, first or itbs_action(), actions)
-    return ok, not ok and problem.message, link.twin:state()
+    return ok, not ok and problem.message, link.simulator:state()
   end
 
   it("sets waveform, page and train, reads them back, then enables", function()
@@ -253,8 +253,8 @@ describe("arming a MagPro for a train", function()
   it("believes the amplitude only when the device reports it", function()
     local set, capped = driver.commands.set_amplitude { a = 50 }, driver.commands.set_amplitude { a = 49 }
     local link = link_to()
-    local receive = link.twin.receive
-    link.twin.receive = function(self, bytes, now_ns)
+    local receive = link.simulator.receive
+    link.simulator.receive = function(self, bytes, now_ns)
       return receive(self, bytes == set and capped or bytes, now_ns)
     end
     local ok, problem, state = armed(link)
@@ -312,7 +312,7 @@ describe("arming a MagPro for a train", function()
     armed(link)
     link:write(driver.safe)
     driver.disarm(link)
-    local state = link.twin:state()
+    local state = link.simulator:state()
     assert.are.same({ "Biphasic", 5, false }, { state.waveform, state.burst_pulses, state.enabled })
   end)
 
@@ -340,7 +340,7 @@ describe("what a MagPro says while it times a train", function()
   it("confirms in its waveform, and is a fault in another", function()
     local link = link_to { heating = 0 }
     driver.arm(link, first)
-    local replies = link.twin:knob("amplitude", 50)
+    local replies = link.simulator:knob("amplitude", 50)
     local function tells(frame) return driver.tells(driver.decode(frame), first) end
     assert.are.same({ ["the mode"] = true, ["the amplitude"] = first.mso == 50
       or ("the amplitude is 50 %%, not %d %%"):format(first.mso) }, tells(replies[1].bytes))
@@ -349,7 +349,7 @@ describe("what a MagPro says while it times a train", function()
     local verdict, text = judged "fe040241003442ff"
     assert.are.equal("fault", verdict)
     assert.matches("was it changed at its panel?", text)
-    replies = link.twin:knob("page", 1)
+    replies = link.simulator:knob("page", 1)
     assert.are.equal("it shows page 1, not Timing: its trains start from there only",
       tells(replies[1].bytes)["the page"])
   end)

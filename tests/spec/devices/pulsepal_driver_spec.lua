@@ -1,12 +1,12 @@
 -- The driver of the Pulse Pal: programs, limits on both sides of each edge, and whole runs on the
--- twin through a real pseudo-terminal.
+-- simulator through a real pseudo-terminal.
 local devices = require "moonpulse.driver.find"
 local driver = require "moonpulse.devices.pulsepal"
 local fixture = require "job"
 local lower = require "moonpulse.lowering"
 local mp = require "moonpulse"
 local shell = require "shell"
-local twins = require "moonpulse.simulators.pulsepal"
+local simulators = require "moonpulse.simulators.pulsepal"
 
 local S = 1000000000
 
@@ -37,29 +37,29 @@ end
 local tbs = { { 3, 1, 50 }, { 10, 1, 5 } }
 local session = { { 3, 1, 50 }, { 10, 1, 5 }, { 20, 10, 1 } }
 
---- Play a program on the twin: onsets in seconds from the first.
+--- Play a program on the simulator: onsets in seconds from the first.
 local function played(options, asked)
   local own = configured(options)
   local program = assert(own.encode.train(asked))
-  local twin, now, first_action = twins.new(), S, { train = program, mso = 50, channel = "" }
+  local simulator, now, first_action = simulators.new(), S, { train = program, mso = 50, channel = "" }
   own.arm({ options = own.settings, dialect = {}, write = function(_, bytes)
-    twin:receive(bytes, now)
+    simulator:receive(bytes, now)
     now = now + 1000000
   end, sleep = function() end, transact = function(_, bytes)
-    local replies = twin:receive(bytes, now)
+    local replies = simulator:receive(bytes, now)
     assert.are.equal("\1", replies and replies[1].bytes)
     now = now + 1000000
   end }, first_action, { first_action })
   now = 10 * S
   local onsets, first = {}, nil
-  twin:receive(program.start, now)
-  local _, log = twin:tick(now + 400 * S)
+  simulator:receive(program.start, now)
+  local _, log = simulator:tick(now + 400 * S)
   for i, entry in ipairs(log) do
     assert.are.equal("pulse", entry.event)
     first = first or entry.at_ns
     onsets[i] = (entry.at_ns - first) / S
   end
-  assert.is_true(twin:state().ready)
+  assert.is_true(simulator:state().ready)
   return onsets, program
 end
 
@@ -121,17 +121,17 @@ describe("a program of the Pulse Pal plays what was asked", function()
     local cell = { { offset = 0, action = action() }, { offset = 0.1, action = action() },
       { offset = 0.3, action = action() } }
     local program = assert(own.encode.train(part({}, cell)))
-    local twin = twins.new()
+    local simulator = simulators.new()
     -- the stale fourth time is the time of the new third one: alone, the output would stay on
-    twin:receive(own.commands.custom_train { id = 1, times_s = "0,0.1,0.2,0.3", volts = "5,5,5,5" }, S)
-    local function tell(_, bytes) twin:receive(bytes, 2 * S) end
+    simulator:receive(own.commands.custom_train { id = 1, times_s = "0,0.1,0.2,0.3", volts = "5,5,5,5" }, S)
+    local function tell(_, bytes) simulator:receive(bytes, 2 * S) end
     local first = { train = program, mso = 50, channel = "" }
     own.arm({ options = own.settings, dialect = {}, write = tell, transact = tell, sleep = tell }, first,
       { first })
-    twin:receive(program.start, 4 * S)
-    twin:tick(10 * S)
-    assert.are.equal(3, twin:state().pulses)
-    assert.is_true(twin:state().ready)
+    simulator:receive(program.start, 4 * S)
+    simulator:tick(10 * S)
+    assert.are.equal(3, simulator:state().pulses)
+    assert.is_true(simulator:state().ready)
   end)
 end)
 
@@ -287,20 +287,20 @@ describe("disarming a Pulse Pal", function()
   it("ends a train whose abort was lost, before the box is asked", function()
     local own = configured()
     local program, now, asked = assert(own.encode.train(part { { 50, 1, 10 } })), S, nil
-    local twin = twins.new()
+    local simulator = simulators.new()
     local function tell(_, bytes)
       now = now + S // 100
-      return twin:receive(bytes, now)
+      return simulator:receive(bytes, now)
     end
     tell(nil, program.program)
     tell(nil, program.start)
     now = now + S
     tell(nil, "")
-    assert.is_true(twin:state().armed) -- it plays: the safe frame did not come
+    assert.is_true(simulator:state().armed) -- it plays: the safe frame did not come
     own.disarm { options = own.settings, dialect = {}, write = tell, sleep = function() end,
       transact = function(_, bytes)
         tell(nil, bytes)
-        asked = twin:state().armed
+        asked = simulator:state().armed
         return { name = "handshake" }
       end }
     assert.is_false(asked)
@@ -353,7 +353,7 @@ describe("moonpulse run on a Pulse Pal", function()
     assert.are.equal(30, #given)
     for i, row in ipairs(events) do
       assert.are.same({ "sent", "device", "40" }, { row.status, row.timed_by, row.intensity_mso })
-      -- both clocks are one: the record's times are the twin's, from the first pulse on
+      -- both clocks are one: the record's times are the simulator's, from the first pulse on
       local recorded = tonumber(row.onset_sent_us) - tonumber(events[1].onset_sent_us)
       assert.is_true(math.abs(recorded / 1e6 - (given[i] - given[1])) < 1e-5)
     end

@@ -1,4 +1,4 @@
--- The Magstim Rapid² family: the twin by the text of the protocol, the driver in virtual and real time.
+-- The Magstim Rapid² family: the simulator by the text of the protocol, the driver in virtual and real time.
 local chances = require "chance"
 local commands = require "moonpulse.devices.rapid.commands"
 local devices = require "moonpulse.driver.find"
@@ -55,7 +55,7 @@ describe("the table of the Rapid²'s limits", function()
   end)
 end)
 
-describe("the twin of a Magstim Rapid²", function()
+describe("the simulator of a Magstim Rapid²", function()
   it("is silent without remote control, but for four commands", function()
     local u = unit()
     for _, data in ipairs { "@050", "B0100", "EB", "EH", "I@", "ND", "^@", "b@" } do
@@ -169,21 +169,21 @@ describe("the twin of a Magstim Rapid²", function()
     assert.are.equal(framed("ES"), u:say("EH"))
     u:wait(0.01)
     assert.are.equal(reply("E", 0x8C), u:say("EH"))
-    assert.are.equal(2, u.twin:state().pulses)
+    assert.are.equal(2, u.simulator:state().pulses)
   end)
 
   it("gives pulses by edges as fast as its table says", function()
     local u = unit({ model = "super", power = 50 }):ready()
     for i = 0, 9 do -- 50 Hz at 50 %
-      u.twin:line("rts", true, u.now_ns + i * 20000000)
-      u.twin:line("rts", false, u.now_ns + i * 20000000 + 5000000)
+      u.simulator:line("rts", true, u.now_ns + i * 20000000)
+      u.simulator:line("rts", false, u.now_ns + i * 20000000 + 5000000)
     end
-    assert.are.equal(10, u.twin:state().pulses)
+    assert.are.equal(10, u.simulator:state().pulses)
     u.now_ns = u.now_ns + 200000000
-    u.twin:line("rts", true, u.now_ns)
-    u.twin:line("rts", false, u.now_ns + 5000000)
-    u.twin:line("rts", true, u.now_ns + 19000000) -- too fast: it comes to nothing
-    assert.are.equal(11, u.twin:state().pulses)
+    u.simulator:line("rts", true, u.now_ns)
+    u.simulator:line("rts", false, u.now_ns + 5000000)
+    u.simulator:line("rts", true, u.now_ns + 19000000) -- too fast: it comes to nothing
+    assert.are.equal(11, u.simulator:state().pulses)
   end)
 
   it("has enhanced power for single pulses in standby", function()
@@ -201,7 +201,7 @@ describe("the twin of a Magstim Rapid²", function()
     assert.are.equal(reply("E", 0x8C), u:say("EH"))
     u:say("EA")
     assert.are.equal("5f8938df", u:say("_@"))
-    assert.are.equal(100, u.twin:state().power)
+    assert.are.equal(100, u.simulator:state().power)
   end)
 
   --- A unit ready to give n pulses at hz.
@@ -239,11 +239,11 @@ describe("the twin of a Magstim Rapid²", function()
     u:wait(0.45)
     u:say("EA")
     u:wait(2)
-    assert.are.equal(5, u.twin:state().pulses)
+    assert.are.equal(5, u.simulator:state().pulses)
     u = trained(30, 10, 50)
     u:say("EH")
     u:wait(3)
-    assert.are.equal(11, u.twin:state().pulses) -- the watchdog's second
+    assert.are.equal(11, u.simulator:state().pulses) -- the watchdog's second
   end)
 
   it("does not protect itself: a start too early is obeyed, and told in its log", function()
@@ -251,13 +251,13 @@ describe("the twin of a Magstim Rapid²", function()
     u:say("EH")
     u:wait(10.6, "Q@")
     assert.are.equal(reply("E", 0x8C), u:say("EH"))
-    assert.are.equal(1, u.twin:state().abused)
+    assert.are.equal(1, u.simulator:state().abused)
     assert.is_truthy(u:events("fault")[1].note:find("before the wait that protects it was over", 1, true))
     u = trained(250, 25, 73)
     u:say("EH")
     u:wait(31.96, "Q@") -- 10 s and 21.95 s
     u:say("EH")
-    assert.are.equal(0, u.twin:state().abused)
+    assert.are.equal(0, u.simulator:state().abused)
   end)
 
   it("needs behind a train that was cut the wait of what it gave, from then on", function()
@@ -269,7 +269,7 @@ describe("the twin of a Magstim Rapid²", function()
     u:say("EB")
     u:wait(2.2, "Q@")
     u:say("EH")
-    assert.are.equal(1, u.twin:state().abused)
+    assert.are.equal(1, u.simulator:state().abused)
     u = trained(250, 25, 73)
     u:say("EH")
     u:wait(1.99, "Q@")
@@ -278,17 +278,17 @@ describe("the twin of a Magstim Rapid²", function()
     u:say("EB")
     u:wait(2.5, "Q@")
     assert.are.equal(reply("E", 0x8C), u:say("EH"))
-    assert.are.equal(0, u.twin:state().abused)
+    assert.are.equal(0, u.simulator:state().abused)
   end)
 
   it("waits for the coil's switch unless it is told to ignore it", function()
     local u = unit { held = 0 }
     u:ready()
-    assert.is_false(u.twin:state().ready)
+    assert.is_false(u.simulator:state().ready)
     u:say("EA")
     assert.are.equal("628914", u:say("b@"))
     u:ready()
-    assert.is_true(u.twin:state().ready)
+    assert.is_true(u.simulator:state().ready)
   end)
 
   it("has a charge delay from version 9 on, in the layout of its version", function()
@@ -404,13 +404,13 @@ describe("the driver of the Magstim Rapid²", function()
     assert.are.same({ framed("Q" .. code), framed("[0000"), framed("[0010"), framed("\\@"),
       framed("@060"), framed("B0200"), framed("[0025"), framed("D00050"), framed("\\@"), framed("EB"),
       framed("x@") }, { table.unpack(io.sent, 1, 11) })
-    assert.is_true(u.twin:state().ready)
+    assert.is_true(u.simulator:state().ready)
     u:say("EH")
     u:wait(2.6, "x@")
-    assert.are.equal(50, u.twin:state().pulses)
+    assert.are.equal(50, u.simulator:state().pulses)
     io:write(fast.safe)
     fast.disarm(io)
-    assert.are.same({ false, false }, { u.twin:state().armed, u.twin:state().remote })
+    assert.are.same({ false, false }, { u.simulator:state().armed, u.simulator:state().remote })
     assert.are.equal(framed("x@"), magstim.hex(fast.keepalive.bytes))
   end)
 
@@ -423,7 +423,7 @@ describe("the driver of the Magstim Rapid²", function()
     local io = armed(own, mp.pulse(mp.mso(70)), u)
     assert.are.same({ "51406e", framed("[000"), framed("\\@"), framed("@070"), framed("\\@"),
       framed("EB"), framed("Q@") }, { table.unpack(io.sent, 1, 7) })
-    assert.is_false(u.twin:state().trains)
+    assert.is_false(u.simulator:state().trains)
     u = unit()
     io = armed(driver { enhanced = "1", coil_switch = "ignore" }, mp.pulse(mp.mso(100)), u)
     assert.are.same({ framed("^@"), framed("b@"), framed("\\@"), framed("@100") },
@@ -431,7 +431,7 @@ describe("the driver of the Magstim Rapid²", function()
     io:write(own.safe)
     own.disarm(io)
     armed(own, mp.pulse(mp.mso(70)), u)
-    assert.is_false(u.twin:state().enhanced)
+    assert.is_false(u.simulator:state().enhanced)
   end)
 
   it("says what keeps the unit from it", function()

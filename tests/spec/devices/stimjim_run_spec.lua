@@ -1,4 +1,4 @@
--- Whole runs on the StimJim's twin through a real pseudo-terminal: every pulse proven by the device,
+-- Whole runs on the StimJim's simulator through a real pseudo-terminal: every pulse proven by the device,
 -- a stop in a train, another firmware, a fault.
 local cjson = require "cjson"
 local driver = require "moonpulse.devices.stimjim"
@@ -88,16 +88,16 @@ describe("moonpulse run on a StimJim", function()
   it("compares what was measured at the output with what it was set to; recover says the same", function()
     shell.write(folder .. "/loose.lua", "local driver = {}\nfor key, value in pairs(require "
       .. '"moonpulse.devices.stimjim") do driver[key] = value end\n'
-      .. 'driver.name, driver.simulator = "loose", "loose_twin.lua"\nreturn driver\n')
+      .. 'driver.name, driver.simulator = "loose", "loose_simulator.lua"\nreturn driver\n')
     -- from its third completion on an electrode is loose
-    shell.write(folder .. "/loose_twin.lua", [[
+    shell.write(folder .. "/loose_simulator.lua", [[
       local model = require "moonpulse.simulators.stimjim"
       local M = setmetatable({}, { __index = model })
       function M.new(options)
-        local twin, complete = model.new(options), 0
+        local simulator, complete = model.new(options), 0
         for _, name in ipairs { "receive", "tick" } do
-          local method = twin[name]
-          twin[name] = function(...)
+          local method = simulator[name]
+          simulator[name] = function(...)
             local replies, log, next_ns = method(...)
             for _, reply in ipairs(replies or {}) do
               complete = complete + (reply.bytes:find("^Train complete") and 1 or 0)
@@ -108,7 +108,7 @@ describe("moonpulse run on a StimJim", function()
             return replies, log, next_ns
           end
         end
-        return twin
+        return simulator
       end
       return M]])
     for _, timing in ipairs { "host", "device" } do
@@ -145,14 +145,14 @@ describe("moonpulse run on a StimJim", function()
   end)
 
   it("refuses another firmware before anything is sent that could fire", function()
-    local twin = require("moonpulse.simulators.stimjim").new { firmware = "awg" }
+    local simulator = require("moonpulse.simulators.stimjim").new { firmware = "awg" }
     local sent, dialect = "", {}
     local ok, problem = pcall(driver.connect, {
       fault = function(_, text, ...) error(text:format(...), 0) end,
       transact = function(_, bytes, want)
         sent = sent .. bytes
         local text = ""
-        for _, reply in ipairs((twin:receive(bytes, 1000000000))) do
+        for _, reply in ipairs((simulator:receive(bytes, 1000000000))) do
           text = text .. reply.bytes
         end
         while text ~= "" do

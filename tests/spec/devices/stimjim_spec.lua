@@ -1,10 +1,10 @@
--- StimJim: the twin against what the firmware said when it was compiled natively (tests/data), the
+-- StimJim: the simulator against what the firmware said when it was compiled natively (tests/data), the
 -- driver's reading of interleaved text, its limits, its programs.
 local chances = require "chance"
 local devices = require "moonpulse.driver.find"
 local driver = require "moonpulse.devices.stimjim"
 local shell = require "shell"
-local twins = require "moonpulse.simulators.stimjim"
+local simulators = require "moonpulse.simulators.stimjim"
 
 local MS, S = 1000000, 1000000000
 
@@ -50,15 +50,15 @@ local function part(count, num, den, change)
   return made
 end
 
-describe("the twin of the StimJim", function()
+describe("the simulator of the StimJim", function()
   local rows = shell.rows("tests/data/stimjim.tsv")
 
   it("says what the firmware said", function()
     local checked = 0
     for _, row in ipairs(rows) do
       if row.bytes_hex ~= "" then
-        local twin = twins.new()
-        assert.are.equal(bin(row.reply_hex), joined(twin:receive(bin(row.bytes_hex), S)), row.args)
+        local simulator = simulators.new()
+        assert.are.equal(bin(row.reply_hex), joined(simulator:receive(bin(row.bytes_hex), S)), row.args)
         checked = checked + 1
       end
     end
@@ -72,21 +72,21 @@ describe("the twin of the StimJim", function()
         defined[row.args:match("index=(%d+)")] = bin(row.bytes_hex)
       elseif row.command == "train_complete" then
         local engine, index = row.args:match("engine=(%u);index=(%d+)")
-        local twin = twins.new()
-        twin:receive(defined[index] .. engine .. index .. "\n", S)
-        assert.are.equal(bin(row.reply_hex), joined((twin:tick(10 * S))))
+        local simulator = simulators.new()
+        simulator:receive(defined[index] .. engine .. index .. "\n", S)
+        assert.are.equal(bin(row.reply_hex), joined((simulator:tick(10 * S))))
       end
     end
   end)
 
   it("gives ceil(duration / period) pulses, and says so one period behind the last", function()
     for duration, count in pairs { [39999] = 2, [40000] = 2, [40001] = 3 } do
-      local twin = twins.new()
-      local replies, log = twin:receive(("S0,0,3,20000,%d;5000,0,100\nT0\n"):format(duration), S)
+      local simulator = simulators.new()
+      local replies, log = simulator:receive(("S0,0,3,20000,%d;5000,0,100\nT0\n"):format(duration), S)
       assert.are.same({ 0 }, times(log, "pulse", S))
       assert.are.equal("T0\n", log[#log].bytes)
       assert.is_truthy(joined(replies):find("Started T train", 1, true))
-      replies, log = twin:tick(2 * S)
+      replies, log = simulator:tick(2 * S)
       assert.are.same(count == 3 and { 20, 40 } or { 20 }, times(log, "pulse", S))
       assert.is_truthy(joined(replies):find(("Delivered %d pulses"):format(count), 1, true))
       assert.are.equal(S + count * 20 * MS + MS, replies[1].at_ns)
@@ -94,33 +94,33 @@ describe("the twin of the StimJim", function()
   end)
 
   it("stops at once, and no completion follows", function()
-    local twin = twins.new()
-    twin:receive("S0,0,3,20000,1000000;5000,0,100\nT0\n", S)
-    local replies, log = twin:receive("T-1\n", S + 50 * MS)
+    local simulator = simulators.new()
+    simulator:receive("S0,0,3,20000,1000000;5000,0,100\nT0\n", S)
+    local replies, log = simulator:receive("T-1\n", S + 50 * MS)
     assert.are.equal("Forcing T train to stop\r\n", joined(replies))
     assert.are.same({ 20, 40 }, times(log, "pulse", S))
-    replies, log = twin:tick(10 * S)
+    replies, log = simulator:tick(10 * S)
     assert.is_nil(replies)
     assert.is_nil(log)
   end)
 
   it("begins a running train anew", function()
-    local twin = twins.new()
-    twin:receive("S0,0,3,20000,60000;5000,0,100\nT0\n", S)
-    local _, log = twin:receive("T0\n", S + 30 * MS)
+    local simulator = simulators.new()
+    simulator:receive("S0,0,3,20000,60000;5000,0,100\nT0\n", S)
+    local _, log = simulator:receive("T0\n", S + 30 * MS)
     assert.are.same({ 20, 30 }, times(log, "pulse", S))
-    local replies = twin:tick(10 * S)
+    local replies = simulator:tick(10 * S)
     assert.is_truthy(joined(replies):find("Delivered 3 pulses", 1, true))
-    assert.are.equal(5, twin:state().pulses)
+    assert.are.equal(5, simulator:state().pulses)
   end)
 
   it("reports only the train that was started last, and has a row for the other", function()
-    local twin = twins.new()
-    twin:receive("S0,0,3,1500,750;5000,0,1000\nS1,3,0,1500,750;0,5000,1000\n", S)
-    local replies, log = twin:receive("T0\nT1\n", 2 * S)
+    local simulator = simulators.new()
+    simulator:receive("S0,0,3,1500,750;5000,0,1000\nS1,3,0,1500,750;0,5000,1000\n", S)
+    local replies, log = simulator:receive("T0\nT1\n", 2 * S)
     assert.are.same({ "pulse", "error", "pulse" }, { log[1].event, log[2].event, log[3].event })
     assert.are.equal("PulseTrain 0 ran: its end is not reported", log[2].note)
-    local names, read_back = {}, joined(replies) .. joined((twin:tick(3 * S)))
+    local names, read_back = {}, joined(replies) .. joined((simulator:tick(3 * S)))
     local dialect = {}
     while #read_back > 0 do
       local reply, used = driver.decode(read_back, dialect)
@@ -132,18 +132,18 @@ describe("the twin of the StimJim", function()
   end)
 
   it("gives no pulse where the train is over before it looks, and has a row for that", function()
-    local twin = twins.new() -- it starts a timer and writes a line first (d3ee6ad, read)
-    local _, log = twin:receive("S0,0,3,1500,1;5000,0,1000\nT0\n", S)
+    local simulator = simulators.new() -- it starts a timer and writes a line first (d3ee6ad, read)
+    local _, log = simulator:receive("S0,0,3,1500,1;5000,0,1000\nT0\n", S)
     assert.are.equal("ignored", log[#log].event)
-    assert.are.equal(0, twin:state().pulses)
-    twin:receive(configured({}).encode.set(action(50, "0"), action(50, "0")) .. "T0\n", 2 * S)
-    assert.are.equal(1, twin:state().pulses)
+    assert.are.equal(0, simulator:state().pulses)
+    simulator:receive(configured({}).encode.set(action(50, "0"), action(50, "0")) .. "T0\n", 2 * S)
+    assert.are.equal(1, simulator:state().pulses)
   end)
 
   it("keeps its stages where a header is short, and ends the list at a short stage", function()
-    local twin = twins.new()
-    twin:receive("S0,0,3,20000,60000;5000,0,100;1,2\n", S)
-    local text = joined(twin:receive("S0,1,2\n", 2 * S))
+    local simulator = simulators.new()
+    simulator:receive("S0,0,3,20000,60000;5000,0,100;1,2\n", S)
+    local text = joined(simulator:receive("S0,1,2\n", 2 * S))
     assert.is_truthy(text:find("mode[ch0]: 1 (Current output)", 1, true))
     assert.is_truthy(text:find("mode[ch1]: 2 (No output (high-Z))", 1, true))
     assert.is_truthy(text:find("    0      100 usec     5000uA        0uA", 1, true))
@@ -151,22 +151,22 @@ describe("the twin of the StimJim", function()
   end)
 
   it("runs both timers, and starts from its inputs only where R said so", function()
-    local twin = twins.new()
-    twin:receive("S0,0,3,20000,60000;5000,0,100\n", S)
-    assert.is_nil((twin:line("0", true, S)))
-    twin:receive("R0,0\nU0\n", 2 * S)
-    twin:line("0", false, 2 * S)
-    twin:line("0", true, 2 * S + MS)
-    twin:tick(3 * S)
-    assert.are.equal(6, twin:state().pulses)
+    local simulator = simulators.new()
+    simulator:receive("S0,0,3,20000,60000;5000,0,100\n", S)
+    assert.is_nil((simulator:line("0", true, S)))
+    simulator:receive("R0,0\nU0\n", 2 * S)
+    simulator:line("0", false, 2 * S)
+    simulator:line("0", true, 2 * S + MS)
+    simulator:tick(3 * S)
+    assert.are.equal(6, simulator:state().pulses)
   end)
 
   it("gets the session of the StimJimGUI client", function()
-    local twin, now = twins.new(), S
+    local simulator, now = simulators.new(), S
     for _, sent in ipairs { "S0,0,1,2000,1000000;100,0,150;-100,-100,200\n", "R0,3,0\n", "M0,0\r\n", "T0\n",
       "T-1\n", "D\n" } do
       now = now + 10 * MS
-      assert.is_truthy((twin:receive(sent, now)), sent)
+      assert.is_truthy((simulator:receive(sent, now)), sent)
     end
   end)
 end)
@@ -191,10 +191,10 @@ local function read(text, size)
 end
 
 describe("the text of a StimJim", function()
-  local twin = twins.new()
-  local dump = joined(twin:receive("S0,0,1,2000,1000000;100,0,150;-100,-100,200\n", S))
-  twin:receive("S1,0,3,20000,60000;1500,0,100\nU1\n", S)
-  local complete = joined((twin:tick(2 * S)))
+  local simulator = simulators.new()
+  local dump = joined(simulator:receive("S0,0,1,2000,1000000;100,0,150;-100,-100,200\n", S))
+  simulator:receive("S1,0,3,20000,60000;1500,0,100\nU1\n", S)
+  local complete = joined((simulator:tick(2 * S)))
 
   it("is read whatever the pieces", function()
     for _, size in ipairs { 1, 2, 7, 64, 5000 } do

@@ -94,7 +94,7 @@ describe("the driver of a trigger box", function()
   end)
 end)
 
-describe("the twin of a trigger box", function()
+describe("the simulator of a trigger box", function()
   local model = require "moonpulse.simulators.trigger_box"
 
   local function events(log)
@@ -106,24 +106,24 @@ describe("the twin of a trigger box", function()
   end
 
   it("sees edges, not values", function()
-    local twin = model.new {}
-    local _, log = twin:receive("\1\1\0\1\3\2\0", 5)
+    local simulator = model.new {}
+    local _, log = simulator:receive("\1\1\0\1\3\2\0", 5)
     assert.are.same({ "pulse", "ignored", "set", "pulse", "pulse", "set", "set" }, events(log))
-    assert.are.equal(3, twin:state().pulses)
+    assert.are.equal(3, simulator:state().pulses)
   end)
 
   it("fires at the last character of its text", function()
-    local twin = model.new { kind = "text", text = "T\\n" }
-    assert.is_nil(select(2, twin:receive("T", 1)))
-    local _, log = twin:receive("\nxT\nT\n", 2)
+    local simulator = model.new { kind = "text", text = "T\\n" }
+    assert.is_nil(select(2, simulator:receive("T", 1)))
+    local _, log = simulator:receive("\nxT\nT\n", 2)
     assert.are.same({ "pulse", "ignored", "pulse", "pulse" }, events(log))
   end)
 
   it("fires on the rising edge of a line alone", function()
-    local twin = model.new { kind = "rts" }
+    local simulator = model.new { kind = "rts" }
     local seen = {}
     for i, level in ipairs { true, true, false, false, true } do
-      local _, log = twin:line("rts", level, i)
+      local _, log = simulator:line("rts", level, i)
       seen[i] = events(log)[1] or "-"
     end
     assert.are.same({ "pulse", "-", "set", "-", "pulse" }, seen)
@@ -152,7 +152,7 @@ describe("a run whose pulses go another way", function()
 
   local train = "mp.train { pulses = 6, hz = 20, intensity = mp.mso(40.5) }"
 
-  --- Run; exit status, output, errors, and the record: rows, the twin's log, the manifest.
+  --- Run; exit status, output, errors, and the record: rows, the simulator's log, the manifest.
   local function run(plan, arguments)
     local out = folder .. "/runs"
     shell.remove(out)
@@ -163,8 +163,8 @@ describe("a run whose pulses go another way", function()
       return code, text, err
     end
     local base = out .. "/" .. name
-    local twin = shell.read(base .. "/twin.tsv") and shell.rows(base .. "/twin.tsv") or {}
-    return code, text, err, { rows = (shell.rows(base .. "/events.tsv")), twin = twin,
+    local simulator = shell.read(base .. "/twin.tsv") and shell.rows(base .. "/twin.tsv") or {}
+    return code, text, err, { rows = (shell.rows(base .. "/events.tsv")), simulator = simulator,
       manifest = cjson.decode((assert(shell.read(base .. "/manifest.json")))) }
   end
 
@@ -186,7 +186,7 @@ describe("a run whose pulses go another way", function()
     assert.has.match("the stimulator is as armed as you left it", out)
     assert.is_nil(out:find("says that it is disabled"))
     local seen = {}
-    for i, row in ipairs(record.twin) do
+    for i, row in ipairs(record.simulator) do
       seen[i] = row.event .. row.bytes
     end
     -- at rest before the first edge, between any two, and after the last
@@ -202,17 +202,17 @@ describe("a run whose pulses go another way", function()
     local code, _, err, record = run(train,
       "--speed max --device sim:trigger --device-option kind=text --device-option 'text=GO\\n'")
     assert.are.equal(0, code, err)
-    assert.are.equal(6, #only(record.twin, "pulse"))
-    assert.are.equal("474f0a", record.twin[1].bytes)
-    assert.are.equal(6, #record.twin)
+    assert.are.equal(6, #only(record.simulator, "pulse"))
+    assert.are.equal("474f0a", record.simulator[1].bytes)
+    assert.are.equal(6, #record.simulator)
   end)
 
-  it("fires the simulated stimulator at its trigger input, all else at its port", function()
+  it("fires the simulator at its trigger input, all else at its port", function()
     local code, out, err, record = run("mp.train { pulses = 3, every = 1, intensity = mp.mso(40) } "
       .. ".. mp.rest(1) .. mp.pulse { intensity = mp.mso(60) }", "--trigger sim:byte=2,width=20")
     assert.are.equal(0, code, err)
     assert.has.match("trigger +byte 02, 00 after 20 ms on sim", out)
-    local pulses = only(record.twin, "pulse")
+    local pulses = only(record.simulator, "pulse")
     assert.are.equal(4, #pulses)
     for i, row in ipairs(pulses) do
       assert.are.same({ "n/a", i < 4 and "40 %" or "60 %" }, { row.bytes, row.note })
@@ -233,7 +233,7 @@ describe("a run whose pulses go another way", function()
       "--device sim:magstim200 --trigger sim")
     assert.are.equal(0, code, err)
     assert.are.same({ "sent", "sent" }, { record.rows[1].status, record.rows[2].status })
-    assert.are.equal(2, #only(record.twin, "pulse"))
+    assert.are.equal(2, #only(record.simulator, "pulse"))
     assert.is_false(record.manifest.flight.confirms)
     -- 1.1 ms from an edge, not the 8.4 ms from a command
     assert.are.equal(1100000, record.manifest.flight.latency_ns)
@@ -286,8 +286,8 @@ describe("a run whose pulses go another way", function()
   end)
 
   it("refuses a line that the port has not, and says why; the stimulator is not armed", function()
-    local twin = start("twin", ("sim magventure --log %s/twin.tsv"):format(folder))
-    local port = twin:says(" on (/dev/%S+)")
+    local simulator = start("simulator", ("sim magventure --log %s/twin.tsv"):format(folder))
+    local port = simulator:says(" on (/dev/%S+)")
     for _, line in ipairs { "rts", "dtr", "break" } do
       local code, _, err = run(train, ("--device magventure --port %s --trigger %s"):format(port, line))
       assert.are.equal(2, code)
@@ -304,8 +304,8 @@ describe("a run whose pulses go another way", function()
   --- A run on a stimulator and a trigger box that other programs simulate: the jobs of the run and of the
   --- box, and the box's port.
   local function boxed(plan, settings)
-    local twin = start("twin", ("sim magventure --log %s/twin.tsv"):format(folder))
-    local port = twin:says(" on (/dev/%S+)")
+    local simulator = start("simulator", ("sim magventure --log %s/twin.tsv"):format(folder))
+    local port = simulator:says(" on (/dev/%S+)")
     local box = start("box", ("sim trigger --log %s/box.tsv"):format(folder))
     local box_port = box:says(" on (/dev/%S+)")
     -- a stimulator whose pulses are not confirmed: nothing is cabled between the two
@@ -383,8 +383,8 @@ return own
     if no_shim then
       return pending(no_shim)
     end
-    local twin = start("twin", ("sim magstim200 --log %s/twin.tsv"):format(folder))
-    local port = twin:says(" on (/dev/%S+)")
+    local simulator = start("simulator", ("sim magstim200 --log %s/twin.tsv"):format(folder))
+    local port = simulator:says(" on (/dev/%S+)")
     local log = folder .. "/lines.log"
     local job = start("run", ("run %s --out %s/runs --device magstim200 --port %s --trigger rts:width=3%s")
       :format(protocol("mp.train { pulses = 2, hz = '1/2', intensity = mp.mso(40) }"), folder, port, patient),

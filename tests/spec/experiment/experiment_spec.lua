@@ -1,4 +1,4 @@
--- Experiments end to end: the script, the simulated stimulator, the record. In virtual time, or, where
+-- Experiments end to end: the script, the simulator, the record. In virtual time, or, where
 -- something comes from outside, in real time: the stimulator in a process of its own. Test machines are
 -- noisy, so there the tolerance is wide, and pulses are far apart; bytes, order, numbers and reasons are
 -- exact.
@@ -59,7 +59,7 @@ describe("an experiment", function()
 
   local manifest = fixture.manifest
 
-  --- What the twin took from the wire, in order.
+  --- What the simulator took from the wire, in order.
   local function wire(run)
     local frames = {}
     for i, row in ipairs(shell.rows(run .. "/twin.tsv")) do
@@ -153,9 +153,9 @@ describe("an experiment", function()
 
   it("is judged with what it gave before: trains in quick succession need their gap", function()
     local port = folder .. "/port"
-    local twin = jobs:start("twin", ("sim magventure --link %s --log %s/twin.tsv"):format(port,
+    local simulator = jobs:start("simulator", ("sim magventure --link %s --log %s/twin.tsv"):format(port,
       folder))
-    twin:says("simulated ")
+    simulator:says("simulated ")
     local status, _, err = perform_in_real_time([[
       local train = mp.train { pulses = 12, hz = 20, intensity = mp.rmt(120) }
       stim:arm()

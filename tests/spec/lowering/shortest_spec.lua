@@ -78,17 +78,17 @@ describe("a plan at the device's shortest interval", function()
 
   --- Does a simulated 200² at 40 % give a second pulse so long after the first?
   local function fires_again(after_ns, on_port)
-    local twin = models.new {}
+    local simulator = models.new {}
     local send = driver.commands
-    twin.on_port = on_port
+    simulator.on_port = on_port
     for _, step in ipairs { { 0, send.remote_on() }, { 1, send.set_power { percent = 40 } },
       { 2, send.arm() }, { 900000000, send.keepalive() }, { 1500000000, send.fire() },
       { 2400000000, send.keepalive() }, { 3300000000, send.keepalive() } } do
-      twin:receive(step[2], step[1])
+      simulator:receive(step[2], step[1])
     end
-    assert.are.equal(1, twin:state().pulses)
-    twin:receive(send.fire(), 1500000000 + after_ns)
-    return twin:state().pulses == 2
+    assert.are.equal(1, simulator:state().pulses)
+    simulator:receive(send.fire(), 1500000000 + after_ns)
+    return simulator:state().pulses == 2
   end
 
   it("is held to the nanosecond by a simulator in virtual time, not by one that reads a port", function()

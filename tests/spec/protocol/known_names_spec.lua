@@ -119,15 +119,16 @@ describe("a name that nobody defined", function()
   it("raises in a driver's file, and in its simulator's", function()
     local devices = require "moonpulse.driver.find"
     shell.write(folder .. "/box.lua", 'local base = require "moonpulse.devices.pulsepal"\n'
-      .. 'local late = 0.2\nlocal M = setmetatable({ name = "box", simulator = "twin.lua", late = laet,\n'
-      .. "  limits = base.limits }, { __index = base })\nreturn M\n")
-    shell.write(folder .. "/twin.lua", "local speed = spede\nreturn {}\n")
+      .. 'local late = 0.2\nlocal M = setmetatable({ name = "box", simulator = "simulator.lua", '
+      .. "late = laet,\n  limits = base.limits }, { __index = base })\nreturn M\n")
+    shell.write(folder .. "/simulator.lua", "local speed = spede\nreturn {}\n")
     local driver, message = devices.find(folder .. "/box.lua")
     assert.is_nil(driver)
     assert.matches("box.lua:3: laet is not known: is it misspelt (late?)", message, 1, true)
-    local ok, problem = pcall(devices.twin, { name = "box", simulator = "twin.lua", folder = folder })
+    local ok, problem = pcall(devices.simulator,
+      { name = "box", simulator = "simulator.lua", folder = folder })
     assert.is_false(ok)
-    assert.matches("twin.lua:1: spede is not known", problem, 1, true)
+    assert.matches("simulator.lua:1: spede is not known", problem, 1, true)
   end)
 end)
 

@@ -117,15 +117,15 @@ describe("a full disk", function()
     assert.matches("No space left on device", err, 1, true)
     assert.matches("status 5\n", out)
     -- how many fitted is the file system's affair: what was given is in the record, and nothing else
-    local given, twin = {}, {}
+    local given, simulator = {}, {}
     for _, row in ipairs(shell.rows(folder .. "/events.tsv")) do
       given[#given + 1] = row.event == "pulse" and row.status == "delivered" and tonumber(row.intensity_mso)
         or nil
     end
     for line in io.lines(folder .. "/twin.tsv") do
-      twin[#twin + 1] = tonumber((line:match("\tpulse\t[^\t]*\t[^\t]*\t[^\t]*\t([^\t]*)")))
+      simulator[#simulator + 1] = tonumber((line:match("\tpulse\t[^\t]*\t[^\t]*\t[^\t]*\t([^\t]*)")))
     end
-    assert.are.same(twin, given)
+    assert.are.same(simulator, given)
     assert.is_true(#given >= 4 and #given < 40)
     assert.are_not.equal("running", cjson.decode(shell.read(folder .. "/manifest.json")).status)
   end)

@@ -101,10 +101,10 @@ describe("a damaged record", function()
   end
 
   it("has, whole, what the simulator gave", function()
-    local twin = {}
+    local simulator = {}
     for line in io.lines(run .. "/twin.tsv") do
       local intensity = line:match("\tpulse\t[^\t]*\t[^\t]*\t[^\t]*\t([^\t]*)")
-      twin[#twin + 1] = intensity and tonumber(intensity)
+      simulator[#simulator + 1] = intensity and tonumber(intensity)
     end
     local list, said = check(flight, journal, "whole")
     assert.are.same({}, said)
@@ -113,7 +113,7 @@ describe("a damaged record", function()
       given[i] = tonumber(row.intensity_mso)
       assert.are.equal("delivered", row.status)
     end
-    assert.are.same(twin, given)
+    assert.are.same(simulator, given)
     assert.are.equal(18, #given)
   end)
 

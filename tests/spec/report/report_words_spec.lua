@@ -44,7 +44,7 @@ describe("the report", function()
       return mp.together { pmv = mp.pulse(mp.mso(40)),
         m1 = mp.rest(mp.ms(8)) .. mp.pulse(mp.mso(55)) }:times(4, { every = 5 })]])
     local figures = {}
-    for figure in html:gmatch("<figure>(<svg.-)</figure>") do
+    for figure in html:gmatch("<figure[^>]*>(<svg.-)</figure>") do
       local lanes = {}
       for name, path in figure:gmatch('class="channel"[^>]*>([^<]*)<.-class="bar"[^>]* d="([^"]*)"') do
         lanes[#lanes + 1] = ("%s: %d"):format(name, select(2, path:gsub("M", "")))
@@ -55,7 +55,7 @@ describe("the report", function()
       { figures[1], figures[2] })
     assert.matches("Channels, below each other: pmv, m1.", html, 1, true)
     -- both lanes have one time axis: a bar of m1 lies right of its conditioning one in the pair
-    local pair = html:match("<figure>.-</figure>%s*<figure>(.-)</figure>")
+    local pair = html:match("<figure[^>]*>.-</figure>%s*<figure[^>]*>(.-)</figure>")
     local x = {}
     for at in pair:gmatch('class="bar"[^>]* d="M([%d.]+) ') do
       x[#x + 1] = tonumber(at)

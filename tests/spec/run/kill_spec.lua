@@ -1,4 +1,4 @@
--- Runs that are killed or frozen at random instants: what the twin saw is on record, the twin is
+-- Runs that are killed or frozen at random instants: what the simulator saw is on record, the simulator is
 -- disarmed, and nothing is made up for. MP_LONG=1 in the environment kills 200 runs instead of 12.
 local core = require "moonpulse.core"
 local driver = require "moonpulse.devices.magventure"
@@ -33,8 +33,8 @@ describe("a run that is killed or frozen", function()
     return #names == 1 and out .. "/" .. names[1] or nil
   end
 
-  --- The twin's pulses, the last event that did more than ask, and what it did not do.
-  local function twin_of(log)
+  --- The simulator's pulses, the last event that did more than ask, and what it did not do.
+  local function simulator_of(log)
     local pulses, last, refused = {}, nil, {}
     for _, row in ipairs(shell.rows(log)) do
       if row.event == "ignored" or row.event == "error" then
@@ -80,7 +80,7 @@ end }]]):format(name, pulses, every_s))
 
   -- Kills ----------------------------------------------------------------------------------------
 
-  --- Start victim number i: every other one drives a twin that somebody else runs.
+  --- Start victim number i: every other one drives a simulator that somebody else runs.
   local function begin_victim(i)
     local name = "v" .. i
     local victim = { out = folder .. "/" .. name, name = name }
@@ -119,10 +119,10 @@ end }]]):format(name, pulses, every_s))
     end, "the end of all")
   end
 
-  --- The guard makes the twin safe within milliseconds; its log says when it has understood.
+  --- The guard makes the simulator safe within milliseconds; its log says when it has understood.
   local function await_disarmed(log)
     return shell.await(function()
-      local _, last = twin_of(log)
+      local _, last = simulator_of(log)
       return last and last.event == "disarm"
     end, "the disarming of " .. log)
   end
@@ -157,7 +157,7 @@ end }]]):format(name, pulses, every_s))
       return
     end
     if facts.status == "stopped" or facts.status == "device fault" then -- before it was killed
-      assert.is_true(#recorded(path) >= #twin_of(log))
+      assert.is_true(#recorded(path) >= #simulator_of(log))
       tally.ended = tally.ended + 1
       return
     end
@@ -167,7 +167,7 @@ end }]]):format(name, pulses, every_s))
       await_disarmed(log)
     end
     core.wait(0.05)
-    local seen, last = twin_of(log)
+    local seen, last = simulator_of(log)
     if enabled then
       assert.are.same({ "disarm", DISABLE }, { last.event, last.bytes })
     end
@@ -177,7 +177,7 @@ end }]]):format(name, pulses, every_s))
     local list = recorded(path)
     assert.matches(("recovered %d of 5 planned pulses"):format(#list), out, 1, true)
     -- one that was being written when it was killed may have been thrown away by the guard
-    assert.is_true(#list >= #seen, ("%s: %d on record, the twin saw %d"):format(victim.name, #list,
+    assert.is_true(#list >= #seen, ("%s: %d on record, the simulator saw %d"):format(victim.name, #list,
       #seen))
     assert.is_true(#list <= #seen + 1)
     for i, row in ipairs(list) do
@@ -198,8 +198,8 @@ end }]]):format(name, pulses, every_s))
     tally.inside = tally.inside + (#seen > 0 and #seen < 5 and 1 or 0)
   end
 
-  it("leaves a record of every pulse that the twin saw, and a twin that is disarmed", function()
-    write_train("five", 5, 0.5) -- where a twin is held up, one pulse may be lost, not more
+  it("leaves a record of every pulse that the simulator saw, and a simulator that is disarmed", function()
+    write_train("five", 5, 0.5) -- where a simulator is held up, one pulse may be lost, not more
     local tally = { ended = 0, unarmed = 0, torn = 0, complete = 0, pulses = 0, extra = 0, inside = 0 }
     for first = 1, kills, at_once do
       local victims = {}
@@ -261,7 +261,7 @@ end }]]):format(name, pulses, every_s))
         sent[#sent + 1] = row
       end
     end
-    local seen, last, refused = twin_of(path .. "/twin.tsv")
+    local seen, last, refused = simulator_of(path .. "/twin.tsv")
     assert.is_true(#sent >= 2)
     assert.are.same({ #sent, {} }, { #seen, refused })
     assert.are.equal("disarm", last.event)
@@ -278,7 +278,7 @@ end }]]):format(name, pulses, every_s))
       return seen_at[row]
     end
     assert.are.equal("", close_pairs(sent, sent_s))
-    -- the twin is an ordinary process: a pulse that it was slow to read is not the sender's fault
+    -- the simulator is an ordinary process: a pulse that it was slow to read is not the sender's fault
     local close = close_pairs(seen, seen_s, function(i)
       return seen_s(seen[i - 1]) - sent_s(sent[i - 1]) > tolerance_s
     end)

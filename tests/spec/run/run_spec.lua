@@ -1,4 +1,4 @@
--- Whole runs on a simulated stimulator: in virtual time, which is exact; and in real time, where it is a
+-- Whole runs on a simulator: in virtual time, which is exact; and in real time, where it is a
 -- process of its own. Test machines are noisy: there pulses are a second apart, so that none is late or close
 -- where a process got no processor for half a second. What was sent, in which order, and the record are
 -- exact.
@@ -52,7 +52,7 @@ describe("moonpulse run", function()
 
   local manifest = fixture.manifest
 
-  --- Everything the twin took from the wire, in order; and its pulses alone.
+  --- Everything the simulator took from the wire, in order; and its pulses alone.
   local function wire(log)
     local frames, pulses, last = {}, {}, nil
     for i, row in ipairs(shell.rows(log)) do
@@ -89,8 +89,8 @@ describe("moonpulse run", function()
     return pulses, rows
   end
 
-  --- After a run that was cut short: what was recorded is what the twin saw, safe comes last.
-  local function record_equals_twin(path, log)
+  --- After a run that was cut short: what was recorded is what the simulator saw, safe comes last.
+  local function record_equals_simulator(path, log)
     local _, seen, last = wire(log)
     local recorded = pulse_rows(path)
     assert.are.equal(#seen, #recorded)
@@ -100,7 +100,7 @@ describe("moonpulse run", function()
     return #seen, last
   end
 
-  --- Wait until the twin has seen count pulses.
+  --- Wait until the simulator has seen count pulses.
   local function after_pulses(log, count)
     shell.await(function()
       local _, found = (shell.read(log) or ""):gsub("\tpulse\t", "")
@@ -108,12 +108,12 @@ describe("moonpulse run", function()
     end, count .. " pulses")
   end
 
-  local function twin_log(out)
+  local function simulator_log(out)
     return shell.await(function()
       local name = shell.names(out)[1]
       return name and shell.read(out .. "/" .. name .. "/twin.tsv") and
         out .. "/" .. name .. "/twin.tsv"
-    end, "the log of the twin")
+    end, "the log of the simulator")
   end
 
   local function sim(name)
@@ -199,8 +199,8 @@ describe("moonpulse run", function()
       result.reason })
   end)
 
-  it("drives a stimulator on a port: a twin that another process runs", function()
-    local twin, link, log = sim("stim")
+  it("drives a stimulator on a port: a simulator that another process runs", function()
+    local simulator, link, log = sim("stim")
     local arguments = real(4, "--device magventure --port " .. link .. " --out " .. folder)
     local first = start("first", arguments .. "/runs")
     first:says("timing ")
@@ -218,11 +218,11 @@ describe("moonpulse run", function()
     local device = manifest(path).device
     -- behind a pseudo-terminal is a program: the record must not call it a real stimulator
     assert.are.same({ true, link }, { device.simulated, device.port })
-    twin:signal("INT")
-    assert.are.equal(0, twin:wait())
-    assert.matches("4 pulses, 1 armings, 1 disarmings, 1 settings, 0 commands ignored", twin:out(),
+    simulator:signal("INT")
+    assert.are.equal(0, simulator:wait())
+    assert.matches("4 pulses, 1 armings, 1 disarmings, 1 settings, 0 commands ignored", simulator:out(),
       1, true)
-    assert.is_nil(shell.read(link)) -- the link is gone with the twin
+    assert.is_nil(shell.read(link)) -- the link is gone with the simulator
   end)
 
   it("changes the intensity between pulses, and passes marks", function()
@@ -288,7 +288,7 @@ describe("moonpulse run", function()
     end
     local runs = { begin "abort", begin "skip" }
     for _, each in ipairs(runs) do
-      after_pulses(twin_log(each.out), 2)
+      after_pulses(simulator_log(each.out), 2)
       each.job:signal("STOP") -- the whole process
     end
     core.wait(1.6) -- whenever it began: a pulse was due in its first second, and is more than 0.5 s late
@@ -313,7 +313,7 @@ describe("moonpulse run", function()
     local skipped, before_us = 0, nil
     for _, row in ipairs(pulse_rows(path)) do
       skipped = skipped + (row.status == "late" and 1 or 0)
-      local sent_us = tonumber(row.onset_sent_us) -- not the twin's time: it may read two at once
+      local sent_us = tonumber(row.onset_sent_us) -- not the simulator's time: it may read two at once
       assert.is_true(not before_us or not sent_us or sent_us - before_us > 499999)
       before_us = sent_us or before_us
     end
@@ -323,18 +323,18 @@ describe("moonpulse run", function()
     assert.are.equal(skipped, manifest(path).result.pulses_skipped)
   end)
 
-  it("survives a twin that is unplugged in the middle, with all that was sent on record", function()
-    local twin, link, log = sim("stim")
+  it("survives a simulator that is unplugged in the middle, with all that was sent on record", function()
+    local simulator, link, log = sim("stim")
     local job = start("run", real(10, "--device magventure --port " .. link .. " --out " .. folder
       .. "/runs"))
     after_pulses(log, 2)
-    twin:signal("KILL")
+    simulator:signal("KILL")
     assert.are.equal(4, job:wait())
     assert.matches("NOT CONFIRMED SAFE: the port is lost", job:err(), 1, true)
     local path = run_folder(folder .. "/runs")
     local _, seen = wire(log)
     local recorded = pulse_rows(path)
-    assert.is_true(#recorded >= #seen) -- a pulse may have been lost with the twin
+    assert.is_true(#recorded >= #seen) -- a pulse may have been lost with the simulator
     assert.is_true(#recorded < 10)
     local delivered = 0
     for i, row in ipairs(recorded) do
@@ -352,12 +352,12 @@ describe("moonpulse run", function()
     it("stops cleanly on SIG" .. name .. " in the middle", function()
       local out = folder .. "/runs"
       local job = start("run", real(10, "--out " .. out))
-      local log = twin_log(out)
+      local log = simulator_log(out)
       after_pulses(log, 2)
       job:signal(name)
       assert.are.equal(5, job:wait())
       local path = run_folder(out)
-      local count, last = record_equals_twin(path, log)
+      local count, last = record_equals_simulator(path, log)
       assert.is_true(count >= 2 and count < 10)
       local said = name == "INT" and "Ctrl-C (SIGINT)" or "SIG" .. name
       assert.matches(("moonpulse: stopped by %s after %d of 10 pulses; "
@@ -379,20 +379,20 @@ describe("moonpulse run", function()
     local job = start("run", "run " .. protocol [[
       return mp.train { pulses = 2, every = 1, intensity = mp.mso(40) }:times(2, { gap = 30 })]] .. patient
       .. "--out " .. out)
-    local log = twin_log(out)
+    local log = simulator_log(out)
     after_pulses(log, 2)
     job:signal("INT")
     assert.are.equal(5, job:wait())
-    assert.are.equal(2, (record_equals_twin(run_folder(out), log)))
+    assert.are.equal(2, (record_equals_simulator(run_folder(out), log)))
     assert.are.same(expected_wire(2, 40), (wire(log)))
     assert.matches("after 2 of 4 pulses", job:err(), 1, true)
   end)
 
   it("stops while it waits for the first answer", function()
-    -- a twin that is slower than the driver's patience
+    -- a simulator that is slower than the driver's patience
     local link, log = folder .. "/slow", folder .. "/slow.tsv"
-    local twin = start("sim", ("sim magventure --latency 10 --link %s --log %s"):format(link, log))
-    twin:says("simulated ")
+    local simulator = start("sim", ("sim magventure --latency 10 --link %s --log %s"):format(link, log))
+    simulator:says("simulated ")
     local job = start("run", "run itbs600 --amt 50 --device magventure --port " .. link .. " --out "
       .. folder .. "/runs")
     shell.await(function()
@@ -411,8 +411,8 @@ describe("moonpulse run", function()
 
   it("ends with 4 where the device does not answer", function()
     local link = folder .. "/slow"
-    local twin = start("sim", "sim magventure --latency 10 --link " .. link)
-    twin:says("simulated ")
+    local simulator = start("sim", "sim magventure --latency 10 --link " .. link)
+    simulator:says("simulated ")
     local status, _, err = shell.moonpulse(folder, "run itbs600 --amt 50 --device magventure --port "
       .. link .. " --out " .. folder .. "/runs")
     assert.are.equal(4, status)

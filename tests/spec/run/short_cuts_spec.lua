@@ -12,7 +12,7 @@ local protocols = require "moonpulse.protocol"
 local records = require "moonpulse.record"
 local shell = require "shell"
 local triggers = require "moonpulse.driver.trigger_path"
-local twins = require "moonpulse.simulators.magventure"
+local simulators = require "moonpulse.simulators.magventure"
 
 local ways = { { near = true }, { far = true }, { near = true, far = true } }
 local nothing = function() end
@@ -23,11 +23,11 @@ end
 
 describe("a run in virtual time with short cuts", function()
   local folder
-  local new_twin, begin = twins.new, near_cut.new
+  local new_simulator, begin = simulators.new, near_cut.new
 
   setup(function() folder = shell.folder() end)
   teardown(function() shell.remove(folder) end)
-  after_each(function() twins.new, near_cut.new = new_twin, begin end)
+  after_each(function() simulators.new, near_cut.new = new_simulator, begin end)
 
   local function library(id, given)
     local protocol = assert(catalogue.find(id))
@@ -37,18 +37,18 @@ describe("a run in virtual time with short cuts", function()
   --- Watch what the short cuts take, and change the simulator of a MagPro.
   local function watch(change)
     local seen = { far = 0, near = 0 }
-    twins.new = function(settings)
-      local twin = new_twin(change.twin or settings)
+    simulators.new = function(settings)
+      local simulator = new_simulator(change.simulator or settings)
       for name, value in pairs(change.preset or {}) do
-        twin[name] = value
+        simulator[name] = value
       end
-      local passed = twin.passed
-      twin.passed = function(self, steady, count)
+      local passed = simulator.passed
+      simulator.passed = function(self, steady, count)
         seen.far = seen.far + count
         return passed(self, steady, count)
       end
-      seen.twin = twin
-      return change.behind and change.behind(twin) or twin
+      seen.simulator = simulator
+      return change.behind and change.behind(simulator) or simulator
     end
     near_cut.new = function(stimulator)
       local cut, record = begin(stimulator), stimulator.record
@@ -71,10 +71,10 @@ describe("a run in virtual time with short cuts", function()
       driver, timing = triggers.apply(driver, assert(triggers.parse("sim"))), "host"
     end
     driver = setmetatable(given.driver or {}, { __index = driver })
-    local model = assert(devices.twin(driver))
+    local model = assert(devices.simulator(driver))
     local record = assert(records.create(folder, "cut"))
     local job = { plan = plan, seed = 7, driver = driver, thresholds = { rmt = 50, amt = 45 }, cuts = cuts,
-      twin = given.far_side and given.far_side(model.new(devices.twin_settings(driver, model))),
+      simulator = given.far_side and given.far_side(model.new(devices.simulator_settings(driver, model))),
       policy = { real = false }, timing = timing or "host", tolerance = 0.001, late = "abort",
       stop_line = "none" }
     local ok, outcome = pcall(inside.run, job, record, "max", { connected = nothing, prepared = nothing,
@@ -83,9 +83,9 @@ describe("a run in virtual time with short cuts", function()
     assert(ok or type(outcome) == "table" and outcome.code, outcome)
     return { stop = ok and outcome.stop or outcome.message, fault = ok and outcome.fault or nil,
       disarmed = ok and outcome.disarmed, virtual_s = ok and outcome.virtual_s, result = record:result(),
-      state = seen.twin and seen.twin:state(), near = seen.near, far = seen.far,
+      state = seen.simulator and seen.simulator:state(), near = seen.near, far = seen.far,
       events = shell.read(record.folder .. "/events.tsv"),
-      twin = shell.read(record.folder .. "/twin.tsv"), sum = record.events_sum, record = record,
+      simulator = shell.read(record.folder .. "/twin.tsv"), sum = record.events_sum, record = record,
       last = record.last_number, disordered = record.disordered }
   end
 
@@ -104,7 +104,7 @@ describe("a run in virtual time with short cuts", function()
         assert.are.same(long[key], short[key], what .. key)
       end
       assert.is_true(short.events == long.events, what .. "events.tsv differs")
-      assert.is_true(short.twin == long.twin, what .. "twin.tsv differs")
+      assert.is_true(short.simulator == long.simulator, what .. "twin.tsv differs")
       assert.is_true((cuts.near or short.near == 0) and (cuts.far or short.far == 0), what)
     end
     return short
@@ -186,7 +186,7 @@ describe("a run in virtual time with short cuts", function()
       end
       plan = plan .. train(3, 1, mp.mso(40))
       local run = same(plan:times(1 + draw(3)), {
-        twin = { latency = draw(10) / 100, heating = draw(3) * 0.02, coil_temperature = 18 + draw(14) },
+        simulator = { latency = draw(10) / 100, heating = draw(3) * 0.02, coil_temperature = 18 + draw(14) },
       })
       near, far = near + run.near, far + run.far
     end
@@ -210,27 +210,27 @@ describe("a run in virtual time with short cuts", function()
 
   it("is not for a stimulator whose replies take another time each, or one that is deaf", function()
     local plan = train(100, 5, mp.mso(50))
-    assert.are.equal(0, same(plan, { twin = { jitter = 0.01 } }).far)
-    assert.are.equal(0, same(plan, { twin = { deaf_after = 5 } }).far)
+    assert.are.equal(0, same(plan, { simulator = { jitter = 0.01 } }).far)
+    assert.are.equal(0, same(plan, { simulator = { deaf_after = 5 } }).far)
   end)
 
   it("waits for replies that are slower than the pulses, and finds those that are too slow", function()
     local plan = train(30, 10, mp.mso(50)):times(5, { every = 20 })
-    assert.are.equal("finished", same(plan, { twin = { latency = 0.08 } }).stop)
+    assert.are.equal("finished", same(plan, { simulator = { latency = 0.08 } }).stop)
     for _, latency in ipairs { 0.12, 0.19, 0.45, 0.7 } do
-      assert.are_not.equal("finished", same(plan, { twin = { latency = latency } }).stop)
+      assert.are_not.equal("finished", same(plan, { simulator = { latency = latency } }).stop)
     end
     local patient = { reply_slow = 0.5, reply_timeout = 0.6 }
-    assert.are.equal("finished", same(plan, { twin = { latency = 0.45 }, driver = patient }).stop)
-    assert.are.equal("device", same(plan, { twin = { latency = 0.45 },
+    assert.are.equal("finished", same(plan, { simulator = { latency = 0.45 }, driver = patient }).stop)
+    assert.are.equal("device", same(plan, { simulator = { latency = 0.45 },
       driver = { reply_slow = 0.4, reply_timeout = 0.4 } }).stop)
   end)
 
   --- A simulator that does otherwise from its n-th pulse on.
   local function otherwise(n, change)
-    return function(twin)
-      local pulses, receive = 0, twin.receive
-      function twin.receive(self, bytes, now_ns)
+    return function(simulator)
+      local pulses, receive = 0, simulator.receive
+      function simulator.receive(self, bytes, now_ns)
         local replies, log = receive(self, bytes, now_ns)
         local fired = log and log[1] and log[1].event == "pulse"
         pulses = pulses + (fired and 1 or 0)
@@ -239,7 +239,7 @@ describe("a run in virtual time with short cuts", function()
         end
         return replies, log
       end
-      return twin
+      return simulator
     end
   end
 
@@ -285,18 +285,18 @@ describe("a run in virtual time with short cuts", function()
 
   it("is not for a simulator behind something that wants to see every command", function()
     local seen = 0
-    local run = play(train(50, 5, mp.mso(50)), ways[3], { behind = function(twin)
+    local run = play(train(50, 5, mp.mso(50)), ways[3], { behind = function(simulator)
       return setmetatable({ receive = function(_, bytes, now_ns)
         seen = seen + (bytes == "\xFE\1\3\xE2\xFF" and 1 or 0)
-        return twin:receive(bytes, now_ns)
-      end }, { __index = twin })
+        return simulator:receive(bytes, now_ns)
+      end }, { __index = simulator })
     end })
     assert.are.same({ 50, 0, 50 }, { seen, run.far, run.result.pulses_confirmed })
   end)
 
   it("is heard by a stop, with every pulse that was sent in the record", function()
     for _, cuts in ipairs { {}, ways[1], ways[2], ways[3] } do
-      local run = play(train(200000, 5, mp.mso(20)), cuts, { twin = { heating = 0 },
+      local run = play(train(200000, 5, mp.mso(20)), cuts, { simulator = { heating = 0 },
         armed = function(job)
           core.spawn(function()
             core.wait(1000.0101)
@@ -316,7 +316,7 @@ describe("a run in virtual time with short cuts", function()
   it("says that the record cannot be written", function()
     for _, cuts in ipairs { {}, ways[1] } do
       local said
-      local run = play(train(5000, 10, mp.mso(20)), cuts, { twin = { heating = 0 },
+      local run = play(train(5000, 10, mp.mso(20)), cuts, { simulator = { heating = 0 },
         armed = function(_, record)
           record.file:close()
           record.file = assert(io.open("/dev/full", "w"))

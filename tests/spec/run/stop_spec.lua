@@ -40,7 +40,7 @@ describe("a stop", function()
     return fixture.run_in(out)
   end
 
-  local function twin_events(path)
+  local function simulator_events(path)
     local events = {}
     for _, row in ipairs(shell.rows(path .. "/twin.tsv")) do
       events[#events + 1] = row
@@ -52,7 +52,7 @@ describe("a stop", function()
   --- stimulator times has no bytes.
   local function ends_safe(path)
     local armed, fired = false, 0
-    for _, row in ipairs(twin_events(path)) do
+    for _, row in ipairs(simulator_events(path)) do
       if row.event == "arm" then
         armed = true
       elseif row.event == "disarm" then
@@ -145,7 +145,7 @@ describe("a stop", function()
     assert.are.equal(5, job:wait())
     assert.matches("stopped by Ctrl%-C", job:err())
     local given, recorded = 0, 0
-    for _, row in ipairs(twin_events(only_run(out))) do
+    for _, row in ipairs(simulator_events(only_run(out))) do
       given = given + (row.event == "pulse" and 1 or 0)
     end
     for _, row in ipairs(shell.rows(only_run(out) .. "/events.tsv")) do
@@ -162,7 +162,7 @@ describe("an error that nobody catches", function()
     shell.write(folder .. "/script.lua", [[
       local core = require "moonpulse.core"
       local driver = require "moonpulse.devices.magventure"
-      local twin = assert(require("moonpulse.simulation.serve").start(
+      local simulator = assert(require("moonpulse.simulation.serve").start(
         require("moonpulse.simulators.magventure"), {}))
       local reason, session
       local ok, problem = pcall(core.run, function()
@@ -170,7 +170,7 @@ describe("an error that nobody catches", function()
           on_bytes = function() end, on_gone = function() end,
           on_outcome = function(out) reason = out.what == "stopped" and out.stop or reason end,
         }
-        assert(session:open(twin.path, driver.serial))
+        assert(session:open(simulator.path, driver.serial))
         assert(session:arm { safe = driver.safe, tolerance = 1 })
         core.spawn(function() error("boom", 0) end)
         core.wait(5)
@@ -187,13 +187,13 @@ end)
 
 describe("a plan being played", function()
   it("cannot be changed, drawn from or let go under the dispatcher", function()
-    local twin = assert(require("moonpulse.simulation.serve").start(
+    local simulator = assert(require("moonpulse.simulation.serve").start(
         require("moonpulse.simulators.magventure"), {}))
     local driver = devices.configure(assert(devices.find("magventure")))
     local session = core.session {
       on_bytes = function() end, on_outcome = function() end, on_gone = function() end,
     }
-    assert(session:open(twin.path, driver.serial))
+    assert(session:open(simulator.path, driver.serial))
     local plan = mp.pulse(mp.mso(20)) .. mp.rest(60) .. mp.pulse(mp.mso(20))
     local lowering = lower.prepare { plan = plan, seed = 1, driver = driver, thresholds = {} }
     local other = lower.prepare { plan = plan, seed = 1, driver = driver, thresholds = {} }
@@ -213,7 +213,7 @@ describe("a plan being played", function()
     session:stop("requested")
     assert.is_true(pcall(lowering.next, lowering))
     session:close()
-    twin:close()
+    simulator:close()
   end)
 
   it("starts at the intensity of the first pulse in time, not in the text", function()

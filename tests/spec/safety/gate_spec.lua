@@ -36,7 +36,7 @@ local function manifest(out)
   return cjson.decode(shell.read(out .. "/" .. names[#names] .. "/manifest.json"))
 end
 
---- A simulated stimulator that another program owns, as a real one would be: its port and its log.
+--- A simulator that another program owns, as a real one would be: its port and its log.
 local function stimulator(name)
   local link, log = folder .. "/" .. name, folder .. "/" .. name .. ".tsv"
   local job = shell.start(folder, name .. ".job", ("sim magventure --link %s --log %s"):format(link, log))
@@ -280,8 +280,8 @@ describe("no path sends a pulse where the gate is taken out", function()
       assert.are_not.equal(0, status)
       assert.matches("was not checked against the safety limits", err, 1, true)
       local run = out .. "/" .. shell.names(out)[1]
-      local twin = shell.read(run .. "/twin.tsv")
-      assert.is_nil(twin and twin:find("\tpulse\t", 1, true))
+      local simulator = shell.read(run .. "/twin.tsv")
+      assert.is_nil(simulator and simulator:find("\tpulse\t", 1, true))
       local events = shell.read(run .. "/events.tsv") or ""
       assert.is_nil(events:find("delivered", 1, true))
     end)

@@ -78,7 +78,8 @@ describe("a participant's history", function()
   end)
 
   it("says how many were simulated, and that these do not count", function()
-    local simulated = { device = { name = "magventure", simulated = true, backend = "pty", twin = true } }
+    local simulated = { device = { name = "magventure", simulated = true, backend = "pty",
+      own_simulator = true } }
     earlier(simulated)
     assert.are.equal("P07: no earlier run on a real stimulator found in " .. out
       .. "; 1 simulated run, not counted", history.line(of(), "P07"))
@@ -180,10 +181,13 @@ describe("a participant's history", function()
   it("counts runs behind a pseudo-terminal where the lab says what is behind it, else says so", function()
     local pty = { name = "magventure", simulated = true, backend = "pty" }
     earlier { device = pty, speed = 1 }
-    local twin = earlier { device = pty, speed = 1 }
-    shell.write(twin .. "/twin.tsv", "")
+    local simulator = earlier { device = pty, speed = 1 }
+    shell.write(simulator .. "/twin.tsv", "")
     earlier { device = pty, speed = 10 }
-    earlier { device = { name = "magventure", simulated = true, backend = "pty", twin = true }, speed = 1 }
+    earlier { device = { name = "magventure", simulated = true, backend = "pty", own_simulator = true },
+      speed = 1 }
+    earlier { device = { name = "magventure", simulated = true, backend = "pty", twin = true },
+      speed = 1 } -- as it was called before
     assert.are.equal(0, of().sessions)
     assert.matches("1 run of P07 went through a pseudo-terminal and is not counted", of().notes[1], 1, true)
     assert.matches("real_pseudo_terminals = true", of().notes[1], 1, true)
@@ -352,7 +356,8 @@ describe("an experiment that was killed", function()
       day = finding.rule == "pulses a day" and finding.value or day
     end
     -- one that was being written when it was killed may have been thrown away by the guard
-    assert.is_true(day == 600 + given or day == 601 + given, ("%d, and the twin saw %d"):format(day, given))
+    assert.is_true(day == 600 + given or day == 601 + given,
+      ("%d, and the simulator saw %d"):format(day, given))
     assert.matches("is torn (killed, or it still runs)", err, 1, true)
     assert.matches("pulses counted, from its flight record;", err, 1, true)
     assert.are.equal(events, shell.read(("%s/%s/events.tsv"):format(out, runs[#runs]))) -- read only

@@ -1,11 +1,11 @@
--- Every fault of the simulated stimulator ends well: a reason in words, the right exit status, a
+-- Every fault of the simulator ends well: a reason in words, the right exit status, a
 -- whole record, the safe frame last, and nothing hangs.
 local cjson = require "cjson"
 local driver = require "moonpulse.devices.magventure"
 local faults = require "moonpulse.simulation.faults"
 local fixture = require "job"
 local shell = require "shell"
-local twins = require "moonpulse.simulators.magventure"
+local simulators = require "moonpulse.simulators.magventure"
 
 local PULSES, AT, HZ = 8, 4, 2
 
@@ -102,7 +102,7 @@ describe("a fault of the stimulator", function()
     return result.status, result.err, path, text and cjson.decode(text)
   end
 
-  --- The twin's log from the fault on, and all that it has.
+  --- The simulator's log from the fault on, and all that it has.
   local function log_of(path)
     local all, after = {}, nil
     for i, row in ipairs(shell.rows(path .. "/twin.tsv")) do
@@ -115,8 +115,8 @@ describe("a fault of the stimulator", function()
     return all, after
   end
 
-  --- Every pulse the twin took is in the record, in order; how many are there, how many delivered. What it
-  --- reported beyond those is there, too.
+  --- Every pulse the simulator took is in the record, in order; how many are there, how many delivered. What
+  --- it reported beyond those is there, too.
   local function check_record(path, log)
     local seen, recorded, delivered, claimed = 0, 0, 0, 0
     for _, row in ipairs(log) do
@@ -280,7 +280,7 @@ describe("a fault of the stimulator", function()
     }
     driver.disarm(io)
     assert.are.equal(1, #asked)
-    -- unnoticed, looked at (0.05 s), stopped, asked in vain, the twin's good-bye (0.25 s)
+    -- unnoticed, looked at (0.05 s), stopped, asked in vain, the simulator's good-bye (0.25 s)
     assert.is_true(driver.reply_timeout + 0.05 + asked[1] + 0.25 < 2)
     assert.is_true(driver.reply_slow < driver.reply_timeout)
   end)
@@ -381,10 +381,10 @@ end)
 
 describe("a damaged reply", function()
   it("never passes for a confirmation, whichever bit is flipped", function()
-    local twin = twins.new { latency = 0 }
-    twin:receive(driver.commands.enable(), 1000000000)
-    twin:receive(driver.commands.set_amplitude { a = 30 }, 2000000000)
-    local replies = twin:receive(driver.commands.fire(), 3000000000)
+    local simulator = simulators.new { latency = 0 }
+    simulator:receive(driver.commands.enable(), 1000000000)
+    simulator:receive(driver.commands.set_amplitude { a = 30 }, 2000000000)
+    local replies = simulator:receive(driver.commands.fire(), 3000000000)
     local sound = replies[1].bytes
     assert.are.equal("event_didt", (driver.decode(sound)).name)
     for bit = 0, #sound * 8 - 1 do
@@ -435,6 +435,6 @@ describe("faults between model and wire", function()
   it("refuse what the model does not offer", function()
     local list, message = faults.new(faults.parse "stuck-armed@1", {})
     assert.is_nil(list)
-    assert.are.equal("this simulated stimulator has no fault \"stuck-armed\"", message)
+    assert.are.equal("this simulator has no fault \"stuck-armed\"", message)
   end)
 end)

@@ -12,7 +12,8 @@ local function early_of(seconds)
   return math.min(seconds / 10, 0.02) * 0.9
 end
 
---- What a twin that is armed gives and confirms of two commands, the second `apart` seconds after the first.
+--- What a simulator that is armed gives and confirms of two commands, the second `apart` seconds after the
+--- first.
 ---@param kit table
 ---@param action moonpulse.Action
 ---@param apart number
@@ -21,11 +22,11 @@ end
 ---@return integer confirmed
 local function gives(kit, action, actions, apart, on_port)
   local stand = kit:stand()
-  stand.twin.on_port = on_port
+  stand.simulator.on_port = on_port
   kit:connected(stand)
   stand:keep_alive(true)
   kit.driver.arm(stand, action, actions)
-  local before, heard = stand.twin:state().pulses, #stand.replies
+  local before, heard = stand.simulator:state().pulses, #stand.replies
   local fired = action.train and action.train.start or kit.driver.encode.pulse(action)
   local bytes = type(fired) == "table" and (fired.bytes or "") or fired
   local wire_ns = core.wire_ns(kit.driver.serial, #bytes)
@@ -38,13 +39,13 @@ local function gives(kit, action, actions, apart, on_port)
   for i = heard + 1, #stand.replies do
     confirmed = confirmed + (kit.driver.judge(stand.replies[i], action) == "confirm" and 1 or 0)
   end
-  return stand.twin:state().pulses - before, confirmed
+  return stand.simulator:state().pulses - before, confirmed
 end
 
 --- What a setting that comes `after` seconds behind a start leaves unconfirmed, or contradicted.
 local function unsettled(kit, from, to, after, on_port)
   local stand = kit:stand()
-  stand.twin.on_port = on_port
+  stand.simulator.on_port = on_port
   kit:connected(stand)
   stand:keep_alive(true)
   kit.driver.arm(stand, from, { from, to })

@@ -3,8 +3,10 @@
 -- spec's own here.
 local core = require "moonpulse.core"
 local commands = require "moonpulse.devices.magventure".commands
-local model = require "moonpulse.driver.find".twin(assert(require "moonpulse.driver.find".find "magventure"))
+local find = require "moonpulse.driver.find"
 local serve = require "moonpulse.simulation.serve"
+
+local model = find.simulator(assert(find.find "magventure"))
 
 local MS = 1000000
 

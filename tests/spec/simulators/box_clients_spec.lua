@@ -1,4 +1,4 @@
--- What the makers' own clients write, byte for byte, to the twins of Pulse Pal and StimJim through a
+-- What the makers' own clients write, byte for byte, to the simulators of Pulse Pal and StimJim through a
 -- pseudo-terminal; and what they read before they go on (they wait for it without looking at it).
 local shell = require "shell"
 

@@ -23,7 +23,7 @@ local kinds = { "lose", "delay", "mute", "mute", "late", "late", "ignore" }
 
 --- Its own simulator, but what harm.at counts (commands, replies or pulses) goes wrong once.
 local function broken(real, harm)
-  local twin, held, last_ns = {}, {}, 0
+  local simulator, held, last_ns = {}, {}, 0
   local function count(kind)
     if harm.armed and harm.counts == kind then
       harm.seen = harm.seen + 1
@@ -54,7 +54,7 @@ local function broken(real, harm)
     end
     return kept[1] and kept, noted[1] and noted
   end
-  function twin.receive(_, bytes, now_ns)
+  function simulator.receive(_, bytes, now_ns)
     local hit = count "commands"
     harm.did = harm.did or hit
     if hit and harm.kind == "lose" then
@@ -66,7 +66,7 @@ local function broken(real, harm)
     end
     return out(real:receive(bytes, now_ns))
   end
-  function twin.tick(_, now_ns)
+  function simulator.tick(_, now_ns)
     local replies, log, next_ns = real:tick(now_ns)
     local function join(more, notes)
       replies, log = replies or {}, log or {}
@@ -82,7 +82,7 @@ local function broken(real, harm)
     replies, log = out(replies, log)
     return replies, log, held[1] and math.min(next_ns or math.maxinteger, held[1].at_ns) or next_ns
   end
-  return setmetatable(twin, { __index = function(_, key)
+  return setmetatable(simulator, { __index = function(_, key)
     local value = real[key]
     if key == "steady" or key == "passed" then -- nobody may answer in its place
       return nil
@@ -122,17 +122,17 @@ local function told_too_much(run, rows)
 end
 
 describe("what a row calls delivered", function()
-  local folder, model, new_twin
+  local folder, model, new_simulator
   setup(function() folder = shell.folder() end)
   teardown(function() shell.remove(folder) end)
-  after_each(function() model.new = new_twin end)
+  after_each(function() model.new = new_simulator end)
 
   --- Play a train on a simulator that is harmed; the run, its rows, and what it was in words.
   local function play(judge, name, timing, hz, pulses, harm)
     local plan = { parts = { { kind = "train", value = 30, ref = "MSO", pulses = pulses, hz = hz } } }
-    model = assert(find.twin(assert(find.find(name))))
-    new_twin = new_twin or model.new
-    model.new = function(...) return broken(new_twin(...), harm) end
+    model = assert(find.simulator(assert(find.find(name))))
+    new_simulator = new_simulator or model.new
+    model.new = function(...) return broken(new_simulator(...), harm) end
     local _, run = judges.judge(judge, { seed = 1, device = name, kind = "experiment", timing = timing,
       late = "abort", tolerance_ms = 5, catches = true, troubles = {}, script = { {
         { what = "arm", plan = plan }, { what = "play", plan = plan } } } }, { recover = true })
@@ -147,7 +147,7 @@ describe("what a row calls delivered", function()
     return run, rows, words
   end
 
-  before_each(function() new_twin = nil end)
+  before_each(function() new_simulator = nil end)
 
   for _, name in ipairs(devices.names) do
     it("was given, whichever command or reply goes wrong: " .. name, function()

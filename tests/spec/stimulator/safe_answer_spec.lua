@@ -29,28 +29,28 @@ describe("the answer to the safe frame", function()
     shell.write(own .. "/liar.lua", ([[
       local driver = {}
       for key, value in pairs(require "moonpulse.devices.%s") do driver[key] = value end
-      driver.name, driver.simulator = "liar", "liar_twin.lua"
+      driver.name, driver.simulator = "liar", "liar_simulator.lua"
       return driver]]):format(device))
-    shell.write(own .. "/liar_twin.lua", ([[
+    shell.write(own .. "/liar_simulator.lua", ([[
       local driver = require "moonpulse.devices.%s"
       local model = require "moonpulse.simulators.%s"
       local M = setmetatable({}, { __index = model })
       function M.new(options)
-        local twin, fires = model.new(options), 0
-        local receive = twin.receive
-        function twin.receive(_, bytes, now_ns)
+        local simulator, fires = model.new(options), 0
+        local receive = simulator.receive
+        function simulator.receive(_, bytes, now_ns)
           local fire = bytes == driver.commands.fire()
           fires = fires + (fire and 1 or 0)
           if fire and fires == 2 and "%s" == "refused" then
             bytes = bytes:sub(1, 1) .. "J" .. bytes:sub(3)
           end
-          local replies, log = receive(twin, bytes, now_ns)
+          local replies, log = receive(simulator, bytes, now_ns)
           if fire and fires == 2 and "%s" == "lost" then
             replies = {}
           end
           return replies, log
         end
-        return twin
+        return simulator
       end
       return M]]):format(device, device, what, what))
     return ("timeout -k 1 30 %s run %s/made.lua --device sim:%s/liar.lua --timing host --tolerance 1000 "

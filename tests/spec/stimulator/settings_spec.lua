@@ -9,7 +9,7 @@ local listenings = require "moonpulse.stimulator.listening"
 local mp = require "moonpulse"
 local records = require "moonpulse.record"
 local shell = require "shell"
-local twins = require "moonpulse.simulators.magventure"
+local simulators = require "moonpulse.simulators.magventure"
 
 local LOW, HIGH = 20, 30
 
@@ -137,8 +137,8 @@ describe("a setting that the device did not take", function()
       assert.matches("after 1 of 4 pulses", where, 1, true)
       assert.matches("lost", where, 1, true)
       assert.matches("cable", where, 1, true)
-      local twin, pulses = given(name), 0
-      assert.are.same(twin and { LOW }, twin, where)
+      local simulator, pulses = given(name), 0
+      assert.are.same(simulator and { LOW }, simulator, where)
       for _, row in ipairs(rows(name, "events.tsv")) do
         pulses = pulses + (row.event == "pulse" and row.status ~= "setting" and 1 or 0)
       end
@@ -154,8 +154,8 @@ describe("a setting that the device did not take", function()
       local where = name .. ": " .. result.err
       assert.are.equal(4, result.status, where)
       assert.is_truthy(where:find("did not confirm", 1, true) or where:find("[%d%%], not "), where)
-      local twin = given(name)
-      assert.are.same(twin and { LOW }, twin, where)
+      local simulator = given(name)
+      assert.are.same(simulator and { LOW }, simulator, where)
     end
   end)
 
@@ -174,13 +174,13 @@ describe("a setting that the device did not take", function()
       .. mp.train { pulses = 7, hz = 5, intensity = mp.mso(HIGH) }
     for at = 1, 12 do
       for _, kind in ipairs(kinds) do
-        local twin, pulses = twins.new {}, {}
+        local simulator, pulses = simulators.new {}, {}
         local model = setmetatable({}, { __index = function(_, key)
-          return type(twin[key]) == "function" and function(_, ...)
-            local replies, log, next_ns = twin[key](twin, ...)
+          return type(simulator[key]) == "function" and function(_, ...)
+            local replies, log, next_ns = simulator[key](simulator, ...)
             for _, entry in ipairs(key ~= "state" and log or {}) do
               if entry.event == "pulse" then
-                local state = twin:state()
+                local state = simulator:state()
                 pulses[#pulses + 1] = { state.amplitude_a, state.train.rate_hz }
               end
             end
@@ -191,7 +191,7 @@ describe("a setting that the device did not take", function()
         local hooks = { connected = function() end, prepared = function() end, armed = function() end,
           progress = function() end }
         local job = { plan = plan, seed = 1, driver = driver, thresholds = {}, policy = { real = false },
-          tolerance = 0.001, late = "abort", stop_line = "none", timing = "device", twin = model,
+          tolerance = 0.001, late = "abort", stop_line = "none", timing = "device", simulator = model,
           faults = faults.parse(kind .. "@" .. at) }
         local ok, outcome = pcall(inside.run, job, record, "max", hooks)
         record:close()

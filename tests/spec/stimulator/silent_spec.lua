@@ -11,28 +11,28 @@ describe("a stimulator that stops reading", function()
   fixture.each_test(function(...) folder, jobs = ... end)
 
   it("finds only the pulses of a short while when it reads again, and the run has stopped", function()
-    local twin_log = folder .. "/twin.tsv"
+    local simulator_log = folder .. "/twin.tsv"
     shell.write(folder .. "/fast.lua", [[
 local mp = require "moonpulse"
 return mp.protocol { id = "fast", name = "Fast", plan = function()
   return mp.train { pulses = 200, hz = 20, intensity = mp.mso(40) }
 end }]])
-    local twin = jobs:start("twin", ("sim magventure --link %s/stim --log %s"):format(folder,
-      twin_log))
-    twin:says("stop it with")
+    local simulator = jobs:start("simulator", ("sim magventure --link %s/stim --log %s"):format(folder,
+      simulator_log))
+    simulator:says("stop it with")
     local run = jobs:start("run", ("run %s/fast.lua --device magventure --port %s/stim "
       .. "--timing host --tolerance 20 --late skip --beyond-guidelines test --approval none "
       .. "--out %s/runs"):format(folder, folder, folder))
-    shell.await(function() return (shell.read(twin_log) or ""):find("\tpulse\t", 1, true) end, "a pulse")
+    shell.await(function() return (shell.read(simulator_log) or ""):find("\tpulse\t", 1, true) end, "a pulse")
     local before_ns = core.clock_ns()
-    twin:signal("STOP")
+    simulator:signal("STOP")
     core.wait(1.5)
-    twin:signal("CONT")
+    simulator:signal("CONT")
     assert.are.equal(4, run:wait())
     assert.matches("pulse %d+ was not confirmed within 0.18 s", run:err())
     core.wait(0.3)
     local piled, last = 0, nil
-    for _, row in ipairs(shell.rows(twin_log)) do
+    for _, row in ipairs(shell.rows(simulator_log)) do
       last = row
       if row.bytes == FIRE and tonumber(row.time) * 1e9 > before_ns + 1.4e9 then
         piled = piled + 1

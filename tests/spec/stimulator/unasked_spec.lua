@@ -21,7 +21,7 @@ describe("a MagPro that reports", function()
     shell.write(folder .. "/liar.lua", [[
       local driver = {}
       for key, value in pairs(require "moonpulse.devices.magventure") do driver[key] = value end
-      driver.name, driver.simulator = "liar", "liar_twin.lua"
+      driver.name, driver.simulator = "liar", "liar_simulator.lua"
       return driver]])
   end)
 
@@ -32,15 +32,15 @@ describe("a MagPro that reports", function()
   --- Run on a simulator that adds a pulse's event of didt A/us to its answers to bytes, the turn-th time;
   --- instead: in the place of its answer.
   local function run(bytes, turn, didt, instead, speed)
-    shell.write(folder .. "/liar_twin.lua", ([[
+    shell.write(folder .. "/liar_simulator.lua", ([[
       local frames = require "moonpulse.simulators.magventure.frames"
       local model = require "moonpulse.simulators.magventure"
       local M = setmetatable({}, { __index = model })
       function M.new(options)
-        local twin, turns = model.new(options), 0
-        local receive = twin.receive
-        function twin.receive(_, bytes, now_ns)
-          local replies, log = receive(twin, bytes, now_ns)
+        local simulator, turns = model.new(options), 0
+        local receive = simulator.receive
+        function simulator.receive(_, bytes, now_ns)
+          local replies, log = receive(simulator, bytes, now_ns)
           turns = turns + (bytes == "%s" and 1 or 0)
           if bytes == "%s" and turns == %d then
             local event = frames.build("\2\%d\0\x54")
@@ -50,7 +50,7 @@ describe("a MagPro that reports", function()
           end
           return replies, log
         end
-        return twin
+        return simulator
       end
       return M]]):format(bytes, bytes, turn, didt, tostring(instead == true)))
     local status, _, err = shell.sh(folder, ("timeout -k 1 20 %s run %s/made.lua --device sim:%s/liar.lua "

@@ -89,7 +89,7 @@ describe("the five lists in real time", function()
     local driver = devices.configure(assert(devices.find(each.device.name)), each.device.settings)
     local run = fixture.run_in(each.own .. "/runs")
     local played = { job = { driver = driver }, record = { start_ns = 0 },
-      events = shell.read(run .. "/events.tsv"), twin = shell.read(run .. "/twin.tsv") }
+      events = shell.read(run .. "/events.tsv"), simulator = shell.read(run .. "/twin.tsv") }
     local sent, _, odd = lists.recorded(played)
     local wanted = { name = "written", rows = untimed(each.plan.wanted) }
     local rows = lists.given(played, each.device)

@@ -229,7 +229,7 @@ describe("types.lua", function()
       end
       annotations.fields(all, "moonpulse.Driver", name, known)
       annotations.fields(driver.limits(), "moonpulse.Limits", name .. ".limits()", known)
-      local model = assert(devices.twin(driver))
+      local model = assert(devices.simulator(driver))
       annotations.fields(model, "moonpulse.SimulatorModel", name .. "'s model", known)
       annotations.fields(model.new {}, "moonpulse.Simulator", name .. "'s simulator", known)
     end

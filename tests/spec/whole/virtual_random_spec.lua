@@ -64,7 +64,8 @@ describe("a random run in virtual time", function()
     job.over = true
     record:close()
     local played = { ok = ok, outcome = outcome, stopped_s = stopped_s, record = record, job = job,
-      events = shell.read(record.folder .. "/events.tsv"), twin = shell.read(record.folder .. "/twin.tsv") }
+      events = shell.read(record.folder .. "/events.tsv"),
+      simulator = shell.read(record.folder .. "/twin.tsv") }
     shell.remove(record.folder)
     return played
   end
@@ -73,7 +74,7 @@ describe("a random run in virtual time", function()
     local what = ("seed %d, %s: "):format(seed, run.job.driver.name)
     assert.is_true(run.ok or type(run.outcome) == "table", what .. tostring(run.outcome))
     local given = 0
-    for at in run.twin:gmatch("\n([%d.]+)\tpulse\t") do
+    for at in run.simulator:gmatch("\n([%d.]+)\tpulse\t") do
       given = given + 1
       assert.is_true(not run.stopped_s or tonumber(at) < run.stopped_s + 0.02,
         what .. "a pulse after the stop")
@@ -94,7 +95,7 @@ describe("a random run in virtual time", function()
       finished = finished + (run.ok and run.outcome.stop == "finished" and 1 or 0)
       if seed % 10 == 0 then
         local again = play(seed)
-        assert.is_true(run.events == again.events and run.twin == again.twin, "seed " .. seed)
+        assert.is_true(run.events == again.events and run.simulator == again.simulator, "seed " .. seed)
       end
     end
     assert.is_true(only or finished > count / 5, finished)

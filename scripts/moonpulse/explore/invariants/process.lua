@@ -10,7 +10,7 @@ return {
     says = "The same scenario gives the same record, simulator's log and journal.",
     when = function(run) return run.again end,
     check = function(run)
-      return differs(run, run.again, "events_text") or differs(run, run.again, "twin_text")
+      return differs(run, run.again, "events_text") or differs(run, run.again, "simulator_text")
         or differs(run, run.again, "journal_text")
     end },
   { name = "short-cuts-change-nothing",
@@ -18,7 +18,7 @@ return {
     when = function(run) return run.long_way and not run.full end,
       -- how much a file's buffer holds may differ
     check = function(run)
-      return differs(run, run.long_way, "events_text") or differs(run, run.long_way, "twin_text")
+      return differs(run, run.long_way, "events_text") or differs(run, run.long_way, "simulator_text")
         or differs(run, run.long_way, "status")
     end },
   { name = "same-seed-same-end", says = "The same scenario ends with the same status and the same words.",

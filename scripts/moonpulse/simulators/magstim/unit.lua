@@ -299,7 +299,7 @@ local function scan(self)
   end
 end
 
--- The twin -----------------------------------------------------------------------------------------
+-- The simulator -----------------------------------------------------------------------------------------
 
 --- Hand over bytes that are complete on the wire at now_ns.
 ---@return moonpulse.SimulatorReply[]? replies

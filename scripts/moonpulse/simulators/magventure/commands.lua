@@ -1,4 +1,4 @@
---- The commands of the MagVenture twin: what each host frame does to the state.
+--- The commands of the MagVenture simulator: what each host frame does to the state.
 --- Values the device does not have are ignored without a reply, as it has no error reply.
 local frames = require "moonpulse.simulators.magventure.frames"
 local limits = require "moonpulse.simulators.magventure.limits"

@@ -1,4 +1,4 @@
---- Frames of the MagVenture twin: FE, length, payload, CRC-8/MAXIM of the payload, FF; no escaping.
+--- Frames of the MagVenture simulator: FE, length, payload, CRC-8/MAXIM of the payload, FF; no escaping.
 local M = { START = 0xFE, END = 0xFF }
 
 local byte, char = string.byte, string.char

@@ -1,4 +1,4 @@
---- The simulated twin of a MagVenture MagPro (default: X100): a model of the stimulator that turns
+--- The simulator of a MagVenture MagPro (default: X100): a model of the stimulator that turns
 --- received bytes into replies. Pure: no input or output, no clock; the caller says the time.
 ---
 --- Written from public descriptions of the protocol (MAGIC, MagventureTMS, MagventurePyTMS and
@@ -127,18 +127,18 @@ local function drop_stale(self, now)
   end
 end
 
--- The twin ----------------------------------------------------------------------------------------
+-- The simulator ----------------------------------------------------------------------------------------
 
-local Twin = {}
-Twin.__index = Twin
+local Simulator = {}
+Simulator.__index = Simulator
 
 --- Hand over bytes that are complete on the wire at `now_ns`. The tables returned are valid until
---- the next call on this twin.
+--- the next call on this simulator.
 ---@param bytes string  part of a frame, frames, garbage
 ---@param now_ns integer
 ---@return moonpulse.SimulatorReply[]? replies in order of at_ns
 ---@return moonpulse.SimulatorEvent[]? log in order of arrival
-function Twin:receive(bytes, now_ns)
+function Simulator:receive(bytes, now_ns)
   local now = self.now_ns -- begin(), here for speed
   if now_ns > now then
     now = now_ns
@@ -171,7 +171,7 @@ end
 ---@return moonpulse.SimulatorReply[]? replies
 ---@return moonpulse.SimulatorEvent[]? log
 ---@return integer? next_ns  when something will next happen by itself
-function Twin:tick(now_ns)
+function Simulator:tick(now_ns)
   local now = begin(self, now_ns)
   machine.run_due(self, now)
   drop_stale(self, now)
@@ -190,7 +190,7 @@ end
 ---@param now_ns integer
 ---@return moonpulse.SimulatorReply[]? replies
 ---@return moonpulse.SimulatorEvent[]? log
-function Twin:line(_, level, now_ns)
+function Simulator:line(_, level, now_ns)
   local now = begin(self, now_ns)
   machine.run_due(self, now)
   if level and not self.trigger_high then
@@ -238,10 +238,10 @@ local KNOBS = {
 --- What a hand on the front panel does; the device reports it unasked.
 ---@param name "amplitude"|"enable"|"page"
 ---@param value integer|boolean
----@param now_ns? integer  default: the latest time this twin was told
+---@param now_ns? integer  default: the latest time this simulator was told
 ---@return moonpulse.SimulatorReply[]? replies
 ---@return moonpulse.SimulatorEvent[]? log
-function Twin:knob(name, value, now_ns)
+function Simulator:knob(name, value, now_ns)
   local knob = KNOBS[name]
   if not knob then
     error(("magventure simulator: no knob '%s'; there are amplitude, enable, page"):format(
@@ -262,7 +262,7 @@ local FAULTS = {
     self.stuck_armed = true
   end,
 }
-Twin.faults = FAULTS
+Simulator.faults = FAULTS
 
 --- Something breaks: "over-temperature" (the coil is at its limit) or "stuck-armed" (disable is
 --- not obeyed any more).
@@ -270,7 +270,7 @@ Twin.faults = FAULTS
 ---@param now_ns? integer
 ---@return moonpulse.SimulatorReply[]? replies
 ---@return moonpulse.SimulatorEvent[]? log
-function Twin:fault(kind, now_ns)
+function Simulator:fault(kind, now_ns)
   local now = begin(self, now_ns or self.now_ns)
   machine.run_due(self, now)
   FAULTS[kind](self, now)
@@ -282,7 +282,7 @@ end
 --- nil where that is not so: not a command to fire, nothing would be fired, or a train is running.
 ---@param bytes string
 ---@return table?
-function Twin:steady(bytes)
+function Simulator:steady(bytes)
   local command = known[bytes]
   if not command or command.run ~= machine.discharge or not machine.is_steady(self)
     or self.pending ~= "" or self.deaf_after then
@@ -291,18 +291,18 @@ function Twin:steady(bytes)
   return machine.steady(self, bytes)
 end
 
---- It happened `count` times without this twin; `steady` says how things are after the last.
+--- It happened `count` times without this simulator; `steady` says how things are after the last.
 ---@param steady moonpulse.Steady what the method steady gave, brought up to date
 ---@param count integer
 ---@return integer? next_ns as tick() would have said after the last
-function Twin:passed(steady, count)
+function Simulator:passed(steady, count)
   begin(self, steady.last_ns)
   return machine.passed(self, steady, count)
 end
 
 --- A copy of the state, for tests and the live screen.
 ---@return table
-function Twin:state()
+function Simulator:state()
   local set = self.program
   return {
     now_ns = self.now_ns, model = limits.MODELS[self.model], serial_number = self.serial_number,
@@ -365,7 +365,7 @@ end
 
 --- Switch a device on: disabled, amplitude 0, Standard, Biphasic, page Main.
 ---@param options? table  see OPTIONS; an unknown key is an error
----@return moonpulse.Simulator twin
+---@return moonpulse.Simulator simulator
 function M.new(options)
   local set = {}
   for key, value in pairs(OPTIONS) do
@@ -397,7 +397,7 @@ function M.new(options)
   }
   machine.mark(self)
   machine.derive(self)
-  return setmetatable(self, Twin)
+  return setmetatable(self, Simulator)
 end
 
 return M

@@ -1,5 +1,5 @@
---- The machine inside the MagVenture twin: capacitor, coil, trains, and the events it reports.
---- All functions take the twin's state (made in ../magventure.lua) and the model's time.
+--- The machine inside the MagVenture simulator: capacitor, coil, trains, and the events it reports.
+--- All functions take the simulator's state (made in ../magventure.lua) and the model's time.
 local frames = require "moonpulse.simulators.magventure.frames"
 local limits = require "moonpulse.simulators.magventure.limits"
 local slack = require "moonpulse.simulation.slack"

@@ -1,4 +1,4 @@
---- The simulated twin of a Sanworks Pulse Pal 2 (firmware 2.0.1): a model of the box that turns
+--- The simulator of a Sanworks Pulse Pal 2 (firmware 2.0.1): a model of the box that turns
 --- messages into replies and outputs. Pure: no input or output, no clock; the caller says the time.
 ---
 --- Written from the protocol and what the firmware was seen to do (see pulsepal/playback.lua), sharing
@@ -27,14 +27,14 @@ local OPTIONS = {
   full_scale_volts = false, -- V at 100 % of what is behind an output; false: its pulses are triggers
 }
 
-local Twin = {}
-Twin.__index = Twin
+local Simulator = {}
+Simulator.__index = Simulator
 
 --- A line of the log, at the box's time.
 ---@param event string as of moonpulse.SimulatorEvent
 ---@param bytes string
 ---@param text string?
-function Twin:note(event, bytes, text)
+function Simulator:note(event, bytes, text)
   if not self.quiet then
     self.log[#self.log + 1] = { event = event, bytes = bytes, note = text, at_ns = self.now_ns }
   end
@@ -42,7 +42,7 @@ end
 
 --- A reply, on its way after the box's latency.
 ---@param bytes string
-function Twin:say(bytes)
+function Simulator:say(bytes)
   if not self.quiet then
     self.replies[#self.replies + 1] = { at_ns = self.now_ns + self.latency_ns, bytes = bytes }
   end
@@ -50,7 +50,7 @@ end
 
 --- Do something without a reply or a line in the log.
 ---@param action function called with the box and what follows
-function Twin:quietly(action, ...)
+function Simulator:quietly(action, ...)
   self.quiet = true
   action(self, ...)
   self.quiet = false
@@ -59,7 +59,7 @@ end
 --- The box waits for a click on its joystick: it plays nothing and hears nothing.
 ---@param bytes string what brought it there
 ---@param why string for the log
-function Twin:hang(bytes, why)
+function Simulator:hang(bytes, why)
   for _, channel in ipairs(self.box.channels) do
     playback.kill(channel)
   end
@@ -160,7 +160,7 @@ end
 --- Hand over bytes that are complete on the wire at now_ns.
 ---@return moonpulse.SimulatorReply[]? replies
 ---@return moonpulse.SimulatorEvent[]? log
-function Twin:receive(bytes, now_ns)
+function Simulator:receive(bytes, now_ns)
   pass(self, now_ns)
   self.byte_ns = self.now_ns
   if self.hung then
@@ -173,7 +173,7 @@ function Twin:receive(bytes, now_ns)
 end
 
 --- Let time pass. Returns replies, log and when something will next happen by itself.
-function Twin:tick(now_ns)
+function Simulator:tick(now_ns)
   pass(self, now_ns)
   local at = self.box:next_cycle()
   local next_ns = at and (at + 1) * CYCLE_NS
@@ -185,7 +185,7 @@ function Twin:tick(now_ns)
 end
 
 --- An edge on trigger input 1 or 2 ("1", "2"; anything else is input 1).
-function Twin:line(name, level, now_ns)
+function Simulator:line(name, level, now_ns)
   pass(self, now_ns)
   self.box:input(tostring(name):find("2") and 2 or 1, level, math.max(now_ns // CYCLE_NS, self.box.cycle) + 1)
   return results(self)
@@ -207,7 +207,7 @@ local knobs = {
 }
 
 --- What a hand at the box does: "click" ends all trains, or loads the defaults of a box that waits.
-function Twin:knob(name, _, now_ns)
+function Simulator:knob(name, _, now_ns)
   if not knobs[name] then
     error("a Pulse Pal has the knob click, not " .. tostring(name), 2)
   end
@@ -217,22 +217,22 @@ function Twin:knob(name, _, now_ns)
 end
 
 local faults = { ["stuck-armed"] = function(self) self.stuck = true end }
-Twin.faults = faults
+Simulator.faults = faults
 
 --- Something breaks: "stuck-armed", an abort is not obeyed.
-function Twin:fault(kind, now_ns)
+function Simulator:fault(kind, now_ns)
   pass(self, now_ns or self.now_ns)
   faults[kind](self)
   return results(self)
 end
 
 --- Every change of an output: { cycle, channel, dac }, and the cycle in which the last message came.
---- For twins with waveform = true.
-function Twin:waveform()
+--- For simulators with waveform = true.
+function Simulator:waveform()
   return self.changes, self.heard_cycle
 end
 
-function Twin:state()
+function Simulator:state()
   local playing = {}
   for i, channel in ipairs(self.box.channels) do
     playing[i] = channel.play ~= nil or channel.waits_from ~= nil
@@ -259,7 +259,7 @@ function M.new(options)
     options = set, firmware = set.firmware, latency_ns = math.floor(set.latency * 1e9 + 0.5), now_ns = 0,
     byte_ns = 0, pending = "", replies = {}, log = {}, changes = {}, fired = {}, files = {}, pulses = 0,
     hung = false, stuck = false, quiet = false,
-  }, Twin)
+  }, Simulator)
   self.box = playback.new(function(cycle, channel, before) changed(self, cycle, channel, before) end)
   return self
 end

@@ -9,8 +9,8 @@ local READY_NS, RECHARGE_NS = 500000000, 9000000
 
 local OPTIONS = { latency = 0.01, seed = 1 }
 
-local Twin = {}
-Twin.__index = Twin
+local Simulator = {}
+Simulator.__index = Simulator
 
 local function xor(text)
   local sum = 0
@@ -21,21 +21,21 @@ local function xor(text)
 end
 
 --- given: of a pulse, what left the device, from this model's state: the witness of a run.
-function Twin:note(event, bytes, text, given)
+function Simulator:note(event, bytes, text, given)
   self.log[#self.log + 1] = { event = event, bytes = bytes, note = text, at_ns = self.now_ns, given = given }
 end
 
-function Twin:say(text, ...)
+function Simulator:say(text, ...)
   text = text:format(...)
   self.replies[#self.replies + 1] = { at_ns = self.now_ns + self.latency_ns,
     bytes = ("$%s*%02X\n"):format(text, xor(text)) }
 end
 
-function Twin:is_ready()
+function Simulator:is_ready()
   return self.armed and self.now_ns >= self.ready_ns
 end
 
-function Twin:say_status()
+function Simulator:say_status()
   self:say("STATUS %d %d %d", self.armed and 1 or 0, self:is_ready() and 1 or 0, self.power)
 end
 
@@ -108,7 +108,7 @@ local function results(self)
 end
 
 --- Bytes that are complete on the wire at now_ns. Returns replies { at_ns, bytes } and a log.
-function Twin:receive(bytes, now_ns)
+function Simulator:receive(bytes, now_ns)
   self.now_ns = math.max(self.now_ns, now_ns)
   self.pending = self.pending .. bytes
   while self.pending:find("\n", 1, true) do
@@ -121,12 +121,12 @@ function Twin:receive(bytes, now_ns)
 end
 
 --- Let time pass; a third result would be the time of the next thing that happens by itself.
-function Twin:tick(now_ns)
+function Simulator:tick(now_ns)
   self.now_ns = math.max(self.now_ns, now_ns)
   return results(self)
 end
 
-Twin.faults = {
+Simulator.faults = {
   ["over-temperature"] = function(self)
     self.hot, self.armed = true, false
     self:note("disarm", "", "the coil is too hot")
@@ -135,13 +135,13 @@ Twin.faults = {
   ["stuck-armed"] = function(self) self.stuck = true end,
 }
 
-function Twin:fault(kind, now_ns)
+function Simulator:fault(kind, now_ns)
   self.now_ns = math.max(self.now_ns, now_ns or 0)
-  Twin.faults[kind](self)
+  Simulator.faults[kind](self)
   return results(self)
 end
 
-function Twin:state()
+function Simulator:state()
   return { armed = self.armed, ready = self:is_ready(), pulses = self.pulses, power = self.power }
 end
 
@@ -156,7 +156,7 @@ function M.new(options)
     set[key] = value
   end
   return setmetatable({ latency_ns = math.floor(set.latency * 1e9), now_ns = 0, ready_ns = 0, power = 0,
-    armed = false, pulses = 0, pending = "", replies = {}, log = {} }, Twin)
+    armed = false, pulses = 0, pending = "", replies = {}, log = {} }, Simulator)
 end
 
 return M

@@ -1,9 +1,9 @@
--- Faults of the other twins: found while nothing is sent, on the reply that counts, or not at all.
+-- Faults of the other simulators: found while nothing is sent, on the reply that counts, or not at all.
 local cjson = require "cjson"
 local devices = require "moonpulse.driver.find"
 local shell = require "shell"
 
-describe("a fault of another twin", function()
+describe("a fault of another simulator", function()
   local folder
 
   before_each(function()
@@ -79,7 +79,7 @@ describe("a fault of another twin", function()
       local alive = driver.keepalive
       local found = math.max(driver.reply_timeout, alive and alive.period + 2 * driver.reply_slow or 0)
       assert.is_true(alive == nil or alive.answered)
-      -- unnoticed, looked at (0.05 s), asked in vain, the twin's good-bye (0.25 s)
+      -- unnoticed, looked at (0.05 s), asked in vain, the simulator's good-bye (0.25 s)
       assert.is_true(asked > 0 and found + 0.05 + asked + 0.25 < 2, name)
     end
   end)

@@ -1,5 +1,5 @@
 local chances = require "chance"
-local twin = require "moonpulse.simulators.magventure"
+local simulator = require "moonpulse.simulators.magventure"
 
 local MS, S = 1000000, 1000000000
 
@@ -15,7 +15,7 @@ local function hex(bytes)
   end))
 end
 
--- The twin's CRC is a reflected table; this one is the plain polynomial, bit by bit.
+-- The simulator's CRC is a reflected table; this one is the plain polynomial, bit by bit.
 local function crc_maxim(text)
   local function mirror(value)
     local out = 0
@@ -66,9 +66,9 @@ local FIRE, STATUS = frame "03", frame "00"
 local ENABLE, DISABLE = frame "0201", frame "0200"
 local BURST = frame "09010100000302 00c80064" -- three pulses, 20 ms
 
---- A switched-on twin that was told `...` (frames) from 1 ms on, a microsecond apart.
+--- A switched-on simulator that was told `...` (frames) from 1 ms on, a microsecond apart.
 local function told(options, ...)
-  local t = twin.new(options)
+  local t = simulator.new(options)
   for i, bytes in ipairs { ... } do
     t:receive(bytes, MS + i * 1000)
   end
@@ -95,7 +95,7 @@ local function events(entries)
   return table.concat(out, " ")
 end
 
---- Let the twin run by itself; calls visit(entry) for each log entry.
+--- Let the simulator run by itself; calls visit(entry) for each log entry.
 local function run(t, now, limit, visit)
   local next_ns = now
   while next_ns and next_ns <= limit do
@@ -178,7 +178,7 @@ describe("settings read back", function()
   end)
 
   it("answers a handshake with 13 bytes within 0.1 s", function()
-    local replies = twin.new():receive(bin "fe010000ff", 5 * S)
+    local replies = simulator.new():receive(bin "fe010000ff", 5 * S)
     assert.equal(1, #replies)
     assert.equal(13, #replies[1].bytes)
     assert.is_true(replies[1].at_ns > 5 * S and replies[1].at_ns < 5 * S + 100 * MS)
@@ -205,7 +205,7 @@ describe("reception", function()
   }
 
   local function replies_to(chunks)
-    local t, out, now = twin.new(), {}, S
+    local t, out, now = simulator.new(), {}, S
     for _, chunk in ipairs(chunks) do
       now = now + MS
       out[#out + 1] = joined((t:receive(chunk, now)))
@@ -230,7 +230,7 @@ describe("reception", function()
   end)
 
   it("frames by length where FE and FF are data", function()
-    local t = twin.new()
+    local t = simulator.new()
     t:receive(frame "0a01000affec0064", S) -- -2.0 ms
     t:receive(frame "0a0100fa fffe 0000", S) -- 25.0 ms, -0.2 ms
     assert.equal(-0.2, t:state().delays.out_ms)
@@ -441,7 +441,7 @@ describe("pulses", function()
       BURST))
     local didt = hex(frame "0241003c")
     assert.same({ "20 " .. didt, "40 " .. didt, "60 " .. didt }, reports)
-    assert.has_error(function() twin.new { burst_reports = "never" } end)
+    assert.has_error(function() simulator.new { burst_reports = "never" } end)
   end)
 
   it("end in the middle of a burst when the device is disabled", function()
@@ -608,7 +608,7 @@ describe("the coil", function()
   end)
 
   it("reports each degree while cooling, and then is silent", function()
-    local t, shown = twin.new { coil_temperature = 35 }, {}
+    local t, shown = simulator.new { coil_temperature = 35 }, {}
     local now = 0
     repeat
       local replies, _, next_ns = t:tick(now)
@@ -626,17 +626,17 @@ end)
 
 describe("options", function()
   it("names the known ones", function()
-    local ok, message = pcall(twin.new, { speed = 1 })
+    local ok, message = pcall(simulator.new, { speed = 1 })
     assert.is_false(ok)
     assert.truthy(message:find("speed", 1, true) and message:find("coil_temperature", 1, true))
     for key, value in pairs { model = "X200", latency = -1, deaf_after = 0, seed = "x",
       serial_number = 1 << 24, strict_pages = 1, coil_temperature = 0 / 0 } do
-      assert.has_error(function() twin.new { [key] = value } end, nil)
+      assert.has_error(function() simulator.new { [key] = value } end, nil)
     end
   end)
 
   it("show in the status", function()
-    local t = twin.new { model = "R30+Option", serial_number = 0x7f83d4, coil_type = 3,
+    local t = simulator.new { model = "R30+Option", serial_number = 0x7f83d4, coil_type = 3,
       coil_temperature = 29.9 }
     assert.equal(hex(frame "00447f83d41d030000"), joined((t:receive(STATUS, S))))
   end)

@@ -1,8 +1,8 @@
--- The twin of the Pulse Pal against what firmware 2.0.1 did when it was compiled natively and run
+-- The simulator of the Pulse Pal against what firmware 2.0.1 did when it was compiled natively and run
 -- (tests/data/pulsepal-waveform.tsv), and against what its peers send.
 local driver = require "moonpulse.devices.pulsepal"
 local shell = require "shell"
-local twins = require "moonpulse.simulators.pulsepal"
+local simulators = require "moonpulse.simulators.pulsepal"
 
 local MS, S = 1000000, 1000000000
 
@@ -24,8 +24,8 @@ end
 
 --- "µs:channel:dac,..." from the first change behind the last message, and the cycles between these.
 --- Where the last message was an abort, from the first change of all.
-local function events(twin, triggered)
-  local all, heard = twin:waveform()
+local function events(simulator, triggered)
+  local all, heard = simulator:waveform()
   local parts, changes = {}, {}
   for _, change in ipairs(all) do
     changes[#changes + 1] = (not triggered or change.cycle > heard) and change or nil
@@ -43,23 +43,23 @@ local function set(name, value, channel)
   return driver.commands.set_param { name = name, channel = channel or 1, [key] = value }
 end
 
---- A twin programmed one parameter after the other, a millisecond apart.
+--- A simulator programmed one parameter after the other, a millisecond apart.
 local function programmed(values, order)
-  local twin, now, names = twins.new { waveform = true }, MS, order or {}
+  local simulator, now, names = simulators.new { waveform = true }, MS, order or {}
   for name in pairs(order and {} or values) do
     names[#names + 1] = name
   end
   for _, name in ipairs(names) do
     if not name:find("^custom_") then
-      twin:receive(set(name, values[name]), now)
+      simulator:receive(set(name, values[name]), now)
       now = now + MS
     end
   end
   if values.custom_id then
-    twin:receive(driver.commands.custom_train { id = values.custom_id, times_s = values.custom_times_s,
+    simulator:receive(driver.commands.custom_train { id = values.custom_id, times_s = values.custom_times_s,
       volts = values.custom_volts }, now)
   end
-  return twin, S
+  return simulator, S
 end
 
 local TRIGGER, ABORT = bin "d54d01", bin "d550"
@@ -74,10 +74,10 @@ describe("the firmware's waveform", function()
         values[key], order[#order + 1] = value, key
         rest = key == "restingVoltage" and ("<I2"):unpack(set(key, value), 5) or rest
       end
-      local twin, now = programmed(values, order)
-      twin:receive(TRIGGER, now)
-      local _, log = twin:tick(now + 200 * S)
-      local seen, latency, changes = events(twin, true)
+      local simulator, now = programmed(values, order)
+      simulator:receive(TRIGGER, now)
+      local _, log = simulator:tick(now + 200 * S)
+      local seen, latency, changes = events(simulator, true)
       assert.are.equal(row.events_us_ch_dac, seen)
       assert.are.equal(tonumber(row.latency_cycles), latency)
       local high = 0
@@ -97,13 +97,13 @@ describe("playback", function()
     interBurstInterval = 0.14, pulseTrainDuration = 1 }
 
   local function play(values, more)
-    local twin, now = programmed(values)
-    twin:receive(TRIGGER, now)
+    local simulator, now = programmed(values)
+    simulator:receive(TRIGGER, now)
     if more then
-      more(twin, now)
+      more(simulator, now)
     end
-    twin:tick(now + 10 * S)
-    return (events(twin)), twin
+    simulator:tick(now + 10 * S)
+    return (events(simulator)), simulator
   end
 
   it("is cut where the train ends, in a pulse too", function()
@@ -121,29 +121,29 @@ describe("playback", function()
   end)
 
   it("waits for the train delay", function()
-    local twin, now = programmed { phase1Duration = 0.001, interPulseInterval = 0.01,
+    local simulator, now = programmed { phase1Duration = 0.001, interPulseInterval = 0.01,
       pulseTrainDuration = 0.001, pulseTrainDelay = 0.0005 }
-    twin:receive(TRIGGER, now)
-    twin:tick(now + S)
-    local seen, latency = events(twin)
+    simulator:receive(TRIGGER, now)
+    simulator:tick(now + S)
+    local seen, latency = events(simulator)
     assert.are.equal("0:1:49152,1000:1:32768", seen)
     assert.are.equal(13, latency)
   end)
 
   it("stays at the first phase for the whole train where that has 0 cycles", function()
-    local twin, now = programmed { interPulseInterval = 0.01, pulseTrainDuration = 0.1 }
-    twin:receive(bin "d54a040100000000", now - S // 2)
-    twin:receive(TRIGGER, now)
-    twin:tick(now + S)
-    assert.are.equal("0:1:49152,100000:1:32768", (events(twin)))
+    local simulator, now = programmed { interPulseInterval = 0.01, pulseTrainDuration = 0.1 }
+    simulator:receive(bin "d54a040100000000", now - S // 2)
+    simulator:receive(TRIGGER, now)
+    simulator:tick(now + S)
+    assert.are.equal("0:1:49152,100000:1:32768", (events(simulator)))
   end)
 
   it("is one pulse where the interval has 0 cycles", function()
-    local twin, now = programmed { phase1Duration = 0.001, pulseTrainDuration = 0.1 }
-    twin:receive(bin "d54a070100000000", now - S // 2)
-    twin:receive(TRIGGER, now)
-    twin:tick(now + S)
-    assert.are.equal("0:1:49152,1000:1:32768", (events(twin)))
+    local simulator, now = programmed { phase1Duration = 0.001, pulseTrainDuration = 0.1 }
+    simulator:receive(bin "d54a070100000000", now - S // 2)
+    simulator:receive(TRIGGER, now)
+    simulator:tick(now + S)
+    assert.are.equal("0:1:49152,1000:1:32768", (events(simulator)))
   end)
 
   it("loops a custom train until the train's duration", function()
@@ -164,8 +164,8 @@ describe("playback", function()
 
   it("keeps a soft trigger that comes meanwhile, for a train behind this one", function()
     local seen = play({ phase1Duration = 0.001, interPulseInterval = 0.009, pulseTrainDuration = 0.011 },
-      function(twin, now)
-        local _, log = twin:receive(TRIGGER, now + 5 * MS)
+      function(simulator, now)
+        local _, log = simulator:receive(TRIGGER, now + 5 * MS)
         assert.are.equal("set", log[#log].event)
         assert.is_truthy(log[#log].note:find("kept"))
       end)
@@ -184,85 +184,85 @@ describe("playback", function()
     assert.are.equal(2, #log)
     assert.are.same({ "1", "2" }, { log[1].given.channel, log[2].given.channel })
     assert.are.equal(50000, log[2].at_ns - log[1].at_ns)
-    local seen = play({ phase1Duration = 0.001, pulseTrainDuration = 0.001 }, function(twin, now)
-      twin:receive(TRIGGER, now)
+    local seen = play({ phase1Duration = 0.001, pulseTrainDuration = 0.001 }, function(simulator, now)
+      simulator:receive(TRIGGER, now)
     end)
     assert.are.equal("0:1:49152,1000:1:32768,1050:1:49152,2050:1:32768", seen)
   end)
 
   it("has a row for a soft trigger that gives nothing", function()
-    local twin, now = programmed { phase1Duration = 0.001, pulseTrainDuration = 0.1 }
-    twin:receive(TRIGGER, now)
-    local _, log = twin:receive(TRIGGER:rep(2), now + 5 * MS) -- one is kept
+    local simulator, now = programmed { phase1Duration = 0.001, pulseTrainDuration = 0.1 }
+    simulator:receive(TRIGGER, now)
+    local _, log = simulator:receive(TRIGGER:rep(2), now + 5 * MS) -- one is kept
     assert.are.same({ "set", "ignored" }, { log[#log - 1].event, log[#log].event })
     assert.are.equal("soft trigger: channel 1 keeps one already", log[#log].note)
-    twin:tick(now + S)
-    twin:receive(set("phase1Voltage", 0), now + S)
-    _, log = twin:receive(TRIGGER, now + 2 * S)
+    simulator:tick(now + S)
+    simulator:receive(set("phase1Voltage", 0), now + S)
+    _, log = simulator:receive(TRIGGER, now + 2 * S)
     assert.are.same({ "ignored", "soft trigger: channel 1 rests at its voltage" },
       { log[#log].event, log[#log].note })
   end)
 
   it("ends at once with an abort, and nothing comes after", function()
-    local twin, now = programmed(tbs)
-    twin:receive(TRIGGER, now)
-    local _, log = twin:receive(ABORT, now + 220300000)
+    local simulator, now = programmed(tbs)
+    simulator:receive(TRIGGER, now)
+    local _, log = simulator:receive(ABORT, now + 220300000)
     assert.are.equal("disarm", log[#log].event)
-    local seen = events(twin)
+    local seen = events(simulator)
     assert.is_truthy(seen:find("220000:1:49152,220200:1:32768$"), seen) -- in the pulse
-    _, log = twin:tick(now + 10 * S)
+    _, log = simulator:tick(now + 10 * S)
     assert.is_nil(log)
-    assert.is_false(twin:state().armed)
-    twin:receive(TRIGGER, now + 11 * S) -- and it may be started again
-    _, log = twin:tick(now + 12 * S)
+    assert.is_false(simulator:state().armed)
+    simulator:receive(TRIGGER, now + 11 * S) -- and it may be started again
+    _, log = simulator:tick(now + 12 * S)
     assert.are.equal(15, #log)
   end)
 
   it("starts in spite of one abort right behind the trigger; the second ends it", function()
     for count, pulses in ipairs { 15, 1 } do
-      local twin, now = programmed(tbs)
-      twin:receive(TRIGGER .. ABORT:rep(count), now)
-      twin:tick(now + 10 * S)
-      assert.are.equal(pulses, twin:state().pulses)
+      local simulator, now = programmed(tbs)
+      simulator:receive(TRIGGER .. ABORT:rep(count), now)
+      simulator:tick(now + 10 * S)
+      assert.are.equal(pulses, simulator:state().pulses)
       if pulses == 1 then -- for less than a cycle
-        assert.are.equal("0:1:49152,0:1:32768", (events(twin)))
+        assert.are.equal("0:1:49152,0:1:32768", (events(simulator)))
       end
     end
     assert.are.equal(hex(ABORT:rep(2)), hex(driver.safe))
   end)
 
   it("is started by a linked trigger input only", function()
-    local twin, now = programmed(tbs)
-    twin:line("1", true, now)
-    twin:tick(now + 2 * S)
+    local simulator, now = programmed(tbs)
+    simulator:line("1", true, now)
+    simulator:tick(now + 2 * S)
     -- all four outputs are linked after switching on; the other three play 100 us in 1.1 ms for 1 s
-    assert.are.equal(15 + 3 * 910, twin:state().pulses)
-    twin:receive(driver.commands.sync_all { linkTriggerChannel1 = { 0 } }, now + 3 * S)
-    twin:line("1", false, now + 4 * S)
-    twin:line("1", true, now + 5 * S)
-    twin:tick(now + 6 * S)
-    assert.are.equal(15 + 3 * 910, twin:state().pulses)
+    assert.are.equal(15 + 3 * 910, simulator:state().pulses)
+    simulator:receive(driver.commands.sync_all { linkTriggerChannel1 = { 0 } }, now + 3 * S)
+    simulator:line("1", false, now + 4 * S)
+    simulator:line("1", true, now + 5 * S)
+    simulator:tick(now + 6 * S)
+    assert.are.equal(15 + 3 * 910, simulator:state().pulses)
   end)
 end)
 
 describe("messages", function()
   it("may come in pieces, but not 500 ms apart", function()
-    local twin = twins.new()
+    local simulator = simulators.new()
     local program = driver.commands.sync_all {}
-    assert.is_nil((twin:receive(program:sub(1, 100), S)))
-    assert.are.equal("01", joined(twin:receive(program:sub(101), S + 400 * MS)))
-    twin:receive(program:sub(1, 100), 2 * S)
-    local _, log = twin:receive(program:sub(101), 2 * S + 501 * MS)
+    assert.is_nil((simulator:receive(program:sub(1, 100), S)))
+    assert.are.equal("01", joined(simulator:receive(program:sub(101), S + 400 * MS)))
+    simulator:receive(program:sub(1, 100), 2 * S)
+    local _, log = simulator:receive(program:sub(101), 2 * S + 501 * MS)
     assert.are.equal("error", log[1].event)
-    assert.is_true(twin:state().hung)
-    assert.is_nil((twin:receive(bin "d548", 4 * S)))
-    twin:knob("click", true, 5 * S)
-    assert.are.equal("4b15000000", joined(twin:receive(bin "d548", 6 * S)))
+    assert.is_true(simulator:state().hung)
+    assert.is_nil((simulator:receive(bin "d548", 4 * S)))
+    simulator:knob("click", true, 5 * S)
+    assert.are.equal("4b15000000", joined(simulator:receive(bin "d548", 6 * S)))
   end)
 
   it("are ignored where no op code is known, and where they do not begin with D5", function()
-    local twin = twins.new()
-    local replies, log = twin:receive(bin "48 d5ff d548", S)
+    local simulator = simulators.new()
+    local replies, log = simulator:receive(bin "48 d5ff d548", S)
     assert.are.equal("4b15000000", joined(replies))
     assert.are.equal("ignored", log[1].event)
     assert.are.equal("ignored", log[2].event)
@@ -271,8 +271,8 @@ describe("messages", function()
   it("of the recorded rows are answered as recorded", function()
     local count = 0
     for _, row in ipairs(shell.rows("tests/data/pulsepal.tsv")) do
-      local twin = twins.new()
-      assert.are.equal(row.reply_hex, joined(twin:receive(bin(row.bytes_hex), S)), row.command)
+      local simulator = simulators.new()
+      assert.are.equal(row.reply_hex, joined(simulator:receive(bin(row.bytes_hex), S)), row.command)
       count = count + 1
     end
     assert.is_true(count >= 20)
@@ -280,7 +280,7 @@ describe("messages", function()
 
   it("of the maker's Python client get what it waits for", function()
     -- constructor, then what a script does: after each message the client reads so many bytes
-    local twin, now = twins.new(), S
+    local simulator, now = simulators.new(), S
     local program
     for _, row in ipairs(shell.rows("tests/data/pulsepal.tsv")) do
       program = program or row.command == "sync_all" and row.bytes_hex
@@ -291,11 +291,11 @@ describe("messages", function()
       { "d54f0499d9", "01" }, { "d54d01", "" }, { "d550", "" }, { "d5520301", "01" }, { "d551", "" },
     } do
       now = now + 10 * MS
-      assert.are.equal(exchange[2], joined(twin:receive(bin(exchange[1]), now)), exchange[1])
+      assert.are.equal(exchange[2], joined(simulator:receive(bin(exchange[1]), now)), exchange[1])
     end
-    assert.is_true(twin:state().pulses > 0)
-    local pulses = twin:state().pulses
-    twin:tick(now + 10 * S)
-    assert.are.equal(pulses, twin:state().pulses) -- it left with d551, which ends everything
+    assert.is_true(simulator:state().pulses > 0)
+    local pulses = simulator:state().pulses
+    simulator:tick(now + 10 * S)
+    assert.are.equal(pulses, simulator:state().pulses) -- it left with d551, which ends everything
   end)
 end)

@@ -1,4 +1,4 @@
--- Every message that reaches a simulated stimulator leaves a row in its log: what it did, or that it was
+-- Every message that reaches a simulator leaves a row in its log: what it did, or that it was
 -- ignored. Else a pulse that was sent and not given would be missed by nobody.
 local devices = require "moonpulse.driver.find"
 local shell = require "shell"
@@ -21,12 +21,12 @@ local function messages(name)
   return list
 end
 
---- What a twin logs of bytes in the second behind them, and when that is over.
-local function rows_of(twin, bytes, now_ns)
-  local _, log = twin:receive(bytes, now_ns)
+--- What a simulator logs of bytes in the second behind them, and when that is over.
+local function rows_of(simulator, bytes, now_ns)
+  local _, log = simulator:receive(bytes, now_ns)
   local count = #(log or {})
   for ms = 1, 1000, 3 do
-    _, log = twin:tick(now_ns + ms * MS)
+    _, log = simulator:tick(now_ns + ms * MS)
     count = count + #(log or {})
   end
   return count, now_ns + 1000 * MS
@@ -34,23 +34,23 @@ end
 
 for _, name in ipairs(devices.names) do
   describe("a row for each message: " .. name, function()
-    local model = assert(devices.twin(assert(devices.find(name))))
+    local model = assert(devices.simulator(assert(devices.find(name))))
 
     it("of one that was just switched on", function()
       for _, message in ipairs(messages(name)) do
-        local twin = model.new {}
-        twin:tick(1000 * MS)
-        assert.is_true(rows_of(twin, message.bytes, 2000 * MS) >= 1, message.text)
+        local simulator = model.new {}
+        simulator:tick(1000 * MS)
+        assert.is_true(rows_of(simulator, message.bytes, 2000 * MS) >= 1, message.text)
       end
     end)
 
     it("of one that was told all those before, alone and twice in one write", function()
-      local twin, now_ns = model.new {}, 1000 * MS
+      local simulator, now_ns = model.new {}, 1000 * MS
       for _, message in ipairs(messages(name)) do
         local count
-        count, now_ns = rows_of(twin, message.bytes, now_ns)
+        count, now_ns = rows_of(simulator, message.bytes, now_ns)
         assert.is_true(count >= 1, message.text)
-        count, now_ns = rows_of(twin, message.bytes:rep(2), now_ns)
+        count, now_ns = rows_of(simulator, message.bytes:rep(2), now_ns)
         assert.is_true(count >= 2, "twice: " .. message.text)
       end
     end)

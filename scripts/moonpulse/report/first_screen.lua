@@ -1,0 +1,163 @@
+--- The first screen: how it went, who, what, when, by whom, and what was given against what was planned.
+local doses = require "moonpulse.report.dose"
+local facts = require "moonpulse.report.facts"
+local html = require "moonpulse.report.html"
+local record = require "moonpulse.record.read"
+local text = require "moonpulse.drawing.text"
+
+local M = {}
+
+local get, escape = record.get, text.escape
+
+local headline = { good = "AS PLANNED", note = "WITH NOTES", bad = "NOT NORMAL" }
+
+--- The share that was given, as a shape: filled is given, empty is not.
+local function ratio(s)
+  if not s.planned or s.planned <= 0 then
+    return ""
+  end
+  local given = math.min(1, s.sent / s.planned)
+  return ('<svg class="ratio" viewBox="0 0 600 12" preserveAspectRatio="none" role="img" '
+    .. 'aria-label="%s of %s given"><path class="axis" vector-effect="non-scaling-stroke" '
+    .. 'd="M.5 .5h599v11h-599z"/>'
+    .. '<path class="fill" d="M0 0h%.1fv12H0z"/></svg>'):format(text.count(s.sent), text.count(s.planned),
+    given * 600)
+end
+
+--- How good the news is, in words; of bad news with the words of what made it so.
+---@param level "good"|"note"|"bad"
+---@param alerts table[] from `alerts.of`
+---@return string
+function M.headline(level, alerts)
+  local words, seen = {}, {}
+  for _, alert in ipairs(alerts) do
+    if alert.level == level and not seen[alert.word] then
+      seen[alert.word], words[#words + 1] = true, alert.word
+    end
+  end
+  return headline[level] .. (#words > 0 and ": " .. table.concat(words, ", ") or "")
+end
+
+--- The banner: a word and a shape for how good the news is, the sentence, and what cannot look normal.
+---@param s table from `summary.compute`
+---@param sentence string
+---@param level "good"|"note"|"bad"
+---@param alerts table[] from `alerts.of`
+---@return string
+function M.banner(s, sentence, level, alerts)
+  local out = { ('<section class="banner %s" aria-label="Verdict"><div class="head">%s<strong class="word">'
+    .. "%s</strong></div>"):format(level, html.icon(level), escape(M.headline(level, alerts))),
+    html.p(sentence, "verdict " .. level), ratio(s) }
+  if #alerts > 0 then
+    out[#out + 1] = '<ul class="alerts">'
+    for _, alert in ipairs(alerts) do
+      out[#out + 1] = ('<li class="%s">%s<span><strong>%s</strong> %s</span></li>'):format(alert.level,
+        html.icon(alert.level), escape(alert.word), escape(alert.text))
+    end
+    out[#out + 1] = "</ul>"
+  end
+  out[#out + 1] = "</section>"
+  return table.concat(out, "\n")
+end
+
+local function device(manifest)
+  local words = {}
+  for _, key in ipairs { "description", "model" } do
+    words[#words + 1] = text.value(get(manifest, "device." .. key))
+  end
+  local name = table.concat(words, " "):gsub(text.missing, ""):gsub("^%s+", ""):gsub("%s+$", "")
+  name = name ~= "" and name or text.value(get(manifest, "device.name"))
+  if name == text.missing then
+    return nil
+  end
+  local serial = get(manifest, "device.serial")
+  return ("%s%s%s"):format(get(manifest, "device.simulated") == true and "SIMULATED " or "", name,
+    serial and ", serial number " .. text.value(serial) or "")
+end
+
+local function what(manifest, s)
+  local id = text.value(get(manifest, "protocol.id"))
+  local pulses = s.planned and not facts.is_experiment(manifest) and text.counted(s.planned, "pulse")
+  return id ~= text.missing and (pulses and ("%s, %s"):format(id, pulses) or id) or nil
+end
+
+local function guidelines(manifest)
+  local verdict = get(manifest, "safety.verdict")
+  local of, lab = get(manifest, "safety.table"), get(manifest, "safety.lab")
+  return verdict and ("%s (%s%s)"):format(text.value(verdict), text.value(of),
+    lab and "; lab: " .. text.value(lab) or "") or nil
+end
+
+local function override_words(manifest)
+  local override = facts.override(manifest)
+  if not override then
+    return type(get(manifest, "safety")) == "table" and "none" or nil
+  end
+  return ("%s (by %s%s)"):format(text.value(override.reason), text.value(override.by),
+    override.at and ", " .. facts.time(override.at) or "")
+end
+
+--- Who, what, when, with what, by whom.
+---@param manifest table
+---@param s table
+---@return string
+function M.key(manifest, s)
+  local participant, session = facts.participant(manifest), facts.session(manifest)
+  local known = type(get(manifest, "safety")) == "table"
+  return html.terms {
+    { "Participant", participant and text.value(participant)
+      .. (session and ", session " .. session or "") },
+    { "Operator", facts.operator(manifest) },
+    { "Protocol", what(manifest, s) },
+    { "Started", facts.time(get(manifest, "started")) },
+    { "Took", facts.length(manifest, s) },
+    { "Device", device(manifest) },
+    { "Safety verdict", guidelines(manifest) },
+    { "Override", override_words(manifest) },
+    { "Approval", facts.approval(manifest) or known and "none on record" or nil },
+  }
+end
+
+local function difference(given, planned, unit)
+  local more = given - planned
+  if math.abs(more) < 1e-9 then
+    return "none"
+  end
+  return ("%s %s %s"):format(text.plain(math.abs(more), 3), unit, more > 0 and "more" or "less")
+end
+
+local function pulses_row(s, is_experiment)
+  local planned = s.planned and text.count(s.planned) or text.missing
+  local words = not s.planned and "–" or s.sent == s.planned and "none" or ("%s %s"):format(
+    text.count(math.abs(s.sent - s.planned)), s.sent < s.planned and "NOT GIVEN" or "MORE")
+  return { is_experiment and "Pulses asked for by the script" or "Pulses", planned, text.count(s.sent),
+    words }
+end
+
+local function span_row(manifest, s)
+  local planned = text.number(get(manifest, "protocol.first_to_last_s"))
+  if facts.is_experiment(manifest) or not planned then
+    return nil
+  elseif s.time == "virtual" or not s.span then
+    return { "First to last pulse", text.seconds(planned),
+      s.time == "virtual" and "not measured (virtual time)" or "–", "–" }
+  end
+  local sent = s.span.sent / 1e6
+  return { "First to last pulse", text.seconds(planned), text.seconds(sent),
+    math.abs(sent - planned) < 0.9995e-3 and "under 1 ms" or difference(sent, planned, "s") }
+end
+
+--- What was given against what was planned.
+---@param manifest table
+---@param s table
+---@return string
+function M.given(manifest, s)
+  local rows = { pulses_row(s, facts.is_experiment(manifest)) }
+  rows[#rows + 1] = { "Confirmed by the device", "–", text.count(s.confirmed),
+    s.confirmed == s.sent and "none" or ("%s not confirmed"):format(text.count(s.sent - s.confirmed)) }
+  rows[#rows + 1] = doses.given_intensity(manifest, s)
+  rows[#rows + 1] = span_row(manifest, s)
+  return html.grid("Given against planned", { "", "#Planned", "#Given", "Difference" }, rows, "given")
+end
+
+return M

@@ -1,0 +1,61 @@
+--- The timeline: figures from the session down to a burst, and the marks with their text.
+local html = require "moonpulse.report.html"
+local panels = require "moonpulse.drawing.panels"
+local svg = require "moonpulse.drawing.svg"
+local text = require "moonpulse.drawing.text"
+
+local M = {}
+
+local most_marks = 50
+
+local function mark_list(marks)
+  local rows = {}
+  for i = 1, math.min(#marks, most_marks) do
+    rows[i] = { marks[i].time and ("%.3f"):format(marks[i].time) or text.missing,
+      marks[i].reply or marks[i].trial_type or text.missing }
+  end
+  local out = html.grid("Marks", { "#Time (s)", "Mark" }, rows, "marks")
+  return #marks > most_marks and out .. html.p("and " .. text.count(#marks - most_marks)
+    .. " more: they are in events.tsv.") or out
+end
+
+--- Pulses that have a time, and the onsets that decide what belongs together: the planned ones.
+local function timed(events)
+  local pulses, times = {}, {}
+  for _, row in ipairs(events.pulses) do
+    if row.time then
+      pulses[#pulses + 1] = row
+      times[#times + 1] = row.planned and row.planned / 1e6 or row.time
+    end
+  end
+  return pulses, times
+end
+
+--- The section with the timeline and the marks.
+---@param events table from `record.events`
+---@return string
+function M.section(events)
+  local pulses, times = timed(events)
+  local parts = {}
+  if #pulses == 0 then
+    parts[1] = html.p("No pulse with a time is on record, so there is nothing to draw.")
+  end
+  local list, scale = panels.of(pulses, times, events.marks)
+  for number, window in ipairs(list) do
+    local words, inner = window.description, list[number + 1]
+    if #window.pulses > svg.most_separate then
+      words = words .. " Pulses that share a pixel share a bar as high as the strongest of them."
+    end
+    if inner then
+      window.inner = { t0 = inner.first_time, t1 = inner.last_time }
+      words = words .. " The frame is what the next figure shows."
+    end
+    parts[#parts + 1] = html.figure(svg.timeline("tl" .. number, window, scale), words, "static")
+  end
+  if #events.marks > 0 then
+    parts[#parts + 1] = mark_list(events.marks)
+  end
+  return html.section("timeline", "Timeline", parts)
+end
+
+return M
