@@ -129,14 +129,17 @@ local function sum_up(self)
   return sum
 end
 
---- The folders in which a run of the participant may be: where there are many, the index leaves out those that
---- are surely of others, and the answer is the same.
+--- The folders in which a run of the participant may be: where there are many, the index leaves out those
+--- that are surely of others, and the answer is the same.
 local function candidates(self, folder)
   local index = self.indexed and require "moonpulse.safety.run_index"
   if not index or not index.is_large(folder) then
     return names_in(folder)
   end
-  return index.ask(places.absolute(folder), { say = function(text) self:note("%s", text) end }, function(found)
+  local function say(text)
+    self:note("%s", text)
+  end
+  return index.ask(places.absolute(folder), { say = say }, function(found)
     return found:names_of(self.who)
   end) or names_in(folder)
 end

@@ -1,4 +1,4 @@
---- What is told of one run without reading its rows: for the list of runs, and to find those of a participant.
+--- What is told of one run without reading its rows: for the list of runs, and to find a participant's.
 local cjson = require "cjson.safe"
 local clock = require "moonpulse.safety.clock"
 local lfs = require "lfs"
@@ -71,8 +71,8 @@ local function facts_of(path, manifest)
   -- loaded for those who have a record
   local given = require("moonpulse.safety.given_record").of(path, manifest, false)
   local session = read.get(manifest, "session")
-  return { started = short(read.get(manifest, "started")), participant = short(read.get(manifest, "participant")),
-    protocol = short(read.get(manifest, "protocol.id")), kind = short(read.get(manifest, "kind")),
+  return { started = short(read.get(manifest, "started")),
+    participant = short(read.get(manifest, "participant")), protocol = short(read.get(manifest, "protocol.id")), kind = short(read.get(manifest, "kind")),
     status = short(read.get(manifest, "status")), reason = short(read.get(manifest, "result.reason")),
     stop = short(read.get(manifest, "result.stop")), simulated = M.reality(path, manifest) == "simulated",
     given = given.pulses + given.nerve_pulses,
@@ -81,23 +81,26 @@ local function facts_of(path, manifest)
     session = type(session) == "table" and session or nil }, given.problem == nil and not given.torn
 end
 
+local function unknown(changed)
+  return { facts = { unreadable = true, simulated = false }, at = changed, counts = 0, settled = false }
+end
+
 --- What is known of the run in a folder.
 ---@param path string of the folder
 ---@return { facts: moonpulse.RunFacts, who: string|false|nil, at: integer, counts: 0|1|2, settled: boolean }?
----   nil: it is no run's. who: key() of the participant; false: none is named; nil: it cannot be known. at: when
----   it began, in seconds since the epoch. counts: as a session of its participant: 0 no, 1 yes, 2 where
+---   nil: it is no run's. who: key() of the participant; false: none is named; nil: it cannot be known. at:
+---   when it began, in seconds since the epoch. counts: as a session of its participant: 0 no, 1 yes, 2 where
 ---   pseudo-terminals hand on. settled: it changes only with its folder, manifest and events
 function M.of(path)
   local there = lfs.symlinkattributes(path .. "/manifest.json", "mode")
   local manifest = there and read.manifest(path .. "/manifest.json")
   local changed = lfs.attributes(path, "modification") or 0
   if not manifest then
-    return (there or M.is_orphan(path)) and { facts = { unreadable = true, simulated = false }, at = changed,
-      counts = 0, settled = false } or nil
+    return (there or M.is_orphan(path)) and unknown(changed) or nil
   end
   local done, facts, settled = pcall(facts_of, path, manifest)
   if not done then
-    return { facts = { unreadable = true, simulated = false }, at = changed, counts = 0, settled = false }
+    return unknown(changed)
   end
   local at, reality = clock.seconds_of(facts.started), M.reality(path, manifest)
   return { facts = facts, who = M.key(read.get(manifest, "participant")) or false, at = at or changed,

@@ -1,7 +1,7 @@
 --- An index of the runs in a folder, in a file of SQLite in the user's cache: with many thousand runs nobody
---- waits until each manifest was read again. It is never the truth. Before it is asked, every run whose folder,
---- manifest or events have changed since is read anew, and one that is gone is forgotten; a row that does not
---- fit its checksum is as if it were missing; a file that is damaged is made anew.
+--- waits until each manifest was read again. It is never the truth. Before it is asked, every run whose
+--- folder, manifest or events have changed since is read anew, and one that is gone is forgotten; a row that
+--- does not fit its checksum is as if it were missing; a file that is damaged is made anew.
 local core = require "moonpulse.core"
 local escapes = require "moonpulse.text.escapes"
 local facts_of = require "moonpulse.safety.run_facts"
@@ -139,8 +139,8 @@ end
 --- Ask the index of a folder, which is brought up to date before. Where no file can be had for it, or another
 --- program holds that for longer than 5 s, it is made in memory, which takes as long as reading all runs.
 ---@param folder string absolute
----@param given { least: integer?, say: (fun(text: string))? }? least: how many folders are kept in a file; say:
----   gets a sentence where the file was damaged
+---@param given { least: integer?, say: (fun(text: string))? }? least: how many folders are kept in a file;
+---   say: gets a sentence where the file was damaged
 ---@param use fun(index: moonpulse.RunIndex): ... may be called again where the file turns out to be damaged
 ---@return any ... what use returned; nil where the folder cannot be read
 function M.ask(folder, given, use)
@@ -222,7 +222,8 @@ end
 ---@return integer
 function Index:count(asked)
   local counts = columns(self, "SELECT count(*) FROM run WHERE counts > -2 AND (?1 IS NULL OR who = ?1) "
-    .. "AND (?2 IS NULL OR protocol = ?2) AND (?3 IS NULL OR at >= ?3)", asked.who, asked.protocol, asked.since)
+    .. "AND (?2 IS NULL OR protocol = ?2) AND (?3 IS NULL OR at >= ?3)", asked.who, asked.protocol,
+    asked.since)
   return counts[1]
 end
 

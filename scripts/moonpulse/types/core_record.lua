@@ -95,8 +95,8 @@ local Database = {}
 --- Run one statement of SQL; nil, numbers and texts that follow stand for its question marks.
 ---@param sql string
 ---@param ... any
----@return any[]|boolean|nil ... a list for each column, of the values of its rows (false for none); true where
----   the statement has no columns; nil, message, code ("damaged", "busy", "io")
+---@return any[]|boolean|nil ... a list for each column, of the values of its rows (false for none); true
+---   where the statement has no columns; nil, message, code ("damaged", "busy", "io")
 function Database:columns(sql, ...) end
 
 --- Also at the end of its scope.
@@ -160,4 +160,5 @@ function Sum:text() end
 ---@field usb_serial string? serial number of the adapter
 ---@field usb_id string? "0403:6001"
 
-return { Database = Database, Flight = Flight, FlightReader = FlightReader, FolderLock = FolderLock, Sum = Sum }
+return { Database = Database,
+  Flight = Flight, FlightReader = FlightReader, FolderLock = FolderLock, Sum = Sum }
