@@ -10,7 +10,9 @@
 #include <stdatomic.h>
 #include <stddef.h>
 
-static const char *const files[] = {"events.tsv", "journal.jsonl", "manifest.json", NULL};
+static const char *const files[] = {
+    "events.tsv", "journal.jsonl", "manifest.json", "recover.json", "sources", "resolved.plan",
+    NULL};
 // less than the half second after which a silent loop is a stop: it may have been silent before
 static const int64_t hung_ns = 400 * MP_NS_PER_MS;
 

@@ -21,7 +21,7 @@
 
 /* What tells what is listed of a run; "": the folder itself, which changes as files come and
  * go. A look at each takes a microsecond, so what else lies there is not looked at. */
-static const char *const parts[] = {"", "/manifest.json", "/events.tsv"};
+static const char *const parts[] = {"", "/manifest.json", "/events.tsv", "/SHA256SUMS"};
 
 /* What has changed so lately may change again without its time's changing: clocks of file
  * systems tick every few milliseconds, and other hosts' differ. */
@@ -82,7 +82,7 @@ static int folder_close(lua_State *L)
 /*
  * core.run_states(path) -> names, states: of the folders that lie in path, in no order, without
  * those whose name begins with a dot. The state is an integer that changes with the folder, its
- * manifest and its events; 0: one of them changed within the last two
+ * manifest, events and seal; 0: one of them changed within the last two
  * seconds, so that nobody may rely on it | nil, message, code
  */
 static int run_states(lua_State *L)

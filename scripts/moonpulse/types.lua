@@ -282,6 +282,7 @@
 ---@field first moonpulse.Action? with lowering: of Admitted
 ---@field stop_reason string? name in core.stops: run/stop_sources.lua, the first one stays
 ---@field signal string? which one, in words
+---@field audit moonpulse.Audit? the audit trail: run/begin.lua; none where only the stimulator is driven
 ---@field on_stop (fun(reason: string))? whoever drives the device hears a stop: stimulator/
 
 ---@class moonpulse.FaultList: { [integer]: { kind: string, at: integer } }
@@ -309,13 +310,17 @@
 ---@field screen table the live line: update, finish
 ---@field device moonpulse.DeviceFacts
 ---@field experiment table? plays, staircases and triggers of an experiment, for the manifest
----@field journal moonpulse.Journal? of an experiment
+---@field journal moonpulse.Journal? once it was begun: run/begin_journal.lua
+---@field device_options string[]? of --device-option
+---@field hashes table<string, string>? SHA-256 of the finished files: run/sealing.lua
+---@field sign string? the key that the seal is signed with
 ---@field values table? of an experiment: its parameters
 ---@field answers string[]? of --answers
 ---@field completed string? what the end is called, if it is not the plan's
 ---@field triggers moonpulse.TriggerEntry[]? of --triggers
 ---@field triggers_text string? what came, in words: run/experiment.lua
 ---@field flight table? what recover needs: run/manifest.lua
+---@field sources moonpulse.Sources? what the run read: run/keeping.lua
 ---@field realtime string? what the host granted, in words: the hooks
 ---@field waited_s number? for replies before it was armed, on the run's clock: the hooks
 ---@field elapsed number? seconds of the plan: the hooks
@@ -418,6 +423,7 @@
 ---@field flushed_ns integer? virtual time: when the disk was given what there was, by the real clock
 ---@field file file* or what has its methods
 ---@field started string? date and time, for the manifest
+---@field audit moonpulse.Audit? that looks at the clock: run/begin_journal.lua
 ---@field start_ns integer? of the run, monotonic
 ---@field flight moonpulse.core.Flight? in real time
 ---@field index integer of the last row written
@@ -472,27 +478,6 @@
 ---@field on_unasked (fun(since_ns: integer))? an experiment's dose
 ---@field replaced string? another program changed the file, and it was mended
 ---@field changed string? the same, and it was not
+---@field internals string? what was last written as recover.json: record/manifest_file.lua
 ---@field flight_lost string? flight.bin could not be closed, or is another file: record/disturbed.lua
 ---@field flight_is string? what it was when it was made
-
--- An experiment ---------------------------------------------------------------------------------------
-
---- What a script reaches through run: run/experiment.lua makes it, experiment/ uses it.
----@class moonpulse.Stage
----@field job moonpulse.Job
----@field record moonpulse.Record
----@field stimulator moonpulse.Stimulator
----@field device moonpulse.ExperimentDevice
----@field draws table of experiment/draws.lua
----@field waiting table of experiment/waiting.lua
----@field triggers table of experiment/wait_trigger.lua
----@field keyboard table? of experiment/ask.lua
----@field mark fun(text: string, at_ns: integer?)
----@field say fun(text: string)
----@field staircase_ended fun(staircase: moonpulse.Staircase)
----@field stop fun(why: string?)
----@field spawn fun(task: fun())
----@field over boolean? the script has ended
----@field failure any the error of a part of it
----@field why string? of run:stop
----@field stuck_at string? the line that did not let go: experiment/stuck.lua

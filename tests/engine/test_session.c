@@ -1,130 +1,7 @@
 /* The session: every call in every state, and every way out leaves the device safe. */
-#include "engine/session.h"
-
-#include "tests/engine/rig.h"
+#include "tests/engine/session_rig.h"
 
 #include <pthread.h>
-
-static uv_loop_t loop;
-static struct mp_world world;
-static struct mp_session *session;
-
-/* What the session reported, and what its owner does in the middle of a report. */
-static struct {
-    size_t outcomes[MP_OUT_UNTAKEN + 1];
-    struct mp_outcome last;
-    enum mp_session_state state_at_last;
-    char bytes[256];
-    size_t length;
-    int gone;
-    enum mp_session_state state_at_gone;
-    char why[320];
-    enum mp_outcome_kind act_on;
-    void (*act)(void); // on an outcome of kind act_on
-    void (*act_on_bytes)(void);
-    void (*act_on_gone)(void);
-} seen;
-
-static void on_bytes(void *context, const uint8_t *bytes, size_t length, int64_t arrival_ns)
-{
-    (void)context;
-    CHECK(arrival_ns <= mp_clock_ns());
-    for (size_t i = 0; i < length && seen.length < sizeof seen.bytes - 1; i++)
-        seen.bytes[seen.length++] = (char)bytes[i];
-    if (seen.act_on_bytes != NULL)
-        seen.act_on_bytes();
-}
-
-static void on_outcome(void *context, const struct mp_outcome *outcome)
-{
-    (void)context;
-    seen.outcomes[outcome->kind]++;
-    seen.last = *outcome;
-    seen.state_at_last = mp_session_state(session);
-    if (seen.act != NULL && outcome->kind == seen.act_on)
-        seen.act();
-}
-
-static void on_gone(void *context, uint8_t port, const struct mp_error *why)
-{
-    (void)context;
-    (void)port;
-    seen.gone++;
-    seen.state_at_gone = mp_session_state(session);
-    (void)snprintf(seen.why, sizeof seen.why, "%s", why->text);
-    if (seen.act_on_gone != NULL)
-        seen.act_on_gone();
-}
-
-static void begin(void)
-{
-    static const struct mp_session_events events = {on_bytes, on_outcome, on_gone, NULL};
-    struct mp_error err = {0};
-    memset(&seen, 0, sizeof seen);
-    rig.length = 0;
-    must(mp_pty_open(&rig.pty, NULL, &err), &err);
-    CHECK_INT(uv_loop_init(&loop), 0);
-    mp_world_open(&world, &loop);
-    must(mp_session_create(&session, &world, &events, &err), &err);
-    CHECK_INT(mp_session_state(session), MP_CLOSED);
-}
-
-/* Nothing may be left on the loop. */
-static void end(void)
-{
-    mp_session_destroy(session);
-    session = NULL;
-    mp_world_close(&world);
-    CHECK_INT(uv_run(&loop, UV_RUN_DEFAULT), 0);
-    CHECK_INT(uv_loop_close(&loop), 0);
-    mp_pty_close(rig.pty);
-    rig.pty = NULL;
-}
-
-static enum mp_status open_it(struct mp_error *err)
-{
-    return mp_session_open(session, mp_pty_path(rig.pty), &no_wire, err);
-}
-
-static enum mp_status arm_it(struct mp_error *err)
-{
-    const struct mp_arming arming = {.safe = safe_frame,
-                                     .safe_length = strlen(safe_frame),
-                                     .tolerance_ns = forever_ns,
-                                     .late = MP_LATE_ABORT};
-    return mp_session_arm(session, &arming, err);
-}
-
-/* Bring a new session to a state; the plan waits an hour for its second pulse. */
-static void begin_in(enum mp_session_state state, struct mp_lowering *lowering)
-{
-    struct mp_error err = {0};
-    begin();
-    if (state >= MP_CONNECTED)
-        must(open_it(&err), &err);
-    if (state >= MP_ARMED)
-        must(arm_it(&err), &err);
-    mp_lowering_rewind(lowering);
-    if (state >= MP_RUNNING)
-        must(mp_session_play(session, lowering, mp_clock_ns() + forever_ns, &err), &err);
-    CHECK_INT(mp_session_state(session), state);
-}
-
-/* Run the loop until done; the session alone does not keep it running when it is closed. */
-static void run_until(const size_t *count, size_t wanted)
-{
-    int64_t until = mp_clock_ns() + patience_ns;
-    while (*count < wanted && mp_clock_ns() < until) {
-        (void)uv_run(&loop, UV_RUN_NOWAIT);
-        (void)poll(NULL, 0, 1);
-    }
-    CHECK(*count >= wanted);
-}
-
-static struct mp_lowering *an_hour(void)
-{
-    return lower(mso(50), (struct rig_lowering){.lead_ns = -1});
-}
 
 enum call { OPEN, WRITE, ARM, PLAY, PLAY_UNCHECKED, STOP, CLOSE, CALLS };
 static const char *const call_names[] = {"open",           "write", "arm",  "play",
@@ -238,11 +115,6 @@ static void refuses_wrong_arming_and_ports(void)
         CHECK_INT(mp_session_state(session), MP_CONNECTED);
     }
     end();
-}
-
-static void wire_is(const char *expected)
-{
-    rig_wire_is((const unsigned char *)expected, strlen(expected));
 }
 
 static void reads_and_writes(void)
@@ -374,114 +246,6 @@ static void a_lost_port_closes(void)
     mp_lowering_destroy(l);
 }
 
-static void stop_it(void)
-{
-    mp_session_stop(session, MP_STOP_ERROR);
-    mp_session_stop(session, MP_STOP_ERROR);
-}
-
-static void close_it(void)
-{
-    mp_session_close(session);
-    CHECK_INT(mp_session_state(session), MP_CLOSED);
-}
-
-/* Stop or close in the middle of the report of the second pulse. */
-static void stops_inside_an_outcome(void (*act)(void), enum mp_session_state after)
-{
-    struct mp_lowering *l =
-        lower(then(ladder(3, seconds(1, 1)), then(rest(seconds(3600, 1)), mso(4))),
-              (struct rig_lowering){.lead_ns = -1});
-    begin_in(MP_ARMED, l);
-    seen.act = act;
-    seen.act_on = MP_OUT_SENT;
-    CHECK_INT(mp_session_play(session, l, mp_clock_ns(), NULL), MP_OK);
-    run_until(&seen.outcomes[MP_OUT_STOPPED], 1);
-    CHECK_INT(seen.outcomes[MP_OUT_STOPPED], 1);
-    CHECK_INT(seen.last.kind, MP_OUT_STOPPED);
-    CHECK(seen.last.safe_sent);
-    CHECK_INT(seen.last.stop, act == stop_it ? MP_STOP_ERROR : MP_STOP_REQUESTED);
-    CHECK_INT(mp_session_state(session), after);
-    CHECK_INT(seen.gone, 0);
-    // every pulse on the wire was reported
-    rig_read_all(2 * seen.outcomes[MP_OUT_SENT] + 3);
-    CHECK_INT(rig.length, 2 * seen.outcomes[MP_OUT_SENT] + 3);
-    CHECK(rig.length >= 5 && memcmp(rig.wire + rig.length - 3, safe_frame, 3) == 0);
-    CHECK_INT(after == MP_CLOSED ? open_it(NULL) : MP_OK, MP_OK);
-    seen.act = NULL;
-    CHECK_INT(arm_it(NULL), MP_OK); // usable again
-    end();
-    mp_lowering_destroy(l);
-}
-
-static void rearm_it(void)
-{
-    struct mp_error err = {0};
-    CHECK_INT(arm_it(&err), MP_ESTATE); // the old dispatcher is still reporting
-    seen.act = NULL;
-}
-
-static void arming_inside_the_last_outcome_is_refused(void)
-{
-    struct mp_lowering *l = an_hour();
-    begin_in(MP_ARMED, l);
-    seen.act = rearm_it;
-    seen.act_on = MP_OUT_STOPPED;
-    mp_session_stop(session, MP_STOP_REQUESTED);
-    CHECK(seen.act == NULL);
-    CHECK_INT(mp_session_state(session), MP_CONNECTED);
-    CHECK_INT(arm_it(NULL), MP_OK);
-    end();
-    mp_lowering_destroy(l);
-}
-
-/* Bytes came: the owner stops, or closes, or closes and opens again. */
-static void reopen_it(void)
-{
-    mp_session_close(session);
-    CHECK_INT(open_it(NULL), MP_OK);
-    seen.act_on_bytes = NULL;
-}
-
-static void acts_inside_bytes(void (*act)(void), enum mp_session_state after)
-{
-    struct mp_lowering *l = an_hour();
-    size_t n;
-    begin_in(MP_RUNNING, l);
-    seen.act_on_bytes = act;
-    CHECK_INT(mp_pty_write(rig.pty, "error", 5, &n, NULL), MP_OK);
-    run_until(&seen.length, 5);
-    CHECK_INT(mp_session_state(session), after);
-    CHECK_INT(seen.outcomes[MP_OUT_STOPPED], 1);
-    wire_is(safe_frame);
-    (void)uv_run(&loop, UV_RUN_NOWAIT);
-    CHECK_INT(mp_session_state(session), after);
-    end();
-    mp_lowering_destroy(l);
-}
-
-static void close_when_gone(void)
-{
-    mp_session_close(session);
-    mp_session_stop(session, MP_STOP_ERROR);
-}
-
-static void closing_when_the_port_is_gone_is_accepted(void)
-{
-    struct mp_lowering *l = an_hour();
-    begin_in(MP_RUNNING, l);
-    seen.act = close_it;
-    seen.act_on = MP_OUT_STOPPED;
-    seen.act_on_gone = close_when_gone;
-    mp_pty_close(rig.pty);
-    rig.pty = NULL;
-    run_until(&seen.outcomes[MP_OUT_STOPPED], 1);
-    CHECK_INT(seen.gone, 1);
-    CHECK_INT(mp_session_state(session), MP_CLOSED);
-    end();
-    mp_lowering_destroy(l);
-}
-
 int main(void)
 {
     every_call_in_every_state();
@@ -492,12 +256,5 @@ int main(void)
     at_exit_makes_safe_and_says_nothing();
     stops_from_another_thread();
     a_lost_port_closes();
-    stops_inside_an_outcome(stop_it, MP_CONNECTED);
-    stops_inside_an_outcome(close_it, MP_CLOSED);
-    arming_inside_the_last_outcome_is_refused();
-    acts_inside_bytes(stop_it, MP_CONNECTED);
-    acts_inside_bytes(close_it, MP_CLOSED);
-    acts_inside_bytes(reopen_it, MP_CONNECTED);
-    closing_when_the_port_is_gone_is_accepted();
     return CHECK_DONE("test_session");
 }

@@ -7,7 +7,7 @@ local M = {}
 cjson.encode_invalid_numbers(true)
 cjson.encode_sparse_array(true)
 
-local names = { "manifest.json", "journal.jsonl", "flight.bin", "events.tsv", "twin.tsv" }
+local names = { "manifest.json", "recover.json", "journal.jsonl", "flight.bin", "events.tsv", "twin.tsv" }
 local random = math.random
 
 local function pick(list)
@@ -193,10 +193,10 @@ end
 --- Something else in place of a file.
 function ways.place(files)
   local kind = pick { "none", "fifo", "folder", "link", "sparse", "empty" }
-  files[pick { "manifest.json", "journal.jsonl", "flight.bin", "events.tsv", "report.html", "events.tsv.new",
-    "manifest.json.new", "report.html.part" }] = { kind = kind, target = pick { "/dev/zero", "/dev/null",
-      "/dev/tty",
-      "/dev/full", "nowhere", ".", "manifest.json", "/proc/self/mem", "/proc/kmsg" } }
+  files[pick { "manifest.json", "recover.json", "journal.jsonl", "flight.bin", "events.tsv", "report.html",
+    "events.tsv.new", "manifest.json.new", "report.html.part" }] = { kind = kind,
+    target = pick { "/dev/zero", "/dev/null", "/dev/tty", "/dev/full", "nowhere", ".", "manifest.json",
+      "/proc/self/mem", "/proc/kmsg" } }
 end
 
 local order = { "manifest", "manifest", "manifest", "journal", "journal", "flight_record", "flight_record",

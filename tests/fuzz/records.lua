@@ -16,7 +16,7 @@ local shell = require "shell"
 local trial = require "trial_run"
 
 local folder, how, first, devices = arg[1], arg[2], tonumber(arg[3]) or 1, arg[4]
-local names = { "manifest.json", "journal.jsonl", "flight.bin", "events.tsv", "twin.tsv" }
+local names = { "manifest.json", "recover.json", "journal.jsonl", "flight.bin", "events.tsv", "twin.tsv" }
 
 local function bases()
   local list = {}

@@ -3,6 +3,7 @@
 local assert = require "luassert"
 local busted = require "busted"
 local cjson = require "cjson"
+local core = require "moonpulse.core"
 local shell = require "shell"
 
 local M = {}
@@ -47,6 +48,32 @@ end
 ---@return table
 function M.manifest(run)
   return cjson.decode((assert(shell.read(run .. "/manifest.json"))))
+end
+
+--- A run's recover.json; empty where there is none.
+---@param run string its folder
+---@return table
+function M.internals(run)
+  local text = shell.read(run .. "/recover.json")
+  return text and cjson.decode(text) or {}
+end
+
+--- The rows of events.tsv that are pulses, and all of them; each is whole and has its number.
+---@param path string the run's folder
+---@return table[] pulses
+---@return table[] rows
+function M.pulse_rows(path)
+  local pulses = {}
+  local rows, names = shell.rows(path .. "/events.tsv")
+  assert.are.equal(core.event_header, names .. "\n")
+  for i, row in ipairs(rows) do
+    assert.are.equal(18, row.cells)
+    assert.are.equal(tostring(i), row.index)
+    if row.event == "pulse" then
+      pulses[#pulses + 1] = row
+    end
+  end
+  return pulses, rows
 end
 
 --- Run folder/made.lua once for each of meetings, all at the same time, as they mostly wait. What a shell

@@ -1,4 +1,5 @@
 --- Magstim units for the specs: a simulator in virtual time, and a driver's link to it.
+local devices = require "moonpulse.driver.find"
 local lower = require "moonpulse.lowering"
 local refusals = require "moonpulse.text.refusal"
 local shell = require "shell"
@@ -137,6 +138,13 @@ function M.fault_of(action, ...)
   assert(not ok, "it did not fail")
   assert(refusals.is_fault(problem), tostring(problem))
   return problem.message
+end
+
+--- The Rapid²'s driver, configured.
+---@param options table its settings
+---@return moonpulse.Driver
+function M.rapid(options)
+  return devices.configure(assert(devices.find("rapid")), options)
 end
 
 -- Plans --------------------------------------------------------------------------------------------

@@ -66,9 +66,10 @@ end
 local sending = { program "test_dispatch_late", program "test_safe", program "test_play",
   program "test_cut",
   program "test_flight_long", program "test_port_wire", program "test_unconfirmed",
-  program "test_trigger_virtual", program "test_trigger", program "test_session", program "test_told",
+  program "test_trigger_virtual", program "test_trigger", program "test_trigger_session",
+  program "test_session", program "test_session_inside", program "test_told",
   program "test_short_cuts", program "test_shortest", program("test_stop_virtual", "MP_QUICK=1"),
-  program "test_dispatcher" }
+  program "test_dispatcher", program "test_dispatcher_stops" }
 local sending_long = { program "test_stop_virtual", program("test_session_model", "MP_QUICK=1"),
   program "test_stop_realtime" }
 
@@ -99,13 +100,16 @@ local lists = {
   end },
   { "^engine/stop_line", function()
     return list(program "test_stop_line", { name = "test_stop_line_program",
-      line = "sh tests/rig/run.sh build/tests/rig build/moonpulse" }, program "test_session")
+      line = "sh tests/rig/run.sh build/tests/rig build/moonpulse" }, program "test_session",
+      program "test_session_inside")
   end },
   { "^engine/guard", function()
-    return list(program "test_guard", program "test_arming", program "test_session", spec "run/kill")
+    return list(program "test_guard", program "test_arming", program "test_session",
+      program "test_trigger", spec "run/kill")
   end },
   { "^engine/session", function()
-    return list(program "test_session", program "test_arming", program "test_port_wire",
+    return list(program "test_session", program "test_session_inside", program "test_arming",
+      program "test_port_wire",
       program "test_unconfirmed", program("test_session_model", "MP_QUICK=1"),
       sending, virtual, program "test_memory", sending_long)
   end },
@@ -126,7 +130,7 @@ local lists = {
   end },
   { "run/ending", function()
     return list(steady "experiment/virtual_experiment", spec "run/stop", spec "run/held_up", spec "run/ends",
-      spec "record/replaced_record", spec "record/hung_disk", spec "run/run")
+      spec "record/replaced_record", spec "record/hung_disk", spec "run/run", spec "run/run_virtual")
   end },
   { "safety/check_report", function() return list(steady "commands/check", gate, gate_long) end },
   { "safety/drawn", function()
@@ -206,12 +210,15 @@ local lists = {
   end },
   { "devices/magventure", function()
     return of_driver("magventure", steady "devices/magventure_driver", steady "simulators/magventure",
-      spec "devices/magventure_train", spec "devices/magventure_train_run")
+      steady "simulators/magventure_wire", spec "devices/magventure_train",
+      spec "devices/magventure_train_run")
   end },
-  { "devices/magstim/", function() return of_driver("magstim200", units, steady "devices/rapid") end },
+  { "devices/magstim/", function() return of_driver("magstim200", units, steady "devices/rapid",
+    steady "simulators/rapid_simulator") end },
   { "devices/magstim200", function() return of_driver("magstim200", units) end },
   { "devices/bistim", function() return of_driver("bistim", units) end },
-  { "devices/rapid", function() return of_driver("rapid", steady "devices/rapid") end },
+  { "devices/rapid", function() return of_driver("rapid", steady "devices/rapid",
+    steady "simulators/rapid_simulator") end },
   { "devices/duomag", function() return of_driver("duomag", steady "devices/duomag") end },
   { "devices/pulsepal", function()
     return of_driver("pulsepal", steady "devices/pulsepal_driver", steady "simulators/pulsepal",

@@ -11,9 +11,9 @@ local M = {}
 
 M.status = refusals.status
 
-local commands = { "run", "check", "recover", "show", "events", "plot", "compile", "sim", "devices",
-  "frame", "decode", "ports", "doctor", "protocols", "new", "test", "bench",
-  "explore" }
+local commands = { "run", "check", "show", "methods", "events", "plot", "compile",
+  "recover", "verify", "sign", "export", -- a run's record
+  "sim", "devices", "frame", "decode", "ports", "doctor", "protocols", "new", "test", "bench", "explore" }
 
 --- Leave a command with a message for stderr; code is a key of M.status.
 M.fail = refusals.raise
@@ -47,7 +47,10 @@ local summaries = {
   run = "run a protocol on a stimulator, simulated by default",
   check = "a protocol against the device's limits, the guidelines and the lab's own",
   recover = "the record of a run that was killed",
+  verify = "is the record of a run as the run left it?",
+  sign = "sign the record of a run, so that others can see who sealed it",
   show = "a protocol in words: structure, pulses, the three durations",
+  methods = "sentences for the paper, and reporting checklists, of a protocol or a run",
   events = "every pulse of a protocol as a table (TSV)",
   plot = "a protocol as a picture: session, train, burst",
   compile = "a protocol as a signed plan file, for another lab",
@@ -62,6 +65,7 @@ local summaries = {
   test = "run the specs of a driver or protocol",
   bench = "how exact and how fast on this machine, against other ways",
   explore = "thousands of runs with everything going wrong, on simulators, and what must hold of them",
+  export = "runs into a BIDS dataset (NIBS-BIDS)",
   lua = "a Lua file with the library in reach",
 }
 local lua_help = [[
@@ -117,7 +121,7 @@ local function with_values(arguments)
 end
 
 local function command_of(name)
-  return require("moonpulse.commands." .. name)
+  return require("moonpulse.commands." .. name:gsub("-", "_"))
 end
 
 local function has_option(parser, name)

@@ -57,10 +57,11 @@ end
 
 --- The arguments that name a protocol and fit it to a participant.
 ---@param parser table of argparse; changed
-function M.add_protocol(parser)
-  parser:argument("protocol", "A protocol's id (see moonpulse protocols), or the path of its file; "
-    .. "FILE:ID is a variant in it.")
-    :argname("FILE|ID")
+---@param argument { name: string, text: string }? what else may be named
+function M.add_protocol(parser, argument)
+  argument = argument or { name = "FILE|ID", text = "A protocol's id (see moonpulse protocols), or the path "
+    .. "of its file; FILE:ID is a variant in it." }
+  parser:argument("protocol", argument.text):argname(argument.name)
   parser:option("--rmt", "The participant's resting motor threshold, %MSO.")
     :convert(M.number(1, 100, "%MSO")):argname("N")
   parser:option("--amt", "The participant's active motor threshold, %MSO.")

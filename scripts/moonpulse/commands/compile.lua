@@ -1,9 +1,8 @@
 --- moonpulse compile: a protocol, resolved, as a plan file that another lab can check and run.
 local cli = require "moonpulse.cli"
 local common = require "moonpulse.cli.protocol_argument"
+local compiled = require "moonpulse.safety.compiled"
 local numbers = require "moonpulse.text.numbers"
-local plan_file = require "moonpulse.protocol.plan_file"
-local sessions = require "moonpulse.safety.sessions"
 
 local M = {}
 
@@ -19,32 +18,10 @@ function M.parser()
   return parser
 end
 
---- The schedule, with what is published of a day.
-local function schedule_of(protocol)
-  local schedule = {}
-  for key, value in pairs(protocol.sessions or {}) do
-    schedule[key] = value
-  end
-  schedule.day_pulses = sessions.day_pulses(protocol)
-  return schedule
-end
-
-local function facts_of(protocol, values, seed)
-  local parameters = protocol.plan_file and protocol.plan_file.parameters or {}
-  for name, value in pairs(values) do
-    parameters[name] = tostring(value)
-  end
-  return { id = protocol.id, name = protocol.name, cite = protocol.cite, doi = protocol.doi,
-    target = protocol.target, note = protocol.note, unconfirmed = protocol.unconfirmed,
-    coil = protocol.coil, threshold = protocol.threshold, nerve = protocol.nerve,
-    sessions = schedule_of(protocol),
-    seed = seed, parameters = parameters }
-end
-
 function M.run(options)
   local protocol, plan, values = common.load(options, false, true)
   local seed = options.seed or 1
-  local ok, text = pcall(plan_file.write, plan, facts_of(protocol, values, seed))
+  local ok, text = pcall(compiled.text, protocol, plan, values, seed)
   if not ok then
     cli.fail(type(text) == "table" and text.code or "fault", "%s",
       type(text) == "table" and text.message or tostring(text))

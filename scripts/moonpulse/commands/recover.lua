@@ -5,6 +5,7 @@ local numbers = require "moonpulse.text.numbers"
 local records = require "moonpulse.cli.records_option"
 local recover = require "moonpulse.record.recover"
 local reports = require "moonpulse.report"
+local seals = require "moonpulse.record.seal"
 
 local M = {}
 
@@ -28,6 +29,14 @@ local function say(text, ...)
   print(escapes.shown(select("#", ...) > 0 and text:format(...) or text, true))
 end
 
+local function say_seal(summary)
+  if summary.sealed then
+    say("sealed: %s (note it elsewhere; moonpulse verify compares)", seals.short(summary.sealed))
+  elseif summary.not_sealed then
+    say("not sealed: %s; make room, and recover again", summary.not_sealed)
+  end
+end
+
 function M.run(options)
   local folder = records.find(options.run)
   local summary, message = recover.run(folder, options.device, reports.write)
@@ -35,8 +44,13 @@ function M.run(options)
     cli.fail("usage", "%s", message)
   end
   if summary.report then
-    return say("%s: its run ended, there is nothing to recover; its report was missing, and is written: %s",
+    say("%s: its run ended, there is nothing to recover; its report was missing, and is written: %s",
       folder, summary.report)
+  elseif not summary.sent then
+    say("%s: its run ended, there is nothing to recover; it was not sealed", folder)
+  end
+  if not summary.sent then
+    return say_seal(summary)
   end
   say("recovered %s of %s planned pulses: %s confirmed by the device, %s skipped",
     numbers.count(summary.sent), numbers.count(summary.planned), numbers.count(summary.confirmed),
@@ -57,6 +71,7 @@ function M.run(options)
   if summary.no_report then
     say(summary.no_report)
   end
+  say_seal(summary)
   say(folder .. "/events.tsv")
 end
 

@@ -7,6 +7,7 @@ local faults = require "moonpulse.simulation.faults"
 local protocol_runs = require "moonpulse.run.protocol"
 local records = require "moonpulse.cli.records_option"
 local safety_options = require "moonpulse.cli.safety_options"
+local signatures = require "moonpulse.record.signature"
 local triggers = require "moonpulse.driver.trigger_path"
 
 local M = {}
@@ -42,6 +43,8 @@ function M.parser()
   records.add(parser, "The folder that run folders are made in.")
   parser:flag("--share-with-group", "The run's folder may be read by its group too (0750, its files 0640); "
     .. "without it by its owner only (0700, 0600), whatever the umask.")
+  parser:option("--sign", "Sign the record's seal with this SSH key (ssh-keygen -Y sign): verify then says "
+    .. "who sealed it."):argname("KEY")
   parser:option("--speed", "Simulator only: in virtual time, N times as fast as real time, or max: without "
     .. "waiting.")
     :default("1"):convert(speed):argname("N|max")
@@ -78,6 +81,12 @@ function M.parser()
 end
 
 function M.run(options)
+  if options.sign then
+    local key, message = signatures.fingerprint(options.sign)
+    if not key then
+      cli.fail("usage", "--sign: %s", message)
+    end
+  end
   if options.stop_line ~= "none" and options.speed ~= 1 then
     cli.fail("usage", "--stop-line %s is watched in real time only: leave out --speed", options.stop_line)
   end

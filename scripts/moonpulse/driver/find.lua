@@ -1,4 +1,5 @@
 --- Finding drivers: the shipped ones, a file of the user's, the folders of MOONPULSE_PATH.
+local bytes_read = require "moonpulse.text.bytes_read"
 local command = require "moonpulse.driver.command"
 local contract = require "moonpulse.driver.contract"
 local known_names = require "moonpulse.text.known_names"
@@ -35,7 +36,8 @@ local function kept(driver, where)
 end
 
 local function load_file(path)
-  local chunk, message = loadfile(path, "t", known_names.outside())
+  bytes_read.listen()
+  local chunk, message = bytes_read.load_file(path, "t", nil, known_names.outside())
   if not chunk then
     return nil, ("the driver does not load: %s"):format(message)
   end
@@ -179,10 +181,12 @@ function M.simulator(driver)
     return nil, ("the driver %s has no simulator: it cannot be simulated"):format(driver.name)
   elseif name:find("%.lua$") then
     local path = name:find("^/") and name or (driver.folder or ".") .. "/" .. name
-    local chunk, message = loadfile(path, "t", known_names.outside())
+    bytes_read.listen()
+    local chunk, message = bytes_read.load_file(path, "t", nil, known_names.outside())
     if not chunk then
       return nil, ("the simulator does not load: %s"):format(message)
     end
+    driver.simulator_file = path
     return chunk(path)
   end
   return require("moonpulse.simulators." .. name)

@@ -26,10 +26,10 @@ end
 ---   where there are no keys; quiet: it was said before
 ---@param answers string[]? of read_answers; then nobody is asked
 ---@param path string? where they come from
----@return table keyboard to be closed
+---@return table keyboard to be closed; its tell(kind, entry) hears each question and answer
 function M.new(waiting, listen, answers, path)
   return setmetatable({ waiting = waiting, rest = "", answers = answers, path = path, taken = 0, asked = 0,
-    listen = listen, keys = listen() }, Keyboard)
+    listen = listen, keys = listen(), tell = function() end }, Keyboard)
 end
 
 --- Keys stop nothing any more, and the terminal is as it was.
@@ -132,6 +132,8 @@ function Keyboard:ask(question, person)
   end
   local choices, inside = choices_of(question)
   self.asked = self.asked + 1
+  local from = self.answers and not person and "--answers" or "operator"
+  self.tell("question", { text = question, of = "script" })
   while true do
     io.stdout:write(escapes.shown(question), " ")
     io.stdout:flush()
@@ -144,10 +146,10 @@ function Keyboard:ask(question, person)
     if self.answers and not person or not self.keys then
       print(escapes.shown(answer)) -- a terminal has shown it as it was typed
     end
-    if not choices then
-      return answer
-    elseif choices[answer:lower()] then
-      return choices[answer:lower()]
+    local taken = not choices and answer or choices and choices[answer:lower()]
+    if taken then
+      self.tell("answer", { question = question, answer = taken, of = "script", source = from })
+      return taken
     elseif self.answers and not person then
       refusals.raise("usage", "%s:%d: %q is no answer to \"%s\"", self.path, self.taken, answer, question)
     end

@@ -92,6 +92,8 @@ function Run:wait_trigger(options)
   end
   if first or not byte then -- a byte that several parts wait for is one row
     self.stage.mark(byte and ("trigger: byte %d"):format(byte) or "trigger: edge", at_ns)
+    self.stage.tell("trigger", { byte = byte, line = not byte and (options or {}).line or nil,
+      edge = not byte and ((options or {}).edge or "rising") or nil }, at_ns)
   end
   return (at_ns - self.stage.record.start_ns) / 1e9, byte
 end
@@ -113,6 +115,7 @@ end
 ---@param text string
 function Run:note(text)
   self.stage.mark(text_of("run:note", text))
+  self.stage.tell("note", { text = text })
   self.stage.say(text)
 end
 

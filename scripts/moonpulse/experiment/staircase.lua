@@ -9,6 +9,7 @@
 -- an even number of them, so that peaks and valleys weigh the same.
 local blame = require "moonpulse.text.author_line"
 local handles = require "moonpulse.experiment.handle"
+local likelihood = require "moonpulse.experiment.likelihood"
 
 local M = {}
 
@@ -53,6 +54,7 @@ end
 function Staircase:take(trial, answer)
   local direction = answer and -1 or 1
   self.note(("trial %d answer %s"):format(trial.number, answer and "yes" or "no"))
+  self.track[#self.track + 1] = { intensity = trial.intensity, yes = answer }
   if self.direction and direction ~= self.direction then
     self.found[#self.found + 1] = { intensity = trial.intensity, step = self.step }
     self.step = halve(self.step, self.min_step)
@@ -103,6 +105,13 @@ function Staircase:threshold()
     return nil, ("only %d reversals after %d trials"):format(#self.found, self.number)
   end
   return estimate
+end
+
+--- How sure the estimate is, from the answers of all trials: experiment/likelihood.lua.
+---@return { low: number, high: number, percent: number }? nil where there is no estimate
+function Staircase:interval()
+  local estimate = self:threshold()
+  return estimate and likelihood.interval(self.track, estimate)
 end
 
 --- The next trial, for a "for" loop: trial, intensity; nil at the end.
@@ -166,7 +175,7 @@ end
 function M.new(options, note, conclude)
   local self = check(options)
   self.note, self.conclude, self.intensity = note, conclude, self.start
-  self.found, self.number, self.beyond = {}, 0, 0
+  self.found, self.track, self.number, self.beyond = {}, {}, 0, 0
   return setmetatable(self, Staircase)
 end
 

@@ -7,7 +7,7 @@ local recover = require "moonpulse.record.recover"
 
 local M = {}
 
-local names = { "flight.bin", "journal.jsonl", "manifest.json", "events.tsv" }
+local names = { "flight.bin", "journal.jsonl", "manifest.json", "recover.json", "events.tsv" }
 
 local function read(path)
   local file <close> = io.open(path, "rb")
@@ -47,7 +47,8 @@ end
 ---@return table<string, string> files
 function M.at_the_end(run)
   return { ["flight.bin"] = read(run.folder .. "/flight.bin"), ["journal.jsonl"] = run.journal_text,
-    ["manifest.json"] = run.manifest_text:gsub('"status":"[%a ]+"', '"status":"running"') }
+    ["recover.json"] = run.internals_text,
+    ["manifest.json"] = run.manifest_text:gsub('"status": "[%a ]+"', '"status": "running"') }
 end
 
 --- What `moonpulse recover` makes of such files.

@@ -228,6 +228,7 @@ local function gather(run)
   run.events_text = read(folder .. "/events.tsv")
   run.simulator_text = run.noted and table.concat(run.noted) or read(folder .. "/twin.tsv")
   run.manifest_text, run.journal_text = read(folder .. "/manifest.json"), read(folder .. "/journal.jsonl")
+  run.internals_text = read(folder .. "/recover.json")
   run.manifest = run.manifest_text and cjson.decode(run.manifest_text)
   run.start_ns = run.record.start_ns
 end

@@ -3,6 +3,7 @@
 local core = require "moonpulse.core"
 local outline = require "moonpulse.show.outline"
 local protocols = require "moonpulse.protocol"
+local sha256 = require "moonpulse.text.sha256"
 local text_files = require "moonpulse.text.text_file"
 
 local M = {}
@@ -10,13 +11,7 @@ local M = {}
 local FORMAT = "moonpulse-plan 1"
 
 --- SHA-256 in hexadecimal digits.
----@param text string
-function M.sha256(text)
-  local digest = require "openssl.digest" -- here, for OpenSSL takes longer to load than all the rest
-  return (digest.new("sha256"):final(text):gsub(".", function(byte)
-    return ("%02x"):format(byte:byte())
-  end))
-end
+M.sha256 = sha256.of
 
 -- Writing --------------------------------------------------------------------------------------------
 

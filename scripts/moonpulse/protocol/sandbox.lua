@@ -1,6 +1,7 @@
 --- Protocol files are safe to share: they see the library and plain Lua, nothing of the machine, and are
 --- stopped where they take too long or too much.
 local blame = require "moonpulse.text.author_line"
+local bytes_read = require "moonpulse.text.bytes_read"
 local core = require "moonpulse.core"
 local known_names = require "moonpulse.text.known_names"
 local text_files = require "moonpulse.text.text_file"
@@ -339,7 +340,7 @@ function M.open(environment)
   environment.require, environment.print, environment.string = require, print, string
   local globals = known_names.outside() -- for what it loads
   known_names.load_with(environment, globals)
-  known_names.require_with(globals)
+  bytes_read.listen(globals)
   environment.math.random = random_of_run
 end
 

@@ -1,11 +1,12 @@
 --- The record of a run: a folder with events.tsv, written as the run goes, and manifest.json.
-local cjson = require "cjson"
 local confirmations = require "moonpulse.record.confirmations"
 local core = require "moonpulse.core"
 local discards = require "moonpulse.record.discarded"
 local disturbed = require "moonpulse.record.disturbed"
 local files = require "moonpulse.record.file"
 local folders = require "moonpulse.record.folder"
+local instants = require "moonpulse.text.instant"
+local manifest_files = require "moonpulse.record.manifest_file"
 local order = require "moonpulse.record.order"
 local trains = require "moonpulse.record.device_trains"
 
@@ -15,6 +16,7 @@ local Record = {}
 Record.__index = Record
 confirmations.into(Record)
 Record.discarded = discards.from
+Record.manifest = manifest_files.write
 
 local room_kept = 2048 -- flight records for what comes beside the plans
 local window_ns = 1000000000 -- rows of a live run wait so long for others that belong before them
@@ -66,7 +68,7 @@ function M.create(out, id, group)
     return nil, ("cannot make the record: %s: make room, or name another folder with --out DIR")
       :format(message)
   end
-  record.started = os.date("%Y-%m-%dT%H:%M:%S%z", wall // 1000000000)
+  record.started = instants.iso(wall)
   return record
 end
 
@@ -387,6 +389,9 @@ end
 
 --- What can be written so far goes to the disk.
 function Record:sync()
+  if self.audit then
+    self.audit:look()
+  end
   if self.start_ns then
     self:advance(core.clock_ns() - self.start_ns - window_ns)
   end
@@ -421,30 +426,6 @@ function Record:result()
     pulses_sent = self.pulses_sent, pulses_confirmed = self.pulses_confirmed,
     pulses_skipped = self.pulses_skipped, lateness_us = percentiles(self.lateness, self.punctual),
   }
-end
-
---- Write manifest.json; whole or not at all. Raises a refusal { code, message } where it cannot be written.
----@param manifest table
-function Record:manifest(manifest)
-  local path, text = self.folder .. "/manifest.json", cjson.encode(manifest) .. "\n"
-  local file, ok, message
-  core.disk "manifest.json"
-  file, message = files.beside(path)
-  ok = file
-  if file then -- a full disk must not cost the manifest that is there
-    ok, message = file:write(text)
-    local closed, why = file:close()
-    ok, message = ok and closed, message or why
-  end
-  if ok then
-    ok, message = os.rename(path .. ".new", path)
-  end
-  core.disk()
-  if not ok then
-    os.remove(path .. ".new")
-    error({ code = "limit", message = ("cannot write %s: %s: make room, or name another folder with "
-      .. "--out DIR"):format(path, message) }, 0)
-  end
 end
 
 --- No more confirmations come: pulses without one that is surely theirs are written as sent.

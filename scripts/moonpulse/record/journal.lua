@@ -1,18 +1,25 @@
---- journal.jsonl: what an experiment decided, a line each, written before it is done. With the flight
---- record it is all that moonpulse recover needs after a kill.
+--- journal.jsonl: what a run played and what its operator did, a line each. What an experiment decides is
+--- written before it is done: with the flight record it is all that moonpulse recover needs after a kill.
 --
 -- Lines are numbered and each ends with a checksum of what stands before it, so that one that is missing,
--- torn, zeroed or moved is seen. Journals of older versions have neither.
+-- torn, zeroed or moved is seen. Each also holds the SHA-256 of the line before it (prev), so that the last
+-- one's stands for all: docs/verify.md. Journals of older versions have not all of that.
 local cjson = require "cjson"
 local core = require "moonpulse.core"
 local files = require "moonpulse.record.file"
 local json = require "moonpulse.text.sorted_json"
 local lfs = require "lfs"
 local schema = require "moonpulse.record.schema"
+local sha256 = require "moonpulse.text.sha256"
 
 local M = {}
 
-local most_bytes, most_line = 256000000, 16000000
+--- What the first line has as the hash of the line before it.
+M.none = ("0"):rep(64)
+--- What is longer was not written by a run.
+M.most_bytes = 256000000
+
+local most_line = 16000000
 
 ---@class moonpulse.Journal
 ---@field file file* of core.create_file
@@ -20,6 +27,7 @@ local most_bytes, most_line = 256000000, 16000000
 ---@field path string
 ---@field lines integer that were written
 ---@field sum moonpulse.core.Sum of them
+---@field head string SHA-256 of the last of them
 ---@field lost string? what the disk did not take
 ---@field disturbed string? what another program did to it: close()
 local Journal = {}
@@ -35,31 +43,53 @@ function M.new(folder)
     return nil, message
   end
   return setmetatable({ file = file, path = folder .. "/journal.jsonl", lines = 0, sum = core.sum(),
-    folder = folder }, Journal)
+    head = M.none, folder = folder }, Journal)
 end
 
---- Times go as text: a monotonic clock in nanoseconds may be beyond what a JSON number holds.
---- Raises { code, message } where the disk does not take it: what is not in the journal is not done.
----@param kind "play"|"mark"
+--- A line of a journal, without its end.
+---@param kind string
 ---@param entry table; keys that end in _ns are integers
-function Journal:write(kind, entry)
-  self.lines = self.lines + 1
-  local line = { kind = kind, line = self.lines }
+---@param number integer of the line
+---@param prev string SHA-256 of the line before it
+---@return string
+function M.line(kind, entry, number, prev)
+  local line = { kind = kind, line = number, prev = prev }
   for key, value in pairs(entry) do
+    -- a monotonic clock in nanoseconds may be beyond what a JSON number holds
     line[key] = key:match("_ns$") and math.type(value) == "integer" and tostring(value) or value
   end
-  if not self.lost then
-    local text = json.encode(line):sub(1, -2)
-    text = ('%s,"check":"%s"}\n'):format(text, core.checksum(text))
-    self.sum:add(text)
-    core.disk "journal.jsonl"
-    local ok, message = self.file:write(text)
-    if ok then
-      ok, message = self.file:flush()
-    end
-    core.disk()
-    self.lost = not ok and message or nil -- part of a line may be there: nothing is written behind it
+  local text = json.encode(line):sub(1, -2)
+  return ('%s,"check":"%s"}'):format(text, core.checksum(text))
+end
+
+--- Write a line, and tell nobody where the disk does not take it: then self.lost says why, and nothing is
+--- written any more. For what is done whether or not it can be written down, as a stop.
+---@param kind string
+---@param entry table; keys that end in _ns are integers
+function Journal:tell(kind, entry)
+  self.lines = self.lines + 1
+  if self.lost then
+    return
   end
+  local text = M.line(kind, entry, self.lines, self.head)
+  self.head = sha256.of(text)
+  text = text .. "\n"
+  self.sum:add(text)
+  core.disk "journal.jsonl"
+  local ok, message = self.file:write(text)
+  if ok then
+    ok, message = self.file:flush()
+  end
+  core.disk()
+  self.lost = not ok and message or nil -- part of a line may be there: nothing is written behind it
+end
+
+--- The same; raises { code, message } where the disk does not take it: what is not in the journal is not
+--- done.
+---@param kind "play"|"set"|"mark"
+---@param entry table; keys that end in _ns are integers
+function Journal:write(kind, entry)
+  self:tell(kind, entry)
   if self.lost then
     error({ code = "stopped", message = ("the journal cannot be written, so nothing more is played: %s: %s")
       :format(self.path, self.lost) }, 0)
@@ -117,12 +147,13 @@ local function say_gaps(entries, said)
   end
 end
 
---- Read a journal back; what cannot be read is left out, and said.
+--- Read back what a journal says of plans, settings and marks; what cannot be read is left out, and said.
 ---@param folder string
+---@param written integer? so many lines the run wrote, where that is known
 ---@return table[]? entries in the order in which they were written
 ---@return string[]|string said what is not as it was written, a sentence each; message
-function M.read(folder)
-  local text, message = core.read_file(folder .. "/journal.jsonl", most_bytes)
+function M.read(folder, written)
+  local text, message = core.read_file(folder .. "/journal.jsonl", M.most_bytes)
   if not text then
     return nil, message
   end
@@ -148,7 +179,15 @@ function M.read(folder)
     say(said, bad.first, number, bad.why)
   end
   say_gaps(entries, said)
-  return entries, said
+  if written and number < written then
+    said[#said + 1] = ("journal.jsonl: the lines behind line %d are missing: the run wrote %d"):format(number,
+      written)
+  end
+  local played = {}
+  for _, entry in ipairs(entries) do
+    played[#played + 1] = not entry.is_act and entry or nil
+  end
+  return played, said
 end
 
 return M

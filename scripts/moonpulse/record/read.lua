@@ -210,6 +210,25 @@ local function exact_seed(manifest, text)
   end
 end
 
+--- What moonpulse recover needs beside flight.bin; of older versions the manifest has it.
+---@param folder string
+---@param manifest table
+---@return moonpulse.Internals
+function M.internals(folder, manifest)
+  if manifest.record_version == nil then
+    local device = type(manifest.device) == "table" and manifest.device or {}
+    return { flight = manifest.flight, driver = device.driver }
+  end
+  local text = core.read_file(folder .. "/recover.json", most_manifest)
+  local found = text and cjson.decode(text)
+  found = type(found) == "table" and found or { missing = true }
+  for _, key in ipairs { "driver", "port" } do
+    found[key] = type(found[key]) == "string" and escapes.shown(found[key]) or nil
+  end
+  found.flight = found.flight ~= cjson.null and found.flight or nil
+  return found
+end
+
 --- Read a manifest.
 ---@param path string
 ---@return table? manifest

@@ -10,6 +10,8 @@ local records = require "moonpulse.record"
 local recover_rows = require "moonpulse.record.recover_rows"
 local replays = require "moonpulse.record.replay"
 local schema = require "moonpulse.record.schema"
+local seals = require "moonpulse.record.seal"
+local sha256 = require "moonpulse.text.sha256"
 local stop_words = require "moonpulse.text.stop_words"
 
 local M = {}
@@ -44,11 +46,12 @@ end
 --- user may, and a record may be somebody else's: a file that the manifest names is never loaded, unless
 --- the user says so, with --device or by MOONPULSE_PATH.
 ---@param device table of the manifest
+---@param file string? the driver's, as the run had it
 ---@param chosen string? what --device says
 ---@return table? driver
 ---@return string? message why there is none, or what is missing without it
-local function driver_of(device, chosen)
-  local file = type(device.driver) == "string" and device.driver or nil
+local function driver_of(device, file, chosen)
+  file = type(file) == "string" and file or nil
   if chosen then
     local driver, message = devices.find(chosen)
     if driver and driver.name ~= device.name then
@@ -71,15 +74,22 @@ local function entries_of(folder, manifest, start_ns)
     return {}, { "there is no journal.jsonl, which says what was played: what was sent is counted from "
       .. "flight.bin" }
   elseif manifest.kind == "experiment" then
-    return journals.read(folder)
+    return journals.read(folder, math.tointeger(manifest.journal_lines))
   end
-  local facts, message = schema.flight(manifest.flight)
+  local facts, message = schema.flight(read.internals(folder, manifest).flight)
   if not facts then
-    return nil, ("%s/manifest.json: %s: what was sent cannot be told from flight.bin"):format(folder, message)
+    return nil, ("%s/%s: %s: what was sent cannot be told from flight.bin"):format(folder,
+      manifest.record_version and "recover.json" or "manifest.json", message)
   end
   facts.kind, facts.start_ns, facts.from_ns, facts.play = "play", start_ns, math.mininteger, 1
   facts.pulses = manifest.protocol.pulses or facts.pulses or 0
   return { facts }, {}
+end
+
+--- Was the run about to be armed, at least? Only then there is a plan to recover.
+local function was_armed(folder, manifest)
+  local internals = read.internals(folder, manifest)
+  return manifest.kind == "experiment" or internals.flight ~= nil or internals.missing == true
 end
 
 --- More rows than a run's flight record has room for are not written by any run.
@@ -142,16 +152,18 @@ local function how_it_ended(list, scripted)
     .. "; Moonpulse ended before it had closed the record; recovered from flight.bin", stop
 end
 
---- What recover would write as events.tsv of a torn run: nothing is changed, no driver's file is loaded.
+--- What recover would write as events.tsv of a run: nothing is changed, no driver's file is loaded.
 ---@param folder string
+---@param words boolean? the replies in the words of the run's driver, where it is a shipped one
 ---@return string? text
 ---@return string[]|string said what is missing or damaged; message: why it cannot be told
 ---@return integer? unknown pulses that were given, or perhaps were, and are in no row
-function M.rows(folder)
+---@return boolean? worded the replies are in the driver's words
+function M.rows(folder, words)
   local manifest, message = read_manifest(folder)
   if not manifest then
     return nil, message
-  elseif not manifest.flight and manifest.kind ~= "experiment" then
+  elseif not was_armed(folder, manifest) then
     local record, text = records.in_memory() -- it was not armed
     record:close()
     return text(), message
@@ -162,9 +174,10 @@ function M.rows(folder)
   end
   local record, text = records.in_memory()
   record.start_ns = flight.start_ns
-  local _, _, unknown = replays.all(record, flight, entries, nameless, flight.said)
+  local driver = words and driver_of(manifest.device, read.internals(folder, manifest).driver) or nameless
+  local _, _, unknown = replays.all(record, flight, entries, driver, flight.said)
   record:close()
-  return text(), flight.said, unknown
+  return text(), flight.said, unknown, driver ~= nameless
 end
 
 --- Why a run is not recovered; nil: it is.
@@ -176,7 +189,7 @@ local function why_not(folder, manifest, chosen, changed, again)
   elseif changed and not lfs.attributes(folder .. "/flight.bin", "mode") then
     return ("%s: events.tsv is missing, or not as the run left it, and there is no flight.bin to write it "
       .. "from"):format(folder)
-  elseif not manifest.flight and manifest.kind ~= "experiment" then
+  elseif not was_armed(folder, manifest) then
     return ("%s was not armed: nothing was sent"):format(folder)
   end
 end
@@ -267,6 +280,44 @@ end
 local mends = "; nothing is changed: mend that and recover again. If it cannot be mended, move flight.bin "
   .. "out of the folder: then events.tsv stays as the run left it"
 
+--- Its run ended, and what is missing is only the report, or the seal: the run was killed before it was
+--- there.
+---@param differed string[]? of the seal, as recover found it
+---@return table? summary { report, sealed }; nil: nothing is missing
+---@return string? message
+local function complete(folder, manifest, write_report, differed)
+  local report = not lfs.symlinkattributes(folder .. "/report.html", "mode")
+  local unsealed = differed == nil and manifest.journal_head ~= journals.none
+  if not report and not unsealed then
+    return nil
+  elseif report and not write_report(folder) then
+    return nil, (select(2, write_report(folder)))
+  end
+  local sealed, why
+  if differed or unsealed then
+    sealed, why = seals.again(folder, report and "report" or "recovered", { why = report
+      and "the report was missing" or "the run ended before its folder was sealed" }, differed)
+    if not sealed then
+      return nil, why
+    end
+  end
+  return { report = report and folder .. "/report.html" or nil, sealed = sealed }
+end
+
+local finished = { "events.tsv", "flight.bin", "twin.tsv" }
+
+--- The folder of a run that was recovered gets its line in the journal and its seal.
+local function seal(folder, manifest, summary, differed)
+  local hashes = {}
+  for _, name in ipairs(finished) do
+    hashes[name] = sha256.of_file(folder .. "/" .. name)
+  end
+  local why = read.get(manifest, "result.rebuilt") or read.get(manifest, "result.reason")
+  summary.sealed, summary.not_sealed = seals.again(folder, "recovered", { why = why, new = manifest.status,
+    sent = summary.sent, confirmed = summary.confirmed, skipped = summary.skipped, files = hashes,
+    said = summary.said[1] and summary.said or nil }, differed)
+end
+
 local function recover(folder, chosen, write_report)
   local manifest, said = read_manifest(folder)
   if not manifest then
@@ -276,14 +327,19 @@ local function recover(folder, chosen, write_report)
     and files.is_changed(folder .. "/events.tsv", manifest.result)
   local found = is_found(folder, manifest)
   local message = why_not(folder, manifest, chosen, changed, changed or found)
-  if message and manifest.status ~= "running" and not lfs.symlinkattributes(folder .. "/report.html",
-    "mode") then
-    local _, why = write_report(folder)
-    return not why and { report = folder .. "/report.html" } or nil, why
-  elseif message then
+  local differed = seals.differing(folder)
+  manifest.journal_head = manifest.journal_head or journals.none -- until the journal has its last line
+  manifest.journal_lines = manifest.journal_lines or 0
+  if message and manifest.status ~= "running" then
+    local summary, why = complete(folder, manifest, write_report, differed)
+    if summary or why then
+      return summary, why
+    end
+  end
+  if message then
     return nil, message
   end
-  local driver, unloaded = driver_of(manifest.device, chosen)
+  local driver, unloaded = driver_of(manifest.device, read.internals(folder, manifest).driver, chosen)
   if not driver then
     return nil, unloaded
   end
@@ -303,6 +359,7 @@ local function recover(folder, chosen, write_report)
   if summary then
     summary.unloaded = unloaded
     summary.no_report = select(2, write_report(folder))
+    seal(folder, manifest, summary, differed)
   end
   return summary, message
 end
@@ -314,9 +371,9 @@ end
 ---   was recovered without may be recovered again
 ---@param write_report fun(folder: string): string?, string? as write of moonpulse.report
 ---@return table? summary { sent, confirmed, skipped, planned, said, safe, unloaded, no_report }, or of a run
----   that ended, and only its report was missing, { report }; said: what is missing or damaged, a sentence
----   each; unloaded: the file of the run's driver, where it was not loaded; no_report: why there is no
----   report.html
+---   that ended, and only its report or its seal was missing, { report, sealed }; said: what is missing or
+--- damaged, a sentence   each; unloaded: the file of the run's driver, where it was not loaded; no_report:
+--- why there is no   report.html; sealed: the seal; not_sealed: why there is none
 ---@return string? message
 function M.run(folder, chosen, write_report)
   local lock <close>, message = core.lock_folder(folder)

@@ -43,6 +43,14 @@ local object = { "an object", function(value)
   return type(value) == "table" and value or nil
 end }
 
+local threshold = { "a number from 0 to 1000, or an object with one as its value", function(value)
+  local found = value
+  if type(value) == "table" then
+    found = value.value
+  end
+  return type(found) == "number" and found >= 0 and found <= 1000 and value or nil
+end }
+
 local pulses, seconds = whole(0, most_virtual), number(0, 1e9)
 
 -- what a field of a manifest may hold; those that are not here are only ever shown
@@ -58,8 +66,8 @@ local fields = {
   { "device.port", text }, { "device.backend", text }, { "device.driver", text },
   { "device.simulated", flag }, { "device.own_simulator", flag },
   { "device.twin", flag }, -- own_simulator, as it was called before
-  { "thresholds.rmt", number(0, 1000) },
-  { "thresholds.amt", number(0, 1000) }, { "moonpulse.version", text }, { "result.status", text },
+  { "thresholds.rmt", threshold }, { "thresholds.amt", threshold }, { "record_version", whole(1, 1000) },
+  { "moonpulse.version", text }, { "result.status", text },
   { "result.reason", text }, { "result.stop", text }, { "result.elapsed_s", seconds },
   { "result.pulses_sent", pulses }, { "result.pulses_confirmed", pulses },
   { "result.pulses_skipped", pulses }, { "result.pulses_planned", pulses },
@@ -257,7 +265,16 @@ function M.flight(flight)
   return caught(facts_of, whole_times(flight), "flight", { pulses = most_pulses })
 end
 
---- An entry of a journal.
+--- What a journal has beside plans, settings and marks: docs/verify.md.
+local acts = {}
+for _, kind in ipairs { "begin", "arm", "disarm", "stop", "threshold", "override", "approval", "question",
+  "answer", "trigger", "note", "clock", "end", "recovered", "report", "signature" } do
+  acts[kind] = true
+end
+M.acts = acts
+
+--- An entry of a journal; is_act where it is none of what was played: a plan of a protocol, whose actions
+--- stand elsewhere, is none either.
 ---@param entry any
 ---@param room { pulses: integer } that all entries together may have
 ---@return table? entry
@@ -268,7 +285,9 @@ function M.entry(entry, room)
   end
   return caught(function()
     local from = whole_times(entry)
-    if from.kind == "mark" then
+    if acts[from.kind] or from.kind == "play" and from.actions == nil and from.plan ~= nil then
+      return { kind = from.kind, is_act = true } -- nothing is played by it
+    elseif from.kind == "mark" then
       local mark = take(from, { { "at_ns", instant }, { "text", text } }, "mark")
       mark.kind = "mark"
       return mark

@@ -10,6 +10,7 @@ local safety = require "moonpulse.report.safety"
 local style = require "moonpulse.report.style"
 local summary = require "moonpulse.report.summary"
 local text = require "moonpulse.drawing.text"
+local threshold = require "moonpulse.report.threshold"
 local timeline = require "moonpulse.report.timeline"
 local timing = require "moonpulse.report.onset_error"
 local verdict = require "moonpulse.report.verdict"
@@ -78,8 +79,8 @@ function M.build(manifest, events, folder)
     "<h1>" .. text.escape(title) .. "</h1>", '<ul class="badges">',
     badge(device == text.missing and "Simulated or real device: not recorded" or device),
     badge(time == text.missing and "Real or virtual time: not recorded" or time), "</ul></header><main>",
-    first_screen.banner(s, sentence, level, list), first_screen.key(manifest, s),
-    first_screen.given(manifest, s), timeline.section(events),
+    first_screen.banner(s, sentence, level, list), threshold.top(manifest), first_screen.key(manifest, s),
+    first_screen.given(manifest, s), threshold.section(manifest), timeline.section(events),
     pair(dose.dose(manifest, s), safety.section(manifest)), timing.onset(s), timing.intervals(s),
     timing.exceptions(s), pair(timing.replies(s), checks, run.protocol(manifest), run.run(manifest, s),
       run.host(manifest), run.parameters(manifest), methods()),

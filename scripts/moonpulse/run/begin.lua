@@ -1,4 +1,5 @@
 --- What every run begins with: the job, the host's timing, the port.
+local audits = require "moonpulse.record.audit"
 local core = require "moonpulse.core"
 local ending = require "moonpulse.run.ending"
 local refusals = require "moonpulse.text.refusal"
@@ -18,7 +19,8 @@ function M.job(options, given)
     policy = given.policy, seed = options.seed, driver = given.driver,
     thresholds = { rmt = options.rmt, amt = options.amt },
     tolerance = options.tolerance / 1e3, late = options.late, stop_line = options.stop_line,
-    timing = options.timing, faults = options.speed ~= 1 and options.fault or nil,
+    timing = options.timing, audit = audits.new(given.policy.operator),
+    faults = options.speed ~= 1 and options.fault or nil,
   }
 end
 

@@ -5,11 +5,13 @@ local disturbed = require "moonpulse.record.disturbed"
 local escapes = require "moonpulse.text.escapes"
 local faults = require "moonpulse.simulation.faults"
 local ignored = require "moonpulse.record.ignored"
+local keeping = require "moonpulse.run.keeping"
 local lfs = require "lfs"
 local manifests = require "moonpulse.run.manifest"
 local numbers = require "moonpulse.text.numbers"
 local refusals = require "moonpulse.text.refusal"
 local stop_words = require "moonpulse.text.stop_words"
+local sealing = require "moonpulse.run.sealing"
 local stops = require "moonpulse.run.stop_sources"
 
 local M = {}
@@ -51,7 +53,10 @@ local function save(context, result)
   if record.lost then
     return record.lost
   end
-  local ok, problem = pcall(record.manifest, record, manifests.of(context, result.status, result))
+  local ok, problem = pcall(function()
+    keeping.more(context)
+    manifests.write(context, result.status, result)
+  end)
   if not ok and type(problem) ~= "table" then
     error(problem, 0)
   end
@@ -202,6 +207,7 @@ function M.conclude(context, outcome)
     result.lateness_us = nil -- nothing was measured
   end
   record:close()
+  sealing.end_journal(context, outcome.stop, result)
   result.events_sum = record.events_sum
   result.files = disturbed.all(record, context.journal)
   local lost = save(context, result)
@@ -219,6 +225,7 @@ function M.conclude(context, outcome)
     M.line("note", "%s: the record is whole without it; make room, then: moonpulse recover %s", why,
       record.folder)
   end
+  sealing.seal(context)
   for _, note in ipairs(result.files or {}) do
     M.line("note", "%s", escapes.shown(note))
   end
@@ -264,11 +271,16 @@ function M.attempt(context, action)
   if refusals.is_stopped(outcome) then -- before there was anything to arm
     text = stops.explain(context, { stop = outcome.reason }) .. " before arming; no pulse was sent"
   end
-  -- where even this cannot be written, the reason to tell is the first one
-  pcall(context.record.manifest, context.record, manifests.of(context, "not run", {
+  local result = {
     status = code == "stopped" and "stopped" or code == "limit" and "refused" or "device fault",
     reason = text, pulses_planned = context.facts.pulses, pulses_sent = context.record.pulses_sent,
-  }))
+  }
+  -- where even this cannot be written, the reason to tell is the first one
+  pcall(function()
+    sealing.end_journal(context, refusals.is_stopped(outcome) and outcome.reason or nil, result)
+    manifests.write(context, "not run", result)
+    sealing.seal(context)
+  end)
   refusals.raise(code, "%s", text)
 end
 

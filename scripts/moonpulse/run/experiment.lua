@@ -1,4 +1,5 @@
 --- An experiment's run: the script in a coroutine on the loop, one stimulator, one record.
+local begins = require "moonpulse.run.begin_journal"
 local blame = require "moonpulse.text.author_line"
 local core = require "moonpulse.core"
 local deadlines = require "moonpulse.stimulator.deadlines"
@@ -6,7 +7,7 @@ local devices = require "moonpulse.experiment.stim_verbs"
 local draws = require "moonpulse.experiment.draws"
 local ending = require "moonpulse.run.ending"
 local experiments = require "moonpulse.experiment"
-local journals = require "moonpulse.record.journal"
+local keeping = require "moonpulse.run.keeping"
 local keyboards = require "moonpulse.experiment.ask"
 local looks = require "moonpulse.run.look"
 local manifests = require "moonpulse.run.manifest"
@@ -54,7 +55,7 @@ local function stop_of(stage)
       blame.fail("run:stop: why must be a text, not %s", type(why))
     end
     stage.waiting.check()
-    stage.why = why
+    stage.why, stage.job.audit.why = why, why
     local at_ns = core.clock_ns()
     stage.waiting:stop() -- what waits now, not what the script does next
     local done, problem = pcall(stage.device.stop, stage.device)
@@ -120,6 +121,7 @@ local function make_stage(context, stimulator, journal, looking)
     show:say(text)
   end)
   stage.mark = function(text, at_ns) show:mark(text, at_ns) end
+  stage.tell = function(kind, entry, at_ns) job.audit:tell(kind, entry, at_ns) end
   stage.say = function(text) show:say(text) end
   stage.staircase_ended = function(staircase) show:staircase_ended(staircase) end
   stage.stop, stage.spawn = stop_of(stage), spawn_of(stage)
@@ -167,7 +169,7 @@ local function outcome_of(stage, ok, problem)
     outcome.stop = "error"
     outcome.text, outcome.code = text_and_code(problem, job.driver)
     -- the device is safe: a full disk changes nothing
-    pcall(stage.mark, outcome.text, stage.failed_ns or over_ns)
+    pcall(stage.mark, manifests.placeless(job, outcome.text), stage.failed_ns or over_ns)
   elseif stopped == "requested" or stage.device.asked_to_stop and ok then
     outcome.stop = "requested"
     outcome.text = core.stops.requested.words .. (stage.why and " (" .. stage.why .. ")" or "")
@@ -204,8 +206,8 @@ local function perform(context, options, path, simulator)
   local stimulator <close> = stimulators.new(job, record)
   local identity = stimulator:connect(path)
   start.connected(context, identity, (stimulator.link.session:backend()))
-  local journal <close> = assert(journals.new(record.folder))
-  context.journal = journal
+  record:start(core.clock_ns())
+  local journal = begins.begin(context, record.start_ns)
   local stage = make_stage(context, stimulator, journal, options.look)
   local listening <close> = stage.triggers
   if options.trigger_in then
@@ -218,11 +220,10 @@ local function perform(context, options, path, simulator)
   local keyboard <close> = keyboards.new(stage.waiting, function(quiet)
     return not options.look and stops.listen_for_keys(job, quiet) or nil
   end, context.answers or options.look and {} or nil, options.answers)
-  stage.keyboard = keyboard
+  stage.keyboard, keyboard.tell = keyboard, stage.tell
   stage.device.ask = function(question) return keyboard:ask(question, true) end
-  record:start(core.clock_ns())
   listening:start(record.start_ns)
-  record:manifest(manifests.of(context, "running"))
+  manifests.write(context, "running")
   local watch = core.spawn(keep_watch, stage)
   local run = objects.new(stage, { params = protocols.guard(context.values), seed = job.seed,
     name = job.protocol.name })
@@ -280,7 +281,7 @@ local function make_context(options, given, job)
     look = options.look,
     experiment = { plays = 0, staircases = {} }, values = given.values,
     parameters = manifests.text_values(given.values), completed = "the script came to its end",
-    device = start.device(options, given),
+    device = start.device(options, given), device_options = options.device_option, sign = options.sign,
     screen = { finish = function() end }, -- each plan has a screen of its own
   }
 end
@@ -299,6 +300,7 @@ function M.run(options, given)
   print(experiment.name)
   run_safety.say_history(job.policy, ending.line)
   job.preflight = run_safety.preflight(options, not given.simulated, job)
+  begins.tell_given(job)
   start.require_of_host(job, options.require)
   local context = make_context(options, given, job)
   context.answers, context.triggers = answers, triggers_read
@@ -307,6 +309,7 @@ function M.run(options, given)
   local begun_ns = core.real_ns()
   ending.tell_losses(context)
   local outcome = ending.attempt(context, function()
+    keeping.begin(context, options)
     local opened, problem = context.record:open_flight(most_pulses, 0)
     if not opened then
       refusals.raise("limit", "%s", problem)

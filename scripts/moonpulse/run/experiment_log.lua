@@ -6,6 +6,7 @@ local core = require "moonpulse.core"
 local escapes = require "moonpulse.text.escapes"
 local ending = require "moonpulse.run.ending"
 local judge = require "moonpulse.safety.judge"
+local keeping = require "moonpulse.run.keeping"
 local live = require "moonpulse.run.live_line"
 local lower = require "moonpulse.lowering"
 local manifests = require "moonpulse.run.manifest"
@@ -73,20 +74,28 @@ end
 ---@param staircase moonpulse.Staircase
 function Show:staircase_ended(staircase)
   local threshold, why = staircase:threshold()
-  local text = ("%s (%d reversals, %d trials)"):format(
+  local interval = staircase:interval()
+  local text = ("%s%s (%d reversals, %d trials)"):format(
     threshold and ("threshold %.4g %s"):format(threshold, staircase.unit) or "no threshold: " .. why,
+    interval and (", %d %% interval %.4g to %.4g"):format(interval.percent, interval.low,
+      interval.high) or "",
     #staircase.found, staircase.number)
-  table.insert(self.context.experiment.staircases, { threshold = threshold, why = why,
+  table.insert(self.context.experiment.staircases, { threshold = threshold, interval = interval, why = why,
     reversals = #staircase.found, trials = staircase.number, rule = "1-up-1-down",
-    start = staircase.start, min_step = staircase.min_step, unit = staircase.unit })
+    start = staircase.start, min_step = staircase.min_step, unit = staircase.unit,
+    track = staircase.track })
   self:mark(text)
+  self.context.job.audit:tell("threshold", { name = "staircase", new = threshold or "none",
+    unit = staircase.unit, how = "found", rule = "1-up-1-down", reversals = #staircase.found,
+    trials = staircase.number, why = why })
   self:say(text)
 end
 
 --- The stimulator is about to be armed. While it is, no file is replaced, made or taken away: a disk may take
 --- its time over that, and the loop is silent meanwhile.
 function Show:arming()
-  self.record:manifest(manifests.of(self.context, "running"))
+  keeping.more(self.context)
+  manifests.write(self.context, "running")
 end
 
 --- The first arming says what the host granted; later ones say nothing.

@@ -1,37 +1,91 @@
---- What a run's manifest.json holds, also for moonpulse recover.
+--- What a run's manifest.json holds, and recover.json.
 local core = require "moonpulse.core"
 local coverages = require "moonpulse.safety.coverage"
+local machine_paths = require "moonpulse.text.machine_paths"
+local manifest_files = require "moonpulse.record.manifest_file"
 local outline = require "moonpulse.show.outline"
 local run_safety = require "moonpulse.run.safety"
 
 local M = {}
 
---- The manifest of a protocol's run.
+local what = "What was given in this run, to whom, with which stimulator and how it ended; every pulse is in "
+  .. "events.tsv, and docs/record.md says what each field means."
+
+--- A threshold as it was given, with its unit.
+local function threshold(value, option)
+  return value and { value = value, unit = "%MSO", how = "given with " .. option, source = "operator" }
+    or nil
+end
+
+--- What is known of the protocol or the experiment before and without the run.
+local function protocol_of(context)
+  local job, facts = context.job, context.facts
+  local protocol = job.protocol
+  return {
+    id = protocol.id, name = protocol.name, cite = protocol.cite, doi = protocol.doi,
+    target = protocol.target, file = protocol.file, unconfirmed = protocol.unconfirmed,
+    nerve = coverages.nerves(coverages.of(protocol, job.driver.limits())), -- counted apart later
+    outline = job.plan and outline.of(job.plan), pulses = facts.pulses,
+    first_to_last_s = facts.first_to_last_s, nominal_end_s = facts.nominal_end_s,
+    whole_cycles_s = facts.whole_cycles_s,
+  }
+end
+
+--- Folders that the texts of a run may name.
+local function folders_of(job)
+  local list = {}
+  for _, path in ipairs { job.protocol.file or false, job.driver.file or false } do
+    list[#list + 1] = path and path:match("^(.+)/[^/]*$") or nil
+  end
+  return list
+end
+
+--- A sentence for the record, without places of this computer.
+---@param job moonpulse.Job
+---@param text string
+---@return string
+function M.placeless(job, text)
+  return machine_paths.without(text, folders_of(job))
+end
+
+--- The manifest of a run, for people: without internals (those are in recover.json) and without the places
+--- of this computer. Its fields are described in docs/record.md and docs/schemas/manifest.schema.json.
 ---@param context moonpulse.Context
 ---@param status string "running", ...
 ---@param result table?
+---@return table
 function M.of(context, status, result)
   local job, host = context.job, core.host()
-  return {
-    moonpulse = { version = core.version }, kind = context.kind or "protocol",
-    experiment = context.experiment,
-    protocol = {
-      id = job.protocol.id, name = job.protocol.name, cite = job.protocol.cite,
-      doi = job.protocol.doi, target = job.protocol.target, file = job.protocol.file,
-      unconfirmed = job.protocol.unconfirmed,
-      nerve = coverages.nerves(coverages.of(job.protocol, job.driver.limits())), -- counted apart later
-      outline = job.plan and outline.of(job.plan), pulses = context.facts.pulses,
-      first_to_last_s = context.facts.first_to_last_s, nominal_end_s = context.facts.nominal_end_s,
-      whole_cycles_s = context.facts.whole_cycles_s,
-    },
-    device = context.device, thresholds = { rmt = job.thresholds.rmt, amt = job.thresholds.amt },
-    parameters = context.parameters, seed = job.seed, speed = context.speed,
-    participant = job.policy.participant, safety = run_safety.facts(job),
-    started = context.record.started,
+  local manifest = machine_paths.without_all({
+    record_version = manifest_files.version, what = what, kind = context.kind or "protocol",
+    status = status, started = context.record.started, ended = context.ended,
+    participant = job.policy.participant, operator = run_safety.operator(job),
+    protocol = protocol_of(context), experiment = context.experiment,
+    thresholds = { rmt = threshold(job.thresholds.rmt, "--rmt"),
+      amt = threshold(job.thresholds.amt, "--amt") },
+    device = context.device, safety = run_safety.facts(job, context.record.started),
+    preflight = run_safety.answers(job), result = result,
     host = { kernel = host.kernel, cpus = host.cpus, realtime = context.realtime },
     start = context.waited_s and { waited_s = context.waited_s },
-    result = result, status = status, flight = context.flight,
-  }
+    moonpulse = { version = core.version },
+  }, folders_of(job))
+  manifest.parameters, manifest.seed, manifest.speed = context.parameters, job.seed, context.speed
+  manifest.files = context.sources and context.sources.list or {}
+  if context.journal and status ~= "running" then
+    manifest.journal_head, manifest.journal_lines = context.journal.head, context.journal.lines
+  end
+  return manifest
+end
+
+--- Write it, and what recover needs beside flight.bin. Raises a refusal { code, message } where the disk does
+--- not take it.
+---@param context moonpulse.Context
+---@param status string
+---@param result table?
+function M.write(context, status, result)
+  local device = context.device
+  context.record:manifest(M.of(context, status, result), { driver = device.driver, port = device.port,
+    flight = context.flight })
 end
 
 --- Parameters as data.

@@ -49,7 +49,10 @@ function M.run(job, path, record, hooks)
     stimulator:arm(admitted.first, admitted.actions, admitted.firsts)
     local realtime = stimulator.link.session:realtime()
     hooks.armed(realtime, stimulator.link.waited_ns)
-    stimulator:play(admitted, { progress = hooks.progress })
+    stimulator:play(admitted, { progress = hooks.progress, on_start = job.audit and function(start_ns)
+      job.audit:tell("play", { play = 1, plan = "resolved.plan", seed = tostring(job.seed),
+        start_ns = start_ns, from_ns = core.clock_ns(), pulses = job.plan:totals().pulses })
+    end or nil })
     if hooks.played then
       hooks.played()
     end

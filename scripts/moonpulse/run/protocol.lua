@@ -1,7 +1,9 @@
 --- A protocol's run: everything is known before the first pulse.
 local admission = require "moonpulse.stimulator.admission"
+local begins = require "moonpulse.run.begin_journal"
 local core = require "moonpulse.core"
 local ending = require "moonpulse.run.ending"
+local keeping = require "moonpulse.run.keeping"
 local live = require "moonpulse.run.live_line"
 local lower = require "moonpulse.lowering"
 local manifests = require "moonpulse.run.manifest"
@@ -27,7 +29,8 @@ local function hooks_of(context)
     end,
     prepared = function(job)
       context.flight = manifests.flight_facts(job)
-      record:manifest(manifests.of(context, "running"))
+      begins.begin(context)
+      manifests.write(context, "running")
     end,
     armed = function(realtime, waited_ns)
       context.realtime, context.waited_s = realtime, waited_ns and waited_ns / 1e9
@@ -111,6 +114,7 @@ function M.run(options, given)
   run_safety.say_history(job.policy, line)
   run_safety.say(job, line)
   job.preflight = run_safety.preflight(options, not given.simulated, job)
+  begins.tell_given(job)
   start.require_of_host(job, options.require)
   local record, message = records.create(options.out, job.protocol.id, options.share_with_group)
   if not record then
@@ -120,12 +124,13 @@ function M.run(options, given)
   local context = {
     job = job, facts = facts, record = record, parameters = manifests.text_values(given.values),
     speed = options.speed, screen = live.new(facts.pulses, facts.first_to_last_s, options.speed),
-    device = start.device(options, given),
+    device = start.device(options, given), device_options = options.device_option, sign = options.sign,
   }
   announce(job, facts, admitted, given.drawn)
   local begun_ns = core.clock_ns()
   ending.tell_losses(context)
   local outcome = ending.attempt(context, function()
+    keeping.begin(context, options)
     local keys <close> = stops.listen_for_keys(job) -- luacheck: ignore 211
     return execute(context, options, given.simulated)
   end)

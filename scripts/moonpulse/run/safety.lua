@@ -100,7 +100,12 @@ function M.preflight(options, real, job)
       or not job.safety and preflight.beyond_of_experiment(policy.beyond ~= nil) or {}
     table.move(more, 1, #more, #questions + 1, questions)
   end
-  local answers, message = preflight.ask(questions, ask, options.operator)
+  local answers, message = preflight.ask(questions, function(text)
+    job.audit:tell("question", { text = text, of = "preflight" })
+    local answer = ask(text)
+    job.audit:tell("answer", { question = text, answer = answer or "no answer", of = "preflight" })
+    return answer
+  end, options.operator)
   if not answers then
     refusals.raise("limit", "%s; nothing was armed", message)
   end
@@ -108,10 +113,29 @@ function M.preflight(options, real, job)
   return answers
 end
 
+--- Who ran it, as far as it was said.
+---@param job moonpulse.Job
+---@return string?
+function M.operator(job)
+  return job.preflight and job.preflight.operator or job.policy.operator
+end
+
+--- The preflight for the record: each question as it was worded, and its answer.
+---@param job moonpulse.Job
+---@return table[] empty where nothing was asked
+function M.answers(job)
+  local list = {}
+  for i, each in ipairs(job.preflight and job.preflight.answers or {}) do
+    list[i] = { id = each.id, question = each.question, answer = each.answer, at = job.preflight.at }
+  end
+  return list
+end
+
 --- What the record keeps of all this.
 ---@param job moonpulse.Job with what was found: safety of a protocol, plays of an experiment
+---@param started string? when the run was, for what its options say
 ---@return table
-function M.facts(job)
+function M.facts(job, started)
   local report, concerns = job.safety or job.plays, {}
   for i, finding in ipairs(report and judge.concerns(report) or {}) do
     local layer = check_report.layer_of(finding)
@@ -120,15 +144,12 @@ function M.facts(job)
       source = finding.source, confidence = finding.confidence }
   end
   local policy = job.policy
-  local operator = job.preflight and job.preflight.operator or policy.operator
   return {
     verdict = report and report.verdict, profile = report and report.profile,
     table = report and report.table, findings = concerns, warning = tables.warning,
     lab = policy.lab and policy.lab.name or nil, history = histories.facts(policy.history),
-    override = policy.beyond and { reason = policy.beyond.reason, approval_ref = policy.beyond.approval,
-      operator = operator } or nil,
-    operator = operator,
-    preflight = job.preflight,
+    override = policy.beyond and { reason = policy.beyond.reason, by = M.operator(job), at = started } or nil,
+    approval = policy.beyond and policy.beyond.approval or nil,
   }
 end
 

@@ -97,6 +97,20 @@ local function made(sum, fields)
   return fields
 end
 
+--- The same of a record that was edited: the most that anything in its folder says, all of it to the brain.
+---@param path string of the run's folder
+---@param manifest table of it
+---@param in_journal integer the most that its journal tells of
+---@return { pulses: integer, nerve_pulses: integer, lasted_s: number }
+function M.most(path, manifest, in_journal)
+  local run = M.of(path, manifest, true)
+  local _, text, _, unknown = bounded(recover.rows, path)
+  local flight = count(type(text) == "string" and read.parse(text, path) or nil, {})
+  local in_flight = flight.pulses + flight.unasked + (math.tointeger(unknown) or 0)
+  return { pulses = math.max(run.pulses + run.nerve_pulses, in_flight, in_journal, planned(path, manifest)),
+    nerve_pulses = 0, lasted_s = math.max(run.lasted_s, flight.last) }
+end
+
 --- What an earlier run gave, by its record; if that is torn, the most that it can have been.
 ---@param path string of the run's folder
 ---@param manifest table of it

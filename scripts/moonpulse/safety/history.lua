@@ -1,6 +1,7 @@
 --- What a participant had before, from the records of earlier runs: what was given counts, whatever the way
 --- in which a run ended. Nothing is changed in a run's folder, and none can make the whole fail.
 local clock = require "moonpulse.safety.clock"
+local edits = require "moonpulse.safety.edited"
 local escapes = require "moonpulse.text.escapes"
 local lfs = require "lfs"
 local numbers = require "moonpulse.text.numbers"
@@ -22,13 +23,16 @@ local SKEW_S = 60      -- clocks of two hosts differ so much
 ---@field pulses integer given, or perhaps given, to the brain
 ---@field nerve_pulses integer the same, to nerves
 ---@field torn boolean? its manifest still says that it runs
+---@field edited string? which of its files are not as they were sealed: it counts for every limit, and is no
+---   session of a course (moonpulse.safety.edited)
 
 ---@class moonpulse.History
 ---@field day integer pulses earlier today (this host's day)
 ---@field week integer pulses in the 7 days up to now
 ---@field nerve_day integer the same to nerves, which is in neither of both; nerve_week likewise
 ---@field nerve_week integer
----@field sessions integer runs in which something was given
+---@field sessions integer runs in which something was given, without those that were edited
+---@field edited integer those
 ---@field last_end_s number? seconds since the last of them was over
 ---@field folder string where was looked, as an absolute path
 ---@field older string[] the other folders where was looked (moonpulse.record.place), as absolute paths
@@ -65,6 +69,19 @@ local function begun(self, path, manifest)
   return math.min(at or self.now, self.now)
 end
 
+--- A run whose record is not as it was sealed.
+---@param entries table[] of its journal
+local function add_edited(self, path, manifest, edited, entries)
+  local begin = entries[1] or {}
+  local run = require("moonpulse.safety.given_record").most(path, manifest, edits.most_in(entries))
+  local at = math.max(begun(self, path, manifest), math.min(clock.seconds_of(begin.at) or 0, self.now))
+  local id = read.get(manifest, "protocol.id") or begin.id
+  self:note("%s was edited after it was sealed, or is damaged (%s): %d pulses counted, the most that "
+    .. "anything in it says, and no session (moonpulse verify %s)", path, edited, run.pulses, path)
+  table.insert(self.runs, { path = path, protocol = type(id) == "string" and id or nil, at = at,
+    ended = at + run.lasted_s, pulses = run.pulses, nerve_pulses = 0, edited = edited })
+end
+
 local function add(self, path, manifest)
   local at = begun(self, path, manifest)
   -- loaded for those who have a record: a start does not wait for it
@@ -88,15 +105,47 @@ local function unreadable(self, path)
   table.insert(self.unreadable, escapes.shown(path))
 end
 
+--- Is a run whose record was edited one that counts?
+---@param entries table[] of its journal
+local function is_edited_one(self, path, manifest, entries, manifest_changed)
+  local begin = entries[1] or {}
+  local named = facts_of.key(read.get(manifest, "participant")) == self.who
+    or facts_of.key(begin.participant) == self.who
+  local simulated = type(begin.device) == "table" and begin.device.simulated == true
+  return named and (not manifest_changed and is_real(self, path, manifest)
+    or manifest_changed and (not simulated or is_real(self, path, manifest)))
+end
+
+--- The same of a run whose manifest is not as it was sealed, perhaps cannot be read.
+local function look_at_changed(self, path, manifest)
+  local entries = edits.journal(path)
+  local begin = entries[1] or {}
+  if not manifest and facts_of.key(begin.participant) ~= self.who then
+    return unreadable(self, path .. "/manifest.json")
+  end
+  manifest = manifest or { participant = begin.participant, protocol = { id = begin.id }, started = begin.at,
+    kind = begin.what }
+  if is_edited_one(self, path, manifest, entries, true) then
+    add_edited(self, path, manifest, "manifest.json", entries)
+  end
+end
+
 local function look_at(self, path)
   local manifest_path = path .. "/manifest.json"
   local there = lfs.symlinkattributes(manifest_path, "mode")
   local manifest = there and read.manifest(manifest_path)
-  if not manifest and (there or facts_of.is_orphan(path)) then
+  if edits.manifest_changed(path) then
+    look_at_changed(self, path, manifest)
+  elseif not manifest and (there or facts_of.is_orphan(path)) then
     unreadable(self, manifest_path)
   elseif manifest and facts_of.key(read.get(manifest, "participant")) == self.who
     and is_real(self, path, manifest) then
-    add(self, path, manifest)
+    local edited = edits.look(path, manifest)
+    if edited then
+      add_edited(self, path, manifest, edited, edits.journal(path))
+    else
+      add(self, path, manifest)
+    end
   end
 end
 
@@ -113,11 +162,13 @@ end
 
 local function sum_up(self)
   table.sort(self.runs, function(a, b) return a.ended < b.ended end)
-  local sum = { day = 0, week = 0, nerve_day = 0, nerve_week = 0, sessions = #self.runs,
+  local sum = { day = 0, week = 0, nerve_day = 0, nerve_week = 0, sessions = 0, edited = 0,
     folder = self.folder, older = self.older, in_older = self.in_older, runs = self.runs,
     notes = self.notes, unreadable = self.unreadable,
     missing = self.missing, simulated = self.simulated }
   for _, run in ipairs(self.runs) do
+    local kind = run.edited and "edited" or "sessions"
+    sum[kind] = sum[kind] + 1
     if clock.same_day(run.at, self.now) then
       sum.day, sum.nerve_day = sum.day + run.pulses, sum.nerve_day + run.nerve_pulses
     end
@@ -181,7 +232,8 @@ end
 ---@return moonpulse.History
 function M.of(folder, participant, now, real_pty, older, unindexed)
   local self = { participant = participant, who = facts_of.key(participant), indexed = not unindexed,
-    now = now or os.time(), real_pty = real_pty or false, runs = {}, notes = {}, unreadable = {}, handed_on = 0, simulated = 0, folder = places.absolute(folder),
+    now = now or os.time(), real_pty = real_pty or false, runs = {}, notes = {}, unreadable = {},
+    handed_on = 0, simulated = 0, folder = places.absolute(folder),
     older = older or {}, in_older = {} }
   function self.note(sum, text, ...)
     table.insert(sum.notes, escapes.shown(text:format(...)))
@@ -234,7 +286,7 @@ end
 ---@return table?
 function M.facts(history)
   return history and { day = history.day, week = history.week, nerve_day = history.nerve_day,
-    nerve_week = history.nerve_week, sessions = history.sessions,
+    nerve_week = history.nerve_week, sessions = history.sessions, edited = history.edited,
     last_end_s = history.last_end_s, folder = history.folder,
     older = history.older[1] and history.older or nil, simulated = history.simulated,
     notes = history.notes, unreadable = history.unreadable }

@@ -1,6 +1,7 @@
 --- What is told of one run without reading its rows: for the list of runs, and to find a participant's.
 local cjson = require "cjson.safe"
 local clock = require "moonpulse.safety.clock"
+local edits = require "moonpulse.safety.edited"
 local lfs = require "lfs"
 local read = require "moonpulse.record.read"
 
@@ -32,8 +33,8 @@ function M.key(code)
   return bare and bare ~= "" and bare or nil
 end
 
---- Was it given to somebody? Through a pseudo-terminal, and not to a simulator that the run started itself, it
---- may have been handed on to a real stimulator.
+--- Was it given to somebody? Through a pseudo-terminal, and not to a simulator that the run started itself,
+--- it may have been handed on to a real stimulator.
 ---@param path string of the run's folder
 ---@param manifest table
 ---@return "real"|"simulated"|"handed on"
@@ -72,8 +73,8 @@ local function facts_of(path, manifest)
   local given = require("moonpulse.safety.given_record").of(path, manifest, false)
   local session = read.get(manifest, "session")
   return { started = short(read.get(manifest, "started")),
-    participant = short(read.get(manifest, "participant")), protocol = short(read.get(manifest, "protocol.id")), kind = short(read.get(manifest, "kind")),
-    status = short(read.get(manifest, "status")), reason = short(read.get(manifest, "result.reason")),
+    participant = short(read.get(manifest, "participant")), kind = short(read.get(manifest, "kind")),
+    protocol = short(read.get(manifest, "protocol.id") or read.get(manifest, "experiment.id")), status = short(read.get(manifest, "status")), reason = short(read.get(manifest, "result.reason")),
     stop = short(read.get(manifest, "result.stop")), simulated = M.reality(path, manifest) == "simulated",
     given = given.pulses + given.nerve_pulses,
     planned = amount(manifest, "result.pulses_planned") or amount(manifest, "protocol.pulses"),
@@ -81,8 +82,9 @@ local function facts_of(path, manifest)
     session = type(session) == "table" and session or nil }, given.problem == nil and not given.torn
 end
 
-local function unknown(changed)
-  return { facts = { unreadable = true, simulated = false }, at = changed, counts = 0, settled = false }
+--- A run of which nobody knows whose it is.
+local function unknown(changed, facts)
+  return { facts = facts or { unreadable = true, simulated = false }, at = changed, counts = 0, settled = false }
 end
 
 --- What is known of the run in a folder.
@@ -99,8 +101,8 @@ function M.of(path)
     return (there or M.is_orphan(path)) and unknown(changed) or nil
   end
   local done, facts, settled = pcall(facts_of, path, manifest)
-  if not done then
-    return unknown(changed)
+  if not done or edits.manifest_changed(path) then -- then its journal may name another participant
+    return unknown(changed, done and facts)
   end
   local at, reality = clock.seconds_of(facts.started), M.reality(path, manifest)
   return { facts = facts, who = M.key(read.get(manifest, "participant")) or false, at = at or changed,

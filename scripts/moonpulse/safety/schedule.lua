@@ -29,6 +29,8 @@ local most = M.most
 ---@field of integer? how many sessions there are in all, at most; nil: nobody says
 ---@field today integer number of the next session of its day
 ---@field days integer number of its day in the phase, of those with sessions
+---@field edited { today: integer, total: integer } what of both is in records that were edited: it was given, so
+---   it counts against what may be given; it is no session of these
 ---@field last number? when the last session was over
 local Place = {}
 Place.__index = Place
@@ -81,16 +83,21 @@ end
 ---@return moonpulse.Place
 function M.place(phases, runs, now)
   local self = setmetatable({ now = now, phases = phases, phase = 1, given = 0, phase_days = { count = 0 },
-    all_days = { count = 0 }, total = #runs + 1, of = total_of(phases) }, Place)
+    all_days = { count = 0 }, total = #runs + 1, of = total_of(phases), edited = { today = 0, total = 0 } },
+    Place)
+  local today = clock.day(now)
   for _, run in ipairs(runs) do
     local day = clock.day(run.at)
+    if run.edited then
+      self.edited.total = self.edited.total + 1
+      self.edited.today = self.edited.today + (day == today and 1 or 0)
+    end
     advance(self, day)
     self.given = self.given + 1
     add_day(self.phase_days, day)
     add_day(self.all_days, day)
     self.last = math.max(self.last or run.ended, run.ended)
   end
-  local today = clock.day(now)
   advance(self, today)
   self.today = (self.all_days[today] or 0) + 1
   self.days = self.phase_days.count + (self.phase_days[today] and 0 or 1)

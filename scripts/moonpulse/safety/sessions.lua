@@ -110,18 +110,29 @@ local function phase_text(place)
     name and (" (%s)"):format(name) or "") or nil
 end
 
+--- Of how many sessions a course is; nil: nobody says.
+local function of_text(self)
+  local place = self.place
+  if self.course then
+    return place.of and tostring(place.of)
+  end
+  return place.phases[1].total and range_text(place.phases[1].total)
+end
+
 --- Which session this one is, what was before it, and, if it comes too early, when it may begin.
 ---@return string
 function Schedule:sentence()
   local place, parts = self.place, {}
-  local asked = place.phases[place.phase]
+  local asked, edited = place.phases[place.phase], place.edited
   local since = place.last and math.max(0, place.now - place.last)
-  parts[1] = asked.per_day and ("session %d of %s today"):format(place.today, range_text(asked.per_day))
-    or ("session %d today"):format(place.today)
-  parts[2] = self.course and place.of and ("%d of %d"):format(place.total, place.of)
-    or not self.course and asked.total and ("%d of %s"):format(place.total, range_text(asked.total))
-    or ("%d in all"):format(place.total)
+  local today, total, of = place.today - edited.today, place.total - edited.total, of_text(self)
+  parts[1] = asked.per_day and ("session %d of %s today"):format(today, range_text(asked.per_day))
+    or ("session %d today"):format(today)
+  parts[2] = of and ("%d of %s"):format(total, of) or ("%d in all"):format(total)
   parts[#parts + 1] = phase_text(place)
+  if edited.total > 0 then
+    parts[#parts + 1] = ("%d more in records that were edited: no sessions, but given"):format(edited.total)
+  end
   if asked.days and place.days > most(asked.days) then
     parts[#parts + 1] = ("day %d of %s"):format(place.days, range_text(asked.days))
   end
@@ -144,9 +155,8 @@ function Schedule:upcoming()
   if not at then
     return ("complete: %d sessions were given"):format(place.total - 1)
   end
-  local of = self.course and place.of or not self.course and place.phases[1].total
-  local phase = phase_text(place)
-  return ("session %d%s%s, %s"):format(place.total, of and " of " .. range_text(of) or "",
+  local of, phase = of_text(self), phase_text(place)
+  return ("session %d%s%s, %s"):format(place.total - place.edited.total, of and " of " .. of or "",
     phase and ", " .. phase or "", remedy and ("at the earliest %s (%s)"):format(instant_text(at, place.now),
       remedy) or "at the earliest now")
 end
@@ -155,7 +165,8 @@ end
 ---@return table? nil: no schedule is known, or no participant
 function Schedule:facts()
   local place, course = self.place, self.course
-  return self.known and self.scheduled and { number = place.total,
+  return self.known and self.scheduled and {
+    number = place.total - place.edited.total,
     of = course and place.of or not course and place.phases[1].total and most(place.phases[1].total) or nil,
     phase = course and place.phase or nil, phases = course and #place.phases or nil,
     course = course and { name = course.name, begins = course.begins, phases = course.phases } or nil } or nil
@@ -177,7 +188,8 @@ function Schedule:judge(add)
     words = ("%s; passes: %s"):format(words, table.concat(passes, ", "))
   end
   add { rule = "sessions", layer = "sessions", table = whose, row = text,
-    value = self.place.total, unit = "sessions", verdict = passes[1] and "beyond tested" or "within",
+    value = self.place.total - self.place.edited.total, unit = "sessions",
+    verdict = passes[1] and "beyond tested" or "within",
     nearest = passes[1] and table.concat(passes, ", ") or nil, words = words,
     source = self.course and self.course.file or protocol.cite or protocol.name, confidence = "H" }
 end

@@ -81,7 +81,7 @@ function Stimulator:has_stopped(stop, safe_sent, halted_ns)
       self.listening:unsettled())
   end
   self.stopped, self.ready = self.stopped or stop, false
-  self.safe_sent = safe_sent
+  self.safe_sent, self.halted_ns = safe_sent, halted_ns
   self:wake()
 end
 
@@ -210,6 +210,9 @@ function Stimulator:arm(first, actions, firsts)
   self.arming, self.ready, self.settles_ns = false, true, 0
   self.listening:armed(first, driver.limits(self.identity), firsts)
   self.contact_ns = core.clock_ns()
+  if job.audit then
+    job.audit:tell("arm", { old = "disarmed", new = "armed", channel = first.channel, mso = first.mso })
+  end
 end
 
 ---@class moonpulse.Playing

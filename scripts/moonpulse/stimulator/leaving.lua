@@ -43,6 +43,20 @@ local function lost_trigger(self)
   return self.stopped == "gone" and trigger and trigger.path and M.trigger_is_lost(self) or nil
 end
 
+--- The audit trail: what stopped it, and how it was left. Only now: a disk that hangs keeps nobody from
+--- asking.
+local function tell_left(self)
+  local job, stop, left = self.job, self.stopped, self.left
+  if not job.audit then
+    return
+  end
+  if stop and stop ~= "finished" then
+    job.audit:tell_stop(stop, job.signal, self.fault, self.halted_ns)
+  end
+  job.audit:tell("disarm", { old = "armed", new = left.disarmed and "disarmed" or "not confirmed",
+    why = left.not_disarmed or left.found or core.stops[stop or "finished"].words })
+end
+
 --- Ask, and keep what is known of how it was left.
 local function finish_leaving(self)
   pcall(function() core.wait(0) end) -- a signal that stopped it says which one it was in the loop's next turn
@@ -67,6 +81,7 @@ local function finish_leaving(self)
     left_out = self.left_out, disarmed = disarmed,
     not_disarmed = not disarmed and why or nil, found = disarmed and why or nil }
   self.record:stopped(disarmed)
+  tell_left(self)
 end
 
 --- After the safe frame: is it safe, as the device says? Also for a second caller meanwhile.

@@ -1,6 +1,7 @@
 --- Names that nobody defined. Lua reads nil for them, and nil is an option that was not given: a misspelt
 --- word would change a protocol in silence. In authors' files reading one raises at its line.
 local blame = require "moonpulse.text.author_line"
+local bytes_read = require "moonpulse.text.bytes_read"
 local meant = require "moonpulse.text.meant"
 
 local M = {}
@@ -172,10 +173,12 @@ end
 ---@param globals table
 function M.load_with(environment, globals)
   function environment.loadfile(path, mode, ...)
-    if select("#", ...) > 0 then
-      return loadfile(path, mode, ...)
+    if path == nil then -- standard input
+      return loadfile(path, mode, select("#", ...) > 0 and ... or globals)
+    elseif select("#", ...) > 0 then
+      return bytes_read.load_file(path, mode, "module", ...)
     end
-    return loadfile(path, mode, globals)
+    return bytes_read.load_file(path, mode, "module", globals)
   end
   function environment.load(chunk, name, mode, ...)
     if select("#", ...) > 0 then
@@ -184,44 +187,12 @@ function M.load_with(environment, globals)
     return load(chunk, name or type(chunk) == "string" and chunk or nil, mode, globals)
   end
   function environment.dofile(path)
-    local chunk, message = loadfile(path, nil, globals)
+    local chunk, message = environment.loadfile(path)
     if not chunk then
       error(message, 2)
     end
     return chunk()
   end
-end
-
-local searching = false
-
---- Modules of a script's own, found by require from now on, get these globals; those of the library and those
---- that are installed stay as they are: they may ask for what other Luas have.
----@param globals table
-function M.require_with(globals)
-  if searching then
-    return
-  end
-  searching = true
-  local installed = {}
-  for template in package.path:gmatch("[^;]+") do
-    installed[#installed + 1] = template:match("^(/.*/)%?")
-  end
-  table.insert(package.searchers, 2, function(name)
-    local path = package.searchpath(name, package.path)
-    for _, folder in ipairs(path and installed or {}) do
-      if path:sub(1, #folder) == folder then
-        return nil
-      end
-    end
-    if not path then
-      return nil
-    end
-    local chunk, message = loadfile(path, nil, globals)
-    if not chunk then
-      error(message, 0)
-    end
-    return chunk, path
-  end)
 end
 
 return M

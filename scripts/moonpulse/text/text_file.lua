@@ -1,4 +1,5 @@
 --- Files that a user names and somebody wrote: also from a pipe, never a folder, never without end.
+local bytes_read = require "moonpulse.text.bytes_read"
 local lfs = require "lfs"
 
 local M = {}
@@ -25,6 +26,7 @@ function M.read(path, kind)
   elseif text and #text > bytes then
     return nil, ("%s has more than %d bytes, the most that a %s has"):format(path, bytes, name)
   end
+  bytes_read.note(path, text or "")
   return text or ""
 end
 

@@ -1,5 +1,5 @@
 -- What a newcomer writes who knows other programs: the message has the place, what is wrong, what to write.
-local lfs = require "lfs"
+local author = require "author"
 local shell = require "shell"
 
 describe("a newcomer", function()
@@ -8,19 +8,14 @@ describe("a newcomer", function()
   setup(function() folder = shell.folder() end)
   teardown(function() shell.remove(folder) end)
 
+  local head = 'local mp = require "moonpulse"\nlocal a = mp.pulse(mp.rmt(100))\n'
+
   local function moonpulse(arguments, code)
-    shell.write(folder .. "/made.lua", 'local mp = require "moonpulse"\n'
-      .. "local a = mp.pulse(mp.rmt(100))\n" .. code)
-    local program = shell.program:match("^/") and shell.program or lfs.currentdir() .. "/" .. shell.program
-    return shell.sh(folder, ("cd %s && %s %s"):format(shell.quote(folder), shell.quote(program), arguments))
+    return author.moonpulse(folder, arguments, head .. code)
   end
 
   local function refuses(arguments, code, ...)
-    local status, _, err = moonpulse(arguments, code)
-    assert.is_true(status ~= 0, "it was taken")
-    for _, text in ipairs { ... } do
-      assert.matches(text, err, 1, true)
-    end
+    author.refuses(folder, arguments, head .. code, ...)
   end
 
   it("who puts plans together with an operator that they do not have", function()

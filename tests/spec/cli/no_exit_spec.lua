@@ -54,8 +54,8 @@ describe("os.exit in a user's file", function()
     assert.matches("the run ended because: .*odd.lua:%d+: os.exit%(0%): it would end", err)
     assert.are.equal(4, status) -- asked whether it is disarmed, its driver does it again
     local manifest = shell.read(folder .. "/runs/" .. shell.names(folder .. "/runs")[1] .. "/manifest.json")
-    assert.is_nil(manifest:find('"status":"running"', 1, true))
-    assert.is_truthy(manifest:find('"stop":"error"', 1, true), manifest)
+    assert.is_nil(manifest:find('"status": "running"', 1, true))
+    assert.is_truthy(manifest:find('"stop": "error"', 1, true), manifest)
   end)
 
   it("is one in a spec that moonpulse test runs, which does not pass for it", function()

@@ -1,5 +1,5 @@
 -- What an author is told who wrote something that looks right and is not: his line, and how it is written.
-local lfs = require "lfs"
+local author = require "author"
 local shell = require "shell"
 
 describe("an author", function()
@@ -8,19 +8,14 @@ describe("an author", function()
   setup(function() folder = shell.folder() end)
   teardown(function() shell.remove(folder) end)
 
-  local function moonpulse(arguments, code, head)
-    shell.write(folder .. "/made.lua", (head or 'local mp = require "moonpulse"\n') .. code)
-    local program = shell.program:match("^/") and shell.program or lfs.currentdir() .. "/" .. shell.program
-    return shell.sh(folder, ("cd %s && %s %s"):format(shell.quote(folder), shell.quote(program), arguments))
+  local head = 'local mp = require "moonpulse"\n'
+
+  local function moonpulse(arguments, code, other_head)
+    return author.moonpulse(folder, arguments, (other_head or head) .. code)
   end
 
   local function refuses(arguments, code, ...)
-    local status, _, err = moonpulse(arguments, code)
-    assert.is_true(status ~= 0, "it was taken")
-    for _, text in ipairs { ... } do
-      assert.matches(text, err, 1, true)
-    end
-    return err
+    return author.refuses(folder, arguments, head .. code, ...)
   end
 
   local every_command = { "show", "events", "check", "run --speed max" }

@@ -1,4 +1,5 @@
 -- What a script forgot or misspelt is an error at its line, also behind run:stop, and in the record.
+local author = require "author"
 local cjson = require "cjson"
 local shell = require "shell"
 
@@ -9,12 +10,7 @@ describe("an experiment", function()
 
   --- Run one whose function has this body from line 4 on: status, output, errors, folder of the run.
   local function perform(body, more)
-    shell.write(folder .. "/made.lua", 'local mp = require "moonpulse"\nreturn mp.experiment(function(run)\n'
-      .. "local stim, pulse = run:device(), mp.pulse(mp.mso(40))\n" .. body .. "\nend)\n")
-    local status, out, err = shell.moonpulse(folder, ("run %s/made.lua --speed max --seed 7 --out %s/runs %s")
-      :format(folder, folder, more or ""))
-    local names = shell.names(folder .. "/runs")
-    return status, out, err, names[#names] and folder .. "/runs/" .. names[#names]
+    return author.perform(folder, "local stim, pulse = run:device(), mp.pulse(mp.mso(40))", body, more)
   end
 
   --- It ended with this error of the script, which the manifest and the rows have too.

@@ -1,5 +1,6 @@
 -- Experiments in virtual time: the same script, device, record and stops as in real time, above a clock that
 -- jumps. No wall clock is judged here.
+local author = require "author"
 local cjson = require "cjson"
 local shell = require "shell"
 
@@ -16,12 +17,7 @@ describe("an experiment in virtual time", function()
 
   --- Run an experiment whose function has this body: status, output, errors, folder of the run.
   local function perform(body, more)
-    shell.write(folder .. "/made.lua", 'local mp = require "moonpulse"\nreturn mp.experiment(function(run)\n'
-      .. "local stim = run:device()\n" .. body .. "\nend)\n")
-    local status, out, err = shell.moonpulse(folder, ("run %s/made.lua --speed max --seed 7 --out %s/runs %s")
-      :format(folder, folder, more or ""))
-    local names = shell.names(folder .. "/runs")
-    return status, out, err, names[#names] and folder .. "/runs/" .. names[#names]
+    return author.perform(folder, "local stim = run:device()", body, more)
   end
 
   local function rows(run, event)

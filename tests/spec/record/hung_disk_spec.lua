@@ -105,8 +105,8 @@ describe("a disk that hangs", function()
     assert.matches("; write the record to a disk of this computer, or another one, with --out DIR",
       job:err(), 1, true)
     local manifest = cjson.decode((shell.read(path .. "/manifest.json")))
-    assert.are.same({ "stopped", "stuck", words }, { manifest.status, manifest.result.stop,
-      manifest.result.reason })
+    assert.are.same({ "stopped", "stuck", (words:gsub(folder:gsub("%p", "%%%0") .. "/", "")) },
+      { manifest.status, manifest.result.stop, manifest.result.reason })
   end)
 
   it("in an experiment is not the script's", function()

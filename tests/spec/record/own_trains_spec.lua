@@ -1,8 +1,7 @@
 --- Trains that a device times itself, and that end early or lose a confirmation: a row says delivered only if
 --- the device's own words prove it, each pulse that the simulator gave has a row that says that it was given
 --- or that nobody knows, and recover writes the same rows as the run.
-local judges = require "moonpulse.explore.judge"
-local shell = require "shell"
+local judging = require "judging"
 
 local gave = { delivered = true, sent = true, otherwise = true, perhaps_sent = true }
 
@@ -25,19 +24,14 @@ local function key(at_s)
 end
 
 describe("of trains that a device times, and that do not end whole,", function()
-  local folder, judge
-  setup(function()
-    folder = shell.folder()
-    judge = judges.new(folder)
-  end)
-  teardown(function() shell.remove(folder) end)
+  local judge
+  judging.once(function(made) judge = made end)
 
   --- Play it; how many rows have each status.
   local function rows_of(device, parts, troubles)
-    local broken, run = judges.judge(judge, scenario(device, parts, troubles), { recover = true })
     local what = ("%s, %s@%s"):format(device, troubles[1] and troubles[1].kind or "none",
       troubles[1] and (troubles[1].at or troubles[1].at_s))
-    assert.is_nil(broken[1], broken[1] and ("%s: %s: %s"):format(what, broken[1].name, broken[1].why))
+    local run = judging.unbroken(judge, scenario(device, parts, troubles), what, { recover = true })
     local counts = {}
     for _, row in ipairs(run.pulses) do
       counts[row.status] = (counts[row.status] or 0) + 1

@@ -1,7 +1,7 @@
 --- A command of which the port takes a part: the safe frame that comes next may complete it (a Pulse Pal's
 --- third byte, a StimJim's line end), so nobody knows whether it fired. On each device, wherever it is cut.
 local judges = require "moonpulse.explore.judge"
-local shell = require "shell"
+local judging = require "judging"
 
 local rates = { magventure = { 2, 1 }, stimjim = { 2, 1 }, pulsepal = { 2, 1 }, rapid = { 2, 3 },
   magstim200 = { 1, 5 }, duomag = { 1, 1 } }
@@ -13,12 +13,8 @@ local of_another_output = { ["none-twice"] = true, ["none-more-than-written"] = 
   ["safe-at-the-end"] = true, ["armed-before-pulse"] = true }
 
 describe("a command that the port takes in part", function()
-  local folder, judge
-  setup(function()
-    folder = shell.folder()
-    judge = judges.new(folder)
-  end)
-  teardown(function() shell.remove(folder) end)
+  local judge
+  judging.once(function(made) judge = made end)
 
   --- The run with this trouble.
   local function play(device, trouble)

@@ -19,6 +19,9 @@ local function modes(path)
   for _, name in ipairs(shell.names(path)) do
     list[name] = lfs.attributes(path .. "/" .. name, "permissions")
   end
+  for _, name in ipairs(shell.names(path .. "/sources")) do
+    list["sources/" .. name] = lfs.attributes(path .. "/sources/" .. name, "permissions")
+  end
   return list
 end
 
@@ -38,7 +41,7 @@ local function check_modes(path, of_folder, of_file, names)
     assert.is_truthy(found[name], name .. " is missing")
   end
   for name, mode in pairs(found) do
-    assert.are.equal(name == "folder" and of_folder or of_file, mode, name)
+    assert.are.equal((name == "folder" or name == "sources") and of_folder or of_file, mode, name)
   end
 end
 
@@ -54,9 +57,9 @@ describe("a run's folder", function()
       return mp.experiment(function(run) run:device():arm() run:mark "one" end)]])
   end)
 
-  local files = { "events.tsv", "manifest.json", "report.html", "twin.tsv" }
-  local with_flight = { "flight.bin", table.unpack(files) }
-  local of_experiment = { "journal.jsonl", table.unpack(with_flight) }
+  local files = { "events.tsv", "manifest.json", "recover.json", "report.html", "twin.tsv", "sources" }
+  local with_flight = { "flight.bin", "sources/made.lua", table.unpack(files) }
+  local of_experiment = { "journal.jsonl", "flight.bin", "sources/exp.lua", table.unpack(files) }
 
   it("is its owner's, whatever the umask", function()
     for _, umask in ipairs { "000", "022", "077" } do
@@ -73,7 +76,7 @@ describe("a run's folder", function()
 
   it("stays as it was shared by hand when it is recovered", function()
     local path = run("077", experiment)
-    os.execute(("chmod -R u=rwX,go=rX %s; sed -i 's/\"status\":\"completed\"/\"status\":\"running\"/g' "
+    os.execute(("chmod -R u=rwX,go=rX %s; sed -i 's/\"status\": \"completed\"/\"status\": \"running\"/g' "
       .. "%s/manifest.json; chmod 644 %s/manifest.json"):format(path, path, path))
     local recover = ("umask 077; %s recover %s"):format(shell.quote(shell.program), path)
     assert.are.equal(0, (shell.sh(folder, recover)))

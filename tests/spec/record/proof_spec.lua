@@ -1,11 +1,10 @@
 --- Proof that trains which a device times were given: how soon it is awaited, for how long, and how what
 --- nobody proved counts. Live and recovered say the same.
 local devices = require "moonpulse.driver.find"
-local judges = require "moonpulse.explore.judge"
+local judging = require "judging"
 local lowering = require "moonpulse.lowering"
 local mp = require "moonpulse"
 local rapid = require "moonpulse.devices.rapid"
-local shell = require "shell"
 
 local function train(pulses, hz)
   return { parts = { { kind = "train", pulses = pulses, value = 40, ref = "MSO", hz = hz } } }
@@ -14,20 +13,15 @@ end
 local pair = { parts = { { kind = "pair", value = 40, ref = "MSO", second = 30, isi = 0.02 } } }
 
 describe("proof of a train that the device times", function()
-  local folder, judge
-  setup(function()
-    folder = shell.folder()
-    judge = judges.new(folder)
-  end)
-  teardown(function() shell.remove(folder) end)
+  local judge
+  judging.once(function(made) judge = made end)
 
   --- Play it; its run, and how many rows have each status.
   local function play(device, what)
     local scenario = { seed = 5, kind = what.script and "experiment" or "protocol", device = device,
       timing = "device", late = "abort", tolerance_ms = 1, flight = true, plan = what.plan,
       script = what.script and { what.script }, troubles = what.troubles or {} }
-    local broken, run = judges.judge(judge, scenario, { recover = true })
-    assert.is_nil(broken[1], broken[1] and ("%s: %s: %s"):format(device, broken[1].name, broken[1].why))
+    local run = judging.unbroken(judge, scenario, device, { recover = true })
     local counts = {}
     for _, row in ipairs(run.pulses) do
       counts[row.status] = (counts[row.status] or 0) + 1

@@ -144,7 +144,7 @@ end }]]):format(name, pulses, every_s))
     end
     local log = victim.log or path .. "/twin.tsv"
     local facts = manifest(path)
-    if not facts.flight then
+    if not fixture.internals(path).flight then
       local status, _, err = shell.moonpulse(folder, "recover " .. path)
       assert.are.equal(2, status)
       check_never_armed(log, err)

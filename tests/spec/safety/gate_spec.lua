@@ -118,8 +118,9 @@ describe("a run that is OVER", function()
     status, _, err = moonpulse(arguments
       .. "--beyond-guidelines 'coil test' --approval EK-2026-17 --operator AB")
     assert.are.equal(0, status, err)
-    assert.are.same({ reason = "coil test", approval_ref = "EK-2026-17", operator = "AB" },
-      manifest(folder .. "/c").safety.override)
+    local kept = manifest(folder .. "/c")
+    assert.are.same({ reason = "coil test", by = "AB", at = kept.started }, kept.safety.override)
+    assert.are.same({ "EK-2026-17", "AB" }, { kept.safety.approval, kept.operator })
     local _, pulses = shell.read(log):gsub("\tpulse\t", "")
     assert.are.equal(5, pulses)
     shell.write(folder .. "/lab2.lua", "return { pulses_per_session = 4 }")
@@ -149,9 +150,11 @@ describe("the preflight", function()
     end
     code = shell.sh(folder, ("printf 'AB\\ny\\nyes\\n' | %s %s"):format(shell.quote(shell.program), run))
     assert.are.equal(0, code)
-    local kept = manifest(folder .. "/d").safety.preflight
+    local kept = manifest(folder .. "/d")
     assert.are.equal("AB", kept.operator)
-    assert.are.same({ "screened", "item_2" }, kept.confirmed)
+    assert.are.same({ { "screened", "Screened today?", "y" }, { "item_2", "Ear plugs in?", "y" } },
+      { { kept.preflight[1].id, kept.preflight[1].question, kept.preflight[1].answer },
+        { kept.preflight[2].id, kept.preflight[2].question, kept.preflight[2].answer } })
   end)
 end)
 

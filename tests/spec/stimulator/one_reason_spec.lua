@@ -1,8 +1,7 @@
 --- A run has one reason to end: its own words, its own remedy, its own status. What the device did not say
 --- while something else held up the run is no fault of the device.
 local core = require "moonpulse.core"
-local judges = require "moonpulse.explore.judge"
-local shell = require "shell"
+local judging = require "judging"
 
 local function train(hz)
   return { kind = "train", pulses = 6, value = 40, ref = "MSO", hz = hz }
@@ -16,12 +15,8 @@ local function scenario(device, hz, at_s, stall_ms, late)
 end
 
 describe("a run whose write is held up", function()
-  local folder, judge
-  setup(function()
-    folder = shell.folder()
-    judge = judges.new(folder)
-  end)
-  teardown(function() shell.remove(folder) end)
+  local judge
+  judging.once(function(made) judge = made end)
 
   for _, case in ipairs { { "rapid", { 9, 10 } }, { "magstim200", { 2, 9 } }, { "bistim", { 2, 11 } },
     { "magventure", { 1, 1 } }, { "stimjim", { 1, 1 } } } do
@@ -30,10 +25,8 @@ describe("a run whose write is held up", function()
       local period = case[2][2] / case[2][1]
       for at = 1, 16 do
         for _, stall_ms in ipairs { 400, 700, 1100 } do
-          local broken, run = judges.judge(judge, scenario(case[1], case[2], 3 + at * 0.13 * period, stall_ms,
-            at % 4 == 0 and "skip" or "abort"))
-          local why = broken[1] and broken[1].name .. ": " .. broken[1].why
-          assert.is_nil(why, why)
+          local run = judging.unbroken(judge, scenario(case[1], case[2], 3 + at * 0.13 * period, stall_ms,
+            at % 4 == 0 and "skip" or "abort"), case[1])
           local reason, message = run.result.stop, run.message or ""
           if run.status ~= 0 and reason then -- else it was not armed yet
             assert.are.equal(core.stops[reason].status, run.status, message)

@@ -226,7 +226,8 @@ return {
     when = function(run) return run.files and not run.full end,
     check = function(run)
       local own = { ["events.tsv"] = true, ["manifest.json"] = true, ["report.html"] = true,
-        ["flight.bin"] = true, ["twin.tsv"] = true, ["journal.jsonl"] = true }
+        ["flight.bin"] = true, ["twin.tsv"] = true, ["journal.jsonl"] = true,
+        ["recover.json"] = true, ["resolved.plan"] = true, sources = true }
       for name in pairs(run.files) do
         if not own[name] then
           return name

@@ -1,0 +1,130 @@
+--- A dataset on the disk.
+local dataset_of = require "moonpulse.bids.dataset"
+local lfs = require "lfs"
+local text_files = require "moonpulse.text.text_file"
+
+local M = {}
+
+local most = 1000000000 -- bytes of a file that is copied
+
+local function make_folders(path)
+  local made = path:sub(1, 1) == "/" and "" or "."
+  for part in path:gmatch("[^/]+") do
+    made = made .. "/" .. part
+    if not lfs.attributes(made, "mode") then
+      local ok, message = lfs.mkdir(made)
+      if not ok then
+        return nil, ("cannot make the folder %s: %s"):format(made, message)
+      end
+    end
+  end
+  return true
+end
+
+--- The names in a folder, sorted; none where there is no folder.
+---@param path string
+---@return string[]
+function M.names(path)
+  local names = {}
+  if lfs.attributes(path, "mode") == "directory" then
+    for name in lfs.dir(path) do
+      names[#names + 1] = name ~= "." and name ~= ".." and name or nil
+    end
+  end
+  table.sort(names)
+  return names
+end
+
+--- The dataset in a folder; a new one where there is none. A folder with something else is refused.
+---@param folder string
+---@return moonpulse.BidsDataset? dataset
+---@return string? message
+function M.open(folder)
+  local mode = lfs.attributes(folder, "mode")
+  if mode and mode ~= "directory" then
+    return nil, ("%s is no folder"):format(folder)
+  elseif mode and #M.names(folder) > 0 and not lfs.attributes(folder .. "/dataset_description.json",
+    "mode") then
+    return nil, ("%s has files, but no dataset_description.json: it is no BIDS dataset; name a new folder, "
+      .. "or "
+      .. "one that is"):format(folder)
+  end
+  return dataset_of.new(function(path)
+    local full = folder .. "/" .. path
+    return lfs.attributes(full, "mode") == "file" and text_files.read(full, { bytes = most, name = "file" })
+      or nil
+  end, function(path)
+    return M.names(folder .. "/" .. path)
+  end)
+end
+
+local function copy(from, to)
+  local file <close>, message = io.open(from, "rb")
+  if not file then
+    return nil, message
+  end
+  while true do
+    local bytes, why = file:read(1 << 20)
+    if not bytes then
+      return not why, why
+    end
+    local ok
+    ok, message = to:write(bytes)
+    if not ok then
+      return nil, message
+    end
+  end
+end
+
+--- One file, whole or not at all.
+local function write(path, content)
+  local ok, message = make_folders(path:match("^(.*)/") or ".")
+  if not ok then
+    return nil, message
+  end
+  local beside = path .. ".moonpulse-new"
+  local file
+  file, message = io.open(beside, "wb")
+  if not file then
+    return nil, message
+  end
+  if type(content) == "table" then
+    ok, message = copy(content.copy, file)
+  else
+    ok, message = file:write(content)
+  end
+  local closed, why = file:close()
+  if ok and closed then
+    ok, message = os.rename(beside, path)
+  end
+  if not (ok and closed) then
+    os.remove(beside)
+    return nil, message or why
+  end
+  return true
+end
+
+--- Write what was put into the dataset: the run's own files first, so that the tables never name what is not
+--- there. A link in the place of a file (git-annex) is left alone.
+---@param folder string
+---@param dataset moonpulse.BidsDataset
+---@return boolean? ok
+---@return string? message
+function M.write(folder, dataset)
+  for _, path in ipairs(dataset.order) do
+    if lfs.symlinkattributes(folder .. "/" .. path, "mode") == "link" then
+      return nil, ("%s/%s is a link and is not written through: unlock it first (datalad unlock "
+        .. "%s)"):format(folder,
+        path, path)
+    end
+  end
+  for _, path in ipairs(dataset.order) do
+    local ok, message = write(folder .. "/" .. path, dataset.files[path])
+    if not ok then
+      return nil, ("cannot write %s/%s: %s"):format(folder, path, message)
+    end
+  end
+  return true
+end
+
+return M

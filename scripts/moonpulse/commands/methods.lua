@@ -1,0 +1,236 @@
+--- moonpulse methods: sentences for the paper, and reporting checklists, of a protocol or of a run.
+local checklists = require "moonpulse.methods.checklist"
+local cjson = require "cjson"
+local cli = require "moonpulse.cli"
+local common = require "moonpulse.cli.protocol_argument"
+local compiled = require "moonpulse.safety.compiled"
+local core = require "moonpulse.core"
+local courses = require "moonpulse.run.course"
+local devices = require "moonpulse.cli.device_argument"
+local escapes = require "moonpulse.text.escapes"
+local experiments = require "moonpulse.experiment"
+local facts_of = require "moonpulse.methods.facts"
+local intensities = require "moonpulse.compose.intensity"
+local json = require "moonpulse.text.sorted_json"
+local known_fields = require "moonpulse.methods.known"
+local lfs = require "lfs"
+local lower = require "moonpulse.lowering"
+local manifests = require "moonpulse.run.manifest"
+local paragraphs = require "moonpulse.methods.paragraph"
+local runs = require "moonpulse.methods.of_run"
+local sheets = require "moonpulse.methods.sheet"
+local show = require "moonpulse.show.methods"
+
+local M = {}
+
+local WIDTH = 96
+
+function M.parser()
+  local parser = cli.parser("methods",
+    "Write the methods section: intensities, true intervals, thresholds, coil, waveform, counts, stimulator, "
+      .. "software and the plan's SHA-256. Of a run's folder it tells what was delivered, and how that "
+      .. "differs "
+      .. "from the plan; of a protocol what is planned; of an experiment's file one possible course. What "
+      .. "is not "
+      .. "known stands there as [coil: state model and size]. --checklist gives a reporting checklist as a "
+      .. "sheet instead: each item filled, asked for, or cannot be known here.",
+    "moonpulse methods itbs600 --amt 50\nmoonpulse methods runs/2026-11-22T101500_itbs600 --meta lab.json\n"
+      .. "moonpulse methods runs/2026-11-22T101500_itbs600 --checklist chipchase --format html > sheet.html")
+  common.add_protocol(parser, { name = "RUN|FILE|ID", text = "A run's folder, a protocol's id or the path "
+    .. "of its "
+    .. "file (FILE:ID is a variant in it), a plan file, an experiment." })
+  parser:option("--device", "Of a protocol: which stimulator, and what it will be set to.")
+    :argname("NAME")
+  parser:option("--device-option", "A setting of the driver, as for run."):argname("KEY=VALUE"):count("*")
+  courses.add(parser)
+  parser:option("--coil", "The coil: model and size."):argname("NAME")
+  parser:option("--meta", "What else the section needs and the record does not have: one JSON object, such "
+    .. "as "
+    .. "{\"coil_orientation\": \"45 degrees\"} (docs/methods.md)."):argname("FILE.json")
+  parser:option("--checklist", "A checklist instead: " .. table.concat(checklists.names, ", ") .. ".")
+    :choices(checklists.names):argname("NAME")
+  parser:option("--format", "How a checklist is written: tsv, md or html.")
+    :choices(sheets.formats):argname("FORMAT")
+  parser:flag("--json", "One JSON object (docs/schemas).")
+  return parser
+end
+
+--- What --coil and --meta say; where both say one thing, --coil counts.
+local function meta_of(options)
+  if not options.meta then
+    return { coil = options.coil }
+  end
+  local meta, strangers = known_fields.read(options.meta)
+  if not meta then
+    cli.fail("usage", "--meta: %s", strangers)
+  elseif #strangers > 0 then
+    io.stderr:write(("moonpulse: note: %s: not used in a methods section: %s (docs/methods.md has the "
+      .. "keys)\n")
+      :format(options.meta, escapes.shown(table.concat(strangers, ", "))))
+  end
+  meta.coil = options.coil or meta.coil
+  return meta
+end
+
+--- Options of a protocol that a run's folder has settled.
+local function check_of_run(options)
+  for _, name in ipairs { "rmt", "amt", "seed", "device", "answers", "triggers" } do
+    if options[name] ~= nil then
+      cli.fail("usage", "--%s is for a protocol: %s is a run's folder, which has its own", name,
+        options.protocol)
+    end
+  end
+  if #(options.param or {}) > 0 or #(options.device_option or {}) > 0 then
+    cli.fail("usage", "-p and --device-option are for a protocol: %s is a run's folder, which has its own",
+      options.protocol)
+  end
+end
+
+--- An action in %MSO, as the device will be set or as it is written; nil: its threshold is not given.
+local function mso_of(plan, options, driver)
+  return function(action)
+    if action.reference ~= "MSO" and not options[action.reference:lower()] then
+      return nil
+    elseif not driver then
+      local mso, message = intensities.resolve({ value = action.intensity, reference = action.reference },
+        options)
+      return mso or cli.fail("limit", "%s", message)
+    end
+    local ok, problem = pcall(lower.settle, { action }, { plan = plan, driver = driver,
+      thresholds = options })
+    if not ok then
+      cli.fail(type(problem) == "table" and problem.code or "fault", "%s",
+        type(problem) == "table" and problem.message or tostring(problem))
+    end
+    return action.mso
+  end
+end
+
+local function dose_of(mso)
+  return function(view)
+    local text = ("%g %%%s"):format(view.intensity, view.reference)
+    local value = mso { intensity = view.intensity, reference = view.reference, channel = view.channel
+      or "1" }
+    return value and (view.reference ~= "MSO" or value ~= view.intensity)
+      and ("%s (%g %%MSO)"):format(text, value)
+      or text
+  end
+end
+
+local function of_protocol(options, meta)
+  local protocol, values = common.find(options)
+  if experiments.is(protocol) then
+    local course, status = courses.of(options)
+    if not course then
+      return nil, status
+    end
+    local facts = runs.rows("course", course.manifest, course.rows, meta)
+    facts_of.add_declared(facts, protocol)
+    return facts
+  end
+  local plan, drawn = common.build(options, protocol, values)
+  local driver = options.device and devices.described(options)
+  local facts = facts_of.new("plan", protocol, core.version)
+  facts.kind = "protocol"
+  local seed = options.seed or 1
+  local mso = mso_of(plan, options, driver)
+  facts_of.add_plan(facts, plan, common.measure(plan, seed), { seed = seed, order = drawn, mso = mso,
+    dose = dose_of(mso) })
+  local open = show.open_counts(protocol)
+  facts.pulses.unknown = open and table.concat(open, ", ") or nil
+  if driver then
+    known_fields.take(facts.known, "stimulator", driver.description, "protocol")
+  end
+  known_fields.take_all(facts.known, meta, "operator")
+  facts_of.add_sham(facts, protocol.id == "sham" and values.of or nil)
+  facts_of.add_declared(facts, protocol)
+  facts_of.add_thresholds(facts, options)
+  facts.software.seed = (drawn or facts.drawn) and seed or protocol.seed
+  facts.software.parameters = protocol.plan_file and protocol.plan_file.parameters
+    or manifests.text_values(values)
+  local ok, text = pcall(compiled.text, protocol, plan, values, seed)
+  facts.software.plan_sha256 = protocol.plan_file and protocol.plan_file.sha256
+    or ok and text:match("sha256 (%x+)\n$") or nil
+  return facts
+end
+
+local function counted_kinds(found)
+  local list = setmetatable({}, cjson.array_mt)
+  for i, kind in ipairs(found and found.kinds or {}) do
+    list[i] = { pulses = kind.pulses, count = kind.count, channels = kind.channels, span_s = kind.span,
+      intervals_s = setmetatable(kind.intervals, cjson.array_mt), doses = kind.doses }
+  end
+  return list
+end
+
+--- As one JSON object.
+local function json_of(facts, sentences)
+  local function stimuli(found)
+    return found and { kinds = counted_kinds(found), count = found.count, shortest_s = found.shortest,
+      longest_s = found.longest, mean_s = found.mean } or nil
+  end
+  local function list(values)
+    return setmetatable(values, cjson.array_mt)
+  end
+  return { what = "moonpulse methods", of = facts.of, kind = facts.kind, name = facts.name, id = facts.id,
+    sentences = list(sentences), placeholders = list(paragraphs.placeholders(sentences)),
+    pulses = facts.pulses, conditions = list(facts.conditions), durations = facts.durations,
+    planned = stimuli(facts.planned), delivered = stimuli(facts.delivered), drawn = facts.drawn,
+    thresholds = list(facts.thresholds), known = next(facts.known) and facts.known or nil,
+    deviations = list(facts.deviations), software = facts.software,
+    simulated = facts.device and facts.device.simulated }
+end
+
+local function about(facts, options)
+  return facts.of == "run" and ("Run %s of %s: what was "
+    .. "delivered."):format(options.protocol:match("([^/]+)/*$"),
+      facts.name) or facts.of == "course" and ("One possible course of %s: nothing was "
+        .. "given."):format(facts.name)
+    or ("%s, as planned: nothing was given."):format(facts.name)
+end
+
+local function facts_for(options)
+  local meta = meta_of(options)
+  local mode = lfs.attributes(options.protocol, "mode")
+  if not mode and options.protocol:find("/", 1, true) and not options.protocol:find("%.lua") then
+    cli.fail("usage", "there is no %s: give a run's folder, or the path of a protocol or a plan",
+      options.protocol)
+  elseif mode ~= "directory" then
+    return of_protocol(options, meta)
+  end
+  check_of_run(options)
+  local facts, message = runs.folder((options.protocol:gsub("(.)/+$", "%1")), meta)
+  return facts or cli.fail("usage", "%s", message)
+end
+
+function M.run(options)
+  if options.format and not options.checklist then
+    cli.fail("usage", "--format is for --checklist: add --checklist %s", checklists.names[1])
+  elseif options.format and options.json then
+    cli.fail("usage", "--format %s and --json exclude each other", options.format)
+  end
+  local facts, status = facts_for(options)
+  if not facts then
+    return status
+  end
+  if options.checklist then
+    local list = checklists.of(options.checklist, facts)
+    print(options.json and json.encode(list) or sheets.text(list, options.format or "tsv", about(facts,
+      options)))
+    return
+  end
+  local sentences = paragraphs.sentences(facts)
+  if options.json then
+    print(json.encode(json_of(facts, sentences)))
+    return
+  end
+  print(escapes.shown(paragraphs.text(sentences, WIDTH), true))
+  local open = paragraphs.placeholders(sentences)
+  if #open > 0 then
+    io.stderr:write(("moonpulse: note: %d placeholders are left: --coil, --meta FILE.json and the protocol "
+      .. "fill "
+      .. "them (docs/methods.md)\n"):format(#open))
+  end
+end
+
+return M

@@ -1,0 +1,56 @@
+--- moonpulse sign: the signature of a run's record.
+local cli = require "moonpulse.cli"
+local core = require "moonpulse.core"
+local escapes = require "moonpulse.text.escapes"
+local seals = require "moonpulse.record.seal"
+local signatures = require "moonpulse.record.signature"
+local verify = require "moonpulse.verify"
+
+local M = {}
+
+function M.parser()
+  local parser = cli.parser("sign",
+    "Sign the record of a run that has ended: its journal gets a line that says so, its folder is sealed "
+      .. "anew, and the seal is signed with an SSH key (ssh-keygen -Y sign, namespace moonpulse-run). A "
+      .. "record that does not verify is not signed. moonpulse run --sign KEY does it at the end of a run.",
+    "ssh-keygen -t ed25519 -f lab\n"
+      .. "moonpulse sign runs/2026-11-27T101500_itbs600 --key lab")
+  parser:argument("run", "The folder of the run."):argname("RUN")
+  parser:option("--key", "The private key; or the public one, where an agent has the private one.")
+    :argname("KEY"):count(1)
+  parser:option("--operator", "Who signs, for the journal."):argname("CODE")
+  return parser
+end
+
+function M.run(options)
+  local folder = options.run:gsub("(.)/+$", "%1")
+  local key, message = signatures.fingerprint(options.key)
+  if not key then
+    cli.fail("usage", "--key: %s", message)
+  end
+  local lock <close>, why = core.lock_folder(folder)
+  if not lock then
+    cli.fail("usage", "%s", why or folder .. ": another program is at work there: wait until it has ended")
+  end
+  local found
+  found, message = verify.folder(folder, {})
+  if not found then
+    cli.fail("usage", "%s", message)
+  elseif not found.whole then
+    local first = found.differs[1]
+    cli.fail("limit", "%s does not verify, so it is not signed: %s: %s", folder, first.file, first.text)
+  end
+  local seal
+  seal, message = seals.again(folder, "signature", { key = key, who = options.operator or "n/a",
+    why = "moonpulse sign" })
+  local ok = seal ~= nil
+  if ok then
+    ok, message = signatures.sign(folder, options.key)
+  end
+  if not ok then
+    cli.fail("fault", "%s is not signed: %s", folder, message)
+  end
+  print(escapes.shown(("signed %s with %s; seal %s"):format(folder, key, seals.short(seal)), true))
+end
+
+return M

@@ -1,0 +1,48 @@
+--- Intensities in words.
+local numbers = require "moonpulse.text.numbers"
+
+local M = {}
+
+M.most = 6 -- intensities that are told one by one
+
+--- An intensity with its %MSO, where both are known.
+---@param dose moonpulse.PulseDose
+---@return string
+function M.one(dose)
+  local text = ("%g %%%s"):format(dose.intensity, dose.reference)
+  if dose.mso and not (dose.reference == "MSO" and dose.mso == dose.intensity) then
+    text = ("%s (%g %%MSO)"):format(text, dose.mso)
+  end
+  return text
+end
+
+--- Intensities: the one, those few that there are with how many pulses had each, or their range.
+---@param doses moonpulse.PulseDose[]
+---@return string
+function M.text(doses)
+  if #doses <= M.most then
+    local parts = {}
+    for i, dose in ipairs(doses) do
+      parts[i] = #doses > 1 and ("%s at %s"):format(numbers.count(dose.count), M.one(dose)) or M.one(dose)
+    end
+    return table.concat(parts, ", ")
+  end
+  local by_reference, order = {}, {}
+  for _, dose in ipairs(doses) do
+    local range = by_reference[dose.reference]
+    if not range then
+      range = { dose.intensity, dose.intensity, 0 }
+      by_reference[dose.reference], order[#order + 1] = range, dose.reference
+    end
+    range[1], range[2] = math.min(range[1], dose.intensity), math.max(range[2], dose.intensity)
+    range[3] = range[3] + 1
+  end
+  local parts = {}
+  for i, reference in ipairs(order) do
+    local range = by_reference[reference]
+    parts[i] = ("%g to %g %%%s (%d levels)"):format(range[1], range[2], reference, range[3])
+  end
+  return table.concat(parts, " and ")
+end
+
+return M

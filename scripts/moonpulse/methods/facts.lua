@@ -1,0 +1,137 @@
+--- What a methods section tells: of a plan, or of what a run's record has. Sentences and checklists are both
+--- written from here, so that they cannot differ.
+local catalogue = require "moonpulse.protocol.catalogue"
+local core = require "moonpulse.core"
+local known_fields = require "moonpulse.methods.known"
+local sentences = require "moonpulse.show.sentences"
+local stimuli = require "moonpulse.methods.stimuli"
+local structure = require "moonpulse.methods.structure"
+
+local M = {}
+
+local MOST = 1000000 -- pulses that are looked at one by one
+
+---@class moonpulse.MethodsFacts
+---@field of "plan"|"run"|"course" of a course of an experiment nothing was given
+---@field name string
+---@field id string?
+---@field unconfirmed string?
+---@field kind "protocol"|"experiment"
+---@field sham string? the protocol whose schedule it is
+---@field pattern string[]? sentences on the plan; nil: there is none
+---@field drawn { seed: integer|string, order: boolean, intervals: boolean }? what the seed decides
+---@field parts moonpulse.Level[][] of each part of the plan
+---@field planned moonpulse.Stimuli? of the plan
+---@field delivered moonpulse.Stimuli? of the record
+---@field pulses { planned: integer?, delivered: integer?, confirmed: integer?, perhaps: integer? }
+---@field conditions { name: string, planned: integer?, delivered: integer?, confirmed: integer? }[]
+---@field durations { first_to_last_s: number?, nominal_end_s: number?, whole_cycles_s: number?,
+---   delivered_s: number? }
+---@field thresholds { name: "RMT"|"AMT", value: number, how: string?, date: string? }[]
+---@field staircases table[] of an experiment
+---@field device { words: string, simulated: boolean?, timing: string? }?
+---@field known moonpulse.KnownFields
+---@field deviations string[] of a run
+---@field safety { verdict: string?, table: string?, override: table? }?
+---@field software { version: string, commit: string?, seed: integer|string|nil, plan_sha256: string?,
+---   script_sha256: string?, parameters: table<string, any>? }
+---@field started string?
+---@field participant string?
+
+--- Every pulse of a plan in time.
+local function pulses_of(plan, seed, mso_of)
+  local schedule, list = core.schedule(plan, seed), {}
+  local actions = schedule:actions()
+  local mso = {}
+  for i, action in ipairs(actions) do
+    mso[i] = mso_of and mso_of(action) or nil
+  end
+  for kind, _, _, what, ns in schedule.next, schedule do
+    if kind == "pulse" then
+      local action = actions[what]
+      list[#list + 1] = { at = ns / 1e9, channel = action.channel, intensity = action.intensity,
+        reference = action.reference, mso = mso[what] }
+    end
+  end
+  return list
+end
+
+--- What a plan says: its sentences, levels, stimuli, durations.
+---@param facts moonpulse.MethodsFacts changed
+---@param plan moonpulse.Plan
+---@param measured moonpulse.Measured
+---@param given { seed: integer, order: boolean?, mso: (fun(action: table): number?)?,
+---   dose: (fun(view: table, channel: string): string)? }
+---@return table[]? pulses in time; nil: they are too many
+function M.add_plan(facts, plan, measured, given)
+  facts.pattern = sentences.of(plan, given.dose)
+  facts.parts = {}
+  for i, part in ipairs(structure.parts(plan)) do
+    facts.parts[i] = structure.levels(part)
+  end
+  local pulses = measured.pulses <= MOST and pulses_of(plan, given.seed, given.mso) or nil
+  facts.planned = pulses and stimuli.of(pulses)
+  if measured.random or given.order then
+    facts.drawn = { seed = given.seed, order = given.order or false, intervals = measured.random or false }
+  end
+  facts.pulses.planned = measured.pulses
+  for _, key in ipairs { "first_to_last_s", "nominal_end_s", "whole_cycles_s" } do
+    facts.durations[key] = measured[key]
+  end
+  return pulses
+end
+
+--- Facts with nothing in them yet.
+---@param of "plan"|"run"|"course"
+---@param protocol table with name, id, ... as a protocol or a manifest has them
+---@param version string of Moonpulse
+---@return moonpulse.MethodsFacts
+function M.new(of, protocol, version)
+  local facts = { of = of, name = protocol.name or protocol.id or "the protocol", id = protocol.id,
+    unconfirmed = protocol.unconfirmed, parts = {}, pulses = {}, conditions = {}, durations = {},
+    thresholds = {}, staircases = {}, known = {}, deviations = {}, software = { version = version } }
+  local cited = protocol.cite
+  if cited and protocol.doi then
+    cited = ("%s, doi:%s"):format(cited, (protocol.doi:gsub("; ", "; doi:")))
+  end
+  known_fields.take(facts.known, "citation", cited, "protocol")
+  return facts
+end
+
+--- The site, the coil, as a protocol declares them: the last that is asked.
+---@param facts moonpulse.MethodsFacts changed
+---@param protocol table
+function M.add_declared(facts, protocol)
+  known_fields.take(facts.known, "target", protocol.target, "protocol")
+  known_fields.take(facts.known, "coil", protocol.coil, "protocol")
+end
+
+--- It is a sham: the protocol whose schedule it is, as its paper is cited, and its site.
+---@param facts moonpulse.MethodsFacts changed
+---@param of string? an id or a file
+function M.add_sham(facts, of)
+  facts.sham = of
+  for _, active in ipairs(of and catalogue.all() or {}) do
+    if active.id == of then
+      facts.sham = ("%s [%s]%s"):format(active.name, of, active.cite and (" (%s)"):format(active.cite) or "")
+      known_fields.take(facts.known, "target", active.target, "protocol")
+    end
+  end
+end
+
+--- The thresholds of the command line, without how they were found.
+---@param facts moonpulse.MethodsFacts changed
+---@param thresholds { rmt: any, amt: any } a number of %MSO each, or { value =, how =, date = }
+function M.add_thresholds(facts, thresholds)
+  for _, key in ipairs { "rmt", "amt" } do
+    local given = thresholds[key]
+    local value = type(given) == "table" and given.value or given
+    if type(value) == "number" then
+      local how = type(given) == "table" and (given.how or given.how_found or given.method) or nil
+      facts.thresholds[#facts.thresholds + 1] = { name = key:upper(), value = value, how = how,
+        date = type(given) == "table" and given.date or nil }
+    end
+  end
+end
+
+return M

@@ -1,0 +1,146 @@
+--- What is known beside the pulses (coil, waveform, muscle, age, ...): where each may come from, what to
+--- write
+--- where nobody said it, and how to say it.
+local text_files = require "moonpulse.text.text_file"
+
+local M = {}
+
+---@class moonpulse.Field
+---@field key string in the file of --meta
+---@field name string before the colon of a placeholder
+---@field ask string what is to be stated
+---@field fill string what would fill it
+
+local function field(key, name, ask, fill)
+  return { key = key, name = name, ask = ask,
+    fill = fill or ("\"%s\" in the file of --meta"):format(key) }
+end
+
+--- Every field, in the order of a methods section.
+---@type moonpulse.Field[]
+M.fields = {
+  field("stimulator", "stimulator", "state make and model",
+    "--device, or \"stimulator\" in the file of --meta"),
+  field("serial", "serial number", "state the stimulator's serial number"),
+  field("firmware", "firmware", "state the stimulator's firmware version"),
+  field("coil", "coil", "state model and size", "--coil, or \"coil\" in the file of --meta"),
+  field("waveform", "waveform", "state the pulse shape, such as biphasic"),
+  field("current_direction", "current direction", "state the direction of the induced current in the brain"),
+  field("target", "target", "state the site that was stimulated",
+    "\"target\" in the protocol or in the file of "
+    .. "--meta"),
+  field("coil_orientation", "coil orientation", "state how the handle pointed"),
+  field("coil_location", "coil location", "state how the coil was placed and held, with or without "
+    .. "navigation"),
+  field("hotspot", "hotspot", "state how it was found"),
+  field("threshold_method", "threshold", "state how it was found, in which muscle and by which criterion",
+    "\"threshold_method\" in the file of --meta, or the preflight question threshold_method"),
+  field("emg_electrodes", "EMG electrodes", "state their position and contact"),
+  field("contraction", "contraction", "state how much the target muscle was contracted"),
+  field("prior_activity", "prior activity", "state what the muscle did before"),
+  field("relaxation", "other muscles", "state how their relaxation was seen to"),
+  field("attention", "attention", "state the participant's attention or arousal"),
+  field("age", "age", "state it"), field("sex", "sex", "state it"),
+  field("handedness", "handedness", "state it, and by which scale"),
+  field("medication", "medication", "state what is prescribed"),
+  field("cns_drugs", "CNS-active drugs", "state them"),
+  field("disorders", "disorders", "state neurological and psychiatric ones"),
+  field("medical_conditions", "medical conditions", "state them"),
+  field("motor_activity", "motor activity", "state a history of repetitive motor activity"),
+  field("test_days", "test days", "state the time between them"),
+  field("session_duration", "session", "state how long it was, beside the stimulation"),
+  field("sham", "sham", "state how sham was given, or that there was none"),
+  field("mep_size", "MEP size", "state how it was measured"),
+  field("unconditioned_mep", "unconditioned MEP", "state its size"),
+  field("citation", "citation", "state where the protocol was published", "\"cite\" in the protocol, or "
+    .. "\"citation\" in the file of --meta"),
+  field("commit", "commit", "state the build's"),
+}
+
+M.by_key = {}
+for _, each in ipairs(M.fields) do
+  M.by_key[each.key] = each
+end
+
+--- What stands in a sentence where a field is not known: "[coil: state model and size]".
+---@param key string
+---@return string
+function M.placeholder(key)
+  local each = M.by_key[key]
+  return ("[%s: %s]"):format(each.name, each.ask)
+end
+
+local function plain(value)
+  return type(value) == "string" and value ~= "" and value or math.type(value) and ("%.14g"):format(value)
+    or nil
+end
+
+---@class moonpulse.Known
+---@field value string
+---@field source "engine"|"device"|"operator"|"protocol"
+
+---@class moonpulse.KnownFields: { [string]: moonpulse.Known }
+
+--- Take what nobody has said better before. value may be { value =, source = }, as a manifest has it.
+---@param known moonpulse.KnownFields changed
+---@param key string
+---@param value any
+---@param source string
+function M.take(known, key, value, source)
+  if type(value) == "table" then
+    source = value.source == "device" and "device" or value.source and "operator" or source
+    value = value.value
+  end
+  local text = plain(value)
+  if text and not known[key] then
+    known[key] = { value = text, source = source }
+  end
+end
+
+--- Take all that a table has under the fields' keys, also one table further in.
+---@param known moonpulse.KnownFields changed
+---@param from any
+---@param source string
+function M.take_all(known, from, source)
+  for key, value in pairs(type(from) == "table" and from or {}) do
+    if M.by_key[key] then
+      M.take(known, key, value, source)
+    elseif type(value) == "table" then
+      for inner, each in pairs(value) do
+        if M.by_key[inner] then
+          M.take(known, inner, each, source)
+        end
+      end
+    end
+  end
+end
+
+--- Keys of a table that no field has; one table further in, too.
+local function strangers(from)
+  local list = {}
+  for key, value in pairs(from) do
+    if not M.by_key[key] and type(value) ~= "table" then
+      list[#list + 1] = tostring(key)
+    end
+  end
+  table.sort(list)
+  return list
+end
+
+--- The file of --meta: one JSON object.
+---@param path string
+---@return table? meta
+---@return string|string[] message why not; else its keys that are none of ours
+function M.read(path)
+  local text, message = text_files.read(path, { bytes = 1000000, name = "file of --meta" })
+  if not text then
+    return nil, message
+  end
+  local meta, why = require("cjson.safe").decode(text)
+  if type(meta) ~= "table" or meta[1] ~= nil then
+    return nil, ("%s is no JSON object: %s"):format(path, why or "write {\"coil\": \"...\"}")
+  end
+  return meta, strangers(meta)
+end
+
+return M

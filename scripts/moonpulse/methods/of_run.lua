@@ -1,0 +1,279 @@
+--- The facts of a run, from its folder: what was given, not what was planned, and how they differ.
+local facts_of = require "moonpulse.methods.facts"
+local known_fields = require "moonpulse.methods.known"
+local numbers = require "moonpulse.text.numbers"
+local plan_file = require "moonpulse.protocol.plan_file"
+local catalogue = require "moonpulse.protocol.catalogue"
+local record = require "moonpulse.record.read"
+local stimuli = require "moonpulse.methods.stimuli"
+
+local M = {}
+
+local get = record.get
+
+--- The pulses that were given, in time.
+local function given_of(events)
+  local list = {}
+  for _, row in ipairs(events.pulses) do
+    if row.was_sent and row.time then
+      list[#list + 1] = { at = row.time, channel = row.channel or "1", intensity = row.intensity or row.mso
+        or 0,
+        reference = row.intensity and row.ref or "MSO", mso = row.mso }
+    end
+  end
+  table.sort(list, function(a, b) return a.at < b.at end)
+  return list
+end
+
+--- Counts by what a row calls its condition; nothing where no row has one.
+local function conditions_of(events)
+  local list, by_name = {}, {}
+  for _, row in ipairs(events.pulses) do
+    local name = row.trial_type
+    if name and name ~= "pulse" then
+      local each = by_name[name]
+      if not each then
+        each = { name = name, planned = 0, delivered = 0, confirmed = 0 }
+        by_name[name], list[#list + 1] = each, each
+      end
+      each.planned = each.planned + 1
+      each.delivered = each.delivered + (row.was_sent and 1 or 0)
+      each.confirmed = each.confirmed + (row.is_confirmed and 1 or 0)
+    end
+  end
+  return list
+end
+
+local why_left = { late = "it would have left too late",
+  close = "it would have come too close to the one before",
+  setting = "the stimulator had not confirmed its setting", stopped = "the run had been stopped",
+  not_taken = "the system took nothing of the command" }
+
+--- The rows that are not as planned, by their status.
+local function add_row_deviations(facts, events, planned)
+  local counts, order = {}, {}
+  for _, row in ipairs(events.pulses) do
+    local status = row.status or "n/a"
+    if not counts[status] then
+      counts[status], order[#order + 1] = 0, status
+    end
+    counts[status] = counts[status] + 1
+  end
+  table.sort(order)
+  local function say(text, ...)
+    facts.deviations[#facts.deviations + 1] = text:format(...)
+  end
+  for _, status in ipairs(order) do
+    local count = numbers.counted(counts[status], "pulse")
+    if why_left[status] then
+      say("%s left out (%s: %s)", count, status, why_left[status])
+    elseif status == "perhaps_sent" then
+      say("of %s nobody knows whether it was given (perhaps_sent); counted as given", count)
+    elseif status == "otherwise" then
+      say("%s given otherwise than set (the stimulator's own words are in events.tsv)", count)
+    end
+  end
+  local missing = planned and planned - #events.pulses or 0
+  if missing > 0 then
+    say("%s of the plan did not come up", numbers.counted(missing, "pulse"))
+  end
+  if #events.unasked > 0 then
+    say("%s reported by the stimulator that nobody had asked for", numbers.counted(#events.unasked, "pulse"))
+  end
+  if events.incomplete > 0 then
+    say("%s of events.tsv could not be read", numbers.counted(events.incomplete, "row"))
+  end
+end
+
+local function add_ending(facts, manifest)
+  local list = facts.deviations
+  local status = get(manifest, "result.status") or get(manifest, "status")
+  local reason = get(manifest, "result.reason")
+  if status == "running" then
+    table.insert(list, 1, "the run was not closed: it goes on, or Moonpulse was killed (moonpulse recover)")
+  elseif status ~= "completed" then
+    table.insert(list, 1, ("the run did not come to its end: %s%s"):format(status or "how is not known",
+      reason and ", " .. reason or ""))
+  end
+  local override = get(manifest, "safety.override")
+  if type(override) == "table" then
+    list[#list + 1] = ("published limits were passed: %s (approval %s)"):format(override.reason
+      or "no reason given",
+      override.approval_ref or override.approval or "not given")
+  end
+  local faults = get(manifest, "device.faults")
+  if faults then
+    list[#list + 1] = ("the simulator was asked to go wrong (%s)"):format(faults)
+  end
+  if get(manifest, "result.rebuilt") then
+    list[#list + 1] = "events.tsv was rebuilt from the flight record"
+  end
+end
+
+--- The plan that the run kept, or, of a run of a shipped protocol that kept none, the same made again: as far
+--- as its pulses are those of the record.
+local function plan_of(folder, manifest)
+  local kept = plan_file.load(folder .. "/resolved.plan")
+  if kept then
+    return kept.plan_file.plan, kept.seed, kept.plan_file.sha256
+  end
+  local seed = math.tointeger(tonumber(get(manifest, "seed")))
+  local id = get(manifest, "protocol.id")
+  if get(manifest, "kind") == "experiment" or type(id) ~= "string" or not seed then
+    return nil
+  end
+  local protocols = require "moonpulse.protocol"
+  for _, protocol in ipairs(catalogue.all()) do
+    if protocol.id == id and protocol.name == get(manifest, "protocol.name") then
+      local given = {}
+      for name, value in pairs(get(manifest, "parameters") or {}) do
+        given[name] = protocol.params[name] and tostring(value) or nil
+      end
+      local values = protocols.values(protocol, given)
+      local plan = values and protocols.build(protocol, values, seed)
+      return plan, seed
+    end
+  end
+end
+
+--- Are the planned onsets of the rows those of the plan?
+local function fits(planned, events)
+  for _, row in ipairs(events.pulses) do
+    local pulse = planned and planned[row.pulse]
+    if not pulse or not row.planned or math.abs(pulse.at * 1e6 - row.planned) > 1.5 then
+      return false
+    end
+  end
+  return planned ~= nil
+end
+
+local function key_of(channel, intensity, reference)
+  return ("%s %.9g %s"):format(channel, intensity, reference)
+end
+
+--- What the rows say each intensity was, in %MSO.
+local function dose_of(events)
+  local by_key = {}
+  for _, row in ipairs(events.pulses) do
+    if row.mso and row.intensity then
+      local key = key_of(row.channel or "1", row.intensity, row.ref)
+      local range = by_key[key] or { row.mso, row.mso }
+      range[1], range[2] = math.min(range[1], row.mso), math.max(range[2], row.mso)
+      by_key[key] = range
+    end
+  end
+  return function(view, channel)
+    local text = ("%g %%%s"):format(view.intensity, view.reference)
+    local range = by_key[key_of(channel, view.intensity, view.reference)]
+    if view.reference == "MSO" and (not range or range[1] == view.intensity
+      and range[2] == view.intensity) then
+      return text
+    end
+    return range and (range[1] == range[2] and ("%s (%g %%MSO)"):format(text, range[1])
+      or ("%s (%g to %g %%MSO)"):format(text, range[1], range[2])) or text
+  end
+end
+
+local function add_device(facts, manifest)
+  local device = get(manifest, "device") or {}
+  local known, source = facts.known, "device"
+  local words = device.description or device.name
+  if words and device.model and not words:find(device.model, 1, true) then
+    words = words .. " " .. device.model
+  end
+  known_fields.take(known, "stimulator", words, source)
+  known_fields.take(known, "serial", device.serial, source)
+  for _, key in ipairs { "firmware", "coil", "waveform", "current_direction" } do
+    known_fields.take(known, key, device[key], source)
+  end
+  facts.device = { words = words, simulated = device.simulated, mode = device.mode }
+end
+
+--- How thresholds were found: the preflight's answer, as far as nothing better is said.
+local function add_preflight(facts, manifest)
+  local asked = get(manifest, "preflight") or get(manifest, "safety.preflight.answers")
+  for _, each in ipairs(type(asked) == "table" and asked or {}) do
+    if each.id == "threshold_method" and each.answer then
+      known_fields.take(facts.known, "threshold_method", each.answer == "emg" and "by EMG"
+        or each.answer == "visual" and "by eye" or each.answer, "operator")
+    end
+  end
+end
+
+--- The facts of what a manifest and its rows tell.
+---@param of "run"|"course"
+---@param manifest table
+---@param events table as moonpulse.record.read has them
+---@param meta table? of the command's --meta: what the record does not have
+---@return moonpulse.MethodsFacts
+function M.rows(of, manifest, events, meta)
+  local protocol = get(manifest, "protocol") or get(manifest, "experiment") or {}
+  local facts = facts_of.new(of, protocol, get(manifest, "moonpulse.version") or "of an unknown version")
+  facts.kind = get(manifest, "kind") == "experiment" and "experiment" or "protocol"
+  facts.started, facts.participant = get(manifest, "started"), get(manifest, "participant")
+  facts.speed = get(manifest, "speed")
+  local given = given_of(events)
+  facts.delivered = stimuli.of(given)
+  facts.pulses = { planned = get(manifest, "result.pulses_planned") or get(manifest, "protocol.pulses"),
+    delivered = #given, confirmed = 0 }
+  for _, row in ipairs(events.pulses) do
+    facts.pulses.confirmed = facts.pulses.confirmed + (row.is_confirmed and 1 or 0)
+  end
+  facts.conditions = conditions_of(events)
+  facts.durations.delivered_s = #given > 0 and given[#given].at - given[1].at or nil
+  add_row_deviations(facts, events, facts.pulses.planned)
+  add_ending(facts, manifest)
+  add_device(facts, manifest)
+  known_fields.take_all(facts.known, get(manifest, "meta"), "operator")
+  known_fields.take_all(facts.known, meta, "operator")
+  add_preflight(facts, manifest)
+  facts_of.add_thresholds(facts, get(manifest, "thresholds") or {})
+  facts.staircases = get(manifest, "experiment.staircases") or {}
+  facts.safety = get(manifest, "safety")
+  facts.software.commit = get(manifest, "moonpulse.commit")
+  local seed = get(manifest, "seed")
+  facts.software.seed = math.tointeger(seed) or seed
+  facts.software.parameters = get(manifest, "parameters")
+  for _, file in ipairs(get(manifest, "files") or {}) do
+    if file.role == "experiment" or file.role == "protocol" then
+      facts.software.script_sha256 = file.sha256
+    end
+  end
+  facts_of.add_sham(facts, facts.id == "sham" and tostring((facts.software.parameters or {}).of
+    or "another protocol")
+    or nil)
+  return facts
+end
+
+--- Everything that a run's folder tells.
+---@param folder string
+---@param meta table?
+---@return moonpulse.MethodsFacts? facts
+---@return string? message
+function M.folder(folder, meta)
+  local manifest, why = record.manifest(folder .. "/manifest.json")
+  if not manifest then
+    return nil, ("%s is no run's folder: %s"):format(folder, why)
+  end
+  local events
+  events, why = record.events(folder .. "/events.tsv")
+  if not events then
+    return nil, ("%s: no events to read (%s); moonpulse recover rebuilds them"):format(folder, why)
+  end
+  local facts = M.rows("run", manifest, events, meta)
+  local plan, seed, sha256 = plan_of(folder, manifest)
+  if plan then
+    local planned = facts.pulses.planned
+    local list = facts_of.add_plan(facts, plan, catalogue.measure(plan, seed), { seed = seed,
+      dose = dose_of(events) })
+    facts.software.plan_sha256 = sha256
+    if not fits(list, events) then -- another version's, perhaps: what was given is in the rows
+      facts.pattern, facts.planned, facts.drawn, facts.parts = nil, nil, nil, {}
+      facts.pulses.planned, facts.durations = planned, { delivered_s = facts.durations.delivered_s }
+    end
+  end
+  facts_of.add_declared(facts, get(manifest, "protocol") or {})
+  return facts
+end
+
+return M

@@ -1,0 +1,126 @@
+--- The stimuli that a list of pulses is made of: single pulses, pairs, trains; told from the times alone, so
+--- that a plan, a run and an experiment are counted by the same rule.
+local M = {}
+
+--- Pulses that follow each other within this belong to one stimulus (LICI has up to 300 ms between its two).
+M.within_s = 0.3
+
+---@class moonpulse.StimulusKind
+---@field pulses integer of each stimulus
+---@field count integer
+---@field channels string[] of its pulses
+---@field intervals number[] seconds, between its pulses
+---@field span number seconds, first to last pulse
+---@field doses moonpulse.PulseDose[][] of its pulses, each intensity once
+
+---@class moonpulse.PulseDose
+---@field channel string
+---@field intensity number
+---@field reference string
+---@field mso number?
+---@field count integer
+
+---@class moonpulse.Stimuli
+---@field kinds moonpulse.StimulusKind[] by first appearance
+---@field count integer of stimuli
+---@field shortest number? seconds from onset to onset
+---@field longest number?
+---@field mean number?
+---@field silence_shortest number? seconds, from the last pulse of one to the first of the next
+---@field silence_longest number?
+
+--- Are the times between all pulses the same?
+local function is_even(pulses)
+  local step = #pulses > 2 and pulses[2].at - pulses[1].at
+  for i = 3, step and #pulses or 0 do
+    if math.abs(pulses[i].at - pulses[i - 1].at - step) > 2e-6 then
+      return false
+    end
+  end
+  return step and step > 0
+end
+
+local function key_of(pulses, first, last)
+  local parts = {}
+  for i = first, last do
+    parts[#parts + 1] = ("%s@%.0f"):format(pulses[i].channel, (pulses[i].at - pulses[first].at) * 1e5)
+  end
+  return table.concat(parts, " ")
+end
+
+local function kind_of(pulses, first, last)
+  local kind = { pulses = last - first + 1, count = 0, channels = {}, intervals = {}, doses = {},
+    span = pulses[last].at - pulses[first].at, by_dose = {} }
+  for i = first, last do
+    kind.channels[#kind.channels + 1] = pulses[i].channel
+    kind.intervals[#kind.intervals + 1] = i > first and pulses[i].at - pulses[i - 1].at or nil
+    kind.doses[#kind.doses + 1], kind.by_dose[#kind.by_dose + 1] = {}, {}
+  end
+  return kind
+end
+
+local function count_dose(kind, place, pulse)
+  local key = ("%s %s %s"):format(pulse.intensity, pulse.reference, pulse.mso)
+  local dose = kind.by_dose[place][key]
+  if not dose then
+    dose = { channel = pulse.channel, intensity = pulse.intensity, reference = pulse.reference,
+      mso = pulse.mso,
+      count = 0 }
+    kind.by_dose[place][key] = dose
+    table.insert(kind.doses[place], dose)
+  end
+  dose.count = dose.count + 1
+end
+
+--- Where each stimulus begins and ends.
+local function cut(pulses)
+  local cuts, first = {}, 1
+  for i = 2, #pulses do
+    if pulses[i].at - pulses[i - 1].at > M.within_s then
+      cuts[#cuts + 1] = { first, i - 1 }
+      first = i
+    end
+  end
+  if #pulses > 0 then
+    cuts[#cuts + 1] = { first, #pulses }
+  end
+  return cuts
+end
+
+--- The stimuli of pulses that are sorted by time.
+---@param pulses { at: number, channel: string, intensity: number, reference: string, mso: number? }[]
+---@return moonpulse.Stimuli
+function M.of(pulses)
+  local found, by_key, sum = { kinds = {}, count = 0 }, {}, 0
+  local cuts = cut(pulses)
+  local function widen(low, high, value)
+    found[low] = math.min(found[low] or value, value)
+    found[high] = math.max(found[high] or value, value)
+  end
+  for i, each in ipairs(cuts) do
+    local first, last = each[1], each[2]
+    local key = key_of(pulses, first, last)
+    local kind = by_key[key]
+    if not kind then
+      kind = kind_of(pulses, first, last)
+      by_key[key], found.kinds[#found.kinds + 1] = kind, kind
+    end
+    kind.count = kind.count + 1
+    for place = 1, kind.pulses do
+      count_dose(kind, place, pulses[first + place - 1])
+    end
+    local before = cuts[i - 1]
+    if before then
+      local interval = pulses[first].at - pulses[before[1]].at
+      sum = sum + interval
+      widen("shortest", "longest", interval)
+      widen("silence_shortest", "silence_longest", pulses[first].at - pulses[before[2]].at)
+    end
+  end
+  found.count = #cuts
+  found.mean = #cuts > 1 and sum / (#cuts - 1) or nil
+  found.is_even = #cuts == #pulses and is_even(pulses) or false
+  return found
+end
+
+return M

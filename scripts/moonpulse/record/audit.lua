@@ -1,0 +1,138 @@
+--- The audit trail: what an operator does with a run, and what the run does for it, as lines of the journal:
+--- when, by the wall clock and by the monotonic one, by whom, and why.
+--
+-- What is done before there is a journal waits for it, with its time. In virtual time nothing is done at any
+-- time of ours: what came before has the time of the journal's beginning, and what comes when virtual time is
+-- over that of its last line, so that a seed gives the same bytes.
+local clocks = require "moonpulse.record.clocks"
+local core = require "moonpulse.core"
+local journals = require "moonpulse.record.journal"
+local machine_paths = require "moonpulse.text.machine_paths"
+
+local M = {}
+
+---@class moonpulse.Audit
+---@field who string the operator's code; "n/a": nobody said
+---@field clock moonpulse.ClockWatch? once there is a journal
+---@field journal moonpulse.Journal? the same
+---@field origin_ns integer? the same: what at_ns counts from
+---@field virtual boolean? the same: it is a journal of virtual time
+---@field last { at: string, at_ns: integer }? of its last line
+---@field waiting table[] what was done before
+---@field why string? what the script said when it stopped the run
+---@field stop_told string? the last stop that was told
+---@field folders string[]? of this computer, which its texts need not name
+---@field closed boolean? its last line is written
+---@field on_jump fun(jump: moonpulse.ClockJump)? the wall clock jumped: it is in the journal already
+local Audit = {}
+Audit.__index = Audit
+
+--- Of a run that has no journal yet.
+---@param who string? the operator's code
+---@return moonpulse.Audit
+function M.new(who)
+  return setmetatable({ who = who or "n/a", waiting = {} }, Audit)
+end
+
+--- Write an entry with its stamps.
+local function put(self, kind, entry, at, at_ns)
+  local line = { at = at, at_ns = at_ns, who = self.who }
+  self.last = { at = at, at_ns = at_ns }
+  for key, value in pairs(entry) do
+    line[key] = machine_paths.without_all(value, self.folders)
+  end
+  self.journal:tell(kind, line)
+end
+
+--- Something was done. Never raises: it was done whether or not it can be written.
+---@param kind string of schema.acts
+---@param entry table what is to be said of it; where something changed: old, new, why
+---@param clock_ns integer? when, on the run's clock (core.clock_ns); now
+function Audit:tell(kind, entry, clock_ns)
+  local now_ns = core.clock_ns()
+  if self.closed and kind ~= "signature" then
+    return
+  elseif not self.journal then
+    self.waiting[#self.waiting + 1] = { kind = kind, entry = entry, at = clocks.now(), clock_ns = now_ns,
+      real = not core.is_virtual() }
+  elseif self.virtual and not core.is_virtual() then
+    put(self, kind, entry, self.last.at, self.last.at_ns)
+  else
+    local ago_ns = now_ns - (clock_ns or now_ns)
+    put(self, kind, entry, clocks.now(ago_ns), now_ns - ago_ns - self.origin_ns)
+  end
+end
+
+--- Something stopped the run; each stop is told once.
+---@param reason string name in core.stops
+---@param source string? which signal it was, or what the script says
+---@param fault string? what is wrong
+---@param clock_ns integer? when, on the run's clock; now
+function Audit:tell_stop(reason, source, fault, clock_ns)
+  if self.stop_told ~= reason then
+    self.stop_told = reason
+    self:tell("stop", { reason = reason, source = source or core.stops[reason].words,
+      why = fault or self.why }, clock_ns)
+  end
+end
+
+--- Begin the journal of a run in its folder, with what waited for it.
+---@param folder string
+---@param entry table of the first line: what is run, on what, by which Moonpulse
+---@param origin_ns integer? what at_ns counts from (core.clock_ns); now
+---@param folders string[]? of this computer, which its texts need not name
+---@return moonpulse.Journal? journal to be closed
+---@return string? message
+function Audit:begin(folder, entry, origin_ns, folders)
+  local journal, message = journals.new(folder)
+  if not journal then
+    return nil, message
+  end
+  self.journal, self.origin_ns, self.clock = journal, origin_ns or core.clock_ns(), clocks.watch()
+  self.virtual, self.folders = core.is_virtual(), folders
+  local at = clocks.now()
+  entry.clock_ns = self.origin_ns
+  put(self, "begin", entry, at, 0)
+  for _, act in ipairs(self.waiting) do
+    local real = act.real and not core.is_virtual()
+    put(self, act.kind, act.entry, real and act.at or at, real and act.clock_ns - self.origin_ns or 0)
+  end
+  self.waiting = {}
+  return journal
+end
+
+--- Look whether the wall clock jumped; in real time only.
+---@param must boolean? also if it was looked at just now
+function Audit:look(must)
+  if not self.clock or self.closed or core.is_virtual() then
+    return
+  end
+  local jump = self.clock:look(must)
+  if jump then
+    self:tell("clock", { old = jump.old, new = jump.new, by_s = jump.by_s,
+      why = "the wall clock was set, or the computer slept" })
+    if self.on_jump then
+      self.on_jump(jump)
+    end
+  end
+end
+
+--- The run is about to be signed: the very last line.
+---@param key string its fingerprint
+function Audit:tell_signature(key)
+  if self.journal then
+    self:tell("signature", { key = key, why = "--sign" })
+  end
+end
+
+--- The last line of what was done; nothing more is told.
+---@param entry table how it ended
+function Audit:finish(entry)
+  if self.journal and not self.closed then
+    self:look(true)
+    self:tell("end", entry)
+    self.closed = true
+  end
+end
+
+return M

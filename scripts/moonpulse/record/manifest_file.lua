@@ -1,0 +1,100 @@
+--- manifest.json, for people, and recover.json, for moonpulse recover: how they are written.
+local cjson = require "cjson"
+local core = require "moonpulse.core"
+local files = require "moonpulse.record.file"
+local json = require "moonpulse.text.readable_json"
+
+local M = {}
+
+---@class moonpulse.Internals what recover.json holds; of older versions the manifest has it
+---@field record_version integer?
+---@field flight table? what the flight record needs beside it: run/manifest.lua; nil: it was not armed
+---@field driver string? the file of a user's driver
+---@field port string? where the device was
+---@field missing boolean? there is no recover.json that can be read, where there must be one
+
+M.version = 3 -- of the record: with recover.json, sources/ and a manifest that people read
+
+-- The order of the keys, of the whole and of its parts: who, what and how it ended come first.
+local orders = {
+  [""] = { "record_version", "what", "kind", "status", "started", "ended", "participant", "session",
+    "operator", "protocol", "experiment", "parameters", "seed", "speed", "thresholds", "conditions", "device",
+    "safety", "preflight", "result", "files", "clock", "start", "host", "moonpulse", "journal_head",
+    "journal_lines" },
+  protocol = { "id", "name", "file", "cite", "doi", "target", "unconfirmed", "nerve", "pulses",
+    "first_to_last_s", "nominal_end_s", "whole_cycles_s", "outline", "plan_sha256" },
+  experiment = { "plays", "staircases", "triggers" },
+  device = { "name", "description", "model", "serial", "firmware", "simulated", "own_simulator", "waveform",
+    "current_direction", "mode", "coil", "handle_direction", "driver", "backend", "port", "usb_id",
+    "usb_serial", "usb_product", "trigger", "temperature_c", "faults" },
+  safety = { "verdict", "profile", "table", "lab", "findings", "override", "approval", "history",
+    "warning" },
+  ["safety.findings[]"] = { "verdict", "text", "layer", "table", "source", "confidence" },
+  ["safety.override"] = { "reason", "by", "at" },
+  ["preflight[]"] = { "id", "question", "answer" },
+  result = { "status", "stop", "reason", "pulses_planned", "pulses_sent", "pulses_confirmed",
+    "pulses_skipped", "pulses_unknown", "plan_complete", "lateness_us", "disarmed", "elapsed_s", "virtual",
+    "damage", "files", "rebuilt", "flight_lost", "events_sum" },
+  ["result.lateness_us"] = { "p50", "p95", "p99", "max" },
+  ["files[]"] = { "file", "role", "sha256" },
+  clock = { "start", "end", "wall_less_monotonic_s", "jumps" },
+  host = { "kernel", "cpus", "realtime" },
+  moonpulse = { "version", "commit", "compiler" },
+  lists = { ["safety.findings"] = true, preflight = true, files = true, ["clock.jumps"] = true,
+    ["experiment.staircases"] = true, ["thresholds.found"] = true },
+}
+for _, name in ipairs { "thresholds.rmt", "thresholds.amt", "thresholds.found[]" } do
+  orders[name] = { "value", "unit", "how", "date", "source" }
+end
+for _, name in ipairs { "waveform", "current_direction", "mode", "coil", "handle_direction" } do
+  orders["device." .. name] = { "value", "source" }
+end
+
+--- A manifest as text.
+---@param manifest table
+---@return string
+function M.encode(manifest)
+  return json.encode(manifest, orders)
+end
+
+--- Write a file of the folder anew; whole or not at all.
+local function write(folder, name, text)
+  local path = folder .. "/" .. name
+  local file, ok, message
+  core.disk(name)
+  file, message = files.beside(path)
+  ok = file
+  if file then -- a full disk must not cost the file that is there
+    ok, message = file:write(text)
+    local closed, why = file:close()
+    ok, message = ok and closed, message or why
+  end
+  if ok then
+    ok, message = os.rename(path .. ".new", path)
+  end
+  core.disk()
+  if not ok then
+    os.remove(path .. ".new")
+    error({ code = "limit", message = ("cannot write %s: %s: make room, or name another folder with "
+      .. "--out DIR"):format(path, message) }, 0)
+  end
+end
+
+--- Write manifest.json, and before it recover.json, without which it would not be enough for recover. Raises
+--- a refusal { code, message } where one of them cannot be written.
+---@param record moonpulse.Record
+---@param manifest table
+---@param internals moonpulse.Internals? what recover needs beside flight.bin; nil: as it is
+function M.write(record, manifest, internals)
+  if internals then
+    internals.record_version = M.version
+    local text = cjson.encode(internals) .. "\n"
+    if text ~= record.internals then
+      write(record.folder, "recover.json", text)
+      record.internals = text
+    end
+  end
+  write(record.folder, "manifest.json", M.encode(manifest))
+end
+
+return M

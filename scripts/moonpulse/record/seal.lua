@@ -1,0 +1,239 @@
+--- The seal of a run's folder: SHA256SUMS, in sha256sum's own format, one line for every file but itself
+--- and its signature, written last. Its own SHA-256 is the seal: it stands for the whole folder.
+--
+-- Whoever writes in the folder later (recover, report, sign) adds a line to the journal and seals again.
+local clocks = require "moonpulse.record.clocks"
+local core = require "moonpulse.core"
+local files = require "moonpulse.record.file"
+local journals = require "moonpulse.record.journal"
+local lfs = require "lfs"
+local scripts = require "moonpulse.record.verify_script"
+local sha256 = require "moonpulse.text.sha256"
+
+local M = {}
+
+--- Its file, and that of its signature.
+M.name, M.signature = "SHA256SUMS", "SHA256SUMS.sig"
+
+local most_files, most_manifest, most_list = 10000, 16000000, 4000000
+
+local left_out = { ["."] = true, [".."] = true }
+local own = { [M.name] = true, [M.signature] = true }
+
+--- As a shell lists them: "name" before ".name" before "..name", each in the order of its bytes.
+local function before(a, b)
+  local dots_a, dots_b = #a:match("^%.?%.?"), #b:match("^%.?%.?")
+  if dots_a ~= dots_b then
+    return dots_a < dots_b
+  end
+  return a < b
+end
+
+local function list_into(list, folder, inside)
+  local names = {}
+  for name in lfs.dir(folder .. (inside == "" and "" or "/" .. inside)) do
+    if not left_out[name] and not own[inside .. name] then
+      names[#names + 1] = name
+    end
+  end
+  table.sort(names, before)
+  for _, name in ipairs(names) do
+    local path = inside .. name
+    local mode = lfs.symlinkattributes(folder .. "/" .. path, "mode")
+    if #list >= most_files then
+      error(("more than %d files: that is no folder of a run"):format(most_files), 0)
+    elseif mode == "directory" then
+      list_into(list, folder, path .. "/")
+    else
+      list[#list + 1] = { name = path, is_file = mode == "file" }
+    end
+  end
+end
+
+--- All that is in the folder of a run but the seal, in the order in which it is sealed.
+---@param folder string
+---@return { name: string, is_file: boolean }[]? nil: it cannot be listed
+---@return string? message
+function M.list(folder)
+  local list = {}
+  local ok, message = pcall(list_into, list, folder, "")
+  return ok and list or nil, message
+end
+
+--- A line as sha256sum writes it: a name with a line end or a backslash is escaped, and the line says so.
+---@param digits string
+---@param name string
+---@return string
+function M.line(digits, name)
+  local escaped = name:gsub("[\\\n\r]", { ["\\"] = "\\\\", ["\n"] = "\\n", ["\r"] = "\\r" })
+  return ("%s%s  %s\n"):format(escaped ~= name and "\\" or "", digits, escaped)
+end
+
+--- The seal in short, for people: its first 16 digits in fours.
+---@param digits string
+---@return string
+function M.short(digits)
+  return (digits:sub(1, 16):gsub("....", "%0 "):sub(1, -2))
+end
+
+--- Put text in the place of a file, whole or not at all.
+local function put(path, text)
+  return files.rewrite(path, function(out) return out:write(text) end)
+end
+
+--- Seal the folder of a run: verify.sh is written, then SHA256SUMS. A signature of an older seal goes.
+---@param folder string
+---@param known table<string, string>? SHA-256 of files by their name that were just computed
+---@return string? seal SHA-256 of SHA256SUMS
+---@return string? message
+function M.write(folder, known)
+  local ok, message = put(folder .. "/" .. scripts.name, scripts.text)
+  local list = ok and nil
+  if ok then
+    list, message = M.list(folder)
+  end
+  local lines = {}
+  for i, each in ipairs(list or {}) do
+    local digits = each.is_file and known and known[each.name]
+    if not digits then
+      digits, message = sha256.of_file(folder .. "/" .. each.name)
+    end
+    if not digits then
+      return nil, ("%s: it cannot be sealed: %s"):format(folder, message)
+    end
+    lines[i] = M.line(digits, each.name)
+  end
+  local text = table.concat(lines)
+  if list then
+    ok, message = put(folder .. "/" .. M.name, text)
+  end
+  if not list or not ok then
+    return nil, ("%s: it cannot be sealed: %s"):format(folder, message)
+  end
+  os.remove(folder .. "/" .. M.signature)
+  return sha256.of(text)
+end
+
+--- Which files of a sealed folder are not as SHA256SUMS says, by their names.
+---@param folder string
+---@return string[]? names; nil: it is not sealed
+function M.differing(folder)
+  local text = core.read_file(folder .. "/" .. M.name, most_list)
+  if not text then
+    return nil
+  end
+  local names, sealed = {}, {}
+  for line in text:gmatch("[^\n]+") do
+    sealed[line] = true
+  end
+  for _, each in ipairs(M.list(folder) or {}) do
+    local digits = each.is_file and sha256.of_file(folder .. "/" .. each.name)
+    local line = digits and M.line(digits, each.name):sub(1, -2)
+    names[#names + 1] = not sealed[line] and each.name or nil
+    sealed[line or ""] = nil
+  end
+  for line in pairs(sealed) do
+    local name = line:sub(67)
+    names[#names + 1] = not lfs.symlinkattributes(folder .. "/" .. name, "mode") and name or nil
+  end
+  table.sort(names)
+  return names
+end
+
+--- Which of some files are not as SHA256SUMS says: changed, gone, or put there since.
+---@param folder string
+---@param names string[] of files without line ends in their names
+---@return string[]? changed nil: the folder is not sealed
+function M.changed(folder, names)
+  local text = core.read_file(folder .. "/" .. M.name, most_list)
+  if not text then
+    return nil
+  end
+  local changed = {}
+  for _, name in ipairs(names) do
+    local digits = sha256.of_file(folder .. "/" .. name)
+    local line = digits and "\n" .. M.line(digits, name)
+    local is_as_sealed = line and ("\n" .. text):find(line, 1, true)
+      or not line and not text:find("  " .. name .. "\n", 1, true)
+        and not lfs.symlinkattributes(folder .. "/" .. name, "mode")
+    changed[#changed + 1] = not is_as_sealed and name or nil
+  end
+  return changed
+end
+
+--- Add a line behind what a journal has. One that was torn when the run was killed stays, and the new one
+--- says so; a folder of an older version gets its first chained line.
+---@param text string of the journal
+---@param kind string
+---@param entry table
+---@return string text
+---@return string head SHA-256 of the new line
+---@return integer lines
+function M.appended(text, kind, entry)
+  local last, number = "", 0
+  local torn = text ~= "" and text:sub(-1) ~= "\n"
+  for line in (torn and text .. "\n" or text):gmatch("([^\n]*)\n") do
+    last, number = line, number + 1
+  end
+  local told = { torn_line = torn and number or nil }
+  for key, value in pairs(entry) do
+    told[key] = value
+  end
+  local line = journals.line(kind, told, number + 1, number == 0 and journals.none or sha256.of(last))
+  return text .. (torn and "\n" or "") .. line .. "\n", sha256.of(line), number + 1
+end
+
+--- manifest.json with another journal_head and journal_lines; all else stays to the byte.
+local function with_head(text, head, lines)
+  local count_head, count_lines
+  text, count_head = text:gsub('("journal_head"%s*:%s*")%x*"', "%1" .. head .. '"', 1)
+  text, count_lines = text:gsub('("journal_lines"%s*:%s*)%d+', "%1" .. lines, 1)
+  if count_head == 1 and count_lines == 1 then
+    return text
+  end
+  -- of an older version, or of a run that was killed
+  return (text:gsub("%s*}%s*$", (',"journal_head":"%s","journal_lines":%d}\n'):format(head, lines)))
+end
+
+--- Something was done to a finished run: its journal gets a line, the manifest the new head, the folder a new
+--- seal.
+---@param folder string
+---@param kind string of schema.acts
+---@param entry table what was done, and by whom
+---@param differed string[]? what did not fit the seal before, of differing(): the line has it, and verify
+---   says so
+---@return string? seal
+---@return string? message
+function M.again(folder, kind, entry, differed)
+  local path = folder .. "/journal.jsonl"
+  local text, message = "", nil
+  if lfs.symlinkattributes(path, "mode") then
+    text, message = core.read_file(path, journals.most_bytes)
+  end
+  local manifest
+  if text then
+    manifest, message = core.read_file(folder .. "/manifest.json", most_manifest)
+  end
+  if not manifest then
+    return nil, message
+  end
+  local told = { at = clocks.now(), who = "n/a", differed = differed and differed[1] and differed }
+  for key, value in pairs(entry) do
+    told[key] = value
+  end
+  local head, lines
+  text, head, lines = M.appended(text, kind, told)
+  os.remove(folder .. "/" .. M.name) -- who is killed from here on leaves a folder that is not sealed
+  os.remove(folder .. "/" .. M.signature)
+  local ok
+  ok, message = put(path, text)
+  if ok then
+    ok, message = put(folder .. "/manifest.json", with_head(manifest, head, lines))
+  end
+  if not ok then
+    return nil, message
+  end
+  return M.write(folder)
+end
+
+return M

@@ -1,0 +1,117 @@
+--- verify.sh, which lies in the folder of each run: the same verdict on its files and on the chain of its
+--- journal as moonpulse verify gives, for those who have no Moonpulse. It needs sh, sha256sum and awk (gawk,
+--- mawk or another); it reads nothing but the folder, and is the same in every run.
+local M = {}
+
+--- Its name in the folder.
+M.name = "verify.sh"
+
+--- Its text.
+M.text = [==[
+#!/bin/sh
+# Is this folder of a Moonpulse run as the run left it? It needs sh, sha256sum and awk.
+#   sh verify.sh [FOLDER]     exit status 0: whole, 1: it differs
+# It is the same in every run: where this file itself is in doubt, take that of another one.
+# That all is whole shows no damage; who rewrites everything can also seal everything anew. So compare the
+# seal that is printed with the one that was noted when the run ended, or check the signature.
+LC_ALL=C
+export LC_ALL
+folder=${1:-${0%/*}}
+[ "$folder" = "$0" ] && folder=.
+cd -- "$folder" || exit 1
+bad=0
+differs() {
+  printf 'differs: %s\n' "$1"
+  bad=1
+}
+
+# the sums of all files in the folder $1, which is "" or ends with a slash
+list() {
+  for file in "$1"* "$1".[!.]* "$1"..?*; do
+    [ -e "$file" ] || [ -h "$file" ] || continue
+    case $file in SHA256SUMS | SHA256SUMS.sig) continue ;; esac
+    if [ -h "$file" ]; then
+      printf 'a link, and no file:  %s\n' "$file"
+    elif [ -d "$file" ]; then
+      list "$file/"
+    elif [ -f "$file" ]; then
+      sha256sum -- "$file"
+    else
+      printf 'something else than a file:  %s\n' "$file"
+    fi
+  done
+}
+
+seal=none
+if [ -f SHA256SUMS ]; then
+  found=$(list "")
+  seal=$(sha256sum <SHA256SUMS)
+  seal=${seal%% *}
+  if [ "$(printf '%s\n' "$found" | sha256sum)" != "$seal  -" ]; then
+    bad=1
+    printf '%s\n' "$found" | awk '
+      { name = substr($0, 67); sum = substr($0, 1, 64) }
+      part == 1 { sealed[name] = sum; next }
+      !(name in sealed) { print "differs: " name ": it was not in the folder when it was sealed"; said = 1 }
+      name in sealed && sealed[name] != sum { print "differs: " name ": it was changed"; said = 1 }
+      { there[name] = 1 }
+      END {
+        for (name in sealed)
+          if (!(name in there)) { print "differs: " name ": it is missing"; said = 1 }
+        if (!said) print "differs: SHA256SUMS: the list itself was changed"
+      }' part=1 SHA256SUMS part=2 -
+  fi
+else
+  differs "SHA256SUMS: it is missing, so nothing says how the files were"
+fi
+
+lines=0
+head=$(printf '%064d' 0)
+torn=
+signed=
+if [ -f journal.jsonl ]; then
+  while IFS= read -r line || [ -n "$line" ]; do
+    lines=$((lines + 1))
+    case $torn in
+      *[0-9]) # the line after a torn one says so
+        case $line in
+          *'"torn_line":'"$torn"[,}]*) torn= ;;
+          *) differs "journal.jsonl:$torn: this line is torn" && torn= ;;
+        esac ;;
+    esac
+    case $line in
+      *'"prev":"'"$head"'"'*'}') ;;
+      *'}') differs "journal.jsonl:$lines: the line before it is not the one that was there" ;;
+      *) torn=$lines ;;
+    esac
+    case $line in *'"kind":"signature"'*) signed=yes ;; *) signed= ;; esac
+    head=$(printf '%s' "$line" | sha256sum)
+    head=${head%% *}
+  done <journal.jsonl
+  [ -z "$torn" ] || differs "journal.jsonl:$torn: this line is torn: moonpulse recover"
+  noted=$(awk '
+    function value(key) {
+      if (!match($0, "\"" key "\"[ ]*:[ ]*\"?[0-9a-f]+")) return ""
+      text = substr($0, RSTART, RLENGTH)
+      sub(/.*[^0-9a-f]/, "", text)
+      return text
+    }
+    { if (value("journal_head") != "") noted_head = value("journal_head") }
+    { if (value("journal_lines") != "") noted_lines = value("journal_lines") }
+    END { print noted_head " " noted_lines }' manifest.json)
+  [ "$noted" = "$head $lines" ] ||
+    differs "journal.jsonl: its last line is not the one that manifest.json names (journal_head)"
+else
+  differs "journal.jsonl: it is missing"
+fi
+
+if [ -n "$signed" ] && [ ! -f SHA256SUMS.sig ]; then
+  differs "SHA256SUMS.sig: the run was signed, and its signature is missing"
+fi
+[ -f SHA256SUMS.sig ] && printf 'signed: check it with moonpulse verify, or with ssh-keygen -Y verify\n'
+printf 'seal:    %s\n' "$seal"
+[ "$bad" = 0 ] && printf 'whole:   every file is as sealed, and the journal has its %s lines\n' "$lines"
+exit "$bad"
+]==]
+
+return M

@@ -1,0 +1,57 @@
+--- The journal of a run begins: what is run, on what, and what the operator gave with the command.
+local clocks = require "moonpulse.record.clocks"
+local core = require "moonpulse.core"
+local refusals = require "moonpulse.text.refusal"
+
+local M = {}
+
+--- What the operator gave with the command, as acts of the audit trail.
+---@param job moonpulse.Job
+function M.tell_given(job)
+  local audit, beyond = job.audit, job.policy.beyond
+  audit.who = job.preflight and job.preflight.operator or audit.who
+  for _, name in ipairs { "rmt", "amt" } do
+    local value = job.thresholds[name]
+    if value then
+      audit:tell("threshold", { name = name:upper(), new = value, unit = "%MSO", how = "given",
+        why = "--" .. name })
+    end
+  end
+  if beyond then
+    audit:tell("override", { old = "a published limit holds", new = "it may be passed", why = beyond.reason,
+      approval = beyond.approval })
+    audit:tell("approval", { ref = beyond.approval })
+  end
+end
+
+--- Begin the journal: its first line says what verify and a repetition need to play the same again. Raises a
+--- refusal where it cannot be written.
+---@param context moonpulse.Context
+---@param origin_ns integer? what its times count from (core.clock_ns); now
+---@return moonpulse.Journal
+function M.begin(context, origin_ns)
+  local job, device = context.job, context.device
+  local trigger = job.driver.trigger
+  local journal, message = job.audit:begin(context.record.folder, {
+    what = context.kind or "protocol", id = job.protocol.id, moonpulse = core.version,
+    participant = job.policy.participant, seed = tostring(job.seed), parameters = context.parameters,
+    device = { name = device.name, simulated = device.simulated, model = device.model,
+      serial = device.serial and tostring(device.serial) },
+    options = { speed = context.speed == 1 and 1 or "virtual", tolerance_ms = job.tolerance * 1e3,
+      late = job.late, timing = job.timing, stop_line = job.stop_line, guidelines = job.policy.profile,
+      device_options = context.device_options, faults = device.faults, rmt = job.thresholds.rmt,
+      amt = job.thresholds.amt, trigger = trigger and device.simulated and trigger.text or nil },
+  }, origin_ns, { (job.protocol.file or ""):match("^(.+)/[^/]*$") })
+  if not journal then
+    refusals.raise("limit", "cannot make the journal: %s: make room, or name another folder with --out DIR",
+      message)
+  end
+  context.journal = journal
+  job.audit.on_jump = function(jump)
+    io.stderr:write("\nmoonpulse: note: ", clocks.words(jump), "\n")
+  end
+  context.record.audit = job.audit
+  return journal
+end
+
+return M

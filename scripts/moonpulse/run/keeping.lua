@@ -1,0 +1,66 @@
+--- What a run reads and keeps in its folder: before anything is armed, what was read until then; what a
+--- script loads later, before it is armed again or when it has ended.
+local bytes_read = require "moonpulse.text.bytes_read"
+local core = require "moonpulse.core"
+local refusals = require "moonpulse.text.refusal"
+local sources = require "moonpulse.record.sources"
+
+local M = {}
+
+--- The files that the options name, each with what the run has it for.
+local function named(options, job)
+  local list = {}
+  local function add(role, path)
+    list[#list + 1] = path and path ~= "" and { role = role, path = path } or nil
+  end
+  local protocol, driver = job.protocol, job.driver
+  add(protocol.plan_file and "plan" or protocol.run and "experiment" or "protocol", protocol.file)
+  add("lab limits", job.policy.lab and job.policy.lab.place)
+  add("driver", driver.file)
+  add("simulator", driver.simulator_file)
+  add("preflight", options.preflight)
+  add("answers", options.answers)
+  add("triggers", options.triggers)
+  return list
+end
+
+--- Keep it all. Raises a refusal { code, message } where the disk does not take it: then nothing is played.
+local function keep(context, list)
+  core.disk "sources"
+  for _, each in ipairs(list) do
+    local bytes = each.bytes or bytes_read.of(each.path)
+    local ok, message = true, nil
+    if bytes then -- a protocol that a program made has no file
+      ok, message = context.sources:keep(each.role, each.path, bytes)
+    end
+    if not ok then
+      core.disk()
+      refusals.raise("limit", "cannot keep what the run read: %s: make room, or name another folder with "
+        .. "--out DIR", message)
+    end
+  end
+  core.disk()
+end
+
+--- The run's folder was made: keep what was read for it.
+---@param context moonpulse.Context gets sources
+---@param options table of the command
+function M.begin(context, options)
+  context.sources = sources.new(context.record.folder)
+  keep(context, named(options, context.job))
+  M.more(context)
+end
+
+--- Keep the modules that were loaded since. Not while the stimulator is armed: a disk takes its time.
+---@param context moonpulse.Context
+function M.more(context)
+  local list = {}
+  for i, each in ipairs(bytes_read.modules()) do
+    list[i] = { role = "module", path = each.path, bytes = each.bytes }
+  end
+  if list[1] then
+    keep(context, list)
+  end
+end
+
+return M

@@ -1,0 +1,79 @@
+--- How the record of a run is closed: the last line of its journal, and the seal of its folder.
+local begins = require "moonpulse.run.begin_journal"
+local clocks = require "moonpulse.record.clocks"
+local escapes = require "moonpulse.text.escapes"
+local lfs = require "lfs"
+local seals = require "moonpulse.record.seal"
+local sha256 = require "moonpulse.text.sha256"
+local signs = require "moonpulse.record.signature"
+
+local M = {}
+
+-- what the last line of the journal holds the hashes of: they are finished before it
+local finished = { "events.tsv", "flight.bin", "twin.tsv" }
+
+local function line(key, text, ...)
+  print(("%-12s"):format(key) .. text:format(...))
+end
+
+--- What is in the folder of the finished files, by name.
+local function hashes_of(folder)
+  local known = {}
+  for _, name in ipairs(finished) do
+    local path = folder .. "/" .. name
+    known[name] = lfs.symlinkattributes(path, "mode") == "file" and sha256.of_file(path) or nil
+  end
+  return known
+end
+
+--- The last lines of the journal; nothing is written into it any more. Where the disk did not take it, the
+--- record is not whole: recover closes it.
+---@param context moonpulse.Context its record is closed, its simulator has ended
+---@param stop string? name in core.stops: why the run ended
+---@param result table of the manifest
+function M.end_journal(context, stop, result)
+  local record, audit = context.record, context.job.audit
+  if not context.journal then -- it was refused before it began
+    begins.begin(context)
+  end
+  if stop and stop ~= "finished" then
+    audit:tell_stop(stop, context.job.signal)
+  end
+  context.hashes = hashes_of(record.folder)
+  local told = { ["events.tsv"] = context.hashes["events.tsv"], ["twin.tsv"] = context.hashes["twin.tsv"],
+    -- in virtual time it holds the time of ours at which it was made
+    ["flight.bin"] = context.speed == 1 and context.hashes["flight.bin"] or nil }
+  audit:finish { status = result.status, reason = result.reason, stop = stop, planned = result.pulses_planned,
+    sent = result.pulses_sent, confirmed = result.pulses_confirmed, skipped = result.pulses_skipped,
+    files = told }
+  if context.sign then
+    audit:tell_signature(signs.fingerprint(context.sign))
+  end
+  local journal = context.journal
+  journal:close()
+  record.lost = record.lost or journal.lost and ("%s: %s"):format(journal.path, journal.lost)
+  for _, jump in ipairs(audit.clock.jumps) do
+    line("note", "%s", clocks.words(jump))
+  end
+end
+
+--- Seal the folder, and say the seal: it must leave this computer to prove anything.
+---@param context moonpulse.Context its manifest and its report are written
+function M.seal(context)
+  local folder = context.record.folder
+  if context.look then
+    return
+  end
+  local seal, message = seals.write(folder, context.hashes)
+  if not seal then
+    return line("note", "%s; make room, then: moonpulse recover %s", escapes.shown(message), folder)
+  end
+  line("seal", "%s  (note it elsewhere; moonpulse verify compares)", seals.short(seal))
+  if context.sign then
+    local ok, why = signs.sign(folder, context.sign)
+    line(ok and "signed" or "note", "%s", ok and "by " .. signs.fingerprint(context.sign)
+      or ("not signed: %s; moonpulse sign %s --key KEY"):format(escapes.shown(why), folder))
+  end
+end
+
+return M

@@ -1,0 +1,313 @@
+--- A plan in sentences: what is given, how often, at which intervals and intensities, as a paper has it.
+local core = require "moonpulse.core"
+local numbers = require "moonpulse.text.numbers"
+local outline = require "moonpulse.show.outline"
+
+local M = {}
+
+local seconds = numbers.seconds
+
+local most_cell, most_parts, most_nodes = 6, 12, 400 -- pulses of a cell; parts that are told; nodes walked
+
+---@class moonpulse.Wording what a sentence needs beside the plan
+---@field dose (fun(view: table, channel: string): string)? an intensity in words; nil: as it is written
+---@field channel string? of what is inside a channel node
+---@field left integer how many nodes may still be told; what is beyond is counted, never dropped unsaid
+
+local nouns = { pulse = true, burst = true, train = true, pair = true }
+
+--- Few pulses at fixed times: told one by one.
+local function is_cell(plan, view)
+  local totals = plan:totals()
+  return view.kind ~= "repeat" and view.kind ~= "pulse" and not totals.random and totals.pulses >= 1
+    and totals.pulses <= most_cell and totals.leaves <= 4 * most_cell
+end
+
+--- What one part is called.
+local function noun_of(plan, view)
+  local name = view.kind == "pulse" and "pulse" or view.label
+  local pulses = plan:totals().pulses
+  if nouns[name] then
+    return name
+  elseif is_cell(plan, view) then
+    return pulses == 2 and "pair" or "part"
+  end
+  return pulses > most_cell and "block" or "part"
+end
+
+local function range(from, to)
+  return math.abs(to - from) < 1e-12 and seconds(from) or ("%s to %s"):format(seconds(from), seconds(to))
+end
+
+local function intensity(words, view)
+  local channel = words.channel
+  local text = words.dose and words.dose(view, channel or "1") or ("%g %%%s"):format(view.intensity,
+    view.reference)
+  return text .. (channel and " on channel " .. channel or "")
+end
+
+--- Onset to onset, and what that leaves between the parts: the words mean different things.
+local function spaced(view, child)
+  local totals = child:totals()
+  local from_gap = view.spacing == "gap"
+  local shortest = from_gap and view.period + totals.span or view.period
+  local longest = from_gap and view.period + totals.span_max or view.period
+  if longest - shortest > 1e-12 then
+    return ("%s from onset to onset, drawn from the seed"):format(range(shortest, longest))
+  elseif view.spacing == "train" then
+    return ("one every %s (%.6g Hz)"):format(seconds(shortest), view.hz)
+  end
+  local text = ("one every %s, from onset to onset"):format(seconds(shortest))
+  if totals.span > 0 and totals.pulses > 0 and not totals.random then
+    text = ("%s (%s from the nominal end to the next onset, %s from the last pulse to the next one)")
+      :format(text, seconds(shortest - totals.span), seconds(shortest - (totals.last - totals.first)))
+  end
+  return text
+end
+
+local phrase -- of a plan
+
+local function inside(words, channel)
+  return setmetatable({ channel = channel }, { __index = words, __newindex = function(_, key, value)
+    words[key] = value
+  end })
+end
+
+--- The pulses of a cell in time, each with its channel.
+local function pulses_of(plan, outer)
+  local schedule, list, marks = core.schedule(plan, 1), {}, {}
+  local actions = schedule:actions()
+  for kind, _, _, what, ns in schedule.next, schedule do
+    if kind == "mark" then
+      marks[#marks + 1] = ("\"%s\""):format(what)
+    else
+      local action = actions[what]
+      list[#list + 1] = { at = ns / 1e9, view = action,
+        channel = action.channel ~= "1" and action.channel or outer }
+    end
+  end
+  return list, marks
+end
+
+local is_pair
+
+--- Is it a pair, or one with a mark or a pause beside it?
+function is_pair(plan, view)
+  if view.label == "pair" then
+    return true
+  end
+  local found
+  for i = 1, view.kind == "sequence" and view.children or 0 do
+    local part = plan:child(i)
+    local inner = part:view()
+    if inner.kind ~= "mark" and inner.kind ~= "rest" then
+      if found then
+        return false
+      end
+      found = part
+    end
+  end
+  return found ~= nil and is_pair(found, found:view())
+end
+
+local function cell(plan, view, words)
+  local list, marks = pulses_of(plan, words.channel)
+  local roles = #list == 2 and is_pair(plan, view) and { "conditioning", "test" } or {}
+  local parts, before = {}, 0
+  for i, pulse in ipairs(list) do
+    local name = roles[i] and "a " .. roles[i] .. " pulse" or "one pulse"
+    local later = pulse.at - before
+    local text = ("%s at %s"):format(name, intensity(inside(words, pulse.channel), pulse.view))
+    if i == 1 then
+      parts[i] = later > 0 and ("%s, %s after the beginning"):format(text, seconds(later)) or text
+    else
+      parts[i] = (later > 0 and "%s later %s" or "%sat the same time %s"):format(
+        later > 0 and seconds(later) or "", text)
+    end
+    before = pulse.at
+  end
+  local text = #parts < 3 and table.concat(parts, " and ")
+    or table.concat(parts, ", ", 1, #parts - 1) .. " and " .. parts[#parts]
+  return #marks > 0 and ("%s (marked %s)"):format(text, table.concat(marks, ", ")) or text
+end
+
+local kinds = {}
+
+function kinds.pulse(_, view, words)
+  return "one pulse at " .. intensity(words, view)
+end
+
+function kinds.rest(_, view)
+  return range(view.min, view.max) .. " without pulses" .. (view.min < view.max and ", drawn from the seed"
+    or "")
+end
+
+function kinds.mark(_, view)
+  return ("the mark \"%s\""):format(view.text)
+end
+
+function kinds.channel(plan, view, words)
+  return phrase(plan:child(1), inside(words, view.text))
+end
+
+function kinds.parallel(plan, view, words)
+  local parts = {}
+  for i = 1, view.children do
+    parts[i] = phrase(plan:child(i), words)
+  end
+  return "at the same time " .. table.concat(parts, ", and ")
+end
+
+kinds["repeat"] = function(plan, view, words)
+  local child = plan:child(1)
+  local part = child:view()
+  if view.count == 1 and view.spacing ~= "train" then
+    return phrase(child, words)
+  end
+  local noun = noun_of(child, part)
+  local text = ("%s, %s"):format(numbers.counted(view.count, noun), spaced(view, child))
+  if part.kind == "pulse" then
+    return ("%s, %s %s"):format(text, view.count == 1 and "at" or "each at", intensity(words, part))
+  end
+  return ("%s; each %s: %s"):format(text, noun, phrase(child, words))
+end
+
+local function trials(plan, view, words)
+  local found, shortest, longest = outline.trials(plan, view)
+  local parts = {}
+  for i, kind in ipairs(found) do
+    parts[i] = ("%s with %s"):format(numbers.counted(kind.count, "trial"), phrase(kind.plan, words))
+  end
+  local text = table.concat(parts, ", and ")
+  if shortest == longest then
+    return shortest and ("%s, one trial every %s, from onset to onset"):format(text, seconds(shortest))
+      or text
+  end
+  return ("%s, %s from onset to onset, drawn from the seed"):format(text, range(shortest, longest))
+end
+
+--- A pause between two parts: from the nominal end, and what that is from pulse to pulse.
+local function pause_words(rest, before, after)
+  local text = range(rest.min, rest.max)
+  local drawn = rest.min < rest.max and ", drawn from the seed" or ""
+  local left, right = before and before:totals(), after and after:totals()
+  if left and right and left.pulses > 0 and right.pulses > 0 and not left.random and not right.random then
+    local more = left.span - left.last + right.first
+    if more > 1e-12 then
+      return ("after %s without pulses from the nominal end (%s from the last pulse)%s"):format(text,
+        range(rest.min + more, rest.max + more), drawn)
+    end
+  end
+  return ("after %s without pulses%s"):format(text, drawn)
+end
+
+--- The parts of a sequence that are more than a pause or a mark, with what stands before each.
+local function parts_of(plan, view)
+  local list, marks, rest, before = {}, {}, nil, nil
+  for i = 1, view.children do
+    local part = plan:child(i)
+    local inner = part:view()
+    if inner.kind == "rest" then
+      rest = rest and { min = rest.min + inner.min, max = rest.max + inner.max } or inner
+    elseif inner.kind == "mark" then
+      marks[#marks + 1] = ("\"%s\""):format(inner.text)
+    else
+      list[#list + 1] = { plan = part, marks = marks, pause = rest and pause_words(rest, before, part) }
+      marks, rest, before = {}, nil, part
+    end
+  end
+  return list, marks, rest
+end
+
+--- The same, where there are more of them than anybody reads: counted by kind.
+local function many(list, words)
+  local counts, order, pauses, named = {}, {}, {}, {}
+  for _, part in ipairs(list) do
+    local text = words.left > 0 and phrase(part.plan, words) or "other parts (moonpulse show has them all)"
+    if not counts[text] then
+      order[#order + 1] = text
+    end
+    counts[text] = (counts[text] or 0) + 1
+    if part.pause and not named[part.pause] then
+      named[part.pause], pauses[#pauses + 1] = true, part.pause
+    end
+  end
+  local parts = {}
+  for i, text in ipairs(order) do
+    if i > most_parts then
+      parts[i] = ("and %d more kinds (moonpulse show has them all)"):format(#order - most_parts)
+      break
+    end
+    parts[i] = ("%s times %s"):format(numbers.count(counts[text]), text)
+  end
+  local text = ("%s parts one after the other: %s"):format(numbers.count(#list), table.concat(parts, "; "))
+  if #pauses > 0 then
+    text = ("%s; each %s"):format(text, table.concat(pauses, ", or ", 1, math.min(#pauses, 3)))
+  end
+  return text
+end
+
+local function marked(part)
+  return #part.marks > 0 and (" (marked %s)"):format(table.concat(part.marks, ", ")) or ""
+end
+
+function kinds.sequence(plan, view, words)
+  if view.label == "trials" and plan:child(1):view().kind == "repeat" then
+    return trials(plan, view, words)
+  end
+  local list, marks, rest = parts_of(plan, view)
+  if #list > most_parts then
+    return many(list, words)
+  end
+  local parts = {}
+  for i, part in ipairs(list) do
+    parts[i] = (i > 1 and "then " or "") .. (part.pause and part.pause .. ", " or "")
+      .. phrase(part.plan, words) .. marked(part)
+  end
+  if rest then
+    parts[#parts + 1] = (#parts > 0 and "then " or "") .. kinds.rest(plan, rest)
+  end
+  if #marks > 0 then
+    parts[#parts + 1] = "the mark " .. table.concat(marks, ", ")
+  end
+  return table.concat(parts, "; ")
+end
+
+function phrase(plan, words)
+  words.left = words.left - 1
+  if words.left < 0 then
+    return ("%s more (moonpulse show has the structure)"):format(numbers.counted(plan:totals().pulses,
+      "pulse"))
+  end
+  local view = plan:view()
+  return (is_cell(plan, view) and cell or kinds[view.kind])(plan, view, words)
+end
+
+local function capital(text)
+  return (text:gsub("^%l", string.upper))
+end
+
+--- A plan in sentences, without their full stops: one for each part of a plan that is a sequence of parts.
+---@param plan moonpulse.Plan
+---@param dose (fun(view: table, channel: string): string)? an intensity in words
+---@return string[]
+function M.of(plan, dose)
+  local words = { dose = dose, left = most_nodes }
+  local view = plan:view()
+  local is_trials = view.label == "trials"
+  if view.kind ~= "sequence" or is_trials or is_cell(plan, view) then
+    return { capital(phrase(plan, words)) }
+  end
+  local list = parts_of(plan, view)
+  if #list < 2 or #list > most_parts then
+    return { capital(phrase(plan, words)) }
+  end
+  local sentences = {}
+  for i, part in ipairs(list) do
+    sentences[i] = (i == 1 and (part.pause and "First, " .. part.pause .. ", " or "First, ")
+      or part.pause and "Then, " .. part.pause .. ", " or "Then ") .. phrase(part.plan, words) .. marked(part)
+  end
+  return sentences
+end
+
+return M

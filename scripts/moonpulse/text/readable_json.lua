@@ -1,0 +1,106 @@
+--- JSON that a person reads: indented by two spaces, the keys of each object in an order that was chosen, the
+--- same data the same bytes.
+local null = require "cjson".null
+
+local M = {}
+
+local most_columns = 100 -- a list of numbers or words that is longer has a line for each
+
+local escape = { ["\""] = "\\\"", ["\\"] = "\\\\", ["\n"] = "\\n", ["\r"] = "\\r", ["\t"] = "\\t" }
+
+--- Text as JSON has it: UTF-8, whatever bytes came.
+local function quoted(text)
+  if not utf8.len(text) then
+    text = text:gsub("[\128-\255]", "\u{FFFD}")
+  end
+  return '"' .. text:gsub('[%c"\\\127]', function(c)
+    return escape[c] or ("\\u%04x"):format(c:byte())
+  end) .. '"'
+end
+
+--- A number, so that reading it gives the same one.
+local function number(value)
+  if math.type(value) == "integer" then
+    return ("%d"):format(value)
+  elseif value ~= value or value == math.huge or value == -math.huge then
+    return "null" -- JSON has no such number
+  elseif value == math.floor(value) and math.abs(value) < 2 ^ 53 then
+    return ("%d"):format(value)
+  end
+  local text = ("%.15g"):format(value)
+  return tonumber(text) == value and text or ("%.17g"):format(value)
+end
+
+--- The keys of an object: those of the order first, the others behind them by their names.
+local function keys_of(value, order)
+  local keys, place = {}, {}
+  for i, key in ipairs(order or {}) do
+    place[key] = i
+  end
+  for key in pairs(value) do
+    keys[#keys + 1] = key
+  end
+  table.sort(keys, function(a, b)
+    local first, second = place[a] or math.huge, place[b] or math.huge
+    if first ~= second then
+      return first < second
+    end
+    return tostring(a) < tostring(b)
+  end)
+  return keys
+end
+
+local write
+
+local function list_of(value, orders, path, indent)
+  local parts, plain, columns = {}, true, #indent
+  for i, each in ipairs(value) do
+    parts[i] = write(each, orders, path .. "[]", indent .. "  ")
+    plain = plain and type(each) ~= "table"
+    columns = columns + #parts[i] + 2
+  end
+  if plain and columns <= most_columns then
+    return "[" .. table.concat(parts, ", ") .. "]"
+  end
+  return "[\n  " .. indent .. table.concat(parts, ",\n  " .. indent) .. "\n" .. indent .. "]"
+end
+
+local function object_of(value, orders, path, indent)
+  local parts = {}
+  for i, key in ipairs(keys_of(value, orders[path])) do
+    parts[i] = ("%s%s: %s"):format(indent .. "  ", quoted(tostring(key)),
+      write(value[key], orders, path == "" and tostring(key) or path .. "." .. key, indent .. "  "))
+  end
+  return "{\n" .. table.concat(parts, ",\n") .. "\n" .. indent .. "}"
+end
+
+function write(value, orders, path, indent)
+  local kind = type(value)
+  if kind == "string" then
+    return quoted(value)
+  elseif kind == "number" then
+    return number(value)
+  elseif kind == "boolean" then
+    return tostring(value)
+  elseif value == nil or value == null then
+    return "null"
+  elseif kind ~= "table" then
+    error("a " .. kind .. " is no JSON", 0)
+  elseif next(value) == nil then
+    return orders.lists[path] and "[]" or "{}"
+  elseif value[1] ~= nil then
+    return list_of(value, orders, path, indent)
+  end
+  return object_of(value, orders, path, indent)
+end
+
+--- Data as JSON text, with a newline at its end. Raises where it is no data.
+---@param value table
+---@param orders table<string, string[]> keys by the object's path ("" the whole, "device", "files[]"); lists:
+---   the paths of what is a list also where it is empty
+---@return string
+function M.encode(value, orders)
+  return write(value, orders, "", "") .. "\n"
+end
+
+return M

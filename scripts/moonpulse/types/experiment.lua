@@ -1,0 +1,23 @@
+---@meta _
+--- The shapes of an experiment that travel between rooms, as types.lua has the others.
+
+--- What a script reaches through run: run/experiment.lua makes it, experiment/ uses it.
+---@class moonpulse.Stage
+---@field job moonpulse.Job
+---@field record moonpulse.Record
+---@field stimulator moonpulse.Stimulator
+---@field device moonpulse.ExperimentDevice
+---@field draws table of experiment/draws.lua
+---@field waiting table of experiment/waiting.lua
+---@field triggers table of experiment/wait_trigger.lua
+---@field keyboard table? of experiment/ask.lua
+---@field mark fun(text: string, at_ns: integer?)
+---@field say fun(text: string)
+---@field tell fun(kind: string, entry: table, at_ns: integer?) to the audit trail
+---@field staircase_ended fun(staircase: moonpulse.Staircase)
+---@field stop fun(why: string?)
+---@field spawn fun(task: fun())
+---@field over boolean? the script has ended
+---@field failure any the error of a part of it
+---@field why string? of run:stop
+---@field stuck_at string? the line that did not let go: experiment/stuck.lua

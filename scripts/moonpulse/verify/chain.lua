@@ -1,0 +1,174 @@
+--- The chain through journal.jsonl: each line holds the SHA-256 of the line before it, and the manifest
+--- that of the last one.
+local cjson = require "cjson.safe"
+local core = require "moonpulse.core"
+local journals = require "moonpulse.record.journal"
+local lfs = require "lfs"
+local sha256 = require "moonpulse.text.sha256"
+
+local M = {}
+
+local name = "journal.jsonl"
+
+---@class moonpulse.ChainLine
+---@field entry table? what the line says; nil: it is torn, or was changed
+---@field text string
+---@field older boolean? of a version without a chain
+
+--- The lines of a text; torn: the last one has no end.
+local function lines_of(text)
+  local torn = text ~= "" and text:sub(-1) ~= "\n"
+  local lines = {}
+  for line in (torn and text .. "\n" or text):gmatch("([^\n]*)\n") do
+    lines[#lines + 1] = { text = line }
+  end
+  return lines, torn
+end
+
+--- What a line says, where its own checksum holds.
+local function entry_of(text)
+  local before, check = text:match('^(.*),"check":"(%x+)"}$')
+  local entry = before and core.checksum(before) == check and cjson.decode(text)
+  return type(entry) == "table" and entry or nil
+end
+
+--- Does a later line say that this one is torn?
+local function is_told(lines, number)
+  local after = lines[number + 1]
+  return after ~= nil and after.entry ~= nil and after.entry.torn_line == number
+end
+
+local function check_line(lines, number, head, findings)
+  local line, before = lines[number], lines[number - 1]
+  line.entry = entry_of(line.text)
+  local entry = line.entry
+  if not entry then
+    return -- told later
+  elseif entry.line ~= number then
+    findings:differ(name, number, "it is line %s of the journal", tostring(entry.line))
+  elseif entry.prev ~= head and (not before or before.entry) then -- else the line before is told
+    findings:differ(name, number, "the line before it is not the one that was there when it was written")
+  end
+end
+
+--- How many lines an older version wrote, which had no chain.
+local function older_lines(lines)
+  for number, line in ipairs(lines) do
+    if line.text:find('"prev":"', 1, true) then
+      return number - 1
+    end
+  end
+  return #lines
+end
+
+--- Lines that say nothing: torn by a kill and told as such by the next one, or changed.
+local function check_damaged(lines, torn, findings)
+  for number, line in ipairs(lines) do
+    if not line.entry and not line.older then
+      if is_told(lines, number) then
+        findings:note("line %d of journal.jsonl is torn: the run was killed as it was written, as the next "
+          .. "line says", number)
+      elseif torn and number == #lines then
+        findings:differ(name, number, "it is torn: moonpulse recover says so in the record")
+      else
+        findings:differ(name, number, "it was changed, or is torn")
+      end
+    end
+  end
+end
+
+local function check_head(lines, head, manifest, findings)
+  if manifest.journal_head ~= head then
+    findings:differ(name, #lines, "the last line is not the one that manifest.json names (journal_head)")
+  elseif manifest.journal_lines ~= #lines then
+    findings:differ("manifest.json", nil, "journal_lines is %s, and the journal has %d",
+      tostring(manifest.journal_lines), #lines)
+  end
+end
+
+local mended = { ["events.tsv"] = true, ["report.html"] = true } -- recover writes them again
+
+--- What did not fit the seal before, when somebody sealed again.
+local function check_sealed_again(lines, findings)
+  for number, line in ipairs(lines) do
+    local entry = line.entry
+    for _, file in ipairs(entry and type(entry.differed) == "table" and entry.differed or {}) do
+      if mended[file] then
+        findings:note("%s was missing or changed, and was written again (line %d of journal.jsonl)", file,
+          number)
+      else
+        findings:differ(name, number, "%s was not as it had been sealed when the folder was sealed again",
+          tostring(file))
+      end
+    end
+    if entry and (entry.kind == "recovered" or entry.kind == "report") then
+      findings:note("sealed again on %s: %s (line %d of journal.jsonl)", tostring(entry.at),
+        tostring(entry.why), number)
+    end
+  end
+end
+
+--- The hashes that the journal itself has of finished files: the newest.
+local function check_files(lines, sums, findings)
+  for i = #lines, 1, -1 do
+    local files = lines[i].entry and lines[i].entry.files
+    if type(files) == "table" then
+      for file, digits in pairs(files) do
+        if sums[file] ~= digits and not findings:has(file) then
+          findings:differ(file, nil, "it is not the one whose SHA-256 line %d of journal.jsonl has", i)
+        end
+      end
+      return
+    end
+  end
+end
+
+--- Check the journal of a run.
+---@param folder string
+---@param manifest table of it
+---@param sums table<string, string> SHA-256 of the folder's files
+---@param findings moonpulse.VerifyFindings
+---@return moonpulse.ChainLine[] lines; empty: there is none
+---@return boolean chained it has a chain
+function M.check(folder, manifest, sums, findings)
+  local path = folder .. "/" .. name
+  if not lfs.symlinkattributes(path, "mode") then
+    if manifest.journal_head then
+      findings:differ(name, nil, "it is missing")
+    end
+    return {}, manifest.journal_head ~= nil
+  end
+  local text, message = core.read_file(path, journals.most_bytes)
+  if not text then
+    findings:differ(name, nil, "%s", message)
+    return {}, true
+  end
+  local lines, torn = lines_of(text)
+  local chained = text:find('"prev":"', 1, true) ~= nil
+  if not chained and not manifest.journal_head then
+    return lines, false
+  end
+  local head, before, older = journals.none, #findings.differs, older_lines(lines)
+  for number, line in ipairs(lines) do
+    line.older = number <= older
+    if not line.older then
+      check_line(lines, number, head, findings)
+    end
+    head = sha256.of(line.text)
+  end
+  if older > 0 then
+    findings:leave("lines 1 to %d of journal.jsonl are of an older version, which had no chain", older)
+  end
+  check_damaged(lines, torn, findings)
+  if manifest.status ~= "running" then
+    check_head(lines, head, manifest, findings)
+  end
+  check_files(lines, sums, findings)
+  check_sealed_again(lines, findings)
+  if #findings.differs == before then
+    findings:check("the chain of the journal holds through its %d lines", #lines)
+  end
+  return lines, true
+end
+
+return M

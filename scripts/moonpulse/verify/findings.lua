@@ -1,0 +1,90 @@
+--- What verify finds, gathered: what differs, what was checked, what cannot be, and what else should be
+--- known.
+local M = {}
+
+---@class moonpulse.Difference
+---@field file string
+---@field line integer? of the file
+---@field text string what is wrong with it
+
+---@class moonpulse.VerifyFindings
+---@field differs moonpulse.Difference[]
+---@field checked string[] a sentence each
+---@field unchecked string[] what cannot be checked, and why: a sentence each
+---@field notes string[]
+local Findings = {}
+Findings.__index = Findings
+
+local most_of_a_file = 20 -- differences that are named
+
+--- Nothing was found yet.
+---@return moonpulse.VerifyFindings
+function M.new()
+  return setmetatable({ differs = {}, checked = {}, unchecked = {}, notes = {}, counts = {} }, Findings)
+end
+
+--- A file is not as it was.
+---@param file string
+---@param line integer? of it
+---@param text string a format if values follow
+function Findings:differ(file, line, text, ...)
+  local count = (self.counts[file] or 0) + 1
+  self.counts[file] = count
+  if count <= most_of_a_file then
+    table.insert(self.differs, { file = file, line = line,
+      text = select("#", ...) > 0 and text:format(...) or text })
+  end
+end
+
+--- Something was checked and is as it was.
+---@param text string a format if values follow
+function Findings:check(text, ...)
+  table.insert(self.checked, select("#", ...) > 0 and text:format(...) or text)
+end
+
+--- Something cannot be checked.
+---@param text string a format if values follow
+function Findings:leave(text, ...)
+  table.insert(self.unchecked, select("#", ...) > 0 and text:format(...) or text)
+end
+
+--- Something that should be known.
+---@param text string a format if values follow
+function Findings:note(text, ...)
+  table.insert(self.notes, select("#", ...) > 0 and text:format(...) or text)
+end
+
+--- Is a file among those that differ?
+---@param file string
+---@return boolean
+function Findings:has(file)
+  return self.counts[file] ~= nil
+end
+
+--- Two texts line by line: the lines that differ are named, up to some.
+---@param file string the first one's
+---@param text string
+---@param other string
+---@param what string what the other one is: "flight.bin says"
+---@param alike (fun(line: string): string)? what of a line is compared; nil: all
+---@param upto integer? so many lines only
+---@return boolean same
+function Findings:compare(file, text, other, what, alike, upto)
+  if text == other then
+    return true
+  end
+  local next_line, next_other = text:gmatch("([^\n]*)\n?"), other:gmatch("([^\n]*)\n?")
+  local line, against, number, found = next_line(), next_other(), 0, 0
+  while (line or against) and found < most_of_a_file and number < (upto or math.huge) do
+    number = number + 1
+    if line ~= against and not (alike and line and against and alike(line) == alike(against)) then
+      found = found + 1
+      self:differ(file, number, "%s, and %s %s", line and line ~= "" and ("it is %q"):format(line)
+        or "it is missing", what, against and against ~= "" and ("%q"):format(against) or "nothing")
+    end
+    line, against = next_line(), next_other()
+  end
+  return found == 0
+end
+
+return M

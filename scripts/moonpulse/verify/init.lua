@@ -1,0 +1,115 @@
+--- Is the folder of a run as the run left it, and does what is in it fit together?
+local chains = require "moonpulse.verify.chain"
+local files = require "moonpulse.verify.files"
+local findings_of = require "moonpulse.verify.findings"
+local plans = require "moonpulse.verify.plan"
+local read = require "moonpulse.record.read"
+local rows = require "moonpulse.verify.rows"
+local seals = require "moonpulse.record.seal"
+local signatures = require "moonpulse.record.signature"
+local lfs = require "lfs"
+
+local M = {}
+
+---@class moonpulse.Verified
+---@field folder string
+---@field whole boolean nothing differs
+---@field seal string? SHA-256 of SHA256SUMS; nil: the folder is not sealed
+---@field short string? the same as a run's last lines print it
+---@field lines integer of the journal
+---@field signed string? by whom
+---@field differs moonpulse.Difference[]
+---@field checked string[]
+---@field unchecked string[]
+---@field notes string[]
+
+--- The signature: must there be one, and is it of this seal?
+local function check_signature(folder, lines, by, findings)
+  local last = lines[#lines] and lines[#lines].entry
+  local there = lfs.symlinkattributes(folder .. "/" .. seals.signature, "mode") ~= nil
+  if last and last.kind == "signature" and not there then
+    return findings:differ(seals.signature, nil, "the run was signed with the key %s, and the signature is "
+      .. "missing", tostring(last.key))
+  elseif not there then
+    if by.signers or by.key then
+      findings:differ(seals.signature, nil, "the run is not signed")
+    end
+    return
+  end
+  local ok, said = signatures.check(folder, by)
+  if not ok then
+    return findings:differ(seals.signature, nil, "it is no signature of this seal: %s", said)
+  end
+  findings:check("the seal is signed %s", said)
+  return said
+end
+
+local function check_ended(manifest, findings, sealed)
+  if manifest.status == "running" then
+    findings:differ("manifest.json", nil, "the run still goes on, or was killed: moonpulse recover makes "
+      .. "it whole")
+  elseif not sealed then
+    findings:differ(seals.name, nil, "it is missing: the run was killed before it could seal its folder "
+      .. "(moonpulse recover seals it), or somebody took it away")
+  end
+end
+
+--- What must be in the folder of a run that fits together, beyond the hashes.
+local function check_contents(folder, manifest, lines, findings, progress)
+  local virtual = manifest.speed ~= nil and manifest.speed ~= 1
+  local begin = lines[1] and lines[1].entry
+  local kept, why
+  if manifest.kind ~= "experiment" then
+    kept, why = plans.again(folder, manifest)
+    plans.check(folder, kept, why, findings)
+  end
+  if not virtual then
+    rows.against_flight(folder, manifest, findings)
+  elseif manifest.kind == "experiment" then
+    rows.against_journal(folder, lines, findings)
+  elseif not begin or begin.kind ~= "begin" then
+    findings:leave("events.tsv against the plan played again: the journal does not say how it was driven")
+  elseif manifest.status ~= "not run" then
+    require("moonpulse.verify.replay").check(folder, manifest, kept, why, begin, findings, progress)
+  end
+end
+
+--- Verify the folder of a run. Changes nothing in it, and runs no code of its but its protocol's text, in the
+--- sandbox of protocols.
+---@param folder string
+---@param by { signers: string?, key: string? } whose signature is expected: moonpulse.record.signature
+---@param progress (fun(what: string, done: integer, total: integer, of: string))?
+---@return moonpulse.Verified?
+---@return string? message it is no folder of a run
+function M.folder(folder, by, progress)
+  progress = progress or function() end
+  local manifest, message = read.manifest(folder .. "/manifest.json")
+  local findings = findings_of.new()
+  local sealed = lfs.symlinkattributes(folder .. "/" .. seals.name, "mode") ~= nil
+  if not manifest and not sealed then
+    return nil, ("%s has no manifest.json that can be read: is it the folder of a run? (%s)"):format(folder,
+      message)
+  end
+  local sums, seal = files.check(folder, findings, progress)
+  local lines = {}
+  if not manifest then
+    findings:differ("manifest.json", nil, "%s", message)
+  else
+    local chained
+    lines, chained = chains.check(folder, manifest, sums, findings)
+    if sealed or chained or (tonumber(manifest.record_version) or 0) >= 3 then
+      check_ended(manifest, findings, sealed)
+    else
+      findings:leave("the files: the run is of an older version, which did not seal its folder")
+    end
+  end
+  local signed = seal and check_signature(folder, lines, by, findings) or nil
+  if manifest then
+    check_contents(folder, manifest, lines, findings, progress)
+  end
+  return { folder = folder, whole = #findings.differs == 0, seal = seal, short = seal and seals.short(seal),
+    lines = #lines, signed = signed, differs = findings.differs, checked = findings.checked,
+    unchecked = findings.unchecked, notes = findings.notes }
+end
+
+return M

@@ -1,0 +1,122 @@
+--- The plan of a protocol's run, made again from what the folder keeps: the text, the parameters and the
+--- seed.
+local compiled = require "moonpulse.safety.compiled"
+local core = require "moonpulse.core"
+local catalogue = require "moonpulse.protocol.catalogue"
+local lfs = require "lfs"
+local protocols = require "moonpulse.protocol"
+local read = require "moonpulse.record.read"
+
+require "moonpulse" -- the protocol files that are found here require it
+
+local M = {}
+
+local name = "resolved.plan"
+local most_bytes = 1 << 24
+
+--- The file of sources/ that the run's protocol was read from.
+local function source_of(folder, manifest)
+  for _, each in ipairs(type(manifest.files) == "table" and manifest.files or {}) do
+    local file = type(each) == "table" and each.file
+    if type(file) == "string" and (each.role == "protocol" or each.role == "plan")
+      and file:find("^sources/[^/]+$") then
+      return folder .. "/" .. file
+    end
+  end
+end
+
+--- The parameters as --param would give them.
+local function given_of(manifest, declared)
+  local given = {}
+  for key, value in pairs(type(manifest.parameters) == "table" and manifest.parameters or {}) do
+    if declared[key] and type(value) ~= "table" and type(value) ~= "userdata" then
+      given[key] = math.type(value) == "float" and value == math.floor(value) and math.abs(value) < 2 ^ 53
+        and ("%d"):format(value) or tostring(value)
+    end
+  end
+  return given
+end
+
+local function find(path, id)
+  local found, message = catalogue.find(path:find("%.plan$") and path or ("%s:%s"):format(path, id))
+  if not found and not path:find("%.plan$") then
+    found = catalogue.find(path)
+    if found and found.id ~= id then
+      found = nil
+    end
+  end
+  return found, message
+end
+
+---@class moonpulse.KeptPlan
+---@field protocol moonpulse.Protocol
+---@field plan moonpulse.Plan
+---@field values table
+---@field seed integer
+
+--- Make the plan of a protocol's run again.
+---@param folder string
+---@param manifest table
+---@return moonpulse.KeptPlan?
+---@return string? why it cannot be
+function M.again(folder, manifest)
+  local path = source_of(folder, manifest)
+  if not path or lfs.symlinkattributes(path, "mode") ~= "file" then
+    return nil, "the folder does not keep the protocol's text (sources/)"
+  end
+  local seed = math.tointeger(tonumber(manifest.seed))
+  local id = read.get(manifest, "protocol.id")
+  if not seed or type(id) ~= "string" then
+    return nil, "manifest.json does not say the seed, or the protocol's id"
+  end
+  local protocol, message = find(path, id)
+  if not protocol then
+    return nil, message
+  end
+  local values
+  values, message = protocols.values(protocol, given_of(manifest, protocol.params or {}),
+    { amt = M.threshold(manifest, "amt") })
+  if not values then
+    return nil, message
+  end
+  local plan
+  plan, message = protocols.build(protocol, values, seed)
+  return plan and { protocol = protocol, plan = plan, values = values, seed = seed } or nil, message
+end
+
+--- A threshold of the manifest: a number, or an object that has it as its value.
+---@param manifest table
+---@param key "rmt"|"amt"
+---@return number?
+function M.threshold(manifest, key)
+  local value = read.get(manifest, "thresholds." .. key)
+  value = type(value) == "table" and value.value or value
+  return type(value) == "number" and value or nil
+end
+
+--- Does resolved.plan say what the kept text, parameters and seed make?
+---@param folder string
+---@param kept moonpulse.KeptPlan?
+---@param why string? there is none
+---@param findings moonpulse.VerifyFindings
+function M.check(folder, kept, why, findings)
+  local path = folder .. "/" .. name
+  if not lfs.symlinkattributes(path, "mode") then
+    return findings:leave("the plan: the folder has no resolved.plan")
+  elseif not kept then
+    return findings:leave("resolved.plan against the protocol's text: %s", why)
+  end
+  local text, message = core.read_file(path, most_bytes)
+  if not text then
+    return findings:differ(name, nil, "%s", message)
+  end
+  local ok, made = pcall(compiled.text, kept.protocol, kept.plan, kept.values, kept.seed)
+  if not ok then
+    return findings:leave("resolved.plan against the protocol's text: %s", type(made) == "table"
+      and made.message or tostring(made))
+  elseif findings:compare(name, text, made, "the kept text, parameters and seed make") then
+    findings:check("resolved.plan is what the kept text, parameters and seed make")
+  end
+end
+
+return M

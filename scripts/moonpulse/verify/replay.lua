@@ -1,0 +1,143 @@
+--- A protocol's run in virtual time, played again: the same plan through the same driver and the same
+--- simulator gives the same rows, or one of them was changed.
+local core = require "moonpulse.core"
+local devices = require "moonpulse.cli.device_argument"
+local drivers = require "moonpulse.driver.find"
+local faults = require "moonpulse.simulation.faults"
+local folders = require "moonpulse.record.folder"
+local insides = require "moonpulse.run.inside"
+local lfs = require "lfs"
+local plans = require "moonpulse.verify.plan"
+local records = require "moonpulse.record"
+local rows = require "moonpulse.verify.rows"
+local sha256 = require "moonpulse.text.sha256"
+local triggers = require "moonpulse.driver.trigger_path"
+
+local M = {}
+
+local function nothing() end
+
+--- What the journal's first line says of how the run was driven.
+local function options_of(begin)
+  local from = type(begin.options) == "table" and begin.options or {}
+  local name = type(begin.device) == "table" and begin.device.name
+  if type(name) ~= "string" or not drivers.known(name) then
+    return nil, ("its driver %s is no shipped one, and no driver that a record names is loaded"):format(
+      tostring(name))
+  end
+  local options = { device = "sim:" .. name, speed = "max", timing = from.timing or "auto",
+    device_option = {} }
+  for i, text in ipairs(type(from.device_options) == "table" and from.device_options or {}) do
+    options.device_option[i] = tostring(text)
+  end
+  if type(from.trigger) == "string" then
+    options.trigger = triggers.parse(from.trigger)
+  end
+  if type(from.faults) == "string" then
+    options.fault = faults.parse(from.faults)
+  end
+  return options, from
+end
+
+--- The job of the run, as its options made it.
+local function job_of(kept, manifest, options, from)
+  local driver = devices.choose(options)
+  return { policy = { real = false, protocol = kept.protocol }, seed = kept.seed, driver = driver,
+    thresholds = { rmt = plans.threshold(manifest, "rmt"), amt = plans.threshold(manifest, "amt") },
+    tolerance = (tonumber(from.tolerance_ms) or 1) / 1e3, late = from.late or "abort", stop_line = "none",
+    timing = options.timing, faults = options.fault, protocol = kept.protocol, plan = kept.plan,
+    cuts = { near = true, far = true } }
+end
+
+--- Play it into a folder; the record.
+local function play(kept, manifest, out, begin, progress)
+  local options, from = options_of(begin)
+  if not options then
+    return nil, from
+  end
+  local job = job_of(kept, manifest, options, from)
+  local record, message = records.create(out, "again")
+  if not record then
+    return nil, message
+  end
+  local total = kept.plan:totals().pulses
+  local ok, problem = pcall(insides.run, job, record, "max", { connected = nothing, prepared = nothing,
+    armed = nothing, progress = function()
+      progress("playing again", record.pulses_sent, total, "pulses")
+    end })
+  record:close()
+  if record.lost then
+    return nil, record.lost
+  end
+  return record, not ok and tostring(problem) or nil
+end
+
+--- Of a run that somebody stopped, the rows until a second before: nobody can stop it again at that instant.
+local function until_stop(text)
+  local ends, number, upto = nil, 0, 0
+  for onset in text:gmatch("\n(%-?%d+%.?%d*)\t") do
+    ends = math.max(ends or -math.huge, tonumber(onset))
+  end
+  for onset in text:gmatch("\n(%-?%d+%.?%d*)\t") do
+    number = number + 1
+    if tonumber(onset) < (ends or 0) - 1 then
+      upto = number + 1
+    end
+  end
+  return upto
+end
+
+--- Compare a file of the folder with the one that was made.
+local function compare(folder, made, name, findings, stopped)
+  local path = folder .. "/" .. name
+  if not lfs.symlinkattributes(path, "mode") or stopped and name ~= "events.tsv"
+    or sha256.of_file(path) == sha256.of_file(made .. "/" .. name) then
+    return true
+  end
+  local text = name == "events.tsv" and rows.read(folder, findings) or core.read_file(path, 2000000000)
+  local again = core.read_file(made .. "/" .. name, 2000000000)
+  return findings:compare(name, text or "", again or "", "played again it is", nil,
+    stopped and until_stop(text or "") or nil)
+end
+
+--- Play the run again and compare its rows.
+---@param folder string
+---@param manifest table
+---@param kept moonpulse.KeptPlan?
+---@param why string? there is none
+---@param begin table the first line of the journal
+---@param findings moonpulse.VerifyFindings
+---@param progress fun(what: string, done: integer, total: integer, of: string)
+function M.check(folder, manifest, kept, why, begin, findings, progress)
+  local what = "events.tsv against the plan played again"
+  if not kept then
+    return findings:leave("%s: %s", what, why)
+  end
+  local out <close> = setmetatable({ path = os.tmpname() }, { __close = function(self)
+    if lfs.attributes(self.path, "mode") == "directory" then
+      folders.remove(self.path)
+    end
+  end })
+  os.remove(out.path)
+  local record, message = play(kept, manifest, out.path, begin, progress)
+  if not record then
+    return findings:leave("%s: %s", what, message)
+  end
+  local stop = manifest.result and manifest.result.stop
+  local stopped = core.stops[stop] ~= nil and core.stops[stop].asked_for and stop ~= "finished"
+  local same_version = begin.moonpulse == core.version
+  local found = same_version and findings or require("moonpulse.verify.findings").new()
+  local same = true
+  for _, name in ipairs { "events.tsv", "twin.tsv" } do
+    same = compare(folder, record.folder, name, found, stopped) and same
+  end
+  if same then
+    findings:check("events.tsv and twin.tsv are what the plan gives when it is played again%s", stopped
+      and " (until a second before it was stopped)" or "")
+  elseif not same_version then
+    findings:leave("%s: Moonpulse %s made it, and this one (%s) plays it otherwise from line %s of %s on",
+      what, tostring(begin.moonpulse), core.version, tostring(found.differs[1].line), found.differs[1].file)
+  end
+end
+
+return M

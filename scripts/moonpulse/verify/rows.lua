@@ -1,0 +1,126 @@
+--- events.tsv against what is left of the run beside it: flight.bin in real time, the journal's marks and
+--- plans in virtual time.
+local core = require "moonpulse.core"
+local lfs = require "lfs"
+local read = require "moonpulse.record.read"
+local recover = require "moonpulse.record.recover"
+
+local M = {}
+
+local name = "events.tsv"
+local most_events = 2000000000
+
+--- The text of events.tsv.
+---@param folder string
+---@param findings moonpulse.VerifyFindings
+---@return string? nil: there is none that can be read, and that is told
+function M.read(folder, findings)
+  local text, message = core.read_file(folder .. "/" .. name, most_events)
+  if not text then
+    findings:differ(name, nil, "%s", message)
+  end
+  return text
+end
+
+--- A row without the device's words, which only its driver knows.
+local function without_reply(header)
+  local place, at = nil, 0
+  for cell in (header .. "\t"):gmatch("([^\t]*)\t") do
+    at = at + 1
+    place = cell == "reply" and at or place
+  end
+  return place and function(line)
+    local cells, count = {}, 0
+    for cell in (line .. "\t"):gmatch("([^\t]*)\t") do
+      count = count + 1
+      cells[count] = count ~= place and cell or "n/a"
+    end
+    return table.concat(cells, "\t")
+  end
+end
+
+--- Row by row against the flight record of a run in real time.
+---@param folder string
+---@param manifest table
+---@param findings moonpulse.VerifyFindings
+function M.against_flight(folder, manifest, findings)
+  if lfs.symlinkattributes(folder .. "/flight.bin", "mode") ~= "file" then
+    if manifest.status == "not run" then
+      return -- nothing was sent
+    end
+    return findings:leave("events.tsv against flight.bin: there is no flight.bin")
+  elseif read.get(manifest, "result.flight_lost") then
+    return findings:leave("events.tsv against flight.bin: there was none when the run was recovered")
+  end
+  local text, said, _, worded = recover.rows(folder, true)
+  if not text then
+    return findings:leave("events.tsv against flight.bin: %s", said)
+  end
+  local events = M.read(folder, findings)
+  if not events then
+    return
+  end
+  for _, sentence in ipairs(said) do
+    findings:note("%s", sentence)
+  end
+  local alike = not worded and without_reply(events:match("^[^\n]*")) or nil
+  if findings:compare(name, events, text, "flight.bin says", alike) then
+    findings:check("events.tsv is what flight.bin says, row by row%s", alike
+      and " (but for the words of the device's replies, which only its driver's file has)" or "")
+  end
+end
+
+--- The marks of the journal of an experiment, in their order.
+local function marks_of(lines)
+  local texts, pulses = {}, 0
+  for _, line in ipairs(lines) do
+    local entry = line.entry
+    if entry and entry.kind == "mark" then
+      texts[#texts + 1] = tostring(entry.text)
+    elseif entry and entry.kind == "play" then
+      pulses = pulses + (math.tointeger(entry.pulses) or 0)
+    end
+  end
+  return texts, pulses
+end
+
+--- What the journal of an experiment says was marked and played.
+---@param folder string
+---@param lines moonpulse.ChainLine[]
+---@param findings moonpulse.VerifyFindings
+function M.against_journal(folder, lines, findings)
+  local events = M.read(folder, findings)
+  if not events then
+    return
+  end
+  local told, pulses = marks_of(lines)
+  local before, number, found, rows = #findings.differs, 0, {}, 0
+  for line in events:gmatch("([^\n]*)\n") do
+    number = number + 1
+    local cells = {}
+    for cell in (line .. "\t"):gmatch("([^\t]*)\t") do
+      cells[#cells + 1] = cell
+    end
+    if cells[5] == "mark" then
+      found[cells[16] or ""] = (found[cells[16] or ""] or 0) + 1
+    elseif cells[5] == "pulse" then
+      rows = rows + 1
+    end
+  end
+  for _, text in ipairs(told) do
+    found[text] = (found[text] or 0) - 1
+  end
+  for text, count in pairs(found) do
+    if count < 0 then
+      findings:differ(name, nil, "it has no row of the mark %q, which journal.jsonl has", text)
+    end
+  end
+  if rows > pulses then
+    findings:differ(name, nil, "it has %d pulses, and the plans of journal.jsonl have %d", rows, pulses)
+  end
+  if #findings.differs == before then
+    findings:check("events.tsv has the marks of the journal, and no more pulses than its plans")
+  end
+end
+
+return M

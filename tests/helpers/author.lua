@@ -1,0 +1,50 @@
+--- What somebody wrote in folder/made.lua, and what Moonpulse says to it, called there.
+local assert = require "luassert"
+local lfs = require "lfs"
+local shell = require "shell"
+
+local M = {}
+
+--- Write text and run the program in the folder.
+---@param folder string
+---@param arguments string
+---@param text string
+---@return integer status
+---@return string out
+---@return string err
+function M.moonpulse(folder, arguments, text)
+  shell.write(folder .. "/made.lua", text)
+  local program = shell.program:match("^/") and shell.program or lfs.currentdir() .. "/" .. shell.program
+  return shell.sh(folder, ("cd %s && %s %s"):format(shell.quote(folder), shell.quote(program), arguments))
+end
+
+--- It is refused in a message that holds every text given.
+---@return string err
+function M.refuses(folder, arguments, text, ...)
+  local status, _, err = M.moonpulse(folder, arguments, text)
+  assert.is_true(status ~= 0, "it was taken")
+  for _, each in ipairs { ... } do
+    assert.matches(each, err, 1, true)
+  end
+  return err
+end
+
+--- Run an experiment whose function has this body, from line 4 on, in virtual time.
+---@param folder string
+---@param names string its third line
+---@param body string
+---@param more string? options
+---@return integer status
+---@return string out
+---@return string err
+---@return string? run its folder
+function M.perform(folder, names, body, more)
+  shell.write(folder .. "/made.lua", 'local mp = require "moonpulse"\nreturn mp.experiment(function(run)\n'
+    .. names .. "\n" .. body .. "\nend)\n")
+  local status, out, err = shell.moonpulse(folder, ("run %s/made.lua --speed max --seed 7 --out %s/runs %s")
+    :format(folder, folder, more or ""))
+  local runs = shell.names(folder .. "/runs")
+  return status, out, err, runs[#runs] and folder .. "/runs/" .. runs[#runs]
+end
+
+return M

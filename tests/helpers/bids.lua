@@ -1,0 +1,103 @@
+--- Runs and datasets for the specs of bids/.
+local deliveries = require "moonpulse.bids.deliveries"
+local datasets = require "moonpulse.bids.dataset"
+local cjson = require "cjson"
+local exports = require "moonpulse.bids.export"
+local lfs = require "lfs"
+local plan_file = require "moonpulse.protocol.plan_file"
+local rows = require "moonpulse.bids.rows"
+local runs = require "moonpulse.bids.run"
+local shell = require "shell"
+
+local M = {}
+
+--- A run in virtual time: its folder. arguments: shell text.
+function M.run(folder, arguments)
+  local out = ("%s/made%d"):format(folder, #shell.names(folder))
+  local status, _, err = shell.moonpulse(folder, ("run %s --speed max --participant KIM --operator OPA --out "
+    .. "%s")
+    :format(arguments, out))
+  local run = out .. "/" .. assert(shell.names(out)[1], err)
+  if not lfs.attributes(run .. "/resolved.plan") then -- records of before there was one
+    local manifest = cjson.decode(shell.read(run .. "/manifest.json"))
+    local given = {}
+    for name, value in pairs(manifest.parameters) do
+      given[#given + 1] = ("-p '%s=%s'"):format(name, tostring(value):gsub(" ", ""))
+    end
+    local made, _, why = shell.moonpulse(folder, ("compile %s --unconfirmed --seed %d %s -o %s/resolved.plan")
+      :format(manifest.protocol.id, manifest.seed, table.concat(given, " "), run))
+    assert(made == 0, why)
+  end
+  return run, status
+end
+
+--- A dataset that is nowhere but in a table of texts.
+function M.dataset(files)
+  local function read(path)
+    local content = files[path]
+    return type(content) == "table" and shell.read(content.copy) or content
+  end
+  return datasets.new(read, function(folder)
+    local names, seen = {}, {}
+    for path in pairs(files) do
+      local rest = folder == "" and path or path:sub(1, #folder + 1) == folder .. "/"
+        and path:sub(#folder + 2)
+      local name = rest and rest:match("^[^/]+")
+      names[#names + 1] = name and not seen[name] and name or nil
+      seen[name or ""] = true
+    end
+    table.sort(names)
+    return names
+  end)
+end
+
+--- Put a run into it; the table of its files, changed.
+function M.export(files, run, options, meta)
+  local dataset = M.dataset(files)
+  local made = exports.add(dataset, type(run) == "string" and assert(runs.read(run)) or run, options, meta
+    or {})
+  for path, content in pairs(dataset.files) do
+    files[path] = type(content) == "table" and shell.read(content.copy) or content
+  end
+  return files, made
+end
+
+--- The pulses of a plan, all delivered as planned, at so many %MSO a threshold.
+function M.pulses(plan, seed, threshold)
+  local onsets_ns, actions = rows.pulses(plan, seed)
+  local list = {}
+  for number, onset_ns in ipairs(onsets_ns) do
+    local action = actions[number]
+    list[number] = { number = number, onset = onset_ns / 1e9, planned = onset_ns / 1e9, lateness = 0,
+      channel = action.channel, intensity = action.intensity, reference = action.reference,
+      mso = math.floor(action.intensity * (action.reference == "MSO" and 100 or threshold or 50) / 100 + 0.5),
+      status = "delivered", as_planned = true, at = number }
+  end
+  return list
+end
+
+--- The text of a plan file of a protocol, as moonpulse compile writes it.
+function M.compile(folder, arguments)
+  local status, out, err = shell.moonpulse(folder, "compile " .. arguments .. " --unconfirmed -o -")
+  assert(status == 0, err)
+  return out
+end
+
+--- A plan file's rows, where all was delivered; change: what was delivered otherwise.
+function M.rows(text, change)
+  local found = assert(plan_file.read(text, "x.plan"))
+  local nerve = {}
+  for _, name in ipairs(found.nerve or {}) do
+    nerve[name] = true
+  end
+  local function is_nerve(channel) return nerve[channel] or false end
+  local pulses = M.pulses(found.plan, found.seed)
+  if change then
+    pulses = change(pulses) or pulses
+  end
+  return deliveries.of(pulses, { plan = found.plan, seed = found.seed, is_nerve = is_nerve }, found.id),
+    found,
+    is_nerve, pulses
+end
+
+return M

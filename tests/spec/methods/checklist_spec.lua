@@ -1,0 +1,150 @@
+--- Reporting checklists: no item is blank, whatever they are of, and the same in every format.
+local cjson = require "cjson"
+local checklists = require "moonpulse.methods.checklist"
+local shell = require "shell"
+
+local folder
+setup(function() folder = shell.folder() end)
+teardown(function() shell.remove(folder) end)
+
+local function sheet(arguments)
+  local status, out, err = shell.moonpulse(folder, "methods " .. arguments)
+  assert(status == 0, err)
+  return out
+end
+
+local function items_of(arguments)
+  local list, by_number = cjson.decode(sheet(arguments .. " --json")).items, {}
+  for _, item in ipairs(list) do
+    by_number[item.number] = item
+  end
+  return by_number, list
+end
+
+local sizes = { chipchase = 30, rtms = 10, ["tms-rat"] = 7 }
+local sources = { engine = true, device = true, operator = true, protocol = true }
+
+local function run_of(arguments, name)
+  local status, _, err = shell.moonpulse(folder, ("run %s --speed max --out %s/%s"):format(arguments,
+    folder, name))
+  assert(status == 0, err)
+  return io.popen(("ls -d %s/%s/*"):format(folder, name)):read("l")
+end
+
+describe("a checklist", function()
+  it("has all its items, and each is filled, asked for, or cannot be known", function()
+    shell.write(folder .. "/answers.txt", ("y\nn\n"):rep(40))
+    local of = { "itbs600", "sici --rmt 50", "tmseeg_sp", "pas25 -p nerve=30%MSO", "sham", "prime_ctbs_itbs",
+      run_of("itbs600 --amt 50 -p trains=2", "a"),
+      run_of("scripts/threshold.lua --answers " .. folder .. "/answers.txt", "b") }
+    for name, size in pairs(sizes) do
+      for _, what in ipairs(of) do
+        local _, list = items_of(("%s --checklist %s"):format(what, name))
+        assert.are.equal(size, #list)
+        for _, item in ipairs(list) do
+          local shown = ("%s of %s: %s"):format(item.number, what, item.status)
+          if item.status == "filled" then
+            assert(item.value ~= "" and sources[item.source] and not item.fill, shown)
+          else
+            assert(item.status == "asked for" or item.status == "cannot be known here", shown)
+            assert(item.fill ~= "" and item.fill and not item.value, shown)
+          end
+        end
+      end
+    end
+    assert.are.same({ "chipchase", "rtms", "tms-rat" }, checklists.names)
+  end)
+
+  it("of pairs has both intensities, the interval and the time between trials", function()
+    local of = items_of "sici --rmt 50 --checklist chipchase"
+    assert.are.equal("120 %RMT (60 %MSO)", of["26"].value)
+    assert.are.equal("80 %RMT (40 %MSO)", of["27"].value)
+    assert.are.equal("2 ms", of["28"].value)
+    assert.matches("^5 s from onset to onset", of["21"].value)
+    assert.matches("^20 pairs", of["25"].value)
+    assert.are.equal("20 at 80 %RMT (40 %MSO), 20 at 120 %RMT (60 %MSO)", of["18"].value)
+    of = items_of "itbs600 --checklist chipchase"
+    assert.are.equal("does not apply: no pairs", of["28"].value)
+  end)
+
+  it("of trains has what papers on rTMS give", function()
+    local function values(what)
+      local of, list = items_of(what .. " --checklist rtms"), {}
+      for i = 1, 6 do
+        list[i] = of["R" .. i].value
+      end
+      return list
+    end
+    local between = "%s from the nominal end to the next onset, %s from the last pulse to the next one, %s "
+      .. "from "
+      .. "onset to onset"
+    assert.are.same({ "30", "pulses every 20 ms (50 Hz), bursts every 200 ms (5 Hz)",
+      "2 s nominal, 1.84 s from the first to the last pulse", between:format("8 s", "8.16 s", "10 s"),
+      "20", "600" },
+      values "itbs600")
+    assert.are.same({ "600, in one train", "pulses every 20 ms (50 Hz), bursts every 200 ms (5 Hz)",
+      "40 s nominal, in one train", "does not apply: one train", "1", "600" }, values "ctbs600")
+    assert.are.same({ "600, in one train", "pulses every 1 s (1 Hz)", "600 s nominal, in one train",
+      "does not apply: one train", "1", "600" }, values "lf1_m1_600")
+    assert.are.equal("20 in each of 3 blocks", values("itbs600x3_15min")[5])
+    assert.are.equal("4", values("qps5")[1])
+    for i = 1, 5 do
+      assert.are.equal("does not apply: no trains, but single pulses or pairs", values("sici")[i])
+    end
+  end)
+
+  it("of a run says what was delivered, and that its pattern is the plan's where it was not followed",
+    function()
+    local out = folder .. "/stopped"
+    local status = shell.moonpulse(folder, "run itbs600 --amt 50 -p trains=2 --fault nak@7 --speed max "
+      .. "--out " .. out)
+    assert.are.equal(4, status)
+    local of = items_of(out .. "/* --checklist rtms")
+    local given = tonumber(of.R6.value:match("^(%d+) delivered of 60 planned$"))
+    assert.is_true(given > 0 and given < 60)
+    assert.are.equal("30 (as planned)", of.R1.value)
+  end)
+
+  it("takes from --meta what nothing else knows, with its source", function()
+    shell.write(folder .. "/lab.json", cjson.encode { age = 31, mep_size = "peak to peak", coil = "C-B60",
+      attention = "<script>alert(1)</script>\t|" })
+    local of = items_of("sici --rmt 50 --checklist chipchase --meta " .. folder .. "/lab.json")
+    assert.are.same({ "filled", "31", "operator" }, { of["1"].status, of["1"].value, of["1"].source })
+    assert.are.equal("peak to peak", of["29"].value)
+    assert.are.equal("cannot be known here", of["30"].status)
+    assert.are.equal("C-B60", of["13"].value)
+  end)
+
+  it("is the same as a table with tabs, in Markdown and in HTML, and no text breaks out of its cell",
+    function()
+    local of = "sici --rmt 50 --checklist chipchase --meta " .. folder .. "/lab.json"
+    local _, list = items_of(of)
+    local lines = {}
+    for line in sheet(of):gmatch("[^\n]+") do
+      local _, tabs = line:gsub("\t", "")
+      assert.are.equal(6, tabs)
+      lines[#lines + 1] = line
+    end
+    assert.are.equal(31, #lines)
+    for i, item in ipairs(list) do
+      assert.are.equal(item.number .. "\t" .. item.section .. "\t" .. item.item .. "\t" .. item.status,
+        lines[i + 1]:match("^[^\t]*\t[^\t]*\t[^\t]*\t[^\t]*"))
+    end
+    local md = sheet(of .. " --format md")
+    local _, rows = md:gsub("\n| %d+ |", "")
+    assert.are.equal(30, rows)
+    assert.is_nil(md:find("<script>", 1, true) and md:find("[^\\]<script>"))
+    local html = sheet(of .. " --format html")
+    _, rows = html:gsub("<tr class=", "")
+    assert.are.equal(30, rows)
+    assert.is_nil(html:find("<script", 1, true))
+    assert.matches("&lt;script&gt;", html, 1, true)
+    assert.is_nil(html:find("https?://")) -- nothing is loaded
+  end)
+
+  it("has a format only where it is asked for", function()
+    for _, wrong in ipairs { "--format md", "--checklist rtms --format md --json", "--checklist no" } do
+      assert.are.equal(2, (shell.moonpulse(folder, "methods itbs600 " .. wrong)))
+    end
+  end)
+end)

@@ -1,0 +1,287 @@
+--- moonpulse methods: what it says of a run is what the rows say, and what nobody said is asked for.
+local cjson = require "cjson"
+local record = require "moonpulse.record.read"
+local runs = require "moonpulse.methods.of_run"
+local paragraphs = require "moonpulse.methods.paragraph"
+local shell = require "shell"
+
+local folder
+setup(function() folder = shell.folder() end)
+teardown(function() shell.remove(folder) end)
+
+--- Run something in virtual time; its folder.
+local function run(arguments, status)
+  local out = os.tmpname()
+  os.remove(out)
+  local code, _, err = shell.moonpulse(folder, ("run %s --speed max --out %s/%s"):format(arguments, folder,
+    out:match("[^/]+$")))
+  assert(code == (status or 0), ("status %s: %s"):format(code, err))
+  return io.popen(("ls -d %s/%s/*"):format(folder, out:match("[^/]+$"))):read("l")
+end
+
+local function methods(arguments)
+  local status, out, err = shell.moonpulse(folder, "methods " .. arguments)
+  assert(status == 0, err)
+  return (out:gsub("%s+", " ")), err
+end
+
+local function json_of(arguments)
+  local _, out = shell.moonpulse(folder, "methods --json " .. arguments)
+  return cjson.decode(out)
+end
+
+--- The rows of events.tsv, read here on its own.
+local function rows_of(path)
+  local header, list = nil, {}
+  for line in io.lines(path .. "/events.tsv") do
+    local cells = {}
+    for cell in (line .. "\t"):gmatch("([^\t]*)\t") do
+      cells[#cells + 1] = cell
+    end
+    if not header then
+      header = cells
+    else
+      local row = {}
+      for i, name in ipairs(header) do
+        row[name] = cells[i]
+      end
+      list[#list + 1] = row.event == "pulse" and row or nil
+    end
+  end
+  return list
+end
+
+local function count(rows, wanted)
+  local found = 0
+  for _, row in ipairs(rows) do
+    found = found + (wanted(row) and 1 or 0)
+  end
+  return found
+end
+
+describe("of a run, moonpulse methods", function()
+  it("says what was delivered, at which intensity of the device", function()
+    local path = run "itbs600 --amt 50 -p trains=2 --participant P07"
+    local text = methods(path)
+    assert.matches("2 trains, one every 10 s", text, 1, true)
+    assert.matches("each at 80 %AMT (40 %MSO)", text, 1, true)
+    assert.matches("Of 60 pulses planned 60 were delivered, 60 of them confirmed by the stimulator.", text,
+      1, true)
+    assert.matches("The active motor threshold was 50 %MSO", text, 1, true)
+    assert.matches("MagVenture MagPro X100, serial number 66051", text, 1, true)
+    assert.matches("It was simulated: nobody was stimulated.", text, 1, true)
+    assert.matches("There were no deviations from the plan.", text, 1, true)
+    assert.matches("Parameters: blocks = 1, hz = 50, intensity = 80 %AMT, pause = 900, trains = 2.", text,
+      1, true)
+  end)
+
+  it("names how a run that was stopped differs from its plan, with the counts of its rows", function()
+    local path = run("itbs600 --amt 50 -p trains=2 --fault nak@7", 4)
+    local rows = rows_of(path)
+    local given = count(rows, function(row) return row.onset_sent_us ~= "n/a" end)
+    local confirmed = count(rows, function(row) return row.status == "delivered" end)
+    assert(given > 0 and given < 60)
+    local text = methods(path)
+    assert.matches(("Of 60 pulses planned %d were delivered, %d of them confirmed"):format(given,
+      confirmed), text,
+      1, true)
+    assert.matches("Deviations: the run did not come to its end: device fault, ", text, 1, true)
+    assert.matches("The simulator was asked to go wrong (nak@7).", text, 1, true)
+    assert.matches(("%d pulses of the plan did not come up."):format(60 - #rows), text, 1, true)
+    assert.is_nil(text:find("no deviations", 1, true))
+  end)
+
+  it("gives drawn intervals as the plan's range and as they were delivered", function()
+    local path = run "tmseeg_sp --rmt 50 -p pulses=12"
+    local rows, shortest, longest = rows_of(path), math.huge, 0
+    for i = 2, #rows do
+      local apart = tonumber(rows[i].onset) - tonumber(rows[i - 1].onset)
+      shortest, longest = math.min(shortest, apart), math.max(longest, apart)
+    end
+    local mean = (tonumber(rows[#rows].onset) - tonumber(rows[1].onset)) / (#rows - 1)
+    local text = methods(path)
+    assert.matches("12 trials with one pulse at 120 %RMT (60 %MSO), 6 s to 8 s from onset to onset, drawn "
+      .. "from the "
+      .. "seed.", text, 1, true)
+    local low, high, middle = text:match("As delivered, it was ([%d.]+) s to ([%d.]+) s from onset to "
+      .. "onset, ([%d.]+)"
+      .. " s in the mean")
+    for _, pair in ipairs { { low, shortest }, { high, longest }, { middle, mean } } do
+      assert(math.abs(tonumber(pair[1]) - pair[2]) < 1e-4, text)
+    end
+    assert.is_true(shortest >= 6 and longest <= 8)
+  end)
+
+  it("tells both intensities and the interval of pairs, and both outputs", function()
+    local path = run "sici --rmt 50 -p pairs=3 --device sim:bistim"
+    assert.matches("3 pairs, one every 5 s", methods(path), 1, true)
+    assert.matches("a conditioning pulse at 80 %RMT (40 %MSO) and 2 ms later a test pulse at 120 %RMT (60 "
+      .. "%MSO)",
+      methods(path), 1, true)
+    path = run("ccpas -p pairs=3 -p first=30%MSO -p second=40%MSO --device sim:stimjim "
+      .. "--device-option full_scale_mv=10000 --device-option channels=PMv=0,M1=1")
+    assert.matches("each pair: one pulse at 30 %MSO on channel PMv and 8 ms later one pulse at 40 %MSO on "
+      .. "channel M1",
+      methods(path), 1, true)
+  end)
+
+  it("of an experiment tells what was given, from its rows", function()
+    shell.write(folder .. "/answers.txt", ("y\nn\n"):rep(40))
+    local path = run("scripts/threshold.lua --answers " .. folder .. "/answers.txt")
+    local text, by_level, rows = methods(path), {}, rows_of(path)
+    for _, row in ipairs(rows) do
+      by_level[row.intensity_mso] = (by_level[row.intensity_mso] or 0) + 1
+    end
+    assert.matches(("There were given: %d single pulses"):format(#rows), text, 1, true)
+    for level, number in pairs(by_level) do
+      assert.matches(("%d at %s %%MSO"):format(number, level), text, 1, true)
+    end
+    assert.matches("A staircase (1-up-1-down, from 45 %MSO, %d+ trials, 6 reversals) gave a threshold of",
+      (text:gsub("%d+ trials", "%%d+ trials")), 1, true)
+    local course = methods("scripts/threshold.lua --answers " .. folder .. "/answers.txt")
+    assert.matches("one possible course of the experiment Motor threshold", course, 1, true)
+    assert.matches("nothing was given", course, 1, true)
+  end)
+
+  it("does not take what its folder has settled", function()
+    local path = run "itbs600 --amt 50 -p trains=1"
+    for _, option in ipairs { "--rmt 50", "--amt 50", "--seed 2", "--device magventure", "-p trains=3" } do
+      local status, _, err = shell.moonpulse(folder, ("methods %s %s"):format(path, option))
+      assert.are.equal(2, status)
+      assert.matches("a run's folder, which has its own", err, 1, true)
+    end
+  end)
+
+  it("does not describe a plan that the rows do not follow", function()
+    local path = run "itbs600 --amt 50 -p trains=1"
+    local text = shell.read(path .. "/events.tsv")
+    os.remove(path .. "/events.tsv")
+    shell.write(path .. "/events.tsv", (text:gsub("\tpulse\t2\t20000%.000\t", "\tpulse\t2\t25000.000\t", 1)))
+    text = methods(path)
+    assert.is_nil(text:find("3 pulses, one every 20 ms", 1, true))
+    assert.matches("There were given: 1 train of 30 pulses", text, 1, true)
+  end)
+end)
+
+describe("the sentences on what the rows say", function()
+  local header = "onset\tevent\tpulse\tonset_planned_us\tonset_sent_us\tlateness_us\tchannel\tintensity_mso\t"
+    .. "intensity\tintensity_ref\tstatus\ttrial_type\n"
+
+  --- Of pulses a second apart: status, condition.
+  local function text_of(list, manifest)
+    local lines = {}
+    for i, each in ipairs(list) do
+      local sent = each.sent == false and "n/a" or ("%d"):format((i - 1) * 1000000)
+      lines[i] = ("%d\t%s\t%d\t%d\t%s\t%s\t1\t40\t80\tRMT\t%s\t%s"):format(i - 1, each.event or "pulse", i,
+        (i - 1) * 1000000, sent, sent == "n/a" and sent or "0", each.status, each.condition or "pulse")
+    end
+    local events = assert(record.parse(header .. table.concat(lines, "\n") .. "\n", "events.tsv"))
+    return (paragraphs.text(paragraphs.sentences(runs.rows("run", manifest, events)), 100):gsub("%s+", " "))
+  end
+
+  local function manifest(more)
+    local made = { status = "completed", kind = "protocol", protocol = { id = "x", name = "X" }, device = {},
+      moonpulse = { version = "1" }, result = { status = "completed", pulses_planned = 6 } }
+    for key, value in pairs(more or {}) do
+      made[key] = value
+    end
+    return made
+  end
+
+  it("name each kind of deviation, with its count", function()
+    local text = text_of({ { status = "delivered" }, { status = "late", sent = false },
+      { status = "late", sent = false }, { status = "close", sent = false }, { status = "perhaps_sent" },
+      { status = "otherwise" }, { event = "unasked_pulse", status = "delivered" } }, manifest {
+        safety = { verdict = "OVER", table = "T", override = { reason = "study B",
+          approval_ref = "EK 7" } } })
+    for _, wanted in ipairs { "2 pulses left out (late: it would have left too late).",
+      "1 pulse left out (close: it would have come too close to the one before).",
+      "of 1 pulse nobody knows whether it was given (perhaps_sent); counted as given.",
+      "1 pulse given otherwise than set",
+      "1 pulse reported by the stimulator that nobody had asked for.",
+      "ublished limits were passed: study B (approval EK 7).",
+      "Against the published limits (T) the pulses were OVER.", "Of 6 pulses planned 3 were delivered" } do
+      assert.matches(wanted, text:gsub("Of 1 pulse nobody", "of 1 pulse nobody"), 1, true)
+    end
+  end)
+
+  it("count by condition", function()
+    local text = text_of({ { status = "delivered", condition = "SICI" }, { status = "late", sent = false,
+      condition = "SICI" }, { status = "delivered", condition = "alone" }, { status = "delivered",
+        condition = "alone" }, { status = "delivered", condition = "alone" }, { status = "delivered",
+        condition = "alone" } }, manifest())
+    assert.matches("By condition: SICI 1 of 2 pulses, alone 4 of 4 pulses.", text, 1, true)
+  end)
+
+  it("say of a record that was not closed that it was not", function()
+    local text = text_of({ { status = "delivered" } }, manifest { status = "running", result = {} })
+    assert.matches("the run was not closed: it goes on, or Moonpulse was killed (moonpulse recover)", text,
+      1, true)
+  end)
+
+  it("take coil, waveform and direction from the manifest, with their source", function()
+    local made = manifest { device = { description = "MagPro", coil = { value = "C-B60",
+      source = "operator" },
+      waveform = { value = "Biphasic", source = "device" }, current_direction = "Normal", firmware = "7.1" },
+      thresholds = { rmt = { value = 50, how = "MLE, EMG, FDI", date = "2026-11-27" } } }
+    local events = assert(record.parse(header, "events.tsv"))
+    local facts = runs.rows("run", made, events, { coil = "another", waveform = "another" })
+    assert.are.same({ value = "C-B60", source = "operator" }, facts.known.coil)
+    assert.are.same({ value = "Biphasic", source = "device" }, facts.known.waveform)
+    assert.are.same({ value = "Normal", source = "device" }, facts.known.current_direction)
+    local text = paragraphs.text(paragraphs.sentences(facts), 1000)
+    assert.matches("threshold was 50 %MSO (MLE, EMG, FDI), measured 2026-11-27.", text, 1, true)
+  end)
+end)
+
+describe("what is not known", function()
+  it("stands in the sentences, and the JSON says what fills it", function()
+    local made = json_of "itbs600"
+    local keys = {}
+    for _, each in ipairs(made.placeholders) do
+      keys[each.key or each.text] = each.fill
+    end
+    for _, key in ipairs { "coil", "waveform", "current_direction", "stimulator", "serial", "firmware",
+      "coil_orientation", "coil_location", "threshold_method" } do
+      assert.is_string(keys[key], key)
+    end
+    assert.are.equal("--amt N", keys["[AMT: state it in %MSO]"])
+    assert.matches("[coil: state model and size]", (methods "itbs600"), 1, true)
+  end)
+
+  it("is filled by --coil and --meta, of a run too, and other keys are named", function()
+    shell.write(folder .. "/lab.json", [[{"coil_orientation": "45 degrees to the midline", "shoe": "left",
+      "participant": {"age": 31}, "coil": "from the file", "waveform": "biphasic"}]])
+    local path = run "itbs600 --amt 50 -p trains=1"
+    for _, of in ipairs { "itbs600 --amt 50", path } do
+      local text, err = methods(("%s --coil C-B60 --meta %s/lab.json"):format(of, folder))
+      assert.matches("with the coil C-B60", text, 1, true)
+      assert.matches("45 degrees to the midline", text, 1, true)
+      assert.matches("The waveform was biphasic", text, 1, true)
+      assert.matches("lab.json: not used in a methods section: shoe", err, 1, true)
+    end
+    for _, wrong in ipairs { "[1]", "{", "3" } do
+      shell.write(folder .. "/wrong.json", wrong)
+      local status, _, err = shell.moonpulse(folder, "methods itbs600 --meta " .. folder .. "/wrong.json")
+      assert.are.equal(2, status)
+      assert.matches("--meta: ", err, 1, true)
+    end
+  end)
+end)
+
+describe("the software sentence", function()
+  it("has the SHA-256 that moonpulse compile prints, also of a compiled plan", function()
+    local _, out = shell.moonpulse(folder, ("compile itbs600 -p trains=2 -o %s/a.plan"):format(folder))
+    local sha256 = out:match("SHA%-256 (%x+)")
+    assert.are.equal(sha256, json_of("itbs600 -p trains=2").software.plan_sha256)
+    assert.are.equal(sha256, json_of(folder .. "/a.plan").software.plan_sha256)
+    assert.are_not.equal(sha256, json_of("itbs600").software.plan_sha256)
+  end)
+
+  it("of a sham is behind the sentence that says so, with the active protocol", function()
+    local text = methods "sham -p of=hf10_dash"
+    assert.matches("It is a sham: the schedule of [^.]*%[hf10_dash%]", text)
+    assert.matches("75 trains, one every 15 s", text, 1, true)
+    assert.matches("each at 20 %MSO", text, 1, true)
+  end)
+end)
