@@ -76,6 +76,9 @@ local function in_file(path, id)
     return nil, (message:gsub("^cannot open (.*)$", "cannot open %1: give the path of a protocol "
       .. "file, or an id that moonpulse protocols lists"))
   elseif not id then
+    if all[1].phases then -- neither a protocol nor an experiment has them
+      return require("moonpulse.protocol.course").resolve(all[1], M.find)
+    end
     return all[1]
   end
   local ids = {}

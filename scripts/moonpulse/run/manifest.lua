@@ -59,7 +59,8 @@ function M.of(context, status, result)
   local manifest = machine_paths.without_all({
     record_version = manifest_files.version, what = what, kind = context.kind or "protocol",
     status = status, started = context.record.started, ended = context.ended,
-    participant = job.policy.participant, operator = run_safety.operator(job),
+    participant = job.policy.participant,
+    session = job.policy.schedule and job.policy.schedule:facts() or nil, operator = run_safety.operator(job),
     protocol = protocol_of(context), experiment = context.experiment,
     thresholds = { rmt = threshold(job.thresholds.rmt, "--rmt"),
       amt = threshold(job.thresholds.amt, "--amt") },

@@ -74,7 +74,8 @@ local function facts_of(path, manifest)
   local session = read.get(manifest, "session")
   return { started = short(read.get(manifest, "started")),
     participant = short(read.get(manifest, "participant")), kind = short(read.get(manifest, "kind")),
-    protocol = short(read.get(manifest, "protocol.id") or read.get(manifest, "experiment.id")), status = short(read.get(manifest, "status")), reason = short(read.get(manifest, "result.reason")),
+    protocol = short(read.get(manifest, "protocol.id")), status = short(read.get(manifest, "status")),
+    reason = short(read.get(manifest, "result.reason")),
     stop = short(read.get(manifest, "result.stop")), simulated = M.reality(path, manifest) == "simulated",
     given = given.pulses + given.nerve_pulses,
     planned = amount(manifest, "result.pulses_planned") or amount(manifest, "protocol.pulses"),
@@ -84,7 +85,8 @@ end
 
 --- A run of which nobody knows whose it is.
 local function unknown(changed, facts)
-  return { facts = facts or { unreadable = true, simulated = false }, at = changed, counts = 0, settled = false }
+  return { facts = facts or { unreadable = true, simulated = false }, at = changed, counts = 0,
+    settled = false }
 end
 
 --- What is known of the run in a folder.

@@ -29,8 +29,8 @@ local most = M.most
 ---@field of integer? how many sessions there are in all, at most; nil: nobody says
 ---@field today integer number of the next session of its day
 ---@field days integer number of its day in the phase, of those with sessions
----@field edited { today: integer, total: integer } what of both is in records that were edited: it was given, so
----   it counts against what may be given; it is no session of these
+---@field edited { today: integer, total: integer } what of both is in records that were edited: it was given,
+---   so it counts against what may be given; it is no session of these
 ---@field last number? when the last session was over
 local Place = {}
 Place.__index = Place

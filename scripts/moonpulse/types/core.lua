@@ -313,8 +313,8 @@ function core.read_file(path, most) end
 function core.lock_folder(path) end
 
 --- The folders that lie in a folder, without those whose name begins with a dot, in no order; and what each
---- is like: a number that changes with the folder itself and, in it, with manifest.json, events.tsv and SHA256SUMS.
---- 0: one of them changed within the last two seconds, so that nobody may rely on it.
+--- is like: a number that changes with the folder itself and, in it, with manifest.json, events.tsv and
+--- SHA256SUMS. 0: one of them changed within the last two seconds, so that nobody may rely on it.
 ---@param path string
 ---@return string[]? names
 ---@return integer[]|string states; message
