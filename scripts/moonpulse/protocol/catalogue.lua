@@ -48,6 +48,18 @@ local function written(id)
   end), id)
 end
 
+local known = {}
+
+--- A shipped protocol by its id.
+---@param id string
+---@return moonpulse.Protocol? nil: there is none of that id
+function M.shipped(id)
+  if known[id] == nil then
+    known[id] = written(id) or false
+  end
+  return known[id] or nil
+end
+
 --- The ids that somebody who wrote id may have meant; all of them where none is like it.
 local function like(id, all)
   local ids = {}

@@ -1,6 +1,6 @@
 --- Courses: in which phases a protocol is given to a participant, session by session. A course file is
---- checked like a protocol's, in the same sandbox, and stands where a protocol does: it is that protocol, with
---- a course.
+--- checked like a protocol's, in the same sandbox, and stands where a protocol does: it is that protocol,
+--- with a course.
 local blame = require "moonpulse.text.author_line"
 local lists = require "moonpulse.text.lists"
 local protocols = require "moonpulse.protocol"

@@ -183,8 +183,12 @@ end
 --- The folders in which a run of the participant may be: where there are many, the index leaves out those
 --- that are surely of others, and the answer is the same.
 local function candidates(self, folder)
-  local index = self.indexed and require "moonpulse.safety.run_index"
-  if not index or not index.is_large(folder) then
+  local names = self.names and self.names[folder]
+  if names or self.names == false then
+    return names or names_in(folder)
+  end
+  local index = require "moonpulse.safety.run_index"
+  if not index.is_large(folder) then
     return names_in(folder)
   end
   local function say(text)
@@ -228,10 +232,12 @@ end
 ---@param now integer? seconds since the epoch
 ---@param real_pty boolean? behind pseudo-terminals are real stimulators (moonpulse.safety.lab)
 ---@param older string[]? other folders whose runs count as well
----@param unindexed boolean? each folder is read, however many there are
+---@param names table<string, string[]>|false|nil by folder, which of its folders may hold a run of theirs
+---   (names_of of moonpulse.safety.run_index), where that is known; false: each is read, however many there
+---   are
 ---@return moonpulse.History
-function M.of(folder, participant, now, real_pty, older, unindexed)
-  local self = { participant = participant, who = facts_of.key(participant), indexed = not unindexed,
+function M.of(folder, participant, now, real_pty, older, names)
+  local self = { participant = participant, who = facts_of.key(participant), names = names,
     now = now or os.time(), real_pty = real_pty or false, runs = {}, notes = {}, unreadable = {},
     handed_on = 0, simulated = 0, folder = places.absolute(folder),
     older = older or {}, in_older = {} }

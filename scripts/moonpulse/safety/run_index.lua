@@ -227,6 +227,20 @@ function Index:count(asked)
   return counts[1]
 end
 
+--- Runs that are torn, by what is asked, the newest first.
+---@param asked table as for list
+---@return moonpulse.ListedRun[]
+function Index:torn(asked)
+  local names = columns(self, "SELECT name FROM run WHERE counts > -2 AND facts LIKE '%\"torn\":true%' "
+    .. "AND (?1 IS NULL OR who = ?1) AND (?2 IS NULL OR protocol = ?2) AND (?3 IS NULL OR at >= ?3) "
+    .. "ORDER BY at DESC, name DESC", asked.who, asked.protocol, asked.since)
+  local found = {}
+  for i, name in ipairs(names) do
+    found[i] = { name = name, path = self.folder .. "/" .. name }
+  end
+  return found
+end
+
 --- How many sessions of a protocol a participant had had when a run began, with that run.
 ---@param who string
 ---@param protocol string

@@ -191,7 +191,8 @@ function Schedule:judge(add)
     value = self.place.total - self.place.edited.total, unit = "sessions",
     verdict = passes[1] and "beyond tested" or "within",
     nearest = passes[1] and table.concat(passes, ", ") or nil, words = words,
-    source = self.course and self.course.file or protocol.cite or protocol.name, confidence = "H" }
+    source = self.course and (self.course.file or self.course.name) or protocol.cite or protocol.name,
+    confidence = "H" }
 end
 
 return M
