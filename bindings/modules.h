@@ -35,6 +35,7 @@ void mp_open_backstop(lua_State *L);
 void mp_open_disk(lua_State *L);
 void mp_open_database(lua_State *L);
 void mp_open_run_states(lua_State *L);
+void mp_open_build(lua_State *L);
 
 /* require "moonpulse.core" */
 int luaopen_moonpulse_core(lua_State *L);

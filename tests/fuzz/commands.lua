@@ -49,8 +49,8 @@ local right = { run = { protocols }, check = { protocols }, show = { protocols }
   plot = { protocols }, compile = { protocols }, recover = { { "run", "." } }, sim = { boxes }, devices = {},
   ports = {}, doctor = {}, protocols = {}, new = { { "driver", "protocol" }, words }, test = { { "exp.lua",
   "run" } }, frame = { boxes }, decode = { boxes, hex } }
-local names = { "run", "check", "recover", "verify", "sign", "show", "events", "plot", "compile", "sim", "devices",
-  "frame",
+local names = { "run", "check", "recover", "verify", "sign", "show", "events", "plot", "compile", "sim",
+  "devices", "frame",
   "decode", "ports", "doctor", "protocols", "new", "test", "bench", "help", "--version", "nonsense" }
 -- those that look at a protocol more often than those that look at the host
 local often = { "run", "run", "check", "check", "events", "show", "plot", "compile", "frame", "decode",

@@ -1,5 +1,5 @@
---- Folders of runs that are damaged at random, for the specs of verify: one bit, lines that are taken out, put
---- in, exchanged or cut, a file of another run.
+--- Folders of runs that are damaged at random, for the specs of verify: one bit, lines that are taken out,
+--- put in, exchanged or cut.
 local chances = require "moonpulse.explore.chance"
 local lfs = require "lfs"
 local shell = require "shell"

@@ -36,8 +36,8 @@ function M.say(options, simulated)
     if why then
       count = count + 1
       if count <= most then
-        io.stderr:write(escapes.shown(("moonpulse: note: %s was killed, and its record is not whole: moonpulse "
-          .. "recover %s"):format(why, run.path)), "\n")
+        io.stderr:write("moonpulse: note: ", escapes.shown(("%s was killed, and its record is not whole: "
+          .. "moonpulse recover %s"):format(why, run.path)), "\n")
       end
     end
   end

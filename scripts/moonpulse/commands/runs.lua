@@ -145,7 +145,7 @@ local function row_of(run)
   local planned = facts.planned and facts.planned > 0
     and (" of %s"):format(numbers.count(facts.planned // 1 | 0))
   return { os.date("%Y-%m-%d %H:%M", run.at), facts.participant or "-", facts.protocol or "-",
-    facts.given and numbers.count(facts.given // 1 | 0) .. (planned or "") or "?",
+    facts.given and (run.running and "..." or numbers.count(facts.given // 1 | 0)) .. (planned or "") or "?",
     session and ("%d%s"):format(session.number, session.of and (" of %d"):format(session.of) or "")
       or facts.simulated and "simulated" or "-",
     facts.worst_us and numbers.seconds(facts.worst_us / 1e6) or "-", ending(run) }
@@ -208,7 +208,7 @@ end
 local function data_of(run)
   local facts = run.facts
   return { path = run.path, started = facts.started, participant = facts.participant, kind = facts.kind,
-    protocol = facts.protocol, simulated = facts.simulated, pulses_given = facts.given,
+    protocol = facts.protocol, simulated = facts.simulated, pulses_given = not run.running and facts.given or nil,
     pulses_planned = facts.planned, session = run.session, worst_onset_error_us = facts.worst_us,
     status = facts.unreadable and "unreadable" or facts.status, stop = facts.stop, reason = facts.reason,
     torn = facts.torn and not run.running or false, running = run.running or false, edited = run.edited,

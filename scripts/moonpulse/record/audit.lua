@@ -104,7 +104,7 @@ end
 --- Look whether the wall clock jumped; in real time only.
 ---@param must boolean? also if it was looked at just now
 function Audit:look(must)
-  if not self.clock or self.closed or core.is_virtual() then
+  if not self.clock or self.closed or self.virtual then
     return
   end
   local jump = self.clock:look(must)

@@ -57,9 +57,10 @@ describe("a run's folder", function()
       return mp.experiment(function(run) run:device():arm() run:mark "one" end)]])
   end)
 
-  local files = { "events.tsv", "manifest.json", "recover.json", "report.html", "twin.tsv", "sources" }
+  local files = { "events.tsv", "manifest.json", "recover.json", "report.html", "twin.tsv", "sources",
+    "journal.jsonl", "verify.sh", "SHA256SUMS" }
   local with_flight = { "flight.bin", "sources/made.lua", table.unpack(files) }
-  local of_experiment = { "journal.jsonl", "flight.bin", "sources/exp.lua", table.unpack(files) }
+  local of_experiment = { "flight.bin", "sources/exp.lua", table.unpack(files) }
 
   it("is its owner's, whatever the umask", function()
     for _, umask in ipairs { "000", "022", "077" } do

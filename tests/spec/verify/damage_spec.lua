@@ -1,5 +1,6 @@
--- What is done to the folder of a run is found, whatever it is: one bit in any file, a line that is taken out,
--- put in, exchanged or cut, a file of another run. MP_VERIFY=10000: so many bits, and a tenth of each other.
+-- What is done to the folder of a run is found, whatever it is: one bit in any file, a line that is taken
+-- out, put in, exchanged or cut, a file of another run. MP_VERIFY=10000: so many bits, and a tenth of each of
+-- the others.
 local damaged = require "damaged"
 local shell = require "shell"
 local verify = require "moonpulse.verify"
@@ -35,8 +36,8 @@ describe("the folder of a run", function()
       end)]])
     local commands = {}
     for i, run in ipairs(runs) do
-      commands[i] = ("cd %s && %s run %s --operator AB --beyond-guidelines test --approval none --out %s"):format(
-        folder, (shell.program:gsub("^build", require("lfs").currentdir() .. "/build")),
+      commands[i] = ("cd %s && %s run %s --operator AB --beyond-guidelines test --approval none --out %s")
+        :format(folder, (shell.program:gsub("^build", require("lfs").currentdir() .. "/build")),
         run.what, run.name)
     end
     for i, result in ipairs(shell.together(folder, commands)) do
@@ -78,8 +79,9 @@ describe("the folder of a run", function()
         local each = kept[seed % #kept + 1]
         local was_done = damaged.with(each, way, seed, function(name)
           local ok, whole, found = pcall(is_whole, each, done % (wanted // math.max(1, scripted) + 1) == 0)
-          assert.is_true(ok, ("%s: seed %d of %s, %s: %s"):format(each.name, seed, way, name, tostring(whole)))
-          assert.is_false(whole, ("%s: seed %d of %s in %s is not found"):format(each.name, seed, way, name))
+          local what = ("%s: seed %d of %s, %s"):format(each.name, seed, way, name)
+          assert.is_true(ok, what .. ": " .. tostring(whole))
+          assert.is_false(whole, what .. ": not found")
           assert.is_true(found.differs[1] ~= nil)
         end)
         done = done + (was_done and 1 or 0)
