@@ -208,7 +208,8 @@ end
 local function data_of(run)
   local facts = run.facts
   return { path = run.path, started = facts.started, participant = facts.participant, kind = facts.kind,
-    protocol = facts.protocol, simulated = facts.simulated, pulses_given = not run.running and facts.given or nil,
+    protocol = facts.protocol, simulated = facts.simulated,
+    pulses_given = not run.running and facts.given or nil,
     pulses_planned = facts.planned, session = run.session, worst_onset_error_us = facts.worst_us,
     status = facts.unreadable and "unreadable" or facts.status, stop = facts.stop, reason = facts.reason,
     torn = facts.torn and not run.running or false, running = run.running or false, edited = run.edited,

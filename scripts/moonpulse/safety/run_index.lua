@@ -1,7 +1,7 @@
 --- An index of the runs in a folder, in a file of SQLite in the user's cache: with many thousand runs nobody
 --- waits until each manifest was read again. It is never the truth. Before it is asked, every run whose
---- folder, manifest or events have changed since is read anew, and one that is gone is forgotten; a row that
---- does not fit its checksum is as if it were missing; a file that is damaged is made anew.
+--- folder, manifest, events or seal have changed since is read anew, and one that is gone is forgotten; a file
+--- that is damaged, be it by one bit of one row, is made anew.
 local core = require "moonpulse.core"
 local escapes = require "moonpulse.text.escapes"
 local facts_of = require "moonpulse.safety.run_facts"
@@ -17,6 +17,7 @@ local layout = 1  -- what the rows mean: a file that says another number is made
 ---@class moonpulse.RunIndex
 ---@field folder string
 ---@field db moonpulse.core.Database
+---@field names string[] of all folders that there are
 local Index = {}
 Index.__index = Index
 
@@ -81,13 +82,22 @@ local function put(self, name, state, run)
     run and (run.who == nil and -1 or run.counts) or -2, run and facts_of.text(run.facts) or "")
 end
 
---- Which names have to be read, which rows go.
-local function compare(self, names, states)
-  local rows, known, good = columns(self, "SELECT name, state, " .. whole .. " FROM run")
+--- The states by name that were kept. Raises where a row does not fit its checksum.
+local function kept(self)
+  local rows, known, good = columns(self, "SELECT name, state, " .. whole .. " FROM run NOT INDEXED")
   local before = {}
   for i, name in ipairs(rows) do
-    before[name] = good[i] == 1 and known[i] or -1
+    if good[i] ~= 1 or before[name] then
+      error({ damaged = true, message = "a row is not as it was written" }, 0)
+    end
+    before[name] = known[i]
   end
+  return before
+end
+
+--- Which names have to be read, which rows go.
+local function compare(self, names, states)
+  local before = kept(self)
   local stale = {}
   for i, name in ipairs(names) do
     if states[i] == 0 or before[name] ~= states[i] then
@@ -122,6 +132,7 @@ local function attempt(folder, path, look, use)
   local self
   local results = table.pack(pcall(function()
     self = open(folder, path)
+    self.names = look.names
     refresh(self, look.names, look.states)
     return use(self)
   end))
@@ -183,12 +194,20 @@ function M.is_large(folder)
   return ok and large
 end
 
---- The folders that may hold a run of a participant: theirs, and those of which nobody knows whose they are.
+--- The folders that may hold a run of a participant: all but those that are surely of others. Only rows have
+--- checksums, so each is looked at, whatever the file's own indices say, and one that is missing says nothing.
 ---@param who string key() of the code
 ---@return string[] names, sorted
 function Index:names_of(who)
-  -- each row is looked at, whatever the file's own indices say: only rows have checksums
-  local names = columns(self, "SELECT name FROM run NOT INDEXED WHERE who = ?1 OR counts = -1", who)
+  local others = columns(self, "SELECT name FROM run NOT INDEXED WHERE " .. whole
+    .. " AND (who IS NULL OR who <> ?1) AND counts <> -1", who)
+  local left_out, names = {}, {}
+  for _, name in ipairs(others) do
+    left_out[name] = true
+  end
+  for _, name in ipairs(self.names) do
+    names[#names + 1] = not left_out[name] and name or nil
+  end
   table.sort(names)
   return names
 end

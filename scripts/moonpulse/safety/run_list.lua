@@ -63,7 +63,8 @@ local function gather(opened, asked, real_pty)
   local found = { runs = {}, torn = {}, names = {}, count = 0 }
   for _, index in ipairs(opened) do
     found.names[index.folder] = asked.who and index:names_of(asked.who) or nil
-    table.move(index:list(asked), 1, asked.limit or math.maxinteger, #found.runs + 1, found.runs)
+    local runs = index:list(asked)
+    table.move(runs, 1, #runs, #found.runs + 1, found.runs)
     found.count = found.count + index:count(asked)
     for _, run in ipairs(index:torn(asked)) do
       if not M.is_running(run.path) then
@@ -72,7 +73,7 @@ local function gather(opened, asked, real_pty)
     end
   end
   table.sort(found.runs, newest_first)
-  for i = #found.runs, (asked.limit or math.maxinteger) + 1, -1 do
+  for i = #found.runs, (asked.limit or #found.runs) + 1, -1 do
     found.runs[i] = nil
   end
   for _, run in ipairs(found.runs) do
