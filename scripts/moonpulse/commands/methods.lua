@@ -17,6 +17,7 @@ local lower = require "moonpulse.lowering"
 local manifests = require "moonpulse.run.manifest"
 local metas = require "moonpulse.record.meta"
 local paragraphs = require "moonpulse.methods.paragraph"
+local records = require "moonpulse.cli.records_option"
 local runs = require "moonpulse.methods.of_run"
 local sheets = require "moonpulse.methods.sheet"
 local show = require "moonpulse.show.methods"
@@ -181,6 +182,7 @@ end
 
 local function facts_for(options)
   local meta = meta_of(options)
+  options.protocol = records.find(options.protocol)
   local mode = lfs.attributes(options.protocol, "mode")
   if not mode and options.protocol:find("/", 1, true) and not options.protocol:find("%.lua") then
     cli.fail("usage", "there is no %s: give a run's folder, or the path of a protocol or a plan",
