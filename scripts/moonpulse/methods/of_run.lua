@@ -74,13 +74,13 @@ end
 
 --- Counts by what a row calls its condition; nothing where no row has one.
 local function conditions_of(events)
-  local list, by_name = {}, {}
+  local list, by_name, trials = {}, {}, conditions.trials(events)
   for _, row in ipairs(events.pulses) do
     local name = row.trial_type
     if name and not conditions.is_default(name) then
       local each = by_name[name]
       if not each then
-        each = { name = name, planned = 0, delivered = 0, confirmed = 0 }
+        each = { name = name, trials = trials[name], planned = 0, delivered = 0, confirmed = 0 }
         by_name[name], list[#list + 1] = each, each
       end
       each.planned = each.planned + 1
