@@ -125,6 +125,7 @@ local function of_protocol(options, meta)
   local driver = options.device and devices.described(options)
   local facts = facts_of.new("plan", protocol, core.version)
   facts.kind = "protocol"
+  facts.software.commit = core.commit ~= "" and core.commit or nil
   local seed = options.seed or 1
   local mso = mso_of(plan, options, driver)
   facts_of.add_plan(facts, plan, common.measure(plan, seed), { seed = seed, order = drawn, mso = mso,
