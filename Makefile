@@ -20,6 +20,10 @@
 # V=1 shows the commands.
 
 VERSION  := 0.1.0
+# the commit, if this folder is the top of a git checkout; + if files differ from it
+GIT      := git -c safe.directory='$(CURDIR)'
+COMMIT   := $(shell [ "$$($(GIT) rev-parse --show-toplevel 2>/dev/null)" = '$(CURDIR)' ] && \
+              $(GIT) describe --always --dirty=+ --abbrev=12 --exclude='*' 2>/dev/null)
 SANITIZE ?=
 LUA_PC   ?= lua5.4
 PREFIX   ?= /usr/local
@@ -65,13 +69,21 @@ BENCH    ?=
 SECONDS  ?= 60
 
 .PHONY: all demo test test-programs bench bench-programs check format format-check lint valgrind fuzz \
-        fuzz-records fuzz-commands explore mutants install uninstall clean deps deps-check sanitized
+        fuzz-records fuzz-commands explore mutants force install uninstall clean deps deps-check sanitized
 all: $B/moonpulse $B/lib/moonpulse/core.so
 	@echo "$B/moonpulse is built"
 
 $B/%.o: %.c
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) -c $< -o $@
+
+# made anew when the commit is another one
+$B/commit: force
+	@mkdir -p $(@D)
+	@[ -f $@ ] && [ "$$(cat $@)" = '$(COMMIT)' ] || echo '$(COMMIT)' >$@
+
+$B/bindings/build.o: $B/commit
+$B/bindings/build.o: private CPPFLAGS += -DMP_COMMIT='"$(COMMIT)"'
 
 $B/libmoonpulse.a: $(ENGINE_O)
 	@rm -f $@
@@ -198,7 +210,7 @@ format-check:
 lint:
 	luacheck --quiet $(LUA_FILES)
 	cppcheck --quiet --std=c11 --enable=warning,performance,portability --inline-suppr \
-	  --suppress=missingIncludeSystem --error-exitcode=1 -I. -D_GNU_SOURCE -DMP_VERSION='"x"' \
+	  --suppress=missingIncludeSystem --error-exitcode=1 -I. -D_GNU_SOURCE -DMP_VERSION='"x"' -DMP_COMMIT='"x"' \
 	  engine bindings
 	! grep -n 'lua\.h' engine/*.[ch]
 

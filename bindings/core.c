@@ -106,5 +106,6 @@ int luaopen_moonpulse_core(lua_State *L)
     mp_open_signals(L);
     mp_open_backstop(L);
     mp_open_disk(L);
+    mp_open_build(L);
     return 1;
 }

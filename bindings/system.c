@@ -294,6 +294,4 @@ void mp_open_system(lua_State *L)
                                          {"ports", ports},
                                          {NULL, NULL}};
     luaL_setfuncs(L, functions, 0);
-    lua_pushliteral(L, MP_VERSION);
-    lua_setfield(L, -2, "version");
 }

@@ -34,6 +34,7 @@
 ---@field description string "MagVenture MagPro"
 ---@field proof "simulated"|"hardware"|"experimental"
 ---@field simulator string? module of its simulator, or a path
+---@field simulator_file string? of a user's: driver/find.lua
 ---@field serial moonpulse.Serial
 ---@field usb string[]? "vendor:product"
 ---@field latency number seconds from the last byte of a command to its pulse
@@ -114,6 +115,7 @@
 ---@field firmware string?
 ---@field nameless boolean? it says nothing of itself
 ---@field temperature_c number? of the coil, degrees Celsius
+---@field pulse { waveform: string?, current_direction: string?, mode: string?, coil: string? }? for the record
 ---@field [string] any
 
 --- A reply of a device, made by its driver's decode: numbers and text, flags as 1 and 0.
@@ -266,6 +268,8 @@
 ---@field thresholds moonpulse.Thresholds
 ---@field tolerance number seconds that a frame may leave late
 ---@field late "abort"|"skip"
+---@field meta table<string, string|number|boolean>? what --meta says: record/meta.lua
+---@field coil string? what --coil says
 ---@field stop_line "none"|"cts"|"dsr"
 ---@field timing "host"|"device"|"auto"
 ---@field faults moonpulse.FaultList? of a simulator in virtual time
@@ -314,7 +318,8 @@
 ---@field device_options string[]? of --device-option
 ---@field hashes table<string, string>? SHA-256 of the finished files: run/sealing.lua
 ---@field sign string? the key that the seal is signed with
----@field values table? of an experiment: its parameters
+---@field values table? the parameters
+---@field plan_sha256 string? of resolved.plan: run/keeping.lua
 ---@field answers string[]? of --answers
 ---@field completed string? what the end is called, if it is not the plan's
 ---@field triggers moonpulse.TriggerEntry[]? of --triggers
@@ -341,6 +346,10 @@
 ---@field serial string|integer|nil
 ---@field firmware string?
 ---@field temperature_c number?
+---@field waveform moonpulse.Said? as the device or the operator says
+---@field current_direction moonpulse.Said?
+---@field mode moonpulse.Said?
+---@field coil moonpulse.Said? with shape and serial
 ---@field backend "serial"|"pty"|"virtual"|nil
 
 ---@class moonpulse.Hooks what a run calls while it goes on: run/protocol.lua makes them

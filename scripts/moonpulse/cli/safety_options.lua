@@ -69,6 +69,9 @@ function M.add_overrides(parser)
     :convert(text_for_record "--approval")
   parser:option("--preflight", "A file with the lab's own preflight questions; asked on the simulator too.")
     :argname("FILE")
+  parser:option("--meta", "A file of what no device tells, for the record: coil, waveform, "
+    .. "current_direction, hotspot, rmt_method and others: one JSON object (docs/manifest.md has the keys).")
+    :argname("FILE.json")
   parser:option("--operator", "The operator's code, for the record."):argname("CODE")
     :convert(code "--operator")
 end

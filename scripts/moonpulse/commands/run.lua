@@ -80,6 +80,23 @@ function M.parser()
   return parser
 end
 
+--- What --meta says. Leaves with exit status 2 where it cannot be read, or has a key that is not known.
+local function meta_of(options)
+  if not options.meta then
+    return nil
+  end
+  local meta, message = require("moonpulse.record.meta").read(options.meta) -- loaded for who asks for it
+  return meta or cli.fail("usage", "--meta: %s", message)
+end
+
+--- How strictly: the coil's shape that --meta says counts as --coil does.
+local function policy_of(options, given)
+  local policy = safety_options.policy(options, not given.simulated)
+  local shape = given.meta and given.meta.coil_shape
+  policy.used.coil = policy.used.coil or shape and tostring(shape)
+  return policy
+end
+
 function M.run(options)
   if options.sign then
     local key, message = signatures.fingerprint(options.sign)
@@ -97,9 +114,10 @@ function M.run(options)
   local driver, simulated, usb = devices.choose(options)
   local found, values = common.find(options, true)
   records.settle(options, true)
-  local given = { driver = driver, simulated = simulated, usb = usb, values = values }
+  local given = { driver = driver, simulated = simulated, usb = usb, values = values,
+    meta = meta_of(options) }
   if experiments.is(found) then
-    given.experiment, given.policy = found, safety_options.policy(options, not simulated)
+    given.experiment, given.policy = found, policy_of(options, given)
     return require("moonpulse.run.experiment").run(options, given) -- loaded for those who need it
   end
   for _, name in ipairs { "answers", "trigger_in", "triggers" } do
@@ -110,7 +128,7 @@ function M.run(options)
   end
   given.protocol = found
   given.plan, given.drawn = common.build(options, found, values)
-  given.policy = safety_options.policy(options, not simulated)
+  given.policy = policy_of(options, given)
   given.facts = common.measure(given.plan, options.seed)
   protocol_runs.run(options, given)
 end

@@ -270,7 +270,8 @@ function M.connect(io)
   local settings, mode = params(io), mode_of(io)
   local temperature = talk.ask(io, M.commands.get_temperature(), "get_temperature",
     "the question for its temperature", 3)
-  return { model = "BiStim²", mode = modes[mode], power = settings.power, power_b = settings.power_b,
+  return { model = "BiStim²", mode = modes[mode], pulse = { mode = modes[mode] },
+    power = settings.power, power_b = settings.power_b,
     coil = settings.coil_present == 1, temperature_c = temperature.coil1_c }
 end
 

@@ -260,7 +260,7 @@ function M.connect(io)
   end
   local coil = coils[status.coil_type]
   return { model = coil and "with coil " .. coil or "of unknown coil", coil = coil,
-    intensity = status.intensity }
+    pulse = { coil = coil }, intensity = status.intensity }
 end
 
 function M.status(io)

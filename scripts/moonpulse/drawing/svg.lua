@@ -1,5 +1,6 @@
 --- Inline SVG figures. Every figure carries a title and a description; sizes stay bounded
 --- because pulses that share a pixel share a shape.
+local signs = require "moonpulse.drawing.signs"
 local stats = require "moonpulse.drawing.stats"
 local text = require "moonpulse.drawing.text"
 
@@ -112,25 +113,6 @@ local function column_of(window, t)
   return column >= 0 and column <= plot_width and math.min(column, plot_width - 1) or nil
 end
 
--- What did not go as planned has a sign of its own below the axis: no colour tells it. The first that a pulse
--- fits counts.
-local signs = {
-  { sign = "×", words = "not sent", of = function(row) return not row.was_sent end },
-  { sign = "?", words = "perhaps sent", of = function(row) return row.status == "perhaps_sent" end },
-  { sign = "!", words = "given otherwise than set", of = function(row) return row.status == "otherwise" end },
-  { sign = "L", words = "late", of = function(row) return row.status == "late" end },
-}
-
-local usual = { delivered = true, sent = true, simulated = true }
-
-local function sign_of(row)
-  for number, sign in ipairs(signs) do
-    if (not row.was_sent or not usual[row.status]) and sign.of(row) then
-      return number
-    end
-  end
-end
-
 local function sort_into_columns(window, pulses, scale)
   local sent, odd, marks = {}, {}, {}
   for _, row in ipairs(pulses) do
@@ -140,7 +122,7 @@ local function sort_into_columns(window, pulses, scale)
       local height = math.floor(scale.of(row) / scale.top * 500 + 0.5) / 500
       sent[column] = math.max(sent[column] or 0, math.max(0.01, height))
     end
-    local number = column and sign_of(row)
+    local number = column and select(2, signs.of(row))
     if number then
       odd[column] = math.min(odd[column] or number, number)
     end
@@ -162,12 +144,12 @@ local function draw_signs(out, odd, y, legend_y)
   for column = 0, plot_width - 1 do
     local number = odd[column]
     if number and column - (last[number] or -sign_width) >= sign_width then
-      label(out, "sign", left + column + 0.5, y, "middle", signs[number].sign)
+      label(out, "sign", left + column + 0.5, y, "middle", signs.list[number].sign)
       used[number], last[number] = true, column
     end
   end
   local words = {}
-  for number, sign in ipairs(signs) do
+  for number, sign in ipairs(signs.list) do
     words[#words + 1] = used[number] and sign.sign .. " " .. sign.words or nil
   end
   label(out, "bad", left, legend_y, "start", table.concat(words, "   "))

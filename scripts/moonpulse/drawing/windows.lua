@@ -132,6 +132,31 @@ local function grouped(times, limits)
   return { small, detail }
 end
 
+--- What the levels of a session are called, narrowest first: a burst's are in trains, a train's in blocks.
+local function names_of(times, limits, small)
+  local noun = noun_of(times, small)
+  local large = limits[2] and first_group(times, limits[2])
+  local in_trains = noun ~= "train" and large and not large_title(times, large, small, noun):find "block"
+  return { noun:sub(1, 1):upper() .. noun:sub(2), in_trains and "Train" or "Block",
+    in_trains and "Block" or "Part", "Part" }
+end
+
+--- The levels between the whole session and a pulse, widest first.
+---@param times number[] ascending onsets in seconds
+---@return { name: string, gap: number }[] name: as "Train"; gap: from this interval on another one begins
+function M.named_levels(times)
+  local limits, list, before = levels(times), {}, nil
+  local small = limits[1] and first_group(times, limits[1])
+  for number, name in ipairs(small and names_of(times, limits, small) or {}) do
+    local group = limits[number] and first_group(times, limits[number])
+    if group and size_of(group) < #times and name ~= before then
+      table.insert(list, 1, { name = name, gap = limits[number] })
+      before = name
+    end
+  end
+  return list
+end
+
 --- Windows to draw, widest first; a window as wide as the one before it is left out.
 ---@param times number[] ascending onsets in seconds
 ---@return table[] list of { title, first, last }: positions in `times`; with grouped = true where its

@@ -1,11 +1,11 @@
 --- The record of a run: a folder with events.tsv, written as the run goes, and manifest.json.
+local clocks = require "moonpulse.record.clocks"
 local confirmations = require "moonpulse.record.confirmations"
 local core = require "moonpulse.core"
 local discards = require "moonpulse.record.discarded"
 local disturbed = require "moonpulse.record.disturbed"
 local files = require "moonpulse.record.file"
 local folders = require "moonpulse.record.folder"
-local instants = require "moonpulse.text.instant"
 local manifest_files = require "moonpulse.record.manifest_file"
 local order = require "moonpulse.record.order"
 local trains = require "moonpulse.record.device_trains"
@@ -68,7 +68,7 @@ function M.create(out, id, group)
     return nil, ("cannot make the record: %s: make room, or name another folder with --out DIR")
       :format(message)
   end
-  record.started = instants.iso(wall)
+  record.started = clocks.text(wall)
   return record
 end
 

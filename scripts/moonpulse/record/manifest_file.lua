@@ -3,6 +3,7 @@ local cjson = require "cjson"
 local core = require "moonpulse.core"
 local files = require "moonpulse.record.file"
 local json = require "moonpulse.text.readable_json"
+local metas = require "moonpulse.record.meta"
 
 local M = {}
 
@@ -19,35 +20,50 @@ M.version = 3 -- of the record: with recover.json, sources/ and a manifest that 
 local orders = {
   [""] = { "record_version", "what", "kind", "status", "started", "ended", "participant", "session",
     "operator", "protocol", "experiment", "parameters", "seed", "speed", "thresholds", "conditions", "device",
-    "safety", "preflight", "result", "files", "clock", "start", "host", "moonpulse", "journal_head",
+    "meta", "safety", "preflight", "result", "files", "clock", "start", "host", "moonpulse", "journal_head",
     "journal_lines" },
-  protocol = { "id", "name", "file", "cite", "doi", "target", "unconfirmed", "nerve", "pulses",
-    "first_to_last_s", "nominal_end_s", "whole_cycles_s", "outline", "plan_sha256" },
+  protocol = { "id", "name", "file", "cite", "doi", "target", "coil", "threshold", "unconfirmed", "nerve",
+    "pulses", "first_to_last_s", "nominal_end_s", "whole_cycles_s", "outline", "plan_sha256" },
   experiment = { "plays", "staircases", "triggers" },
+  ["experiment.staircases[]"] = { "threshold", "interval", "why", "reversals", "trials", "rule", "start",
+    "min_step", "unit", "track" },
+  ["experiment.triggers"] = { "came", "taken", "passed_over", "before", "dropped" },
   device = { "name", "description", "model", "serial", "firmware", "simulated", "own_simulator", "waveform",
-    "current_direction", "mode", "coil", "handle_direction", "driver", "backend", "port", "usb_id",
+    "current_direction", "mode", "coil", "driver", "backend", "port", "usb_id",
     "usb_serial", "usb_product", "trigger", "temperature_c", "faults" },
   safety = { "verdict", "profile", "table", "lab", "findings", "override", "approval", "history",
     "warning" },
+  ["device.trigger"] = { "on", "line", "bytes", "after", "width_ms", "baud", "text" },
+  ["safety.history"] = { "day", "week", "nerve_day", "nerve_week", "sessions", "last_end_s", "folder",
+    "simulated", "notes", "unreadable" },
   ["safety.findings[]"] = { "verdict", "text", "layer", "table", "source", "confidence" },
   ["safety.override"] = { "reason", "by", "at" },
   ["preflight[]"] = { "id", "question", "answer" },
   result = { "status", "stop", "reason", "pulses_planned", "pulses_sent", "pulses_confirmed",
     "pulses_skipped", "pulses_unknown", "plan_complete", "lateness_us", "disarmed", "elapsed_s", "virtual",
-    "damage", "files", "rebuilt", "flight_lost", "events_sum" },
+    "damage", "torn_records", "missing_records", "files", "rebuilt", "flight_lost", "events_sum" },
   ["result.lateness_us"] = { "p50", "p95", "p99", "max" },
   ["files[]"] = { "file", "role", "sha256" },
-  clock = { "start", "end", "wall_less_monotonic_s", "jumps" },
+  clock = { "start", "end", "moved_apart_s", "jumps" },
+  ["clock.start"] = { "wall", "monotonic_ns" }, ["clock.end"] = { "wall", "monotonic_ns" },
+  ["clock.jumps[]"] = { "at", "old", "new", "by_s" },
   host = { "kernel", "cpus", "realtime" },
   moonpulse = { "version", "commit", "compiler" },
+  thresholds = { "rmt", "amt", "found" },
   lists = { ["safety.findings"] = true, preflight = true, files = true, ["clock.jumps"] = true,
-    ["experiment.staircases"] = true, ["thresholds.found"] = true },
+    ["experiment.staircases"] = true, ["experiment.staircases[].track"] = true, ["thresholds.found"] = true,
+    ["safety.history.notes"] = true, ["safety.history.unreadable"] = true },
 }
 for _, name in ipairs { "thresholds.rmt", "thresholds.amt", "thresholds.found[]" } do
   orders[name] = { "value", "unit", "how", "date", "source" }
 end
-for _, name in ipairs { "waveform", "current_direction", "mode", "coil", "handle_direction" } do
-  orders["device." .. name] = { "value", "source" }
+for _, name in ipairs { "waveform", "current_direction", "mode", "coil" } do
+  orders["device." .. name] = { "value", "shape", "serial", "source" }
+end
+
+orders.meta = {}
+for i, each in ipairs(metas.keys) do
+  orders.meta[i] = each[1]
 end
 
 --- A manifest as text.

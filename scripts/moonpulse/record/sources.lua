@@ -2,7 +2,7 @@
 --- read, byte for byte as they were read, so that another lab can look at them and run them again.
 local core = require "moonpulse.core"
 local lfs = require "lfs"
-local plan_file = require "moonpulse.protocol.plan_file"
+local sha256 = require "moonpulse.text.sha256"
 
 local M = {}
 
@@ -96,7 +96,7 @@ function Sources:keep(role, path, bytes)
     return nil, message
   end
   self.kept[key] = bytes
-  self.list[#self.list + 1] = { file = "sources/" .. name, role = role, sha256 = plan_file.sha256(bytes) }
+  self.list[#self.list + 1] = { file = "sources/" .. name, role = role, sha256 = sha256.of(bytes) }
   return true
 end
 

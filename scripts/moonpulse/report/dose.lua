@@ -212,9 +212,9 @@ end
 ---@return string
 function M.dose(manifest, s)
   local rows = {
-    { "Pulses planned", s.planned and text.count(s.planned) },
-    { "Pulses sent", text.count(s.sent) },
-    { "Pulses confirmed by the device", text.count(s.confirmed) },
+    { "Pulses planned", s.planned and text.count(s.planned), true },
+    { "Pulses sent", text.count(s.sent), true },
+    { "Pulses confirmed by the device", text.count(s.confirmed), true },
     { "Intensity, %MSO", spread(distinct(s.doses, "mso"), " %MSO") },
   }
   if #s.unasked > 0 then

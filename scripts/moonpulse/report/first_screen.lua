@@ -24,12 +24,14 @@ local function ratio(s)
     given * 600)
 end
 
---- How good the news is, in words; of bad news with the words of what made it so.
+--- How good the news is, in words, with the words of what made it so.
+---@param sentence string the verdict: its own word is its beginning in capitals
 ---@param level "good"|"note"|"bad"
 ---@param alerts table[] from `alerts.of`
 ---@return string
-function M.headline(level, alerts)
-  local words, seen = {}, {}
+function M.headline(sentence, level, alerts)
+  local own, seen = sentence:match("^(%u[%u ]+%u)%f[%W]"), {}
+  local words = { own and #own <= 40 and own or nil }
   for _, alert in ipairs(alerts) do
     if alert.level == level and not seen[alert.word] then
       seen[alert.word], words[#words + 1] = true, alert.word
@@ -46,7 +48,7 @@ end
 ---@return string
 function M.banner(s, sentence, level, alerts)
   local out = { ('<section class="banner %s" aria-label="Verdict"><div class="head">%s<strong class="word">'
-    .. "%s</strong></div>"):format(level, html.icon(level), escape(M.headline(level, alerts))),
+    .. "%s</strong></div>"):format(level, html.icon(level), escape(M.headline(sentence, level, alerts))),
     html.p(sentence, "verdict " .. level), ratio(s) }
   if #alerts > 0 then
     out[#out + 1] = '<ul class="alerts">'
@@ -143,7 +145,7 @@ local function span_row(manifest, s)
       s.time == "virtual" and "not measured (virtual time)" or "–", "–" }
   end
   local sent = s.span.sent / 1e6
-  return { "First to last pulse", text.seconds(planned), text.seconds(sent),
+  return { "First to last pulse", text.seconds(planned), text.seconds(tonumber(("%.3f"):format(sent))),
     math.abs(sent - planned) < 0.9995e-3 and "under 1 ms" or difference(sent, planned, "s") }
 end
 

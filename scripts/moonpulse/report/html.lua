@@ -15,14 +15,15 @@ end
 
 --- A table of names and values.
 ---@param caption string
----@param rows table[] list of { name, value }
+---@param rows table[] list of { name, value, again }; again: the first screen has it too, paper leaves it out
 ---@return string
 function M.facts(caption, rows)
   local out = { '<table class="facts"><caption>' .. escape(caption) .. "</caption><tbody>" }
   for _, row in ipairs(rows) do
     local value = text.value(row[2])
-    out[#out + 1] = string.format('<tr><th scope="row">%s</th><td%s>%s</td></tr>',
-      escape(row[1]), value == text.missing and ' class="missing"' or "", escape(value))
+    out[#out + 1] = string.format('<tr%s><th scope="row">%s</th><td%s>%s</td></tr>',
+      row[3] and ' class="again"' or "", escape(row[1]),
+      value == text.missing and ' class="missing"' or "", escape(value))
   end
   out[#out + 1] = "</tbody></table>"
   return table.concat(out, "\n")

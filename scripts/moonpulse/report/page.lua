@@ -14,6 +14,7 @@ local threshold = require "moonpulse.report.threshold"
 local timeline = require "moonpulse.report.timeline"
 local timing = require "moonpulse.report.onset_error"
 local verdict = require "moonpulse.report.verdict"
+local zoom = require "moonpulse.report.zoom"
 
 local M = {}
 
@@ -38,9 +39,9 @@ end
 
 local function head(title)
   return table.concat({ "<!DOCTYPE html>", '<html lang="en"><head><meta charset="utf-8">',
-    -- Nothing may be fetched and no script may run, whatever the record holds.
+    -- Nothing may be fetched and no script may run but ours, whatever the record holds.
     '<meta http-equiv="Content-Security-Policy" content="default-src \'none\'; '
-      .. 'style-src \'unsafe-inline\'">',
+      .. "style-src 'unsafe-inline'; script-src " .. zoom.allowed() .. '">',
     '<meta name="viewport" content="width=device-width, initial-scale=1">',
     "<title>" .. text.escape(title) .. "</title>", "<style>" .. style .. "</style></head><body>" },
     "\n")
@@ -74,19 +75,21 @@ function M.build(manifest, events, folder)
   local title = name == text.missing and "Stimulation run (protocol name not recorded)" or name
   local time, device = run.time_words(manifest, s), run.device_words(s)
   return facts.without_folder(manifest, table.concat({
-    head((level == "bad" and first_screen.headline(level, list) .. " – " or "") .. title .. " – run report"),
+    head((level == "bad" and first_screen.headline(sentence, level, list) .. " – " or "") .. title
+      .. " – run report"),
     "<header>", html.p("Moonpulse run report · " .. folder, "kicker"),
     "<h1>" .. text.escape(title) .. "</h1>", '<ul class="badges">',
     badge(device == text.missing and "Simulated or real device: not recorded" or device),
     badge(time == text.missing and "Real or virtual time: not recorded" or time), "</ul></header><main>",
     first_screen.banner(s, sentence, level, list), threshold.top(manifest), first_screen.key(manifest, s),
-    first_screen.given(manifest, s), threshold.section(manifest), timeline.section(events),
-    pair(dose.dose(manifest, s), safety.section(manifest)), timing.onset(s), timing.intervals(s),
-    timing.exceptions(s), pair(timing.replies(s), checks, run.protocol(manifest), run.run(manifest, s),
-      run.host(manifest), run.parameters(manifest), methods()),
+    first_screen.given(manifest, s), threshold.section(manifest),
+    pair(dose.dose(manifest, s), safety.section(manifest)), timeline.section(events, s),
+    timing.exceptions(s), timing.onset(s), timing.intervals(s),
+    pair(timing.replies(s), checks, run.protocol(manifest), run.run(manifest, s), run.host(manifest),
+      run.parameters(manifest), methods()),
     "</main><footer>Made by Moonpulse, version "
       .. text.escape(text.value(get(manifest, "moonpulse.version")))
-      .. ". Research software, not a medical device.</footer>",
+      .. ". Research software, not a medical device.</footer>", zoom.script,
     "</body></html>\n" }, "\n"))
 end
 

@@ -38,7 +38,7 @@ end
 --- A port of this machine says something of a stimulator only where there is one.
 local function port(manifest, s)
   local path = get(manifest, "device.port")
-  if path ~= nil and s.simulated == true then
+  if s.simulated == true then
     return "none: the simulator's own"
   end
   return path
@@ -62,19 +62,19 @@ end
 ---@return string
 function M.run(manifest, s)
   local rows = {
-    { "Protocol", get(manifest, "protocol.name") },
+    { "Protocol", get(manifest, "protocol.name"), true },
     { "Started", get(manifest, "started") },
-    { "Elapsed", facts.length(manifest, s) },
+    { "Elapsed", facts.length(manifest, s), true },
     { "Ended as", get(manifest, "result.status") },
     { "Reason given", get(manifest, "result.reason") },
-    { "Simulated or real", M.device_words(s) },
-    { "Time", M.time_words(manifest, s) },
+    { "Simulated or real", M.device_words(s), true },
+    { "Time", M.time_words(manifest, s), true },
     { "Device", get(manifest, "device.name") },
-    { "Description", get(manifest, "device.description") },
-    { "Model", get(manifest, "device.model") },
-    { "Serial number", get(manifest, "device.serial") },
+    { "Description", get(manifest, "device.description"), true },
+    { "Model", get(manifest, "device.model"), true },
+    { "Serial number", get(manifest, "device.serial"), true },
     { "Port", port(manifest, s) },
-    { "Moonpulse version", get(manifest, "moonpulse.version") },
+    { "Moonpulse version", get(manifest, "moonpulse.version"), true },
   }
   for _, field in ipairs(of_pulse) do
     local value = get(manifest, "device." .. field[1])
@@ -91,7 +91,7 @@ end
 function M.protocol(manifest)
   local outline = get(manifest, "protocol.outline")
   local parts = { html.facts("Protocol", {
-    { "Identifier", get(manifest, "protocol.id") },
+    { "Identifier", get(manifest, "protocol.id"), true },
     { "Citation", get(manifest, "protocol.cite") },
     { "Target", get(manifest, "protocol.target") },
     { "File", facts.base_name(get(manifest, "protocol.file")) },

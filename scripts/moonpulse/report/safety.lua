@@ -9,13 +9,23 @@ local M = {}
 
 local get = record.get
 
-local function finding_rows(findings)
-  local rows = {}
-  for i, finding in ipairs(findings) do
-    rows[i] = { text.value(finding.verdict), finding.layer and text.value(finding.layer) or "guidelines",
-      text.value(finding.text), text.value(finding.table), text.value(finding.source) }
+local function sentence(value)
+  return (text.value(value):gsub("[%s%.]+$", "")) .. "."
+end
+
+--- Each finding with the row it comes from, and where that was published.
+local function finding_list(findings)
+  local out = { '<h3>Findings, each with the row of the table it comes from</h3><ul class="findings">' }
+  for _, finding in ipairs(findings) do
+    local verdict = text.value(finding.verdict)
+    local level = verdict == "OVER" and "bad" or "note"
+    out[#out + 1] = ('<li class="%s">%s<div><p><strong>%s</strong> (%s) %s</p><p class="small">Row: %s '
+      .. "Source: %s</p></div></li>"):format(level, html.icon(level), text.escape(verdict),
+      text.escape(finding.layer and text.value(finding.layer) or "guidelines"),
+      text.escape(sentence(finding.text)), text.escape(sentence(finding.table)),
+      text.escape(sentence(finding.source)))
   end
-  return rows
+  return table.concat(out, "\n") .. "</ul>"
 end
 
 --- Questions and answers of the preflight, as either version of the record has them.
@@ -64,8 +74,7 @@ function M.section(manifest)
   end
   local parts = { html.facts("Safety", rows) }
   if #findings > 0 then
-    parts[#parts + 1] = html.grid("Findings, each with the row of the table it comes from", { "Verdict",
-      "Layer", "What was found", "Row", "Source" }, finding_rows(findings), "findings")
+    parts[#parts + 1] = finding_list(findings)
   end
   local asked = answers(manifest)
   if #asked > 0 then

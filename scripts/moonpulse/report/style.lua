@@ -56,11 +56,19 @@ th, td { text-align: left; vertical-align: top; padding: .26rem .8rem .26rem 0;
 .grid thead th { border-bottom: 1px solid var(--ink); border-top: 1px solid var(--ink);
   overflow-wrap: normal; font-weight: 600; }
 .grid tbody th { font-weight: 400; }
-.findings td, .findings th { padding-right: .6rem; }
-.findings tbody th { font-weight: 700; }
+.findings { list-style: none; margin: .3rem 0 1rem; padding: 0; }
+.findings li { display: flex; gap: .5rem; padding: .4rem 0; border-bottom: 1px solid var(--rule); }
+.findings li > div { min-width: 0; }
+.findings p { margin: 0 0 .15rem; max-width: none; }
+.findings .bad .icon { color: var(--red); }
+.findings .note .icon { color: var(--amber); }
 .n { text-align: right; font-variant-numeric: tabular-nums; }
 .n + :not(.n) { padding-left: 1rem; }
-.marks .n { width: 8rem; }
+.marks { list-style: none; columns: 20rem; column-gap: 1.6rem; font-size: .86rem; margin: .3rem 0 1rem;
+  padding: 0; }
+.marks li { display: flex; gap: .7rem; break-inside: avoid; border-bottom: 1px solid var(--rule);
+  padding: .15rem 0; overflow-wrap: anywhere; }
+.marks .n { flex: 0 0 5.4rem; color: var(--soft); }
 .wide { overflow-x: auto; }
 .given { margin-bottom: 0; }
 .missing { color: var(--soft); font-style: italic; }
@@ -88,8 +96,24 @@ svg .inner { stroke: var(--ink); stroke-width: .8; stroke-dasharray: 2 2; fill: 
 svg .lead { stroke: var(--ink); stroke-dasharray: 3 2; fill: none; }
 svg .open { fill: var(--paper); stroke: var(--blue); stroke-width: 1.5; }
 svg .band { fill: var(--grid); }
+#zoom { margin: .6rem 0 1rem; }
+#zoom svg { cursor: zoom-in; touch-action: manipulation; width: 100%; }
+.levels { display: flex; flex-wrap: wrap; gap: .35rem; margin: 0 0 .4rem; }
+.levels button { font: inherit; font-size: .86rem; color: var(--ink); background: var(--paper);
+  border: 1px solid var(--soft); border-radius: 4px; padding: .2rem .6rem; min-height: 2rem;
+  cursor: pointer; }
+.levels button[aria-pressed="true"] { border: 2px solid var(--ink); font-weight: 700;
+  text-decoration: underline; }
+.info { font-size: .84rem; min-height: 2.6em; }
+@media screen { .zooms .static { display: none; } }
 footer { border-top: 1px solid var(--ink); margin-top: 2rem; padding-top: .6rem;
   font-size: .8rem; color: var(--soft); }
+@media screen and (min-width: 56rem) {
+  .pair { margin-top: 2rem; }
+  .pair { columns: 2; column-gap: 2rem; }
+  .pair section, .pair table { break-inside: avoid; }
+  .pair section:first-child h2 { margin-top: 0; }
+}
 @media screen and (max-width: 36rem) {
   body { padding: 1rem .8rem 2rem; }
   h1 { font-size: 1.3rem; }
@@ -99,39 +123,52 @@ footer { border-top: 1px solid var(--ink); margin-top: 2rem; padding-top: .6rem;
   .grid { font-size: .74rem; }
   .grid th, .grid td { padding-right: .35rem; }
   .grid thead th { overflow-wrap: anywhere; hyphens: auto; }
-  .findings, .findings tbody, .findings tr, .findings td, .findings th { display: block; border-bottom: 0; }
-  .findings thead { display: none; }
-  .findings tr { border-top: 1px solid var(--ink); padding: .3rem 0; }
   figure { overflow-x: auto; }
   figure svg { min-width: 36rem; }
 }
-@page { size: A4; margin: 11mm 12mm; }
+@page { size: A4; margin: 10mm 12mm; }
 @media print {
-  body { padding: 0; max-width: none; font-size: 8.2pt; line-height: 1.32; }
-  h1 { font-size: 14pt; margin: 0 0 2pt; }
-  h2 { font-size: 9.6pt; margin: 6pt 0 2pt; padding-top: 2pt; }
-  h3 { font-size: 8.2pt; margin: 3pt 0 1pt; }
+  html { font-size: 8.2pt; }
+  body { padding: 0; max-width: none; font-size: 8.2pt; line-height: 1.28; }
+  #zoom { display: none; }
+  h1 { font-size: 13pt; margin: 0 0 2pt; }
+  h2 { font-size: 9.2pt; margin: 4pt 0 1pt; padding-top: 1.5pt; }
+  h3 { font-size: 8pt; margin: 2pt 0 1pt; }
   h2, h3, caption { break-after: avoid; }
-  p, pre, figcaption { margin: 2pt 0; max-width: none; }
-  .small, figcaption { font-size: 7pt; line-height: 1.25; }
-  pre { font-size: 7.4pt; padding: 2pt 4pt; line-height: 1.25; }
+  p, pre, figcaption { margin: 1.5pt 0; max-width: none; }
+  .small, figcaption { font-size: 6.8pt; line-height: 1.2; }
+  pre { font-size: 7pt; padding: 2pt 4pt; line-height: 1.2; }
+  h2 + p { break-after: avoid; }
   figure, tr, .banner, .warning, pre, .result { break-inside: avoid; }
-  figure { margin: 2pt 0 4pt; }
-  table { font-size: 7.6pt; margin: 2pt 0 4pt; }
-  th, td { padding: 1pt 6pt 1pt 0; }
-  .key { gap: 0 10pt; margin-bottom: 4pt; }
-  .key div { padding: 1pt 0; }
-  .verdict { font-size: 10pt; margin: 2pt 0; }
+  figure { margin: 1pt 0 3pt; }
+  table { font-size: 7.4pt; margin: 1pt 0 3pt; }
+  caption { padding-bottom: 1pt; }
+  th, td { padding: .6pt 5pt .6pt 0; }
+  .key { gap: 0 10pt; margin-bottom: 3pt; }
+  .key div { padding: .6pt 0; }
+  .verdict { font-size: 9.5pt; margin: 1pt 0 2pt; }
   .word { font-size: 10pt; }
-  .banner { padding: 4pt 8pt; margin: 2pt 0 5pt; }
-  .badges { margin: 0 0 3pt; }
-  .big { font-size: 13pt; }
+  .banner { padding: 3pt 8pt; margin: 2pt 0 4pt; }
+  .ratio { height: 5pt; margin: 1pt 0 2pt; }
+  .alerts { margin: 2pt 0 0; }
+  .alerts li { padding: 1.5pt 0; }
+  .badges { margin: 0 0 2pt; }
+  .badges li { margin-bottom: 1pt; }
+  .big { font-size: 12pt; }
+  .result { padding: 2pt 8pt; margin-bottom: 3pt; }
   thead { display: table-header-group; }
   .pair { columns: 2; column-gap: 14pt; }
-  .pair section { break-inside: avoid; }
-  .pair section h2 { margin-top: 0; }
-  .pair section + section h2 { margin-top: 5pt; }
-  footer { margin-top: 4pt; padding-top: 2pt; font-size: 7pt; }
+  .pair section, .pair table { break-inside: avoid; }
+  .figures { display: grid; grid-template-columns: 1fr 1fr; column-gap: 14pt; }
+  .figures figure:first-child { grid-column: 1 / 3; }
+  .figures figure + figure svg text { font-size: 17px; }
+  .again { display: none; }
+  .marks { columns: 3; font-size: 7.2pt; margin: 1pt 0 3pt; }
+  .marks li { padding: .5pt 0; gap: 5pt; }
+  .marks .n { flex-basis: 42pt; }
+  .findings { margin: 1pt 0 3pt; }
+  .findings li { padding: 1.5pt 0; break-inside: avoid; }
+  footer { margin-top: 3pt; padding-top: 1pt; font-size: 6.8pt; }
   * { print-color-adjust: exact; -webkit-print-color-adjust: exact; }
 }
 ]]

@@ -2,6 +2,7 @@
 local audits = require "moonpulse.record.audit"
 local core = require "moonpulse.core"
 local ending = require "moonpulse.run.ending"
+local metas = require "moonpulse.record.meta"
 local refusals = require "moonpulse.text.refusal"
 local triggers = require "moonpulse.driver.trigger_path"
 local processes = require "moonpulse.simulation.process"
@@ -19,8 +20,8 @@ function M.job(options, given)
     policy = given.policy, seed = options.seed, driver = given.driver,
     thresholds = { rmt = options.rmt, amt = options.amt },
     tolerance = options.tolerance / 1e3, late = options.late, stop_line = options.stop_line,
-    timing = options.timing, audit = audits.new(given.policy.operator),
-    faults = options.speed ~= 1 and options.fault or nil,
+    timing = options.timing, audit = audits.new(given.policy.operator), meta = given.meta,
+    coil = options.coil, faults = options.speed ~= 1 and options.fault or nil,
   }
 end
 
@@ -49,6 +50,20 @@ function M.notes(driver)
   end
 end
 
+--- What is known of the pulse: waveform, direction of the current, mode, coil. Where the operator says
+--- otherwise than the device, the record has the device's word, and the operator hears of it.
+local function tell_pulse(context, identity)
+  local device, job = context.device, context.job
+  local said, differing = metas.of_pulse(identity, job.meta, job.coil)
+  for key, value in pairs(said) do
+    device[key] = value
+  end
+  for _, key in ipairs(differing) do
+    line("note", "CHECK THE DEVICE: it says %s %s, and you say %s: the record has what the device says",
+      key:gsub("_", " "), device[key].value, tostring(key == "coil" and job.coil or job.meta[key]))
+  end
+end
+
 --- The device has said who it is.
 ---@param context moonpulse.Context its device is filled in
 ---@param identity moonpulse.Identity
@@ -69,6 +84,7 @@ function M.connected(context, identity, backend)
     identity.nameless and ", which says nothing of itself"
       or identity.serial and ", serial number " .. identity.serial or "",
     device.port and " on " .. device.port or "")
+  tell_pulse(context, identity)
   if handed_on then
     line("note", "%s is a pseudo-terminal: %s", device.port, device.simulated
       and "a program answers there, so this counts as simulated; where it hands on to a real stimulator "

@@ -1,6 +1,7 @@
 --- What a run reads and keeps in its folder: before anything is armed, what was read until then; what a
 --- script loads later, before it is armed again or when it has ended.
 local bytes_read = require "moonpulse.text.bytes_read"
+local compiled = require "moonpulse.safety.compiled"
 local core = require "moonpulse.core"
 local refusals = require "moonpulse.text.refusal"
 local sources = require "moonpulse.record.sources"
@@ -19,9 +20,15 @@ local function named(options, job)
   add("driver", driver.file)
   add("simulator", driver.simulator_file)
   add("preflight", options.preflight)
+  add("meta", options.meta)
   add("answers", options.answers)
   add("triggers", options.triggers)
   return list
+end
+
+local function no_room(message)
+  refusals.raise("limit", "cannot keep what the run read: %s: make room, or name another folder with "
+    .. "--out DIR", message)
 end
 
 --- Keep it all. Raises a refusal { code, message } where the disk does not take it: then nothing is played.
@@ -35,20 +42,41 @@ local function keep(context, list)
     end
     if not ok then
       core.disk()
-      refusals.raise("limit", "cannot keep what the run read: %s: make room, or name another folder with "
-        .. "--out DIR", message)
+      no_room(message)
     end
   end
   core.disk()
 end
 
---- The run's folder was made: keep what was read for it.
----@param context moonpulse.Context gets sources
+--- resolved.plan: the plan of a protocol as moonpulse compile writes it, with the seed of its random rests.
+local function keep_plan(context)
+  local job, path = context.job, context.record.folder .. "/resolved.plan"
+  local made, text = pcall(compiled.text, job.protocol, job.plan, context.values, job.seed)
+  if not made and type(text) == "table" and text.code == "limit" then -- a plan file cannot say it
+    io.stderr:write(("moonpulse: note: the record has no resolved.plan: %s\n"):format(text.message))
+    return
+  elseif not made then
+    error(text, 0)
+  end
+  core.disk "resolved.plan"
+  local ok, message = sources.write(path, text)
+  core.disk()
+  if not ok then
+    no_room(message)
+  end
+  context.plan_sha256 = text:match("sha256 (%x+)\n$")
+end
+
+--- The run's folder was made: keep what was read for it, and the plan of a protocol.
+---@param context moonpulse.Context gets sources and plan_sha256
 ---@param options table of the command
 function M.begin(context, options)
   context.sources = sources.new(context.record.folder)
   keep(context, named(options, context.job))
   M.more(context)
+  if context.job.plan then
+    keep_plan(context)
+  end
 end
 
 --- Keep the modules that were loaded since. Not while the stimulator is armed: a disk takes its time.

@@ -1,8 +1,10 @@
 --- What a run's manifest.json holds, and recover.json.
+local clocks = require "moonpulse.record.clocks"
 local core = require "moonpulse.core"
 local coverages = require "moonpulse.safety.coverage"
 local machine_paths = require "moonpulse.text.machine_paths"
 local manifest_files = require "moonpulse.record.manifest_file"
+local metas = require "moonpulse.record.meta"
 local outline = require "moonpulse.show.outline"
 local run_safety = require "moonpulse.run.safety"
 
@@ -11,10 +13,25 @@ local M = {}
 local what = "What was given in this run, to whom, with which stimulator and how it ended; every pulse is in "
   .. "events.tsv, and docs/record.md says what each field means."
 
---- A threshold as it was given, with its unit.
-local function threshold(value, option)
-  return value and { value = value, unit = "%MSO", how = "given with " .. option, source = "operator" }
-    or nil
+--- A threshold as it was given, with its unit, and how it was found where somebody says so.
+local function threshold(job, kind)
+  local value = job.thresholds[kind]
+  if value then
+    local how, date = metas.of_threshold(kind, job.meta, job.preflight)
+    return { value = value, unit = "%MSO", how = how, date = date, source = "operator" }
+  end
+end
+
+--- The thresholds of a run: those that were given, and those that its staircases found.
+local function thresholds_of(context)
+  local found = {}
+  for _, each in ipairs(context.experiment and context.experiment.staircases or {}) do
+    found[#found + 1] = each.threshold and { value = each.threshold, unit = each.unit, source = "this run",
+      how = ("staircase %s from %g, %d trials, %d reversals"):format(each.rule, each.start, each.trials,
+        each.reversals), date = context.record.started } or nil
+  end
+  return { rmt = threshold(context.job, "rmt"), amt = threshold(context.job, "amt"),
+    found = found[1] and found }
 end
 
 --- What is known of the protocol or the experiment before and without the run.
@@ -23,9 +40,10 @@ local function protocol_of(context)
   local protocol = job.protocol
   return {
     id = protocol.id, name = protocol.name, cite = protocol.cite, doi = protocol.doi,
-    target = protocol.target, file = protocol.file, unconfirmed = protocol.unconfirmed,
+    target = protocol.target, coil = protocol.coil, threshold = protocol.threshold,
+    file = protocol.file, unconfirmed = protocol.unconfirmed,
     nerve = coverages.nerves(coverages.of(protocol, job.driver.limits())), -- counted apart later
-    outline = job.plan and outline.of(job.plan), pulses = facts.pulses,
+    outline = job.plan and outline.of(job.plan), plan_sha256 = context.plan_sha256, pulses = facts.pulses,
     first_to_last_s = facts.first_to_last_s, nominal_end_s = facts.nominal_end_s,
     whole_cycles_s = facts.whole_cycles_s,
   }
@@ -58,18 +76,20 @@ function M.of(context, status, result)
   local job, host = context.job, core.host()
   local manifest = machine_paths.without_all({
     record_version = manifest_files.version, what = what, kind = context.kind or "protocol",
-    status = status, started = context.record.started, ended = context.ended,
+    status = status, started = context.record.started,
+    ended = status ~= "running" and clocks.text(core.wall_ns()) or nil,
     participant = job.policy.participant, operator = run_safety.operator(job),
     protocol = protocol_of(context), experiment = context.experiment,
-    thresholds = { rmt = threshold(job.thresholds.rmt, "--rmt"),
-      amt = threshold(job.thresholds.amt, "--amt") },
-    device = context.device, safety = run_safety.facts(job, context.record.started),
+    thresholds = thresholds_of(context), device = context.device, meta = job.meta,
+    safety = run_safety.facts(job, context.record.started),
     preflight = run_safety.answers(job), result = result,
     host = { kernel = host.kernel, cpus = host.cpus, realtime = context.realtime },
     start = context.waited_s and { waited_s = context.waited_s },
-    moonpulse = { version = core.version },
+    moonpulse = { version = core.version, commit = core.commit ~= "" and core.commit or nil,
+      compiler = core.compiler },
   }, folders_of(job))
   manifest.parameters, manifest.seed, manifest.speed = context.parameters, job.seed, context.speed
+  manifest.clock = job.audit.clock and job.audit.clock:facts()
   manifest.files = context.sources and context.sources.list or {}
   if context.journal and status ~= "running" then
     manifest.journal_head, manifest.journal_lines = context.journal.head, context.journal.lines

@@ -15,11 +15,17 @@ local SOURCE = "our own caution: the tables rest on healthy adults, a figure-of-
 ---@field source string
 ---@field nerve table<string, boolean> channels that are a nerve stimulator's
 
+--- Is it what the tables are for? A coil's shape may be followed by its model: "figure-of-eight, MCF-B65".
+local function is(text, covered)
+  text = text:lower()
+  return text == covered or text:sub(1, #covered) == covered and text:find("^%s*[,(:]", #covered + 1) ~= nil
+end
+
 --- Which of what is declared and what is used the tables are not for: of both, for neither makes the other
 --- milder. nil: neither.
 local function other_than(covered, declared, used)
   for _, each in ipairs { used or covered, declared or covered } do
-    if each:lower() ~= covered then
+    if not is(each, covered) then
       return each
     end
   end

@@ -11,6 +11,9 @@
 
 ---@class moonpulse.core
 ---@field version string of Moonpulse: "1.2.0"
+---@field commit string of the git checkout that it was built in, with a + where files differed from it; "":
+---   it was no checkout
+---@field compiler string "gcc 12.2.0"
 ---@field event_header string the header line of events.tsv, with its line end
 ---@field flight_spare integer records that a flight record needs beside those of the plan
 ---@field flight_most integer the most records that a flight record can have

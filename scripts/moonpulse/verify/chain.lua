@@ -64,15 +64,13 @@ end
 --- Lines that say nothing: torn by a kill and told as such by the next one, or changed.
 local function check_damaged(lines, torn, findings)
   for number, line in ipairs(lines) do
-    if not line.entry and not line.older then
-      if is_told(lines, number) then
-        findings:note("line %d of journal.jsonl is torn: the run was killed as it was written, as the next "
-          .. "line says", number)
-      elseif torn and number == #lines then
-        findings:differ(name, number, "it is torn: moonpulse recover says so in the record")
-      else
-        findings:differ(name, number, "it was changed, or is torn")
-      end
+    if is_told(lines, number) then
+      findings:note("line %d of journal.jsonl is torn: the run was killed as it was written, as the next "
+        .. "line says", number)
+    elseif not line.entry and not line.older and torn and number == #lines then
+      findings:differ(name, number, "it is torn: moonpulse recover says so in the record")
+    elseif not line.entry and not line.older then
+      findings:differ(name, number, "it was changed, or is torn")
     end
   end
 end

@@ -80,8 +80,9 @@ describe("the report's first screen", function()
       local sent = status == "otherwise" or status == "perhaps_sent" or status == "rejected"
       local html = page_of(manifest_of(), { pulse(1, 0, 5, 900),
         pulse(2, 1e6, sent and 5 or nil, sent and 900 or nil, { status = status }) })
-      assert.same({ "bad", "NOT NORMAL: " .. word }, { banner(html) })
-      has(html, "<title>NOT NORMAL: " .. word)
+      local headline = "NOT NORMAL: " .. (status == "otherwise" and "" or "INCOMPLETE, ") .. word
+      assert.same({ "bad", headline }, { banner(html) })
+      has(html, "<title>" .. headline)
       has(first_screen(html), '<li class="bad"><svg class="icon"')
       has(first_screen(html), "<strong>" .. word .. "</strong> 1 pulse")
       local usual = page_of(manifest_of(), good_rows())
@@ -122,10 +123,12 @@ describe("the report's first screen", function()
       change(manifest)
       return table.concat({ banner(page_of(manifest, good_rows())) }, " ")
     end
-    assert.equal("bad NOT NORMAL: TORN", words(function(m)
+    assert.equal("bad NOT NORMAL: INTERRUPTED, TORN", words(function(m)
       m.status, m.result.status = "interrupted", "interrupted"
     end))
-    assert.equal("bad NOT NORMAL: NOT ENDED", words(function(m) m.status, m.result = "running", nil end))
+    assert.equal("bad NOT NORMAL: ENDING NOT RECORDED, NOT ENDED", words(function(m)
+      m.status, m.result = "running", nil
+    end))
     assert.equal("bad NOT NORMAL: NOT CONFIRMED SAFE", words(function(m)
       m.result.reason = "the plan is complete; NOT CONFIRMED SAFE: it does not say"
     end))
@@ -135,8 +138,8 @@ describe("the report's first screen", function()
     assert.equal("note WITH NOTES: RECORD", words(function(m) m.result.files = { "x was replaced" } end))
     assert.equal("note WITH NOTES: FAULTS PLANTED", words(function(m) m.device.faults = "drop@2" end))
     assert.equal("note WITH NOTES: UNCONFIRMED", words(function(m) m.protocol.unconfirmed = true end))
-    assert.equal("bad NOT NORMAL", words(function(m) m.result.status = "stopped" end))
-    assert.equal("bad NOT NORMAL", words(function(m) m.result.pulses_planned = 3 end))
+    assert.equal("bad NOT NORMAL: STOPPED", words(function(m) m.result.status = "stopped" end))
+    assert.equal("bad NOT NORMAL: INCOMPLETE", words(function(m) m.result.pulses_planned = 3 end))
   end)
 
   it("tells planned from given, with the percentage of the threshold that was asked for", function()
@@ -168,7 +171,8 @@ describe("the report of a run", function()
     local html = report_of("--speed max --rmt 50 --participant P1 --operator AB "
       .. "--beyond-guidelines pilot --approval EC7", train)
     assert.same({ "bad", "NOT NORMAL: OVER, OVERRIDE" }, { banner(html) })
-    has(html, '<th scope="row">OVER</th><td>guidelines</td><td>train duration: 3 s')
+    has(html, "<strong>OVER</strong> (guidelines) train duration: 3 s")
+    has(html, 'Row: Rossi 2009 Table 4. Source: Rossi S et al. 2009')
     has(html, "Reason: pilot. By: AB. Approval: EC7.")
     lacks(html, folder .. "/made.lua") -- the page goes to others
     assert.equal("made.lua", fact(html, "File"))

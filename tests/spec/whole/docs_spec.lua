@@ -75,12 +75,21 @@ describe("the pages' command lines", function()
       "# seconds from the run's start, where, what"))
   end)
 
+  --- RUN and the key "lab" of docs/verify.md.
+  setup(function()
+    assert.are.equal(0, (shell.sh(folder, ("ssh-keygen -q -t ed25519 -N '' -f %s/lab"):format(folder))))
+    assert.are.equal(0, (shell.moonpulse(folder, ("run itbs600 --amt 50 --speed max --sign %s/lab "
+      .. "--out %s/made"):format(folder, folder))))
+    assert(os.rename(folder .. "/made/" .. shell.names(folder .. "/made")[1], folder .. "/run"))
+  end)
+
   teardown(function() shell.remove(folder) end)
 
   --- As it is typed there, but simulated, without waiting and with a port that there is not.
   local function adapted(line)
     line = line:gsub("/dev/tty(%w+)", folder .. "/no-port-%1"):gsub("/tmp/stim", folder .. "/stim")
       :gsub("%-%-latency 10", "--latency 1"):gsub("%s*|.*$", "")
+      :gsub("%f[%w]RUN_?[AB]?%.*%f[%s\0]", folder .. "/run")
     if line:find("moonpulse run", 1, true) then
       local in_real_time = line:find("threshold.lua", 1, true)
       local speed = line:find("no-port", 1, true) and "" or " --speed max"
@@ -112,6 +121,8 @@ describe("the pages' command lines", function()
     elseif line:find("moonpulse doctor", 1, true) then -- what this host is, and 4 where it is fit for nothing
       assert.is_true(status == 0 or status == 4, said)
       assert.is_truthy(out:find("%S"), said)
+    elseif line:find("moonpulse diff", 1, true) then -- 1: it differs
+      assert.is_true(status == 0 or status == 1, said)
     elseif line:find("moonpulse check", 1, true) then
       assert.is_true(status == 0 or status == 3, said)
     else

@@ -92,6 +92,8 @@ function M.connect(io)
   return {
     model = reply.model, serial = tostring(reply.serial), coil = reply.coil,
     temperature_c = reply.temp_c, mode = mode.mode, waveform = mode.waveform,
+    pulse = { waveform = mode.waveform and mode.waveform:gsub("_", " "), mode = mode.mode,
+      current_direction = mode.direction },
     setting = trains.setting(mode),
     enabled = reply.enabled == 1,
   }

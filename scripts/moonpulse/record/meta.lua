@@ -1,0 +1,146 @@
+--- What no device tells and a person writes down: coil, waveform, hotspot, EMG, the participant's age. The
+--- file of --meta is one JSON object of these keys; the record keeps it, and methods and exports say it.
+local cjson = require "cjson.safe"
+local escapes = require "moonpulse.text.escapes"
+local meant = require "moonpulse.text.meant"
+local text_files = require "moonpulse.text.text_file"
+
+local M = {}
+
+---@class moonpulse.Said
+---@field value string
+---@field source "device"|"operator"
+
+-- of the device: it may say them itself, and then its word counts
+M.of_device = { "waveform", "current_direction", "mode", "coil" }
+
+--- The keys and what each is for: the items that Chipchase 2012 (Clin Neurophysiol 123:1698) asks for, and
+--- what a repetition needs.
+M.keys = {
+  { "coil", "maker and model, such as MagVenture MCF-B65" },
+  { "coil_shape", "figure-of-eight, circular, double cone, H" },
+  { "coil_serial", "its serial number" },
+  { "waveform", "pulse shape: biphasic, monophasic, half sine" },
+  { "pulse_width_us", "length of a pulse in microseconds" },
+  { "current_direction", "of the current in the brain (posterior-anterior) or the coil (normal, reverse)" },
+  { "mode", "of the stimulator: standard, power, twin" },
+  { "stimulator", "make and model, if it says nothing of itself" },
+  { "serial", "its serial number, if it does not say it" },
+  { "firmware", "its version, if it does not say it" },
+  { "target", "the site that was stimulated" },
+  { "hotspot", "how it was found" },
+  { "coil_location", "how the coil was placed and held, with or without navigation" },
+  { "coil_orientation", "how the handle pointed, such as backwards, 45 degrees from the midline" },
+  { "navigation", "system and version" },
+  { "emg_electrodes", "position and contact" },
+  { "muscle", "whose response was looked at" },
+  { "rmt_method", "how the resting motor threshold was found: criterion, algorithm, by EMG or by eye" },
+  { "rmt_date", "when, as 2026-11-27" },
+  { "amt_method", "how the active motor threshold was found" },
+  { "amt_date", "when" },
+  { "threshold_method", "how both were found" },
+  { "contraction", "of the target muscle" },
+  { "prior_activity", "what the muscle did before" },
+  { "relaxation", "how the relaxation of other muscles was seen to" },
+  { "attention", "or arousal, of the participant" },
+  { "age", "in years" }, { "sex", "" }, { "handedness", "and by which scale" },
+  { "medication", "prescribed" }, { "cns_drugs", "drugs that act on the brain" },
+  { "disorders", "neurological and psychiatric" }, { "medical_conditions", "" },
+  { "motor_activity", "history of repetitive motor activity" },
+  { "test_days", "time between them" }, { "session_duration", "beside the stimulation" },
+  { "sham", "how it was given, or none" },
+  { "mep_size", "how it was measured" }, { "unconditioned_mep", "its size" },
+  { "citation", "where the protocol was published" },
+  { "notes", "what else matters" },
+}
+
+local known, names = {}, {}
+for i, each in ipairs(M.keys) do
+  known[each[1]], names[i] = true, each[1]
+end
+
+local longest = 2000 -- bytes of a text
+
+local function problem_of(key, value)
+  if not known[key] then
+    local near = meant.near(tostring(key), names, 2)
+    return ("%q is not known%s; known are %s"):format(escapes.shown(tostring(key)),
+      near[1] and (" (%s?)"):format(near[1]) or "", table.concat(names, ", "))
+  elseif type(value) ~= "string" and type(value) ~= "number" and type(value) ~= "boolean" then
+    return ("%s must be a text or a number"):format(key)
+  elseif type(value) == "string" and (#value > longest or escapes.shown(value) ~= value) then
+    return ("%s must be a text of at most %d bytes without control characters"):format(key, longest)
+  end
+end
+
+--- Read it. A key that is not known is a slip, and would be lost in silence: it is refused.
+---@param path string
+---@return table<string, string|number|boolean>? meta
+---@return string? message
+function M.read(path)
+  local text, message = text_files.read(path, { bytes = 1000000, name = "file of --meta" })
+  if not text then
+    return nil, message
+  end
+  local meta, why = cjson.decode((text:gsub("^\xEF\xBB\xBF", "")))
+  if type(meta) ~= "table" or meta[1] ~= nil then
+    return nil, ("%s is no JSON object, like {\"coil\": \"MCF-B65\", \"waveform\": \"biphasic\"}%s"):format(
+      path, why and ": " .. why or "")
+  end
+  local keys = {}
+  for key in pairs(meta) do
+    keys[#keys + 1] = key
+  end
+  table.sort(keys)
+  for _, key in ipairs(keys) do
+    local problem = problem_of(key, meta[key])
+    if problem then
+      return nil, ("%s: %s"):format(path, problem)
+    end
+  end
+  return meta
+end
+
+--- What the record says of the device's pulse: what the device said, or else what the operator says.
+---@param identity moonpulse.Identity
+---@param meta table? of read
+---@param coil string? of --coil
+---@return table<string, moonpulse.Said>
+---@return string[] differing keys of which the operator says otherwise than the device
+function M.of_pulse(identity, meta, coil)
+  local said, differing = {}, {}
+  local told = { coil = coil or meta and meta.coil }
+  for _, key in ipairs(M.of_device) do
+    local from_device = identity.pulse and identity.pulse[key]
+    local from_operator = told[key] or meta and meta[key]
+    if from_device then
+      said[key] = { value = from_device, source = "device" }
+      local differs = from_operator and tostring(from_operator):lower() ~= from_device:lower()
+      differing[#differing + 1] = differs and key or nil
+    elseif from_operator then
+      said[key] = { value = tostring(from_operator), source = "operator" }
+    end
+  end
+  if said.coil then
+    said.coil.shape, said.coil.serial = meta and meta.coil_shape, meta and meta.coil_serial
+  end
+  return said, differing
+end
+
+--- How a threshold was found and when, as far as it was said.
+---@param kind "rmt"|"amt"
+---@param meta table?
+---@param preflight table? of moonpulse.safety.preflight
+---@return string? how
+---@return string? date
+function M.of_threshold(kind, meta, preflight)
+  local how = meta and (meta[kind .. "_method"] or meta.threshold_method)
+  for _, each in ipairs(not how and preflight and preflight.answers or {}) do
+    if each.id == "threshold_method" then
+      how = each.answer == "emg" and "by EMG" or each.answer == "visual" and "by eye" or each.answer
+    end
+  end
+  return how, meta and meta[kind .. "_date"]
+end
+
+return M
