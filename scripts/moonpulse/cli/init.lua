@@ -12,7 +12,7 @@ local M = {}
 M.status = refusals.status
 
 local commands = { "run", "check", "show", "methods", "events", "plot", "compile",
-  "recover", "verify", "sign", "export", "diff", -- a run's record
+  "recover", "verify", "sign", "export", "diff", "rerun", -- a run's record
   "sim", "devices", "frame", "decode", "ports", "doctor", "protocols", "new", "test", "bench", "explore" }
 
 --- Leave a command with a message for stderr; code is a key of M.status.
@@ -47,6 +47,7 @@ local summaries = {
   run = "run a protocol on a stimulator, simulated by default",
   check = "a protocol against the device's limits, the guidelines and the lab's own",
   recover = "the record of a run that was killed",
+  rerun = "the same again, from the folder of a run alone",
   diff = "what differs between two runs or two plans",
   verify = "is the record of a run as the run left it?",
   sign = "sign the record of a run, so that others can see who sealed it",

@@ -21,6 +21,15 @@ local function tell_one(each, say)
   end
 end
 
+--- What differs, and counts.
+---@param comparison moonpulse.Comparison
+---@param write fun(line: string)
+function M.differences(comparison, write)
+  for _, each in ipairs(comparison.differences) do
+    tell_one(each, function(text) write(escapes.shown(text, true)) end)
+  end
+end
+
 --- What was compared, for the verdict: both are runs, plans, or one is either.
 local function verdict(a, b, comparison)
   local given = a.kind == "run" and b.kind == "run"
