@@ -149,7 +149,8 @@ demo: deps
 
 test-programs: all $(TEST_BIN) $(RIG_BIN)
 
-test: deps
+test:
+	@sh .ci/deps test
 	@$(MAKE) --no-print-directory test-programs
 	@sh tests/run.sh $B
 

@@ -115,7 +115,7 @@
 ---@field firmware string?
 ---@field nameless boolean? it says nothing of itself
 ---@field temperature_c number? of the coil, degrees Celsius
----@field pulse { waveform: string?, current_direction: string?, mode: string?, coil: string? }? for the record
+---@field pulse { waveform: string?, current_direction: string?, mode: string?, coil: string? }? to record
 ---@field [string] any
 
 --- A reply of a device, made by its driver's decode: numbers and text, flags as 1 and 0.

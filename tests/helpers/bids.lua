@@ -25,7 +25,7 @@ function M.run(folder, arguments)
       given[#given + 1] = ("-p '%s=%s'"):format(name, tostring(value):gsub(" ", ""))
     end
     local made, _, why = shell.moonpulse(folder, ("compile %s --unconfirmed --seed %d %s -o %s/resolved.plan")
-      :format(manifest.protocol.id, manifest.seed, table.concat(given, " "), run))
+      :format(arguments:match("^%S+"), manifest.seed, table.concat(given, " "), run))
     assert(made == 0, why)
   end
   return run, status

@@ -1,7 +1,7 @@
 --- A BIDS dataset that runs are added to. What is there stays: tables get lines, nothing is written over.
 local cjson = require "cjson.safe"
 local draft = require "moonpulse.bids.draft"
-local json = require "moonpulse.bids.json"
+local json = require "moonpulse.text.readable_json"
 local tsv = require "moonpulse.bids.tsv"
 
 local M = {}

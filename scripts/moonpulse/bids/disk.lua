@@ -58,6 +58,42 @@ function M.open(folder)
   end)
 end
 
+local function below(folder, under, into)
+  for _, name in ipairs(M.names(folder .. "/" .. under)) do
+    local path = under .. "/" .. name
+    local mode = lfs.symlinkattributes(folder .. "/" .. path, "mode")
+    if mode == "directory" then
+      below(folder, path, into)
+    else -- a link to a file too: git-annex
+      into[#into + 1] = lfs.attributes(folder .. "/" .. path, "mode") == "file" and path or nil
+    end
+  end
+end
+
+--- The files of a dataset that is to be checked: those of its participants, and the runs' own.
+---@param folder string
+---@return moonpulse.BidsFiles? files
+---@return string? message
+function M.files(folder)
+  if lfs.attributes(folder, "mode") ~= "directory" then
+    return nil, ("%s is no folder"):format(folder)
+  end
+  local paths, has = {}, {}
+  for _, name in ipairs(M.names(folder)) do
+    local is_folder = lfs.symlinkattributes(folder .. "/" .. name, "mode") == "directory"
+    if is_folder and (name:find("^sub%-") or name == "sourcedata") then
+      below(folder, name, paths)
+    end
+  end
+  table.sort(paths)
+  for _, path in ipairs(paths) do
+    has[path] = true
+  end
+  return { paths = paths, has = has, read = function(path)
+    return (text_files.read(folder .. "/" .. path, { bytes = most, name = "file" }))
+  end }
+end
+
 local function copy(from, to)
   local file <close>, message = io.open(from, "rb")
   if not file then

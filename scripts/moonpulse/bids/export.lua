@@ -82,7 +82,7 @@ end
 local function next_run(dataset, folder, stem, run)
   local last = 0
   for _, name in ipairs(dataset:names(folder .. "/nibs")) do
-    local index = name:match("^" .. stem:gsub("%p", "%%%0") .. "_run%-(%d+)_nibs%.json$")
+    local index = name:sub(1, #stem + 5) == stem .. "_run-" and name:match("^(%d+)_nibs%.json$", #stem + 6)
     last = math.max(last, math.tointeger(tonumber(index)) or 0)
     local own = name:find("_nibs%.json$") and decoded(dataset, folder .. "/nibs/" .. name) or {}
     if is_same(run, read.get(own, "Moonpulse.Run"), read.get(own, "Moonpulse.Seed")) then

@@ -84,6 +84,18 @@ local function span_of(plan)
     or error({ code = "limit", message = "a time of the plan is no fraction of 64 bits" }, 0)
 end
 
+--- Does a unit of a layer, with the silence behind its last part, not fit between two onsets of the next? The
+--- draft's layers do not overlap.
+local function overlaps(items, every)
+  for _, item in ipairs(items) do
+    local last = item.layers[#item.layers]
+    if last and fractions.subtract(every, fractions.times(last.interval, last.count)).n < 0 then
+      return true
+    end
+  end
+  return false
+end
+
 local function repeated(plan, view, channel, is_nerve)
   local child = plan:child(1)
   local items, every = walk(child, channel, is_nerve), fractions.parse(view.exact_every or "")
@@ -91,7 +103,7 @@ local function repeated(plan, view, channel, is_nerve)
     return items
   elseif not every then
     error({ code = "limit", message = "a period of the plan is no fraction of 64 bits" }, 0)
-  elseif not M.said(every) then
+  elseif not M.said(every) or overlaps(items, every) then
     local list = {}
     for i = 0, view.count - 1 do
       shifted(items, fractions.times(every, i), list)

@@ -1,7 +1,7 @@
 --- The files of nibs/ for a run: nibs, events and markers, each a table with its JSON.
 local describe = require "moonpulse.bids.describe"
 local draft = require "moonpulse.bids.draft"
-local json = require "moonpulse.bids.json"
+local json = require "moonpulse.text.readable_json"
 local rows_of = require "moonpulse.bids.rows"
 local tsv = require "moonpulse.bids.tsv"
 local words = require "moonpulse.bids.words"

@@ -2,7 +2,7 @@
 --- given is no event: it stays in the run's own events.tsv, under sourcedata/.
 local cjson = require "cjson.safe"
 local delivered = require "moonpulse.bids.delivered"
-local json = require "moonpulse.bids.json"
+local json = require "moonpulse.text.readable_json"
 local tables = require "moonpulse.bids.tables"
 local tsv = require "moonpulse.bids.tsv"
 local words = require "moonpulse.bids.words"

@@ -12,7 +12,7 @@ local M = {}
 M.status = refusals.status
 
 local commands = { "run", "check", "show", "methods", "events", "plot", "compile",
-  "recover", "verify", "sign", "export", "diff", "rerun", -- a run's record
+  "recover", "verify", "sign", "diff", "rerun", "export", "check-bids", -- a run's record
   "sim", "devices", "frame", "decode", "ports", "doctor", "protocols", "new", "test", "bench", "explore" }
 
 --- Leave a command with a message for stderr; code is a key of M.status.
@@ -68,6 +68,7 @@ local summaries = {
   bench = "how exact and how fast on this machine, against other ways",
   explore = "thousands of runs with everything going wrong, on simulators, and what must hold of them",
   export = "runs into a BIDS dataset (NIBS-BIDS)",
+  ["check-bids"] = "the stimulation of a BIDS dataset against the draft and what was delivered",
   lua = "a Lua file with the library in reach",
 }
 local lua_help = [[
@@ -88,8 +89,9 @@ local function help(file)
     file:write(("   %-10s %s\n"):format(name, summaries[name]))
   end
   file:write("\nmoonpulse COMMAND --help says more. Example:\n   moonpulse run itbs600 --amt 50\n\n"
-    .. "Exit status: 0 success, 2 bad usage, 3 a limit refused the run, 4 a device fault,\n"
-    .. "a BAD finding of the doctor or a test that fails, 5 stopped; of explore 1: something was found.\n")
+    .. "Exit status: 0 success, 2 bad usage, 3 a limit refused the run, 4 a device fault, a BAD finding\n"
+    .. "of the doctor, an error of check-bids or a test that fails, 5 stopped; of explore 1: something\n"
+    .. "was found.\n")
 end
 
 --- moonpulse lua FILE [ARGS]: a Lua file with the library in reach, for tests and tools.

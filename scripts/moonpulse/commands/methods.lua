@@ -1,6 +1,5 @@
 --- moonpulse methods: sentences for the paper, and reporting checklists, of a protocol or of a run.
 local checklists = require "moonpulse.methods.checklist"
-local cjson = require "cjson"
 local cli = require "moonpulse.cli"
 local common = require "moonpulse.cli.protocol_argument"
 local compiled = require "moonpulse.safety.compiled"
@@ -16,6 +15,7 @@ local known_fields = require "moonpulse.methods.known"
 local lfs = require "lfs"
 local lower = require "moonpulse.lowering"
 local manifests = require "moonpulse.run.manifest"
+local metas = require "moonpulse.record.meta"
 local paragraphs = require "moonpulse.methods.paragraph"
 local runs = require "moonpulse.methods.of_run"
 local sheets = require "moonpulse.methods.sheet"
@@ -44,9 +44,9 @@ function M.parser()
   parser:option("--device-option", "A setting of the driver, as for run."):argname("KEY=VALUE"):count("*")
   courses.add(parser)
   parser:option("--coil", "The coil: model and size."):argname("NAME")
-  parser:option("--meta", "What else the section needs and the record does not have: one JSON object, such "
-    .. "as "
-    .. "{\"coil_orientation\": \"45 degrees\"} (docs/methods.md)."):argname("FILE.json")
+  parser:option("--meta", "What else the section needs and the record does not have, as for run: one JSON "
+    .. "object, such as {\"coil_orientation\": \"45 degrees\"} (docs/manifest.md has the keys).")
+    :argname("FILE.json")
   parser:option("--checklist", "A checklist instead: " .. table.concat(checklists.names, ", ") .. ".")
     :choices(checklists.names):argname("NAME")
   parser:option("--format", "How a checklist is written: tsv, md or html.")
@@ -57,16 +57,10 @@ end
 
 --- What --coil and --meta say; where both say one thing, --coil counts.
 local function meta_of(options)
-  if not options.meta then
-    return { coil = options.coil }
-  end
-  local meta, strangers = known_fields.read(options.meta)
-  if not meta then
-    cli.fail("usage", "--meta: %s", strangers)
-  elseif #strangers > 0 then
-    io.stderr:write(("moonpulse: note: %s: not used in a methods section: %s (docs/methods.md has the "
-      .. "keys)\n")
-      :format(options.meta, escapes.shown(table.concat(strangers, ", "))))
+  local meta = {}
+  if options.meta then
+    local read, message = metas.read(options.meta)
+    meta = read or cli.fail("usage", "--meta: %s", message)
   end
   meta.coil = options.coil or meta.coil
   return meta
@@ -144,7 +138,7 @@ local function of_protocol(options, meta)
   known_fields.take_all(facts.known, meta, "operator")
   facts_of.add_sham(facts, protocol.id == "sham" and values.of or nil)
   facts_of.add_declared(facts, protocol)
-  facts_of.add_thresholds(facts, options)
+  facts_of.add_thresholds(facts, options, meta)
   facts.software.seed = (drawn or facts.drawn) and seed or protocol.seed
   facts.software.parameters = protocol.plan_file and protocol.plan_file.parameters
     or manifests.text_values(values)
@@ -155,10 +149,10 @@ local function of_protocol(options, meta)
 end
 
 local function counted_kinds(found)
-  local list = setmetatable({}, cjson.array_mt)
+  local list = json.list {}
   for i, kind in ipairs(found and found.kinds or {}) do
     list[i] = { pulses = kind.pulses, count = kind.count, channels = kind.channels, span_s = kind.span,
-      intervals_s = setmetatable(kind.intervals, cjson.array_mt), doses = kind.doses }
+      shortest_s = kind.shortest, longest_s = kind.longest, doses = kind.doses }
   end
   return list
 end
@@ -169,9 +163,7 @@ local function json_of(facts, sentences)
     return found and { kinds = counted_kinds(found), count = found.count, shortest_s = found.shortest,
       longest_s = found.longest, mean_s = found.mean } or nil
   end
-  local function list(values)
-    return setmetatable(values, cjson.array_mt)
-  end
+  local list = json.list
   return { what = "moonpulse methods", of = facts.of, kind = facts.kind, name = facts.name, id = facts.id,
     sentences = list(sentences), placeholders = list(paragraphs.placeholders(sentences)),
     pulses = facts.pulses, conditions = list(facts.conditions), durations = facts.durations,
@@ -182,11 +174,11 @@ local function json_of(facts, sentences)
 end
 
 local function about(facts, options)
-  return facts.of == "run" and ("Run %s of %s: what was "
-    .. "delivered."):format(options.protocol:match("([^/]+)/*$"),
-      facts.name) or facts.of == "course" and ("One possible course of %s: nothing was "
-        .. "given."):format(facts.name)
-    or ("%s, as planned: nothing was given."):format(facts.name)
+  if facts.of == "run" then
+    return ("Run %s of %s: what was delivered."):format(options.protocol:match("([^/]+)/*$"), facts.name)
+  end
+  return (facts.of == "course" and "One possible course of %s: nothing was given."
+    or "%s, as planned: nothing was given."):format(facts.name)
 end
 
 local function facts_for(options)

@@ -7,7 +7,6 @@ local faults = require "moonpulse.simulation.faults"
 local protocol_runs = require "moonpulse.run.protocol"
 local records = require "moonpulse.cli.records_option"
 local safety_options = require "moonpulse.cli.safety_options"
-local signatures = require "moonpulse.record.signature"
 local triggers = require "moonpulse.driver.trigger_path"
 
 local M = {}
@@ -99,7 +98,7 @@ end
 
 function M.run(options)
   if options.sign then
-    local key, message = signatures.fingerprint(options.sign)
+    local key, message = require("moonpulse.record.signature").fingerprint(options.sign)
     if not key then
       cli.fail("usage", "--sign: %s", message)
     end

@@ -21,7 +21,7 @@ local seconds, counted = numbers.seconds, numbers.counted
 ---@field fill string? what would fill it, or why it cannot be known
 
 local function rounded(value)
-  return math.floor(value * 1e4 + 0.5) / 1e4
+  return math.floor(value * 1e5 + 0.5) / 1e5
 end
 
 local function stimuli_of(facts)
@@ -147,7 +147,7 @@ end
 
 fills.test = of_pairs(function(kind) return doses.text(kind.doses[2]) end)
 fills.conditioning = of_pairs(function(kind) return doses.text(kind.doses[1]) end)
-fills.isi = of_pairs(function(kind) return seconds(kind.intervals[1]) end)
+fills.isi = of_pairs(function(kind) return seconds(rounded(kind.shortest)) end)
 
 --- Of the levels of each part of the plan.
 local function of_levels(text_of)
@@ -249,18 +249,18 @@ function fills.sham(facts)
   return known and known.value, known and known.source
 end
 
-local kept = { stimulator = { "serial", "firmware" } } -- told with it where they are known
+local kept = { "serial", "firmware" } -- told with the stimulator where they are known
 
 local function known_value(facts, key)
-  local known = facts.known[key]
-  if not known then
-    return nil
+  local text, source = known_fields.words(facts.known, key)
+  if key ~= "stimulator" or not text then
+    return text, source
   end
-  local parts = { known.value }
-  for _, more in ipairs(kept[key] or {}) do
+  local parts = { text }
+  for _, more in ipairs(kept) do
     parts[#parts + 1] = facts.known[more] and known_fields.by_key[more].name .. " " .. facts.known[more].value
   end
-  return table.concat(parts, ", "), known.source
+  return table.concat(parts, ", "), source
 end
 
 local no_emg = "no EMG is recorded here"

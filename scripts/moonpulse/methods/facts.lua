@@ -3,6 +3,7 @@
 local catalogue = require "moonpulse.protocol.catalogue"
 local core = require "moonpulse.core"
 local known_fields = require "moonpulse.methods.known"
+local metas = require "moonpulse.record.meta"
 local sentences = require "moonpulse.show.sentences"
 local stimuli = require "moonpulse.methods.stimuli"
 local structure = require "moonpulse.methods.structure"
@@ -119,17 +120,25 @@ function M.add_sham(facts, of)
   end
 end
 
---- The thresholds of the command line, without how they were found.
+--- How a threshold was found, as somebody says it; that it was given with an option says nothing of it.
+local function how_of(given)
+  local how = type(given) == "table" and (given.how or given.method)
+  return type(how) == "string" and not how:find("^given with ") and how or nil
+end
+
+--- The thresholds, of the command line or of a manifest.
 ---@param facts moonpulse.MethodsFacts changed
 ---@param thresholds { rmt: any, amt: any } a number of %MSO each, or { value =, how =, date = }
-function M.add_thresholds(facts, thresholds)
+---@param meta table? of --meta
+function M.add_thresholds(facts, thresholds, meta)
   for _, key in ipairs { "rmt", "amt" } do
     local given = thresholds[key]
     local value = type(given) == "table" and given.value or given
     if type(value) == "number" then
-      local how = type(given) == "table" and (given.how or given.how_found or given.method) or nil
-      facts.thresholds[#facts.thresholds + 1] = { name = key:upper(), value = value, how = how,
-        date = type(given) == "table" and given.date or nil }
+      local how, date = metas.of_threshold(key, meta)
+      facts.thresholds[#facts.thresholds + 1] = { name = key:upper(), value = value, how = how_of(given)
+        or how,
+        date = type(given) == "table" and given.date or date }
     end
   end
 end

@@ -98,8 +98,7 @@ local function add_ending(facts, manifest)
   local override = get(manifest, "safety.override")
   if type(override) == "table" then
     list[#list + 1] = ("published limits were passed: %s (approval %s)"):format(override.reason
-      or "no reason given",
-      override.approval_ref or override.approval or "not given")
+      or "no reason given", get(manifest, "safety.approval") or override.approval_ref or "not given")
   end
   local faults = get(manifest, "device.faults")
   if faults then
@@ -186,6 +185,9 @@ local function add_device(facts, manifest)
   for _, key in ipairs { "firmware", "coil", "waveform", "current_direction" } do
     known_fields.take(known, key, device[key], source)
   end
+  local coil = type(device.coil) == "table" and device.coil or {}
+  known_fields.take(known, "coil_shape", coil.shape, "operator")
+  known_fields.take(known, "coil_serial", coil.serial, "operator")
   facts.device = { words = words, simulated = device.simulated, mode = device.mode }
 end
 
@@ -227,7 +229,7 @@ function M.rows(of, manifest, events, meta)
   known_fields.take_all(facts.known, get(manifest, "meta"), "operator")
   known_fields.take_all(facts.known, meta, "operator")
   add_preflight(facts, manifest)
-  facts_of.add_thresholds(facts, get(manifest, "thresholds") or {})
+  facts_of.add_thresholds(facts, get(manifest, "thresholds") or {}, meta)
   facts.staircases = get(manifest, "experiment.staircases") or {}
   facts.safety = get(manifest, "safety")
   facts.software.commit = get(manifest, "moonpulse.commit")

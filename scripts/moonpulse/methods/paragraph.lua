@@ -12,8 +12,7 @@ local seconds, counted = numbers.seconds, numbers.counted
 ---@field text string with its full stop
 
 local function value_of(facts, key)
-  local known = facts.known[key]
-  return known and known.value or known_fields.placeholder(key)
+  return known_fields.words(facts.known, key) or known_fields.placeholder(key)
 end
 
 --- Capital first, and one full stop.
@@ -42,6 +41,11 @@ function writers.protocol(facts, add)
   add("The site was %s", value_of(facts, "target"))
 end
 
+--- To a hundredth of a millisecond: what was measured is no more exact.
+local function rounded(value)
+  return math.floor(value * 1e5 + 0.5) / 1e5
+end
+
 --- One kind of stimulus that was given: "20 pairs, 2 ms apart: first pulse at ..., second at ...".
 local function kind_text(kind)
   local several = {}
@@ -49,28 +53,23 @@ local function kind_text(kind)
     several[channel] = true
   end
   local names = next(several) ~= "1" or next(several, "1")
+  local is_train = kind.pulses > #kind.doses
   local function at(place)
     local list = kind.doses[place]
     return ((#list > 1 and #list <= doses.most and "(%s)" or "at %s"):format(doses.text(list)))
-      .. (names and " on channel " .. kind.channels[place] or "")
+      .. (names and " on channel " .. (is_train and table.concat(kind.channels, ", ") or kind.channels[place])
+        or "")
   end
   if kind.pulses == 1 then
     return ("%s %s"):format(counted(kind.count, "single pulse"), at(1))
   elseif kind.pulses == 2 then
     return ("%s of pulses %s apart: the first %s, the second %s"):format(counted(kind.count, "pair"),
-      seconds(kind.intervals[1]), at(1), at(2))
+      seconds(rounded(kind.shortest)), at(1), at(2))
   end
-  local low, high = math.huge, 0
-  for _, interval in ipairs(kind.intervals) do
-    low, high = math.min(low, interval), math.max(high, interval)
-  end
-  return ("%s of %d pulses, %s from the first to the last, %s from pulse to pulse: the first %s"):format(
-    counted(kind.count, "train"), kind.pulses, seconds(kind.span),
-    high - low < 1e-5 and seconds(low) or seconds(low) .. " to " .. seconds(high), at(1))
-end
-
-local function rounded(value)
-  return math.floor(value * 1e4 + 0.5) / 1e4
+  return ("%s of %d pulses, %s from the first to the last, %s from pulse to pulse, %s"):format(
+    counted(kind.count, "train"), kind.pulses, seconds(rounded(kind.span)),
+    kind.longest - kind.shortest < 1e-5 and seconds(rounded(kind.shortest))
+      or ("%s to %s"):format(seconds(rounded(kind.shortest)), seconds(rounded(kind.longest))), at(1))
 end
 
 local most_kinds = 12

@@ -8,10 +8,12 @@ M.within_s = 0.3
 ---@class moonpulse.StimulusKind
 ---@field pulses integer of each stimulus
 ---@field count integer
----@field channels string[] of its pulses
----@field intervals number[] seconds, between its pulses
+---@field channels string[] of its pulses; of a train each once
+---@field shortest number? seconds, between two of its pulses
+---@field longest number?
 ---@field span number seconds, first to last pulse
----@field doses moonpulse.PulseDose[][] of its pulses, each intensity once
+---@field doses moonpulse.PulseDose[][] of its pulses, each intensity once: of a single pulse and a pair
+---   pulse by pulse, of a train of all its pulses
 
 ---@class moonpulse.PulseDose
 ---@field channel string
@@ -48,19 +50,30 @@ local function key_of(pulses, first, last)
   return table.concat(parts, " ")
 end
 
+local most_told = 2 -- pulses that are told one by one
+
 local function kind_of(pulses, first, last)
-  local kind = { pulses = last - first + 1, count = 0, channels = {}, intervals = {}, doses = {},
+  local kind = { pulses = last - first + 1, count = 0, channels = {}, doses = {},
     span = pulses[last].at - pulses[first].at, by_dose = {} }
+  local is_train, seen = kind.pulses > most_told, {}
   for i = first, last do
-    kind.channels[#kind.channels + 1] = pulses[i].channel
-    kind.intervals[#kind.intervals + 1] = i > first and pulses[i].at - pulses[i - 1].at or nil
-    kind.doses[#kind.doses + 1], kind.by_dose[#kind.by_dose + 1] = {}, {}
+    local channel = pulses[i].channel
+    if not is_train or not seen[channel] then
+      kind.channels[#kind.channels + 1], seen[channel] = channel, true
+    end
+    if i > first then
+      local interval = pulses[i].at - pulses[i - 1].at
+      kind.shortest = math.min(kind.shortest or interval, interval)
+      kind.longest = math.max(kind.longest or interval, interval)
+    end
+    local place = is_train and 1 or i - first + 1
+    kind.doses[place], kind.by_dose[place] = {}, {}
   end
   return kind
 end
 
 local function count_dose(kind, place, pulse)
-  local key = ("%s %s %s"):format(pulse.intensity, pulse.reference, pulse.mso)
+  local key = ("%s %s %s %s"):format(pulse.channel, pulse.intensity, pulse.reference, pulse.mso)
   local dose = kind.by_dose[place][key]
   if not dose then
     dose = { channel = pulse.channel, intensity = pulse.intensity, reference = pulse.reference,
@@ -107,7 +120,7 @@ function M.of(pulses)
     end
     kind.count = kind.count + 1
     for place = 1, kind.pulses do
-      count_dose(kind, place, pulses[first + place - 1])
+      count_dose(kind, math.min(place, #kind.doses), pulses[first + place - 1])
     end
     local before = cuts[i - 1]
     if before then

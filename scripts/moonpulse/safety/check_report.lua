@@ -1,6 +1,7 @@
 --- What moonpulse check says: as lines for people, as one JSON object for programs.
 local cjson = require "cjson"
 local histories = require "moonpulse.safety.history"
+local json = require "moonpulse.text.sorted_json"
 local judge = require "moonpulse.safety.judge"
 local numbers = require "moonpulse.text.numbers"
 local rules = require "moonpulse.safety.rules"
@@ -65,12 +66,22 @@ local function text_of(finding)
   return judge.sentence(finding) .. (finding.case and (" (%s)"):format(finding.case) or "")
 end
 
+local function history_of(history)
+  local facts = histories.facts(history)
+  for _, key in ipairs { "notes", "unreadable", "older" } do
+    if facts and facts[key] then
+      json.list(facts[key])
+    end
+  end
+  return facts
+end
+
 --- One JSON object.
 ---@param result { protocol: table, report: table, device: table, judged: table?, seed: table?, lab: table?,
 ---   history: moonpulse.History? }
 ---@return string
 function M.json(result)
-  local report, findings, by_layer = result.report, setmetatable({}, cjson.array_mt), {}
+  local report, findings, by_layer = result.report, json.list {}, {}
   for i, finding in ipairs(report.findings) do
     findings[i] = { rule = finding.rule, table = finding.table, row = finding.row,
       value = not finding.unknown and finding.value or cjson.null,
@@ -83,12 +94,12 @@ function M.json(result)
   for _, each in ipairs(layers) do
     by_layer[each.layer] = each.verdict
   end
-  return cjson.encode { protocol = result.protocol.id, profile = report.profile, table = report.table,
+  return json.encode { protocol = result.protocol.id, profile = report.profile, table = report.table,
     verdict = verdict, layers = by_layer, pulses = report.pulses,
     nerve_pulses = report.nerve_pulses, trains = report.trains,
     device = result.device, findings = findings, structural = report.structural, warning = tables.warning,
     judged = result.judged or { how = "the schedule", text = "nothing in it is drawn" },
-    seed = result.seed, history = histories.facts(result.history) }
+    seed = result.seed, history = history_of(result.history) }
 end
 
 local function line(key, text, ...)
@@ -137,11 +148,11 @@ function M.print_course(course)
   local of = M.by_layer(safety.findings, safety.lab ~= nil)
   local verdict = M.graver(device.verdict, safety.verdict or "within")
   if course.json then
-    print(cjson.encode { protocol = course.name, course = course.judged, profile = safety.profile,
+    print(json.encode { protocol = course.name, course = course.judged, profile = safety.profile,
       table = safety.table, verdict = verdict, layers = { device = device.verdict,
         guidelines = of.guidelines, lab = of.lab, sessions = of.sessions },
       pulses = course.pulses, device = device, warning = tables.warning, ended = course.ended,
-      findings = setmetatable(safety.findings, cjson.array_mt), history = histories.facts(course.history) })
+      findings = json.list(safety.findings), history = history_of(course.history) })
     return
   end
   print(course.name)

@@ -1,7 +1,6 @@
 --- What a participant had before, from the records of earlier runs: what was given counts, whatever the way
 --- in which a run ended. Nothing is changed in a run's folder, and none can make the whole fail.
 local clock = require "moonpulse.safety.clock"
-local edits = require "moonpulse.safety.edited"
 local escapes = require "moonpulse.text.escapes"
 local lfs = require "lfs"
 local numbers = require "moonpulse.text.numbers"
@@ -9,6 +8,11 @@ local places = require "moonpulse.record.place"
 local read = require "moonpulse.record.read"
 
 local M = {}
+
+--- Only where a folder is looked at.
+local function edits()
+  return require "moonpulse.safety.edited"
+end
 
 local DAY = 24 * 3600
 local ROWS_S = 8 * DAY -- for these the rows are read; of older runs only whether something was given counts
@@ -84,7 +88,7 @@ end
 ---@param entries table[] of its journal
 local function add_edited(self, path, manifest, edited, entries)
   local begin = entries[1] or {}
-  local run = require("moonpulse.safety.given_record").most(path, manifest, edits.most_in(entries))
+  local run = require("moonpulse.safety.given_record").most(path, manifest, edits().most_in(entries))
   local at = math.max(begun(self, path, manifest), math.min(clock.seconds_of(begin.at) or 0, self.now))
   local id = read.get(manifest, "protocol.id") or begin.id
   self:note("%s was edited after it was sealed, or is damaged (%s): %d pulses counted, the most that "
@@ -135,7 +139,7 @@ end
 
 --- The same of a run whose manifest is not as it was sealed, perhaps cannot be read.
 local function look_at_changed(self, path, manifest)
-  local entries = edits.journal(path)
+  local entries = edits().journal(path)
   local begin = entries[1] or {}
   if not manifest and not same_code(begin.participant, self.participant) then
     return unreadable(self, path .. "/manifest.json")
@@ -151,15 +155,15 @@ local function look_at(self, path)
   local manifest_path = path .. "/manifest.json"
   local there = lfs.symlinkattributes(manifest_path, "mode")
   local manifest = there and read.manifest(manifest_path)
-  if edits.manifest_changed(path) then
+  if edits().manifest_changed(path) then
     look_at_changed(self, path, manifest)
   elseif not manifest and (there or is_orphan(path)) then
     unreadable(self, manifest_path)
   elseif manifest and same_code(read.get(manifest, "participant"), self.participant)
     and is_real(self, path, manifest) then
-    local edited = edits.look(path, manifest)
+    local edited = edits().look(path, manifest)
     if edited then
-      add_edited(self, path, manifest, edited, edits.journal(path))
+      add_edited(self, path, manifest, edited, edits().journal(path))
     else
       add(self, path, manifest)
     end

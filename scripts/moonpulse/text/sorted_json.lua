@@ -3,12 +3,25 @@ local cjson = require "cjson"
 
 local M = {}
 
+local lists = setmetatable({}, { __mode = "k" })
+
+--- Say of a list that it is one also where it is empty: [] and not {}.
+---@generic T
+---@param values T[]
+---@return T[] values
+function M.list(values)
+  lists[values] = true
+  return values
+end
+
 --- JSON with the keys of each object in order, so that the same value is the same text everywhere.
 ---@param value any what cjson takes
 ---@return string
 function M.encode(value)
-  if type(value) ~= "table" or next(value) == nil then
-    return cjson.encode(value)
+  if math.type(value) == "integer" then
+    return ("%d"):format(value) -- cjson writes 14 digits, and a seed has up to 19
+  elseif type(value) ~= "table" or next(value) == nil then
+    return lists[value] and "[]" or cjson.encode(value)
   end
   local parts = {}
   if value[1] ~= nil then

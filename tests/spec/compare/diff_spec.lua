@@ -163,8 +163,8 @@ describe("two lists of pulses", function()
     assert.are.equal("2 intervals differ by at most 0.4 us", found[1].where)
     assert.are.equal(2, #pulses.compare(list(0, 1e6, 2e6), list(0, 1e6 + 40, 2e6), 1))
     found = pulses.compare(list(0, 1e6, 2e6), list(0, 1.3e6, 2e6), math.huge)
-    assert.are.same({ { what = "interval", where = "2 intervals differ by at most 300 ms", told_only = true } },
-      found)
+    assert.are.same({ { what = "interval", where = "2 intervals differ by at most 300 ms",
+      told_only = true } }, found)
     -- the first is where it began
     assert.are.same({}, pulses.compare(list(0, 1e6, 2e6), list(5e6, 6e6, 7e6), 1))
   end)

@@ -107,7 +107,7 @@ describe("a checklist", function()
 
   it("takes from --meta what nothing else knows, with its source", function()
     shell.write(folder .. "/lab.json", cjson.encode { age = 31, mep_size = "peak to peak", coil = "C-B60",
-      attention = "<script>alert(1)</script>\t|" })
+      attention = "<script>alert(1)</script> |" })
     local of = items_of("sici --rmt 50 --checklist chipchase --meta " .. folder .. "/lab.json")
     assert.are.same({ "filled", "31", "operator" }, { of["1"].status, of["1"].value, of["1"].source })
     assert.are.equal("peak to peak", of["29"].value)

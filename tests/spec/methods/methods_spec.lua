@@ -249,23 +249,38 @@ describe("what is not known", function()
     assert.matches("[coil: state model and size]", (methods "itbs600"), 1, true)
   end)
 
-  it("is filled by --coil and --meta, of a run too, and other keys are named", function()
-    shell.write(folder .. "/lab.json", [[{"coil_orientation": "45 degrees to the midline", "shoe": "left",
-      "participant": {"age": 31}, "coil": "from the file", "waveform": "biphasic"}]])
+  it("is filled by --coil and --meta, of a run too; a key that nobody knows is refused", function()
+    shell.write(folder .. "/lab.json", [[{"coil_orientation": "45 degrees to the midline",
+      "coil": "from the file",
+      "waveform": "half sine", "coil_shape": "circular", "amt_method": "5 of 10 above 200 uV in FDI"}]])
     local path = run "itbs600 --amt 50 -p trains=1"
     for _, of in ipairs { "itbs600 --amt 50", path } do
-      local text, err = methods(("%s --coil C-B60 --meta %s/lab.json"):format(of, folder))
-      assert.matches("with the coil C-B60", text, 1, true)
+      local text = methods(("%s --coil C-B60 --meta %s/lab.json"):format(of, folder))
+      assert.matches("with the coil C-B60 (shape circular)", text, 1, true)
       assert.matches("45 degrees to the midline", text, 1, true)
-      assert.matches("The waveform was biphasic", text, 1, true)
-      assert.matches("lab.json: not used in a methods section: shoe", err, 1, true)
+      assert.matches("The active motor threshold was 50 %MSO (5 of 10 above 200 uV in FDI).", text, 1, true)
+      -- what the device says comes first
+      assert.matches(of == path and "The waveform was Biphasic (mode Standard), the current direction "
+        .. "Normal (as "
+        .. "the stimulator names it, in the coil)" or "The waveform was half sine,", text, 1, true)
     end
-    for _, wrong in ipairs { "[1]", "{", "3" } do
+    for _, wrong in ipairs { "[1]", "{", "3", '{"shoe": "left"}' } do
       shell.write(folder .. "/wrong.json", wrong)
       local status, _, err = shell.moonpulse(folder, "methods itbs600 --meta " .. folder .. "/wrong.json")
       assert.are.equal(2, status)
       assert.matches("--meta: ", err, 1, true)
     end
+  end)
+
+  it("was said when it was run: the manifest has it", function()
+    local path = run("itbs600 --amt 50 -p trains=1 --meta " .. folder .. "/lab.json")
+    local text = methods(path)
+    assert.matches("with the coil from the file (shape circular)", text, 1, true)
+    assert.matches("(5 of 10 above 200 uV in FDI)", text, 1, true)
+    assert.matches("commit %x+", text)
+    assert.matches("plan file SHA%-256 (%x+)", text)
+    assert.are.equal(text:match("plan file SHA%-256 (%x+)"), shell.read(path .. "/resolved.plan")
+      :match("sha256 (%x+)\n$"))
   end)
 end)
 

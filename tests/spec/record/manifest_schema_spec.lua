@@ -65,7 +65,7 @@ describe("manifest.json", function()
 
   it("of every kind of run is as its schema says, in its order", function()
     if select(1, shell.sh(folder, "python3 -c 'import jsonschema'")) ~= 0 then
-      return pending "python3-jsonschema is not installed (sh .ci/deps check)"
+      return pending "python3-jsonschema is not installed (sh .ci/deps test)"
     end
     for name, text in pairs { ["made.lua"] = made, ["over.lua"] = over, ["long.lua"] = long,
       ["script.lua"] = script, ["meta.json"] = cjson.encode(meta), list = "Ear plugs in?\n",
@@ -121,7 +121,7 @@ describe("manifest.json", function()
 
   it("is found out where it is otherwise", function()
     if select(1, shell.sh(folder, "python3 -c 'import jsonschema'")) ~= 0 then
-      return pending "python3-jsonschema is not installed (sh .ci/deps check)"
+      return pending "python3-jsonschema is not installed (sh .ci/deps test)"
     end
     shell.write(folder .. "/made.lua", made)
     assert.are.equal(0, (shell.moonpulse(folder, ("run %s/made.lua --rmt 50 --speed max --out %s/runs")

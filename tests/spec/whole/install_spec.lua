@@ -6,9 +6,9 @@ local shell = require "shell"
 local is_plain = not shell.program:find("sanitize", 1, true)
   and not (os.getenv("LD_PRELOAD") or ""):find("vgpreload", 1, true)
 
-local commands = { "run", "check", "show", "methods", "events", "plot", "compile", "recover", "verify", "sign",
-  "export", "sim", "devices", "frame", "decode", "ports", "doctor", "protocols", "new", "test", "bench",
-  "explore", "lua" }
+local commands = { "run", "check", "show", "methods", "events", "plot", "compile", "recover", "verify",
+  "sign", "export", "check-bids", "sim", "devices", "frame", "decode", "ports", "doctor", "protocols",
+  "new", "test", "bench", "explore", "lua" }
 
 local gmake = "env -u MAKEFLAGS -u MFLAGS make --no-print-directory" -- not that of a make which runs this
 
@@ -27,7 +27,7 @@ describe("the manual page", function()
     end
     assert.is_true(#sections >= 10)
     for _, name in ipairs(commands) do
-      assert.matches("\n%.B " .. name .. "[ \n]", manual, name)
+      assert.matches("\n%.B " .. name:gsub("%-", "%%-") .. "[ \n]", manual, name)
       local own = ""
       for _, section in ipairs(sections) do
         own = own .. (section.of:find(" " .. name .. " ", 1, true) and section.text or "")

@@ -1,0 +1,180 @@
+--- What --json prints is as docs/schemas says: every command that has it, several kinds of output each.
+--- Judged by python3-jsonschema, which knows nothing of Moonpulse.
+local cjson = require "cjson"
+local shell = require "shell"
+
+local folder
+setup(function() folder = shell.folder() end)
+teardown(function() shell.remove(folder) end)
+
+local function schema_of(name)
+  return ("docs/schemas/%s.schema.json"):format(name)
+end
+
+--- What the judge says of files: "" is that all of them are right.
+local function judged(list)
+  local by_schema, said = {}, {}
+  for _, each in ipairs(list) do
+    by_schema[each.schema] = (by_schema[each.schema] or "") .. " " .. shell.quote(each.path)
+  end
+  for schema, paths in pairs(by_schema) do
+    local status, out, err = shell.sh(folder, ("python3 tests/helpers/check_schema.py --any-order %s%s")
+      :format(schema_of(schema), paths))
+    assert(status == 0 or status == 1 and out ~= "", err)
+    said[#said + 1] = out
+  end
+  return table.concat(said)
+end
+
+local made = 0
+
+--- The output of a command as a file for the judge; kind: "lines" or one object.
+local function output(schema, arguments, kind, wanted)
+  made = made + 1
+  local path = ("%s/%s.%d.%s"):format(folder, schema, made, kind == "lines" and "jsonl" or "json")
+  local status, out, err = shell.moonpulse(folder, (arguments:gsub("@/", folder .. "/")))
+  assert((wanted or { [0] = true })[status], ("%s: status %s: %s"):format(arguments, status, err))
+  shell.write(path, out)
+  return { schema = schema, path = path }
+end
+
+local function run(arguments, name)
+  arguments = arguments:gsub("@/", folder .. "/")
+  shell.moonpulse(folder, ("run %s --speed max --out %s/%s"):format(arguments, folder, name))
+  return io.popen(("ls -d %s/%s/*"):format(folder, name)):read("l")
+end
+
+local judged_or_refused = { [0] = true, [3] = true }
+
+describe("docs/schemas", function()
+  setup(function()
+    shell.write(folder .. "/answers.txt", ("y\nn\n"):rep(40))
+    shell.write(folder .. "/lab.lua", "return { name = 'Lab', pulses_per_day = 500 }\n")
+    shell.write(folder .. "/empty.lua", "return require('moonpulse').experiment(function() end)\n")
+  end)
+
+  it("has one for every command that has --json", function()
+    for line in io.popen(shell.program .. " --help"):lines() do
+      local name = line:match("^   (%l[%w-]+)  +%l")
+      local help = name and name ~= "lua" and io.popen(shell.program .. " " .. name .. " --help"):read("a")
+      if help and help:find("--json", 1, true) then
+        assert(shell.read(schema_of(name)), name .. " --json has no schema in docs/schemas")
+      end
+    end
+  end)
+
+  it("is right of moonpulse check", function()
+    local list = {}
+    for i, arguments in ipairs { "itbs600 --amt 50", "hf10_neurostar --rmt 80", "itbs600 --amt 95",
+      "io_curve -p repeats=2 --rmt 50", "io_curve -p repeats=2 --rmt 50 --seed 3", "lf1_m1_600",
+      "itbs600 --amt 50 --lab @/lab.lua", "itbs600 --amt 50 --coil circular --threshold foot",
+      "pas25 --rmt 50 -p nerve=30%MSO --device sim:stimjim --device-option full_scale_mv=10000 "
+        .. "--device-option channels=nerve=0,tms=1", "itbs600 --amt 50 --participant P07 --out @/none",
+      "scripts/threshold.lua --answers @/answers.txt", "@/empty.lua" } do
+      list[i] = output("check", "check --json " .. arguments, "object", judged_or_refused)
+    end
+    run("itbs600 --amt 50 --participant P07", "earlier")
+    list[#list + 1] = output("check", "check --json itbs600 --amt 50 --participant P07 --out @/earlier",
+      "object")
+    assert.are.equal("", judged(list))
+  end)
+
+  it("is right of moonpulse doctor", function()
+    local bad = { [0] = true, [4] = true }
+    assert.are.equal("", judged { output("doctor", "doctor --json", "lines", bad),
+      output("doctor", "doctor --json --latency 0.2", "lines", bad) })
+  end)
+
+  it("is right of moonpulse protocols", function()
+    shell.write(folder .. "/bare.lua", "local mp = require 'moonpulse'\nreturn mp.pulse(mp.mso(40))\n")
+    assert.are.equal("", judged { output("protocols", "protocols --json", "lines"),
+      output("protocols", "protocols --json itbs600", "lines"),
+      output("protocols", "protocols --json @/bare.lua", "lines") })
+  end)
+
+  it("is right of moonpulse methods, and of its checklists", function()
+    local runs = { run("itbs600 --amt 50 -p trains=2", "a"),
+      run("itbs600 --amt 50 -p trains=2 --fault nak@7", "b"),
+      run("tmseeg_sp --rmt 50 -p pulses=4 --seed 9223372036854775807", "c"),
+      run("scripts/threshold.lua --answers @/answers.txt", "d") }
+    local list = {}
+    for _, what in ipairs { "itbs600", "itbs600 --amt 50 --device magventure", "sici --rmt 50", "io_curve",
+      "pas25",
+      "qtbs", "sham", "prime_ctbs_itbs", "scripts/threshold.lua --answers @/answers.txt", "@/empty.lua",
+      table.unpack(runs) } do
+      list[#list + 1] = output("methods", "methods --json " .. what, "object")
+      for _, name in ipairs { "chipchase", "rtms", "tms-rat" } do
+        list[#list + 1] = output("methods-checklist", ("methods --json %s --checklist %s"):format(what, name))
+      end
+    end
+    assert.are.equal("", judged(list))
+    -- exact, though no float has it
+    assert.matches('"seed":9223372036854775807', shell.read(list[4 * 12 + 1].path), 1, true)
+  end)
+
+  it("is right of moonpulse verify", function()
+    local changed, whole = run("itbs600 --amt 50 -p trains=1", "changed"),
+      run("itbs600 --amt 50 -p trains=1", "whole")
+    local unsealed = run("itbs600 --amt 50 -p trains=1", "unsealed")
+    local text = shell.read(changed .. "/events.tsv")
+    shell.write(changed .. "/events.tsv", (text:gsub("\t40\t80\t", "\t41\t80\t", 1)))
+    os.remove(unsealed .. "/SHA256SUMS")
+    local differs = { [0] = true, [1] = true }
+    assert.are.equal("", judged { output("verify", "verify --json " .. whole, "lines"),
+      output("verify", "verify --json " .. changed .. " " .. whole, "lines", differs),
+      output("verify", "verify --json " .. unsealed, "lines", differs) })
+  end)
+
+  it("is right of moonpulse check-bids", function()
+    local exported = run("itbs600 --amt 50 -p trains=1", "given")
+    local status, _, err = shell.moonpulse(folder, ("export bids %s --bids %s/study --sub "
+      .. "01"):format(exported,
+      folder))
+    assert(status == 0, err)
+    local list = { output("check-bids", "check-bids --json @/study") }
+    os.execute(("rm %s/study/sub-01/nibs/*_nibs.json"):format(folder))
+    list[2] = output("check-bids", "check-bids --json @/study", "object", { [4] = true })
+    os.execute(("mkdir %s/bare"):format(folder))
+    list[3] = output("check-bids", "check-bids --json @/bare", "object", { [0] = true, [4] = true })
+    assert.are.equal("", judged(list))
+  end)
+
+  it("is not right of an object with another key, or without one that it needs", function()
+    local bad = { [0] = true, [4] = true }
+    local files = { check = output("check", "check --json itbs600 --amt 50"),
+      methods = output("methods", "methods --json itbs600"),
+      ["methods-checklist"] = output("methods-checklist", "methods --json itbs600 --checklist rtms"),
+      protocols = output("protocols", "protocols --json itbs600"),
+      doctor = output("doctor", "doctor --json", "lines", bad),
+      verify = output("verify", "verify --json " .. run("itbs600 --amt 50 -p trains=1", "e"), "lines"),
+      ["check-bids"] = output("check-bids", "check-bids --json @/bare", "object", bad) }
+    local same, list = {}, {}
+    local function write(into, schema, object)
+      local path = ("%s/%s.%d"):format(folder, into == same and "same" or "changed", #into + 1)
+      into[#into + 1] = { schema = schema, path = path }
+      shell.write(path, (cjson.encode(object):gsub(":{}", ":[]"))) -- what is empty is a list
+    end
+    for schema, file in pairs(files) do
+      local text = shell.read(file.path)
+      text = file.path:find("jsonl$") and text:match("[^\n]+") or text
+      write(same, schema, cjson.decode(text))
+      local more = cjson.decode(text)
+      more.zzz = 1
+      write(list, schema, more)
+      local described = cjson.decode(shell.read(schema_of(schema)))
+      for _, key in ipairs((described.oneOf and described.oneOf[1] or described).required) do
+        local less = cjson.decode(text)
+        assert(less[key] ~= nil, key)
+        less[key] = nil
+        write(list, schema, less)
+      end
+    end
+    assert.are.equal("", judged(same))
+    local wrong, found = {}, 0
+    for path in judged(list):gmatch("(%S+): [^\n]*\n") do
+      found, wrong[path] = found + (wrong[path] and 0 or 1), true
+    end
+    assert.are.equal(#list, found)
+    assert.is_true(#list > 30)
+  end)
+end)
