@@ -12,7 +12,7 @@ local M = {}
 M.status = refusals.status
 
 local commands = { "run", "check", "show", "methods", "events", "plot", "compile",
-  "recover", "verify", "sign", "diff", "rerun", "export", "check-bids", -- a run's record
+  "recover", "verify", "sign", "diff", "rerun", "export", "check-bids", "import", -- a run's record
   "sim", "devices", "frame", "decode", "ports", "doctor", "protocols", "new", "test", "bench", "explore" }
 
 --- Leave a command with a message for stderr; code is a key of M.status.
@@ -69,6 +69,7 @@ local summaries = {
   explore = "thousands of runs with everything going wrong, on simulators, and what must hold of them",
   export = "runs into a BIDS dataset (NIBS-BIDS)",
   ["check-bids"] = "the stimulation of a BIDS dataset against the draft and what was delivered",
+  import = "a row of a BIDS dataset as a plan file",
   lua = "a Lua file with the library in reach",
 }
 local lua_help = [[

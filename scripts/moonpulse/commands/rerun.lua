@@ -103,11 +103,11 @@ local function recipe_of(options)
   return recipe
 end
 
---- What a script loads is in sources/, by its last name: lib.helper is helper.lua there.
+--- What a script requires is in sources/.
 local function find_modules_in(recipe)
   table.insert(package.searchers, function(name)
-    local path = recipe.modules[name:match("[^.]+$") or ""]
-    return path and bytes_read.load_module(path), path
+    local path = recipe.modules[name]
+    return path and bytes_read.load_module(path, name), path
   end)
 end
 

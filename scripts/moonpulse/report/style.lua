@@ -151,7 +151,7 @@ footer { border-top: 1px solid var(--ink); margin-top: 2rem; padding-top: .6rem;
   h2 + p { break-after: avoid; }
   figure, tr, .banner, .warning, pre, .result { break-inside: avoid; }
   figure { margin: 1pt 0 3pt; }
-  figure.fit svg { max-width: 100mm; }
+  figure.fit svg { max-width: 78mm; }
   table { font-size: 7.4pt; margin: 1pt 0 3pt; }
   caption { padding-bottom: 1pt; }
   th, td { padding: .6pt 5pt .6pt 0; }
@@ -171,8 +171,7 @@ footer { border-top: 1px solid var(--ink); margin-top: 2rem; padding-top: .6rem;
   .pair { columns: 2; column-gap: 14pt; }
   .pair section, .pair table { break-inside: avoid; }
   .figures { display: grid; grid-template-columns: 1fr 1fr; column-gap: 14pt; }
-  .figures figure:first-child { grid-column: 1 / 3; }
-  .figures figure + figure svg text { font-size: 17px; }
+  .figures svg text { font-size: 17px; }
   .again { display: none; }
   .marks { columns: 3; font-size: 7.2pt; margin: 1pt 0 3pt; }
   .marks li { padding: .5pt 0; gap: 5pt; }

@@ -6,6 +6,7 @@ local core = require "moonpulse.core"
 local chains = require "moonpulse.verify.chain"
 local files = require "moonpulse.verify.files"
 local findings = require "moonpulse.verify.findings"
+local lfs = require "lfs"
 local numbers = require "moonpulse.text.numbers"
 local read = require "moonpulse.record.read"
 local refusals = require "moonpulse.text.refusal"
@@ -21,7 +22,8 @@ local M = {}
 ---@field lines table[] the journal
 ---@field is_experiment boolean
 ---@field files table<string, string> what is in sources/, by what the run had it for
----@field modules table<string, string> paths in sources/ of what a script loaded, by their last names
+---@field modules table<string, string> what is in sources/, by the name that a script required
+---@field asked table<string, string> the same, by the path that a script read
 ---@field answers string[] what was answered to run:ask, in order
 ---@field triggers table[] what came, in order: lines of the journal
 ---@field told string[] what else of the folder is not
@@ -61,6 +63,20 @@ local function check_whole(self)
   return found, sums
 end
 
+--- What a script loaded or read, by how it asked for it.
+local function add_asked_for(self, each, path)
+  local as = type(each.as) == "string" and each.as or nil
+  local is_path = as and (each.role == "data" or as:find("[/\\]") or as:find("%.lua$"))
+  if as and not is_path then
+    self.modules[as] = path
+  elseif not as or as:find("^/") or ("/" .. as .. "/"):find("/../", 1, true) then
+    self.told[#self.told + 1] = ("%s: a script read it from a place of its computer, where it may not be now")
+      :format(each.file)
+  else
+    self.asked[as] = path
+  end
+end
+
 --- The files that the run read, where each is as it was.
 local function check_files(self)
   local found, sums = check_whole(self)
@@ -73,8 +89,33 @@ local function check_files(self)
         self.wrong[#self.wrong + 1] = file .. (sums[file] and ": it is not what was run" or ": it is missing")
       end
       self.files[each.role] = self.files[each.role] or path
-      self.modules[each.role == "module" and file:match("([^/]+)%.lua$") or ""] = path
+      if each.role == "module" or each.role == "data" then
+        add_asked_for(self, each, path)
+      end
     end
+  end
+end
+
+--- The folders of a path below folder.
+local function make_folders(folder, path)
+  local at = folder
+  for part in path:gmatch("([^/]+)/") do
+    at = at .. "/" .. part
+    if part ~= "." and not lfs.attributes(at, "mode") then
+      core.make_folder(at)
+    end
+  end
+end
+
+local function copy_to(path, to)
+  local bytes, message = core.read_file(path, most_bytes)
+  if not bytes then
+    refusals.raise("fault", "%s", message)
+  end
+  local file = core.create_file(to) -- nil: it is there already
+  if file then
+    file:write(bytes)
+    file:close()
   end
 end
 
@@ -82,22 +123,17 @@ end
 ---@param recipe moonpulse.Recipe its files and modules are there from now on
 ---@param folder string
 function M.copy(recipe, folder)
-  local function copied(list)
+  for as, path in pairs(recipe.asked) do
+    make_folders(folder, as)
+    copy_to(path, folder .. "/" .. as)
+  end
+  for _, list in ipairs { recipe.files, recipe.modules } do
     for key, path in pairs(list) do
       local name = path:match("([^/]+)$")
-      local bytes, message = core.read_file(path, most_bytes)
-      local file = bytes and core.create_file(folder .. "/" .. name)
-      if file then
-        file:write(bytes)
-        file:close()
-      elseif not bytes then
-        refusals.raise("fault", "%s", message)
-      end -- else it is there already
+      copy_to(path, folder .. "/" .. name)
       list[key] = "./" .. name
     end
   end
-  copied(recipe.files)
-  copied(recipe.modules)
 end
 
 --- How moonpulse run is told which of a file's protocols it is.
@@ -138,7 +174,7 @@ function M.read(folder)
       .. "never begun"):format(folder, why and " (" .. why .. ")" or "")
   end
   local self = { folder = folder, manifest = manifest, begin = begin, lines = lines, wrong = {}, told = {},
-    files = {}, modules = {},
+    files = {}, modules = {}, asked = {},
     answers = {}, triggers = {}, is_experiment = begin.what == "experiment" }
   check_files(self)
   if not (self.files.plan or self.files.protocol or self.files.experiment) then

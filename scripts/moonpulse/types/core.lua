@@ -88,6 +88,21 @@ function core.channel(plan, name) end
 ---@return moonpulse.Plan the same
 function core.describe(plan, origin, label) end
 
+--- Call a plan as another one is called, in whose place it is: its line, its name, its label and its roles;
+--- changes it: for who has just made it.
+---@param plan moonpulse.Plan
+---@param other moonpulse.Plan
+---@return moonpulse.Plan the same
+function core.like(plan, other) end
+
+--- The same plan with a condition and roles; those that it has stay.
+---@param plan moonpulse.Plan
+---@param condition string? what its pulses are: 1 to 63 bytes, no control characters; those inside that have
+---   one keep it
+---@param roles string? "trial", "block", "trials", spaces between
+---@return moonpulse.Plan another one
+function core.tagged(plan, condition, roles) end
+
 --- What an author's rate or time is taken as: the simplest fraction that is written so.
 ---@param value number|string
 ---@return integer numerator

@@ -113,6 +113,9 @@ function Sum:text() end
 ---@field reply string?
 ---@field timed_by "host"|"device"|nil
 ---@field proof "read"|"received"|"none"|nil how the device confirms its settings
+---@field condition string? of a pulse: trial_type; event
+---@field trial integer? from 1
+---@field block integer? from 1
 
 ---@class moonpulse.core.Column a column of numbers
 ---@field key string

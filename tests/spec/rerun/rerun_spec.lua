@@ -2,6 +2,7 @@
 -- at the simulator, the same decisions. What differs is told before anything is armed.
 local cjson = require "cjson"
 local fixture = require "job"
+local lfs = require "lfs"
 local recipes = require "moonpulse.rerun.recipe"
 local seal = require "moonpulse.record.seal"
 local shell = require "shell"
@@ -39,6 +40,9 @@ return mp.experiment { name = "Decides", params = { start = { default = 45, min 
 end }
 ]]
 
+local program = shell.quote(shell.program:match("^/") and shell.program
+  or lfs.currentdir() .. "/" .. shell.program)
+
 describe("moonpulse rerun", function()
   local folder, jobs
 
@@ -48,8 +52,8 @@ describe("moonpulse rerun", function()
   local function recorded(name, text, arguments, wanted, input)
     local path = ("%s/%s.lua"):format(folder, name)
     shell.write(path, text)
-    local status, _, err = shell.sh(folder, ("%s %s run %s --out %s/first %s"):format(input or "",
-      shell.quote(shell.program), path, folder, arguments))
+    local status, _, err = shell.sh(folder, ("cd %s && %s %s run %s.lua --out %s/first %s"):format(folder,
+      input or "", program, name, folder, arguments))
     assert.are.equal(wanted or 0, status, err)
     os.remove(path)
     local moved = folder .. "/moved"
@@ -131,15 +135,18 @@ describe("moonpulse rerun", function()
   end)
 
   it("takes what a script loaded, and a driver of one's own, from the folder", function()
-    assert.are.equal(0, (shell.sh(folder, ("cd %s && mkdir lib && %s new driver mybox"):format(folder,
-      shell.program:match("^/") and shell.program or require("lfs").currentdir() .. "/" .. shell.program))))
+    assert.are.equal(0, (shell.sh(folder, ("cd %s && mkdir lib data && %s new driver mybox"):format(folder,
+      program))))
     shell.write(folder .. "/lib/steps.lua", "return { 5, 6.5, 5 }\n")
+    shell.write(folder .. "/data/steps.lua", "31\n") -- another of that name
     local run = recorded("loads", 'local mp = require "moonpulse"\nreturn mp.experiment(function(run)\n'
       .. ("package.path = '%s/?.lua;' .. package.path\n"):format(folder)
-      .. 'local stim, pulse = run:device(), mp.pulse(mp.mso(30))\nstim:arm(pulse)\n'
+      .. 'local mso = io.open("data/steps.lua"):read("n")\n'
+      .. 'local stim, pulse = run:device(), mp.pulse(mp.mso(mso))\nstim:arm(pulse)\n'
       .. 'for _, s in ipairs(require "lib.steps") do stim:play(pulse) run:sleep(s) end\nend)\n',
       ("--speed max --device sim:%s/mybox.lua"):format(folder))
-    assert.are.equal(0, (shell.sh(folder, ("rm -r %s/lib %s/mybox*"):format(folder, folder))))
+    assert.are.equal(0, (shell.sh(folder, ("rm -r %s/lib %s/data %s/mybox*"):format(folder, folder,
+      folder))))
     local status, text, made = again(run)
     assert.are.equal(0, status, text)
     same_bytes(run, made, "events.tsv", "twin.tsv", "sources/steps.lua", "sources/mybox.lua")
