@@ -1,13 +1,15 @@
 """Check JSON files against a schema with a validator that is not ours (python3-jsonschema), and that the keys
 of each object come in the order in which the schema has them.
 
-check_schema.py SCHEMA FILE...: a line for each problem; status 0 if there is none, 2 without the validator.
+check_schema.py [--any-order] SCHEMA FILE...: a line for each problem; status 0 if there is none, 2 without the
+validator. A FILE.jsonl has an object a line. --any-order: the keys may come in any order.
 """
 import json
 import sys
 
 try:
     from jsonschema import Draft202012Validator
+    from jsonschema.exceptions import best_match
 except ImportError:
     sys.exit(2)
 
@@ -27,16 +29,27 @@ def out_of_order(value, schema, path):
             yield from out_of_order(each, properties.get(key, {}), f"{path}.{key}")
 
 
+def objects_of(name):
+    with open(name, encoding="utf-8") as file:
+        text = file.read()
+    return [json.loads(each) for each in (text.splitlines() if name.endswith(".jsonl") else [text])]
+
+
 def main():
-    with open(sys.argv[1], encoding="utf-8") as file:
+    any_order = sys.argv[1] == "--any-order"
+    path, *names = sys.argv[2:] if any_order else sys.argv[1:]
+    with open(path, encoding="utf-8") as file:
         schema = json.load(file)
     Draft202012Validator.check_schema(schema)
     validator, problems = Draft202012Validator(schema), 0
-    for name in sys.argv[2:]:
-        with open(name, encoding="utf-8") as file:
-            data = json.load(file)
-        told = [f"{'/'.join(map(str, e.absolute_path))}: {e.message}" for e in validator.iter_errors(data)]
-        for text in told + list(out_of_order(data, schema, "")):
+    for name in names:
+        objects = objects_of(name)
+        told = [] if objects else ["there is nothing in it"]
+        for data in objects:
+            errors = [best_match([e]) for e in validator.iter_errors(data)]
+            told += [f"{'/'.join(map(str, e.absolute_path))}: {e.message[:500]}" for e in errors]
+            told += [] if any_order else out_of_order(data, schema, "")
+        for text in told:
             print(f"{name}: {text}")
             problems += 1
     sys.exit(1 if problems else 0)

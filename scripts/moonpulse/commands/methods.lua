@@ -15,6 +15,7 @@ local known_fields = require "moonpulse.methods.known"
 local lfs = require "lfs"
 local lower = require "moonpulse.lowering"
 local manifests = require "moonpulse.run.manifest"
+local metas = require "moonpulse.record.meta"
 local paragraphs = require "moonpulse.methods.paragraph"
 local runs = require "moonpulse.methods.of_run"
 local sheets = require "moonpulse.methods.sheet"
@@ -28,24 +29,22 @@ function M.parser()
   local parser = cli.parser("methods",
     "Write the methods section: intensities, true intervals, thresholds, coil, waveform, counts, stimulator, "
       .. "software and the plan's SHA-256. Of a run's folder it tells what was delivered, and how that "
-      .. "differs "
-      .. "from the plan; of a protocol what is planned; of an experiment's file one possible course. What "
-      .. "is not "
-      .. "known stands there as [coil: state model and size]. --checklist gives a reporting checklist as a "
-      .. "sheet instead: each item filled, asked for, or cannot be known here.",
-    "moonpulse methods itbs600 --amt 50\nmoonpulse methods runs/2026-11-22T101500_itbs600 --meta lab.json\n"
-      .. "moonpulse methods runs/2026-11-22T101500_itbs600 --checklist chipchase --format html > sheet.html")
-  common.add_protocol(parser, { name = "RUN|FILE|ID", text = "A run's folder, a protocol's id or the path "
-    .. "of its "
-    .. "file (FILE:ID is a variant in it), a plan file, an experiment." })
+      .. "differs from the plan; of a protocol what is planned; of an experiment's file one possible course. "
+      .. "What is not known stands there as [coil: state model and size]. --checklist gives a reporting "
+      .. "checklist as a sheet instead: each item filled, asked for, or cannot be known here.",
+    "moonpulse methods itbs600 --amt 50\nmoonpulse methods runs/2026-11-22T101500_itbs600 --meta "
+      .. "lab.json\nmoonpulse methods runs/2026-11-22T101500_itbs600 --checklist chipchase --format html > "
+      .. "sheet.html")
+  common.add_protocol(parser, { name = "RUN|FILE|ID", text = "A run's folder, a protocol's id or the path of "
+    .. "its file (FILE:ID is a variant in it), a plan file, an experiment." })
   parser:option("--device", "Of a protocol: which stimulator, and what it will be set to.")
     :argname("NAME")
   parser:option("--device-option", "A setting of the driver, as for run."):argname("KEY=VALUE"):count("*")
   courses.add(parser)
   parser:option("--coil", "The coil: model and size."):argname("NAME")
-  parser:option("--meta", "What else the section needs and the record does not have: one JSON object, such "
-    .. "as "
-    .. "{\"coil_orientation\": \"45 degrees\"} (docs/methods.md)."):argname("FILE.json")
+  parser:option("--meta", "What else the section needs and the record does not have, as for run: one JSON "
+    .. "object, such as {\"coil_orientation\": \"45 degrees\"} (docs/manifest.md has the keys).")
+    :argname("FILE.json")
   parser:option("--checklist", "A checklist instead: " .. table.concat(checklists.names, ", ") .. ".")
     :choices(checklists.names):argname("NAME")
   parser:option("--format", "How a checklist is written: tsv, md or html.")
@@ -56,16 +55,10 @@ end
 
 --- What --coil and --meta say; where both say one thing, --coil counts.
 local function meta_of(options)
-  if not options.meta then
-    return { coil = options.coil }
-  end
-  local meta, strangers = known_fields.read(options.meta)
-  if not meta then
-    cli.fail("usage", "--meta: %s", strangers)
-  elseif #strangers > 0 then
-    io.stderr:write(("moonpulse: note: %s: not used in a methods section: %s (docs/methods.md has the "
-      .. "keys)\n")
-      :format(options.meta, escapes.shown(table.concat(strangers, ", "))))
+  local meta = {}
+  if options.meta then
+    local read, message = metas.read(options.meta)
+    meta = read or cli.fail("usage", "--meta: %s", message)
   end
   meta.coil = options.coil or meta.coil
   return meta
@@ -143,7 +136,7 @@ local function of_protocol(options, meta)
   known_fields.take_all(facts.known, meta, "operator")
   facts_of.add_sham(facts, protocol.id == "sham" and values.of or nil)
   facts_of.add_declared(facts, protocol)
-  facts_of.add_thresholds(facts, options)
+  facts_of.add_thresholds(facts, options, meta)
   facts.software.seed = (drawn or facts.drawn) and seed or protocol.seed
   facts.software.parameters = protocol.plan_file and protocol.plan_file.parameters
     or manifests.text_values(values)
@@ -225,8 +218,7 @@ function M.run(options)
   local open = paragraphs.placeholders(sentences)
   if #open > 0 then
     io.stderr:write(("moonpulse: note: %d placeholders are left: --coil, --meta FILE.json and the protocol "
-      .. "fill "
-      .. "them (docs/methods.md)\n"):format(#open))
+      .. "fill them (docs/methods.md)\n"):format(#open))
   end
 end
 

@@ -7,7 +7,6 @@ local faults = require "moonpulse.simulation.faults"
 local protocol_runs = require "moonpulse.run.protocol"
 local records = require "moonpulse.cli.records_option"
 local safety_options = require "moonpulse.cli.safety_options"
-local signatures = require "moonpulse.record.signature"
 local triggers = require "moonpulse.driver.trigger_path"
 
 local M = {}
@@ -99,7 +98,7 @@ end
 
 function M.run(options)
   if options.sign then
-    local key, message = signatures.fingerprint(options.sign)
+    local key, message = require("moonpulse.record.signature").fingerprint(options.sign)
     if not key then
       cli.fail("usage", "--sign: %s", message)
     end
@@ -114,6 +113,9 @@ function M.run(options)
   local driver, simulated, usb = devices.choose(options)
   local found, values = common.find(options, true)
   records.settle(options, true)
+  if (options.participant or not simulated) and not options.look then
+    require("moonpulse.cli.torn_runs").say(options, simulated) -- loaded for those who stimulate somebody
+  end
   local given = { driver = driver, simulated = simulated, usb = usb, values = values,
     meta = meta_of(options) }
   if experiments.is(found) then

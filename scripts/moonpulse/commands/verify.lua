@@ -1,7 +1,7 @@
 --- moonpulse verify: is the record of a run as the run left it?
-local cjson = require "cjson"
 local cli = require "moonpulse.cli"
 local escapes = require "moonpulse.text.escapes"
+local json = require "moonpulse.text.sorted_json"
 local progresses = require "moonpulse.text.progress"
 local verify = require "moonpulse.verify"
 
@@ -49,9 +49,9 @@ end
 
 local function tell_json(found)
   for _, key in ipairs { "differs", "checked", "unchecked", "notes" } do
-    found[key] = found[key][1] and found[key] or setmetatable({}, cjson.empty_array_mt)
+    json.list(found[key])
   end
-  print(cjson.encode(found))
+  print(json.encode(found))
 end
 
 function M.run(options)

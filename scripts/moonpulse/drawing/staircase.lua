@@ -4,7 +4,7 @@ local text = require "moonpulse.drawing.text"
 
 local M = {}
 
-local width, left, right, top, bottom = 760, 54, 14, 22, 150
+local width, left, right, top, bottom = 520, 46, 10, 24, 180
 local plot_width = width - left - right
 
 local function add(out, format, ...)
@@ -43,7 +43,7 @@ local function axes(out, stairs, low, high, step, y_of, x_of)
   add(out, '<text class="name" transform="translate(12 %.1f) rotate(-90)" text-anchor="middle">%s</text>',
     (top + bottom) / 2, text.escape(stairs.unit))
   add(out, '<path class="axis" d="M%d %.1fH%d"/>', left, bottom + 0.5, left + plot_width)
-  local every = math.max(1, math.ceil(#stairs.track / 25))
+  local every = math.max(1, math.ceil(#stairs.track / 20))
   for number = 1, #stairs.track, every do
     label(out, "tick", x_of(number), bottom + 15, "middle", text.plain(number))
   end

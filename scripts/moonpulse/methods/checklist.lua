@@ -92,7 +92,8 @@ function fills.threshold(facts)
     end
   end
   if #parts > 0 then
-    return table.concat(parts, "; ") .. (how and "; " .. how.value or ""), "engine"
+    return table.concat(parts, "; ") .. (how and "; " .. how.value or ""),
+      #facts.staircases > 0 and "engine" or "operator"
   end
   return how and how.value, how and how.source
 end
@@ -102,7 +103,8 @@ local function counts_of(facts, wanted)
   for _, kind in ipairs(stimuli_of(facts) and stimuli_of(facts).kinds or {}) do
     if not wanted or wanted(kind) then
       parts[#parts + 1] = kind.pulses == 1 and counted(kind.count, "single pulse")
-        or kind.pulses == 2 and counted(kind.count, "pair")
+        or kind.pulses == 2 and ("%s %s apart"):format(counted(kind.count, "pair"),
+          seconds(rounded(kind.shortest)))
         or ("%s of %s pulses"):format(counted(kind.count, "train"), numbers.count(kind.pulses))
     end
   end
@@ -249,18 +251,18 @@ function fills.sham(facts)
   return known and known.value, known and known.source
 end
 
-local kept = { stimulator = { "serial", "firmware" } } -- told with it where they are known
+local kept = { "serial", "firmware" } -- told with the stimulator where they are known
 
 local function known_value(facts, key)
-  local known = facts.known[key]
-  if not known then
-    return nil
+  local text, source = known_fields.words(facts.known, key)
+  if key ~= "stimulator" or not text then
+    return text, source
   end
-  local parts = { known.value }
-  for _, more in ipairs(kept[key] or {}) do
+  local parts = { text }
+  for _, more in ipairs(kept) do
     parts[#parts + 1] = facts.known[more] and known_fields.by_key[more].name .. " " .. facts.known[more].value
   end
-  return table.concat(parts, ", "), known.source
+  return table.concat(parts, ", "), source
 end
 
 local no_emg = "no EMG is recorded here"
@@ -317,9 +319,8 @@ lists.rtms = {
 
 lists["tms-rat"] = {
   title = "TMS-RAT, in part (Szekely et al., bioRxiv 10.64898/2026.02.18.706460)",
-  note = "v1.0 has 71 items in 12 sections, and those of Chipchase are among them; only these seven could "
-    .. "be read "
-    .. "(docs/methods.md): take the authors' own sheet for the others. Wording ours.",
+  note = "v1.0 has 71 items in 12 sections, and those of Chipchase are among them; only these seven could be "
+    .. "read (docs/methods.md): take the authors' own sheet for the others. Wording ours.",
   { "G1", "single pulse", "trial-to-trial interval", "interval" },
   { "G2", "single pulse", "number of unconditioned test pulses, by condition", "singles" },
   { "G3", "single pulse", "evoked responses in raw units", "?unconditioned_mep", cannot = no_emg },

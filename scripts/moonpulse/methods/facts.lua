@@ -3,6 +3,7 @@
 local catalogue = require "moonpulse.protocol.catalogue"
 local core = require "moonpulse.core"
 local known_fields = require "moonpulse.methods.known"
+local metas = require "moonpulse.record.meta"
 local sentences = require "moonpulse.show.sentences"
 local stimuli = require "moonpulse.methods.stimuli"
 local structure = require "moonpulse.methods.structure"
@@ -128,13 +129,16 @@ end
 --- The thresholds, of the command line or of a manifest.
 ---@param facts moonpulse.MethodsFacts changed
 ---@param thresholds { rmt: any, amt: any } a number of %MSO each, or { value =, how =, date = }
-function M.add_thresholds(facts, thresholds)
+---@param meta table? of --meta
+function M.add_thresholds(facts, thresholds, meta)
   for _, key in ipairs { "rmt", "amt" } do
     local given = thresholds[key]
     local value = type(given) == "table" and given.value or given
     if type(value) == "number" then
-      facts.thresholds[#facts.thresholds + 1] = { name = key:upper(), value = value, how = how_of(given),
-        date = type(given) == "table" and given.date or nil }
+      local how, date = metas.of_threshold(key, meta)
+      facts.thresholds[#facts.thresholds + 1] = { name = key:upper(), value = value, how = how_of(given)
+        or how,
+        date = type(given) == "table" and given.date or date }
     end
   end
 end

@@ -1,8 +1,6 @@
 --- What is known beside the pulses (coil, waveform, muscle, age, ...): where each may come from, what to
 --- write
 --- where nobody said it, and how to say it.
-local text_files = require "moonpulse.text.text_file"
-
 local M = {}
 
 ---@class moonpulse.Field
@@ -10,9 +8,10 @@ local M = {}
 ---@field name string before the colon of a placeholder
 ---@field ask string what is to be stated
 ---@field fill string what would fill it
+---@field with string[]? keys of what is told with it
 
-local function field(key, name, ask, fill)
-  return { key = key, name = name, ask = ask,
+local function field(key, name, ask, fill, with)
+  return { key = key, name = name, ask = ask, with = with,
     fill = fill or ("\"%s\" in the file of --meta"):format(key) }
 end
 
@@ -23,19 +22,23 @@ M.fields = {
     "--device, or \"stimulator\" in the file of --meta"),
   field("serial", "serial number", "state the stimulator's serial number"),
   field("firmware", "firmware", "state the stimulator's firmware version"),
-  field("coil", "coil", "state model and size", "--coil, or \"coil\" in the file of --meta"),
-  field("waveform", "waveform", "state the pulse shape, such as biphasic"),
+  field("coil", "coil", "state model and size", "--coil, or \"coil\" in the file of --meta", { "coil_shape",
+    "coil_serial" }),
+  field("coil_shape", "shape", "state the coil's"), field("coil_serial", "serial number", "state the coil's"),
+  field("waveform", "waveform", "state the pulse shape, such as biphasic", nil, { "pulse_width_us" }),
+  field("pulse_width_us", "pulse width in us", "state it"),
   field("current_direction", "current direction", "state the direction of the induced current in the brain"),
   field("target", "target", "state the site that was stimulated",
-    "\"target\" in the protocol or in the file of "
-    .. "--meta"),
+    "\"target\" in the protocol or in the file of --meta"),
   field("coil_orientation", "coil orientation", "state how the handle pointed"),
   field("coil_location", "coil location", "state how the coil was placed and held, with or without "
-    .. "navigation"),
+    .. "navigation", nil, { "navigation" }),
+  field("navigation", "navigation", "state system and version"),
   field("hotspot", "hotspot", "state how it was found"),
   field("threshold_method", "threshold", "state how it was found, in which muscle and by which criterion",
     "\"threshold_method\" in the file of --meta, or the preflight question threshold_method"),
-  field("emg_electrodes", "EMG electrodes", "state their position and contact"),
+  field("muscle", "muscle", "state whose response was looked at"),
+  field("emg_electrodes", "EMG electrodes", "state their position and contact", nil, { "muscle" }),
   field("contraction", "contraction", "state how much the target muscle was contracted"),
   field("prior_activity", "prior activity", "state what the muscle did before"),
   field("relaxation", "other muscles", "state how their relaxation was seen to"),
@@ -54,7 +57,7 @@ M.fields = {
   field("unconditioned_mep", "unconditioned MEP", "state its size"),
   field("citation", "citation", "state where the protocol was published", "\"cite\" in the protocol, or "
     .. "\"citation\" in the file of --meta"),
-  field("commit", "commit", "state the build's"),
+  field("commit", "commit", "state the build's", "a build from a git checkout"),
 }
 
 M.by_key = {}
@@ -97,7 +100,7 @@ function M.take(known, key, value, source)
   end
 end
 
---- Take all that a table has under the fields' keys, also one table further in.
+--- Take all that a table has under the fields' keys, as --meta and a manifest's meta have them.
 ---@param known moonpulse.KnownFields changed
 ---@param from any
 ---@param source string
@@ -105,42 +108,28 @@ function M.take_all(known, from, source)
   for key, value in pairs(type(from) == "table" and from or {}) do
     if M.by_key[key] then
       M.take(known, key, value, source)
-    elseif type(value) == "table" then
-      for inner, each in pairs(value) do
-        if M.by_key[inner] then
-          M.take(known, inner, each, source)
-        end
-      end
     end
   end
 end
 
---- Keys of a table that no field has; one table further in, too.
-local function strangers(from)
-  local list = {}
-  for key, value in pairs(from) do
-    if not M.by_key[key] and type(value) ~= "table" then
-      list[#list + 1] = tostring(key)
-    end
+--- What is known of a field as it is to be read: with what belongs to it.
+---@param known moonpulse.KnownFields
+---@param key string
+---@return string? words nil: it is not known
+---@return string? source
+function M.words(known, key)
+  local found = known[key]
+  if not found then
+    return nil
   end
-  table.sort(list)
-  return list
-end
-
---- The file of --meta: one JSON object.
----@param path string
----@return table? meta
----@return string|string[] message why not; else its keys that are none of ours
-function M.read(path)
-  local text, message = text_files.read(path, { bytes = 1000000, name = "file of --meta" })
-  if not text then
-    return nil, message
+  local more = {}
+  for _, other in ipairs(M.by_key[key].with or {}) do
+    more[#more + 1] = known[other] and ("%s %s"):format(M.by_key[other].name, known[other].value) or nil
   end
-  local meta, why = require("cjson.safe").decode(text)
-  if type(meta) ~= "table" or meta[1] ~= nil then
-    return nil, ("%s is no JSON object: %s"):format(path, why or "write {\"coil\": \"...\"}")
+  if key == "current_direction" and found.source == "device" then
+    more[1] = "as the stimulator names it, in the coil"
   end
-  return meta, strangers(meta)
+  return found.value .. (#more > 0 and (" (%s)"):format(table.concat(more, ", ")) or ""), found.source
 end
 
 return M

@@ -13,8 +13,7 @@ M.within_s = 0.3
 ---@field longest number?
 ---@field span number seconds, first to last pulse
 ---@field doses moonpulse.PulseDose[][] of its pulses, each intensity once: of a single pulse and a pair
----   pulse by
----  pulse, of a train of all its pulses
+---   pulse by pulse, of a train of all its pulses
 
 ---@class moonpulse.PulseDose
 ---@field channel string

@@ -106,6 +106,21 @@ local function percentages(manifest, doses)
   return #parts > 0 and table.concat(parts, "; ") or "–"
 end
 
+--- What percentage of a threshold was set, where rounding made it another than was asked for.
+local function as_set(manifest, doses)
+  local parts = {}
+  local refs, of = by_reference(doses)
+  for _, ref in ipairs(refs) do
+    local threshold = facts.threshold(manifest, ref:lower())
+    local mso = threshold and distinct(of[ref], "mso") or {}
+    for i, value in ipairs(mso) do
+      mso[i] = percent(value, threshold)
+    end
+    parts[#parts + 1] = spread(mso, " % of " .. ref)
+  end
+  return #parts > 0 and " = " .. table.concat(parts, "; ") or ""
+end
+
 --- How far what was set lies from what was asked for, in %MSO; nil where that cannot be told.
 local function rounding(manifest, doses)
   local most = 0
@@ -138,7 +153,8 @@ function M.given_intensity(manifest, s)
   asked[#asked + 1] = spread(distinct(absolute, "intensity"), " %MSO")
   local off = #s.doses > 0 and rounding(manifest, s.doses)
   return { "Intensity", #asked > 0 and table.concat(asked, "; ") or "–",
-    spread(distinct(s.doses, "mso"), " %MSO") or "–",
+    (spread(distinct(s.doses, "mso"), " %MSO") or "–")
+      .. (off and off >= 0.005 and as_set(manifest, s.doses) or ""),
     not off and "–" or off < 0.005 and "none"
       or ("up to %s %%MSO: rounded to the device's step"):format(text.plain(off, 2)) }
 end
@@ -208,6 +224,19 @@ local function durations(manifest, s, rows)
   return words
 end
 
+--- The pulses by condition, and by channel and intensity; nothing where all were alike.
+---@param manifest table
+---@param s table
+---@return string
+function M.pulses(manifest, s)
+  local conditions = by_condition(manifest, s)
+  local parts = { conditions }
+  if #s.doses > (conditions and #s.conditions or 1) then
+    parts[#parts + 1] = by_intensity(manifest, s)
+  end
+  return #parts > 0 and html.section("conditions", "Pulses", parts) or ""
+end
+
 --- The dose: pulses, intensity, the three durations.
 ---@param manifest table
 ---@param s table
@@ -230,13 +259,6 @@ function M.dose(manifest, s)
   rows[#rows + 1] = { "Active motor threshold (AMT)", facts.threshold_words(manifest, "amt") }
   local words = durations(manifest, s, rows)
   local parts = { html.facts("Dose", rows), html.p(words, "small") }
-  local conditions = by_condition(manifest, s)
-  if conditions then
-    table.insert(parts, 1, conditions)
-  end
-  if #s.doses > (conditions and #s.conditions or 1) then
-    parts[#parts + 1] = by_intensity(manifest, s)
-  end
   return html.section("dose", "Dose", parts)
 end
 

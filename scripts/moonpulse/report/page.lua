@@ -82,7 +82,7 @@ function M.build(manifest, events, folder)
     badge(device == text.missing and "Simulated or real device: not recorded" or device),
     badge(time == text.missing and "Real or virtual time: not recorded" or time), "</ul></header><main>",
     first_screen.banner(s, sentence, level, list), threshold.top(manifest), first_screen.key(manifest, s),
-    first_screen.given(manifest, s), threshold.section(manifest),
+    first_screen.given(manifest, s), threshold.section(manifest), dose.pulses(manifest, s),
     pair(dose.dose(manifest, s), safety.section(manifest)), timeline.section(events, s),
     timing.exceptions(s), timing.onset(s), timing.intervals(s),
     pair(timing.replies(s), checks, run.protocol(manifest), run.run(manifest, s), run.host(manifest),

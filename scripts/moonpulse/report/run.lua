@@ -85,17 +85,30 @@ function M.run(manifest, s)
   return html.section("run", "Run", { html.facts("The run and the device", rows) })
 end
 
+--- The SHA-256 of the file that was run, as the record keeps it.
+local function hash(manifest)
+  local files = get(manifest, "files")
+  for _, file in ipairs(type(files) == "table" and files or {}) do
+    if type(file) == "table" and (file.role == "protocol" or file.role == "experiment") then
+      return text.value(file.sha256)
+    end
+  end
+end
+
 --- The protocol: citation, target, outline.
 ---@param manifest table
 ---@return string
 function M.protocol(manifest)
   local outline = get(manifest, "protocol.outline")
-  local parts = { html.facts("Protocol", {
+  local rows = {
     { "Identifier", get(manifest, "protocol.id"), true },
     { "Citation", get(manifest, "protocol.cite") },
     { "Target", get(manifest, "protocol.target") },
     { "File", facts.base_name(get(manifest, "protocol.file")) },
-  }) }
+  }
+  local digest = hash(manifest)
+  rows[#rows + 1] = digest and { "Its SHA-256", digest } or nil
+  local parts = { html.facts("Protocol", rows) }
   if type(outline) == "string" and outline ~= "" then
     parts[#parts + 1] = "<h3>Outline</h3><pre>" .. text.escape(outline) .. "</pre>"
   elseif facts.is_experiment(manifest) then

@@ -96,6 +96,7 @@ svg .inner { stroke: var(--ink); stroke-width: .8; stroke-dasharray: 2 2; fill: 
 svg .lead { stroke: var(--ink); stroke-dasharray: 3 2; fill: none; }
 svg .open { fill: var(--paper); stroke: var(--blue); stroke-width: 1.5; }
 svg .band { fill: var(--grid); }
+figure.fit svg { max-width: 40rem; }
 #zoom { margin: .6rem 0 1rem; }
 #zoom svg { cursor: zoom-in; touch-action: manipulation; width: 100%; }
 .levels { display: flex; flex-wrap: wrap; gap: .35rem; margin: 0 0 .4rem; }
@@ -120,11 +121,20 @@ footer { border-top: 1px solid var(--ink); margin-top: 2rem; padding-top: .6rem;
   .key { grid-template-columns: repeat(2, minmax(0, 1fr)); gap: 0 .9rem; }
   .banner { padding: .6rem .7rem; }
   .verdict { font-size: 1rem; }
-  .grid { font-size: .74rem; }
-  .grid th, .grid td { padding-right: .35rem; }
-  .grid thead th { overflow-wrap: anywhere; hyphens: auto; }
+  .grid { font-size: .7rem; }
+  .grid th, .grid td { padding-right: .35rem; overflow-wrap: break-word; }
+  .grid thead th { hyphens: auto; }
+  .given tr { display: grid; grid-template-columns: 1fr 1.2fr 1.2fr; border-bottom: 1px solid var(--rule); }
+  .given th, .given td { border-bottom: 0; }
+  .given thead th { border-top: 0; }
+  .given tbody th { grid-column: 1 / 4; padding-bottom: 0; color: var(--soft); }
+  .given thead th:first-child { display: none; }
+  .given .n { text-align: left; }
+  .given .n + :not(.n) { padding-left: 0; }
   figure { overflow-x: auto; }
   figure svg { min-width: 36rem; }
+  figure.fit svg { min-width: 0; }
+  figure.fit svg text { font-size: 14px; }
 }
 @page { size: A4; margin: 10mm 12mm; }
 @media print {
@@ -141,6 +151,7 @@ footer { border-top: 1px solid var(--ink); margin-top: 2rem; padding-top: .6rem;
   h2 + p { break-after: avoid; }
   figure, tr, .banner, .warning, pre, .result { break-inside: avoid; }
   figure { margin: 1pt 0 3pt; }
+  figure.fit svg { max-width: 78mm; }
   table { font-size: 7.4pt; margin: 1pt 0 3pt; }
   caption { padding-bottom: 1pt; }
   th, td { padding: .6pt 5pt .6pt 0; }
@@ -160,8 +171,7 @@ footer { border-top: 1px solid var(--ink); margin-top: 2rem; padding-top: .6rem;
   .pair { columns: 2; column-gap: 14pt; }
   .pair section, .pair table { break-inside: avoid; }
   .figures { display: grid; grid-template-columns: 1fr 1fr; column-gap: 14pt; }
-  .figures figure:first-child { grid-column: 1 / 3; }
-  .figures figure + figure svg text { font-size: 17px; }
+  .figures svg text { font-size: 17px; }
   .again { display: none; }
   .marks { columns: 3; font-size: 7.2pt; margin: 1pt 0 3pt; }
   .marks li { padding: .5pt 0; gap: 5pt; }

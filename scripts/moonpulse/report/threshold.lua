@@ -91,7 +91,7 @@ function M.section(manifest)
     if #stairs.track > 0 then
       parts[#parts + 1] = html.figure(stairs_figure.draw("stairs" .. i, stairs, sentence(stairs)),
         "Each trial at its intensity: filled squares were answered yes, open circles no."
-        .. (stairs.found and " Dashed: the threshold; shaded: its interval." or ""))
+        .. (stairs.found and " Dashed: the threshold; shaded: its interval." or ""), "fit")
     end
   end
   return #parts > 0 and html.section("staircase", "Staircase", parts) or ""

@@ -61,7 +61,10 @@ function M.section(events, s)
     end
     figures[number] = html.figure(svg.timeline("tl" .. number, window, scale), words, "static")
   end
-  parts[#parts + 1] = '<div class="figures">' .. table.concat(figures, "\n") .. "</div>"
+  parts[#parts + 1] = figures[1]
+  if figures[2] then -- on paper beside each other
+    parts[#parts + 1] = '<div class="figures">' .. table.concat(figures, "\n", 2) .. "</div>"
+  end
   if #events.marks > 0 then
     parts[#parts + 1] = mark_list(events.marks)
   end

@@ -109,11 +109,29 @@ local function channels_of(pulses)
   return list
 end
 
---- The levels between session and pulse: name and the gap, in microseconds, at which a new one begins.
-local function levels_of(times)
-  local list = {}
+--- Where each block of the plan begins, as positions from 0; nil where there are not several.
+local function blocks_of(pulses)
+  local starts, before = {}, nil
+  for i, row in ipairs(pulses) do
+    if row.block and row.block ~= before then
+      starts[#starts + 1], before = i - 1, row.block
+    end
+  end
+  if #starts > 1 and #starts < #pulses then
+    starts[1] = 0
+    return starts
+  end
+end
+
+--- The levels between session and pulse: the plan's own blocks by where they begin; what is found from the
+--- silences by the gap, in microseconds, at which a new one begins.
+local function levels_of(pulses, times)
+  local blocks, list = blocks_of(pulses), {}
+  list[1] = blocks and { "Block", blocks } or nil
   for _, level in ipairs(windows.named_levels(times)) do
-    list[#list + 1] = { level.name, math.floor(level.gap * 1e6) }
+    if not blocks or level.name ~= "Block" and level.name ~= "Part" then
+      list[#list + 1] = { level.name, math.floor(level.gap * 1e6) }
+    end
   end
   return #list > 0 and list or nil
 end
@@ -130,8 +148,8 @@ function M.box(pulses, times, marks, scale, s)
     return nil
   end
   local data = { signs = signs.words(), marks = marks_of(marks), channels = channels_of(pulses),
-    levels = levels_of(times), top = scale.known and scale.top or 1, unit = scale.known and scale.name or nil,
-    errors = errors_of(pulses, s.time == "virtual"), planned = s.planned }
+    planned = s.planned, levels = levels_of(pulses, times), top = scale.known and scale.top or 1,
+    unit = scale.known and scale.name or nil, errors = errors_of(pulses, s.time == "virtual") }
   data.kinds, data.runs = kinds_of(pulses, scale)
   data.deltas, data.steps = steps_of(pulses)
   data.first, data.numbers = numbers_of(pulses)

@@ -26,8 +26,15 @@ function groups(gap) {
   }
   return list;
 }
+function parts(starts) {
+  return starts.map(function (start, n) {
+    return [start, (n + 1 < starts.length ? starts[n + 1] : pulses.length) - 1];
+  });
+}
 var levels = [{ name: "Session", of: [[0, pulses.length - 1]] }];
-(data.levels || []).forEach(function (level) { levels.push({ name: level[0], of: groups(level[1]) }); });
+(data.levels || []).forEach(function (level) {
+  levels.push({ name: level[0], of: Array.isArray(level[1]) ? parts(level[1]) : groups(level[1]) });
+});
 levels.push({ name: "Pulse", of: pulses.map(function (pulse, n) { return [n, n]; }) });
 
 function index(level, pulse) {
@@ -162,11 +169,10 @@ function draw(svg) {
   });
   put(svg, "text", { "class": "name", "text-anchor": "middle", transform: "translate(10 " + (top + y) / 2
     + ") rotate(-90)" }, data.unit || "");
-  if (state.level < levels.length - 1) {
-    var inner = levels[state.level + 1].of[index(state.level + 1, state.pulse)];
-    put(svg, "path", { "class": "inner", d: "M" + (view.x(pulses[inner[0]].t) - 3).toFixed(1) + " " + y
-      + "V" + (top - 4) + "H" + (view.x(pulses[inner[1]].t) + 3).toFixed(1) + "V" + y + "z" });
-  }
+  // the frame: what the next level shows; at the last one, the pulse that is told of
+  var next = Math.min(state.level + 1, levels.length - 1), inner = levels[next].of[index(next, state.pulse)];
+  put(svg, "path", { "class": "inner", d: "M" + (view.x(pulses[inner[0]].t) - 3).toFixed(1) + " " + y
+    + "V" + (top - 4) + "H" + (view.x(pulses[inner[1]].t) + 3).toFixed(1) + "V" + y + "z" });
   axis(svg, view, y + 14, width);
   svg.setAttribute("viewBox", "0 0 " + width + " " + (y + 52));
   svg.setAttribute("width", width);

@@ -11,10 +11,14 @@ local manifests = require "moonpulse.run.manifest"
 local numbers = require "moonpulse.text.numbers"
 local refusals = require "moonpulse.text.refusal"
 local stop_words = require "moonpulse.text.stop_words"
-local sealing = require "moonpulse.run.sealing"
 local stops = require "moonpulse.run.stop_sources"
 
 local M = {}
+
+--- Closing is loaded when there is something to close: a run's start does not wait for it.
+local function sealing()
+  return require "moonpulse.run.sealing"
+end
 
 local code_of = {} -- what an exit status is called
 for code, status in pairs(refusals.status) do
@@ -207,7 +211,7 @@ function M.conclude(context, outcome)
     result.lateness_us = nil -- nothing was measured
   end
   record:close()
-  sealing.end_journal(context, outcome.stop, result)
+  sealing().end_journal(context, outcome.stop, result)
   result.events_sum = record.events_sum
   result.files = disturbed.all(record, context.journal)
   local lost = save(context, result)
@@ -225,7 +229,7 @@ function M.conclude(context, outcome)
     M.line("note", "%s: the record is whole without it; make room, then: moonpulse recover %s", why,
       record.folder)
   end
-  sealing.seal(context)
+  sealing().seal(context)
   for _, note in ipairs(result.files or {}) do
     M.line("note", "%s", escapes.shown(note))
   end
@@ -280,9 +284,9 @@ function M.attempt(context, action)
   }
   -- where even this cannot be written, the reason to tell is the first one
   pcall(function()
-    sealing.end_journal(context, refusals.is_stopped(outcome) and outcome.reason or nil, result)
+    sealing().end_journal(context, refusals.is_stopped(outcome) and outcome.reason or nil, result)
     manifests.write(context, "not run", result)
-    sealing.seal(context)
+    sealing().seal(context)
   end)
   refusals.raise(code, "%s", text)
 end

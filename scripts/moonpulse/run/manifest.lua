@@ -11,7 +11,7 @@ local run_safety = require "moonpulse.run.safety"
 local M = {}
 
 local what = "What was given in this run, to whom, with which stimulator and how it ended; every pulse is in "
-  .. "events.tsv, and docs/record.md says what each field means."
+  .. "events.tsv, and docs/manifest.md says what each field means."
 
 --- A threshold as it was given, with its unit, and how it was found where somebody says so.
 local function threshold(job, kind)
@@ -78,7 +78,8 @@ function M.of(context, status, result)
     record_version = manifest_files.version, what = what, kind = context.kind or "protocol",
     status = status, started = context.record.started,
     ended = status ~= "running" and clocks.text(core.wall_ns()) or nil,
-    participant = job.policy.participant, operator = run_safety.operator(job),
+    participant = job.policy.participant,
+    session = job.policy.schedule and job.policy.schedule:facts() or nil, operator = run_safety.operator(job),
     protocol = protocol_of(context), experiment = context.experiment,
     thresholds = thresholds_of(context), device = context.device, meta = job.meta,
     safety = run_safety.facts(job, context.record.started),

@@ -201,11 +201,14 @@ local function text_of(plan)
   return known[id].text
 end
 
+local made = setmetatable({}, { __mode = "k" }) -- a plan never changes, and a run asks several times
+
 --- The outline of a plan.
 ---@param plan moonpulse.Plan
 ---@return string with line ends between, two spaces a level
 function M.of(plan)
-  return outlined(text_of, plan)
+  made[plan] = made[plan] or outlined(text_of, plan)
+  return made[plan]
 end
 
 return M

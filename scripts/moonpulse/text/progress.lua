@@ -17,7 +17,7 @@ function M.new(terminal)
   if terminal == nil then
     terminal = term.isatty(io.stderr)
   end
-  return setmetatable({ terminal = terminal, next_ns = core.clock_ns() + quiet_ns }, Progress)
+  return setmetatable({ terminal = terminal, next_ns = core.real_ns() + quiet_ns }, Progress)
 end
 
 --- Show where it is; cheap to call often.
@@ -26,7 +26,7 @@ end
 ---@param total integer
 ---@param of string? what is counted: "pulses"
 function Progress:show(what, walked, total, of)
-  local now_ns = core.clock_ns()
+  local now_ns = core.real_ns()
   if now_ns < self.next_ns then
     return
   end

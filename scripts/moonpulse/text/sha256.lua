@@ -3,7 +3,7 @@ local lfs = require "lfs"
 
 local M = {}
 
-local part_bytes = 1 << 20
+local part_bytes = 1 << 16
 
 --- OpenSSL takes longer to load than all the rest, so only who hashes waits for it.
 local function digest()

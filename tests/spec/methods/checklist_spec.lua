@@ -76,8 +76,7 @@ describe("a checklist", function()
       return list
     end
     local between = "%s from the nominal end to the next onset, %s from the last pulse to the next one, %s "
-      .. "from "
-      .. "onset to onset"
+      .. "from onset to onset"
     assert.are.same({ "30", "pulses every 20 ms (50 Hz), bursts every 200 ms (5 Hz)",
       "2 s nominal, 1.84 s from the first to the last pulse", between:format("8 s", "8.16 s", "10 s"),
       "20", "600" },
@@ -107,7 +106,7 @@ describe("a checklist", function()
 
   it("takes from --meta what nothing else knows, with its source", function()
     shell.write(folder .. "/lab.json", cjson.encode { age = 31, mep_size = "peak to peak", coil = "C-B60",
-      attention = "<script>alert(1)</script>\t|" })
+      attention = "<script>alert(1)</script> |" })
     local of = items_of("sici --rmt 50 --checklist chipchase --meta " .. folder .. "/lab.json")
     assert.are.same({ "filled", "31", "operator" }, { of["1"].status, of["1"].value, of["1"].source })
     assert.are.equal("peak to peak", of["29"].value)

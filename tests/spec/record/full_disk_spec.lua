@@ -64,7 +64,7 @@ describe("a full disk", function()
     local _, out, err = shell.sh(folder, ("cd %s && unshare -Urm sh full.sh"):format(shell.quote(folder)))
     assert.matches("status 5\n\"status\": \"running\"", out)
     assert.matches("the record is not whole: .*events.tsv: No space left on device; make room, then: "
-      .. "moonpulse recover disk/runs/", err)
+      .. "moonpulse recover /.*/disk/runs/", err) -- a path that means the same in every folder
     local rows = shell.rows(folder .. "/events.tsv")
     assert.are.equal(50, #rows)
     for i, row in ipairs(rows) do

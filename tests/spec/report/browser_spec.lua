@@ -64,15 +64,13 @@ function given(doc) {
 function press(doc, key) {
   doc.getElementById("zoom").dispatchEvent(new KeyboardEvent("keydown", { key: key, bubbles: true }));
 }
+function texts(doc, which) {
+  return Array.from(doc.querySelectorAll(which)).map(function (node) { return node.textContent; });
+}
 function seen(doc) {
-  var buttons = Array.from(doc.querySelectorAll("#zoom button")).map(function (b) {
-    return b.textContent;
-  });
   return { info: doc.querySelector("#zoom .info").textContent, bars: bars(doc),
-    buttons: buttons.slice(0, -2),
-    marks: Array.from(doc.querySelectorAll("#zoom svg text.tick"))
-      .map(function (t) { return t.textContent; }),
-    signs: Array.from(doc.querySelectorAll("#zoom svg .sign")).map(function (t) { return t.textContent; }) };
+    buttons: texts(doc, "#zoom button").slice(0, -2),
+    marks: texts(doc, "#zoom svg text.tick"), signs: texts(doc, "#zoom svg .sign") };
 }
 function sideways(doc) { return doc.documentElement.scrollWidth - doc.documentElement.clientWidth; }
 window.onload = function () {

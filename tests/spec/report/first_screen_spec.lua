@@ -146,8 +146,8 @@ describe("the report's first screen", function()
     local rows = { pulse(1, 0, 5, 900, { intensity = 110, intensity_ref = "RMT", intensity_mso = 50 }) }
     local html = page_of(manifest_of { thresholds = { rmt = 45 } }, rows)
     assert.same({ "2", "1", "1 NOT GIVEN" }, row(html, "Pulses"))
-    assert.same({ "110 % of RMT", "50 %MSO", "up to 0.5 %MSO: rounded to the device&#39;s step" },
-      row(html, "Intensity"))
+    assert.same({ "110 % of RMT", "50 %MSO = 111.1 % of RMT",
+      "up to 0.5 %MSO: rounded to the device&#39;s step" }, row(html, "Intensity"))
   end)
 end)
 

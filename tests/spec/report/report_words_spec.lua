@@ -67,7 +67,8 @@ describe("the report", function()
     local html = report_of("--speed max",
       "return mp.pulse(mp.mso(40)) .. mp.rest(1) .. mp.pulse(mp.mso(50))")
     local narrow = html:match("@media screen and %(max%-width: 36rem%) (%b{})")
-    assert.matches("%.grid thead th { overflow%-wrap: anywhere", narrow)
+    assert.matches("%.grid { font%-size: %.7rem", narrow) -- and what is still too wide scrolls in itself
+    assert.matches("%.wide { overflow%-x: auto; }", html)
     assert.matches("figure { overflow%-x: auto; }", narrow)
   end)
 end)

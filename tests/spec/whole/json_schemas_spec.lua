@@ -1,6 +1,5 @@
 --- What --json prints is as docs/schemas says: every command that has it, several kinds of output each.
---- Judged by
---- python3-jsonschema, which knows nothing of Moonpulse.
+--- Judged by python3-jsonschema, which knows nothing of Moonpulse.
 local cjson = require "cjson"
 local shell = require "shell"
 
@@ -8,56 +7,35 @@ local folder
 setup(function() folder = shell.folder() end)
 teardown(function() shell.remove(folder) end)
 
--- judges lines "schema<tab>file<tab>object|lines" and prints what is wrong, a line each
-local judge = [[
-import json, sys
-from jsonschema import Draft202012Validator
-judges, wrong = {}, 0
-for line in sys.stdin:
-    schema, path, kind = line.rstrip("\n").split("\t")
-    if schema not in judges:
-        with open(schema) as file:
-            text = json.load(file)
-        Draft202012Validator.check_schema(text)
-        judges[schema] = Draft202012Validator(text)
-    with open(path) as file:
-        texts = [file.read()] if kind == "object" else [each for each in file if each.strip()]
-    if not texts:
-        print("%s: nothing in it" % path)
-    for text in texts:
-        error = next(iter(judges[schema].iter_errors(json.loads(text))), None)
-        if error:
-            inner = min(error.context, key=lambda each: -len(each.absolute_path)) if error.context else error
-            print("%s: %s at %s" % (path, inner.message[:300], "/".join(map(str, inner.absolute_path))))
-]]
-
 local function schema_of(name)
   return ("docs/schemas/%s.schema.json"):format(name)
 end
 
 --- What the judge says of files: "" is that all of them are right.
 local function judged(list)
-  shell.write(folder .. "/judge.py", judge)
-  local lines = {}
-  for i, each in ipairs(list) do
-    lines[i] = ("%s\t%s\t%s"):format(schema_of(each.schema), each.path, each.kind or "object")
+  local by_schema, said = {}, {}
+  for _, each in ipairs(list) do
+    by_schema[each.schema] = (by_schema[each.schema] or "") .. " " .. shell.quote(each.path)
   end
-  shell.write(folder .. "/list", table.concat(lines, "\n") .. "\n")
-  local status, out, err = shell.sh(folder, ("python3 %s/judge.py < %s/list"):format(folder, folder))
-  assert(status == 0, err)
-  return out
+  for schema, paths in pairs(by_schema) do
+    local status, out, err = shell.sh(folder, ("python3 tests/helpers/check_schema.py --any-order %s%s")
+      :format(schema_of(schema), paths))
+    assert(status == 0 or status == 1 and out ~= "", err)
+    said[#said + 1] = out
+  end
+  return table.concat(said)
 end
 
 local made = 0
 
---- The output of a command as a file for the judge.
+--- The output of a command as a file for the judge; kind: "lines" or one object.
 local function output(schema, arguments, kind, wanted)
   made = made + 1
-  local path = ("%s/%s.%d"):format(folder, schema, made)
+  local path = ("%s/%s.%d.%s"):format(folder, schema, made, kind == "lines" and "jsonl" or "json")
   local status, out, err = shell.moonpulse(folder, (arguments:gsub("@/", folder .. "/")))
   assert((wanted or { [0] = true })[status], ("%s: status %s: %s"):format(arguments, status, err))
   shell.write(path, out)
-  return { schema = schema, path = path, kind = kind }
+  return { schema = schema, path = path }
 end
 
 local function run(arguments, name)
@@ -134,34 +112,68 @@ describe("docs/schemas", function()
     assert.matches('"seed":9223372036854775807', shell.read(list[4 * 12 + 1].path), 1, true)
   end)
 
+  it("is right of moonpulse verify", function()
+    local changed, whole = run("itbs600 --amt 50 -p trains=1", "changed"),
+      run("itbs600 --amt 50 -p trains=1", "whole")
+    local unsealed = run("itbs600 --amt 50 -p trains=1", "unsealed")
+    local text = shell.read(changed .. "/events.tsv")
+    shell.write(changed .. "/events.tsv", (text:gsub("\t40\t80\t", "\t41\t80\t", 1)))
+    os.remove(unsealed .. "/SHA256SUMS")
+    local differs = { [0] = true, [1] = true }
+    assert.are.equal("", judged { output("verify", "verify --json " .. whole, "lines"),
+      output("verify", "verify --json " .. changed .. " " .. whole, "lines", differs),
+      output("verify", "verify --json " .. unsealed, "lines", differs) })
+  end)
+
+  it("is right of moonpulse check-bids", function()
+    local exported = run("itbs600 --amt 50 -p trains=1", "given")
+    local status, _, err = shell.moonpulse(folder, ("export bids %s --bids %s/study --sub 01"):format(
+      exported, folder))
+    assert(status == 0, err)
+    local list = { output("check-bids", "check-bids --json @/study") }
+    os.execute(("rm %s/study/sub-01/nibs/*_nibs.json"):format(folder))
+    list[2] = output("check-bids", "check-bids --json @/study", "object", { [4] = true })
+    os.execute(("mkdir %s/bare"):format(folder))
+    list[3] = output("check-bids", "check-bids --json @/bare", "object", { [0] = true, [4] = true })
+    assert.are.equal("", judged(list))
+  end)
+
   it("is not right of an object with another key, or without one that it needs", function()
     local bad = { [0] = true, [4] = true }
     local files = { check = output("check", "check --json itbs600 --amt 50"),
       methods = output("methods", "methods --json itbs600"),
       ["methods-checklist"] = output("methods-checklist", "methods --json itbs600 --checklist rtms"),
       protocols = output("protocols", "protocols --json itbs600"),
-      doctor = output("doctor", "doctor --json", "lines", bad) }
-    local list, count = {}, 0
-    local function changed(schema, object)
-      count = count + 1
-      list[count] = { schema = schema, path = ("%s/changed.%d"):format(folder, count) }
-      shell.write(list[count].path, cjson.encode(object))
+      doctor = output("doctor", "doctor --json", "lines", bad),
+      verify = output("verify", "verify --json " .. run("itbs600 --amt 50 -p trains=1", "e"), "lines"),
+      ["check-bids"] = output("check-bids", "check-bids --json @/bare", "object", bad) }
+    local same, list = {}, {}
+    local function write(into, schema, object)
+      local path = ("%s/%s.%d"):format(folder, into == same and "same" or "changed", #into + 1)
+      into[#into + 1] = { schema = schema, path = path }
+      shell.write(path, (cjson.encode(object):gsub(":{}", ":[]"))) -- what is empty is a list
     end
     for schema, file in pairs(files) do
-      local text = shell.read(file.path):match("[^\n]+")
-      local object = cjson.decode(text)
-      object.zzz = 1
-      changed(schema, object)
+      local text = shell.read(file.path)
+      text = file.path:find("jsonl$") and text:match("[^\n]+") or text
+      write(same, schema, cjson.decode(text))
+      local more = cjson.decode(text)
+      more.zzz = 1
+      write(list, schema, more)
       local described = cjson.decode(shell.read(schema_of(schema)))
       for _, key in ipairs((described.oneOf and described.oneOf[1] or described).required) do
-        object = cjson.decode(text)
-        assert(object[key] ~= nil, key)
-        object[key] = nil
-        changed(schema, object)
+        local less = cjson.decode(text)
+        assert(less[key] ~= nil, key)
+        less[key] = nil
+        write(list, schema, less)
       end
     end
-    local _, wrong = judged(list):gsub("\n", "")
-    assert.are.equal(count, wrong)
-    assert.is_true(count > 30)
+    assert.are.equal("", judged(same))
+    local wrong, found = {}, 0
+    for path in judged(list):gmatch("(%S+): [^\n]*\n") do
+      found, wrong[path] = found + (wrong[path] and 0 or 1), true
+    end
+    assert.are.equal(#list, found)
+    assert.is_true(#list > 30)
   end)
 end)
