@@ -14,6 +14,8 @@
 #   make fuzz-commands       10,000 command lines of random options and values
 #   make explore HOURS=1     whole runs in virtual time with everything going wrong, for so long, and what must
 #                            hold of them; RUNS=N instead, FROM=N the first seed (docs/reliability.md)
+#   make bids-bar            every shipped protocol as BIDS datasets, and what bids-validator 1.15.0 says of them (npm
+#                            puts it into build/bids: 700 MB); BIDS=itbs600: that protocol only
 #   make install PREFIX=...  program, library (also for stock Lua), protocols, manual and documentation;
 #                            make uninstall takes them away again
 #
@@ -34,7 +36,7 @@ DESTDIR  ?=
 comma := ,
 B := build$(if $(SANITIZE),/sanitize-$(subst $(comma),-,$(SANITIZE)))
 
-PKGS := $(LUA_PC) libuv libserialport
+PKGS := $(LUA_PC) libuv libserialport sqlite3
 PKG_CFLAGS = $(shell pkg-config --cflags $(PKGS))
 PKG_LIBS   = $(shell pkg-config --libs $(PKGS))
 
@@ -69,7 +71,7 @@ BENCH    ?=
 SECONDS  ?= 60
 
 .PHONY: all demo test test-programs bench bench-programs check format format-check lint valgrind fuzz \
-        fuzz-records fuzz-commands explore mutants force install uninstall clean deps deps-check sanitized
+        fuzz-records fuzz-commands explore mutants bids-bar force install uninstall clean deps deps-check sanitized
 all: $B/moonpulse $B/lib/moonpulse/core.so
 	@echo "$B/moonpulse is built"
 
@@ -108,7 +110,7 @@ $B/lib/moonpulse/core.so: $(BINDINGS_O) $B/libmoonpulse.a
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -shared $(BINDINGS_O) -Wl,--whole-archive \
 	  $B/libmoonpulse.a -Wl,--no-whole-archive \
-	  $(shell pkg-config --libs libuv libserialport) -lm -lpthread -o $@
+	  $(shell pkg-config --libs libuv libserialport sqlite3) -lm -lpthread -o $@
 
 $B/tests/%: $B/tests/engine/%.o $B/libmoonpulse.a
 	@mkdir -p $(@D)
@@ -201,6 +203,13 @@ MUTANTS ?=
 mutants: deps
 	@$(MAKE) --no-print-directory SANITIZE= test-programs
 	@build/moonpulse lua tests/mutants/main.lua $(MUTANTS)
+
+# the validator of today's BIDS, without a network while it judges; not part of the tests
+BIDS ?=
+
+bids-bar: all
+	@test -x $B/bids/node_modules/.bin/bids-validator || npm install --silent --prefix $B/bids bids-validator@1.15.0
+	@MOONPULSE=$B/moonpulse $B/moonpulse lua tests/bids/bar.lua $B/bids $(BIDS)
 
 format:
 	clang-format -i $(C_FILES)

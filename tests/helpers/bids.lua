@@ -22,7 +22,7 @@ function M.run(folder, arguments)
     local manifest = cjson.decode(shell.read(run .. "/manifest.json"))
     local given = {}
     for name, value in pairs(manifest.parameters) do
-      given[#given + 1] = ("-p '%s=%s'"):format(name, tostring(value):gsub(" ", ""))
+      given[#given + 1] = ("-p '%s=%s'"):format(name, tostring(value):gsub(" %%", "%%"))
     end
     local made, _, why = shell.moonpulse(folder, ("compile %s --unconfirmed --seed %d %s -o %s/resolved.plan")
       :format(arguments:match("^%S+"), manifest.seed, table.concat(given, " "), run))
@@ -68,10 +68,10 @@ function M.pulses(plan, seed, threshold)
   local list = {}
   for number, onset_ns in ipairs(onsets_ns) do
     local action = actions[number]
-    list[number] = { number = number, onset = onset_ns / 1e9, planned = onset_ns / 1e9, lateness = 0,
-      channel = action.channel, intensity = action.intensity, reference = action.reference,
+    list[number] = { pulse = number, onset = onset_ns / 1e9, planned = onset_ns / 1e3, lateness = 0,
+      channel = action.channel, intensity = action.intensity, ref = action.reference,
       mso = math.floor(action.intensity * (action.reference == "MSO" and 100 or threshold or 50) / 100 + 0.5),
-      status = "delivered", as_planned = true, at = number }
+      status = "delivered", as_planned = true }
   end
   return list
 end

@@ -1,5 +1,6 @@
---- What of a run was delivered: its pulses, from events.tsv, by the names of the columns.
-local tsv = require "moonpulse.bids.tsv"
+--- What of a run was delivered: its pulses, from events.tsv.
+local conditions = require "moonpulse.record.conditions"
+local read = require "moonpulse.record.read"
 
 local M = {}
 
@@ -8,63 +9,70 @@ local given = { delivered = true, sent = true, otherwise = true, perhaps_sent = 
 --- What was given as the plan has it.
 local as_planned = { delivered = true, sent = true, simulated = true }
 
+--- A row as record/read.lua has it, with what its kind says of it.
 ---@class moonpulse.DeliveredPulse
----@field number integer? of the plan; nil: nobody sent it, the device reported it
+---@field pulse integer? its number in the plan; nil: nobody sent it, the device reported it
 ---@field onset number seconds
----@field planned number? seconds
----@field lateness number? seconds
+---@field planned number? microseconds
+---@field lateness number? microseconds
 ---@field channel string
 ---@field mso number? %MSO
----@field intensity number? percent of reference
----@field reference string?
+---@field intensity number? percent of ref
+---@field ref string? MSO, RMT, AMT
 ---@field status string
 ---@field as_planned boolean nothing about it differs from the plan
 ---@field condition string? its trial_type, if that says more than that it is a pulse
----@field at integer its row of the table
 
---- Was the pulse of this row given?
----@param found moonpulse.BidsTable
----@param row string[]
----@return boolean
-function M.is_given(found, row)
-  local event, status = tsv.cell(found, row, "event"), tsv.cell(found, row, "status")
-  if event == "unasked_pulse" then
-    return true
-  end
-  return event == "pulse" and (given[status or ""] or status == "late"
-    and tsv.cell(found, row, "onset_sent_us") ~= nil) or false
+--- What all rows of a kind have in common.
+local function judge(kind)
+  local asked = kind.event == "pulse"
+  kind.status = kind.status or asked and "sent" or "unasked"
+  kind.channel = kind.channel or "1"
+  kind.given = not asked or given[kind.status] or kind.status == "late" and kind.was_sent or false
+  kind.as_planned = asked and as_planned[kind.status] or false
+  local named = kind.trial_type
+  kind.condition = named ~= kind.event and not (named and conditions.is_default(named)) and named or nil
+  kind.judged = true
 end
 
-local function pulse_of(found, row, at)
-  local function number(name, factor)
-    local value = tonumber(tsv.cell(found, row, name))
-    return value and value * (factor or 1)
+--- The pulses that were delivered, by their planned times; those that nobody sent behind them.
+---@param text string of an events.tsv that a run wrote, or of a copy in beh/
+---@param path string for messages
+---@return { pulses: moonpulse.DeliveredPulse[], whole: boolean }? found whole: nothing was left out,
+---   and every
+---   row is one
+---@return string? message
+function M.pulses(text, path)
+  local events, message = read.parse(text, path)
+  if not events then
+    return nil, message
   end
-  local event, kind = tsv.cell(found, row, "event"), tsv.cell(found, row, "trial_type")
-  local planned = number("onset_planned_us", 1e-6)
-  local status = tsv.cell(found, row, "status") or event == "unasked_pulse" and "unasked" or "sent"
-  return { number = event == "pulse" and math.tointeger(number("pulse")) or nil,
-    onset = number("onset") or planned, planned = event == "pulse" and planned or nil,
-    lateness = number("lateness_us", 1e-6), channel = tsv.cell(found, row, "channel") or "1",
-    mso = number("intensity_mso"), intensity = number("intensity"),
-    reference = tsv.cell(found, row, "intensity_ref"), status = status,
-    as_planned = as_planned[status] or false, condition = kind ~= event and kind or nil, at = at }
-end
-
---- The pulses that were delivered, in the table's order.
----@param found moonpulse.BidsTable of an events.tsv that a run wrote, or of a copy in beh/
----@return moonpulse.DeliveredPulse[]
-function M.pulses(found)
-  local list = {}
-  for at, row in ipairs(found.rows) do
-    if M.is_given(found, row) then
-      local pulse = pulse_of(found, row, at)
-      if pulse.onset then
-        list[#list + 1] = pulse
+  local list, all = {}, 0
+  for _, rows in ipairs { events.pulses, events.unasked } do
+    for _, row in ipairs(rows) do
+      local kind = getmetatable(row)
+      if not kind.judged then
+        judge(kind)
+      end
+      row.onset = row.onset or row.planned and row.planned / 1e6
+      if kind.given and row.onset then
+        list[#list + 1] = row
       end
     end
+    all = all + #rows
   end
-  return list
+  return { pulses = list, whole = #list == all and events.incomplete == 0 }
+end
+
+--- Was the pulse of a row given, by its cells?
+---@param event string?
+---@param status string?
+---@param was_sent boolean it has a sent time
+---@return boolean
+function M.is_given(event, status, was_sent)
+  return event == "unasked_pulse" or event == "pulse" and (given[status or ""] or status == "late"
+    and was_sent)
+    or false
 end
 
 return M

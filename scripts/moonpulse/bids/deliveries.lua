@@ -79,23 +79,49 @@ end
 
 --- What each unit of an item was set to; nil: not all its pulses were given as planned, with the same
 --- setting.
-local function settings_of(item, numbers, by_number)
+local function settings_of(item, pulse_at, count)
   local settings, verified = {}, true
-  local count = #item.units
-  for k, number in ipairs(numbers) do
-    local pulse, unit = by_number[number], item.units[(k - 1) % count + 1]
+  local units, inner = item.units, #item.units
+  for k = 1, count do
+    local pulse, at = pulse_at(k), (k - 1) % inner + 1
+    local unit = units[at]
     if not (pulse and pulse.as_planned and pulse.channel == unit.channel
-        and pulse.intensity == unit.intensity and pulse.reference == unit.reference) then
+        and pulse.intensity == unit.intensity and pulse.ref == unit.reference) then
       return nil
     end
-    local at = (k - 1) % count + 1
-    settings[at] = settings[at] or pulse.mso or 0
-    if settings[at] ~= (pulse.mso or 0) then
-      return nil
+    local mso = pulse.mso or 0
+    if settings[at] ~= mso then
+      if settings[at] then
+        return nil
+      end
+      settings[at] = mso
     end
     verified = verified and pulse.status == "delivered"
   end
   return settings, verified
+end
+
+--- A plan that is one pattern and was given whole: its pulses are those of the plan, in their order, and none
+--- has to be looked for.
+local function whole_pattern(items, pulses)
+  local item = items and #items == 1 and items[1]
+  if not item or not item.layers[1] then
+    return nil
+  end
+  local from, offsets = fractions.number(item.at), expand.offsets(item.layers)
+  if #offsets ~= #pulses then
+    return nil
+  end
+  local before = -1
+  for k, offset in ipairs(offsets) do
+    local pulse = pulses[k]
+    local apart = pulse.pulse == k and pulse.planned and (from + offset) * 1e6 - pulse.planned
+    if not apart or apart > 0.01 or apart < -0.01 or offset <= before then
+      return nil
+    end
+    before = offset
+  end
+  return settings_of(item, function(k) return pulses[k] end, #pulses)
 end
 
 local function key_of(layers, units, condition)
@@ -127,14 +153,14 @@ local function add_pattern(self, item, settings, verified, first, pulses)
   local units = {}
   for k, unit in ipairs(item.units) do
     units[k] = { channel = unit.channel, intensity = unit.intensity, reference = unit.reference,
-      mso = settings[k] }
+      mso = settings[k], node = unit.node }
   end
   self.events[#self.events + 1] = { onset = fractions.number(item.at), duration = fractions.number(item.span),
     row = row_for(self, item.layers, units, verified, pulses, first.condition), condition = first.condition }
 end
 
 local function add_single(self, pulse)
-  local unit = { channel = pulse.channel, intensity = pulse.intensity, reference = pulse.reference,
+  local unit = { channel = pulse.channel, intensity = pulse.intensity, reference = pulse.ref,
     mso = pulse.mso }
   self.events[#self.events + 1] = { onset = pulse.onset, duration = 0, pulse = pulse,
     row = row_for(self, {}, { unit }, pulse.status == "delivered", 1, pulse.condition),
@@ -164,6 +190,44 @@ local function name_rows(list, base)
   end
 end
 
+--- The patterns of a plan that were given whole; the pulses that they stand for.
+local function add_patterns(made, pulses, planned)
+  local by_number, used, patterns = {}, {}, 0
+  local plan = planned.plan
+  if not plan:totals().random then
+    local items = rows.items(plan, {}, planned.is_nerve)
+    local settings, verified = whole_pattern(items, pulses)
+    if settings then
+      add_pattern(made, items[1], settings, verified, pulses[1], #pulses)
+      return nil, 1
+    end
+  end
+  for _, pulse in ipairs(pulses) do
+    if pulse.pulse then
+      by_number[pulse.pulse] = pulse
+    end
+  end
+  local onsets_ns, actions = rows.pulses(plan, planned.seed)
+  local items = rows.items(plan, onsets_ns, planned.is_nerve)
+  local numbers = items and numbers_of(items, onsets_ns, actions)
+  for i, item in ipairs(numbers and items or {}) do
+    local of = numbers[i]
+    -- one pulse is told by when it came, not by when it was to come
+    local settings, verified
+    if item.layers[1] then
+      settings, verified = settings_of(item, function(k) return by_number[of[k]] end, #of)
+    end
+    if settings then
+      add_pattern(made, item, settings, verified, by_number[of[1]], #of)
+      patterns = patterns + 1
+      for _, number in ipairs(of) do
+        used[number] = true
+      end
+    end
+  end
+  return used, patterns
+end
+
 --- The rows of a run.
 ---@param pulses moonpulse.DeliveredPulse[]
 ---@param planned { plan: moonpulse.Plan, seed: integer, is_nerve: fun(channel: string): boolean }? nil: an
@@ -172,34 +236,13 @@ end
 ---@return { rows: moonpulse.NibsRow[], events: moonpulse.NibsEvent[], patterns: integer, singles: integer }
 function M.of(pulses, planned, base)
   local made = { rows = {}, events = {}, by_key = {} }
-  local by_number, used, patterns = {}, {}, 0
-  for _, pulse in ipairs(pulses) do
-    if pulse.number then
-      by_number[pulse.number] = pulse
-    end
-  end
+  local used, patterns = {}, 0
   if planned then
-    local onsets_ns, actions = rows.pulses(planned.plan, planned.seed)
-    local items = rows.items(planned.plan, onsets_ns, planned.is_nerve)
-    local numbers = items and numbers_of(items, onsets_ns, actions)
-    for i, item in ipairs(numbers and items or {}) do
-      -- one pulse is told by when it came, not by when it was to come
-      local settings, verified
-      if item.layers[1] then
-        settings, verified = settings_of(item, numbers[i], by_number)
-      end
-      if settings then
-        add_pattern(made, item, settings, verified, by_number[numbers[i][1]], #numbers[i])
-        patterns = patterns + 1
-        for _, number in ipairs(numbers[i]) do
-          used[number] = true
-        end
-      end
-    end
+    used, patterns = add_patterns(made, pulses, planned)
   end
   local singles = 0
-  for _, pulse in ipairs(pulses) do
-    if not (pulse.number and used[pulse.number]) then
+  for _, pulse in ipairs(used and pulses or {}) do
+    if not (pulse.pulse and used[pulse.pulse]) then
       add_single(made, pulse)
       singles = singles + 1
     end

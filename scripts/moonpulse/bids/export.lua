@@ -7,6 +7,7 @@ local describe = require "moonpulse.bids.describe"
 local draft = require "moonpulse.bids.draft"
 local numbers = require "moonpulse.text.numbers"
 local read = require "moonpulse.record.read"
+local recipe = require "moonpulse.bids.recipe"
 local tables = require "moonpulse.bids.tables"
 local timeline = require "moonpulse.bids.timeline"
 
@@ -177,7 +178,11 @@ function M.add(dataset, run, options, meta)
   check_new(dataset, run, names.sub)
   local stem = ("%s_%s_%s"):format(names.prefix, task, acq)
   names.stem = ("%s_run-%d"):format(stem, next_run(dataset, names.folder, stem, run))
-  local made = deliveries.of(delivered.pulses(run.events), run.plan,
+  local given, message = delivered.pulses(run.events, run.folder .. "/events.tsv")
+  if not given then
+    refuse("%s", message)
+  end
+  local made = deliveries.of(given.pulses, run.plan,
     meta.nibs_event_id or run.id:gsub("[^%w_]+", "_"))
   local plan, source = plan_name(run), place_of(dataset, ("sourcedata/%s/%s"):format(names.folder, run.name))
   local files = {}
@@ -186,9 +191,11 @@ function M.add(dataset, run, options, meta)
     own = { Draft = draft.version, Version = core.version, Run = run.name,
       Seed = run.manifest.seed,
       Simulated = read.get(run.manifest, "device.simulated") or false,
-      Source = not options.no_sourcedata and source .. "/events.tsv" or nil } }, meta,
+      Source = not options.no_sourcedata and source .. "/events.tsv" or nil,
+      Plan = run.plan_file and recipe.of(run.plan_file, made) } }, meta,
     ("%s/nibs/%s"):format(names.folder, names.stem), files)
-  timeline.write(run.events, run.events_json, plan, { name = "Moonpulse", version = core.version },
+  timeline.write(run.events, given.whole, run.events_json, plan, { name = "Moonpulse",
+    version = core.version },
     ("%s/beh/%s"):format(names.folder, names.stem), files)
   local paths = {}
   for path in pairs(files) do

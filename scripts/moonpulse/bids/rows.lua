@@ -12,11 +12,13 @@ local most_units, most_items = 16, 200000
 ---@field channel string
 ---@field intensity number percent of reference
 ---@field reference "MSO"|"RMT"|"AMT"
+---@field node integer? id of the pulse in the plan
 
 ---@class moonpulse.NibsItem one delivery of one set of parameters
 ---@field at moonpulse.Fraction seconds, its first pulse
 ---@field span moonpulse.Fraction seconds from there to its nominal end
----@field layers { count: integer, interval: moonpulse.Fraction }[] innermost first; seconds, onset to onset
+---@field layers { count: integer, interval: moonpulse.Fraction, node: integer? }[] innermost first; seconds,
+---   onset to onset; node: id of the repetition in the plan, nil: of pulses in a row
 ---@field units moonpulse.NibsUnit[] one, or as many as the innermost layer counts
 
 local walk
@@ -113,7 +115,7 @@ local function repeated(plan, view, channel, is_nerve)
   local list, whole, inner = {}, span_of(plan), span_of(child)
   for i, item in ipairs(items) do
     local layers = table.move(item.layers, 1, #item.layers, 1, {})
-    layers[#layers + 1] = { count = view.count, interval = every }
+    layers[#layers + 1] = { count = view.count, interval = every, node = plan:id() }
     local tail = fractions.subtract(inner, fractions.add(item.at, item.span)) -- after it, in one repetition
     list[i] = { at = item.at, layers = layers, units = item.units,
       span = fractions.subtract(fractions.subtract(whole, tail), item.at) }
@@ -136,7 +138,8 @@ function walk(plan, channel, is_nerve)
   local view = plan:view()
   if view.kind == "pulse" then
     return { { at = fractions.zero, span = fractions.zero, layers = {},
-      units = { { channel = channel, intensity = view.intensity, reference = view.reference } } } }
+      units = { { channel = channel, intensity = view.intensity, reference = view.reference,
+        node = plan:id() } } } }
   elseif view.kind == "channel" then
     return walk(plan:child(1), view.text, is_nerve)
   elseif view.kind == "repeat" then

@@ -14,7 +14,7 @@ local events_kind = { bytes = 400000000, name = "record" }
 ---@field name string of its folder
 ---@field id string of the protocol or the experiment
 ---@field manifest table
----@field events moonpulse.BidsTable
+---@field events string events.tsv
 ---@field events_json string? its description, if the run wrote one
 ---@field plan { plan: moonpulse.Plan, seed: integer, is_nerve: fun(channel: string): boolean }?
 ---@field plan_file table? as plan_file.read has it
@@ -56,7 +56,7 @@ local function plan_of(run)
     for _, name in ipairs(found.nerve or {}) do
       nerve[name] = true
     end
-    run.plan_file = found
+    run.plan_file, found.text = found, run.plan_text
   end
   run.is_nerve = function(channel) return nerve[channel] or false end
   if run.plan_file then
@@ -85,13 +85,13 @@ function M.read(folder)
   if not text then
     return nil, message
   end
-  local events = tsv.parse(text)
+  local header = tsv.parse(text:match("^[^\r\n]*"))
   for _, name in ipairs { "onset", "duration", "event", "status" } do
-    if not events.index[name] then
+    if not header.index[name] then
       return nil, ("%s/events.tsv has no column '%s': was it changed?"):format(folder, name)
     end
   end
-  local run = { folder = folder, name = folder:match("[^/]+$"), manifest = manifest, events = events,
+  local run = { folder = folder, name = folder:match("[^/]+$"), manifest = manifest, events = text,
     id = tostring(read.get(manifest, "protocol.id") or read.get(manifest, "experiment.id") or "run"),
     events_json = text_files.read(folder .. "/events.json"), files = files_below(folder, "", {}) }
   return plan_of(run)

@@ -134,13 +134,15 @@ end
 ---@param sidecar table changed
 ---@param order string[] its keys in their order; changed
 ---@param columns string[]
----@param list table<string, any>[] the rows
+---@param list table<string, any>[]? the rows: levels that are not in them are left out,
+---   and cells with several
+---   values noticed
 ---@param words_of fun(name: string): table?
 ---@param orders table<string, string[]> for json.encode; changed
 function M.describe(sidecar, order, columns, list, words_of, orders)
   for _, name in ipairs(columns) do
     local object = words.object(words_of(name), name)
-    sidecar[name] = levels_met(delimited(object, name, list), name, list)
+    sidecar[name] = list and levels_met(delimited(object, name, list), name, list) or object
     order[#order + 1], orders[name] = name, words.order
   end
 end
@@ -175,7 +177,8 @@ local function event_cells(event, about)
   local pulse = event.pulse
   return { onset = M.seconds(event.onset), duration = M.seconds(event.duration), nibs_event_id = event.row.id,
     nibs_position_id = position, trial_type = event.condition,
-    onset_planned = pulse and M.seconds(pulse.planned), lateness = pulse and M.seconds(pulse.lateness),
+    onset_planned = pulse and M.seconds(pulse.planned and pulse.planned / 1e6),
+    lateness = pulse and M.seconds(pulse.lateness and pulse.lateness / 1e6),
     intensity_mso = pulse and amount(pulse.mso), pulse_status = pulse and pulse.status }
 end
 

@@ -29,16 +29,14 @@ function M.parser()
   local parser = cli.parser("methods",
     "Write the methods section: intensities, true intervals, thresholds, coil, waveform, counts, stimulator, "
       .. "software and the plan's SHA-256. Of a run's folder it tells what was delivered, and how that "
-      .. "differs "
-      .. "from the plan; of a protocol what is planned; of an experiment's file one possible course. What "
-      .. "is not "
-      .. "known stands there as [coil: state model and size]. --checklist gives a reporting checklist as a "
-      .. "sheet instead: each item filled, asked for, or cannot be known here.",
-    "moonpulse methods itbs600 --amt 50\nmoonpulse methods runs/2026-11-22T101500_itbs600 --meta lab.json\n"
-      .. "moonpulse methods runs/2026-11-22T101500_itbs600 --checklist chipchase --format html > sheet.html")
-  common.add_protocol(parser, { name = "RUN|FILE|ID", text = "A run's folder, a protocol's id or the path "
-    .. "of its "
-    .. "file (FILE:ID is a variant in it), a plan file, an experiment." })
+      .. "differs from the plan; of a protocol what is planned; of an experiment's file one possible course. "
+      .. "What is not known stands there as [coil: state model and size]. --checklist gives a reporting "
+      .. "checklist as a sheet instead: each item filled, asked for, or cannot be known here.",
+    "moonpulse methods itbs600 --amt 50\nmoonpulse methods runs/2026-11-22T101500_itbs600 --meta "
+      .. "lab.json\nmoonpulse methods runs/2026-11-22T101500_itbs600 --checklist chipchase --format html > "
+      .. "sheet.html")
+  common.add_protocol(parser, { name = "RUN|FILE|ID", text = "A run's folder, a protocol's id or the path of "
+    .. "its file (FILE:ID is a variant in it), a plan file, an experiment." })
   parser:option("--device", "Of a protocol: which stimulator, and what it will be set to.")
     :argname("NAME")
   parser:option("--device-option", "A setting of the driver, as for run."):argname("KEY=VALUE"):count("*")
@@ -220,8 +218,7 @@ function M.run(options)
   local open = paragraphs.placeholders(sentences)
   if #open > 0 then
     io.stderr:write(("moonpulse: note: %d placeholders are left: --coil, --meta FILE.json and the protocol "
-      .. "fill "
-      .. "them (docs/methods.md)\n"):format(#open))
+      .. "fill them (docs/methods.md)\n"):format(#open))
   end
 end
 

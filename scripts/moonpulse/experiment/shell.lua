@@ -3,6 +3,7 @@
 --- record open; and a pipe to a command that goes on, once collected, waits for it: in the middle of our
 --- closing.
 local blame = require "moonpulse.text.author_line"
+local bytes_read = require "moonpulse.text.bytes_read"
 local core = require "moonpulse.core"
 local refusals = require "moonpulse.text.refusal"
 local whose = require "moonpulse.experiment.whose"
@@ -40,12 +41,32 @@ local function execute_here(command)
   return assert(io.popen(command, "w")):close()
 end
 
+--- What scripts and drivers read is noted, for the record; our own files are no news.
+local function watch_files(self)
+  local function note(path, mode)
+    local info = debug.getinfo(3, "S")
+    if type(path) == "string" and (mode == nil or type(mode) == "string" and mode:find("^rb?$"))
+      and not (info and blame.is_ours(info.source)) then
+      bytes_read.note_data(path, self.open)
+    end
+  end
+  function io.open(path, mode) -- luacheck: ignore 122
+    note(path, mode)
+    return self.open(path, mode)
+  end
+  function io.lines(path, ...) -- luacheck: ignore 122
+    note(path)
+    return self.lines(path, ...)
+  end
+end
+
 --- From now on, until it is closed, scripts and what they require have these; os.exit in a driver's or a
 --- simulator's file is what it was.
 ---@param stage moonpulse.Stage of the runner
 ---@return table to be closed
 function M.open(stage)
-  local self = setmetatable({ execute = os.execute, exit = os.exit, popen = io.popen, pipes = {} }, Opened)
+  local self = setmetatable({ execute = os.execute, exit = os.exit, popen = io.popen, open = io.open,
+    lines = io.lines, pipes = {} }, Opened)
   local driver = stage.job.driver
   function os.execute(command) -- luacheck: ignore 122
     if command == nil then
@@ -76,6 +97,7 @@ function M.open(stage)
     core.stop_began "requested"
     error(problem, 0)
   end
+  watch_files(self)
   function io.popen(...) -- luacheck: ignore 122
     local pipe, message, code = self.popen(...)
     for i = #self.pipes, 1, -1 do
@@ -93,6 +115,7 @@ local unclosed = {} -- until the program has ended
 
 function Opened:__close()
   os.execute, os.exit, io.popen = self.execute, self.exit, self.popen -- luacheck: ignore 122
+  io.open, io.lines = self.open, self.lines -- luacheck: ignore 122
   table.move(self.pipes, 1, #self.pipes, #unclosed + 1, unclosed)
 end
 

@@ -92,7 +92,8 @@ function fills.threshold(facts)
     end
   end
   if #parts > 0 then
-    return table.concat(parts, "; ") .. (how and "; " .. how.value or ""), "engine"
+    return table.concat(parts, "; ") .. (how and "; " .. how.value or ""),
+      #facts.staircases > 0 and "engine" or "operator"
   end
   return how and how.value, how and how.source
 end
@@ -102,7 +103,8 @@ local function counts_of(facts, wanted)
   for _, kind in ipairs(stimuli_of(facts) and stimuli_of(facts).kinds or {}) do
     if not wanted or wanted(kind) then
       parts[#parts + 1] = kind.pulses == 1 and counted(kind.count, "single pulse")
-        or kind.pulses == 2 and counted(kind.count, "pair")
+        or kind.pulses == 2 and ("%s %s apart"):format(counted(kind.count, "pair"),
+          seconds(rounded(kind.shortest)))
         or ("%s of %s pulses"):format(counted(kind.count, "train"), numbers.count(kind.pulses))
     end
   end
@@ -317,9 +319,8 @@ lists.rtms = {
 
 lists["tms-rat"] = {
   title = "TMS-RAT, in part (Szekely et al., bioRxiv 10.64898/2026.02.18.706460)",
-  note = "v1.0 has 71 items in 12 sections, and those of Chipchase are among them; only these seven could "
-    .. "be read "
-    .. "(docs/methods.md): take the authors' own sheet for the others. Wording ours.",
+  note = "v1.0 has 71 items in 12 sections, and those of Chipchase are among them; only these seven could be "
+    .. "read (docs/methods.md): take the authors' own sheet for the others. Wording ours.",
   { "G1", "single pulse", "trial-to-trial interval", "interval" },
   { "G2", "single pulse", "number of unconditioned test pulses, by condition", "singles" },
   { "G3", "single pulse", "evoked responses in raw units", "?unconditioned_mep", cannot = no_emg },

@@ -29,11 +29,11 @@ M.fields = {
   field("pulse_width_us", "pulse width in us", "state it"),
   field("current_direction", "current direction", "state the direction of the induced current in the brain"),
   field("target", "target", "state the site that was stimulated",
-    "\"target\" in the protocol or in the file of "
-    .. "--meta"),
+    "\"target\" in the protocol or in the file of --meta"),
   field("coil_orientation", "coil orientation", "state how the handle pointed"),
   field("coil_location", "coil location", "state how the coil was placed and held, with or without "
-    .. "navigation"),
+    .. "navigation", nil, { "navigation" }),
+  field("navigation", "navigation", "state system and version"),
   field("hotspot", "hotspot", "state how it was found"),
   field("threshold_method", "threshold", "state how it was found, in which muscle and by which criterion",
     "\"threshold_method\" in the file of --meta, or the preflight question threshold_method"),

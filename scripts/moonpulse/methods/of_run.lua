@@ -1,10 +1,13 @@
 --- The facts of a run, from its folder: what was given, not what was planned, and how they differ.
+local conditions = require "moonpulse.record.conditions"
+local counted = require "moonpulse.record.counted"
 local facts_of = require "moonpulse.methods.facts"
 local known_fields = require "moonpulse.methods.known"
 local numbers = require "moonpulse.text.numbers"
 local plan_file = require "moonpulse.protocol.plan_file"
 local catalogue = require "moonpulse.protocol.catalogue"
 local record = require "moonpulse.record.read"
+local plans = require "moonpulse.verify.plan"
 local stimuli = require "moonpulse.methods.stimuli"
 
 local M = {}
@@ -15,7 +18,7 @@ local get = record.get
 local function given_of(events)
   local list = {}
   for _, row in ipairs(events.pulses) do
-    if row.was_sent and row.time then
+    if row.time and counted.is_given(row.status, row.was_sent) then
       list[#list + 1] = { at = row.time, channel = row.channel or "1", intensity = row.intensity or row.mso
         or 0,
         reference = row.intensity and row.ref or "MSO", mso = row.mso }
@@ -30,14 +33,14 @@ local function conditions_of(events)
   local list, by_name = {}, {}
   for _, row in ipairs(events.pulses) do
     local name = row.trial_type
-    if name and name ~= "pulse" then
+    if name and not conditions.is_default(name) then
       local each = by_name[name]
       if not each then
         each = { name = name, planned = 0, delivered = 0, confirmed = 0 }
         by_name[name], list[#list + 1] = each, each
       end
       each.planned = each.planned + 1
-      each.delivered = each.delivered + (row.was_sent and 1 or 0)
+      each.delivered = each.delivered + (counted.is_given(row.status, row.was_sent) and 1 or 0)
       each.confirmed = each.confirmed + (row.is_confirmed and 1 or 0)
     end
   end
@@ -109,30 +112,20 @@ local function add_ending(facts, manifest)
   end
 end
 
---- The plan that the run kept, or, of a run of a shipped protocol that kept none, the same made again: as far
---- as its pulses are those of the record.
+--- The plan that the run kept, and whether its order was drawn, which only the protocol's text tells: it
+--- is read
+--- as a protocol's file is, in the sandbox.
+---@return { plan: moonpulse.Plan, seed: integer, order: boolean, sha256: string? }?
 local function plan_of(folder, manifest)
-  local kept = plan_file.load(folder .. "/resolved.plan")
-  if kept then
-    return kept.plan_file.plan, kept.seed, kept.plan_file.sha256
-  end
-  local seed = math.tointeger(tonumber(get(manifest, "seed")))
-  local id = get(manifest, "protocol.id")
-  if get(manifest, "kind") == "experiment" or type(id) ~= "string" or not seed then
+  if get(manifest, "kind") == "experiment" then
     return nil
   end
-  local protocols = require "moonpulse.protocol"
-  for _, protocol in ipairs(catalogue.all()) do
-    if protocol.id == id and protocol.name == get(manifest, "protocol.name") then
-      local given = {}
-      for name, value in pairs(get(manifest, "parameters") or {}) do
-        given[name] = protocol.params[name] and tostring(value) or nil
-      end
-      local values = protocols.values(protocol, given)
-      local plan = values and protocols.build(protocol, values, seed)
-      return plan, seed
-    end
+  local kept, again = plan_file.load(folder .. "/resolved.plan"), plans.again(folder, manifest)
+  if not kept and not again then
+    return nil
   end
+  return { plan = kept and kept.plan_file.plan or again.plan, seed = kept and kept.seed or again.seed,
+    order = again and again.drawn or false, sha256 = kept and kept.plan_file.sha256 }
 end
 
 --- Are the planned onsets of the rows those of the plan?
@@ -263,15 +256,17 @@ function M.folder(folder, meta)
     return nil, ("%s: no events to read (%s); moonpulse recover rebuilds them"):format(folder, why)
   end
   local facts = M.rows("run", manifest, events, meta)
-  local plan, seed, sha256 = plan_of(folder, manifest)
-  if plan then
+  local kept = plan_of(folder, manifest)
+  if kept then
     local planned = facts.pulses.planned
-    local list = facts_of.add_plan(facts, plan, catalogue.measure(plan, seed), { seed = seed,
-      dose = dose_of(events) })
-    facts.software.plan_sha256 = sha256
-    if not fits(list, events) then -- another version's, perhaps: what was given is in the rows
+    local list = facts_of.add_plan(facts, kept.plan, catalogue.measure(kept.plan, kept.seed), {
+      seed = kept.seed, order = kept.order, dose = dose_of(events) })
+    facts.software.plan_sha256 = kept.sha256
+    if not fits(list, events) then -- the record was changed: what was given is in the rows
       facts.pattern, facts.planned, facts.drawn, facts.parts = nil, nil, nil, {}
       facts.pulses.planned, facts.durations = planned, { delivered_s = facts.durations.delivered_s }
+      table.insert(facts.deviations, 1, "the rows of events.tsv are not where the kept plan has its pulses "
+        .. "(moonpulse verify tells more)")
     end
   end
   facts_of.add_declared(facts, get(manifest, "protocol") or {})

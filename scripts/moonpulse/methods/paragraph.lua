@@ -119,8 +119,8 @@ function writers.dose(facts, add)
   elseif pulses.delivered then
     local of = pulses.planned and ("Of %s planned "):format(counted(pulses.planned, "pulse")) or ""
     add("%s%s %s delivered%s", of, numbers.count(pulses.delivered), pulses.delivered == 1 and "was" or "were",
-      pulses.confirmed and (", %s of them confirmed by the "
-        .. "stimulator"):format(numbers.count(pulses.confirmed)) or "")
+      pulses.confirmed and (", %s of them confirmed by the stimulator"):format(
+        numbers.count(pulses.confirmed)) or "")
   elseif pulses.unknown then
     add("The number of pulses is not known: the source does not give %s", pulses.unknown)
   else
@@ -135,10 +135,11 @@ function writers.dose(facts, add)
     add("By condition: %s", table.concat(parts, ", "))
   end
   if durations.first_to_last_s and not pulses.unknown then
-    add("From the first to the last pulse it is planned to take %s, %s to the nominal end, %s in whole "
-      .. "cycles",
-      numbers.duration(durations.first_to_last_s), numbers.duration(durations.nominal_end_s),
-      numbers.duration(durations.whole_cycles_s))
+    local first, nominal, whole_s = durations.first_to_last_s, durations.nominal_end_s,
+      durations.whole_cycles_s
+    add("From the first to the last pulse it is planned to take %s%s%s", numbers.duration(first),
+      nominal > first and (", %s to the nominal end"):format(numbers.duration(nominal)) or "",
+      whole_s > nominal and (", %s in whole cycles"):format(numbers.duration(whole_s)) or "")
   end
   if durations.delivered_s then
     add("%s %s from the first to the last pulse", facts.of == "course" and "It takes"
@@ -198,11 +199,12 @@ function writers.device(facts, add)
     add("It was simulated: nobody was stimulated")
   end
   local mode = facts.device and facts.device.mode
-  if type(mode) == "table" then
-    mode = mode.value
+  mode = type(mode) == "table" and mode.value or mode
+  if type(mode) == "string" then
+    add("Its mode was %s", mode)
   end
-  add("The waveform was %s%s, the current direction %s", value_of(facts, "waveform"), type(mode) == "string"
-    and (" (mode %s)"):format(mode) or "", value_of(facts, "current_direction"))
+  add("The waveform was %s, the current direction %s", value_of(facts, "waveform"),
+    value_of(facts, "current_direction"))
   add("The coil was held so: %s; %s", value_of(facts, "coil_orientation"), value_of(facts, "coil_location"))
 end
 
@@ -213,8 +215,8 @@ function writers.software(facts, add)
     or known_fields.placeholder "commit") }
   parts[#parts + 1] = software.plan_sha256 and ("plan file SHA-256 %s"):format(software.plan_sha256)
     or facts.kind == "experiment" and ("script SHA-256 %s"):format(software.script_sha256
-      or "[script: not recorded]") or "plan file SHA-256 [plan: the record has none; moonpulse compile "
-      .. "makes one]"
+      or "[script: not recorded]") or "plan file SHA-256 [plan: the record has none; moonpulse compile makes "
+        .. "one]"
   parts[#parts + 1] = software.seed and ("seed %s"):format(software.seed) or nil
   add("The pulses were %s by %s", facts.of == "plan" and "planned" or "controlled", table.concat(parts, ", "))
   local list = {}

@@ -49,11 +49,11 @@ end
 
 local style = [[
 :root { color-scheme: light dark; }
-body { font: 15px/1.4 "DejaVu Sans", Helvetica, Arial, sans-serif; margin: 2em auto; max-width: 62em; "
-  .. "padding: 0 1em; }
+body { font: 15px/1.4 "DejaVu Sans", Helvetica, Arial, sans-serif; margin: 2em auto; max-width: 62em;
+  padding: 0 1em; }
 table { border-collapse: collapse; width: 100%; }
 th, td { border: 1px solid #8889; padding: .25em .5em; text-align: left; vertical-align: top; }
-td { overflow-wrap: anywhere; }
+td { overflow-wrap: break-word; }
 tr.asked td:nth-child(4), tr.cannot td:nth-child(4) { font-weight: bold; }
 @page { size: A4 landscape; margin: 12mm; }]]
 

@@ -8,7 +8,8 @@ local M = {}
 
 ---@class moonpulse.Sources
 ---@field folder string sources/ of the run; made when there is something to keep
----@field list { file: string, role: string, sha256: string }[] in the order in which they were kept
+---@field too_long table<string, boolean> paths of what was too long to be kept
+---@field list { file: string, role: string, as: string?, sha256: string }[] in the order of keeping
 ---@field taken table<string, boolean> names, in small letters
 ---@field kept table<string, string> bytes by role and path
 local Sources = {}
@@ -47,7 +48,8 @@ end
 ---@param folder string of the run
 ---@return moonpulse.Sources
 function M.new(folder)
-  return setmetatable({ folder = folder .. "/sources", list = {}, taken = {}, kept = {} }, Sources)
+  return setmetatable({ folder = folder .. "/sources", list = {}, taken = {}, kept = {}, too_long = {} },
+    Sources)
 end
 
 --- Write a file that is not there, whole or not at all. What it does to a full disk: nothing is left of it.
@@ -74,9 +76,10 @@ end
 ---@param role string what the run had it for: "protocol", "module", ...
 ---@param path string where it was
 ---@param bytes string what was read
+---@param as string? how a script asked for it; a path of this computer is not kept
 ---@return boolean? ok
 ---@return string? message what the disk says
-function Sources:keep(role, path, bytes)
+function Sources:keep(role, path, bytes, as)
   local key = role .. "\0" .. path
   if self.kept[key] == bytes then
     return true
@@ -96,7 +99,8 @@ function Sources:keep(role, path, bytes)
     return nil, message
   end
   self.kept[key] = bytes
-  self.list[#self.list + 1] = { file = "sources/" .. name, role = role, sha256 = sha256.of(bytes) }
+  self.list[#self.list + 1] = { file = "sources/" .. name, role = role,
+    as = as and as:sub(1, 1) ~= "/" and as or nil, sha256 = sha256.of(bytes) }
   return true
 end
 

@@ -3,6 +3,7 @@
 local bytes_read = require "moonpulse.text.bytes_read"
 local compiled = require "moonpulse.safety.compiled"
 local core = require "moonpulse.core"
+local escapes = require "moonpulse.text.escapes"
 local refusals = require "moonpulse.text.refusal"
 local sources = require "moonpulse.record.sources"
 
@@ -16,6 +17,7 @@ local function named(options, job)
   end
   local protocol, driver = job.protocol, job.driver
   add(protocol.plan_file and "plan" or protocol.run and "experiment" or "protocol", protocol.file)
+  add("course", protocol.course and protocol.course.file)
   add("lab limits", job.policy.lab and job.policy.lab.place)
   add("driver", driver.file)
   add("simulator", driver.simulator_file)
@@ -38,7 +40,7 @@ local function keep(context, list)
     local bytes = each.bytes or bytes_read.of(each.path)
     local ok, message = true, nil
     if bytes then -- a protocol that a program made has no file
-      ok, message = context.sources:keep(each.role, each.path, bytes)
+      ok, message = context.sources:keep(each.role, each.path, bytes, each.as)
     end
     if not ok then
       core.disk()
@@ -79,12 +81,18 @@ function M.begin(context, options)
   end
 end
 
---- Keep the modules that were loaded since. Not while the stimulator is armed: a disk takes its time.
+--- Keep what scripts and drivers have read since. Not while the stimulator is armed: a disk takes its time.
 ---@param context moonpulse.Context
 function M.more(context)
-  local list = {}
-  for i, each in ipairs(bytes_read.modules()) do
-    list[i] = { role = "module", path = each.path, bytes = each.bytes }
+  local list, folder = {}, context.record.folder .. "/"
+  for _, each in ipairs(bytes_read.by_scripts()) do
+    if each.bytes and each.path:sub(1, #folder) ~= folder then -- a script may look into its own record
+      list[#list + 1] = each
+    elseif not each.bytes and not context.sources.too_long[each.path] then
+      context.sources.too_long[each.path] = true
+      io.stderr:write(("moonpulse: note: %s is more than the record of a run keeps (docs/manifest.md): it "
+        .. "does not have it\n"):format(escapes.shown(each.path)))
+    end
   end
   if list[1] then
     keep(context, list)

@@ -67,6 +67,37 @@ end
 
 local phrase -- of a plan
 
+--- What pulses are called, behind them: conditions, and marks that say something else.
+local function called(conditions, marks)
+  local parts, known = {}, {}
+  for _, name in ipairs(conditions) do
+    if name ~= "" and not known[name] then
+      known[name], parts[#parts + 1] = true, ("\"%s\""):format(name)
+    end
+  end
+  local text = #parts > 0 and (#parts == 1 and "condition " or "conditions ") .. table.concat(parts, ", ")
+    or nil
+  local others = {}
+  for _, name in ipairs(marks or {}) do
+    if not known[name] then
+      others[#others + 1] = ("\"%s\""):format(name)
+    end
+  end
+  local marked = #others > 0 and "marked " .. table.concat(others, ", ") or nil
+  local all = text and marked and text .. ", " .. marked or text or marked
+  return all and (" (%s)"):format(all) or ""
+end
+
+--- The conditions in a cell.
+local function conditions_of(plan, view, list)
+  list[#list + 1] = view.condition
+  for i = 1, view.children do
+    local child = plan:child(i)
+    conditions_of(child, child:view(), list)
+  end
+  return list
+end
+
 local function inside(words, channel)
   return setmetatable({ channel = channel }, { __index = words, __newindex = function(_, key, value)
     words[key] = value
@@ -79,7 +110,7 @@ local function pulses_of(plan, outer)
   local actions = schedule:actions()
   for kind, _, _, what, ns in schedule.next, schedule do
     if kind == "mark" then
-      marks[#marks + 1] = ("\"%s\""):format(what)
+      marks[#marks + 1] = what
     else
       local action = actions[what]
       list[#list + 1] = { at = ns / 1e9, view = action,
@@ -128,7 +159,7 @@ local function cell(plan, view, words)
   end
   local text = #parts < 3 and table.concat(parts, " and ")
     or table.concat(parts, ", ", 1, #parts - 1) .. " and " .. parts[#parts]
-  return #marks > 0 and ("%s (marked %s)"):format(text, table.concat(marks, ", ")) or text
+  return text .. called(conditions_of(plan, view, {}), marks)
 end
 
 local kinds = {}
@@ -167,7 +198,8 @@ kinds["repeat"] = function(plan, view, words)
   local noun = noun_of(child, part)
   local text = ("%s, %s"):format(numbers.counted(view.count, noun), spaced(view, child))
   if part.kind == "pulse" then
-    return ("%s, %s %s"):format(text, view.count == 1 and "at" or "each at", intensity(words, part))
+    return ("%s, %s %s%s"):format(text, view.count == 1 and "at" or "each at", intensity(words, part),
+      called { part.condition })
   end
   return ("%s; each %s: %s"):format(text, noun, phrase(child, words))
 end
@@ -210,7 +242,7 @@ local function parts_of(plan, view)
     if inner.kind == "rest" then
       rest = rest and { min = rest.min + inner.min, max = rest.max + inner.max } or inner
     elseif inner.kind == "mark" then
-      marks[#marks + 1] = ("\"%s\""):format(inner.text)
+      marks[#marks + 1] = inner.text
     else
       list[#list + 1] = { plan = part, marks = marks, pause = rest and pause_words(rest, before, part) }
       marks, rest, before = {}, nil, part
@@ -247,10 +279,6 @@ local function many(list, words)
   return text
 end
 
-local function marked(part)
-  return #part.marks > 0 and (" (marked %s)"):format(table.concat(part.marks, ", ")) or ""
-end
-
 function kinds.sequence(plan, view, words)
   if view.label == "trials" and plan:child(1):view().kind == "repeat" then
     return trials(plan, view, words)
@@ -262,13 +290,13 @@ function kinds.sequence(plan, view, words)
   local parts = {}
   for i, part in ipairs(list) do
     parts[i] = (i > 1 and "then " or "") .. (part.pause and part.pause .. ", " or "")
-      .. phrase(part.plan, words) .. marked(part)
+      .. phrase(part.plan, words) .. called({}, part.marks)
   end
   if rest then
     parts[#parts + 1] = (#parts > 0 and "then " or "") .. kinds.rest(plan, rest)
   end
   if #marks > 0 then
-    parts[#parts + 1] = "the mark " .. table.concat(marks, ", ")
+    parts[#parts + 1] = ("the mark \"%s\""):format(table.concat(marks, "\", \""))
   end
   return table.concat(parts, "; ")
 end
@@ -280,7 +308,10 @@ function phrase(plan, words)
       "pulse"))
   end
   local view = plan:view()
-  return (is_cell(plan, view) and cell or kinds[view.kind])(plan, view, words)
+  if is_cell(plan, view) then
+    return cell(plan, view, words)
+  end
+  return kinds[view.kind](plan, view, words) .. called { view.condition }
 end
 
 local function capital(text)
@@ -305,8 +336,10 @@ function M.of(plan, dose)
   local sentences = {}
   for i, part in ipairs(list) do
     sentences[i] = (i == 1 and (part.pause and "First, " .. part.pause .. ", " or "First, ")
-      or part.pause and "Then, " .. part.pause .. ", " or "Then ") .. phrase(part.plan, words) .. marked(part)
+      or part.pause and "Then, " .. part.pause .. ", " or "Then ") .. phrase(part.plan, words)
+      .. called({}, part.marks)
   end
+  sentences[#sentences] = sentences[#sentences] .. called { view.condition }
   return sentences
 end
 

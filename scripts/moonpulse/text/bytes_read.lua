@@ -1,9 +1,21 @@
 --- The bytes of the files that a user named, exactly as they were read and run: a run keeps them.
 local blame = require "moonpulse.text.author_line"
+local lfs = require "lfs"
 
 local M = {}
 
-local texts, modules = {}, {} -- by path; modules in the order in which they were loaded
+---@class moonpulse.Read a file that a script or a driver read
+---@field role "module"|"data"
+---@field path string
+---@field as string how it was asked for: a module's name, or the path as it was written
+---@field bytes string? nil: it is too long to be kept
+
+local texts, read_by_scripts = {}, {} -- by path; in the order in which they were read
+
+-- What scripts read beyond this is named, and not kept: bytes of a file and of all, and how many files. One
+-- that another program writes again and again is another file each time.
+local most_data, most_together, most_files = 1 << 24, 1 << 26, 1000
+local data_bytes, data_files = 0, 0
 
 --- These bytes were read.
 ---@param path string
@@ -19,20 +31,21 @@ function M.of(path)
   return texts[path]
 end
 
---- The modules that scripts and drivers loaded, and what they loaded otherwise (dofile, loadfile); those of
---- the library itself are told by its version.
----@return { path: string, bytes: string }[]
-function M.modules()
-  return modules
+--- What scripts and drivers loaded (require, dofile, loadfile) and read; modules of the library itself are
+--- told by its version.
+---@return moonpulse.Read[]
+function M.by_scripts()
+  return read_by_scripts
 end
 
-local function note_module(path, bytes)
-  for _, each in ipairs(modules) do
-    if each.path == path and each.bytes == bytes then
-      return
+local function note_read(role, path, as, bytes)
+  for _, each in ipairs(read_by_scripts) do
+    if each.role == role and each.path == path and each.as == as and each.bytes == bytes then
+      return false
     end
   end
-  modules[#modules + 1] = { path = path, bytes = bytes }
+  read_by_scripts[#read_by_scripts + 1] = { role = role, path = path, as = as, bytes = bytes }
+  return true
 end
 
 --- The whole file.
@@ -46,21 +59,41 @@ local function read(path)
   return text, not text and ("cannot read %s: %s"):format(path, why) or nil
 end
 
+--- A script is about to read a file: what is in it now is noted.
+---@param path string
+---@param open function io.open as it was
+function M.note_data(path, open)
+  local found = lfs.attributes(path)
+  if not found or found.mode ~= "file" then -- a pipe or a device has no copy
+    return
+  end
+  local fits = found.size <= most_data and data_bytes + found.size <= most_together
+    and data_files < most_files
+  local file = fits and open(path, "rb")
+  local bytes = file and file:read("a") or nil
+  if file then
+    file:close()
+  end
+  if note_read("data", path, path, bytes) then
+    data_bytes, data_files = data_bytes + (bytes and #bytes or 0), data_files + 1
+  end
+end
+
 --- As loadfile, and the bytes are kept.
 ---@param path string
 ---@param mode "t"|"b"|"bt"|nil
----@param kind "module"|nil what it is a part of; nil: only note
+---@param as string? a script's: the name that it is asked for by; nil: it is only noted
 ---@param ... table? globals
 ---@return function? chunk
 ---@return string? message
-function M.load_file(path, mode, kind, ...)
+function M.load_file(path, mode, as, ...)
   local text, message = read(path)
   if not text then
     return nil, message
   end
   M.note(path, text)
-  if kind == "module" then
-    note_module(path, text)
+  if as then
+    note_read("module", path, as, text)
   end
   local code = text:gsub("^\xEF\xBB\xBF", "")
   if code:sub(1, 1) == "#" then -- a first line for the shell
@@ -107,9 +140,9 @@ function M.listen(own)
     end
     local chunk, message
     if globals and not is_in(path, installed) then
-      chunk, message = M.load_file(path, nil, "module", globals)
+      chunk, message = M.load_file(path, nil, name, globals)
     else
-      chunk, message = M.load_file(path, nil, "module")
+      chunk, message = M.load_file(path, nil, name)
     end
     if not chunk then
       error(message, 0)

@@ -176,9 +176,9 @@ function M.load_with(environment, globals)
     if path == nil then -- standard input
       return loadfile(path, mode, select("#", ...) > 0 and ... or globals)
     elseif select("#", ...) > 0 then
-      return bytes_read.load_file(path, mode, "module", ...)
+      return bytes_read.load_file(path, mode, path, ...)
     end
-    return bytes_read.load_file(path, mode, "module", globals)
+    return bytes_read.load_file(path, mode, path, globals)
   end
   function environment.load(chunk, name, mode, ...)
     if select("#", ...) > 0 then

@@ -53,6 +53,7 @@ end
 ---@field plan moonpulse.Plan
 ---@field values table
 ---@field seed integer
+---@field drawn boolean its order is drawn from the seed
 
 --- Make the plan of a protocol's run again.
 ---@param folder string
@@ -79,9 +80,10 @@ function M.again(folder, manifest)
   if not values then
     return nil, message
   end
-  local plan
-  plan, message = protocols.build(protocol, values, seed)
-  return plan and { protocol = protocol, plan = plan, values = values, seed = seed } or nil, message
+  local plan, drawn
+  plan, message, drawn = protocols.build(protocol, values, seed)
+  return plan and { protocol = protocol, plan = plan, values = values, seed = seed, drawn = drawn or false }
+    or nil, message
 end
 
 --- A threshold of the manifest: a number, or an object that has it as its value.

@@ -43,21 +43,30 @@ end
 local function timeline(pulses)
   local list = {}
   for i, pulse in ipairs(pulses) do
-    list[i] = { onset = ("%.9f"):format(pulse.onset), duration = "0", event = pulse.number and "pulse"
-      or "unasked_pulse", pulse = pulse.number, status = pulse.number and pulse.status,
-      onset_planned_us = pulse.planned and ("%.3f"):format(pulse.planned * 1e6), channel = pulse.channel,
+    list[i] = { onset = ("%.9f"):format(pulse.onset), duration = "0", event = pulse.pulse and "pulse"
+      or "unasked_pulse", pulse = pulse.pulse, status = pulse.pulse and pulse.status,
+      onset_planned_us = pulse.planned and ("%.3f"):format(pulse.planned), channel = pulse.channel,
       onset_sent_us = ("%.3f"):format(pulse.onset * 1e6), intensity_mso = pulse.mso,
-        intensity = pulse.intensity, intensity_ref = pulse.reference }
+        intensity = pulse.intensity, intensity_ref = pulse.ref }
   end
   return tsv.parse(tsv.write({ "onset", "duration", "event", "pulse", "status", "onset_planned_us",
     "onset_sent_us", "channel",
     "intensity_mso", "intensity", "intensity_ref" }, list))
 end
 
+--- A table as its text.
+local function text_of(found)
+  local lines = { table.concat(found.columns, "\t") }
+  for i, row in ipairs(found.rows) do
+    lines[i + 1] = table.concat(row, "\t")
+  end
+  return table.concat(lines, "\n") .. "\n"
+end
+
 local function differences(text, change)
   local made, _, is_nerve, pulses = bids.rows(text, change)
   local nibs, unit, events = written(made, is_nerve)
-  return closing.compare(nibs, unit, events, timeline(pulses)), made
+  return closing.compare(nibs, unit, events, text_of(timeline(pulses))), made
 end
 
 local drawn = { io_curve = 40, paired_pulse_block = 60, tmseeg_sp = 100 }
@@ -168,7 +177,7 @@ describe("delivered is not planned:", function()
 
   it("single pulses say when they came, and when they were to come", function()
     local made, _, is_nerve = bids.rows(text, function(pulses)
-      pulses[31].onset, pulses[31].lateness, pulses[31].as_planned = 10.0005, 0.0005, false
+      pulses[31].onset, pulses[31].lateness, pulses[31].as_planned = 10.0005, 500, false
     end)
     local _, _, events = written(made, is_nerve)
     local row = events.rows[2]
@@ -198,7 +207,7 @@ describe("the closing check", function()
     local nibs, unit, events = written(made, is_nerve)
     local given = timeline(pulses)
     change(nibs, events, given)
-    return table.concat((closing.compare(nibs, unit, events, given)), "\n")
+    return table.concat((closing.compare(nibs, unit, events, text_of(given))), "\n")
   end
 
   local function set(found, row, name, value)

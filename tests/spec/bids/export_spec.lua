@@ -100,7 +100,7 @@ describe("export bids", function()
           local table_of = tsv.parse(files[nibs:gsub("_events", "_nibs")])
           local units = cjson.decode(files[nibs:gsub("_events.tsv", "_nibs.json")])
           local same, count = closing.compare(table_of, function(name) return units[name].Units end,
-            tsv.parse(files[nibs]), found)
+            tsv.parse(files[nibs]), text)
           assert.are.same({}, same)
           assert.are.equal(run == whole and 600 or run == stopped and 30 or 200, count)
         end

@@ -448,7 +448,7 @@ describe("an experiment", function()
     local found = manifest(run).experiment.staircases[1]
     assert.are.equal(41.75, found.threshold)
     assert.are.equal(9, found.trials)
-    assert.matches("threshold 41.75 %%MSO %(6 reversals, 9 trials%)", out)
+    assert.matches("threshold 41.75 %%MSO, 95 %% interval [%d.]+ to [%d.]+ %(6 reversals, 9 trials%)", out)
     local given = pulses(run)
     for i, mso in ipairs { "45", "43", "41", "42", "41", "42", "41", "42", "43" } do
       assert.are.equal(mso, given[i].intensity_mso)

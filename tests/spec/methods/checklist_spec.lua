@@ -76,8 +76,7 @@ describe("a checklist", function()
       return list
     end
     local between = "%s from the nominal end to the next onset, %s from the last pulse to the next one, %s "
-      .. "from "
-      .. "onset to onset"
+      .. "from onset to onset"
     assert.are.same({ "30", "pulses every 20 ms (50 Hz), bursts every 200 ms (5 Hz)",
       "2 s nominal, 1.84 s from the first to the last pulse", between:format("8 s", "8.16 s", "10 s"),
       "20", "600" },

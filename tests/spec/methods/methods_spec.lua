@@ -101,15 +101,20 @@ describe("of a run, moonpulse methods", function()
     local mean = (tonumber(rows[#rows].onset) - tonumber(rows[1].onset)) / (#rows - 1)
     local text = methods(path)
     assert.matches("12 trials with one pulse at 120 %RMT (60 %MSO), 6 s to 8 s from onset to onset, drawn "
-      .. "from the "
-      .. "seed.", text, 1, true)
-    local low, high, middle = text:match("As delivered, it was ([%d.]+) s to ([%d.]+) s from onset to "
-      .. "onset, ([%d.]+)"
-      .. " s in the mean")
+      .. "from the seed.", text, 1, true)
+    local low, high, middle = text:match("As delivered, it was ([%d.]+) s to ([%d.]+) s from onset to onset, "
+      .. "([%d.]+) s in the mean")
     for _, pair in ipairs { { low, shortest }, { high, longest }, { middle, mean } } do
       assert(math.abs(tonumber(pair[1]) - pair[2]) < 1e-4, text)
     end
     assert.is_true(shortest >= 6 and longest <= 8)
+  end)
+
+  it("says that the order was drawn, which the plan alone does not tell", function()
+    local path = run "io_curve --rmt 50 -p repeats=2 --seed 11"
+    assert.matches("Order and intervals are drawn from the seed 11.", methods(path), 1, true)
+    path = run "tmseeg_sp --rmt 50 -p pulses=3 --seed 12"
+    assert.matches("The intervals are drawn from the seed 12.", methods(path), 1, true)
   end)
 
   it("tells both intensities and the interval of pairs, and both outputs", function()
@@ -118,8 +123,8 @@ describe("of a run, moonpulse methods", function()
     assert.matches("a conditioning pulse at 80 %RMT (40 %MSO) and 2 ms later a test pulse at 120 %RMT (60 "
       .. "%MSO)",
       methods(path), 1, true)
-    path = run("ccpas -p pairs=3 -p first=30%MSO -p second=40%MSO --device sim:stimjim "
-      .. "--device-option full_scale_mv=10000 --device-option channels=PMv=0,M1=1")
+    path = run("ccpas -p pairs=3 -p first=30%MSO -p second=40%MSO --device sim:stimjim --device-option "
+      .. "full_scale_mv=10000 --device-option channels=PMv=0,M1=1")
     assert.matches("each pair: one pulse at 30 %MSO on channel PMv and 8 ms later one pulse at 40 %MSO on "
       .. "channel M1",
       methods(path), 1, true)
@@ -160,12 +165,13 @@ describe("of a run, moonpulse methods", function()
     text = methods(path)
     assert.is_nil(text:find("3 pulses, one every 20 ms", 1, true))
     assert.matches("There were given: 1 train of 30 pulses", text, 1, true)
+    assert.matches("he rows of events.tsv are not where the kept plan has its pulses", text, 1, true)
   end)
 end)
 
 describe("the sentences on what the rows say", function()
-  local header = "onset\tevent\tpulse\tonset_planned_us\tonset_sent_us\tlateness_us\tchannel\tintensity_mso\t"
-    .. "intensity\tintensity_ref\tstatus\ttrial_type\n"
+  local header = "onset\tevent\tpulse\tonset_planned_us\tonset_sent_us\tlateness_us\tchannel\t"
+    .. "intensity_mso\tintensity\tintensity_ref\tstatus\ttrial_type\n"
 
   --- Of pulses a second apart: status, condition.
   local function text_of(list, manifest)
@@ -260,9 +266,8 @@ describe("what is not known", function()
       assert.matches("45 degrees to the midline", text, 1, true)
       assert.matches("The active motor threshold was 50 %MSO (5 of 10 above 200 uV in FDI).", text, 1, true)
       -- what the device says comes first
-      assert.matches(of == path and "The waveform was Biphasic (mode Standard), the current direction "
-        .. "Normal (as "
-        .. "the stimulator names it, in the coil)" or "The waveform was half sine,", text, 1, true)
+      assert.matches(of == path and "The waveform was Biphasic, the current direction Normal (as the "
+        .. "stimulator names it, in the coil)" or "The waveform was half sine,", text, 1, true)
     end
     for _, wrong in ipairs { "[1]", "{", "3", '{"shoe": "left"}' } do
       shell.write(folder .. "/wrong.json", wrong)

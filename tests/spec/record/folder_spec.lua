@@ -1,7 +1,9 @@
 -- The folder of a run: a manifest for people, what recover needs apart from it, and what the run read.
+local bytes_read = require "moonpulse.text.bytes_read"
 local cjson = require "cjson"
 local core = require "moonpulse.core"
 local fixture = require "job"
+local keeping = require "moonpulse.run.keeping"
 local lfs = require "lfs"
 local manifest_files = require "moonpulse.record.manifest_file"
 local read = require "moonpulse.record.read"
@@ -103,6 +105,12 @@ describe("the folder of a run", function()
         stim:arm()
         stim:fire(mp.pulse { intensity = mp.mso(helper.mso + other) })
         run:ask "MEP? [y/n]"
+        local list = {}
+        for line in io.lines "data/list.csv" do
+          list[#list + 1] = line
+        end
+        local more = io.open(run.params.other):read "a"
+        io.open("out.txt", "w"):write(more):close()
         local late = require "late"
         late(run)
       end)]])
@@ -114,6 +122,8 @@ describe("the folder of a run", function()
     shell.write(folder .. "/later/late.lua", "return function(run) run:mark 'late' end")
     shell.write(folder .. "/later/helper.lua", "#!/bin/lua\nlocal f = io.open('helper.lua', 'w') "
       .. "f:write 'return 1' f:close() return 10")
+    assert(lfs.mkdir(folder .. "/data"))
+    shell.write(folder .. "/data/list.csv", "1,2\n3,4\n")
     shell.write(folder .. "/answers", "y\n")
     shell.write(folder .. "/lab.lua", "return { pulses_per_session = 100 }")
     shell.write(folder .. "/list", "Ear plugs in?\n")
@@ -125,8 +135,16 @@ describe("the folder of a run", function()
     local run = fixture.run_in(folder .. "/runs")
     local by_role = kept(run)
     table.sort(by_role.module)
+    table.sort(by_role.data)
     assert.are.same({ experiment = { "exp.lua" }, answers = { "answers" }, preflight = { "list" },
-      ["lab limits"] = { "lab.lua" }, module = { "helper.lua", "helper_2.lua", "late.lua" } }, by_role)
+      ["lab limits"] = { "lab.lua" }, module = { "helper.lua", "helper_2.lua", "late.lua" },
+      data = { "helper_3.lua", "list.csv" } }, by_role)
+    local as = {}
+    for _, each in ipairs(fixture.manifest(run).files) do
+      as[each.file] = each.as
+    end
+    assert.are.same({ ["sources/helper.lua"] = "helper", ["sources/late.lua"] = "late",
+      ["sources/list.csv"] = "data/list.csv" }, as)
     assert.are.equal(helper, shell.read(run .. "/sources/helper.lua")) -- not what was written since
     assert.are.equal("return 1", shell.read(folder .. "/helper.lua"))
   end)
@@ -148,6 +166,55 @@ describe("the folder of a run", function()
     end
   end)
 
+  --- The folder as an older version left it: everything in the manifest, which is one line.
+  local function make_older(run, status)
+    local manifest, internals = fixture.manifest(run), fixture.internals(run)
+    for _, key in ipairs { "record_version", "what", "files", "clock", "ended", "journal_head",
+      "journal_lines" } do
+      manifest[key] = nil
+    end
+    manifest.flight, manifest.device.driver, manifest.device.port = internals.flight, internals.driver,
+      internals.port
+    manifest.thresholds = { rmt = manifest.thresholds.rmt.value }
+    manifest.protocol.file = "/home/kim/made.lua"
+    manifest.safety.operator, manifest.operator = manifest.operator, nil
+    manifest.device.simulated, manifest.participant = false, "P07"
+    manifest.started = manifest.started:gsub("%.%d+", ""):gsub(":(%d%d)$", "%1")
+    if status == "running" then
+      manifest.status, manifest.result = "running", nil
+    end
+    shell.write(run .. "/manifest.json", cjson.encode(manifest) .. "\n")
+    assert(os.execute(("cd %s && rm -rf recover.json sources resolved.plan SHA256SUMS verify.sh "
+      .. "journal.jsonl events.json report.html"):format(shell.quote(run))))
+  end
+
+  it("of an older version is recovered, reported and counted as before", function()
+    shell.write(folder .. "/made.lua", made)
+    local out = folder .. "/runs"
+    for _ = 1, 2 do
+      assert.are.equal(0, (moonpulse("run %s/made.lua --rmt 50 --tolerance 1000 --operator AB --out %s",
+        folder, out)))
+    end
+    local names = shell.names(out)
+    local ended, torn = out .. "/" .. names[1], out .. "/" .. names[2]
+    make_older(ended, "completed")
+    make_older(torn, "running")
+    local history = require "moonpulse.safety.history"
+    assert.are.equal(6, history.of(out, "P07").day) -- three each, also of the torn one
+    os.remove(torn .. "/events.tsv")
+    local status, told, err = moonpulse("recover %s", torn)
+    assert.are.equal(0, status, err)
+    assert.matches("recovered 3 of 3 planned pulses", told, 1, true)
+    assert.are.equal(3, #shell.rows(torn .. "/events.tsv"))
+    local manifest = fixture.manifest(torn)
+    assert.are.same({ "interrupted", 3, 50 }, { manifest.status, manifest.result.pulses_sent,
+      manifest.thresholds.rmt })
+    assert.is_table(manifest.flight) -- it stays what it was: recover reads it again
+    assert.are.equal(0, (moonpulse("recover %s", ended))) -- its report was missing
+    assert.matches("50 %MSO", shell.read(ended .. "/report.html"), 1, true)
+    assert.are.equal(6, history.of(out, "P07").day)
+  end)
+
   it("says at once that a disk takes no more, and plays nothing of which it cannot keep the text", function()
     local record = assert(records.create(folder .. "/runs", "made"))
     local kept_in = require("moonpulse.record.sources").new(record.folder)
@@ -158,6 +225,33 @@ describe("the folder of a run", function()
     assert.matches("sources/made.lua: ", message, 1, true)
     assert.are.same({}, shell.names(record.folder .. "/sources"))
     assert.are.same({}, kept_in.list)
+    -- what a script reads later is a refusal before it arms again, and kept when there is room
+    shell.write(folder .. "/list.csv", "1,2\n")
+    bytes_read.note_data(folder .. "/list.csv", io.open)
+    local context = { record = record, sources = kept_in }
+    core.most_file(0)
+    local done, problem = pcall(keeping.more, context)
+    core.most_file()
+    assert.is_false(done)
+    assert.are.equal("limit", problem.code)
+    assert.matches("cannot keep what the run read: .*sources/.*: make room, or name another folder",
+      problem.message)
+    keeping.more(context)
+    assert.are.equal("1,2\n", shell.read(record.folder .. "/sources/list.csv"))
+  end)
+
+  it("has of a file that another program writes again and again each version, up to a number", function()
+    local path, before = folder .. "/mep.txt", #bytes_read.by_scripts()
+    for i = 1, 3 do
+      shell.write(path, ("%d\n"):format(i))
+      bytes_read.note_data(path, io.open)
+      bytes_read.note_data(path, io.open)
+    end
+    assert.are.equal(before + 3, #bytes_read.by_scripts())
+    shell.sh(folder, ("truncate -s 17M %s/long.bin"):format(folder))
+    bytes_read.note_data(folder .. "/long.bin", io.open)
+    local last = bytes_read.by_scripts()[before + 4]
+    assert.are.same({ folder .. "/long.bin" }, { last.path, last.bytes })
   end)
 end)
 

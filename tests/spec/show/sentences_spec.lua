@@ -36,7 +36,7 @@ end
 
 --- "a conditioning pulse at A and 2 ms later a test pulse at B", "one pulse at A, 2 ms after the beginning"
 local function cell(text)
-  text = text:gsub(" %(marked .-%)$", "")
+  text = text:gsub(" %([mc]%l+ \".-%)$", "")
   local list, at = {}, 0
   text = text:gsub(", ([%d.]+ %l+) after the beginning", function(later)
     at = seconds(later)
@@ -44,8 +44,8 @@ local function cell(text)
   end)
   local first, more = text:match("^%l+ ?%l* pulse at (.-)(,? a?n?d? ?[%d.]+ m?u?s later .*)$")
   pulse(list, at, first or assert(text:match("^%l+ ?%l* pulse at (.*)$"), text))
-  for later, one in (more or ""):gsub(" and ", ", "):gmatch(", ([%d.]+ %l+) later %l+ ?%l* pulse at "
-    .. "([^,]+)") do
+  more = (more or ""):gsub(" and ", ", ")
+  for later, one in more:gmatch(", ([%d.]+ %l+) later %l+ ?%l* pulse at ([^,]+)") do
     at = at + seconds(later)
     pulse(list, at, one)
   end
@@ -81,7 +81,7 @@ local function repeated(text)
 end
 
 function read(text)
-  text = text:gsub(" %(marked [^()]-%)$", "")
+  text = text:gsub(" %([mc]%l+ \"[^()]-%)$", "")
   local list, whole, rest = repeated(text)
   return list or cell(text), whole, rest
 end
@@ -153,9 +153,8 @@ describe("the sentences on a plan", function()
       local list = sentences_of "prime_ctbs_itbs"
       assert.are.equal(2, #list)
       local first, whole = read(lower(list[1]))
-      local nominal, silence, rest = list[2]:match("^Then, after ([%d.]+ s) without pulses from the "
-        .. "nominal end "
-        .. "%(([%d.]+ s) from the last pulse%), (.*)$")
+      local nominal, silence, rest = list[2]:match("^Then, after ([%d.]+ s) without pulses from the nominal "
+        .. "end %(([%d.]+ s) from the last pulse%), (.*)$")
       for _, each in ipairs((read(rest))) do
         each.at = each.at + whole + seconds(nominal)
         first[#first + 1] = each
@@ -169,9 +168,8 @@ describe("the sentences on a plan", function()
     for _, id in ipairs { "itbs600", "dtms_h1", "hf5_m1_1800", "sici", "ccpas", "pas25",
       "itbs600x3_15min" } do
       local list = sentences_of(id)
-      local every, gap, silence = list[1]:match("one every ([%d.]+ s), from onset to onset %(([%d.]+ s) "
-        .. "from the "
-        .. "nominal end to the next onset, ([%d.]+ s) from the last pulse to the next one%)")
+      local every, gap, silence = list[1]:match("one every ([%d.]+ s), from onset to onset %(([%d.]+ s) from "
+        .. "the nominal end to the next onset, ([%d.]+ s) from the last pulse to the next one%)")
       local events, longest = events_of(id), 0
       for i = 2, #events do
         longest = math.max(longest, events[i].at - events[i - 1].at)
@@ -204,10 +202,10 @@ describe("the sentences on a plan", function()
 
   it("name conditioning and test pulse of a pair, also where the trial is marked", function()
     local list = sentences_of "paired_pulse_block --rmt 50"
-    assert.matches("20 trials with a conditioning pulse at 80 %RMT (40 %MSO) and 12 ms later a test pulse "
-      .. "at 120 "
-      .. "%RMT (60 %MSO) (marked \"ICF\")", list[1], 1, true)
-    assert.matches("20 trials with one pulse at 120 %RMT (60 %MSO) (marked \"TS alone\")", list[1], 1, true)
+    local text = list[1]:gsub("%(marked ", "(condition ")
+    assert.matches("20 trials with a conditioning pulse at 80 %RMT (40 %MSO) and 12 ms later a test pulse at "
+      .. "120 %RMT (60 %MSO) (condition \"ICF\")", text, 1, true)
+    assert.matches("20 trials with one pulse at 120 %RMT (60 %MSO) (condition \"TS alone\")", text, 1, true)
     assert.matches("7 s to 9 s from onset to onset, drawn from the seed", list[1], 1, true)
     list = sentences_of "sici -p singles=3 -p pairs=2"
     assert.matches("3 trials with one pulse at 120 %RMT, 2 ms after the beginning", list[1], 1, true)
@@ -222,8 +220,21 @@ describe("the sentences on a plan", function()
   it("of parts that repeat after a drawn pause say its range from onset to onset", function()
     local list = of_plan [[local part = mp.pulse(mp.mso(40)) .. mp.rest { min = 4, max = 6 }
       return part:times(10, { gap = 1 })]]
-    assert.are.equal("10 parts, 5 s to 7 s from onset to onset, drawn from the seed; each part: one pulse "
-      .. "at 40 %MSO; then 4 s to 6 s without pulses, drawn from the seed", list[1])
+    assert.are.equal("10 parts, 5 s to 7 s from onset to onset, drawn from the seed; each part: one pulse at "
+      .. "40 %MSO; then 4 s to 6 s without pulses, drawn from the seed", list[1])
+  end)
+
+  it("of three pulses and of pulses at one time say each interval from the pulse before", function()
+    local plan = [[local triple = mp.pulse(mp.rmt(70)) .. mp.rest(mp.ms(3)) .. mp.pulse(mp.rmt(80))
+        .. mp.rest(mp.ms(10)) .. mp.pulse(mp.rmt(120))
+      return triple:times(4, { every = 6 })]]
+    local list = of_plan(plan)
+    assert.matches("each part: one pulse at 70 %RMT, 3 ms later one pulse at 80 %RMT and 10 ms later one "
+      .. "pulse at 120 %RMT", list[1], 1, true)
+    same((read(lower(list[1]))), events_of(folder .. "/made.lua"), "three")
+    list = of_plan "return mp.together { a = mp.pulse(mp.mso(30)), b = mp.pulse(mp.mso(50)) }"
+    assert.are.equal("One pulse at 30 %MSO on channel a and at the same time one pulse at 50 %MSO on channel "
+      .. "b", list[1])
   end)
 
   it("of outputs that play side by side say what each gets", function()

@@ -7,7 +7,8 @@ local is_plain = not shell.program:find("sanitize", 1, true)
   and not (os.getenv("LD_PRELOAD") or ""):find("vgpreload", 1, true)
 
 local commands = { "run", "check", "show", "methods", "events", "plot", "compile", "recover", "verify",
-  "sign", "export", "check-bids", "sim", "devices", "frame", "decode", "ports", "doctor", "protocols",
+  "sign", "export", "check-bids", "import", "sim", "devices", "frame", "decode", "ports", "doctor",
+    "protocols",
   "new", "test", "bench", "explore", "lua" }
 
 local gmake = "env -u MAKEFLAGS -u MFLAGS make --no-print-directory" -- not that of a make which runs this

@@ -127,9 +127,8 @@ describe("docs/schemas", function()
 
   it("is right of moonpulse check-bids", function()
     local exported = run("itbs600 --amt 50 -p trains=1", "given")
-    local status, _, err = shell.moonpulse(folder, ("export bids %s --bids %s/study --sub "
-      .. "01"):format(exported,
-      folder))
+    local status, _, err = shell.moonpulse(folder, ("export bids %s --bids %s/study --sub 01"):format(
+      exported, folder))
     assert(status == 0, err)
     local list = { output("check-bids", "check-bids --json @/study") }
     os.execute(("rm %s/study/sub-01/nibs/*_nibs.json"):format(folder))

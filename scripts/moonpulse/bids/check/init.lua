@@ -2,6 +2,7 @@
 --- { number, what it asks, level, function(group, say) }.
 local closing = require "moonpulse.bids.closing"
 local groups = require "moonpulse.bids.check.groups"
+local timeline = require "moonpulse.bids.timeline"
 local tsv = require "moonpulse.bids.tsv"
 
 local M = {}
@@ -9,7 +10,14 @@ local M = {}
 --- The rule that no other tool has.
 M.closing = 49
 
---- The timelines of a group that Moonpulse knows: the run's own, and its copy in beh/.
+--- Has a table the columns of a run's timeline? That of another program has not.
+local function is_timeline(text)
+  local header = tsv.parse(text:match("^[^\r\n]*")).index
+  return header.event and header.status and header.onset and header.onset_planned_us
+end
+
+--- The timelines of a group that Moonpulse knows: the run's own, and its copy in beh/, where it says
+--- something else.
 local function timelines(group)
   local sidecar = groups.sidecar(group, "nibs.json")
   local own = type(sidecar.Moonpulse) == "table" and sidecar.Moonpulse.Source
@@ -17,10 +25,8 @@ local function timelines(group)
   for _, path in ipairs { own or false, ("%s/%s_events.tsv"):format(group.folder:gsub("nibs$", "beh"),
     group.stem) } do
     local text = path and group.dataset.has[path] and group.dataset.read(path)
-    local found = text and tsv.parse(text)
-    -- the timeline of another program has not these columns
-    if found and found.index.event and found.index.status and found.index.onset then
-      list[#list + 1] = { path = path, table = found }
+    if text and is_timeline(text) and not (list[1] and timeline.without_plan(text) == list[1].text) then
+      list[#list + 1] = { path = path, text = text }
     end
   end
   return list
@@ -32,12 +38,12 @@ local function expands(group, say)
     return
   end
   local pulses
-  for _, timeline in ipairs(timelines(group)) do
+  for _, each in ipairs(timelines(group)) do
     local differences, count = closing.compare(group.files["nibs.tsv"].table, function(name)
       return groups.described(sidecar, name, "Units")
-    end, group.files["events.tsv"].table, timeline.table)
+    end, group.files["events.tsv"].table, each.text)
     for _, text in ipairs(differences) do
-      say(group.files["nibs.tsv"].path, ("against %s: %s"):format(timeline.path, text))
+      say(group.files["nibs.tsv"].path, ("against %s: %s"):format(each.path, text))
     end
     pulses = count
   end
