@@ -6,7 +6,7 @@
 #include <lauxlib.h>
 #include <math.h>
 
-enum { FIELDS = 12 }; // of a row, on the stack
+enum { FIELDS = 16 }; // of a row, on the stack
 
 static const int64_t longest_ns = INT64_MAX / 2;
 
@@ -68,8 +68,8 @@ static struct mp_tail action_field(lua_State *L)
 
 /*
  * core.event_row{event=, index=, pulse=, planned_ns=, sent_ns=, confirmed_ns=, late_ns=, tail=
- * (of core.event_action), status=, reply=, timed_by=, proof=} -> the row with its line end;
- * what is nil is "n/a"
+ * (of core.event_action), status=, reply=, timed_by=, proof=, condition=, trial=, block=} ->
+ * the row with its line end; what is nil is "n/a", a condition the event
  */
 static int event_row(lua_State *L)
 {
@@ -89,6 +89,9 @@ static int event_row(lua_State *L)
         .reply = text_field(L, "reply"),
         .timed_by = text_field(L, "timed_by"),
         .proof = text_field(L, "proof"),
+        .condition = text_field(L, "condition"),
+        .trial = number_field(L, "trial"),
+        .block = number_field(L, "block"),
     };
     char *at = luaL_buffinitsize(L, &buffer, mp_event_room(&row));
     luaL_pushresultsize(&buffer, (size_t)(mp_event_put(at, &row) - at));

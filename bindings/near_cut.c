@@ -46,6 +46,12 @@ static struct mp_near_known check_known(lua_State *L)
         .columns = text(L, "columns"), // of core.event_action
         .words = clean_text(L, "words"),
         .proof = clean_text(L, "proof"),
+        .condition = clean_text(L, "condition"),
+        .trial = (uint64_t)integer(L, "trial", 0),
+        .block = (uint64_t)integer(L, "block", 0),
+        .first = (uint64_t)integer(L, "first", 0),
+        .last = (uint64_t)integer(L, "last", 0),
+        .per = (uint64_t)integer(L, "per", 0),
         .origin_ns = integer(L, "origin_ns", 0),
         .delay_ns = integer(L, "delay_ns", 0),
         .slow_ns = integer(L, "slow_ns", 0),
@@ -58,9 +64,10 @@ static struct mp_near_known check_known(lua_State *L)
 
 /*
  * session:near{frame=, action= (from 1), reply= (the bytes that confirm it), columns=, words=,
- * proof= (of its row), origin_ns=, delay_ns=, slow_ns=, patience_ns=, extra=, index=,
- * confirmed= (engine/near_cut.h), file= (of events.tsv: open until near_over), sum=} -> began:
- * pulses that go like this are counted and written by the engine
+ * proof=, condition=, trial=, block=, first=, last=, per= (of its row), origin_ns=, delay_ns=,
+ * slow_ns=, patience_ns=, extra=, index=, confirmed= (engine/near_cut.h), file= (of events.tsv:
+ * open until near_over), sum=} -> began: pulses that go like this are counted and written by
+ * the engine
  */
 int mp_near_begin(lua_State *L)
 {

@@ -5,6 +5,7 @@
 #include "engine/plan.h"
 
 #include <math.h>
+#include <string.h>
 
 const char *const mp_reference_names[] = {"MSO", "RMT", "AMT", NULL};
 static const char *const spacing_names[] = {"every", "gap", "train", NULL};
@@ -203,6 +204,61 @@ static int plan_describe(lua_State *L)
     return 1;
 }
 
+/* (plan, other) -> plan: for the function that has just made it in the place of the other one
+ */
+static int plan_like(lua_State *L)
+{
+    mp_plan_like(mp_check_plan(L, 1), mp_check_plan(L, 2));
+    lua_settop(L, 1);
+    return 1;
+}
+
+/* In the order of enum mp_role. */
+static const char *const role_names[] = {"trial", "block", "trials"};
+enum { ROLES = sizeof role_names / sizeof role_names[0] };
+
+/* "trial block" -> flags; words that are none are an error. */
+static unsigned check_roles(lua_State *L, int arg)
+{
+    const char *at = luaL_optstring(L, arg, "");
+    unsigned roles = 0;
+    while (*at != '\0') {
+        size_t length = strcspn(at, " ");
+        int i = 0;
+        while (i < ROLES &&
+               (strlen(role_names[i]) != length || memcmp(role_names[i], at, length) != 0))
+            i++;
+        luaL_argcheck(L, i < ROLES, arg, "a role is trial, block or trials");
+        roles |= 1U << i;
+        at += length + (at[length] == ' ' ? 1 : 0);
+    }
+    return roles;
+}
+
+/* Push roles as check_roles reads them. */
+static void push_roles(lua_State *L, unsigned roles)
+{
+    luaL_Buffer buffer;
+    luaL_buffinit(L, &buffer);
+    for (int i = 0; i < ROLES; i++)
+        if ((roles & 1U << i) != 0) {
+            luaL_addstring(&buffer, luaL_bufflen(&buffer) > 0 ? " " : "");
+            luaL_addstring(&buffer, role_names[i]);
+        }
+    luaL_pushresult(&buffer);
+}
+
+/* (plan, condition or nil [, roles]) -> the same plan with these: "trial", "block trials" */
+static int plan_tagged(lua_State *L)
+{
+    struct mp_error err = {0};
+    struct mp_plan *plan = mp_check_plan(L, 1);
+    const char *condition = luaL_optstring(L, 2, NULL);
+    unsigned roles = check_roles(L, 3);
+    struct mp_plan **box = new_box(L);
+    return finish(L, mp_plan_tagged(box, plan, condition, roles, &err), &err);
+}
+
 static int is_plan(lua_State *L)
 {
     lua_pushboolean(L, luaL_testudata(L, 1, MP_PLAN) != NULL);
@@ -300,13 +356,17 @@ static int plan_view(lua_State *L)
 {
     const struct mp_plan *plan = mp_check_plan(L, 1);
     struct mp_plan_view view = mp_plan_view(plan);
-    lua_createtable(L, 0, 10);
+    lua_createtable(L, 0, 12);
     lua_pushstring(L, kind_names[mp_plan_kind(plan)]);
     lua_setfield(L, -2, "kind");
     lua_pushstring(L, mp_plan_label(plan));
     lua_setfield(L, -2, "label");
     lua_pushstring(L, mp_plan_origin(plan));
     lua_setfield(L, -2, "origin");
+    lua_pushstring(L, mp_plan_condition(plan));
+    lua_setfield(L, -2, "condition");
+    push_roles(L, mp_plan_roles(plan));
+    lua_setfield(L, -2, "roles");
     lua_pushstring(L, view.text);
     lua_setfield(L, -2, "text");
     lua_pushinteger(L, (lua_Integer)view.children);
@@ -386,6 +446,8 @@ void mp_open_plan(lua_State *L)
                                          {"parallel", plan_parallel},
                                          {"channel", plan_channel},
                                          {"describe", plan_describe},
+                                         {"like", plan_like},
+                                         {"tagged", plan_tagged},
                                          {"exact", exact},
                                          {"is_plan", is_plan},
                                          {"framed", framed},

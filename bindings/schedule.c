@@ -128,17 +128,68 @@ static int schedule_measure(lua_State *L)
     return 4;
 }
 
+/* Of which condition, trial and block the pulses up to last are; 0: none. */
+struct place {
+    char condition[MP_NAME_MAX];
+    size_t length;
+    uint64_t trial, block, last;
+    uint64_t per, changes; // so many pulses a trial; the pulse that begins the next one
+};
+
 /* What schedule:write() needs, in a userdata: it may raise while it fills it. */
 struct listing {
     struct mp_text text;
+    struct place place;
     struct mp_tail tails[]; // alive in the table of tails
 };
 
-enum { TAIL_MAX = 4096, LINE_MAX_BYTES = 3 * MP_DIGITS_MAX + MP_NAME_MAX + TAIL_MAX + 32 };
+enum { TAIL_MAX = 4096, LINE_MAX_BYTES = 5 * MP_DIGITS_MAX + 2 * MP_NAME_MAX + TAIL_MAX + 48 };
+
+static uint64_t number_at(lua_State *L, int at)
+{
+    lua_Integer number = luaL_optinteger(L, at, 0);
+    return number > 0 ? (uint64_t)number : 0;
+}
+
+/* Ask the function at index 4 where pulse number is. */
+static void find_place(lua_State *L, struct place *place, uint64_t number)
+{
+    lua_pushvalue(L, 4);
+    lua_pushinteger(L, (lua_Integer)number);
+    lua_call(L, 1, 5);
+    const char *condition = luaL_checklstring(L, -5, &place->length);
+    if (place->length >= sizeof place->condition)
+        luaL_error(L, "schedule:write: a condition is too long");
+    memcpy(place->condition, condition, place->length);
+    place->trial = number_at(L, -4);
+    place->block = number_at(L, -3);
+    place->last = number_at(L, -2);
+    place->per = number_at(L, -1);
+    place->changes = place->per == 0 ? UINT64_MAX : number + place->per;
+    lua_pop(L, 5);
+}
+
+static char *put_from_1(char *at, uint64_t number)
+{
+    return number == 0 ? mp_put_bytes(at, "n/a", 3) : mp_put_integer(at, number);
+}
+
+/* The columns trial_type, trial and block of pulse number, with a tab before them. */
+static char *put_place(char *at, struct place *place, uint64_t number)
+{
+    for (; number >= place->changes; place->changes += place->per)
+        place->trial++;
+    *at++ = '\t';
+    at = mp_put_bytes(at, place->condition, place->length);
+    *at++ = '\t';
+    at = put_from_1(at, place->trial);
+    *at++ = '\t';
+    return put_from_1(at, place->block);
+}
 
 static void write_event(struct mp_text *text, const struct mp_schedule *schedule,
                         const struct mp_event *event, const struct mp_tail *tail,
-                        uint64_t index)
+                        struct place *place, uint64_t index)
 {
     char *at = mp_text_room(text, LINE_MAX_BYTES);
     at = mp_put_integer(at, index);
@@ -149,22 +200,26 @@ static void write_event(struct mp_text *text, const struct mp_schedule *schedule
         at = mp_put_bytes(at, tail->bytes, tail->length);
         *at++ = '\t';
         at = mp_put_integer(at, event->number);
-        at = mp_put_bytes(at, "\tn/a\n", 5);
+        at = mp_put_bytes(at, "\tn/a", 4);
+        at = put_place(at, place, event->number);
+        *at++ = '\n';
     } else {
         const char *mark = mp_schedule_mark(schedule, event->source);
         at = mp_put_bytes(at, "\tmark\t", 6);
         at = mp_put_bytes(at, tail->bytes, tail->length);
         at = mp_put_bytes(at, "\tn/a\t", 5);
         at = mp_put_bytes(at, mark, strlen(mark));
-        *at++ = '\n';
+        at = mp_put_bytes(at, "\tmark\tn/a\tn/a\n", 14);
     }
     mp_text_end(text, at);
 }
 
 /*
- * schedule:write(file, tails) -> true | nil, message, code. One line an event: index,
- * onset_us, event, tail, pulse number, mark text. tails[i] is the text of action i;
- * tails.mark that of marks. code is "closed" when the reader went away.
+ * schedule:write(file, tails, place) -> true | nil, message, code. One line an event: index,
+ * onset_us, event, tail, pulse number, mark text, condition, trial, block. tails[i] is the text
+ * of action i; tails.mark that of marks. place(number) -> condition, trial, block (nil: none),
+ * last, per: of pulse number, which is the first of its trial; up to pulse last the same holds,
+ * with per (nil: all) pulses a trial. code is "closed" when the reader went away.
  */
 static int schedule_write(lua_State *L)
 {
@@ -172,6 +227,7 @@ static int schedule_write(lua_State *L)
     luaL_Stream *stream = luaL_checkudata(L, 2, LUA_FILEHANDLE);
     luaL_argcheck(L, stream->closef != NULL, 2, "the file is closed");
     luaL_checktype(L, 3, LUA_TTABLE);
+    luaL_checktype(L, 4, LUA_TFUNCTION);
     uint32_t actions = mp_schedule_action_count(schedule);
     struct listing *listing =
         lua_newuserdatauv(L, sizeof *listing + (actions + 1) * sizeof listing->tails[0], 0);
@@ -190,12 +246,17 @@ static int schedule_write(lua_State *L)
     uint64_t index = 0;
     uint32_t count;
     mp_text_init(&listing->text, stream->f);
+    listing->place = (struct place){0};
     mp_schedule_rewind(schedule);
     while (listing->text.failed == 0 &&
            (count = mp_schedule_next_many(schedule, events, MP_EVENTS)) > 0)
         for (uint32_t i = 0; i < count; i++) {
-            uint32_t tail = events[i].kind == MP_EVENT_PULSE ? events[i].action : actions;
-            write_event(&listing->text, schedule, &events[i], &listing->tails[tail], ++index);
+            bool pulse = events[i].kind == MP_EVENT_PULSE;
+            if (pulse && events[i].number > listing->place.last)
+                find_place(L, &listing->place, events[i].number);
+            write_event(&listing->text, schedule, &events[i],
+                        &listing->tails[pulse ? events[i].action : actions], &listing->place,
+                        ++index);
         }
     if (mp_text_flush(&listing->text, &err) != MP_OK) {
         mp_push_failure(L, &err);

@@ -9,13 +9,14 @@ static const char no_action[] = "n/a\tn/a\tn/a\tn/a";
 const char mp_event_header[] =
     "onset\tduration\ttrial_type\tindex\tevent\tpulse\t"
     "onset_planned_us\tonset_sent_us\tonset_confirmed_us\t"
-    "lateness_us\t" COLUMNS_OF_AN_ACTION "\tstatus\treply\ttimed_by\tsetting_proof\n";
+    "lateness_us\t" COLUMNS_OF_AN_ACTION "\tstatus\treply\ttimed_by\tsetting_proof\t"
+    "trial\tblock\n";
 
 #define PUT(at, literal) mp_put_bytes(at, literal, sizeof(literal) - 1)
 
 static char *put_text(char *at, const struct mp_tail *text)
 {
-    return text->bytes == NULL ? PUT(at, none) : mp_put_bytes(at, text->bytes, text->length);
+    return text->length == 0 ? PUT(at, none) : mp_put_bytes(at, text->bytes, text->length);
 }
 
 /* A time, by put: seconds or microseconds. */
@@ -28,19 +29,24 @@ static inline char *put_time(char *at, int64_t ns, char *(*put)(char *, uint64_t
     return put(at, ns < 0 ? 0 - (uint64_t)ns : (uint64_t)ns);
 }
 
+static char *put_number_from_1(char *at, uint64_t number)
+{
+    return number == 0 ? PUT(at, none) : mp_put_integer(at, number);
+}
+
 /* The columns that differ from pulse to pulse, to the confirmation, and the tab after it. */
 static char *put_first(char *at, const struct mp_event_row *row)
 {
     at = put_time(at, row->sent_ns != MP_EVENT_NONE ? row->sent_ns : row->planned_ns,
                   mp_put_seconds);
     at = PUT(at, "\t0\t"); // duration
-    at = put_text(at, &row->event);
+    at = put_text(at, row->condition.length > 0 ? &row->condition : &row->event);
     *at++ = '\t';
     at = mp_put_integer(at, row->index);
     *at++ = '\t';
     at = put_text(at, &row->event);
     *at++ = '\t';
-    at = row->pulse == 0 ? PUT(at, none) : mp_put_integer(at, row->pulse);
+    at = put_number_from_1(at, row->pulse);
     *at++ = '\t';
     at = put_time(at, row->planned_ns, mp_put_us);
     *at++ = '\t';
@@ -48,6 +54,15 @@ static char *put_first(char *at, const struct mp_event_row *row)
     *at++ = '\t';
     at = put_time(at, row->confirmed_ns, mp_put_us);
     *at++ = '\t';
+    return at;
+}
+
+char *mp_event_put_last(char *at, const struct mp_event_row *row)
+{
+    at = put_number_from_1(at, row->trial);
+    *at++ = '\t';
+    at = put_number_from_1(at, row->block);
+    *at++ = '\n';
     return at;
 }
 
@@ -64,8 +79,8 @@ char *mp_event_put_rest(char *at, const struct mp_event_row *row)
     at = put_text(at, &row->timed_by);
     *at++ = '\t';
     at = put_text(at, &row->proof);
-    *at++ = '\n';
-    return at;
+    *at++ = '\t';
+    return mp_event_put_last(at, row);
 }
 
 char *mp_event_put_with(char *at, const struct mp_event_row *row, const struct mp_tail *rest)
@@ -109,15 +124,15 @@ char *mp_event_put_action(char *at, const struct mp_event_action *action)
     return put_text(at, &action->reference);
 }
 
-static bool is_control(char c)
+static bool is_unfit(const char *text, size_t i)
 {
-    return (unsigned char)c < 0x20 || c == 0x7f;
+    return (unsigned char)text[i] < 0x20 || text[i] == 0x7f || (i == 0 && text[i] == '"');
 }
 
 bool mp_event_is_clean(const char *text, size_t length)
 {
     for (size_t i = 0; i < length; i++)
-        if (is_control(text[i]))
+        if (is_unfit(text, i))
             return false;
     return true;
 }
@@ -126,7 +141,7 @@ char *mp_event_clean(char *at, const char *text, size_t length)
 {
     static const char digits[] = "0123456789ABCDEF";
     for (size_t i = 0; i < length; i++) {
-        if (is_control(text[i])) {
+        if (is_unfit(text, i)) {
             at = PUT(at, "\\x");
             *at++ = digits[(unsigned char)text[i] >> 4];
             *at++ = digits[text[i] & 0xf];

@@ -27,7 +27,8 @@ extern const char mp_event_header[];
 
 /*
  * Times are nanoseconds from the run's start, and may lie before it. Texts are borrowed and
- * without tabs, line ends and other control characters (mp_event_clean); NULL: "n/a".
+ * without tabs, line ends and other control characters (mp_event_clean); NULL and
+ * empty ones: "n/a".
  */
 struct mp_event_row {
     struct mp_tail event; // "pulse", "mark" ...
@@ -39,15 +40,18 @@ struct mp_event_row {
     int64_t late_ns;
     struct mp_tail action; // four columns, of mp_event_put_action
     struct mp_tail status, reply, timed_by, proof;
+    struct mp_tail condition; // of a pulse; NULL: the same as event
+    uint64_t trial, block;    // from 1; 0: none
 };
 
-enum { MP_EVENT_NUMBERS = 256 }; // bytes that a row takes at most without its texts
+enum { MP_EVENT_NUMBERS = 320 }; // bytes that a row takes at most without its texts
 
 /* How many bytes row takes at most. */
 static inline size_t mp_event_room(const struct mp_event_row *row)
 {
-    return MP_EVENT_NUMBERS + 2 * row->event.length + row->action.length + row->status.length +
-           row->reply.length + row->timed_by.length + row->proof.length;
+    return MP_EVENT_NUMBERS + 2 * row->event.length + row->condition.length +
+           row->action.length + row->status.length + row->reply.length + row->timed_by.length +
+           row->proof.length;
 }
 
 /* Put row, with its line end, where mp_event_room(row) bytes are; returns its end. */
@@ -60,6 +64,8 @@ char *mp_event_put(char *at, const struct mp_event_row *row);
  */
 char *mp_event_put_rest(char *at, const struct mp_event_row *row);
 char *mp_event_put_with(char *at, const struct mp_event_row *row, const struct mp_tail *rest);
+/* The last of these columns, trial and block, with the line end: they may be put anew. */
+char *mp_event_put_last(char *at, const struct mp_event_row *row);
 
 /* What an action tells of a pulse: the columns from channel to intensity_ref. */
 struct mp_event_action {
@@ -74,10 +80,10 @@ enum { MP_EVENT_ACTION = 64 }; // bytes that it takes at most without its texts
 /* Put action where MP_EVENT_ACTION bytes and its texts have room; returns its end. */
 char *mp_event_put_action(char *at, const struct mp_event_action *action);
 
-/* Is text without control characters? */
+/* Can text be a cell: without control characters, and without a quote at its beginning, which
+ * programs that read tables take for the beginning of a quoted one? */
 bool mp_event_is_clean(const char *text, size_t length);
-/* Put text where 4 * length bytes have room, each control character as \xHH; returns its end.
- */
+/* Put text where 4 * length bytes have room, each of these as \xHH; returns its end. */
 char *mp_event_clean(char *at, const char *text, size_t length);
 
 #endif

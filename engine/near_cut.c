@@ -47,6 +47,24 @@ static bool keep(struct mp_tail *tail, char *to, size_t most)
     return true;
 }
 
+/* The last columns of a row, with the trial that it has. */
+static void put_columns(struct mp_near_cut *cut)
+{
+    char last[MP_EVENT_NUMBERS];
+    const char *end = mp_event_put_rest(cut->columns, &cut->row);
+    cut->rest = (struct mp_tail){cut->columns, (size_t)(end - cut->columns)};
+    cut->fixed = cut->rest.length - (size_t)(mp_event_put_last(last, &cut->row) - last);
+}
+
+/* The row is of the trial of its pulse. */
+static void turn_to_trial(struct mp_near_cut *cut)
+{
+    for (; cut->row.pulse >= cut->changes; cut->changes += cut->known.per)
+        cut->row.trial++;
+    const char *end = mp_event_put_last(cut->columns + cut->fixed, &cut->row);
+    cut->rest.length = (size_t)(end - cut->columns);
+}
+
 enum mp_status mp_near_cut_begin(struct mp_near_cut *cut, const struct mp_near_known *known,
                                  struct mp_error *err)
 {
@@ -57,7 +75,8 @@ enum mp_status mp_near_cut_begin(struct mp_near_cut *cut, const struct mp_near_k
     if (own->reply.length == 0 || !keep(&own->reply, cut->reply, MP_NEAR_BYTES) ||
         !keep(&own->columns, cut->texts[0], MP_NEAR_TEXT) ||
         !keep(&own->words, cut->texts[1], MP_NEAR_TEXT) ||
-        !keep(&own->proof, cut->texts[2], MP_NEAR_TEXT))
+        !keep(&own->proof, cut->texts[2], MP_NEAR_TEXT) ||
+        !keep(&own->condition, cut->texts[3], MP_NEAR_TEXT))
         return mp_fail(err, MP_ERANGE, "a reply or a text of its row is too long");
     cut->row = (struct mp_event_row){
         .event = TEXT("pulse"),
@@ -67,10 +86,13 @@ enum mp_status mp_near_cut_begin(struct mp_near_cut *cut, const struct mp_near_k
         .reply = own->words,
         .timed_by = TEXT("host"),
         .proof = own->proof,
+        .condition = own->condition,
+        .trial = own->trial,
+        .block = own->block,
     };
     cut->room = mp_event_room(&cut->row);
-    const char *end = mp_event_put_rest(cut->columns, &cut->row);
-    cut->rest = (struct mp_tail){cut->columns, (size_t)(end - cut->columns)};
+    cut->changes = own->per == 0 ? UINT64_MAX : own->first + own->per;
+    put_columns(cut);
     cut->written = 0;
     cut->contact_ns = 0;
     cut->first = cut->waits = cut->end;
@@ -92,7 +114,8 @@ static bool is_usual(struct mp_near_cut *cut, const struct mp_outcome *out, int6
         send->frame != known->frame || send->action != known->action ||
         out->stop != MP_STOP_NONE || out->returned_ns != out->entered_ns ||
         out->entered_ns != out->start_ns + send->send_ns ||
-        out->start_ns + planned_ns(out) < known->origin_ns)
+        out->start_ns + planned_ns(out) < known->origin_ns ||
+        send->number + known->extra > known->last)
         return false;
     if (cut->first == cut->end)
         return true;
@@ -125,6 +148,8 @@ static void put_row(struct mp_near_cut *cut, const struct mp_near_pending *pulse
     struct mp_event_row *row = &cut->row;
     row->index = ++cut->known.index;
     row->pulse = out->send.number + known->extra;
+    if (row->pulse >= cut->changes)
+        turn_to_trial(cut);
     row->planned_ns = out->start_ns - known->origin_ns + planned_ns(out);
     row->sent_ns = out->entered_ns + known->delay_ns - known->origin_ns;
     row->confirmed_ns = pulse->confirmed_ns - known->origin_ns;

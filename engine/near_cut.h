@@ -32,13 +32,17 @@ struct mp_near_known {
     uint32_t frame, action;
     struct mp_tail reply;                 // up to MP_NEAR_BYTES
     struct mp_tail columns, words, proof; // of the row: action, reply, setting_proof
-    int64_t origin_ns;                    // rows count from there (monotonic)
-    int64_t delay_ns;    // from the write of a frame to its pulse: the wire, the latency
-    int64_t slow_ns;     // a pulse that waits longer while another leaves is in doubt
-    int64_t patience_ns; // so long a reply is waited for
-    uint64_t extra;      // added to a pulse's number in its plan
-    uint64_t index;      // of the last row
-    uint64_t confirmed;  // pulses since arming
+    struct mp_tail condition;             // and trial_type
+    uint64_t trial, block;                // of the pulse whose number is first; 0: none
+    uint64_t first, last; // up to last they have this condition and block; numbers of rows
+    uint64_t per;         // so many pulses a trial; 0: all are of one
+    int64_t origin_ns;    // rows count from there (monotonic)
+    int64_t delay_ns;     // from the write of a frame to its pulse: the wire, the latency
+    int64_t slow_ns;      // a pulse that waits longer while another leaves is in doubt
+    int64_t patience_ns;  // so long a reply is waited for
+    uint64_t extra;       // added to a pulse's number in its plan
+    uint64_t index;       // of the last row
+    uint64_t confirmed;   // pulses since arming
 };
 
 /* A pulse whose reply is still to come, or came while others waited: whose that was nobody
@@ -56,11 +60,13 @@ struct mp_near_cut {
     void *context;
     bool on;
     struct mp_near_known known; // its bytes are these
-    char reply[MP_NEAR_BYTES], texts[3][MP_NEAR_TEXT];
+    char reply[MP_NEAR_BYTES], texts[4][MP_NEAR_TEXT];
     struct mp_event_row row; // of a pulse: what all have in common, and the last one's numbers
     struct mp_tail rest;     // its last columns, ready
+    size_t fixed;            // so much of it is the same in every trial
+    uint64_t changes;        // the pulse that begins the next trial; UINT64_MAX: none
     size_t room;             // bytes that it takes at most
-    char columns[MP_EVENT_NUMBERS + 4 * MP_NEAR_TEXT];
+    char columns[MP_EVENT_NUMBERS + 5 * MP_NEAR_TEXT];
     int64_t contact_ns; // when something was sent or heard last
     // since it was asked last; the caller sets written back
     uint64_t written;

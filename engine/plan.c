@@ -1,4 +1,4 @@
-#include "engine/plan.h"
+#include "engine/plan_core.h"
 
 #include "engine/plan_totals.h"
 #include "engine/plan_work.h"
@@ -8,36 +8,6 @@
 #include <string.h>
 
 enum { SPLICE_MAX = 64 }; // right-hand sequences up to this long are spliced, not nested
-
-/*
- * Children of sequences: appending shares the array, as every plan sees only its own length.
- * Its holders form a list by length. When the longest goes, what only it saw goes with it:
- * a later part may hold an earlier holder, and the two would keep each other alive.
- */
-struct children {
-    struct mp_plan *longest; // the newest holder
-    bool trimming;
-    size_t used;
-    size_t capacity;
-    struct mp_plan *plan[];
-};
-
-struct mp_plan {
-    size_t refs;
-    enum mp_plan_kind kind;
-    enum mp_spacing spacing;
-    struct mp_totals totals;
-    struct mp_pulse pulse;
-    struct mp_ratio min_ns, max_ns;
-    struct mp_ratio period_ns;
-    uint64_t count;
-    struct children *children;
-    struct mp_plan *shorter, *longer; // other holders of the same children
-    size_t length;                    // how many of the children are this plan's
-    char text[MP_NAME_MAX];
-    char origin[MP_ORIGIN_MAX];
-    char label[MP_NAME_MAX];
-};
 
 static struct mp_plan *plan_new(enum mp_plan_kind kind, struct mp_error *err)
 {
@@ -70,6 +40,22 @@ static void hold_children(struct mp_plan *plan, struct children *children)
     if (plan->shorter != NULL)
         plan->shorter->longer = plan;
     children->longest = plan;
+}
+
+/* plan sees what like sees. */
+static void share_children(struct mp_plan *plan, struct mp_plan *like)
+{
+    plan->children = like->children;
+    if (plan->children == NULL)
+        return;
+    plan->length = like->length;
+    plan->shorter = like;
+    plan->longer = like->longer;
+    if (plan->longer != NULL)
+        plan->longer->shorter = plan;
+    else
+        plan->children->longest = plan;
+    like->longer = plan;
 }
 
 /* Give up the children that no holder sees, and the array with the last of them. */
@@ -141,6 +127,13 @@ void mp_plan_describe(struct mp_plan *plan, const char *origin, const char *labe
 {
     copy_text(plan->origin, sizeof plan->origin, origin);
     copy_text(plan->label, sizeof plan->label, label);
+}
+
+void mp_plan_like(struct mp_plan *plan, const struct mp_plan *other)
+{
+    mp_plan_describe(plan, other->origin, other->label);
+    copy_text(plan->condition, sizeof plan->condition, other->condition);
+    plan->roles = other->roles;
 }
 
 enum mp_status mp_plan_pulse(struct mp_plan **out, const struct mp_pulse *pulse,
@@ -221,6 +214,31 @@ enum mp_status mp_plan_mark(struct mp_plan **out, const char *text, struct mp_er
     return MP_OK;
 }
 
+enum mp_status mp_plan_tagged(struct mp_plan **out, struct mp_plan *plan, const char *condition,
+                              unsigned roles, struct mp_error *err)
+{
+    size_t length = condition == NULL ? 1 : strlen(condition);
+    if (length == 0 || length >= MP_NAME_MAX || (condition != NULL && has_control(condition)))
+        return mp_fail(
+            err, MP_ERANGE,
+            "a label is text of 1 to %d bytes without tabs, line ends or other control "
+            "characters",
+            MP_NAME_MAX - 1);
+    struct mp_plan *made = plan_new(plan->kind, err);
+    if (made == NULL)
+        return MP_ENOMEM;
+    *made = *plan;
+    made->refs = 1;
+    made->children = NULL;
+    made->shorter = made->longer = NULL;
+    share_children(made, plan);
+    if (condition != NULL)
+        copy_text(made->condition, sizeof made->condition, condition);
+    made->roles |= roles;
+    *out = made;
+    return MP_OK;
+}
+
 /* Can the whole be walked? */
 static enum mp_status check_size(const struct mp_totals *totals, struct mp_error *err)
 {
@@ -232,11 +250,19 @@ static enum mp_status check_size(const struct mp_totals *totals, struct mp_error
     return work_check(&totals->work, err);
 }
 
+/* Does plan dissolve into a sequence that it is put into? What has a name stays a part of it.
+ */
+static bool dissolves(const struct mp_plan *plan)
+{
+    return plan->kind == MP_PLAN_SEQUENCE && plan->label[0] == '\0' &&
+           plan->condition[0] == '\0' && plan->roles == 0;
+}
+
 /* The children of first with room for one more, sharing its array if it is the newest user.
  */
 static struct children *grow(struct mp_plan *first, size_t extra, struct mp_error *err)
 {
-    bool is_sequence = first->kind == MP_PLAN_SEQUENCE;
+    bool is_sequence = dissolves(first);
     size_t length = is_sequence ? first->length : 1;
     struct children *old = first->children;
     if (is_sequence && old->used == length && old->capacity >= length + extra)
@@ -255,13 +281,12 @@ enum mp_status mp_plan_then(struct mp_plan **out, struct mp_plan *first, struct 
                             struct mp_error *err)
 {
     struct mp_totals totals = first->totals;
-    if (first->kind != MP_PLAN_SEQUENCE) {
+    if (!dissolves(first)) {
         totals.depth++;
         totals.work.levels++;
     }
     struct mp_totals sum;
-    bool splice = second->kind == MP_PLAN_SEQUENCE && second->length <= SPLICE_MAX &&
-                  second->label[0] == '\0';
+    bool splice = dissolves(second) && second->length <= SPLICE_MAX;
     struct mp_totals tail = second->totals;
     if (splice)
         tail.depth--;
@@ -405,44 +430,4 @@ enum mp_status mp_plan_channel(struct mp_plan **out, struct mp_plan *child, cons
     copy_text(plan->text, sizeof plan->text, name);
     *out = plan;
     return MP_OK;
-}
-
-enum mp_plan_kind mp_plan_kind(const struct mp_plan *plan)
-{
-    return plan->kind;
-}
-
-const struct mp_totals *mp_plan_totals(const struct mp_plan *plan)
-{
-    return &plan->totals;
-}
-
-const char *mp_plan_origin(const struct mp_plan *plan)
-{
-    return plan->origin;
-}
-
-const char *mp_plan_label(const struct mp_plan *plan)
-{
-    return plan->label;
-}
-
-struct mp_plan_view mp_plan_view(const struct mp_plan *plan)
-{
-    bool named = plan->kind == MP_PLAN_MARK || plan->kind == MP_PLAN_CHANNEL;
-    return (struct mp_plan_view){
-        .pulse = plan->pulse,
-        .min_ns = plan->min_ns,
-        .max_ns = plan->max_ns,
-        .text = named ? plan->text : NULL,
-        .children = plan->length,
-        .count = plan->count,
-        .spacing = plan->spacing,
-        .period_ns = plan->period_ns,
-    };
-}
-
-struct mp_plan *mp_plan_child(const struct mp_plan *plan, size_t index)
-{
-    return index < plan->length ? plan->children->plan[index] : NULL;
 }

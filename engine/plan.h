@@ -119,6 +119,22 @@ enum mp_status mp_plan_parallel(struct mp_plan **out, struct mp_plan *const *chi
 enum mp_status mp_plan_channel(struct mp_plan **out, struct mp_plan *child, const char *name,
                                struct mp_error *err);
 
+/* What a part is to whoever counts stimuli (docs/protocols.md): flags. */
+enum mp_role {
+    MP_ROLE_TRIAL = 1,  // one stimulus, whatever it is made of
+    MP_ROLE_BLOCK = 2,  // a block, as its author says
+    MP_ROLE_TRIALS = 4, // what mp.trials makes: a block if nothing around or inside is one
+    MP_ROLE_ALL = 7
+};
+
+/*
+ * The same plan, with condition as the name of what its pulses are ("SICI"; NULL: as it is) and
+ * roles added. Parts that have a condition of their own keep it. MP_ERANGE for a condition that
+ * is no text of 1 to MP_NAME_MAX - 1 bytes without control characters.
+ */
+enum mp_status mp_plan_tagged(struct mp_plan **out, struct mp_plan *plan, const char *condition,
+                              unsigned roles, struct mp_error *err);
+
 /* One owner more; returns plan. */
 struct mp_plan *mp_plan_ref(struct mp_plan *plan);
 void mp_plan_unref(struct mp_plan *plan); // NULL is accepted
@@ -129,12 +145,17 @@ void mp_plan_unref(struct mp_plan *plan); // NULL is accepted
  */
 void mp_plan_describe(struct mp_plan *plan, const char *origin, const char *label);
 
+/* The same for a plan that takes the place of another one: it gets all that one is called. */
+void mp_plan_like(struct mp_plan *plan, const struct mp_plan *other);
+
 /* What its topmost node is. */
 enum mp_plan_kind mp_plan_kind(const struct mp_plan *plan);
 /* Worked out when the plan was made. */
 const struct mp_totals *mp_plan_totals(const struct mp_plan *plan);
-const char *mp_plan_origin(const struct mp_plan *plan); // "" if unknown
-const char *mp_plan_label(const struct mp_plan *plan);  // "" if unnamed
+const char *mp_plan_origin(const struct mp_plan *plan);    // "" if unknown
+const char *mp_plan_label(const struct mp_plan *plan);     // "" if unnamed
+const char *mp_plan_condition(const struct mp_plan *plan); // its own; "" if it has none
+unsigned mp_plan_roles(const struct mp_plan *plan);        // of enum mp_role
 
 /* The inside of one node; what does not belong to its kind is 0 or NULL. */
 struct mp_plan_view {

@@ -24,6 +24,6 @@ return mp.protocol {
   plan = function(p)
     local interval = mp.rest(mp.ms(p.isi)) -- one after each pulse, as in a burst
     local pair = mp.pulse(p.first):at "PMv" .. interval .. mp.pulse(p.second):at "M1" .. interval
-    return pair:times(p.pairs, { every = 5 })
+    return pair:label "ccPAS":times(p.pairs, { every = 5 })
   end,
 }

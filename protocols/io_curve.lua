@@ -29,7 +29,7 @@ return mp.protocol {
     for text in p.levels:gmatch "[^%s,]+" do
       local level = assert(tonumber(text), "levels: numbers expected, like 90 100 110, not " .. text)
       for _ = 1, p.repeats do
-        trials[#trials + 1] = mp.pulse(reference(level))
+        trials[#trials + 1] = mp.pulse(reference(level)):label(("%g %%%s"):format(level, p.of:upper()))
       end
     end
     return mp.trials { of = mp.shuffle(trials), shortest = p.shortest, longest = p.longest }

@@ -30,10 +30,11 @@ return mp.protocol {
     cs = { default = mp.rmt(80), with_amt = mp.amt(80), min = 0, max = 150,
       help = "conditioning pulse; 80 %AMT where --amt is given" },
     ts = { default = mp.rmt(120), min = 0, max = 150, help = si1mv },
+    condition = { default = "SICI", help = "what the paired trials are called in the record" },
   },
   plan = function(p)
-    local single = mp.rest(mp.ms(p.isi)) .. mp.pulse(p.ts)
-    local paired = mp.pair { isi = mp.ms(p.isi), intensity = { p.cs, p.ts } }
+    local single = (mp.rest(mp.ms(p.isi)) .. mp.pulse(p.ts)):label "TS alone"
+    local paired = mp.pair { isi = mp.ms(p.isi), intensity = { p.cs, p.ts } }:label(p.condition)
     local trials = {}
     if p.order ~= "" then
       for letter in p.order:gmatch "." do
@@ -58,7 +59,7 @@ return mp.protocol {
       evidence = "2",
       note = "Intervals of 8 to 20 ms, usually 10 to 15. For trials of the test pulse alone see "
         .. "sici.",
-      defaults = { isi = 12, cs = mp.rmt(80) },
+      defaults = { isi = 12, cs = mp.rmt(80), condition = "ICF" },
     },
     {
       id = "lici",
@@ -72,7 +73,7 @@ return mp.protocol {
       unconfirmed = "intervals and intensities were written down from memory",
       note = "Intervals of 50 to 200 ms, usually 100 or 150. For trials of the test pulse alone "
         .. "see sici.",
-      defaults = { isi = 100, cs = mp.rmt(120) },
+      defaults = { isi = 100, cs = mp.rmt(120), condition = "LICI" },
     },
     {
       id = "sicf",
@@ -86,7 +87,7 @@ return mp.protocol {
       note = "The order is reversed: the first pulse (cs) is above threshold, the second (ts) "
         .. "below. Peaks near 1.1-1.5, 2.3-2.9 and 4.1-4.4 ms: 0.1 ms are needed. For trials of "
         .. "the second pulse alone see sici.",
-      defaults = { isi = 1.5, cs = mp.rmt(120), ts = mp.rmt(90) },
+      defaults = { isi = 1.5, cs = mp.rmt(120), ts = mp.rmt(90), condition = "SICF" },
     },
   },
 }

@@ -14,9 +14,10 @@ return mp.protocol {
   dose = "CS 80 %RMT (LICI: as TS); TS = SI1mV (~120 %RMT)",
   session = "10-24 trials per condition, randomised with TS alone",
   note = "A block of ours, made of the conditions sici, icf and lici; not the schedule of one "
-    .. "paper. A condition with 0 trials is left out. A mark names each trial's condition in the "
-    .. "record. A BiStim needs a tenth of the test pulse's %MSO and 0.3 s as shortest, for power B falls "
-    .. "so slowly: 7 s are enough up to 67 %MSO; for 75 %MSO -p shortest=7.8 -p longest=9.8.",
+    .. "paper. A condition with 0 trials is left out. Each trial has its condition in "
+    .. "the record, as a label and as a mark. A BiStim needs a tenth of the test pulse's %MSO and "
+    .. "0.3 s as shortest, for power B falls so slowly: 7 s are enough up to 67 %MSO; for 75 %MSO "
+    .. "-p shortest=7.8 -p longest=9.8.",
   params = {
     alone = { default = 20, min = 0, max = 200, help = "trials of the test pulse alone" },
     sici = { default = 20, min = 0, max = 200, help = "trials at sici_isi" },
@@ -34,7 +35,7 @@ return mp.protocol {
   plan = function(p)
     local trials = {}
     local function add(count, condition, trial)
-      local marked = mp.mark(condition) .. trial
+      local marked = mp.mark(condition) .. trial:label(condition)
       for _ = 1, count do
         trials[#trials + 1] = marked
       end

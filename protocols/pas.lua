@@ -34,7 +34,7 @@ return mp.protocol {
       nerve = mp.pulse(p.nerve),
       tms = mp.rest(mp.ms(p.isi)) .. mp.pulse(p.tms),
     }
-    return pair:times(p.pairs, { every = p.every })
+    return pair:label "PAS":times(p.pairs, { every = p.every })
   end,
   variants = {
     {

@@ -282,6 +282,7 @@
 ---@field plays table? of an experiment: what the gate found in its plans: run/experiment_log.lua
 ---@field preflight table? the operator's answers: run/safety.lua
 ---@field lowering moonpulse.core.Lowering? once the device was asked: run/play.lua
+---@field stimuli moonpulse.StimulusMap? with lowering: what the plan's pulses are
 ---@field actions moonpulse.Action[]? with lowering
 ---@field first moonpulse.Action? with lowering: of Admitted
 ---@field stop_reason string? name in core.stops: run/stop_sources.lua, the first one stays
@@ -313,6 +314,7 @@
 ---@field look boolean? an experiment that is only looked at: nothing is given
 ---@field screen table the live line: update, finish
 ---@field device moonpulse.DeviceFacts
+---@field conditions table<string, integer> planned pulses of each
 ---@field experiment table? plays, staircases and triggers of an experiment, for the manifest
 ---@field journal moonpulse.Journal? once it was begun: run/begin_journal.lua
 ---@field device_options string[]? of --device-option
@@ -467,8 +469,7 @@
 ---@field silent boolean? the device never says that it fired: set_actions
 ---@field end_proven boolean? a device that is disarmed has ended its trains: set_actions
 ---@field slow_ns integer? a later reply is perhaps another pulse's: set_actions
----@field lasts_ns integer how long the longest pulse lasts of which only its time tells that it was not cut:
----   rows wait for that: set_actions
+---@field lasts_ns integer rows wait so long: for a pulse of which only its time tells that it was not cut
 ---@field passing moonpulse.Row[] of trains that run
 ---@field proven_ns integer the device had cut no train of its own by then (monotonic)
 ---@field heard_ns integer when the last confirmation came, of whichever pulse, from the run's start
@@ -476,9 +477,11 @@
 ---@field cut moonpulse.Row[]? of a train that a stop cut
 ---@field had_ns integer what was sent up to then the device has: it confirmed a pulse that came behind it
 ---@field claimed_ns integer the latest row in the file that says "sent" was
----@field discards { from_ns: integer, index: integer }[] record/discarded.lua: up to that row of the file
----   what was sent from then on was perhaps thrown away
----@field perhaps integer pulses that a stop perhaps threw away: after close()
+---@field discards { from_ns: integer, index: integer }[] what was perhaps thrown away: record/discarded.lua
+---@field perhaps integer that a stop perhaps threw away: after close()
+---@field stimuli table? of the plan, and how many pulses, trials and blocks came before it: record/places.lua
+---@field conditions table<string, boolean> that its pulses had
+---@field undescribed string? why there is no events.json
 ---@field sent_frames table<string, boolean>? what plans sent: record/ignored.lua
 ---@field sum moonpulse.core.Sum of what was written
 ---@field events_sum string? checksum of events.tsv: close()

@@ -60,7 +60,8 @@ static void the_header_names_the_columns(void)
     CHECK_STR(mp_event_header,
               "onset\tduration\ttrial_type\tindex\tevent\tpulse\tonset_planned_us\t"
               "onset_sent_us\tonset_confirmed_us\tlateness_us\tchannel\tintensity_mso\t"
-              "intensity\tintensity_ref\tstatus\treply\ttimed_by\tsetting_proof\n");
+              "intensity\tintensity_ref\tstatus\treply\ttimed_by\tsetting_proof\t"
+              "trial\tblock\n");
     const struct mp_event_row row = delivered();
     CHECK_INT(count_of(put(&row), '\t'), count_of(mp_event_header, '\t'));
 }
@@ -70,13 +71,21 @@ static void rows_are_these(void)
     struct mp_event_row row = delivered();
     CHECK_STR(put(&row), "1.000036000\t0\tpulse\t12\tpulse\t7\t1000000.001\t1000036.000\t"
                          "1020000.999\t1.500\t1\t36\t80\tAMT\tdelivered\tdI/dt 47 A/us\thost\t"
-                         "read\n");
+                         "read\tn/a\tn/a\n");
+    row.condition = text("SICI");
+    row.trial = 20;
+    row.block = 3;
+    CHECK_STR(put(&row), "1.000036000\t0\tSICI\t12\tpulse\t7\t1000000.001\t1000036.000\t"
+                         "1020000.999\t1.500\t1\t36\t80\tAMT\tdelivered\tdI/dt 47 A/us\thost\t"
+                         "read\t20\t3\n");
+    row.block = 0;
+    row.condition = text(NULL);
     row.sent_ns = row.confirmed_ns = MP_EVENT_NONE; // left out
     row.late_ns = 12345678;
     row.status = text("late");
-    row.reply = text(NULL);
+    row.reply = text(""); // no cell is empty
     CHECK_STR(put(&row), "1.000000001\t0\tpulse\t12\tpulse\t7\t1000000.001\tn/a\tn/a\t12345.678"
-                         "\t1\t36\t80\tAMT\tlate\tn/a\thost\tread\n");
+                         "\t1\t36\t80\tAMT\tlate\tn/a\thost\tread\t20\tn/a\n");
     row = (struct mp_event_row){.event = text("mark"),
                                 .index = 1,
                                 .planned_ns = 0,
@@ -86,7 +95,7 @@ static void rows_are_these(void)
                                 .status = text("passed"),
                                 .reply = text("block 1")};
     CHECK_STR(put(&row), "0.000000000\t0\tmark\t1\tmark\tn/a\t0.000\tn/a\tn/a\tn/a\tn/a\tn/a\t"
-                         "n/a\tn/a\tpassed\tblock 1\tn/a\tn/a\n");
+                         "n/a\tn/a\tpassed\tblock 1\tn/a\tn/a\tn/a\tn/a\n");
     row = (struct mp_event_row){.event = text("set_intensity"),
                                 .index = 3,
                                 .planned_ns = -8200000, // before the plan's start
@@ -95,8 +104,9 @@ static void rows_are_these(void)
                                 .late_ns = MP_EVENT_NONE,
                                 .action = text("2\t41\t41\tMSO"),
                                 .status = text("sent")};
-    CHECK_STR(put(&row), "-0.008199999\t0\tset_intensity\t3\tset_intensity\tn/a\t-8200.000\t"
-                         "-8199.999\tn/a\tn/a\t2\t41\t41\tMSO\tsent\tn/a\tn/a\tn/a\n");
+    CHECK_STR(put(&row),
+              "-0.008199999\t0\tset_intensity\t3\tset_intensity\tn/a\t-8200.000\t"
+              "-8199.999\tn/a\tn/a\t2\t41\t41\tMSO\tsent\tn/a\tn/a\tn/a\tn/a\tn/a\n");
     row = delivered();
     row.timed_by = text("device"); // a train's second pulse
     row.confirmed_ns = row.late_ns = MP_EVENT_NONE;
@@ -104,7 +114,7 @@ static void rows_are_these(void)
     row.sent_ns = MP_EVENT_NONE;
     row.reply = row.proof = text(NULL);
     CHECK_STR(put(&row), "1.000000001\t0\tpulse\t12\tpulse\t7\t1000000.001\tn/a\tn/a\tn/a\t1\t"
-                         "36\t80\tAMT\tstopped\tn/a\tdevice\tn/a\n");
+                         "36\t80\tAMT\tstopped\tn/a\tdevice\tn/a\tn/a\tn/a\n");
 }
 
 static void the_longest_numbers_fit(void)
@@ -118,8 +128,10 @@ static void the_longest_numbers_fit(void)
                                          .planned_ns = edges[i % EDGES],
                                          .sent_ns = edges[i / EDGES],
                                          .confirmed_ns = edges[i % EDGES],
-                                         .late_ns = edges[i / EDGES]};
-        CHECK_INT(count_of(put(&row), '\t'), 17);
+                                         .late_ns = edges[i / EDGES],
+                                         .trial = UINT64_MAX,
+                                         .block = UINT64_MAX};
+        CHECK_INT(count_of(put(&row), '\t'), 19);
     }
     const struct mp_event_row row = {.planned_ns = INT64_MIN + 1,
                                      .sent_ns = INT64_MAX,
@@ -127,7 +139,7 @@ static void the_longest_numbers_fit(void)
                                      .late_ns = -1};
     CHECK_STR(put(&row), "9223372036.854775807\t0\tn/a\t0\tn/a\tn/a\t-9223372036854775.807\t"
                          "9223372036854775.807\tn/a\t-0.001\tn/a\tn/a\tn/a\tn/a\tn/a\tn/a\t"
-                         "n/a\tn/a\n");
+                         "n/a\tn/a\tn/a\tn/a\n");
 }
 
 static void check_action(const char *channel, double mso, double intensity,
@@ -148,7 +160,7 @@ static void actions_are_these(void)
 {
     check_action("1", 36, 80, "1\t36\t80\tRMT");
     check_action("left hand", 40.5, 100.0 / 3, "left hand\t40.5\t33.3333333\tRMT");
-    check_action("", 0, 1e-7, "\t0\t1e-07\tRMT");
+    check_action("", 0, 1e-7, "n/a\t0\t1e-07\tRMT");
     check_action("2", 123456789012.0, -1.23456789e-300,
                  "2\t1.23456789e+11\t-1.23456789e-300"
                  "\tRMT");
@@ -180,10 +192,14 @@ static void control_characters_become_visible(void)
     CHECK(!mp_event_is_clean("\0", 1));
     for (int c = 0; c < 256; c++) {
         const char one = (char)c;
-        const bool control = c < 0x20 || c == 0x7f;
-        CHECK_INT(mp_event_is_clean(&one, 1), !control);
-        CHECK_INT(mp_event_clean(clean, &one, 1) - clean, control ? 4 : 1);
+        const bool unfit = c < 0x20 || c == 0x7f || c == '"';
+        CHECK_INT(mp_event_is_clean(&one, 1), !unfit);
+        CHECK_INT(mp_event_clean(clean, &one, 1) - clean, unfit ? 4 : 1);
     }
+    // only at its beginning does a quote make a cell a quoted one
+    *mp_event_clean(clean, "\"go\"", 4) = '\0';
+    CHECK_STR(clean, "\\x22go\"");
+    CHECK(mp_event_is_clean("go \"now\"", 8));
 }
 
 /* Against printf: time for time. */

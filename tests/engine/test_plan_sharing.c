@@ -118,6 +118,39 @@ static void describes_itself(void)
     mp_plan_unref(NULL);
 }
 
+/* The same plan under another name: the same parts, and what is appended to one is not in the
+ * other. */
+static void tagged_plans_share_their_parts(void)
+{
+    struct mp_error err;
+    struct mp_plan *plan = then(mso(1), mso(2)), *sici = NULL, *longer;
+    CHECK_INT(mp_plan_tagged(&sici, plan, "SICI", MP_ROLE_TRIAL, &err), MP_OK);
+    CHECK_STR(mp_plan_condition(plan), "");
+    CHECK_INT(mp_plan_roles(plan), 0);
+    CHECK_STR(mp_plan_condition(sici), "SICI");
+    CHECK_INT(mp_plan_roles(sici), MP_ROLE_TRIAL);
+    longer = then(mp_plan_ref(plan), mso(3));
+    CHECK_INT(mp_plan_view(longer).children, 3);
+    CHECK_INT(mp_plan_view(sici).children, 2);
+    CHECK_INT(contents(sici), 5);
+    mp_plan_unref(plan);
+    mp_plan_unref(longer);
+    CHECK_INT(contents(sici), 5);
+    struct mp_plan *block = NULL;
+    CHECK_INT(mp_plan_tagged(&block, sici, NULL, MP_ROLE_BLOCK, &err), MP_OK);
+    CHECK_STR(mp_plan_condition(block), "SICI");
+    CHECK_INT(mp_plan_roles(block), MP_ROLE_TRIAL | MP_ROLE_BLOCK);
+    mp_plan_unref(sici);
+    // what has a name stays one part, on either side
+    plan = then(then(mp_plan_ref(block), mso(9)), mp_plan_ref(block));
+    CHECK_INT(mp_plan_view(plan).children, 3);
+    CHECK_INT(contents(block), 5);
+    mp_plan_unref(plan);
+    CHECK_INT(mp_plan_tagged(&plan, block, "", 0, &err), MP_ERANGE);
+    CHECK_INT(mp_plan_tagged(&plan, block, "a\tb", 0, &err), MP_ERANGE);
+    mp_plan_unref(block);
+}
+
 static void shows_its_inside(void)
 {
     struct mp_plan *child = mso(1), *const both[] = {child, child};
@@ -167,7 +200,7 @@ static void frees_plans_that_hold_themselves(void)
             struct mp_plan *plan = then(mso(1), mso(2));
             for (int i = 0; i < 5; i++)
                 plan = holding_itself(plan, way);
-            CHECK_INT(mp_plan_view(plan).children, 7);
+            CHECK_INT(mp_plan_view(plan).children, way == 3 ? 2 : 7);
             mp_plan_unref(plan);
             if (round == ROUNDS / 10) // after the allocator has warmed up
                 before = mallinfo2().uordblks;
@@ -183,6 +216,7 @@ int main(void)
     grows_apart_from_one_prefix();
     appends_sequences();
     describes_itself();
+    tagged_plans_share_their_parts();
     shows_its_inside();
     frees_plans_that_hold_themselves();
     return CHECK_DONE("test_plan_sharing");

@@ -196,6 +196,11 @@ static struct mp_near_known usual(void)
                                   .columns = {"1\t50\t50\tMSO", 11},
                                   .words = {"well", 4},
                                   .proof = {"read", 4},
+                                  .condition = {"SICI", 4},
+                                  .trial = 6,
+                                  .block = 2,
+                                  .first = 11,
+                                  .last = 1000,
                                   .origin_ns = begin_ns,
                                   .delay_ns = MP_NS_PER_MS,
                                   .slow_ns = 90 * MP_NS_PER_MS,
@@ -252,8 +257,74 @@ static void a_pulse_and_its_reply_are_a_row(void)
     CHECK_INT(near.onset_ns, MP_NS_PER_MS);
     CHECK_INT(near.contact_ns, begin_ns + 20 * MP_NS_PER_MS);
     CHECK_STR(written(&near.text),
-              "0.001000000\t0\tpulse\t5\tpulse\t11\t1000.000\t1000.000\t20000.000\t0.000\t"
-              "1\t50\t50\tMSO\tdelivered\twell\thost\tread\n");
+              "0.001000000\t0\tSICI\t5\tpulse\t11\t1000.000\t1000.000\t20000.000\t0.000\t"
+              "1\t50\t50\tMSO\tdelivered\twell\thost\tread\t6\t2\n");
+    end();
+}
+
+/* The last two columns of each row of text. */
+static const char *places_of(const char *text)
+{
+    static char places[1024];
+    size_t length = 0;
+    for (const char *end; (end = strchr(text, '\n')) != NULL; text = end + 1) {
+        const char *at = end;
+        for (int tabs = 0; at > text; at--)
+            if (at[-1] == '\t' && ++tabs == 2)
+                break;
+        length += (size_t)snprintf(places + length, sizeof places - length, "%.*s ",
+                                   (int)(end - at), at);
+    }
+    return places;
+}
+
+/* Pulses 1 to count of the plan, 100 ms apart, each confirmed. */
+static void give(uint64_t count)
+{
+    for (uint64_t i = 1; i <= count; i++) {
+        const struct mp_outcome out = pulse(i, (int64_t)(i - 1) * 100 * MP_NS_PER_MS);
+        CHECK(tell(&out));
+        CHECK_INT(hear("done", ((int64_t)(i - 1) * 100 + 20) * MP_NS_PER_MS), 4);
+    }
+}
+
+static void rows_count_the_trials(void)
+{
+    static const struct {
+        uint64_t per, trial, block;
+        const char *places;
+    } cases[] = {
+        {0, 6, 2, "6\t2 6\t2 6\t2 6\t2 6\t2 "}, // all of one
+        {1, 9, 0, "9\tn/a 10\tn/a 11\tn/a 12\tn/a 13\tn/a "},
+        {2, 99, 7, "99\t7 99\t7 100\t7 100\t7 101\t7 "},
+        {0, 0, 0, "n/a\tn/a n/a\tn/a n/a\tn/a n/a\tn/a n/a\tn/a "}, // an older record's
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct mp_error err;
+        struct mp_near_known known = usual();
+        known.per = cases[i].per;
+        known.trial = cases[i].trial;
+        known.block = cases[i].block;
+        begin();
+        must(mp_near_cut_begin(&near, &known, &err), &err);
+        give(5);
+        CHECK_STR(places_of(written(&near.text)), cases[i].places);
+        end();
+    }
+}
+
+static void the_pulse_behind_the_last_is_the_callers(void)
+{
+    struct mp_error err;
+    struct mp_near_known known = usual();
+    known.last = 12;
+    begin();
+    must(mp_near_cut_begin(&near, &known, &err), &err);
+    give(2);
+    const struct mp_outcome third = pulse(3, 200 * MP_NS_PER_MS);
+    CHECK(!tell(&third));
+    CHECK(!near.on);
+    CHECK_INT(near.written, 2);
     end();
 }
 
@@ -368,6 +439,8 @@ int main(void)
     what_differs_goes_the_long_way();
     a_new_beginning_waits_for_the_replies_of_the_old();
     a_pulse_and_its_reply_are_a_row();
+    rows_count_the_trials();
+    the_pulse_behind_the_last_is_the_callers();
     of_pulses_that_wait_none_is_lost();
     what_is_not_as_before_is_given_back();
     a_confirmation_that_nobody_waits_for_is_given_back();

@@ -267,6 +267,12 @@ return {
     end)(put)
   end },
   -- record
+  { "pulses-have-their-place", runs.quiet, instead(Record, "place", function(own)
+    return function(self, row)
+      own(self, row)
+      row.trial = row.trial and row.trial + (row.pulse > 1 and 1 or 0)
+    end
+  end) },
   { "rows-are-whole", runs.quiet, instead(core, "event_row", function(own)
     return function(row) return (own(row):gsub("\tn/a", "", 1)) end
   end) },

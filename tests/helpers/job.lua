@@ -67,7 +67,7 @@ function M.pulse_rows(path)
   local rows, names = shell.rows(path .. "/events.tsv")
   assert.are.equal(core.event_header, names .. "\n")
   for i, row in ipairs(rows) do
-    assert.are.equal(18, row.cells)
+    assert.are.equal(20, row.cells)
     assert.are.equal(tostring(i), row.index)
     if row.event == "pulse" then
       pulses[#pulses + 1] = row

@@ -1,4 +1,5 @@
 --- What of a run was delivered: its pulses, from events.tsv.
+local conditions = require "moonpulse.record.conditions"
 local read = require "moonpulse.record.read"
 
 local M = {}
@@ -29,7 +30,8 @@ local function judge(kind)
   kind.channel = kind.channel or "1"
   kind.given = not asked or given[kind.status] or kind.status == "late" and kind.was_sent or false
   kind.as_planned = asked and as_planned[kind.status] or false
-  kind.condition = kind.trial_type ~= kind.event and kind.trial_type or nil
+  local named = kind.trial_type
+  kind.condition = named ~= kind.event and not (named and conditions.is_default(named)) and named or nil
   kind.judged = true
 end
 

@@ -12,7 +12,7 @@ local M = {}
 M.status = refusals.status
 
 local commands = { "run", "check", "show", "methods", "events", "plot", "compile",
-  "recover", "verify", "sign", "export", "check-bids", "import", -- a run's record
+  "runs", "recover", "verify", "sign", "export", "check-bids", "import", -- a run's record
   "sim", "devices", "frame", "decode", "ports", "doctor", "protocols", "new", "test", "bench", "explore" }
 
 --- Leave a command with a message for stderr; code is a key of M.status.
@@ -46,6 +46,7 @@ names[#names + 1] = "lua" -- has no options of its own
 local summaries = {
   run = "run a protocol on a stimulator, simulated by default",
   check = "a protocol against the device's limits, the guidelines and the lab's own",
+  runs = "the runs that there are, a participant's course, what comes next and when",
   recover = "the record of a run that was killed",
   verify = "is the record of a run as the run left it?",
   sign = "sign the record of a run, so that others can see who sealed it",

@@ -4,10 +4,12 @@ local common = require "moonpulse.cli.protocol_argument"
 local courses = require "moonpulse.run.course"
 local experiments = require "moonpulse.experiment"
 local core = require "moonpulse.core"
+local cursors = require "moonpulse.compose.stimulus_cursor"
 local devices = require "moonpulse.cli.device_argument"
 local intensities = require "moonpulse.compose.intensity"
 local lower = require "moonpulse.lowering"
 local origins = require "moonpulse.compose.origins"
+local stimuli = require "moonpulse.compose.stimuli"
 
 local M = {}
 
@@ -15,7 +17,8 @@ function M.parser()
   local parser = cli.parser("events",
     "Print every pulse and mark as tab-separated lines: index, onset_us (whole microseconds from "
       .. "the protocol's start), event, channel, intensity (percent of intensity_ref), "
-      .. "intensity_ref, intensity_mso (with --rmt or --amt), pulse (number), label (of a mark). "
+      .. "intensity_ref, intensity_mso (with --rmt or --amt), pulse (number), label (text of a mark), "
+      .. "trial_type (condition), trial and block (numbers from 1). "
       .. "intensity_mso is as written; with --device, what that device will be set to, rounded to its step.",
     "moonpulse events itbs600 | head\nmoonpulse events itbs600 --amt 50 > itbs600.tsv\n"
       .. "moonpulse events mine.lua --rmt 48 --device magventure")
@@ -28,7 +31,7 @@ function M.parser()
 end
 
 local header = "index\tonset_us\tevent\tchannel\tintensity\tintensity_ref\tintensity_mso\tpulse\t"
-  .. "label\n"
+  .. "label\ttrial_type\ttrial\tblock\n"
 
 --- An experiment decides as it goes: what it gives when it is run once.
 local function write_course(options)
@@ -53,9 +56,10 @@ local function write_course(options)
     local function text(value)
       return value and ("%.9g"):format(value) or "n/a"
     end
-    io.stdout:write(("%d\t%d\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n"):format(i, math.floor(row.planned + 0.5),
-      row.event, row.channel or "n/a", text(row.intensity), row.ref or "n/a", text(row.mso),
-      row.pulse or "n/a", row.event == "mark" and row.reply or "n/a"))
+    local cells = { i, math.floor(row.planned + 0.5), row.event, row.channel or "n/a", text(row.intensity),
+      row.ref or "n/a", text(row.mso), row.pulse or "n/a", row.event == "mark" and row.reply or "n/a",
+      row.trial_type or "n/a", row.trial or "n/a", row.block or "n/a" }
+    io.stdout:write(table.concat(cells, "\t"), "\n")
   end
   io.stdout:flush()
   return status
@@ -90,6 +94,15 @@ local function mso_of(action, plan, options, driver)
   return mso
 end
 
+--- Of which condition, trial and block pulses are, for schedule:write.
+local function places_of(plan, seed)
+  local cursor = cursors.new(stimuli.of(plan, seed))
+  return function(number)
+    cursor:find(number)
+    return cursor.condition, cursor.trial, cursor.block, cursor.last, cursor.per
+  end
+end
+
 function M.run(options)
   local found, values = common.find(options)
   if experiments.is(found) then
@@ -110,7 +123,7 @@ function M.run(options)
   io.stdout:setvbuf("full", 1 << 16)
   local ok, message, code = io.stdout:write(header)
   if ok then
-    ok, message, code = schedule:write(io.stdout, tails)
+    ok, message, code = schedule:write(io.stdout, tails, places_of(plan, options.seed or 1))
   end
   if ok then
     ok, message, code = io.stdout:flush()

@@ -1,6 +1,7 @@
 --- moonpulse show: a protocol in words.
 local cli = require "moonpulse.cli"
 local common = require "moonpulse.cli.protocol_argument"
+local conditions = require "moonpulse.record.conditions"
 local courses = require "moonpulse.run.course"
 local escapes = require "moonpulse.text.escapes"
 local experiments = require "moonpulse.experiment"
@@ -58,6 +59,15 @@ local function print_variants(protocol, what)
   end
 end
 
+--- How many pulses each condition has; nothing where there is one, and nobody has named it.
+---@param list moonpulse.ConditionCounts[]
+local function print_conditions(list)
+  for _, each in ipairs(#list == 1 and conditions.is_default(list[1].condition) and {} or list) do
+    print(("  %-26s%s in %s"):format(escapes.shown(each.condition), numbers.count(each.pulses),
+      numbers.counted(each.trials or 0, "trial")))
+  end
+end
+
 --- An experiment decides as it goes: what it does when it is run once.
 local function show_course(options, experiment, values)
   print_head(experiment)
@@ -76,6 +86,7 @@ local function show_course(options, experiment, values)
   end
   local pulses = course.rows.pulses
   print(("%s%-28s%s"):format(said and "\n" or "", "pulses", numbers.count(#pulses)))
+  print_conditions(conditions.of_events(course.rows))
   if #pulses > 0 then
     print(("%-28s%s"):format("first to last pulse", numbers.duration(pulses[#pulses].time - pulses[1].time)))
   end
@@ -98,6 +109,7 @@ function M.run(options)
   print(outline.of(plan))
   print()
   print(("%-28s%s"):format("pulses", numbers.count(facts.pulses)))
+  print_conditions(conditions.of_plan(plan))
   print(("%-28s%s"):format("first to last pulse", numbers.duration(facts.first_to_last_s)))
   print(("%-28s%s"):format("nominal end", numbers.duration(facts.nominal_end_s)))
   print(("%-28s%s"):format("whole cycles", numbers.duration(facts.whole_cycles_s)))

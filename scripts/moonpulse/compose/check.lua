@@ -64,6 +64,49 @@ function M.has_unnamed(plan, seen)
   return false
 end
 
+--- Has a plan pulses that have no label yet?
+local function has_unlabelled(plan, seen)
+  local view, id = plan:view(), plan:id()
+  if seen[id] or view.condition ~= "" then
+    return false
+  end
+  seen[id] = true
+  for i = 1, view.children do
+    if has_unlabelled(plan:child(i), seen) then
+      return true
+    end
+  end
+  return view.kind == "pulse"
+end
+
+-- what programs that read tables take for "nothing" (pandas 2.2, R 4.2)
+local missing = {}
+local words = "#N/A #NA -1.#IND -1.#QNAN -NaN -nan 1.#IND 1.#QNAN <NA> N/A NA NULL NaN None n/a nan null"
+for word in words:gmatch "%S+" do
+  missing[word] = true
+end
+
+--- The name of a condition, as a cell of a table that every program reads alike.
+---@param plan moonpulse.Plan that is to get it
+---@param condition any
+---@return string
+function M.label(plan, condition)
+  if type(condition) ~= "string" then
+    fail("label: the name of a condition expected, like plan:label \"SICI\", not %s", type(condition))
+  elseif missing[condition] or condition == "" then
+    fail("label: %q is what tables have where something is missing: use another name", condition)
+  elseif condition:find("^%s") or condition:find("%s$") or condition:find('"', 1, true) then
+    fail("label: %q: a condition has no quotes, nor blanks at its ends: programs that read the record's "
+      .. "table would drop them", condition)
+  elseif plan:totals().pulses == 0 then
+    fail("label: there is no pulse in this plan that could be %q", condition)
+  elseif not has_unlabelled(plan, {}) then
+    fail("label: each pulse of this plan has a label already, which it keeps: %q would name none; give it "
+      .. "before, or leave it out inside", condition)
+  end
+  return M.name("label", condition)
+end
+
 --- A value as its author knows it: no inner words, no addresses.
 ---@param value any
 ---@return string

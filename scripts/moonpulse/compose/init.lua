@@ -298,11 +298,33 @@ function M.at(plan, channel)
   return named(build(core.channel, plan, check.name("at", tostring(channel))), "")
 end
 
+--- plan:label(condition): the name of what its pulses are, for the record: "SICI". Parts that have a label
+--- keep it.
+---@param plan moonpulse.Plan
+---@param condition string 1 to 63 bytes
+---@return moonpulse.Plan
+function M.label(plan, condition)
+  check.object("label", plan)
+  return build(core.tagged, plan, check.label(plan, condition))
+end
+
+--- plan:block(): a block of trials, in the record.
+---@param plan moonpulse.Plan
+---@return moonpulse.Plan
+function M.block(plan)
+  check.object("block", plan)
+  if plan:totals().pulses == 0 then
+    fail("block: there is no pulse in it")
+  end
+  return build(core.tagged, plan, nil, "block")
+end
+
 M.is_plan = check.is_plan
 
 setmetatable(core.plan_methods, { __index = function(_, name)
-  fail("a plan has no %s: it has :times(n, { every = seconds }) and :at(channel); plans are put together "
-    .. "with a .. b (one after the other), a * 3 and mp.together", tostring(name))
+  fail("a plan has no %s: it has :times(n, { every = seconds }), :at(channel), :label(condition) and "
+    .. ":block(); plans are put together with a .. b (one after the other), a * 3 and mp.together",
+    tostring(name))
 end })
 
 local function method(name, call, instead)
@@ -310,6 +332,8 @@ local function method(name, call, instead)
 end
 
 method("times", M.times)
+method("label", M.label, "a plan has one label: plan:label \"SICI\"")
+method("block", M.block, "a block has no name: plan:block()")
 method("at", M.at, "a plan has one channel for its pulses: mp.together { left = a, right = b } gives each of "
   .. "two plans its own")
 

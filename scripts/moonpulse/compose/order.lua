@@ -55,17 +55,22 @@ end
 
 --- A trial as one part of a sequence: repeated once, it does not dissolve into it.
 local function as_part(trial, spacing, period)
-  return build(core.repeat_plan, trial, 1, spacing or "gap", period or 0)
+  return core.tagged(build(core.repeat_plan, trial, 1, spacing or "gap", period or 0), nil, "trial")
+end
+
+--- All trials of a call, which are a block where nothing around them or in them is one.
+local function as_trials(plan, label)
+  return named(core.tagged(plan, nil, "trials"), label)
 end
 
 local function same_trials(trial, count, every, rest_after)
   if every then
-    return named(compose.times(trial, count, { every = every }), "")
+    return as_trials(compose.times(core.tagged(trial, nil, "trial"), count, { every = every }), "")
   elseif count == 1 then
-    return named(as_part(trial), "")
+    return as_trials(as_part(trial), "")
   end
   local next_one = named(build(core.sequence, rest_after(trial), as_part(trial)), "next trial")
-  return named(build(core.sequence, as_part(trial), compose.times(next_one, count - 1)), "trials")
+  return as_trials(build(core.sequence, as_part(trial), compose.times(next_one, count - 1)), "trials")
 end
 
 local function seconds_of(key, value)
@@ -133,7 +138,7 @@ function M.trials(spec)
       plan = build(core.sequence, plan, rest_after(trial))
     end
   end
-  return named(plan, "trials")
+  return as_trials(plan, "trials")
 end
 
 return M

@@ -21,6 +21,15 @@ function remake.parallel(_, children)
   return core.parallel(children)
 end
 
+--- A plan that is like another one, with other children; a leaf is that plan itself.
+---@param plan moonpulse.Plan
+---@param children moonpulse.Plan[] as many as it has
+---@return moonpulse.Plan
+function M.with_children(plan, children)
+  local view = plan:view()
+  return remake[view.kind] and core.like(remake[view.kind](view, children), plan) or plan
+end
+
 --- A rest so many microseconds above the shortest; drawn: it stays one that is drawn, of a range below a
 --- microsecond, which is always at its lower end.
 local function rest_at(view, more_us, drawn)
@@ -56,7 +65,7 @@ local function remade(plan, rest, arrange, known)
   else
     made = remake[view.kind](view, children)
   end
-  made = made == plan and plan or core.describe(made, view.origin, view.label)
+  made = made == plan and plan or core.like(made, plan)
   known[id] = { made = made, from = plan } -- ids hold while plans live
   return made
 end
@@ -177,7 +186,7 @@ function mixed(self, plan)
     end
     made = remake[view.kind](view, children)
   end
-  return core.describe(made, view.origin, view.label)
+  return core.like(made, plan)
 end
 
 --- A plan whose drawn rests are some at fraction a of their range and the others at b.

@@ -6,9 +6,9 @@ local troubles = require "moonpulse.explore.trouble"
 local M = {}
 
 -- the columns of events.tsv in their order; those that no invariant asks for are passed over
-local row_pattern = "(%-?%d+)%.(%d%d%d%d%d%d%d%d%d)\t[^\t\n]*\t[^\t\n]*\t(%d+)\t([%a_]+)\t([^\t\n]*)\t"
+local row_pattern = "(%-?%d+)%.(%d%d%d%d%d%d%d%d%d)\t[^\t\n]*\t([^\t\n]*)\t(%d+)\t([%a_]+)\t([^\t\n]*)\t"
   .. "([^\t\n]*)\t([^\t\n]*)\t([^\t\n]*)\t[^\t\n]*\t[^\t\n]*\t([^\t\n]*)\t[^\t\n]*\t[^\t\n]*\t"
-  .. "([^\t\n]*)\t([^\t\n]*)\t([^\t\n]*)\t[^\t\n]*\n"
+  .. "([^\t\n]*)\t([^\t\n]*)\t([^\t\n]*)\t[^\t\n]*\t([^\t\n]*)\t([^\t\n]*)\n"
 
 local floor, tointeger = math.floor, math.tointeger
 
@@ -30,22 +30,22 @@ local function odd_line(text)
   return "the last line has no end"
 end
 
---- events.tsv: { onset, index, event, number, planned, sent, confirmed, mso, status, reply, timed_by },
---- times in nanoseconds from the run's start.
+--- events.tsv: { onset, condition, index, event, number, planned, sent, confirmed, mso, status, reply,
+--- timed_by, trial, block }, times in nanoseconds from the run's start.
 ---@param text string
 ---@return table[] rows
 ---@return string? odd the first line that is no row
 function M.rows(text)
   local rows, count = {}, 0
   local first = text:find("\n", 1, true) or #text
-  for whole, part, index, event, number, planned, sent, confirmed, mso, status, reply, by
-    in text:sub(first + 1):gmatch(row_pattern) do
+  for whole, part, condition, index, event, number, planned, sent, confirmed, mso, status, reply, by, trial,
+    block in text:sub(first + 1):gmatch(row_pattern) do
     local ns = tointeger(part)
     count = count + 1
     rows[count] = { onset = tointeger(whole) * 1000000000 + (whole:byte() == 45 and -ns or ns),
       index = tointeger(index), event = event, number = tointeger(number), planned = us_of(planned),
       sent = us_of(sent), confirmed = us_of(confirmed), mso = tonumber(mso), status = status, reply = reply,
-      timed_by = by }
+      timed_by = by, condition = condition, trial = tointeger(trial), block = tointeger(block) }
   end
   local _, ends = text:gsub("\n", "\n")
   local is_whole = text == "" or text:sub(-1) == "\n" and ends == count + 1

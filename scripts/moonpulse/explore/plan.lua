@@ -111,7 +111,19 @@ local function given(part)
   return intensities.written(part.value, part.ref)
 end
 
+--- The label of a part; nil: it has none.
+local function label_of(part)
+  return part.value and part.value % 3 == 0 and "at " .. part.value or nil
+end
+
 local makers
+
+--- A part as moonpulse has it, with its label.
+local function make(part)
+  local made, label = makers[part.kind](part), label_of(part)
+  return label and made:label(label) or made
+end
+
 makers = {
   pulse = function(part) return compose.pulse(given(part)) end,
   train = function(part)
@@ -128,7 +140,7 @@ makers = {
   drawn = function(part) return compose.rest { min = part.min, max = part.max } end,
   mark = function(part) return compose.mark(part.text) end,
   together = function(part)
-    local first, second = makers[part[1].kind](part[1]), makers[part[2].kind](part[2])
+    local first, second = make(part[1]), make(part[2])
     return compose.together { [part.channels[1]] = first,
       [part.channels[2]] = compose.rest(part.apart) .. second }
   end,
@@ -140,7 +152,7 @@ makers = {
 function M.build(plan)
   local whole
   for _, part in ipairs(plan.parts) do
-    local made = makers[part.kind](part)
+    local made = make(part)
     whole = whole and whole .. made or made
   end
   return plan.times and whole:times(plan.times, { gap = plan.gap }) or whole
@@ -154,9 +166,25 @@ local function period(hz)
   return hz[2] / hz[1]
 end
 
---- Put the events of a part, from second t on, into list; how long the part lasts.
-local function put(list, part, t, channel)
-  return add[part.kind](list, part, t, channel)
+--- What a pulse's condition is where it has no label: each part is one stimulus.
+local function kind_of(part)
+  if part.kind == "train" then
+    return part.pulses == 1 and not part.burst and "pulse" or "train"
+  end
+  return part.kind == "together" and "trial" or part.kind
+end
+
+--- Put the events of a part, from second t on, into list; how long the part lasts. trial: what the part is
+--- of, if it is not one of its own.
+local function put(list, part, t, channel, trial)
+  local from, condition = #list + 1, label_of(part)
+  trial = trial or { condition = kind_of(part) }
+  local lasts = add[part.kind](list, part, t, channel, trial)
+  for i = from, #list do
+    local event = list[i]
+    event.trial, event.condition = trial, event.condition or condition
+  end
+  return lasts
 end
 
 function add.pulse(list, part, t, channel)
@@ -196,9 +224,9 @@ function add.mark(list, part, t)
   return 0
 end
 
-function add.together(list, part, t)
-  local first = put(list, part[1], t, part.channels[1])
-  local second = part.apart + put(list, part[2], t + part.apart, part.channels[2])
+function add.together(list, part, t, _, trial)
+  local first = put(list, part[1], t, part.channels[1], trial)
+  local second = part.apart + put(list, part[2], t + part.apart, part.channels[2], trial)
   return math.max(first, second)
 end
 

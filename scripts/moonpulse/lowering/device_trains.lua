@@ -122,8 +122,7 @@ local function cause(refused, action)
 end
 
 local function remade(old, new)
-  local view = old:view()
-  return core.describe(new, view.origin, view.label)
+  return core.like(new, old)
 end
 
 local replace

@@ -1,4 +1,5 @@
 --- The facts of a run, from its folder: what was given, not what was planned, and how they differ.
+local conditions = require "moonpulse.record.conditions"
 local counted = require "moonpulse.record.counted"
 local facts_of = require "moonpulse.methods.facts"
 local known_fields = require "moonpulse.methods.known"
@@ -32,7 +33,7 @@ local function conditions_of(events)
   local list, by_name = {}, {}
   for _, row in ipairs(events.pulses) do
     local name = row.trial_type
-    if name and name ~= "pulse" then
+    if name and not conditions.is_default(name) then
       local each = by_name[name]
       if not each then
         each = { name = name, planned = 0, delivered = 0, confirmed = 0 }

@@ -8,7 +8,8 @@ local text_files = require "moonpulse.text.text_file"
 
 local M = {}
 
-local FORMAT = "moonpulse-plan 1"
+-- 2: with labels, or roles of parts; what has none is written as ever
+local FORMAT, FORMAT_2 = "moonpulse-plan 1", "moonpulse-plan 2"
 
 --- SHA-256 in hexadecimal digits.
 M.sha256 = sha256.of
@@ -85,6 +86,13 @@ local function write_node(self, plan)
     children[i] = write_node(self, plan:child(i))
   end
   local text = body[view.kind](view, children)
+  if view.roles ~= "" then
+    text = ("%s is %s"):format(text, quoted(view.roles))
+  end
+  if view.condition ~= "" then
+    text = text .. " label " .. quoted(view.condition)
+  end
+  self.tagged = self.tagged or view.roles ~= "" or view.condition ~= ""
   if view.label ~= "" then
     text = text .. " as " .. quoted(view.label)
   end
@@ -132,7 +140,7 @@ end
 function M.write(plan, facts)
   local self = { by_id = {}, by_text = {}, lines = {}, kept = {} }
   local root = write_node(self, plan)
-  local lines = { FORMAT }
+  local lines = { self.tagged and FORMAT_2 or FORMAT }
   for _, key in ipairs(texts) do
     if facts[key] then
       lines[#lines + 1] = ("%s %s"):format(key, quoted(facts[key]))
@@ -241,7 +249,8 @@ local MOST_PARTS, MOST_NODES, MOST_BYTES = 1000000, 250000, 1 << 24
 --- How many parts a child is in a row: short sequences without a name dissolve into it (engine/plan.h).
 local function parts_of(child)
   local view = child:view()
-  return view.kind == "sequence" and view.label == "" and view.children <= 64 and view.children or 1
+  local dissolves = view.kind == "sequence" and view.label .. view.condition .. view.roles == ""
+  return dissolves and view.children <= 64 and view.children or 1
 end
 
 local function children_of(self, rest)
@@ -277,6 +286,14 @@ function make.parallel(self, rest)
   return core.parallel(children_of(self, rest))
 end
 
+--- The plan with what else its line says of it.
+local function tagged(plan, condition, roles)
+  if condition == "" and roles == "" then
+    return plan
+  end
+  return core.tagged(plan, condition ~= "" and condition or nil, roles)
+end
+
 local function read_node(self, rest)
   local number, kind, more = rest:match("^(%d+) (%l+) (.*)$")
   if not make[kind] then
@@ -288,17 +305,22 @@ local function read_node(self, rest)
   if self.count > MOST_NODES then
     bad(self, "more than %d nodes: write what repeats as one repeat", MOST_NODES)
   end
-  local origin, label
+  local origin, label, condition, roles
   more, origin = tail(more, "from")
   more, label = tail(more, "as")
+  more, condition = tail(more, "label")
+  more, roles = tail(more, "is")
   local ok, plan = pcall(make[kind], self, more)
+  if ok then
+    ok, plan = pcall(tagged, core.describe(plan, origin, label), condition, roles)
+  end
   if not ok then
     if type(plan) == "table" then
       error(plan, 0)
     end
     bad(self, "%s", (tostring(plan):gsub("^%S*plan_file%.lua:%d+: ", "")))
   end
-  self.nodes[number] = core.describe(plan, origin, label)
+  self.nodes[number] = plan
 end
 
 --- "per_day 10", "total 20 30", "gap_min 3000", "gap_min \"some hours\"".
@@ -370,8 +392,9 @@ local function check_canonical(self, text)
 end
 
 local function check_signature(path, text)
-  if text:sub(1, #FORMAT + 1) ~= FORMAT .. "\n" then
-    return ("%s is no plan file of format 1: make one with moonpulse compile"):format(path)
+  local first = text:sub(1, #FORMAT + 1)
+  if first ~= FORMAT .. "\n" and first ~= FORMAT_2 .. "\n" then
+    return ("%s is no plan file of format 1 or 2: make one with moonpulse compile"):format(path)
   end
   local signed, hash = text:match("^(.*\n)sha256 (%x+)\n$")
   if not signed then

@@ -8,6 +8,9 @@ local files = require "moonpulse.record.file"
 local folders = require "moonpulse.record.folder"
 local manifest_files = require "moonpulse.record.manifest_file"
 local order = require "moonpulse.record.order"
+local places = require "moonpulse.record.places"
+local results = require "moonpulse.record.result"
+local sidecar = require "moonpulse.record.sidecar"
 local trains = require "moonpulse.record.device_trains"
 
 local M = {}
@@ -15,6 +18,8 @@ local M = {}
 local Record = {}
 Record.__index = Record
 confirmations.into(Record)
+places.into(Record)
+Record.result = results.of
 Record.discarded = discards.from
 Record.manifest = manifest_files.write
 
@@ -37,7 +42,7 @@ local function record_in(folder, path, file)
     proven_ns = math.mininteger, heard_ns = math.mininteger,
     pulses_unmeasured = 0, -- sent, and timed by the stimulator
     starts = 0, last_number = 0, lasts_ns = 0,
-    had_ns = math.mininteger, claimed_ns = math.mininteger, discards = {}, perhaps = 0,
+    had_ns = math.mininteger, claimed_ns = math.mininteger, discards = {}, perhaps = 0, conditions = {},
   }, Record)
 end
 
@@ -239,6 +244,7 @@ end
 function Record:add(row)
   if row.event == "pulse" then
     row.timed_by, row.proof = row.timed_by or "host", self.setting_proof
+    self:place(row)
   end
   local key_ns = row.sent_ns or row.planned_ns
   if row.open and row.planned_ns < key_ns then -- a train that is stopped has planned onsets
@@ -407,27 +413,6 @@ function Record:sync()
   core.disk()
 end
 
---- Percentiles by nearest rank, of values above 0 and so many zeros.
-local function percentiles(values, zeros)
-  local count = zeros + #values
-  if count == 0 then
-    return nil
-  end
-  table.sort(values)
-  local function rank(p)
-    return values[math.max(1, math.ceil(p / 100 * count)) - zeros] or 0.0
-  end
-  return { p50 = rank(50), p95 = rank(95), p99 = rank(99), max = rank(100) }
-end
-
---- Counts and timing so far, for the manifest and the last lines of a run.
-function Record:result()
-  return {
-    pulses_sent = self.pulses_sent, pulses_confirmed = self.pulses_confirmed,
-    pulses_skipped = self.pulses_skipped, lateness_us = percentiles(self.lateness, self.punctual),
-  }
-end
-
 --- No more confirmations come: pulses without one that is surely theirs are written as sent.
 ---@param goes_on boolean? the device stays armed: what it has promised of a train may still be proven
 function Record:give_up(goes_on)
@@ -470,6 +455,7 @@ function Record:close()
   else
     self.events_sum = self.sum:text()
   end
+  self.undescribed = self.path and not self.lost and sidecar.write(self) or nil
   if self.flight then
     disturbed.close_flight(self)
   end

@@ -63,7 +63,7 @@ end
 
 --- The columns of a row that count here, and what is before and behind its number.
 local function parse(line)
-  local onset, event, head, number, tail = line:match("^([^\t]*)\t[^\t]*\t([^\t]*)()\t(%d+)()")
+  local onset, head, number, tail, event = line:match("^([^\t]*)\t[^\t]*\t[^\t]*()\t(%d+)()\t([^\t]*)")
   if not onset then
     return nil
   end

@@ -15,10 +15,11 @@ local numeric = {
   onset = { key = "onset", most = 1e9 }, pulse = { key = "pulse", most = 1e9, whole = true },
   onset_planned_us = { key = "planned", most = 1e15 }, onset_sent_us = { key = "sent", most = 1e15 },
   onset_confirmed_us = { key = "confirmed", most = 1e15 },
-  lateness_us = { key = "lateness", most = 1e15 },
+  lateness_us = { key = "lateness", most = 1e15 }, trial = { key = "trial", most = 1e9, whole = true },
   -- the same in many rows: not part of each
   intensity_mso = { key = "mso", most = 1e6, shared = true },
   intensity = { key = "intensity", most = 1e6, shared = true },
+  block = { key = "block", most = 1e9, shared = true },
 }
 local textual = {
   trial_type = "trial_type", event = "event", channel = "channel", intensity_ref = "ref",

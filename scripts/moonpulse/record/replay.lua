@@ -240,6 +240,7 @@ local function replay_entry(record, entries, i, run)
   -- what of the plan before is not confirmed by now never is: its numbers come again
   record:give_up(run.goes_on)
   record:next_play(entry.actions, entry)
+  record:set_stimuli(entry.trials)
   for _, set in ipairs(entry.sets or {}) do
     record:event("set_intensity", set.at_ns, set.at_ns, "sent", nil, set.action)
   end

@@ -213,6 +213,64 @@ local of_setting = { { "told_ns", whole(0, 1 << 53) }, { "at_ns", whole(0, 1 << 
 -- of older versions
 local of_set = { { "at_ns", whole(0, 1 << 53) }, { "action", whole(1, most_pulses) } }
 
+--- A row of a map names parts before it, and how often each comes; what it has no pulse of comes never.
+local function row_of(from, where, before)
+  local row = take_list(from, where, 2 * most_pulses, function(value, at)
+    return take({ at = value }, { { "at", whole(1, most_virtual) } }, at).at
+  end)
+  local depth = 0
+  for i = 1, #row, 2 do
+    local part = before[row[i]]
+    if not part or not row[i + 1] then
+      error({ unfit = where .. " is no list of parts before it and their counts" }, 0)
+    end
+    depth = math.max(depth, part.depth + 1)
+  end
+  if depth == 0 or depth > most_depth then
+    error({ unfit = where .. " is empty, or too deep" }, 0)
+  end
+  return row, depth
+end
+
+local function flat_of(from, where, conditions)
+  local flat = take_list(from, where, 4 * most_pulses, function(value, at)
+    return take({ at = value }, { { "at", whole(0, most_virtual) } }, at).at
+  end)
+  for i = 1, #flat, 4 do
+    if flat[i] < 1 or not conditions[flat[i + 1] or 0] or not flat[i + 3] then
+      error({ unfit = where .. " is no list of pulses, condition, trial and block" }, 0)
+    end
+  end
+  return flat
+end
+
+--- Which trial, block and condition pulses are of: moonpulse.compose.stimuli makes it.
+local function stimuli_of(from, where)
+  local map = take(from, { { "root", whole(1, most_pulses), true } }, where)
+  map.conditions = take_list(from.conditions, where .. ".conditions", most_pulses, function(name, at)
+    return take({ at = name }, { { "at", field_of_row } }, at).at
+  end)
+  local before = {}
+  map.parts = take_list(from.parts, where .. ".parts", most_pulses, function(each, at)
+    local part = take(each, { { "n", whole(1, most_virtual), true }, { "trial", flag, true },
+      { "block", flag, true } }, at)
+    part.depth = 1
+    if part.n then
+      part.c = take(each, { { "c", whole(1, #map.conditions) } }, at).c
+    elseif each.flat ~= nil and each.flat ~= null then
+      part.flat = flat_of(each.flat, at .. ".flat", map.conditions)
+    else
+      part.row, part.depth = row_of(each.row, at .. ".row", before)
+    end
+    before[#before + 1] = part
+    return part
+  end)
+  if (map.root or 1) > #map.parts and (map.root or map.parts[1]) then
+    error({ unfit = where .. ".root is none of its parts" }, 0)
+  end
+  return map
+end
+
 local function facts_of(from, where, room)
   local facts = take(from, of_facts, where)
   facts.actions = take_list(from.actions, where .. ".actions", most_pulses, function(action, at)
@@ -224,6 +282,7 @@ local function facts_of(from, where, room)
   facts.marks = take_list(from.marks, where .. ".marks", most_pulses, function(mark, at)
     return take({ at = mark }, { { "at", text } }, at).at
   end)
+  facts.trials = from.trials and from.trials ~= null and stimuli_of(from.trials, where .. ".trials") or nil
   return facts
 end
 

@@ -1,4 +1,5 @@
 --- What was given: pulses, intensities, durations, by condition.
+local counts = require "moonpulse.record.conditions"
 local facts = require "moonpulse.report.facts"
 local html = require "moonpulse.report.html"
 local record = require "moonpulse.record.read"
@@ -159,7 +160,8 @@ function M.given_intensity(manifest, s)
 end
 
 local function condition_name(condition)
-  return condition.name == "pulse" and "pulses without a label" or condition.name or "–"
+  local name = condition.name
+  return name and counts.is_default(name) and name .. "s without a label" or name or "–"
 end
 
 --- How many pulses of a condition were planned, if that is known.
@@ -173,19 +175,19 @@ end
 --- Pulses by condition; nothing where there is but one, without a name.
 local function by_condition(manifest, s)
   local list = s.conditions
-  if #list == 0 or #list == 1 and (list[1].name or "pulse") == "pulse" then
+  if #list == 0 or #list == 1 and counts.is_default(list[1].name or "pulse") then
     return nil
   end
   local rows = {}
   for i = 1, math.min(most_listed, #list) do
     local condition = list[i]
     local planned = planned_of(manifest, s, condition)
-    rows[i] = { condition_name(condition), planned and text.count(planned) or "–", text.count(condition.n),
-      text.count(condition.confirmed), spread(distinct(condition.doses, "mso"), " %MSO") or "–",
-      percentages(manifest, condition.doses) }
+    rows[i] = { condition_name(condition), condition.trials and text.count(condition.trials) or "–",
+      planned and text.count(planned) or "–", text.count(condition.n), text.count(condition.confirmed),
+      spread(distinct(condition.doses, "mso"), " %MSO") or "–", percentages(manifest, condition.doses) }
   end
-  local out = html.grid("Pulses by condition", { "Condition", "#Planned", "#Sent", "#Confirmed", "Intensity",
-    "% of threshold" }, rows)
+  local out = html.grid("Pulses by condition", { "Condition", "#Trials", "#Planned", "#Sent", "#Confirmed",
+    "Intensity", "% of threshold" }, rows)
   return #list > #rows and out .. html.p("and " .. text.count(#list - #rows) .. " more.") or out
 end
 

@@ -1,4 +1,5 @@
 --- Everything the report says about the pulses, computed from the rows of events.tsv.
+local by_condition = require "moonpulse.record.conditions"
 local record = require "moonpulse.record.read"
 local stats = require "moonpulse.drawing.stats"
 local text = require "moonpulse.drawing.text"
@@ -288,6 +289,10 @@ function M.compute(manifest, events)
   out.by_status = by_status(kinds, count)
   out.doses = doses(kinds, count)
   out.conditions = conditions(kinds, count, out.doses)
+  local trials = by_condition.trials(events)
+  for _, condition in ipairs(out.conditions) do
+    condition.trials = trials[condition.name]
+  end
   return out
 end
 

@@ -233,6 +233,9 @@ function M.conclude(context, outcome)
   for _, note in ipairs(result.files or {}) do
     M.line("note", "%s", escapes.shown(note))
   end
+  if record.undescribed then
+    M.line("note", "%s", record.undescribed)
+  end
   if outcome.not_disarmed then
     refusals.raise("fault", "NOT CONFIRMED SAFE: %s%s", outcome.not_disarmed,
       whole and "" or "; the run ended because: " .. ended)

@@ -1,6 +1,7 @@
 --- What an experiment's run shows, records, and keeps for recover.
 local blame = require "moonpulse.text.author_line"
 local check_report = require "moonpulse.safety.check_report"
+local conditions = require "moonpulse.record.conditions"
 local catalogue = require "moonpulse.protocol.catalogue"
 local core = require "moonpulse.core"
 local escapes = require "moonpulse.text.escapes"
@@ -13,6 +14,7 @@ local manifests = require "moonpulse.run.manifest"
 local numbers = require "moonpulse.text.numbers"
 local records = require "moonpulse.record"
 local refusals = require "moonpulse.text.refusal"
+local stimuli = require "moonpulse.compose.stimuli"
 
 local M = {}
 
@@ -157,11 +159,14 @@ end
 function Show:next_play(k, admitted)
   local context, record = self.context, self.record
   local facts = catalogue.measure(admitted.plan, admitted.seed)
+  local map = stimuli.of(admitted.plan, admitted.seed)
   record:next_play(admitted.actions, context.job.driver, self.slow_ns)
+  record:set_stimuli(map)
   context.experiment.plays = k
   context.facts.pulses = context.facts.pulses + facts.pulses
+  conditions.plan_into(context.conditions, admitted.plan)
   local play = manifests.flight_facts { lowering = admitted.lowering, actions = admitted.actions,
-    driver = context.job.driver, tolerance = context.job.tolerance }
+    driver = context.job.driver, tolerance = context.job.tolerance, stimuli = map }
   play.from_ns, play.play, play.seed, play.pulses = core.clock_ns(), k, admitted.seed, facts.pulses
   self.play, self.sent_before = play, record.pulses_sent
   local in_order = lower.in_order(admitted.lowering, admitted.actions)

@@ -78,7 +78,8 @@ function M.of(context, status, result)
     record_version = manifest_files.version, what = what, kind = context.kind or "protocol",
     status = status, started = context.record.started,
     ended = status ~= "running" and clocks.text(core.wall_ns()) or nil,
-    participant = job.policy.participant, operator = run_safety.operator(job),
+    participant = job.policy.participant,
+    session = job.policy.schedule and job.policy.schedule:facts() or nil, operator = run_safety.operator(job),
     protocol = protocol_of(context), experiment = context.experiment,
     thresholds = thresholds_of(context), device = context.device, meta = job.meta,
     safety = run_safety.facts(job, context.record.started),
@@ -90,6 +91,7 @@ function M.of(context, status, result)
   }, folders_of(job))
   manifest.parameters, manifest.seed, manifest.speed = context.parameters, job.seed, context.speed
   manifest.clock = job.audit.clock and job.audit.clock:facts()
+  manifest.conditions = next(context.conditions) and context.conditions or nil
   manifest.files = context.sources and context.sources.list or {}
   if context.journal and status ~= "running" then
     manifest.journal_head, manifest.journal_lines = context.journal.head, context.journal.lines
@@ -151,7 +153,7 @@ function M.flight_facts(job)
   return { actions = M.plain_actions(job.actions), wire_ns = wire_ns, marks = job.lowering:marks(),
     latency_ns = math.floor(job.driver.latency * 1e9), confirms = job.driver.confirms ~= false,
     proves_end = job.driver.proves_end ~= false, setting_proof = job.driver.setting_proof,
-    tolerance_ns = job.tolerance and math.floor(job.tolerance * 1e9 + 0.5) }
+    tolerance_ns = job.tolerance and math.floor(job.tolerance * 1e9 + 0.5), trials = job.stimuli }
 end
 
 return M

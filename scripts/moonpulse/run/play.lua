@@ -3,6 +3,7 @@ local blame = require "moonpulse.text.author_line"
 local core = require "moonpulse.core"
 local refusals = require "moonpulse.text.refusal"
 local stimulators = require "moonpulse.stimulator"
+local stimuli = require "moonpulse.compose.stimuli"
 
 local M = {}
 
@@ -42,7 +43,9 @@ function M.run(job, path, record, hooks)
   end)
   job.lowering, job.actions, job.safety = admitted.lowering, admitted.actions, admitted.report
   job.first = admitted.first
+  job.stimuli = stimuli.of(job.plan, job.seed)
   record:set_actions(job.actions, job.driver, stimulator.slow_ns)
+  record:set_stimuli(job.stimuli)
   hooks.prepared(job)
   -- from here on every way out passes leave()
   local done, problem = pcall(function()

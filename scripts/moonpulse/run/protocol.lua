@@ -1,6 +1,7 @@
 --- A protocol's run: everything is known before the first pulse.
 local admission = require "moonpulse.stimulator.admission"
 local begins = require "moonpulse.run.begin_journal"
+local conditions = require "moonpulse.record.conditions"
 local core = require "moonpulse.core"
 local ending = require "moonpulse.run.ending"
 local keeping = require "moonpulse.run.keeping"
@@ -123,7 +124,7 @@ function M.run(options, given)
   core.phase("run", record.folder)
   local context = {
     job = job, facts = facts, record = record, parameters = manifests.text_values(given.values),
-    values = given.values,
+    values = given.values, conditions = conditions.plan_into({}, job.plan),
     speed = options.speed, screen = live.new(facts.pulses, facts.first_to_last_s, options.speed),
     device = start.device(options, given), device_options = options.device_option, sign = options.sign,
   }

@@ -1,4 +1,4 @@
---- A plan in words: trains folded, one line a part.
+--- A plan in words: trains folded, one line a part, labels in brackets.
 local numbers = require "moonpulse.text.numbers"
 
 local M = {}
@@ -28,7 +28,7 @@ local function repeated(plan, view, lines, depth)
     return
   end
   local label = view.label ~= "" and view.label .. ": " or ""
-  if inside.kind == "pulse" then
+  if inside.kind == "pulse" and inside.condition == "" then
     local text = view.spacing == "train" and ("at %s"):format(rate(view)) or spacing(view)
     lines(depth, ("%s%s pulses %s, %s"):format(label, numbers.count(view.count), text,
       intensity(inside)))
@@ -173,13 +173,18 @@ function describe(plan, lines, depth)
     return
   end
   local view = plan:view()
+  if view.condition ~= "" or view.roles:find("block", 1, true) then -- to the next line, which is of this part
+    lines.behind = (lines.behind or "") .. (view.roles:find("block", 1, true) and " (a block)" or "")
+      .. (view.condition ~= "" and (" [%s]"):format(view.condition) or "")
+  end
   kinds[view.kind](plan, view, lines, depth)
 end
 
 --- Lines up to a number: nobody reads more, and a plan may have any number of them.
 local function add_line(self, depth, text)
   if #self < most_lines then
-    self[#self + 1] = ("  "):rep(depth) .. text
+    self[#self + 1] = ("  "):rep(depth) .. text .. (self.behind or "")
+    self.behind = nil
   elseif not self.cut then
     self.cut = true
     self[#self + 1] = "..."

@@ -54,10 +54,12 @@ function Near:heard(bytes, confirmed)
   if not self.known or record.trains[action] or not is_quiet(self) then
     return
   end
-  local driver, facts = stimulator.driver, stimulator.facts
+  local driver, facts, stretch = stimulator.driver, stimulator.facts, record:stretch()
   self.running = self.session:near {
     frame = self.frame, action = action, reply = self.known, columns = record.tails[action],
-    words = self.words, proof = record.setting_proof, origin_ns = record.start_ns,
+    words = self.words, proof = record.setting_proof, condition = stretch.condition, trial = stretch.trial,
+    block = stretch.block, first = stretch.first, last = stretch.last, per = stretch.per,
+    origin_ns = record.start_ns,
     delay_ns = facts.wire_ns[self.frame] + facts.latency_ns, slow_ns = stimulator.slow_ns,
     patience_ns = math.floor(driver.reply_timeout * 1e9), extra = record.extra, index = record.index,
     confirmed = record:answered() - stimulator.starts_before, file = record.file, sum = record.sum,

@@ -88,6 +88,21 @@ function core.channel(plan, name) end
 ---@return moonpulse.Plan the same
 function core.describe(plan, origin, label) end
 
+--- Call a plan as another one is called, in whose place it is: its line, its name, its label and its roles;
+--- changes it: for who has just made it.
+---@param plan moonpulse.Plan
+---@param other moonpulse.Plan
+---@return moonpulse.Plan the same
+function core.like(plan, other) end
+
+--- The same plan with a condition and roles; those that it has stay.
+---@param plan moonpulse.Plan
+---@param condition string? what its pulses are: 1 to 63 bytes, no control characters; those inside that have
+---   one keep it
+---@param roles string? "trial", "block", "trials", spaces between
+---@return moonpulse.Plan another one
+function core.tagged(plan, condition, roles) end
+
 --- What an author's rate or time is taken as: the simplest fraction that is written so.
 ---@param value number|string
 ---@return integer numerator
@@ -314,6 +329,23 @@ function core.read_file(path, most) end
 ---@return string? message
 ---@return string? code
 function core.lock_folder(path) end
+
+--- The folders that lie in a folder, without those whose name begins with a dot, in no order; and what each
+--- is like: a number that changes with the folder itself and, in it, with manifest.json, events.tsv and
+--- SHA256SUMS. 0: one of them changed within the last two seconds, so that nobody may rely on it.
+---@param path string
+---@return string[]? names
+---@return integer[]|string states; message
+---@return string? code
+function core.run_states(path) end
+
+--- Open a database of SQLite, or make it; waits up to 5 s for other programs that write to it. In its SQL,
+--- mp_sum(...) is a number that changes with any of the values.
+---@param path string ":memory:": one that nobody else sees
+---@return moonpulse.core.Database?
+---@return string? message
+---@return string? code "damaged": it is none, or broken; "busy"; "io"
+function core.database(path) end
 
 --- 16 hexadecimal digits that change with the text (FNV-1a): against damage, not against people.
 ---@param text string

@@ -247,6 +247,12 @@ function Session:close() end
 ---@field columns string of its row: of core.event_action
 ---@field words string of its row: the reply
 ---@field proof string of its row: setting_proof
+---@field condition string of its row: trial_type
+---@field trial integer of its row, if it is number first; 0: none
+---@field block integer of its row; 0: none
+---@field first integer number of a pulse in the run
+---@field last integer up to there the condition and the block hold
+---@field per integer so many pulses are a trial; 0: all are of one
 ---@field origin_ns integer from where rows count (monotonic)
 ---@field delay_ns integer from the write to the pulse: the wire and the latency
 ---@field slow_ns integer one that waits longer while another leaves is in doubt

@@ -47,6 +47,8 @@ function Plan:id() end
 ---@field kind "pulse"|"rest"|"mark"|"sequence"|"repeat"|"parallel"|"channel"
 ---@field label string what it is called: "burst"; "" if nothing
 ---@field origin string where it was written: "file:line"; "" if not known
+---@field condition string of its own, as plan:label says; "" if it has none
+---@field roles string "trial": one stimulus; "block"; "trials": of mp.trials; spaces between
 ---@field text string? of a mark, name of a channel
 ---@field children integer
 ---@field intensity number? of a pulse, in percent of reference
@@ -89,13 +91,16 @@ function Schedule:actions() end
 ---@return integer end_ns of the plan
 function Schedule:measure(progress) end
 
---- Write a line for each event: index, onset_us, event, tail, pulse number, text of a mark.
+--- Write a line for each event: index, onset_us, event, tail, pulse number, text of a mark, and its
+--- condition, trial and block.
 ---@param file file*
 ---@param tails table<integer|"mark", string> columns of each action, and of marks
+---@param place fun(number: integer): string, integer?, integer?, integer, integer? condition, trial and block
+---   of that pulse; up to which pulse they hold, with how many pulses a trial (nil: all are of one)
 ---@return boolean? ok
 ---@return string? message
 ---@return string? code "closed": the reader went away
-function Schedule:write(file, tails) end
+function Schedule:write(file, tails, place) end
 
 --- The frames of a plan. What changes it takes back that the safety gate has cleared it; none of that
 --- may be done while it is being played.

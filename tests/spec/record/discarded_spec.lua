@@ -25,7 +25,7 @@ local function rows_of(count, confirms, told)
   local pulses, settings = {}, {}
   for line in (text()):gmatch("[^\n]+") do
     local event = line:match("^[^\t]*\t0\t[^\t]*\t%d+\t([%a_]+)")
-    local status = line:match("\t([%a_]+)\t[^\t]*\t[^\t]*\t[^\t]*$")
+    local status = line:match("\t([%a_]+)" .. ("\t[^\t]*"):rep(5) .. "$")
     local list = event == "pulse" and pulses or event and settings or {}
     list[#list + 1] = status == "perhaps_sent" and "?" or status and status:sub(1, 1)
   end

@@ -13,11 +13,11 @@ local function plain(row)
   local function us(ns)
     return ns and ("%.3f"):format(ns / 1e3) or "n/a"
   end
-  return ("%.9f\t0\t%s\t%d\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n"):format(
-    (row.sent_ns or row.planned_ns) / 1e9, row.event, row.index, row.event, row.pulse or "n/a",
-    us(row.planned_ns), us(row.sent_ns), us(row.confirmed_ns), us(row.late_ns),
+  return ("%.9f\t0\t%s\t%d\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n"):format(
+    (row.sent_ns or row.planned_ns) / 1e9, row.condition or row.event, row.index, row.event,
+    row.pulse or "n/a", us(row.planned_ns), us(row.sent_ns), us(row.confirmed_ns), us(row.late_ns),
     row.tail or "n/a\tn/a\tn/a\tn/a", row.status, row.reply or "n/a", row.timed_by or "n/a",
-    row.proof or "n/a")
+    row.proof or "n/a", row.trial or "n/a", row.block or "n/a")
 end
 
 local events = { "pulse", "set_intensity", "mark", "unasked_pulse" }
@@ -39,7 +39,8 @@ local function random_row(index)
       "RMT")),
     status = statuses[math.random(#statuses)], reply = perhaps("dI/dt " .. math.random(150)),
     timed_by = perhaps(math.random(2) == 1 and "host" or "device"),
-    proof = perhaps(math.random(2) == 1 and "read" or "none"),
+    proof = perhaps(math.random(2) == 1 and "read" or "none"), condition = perhaps "LICI 100 ms",
+    trial = perhaps(math.random(2000)), block = perhaps(math.random(12)),
   }
 end
 
@@ -74,7 +75,8 @@ describe("a row of events.tsv", function()
     local strange = setmetatable({}, { __tostring = function() return "strange\n" end })
     local long = ("x"):rep(100000)
     for _, case in ipairs { { "a\tb\nc", "a\\x09b\\x0Ac" }, { "\0", "\\x00" }, { 47, "47" },
-      { strange, "strange\\x0A" }, { long, long }, { "ä", "ä" }, { "", "" } } do
+      { strange, "strange\\x0A" }, { long, long }, { "ä", "ä" }, { "", "n/a" },
+      { '"start"', '\\x22start"' }, { 'say "go"', 'say "go"' } } do
       local text = core.event_row { event = "pulse", index = 1, planned_ns = 0, status = "delivered",
         reply = case[1] }
       local cells = {}
@@ -93,13 +95,15 @@ describe("a row of events.tsv", function()
     local text = core.event_header .. core.event_row { event = "pulse", index = 1, pulse = 9,
       planned_ns = 1500, sent_ns = 2500, confirmed_ns = 20000000, late_ns = 750,
       tail = core.event_action("2", 40.5, 90, "RMT"),
-      status = "delivered", reply = "dI/dt 47 A/us", timed_by = "host", proof = "read" }
+      status = "delivered", reply = "dI/dt 47 A/us", timed_by = "host", proof = "read",
+      condition = "SICI", trial = 4, block = 2 }
     local list = assert(read.parse(text, tsv))
     local row = list.pulses[1]
     assert.are.equal(0, list.incomplete)
-    for key, value in pairs { onset = 2.5e-6, trial_type = "pulse", event = "pulse", pulse = 9, planned = 1.5,
-      sent = 2.5, confirmed = 20000, lateness = 0.75, channel = "2", mso = 40.5, intensity = 90, ref = "RMT",
-      status = "delivered", reply = "dI/dt 47 A/us", timed_by = "host" } do
+    for key, value in pairs { onset = 2.5e-6, trial_type = "SICI", trial = 4, block = 2, event = "pulse",
+      pulse = 9, planned = 1.5, sent = 2.5, confirmed = 20000, lateness = 0.75, channel = "2",
+      mso = 40.5, intensity = 90, ref = "RMT", status = "delivered", reply = "dI/dt 47 A/us",
+      timed_by = "host" } do
       assert.are.equal(value, row[key], key)
     end
   end)

@@ -82,17 +82,19 @@ describe("the record's order", function()
 
   it("puts a mark before what comes at the same instant, and numbers anew", function()
     local path = folder .. "/rows"
-    shell.write(path, "onset\tduration\ttrial_type\tindex\n" .. "2.0\t0\tpulse\t1\n1.0\t0\tpulse\t2\n"
-      .. "2.0\t0\tmark\t3\n0.5\t0\tpulse\t4\n3.0\t0\tpulse\t5\n")
+    shell.write(path, "onset\tduration\ttrial_type\tindex\tevent\n"
+      .. "2.0\t0\tmark\t1\tpulse\n1.0\t0\ta\t2\tpulse\n"
+      .. "2.0\t0\tmark\t3\tmark\n0.5\t0\ta\t4\tpulse\n3.0\t0\ta\t5\tpulse\n")
     assert(order.settle(path))
-    assert.are.equal("onset\tduration\ttrial_type\tindex\n0.5\t0\tpulse\t1\n1.0\t0\tpulse\t2\n"
-      .. "2.0\t0\tmark\t3\n2.0\t0\tpulse\t4\n3.0\t0\tpulse\t5\n", shell.read(path))
+    assert.are.equal("onset\tduration\ttrial_type\tindex\tevent\n"
+      .. "0.5\t0\ta\t1\tpulse\n1.0\t0\ta\t2\tpulse\n2.0\t0\tmark\t3\tmark\n2.0\t0\tmark\t4\tpulse\n"
+      .. "3.0\t0\ta\t5\tpulse\n", shell.read(path))
     assert.are.same({ "rows" }, shell.names(folder))
   end)
 
   it("changes nothing where the disk is full", function()
     local path = folder .. "/rows"
-    shell.write(path, "onset\tduration\ttrial_type\tindex\n2.0\t0\tpulse\t1\n1.0\t0\tpulse\t2\n")
+    shell.write(path, "onset\tduration\ttrial_type\tindex\tevent\n2.0\t0\ta\t1\tpulse\n1.0\t0\ta\t2\tpulse\n")
     core.most_file(0)
     local ok, message = order.settle(path)
     core.most_file()

@@ -55,7 +55,7 @@ describe("a run that is killed or frozen", function()
     assert.matches("^onset\tduration\ttrial_type\tindex\tevent\tpulse\t", header)
     local pulses = {}
     for i, row in ipairs(rows) do
-      assert.are.equal(18, row.cells)
+      assert.are.equal(20, row.cells)
       assert.are.equal(tostring(i), row.index)
       assert.are.equal("0", row.duration)
       assert.are.equal(row.event, row.trial_type)

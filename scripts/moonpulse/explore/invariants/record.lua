@@ -29,7 +29,7 @@ local header = table.concat({ "onset", "duration", "trial_type", "index", "event
   "onset_planned_us",
   "onset_sent_us", "onset_confirmed_us", "lateness_us", "channel", "intensity_mso", "intensity",
     "intensity_ref",
-  "status", "reply", "timed_by", "setting_proof" }, "\t") .. "\n"
+  "status", "reply", "timed_by", "setting_proof", "trial", "block" }, "\t") .. "\n"
 
 local function has_rows(run)
   return is_closed(run) and run.rows[1]
@@ -56,7 +56,30 @@ local function sum_of(text)
   return ("%016x"):format(value)
 end
 
+--- The first pulse whose condition or trial is not what the plan that was written says: trials count on from
+--- pulse to pulse, whatever became of them.
+local function misplaced(pulses)
+  local before
+  for _, row in ipairs(pulses) do
+    local wanted = row.wanted
+    if wanted and row.condition ~= (wanted.condition or wanted.trial.condition) then
+      return ("pulse %s is %q, asked for was %q"):format(row.number, row.condition,
+        wanted.condition or wanted.trial.condition)
+    elseif wanted and (before and before.number == row.number - 1 or row.number == 1) then
+      local trial = before and before.trial + (before.wanted.trial == wanted.trial and 0 or 1) or 1
+      if row.trial ~= trial then
+        return ("pulse %s is of trial %s, not %d"):format(row.number, row.trial, trial)
+      end
+    end
+    before = wanted and row or nil
+  end
+end
+
 return {
+  { name = "pulses-have-their-place",
+    says = "Each pulse has the condition that was written for it, and trials are numbered from 1 on.",
+    when = function(run) return has_rows(run) and not run.full end,
+    check = function(run) return misplaced(run.pulses) end },
   { name = "rows-are-whole", says = "events.tsv begins with its header, and each line has every column.",
     when = function(run) return is_closed(run) end,
     check = function(run)
@@ -228,7 +251,7 @@ return {
       local own = { ["events.tsv"] = true, ["manifest.json"] = true, ["report.html"] = true,
         ["flight.bin"] = true, ["twin.tsv"] = true, ["journal.jsonl"] = true,
         ["recover.json"] = true, ["resolved.plan"] = true, sources = true, ["verify.sh"] = true,
-        ["SHA256SUMS"] = true }
+        ["SHA256SUMS"] = true, ["events.json"] = true }
       for name in pairs(run.files) do
         if not own[name] then
           return name

@@ -1,0 +1,27 @@
+--- Counts and timing of a record, for the manifest and the last lines of a run.
+local M = {}
+
+--- Percentiles by nearest rank, of values above 0 and so many zeros.
+local function percentiles(values, zeros)
+  local count = zeros + #values
+  if count == 0 then
+    return nil
+  end
+  table.sort(values)
+  local function rank(p)
+    return values[math.max(1, math.ceil(p / 100 * count)) - zeros] or 0.0
+  end
+  return { p50 = rank(50), p95 = rank(95), p99 = rank(99), max = rank(100) }
+end
+
+--- Counts and timing so far.
+---@param record moonpulse.Record
+---@return { pulses_sent: integer, pulses_confirmed: integer, pulses_skipped: integer, lateness_us: table? }
+function M.of(record)
+  return {
+    pulses_sent = record.pulses_sent, pulses_confirmed = record.pulses_confirmed,
+    pulses_skipped = record.pulses_skipped, lateness_us = percentiles(record.lateness, record.punctual),
+  }
+end
+
+return M
