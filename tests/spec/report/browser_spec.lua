@@ -7,11 +7,15 @@ local shell = require "shell"
 
 local pulse = pages.pulse
 
+--- The browser: what CHROMIUM names, else Debian's; nil where there is none.
 local function chromium()
-  for _, name in ipairs { "chromium", "chromium-browser", "google-chrome" } do
-    local _, out = shell.sh("/tmp", "command -v " .. name)
-    if out ~= "" then
-      return out:match("%S+")
+  local named = os.getenv "CHROMIUM"
+  for _, name in ipairs(named and { named } or { "chromium", "chromium-browser", "google-chrome" }) do
+    local pipe = assert(io.popen("command -v " .. shell.quote(name) .. " 2>/dev/null"))
+    local path = pipe:read("l")
+    pipe:close()
+    if path then
+      return path
     end
   end
 end
