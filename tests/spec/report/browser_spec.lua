@@ -92,6 +92,7 @@ window.onload = function () {
   told.clicked = seen(wide);
   told.odd = seen(page("odd"));
   told.sideways = [sideways(wide), sideways(page("phone")), sideways(page("odd")), sideways(page("plain"))];
+  told.fold = wide.querySelector("table.given").getBoundingClientRect().bottom;
   told.width = page("phone").documentElement.clientWidth;
   told.without = { zoom: page("plain").getElementById("zoom").hidden,
     figures: page("plain").querySelectorAll(".static").length,
@@ -200,6 +201,10 @@ describe("the report in a browser", function()
       (rows[65].onset - rows[64].onset) * 1e3, rows[65].lateness_us,
       rows[65].intensity_mso), told.pulse.info)
     assert.equal(told.session.info, told.back.info)
+  end)
+
+  with_browser("answers what matters in its first screen", function()
+    assert.is_true(told.fold > 100 and told.fold <= 900, told.fold)
   end)
 
   with_browser("zooms to what is clicked on, and shows marks with their text", function()
