@@ -1,7 +1,6 @@
 --- What is told of one run without reading its rows: for the list of runs, and to find a participant's.
 local cjson = require "cjson.safe"
 local clock = require "moonpulse.safety.clock"
-local edits = require "moonpulse.safety.edited"
 local lfs = require "lfs"
 local read = require "moonpulse.record.read"
 
@@ -103,7 +102,8 @@ function M.of(path)
     return (there or M.is_orphan(path)) and unknown(changed) or nil
   end
   local done, facts, settled = pcall(facts_of, path, manifest)
-  if not done or edits.manifest_changed(path) then -- then its journal may name another participant
+  -- loaded where there is a run to look at
+  if not done or require("moonpulse.safety.edited").manifest_changed(path) then -- its journal may name another participant
     return unknown(changed, done and facts)
   end
   local at, reality = clock.seconds_of(facts.started), M.reality(path, manifest)
@@ -119,6 +119,7 @@ function M.text(facts)
   return cjson.encode(facts) or "{}"
 end
 
+--- The facts of a text that text() gave.
 ---@param text string
 ---@return moonpulse.RunFacts
 function M.read(text)
