@@ -102,8 +102,8 @@ function M.of(path)
     return (there or M.is_orphan(path)) and unknown(changed) or nil
   end
   local done, facts, settled = pcall(facts_of, path, manifest)
-  -- loaded where there is a run to look at
-  if not done or require("moonpulse.safety.edited").manifest_changed(path) then -- its journal may name another participant
+  local edits = require "moonpulse.safety.edited" -- where there is a folder to look at
+  if not done or edits.manifest_changed(path) then -- then its journal may name another participant
     return unknown(changed, done and facts)
   end
   local at, reality = clock.seconds_of(facts.started), M.reality(path, manifest)

@@ -1,6 +1,6 @@
 ---@meta _
---- Many runs at once, of moonpulse.core: what their folders are like, and a database for their index. How they
---- fail: see core.lua.
+--- Many runs at once, of moonpulse.core: what their folders are like, and a database for their index. How
+--- they fail: see core.lua.
 
 local core = {}
 
