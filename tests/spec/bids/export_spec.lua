@@ -149,6 +149,21 @@ describe("export bids", function()
       .. "sub-03\tn/a\tn/a\n", files["phenotype/motor_threshold.tsv"])
   end)
 
+  it("says of a record that was edited after it was sealed that it was", function()
+    local copy = folder .. "/edited"
+    os.execute(("cp -r '%s' '%s'"):format(whole, copy))
+    local text = shell.read(copy .. "/events.tsv")
+    shell.write(copy .. "/events.tsv", (text:gsub("dI/dt %d+", "dI/dt 9", 1)))
+    local files = bids.export({}, copy, { sub = "01" })
+    assert.are.equal("not_verified", cells(files[stem .. "nibs.tsv"], { "stimulus_validation" }))
+    assert.matches("^EDITED or damaged after the run was sealed: events.tsv. SIMULATED",
+      cjson.decode(files[stem .. "nibs.json"]).NIBSDescription)
+    local status, _, err = shell.moonpulse(folder, ("export bids %s --bids %s/ds3 --sub 01"):format(copy,
+      folder))
+    assert.are.equal(0, status)
+    assert.matches("was edited after it was sealed, or is damaged %(events.tsv%).*moonpulse verify", err)
+  end)
+
   it("numbers the runs of a session", function()
     local files = bids.export({}, whole, { sub = "01" })
     local _, made = bids.export(files, stopped, { sub = "01" })
