@@ -82,8 +82,8 @@ local function tell(run, made, folder)
       and (", %s of them pulse by pulse"):format(numbers.count(made.singles)) or "",
     folder, made.folder, made.stem)
   if run.edited then
-    local text = "moonpulse: note: %s was edited after it was sealed, or is damaged (%s): the dataset says so; "
-      .. "moonpulse verify %s says what\n"
+    local text = "moonpulse: note: %s was edited after it was sealed, or is damaged (%s): the dataset says "
+      .. "so; moonpulse verify %s says what\n"
     io.stderr:write(escapes.shown(text:format(run.folder, run.edited, run.folder), true))
   end
   if run.manifest.device and run.manifest.device.simulated then
