@@ -322,6 +322,4 @@ function Lowering:marks() end
 ---@field first_origin string "file:line"
 ---@field second_origin string
 
-return { Plan = Plan, Schedule = Schedule, Lowering = Lowering }
-
-return core
+return { core = core, Plan = Plan, Schedule = Schedule, Lowering = Lowering }
