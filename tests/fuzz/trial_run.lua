@@ -108,7 +108,8 @@ end
 ---@return string[]
 function M.all(path, out, more)
   local found = {}
-  for _, name in ipairs { "history", "check", "report", "verify", "recover", "history", "report", "verify" } do
+  for _, name in ipairs { "history", "check", "report", "verify", "recover", "history", "report",
+    "verify" } do
     if name ~= "check" or more then
       local fault = M.fault_of(watched(function(say) calls[name](path, out, say) end))
       found[#found + 1] = fault and name .. ": " .. fault or nil

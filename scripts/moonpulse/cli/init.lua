@@ -12,7 +12,7 @@ local M = {}
 M.status = refusals.status
 
 local commands = { "run", "check", "show", "methods", "events", "plot", "compile",
-  "runs", "recover", "verify", "sign", "export", "check-bids", "import", -- a run's record
+  "runs", "recover", "verify", "sign", "diff", "rerun", "export", "check-bids", "import", -- a run's record
   "sim", "devices", "frame", "decode", "ports", "doctor", "protocols", "new", "test", "bench", "explore" }
 
 --- Leave a command with a message for stderr; code is a key of M.status.
@@ -48,6 +48,8 @@ local summaries = {
   check = "a protocol against the device's limits, the guidelines and the lab's own",
   runs = "the runs that there are, a participant's course, what comes next and when",
   recover = "the record of a run that was killed",
+  rerun = "the same again, from the folder of a run alone",
+  diff = "what differs between two runs or two plans",
   verify = "is the record of a run as the run left it?",
   sign = "sign the record of a run, so that others can see who sealed it",
   show = "a protocol in words: structure, pulses, the three durations",
@@ -66,7 +68,7 @@ local summaries = {
   test = "run the specs of a driver or protocol",
   bench = "how exact and how fast on this machine, against other ways",
   explore = "thousands of runs with everything going wrong, on simulators, and what must hold of them",
-  export = "runs into a BIDS dataset (NIBS-BIDS)",
+  export = "runs as a BIDS dataset (NIBS-BIDS), an RO-Crate, a provenance statement",
   ["check-bids"] = "the stimulation of a BIDS dataset against the draft and what was delivered",
   import = "a row of a BIDS dataset as a plan file",
   lua = "a Lua file with the library in reach",

@@ -133,7 +133,8 @@ function Keyboard:ask(question, person)
   local choices, inside = choices_of(question)
   self.asked = self.asked + 1
   local from = self.answers and not person and "--answers" or "operator"
-  self.tell("question", { text = question, of = "script" })
+  local of = person and "stimulator" or "script"
+  self.tell("question", { text = question, of = of })
   while true do
     io.stdout:write(escapes.shown(question), " ")
     io.stdout:flush()
@@ -148,7 +149,7 @@ function Keyboard:ask(question, person)
     end
     local taken = not choices and answer or choices and choices[answer:lower()]
     if taken then
-      self.tell("answer", { question = question, answer = taken, of = "script", source = from })
+      self.tell("answer", { question = question, answer = taken, of = of, source = from })
       return taken
     elseif self.answers and not person then
       refusals.raise("usage", "%s:%d: %q is no answer to \"%s\"", self.path, self.taken, answer, question)

@@ -276,6 +276,7 @@ local function make_context(options, given, job)
     refusals.raise("usage", "%s", message)
   end
   core.phase("run", record.folder)
+  options.made = record.folder -- for rerun
   return {
     job = job, kind = "experiment", record = record, facts = { pulses = 0 }, speed = options.speed,
     look = options.look,

@@ -122,6 +122,7 @@ function M.run(options, given)
     refusals.raise("usage", "%s", message)
   end
   core.phase("run", record.folder)
+  options.made = record.folder -- for rerun
   local context = {
     job = job, facts = facts, record = record, parameters = manifests.text_values(given.values),
     values = given.values, conditions = conditions.plan_into({}, job.plan),

@@ -1,7 +1,6 @@
 --- What is told of one run without reading its rows: for the list of runs, and to find a participant's.
 local cjson = require "cjson.safe"
 local clock = require "moonpulse.safety.clock"
-local edits = require "moonpulse.safety.edited"
 local lfs = require "lfs"
 local read = require "moonpulse.record.read"
 
@@ -103,6 +102,7 @@ function M.of(path)
     return (there or M.is_orphan(path)) and unknown(changed) or nil
   end
   local done, facts, settled = pcall(facts_of, path, manifest)
+  local edits = require "moonpulse.safety.edited" -- where there is a folder to look at
   if not done or edits.manifest_changed(path) then -- then its journal may name another participant
     return unknown(changed, done and facts)
   end

@@ -1,7 +1,6 @@
 --- The runs that there are, for who wants to see them: from the indices of all folders where records lie.
 local catalogue = require "moonpulse.protocol.catalogue"
 local core = require "moonpulse.core"
-local edits = require "moonpulse.safety.edited"
 local indices = require "moonpulse.safety.run_index"
 local read = require "moonpulse.record.read"
 local schedules = require "moonpulse.safety.schedule"
@@ -40,7 +39,7 @@ local function complete(run, opened, real_pty)
   local facts = run.facts
   run.running = facts.torn and M.is_running(run.path) or nil
   local manifest = not facts.unreadable and read.manifest(run.path .. "/manifest.json")
-  run.edited = manifest and edits.look(run.path, manifest) or nil
+  run.edited = manifest and require("moonpulse.safety.edited").look(run.path, manifest) or nil
   local counts = run.counts >= 1 and run.counts <= (real_pty and 2 or 1)
   if run.who and facts.protocol and counts and not run.edited then
     local number = 0

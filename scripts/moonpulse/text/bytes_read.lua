@@ -102,7 +102,7 @@ function M.load_file(path, mode, as, ...)
   return load(code, "@" .. path, mode, ...)
 end
 
-local listening, globals = false, nil
+local listening, globals, installed = false, nil, {}
 
 --- The folders of installed modules: what lies there may ask for what other Luas have.
 local function installed_folders()
@@ -122,6 +122,20 @@ local function is_in(path, folders)
   return false
 end
 
+--- Load a module as require does once it is listened to.
+---@param path string
+---@param name string that it is asked for by
+---@return function chunk
+function M.load_module(path, name)
+  local chunk, message
+  if globals and not is_in(path, installed) then
+    chunk, message = M.load_file(path, nil, name, globals)
+  else
+    chunk, message = M.load_file(path, nil, name)
+  end
+  return chunk or error(message, 0)
+end
+
 --- From now on require notes what scripts and drivers load. Modules of the library stay as they are.
 ---@param own table? globals for modules of a script's own, but not for those that are installed
 function M.listen(own)
@@ -130,7 +144,7 @@ function M.listen(own)
     return
   end
   listening = true
-  local installed = installed_folders()
+  installed = installed_folders()
   table.insert(package.searchers, 2, function(name)
     local caller = debug.getinfo(3, "S") -- 1 is this function, 2 is require
     local ours = caller and blame.is_ours(caller.source)
@@ -138,16 +152,7 @@ function M.listen(own)
     if not path or blame.is_ours("@" .. path) then
       return nil
     end
-    local chunk, message
-    if globals and not is_in(path, installed) then
-      chunk, message = M.load_file(path, nil, name, globals)
-    else
-      chunk, message = M.load_file(path, nil, name)
-    end
-    if not chunk then
-      error(message, 0)
-    end
-    return chunk, path
+    return M.load_module(path, name), path
   end)
 end
 

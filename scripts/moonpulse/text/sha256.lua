@@ -4,6 +4,7 @@ local lfs = require "lfs"
 local M = {}
 
 local part_bytes, large = 1 << 16, 256 * 1024 * 1024
+local most_bytes = 1 << 36 -- no run writes so much
 
 --- OpenSSL takes longer to load than all the rest, so only who hashes waits for it.
 local function digest()
@@ -49,7 +50,8 @@ local function is_hole(found)
   return found.size > large and (found.blocks or found.size) * 512 < found.size / 64
 end
 
---- Of a file, in parts, whatever its length. What is no regular file has none: a pipe would be waited for.
+--- Of a file, in parts. What is no regular file has none: a pipe would be waited for; nor has one of more
+--- than 64 GiB, or in which nearly nothing is.
 ---@param path string
 ---@param progress fun(bytes: integer)? called for each part with its length
 ---@return string? digits
@@ -62,6 +64,8 @@ function M.of_file(path, progress)
     return nil, path .. ": it is no file but something else in its place"
   elseif is_hole(found) then
     return nil, path .. ": nearly all of its bytes were never written"
+  elseif found.size > most_bytes then
+    return nil, path .. ": it is larger than 64 GiB, as no file of a run is: move it away"
   end
   local file
   file, message = io.open(path, "rb")

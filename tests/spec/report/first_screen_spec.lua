@@ -56,7 +56,7 @@ describe("the report's first screen", function()
     assert.same({ "good", "AS PLANNED" }, { banner(html) })
     for name, value in pairs { Participant = "P07, session 2 of 10", Operator = "AB",
       Protocol = "itbs600, 2 pulses", Started = "27 November 2026, 20:52:52 (UTC+01:00)",
-      Took = "200.5 s (3 min 20.5 s)", Device = "X100, serial number 66051",
+      Took = "200.5 s (3 min 20.5 s)", Device = "magventure X100, serial number 66051",
       ["Safety verdict"] = "within (Rossi 2009 Table 4)", Override = "none",
       Approval = "none on record" } do
       assert.equal(value, term(first_screen(html), name), name)
@@ -64,6 +64,15 @@ describe("the report's first screen", function()
     assert.same({ "2", "2", "none" }, row(html, "Pulses"))
     assert.same({ "80 % of AMT", "36 %MSO", "none" }, row(html, "Intensity"))
     assert.same({ "191.84 s (3 min 11.84 s)", "1 s", "190.84 s less" }, row(html, "First to last pulse"))
+  end)
+
+  it("says a model once", function()
+    for description, wanted in pairs { ["Magstim BiStim²"] = "Magstim BiStim²",
+      ["Magstim"] = "Magstim BiStim²" } do
+      local manifest = manifest_of()
+      manifest.device = { description = description, model = "BiStim²", simulated = true }
+      assert.equal("SIMULATED " .. wanted, term(page_of(manifest, good_rows()), "Device"))
+    end
   end)
 
   it("has no participant where none was named, and says so", function()
@@ -83,6 +92,7 @@ describe("the report's first screen", function()
       local headline = "NOT NORMAL: " .. (status == "otherwise" and "" or "INCOMPLETE, ") .. word
       assert.same({ "bad", headline }, { banner(html) })
       has(html, "<title>" .. headline)
+      assert.same(sent and { "2", "2", "none" } or { "2", "1", "1 NOT GIVEN" }, row(html, "Pulses"))
       has(first_screen(html), '<li class="bad"><svg class="icon"')
       has(first_screen(html), "<strong>" .. word .. "</strong> 1 pulse")
       local usual = page_of(manifest_of(), good_rows())
@@ -140,6 +150,21 @@ describe("the report's first screen", function()
     assert.equal("note WITH NOTES: UNCONFIRMED", words(function(m) m.protocol.unconfirmed = true end))
     assert.equal("bad NOT NORMAL: STOPPED", words(function(m) m.result.status = "stopped" end))
     assert.equal("bad NOT NORMAL: INCOMPLETE", words(function(m) m.result.pulses_planned = 3 end))
+  end)
+
+  it("names no folder of the machine, in a record of an older version either", function()
+    local manifest = manifest_of { safety = { verdict = "OVER", findings = { { verdict = "OVER",
+      text = "/home/x & y/lab/made.lua:4: 3 s" } } } }
+    manifest.protocol.file = "/home/x & y/lab/made.lua"
+    manifest.result.status = "stopped"
+    manifest.result.reason = "error: /home/x & y/lab/made.lua:6: no electrode"
+    local rows = good_rows()
+    rows[3] = { event = "mark", onset = "0.5", reply = "/home/x & y/lab/made.lua:6: no electrode" }
+    local html = page_of(manifest, rows)
+    lacks(html, "/home")
+    lacks(html, "lab/")
+    has(first_screen(html), "made.lua:6: no electrode")
+    assert.equal("made.lua", fact(html, "File"))
   end)
 
   it("tells planned from given, with the percentage of the threshold that was asked for", function()

@@ -89,7 +89,7 @@ describe("the pages' command lines", function()
   local function adapted(line)
     line = line:gsub("/dev/tty(%w+)", folder .. "/no-port-%1"):gsub("/tmp/stim", folder .. "/stim")
       :gsub("%-%-latency 10", "--latency 1"):gsub("%s*|.*$", "")
-      :gsub("%f[%w]RUN%.*%f[%s\0]", folder .. "/run")
+      :gsub("%f[%w]RUN_?[AB]?%.*%f[%s\0]", folder .. "/run")
     if line:find("moonpulse run", 1, true) then
       local in_real_time = line:find("threshold.lua", 1, true)
       local speed = line:find("no-port", 1, true) and "" or " --speed max"
@@ -121,6 +121,8 @@ describe("the pages' command lines", function()
     elseif line:find("moonpulse doctor", 1, true) then -- what this host is, and 4 where it is fit for nothing
       assert.is_true(status == 0 or status == 4, said)
       assert.is_truthy(out:find("%S"), said)
+    elseif line:find("moonpulse diff", 1, true) then -- 1: it differs
+      assert.is_true(status == 0 or status == 1, said)
     elseif line:find("moonpulse check", 1, true) then
       assert.is_true(status == 0 or status == 3, said)
     else

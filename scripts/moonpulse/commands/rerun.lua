@@ -1,0 +1,165 @@
+--- moonpulse rerun: the same again, from the folder of a run alone.
+local arguments = require "moonpulse.rerun.arguments"
+local before = require "moonpulse.rerun.before"
+local bytes_read = require "moonpulse.text.bytes_read"
+local cli = require "moonpulse.cli"
+local core = require "moonpulse.core"
+local devices = require "moonpulse.cli.device_argument"
+local escapes = require "moonpulse.text.escapes"
+local folders = require "moonpulse.record.folder"
+local lfs = require "lfs"
+local places = require "moonpulse.record.place"
+local read = require "moonpulse.record.read"
+local recipes = require "moonpulse.rerun.recipe"
+local records = require "moonpulse.cli.records_option"
+local runs = require "moonpulse.commands.run"
+local verdicts = require "moonpulse.rerun.verdict"
+local words = require "moonpulse.compare.words"
+
+local M = {}
+
+local function add_options(parser)
+  records.add(parser, "The folder that the new run's folder is made in.")
+  parser:option("--device", "Another device than the run's: as for run."):argname("NAME")
+  parser:option("--device-option", "A setting of the driver, besides those of the run; with --device none "
+    .. "of the run's."):argname("KEY=VALUE"):count("*")
+  parser:option("--port", "Do it on a stimulator: its port, as for run. Without it: on the simulator of the "
+    .. "run's device, in virtual time."):argname("PORT")
+  parser:option("--speed", "On the simulator: 1 is real time. Default: max."):argname("N|max")
+  parser:option("--trigger", "As for run; on a stimulator it is not taken over."):argname("WHERE")
+  parser:option("--trigger-in", "On a stimulator: the port whose bytes run:wait_trigger waits for.")
+    :argname("PATH")
+  parser:option("--trigger-baud", "Its speed."):argname("BAUD")
+  parser:option("--stop-line", "As for run."):argname("LINE")
+  for _, each in ipairs { { "participant", "CODE" }, { "operator", "CODE" }, { "lab", "FILE" },
+    { "preflight", "FILE" }, { "meta", "FILE.json" }, { "coil", "NAME" }, { "threshold", "WHERE" },
+    { "beyond-guidelines", "REASON" }, { "approval", "REF" }, { "sign", "KEY" } } do
+    parser:option("--" .. each[1], "As for run."):argname(each[2])
+  end
+  parser:flag("--share-with-group", "As for run.")
+  parser:flag("--real-pty", "As for run.")
+end
+
+function M.parser()
+  local parser = cli.parser("rerun",
+    "Do a run again from its folder alone: the kept text of the protocol or experiment, its parameters, "
+      .. "seed and thresholds; answers and triggers come as they came. On the simulator of the run's device, "
+      .. "in virtual time, unless a port is given. What differs (version, device, rounding, files) is told "
+      .. "before anything is armed; the new record is then compared with the old one. Exit status 0: the "
+      .. "same; 1: it differs. An experiment and a driver in a folder are programs, and are run as such: "
+      .. "look at sources/ of a folder that is somebody else's.",
+    "moonpulse rerun 2026-11-22T101500_itbs600\n"
+      .. "moonpulse rerun ./theirs --out /tmp/again\n"
+      .. "moonpulse rerun 2026-11-22T101500_itbs600 --port /dev/ttyUSB0 --participant P07")
+  parser:argument("run", "The folder of the run, or its name in the place of all records."):argname("RUN")
+  add_options(parser)
+  return parser
+end
+
+--- Names and texts of somebody else may be in it.
+local function say(key, text)
+  print(escapes.shown(("%-12s%s"):format(key, text), true))
+end
+
+--- Paths as they are from any folder: the run is made in another one.
+local function settle_paths(options)
+  for _, name in ipairs { "out", "lab", "preflight", "meta", "sign" } do
+    options[name] = options[name] and places.absolute(options[name])
+  end
+  local kind, path = (options.device or ""):match("^(sim:)(.*%.lua)$")
+  path = path or (options.device or ""):match("^.*%.lua$")
+  options.device = path and (kind or "") .. places.absolute(path) or options.device
+end
+
+--- The folder that the run is made in, with a copy of what it reads; to be closed.
+local function make_scratch()
+  local path, back = os.tmpname(), lfs.currentdir()
+  os.remove(path)
+  local made, message = core.make_folder(path)
+  if not (made and lfs.chdir(path)) then
+    cli.fail("fault", "cannot make a folder for what the run reads: %s", message or path)
+  end
+  return setmetatable({ path = path }, { __close = function()
+    lfs.chdir(back)
+    if lfs.attributes(path, "mode") == "directory" then
+      folders.remove(path)
+    end
+  end })
+end
+
+local function recipe_of(options)
+  local recipe, message = recipes.read(places.absolute(records.find(options.run)))
+  if not recipe then
+    cli.fail("usage", "%s", message)
+  end
+  say("again", recipes.sentence(recipe))
+  if recipe.wrong[1] then
+    for _, text in ipairs(recipe.wrong) do
+      say("", text)
+    end
+    cli.fail("limit", "the folder is not as the run left it, so the same cannot be done again: moonpulse "
+      .. "verify %s; nothing was armed", options.run)
+  end
+  return recipe
+end
+
+--- What a script requires is in sources/.
+local function find_modules_in(recipe)
+  table.insert(package.searchers, function(name)
+    local path = recipe.modules[name]
+    return path and bytes_read.load_module(path, name), path
+  end)
+end
+
+--- Tell how the new record compares; is it the same?
+local function tell(recipe, folder)
+  local manifest, message = read.manifest(folder .. "/manifest.json")
+  if not manifest then
+    cli.fail("fault", "%s", tostring(message))
+  end
+  local found, comparison, why = verdicts.judge(recipe, folder, manifest)
+  local same = true
+  print()
+  for _, each in ipairs(found) do
+    say(each.what, each.text)
+    same = same and each.same ~= false
+  end
+  if not comparison then
+    say("rows", why or "cannot be compared")
+    return false
+  end
+  words.differences(comparison, print)
+  same = same and comparison.same
+  say(same and "SAME" or "DIFFERENT", folder)
+  return same
+end
+
+function M.run(options)
+  local recipe = recipe_of(options)
+  settle_paths(options)
+  local scratch <close> = make_scratch()
+  recipes.copy(recipe, scratch.path)
+  assert(core.make_folder(scratch.path .. "/given"))
+  local list, is_real = arguments.of(recipe, options, scratch.path .. "/given")
+  local of_run = runs.parser():parse(list)
+  local driver = devices.choose(of_run)
+  for _, text in ipairs(recipe.told) do
+    say("differs", text)
+  end
+  local same_plan = before.tell(recipe, options, is_real, driver, function(text) say("differs", text) end)
+  if not same_plan then
+    cli.fail("limit", "it would not be the same: nothing was armed")
+  end
+  find_modules_in(recipe)
+  local ok, problem = pcall(runs.run, of_run)
+  if not of_run.made then -- it was refused
+    error(problem, 0)
+  end
+  local same = tell(recipe, of_run.made)
+  if not ok and not same then -- it did not come to where the other one came
+    error(problem, 0)
+  end
+  return same and 0 or 1
+end
+
+return M

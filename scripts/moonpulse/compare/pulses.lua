@@ -1,0 +1,213 @@
+--- The pulses of two runs or plans, one by one: how many, when, on which channel, how strong, what became of
+--- them; told by trains where pulses lie in trains.
+local numbers = require "moonpulse.text.numbers"
+
+local M = {}
+
+---@class moonpulse.ComparedPulse
+---@field at_us number onset as planned
+---@field channel string?
+---@field intensity number? as the protocol says
+---@field ref string? of what: MSO, RMT, AMT
+---@field mso number? %MSO, where it is known
+---@field condition string? label of its trial
+---@field given string? of a run: "given", "perhaps given" or "not given"
+---@field status string? of a run
+
+local many = 6 -- lines of one field: what is beyond is counted
+local train_gap_us, train_ratio = 1e6, 3 -- between trains, at least; and so much longer than within them
+
+local function percent(value, ref)
+  return value and ref and ("%.10g %%%s"):format(value, ref) or "n/a"
+end
+
+--- What pulses have, in words; nil: this field says nothing of it.
+local fields = {
+  { what = "channel", of = function(pulse) return pulse.channel end },
+  { what = "intensity", of = function(pulse) return pulse.ref and percent(pulse.intensity, pulse.ref) end },
+  { what = "stimulator output", rounded = true, of = function(pulse)
+    return pulse.mso and percent(pulse.mso, "MSO")
+  end },
+  { what = "condition", of = function(pulse) return pulse.condition end },
+  { what = "given", of = function(pulse) return pulse.given end },
+  { what = "status", of = function(pulse) return pulse.status end, told_only = true },
+}
+
+--- The longest interval within a train, in microseconds; nil: they lie in no trains.
+local function longest_within(pulses)
+  local seen, distinct = {}, {}
+  for i = 2, #pulses do
+    local interval = pulses[i].at_us - pulses[i - 1].at_us
+    if not seen[interval] then
+      seen[interval], distinct[#distinct + 1] = true, interval
+    end
+  end
+  table.sort(distinct)
+  local best, within = train_ratio, nil
+  for i = 2, #distinct do
+    local ratio = distinct[i - 1] > 0 and distinct[i] / distinct[i - 1] or 0
+    if distinct[i] >= train_gap_us and ratio >= best then
+      best, within = ratio, distinct[i - 1]
+    end
+  end
+  return within
+end
+
+--- The number of each pulse's train, and how many trains there are.
+---@param pulses moonpulse.ComparedPulse[] in the order of their onsets
+---@return integer[]? nil: they lie in no trains
+---@return integer count
+function M.trains(pulses)
+  local within = longest_within(pulses)
+  if not within then
+    return nil, 0
+  end
+  local numbers_of, train = {}, 1
+  for i, pulse in ipairs(pulses) do
+    if i > 1 and pulse.at_us - pulses[i - 1].at_us > within then
+      train = train + 1
+    end
+    numbers_of[i] = train
+  end
+  return numbers_of, train
+end
+
+local function from_to(what, first, last)
+  return first == last and ("%s %s"):format(what, numbers.count(first))
+    or ("%ss %s to %s"):format(what, numbers.count(first), numbers.count(last))
+end
+
+--- Where a difference is: "trains 3 to 20 (pulses 61 to 600)", "240 pulses, the first 3".
+local function where(seen, trains)
+  if seen.last - seen.first + 1 ~= seen.count then
+    return ("%s, the first %s"):format(numbers.counted(seen.count, "pulse"), numbers.count(seen.first))
+  end
+  local text = from_to("pulse", seen.first, seen.last)
+  if not trains then
+    return text
+  end
+  local from, to = trains[seen.first], trains[seen.last]
+  local is_whole = trains[seen.first - 1] ~= from and trains[seen.last + 1] ~= to
+  return is_whole and ("%s (%s)"):format(from_to("train", from, to), text)
+    or ("%s, in %s"):format(text, from_to("train", from, to))
+end
+
+--- Pairs of unlike texts, each with where it was met.
+local function collect(seen, a, b, i)
+  local key = a .. "\0" .. b
+  local met = seen[key]
+  if not met then
+    met = { a = a, b = b, first = i, count = 0 }
+    seen[key], seen[#seen + 1] = met, met
+  end
+  met.last, met.count = i, met.count + 1
+end
+
+local function tell(found, seen, what, trains, told_only)
+  for i = 1, math.min(#seen, many) do
+    local met = seen[i]
+    found[#found + 1] = { what = what, where = where(met, trains), a = met.a, b = met.b,
+      told_only = told_only }
+  end
+  local rest = 0
+  for i = many + 1, #seen do
+    rest = rest + seen[i].count
+  end
+  if rest > 0 then
+    found[#found + 1] = { what = what, where = numbers.counted(rest, "more pulse"), told_only = told_only }
+  end
+end
+
+local function compare_field(found, field, a, b, trains)
+  local seen = {}
+  for i = 1, math.min(#a, #b) do
+    local x, y = field.of(a[i]), field.of(b[i])
+    if x and y and x ~= y then
+      collect(seen, x, y, i)
+    end
+  end
+  tell(found, seen, field.what, trains, field.told_only)
+end
+
+local function seconds(us)
+  return numbers.seconds(us / 1e6)
+end
+
+--- Two intervals as texts that differ where they do.
+local function both(x, y)
+  local a, b = seconds(x), seconds(y)
+  if a == b then
+    return ("%.3f us"):format(x), ("%.3f us"):format(y)
+  end
+  return a, b
+end
+
+local function range(pulses, last)
+  local low, high = math.huge, 0
+  for i = 2, last do
+    local interval = pulses[i].at_us - pulses[i - 1].at_us
+    low, high = math.min(low, interval), math.max(high, interval)
+  end
+  return ("%s to %s"):format(seconds(low), seconds(high))
+end
+
+--- Intervals from pulse to pulse, as planned; tolerance_us: what differs by less is told, and counts for
+--- nothing.
+local function compare_intervals(found, a, b, trains, tolerance_us)
+  local seen, last, unlike, worst = {}, math.min(#a, #b), 0, 0
+  local slight, slightest = 0, 0
+  for i = 2, last do
+    local x, y = a[i].at_us - a[i - 1].at_us, b[i].at_us - b[i - 1].at_us
+    local apart = math.abs(x - y)
+    if apart > tolerance_us then
+      unlike, worst = unlike + 1, math.max(worst, apart)
+      local one, other = both(x, y)
+      collect(seen, one, other, i)
+    elseif apart > 0.0005 then
+      slight, slightest = slight + 1, math.max(slightest, apart)
+    end
+  end
+  if #seen > many then
+    found[#found + 1] = { what = "interval", a = range(a, last), b = range(b, last),
+      where = ("%s of %s, by up to %s"):format(numbers.count(unlike),
+        numbers.counted(last - 1, "interval"), seconds(worst)) }
+  else
+    for _, met in ipairs(seen) do
+      found[#found + 1] = { what = "interval", where = "before " .. where(met, trains),
+        a = met.a, b = met.b }
+    end
+  end
+  if slight > 0 then
+    found[#found + 1] = { what = "interval", told_only = true, where = ("%s differ by at most %s"):format(
+      numbers.counted(slight, "interval"), seconds(slightest)) }
+  end
+end
+
+local function count_text(pulses, trains)
+  return numbers.counted(#pulses, "pulse")
+    .. (trains > 1 and " in " .. numbers.counted(trains, "train") or "")
+end
+
+--- What differs.
+---@param a moonpulse.ComparedPulse[] in the order of their onsets
+---@param b moonpulse.ComparedPulse[]
+---@param tolerance_us number intervals that differ by no more count as the same
+---@param is_rounded boolean? one of them alone is rounded to what a device can be set to
+---@return moonpulse.Differing[]
+function M.compare(a, b, tolerance_us, is_rounded)
+  local found = {}
+  local trains, count = M.trains(a)
+  local _, other = M.trains(b)
+  if #a ~= #b then
+    found[1] = { what = "pulses", a = count_text(a, count), b = count_text(b, other) }
+  end
+  for _, field in ipairs(fields) do
+    if not (field.rounded and is_rounded) then
+      compare_field(found, field, a, b, trains)
+    end
+  end
+  compare_intervals(found, a, b, trains, tolerance_us)
+  return found
+end
+
+return M

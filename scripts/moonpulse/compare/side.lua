@@ -1,0 +1,198 @@
+--- What is compared: a run, from its folder, or a plan. Both as facts in the field's words, pulses and marks.
+local core = require "moonpulse.core"
+local numbers = require "moonpulse.text.numbers"
+local read = require "moonpulse.record.read"
+
+local M = {}
+
+---@class moonpulse.Compared
+---@field kind "run"|"plan"
+---@field name string as it was named
+---@field facts table<string, string> by the keys of M.facts
+---@field parameters table<string, string>
+---@field pulses moonpulse.ComparedPulse[]
+---@field marks string[]
+---@field live boolean? an experiment's run in real time: a script's own waits are never the same
+---@field notes string[]
+
+--- What is told of a run or a plan, in this order; told_only: it differs from run to run, and says nothing of
+--- what was given; of_runs: the same plan may have another name.
+M.facts = {
+  { "kind", "kind" }, { "protocol", "protocol", of_runs = true },
+  { "seed", "seed", told_only = true }, { "outline", "plan", told_only = true },
+  { "rmt", "resting motor threshold" }, { "amt", "active motor threshold" },
+  { "staircases", "thresholds found" },
+  { "device", "device" }, { "simulated", "simulated" }, { "waveform", "waveform" },
+  { "current_direction", "current direction" }, { "mode", "mode" }, { "coil", "coil" },
+  { "trigger", "fired by" },
+  { "ended", "how it ended" }, { "verdict", "safety", told_only = true },
+  { "serial", "serial number", told_only = true }, { "firmware", "firmware", told_only = true },
+  { "faults", "planned faults", told_only = true },
+  { "onset_error", "onset error", told_only = true }, { "speed", "speed", told_only = true },
+  { "participant", "participant", told_only = true }, { "session", "session", told_only = true },
+  { "operator", "operator", told_only = true }, { "started", "started", told_only = true },
+  { "version", "Moonpulse", told_only = true }, { "host", "host", told_only = true },
+  { "text", "text of the protocol", told_only = true },
+}
+
+local function text_of(value)
+  if value == nil then
+    return nil
+  elseif type(value) == "table" then -- { value, unit, source }
+    return value.value ~= nil and text_of(value.value) .. (value.unit and " " .. tostring(value.unit) or "")
+      or nil
+  elseif math.type(value) == "float" then
+    return ("%.10g"):format(value)
+  end
+  return tostring(value)
+end
+
+local function parameters_of(values)
+  local texts = {}
+  for name, value in pairs(type(values) == "table" and values or {}) do
+    texts[name] = type(value) == "table" and tostring(value) or text_of(value) -- an intensity is a table
+  end
+  return texts
+end
+
+local function threshold_of(value)
+  if type(value) == "number" then -- of a record of an older version
+    return ("%.10g %%MSO"):format(value)
+  end
+  return text_of(value)
+end
+
+local function onset_error_of(lateness)
+  local worst = type(lateness) == "table" and tonumber(lateness.max)
+  return worst and ("at most %s"):format(numbers.seconds(worst / 1e6)) or nil
+end
+
+local function staircases_of(list)
+  local texts = {}
+  for i, each in ipairs(type(list) == "table" and list or {}) do
+    local found = type(each) == "table" and (each.threshold or each.estimate)
+    texts[i] = text_of(found) or "none"
+  end
+  return texts[1] and table.concat(texts, ", ")
+end
+
+local function digest_of(files)
+  for _, each in ipairs(type(files) == "table" and files or {}) do
+    if each.role == "protocol" or each.role == "experiment" or each.role == "plan" then
+      return ("%s, SHA-256 %s"):format((tostring(each.file):gsub("^sources/", "")),
+        tostring(each.sha256):sub(1, 16))
+    end
+  end
+end
+
+--- The facts of a manifest, whatever version wrote it.
+local function facts_of(manifest)
+  local function get(path)
+    return read.get(manifest, path)
+  end
+  local facts = { kind = get "kind", protocol = text_of(get "protocol.id"), seed = text_of(get "seed"),
+    outline = text_of(get "protocol.outline"),
+    rmt = threshold_of(get "thresholds.rmt"), amt = threshold_of(get "thresholds.amt"),
+    staircases = staircases_of(get "experiment.staircases"),
+    device = text_of(get "device.description") or text_of(get "device.name"),
+    simulated = get "device.simulated" ~= nil and (get "device.simulated" and "yes" or "no") or nil,
+    trigger = text_of(get "device.trigger.text") or get "device.trigger" and "a trigger" or nil,
+    verdict = text_of(get "safety.verdict"), onset_error = onset_error_of(get "result.lateness_us"),
+    version = text_of(get "moonpulse.version"), host = text_of(get "host.kernel"),
+    text = digest_of(get "files"), ended = text_of(get "result.reason") or text_of(get "status") }
+  local model = text_of(get "device.model")
+  if model and facts.device and not facts.device:find(model, 1, true) then
+    facts.device = facts.device .. " " .. model
+  end
+  local commit = text_of(get "moonpulse.commit")
+  facts.version = facts.version and facts.version .. (commit and ", " .. commit or "")
+  for _, key in ipairs { "waveform", "current_direction", "mode", "coil", "serial", "firmware", "faults" } do
+    facts[key] = text_of(get("device." .. key))
+  end
+  for _, key in ipairs { "speed", "participant", "session", "operator", "started" } do
+    facts[key] = text_of(get(key))
+  end
+  return facts
+end
+
+local function given_of(row)
+  if row.status == "perhaps_sent" then
+    return "perhaps given"
+  end
+  return row.was_sent and "given" or "not given"
+end
+
+--- A run, from its folder.
+---@param folder string
+---@param name string
+---@return moonpulse.Compared?
+---@return string? message
+function M.of_run(folder, name)
+  local manifest, said = read.manifest(folder .. "/manifest.json")
+  if not manifest then
+    return nil, tostring(said)
+  end
+  local events, message = read.events(folder .. "/events.tsv")
+  if not events then
+    return nil, message .. (manifest.status == "running" and ": the run was killed, or still goes on; "
+      .. "moonpulse recover writes its record" or "")
+  end
+  local side = { kind = "run", name = name, facts = facts_of(manifest), pulses = {}, marks = {}, notes = {},
+    parameters = parameters_of(manifest.parameters),
+    live = manifest.kind == "experiment" and (manifest.speed == nil or manifest.speed == 1) }
+  for i, row in ipairs(events.pulses) do
+    local condition = row.trial_type
+    side.pulses[i] = { at_us = row.planned or (row.onset or 0) * 1e6, channel = row.channel,
+      intensity = row.intensity, ref = row.ref, mso = row.mso, status = row.status, given = given_of(row),
+      condition = condition ~= "pulse" and condition or nil }
+  end
+  for i, row in ipairs(events.marks) do
+    side.marks[i] = row.reply or ""
+  end
+  if events.incomplete > 0 then
+    side.notes[1] = ("%s of events.tsv cannot be read"):format(numbers.counted(events.incomplete, "row"))
+  end
+  return side
+end
+
+local most_planned = 5000000 -- pulses that are held one by one
+
+--- A plan, as a protocol or a plan file gives it.
+---@param name string
+---@param protocol moonpulse.Protocol
+---@param plan moonpulse.Plan
+---@param more { seed: integer, values: table, outline: string, thresholds: table<string, number> }
+---   thresholds: in %MSO, by RMT and AMT
+---@return moonpulse.Compared?
+---@return string? message
+function M.of_plan(name, protocol, plan, more)
+  local count = plan:totals().pulses
+  if count > most_planned then
+    return nil, ("%s has %s pulses: at most %s are compared one by one"):format(name,
+      numbers.count(count), numbers.count(most_planned))
+  end
+  local file = protocol.plan_file
+  local side = { kind = "plan", name = name, pulses = {}, marks = {}, notes = {},
+    parameters = parameters_of(file and file.parameters or more.values),
+    facts = { kind = "protocol", protocol = protocol.id, outline = more.outline,
+      seed = tostring(more.seed), rmt = threshold_of(more.thresholds.RMT),
+      amt = threshold_of(more.thresholds.AMT) } }
+  local schedule = core.schedule(plan, more.seed)
+  local actions = schedule:actions()
+  while true do
+    local kind, us, _, what, ns = schedule:next()
+    if not kind then
+      return side
+    elseif kind == "mark" then
+      side.marks[#side.marks + 1] = tostring(what)
+    else
+      local action = actions[what]
+      local of = action.reference ~= "MSO" and more.thresholds[action.reference]
+      side.pulses[#side.pulses + 1] = { at_us = ns and ns / 1e3 or us, channel = action.channel,
+        intensity = action.intensity, ref = action.reference,
+        mso = of and of * action.intensity / 100 or action.reference == "MSO" and action.intensity or nil }
+    end
+  end
+end
+
+return M

@@ -1,0 +1,124 @@
+--- The arguments of moonpulse run that do the same again.
+local core = require "moonpulse.core"
+local read = require "moonpulse.record.read"
+local recipes = require "moonpulse.rerun.recipe"
+local refusals = require "moonpulse.text.refusal"
+
+local M = {}
+
+-- handed on as they are given with rerun
+local own = { "port", "trigger_in", "trigger_baud", "out", "participant", "operator", "stop_line", "lab",
+  "preflight", "beyond_guidelines", "approval", "meta", "coil", "threshold", "sign" }
+
+local function write(path, lines)
+  local file, message = core.create_file(path)
+  local ok = file and file:write(table.concat(lines, "\n"), "\n")
+  if not (ok and file:close()) then
+    refusals.raise("fault", "cannot write %s: %s", path, message or "the disk is full")
+  end
+  return path
+end
+
+--- The device: the simulator of the one that was used, unless a port is given.
+local function device_of(recipe, options)
+  local name = recipe.files.driver or tostring(recipe.begin.device.name)
+  return options.device or options.port and name or "sim:" .. name
+end
+
+local function plain(list, name, value)
+  if value ~= nil then
+    list[#list + 1] = ("--%s=%s"):format(name, math.type(value) == "float" and recipes.text_of(value)
+      or tostring(value))
+  end
+end
+
+--- Answers and triggers: the files that the run had, else what the journal says came.
+local function add_inputs(list, recipe, scratch, is_real)
+  plain(list, "answers", recipe.files.answers
+    or write(scratch .. "/answers.txt", recipe.answers))
+  if is_real then
+    return
+  elseif recipe.files.triggers then
+    plain(list, "triggers", recipe.files.triggers)
+  elseif recipe.triggers[1] then
+    plain(list, "triggers", write(scratch .. "/triggers.txt", recipes.trigger_lines(recipe)))
+  end
+end
+
+--- What must be the same on any device.
+local function add_played(list, recipe, options)
+  local from = recipe.begin.options
+  local names = {}
+  for name in pairs(type(recipe.begin.parameters) == "table" and recipe.begin.parameters or {}) do
+    names[#names + 1] = name
+  end
+  table.sort(names)
+  for _, name in ipairs(recipe.files.plan and {} or names) do
+    local text = recipes.text_of(recipe.begin.parameters[name])
+    list[#list + 1] = text and ("--param=%s=%s"):format(name, text) or nil
+  end
+  plain(list, "seed", recipe.begin.seed)
+  for _, name in ipairs { "rmt", "amt", "late", "timing", "guidelines" } do
+    plain(list, name, from[name])
+  end
+  plain(list, "tolerance", from.tolerance_ms)
+  local of_run = not options.device and type(from.device_options) == "table" and from.device_options or {}
+  for _, set in ipairs { of_run, options.device_option } do
+    for _, text in ipairs(set) do
+      plain(list, "device-option", text)
+    end
+  end
+end
+
+--- On the simulator the limits and the approval of the run hold again, so that it is decided as it was; on a
+--- port only what is given now.
+local function add_simulated(list, recipe, options)
+  local from, safety = recipe.begin.options, recipe.manifest.safety or {}
+  plain(list, "speed", options.speed or "max")
+  plain(list, "fault", from.faults)
+  plain(list, "trigger", options.trigger or from.trigger)
+  if not options.lab then
+    plain(list, "lab", recipe.files["lab limits"])
+  end
+  local override = type(safety.override) == "table" and safety.override
+  if override and not options.beyond_guidelines then
+    plain(list, "beyond-guidelines", override.reason)
+    plain(list, "approval", read.get(recipe.manifest, "safety.approval"))
+  end
+end
+
+--- The list.
+---@param recipe moonpulse.Recipe
+---@param options table of the command
+---@param scratch string a folder for files that the run reads
+---@return string[]
+---@return boolean is_real a port was given
+function M.of(recipe, options, scratch)
+  local device = device_of(recipe, options)
+  local is_real = device:find("^sim") == nil
+  local list = { recipes.argument(recipe), "--device=" .. device, "--unconfirmed" }
+  add_played(list, recipe, options)
+  if is_real then
+    plain(list, "trigger", options.trigger)
+  else
+    add_simulated(list, recipe, options)
+  end
+  if recipe.is_experiment then
+    add_inputs(list, recipe, scratch, is_real)
+  end
+  for _, name in ipairs(own) do
+    plain(list, (name:gsub("_", "-")), options[name])
+  end
+  if not options.meta then
+    plain(list, "meta", recipe.files.meta)
+  end
+  if not options.preflight then
+    plain(list, "preflight", recipe.files.preflight)
+  end
+  for _, name in ipairs { "share_with_group", "real_pty" } do
+    list[#list + 1] = options[name] and "--" .. name:gsub("_", "-") or nil
+  end
+  return list, is_real
+end
+
+return M

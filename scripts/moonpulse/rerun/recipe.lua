@@ -1,0 +1,241 @@
+--- What a run's folder says of how to do the same again: what was run, with which parameters, seed and
+--- thresholds, on what, what was answered, and which triggers came.
+local catalogue = require "moonpulse.protocol.catalogue"
+local cjson = require "cjson.safe"
+local core = require "moonpulse.core"
+local chains = require "moonpulse.verify.chain"
+local files = require "moonpulse.verify.files"
+local findings = require "moonpulse.verify.findings"
+local lfs = require "lfs"
+local numbers = require "moonpulse.text.numbers"
+local read = require "moonpulse.record.read"
+local refusals = require "moonpulse.text.refusal"
+
+require "moonpulse" -- the protocol files that are found here require it
+
+local M = {}
+
+---@class moonpulse.Recipe
+---@field folder string
+---@field manifest table
+---@field begin table the first line of its journal
+---@field lines table[] the journal
+---@field is_experiment boolean
+---@field files table<string, string> what is in sources/, by what the run had it for
+---@field modules table<string, string> what is in sources/, by the name that a script required
+---@field asked table<string, string> the same, by the path that a script read
+---@field answers string[] what was answered to run:ask, in order
+---@field triggers table[] what came, in order: lines of the journal
+---@field told string[] what else of the folder is not
+---@field wrong string[] what of the folder is not as the run left it: then nothing can be run again
+
+local most_journal, most_bytes = 400000000, 1 << 28
+
+--- The journal's lines; those that cannot be read are left out.
+local function journal_of(folder)
+  local text, message = core.read_file(folder .. "/journal.jsonl", most_journal)
+  if not text then
+    return nil, message
+  end
+  local lines = {}
+  for line in text:gmatch("[^\n]+") do
+    local entry = cjson.decode(line)
+    lines[#lines + 1] = type(entry) == "table" and entry or nil
+  end
+  return lines
+end
+
+--- What must be as the run left it, so that the same can be done again; the rest is told.
+local function is_needed(file)
+  return file == "manifest.json" or file == "journal.jsonl" or file == "resolved.plan"
+    or file:find("^sources/") ~= nil
+end
+
+--- Is the folder as the run left it?
+local function check_whole(self)
+  local found = findings.new()
+  local sums = files.check(self.folder, found, function() end)
+  chains.check(self.folder, self.manifest, sums, found)
+  for _, each in ipairs(found.differs) do
+    local list = is_needed(each.file) and self.wrong or self.told
+    list[#list + 1] = ("%s%s: %s"):format(each.file, each.line and ":" .. each.line or "", each.text)
+  end
+  return found, sums
+end
+
+--- What a script loaded or read, by how it asked for it.
+local function add_asked_for(self, each, path)
+  local as = type(each.as) == "string" and each.as or nil
+  local is_path = as and (each.role == "data" or as:find("[/\\]") or as:find("%.lua$"))
+  if as and not is_path then
+    self.modules[as] = path
+  elseif not as or as:find("^/") or ("/" .. as .. "/"):find("/../", 1, true) then
+    self.told[#self.told + 1] = ("%s: a script read it from a place of its computer, where it may not be now")
+      :format(each.file)
+  else
+    self.asked[as] = path
+  end
+end
+
+--- The files that the run read, where each is as it was.
+local function check_files(self)
+  local found, sums = check_whole(self)
+  local list = self.manifest.files
+  for _, each in ipairs(type(list) == "table" and list or {}) do
+    local file = type(each) == "table" and type(each.file) == "string" and each.file
+    if file and file:find("^sources/[^/]+$") then
+      local path = self.folder .. "/" .. file
+      if sums[file] ~= each.sha256 and not found:has(file) then
+        self.wrong[#self.wrong + 1] = file .. (sums[file] and ": it is not what was run" or ": it is missing")
+      end
+      self.files[each.role] = self.files[each.role] or path
+      if each.role == "module" or each.role == "data" then
+        add_asked_for(self, each, path)
+      end
+    end
+  end
+end
+
+--- The folders of a path below folder.
+local function make_folders(folder, path)
+  local at = folder
+  for part in path:gmatch("([^/]+)/") do
+    at = at .. "/" .. part
+    if part ~= "." and not lfs.attributes(at, "mode") then
+      core.make_folder(at)
+    end
+  end
+end
+
+local function copy_to(path, to)
+  local bytes, message = core.read_file(path, most_bytes)
+  if not bytes then
+    refusals.raise("fault", "%s", message)
+  end
+  local file = core.create_file(to) -- nil: it is there already
+  if file then
+    file:write(bytes)
+    file:close()
+  end
+end
+
+--- Copy what is in sources/ into a folder: a script may write beside itself, and the record stays as it is.
+---@param recipe moonpulse.Recipe its files and modules are there from now on
+---@param folder string
+function M.copy(recipe, folder)
+  for as, path in pairs(recipe.asked) do
+    make_folders(folder, as)
+    copy_to(path, folder .. "/" .. as)
+  end
+  for _, list in ipairs { recipe.files, recipe.modules } do
+    for key, path in pairs(list) do
+      local name = path:match("([^/]+)$")
+      copy_to(path, folder .. "/" .. name)
+      list[key] = "./" .. name
+    end
+  end
+end
+
+--- How moonpulse run is told which of a file's protocols it is.
+---@param recipe moonpulse.Recipe copied, and its folder the current one
+---@return string
+function M.argument(recipe)
+  local path = recipe.files.plan or recipe.files.protocol or recipe.files.experiment
+  local bare = path:match("([^/]+)$") -- a script's error names its file as it was called
+  local variant = ("%s:%s"):format(bare, recipe.begin.id)
+  return not recipe.files.plan and catalogue.find(variant) and variant or bare
+end
+
+local function collect(self)
+  for _, entry in ipairs(self.lines) do
+    if entry.kind == "answer" and entry.of == "script" and type(entry.answer) == "string" then
+      self.answers[#self.answers + 1] = entry.answer
+    elseif entry.kind == "trigger" then
+      self.triggers[#self.triggers + 1] = entry
+    end
+  end
+end
+
+--- Read it. Nothing of the folder is run.
+---@param folder string
+---@return moonpulse.Recipe?
+---@return string? message
+function M.read(folder)
+  local manifest, message = read.manifest(folder .. "/manifest.json")
+  if not manifest then
+    return nil, ("%s has no manifest.json that can be read: is it the folder of a run? (%s)"):format(folder,
+      tostring(message))
+  end
+  local lines, why = journal_of(folder)
+  local begin = lines and lines[1]
+  if not begin or begin.kind ~= "begin" or type(begin.options) ~= "table"
+    or type(begin.device) ~= "table" or type(begin.id) ~= "string" then
+    return nil, ("%s: its journal does not say how the run was driven%s: it is of an older version, or was "
+      .. "never begun"):format(folder, why and " (" .. why .. ")" or "")
+  end
+  local self = { folder = folder, manifest = manifest, begin = begin, lines = lines, wrong = {}, told = {},
+    files = {}, modules = {}, asked = {},
+    answers = {}, triggers = {}, is_experiment = begin.what == "experiment" }
+  check_files(self)
+  if not (self.files.plan or self.files.protocol or self.files.experiment) then
+    self.wrong[#self.wrong + 1] = "the protocol's text is not in sources/"
+  end
+  collect(self)
+  return self
+end
+
+--- A parameter as --param gives it.
+---@param value any of JSON
+---@return string?
+function M.text_of(value)
+  if type(value) == "table" or type(value) == "userdata" then
+    return nil
+  elseif math.type(value) == "float" then
+    return value == math.floor(value) and math.abs(value) < 2 ^ 53 and ("%d"):format(value)
+      or ("%.17g"):format(value)
+  end
+  return tostring(value)
+end
+
+--- Lines for --triggers: what came, and when. An edge that was waited for twice has the other between.
+---@param recipe moonpulse.Recipe
+---@return string[]
+function M.trigger_lines(recipe)
+  local list, last = {}, {}
+  local other = { rising = "falling", falling = "rising" }
+  local function add(at_ns, text)
+    list[#list + 1] = { at_ns = at_ns, text = ("%.9f %s"):format(at_ns / 1e9, text) }
+  end
+  for _, entry in ipairs(recipe.triggers) do
+    local at_ns = tonumber(entry.at_ns) or 0
+    if entry.byte then
+      add(at_ns, ("port %d"):format(math.tointeger(tonumber(entry.byte)) or 0))
+    else
+      local line, edge = tostring(entry.line or "cts"), other[entry.edge] and entry.edge or "rising"
+      local before = last[line]
+      if before and before.edge == edge then
+        add((before.at_ns + at_ns) / 2, line .. " " .. other[edge])
+      end
+      add(at_ns, line .. " " .. edge)
+      last[line] = { at_ns = at_ns, edge = edge }
+    end
+  end
+  table.sort(list, function(a, b) return a.at_ns < b.at_ns end)
+  for i, each in ipairs(list) do
+    list[i] = each.text
+  end
+  return list
+end
+
+--- What was run, when and how it ended, in a sentence.
+---@param recipe moonpulse.Recipe
+---@return string
+function M.sentence(recipe)
+  local manifest = recipe.manifest
+  local sent = read.get(manifest, "result.pulses_sent")
+  return ("%s of %s: %s, %s"):format(recipe.begin.id, tostring(manifest.started or "an unknown date"),
+    sent and numbers.counted(sent, "pulse") or "no pulse counted",
+    tostring(read.get(manifest, "result.reason") or manifest.status))
+end
+
+return M

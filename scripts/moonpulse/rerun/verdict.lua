@@ -1,0 +1,143 @@
+--- Was it the same again? Plan, what the simulator was sent, decisions and rows.
+local compare = require "moonpulse.compare"
+local core = require "moonpulse.core"
+local cjson = require "cjson.safe"
+local lfs = require "lfs"
+local numbers = require "moonpulse.text.numbers"
+local sides = require "moonpulse.compare.side"
+local sorted_json = require "moonpulse.text.sorted_json"
+
+local M = {}
+
+---@class moonpulse.Judged
+---@field what string "plan", "events.tsv", ...
+---@field same boolean? nil: it cannot be said
+---@field text string
+
+local most_bytes = 2000000000
+-- what the clocks of two runs say, and the chain that holds it
+local of_time = { at = true, at_ns = true, start_ns = true, from_ns = true, told_ns = true, line = true,
+  prev = true, check = true, who = true, clock_ns = true }
+local decisions = { play = true, set = true, mark = true, answer = true, question = true, trigger = true,
+  threshold = true, note = true }
+
+local function read(folder, name)
+  return lfs.symlinkattributes(folder .. "/" .. name, "mode") == "file"
+    and core.read_file(folder .. "/" .. name, most_bytes) or nil
+end
+
+--- The number of the first line that differs.
+local function first_difference(a, b)
+  local next_a, next_b, number = a:gmatch("([^\n]*)\n"), b:gmatch("([^\n]*)\n"), 0
+  while true do
+    local x, y = next_a(), next_b()
+    number = number + 1
+    if x ~= y or not x then
+      return number
+    end
+  end
+end
+
+local function judge_file(found, name, a, b)
+  local same = a == b
+  found[#found + 1] = { what = name, same = same, text = same
+    and ("the same bytes (%s)"):format(numbers.counted(select(2, a:gsub("\n", "")), "line"))
+    or ("differs from line %d on"):format(first_difference(a, b)) }
+end
+
+--- The commands that a simulator was sent, in order, without what only asks: how often that is depends on
+--- time.
+local function commands(text)
+  local list = {}
+  for event, bytes in text:gmatch("\n[^\t\n]*\t([^\t\n]*)\t([^\t\n]*)") do
+    if event ~= "get" and bytes ~= "n/a" and bytes ~= "" then
+      list[#list + 1] = bytes
+    end
+  end
+  return list
+end
+
+local function judge_commands(found, a, b)
+  local x, y = commands(a), commands(b)
+  local same = table.concat(x, " ") == table.concat(y, " ")
+  found[#found + 1] = { what = "simulator", same = same, text = same
+    and ("was sent the same bytes (%s)"):format(numbers.counted(#x, "command"))
+    or ("was sent other bytes: %s, and %s"):format(numbers.counted(#x, "command"),
+      numbers.counted(#y, "command")) }
+end
+
+local function judge_plan(found, a, b)
+  local x, y = a:match("sha256 (%x+)\n$"), b:match("sha256 (%x+)\n$")
+  found[#found + 1] = { what = "plan", same = x ~= nil and x == y, text = x ~= nil and x == y
+    and "the same, SHA-256 " .. x or ("another: SHA-256 %s, and %s"):format(tostring(x), tostring(y)) }
+end
+
+--- What a script decided: lines of the journal, without what the clocks say.
+local function decided(folder)
+  local list = {}
+  for line in (read(folder, "journal.jsonl") or ""):gmatch("[^\n]+") do
+    local entry = cjson.decode(line)
+    if type(entry) == "table" and decisions[entry.kind] and entry.of ~= "preflight" then
+      local bare = {}
+      for key, value in pairs(entry) do
+        bare[key] = not of_time[key] and value or nil
+      end
+      bare.source = nil -- who answered: somebody, or a file
+      list[#list + 1] = sorted_json.encode(bare)
+    end
+  end
+  return list
+end
+
+local function judge_decisions(found, a, b)
+  local x, y = decided(a), decided(b)
+  for i = 1, math.max(#x, #y) do
+    if x[i] ~= y[i] then
+      found[#found + 1] = { what = "decisions", same = false, text = ("differ from number %d on: %s, and %s")
+        :format(i, x[i] or "none", y[i] or "none") }
+      return
+    end
+  end
+  found[#found + 1] = { what = "decisions", same = true,
+    text = ("the same (%s)"):format(numbers.counted(#x, "line") .. " of the journal") }
+end
+
+local function is_virtual(manifest)
+  return manifest.speed ~= nil and manifest.speed ~= 1
+end
+
+--- Judge the run in folder against that of recipe.
+---@param recipe moonpulse.Recipe
+---@param folder string
+---@param manifest table of the new run
+---@return moonpulse.Judged[]
+---@return moonpulse.Comparison? comparison of the rows
+---@return string? message why there is none
+function M.judge(recipe, folder, manifest)
+  local found, a = {}, recipe.folder
+  local both_virtual = is_virtual(recipe.manifest) and is_virtual(manifest)
+  local plan, again = read(a, "resolved.plan"), read(folder, "resolved.plan")
+  if plan and again then
+    judge_plan(found, plan, again)
+  end
+  local sent, sent_again = read(a, "twin.tsv"), read(folder, "twin.tsv")
+  if both_virtual then
+    judge_file(found, "events.tsv", read(a, "events.tsv") or "", read(folder, "events.tsv") or "")
+    judge_file(found, "twin.tsv", sent or "", sent_again or "")
+  elseif sent and sent_again then
+    judge_commands(found, sent, sent_again)
+  end
+  if recipe.is_experiment then
+    judge_decisions(found, a, folder)
+  end
+  local one, why = sides.of_run(a, a)
+  local other, why_not = sides.of_run(folder, folder)
+  if not (one and other) then
+    return found, nil, why or why_not
+  end
+  -- a script's waits in real time are its computer's
+  one.live = one.live or recipe.is_experiment and not both_virtual
+  return found, compare.compare(one, other)
+end
+
+return M

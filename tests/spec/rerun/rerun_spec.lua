@@ -1,0 +1,253 @@
+-- moonpulse rerun: the same again from the folder alone, in another directory: the same plan, the same bytes
+-- at the simulator, the same decisions. What differs is told before anything is armed.
+local cjson = require "cjson"
+local fixture = require "job"
+local lfs = require "lfs"
+local recipes = require "moonpulse.rerun.recipe"
+local seal = require "moonpulse.record.seal"
+local shell = require "shell"
+
+local drawn = [[
+local mp = require "moonpulse"
+return mp.protocol { id = "drawn", name = "Drawn", params = { n = { default = 3, min = 1, max = 50 } },
+  plan = function(p)
+    local pair = mp.pulse(mp.rmt(90)) .. mp.rest { min = 5, max = 6.5 } .. mp.pulse(mp.rmt(110))
+    return mp.mark "begin" .. (pair .. mp.rest { min = 5, max = 9 }):times(p.n)
+  end }
+]]
+
+local answers = "(for i in 1 2 3 4 5 6 7 8 9; do echo y; echo n; done) |"
+
+local decides = [[
+local mp = require "moonpulse"
+return mp.experiment { name = "Decides", params = { start = { default = 45, min = 1 } }, run = function(run)
+  local stim = run:device()
+  local stairs = run:staircase { start = run.params.start, step = 4, reversals = 3 }
+  for trial, intensity in stairs do
+    run:sleep(run:uniform(5, 8))
+    stim:arm(mp.pulse(mp.mso(intensity)))
+    stim:play(mp.pulse(mp.mso(intensity)))
+    trial:answer(run:ask "MEP? [y/n]")
+    stim:disarm()
+  end
+  local at, byte = run:wait_trigger { timeout = 3600 }
+  run:mark(("byte %s at %.3f"):format(byte, at))
+  run:sleep(5)
+  local plan = mp.pulse(mp.rmt(80)) .. mp.rest { min = 5, max = 7 } .. mp.pulse(mp.rmt(80))
+  stim:arm(plan)
+  stim:play(plan)
+  run:note(run:ask "How was it?")
+end }
+]]
+
+local program = shell.quote(shell.program:match("^/") and shell.program
+  or lfs.currentdir() .. "/" .. shell.program)
+
+describe("moonpulse rerun", function()
+  local folder, jobs
+
+  fixture.each_test(function(...) folder, jobs = ... end)
+
+  --- Run text in a file of that name; the run's folder, in another place and without the file.
+  local function recorded(name, text, arguments, wanted, input)
+    local path = ("%s/%s.lua"):format(folder, name)
+    shell.write(path, text)
+    local status, _, err = shell.sh(folder, ("cd %s && %s %s run %s.lua --out %s/first %s"):format(folder,
+      input or "", program, name, folder, arguments))
+    assert.are.equal(wanted or 0, status, err)
+    os.remove(path)
+    local moved = folder .. "/moved"
+    assert(os.rename(fixture.run_in(folder .. "/first"), moved))
+    return moved
+  end
+
+  --- Do it again; the exit status, what was said, and the new folder (nil: there is none).
+  local function again(run, arguments, input)
+    local out = folder .. "/second"
+    local status, text, err = shell.sh(folder, ("%s %s rerun %s --out %s %s"):format(input or "",
+      shell.quote(shell.program), run, out, arguments or ""))
+    local made = shell.names(out)[1]
+    return status, text .. err, made and out .. "/" .. made
+  end
+
+  local function same_bytes(run, made, ...)
+    for _, name in ipairs { ... } do
+      local text = shell.read(run .. "/" .. name)
+      assert.is_true(text ~= nil and text == shell.read(made .. "/" .. name), name)
+    end
+  end
+
+  local devices = { { "magventure", "" }, { "magstim200", "" }, { "rapid", "--device-option model=super" } }
+
+  for _, device in ipairs(devices) do
+    it("gives the bytes of a protocol with drawn rests: " .. device[1], function()
+      local run = recorded("drawn", drawn, ("-p n=4 --rmt 50 --speed max --device sim:%s %s"):format(
+        table.unpack(device)))
+      local status, text, made = again(run)
+      assert.are.equal(0, status, text)
+      same_bytes(run, made, "events.tsv", "twin.tsv", "resolved.plan", "sources/drawn.lua")
+      local hash = shell.read(run .. "/resolved.plan"):match("sha256 (%x+)")
+      assert.matches("plan        the same, SHA-256 " .. hash, text, 1, true)
+      assert.matches("\nSAME ", text, 1, true)
+      assert.is_nil(text:find("differs", 1, true))
+    end)
+
+    it("gives the bytes and the decisions of an experiment: " .. device[1], function()
+      shell.write(folder .. "/answers.txt", ("y\nn\nN\ny\nY\nn\nn\ny\n"):rep(3) .. ("y\n"):rep(9))
+      shell.write(folder .. "/triggers.txt", "900.5 port 7\n901 port 8\n")
+      local run = recorded("decides", decides, ("-p start=40 --rmt 50 --speed max --device sim:%s %s "
+        .. "--answers %s/answers.txt --triggers %s/triggers.txt"):format(device[1], device[2], folder,
+        folder))
+      local status, text, made = again(run)
+      assert.are.equal(0, status, text)
+      same_bytes(run, made, "events.tsv", "twin.tsv", "sources/decides.lua")
+      assert.matches("\ndecisions   the same %(%d%d lines of the journal%)", text)
+    end)
+  end
+
+  it("takes answers and triggers from the journal where no file gave them", function()
+    shell.write(folder .. "/triggers.txt", "900.5 port 7\n")
+    local run = recorded("decides", decides, ("-p start=40 --rmt 50 --speed max "
+      .. "--triggers %s/triggers.txt"):format(folder), 0, answers)
+    local manifest = cjson.decode(shell.read(run .. "/manifest.json"))
+    for i, each in ipairs(manifest.files) do -- as if the bytes had come on a port
+      if each.role == "triggers" then
+        table.remove(manifest.files, i)
+      end
+    end
+    shell.write(run .. "/manifest.json", cjson.encode(manifest))
+    os.remove(run .. "/sources/triggers.txt")
+    assert(seal.write(run))
+    local status, text, made = again(run)
+    assert.are.equal(0, status, text)
+    same_bytes(run, made, "events.tsv", "twin.tsv")
+  end)
+
+  it("does in virtual time what was done in real time: the same commands, the same decisions", function()
+    local quick = decides:gsub("run:sleep%b()", "run:sleep(0.01)"):gsub("run:wait_trigger %b{}", "0, 7")
+      :gsub("min = 5, max = 7", "min = 0.1, max = 0.3")
+    local run = recorded("decides", quick, "--rmt 50 --tolerance 1000 --seed 3", 0, answers)
+    local status, text, made = again(run)
+    assert.are.equal(0, status, text)
+    assert.matches("\nsimulator   was sent the same bytes %(%d+ commands%)", text)
+    assert.matches("\ndecisions   the same", text, 1, true)
+    assert.are_not.equal(shell.read(run .. "/events.tsv"), shell.read(made .. "/events.tsv"))
+  end)
+
+  it("takes what a script loaded, and a driver of one's own, from the folder", function()
+    assert.are.equal(0, (shell.sh(folder, ("cd %s && mkdir lib data && %s new driver mybox"):format(folder,
+      program))))
+    shell.write(folder .. "/lib/steps.lua", "return { 5, 6.5, 5 }\n")
+    shell.write(folder .. "/data/steps.lua", "31\n") -- another of that name
+    local run = recorded("loads", 'local mp = require "moonpulse"\nreturn mp.experiment(function(run)\n'
+      .. ("package.path = '%s/?.lua;' .. package.path\n"):format(folder)
+      .. 'local mso = io.open("data/steps.lua"):read("n")\n'
+      .. 'local stim, pulse = run:device(), mp.pulse(mp.mso(mso))\nstim:arm(pulse)\n'
+      .. 'for _, s in ipairs(require "lib.steps") do stim:play(pulse) run:sleep(s) end\nend)\n',
+      ("--speed max --device sim:%s/mybox.lua"):format(folder))
+    assert.are.equal(0, (shell.sh(folder, ("rm -r %s/lib %s/data %s/mybox*"):format(folder, folder,
+      folder))))
+    local status, text, made = again(run)
+    assert.are.equal(0, status, text)
+    same_bytes(run, made, "events.tsv", "twin.tsv", "sources/steps.lua", "sources/mybox.lua")
+  end)
+
+  it("ends as the run ended, and says so where that cannot be", function()
+    local run = recorded("drawn", drawn, "--rmt 50 --speed max --fault over-temperature@3", 4)
+    local status, text, made = again(run)
+    assert.are.equal(0, status, text)
+    same_bytes(run, made, "events.tsv", "twin.tsv")
+    assert.are.equal("device fault", fixture.manifest(made).status)
+  end)
+
+  it("tells another version before it arms", function()
+    local run = recorded("drawn", drawn, "--rmt 50 --speed max")
+    local manifest = cjson.decode(shell.read(run .. "/manifest.json"))
+    manifest.moonpulse = { version = "0.0.9" }
+    shell.write(run .. "/manifest.json", cjson.encode(manifest))
+    assert(seal.write(run))
+    local status, text = again(run)
+    assert.are.equal(0, status, text)
+    local told = "differs     version: the run was made by Moonpulse 0.0.9, this is Moonpulse "
+    local at = text:find(told, 1, true)
+    assert.is_true(at ~= nil and at < text:find("\ntiming ", 1, true), text)
+  end)
+
+  it("tells another device, and what is rounded otherwise on it, before it arms", function()
+    local run = recorded("drawn", (drawn:gsub("110", "111")), "--rmt 50 --speed max --device sim:pulsepal "
+      .. "--device-option full_scale_volts=10")
+    local status, text = again(run, "--device sim:magventure")
+    assert.are.equal(1, status, text)
+    local device = text:find("differs     device: the run was on a simulated Pulse Pal 2; now on ", 1, true)
+    local rounding = text:find("differs     rounding: 111 %%RMT was 55%.4%d+ %%MSO, and is 56 %%MSO on this")
+    assert.is_true(device ~= nil and rounding ~= nil and rounding < text:find("\ntiming ", 1, true), text)
+    assert.matches("\nDIFFERENT ", text, 1, true)
+    assert.matches("plan        the same", text, 1, true)
+    assert.matches("stimulator output", text, 1, true)
+  end)
+
+  it("refuses what is not as the run left it, and arms nothing", function()
+    local run = recorded("drawn", drawn, "--rmt 50 --speed max")
+    for _, harm in ipairs { { "sources/drawn.lua", function(text) return (text:gsub("110", "120")) end },
+      { "journal.jsonl", function(text) return (text:gsub('"rmt":50', '"rmt":60')) end },
+      { "manifest.json", function(text) return (text:gsub('"seed": ', '"seed": 1', 1)) end },
+      { "sources/drawn.lua" } } do
+      local text = shell.read(run .. "/" .. harm[1])
+      if harm[2] then
+        shell.write(run .. "/" .. harm[1], harm[2](text))
+      else
+        os.remove(run .. "/" .. harm[1])
+      end
+      local status, said, made = again(run)
+      assert.are.equal(3, status, said)
+      assert.matches(harm[1], said, 1, true)
+      assert.matches("nothing was armed", said, 1, true)
+      assert.is_nil(made)
+      shell.write(run .. "/" .. harm[1], text)
+    end
+    assert.are.equal(0, (again(run)))
+  end)
+
+  it("asks the preflight anew", function()
+    shell.write(folder .. "/ask.txt", "Is the coil on the head?\n")
+    local run = recorded("drawn", drawn, ("--rmt 50 --speed max --preflight %s/ask.txt"):format(folder), nil,
+      "yes |")
+    local status, text, made = again(run, "", "yes n |")
+    assert.are.equal(3, status, text)
+    assert.is_nil(made)
+    assert.are.equal(0, (again(run, "", "yes |")))
+  end)
+
+  it("goes to a stimulator only where a port is named", function()
+    local short = drawn:gsub("min = 5, max = 6.5", "min = 0.2, max = 0.3"):gsub("min = 5, max = 9", "0.1", 1)
+    local run = recorded("drawn", (short:gsub("{ 0.1 }", "(0.1)")), "-p n=1 --rmt 50 --speed max --late skip")
+    local link = folder .. "/stim"
+    jobs:start("sim", ("sim magventure --link %s --log %s.tsv"):format(link, link)):says("simulated ")
+    local status, text, made = again(run, "--port " .. link)
+    assert.matches("differs     device: the run was on a simulated MagVenture MagPro, serial number 66051; "
+      .. "now on what is at " .. link, text, 1, true)
+    assert.is_true(status == 0 or status == 1, text) -- 1: this computer was too late for one
+    assert.is_nil(shell.read(made .. "/twin.tsv"))
+    assert.are.equal("pty", fixture.manifest(made).device.backend)
+  end)
+
+  it("lets an edge that was waited for twice fall between", function()
+    assert.are.same({ "0.500000000 cts rising", "1.000000000 port 9", "1.250000000 cts falling",
+      "2.000000000 cts rising", "3.000000000 dsr falling", "4.000000000 cts falling" },
+      recipes.trigger_lines { triggers = { { at_ns = "500000000", line = "cts", edge = "rising" },
+        { at_ns = "1000000000", byte = 9 }, { at_ns = "2000000000", line = "cts", edge = "rising" },
+        { at_ns = "3000000000", line = "dsr", edge = "falling" },
+        { at_ns = "4000000000", line = "cts", edge = "falling" } } })
+  end)
+
+  it("says of a folder that says too little what is missing", function()
+    local run = recorded("drawn", drawn, "--rmt 50 --speed max")
+    os.remove(run .. "/journal.jsonl")
+    local status, text = again(run)
+    assert.are.equal(2, status)
+    assert.matches("its journal does not say how the run was driven", text, 1, true)
+    status, text = again(folder)
+    assert.are.equal(2, status)
+    assert.matches("is it the folder of a run?", text, 1, true)
+  end)
+end)
