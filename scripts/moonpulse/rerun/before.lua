@@ -5,6 +5,7 @@ local core = require "moonpulse.core"
 local lower = require "moonpulse.lowering"
 local plans = require "moonpulse.verify.plan"
 local read = require "moonpulse.record.read"
+local refusals = require "moonpulse.text.refusal"
 
 local M = {}
 
@@ -39,8 +40,8 @@ end
 local function check_stop(recipe, say)
   local stop = read.get(recipe.manifest, "result.stop")
   local known = core.stops[stop]
-  if known and known.asked_for and stop ~= "finished" and stop ~= "requested" then
-    say(("end: the run was stopped (%s); nobody stops it now"):format(
+  if known and known.status == refusals.status.stopped and stop ~= "requested" then
+    say(("end: the run ended early (%s); nothing ends it there now"):format(
       tostring(read.get(recipe.manifest, "result.reason"))))
   elseif recipe.manifest.status == "running" then
     say "end: the run was killed; nothing kills it now"

@@ -160,14 +160,17 @@ describe("moonpulse rerun", function()
     assert.are.equal("device fault", fixture.manifest(made).status)
   end)
 
-  it("tells another version before it arms", function()
+  it("tells another version, and an end that does not come again, before it arms", function()
     local run = recorded("drawn", drawn, "--rmt 50 --speed max")
     local manifest = cjson.decode(shell.read(run .. "/manifest.json"))
     manifest.moonpulse = { version = "0.0.9" }
+    manifest.result.stop, manifest.result.reason = "signal", "stopped by Ctrl-C (SIGINT)"
     shell.write(run .. "/manifest.json", cjson.encode(manifest))
     assert(seal.write(run))
     local status, text = again(run)
-    assert.are.equal(0, status, text)
+    assert.are.equal(1, status, text) -- it ended otherwise
+    assert.matches("differs     end: the run ended early (stopped by Ctrl-C (SIGINT)); nothing ends it there now",
+      text, 1, true)
     local told = "differs     version: the run was made by Moonpulse 0.0.9, this is Moonpulse "
     local at = text:find(told, 1, true)
     assert.is_true(at ~= nil and at < text:find("\ntiming ", 1, true), text)
