@@ -106,6 +106,8 @@ int luaopen_moonpulse_core(lua_State *L)
     mp_open_signals(L);
     mp_open_backstop(L);
     mp_open_disk(L);
+    mp_open_database(L);
+    mp_open_run_states(L);
     mp_open_build(L);
     return 1;
 }

@@ -33,6 +33,8 @@ void mp_open_limited(lua_State *L);
 void mp_open_signals(lua_State *L);
 void mp_open_backstop(lua_State *L);
 void mp_open_disk(lua_State *L);
+void mp_open_database(lua_State *L);
+void mp_open_run_states(lua_State *L);
 void mp_open_build(lua_State *L);
 
 /* require "moonpulse.core" */

@@ -42,6 +42,9 @@ local mp = {
   sham = public("sham", sham),
   protocol = public("protocol", protocols.protocol),
   experiment = public("experiment", experiments.experiment),
+  course = public("course", function(spec)
+    return require "moonpulse.protocol.course".course(spec) -- here, for few files are one
+  end),
 }
 
 --- Percent of the stimulator's maximum output.

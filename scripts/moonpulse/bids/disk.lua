@@ -112,8 +112,12 @@ local function copy(from, to)
   end
 end
 
---- One file, whole or not at all.
-local function write(path, content)
+--- One file, whole or not at all, with the folders that it needs.
+---@param path string
+---@param content string|{ copy: string } a text, or the file that it is a copy of
+---@return boolean? ok
+---@return string? message
+function M.put(path, content)
   local ok, message = make_folders(path:match("^(.*)/") or ".")
   if not ok then
     return nil, message
@@ -155,7 +159,7 @@ function M.write(folder, dataset)
     end
   end
   for _, path in ipairs(dataset.order) do
-    local ok, message = write(folder .. "/" .. path, dataset.files[path])
+    local ok, message = M.put(folder .. "/" .. path, dataset.files[path])
     if not ok then
       return nil, ("cannot write %s/%s: %s"):format(folder, path, message)
     end

@@ -12,7 +12,7 @@ local M = {}
 M.status = refusals.status
 
 local commands = { "run", "check", "show", "methods", "events", "plot", "compile",
-  "recover", "verify", "sign", "diff", "rerun", "export", "check-bids", "import", -- a run's record
+  "runs", "recover", "verify", "sign", "diff", "rerun", "export", "check-bids", "import", -- a run's record
   "sim", "devices", "frame", "decode", "ports", "doctor", "protocols", "new", "test", "bench", "explore" }
 
 --- Leave a command with a message for stderr; code is a key of M.status.
@@ -46,6 +46,7 @@ names[#names + 1] = "lua" -- has no options of its own
 local summaries = {
   run = "run a protocol on a stimulator, simulated by default",
   check = "a protocol against the device's limits, the guidelines and the lab's own",
+  runs = "the runs that there are, a participant's course, what comes next and when",
   recover = "the record of a run that was killed",
   rerun = "the same again, from the folder of a run alone",
   diff = "what differs between two runs or two plans",
@@ -67,7 +68,7 @@ local summaries = {
   test = "run the specs of a driver or protocol",
   bench = "how exact and how fast on this machine, against other ways",
   explore = "thousands of runs with everything going wrong, on simulators, and what must hold of them",
-  export = "runs into a BIDS dataset (NIBS-BIDS)",
+  export = "runs as a BIDS dataset (NIBS-BIDS), an RO-Crate, a provenance statement",
   ["check-bids"] = "the stimulation of a BIDS dataset against the draft and what was delivered",
   import = "a row of a BIDS dataset as a plan file",
   lua = "a Lua file with the library in reach",

@@ -15,7 +15,9 @@ local function is_plain(text)
 end
 
 --- A person's code as it may stand in a record and in tables made of it.
-local function code(option)
+---@param option string for messages
+---@return fun(text: string): string?, string?
+function M.code(option)
   return function(text)
     local bare = text:match("^%s*(.-)%s*$")
     local length = utf8.len(bare)
@@ -54,7 +56,7 @@ function M.add(parser)
     :argname("WHERE"):convert(text_for_record "--threshold")
   parser:option("--participant", "The participant's code: pulses of earlier runs count, also of those in "
     .. "./runs, where records lay before there was one place.")
-    :argname("CODE"):convert(code "--participant")
+    :argname("CODE"):convert(M.code "--participant")
   parser:flag("--real-pty", "Behind the pseudo-terminal is a real stimulator (socat, ser2net): it is treated "
     .. "as one, and earlier runs through one count. Also a key of the lab's file.")
 end
@@ -73,7 +75,7 @@ function M.add_overrides(parser)
     .. "current_direction, hotspot, rmt_method and others: one JSON object (docs/manifest.md has the keys).")
     :argname("FILE.json")
   parser:option("--operator", "The operator's code, for the record."):argname("CODE")
-    :convert(code "--operator")
+    :convert(M.code "--operator")
 end
 
 local function lab_of(options)

@@ -1,41 +1,47 @@
 --- moonpulse export: runs in the formats of others.
 local cli = require "moonpulse.cli"
+local crates = require "moonpulse.provenance.crate"
 local disk = require "moonpulse.bids.disk"
 local escapes = require "moonpulse.text.escapes"
 local exports = require "moonpulse.bids.export"
+local facts_of = require "moonpulse.provenance.facts"
 local meta_files = require "moonpulse.bids.meta"
 local numbers = require "moonpulse.text.numbers"
 local runs = require "moonpulse.bids.run"
+local statements = require "moonpulse.provenance.statement"
 
 local M = {}
 
 function M.parser()
   local parser = cli.parser("export",
-    "Put runs into a BIDS dataset: nibs/ as the draft of BEP037 (NIBS-BIDS) says, the timeline pulse by "
-      .. "pulse "
-      .. "as beh/ events that every BIDS tool reads, participants, scans, thresholds (phenotype/), the plan "
-      .. "(stimuli/), and the run's own files, byte for byte (sourcedata/). A dataset that is there gets "
-        .. "more "
-      .. "rows and files; nothing is written over. What Moonpulse cannot know (authors, coil, criterion) "
-        .. "comes "
-      .. "from --meta, or is n/a (docs/bids.md).",
+    "Runs in the formats of others. bids: into a BIDS dataset, with nibs/ as the draft of BEP037 (NIBS-BIDS)"
+      .. " says, the timeline pulse by pulse as beh/ events that every BIDS tool reads, participants, scans, "
+      .. "thresholds (phenotype/), the plan (stimuli/), the run's own files, byte for byte (sourcedata/). "
+      .. "A dataset that is there gets more rows and files; nothing is written over. What Moonpulse cannot "
+      .. "know (authors, coil, criterion) comes from --meta, or is n/a. crate: a copy of the run's folder as "
+      .. "an RO-Crate. prov: an in-toto statement of what came out, of what, by what (docs/bids.md).",
     "moonpulse export bids runs/2026-11-27T101500_itbs600 --bids study --sub 01 --ses 1\n"
-      .. "moonpulse check-bids study")
-  parser:argument("what", "The format."):choices({ "bids" }):argname("FORMAT")
-  parser:argument("runs", "The folders of runs of one participant."):args("+"):argname("RUN")
-  parser:option("--bids", "The dataset: a new folder, or one that is a BIDS dataset."):argname("DIR")
-  parser:option("--sub", "The participant's label in the dataset, such as 01. Nothing else of the "
+      .. "moonpulse export crate runs/2026-11-27T101500_itbs600 -o itbs.crate\n"
+      .. "moonpulse export prov runs/2026-11-27T101500_itbs600 -o itbs.intoto.json")
+  parser:argument("what", "The format: bids, crate or prov."):choices({ "bids", "crate", "prov" })
+    :argname("FORMAT")
+  parser:argument("runs", "The folder of a run; bids: several, of one participant."):args("+"):argname("RUN")
+  parser:option("--bids", "bids: the dataset, a new folder, or one that is a BIDS dataset."):argname("DIR")
+  parser:option("--sub", "bids: the participant's label in the dataset, such as 01. Nothing else of the "
     .. "participant is written but under sourcedata/."):argname("LABEL")
-  parser:option("--ses", "The session's label, where the dataset has sessions."):argname("LABEL")
-  parser:option("--task", "What the participant did meanwhile."):default("rest"):argname("LABEL")
-  parser:option("--acq", "What tells this stimulation from others; default: the protocol's "
-    .. "id."):argname("LABEL")
-  parser:option("--meta", "A JSON file with what Moonpulse cannot know."):argname("FILE")
-  parser:flag("--draft-scans", "List nibs/ in scans.tsv too, as the draft wants. Today's validators then "
-    .. "report "
-    .. "an error.")
-  parser:flag("--no-sourcedata", "Leave out the run's own files, which name the lab's code of the "
+  parser:option("--ses", "bids: the session's label, where the dataset has sessions."):argname("LABEL")
+  parser:option("--task", "bids: what the participant did meanwhile."):default("rest"):argname("LABEL")
+  parser:option("--acq", "bids: what tells this stimulation from others; default: the protocol's id.")
+    :argname("LABEL")
+  parser:option("--meta", "bids: a JSON file with what Moonpulse cannot know."):argname("FILE")
+  parser:flag("--draft-scans", "bids: list nibs/ in scans.tsv too, as the draft wants. Today's validators "
+    .. "then report an error.")
+  parser:flag("--no-sourcedata", "bids: leave out the run's own files, which name the lab's code of the "
     .. "participant.")
+  parser:option("-o --output", "crate: the new folder; default: the run's name and .crate. prov: the file; "
+    .. "default: the run's name and .intoto.json; - is standard output."):argname("PATH")
+  parser:option("--license", "crate: who may use it, as a URI or in words."):default("not stated")
+    :argname("TEXT")
   return parser
 end
 
@@ -69,7 +75,21 @@ local function read_runs(options)
   return list
 end
 
-function M.run(options)
+local function tell(run, made, folder)
+  local all = made.patterns + made.singles
+  say("%s: %s, %s %s%s: %s/%s/nibs/%s_nibs.tsv", run.folder, numbers.counted(made.rows, "row"),
+    numbers.count(all), all == 1 and "delivery" or "deliveries", made.patterns > 0 and made.singles > 0
+      and (", %s of them pulse by pulse"):format(numbers.count(made.singles)) or "",
+    folder, made.folder, made.stem)
+  if run.manifest.device and run.manifest.device.simulated then
+    io.stderr:write(("moonpulse: note: %s was simulated: nobody was stimulated, and the dataset says so\n")
+      :format(escapes.shown(run.name)))
+  end
+end
+
+local formats = {}
+
+function formats.bids(options)
   for _, name in ipairs { "bids", "sub" } do
     if not options[name] then
       cli.fail("usage", "export bids: --%s is missing (see moonpulse export --help)", name)
@@ -91,21 +111,57 @@ function M.run(options)
     cli.fail("fault", "%s", message)
   end
   for i, run in ipairs(list) do
-    local each = made[i]
-    local all = each.patterns + each.singles
-    say("%s: %s, %s %s%s: %s/%s/nibs/%s_nibs.tsv", run.folder, numbers.counted(each.rows, "row"),
-      numbers.count(all), all == 1 and "delivery" or "deliveries", each.patterns > 0 and each.singles > 0
-        and (", %s of them pulse by pulse"):format(numbers.count(each.singles)) or "",
-      folder, each.folder, each.stem)
-    if run.manifest.device and run.manifest.device.simulated then
-      io.stderr:write(("moonpulse: note: %s was simulated: nobody was stimulated, and the dataset says so\n")
-        :format(escapes.shown(run.name)))
-    end
+    tell(run, made[i], folder)
   end
   if not meta.Authors and dataset.files["dataset_description.json"] then
     say("dataset_description.json has no authors yet: fill them in, or give them with --meta")
   end
   say("check it: moonpulse check-bids %s", folder)
+end
+
+--- The one run that a record of provenance is of.
+local function one_run(options)
+  if #options.runs > 1 then
+    cli.fail("usage", "export %s: one run at a time, not %d", options.what, #options.runs)
+  end
+  local facts, message = facts_of.read(options.runs[1])
+  return facts or cli.fail("usage", "%s", message)
+end
+
+local function put(path, content)
+  local ok, message = disk.put(path, content)
+  if not ok then
+    cli.fail("fault", "cannot write %s: %s", path, message)
+  end
+end
+
+function formats.crate(options)
+  local facts = one_run(options)
+  local folder = (options.output or facts.name .. ".crate"):gsub("(.)/+$", "%1")
+  if #disk.names(folder) > 0 then
+    cli.fail("usage", "%s has files: name a new folder with -o, nothing is written over", folder)
+  end
+  for _, file in ipairs(facts.files) do
+    put(("%s/%s/%s"):format(folder, facts.name, file.name), { copy = facts.folder .. "/" .. file.name })
+  end
+  put(folder .. "/" .. crates.name, crates.text(facts, options.license))
+  say("%s: %s and %s", folder, numbers.counted(#facts.files, "file"), crates.name)
+end
+
+function formats.prov(options)
+  local facts = one_run(options)
+  local text = statements.text(facts)
+  if options.output == "-" then
+    io.stdout:write(text)
+    return
+  end
+  local path = options.output or facts.name .. ".intoto.json"
+  put(path, text)
+  say("%s: %s, by their SHA-256", path, numbers.counted(#facts.files, "file"))
+end
+
+function M.run(options)
+  return formats[options.what](options)
 end
 
 return M

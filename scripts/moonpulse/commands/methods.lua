@@ -17,6 +17,7 @@ local lower = require "moonpulse.lowering"
 local manifests = require "moonpulse.run.manifest"
 local metas = require "moonpulse.record.meta"
 local paragraphs = require "moonpulse.methods.paragraph"
+local records = require "moonpulse.cli.records_option"
 local runs = require "moonpulse.methods.of_run"
 local sheets = require "moonpulse.methods.sheet"
 local show = require "moonpulse.show.methods"
@@ -124,6 +125,7 @@ local function of_protocol(options, meta)
   local driver = options.device and devices.described(options)
   local facts = facts_of.new("plan", protocol, core.version)
   facts.kind = "protocol"
+  facts.software.commit = core.commit ~= "" and core.commit or nil
   local seed = options.seed or 1
   local mso = mso_of(plan, options, driver)
   facts_of.add_plan(facts, plan, common.measure(plan, seed), { seed = seed, order = drawn, mso = mso,
@@ -181,6 +183,7 @@ end
 
 local function facts_for(options)
   local meta = meta_of(options)
+  options.protocol = records.find(options.protocol)
   local mode = lfs.attributes(options.protocol, "mode")
   if not mode and options.protocol:find("/", 1, true) and not options.protocol:find("%.lua") then
     cli.fail("usage", "there is no %s: give a run's folder, or the path of a protocol or a plan",

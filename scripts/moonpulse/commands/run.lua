@@ -113,6 +113,9 @@ function M.run(options)
   local driver, simulated, usb = devices.choose(options)
   local found, values = common.find(options, true)
   records.settle(options, true)
+  if (options.participant or not simulated) and not options.look then
+    require("moonpulse.cli.torn_runs").say(options, simulated) -- loaded for those who stimulate somebody
+  end
   local given = { driver = driver, simulated = simulated, usb = usb, values = values,
     meta = meta_of(options) }
   if experiments.is(found) then

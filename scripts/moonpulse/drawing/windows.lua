@@ -137,6 +137,10 @@ local function names_of(times, limits, small)
   local noun = noun_of(times, small)
   local large = limits[2] and first_group(times, limits[2])
   local in_trains = noun ~= "train" and large and not large_title(times, large, small, noun):find "block"
+  if noun ~= "train" and not in_trains then
+    local groups = first_groups(times, limits[1])
+    noun = groups.alike and noun or groups.most <= 2 and "trial" or "group"
+  end
   return { noun:sub(1, 1):upper() .. noun:sub(2), in_trains and "Train" or "Block",
     in_trains and "Block" or "Part", "Part" }
 end

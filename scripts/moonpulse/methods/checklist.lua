@@ -109,8 +109,8 @@ local function counts_of(facts, wanted)
     end
   end
   for _, each in ipairs(facts.conditions) do
-    parts[#parts + 1] = ("%s: %s of %s"):format(each.name, numbers.count(each.delivered or each.planned),
-      counted(each.planned, "pulse"))
+    local of = each.delivered and numbers.count(each.delivered) .. " of " or ""
+    parts[#parts + 1] = ("%s: %s%s"):format(each.name, of, counted(each.planned, "pulse"))
   end
   return table.concat(parts, "; ")
 end

@@ -1,6 +1,7 @@
 --- What a methods section tells: of a plan, or of what a run's record has. Sentences and checklists are both
 --- written from here, so that they cannot differ.
 local catalogue = require "moonpulse.protocol.catalogue"
+local conditions = require "moonpulse.record.conditions"
 local core = require "moonpulse.core"
 local known_fields = require "moonpulse.methods.known"
 local metas = require "moonpulse.record.meta"
@@ -25,7 +26,8 @@ local MOST = 1000000 -- pulses that are looked at one by one
 ---@field planned moonpulse.Stimuli? of the plan
 ---@field delivered moonpulse.Stimuli? of the record
 ---@field pulses { planned: integer?, delivered: integer?, confirmed: integer?, perhaps: integer? }
----@field conditions { name: string, planned: integer?, delivered: integer?, confirmed: integer? }[]
+---@field conditions { name: string, planned: integer?, delivered: integer?, confirmed: integer?,
+---   trials: integer? }[] those that the plan names
 ---@field durations { first_to_last_s: number?, nominal_end_s: number?, whole_cycles_s: number?,
 ---   delivered_s: number? }
 ---@field thresholds { name: "RMT"|"AMT", value: number, how: string?, date: string? }[]
@@ -76,6 +78,12 @@ function M.add_plan(facts, plan, measured, given)
     facts.drawn = { seed = given.seed, order = given.order or false, intervals = measured.random or false }
   end
   facts.pulses.planned = measured.pulses
+  if facts.of == "plan" then
+    for _, each in ipairs(conditions.of_plan(plan)) do
+      facts.conditions[#facts.conditions + 1] = not conditions.is_default(each.condition)
+        and { name = each.condition, planned = each.pulses, trials = each.trials } or nil
+    end
+  end
   for _, key in ipairs { "first_to_last_s", "nominal_end_s", "whole_cycles_s" } do
     facts.durations[key] = measured[key]
   end

@@ -1,5 +1,6 @@
 --- The facts of a run, from its folder: what was given, not what was planned, and how they differ.
 local conditions = require "moonpulse.record.conditions"
+local core = require "moonpulse.core"
 local counted = require "moonpulse.record.counted"
 local facts_of = require "moonpulse.methods.facts"
 local known_fields = require "moonpulse.methods.known"
@@ -13,6 +14,49 @@ local stimuli = require "moonpulse.methods.stimuli"
 local M = {}
 
 local get = record.get
+
+local most_plan = 1 << 24 -- bytes
+
+--- The objects of a list of a manifest, which somebody else may have written.
+local function list_of(manifest, path)
+  local found, list = get(manifest, path), {}
+  for _, each in ipairs(type(found) == "table" and found or {}) do
+    list[#list + 1] = type(each) == "table" and each or nil
+  end
+  return list
+end
+
+--- A text or a number of a manifest.
+local function plain_of(manifest, path)
+  local value = get(manifest, path)
+  return (type(value) == "string" or type(value) == "number") and value or nil
+end
+
+--- The parameters: texts, numbers, yes and no.
+local function parameters_of(manifest)
+  local found, parameters = get(manifest, "parameters"), {}
+  for name, value in pairs(type(found) == "table" and found or {}) do
+    local kind = type(value)
+    parameters[tostring(name)] = (kind == "string" or kind == "number" or kind == "boolean") and value or nil
+  end
+  return parameters
+end
+
+local of_staircase = { threshold = "number", start = "number", trials = "number", reversals = "number",
+  rule = "string", unit = "string", why = "string" }
+
+--- What its staircases found.
+local function staircases_of(manifest)
+  local list = list_of(manifest, "experiment.staircases")
+  for i, each in ipairs(list) do
+    local plain = {}
+    for key, kind in pairs(of_staircase) do
+      plain[key] = type(each[key]) == kind and each[key] or nil
+    end
+    list[i] = plain
+  end
+  return list
+end
 
 --- The pulses that were given, in time.
 local function given_of(events)
@@ -30,13 +74,13 @@ end
 
 --- Counts by what a row calls its condition; nothing where no row has one.
 local function conditions_of(events)
-  local list, by_name = {}, {}
+  local list, by_name, trials = {}, {}, conditions.trials(events)
   for _, row in ipairs(events.pulses) do
     local name = row.trial_type
     if name and not conditions.is_default(name) then
       local each = by_name[name]
       if not each then
-        each = { name = name, planned = 0, delivered = 0, confirmed = 0 }
+        each = { name = name, trials = trials[name], planned = 0, delivered = 0, confirmed = 0 }
         by_name[name], list[#list + 1] = each, each
       end
       each.planned = each.planned + 1
@@ -101,7 +145,7 @@ local function add_ending(facts, manifest)
   local override = get(manifest, "safety.override")
   if type(override) == "table" then
     list[#list + 1] = ("published limits were passed: %s (approval %s)"):format(override.reason
-      or "no reason given", get(manifest, "safety.approval") or override.approval_ref or "not given")
+      or "no reason given", plain_of(manifest, "safety.approval") or override.approval_ref or "not given")
   end
   local faults = get(manifest, "device.faults")
   if faults then
@@ -120,12 +164,14 @@ local function plan_of(folder, manifest)
   if get(manifest, "kind") == "experiment" then
     return nil
   end
-  local kept, again = plan_file.load(folder .. "/resolved.plan"), plans.again(folder, manifest)
+  local path = folder .. "/resolved.plan"
+  local text, again = core.read_file(path, most_plan), plans.again(folder, manifest)
+  local kept = text and plan_file.read(text, path) or nil
   if not kept and not again then
     return nil
   end
-  return { plan = kept and kept.plan_file.plan or again.plan, seed = kept and kept.seed or again.seed,
-    order = again and again.drawn or false, sha256 = kept and kept.plan_file.sha256 }
+  return { plan = kept and kept.plan or again.plan, seed = kept and kept.seed or again.seed,
+    order = again and again.drawn or false, sha256 = kept and kept.sha256 }
 end
 
 --- Are the planned onsets of the rows those of the plan?
@@ -186,9 +232,12 @@ end
 
 --- How thresholds were found: the preflight's answer, as far as nothing better is said.
 local function add_preflight(facts, manifest)
-  local asked = get(manifest, "preflight") or get(manifest, "safety.preflight.answers")
-  for _, each in ipairs(type(asked) == "table" and asked or {}) do
-    if each.id == "threshold_method" and each.answer then
+  local asked = list_of(manifest, "preflight")
+  if #asked == 0 then
+    asked = list_of(manifest, "safety.preflight.answers")
+  end
+  for _, each in ipairs(asked) do
+    if each.id == "threshold_method" and type(each.answer) == "string" then
       known_fields.take(facts.known, "threshold_method", each.answer == "emg" and "by EMG"
         or each.answer == "visual" and "by eye" or each.answer, "operator")
     end
@@ -223,20 +272,19 @@ function M.rows(of, manifest, events, meta)
   known_fields.take_all(facts.known, meta, "operator")
   add_preflight(facts, manifest)
   facts_of.add_thresholds(facts, get(manifest, "thresholds") or {}, meta)
-  facts.staircases = get(manifest, "experiment.staircases") or {}
+  facts.staircases = staircases_of(manifest)
   facts.safety = get(manifest, "safety")
-  facts.software.commit = get(manifest, "moonpulse.commit")
+  facts.software.commit = plain_of(manifest, "moonpulse.commit")
   local seed = get(manifest, "seed")
   facts.software.seed = math.tointeger(seed) or seed
-  facts.software.parameters = get(manifest, "parameters")
-  for _, file in ipairs(get(manifest, "files") or {}) do
+  facts.software.parameters = parameters_of(manifest)
+  for _, file in ipairs(list_of(manifest, "files")) do
     if file.role == "experiment" or file.role == "protocol" then
-      facts.software.script_sha256 = file.sha256
+      facts.software.script_sha256 = type(file.sha256) == "string" and file.sha256 or nil
     end
   end
-  facts_of.add_sham(facts, facts.id == "sham" and tostring((facts.software.parameters or {}).of
-    or "another protocol")
-    or nil)
+  local sham_of = tostring(facts.software.parameters.of or "another protocol")
+  facts_of.add_sham(facts, facts.id == "sham" and sham_of or nil)
   return facts
 end
 

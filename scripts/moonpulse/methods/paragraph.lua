@@ -128,8 +128,9 @@ function writers.dose(facts, add)
   end
   local parts = {}
   for i, each in ipairs(facts.conditions) do
-    parts[i] = each.delivered and ("%s %s of %s"):format(each.name, numbers.count(each.delivered),
-      counted(each.planned, "pulse")) or ("%s %s"):format(each.name, counted(each.planned, "pulse"))
+    local of = each.delivered and ("%s of "):format(numbers.count(each.delivered)) or ""
+    parts[i] = ("%s %s%s%s"):format(each.name, of, counted(each.planned, "pulse"),
+      each.trials and (" (%s)"):format(counted(each.trials, "trial")) or "")
   end
   if #parts > 0 then
     add("By condition: %s", table.concat(parts, ", "))

@@ -51,6 +51,8 @@ local style = [[
 :root { color-scheme: light dark; }
 body { font: 15px/1.4 "DejaVu Sans", Helvetica, Arial, sans-serif; margin: 2em auto; max-width: 62em;
   padding: 0 1em; }
+h1 { font-size: 1.3em; overflow-wrap: anywhere; }
+div { overflow-x: auto; }
 table { border-collapse: collapse; width: 100%; }
 th, td { border: 1px solid #8889; padding: .25em .5em; text-align: left; vertical-align: top; }
 td { overflow-wrap: break-word; }
@@ -79,8 +81,8 @@ function writers.html(list, about)
     '<meta name="viewport" content="width=device-width, initial-scale=1">',
     ("<title>%s</title>"):format(escaped(list.title)), ("<style>%s</style></head><body>"):format(style),
     ("<h1>%s</h1><p>%s</p><p>%s</p>"):format(escaped(list.title), escaped(about), escaped(list.note)),
-    "<table><thead>" .. row("th", header) .. "</thead><tbody>", table.concat(rows, "\n"),
-    "</tbody></table></body></html>" }, "\n")
+    "<div><table><thead>" .. row("th", header) .. "</thead><tbody>", table.concat(rows, "\n"),
+    "</tbody></table></div></body></html>" }, "\n")
 end
 
 --- The sheet as text, without a line end.

@@ -48,6 +48,18 @@ local function written(id)
   end), id)
 end
 
+local known = {}
+
+--- A shipped protocol by its id.
+---@param id string
+---@return moonpulse.Protocol? nil: there is none of that id
+function M.shipped(id)
+  if known[id] == nil then
+    known[id] = written(id) or false
+  end
+  return known[id] or nil
+end
+
 --- The ids that somebody who wrote id may have meant; all of them where none is like it.
 local function like(id, all)
   local ids = {}
@@ -76,6 +88,9 @@ local function in_file(path, id)
     return nil, (message:gsub("^cannot open (.*)$", "cannot open %1: give the path of a protocol "
       .. "file, or an id that moonpulse protocols lists"))
   elseif not id then
+    if all[1].phases then -- neither a protocol nor an experiment has them
+      return require("moonpulse.protocol.course").resolve(all[1], M.find)
+    end
     return all[1]
   end
   local ids = {}

@@ -314,8 +314,8 @@ local function from_result(path, result, environment)
   if compose.is_plan(result) then
     return M.protocol { id = stem, name = stem, plan = function() return result end }
   end
-  error(("%s: the file must return mp.protocol { ... }, mp.experiment(...) or a plan, not %s")
-    :format(path, no_plan(result)), 0)
+  error(("%s: the file must return mp.protocol { ... }, mp.experiment(...), mp.course { ... } or a plan, not "
+    .. "%s"):format(path, no_plan(result)), 0)
 end
 
 --- A script's error as text that names its file, whatever was raised.

@@ -63,12 +63,14 @@ function M.banner(s, sentence, level, alerts)
 end
 
 local function device(manifest)
-  local words = {}
-  for _, key in ipairs { "description", "model" } do
-    words[#words + 1] = text.value(get(manifest, "device." .. key))
+  local name = text.value(get(manifest, "device.description"))
+  local model = text.value(get(manifest, "device.model"))
+  if name == text.missing then
+    name = text.value(get(manifest, "device.name"))
   end
-  local name = table.concat(words, " "):gsub(text.missing, ""):gsub("^%s+", ""):gsub("%s+$", "")
-  name = name ~= "" and name or text.value(get(manifest, "device.name"))
+  if model ~= text.missing and not name:find(model, 1, true) then
+    name = name == text.missing and model or name .. " " .. model
+  end
   if name == text.missing then
     return nil
   end

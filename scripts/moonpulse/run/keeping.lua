@@ -17,6 +17,7 @@ local function named(options, job)
   end
   local protocol, driver = job.protocol, job.driver
   add(protocol.plan_file and "plan" or protocol.run and "experiment" or "protocol", protocol.file)
+  add("course", protocol.course and protocol.course.file)
   add("lab limits", job.policy.lab and job.policy.lab.place)
   add("driver", driver.file)
   add("simulator", driver.simulator_file)

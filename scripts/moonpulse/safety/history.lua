@@ -6,6 +6,7 @@ local lfs = require "lfs"
 local numbers = require "moonpulse.text.numbers"
 local places = require "moonpulse.record.place"
 local read = require "moonpulse.record.read"
+local facts_of = require "moonpulse.safety.run_facts"
 
 local M = {}
 
@@ -46,24 +47,12 @@ local SKEW_S = 60      -- clocks of two hosts differ so much
 ---@field notes string[] what the operator must know of them: a sentence each
 ---@field unreadable string[] what says nothing, so that its pulses are missing
 
-local function same_code(a, b)
-  return type(a) == "string" and clock.trim(a):lower() == clock.trim(b):lower()
-end
-
---- Through a pseudo-terminal, and not to a simulator that the run started itself?
-local function handed_on(path, manifest)
-  local speed = read.get(manifest, "speed")
-  return read.get(manifest, "device.backend") == "pty"
-    and not read.get(manifest, "device.own_simulator")
-    and not read.get(manifest, "device.twin") -- as it was called before
-    and (speed == nil or speed == 1) and lfs.attributes(path .. "/twin.tsv", "mode") == nil
-end
-
 --- Does a run count, that was marked as simulated or not?
 local function is_real(self, path, manifest)
-  if not read.get(manifest, "device.simulated") then
+  local reality = facts_of.reality(path, manifest)
+  if reality == "real" then
     return true
-  elseif not handed_on(path, manifest) then
+  elseif reality == "simulated" then
     self.simulated = self.simulated + 1
     return false
   elseif not self.real_pty then
@@ -116,12 +105,6 @@ local function add(self, path, manifest)
   end
 end
 
---- A folder without a manifest: is something in it of which nobody knows to whom it was given?
-local function is_orphan(path)
-  return lfs.attributes(path .. "/flight.bin", "mode") == "file"
-    or (lfs.attributes(path .. "/events.tsv", "size") or 0) > 400 -- more than its header
-end
-
 local function unreadable(self, path)
   table.insert(self.unreadable, escapes.shown(path))
 end
@@ -130,8 +113,8 @@ end
 ---@param entries table[] of its journal
 local function is_edited_one(self, path, manifest, entries, manifest_changed)
   local begin = entries[1] or {}
-  local named = same_code(read.get(manifest, "participant"), self.participant)
-    or same_code(begin.participant, self.participant)
+  local named = facts_of.key(read.get(manifest, "participant")) == self.who
+    or facts_of.key(begin.participant) == self.who
   local simulated = type(begin.device) == "table" and begin.device.simulated == true
   return named and (not manifest_changed and is_real(self, path, manifest)
     or manifest_changed and (not simulated or is_real(self, path, manifest)))
@@ -141,7 +124,7 @@ end
 local function look_at_changed(self, path, manifest)
   local entries = edits().journal(path)
   local begin = entries[1] or {}
-  if not manifest and not same_code(begin.participant, self.participant) then
+  if not manifest and facts_of.key(begin.participant) ~= self.who then
     return unreadable(self, path .. "/manifest.json")
   end
   manifest = manifest or { participant = begin.participant, protocol = { id = begin.id }, started = begin.at,
@@ -157,9 +140,9 @@ local function look_at(self, path)
   local manifest = there and read.manifest(manifest_path)
   if edits().manifest_changed(path) then
     look_at_changed(self, path, manifest)
-  elseif not manifest and (there or is_orphan(path)) then
+  elseif not manifest and (there or facts_of.is_orphan(path)) then
     unreadable(self, manifest_path)
-  elseif manifest and same_code(read.get(manifest, "participant"), self.participant)
+  elseif manifest and facts_of.key(read.get(manifest, "participant")) == self.who
     and is_real(self, path, manifest) then
     local edited = edits().look(path, manifest)
     if edited then
@@ -201,10 +184,29 @@ local function sum_up(self)
   return sum
 end
 
+--- The folders in which a run of the participant may be: where there are many, the index leaves out those
+--- that are surely of others, and the answer is the same.
+local function candidates(self, folder)
+  local names = self.names and self.names[folder]
+  if names or self.names == false then
+    return names or names_in(folder)
+  end
+  local index = require "moonpulse.safety.run_index"
+  if not index.is_large(folder) then
+    return names_in(folder)
+  end
+  local function say(text)
+    self:note("%s", text)
+  end
+  return index.ask(places.absolute(folder), { say = say }, function(found)
+    return found:names_of(self.who)
+  end) or names_in(folder)
+end
+
 --- Look at all runs in a folder.
 ---@return boolean there it can be read
 local function look_in(self, folder)
-  local ok, names = pcall(names_in, folder)
+  local ok, names = pcall(candidates, self, folder)
   for _, name in ipairs(ok and names or {}) do
     local path = folder .. "/" .. name
     if lfs.attributes(path, "mode") == "directory" and not pcall(look_at, self, path) then
@@ -234,10 +236,14 @@ end
 ---@param now integer? seconds since the epoch
 ---@param real_pty boolean? behind pseudo-terminals are real stimulators (moonpulse.safety.lab)
 ---@param older string[]? other folders whose runs count as well
+---@param names table<string, string[]>|false|nil by folder, which of its folders may hold a run of theirs
+---   (names_of of moonpulse.safety.run_index), where that is known; false: each is read, however many there
+---   are
 ---@return moonpulse.History
-function M.of(folder, participant, now, real_pty, older)
-  local self = { participant = participant, now = now or os.time(), real_pty = real_pty or false, runs = {},
-    notes = {}, unreadable = {}, handed_on = 0, simulated = 0, folder = places.absolute(folder),
+function M.of(folder, participant, now, real_pty, older, names)
+  local self = { participant = participant, who = facts_of.key(participant), names = names,
+    now = now or os.time(), real_pty = real_pty or false, runs = {}, notes = {}, unreadable = {},
+    handed_on = 0, simulated = 0, folder = places.absolute(folder),
     older = older or {}, in_older = {} }
   function self.note(sum, text, ...)
     table.insert(sum.notes, escapes.shown(text:format(...)))

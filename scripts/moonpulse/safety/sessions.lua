@@ -1,6 +1,7 @@
 --- A protocol's own schedule of sessions against the participant's record, and its own dose of a day.
 local clock = require "moonpulse.safety.clock"
 local protocols = require "moonpulse.protocol"
+local schedules = require "moonpulse.safety.schedule"
 local tables = require "moonpulse.safety.tables"
 
 local M = {}
@@ -8,12 +9,7 @@ local M = {}
 local Schedule = {}
 Schedule.__index = Schedule
 
-local edge_s = 1e-6
-
---- The most that a number or a range { from, to } allows.
-local function most(value)
-  return type(value) == "table" and value[2] or value
-end
+local most = schedules.most
 
 local function range_text(value)
   return type(value) == "table" and ("%d to %d"):format(value[1], value[2]) or ("%d"):format(value)
@@ -48,30 +44,28 @@ local function own_day(protocol)
       protocol.cite) }
 end
 
---- How a protocol is given, with what the participant had of it.
+--- When a course begins, by its file: what the participant had before is not of it.
+local function beginning(course)
+  local year, month, day = (course and course.begins or ""):match("^(%d+)-(%d+)-(%d+)$")
+  return year and os.time { year = year, month = month, day = day, hour = 0 } or math.mininteger
+end
+
+--- How a protocol is given, with what the participant had of it: by its course, or by its own sessions.
 ---@param protocol moonpulse.Protocol
 ---@param history moonpulse.History? nil: no participant was named
 ---@param now integer? seconds since the epoch
----@return table schedule { day, judge = method }
+---@return table schedule { day, place: moonpulse.Place, and the methods judge, sentence, upcoming, facts }
 function M.of(protocol, history, now)
-  now = now or os.time()
-  local self = { protocol = protocol, day = own_day(protocol), now = now, known = history ~= nil,
-    today = 1, total = 1, days = 1, edited = { today = 0, total = 0 } }
-  local days = { [clock.day(now)] = true }
+  local from, runs = beginning(protocol.course), {}
   for _, run in ipairs(history and history.runs or {}) do
-    if run.protocol == protocol.id then
-      local day = clock.day(run.at)
-      self.total, self.last = self.total + 1, math.max(self.last or run.ended, run.ended)
-      local is_today = day == clock.day(now) and 1 or 0
-      self.today = self.today + is_today
-      if run.edited then -- it was given, so it counts against what may be given; it is no session of these
-        self.edited.total, self.edited.today = self.edited.total + 1, self.edited.today + is_today
-      end
-      self.days = self.days + (days[day] and 0 or 1)
-      days[day] = true
+    if run.protocol == protocol.id and run.at >= from then
+      runs[#runs + 1] = run
     end
   end
-  return setmetatable(self, Schedule)
+  local phases = protocol.course and protocol.course.phases or { protocol.sessions or {} }
+  return setmetatable({ protocol = protocol, course = protocol.course, day = own_day(protocol),
+    known = history ~= nil, place = schedules.place(phases, runs, now or os.time()),
+    scheduled = protocol.course ~= nil or protocol.sessions ~= nil }, Schedule)
 end
 
 --- Whole minutes below two hours, then hours, then days: "38 min", "5 h 12 min", "3 days".
@@ -85,62 +79,120 @@ local function time_text(seconds)
   return ("%d days"):format(minutes // 1440)
 end
 
---- What is beyond the schedule: what passes.
-local function remedies(self, since)
-  local asked, list = self.protocol.sessions, {}
-  if asked.per_day and self.today > most(asked.per_day) then
-    list[#list + 1] = "another day"
-  elseif since and type(asked.gap_min) == "number" and since < asked.gap_min - edge_s then
-    list[#list + 1] = ("wait %d min more"):format(math.ceil((asked.gap_min - since) / 60))
+--- An instant to come, as one says it: "15:12", "2026-11-28", "2026-11-28 09:30".
+local function instant_text(at, now)
+  if clock.same_day(at, now) then
+    return tostring(os.date("%H:%M", at))
   end
-  if asked.total and self.total > most(asked.total) then
-    list[#list + 1] = ("at most %d sessions"):format(most(asked.total))
-  elseif asked.days and self.days > most(asked.days) then
-    list[#list + 1] = ("at most %d days with sessions"):format(most(asked.days))
+  return (tostring(os.date("%Y-%m-%d %H:%M", at)):gsub(" 00:00$", ""))
+end
+
+--- What is beyond the schedule: what passes.
+local function remedies(self)
+  local place = self.place
+  local asked, list = place.phases[place.phase], { place:obstacle() }
+  local total = self.course and place.of or asked.total and most(asked.total)
+  if total and place:is_complete() and place.total > total then
+    list[#list + 1] = ("at most %d sessions"):format(total)
+  elseif asked.days and place:is_complete() and place.days > most(asked.days) then
+    list[#list + 1] = ("at most %d days with sessions%s"):format(most(asked.days),
+      self.course and " in its last phase" or "")
+  elseif self.course and place:is_complete() then
+    list[#list + 1] = "no session more: the course has come to its end"
   end
   return list
 end
 
-local function sentence(self, since)
-  local asked, parts = self.protocol.sessions, {}
-  local today, total = self.today - self.edited.today, self.total - self.edited.total
+--- "phase 2 of 3 (taper)"; nil: there is one phase.
+local function phase_text(place)
+  local name = place.phases[place.phase].name
+  return #place.phases > 1 and ("phase %d of %d%s"):format(place.phase, #place.phases,
+    name and (" (%s)"):format(name) or "") or nil
+end
+
+--- Of how many sessions a course is; nil: nobody says.
+local function of_text(self)
+  local place = self.place
+  if self.course then
+    return place.of and tostring(place.of)
+  end
+  return place.phases[1].total and range_text(place.phases[1].total)
+end
+
+--- Which session this one is, what was before it, and, if it comes too early, when it may begin.
+---@return string
+function Schedule:sentence()
+  local place, parts = self.place, {}
+  local asked, edited = place.phases[place.phase], place.edited
+  local since = place.last and math.max(0, place.now - place.last)
+  local today, total, of = place.today - edited.today, place.total - edited.total, of_text(self)
   parts[1] = asked.per_day and ("session %d of %s today"):format(today, range_text(asked.per_day))
     or ("session %d today"):format(today)
-  parts[2] = asked.total and ("%d of %s"):format(total, range_text(asked.total))
-    or ("%d in all"):format(total)
-  if self.edited.total > 0 then
-    parts[#parts + 1] = ("%d more in records that were edited: no sessions, but given"):format(
-      self.edited.total)
+  parts[2] = of and ("%d of %s"):format(total, of) or ("%d in all"):format(total)
+  parts[#parts + 1] = phase_text(place)
+  if edited.total > 0 then
+    parts[#parts + 1] = ("%d more in records that were edited: no sessions, but given"):format(edited.total)
   end
-  if asked.days and self.days > most(asked.days) then
-    parts[#parts + 1] = ("day %d of %s"):format(self.days, range_text(asked.days))
+  if asked.days and place.days > most(asked.days) then
+    parts[#parts + 1] = ("day %d of %s"):format(place.days, range_text(asked.days))
   end
   if since and asked.gap_min then
     parts[#parts + 1] = ("%s since the last: %s"):format(time_text(since), type(asked.gap_min) == "number"
       and time_text(asked.gap_min) .. " are asked" or asked.gap_min)
   end
+  local at, remedy = place:next()
+  if remedy then
+    parts[#parts + 1] = "next at the earliest " .. instant_text(at, place.now)
+  end
   return table.concat(parts, ", ")
 end
 
---- Judge this session as the next one of the participant's course. Beyond the schedule is beyond what was
+--- What comes next, and when at the earliest: for who looks at a participant's course.
+---@return string
+function Schedule:upcoming()
+  local place = self.place
+  local at, remedy = place:next()
+  if not at then
+    return ("complete: %d sessions were given"):format(place.total - 1)
+  end
+  local of, phase = of_text(self), phase_text(place)
+  return ("session %d%s%s, %s"):format(place.total - place.edited.total, of and " of " .. of or "",
+    phase and ", " .. phase or "", remedy and ("at the earliest %s (%s)"):format(instant_text(at, place.now),
+      remedy) or "at the earliest now")
+end
+
+--- Which session it is, as the record keeps it.
+---@return table? nil: no schedule is known, or no participant
+function Schedule:facts()
+  local place, course = self.place, self.course
+  return self.known and self.scheduled and {
+    number = place.total - place.edited.total,
+    of = course and place.of or not course and place.phases[1].total and most(place.phases[1].total) or nil,
+    phase = course and place.phase or nil, phases = course and #place.phases or nil,
+    course = course and { name = course.name, begins = course.begins, phases = course.phases } or nil } or nil
+end
+
+--- Judge this session as the next one of the participant's schedule. Beyond the schedule is beyond what was
 --- tested, not over a limit: nobody published one.
 ---@param add fun(finding: moonpulse.Finding)
 function Schedule:judge(add)
   local protocol = self.protocol
-  if not protocol.sessions or not self.known then
+  if not self.scheduled or not self.known then
     return
   end
-  local since = self.last and math.max(0, self.now - self.last)
-  local text, passes = sentence(self, since), remedies(self, since)
-  local words = ("%s (%s's own sessions)"):format(text, protocol.id)
+  local text, passes = self:sentence(), remedies(self)
+  local whose = self.course and ("the course %s"):format(self.course.name)
+    or ("%s's own sessions"):format(protocol.id)
+  local words = ("%s (%s)"):format(text, whose)
   if passes[1] then
     words = ("%s; passes: %s"):format(words, table.concat(passes, ", "))
   end
-  add { rule = "sessions", layer = "sessions", table = protocol.id .. "'s own sessions", row = text,
-    value = self.total - self.edited.total, unit = "sessions",
+  add { rule = "sessions", layer = "sessions", table = whose, row = text,
+    value = self.place.total - self.place.edited.total, unit = "sessions",
     verdict = passes[1] and "beyond tested" or "within",
     nearest = passes[1] and table.concat(passes, ", ") or nil, words = words,
-    source = protocol.cite or protocol.name, confidence = "H" }
+    source = self.course and (self.course.file or self.course.name) or protocol.cite or protocol.name,
+    confidence = "H" }
 end
 
 return M

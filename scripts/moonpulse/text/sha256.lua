@@ -4,6 +4,7 @@ local lfs = require "lfs"
 local M = {}
 
 local part_bytes = 1 << 16
+local most_bytes = 1 << 36 -- no run writes so much; a file with nothing in it may be of any length
 
 --- OpenSSL takes longer to load than all the rest, so only who hashes waits for it.
 local function digest()
@@ -44,7 +45,8 @@ function Sum:digits()
   return hex(self.digest:final())
 end
 
---- Of a file, in parts, whatever its length. What is no regular file has none: a pipe would be waited for.
+--- Of a file, in parts. What is no regular file has none: a pipe would be waited for; nor has one of more
+--- than 64 GiB.
 ---@param path string
 ---@param progress fun(bytes: integer)? called for each part with its length
 ---@return string? digits
@@ -53,6 +55,9 @@ function M.of_file(path, progress)
   local mode, message = lfs.symlinkattributes(path, "mode")
   if mode ~= "file" then
     return nil, mode and path .. ": it is no file but something else in its place" or message
+  end
+  if lfs.symlinkattributes(path, "size") > most_bytes then
+    return nil, path .. ": it is larger than 64 GiB, as no file of a run is: move it away"
   end
   local file
   file, message = io.open(path, "rb")

@@ -330,6 +330,23 @@ function core.read_file(path, most) end
 ---@return string? code
 function core.lock_folder(path) end
 
+--- The folders that lie in a folder, without those whose name begins with a dot, in no order; and what each
+--- is like: a number that changes with the folder itself and, in it, with manifest.json, events.tsv and
+--- SHA256SUMS. 0: one of them changed within the last two seconds, so that nobody may rely on it.
+---@param path string
+---@return string[]? names
+---@return integer[]|string states; message
+---@return string? code
+function core.run_states(path) end
+
+--- Open a database of SQLite, or make it; waits up to 5 s for other programs that write to it. In its SQL,
+--- mp_sum(...) is a number that changes with any of the values.
+---@param path string ":memory:": one that nobody else sees
+---@return moonpulse.core.Database?
+---@return string? message
+---@return string? code "damaged": it is none, or broken; "busy"; "io"
+function core.database(path) end
+
 --- 16 hexadecimal digits that change with the text (FNV-1a): against damage, not against people.
 ---@param text string
 ---@return string

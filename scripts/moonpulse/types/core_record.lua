@@ -89,6 +89,19 @@ local FolderLock = {}
 --- Also at the end of its scope.
 function FolderLock:close() end
 
+---@class moonpulse.core.Database userdata moonpulse.database
+local Database = {}
+
+--- Run one statement of SQL; nil, numbers and texts that follow stand for its question marks.
+---@param sql string
+---@param ... any
+---@return any[]|boolean|nil ... a list for each column, of the values of its rows (false for none); true
+---   where the statement has no columns; nil, message, code ("damaged", "busy", "io")
+function Database:columns(sql, ...) end
+
+--- Also at the end of its scope.
+function Database:close() end
+
 ---@class moonpulse.core.Sum userdata moonpulse.sum
 local Sum = {}
 
@@ -150,4 +163,5 @@ function Sum:text() end
 ---@field usb_serial string? serial number of the adapter
 ---@field usb_id string? "0403:6001"
 
-return { Flight = Flight, FlightReader = FlightReader, FolderLock = FolderLock, Sum = Sum }
+return { Database = Database,
+  Flight = Flight, FlightReader = FlightReader, FolderLock = FolderLock, Sum = Sum }

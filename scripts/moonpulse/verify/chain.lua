@@ -121,6 +121,14 @@ local function check_files(lines, sums, findings)
   end
 end
 
+--- The first line says what was run; where it does not, lines are lost.
+local function check_begin(lines, manifest, findings)
+  local first = lines[1] and lines[1].entry
+  if (tonumber(manifest.record_version) or 0) >= 3 and first and first.kind ~= "begin" then
+    findings:differ(name, 1, "it is not the run's beginning: the lines before it are lost")
+  end
+end
+
 --- Check the journal of a run.
 ---@param folder string
 ---@param manifest table of it
@@ -161,6 +169,7 @@ function M.check(folder, manifest, sums, findings)
   if manifest.status ~= "running" then
     check_head(lines, head, manifest, findings)
   end
+  check_begin(lines, manifest, findings)
   check_files(lines, sums, findings)
   check_sealed_again(lines, findings)
   if #findings.differs == before then

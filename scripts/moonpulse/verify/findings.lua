@@ -61,6 +61,41 @@ function Findings:has(file)
   return self.counts[file] ~= nil
 end
 
+--- The cells of a line of a table.
+local function cells_of(line)
+  local cells = {}
+  for cell in (line .. "\t"):gmatch("([^\t]*)\t") do
+    cells[#cells + 1] = cell
+  end
+  return cells
+end
+
+--- A line as it is shown: a row's cells with blanks between.
+local function shown(line)
+  return '"' .. line:gsub("\t", "  ") .. '"'
+end
+
+--- How two lines differ, in words; of two rows of a table which cells do.
+---@param columns string[] of the table; empty: it is none
+local function difference(line, against, what, columns)
+  if not line or line == "" then
+    return ("it is missing, and %s %s"):format(what, shown(against or ""))
+  elseif not against or against == "" then
+    return ("it is %s, and %s nothing"):format(shown(line), what)
+  end
+  local cells, others = cells_of(line), cells_of(against)
+  if #columns < 2 or #cells ~= #columns or #others ~= #columns then
+    return ("it is %s, and %s %s"):format(shown(line), what, shown(against))
+  end
+  local parts = {}
+  for i, name in ipairs(columns) do
+    if cells[i] ~= others[i] then
+      parts[#parts + 1] = ("%s is %s, and %s %s"):format(name, cells[i], what, others[i])
+    end
+  end
+  return table.concat(parts, "; ")
+end
+
 --- Two texts line by line: the lines that differ are named, up to some.
 ---@param file string the first one's
 ---@param text string
@@ -75,12 +110,12 @@ function Findings:compare(file, text, other, what, alike, upto)
   end
   local next_line, next_other = text:gmatch("([^\n]*)\n?"), other:gmatch("([^\n]*)\n?")
   local line, against, number, found = next_line(), next_other(), 0, 0
+  local columns = cells_of(line or "")
   while (line or against) and found < most_of_a_file and number < (upto or math.huge) do
     number = number + 1
     if line ~= against and not (alike and line and against and alike(line) == alike(against)) then
       found = found + 1
-      self:differ(file, number, "%s, and %s %s", line and line ~= "" and ("it is %q"):format(line)
-        or "it is missing", what, against and against ~= "" and ("%q"):format(against) or "nothing")
+      self:differ(file, number, "%s", difference(line, against, what, columns))
     end
     line, against = next_line(), next_other()
   end

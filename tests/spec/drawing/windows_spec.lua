@@ -79,4 +79,36 @@ describe("moonpulse.drawing.windows", function()
     end
     assert.same({ "Whole session 1-160", "First block of pairs 1-40", "First pair 1-2" }, titles(times))
   end)
+
+  it("names the levels between a session and a pulse, and where each begins", function()
+    local function names(times)
+      local out = {}
+      for i, level in ipairs(windows.named_levels(times)) do
+        local groups = 1
+        for k = 2, #times do
+          groups = groups + (times[k] - times[k - 1] >= level.gap and 1 or 0)
+        end
+        out[i] = ("%s %d"):format(level.name, groups)
+      end
+      return out
+    end
+    local times = itbs_onsets()
+    for i, onset in ipairs(times) do
+      times[i] = onset / 1e6
+    end
+    assert.same({ "Train 20", "Burst 200" }, names(times))
+    local sessions = {}
+    for block = 0, 2 do
+      for _, onset in ipairs(times) do
+        sessions[#sessions + 1] = block * 900 + onset
+      end
+    end
+    assert.same({ "Block 3", "Train 60", "Burst 600" }, names(sessions))
+    assert.same({ "Train 10" }, names(trains(10, 40, 0.1, 30)))
+    assert.same({ "Pair 24" }, names(trains(24, 2, 0.003, 8)))
+    assert.same({ "Trial 4" }, names { 0, 5, 5.002, 10, 15 })
+    assert.same({}, names(trains(30, 1, 0, 6)))
+    assert.same({}, names { 3 })
+    assert.same({}, names {})
+  end)
 end)

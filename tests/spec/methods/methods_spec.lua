@@ -130,6 +130,16 @@ describe("of a run, moonpulse methods", function()
       methods(path), 1, true)
   end)
 
+  it("counts pulses and trials by condition, planned and delivered", function()
+    local arguments = "paired_pulse_block -p alone=2 -p sici=3 -p icf=0 --rmt 50"
+    assert.matches("SICI 6 pulses %(3 trials%)", methods(arguments))
+    assert.matches("TS alone 2 pulses %(2 trials%)", methods(arguments))
+    local text = methods(run(arguments .. " --device sim:bistim"))
+    assert.matches("SICI 6 of 6 pulses %(3 trials%)", text)
+    assert.matches("TS alone 2 of 2 pulses %(2 trials%)", text)
+    assert.is_nil(methods("itbs600"):find("By condition", 1, true)) -- it names none
+  end)
+
   it("of an experiment tells what was given, from its rows", function()
     shell.write(folder .. "/answers.txt", ("y\nn\n"):rep(40))
     local path = run("scripts/threshold.lua --answers " .. folder .. "/answers.txt")
@@ -170,8 +180,7 @@ describe("of a run, moonpulse methods", function()
 end)
 
 describe("the sentences on what the rows say", function()
-  local header = "onset\tevent\tpulse\tonset_planned_us\tonset_sent_us\tlateness_us\tchannel\t"
-    .. "intensity_mso\tintensity\tintensity_ref\tstatus\ttrial_type\n"
+  local header = "onset\tevent\tpulse\tonset_planned_us\tonset_sent_us\tlateness_us\tchannel\tintensity_mso\tintensity\tintensity_ref\tstatus\ttrial_type\n"
 
   --- Of pulses a second apart: status, condition.
   local function text_of(list, manifest)
@@ -290,6 +299,12 @@ describe("what is not known", function()
 end)
 
 describe("the software sentence", function()
+  it("has the commit of the build, or asks for it", function()
+    local commit = require("moonpulse.core").commit
+    assert.matches(commit ~= "" and "commit " .. commit or "[commit: state the build's]",
+      methods "itbs600", 1, true)
+  end)
+
   it("has the SHA-256 that moonpulse compile prints, also of a compiled plan", function()
     local _, out = shell.moonpulse(folder, ("compile itbs600 -p trains=2 -o %s/a.plan"):format(folder))
     local sha256 = out:match("SHA%-256 (%x+)")

@@ -56,7 +56,7 @@ describe("the report's first screen", function()
     assert.same({ "good", "AS PLANNED" }, { banner(html) })
     for name, value in pairs { Participant = "P07, session 2 of 10", Operator = "AB",
       Protocol = "itbs600, 2 pulses", Started = "27 November 2026, 20:52:52 (UTC+01:00)",
-      Took = "200.5 s (3 min 20.5 s)", Device = "X100, serial number 66051",
+      Took = "200.5 s (3 min 20.5 s)", Device = "magventure X100, serial number 66051",
       ["Safety verdict"] = "within (Rossi 2009 Table 4)", Override = "none",
       Approval = "none on record" } do
       assert.equal(value, term(first_screen(html), name), name)
@@ -64,6 +64,15 @@ describe("the report's first screen", function()
     assert.same({ "2", "2", "none" }, row(html, "Pulses"))
     assert.same({ "80 % of AMT", "36 %MSO", "none" }, row(html, "Intensity"))
     assert.same({ "191.84 s (3 min 11.84 s)", "1 s", "190.84 s less" }, row(html, "First to last pulse"))
+  end)
+
+  it("says a model once", function()
+    for description, wanted in pairs { ["Magstim BiStim²"] = "Magstim BiStim²",
+      ["Magstim"] = "Magstim BiStim²" } do
+      local manifest = manifest_of()
+      manifest.device = { description = description, model = "BiStim²", simulated = true }
+      assert.equal("SIMULATED " .. wanted, term(page_of(manifest, good_rows()), "Device"))
+    end
   end)
 
   it("has no participant where none was named, and says so", function()

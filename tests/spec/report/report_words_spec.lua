@@ -55,7 +55,7 @@ describe("the report", function()
       { figures[1], figures[2] })
     assert.matches("Channels, below each other: pmv, m1.", html, 1, true)
     -- both lanes have one time axis: a bar of m1 lies right of its conditioning one in the pair
-    local pair = html:match("<figure[^>]*>.-</figure>%s*<figure[^>]*>(.-)</figure>")
+    local pair = html:match("<figure[^>]*>.-</figure>.-<figure[^>]*>(.-)</figure>")
     local x = {}
     for at in pair:gmatch('class="bar"[^>]* d="M([%d.]+) ') do
       x[#x + 1] = tonumber(at)

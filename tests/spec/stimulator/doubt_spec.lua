@@ -8,7 +8,8 @@ local find = require "moonpulse.driver.find"
 local judges = require "moonpulse.explore.judge"
 local shell = require "shell"
 
-local seeds = os.getenv("MP_LONG") and 150 or os.getenv("MP_QUICK") and 3 or 25 -- of each device
+local quick = os.getenv "MP_QUICK"
+local seeds = os.getenv("MP_LONG") and 150 or quick and 3 or 25 -- of each device
 local MS = 1000000
 local within_ns = 10 * MS
 
@@ -167,7 +168,7 @@ describe("what a row calls delivered", function()
         end
       end
       assert.is_true(harmed > 0, "nothing went wrong")
-      if devices.known[name].confirms then -- of each pulse
+      if devices.known[name].confirms and not quick then -- of each pulse; few draws may all be sure
         assert.is_true(unsure > 0, "all was sure")
       end
     end)

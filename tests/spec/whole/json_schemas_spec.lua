@@ -138,6 +138,37 @@ describe("docs/schemas", function()
     assert.are.equal("", judged(list))
   end)
 
+  it("is right of moonpulse runs", function()
+    local function earlier(name, more)
+      local manifest = { participant = "P07", status = "completed", device = { simulated = false },
+        started = os.date("!%Y-%m-%dT%H:%M:%SZ", os.time() - 48 * 60), protocol = { id = "saint" },
+        result = { pulses_sent = 1800, elapsed_s = 600 } }
+      for key, value in pairs(more or {}) do
+        manifest[key] = value
+      end
+      os.execute(("mkdir -p %s/earlier_runs/%s"):format(folder, name))
+      shell.write(("%s/earlier_runs/%s/manifest.json"):format(folder, name), cjson.encode(manifest))
+    end
+    earlier "one"
+    earlier("torn", { status = "running", result = cjson.null })
+    shell.write(folder .. "/earlier_runs/one/unreadable.txt", "x")
+    shell.moonpulse(folder, ("run itbs600 --amt 50 -p trains=1 --speed max --participant P07 --out "
+      .. "%s/earlier_runs"):format(folder))
+    os.execute(("mkdir %s/earlier_runs/empty; echo { > %s/earlier_runs/empty/manifest.json"):format(folder,
+      folder))
+    shell.write(folder .. "/course.lua", "return require('moonpulse').course { protocol = 'saint', phases = "
+      .. "{ { per_day = 10, days = 5, gap_min = 3000 } } }\n")
+    local list = {}
+    for i, arguments in ipairs { "", "--participant P07", "--participant P07 --course @/course.lua",
+      "--participant P99", "--protocol saint --all" } do
+      list[i] = output("runs", "runs --json --out @/earlier_runs " .. arguments)
+    end
+    list[#list + 1] = output("runs", "runs --json --out @/no_runs")
+    assert.are.equal("", judged(list))
+    local found = cjson.decode(shell.read(list[3].path))
+    assert.is_true(#found.runs >= 2 and #found.torn == 1 and #found.participant.schedules >= 1)
+  end)
+
   it("is not right of an object with another key, or without one that it needs", function()
     local bad = { [0] = true, [4] = true }
     local files = { check = output("check", "check --json itbs600 --amt 50"),
@@ -146,6 +177,7 @@ describe("docs/schemas", function()
       protocols = output("protocols", "protocols --json itbs600"),
       doctor = output("doctor", "doctor --json", "lines", bad),
       verify = output("verify", "verify --json " .. run("itbs600 --amt 50 -p trains=1", "e"), "lines"),
+      runs = output("runs", "runs --json --out @/earlier_runs --participant P07"),
       ["check-bids"] = output("check-bids", "check-bids --json @/bare", "object", bad) }
     local same, list = {}, {}
     local function write(into, schema, object)

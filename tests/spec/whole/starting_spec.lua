@@ -163,9 +163,9 @@ describe("from the start of a run to armed", function()
       :format(folder, folder))
     assert.are.equal(0, compiled)
     assert.are.equal(1, programs)
-    -- 17 more than before the record kept what was read, the plan, a chained journal and both clocks: all of
-    -- it begins before anything is armed. What closes the record is loaded when there is something to close
-    assert_few(modules, 132, { "report", "drawing", "conformance", "bench", "explore", "simulation.inside",
+    -- 24 more than before the record kept what was read, the plan, a chained journal, clocks, conditions and
+    -- sessions: all of it begins before anything is armed. What closes the record is loaded when it is closed
+    assert_few(modules, 140, { "report", "drawing", "conformance", "bench", "explore", "simulation.inside",
       "simulation.serve", "simulation.virtual_time", "run.inside",
       "run.experiment", "record.recover", "record.replay", "run.sealing", "record.seal", "record.signature",
       "safety.edited", "verify" })

@@ -1,0 +1,289 @@
+--- moonpulse runs: the runs that there are, a participant's course, and those that nobody recovered.
+local catalogue = require "moonpulse.protocol.catalogue"
+local cli = require "moonpulse.cli"
+local core = require "moonpulse.core"
+local courses = require "moonpulse.protocol.course"
+local escapes = require "moonpulse.text.escapes"
+local histories = require "moonpulse.safety.history"
+local json = require "moonpulse.text.readable_json"
+local numbers = require "moonpulse.text.numbers"
+local records = require "moonpulse.cli.records_option"
+local recover = require "moonpulse.record.recover"
+local reports = require "moonpulse.report"
+local run_facts = require "moonpulse.safety.run_facts"
+local run_lists = require "moonpulse.safety.run_list"
+local safety_options = require "moonpulse.cli.safety_options"
+local sessions = require "moonpulse.safety.sessions"
+
+require "moonpulse" -- the protocol files that are found here require it
+
+local M = {}
+
+local usual = 30 -- rows, without --all
+
+local function date(text)
+  local year, month, day = text:match("^(%d%d%d%d)%-(%d%d)%-(%d%d)$")
+  local at = year and os.time { year = year, month = month, day = day, hour = 0 }
+  if not at or os.date("%Y-%m-%d", at) ~= text then
+    return nil, ("--since: a day like 2026-11-02 is expected, not %q"):format(text)
+  end
+  return at
+end
+
+function M.parser()
+  local parser = cli.parser("runs",
+    "List the runs that there are, the newest last: when, for whom, what, pulses given of planned, which "
+      .. "session of how many, the worst onset error, how it ended. With --participant also the course: what "
+      .. "was given today, within 7 days and in all, what comes next and when at the earliest. Runs that "
+      .. "were killed, and not recovered, are named with the command that recovers them.",
+    "moonpulse runs\nmoonpulse runs --participant P07 --json\nmoonpulse runs --protocol itbs600 --since "
+      .. "2026-11-01 --all\nmoonpulse runs --recover")
+  parser:option("--participant", "Only this participant's, and their course."):argname("CODE")
+    :convert(safety_options.code "--participant")
+  parser:option("--protocol", "Only runs of this protocol or experiment, by its id."):argname("ID")
+  parser:option("--since", "Only runs from this day on."):argname("DATE"):convert(date)
+  parser:option("--course", "The participant's course, where no run of it says it yet."):argname("FILE")
+  parser:flag("--all", ("All of them: without it, the last %d."):format(usual))
+  parser:flag("--recover", "Recover the runs that were killed, as moonpulse recover does each.")
+  parser:flag("--real-pty", "Behind pseudo-terminals are real stimulators, as for run: such runs count.")
+  records.add(parser, "Where run folders are.")
+  parser:flag("--json", "As data: one JSON object (docs/schemas/runs.schema.json).")
+  return parser
+end
+
+-- A participant's course -----------------------------------------------------------------------------------
+
+--- The protocols of which something is to be said, each with its course if there is one.
+local function scheduled(options, known, listed)
+  local found, seen = {}, {}
+  if options.course then
+    local protocol, message = catalogue.find(options.course)
+    if not protocol or not protocol.course then
+      cli.fail("usage", "--course %s: %s", options.course, message or "it is no course (mp.course { ... })")
+    end
+    found[1], seen[protocol.id] = protocol, true
+  end
+  for _, run in ipairs(listed) do -- the newest first: its course is the one that is followed
+    local session = run.facts.session
+    local course = type(session) == "table" and courses.of_record(session.course)
+    local id = run.facts.protocol
+    if id and course and not seen[id] and run.counts ~= 0 then
+      found[#found + 1], seen[id] = { id = id, name = id, course = course }, true
+    end
+  end
+  for _, run in ipairs(known.runs) do
+    local protocol = run.protocol and not seen[run.protocol] and catalogue.shipped(run.protocol)
+    if run.protocol and not seen[run.protocol] then
+      seen[run.protocol] = true
+      found[#found + 1] = protocol and protocol.sessions and protocol or nil
+    end
+  end
+  return found
+end
+
+--- What the participant had, and what comes next.
+local function course_of(options, listed, names)
+  local known = histories.of(options.out, options.participant, nil, options.real_pty, options.older, names)
+  local sum = { history = known, schedules = {}, pulses = 0, nerve_pulses = 0, today = 0, week = 0 }
+  for _, run in ipairs(known.runs) do
+    sum.pulses, sum.nerve_pulses = sum.pulses + run.pulses, sum.nerve_pulses + run.nerve_pulses
+    sum.today = sum.today + (os.date("%Y-%m-%d", run.at) == os.date("%Y-%m-%d") and 1 or 0)
+    sum.week = sum.week + (os.time() - run.at < 7 * 86400 and 1 or 0)
+  end
+  for i, protocol in ipairs(scheduled(options, known, listed)) do
+    local schedule = sessions.of(protocol, known)
+    local at = schedule.place:next()
+    sum.schedules[i] = { protocol = protocol.id, course = protocol.course and protocol.course.name,
+      text = schedule:upcoming(), complete = at == nil, next_session = schedule:facts(),
+      earliest = at and os.date("%Y-%m-%dT%H:%M:%S%z", at) or nil }
+  end
+  return sum
+end
+
+-- As text ---------------------------------------------------------------------------------------------------
+
+local function line(key, text, ...)
+  print(("%-12s"):format(key) .. escapes.shown(text:format(...)))
+end
+
+local function amount(pulses, nerve, count)
+  return ("%s in %s%s"):format(numbers.counted(pulses, "pulse"), numbers.counted(count, "session"),
+    nerve > 0 and (", %s to nerves"):format(numbers.count(nerve)) or "")
+end
+
+local function print_course(options, sum)
+  local known = sum.history
+  line("participant", "%s", histories.line(known, options.participant))
+  line("today", "%s", amount(known.day, known.nerve_day, sum.today))
+  line("7 days", "%s", amount(known.week, known.nerve_week, sum.week))
+  line("in all", "%s", amount(sum.pulses, sum.nerve_pulses, known.sessions))
+  for _, schedule in ipairs(sum.schedules) do
+    line("next", "%s%s: %s", schedule.protocol, schedule.course and (" (%s)"):format(schedule.course) or "",
+      schedule.text)
+  end
+  print()
+end
+
+local function ending(run)
+  local facts = run.facts
+  if run.running then
+    return "running now"
+  elseif facts.torn then
+    return "TORN: it was killed, and not recovered"
+  elseif run.edited then
+    return "EDITED since it was sealed: " .. run.edited
+  elseif facts.unreadable then
+    return "its manifest cannot be read"
+  elseif facts.status == "completed" then
+    return "completed"
+  end
+  return ("%s: %s"):format(facts.status or "?", facts.reason or facts.stop or "?")
+end
+
+local function row_of(run)
+  local facts, session = run.facts, run.session
+  local planned = facts.planned and facts.planned > 0
+    and (" of %s"):format(numbers.count(facts.planned // 1 | 0))
+  return { os.date("%Y-%m-%d %H:%M", run.at), facts.participant or "-", facts.protocol or "-",
+    facts.given and (run.running and "..." or numbers.count(facts.given // 1 | 0)) .. (planned or "") or "?",
+    session and ("%d%s"):format(session.number, session.of and (" of %d"):format(session.of) or "")
+      or facts.simulated and "simulated" or "-",
+    facts.worst_us and numbers.seconds(facts.worst_us / 1e6) or "-", ending(run) }
+end
+
+local headings = { "date", "participant", "protocol", "pulses", "session", "onset error", "ended" }
+
+local function print_table(runs)
+  local rows, widths = { headings }, {}
+  for i = #runs, 1, -1 do -- the newest last: a terminal shows the end
+    rows[#rows + 1] = row_of(runs[i])
+  end
+  for _, row in ipairs(rows) do
+    for i, cell in ipairs(row) do
+      row[i] = escapes.shown(cell)
+      widths[i] = math.max(widths[i] or 0, utf8.len(row[i]) or #row[i])
+    end
+  end
+  for _, row in ipairs(rows) do
+    local parts = {}
+    for i, cell in ipairs(row) do
+      parts[i] = cell .. (" "):rep(i < #row and widths[i] - (utf8.len(cell) or #cell) or 0)
+    end
+    print((table.concat(parts, "  "):gsub("%s+$", "")))
+  end
+end
+
+local function print_all(options, found, sum)
+  if sum then
+    print_course(options, sum)
+  end
+  if #found.runs > 0 then
+    print_table(found.runs)
+  end
+  local where = options.out
+  for _, older in ipairs(options.older or {}) do
+    where = where .. " and " .. older
+  end
+  local asked = options.participant or options.protocol or options.since
+  local count = found.count == 0 and (asked and "no such run" or "no run")
+    or numbers.counted(found.count, "run")
+  local left_out = #found.runs < found.count
+    and (": the last %d are shown, --all shows all"):format(#found.runs)
+  print(escapes.shown(("%s%s in %s%s"):format(#found.runs > 0 and "\n" or "", count, where, left_out or ""),
+    true))
+  for i, run in ipairs(found.torn) do
+    if i > usual then
+      line("torn", "... and %d more: moonpulse runs --recover", #found.torn - usual)
+      break
+    end
+    line("torn", "moonpulse recover %s", run.path)
+  end
+  if #found.torn > 1 then
+    line("", "all of them: moonpulse runs --recover")
+  end
+end
+
+-- As data ---------------------------------------------------------------------------------------------------
+
+local function data_of(run)
+  local facts = run.facts
+  return { path = run.path, started = facts.started, participant = facts.participant, kind = facts.kind,
+    protocol = facts.protocol, simulated = facts.simulated,
+    pulses_given = not run.running and facts.given or nil,
+    pulses_planned = facts.planned, session = run.session, worst_onset_error_us = facts.worst_us,
+    status = facts.unreadable and "unreadable" or facts.status, stop = facts.stop, reason = facts.reason,
+    torn = facts.torn and not run.running or false, running = run.running or false, edited = run.edited,
+    recover = facts.torn and not run.running and "moonpulse recover " .. run.path or nil }
+end
+
+local function list(values, make)
+  local made = {}
+  for i, value in ipairs(values) do
+    made[i] = make(value)
+  end
+  return made
+end
+
+local orders = { [""] = { "place", "older", "participant", "count", "runs", "torn" },
+  lists = { older = true, runs = true, torn = true, ["participant.schedules"] = true,
+    ["participant.notes"] = true, ["participant.unreadable"] = true } }
+
+local function print_json(options, found, sum)
+  local known = sum and sum.history
+  io.stdout:write(json.encode({ place = options.out, older = options.older or {}, count = found.count,
+    runs = list(found.runs, data_of), torn = list(found.torn, function(run) return run.path end),
+    participant = sum and { code = options.participant,
+      today = { pulses = known.day, sessions = sum.today, nerve_pulses = known.nerve_day },
+      week = { pulses = known.week, sessions = sum.week, nerve_pulses = known.nerve_week },
+      all = { pulses = sum.pulses, sessions = known.sessions, nerve_pulses = sum.nerve_pulses },
+      schedules = sum.schedules, notes = known.notes, unreadable = known.unreadable } or nil }, orders))
+end
+
+-- Recovering ------------------------------------------------------------------------------------------------
+
+--- Recover each of them; some may fail.
+local function recover_all(torn)
+  local failed = 0
+  for _, run in ipairs(torn) do
+    local summary, message = recover.run(run.path, nil, reports.write)
+    failed = failed + (summary and 0 or 1)
+    if not summary then
+      line("failed", "%s", message)
+    elseif summary.report then
+      line("recovered", "%s: its report", run.path)
+    else
+      line("recovered", "%s: %s of %s planned", run.path, numbers.counted(summary.sent, "pulse"),
+        numbers.count(summary.planned))
+    end
+  end
+  if #torn == 0 then
+    print "no run is torn: there is nothing to recover"
+  end
+  return failed == 0 and cli.status.ok or cli.status.usage
+end
+
+function M.run(options)
+  records.settle(options)
+  local asked = { who = options.participant and run_facts.key(options.participant),
+    protocol = options.protocol, since = options.since, limit = not options.all and usual or nil }
+  local found = run_lists.of({ options.out, table.unpack(options.older or {}) }, asked, options.real_pty,
+    function(text) io.stderr:write("moonpulse: note: ", text, "\n") end)
+  if options.recover then
+    return recover_all(found.torn)
+  end
+  local sum = options.participant and course_of(options, found.runs, found.names)
+  for _, note in ipairs(sum and not options.json and sum.history.notes or {}) do
+    io.stderr:write("moonpulse: note: ", note, "\n")
+  end
+  if options.course and not sum then
+    cli.fail("usage", "--course %s: whose? name the participant with --participant CODE", options.course)
+  end
+  core.phase "none"
+  if options.json then
+    print_json(options, found, sum)
+  else
+    print_all(options, found, sum)
+  end
+end
+
+return M

@@ -1,0 +1,128 @@
+--- What is told of one run without reading its rows: for the list of runs, and to find a participant's.
+local cjson = require "cjson.safe"
+local clock = require "moonpulse.safety.clock"
+local lfs = require "lfs"
+local read = require "moonpulse.record.read"
+
+local M = {}
+
+local longest = 300 -- bytes of a text that is listed: a record may come from anywhere
+
+---@class moonpulse.RunFacts
+---@field started string? as the record has it
+---@field participant string?
+---@field protocol string? id, of an experiment too
+---@field kind string? "protocol" or "experiment"
+---@field status string? of the manifest: "running", "completed", ...
+---@field reason string? why it ended, in words
+---@field stop string? the same in one word
+---@field simulated boolean
+---@field given integer? pulses given, or perhaps given, those to nerves included
+---@field planned integer?
+---@field worst_us number? the worst onset error, of a run in real time
+---@field torn boolean? its manifest still says that it runs
+---@field session table? which session of which course it was (moonpulse.safety.sessions)
+---@field unreadable boolean? its manifest cannot be read
+
+--- A participant's code as codes are compared: without case, and spaces around it. nil: it is none.
+---@param code any
+---@return string?
+function M.key(code)
+  local bare = type(code) == "string" and clock.trim(code):lower()
+  return bare and bare ~= "" and bare or nil
+end
+
+--- Was it given to somebody? Through a pseudo-terminal, and not to a simulator that the run started itself,
+--- it may have been handed on to a real stimulator.
+---@param path string of the run's folder
+---@param manifest table
+---@return "real"|"simulated"|"handed on"
+function M.reality(path, manifest)
+  if not read.get(manifest, "device.simulated") then
+    return "real"
+  end
+  local speed = read.get(manifest, "speed")
+  local handed_on = read.get(manifest, "device.backend") == "pty"
+    and not read.get(manifest, "device.own_simulator")
+    and not read.get(manifest, "device.twin") -- as it was called before
+    and (speed == nil or speed == 1) and lfs.attributes(path .. "/twin.tsv", "mode") == nil
+  return handed_on and "handed on" or "simulated"
+end
+
+--- A folder without a manifest: is something in it of which nobody knows to whom it was given?
+---@param path string
+---@return boolean
+function M.is_orphan(path)
+  return lfs.attributes(path .. "/flight.bin", "mode") == "file"
+    or (lfs.attributes(path .. "/events.tsv", "size") or 0) > 400 -- more than its header
+end
+
+local function short(value)
+  return type(value) == "string" and value:sub(1, longest) or nil
+end
+
+local function amount(manifest, key)
+  local value = read.get(manifest, key)
+  return type(value) == "number" and value >= 0 and value < 1e12 and value or nil
+end
+
+--- What is told of it, as far as its manifest does.
+local function facts_of(path, manifest)
+  -- loaded for those who have a record
+  local given = require("moonpulse.safety.given_record").of(path, manifest, false)
+  local session = read.get(manifest, "session")
+  return { started = short(read.get(manifest, "started")),
+    participant = short(read.get(manifest, "participant")), kind = short(read.get(manifest, "kind")),
+    protocol = short(read.get(manifest, "protocol.id")), status = short(read.get(manifest, "status")),
+    reason = short(read.get(manifest, "result.reason")),
+    stop = short(read.get(manifest, "result.stop")), simulated = M.reality(path, manifest) == "simulated",
+    given = given.pulses + given.nerve_pulses,
+    planned = amount(manifest, "result.pulses_planned") or amount(manifest, "protocol.pulses"),
+    worst_us = amount(manifest, "result.lateness_us.max"), torn = given.torn,
+    session = type(session) == "table" and session or nil }, given.problem == nil and not given.torn
+end
+
+--- A run of which nobody knows whose it is.
+local function unknown(changed, facts)
+  return { facts = facts or { unreadable = true, simulated = false }, at = changed, counts = 0,
+    settled = false }
+end
+
+--- What is known of the run in a folder.
+---@param path string of the folder
+---@return { facts: moonpulse.RunFacts, who: string|false|nil, at: integer, counts: 0|1|2, settled: boolean }?
+---   nil: it is no run's. who: key() of the participant; false: none is named; nil: it cannot be known. at:
+---   when it began, in seconds since the epoch. counts: as a session of its participant: 0 no, 1 yes, 2 where
+---   pseudo-terminals hand on. settled: it changes only with its folder, manifest and events
+function M.of(path)
+  local there = lfs.symlinkattributes(path .. "/manifest.json", "mode")
+  local manifest = there and read.manifest(path .. "/manifest.json")
+  local changed = lfs.attributes(path, "modification") or 0
+  if not manifest then
+    return (there or M.is_orphan(path)) and unknown(changed) or nil
+  end
+  local done, facts, settled = pcall(facts_of, path, manifest)
+  local edits = require "moonpulse.safety.edited" -- where there is a folder to look at
+  if not done or edits.manifest_changed(path) then -- then its journal may name another participant
+    return unknown(changed, done and facts)
+  end
+  local at, reality = clock.seconds_of(facts.started), M.reality(path, manifest)
+  return { facts = facts, who = M.key(read.get(manifest, "participant")) or false, at = at or changed,
+    settled = settled and at ~= nil,
+    counts = (facts.given == 0 or reality == "simulated") and 0 or reality == "real" and 1 or 2 }
+end
+
+--- The facts as they are kept, and back.
+---@param facts moonpulse.RunFacts
+---@return string
+function M.text(facts)
+  return cjson.encode(facts) or "{}"
+end
+
+---@param text string
+---@return moonpulse.RunFacts
+function M.read(text)
+  return cjson.decode(text) or { unreadable = true, simulated = false }
+end
+
+return M

@@ -1,0 +1,115 @@
+--- The runs that there are, for who wants to see them: from the indices of all folders where records lie.
+local catalogue = require "moonpulse.protocol.catalogue"
+local core = require "moonpulse.core"
+local indices = require "moonpulse.safety.run_index"
+local read = require "moonpulse.record.read"
+local schedules = require "moonpulse.safety.schedule"
+
+local M = {}
+
+---@class moonpulse.ShownRun : moonpulse.ListedRun
+---@field session { number: integer, of: integer? }? which session of its participant's it was
+---@field running boolean? a program is writing it
+---@field edited string? what of it is not as it was sealed
+
+--- Does a program write it now? Its flight record is locked as long as that lives.
+---@param path string of the run's folder
+---@return boolean
+function M.is_running(path)
+  local reader, _, code = core.flight_read(path .. "/flight.bin")
+  if reader then
+    reader:close()
+  end
+  return code == "busy"
+end
+
+--- How many sessions a protocol has, by the run's own record, else as it is published.
+local function of_how_many(facts)
+  local session = facts.session
+  if type(session) == "table" and type(session.of) == "number" then
+    return session.of // 1 | 0
+  end
+  local protocol = facts.protocol and catalogue.shipped(facts.protocol)
+  local total = protocol and protocol.sessions and protocol.sessions.total
+  return total and schedules.most(total) or nil
+end
+
+--- What only those need that are shown.
+local function complete(run, opened, real_pty)
+  local facts = run.facts
+  run.running = facts.torn and M.is_running(run.path) or nil
+  local manifest = not facts.unreadable and read.manifest(run.path .. "/manifest.json")
+  run.edited = manifest and require("moonpulse.safety.edited").look(run.path, manifest) or nil
+  local counts = run.counts >= 1 and run.counts <= (real_pty and 2 or 1)
+  if run.who and facts.protocol and counts and not run.edited then
+    local number = 0
+    for _, index in ipairs(opened) do
+      number = number + index:sessions(run.who, facts.protocol, run.at, real_pty)
+    end
+    run.session = { number = number, of = of_how_many(facts) }
+  end
+end
+
+local function newest_first(a, b)
+  if a.at ~= b.at then
+    return a.at > b.at
+  end
+  return a.path > b.path
+end
+
+--- What several indices together give, which are open at once.
+local function gather(opened, asked, real_pty)
+  local found = { runs = {}, torn = {}, names = {}, count = 0 }
+  for _, index in ipairs(opened) do
+    found.names[index.folder] = asked.who and index:names_of(asked.who) or nil
+    local runs = index:list(asked)
+    table.move(runs, 1, #runs, #found.runs + 1, found.runs)
+    found.count = found.count + index:count(asked)
+    for _, run in ipairs(index:torn(asked)) do
+      if not M.is_running(run.path) then
+        table.insert(found.torn, run)
+      end
+    end
+  end
+  table.sort(found.runs, newest_first)
+  for i = #found.runs, (asked.limit or #found.runs) + 1, -1 do
+    found.runs[i] = nil
+  end
+  for _, run in ipairs(found.runs) do
+    complete(run, opened, real_pty)
+  end
+  return found
+end
+
+--- Ask the indices of several folders at once.
+local function ask_all(folders, at, opened, say, use)
+  if at > #folders then
+    return use(opened)
+  end
+  local found
+  indices.ask(folders[at], { say = say }, function(index)
+    opened[at] = index
+    found = ask_all(folders, at + 1, opened, say, use)
+  end)
+  if found == nil then -- that folder is not there
+    table.remove(folders, at)
+    opened[at] = nil
+    return ask_all(folders, at, opened, say, use)
+  end
+  return found
+end
+
+--- The runs of some folders by what is asked, the newest first.
+---@param folders string[] absolute
+---@param asked { who: string?, protocol: string?, since: integer?, limit: integer? }
+---@param real_pty boolean? behind pseudo-terminals are real stimulators
+---@param say fun(text: string) gets what the operator should know
+---@return { runs: moonpulse.ShownRun[], count: integer, torn: moonpulse.ListedRun[], names: table } count:
+---   how many there are; torn: all that were killed and not recovered; names: of asked.who, for the history
+function M.of(folders, asked, real_pty, say)
+  return ask_all(folders, 1, {}, say, function(opened)
+    return gather(opened, asked, real_pty)
+  end)
+end
+
+return M

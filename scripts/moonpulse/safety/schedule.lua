@@ -1,0 +1,173 @@
+--- A schedule of sessions in phases, and where a participant is in it: counted from the runs that were given,
+--- never from what somebody wrote down. A protocol's own sessions are a schedule of one phase.
+local clock = require "moonpulse.safety.clock"
+
+local M = {}
+
+local edge_s = 1e-6
+local most_days = 1000 -- that are looked ahead
+
+--- The most that a number or a range { from, to } allows.
+---@param value number|number[]
+---@return number
+function M.most(value)
+  return type(value) == "table" and value[2] or value
+end
+
+local most = M.most
+
+---@class moonpulse.Phase of a course, as moonpulse.Sessions, and
+---@field name string?
+---@field days_per_week integer? days with sessions in any seven days
+---@field wait_days integer? days from the last session of the phase before to the first one of this
+
+---@class moonpulse.Place where a participant is in a schedule
+---@field now integer seconds since the epoch
+---@field phases moonpulse.Phase[]
+---@field phase integer number of the phase that the next session is of
+---@field total integer number of the next session, from 1
+---@field of integer? how many sessions there are in all, at most; nil: nobody says
+---@field today integer number of the next session of its day
+---@field days integer number of its day in the phase, of those with sessions
+---@field edited { today: integer, total: integer } what of both is in records that were edited: it was given,
+---   so it counts against what may be given; it is no session of these
+---@field last number? when the last session was over
+local Place = {}
+Place.__index = Place
+
+--- How many sessions a phase has at most.
+---@param phase moonpulse.Phase
+---@return integer? nil: nobody says
+function M.sessions_of(phase)
+  return phase.total and most(phase.total)
+    or phase.per_day and phase.days and most(phase.per_day) * most(phase.days) or nil
+end
+
+--- For a session on that day: are all sessions of a phase given, or its days used up?
+local function is_over(phase, given, days, day)
+  local total = M.sessions_of(phase)
+  if total and given >= total then
+    return true
+  end
+  return phase.days ~= nil and not days[day] and days.count >= most(phase.days)
+end
+
+--- Go on to the phase that a session on that day is of.
+local function advance(self, day)
+  while self.phase < #self.phases and is_over(self.phases[self.phase], self.given, self.phase_days, day) do
+    self.phase, self.given, self.phase_days = self.phase + 1, 0, { count = 0 }
+  end
+end
+
+local function add_day(days, day)
+  days.count = days.count + (days[day] and 0 or 1)
+  days[day] = (days[day] or 0) + 1
+end
+
+local function total_of(phases)
+  local sum = 0
+  for _, phase in ipairs(phases) do
+    local total = M.sessions_of(phase)
+    if not total then
+      return nil
+    end
+    sum = sum + total
+  end
+  return sum
+end
+
+--- Where a participant is.
+---@param phases moonpulse.Phase[]
+---@param runs moonpulse.EarlierRun[] of the schedule, the oldest first
+---@param now integer seconds since the epoch
+---@return moonpulse.Place
+function M.place(phases, runs, now)
+  local self = setmetatable({ now = now, phases = phases, phase = 1, given = 0, phase_days = { count = 0 },
+    all_days = { count = 0 }, total = #runs + 1, of = total_of(phases), edited = { today = 0, total = 0 } },
+    Place)
+  local today = clock.day(now)
+  for _, run in ipairs(runs) do
+    local day = clock.day(run.at)
+    if run.edited then
+      self.edited.total = self.edited.total + 1
+      self.edited.today = self.edited.today + (day == today and 1 or 0)
+    end
+    advance(self, day)
+    self.given = self.given + 1
+    add_day(self.phase_days, day)
+    add_day(self.all_days, day)
+    self.last = math.max(self.last or run.ended, run.ended)
+  end
+  advance(self, today)
+  self.today = (self.all_days[today] or 0) + 1
+  self.days = self.phase_days.count + (self.phase_days[today] and 0 or 1)
+  return self
+end
+
+--- The beginning of a day by this host's clock.
+local function day_start(at, days_later)
+  local date = os.date("*t", at // 1 | 0)
+  return os.time { year = date.year, month = date.month, day = date.day + days_later, hour = 0 }
+end
+
+--- Of the seven days that end with that of an instant: how many have sessions, that one included?
+local function week_days(self, at)
+  local count = 1
+  for back = 1, 6 do
+    count = count + (self.all_days[clock.day(day_start(at, -back))] and 1 or 0)
+  end
+  return count
+end
+
+--- What keeps a session of the phase from being given at an instant: the instant to try next, and the remedy.
+---@return integer? later
+---@return string? remedy
+local function obstacle(self, at)
+  local phase, day = self.phases[self.phase], self.all_days[clock.day(at)]
+  if phase.per_day and (day or 0) >= most(phase.per_day) then
+    return day_start(at, 1), "another day"
+  elseif phase.days_per_week and not day and week_days(self, at) > phase.days_per_week then
+    return day_start(at, 1), ("another day: at most %d of 7 have sessions"):format(phase.days_per_week)
+  end
+  local opens = phase.wait_days and self.given == 0 and self.last and day_start(self.last, phase.wait_days)
+  if opens and at < opens then
+    return opens, ("%s: %d days after the phase before"):format(clock.day(opens), phase.wait_days)
+  end
+  local gap = type(phase.gap_min) == "number" and self.last and self.last + phase.gap_min
+  if gap and at < gap - edge_s then
+    return math.ceil(gap), ("wait %d min more"):format(math.ceil((gap - at) / 60))
+  end
+end
+
+--- Is there nothing left to be given?
+---@return boolean
+function Place:is_complete()
+  return self.phase == #self.phases and is_over(self.phases[self.phase], self.given, self.phase_days,
+    clock.day(self.now))
+end
+
+--- When the next session may begin at the earliest.
+---@return integer? at seconds since the epoch; nil: the schedule is complete
+---@return string? remedy what keeps it from beginning now; nil: nothing does
+function Place:next()
+  if self:is_complete() then
+    return nil
+  end
+  local at, remedy = self.now, nil
+  for _ = 1, most_days do
+    local later, why = obstacle(self, at)
+    if not later then
+      break
+    end
+    at, remedy = later, remedy or why
+  end
+  return at, remedy
+end
+
+--- What keeps a session from being given now, also where all are given.
+---@return string?
+function Place:obstacle()
+  return select(2, obstacle(self, self.now))
+end
+
+return M

@@ -1,0 +1,145 @@
+-- moonpulse export crate and export prov: records of a run that other programs read. The crate is read by
+-- rdflib, hashes are compared with sha256sum.
+local bids = require "bids"
+local cjson = require "cjson"
+local crates = require "moonpulse.provenance.crate"
+local facts_of = require "moonpulse.provenance.facts"
+local lfs = require "lfs"
+local shell = require "shell"
+local statements = require "moonpulse.provenance.statement"
+
+describe("a run for other programs:", function()
+  local folder, run, stopped
+
+  setup(function()
+    folder = shell.folder()
+    run = bids.run(folder, "sici --rmt 40 --device sim:bistim")
+    stopped = bids.run(folder, "itbs600 --amt 40 --fault drop@30")
+  end)
+  teardown(function() shell.remove(folder) end)
+
+  --- A python that has rdflib; nil: none has.
+  local function python()
+    for _, name in ipairs { "python3", "/usr/bin/python3" } do
+      if select(1, shell.sh(folder, name .. " -c 'import rdflib'")) == 0 then
+        return name
+      end
+    end
+  end
+
+  it("the crate is what rdflib reads as a Process Run Crate, with each file", function()
+    for i, path in ipairs { run, stopped } do
+      local crate = folder .. "/crate" .. i
+      local status, _, err = shell.moonpulse(folder, ("export crate %s -o %s --license %s"):format(path,
+        crate,
+        "https://creativecommons.org/publicdomain/zero/1.0/"))
+      assert.are.equal(0, status, err)
+      for name in lfs.dir(path) do
+        if lfs.attributes(path .. "/" .. name, "mode") == "file" then
+          assert.are.equal(shell.read(path .. "/" .. name), shell.read(("%s/%s/%s"):format(crate,
+            path:match("[^/]+$"), name)))
+        end
+      end
+      assert.are.equal(0, (shell.moonpulse(folder, ("verify %s/%s"):format(crate, path:match("[^/]+$")))))
+      local name = python()
+      if not name then
+        return pending "python3-rdflib is not installed (sh .ci/deps test)"
+      end
+      local ended, out, why = shell.sh(folder, ("%s tests/helpers/check_crate.py %s"):format(name, crate))
+      assert.are.equal(0, ended, out .. why)
+      assert.matches("^%d+ triples, %d+ files", out)
+    end
+  end)
+
+  it("what is wrong in a crate is found", function()
+    local name = python()
+    if not name then
+      return pending "python3-rdflib is not installed (sh .ci/deps test)"
+    end
+    local crate = folder .. "/broken"
+    assert.are.equal(0, (shell.moonpulse(folder, ("export crate %s -o %s"):format(run, crate))))
+    local text = shell.read(crate .. "/" .. crates.name)
+    for wanted, change in pairs {
+      ["one CreateAction"] = { "\"CreateAction\"", "\"Action\"" },
+      ["the instrument is software"] = { "\"SoftwareApplication\"", "\"Thing\"" },
+      ["contentSize"] = { "\"contentSize\": \"(%d)", "\"contentSize\": \"9%1" },
+      ["the parts are the files"] = { "/events.tsv\"\n        },\n", "/x.tsv\"\n        "
+        .. "},\n" },
+    } do
+      local changed, count = text:gsub(change[1], change[2], 1)
+      assert.are.equal(1, count)
+      shell.write(crate .. "/" .. crates.name, changed)
+      local ended, out = shell.sh(folder, ("%s tests/helpers/check_crate.py %s"):format(name, crate))
+      assert.are.equal(1, ended)
+      assert.matches(wanted, out, 1, true)
+    end
+  end)
+
+  it("a run that was stopped is an action that failed, with the reason", function()
+    local graph = cjson.decode(crates.text(assert(facts_of.read(stopped)), "x"))["@graph"]
+    local action
+    for _, each in ipairs(graph) do
+      action = each["@type"] == "CreateAction" and each or action
+    end
+    assert.are.same({ ["@id"] = "http://schema.org/FailedActionStatus" }, action.actionStatus)
+    assert.matches("pulse 30 was not confirmed", action.error)
+    assert.matches("^Simulated: no stimulator was connected", action.description)
+    assert.matches("^#%x+%-%x+%-5%x%x%x%-[89ab]%x%x%x%-%x+$", action["@id"])
+  end)
+
+  it("the statement has the hashes that sha256sum has, and what went in", function()
+    local status, out, err = shell.moonpulse(folder, ("export prov %s -o -"):format(run))
+    assert.are.same({ 0, "" }, { status, err })
+    local statement = cjson.decode(out)
+    assert.are.same({ "https://in-toto.io/Statement/v1", "https://slsa.dev/provenance/v1" },
+      { statement._type, statement.predicateType })
+    local definition, details = statement.predicate.buildDefinition, statement.predicate.runDetails
+    local seen = {}
+    for _, list in ipairs { statement.subject, definition.resolvedDependencies, details.byproducts } do
+      for _, each in ipairs(list) do
+        seen[each.name] = true
+        local _, sum = shell.sh(folder, ("sha256sum < '%s/%s'"):format(run, each.name))
+        assert.are.equal(sum:match("^%x+"), each.digest.sha256, each.name)
+      end
+    end
+    assert.is_true(seen["events.tsv"] and seen["manifest.json"] and seen["resolved.plan"])
+    assert.are.equal("resolved.plan", definition.resolvedDependencies[1].name)
+    assert.are.same({ "sici", 40 }, { definition.externalParameters.protocol.id,
+      definition.externalParameters.thresholds.rmt.value })
+    assert.matches("^%d+%-%d+%-%d+T%d+:%d+:%d+Z$", details.metadata.startedOn)
+    assert.matches("^urn:uuid:", details.metadata.invocationId)
+    assert.are.same({ "urn:moonpulse:run:v1", "urn:moonpulse:0.1.0" }, { definition.buildType,
+      details.builder.id })
+  end)
+
+  it("neither names the participant; the crate the operator, by the code", function()
+    local facts = assert(facts_of.read(run))
+    assert.is_nil(statements.text(facts):find("KIM", 1, true))
+    assert.is_nil(statements.text(facts):find("OPA", 1, true))
+    assert.is_nil(crates.text(facts, "x"):find("KIM", 1, true))
+    assert.matches("\"#operator\"", crates.text(facts, "x"))
+  end)
+
+  it("times are told in UTC", function()
+    assert.are.equal("2026-11-27T20:50:38Z", statements.utc("2026-11-27T20:50:38.844212+00:00"))
+    assert.are.equal("2024-02-29T23:30:00Z", statements.utc("2024-03-01T01:00:00+01:30"))
+    assert.are.equal("2027-01-01T01:00:00Z", statements.utc("2026-12-31T20:00:00-05:00"))
+    assert.is_nil(statements.utc(nil))
+  end)
+
+  it("nothing is written over, and what is no run is named", function()
+    local full = folder .. "/full"
+    lfs.mkdir(full)
+    shell.write(full .. "/x", "")
+    for arguments, wanted in pairs {
+      [("export crate %s -o %s"):format(run, full)] = "has files: name a new folder",
+      [("export crate %s -o %s/new"):format(full, folder)] = "is no folder of a run",
+      [("export prov %s %s"):format(run, stopped)] = "one run at a time",
+      ["export bids " .. run] = "%-%-bids is missing",
+    } do
+      local status, out, err = shell.moonpulse(folder, arguments)
+      assert.are.same({ 2, "" }, { status, out })
+      assert.matches(wanted, err)
+    end
+  end)
+end)
