@@ -169,8 +169,8 @@ describe("moonpulse rerun", function()
     assert(seal.write(run))
     local status, text = again(run)
     assert.are.equal(1, status, text) -- it ended otherwise
-    assert.matches("differs     end: the run ended early (stopped by Ctrl-C (SIGINT)); nothing ends it there now",
-      text, 1, true)
+    assert.matches("differs     end: the run ended early (stopped by Ctrl-C (SIGINT)); nothing ends it there "
+      .. "now", text, 1, true)
     local told = "differs     version: the run was made by Moonpulse 0.0.9, this is Moonpulse "
     local at = text:find(told, 1, true)
     assert.is_true(at ~= nil and at < text:find("\ntiming ", 1, true), text)
