@@ -125,6 +125,18 @@ describe("docs/schemas", function()
       output("verify", "verify --json " .. unsealed, "lines", differs) })
   end)
 
+  it("is right of moonpulse diff", function()
+    local a = run("itbs600 --amt 50", "diff_a")
+    local b = run("itbs600 --amt 52 -p trains=3 --participant P07", "diff_b")
+    local either = { [0] = true, [1] = true }
+    local list = {}
+    for i, what in ipairs { a .. " " .. a, a .. " " .. b, "itbs600 --amt 50 " .. a, "itbs600 ctbs600",
+      "tmseeg_sp tmseeg_sp --param-b pulses=90" } do
+      list[i] = output("diff", "diff --json " .. what, "object", either)
+    end
+    assert.are.equal("", judged(list))
+  end)
+
   it("is right of moonpulse check-bids", function()
     local exported = run("itbs600 --amt 50 -p trains=1", "given")
     local status, _, err = shell.moonpulse(folder, ("export bids %s --bids %s/study --sub 01"):format(
@@ -177,6 +189,7 @@ describe("docs/schemas", function()
       protocols = output("protocols", "protocols --json itbs600"),
       doctor = output("doctor", "doctor --json", "lines", bad),
       verify = output("verify", "verify --json " .. run("itbs600 --amt 50 -p trains=1", "e"), "lines"),
+      diff = output("diff", "diff --json itbs600 itbs600"),
       runs = output("runs", "runs --json --out @/earlier_runs --participant P07"),
       ["check-bids"] = output("check-bids", "check-bids --json @/bare", "object", bad) }
     local same, list = {}, {}
