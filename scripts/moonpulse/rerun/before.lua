@@ -37,6 +37,21 @@ local function check_device(recipe, is_real, options, say)
   end
 end
 
+--- On a stimulator: whose thresholds are these?
+local function check_participant(recipe, options, say)
+  local was = read.get(recipe.manifest, "participant")
+  local thresholds = {}
+  for _, key in ipairs { "rmt", "amt" } do
+    local value = plans.threshold(recipe.manifest, key)
+    thresholds[#thresholds + 1] = value and ("%s %.10g %%MSO"):format(key:upper(), value)
+  end
+  if was ~= options.participant then
+    say(("participant: the run was of %s%s; now of %s"):format(was or "nobody who was named",
+      thresholds[1] and ", with these thresholds: " .. table.concat(thresholds, ", ") or "",
+      options.participant or "nobody who is named (--participant)"))
+  end
+end
+
 local function check_stop(recipe, say)
   local stop = read.get(recipe.manifest, "result.stop")
   local known = core.stops[stop]
@@ -101,6 +116,9 @@ end
 function M.tell(recipe, options, is_real, driver, say)
   check_version(recipe, say)
   check_device(recipe, is_real, options, say)
+  if is_real then
+    check_participant(recipe, options, say)
+  end
   check_stop(recipe, say)
   if recipe.is_experiment then
     return true
