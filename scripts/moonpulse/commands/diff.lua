@@ -1,8 +1,8 @@
 --- moonpulse diff: what differs between two runs or two plans.
-local cjson = require "cjson"
 local cli = require "moonpulse.cli"
 local common = require "moonpulse.cli.protocol_argument"
 local compare = require "moonpulse.compare"
+local json = require "moonpulse.text.sorted_json"
 local lfs = require "lfs"
 local outline = require "moonpulse.show.outline"
 local read = require "moonpulse.record.read"
@@ -84,7 +84,7 @@ function M.run(options)
   end
   local comparison = compare.compare(both[1], both[2])
   if options.json then
-    print(cjson.encode(words.data(both[1], both[2], comparison)))
+    print(json.encode(words.data(both[1], both[2], comparison)))
   else
     words.tell(both[1], both[2], comparison, print)
   end

@@ -1,6 +1,6 @@
 --- A comparison, told: for people, and as data.
-local cjson = require "cjson"
 local escapes = require "moonpulse.text.escapes"
+local json = require "moonpulse.text.sorted_json"
 local numbers = require "moonpulse.text.numbers"
 
 local M = {}
@@ -79,7 +79,7 @@ local function list_of(found)
   for i, each in ipairs(found) do
     list[i] = { what = each.what, where = each.where, a = each.a, b = each.b }
   end
-  return list[1] and list or setmetatable(list, cjson.empty_array_mt)
+  return json.list(list)
 end
 
 --- The same as data, as docs/rerun.md describes it.

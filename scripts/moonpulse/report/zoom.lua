@@ -154,6 +154,7 @@ function M.box(pulses, times, marks, scale, s)
   data.deltas, data.steps = steps_of(pulses)
   data.first, data.numbers = numbers_of(pulses)
   local json = cjson.encode(data)
+  json = json and json:gsub("\\/", "/") -- as the rest of the page has a path: facts.without_folder finds it
   return json and ('<div id="zoom" hidden data-run="%s"></div>'):format(text.escape(json)) or nil
 end
 

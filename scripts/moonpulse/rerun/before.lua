@@ -5,6 +5,7 @@ local core = require "moonpulse.core"
 local lower = require "moonpulse.lowering"
 local plans = require "moonpulse.verify.plan"
 local read = require "moonpulse.record.read"
+local refusals = require "moonpulse.text.refusal"
 
 local M = {}
 
@@ -36,11 +37,26 @@ local function check_device(recipe, is_real, options, say)
   end
 end
 
+--- On a stimulator: whose thresholds are these?
+local function check_participant(recipe, options, say)
+  local was = read.get(recipe.manifest, "participant")
+  local thresholds = {}
+  for _, key in ipairs { "rmt", "amt" } do
+    local value = plans.threshold(recipe.manifest, key)
+    thresholds[#thresholds + 1] = value and ("%s %.10g %%MSO"):format(key:upper(), value)
+  end
+  if was ~= options.participant then
+    say(("participant: the run was of %s%s; now of %s"):format(was or "nobody who was named",
+      thresholds[1] and ", with these thresholds: " .. table.concat(thresholds, ", ") or "",
+      options.participant or "nobody who is named (--participant)"))
+  end
+end
+
 local function check_stop(recipe, say)
   local stop = read.get(recipe.manifest, "result.stop")
   local known = core.stops[stop]
-  if known and known.asked_for and stop ~= "finished" and stop ~= "requested" then
-    say(("end: the run was stopped (%s); nobody stops it now"):format(
+  if known and known.status == refusals.status.stopped and stop ~= "requested" then
+    say(("end: the run ended early (%s); nothing ends it there now"):format(
       tostring(read.get(recipe.manifest, "result.reason"))))
   elseif recipe.manifest.status == "running" then
     say "end: the run was killed; nothing kills it now"
@@ -100,6 +116,9 @@ end
 function M.tell(recipe, options, is_real, driver, say)
   check_version(recipe, say)
   check_device(recipe, is_real, options, say)
+  if is_real then
+    check_participant(recipe, options, say)
+  end
   check_stop(recipe, say)
   if recipe.is_experiment then
     return true

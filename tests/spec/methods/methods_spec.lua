@@ -180,7 +180,8 @@ describe("of a run, moonpulse methods", function()
 end)
 
 describe("the sentences on what the rows say", function()
-  local header = "onset\tevent\tpulse\tonset_planned_us\tonset_sent_us\tlateness_us\tchannel\tintensity_mso\tintensity\tintensity_ref\tstatus\ttrial_type\n"
+  local header = "onset\tevent\tpulse\tonset_planned_us\tonset_sent_us\tlateness_us\tchannel\t"
+    .. "intensity_mso\tintensity\tintensity_ref\tstatus\ttrial_type\n"
 
   --- Of pulses a second apart: status, condition.
   local function text_of(list, manifest)

@@ -7,11 +7,15 @@ local shell = require "shell"
 
 local pulse = pages.pulse
 
+--- The browser: what CHROMIUM names, else Debian's; nil where there is none.
 local function chromium()
-  for _, name in ipairs { "chromium", "chromium-browser", "google-chrome" } do
-    local _, out = shell.sh("/tmp", "command -v " .. name)
-    if out ~= "" then
-      return out:match("%S+")
+  local named = os.getenv "CHROMIUM"
+  for _, name in ipairs(named and { named } or { "chromium", "chromium-browser", "google-chrome" }) do
+    local pipe = assert(io.popen("command -v " .. shell.quote(name) .. " 2>/dev/null"))
+    local path = pipe:read("l")
+    pipe:close()
+    if path then
+      return path
     end
   end
 end
@@ -88,6 +92,7 @@ window.onload = function () {
   told.clicked = seen(wide);
   told.odd = seen(page("odd"));
   told.sideways = [sideways(wide), sideways(page("phone")), sideways(page("odd")), sideways(page("plain"))];
+  told.fold = wide.querySelector("table.given").getBoundingClientRect().bottom;
   told.width = page("phone").documentElement.clientWidth;
   told.without = { zoom: page("plain").getElementById("zoom").hidden,
     figures: page("plain").querySelectorAll(".static").length,
@@ -196,6 +201,10 @@ describe("the report in a browser", function()
       (rows[65].onset - rows[64].onset) * 1e3, rows[65].lateness_us,
       rows[65].intensity_mso), told.pulse.info)
     assert.equal(told.session.info, told.back.info)
+  end)
+
+  with_browser("answers what matters in its first screen", function()
+    assert.is_true(told.fold > 100 and told.fold <= 900, told.fold)
   end)
 
   with_browser("zooms to what is clicked on, and shows marks with their text", function()

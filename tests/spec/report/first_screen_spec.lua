@@ -92,6 +92,7 @@ describe("the report's first screen", function()
       local headline = "NOT NORMAL: " .. (status == "otherwise" and "" or "INCOMPLETE, ") .. word
       assert.same({ "bad", headline }, { banner(html) })
       has(html, "<title>" .. headline)
+      assert.same(sent and { "2", "2", "none" } or { "2", "1", "1 NOT GIVEN" }, row(html, "Pulses"))
       has(first_screen(html), '<li class="bad"><svg class="icon"')
       has(first_screen(html), "<strong>" .. word .. "</strong> 1 pulse")
       local usual = page_of(manifest_of(), good_rows())
@@ -149,6 +150,21 @@ describe("the report's first screen", function()
     assert.equal("note WITH NOTES: UNCONFIRMED", words(function(m) m.protocol.unconfirmed = true end))
     assert.equal("bad NOT NORMAL: STOPPED", words(function(m) m.result.status = "stopped" end))
     assert.equal("bad NOT NORMAL: INCOMPLETE", words(function(m) m.result.pulses_planned = 3 end))
+  end)
+
+  it("names no folder of the machine, in a record of an older version either", function()
+    local manifest = manifest_of { safety = { verdict = "OVER", findings = { { verdict = "OVER",
+      text = "/home/x & y/lab/made.lua:4: 3 s" } } } }
+    manifest.protocol.file = "/home/x & y/lab/made.lua"
+    manifest.result.status = "stopped"
+    manifest.result.reason = "error: /home/x & y/lab/made.lua:6: no electrode"
+    local rows = good_rows()
+    rows[3] = { event = "mark", onset = "0.5", reply = "/home/x & y/lab/made.lua:6: no electrode" }
+    local html = page_of(manifest, rows)
+    lacks(html, "/home")
+    lacks(html, "lab/")
+    has(first_screen(html), "made.lua:6: no electrode")
+    assert.equal("made.lua", fact(html, "File"))
   end)
 
   it("tells planned from given, with the percentage of the threshold that was asked for", function()

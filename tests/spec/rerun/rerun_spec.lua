@@ -160,14 +160,17 @@ describe("moonpulse rerun", function()
     assert.are.equal("device fault", fixture.manifest(made).status)
   end)
 
-  it("tells another version before it arms", function()
+  it("tells another version, and an end that does not come again, before it arms", function()
     local run = recorded("drawn", drawn, "--rmt 50 --speed max")
     local manifest = cjson.decode(shell.read(run .. "/manifest.json"))
     manifest.moonpulse = { version = "0.0.9" }
+    manifest.result.stop, manifest.result.reason = "signal", "stopped by Ctrl-C (SIGINT)"
     shell.write(run .. "/manifest.json", cjson.encode(manifest))
     assert(seal.write(run))
     local status, text = again(run)
-    assert.are.equal(0, status, text)
+    assert.are.equal(1, status, text) -- it ended otherwise
+    assert.matches("differs     end: the run ended early (stopped by Ctrl-C (SIGINT)); nothing ends it there "
+      .. "now", text, 1, true)
     local told = "differs     version: the run was made by Moonpulse 0.0.9, this is Moonpulse "
     local at = text:find(told, 1, true)
     assert.is_true(at ~= nil and at < text:find("\ntiming ", 1, true), text)
@@ -220,12 +223,15 @@ describe("moonpulse rerun", function()
 
   it("goes to a stimulator only where a port is named", function()
     local short = drawn:gsub("min = 5, max = 6.5", "min = 0.2, max = 0.3"):gsub("min = 5, max = 9", "0.1", 1)
-    local run = recorded("drawn", (short:gsub("{ 0.1 }", "(0.1)")), "-p n=1 --rmt 50 --speed max --late skip")
+    local run = recorded("drawn", (short:gsub("{ 0.1 }", "(0.1)")), "-p n=1 --rmt 50 --speed max --late skip "
+      .. "--participant P07")
     local link = folder .. "/stim"
     jobs:start("sim", ("sim magventure --link %s --log %s.tsv"):format(link, link)):says("simulated ")
-    local status, text, made = again(run, "--port " .. link)
+    local status, text, made = again(run, "--participant P08 --port " .. link)
     assert.matches("differs     device: the run was on a simulated MagVenture MagPro, serial number 66051; "
       .. "now on what is at " .. link, text, 1, true)
+    assert.matches("differs     participant: the run was of P07, with these thresholds: RMT 50 %MSO; now of "
+      .. "P08\n", text, 1, true)
     assert.is_true(status == 0 or status == 1, text) -- 1: this computer was too late for one
     assert.is_nil(shell.read(made .. "/twin.tsv"))
     assert.are.equal("pty", fixture.manifest(made).device.backend)

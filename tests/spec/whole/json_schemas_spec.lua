@@ -125,6 +125,16 @@ describe("docs/schemas", function()
       output("verify", "verify --json " .. unsealed, "lines", differs) })
   end)
 
+  it("is right of moonpulse diff", function()
+    local differs = { [0] = true, [1] = true }
+    local one = run("itbs600 --amt 50 -p trains=2", "one")
+    local other = run("itbs600 --amt 50 -p trains=2 --fault nak@7", "other")
+    assert.are.equal("", judged { output("diff", "diff --json itbs600 itbs600"),
+      output("diff", "diff --json itbs600 ctbs600", "object", differs),
+      output("diff", ("diff --json %s %s"):format(one, other), "object", differs),
+      output("diff", ("diff --json itbs600 %s"):format(one), "object", differs) })
+  end)
+
   it("is right of moonpulse check-bids", function()
     local exported = run("itbs600 --amt 50 -p trains=1", "given")
     local status, _, err = shell.moonpulse(folder, ("export bids %s --bids %s/study --sub 01"):format(
@@ -177,6 +187,7 @@ describe("docs/schemas", function()
       protocols = output("protocols", "protocols --json itbs600"),
       doctor = output("doctor", "doctor --json", "lines", bad),
       verify = output("verify", "verify --json " .. run("itbs600 --amt 50 -p trains=1", "e"), "lines"),
+      diff = output("diff", "diff --json itbs600 itbs600"),
       runs = output("runs", "runs --json --out @/earlier_runs --participant P07"),
       ["check-bids"] = output("check-bids", "check-bids --json @/bare", "object", bad) }
     local same, list = {}, {}
