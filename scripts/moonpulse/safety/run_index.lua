@@ -195,12 +195,13 @@ function M.is_large(folder)
 end
 
 --- The folders that may hold a run of a participant: all but those that are surely of others. Only rows have
---- checksums, so each is looked at, whatever the file's own indices say; one that is missing says nothing.
+--- checksums, all of which were just looked at, so the file's own indices are not asked; a row that is missing
+--- says nothing.
 ---@param who string key() of the code
 ---@return string[] names, sorted
 function Index:names_of(who)
-  local others = columns(self, "SELECT name FROM run NOT INDEXED WHERE " .. whole
-    .. " AND (who IS NULL OR who <> ?1) AND counts <> -1", who)
+  local others = columns(self, "SELECT name FROM run NOT INDEXED WHERE (who IS NULL OR who <> ?1) "
+    .. "AND counts <> -1", who)
   local left_out, names = {}, {}
   for _, name in ipairs(others) do
     left_out[name] = true

@@ -66,6 +66,7 @@ describe("the pages' command lines", function()
     folder = shell.folder()
     lfs.mkdir(folder .. "/drivers")
     shell.write(folder .. "/mine.lua", file_in("README.md", 'local mp = require "moonpulse"'))
+    shell.write(folder .. "/saint_course.lua", file_in("docs/runs.md", 'local mp = require "moonpulse"'))
     local script = file_in("docs/experiments.md", "-- threshold.lua")
     shell.write(folder .. "/threshold.lua", (script:gsub("uniform%(5, 7%)", "uniform(0.05, 0.07)")))
     shell.write(folder .. "/answers.txt", ("y\nn\n"):rep(50))
@@ -90,7 +91,7 @@ describe("the pages' command lines", function()
     line = line:gsub("/dev/tty(%w+)", folder .. "/no-port-%1"):gsub("/tmp/stim", folder .. "/stim")
       :gsub("%-%-latency 10", "--latency 1"):gsub("%s*|.*$", "")
       :gsub("%f[%w]RUN_?[AB]?%.*%f[%s\0]", folder .. "/run")
-    if line:find("moonpulse run", 1, true) then
+    if line:find("moonpulse run ", 1, true) then
       local in_real_time = line:find("threshold.lua", 1, true)
       local speed = line:find("no-port", 1, true) and "" or " --speed max"
       line = line .. (line:find(" --speed ", 1, true) and "" or in_real_time and " --tolerance 1000" or speed)
@@ -106,7 +107,7 @@ describe("the pages' command lines", function()
   local function run(line)
     local program = shell.program:match("^/") and shell.program or lfs.currentdir() .. "/" .. shell.program
     local bin = shell.quote(program:match("^(.*)/"))
-    local input = line:find("moonpulse run", 1, true) and "cat answers.txt" or ":" -- a pipe
+    local input = line:find("moonpulse run ", 1, true) and "cat answers.txt" or ":" -- a pipe
     return shell.sh(folder, ("cd %s && export HOME=%s PATH=%s:$PATH; %s | %s"):format(shell.quote(folder),
       shell.quote(folder), bin, input, adapted(line)))
   end
