@@ -3,6 +3,7 @@ local cli = require "moonpulse.cli"
 local escapes = require "moonpulse.text.escapes"
 local history = require "moonpulse.safety.history"
 local reports = require "moonpulse.report"
+local verify = require "moonpulse.verify"
 
 local M = {}
 
@@ -86,6 +87,16 @@ function calls.report(path, _, say)
   say(why and escapes.shown(why) or "")
 end
 
+function calls.verify(path, _, say)
+  local found, message = verify.folder(path, {})
+  say(escapes.shown(message or "", true))
+  for _, each in ipairs(found and found.differs or {}) do
+    say(escapes.shown(each.file .. ": " .. each.text, true))
+  end
+  say(escapes.shown(table.concat(found and found.unchecked or {}, "\n"), true))
+  say(escapes.shown(table.concat(found and found.notes or {}, "\n"), true))
+end
+
 function calls.recover(path)
   require("moonpulse.commands.recover").run { run = path }
 end
@@ -97,7 +108,8 @@ end
 ---@return string[]
 function M.all(path, out, more)
   local found = {}
-  for _, name in ipairs { "history", "check", "report", "recover", "history", "report" } do
+  for _, name in ipairs { "history", "check", "report", "verify", "recover", "history", "report",
+    "verify" } do
     if name ~= "check" or more then
       local fault = M.fault_of(watched(function(say) calls[name](path, out, say) end))
       found[#found + 1] = fault and name .. ": " .. fault or nil

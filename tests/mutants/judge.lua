@@ -184,6 +184,17 @@ local lists = {
     return list(spec "record/private", spec "record/replaced_record", spec "record/record",
       spec "conformance/conformance")
   end },
+  { "record/seal", function()
+    return list(spec "verify/seal", spec "verify/damage", steady "safety/edited")
+  end },
+  { "record/signature", function() return list(spec "verify/seal") end },
+  { "record/verify_script", function() return list(spec "verify/damage", spec "verify/seal") end },
+  { "record/audit", function() return list(spec "verify/trail", steady "record/journal") end },
+  { "record/clocks", function() return list(spec "verify/trail") end },
+  { "verify/", function()
+    return list(spec "verify/damage", spec "verify/content", spec "verify/seal")
+  end },
+  { "safety/edited", function() return list(steady "safety/edited") end },
   { "record/", function()
     return list(steady "record/event_rows", steady "record/confirmations", steady "record/ignored",
       steady "record/journal",

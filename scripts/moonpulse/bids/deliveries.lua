@@ -81,15 +81,17 @@ end
 --- setting.
 local function settings_of(item, pulse_at, count)
   local settings, verified = {}, true
-  local units, inner = item.units, #item.units
+  local units, inner, condition = item.units, #item.units, nil
   for k = 1, count do
     local pulse, at = pulse_at(k), (k - 1) % inner + 1
     local unit = units[at]
     if not (pulse and pulse.as_planned and pulse.channel == unit.channel
-        and pulse.intensity == unit.intensity and pulse.ref == unit.reference) then
+        and pulse.intensity == unit.intensity and pulse.ref == unit.reference
+        and (k == 1 or pulse.condition == condition)) then
       return nil
     end
     local mso = pulse.mso or 0
+    condition = pulse.condition
     if settings[at] ~= mso then
       if settings[at] then
         return nil

@@ -22,6 +22,11 @@ function M.device(manifest, name)
   return plain(read.get(manifest, "device." .. name))
 end
 
+--- What the operator wrote down for the run: run --meta. Nothing of the participant is taken from it.
+local function told(manifest, key)
+  return plain(read.get(manifest, "meta." .. key))
+end
+
 --- Letters and digits only, as labels of BIDS are.
 ---@param text string
 ---@return string
@@ -65,7 +70,7 @@ function M.stimulus(manifest, meta)
   return { stimulus_shape = meta.stimulus_shape or shapes[(waveform:gsub("burst$", ""))],
     first_inflection = meta.first_inflection or inflections[direction],
     current_direction = meta.current_direction or draft.directions[direction] and direction or nil,
-    stimulus_duration = meta.stimulus_duration }
+    stimulus_duration = meta.stimulus_duration or tonumber(told(manifest, "pulse_width_us")) }
 end
 
 local function coil_of(manifest)
@@ -74,8 +79,28 @@ local function coil_of(manifest)
   local function field(key)
     return type(coil) == "table" and plain(coil[key]) or nil
   end
-  return { ModelName = type(name) == "string" and name or "n/a", CoilShape = field("shape") or "n/a",
-    SerialNumber = field("serial") }
+  return { ModelName = type(name) == "string" and name or "n/a", CoilShape = field("shape")
+    or told(manifest, "coil_shape") or "n/a", SerialNumber = field("serial") or told(manifest,
+      "coil_serial") }
+end
+
+--- A place in words: what the protocol and the operator say of it.
+local function place_of(manifest, target)
+  local parts = { target and "target as the protocol names it: " .. target }
+  local function add(words, key)
+    local text = told(manifest, key)
+    parts[#parts + 1] = text and words .. text or nil
+  end
+  add("target: ", "target")
+  add("hotspot: ", "hotspot")
+  add("coil: ", "coil_location")
+  add("handle: ", "coil_orientation")
+  add("navigation: ", "navigation")
+  local direction = M.device(manifest, "current_direction")
+  if direction and not inflections[tostring(direction):lower()] then
+    parts[#parts + 1] = "current: " .. direction
+  end
+  return parts[1] and table.concat(parts, "; ") or "n/a"
 end
 
 --- The elements and the places, one for each channel in its order.
@@ -104,7 +129,7 @@ function M.elements(manifest, meta, channels, is_nerve)
     positions[channel] = meta_files.over({ nibs_position_id = id_of(name),
       nibs_element_id = elements[channel].ElementID,
       position_label = named and channel or #channels == 1 and target or "n/a",
-      position_description = target and "target as the protocol names it: " .. target or "n/a",
+      position_description = place_of(manifest, target),
       element_distance = "n/a" }, (meta.markers or {})[i])
   end
   return elements, positions
@@ -145,12 +170,17 @@ function M.intensity(manifest, meta, reference)
     return nil
   end
   local over
+  local key = reference:lower() .. "_method"
+  local method = told(manifest, key) or told(manifest, "threshold_method")
+  local muscle, electrodes = told(manifest, "muscle"), told(manifest, "emg_electrodes")
+  local emg = (muscle or electrodes) and ("EMG: %s"):format(table.concat({ muscle or electrodes,
+    muscle and electrodes }, ", "))
   for _, each in ipairs(meta.IntensitySet or {}) do
     over = each.IntensityID == names[reference] and each or over
   end
   return meta_files.over({ IntensityID = names[reference], Value = value, Units = draft.mso,
-    IntensityType = kinds[reference], Criterion = "n/a", Algorithm = "n/a",
-    MeasurementMethod = found.how or "n/a" }, over)
+    IntensityType = kinds[reference], Criterion = method or "n/a", Algorithm = "n/a",
+    MeasurementMethod = emg or found.how ~= method and found.how or "n/a" }, over)
 end
 
 return M

@@ -102,8 +102,11 @@ local function description_of(run, made)
     pulses = pulses + row.pulses
   end
   local parts = {}
+  if run.edited then
+    parts[1] = ("EDITED or damaged after the run was sealed: %s."):format(run.edited)
+  end
   if read.get(manifest, "device.simulated") then
-    parts[1] = "SIMULATED: no stimulator was connected and nobody was stimulated."
+    parts[#parts + 1] = "SIMULATED: no stimulator was connected and nobody was stimulated."
   end
   parts[#parts + 1] = ("%s."):format(read.get(manifest, "protocol.name") or run.id)
   local outline = read.get(manifest, "protocol.outline")
@@ -184,6 +187,9 @@ function M.add(dataset, run, options, meta)
   end
   local made = deliveries.of(given.pulses, run.plan,
     meta.nibs_event_id or run.id:gsub("[^%w_]+", "_"))
+  for _, row in ipairs(made.rows) do
+    row.verified = row.verified and not run.edited -- what the device said is in the very record
+  end
   local plan, source = plan_name(run), place_of(dataset, ("sourcedata/%s/%s"):format(names.folder, run.name))
   local files = {}
   tables.write(made, { manifest = run.manifest, is_nerve = run.is_nerve, task = task:match("%-(.*)"),

@@ -71,8 +71,8 @@ function M.of(found, made)
   for number, text in found.text:gmatch("\nnode (%d+) ([^\n]*)") do
     nodes[#nodes + 1] = template(text, id_of[number], layers, units, rests)
   end
-  return { Facts = facts_of(found), Seed = found.seed, Nodes = nodes, Root = found.text:match("\nroot "
-    .. "(%d+)\n") }
+  return { Format = found.text:match("^[^\n]*"), Facts = facts_of(found), Seed = found.seed, Nodes = nodes,
+    Root = found.text:match("\nroot (%d+)\n") }
 end
 
 local references = { rMT = "RMT", aMT = "AMT", absolute = "MSO" }
@@ -132,7 +132,8 @@ end
 ---@param pulses integer that the rows stand for
 ---@return string
 function M.text(recipe, rows, pulses)
-  local lines = { "moonpulse-plan 1", ("seed %d"):format(recipe.Seed), ("pulses %d"):format(pulses) }
+  local lines = { recipe.Format or "moonpulse-plan 1", ("seed %d"):format(recipe.Seed),
+    ("pulses %d"):format(pulses) }
   spacings(recipe.Nodes, rows)
   for number, text in ipairs(recipe.Nodes) do
     lines[#lines + 1] = ("node %d %s"):format(number, (text:gsub("{(%l+) ([^%s}]+) (%d+)}", function(what, id,

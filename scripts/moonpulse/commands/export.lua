@@ -81,6 +81,11 @@ local function tell(run, made, folder)
     numbers.count(all), all == 1 and "delivery" or "deliveries", made.patterns > 0 and made.singles > 0
       and (", %s of them pulse by pulse"):format(numbers.count(made.singles)) or "",
     folder, made.folder, made.stem)
+  if run.edited then
+    local text = "moonpulse: note: %s was edited after it was sealed, or is damaged (%s): the dataset says "
+      .. "so; moonpulse verify %s says what\n"
+    io.stderr:write(escapes.shown(text:format(run.folder, run.edited, run.folder), true))
+  end
   if run.manifest.device and run.manifest.device.simulated then
     io.stderr:write(("moonpulse: note: %s was simulated: nobody was stimulated, and the dataset says so\n")
       :format(escapes.shown(run.name)))

@@ -205,6 +205,7 @@ end
 
 -- As data ---------------------------------------------------------------------------------------------------
 
+---@param run moonpulse.ShownRun
 local function data_of(run)
   local facts = run.facts
   return { path = run.path, started = facts.started, participant = facts.participant, kind = facts.kind,
@@ -224,7 +225,15 @@ local function list(values, make)
   return made
 end
 
-local orders = { [""] = { "place", "older", "participant", "count", "runs", "torn" },
+local amounts = { "pulses", "nerve_pulses", "sessions" }
+local orders = { [""] = { "place", "older", "count", "torn", "runs", "participant" },
+  ["runs[]"] = { "path", "started", "participant", "kind", "protocol", "simulated", "pulses_given",
+    "pulses_planned", "session", "worst_onset_error_us", "status", "stop", "reason", "torn", "running",
+    "edited", "recover" },
+  ["runs[].session"] = { "number", "of" },
+  participant = { "code", "today", "week", "all", "notes", "unreadable", "schedules" },
+  ["participant.today"] = amounts, ["participant.week"] = amounts, ["participant.all"] = amounts,
+  ["participant.schedules[]"] = { "protocol", "course", "text", "complete", "earliest", "next_session" },
   lists = { older = true, runs = true, torn = true, ["participant.schedules"] = true,
     ["participant.notes"] = true, ["participant.unreadable"] = true } }
 

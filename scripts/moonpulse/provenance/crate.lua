@@ -53,7 +53,7 @@ local function action(facts)
 end
 
 --- The metadata of a crate.
----@param facts moonpulse.RunFacts
+---@param facts moonpulse.ProvenanceFacts
 ---@param license string a URI, or words
 ---@return string
 function M.text(facts, license)
@@ -79,8 +79,8 @@ function M.text(facts, license)
   end
   for _, file in ipairs(facts.files) do
     graph[#graph + 1] = { ["@id"] = file_id(facts, file), ["@type"] = "File",
-      name = file.name:match("[^/]+$"), description = file.what, encodingFormat = file.type, contentSize = tostring(file.size),
-      sha256 = file.sha256 }
+      name = file.name:match("[^/]+$"), description = file.what, encodingFormat = file.type,
+      contentSize = tostring(file.size), sha256 = file.sha256 }
   end
   local order = { "@id", "@type", "name", "description" }
   return json.encode({ ["@context"] = version .. "/context", ["@graph"] = graph }, { lists = {

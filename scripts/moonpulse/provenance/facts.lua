@@ -85,7 +85,7 @@ local function time_of(value)
   return type(value) == "string" and value:gsub("([+-]%d%d)(%d%d)$", "%1:%2") or nil
 end
 
----@class moonpulse.RunFacts
+---@class moonpulse.ProvenanceFacts
 ---@field folder string
 ---@field name string of its folder
 ---@field id string of the protocol or experiment
@@ -110,7 +110,7 @@ end
 
 --- Read a run.
 ---@param folder string
----@return moonpulse.RunFacts? facts
+---@return moonpulse.ProvenanceFacts? facts
 ---@return string? message
 function M.read(folder)
   folder = folder:gsub("(.)/+$", "%1")
@@ -135,7 +135,7 @@ function M.read(folder)
 end
 
 --- A part of the manifest; nil where there is none or it is empty.
----@param facts moonpulse.RunFacts
+---@param facts moonpulse.ProvenanceFacts
 ---@param path string as of read.get
 ---@return any
 function M.part(facts, path)

@@ -52,7 +52,7 @@ local function device_of(facts)
 end
 
 --- The statement. It names no participant and no operator.
----@param facts moonpulse.RunFacts
+---@param facts moonpulse.ProvenanceFacts
 ---@return string
 function M.text(facts)
   local version = tostring(facts_of.part(facts, "moonpulse.version") or "n/a")

@@ -68,6 +68,15 @@ for i, each in ipairs(metas.keys) do
   orders.meta[i] = each[1]
 end
 
+local what = "What was given in this run, to whom, with which stimulator and how it ended%s; every pulse is "
+  .. "in events.tsv, and docs/manifest.md says what each field means."
+local so_far = { -- a run that was killed says so where it is looked at first
+  running = " (it still goes on, or it was killed and its record is not whole: then moonpulse recover makes "
+    .. "it whole)",
+  interrupted = " (it was killed, or its record could not be closed; moonpulse recover made the record "
+    .. "whole)",
+}
+
 --- A manifest as text.
 ---@param manifest table
 ---@return string
@@ -111,6 +120,9 @@ function M.write(record, manifest, internals)
       write(record.folder, "recover.json", text)
       record.internals = text
     end
+  end
+  if manifest.record_version then -- of an older version everything stays as it was
+    manifest.what = what:format(so_far[manifest.status] or "")
   end
   write(record.folder, "manifest.json", M.encode(manifest))
 end

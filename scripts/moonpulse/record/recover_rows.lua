@@ -6,8 +6,11 @@ local counted = require "moonpulse.record.counted"
 local journals = require "moonpulse.record.journal"
 local lfs = require "lfs"
 local read = require "moonpulse.record.read"
+local sidecar = require "moonpulse.record.sidecar"
 
 local M = {}
+
+local most_events = 400000000 -- bytes: what is longer was not written by a run
 
 --- How many pulses the run was to give, as far as is known.
 local function planned_of(folder, manifest)
@@ -29,6 +32,18 @@ local function counts_of(events)
   return sent, confirmed, skipped
 end
 
+--- The table that stays is described too, if it has the columns of this version.
+local function describe(folder, events)
+  local text = core.read_file(folder .. "/events.tsv", most_events)
+  if text and text:sub(1, #core.event_header) == core.event_header then
+    local names = {}
+    for _, row in ipairs(events.pulses) do
+      names[row.trial_type or row.event] = true
+    end
+    sidecar.write { folder = folder, conditions = names } -- the table is whole without it
+  end
+end
+
 --- Count them, and say in the manifest that the run was interrupted.
 ---@param folder string
 ---@param manifest table of a run that says "running"; changed: to be written
@@ -42,6 +57,7 @@ function M.keep(folder, manifest, why, said)
   if not events then
     return nil, ("%s, and there is no events.tsv that can be read"):format(why)
   end
+  describe(folder, events)
   local planned = planned_of(folder, manifest)
   local sent, confirmed, skipped = counts_of(events)
   said[#said + 1] = ("%s: events.tsv stays as the run left it; nobody knows whether more was sent behind its "
@@ -60,8 +76,6 @@ function M.keep(folder, manifest, why, said)
   return { sent = sent, confirmed = confirmed, skipped = skipped, planned = planned, said = said,
     safe = false }
 end
-
-local most_events = 400000000 -- bytes: what is longer was not written by a run
 
 --- The cells of a line.
 local function cells_of(line)

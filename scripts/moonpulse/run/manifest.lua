@@ -10,9 +10,6 @@ local run_safety = require "moonpulse.run.safety"
 
 local M = {}
 
-local what = "What was given in this run, to whom, with which stimulator and how it ended; every pulse is in "
-  .. "events.tsv, and docs/manifest.md says what each field means."
-
 --- A threshold as it was given, with its unit, and how it was found where somebody says so.
 local function threshold(job, kind)
   local value = job.thresholds[kind]
@@ -75,7 +72,7 @@ end
 function M.of(context, status, result)
   local job, host = context.job, core.host()
   local manifest = machine_paths.without_all({
-    record_version = manifest_files.version, what = what, kind = context.kind or "protocol",
+    record_version = manifest_files.version, kind = context.kind or "protocol",
     status = status, started = context.record.started,
     ended = status ~= "running" and clocks.text(core.wall_ns()) or nil,
     participant = job.policy.participant,

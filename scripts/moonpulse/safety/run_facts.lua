@@ -119,6 +119,7 @@ function M.text(facts)
   return cjson.encode(facts) or "{}"
 end
 
+--- The facts of a text that text() gave.
 ---@param text string
 ---@return moonpulse.RunFacts
 function M.read(text)

@@ -1,7 +1,7 @@
 --- An index of the runs in a folder, in a file of SQLite in the user's cache: with many thousand runs nobody
 --- waits until each manifest was read again. It is never the truth. Before it is asked, every run whose
---- folder, manifest, events or seal have changed since is read anew, and one that is gone is forgotten; a file
---- that is damaged, be it by one bit of one row, is made anew.
+--- folder, manifest, events or seal have changed since is read anew, and one that is gone is forgotten; a
+--- file that is damaged, be it by one bit of one row, is made anew.
 local core = require "moonpulse.core"
 local escapes = require "moonpulse.text.escapes"
 local facts_of = require "moonpulse.safety.run_facts"
@@ -195,7 +195,7 @@ function M.is_large(folder)
 end
 
 --- The folders that may hold a run of a participant: all but those that are surely of others. Only rows have
---- checksums, so each is looked at, whatever the file's own indices say, and one that is missing says nothing.
+--- checksums, so each is looked at, whatever the file's own indices say; one that is missing says nothing.
 ---@param who string key() of the code
 ---@return string[] names, sorted
 function Index:names_of(who)

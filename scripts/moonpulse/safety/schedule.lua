@@ -18,7 +18,7 @@ local most = M.most
 
 ---@class moonpulse.Phase of a course, as moonpulse.Sessions, and
 ---@field name string?
----@field days_per_week integer? days with sessions in any seven days
+---@field days_per_week integer? days with sessions of the phase in any seven days
 ---@field wait_days integer? days from the last session of the phase before to the first one of this
 
 ---@class moonpulse.Place where a participant is in a schedule
@@ -110,28 +110,35 @@ local function day_start(at, days_later)
   return os.time { year = date.year, month = date.month, day = date.day + days_later, hour = 0 }
 end
 
---- Of the seven days that end with that of an instant: how many have sessions, that one included?
-local function week_days(self, at)
+--- Where the schedule is for a session at an instant to come, if none is given until then.
+local function at_instant(self, at)
+  local view = { phases = self.phases, phase = self.phase, given = self.given, phase_days = self.phase_days }
+  advance(view, clock.day(at))
+  return view
+end
+
+--- Of the seven days that end with that of an instant: how many have sessions of the phase, with that one?
+local function week_days(view, at)
   local count = 1
   for back = 1, 6 do
-    count = count + (self.all_days[clock.day(day_start(at, -back))] and 1 or 0)
+    count = count + (view.phase_days[clock.day(day_start(at, -back))] and 1 or 0)
   end
   return count
 end
 
---- What keeps a session of the phase from being given at an instant: the instant to try next, and the remedy.
+--- What keeps a session from being given at an instant: the instant to try next, and the remedy.
 ---@return integer? later
 ---@return string? remedy
-local function obstacle(self, at)
-  local phase, day = self.phases[self.phase], self.all_days[clock.day(at)]
-  if phase.per_day and (day or 0) >= most(phase.per_day) then
+local function obstacle(self, view, at)
+  local phase, day = self.phases[view.phase], clock.day(at)
+  if phase.per_day and (self.all_days[day] or 0) >= most(phase.per_day) then
     return day_start(at, 1), "another day"
-  elseif phase.days_per_week and not day and week_days(self, at) > phase.days_per_week then
+  elseif phase.days_per_week and not view.phase_days[day] and week_days(view, at) > phase.days_per_week then
     return day_start(at, 1), ("another day: at most %d of 7 have sessions"):format(phase.days_per_week)
   end
-  local opens = phase.wait_days and self.given == 0 and self.last and day_start(self.last, phase.wait_days)
+  local opens = phase.wait_days and view.given == 0 and self.last and day_start(self.last, phase.wait_days)
   if opens and at < opens then
-    return opens, ("%s: %d days after the phase before"):format(clock.day(opens), phase.wait_days)
+    return opens, ("%d days after the phase before"):format(phase.wait_days)
   end
   local gap = type(phase.gap_min) == "number" and self.last and self.last + phase.gap_min
   if gap and at < gap - edge_s then
@@ -139,35 +146,41 @@ local function obstacle(self, at)
   end
 end
 
+local function is_done(view, at)
+  return view.phase == #view.phases and is_over(view.phases[view.phase], view.given, view.phase_days,
+    clock.day(at))
+end
+
 --- Is there nothing left to be given?
 ---@return boolean
 function Place:is_complete()
-  return self.phase == #self.phases and is_over(self.phases[self.phase], self.given, self.phase_days,
-    clock.day(self.now))
+  return is_done(self, self.now)
 end
 
 --- When the next session may begin at the earliest.
 ---@return integer? at seconds since the epoch; nil: the schedule is complete
 ---@return string? remedy what keeps it from beginning now; nil: nothing does
+---@return integer? phase that it is of then
 function Place:next()
-  if self:is_complete() then
-    return nil
-  end
   local at, remedy = self.now, nil
   for _ = 1, most_days do
-    local later, why = obstacle(self, at)
+    local view = at_instant(self, at)
+    if is_done(view, at) then
+      return nil
+    end
+    local later, why = obstacle(self, view, at)
     if not later then
-      break
+      return at, remedy, view.phase
     end
     at, remedy = later, remedy or why
   end
-  return at, remedy
+  return nil
 end
 
 --- What keeps a session from being given now, also where all are given.
 ---@return string?
 function Place:obstacle()
-  return select(2, obstacle(self, self.now))
+  return select(2, obstacle(self, self, self.now))
 end
 
 return M

@@ -104,9 +104,10 @@ local function remedies(self)
 end
 
 --- "phase 2 of 3 (taper)"; nil: there is one phase.
-local function phase_text(place)
-  local name = place.phases[place.phase].name
-  return #place.phases > 1 and ("phase %d of %d%s"):format(place.phase, #place.phases,
+local function phase_text(place, number)
+  number = number or place.phase
+  local name = place.phases[number].name
+  return #place.phases > 1 and ("phase %d of %d%s"):format(number, #place.phases,
     name and (" (%s)"):format(name) or "") or nil
 end
 
@@ -151,11 +152,11 @@ end
 ---@return string
 function Schedule:upcoming()
   local place = self.place
-  local at, remedy = place:next()
+  local at, remedy, number = place:next()
   if not at then
     return ("complete: %d sessions were given"):format(place.total - 1)
   end
-  local of, phase = of_text(self), phase_text(place)
+  local of, phase = of_text(self), phase_text(place, number)
   return ("session %d%s%s, %s"):format(place.total - place.edited.total, of and " of " .. of or "",
     phase and ", " .. phase or "", remedy and ("at the earliest %s (%s)"):format(instant_text(at, place.now),
       remedy) or "at the earliest now")

@@ -1,14 +1,135 @@
 ---@meta _
 --- Plans, and what moonpulse.core draws from them. How they fail: see core.lua.
 
---- An immutable plan: a .. b is a then b, a * 3 three times back to back. The methods times and at are
---- compose's; they fail at the author's line.
+---@type moonpulse.core
+local core = {}
+
+-- Plans (bindings/plan.c) -----------------------------------------------------------------------------
+
+--- One pulse.
+---@param percent number 0 to 100 of MSO, 0 to 400 of a threshold; kept to a thousandth
+---@param reference "MSO"|"RMT"|"AMT" what it is a percentage of
+---@param program integer? of a train that the device times, from 1; 0: a pulse of ours
+---@return moonpulse.Plan
+function core.pulse(percent, reference, program) end
+
+--- Silence. With a longest time its length is drawn from the seed, uniformly, at each pass.
+---@param min number|string seconds; a text is taken exactly: "1/30"
+---@param max number|string|nil seconds; min
+---@return moonpulse.Plan
+function core.rest(min, max) end
+
+--- A named instant; takes no time.
+---@param text string
+---@return moonpulse.Plan
+function core.mark(text) end
+
+--- first, then second: the .. operator.
+---@param first moonpulse.Plan
+---@param second moonpulse.Plan
+---@return moonpulse.Plan
+function core.sequence(first, second) end
+
+--- All of a list, one after the other.
+---@param plans moonpulse.Plan[] one at least
+---@return moonpulse.Plan
+function core.sequence_of(plans) end
+
+--- A plan count times.
+---@param plan moonpulse.Plan
+---@param count integer from 1
+---@param spacing "every"|"gap"|"train" what seconds are: from onset to onset; from an end to the next onset;
+---   from onset to onset, with the plan's end so long after its last onset
+---@param seconds number|string
+---@return moonpulse.Plan
+function core.repeat_plan(plan, count, spacing, seconds) end
+
+--- A plan count times at a rate.
+---@param plan moonpulse.Plan
+---@param count integer from 1
+---@param hz number|string above 0; taken exactly as core.exact shows
+---@return moonpulse.Plan
+function core.train(plan, count, hz) end
+
+--- Plans that begin together.
+---@param plans moonpulse.Plan[] 1 to 64
+---@return moonpulse.Plan
+function core.parallel(plans) end
+
+--- The plan, on a channel.
+---@param plan moonpulse.Plan
+---@param name string
+---@return moonpulse.Plan
+function core.channel(plan, name) end
+
+--- Say where a plan was written and what it is called; changes the plan: for who has just made it.
+---@param plan moonpulse.Plan
+---@param origin string? "file:line"
+---@param label string? "train"
+---@return moonpulse.Plan the same
+function core.describe(plan, origin, label) end
+
+--- Call a plan as another one is called, in whose place it is: its line, its name, its label and its roles;
+--- changes it: for who has just made it.
+---@param plan moonpulse.Plan
+---@param other moonpulse.Plan
+---@return moonpulse.Plan the same
+function core.like(plan, other) end
+
+--- The same plan with a condition and roles; those that it has stay.
+---@param plan moonpulse.Plan
+---@param condition string? what its pulses are: 1 to 63 bytes, no control characters; those inside that have
+---   one keep it
+---@param roles string? "trial", "block", "trials", spaces between
+---@return moonpulse.Plan another one
+function core.tagged(plan, condition, roles) end
+
+--- What an author's rate or time is taken as: the simplest fraction that is written so.
+---@param value number|string
+---@return integer numerator
+---@return integer denominator from 1
+function core.exact(value) end
+
+--- Is a value a plan?
+---@param value any
+---@return boolean
+function core.is_plan(value) end
+
+--- The same function, called through C, so that its caller's line is on the stack also at a tail call.
+---@generic F: function
+---@param call F
+---@return F
+function core.framed(call) end
+
+--- The events of a plan, one by one (bindings/schedule.c). A plan that cannot be played is raised as a
+--- sentence without a place.
+---@param plan moonpulse.Plan
+---@param seed integer of random rests
+---@return moonpulse.core.Schedule
+function core.schedule(plan, seed) end
+
+--- A plan on its way to frames (bindings/lowering.c): a driver fills it, then it is checked. Raises as
+--- schedule does.
+---@param plan moonpulse.Plan
+---@param seed integer
+---@param serial moonpulse.Serial of the device's port
+---@param latency number seconds from a command to its pulse, 0 to 1
+---@param trigger moonpulse.Serial? of a port of its own that fires; serial
+---@return moonpulse.core.Lowering
+function core.lowering(plan, seed, serial, latency, trigger) end
+
+-- What they make ---------------------------------------------------------------------------------------
+
+--- An immutable plan: a .. b is a then b, a * 3 three times back to back. The methods times, at, label and
+--- block are compose's; they fail at the author's line.
 ---@class moonpulse.Plan userdata moonpulse.plan
 ---@field times fun(self: moonpulse.Plan, count: integer, spacing: table?): moonpulse.Plan count times: back
 ---   to back, with { every = seconds } from onset to onset, with { gap = seconds } from an end to the next
 ---   onset
 ---@field at fun(self: moonpulse.Plan, channel: string): moonpulse.Plan pulses without a channel go
 ---   to this one
+---@field label fun(self: moonpulse.Plan, condition: string): moonpulse.Plan its pulses are of that condition
+---@field block fun(self: moonpulse.Plan): moonpulse.Plan it is a block of trials
 ---@operator concat(moonpulse.Plan): moonpulse.Plan
 ---@operator mul(integer): moonpulse.Plan
 local Plan = {}
@@ -201,4 +322,4 @@ function Lowering:marks() end
 ---@field first_origin string "file:line"
 ---@field second_origin string
 
-return { Plan = Plan, Schedule = Schedule, Lowering = Lowering }
+return { core = core, Plan = Plan, Schedule = Schedule, Lowering = Lowering }

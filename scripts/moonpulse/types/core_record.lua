@@ -89,19 +89,6 @@ local FolderLock = {}
 --- Also at the end of its scope.
 function FolderLock:close() end
 
----@class moonpulse.core.Database userdata moonpulse.database
-local Database = {}
-
---- Run one statement of SQL; nil, numbers and texts that follow stand for its question marks.
----@param sql string
----@param ... any
----@return any[]|boolean|nil ... a list for each column, of the values of its rows (false for none); true
----   where the statement has no columns; nil, message, code ("damaged", "busy", "io")
-function Database:columns(sql, ...) end
-
---- Also at the end of its scope.
-function Database:close() end
-
 ---@class moonpulse.core.Sum userdata moonpulse.sum
 local Sum = {}
 
@@ -163,5 +150,4 @@ function Sum:text() end
 ---@field usb_serial string? serial number of the adapter
 ---@field usb_id string? "0403:6001"
 
-return { Database = Database,
-  Flight = Flight, FlightReader = FlightReader, FolderLock = FolderLock, Sum = Sum }
+return { Flight = Flight, FlightReader = FlightReader, FolderLock = FolderLock, Sum = Sum }

@@ -149,9 +149,10 @@ describe("delivered is not planned:", function()
       function(pulse) pulse.status, pulse.as_planned = "otherwise", false end,
       function(pulse) pulse.status, pulse.as_planned = "perhaps_sent", false end,
       function(pulse) pulse.mso = pulse.mso + 1 end,
+      function(pulse) pulse.condition = "another" end,
     } do
       local names = shape(function(pulses) change(pulses[32]) end)
-      assert.matches("^two two_pulse%S* two_pulse%S* two_pulse", names)
+      assert.matches("^two two_pulse%S* two_%S* two_pulse", names)
     end
   end)
 

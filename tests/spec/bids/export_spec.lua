@@ -59,6 +59,26 @@ describe("export bids", function()
     assert.are.same({ "n/a", "n/a" }, { sidecar.ElementSet[1].ModelName, sidecar.ElementSet[1].CoilShape })
   end)
 
+  it("takes what the operator wrote down for the run, and nothing of it that is of the participant",
+    function()
+    shell.write(folder .. "/said.json", cjson.encode { coil = "MCF-B65", coil_shape = "figure-of-eight",
+      coil_serial = "B65-7", pulse_width_us = 280, hotspot = "largest MEP of 5", amt_method = "5 of 10 above "
+        .. "200 uV",
+      muscle = "right FDI", age = 23, handedness = "left" })
+    local run = bids.run(folder, ("ctbs300 --amt 40 --meta %s/said.json"):format(folder))
+    local files = bids.export({}, run, { sub = "01" })
+    local base = "sub-01/nibs/sub-01_task-rest_acq-ctbs300_run-1_"
+    local sidecar = cjson.decode(files[base .. "nibs.json"])
+    local coil, threshold = sidecar.ElementSet[1], sidecar.IntensitySet[1]
+    assert.are.same({ "MCF-B65", "figure-of-eight", "B65-7", "5 of 10 above 200 uV", "EMG: right FDI" },
+      { coil.ModelName, coil.CoilShape, coil.SerialNumber, threshold.Criterion, threshold.MeasurementMethod })
+    assert.are.equal("280", cells(files[base .. "nibs.tsv"], { "stimulus_duration" }))
+    assert.matches("hotspot: largest MEP of 5", files[base .. "markers.tsv"])
+    for path, text in pairs(files) do
+      assert(path:find("^sourcedata/") or not text:find("handedness", 1, true), path)
+    end
+  end)
+
   it("gives of a stopped run what was given, pulse by pulse", function()
     local files, made = bids.export({}, stopped, { sub = "01" })
     assert.are.same({ 1, 0, 30 }, { made.rows, made.patterns, made.singles })
@@ -147,6 +167,21 @@ describe("export bids", function()
     -- one row for each participant and no other: today's validator wants that
     assert.are.equal("participant_id\tamt_ses_1\tamt_ses_2\nsub-01\tn/a\tn/a\nsub-02\t40\t40\n"
       .. "sub-03\tn/a\tn/a\n", files["phenotype/motor_threshold.tsv"])
+  end)
+
+  it("says of a record that was edited after it was sealed that it was", function()
+    local copy = folder .. "/edited"
+    os.execute(("cp -r '%s' '%s'"):format(whole, copy))
+    local text = shell.read(copy .. "/events.tsv")
+    shell.write(copy .. "/events.tsv", (text:gsub("dI/dt %d+", "dI/dt 9", 1)))
+    local files = bids.export({}, copy, { sub = "01" })
+    assert.are.equal("not_verified", cells(files[stem .. "nibs.tsv"], { "stimulus_validation" }))
+    assert.matches("^EDITED or damaged after the run was sealed: events.tsv. SIMULATED",
+      cjson.decode(files[stem .. "nibs.json"]).NIBSDescription)
+    local status, _, err = shell.moonpulse(folder, ("export bids %s --bids %s/ds3 --sub 01"):format(copy,
+      folder))
+    assert.are.equal(0, status)
+    assert.matches("was edited after it was sealed, or is damaged %(events.tsv%).*moonpulse verify", err)
   end)
 
   it("numbers the runs of a session", function()

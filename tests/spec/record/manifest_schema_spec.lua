@@ -113,6 +113,11 @@ describe("manifest.json", function()
     assert.are.same({ value = "figure-of-eight, B65", source = "operator" },
       fixture.manifest(fixture.run_in(folder .. "/preflight")).device.coil)
     assert.are.equal("interrupted", fixture.manifest(killed).status)
+    assert.matches("or it was killed and its record is not whole: then moonpulse recover",
+      cjson.decode(shell.read(folder .. "/running.json")).what, 1, true)
+    assert.matches("it was killed, or its record could not be closed; moonpulse recover made the record",
+      fixture.manifest(killed).what, 1, true)
+    assert.is_nil(plain.what:find("killed", 1, true))
     local found = fixture.manifest(fixture.run_in(folder .. "/experiment")).thresholds.found
     assert.are.same({ "%MSO", "this run" }, { found[1].unit, found[1].source })
     local plan = shell.read(fixture.run_in(folder .. "/plan") .. "/resolved.plan")

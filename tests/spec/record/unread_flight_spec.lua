@@ -80,6 +80,7 @@ describe("a torn run whose flight record cannot be read", function()
   for what, leave in pairs { ["gone"] = false, ["empty"] = "", ["another file"] = ("x"):rep(5000) } do
     it("is closed with what events.tsv has where it is " .. what .. ", until it is found again", function()
       os.remove(run .. "/flight.bin")
+      os.remove(run .. "/events.json")
       if leave then
         shell.write(run .. "/flight.bin", leave)
       end
@@ -87,6 +88,8 @@ describe("a torn run whose flight record cannot be read", function()
       assert.are.equal(0, status, said)
       local result = fixture.manifest(run).result
       assert.are.same({ 4, 2, true }, { result.pulses_sent, result.pulses_unknown, result.flight_lost })
+      local described = cjson.decode((assert(shell.read(run .. "/events.json"))))
+      assert.are.equal("Trains without a label", described.trial_type.Levels.train)
       status, said = recover()
       assert.are.equal(2, status, said)
       assert.matches("there is nothing to recover", said, 1, true)

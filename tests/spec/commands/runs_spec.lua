@@ -1,0 +1,166 @@
+--- moonpulse runs: what there is, a participant's course, and runs that nobody recovered.
+local cjson = require "cjson"
+local fixture = require "job"
+local shell = require "shell"
+
+local folder, jobs, out
+
+fixture.each_test(function(...)
+  folder, jobs = ...
+  out = folder .. "/runs"
+end)
+
+local MIN, DAY = 60, 86400
+
+--- A run on a real device that began so many seconds ago.
+local function earlier(name, ago, fields)
+  local path = ("%s/%s"):format(out, name)
+  os.execute("mkdir -p " .. shell.quote(path))
+  local manifest = { participant = "P07", status = "completed", kind = "protocol",
+    started = os.date("!%Y-%m-%dT%H:%M:%SZ", os.time() - ago), device = { simulated = false },
+    protocol = { id = "saint", pulses = 1800 }, result = { pulses_sent = 1800, pulses_planned = 1800,
+      elapsed_s = 600, stop = "finished", lateness_us = { max = 34.6 } } }
+  for key, value in pairs(fields or {}) do
+    manifest[key] = value
+  end
+  shell.write(path .. "/manifest.json", cjson.encode(manifest))
+  return path
+end
+
+local function runs(arguments)
+  return shell.moonpulse(folder, ("runs --out %s %s"):format(shell.quote(out), arguments or ""))
+end
+
+local function data(arguments)
+  local status, text, err = runs("--json " .. (arguments or ""))
+  assert.are.equal(0, status, err)
+  shell.write(folder .. "/said.json", text)
+  local judge = "python3 tests/helpers/check_schema.py docs/schemas/runs.schema.json %s"
+  local judged, why = shell.sh(folder, judge:format(shell.quote(folder .. "/said.json")))
+  assert.are.equal(0, judged, why)
+  return cjson.decode(text), text
+end
+
+local function words_of(line)
+  return (line:gsub("%s%s+", "|"))
+end
+
+describe("moonpulse runs", function()
+  it("has a line for each run, the newest last, with its session among its participant's", function()
+    earlier("a", 3 * DAY)
+    earlier("b", 2 * DAY, { participant = "p07", result = { pulses_sent = 412, pulses_planned = 1800,
+      stop = "requested", reason = "stopped by the operator" }, status = "stopped" })
+    earlier("c", 90 * MIN, { participant = "P08" })
+    earlier("d", 80 * MIN, { device = { simulated = true } })
+    earlier("e", 70 * MIN, { result = { pulses_sent = 0, pulses_planned = 1800 }, status = "not run" })
+    earlier("f", 60 * MIN)
+    local status, text = runs()
+    assert.are.equal(0, status)
+    local lines = {}
+    for line in text:gmatch("[^\n]+") do
+      lines[#lines + 1] = words_of(line:gsub("^%d%d%d%d%-%d%d%-%d%d %d%d:%d%d", "WHEN"))
+    end
+    assert.are.same({ "date|participant|protocol|pulses|session|onset error|ended",
+      "WHEN|P07|saint|1,800 of 1,800|1 of 50|34.6 us|completed",
+      "WHEN|p07|saint|412 of 1,800|2 of 50|-|stopped: stopped by the operator",
+      "WHEN|P08|saint|1,800 of 1,800|1 of 50|34.6 us|completed",
+      "WHEN|P07|saint|1,800 of 1,800|simulated|34.6 us|completed", "WHEN|P07|saint|0 of 1,800|-|-|not run: ?",
+      "WHEN|P07|saint|1,800 of 1,800|3 of 50|34.6 us|completed", "6 runs in " .. out }, lines)
+    local found = data()
+    assert.are.same({ 6, "f", 3, 50, 34.6 }, { found.count, found.runs[1].path:match "[^/]*$",
+      found.runs[1].session.number, found.runs[1].session.of, found.runs[1].worst_onset_error_us })
+  end)
+
+  it("takes what is asked for, and says when there is more", function()
+    for i = 1, 34 do
+      earlier(("r%02d"):format(i), i * DAY, { participant = i % 2 == 0 and "P08" or "P07",
+        protocol = { id = i % 3 == 0 and "itbs600" or "saint" } })
+    end
+    local all = data "--all"
+    assert.are.same({ 34, 34, 30 }, { all.count, #all.runs, #data().runs })
+    assert.matches("34 runs in " .. out .. ": the last 30 are shown, --all shows all", select(2, runs()), 1,
+      true)
+    local some = data(("--participant p07 --protocol itbs600 --since %s"):format(
+      os.date("%Y-%m-%d", os.time() - 15 * DAY)))
+    local names = {}
+    for i, run in ipairs(some.runs) do
+      names[i] = run.path:match "[^/]*$"
+    end
+    assert.are.same({ "r03", "r09", "r15" }, names)
+    assert.matches("no such run in", select(2, runs "--participant P99"), 1, true)
+    assert.are.equal(0, data "--out nowhere".count)
+    local status, _, err = runs "--since yesterday"
+    assert.are.equal(2, status)
+    assert.matches("--since: a day like 2026-11-02 is expected", err, 1, true)
+  end)
+
+  it("says a participant's course: today, seven days, in all, what comes next", function()
+    earlier("a", 8 * DAY)
+    earlier("b", 3 * DAY)
+    earlier("c", 22 * MIN)
+    local status, text = runs "--participant P07"
+    assert.are.equal(0, status)
+    local started = os.time() - 22 * MIN
+    local today = os.date("%Y-%m-%d", started) == os.date "%Y-%m-%d" and 1 or 0
+    assert.matches(("\ntoday +%s pulses in %d session"):format(today == 1 and "1,800" or "0", today), text)
+    assert.matches("\n7 days +3,600 pulses in 2 sessions\n", text)
+    assert.matches("\nin all +5,400 pulses in 3 sessions\n", text)
+    assert.matches("\nnext +saint: session 4 of 50, at the earliest [%d: -]+ %(wait %d+ min more%)\n", text)
+    local known = data("--participant P07").participant
+    assert.are.same({ 3600, 2, 5400, 3 }, { known.week.pulses, known.week.sessions, known.all.pulses,
+      known.all.sessions })
+    local earliest = started + 10 * MIN + 50 * MIN
+    assert.are.equal(os.date("%Y-%m-%dT%H:%M", earliest), known.schedules[1].earliest:sub(1, 16))
+    assert.are.same({ 4, 50 }, { known.schedules[1].next_session.number, known.schedules[1].next_session.of })
+  end)
+
+  it("names what was edited, and counts it as no session", function()
+    shell.moonpulse(folder, ("run itbs600 --amt 50 --speed max --participant P07 --out %s"):format(out))
+    local path = out .. "/" .. shell.names(out)[1]
+    os.execute(("sed -i 's/delivered/otherwise/' %s/events.tsv"):format(path))
+    assert.matches("EDITED since it was sealed: events.tsv", select(2, runs()), 1, true)
+    assert.are.equal("events.tsv", data().runs[1].edited)
+  end)
+
+  it("tells a run that was killed, recovers it, and the next run of its participant says so", function()
+    local run = ("run itbs600 --amt 50 --participant P07 --out %s"):format(out)
+    local job = jobs:start("killed", run .. " --tolerance 10000 --late skip")
+    local path = shell.await(function()
+      local name = shell.names(out)[1]
+      return name and (shell.read(("%s/%s/twin.tsv"):format(out, name)) or ""):find "\tpulse\t"
+        and out .. "/" .. name
+    end, "a pulse")
+    assert.matches("running now", select(2, runs()), 1, true)
+    assert.are.same({ true, false, 0 }, { data().runs[1].running, data().runs[1].torn, #data().torn })
+    job:signal "KILL"
+    job:wait()
+    shell.await(function() return #data().torn == 1 end, "the end of its guard")
+    local _, text = runs()
+    assert.matches("TORN: it was killed, and not recovered", text, 1, true)
+    assert.matches("\ntorn +moonpulse recover " .. path:gsub("%p", "%%%0"), text)
+    assert.are.equal("moonpulse recover " .. path, data().runs[1].recover)
+    local words = "a run of p07 was killed, and its record is not whole: moonpulse recover " .. path
+    local _, _, err = shell.moonpulse(folder, run:gsub("P07", "p07") .. " --speed max")
+    assert.matches(words, err, 1, true)
+    _, _, err = shell.moonpulse(folder, run:gsub("P07", "P08") .. " --speed max")
+    assert.are.equal("", err)
+    local status, said = runs "--recover"
+    assert.are.equal(0, status)
+    assert.matches("recovered +" .. path:gsub("%p", "%%%0") .. ": %d+ pulses? of 600 planned", said)
+    assert.matches("no run is torn", select(2, runs "--recover"), 1, true)
+    local recovered = data "--participant P07".runs[2]
+    assert.are.same({ 0, false, "interrupted" }, { #data().torn, recovered.torn, recovered.status })
+  end)
+
+  it("tells of the port that a killed run had", function()
+    local path = earlier("killed", 5 * MIN, { status = "running", record_version = 3 })
+    shell.write(path .. "/recover.json", cjson.encode { port = folder .. "/tty" })
+    for port, says in pairs { tty = true, other = false } do
+      local status, _, err = shell.moonpulse(folder, ("run itbs600 --amt 50 --device magventure --port %s/%s "
+        .. "--out %s"):format(folder, port, out))
+      assert.are_not.equal(0, status)
+      local words = ("the last run at %s/%s was killed"):format(folder, port)
+      assert.are.equal(says, err:find(words, 1, true) ~= nil, err)
+    end
+  end)
+end)

@@ -1,0 +1,208 @@
+--- Courses: phases of sessions, where a participant is in them, and when the next session may begin. The
+--- clock is the test's.
+local catalogue = require "moonpulse.protocol.catalogue"
+local chance = require "chance"
+local clock = require "moonpulse.safety.clock"
+local courses = require "moonpulse.protocol.course"
+local schedules = require "moonpulse.safety.schedule"
+local sessions = require "moonpulse.safety.sessions"
+local shell = require "shell"
+
+local MIN, HOUR, DAY = 60, 3600, 86400
+local monday = os.time { year = 2026, month = 11, day = 23, hour = 9, min = 0, sec = 0 }
+
+local folder
+setup(function() folder = shell.folder() end)
+teardown(function() shell.remove(folder) end)
+
+local function course_file(text, name)
+  local path = ("%s/%s.lua"):format(folder, name or "made")
+  shell.write(path, 'local mp = require "moonpulse"\nreturn mp.course {\n' .. text .. "\n}\n")
+  return path
+end
+
+--- Runs that began at these seconds, ten minutes each.
+local function runs_at(times)
+  local list = {}
+  for i, at in ipairs(times) do
+    list[i] = { protocol = "saint", at = at, ended = at + 10 * MIN, pulses = 1800 }
+  end
+  return list
+end
+
+local function schedule_of(protocol, times, now)
+  return sessions.of(protocol, { runs = runs_at(times) }, now)
+end
+
+local function finding_of(...)
+  local found
+  schedule_of(...):judge(function(finding) found = finding end)
+  return found
+end
+
+describe("a course file", function()
+  it("is its protocol, in phases, for every command", function()
+    local path = course_file [[ name = "SAINT with taper", protocol = "saint", phases = {
+      { name = "daily", per_day = 10, days = 5, gap_min = 50 * 60 },
+      { name = "taper", per_day = 1, days = 3, days_per_week = 2, wait_days = 7 } } ]]
+    local protocol = assert(catalogue.find(path))
+    assert.are.equal("saint", protocol.id)
+    assert.are.equal(53, schedule_of(protocol, {}, monday).place.of)
+    local status, out, err = shell.moonpulse(folder, ("check %s --rmt 40 --participant P07 --out %s/none")
+      :format(path, folder))
+    assert.are.equal(0, status, err)
+    assert.matches("within +sessions: session 1 of 10 today, 1 of 53, phase 1 of 2 %(daily%) %(the course "
+      .. "SAINT", out)
+    status, out, err = shell.moonpulse(folder, ("run %s --rmt 40 --participant P07 --speed max --out %s/runs")
+      :format(path, folder))
+    assert.are.equal(0, status, err)
+    assert.matches("\nsessions +session 1 of 10 today, 1 of 53, phase 1 of 2", out)
+    local kept = out:match "\nrecord +(%S+)"
+    assert.is_truthy(shell.read(kept .. "/sources/made.lua"))
+    local manifest = shell.read(kept .. "/manifest.json")
+    assert.matches('"session": {%s+"course": {%s+"name": "SAINT with taper"', manifest)
+    for _, command in ipairs { "show", "events", "compile" } do
+      local more = command == "compile" and "-o " .. folder .. "/x.plan" or ""
+      assert.are.equal(0, (shell.moonpulse(folder, ("%s %s --rmt 40 %s"):format(command, path, more))),
+        command)
+    end
+  end)
+
+  it("finds a protocol beside itself, and names what is wrong with it", function()
+    shell.write(folder .. "/mine.lua", [[local mp = require "moonpulse"
+      return mp.protocol { name = "Mine", plan = function() return mp.pulse(mp.mso(40)) end }]])
+    local phases = ", phases = { { per_day = 1, days = 2 } }"
+    assert.are.equal("mine", assert(catalogue.find(course_file('protocol = "./mine.lua"' .. phases))).id)
+    for what, words in pairs { ["./none.lua"] = "made.lua: its protocol: cannot open",
+      sait = "did you mean saint", ["scripts/threshold.lua"] = "its protocol: cannot open" } do
+      local found, message = catalogue.find(course_file(('protocol = "%s"'):format(what) .. phases))
+      assert.is_nil(found)
+      assert.matches(words, message, 1, true)
+    end
+  end)
+
+  it("is refused at its line, with what to write instead", function()
+    local function of(phase)
+      return ('protocol = "saint", phases = { { %s } }'):format(phase)
+    end
+    for text, words in pairs {
+      ['protocol = "saint"'] = "phases is missing",
+      ['protocol = "saint", phases = {}'] = "it has 0 phases",
+      [of "days = 5"] = "phase 1: per_day is missing",
+      [of "per_day = 1"] = "it has no end: write days",
+      [of "per_day = 1, days = 5, gap_min = 50"] = "for 50 min write 50 * 60",
+      [of "per_day = 1, days = 5, gap_min = -1"] = "gap_min must be seconds",
+      [of "per_day = 1.5, days = 5"] = "per_day must be a whole number from 1",
+      [of "per_day = '1', days = 5"] = "per_day must be a whole number from 1",
+      [of "per_day = 1, days = 5, per_week = 3"] = 'no option "per_week"; known: days, days_per_week',
+      [of "per_day = 1, days = 5, total = 6"] = "6 sessions do not fit on 5 days",
+      [of "per_day = 1, days = 5, days_per_week = 8"] = "from 1 to 7",
+      ['begins = "2026-02-30", ' .. of "per_day = 1, days = 5"] = "a day that there is",
+      ["protocol = 5, phases = { { per_day = 1, days = 5 } }"] = "protocol must be text",
+      ['protocol = "saint", phases = { a = { per_day = 1, days = 5 } }'] = "phases",
+    } do
+      local found, message = catalogue.find(course_file(text))
+      assert.is_nil(found, text)
+      assert.matches("made.lua:2: course", message, 1, true)
+      assert.matches(words, message, 1, true)
+    end
+    local path = folder .. "/made.lua"
+    shell.write(path, 'return require("moonpulse").course { protocol = io.read(), phases = {} }')
+    assert.matches("io", select(2, catalogue.find(path)))
+    assert.is_nil(courses.of_record { name = "x", phases = { { per_day = 1e300, days = 1 } } })
+    assert.is_nil(courses.of_record { name = "x", phases = "all" })
+    assert.is_truthy(courses.of_record { name = "x", phases = { { per_day = 10.0, days = 5.0 } } })
+  end)
+end)
+
+describe("a participant's place in a course", function()
+  local taper
+  setup(function()
+    taper = assert(catalogue.find(course_file([[ name = "taper", protocol = "saint", phases = {
+      { per_day = 2, days = 2, gap_min = 50 * 60 },
+      { name = "weekly", per_day = 1, days = 3, days_per_week = 1, wait_days = 5 } } ]], "taper")))
+  end)
+
+  local function upcoming(times, now)
+    return schedule_of(taper, times, now):upcoming()
+  end
+
+  it("follows the phases, with the gap, the day, the wait and the week", function()
+    local tuesday, first = monday + DAY, { monday }
+    assert.are.equal("session 1 of 7, phase 1 of 2, at the earliest now", upcoming({}, monday))
+    assert.are.equal("session 2 of 7, phase 1 of 2, at the earliest 10:00 (wait 30 min more)",
+      upcoming(first, monday + 30 * MIN))
+    assert.are.equal("session 2 of 7, phase 1 of 2, at the earliest now", upcoming(first, monday + HOUR))
+    assert.are.equal("session 3 of 7, phase 1 of 2, at the earliest 2026-11-24 (another day)",
+      upcoming({ monday, monday + HOUR }, monday + 2 * HOUR))
+    local done, weekly = { monday, monday + HOUR, tuesday, tuesday + HOUR }, "phase 2 of 2 (weekly)"
+    assert.are.equal(("session 5 of 7, %s, at the earliest 2026-11-29 (another day)"):format(weekly),
+      upcoming(done, tuesday + 2 * HOUR):gsub("5 days after the phase before", "another day"))
+    assert.are.equal(("session 5 of 7, %s, at the earliest 2026-11-29 (5 days after the phase before)")
+      :format(weekly), upcoming(done, tuesday + DAY))
+    done[5] = monday + 6 * DAY
+    assert.are.equal(("session 6 of 7, %s, at the earliest 2026-12-06 (another day: at most 1 of 7 have "
+      .. "sessions)"):format(weekly), upcoming(done, monday + 7 * DAY))
+    done[6], done[7] = monday + 13 * DAY, monday + 20 * DAY
+    assert.are.equal("complete: 7 sessions were given", upcoming(done, monday + 30 * DAY))
+    -- a day with a session too few: its phase has used up its days
+    assert.matches("^session 4 of 7, phase 2 of 2", upcoming({ monday, tuesday, tuesday + HOUR },
+      monday + 9 * DAY))
+  end)
+
+  it("makes what comes too early, or too often, beyond what was tested, and says what passes", function()
+    local early = finding_of(taper, { monday }, monday + 30 * MIN)
+    assert.are.same({ "beyond tested", "wait 30 min more", "the course taper" }, { early.verdict,
+      early.nearest, early.table })
+    assert.matches("session 2 of 2 today, 2 of 7, phase 1 of 2, 20 min since the last: 50 min are asked, "
+      .. "next at the earliest 10:00", early.words, 1, true)
+    assert.are.equal("within", finding_of(taper, { monday }, monday + HOUR).verdict)
+    local all = { monday, monday + HOUR, monday + DAY, monday + DAY + HOUR, monday + 6 * DAY,
+      monday + 13 * DAY, monday + 20 * DAY }
+    local after = finding_of(taper, all, monday + 30 * DAY)
+    assert.are.same({ "beyond tested", "at most 7 sessions" }, { after.verdict, after.nearest })
+    -- what was before the course began is not of it
+    local later = {}
+    for key, value in pairs(taper) do
+      later[key] = value
+    end
+    later.course = { name = "again", begins = "2026-12-20", phases = taper.course.phases }
+    assert.matches("1 of 7, phase 1 of 2", finding_of(later, all, monday + 30 * DAY).words, 1, true)
+  end)
+
+  it("never lets begin before it says, and lets begin then: random courses", function()
+    local draw = chance.new(20)
+    for _ = 1, 200 do
+      local phases = {}
+      for i = 1, draw:draw(1, 3) do
+        phases[i] = { per_day = draw:draw(1, 3), days = draw:draw(1, 4), gap_min = draw:draw(0, 3) * 50 * MIN,
+          days_per_week = draw:once_in(2) and draw:draw(1, 7) or nil,
+          wait_days = i > 1 and draw:once_in(2) and draw:draw(1, 9) or nil }
+      end
+      local times, now = {}, monday
+      for _ = 1, 40 do
+        local place = schedules.place(phases, runs_at(times), now)
+        local at, remedy = place:next()
+        if not at then
+          break
+        end
+        assert.are.equal(remedy == nil, at == now)
+        if at > now then -- a second sooner something is in its way, at that time nothing is
+          assert.is_truthy(schedules.place(phases, runs_at(times), at - 1):obstacle())
+        end
+        local then_place = schedules.place(phases, runs_at(times), at)
+        assert.is_nil(then_place:obstacle())
+        local phase = phases[then_place.phase]
+        local same_day = 0
+        for _, time in ipairs(times) do
+          same_day = same_day + (clock.same_day(time, at) and 1 or 0)
+        end
+        assert.is_true(same_day < phase.per_day)
+        assert.is_true(#times == 0 or at - (times[#times] + 10 * MIN) >= phase.gap_min)
+        times[#times + 1] = at + draw:draw(0, 2) * HOUR
+        now = times[#times] + draw:draw(10, 90) * MIN
+      end
+      assert.is_true(#times <= schedules.place(phases, {}, monday).of)
+    end
+  end)
+end)
