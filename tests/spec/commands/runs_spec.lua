@@ -153,8 +153,8 @@ describe("moonpulse runs", function()
   end)
 
   it("tells of the port that a killed run had", function()
-    local path = earlier("killed", 5 * MIN, { status = "running", record_version = 3 })
-    shell.write(path .. "/recover.json", cjson.encode { port = folder .. "/tty" })
+    earlier("killed", 5 * MIN, { status = "running", record_version = 3,
+      device = { simulated = false, port = "tty" } })
     for port, says in pairs { tty = true, other = false } do
       local status, _, err = shell.moonpulse(folder, ("run itbs600 --amt 50 --device magventure --port %s/%s "
         .. "--out %s"):format(folder, port, out))
