@@ -13,6 +13,12 @@ local function known_folders()
   return list
 end
 
+--- A folder's name as a pattern that finds it.
+local function literal(folder)
+  local bare = folder:gsub("/$", "")
+  return (bare:gsub("%p", '%%%0'))
+end
+
 --- A text whose absolute paths are names of files: "/home/kim/lab/mine.lua:7: ..." becomes "mine.lua:7: ...".
 --- A device's name stays whole: "/dev/pts/3" becomes "pts/3".
 ---@param text string
@@ -24,7 +30,7 @@ function M.without(text, folders)
   end
   for _, list in ipairs { folders or {}, known_folders() } do
     for _, folder in ipairs(list) do
-      text = text:gsub("%f[/]" .. folder:gsub("/$", ""):gsub("%p", "%%%0") .. "/", "")
+      text = text:gsub(("%%f[/]%s/"):format(literal(folder)), "")
     end
   end
   return (("\n" .. text):gsub("([%s\"'(=,:<>|])(/[^%s\"'(),:;<>|/][^%s\"'(),:;<>|]*)", function(before, path)
