@@ -195,8 +195,8 @@ function M.is_large(folder)
 end
 
 --- The folders that may hold a run of a participant: all but those that are surely of others. Only rows have
---- checksums, all of which were just looked at, so the file's own indices are not asked; a row that is missing
---- says nothing.
+--- checksums, all of which were just looked at, so the file's own indices are not asked; a row that is
+--- missing says nothing.
 ---@param who string key() of the code
 ---@return string[] names, sorted
 function Index:names_of(who)
