@@ -9,6 +9,7 @@
 --- Each assertion returns the subject, so they can be chained; one that fails says what was found.
 local blame = require "moonpulse.text.author_line"
 local catalogue = require "moonpulse.protocol.catalogue"
+local conditions = require "moonpulse.record.conditions"
 local core = require "moonpulse.core"
 local devices = require "moonpulse.driver.find"
 local intensities = require "moonpulse.compose.intensity"
@@ -93,6 +94,25 @@ function Subject:pulses(count)
   local found = self.plan:totals().pulses
   if found ~= count then
     fail("%s has %d pulses, not %s", self.what, found, tostring(count))
+  end
+  return self
+end
+
+--- It has so many trials of each condition, and no other condition: trials { SICI = 20, TS = 20 }.
+---@param wanted table<string, integer> by the label, else the kind of stimulus
+function Subject:trials(wanted)
+  local parts, same = {}, type(wanted) == "table"
+  local left = {}
+  for name, count in pairs(same and wanted or {}) do
+    left[name] = count
+  end
+  for i, each in ipairs(conditions.of_plan(self.plan)) do
+    parts[i] = ("%s = %d"):format(each.condition, each.trials)
+    same = same and left[each.condition] == each.trials
+    left[each.condition] = nil
+  end
+  if not same or next(left) ~= nil then
+    fail("%s has the trials { %s }", self.what, table.concat(parts, ", "))
   end
   return self
 end

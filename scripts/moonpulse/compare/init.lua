@@ -35,12 +35,13 @@ local function are_runs(a, b)
   return a.kind == "run" and b.kind == "run"
 end
 
-local function compare_facts(a, b, found)
+local function compare_facts(a, b, found, other_device)
   for _, fact in ipairs(sides.facts) do
     local pair = of_both(a, b, fact[1])
     if pair then
       found[#found + 1] = { what = fact[2], a = pair[1], b = pair[2],
-        told_only = fact.told_only or pair.unknown or fact.of_runs and not are_runs(a, b) }
+        told_only = fact.told_only or pair.unknown or other_device and fact.of_device
+          or fact.of_runs and not are_runs(a, b) }
     end
   end
 end
@@ -79,10 +80,11 @@ end
 --- Compare them.
 ---@param a moonpulse.Compared
 ---@param b moonpulse.Compared
+---@param other_device boolean? that they are of two devices is known, and counts for nothing
 ---@return moonpulse.Comparison
-function M.compare(a, b)
+function M.compare(a, b, other_device)
   local found = {}
-  compare_facts(a, b, found)
+  compare_facts(a, b, found, other_device)
   compare_parameters(a, b, found)
   -- a script's own waits in real time are never the same
   local tolerance_us = (a.live or b.live) and math.huge or rounding_us

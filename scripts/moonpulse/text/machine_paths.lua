@@ -3,6 +3,11 @@ local lfs = require "lfs"
 
 local M = {}
 
+--- As a pattern that is found only as it is written.
+local function literally(text)
+  return (text:gsub("%p", function(sign) return "%" .. sign end))
+end
+
 --- Folders that sentences may name; spaces in them would end a path for the pattern below.
 local function known_folders()
   local list = {}
@@ -24,7 +29,7 @@ function M.without(text, folders)
   end
   for _, list in ipairs { folders or {}, known_folders() } do
     for _, folder in ipairs(list) do
-      text = text:gsub("%f[/]" .. folder:gsub("/$", ""):gsub("%p", "%%%0") .. "/", "")
+      text = text:gsub("%f[/]" .. literally((folder:gsub("/$", ""))) .. "/", "")
     end
   end
   return (("\n" .. text):gsub("([%s\"'(=,:<>|])(/[^%s\"'(),:;<>|/][^%s\"'(),:;<>|]*)", function(before, path)

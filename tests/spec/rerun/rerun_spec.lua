@@ -176,6 +176,19 @@ describe("moonpulse rerun", function()
     assert.is_true(at ~= nil and at < text:find("\ntiming ", 1, true), text)
   end)
 
+  it("does on the simulator what was done on a stimulator, and that is the same", function()
+    local run = recorded("drawn", drawn, "--rmt 50 --speed max")
+    local manifest = cjson.decode(shell.read(run .. "/manifest.json"))
+    manifest.device.simulated, manifest.device.serial, manifest.speed = false, "77", 1
+    shell.write(run .. "/manifest.json", cjson.encode(manifest))
+    os.remove(run .. "/twin.tsv")
+    assert(seal.write(run))
+    local status, text = again(run)
+    assert.matches("differs     device: the run was on a MagVenture MagPro, serial number 77; now on its "
+      .. "simulator", text, 1, true)
+    assert.are.equal(0, status, text)
+  end)
+
   it("tells another device, and what is rounded otherwise on it, before it arms", function()
     local run = recorded("drawn", (drawn:gsub("110", "111")), "--rmt 50 --speed max --device sim:pulsepal "
       .. "--device-option full_scale_volts=10")

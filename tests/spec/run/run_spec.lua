@@ -129,7 +129,7 @@ describe("moonpulse run", function()
     for i, row in ipairs(pulses) do
       assert.are.equal(tostring(i), row.pulse)
       assert.near((i - 1) * 1e6 / 15, tonumber(row.onset_planned_us), 0.001)
-      assert.are.same({ "0", "burst", "1", "40", "80", "AMT", "delivered" }, { row.duration,
+      assert.are.same({ "0", "train", "1", "40", "80", "AMT", "delivered" }, { row.duration,
         row.trial_type, row.channel, row.intensity_mso, row.intensity, row.intensity_ref,
         row.status })
       assert.are.same({ "0.000", row.onset_planned_us }, { row.lateness_us, row.onset_sent_us })

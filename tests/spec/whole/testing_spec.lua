@@ -16,11 +16,16 @@ describe("a protocol under test", function()
   it("passes what is true", function()
     itbs:pulses(600):first_onset(0):onset(4, 0.2):last_onset(191.84):nominal_end(192):intensity("80%AMT")
       :intensity(mp.amt(80)):shortest_interval(0.02):passes_guidelines():fits("magventure")
-    testing.protocol("itbs600", { params = { trains = 2 } }):pulses(60)
+    testing.protocol("itbs600", { params = { trains = 2 } }):pulses(60):trials { train = 2 }
+    testing.protocol("sici", { params = { singles = 7 } }):trials { SICI = 20, ["TS alone"] = 7 }
   end)
 
   it("fails what is not, in words", function()
     fails("itbs600 has 600 pulses, not 599", function() itbs:pulses(599) end)
+    for _, wrong in ipairs { { train = 19 }, { SICI = 20 }, { train = 20, TS = 1 }, {} } do
+      fails("itbs600 has the trials { train = 20 }", function() itbs:trials(wrong) end)
+    end
+    fails("itbs600 has the trials { train = 20 }", function() itbs:trials() end)
     fails("pulse 600 lies at 191.84 s, not 191.841 s", function() itbs:last_onset(191.841) end)
     fails("pulse 4 lies at 0.2 s, not 0.21 s", function() itbs:onset(4, 0.21) end)
     fails("has no pulse 601", function() itbs:onset(601, 1) end)
