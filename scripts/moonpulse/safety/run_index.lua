@@ -197,8 +197,8 @@ function M.is_large(folder)
   return ok and large
 end
 
---- The folders that may hold a run of a participant: all but those that are surely of others. Only rows have
---- checksums, all of which were just looked at, so the file's own indices are not asked; a row that is
+--- The folders that may hold a run of a participant: all but those that are surely of others. Only rows
+--- have checksums, all of which were just looked at, so the file's own indices are not asked; a row that is
 --- missing says nothing.
 ---@param who string key() of the code
 ---@return string[] names, sorted

@@ -143,7 +143,7 @@ end }]])
       assert.are.equal("", err)
       local lines = select(2, out:gsub("\n", ""))
       assert.are.equal(601, lines)
-      assert.matches("\n600\t191840000\tpulse\t1\t80\tAMT\t40\t600\tn/a\n$", out)
+      assert.matches("\n600\t191840000\tpulse\t1\t80\tAMT\t40\t600\tn/a\ttrain\t20\tn/a\n$", out)
     end)
 
     --- The statuses of all programs of a pipe, and what the one before head said on stderr.
@@ -166,8 +166,8 @@ end }]])
     it("does so in a plan of 1,000,000,000 pulses, too", function()
       local out, err = piped("events " .. folder .. "/huge.lua", 4)
       assert.are.equal("", err)
-      assert.matches("\n1\t0\tpulse\t1\t50\tMSO\t50\t1\tn/a\n2\t20000\tpulse[^\n]*\n3\t40000[^\n]*"
-        .. "\n0 0\n$", out)
+      assert.matches("\n1\t0\tpulse\t1\t50\tMSO\t50\t1\tn/a\ttrain\t1\tn/a\n2\t20000\tpulse[^\n]*\n"
+        .. "3\t40000[^\n]*" .. "\n0 0\n$", out)
     end)
 
     it("fails with a message where the disk is full", function()
