@@ -315,6 +315,7 @@
 ---@field screen table the live line: update, finish
 ---@field device moonpulse.DeviceFacts
 ---@field conditions table<string, integer> planned pulses of each
+---@field trials table<string, integer> planned trials of each condition
 ---@field experiment table? plays, staircases and triggers of an experiment, for the manifest
 ---@field journal moonpulse.Journal? once it was begun: run/begin_journal.lua
 ---@field device_options string[]? of --device-option
@@ -337,6 +338,7 @@
 ---@field driver string? file of a user's
 ---@field description string
 ---@field simulated boolean
+---@field confirms boolean? false: it cannot confirm a pulse; nil: it can
 ---@field own_simulator boolean? by a simulator that this run started
 ---@field port string?
 ---@field usb_id string?
