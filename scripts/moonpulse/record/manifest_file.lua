@@ -19,9 +19,9 @@ M.version = 3 -- of the record: with recover.json, sources/ and a manifest that 
 -- The order of the keys, of the whole and of its parts: who, what and how it ended come first.
 local orders = {
   [""] = { "record_version", "what", "kind", "status", "started", "ended", "participant", "session",
-    "operator", "protocol", "experiment", "parameters", "seed", "speed", "thresholds", "conditions", "device",
-    "meta", "safety", "preflight", "result", "files", "clock", "start", "host", "moonpulse", "journal_head",
-    "journal_lines" },
+    "operator", "protocol", "experiment", "parameters", "seed", "speed", "thresholds", "conditions", "trials",
+    "device", "meta", "safety", "preflight", "result", "files", "clock", "start", "host", "moonpulse",
+    "journal_head", "journal_lines" },
   protocol = { "id", "name", "file", "cite", "doi", "target", "coil", "threshold", "unconfirmed", "nerve",
     "pulses", "first_to_last_s", "nominal_end_s", "whole_cycles_s", "outline", "plan_sha256" },
   session = { "number", "of", "phase", "phases", "sessions", "course" },
@@ -30,8 +30,8 @@ local orders = {
   ["experiment.staircases[]"] = { "threshold", "interval", "why", "reversals", "trials", "rule", "start",
     "min_step", "unit", "track" },
   ["experiment.triggers"] = { "came", "taken", "passed_over", "before", "dropped" },
-  device = { "name", "description", "model", "serial", "firmware", "simulated", "own_simulator", "waveform",
-    "current_direction", "mode", "coil", "driver", "backend", "port", "usb_id",
+  device = { "name", "description", "model", "serial", "firmware", "simulated", "own_simulator", "confirms",
+    "waveform", "current_direction", "mode", "coil", "driver", "backend", "port", "usb_id",
     "usb_serial", "usb_product", "trigger", "temperature_c", "faults" },
   safety = { "verdict", "profile", "table", "lab", "findings", "override", "approval", "history",
     "warning" },
