@@ -116,7 +116,7 @@ local function description_of(run, made)
   parts[#parts + 1] = type(planned) == "number" and planned ~= pulses
     and ("Delivered: %s of %s planned."):format(numbers.counted(pulses, "pulse"), numbers.count(planned))
     or ("Delivered: %s."):format(numbers.counted(pulses, "pulse"))
-  if made.singles > 0 and made.patterns + made.singles > 1 and run.plan then
+  if made.singles > 0 and made.patterns + made.singles > 1 and run.plan and not made.whole then
     parts[#parts + 1] = "What was not given whole, as planned, stands pulse by pulse."
   end
   return table.concat(parts, " ")
@@ -198,7 +198,7 @@ function M.add(dataset, run, options, meta)
       Seed = run.manifest.seed,
       Simulated = read.get(run.manifest, "device.simulated") or false,
       Source = not options.no_sourcedata and source .. "/events.tsv" or nil,
-      Plan = run.plan_file and recipe.of(run.plan_file, made) } }, meta,
+      Plan = run.plan_file and recipe.of(run.plan_file, made, run.is_nerve) } }, meta,
     ("%s/nibs/%s"):format(names.folder, names.stem), files)
   timeline.write(run.events, given.whole, run.events_json, plan, { name = "Moonpulse",
     version = core.version },

@@ -266,9 +266,13 @@ function M.write(made, run, meta, base, files)
   local about = { is_nerve = run.is_nerve, channels = M.channels(made),
     stimulator = describe.stimulator(manifest, meta), stimulus = describe.stimulus(manifest, meta) }
   about.elements, about.positions = describe.elements(manifest, meta, about.channels, run.is_nerve)
-  local elements = {}
+  local elements, channel_of = {}, {}
   for i, channel in ipairs(about.channels) do
     elements[i] = about.elements[channel]
+    channel_of[elements[i].ElementID] = channel
+  end
+  if run.own then
+    run.own.Channels = next(channel_of) and channel_of -- ids are labels, and say names otherwise
   end
   about.head = { { "NIBSDescription", meta.NIBSDescription or run.description }, { "TaskName", run.task },
     { "TaskDescription", meta.TaskDescription }, { "Instructions", meta.Instructions },

@@ -50,7 +50,7 @@ function M.run(options)
     cli.fail("usage", "cannot write the plan: %s", message or path)
   end
   print(("%s: %s, SHA-256 %s%s"):format(path, numbers.counted(found.pulses, "pulse"), found.sha256,
-    whole and ": the plan that was run" or ""))
+    whole and ": the plan that was run" or ": what the tables say, no plan that was run"))
 end
 
 return M
