@@ -18,6 +18,8 @@ local M = {}
 ---@field duration number seconds
 ---@field row moonpulse.NibsRow
 ---@field pulse moonpulse.DeliveredPulse? nil: a pattern
+---@field condition string? the label of its pulses
+---@field trial_type string? the same, or the kind of stimulus
 
 --- Numbers 1 to n, by time, then by channel: at one instant a plan and its rows may differ in their order.
 local function ordered(times, channel_of)
@@ -158,7 +160,8 @@ local function add_pattern(self, item, settings, verified, first, pulses)
       mso = settings[k], node = unit.node }
   end
   self.events[#self.events + 1] = { onset = fractions.number(item.at), duration = fractions.number(item.span),
-    row = row_for(self, item.layers, units, verified, pulses, first.condition), condition = first.condition }
+    row = row_for(self, item.layers, units, verified, pulses, first.condition), condition = first.condition,
+    trial_type = first.trial_type }
 end
 
 local function add_single(self, pulse)
@@ -166,7 +169,7 @@ local function add_single(self, pulse)
     mso = pulse.mso }
   self.events[#self.events + 1] = { onset = pulse.onset, duration = 0, pulse = pulse,
     row = row_for(self, {}, { unit }, pulse.status == "delivered", 1, pulse.condition),
-    condition = pulse.condition }
+    condition = pulse.condition, trial_type = pulse.trial_type }
 end
 
 --- Names for the rows: the protocol's, with the condition or a number where there are several.

@@ -132,11 +132,11 @@ local function timed(deliveries)
   return in_a_row and (#parts > 1 and core.sequence_of(parts) or parts[1]) or core.parallel(apart)
 end
 
---- The plan of a delivery with its condition, if that is the name of one.
+--- The plan of a delivery with its condition, if that is the name of one; a pulse is one without a name.
 local function delivery_of(each)
   local plan = plan_of(each.row)
   local ok, label = pcall(check.label, plan, each.condition)
-  return ok and core.tagged(plan, label) or plan
+  return ok and label ~= "pulse" and core.tagged(plan, label) or plan
 end
 
 --- The condition that the events have for a row.

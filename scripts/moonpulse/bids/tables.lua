@@ -176,17 +176,19 @@ local function event_cells(event, about)
   end
   local pulse = event.pulse
   return { onset = M.seconds(event.onset), duration = M.seconds(event.duration), nibs_event_id = event.row.id,
-    nibs_position_id = position, trial_type = event.condition,
+    nibs_position_id = position, trial_type = event.condition or event.trial_type,
     onset_planned = pulse and M.seconds(pulse.planned and pulse.planned / 1e6),
     lateness = pulse and M.seconds(pulse.lateness and pulse.lateness / 1e6),
     intensity_mso = pulse and amount(pulse.mso), pulse_status = pulse and pulse.status }
 end
 
 local function event_files(made, about, files, base)
-  local list, has = {}, {}
+  local list, has, first = {}, {}, made.events[1]
   for i, event in ipairs(made.events) do
     list[i] = event_cells(event, about)
-    has.condition, has.pulse = has.condition or event.condition, has.pulse or event.pulse
+    -- if all are of one kind that nobody named, no column says so
+    has.condition = has.condition or event.condition or event.trial_type ~= first.trial_type
+    has.pulse = has.pulse or event.pulse
   end
   local columns = { "onset", "duration", "nibs_event_id", "nibs_position_id",
     has.condition and "trial_type" or nil }

@@ -6,6 +6,7 @@ local cjson = require "cjson"
 local imports = require "moonpulse.bids.import"
 local plan_file = require "moonpulse.protocol.plan_file"
 local protocols = require "moonpulse.protocol"
+local read = require "moonpulse.record.read"
 local recipe = require "moonpulse.bids.recipe"
 local rows = require "moonpulse.bids.rows"
 local shell = require "shell"
@@ -133,6 +134,57 @@ describe("import bids", function()
     end
     assert.are.same({ "0 30 MSO median PAS", "25000 110 RMT coil PAS", "5000000 110 RMT coil alone",
       "10000000 30 MSO median PAS", "10025000 110 RMT coil PAS" }, met)
+  end)
+
+  it("keeps the condition of each pulse of an experiment, and of drawn trials, in nibs/, beh/ and the import",
+    function()
+    shell.write(folder .. "/ex.lua", [[
+      local mp = require "moonpulse"
+      return mp.experiment { name = "ex", run = function(run)
+        local stim = run:device()
+        stim:arm()
+        for i, name in ipairs { "hot", "cold", "hot" } do
+          stim:fire(mp.pulse { intensity = mp.mso(40 + i) }:label(name))
+          run:sleep(6)
+        end
+        stim:fire(mp.pulse { intensity = mp.mso(40) })
+      end }]])
+    shell.write(folder .. "/drawn.lua", [[
+      local mp = require "moonpulse"
+      local sici = mp.pair { isi = mp.ms(2), intensity = { mp.mso(30), mp.mso(50) } }
+      return mp.protocol { id = "drawn", name = "d", plan = function()
+        return mp.trials { of = mp.shuffle { mp.pulse(mp.mso(50)), sici, sici:label "s" }, shortest = 7,
+          longest = 9 }
+      end }]])
+    for _, what in ipairs { "ex.lua", "drawn.lua --device sim:bistim" } do
+      local run = bids.run(folder, ("%s/%s --seed 3"):format(folder, what))
+      local files = bids.export({}, run, { sub = "01" })
+      local told, events = {}, read.parse(shell.read(run .. "/events.tsv"), "x")
+      for _, pulse in ipairs(events.pulses) do
+        told[#told + 1] = pulse.trial_type
+      end
+      local nibs, timeline, sidecar, deliveries
+      for path, text in pairs(files) do
+        nibs = path:find("_nibs%.tsv$") and text or nibs
+        sidecar = path:find("_nibs%.json$") and cjson.decode(text) or sidecar
+        deliveries = path:find("nibs/.*_events%.tsv$") and text or deliveries
+        timeline = path:find("beh/.*_events%.tsv$") and text or timeline
+      end
+      local list = {}
+      for _, pulse in ipairs(read.parse(timeline, "x").pulses) do
+        list[#list + 1] = pulse.trial_type
+      end
+      assert.are.same(told, list)
+      sidecar.Moonpulse.Plan = nil
+      local text = imports.text(tsv.parse(nibs), sidecar, tsv.parse(deliveries))
+      local back = assert(plan_file.read(text, "x"))
+      list = {}
+      for i, pulse in ipairs(bids.pulses(back.plan, back.seed)) do
+        list[i] = pulse.trial_type
+      end
+      assert.are.same(told, list)
+      assert.is_true(#list >= 4)
+    end
   end)
 
   it("takes the numbers from the rows: what is changed there is changed in the plan", function()
