@@ -259,7 +259,7 @@ end
 --- All six.
 ---@param made { rows: moonpulse.NibsRow[], events: moonpulse.NibsEvent[] }
 ---@param run { manifest: table, is_nerve: fun(channel: string): boolean, description: string, task: string,
----   own: table } own: what Moonpulse keeps there for itself
+---   task_is_told: boolean?, own: table } own: what Moonpulse keeps there for itself
 ---@param meta table
 ---@param base string path and name up to the suffix
 ---@param files table<string, string> gets them
@@ -276,8 +276,11 @@ function M.write(made, run, meta, base, files)
   if run.own then
     run.own.Channels = next(channel_of) and channel_of -- ids are labels, and say names otherwise
   end
-  about.head = { { "NIBSDescription", meta.NIBSDescription or run.description }, { "TaskName", run.task },
-    { "TaskDescription", meta.TaskDescription }, { "Instructions", meta.Instructions },
+  about.head = { { "NIBSDescription", meta.NIBSDescription or run.description },
+    { "TaskName", run.task },
+    { "TaskDescription", meta.TaskDescription or run.task_is_told == false
+      and "It was not said what the participant did meanwhile." or nil },
+    { "Instructions", meta.Instructions },
     { "InstitutionName", meta.InstitutionName }, { "InstitutionAddress", meta.InstitutionAddress },
     { "InstitutionalDepartmentName", meta.InstitutionalDepartmentName },
     { "ConcurrentModalities", meta.ConcurrentModalities or { "none" } },
