@@ -68,6 +68,8 @@
 ---@field tells (fun(reply: moonpulse.Reply, action: moonpulse.Action): table<string, true|string>?)?
 ---@field setting_proof "read"|"received"|"none"|nil configure writes it if the file does not
 ---@field confirms_for (fun(reply: moonpulse.Reply): integer?)? output of a confirmation
+---@field pulse_of (fun(io: moonpulse.Link, action: moonpulse.Action): table<string, string?>)? as
+---   Identity.pulse, while it is armed: how it gives a pulse of action
 ---@field measures { what: string, unit: string }?
 ---@field confirmation (fun(value: integer): string)? a confirmed pulse in words
 ---@field settings table<string, any>? values of its options: configure
@@ -115,7 +117,8 @@
 ---@field firmware string?
 ---@field nameless boolean? it says nothing of itself
 ---@field temperature_c number? of the coil, degrees Celsius
----@field pulse { waveform: string?, current_direction: string?, mode: string?, coil: string? }? to record
+---@field pulse { waveform: string?, current_direction: string?, mode: string?, coil: string? }? to record;
+---   stimulator/given_as.lua keeps it as the pulses were given
 ---@field [string] any
 
 --- A reply of a device, made by its driver's decode: numbers and text, flags as 1 and 0.
@@ -321,6 +324,7 @@
 ---@field hashes table<string, string>? SHA-256 of the finished files: run/sealing.lua
 ---@field sign string? the key that the seal is signed with
 ---@field values table? the parameters
+---@field drawn boolean? the plan's order was drawn
 ---@field plan_sha256 string? of resolved.plan: run/keeping.lua
 ---@field answers string[]? of --answers
 ---@field completed string? what the end is called, if it is not the plan's
@@ -328,6 +332,7 @@
 ---@field triggers_text string? what came, in words: run/experiment.lua
 ---@field flight table? what recover needs: run/manifest.lua
 ---@field sources moonpulse.Sources? what the run read: run/keeping.lua
+---@field identity moonpulse.Identity? what the device said it is; its pulse follows what is given: the hooks
 ---@field realtime string? what the host granted, in words: the hooks
 ---@field waited_s number? for replies before it was armed, on the run's clock: the hooks
 ---@field elapsed number? seconds of the plan: the hooks

@@ -19,9 +19,9 @@ function M.parser()
 end
 
 function M.run(options)
-  local protocol, plan, values = common.load(options, false, true)
+  local protocol, plan, values, drawn = common.load(options, false, true)
   local seed = options.seed or 1
-  local ok, text = pcall(compiled.text, protocol, plan, values, seed)
+  local ok, text = pcall(compiled.text, protocol, plan, values, seed, drawn)
   if not ok then
     cli.fail(type(text) == "table" and text.code or "fault", "%s",
       type(text) == "table" and text.message or tostring(text))

@@ -142,7 +142,7 @@ local function of_protocol(options, meta)
   facts.software.seed = (drawn or facts.drawn) and seed or protocol.seed
   facts.software.parameters = protocol.plan_file and protocol.plan_file.parameters
     or manifests.text_values(values)
-  local ok, text = pcall(compiled.text, protocol, plan, values, seed)
+  local ok, text = pcall(compiled.text, protocol, plan, values, seed, drawn)
   facts.software.plan_sha256 = protocol.plan_file and protocol.plan_file.sha256
     or ok and text:match("sha256 (%x+)\n$") or nil
   return facts

@@ -7,6 +7,7 @@ local escapes = require "moonpulse.text.escapes"
 local histories = require "moonpulse.safety.history"
 local json = require "moonpulse.text.readable_json"
 local numbers = require "moonpulse.text.numbers"
+local protocols = require "moonpulse.protocol"
 local records = require "moonpulse.cli.records_option"
 local recover = require "moonpulse.record.recover"
 local reports = require "moonpulse.report"
@@ -53,6 +54,17 @@ end
 
 -- A participant's course -----------------------------------------------------------------------------------
 
+--- A protocol's own sessions as a record has them, which may be anybody's: checked like a file's.
+local function sessions_of_record(given)
+  local own = {}
+  for key, value in pairs(type(given) == "table" and given or {}) do
+    local range = type(value) == "table" and { math.tointeger(value[1]), math.tointeger(value[2]) }
+    own[key] = range or type(value) == "number" and math.tointeger(value) or value
+  end
+  local ok = pcall(protocols.protocol, { name = "x", plan = function() end, sessions = own })
+  return ok and next(own) and own or nil
+end
+
 --- The protocols of which something is to be said, each with its course if there is one.
 local function scheduled(options, known, listed)
   local found, seen = {}, {}
@@ -66,9 +78,11 @@ local function scheduled(options, known, listed)
   for _, run in ipairs(listed) do -- the newest first: its course is the one that is followed
     local session = run.facts.session
     local course = type(session) == "table" and courses.of_record(session.course)
+    local own = type(session) == "table" and sessions_of_record(session.sessions)
     local id = run.facts.protocol
-    if id and course and not seen[id] and run.counts ~= 0 then
-      found[#found + 1], seen[id] = { id = id, name = id, course = course }, true
+    if id and (course or own) and not seen[id] and run.counts ~= 0 then
+      seen[id] = true
+      found[#found + 1] = { id = id, name = id, course = course or nil, sessions = own or nil }
     end
   end
   for _, run in ipairs(known.runs) do

@@ -265,6 +265,19 @@ end
 local modes = { ["0"] = "single", ["1"] = "simultaneous", ["2"] = "low resolution",
   ["3"] = "external triggering", ["4"] = "high resolution" }
 
+local function mode_in(raw, resolution)
+  return raw == 0 and "1" or resolution == "high" and "4" or "2"
+end
+
+--- The mode that the unit said when it was armed, or that a pair with another interval brought it to.
+---@param io moonpulse.Link
+---@param action moonpulse.Action
+---@return table
+function M.pulse_of(io, action)
+  local mode, pair = io.dialect.mode, action.train
+  return { mode = modes[pair and mode and mode_in(pair.raw, pair.resolution) or mode] }
+end
+
 function M.connect(io)
   talk.ask(io, M.commands.remote_on(), "remote_on", "taking remote control", 3)
   local settings, mode = params(io), mode_of(io)
@@ -308,7 +321,8 @@ local function set_up(io, first)
       settings.interval_raw, raw, resolution)
   end
   local mode = mode_of(io)
-  if mode and mode ~= (raw == 0 and "1" or high and "4" or "2") and (first.train or mode ~= "0") then
+  io.dialect.mode = mode
+  if mode and mode ~= mode_in(raw, resolution) and (first.train or mode ~= "0") then
     io:fault("it is in mode %s (%s), not in %s resolution: choose BiStim on its panel", mode,
       modes[mode] or "unknown", resolution)
   end

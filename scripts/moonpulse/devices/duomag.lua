@@ -251,6 +251,13 @@ end
 
 local coils = { "70BF", "70BF-COOL", "120BFV", "100R", "125R", "50BF", "50BFT" }
 
+--- Its coil, as the stream says it now.
+---@param io moonpulse.Link
+---@return table
+function M.pulse_of(io)
+  return { coil = coils[io.dialect.status.coil_type] }
+end
+
 --- Its status stream is all that says that a DuoMAG is here. Nothing is sent.
 ---@param io moonpulse.Link
 function M.connect(io)

@@ -2,6 +2,7 @@
 --- Chipchase 2012: numbers and order of the checklist, items in our words. The parameters of rTMS are those
 --- that papers on it have to give; Chipchase has no items for them. TMS-RAT: only the items that could be
 --- read (docs/methods.md says where), under their own labels where these are known.
+local by_condition = require "moonpulse.methods.by_condition"
 local doses = require "moonpulse.methods.doses"
 local known_fields = require "moonpulse.methods.known"
 local numbers = require "moonpulse.text.numbers"
@@ -109,8 +110,7 @@ local function counts_of(facts, wanted)
     end
   end
   for _, each in ipairs(facts.conditions) do
-    local of = each.delivered and numbers.count(each.delivered) .. " of " or ""
-    parts[#parts + 1] = ("%s: %s%s"):format(each.name, of, counted(each.planned, "pulse"))
+    parts[#parts + 1] = by_condition.words(each, counted, numbers.count)
   end
   return table.concat(parts, "; ")
 end

@@ -1,7 +1,7 @@
 --- What a methods section tells: of a plan, or of what a run's record has. Sentences and checklists are both
 --- written from here, so that they cannot differ.
+local by_condition = require "moonpulse.methods.by_condition"
 local catalogue = require "moonpulse.protocol.catalogue"
-local conditions = require "moonpulse.record.conditions"
 local core = require "moonpulse.core"
 local known_fields = require "moonpulse.methods.known"
 local metas = require "moonpulse.record.meta"
@@ -26,8 +26,7 @@ local MOST = 1000000 -- pulses that are looked at one by one
 ---@field planned moonpulse.Stimuli? of the plan
 ---@field delivered moonpulse.Stimuli? of the record
 ---@field pulses { planned: integer?, delivered: integer?, confirmed: integer?, perhaps: integer? }
----@field conditions { name: string, planned: integer?, delivered: integer?, confirmed: integer?,
----   trials: integer? }[] those that the plan names
+---@field conditions moonpulse.MethodsCondition[] all of the plan, where it names any
 ---@field durations { first_to_last_s: number?, nominal_end_s: number?, whole_cycles_s: number?,
 ---   delivered_s: number? }
 ---@field thresholds { name: "RMT"|"AMT", value: number, how: string?, date: string? }[]
@@ -79,10 +78,7 @@ function M.add_plan(facts, plan, measured, given)
   end
   facts.pulses.planned = measured.pulses
   if facts.of == "plan" then
-    for _, each in ipairs(conditions.of_plan(plan)) do
-      facts.conditions[#facts.conditions + 1] = not conditions.is_default(each.condition)
-        and { name = each.condition, planned = each.pulses, trials = each.trials } or nil
-    end
+    facts.conditions = by_condition.of_plan(plan, given.order)
   end
   for _, key in ipairs { "first_to_last_s", "nominal_end_s", "whole_cycles_s" } do
     facts.durations[key] = measured[key]

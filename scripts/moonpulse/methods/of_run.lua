@@ -1,5 +1,5 @@
 --- The facts of a run, from its folder: what was given, not what was planned, and how they differ.
-local conditions = require "moonpulse.record.conditions"
+local by_condition = require "moonpulse.methods.by_condition"
 local core = require "moonpulse.core"
 local counted = require "moonpulse.record.counted"
 local facts_of = require "moonpulse.methods.facts"
@@ -69,25 +69,6 @@ local function given_of(events)
     end
   end
   table.sort(list, function(a, b) return a.at < b.at end)
-  return list
-end
-
---- Counts by what a row calls its condition; nothing where no row has one.
-local function conditions_of(events)
-  local list, by_name, trials = {}, {}, conditions.trials(events)
-  for _, row in ipairs(events.pulses) do
-    local name = row.trial_type
-    if name and not conditions.is_default(name) then
-      local each = by_name[name]
-      if not each then
-        each = { name = name, trials = trials[name], planned = 0, delivered = 0, confirmed = 0 }
-        by_name[name], list[#list + 1] = each, each
-      end
-      each.planned = each.planned + 1
-      each.delivered = each.delivered + (counted.is_given(row.status, row.was_sent) and 1 or 0)
-      each.confirmed = each.confirmed + (row.is_confirmed and 1 or 0)
-    end
-  end
   return list
 end
 
@@ -263,7 +244,7 @@ function M.rows(of, manifest, events, meta)
   for _, row in ipairs(events.pulses) do
     facts.pulses.confirmed = facts.pulses.confirmed + (row.is_confirmed and 1 or 0)
   end
-  facts.conditions = conditions_of(events)
+  facts.conditions = by_condition.of_run(events, get(manifest, "conditions"))
   facts.durations.delivered_s = #given > 0 and given[#given].at - given[1].at or nil
   add_row_deviations(facts, events, facts.pulses.planned)
   add_ending(facts, manifest)
@@ -315,6 +296,8 @@ function M.folder(folder, meta)
       facts.pulses.planned, facts.durations = planned, { delivered_s = facts.durations.delivered_s }
       table.insert(facts.deviations, 1, "the rows of events.tsv are not where the kept plan has its pulses "
         .. "(moonpulse verify tells more)")
+    else
+      facts.conditions = by_condition.of_run(events, nil, kept.plan, kept.order)
     end
   end
   facts_of.add_declared(facts, get(manifest, "protocol") or {})

@@ -1,4 +1,5 @@
 --- The sentences of a methods section. What is not known stands in them as a placeholder, never silently out.
+local by_condition = require "moonpulse.methods.by_condition"
 local doses = require "moonpulse.methods.doses"
 local known_fields = require "moonpulse.methods.known"
 local numbers = require "moonpulse.text.numbers"
@@ -128,9 +129,7 @@ function writers.dose(facts, add)
   end
   local parts = {}
   for i, each in ipairs(facts.conditions) do
-    local of = each.delivered and ("%s of "):format(numbers.count(each.delivered)) or ""
-    parts[i] = ("%s %s%s%s"):format(each.name, of, counted(each.planned, "pulse"),
-      each.trials and (" (%s)"):format(counted(each.trials, "trial")) or "")
+    parts[i] = by_condition.words(each, counted, numbers.count)
   end
   if #parts > 0 then
     add("By condition: %s", table.concat(parts, ", "))

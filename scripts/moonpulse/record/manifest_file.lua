@@ -24,7 +24,7 @@ local orders = {
     "journal_lines" },
   protocol = { "id", "name", "file", "cite", "doi", "target", "coil", "threshold", "unconfirmed", "nerve",
     "pulses", "first_to_last_s", "nominal_end_s", "whole_cycles_s", "outline", "plan_sha256" },
-  session = { "number", "of", "phase", "phases", "course" },
+  session = { "number", "of", "phase", "phases", "sessions", "course" },
   ["session.course"] = { "name", "begins", "phases" },
   experiment = { "plays", "staircases", "triggers" },
   ["experiment.staircases[]"] = { "threshold", "interval", "why", "reversals", "trials", "rule", "start",

@@ -66,7 +66,7 @@ end
 --- The plan that the folder's text makes here, against resolved.plan.
 local function check_plan(recipe, kept, say)
   local text = core.read_file(recipe.folder .. "/resolved.plan", 1 << 24)
-  local ok, made = pcall(compiled.text, kept.protocol, kept.plan, kept.values, kept.seed)
+  local ok, made = pcall(compiled.like, text or "", kept)
   if text and ok and made ~= text then
     say("plan: the kept text makes another plan here than the run had (resolved.plan): moonpulse verify says "
       .. "where")

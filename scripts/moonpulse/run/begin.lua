@@ -53,14 +53,12 @@ end
 --- What is known of the pulse: waveform, direction of the current, mode, coil. Where the operator says
 --- otherwise than the device, the record has the device's word, and the operator hears of it.
 local function tell_pulse(context, identity)
-  local device, job = context.device, context.job
+  local job = context.job
   local said, differing = metas.of_pulse(identity, job.meta, job.coil)
-  for key, value in pairs(said) do
-    device[key] = value
-  end
+  context.identity = identity
   for _, key in ipairs(differing) do
     line("note", "CHECK THE DEVICE: it says %s %s, and you say %s: the record has what the device says",
-      key:gsub("_", " "), device[key].value, tostring(key == "coil" and job.coil or job.meta[key]))
+      key:gsub("_", " "), said[key].value, tostring(key == "coil" and job.coil or job.meta[key]))
   end
 end
 

@@ -50,10 +50,10 @@ local function keep(context, list)
   core.disk()
 end
 
---- resolved.plan: the plan of a protocol as moonpulse compile writes it, with the seed of its random rests.
+--- resolved.plan: the plan of a protocol as moonpulse compile writes it, with the seed of what is drawn.
 local function keep_plan(context)
   local job, path = context.job, context.record.folder .. "/resolved.plan"
-  local made, text = pcall(compiled.text, job.protocol, job.plan, context.values, job.seed)
+  local made, text = pcall(compiled.text, job.protocol, job.plan, context.values, job.seed, context.drawn)
   if not made and type(text) == "table" and text.code == "limit" then -- a plan file cannot say it
     io.stderr:write(("moonpulse: note: the record has no resolved.plan: %s\n"):format(text.message))
     return

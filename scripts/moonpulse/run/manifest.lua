@@ -63,6 +63,16 @@ function M.placeless(job, text)
   return machine_paths.without(text, folders_of(job))
 end
 
+--- The device, with how it gave its pulses as far as it has said that by now.
+local function device_of(context)
+  local device, job = context.device, context.job
+  local said = context.identity and metas.of_pulse(context.identity, job.meta, job.coil) or {}
+  for _, key in ipairs(metas.of_device) do
+    device[key] = said[key]
+  end
+  return device
+end
+
 --- The manifest of a run, for people: without internals (those are in recover.json) and without the places
 --- of this computer. Its fields are described in docs/record.md and docs/schemas/manifest.schema.json.
 ---@param context moonpulse.Context
@@ -78,7 +88,7 @@ function M.of(context, status, result)
     participant = job.policy.participant,
     session = job.policy.schedule and job.policy.schedule:facts() or nil, operator = run_safety.operator(job),
     protocol = protocol_of(context), experiment = context.experiment,
-    thresholds = thresholds_of(context), device = context.device, meta = job.meta,
+    thresholds = thresholds_of(context), device = device_of(context), meta = job.meta,
     safety = run_safety.facts(job, context.record.started),
     preflight = run_safety.answers(job), result = result,
     host = { kernel = host.kernel, cpus = host.cpus, realtime = context.realtime },

@@ -191,16 +191,18 @@ local function candidates(self, folder)
   if names or self.names == false then
     return names or names_in(folder)
   end
-  local index = require "moonpulse.safety.run_index"
-  if not index.is_large(folder) then
+  local loaded, index = pcall(require, "moonpulse.safety.run_index")
+  if not loaded or not index.is_large(folder) then
     return names_in(folder)
   end
   local function say(text)
     self:note("%s", text)
   end
-  return index.ask(places.absolute(folder), { say = say }, function(found)
-    return found:names_of(self.who)
-  end) or names_in(folder)
+  -- whatever becomes of the index, the folders are there
+  local ok, found = pcall(index.ask, places.absolute(folder), { say = say }, function(opened)
+    return opened:names_of(self.who)
+  end)
+  return ok and found or names_in(folder)
 end
 
 --- Look at all runs in a folder.

@@ -65,14 +65,16 @@ local function open(folder, path)
   if not db then
     error({ damaged = code == "damaged", message = message }, 0)
   end
-  local self = setmetatable({ folder = folder, db = db }, Index)
+  return setmetatable({ folder = folder, db = db }, Index)
+end
+
+--- From here to the answer no other program changes it, or makes it anew.
+local function begin(self)
+  columns(self, "BEGIN IMMEDIATE")
   if columns(self, "PRAGMA user_version")[1] ~= layout then
-    columns(self, "BEGIN IMMEDIATE")
     columns(self, "DROP TABLE IF EXISTS run")
     make(self)
-    columns(self, "COMMIT")
   end
-  return self
 end
 
 local function put(self, name, state, run)
@@ -115,7 +117,6 @@ local function refresh(self, names, states)
     return
   end
   local bar <close> = progresses.new()
-  columns(self, "BEGIN IMMEDIATE") -- another program that does the same waits, and then does it once more
   for name in pairs(gone) do
     columns(self, "DELETE FROM run WHERE name = ?1", name)
   end
@@ -125,7 +126,6 @@ local function refresh(self, names, states)
       bar:show("reading runs", n, #stale, "runs")
     end
   end
-  columns(self, "COMMIT")
 end
 
 local function attempt(folder, path, look, use)
@@ -133,8 +133,11 @@ local function attempt(folder, path, look, use)
   local results = table.pack(pcall(function()
     self = open(folder, path)
     self.names = look.names
+    begin(self)
     refresh(self, look.names, look.states)
-    return use(self)
+    local answer = table.pack(use(self))
+    columns(self, "COMMIT")
+    return table.unpack(answer, 1, answer.n)
   end))
   if self then
     self.db:close()

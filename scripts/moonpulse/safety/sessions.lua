@@ -170,6 +170,7 @@ function Schedule:facts()
     number = place.total - place.edited.total,
     of = course and place.of or not course and place.phases[1].total and most(place.phases[1].total) or nil,
     phase = course and place.phase or nil, phases = course and #place.phases or nil,
+    sessions = not course and self.protocol.sessions or nil,
     course = course and { name = course.name, begins = course.begins, phases = course.phases } or nil } or nil
 end
 

@@ -4,6 +4,7 @@ local admission = require "moonpulse.stimulator.admission"
 local core = require "moonpulse.core"
 local deadlines = require "moonpulse.stimulator.deadlines"
 local firing = require "moonpulse.stimulator.firing"
+local given_as = require "moonpulse.stimulator.given_as"
 local ignored = require "moonpulse.record.ignored"
 local leaving = require "moonpulse.stimulator.leaving"
 local links = require "moonpulse.stimulator.link"
@@ -49,6 +50,7 @@ function Stimulator:has_sent(action, frame, returned_ns, now_ns)
   local fired_ns = at_ns + self.facts.wire_ns[frame] + self.latency_ns
   self.last[self:output_of(action)] = { action = action, at_ns = at_ns, fired_ns = fired_ns }
   self.listening:gave(action)
+  given_as.sent(self, action)
   self:occupied(action, fired_ns, now_ns)
   if action.train then -- its confirmations take as long as it runs
     self:tell_confirmed()
@@ -210,8 +212,10 @@ function Stimulator:arm(first, actions, firsts)
   self.arming, self.ready, self.settles_ns = false, true, 0
   self.listening:armed(first, driver.limits(self.identity), firsts)
   self.contact_ns = core.clock_ns()
+  local pulse = given_as.armed(self, first)
   if job.audit then
-    job.audit:tell("arm", { old = "disarmed", new = "armed", channel = first.channel, mso = first.mso })
+    job.audit:tell("arm", { old = "disarmed", new = "armed", channel = first.channel, mso = first.mso,
+      pulse = pulse })
   end
 end
 

@@ -112,7 +112,7 @@ function M.check(folder, kept, why, findings)
   if not text then
     return findings:differ(name, nil, "%s", message)
   end
-  local ok, made = pcall(compiled.text, kept.protocol, kept.plan, kept.values, kept.seed)
+  local ok, made = pcall(compiled.like, text, kept)
   if not ok then
     return findings:leave("resolved.plan against the protocol's text: %s", type(made) == "table"
       and made.message or tostring(made))

@@ -1,6 +1,7 @@
 --- moonpulse runs: what there is, a participant's course, and runs that nobody recovered.
 local cjson = require "cjson"
 local fixture = require "job"
+local lfs = require "lfs"
 local shell = require "shell"
 
 local folder, jobs, out
@@ -150,6 +151,25 @@ describe("moonpulse runs", function()
     assert.matches("no run is torn", select(2, runs "--recover"), 1, true)
     local recovered = data "--participant P07".runs[2]
     assert.are.same({ 0, false, "interrupted" }, { #data().torn, recovered.torn, recovered.status })
+  end)
+
+  it("follows a session on a stimulator, whose run says what comes next", function()
+    local tty = folder .. "/tty"
+    jobs:start("sim", "sim magventure --link " .. tty)
+    shell.await(function() return lfs.symlinkattributes(tty, "mode") end, "the simulator's port")
+    shell.write(folder .. "/two.lua", [[local mp = require "moonpulse"
+      return mp.protocol { name = "Two", sessions = { per_day = 3, total = 6, gap_min = 3000 },
+        plan = function() return mp.pulse(mp.mso(40)):times(2, { every = 0.2 }) end }]])
+    shell.write(folder .. "/list", "ready\tIs all ready?\n")
+    local status, text, err = shell.sh(folder, ("yes y | %s run %s/two.lua --device magventure --port %s "
+      .. "--real-pty --preflight %s/list --operator AB --participant P07 --tolerance 5000 --rmt 50 --out %s")
+      :format(shell.quote(shell.program), folder, tty, folder, out))
+    assert.are.equal(0, status, err)
+    assert.matches("\nnext +session 2 of 6, at the earliest [%d: -]+ %(wait 5[01] min more%)\n", text)
+    local _, said = runs "--participant P07"
+    assert.matches("\nin all +2 pulses in 1 session\n", said)
+    assert.matches("|P07|two|2 of 2|1 of 6|", words_of(said):gsub("\n", "|"), 1, true)
+    assert.matches("\nnext +two: session 2 of 6, at the earliest [%d: -]+ %(wait 5[01] min more%)\n", said)
   end)
 
   it("tells of the port that a killed run had", function()

@@ -321,3 +321,60 @@ describe("the software sentence", function()
     assert.matches("each at 20 %MSO", text, 1, true)
   end)
 end)
+
+describe("counts by condition of a run that was ended early", function()
+  local function protocol(text)
+    shell.write(folder .. "/blocks.lua", 'local mp = require "moonpulse"\nreturn mp.protocol { '
+      .. 'name = "Blocks", plan = function()\n' .. text .. " end }")
+    return folder .. "/blocks.lua"
+  end
+
+  --- The run of a plan of which only the first pulses are there.
+  local function cut(path, left)
+    local lines = {}
+    for line in io.lines(path .. "/events.tsv") do
+      if #lines <= left then
+        lines[#lines + 1] = line
+      end
+    end
+    os.remove(path .. "/events.tsv")
+    shell.write(path .. "/events.tsv", table.concat(lines, "\n") .. "\n")
+  end
+
+  local blocks = [[return mp.pulse(mp.mso(40)):label "rest":times(24, { every = 1 }) .. mp.rest(5)
+    .. mp.pulse(mp.mso(50)):label "task":times(12, { every = 1 })]]
+
+  it("are of the whole plan: what it never came to is there, with none given", function()
+    local path = run(protocol(blocks))
+    cut(path, 2)
+    assert.matches("By condition: rest 2 of 24 pulses (2 of 24 trials), task 0 of 12 pulses (0 of 12 "
+      .. "trials).",
+      methods(path), 1, true)
+    local made = json_of(path)
+    assert.are.same({ name = "task", planned = 12, delivered = 0, confirmed = 0, trials = 12,
+      trials_begun = 0 }, made.conditions[2])
+    -- without the plan, as of an older folder, the manifest has them
+    os.remove(path .. "/resolved.plan")
+    os.remove(path .. "/sources/blocks.lua")
+    assert.matches("By condition: rest 2 of 24 pulses %(2 trials%), task 0 of 12 pulses", methods(path))
+    assert.matches("rest 2 of 24 pulses", methods(path .. " --checklist chipchase"), 1, true)
+  end)
+
+  it("are sorted by name where the order was drawn, whatever the seed", function()
+    local text = [[return mp.trials { every = 5, of = mp.shuffle { mp.pulse(mp.mso(40)):label "ISI 10 ms",
+      mp.pulse(mp.mso(40)):label "ISI 2 ms", mp.pulse(mp.mso(40)):label "alone" } }]]
+    protocol(text)
+    for seed = 1, 4 do
+      assert.matches("By condition: alone .-, ISI 2 ms .-, ISI 10 ms ",
+        methods(folder .. "/blocks.lua --seed " .. seed))
+    end
+  end)
+
+  it("have the pulses without a label, too, where there is a label", function()
+    local text = methods(protocol [[return mp.rest(1)
+        .. mp.pulse(mp.mso(40)):label "task":times(2, { every = 1 }) .. mp.rest(5)
+        .. mp.pulse(mp.mso(50)):times(3, { every = 1 })]])
+    assert.matches("By condition: task 2 pulses (2 trials), pulse (no label) 3 pulses (3 trials).", text, 1,
+      true)
+  end)
+end)

@@ -78,6 +78,19 @@ end
 
 M.safe = M.commands.disable()
 
+local function pulse_as(setting)
+  return { waveform = setting.waveform and (setting.waveform:gsub("_", " ")), mode = setting.mode,
+    current_direction = setting.direction }
+end
+
+--- How a pulse of action is given: as its program was set, else as it was found when it was armed.
+---@param io moonpulse.Link
+---@param action moonpulse.Action
+---@return table
+function M.pulse_of(io, action)
+  return pulse_as(action.train and action.train.setting or io.dialect.found)
+end
+
 --- Who are you? Also the proof that a MagPro answers here.
 ---@param io moonpulse.Link
 ---@return table identity
@@ -92,8 +105,7 @@ function M.connect(io)
   return {
     model = reply.model, serial = tostring(reply.serial), coil = reply.coil,
     temperature_c = reply.temp_c, mode = mode.mode, waveform = mode.waveform,
-    pulse = { waveform = mode.waveform and mode.waveform:gsub("_", " "), mode = mode.mode,
-      current_direction = mode.direction },
+    pulse = pulse_as(mode),
     setting = trains.setting(mode),
     enabled = reply.enabled == 1,
   }
