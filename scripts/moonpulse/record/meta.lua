@@ -130,6 +130,20 @@ function M.of_pulse(identity, meta, coil)
   return said, differing
 end
 
+--- The thresholds that the staircases of a run found.
+---@param staircases table[]? of the manifest's experiment
+---@param date string when the run began
+---@return table[]? nil: none
+function M.found(staircases, date)
+  local found = {}
+  for _, each in ipairs(staircases or {}) do
+    found[#found + 1] = each.threshold and { value = each.threshold, unit = each.unit, source = "this run",
+      how = ("staircase %s from %g, %d trials, %d reversals"):format(each.rule, each.start, each.trials,
+        each.reversals), date = date } or nil
+  end
+  return found[1] and found
+end
+
 --- How a threshold was found and when, as far as it was said.
 ---@param kind "rmt"|"amt"
 ---@param meta table?
