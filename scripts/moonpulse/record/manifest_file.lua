@@ -47,7 +47,7 @@ local orders = {
   ["result.lateness_us"] = { "p50", "p95", "p99", "max" },
   ["files[]"] = { "file", "role", "as", "sha256" },
   clock = { "start", "end", "moved_apart_s", "jumps" },
-  ["clock.start"] = { "wall", "monotonic_ns" }, ["clock.end"] = { "wall", "monotonic_ns" },
+  ["clock.start"] = { "wall", "monotonic_ns" }, ["clock.end"] = { "wall", "monotonic_ns", "why" },
   ["clock.jumps[]"] = { "at", "old", "new", "by_s" },
   host = { "kernel", "cpus", "realtime" },
   moonpulse = { "version", "commit", "compiler" },

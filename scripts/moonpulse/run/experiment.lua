@@ -120,7 +120,7 @@ local function make_stage(context, stimulator, journal, looking)
     show:mark(text)
     show:say(text)
   end)
-  stage.mark = function(text, at_ns) show:mark(text, at_ns) end
+  stage.mark = function(text, at_ns, of) show:mark(text, at_ns, of) end
   stage.tell = function(kind, entry, at_ns) job.audit:tell(kind, entry, at_ns) end
   stage.say = function(text) show:say(text) end
   stage.staircase_ended = function(staircase) show:staircase_ended(staircase) end

@@ -21,14 +21,8 @@ end
 
 --- The thresholds of a run: those that were given, and those that its staircases found.
 local function thresholds_of(context)
-  local found = {}
-  for _, each in ipairs(context.experiment and context.experiment.staircases or {}) do
-    found[#found + 1] = each.threshold and { value = each.threshold, unit = each.unit, source = "this run",
-      how = ("staircase %s from %g, %d trials, %d reversals"):format(each.rule, each.start, each.trials,
-        each.reversals), date = context.record.started } or nil
-  end
   return { rmt = threshold(context.job, "rmt"), amt = threshold(context.job, "amt"),
-    found = found[1] and found }
+    found = metas.found(context.experiment and context.experiment.staircases, context.record.started) }
 end
 
 --- What is known of the protocol or the experiment before and without the run.
