@@ -1,4 +1,5 @@
 --- moonpulse methods: sentences for the paper, and reporting checklists, of a protocol or of a run.
+local apparatus = require "moonpulse.methods.apparatus"
 local checklists = require "moonpulse.methods.checklist"
 local cli = require "moonpulse.cli"
 local common = require "moonpulse.cli.protocol_argument"
@@ -7,6 +8,7 @@ local core = require "moonpulse.core"
 local courses = require "moonpulse.run.course"
 local devices = require "moonpulse.cli.device_argument"
 local escapes = require "moonpulse.text.escapes"
+local doses = require "moonpulse.methods.doses"
 local experiments = require "moonpulse.experiment"
 local facts_of = require "moonpulse.methods.facts"
 local intensities = require "moonpulse.compose.intensity"
@@ -99,8 +101,11 @@ local function mso_of(plan, options, driver)
   end
 end
 
-local function dose_of(mso)
-  return function(view)
+local function dose_of(mso, nerve)
+  return function(view, channel)
+    if doses.is_of_nerve(channel, view.reference, nerve) then
+      return doses.of_nerve(view.intensity)
+    end
     local text = ("%g %%%s"):format(view.intensity, view.reference)
     local value = mso { intensity = view.intensity, reference = view.reference, channel = view.channel
       or "1" }
@@ -127,12 +132,15 @@ local function of_protocol(options, meta)
   facts.kind = "protocol"
   facts.software.commit = core.commit ~= "" and core.commit or nil
   local seed = options.seed or 1
+  facts.nerve = facts_of.nerve(protocol.nerve, driver and driver.limits {})
   local mso = mso_of(plan, options, driver)
   facts_of.add_plan(facts, plan, common.measure(plan, seed), { seed = seed, order = drawn, mso = mso,
-    dose = dose_of(mso) })
+    dose = dose_of(mso, facts.nerve) })
   local open = show.open_counts(protocol)
   facts.pulses.unknown = open and table.concat(open, ", ") or nil
-  if driver then
+  if driver and apparatus.is_box(driver.name) then
+    facts.box = { words = driver.description, by_hand = driver.setting_proof == "none" }
+  elseif driver then
     known_fields.take(facts.known, "stimulator", driver.description, "protocol")
   end
   known_fields.take_all(facts.known, meta, "operator")

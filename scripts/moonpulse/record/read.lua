@@ -24,6 +24,7 @@ local numeric = {
 local textual = {
   trial_type = "trial_type", event = "event", channel = "channel", intensity_ref = "ref",
   status = "status", reply = "reply", timed_by = "timed_by",
+  setting_proof = "proof",
 }
 
 -- Statuses that mean "the pulse left as the plan wanted"; "late" left, but not on time.
