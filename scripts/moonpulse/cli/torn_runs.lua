@@ -33,8 +33,13 @@ end
 ---@param options table of run, with out and older settled
 ---@param simulated boolean
 function M.say(options, simulated)
-  local found = run_lists.of({ options.out, table.unpack(options.older or {}) }, { limit = 0 }, nil,
-    function() end)
+  local folders = { options.out, table.unpack(options.older or {}) }
+  local ok, found = pcall(run_lists.of, folders, { limit = 0 }, nil, function() end)
+  if not ok then -- no run waits for this
+    io.stderr:write("moonpulse: note: whether an earlier run was killed cannot be told: ",
+      escapes.shown(tostring(found)), "\n")
+    return
+  end
   local count = 0
   for _, run in ipairs(found.torn) do
     local why = concern(run, options, simulated)

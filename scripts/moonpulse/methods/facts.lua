@@ -1,7 +1,7 @@
 --- What a methods section tells: of a plan, or of what a run's record has. Sentences and checklists are both
 --- written from here, so that they cannot differ.
+local by_condition = require "moonpulse.methods.by_condition"
 local catalogue = require "moonpulse.protocol.catalogue"
-local conditions = require "moonpulse.record.conditions"
 local core = require "moonpulse.core"
 local known_fields = require "moonpulse.methods.known"
 local metas = require "moonpulse.record.meta"
@@ -26,8 +26,7 @@ local MOST = 1000000 -- pulses that are looked at one by one
 ---@field planned moonpulse.Stimuli? of the plan
 ---@field delivered moonpulse.Stimuli? of the record
 ---@field pulses { planned: integer?, delivered: integer?, confirmed: integer?, perhaps: integer? }
----@field conditions { name: string, planned: integer?, delivered: integer?, confirmed: integer?,
----   trials: integer? }[] those that the plan names
+---@field conditions moonpulse.MethodsCondition[] all of the plan, where it names any
 ---@field durations { first_to_last_s: number?, nominal_end_s: number?, whole_cycles_s: number?,
 ---   delivered_s: number? }
 ---@field thresholds { name: "RMT"|"AMT", value: number, how: string?, date: string? }[]
@@ -40,6 +39,14 @@ local MOST = 1000000 -- pulses that are looked at one by one
 ---   script_sha256: string?, parameters: table<string, any>? }
 ---@field started string?
 ---@field participant string?
+---@field is_virtual boolean? a run in virtual time: its durations are nobody's
+---@field session { number: integer, of: integer?, phase: integer?, phases: integer?, course: string? }?
+---@field box moonpulse.Box? what fired the stimulators
+---@field cannot_confirm boolean? the device cannot say that it fired
+---@field nerve { channels: table<any, any>, only: boolean }? channels of a nerve; only: there are no others
+---@field fired string? the trigger that fired each pulse
+---@field triggers integer? that a script took
+---@field threshold_by string? the preflight's answer: by EMG, by eye
 
 --- Every pulse of a plan in time.
 local function pulses_of(plan, seed, mso_of)
@@ -67,7 +74,7 @@ end
 ---   dose: (fun(view: table, channel: string): string)? }
 ---@return table[]? pulses in time; nil: they are too many
 function M.add_plan(facts, plan, measured, given)
-  facts.pattern = sentences.of(plan, given.dose)
+  facts.pattern = sentences.of(plan, given.dose, given.order)
   facts.parts = {}
   for i, part in ipairs(structure.parts(plan)) do
     facts.parts[i] = structure.levels(part)
@@ -79,10 +86,7 @@ function M.add_plan(facts, plan, measured, given)
   end
   facts.pulses.planned = measured.pulses
   if facts.of == "plan" then
-    for _, each in ipairs(conditions.of_plan(plan)) do
-      facts.conditions[#facts.conditions + 1] = not conditions.is_default(each.condition)
-        and { name = each.condition, planned = each.pulses, trials = each.trials } or nil
-    end
+    facts.conditions = by_condition.of_plan(plan, given.order)
   end
   for _, key in ipairs { "first_to_last_s", "nominal_end_s", "whole_cycles_s" } do
     facts.durations[key] = measured[key]
@@ -149,6 +153,21 @@ function M.add_thresholds(facts, thresholds, meta)
         date = type(given) == "table" and given.date or date }
     end
   end
+end
+
+--- The channels that a protocol gives to a nerve; of a device that is no box they are a coil's.
+---@param list any as the protocol or a manifest has it
+---@param limits { nerve: boolean? }? of the device; nil: none was named, or a manifest has settled it
+---@return { channels: table<any, any>, only: boolean }? names in their order, and each as a key
+function M.nerve(list, limits)
+  local found = {}
+  for _, name in ipairs(type(list) == "table" and list or {}) do
+    if type(name) == "string" then
+      found[#found + 1], found[name] = name, true
+    end
+  end
+  local is_coil = limits and not limits.nerve
+  return #found > 0 and not is_coil and { channels = found, only = false } or nil
 end
 
 return M

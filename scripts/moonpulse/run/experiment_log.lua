@@ -167,7 +167,7 @@ function Show:next_play(k, admitted)
   record:set_stimuli(map)
   context.experiment.plays = k
   context.facts.pulses = context.facts.pulses + facts.pulses
-  conditions.plan_into(context.conditions, admitted.plan)
+  conditions.plan_into(context.conditions, context.trials, admitted.plan)
   local play = manifests.flight_facts { lowering = admitted.lowering, actions = admitted.actions,
     driver = context.job.driver, tolerance = context.job.tolerance, stimuli = map }
   play.from_ns, play.play, play.seed, play.pulses = core.clock_ns(), k, admitted.seed, facts.pulses

@@ -93,6 +93,7 @@ function M.of(context, status, result)
   manifest.parameters, manifest.seed, manifest.speed = context.parameters, job.seed, context.speed
   manifest.clock = job.audit.clock and job.audit.clock:facts()
   manifest.conditions = next(context.conditions) and context.conditions or nil
+  manifest.trials = next(context.trials) and context.trials or nil
   manifest.files = context.sources and context.sources.list or {}
   if context.journal and status ~= "running" then
     manifest.journal_head, manifest.journal_lines = context.journal.head, context.journal.lines

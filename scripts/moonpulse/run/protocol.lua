@@ -97,6 +97,19 @@ local function announce(job, facts, admitted, drawn)
   start.notes(job.driver)
 end
 
+--- After a session: what comes next, and when at the earliest.
+local function say_next(context)
+  local policy, sent = context.job.policy, context.record.pulses_sent
+  local schedule = policy.schedule
+  if not policy.history or not schedule.scheduled or sent == 0 or context.device.simulated then
+    return
+  end
+  local now, runs = os.time(), table.move(policy.history.runs, 1, #policy.history.runs, 1, {})
+  runs[#runs + 1] = { protocol = context.job.protocol.id, at = schedule.place.now, ended = now,
+    pulses = sent }
+  line("next", "%s", sessions.of(context.job.protocol, { runs = runs }, now):upcoming())
+end
+
 --- Run it; leaves with an exit status where it does not complete.
 ---@param options table of the command
 ---@param given { driver: moonpulse.Driver, simulated: boolean, policy: moonpulse.Policy,
@@ -125,10 +138,11 @@ function M.run(options, given)
   options.made = record.folder -- for rerun
   local context = {
     job = job, facts = facts, record = record, parameters = manifests.text_values(given.values),
-    values = given.values, drawn = given.drawn, conditions = conditions.plan_into({}, job.plan),
+    values = given.values, drawn = given.drawn, conditions = {}, trials = {},
     speed = options.speed, screen = live.new(facts.pulses, facts.first_to_last_s, options.speed),
     device = start.device(options, given), device_options = options.device_option, sign = options.sign,
   }
+  conditions.plan_into(context.conditions, context.trials, job.plan)
   announce(job, facts, admitted, given.drawn)
   local begun_ns = core.clock_ns()
   ending.tell_losses(context)
@@ -144,6 +158,7 @@ function M.run(options, given)
   context.screen:finish(at_end, record.pulses_sent,
     context.speed == 1 and record.worst_us or nil)
   ending.conclude(context, outcome)
+  say_next(context)
 end
 
 return M

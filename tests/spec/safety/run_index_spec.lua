@@ -168,6 +168,30 @@ describe("the index of runs", function()
     assert.are.equal(nil, indices.ask(folder .. "/none", nil, function() return 1 end))
   end)
 
+  it("has the folders whose name begins with a dot, too", function()
+    local path = folder .. "/.hidden"
+    lfs.mkdir(path)
+    shell.write(path .. "/manifest.json", cjson.encode { participant = "hidden", status = "completed",
+      started = os.date("!%Y-%m-%dT%H:%M:%SZ", now - 60), device = { simulated = false },
+      result = { pulses_sent = 20 } })
+    local indexed, read = answers "hidden"
+    assert.are.equal(20, read.day)
+    assert.are.same(read, indexed)
+  end)
+
+  it("is not needed: whatever becomes of it, a participant's history is that of the folders", function()
+    local real, is_large = indices.ask, indices.is_large
+    indices.is_large = function() return true end
+    for _, failing in ipairs { function() error "no index" end, function() error {} end, function() end } do
+      indices.ask = failing
+      local known, read = histories.of(folder, "P07", now), histories.of(folder, "P07", now, nil, nil, false)
+      assert.are.same({ read.day, read.week, read.sessions }, { known.day, known.week, known.sessions })
+      assert.is_true(known.sessions > 0)
+      assert.is_nil(known.missing)
+    end
+    indices.ask, indices.is_large = real, is_large
+  end)
+
   it("is for its owner alone, and is asked by several programs at once", function()
     local path = assert(indices.path(folder))
     os.remove(path)
