@@ -216,8 +216,7 @@
 ---@field text string? for the record
 ---@field [string] any
 
----@class moonpulse.Fire what fires an action besides plain bytes; a driver's encode.pulse or trigger_path
----   makes it
+---@class moonpulse.Fire what fires an action besides plain bytes: of a driver's encode.pulse, or trigger_path
 ---@field bytes string?
 ---@field after string? sent width seconds after bytes
 ---@field width number? seconds
@@ -229,8 +228,7 @@
 ---@field output integer
 ---@field onset_ns integer of that pulse
 
----@class moonpulse.Admitted a plan that may be played on the device that it was checked for:
----   stimulator/admission.lua
+---@class moonpulse.Admitted a plan that its device may play: stimulator/admission.lua
 ---@field lowering moonpulse.core.Lowering
 ---@field actions moonpulse.Action[]
 ---@field first moonpulse.Action the action of its first pulse in time
@@ -318,6 +316,7 @@
 ---@field screen table the live line: update, finish
 ---@field device moonpulse.DeviceFacts
 ---@field conditions table<string, integer> planned pulses of each
+---@field trials table<string, integer> planned trials of each condition
 ---@field experiment table? plays, staircases and triggers of an experiment, for the manifest
 ---@field journal moonpulse.Journal? once it was begun: run/begin_journal.lua
 ---@field device_options string[]? of --device-option
@@ -342,6 +341,7 @@
 ---@field driver string? file of a user's
 ---@field description string
 ---@field simulated boolean
+---@field confirms boolean? false: it cannot confirm a pulse; nil: it can
 ---@field own_simulator boolean? by a simulator that this run started
 ---@field port string?
 ---@field usb_id string?

@@ -1,13 +1,14 @@
 --- Runs and datasets for the specs of bids/.
+local conditions = require "moonpulse.record.conditions"
+local cursors = require "moonpulse.compose.stimulus_cursor"
 local deliveries = require "moonpulse.bids.deliveries"
 local datasets = require "moonpulse.bids.dataset"
-local cjson = require "cjson"
 local exports = require "moonpulse.bids.export"
-local lfs = require "lfs"
 local plan_file = require "moonpulse.protocol.plan_file"
 local rows = require "moonpulse.bids.rows"
 local runs = require "moonpulse.bids.run"
 local shell = require "shell"
+local stimuli = require "moonpulse.compose.stimuli"
 
 local M = {}
 
@@ -18,16 +19,6 @@ function M.run(folder, arguments)
     .. "%s")
     :format(arguments, out))
   local run = out .. "/" .. assert(shell.names(out)[1], err)
-  if not lfs.attributes(run .. "/resolved.plan") then -- records of before there was one
-    local manifest = cjson.decode(shell.read(run .. "/manifest.json"))
-    local given = {}
-    for name, value in pairs(manifest.parameters) do
-      given[#given + 1] = ("-p '%s=%s'"):format(name, tostring(value):gsub(" %%", "%%"))
-    end
-    local made, _, why = shell.moonpulse(folder, ("compile %s --unconfirmed --seed %d %s -o %s/resolved.plan")
-      :format(arguments:match("^%S+"), manifest.seed, table.concat(given, " "), run))
-    assert(made == 0, why)
-  end
   return run, status
 end
 
@@ -65,13 +56,15 @@ end
 --- The pulses of a plan, all delivered as planned, at so many %MSO a threshold.
 function M.pulses(plan, seed, threshold)
   local onsets_ns, actions = rows.pulses(plan, seed)
-  local list = {}
+  local list, cursor = {}, cursors.new(stimuli.of(plan, seed))
   for number, onset_ns in ipairs(onsets_ns) do
     local action = actions[number]
+    cursor:find(number)
     list[number] = { pulse = number, onset = onset_ns / 1e9, planned = onset_ns / 1e3, lateness = 0,
       channel = action.channel, intensity = action.intensity, ref = action.reference,
       mso = math.floor(action.intensity * (action.reference == "MSO" and 100 or threshold or 50) / 100 + 0.5),
-      status = "delivered", as_planned = true }
+      status = "delivered", as_planned = true, trial_type = cursor.condition,
+      condition = not conditions.is_default(cursor.condition) and cursor.condition or nil }
   end
   return list
 end

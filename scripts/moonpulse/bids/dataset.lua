@@ -120,12 +120,15 @@ local phenotype = "phenotype/motor_threshold"
 local described = { "Name", "BIDSVersion", "DatasetType", "License", "Authors", "Acknowledgements",
   "HowToAcknowledge", "Funding", "EthicsApprovals", "ReferencesAndLinks", "DatasetDOI", "GeneratedBy" }
 
+-- of no run: others follow, of other protocols
+local unnamed = "Brain stimulation (name to be filled in)"
+
 --- The files that say what a dataset is; of one that is there only .bidsignore gets a line.
 ---@param meta table of --meta
----@param about { version: string, date: string, name: string }
+---@param about { version: string, date: string }
 function Dataset:root(meta, about)
   if not self:now("dataset_description.json") then
-    local description = { Name = meta.Name or about.name, BIDSVersion = draft.bids_version,
+    local description = { Name = meta.Name or unnamed, BIDSVersion = draft.bids_version,
       DatasetType = "raw",
       Authors = meta.Authors or { "First author (to be filled in)", "Second author (to be filled in)" },
       GeneratedBy = { { Name = "Moonpulse", Version = about.version,
@@ -141,7 +144,7 @@ function Dataset:root(meta, about)
     has_readme = has_readme or self:now("README" .. ending)
   end
   if not has_readme then
-    self:write("README", readme:format(meta.Name or about.name, draft.version))
+    self:write("README", readme:format(meta.Name or unnamed, draft.version))
   end
   if not self:now("CHANGES") then
     self:write("CHANGES", changes:format(about.date, about.version))

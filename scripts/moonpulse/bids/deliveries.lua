@@ -18,6 +18,8 @@ local M = {}
 ---@field duration number seconds
 ---@field row moonpulse.NibsRow
 ---@field pulse moonpulse.DeliveredPulse? nil: a pattern
+---@field condition string? the label of its pulses
+---@field trial_type string? the same, or the kind of stimulus
 
 --- Numbers 1 to n, by time, then by channel: at one instant a plan and its rows may differ in their order.
 local function ordered(times, channel_of)
@@ -78,13 +80,19 @@ local function numbers_of(items, onsets_ns, actions)
 end
 
 --- What each unit of an item was set to; nil: not all its pulses were given as planned, with the same
---- setting.
+--- setting. What is asked of a pulse, rows of one kind (record/read.lua) have in common, so that one is
+--- asked.
 local function settings_of(item, pulse_at, count)
   local settings, verified = {}, true
   local units, inner, condition = item.units, #item.units, nil
+  local kinds = {}
   for k = 1, count do
     local pulse, at = pulse_at(k), (k - 1) % inner + 1
-    local unit = units[at]
+    local unit, kind = units[at], pulse and getmetatable(pulse)
+    if kind and kinds[at] == kind then
+      goto next
+    end
+    kinds[at] = kind
     if not (pulse and pulse.as_planned and pulse.channel == unit.channel
         and pulse.intensity == unit.intensity and pulse.ref == unit.reference
         and (k == 1 or pulse.condition == condition)) then
@@ -99,6 +107,7 @@ local function settings_of(item, pulse_at, count)
       settings[at] = mso
     end
     verified = verified and pulse.status == "delivered"
+    ::next::
   end
   return settings, verified
 end
@@ -158,7 +167,8 @@ local function add_pattern(self, item, settings, verified, first, pulses)
       mso = settings[k], node = unit.node }
   end
   self.events[#self.events + 1] = { onset = fractions.number(item.at), duration = fractions.number(item.span),
-    row = row_for(self, item.layers, units, verified, pulses, first.condition), condition = first.condition }
+    row = row_for(self, item.layers, units, verified, pulses, first.condition), condition = first.condition,
+    trial_type = first.trial_type }
 end
 
 local function add_single(self, pulse)
@@ -166,12 +176,12 @@ local function add_single(self, pulse)
     mso = pulse.mso }
   self.events[#self.events + 1] = { onset = pulse.onset, duration = 0, pulse = pulse,
     row = row_for(self, {}, { unit }, pulse.status == "delivered", 1, pulse.condition),
-    condition = pulse.condition }
+    condition = pulse.condition, trial_type = pulse.trial_type }
 end
 
 --- Names for the rows: the protocol's, with the condition or a number where there are several.
 local function name_rows(list, base)
-  local taken = {}
+  local taken, used = {}, {}
   for _, row in ipairs(list) do
     local name = base
     if row.condition then
@@ -186,10 +196,25 @@ local function name_rows(list, base)
   for _, row in ipairs(list) do
     local name = row.id
     if taken[name] > 1 then
-      number[name] = (number[name] or 0) + 1
-      row.id = ("%s_%d"):format(name, number[name])
+      repeat
+        number[name] = (number[name] or 0) + 1
+        row.id = ("%s_%d"):format(name, number[name])
+      until not (used[row.id] or taken[row.id])
+    end
+    used[row.id] = true
+  end
+end
+
+--- Was each pulse of the plan given as it is planned, and no other?
+local function is_whole(pulses, actions)
+  for _, pulse in ipairs(pulses) do
+    local action = pulse.pulse and actions[pulse.pulse]
+    if not (action and pulse.as_planned and pulse.channel == action.channel
+        and pulse.intensity == action.intensity and pulse.ref == action.reference) then
+      return false
     end
   end
+  return #pulses == #actions
 end
 
 --- The patterns of a plan that were given whole; the pulses that they stand for.
@@ -201,7 +226,7 @@ local function add_patterns(made, pulses, planned)
     local settings, verified = whole_pattern(items, pulses)
     if settings then
       add_pattern(made, items[1], settings, verified, pulses[1], #pulses)
-      return nil, 1
+      return nil, 1, true
     end
   end
   for _, pulse in ipairs(pulses) do
@@ -227,7 +252,7 @@ local function add_patterns(made, pulses, planned)
       end
     end
   end
-  return used, patterns
+  return used, patterns, is_whole(pulses, actions)
 end
 
 --- The rows of a run.
@@ -235,12 +260,13 @@ end
 ---@param planned { plan: moonpulse.Plan, seed: integer, is_nerve: fun(channel: string): boolean }? nil: an
 ---   experiment, or the plan is not known: its pulses stand one by one
 ---@param base string what its rows are called
----@return { rows: moonpulse.NibsRow[], events: moonpulse.NibsEvent[], patterns: integer, singles: integer }
+---@return { rows: moonpulse.NibsRow[], events: moonpulse.NibsEvent[], patterns: integer, singles: integer,
+---   whole: boolean } whole: each pulse of a plan was given as planned, and no other
 function M.of(pulses, planned, base)
   local made = { rows = {}, events = {}, by_key = {} }
-  local used, patterns = {}, 0
+  local used, patterns, whole = {}, 0, false
   if planned then
-    used, patterns = add_patterns(made, pulses, planned)
+    used, patterns, whole = add_patterns(made, pulses, planned)
   end
   local singles = 0
   for _, pulse in ipairs(used and pulses or {}) do
@@ -256,7 +282,7 @@ function M.of(pulses, planned, base)
     return a.onset < b.onset or a.onset == b.onset and a.order < b.order
   end)
   name_rows(made.rows, base)
-  return { rows = made.rows, events = made.events, patterns = patterns, singles = singles }
+  return { rows = made.rows, events = made.events, patterns = patterns, singles = singles, whole = whole }
 end
 
 return M

@@ -116,7 +116,7 @@ local function description_of(run, made)
   parts[#parts + 1] = type(planned) == "number" and planned ~= pulses
     and ("Delivered: %s of %s planned."):format(numbers.counted(pulses, "pulse"), numbers.count(planned))
     or ("Delivered: %s."):format(numbers.counted(pulses, "pulse"))
-  if made.singles > 0 and made.patterns + made.singles > 1 and run.plan then
+  if made.singles > 0 and made.patterns + made.singles > 1 and run.plan and not made.whole then
     parts[#parts + 1] = "What was not given whole, as planned, stands pulse by pulse."
   end
   return table.concat(parts, " ")
@@ -160,8 +160,7 @@ local function shared(dataset, run, names, options, meta)
   dataset:thresholds(names.sub, names.ses, values)
   dataset:participant(names.sub)
   dataset:root(meta, { version = core.version, date = time_of(run.manifest.started):match("^[%d-]+")
-    or os.date("%Y-%m-%d"), name = "Brain stimulation: " .. (read.get(run.manifest, "protocol.name")
-      or run.id) })
+    or os.date("%Y-%m-%d") })
 end
 
 --- Put a run into a dataset: nothing is written yet. Raises a refusal { code, message }.
@@ -173,8 +172,8 @@ end
 ---@return { stem: string, patterns: integer, singles: integer, rows: integer }
 function M.add(dataset, run, options, meta)
   local names = { sub = M.entity("sub", options.sub), ses = M.entity("ses", options.ses) }
-  local task, acq = M.entity("task", options.task or "rest"), M.entity("acq", options.acq
-    or describe.label(run.id))
+  local task = M.entity("task", options.task or "stimulation")
+  local acq = M.entity("acq", options.acq or describe.label(run.id))
   names.folder = names.ses and names.sub .. "/" .. names.ses or names.sub
   names.prefix = names.ses and names.sub .. "_" .. names.ses or names.sub
   check_sessions(dataset, names.sub, names.ses)
@@ -192,13 +191,14 @@ function M.add(dataset, run, options, meta)
   end
   local plan, source = plan_name(run), place_of(dataset, ("sourcedata/%s/%s"):format(names.folder, run.name))
   local files = {}
-  tables.write(made, { manifest = run.manifest, is_nerve = run.is_nerve, task = task:match("%-(.*)"),
+  tables.write(made, { manifest = run.manifest, is_nerve = run.is_nerve,
+    task = task:match("%-(.*)"), task_is_told = options.task ~= nil,
     description = description_of(run, made),
     own = { Draft = draft.version, Version = core.version, Run = run.name,
       Seed = run.manifest.seed,
       Simulated = read.get(run.manifest, "device.simulated") or false,
       Source = not options.no_sourcedata and source .. "/events.tsv" or nil,
-      Plan = run.plan_file and recipe.of(run.plan_file, made) } }, meta,
+      Plan = run.plan_file and recipe.of(run.plan_file, made, run.is_nerve) } }, meta,
     ("%s/nibs/%s"):format(names.folder, names.stem), files)
   timeline.write(run.events, given.whole, run.events_json, plan, { name = "Moonpulse",
     version = core.version },

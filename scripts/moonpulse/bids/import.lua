@@ -1,5 +1,7 @@
 --- A row of nibs.tsv as a plan: of Moonpulse's own the very plan file, of others' what the row says.
+local agreement = require "moonpulse.bids.agree"
 local cjson = require "cjson.safe"
+local check = require "moonpulse.compose.check"
 local core = require "moonpulse.core"
 local expand = require "moonpulse.bids.expand"
 local fractions = require "moonpulse.bids.fraction"
@@ -14,8 +16,18 @@ local function refuse(text, ...)
   error({ code = "usage", message = text:format(...) }, 0)
 end
 
+--- The channel of an element's pulses; nil: none is named. Of others' elements only several need one.
+local function channel_of(element, kind, count, channels)
+  local own = channels[element or ""]
+  if own then
+    return own ~= "1" and own or nil
+  end
+  return kind == "PNS" and (element or "nerve") or count > 1 and element or nil
+end
+
 --- A row with its layers as exact fractions and its units.
-local function row_of(cell, unit)
+---@param channels table<string, string> of the elements that Moonpulse named
+local function row_of(cell, unit, channels)
   local id = cell("nibs_event_id") or "row"
   local kind = cell("nibs_type") or "TMS"
   if kind ~= "TMS" and kind ~= "PNS" then
@@ -39,9 +51,8 @@ local function row_of(cell, unit)
   for k = 1, math.max(#intensities, #references, #elements, 1) do
     row.units[k] = { intensity = tonumber(intensities[k] or intensities[1]),
       reference = references[k] or references[1] or "absolute", scaling = factors[k] or factors[1],
-      element = elements[k] or elements[1] }
+      channel = channel_of(elements[k] or elements[1], kind, #elements, channels) }
   end
-  row.elements = #elements
   return row
 end
 
@@ -66,8 +77,7 @@ local function pulse_of(row, unit)
   else
     refuse("%s: it has no intensity: neither stimulus_intensity nor a threshold with its scaling", row.id)
   end
-  local channel = row.kind == "PNS" and (unit.element or "nerve") or row.elements > 1 and unit.element
-  return channel and core.channel(plan, channel) or plan
+  return unit.channel and core.channel(plan, unit.channel) or plan
 end
 
 --- The plan of one row that no recipe is there for: inner layers are trains, the outermost counts from onset
@@ -122,23 +132,44 @@ local function timed(deliveries)
   return in_a_row and (#parts > 1 and core.sequence_of(parts) or parts[1]) or core.parallel(apart)
 end
 
---- What the events say of rows: onsets; without events each row once, if it is one.
-local function deliveries_of(events, rows, order)
+--- The plan of a delivery with its condition, if that is the name of one; a pulse is one without a name.
+local function delivery_of(each)
+  local plan = plan_of(each.row)
+  local ok, label = pcall(check.label, plan, each.condition)
+  return ok and label ~= "pulse" and core.tagged(plan, label) or plan
+end
+
+--- The condition that the events have for a row.
+local function condition_of(events, id)
+  for _, event in ipairs(events and events.rows or {}) do
+    if tsv.cell(events, event, "nibs_event_id") == id then
+      return tsv.cell(events, event, "trial_type")
+    end
+  end
+end
+
+--- What the events say of rows: onsets, as planned where that is known; without events each row
+--- once, if it is one.
+---@param only string? the id of the one row that is asked for
+local function deliveries_of(events, rows, order, only)
   local list = {}
-  if not events then
+  if only or not events then
     if #order > 1 then
       refuse("%d rows and no events that say when each is given: name one of %s", #order,
         table.concat(order, ", "))
     end
-    return { { onset = fractions.zero, row = rows[order[1]] } }
+    return { { onset = fractions.zero, row = rows[order[1]],
+      condition = condition_of(events, order[1]) } }
   end
   local first
   for number, event in ipairs(events.rows) do
     local row = rows[tsv.cell(events, event, "nibs_event_id") or ""]
-    local onset = fractions.parse(tsv.cell(events, event, "onset") or "")
+    local onset = fractions.parse(tsv.cell(events, event, "onset_planned")
+      or tsv.cell(events, event, "onset") or "")
     if row and onset then
       first = first or onset
-      list[#list + 1] = { onset = fractions.subtract(onset, first), row = row }
+      list[#list + 1] = { onset = fractions.subtract(onset, first), row = row,
+        condition = tsv.cell(events, event, "trial_type") }
     elseif row then
       refuse("the events, row %d: the onset is no number", number)
     end
@@ -154,37 +185,43 @@ end
 ---@return string text
 ---@return boolean whole it is the very plan that was run; false: what the rows say
 function M.text(nibs, sidecar, events, only)
-  local rows, order = {}, {}
+  local rows, order, own = {}, {}, type(sidecar.Moonpulse) == "table" and sidecar.Moonpulse or {}
+  local channels = type(own.Channels) == "table" and own.Channels or {}
   local function unit(name)
     return type(sidecar[name]) == "table" and sidecar[name].Units or nil
   end
   for _, cells in ipairs(nibs.rows) do
     local id = tsv.cell(nibs, cells, "nibs_event_id") or "row"
     if not only or id == only then
-      rows[id] = row_of(function(name) return tsv.cell(nibs, cells, name) end, unit)
+      rows[id] = row_of(function(name) return tsv.cell(nibs, cells, name) end, unit, channels)
       order[#order + 1] = id
     end
   end
   if not order[1] then
     refuse(only and "there is no row %s" or "there is no row", only)
   end
-  local deliveries, pulses = deliveries_of(not only and events or nil, rows, order), 0
+  local deliveries, pulses = deliveries_of(events, rows, order, only), 0
   for _, each in ipairs(deliveries) do
     pulses = pulses + pulses_of(each.row)
   end
-  local own = not only and type(sidecar.Moonpulse) == "table" and sidecar.Moonpulse.Plan
-  if own then
-    return recipe.text(own, rows, pulses), true
+  local made, text = false, nil
+  if not only and type(own.Plan) == "table" then
+    made, text = pcall(recipe.text, own.Plan, rows, pulses)
+  end
+  if made and agreement.agree(text, deliveries) then
+    return text, own.Plan.SHA256 == nil or own.Plan.SHA256 == text:match("sha256 (%x+)\n$")
   end
   for _, each in ipairs(deliveries) do
-    each.plan = plan_of(each.row)
+    each.plan = delivery_of(each)
   end
   if not deliveries[1] then
     refuse("the events name none of the rows")
   end
-  local nerve = {}
+  local nerve, seen = {}, {}
   for _, id in ipairs(order) do
-    nerve[#nerve + 1] = rows[id].kind == "PNS" and (rows[id].units[1].element or "nerve") or nil
+    local channel = rows[id].kind == "PNS" and rows[id].units[1].channel
+    nerve[#nerve + 1] = channel and not seen[channel] and channel or nil
+    seen[channel or ""] = true
   end
   return plan_file.write(timed(deliveries), { id = only or order[1], name = only or order[1],
     nerve = nerve[1] and nerve or nil, seed = 1 }), false

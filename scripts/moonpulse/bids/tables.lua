@@ -176,17 +176,19 @@ local function event_cells(event, about)
   end
   local pulse = event.pulse
   return { onset = M.seconds(event.onset), duration = M.seconds(event.duration), nibs_event_id = event.row.id,
-    nibs_position_id = position, trial_type = event.condition,
+    nibs_position_id = position, trial_type = event.condition or event.trial_type,
     onset_planned = pulse and M.seconds(pulse.planned and pulse.planned / 1e6),
     lateness = pulse and M.seconds(pulse.lateness and pulse.lateness / 1e6),
     intensity_mso = pulse and amount(pulse.mso), pulse_status = pulse and pulse.status }
 end
 
 local function event_files(made, about, files, base)
-  local list, has = {}, {}
+  local list, has, first = {}, {}, made.events[1]
   for i, event in ipairs(made.events) do
     list[i] = event_cells(event, about)
-    has.condition, has.pulse = has.condition or event.condition, has.pulse or event.pulse
+    -- if all are of one kind that nobody named, no column says so
+    has.condition = has.condition or event.condition or event.trial_type ~= first.trial_type
+    has.pulse = has.pulse or event.pulse
   end
   local columns = { "onset", "duration", "nibs_event_id", "nibs_position_id",
     has.condition and "trial_type" or nil }
@@ -257,7 +259,7 @@ end
 --- All six.
 ---@param made { rows: moonpulse.NibsRow[], events: moonpulse.NibsEvent[] }
 ---@param run { manifest: table, is_nerve: fun(channel: string): boolean, description: string, task: string,
----   own: table } own: what Moonpulse keeps there for itself
+---   task_is_told: boolean?, own: table } own: what Moonpulse keeps there for itself
 ---@param meta table
 ---@param base string path and name up to the suffix
 ---@param files table<string, string> gets them
@@ -266,12 +268,19 @@ function M.write(made, run, meta, base, files)
   local about = { is_nerve = run.is_nerve, channels = M.channels(made),
     stimulator = describe.stimulator(manifest, meta), stimulus = describe.stimulus(manifest, meta) }
   about.elements, about.positions = describe.elements(manifest, meta, about.channels, run.is_nerve)
-  local elements = {}
+  local elements, channel_of = {}, {}
   for i, channel in ipairs(about.channels) do
     elements[i] = about.elements[channel]
+    channel_of[elements[i].ElementID] = channel
   end
-  about.head = { { "NIBSDescription", meta.NIBSDescription or run.description }, { "TaskName", run.task },
-    { "TaskDescription", meta.TaskDescription }, { "Instructions", meta.Instructions },
+  if run.own then
+    run.own.Channels = next(channel_of) and channel_of -- ids are labels, and say names otherwise
+  end
+  about.head = { { "NIBSDescription", meta.NIBSDescription or run.description },
+    { "TaskName", run.task },
+    { "TaskDescription", meta.TaskDescription or run.task_is_told == false
+      and "It was not said what the participant did meanwhile." or nil },
+    { "Instructions", meta.Instructions },
     { "InstitutionName", meta.InstitutionName }, { "InstitutionAddress", meta.InstitutionAddress },
     { "InstitutionalDepartmentName", meta.InstitutionalDepartmentName },
     { "ConcurrentModalities", meta.ConcurrentModalities or { "none" } },

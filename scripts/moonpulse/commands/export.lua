@@ -30,7 +30,8 @@ function M.parser()
   parser:option("--sub", "bids: the participant's label in the dataset, such as 01. Nothing else of the "
     .. "participant is written but under sourcedata/."):argname("LABEL")
   parser:option("--ses", "bids: the session's label, where the dataset has sessions."):argname("LABEL")
-  parser:option("--task", "bids: what the participant did meanwhile."):default("rest"):argname("LABEL")
+  parser:option("--task", "bids: what the participant did meanwhile, such as rest; default: "
+    .. "stimulation, which says nothing of it."):argname("LABEL")
   parser:option("--acq", "bids: what tells this stimulation from others; default: the protocol's id.")
     :argname("LABEL")
   parser:option("--meta", "bids: a JSON file with what Moonpulse cannot know."):argname("FILE")
@@ -118,8 +119,9 @@ function formats.bids(options)
   for i, run in ipairs(list) do
     tell(run, made[i], folder)
   end
-  if not meta.Authors and dataset.files["dataset_description.json"] then
-    say("dataset_description.json has no authors yet: fill them in, or give them with --meta")
+  if not (meta.Authors and meta.Name) and dataset.files["dataset_description.json"] then
+    say("dataset_description.json has no %s yet: fill in what is missing, or give it with --meta",
+      not meta.Name and not meta.Authors and "name and no authors" or meta.Name and "authors" or "name")
   end
   say("check it: moonpulse check-bids %s", folder)
 end

@@ -15,7 +15,7 @@ function M.parser()
       .. "very plan that was run; of others' rows inner layers are trains, and the outermost counts from "
         .. "onset to "
       .. "onset. Look at it with moonpulse show before you run it.",
-    "moonpulse import bids study/sub-01/nibs/sub-01_task-rest_acq-itbs600_run-1_nibs.tsv\n"
+    "moonpulse import bids study/sub-01/nibs/sub-01_task-stimulation_acq-itbs600_run-1_nibs.tsv\n"
       .. "moonpulse import bids 'nibs_event_id=mine pattern1_count=10 pattern1_interval=100 "
         .. "intensity_reference=rMT "
       .. "intensity_scaling=1.1' -o mine.plan")
@@ -50,7 +50,7 @@ function M.run(options)
     cli.fail("usage", "cannot write the plan: %s", message or path)
   end
   print(("%s: %s, SHA-256 %s%s"):format(path, numbers.counted(found.pulses, "pulse"), found.sha256,
-    whole and ": the plan that was run" or ""))
+    whole and ": the plan that was run" or ": what the tables say, no plan that was run"))
 end
 
 return M

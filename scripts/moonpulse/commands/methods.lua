@@ -1,4 +1,5 @@
 --- moonpulse methods: sentences for the paper, and reporting checklists, of a protocol or of a run.
+local apparatus = require "moonpulse.methods.apparatus"
 local checklists = require "moonpulse.methods.checklist"
 local cli = require "moonpulse.cli"
 local common = require "moonpulse.cli.protocol_argument"
@@ -7,6 +8,7 @@ local core = require "moonpulse.core"
 local courses = require "moonpulse.run.course"
 local devices = require "moonpulse.cli.device_argument"
 local escapes = require "moonpulse.text.escapes"
+local doses = require "moonpulse.methods.doses"
 local experiments = require "moonpulse.experiment"
 local facts_of = require "moonpulse.methods.facts"
 local intensities = require "moonpulse.compose.intensity"
@@ -21,6 +23,7 @@ local records = require "moonpulse.cli.records_option"
 local runs = require "moonpulse.methods.of_run"
 local sheets = require "moonpulse.methods.sheet"
 local show = require "moonpulse.show.methods"
+local studies = require "moonpulse.methods.study"
 
 local M = {}
 
@@ -30,7 +33,8 @@ function M.parser()
   local parser = cli.parser("methods",
     "Write the methods section: intensities, true intervals, thresholds, coil, waveform, counts, stimulator, "
       .. "software and the plan's SHA-256. Of a run's folder it tells what was delivered, and how that "
-      .. "differs from the plan; of a protocol what is planned; of an experiment's file one possible course. "
+      .. "differs from the plan; of several folders what is the same in all runs, what differs, and the "
+      .. "sums; of a protocol what is planned; of an experiment's file one possible course. "
       .. "What is not known stands there as [coil: state model and size]. --checklist gives a reporting "
       .. "checklist as a sheet instead: each item filled, asked for, or cannot be known here.",
     "moonpulse methods itbs600 --amt 50\nmoonpulse methods runs/2026-11-22T101500_itbs600 --meta "
@@ -38,6 +42,8 @@ function M.parser()
       .. "sheet.html")
   common.add_protocol(parser, { name = "RUN|FILE|ID", text = "A run's folder, a protocol's id or the path of "
     .. "its file (FILE:ID is a variant in it), a plan file, an experiment." })
+  parser:argument("more", "Further runs of the study: one section is written of all of them."):args("*")
+    :argname("RUN")
   parser:option("--device", "Of a protocol: which stimulator, and what it will be set to.")
     :argname("NAME")
   parser:option("--device-option", "A setting of the driver, as for run."):argname("KEY=VALUE"):count("*")
@@ -99,8 +105,11 @@ local function mso_of(plan, options, driver)
   end
 end
 
-local function dose_of(mso)
-  return function(view)
+local function dose_of(mso, nerve)
+  return function(view, channel)
+    if doses.is_of_nerve(channel, view.reference, nerve) then
+      return doses.of_nerve(view.intensity)
+    end
     local text = ("%g %%%s"):format(view.intensity, view.reference)
     local value = mso { intensity = view.intensity, reference = view.reference, channel = view.channel
       or "1" }
@@ -127,12 +136,15 @@ local function of_protocol(options, meta)
   facts.kind = "protocol"
   facts.software.commit = core.commit ~= "" and core.commit or nil
   local seed = options.seed or 1
+  facts.nerve = facts_of.nerve(protocol.nerve, driver and driver.limits {})
   local mso = mso_of(plan, options, driver)
   facts_of.add_plan(facts, plan, common.measure(plan, seed), { seed = seed, order = drawn, mso = mso,
-    dose = dose_of(mso) })
+    dose = dose_of(mso, facts.nerve) })
   local open = show.open_counts(protocol)
   facts.pulses.unknown = open and table.concat(open, ", ") or nil
-  if driver then
+  if driver and apparatus.is_box(driver.name) then
+    facts.box = { words = driver.description, by_hand = driver.setting_proof == "none" }
+  elseif driver then
     known_fields.take(facts.known, "stimulator", driver.description, "protocol")
   end
   known_fields.take_all(facts.known, meta, "operator")
@@ -196,8 +208,41 @@ local function facts_for(options)
   return facts or cli.fail("usage", "%s", message)
 end
 
+--- The section as text, and how much of it is still to be filled.
+local function write(sentences)
+  print(escapes.shown(paragraphs.text(sentences, WIDTH), true))
+  local open = paragraphs.placeholders(sentences)
+  if #open > 0 then
+    io.stderr:write(("moonpulse: note: %d placeholders are left: --coil, --meta FILE.json and the protocol "
+      .. "fill them (docs/methods.md)\n"):format(#open))
+  end
+end
+
+--- Of several runs.
+local function write_study(options)
+  if options.json or options.checklist then
+    cli.fail("usage", "--%s is of one run: give one folder", options.json and "json" or "checklist")
+  end
+  check_of_run(options)
+  local meta, all, names, seen = meta_of(options), {}, {}, {}
+  for i, name in ipairs { options.protocol, table.unpack(options.more) } do
+    local folder = records.find(name):gsub("(.)/+$", "%1")
+    local facts, message
+    if lfs.attributes(folder, "mode") ~= "directory" then
+      cli.fail("usage", "%s is no run's folder: of several only runs are told together", name)
+    elseif seen[folder] then
+      cli.fail("usage", "%s is there twice", name)
+    end
+    facts, message = runs.folder(folder, meta)
+    all[i], names[i], seen[folder] = facts or cli.fail("usage", "%s", message), folder:match("[^/]+$"), true
+  end
+  write(studies.sentences(all, names))
+end
+
 function M.run(options)
-  if options.format and not options.checklist then
+  if #options.more > 0 then
+    return write_study(options)
+  elseif options.format and not options.checklist then
     cli.fail("usage", "--format is for --checklist: add --checklist %s", checklists.names[1])
   elseif options.format and options.json then
     cli.fail("usage", "--format %s and --json exclude each other", options.format)
@@ -217,12 +262,7 @@ function M.run(options)
     print(json.encode(json_of(facts, sentences)))
     return
   end
-  print(escapes.shown(paragraphs.text(sentences, WIDTH), true))
-  local open = paragraphs.placeholders(sentences)
-  if #open > 0 then
-    io.stderr:write(("moonpulse: note: %d placeholders are left: --coil, --meta FILE.json and the protocol "
-      .. "fill them (docs/methods.md)\n"):format(#open))
-  end
+  write(sentences)
 end
 
 return M

@@ -123,7 +123,11 @@ end
 ---@param options table { start, step, min_step = 1, reversals = 6, min = 1, max = 100, trials = 100 }
 ---@return moonpulse.Staircase
 function Run:staircase(options)
-  return staircases.handle(staircases.new(options, self.stage.mark, self.stage.staircase_ended))
+  local stage = self.stage
+  stage.staircases = (stage.staircases or 0) + 1
+  return staircases.handle(staircases.new(options, function(text, said)
+    stage.mark(text, nil, said)
+  end, stage.staircase_ended, stage.staircases))
 end
 
 --- Do something beside the script, in a coroutine of its own, until the script ends. Its error is

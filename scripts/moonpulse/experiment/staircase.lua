@@ -23,6 +23,8 @@ Trial.__index = Trial
 local known = { start = "number", step = "number", min_step = "?number", reversals = "?number",
   min = "?number", max = "?number", trials = "?number", unit = "?text" }
 local defaults = { min_step = 1, reversals = 6, min = 1, max = 100, trials = 100, unit = "%MSO" }
+M.rule = "1-up-1-down"
+
 local limit_trials = 3 -- so often beyond min or max in a row: the threshold is not in between
 
 local yes_no = { y = true, yes = true, n = false, no = false }
@@ -53,7 +55,6 @@ end
 ---@param answer boolean
 function Staircase:take(trial, answer)
   local direction = answer and -1 or 1
-  self.note(("trial %d answer %s"):format(trial.number, answer and "yes" or "no"))
   self.track[#self.track + 1] = { intensity = trial.intensity, yes = answer }
   if self.direction and direction ~= self.direction then
     self.found[#self.found + 1] = { intensity = trial.intensity, step = self.step }
@@ -63,6 +64,8 @@ function Staircase:take(trial, answer)
   local wanted = trial.intensity + direction * self.step
   self.intensity = math.min(self.max, math.max(self.min, wanted))
   self.beyond = wanted ~= self.intensity and self.beyond + 1 or 0
+  self.note(("trial %d answer %s"):format(trial.number, answer and "yes" or "no"), { staircase = self.place,
+    trial = trial.number, intensity = trial.intensity, yes = answer, reversals = #self.found })
 end
 
 --- Why there is no further trial; nil while there is one.
@@ -132,7 +135,9 @@ function Staircase:__call()
   local trial = setmetatable({ staircase = self, number = self.number, intensity = self.intensity },
     Trial)
   self.trial = trial
-  self.note(("trial %d at %g %s"):format(trial.number, trial.intensity, self.unit))
+  self.note(("trial %d at %g %s"):format(trial.number, trial.intensity, self.unit), { staircase = self.place,
+    trial = trial.number, intensity = trial.intensity, unit = self.unit, rule = M.rule, start = self.start,
+    min_step = self.min_step })
   return trial, trial.intensity
 end
 
@@ -169,11 +174,13 @@ end
 --- Start a staircase: for trial, intensity in run:staircase { start = 45, step = 2 } do ... end
 ---@param options table { start, step, min_step = 1, reversals = 6, min = 1, max = 100, trials = 100,
 ---   unit = "%MSO" }
----@param note fun(text: string) puts a line into the record
+---@param note fun(text: string, said: table) puts a line into the record; said: the same as data
 ---@param conclude fun(staircase: moonpulse.Staircase) called once, when it has ended
+---@param place integer? which staircase of the run it is; 1
 ---@return moonpulse.Staircase
-function M.new(options, note, conclude)
+function M.new(options, note, conclude, place)
   local self = check(options)
+  self.place = place or 1
   self.note, self.conclude, self.intensity = note, conclude, self.start
   self.found, self.track, self.number, self.beyond = {}, {}, 0, 0
   return setmetatable(self, Staircase)

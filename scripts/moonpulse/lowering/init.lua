@@ -175,11 +175,13 @@ local function check(lowering, actions, driver, limits, more)
     local finished, violation = lowering:check(batch)
     if violation then
       local first = action_of(lowering, actions, violation.first)
-      local cause = cause_of(more.cause, first, action_of(lowering, actions, violation.second))
+      local second = action_of(lowering, actions, violation.second)
+      local cause = cause_of(more.cause, first, second)
       -- what is further apart is no burst and no pair: nobody thinks of the device's timing there
       cause = cause and violation.interval_ns <= 1000000000 and cause or nil
-      refuse("limit", "%s%s",
+      refuse("limit", "%s%s%s",
         violations.explain(violation, driver, limits, first.train, cause and own_timing(cause.why) or ""),
+        violations.pair_remedy(violation, lowering, first, second, driver),
         more.drawn and more.drawn(violation) or "")
     elseif finished then
       return

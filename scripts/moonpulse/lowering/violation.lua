@@ -39,6 +39,43 @@ local function onsets(lowering, violation)
   return first_ns, second_ns
 end
 
+local alone_ns = 1000000000 -- what has no other pulse so near is a pair
+
+--- Where two pulses that are too close are a pair of two intensities (SICI, ICF): which stimulator gives it.
+--- "" where they are anything else: of a train no other device helps.
+---@param violation moonpulse.core.Violation
+---@param lowering moonpulse.core.Lowering is walked anew
+---@param first moonpulse.Action
+---@param second moonpulse.Action
+---@param driver moonpulse.Driver
+---@return string
+function M.pair_remedy(violation, lowering, first, second, driver)
+  if first.mso == second.mso or first.channel ~= second.channel or violation.interval_ns > alone_ns
+    or violation.second ~= violation.first + 1 or driver.name == "bistim" then
+    return ""
+  end
+  local before_ns, second_ns = -alone_ns - 1, nil
+  lowering:rewind()
+  for kind, number, onset_ns in lowering.next, lowering do
+    if kind == "pulse" and number < violation.first then
+      before_ns = onset_ns
+    elseif kind == "pulse" and number == violation.first then
+      if onset_ns - before_ns <= alone_ns then
+        return ""
+      end
+    elseif kind == "pulse" and number == violation.second then
+      second_ns = onset_ns
+    elseif kind == "pulse" and number > violation.second then
+      if onset_ns - second_ns <= alone_ns then
+        return ""
+      end
+      break
+    end
+  end
+  return "; a pair of two intensities takes a stimulator that gives it: --device bistim, or to try it "
+    .. "--device sim:bistim (docs/protocols.md: paired pulses)"
+end
+
 local function seconds(us)
   return ("%.10g s"):format(us / 1e6)
 end

@@ -7,10 +7,12 @@ local doses = require "moonpulse.methods.doses"
 local known_fields = require "moonpulse.methods.known"
 local numbers = require "moonpulse.text.numbers"
 local structure = require "moonpulse.methods.structure"
+local threshold_words = require "moonpulse.methods.threshold_words"
+local wording = require "moonpulse.methods.wording"
 
 local M = {}
 
-local seconds, counted = numbers.seconds, numbers.counted
+local counted = numbers.counted
 
 ---@class moonpulse.ChecklistItem
 ---@field number string
@@ -21,17 +23,14 @@ local seconds, counted = numbers.seconds, numbers.counted
 ---@field source "engine"|"device"|"operator"|"protocol"|nil of a filled one
 ---@field fill string? what would fill it, or why it cannot be known
 
-local function rounded(value)
-  return math.floor(value * 1e5 + 0.5) / 1e5
-end
+local seconds, told = numbers.seconds, wording.seconds -- of a plan, and of what was measured
 
 local function stimuli_of(facts)
   return facts.delivered or facts.planned
 end
 
 local function range(low, high)
-  low, high = rounded(low), rounded(high)
-  return low == high and seconds(low) or ("%s to %s"):format(seconds(low), seconds(high))
+  return told(low) == told(high) and told(low) or ("%s to %s"):format(told(low), told(high))
 end
 
 local fills = {}
@@ -53,7 +52,7 @@ function fills.intensity(facts)
       end
     end
   end
-  return #list > 0 and doses.text(list) or nil, "engine"
+  return #list > 0 and doses.text(list, facts.nerve) or nil, "engine"
 end
 
 function fills.mso(facts)
@@ -69,26 +68,40 @@ function fills.mso(facts)
   return fills.intensity(facts)
 end
 
+--- Stimuli that a paper counts by their MEPs: single pulses and pairs, no trains.
+local function has_trials(found)
+  for _, kind in ipairs(found.kinds) do
+    if kind.pulses <= 2 then
+      return true
+    end
+  end
+  return #found.kinds == 0
+end
+
+local no_trials = "does not apply: trains, without MEP trials"
+
 function fills.interval(facts)
   local found = stimuli_of(facts)
   if not found then
     return nil
+  elseif not has_trials(found) then
+    return no_trials, "engine"
   elseif not found.shortest then
     return "does not apply: one stimulus", "engine"
   end
   return ("%s from onset to onset of stimuli, %s in the mean"):format(range(found.shortest, found.longest),
-    seconds(rounded(found.mean))), "engine"
+    told(found.mean)), "engine"
 end
 
 function fills.threshold(facts)
   local parts = {}
   local how = facts.known.threshold_method
   for _, each in ipairs(facts.staircases) do
-    parts[#parts + 1] = ("staircase %s: %s trials, %s reversals"):format(each.rule or "", each.trials or "?",
-      each.reversals or "?")
+    parts[#parts + 1] = ("staircase %s%s"):format(threshold_words.staircase(each), each.threshold
+      and ": " .. threshold_words.found(each) or "")
   end
   for _, each in ipairs(facts.thresholds) do
-    if each.how then
+    if each.how and not threshold_words.in_part[each.how] then
       parts[#parts + 1] = ("%s: %s"):format(each.name, each.how)
     end
   end
@@ -105,7 +118,7 @@ local function counts_of(facts, wanted)
     if not wanted or wanted(kind) then
       parts[#parts + 1] = kind.pulses == 1 and counted(kind.count, "single pulse")
         or kind.pulses == 2 and ("%s %s apart"):format(counted(kind.count, "pair"),
-          seconds(rounded(kind.shortest)))
+          told(kind.shortest))
         or ("%s of %s pulses"):format(counted(kind.count, "train"), numbers.count(kind.pulses))
     end
   end
@@ -119,6 +132,9 @@ function fills.stimuli(facts)
   if not stimuli_of(facts) then
     return nil
   end
+  if not has_trials(stimuli_of(facts)) then
+    return no_trials, "engine"
+  end
   return counts_of(facts) .. "; how many of their MEPs were kept is the analysis's to say", "engine"
 end
 
@@ -130,12 +146,20 @@ function fills.singles(facts)
   return text ~= "" and text or "does not apply: no single pulses", "engine"
 end
 
+--- Of a pair with a pulse to a nerve: none of its pulses conditions or tests the other.
+local function of_nerve(kind, facts)
+  local nerve = facts.nerve and facts.nerve.channels or {}
+  return (nerve[kind.channels[1]] or nerve[kind.channels[2]])
+    and ("does not apply: a pulse to the nerve and one to the brain (%s, then %s)"):format(
+      doses.text(kind.doses[1], facts.nerve), doses.text(kind.doses[2], facts.nerve)) or nil
+end
+
 --- Of the pairs: one text each, or that there are none.
 local function of_pairs(text_of)
   return function(facts)
     local parts, known = {}, {}
     for _, kind in ipairs(stimuli_of(facts) and stimuli_of(facts).kinds or {}) do
-      local text = kind.pulses == 2 and text_of(kind)
+      local text = kind.pulses == 2 and text_of(kind, facts)
       if text and not known[text] then
         known[text], parts[#parts + 1] = true, text
       end
@@ -147,9 +171,13 @@ local function of_pairs(text_of)
   end
 end
 
-fills.test = of_pairs(function(kind) return doses.text(kind.doses[2]) end)
-fills.conditioning = of_pairs(function(kind) return doses.text(kind.doses[1]) end)
-fills.isi = of_pairs(function(kind) return seconds(rounded(kind.shortest)) end)
+fills.test = of_pairs(function(kind, facts)
+  return of_nerve(kind, facts) or doses.text(kind.doses[2], facts.nerve)
+end)
+fills.conditioning = of_pairs(function(kind, facts)
+  return of_nerve(kind, facts) or doses.text(kind.doses[1], facts.nerve)
+end)
+fills.isi = of_pairs(function(kind) return told(kind.shortest) end)
 
 --- Of the levels of each part of the plan.
 local function of_levels(text_of)
@@ -359,6 +387,9 @@ local function item_of(facts, spec)
     local asked = known_fields.by_key[key or spec.ask or ""]
     item.status = "asked for"
     item.fill = asked and ("%s: %s"):format(asked.ask, asked.fill) or spec.fill or "a run that gave pulses"
+    if spec.ask == "threshold_method" and facts.threshold_by then
+      item.fill = ("%s (so far only: %s)"):format(item.fill, facts.threshold_by)
+    end
   end
   return item
 end

@@ -5,10 +5,30 @@ local M = {}
 
 M.most = 6 -- intensities that are told one by one
 
+--- Is an intensity one of a nerve stimulator, whose maximum is no magnetic stimulator's?
+---@param channel string
+---@param reference string
+---@param nerve { channels: table<any, any> }? of the facts
+---@return boolean
+function M.is_of_nerve(channel, reference, nerve)
+  return nerve ~= nil and reference == "MSO" and nerve.channels[channel] == true
+end
+
+--- The same in words.
+---@param intensity number percent
+---@return string
+function M.of_nerve(intensity)
+  return ("%g %% of the nerve stimulator's maximum"):format(intensity)
+end
+
 --- An intensity with its %MSO, where both are known.
 ---@param dose moonpulse.PulseDose
+---@param nerve { channels: table<any, any> }? of the facts
 ---@return string
-function M.one(dose)
+function M.one(dose, nerve)
+  if M.is_of_nerve(dose.channel, dose.reference, nerve) then
+    return M.of_nerve(dose.intensity)
+  end
   local text = ("%g %%%s"):format(dose.intensity, dose.reference)
   if dose.mso and not (dose.reference == "MSO" and dose.mso == dose.intensity) then
     text = ("%s (%g %%MSO)"):format(text, dose.mso)
@@ -18,12 +38,14 @@ end
 
 --- Intensities: the one, those few that there are with how many pulses had each, or their range.
 ---@param doses moonpulse.PulseDose[]
+---@param nerve { channels: table<any, any> }? of the facts
 ---@return string
-function M.text(doses)
+function M.text(doses, nerve)
   if #doses <= M.most then
     local parts = {}
     for i, dose in ipairs(doses) do
-      parts[i] = #doses > 1 and ("%s at %s"):format(numbers.count(dose.count), M.one(dose)) or M.one(dose)
+      parts[i] = #doses > 1 and ("%s at %s"):format(numbers.count(dose.count), M.one(dose, nerve))
+        or M.one(dose, nerve)
     end
     return table.concat(parts, ", ")
   end

@@ -39,6 +39,14 @@ local MOST = 1000000 -- pulses that are looked at one by one
 ---   script_sha256: string?, parameters: table<string, any>? }
 ---@field started string?
 ---@field participant string?
+---@field is_virtual boolean? a run in virtual time: its durations are nobody's
+---@field session { number: integer, of: integer?, phase: integer?, phases: integer?, course: string? }?
+---@field box moonpulse.Box? what fired the stimulators
+---@field cannot_confirm boolean? the device cannot say that it fired
+---@field nerve { channels: table<any, any>, only: boolean }? channels of a nerve; only: there are no others
+---@field fired string? the trigger that fired each pulse
+---@field triggers integer? that a script took
+---@field threshold_by string? the preflight's answer: by EMG, by eye
 
 --- Every pulse of a plan in time.
 local function pulses_of(plan, seed, mso_of)
@@ -66,7 +74,7 @@ end
 ---   dose: (fun(view: table, channel: string): string)? }
 ---@return table[]? pulses in time; nil: they are too many
 function M.add_plan(facts, plan, measured, given)
-  facts.pattern = sentences.of(plan, given.dose)
+  facts.pattern = sentences.of(plan, given.dose, given.order)
   facts.parts = {}
   for i, part in ipairs(structure.parts(plan)) do
     facts.parts[i] = structure.levels(part)
@@ -145,6 +153,21 @@ function M.add_thresholds(facts, thresholds, meta)
         date = type(given) == "table" and given.date or date }
     end
   end
+end
+
+--- The channels that a protocol gives to a nerve; of a device that is no box they are a coil's.
+---@param list any as the protocol or a manifest has it
+---@param limits { nerve: boolean? }? of the device; nil: none was named, or a manifest has settled it
+---@return { channels: table<any, any>, only: boolean }? names in their order, and each as a key
+function M.nerve(list, limits)
+  local found = {}
+  for _, name in ipairs(type(list) == "table" and list or {}) do
+    if type(name) == "string" then
+      found[#found + 1], found[name] = name, true
+    end
+  end
+  local is_coil = limits and not limits.nerve
+  return #found > 0 and not is_coil and { channels = found, only = false } or nil
 end
 
 return M

@@ -25,6 +25,9 @@ M.fields = {
   field("coil", "coil", "state model and size", "--coil, or \"coil\" in the file of --meta", { "coil_shape",
     "coil_serial" }),
   field("coil_shape", "shape", "state the coil's"), field("coil_serial", "serial number", "state the coil's"),
+  field("nerve_stimulator", "nerve stimulator",
+    "state make and model, electrodes, pulse width and how its intensity was found"),
+  field("trigger_source", "triggers", "state what sent them, and the time from trigger to pulse"),
   field("waveform", "waveform", "state the pulse shape, such as biphasic", nil, { "pulse_width_us" }),
   field("pulse_width_us", "pulse width in us", "state it"),
   field("current_direction", "current direction", "state the direction of the induced current in the brain"),
@@ -37,6 +40,8 @@ M.fields = {
   field("hotspot", "hotspot", "state how it was found"),
   field("threshold_method", "threshold", "state how it was found, in which muscle and by which criterion",
     "\"threshold_method\" in the file of --meta, or the preflight question threshold_method"),
+  field("criterion", "threshold", "state in which muscle and by which criterion it was found",
+    "\"threshold_method\" in the file of --meta"),
   field("muscle", "muscle", "state whose response was looked at"),
   field("emg_electrodes", "EMG electrodes", "state their position and contact", nil, { "muscle" }),
   field("contraction", "contraction", "state how much the target muscle was contracted"),
@@ -50,6 +55,7 @@ M.fields = {
   field("disorders", "disorders", "state neurological and psychiatric ones"),
   field("medical_conditions", "medical conditions", "state them"),
   field("motor_activity", "motor activity", "state a history of repetitive motor activity"),
+  field("sessions", "sessions", "state how many, and which of them this was"),
   field("test_days", "test days", "state the time between them"),
   field("session_duration", "session", "state how long it was, beside the stimulation"),
   field("sham", "sham", "state how sham was given, or that there was none"),
@@ -57,6 +63,8 @@ M.fields = {
   field("unconditioned_mep", "unconditioned MEP", "state its size"),
   field("citation", "citation", "state where the protocol was published", "\"cite\" in the protocol, or "
     .. "\"citation\" in the file of --meta"),
+  field("limits", "limits", "compare with the papers and cite them; the tables were written from memory",
+    "the papers (docs/safety.md)"),
   field("commit", "commit", "state the build's", "a build from a git checkout"),
 }
 

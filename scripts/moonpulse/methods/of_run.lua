@@ -1,7 +1,9 @@
 --- The facts of a run, from its folder: what was given, not what was planned, and how they differ.
+local apparatus = require "moonpulse.methods.apparatus"
 local by_condition = require "moonpulse.methods.by_condition"
 local core = require "moonpulse.core"
 local counted = require "moonpulse.record.counted"
+local doses = require "moonpulse.methods.doses"
 local facts_of = require "moonpulse.methods.facts"
 local known_fields = require "moonpulse.methods.known"
 local numbers = require "moonpulse.text.numbers"
@@ -42,6 +44,26 @@ local function parameters_of(manifest)
   return parameters
 end
 
+local function number_of(value)
+  return type(value) == "number" and math.abs(value) <= 1e6 and value or nil
+end
+
+--- The intensities of its trials and the interval, as far as they are whole.
+local function add_numbers(plain, each)
+  plain.track = {}
+  for i, trial in ipairs(type(each.track) == "table" and each.track or {}) do
+    local intensity = number_of(type(trial) == "table" and trial.intensity)
+    if not intensity then
+      plain.track = {}
+      break
+    end
+    plain.track[i] = intensity
+  end
+  local found = type(each.interval) == "table" and each.interval or {}
+  local low, high, percent = number_of(found.low), number_of(found.high), number_of(found.percent)
+  plain.interval = low and high and percent and { low = low, high = high, percent = percent } or nil
+end
+
 local of_staircase = { threshold = "number", start = "number", trials = "number", reversals = "number",
   rule = "string", unit = "string", why = "string" }
 
@@ -53,6 +75,7 @@ local function staircases_of(manifest)
     for key, kind in pairs(of_staircase) do
       plain[key] = type(each[key]) == kind and each[key] or nil
     end
+    add_numbers(plain, each)
     list[i] = plain
   end
   return list
@@ -103,7 +126,7 @@ local function add_row_deviations(facts, events, planned)
   end
   local missing = planned and planned - #events.pulses or 0
   if missing > 0 then
-    say("%s of the plan did not come up", numbers.counted(missing, "pulse"))
+    say("%s of the plan %s not reached", numbers.counted(missing, "pulse"), missing == 1 and "was" or "were")
   end
   if #events.unasked > 0 then
     say("%s reported by the stimulator that nobody had asked for", numbers.counted(#events.unasked, "pulse"))
@@ -120,8 +143,9 @@ local function add_ending(facts, manifest)
   if status == "running" then
     table.insert(list, 1, "the run was not closed: it goes on, or Moonpulse was killed (moonpulse recover)")
   elseif status ~= "completed" then
-    table.insert(list, 1, ("the run did not come to its end: %s%s"):format(status or "how is not known",
-      reason and ", " .. reason or ""))
+    table.insert(list, 1, ("the run did not come to its end: %s"):format(
+      status == "stopped" and reason or reason and ("%s, %s"):format(status or "how is not known", reason)
+      or status or "how is not known"))
   end
   local override = get(manifest, "safety.override")
   if type(override) == "table" then
@@ -171,7 +195,7 @@ local function key_of(channel, intensity, reference)
 end
 
 --- What the rows say each intensity was, in %MSO.
-local function dose_of(events)
+local function dose_of(events, nerve)
   local by_key = {}
   for _, row in ipairs(events.pulses) do
     if row.mso and row.intensity then
@@ -182,6 +206,9 @@ local function dose_of(events)
     end
   end
   return function(view, channel)
+    if doses.is_of_nerve(channel, view.reference, nerve) then
+      return doses.of_nerve(view.intensity)
+    end
     local text = ("%g %%%s"):format(view.intensity, view.reference)
     local range = by_key[key_of(channel, view.intensity, view.reference)]
     if view.reference == "MSO" and (not range or range[1] == view.intensity
@@ -193,16 +220,66 @@ local function dose_of(events)
   end
 end
 
-local function add_device(facts, manifest)
+--- Does every pulse's row say that nothing confirmed its setting?
+local function is_by_hand(events)
+  for _, row in ipairs(events.pulses) do
+    if row.proof and row.proof ~= "none" then
+      return false
+    end
+  end
+  return #events.pulses > 0
+end
+
+--- Which channels are taken for a nerve's, and whether there are pulses to anything else.
+local function nerve_of(manifest, events)
+  local nerve, only = facts_of.nerve(get(manifest, "protocol.nerve")), true
+  for _, row in ipairs(events.pulses) do
+    only = only and nerve and nerve.channels[row.channel or "1"] or false
+  end
+  return nerve and { channels = nerve.channels, only = only } or nil
+end
+
+--- Which session it was. A simulated run is none.
+local function session_of(manifest)
+  local found = get(manifest, "session")
+  local number = type(found) == "table" and math.tointeger(found.number)
+  if not number or get(manifest, "device.simulated") ~= false then
+    return nil
+  end
+  local course = get(manifest, "session.course.name")
+  return { number = number, of = math.tointeger(found.of), phase = math.tointeger(found.phase),
+    phases = math.tointeger(found.phases), course = type(course) == "string" and course or nil }
+end
+
+--- What fired the pulses, where it was no command, and whether a script waited for triggers.
+local function add_triggers(facts, manifest)
+  local fired, came = get(manifest, "device.trigger.text"), get(manifest, "experiment.triggers")
+  facts.fired = type(fired) == "string" and fired or nil
+  if type(came) == "table" then
+    local taken = math.tointeger(came.taken)
+    facts.triggers = taken and taken > 0 and taken or nil
+  end
+end
+
+local function add_device(facts, manifest, events)
   local device = get(manifest, "device") or {}
   local known, source = facts.known, "device"
   local words = device.description or device.name
   if words and device.model and not words:find(device.model, 1, true) then
     words = words .. " " .. device.model
   end
-  known_fields.take(known, "stimulator", words, source)
-  known_fields.take(known, "serial", device.serial, source)
-  for _, key in ipairs { "firmware", "coil", "waveform", "current_direction" } do
+  facts.cannot_confirm = apparatus.is_silent(device.name)
+  if apparatus.is_box(device.name) then -- the stimulator behind it nobody told
+    local parts = { words or device.name, plain_of(device, "serial") and "serial number " .. device.serial,
+      nil }
+    parts[#parts + 1] = plain_of(device, "firmware") and "firmware " .. device.firmware or nil
+    facts.box = { words = table.concat(parts, ", "), by_hand = is_by_hand(events) }
+  else
+    known_fields.take(known, "stimulator", words, source)
+    known_fields.take(known, "serial", device.serial, source)
+    known_fields.take(known, "firmware", device.firmware, source)
+  end
+  for _, key in ipairs { "coil", "waveform", "current_direction" } do
     known_fields.take(known, key, device[key], source)
   end
   local coil = type(device.coil) == "table" and device.coil or {}
@@ -211,7 +288,7 @@ local function add_device(facts, manifest)
   facts.device = { words = words, simulated = device.simulated, mode = device.mode }
 end
 
---- How thresholds were found: the preflight's answer, as far as nothing better is said.
+--- How thresholds were found: the preflight's answer, where nothing better is said.
 local function add_preflight(facts, manifest)
   local asked = list_of(manifest, "preflight")
   if #asked == 0 then
@@ -219,8 +296,8 @@ local function add_preflight(facts, manifest)
   end
   for _, each in ipairs(asked) do
     if each.id == "threshold_method" and type(each.answer) == "string" then
-      known_fields.take(facts.known, "threshold_method", each.answer == "emg" and "by EMG"
-        or each.answer == "visual" and "by eye" or each.answer, "operator")
+      facts.threshold_by = each.answer == "emg" and "by EMG" or each.answer == "visual" and "by eye"
+        or each.answer -- muscle and criterion are not in it
     end
   end
 end
@@ -236,7 +313,7 @@ function M.rows(of, manifest, events, meta)
   local facts = facts_of.new(of, protocol, get(manifest, "moonpulse.version") or "of an unknown version")
   facts.kind = get(manifest, "kind") == "experiment" and "experiment" or "protocol"
   facts.started, facts.participant = get(manifest, "started"), get(manifest, "participant")
-  facts.speed = get(manifest, "speed")
+  facts.is_virtual = of == "run" and (get(manifest, "speed") or 1) ~= 1
   local given = given_of(events)
   facts.delivered = stimuli.of(given)
   facts.pulses = { planned = get(manifest, "result.pulses_planned") or get(manifest, "protocol.pulses"),
@@ -245,10 +322,13 @@ function M.rows(of, manifest, events, meta)
     facts.pulses.confirmed = facts.pulses.confirmed + (row.is_confirmed and 1 or 0)
   end
   facts.conditions = by_condition.of_run(events, get(manifest, "conditions"))
-  facts.durations.delivered_s = #given > 0 and given[#given].at - given[1].at or nil
+  facts.durations.delivered_s = #given > 0 and not facts.is_virtual and given[#given].at - given[1].at or nil
   add_row_deviations(facts, events, facts.pulses.planned)
   add_ending(facts, manifest)
-  add_device(facts, manifest)
+  facts.nerve = nerve_of(manifest, events)
+  add_device(facts, manifest, events)
+  add_triggers(facts, manifest)
+  facts.session = session_of(manifest)
   known_fields.take_all(facts.known, get(manifest, "meta"), "operator")
   known_fields.take_all(facts.known, meta, "operator")
   add_preflight(facts, manifest)
@@ -289,7 +369,7 @@ function M.folder(folder, meta)
   if kept then
     local planned = facts.pulses.planned
     local list = facts_of.add_plan(facts, kept.plan, catalogue.measure(kept.plan, kept.seed), {
-      seed = kept.seed, order = kept.order, dose = dose_of(events) })
+      seed = kept.seed, order = kept.order, dose = dose_of(events, facts.nerve) })
     facts.software.plan_sha256 = kept.sha256
     if not fits(list, events) then -- the record was changed: what was given is in the rows
       facts.pattern, facts.planned, facts.drawn, facts.parts = nil, nil, nil, {}

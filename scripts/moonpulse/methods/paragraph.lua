@@ -1,12 +1,15 @@
 --- The sentences of a methods section. What is not known stands in them as a placeholder, never silently out.
+local apparatus = require "moonpulse.methods.apparatus"
 local by_condition = require "moonpulse.methods.by_condition"
 local doses = require "moonpulse.methods.doses"
 local known_fields = require "moonpulse.methods.known"
 local numbers = require "moonpulse.text.numbers"
+local threshold_words = require "moonpulse.methods.threshold_words"
+local wording = require "moonpulse.methods.wording"
 
 local M = {}
 
-local seconds, counted = numbers.seconds, numbers.counted
+local seconds, counted = wording.seconds, numbers.counted
 
 ---@class moonpulse.Sentence
 ---@field id string what it is on: "protocol", "pattern", "dose", ...
@@ -23,6 +26,15 @@ end
 
 local writers = {}
 
+--- Which session it was, as the record has it.
+local function session_words(session)
+  local of = session.of and (" of %d"):format(session.of) or ""
+  local phase = session.phase and session.phases and ("phase %d of %d of "):format(session.phase,
+    session.phases) or ""
+  return ("It was session %d%s%s"):format(session.number, of, session.course
+    and (" (%sthe course %s)"):format(phase, session.course) or "")
+end
+
 function writers.protocol(facts, add)
   local cited = facts.known.citation and facts.known.citation.value or known_fields.placeholder "citation"
   if facts.of == "plan" then
@@ -30,8 +42,8 @@ function writers.protocol(facts, add)
   elseif facts.of == "course" then
     add("This is one possible course of the experiment %s (%s): nothing was given", facts.name, cited)
   else
-    add("The stimulation was %s (%s)%s", facts.name, cited, facts.started and ", begun " .. facts.started
-      or "")
+    add("The stimulation was %s (%s)%s", facts.name, cited, facts.started and ", on "
+      .. wording.day(facts.started) or "")
   end
   if facts.unconfirmed then
     add("Not compared with the paper: %s", facts.unconfirmed)
@@ -40,15 +52,14 @@ function writers.protocol(facts, add)
     add("It is a sham: the schedule of %s, pulse for pulse, with one intensity for every pulse", facts.sham)
   end
   add("The site was %s", value_of(facts, "target"))
-end
-
---- To a hundredth of a millisecond: what was measured is no more exact.
-local function rounded(value)
-  return math.floor(value * 1e5 + 0.5) / 1e5
+  if facts.of == "run" then
+    add("%s", facts.session and session_words(facts.session)
+      or "Each participant had " .. value_of(facts, "sessions"))
+  end
 end
 
 --- One kind of stimulus that was given: "20 pairs, 2 ms apart: first pulse at ..., second at ...".
-local function kind_text(kind)
+local function kind_text(kind, nerve)
   local several = {}
   for _, channel in ipairs(kind.channels) do
     several[channel] = true
@@ -57,7 +68,7 @@ local function kind_text(kind)
   local is_train = kind.pulses > #kind.doses
   local function at(place)
     local list = kind.doses[place]
-    return ((#list > 1 and #list <= doses.most and "(%s)" or "at %s"):format(doses.text(list)))
+    return ((#list > 1 and #list <= doses.most and "(%s)" or "at %s"):format(doses.text(list, nerve)))
       .. (names and " on channel " .. (is_train and table.concat(kind.channels, ", ") or kind.channels[place])
         or "")
   end
@@ -65,63 +76,112 @@ local function kind_text(kind)
     return ("%s %s"):format(counted(kind.count, "single pulse"), at(1))
   elseif kind.pulses == 2 then
     return ("%s of pulses %s apart: the first %s, the second %s"):format(counted(kind.count, "pair"),
-      seconds(rounded(kind.shortest)), at(1), at(2))
+      seconds(kind.shortest), at(1), at(2))
   end
   return ("%s of %d pulses, %s from the first to the last, %s from pulse to pulse, %s"):format(
-    counted(kind.count, "train"), kind.pulses, seconds(rounded(kind.span)),
-    kind.longest - kind.shortest < 1e-5 and seconds(rounded(kind.shortest))
-      or ("%s to %s"):format(seconds(rounded(kind.shortest)), seconds(rounded(kind.longest))), at(1))
+    counted(kind.count, "train"), kind.pulses, seconds(kind.span),
+    kind.longest - kind.shortest < 1e-5 and seconds(kind.shortest)
+      or ("%s to %s"):format(seconds(kind.shortest), seconds(kind.longest)), at(1))
 end
 
 local most_kinds = 12
 
 --- What was given, from the pulses alone.
 ---@param found moonpulse.Stimuli
+---@param nerve { channels: table<any, any> }? of the facts
 ---@return string
-function M.given(found)
+function M.given(found, nerve)
   local parts = {}
   for i, kind in ipairs(found.kinds) do
     if i > most_kinds then
       parts[i] = ("and %d more kinds (events.tsv has every pulse)"):format(#found.kinds - most_kinds)
       break
     end
-    parts[i] = kind_text(kind)
+    parts[i] = kind_text(kind, nerve)
   end
   return table.concat(parts, "; ")
 end
 
+--- From onset to onset, as far as there are two.
+local function add_intervals(found, words, add)
+  if found and found.shortest then
+    add("%s %s, %s in the mean", words, found.longest - found.shortest < 5e-6 and seconds(found.shortest)
+      or ("%s to %s"):format(seconds(found.shortest), seconds(found.longest)), seconds(found.mean))
+  end
+end
+
 function writers.pattern(facts, add)
+  local found = facts.delivered
+  if facts.pattern and facts.pulses.delivered and facts.pulses.planned
+    and facts.pulses.delivered < facts.pulses.planned then
+    add("This is the plan, of which %s was given", facts.pulses.delivered > 0 and "a part" or "nothing")
+  end
   for _, text in ipairs(facts.pattern or {}) do
     add("%s", text)
   end
-  local found = facts.delivered
   if not facts.pattern and found then
-    add("%s: %s", facts.of == "course" and "It gives" or "There were given",
-      found.count > 0 and M.given(found) or "no pulses")
-    if found.shortest then
-      add("From onset to onset of these it was %s to %s, %s in the mean", seconds(rounded(found.shortest)),
-        seconds(rounded(found.longest)), seconds(rounded(found.mean)))
-    end
+    add("%s %s", facts.of == "course" and "It gives" or "The run gave",
+      found.count > 0 and M.given(found, facts.nerve) or "no pulses")
+    add_intervals(found, "From onset to onset of these it was", add)
   end
   if facts.drawn then
     add("%s drawn from the seed %s", not facts.drawn.intervals and "The order is"
       or facts.drawn.order and "Order and intervals are" or "The intervals are", facts.drawn.seed)
   end
-  if facts.drawn and facts.drawn.intervals and found and found.shortest then
-    add("As delivered, it was %s to %s from onset to onset, %s in the mean", seconds(rounded(found.shortest)),
-      seconds(rounded(found.longest)), seconds(rounded(found.mean)))
+  if facts.drawn and facts.drawn.intervals then
+    add_intervals(found, facts.is_virtual and "As drawn, it was from onset to onset"
+      or "As given, it was from onset to onset", add)
+  end
+end
+
+--- How many of the planned pulses were sent, and how many of these the stimulator confirmed: delivered is
+--- only what it confirmed.
+---@param pulses { planned: integer?, delivered: integer, confirmed: integer? } delivered: sent
+---@param cannot_confirm boolean? the stimulator cannot say that it fired
+---@return string
+function M.given_words(pulses, cannot_confirm)
+  local sent, confirmed, planned = pulses.delivered, pulses.confirmed or 0, pulses.planned
+  local is_all = planned == sent and sent > 0
+  local who = is_all and (sent == 1 and "The one planned pulse"
+      or ("All %s planned pulses"):format(numbers.count(sent)))
+    or planned and ("Of %s, %s"):format(counted(planned, "planned pulse"), sent == 0 and "none"
+      or numbers.count(sent))
+    or counted(sent, "pulse")
+  local were = (sent == 1 or sent == 0) and "was" or "were"
+  if sent == 0 then
+    return ("%s %s sent"):format(who, were)
+  elseif confirmed >= sent then
+    return ("%s %s delivered, as the stimulator confirmed"):format(who, were)
+  end
+  local of_these = confirmed > 0 and "the delivery of " .. numbers.count(confirmed)
+    or sent == 1 and "nothing" or "none of them"
+  return ("%s %s sent, and the stimulator confirmed %s%s"):format(who, were, of_these,
+    cannot_confirm and ": it cannot say that it fired" or "")
+end
+
+--- Of a plan, and of a run in real time: virtual time is nobody's.
+local function add_durations(facts, add)
+  local durations = facts.durations
+  local first = durations.first_to_last_s
+  if first and first > 0 and not facts.pulses.unknown then
+    local nominal, whole_s = durations.nominal_end_s, durations.whole_cycles_s
+    add("From the first to the last pulse it is planned to take %s%s%s", wording.planned(first),
+      nominal > first and (", %s to the nominal end"):format(wording.planned(nominal)) or "",
+      whole_s > nominal and (", %s in whole cycles"):format(wording.planned(whole_s)) or "")
+  end
+  local given = durations.delivered_s
+  if given and given > 0 then
+    add("%s %s from the first to the last pulse", facts.of == "course" and "It takes"
+      or "As given, it took", wording.duration(given))
   end
 end
 
 function writers.dose(facts, add)
-  local pulses, durations = facts.pulses, facts.durations
+  local pulses = facts.pulses
   if facts.of == "course" then
     add("In this course %s", counted(pulses.delivered, "pulse"))
   elseif pulses.delivered then
-    local of = pulses.planned and ("Of %s planned "):format(counted(pulses.planned, "pulse")) or ""
-    add("%s%s %s delivered%s", of, numbers.count(pulses.delivered), pulses.delivered == 1 and "was" or "were",
-      pulses.confirmed and (", %s of them confirmed by the stimulator"):format(
-        numbers.count(pulses.confirmed)) or "")
+    add("%s", M.given_words(pulses, facts.cannot_confirm))
   elseif pulses.unknown then
     add("The number of pulses is not known: the source does not give %s", pulses.unknown)
   else
@@ -134,79 +194,10 @@ function writers.dose(facts, add)
   if #parts > 0 then
     add("By condition: %s", table.concat(parts, ", "))
   end
-  if durations.first_to_last_s and not pulses.unknown then
-    local first, nominal, whole_s = durations.first_to_last_s, durations.nominal_end_s,
-      durations.whole_cycles_s
-    add("From the first to the last pulse it is planned to take %s%s%s", numbers.duration(first),
-      nominal > first and (", %s to the nominal end"):format(numbers.duration(nominal)) or "",
-      whole_s > nominal and (", %s in whole cycles"):format(numbers.duration(whole_s)) or "")
-  end
-  if durations.delivered_s then
-    add("%s %s from the first to the last pulse", facts.of == "course" and "It takes"
-      or "As delivered, it took",
-      numbers.duration(durations.delivered_s))
-  end
+  add_durations(facts, add)
 end
 
-local names = { RMT = "resting motor threshold", AMT = "active motor threshold" }
-
---- References that intensities need and that no threshold is given for.
-local function missing_thresholds(facts)
-  local needed, given = {}, {}
-  for _, each in ipairs(facts.thresholds) do
-    given[each.name] = true
-  end
-  for _, found in ipairs { facts.planned or false, facts.delivered or false } do
-    for _, kind in ipairs(found and found.kinds or {}) do
-      for _, list in ipairs(kind.doses) do
-        for _, dose in ipairs(list) do
-          needed[dose.reference] = not given[dose.reference] and names[dose.reference] and true or nil
-        end
-      end
-    end
-  end
-  return needed
-end
-
-function writers.threshold(facts, add)
-  for _, each in ipairs(facts.thresholds) do
-    add("The %s was %g %%MSO (%s)%s", names[each.name], each.value, each.how or value_of(facts,
-      "threshold_method"),
-      each.date and ", measured " .. each.date or "")
-  end
-  for _, name in ipairs { "RMT", "AMT" } do
-    if missing_thresholds(facts)[name] then
-      add("The %s was [%s: state it in %%MSO] (%s)", names[name], name, value_of(facts, "threshold_method"))
-    end
-  end
-  for _, each in ipairs(facts.staircases) do
-    add("A staircase (%s, from %s %s, %s, %s) %s", each.rule or "rule not recorded", each.start
-      and ("%g"):format(
-      each.start) or "an unknown start", each.unit or "", counted(each.trials or 0, "trial"),
-      counted(each.reversals or 0, "reversal"), type(each.threshold) == "number"
-        and ("gave a threshold of %.4g %s"):format(each.threshold, each.unit or "")
-        or "gave no threshold" .. (type(each.why) == "string" and ": " .. each.why or ""))
-  end
-end
-
-function writers.device(facts, add)
-  local serial, firmware = facts.known.serial, facts.known.firmware
-  add("The stimulator was a %s, %s, %s, with the coil %s", value_of(facts, "stimulator"),
-    serial and "serial number " .. serial.value or known_fields.placeholder "serial",
-    firmware and "firmware " .. firmware.value or known_fields.placeholder "firmware", value_of(facts,
-      "coil"))
-  if facts.device and facts.device.simulated then
-    add("It was simulated: nobody was stimulated")
-  end
-  local mode = facts.device and facts.device.mode
-  mode = type(mode) == "table" and mode.value or mode
-  if type(mode) == "string" then
-    add("Its mode was %s", mode)
-  end
-  add("The waveform was %s, the current direction %s", value_of(facts, "waveform"),
-    value_of(facts, "current_direction"))
-  add("The coil was held so: %s; %s", value_of(facts, "coil_orientation"), value_of(facts, "coil_location"))
-end
+writers.threshold, writers.device = threshold_words.write, apparatus.write
 
 function writers.software(facts, add)
   local software = facts.software
@@ -230,11 +221,25 @@ function writers.software(facts, add)
   end
 end
 
+--- The verdict is Moonpulse's, by tables that nobody has compared with the papers: that is for the author.
 function writers.safety(facts, add)
   local safety = facts.safety
-  if safety and safety.verdict then
-    add("Against the published limits (%s) the pulses were %s", safety.table or "table not recorded",
-      safety.verdict)
+  if type(safety) ~= "table" or type(safety.verdict) ~= "string" then
+    return
+  end
+  local tables, known = {}, {}
+  for _, finding in ipairs(type(safety.findings) == "table" and safety.findings or {}) do
+    local name = type(finding) == "table" and finding.verdict ~= "within" and finding.table
+    if type(name) == "string" and not known[name] then
+      known[name], tables[#tables + 1] = true, name
+    end
+  end
+  add("By the tables of published limits in Moonpulse (%s) the verdict on the pulses%s was: %s%s",
+    known_fields.placeholder "limits", facts.nerve and " to the brain" or "", safety.verdict,
+    #tables > 0 and (" (%s)"):format(table.concat(tables, "; ")) or "")
+  if facts.nerve then
+    add("The pulses to the nerve (channel %s) were not judged: the tables are for the brain",
+      table.concat(facts.nerve.channels, ", "))
   end
 end
 
@@ -247,19 +252,22 @@ function writers.deviations(facts, add)
       .. "given"
       or "There were no deviations from the plan")
   end
-  for i, text in ipairs(facts.deviations) do
-    add(i == 1 and "Deviations: %s" or "%s", text)
+  for _, text in ipairs(facts.deviations) do
+    add("%s", text)
   end
 end
 
-local order = { "protocol", "pattern", "dose", "threshold", "device", "safety", "deviations", "software" }
+M.names = threshold_words.names
+
+--- What the sentences are on, in their order.
+M.order = { "protocol", "pattern", "dose", "threshold", "device", "safety", "deviations", "software" }
 
 --- The sentences in the order of a methods section.
 ---@param facts moonpulse.MethodsFacts
 ---@return moonpulse.Sentence[]
 function M.sentences(facts)
   local list = {}
-  for _, id in ipairs(order) do
+  for _, id in ipairs(M.order) do
     writers[id](facts, function(text, ...)
       local filled = text:format(...)
       list[#list + 1] = { id = id, text = whole(filled) }

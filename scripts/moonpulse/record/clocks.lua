@@ -23,6 +23,22 @@ function M.text(wall_ns)
     zone:sub(1, 3), zone:sub(4, 5))
 end
 
+--- What M.text wrote, in nanoseconds since 1970; nil: that was not written by it.
+---@param text any
+---@return integer?
+function M.ns_of(text)
+  local year, month, day, hour, minute, second, us, sign, zone_h, zone_m = tostring(text):match(
+    "^(%d%d%d%d)%-(%d%d)%-(%d%d)T(%d%d):(%d%d):(%d%d)%.(%d%d%d%d%d%d)([+-])(%d%d):(%d%d)$")
+  if not year then
+    return nil
+  end
+  local march = (month + 9) % 12 -- years begin in March, so that the day of leap years is their last
+  local y = math.tointeger(year) - (march >= 10 and 1 or 0)
+  local days = y * 365 + y // 4 - y // 100 + y // 400 + (153 * march + 2) // 5 + day - 719469
+  local zone = (zone_h * 60 + zone_m) * (sign == "-" and -60 or 60)
+  return math.tointeger(days * 86400 + hour * 3600 + minute * 60 + second - zone) * second_ns + us * 1000
+end
+
 --- Now, as a journal has it. In virtual time there is no wall clock: it is the virtual one, as if it counted
 --- from 1970, so that the same seed gives the same bytes.
 ---@param ago_ns integer? so long before now

@@ -58,12 +58,13 @@ end
 
 --- How many trials each condition of a run has; one with pulses of two conditions is one of both.
 ---@param events table of moonpulse.record.read.events
+---@param given boolean? only those of which at least a pulse was given, or perhaps given
 ---@return table<string, integer> by the condition; none of an older record, which does not number them
-function M.trials(events)
+function M.trials(events, given)
   local seen_of, count = {}, {}
   for _, row in ipairs(events.pulses) do
     local name, trial = row.trial_type, row.trial
-    if name and trial then
+    if name and trial and (not given or counted.is_given(row.status, row.was_sent)) then
       local seen = seen_of[name] or {}
       seen_of[name] = seen
       if not seen[trial] then
@@ -135,15 +136,16 @@ function M.of_plan(plan)
   return list
 end
 
---- Add the pulses that a plan is to give of each condition: what a manifest keeps.
----@param planned table<string, integer> changed
+--- Add the pulses and the trials that a plan is to give of each condition: what a manifest keeps.
+---@param pulses table<string, integer> changed
+---@param trials table<string, integer> changed
 ---@param plan moonpulse.Plan
----@return table<string, integer> planned
-function M.plan_into(planned, plan)
+function M.plan_into(pulses, trials, plan)
   for _, counts in ipairs(stimuli.counts(stimuli.parts(plan))) do
-    planned[counts.condition] = (planned[counts.condition] or 0) + counts.pulses
+    local name = counts.condition
+    pulses[name] = (pulses[name] or 0) + counts.pulses
+    trials[name] = (trials[name] or 0) + counts.trials
   end
-  return planned
 end
 
 return M

@@ -147,6 +147,22 @@ local function say_gaps(entries, said)
   end
 end
 
+--- All lines of a journal that are as they were written, as data; keys that end in _ns are integers. For
+--- what needs more than what was played.
+---@param folder string
+---@return table[] none where it cannot be read
+function M.all(folder)
+  local text, list = core.read_file(folder .. "/journal.jsonl", M.most_bytes), {}
+  for line in (text or ""):gmatch("[^\n]+") do
+    local before, check = line:match('^(.*),"check":"(%x+)"}$')
+    local ok, entry = pcall(cjson.decode, line)
+    if #line <= most_line and before and core.checksum(before) == check and ok and type(entry) == "table" then
+      list[#list + 1] = schema.whole_times(entry)
+    end
+  end
+  return list
+end
+
 --- Read back what a journal says of plans, settings and marks; what cannot be read is left out, and said.
 ---@param folder string
 ---@param written integer? so many lines the run wrote, where that is known

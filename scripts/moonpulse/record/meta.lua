@@ -27,6 +27,8 @@ M.keys = {
   { "stimulator", "make and model, if it says nothing of itself" },
   { "serial", "its serial number, if it does not say it" },
   { "firmware", "its version, if it does not say it" },
+  { "nerve_stimulator", "make and model, electrodes, pulse width and how its intensity was found" },
+  { "trigger_source", "what sent the triggers that a script waits for, and the time from trigger to pulse" },
   { "target", "the site that was stimulated" },
   { "hotspot", "how it was found" },
   { "coil_location", "how the coil was placed and held, with or without navigation" },
@@ -47,6 +49,7 @@ M.keys = {
   { "medication", "prescribed" }, { "cns_drugs", "drugs that act on the brain" },
   { "disorders", "neurological and psychiatric" }, { "medical_conditions", "" },
   { "motor_activity", "history of repetitive motor activity" },
+  { "sessions", "how many each participant had, and which this was" },
   { "test_days", "time between them" }, { "session_duration", "beside the stimulation" },
   { "sham", "how it was given, or none" },
   { "mep_size", "how it was measured" }, { "unconditioned_mep", "its size" },
@@ -125,6 +128,20 @@ function M.of_pulse(identity, meta, coil)
     said.coil.shape, said.coil.serial = meta and meta.coil_shape, meta and meta.coil_serial
   end
   return said, differing
+end
+
+--- The thresholds that the staircases of a run found.
+---@param staircases table[]? of the manifest's experiment
+---@param date string when the run began
+---@return table[]? nil: none
+function M.found(staircases, date)
+  local found = {}
+  for _, each in ipairs(staircases or {}) do
+    found[#found + 1] = each.threshold and { value = each.threshold, unit = each.unit, source = "this run",
+      how = ("staircase %s from %g, %d trials, %d reversals"):format(each.rule, each.start, each.trials,
+        each.reversals), date = date } or nil
+  end
+  return found[1] and found
 end
 
 --- How a threshold was found and when, as far as it was said.

@@ -5,6 +5,7 @@ local files = require "moonpulse.record.file"
 local lfs = require "lfs"
 local journals = require "moonpulse.record.journal"
 local flight_of = require "moonpulse.record.recover_flight"
+local manifests = require "moonpulse.record.recover_manifest"
 local read = require "moonpulse.record.read"
 local records = require "moonpulse.record"
 local recover_rows = require "moonpulse.record.recover_rows"
@@ -252,6 +253,7 @@ local function rewrite(folder, manifest, driver, flight, entries, changed, ended
     manifest.result.rebuilt = "events.tsv was missing or changed; written again from flight.bin"
   else
     manifest.protocol.pulses, manifest.status, manifest.result = planned, "interrupted", result
+    manifests.fill(folder, manifest, entries, flight.list)
   end
   manifest.result.events_sum = record.events_sum -- it is as whole as flight.bin has it
   record:manifest(manifest)
@@ -270,6 +272,7 @@ end
 local function keep(folder, manifest, why, said)
   local summary, message = recover_rows.keep(folder, manifest, why, said)
   if summary then
+    manifests.fill(folder, manifest, manifest.kind == "experiment" and journals.read(folder) or {}, {})
     local record = records.in_memory()
     record.folder = folder
     record:manifest(manifest)

@@ -371,6 +371,6 @@ function M.entry(entry, room)
   end)
 end
 
-M.most_pulses = most_pulses
+M.most_pulses, M.whole_times = most_pulses, whole_times
 
 return M

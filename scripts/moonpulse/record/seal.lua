@@ -183,16 +183,30 @@ function M.appended(text, kind, entry)
   return text .. (torn and "\n" or "") .. line .. "\n", sha256.of(line), number + 1
 end
 
---- manifest.json with another journal_head and journal_lines; all else stays to the byte.
+--- manifest.json with another journal_head and journal_lines, which are its last two; all else stays to the
+--- byte, also a condition or a parameter of these names.
 local function with_head(text, head, lines)
-  local count_head, count_lines
-  text, count_head = text:gsub('("journal_head"%s*:%s*")%x*"', "%1" .. head .. '"', 1)
-  text, count_lines = text:gsub('("journal_lines"%s*:%s*)%d+', "%1" .. lines, 1)
-  if count_head == 1 and count_lines == 1 then
-    return text
+  local made, count = text:gsub('^(.*"journal_head"%s*:%s*")%x*("%s*,%s*"journal_lines"%s*:%s*)%d+(%s*}%s*)$',
+    "%1" .. head .. "%2" .. lines .. "%3")
+  if count == 1 then
+    return made
   end
   -- of an older version, or of a run that was killed
   return (text:gsub("%s*}%s*$", (',"journal_head":"%s","journal_lines":%d}\n'):format(head, lines)))
+end
+
+--- Does the disk take so many bytes more in this folder? What is there stays where it does not.
+local function check_room(folder, bytes)
+  local path = folder .. "/" .. M.name .. ".room"
+  local file, message = files.beside(path)
+  local ok = file
+  if file then
+    ok, message = file:write(("\0"):rep(bytes))
+    local closed, why = file:close()
+    ok, message = ok and closed, message or why
+    os.remove(path .. ".new")
+  end
+  return ok and true, message
 end
 
 --- Something was done to a finished run: its journal gets a line, the manifest the new head, the folder a new
@@ -223,9 +237,14 @@ function M.again(folder, kind, entry, differed)
   end
   local head, lines
   text, head, lines = M.appended(text, kind, told)
+  local ok
+  ok, message = check_room(folder, #text + #manifest + (lfs.attributes(folder .. "/" .. M.name, "size") or 0)
+    + #scripts.text + 65536)
+  if not ok then
+    return nil, message
+  end
   os.remove(folder .. "/" .. M.name) -- who is killed from here on leaves a folder that is not sealed
   os.remove(folder .. "/" .. M.signature)
-  local ok
   ok, message = put(path, text)
   if ok then
     ok, message = put(folder .. "/manifest.json", with_head(manifest, head, lines))

@@ -16,6 +16,7 @@ M.text = [==[
 # seal that is printed with the one that was noted when the run ended, or check the signature.
 LC_ALL=C
 export LC_ALL
+CDPATH=
 folder=${1:-${0%/*}}
 [ "$folder" = "$0" ] && folder=.
 cd -- "$folder" || exit 1
@@ -84,12 +85,13 @@ if [ -f journal.jsonl ]; then
       *'}') differs "journal.jsonl:$lines: the line before it is not the one that was there" ;;
       *) torn=$lines ;;
     esac
-    case $line in *'"kind":"signature"'*) signed=yes ;; *) signed= ;; esac
+    case $line in *'"kind":"signature"'*) signed=yes ;; esac
     head=$(printf '%s' "$line" | sha256sum)
     head=${head%% *}
   done <journal.jsonl
   [ -z "$torn" ] || differs "journal.jsonl:$torn: this line is torn: moonpulse recover"
-  noted=$(awk '
+  noted=
+  [ -f manifest.json ] && noted=$(awk '
     function value(key) {
       if (!match($0, "\"" key "\"[ ]*:[ ]*\"?[0-9a-f]+")) return ""
       text = substr($0, RSTART, RLENGTH)

@@ -100,6 +100,27 @@ function M.threshold_words(manifest, kind)
   return table.concat(words, ", ")
 end
 
+--- How many pulses the device confirmed, or that it cannot.
+---@param s table from `summary.compute`
+---@return string
+function M.confirmed(s)
+  return s.cannot_confirm and s.confirmed == 0 and "none: this device cannot confirm pulses"
+    or text.count(s.confirmed)
+end
+
+--- The channels that stimulate a nerve.
+---@param manifest table
+---@return table<string, true>
+function M.nerves(manifest)
+  local list, found = get(manifest, "protocol.nerve"), {}
+  for _, name in ipairs(type(list) == "table" and list or {}) do
+    if type(name) == "string" then
+      found[name] = true
+    end
+  end
+  return found
+end
+
 --- Is it an experiment? It decides as it runs: no duration and no outline is planned, so none is missing.
 ---@param manifest table
 ---@return boolean

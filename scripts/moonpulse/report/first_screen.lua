@@ -1,7 +1,7 @@
 --- The first screen: how it went, who, what, when, by whom, and what was given against what was planned.
-local doses = require "moonpulse.report.dose"
 local facts = require "moonpulse.report.facts"
 local html = require "moonpulse.report.html"
+local intensity = require "moonpulse.report.intensity"
 local record = require "moonpulse.record.read"
 local text = require "moonpulse.drawing.text"
 
@@ -88,8 +88,10 @@ end
 local function guidelines(manifest)
   local verdict = get(manifest, "safety.verdict")
   local of, lab = get(manifest, "safety.table"), get(manifest, "safety.lab")
-  return verdict and ("%s (%s%s)"):format(text.value(verdict), text.value(of),
-    lab and "; lab: " .. text.value(lab) or "") or nil
+  return verdict and ("%s (%s%s%s)%s"):format(text.value(verdict), text.value(of),
+    lab and "; lab: " .. text.value(lab) or "",
+    get(manifest, "safety.warning") and "; see the note under Safety" or "",
+    next(facts.nerves(manifest)) and "; nerve stimulation not judged" or "") or nil
 end
 
 local function override_words(manifest)
@@ -101,16 +103,24 @@ local function override_words(manifest)
     override.at and ", " .. facts.time(override.at) or "")
 end
 
+--- Which session it was. A simulated run is none: nobody was stimulated, and it counts for nobody.
+local function session_words(manifest)
+  if get(manifest, "device.simulated") == true then
+    return " (named only: a simulated run is no session)"
+  end
+  local session = facts.session(manifest)
+  return session and ", session " .. session or ""
+end
+
 --- Who, what, when, with what, by whom.
 ---@param manifest table
 ---@param s table
 ---@return string
 function M.key(manifest, s)
-  local participant, session = facts.participant(manifest), facts.session(manifest)
+  local participant = facts.participant(manifest)
   local known = type(get(manifest, "safety")) == "table"
   return html.terms {
-    { "Participant", participant and text.value(participant)
-      .. (session and ", session " .. session or "") },
+    { "Participant", participant and text.value(participant) .. session_words(manifest) },
     { "Operator", facts.operator(manifest) },
     { "Protocol", what(manifest, s) },
     { "Started", facts.time(get(manifest, "started")) },
@@ -157,9 +167,11 @@ end
 ---@return string
 function M.given(manifest, s)
   local rows = { pulses_row(s, facts.is_experiment(manifest)) }
-  rows[#rows + 1] = { "Confirmed by the device", "–", text.count(s.confirmed),
-    s.confirmed == s.sent and "none" or ("%s not confirmed"):format(text.count(s.sent - s.confirmed)) }
-  rows[#rows + 1] = doses.given_intensity(manifest, s)
+  rows[#rows + 1] = { "Confirmed by the device", "–", text.count(s.confirmed), s.cannot_confirm
+    and "this device cannot confirm pulses" or s.confirmed == s.sent and "none"
+    or ("%s not confirmed"):format(text.count(s.sent - s.confirmed)) }
+  local row, of_nerve = intensity.given_rows(manifest, s)
+  rows[#rows + 1], rows[#rows + 2] = row, of_nerve
   rows[#rows + 1] = span_row(manifest, s)
   return html.grid("Given against planned", { "", "#Planned", "#Given", "Difference" }, rows, "given")
 end

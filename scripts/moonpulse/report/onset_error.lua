@@ -1,4 +1,5 @@
 --- Sections on how well the run kept its plan: onset errors, intervals, replies, exceptions.
+local facts = require "moonpulse.report.facts"
 local html = require "moonpulse.report.html"
 local record = require "moonpulse.record.read"
 local stats = require "moonpulse.drawing.stats"
@@ -9,6 +10,7 @@ local M = {}
 
 local get = record.get
 local most_listed = 50
+local fewest_drawn = 20 -- of less a histogram shows nothing that the table does not
 
 local function percentile_row(name, d)
   return { name, text.count(d.n), text.cell_us(d.min), text.cell_us(d.p50), text.cell_us(d.p95),
@@ -48,7 +50,7 @@ local function histogram(d)
     text.cell_us(shown.max))
   local note = h.log and h.lo <= 0.1 and " Errors of 0.1 µs or less are in the first bar." or ""
   return html.figure(svg.histogram("hist", h, lines, "Histogram of onset errors", words),
-    words .. note .. " A bar with very few pulses is drawn just tall enough to be seen.")
+    words .. note .. " A bar with very few pulses is drawn just tall enough to be seen.", "measured")
 end
 
 --- How many pulses have no figure here, as the stimulator timed them; nil: none.
@@ -69,6 +71,9 @@ function M.onset(s)
   elseif d.n == 0 then
     parts[1] = html.p("No sent pulse has a recorded onset error.")
     parts[2] = by_device(s)
+  elseif d.n == 1 then -- one has no percentiles
+    parts[1] = html.p(("Of 1 pulse: %s µs (positive is late)."):format(text.cell_us(d.max)))
+    parts[2] = by_device(s)
   else
     local rows = { percentile_row("Onset error", d) }
     if d.min < 0 then
@@ -76,7 +81,7 @@ function M.onset(s)
     end
     parts = { html.p("Onset error = time at which the whole command was at the stimulator, minus "
       .. "the planned onset. Positive is late. Measured by the computer that sent it."),
-      histogram(d), html.grid("Onset error", percentile_columns, rows) }
+      d.n >= fewest_drawn and histogram(d) or "", html.grid("Onset error", percentile_columns, rows) }
     parts[#parts + 1] = by_device(s)
     parts[#parts + 1] = sample_warning(d.n)
   end
@@ -129,8 +134,8 @@ function M.intervals(s)
       .. " are neighbours in the plan and were both sent."
       .. (s.by_device > 0 and " Pulses that the stimulator timed are passed over: an interval goes on to the "
       .. "next pulse that this computer timed." or "")),
-      html.grid("Size of interval error", percentile_columns,
-        { percentile_row("Interval error", d) }),
+      d.n > 1 and html.grid("Size of interval error", percentile_columns,
+        { percentile_row("Interval error", d) }) or "",
       html.grid("By planned interval", { "#Planned", "#n", "#mean sent (ms)", "#shortest (ms)",
         "#longest (ms)", "#largest error (µs)" }, rows) }
     if rest > 0 then
@@ -165,15 +170,18 @@ function M.replies(s)
       or value and text.duration_us(value) or text.missing
   end
   local parts = { html.facts("Device replies", {
-    { "Sent pulses confirmed", text.count(s.confirmed) },
-    { "Sent pulses not confirmed", text.count(s.sent - s.confirmed) },
+    { "Sent pulses confirmed", facts.confirmed(s) },
+    { "Sent pulses without a confirmation", text.count(s.sent - s.confirmed) },
     { "Reply latency, p50", reply_time(latency.p50) },
     { "Reply latency, max", reply_time(latency.max) },
     { "Replies with a time (n)", text.count(latency.n) },
   }), html.p("Reply latency = arrival of the reply, minus arrival of the command at the "
     .. "stimulator. A reply tells that the device accepted the command; it does not measure the "
     .. "magnetic pulse.", "small") }
-  if s.sent > 0 and s.confirmed == 0 then
+  if s.cannot_confirm then
+    parts[#parts + 1] = html.p("This device cannot confirm pulses: the record proves what was sent to it, "
+      .. "and not that a pulse came.", "warning")
+  elseif s.sent > 0 and s.confirmed == 0 then
     parts[#parts + 1] = html.p("No confirmation is on record: either the device sends none, or "
       .. "none arrived.", "warning")
   end
@@ -252,6 +260,7 @@ function M.exceptions(s)
   if #parts == 0 then
     local words = s.recorded == 0 and "No pulse is on record." or s.confirmed > 0
       and "None: every pulse on record was sent and confirmed, and none is marked late."
+      or s.cannot_confirm and "None: every pulse on record was sent; this device cannot confirm any."
       or "None: every pulse on record was sent; confirmations are not on record for any."
     parts[1] = html.p(words)
   end
@@ -289,7 +298,7 @@ function M.checks(manifest, s, events)
   compare("Pulses sent", "pulses_sent", s.sent, 0)
   compare("Pulses confirmed", "pulses_confirmed", s.confirmed, 0)
   if s.time ~= "virtual" then
-    for _, key in ipairs { "p50", "p95", "p99", "max" } do
+    for _, key in ipairs(s.lateness.n == 1 and { "max" } or { "p50", "p95", "p99", "max" }) do
       compare("Onset error " .. key .. " (µs)", "lateness_us." .. key, s.lateness[key], 0.5)
     end
   end

@@ -16,14 +16,17 @@ end
 --- Each finding with the row it comes from, and where that was published.
 local function finding_list(findings)
   local out = { '<h3>Findings, each with the row of the table it comes from</h3><ul class="findings">' }
+  local before
   for _, finding in ipairs(findings) do
     local verdict = text.value(finding.verdict)
     local level = verdict == "OVER" and "bad" or "note"
-    out[#out + 1] = ('<li class="%s">%s<div><p><strong>%s</strong> (%s) %s</p><p class="small">Row: %s '
-      .. "Source: %s</p></div></li>"):format(level, html.icon(level), text.escape(verdict),
-      text.escape(finding.layer and text.value(finding.layer) or "guidelines"),
-      text.escape(sentence(finding.text)), text.escape(sentence(finding.table)),
-      text.escape(sentence(finding.source)))
+    local layer = finding.layer and text.value(finding.layer) or "guidelines"
+    local from = ("Row: %s Source: %s"):format(sentence(finding.table), sentence(finding.source))
+    out[#out + 1] = ('<li class="%s">%s<div><p><strong>%s</strong> (%s) %s</p><p class="small">%s</p>'
+      .. "</div></li>"):format(level, html.icon(level), text.escape(verdict), text.escape(layer),
+      text.escape(sentence(finding.text)),
+      text.escape(from == before and "Row and source: as above." or from))
+    before = from
   end
   return table.concat(out, "\n") .. "</ul>"
 end
@@ -67,6 +70,11 @@ function M.section(manifest)
     { "Earlier pulses of the participant", facts.participant(manifest) and earlier(manifest)
       or "not counted: no participant is named" },
   }
+  local nerve = get(manifest, "protocol.nerve")
+  if type(nerve) == "table" and #nerve > 0 then
+    rows[#rows + 1] = { "Not judged", ("nerve stimulation (%s): the tables are of the brain"):format(
+      text.value(#nerve == 1 and nerve[1] or nerve)) }
+  end
   if override then
     rows[#rows + 1] = { "Limit lifted because", override.reason }
     rows[#rows + 1] = { "Lifted by", override.by }

@@ -169,7 +169,9 @@ footer { border-top: 1px solid var(--ink); margin-top: 2rem; padding-top: .6rem;
   .result { padding: 2pt 8pt; margin-bottom: 3pt; }
   thead { display: table-header-group; }
   .pair { columns: 2; column-gap: 14pt; }
-  .pair section, .pair table { break-inside: avoid; }
+  .pair table { break-inside: avoid; }
+  p { orphans: 3; widows: 3; }
+  figure.measured svg { max-width: 105mm; }
   .figures { display: grid; grid-template-columns: 1fr 1fr; column-gap: 14pt; }
   .figures svg text { font-size: 17px; }
   .again { display: none; }

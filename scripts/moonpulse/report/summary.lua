@@ -1,5 +1,6 @@
 --- Everything the report says about the pulses, computed from the rows of events.tsv.
 local by_condition = require "moonpulse.record.conditions"
+local facts = require "moonpulse.report.facts"
 local record = require "moonpulse.record.read"
 local stats = require "moonpulse.drawing.stats"
 local text = require "moonpulse.drawing.text"
@@ -220,12 +221,12 @@ local function grouped(kinds, count, key_of, begin)
 end
 
 -- What was given: one group for each condition, channel and intensity, sent pulses only.
-local function doses(kinds, count)
+local function doses(kinds, count, nerves)
   return grouped(kinds, count, function(kind)
     return kind.was_sent and group_key(kind)
   end, function(kind)
     return { trial_type = kind.trial_type, channel = kind.channel, mso = kind.mso, intensity = kind.intensity,
-             ref = kind.ref }
+             ref = kind.ref, nerve = nerves[kind.channel] }
   end)
 end
 
@@ -242,6 +243,37 @@ local function conditions(kinds, count, given)
     end
   end
   return list
+end
+
+--- The planned intervals from pulse to pulse inside a trial, by condition, in whole microseconds: those of a
+--- pair are its ISI. Where the two pulses are of two conditions, it is one of both.
+---@return table<string, integer[]> each in order, without repeats
+local function trial_intervals(pulses)
+  local seen, lists, last_of = {}, {}, {}
+  local function take(name, us)
+    seen[name] = seen[name] or {}
+    if not seen[name][us] then
+      seen[name][us] = true
+      lists[name] = lists[name] or {}
+      table.insert(lists[name], us)
+    end
+  end
+  for _, row in ipairs(pulses) do
+    local trial = row.trial
+    local before = trial and last_of[trial]
+    if before and row.planned and before.planned then
+      local us = math.floor(row.planned - before.planned + 0.5)
+      take(row.trial_type or "", us)
+      take(before.trial_type or "", us)
+    end
+    if trial then
+      last_of[trial] = row
+    end
+  end
+  for _, list in pairs(lists) do
+    table.sort(list)
+  end
+  return lists
 end
 
 local function by_status(kinds, count)
@@ -278,6 +310,7 @@ function M.compute(manifest, events)
   out.planned = number("result.pulses_planned") or number("protocol.pulses")
   out.time = time_kind(manifest)
   out.simulated = record.get(manifest, "device.simulated")
+  out.cannot_confirm = record.get(manifest, "device.confirms") == false and out.confirmed == 0
   out.unasked = events.unasked
   out.missing = missing_numbers(events.pulses, out.planned)
   out.exceptions = exceptions(events.pulses, out.confirmed > 0)
@@ -287,11 +320,15 @@ function M.compute(manifest, events)
   out.replies = replies(events.pulses)
   local kinds, count = kinds_of(events.pulses)
   out.by_status = by_status(kinds, count)
-  out.doses = doses(kinds, count)
+  out.nerves = facts.nerves(manifest)
+  out.doses = doses(kinds, count, out.nerves)
   out.conditions = conditions(kinds, count, out.doses)
-  local trials = by_condition.trials(events)
+  local trials, given = by_condition.trials(events), by_condition.trials(events, true)
+  local within = trial_intervals(events.pulses)
   for _, condition in ipairs(out.conditions) do
     condition.trials = trials[condition.name]
+    condition.trials_given = condition.trials and (given[condition.name] or 0)
+    condition.intervals = within[condition.name or ""] or {}
   end
   return out
 end

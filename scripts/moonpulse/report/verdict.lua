@@ -39,9 +39,10 @@ local function delivery(s)
   if s.confirmed > 0 and s.confirmed == s.sent then
     return pulses_of(s.sent, s.planned) .. " delivered and confirmed" .. confirmed_by(s)
   end
-  local confirmed = s.confirmed == 0 and "none" or text.count(s.confirmed)
-  return string.format("%s sent%s, %s confirmed", pulses_of(s.sent, s.planned), sent_to(s),
-    confirmed)
+  local confirmed = s.cannot_confirm and "which cannot confirm any" or ("%s confirmed"):format(
+    s.confirmed == 0 and "none" or text.count(s.confirmed))
+  return string.format("%s sent%s, %s", pulses_of(s.sent, s.planned),
+    s.cannot_confirm and s.simulated ~= true and " to a device" or sent_to(s), confirmed)
 end
 
 local function without_stop(reason)
@@ -75,7 +76,8 @@ local function ended_early(s, status, reason)
       and " before the first of " .. text.counted(s.planned, "pulse") or " with no pulse sent"
     return head .. before .. ": " .. why .. ".", "bad"
   end
-  local confirmed = s.confirmed == s.sent and "all confirmed" or
+  local confirmed = s.cannot_confirm and "none confirmed (this device cannot confirm pulses)" or
+    s.confirmed == s.sent and "all confirmed" or
     s.confirmed == 0 and "none confirmed" or text.count(s.confirmed) .. " confirmed"
   return string.format("%s after %s%s: %s; %s%s; %s.", head, pulses_of(s.sent, s.planned),
     s.confirmed == 0 and sent_to(s) or "", why, confirmed,

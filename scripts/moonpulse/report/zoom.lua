@@ -14,31 +14,35 @@ local function clean(words)
   return words and (utf8.len(words) and words or words:gsub("[\x80-\xFF]", "?")) or nil
 end
 
-local function intensity_of(kind)
+local function intensity_of(kind, is_nerve)
   if not kind.mso then
     return kind.intensity and ("%s %% of %s"):format(text.plain(kind.intensity),
       clean(kind.ref or "an unnamed reference")) or nil
   end
+  if is_nerve then -- %MSO and thresholds are the cortex's words
+    return text.plain(kind.mso, 2) .. " % of the nerve stimulator's output"
+  end
   local of = kind.ref and kind.ref ~= "MSO" and kind.intensity
     and (" (%s %% of %s)"):format(text.plain(kind.intensity), clean(kind.ref)) or ""
-  return ("%s %%MSO%s"):format(text.plain(kind.mso), of)
+  return ("%s %%MSO%s"):format(text.plain(kind.mso, 2), of)
 end
 
 --- What the pulses of one kind have in common.
-local function kind_of(row, scale)
+local function kind_of(row, scale, nerves)
   return { channel = clean(row.channel or "1"), condition = clean(row.trial_type), status = clean(row.status),
-    reply = clean(row.reply), given = row.was_sent, intensity = intensity_of(row), sign = signs.of(row),
+    reply = clean(row.reply), given = row.was_sent, sign = signs.of(row),
+    intensity = intensity_of(row, nerves[row.channel]),
     height = scale.known and scale.of(row) or 0.9 }
 end
 
 --- The kinds, and which pulses are of which: kind, how many, kind, how many ... Kinds count from 0.
-local function kinds_of(pulses, scale)
+local function kinds_of(pulses, scale, nerves)
   local kinds, runs, number_of, last = {}, {}, {}, nil
   for _, row in ipairs(pulses) do
     local key = getmetatable(row)
     local number = number_of[key]
     if not number then
-      kinds[#kinds + 1] = kind_of(row, scale)
+      kinds[#kinds + 1] = kind_of(row, scale, nerves)
       number = #kinds - 1
       number_of[key] = number
     end
@@ -150,7 +154,7 @@ function M.box(pulses, times, marks, scale, s)
   local data = { signs = signs.words(), marks = marks_of(marks), channels = channels_of(pulses),
     planned = s.planned, levels = levels_of(pulses, times), top = scale.known and scale.top or 1,
     unit = scale.known and scale.name or nil, errors = errors_of(pulses, s.time == "virtual") }
-  data.kinds, data.runs = kinds_of(pulses, scale)
+  data.kinds, data.runs = kinds_of(pulses, scale, s.nerves)
   data.deltas, data.steps = steps_of(pulses)
   data.first, data.numbers = numbers_of(pulses)
   local json = cjson.encode(data)

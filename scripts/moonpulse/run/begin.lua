@@ -31,7 +31,11 @@ end
 ---@return moonpulse.DeviceFacts
 function M.device(options, given)
   local driver, usb = given.driver, given.usb
-  return { name = driver.name, driver = driver.file, description = driver.description,
+  local confirms -- said only where it cannot: that a pulse was not confirmed is no news then
+  if driver.confirms == false then
+    confirms = false
+  end
+  return { name = driver.name, driver = driver.file, confirms = confirms, description = driver.description,
     simulated = given.simulated, own_simulator = given.simulated or nil, port = options.port,
     usb_id = usb and usb.usb_id, usb_serial = usb and usb.usb_serial,
     usb_product = usb and usb.description, faults = options.fault and options.fault.text,

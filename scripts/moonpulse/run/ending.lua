@@ -152,7 +152,10 @@ local function say_result(context, outcome, result)
   M.line("sent", "%s of %s, %s confirmed by the device%s", numbers.count(result.pulses_sent),
     numbers.counted(result.pulses_planned, "pulse"), numbers.count(result.pulses_confirmed),
     skipped_text(context.record))
-  if late then
+  if late and #context.record.lateness + context.record.punctual == 1 then -- one has no percentiles
+    M.line("onset error", "%s, of 1 pulse%s", numbers.seconds(late.max / 1e6),
+      unmeasured_text(context.record.pulses_unmeasured))
+  elseif late then
     M.line("onset error", "p50 %s, p95 %s, p99 %s, largest %s%s", numbers.seconds(late.p50 / 1e6),
       numbers.seconds(late.p95 / 1e6), numbers.seconds(late.p99 / 1e6),
       numbers.seconds(late.max / 1e6), unmeasured_text(context.record.pulses_unmeasured))

@@ -120,7 +120,7 @@ local function make_stage(context, stimulator, journal, looking)
     show:mark(text)
     show:say(text)
   end)
-  stage.mark = function(text, at_ns) show:mark(text, at_ns) end
+  stage.mark = function(text, at_ns, of) show:mark(text, at_ns, of) end
   stage.tell = function(kind, entry, at_ns) job.audit:tell(kind, entry, at_ns) end
   stage.say = function(text) show:say(text) end
   stage.staircase_ended = function(staircase) show:staircase_ended(staircase) end
@@ -219,7 +219,7 @@ local function perform(context, options, path, simulator)
   end
   local keyboard <close> = keyboards.new(stage.waiting, function(quiet)
     return not options.look and stops.listen_for_keys(job, quiet) or nil
-  end, context.answers or options.look and {} or nil, options.answers)
+  end, context.answers or options.look and {} or nil, options.answers, options.recorded)
   stage.keyboard, keyboard.tell = keyboard, stage.tell
   stage.device.ask = function(question) return keyboard:ask(question, true) end
   listening:start(record.start_ns)
@@ -280,7 +280,7 @@ local function make_context(options, given, job)
   return {
     job = job, kind = "experiment", record = record, facts = { pulses = 0 }, speed = options.speed,
     look = options.look,
-    experiment = { plays = 0, staircases = {} }, values = given.values, conditions = {},
+    experiment = { plays = 0, staircases = {} }, values = given.values, conditions = {}, trials = {},
     parameters = manifests.text_values(given.values), completed = "the script came to its end",
     device = start.device(options, given), device_options = options.device_option, sign = options.sign,
     screen = { finish = function() end }, -- each plan has a screen of its own

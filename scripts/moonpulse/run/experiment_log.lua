@@ -14,6 +14,7 @@ local manifests = require "moonpulse.run.manifest"
 local numbers = require "moonpulse.text.numbers"
 local records = require "moonpulse.record"
 local refusals = require "moonpulse.text.refusal"
+local staircases = require "moonpulse.experiment.staircase"
 local stimuli = require "moonpulse.compose.stimuli"
 
 local M = {}
@@ -65,10 +66,11 @@ end
 --- A named instant in the record.
 ---@param text string
 ---@param at_ns integer? when (monotonic); now
-function Show:mark(text, at_ns)
+---@param of table? a staircase's trial, answer or end as data, for recover
+function Show:mark(text, at_ns, of)
   local clean = text:gsub("%c", " ") -- a row is a line
   local since_ns = (at_ns or core.clock_ns()) - self.record.start_ns
-  self.journal:write("mark", { at_ns = since_ns, text = clean })
+  self.journal:write("mark", { at_ns = since_ns, text = clean, of = of })
   self.record:event("mark", since_ns, nil, "passed", clean)
 end
 
@@ -83,12 +85,13 @@ function Show:staircase_ended(staircase)
       interval.high) or "",
     #staircase.found, staircase.number)
   table.insert(self.context.experiment.staircases, { threshold = threshold, interval = interval, why = why,
-    reversals = #staircase.found, trials = staircase.number, rule = "1-up-1-down",
+    reversals = #staircase.found, trials = staircase.number, rule = staircases.rule,
     start = staircase.start, min_step = staircase.min_step, unit = staircase.unit,
     track = staircase.track })
-  self:mark(text)
+  self:mark(text, nil, { staircase = staircase.place, threshold = threshold, interval = interval, why = why,
+    reversals = #staircase.found, ended = true })
   self.context.job.audit:tell("threshold", { name = "staircase", new = threshold or "none",
-    unit = staircase.unit, how = "found", rule = "1-up-1-down", reversals = #staircase.found,
+    unit = staircase.unit, how = "found", rule = staircases.rule, reversals = #staircase.found,
     trials = staircase.number, why = why })
   self:say(text)
 end
@@ -164,7 +167,7 @@ function Show:next_play(k, admitted)
   record:set_stimuli(map)
   context.experiment.plays = k
   context.facts.pulses = context.facts.pulses + facts.pulses
-  conditions.plan_into(context.conditions, admitted.plan)
+  conditions.plan_into(context.conditions, context.trials, admitted.plan)
   local play = manifests.flight_facts { lowering = admitted.lowering, actions = admitted.actions,
     driver = context.job.driver, tolerance = context.job.tolerance, stimuli = map }
   play.from_ns, play.play, play.seed, play.pulses = core.clock_ns(), k, admitted.seed, facts.pulses

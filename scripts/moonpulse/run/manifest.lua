@@ -21,14 +21,8 @@ end
 
 --- The thresholds of a run: those that were given, and those that its staircases found.
 local function thresholds_of(context)
-  local found = {}
-  for _, each in ipairs(context.experiment and context.experiment.staircases or {}) do
-    found[#found + 1] = each.threshold and { value = each.threshold, unit = each.unit, source = "this run",
-      how = ("staircase %s from %g, %d trials, %d reversals"):format(each.rule, each.start, each.trials,
-        each.reversals), date = context.record.started } or nil
-  end
   return { rmt = threshold(context.job, "rmt"), amt = threshold(context.job, "amt"),
-    found = found[1] and found }
+    found = metas.found(context.experiment and context.experiment.staircases, context.record.started) }
 end
 
 --- What is known of the protocol or the experiment before and without the run.
@@ -99,6 +93,7 @@ function M.of(context, status, result)
   manifest.parameters, manifest.seed, manifest.speed = context.parameters, job.seed, context.speed
   manifest.clock = job.audit.clock and job.audit.clock:facts()
   manifest.conditions = next(context.conditions) and context.conditions or nil
+  manifest.trials = next(context.trials) and context.trials or nil
   manifest.files = context.sources and context.sources.list or {}
   if context.journal and status ~= "running" then
     manifest.journal_head, manifest.journal_lines = context.journal.head, context.journal.lines

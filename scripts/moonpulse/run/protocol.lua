@@ -138,10 +138,11 @@ function M.run(options, given)
   options.made = record.folder -- for rerun
   local context = {
     job = job, facts = facts, record = record, parameters = manifests.text_values(given.values),
-    values = given.values, drawn = given.drawn, conditions = conditions.plan_into({}, job.plan),
+    values = given.values, drawn = given.drawn, conditions = {}, trials = {},
     speed = options.speed, screen = live.new(facts.pulses, facts.first_to_last_s, options.speed),
     device = start.device(options, given), device_options = options.device_option, sign = options.sign,
   }
+  conditions.plan_into(context.conditions, context.trials, job.plan)
   announce(job, facts, admitted, given.drawn)
   local begun_ns = core.clock_ns()
   ending.tell_losses(context)

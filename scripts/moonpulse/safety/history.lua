@@ -29,6 +29,7 @@ local SKEW_S = 60      -- clocks of two hosts differ so much
 ---@field pulses integer given, or perhaps given, to the brain
 ---@field nerve_pulses integer the same, to nerves
 ---@field torn boolean? its manifest still says that it runs
+---@field cut_of integer? of a run that ended before it had given all pulses: how many it had planned
 ---@field edited string? which of its files are not as they were sealed: it counts for every limit, and is no
 ---   session of a course (moonpulse.safety.edited)
 
@@ -91,6 +92,13 @@ local function add_edited(self, path, manifest, edited)
     ended = at + run.lasted_s, pulses = run.pulses, nerve_pulses = 0, edited = edited.what })
 end
 
+--- Of how many pulses it gave a part, and did not come to its end.
+local function cut_of(manifest, given)
+  local planned = read.get(manifest, "result.pulses_planned") or read.get(manifest, "protocol.pulses")
+  return read.get(manifest, "status") ~= "completed" and type(planned) == "number" and planned < 1e12
+    and given < planned and planned // 1 | 0 or nil
+end
+
 local function add(self, path, manifest)
   local at = begun(self, path, manifest)
   -- loaded for those who have a record: a start does not wait for it
@@ -110,7 +118,8 @@ local function add(self, path, manifest)
     local id = read.get(manifest, "protocol.id")
     table.insert(self.runs, { path = path, protocol = type(id) == "string" and id or nil, at = at,
       ended = at + run.lasted_s, pulses = run.pulses,
-      nerve_pulses = run.nerve_pulses, torn = run.torn })
+      nerve_pulses = run.nerve_pulses, torn = run.torn,
+      cut_of = cut_of(manifest, run.pulses + run.nerve_pulses) })
   end
 end
 

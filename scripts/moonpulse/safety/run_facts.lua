@@ -96,17 +96,18 @@ end
 
 --- A run of which nobody knows whose it is.
 local function unknown(changed, facts)
-  return { facts = facts or { unreadable = true, simulated = false }, at = changed, counts = 0,
+  return { facts = facts or { unreadable = true, simulated = false }, at_us = changed * 1000000,
+    counts = 0,
     settled = false }
 end
 
 --- What is known of the run in a folder.
 ---@param path string of the folder
----@return { facts: moonpulse.RunFacts, who: string|false|nil, named: string?, at: integer, counts: 0|1|2,
+---@return { facts: moonpulse.RunFacts, who: string|false|nil, named: string?, at_us: integer, counts: 0|1|2,
 ---   settled: boolean }? nil: it is no run's. who: key() of the participant; false: none is named; nil: it
----   cannot be known, then named is what its manifest says, which may be another than whose it was. at:
----   when it began, in seconds since the epoch. counts: as a session of its participant: 0 no, 1 yes, 2 where
----   pseudo-terminals hand on. settled: it changes only with its folder, manifest and events
+---   cannot be known, then named is what its manifest says, which may be another than whose it was. at_us:
+---   when it began, in microseconds since the epoch. counts: as a session of its participant: 0 no, 1 yes, 2
+---   where pseudo-terminals hand on. settled: it changes only with its folder, manifest and events
 function M.of(path)
   local there = lfs.symlinkattributes(path .. "/manifest.json", "mode")
   local manifest = there and read.manifest(path .. "/manifest.json")
@@ -123,12 +124,12 @@ function M.of(path)
     return unknown(changed)
   elseif edits.is_doubtful(path, manifest) or edits.is_without_journal(path, manifest) then
     local run = unknown(changed, facts)
-    run.at, run.named = clock.seconds_of(facts.started) or changed, M.key(facts.participant)
+    run.at_us, run.named = clock.micros_of(facts.started) or run.at_us, M.key(facts.participant)
     return run
   end
-  local at, reality = clock.seconds_of(facts.started), M.reality(path, manifest)
-  return { facts = facts, who = M.key(read.get(manifest, "participant")) or false, at = at or changed,
-    settled = settled and at ~= nil,
+  local at_us, reality = clock.micros_of(facts.started), M.reality(path, manifest)
+  return { facts = facts, who = M.key(read.get(manifest, "participant")) or false,
+    at_us = at_us or changed * 1000000, settled = settled and at_us ~= nil,
     counts = (facts.given == 0 or reality == "simulated") and 0 or reality == "real" and 1 or 2 }
 end
 

@@ -121,11 +121,44 @@ local function check_files(lines, sums, findings)
   end
 end
 
---- The first line says what was run; where it does not, lines are lost.
+--- The first line says what was run, and for whom; where it does not, lines are lost.
 local function check_begin(lines, manifest, findings)
   local first = lines[1] and lines[1].entry
-  if (tonumber(manifest.record_version) or 0) >= 3 and first and first.kind ~= "begin" then
-    findings:differ(name, 1, "it is not the run's beginning: the lines before it are lost")
+  if not first or (tonumber(manifest.record_version) or 0) < 3 then
+    return
+  elseif first.kind ~= "begin" then
+    return findings:differ(name, 1, "it is not the run's beginning: the lines before it are lost")
+  end
+  local device, then_device = manifest.device or {}, first.device or {}
+  for _, fact in ipairs { { "participant", manifest.participant, first.participant },
+    { "device.name", device.name, then_device.name },
+    { "device.simulated", device.simulated == true, then_device.simulated == true } } do
+    local now, before = tostring(fact[2]), tostring(fact[3])
+    if now ~= before then
+      findings:differ("manifest.json", nil, "%s is %s, and %s in line 1 of journal.jsonl", fact[1], now,
+        before)
+    end
+  end
+end
+
+local counts = { sent = "pulses_sent", confirmed = "pulses_confirmed", skipped = "pulses_skipped" }
+
+--- The line that says how the run ended, or, of one that was killed, what was recovered of it last: its
+--- counts are the manifest's.
+local function check_end(lines, manifest, findings)
+  local entry, number
+  for i, line in ipairs(lines) do
+    local kind = line.entry and line.entry.kind
+    if kind == "end" or kind == "recovered" and (not entry or entry.kind ~= "end") then
+      entry, number = line.entry, i
+    end
+  end
+  for told, field in pairs(counts) do
+    local now = (manifest.result or {})[field]
+    if entry and entry[told] and now and entry[told] ~= now then
+      findings:differ("manifest.json", nil, "result.%s is %s, and %s in line %d of journal.jsonl", field,
+        tostring(now), tostring(entry[told]), number)
+    end
   end
 end
 
@@ -170,6 +203,7 @@ function M.check(folder, manifest, sums, findings)
     check_head(lines, head, manifest, findings)
   end
   check_begin(lines, manifest, findings)
+  check_end(lines, manifest, findings)
   check_files(lines, sums, findings)
   check_sealed_again(lines, findings)
   if #findings.differs == before then

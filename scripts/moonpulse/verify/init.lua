@@ -25,11 +25,17 @@ local M = {}
 
 --- The signature: must there be one, and is it of this seal?
 local function check_signature(folder, lines, by, findings)
-  local last = lines[#lines] and lines[#lines].entry
   local there = lfs.symlinkattributes(folder .. "/" .. seals.signature, "mode") ~= nil
-  if last and last.kind == "signature" and not there then
-    return findings:differ(seals.signature, nil, "the run was signed with the key %s, and the signature is "
-      .. "missing", tostring(last.key))
+  local signed, number
+  for i, line in ipairs(lines) do
+    if line.entry and line.entry.kind == "signature" then
+      signed, number = line.entry, i
+    end
+  end
+  if signed and not there then
+    return findings:differ(seals.signature, nil, "the run was signed with the key %s (line %d of "
+      .. "journal.jsonl), and the signature is missing%s", tostring(signed.key), number,
+      number < #lines and ": what was done since is not signed; moonpulse sign signs it anew" or "")
   elseif not there then
     if by.signers or by.key then
       findings:differ(seals.signature, nil, "the run is not signed")

@@ -270,9 +270,10 @@ describe("check-bids", function()
         return (mp.pulse { intensity = mp.mso(45) }:at "PMv" .. mp.rest(0.008)
           .. mp.pulse { intensity = mp.mso(58) }:at "M1"):times(4, { every = 5 })
       end }]])
-    good = bids.export(tacs(), bids.run(folder, folder .. "/itbs.lua --amt 40"), { sub = "01" })
+    good = bids.export(tacs(), bids.run(folder, folder .. "/itbs.lua --amt 40"),
+      { sub = "01", task = "rest" })
     bids.export(good, bids.run(folder, folder .. "/pairs.lua --device sim:pulsepal "
-      .. "--device-option channels=PMv=1,M1=2"), { sub = "01" })
+      .. "--device-option channels=PMv=1,M1=2"), { sub = "01", task = "rest" })
   end)
   teardown(function() shell.remove(folder) end)
 

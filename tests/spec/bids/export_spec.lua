@@ -19,7 +19,7 @@ describe("export bids", function()
   teardown(function() shell.remove(folder) end)
 
   local meta = cjson.decode(shell.read("tests/bids/draft.json"))
-  local stem = "sub-01/nibs/sub-01_task-rest_acq-itbs600_run-1_"
+  local stem = "sub-01/nibs/sub-01_task-stimulation_acq-itbs600_run-1_"
 
   --- A column of the first row.
   local function cells(text, columns)
@@ -67,7 +67,7 @@ describe("export bids", function()
       muscle = "right FDI", age = 23, handedness = "left" })
     local run = bids.run(folder, ("ctbs300 --amt 40 --meta %s/said.json"):format(folder))
     local files = bids.export({}, run, { sub = "01" })
-    local base = "sub-01/nibs/sub-01_task-rest_acq-ctbs300_run-1_"
+    local base = "sub-01/nibs/sub-01_task-stimulation_acq-ctbs300_run-1_"
     local sidecar = cjson.decode(files[base .. "nibs.json"])
     local coil, threshold = sidecar.ElementSet[1], sidecar.IntensitySet[1]
     assert.are.same({ "MCF-B65", "figure-of-eight", "B65-7", "5 of 10 above 200 uV", "EMG: right FDI" },
@@ -90,7 +90,7 @@ describe("export bids", function()
 
   it("gives two coils as one row", function()
     local files = bids.export({}, pair, { sub = "01" })
-    local base = "sub-01/nibs/sub-01_task-rest_acq-ccpas_run-1_"
+    local base = "sub-01/nibs/sub-01_task-stimulation_acq-ccpas_run-1_"
     assert.are.equal("Coil_PMv|Coil_M1 n/a 2 8 45|58 100 5000 absolute|absolute 200", cells(
       files[base .. "nibs.tsv"], { "nibs_element_id", "stimulus_intensity", "pattern1_count",
         "pattern1_interval", "pattern1_intensity", "pattern2_count", "pattern2_interval",
@@ -162,7 +162,8 @@ describe("export bids", function()
     assert.are.equal("participant_id\tage\r\nsub-01\t30\r\nsub-02\t31\r\nsub-03\tn/a\r\n",
       files["participants.tsv"])
     assert.matches("^filename\tacq_time\toperator\nanat/x\tn/a\tn/a\n"
-      .. "beh/sub%-02_ses%-1_task%-rest_acq%-itbs600_run%-1_events.tsv\t%d+%-%d+%-%d+T%d+:%d+:%d+\tn/a\n$",
+      .. "beh/sub%-02_ses%-1_task%-stimulation_acq%-itbs600_run%-1_events.tsv\t"
+        .. "%d+%-%d+%-%d+T%d+:%d+:%d+\tn/a\n$",
       files["sub-02/ses-1/sub-02_ses-1_scans.tsv"])
     -- one row for each participant and no other: today's validator wants that
     assert.are.equal("participant_id\tamt_ses_1\tamt_ses_2\nsub-01\tn/a\tn/a\nsub-02\t40\t40\n"
@@ -187,14 +188,13 @@ describe("export bids", function()
   it("numbers the runs of a session", function()
     local files = bids.export({}, whole, { sub = "01" })
     local _, made = bids.export(files, stopped, { sub = "01" })
-    assert.are.equal("sub-01_task-rest_acq-itbs600_run-2", made.stem)
+    assert.are.equal("sub-01_task-stimulation_acq-itbs600_run-2", made.stem)
     local scans = files["sub-01/sub-01_scans.tsv"]
     assert.matches("run%-1_events.*run%-2_events", scans)
     assert.is_nil(scans:find("nibs/", 1, true))
     files = bids.export({}, whole, { sub = "01", draft_scans = true })
-    assert.matches("\nnibs/sub-01_task-rest_acq-itbs600_run-1_nibs.tsv\t", files["sub-01/sub-01_scans.tsv"],
-      1,
-      true)
+    assert.matches("\nnibs/sub-01_task-stimulation_acq-itbs600_run-1_nibs.tsv\t",
+      files["sub-01/sub-01_scans.tsv"], 1, true)
   end)
 
   it("refuses what would harm: a run twice, another person's, sessions beside none, a label that is none",
@@ -222,13 +222,26 @@ describe("export bids", function()
       { sub = "01" }))
   end)
 
+  it("names neither dataset nor task after a run: nobody said what they are", function()
+    local files = bids.export({}, whole, { sub = "01" })
+    bids.export(files, pair, { sub = "01", task = "motor" })
+    local described = cjson.decode(files["dataset_description.json"])
+    assert.are.equal("Brain stimulation (name to be filled in)", described.Name)
+    assert.matches("^Brain stimulation %(name to be filled in%)\n", files.README)
+    local sidecar = cjson.decode(files[stem .. "nibs.json"])
+    assert.are.same({ "stimulation", "It was not said what the participant did meanwhile." },
+      { sidecar.TaskName, sidecar.TaskDescription })
+    sidecar = cjson.decode(files["sub-01/nibs/sub-01_task-motor_acq-ccpas_run-1_nibs.json"])
+    assert.are.same({ "motor" }, { sidecar.TaskName, sidecar.TaskDescription })
+  end)
+
   it("is a command", function()
     local status, out, err = shell.moonpulse(folder, ("export bids %s %s --bids %s/ds --sub 01 --ses 1 "
       .. "--meta %s")
       :format(whole, pair, folder, "tests/bids/draft.json"))
     assert.are.equal(0, status, err)
     assert.matches("1 row, 1 delivery: "
-      .. ".*/ds/sub%-01/ses%-1/nibs/sub%-01_ses%-1_task%-rest_acq%-itbs600_run%-1_nibs",
+      .. ".*/ds/sub%-01/ses%-1/nibs/sub%-01_ses%-1_task%-stimulation_acq%-itbs600_run%-1_nibs",
       out)
     assert.matches("was simulated: nobody was stimulated, and the dataset says so", err, 1, true)
     assert.are.equal("file", lfs.attributes(folder .. "/ds/sourcedata/sub-01/ses-1/" .. whole:match("[^/]+$")
@@ -250,7 +263,7 @@ describe("export bids", function()
       stopped,
       folder))
     assert.are.equal(0, status, err)
-    assert.matches("run%-1_nibs.tsv.*run%-2_nibs.tsv.*has no authors yet", out)
+    assert.matches("run%-1_nibs.tsv.*run%-2_nibs.tsv.*has no name and no authors yet", out)
     local count = 0
     for _ in lfs.dir(folder .. "/two/sourcedata/sub-01") do
       count = count + 1

@@ -6,6 +6,7 @@ local cjson = require "cjson"
 local imports = require "moonpulse.bids.import"
 local plan_file = require "moonpulse.protocol.plan_file"
 local protocols = require "moonpulse.protocol"
+local read = require "moonpulse.record.read"
 local recipe = require "moonpulse.bids.recipe"
 local rows = require "moonpulse.bids.rows"
 local shell = require "shell"
@@ -18,8 +19,8 @@ local function exported(text)
   local files = {}
   found.text = text
   tables.write(made, { manifest = { thresholds = { rmt = 50, amt = 50 }, device = { name = "magventure" } },
-    is_nerve = is_nerve, description = "x", task = "rest", own = { Plan = recipe.of(found, made) } }, {}, "s",
-      files)
+    is_nerve = is_nerve, description = "x", task = "rest",
+    own = { Plan = recipe.of(found, made, is_nerve) } }, {}, "s", files)
   return files
 end
 
@@ -45,8 +46,6 @@ describe("import bids", function()
   setup(function() folder = shell.folder() end)
   teardown(function() shell.remove(folder) end)
 
-  local drawn = { io_curve = true, paired_pulse_block = true, tmseeg_sp = true }
-
   it("gives of each shipped protocol the plan that moonpulse compile writes, with its hash", function()
     local count = 0
     for _, protocol in ipairs(catalogue.all()) do
@@ -54,15 +53,138 @@ describe("import bids", function()
       for _, name in ipairs(protocols.open(protocol, {})) do
         given = ("%s -p %s=45%%MSO"):format(given, name)
       end
-      if not drawn[protocol.id] then
-        local text = bids.compile(folder, given)
-        local back, whole = imported(exported(text))
-        assert.are.equal(text, back, protocol.id)
-        assert.is_true(whole)
-        count = count + 1
-      end
+      local text = bids.compile(folder, given)
+      local back, whole = imported(exported(text))
+      assert.are.equal(text, back, protocol.id)
+      assert.is_true(whole)
+      count = count + 1
     end
-    assert.are.equal(47, count)
+    assert.are.equal(50, count)
+  end)
+
+  --- A protocol of an author's own, as a plan file.
+  local function own(body, more)
+    shell.write(folder .. "/mine.lua", ([[
+      local mp = require "moonpulse"
+      return mp.protocol { id = "mine", name = "mine", %s plan = function()
+        %s
+      end }]]):format(more or "", body))
+    return bids.compile(folder, folder .. "/mine.lua")
+  end
+
+  local alone = [[
+    local q = mp.pulse(mp.rmt(110))
+    return mp.trials { of = { q:label "a", q:label "b", q:label "a" }, every = 5 }]]
+  local nerve = [[
+    local coil = mp.pulse(mp.rmt(110)):at "coil"
+    local pas = (mp.pulse(mp.mso(30)):at "median" .. mp.rest(mp.ms(25)) .. coil):label "PAS"
+    return mp.trials { of = { pas, coil:label "alone", pas }, every = 5 } ]]
+
+  it("gives plans of authors again, byte for byte: labels, trials, blocks, channels, silence, drawn rests",
+    function()
+    for _, body in ipairs {
+      alone,
+      "return mp.pulse(mp.rmt(110)):label 'TS':times(4, { every = 5 })",
+      "return (mp.rest(2) .. mp.trials { of = { mp.pulse(mp.rmt(90)), mp.pulse(mp.amt(90)) }, every = 5 })"
+        .. ":block():times(2, { gap = 30 })",
+      "return mp.pulse(mp.mso(45.5)) .. mp.rest(3) .. mp.mark 'half' .. mp.pulse(mp.mso(46)) .. mp.rest(1)",
+      "return mp.pulse(mp.rmt(70.5)):label 'a b' .. mp.rest(3) .. mp.pulse(mp.rmt(70.5)):label 'ab'",
+      "return mp.pulse(mp.rmt(1 / 3 * 100)) .. mp.rest(3) .. mp.pulse(mp.rmt(60)):label '{count mine 1}'",
+      [[local sici = mp.pair { isi = mp.ms(2), intensity = { mp.rmt(80), mp.rmt(120) } }:label "SICI"
+        local ts = mp.pulse(mp.rmt(120)):label "TS"
+        return mp.trials { of = mp.shuffle { ts, sici, ts, sici }, shortest = 7, longest = 9 } ]],
+      nerve,
+      (nerve:gsub("mp.mso%(30%)", "mp.rmt(30)")),
+    } do
+      local text = own(body, "nerve = { 'median' },")
+      local back, whole = imported(exported(text))
+      assert.are.equal(text, back)
+      assert.is_true(whole)
+    end
+  end)
+
+  it("has no plan to offer that the tables do not stand for: it makes one of what they say", function()
+    local text = own(alone)
+    for _, change in ipairs {
+      { "s_events.tsv", "(\n10\t0\tmine_a\t[^\n]*)\t10\t", "%1\t12\t", "12000000 110 RMT" },
+      { "s_nibs.tsv", "(mine_b[^\n]*\trMT\t)1%.1", "%11.2", "5000000 120 RMT" },
+      { "s_events.tsv", "\n5\t0\tmine_b[^\n]*", "", "10000000 110 RMT" },
+    } do
+      local files = exported(text)
+      local count
+      files[change[1]], count = files[change[1]]:gsub(change[2], change[3])
+      assert.are.equal(1, count, change[2])
+      local back, whole = imported(files)
+      assert.is_false(whole)
+      local all = ", " .. table.concat((pulses_of(back)), ", ") .. ","
+      assert.is_truthy(all:find(", " .. change[4] .. ",", 1, true), all)
+    end
+  end)
+
+  it("keeps conditions and channels where the plan itself cannot come back", function()
+    local files = exported(own(nerve, "nerve = { 'median' },"))
+    files["s_nibs.json"] = files["s_nibs.json"]:gsub("\"Plan\"", "\"Other\"")
+    local back, whole = imported(files)
+    assert.is_false(whole)
+    assert.matches("\nnerve \"median\"\n", back)
+    local list, actions = pulses_of(back)
+    local found, met = assert(plan_file.read(back, "x")), {}
+    for number, pulse in ipairs(bids.pulses(found.plan, found.seed)) do
+      met[number] = ("%s %s %s"):format(list[number], actions[number].channel, pulse.condition)
+    end
+    assert.are.same({ "0 30 MSO median PAS", "25000 110 RMT coil PAS", "5000000 110 RMT coil alone",
+      "10000000 30 MSO median PAS", "10025000 110 RMT coil PAS" }, met)
+  end)
+
+  it("keeps the condition of each pulse of an experiment, and of drawn trials, in nibs/, beh/ and the import",
+    function()
+    shell.write(folder .. "/ex.lua", [[
+      local mp = require "moonpulse"
+      return mp.experiment { name = "ex", run = function(run)
+        local stim = run:device()
+        stim:arm()
+        for i, name in ipairs { "hot", "cold", "hot" } do
+          stim:fire(mp.pulse { intensity = mp.mso(40 + i) }:label(name))
+          run:sleep(6)
+        end
+        stim:fire(mp.pulse { intensity = mp.mso(40) })
+      end }]])
+    shell.write(folder .. "/drawn.lua", [[
+      local mp = require "moonpulse"
+      local sici = mp.pair { isi = mp.ms(2), intensity = { mp.mso(30), mp.mso(50) } }
+      return mp.protocol { id = "drawn", name = "d", plan = function()
+        return mp.trials { of = mp.shuffle { mp.pulse(mp.mso(50)), sici, sici:label "s" }, shortest = 7,
+          longest = 9 }
+      end }]])
+    for _, what in ipairs { "ex.lua", "drawn.lua --device sim:bistim" } do
+      local run = bids.run(folder, ("%s/%s --seed 3"):format(folder, what))
+      local files = bids.export({}, run, { sub = "01" })
+      local told, events = {}, read.parse(shell.read(run .. "/events.tsv"), "x")
+      for _, pulse in ipairs(events.pulses) do
+        told[#told + 1] = pulse.trial_type
+      end
+      local nibs, timeline, sidecar, deliveries
+      for path, text in pairs(files) do
+        nibs = path:find("_nibs%.tsv$") and text or nibs
+        sidecar = path:find("_nibs%.json$") and cjson.decode(text) or sidecar
+        deliveries = path:find("nibs/.*_events%.tsv$") and text or deliveries
+        timeline = path:find("beh/.*_events%.tsv$") and text or timeline
+      end
+      local list = {}
+      for _, pulse in ipairs(read.parse(timeline, "x").pulses) do
+        list[#list + 1] = pulse.trial_type
+      end
+      assert.are.same(told, list)
+      sidecar.Moonpulse.Plan = nil
+      local text = imports.text(tsv.parse(nibs), sidecar, tsv.parse(deliveries))
+      local back = assert(plan_file.read(text, "x"))
+      list = {}
+      for i, pulse in ipairs(bids.pulses(back.plan, back.seed)) do
+        list[i] = pulse.trial_type
+      end
+      assert.are.same(told, list)
+      assert.is_true(#list >= 4)
+    end
   end)
 
   it("takes the numbers from the rows: what is changed there is changed in the plan", function()
@@ -72,7 +194,9 @@ describe("import bids", function()
       local count
       files["s_nibs.tsv"], count = files["s_nibs.tsv"]:gsub(from, to)
       assert.are.equal(1, count)
-      return (imported(files))
+      local back, whole = imported(files)
+      assert.is_false(whole)
+      return back
     end
     assert.matches("repeat 3 21 every 10/1", changed("\t20\t10000\t", "\t21\t10000\t"), 1, true)
     assert.matches("repeat 1 3 train 1/40", changed("\t3\t20\t", "\t3\t25\t"), 1, true)

@@ -212,6 +212,30 @@ describe("why a device cannot", function()
     end
   end)
 
+  it("names the stimulator for a pair of two intensities, on every device that cannot give it", function()
+    local bistim = "; a pair of two intensities takes a stimulator that gives it: --device bistim, or to try "
+      .. "it --device sim:bistim"
+    local pair = "mp.pair { isi = mp.ms(%s), intensity = { mp.rmt(80), mp.rmt(120) } }"
+      .. ":times(2, { every = 7 })"
+    for _, device in ipairs { "magventure", "rapid", "magstim200", "duomag", "pulsepal --device-option "
+      .. "full_scale_volts=10" } do
+      has(refusal(device, pair:format "2"), bistim)
+    end
+    has(refusal("magventure", pair:format "2"), "(made.lua:2): its own timing: the pulses of a burst or a "
+      .. "pair of a MagPro have one intensity")
+    -- and what it names gives it
+    local status = moonpulse("check made.lua --rmt 50 --device bistim")
+    assert.are.equal(0, status)
+    for device, expression in pairs { bistim = pair:format "2.55", -- it gives pairs, but not this one
+      magventure = "mp.pulse(mp.mso(40)) .. mp.rest(0.05) .. mp.pulse(mp.mso(50)) .. mp.rest(0.05) .. "
+        .. "mp.pulse(mp.mso(60))", -- a ramp is no pair
+      duomag = "mp.pulse(mp.mso(40)):times(2, { every = 0.01 })" } do -- nor are two of one intensity
+      local text = refusal(device, expression)
+      assert.is_string(text)
+      assert.is_nil(text:find("--device bistim", 1, true), text)
+    end
+  end)
+
   it("says nothing of theta bursts where single pulses seconds apart are meant", function()
     local text = refusal("rapid", "mp.pulse(mp.mso(80)) .. mp.rest(4) .. mp.pulse(mp.mso(20))")
     has(text, "too short to change its settings")

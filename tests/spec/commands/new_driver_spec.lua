@@ -125,9 +125,9 @@ describe("a new driver", function()
     local manifest = shell.read(run .. "/manifest.json")
     local function recover(with)
       shell.write(run .. "/manifest.json", manifest)
-      local status, out = shell.sh(folder, ("MOONPULSE_PATH=%s %s recover %s"):format(shell.quote(with),
+      local status, out, err = shell.sh(folder, ("MOONPULSE_PATH=%s %s recover %s"):format(shell.quote(with),
         shell.quote(shell.program), shell.quote(run)))
-      assert.are.equal(0, status)
+      assert.are.equal(0, status, err)
       return first_row(run)[2], out
     end
     assert.are.equal("fired at 40 %", (recover(folder)))

@@ -67,6 +67,22 @@ describe("a checklist", function()
     assert.are.equal("does not apply: no pairs", of["28"].value)
   end)
 
+  it("of trains has no number of MEPs, and of a nerve and a coil no conditioning pulse", function()
+    local of = items_of "hf10_dash --rmt 50 --checklist chipchase"
+    for _, number in ipairs { "21", "25" } do
+      assert.are.equal("does not apply: trains, without MEP trials", of[number].value)
+    end
+    of = items_of "pas25 --unconfirmed -p nerve=30%MSO --rmt 50 --checklist chipchase"
+    for _, number in ipairs { "26", "27" } do
+      assert.are.equal("does not apply: a pulse to the nerve and one to the brain (30 % of the nerve "
+        .. "stimulator's maximum, then 120 %RMT (60 %MSO))", of[number].value)
+    end
+    assert.are.equal("25 ms", of["28"].value)
+    -- on a stimulator that is no box the channel is a coil's
+    of = items_of "ccpas -p first=30%MSO -p second=40%MSO --checklist chipchase"
+    assert.are.equal("30 %MSO", of["27"].value)
+  end)
+
   it("of trains has what papers on rTMS give", function()
     local function values(what)
       local of, list = items_of(what .. " --checklist rtms"), {}

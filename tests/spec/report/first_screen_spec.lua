@@ -171,7 +171,7 @@ describe("the report's first screen", function()
     local rows = { pulse(1, 0, 5, 900, { intensity = 110, intensity_ref = "RMT", intensity_mso = 50 }) }
     local html = page_of(manifest_of { thresholds = { rmt = 45 } }, rows)
     assert.same({ "2", "1", "1 NOT GIVEN" }, row(html, "Pulses"))
-    assert.same({ "110 % of RMT", "50 %MSO = 111.1 % of RMT",
+    assert.same({ "110 % of RMT (pulses given)", "50 %MSO = 111.1 % of RMT",
       "up to 0.5 %MSO: rounded to the device&#39;s step" }, row(html, "Intensity"))
   end)
 end)
@@ -233,7 +233,7 @@ describe("the report of a run", function()
           run:sleep(5)
         end
       end)]])
-    has(html, '<td class="n">40</td><td>100 % of RMT, computed</td><td class="n">1</td>')
-    has(html, '<td class="n">44</td><td>110 % of RMT, computed</td><td class="n">2</td>')
+    has(html, '<td class="n">40 %MSO</td><td>100 % of RMT, computed</td><td class="n">1</td>')
+    has(html, '<td class="n">44 %MSO</td><td>110 % of RMT, computed</td><td class="n">2</td>')
   end)
 end)

@@ -62,7 +62,9 @@ describe("the report's", function()
     it("leave out intervals across a pulse that was not sent", function()
       local html = page_of({ speed = 1 }, { pulse(1, 0, 5, 900), pulse(2, 1e6),
         pulse(3, 2e6, 5, 900), pulse(4, 3e6, 9, 900) })
-      has(html, 'Interval error</th><td class="n">1</td><td class="n">4.0</td>')
+      has(html, '<th scope="row" class="n">1 s</th><td class="n">1</td>')
+      has(html, '<td class="n">4.0</td></tr>')
+      lacks(html, 'Size of interval error') -- one interval has no percentiles
     end)
 
     it("mark a percentage that was computed from a threshold", function()
@@ -81,9 +83,18 @@ describe("the report's", function()
         end
         return page_of({ speed = 1 }, rows):find("too small for p99", 1, true) ~= nil
       end
-      assert.is_true(warned(1))
+      assert.is_true(warned(2))
       assert.is_true(warned(298))
       assert.is_false(warned(299))
+    end)
+
+    it("give no percentiles, and draw nothing, of a single pulse", function()
+      local html = page_of({ speed = 1, result = { status = "completed", pulses_planned = 1 } },
+        { pulse(1, 0, 5.25, 900) })
+      has(html, "Of 1 pulse: 5.2 µs (positive is late).")
+      for _, word in ipairs { "p50 (µs)", "p99 (µs)", "p95 5", "Histogram", "too small for p99" } do
+        lacks(html, word)
+      end
     end)
 
     it("count 'delivered' as confirmed even where the time of the reply is missing", function()

@@ -129,6 +129,12 @@ describe("the report's errors", function()
     assert.are.same({ 3, 4 }, { #found.late, found.unmeasured })
   end)
 
+  it("of a single pulse have no percentiles, in the terminal either", function()
+    local record, out = run("--tolerance 1000", "return mp.pulse(mp.mso(40))")
+    assert.matches("\nonset error [%d.]+ %l+, of 1 pulse\n", out)
+    has(shell.read(record .. "/report.html"), ("<p>Of 1 pulse: %.1f µs"):format(rows_of(record)[1].late))
+  end)
+
   it("of a run that this computer timed speak of no stimulator", function()
     local record, out = run("--tolerance 1000", "return mp.pulse(mp.mso(40)):times(3, { every = 1 })")
     assert.is_nil(shell.read(record .. "/report.html"):find("timed by the stimulator", 1, true))

@@ -68,25 +68,120 @@ describe("the report's section", function()
       local name = i % 3 == 0 and "ICF" or "SICI"
       local sent = i % 7 ~= 0
       rows[i] = pulse(i, i * 1e6, sent and 4 or nil, sent and i ~= 9 and 900 or nil, { trial_type = name,
-        intensity_mso = name == "ICF" and 55 or 40 + i % 2, intensity = name == "ICF" and 55 or 40 + i % 2,
+        trial = i, intensity_mso = name == "ICF" and 55 or 40 + i % 2,
+        intensity = name == "ICF" and 55 or 40 + i % 2,
         intensity_ref = "MSO", status = not sent and "late" or nil })
       counts[name][1] = counts[name][1] + (sent and 1 or 0)
       counts[name][2] = counts[name][2] + (sent and i ~= 9 and 1 or 0)
     end
     local html = page_of({ speed = 1, thresholds = { rmt = 50 }, conditions = { SICI = 20, ICF = 10 },
+      trials = { SICI = 20, ICF = 10 },
       result = { status = "completed", pulses_planned = 30 } }, rows)
     local cells = {}
     for name, row in section(html, "conditions"):gmatch('<th scope="row">(%u+)</th>(.-)</tr>') do
       cells[name] = cells[name] or row
     end
     for name, planned in pairs { SICI = 20, ICF = 10 } do
-      has(cells[name], ('<td class="n">%d</td><td class="n">%d</td><td class="n">%d</td>'):format(planned,
-        counts[name][1], counts[name][2]))
+      local given = ('<td class="n">%d\u{A0}of\u{A0}%d</td>'):format(counts[name][1], planned)
+      has(cells[name], given:rep(2) .. ('<td class="n">%d</td><td>–</td>'):format(counts[name][2]))
     end
-    has(cells.SICI, "40 to 41 %MSO (2 levels)")
-    has(cells.SICI, "80 to 82 % of RMT (2 levels), computed")
+    has(cells.SICI, "40 and 41 %MSO")
+    has(cells.SICI, "80 and 82 % of RMT, computed")
     has(cells.ICF, "110 % of RMT, computed")
     assert.is_nil(section(page_of({}, { pulse(1, 0, 5, 900, { trial_type = "pulse" }) }), "conditions"))
+  end)
+
+  --- The row of a condition, as the cells' text.
+  local function condition(html, name)
+    local cells = {}
+    for cell in section(html, "conditions"):match('<th scope="row">' .. name .. "</th>(.-)</tr>")
+      :gmatch("<td[^>]*>(.-)</td>") do
+      cells[#cells + 1] = cell:gsub("\u{A0}", " ")
+    end
+    return cells
+  end
+
+  it("on pulses has every planned condition of a stopped run, trials and pulses by one measure", function()
+    local rows = {}
+    for i = 1, 5 do -- two pairs, and of the third its first pulse
+      rows[i] = pulse(i, (i + 1) // 2 * 5e6 + (i + 1) % 2 * 2500, 4, 900, { trial_type = "SICI",
+        trial = (i + 1) // 2, intensity_mso = i % 2 == 1 and 38 or 58 })
+    end
+    local manifest = { speed = 1, conditions = { SICI = 48, ["test alone"] = 12, ICF = 20 },
+      trials = { SICI = 24, ["test alone"] = 12, ICF = 10 },
+      result = { status = "stopped", reason = "stopped by Ctrl-C (SIGINT)", pulses_planned = 80 } }
+    local html = page_of(manifest, rows)
+    assert.same({ "3 of 24", "5 of 48", "5", "2.5 ms", "38 and 58 %MSO", "80 % of AMT" },
+      condition(html, "SICI"))
+    assert.same({ "0 of 10", "0 of 20", "0", "–", "–", "–" }, condition(html, "ICF"))
+    assert.same({ "0 of 12", "0 of 12", "0", "–", "–", "–" }, condition(html, "test alone"))
+    has(html, "80 % of AMT (pulses given)") -- what was planned for the rest is not in the rows
+    html = page_of(manifest, {}) -- stopped before the first pulse
+    assert.same({ "0 of 24", "0 of 48", "0", "–", "–", "–" }, condition(html, "SICI"))
+  end)
+
+  it("on pulses has the ISI of each pair, and the intervals of longer stimuli", function()
+    local rows = {}
+    for trial, made in ipairs { { "short", 2.5 }, { "long", 12 }, { "burst", 20, 20, 160 }, { "single" } } do
+      local at = trial * 1e7
+      rows[#rows + 1] = pulse(#rows + 1, at, 4, 900, { trial_type = made[1], trial = trial })
+      for i = 2, #made do
+        at = at + made[i] * 1e3
+        rows[#rows + 1] = pulse(#rows + 1, at, 4, 900, { trial_type = made[1], trial = trial })
+      end
+    end
+    local html = page_of({ speed = 1 }, rows)
+    local found = {}
+    for _, name in ipairs { "short", "long", "bursts without a label", "single" } do
+      found[#found + 1] = condition(html, name)[4]
+    end
+    assert.same({ "2.5 ms", "12 ms", "20 ms, 160 ms", "–" }, found)
+  end)
+
+  it("says of a nerve's channel neither %MSO nor % of RMT, and mixes it into no other intensity", function()
+    local rows = {}
+    for i = 1, 20 do
+      local nerve = i % 2 == 1
+      rows[i] = pulse(i, i // 2 * 5e6 + (nerve and 0 or 25e3), 4, nil, { trial_type = "PAS",
+        trial = (i + 1) // 2, channel = nerve and "median" or "coil", intensity_mso = nerve and 30 or 57.6,
+        intensity = nerve and 30 or 120, intensity_ref = nerve and "MSO" or "RMT" })
+    end
+    local html = page_of({ speed = 1, thresholds = { rmt = 48, amt = 40 },
+      protocol = { nerve = { "median" } }, safety = { verdict = "within", table = "a table" },
+      device = { name = "pulsepal", simulated = true, confirms = false },
+      result = { status = "completed", pulses_planned = 20 } }, rows)
+    assert.equal("57.6 %MSO", fact(html, "Intensity, %MSO"))
+    assert.equal("120 % of RMT", fact(html, "Intensity, % of RMT"))
+    assert.equal("30 % of the nerve stimulator&#39;s output",
+      fact(html, "Nerve stimulation (channel median)"))
+    for _, wrong in ipairs { "62.5", "75 %", "30 %MSO", "30 to 57.6", "30 and 57.6" } do
+      lacks(html, wrong)
+    end
+    has(html, "within (a table); nerve stimulation not judged")
+  end)
+
+  it("says what a device cannot confirm, and not that it did not", function()
+    for _, simulated in ipairs { true, false } do
+      local html = page_of({ speed = 1, device = { simulated = simulated, confirms = false },
+        result = { status = "completed", pulses_planned = 1 } }, { pulse(1, 0, 4) })
+      has(pages.verdict(html), "which cannot confirm any")
+      has(html, "<td>this device cannot confirm pulses</td>")
+      lacks(html, "either the device sends none")
+      lacks(html, "not confirmed")
+      html = page_of({ speed = 1, device = { simulated = simulated },
+        result = { status = "completed", pulses_planned = 1 } }, { pulse(1, 0, 4) })
+      has(html, "<td>1 not confirmed</td>")
+      lacks(html, "cannot confirm")
+    end
+  end)
+
+  it("says of a simulated run that it is no session of the participant", function()
+    local function participant(simulated)
+      return page_of({ participant = "P07", session = { number = 1, of = 5 },
+        device = { simulated = simulated } }, {}):match("<dt>Participant</dt><dd>(.-)</dd>")
+    end
+    assert.equal("P07 (named only: a simulated run is no session)", participant(true))
+    assert.equal("P07, session 1 of 5", participant(false))
   end)
 
   it("on onset errors counts what this computer timed: of five trains five starts, not 150 pulses", function()

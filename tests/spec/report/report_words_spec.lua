@@ -8,11 +8,11 @@ describe("the report", function()
   before_each(function() folder = shell.folder() end)
   after_each(function() shell.remove(folder) end)
 
-  local function report_of(options, code)
+  local function report_of(options, code, wanted)
     shell.write(folder .. "/made.lua", 'local mp = require "moonpulse"\n' .. code)
     local status, _, err = shell.moonpulse(folder,
       ("run %s/made.lua --out %s/runs %s"):format(folder, folder, options))
-    assert.are.equal(0, status, err)
+    assert.are.equal(wanted or 0, status, err)
     return shell.read(fixture.run_in(folder .. "/runs") .. "/report.html")
   end
 
@@ -36,6 +36,39 @@ describe("the report", function()
     local html = report_of("--speed max", "return mp.pulse(mp.mso(40)):times(3, { every = 1 })")
     assert.are.equal(3, select(2, html:gsub("as planned</th>", "")))
     assert.matches("<h3>Outline</h3><pre>3 pulses every 1 s", html, 1, true)
+  end)
+
+  --- The first cells of a condition's row.
+  local function condition(html, name)
+    local trials, pulses, confirmed = html:match('<th scope="row">' .. name .. '</th><td class="n">(.-)</td>'
+      .. '<td class="n">(.-)</td><td class="n">(.-)</td>')
+    return { trials and trials:gsub("\u{A0}", " "), pulses and pulses:gsub("\u{A0}", " "), confirmed }
+  end
+
+  it("of a stopped run has every planned condition, trials and pulses", function()
+    local html = report_of("--speed max --fault unplug@6", [[
+      local pair = mp.pulse(mp.mso(30)) .. mp.rest(mp.ms(50)) .. mp.pulse(mp.mso(30))
+      return pair:label "rest":times(24, { every = 5 }) .. mp.rest(2)
+        .. pair:label "task":times(12, { every = 5 })]], 4)
+    local trials, pulses = table.unpack(condition(html, "rest"))
+    assert.are.same({ "3 of 24", "0 of 12" }, { trials, condition(html, "task")[1] })
+    assert.matches("^[56] of 48$", pulses)
+    assert.are.same({ "0 of 12", "0 of 24", "0" }, condition(html, "task"))
+  end)
+
+  it("of a device that cannot confirm says so, and of a nerve's channel no percentage of the RMT", function()
+    local html = report_of("--speed max --rmt 48 --device sim:pulsepal --device-option full_scale_volts=10 "
+      .. "--device-option channels=median=1,coil=2", [[
+      return mp.protocol { id = "pas", name = "PAS", cite = "none", nerve = { "median" }, plan = function()
+        return mp.together { median = mp.pulse(mp.mso(30)),
+          coil = mp.rest(mp.ms(25)) .. mp.pulse(mp.rmt(120)) }:label "PAS":times(9, { every = 5 })
+      end }]])
+    assert.are.same({ "9 of 9", "18 of 18", "cannot" }, condition(html, "PAS"))
+    assert.matches("this device cannot confirm pulses", html, 1, true)
+    assert.matches("<td>25\u{A0}ms</td>", html)
+    assert.is_nil(html:find("62.5", 1, true)) -- 30 of 48
+    assert.matches(">%% of output</text>", html)
+    assert.is_nil(html:find(">%%MSO</text>"))
   end)
 
   it("keeps channels apart, under their names, and draws a pair across them once", function()

@@ -176,10 +176,27 @@ describe("moonpulse rerun", function()
     assert.is_true(at ~= nil and at < text:find("\ntiming ", 1, true), text)
   end)
 
+  --- The journal as it would be, had the run been on a stimulator; the SHA-256 of its last line.
+  local function as_on_a_stimulator(run)
+    local text, head, lines = "", nil, 0
+    for line in io.lines(run .. "/journal.jsonl") do
+      local entry = cjson.decode(line)
+      local kind = entry.kind
+      if kind == "begin" then
+        entry.device.simulated = false
+      end
+      entry.kind, entry.line, entry.prev, entry.check = nil, nil, nil, nil
+      text, head, lines = seal.appended(text, kind, entry)
+    end
+    shell.write(run .. "/journal.jsonl", text)
+    return head, lines
+  end
+
   it("does on the simulator what was done on a stimulator, and that is the same", function()
     local run = recorded("drawn", drawn, "--rmt 50 --speed max")
     local manifest = cjson.decode(shell.read(run .. "/manifest.json"))
     manifest.device.simulated, manifest.device.serial, manifest.speed = false, "77", 1
+    manifest.journal_head, manifest.journal_lines = as_on_a_stimulator(run)
     shell.write(run .. "/manifest.json", cjson.encode(manifest))
     os.remove(run .. "/twin.tsv")
     assert(seal.write(run))
@@ -248,6 +265,57 @@ describe("moonpulse rerun", function()
     assert.is_true(status == 0 or status == 1, text) -- 1: this computer was too late for one
     assert.is_nil(shell.read(made .. "/twin.tsv"))
     assert.are.equal("pty", fixture.manifest(made).device.backend)
+  end)
+
+  for _, device in ipairs { "magventure", "pulsepal" } do
+    it("finds the pulses of a run on a port the same, on its simulator: " .. device, function()
+      local tty = folder .. "/tty"
+      jobs:start("sim", ("sim %s --link %s"):format(device, tty))
+      shell.await(function() return lfs.symlinkattributes(tty, "mode") end, "the simulator's port")
+      shell.write(folder .. "/list", "ready\tIs all ready?\n")
+      local run = recorded("five", 'local mp = require "moonpulse"\nreturn mp.protocol { name = "Five", '
+        .. 'plan = function() return mp.pulse(mp.rmt(90)):label "task":times(5, { every = 0.2 }) end }\n',
+        ("--rmt 50 --device %s %s --port %s --real-pty --preflight %s/list --operator AB --tolerance 5000")
+          :format(device, device == "pulsepal" and "--device-option full_scale_volts=10" or "", tty, folder),
+        nil, "yes y |")
+      assert.is_false(fixture.manifest(run).device.simulated)
+      local status, text, made = again(run, "", "yes y |")
+      assert.are.equal(0, status, text)
+      assert.matches("\npulses      SAME: 5 pulses, planned at the same times, on the same channels, as "
+        .. "strong, of the same conditions\naround      SAME: [^\n]*\nSAME ", text)
+      assert.is_true(fixture.manifest(made).device.simulated)
+      assert.is_nil(text:find("\n  simulated", 1, true))
+    end)
+  end
+
+  it("tells the pulses from what surrounds them, and no path of its own", function()
+    local asks = 'local mp = require "moonpulse"\nreturn mp.experiment { name = "Asks", run = function(run)\n'
+      .. 'for _ = 1, 3 do run:device():arm(mp.pulse(mp.mso(40)))\nrun:device():play(mp.pulse(mp.mso(40)))\n'
+      .. 'run:ask "ok? [y/n]"\nrun:device():disarm() end\nend }\n'
+    for lines, has in pairs { [0] = "no answer", [1] = "only 1 answer" } do
+      local run = recorded("asks", asks, "--speed max", 2, lines == 0 and "true |" or "echo y |")
+      local status, text, made = again(run)
+      assert.are.equal(0, status, text) -- it ends alike
+      assert.matches(("question %d has no answer: \"ok? [y/n]\": the record has %s: the run had come no "
+        .. "further"):format(lines + 1, has), fixture.manifest(made).result.reason, 1, true)
+      assert.matches(("\npulses      SAME: %d pulse"):format(lines + 1), text, 1, true)
+      assert.matches("\naround      SAME: ", text, 1, true)
+      local manifest, journal = shell.read(made .. "/manifest.json"), shell.read(made .. "/journal.jsonl")
+      for _, said in ipairs { text, manifest, journal } do
+        assert.is_nil(said:find("/lua_", 1, true), said)
+      end
+      manifest = cjson.decode(shell.read(run .. "/manifest.json")) -- as if it had been killed there
+      manifest.result.reason = "Moonpulse was killed"
+      shell.write(run .. "/manifest.json", cjson.encode(manifest))
+      assert(seal.write(run))
+      assert(os.execute(("rm -r %s/second"):format(folder)))
+      status, text = again(run)
+      assert.are.equal(2, status, text)
+      assert.matches(("\npulses      SAME: %d pulse"):format(lines + 1), text, 1, true)
+      assert.matches("\naround      DIFFERENT: how it ended\n", text, 1, true)
+      assert.matches("\nDIFFERENT ", text, 1, true)
+      assert(os.execute(("rm -r %s/first %s/second %s"):format(folder, folder, run)))
+    end
   end)
 
   it("lets an edge that was waited for twice fall between", function()

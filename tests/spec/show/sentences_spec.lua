@@ -20,6 +20,7 @@ end
 
 --- "80 %AMT (40 %MSO) on channel x"
 local function dose(text)
+  text = text:gsub("^([%d.]+) %% of the nerve stimulator's maximum", "%1 %%MSO")
   local intensity, reference, rest = text:match("^([%d.]+) %%(%u+)(.*)$")
   assert(intensity, text)
   rest = rest:gsub("^ %([%d.]+ %%MSO%)", "")

@@ -202,7 +202,7 @@ local function shape_of(cell)
   local first, gap = cell[1].action, #cell > 1 and cell[2].offset - cell[1].offset or 0
   for i, pulse in ipairs(cell) do
     if pulse.action.mso ~= first.mso then
-      return nil, "the pulses of a burst have one intensity"
+      return nil, "the pulses of a burst or a pair of a MagPro have one intensity"
     elseif math.abs(pulse.offset - (i - 1) * gap) > 1e-9 then
       return nil, "the pulses of a burst are evenly spaced"
     end

@@ -1,0 +1,91 @@
+--- Sentences on what gave the pulses: the stimulator, or a box with the stimulators behind it, the coil, and
+--- what triggered the pulses.
+local known_fields = require "moonpulse.methods.known"
+
+local M = {}
+
+-- boxes that give no pulse of their own; devices that cannot say that they fired
+local boxes = { pulsepal = true, stimjim = true, trigger = true }
+local silent = { pulsepal = true, trigger = true, duomag = true }
+
+---@class moonpulse.Box what fires the stimulators behind it
+---@field words string
+---@field by_hand boolean the intensity is set by hand at the stimulators: the box sets none
+
+--- Is a device a box? Then the stimulator is another one, which nobody told.
+---@param name any of the device
+---@return boolean
+function M.is_box(name)
+  return boxes[name] or false
+end
+
+--- Can a device not say that it fired?
+---@param name any
+---@return boolean
+function M.is_silent(name)
+  return silent[name] or false
+end
+
+local function value_of(facts, key)
+  return known_fields.words(facts.known, key) or known_fields.placeholder(key)
+end
+
+local function number_of(facts, key, words)
+  local known = facts.known[key]
+  return known and words .. " " .. known.value or known_fields.placeholder(key)
+end
+
+local function stimulators(facts, add)
+  local box = facts.box
+  if box then
+    add("The pulses were timed and triggered by a %s", box.words)
+  end
+  if not (facts.nerve and facts.nerve.only) then
+    add("The %sstimulator was a %s, %s, %s, with the coil %s", box and "magnetic " or "",
+      value_of(facts, "stimulator"), number_of(facts, "serial", "serial number"),
+      number_of(facts, "firmware", "firmware"), value_of(facts, "coil"))
+  end
+  if facts.nerve then
+    add("The nerve was stimulated (channel %s) by a %s", table.concat(facts.nerve.channels, ", "),
+      value_of(facts, "nerve_stimulator"))
+  end
+  if box and box.by_hand then
+    add("The intensity was set by hand at the stimulator%s: the %s sets none, and nothing confirms it",
+      facts.nerve and "s" or "", box.words:match("^[^,]+"))
+  end
+end
+
+--- What sent the pulses, or let them be sent.
+local function triggers(facts, add)
+  if facts.fired then
+    add("Each pulse was fired by a trigger (%s), not by a command", facts.fired)
+  end
+  if facts.triggers then
+    add("The script waited for triggers from outside%s, sent by %s", facts.triggers > 0
+      and (" and took %d of them"):format(facts.triggers) or "", value_of(facts, "trigger_source"))
+  end
+end
+
+--- The sentences on the stimulator.
+---@param facts moonpulse.MethodsFacts
+---@param add fun(text: string, ...: any)
+function M.write(facts, add)
+  stimulators(facts, add)
+  if facts.device and facts.device.simulated then
+    add("It was simulated: nobody was stimulated")
+  end
+  local mode = facts.device and facts.device.mode
+  mode = type(mode) == "table" and mode.value or mode
+  if type(mode) == "string" then
+    add("Its mode was %s", mode)
+  end
+  triggers(facts, add)
+  if facts.nerve and facts.nerve.only then
+    return
+  end
+  add("The waveform was %s, the current direction %s", value_of(facts, "waveform"),
+    value_of(facts, "current_direction"))
+  add("The coil was held so: %s; %s", value_of(facts, "coil_orientation"), value_of(facts, "coil_location"))
+end
+
+return M

@@ -1,0 +1,193 @@
+--- What the manifest of a run that was killed does not say yet, from its journal and its flight record: what
+--- an experiment played and found, how the pulses were given, and until when anything is known of the run.
+local clocks = require "moonpulse.record.clocks"
+local cursors = require "moonpulse.compose.stimulus_cursor"
+local escapes = require "moonpulse.text.escapes"
+local journals = require "moonpulse.record.journal"
+local metas = require "moonpulse.record.meta"
+
+local M = {}
+
+local most_staircases, most_trials = 1000, 100000 -- more has no run
+
+-- What was written when the run was over: it tells nothing of how long it lasted.
+local later = { ["end"] = true, recovered = true, report = true, signature = true }
+
+-- A record may be somebody else's: what is not what it should be is as if it were not there.
+
+local function text_of(value)
+  return type(value) == "string" and #value <= 200 and escapes.shown(value) or nil
+end
+
+local function number_of(value)
+  return type(value) == "number" and math.abs(value) < 1e9 and value or nil
+end
+
+local function count_of(value)
+  value = math.tointeger(value)
+  return value and value >= 0 and value < 1e9 and value or nil
+end
+
+--- A mark of a staircase into what is known of it.
+local function add_mark(each, of)
+  each.unit, each.rule = each.unit or text_of(of.unit), each.rule or text_of(of.rule)
+  each.start, each.min_step = each.start or number_of(of.start), each.min_step or number_of(of.min_step)
+  each.reversals = count_of(of.reversals) or each.reversals
+  local intensity = number_of(of.intensity)
+  if type(of.yes) == "boolean" and intensity and #each.track < most_trials then
+    table.insert(each.track, { intensity = intensity, yes = of.yes })
+  end
+  if of.ended == true then
+    local interval = type(of.interval) == "table" and of.interval or {}
+    each.ended, each.threshold, each.why = true, number_of(of.threshold), text_of(of.why)
+    each.interval = number_of(interval.low) and { low = interval.low, high = number_of(interval.high),
+      percent = number_of(interval.percent) } or nil
+  end
+end
+
+--- The staircases of an experiment, in the order in which they were begun, with every answer.
+local function staircases_of(lines)
+  local list, by_place = {}, {}
+  for _, line in ipairs(lines) do
+    local of = line.kind == "mark" and type(line.of) == "table" and line.of or {}
+    local place = count_of(of.staircase)
+    if place and not by_place[place] and #list < most_staircases then
+      list[#list + 1] = { place = place, reversals = 0, track = {} }
+      by_place[place] = list[#list]
+    end
+    if place and by_place[place] then
+      add_mark(by_place[place], of)
+    end
+  end
+  for _, each in ipairs(list) do
+    each.trials, each.unit = #each.track, each.unit or "%MSO"
+    each.why = each.why or not each.ended and "the run ended before it did" or nil
+    each.place, each.ended = nil, nil
+  end
+  return list
+end
+
+--- Planned pulses of each condition.
+local function conditions_of(plays)
+  local planned = {}
+  for _, play in ipairs(plays) do
+    local cursor, number = play.trials and cursors.new(play.trials), 1
+    while cursor and number <= play.pulses and cursor:find(number) do
+      local last = math.min(cursor.last, play.pulses)
+      planned[cursor.condition] = (planned[cursor.condition] or 0) + last - number + 1
+      number = last + 1
+    end
+  end
+  return next(planned) and planned or nil
+end
+
+local function fill_experiment(manifest, lines, entries)
+  local plays = {}
+  for _, entry in ipairs(entries) do
+    plays[#plays + 1] = entry.kind == "play" and entry or nil
+  end
+  local experiment = type(manifest.experiment) == "table" and manifest.experiment or {}
+  manifest.experiment = experiment
+  experiment.plays = math.max(#plays, count_of(experiment.plays) or 0)
+  local staircases = staircases_of(lines)
+  if staircases[1] then
+    experiment.staircases = staircases
+    manifest.thresholds = type(manifest.thresholds) == "table" and manifest.thresholds or {}
+    manifest.thresholds.found = metas.found(staircases, manifest.started)
+  end
+  manifest.conditions = conditions_of(plays) or manifest.conditions
+end
+
+--- How the pulses were given: as the device was set when it was armed, and for the trains that it timed.
+local function fill_device(manifest, lines, entries, list)
+  local given, plays = {}, {}
+  local function add(key, value)
+    local values = given[key] or {}
+    given[key] = values
+    if value and not values[value] then
+      values[value], values[#values + 1] = true, value
+    end
+  end
+  for _, line in ipairs(lines) do
+    for key, value in pairs(line.kind == "arm" and type(line.pulse) == "table" and line.pulse or {}) do
+      add(key, text_of(value))
+    end
+  end
+  for _, entry in ipairs(entries) do
+    plays[entry.play or 1] = entry.kind == "play" and entry or plays[entry.play or 1]
+  end
+  for _, record in ipairs(list) do
+    local play = record.kind == "sent" and record.send == "pulse" and plays[record.play]
+    local action = play and play.actions[record.action]
+    local setting = action and action.train and action.train.setting
+    if setting and setting.waveform and given.waveform then
+      add("waveform", (setting.waveform:gsub("_", " ")))
+    end
+  end
+  for _, key in ipairs(metas.of_device) do
+    if given[key] and given[key][1] then
+      local said = type(manifest.device[key]) == "table" and manifest.device[key] or {}
+      said.value, said.source = table.concat(given[key], " and "), "device"
+      manifest.device[key] = said
+    end
+  end
+end
+
+--- The last instant that anything tells of, by the monotonic clock, and what the wall clock showed.
+---@param start { clock_ns: integer, wall_ns: integer } when the journal began
+local function last_instant(start, lines, list)
+  local last_ns, wall_ns, origin_ns = start.clock_ns, start.wall_ns, nil
+  for _, line in ipairs(lines) do
+    origin_ns = origin_ns or line.kind == "begin" and math.tointeger(line.clock_ns) or nil
+    local at_ns = origin_ns and not later[line.kind] and math.tointeger(line.at_ns)
+    local wall = at_ns and clocks.ns_of(line.at)
+    if wall and origin_ns + at_ns > last_ns then
+      last_ns, wall_ns = origin_ns + at_ns, wall
+    end
+  end
+  local sent_ns = last_ns
+  for _, record in ipairs(list) do
+    for _, key in ipairs { "sent_ns", "woken_ns", "returned_ns" } do
+      sent_ns = math.max(sent_ns, record[key] or 0)
+    end
+  end
+  return sent_ns, wall_ns + sent_ns - last_ns
+end
+
+local why = "the last instant that the record knows: Moonpulse was killed, or its disk was full"
+
+local function fill_clock(manifest, lines, list)
+  local clock = manifest.clock
+  local begun = type(clock) == "table" and type(clock.start) == "table" and clock.start or {}
+  local start = { wall_ns = clocks.ns_of(begun.wall),
+    clock_ns = math.tointeger(tonumber(begun.monotonic_ns)) }
+  if not start.wall_ns or not start.clock_ns or manifest.speed ~= 1 then
+    return -- virtual time is nobody's clock
+  end
+  local last_ns, wall_ns = last_instant(start, lines, list)
+  clock["end"] = { wall = clocks.text(wall_ns), monotonic_ns = tostring(last_ns), why = why }
+  clock.moved_apart_s = (wall_ns - start.wall_ns - (last_ns - start.clock_ns)) / 1e9
+  local jumps = {}
+  for _, line in ipairs(lines) do
+    local by_s = line.kind == "clock" and number_of(line.by_s)
+    jumps[#jumps + 1] = by_s and { at = text_of(line.at), old = text_of(line.old), new = text_of(line.new),
+      by_s = by_s } or nil
+  end
+  clock.jumps = jumps
+end
+
+--- Fill it in.
+---@param folder string
+---@param manifest table of a run that was killed; changed
+---@param entries table[] what was played, as of moonpulse.record.journal
+---@param list table[] of the flight record; empty: it is lost
+function M.fill(folder, manifest, entries, list)
+  local lines = journals.all(folder)
+  if manifest.kind == "experiment" then
+    fill_experiment(manifest, lines, entries)
+  end
+  fill_device(manifest, lines, entries, list)
+  fill_clock(manifest, lines, list)
+end
+
+return M

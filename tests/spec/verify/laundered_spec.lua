@@ -1,0 +1,104 @@
+-- What a new seal must not hide: an edit that came before it, a signature that is gone, and names that are
+-- those of the seal's own fields.
+local fixture = require "job"
+local seals = require "moonpulse.record.seal"
+local shell = require "shell"
+local verify = require "moonpulse.verify"
+
+local folder
+local labelled = [[local mp = require "moonpulse"
+  return mp.protocol { id = "lab", name = "Lab", plan = function()
+    return (mp.pulse(mp.mso(40)):label "journal_lines" .. mp.rest(5)
+      .. mp.pulse(mp.mso(40)):label "journal_head" .. mp.rest(5)):times(3) end }]]
+
+local function record(name, more)
+  shell.write(folder .. "/lab.lua", labelled)
+  local out = folder .. "/" .. name
+  local status, _, err = shell.moonpulse(folder, ("run %s/lab.lua --speed max --participant P01 --out %s %s")
+    :format(folder, out, more or ""))
+  assert.are.equal(0, status, err)
+  return fixture.run_in(out)
+end
+
+local function edit(path, from, to)
+  local text, count = shell.read(path):gsub(from, to)
+  assert.is_true(count > 0)
+  shell.write(path, text)
+end
+
+local function texts(run)
+  local list = {}
+  for i, each in ipairs(assert(verify.folder(run, {})).differs) do
+    list[i] = ("%s: %s"):format(each.file, each.what or each.text or "")
+  end
+  return table.concat(list, "\n")
+end
+
+describe("a folder that was sealed anew", function()
+  setup(function() folder = shell.folder() end)
+  teardown(function() shell.remove(folder) end)
+
+  it("says that its manifest is not the one that the journal begins with, or ends with", function()
+    for _, case in ipairs { { '"participant": "P01"', '"participant": "P02"', "participant is P02, and P01" },
+      { '"simulated": true', '"simulated": false', "device.simulated is false, and true" },
+      { '"pulses_sent": 6', '"pulses_sent": 5', "result.pulses_sent is 5, and 6" } } do
+      local run = record("edited" .. case[2]:gsub("%W", ""))
+      edit(run .. "/manifest.json", case[1], case[2])
+      os.remove(run .. "/SHA256SUMS")
+      local status = shell.moonpulse(folder, "recover " .. run)
+      assert.are.equal(0, status)
+      assert.matches(case[3], texts(run), 1, true)
+    end
+  end)
+
+  it("keeps conditions that are called as its own fields are", function()
+    local run = record "names"
+    assert(seals.again(run, "note", { text = "looked at" }))
+    local conditions = fixture.manifest(run).conditions
+    assert.are.equal("", texts(run))
+    assert.are.equal(3, type(conditions.journal_lines) == "table" and conditions.journal_lines.pulses
+      or conditions.journal_lines)
+    assert.are.equal(0, (shell.sh(folder, "sh " .. run .. "/verify.sh")))
+  end)
+
+  it("that was signed before wants a signature, in both verdicts", function()
+    assert.are.equal(0, (shell.sh(folder, "ssh-keygen -q -t ed25519 -N '' -f " .. folder .. "/key")))
+    local run = record("signed", "--sign " .. folder .. "/key")
+    assert.are.equal("", texts(run))
+    assert(seals.again(run, "note", { text = "looked at" }))
+    assert.matches("SHA256SUMS.sig: the run was signed", texts(run), 1, true)
+    assert.are.equal(1, (shell.sh(folder, "sh " .. run .. "/verify.sh")))
+  end)
+
+  it("is the one that verify.sh lies in, whatever CDPATH says; a pipe in place of a file is not waited for",
+    function()
+      local run = record "here"
+      local name = run:match("[^/]+$")
+      os.execute(("mkdir -p %s/other %s/bad; cp -r %s %s/other/; mv %s %s/bad/"):format(folder, folder, run,
+        folder, run, folder))
+      edit(folder .. "/bad/" .. name .. "/events.tsv", "delivered", "sent")
+      local command = ("cd %s/bad && CDPATH=%s/other timeout 20 sh %s/verify.sh"):format(folder, folder, name)
+      assert.are.equal(1, (shell.sh(folder, command)))
+      local manifest = folder .. "/other/" .. name .. "/manifest.json"
+      os.remove(manifest)
+      os.execute("mkfifo " .. manifest)
+      assert.are.equal(1, (shell.sh(folder, "timeout 20 sh " .. folder .. "/other/" .. name .. "/verify.sh")))
+    end)
+
+  it("stays sealed where the disk has no room for a new one", function()
+    local run = record "full"
+    local before = shell.read(run .. "/SHA256SUMS")
+    local beside = require("moonpulse.record.file").beside
+    require("moonpulse.record.file").beside = function(path)
+      if path:find("SHA256SUMS.room", 1, true) then
+        return io.open("/dev/full", "w")
+      end
+      return beside(path)
+    end
+    finally(function() require("moonpulse.record.file").beside = beside end)
+    local seal, message = seals.again(run, "note", { text = "looked at" })
+    assert.is_nil(seal)
+    assert.matches("No space left", message, 1, true)
+    assert.are.equal(before, shell.read(run .. "/SHA256SUMS"))
+  end)
+end)
