@@ -12,7 +12,7 @@ local progresses = require "moonpulse.text.progress"
 local M = {}
 
 local least = 200 -- folders: fewer are read as quickly without an index
-local layout = 2  -- what the rows mean: a file that says another number is made anew
+local layout = 3  -- what the rows mean: a file that says another number is made anew
 
 ---@class moonpulse.RunIndex
 ---@field folder string
@@ -80,7 +80,7 @@ end
 local function put(self, name, state, run)
   columns(self, "INSERT OR REPLACE INTO run VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, "
     .. "mp_sum(?1, ?2, ?3, ?4, ?5, ?6, ?7))", name, run and run.settled and state or not run and state or 0,
-    run and run.who ~= false and run.who or nil, run and run.at_us or 0, run and run.facts.protocol or nil,
+    run and (run.who or run.named) or nil, run and run.at_us or 0, run and run.facts.protocol or nil,
     run and (run.who == nil and -1 or run.counts) or -2, run and facts_of.text(run.facts) or "")
 end
 
