@@ -137,6 +137,21 @@ describe("moonpulse runs", function()
     assert.are.same({ "1", "2", "3", "4" }, said)
   end)
 
+  it("counts a run among those of its course, which may have begun later", function()
+    earlier("a", 40 * DAY)
+    earlier("b", 30 * DAY)
+    local session = { number = 1, of = 2, course = { name = "again", begins = os.date("%Y-%m-%d", os.time()
+      - 10 * DAY), phases = { { per_day = 1, days = 2 } } } }
+    earlier("c", 9 * DAY, { session = session })
+    local of = {}
+    for i, run in ipairs(data("--participant P07").runs) do
+      of[i] = ("%d of %d"):format(run.session.number, run.session.of)
+    end
+    assert.are.same({ "1 of 50", "2 of 50", "1 of 2" }, of)
+    assert.matches("\nnext +saint %(again%): session 2 of 2, at the earliest now\n", select(2,
+      runs "--participant P07"))
+  end)
+
   it("says what comes next of a participant's own protocol, whichever runs are listed", function()
     local own = { protocol = { id = "mine", pulses = 600 }, session = { number = 1, sessions = { per_day = 2,
       total = 6, gap_min = 3000 } } }
