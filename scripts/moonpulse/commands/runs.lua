@@ -111,6 +111,8 @@ local function ending(run)
     return "TORN: it was killed, and not recovered"
   elseif run.edited then
     return "EDITED since it was sealed: " .. run.edited
+  elseif facts.closed then
+    return "its folder cannot be read by this account"
   elseif facts.unreadable then
     return "its manifest cannot be read"
   elseif facts.status == "completed" then
@@ -250,6 +252,15 @@ local function recover_all(torn)
   return failed == 0 and cli.status.ok or cli.status.usage
 end
 
+--- What is odd about a participant's records.
+local function tell(known, participant)
+  for _, notes in ipairs { histories.unread(known, participant), known.notes } do
+    for _, note in ipairs(notes) do
+      io.stderr:write("moonpulse: note: ", note, "\n")
+    end
+  end
+end
+
 function M.run(options)
   records.settle(options)
   local asked = { who = options.participant and run_facts.key(options.participant),
@@ -260,8 +271,8 @@ function M.run(options)
     return recover_all(found.torn)
   end
   local sum = options.participant and course_of(options, found.names)
-  for _, note in ipairs(sum and not options.json and sum.history.notes or {}) do
-    io.stderr:write("moonpulse: note: ", note, "\n")
+  if sum and not options.json then
+    tell(sum.history, options.participant)
   end
   if options.course and not sum then
     cli.fail("usage", "--course %s: whose? name the participant with --participant CODE", options.course)

@@ -6,6 +6,7 @@ local read = require "moonpulse.record.read"
 
 local M = {}
 
+local absent = { [2] = true, [20] = true, [40] = true } -- ENOENT, ENOTDIR, ELOOP: surely no such file
 local longest = 300 -- bytes of a text that is listed: a record may come from anywhere
 
 ---@class moonpulse.RunFacts
@@ -23,6 +24,7 @@ local longest = 300 -- bytes of a text that is listed: a record may come from an
 ---@field torn boolean? its manifest still says that it runs
 ---@field session table? which session of which course it was (moonpulse.safety.sessions)
 ---@field unreadable boolean? its manifest cannot be read
+---@field closed boolean? this account may not look into its folder
 
 --- A participant's code as codes are compared: without case, and spaces around it. nil: it is none.
 ---@param code any
@@ -47,6 +49,14 @@ function M.reality(path, manifest)
     and not read.get(manifest, "device.twin") -- as it was called before
     and (speed == nil or speed == 1) and lfs.attributes(path .. "/twin.tsv", "mode") == nil
   return handed_on and "handed on" or "simulated"
+end
+
+--- Is it a folder into which this account may not look, or whose disk fails? Nobody knows what lies in it.
+---@param path string
+---@return boolean
+function M.is_closed(path)
+  local mode, _, code = lfs.symlinkattributes(path .. "/manifest.json", "mode")
+  return mode == nil and not absent[code]
 end
 
 --- A folder without a manifest: is something in it of which nobody knows to whom it was given?
@@ -101,6 +111,9 @@ function M.of(path)
   local manifest = there and read.manifest(path .. "/manifest.json")
   local changed = lfs.attributes(path, "modification") or 0
   if not manifest then
+    if M.is_closed(path) then
+      return unknown(changed, { unreadable = true, closed = true, simulated = false })
+    end
     return (there or M.is_orphan(path)) and unknown(changed) or nil
   end
   local done, facts, settled = pcall(facts_of, path, manifest)
