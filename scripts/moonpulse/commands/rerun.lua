@@ -8,6 +8,7 @@ local devices = require "moonpulse.cli.device_argument"
 local escapes = require "moonpulse.text.escapes"
 local folders = require "moonpulse.record.folder"
 local lfs = require "lfs"
+local numbers = require "moonpulse.text.numbers"
 local places = require "moonpulse.record.place"
 local read = require "moonpulse.record.read"
 local recipes = require "moonpulse.rerun.recipe"
@@ -111,6 +112,18 @@ local function find_modules_in(recipe)
   end)
 end
 
+--- The pulses, and what surrounds them: each has a verdict of its own.
+local function tell_pulses(comparison)
+  say("pulses", comparison.same_pulses
+    and ("SAME: %s, planned at the same times, on the same channels, as strong, of the same conditions")
+      :format(numbers.counted(comparison.pulses, "pulse")) or "DIFFERENT:")
+  words.differences(comparison, true, print)
+  local around = not comparison.same and words.list(comparison, false)
+  say("around", around and around ~= "" and "DIFFERENT: " .. around
+    or "SAME: parameters, thresholds, marks, how it ended")
+  words.differences(comparison, false, print)
+end
+
 --- Tell how the new record compares; is it the same?
 local function tell(recipe, folder)
   local manifest, message = read.manifest(folder .. "/manifest.json")
@@ -128,7 +141,7 @@ local function tell(recipe, folder)
     say("rows", why or "cannot be compared")
     return false
   end
-  words.differences(comparison, print)
+  tell_pulses(comparison)
   same = same and comparison.same
   say(same and "SAME" or "DIFFERENT", folder)
   return same
@@ -137,11 +150,12 @@ end
 function M.run(options)
   local recipe = recipe_of(options)
   settle_paths(options)
-  local scratch <close> = make_scratch()
-  recipes.copy(recipe, scratch.path)
-  assert(core.make_folder(scratch.path .. "/given"))
-  local list, is_real = arguments.of(recipe, options, scratch.path .. "/given")
+  local scratch <close> = make_scratch() -- luacheck: ignore 211
+  recipes.copy(recipe, ".")
+  assert(core.make_folder "given")
+  local list, is_real = arguments.of(recipe, options, "given") -- messages name it: no path of this computer
   local of_run = runs.parser():parse(list)
+  of_run.recorded = "the record" -- where the answers come from
   local driver = devices.choose(of_run)
   for _, text in ipairs(recipe.told) do
     say("differs", text)

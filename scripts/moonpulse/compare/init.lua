@@ -12,9 +12,12 @@ local M = {}
 ---@field a string? of the first; nil: it does not say
 ---@field b string?
 ---@field told_only boolean? it says nothing of what was given
+---@field of_pulses boolean? it is of the pulses themselves, not of what surrounds them
 
 ---@class moonpulse.Comparison
 ---@field same boolean nothing of what was given, or planned, differs
+---@field same_pulses boolean nothing of the pulses differs: their number, planned times, channels,
+---   intensities, conditions, and whether each was given
 ---@field differences moonpulse.Differing[]
 ---@field notes moonpulse.Differing[] what differs and counts for nothing
 ---@field pulses integer of the first
@@ -77,6 +80,45 @@ local function compare_marks(a, b, found)
   end
 end
 
+--- A script's own waits between its plans are never the same in real time: the pulses that begin a plan of
+--- either; and where the plans of the two do not begin with the same pulses.
+---@return table<integer, boolean>
+---@return moonpulse.Differing?
+local function compare_plans(a, b)
+  local begins, differing = {}, nil
+  for _, side in ipairs { a, b } do
+    for _, first in ipairs(side.plans or {}) do
+      begins[first] = true
+    end
+  end
+  for i = 1, a.plans and b.plans and math.min(#a.plans, #b.plans) or 0 do
+    if a.plans[i] ~= b.plans[i] then
+      differing = { what = "plans", where = "the first that differs is plan " .. i,
+        a = "begins with pulse " .. numbers.count(a.plans[i]),
+        b = "begins with pulse " .. numbers.count(b.plans[i]) }
+      break
+    end
+  end
+  return begins, differing
+end
+
+--- Everything about the pulses themselves.
+local function compare_pulses(a, b, found)
+  local tolerance_us, begins, differing = rounding_us, nil, nil
+  if a.live or b.live then
+    begins, differing = compare_plans(a, b)
+    if a.live and not a.plans or b.live and not b.plans then -- a record of an older version
+      tolerance_us = math.huge
+    end
+  end
+  local list = pulses.compare(a.pulses, b.pulses, tolerance_us, a.kind ~= b.kind, begins)
+  list[#list + 1] = differing
+  for _, each in ipairs(list) do
+    each.of_pulses = true
+    found[#found + 1] = each
+  end
+end
+
 --- Compare them.
 ---@param a moonpulse.Compared
 ---@param b moonpulse.Compared
@@ -86,16 +128,13 @@ function M.compare(a, b, other_device)
   local found = {}
   compare_facts(a, b, found, other_device)
   compare_parameters(a, b, found)
-  -- a script's own waits in real time are never the same
-  local tolerance_us = (a.live or b.live) and math.huge or rounding_us
-  for _, each in ipairs(pulses.compare(a.pulses, b.pulses, tolerance_us, a.kind ~= b.kind)) do
-    found[#found + 1] = each
-  end
+  compare_pulses(a, b, found)
   compare_marks(a, b, found)
-  local comparison = { same = true, differences = {}, notes = {}, pulses = #a.pulses }
+  local comparison = { same = true, same_pulses = true, differences = {}, notes = {}, pulses = #a.pulses }
   for _, each in ipairs(found) do
     local list = each.told_only and comparison.notes or comparison.differences
     list[#list + 1] = each
+    comparison.same_pulses = comparison.same_pulses and (each.told_only or not each.of_pulses)
   end
   comparison.same = #comparison.differences == 0
   return comparison

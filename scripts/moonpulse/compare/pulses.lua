@@ -151,36 +151,49 @@ local function range(pulses, last)
   return ("%s to %s"):format(seconds(low), seconds(high))
 end
 
---- Intervals from pulse to pulse, as planned; tolerance_us: what differs by less is told, and counts for
---- nothing.
-local function compare_intervals(found, a, b, trains, tolerance_us)
-  local seen, last, unlike, worst = {}, math.min(#a, #b), 0, 0
-  local slight, slightest = 0, 0
+--- Intervals that count for nothing, in a line: how many, and by how much.
+local function tell_slight(found, slight, what)
+  if slight.count > 0 then
+    found[#found + 1] = { what = "interval", told_only = true, where = ("%s%s %s by at most %s"):format(
+      numbers.counted(slight.count, "interval"), what, slight.count == 1 and "differs" or "differ",
+      seconds(slight.worst)) }
+  end
+end
+
+local function add(sum, apart)
+  sum.count, sum.worst = sum.count + 1, math.max(sum.worst, apart)
+end
+
+--- Intervals from pulse to pulse, as planned; what differs by at most tolerance_us, and what is before a
+--- pulse of begins, is told, and counts for nothing.
+local function compare_intervals(found, a, b, trains, tolerance_us, begins)
+  local seen, last = {}, math.min(#a, #b)
+  local unlike, slight, between = { count = 0, worst = 0 }, { count = 0, worst = 0 }, { count = 0, worst = 0 }
   for i = 2, last do
     local x, y = a[i].at_us - a[i - 1].at_us, b[i].at_us - b[i - 1].at_us
     local apart = math.abs(x - y)
-    if apart > tolerance_us then
-      unlike, worst = unlike + 1, math.max(worst, apart)
+    if apart > 0.0005 and begins[i] then
+      add(between, apart)
+    elseif apart > tolerance_us then
+      add(unlike, apart)
       local one, other = both(x, y)
       collect(seen, one, other, i)
     elseif apart > 0.0005 then
-      slight, slightest = slight + 1, math.max(slightest, apart)
+      add(slight, apart)
     end
   end
   if #seen > many then
     found[#found + 1] = { what = "interval", a = range(a, last), b = range(b, last),
-      where = ("%s of %s, by up to %s"):format(numbers.count(unlike),
-        numbers.counted(last - 1, "interval"), seconds(worst)) }
+      where = ("%s of %s, by up to %s"):format(numbers.count(unlike.count),
+        numbers.counted(last - 1, "interval"), seconds(unlike.worst)) }
   else
     for _, met in ipairs(seen) do
       found[#found + 1] = { what = "interval", where = "before " .. where(met, trains),
         a = met.a, b = met.b }
     end
   end
-  if slight > 0 then
-    found[#found + 1] = { what = "interval", told_only = true, where = ("%s differ by at most %s"):format(
-      numbers.counted(slight, "interval"), seconds(slightest)) }
-  end
+  tell_slight(found, slight, "")
+  tell_slight(found, between, " between plans")
 end
 
 local function count_text(pulses, trains)
@@ -193,8 +206,10 @@ end
 ---@param b moonpulse.ComparedPulse[]
 ---@param tolerance_us number intervals that differ by no more count as the same
 ---@param is_rounded boolean? one of them alone is rounded to what a device can be set to
+---@param begins table<integer, boolean>? the pulses that begin a plan, if the interval before it is a
+---   script's own
 ---@return moonpulse.Differing[]
-function M.compare(a, b, tolerance_us, is_rounded)
+function M.compare(a, b, tolerance_us, is_rounded, begins)
   local found = {}
   local trains, count = M.trains(a)
   local _, other = M.trains(b)
@@ -206,7 +221,7 @@ function M.compare(a, b, tolerance_us, is_rounded)
       compare_field(found, field, a, b, trains)
     end
   end
-  compare_intervals(found, a, b, trains, tolerance_us)
+  compare_intervals(found, a, b, trains, tolerance_us, begins or {})
   return found
 end
 

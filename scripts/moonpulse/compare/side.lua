@@ -1,5 +1,7 @@
 --- What is compared: a run, from its folder, or a plan. Both as facts in the field's words, pulses and marks.
+local cjson = require "cjson.safe"
 local core = require "moonpulse.core"
+local journals = require "moonpulse.record.journal"
 local numbers = require "moonpulse.text.numbers"
 local read = require "moonpulse.record.read"
 
@@ -13,7 +15,11 @@ local M = {}
 ---@field pulses moonpulse.ComparedPulse[]
 ---@field marks string[]
 ---@field live boolean? an experiment's run in real time: a script's own waits are never the same
+---@field plans integer[]? of an experiment's run: the pulse (its place in pulses) that each plan of its
+---   journal begins with
 ---@field notes string[]
+
+local rounding_us = 0.5 -- a plan's start is written in nanoseconds, an onset in thousandths of a microsecond
 
 --- What is told of a run or a plan, in this order; told_only: it differs from run to run, and says nothing of
 --- what was given; of_runs: the same plan may have another name.
@@ -87,6 +93,15 @@ local function digest_of(files)
   end
 end
 
+--- Why a script ended, as it is on any computer: without the folder of its file, and without what to do about
+--- an answer that nobody gave.
+---@param text string
+---@return string
+function M.without_place(text)
+  return (text:gsub("[^%s:\"]*/([^/%s:]+%.lua:%d+:)", "%1")
+    :gsub('(question %d+ has no answer: ".*"): .*$', "%1"))
+end
+
 --- The facts of a manifest, whatever version wrote it.
 local function facts_of(manifest)
   local function get(path)
@@ -102,6 +117,7 @@ local function facts_of(manifest)
     verdict = text_of(get "safety.verdict"), onset_error = onset_error_of(get "result.lateness_us"),
     version = text_of(get "moonpulse.version"), host = text_of(get "host.kernel"),
     text = digest_of(get "files"), ended = text_of(get "result.reason") or text_of(get "status") }
+  facts.ended = facts.ended and M.without_place(facts.ended)
   local model = text_of(get "device.model")
   if model and facts.device and not facts.device:find(model, 1, true) then
     facts.device = facts.device .. " " .. model
@@ -115,6 +131,37 @@ local function facts_of(manifest)
     facts[key] = text_of(get(key))
   end
   return facts
+end
+
+--- When each plan of an experiment's journal was to begin, in microseconds from the run's start; nil: the
+--- journal does not say.
+local function starts_of(folder)
+  local text = core.read_file(folder .. "/journal.jsonl", journals.most_bytes)
+  local run_ns, starts
+  for line in (text or ""):gmatch("[^\n]+") do
+    local entry = (line:find('"kind":"play"', 1, true) or not run_ns) and cjson.decode(line)
+    entry = type(entry) == "table" and entry or {}
+    run_ns = run_ns or math.tointeger(tonumber(entry.clock_ns))
+    local start_ns = entry.kind == "play" and math.tointeger(tonumber(entry.start_ns))
+    if run_ns and start_ns then
+      starts = starts or {}
+      starts[#starts + 1] = (start_ns - run_ns) / 1e3
+    end
+  end
+  return starts
+end
+
+--- The pulse that each plan begins with; a plan of which no pulse came up has none.
+local function plans_of(pulses, starts)
+  local plans, next_start = {}, 1
+  for i, pulse in ipairs(pulses) do
+    local begins = false
+    while starts[next_start] and pulse.at_us >= starts[next_start] - rounding_us do
+      next_start, begins = next_start + 1, true
+    end
+    plans[#plans + 1] = begins and i or nil
+  end
+  return plans
 end
 
 local function given_of(row)
@@ -148,8 +195,10 @@ function M.of_run(folder, name)
       intensity = row.intensity, ref = row.ref, mso = row.mso, status = row.status, given = given_of(row),
       condition = condition ~= "pulse" and condition or nil }
   end
+  local starts = manifest.kind == "experiment" and starts_of(folder)
+  side.plans = starts and plans_of(side.pulses, starts) or nil
   for i, row in ipairs(events.marks) do
-    side.marks[i] = row.reply or ""
+    side.marks[i] = M.without_place(row.reply or "")
   end
   if events.incomplete > 0 then
     side.notes[1] = ("%s of events.tsv cannot be read"):format(numbers.counted(events.incomplete, "row"))

@@ -21,30 +21,41 @@ local function tell_one(each, say)
   end
 end
 
---- What differs, and counts.
+--- What differs, and counts: of the pulses themselves, or of what surrounds them.
 ---@param comparison moonpulse.Comparison
+---@param of_pulses boolean
 ---@param write fun(line: string)
-function M.differences(comparison, write)
+function M.differences(comparison, of_pulses, write)
   for _, each in ipairs(comparison.differences) do
-    tell_one(each, function(text) write(escapes.shown(text, true)) end)
+    if (each.of_pulses or false) == of_pulses then
+      tell_one(each, function(text) write(escapes.shown(text, true)) end)
+    end
   end
+end
+
+--- The names of what differs, and counts, each once: "pulses, interval".
+---@param comparison moonpulse.Comparison
+---@param of_pulses boolean? of the pulses themselves, or of what surrounds them; nil: of both
+---@return string
+function M.list(comparison, of_pulses)
+  local seen, list = {}, {}
+  for _, each in ipairs(comparison.differences) do
+    if not seen[each.what] and (of_pulses == nil or (each.of_pulses or false) == of_pulses) then
+      seen[each.what], list[#list + 1] = true, each.what
+    end
+  end
+  return table.concat(list, ", ")
 end
 
 --- What was compared, for the verdict: both are runs, plans, or one is either.
 local function verdict(a, b, comparison)
   local given = a.kind == "run" and b.kind == "run"
   if comparison.same then
-    return ("SAME: %s %s, each at its time, on its channel, as strong%s"):format(
+    return ("SAME: %s %s, each at its time%s, on its channel, as strong%s"):format(
       numbers.counted(comparison.pulses, "pulse"), given and "given" or "planned",
-      given and "; and they ended alike" or "")
+      (a.live or b.live) and " in its plan" or "", given and "; and they ended alike" or "")
   end
-  local seen, list = {}, {}
-  for _, each in ipairs(comparison.differences) do
-    if not seen[each.what] then
-      seen[each.what], list[#list + 1] = true, each.what
-    end
-  end
-  return "DIFFERENT: " .. table.concat(list, ", ")
+  return "DIFFERENT: " .. M.list(comparison)
 end
 
 --- Tell it, the verdict last.

@@ -26,10 +26,11 @@ end
 ---   where there are no keys; quiet: it was said before
 ---@param answers string[]? of read_answers; then nobody is asked
 ---@param path string? where they come from
+---@param recorded string? they are those of an earlier run: how it is named instead
 ---@return table keyboard to be closed; its tell(kind, entry) hears each question and answer
-function M.new(waiting, listen, answers, path)
-  return setmetatable({ waiting = waiting, rest = "", answers = answers, path = path, taken = 0, asked = 0,
-    listen = listen, keys = listen(), tell = function() end }, Keyboard)
+function M.new(waiting, listen, answers, path, recorded)
+  return setmetatable({ waiting = waiting, rest = "", answers = answers, path = recorded or path, taken = 0,
+    recorded = recorded, asked = 0, listen = listen, keys = listen(), tell = function() end }, Keyboard)
 end
 
 --- Keys stop nothing any more, and the terminal is as it was.
@@ -110,6 +111,9 @@ local function no_answer(self, question, inside, person)
   local why
   if person then
     why = "standard input is at its end, and only who is there can say"
+  elseif self.recorded then
+    why = ("%s has %s: the run had come no further"):format(self.recorded,
+      #self.answers == 0 and "no answer" or "only " .. numbers.counted(#self.answers, "answer"))
   elseif self.path then
     why = ("%s has only %s: add a line (here %s)"):format(self.path, numbers.counted(#self.answers, "line"),
       inside and "one of " .. inside or "any text")

@@ -12,9 +12,10 @@ local own = { "port", "trigger_in", "trigger_baud", "out", "participant", "opera
 
 local function write(path, lines)
   local file, message = core.create_file(path)
-  local ok = file and file:write(table.concat(lines, "\n"), "\n")
+  local ok = file and file:write(table.concat(lines, "\n"), lines[1] and "\n" or "")
   if not (ok and file:close()) then
-    refusals.raise("fault", "cannot write %s: %s", path, message or "the disk is full")
+    refusals.raise("fault", "cannot write %s for the run: %s", path:match("[^/]+$"),
+      message and message:gsub("^.*: ", "") or "the disk is full")
   end
   return path
 end

@@ -38,10 +38,18 @@ local function first_difference(a, b)
   end
 end
 
+--- A table without what a script's messages say of where its files were.
+local function without_places(text)
+  return (text:gsub("[^\t\n]*%.lua:%d+:[^\t\n]*", sides.without_place))
+end
+
 local function judge_file(found, name, a, b)
-  local same = a == b
+  local same, but = a == b, ""
+  if not same and without_places(a) == without_places(b) then
+    same, but = true, ", but for a file's place in a message"
+  end
   found[#found + 1] = { what = name, same = same, text = same
-    and ("the same bytes (%s)"):format(numbers.counted(select(2, a:gsub("\n", "")), "line"))
+    and ("the same bytes%s (%s)"):format(but, numbers.counted(select(2, a:gsub("\n", "")), "line"))
     or ("differs from line %d on"):format(first_difference(a, b)) }
 end
 
@@ -82,6 +90,7 @@ local function decided(folder)
       for key, value in pairs(entry) do
         bare[key] = not of_time[key] and value or nil
       end
+      bare.text = type(bare.text) == "string" and sides.without_place(bare.text) or bare.text
       bare.source = nil -- who answered: somebody, or a file
       list[#list + 1] = sorted_json.encode(bare)
     end

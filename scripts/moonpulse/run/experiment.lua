@@ -219,7 +219,7 @@ local function perform(context, options, path, simulator)
   end
   local keyboard <close> = keyboards.new(stage.waiting, function(quiet)
     return not options.look and stops.listen_for_keys(job, quiet) or nil
-  end, context.answers or options.look and {} or nil, options.answers)
+  end, context.answers or options.look and {} or nil, options.answers, options.recorded)
   stage.keyboard, keyboard.tell = keyboard, stage.tell
   stage.device.ask = function(question) return keyboard:ask(question, true) end
   listening:start(record.start_ns)

@@ -124,6 +124,52 @@ describe("moonpulse diff", function()
     assert.is_not_nil(cut.pulses)
   end)
 
+  it("compares intervals within the plans of experiments in real time, not a script's own waits", function()
+    local text = [[
+local mp = require "moonpulse"
+return mp.experiment { name = "Live", params = { gap = { default = 0.1, min = 0.01 },
+  wait = { default = 0.0, min = 0 }, whole = { default = 1, min = 0 } }, run = function(run)
+  local stim, pulse, p = run:device(), mp.pulse(mp.mso(40)), run.params
+  local plan = mp.rest(0.02) .. pulse .. mp.rest(p.gap) .. pulse .. mp.rest(0.1) .. pulse
+  for _, each in ipairs(p.whole > 0 and { plan, plan } or { plan .. mp.rest(0.1) .. pulse, mp.rest(0.1)
+    .. pulse .. mp.rest(0.1) .. pulse }) do
+    stim:arm(each)
+    stim:play(each)
+    stim:disarm()
+    run:sleep(p.wait)
+  end
+end }
+]]
+    local path = folder .. "/live.lua"
+    shell.write(path, text)
+    local function live(name, arguments)
+      local out = folder .. "/" .. name
+      local status, _, err = shell.moonpulse(folder, ("run %s --tolerance 5000 --seed 1 --out %s %s"):format(
+        path, out, arguments))
+      assert.are.equal(0, status, err)
+      return fixture.run_in(out)
+    end
+    local a = live("a", "")
+    local again = diff(a, live("b", ""))
+    assert.is_true(again.same, cjson.encode(again.differences))
+    local result, by, _ = diff(a, live("c", "-p gap=0.14 -p wait=0.2"))
+    assert.are.same({ what = "interval", where = "before 2 pulses, the first 2", a = "100 ms", b = "140 ms" },
+      by.interval)
+    local waits
+    for _, each in ipairs(result.notes) do
+      waits = waits or each.what == "interval" and each.where
+    end
+    assert.matches("^1 interval between plans differs by at most [%d.]+ m?s$", waits)
+    assert.are.same({ "parameter gap", "parameter wait", "interval" }, { result.differences[1].what,
+      result.differences[2].what, result.differences[3].what })
+    _, by = diff(a, live("d", "-p whole=0"))
+    assert.are.same({ "begins with pulse 4", "begins with pulse 5" }, { by.plans.a, by.plans.b })
+    _, by = diff(live("e", "-p gap=0.2"), a) -- a script in virtual time is the same
+    assert.are.equal("200 ms", by.interval.a)
+    assert.are.equal("before 2 pulses, the first 2",
+      select(2, diff(a, live("f", "-p gap=0.2 --speed max"))).interval.where)
+  end)
+
   it("finds a run by its name, and refuses what is none", function()
     shell.sh(folder, ("mkdir %s/empty"):format(folder))
     local status, _, err = shell.moonpulse(folder, ("diff itbs600 %s/empty"):format(folder))

@@ -267,6 +267,57 @@ describe("moonpulse rerun", function()
     assert.are.equal("pty", fixture.manifest(made).device.backend)
   end)
 
+  for _, device in ipairs { "magventure", "pulsepal" } do
+    it("finds the pulses of a run on a port the same, on its simulator: " .. device, function()
+      local tty = folder .. "/tty"
+      jobs:start("sim", ("sim %s --link %s"):format(device, tty))
+      shell.await(function() return lfs.symlinkattributes(tty, "mode") end, "the simulator's port")
+      shell.write(folder .. "/list", "ready\tIs all ready?\n")
+      local run = recorded("five", 'local mp = require "moonpulse"\nreturn mp.protocol { name = "Five", '
+        .. 'plan = function() return mp.pulse(mp.rmt(90)):label "task":times(5, { every = 0.2 }) end }\n',
+        ("--rmt 50 --device %s %s --port %s --real-pty --preflight %s/list --operator AB --tolerance 5000")
+          :format(device, device == "pulsepal" and "--device-option full_scale_volts=10" or "", tty, folder),
+        nil, "yes y |")
+      assert.is_false(fixture.manifest(run).device.simulated)
+      local status, text, made = again(run, "", "yes y |")
+      assert.are.equal(0, status, text)
+      assert.matches("\npulses      SAME: 5 pulses, planned at the same times, on the same channels, as "
+        .. "strong, of the same conditions\naround      SAME: [^\n]*\nSAME ", text)
+      assert.is_true(fixture.manifest(made).device.simulated)
+      assert.is_nil(text:find("\n  simulated", 1, true))
+    end)
+  end
+
+  it("tells the pulses from what surrounds them, and no path of its own", function()
+    local asks = 'local mp = require "moonpulse"\nreturn mp.experiment { name = "Asks", run = function(run)\n'
+      .. 'for _ = 1, 3 do run:device():arm(mp.pulse(mp.mso(40)))\nrun:device():play(mp.pulse(mp.mso(40)))\n'
+      .. 'run:ask "ok? [y/n]"\nrun:device():disarm() end\nend }\n'
+    for lines, has in pairs { [0] = "no answer", [1] = "only 1 answer" } do
+      local run = recorded("asks", asks, "--speed max", 2, lines == 0 and "true |" or "echo y |")
+      local status, text, made = again(run)
+      assert.are.equal(0, status, text) -- it ends alike
+      assert.matches(("question %d has no answer: \"ok? [y/n]\": the record has %s: the run had come no "
+        .. "further"):format(lines + 1, has), fixture.manifest(made).result.reason, 1, true)
+      assert.matches(("\npulses      SAME: %d pulse"):format(lines + 1), text, 1, true)
+      assert.matches("\naround      SAME: ", text, 1, true)
+      local manifest, journal = shell.read(made .. "/manifest.json"), shell.read(made .. "/journal.jsonl")
+      for _, said in ipairs { text, manifest, journal } do
+        assert.is_nil(said:find("/lua_", 1, true), said)
+      end
+      manifest = cjson.decode(shell.read(run .. "/manifest.json")) -- as if it had been killed there
+      manifest.result.reason = "Moonpulse was killed"
+      shell.write(run .. "/manifest.json", cjson.encode(manifest))
+      assert(seal.write(run))
+      assert(os.execute(("rm -r %s/second"):format(folder)))
+      status, text = again(run)
+      assert.are.equal(2, status, text)
+      assert.matches(("\npulses      SAME: %d pulse"):format(lines + 1), text, 1, true)
+      assert.matches("\naround      DIFFERENT: how it ended\n", text, 1, true)
+      assert.matches("\nDIFFERENT ", text, 1, true)
+      assert(os.execute(("rm -r %s/first %s/second %s"):format(folder, folder, run)))
+    end
+  end)
+
   it("lets an edge that was waited for twice fall between", function()
     assert.are.same({ "0.500000000 cts rising", "1.000000000 port 9", "1.250000000 cts falling",
       "2.000000000 cts rising", "3.000000000 dsr falling", "4.000000000 cts falling" },
