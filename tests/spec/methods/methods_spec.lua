@@ -155,8 +155,8 @@ describe("of a run, moonpulse methods", function()
         end
       end)]])
     local path = run(("%s/locked.lua --triggers %s/triggers.txt"):format(folder, folder))
-    assert.matches("The script waited for triggers from outside and took 2, sent by [triggers: state what sent "
-      .. "them, and the time from trigger to pulse].", methods(path), 1, true)
+    assert.matches("The script waited for triggers from outside and took 2, sent by [triggers: state what "
+      .. "sent them, and the time from trigger to pulse].", methods(path), 1, true)
   end)
 
   it("of an experiment tells what was given, from its rows", function()
