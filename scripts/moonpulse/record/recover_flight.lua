@@ -4,7 +4,7 @@ local lfs = require "lfs"
 
 local M = {}
 
-local told_each = 4096 -- records: how far it is
+local told_each = 256 -- records: how far it is
 local proof = 2 -- "going": of a train of this plan, or of one before
 
 ---@class moonpulse.Flight

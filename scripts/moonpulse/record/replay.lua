@@ -5,7 +5,7 @@ local outcomes = require "moonpulse.record.outcome"
 
 local M = {}
 
-local told_each = 4096 -- records: how far it is
+local told_each = 256 -- records: how far it is
 
 --- How a plan is named of which only the flight record tells; number nil: of an older record without plans.
 local function unknown_text(number, pulses)
