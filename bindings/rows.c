@@ -14,12 +14,14 @@ struct column {
     bool number;
     bool passed_over;
     bool whole;
+    bool only_found; // its number goes into no row
     double most; // what is beyond counts as missing
 };
 
 /* The text and the keys of the columns live in the user values. */
 struct rows {
     const char *next, *end;
+    const char *newline, *carriage_return; // the next ones, or the end; NULL: not known
     char *scratch; // the cells of a line that are no numbers, and the tabs between them
     size_t room;
     size_t last; // how long the last such text was; it still is in scratch
@@ -168,11 +170,12 @@ static int push_line(lua_State *L, struct rows *rows, const char *line, const ch
             continue;
         }
         (void)lua_rawgeti(L, -1, i + 1); // row, keys, key
-        if (push_cell(L, &cell, column)) {
+        bool is_there = push_cell(L, &cell, column);
+        found |= (lua_Integer)is_there << i;
+        if (is_there && !column->only_found)
             lua_rawset(L, -4);
-            found |= (lua_Integer)1 << i;
-        } else
-            lua_pop(L, 1);
+        else
+            lua_pop(L, is_there ? 2 : 1);
     }
     lua_pop(L, 1);
     same = same && length == rows->last;
@@ -186,6 +189,16 @@ static int push_line(lua_State *L, struct rows *rows, const char *line, const ch
     return 3;
 }
 
+/* The next break of this kind, or the end; *known: where it was found, looked for once only. */
+static const char *next_break(const struct rows *rows, const char **known, char kind)
+{
+    if (*known == NULL || *known < rows->next) {
+        const char *found = memchr(rows->next, kind, (size_t)(rows->end - rows->next));
+        *known = found != NULL ? found : rows->end;
+    }
+    return *known;
+}
+
 /* Line breaks of every kind end a line, and empty lines are none. */
 static int next_row(lua_State *L)
 {
@@ -194,9 +207,10 @@ static int next_row(lua_State *L)
         rows->next++;
     if (rows->next == rows->end)
         return 0;
-    const char *line = rows->next, *end = line;
-    while (end < rows->end && *end != '\n' && *end != '\r')
-        end++;
+    const char *line = rows->next;
+    const char *newline = next_break(rows, &rows->newline, '\n');
+    const char *other = next_break(rows, &rows->carriage_return, '\r');
+    const char *end = newline < other ? newline : other;
     rows->next = end;
     return push_line(L, rows, line, end);
 }
@@ -213,7 +227,9 @@ static void read_column(lua_State *L, struct rows *rows, int i)
     column->most = lua_tonumber(L, -1);
     lua_getfield(L, -2, "whole");
     column->whole = lua_toboolean(L, -1);
-    lua_pop(L, 2);
+    lua_getfield(L, -3, "only_found");
+    column->only_found = lua_toboolean(L, -1);
+    lua_pop(L, 3);
     lua_getfield(L, -1, "key");
     luaL_argcheck(L, lua_type(L, -1) == LUA_TSTRING, 3, "a column has no key");
     lua_rawseti(L, -3, i + 1);
@@ -221,12 +237,13 @@ static void read_column(lua_State *L, struct rows *rows, int i)
 
 /*
  * core.rows(text, at, columns) -> an iterator over the lines of text from byte at on, whose
- * cells are separated by tabs. columns[i] is { key =, most =, whole = } for a column that is a
- * number (most: a larger magnitude counts as missing; whole: as a whole number, or missing),
- * true for one that is passed over, false for any other. For each line: row, rest, found. row:
- * a table with the numbers by their keys. rest: the other cells, with the tabs between them;
- * the very same string if it is that of the line before. found: bit i - 1 is set if
- * column i has its number. Of a line with more or fewer cells than columns: false.
+ * cells are separated by tabs. columns[i] is { key =, most =, whole =, only_found = } for a
+ * column that is a number (most: a larger magnitude counts as missing; whole: as a whole number,
+ * or missing; only_found: it is in found, and not in row), true for one that is passed over,
+ * false for any other. For each line: row, rest, found. row: a table with the numbers by their
+ * keys. rest: the other cells, with the tabs between them; the very same string if it is that of
+ * the line before. found: bit i - 1 is set if column i has its number. Of a line with more or
+ * fewer cells than columns: false.
  */
 static int rows_new(lua_State *L)
 {
@@ -253,9 +270,87 @@ static int rows_new(lua_State *L)
     return 1;
 }
 
+/* Is there a cell in each place of the line, and no carriage return? */
+static bool is_whole(const char *line, const char *end)
+{
+    char before = '\t';
+    for (; line < end; line++) {
+        if (*line == '\r' || (*line == '\t' && before == '\t'))
+            return false;
+        before = *line;
+    }
+    return before != '\t';
+}
+
+/* The number that the line begins with; NAN: it is none. */
+static double first_number(lua_State *L, const char *line, const char *end)
+{
+    struct cell cell;
+    (void)next_cell(&line, end, &cell);
+    if (!push_number(L, &cell))
+        return NAN;
+    double value = lua_tonumber(L, -1);
+    lua_pop(L, 1);
+    return value;
+}
+
+/* How many lines there are up to end; -1: one of them is not as a copy may have it. */
+static lua_Integer count_lines(lua_State *L, const char *line, const char *end)
+{
+    lua_Integer count = 0;
+    double before = -INFINITY;
+    for (; line < end; count++) {
+        const char *to = memchr(line, '\n', (size_t)(end - line));
+        if (to == NULL || !is_whole(line, to))
+            return -1;
+        double first = first_number(L, line, to);
+        if (!(first >= before)) /* NAN too */
+            return -1;
+        before = first;
+        line = to + 1;
+    }
+    return count;
+}
+
+/*
+ * core.with_cell(text, at, cell [, before]) -> before, then the lines of text from byte at on,
+ * each with one more cell behind a tab. nil: a line has no end, an empty cell, a carriage
+ * return, no number at its beginning, or a smaller one than the line before.
+ */
+static int with_cell(lua_State *L)
+{
+    size_t length, cell_length, before_length;
+    const char *text = luaL_checklstring(L, 1, &length);
+    lua_Integer at = mp_check_integer(L, 2, 1, (lua_Integer)length + 1);
+    const char *cell = luaL_checklstring(L, 3, &cell_length);
+    const char *before = luaL_optlstring(L, 4, "", &before_length);
+    const char *line = text + at - 1, *end = text + length;
+    lua_Integer count = count_lines(L, line, end);
+    if (count < 0)
+        return 0;
+    size_t size = before_length + (size_t)(end - line) + (size_t)count * (cell_length + 1);
+    luaL_Buffer buffer;
+    char *into = luaL_buffinitsize(L, &buffer, size);
+    memcpy(into, before, before_length);
+    into += before_length;
+    while (line < end) {
+        const char *to = memchr(line, '\n', (size_t)(end - line));
+        memcpy(into, line, (size_t)(to - line));
+        into += to - line;
+        *into++ = '\t';
+        memcpy(into, cell, cell_length);
+        into += cell_length;
+        *into++ = '\n';
+        line = to + 1;
+    }
+    luaL_pushresultsize(&buffer, size);
+    return 1;
+}
+
 void mp_open_rows(lua_State *L)
 {
-    static const luaL_Reg functions[] = {{"rows", rows_new}, {NULL, NULL}};
+    static const luaL_Reg functions[] = {
+        {"rows", rows_new}, {"with_cell", with_cell}, {NULL, NULL}};
     static const luaL_Reg none[] = {{NULL, NULL}};
     luaL_setfuncs(L, functions, 0);
     mp_new_class(L, ROWS, none, none);

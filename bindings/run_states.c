@@ -40,8 +40,8 @@ static int64_t ns_of(const struct timespec *time)
 }
 
 /*
- * The state of the run's folder name in the folder fd; 0: it cannot be told yet, for it has
- * just changed. False: it is no folder.
+ * The state of the run's folder name in the folder fd; 0: it cannot be told, for it has just
+ * changed, or this account may not look at it. False: it is no folder.
  */
 static bool state_of(int fd, const char *name, int64_t now_ns, int64_t *state)
 {
@@ -52,8 +52,10 @@ static bool state_of(int fd, const char *name, int64_t now_ns, int64_t *state)
         struct stat stat_of;
         (void)snprintf(path, sizeof path, "%s%s", name, parts[i]);
         if (fstatat(fd, path, &stat_of, 0) != 0) {
-            if (i == 0)
-                return false;
+            if (i == 0) {
+                *state = 0;
+                return errno != ENOENT && errno != ENOTDIR && errno != ELOOP;
+            }
             hash = add(hash, (uint64_t)errno);
             continue;
         }
@@ -80,10 +82,10 @@ static int folder_close(lua_State *L)
 }
 
 /*
- * core.run_states(path) -> names, states: of the folders that lie in path, in no order, without
- * those whose name begins with a dot. The state is an integer that changes with the folder, its
- * manifest, events and seal; 0: one of them changed within the last two
- * seconds, so that nobody may rely on it | nil, message, code
+ * core.run_states(path) -> names, states: of the folders that lie in path, in no order. The
+ * state is an integer that changes with the folder, its manifest, events and seal; 0: one of
+ * them changed within the last two seconds, or this account may not look at it, so that nobody
+ * may rely on it | nil, message, code
  */
 static int run_states(lua_State *L)
 {
@@ -107,8 +109,8 @@ static int run_states(lua_State *L)
         int64_t state = 0;
         bool perhaps =
             entry->d_type == DT_DIR || entry->d_type == DT_LNK || entry->d_type == DT_UNKNOWN;
-        if (entry->d_name[0] == '.' || !perhaps ||
-            !state_of(dirfd(*folder), entry->d_name, ns_of(&now), &state))
+        bool own = strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0;
+        if (own || !perhaps || !state_of(dirfd(*folder), entry->d_name, ns_of(&now), &state))
             continue;
         lua_pushstring(L, entry->d_name);
         lua_rawseti(L, -3, ++count);

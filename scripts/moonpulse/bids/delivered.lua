@@ -23,6 +23,8 @@ local as_planned = { delivered = true, sent = true, simulated = true }
 ---@field as_planned boolean nothing about it differs from the plan
 ---@field condition string? its trial_type, if that says more than that it is a pulse
 
+local unread = { confirmed = true, trial = true } -- there may be a million rows
+
 --- What all rows of a kind have in common.
 local function judge(kind)
   local asked = kind.event == "pulse"
@@ -43,7 +45,7 @@ end
 ---   row is one
 ---@return string? message
 function M.pulses(text, path)
-  local events, message = read.parse(text, path)
+  local events, message = read.parse(text, path, unread)
   if not events then
     return nil, message
   end

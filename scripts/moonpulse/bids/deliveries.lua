@@ -80,13 +80,19 @@ local function numbers_of(items, onsets_ns, actions)
 end
 
 --- What each unit of an item was set to; nil: not all its pulses were given as planned, with the same
---- setting.
+--- setting. What is asked of a pulse, rows of one kind (record/read.lua) have in common, so that one is
+--- asked.
 local function settings_of(item, pulse_at, count)
   local settings, verified = {}, true
   local units, inner, condition = item.units, #item.units, nil
+  local kinds = {}
   for k = 1, count do
     local pulse, at = pulse_at(k), (k - 1) % inner + 1
-    local unit = units[at]
+    local unit, kind = units[at], pulse and getmetatable(pulse)
+    if kind and kinds[at] == kind then
+      goto next
+    end
+    kinds[at] = kind
     if not (pulse and pulse.as_planned and pulse.channel == unit.channel
         and pulse.intensity == unit.intensity and pulse.ref == unit.reference
         and (k == 1 or pulse.condition == condition)) then
@@ -101,6 +107,7 @@ local function settings_of(item, pulse_at, count)
       settings[at] = mso
     end
     verified = verified and pulse.status == "delivered"
+    ::next::
   end
   return settings, verified
 end

@@ -1,6 +1,7 @@
 --- The timeline of a run as beh/ events, for the BIDS tools of today: what happened, a row each. What was not
 --- given is no event: it stays in the run's own events.tsv, under sourcedata/.
 local cjson = require "cjson.safe"
+local core = require "moonpulse.core"
 local delivered = require "moonpulse.bids.delivered"
 local json = require "moonpulse.text.readable_json"
 local tables = require "moonpulse.bids.tables"
@@ -27,27 +28,6 @@ local function words_from(text)
     end
     return found
   end
-end
-
---- The lines of a text behind its header, if all rows can stay as they are: whole, sorted, no cell empty.
---- A million of them is a usual session of a fast device: nothing is taken apart that need not be.
-local function clean_lines(text, from)
-  for _, bad in ipairs { "\r", "\t\t", "\t\n", "\n\t", "\n\n" } do
-    if text:find(bad, 1, true) then
-      return nil
-    end
-  end
-  local lines, count, before = {}, 0, -math.huge
-  while from <= #text do
-    local to = text:find("\n", from, true)
-    local onset = tonumber(text:match("^[^\t\n]+", from))
-    if not to or not onset or onset < before then
-      return nil
-    end
-    count = count + 1
-    lines[count], from, before = text:sub(from, to - 1), to + 1, onset
-  end
-  return lines
 end
 
 --- Its rows that happened, sorted by onset, with one more cell.
@@ -77,12 +57,12 @@ end
 local function text_of(text, whole, plan)
   local header, from = text:match("^([^\r\n]*)\r?\n?()")
   header = plan and header .. "\tstim_file" or header
-  local lines, ending = whole and clean_lines(text, from), plan and "\t" .. plan .. "\n" or "\n"
-  if lines then
-    lines[#lines + 1] = "" -- the last one ends as the others do
-    return header .. "\n" .. table.concat(lines, ending)
+  -- a million rows are a usual session of a fast device: what can stay as it is is not taken apart
+  local rows = whole and core.with_cell(text, from, plan or "", header .. "\n")
+  if rows then
+    return plan and rows or header .. "\n" .. text:sub(from)
   end
-  lines = { header }
+  local lines = { header }
   for i, row in ipairs(happened(tsv.parse(text), plan)) do
     lines[i + 1] = row.text
   end
@@ -109,25 +89,13 @@ function M.write(text, whole, own, plan, software, base, files)
   files[base .. "_events.json"] = json.encode(sidecar, orders)
 end
 
---- The run's own events.tsv of a timeline that has all its rows: without the last column.
+--- Is a timeline the copy of a run's own events.tsv that has all its rows?
 ---@param text string of a beh/ events.tsv
----@return string
-function M.without_plan(text)
-  local header, from = text:match("^([^\n]*)\tstim_file\n()")
-  local ending = header and text:match("^[^\n]*(\t[^\t\n]*\n)", from)
-  if not ending then
-    return text
-  end
-  local lines, count = { header .. "\n" }, 1
-  while true do
-    local to = text:find(ending, from, true)
-    if not to then
-      return table.concat(lines) .. text:sub(from)
-    end
-    count = count + 1
-    lines[count] = text:sub(from, to - 1) .. "\n"
-    from = to + #ending
-  end
+---@param own string
+---@return boolean
+function M.is_copy(text, own)
+  local plan = text:match("^[^\n]*\tstim_file\n[^\n]*\t([^\t\n]*)\n")
+  return text == own or plan ~= nil and text == text_of(own, true, plan)
 end
 
 return M

@@ -108,9 +108,8 @@ local function history_of(options, real_pty)
     return nil
   end
   local known = history.of(options.out, options.participant, nil, real_pty, options.older)
-  for _, path in ipairs(known.unreadable) do
-    io.stderr:write(("moonpulse: note: %s cannot be read: if it is a run of %s, its pulses are not counted; "
-      .. "look into it (moonpulse recover), or move its folder away\n"):format(path, options.participant))
+  for _, note in ipairs(history.unread(known, options.participant)) do
+    io.stderr:write("moonpulse: note: ", note, "\n")
   end
   for _, note in ipairs(known.notes) do
     io.stderr:write("moonpulse: note: ", (note:gsub("%c", "?")), "\n")

@@ -23,6 +23,7 @@ local records = require "moonpulse.cli.records_option"
 local runs = require "moonpulse.methods.of_run"
 local sheets = require "moonpulse.methods.sheet"
 local show = require "moonpulse.show.methods"
+local studies = require "moonpulse.methods.study"
 
 local M = {}
 
@@ -32,7 +33,8 @@ function M.parser()
   local parser = cli.parser("methods",
     "Write the methods section: intensities, true intervals, thresholds, coil, waveform, counts, stimulator, "
       .. "software and the plan's SHA-256. Of a run's folder it tells what was delivered, and how that "
-      .. "differs from the plan; of a protocol what is planned; of an experiment's file one possible course. "
+      .. "differs from the plan; of several folders what is the same in all runs, what differs, and the "
+      .. "sums; of a protocol what is planned; of an experiment's file one possible course. "
       .. "What is not known stands there as [coil: state model and size]. --checklist gives a reporting "
       .. "checklist as a sheet instead: each item filled, asked for, or cannot be known here.",
     "moonpulse methods itbs600 --amt 50\nmoonpulse methods runs/2026-11-22T101500_itbs600 --meta "
@@ -40,6 +42,8 @@ function M.parser()
       .. "sheet.html")
   common.add_protocol(parser, { name = "RUN|FILE|ID", text = "A run's folder, a protocol's id or the path of "
     .. "its file (FILE:ID is a variant in it), a plan file, an experiment." })
+  parser:argument("more", "Further runs of the study: one section is written of all of them."):args("*")
+    :argname("RUN")
   parser:option("--device", "Of a protocol: which stimulator, and what it will be set to.")
     :argname("NAME")
   parser:option("--device-option", "A setting of the driver, as for run."):argname("KEY=VALUE"):count("*")
@@ -204,8 +208,41 @@ local function facts_for(options)
   return facts or cli.fail("usage", "%s", message)
 end
 
+--- The section as text, and how much of it is still to be filled.
+local function write(sentences)
+  print(escapes.shown(paragraphs.text(sentences, WIDTH), true))
+  local open = paragraphs.placeholders(sentences)
+  if #open > 0 then
+    io.stderr:write(("moonpulse: note: %d placeholders are left: --coil, --meta FILE.json and the protocol "
+      .. "fill them (docs/methods.md)\n"):format(#open))
+  end
+end
+
+--- Of several runs.
+local function write_study(options)
+  if options.json or options.checklist then
+    cli.fail("usage", "--%s is of one run: give one folder", options.json and "json" or "checklist")
+  end
+  check_of_run(options)
+  local meta, all, names, seen = meta_of(options), {}, {}, {}
+  for i, name in ipairs { options.protocol, table.unpack(options.more) } do
+    local folder = records.find(name):gsub("(.)/+$", "%1")
+    local facts, message
+    if lfs.attributes(folder, "mode") ~= "directory" then
+      cli.fail("usage", "%s is no run's folder: of several only runs are told together", name)
+    elseif seen[folder] then
+      cli.fail("usage", "%s is there twice", name)
+    end
+    facts, message = runs.folder(folder, meta)
+    all[i], names[i], seen[folder] = facts or cli.fail("usage", "%s", message), folder:match("[^/]+$"), true
+  end
+  write(studies.sentences(all, names))
+end
+
 function M.run(options)
-  if options.format and not options.checklist then
+  if #options.more > 0 then
+    return write_study(options)
+  elseif options.format and not options.checklist then
     cli.fail("usage", "--format is for --checklist: add --checklist %s", checklists.names[1])
   elseif options.format and options.json then
     cli.fail("usage", "--format %s and --json exclude each other", options.format)
@@ -225,12 +262,7 @@ function M.run(options)
     print(json.encode(json_of(facts, sentences)))
     return
   end
-  print(escapes.shown(paragraphs.text(sentences, WIDTH), true))
-  local open = paragraphs.placeholders(sentences)
-  if #open > 0 then
-    io.stderr:write(("moonpulse: note: %d placeholders are left: --coil, --meta FILE.json and the protocol "
-      .. "fill them (docs/methods.md)\n"):format(#open))
-  end
+  write(sentences)
 end
 
 return M

@@ -2,19 +2,17 @@
 local catalogue = require "moonpulse.protocol.catalogue"
 local cli = require "moonpulse.cli"
 local core = require "moonpulse.core"
-local courses = require "moonpulse.protocol.course"
 local escapes = require "moonpulse.text.escapes"
 local histories = require "moonpulse.safety.history"
 local json = require "moonpulse.text.readable_json"
 local numbers = require "moonpulse.text.numbers"
-local protocols = require "moonpulse.protocol"
 local records = require "moonpulse.cli.records_option"
 local recover = require "moonpulse.record.recover"
 local reports = require "moonpulse.report"
 local run_facts = require "moonpulse.safety.run_facts"
 local run_lists = require "moonpulse.safety.run_list"
 local safety_options = require "moonpulse.cli.safety_options"
-local sessions = require "moonpulse.safety.sessions"
+local upcoming = require "moonpulse.safety.upcoming"
 
 require "moonpulse" -- the protocol files that are found here require it
 
@@ -48,55 +46,26 @@ function M.parser()
   parser:flag("--recover", "Recover the runs that were killed, as moonpulse recover does each.")
   parser:flag("--real-pty", "Behind pseudo-terminals are real stimulators, as for run: such runs count.")
   records.add(parser, "Where run folders are.")
-  parser:flag("--json", "As data: one JSON object (docs/schemas/runs.schema.json).")
+  parser:flag("--json", "As data, in the same order: one JSON object (docs/schemas/runs.schema.json).")
   return parser
 end
 
 -- A participant's course -----------------------------------------------------------------------------------
 
---- A protocol's own sessions as a record has them, which may be anybody's: checked like a file's.
-local function sessions_of_record(given)
-  local own = {}
-  for key, value in pairs(type(given) == "table" and given or {}) do
-    local range = type(value) == "table" and { math.tointeger(value[1]), math.tointeger(value[2]) }
-    own[key] = range or type(value) == "number" and math.tointeger(value) or value
+--- The protocol of the course that the operator names, with it; nil: none is named.
+local function named_course(options)
+  if not options.course then
+    return nil
   end
-  local ok = pcall(protocols.protocol, { name = "x", plan = function() end, sessions = own })
-  return ok and next(own) and own or nil
-end
-
---- The protocols of which something is to be said, each with its course if there is one.
-local function scheduled(options, known, listed)
-  local found, seen = {}, {}
-  if options.course then
-    local protocol, message = catalogue.find(options.course)
-    if not protocol or not protocol.course then
-      cli.fail("usage", "--course %s: %s", options.course, message or "it is no course (mp.course { ... })")
-    end
-    found[1], seen[protocol.id] = protocol, true
+  local protocol, message = catalogue.find(options.course)
+  if not protocol or not protocol.course then
+    cli.fail("usage", "--course %s: %s", options.course, message or "it is no course (mp.course { ... })")
   end
-  for _, run in ipairs(listed) do -- the newest first: its course is the one that is followed
-    local session = run.facts.session
-    local course = type(session) == "table" and courses.of_record(session.course)
-    local own = type(session) == "table" and sessions_of_record(session.sessions)
-    local id = run.facts.protocol
-    if id and (course or own) and not seen[id] and run.counts ~= 0 then
-      seen[id] = true
-      found[#found + 1] = { id = id, name = id, course = course or nil, sessions = own or nil }
-    end
-  end
-  for _, run in ipairs(known.runs) do
-    local protocol = run.protocol and not seen[run.protocol] and catalogue.shipped(run.protocol)
-    if run.protocol and not seen[run.protocol] then
-      seen[run.protocol] = true
-      found[#found + 1] = protocol and protocol.sessions and protocol or nil
-    end
-  end
-  return found
+  return protocol
 end
 
 --- What the participant had, and what comes next.
-local function course_of(options, listed, names)
+local function course_of(options, names)
   local known = histories.of(options.out, options.participant, nil, options.real_pty, options.older, names)
   local sum = { history = known, schedules = {}, pulses = 0, nerve_pulses = 0, today = 0, week = 0 }
   for _, run in ipairs(known.runs) do
@@ -104,12 +73,8 @@ local function course_of(options, listed, names)
     sum.today = sum.today + (os.date("%Y-%m-%d", run.at) == os.date("%Y-%m-%d") and 1 or 0)
     sum.week = sum.week + (os.time() - run.at < 7 * 86400 and 1 or 0)
   end
-  for i, protocol in ipairs(scheduled(options, known, listed)) do
-    local schedule = sessions.of(protocol, known)
-    local at = schedule.place:next()
-    sum.schedules[i] = { protocol = protocol.id, course = protocol.course and protocol.course.name,
-      text = schedule:upcoming(), complete = at == nil, next_session = schedule:facts(),
-      earliest = at and os.date("%Y-%m-%dT%H:%M:%S%z", at) or nil }
+  for i, schedule in ipairs(upcoming.of(known, named_course(options))) do
+    sum.schedules[i] = schedule:data()
   end
   return sum
 end
@@ -146,6 +111,8 @@ local function ending(run)
     return "TORN: it was killed, and not recovered"
   elseif run.edited then
     return "EDITED since it was sealed: " .. run.edited
+  elseif facts.closed then
+    return "its folder cannot be read by this account"
   elseif facts.unreadable then
     return "its manifest cannot be read"
   elseif facts.status == "completed" then
@@ -169,8 +136,8 @@ local headings = { "date", "participant", "protocol", "pulses", "session", "onse
 
 local function print_table(runs)
   local rows, widths = { headings }, {}
-  for i = #runs, 1, -1 do -- the newest last: a terminal shows the end
-    rows[#rows + 1] = row_of(runs[i])
+  for _, run in ipairs(runs) do -- the newest last: a terminal shows the end
+    rows[#rows + 1] = row_of(run)
   end
   for _, row in ipairs(rows) do
     for i, cell in ipairs(row) do
@@ -285,6 +252,15 @@ local function recover_all(torn)
   return failed == 0 and cli.status.ok or cli.status.usage
 end
 
+--- What is odd about a participant's records.
+local function tell(known, participant)
+  for _, notes in ipairs { histories.unread(known, participant), known.notes } do
+    for _, note in ipairs(notes) do
+      io.stderr:write("moonpulse: note: ", note, "\n")
+    end
+  end
+end
+
 function M.run(options)
   records.settle(options)
   local asked = { who = options.participant and run_facts.key(options.participant),
@@ -294,9 +270,9 @@ function M.run(options)
   if options.recover then
     return recover_all(found.torn)
   end
-  local sum = options.participant and course_of(options, found.runs, found.names)
-  for _, note in ipairs(sum and not options.json and sum.history.notes or {}) do
-    io.stderr:write("moonpulse: note: ", note, "\n")
+  local sum = options.participant and course_of(options, found.names)
+  if sum and not options.json then
+    tell(sum.history, options.participant)
   end
   if options.course and not sum then
     cli.fail("usage", "--course %s: whose? name the participant with --participant CODE", options.course)

@@ -8,6 +8,7 @@ local experiments = require "moonpulse.experiment"
 local methods = require "moonpulse.show.methods"
 local numbers = require "moonpulse.text.numbers"
 local outline = require "moonpulse.show.outline"
+local schedules = require "moonpulse.safety.schedule"
 
 local M = {}
 
@@ -37,6 +38,16 @@ local function print_parameters(protocol, values)
   end
 end
 
+local function print_course(course)
+  local of = schedules.total_of(course.phases)
+  print(("%-14s%s%s%s"):format("course", escapes.shown(course.name), of and (": %s in all"):format(
+    numbers.counted(of, "session")) or "", course.begins and ", from " .. course.begins .. " on" or ""))
+  for i, phase in ipairs(course.phases) do
+    print(("%-14s%s"):format(("phase %d of %d"):format(i, #course.phases), escapes.shown(
+      methods.phase(phase))))
+  end
+end
+
 local function print_head(protocol)
   local name = protocol.name or protocol.id
   print(name .. (protocol.id and protocol.id ~= name and "  [" .. protocol.id .. "]" or ""))
@@ -45,7 +56,9 @@ local function print_head(protocol)
       print(("%-14s%s"):format(key, protocol[key]))
     end
   end
-  if protocol.sessions then
+  if protocol.course then -- it says how the protocol is given here
+    print_course(protocol.course)
+  elseif protocol.sessions then
     print(("%-14s%s"):format("sessions", methods.schedule(protocol.sessions)))
   end
 end

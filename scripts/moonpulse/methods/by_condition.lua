@@ -1,6 +1,7 @@
 --- Pulses and trials by condition: planned by the plan, however far the run came; given by its rows.
 local conditions = require "moonpulse.record.conditions"
 local counted = require "moonpulse.record.counted"
+local sorting = require "moonpulse.text.sorting"
 
 local M = {}
 
@@ -12,11 +13,6 @@ local M = {}
 ---@field delivered integer? of a run: pulses that were given, confirmed or not
 ---@field confirmed integer?
 ---@field trials_begun integer? of a run: trials of which at least one pulse was given
-
---- As a reader sorts names: numbers by their value.
-local function sorting(name)
-  return (name:lower():gsub("%d+", function(digits) return ("%012d"):format(tonumber(digits) or 0) end))
-end
 
 --- Is there a name in it that somebody gave? Kinds of stimuli alone say what the pattern says already.
 local function named(list)
@@ -57,7 +53,7 @@ end
 ---@return moonpulse.MethodsCondition[] list
 function M.sorted(list, drawn)
   if drawn then
-    table.sort(list, function(a, b) return sorting(a.name) < sorting(b.name) end)
+    table.sort(list, function(a, b) return sorting.key(a.name) < sorting.key(b.name) end)
   end
   return list
 end
@@ -70,7 +66,7 @@ local function add_kept(list, by_name, kept)
       names[#names + 1] = name
     end
   end
-  table.sort(names, function(a, b) return sorting(a) < sorting(b) end)
+  table.sort(names, function(a, b) return sorting.key(a) < sorting.key(b) end)
   for _, name in ipairs(names) do
     local each = by_name[name] or new(list, by_name, name, 0)
     each.planned = math.max(each.planned, math.tointeger(kept[name]))

@@ -74,7 +74,7 @@ end
 ---   dose: (fun(view: table, channel: string): string)? }
 ---@return table[]? pulses in time; nil: they are too many
 function M.add_plan(facts, plan, measured, given)
-  facts.pattern = sentences.of(plan, given.dose)
+  facts.pattern = sentences.of(plan, given.dose, given.order)
   facts.parts = {}
   for i, part in ipairs(structure.parts(plan)) do
     facts.parts[i] = structure.levels(part)

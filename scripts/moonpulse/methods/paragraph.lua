@@ -136,7 +136,10 @@ end
 
 --- How many of the planned pulses were sent, and how many of these the stimulator confirmed: delivered is
 --- only what it confirmed.
-local function given_words(pulses, cannot_confirm)
+---@param pulses { planned: integer?, delivered: integer, confirmed: integer? } delivered: sent
+---@param cannot_confirm boolean? the stimulator cannot say that it fired
+---@return string
+function M.given_words(pulses, cannot_confirm)
   local sent, confirmed, planned = pulses.delivered, pulses.confirmed or 0, pulses.planned
   local is_all = planned == sent and sent > 0
   local who = is_all and (sent == 1 and "The one planned pulse"
@@ -178,7 +181,7 @@ function writers.dose(facts, add)
   if facts.of == "course" then
     add("In this course %s", counted(pulses.delivered, "pulse"))
   elseif pulses.delivered then
-    add("%s", given_words(pulses, facts.cannot_confirm))
+    add("%s", M.given_words(pulses, facts.cannot_confirm))
   elseif pulses.unknown then
     add("The number of pulses is not known: the source does not give %s", pulses.unknown)
   else
@@ -254,14 +257,17 @@ function writers.deviations(facts, add)
   end
 end
 
-local order = { "protocol", "pattern", "dose", "threshold", "device", "safety", "deviations", "software" }
+M.names = threshold_words.names
+
+--- What the sentences are on, in their order.
+M.order = { "protocol", "pattern", "dose", "threshold", "device", "safety", "deviations", "software" }
 
 --- The sentences in the order of a methods section.
 ---@param facts moonpulse.MethodsFacts
 ---@return moonpulse.Sentence[]
 function M.sentences(facts)
   local list = {}
-  for _, id in ipairs(order) do
+  for _, id in ipairs(M.order) do
     writers[id](facts, function(text, ...)
       local filled = text:format(...)
       list[#list + 1] = { id = id, text = whole(filled) }

@@ -6,7 +6,7 @@ local wording = require "moonpulse.methods.wording"
 local M = {}
 
 local counted = numbers.counted
-local names = { RMT = "resting motor threshold", AMT = "active motor threshold" }
+M.names = { RMT = "resting motor threshold", AMT = "active motor threshold" }
 -- what the preflight asks for: muscle and criterion are still to be said
 M.in_part = { ["by EMG"] = true, ["by eye"] = true }
 
@@ -28,7 +28,7 @@ local function missing(facts)
     for _, kind in ipairs(found and found.kinds or {}) do
       for _, list in ipairs(kind.doses) do
         for _, dose in ipairs(list) do
-          needed[dose.reference] = not given[dose.reference] and names[dose.reference] and true or nil
+          needed[dose.reference] = not given[dose.reference] and M.names[dose.reference] and true or nil
         end
       end
     end
@@ -94,12 +94,12 @@ end
 ---@param add fun(text: string, ...: any)
 function M.write(facts, add)
   for _, each in ipairs(facts.thresholds) do
-    add("The %s was %g %%MSO (%s)%s", names[each.name], each.value, how_words(facts, each.how),
+    add("The %s was %g %%MSO (%s)%s", M.names[each.name], each.value, how_words(facts, each.how),
       each.date and ", measured on " .. wording.day(each.date) or "")
   end
   for _, name in ipairs { "RMT", "AMT" } do
     if missing(facts)[name] then
-      add("The %s was [%s: state it in %%MSO] (%s)", names[name], name, how_words(facts))
+      add("The %s was [%s: state it in %%MSO] (%s)", M.names[name], name, how_words(facts))
     end
   end
   add_staircases(facts, add)

@@ -108,6 +108,18 @@ function M.course(spec)
   end)
 end
 
+--- Phases with their whole numbers as integers: an author, or a record, may write 6.0.
+local function whole(phases)
+  local made = {}
+  for i, phase in ipairs(phases) do
+    made[i] = {}
+    for key, value in pairs(phase) do
+      made[i][key] = type(value) == "number" and math.tointeger(value) or value
+    end
+  end
+  return made
+end
+
 --- The protocol of a course, with the course.
 ---@param spec table that a course file returned, with its file and id
 ---@param find fun(what: string): moonpulse.Protocol?, string? as catalogue.find
@@ -133,7 +145,8 @@ function M.resolve(spec, find)
   for key, value in pairs(found) do
     made[key] = value
   end
-  made.course = { name = spec.name or spec.id, file = spec.file, begins = spec.begins, phases = spec.phases }
+  made.course = { name = spec.name or spec.id, file = spec.file, begins = spec.begins,
+    phases = whole(spec.phases) }
   return made
 end
 
@@ -143,7 +156,7 @@ end
 function M.of_record(course)
   local ok = type(course) == "table" and type(course.name) == "string" and pcall(check, { protocol = "x",
     name = course.name, begins = course.begins, phases = course.phases })
-  return ok and course or nil
+  return ok and { name = course.name, begins = course.begins, phases = whole(course.phases) } or nil
 end
 
 return M

@@ -7,6 +7,7 @@ local lfs = require "lfs"
 
 local M = {}
 
+local EACCES = 13
 local most_list = 1000000 -- bytes of the list of older folders: what is longer nobody wrote
 
 --- A path that means the same in every folder.
@@ -41,9 +42,13 @@ function M.folder()
   return M.absolute(data) .. "/moonpulse/runs"
 end
 
+--- What another account keeps to itself may be one, too.
 local function is_run(path)
-  return lfs.attributes(path, "mode") == "directory" and (lfs.attributes(path .. "/manifest.json", "mode")
-    or lfs.attributes(path .. "/flight.bin", "mode")) ~= nil
+  if lfs.attributes(path, "mode") ~= "directory" then
+    return false
+  end
+  local mode, _, code = lfs.attributes(path .. "/manifest.json", "mode")
+  return mode ~= nil or code == EACCES or lfs.attributes(path .. "/flight.bin", "mode") ~= nil
 end
 
 --- Is there a run's folder in it?
@@ -55,7 +60,7 @@ function M.has_runs(folder)
   end
   local ok, found = pcall(function()
     for name in lfs.dir(folder) do
-      if name:sub(1, 1) ~= "." and is_run(folder .. "/" .. name) then
+      if name ~= "." and name ~= ".." and is_run(folder .. "/" .. name) then
         return true
       end
     end

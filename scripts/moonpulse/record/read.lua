@@ -63,14 +63,15 @@ end
 
 --- The columns by their names: of the ones that are in each row for itself, what core.rows is to know; what
 --- the others are, in their order.
-local function header_of(line, path)
+local function header_of(line, path, unread)
   local names, columns, shared, seen = {}, {}, {}, {}
   for i = 1, split(line, names) do
     local name = names[i]
     local number = numeric[name]
     seen[name] = true
     if number and not number.shared then
-      columns[i] = number
+      columns[i] = unread and unread[number.key] and { key = number.key, most = number.most,
+        whole = number.whole, only_found = true } or number
     else
       columns[i] = number == nil and textual[name] == nil -- of no interest
       shared[#shared + 1] = number or textual[name] and { key = textual[name] }
@@ -140,9 +141,13 @@ function M.events(path)
 end
 
 --- One more row of its kind; what is not said is computed.
-local function add(list, row, kind)
+local function add(list, row, kind, unread)
   if kind.of_times then
     row.lateness = row.sent - row.planned
+  end
+  if unread then
+    list[#list + 1] = setmetatable(row, kind)
+    return
   end
   local sent = kind.event == "pulse" and row.sent
   row.time = row.onset or sent and sent / 1e6 or row.planned and row.planned / 1e6
@@ -152,9 +157,12 @@ end
 --- The same of its text.
 ---@param text string
 ---@param path string for messages
-function M.parse(text, path)
+---@param unread table<string, boolean>? confirmed, trial: rows that need no time go without these, and it
+---@return table? events
+---@return string? message
+function M.parse(text, path, unread)
   local line, at = text:match("([^\r\n]+)()")
-  local columns, shared = header_of(line or "", path)
+  local columns, shared = header_of(line or "", path, unread)
   if not columns then
     return nil, shared
   end
@@ -173,7 +181,7 @@ function M.parse(text, path)
         list = lists[kind.event]
       end
       if list then
-        add(list, row, kind)
+        add(list, row, kind, unread)
       end
     end
   end

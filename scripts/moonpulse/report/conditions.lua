@@ -72,9 +72,9 @@ end
 
 local function intensities(condition)
   local brain, nerve = intensity.apart(condition.doses)
-  local of_nerve = intensity.of_nerve(nerve)
+  local of_nerve = intensity.spread(intensity.distinct(nerve, "mso"), " % of output")
   local words = { intensity.spread(intensity.distinct(brain, "mso"), " %MSO") }
-  words[#words + 1] = of_nerve and ("%s (channel %s)"):format(of_nerve, intensity.channels(nerve))
+  words[#words + 1] = of_nerve and ("nerve (%s) %s"):format(intensity.channels(nerve), of_nerve)
   return #words > 0 and table.concat(words, "; ") or "–"
 end
 

@@ -16,7 +16,7 @@ local function by_intensity(manifest, s)
   for i = 1, math.min(most_listed, #s.doses) do
     local dose = s.doses[i]
     rows[i] = { dose.trial_type or "–", dose.channel or "–",
-      intensity.of_nerve(dose.nerve and { dose } or {}) or dose.mso and text.plain(dose.mso, 3) .. " %MSO"
+      intensity.of_nerve(dose.nerve and { dose } or {}) or dose.mso and text.plain(dose.mso, 2) .. " %MSO"
         or text.missing, intensity.percentages(manifest, { dose }), text.count(dose.n),
       s.cannot_confirm and "cannot" or text.count(dose.confirmed) }
   end

@@ -88,8 +88,9 @@ end
 local function guidelines(manifest)
   local verdict = get(manifest, "safety.verdict")
   local of, lab = get(manifest, "safety.table"), get(manifest, "safety.lab")
-  return verdict and ("%s (%s%s)%s"):format(text.value(verdict), text.value(of),
+  return verdict and ("%s (%s%s%s)%s"):format(text.value(verdict), text.value(of),
     lab and "; lab: " .. text.value(lab) or "",
+    get(manifest, "safety.warning") and "; see the note under Safety" or "",
     next(facts.nerves(manifest)) and "; nerve stimulation not judged" or "") or nil
 end
 

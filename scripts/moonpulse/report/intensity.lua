@@ -29,7 +29,7 @@ function M.spread(values, unit)
   if #values == 0 then
     return nil
   end
-  local first, last = text.plain(values[1], 3), text.plain(values[#values], 3)
+  local first, last = text.plain(values[1], 2), text.plain(values[#values], 2)
   if #values == 1 then
     return first .. unit
   elseif #values == 2 then

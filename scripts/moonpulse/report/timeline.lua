@@ -44,6 +44,9 @@ function M.section(events, s)
     parts[1] = html.p("No pulse with a time is on record, so there is nothing to draw.")
   end
   local list, scale = panels.of(pulses, times, events.marks)
+  if next(s.nerves) and scale.name == "%MSO" then -- one axis for the brain's channels and a nerve's
+    scale.name = "% of output"
+  end
   parts[#parts + 1] = zoom.box(pulses, times, events.marks, scale, s)
   if #pulses > zoom.most_pulses then
     parts[#parts + 1] = html.p(("The figures show the session, and of it the beginning: a page that zooms "

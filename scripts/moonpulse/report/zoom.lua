@@ -20,11 +20,11 @@ local function intensity_of(kind, is_nerve)
       clean(kind.ref or "an unnamed reference")) or nil
   end
   if is_nerve then -- %MSO and thresholds are the cortex's words
-    return text.plain(kind.mso, 3) .. " % of the nerve stimulator's output"
+    return text.plain(kind.mso, 2) .. " % of the nerve stimulator's output"
   end
   local of = kind.ref and kind.ref ~= "MSO" and kind.intensity
     and (" (%s %% of %s)"):format(text.plain(kind.intensity), clean(kind.ref)) or ""
-  return ("%s %%MSO%s"):format(text.plain(kind.mso, 3), of)
+  return ("%s %%MSO%s"):format(text.plain(kind.mso, 2), of)
 end
 
 --- What the pulses of one kind have in common.

@@ -37,6 +37,15 @@ function M.seconds_of(text)
   return days(y, mo, d) * 86400 + h * 3600 + mi * 60 + s - (sign == "-" and -offset or offset)
 end
 
+--- The same to the microsecond, for the order of what began within one second.
+---@param text any
+---@return integer? microseconds since the epoch; nil: it is no such time
+function M.micros_of(text)
+  local seconds = M.seconds_of(text)
+  local digits = seconds and tostring(text):match("^[^.]*%.(%d+)") or ""
+  return seconds and seconds * 1000000 + math.tointeger((digits .. "000000"):sub(1, 6)) or nil
+end
+
 --- Are two instants on the same day, by this host's clock?
 ---@param a number seconds since the epoch
 ---@param b number

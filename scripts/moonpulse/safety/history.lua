@@ -1,6 +1,7 @@
 --- What a participant had before, from the records of earlier runs: what was given counts, whatever the way
 --- in which a run ended. Nothing is changed in a run's folder, and none can make the whole fail.
 local clock = require "moonpulse.safety.clock"
+local core = require "moonpulse.core"
 local escapes = require "moonpulse.text.escapes"
 local lfs = require "lfs"
 local numbers = require "moonpulse.text.numbers"
@@ -17,6 +18,7 @@ end
 
 local DAY = 24 * 3600
 local ROWS_S = 8 * DAY -- for these the rows are read; of older runs only whether something was given counts
+local NAMED = 5        -- folders that cannot be read are named singly
 local SKEW_S = 60      -- clocks of two hosts differ so much
 
 ---@class moonpulse.EarlierRun
@@ -27,6 +29,7 @@ local SKEW_S = 60      -- clocks of two hosts differ so much
 ---@field pulses integer given, or perhaps given, to the brain
 ---@field nerve_pulses integer the same, to nerves
 ---@field torn boolean? its manifest still says that it runs
+---@field cut_of integer? of a run that ended before it had given all pulses: how many it had planned
 ---@field edited string? which of its files are not as they were sealed: it counts for every limit, and is no
 ---   session of a course (moonpulse.safety.edited)
 
@@ -86,6 +89,13 @@ local function add_edited(self, path, manifest, edited, entries)
     ended = at + run.lasted_s, pulses = run.pulses, nerve_pulses = 0, edited = edited })
 end
 
+--- Of how many pulses it gave a part, and did not come to its end.
+local function cut_of(manifest, given)
+  local planned = read.get(manifest, "result.pulses_planned") or read.get(manifest, "protocol.pulses")
+  return read.get(manifest, "status") ~= "completed" and type(planned) == "number" and planned < 1e12
+    and given < planned and planned // 1 | 0 or nil
+end
+
 local function add(self, path, manifest)
   local at = begun(self, path, manifest)
   -- loaded for those who have a record: a start does not wait for it
@@ -101,7 +111,8 @@ local function add(self, path, manifest)
     local id = read.get(manifest, "protocol.id")
     table.insert(self.runs, { path = path, protocol = type(id) == "string" and id or nil, at = at,
       ended = at + run.lasted_s, pulses = run.pulses,
-      nerve_pulses = run.nerve_pulses, torn = run.torn })
+      nerve_pulses = run.nerve_pulses, torn = run.torn,
+      cut_of = cut_of(manifest, run.pulses + run.nerve_pulses) })
   end
 end
 
@@ -140,6 +151,8 @@ local function look_at(self, path)
   local manifest = there and read.manifest(manifest_path)
   if edits().manifest_changed(path) then
     look_at_changed(self, path, manifest)
+  elseif not manifest and facts_of.is_closed(path) then
+    unreadable(self, path)
   elseif not manifest and (there or facts_of.is_orphan(path)) then
     unreadable(self, manifest_path)
   elseif manifest and facts_of.key(read.get(manifest, "participant")) == self.who
@@ -153,14 +166,10 @@ local function look_at(self, path)
   end
 end
 
+--- The names that the index has, too: of all folders. Raises where they cannot be had.
 local function names_in(folder)
-  local names = {}
-  for name in lfs.dir(folder) do
-    if name ~= "." and name ~= ".." then
-      names[#names + 1] = name
-    end
-  end
-  table.sort(names)
+  local names, message = core.run_states(folder)
+  table.sort(names or error(message, 0))
   return names
 end
 
@@ -211,7 +220,7 @@ local function look_in(self, folder)
   local ok, names = pcall(candidates, self, folder)
   for _, name in ipairs(ok and names or {}) do
     local path = folder .. "/" .. name
-    if lfs.attributes(path, "mode") == "directory" and not pcall(look_at, self, path) then
+    if not pcall(look_at, self, path) then
       unreadable(self, path)
     end
   end
@@ -251,6 +260,11 @@ function M.of(folder, participant, now, real_pty, older, names)
     table.insert(sum.notes, escapes.shown(text:format(...)))
   end
   self.missing = not look_in(self, folder) or nil
+  if self.missing and (lfs.attributes(folder, "mode") == "directory" or facts_of.is_closed(folder)) then
+    self:note("%s cannot be read by this account: what %s had there is not counted; give the account the "
+      .. "right to read it, or start the command as the user whose records they are", self.folder,
+      participant)
+  end
   look_in_older(self)
   if self.handed_on > 0 then
     self:note("%d run%s of %s went through a pseudo-terminal and %s not counted: a program answers there. "
@@ -261,10 +275,11 @@ function M.of(folder, participant, now, real_pty, older, names)
   return sum_up(self)
 end
 
---- Simulated runs that were seen, for the end of a line; "" where there are none.
+--- What was seen and is not counted, for the end of a line; "" where there is nothing.
 local function not_counted(history)
-  local n = history.simulated
-  return n > 0 and ("; %s, not counted"):format(numbers.counted(n, "simulated run")) or ""
+  local simulated, unread = history.simulated, #history.unreadable
+  return (simulated > 0 and ("; %s, not counted"):format(numbers.counted(simulated, "simulated run")) or "")
+    .. (unread > 0 and ("; %s cannot be read"):format(numbers.counted(unread, "folder")) or "")
 end
 
 --- In one line: how many earlier runs were found, where was looked, and what they gave.
@@ -291,6 +306,24 @@ function M.line(history, participant)
     torn > 0 and (", %d of them torn"):format(torn) or "", history.day, history.week,
     history.nerve_week > 0 and ("; to nerves %d today, %d within 7 days"):format(history.nerve_day,
       history.nerve_week) or "", not_counted(history))
+end
+
+--- What cannot be read, and what to do about it, a sentence each; of many only the first are named.
+---@param history moonpulse.History
+---@param participant string
+---@return string[]
+function M.unread(history, participant)
+  local said, count = {}, #history.unreadable
+  for i = 1, math.min(count, count > NAMED and NAMED - 1 or NAMED) do
+    said[i] = ("%s cannot be read: if it is a run of %s, its pulses are not counted; if it is another "
+      .. "account's, let that open it to yours (chmod) or say what it gave; else look into it (moonpulse "
+      .. "recover), or move it away"):format(history.unreadable[i], participant)
+  end
+  if count > #said then
+    said[#said + 1] = ("%d more cannot be read (ls -l %s): if they are runs of %s, their pulses are not "
+      .. "counted"):format(count - #said, history.folder, participant)
+  end
+  return said
 end
 
 --- What a record keeps of it.

@@ -6,6 +6,7 @@ local read = require "moonpulse.record.read"
 
 local M = {}
 
+local absent = { [2] = true, [20] = true, [40] = true } -- ENOENT, ENOTDIR, ELOOP: surely no such file
 local longest = 300 -- bytes of a text that is listed: a record may come from anywhere
 
 ---@class moonpulse.RunFacts
@@ -23,6 +24,7 @@ local longest = 300 -- bytes of a text that is listed: a record may come from an
 ---@field torn boolean? its manifest still says that it runs
 ---@field session table? which session of which course it was (moonpulse.safety.sessions)
 ---@field unreadable boolean? its manifest cannot be read
+---@field closed boolean? this account may not look into its folder
 
 --- A participant's code as codes are compared: without case, and spaces around it. nil: it is none.
 ---@param code any
@@ -47,6 +49,14 @@ function M.reality(path, manifest)
     and not read.get(manifest, "device.twin") -- as it was called before
     and (speed == nil or speed == 1) and lfs.attributes(path .. "/twin.tsv", "mode") == nil
   return handed_on and "handed on" or "simulated"
+end
+
+--- Is it a folder into which this account may not look, or whose disk fails? Nobody knows what lies in it.
+---@param path string
+---@return boolean
+function M.is_closed(path)
+  local mode, _, code = lfs.symlinkattributes(path .. "/manifest.json", "mode")
+  return mode == nil and not absent[code]
 end
 
 --- A folder without a manifest: is something in it of which nobody knows to whom it was given?
@@ -84,21 +94,26 @@ end
 
 --- A run of which nobody knows whose it is.
 local function unknown(changed, facts)
-  return { facts = facts or { unreadable = true, simulated = false }, at = changed, counts = 0,
+  return { facts = facts or { unreadable = true, simulated = false }, at_us = changed * 1000000,
+    counts = 0,
     settled = false }
 end
 
 --- What is known of the run in a folder.
 ---@param path string of the folder
----@return { facts: moonpulse.RunFacts, who: string|false|nil, at: integer, counts: 0|1|2, settled: boolean }?
----   nil: it is no run's. who: key() of the participant; false: none is named; nil: it cannot be known. at:
----   when it began, in seconds since the epoch. counts: as a session of its participant: 0 no, 1 yes, 2 where
----   pseudo-terminals hand on. settled: it changes only with its folder, manifest and events
+---@return { facts: moonpulse.RunFacts, who: string|false|nil, at_us: integer, counts: 0|1|2,
+---   settled: boolean }? nil: it is no run's. who: key() of the participant; false: none is named; nil: it
+---   cannot be known. at_us: when it began, in microseconds since the epoch. counts: as a session of its
+---   participant: 0 no, 1 yes, 2 where pseudo-terminals hand on. settled: it changes only with its folder,
+---   manifest and events
 function M.of(path)
   local there = lfs.symlinkattributes(path .. "/manifest.json", "mode")
   local manifest = there and read.manifest(path .. "/manifest.json")
   local changed = lfs.attributes(path, "modification") or 0
   if not manifest then
+    if M.is_closed(path) then
+      return unknown(changed, { unreadable = true, closed = true, simulated = false })
+    end
     return (there or M.is_orphan(path)) and unknown(changed) or nil
   end
   local done, facts, settled = pcall(facts_of, path, manifest)
@@ -106,9 +121,9 @@ function M.of(path)
   if not done or edits.manifest_changed(path) then -- then its journal may name another participant
     return unknown(changed, done and facts)
   end
-  local at, reality = clock.seconds_of(facts.started), M.reality(path, manifest)
-  return { facts = facts, who = M.key(read.get(manifest, "participant")) or false, at = at or changed,
-    settled = settled and at ~= nil,
+  local at_us, reality = clock.micros_of(facts.started), M.reality(path, manifest)
+  return { facts = facts, who = M.key(read.get(manifest, "participant")) or false,
+    at_us = at_us or changed * 1000000, settled = settled and at_us ~= nil,
     counts = (facts.given == 0 or reality == "simulated") and 0 or reality == "real" and 1 or 2 }
 end
 

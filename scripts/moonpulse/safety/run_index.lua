@@ -12,7 +12,7 @@ local progresses = require "moonpulse.text.progress"
 local M = {}
 
 local least = 200 -- folders: fewer are read as quickly without an index
-local layout = 1  -- what the rows mean: a file that says another number is made anew
+local layout = 2  -- what the rows mean: a file that says another number is made anew
 
 ---@class moonpulse.RunIndex
 ---@field folder string
@@ -80,7 +80,7 @@ end
 local function put(self, name, state, run)
   columns(self, "INSERT OR REPLACE INTO run VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, "
     .. "mp_sum(?1, ?2, ?3, ?4, ?5, ?6, ?7))", name, run and run.settled and state or not run and state or 0,
-    run and run.who ~= false and run.who or nil, run and run.at or 0, run and run.facts.protocol or nil,
+    run and run.who ~= false and run.who or nil, run and run.at_us or 0, run and run.facts.protocol or nil,
     run and (run.who == nil and -1 or run.counts) or -2, run and facts_of.text(run.facts) or "")
 end
 
@@ -220,6 +220,7 @@ end
 ---@field path string
 ---@field name string of its folder
 ---@field at integer when it began, in seconds since the epoch
+---@field at_us integer the same in microseconds
 ---@field who string|false key() of the participant
 ---@field counts integer -1: it cannot be known whose it is; else as moonpulse.safety.run_facts has it
 ---@field facts moonpulse.RunFacts
@@ -231,11 +232,11 @@ function Index:list(asked)
   local names, ats, whos, counts, texts = columns(self, "SELECT name, at, who, counts, facts FROM run "
     .. "WHERE counts > -2 AND (?1 IS NULL OR who = ?1) AND (?2 IS NULL OR protocol = ?2) "
     .. "AND (?3 IS NULL OR at >= ?3) ORDER BY at DESC, name DESC LIMIT ?4", asked.who, asked.protocol,
-    asked.since, asked.limit or -1)
+    asked.since and asked.since * 1000000, asked.limit or -1)
   local list = {}
   for i, name in ipairs(names) do
-    list[i] = { name = name, at = ats[i], who = whos[i], counts = counts[i], facts = facts_of.read(texts[i]),
-      path = self.folder .. "/" .. name }
+    list[i] = { name = name, at = ats[i] // 1000000, at_us = ats[i], who = whos[i], counts = counts[i],
+      facts = facts_of.read(texts[i]), path = self.folder .. "/" .. name }
   end
   return list
 end
@@ -246,7 +247,7 @@ end
 function Index:count(asked)
   local counts = columns(self, "SELECT count(*) FROM run WHERE counts > -2 AND (?1 IS NULL OR who = ?1) "
     .. "AND (?2 IS NULL OR protocol = ?2) AND (?3 IS NULL OR at >= ?3)", asked.who, asked.protocol,
-    asked.since)
+    asked.since and asked.since * 1000000)
   return counts[1]
 end
 
@@ -254,12 +255,13 @@ end
 ---@param asked table as for list
 ---@return moonpulse.ListedRun[]
 function Index:torn(asked)
-  local names = columns(self, "SELECT name FROM run WHERE counts > -2 AND facts LIKE '%\"torn\":true%' "
+  local names, ats = columns(self, "SELECT name, at FROM run WHERE counts > -2 "
+    .. "AND facts LIKE '%\"torn\":true%' "
     .. "AND (?1 IS NULL OR who = ?1) AND (?2 IS NULL OR protocol = ?2) AND (?3 IS NULL OR at >= ?3) "
-    .. "ORDER BY at DESC, name DESC", asked.who, asked.protocol, asked.since)
+    .. "ORDER BY at DESC, name DESC", asked.who, asked.protocol, asked.since and asked.since * 1000000)
   local found = {}
   for i, name in ipairs(names) do
-    found[i] = { name = name, path = self.folder .. "/" .. name }
+    found[i] = { name = name, at_us = ats[i], path = self.folder .. "/" .. name }
   end
   return found
 end
@@ -267,12 +269,12 @@ end
 --- How many sessions of a protocol a participant had had when a run began, with that run.
 ---@param who string
 ---@param protocol string
----@param at integer when it began
+---@param at_us integer when it began
 ---@param real_pty boolean? behind pseudo-terminals are real stimulators
 ---@return integer
-function Index:sessions(who, protocol, at, real_pty)
+function Index:sessions(who, protocol, at_us, real_pty)
   local counts = columns(self, "SELECT count(*) FROM run WHERE who = ?1 AND protocol = ?2 AND at <= ?3 "
-    .. "AND counts BETWEEN 1 AND ?4", who, protocol, at, real_pty and 2 or 1)
+    .. "AND counts BETWEEN 1 AND ?4", who, protocol, at_us, real_pty and 2 or 1)
   return counts[1]
 end
 

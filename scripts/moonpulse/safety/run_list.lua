@@ -44,17 +44,18 @@ local function complete(run, opened, real_pty)
   if run.who and facts.protocol and counts and not run.edited then
     local number = 0
     for _, index in ipairs(opened) do
-      number = number + index:sessions(run.who, facts.protocol, run.at, real_pty)
+      number = number + index:sessions(run.who, facts.protocol, run.at_us, real_pty)
     end
     run.session = { number = number, of = of_how_many(facts) }
   end
 end
 
-local function newest_first(a, b)
-  if a.at ~= b.at then
-    return a.at > b.at
+--- By when they began, to the microsecond; of the same one by their paths.
+local function newest_last(a, b)
+  if a.at_us ~= b.at_us then
+    return a.at_us < b.at_us
   end
-  return a.path > b.path
+  return a.path < b.path
 end
 
 --- What several indices together give, which are open at once.
@@ -71,10 +72,10 @@ local function gather(opened, asked, real_pty)
       end
     end
   end
-  table.sort(found.runs, newest_first)
-  for i = #found.runs, (asked.limit or #found.runs) + 1, -1 do
-    found.runs[i] = nil
-  end
+  table.sort(found.runs, newest_last)
+  table.sort(found.torn, newest_last)
+  local runs, too_many = found.runs, math.max(0, #found.runs - (asked.limit or #found.runs))
+  found.runs = table.move(runs, too_many + 1, #runs, 1, {})
   for _, run in ipairs(found.runs) do
     complete(run, opened, real_pty)
   end
@@ -99,7 +100,7 @@ local function ask_all(folders, at, opened, say, use)
   return found
 end
 
---- The runs of some folders by what is asked, the newest first.
+--- The runs of some folders by what is asked, the newest last: by when each began, as its manifest says it.
 ---@param folders string[] absolute
 ---@param asked { who: string?, protocol: string?, since: integer?, limit: integer? }
 ---@param real_pty boolean? behind pseudo-terminals are real stimulators

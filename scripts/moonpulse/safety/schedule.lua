@@ -1,6 +1,7 @@
 --- A schedule of sessions in phases, and where a participant is in it: counted from the runs that were given,
 --- never from what somebody wrote down. A protocol's own sessions are a schedule of one phase.
 local clock = require "moonpulse.safety.clock"
+local numbers = require "moonpulse.text.numbers"
 
 local M = {}
 
@@ -9,9 +10,10 @@ local most_days = 1000 -- that are looked ahead
 
 --- The most that a number or a range { from, to } allows.
 ---@param value number|number[]
----@return number
+---@return number a whole number as an integer: a record may have 6.0
 function M.most(value)
-  return type(value) == "table" and value[2] or value
+  local highest = type(value) == "table" and value[2] or value
+  return math.tointeger(highest) or highest
 end
 
 local most = M.most
@@ -32,6 +34,9 @@ local most = M.most
 ---@field edited { today: integer, total: integer } what of both is in records that were edited: it was given,
 ---   so it counts against what may be given; it is no session of these
 ---@field last number? when the last session was over
+---@field begins integer? when the schedule begins, in seconds since the epoch
+---@field cut { number: integer, pulses: integer, planned: integer }[] sessions that ended too
+---   soon
 local Place = {}
 Place.__index = Place
 
@@ -64,7 +69,10 @@ local function add_day(days, day)
   days[day] = (days[day] or 0) + 1
 end
 
-local function total_of(phases)
+--- How many sessions phases have in all at most.
+---@param phases moonpulse.Phase[]
+---@return integer? nil: nobody says
+function M.total_of(phases)
   local sum = 0
   for _, phase in ipairs(phases) do
     local total = M.sessions_of(phase)
@@ -80,17 +88,22 @@ end
 ---@param phases moonpulse.Phase[]
 ---@param runs moonpulse.EarlierRun[] of the schedule, the oldest first
 ---@param now integer seconds since the epoch
+---@param begins integer? no session is given before, in seconds since the epoch
 ---@return moonpulse.Place
-function M.place(phases, runs, now)
+function M.place(phases, runs, now, begins)
   local self = setmetatable({ now = now, phases = phases, phase = 1, given = 0, phase_days = { count = 0 },
-    all_days = { count = 0 }, total = #runs + 1, of = total_of(phases), edited = { today = 0, total = 0 } },
-    Place)
+    all_days = { count = 0 }, total = #runs + 1, of = M.total_of(phases), edited = { today = 0, total = 0 },
+    cut = {}, begins = begins }, Place)
   local today = clock.day(now)
-  for _, run in ipairs(runs) do
+  for i, run in ipairs(runs) do
     local day = clock.day(run.at)
     if run.edited then
       self.edited.total = self.edited.total + 1
       self.edited.today = self.edited.today + (day == today and 1 or 0)
+    end
+    if run.cut_of and not run.edited then
+      table.insert(self.cut, { number = i - self.edited.total, pulses = run.pulses + (run.nerve_pulses or 0),
+        planned = run.cut_of })
     end
     advance(self, day)
     self.given = self.given + 1
@@ -126,23 +139,31 @@ local function week_days(view, at)
   return count
 end
 
+--- How long is still to be waited, up to the next minute.
+local function wait_text(seconds)
+  local minutes = math.ceil(seconds / 60)
+  return minutes < 120 and ("%d min"):format(minutes) or ("%d h %d min"):format(minutes // 60, minutes % 60)
+end
+
 --- What keeps a session from being given at an instant: the instant to try next, and the remedy.
 ---@return integer? later
 ---@return string? remedy
 local function obstacle(self, view, at)
   local phase, day = self.phases[view.phase], clock.day(at)
-  if phase.per_day and (self.all_days[day] or 0) >= most(phase.per_day) then
+  if self.begins and at < self.begins then
+    return self.begins, "the course begins on " .. clock.day(self.begins)
+  elseif phase.per_day and (self.all_days[day] or 0) >= most(phase.per_day) then
     return day_start(at, 1), "another day"
   elseif phase.days_per_week and not view.phase_days[day] and week_days(view, at) > phase.days_per_week then
     return day_start(at, 1), ("another day: at most %d of 7 have sessions"):format(phase.days_per_week)
   end
   local opens = phase.wait_days and view.given == 0 and self.last and day_start(self.last, phase.wait_days)
   if opens and at < opens then
-    return opens, ("%d days after the phase before"):format(phase.wait_days)
+    return opens, ("%s after the phase before"):format(numbers.counted(M.most(phase.wait_days), "day"))
   end
   local gap = type(phase.gap_min) == "number" and self.last and self.last + phase.gap_min
   if gap and at < gap - edge_s then
-    return math.ceil(gap), ("wait %d min more"):format(math.ceil((gap - at) / 60))
+    return math.ceil(gap), ("wait %s more"):format(wait_text(gap - self.now))
   end
 end
 
@@ -151,15 +172,9 @@ local function is_done(view, at)
     clock.day(at))
 end
 
---- Is there nothing left to be given?
----@return boolean
-function Place:is_complete()
-  return is_done(self, self.now)
-end
-
 --- When the next session may begin at the earliest.
 ---@return integer? at seconds since the epoch; nil: the schedule is complete
----@return string? remedy what keeps it from beginning now; nil: nothing does
+---@return string? remedy what has passed then, and no sooner; nil: it may begin now
 ---@return integer? phase that it is of then
 function Place:next()
   local at, remedy = self.now, nil
@@ -172,15 +187,9 @@ function Place:next()
     if not later then
       return at, remedy, view.phase
     end
-    at, remedy = later, remedy or why
+    at, remedy = later, why -- the last one is what makes it that instant
   end
   return nil
-end
-
---- What keeps a session from being given now, also where all are given.
----@return string?
-function Place:obstacle()
-  return select(2, obstacle(self, self, self.now))
 end
 
 return M

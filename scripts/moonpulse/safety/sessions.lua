@@ -1,5 +1,7 @@
 --- A protocol's own schedule of sessions against the participant's record, and its own dose of a day.
 local clock = require "moonpulse.safety.clock"
+local clocks = require "moonpulse.record.clocks"
+local numbers = require "moonpulse.text.numbers"
 local protocols = require "moonpulse.protocol"
 local schedules = require "moonpulse.safety.schedule"
 local tables = require "moonpulse.safety.tables"
@@ -45,26 +47,28 @@ local function own_day(protocol)
 end
 
 --- When a course begins, by its file: what the participant had before is not of it.
+---@return integer? nil: its file does not say
 local function beginning(course)
   local year, month, day = (course and course.begins or ""):match("^(%d+)-(%d+)-(%d+)$")
-  return year and os.time { year = year, month = month, day = day, hour = 0 } or math.mininteger
+  return year and os.time { year = year, month = month, day = day, hour = 0 } or nil
 end
 
 --- How a protocol is given, with what the participant had of it: by its course, or by its own sessions.
 ---@param protocol moonpulse.Protocol
 ---@param history moonpulse.History? nil: no participant was named
 ---@param now integer? seconds since the epoch
----@return table schedule { day, place: moonpulse.Place, and the methods judge, sentence, upcoming, facts }
+---@return table schedule { day, place: moonpulse.Place, and the methods judge, sentence, upcoming,
+---   data, facts }
 function M.of(protocol, history, now)
   local from, runs = beginning(protocol.course), {}
   for _, run in ipairs(history and history.runs or {}) do
-    if run.protocol == protocol.id and run.at >= from then
+    if run.protocol == protocol.id and (not from or run.at >= from) then
       runs[#runs + 1] = run
     end
   end
   local phases = protocol.course and protocol.course.phases or { protocol.sessions or {} }
   return setmetatable({ protocol = protocol, course = protocol.course, day = own_day(protocol),
-    known = history ~= nil, place = schedules.place(phases, runs, now or os.time()),
+    known = history ~= nil, place = schedules.place(phases, runs, now or os.time(), from),
     scheduled = protocol.course ~= nil or protocol.sessions ~= nil }, Schedule)
 end
 
@@ -87,20 +91,21 @@ local function instant_text(at, now)
   return (tostring(os.date("%Y-%m-%d %H:%M", at)):gsub(" 00:00$", ""))
 end
 
---- What is beyond the schedule: what passes.
-local function remedies(self)
+--- What keeps this session from being within the schedule, as what would pass; nil: nothing does.
+local function remedy_of(self)
   local place = self.place
-  local asked, list = place.phases[place.phase], { place:obstacle() }
-  local total = self.course and place.of or asked.total and most(asked.total)
-  if total and place:is_complete() and place.total > total then
-    list[#list + 1] = ("at most %d sessions"):format(total)
-  elseif asked.days and place:is_complete() and place.days > most(asked.days) then
-    list[#list + 1] = ("at most %d days with sessions%s"):format(most(asked.days),
-      self.course and " in its last phase" or "")
-  elseif self.course and place:is_complete() then
-    list[#list + 1] = "no session more: the course has come to its end"
+  local at, remedy = place:next()
+  if at then
+    return remedy
   end
-  return list
+  local last = place.phases[#place.phases]
+  if place.of and place.total > place.of then
+    return "at most " .. numbers.counted(place.of, "session")
+  elseif last.days then
+    return ("at most %s with sessions%s"):format(numbers.counted(most(last.days), "day"),
+      #place.phases > 1 and " in its last phase" or "")
+  end
+  return "no session more: the course has come to its end"
 end
 
 --- "phase 2 of 3 (taper)"; nil: there is one phase.
@@ -120,6 +125,14 @@ local function of_text(self)
   return place.phases[1].total and range_text(place.phases[1].total)
 end
 
+--- "3 of 10 today"; of a third one where two are asked "3 today (at most 2 a day)".
+local function today_text(number, asked)
+  if not asked or number <= most(asked) then
+    return ("session %d%s today"):format(number, asked and " of " .. range_text(asked) or "")
+  end
+  return ("session %d today (at most %d a day)"):format(number, most(asked))
+end
+
 --- Which session this one is, what was before it, and, if it comes too early, when it may begin.
 ---@return string
 function Schedule:sentence()
@@ -127,15 +140,15 @@ function Schedule:sentence()
   local asked, edited = place.phases[place.phase], place.edited
   local since = place.last and math.max(0, place.now - place.last)
   local today, total, of = place.today - edited.today, place.total - edited.total, of_text(self)
-  parts[1] = asked.per_day and ("session %d of %s today"):format(today, range_text(asked.per_day))
-    or ("session %d today"):format(today)
-  parts[2] = of and ("%d of %s"):format(total, of) or ("%d in all"):format(total)
+  parts[1] = today_text(today, asked.per_day)
+  parts[2] = of and total <= place.of and ("%d of %s"):format(total, of)
+    or ("%d in all%s"):format(total, of and (" (at most %d)"):format(place.of) or "")
   parts[#parts + 1] = phase_text(place)
   if edited.total > 0 then
     parts[#parts + 1] = ("%d more in records that were edited: no sessions, but given"):format(edited.total)
   end
   if asked.days and place.days > most(asked.days) then
-    parts[#parts + 1] = ("day %d of %s"):format(place.days, range_text(asked.days))
+    parts[#parts + 1] = ("day %d (at most %d)"):format(place.days, most(asked.days))
   end
   if since and asked.gap_min then
     parts[#parts + 1] = ("%s since the last: %s"):format(time_text(since), type(asked.gap_min) == "number"
@@ -148,18 +161,42 @@ function Schedule:sentence()
   return table.concat(parts, ", ")
 end
 
+local most_cut = 3 -- sessions that are named one by one
+
+--- Which of the sessions were not given to their end: they count, for what was given counts.
+local function cut_text(cut)
+  local parts = {}
+  for i = 1, math.min(#cut, most_cut) do
+    parts[i] = ("session %d (%s of %s)"):format(cut[i].number, numbers.count(cut[i].pulses),
+      numbers.counted(cut[i].planned, "pulse"))
+  end
+  if #cut > most_cut then
+    parts[#parts + 1] = ("%d more"):format(#cut - most_cut)
+  end
+  return #cut > 0 and "; not given to the end: " .. table.concat(parts, ", ") or ""
+end
+
 --- What comes next, and when at the earliest: for who looks at a participant's course.
 ---@return string
 function Schedule:upcoming()
   local place = self.place
   local at, remedy, number = place:next()
   if not at then
-    return ("complete: %d sessions were given"):format(place.total - 1)
+    return ("complete: %s given%s"):format(place.total == 2 and "1 session was"
+      or ("%d sessions were"):format(place.total - 1), cut_text(place.cut))
   end
   local of, phase = of_text(self), phase_text(place, number)
-  return ("session %d%s%s, %s"):format(place.total - place.edited.total, of and " of " .. of or "",
+  return ("session %d%s%s, %s%s"):format(place.total - place.edited.total, of and " of " .. of or "",
     phase and ", " .. phase or "", remedy and ("at the earliest %s (%s)"):format(instant_text(at, place.now),
-      remedy) or "at the earliest now")
+      remedy) or "at the earliest now", cut_text(place.cut))
+end
+
+--- The same as data.
+---@return table { protocol, course, text, complete, earliest: string?, next_session }
+function Schedule:data()
+  local at = self.place:next()
+  return { protocol = self.protocol.id, course = self.course and self.course.name, text = self:upcoming(),
+    complete = at == nil, next_session = self:facts(), earliest = at and clocks.text(at * 1000000000) or nil }
 end
 
 --- Which session it is, as the record keeps it.
@@ -182,17 +219,16 @@ function Schedule:judge(add)
   if not self.scheduled or not self.known then
     return
   end
-  local text, passes = self:sentence(), remedies(self)
+  local text, passes = self:sentence(), remedy_of(self)
   local whose = self.course and ("the course %s"):format(self.course.name)
     or ("%s's own sessions"):format(protocol.id)
   local words = ("%s (%s)"):format(text, whose)
-  if passes[1] then
-    words = ("%s; passes: %s"):format(words, table.concat(passes, ", "))
+  if passes then
+    words = ("%s; passes: %s"):format(words, passes)
   end
   add { rule = "sessions", layer = "sessions", table = whose, row = text,
     value = self.place.total - self.place.edited.total, unit = "sessions",
-    verdict = passes[1] and "beyond tested" or "within",
-    nearest = passes[1] and table.concat(passes, ", ") or nil, words = words,
+    verdict = passes and "beyond tested" or "within", nearest = passes, words = words,
     source = self.course and (self.course.file or self.course.name) or protocol.cite or protocol.name,
     confidence = "H" }
 end

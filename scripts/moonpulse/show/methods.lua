@@ -58,6 +58,20 @@ function M.schedule(sessions)
   return table.concat(parts, ", ")
 end
 
+--- One phase of a course in words.
+---@param phase moonpulse.Phase
+---@return string
+function M.phase(phase)
+  local parts = { M.schedule(phase) }
+  if phase.days_per_week then
+    parts[#parts + 1] = ("at most on %s of any 7"):format(numbers.counted(phase.days_per_week, "day"))
+  end
+  if phase.wait_days then
+    parts[#parts + 1] = ("%s after the phase before"):format(numbers.counted(phase.wait_days, "day"))
+  end
+  return (phase.name and phase.name .. ": " or "") .. table.concat(parts, ", ")
+end
+
 local function names_of(params)
   local names = {}
   for name in pairs(params) do

@@ -2,6 +2,7 @@
 local core = require "moonpulse.core"
 local numbers = require "moonpulse.text.numbers"
 local outline = require "moonpulse.show.outline"
+local sorting = require "moonpulse.text.sorting"
 
 local M = {}
 
@@ -12,6 +13,7 @@ local most_cell, most_parts, most_nodes = 6, 12, 400 -- pulses of a cell; parts 
 ---@class moonpulse.Wording what a sentence needs beside the plan
 ---@field dose (fun(view: table, channel: string): string)? an intensity in words; nil: as it is written
 ---@field channel string? of what is inside a channel node
+---@field drawn boolean? the order of trials was drawn: their kinds are told sorted
 ---@field left integer how many nodes may still be told; what is beyond is counted, never dropped unsaid
 
 local nouns = { pulse = true, burst = true, train = true, pair = true }
@@ -210,6 +212,9 @@ local function trials(plan, view, words)
   for i, kind in ipairs(found) do
     parts[i] = ("%s with %s"):format(numbers.counted(kind.count, "trial"), phrase(kind.plan, words))
   end
+  if words.drawn then
+    table.sort(parts, function(a, b) return sorting.key(a:match(" .*")) < sorting.key(b:match(" .*")) end)
+  end
   local text = table.concat(parts, ", and ")
   if shortest == longest then
     return shortest and ("%s, one trial every %s, from onset to onset"):format(text, seconds(shortest))
@@ -321,9 +326,10 @@ end
 --- A plan in sentences, without their full stops: one for each part of a plan that is a sequence of parts.
 ---@param plan moonpulse.Plan
 ---@param dose (fun(view: table, channel: string): string)? an intensity in words
+---@param drawn boolean? the order of its trials was drawn, and says nothing
 ---@return string[]
-function M.of(plan, dose)
-  local words = { dose = dose, left = most_nodes }
+function M.of(plan, dose, drawn)
+  local words = { dose = dose, drawn = drawn, left = most_nodes }
   local view = plan:view()
   local is_trials = view.label == "trials"
   if view.kind ~= "sequence" or is_trials or is_cell(plan, view) then

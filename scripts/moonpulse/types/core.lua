@@ -248,6 +248,15 @@ function core.file_sum(path) end
 ---@return fun(): table<string, number>|false|nil, string?, integer?
 function core.rows(text, at, columns) end
 
+--- The lines of a tab-separated text, each with one more cell.
+---@param text string
+---@param at integer the byte to begin at, from 1
+---@param cell string
+---@param before string? a text in front of the lines
+---@return string? lines nil: a line has no end, an empty cell, a carriage return, no number at its beginning,
+---   or a smaller one than the line before
+function core.with_cell(text, at, cell, before) end
+
 -- How a run ends when a script does not let it (bindings/backstop.c, limited.c) -----------------------
 
 --- What the loop thread is about, for the thread that ends a run that hangs. "run" begins one if none

@@ -121,6 +121,7 @@ function Sum:text() end
 ---@field key string
 ---@field most number a larger magnitude counts as missing
 ---@field whole boolean? another number counts as missing
+---@field only_found boolean? it is in found, and not in the rows
 
 ---@class moonpulse.core.StopReason a row of engine/stop.c; texts are parts of a sentence
 ---@field name string "signal", "late"

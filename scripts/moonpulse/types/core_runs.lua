@@ -4,9 +4,10 @@
 
 local core = {}
 
---- The folders that lie in a folder, without those whose name begins with a dot, in no order; and what each
---- is like: a number that changes with the folder itself and, in it, with manifest.json, events.tsv and
---- SHA256SUMS. 0: one of them changed within the last two seconds, so that nobody may rely on it.
+--- The folders that lie in a folder, in no order, with those that this account may not look into; and what
+--- each is like: a number that changes with the folder itself and, in it, with manifest.json, events.tsv and
+--- SHA256SUMS. 0: one of them changed within the last two seconds, or cannot be looked at, so that nobody may
+--- rely on it.
 ---@param path string
 ---@return string[]? names
 ---@return integer[]|string states; message

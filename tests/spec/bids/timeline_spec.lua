@@ -1,5 +1,6 @@
 -- The timeline in beh/: both ways of writing it give the same bytes, and what the run's table had wrong is
 -- mended.
+local core = require "moonpulse.core"
 local timeline = require "moonpulse.bids.timeline"
 
 local header = "onset\tduration\ttrial_type\tindex\tevent\tpulse\tonset_planned_us\tonset_sent_us\t"
@@ -25,11 +26,29 @@ describe("the timeline", function()
     end
   end)
 
-  it("loses the column again, and only where it is everywhere", function()
-    assert.are.equal(header .. first .. mark .. second, timeline.without_plan(with_plan))
-    assert.are.equal(header .. first, timeline.without_plan(header .. first))
-    local other = with_plan:gsub("p%-1%.plan\n$", "q.plan\n")
-    assert.are_not.equal(header .. first .. mark .. second, timeline.without_plan(other))
+  it("is a copy of the run's own if the column is everywhere, and nothing else differs", function()
+    local own = header .. first .. mark .. second
+    assert.is_true(timeline.is_copy(with_plan, own))
+    assert.is_true(timeline.is_copy(own, own))
+    for _, other in ipairs { (with_plan:gsub("p%-1%.plan\n$", "q.plan\n")), (with_plan:gsub("0%.7", "0.71")),
+      with_plan:sub(1, -2), with_plan .. "\n", (with_plan:gsub("\tstim_file", "")), header .. first } do
+      assert.is_false(timeline.is_copy(other, own))
+    end
+    assert.is_false(timeline.is_copy(own, with_plan))
+  end)
+
+  it("takes lines over as they are only where each of them is whole and in order", function()
+    local function taken(text)
+      return core.with_cell("h\n" .. text, 3, "c")
+    end
+    assert.are.equal("1\ta\tc\n1\tb\tc\n2.5\tc\n", taken "1\ta\n1\tb\n2.5\n")
+    assert.are.equal("", taken "")
+    for _, text in ipairs { "1\ta", "\n", "1\ta\n\n", "1\t\n", "\t1\n", "1\t\ta\n", "1\ta\r\n", "x\ta\n",
+      "n/a\ta\n", "nan\ta\n", "2\ta\n1\ta\n", "1\ta\0\t\n" } do
+      assert.is_nil(taken(text), text)
+    end
+    assert.are.equal("-1e3\ta\0b\tc\n", taken "-1e3\ta\0b\n")
+    assert.has_error(function() core.with_cell("a", 3, "c") end)
   end)
 
   it("is sorted, has no empty cell, and no row of what was not given or has no onset", function()

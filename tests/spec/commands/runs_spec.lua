@@ -68,8 +68,8 @@ describe("moonpulse runs", function()
       "WHEN|P07|saint|1,800 of 1,800|simulated|34.6 us|completed", "WHEN|P07|saint|0 of 1,800|-|-|not run: ?",
       "WHEN|P07|saint|1,800 of 1,800|3 of 50|34.6 us|completed", "6 runs in " .. out }, lines)
     local found = data()
-    assert.are.same({ 6, "f", 3, 50, 34.6 }, { found.count, found.runs[1].path:match "[^/]*$",
-      found.runs[1].session.number, found.runs[1].session.of, found.runs[1].worst_onset_error_us })
+    assert.are.same({ 6, "f", 3, 50, 34.6 }, { found.count, found.runs[6].path:match "[^/]*$",
+      found.runs[6].session.number, found.runs[6].session.of, found.runs[6].worst_onset_error_us })
   end)
 
   it("takes what is asked for, and says when there is more", function()
@@ -87,7 +87,7 @@ describe("moonpulse runs", function()
     for i, run in ipairs(some.runs) do
       names[i] = run.path:match "[^/]*$"
     end
-    assert.are.same({ "r03", "r09", "r15" }, names)
+    assert.are.same({ "r15", "r09", "r03" }, names)
     assert.matches("no such run in", select(2, runs "--participant P99"), 1, true)
     assert.are.equal(0, data "--out nowhere".count)
     local status, _, err = runs "--since yesterday"
@@ -111,8 +111,57 @@ describe("moonpulse runs", function()
     assert.are.same({ 3600, 2, 5400, 3 }, { known.week.pulses, known.week.sessions, known.all.pulses,
       known.all.sessions })
     local earliest = started + 10 * MIN + 50 * MIN
-    assert.are.equal(os.date("%Y-%m-%dT%H:%M", earliest), known.schedules[1].earliest:sub(1, 16))
+    local time, zone = known.schedules[1].earliest:match
+      "^(%d+%-%d+%-%d+T%d+:%d+):%d%d%.000000([+-]%d%d:%d%d)$"
+    assert.are.same({ os.date("%Y-%m-%dT%H:%M", earliest), os.date("%z", earliest) }, { time, (zone:gsub(":",
+      "")) }) -- as all times of a record
     assert.are.same({ 4, 50 }, { known.schedules[1].next_session.number, known.schedules[1].next_session.of })
+  end)
+
+  it("has runs of one second in the order in which they began, as a table and as data", function()
+    local second = os.date("!%Y-%m-%dT%H:%M:%S", os.time() - DAY)
+    for name, fraction in pairs { b = ".114232+00:00", d = ".000099+00:00", a = ".9+00:00",
+      c = ".114231Z" } do
+      earlier(name, DAY, { started = second .. fraction, protocol = { id = "saint" } })
+    end
+    local found, order, number = data(), {}, {}
+    for i, run in ipairs(found.runs) do
+      order[i], number[i] = run.path:match "[^/]*$", run.session.number
+    end
+    assert.are.same({ "d", "c", "b", "a" }, order)
+    assert.are.same({ 1, 2, 3, 4 }, number)
+    local said = {}
+    for line in select(2, runs()):gmatch "[^\n]+" do
+      said[#said + 1] = line:match "(%d) of 50"
+    end
+    assert.are.same({ "1", "2", "3", "4" }, said)
+  end)
+
+  it("says what comes next of a participant's own protocol, whichever runs are listed", function()
+    local own = { protocol = { id = "mine", pulses = 600 }, session = { number = 1, sessions = { per_day = 2,
+      total = 6, gap_min = 3000 } } }
+    earlier("a", 40 * DAY, own)
+    own.status, own.result = "stopped", { pulses_sent = 30, pulses_planned = 600, elapsed_s = 3 }
+    earlier("b", 3 * DAY, own)
+    for i = 1, 31 do
+      earlier(("c%02d"):format(i), DAY + i, { protocol = { id = "itbs600" } })
+    end
+    local next = "mine: session 3 of 6, at the earliest now; not given to the end: session 2 (30 of 600 "
+      .. "pulses)"
+    for _, more in ipairs { "", " --all", " --protocol itbs600", " --since " .. os.date("%Y-%m-%d",
+      os.time() - 2 * DAY) } do
+      assert.matches("\nnext        " .. next .. "\n", select(2, runs("--participant P07" .. more)), 1, true)
+    end
+    local schedule = data("--participant P07").participant.schedules
+    assert.are.same({ "mine", 3, 6 }, { schedule[#schedule].protocol, schedule[#schedule].next_session.number,
+      schedule[#schedule].next_session.of })
+    local file = folder .. "/mine.lua" -- check counts by the same rules
+    shell.write(file, [[local mp = require "moonpulse"
+      return mp.protocol { name = "Mine", sessions = { per_day = 2, total = 6, gap_min = 3000 },
+        plan = function() return mp.pulse(mp.mso(40)) end }]])
+    local check = ("check %s --rmt 50 --participant P07 --out %s"):format(file, out)
+    local _, said = shell.moonpulse(folder, check)
+    assert.matches("sessions: session 1 of 2 today, 3 of 6", said, 1, true)
   end)
 
   it("names what was edited, and counts it as no session", function()
@@ -149,7 +198,7 @@ describe("moonpulse runs", function()
     assert.are.equal(0, status)
     assert.matches("recovered +" .. path:gsub("%p", "%%%0") .. ": %d+ pulses? of 600 planned", said)
     assert.matches("no run is torn", select(2, runs "--recover"), 1, true)
-    local recovered = data "--participant P07".runs[2]
+    local recovered = data "--participant P07".runs[1]
     assert.are.same({ 0, false, "interrupted" }, { #data().torn, recovered.torn, recovered.status })
   end)
 

@@ -67,6 +67,8 @@ describe("the report", function()
     assert.matches("this device cannot confirm pulses", html, 1, true)
     assert.matches("<td>25\u{A0}ms</td>", html)
     assert.is_nil(html:find("62.5", 1, true)) -- 30 of 48
+    assert.matches(">%% of output</text>", html)
+    assert.is_nil(html:find(">%%MSO</text>"))
   end)
 
   it("keeps channels apart, under their names, and draws a pair across them once", function()

@@ -54,7 +54,7 @@ describe("what check reports of a plan that chance decides on", function()
     { what = "a train of one order, where nothing else is OVER", parts = [[
       mp.trials { of = mp.shuffle { mp.train { pulses = 18, hz = 20, intensity = mp.rmt(99) },
           mp.pulse(mp.rmt(60)) }, every = 30 }
-        .. mp.rest { min = "1/10", max = 60 }
+        .. mp.rest { min = "1/10", max = 15 }
         .. mp.train { pulses = 18, hz = 20, intensity = mp.rmt(99) }]] },
     -- the shortest silence takes several rests, each at its own length
     { what = "a silence that two equal rests and a shorter one make", parts = [[

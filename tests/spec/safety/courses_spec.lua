@@ -64,11 +64,17 @@ describe("a course file", function()
     local session = assert(cjson.decode(manifest).session)
     assert.are.same({ 1, 53, 1, 2, "SAINT with taper" }, { session.number, session.of, session.phase,
       session.phases, session.course.name })
+    local said = {}
     for _, command in ipairs { "show", "events", "compile" } do
       local more = command == "compile" and "-o " .. folder .. "/x.plan" or ""
-      assert.are.equal(0, (shell.moonpulse(folder, ("%s %s --rmt 40 %s"):format(command, path, more))),
-        command)
+      status, said[command] = shell.moonpulse(folder, ("%s %s --rmt 40 %s"):format(command, path, more))
+      assert.are.equal(0, status, command)
     end
+    assert.matches("\ncourse        SAINT with taper: 53 sessions in all\n"
+      .. "phase 1 of 2  daily: 10 a day, on 5 days, at least 50 min from the end of one to the start of the "
+      .. "next\nphase 2 of 2  taper: 1 a day, on 3 days, at most on 2 days of any 7, 7 days after the phase "
+      .. "before\n", said.show, 1, true)
+    assert.is_nil(said.show:find("\nsessions", 1, true)) -- which are those of the protocol alone
   end)
 
   it("finds a protocol beside itself, and names what is wrong with it", function()
@@ -139,8 +145,9 @@ describe("a participant's place in a course", function()
     assert.are.equal("session 3 of 7, phase 1 of 2, at the earliest 2026-11-24 (another day)",
       upcoming({ monday, monday + HOUR }, monday + 2 * HOUR))
     local done, weekly = { monday, monday + HOUR, tuesday, tuesday + HOUR }, "phase 2 of 2 (weekly)"
-    assert.are.equal(("session 5 of 7, %s, at the earliest 2026-11-29 (another day)"):format(weekly),
-      upcoming(done, tuesday + 2 * HOUR):gsub("5 days after the phase before", "another day"))
+    assert.are.equal(("session 5 of 7, %s, at the earliest 2026-11-29 (5 days after the phase before)")
+      :format(weekly),
+      upcoming(done, tuesday + 2 * HOUR))
     assert.are.equal(("session 5 of 7, %s, at the earliest 2026-11-29 (5 days after the phase before)")
       :format(weekly), upcoming(done, tuesday + DAY))
     done[5] = monday + 6 * DAY
@@ -173,6 +180,78 @@ describe("a participant's place in a course", function()
     assert.matches("1 of 7, phase 1 of 2", finding_of(later, all, monday + 30 * DAY).words, 1, true)
   end)
 
+  it("begins on its day, and not sooner, for check and for who looks", function()
+    local later = {}
+    for key, value in pairs(taper) do
+      later[key] = value
+    end
+    later.course = { name = "later", begins = "2026-11-28", phases = taper.course.phases }
+    local function next_of(times, now)
+      return schedule_of(later, times, now):upcoming()
+    end
+    local early = finding_of(later, { monday }, monday + 4 * DAY) -- what was before is not of it
+    assert.are.same({ "beyond tested", "the course begins on 2026-11-28" }, { early.verdict, early.nearest })
+    assert.matches("session 1 of 2 today, 1 of 7, phase 1 of 2, next at the earliest 2026-11-28 (",
+      early.words, 1, true)
+    assert.are.equal("session 1 of 7, phase 1 of 2, at the earliest 2026-11-28 (the course begins on "
+      .. "2026-11-28)", next_of({ monday }, monday + 4 * DAY))
+    assert.are.equal("session 1 of 7, phase 1 of 2, at the earliest now", next_of({}, monday + 5 * DAY))
+    assert.are.equal("within", finding_of(later, {}, monday + 5 * DAY - 9 * HOUR).verdict)
+    assert.are.equal("beyond tested", finding_of(later, {}, monday + 5 * DAY - 9 * HOUR - 1).verdict)
+  end)
+
+  it("says what passes: that by which it may begin, and nothing where no day does", function()
+    local function of(phases, times, now)
+      local made = { id = "saint", course = { name = "c", phases = phases } }
+      local found = finding_of(made, times, now)
+      assert.are.equal(found.verdict == "within", schedule_of(made, times, now).place:next() == now)
+      return found
+    end
+    local one = of({ { per_day = 1, days = 1 } }, { monday }, monday + HOUR)
+    assert.are.same({ "beyond tested", "at most 1 session" }, { one.verdict, one.nearest })
+    assert.matches("session 2 today (at most 1 a day), 2 in all (at most 1) (the course c); passes: at most "
+      .. "1 session", one.words, 1, true)
+    local two = { { per_day = 1, days = 1 }, { per_day = 1, days = 2, wait_days = 6 } }
+    local soon = of(two, { monday }, monday + HOUR)
+    assert.are.equal("6 days after the phase before", soon.nearest)
+    assert.matches("next at the earliest 2026-11-29 (", soon.words, 1, true)
+    local third = of({ { per_day = 1, days = 5 } }, { monday, monday + HOUR }, monday + 2 * HOUR)
+    assert.matches("session 3 today (at most 1 a day), 3 of 5, next at the earliest 2026-11-24 (",
+      third.words, 1, true)
+    assert.are.equal("another day", third.nearest)
+    local used_up = of({ { per_day = 2, days = 1 } }, { monday }, monday + DAY)
+    assert.are.equal("at most 1 day with sessions", used_up.nearest)
+    local long = of({ { per_day = 3, days = 5, gap_min = 30 * HOUR } }, { monday }, monday + HOUR)
+    assert.are.equal("wait 29 h 10 min more", long.nearest)
+  end)
+
+  it("has whole numbers, however they were written", function()
+    local path = course_file([[ name = "f", protocol = "saint", phases = {
+      { per_day = 3.0, days = 2.0, gap_min = 3000.0, wait_days = 1.0 } } ]], "floats")
+    local read = assert(courses.of_record { name = "f", phases = { { per_day = 3.0, days = 2.0 } } })
+    for _, protocol in ipairs { assert(catalogue.find(path)), { id = "saint", course = read },
+      { id = "saint", course = { name = "f", phases = { { per_day = 3.0, days = 2.0 } } } } } do
+      local schedule = schedule_of(protocol, { monday }, monday + 2 * HOUR)
+      assert.are.equal("session 2 of 6, at the earliest now", schedule:upcoming())
+      assert.matches("^session 2 of 3 today, 2 of 6", schedule:sentence())
+      assert.are.equal("integer", math.type(schedule:facts().of))
+    end
+    assert.are.equal("integer", math.type(read.phases[1].days))
+  end)
+
+  it("counts a session that was not given to its end, and says so", function()
+    local once = { id = "saint", course = { name = "once", phases = { { per_day = 1, days = 1 } } } }
+    local runs = runs_at { monday }
+    runs[1].pulses, runs[1].cut_of = 30, 600
+    local function said(protocol)
+      return sessions.of(protocol, { runs = runs }, monday + 30 * DAY):upcoming()
+    end
+    assert.are.equal("complete: 1 session was given; not given to the end: session 1 (30 of 600 pulses)",
+      said(once))
+    table.insert(runs, 1, runs_at({ monday - DAY })[1])
+    assert.matches("^session 3 of 7, .*; not given to the end: session 2 %(30 of 600 pulses%)$", said(taper))
+  end)
+
   it("never lets begin before it says, and lets begin then: random courses", function()
     local draw = chance.new(20)
     for _ = 1, 200 do
@@ -191,10 +270,12 @@ describe("a participant's place in a course", function()
         end
         assert.are.equal(remedy == nil, at == now)
         if at > now then -- a second sooner something is in its way, at that time nothing is
-          assert.is_truthy(schedules.place(phases, runs_at(times), at - 1):obstacle())
+          local before, why = schedules.place(phases, runs_at(times), at - 1):next()
+          assert.is_true(before == at and why ~= nil)
         end
         local then_place = schedules.place(phases, runs_at(times), at)
-        assert.is_nil(then_place:obstacle())
+        local begins, in_its_way = then_place:next()
+        assert.is_true(begins == at and in_its_way == nil)
         local phase = phases[then_place.phase]
         local same_day = 0
         for _, time in ipairs(times) do

@@ -3,6 +3,7 @@
 local cjson = require "cjson"
 local clock = require "moonpulse.safety.clock"
 local history = require "moonpulse.safety.history"
+local lfs = require "lfs"
 local shell = require "shell"
 
 local folder, out, number
@@ -363,5 +364,70 @@ describe("an experiment that was killed", function()
     assert.matches("pulses counted, from its flight record;", err, 1, true)
     assert.are.equal(events, shell.read(("%s/%s/events.tsv"):format(out, runs[#runs]))) -- read only
     assert.are.equal("running", cjson.decode(shell.read(path)).status)
+  end)
+end)
+
+describe("folders of another account", function()
+  local as
+
+  before_each(function()
+    out = folder
+    os.execute("mkdir -p " .. shell.quote(out .. "/runs/theirs"))
+    shell.write(out .. "/runs/theirs/manifest.json", cjson.encode { participant = "P07",
+      status = "completed", started = os.date("!%Y-%m-%dT%H:%M:%SZ"), device = { simulated = false },
+      protocol = { id = "itbs600" }, result = { pulses_sent = 600 } })
+    os.execute(("chmod 755 %s %s/runs; chmod 700 %s/runs/theirs"):format(shell.quote(out), shell.quote(out),
+      shell.quote(out)))
+    -- root reads all, so it becomes somebody else; somebody else closes the folder to itself
+    local _, uid = shell.sh(out, "id -u")
+    as = "setpriv --reuid=65534 --regid=65534 --clear-groups env HOME=/nonexistent XDG_CACHE_HOME="
+    if tonumber(uid) ~= 0 then
+      as = "env XDG_CACHE_HOME="
+      os.execute("chmod 000 " .. shell.quote(out .. "/runs/theirs"))
+    end
+    as = as .. shell.quote(out .. "/cache") .. " "
+    os.execute(("mkdir -m 777 %s/cache"):format(shell.quote(out)))
+  end)
+
+  after_each(function()
+    os.execute("chmod -R u+rwX " .. shell.quote(folder))
+  end)
+
+  local function command(arguments)
+    local program = shell.program:match("^/") and shell.program or lfs.currentdir() .. "/" .. shell.program
+    return shell.sh(out, ("%s %s %s --out %s/runs"):format(as, shell.quote(program), arguments,
+      shell.quote(out)))
+  end
+
+  it("are named, by reading and by the index: they are not taken for folders of nothing", function()
+    for _, others in ipairs { 0, 230 } do
+      for i = 1, others do
+        os.execute(("mkdir %s/runs/%03d"):format(shell.quote(out), i))
+      end
+      local status, out_of, err = command "check itbs600 --amt 50 --participant P07"
+      assert.are.equal(0, status, err)
+      assert.matches("P07: no earlier run found in [^\n]*; 1 folder cannot be read", out_of)
+      assert.matches(out .. "/runs/theirs cannot be read: if it is a run of P07, its pulses are not counted",
+        err, 1, true)
+      local _, said
+      status, _, said = command "runs --participant P07"
+      assert.are.equal(0, status, said)
+      assert.matches("/runs/theirs cannot be read", said, 1, true)
+      local _, listed = command "runs"
+      assert.matches("its folder cannot be read by this account", listed, 1, true)
+    end
+  end)
+
+  it("are named where their place may be listed but not entered, or not even listed", function()
+    os.execute(("chmod 744 %s/runs"):format(shell.quote(out)))
+    if as:match "^env" then
+      os.execute(("chmod 444 %s/runs"):format(shell.quote(out)))
+    end
+    local _, _, err = command "check itbs600 --amt 50 --participant P07"
+    assert.matches("/runs/theirs cannot be read", err, 1, true)
+    os.execute(("chmod 000 %s/runs"):format(shell.quote(out)))
+    _, _, err = command "check itbs600 --amt 50 --participant P07"
+    assert.matches(out .. "/runs cannot be read by this account: what P07 had there is not counted", err, 1,
+      true)
   end)
 end)

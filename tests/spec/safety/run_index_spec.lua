@@ -168,6 +168,17 @@ describe("the index of runs", function()
     assert.are.equal(nil, indices.ask(folder .. "/none", nil, function() return 1 end))
   end)
 
+  it("has the folders whose name begins with a dot, too", function()
+    local path = folder .. "/.hidden"
+    lfs.mkdir(path)
+    shell.write(path .. "/manifest.json", cjson.encode { participant = "hidden", status = "completed",
+      started = os.date("!%Y-%m-%dT%H:%M:%SZ", now - 60), device = { simulated = false },
+      result = { pulses_sent = 20 } })
+    local indexed, read = answers "hidden"
+    assert.are.equal(20, read.day)
+    assert.are.same(read, indexed)
+  end)
+
   it("is not needed: whatever becomes of it, a participant's history is that of the folders", function()
     local real, is_large = indices.ask, indices.is_large
     indices.is_large = function() return true end

@@ -66,11 +66,11 @@ describe("SAINT's sessions", function()
     assert.are.equal("within", finding_of(saint, history("saint", today(9))).verdict)
     local eleventh = finding_of(saint, history("saint", today(10)))
     assert.are.same({ "beyond tested", "another day" }, { eleventh.verdict, eleventh.nearest })
-    assert.matches("session 11 of 10 today, 11 of 50", eleventh.words, 1, true)
+    assert.matches("session 11 today (at most 10 a day), 11 of 50", eleventh.words, 1, true)
     assert.are.equal("within", finding_of(saint, history("saint", course(4, 10))).verdict)
     local sixth = finding_of(saint, history("saint", course(5, 9)))
     assert.are.equal("beyond tested", sixth.verdict)
-    assert.matches("session 1 of 10 today, 46 of 50, day 6 of 5", sixth.words, 1, true)
+    assert.matches("session 1 of 10 today, 46 of 50, day 6 (at most 5)", sixth.words, 1, true)
     local ago = course(4, 10)
     for i = 1, 9 do
       ago[#ago + 1] = i * HOUR

@@ -25,7 +25,7 @@ local function timelines(group)
   for _, path in ipairs { own or false, ("%s/%s_events.tsv"):format(group.folder:gsub("nibs$", "beh"),
     group.stem) } do
     local text = path and group.dataset.has[path] and group.dataset.read(path)
-    if text and is_timeline(text) and not (list[1] and timeline.without_plan(text) == list[1].text) then
+    if text and is_timeline(text) and not (list[1] and timeline.is_copy(text, list[1].text)) then
       list[#list + 1] = { path = path, text = text }
     end
   end

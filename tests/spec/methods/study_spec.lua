@@ -1,0 +1,53 @@
+--- The methods section of several runs: what is the same once, what differs with its runs, and the sums.
+local shell = require "shell"
+
+local folder
+setup(function()
+  folder = shell.folder()
+  for name, arguments in pairs { a = "itbs600 --amt 50 -p trains=2 --participant P07",
+    b = "itbs600 --amt 40 -p trains=2 --participant P08", c = "itbs600 --amt 45 -p trains=1" } do
+    local status, _, err = shell.moonpulse(folder, ("run %s --speed max --out %s/%s"):format(arguments,
+      folder, name))
+    assert(status == 0, err)
+  end
+end)
+teardown(function() shell.remove(folder) end)
+
+local function methods(arguments)
+  local status, out, err = shell.moonpulse(folder, "methods " .. arguments)
+  assert(status == 0, err)
+  return (out:gsub("%s+", " "))
+end
+
+describe("moonpulse methods of several runs", function()
+  it("says once what is the same, with the range of %MSO, and what differs with its run", function()
+    local text = methods(("%s/a/* %s/b/*"):format(folder, folder))
+    assert.matches("This is of 2 runs of 2 participants (P07, P08), on ", text, 1, true)
+    local _, times = text:gsub("2 trains, one every 10 s", "")
+    assert.are.equal(1, times)
+    assert.matches("each at 80 %AMT (32 to 40 %MSO).", text, 1, true)
+    assert.matches("In all runs together: all 120 planned pulses were delivered, as the stimulator "
+      .. "confirmed.", text, 1, true)
+    assert.matches("In each run: all 60 planned pulses were delivered", text, 1, true)
+    assert.matches("The active motor threshold was 40 to 50 %MSO, 45.0 %MSO in the mean of 2 runs.", text, 1,
+      true)
+    assert.matches("The active motor threshold was 50 %%MSO %([^)]*%) %(run 1%)%.", text)
+    assert.matches("The active motor threshold was 40 %%MSO %([^)]*%) %(run 2%)%.", text)
+    text = methods(("%s/a/* %s/c/* %s/b/*"):format(folder, folder, folder))
+    assert.matches("This is of 3 runs of 2 participants (P07, P08; 1 run without a code)", text, 1, true)
+    assert.matches("20 ms (50 Hz), each at 80 %AMT (32 to 40 %MSO) (runs 1, 3).", text, 1, true)
+    assert.matches("20 ms (50 Hz), each at 80 %AMT (36 %MSO) (run 2).", text, 1, true)
+    assert.matches("In all runs together: all 150 planned pulses", text, 1, true)
+  end)
+
+  it("takes runs only, each once, and not as a checklist or as JSON", function()
+    for arguments, why in pairs { ["%s/a/* itbs600"] = "itbs600 is no run's folder",
+      ["%s/a/* %s/a/*"] = "is there twice", ["%s/a/* %s/b/* --json"] = "--json is of one run",
+      ["%s/a/* %s/b/* --checklist rtms"] = "--checklist is of one run",
+      ["%s/a/* %s/b/* --amt 50"] = "--amt is for a protocol" } do
+      local status, _, err = shell.moonpulse(folder, "methods " .. arguments:gsub("%%s", folder))
+      assert.are.equal(2, status)
+      assert.matches(why, err, 1, true)
+    end
+  end)
+end)
