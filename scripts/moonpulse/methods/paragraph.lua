@@ -179,7 +179,7 @@ end
 function writers.dose(facts, add)
   local pulses = facts.pulses
   if facts.of == "course" then
-    add("In this course %s", counted(pulses.delivered, "pulse"))
+    add("This course has %s", counted(pulses.delivered, "pulse"))
   elseif pulses.delivered then
     add("%s", M.given_words(pulses, facts.cannot_confirm))
   elseif pulses.unknown then
