@@ -241,6 +241,34 @@ describe("moonpulse rerun", function()
     assert.are.equal(0, (again(run)))
   end)
 
+  it("refuses a folder without its seal, and what is no file, whatever manifest.json says of it", function()
+    local run = recorded("drawn", drawn, "--rmt 50 --speed max")
+    local manifest, source = shell.read(run .. "/manifest.json"), run .. "/sources/drawn.lua"
+    local digits = cjson.decode(manifest).files[1].sha256
+    local function refused(what)
+      local status, said, made = again(run)
+      assert.are.equal(3, status, said)
+      assert.matches(what, said, 1, true)
+      assert.matches("nothing was armed", said, 1, true)
+      assert.is_nil(made)
+    end
+    os.remove(run .. "/SHA256SUMS")
+    refused "SHA256SUMS: it is missing: what was run cannot be told"
+    shell.write(run .. "/manifest.json", (manifest:gsub('"record_version": 3,', "")))
+    refused "SHA256SUMS: it is missing"
+    shell.write(run .. "/manifest.json", (manifest:gsub(digits, "none")))
+    assert(os.rename(source, folder .. "/elsewhere.lua"))
+    assert(lfs.link(folder .. "/elsewhere.lua", source, true))
+    refused "sources/drawn.lua: it is no file"
+    local text, list = "", seal.list(run)
+    for _, each in ipairs(list) do -- sealed as no moonpulse does it
+      local sum = each.is_file and require "moonpulse.text.sha256".of_file(run .. "/" .. each.name) or "none"
+      text = text .. seal.line(sum, each.name)
+    end
+    shell.write(run .. "/SHA256SUMS", text)
+    refused "sources/drawn.lua: it is no file"
+  end)
+
   it("asks the preflight anew", function()
     shell.write(folder .. "/ask.txt", "Is the coil on the head?\n")
     local run = recorded("drawn", drawn, ("--rmt 50 --speed max --preflight %s/ask.txt"):format(folder), nil,
