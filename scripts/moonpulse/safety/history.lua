@@ -77,16 +77,19 @@ local function begun(self, path, manifest)
 end
 
 --- A run whose record is not as it was sealed.
----@param entries table[] of its journal
-local function add_edited(self, path, manifest, edited, entries)
-  local begin = entries[1] or {}
-  local run = require("moonpulse.safety.given_record").most(path, manifest, edits().most_in(entries))
-  local at = math.max(begun(self, path, manifest), math.min(clock.seconds_of(begin.at) or 0, self.now))
-  local id = read.get(manifest, "protocol.id") or begin.id
+---@param edited moonpulse.EditedRun
+local function add_edited(self, path, manifest, edited)
+  local run = require("moonpulse.safety.given_record").most(path, manifest, edited.pulses)
+  local at = math.max(begun(self, path, manifest), math.min(edited.at, self.now))
+  local id = read.get(manifest, "protocol.id") or edited.id
   self:note("%s was edited after it was sealed, or is damaged (%s): %d pulses counted, the most that "
-    .. "anything in it says, and no session (moonpulse verify %s)", path, edited, run.pulses, path)
+    .. "anything in it says, and no session (moonpulse verify %s)", path, edited.what, run.pulses, path)
+  if edited.anybody then
+    self:note("%s: whose run it was cannot be known any more, so it counts for each participant; if it was "
+      .. "surely not one of %s, move it out of the folder", path, self.participant)
+  end
   table.insert(self.runs, { path = path, protocol = type(id) == "string" and id or nil, at = at,
-    ended = at + run.lasted_s, pulses = run.pulses, nerve_pulses = 0, edited = edited })
+    ended = at + run.lasted_s, pulses = run.pulses, nerve_pulses = 0, edited = edited.what })
 end
 
 --- Of how many pulses it gave a part, and did not come to its end.
@@ -102,6 +105,10 @@ local function add(self, path, manifest)
   local run = require("moonpulse.safety.given_record").of(path, manifest, self.now - at < ROWS_S)
   if run.problem then
     self:note("%s: %s", path, run.problem)
+  end
+  if run.torn then
+    local more = edits().sent_in_journal(path) - run.pulses - run.nerve_pulses
+    run.pulses, run.from = run.pulses + math.max(0, more), more > 0 and "its journal" or run.from
   end
   if run.torn then
     self:note("%s is torn (killed, or it still runs): %d pulses counted, from %s; moonpulse recover makes "
@@ -121,27 +128,20 @@ local function unreadable(self, path)
 end
 
 --- Is a run whose record was edited one that counts?
----@param entries table[] of its journal
-local function is_edited_one(self, path, manifest, entries, manifest_changed)
-  local begin = entries[1] or {}
-  local named = facts_of.key(read.get(manifest, "participant")) == self.who
-    or facts_of.key(begin.participant) == self.who
-  local simulated = type(begin.device) == "table" and begin.device.simulated == true
-  return named and (not manifest_changed and is_real(self, path, manifest)
-    or manifest_changed and (not simulated or is_real(self, path, manifest)))
+---@param edited moonpulse.EditedRun
+local function is_edited_one(self, path, manifest, edited)
+  return (edited.who[self.who] or edited.anybody)
+    and (not edited.simulated or self.real_pty and edited.handed_on or is_real(self, path, manifest))
 end
 
---- The same of a run whose manifest is not as it was sealed, perhaps cannot be read.
-local function look_at_changed(self, path, manifest)
-  local entries = edits().journal(path)
-  local begin = entries[1] or {}
-  if not manifest and facts_of.key(begin.participant) ~= self.who then
-    return unreadable(self, path .. "/manifest.json")
-  end
-  manifest = manifest or { participant = begin.participant, protocol = { id = begin.id }, started = begin.at,
-    kind = begin.what }
-  if is_edited_one(self, path, manifest, entries, true) then
-    add_edited(self, path, manifest, "manifest.json", entries)
+--- A run whose record is as it was written.
+local function look_at_whole(self, path, manifest)
+  if facts_of.key(read.get(manifest, "participant")) ~= self.who then
+    if edits().is_without_journal(path, manifest) then
+      unreadable(self, path .. "/journal.jsonl")
+    end
+  elseif is_real(self, path, manifest) then
+    add(self, path, manifest)
   end
 end
 
@@ -149,20 +149,20 @@ local function look_at(self, path)
   local manifest_path = path .. "/manifest.json"
   local there = lfs.symlinkattributes(manifest_path, "mode")
   local manifest = there and read.manifest(manifest_path)
-  if edits().manifest_changed(path) then
-    look_at_changed(self, path, manifest)
-  elseif not manifest and facts_of.is_closed(path) then
-    unreadable(self, path)
-  elseif not manifest and (there or facts_of.is_orphan(path)) then
-    unreadable(self, manifest_path)
-  elseif manifest and facts_of.key(read.get(manifest, "participant")) == self.who
-    and is_real(self, path, manifest) then
-    local edited = edits().look(path, manifest)
-    if edited then
-      add_edited(self, path, manifest, edited, edits().journal(path))
-    else
-      add(self, path, manifest)
+  local own = manifest and facts_of.key(read.get(manifest, "participant")) == self.who
+  local edited = (own or edits().is_doubtful(path, manifest)) and edits().of(path, manifest)
+  if edited and (manifest or edited.who[self.who]) then
+    manifest = manifest or { participant = self.participant, protocol = { id = edited.id },
+      kind = edited.kind, started = os.date("!%Y-%m-%dT%H:%M:%SZ", math.min(edited.at, self.now)) }
+    if is_edited_one(self, path, manifest, edited) then
+      add_edited(self, path, manifest, edited)
     end
+  elseif manifest then
+    look_at_whole(self, path, manifest)
+  elseif facts_of.is_closed(path) then
+    unreadable(self, path)
+  elseif there or edited or facts_of.is_orphan(path) then
+    unreadable(self, manifest_path)
   end
 end
 

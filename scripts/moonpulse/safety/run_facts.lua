@@ -64,6 +64,8 @@ end
 ---@return boolean
 function M.is_orphan(path)
   return lfs.attributes(path .. "/flight.bin", "mode") == "file"
+    or (lfs.attributes(path .. "/journal.jsonl", "size") or 0) > 0
+    or lfs.attributes(path .. "/SHA256SUMS", "mode") == "file"
     or (lfs.attributes(path .. "/events.tsv", "size") or 0) > 400 -- more than its header
 end
 
@@ -101,11 +103,11 @@ end
 
 --- What is known of the run in a folder.
 ---@param path string of the folder
----@return { facts: moonpulse.RunFacts, who: string|false|nil, at_us: integer, counts: 0|1|2,
+---@return { facts: moonpulse.RunFacts, who: string|false|nil, named: string?, at_us: integer, counts: 0|1|2,
 ---   settled: boolean }? nil: it is no run's. who: key() of the participant; false: none is named; nil: it
----   cannot be known. at_us: when it began, in microseconds since the epoch. counts: as a session of its
----   participant: 0 no, 1 yes, 2 where pseudo-terminals hand on. settled: it changes only with its folder,
----   manifest and events
+---   cannot be known, then named is what its manifest says, which may be another than whose it was. at_us:
+---   when it began, in microseconds since the epoch. counts: as a session of its participant: 0 no, 1 yes, 2
+---   where pseudo-terminals hand on. settled: it changes only with its folder, manifest and events
 function M.of(path)
   local there = lfs.symlinkattributes(path .. "/manifest.json", "mode")
   local manifest = there and read.manifest(path .. "/manifest.json")
@@ -118,8 +120,12 @@ function M.of(path)
   end
   local done, facts, settled = pcall(facts_of, path, manifest)
   local edits = require "moonpulse.safety.edited" -- where there is a folder to look at
-  if not done or edits.manifest_changed(path) then -- then its journal may name another participant
-    return unknown(changed, done and facts)
+  if not done then
+    return unknown(changed)
+  elseif edits.is_doubtful(path, manifest) or edits.is_without_journal(path, manifest) then
+    local run = unknown(changed, facts)
+    run.at_us, run.named = clock.micros_of(facts.started) or run.at_us, M.key(facts.participant)
+    return run
   end
   local at_us, reality = clock.micros_of(facts.started), M.reality(path, manifest)
   return { facts = facts, who = M.key(read.get(manifest, "participant")) or false,

@@ -12,7 +12,7 @@ local progresses = require "moonpulse.text.progress"
 local M = {}
 
 local least = 200 -- folders: fewer are read as quickly without an index
-local layout = 2  -- what the rows mean: a file that says another number is made anew
+local layout = 3  -- what the rows mean: a file that says another number is made anew
 
 ---@class moonpulse.RunIndex
 ---@field folder string
@@ -80,7 +80,7 @@ end
 local function put(self, name, state, run)
   columns(self, "INSERT OR REPLACE INTO run VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, "
     .. "mp_sum(?1, ?2, ?3, ?4, ?5, ?6, ?7))", name, run and run.settled and state or not run and state or 0,
-    run and run.who ~= false and run.who or nil, run and run.at_us or 0, run and run.facts.protocol or nil,
+    run and (run.who or run.named) or nil, run and run.at_us or 0, run and run.facts.protocol or nil,
     run and (run.who == nil and -1 or run.counts) or -2, run and facts_of.text(run.facts) or "")
 end
 
@@ -271,10 +271,12 @@ end
 ---@param protocol string
 ---@param at_us integer when it began
 ---@param real_pty boolean? behind pseudo-terminals are real stimulators
+---@param from integer? what began before is not counted, in seconds since the epoch
 ---@return integer
-function Index:sessions(who, protocol, at_us, real_pty)
+function Index:sessions(who, protocol, at_us, real_pty, from)
   local counts = columns(self, "SELECT count(*) FROM run WHERE who = ?1 AND protocol = ?2 AND at <= ?3 "
-    .. "AND counts BETWEEN 1 AND ?4", who, protocol, at_us, real_pty and 2 or 1)
+    .. "AND counts BETWEEN 1 AND ?4 AND (?5 IS NULL OR at >= ?5)", who, protocol, at_us, real_pty and 2 or 1,
+    from and from * 1000000)
   return counts[1]
 end
 

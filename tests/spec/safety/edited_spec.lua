@@ -1,7 +1,9 @@
 -- A record that was edited after it was sealed: it never counts for less, for whomever it was, and is no
 -- session.
+local cjson = require "cjson"
 local clock = require "moonpulse.safety.clock"
 local history = require "moonpulse.safety.history"
+local indices = require "moonpulse.safety.run_index"
 local seals = require "moonpulse.record.seal"
 local sessions = require "moonpulse.safety.sessions"
 local shell = require "shell"
@@ -90,6 +92,72 @@ describe("a record that was edited", function()
         assert.are.same({ 30, 1 }, { of("P08").day, of("P08").edited }) -- of both, as nobody knows
       end
     end
+  end)
+
+  it("never counts for less without its seal or its journal either, by folder and by index", function()
+    local function gone() end
+    local function header(text) return text:match("^[^\n]*\n") end
+    local function empty() return "" end
+    local function whose(text) return text:gsub("P07", "P08") end
+    local function running(text) return text:gsub('("status"%s*:%s*")completed', "%1running", 1) end
+    local function none_given(text) return text:gsub('("pulses[%a_]*"%s*:%s*)30', "%10") end
+    local edits = {
+      whose = { { "SHA256SUMS", gone }, { "manifest.json", whose } },
+      simulated = { { "SHA256SUMS", gone }, { "manifest.json", function(text)
+        return text:gsub('("simulated"%s*:%s*)false', "%1true") end } },
+      older_version = { { "SHA256SUMS", gone }, { "events.tsv", header }, { "manifest.json", function(text)
+        local made = cjson.decode(text)
+        made.record_version, made.journal_head, made.journal_lines, made.result.pulses_sent = nil, nil, nil, 0
+        return cjson.encode(made)
+      end } },
+      no_journal = { { "journal.jsonl", gone }, { "manifest.json", whose } },
+      no_begin = { { "journal.jsonl", function(text) return text:gsub("^{", "", 1) end },
+        { "manifest.json", whose } },
+      both_names = { { "journal.jsonl", whose }, { "manifest.json", whose } },
+      neither = { { "SHA256SUMS", gone }, { "journal.jsonl", gone }, { "manifest.json", whose } },
+      long_ago = { { "journal.jsonl", gone }, { "manifest.json", function(text)
+        return text:gsub('("started"%s*:%s*")%d%d%d%d', "%12001") end } },
+      only_the_plan = { { "journal.jsonl", empty }, { "events.tsv", empty }, { "recover.json", empty },
+        { "manifest.json", none_given } },
+      killed = { { "SHA256SUMS", gone }, { "verify.sh", gone },
+        { "manifest.json", function(text) return whose(running(text)) end } },
+      as_if_killed = { { "SHA256SUMS", gone }, { "events.tsv", empty },
+        { "manifest.json", function(text) return running((none_given(text))) end } },
+      no_manifest = { { "SHA256SUMS", gone }, { "manifest.json", gone } },
+    }
+    for what, list in pairs(edits) do
+      os.execute("rm -rf " .. out .. "/*")
+      local path = given()
+      for _, each in ipairs(list) do
+        if each[2] == gone then
+          assert(os.remove(path .. "/" .. each[1]))
+        else
+          change(path, each[1], function(text) return (each[2](text)) end)
+        end
+      end
+      local names = indices.ask(out, { least = 1 }, function(index) return index:names_of "p07" end)
+      for _, known in ipairs { of(), history.of(out, "P07", now, nil, nil, { [out] = names }) } do
+        assert.is_true(known.day >= 30 and known.week >= 30, ("%s: %d pulses"):format(what, known.day))
+        assert.are.same({ 0, 1 }, { known.sessions, known.edited }, what)
+      end
+      if what:match "^no_[jb]" or what == "neither" or what == "both_names" then -- nobody knows whose it was
+        assert.are.equal(30, of("P33").day, what)
+        assert.matches("if it was surely not one of P33, move it out of the folder",
+          table.concat(of("P33").notes, "\n"), 1, true)
+      elseif what ~= "only_the_plan" and what ~= "long_ago" then
+        assert.are.equal(0, of("P33").day, what)
+      end
+    end
+  end)
+
+  it("that was only simulated stays so without its seal, and is nobody's alarm", function()
+    local path = given()
+    for _, name in ipairs { "manifest.json", "journal.jsonl" } do
+      change(path, name, function(text) return (text:gsub('("simulated"%s*:%s*)false', "%1true")) end)
+    end
+    os.remove(path .. "/SHA256SUMS")
+    assert.are.same({ 0, 0, 1 }, { of().day, of().edited, of().simulated })
+    assert.are.same({ 0, 0, {} }, { of("P08").day, of("P08").edited, of("P08").notes })
   end)
 
   it("without its seal is one as well; with notes in its report it is none", function()

@@ -267,6 +267,7 @@ describe("a participant's history", function()
     manifest.status, manifest.result, manifest.protocol.pulses = "running", nil, nil -- as while it runs
     shell.write(path .. "/manifest.json", cjson.encode(manifest))
     os.remove(path .. "/SHA256SUMS") -- it is not sealed as long as it runs
+    os.remove(path .. "/verify.sh")
     assert.are.equal(42, of().day) -- as its flight record says
     shell.write(path .. "/flight.bin", "none")
     shell.write(path .. "/events.tsv", "")
