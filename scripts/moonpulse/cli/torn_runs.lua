@@ -9,6 +9,11 @@ local M = {}
 
 local most = 3 -- that are named one by one
 
+--- A record has a port without its folder, an older one with it.
+local function name_of(port)
+  return tostring(port):match("[^/]+$")
+end
+
 --- Why it matters to this run; nil: it does not.
 local function concern(run, options, simulated)
   local manifest = read.manifest(run.path .. "/manifest.json")
@@ -19,7 +24,7 @@ local function concern(run, options, simulated)
   local port = not simulated and options.port
   if who and facts_of.key(read.get(manifest, "participant")) == who then
     return "a run of " .. options.participant
-  elseif port and read.internals(run.path, manifest).port == port then
+  elseif port and name_of(port) == name_of(read.get(manifest, "device.port")) then
     return "the last run at " .. port
   end
 end

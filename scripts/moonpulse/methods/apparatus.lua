@@ -1,6 +1,7 @@
 --- Sentences on what gave the pulses: the stimulator, or a box with the stimulators behind it, the coil, and
 --- what triggered the pulses.
 local known_fields = require "moonpulse.methods.known"
+local numbers = require "moonpulse.text.numbers"
 
 local M = {}
 
@@ -61,8 +62,8 @@ local function triggers(facts, add)
     add("Each pulse was fired by a trigger (%s), not by a command", facts.fired)
   end
   if facts.triggers then
-    add("The script waited for triggers from outside%s, sent by %s", facts.triggers > 0
-      and (" and took %d of them"):format(facts.triggers) or "", value_of(facts, "trigger_source"))
+    add("The script waited for triggers from outside and took %s, sent by %s", numbers.count(facts.triggers),
+      value_of(facts, "trigger_source"))
   end
 end
 

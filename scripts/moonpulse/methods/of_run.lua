@@ -101,7 +101,7 @@ local why_left = { late = "it would have left too late",
   not_taken = "the system took nothing of the command" }
 
 --- The rows that are not as planned, by their status.
-local function add_row_deviations(facts, events, planned)
+local function add_row_deviations(facts, events, planned, is_open)
   local counts, order = {}, {}
   for _, row in ipairs(events.pulses) do
     local status = row.status or "n/a"
@@ -116,20 +116,23 @@ local function add_row_deviations(facts, events, planned)
   end
   for _, status in ipairs(order) do
     local count = numbers.counted(counts[status], "pulse")
+    local were = counts[status] == 1 and count .. " was" or count .. " were"
     if why_left[status] then
-      say("%s left out (%s: %s)", count, status, why_left[status])
+      say("%s left out (%s: %s)", were, status, why_left[status])
     elseif status == "perhaps_sent" then
       say("of %s nobody knows whether it was given (perhaps_sent); counted as given", count)
     elseif status == "otherwise" then
-      say("%s given otherwise than set (the stimulator's own words are in events.tsv)", count)
+      say("%s given otherwise than set (the stimulator's own words are in events.tsv)", were)
     end
   end
   local missing = planned and planned - #events.pulses or 0
   if missing > 0 then
-    say("%s of the plan %s not reached", numbers.counted(missing, "pulse"), missing == 1 and "was" or "were")
+    local text = is_open and "of %s of the plan there is no row" or missing == 1 and "%s of the plan was not "
+      .. "reached" or "%s of the plan were not reached"
+    say(text, numbers.counted(missing, "pulse"))
   end
   if #events.unasked > 0 then
-    say("%s reported by the stimulator that nobody had asked for", numbers.counted(#events.unasked, "pulse"))
+    say("the stimulator reported %s that nobody had asked for", numbers.counted(#events.unasked, "pulse"))
   end
   if events.incomplete > 0 then
     say("%s of events.tsv could not be read", numbers.counted(events.incomplete, "row"))
@@ -252,13 +255,14 @@ local function session_of(manifest)
 end
 
 --- What fired the pulses, where it was no command, and whether a script waited for triggers.
-local function add_triggers(facts, manifest)
-  local fired, came = get(manifest, "device.trigger.text"), get(manifest, "experiment.triggers")
+local function add_triggers(facts, manifest, events)
+  local fired, taken = get(manifest, "device.trigger.text"), 0
   facts.fired = type(fired) == "string" and fired or nil
-  if type(came) == "table" then
-    local taken = math.tointeger(came.taken)
-    facts.triggers = taken and taken > 0 and taken or nil
+  for _, mark in ipairs(facts.kind == "experiment" and events.marks or {}) do
+    local text = mark.reply or "" -- as run:wait_trigger writes it
+    taken = taken + ((text == "trigger: edge" or text:find("^trigger: byte %d+$")) and 1 or 0)
   end
+  facts.triggers = taken > 0 and taken or nil
 end
 
 local function add_device(facts, manifest, events)
@@ -323,11 +327,11 @@ function M.rows(of, manifest, events, meta)
   end
   facts.conditions = by_condition.of_run(events, get(manifest, "conditions"))
   facts.durations.delivered_s = #given > 0 and not facts.is_virtual and given[#given].at - given[1].at or nil
-  add_row_deviations(facts, events, facts.pulses.planned)
+  add_row_deviations(facts, events, facts.pulses.planned, get(manifest, "status") == "running")
   add_ending(facts, manifest)
   facts.nerve = nerve_of(manifest, events)
   add_device(facts, manifest, events)
-  add_triggers(facts, manifest)
+  add_triggers(facts, manifest, events)
   facts.session = session_of(manifest)
   known_fields.take_all(facts.known, get(manifest, "meta"), "operator")
   known_fields.take_all(facts.known, meta, "operator")

@@ -21,6 +21,8 @@ local function delivered(self, row, confirmed_ns, reply, value, status)
         each.open = nil
         self.pulses_confirmed = self.pulses_confirmed + 1
         trains.given(self, each)
+      else
+        each.confirmed_ns = nil -- that it began is no proof of a pulse that is still to come
       end
     end
   end

@@ -232,9 +232,7 @@ function M.internals(folder, manifest)
   local text = core.read_file(folder .. "/recover.json", most_manifest)
   local found = text and cjson.decode(text)
   found = type(found) == "table" and found or { missing = true }
-  for _, key in ipairs { "driver", "port" } do
-    found[key] = type(found[key]) == "string" and escapes.shown(found[key]) or nil
-  end
+  found.driver = type(found.driver) == "string" and escapes.shown(found.driver) or nil
   found.flight = found.flight ~= cjson.null and found.flight or nil
   return found
 end

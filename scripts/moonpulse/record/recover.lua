@@ -112,8 +112,8 @@ end
 ---@return table[]|string entries
 ---@return string[]|"lost"|"unread"|nil said what is not as it was written; lost: it does not tell of the run;
 ---   unread: perhaps it can be read later
-local function read_run(folder, manifest)
-  local flight, message, lost = flight_of.read(folder .. "/flight.bin")
+local function read_run(folder, manifest, progress)
+  local flight, message, lost = flight_of.read(folder .. "/flight.bin", progress)
   if not flight then
     return nil, message, lost
   end
@@ -156,11 +156,12 @@ end
 --- What recover would write as events.tsv of a run: nothing is changed, no driver's file is loaded.
 ---@param folder string
 ---@param words boolean? the replies in the words of the run's driver, where it is a shipped one
+---@param progress (fun(what: string, done: integer, total: integer, of: string))?
 ---@return string? text
 ---@return string[]|string said what is missing or damaged; message: why it cannot be told
 ---@return integer? unknown pulses that were given, or perhaps were, and are in no row
 ---@return boolean? worded the replies are in the driver's words
-function M.rows(folder, words)
+function M.rows(folder, words, progress)
   local manifest, message = read_manifest(folder)
   if not manifest then
     return nil, message
@@ -169,14 +170,14 @@ function M.rows(folder, words)
     record:close()
     return text(), message
   end
-  local flight, entries = read_run(folder, manifest)
+  local flight, entries = read_run(folder, manifest, progress)
   if not flight then
     return nil, entries
   end
   local record, text = records.in_memory()
   record.start_ns = flight.start_ns
   local driver = words and driver_of(manifest.device, read.internals(folder, manifest).driver) or nameless
-  local _, _, unknown = replays.all(record, flight, entries, driver, flight.said)
+  local _, _, unknown = replays.all(record, flight, entries, driver, flight.said, progress)
   record:close()
   return text(), flight.said, unknown, driver ~= nameless
 end

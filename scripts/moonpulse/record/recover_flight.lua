@@ -4,6 +4,7 @@ local lfs = require "lfs"
 
 local M = {}
 
+local told_each = 256 -- records: how far it is
 local proof = 2 -- "going": of a train of this plan, or of one before
 
 ---@class moonpulse.Flight
@@ -147,19 +148,25 @@ end
 
 --- The flight record of a run with all its records in memory, and what is not as it was written.
 ---@param path string
+---@param progress (fun(what: string, done: integer, total: integer, of: string))?
 ---@return moonpulse.Flight?
 ---@return string? message
 ---@return "lost"|"unread"|nil lost there is none, or it is cut; unread: it cannot be read now; nil: its run
 ---   still goes on, or memory is short
-function M.read(path)
+function M.read(path, progress)
   local reader, start_ns, code = core.flight_read(path)
   if not reader then
     local passes = code == "busy" or code == "memory"
     return nil, start_ns, not passes and (is_lost(path, code) and "lost" or "unread") or nil
   end
-  local list, record = {}, reader:next()
+  local list, record, count = {}, reader:next(), 0
+  local total = progress and reader:losses().stored
   while record do
-    list[#list + 1] = record
+    count = count + 1
+    list[count] = record
+    if progress and count % told_each == 0 then
+      progress("reading flight.bin", count, total, "records")
+    end
     record = reader:next()
   end
   local losses = reader:losses()

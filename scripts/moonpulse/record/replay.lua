@@ -5,6 +5,8 @@ local outcomes = require "moonpulse.record.outcome"
 
 local M = {}
 
+local told_each = 256 -- records: how far it is
+
 --- How a plan is named of which only the flight record tells; number nil: of an older record without plans.
 local function unknown_text(number, pulses)
   return ("%s: %s sent, and journal.jsonl does not say which (each may have begun a train that the device "
@@ -79,8 +81,8 @@ end
 --- Write the rows of one plan; true where it came to its end.
 ---@param list table[] its flight records
 ---@param play table what the journal or the manifest says of it
----@param times { run_ns: integer, next_ns: integer?, sets: table[] } the run's start, when the plan after it
----   was begun, and what the device was told between them
+---@param times { run_ns: integer, next_ns: integer?, sets: table[], passed: fun() } the run's start, when the
+---   plan after it was begun, what the device was told between them, and what hears of each record
 ---@param given moonpulse.GivenValues of the run
 ---@return boolean finished
 ---@return integer unfit records that are not of such a plan
@@ -89,7 +91,9 @@ local function replay(record, list, play, times, driver, given)
   local run_ns, finished, last_ns, halted, unfit = times.run_ns, false, times.next_ns or 0, false, 0
   local facts = { offset_ns = play.start_ns - run_ns, wire_ns = play.wire_ns, latency_ns = play.latency_ns,
     tolerance_ns = play.tolerance_ns }
+  local passed = times.passed
   for _, entry in ipairs(list) do
+    passed()
     last_ns = math.max(last_ns, entry.sent_ns or 0, entry.woken_ns or 0,
       entry.kind == "alive" and entry.returned_ns or 0)
     local is_outcome = entry.kind == "sent" or entry.kind == "skipped" or entry.kind == "mark"
@@ -249,7 +253,8 @@ local function replay_entry(record, entries, i, run)
   local part = run.parts and (run.parts[entry.play] or {})
     or part_between(flight.list, entry.from_ns, follower and follower.from_ns or math.maxinteger)
   local finished, unfit, goes_on = replay(record, part, entry, { run_ns = flight.start_ns,
-    next_ns = follower and follower.from_ns, sets = sets_after(entries, i) }, run.driver, run.given)
+    next_ns = follower and follower.from_ns, sets = sets_after(entries, i), passed = run.passed },
+    run.driver, run.given)
   run.goes_on = goes_on
   if unfit > 0 then
     run.said[#run.said + 1] = ("%s: %d record%s of flight.bin %s not of such a plan: what was sent is not "
@@ -275,19 +280,31 @@ local function is_its_own(entry, run)
   return false
 end
 
+--- Counts the records, and tells now and then how far it is.
+local function counter(total, progress)
+  local count = 0
+  return function()
+    count = count + 1
+    if progress and count % told_each == 0 then
+      progress("comparing events.tsv with flight.bin", count, total, "records")
+    end
+  end
+end
+
 --- Write all rows.
 ---@param record moonpulse.Record they go there
 ---@param flight moonpulse.Flight
 ---@param entries table[] of the journal: plans and marks in their order; of a protocol its one plan
 ---@param driver table has the words for the replies
 ---@param said string[] what is missing or damaged is added, a sentence each
+---@param progress (fun(what: string, done: integer, total: integer, of: string))?
 ---@return boolean complete every plan came to its end
 ---@return integer planned how many pulses they have
 ---@return integer unknown how many more were given, or perhaps were, that are in no row
-function M.all(record, flight, entries, driver, said)
+function M.all(record, flight, entries, driver, said, progress)
   local complete, planned, is_experiment = true, 0, entries[1] == nil or entries[1].from_ns ~= math.mininteger
   local run = { flight = flight, driver = driver, given = givens.new(driver.measures), said = said,
-    known = {}, unknown = 0 }
+    known = {}, unknown = 0, passed = counter(#flight.list, progress) }
   if flight.losses.version > 1 then
     run.parts, run.starts = parts_of(flight.list)
     unasked_before(record, flight.list, driver)

@@ -39,7 +39,8 @@ local columns = {
   { "pulse", "Pulse", "Number of the pulse in the run, from 1" },
   { "onset_planned_us", "Planned onset", "By the plan", "us" },
   { "onset_sent_us", "Onset as sent", "The host's write, and the times of the wire and of the device", "us" },
-  { "onset_confirmed_us", "Confirmation", "When the device's reply came, which is not the pulse's time",
+  { "onset_confirmed_us", "Confirmation", "When the device's reply to this pulse came, which is not the "
+    .. "pulse's time; n/a also if it has none of its own: of a pair or train that is confirmed at its start",
     "us" },
   { "lateness_us", "Lateness", "How long after its time the write began; n/a: not measured", "us" },
   { "channel", "Channel", "Coil or output; 1 if the protocol names none" },

@@ -107,8 +107,7 @@ end
 ---@param status string
 ---@param result table?
 function M.write(context, status, result)
-  local device = context.device
-  context.record:manifest(M.of(context, status, result), { driver = device.driver, port = device.port,
+  context.record:manifest(M.of(context, status, result), { driver = context.device.driver,
     flight = context.flight })
 end
 

@@ -97,8 +97,8 @@ local function announce(job, facts, admitted, drawn)
   start.notes(job.driver)
 end
 
---- After a session: what comes next, and when at the earliest.
-local function say_next(context)
+--- After a session, however it ended: what comes next, and when at the earliest.
+local function say_next(context, whole)
   local policy, sent = context.job.policy, context.record.pulses_sent
   local schedule = policy.schedule
   if not policy.history or not schedule.scheduled or sent == 0 or context.device.simulated then
@@ -106,7 +106,7 @@ local function say_next(context)
   end
   local now, runs = os.time(), table.move(policy.history.runs, 1, #policy.history.runs, 1, {})
   runs[#runs + 1] = { protocol = context.job.protocol.id, at = schedule.place.now, ended = now,
-    pulses = sent }
+    pulses = sent, cut_of = not whole and sent < context.facts.pulses and context.facts.pulses or nil }
   line("next", "%s", sessions.of(context.job.protocol, { runs = runs }, now):upcoming())
 end
 
@@ -157,8 +157,11 @@ function M.run(options, given)
   local at_end = outcome.stop == "finished" and facts.first_to_last_s or context.elapsed or 0
   context.screen:finish(at_end, record.pulses_sent,
     context.speed == 1 and record.worst_us or nil)
-  ending.conclude(context, outcome)
-  say_next(context)
+  local whole, problem = pcall(ending.conclude, context, outcome)
+  say_next(context, whole)
+  if not whole then
+    error(problem, 0)
+  end
 end
 
 return M

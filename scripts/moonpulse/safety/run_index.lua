@@ -271,10 +271,12 @@ end
 ---@param protocol string
 ---@param at_us integer when it began
 ---@param real_pty boolean? behind pseudo-terminals are real stimulators
+---@param from integer? what began before is not counted, in seconds since the epoch
 ---@return integer
-function Index:sessions(who, protocol, at_us, real_pty)
+function Index:sessions(who, protocol, at_us, real_pty, from)
   local counts = columns(self, "SELECT count(*) FROM run WHERE who = ?1 AND protocol = ?2 AND at <= ?3 "
-    .. "AND counts BETWEEN 1 AND ?4", who, protocol, at_us, real_pty and 2 or 1)
+    .. "AND counts BETWEEN 1 AND ?4 AND (?5 IS NULL OR at >= ?5)", who, protocol, at_us, real_pty and 2 or 1,
+    from and from * 1000000)
   return counts[1]
 end
 

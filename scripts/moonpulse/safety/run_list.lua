@@ -34,6 +34,12 @@ local function of_how_many(facts)
   return total and schedules.most(total) or nil
 end
 
+--- When the course that a run was of begins; nil: it was of none, or it does not say.
+local function beginning(facts)
+  local course = type(facts.session) == "table" and facts.session.course
+  return schedules.beginning(type(course) == "table" and course or nil)
+end
+
 --- What only those need that are shown.
 local function complete(run, opened, real_pty)
   local facts = run.facts
@@ -44,7 +50,7 @@ local function complete(run, opened, real_pty)
   if run.who and facts.protocol and counts and not run.edited then
     local number = 0
     for _, index in ipairs(opened) do
-      number = number + index:sessions(run.who, facts.protocol, run.at_us, real_pty)
+      number = number + index:sessions(run.who, facts.protocol, run.at_us, real_pty, beginning(facts))
     end
     run.session = { number = number, of = of_how_many(facts) }
   end

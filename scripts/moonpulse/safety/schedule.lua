@@ -117,6 +117,16 @@ function M.place(phases, runs, now, begins)
   return self
 end
 
+--- When a course begins: what the participant had before is not of it.
+---@param course { begins: any }? as a file or a record has it
+---@return integer? seconds since the epoch; nil: it does not say
+function M.beginning(course)
+  local begins = course and course.begins
+  local year, month, day = (type(begins) == "string" and begins or ""):match(
+    "^(%d%d%d%d)%-(%d%d)%-(%d%d)$")
+  return year and os.time { year = year, month = month, day = day, hour = 0 } or nil
+end
+
 --- The beginning of a day by this host's clock.
 local function day_start(at, days_later)
   local date = os.date("*t", at // 1 | 0)

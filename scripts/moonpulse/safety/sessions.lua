@@ -46,13 +46,6 @@ local function own_day(protocol)
       protocol.cite) }
 end
 
---- When a course begins, by its file: what the participant had before is not of it.
----@return integer? nil: its file does not say
-local function beginning(course)
-  local year, month, day = (course and course.begins or ""):match("^(%d+)-(%d+)-(%d+)$")
-  return year and os.time { year = year, month = month, day = day, hour = 0 } or nil
-end
-
 --- How a protocol is given, with what the participant had of it: by its course, or by its own sessions.
 ---@param protocol moonpulse.Protocol
 ---@param history moonpulse.History? nil: no participant was named
@@ -60,7 +53,7 @@ end
 ---@return table schedule { day, place: moonpulse.Place, and the methods judge, sentence, upcoming,
 ---   data, facts }
 function M.of(protocol, history, now)
-  local from, runs = beginning(protocol.course), {}
+  local from, runs = schedules.beginning(protocol.course), {}
   for _, run in ipairs(history and history.runs or {}) do
     if run.protocol == protocol.id and (not from or run.at >= from) then
       runs[#runs + 1] = run

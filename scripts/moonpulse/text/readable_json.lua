@@ -18,7 +18,11 @@ local function quoted(text)
   end) .. '"'
 end
 
---- A number, so that reading it gives the same one.
+-- So many digits are said on purpose: what needs all that a number holds, and is one of so few but for its
+-- last bits, is what adding and multiplying made of that.
+local most_digits = 12
+
+--- A number in its shortest text: one that reads back to the same, or to what was meant (0.1 + 0.2 is 0.3).
 local function number(value)
   if math.type(value) == "integer" then
     return ("%d"):format(value)
@@ -28,6 +32,11 @@ local function number(value)
     return ("%d"):format(value)
   end
   local text = ("%.15g"):format(value)
+  local digits = text:gsub("e.*$", ""):gsub("%D", ""):gsub("^0+", "")
+  if tonumber(text) == value or #digits <= most_digits then
+    return text
+  end
+  text = ("%.16g"):format(value)
   return tonumber(text) == value and text or ("%.17g"):format(value)
 end
 

@@ -70,7 +70,7 @@ local function check_contents(folder, manifest, lines, findings, progress)
     plans.check(folder, kept, why, findings)
   end
   if not virtual then
-    rows.against_flight(folder, manifest, findings)
+    rows.against_flight(folder, manifest, findings, progress)
   elseif manifest.kind == "experiment" then
     rows.against_journal(folder, lines, findings)
   elseif not begin or begin.kind ~= "begin" then

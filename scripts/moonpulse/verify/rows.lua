@@ -43,7 +43,8 @@ end
 ---@param folder string
 ---@param manifest table
 ---@param findings moonpulse.VerifyFindings
-function M.against_flight(folder, manifest, findings)
+---@param progress fun(what: string, done: integer, total: integer, of: string)
+function M.against_flight(folder, manifest, findings, progress)
   if lfs.symlinkattributes(folder .. "/flight.bin", "mode") ~= "file" then
     if manifest.status == "not run" then
       return -- nothing was sent
@@ -52,7 +53,7 @@ function M.against_flight(folder, manifest, findings)
   elseif read.get(manifest, "result.flight_lost") then
     return findings:leave("events.tsv against flight.bin: there was none when the run was recovered")
   end
-  local text, said, _, worded = recover.rows(folder, true)
+  local text, said, _, worded = recover.rows(folder, true, progress)
   if not text then
     return findings:leave("events.tsv against flight.bin: %s", said)
   end

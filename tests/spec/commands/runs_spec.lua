@@ -137,6 +137,21 @@ describe("moonpulse runs", function()
     assert.are.same({ "1", "2", "3", "4" }, said)
   end)
 
+  it("counts a run among those of its course, which may have begun later", function()
+    earlier("a", 40 * DAY)
+    earlier("b", 30 * DAY)
+    local session = { number = 1, of = 2, course = { name = "again", begins = os.date("%Y-%m-%d", os.time()
+      - 10 * DAY), phases = { { per_day = 1, days = 2 } } } }
+    earlier("c", 9 * DAY, { session = session })
+    local of = {}
+    for i, run in ipairs(data("--participant P07").runs) do
+      of[i] = ("%d of %d"):format(run.session.number, run.session.of)
+    end
+    assert.are.same({ "1 of 50", "2 of 50", "1 of 2" }, of)
+    assert.matches("\nnext +saint %(again%): session 2 of 2, at the earliest now\n", select(2,
+      runs "--participant P07"))
+  end)
+
   it("says what comes next of a participant's own protocol, whichever runs are listed", function()
     local own = { protocol = { id = "mine", pulses = 600 }, session = { number = 1, sessions = { per_day = 2,
       total = 6, gap_min = 3000 } } }
@@ -202,6 +217,25 @@ describe("moonpulse runs", function()
     assert.are.same({ 0, false, "interrupted" }, { #data().torn, recovered.torn, recovered.status })
   end)
 
+  it("says what comes next after a session that was stopped, too", function()
+    local tty = folder .. "/tty"
+    jobs:start("sim", "sim magventure --fault unplug@2 --link " .. tty)
+    shell.await(function() return lfs.symlinkattributes(tty, "mode") end, "the simulator's port")
+    shell.write(folder .. "/own.lua", [[local mp = require "moonpulse"
+      return mp.protocol { name = "Own", sessions = { per_day = 3, total = 6, gap_min = 3000 },
+        plan = function() return mp.pulse(mp.mso(40)):times(10, { every = 0.5 }) end }]])
+    shell.write(folder .. "/list", "ready\tIs all ready?\n")
+    local status, text, err = shell.sh(folder, ("yes y | %s run %s/own.lua --device magventure --port %s "
+      .. "--real-pty --preflight %s/list --operator AB --participant P07 --tolerance 5000 --rmt 50 --out %s")
+      :format(shell.quote(shell.program), folder, tty, folder, out))
+    assert.are_not.equal(0, status)
+    assert.matches("moonpulse: ", err, 1, true)
+    local words = "session 2 of 6, at the earliest [%d: -]+ %(wait 5[01] min more%); not given to the end: "
+      .. "session 1 %([1-9] of 10 pulses%)\n"
+    assert.matches("\nnext +" .. words, text)
+    assert.matches("\nnext +own: " .. words, select(2, runs "--participant P07"))
+  end)
+
   it("follows a session on a stimulator, whose run says what comes next", function()
     local tty = folder .. "/tty"
     jobs:start("sim", "sim magventure --link " .. tty)
@@ -222,8 +256,8 @@ describe("moonpulse runs", function()
   end)
 
   it("tells of the port that a killed run had", function()
-    local path = earlier("killed", 5 * MIN, { status = "running", record_version = 3 })
-    shell.write(path .. "/recover.json", cjson.encode { port = folder .. "/tty" })
+    earlier("killed", 5 * MIN, { status = "running", record_version = 3,
+      device = { simulated = false, port = "tty" } })
     for port, says in pairs { tty = true, other = false } do
       local status, _, err = shell.moonpulse(folder, ("run itbs600 --amt 50 --device magventure --port %s/%s "
         .. "--out %s"):format(folder, port, out))

@@ -143,6 +143,22 @@ describe("of a run, moonpulse methods", function()
     assert.is_nil(methods("itbs600"):find("By condition", 1, true)) -- it names none
   end)
 
+  it("of an experiment that waits for triggers says so, how many it took, and asks what they were", function()
+    shell.write(folder .. "/triggers.txt", "2.5 cts rising\n3 cts falling\n4 cts rising\n")
+    shell.write(folder .. "/locked.lua", [[local mp = require "moonpulse"
+      return mp.experiment(function(run)
+        local stim, pulse = run:device(), mp.pulse(mp.mso(50))
+        stim:arm(pulse)
+        run:wait_trigger { line = "dsr", timeout = 1 } -- none comes
+        for _ = 1, 2 do
+          stim:fire(pulse, { at = run:wait_trigger { line = "cts", timeout = 20 } + 0.1 })
+        end
+      end)]])
+    local path = run(("%s/locked.lua --triggers %s/triggers.txt"):format(folder, folder))
+    assert.matches("The script waited for triggers from outside and took 2, sent by [triggers: state what "
+      .. "sent them, and the time from trigger to pulse].", methods(path), 1, true)
+  end)
+
   it("of an experiment tells what was given, from its rows", function()
     shell.write(folder .. "/answers.txt", ("y\nn\n"):rep(40))
     local path = run("scripts/threshold.lua --answers " .. folder .. "/answers.txt")
@@ -218,11 +234,11 @@ describe("the sentences on what the rows say", function()
         safety = { verdict = "OVER", table = "T", findings = { { verdict = "OVER", table = "Row 5" } },
           override = { reason = "study B",
           approval_ref = "EK 7" } } })
-    for _, wanted in ipairs { "2 pulses left out (late: it would have left too late).",
-      "1 pulse left out (close: it would have come too close to the one before).",
+    for _, wanted in ipairs { "2 pulses were left out (late: it would have left too late).",
+      "1 pulse was left out (close: it would have come too close to the one before).",
       "of 1 pulse nobody knows whether it was given (perhaps_sent); counted as given.",
-      "1 pulse given otherwise than set",
-      "1 pulse reported by the stimulator that nobody had asked for.",
+      "1 pulse was given otherwise than set",
+      "The stimulator reported 1 pulse that nobody had asked for.",
       "ublished limits were passed: study B (approval EK 7).", "the verdict on the pulses was: OVER (Row 5).",
       "([limits: compare with the papers and cite them; the tables were written from memory])",
       "Of 6 planned pulses, 3 were sent, and the stimulator confirmed the delivery of 1." } do
@@ -288,9 +304,6 @@ describe("the sentences on what the rows say", function()
   it("say that a trigger fired the pulses, or let them be sent, and ask what it was", function()
     local text = text_of(one, manifest { device = { trigger = { on = "ttyUSB1", text = "rts" } } })
     assert.matches("Each pulse was fired by a trigger (rts), not by a command.", text, 1, true)
-    text = text_of(one, manifest { kind = "experiment", experiment = { triggers = { came = 9, taken = 8 } } })
-    assert.matches("The script waited for triggers from outside and took 8 of them, sent by [triggers: state "
-      .. "what sent them, and the time from trigger to pulse].", text, 1, true)
     assert.is_nil(text_of(one, manifest()):find("trigger", 1, true))
   end)
 
@@ -325,6 +338,23 @@ describe("the sentences on what the rows say", function()
     assert.are.same({ value = "Normal", source = "device" }, facts.known.current_direction)
     local text = paragraphs.text(paragraphs.sentences(facts), 1000)
     assert.matches("threshold was 50 %MSO (MLE, EMG, FDI), measured on 27 November 2026.", text, 1, true)
+  end)
+end)
+
+describe("the sessions of a plan", function()
+  it("are told as the protocol or its course plans them, else asked for", function()
+    shell.write(folder .. "/often.lua", [[local mp = require "moonpulse"
+      return mp.protocol { name = "Often", sessions = { per_day = 1, days = 5 },
+        plan = function() return mp.pulse(mp.mso(40)) end }]])
+    assert.matches("The sessions: 1 a day, on 5 days.", methods(folder .. "/often.lua"), 1, true)
+    shell.write(folder .. "/course.lua", [[local mp = require "moonpulse"
+      return mp.course { name = "Taper", protocol = "./often.lua", phases = {
+        { name = "daily", per_day = 2, days = 5 }, { per_day = 1, days = 2, wait_days = 3 } } }]])
+    assert.matches("The sessions follow the course Taper: phase 1: daily: 2 a day, on 5 days; phase 2: 1 a "
+      .. "day, on 2 days, 3 days after the phase before.", methods(folder .. "/course.lua"), 1, true)
+    shell.write(folder .. "/plain.lua", [[local mp = require "moonpulse"
+      return mp.protocol { name = "Plain", plan = function() return mp.pulse(mp.mso(40)) end }]])
+    assert.matches("Each participant has [sessions: ", methods(folder .. "/plain.lua"), 1, true)
   end)
 end)
 

@@ -173,8 +173,7 @@ describe("the folder of a run", function()
       "journal_lines" } do
       manifest[key] = nil
     end
-    manifest.flight, manifest.device.driver, manifest.device.port = internals.flight, internals.driver,
-      internals.port
+    manifest.flight, manifest.device.driver = internals.flight, internals.driver
     manifest.thresholds = { rmt = manifest.thresholds.rmt.value }
     manifest.protocol.file = "/home/kim/made.lua"
     manifest.safety.operator, manifest.operator = manifest.operator, nil

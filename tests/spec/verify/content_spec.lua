@@ -1,5 +1,6 @@
 -- What is in a folder fits together: rows and plan are made again from what it keeps. What does not fit is
 -- found with file and line, also where somebody sealed it anew.
+local core = require "moonpulse.core"
 local fixture = require "job"
 local seals = require "moonpulse.record.seal"
 local shell = require "shell"
@@ -40,6 +41,31 @@ describe("what a folder keeps", function()
   end)
 
   teardown(function() shell.remove(folder) end)
+
+  it("tells how far it is through a long flight.bin", function()
+    local out = folder .. "/real"
+    local status, _, err = shell.moonpulse(folder, ("run %s/single.lua --rmt 50 -p pulses=1 -p "
+      .. "intensity=90%%RMT --tolerance 5000 --out %s"):format(folder, out))
+    assert.are.equal(0, status, err)
+    local run, told = fixture.run_in(out), {}
+    local function progress(what, done, total, of)
+      assert.is_true(done <= total)
+      told[what] = { done, total, of }
+    end
+    assert(verify.folder(run, {}, progress))
+    assert.is_nil(told["reading flight.bin"]) -- it is short
+    assert(os.remove(run .. "/flight.bin"))
+    local flight <close> = assert(core.flight(run .. "/flight.bin", 2000))
+    flight:start(1000)
+    flight:play(1, 2000)
+    for i = 1, 700 do
+      flight:confirm(1, 2000 + i)
+    end
+    flight:close()
+    assert(verify.folder(run, {}, progress))
+    assert.are.same({ { 512, 702, "records" }, { 512, 702, "records" } }, { told["reading flight.bin"],
+      told["comparing events.tsv with flight.bin"] })
+  end)
 
   it("makes rows and plan again: of drawn rests, variants, other devices, faults, plan files", function()
     for name, run in pairs(runs) do
