@@ -93,8 +93,9 @@ local function listed(folder)
     local home = line:sub(1, 2) == "~/" and core.home()
     line = home and home .. line:sub(2) or line
     if line:sub(1, 1) ~= "/" then
-      problems[#problems + 1] = line:find("%S") and ("%s, line %d, is no path from / on (%s): what lies there "
-        .. "is not counted; write the whole path, or take the line out"):format(path, number, line) or nil
+      problems[#problems + 1] = line:find("%S") and ("%s, line %d, is no path from / on (%s): what lies "
+        .. "there is not counted; write the whole path, or take the line out"):format(path, number, line)
+        or nil
     elseif not seen[line] and not same(line, folder) then
       seen[line] = true
       list[#list + 1] = line

@@ -162,6 +162,7 @@ describe("runs that lie in ./runs", function()
     local commands, inside = {}, { "study" }
     os.execute("mkdir -p " .. shell.quote(at_home))
     shell.write(at_home .. "/older", "/elsewhere/runs") -- somebody's, without a line end
+    local file = lfs.attributes(at_home .. "/older", "ino")
     for i = 1, 5 do
       inside[i + 1] = "study" .. i
       earlier(inside[i + 1] .. "/runs", "old", 100)
@@ -179,6 +180,7 @@ describe("runs that lie in ./runs", function()
       lines[line] = true
     end
     assert.is_true(lines["/elsewhere/runs"])
+    assert.are.equal(file, lfs.attributes(at_home .. "/older", "ino"), "it is added to, never replaced")
     for _, name in ipairs(inside) do
       assert.is_true(lines[("%s/%s/runs"):format(folder, name)], name)
     end
