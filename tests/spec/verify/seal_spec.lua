@@ -166,6 +166,43 @@ describe("whoever writes in a sealed folder", function()
   end)
 end)
 
+describe("what cannot be sealed again", function()
+  local seal_of = require "moonpulse.text.sha256".of_file
+
+  it("keeps its old seal, and its journal gets no line", function()
+    for _, made in ipairs { "ln -s elsewhere %s/link", "ln -s journal.jsonl %s/link", "mkfifo %s/pipe",
+      "mkdir %s/more; ln -s / %s/more/link" } do
+      local run = copy(function(path) assert(os.execute((made:gsub("%%s", path)))) end)
+      local seal, journal = seal_of(run .. "/SHA256SUMS"), shell.read(run .. "/journal.jsonl")
+      local manifest = shell.read(run .. "/manifest.json")
+      local ok, message = seals.again(run, "report", { why = "the report was missing" })
+      assert.is_nil(ok)
+      assert.matches("is a %l+ ?%l*, not a file: take it out of the folder", message)
+      os.remove(run .. "/report.html")
+      assert.are_not.equal(0, (shell.moonpulse(folder, "recover " .. run)))
+      assert.are.equal(seal, seal_of(run .. "/SHA256SUMS"))
+      assert.are.equal(journal, shell.read(run .. "/journal.jsonl"))
+      assert.are.equal(manifest, shell.read(run .. "/manifest.json"))
+    end
+  end)
+
+  it("keeps its old seal where the journal cannot be written", function()
+    local run = copy(function() end)
+    local seal, rename = seal_of(run .. "/SHA256SUMS"), os.rename
+    os.rename = function(from, to) -- luacheck: ignore 122
+      if to == run .. "/journal.jsonl" then
+        return nil, "the disk is full"
+      end
+      return rename(from, to)
+    end
+    local ok, message = seals.again(run, "report", { why = "the report was missing" })
+    os.rename = rename -- luacheck: ignore 122
+    assert.are.same({ nil, "the disk is full" }, { ok, message })
+    assert.are.equal(seal, seal_of(run .. "/SHA256SUMS"))
+    check(run, "as before")
+  end)
+end)
+
 describe("what differs", function()
   it("is told with file and line", function()
     local function first(name, change)
