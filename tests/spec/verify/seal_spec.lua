@@ -304,6 +304,35 @@ describe("a signature", function()
     end
   end)
 
+  it("that cannot be made leaves a whole run, which is signed later", function()
+    local locked = folder .. "/locked"
+    assert(os.execute(("ssh-keygen -q -t ed25519 -N 'a phrase' -C lab -f %s"):format(locked)))
+    local alone = "SSH_AUTH_SOCK= SSH_ASKPASS=/bin/false SSH_ASKPASS_REQUIRE=force DISPLAY=:0 "
+      .. shell.quote(shell.program)
+    local status, out = shell.sh(folder, ("%s run %s/made.lua --tolerance 1000 --sign %s "
+      .. "--out %s/locked-runs"):format(alone, folder, locked, folder))
+    assert.are.equal(0, status, out)
+    assert.matches("not signed: .*; moonpulse sign ", out)
+    local run = fixture.run_in(folder .. "/locked-runs")
+    check(run, "not signed")
+    local seal = shell.read(run .. "/SHA256SUMS")
+    local err
+    status, out, err = shell.sh(folder, ("%s sign %s --key %s"):format(alone, run, locked))
+    assert.are.equal(4, status, out)
+    assert.matches("is not signed, and is as it was: the key cannot be used here", err, 1, true)
+    assert.are.equal(seal, shell.read(run .. "/SHA256SUMS"))
+    local works = key "works"
+    assert.are.equal(0, (shell.moonpulse(folder, ("sign %s --key %s"):format(run, works))))
+    check(run, "signed")
+    os.remove(run .. "/SHA256SUMS.sig") -- it failed after the journal had its line, as older versions did
+    assert.is_true(verify.folder(run, {}).unsigned)
+    assert.are.equal(0, (shell.moonpulse(folder, ("sign %s --key %s"):format(run, works))))
+    check(run, "signed anew")
+    os.remove(run .. "/SHA256SUMS.sig")
+    shell.write(run .. "/more", "x")
+    assert.are.equal(3, (shell.moonpulse(folder, ("sign %s --key %s"):format(run, works))))
+  end)
+
   it("is not made of what does not verify, nor with what is no key", function()
     local run = copy(function(path) shell.write(path .. "/more", "x") end)
     local status, _, err = shell.moonpulse(folder, ("sign %s --key %s"):format(run, key "third"))
