@@ -261,6 +261,35 @@ describe("what differs", function()
   end)
 end)
 
+describe("a run of an older version in virtual time", function()
+  it("is not accused of pulses that its journal, which has no chain, is not asked for", function()
+    assert.are.equal(0, (shell.moonpulse(folder, ("run %s/made.lua --speed max --out %s/older"):format(folder,
+      folder))))
+    local run = fixture.run_in(folder .. "/older")
+    for _, with_tail in ipairs { false, true } do -- true: a later version added a line, with a chain
+      unsealed(run)
+      local manifest, old = fixture.manifest(run), {}
+      manifest.record_version, manifest.journal_head, manifest.journal_lines = 2, nil, nil
+      shell.write(run .. "/manifest.json", cjson.encode(manifest))
+      for line in shell.read(run .. "/journal.jsonl"):gmatch("[^\n]+") do
+        if line:match '"kind":"play"' or line:match '"kind":"mark"' then
+          line = line:gsub(',"prev":"%x+"', ""):gsub(',"check":"%x+"}$', "}"):gsub(',"line":%d+', "")
+          old[#old + 1] = line
+        end
+      end
+      assert.is_true(#old >= 3)
+      shell.write(run .. "/journal.jsonl", table.concat(old, "\n") .. "\n")
+      if with_tail then
+        assert(seals.again(run, "report", { why = "the report was missing" }))
+      end
+      local found = assert(verify.folder(run, {}))
+      assert.are.same({}, found.differs)
+      assert.matches("events.tsv against journal.jsonl: the journal, or its beginning, is of an older",
+        table.concat(found.unchecked, "\n"), 1, true)
+    end
+  end)
+end)
+
 describe("a signature", function()
   local function key(name)
     assert(os.execute(("ssh-keygen -q -t ed25519 -N '' -C lab -f %s/%s"):format(folder, name)))
