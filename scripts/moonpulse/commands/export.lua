@@ -2,6 +2,7 @@
 local cli = require "moonpulse.cli"
 local crates = require "moonpulse.provenance.crate"
 local disk = require "moonpulse.bids.disk"
+local edited = require "moonpulse.safety.edited"
 local escapes = require "moonpulse.text.escapes"
 local exports = require "moonpulse.bids.export"
 local facts_of = require "moonpulse.provenance.facts"
@@ -77,17 +78,22 @@ local function read_runs(options)
   return list
 end
 
+--- What is written says it, too.
+---@param run { folder: string, edited: string? }
+local function note_edited(run)
+  if run.edited then
+    io.stderr:write(escapes.shown(("moonpulse: note: %s: %s\n"):format(run.folder,
+      edited.sentence(run.edited)), true))
+  end
+end
+
 local function tell(run, made, folder)
   local all = made.patterns + made.singles
   say("%s: %s, %s %s%s: %s/%s/nibs/%s_nibs.tsv", run.folder, numbers.counted(made.rows, "row"),
     numbers.count(all), all == 1 and "delivery" or "deliveries", made.patterns > 0 and made.singles > 0
       and (", %s of them pulse by pulse"):format(numbers.count(made.singles)) or "",
     folder, made.folder, made.stem)
-  if run.edited then
-    local text = "moonpulse: note: %s was edited after it was sealed, or is damaged (%s): the dataset says "
-      .. "so; moonpulse verify %s says what\n"
-    io.stderr:write(escapes.shown(text:format(run.folder, run.edited, run.folder), true))
-  end
+  note_edited(run)
   if run.manifest.device and run.manifest.device.simulated then
     io.stderr:write(("moonpulse: note: %s was simulated: nobody was stimulated, and the dataset says so\n")
       :format(escapes.shown(run.name)))
@@ -153,7 +159,11 @@ local function one_run(options)
     cli.fail("usage", "export %s: one run at a time, not %d", options.what, #options.runs)
   end
   local facts, message = facts_of.read(options.runs[1])
-  return facts or cli.fail("usage", "%s", message)
+  if not facts then
+    cli.fail("usage", "%s", message)
+  end
+  note_edited(facts)
+  return facts
 end
 
 local function put(path, content, group)

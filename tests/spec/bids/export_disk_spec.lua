@@ -80,7 +80,8 @@ describe("export on the disk", function()
     end
     local commands = {}
     for i, each in ipairs { run, other } do -- whoever is refused comes again
-      commands[i] = ("for n in $(seq 50); do %s export bids %s --sub 0%d --bids %s && break; sleep 0.1; done"):format(
+      commands[i] = ("for n in $(seq 50); do %s export bids %s --sub 0%d --bids %s && break; "
+        .. "sleep 0.1; done"):format(
         shell.program, each, i, path)
     end
     shell.together(folder, commands)
