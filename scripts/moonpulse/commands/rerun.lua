@@ -37,6 +37,11 @@ local function add_options(parser)
     { "beyond-guidelines", "REASON" }, { "approval", "REF" }, { "sign", "KEY" } } do
     parser:option("--" .. each[1], "As for run."):argname(each[2])
   end
+  for _, name in ipairs { "rmt", "amt" } do
+    parser:option("--" .. name, "The participant's threshold, %MSO, instead of the run's; on a stimulator "
+      .. "the run's is taken only for the participant of the run."):argname("N")
+  end
+  parser:flag("--unconfirmed", "As for run; on a stimulator it is not taken over.")
   parser:flag("--share-with-group", "As for run.")
   parser:flag("--real-pty", "As for run.")
 end
@@ -45,13 +50,13 @@ function M.parser()
   local parser = cli.parser("rerun",
     "Do a run again from its folder alone: the kept text of the protocol or experiment, its parameters, "
       .. "seed and thresholds; answers and triggers come as they came. On the simulator of the run's device, "
-      .. "in virtual time, unless a port is given. What differs (version, device, rounding, files) is told "
-      .. "before anything is armed; the new record is then compared with the old one. Exit status 0: the "
-      .. "same; 1: it differs. An experiment and a driver in a folder are programs, and are run as such: "
+      .. "in virtual time, unless a port is given: there all questions are asked anew. "
+      .. "What differs (version, device, rounding, files) is told before anything is "
+      .. "armed; the new record is then compared with the old one. Exit status 0: the same; 1: it differs. An experiment and a driver in a folder are programs, and are run as such: "
       .. "look at sources/ of a folder that is somebody else's.",
     "moonpulse rerun 2026-11-22T101500_itbs600\n"
       .. "moonpulse rerun ./theirs --out /tmp/again\n"
-      .. "moonpulse rerun 2026-11-22T101500_itbs600 --port /dev/ttyUSB0 --participant P07")
+      .. "moonpulse rerun 2026-11-22T101500_itbs600 --port /dev/ttyUSB0 --participant P07 --amt 46")
   parser:argument("run", "The folder of the run, or its name in the place of all records."):argname("RUN")
   add_options(parser)
   return parser
@@ -155,7 +160,11 @@ function M.run(options)
   assert(core.make_folder "given")
   local list, is_real = arguments.of(recipe, options, "given") -- messages name it: no path of this computer
   local of_run = runs.parser():parse(list)
-  of_run.recorded = "the record" -- where the answers come from
+  of_run.recorded = not is_real and "the record" or nil -- where the answers come from
+  if is_real and recipe.is_experiment and #recipe.answers > 0 then
+    say("differs", ("answers: the run had %s; on a stimulator the operator is asked anew"):format(
+      numbers.counted(#recipe.answers, "answer")))
+  end
   local driver = devices.choose(of_run)
   for _, text in ipairs(recipe.told) do
     say("differs", text)

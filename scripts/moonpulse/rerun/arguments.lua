@@ -34,12 +34,10 @@ local function plain(list, name, value)
 end
 
 --- Answers and triggers: the files that the run had, else what the journal says came.
-local function add_inputs(list, recipe, scratch, is_real)
+local function add_inputs(list, recipe, scratch)
   plain(list, "answers", recipe.files.answers
     or write(scratch .. "/answers.txt", recipe.answers))
-  if is_real then
-    return
-  elseif recipe.files.triggers then
+  if recipe.files.triggers then
     plain(list, "triggers", recipe.files.triggers)
   elseif recipe.triggers[1] then
     plain(list, "triggers", write(scratch .. "/triggers.txt", recipes.trigger_lines(recipe)))
@@ -59,7 +57,7 @@ local function add_played(list, recipe, options)
     list[#list + 1] = text and ("--param=%s=%s"):format(name, text) or nil
   end
   plain(list, "seed", recipe.begin.seed)
-  for _, name in ipairs { "rmt", "amt", "late", "timing", "guidelines" } do
+  for _, name in ipairs { "late", "timing", "guidelines" } do
     plain(list, name, from[name])
   end
   plain(list, "tolerance", from.tolerance_ms)
@@ -71,9 +69,25 @@ local function add_played(list, recipe, options)
   end
 end
 
---- On the simulator the limits and the approval of the run hold again, so that it is decided as it was; on a
---- port only what is given now.
-local function add_simulated(list, recipe, options)
+--- The thresholds. On a port those of the run are taken only where it is for the one that they are of.
+local function add_thresholds(list, recipe, options, is_real)
+  local of, now = read.get(recipe.manifest, "participant"), options.participant
+  local is_same = not is_real or now ~= nil and of == now
+  for _, name in ipairs { "rmt", "amt" } do
+    local was = recipe.begin.options[name]
+    if was and not options[name] and not is_same then
+      refusals.raise("usage", "--%s: the run's %s, %s %%MSO, is of %s, and this is for %s: give --%s N, as "
+        .. "it was found for %s%s; nothing was armed", name, name:upper(), tostring(recipes.text_of(was)),
+        of and tostring(of) or "nobody who was named", now or "nobody who is named", name, now or "them",
+        now and "" or "; and --participant CODE")
+    end
+    plain(list, name, options[name] or was)
+  end
+end
+
+--- On the simulator the limits, approval, preflight list, answers and triggers of the run are taken, so that
+--- it is decided as it was. On a port only what is given now: they are of another person, or another day.
+local function add_simulated(list, recipe, options, scratch)
   local from, safety = recipe.begin.options, recipe.manifest.safety or {}
   plain(list, "speed", options.speed or "max")
   plain(list, "fault", from.faults)
@@ -86,6 +100,13 @@ local function add_simulated(list, recipe, options)
     plain(list, "beyond-guidelines", override.reason)
     plain(list, "approval", read.get(recipe.manifest, "safety.approval"))
   end
+  for _, name in ipairs { "meta", "preflight" } do
+    plain(list, name, not options[name] and recipe.files[name] or nil)
+  end
+  list[#list + 1] = not options.unconfirmed and "--unconfirmed" or nil
+  if recipe.is_experiment then
+    add_inputs(list, recipe, scratch)
+  end
 end
 
 --- The list.
@@ -97,26 +118,18 @@ end
 function M.of(recipe, options, scratch)
   local device = device_of(recipe, options)
   local is_real = device:find("^sim") == nil
-  local list = { recipes.argument(recipe), "--device=" .. device, "--unconfirmed" }
+  local list = { recipes.argument(recipe), "--device=" .. device }
   add_played(list, recipe, options)
+  add_thresholds(list, recipe, options, is_real)
   if is_real then
     plain(list, "trigger", options.trigger)
   else
-    add_simulated(list, recipe, options)
-  end
-  if recipe.is_experiment then
-    add_inputs(list, recipe, scratch, is_real)
+    add_simulated(list, recipe, options, scratch)
   end
   for _, name in ipairs(own) do
     plain(list, (name:gsub("_", "-")), options[name])
   end
-  if not options.meta then
-    plain(list, "meta", recipe.files.meta)
-  end
-  if not options.preflight then
-    plain(list, "preflight", recipe.files.preflight)
-  end
-  for _, name in ipairs { "share_with_group", "real_pty" } do
+  for _, name in ipairs { "share_with_group", "real_pty", "unconfirmed" } do
     list[#list + 1] = options[name] and "--" .. name:gsub("_", "-") or nil
   end
   return list, is_real

@@ -10,6 +10,7 @@ local lfs = require "lfs"
 local numbers = require "moonpulse.text.numbers"
 local read = require "moonpulse.record.read"
 local refusals = require "moonpulse.text.refusal"
+local seals = require "moonpulse.record.seal"
 
 require "moonpulse" -- the protocol files that are found here require it
 
@@ -48,13 +49,19 @@ end
 --- What must be as the run left it, so that the same can be done again; the rest is told.
 local function is_needed(file)
   return file == "manifest.json" or file == "journal.jsonl" or file == "resolved.plan"
-    or file:find("^sources/") ~= nil
+    or file == seals.name or file:find("^sources/") ~= nil
 end
 
---- Is the folder as the run left it?
+--- Is the folder as the run left it? Every run whose journal says how it was driven was sealed: without its
+--- seal anything in it may have been changed.
 local function check_whole(self)
   local found = findings.new()
-  local sums = files.check(self.folder, found, function() end)
+  local sums, seal = files.check(self.folder, found, function() end)
+  if not seal and not found:has(seals.name) then
+    found:differ(seals.name, nil, "it is missing: %s", self.manifest.status == "running"
+      and "the run was killed before it could seal its folder (moonpulse recover seals it)"
+      or "what was run cannot be told from what somebody put there since")
+  end
   chains.check(self.folder, self.manifest, sums, found)
   for _, each in ipairs(found.differs) do
     local list = is_needed(each.file) and self.wrong or self.told
@@ -85,8 +92,10 @@ local function check_files(self)
     local file = type(each) == "table" and type(each.file) == "string" and each.file
     if file and file:find("^sources/[^/]+$") then
       local path = self.folder .. "/" .. file
-      if sums[file] ~= each.sha256 and not found:has(file) then
-        self.wrong[#self.wrong + 1] = file .. (sums[file] and ": it is not what was run" or ": it is missing")
+      local is_file = lfs.symlinkattributes(path, "mode") == "file"
+      if not (is_file and sums[file] == each.sha256) and not found:has(file) then
+        self.wrong[#self.wrong + 1] = file .. (is_file and ": it is not what was run"
+          or sums[file] and ": it is no file" or ": it is missing")
       end
       self.files[each.role] = self.files[each.role] or path
       if each.role == "module" or each.role == "data" then

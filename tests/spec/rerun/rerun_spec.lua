@@ -3,6 +3,7 @@
 local cjson = require "cjson"
 local fixture = require "job"
 local lfs = require "lfs"
+local plans = require "moonpulse.verify.plan"
 local recipes = require "moonpulse.rerun.recipe"
 local seal = require "moonpulse.record.seal"
 local shell = require "shell"
@@ -241,6 +242,34 @@ describe("moonpulse rerun", function()
     assert.are.equal(0, (again(run)))
   end)
 
+  it("refuses a folder without its seal, and what is no file, whatever manifest.json says of it", function()
+    local run = recorded("drawn", drawn, "--rmt 50 --speed max")
+    local manifest, source = shell.read(run .. "/manifest.json"), run .. "/sources/drawn.lua"
+    local digits = cjson.decode(manifest).files[1].sha256
+    local function refused(what)
+      local status, said, made = again(run)
+      assert.are.equal(3, status, said)
+      assert.matches(what, said, 1, true)
+      assert.matches("nothing was armed", said, 1, true)
+      assert.is_nil(made)
+    end
+    os.remove(run .. "/SHA256SUMS")
+    refused "SHA256SUMS: it is missing: what was run cannot be told"
+    shell.write(run .. "/manifest.json", (manifest:gsub('"record_version": 3,', "")))
+    refused "SHA256SUMS: it is missing"
+    shell.write(run .. "/manifest.json", (manifest:gsub(digits, "none")))
+    assert(os.rename(source, folder .. "/elsewhere.lua"))
+    assert(lfs.link(folder .. "/elsewhere.lua", source, true))
+    refused "sources/drawn.lua: it is no file"
+    local text, list = "", seal.list(run)
+    for _, each in ipairs(list) do -- sealed as no moonpulse does it
+      local sum = each.is_file and require "moonpulse.text.sha256".of_file(run .. "/" .. each.name) or "none"
+      text = text .. seal.line(sum, each.name)
+    end
+    shell.write(run .. "/SHA256SUMS", text)
+    refused "sources/drawn.lua: it is no file"
+  end)
+
   it("asks the preflight anew", function()
     shell.write(folder .. "/ask.txt", "Is the coil on the head?\n")
     local run = recorded("drawn", drawn, ("--rmt 50 --speed max --preflight %s/ask.txt"):format(folder), nil,
@@ -257,7 +286,13 @@ describe("moonpulse rerun", function()
       .. "--participant P07")
     local link = folder .. "/stim"
     jobs:start("sim", ("sim magventure --link %s --log %s.tsv"):format(link, link)):says("simulated ")
-    local status, text, made = again(run, "--participant P08 --port " .. link)
+    for _, given in ipairs { "--participant P08", "" } do
+      local refused, said, none = again(run, given .. " --port " .. link)
+      assert.are.equal(2, refused, said)
+      assert.matches("--rmt: the run's RMT, 50 %MSO, is of P07, and this is for ", said, 1, true)
+      assert.is_nil(none)
+    end
+    local status, text, made = again(run, "--participant P08 --rmt 50 --port " .. link)
     assert.matches("differs     device: the run was on a simulated MagVenture MagPro, serial number 66051; "
       .. "now on what is at " .. link, text, 1, true)
     assert.matches("differs     participant: the run was of P07, with these thresholds: RMT 50 %MSO; now of "
@@ -265,6 +300,31 @@ describe("moonpulse rerun", function()
     assert.is_true(status == 0 or status == 1, text) -- 1: this computer was too late for one
     assert.is_nil(shell.read(made .. "/twin.tsv"))
     assert.are.equal("pty", fixture.manifest(made).device.backend)
+  end)
+
+  it("takes over to a stimulator nothing that is of another person", function()
+    shell.write(folder .. "/meta.json", '{"age": 33}')
+    shell.write(folder .. "/list", "ready\tIs all ready?\n")
+    local run = recorded("asks", 'local mp = require "moonpulse"\nreturn mp.experiment { name = "Asks", '
+      .. 'run = function(run)\nlocal dose = run:ask "Dose? [y/n]" == "y" and 60 or 40\n'
+      .. 'run:device():arm(mp.pulse(mp.mso(dose)))\nrun:device():play(mp.pulse(mp.mso(dose)))\n'
+      .. 'run:device():disarm() end }\n', ("--speed max --rmt 50 --participant P07 --preflight %s/list "
+      .. "--meta %s/meta.json"):format(folder, folder), nil, "yes y |")
+    local link = folder .. "/stim"
+    jobs:start("sim", ("sim magventure --link %s --log %s.tsv"):format(link, link)):says("simulated ")
+    local was = shell.read(run .. "/events.tsv")
+    assert.matches("\t60\t", was, 1, true)
+    local _, text, made = again(run, "--participant P07 --port " .. link, "echo n |")
+    assert.matches("differs     answers: the run had 1 answer; on a stimulator the operator is asked anew",
+      text, 1, true)
+    local manifest = fixture.manifest(made)
+    assert.matches("\t40\t", shell.read(made .. "/events.tsv"), 1, true)
+    assert.is_nil(shell.read(made .. "/events.tsv"):find("\t60\t", 1, true))
+    for _, each in ipairs(manifest.files) do
+      assert.is_nil(({ preflight = true, meta = true, answers = true })[each.role], each.role)
+    end
+    assert.are.equal(50, plans.threshold(manifest, "rmt")) -- of the same participant
+    assert.is_nil(shell.read(made .. "/journal.jsonl"):find("Is all ready?", 1, true))
   end)
 
   for _, device in ipairs { "magventure", "pulsepal" } do
