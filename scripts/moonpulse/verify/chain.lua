@@ -45,7 +45,7 @@ local function check_line(lines, number, head, findings)
   if not entry then
     return -- told later
   elseif entry.line ~= number then
-    findings:differ(name, number, "it is line %s of the journal", tostring(entry.line))
+    findings:differ(name, number, "it is line %s of the journal", tostring(entry.line or "n/a"))
   elseif entry.prev ~= head and (not before or before.entry) then -- else the line before is told
     findings:differ(name, number, "the line before it is not the one that was there when it was written")
   end
@@ -80,7 +80,7 @@ local function check_head(lines, head, manifest, findings)
     findings:differ(name, #lines, "the last line is not the one that manifest.json names (journal_head)")
   elseif manifest.journal_lines ~= #lines then
     findings:differ("manifest.json", nil, "journal_lines is %s, and the journal has %d",
-      tostring(manifest.journal_lines), #lines)
+      tostring(manifest.journal_lines or "n/a"), #lines)
   end
 end
 
@@ -100,8 +100,8 @@ local function check_sealed_again(lines, findings)
       end
     end
     if entry and (entry.kind == "recovered" or entry.kind == "report") then
-      findings:note("sealed again on %s: %s (line %d of journal.jsonl)", tostring(entry.at),
-        tostring(entry.why), number)
+      findings:note("sealed again on %s: %s (line %d of journal.jsonl)", tostring(entry.at or "n/a"),
+        tostring(entry.why or "n/a"), number)
     end
   end
 end
@@ -132,8 +132,8 @@ local function check_begin(lines, manifest, findings)
   local device, then_device = manifest.device or {}, first.device or {}
   for _, fact in ipairs { { "participant", manifest.participant, first.participant },
     { "device.name", device.name, then_device.name },
-    { "device.simulated", device.simulated == true, then_device.simulated == true } } do
-    local now, before = tostring(fact[2]), tostring(fact[3])
+    { "device.simulated", tostring(device.simulated == true), tostring(then_device.simulated == true) } } do
+    local now, before = tostring(fact[2] or "missing"), tostring(fact[3] or "missing")
     if now ~= before then
       findings:differ("manifest.json", nil, "%s is %s, and %s in line 1 of journal.jsonl", fact[1], now,
         before)

@@ -35,7 +35,7 @@ local function check_signature(folder, lines, by, findings)
   end
   if signed and not there then
     findings:differ(seals.signature, nil, "the run was signed with the key %s (line %d of "
-      .. "journal.jsonl), and the signature is missing%s", tostring(signed.key), number,
+      .. "journal.jsonl), and the signature is missing%s", tostring(signed.key or "n/a"), number,
       number < #lines and ": what was done since is not signed; moonpulse sign signs it anew" or "")
     return nil, true
   elseif not there then
