@@ -37,7 +37,22 @@ local function given_of(manifest, declared)
   return given
 end
 
-local function find(path, id)
+--- What the file of a run's protocol or experiment was called: sources/ keeps it by a name without blanks,
+--- quotes and the like, and each pulse and the id may have the one that it had.
+---@param manifest table
+---@return string? name without folders; nil: manifest.json does not say
+function M.file_name(manifest)
+  local file = read.get(manifest, "protocol.file") or read.get(manifest, "experiment.file")
+  local base = type(file) == "string" and file:match("([^/]+)$")
+  return base and base ~= "." and base ~= ".." and not base:find("\0", 1, true) and base or nil
+end
+
+local function find(path, id, called)
+  for _, each in ipairs(called and path:find("%.lua$") and protocols.load(path, called) or {}) do
+    if each.id == id and not each.phases then
+      return each
+    end
+  end
   local found, message = catalogue.find(path:find("%.plan$") and path or ("%s:%s"):format(path, id))
   if not found and not path:find("%.plan$") then
     found = catalogue.find(path)
@@ -70,7 +85,7 @@ function M.again(folder, manifest)
   if not seed or type(id) ~= "string" then
     return nil, "manifest.json does not say the seed, or the protocol's id"
   end
-  local protocol, message = find(path, id)
+  local protocol, message = find(path, id, M.file_name(manifest))
   if not protocol then
     return nil, message
   end

@@ -242,6 +242,27 @@ describe("moonpulse rerun", function()
     assert.are.equal(0, (again(run)))
   end)
 
+  it("does again, and verifies, what has a name that sources/ does not keep", function()
+    local verify = require "moonpulse.verify"
+    local without_id = drawn:gsub('id = "drawn", ', "")
+    for _, name in ipairs { "my protocol", "Kim's", 'a"b', "a\\b", "a$b", ".hidden", "q (1)", "-x" } do
+      for _, text in ipairs { drawn, name:find "^[%w_.-]+$" and without_id or nil } do
+        shell.write(folder .. "/" .. name .. ".lua", text)
+        local status, _, err = shell.sh(folder, ("cd %s && %s run ./%s.lua --out %s/first --rmt 50 "
+          .. "--speed max"):format(folder, program, shell.quote(name), folder))
+        assert.are.equal(0, status, name .. err)
+        os.remove(folder .. "/" .. name .. ".lua")
+        local run = fixture.run_in(folder .. "/first")
+        assert.are.same({}, assert(verify.folder(run, {})).differs, name)
+        local said, made
+        status, said, made = again(run)
+        assert.are.equal(0, status, name .. said)
+        same_bytes(run, made, "events.tsv", "twin.tsv", "resolved.plan")
+        assert(os.execute(("rm -r %s/first %s/second"):format(folder, folder)))
+      end
+    end
+  end)
+
   it("refuses a folder without its seal, and what is no file, whatever manifest.json says of it", function()
     local run = recorded("drawn", drawn, "--rmt 50 --speed max")
     local manifest, source = shell.read(run .. "/manifest.json"), run .. "/sources/drawn.lua"
