@@ -120,6 +120,55 @@ static int create_file(lua_State *L)
     return 1;
 }
 
+/* Text behind what fd has, in one write; 0 or errno. It begins with a line end, which only a
+ * last line without one needs. */
+static int append_to(int fd, const char *path, const char *text, size_t bytes)
+{
+    struct stat stat_of;
+    char last = '\n';
+    if (fstat(fd, &stat_of) != 0)
+        return errno;
+    if (!S_ISREG(stat_of.st_mode))
+        return EINVAL;
+    if (stat_of.st_size == 0) {
+        give_to_owner(fd, path);
+        (void)fchmod(fd, mode_beside(path)); // a file system that has no modes is as it is
+    } else if (pread(fd, &last, 1, stat_of.st_size - 1) != 1) {
+        return errno;
+    }
+    size_t skip = last == '\n' ? 1 : 0;
+    ssize_t done = -1;
+    do {
+        done = write(fd, text + skip, bytes - skip);
+    } while (done < 0 && errno == EINTR);
+    return done < 0 ? errno : (size_t)done == bytes - skip ? 0 : ENOSPC;
+}
+
+/*
+ * core.append_line(path, line) -> true | nil, message: a line behind what a file has, in one
+ * write, so that of several programs at once each adds its own. The file is made if it is not
+ * there, as create_file makes it; it is never written through a link, and what is no regular
+ * file is not written.
+ */
+static int append_line(lua_State *L)
+{
+    const char *path = luaL_checkstring(L, 1);
+    size_t bytes = 0;
+    (void)lua_pushfstring(L, "\n%s\n", luaL_checkstring(L, 2));
+    const char *text = lua_tolstring(L, -1, &bytes);
+    int flags = O_RDWR | O_APPEND | O_CREAT | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK | O_NOCTTY;
+    int fd = open(path, flags, 0600);
+    if (fd < 0)
+        return fail_sys(L, path, errno);
+    int code = append_to(fd, path, text, bytes);
+    if (close(fd) != 0 && code == 0)
+        code = errno;
+    if (code != 0)
+        return fail_sys(L, path, code);
+    lua_pushboolean(L, true);
+    return 1;
+}
+
 /* How many lines a file has; -1 if part of it is nothing but zeros, as after a truncation.
  */
 static lua_Integer lines_of(int fd)
@@ -303,15 +352,12 @@ static int most_file(lua_State *L)
 
 void mp_open_record_file(lua_State *L)
 {
-    static const luaL_Reg functions[] = {{"make_folder", make_folder},
-                                         {"create_file", create_file},
-                                         {"file_state", file_state},
-                                         {"as_folder", as_folder},
-                                         {"read_file", read_file},
-                                         {"lock_folder", lock_folder},
-                                         {"checksum", checksum},
-                                         {"most_file", most_file},
-                                         {NULL, NULL}};
+    static const luaL_Reg functions[] = {
+        {"make_folder", make_folder}, {"create_file", create_file},
+        {"append_line", append_line}, {"file_state", file_state},
+        {"as_folder", as_folder},     {"read_file", read_file},
+        {"lock_folder", lock_folder}, {"checksum", checksum},
+        {"most_file", most_file},     {NULL, NULL}};
     static const luaL_Reg methods[] = {{"close", lock_close}, {NULL, NULL}};
     static const luaL_Reg metamethods[] = {
         {"__gc", lock_close}, {"__close", lock_close}, {NULL, NULL}};

@@ -15,7 +15,7 @@ struct column {
     bool passed_over;
     bool whole;
     bool only_found; // its number goes into no row
-    double most; // what is beyond counts as missing
+    double most;     // what is beyond counts as missing
 };
 
 /* The text and the keys of the columns live in the user values. */
@@ -238,12 +238,12 @@ static void read_column(lua_State *L, struct rows *rows, int i)
 /*
  * core.rows(text, at, columns) -> an iterator over the lines of text from byte at on, whose
  * cells are separated by tabs. columns[i] is { key =, most =, whole =, only_found = } for a
- * column that is a number (most: a larger magnitude counts as missing; whole: as a whole number,
- * or missing; only_found: it is in found, and not in row), true for one that is passed over,
- * false for any other. For each line: row, rest, found. row: a table with the numbers by their
- * keys. rest: the other cells, with the tabs between them; the very same string if it is that of
- * the line before. found: bit i - 1 is set if column i has its number. Of a line with more or
- * fewer cells than columns: false.
+ * column that is a number (most: a larger magnitude counts as missing; whole: as a whole
+ * number, or missing; only_found: it is in found, and not in row), true for one that is passed
+ * over, false for any other. For each line: row, rest, found. row: a table with the numbers by
+ * their keys. rest: the other cells, with the tabs between them; the very same string if it is
+ * that of the line before. found: bit i - 1 is set if column i has its number. Of a line with
+ * more or fewer cells than columns: false.
  */
 static int rows_new(lua_State *L)
 {

@@ -1,25 +1,13 @@
 --- A dataset on the disk.
+local core = require "moonpulse.core"
 local dataset_of = require "moonpulse.bids.dataset"
+local folders = require "moonpulse.record.folder"
 local lfs = require "lfs"
 local text_files = require "moonpulse.text.text_file"
 
 local M = {}
 
 local most = 1000000000 -- bytes of a file that is copied
-
-local function make_folders(path)
-  local made = path:sub(1, 1) == "/" and "" or "."
-  for part in path:gmatch("[^/]+") do
-    made = made .. "/" .. part
-    if not lfs.attributes(made, "mode") then
-      local ok, message = lfs.mkdir(made)
-      if not ok then
-        return nil, ("cannot make the folder %s: %s"):format(made, message)
-      end
-    end
-  end
-  return true
-end
 
 --- The names in a folder, sorted; none where there is no folder.
 ---@param path string
@@ -112,19 +100,26 @@ local function copy(from, to)
   end
 end
 
---- One file, whole or not at all, with the folders that it needs.
+local function make_folders(path, group)
+  local made, message = folders.make_all(path, group)
+  return made, message and message:gsub(": name another with %-%-out DIR$", "")
+end
+
+--- One file, whole or not at all, with the folders that it needs: as a record, they are for their owner only,
+--- or if the record is shared with its group also for that; a file is as open as the folder that it lies in.
 ---@param path string
 ---@param content string|{ copy: string } a text, or the file that it is a copy of
+---@param group boolean? the group may read the folders that are made
 ---@return boolean? ok
 ---@return string? message
-function M.put(path, content)
-  local ok, message = make_folders(path:match("^(.*)/") or ".")
+function M.put(path, content, group)
+  local ok, message = make_folders(path:match("^(.*)/") or ".", group)
   if not ok then
     return nil, message
   end
   local beside = path .. ".moonpulse-new"
   local file
-  file, message = io.open(beside, "wb")
+  file, message = core.create_file(beside)
   if not file then
     return nil, message
   end
@@ -144,27 +139,71 @@ function M.put(path, content)
   return true
 end
 
+--- May the group read the folder of a run?
+---@param folder string
+---@return boolean
+function M.is_shared(folder)
+  return (lfs.attributes(folder, "permissions") or ""):sub(4, 6) == "r-x"
+end
+
+--- Is a path of the dataset, or a folder on the way to it, a link? It leads anywhere.
+---@return string? link
+local function link_in(folder, path)
+  local at = folder
+  for part in path:gmatch("[^/]+") do
+    at = at .. "/" .. part
+    if lfs.symlinkattributes(at, "mode") == "link" then
+      return at
+    end
+  end
+end
+
 --- Write what was put into the dataset: the run's own files first, so that the tables never name what is not
---- there. A link in the place of a file (git-annex) is left alone.
+--- there. Nothing is written through a link in the place of a file (git-annex) or of a folder.
 ---@param folder string
 ---@param dataset moonpulse.BidsDataset
+---@param group boolean? as put has it
 ---@return boolean? ok
 ---@return string? message
-function M.write(folder, dataset)
+function M.write(folder, dataset, group)
   for _, path in ipairs(dataset.order) do
-    if lfs.symlinkattributes(folder .. "/" .. path, "mode") == "link" then
-      return nil, ("%s/%s is a link and is not written through: unlock it first (datalad unlock "
-        .. "%s)"):format(folder,
-        path, path)
+    local link = link_in(folder, path)
+    if link == folder .. "/" .. path then
+      return nil, ("%s is a link and is not written through: unlock it first (datalad unlock "
+        .. "%s)"):format(link, path)
+    elseif link then
+      return nil, ("%s is a link and nothing is written through it: put a folder in its place"):format(link)
     end
   end
   for _, path in ipairs(dataset.order) do
-    local ok, message = M.put(folder .. "/" .. path, dataset.files[path])
+    local ok, message = M.put(folder .. "/" .. path, dataset.files[path], group)
     if not ok then
       return nil, ("cannot write %s/%s: %s"):format(folder, path, message)
     end
   end
   return true
+end
+
+--- Keep other exports out of a dataset until the lock is closed. The folder is made if it is not there.
+---@param folder string
+---@param group boolean? as put has it
+---@return moonpulse.core.FolderLock? lock
+---@return string? message
+function M.lock(folder, group)
+  local mode = lfs.attributes(folder, "mode")
+  if mode and mode ~= "directory" then
+    return nil, ("%s is no folder"):format(folder)
+  elseif not mode then
+    local made, why = make_folders(folder, group)
+    if not made then
+      return nil, why .. ": name another with --bids DIR"
+    end
+  end
+  local lock, message = core.lock_folder(folder)
+  if lock == false then
+    message = ("%s: another moonpulse export is at work there: wait until it has ended"):format(folder)
+  end
+  return lock or nil, message
 end
 
 return M

@@ -1,8 +1,8 @@
 --- A run's folder as the exporter needs it. Nothing of it is run: text and JSON are read as data.
+local edited = require "moonpulse.safety.edited"
 local lfs = require "lfs"
 local plan_file = require "moonpulse.protocol.plan_file"
 local read = require "moonpulse.record.read"
-local seals = require "moonpulse.record.seal"
 local text_files = require "moonpulse.text.text_file"
 local tsv = require "moonpulse.bids.tsv"
 
@@ -21,7 +21,7 @@ local events_kind = { bytes = 400000000, name = "record" }
 ---@field plan_file table? as plan_file.read has it
 ---@field plan_text string?
 ---@field is_nerve fun(channel: string): boolean
----@field edited string? which of what is exported is not as it was sealed
+---@field edited string? what of it is not as it was sealed
 ---@field files string[] paths in its folder, sorted; links and what is no regular file are not among them
 
 --- All regular files below a folder.
@@ -96,8 +96,7 @@ function M.read(folder)
   local run = { folder = folder, name = folder:match("[^/]+$"), manifest = manifest, events = text,
     id = tostring(read.get(manifest, "protocol.id") or read.get(manifest, "experiment.id") or "run"),
     events_json = text_files.read(folder .. "/events.json"), files = files_below(folder, "", {}) }
-  local changed = seals.changed(folder, { "manifest.json", "events.tsv", "resolved.plan" })
-  run.edited = changed and changed[1] and table.concat(changed, ", ") or nil
+  run.edited = edited.look(folder, manifest, { "resolved.plan" })
   return plan_of(run)
 end
 

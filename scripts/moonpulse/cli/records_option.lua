@@ -33,8 +33,11 @@ function M.settle(options, writes)
   end
   local folder, message = places.folder()
   options.out = folder or cli.fail("usage", "%s", message)
-  local older, new = places.older(folder)
+  local older, new, problems = places.older(folder)
   options.older = older
+  for _, problem in ipairs(problems) do
+    note("%s", problem)
+  end
   if not new then
     return
   elseif not writes then

@@ -2,9 +2,11 @@
 local cli = require "moonpulse.cli"
 local crates = require "moonpulse.provenance.crate"
 local disk = require "moonpulse.bids.disk"
+local edited = require "moonpulse.safety.edited"
 local escapes = require "moonpulse.text.escapes"
 local exports = require "moonpulse.bids.export"
 local facts_of = require "moonpulse.provenance.facts"
+local lfs = require "lfs"
 local meta_files = require "moonpulse.bids.meta"
 local numbers = require "moonpulse.text.numbers"
 local runs = require "moonpulse.bids.run"
@@ -76,21 +78,54 @@ local function read_runs(options)
   return list
 end
 
+--- What is written says it, too.
+---@param run { folder: string, edited: string? }
+local function note_edited(run)
+  if run.edited then
+    io.stderr:write(escapes.shown(("moonpulse: note: %s: %s\n"):format(run.folder,
+      edited.sentence(run.edited)), true))
+  end
+end
+
 local function tell(run, made, folder)
   local all = made.patterns + made.singles
   say("%s: %s, %s %s%s: %s/%s/nibs/%s_nibs.tsv", run.folder, numbers.counted(made.rows, "row"),
     numbers.count(all), all == 1 and "delivery" or "deliveries", made.patterns > 0 and made.singles > 0
       and (", %s of them pulse by pulse"):format(numbers.count(made.singles)) or "",
     folder, made.folder, made.stem)
-  if run.edited then
-    local text = "moonpulse: note: %s was edited after it was sealed, or is damaged (%s): the dataset says "
-      .. "so; moonpulse verify %s says what\n"
-    io.stderr:write(escapes.shown(text:format(run.folder, run.edited, run.folder), true))
-  end
+  note_edited(run)
   if run.manifest.device and run.manifest.device.simulated then
     io.stderr:write(("moonpulse: note: %s was simulated: nobody was stimulated, and the dataset says so\n")
       :format(escapes.shown(run.name)))
   end
+end
+
+--- Put the runs into the dataset. What others put there meanwhile would be lost: nobody may.
+local function put_runs(folder, list, group, options, meta)
+  local is_new = not lfs.symlinkattributes(folder, "mode")
+  local lock <close>, message = disk.lock(folder, group)
+  if not lock then
+    cli.fail("usage", "%s", message)
+  end
+  local dataset, why = disk.open(folder)
+  if not dataset then
+    cli.fail("usage", "%s", why)
+  end
+  local made = {}
+  local added, problem = pcall(function()
+    for i, run in ipairs(list) do
+      made[i] = exports.add(dataset, run, options, meta)
+    end
+  end)
+  if not added then
+    lfs.rmdir(is_new and folder or "") -- empty: nothing was written
+    error(problem, 0)
+  end
+  local ok, problem_of = disk.write(folder, dataset, group)
+  if not ok then
+    cli.fail("fault", "%s", problem_of)
+  end
+  return made, dataset
 end
 
 local formats = {}
@@ -103,19 +138,11 @@ function formats.bids(options)
   end
   local folder = options.bids:gsub("(.)/+$", "%1")
   local meta, list = meta_of(options), read_runs(options)
-  local dataset, message = disk.open(folder)
-  if not dataset then
-    cli.fail("usage", "%s", message)
+  local group = true
+  for _, run in ipairs(list) do
+    group = group and disk.is_shared(run.folder)
   end
-  local made = {}
-  for i, run in ipairs(list) do
-    made[i] = exports.add(dataset, run, options, meta)
-  end
-  local ok
-  ok, message = disk.write(folder, dataset)
-  if not ok then
-    cli.fail("fault", "%s", message)
-  end
+  local made, dataset = put_runs(folder, list, group, options, meta)
   for i, run in ipairs(list) do
     tell(run, made[i], folder)
   end
@@ -132,11 +159,15 @@ local function one_run(options)
     cli.fail("usage", "export %s: one run at a time, not %d", options.what, #options.runs)
   end
   local facts, message = facts_of.read(options.runs[1])
-  return facts or cli.fail("usage", "%s", message)
+  if not facts then
+    cli.fail("usage", "%s", message)
+  end
+  note_edited(facts)
+  return facts
 end
 
-local function put(path, content)
-  local ok, message = disk.put(path, content)
+local function put(path, content, group)
+  local ok, message = disk.put(path, content, group)
   if not ok then
     cli.fail("fault", "cannot write %s: %s", path, message)
   end
@@ -148,10 +179,12 @@ function formats.crate(options)
   if #disk.names(folder) > 0 then
     cli.fail("usage", "%s has files: name a new folder with -o, nothing is written over", folder)
   end
+  local group = disk.is_shared(facts.folder)
   for _, file in ipairs(facts.files) do
-    put(("%s/%s/%s"):format(folder, facts.name, file.name), { copy = facts.folder .. "/" .. file.name })
+    put(("%s/%s/%s"):format(folder, facts.name, file.name), { copy = facts.folder .. "/" .. file.name },
+      group)
   end
-  put(folder .. "/" .. crates.name, crates.text(facts, options.license))
+  put(folder .. "/" .. crates.name, crates.text(facts, options.license), group)
   say("%s: %s and %s", folder, numbers.counted(#facts.files, "file"), crates.name)
 end
 

@@ -119,6 +119,18 @@ local function dose_of(mso, nerve)
   end
 end
 
+--- The sessions that a protocol or its course plans, in words.
+local function schedule_of(protocol)
+  if not protocol.course then
+    return protocol.sessions and "The sessions: " .. show.schedule(protocol.sessions) or nil
+  end
+  local phases = {}
+  for i, phase in ipairs(protocol.course.phases) do
+    phases[i] = ("phase %d: %s"):format(i, show.phase(phase))
+  end
+  return ("The sessions follow the course %s: %s"):format(protocol.course.name, table.concat(phases, "; "))
+end
+
 local function of_protocol(options, meta)
   local protocol, values = common.find(options)
   if experiments.is(protocol) then
@@ -133,7 +145,7 @@ local function of_protocol(options, meta)
   local plan, drawn = common.build(options, protocol, values)
   local driver = options.device and devices.described(options)
   local facts = facts_of.new("plan", protocol, core.version)
-  facts.kind = "protocol"
+  facts.kind, facts.schedule = "protocol", schedule_of(protocol)
   facts.software.commit = core.commit ~= "" and core.commit or nil
   local seed = options.seed or 1
   facts.nerve = facts_of.nerve(protocol.nerve, driver and driver.limits {})

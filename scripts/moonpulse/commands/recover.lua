@@ -39,7 +39,7 @@ end
 
 function M.run(options)
   local folder = records.find(options.run)
-  local summary, message = recover.run(folder, options.device, reports.write)
+  local summary, message = recover.run(folder, options.device, reports.writer(folder))
   if not summary then
     cli.fail("usage", "%s", message)
   end

@@ -235,7 +235,7 @@ end
 local function recover_all(torn)
   local failed = 0
   for _, run in ipairs(torn) do
-    local summary, message = recover.run(run.path, nil, reports.write)
+    local summary, message = recover.run(run.path, nil, reports.writer(run.path))
     failed = failed + (summary and 0 or 1)
     if not summary then
       line("failed", "%s", message)

@@ -118,6 +118,23 @@ local function tell(found, seen, what, trains, told_only)
   end
 end
 
+--- Are they the same values, in another order? How many pulses differ, and the first of them.
+---@return integer? count nil: no, or they are so few that each is told
+---@return integer? first
+local function reordered(seen)
+  local surplus, count, first = {}, 0, math.huge
+  for _, met in ipairs(seen) do
+    surplus[met.a], surplus[met.b] = (surplus[met.a] or 0) + met.count, (surplus[met.b] or 0) - met.count
+    count, first = count + met.count, math.min(first, met.first)
+  end
+  for _, left in pairs(surplus) do
+    if left ~= 0 then
+      return nil
+    end
+  end
+  return count > many and count or nil, first
+end
+
 local function compare_field(found, field, a, b, trains)
   local seen = {}
   for i = 1, math.min(#a, #b) do
@@ -126,7 +143,14 @@ local function compare_field(found, field, a, b, trains)
       collect(seen, x, y, i)
     end
   end
-  tell(found, seen, field.what, trains, field.told_only)
+  local shuffled, first = reordered(seen)
+  if shuffled then
+    found[#found + 1] = { what = field.what, told_only = field.told_only,
+      where = ("%s, the first %s: the same ones in another order"):format(numbers.counted(shuffled, "pulse"),
+        numbers.count(first)) }
+  else
+    tell(found, seen, field.what, trains, field.told_only)
+  end
 end
 
 local function seconds(us)

@@ -1,6 +1,7 @@
 --- What is compared: a run, from its folder, or a plan. Both as facts in the field's words, pulses and marks.
 local cjson = require "cjson.safe"
 local core = require "moonpulse.core"
+local edited = require "moonpulse.safety.edited"
 local journals = require "moonpulse.record.journal"
 local numbers = require "moonpulse.text.numbers"
 local read = require "moonpulse.record.read"
@@ -200,8 +201,10 @@ function M.of_run(folder, name)
   for i, row in ipairs(events.marks) do
     side.marks[i] = M.without_place(row.reply or "")
   end
+  side.notes[1] = edited.sentence(edited.look(folder, manifest))
   if events.incomplete > 0 then
-    side.notes[1] = ("%s of events.tsv cannot be read"):format(numbers.counted(events.incomplete, "row"))
+    side.notes[#side.notes + 1] = ("%s of events.tsv cannot be read"):format(
+      numbers.counted(events.incomplete, "row"))
   end
   return side
 end

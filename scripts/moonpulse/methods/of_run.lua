@@ -4,6 +4,7 @@ local by_condition = require "moonpulse.methods.by_condition"
 local core = require "moonpulse.core"
 local counted = require "moonpulse.record.counted"
 local doses = require "moonpulse.methods.doses"
+local edited = require "moonpulse.safety.edited"
 local facts_of = require "moonpulse.methods.facts"
 local known_fields = require "moonpulse.methods.known"
 local numbers = require "moonpulse.text.numbers"
@@ -369,6 +370,10 @@ function M.folder(folder, meta)
     return nil, ("%s: no events to read (%s); moonpulse recover rebuilds them"):format(folder, why)
   end
   local facts = M.rows("run", manifest, events, meta)
+  local changed = edited.sentence(edited.look(folder, manifest, { "resolved.plan" }))
+  if changed then
+    table.insert(facts.deviations, 1, changed)
+  end
   local kept = plan_of(folder, manifest)
   if kept then
     local planned = facts.pulses.planned

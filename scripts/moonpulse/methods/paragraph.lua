@@ -52,9 +52,9 @@ function writers.protocol(facts, add)
     add("It is a sham: the schedule of %s, pulse for pulse, with one intensity for every pulse", facts.sham)
   end
   add("The site was %s", value_of(facts, "target"))
-  if facts.of == "run" then
-    add("%s", facts.session and session_words(facts.session)
-      or "Each participant had " .. value_of(facts, "sessions"))
+  if facts.of ~= "course" then
+    add("%s", facts.session and session_words(facts.session) or facts.schedule
+      or ("Each participant %s %s"):format(facts.of == "run" and "had" or "has", value_of(facts, "sessions")))
   end
 end
 

@@ -33,13 +33,17 @@ local function ids(facts, way)
   return list
 end
 
+local function edited_words(facts)
+  return facts.edited and ("EDITED or damaged after the run was sealed: %s. "):format(facts.edited) or ""
+end
+
 --- The run as an action: what did it, when, on what, with which result.
 local function action(facts)
   local operator = facts_of.part(facts, "operator")
   local plain = type(operator) == "string" and operator ~= "n/a" and operator or nil
   return { ["@id"] = "#" .. facts.uuid, ["@type"] = "CreateAction", name = "Run of " .. facts.title,
-    description = (facts.simulated and "Simulated: no stimulator was connected and nobody was stimulated. "
-      or "")
+    description = edited_words(facts) .. (facts.simulated
+      and "Simulated: no stimulator was connected and nobody was stimulated. " or "")
       .. ("moonpulse run %s: %s"):format(facts.id, tostring(facts_of.part(facts, "result.reason")
         or facts.manifest.status)),
     instrument = id "#moonpulse", agent = plain and id "#operator" or nil, object = ids(facts, "in"),
@@ -62,7 +66,8 @@ function M.text(facts, license)
   local graph = {
     { ["@id"] = M.name, ["@type"] = "CreativeWork", about = id "./", conformsTo = id(version) },
     { ["@id"] = "./", ["@type"] = "Dataset", name = facts.title .. ", " .. facts.name,
-      description = "The record of a run of non-invasive brain stimulation, by Moonpulse.",
+      description = edited_words(facts)
+        .. "The record of a run of non-invasive brain stimulation, by Moonpulse.",
       datePublished = (facts.ended or facts.started or ""):match("^%d+%-%d+%-%d+") or "1970-01-01",
       license = is_uri and id(license) or license, conformsTo = id(profile), hasPart = ids(facts),
       mentions = id("#" .. facts.uuid) },

@@ -1,6 +1,7 @@
 --- What a run's folder is, for records that other programs read: its files with their hashes, what of them
 --- went in and what came out, and when. Nothing of it is run.
 local cjson = require "cjson"
+local edited = require "moonpulse.safety.edited"
 local lfs = require "lfs"
 local read = require "moonpulse.record.read"
 local seals = require "moonpulse.record.seal"
@@ -97,6 +98,7 @@ end
 ---@field uuid string the run's own, the same in every export
 ---@field simulated boolean
 ---@field completed boolean
+---@field edited string? what of it is not as it was sealed
 
 --- An identifier of the run, from what its manifest is.
 local function uuid_of(manifest, name)
@@ -125,13 +127,17 @@ function M.read(folder)
   if not files then
     return nil, message
   end
-  local name = folder:match("[^/]+$")
+  local name, also = folder:match("[^/]+$"), { "resolved.plan" }
+  for _, file in ipairs(files) do
+    also[#also + 1] = file.name:find("^sources/") and file.name or nil
+  end
   local id = tostring(read.get(manifest, "protocol.id") or read.get(manifest, "experiment.id") or name)
   return { folder = folder, name = name, id = id, title = tostring(read.get(manifest, "protocol.name") or id),
     manifest = manifest, files = files, started = time_of(manifest.started),
     ended = time_of(manifest.ended) or time_of(read.get(manifest, "clock.end.wall")),
     uuid = uuid_of(manifest, name), simulated = read.get(manifest, "device.simulated") or false,
-    completed = manifest.status == "completed" }
+    completed = manifest.status == "completed",
+    edited = edited.look(folder, manifest, also) }
 end
 
 --- A part of the manifest; nil where there is none or it is empty.

@@ -67,8 +67,8 @@ function M.text(facts)
     predicate = {
       buildDefinition = {
         buildType = M.build_type, externalParameters = external,
-        internalParameters = { device = device_of(facts), safety = { verdict = facts_of.part(facts,
-          "safety.verdict"),
+        internalParameters = { edited = facts.edited, device = device_of(facts), safety = {
+          verdict = facts_of.part(facts, "safety.verdict"),
           table = facts_of.part(facts, "safety.table") }, result = facts_of.part(facts, "result") },
         resolvedDependencies = digests(facts.files, "in"),
       },

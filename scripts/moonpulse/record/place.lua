@@ -75,15 +75,33 @@ local function same(a, b)
   return a == b or one ~= nil and other ~= nil and one.dev == other.dev and one.ino == other.ino
 end
 
+--- What the list in the place says; what of it cannot be read, a sentence each.
 local function listed(folder)
-  local list, seen = {}, {}
-  for line in (core.read_file(folder .. "/older", most_list) or ""):gmatch("[^\n]+") do
-    if line:sub(1, 1) == "/" and not seen[line] and not same(line, folder) then
+  local list, seen, problems, number = {}, {}, {}, 0
+  local path = folder .. "/older"
+  local mode, _, code = lfs.symlinkattributes(path, "mode")
+  local text, message = nil, nil
+  if mode or code == EACCES then
+    text, message = core.read_file(path, most_list)
+  end
+  if message then
+    problems[1] = ("the list of folders in which older records lie cannot be read (%s): what they have is "
+      .. "not counted; give this account the right to read it, or mend it: a path a line"):format(message)
+  end
+  for line in ((text or "") .. "\n"):gmatch("(.-)\r?\n") do
+    number = number + 1
+    local home = line:sub(1, 2) == "~/" and core.home()
+    line = home and home .. line:sub(2) or line
+    if line:sub(1, 1) ~= "/" then
+      problems[#problems + 1] = line:find("%S") and ("%s, line %d, is no path from / on (%s): what lies "
+        .. "there is not counted; write the whole path, or take the line out"):format(path, number, line)
+        or nil
+    elseif not seen[line] and not same(line, folder) then
       seen[line] = true
       list[#list + 1] = line
     end
   end
-  return list
+  return list, problems
 end
 
 --- ./runs with runs in it, where that is not the place and in no list.
@@ -102,11 +120,12 @@ end
 ---@param folder string the place
 ---@return string[] older absolute
 ---@return string? new the one of them that is in no list
+---@return string[] problems what of the list cannot be read, and what to do, a sentence each
 function M.older(folder)
-  local list = listed(folder)
+  local list, problems = listed(folder)
   local new = found_here(folder, list)
   list[#list + 1] = new
-  return list, new
+  return list, new, problems
 end
 
 --- A path as it may be typed in a shell.
@@ -123,23 +142,20 @@ function M.remedy(older, folder)
     :format(typed(older), typed(folder), typed(older))
 end
 
---- Write an older folder into the list.
+--- Write an older folder into the list, behind what that has: other runs may do the same at once.
 ---@param folder string the place, which is made if it is not there
 ---@param older string
 ---@return boolean? done
 ---@return string? message
 function M.remember(folder, older)
-  local text = core.read_file(folder .. "/older", most_list) or ""
+  if older:find("[\r\n]") then
+    return nil, "its path has a line end, which the list cannot have: rename it"
+  end
   local made, message = require("moonpulse.record.folder").make_all(folder)
-  local file = made and core.create_file(folder .. "/older.new")
-  if not file then
-    return nil, message or folder .. " cannot be written"
+  if not made then
+    return nil, message
   end
-  file:write(text, text ~= "" and text:sub(-1) ~= "\n" and "\n" or "", older, "\n")
-  if not file:close() then
-    return nil, folder .. "/older cannot be written"
-  end
-  return os.rename(folder .. "/older.new", folder .. "/older")
+  return core.append_line(folder .. "/older", older)
 end
 
 return M

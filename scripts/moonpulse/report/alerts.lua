@@ -1,4 +1,5 @@
 --- What must not look normal: each with a word of its own, which needs no colour to be seen.
+local edited = require "moonpulse.safety.edited"
 local facts = require "moonpulse.report.facts"
 local record = require "moonpulse.record.read"
 local text = require "moonpulse.drawing.text"
@@ -110,13 +111,20 @@ end
 --- What a reader has to see first, the gravest first.
 ---@param manifest table
 ---@param s table from `summary.compute`
+---@param changed string? what of the record was edited
 ---@return { level: "note"|"bad", word: string, text: string }[]
 ---@return "good"|"note"|"bad" level the gravest
-function M.of(manifest, s)
+function M.of(manifest, s, changed)
   local list, level = {}, "good"
   local function add(grade, word, words)
     list[#list + 1] = { level = grade, word = word, text = words, number = #list }
     level = M.graver(level, grade)
+  end
+  if changed == edited.unsealed then
+    add("note", "NOT SEALED", "the record had no seal when this page was written: Moonpulse was killed "
+      .. "before it had one, or somebody took it away.")
+  elseif changed then
+    add("bad", "EDITED", edited.sentence(changed) .. ".")
   end
   of_safety(manifest, add)
   of_record(manifest, add)

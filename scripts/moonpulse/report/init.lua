@@ -1,5 +1,6 @@
 --- Turns a finished run folder into one HTML file that opens offline.
 local core = require "moonpulse.core"
+local edited = require "moonpulse.safety.edited"
 local page = require "moonpulse.report.page"
 local record = require "moonpulse.record.read"
 
@@ -26,9 +27,10 @@ end
 
 --- Write `report.html` into a run folder.
 ---@param run_folder string holds manifest.json and events.tsv
+---@param changed string? what of the record was edited, as edited.look has it
 ---@return string? path of the report
 ---@return string? message why there is none
-function M.write(run_folder)
+function M.write(run_folder, changed)
   local folder = #run_folder > 1 and run_folder:gsub("/+$", "") or run_folder
   local manifest, why = record.manifest(folder .. "/manifest.json")
   if not manifest then
@@ -40,7 +42,19 @@ function M.write(run_folder)
       .. "from the raw record", problem)
   end
   return replace(folder .. "/report.html",
-    page.build(manifest, events, folder:match("[^/]+$") or folder))
+    page.build(manifest, events, folder:match("[^/]+$") or folder, changed))
+end
+
+--- As write, for who may change or seal the record before the report is written: whether it was edited is
+--- looked up now.
+---@param run_folder string
+---@return fun(folder: string): string?, string?
+function M.writer(run_folder)
+  local manifest = record.manifest(run_folder .. "/manifest.json")
+  local what = manifest and edited.look(run_folder, manifest)
+  return function(folder)
+    return M.write(folder, what)
+  end
 end
 
 return M

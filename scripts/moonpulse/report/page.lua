@@ -65,11 +65,12 @@ end
 ---@param manifest table
 ---@param events table from `record.events`
 ---@param folder string name of the run folder
+---@param edited string? what of the record was edited, as moonpulse.safety.edited has it
 ---@return string html
-function M.build(manifest, events, folder)
+function M.build(manifest, events, folder, edited)
   local s = summary.compute(manifest, events)
   local checks, sound = timing.checks(manifest, s, events)
-  local list, gravest = alerts.of(manifest, s)
+  local list, gravest = alerts.of(manifest, s, edited)
   local sentence, level = judge(manifest, s, list, gravest, sound)
   local name = text.value(get(manifest, "protocol.name"))
   local title = name == text.missing and "Stimulation run (protocol name not recorded)" or name

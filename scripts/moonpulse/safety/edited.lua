@@ -22,6 +22,9 @@ local counted_from = { "manifest.json", "recover.json", "journal.jsonl", "events
 --- What only runs leave that are sealed at their end.
 local left_by_sealed = { "recover.json", "verify.sh", seals.signature }
 
+--- What look says where there is none.
+M.unsealed = "its seal is missing"
+
 --- Who wrote in a folder after its run: when they did it says nothing of when the run was.
 local later = { recovered = true, report = true, signature = true }
 
@@ -103,12 +106,14 @@ end
 --- sealed; of another one the first line of the journal is read.
 ---@param path string of the run's folder
 ---@param manifest table? of it; nil: it cannot be read
+---@param also string[]? further files that matter to who asks
 ---@return string? text the files, that there is no seal, or what contradicts it; nil: all is as it was, or it
 ---   was never sealed
 ---@return boolean doubtful its manifest alone does not tell whose it is, and whether it was simulated
 ---@return table<string, boolean>? changed the files
-local function look(path, manifest)
-  local names = seals.changed(path, counted_from)
+local function look(path, manifest, also)
+  local asked = { table.unpack(counted_from) }
+  local names = seals.changed(path, table.move(also or {}, 1, #(also or {}), #asked + 1, asked))
   if names then
     local changed = {}
     for _, name in ipairs(names) do
@@ -124,17 +129,26 @@ local function look(path, manifest)
   -- one that is torn is not sealed yet
   if not text and (read.get(manifest, "status") == "running" and is_there(path, "verify.sh")
     or read.get(manifest, "status") ~= "running" and was_sealed(path, manifest, first)) then
-    text = "its seal is missing"
+    text = M.unsealed
   end
   return text, text ~= nil
 end
 
---- The same in words, for who lists runs.
+--- The same in words, for who tells of runs.
 ---@param path string of the run's folder
 ---@param manifest table of it
+---@param also string[]? further files that matter to who asks
 ---@return string? text nil: all is as it was, or it was never sealed
-function M.look(path, manifest)
-  return (look(path, manifest))
+function M.look(path, manifest, also)
+  return (look(path, manifest, also))
+end
+
+--- What readers say of such a record.
+---@param what string? of look
+---@return string? sentence without its full stop; nil: all is as it was
+function M.sentence(what)
+  return what and ("the record was edited after it was sealed, or is damaged (%s): moonpulse verify says "
+    .. "more"):format(what) or nil
 end
 
 --- Does its manifest not tell whose run it is? Cheap: of a sealed run nothing else is read.

@@ -190,6 +190,15 @@ function core.make_folder(path, group) end
 ---@return string? code
 function core.create_file(path) end
 
+--- A line behind what a file has, in one write, so that of several programs at once each adds its own. The
+--- file is made if it is not there; a link, and what is no regular file, is not written.
+---@param path string
+---@param line string without its end
+---@return boolean? done
+---@return string? message
+---@return string? code
+function core.append_line(path, line) end
+
 --- What became of a file of create_file, all of it flushed. Nothing is returned for what is no regular file.
 ---@param file file*
 ---@param path string what it was made as

@@ -215,6 +215,25 @@ describe("two lists of pulses", function()
     assert.are.same({}, pulses.compare(list(0, 1e6, 2e6), list(5e6, 6e6, 7e6), 1))
   end)
 
+  it("are the same ones in another order where as many have each value", function()
+    local at = {}
+    for i = 1, 40 do
+      at[i] = i * 5e6
+    end
+    local a, b = list(table.unpack(at)), list(table.unpack(at))
+    for i = 1, 40 do
+      a[i].intensity, b[i].intensity = 80 + i % 4 * 10, 80 + (i + (i > 8 and 1 or 0)) % 4 * 10
+    end
+    local shuffled = "32 pulses, the first 9: the same ones in another order"
+    assert.are.same({ { what = "intensity", where = shuffled } }, pulses.compare(a, b, 1))
+    b[40].intensity = 75
+    assert.are_not.equal(shuffled, pulses.compare(a, b, 1)[1].where)
+    a, b = list(0, 5e6), list(0, 5e6)
+    a[1].intensity, b[2].intensity = 40, 40 -- of so few each is told
+    assert.are.same({ "pulse 1", "pulse 2" }, { pulses.compare(a, b, 1)[1].where,
+      pulses.compare(a, b, 1)[2].where })
+  end)
+
   it("lie in trains where what is between them is much longer than what is within", function()
     assert.are.same({ 1, 1, 1, 2, 2, 2 }, (pulses.trains(list(0, 1e5, 2e5, 4e6, 41e5, 42e5))))
     assert.is_nil((pulses.trains(list(0, 4e6, 9e6, 15e6))))

@@ -341,6 +341,23 @@ describe("the sentences on what the rows say", function()
   end)
 end)
 
+describe("the sessions of a plan", function()
+  it("are told as the protocol or its course plans them, else asked for", function()
+    shell.write(folder .. "/often.lua", [[local mp = require "moonpulse"
+      return mp.protocol { name = "Often", sessions = { per_day = 1, days = 5 },
+        plan = function() return mp.pulse(mp.mso(40)) end }]])
+    assert.matches("The sessions: 1 a day, on 5 days.", methods(folder .. "/often.lua"), 1, true)
+    shell.write(folder .. "/course.lua", [[local mp = require "moonpulse"
+      return mp.course { name = "Taper", protocol = "./often.lua", phases = {
+        { name = "daily", per_day = 2, days = 5 }, { per_day = 1, days = 2, wait_days = 3 } } }]])
+    assert.matches("The sessions follow the course Taper: phase 1: daily: 2 a day, on 5 days; phase 2: 1 a "
+      .. "day, on 2 days, 3 days after the phase before.", methods(folder .. "/course.lua"), 1, true)
+    shell.write(folder .. "/plain.lua", [[local mp = require "moonpulse"
+      return mp.protocol { name = "Plain", plan = function() return mp.pulse(mp.mso(40)) end }]])
+    assert.matches("Each participant has [sessions: ", methods(folder .. "/plain.lua"), 1, true)
+  end)
+end)
+
 describe("what is not known", function()
   it("stands in the sentences, and the JSON says what fills it", function()
     local made = json_of "itbs600"

@@ -42,8 +42,9 @@ describe("a confirmation", function()
       local what = ("%s, case %d: pulse "):format(device, i)
       shell.write(folder .. "/made.lua", 'local mp = require "moonpulse"\nreturn ' .. plan)
       local out = ("%s/%d"):format(folder, i)
-      local status, _, err = shell.moonpulse(folder, ("run %s/made.lua --device sim:%s --timing %s "
-        .. "--speed max --out %s --beyond-guidelines test --approval none"):format(folder, device, timing or "auto", out))
+      local status, _, err = shell.moonpulse(folder, ("run %s/made.lua --device sim:%s --timing %s --out %s "
+        .. "--speed max --beyond-guidelines test --approval none"):format(folder, device,
+        timing or "auto", out))
       assert.are.equal(0, status, what .. err)
       local without = judge(what, (fixture.pulse_rows(fixture.run_in(out))))
       assert.are.equal(case.first_only == true, without > 0, what .. without)

@@ -114,6 +114,7 @@ describe("runs that lie in ./runs", function()
     assert.matches(("note: records have one place now: %s; %s/study/runs has older ones"):format(at_home,
       folder), err, 1, true)
     assert.matches(("mv %s/study/runs/* %s/"):format(folder, at_home), err, 1, true)
+    assert.are.equal("rw-------", lfs.attributes(at_home .. "/older", "permissions"))
     _, _, err = moonpulse("study", home, virtual)
     assert.are.equal("", err)
     local out
@@ -155,6 +156,69 @@ describe("runs that lie in ./runs", function()
     local status, out, err = moonpulse("study", home, "check ../exp.lua --rmt 50 --participant P07 --json")
     assert.are.equal(0, status, err)
     assert.matches('"day":2400', out:gsub("%s", ""), 1, true)
+  end)
+
+  it("are each in the list when several runs begin at once, behind what it had", function()
+    local commands, inside = {}, { "study" }
+    os.execute("mkdir -p " .. shell.quote(at_home))
+    shell.write(at_home .. "/older", "/elsewhere/runs") -- somebody's, without a line end
+    local file = lfs.attributes(at_home .. "/older", "ino")
+    for i = 1, 5 do
+      inside[i + 1] = "study" .. i
+      earlier(inside[i + 1] .. "/runs", "old", 100)
+    end
+    for i, name in ipairs(inside) do
+      commands[i] = ("cd %s/%s && exec env -u MOONPULSE_RUNS -u XDG_DATA_HOME -u SUDO_UID %s %s %s"):format(
+        shell.quote(folder), name, home, shell.quote(program), virtual)
+    end
+    for _, each in ipairs(shell.together(folder, commands)) do
+      assert.are.equal(0, each.status, each.err)
+      assert.matches("count for a participant from now on", each.err, 1, true)
+    end
+    local lines = {}
+    for line in shell.read(at_home .. "/older"):gmatch("[^\n]+") do
+      lines[line] = true
+    end
+    assert.is_true(lines["/elsewhere/runs"])
+    assert.are.equal(file, lfs.attributes(at_home .. "/older", "ino"), "it is added to, never replaced")
+    for _, name in ipairs(inside) do
+      assert.is_true(lines[("%s/%s/runs"):format(folder, name)], name)
+    end
+  end)
+
+  it("are told where the list cannot be read or written, and nothing of it is lost", function()
+    local check = "check itbs600 --amt 50 --participant P07"
+    local list = at_home .. "/older"
+    os.execute("mkdir -p " .. shell.quote(list)) -- a folder in its place
+    local _, _, err = moonpulse("study", home, virtual)
+    assert.matches("the list of folders in which older records lie cannot be read", err, 1, true)
+    assert.matches("count only while commands are started there", err, 1, true)
+    assert.are.equal("directory", lfs.attributes(list, "mode"))
+    lfs.rmdir(list)
+    os.execute("mkfifo " .. shell.quote(list))
+    _, _, err = moonpulse("study", home, virtual)
+    assert.matches("cannot be read", err, 1, true)
+    assert.matches("count only while commands are started there", err, 1, true)
+    os.remove(list)
+    local victim = folder .. "/victim"
+    shell.write(victim, "")
+    os.execute(("ln -s %s %s"):format(shell.quote(victim), shell.quote(list)))
+    moonpulse("study", home, virtual)
+    assert.are.equal("", shell.read(victim)) -- nothing is written through a link
+    os.remove(list)
+    shell.write(list, "runs\n~/study/runs\r\n\n")
+    local _, out
+    _, out, err = moonpulse("elsewhere", home, check)
+    assert.matches("older, line 1, is no path from / on (runs): what lies there is not counted", err, 1, true)
+    assert.matches("1 earlier run found in [^\n]*study/runs: 2400 pulses today", out)
+  end)
+
+  it("are not written down where their path has a line end: the run says so", function()
+    earlier("line\nend/runs", "old", 100)
+    local _, _, err = shell.sh(folder, ("cd %s && exec env -u MOONPULSE_RUNS -u XDG_DATA_HOME -u SUDO_UID "
+      .. "%s %s %s"):format(shell.quote(folder .. "/line\nend"), home, shell.quote(program), virtual))
+    assert.matches("its path has a line end, which the list cannot have: rename it", err, 1, true)
+    assert.is_nil(lfs.attributes(at_home .. "/older", "mode"))
   end)
 
   it("are left alone where --out says where records are, and where that is the place itself", function()

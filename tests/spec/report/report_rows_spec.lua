@@ -82,6 +82,27 @@ describe("core.rows", function()
     end
   end)
 
+  it("ends lines at breaks of every kind, also where there is one kind only", function()
+    for _, ending in ipairs { "\n", "\r", "\r\n", "\n\r\r" } do
+      local text, wanted = "", {}
+      for i = 1, 4 do
+        text, wanted[i] = text .. i .. "\ta\t" .. 2 * i .. "\t" .. ending, { { n = i, k = 2 * i }, "a", 5 }
+      end
+      assert.are.same(wanted, read(text))
+      assert.are.same(wanted, read(text:sub(1, -1 - #ending)))
+    end
+    assert.are.same({ { { n = 1 }, "a", 1 }, { { n = 2 }, "a", 1 } }, read "1\ta\t\t\r2\ta\t\t\n")
+  end)
+
+  it("only finds what no row needs", function()
+    local found = {}
+    for row, rest, bits in core.rows("1\ta\t2\n1\ta\tx\n", 1, { { key = "n", most = 9 }, false,
+      { key = "k", most = 9, only_found = true } }) do
+      found[#found + 1] = { row, rest, bits }
+    end
+    assert.are.same({ { { n = 1 }, "a", 5 }, { { n = 1 }, "a", 1 } }, found)
+  end)
+
   it("refuses columns that are none", function()
     assert.has_error(function() core.rows("a", 1, {}) end)
     assert.has_error(function() core.rows("a", 1, { {} }) end)
