@@ -322,8 +322,6 @@
 ---@field device_options string[]? of --device-option
 ---@field hashes table<string, string>? SHA-256 of the finished files: run/sealing.lua
 ---@field sign string? the key that the seal is signed with
----@field can_sign boolean? it can sign here: run/sealing.lua
----@field not_signed string? why it cannot
 ---@field values table? the parameters
 ---@field drawn boolean? the plan's order was drawn
 ---@field plan_sha256 string? of resolved.plan: run/keeping.lua

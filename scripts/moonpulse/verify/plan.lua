@@ -6,6 +6,7 @@ local catalogue = require "moonpulse.protocol.catalogue"
 local lfs = require "lfs"
 local protocols = require "moonpulse.protocol"
 local read = require "moonpulse.record.read"
+local shams = require "moonpulse.protocol.sham"
 
 require "moonpulse" -- the protocol files that are found here require it
 
@@ -63,6 +64,22 @@ local function find(path, id, called)
   return found, message
 end
 
+--- The files that the run's protocol named for a sham, by how it named them.
+---@param folder string
+---@param manifest table
+---@return table<string, string|false> false: two files of one name
+function M.shams(folder, manifest)
+  local kept = {}
+  for _, each in ipairs(type(manifest.files) == "table" and manifest.files or {}) do
+    local file = type(each) == "table" and each.role == "sham" and type(each.as) == "string" and each.file
+    local path = type(file) == "string" and file:find("^sources/[^/]+$") and folder .. "/" .. file
+    if path and lfs.symlinkattributes(path, "mode") == "file" then
+      kept[each.as] = kept[each.as] == nil and path
+    end
+  end
+  return kept
+end
+
 ---@class moonpulse.KeptPlan
 ---@field protocol moonpulse.Protocol
 ---@field plan moonpulse.Plan
@@ -96,7 +113,9 @@ function M.again(folder, manifest)
     return nil, message
   end
   local plan, drawn
+  local before = shams.keep_to(M.shams(folder, manifest))
   plan, message, drawn = protocols.build(protocol, values, seed)
+  shams.keep_to(before)
   return plan and { protocol = protocol, plan = plan, values = values, seed = seed, drawn = drawn or false }
     or nil, message
 end
