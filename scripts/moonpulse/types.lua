@@ -275,8 +275,7 @@
 ---@field timing "host"|"device"|"auto"
 ---@field faults moonpulse.FaultList? of a simulator in virtual time
 ---@field simulator moonpulse.Simulator? virtual time: another far side than a new simulator; tests write it
----@field cuts { near: boolean?, far: boolean? }? virtual time: what the engine may do in Lua's place
----   (stimulator/near_cut.lua, simulation/serve.lua)
+---@field cuts { near: boolean?, far: boolean? }? virtual time: what the engine may do (near_cut.lua, serve.lua)
 ---@field protocol moonpulse.Protocol|moonpulse.Experiment run/protocol.lua, run/experiment.lua
 ---@field plan moonpulse.Plan? of a protocol
 ---@field safety moonpulse.Report? the gate's; of an experiment the gravest so far
@@ -398,8 +397,7 @@
 
 -- The record ------------------------------------------------------------------------------------------
 
----@class moonpulse.Outcome what became of a frame of the plan, or a mark: core.session tells it, or the
----   flight record does (record/replay.lua)
+---@class moonpulse.Outcome what became of a frame or a mark: core.session tells it, or record/replay.lua
 ---@field what "sent"|"skipped"|"not_taken"|"mark"
 ---@field send "pulse"|"set"|"mark"|"ask" a question before a setting has no row
 ---@field number integer
