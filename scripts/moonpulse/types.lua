@@ -275,7 +275,7 @@
 ---@field timing "host"|"device"|"auto"
 ---@field faults moonpulse.FaultList? of a simulator in virtual time
 ---@field simulator moonpulse.Simulator? virtual time: another far side than a new simulator; tests write it
----@field cuts { near: boolean?, far: boolean? }? virtual time: what the engine may do (near_cut.lua, serve.lua)
+---@field cuts { near: boolean?, far: boolean? }? virtual time: what the engine does (near_cut.lua, serve.lua)
 ---@field protocol moonpulse.Protocol|moonpulse.Experiment run/protocol.lua, run/experiment.lua
 ---@field plan moonpulse.Plan? of a protocol
 ---@field safety moonpulse.Report? the gate's; of an experiment the gravest so far
