@@ -275,7 +275,7 @@
 ---@field timing "host"|"device"|"auto"
 ---@field faults moonpulse.FaultList? of a simulator in virtual time
 ---@field simulator moonpulse.Simulator? virtual time: another far side than a new simulator; tests write it
----@field cuts { near: boolean?, far: boolean? }? what the engine may do in virtual time (near_cut.lua)
+---@field cuts { near: boolean?, far: boolean? }? virtual time: what the engine does (near_cut.lua, serve.lua)
 ---@field protocol moonpulse.Protocol|moonpulse.Experiment run/protocol.lua, run/experiment.lua
 ---@field plan moonpulse.Plan? of a protocol
 ---@field safety moonpulse.Report? the gate's; of an experiment the gravest so far
@@ -321,8 +321,6 @@
 ---@field device_options string[]? of --device-option
 ---@field hashes table<string, string>? SHA-256 of the finished files: run/sealing.lua
 ---@field sign string? the key that the seal is signed with
----@field can_sign boolean? it can sign here: run/sealing.lua
----@field not_signed string? why it cannot
 ---@field values table? the parameters
 ---@field drawn boolean? the plan's order was drawn
 ---@field plan_sha256 string? of resolved.plan: run/keeping.lua

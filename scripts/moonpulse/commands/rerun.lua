@@ -10,10 +10,12 @@ local folders = require "moonpulse.record.folder"
 local lfs = require "lfs"
 local numbers = require "moonpulse.text.numbers"
 local places = require "moonpulse.record.place"
+local plans = require "moonpulse.verify.plan"
 local read = require "moonpulse.record.read"
 local recipes = require "moonpulse.rerun.recipe"
 local records = require "moonpulse.cli.records_option"
 local runs = require "moonpulse.commands.run"
+local shams = require "moonpulse.protocol.sham"
 local verdicts = require "moonpulse.rerun.verdict"
 local words = require "moonpulse.compare.words"
 
@@ -174,6 +176,7 @@ function M.run(options)
     cli.fail("limit", "it would not be the same: nothing was armed")
   end
   find_modules_in(recipe)
+  shams.keep_to(plans.shams(recipe.folder, recipe.manifest))
   local ok, problem = pcall(runs.run, of_run)
   if not of_run.made then -- it was refused
     error(problem, 0)

@@ -79,8 +79,8 @@ local function file_beside(what)
 end
 
 --- A protocol or a variant in a file; id nil: the file's own.
-local function in_file(path, id)
-  local all, message = protocols.load(path)
+local function in_file(path, id, called)
+  local all, message = protocols.load(path, called)
   local beside = not all and not lfs.attributes(path) and file_beside(path)
   if beside then
     return nil, ("there is no file %s, but %s: write its name with the ending"):format(path, beside)
@@ -117,15 +117,16 @@ end
 --- A protocol by file (a path with "/" or ending in .lua, with ":ID" behind it for one of its variants), by
 --- plan file (.plan) or by id.
 ---@param what string
+---@param called string? how the file is called in messages and records, if it is one
 ---@return moonpulse.Protocol?
 ---@return string? message
-function M.find(what)
+function M.find(what, called)
   if what:match("%.plan$") then
     return plan_file.load(what)
   end
   local path, id = M.parts(what)
   if path or what:find("/", 1, true) or what:match("%.lua$") then
-    return in_file(path or what, id)
+    return in_file(path or what, id, called)
   end
   local found = written(what)
   if found then

@@ -347,7 +347,7 @@ function M.load(path, shown)
   if not ok then
     return nil, in_file(path, all)
   end
-  all[1].id = all[1].id or path:match("([^/]+)%.lua$")
+  all[1].id = all[1].id or (shown or path):match("([^/]+)%.lua$")
   for _, protocol in ipairs(all) do
     protocol.file = path
   end

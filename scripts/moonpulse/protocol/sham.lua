@@ -1,24 +1,49 @@
 --- mp.sham: another protocol's plan with one intensity for every pulse.
 local blame = require "moonpulse.text.author_line"
 local building = require "moonpulse.compose.context"
+local bytes_read = require "moonpulse.text.bytes_read"
 local catalogue = require "moonpulse.protocol.catalogue"
 local lfs = require "lfs"
 local protocols = require "moonpulse.protocol"
 
 local M = {}
 
+local kept -- by how they were named: the files of a record whose plan is made again
+
+--- From now on the files that protocols name are those that a record keeps, and nothing else is looked for.
+---@param files table<string, string|false>? paths by how they were named; false: by two files; nil: as ever
+---@return table<string, string|false>? before what held until now
+function M.keep_to(files)
+  local before = kept
+  kept = files
+  return before
+end
+
+--- How a file is named in a record: a path of this computer by its last part.
+local function name_of(path)
+  return path:sub(1, 1) == "/" and path:match("[^/]*$") or path
+end
+
 --- The path of a file that a protocol names: beside the protocol's own file first, then in the current
 --- folder. Anything else is as it was written. Raises where there is no such file.
 local function located(of)
   local path = catalogue.parts(of) or of
-  if path:sub(1, 1) == "/" or not (path:match("%.lua$") or path:match("%.plan$")) then
+  if not (path:match("%.lua$") or path:match("%.plan$")) then
     return of
+  elseif kept then
+    local there = kept[name_of(path)]
+    if there then
+      return there .. of:sub(#path + 1), path
+    end
+    blame.fail("sham: of: the record does not keep the file %s", name_of(path))
+  elseif path:sub(1, 1) == "/" then
+    return of, path
   end
   local folder = building.folder()
   if folder and lfs.attributes(folder .. "/" .. path) then
-    return folder .. "/" .. of
+    return folder .. "/" .. of, path
   elseif lfs.attributes(path) then
-    return of
+    return of, path
   end
   blame.fail("sham: of: there is no file %s, neither beside the protocol's file (in %s) nor in the current "
     .. "folder (%s)", path, folder or "the shipped protocols' folder: not looked into", lfs.currentdir())
@@ -52,15 +77,18 @@ function M.plan(spec)
   if type(spec.of) ~= "string" then
     blame.fail("sham: of must be an id or a file's path, not %s", type(spec.of))
   end
-  local of = located(spec.of)
+  local of, named = located(spec.of)
   check_path(of)
-  local active, message = catalogue.find(of)
+  local active, message = catalogue.find(of, named and named:match("[^/]*$"))
   if not active then
     blame.fail("sham: of: %s", message)
   elseif active.id == "sham" then
     blame.fail("sham: a sham of a sham has no schedule: name the active protocol")
   elseif active.unconfirmed then
     blame.fail("sham: %s is unconfirmed: run it as it is with a sham coil", active.id)
+  end
+  if named then
+    bytes_read.note_sham(catalogue.parts(of) or of, name_of(named))
   end
   local given = {}
   for key, value in spec.with:gmatch "(%w+)=(%S+)" do

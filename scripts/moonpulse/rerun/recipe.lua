@@ -8,6 +8,7 @@ local files = require "moonpulse.verify.files"
 local findings = require "moonpulse.verify.findings"
 local lfs = require "lfs"
 local numbers = require "moonpulse.text.numbers"
+local plans = require "moonpulse.verify.plan"
 local read = require "moonpulse.record.read"
 local refusals = require "moonpulse.text.refusal"
 local seals = require "moonpulse.record.seal"
@@ -138,7 +139,8 @@ function M.copy(recipe, folder)
   end
   for _, list in ipairs { recipe.files, recipe.modules } do
     for key, path in pairs(list) do
-      local name = path:match("([^/]+)$")
+      local is_text = list == recipe.files and (key == "protocol" or key == "experiment")
+      local name = is_text and plans.file_name(recipe.manifest) or path:match("([^/]+)$")
       copy_to(path, folder .. "/" .. name)
       list[key] = "./" .. name
     end
@@ -151,6 +153,7 @@ end
 function M.argument(recipe)
   local path = recipe.files.plan or recipe.files.protocol or recipe.files.experiment
   local bare = path:match("([^/]+)$") -- a script's error names its file as it was called
+  bare = bare:sub(1, 1) == "-" and "./" .. bare or bare
   local variant = ("%s:%s"):format(bare, recipe.begin.id)
   return not recipe.files.plan and catalogue.find(variant) and variant or bare
 end

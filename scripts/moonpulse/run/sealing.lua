@@ -12,6 +12,8 @@ local M = {}
 -- what the last line of the journal holds the hashes of: they are finished before it
 local finished = { "events.tsv", "flight.bin", "twin.tsv" }
 
+local unable = setmetatable({}, { __mode = "k" }) -- why a run's key cannot sign here, by its context
+
 local function line(key, text, ...)
   print(("%-12s"):format(key) .. text:format(...))
 end
@@ -47,8 +49,10 @@ function M.end_journal(context, stop, result)
     sent = result.pulses_sent, confirmed = result.pulses_confirmed, skipped = result.pulses_skipped,
     files = told }
   if context.sign then -- a line that says so demands a signature for ever
-    context.can_sign, context.not_signed = signs.can_sign(context.sign)
-    if context.can_sign then
+    local ok, why = signs.can_sign(context.sign)
+    if not ok then
+      unable[context] = why
+    else
       audit:tell_signature(signs.fingerprint(context.sign))
     end
   end
@@ -73,7 +77,7 @@ function M.seal(context)
   end
   line("seal", "%s  (note it elsewhere; moonpulse verify compares)", seals.short(seal))
   if context.sign then
-    local ok, why = context.can_sign, context.not_signed
+    local ok, why = unable[context] == nil, unable[context]
     if ok then
       ok, why = signs.sign(folder, context.sign)
     end

@@ -102,6 +102,29 @@ local function contradiction(manifest, first)
   end
 end
 
+local tail_bytes = 262144 -- of a journal: whoever sealed again has the last lines
+local mended = { ["events.tsv"] = true, ["report.html"] = true } -- recover has written them again, from the rest
+
+--- What was not as it had been sealed when somebody sealed the folder again, as those lines say.
+local function sealed_over(path)
+  local name = path .. "/journal.jsonl"
+  local file <close> = lfs.symlinkattributes(name, "mode") == "file" and io.open(name, "rb") or nil
+  local size = file and file:seek "end" or 0
+  if size > tail_bytes then
+    file:seek("set", size - tail_bytes)
+  elseif file then
+    file:seek "set"
+  end
+  for line in (file and file:read "a" or ""):gmatch("[^\n]+") do
+    local entry = line:find('"differed"', 1, true) and cjson.decode(line)
+    for _, each in ipairs(type(entry) == "table" and type(entry.differed) == "table" and entry.differed or {}) do
+      if not mended[each] then
+        return ("%s, before it was sealed again"):format(each)
+      end
+    end
+  end
+end
+
 --- What of a run's record is not as it was sealed. Whose a run is says its manifest where that is as it was
 --- sealed; of another one the first line of the journal is read.
 ---@param path string of the run's folder
@@ -119,7 +142,9 @@ local function look(path, manifest, also)
     for _, name in ipairs(names) do
       changed[name] = true
     end
-    return names[1] and table.concat(names, ", ") or nil, changed["manifest.json"] or false, changed
+    local over = not names[1] and (contradiction(manifest or {}, first_of(path)) or sealed_over(path))
+    return names[1] and table.concat(names, ", ") or over or nil,
+      changed["manifest.json"] or over and true or false, changed
   end
   local first = first_of(path)
   if not manifest then
@@ -151,14 +176,14 @@ function M.sentence(what)
     .. "more"):format(what) or nil
 end
 
---- Does its manifest not tell whose run it is? Cheap: of a sealed run nothing else is read.
+--- Does its manifest not tell whose run it is? Cheap: of a sealed run only the journal's first line is read.
 ---@param path string of the run's folder
 ---@param manifest table
 ---@return boolean
 function M.is_doubtful(path, manifest)
   local names = seals.changed(path, { "manifest.json" })
   if names then
-    return names[1] ~= nil
+    return names[1] ~= nil or contradiction(manifest, first_of(path)) ~= nil
   end
   local _, doubtful = look(path, manifest)
   return doubtful

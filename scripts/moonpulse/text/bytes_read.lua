@@ -5,7 +5,7 @@ local lfs = require "lfs"
 local M = {}
 
 ---@class moonpulse.Read a file that a script or a driver read
----@field role "module"|"data"
+---@field role "module"|"data"|"sham"
 ---@field path string
 ---@field as string how it was asked for: a module's name, or the path as it was written
 ---@field bytes string? nil: it is too long to be kept
@@ -46,6 +46,15 @@ local function note_read(role, path, as, bytes)
   end
   read_by_scripts[#read_by_scripts + 1] = { role = role, path = path, as = as, bytes = bytes }
   return true
+end
+
+--- A protocol file named another one, for the times of its pulses; it was read.
+---@param path string
+---@param as string how it was named; of a path of this computer its last part
+function M.note_sham(path, as)
+  if texts[path] then
+    note_read("sham", path, as, texts[path])
+  end
 end
 
 --- The whole file.

@@ -6,6 +6,7 @@ local catalogue = require "moonpulse.protocol.catalogue"
 local lfs = require "lfs"
 local protocols = require "moonpulse.protocol"
 local read = require "moonpulse.record.read"
+local shams = require "moonpulse.protocol.sham"
 
 require "moonpulse" -- the protocol files that are found here require it
 
@@ -37,7 +38,22 @@ local function given_of(manifest, declared)
   return given
 end
 
-local function find(path, id)
+--- What the file of a run's protocol or experiment was called: sources/ keeps it by a name without blanks,
+--- quotes and the like, and each pulse and the id may have the one that it had.
+---@param manifest table
+---@return string? name without folders; nil: manifest.json does not say
+function M.file_name(manifest)
+  local file = read.get(manifest, "protocol.file") or read.get(manifest, "experiment.file")
+  local base = type(file) == "string" and file:match("([^/]+)$")
+  return base and base ~= "." and base ~= ".." and not base:find("\0", 1, true) and base or nil
+end
+
+local function find(path, id, called)
+  for _, each in ipairs(called and path:find("%.lua$") and protocols.load(path, called) or {}) do
+    if each.id == id and not each.phases then
+      return each
+    end
+  end
   local found, message = catalogue.find(path:find("%.plan$") and path or ("%s:%s"):format(path, id))
   if not found and not path:find("%.plan$") then
     found = catalogue.find(path)
@@ -46,6 +62,22 @@ local function find(path, id)
     end
   end
   return found, message
+end
+
+--- The files that the run's protocol named for a sham, by how it named them.
+---@param folder string
+---@param manifest table
+---@return table<string, string|false> false: two files of one name
+function M.shams(folder, manifest)
+  local kept = {}
+  for _, each in ipairs(type(manifest.files) == "table" and manifest.files or {}) do
+    local file = type(each) == "table" and each.role == "sham" and type(each.as) == "string" and each.file
+    local path = type(file) == "string" and file:find("^sources/[^/]+$") and folder .. "/" .. file
+    if path and lfs.symlinkattributes(path, "mode") == "file" then
+      kept[each.as] = kept[each.as] == nil and path
+    end
+  end
+  return kept
 end
 
 ---@class moonpulse.KeptPlan
@@ -70,7 +102,7 @@ function M.again(folder, manifest)
   if not seed or type(id) ~= "string" then
     return nil, "manifest.json does not say the seed, or the protocol's id"
   end
-  local protocol, message = find(path, id)
+  local protocol, message = find(path, id, M.file_name(manifest))
   if not protocol then
     return nil, message
   end
@@ -81,7 +113,9 @@ function M.again(folder, manifest)
     return nil, message
   end
   local plan, drawn
+  local before = shams.keep_to(M.shams(folder, manifest))
   plan, message, drawn = protocols.build(protocol, values, seed)
+  shams.keep_to(before)
   return plan and { protocol = protocol, plan = plan, values = values, seed = seed, drawn = drawn or false }
     or nil, message
 end

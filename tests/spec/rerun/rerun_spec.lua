@@ -242,6 +242,49 @@ describe("moonpulse rerun", function()
     assert.are.equal(0, (again(run)))
   end)
 
+  it("does again, and verifies, what has a name that sources/ does not keep", function()
+    local verify = require "moonpulse.verify"
+    local without_id = drawn:gsub('id = "drawn", ', "")
+    for _, name in ipairs { "my protocol", "Kim's", 'a"b', "a\\b", "a$b", ".hidden", "q (1)", "-x" } do
+      for _, text in ipairs { drawn, name:find "^[%w_.-]+$" and without_id or nil } do
+        shell.write(folder .. "/" .. name .. ".lua", text)
+        local status, _, err = shell.sh(folder, ("cd %s && %s run ./%s.lua --out %s/first --rmt 50 "
+          .. "--speed max"):format(folder, program, shell.quote(name), folder))
+        assert.are.equal(0, status, name .. err)
+        os.remove(folder .. "/" .. name .. ".lua")
+        local run = fixture.run_in(folder .. "/first")
+        assert.are.same({}, assert(verify.folder(run, {})).differs, name)
+        local said, made
+        status, said, made = again(run)
+        assert.are.equal(0, status, name .. said)
+        same_bytes(run, made, "events.tsv", "twin.tsv", "resolved.plan")
+        assert(os.execute(("rm -r %s/first %s/second"):format(folder, folder)))
+      end
+    end
+  end)
+
+  it("keeps the file that a sham names, and looks for no other", function()
+    local verify = require "moonpulse.verify"
+    assert(os.execute(("mkdir %s/lib"):format(folder)))
+    for _, named in ipairs { "active.lua", "lib/active.lua", folder .. "/active.lua", "lib/sham.lua" } do
+      local path = named:match("^/") and named or folder .. "/" .. named
+      shell.write(path, drawn)
+      local run = recorded("sham", ('local mp = require "moonpulse"\nreturn mp.protocol { id = "placebo", '
+        .. 'name = "Placebo", plan = function()\nreturn mp.sham { of = %q, with = "n=2", '
+        .. 'intensity = mp.mso(5) } end }\n'):format(named), "--rmt 50 --speed max")
+      local found = assert(verify.folder(run, {}))
+      assert.are.same({}, found.differs, named)
+      assert.matches("resolved.plan is what the kept text", table.concat(found.checked, "\n"), 1, true)
+      shell.write(path, (drawn:gsub("min = 5, max = 9", "min = 7, max = 9"))) -- another one, in its place
+      assert.are.same({}, assert(verify.folder(run, {})).differs, named)
+      local status, text, made = again(run)
+      assert.are.equal(0, status, text)
+      same_bytes(run, made, "events.tsv", "twin.tsv", "resolved.plan")
+      assert.are.same({}, assert(verify.folder(made, {})).differs, named)
+      assert(os.execute(("rm -r %s/first %s/second %s"):format(folder, folder, run)))
+    end
+  end)
+
   it("refuses a folder without its seal, and what is no file, whatever manifest.json says of it", function()
     local run = recorded("drawn", drawn, "--rmt 50 --speed max")
     local manifest, source = shell.read(run .. "/manifest.json"), run .. "/sources/drawn.lua"
