@@ -275,8 +275,7 @@
 ---@field timing "host"|"device"|"auto"
 ---@field faults moonpulse.FaultList? of a simulator in virtual time
 ---@field simulator moonpulse.Simulator? virtual time: another far side than a new simulator; tests write it
----@field cuts { near: boolean?, far: boolean? }? virtual time: what the engine may do in Lua's place
----   (stimulator/near_cut.lua, simulation/serve.lua)
+---@field cuts { near: boolean?, far: boolean? }? virtual time: what the engine may do (near_cut.lua, serve.lua)
 ---@field protocol moonpulse.Protocol|moonpulse.Experiment run/protocol.lua, run/experiment.lua
 ---@field plan moonpulse.Plan? of a protocol
 ---@field safety moonpulse.Report? the gate's; of an experiment the gravest so far
@@ -322,6 +321,8 @@
 ---@field device_options string[]? of --device-option
 ---@field hashes table<string, string>? SHA-256 of the finished files: run/sealing.lua
 ---@field sign string? the key that the seal is signed with
+---@field can_sign boolean? it can sign here: run/sealing.lua
+---@field not_signed string? why it cannot
 ---@field values table? the parameters
 ---@field drawn boolean? the plan's order was drawn
 ---@field plan_sha256 string? of resolved.plan: run/keeping.lua
@@ -398,8 +399,7 @@
 
 -- The record ------------------------------------------------------------------------------------------
 
----@class moonpulse.Outcome what became of a frame of the plan, or a mark: core.session tells it, or the
----   flight record does (record/replay.lua)
+---@class moonpulse.Outcome what became of a frame or a mark: core.session tells it, or record/replay.lua
 ---@field what "sent"|"skipped"|"not_taken"|"mark"
 ---@field send "pulse"|"set"|"mark"|"ask" a question before a setting has no row
 ---@field number integer

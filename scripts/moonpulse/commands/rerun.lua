@@ -50,10 +50,10 @@ function M.parser()
   local parser = cli.parser("rerun",
     "Do a run again from its folder alone: the kept text of the protocol or experiment, its parameters, "
       .. "seed and thresholds; answers and triggers come as they came. On the simulator of the run's device, "
-      .. "in virtual time, unless a port is given: there all questions are asked anew. "
-      .. "What differs (version, device, rounding, files) is told before anything is "
-      .. "armed; the new record is then compared with the old one. Exit status 0: the same; 1: it differs. An experiment and a driver in a folder are programs, and are run as such: "
-      .. "look at sources/ of a folder that is somebody else's.",
+      .. "in virtual time, unless a port is given: there all questions are asked anew. What differs "
+      .. "(version, device, rounding, files) is told before anything is armed; the new record is then "
+      .. "compared with the old one. Exit status 0: the same; 1: it differs. An experiment and a driver "
+      .. "in a folder are programs, and are run as such: look at sources/ of one that is somebody else's.",
     "moonpulse rerun 2026-11-22T101500_itbs600\n"
       .. "moonpulse rerun ./theirs --out /tmp/again\n"
       .. "moonpulse rerun 2026-11-22T101500_itbs600 --port /dev/ttyUSB0 --participant P07 --amt 46")

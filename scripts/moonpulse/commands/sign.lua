@@ -22,6 +22,12 @@ function M.parser()
   return parser
 end
 
+--- Is nothing wrong but that a signature which the journal has is not there? It failed, or what was done
+--- since took it away: it is made now.
+local function lacks_only_signature(found)
+  return #found.differs == 1 and found.differs[1].file == seals.signature and found.unsigned == true
+end
+
 function M.run(options)
   local folder = options.run:gsub("(.)/+$", "%1")
   local key, message = signatures.fingerprint(options.key)
@@ -36,14 +42,20 @@ function M.run(options)
   found, message = verify.folder(folder, {})
   if not found then
     cli.fail("usage", "%s", message)
-  elseif not found.whole then
+  elseif not found.whole and not lacks_only_signature(found) then
     local first = found.differs[1]
     cli.fail("limit", "%s does not verify, so it is not signed: %s: %s", folder, first.file, first.text)
+  end
+  local ok
+  ok, message = signatures.can_sign(options.key)
+  if not ok then
+    cli.fail("fault", "%s is not signed, and is as it was: the key cannot be used here: %s; a key with a "
+      .. "passphrase is loaded by ssh-add", folder, message)
   end
   local seal
   seal, message = seals.again(folder, "signature", { key = key, who = options.operator or "n/a",
     why = "moonpulse sign" })
-  local ok = seal ~= nil
+  ok = seal ~= nil
   if ok then
     ok, message = signatures.sign(folder, options.key)
   end

@@ -29,6 +29,7 @@ end
 ---@param recorded string? they are those of an earlier run: how it is named instead
 ---@return table keyboard to be closed; its tell(kind, entry) hears each question and answer
 function M.new(waiting, listen, answers, path, recorded)
+  recorded = answers and recorded or nil -- else somebody is asked
   return setmetatable({ waiting = waiting, rest = "", answers = answers, path = recorded or path, taken = 0,
     recorded = recorded, asked = 0, listen = listen, keys = listen(), tell = function() end }, Keyboard)
 end

@@ -19,6 +19,7 @@ local most_files, most_manifest, most_list = 10000, 16000000, 4000000
 
 local left_out = { ["."] = true, [".."] = true }
 local own = { [M.name] = true, [M.signature] = true }
+local rewritten = { ["journal.jsonl"] = true, ["manifest.json"] = true, [scripts.name] = true } -- again
 
 --- As a shell lists them: "name" before ".name" before "..name", each in the order of its bytes.
 local function before(a, b)
@@ -209,8 +210,61 @@ local function check_room(folder, bytes)
   return ok and true, message
 end
 
+--- All that is needed to seal again: it is read and hashed before anything is changed.
+---@return { journal: string, manifest: string, known: table<string, string> }? nil: it cannot be sealed
+---@return string? message
+local function ready(folder)
+  local text, message = "", nil
+  if lfs.symlinkattributes(folder .. "/journal.jsonl", "mode") then
+    text, message = core.read_file(folder .. "/journal.jsonl", journals.most_bytes)
+  end
+  local manifest, list
+  if text then
+    manifest, message = core.read_file(folder .. "/manifest.json", most_manifest)
+  end
+  if manifest then
+    list, message = M.list(folder)
+  end
+  local known = {}
+  for _, each in ipairs(list or {}) do
+    local path = folder .. "/" .. each.name
+    if not each.is_file then
+      return nil, ("%s is a %s, not a file: take it out of the folder"):format(path,
+        tostring(lfs.symlinkattributes(path, "mode")))
+    elseif not rewritten[each.name] then
+      known[each.name], message = sha256.of_file(path)
+      if not known[each.name] then
+        return nil, message
+      end
+    end
+  end
+  return list and { journal = text, manifest = manifest, known = known }, message
+end
+
+--- Take the seal away and write again. Where the disk does not take it, and the journal is as it was, the old
+--- seal comes back.
+local function replace(folder, journal, manifest, known)
+  local old = {}
+  for name in pairs(own) do -- who is killed from here on leaves a folder that is not sealed
+    old[name] = core.read_file(folder .. "/" .. name, most_list)
+    os.remove(folder .. "/" .. name)
+  end
+  local ok, message = put(folder .. "/journal.jsonl", journal)
+  if not ok then
+    for name, bytes in pairs(old) do
+      put(folder .. "/" .. name, bytes)
+    end
+    return nil, message
+  end
+  ok, message = put(folder .. "/manifest.json", manifest)
+  if not ok then
+    return nil, message
+  end
+  return M.write(folder, known)
+end
+
 --- Something was done to a finished run: its journal gets a line, the manifest the new head, the folder a new
---- seal.
+--- seal. Where it cannot be sealed (a link, a full disk), all is as it was.
 ---@param folder string
 ---@param kind string of schema.acts
 ---@param entry table what was done, and by whom
@@ -219,40 +273,22 @@ end
 ---@return string? seal
 ---@return string? message
 function M.again(folder, kind, entry, differed)
-  local path = folder .. "/journal.jsonl"
-  local text, message = "", nil
-  if lfs.symlinkattributes(path, "mode") then
-    text, message = core.read_file(path, journals.most_bytes)
-  end
-  local manifest
-  if text then
-    manifest, message = core.read_file(folder .. "/manifest.json", most_manifest)
-  end
-  if not manifest then
+  local now, message = ready(folder)
+  if not now then
     return nil, message
   end
   local told = { at = clocks.now(), who = "n/a", differed = differed and differed[1] and differed }
   for key, value in pairs(entry) do
     told[key] = value
   end
-  local head, lines
-  text, head, lines = M.appended(text, kind, told)
+  local text, head, lines = M.appended(now.journal, kind, told)
   local ok
-  ok, message = check_room(folder, #text + #manifest + (lfs.attributes(folder .. "/" .. M.name, "size") or 0)
-    + #scripts.text + 65536)
+  ok, message = check_room(folder, #text + #now.manifest
+    + (lfs.attributes(folder .. "/" .. M.name, "size") or 0) + #scripts.text + 65536)
   if not ok then
     return nil, message
   end
-  os.remove(folder .. "/" .. M.name) -- who is killed from here on leaves a folder that is not sealed
-  os.remove(folder .. "/" .. M.signature)
-  ok, message = put(path, text)
-  if ok then
-    ok, message = put(folder .. "/manifest.json", with_head(manifest, head, lines))
-  end
-  if not ok then
-    return nil, message
-  end
-  return M.write(folder)
+  return replace(folder, text, with_head(now.manifest, head, lines), now.known)
 end
 
 return M

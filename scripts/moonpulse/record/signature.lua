@@ -42,6 +42,34 @@ function M.fingerprint(key)
   return found or nil, not found and ("%s is no key that can be read: %s"):format(key, said) or nil
 end
 
+--- Call use(path) with a file that holds text, and is gone afterwards.
+local function with_file(text, use)
+  local path = os.tmpname()
+  local ok, message = files.rewrite(path, function(out) return out:write(text) end)
+  if not ok then
+    return nil, message
+  end
+  local done, result, said = pcall(use, path)
+  os.remove(path)
+  if not done then
+    error(result, 0)
+  end
+  return result, said
+end
+
+--- Can this key sign here? It may need a passphrase or an agent. To be asked before the journal says that the
+--- run is signed.
+---@param key string path, as of sign
+---@return boolean? ok
+---@return string? message
+function M.can_sign(key)
+  return with_file("a trial\n", function(path)
+    local ok, said = keygen(("-Y sign -q -n %s -f %s %s"):format(M.namespace, quoted(key), quoted(path)))
+    os.remove(path .. ".sig")
+    return ok or nil, said
+  end)
+end
+
 --- Sign the seal of a folder.
 ---@param folder string
 ---@param key string path of the private key, or of a public one whose private key an agent has
@@ -87,21 +115,6 @@ local function allow(public)
     return nil, public .. " is no public key: one line like \"ssh-ed25519 AAAA... name\" is expected"
   end
   return ("signer namespaces=\"%s\" %s %s\n"):format(M.namespace, kind, base64)
-end
-
---- Call use(path) with a file that holds text, and is gone afterwards.
-local function with_file(text, use)
-  local path = os.tmpname()
-  local ok, message = files.rewrite(path, function(out) return out:write(text) end)
-  if not ok then
-    return nil, message
-  end
-  local done, result, said = pcall(use, path)
-  os.remove(path)
-  if not done then
-    error(result, 0)
-  end
-  return result, said
 end
 
 local function checked_by(folder, signers)

@@ -46,8 +46,11 @@ function M.end_journal(context, stop, result)
   audit:finish { status = result.status, reason = result.reason, stop = stop, planned = result.pulses_planned,
     sent = result.pulses_sent, confirmed = result.pulses_confirmed, skipped = result.pulses_skipped,
     files = told }
-  if context.sign then
-    audit:tell_signature(signs.fingerprint(context.sign))
+  if context.sign then -- a line that says so demands a signature for ever
+    context.can_sign, context.not_signed = signs.can_sign(context.sign)
+    if context.can_sign then
+      audit:tell_signature(signs.fingerprint(context.sign))
+    end
   end
   local journal = context.journal
   journal:close()
@@ -70,7 +73,10 @@ function M.seal(context)
   end
   line("seal", "%s  (note it elsewhere; moonpulse verify compares)", seals.short(seal))
   if context.sign then
-    local ok, why = signs.sign(folder, context.sign)
+    local ok, why = context.can_sign, context.not_signed
+    if ok then
+      ok, why = signs.sign(folder, context.sign)
+    end
     line(ok and "signed" or "note", "%s", ok and "by " .. signs.fingerprint(context.sign)
       or ("not signed: %s; moonpulse sign %s --key KEY"):format(escapes.shown(why), folder))
   end

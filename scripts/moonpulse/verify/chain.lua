@@ -185,6 +185,9 @@ function M.check(folder, manifest, sums, findings)
   local lines, torn = lines_of(text)
   local chained = text:find('"prev":"', 1, true) ~= nil
   if not chained and not manifest.journal_head then
+    for _, line in ipairs(lines) do
+      line.older = true
+    end
     return lines, false
   end
   local head, before, older = journals.none, #findings.differs, older_lines(lines)

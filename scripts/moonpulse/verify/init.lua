@@ -18,6 +18,7 @@ local M = {}
 ---@field short string? the same as a run's last lines print it
 ---@field lines integer of the journal
 ---@field signed string? by whom
+---@field unsigned true? the journal says that it was signed, and there is no signature
 ---@field differs moonpulse.Difference[]
 ---@field checked string[]
 ---@field unchecked string[]
@@ -33,9 +34,10 @@ local function check_signature(folder, lines, by, findings)
     end
   end
   if signed and not there then
-    return findings:differ(seals.signature, nil, "the run was signed with the key %s (line %d of "
+    findings:differ(seals.signature, nil, "the run was signed with the key %s (line %d of "
       .. "journal.jsonl), and the signature is missing%s", tostring(signed.key), number,
       number < #lines and ": what was done since is not signed; moonpulse sign signs it anew" or "")
+    return nil, true
   elseif not there then
     if by.signers or by.key then
       findings:differ(seals.signature, nil, "the run is not signed")
@@ -109,12 +111,16 @@ function M.folder(folder, by, progress)
       findings:leave("the files: the run is of an older version, which did not seal its folder")
     end
   end
-  local signed = seal and check_signature(folder, lines, by, findings) or nil
+  local signed, unsigned
+  if seal then
+    signed, unsigned = check_signature(folder, lines, by, findings)
+  end
   if manifest and manifest.status ~= "running" then
     check_contents(folder, manifest, lines, findings, progress)
   end
   return { folder = folder, whole = #findings.differs == 0, seal = seal, short = seal and seals.short(seal),
-    lines = #lines, signed = signed, differs = findings.differs, checked = findings.checked,
+    lines = #lines, signed = signed, unsigned = unsigned,
+    differs = findings.differs, checked = findings.checked,
     unchecked = findings.unchecked, notes = findings.notes }
 end
 

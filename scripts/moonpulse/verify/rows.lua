@@ -90,6 +90,12 @@ end
 ---@param lines moonpulse.ChainLine[]
 ---@param findings moonpulse.VerifyFindings
 function M.against_journal(folder, lines, findings)
+  for _, line in ipairs(lines) do
+    if line.older then
+      return findings:leave("events.tsv against journal.jsonl: the journal, or its beginning, is of an older "
+        .. "version")
+    end
+  end
   local events = M.read(folder, findings)
   if not events then
     return

@@ -166,6 +166,43 @@ describe("whoever writes in a sealed folder", function()
   end)
 end)
 
+describe("what cannot be sealed again", function()
+  local seal_of = require "moonpulse.text.sha256".of_file
+
+  it("keeps its old seal, and its journal gets no line", function()
+    for _, made in ipairs { "ln -s elsewhere %s/link", "ln -s journal.jsonl %s/link", "mkfifo %s/pipe",
+      "mkdir %s/more; ln -s / %s/more/link" } do
+      local run = copy(function(path) assert(os.execute((made:gsub("%%s", path)))) end)
+      local seal, journal = seal_of(run .. "/SHA256SUMS"), shell.read(run .. "/journal.jsonl")
+      local manifest = shell.read(run .. "/manifest.json")
+      local ok, message = seals.again(run, "report", { why = "the report was missing" })
+      assert.is_nil(ok)
+      assert.matches("is a %l+ ?%l*, not a file: take it out of the folder", message)
+      os.remove(run .. "/report.html")
+      assert.are_not.equal(0, (shell.moonpulse(folder, "recover " .. run)))
+      assert.are.equal(seal, seal_of(run .. "/SHA256SUMS"))
+      assert.are.equal(journal, shell.read(run .. "/journal.jsonl"))
+      assert.are.equal(manifest, shell.read(run .. "/manifest.json"))
+    end
+  end)
+
+  it("keeps its old seal where the journal cannot be written", function()
+    local run = copy(function() end)
+    local seal, rename = seal_of(run .. "/SHA256SUMS"), os.rename
+    os.rename = function(from, to) -- luacheck: ignore 122
+      if to == run .. "/journal.jsonl" then
+        return nil, "the disk is full"
+      end
+      return rename(from, to)
+    end
+    local ok, message = seals.again(run, "report", { why = "the report was missing" })
+    os.rename = rename -- luacheck: ignore 122
+    assert.are.same({ nil, "the disk is full" }, { ok, message })
+    assert.are.equal(seal, seal_of(run .. "/SHA256SUMS"))
+    check(run, "as before")
+  end)
+end)
+
 describe("what differs", function()
   it("is told with file and line", function()
     local function first(name, change)
@@ -224,6 +261,35 @@ describe("what differs", function()
   end)
 end)
 
+describe("a run of an older version in virtual time", function()
+  it("is not accused of pulses that its journal, which has no chain, is not asked for", function()
+    assert.are.equal(0, (shell.moonpulse(folder, ("run %s/made.lua --speed max --out %s/older"):format(folder,
+      folder))))
+    local run = fixture.run_in(folder .. "/older")
+    for _, with_tail in ipairs { false, true } do -- true: a later version added a line, with a chain
+      unsealed(run)
+      local manifest, old = fixture.manifest(run), {}
+      manifest.record_version, manifest.journal_head, manifest.journal_lines = 2, nil, nil
+      shell.write(run .. "/manifest.json", cjson.encode(manifest))
+      for line in shell.read(run .. "/journal.jsonl"):gmatch("[^\n]+") do
+        if line:match '"kind":"play"' or line:match '"kind":"mark"' then
+          line = line:gsub(',"prev":"%x+"', ""):gsub(',"check":"%x+"}$', "}"):gsub(',"line":%d+', "")
+          old[#old + 1] = line
+        end
+      end
+      assert.is_true(#old >= 3)
+      shell.write(run .. "/journal.jsonl", table.concat(old, "\n") .. "\n")
+      if with_tail then
+        assert(seals.again(run, "report", { why = "the report was missing" }))
+      end
+      local found = assert(verify.folder(run, {}))
+      assert.are.same({}, found.differs)
+      assert.matches("events.tsv against journal.jsonl: the journal, or its beginning, is of an older",
+        table.concat(found.unchecked, "\n"), 1, true)
+    end
+  end)
+end)
+
 describe("a signature", function()
   local function key(name)
     assert(os.execute(("ssh-keygen -q -t ed25519 -N '' -C lab -f %s/%s"):format(folder, name)))
@@ -265,6 +331,35 @@ describe("a signature", function()
       assert.is_false(verify.folder(run, {}).whole)
       assert.are.equal(1, (shell.sh(folder, "sh " .. run .. "/verify.sh")))
     end
+  end)
+
+  it("that cannot be made leaves a whole run, which is signed later", function()
+    local locked = folder .. "/locked"
+    assert(os.execute(("ssh-keygen -q -t ed25519 -N 'a phrase' -C lab -f %s"):format(locked)))
+    local alone = "SSH_AUTH_SOCK= SSH_ASKPASS=/bin/false SSH_ASKPASS_REQUIRE=force DISPLAY=:0 "
+      .. shell.quote(shell.program)
+    local status, out = shell.sh(folder, ("%s run %s/made.lua --tolerance 1000 --sign %s "
+      .. "--out %s/locked-runs"):format(alone, folder, locked, folder))
+    assert.are.equal(0, status, out)
+    assert.matches("not signed: .*; moonpulse sign ", out)
+    local run = fixture.run_in(folder .. "/locked-runs")
+    check(run, "not signed")
+    local seal = shell.read(run .. "/SHA256SUMS")
+    local err
+    status, out, err = shell.sh(folder, ("%s sign %s --key %s"):format(alone, run, locked))
+    assert.are.equal(4, status, out)
+    assert.matches("is not signed, and is as it was: the key cannot be used here", err, 1, true)
+    assert.are.equal(seal, shell.read(run .. "/SHA256SUMS"))
+    local works = key "works"
+    assert.are.equal(0, (shell.moonpulse(folder, ("sign %s --key %s"):format(run, works))))
+    check(run, "signed")
+    os.remove(run .. "/SHA256SUMS.sig") -- it failed after the journal had its line, as older versions did
+    assert.is_true(verify.folder(run, {}).unsigned)
+    assert.are.equal(0, (shell.moonpulse(folder, ("sign %s --key %s"):format(run, works))))
+    check(run, "signed anew")
+    os.remove(run .. "/SHA256SUMS.sig")
+    shell.write(run .. "/more", "x")
+    assert.are.equal(3, (shell.moonpulse(folder, ("sign %s --key %s"):format(run, works))))
   end)
 
   it("is not made of what does not verify, nor with what is no key", function()
