@@ -1,13 +1,9 @@
 --- What of a run was delivered: its pulses, from events.tsv.
 local conditions = require "moonpulse.record.conditions"
+local counted = require "moonpulse.record.counted"
 local read = require "moonpulse.record.read"
 
 local M = {}
-
---- What left, whether or not the device confirmed it; perhaps_sent counts as given, as in a dose.
-local given = { delivered = true, sent = true, otherwise = true, perhaps_sent = true, simulated = true }
---- What was given as the plan has it.
-local as_planned = { delivered = true, sent = true, simulated = true }
 
 --- A row as record/read.lua has it, with what its kind says of it.
 ---@class moonpulse.DeliveredPulse
@@ -30,8 +26,8 @@ local function judge(kind)
   local asked = kind.event == "pulse"
   kind.status = kind.status or asked and "sent" or "unasked"
   kind.channel = kind.channel or "1"
-  kind.given = not asked or given[kind.status] or kind.status == "late" and kind.was_sent or false
-  kind.as_planned = asked and as_planned[kind.status] or false
+  kind.given = not asked or counted.is_given(kind.status, kind.was_sent)
+  kind.as_planned = asked and counted.is_as_planned(kind.status)
   local named = kind.trial_type
   kind.condition = named ~= kind.event and not (named and conditions.is_default(named)) and named or nil
   kind.judged = true
@@ -72,9 +68,7 @@ end
 ---@param was_sent boolean it has a sent time
 ---@return boolean
 function M.is_given(event, status, was_sent)
-  return event == "unasked_pulse" or event == "pulse" and (given[status or ""] or status == "late"
-    and was_sent)
-    or false
+  return event == "unasked_pulse" or event == "pulse" and counted.is_given(status, was_sent)
 end
 
 return M

@@ -1,4 +1,5 @@
 --- What the columns of our tables are called and what they mean, for their JSON files.
+local counted = require "moonpulse.record.counted"
 local draft = require "moonpulse.bids.draft"
 
 local M = {}
@@ -84,7 +85,7 @@ M.events = {
   pulse_status = { "What became of the pulse", "Only pulses that were, or may have been, given have a row.",
     Levels = levels_of("delivered", "The device confirmed it", "sent", "Sent, not surely confirmed",
       "otherwise", "Given, but the device's answer does not fit the intensity", "perhaps_sent",
-      "Handed to the port; nobody knows whether it left", "late", "Sent late", "unasked",
+      "Handed to the port; nobody knows whether it left", "late", counted.late, "unasked",
       "The device reported a pulse that nobody sent") },
 }
 
@@ -120,7 +121,8 @@ M.timeline = {
   intensity_ref = { "Reference", "What intensity is a part of.", Levels = levels_of("MSO",
     "Maximum stimulator output", "RMT", "Resting motor threshold", "AMT", "Active motor threshold") },
   status = { "What became of it", "delivered: the device confirmed it; sent: it was not surely confirmed; "
-    .. "otherwise: the answer does not fit; perhaps_sent: nobody knows whether it left; passed: a mark." },
+    .. "otherwise: the answer does not fit; perhaps_sent: nobody knows whether it left; late: "
+    .. counted.late:gsub("^L", "l"):gsub(";", ",") .. "; passed: a mark." },
   reply = { "Reply", "The device's words; of a mark its text." },
   timed_by = { "Who timed it", "Host: a command for this pulse; device: of a train that the device timed.",
     Levels = levels_of("host", "We sent a command for it", "device", "The device timed it") },

@@ -1,6 +1,7 @@
 --- Reads what a run left: manifest.json and events.tsv.
 local cjson = require "cjson.safe"
 local core = require "moonpulse.core"
+local counted = require "moonpulse.record.counted"
 local escapes = require "moonpulse.text.escapes"
 local schema = require "moonpulse.record.schema"
 
@@ -27,9 +28,6 @@ local textual = {
   setting_proof = "proof",
 }
 
--- Statuses that mean "the pulse left as the plan wanted"; "late" left, but not on time.
-local left = { delivered = true, sent = true, simulated = true, otherwise = true }
-
 local function split(line, into)
   local n, from = 0, 1
   while true do
@@ -48,13 +46,13 @@ local function number_of(text, most)
   return value and value == value and math.abs(value) <= most and value or nil
 end
 
--- Whether a pulse left is told by its send time first: a status of "late" alone says either.
+-- Whether a pulse left is told by its send time first: of "late" nothing else tells it.
 ---@param kind table what rows have in common
 ---@param has table<string, boolean> the numbers that each of them has
 local function classify(kind, has)
   local status = kind.status
-  kind.was_sent = has.sent or left[status] or false
-  kind.delivered = kind.was_sent and (status == nil or left[status] or status == "late") or false
+  kind.was_sent = has.sent or counted.has_left(status)
+  kind.delivered = kind.was_sent and (status == nil or counted.has_left(status) or status == "late")
   kind.is_confirmed = kind.delivered and (has.confirmed or status == "delivered")
   -- what the stimulator timed itself has no lateness but its start's: its sent time is computed, not measured
   kind.unmeasured = kind.timed_by == "device" and not has.lateness

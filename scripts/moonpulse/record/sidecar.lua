@@ -1,5 +1,6 @@
 --- events.json: what each column of events.tsv is, as BIDS wants it beside a table of events.
 local cjson = require "cjson"
+local counted = require "moonpulse.record.counted"
 local files = require "moonpulse.record.file"
 
 local M = {}
@@ -14,7 +15,7 @@ local statuses = {
   { "delivered", "The device confirmed it" },
   { "sent", "Sent; no confirmation came that is surely its own" },
   { "otherwise", "Given, but not as it was set: see reply" },
-  { "late", "Left out: it would have left too late" },
+  { "late", counted.late },
   { "close", "Left out: too close behind the pulse before" },
   { "setting", "Left out: the device had not confirmed what it was told" },
   { "stopped", "Not given: the run had stopped" },
