@@ -103,7 +103,7 @@ local function contradiction(manifest, first)
 end
 
 local tail_bytes = 262144 -- of a journal: whoever sealed again has the last lines
-local mended = { ["events.tsv"] = true, ["report.html"] = true } -- recover has written them again, from the rest
+local mended = { ["events.tsv"] = true, ["report.html"] = true } -- recover has written them again
 
 --- What was not as it had been sealed when somebody sealed the folder again, as those lines say.
 local function sealed_over(path)
@@ -117,7 +117,8 @@ local function sealed_over(path)
   end
   for line in (file and file:read "a" or ""):gmatch("[^\n]+") do
     local entry = line:find('"differed"', 1, true) and cjson.decode(line)
-    for _, each in ipairs(type(entry) == "table" and type(entry.differed) == "table" and entry.differed or {}) do
+    local differed = type(entry) == "table" and entry.differed
+    for _, each in ipairs(type(differed) == "table" and differed or {}) do
       if not mended[each] then
         return ("%s, before it was sealed again"):format(each)
       end

@@ -1,5 +1,6 @@
 -- What a new seal must not hide: an edit that came before it, a signature that is gone, and names that are
 -- those of the seal's own fields.
+local edited = require "moonpulse.safety.edited"
 local fixture = require "job"
 local seals = require "moonpulse.record.seal"
 local shell = require "shell"
@@ -48,7 +49,20 @@ describe("a folder that was sealed anew", function()
       local status = shell.moonpulse(folder, "recover " .. run)
       assert.are.equal(0, status)
       assert.matches(case[3], texts(run), 1, true)
+      if case[2]:find("P02", 1, true) then -- its pulses count for both, and it is no session
+        assert.are.same({ p01 = true, p02 = true }, edited.of(run, fixture.manifest(run)).who)
+      end
     end
+  end)
+
+  it("is told as edited where something did not fit the seal before", function()
+    local run = record "over"
+    assert.is_nil(edited.look(run, fixture.manifest(run)))
+    assert(seals.again(run, "report", { why = "the report was missing" }, { "report.html" }))
+    assert.is_nil(edited.look(run, fixture.manifest(run))) -- which recover has written again
+    assert(seals.again(run, "report", { why = "the report was missing" }, { "manifest.json" }))
+    assert.matches("manifest.json, before it was sealed again", edited.look(run, fixture.manifest(run)), 1,
+      true)
   end)
 
   it("keeps conditions that are called as its own fields are", function()
