@@ -400,7 +400,15 @@ describe("folders of another account", function()
       shell.quote(out)))
   end
 
+  --- Where this tree lies in a folder of root's alone, nobody else can run the program.
+  local function can_run()
+    return (command "--version") == 0
+  end
+
   it("are named, by reading and by the index: they are not taken for folders of nothing", function()
+    if not can_run() then
+      return pending "no other account can run the program where it lies"
+    end
     for _, others in ipairs { 0, 230 } do
       for i = 1, others do
         os.execute(("mkdir %s/runs/%03d"):format(shell.quote(out), i))
@@ -420,6 +428,9 @@ describe("folders of another account", function()
   end)
 
   it("are named where their place may be listed but not entered, or not even listed", function()
+    if not can_run() then
+      return pending "no other account can run the program where it lies"
+    end
     os.execute(("chmod 744 %s/runs"):format(shell.quote(out)))
     if as:match "^env" then
       os.execute(("chmod 444 %s/runs"):format(shell.quote(out)))
