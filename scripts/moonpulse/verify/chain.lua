@@ -10,6 +10,14 @@ local M = {}
 
 local name = "journal.jsonl"
 
+--- A value of a record that anybody may have written.
+local function said(value)
+  if type(value) == "table" then
+    return "something else"
+  end
+  return value == nil and "missing" or tostring(math.tointeger(value) or value)
+end
+
 ---@class moonpulse.ChainLine
 ---@field entry table? what the line says; nil: it is torn, or was changed
 ---@field text string
@@ -45,7 +53,7 @@ local function check_line(lines, number, head, findings)
   if not entry then
     return -- told later
   elseif entry.line ~= number then
-    findings:differ(name, number, "it is line %s of the journal", tostring(entry.line or "n/a"))
+    findings:differ(name, number, "it is line %s of the journal", said(entry.line))
   elseif entry.prev ~= head and (not before or before.entry) then -- else the line before is told
     findings:differ(name, number, "the line before it is not the one that was there when it was written")
   end
@@ -80,7 +88,7 @@ local function check_head(lines, head, manifest, findings)
     findings:differ(name, #lines, "the last line is not the one that manifest.json names (journal_head)")
   elseif manifest.journal_lines ~= #lines then
     findings:differ("manifest.json", nil, "journal_lines is %s, and the journal has %d",
-      tostring(manifest.journal_lines or "n/a"), #lines)
+      said(manifest.journal_lines), #lines)
   end
 end
 
@@ -96,12 +104,12 @@ local function check_sealed_again(lines, findings)
           number)
       else
         findings:differ(name, number, "%s was not as it had been sealed when the folder was sealed again",
-          tostring(file))
+          said(file))
       end
     end
     if entry and (entry.kind == "recovered" or entry.kind == "report") then
-      findings:note("sealed again on %s: %s (line %d of journal.jsonl)", tostring(entry.at or "n/a"),
-        tostring(entry.why or "n/a"), number)
+      findings:note("sealed again on %s: %s (line %d of journal.jsonl)", said(entry.at),
+        said(entry.why), number)
     end
   end
 end
@@ -133,7 +141,7 @@ local function check_begin(lines, manifest, findings)
   for _, fact in ipairs { { "participant", manifest.participant, first.participant },
     { "device.name", device.name, then_device.name },
     { "device.simulated", tostring(device.simulated == true), tostring(then_device.simulated == true) } } do
-    local now, before = tostring(fact[2] or "missing"), tostring(fact[3] or "missing")
+    local now, before = said(fact[2]), said(fact[3])
     if now ~= before then
       findings:differ("manifest.json", nil, "%s is %s, and %s in line 1 of journal.jsonl", fact[1], now,
         before)
@@ -157,7 +165,7 @@ local function check_end(lines, manifest, findings)
     local now = (manifest.result or {})[field]
     if entry and entry[told] and now and entry[told] ~= now then
       findings:differ("manifest.json", nil, "result.%s is %s, and %s in line %d of journal.jsonl", field,
-        tostring(now), tostring(entry[told]), number)
+        said(now), said(entry[told]), number)
     end
   end
 end
