@@ -41,10 +41,16 @@ end
 function M.perform(folder, names, body, more)
   shell.write(folder .. "/made.lua", 'local mp = require "moonpulse"\nreturn mp.experiment(function(run)\n'
     .. names .. "\n" .. body .. "\nend)\n")
+  local had, made = {}, nil
+  for _, name in ipairs(lfs.attributes(folder .. "/runs", "mode") and shell.names(folder .. "/runs") or {}) do
+    had[name] = true
+  end
   local status, out, err = shell.moonpulse(folder, ("run %s/made.lua --speed max --seed 7 --out %s/runs %s")
     :format(folder, folder, more or ""))
-  local runs = shell.names(folder .. "/runs")
-  return status, out, err, runs[#runs] and folder .. "/runs/" .. runs[#runs]
+  for _, name in ipairs(lfs.attributes(folder .. "/runs", "mode") and shell.names(folder .. "/runs") or {}) do
+    made = not had[name] and name or made -- the last by name is not always the newest: _10 comes before _9
+  end
+  return status, out, err, made and folder .. "/runs/" .. made
 end
 
 return M
