@@ -9,6 +9,7 @@ local devices = require "moonpulse.driver.find"
 local numbers = require "moonpulse.text.numbers"
 local port_name = require "moonpulse.cli.port_name"
 local term = require "term"
+local wrapping = require "moonpulse.text.wrapping"
 
 local M = {}
 
@@ -38,16 +39,7 @@ end
 
 --- Words folded to lines of at most 88 characters.
 local function folded(text)
-  local lines, line = {}, ""
-  for word in text:gmatch("%S+") do
-    if line ~= "" and #line + #word + 1 > 88 then
-      lines[#lines + 1], line = line, word
-    else
-      line = line == "" and word or line .. " " .. word
-    end
-  end
-  lines[#lines + 1] = line
-  return lines
+  return wrapping.lines(text, 88)
 end
 
 local function print_finding(finding, colored)

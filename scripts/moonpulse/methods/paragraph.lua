@@ -6,6 +6,7 @@ local known_fields = require "moonpulse.methods.known"
 local numbers = require "moonpulse.text.numbers"
 local threshold_words = require "moonpulse.methods.threshold_words"
 local wording = require "moonpulse.methods.wording"
+local wrapping = require "moonpulse.text.wrapping"
 
 local M = {}
 
@@ -303,20 +304,6 @@ end
 local titles = { protocol = "Protocol", pattern = "Pattern", dose = "Dose", threshold = "Thresholds",
   device = "Stimulator", safety = "Limits", deviations = "Deviations", software = "Software" }
 
---- Text in lines of at most width letters.
-local function wrapped(text, width)
-  local lines, line = {}, ""
-  for word in text:gmatch("%S+") do
-    if line ~= "" and #line + 1 + #word > width then
-      lines[#lines + 1], line = line, word
-    else
-      line = line == "" and word or line .. " " .. word
-    end
-  end
-  lines[#lines + 1] = line
-  return table.concat(lines, "\n")
-end
-
 --- The section as text: a paragraph for each thing, with its title.
 ---@param list moonpulse.Sentence[]
 ---@param width integer
@@ -331,7 +318,7 @@ function M.text(list, width)
     table.insert(parts[#parts], sentence.text)
   end
   for i, part in ipairs(parts) do
-    parts[i] = wrapped(table.concat(part, " "), width)
+    parts[i] = table.concat(wrapping.lines(table.concat(part, " "), width), "\n")
   end
   return table.concat(parts, "\n\n")
 end

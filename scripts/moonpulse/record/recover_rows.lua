@@ -7,6 +7,7 @@ local journals = require "moonpulse.record.journal"
 local lfs = require "lfs"
 local read = require "moonpulse.record.read"
 local sidecar = require "moonpulse.record.sidecar"
+local cells_of = require("moonpulse.text.cells").of
 
 local M = {}
 
@@ -75,15 +76,6 @@ function M.keep(folder, manifest, why, said)
       .. "run left it" }
   return { sent = sent, confirmed = confirmed, skipped = skipped, planned = planned, said = said,
     safe = false }
-end
-
---- The cells of a line.
-local function cells_of(line)
-  local cells = {}
-  for cell in (line .. "\t"):gmatch("([^\t]*)\t") do
-    cells[#cells + 1] = cell
-  end
-  return cells
 end
 
 --- What each whole row is of, by its plan, not by what became of it: it has the same key in another table.

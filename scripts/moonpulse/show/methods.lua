@@ -1,6 +1,7 @@
 --- A protocol as the methods section of its paper: in sentences, with its three durations.
 local numbers = require "moonpulse.text.numbers"
 local sentences = require "moonpulse.show.sentences"
+local wrapping = require "moonpulse.text.wrapping"
 
 local M = {}
 
@@ -13,16 +14,7 @@ end
 
 --- Text in lines of at most width letters, each after the first behind indent spaces.
 local function wrapped(text, width, indent)
-  local lines, line = {}, ""
-  for word in text:gmatch("%S+") do
-    if line ~= "" and #line + 1 + #word > width then
-      lines[#lines + 1], line = line, word
-    else
-      line = line == "" and word or line .. " " .. word
-    end
-  end
-  lines[#lines + 1] = line
-  return table.concat(lines, "\n" .. (" "):rep(indent))
+  return table.concat(wrapping.lines(text, width), "\n" .. (" "):rep(indent))
 end
 
 local function range_text(value)

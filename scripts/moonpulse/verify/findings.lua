@@ -1,5 +1,7 @@
 --- What verify finds, gathered: what differs, what was checked, what cannot be, and what else should be
 --- known.
+local cells_of = require("moonpulse.text.cells").of
+
 local M = {}
 
 ---@class moonpulse.Difference
@@ -59,15 +61,6 @@ end
 ---@return boolean
 function Findings:has(file)
   return self.counts[file] ~= nil
-end
-
---- The cells of a line of a table.
-local function cells_of(line)
-  local cells = {}
-  for cell in (line .. "\t"):gmatch("([^\t]*)\t") do
-    cells[#cells + 1] = cell
-  end
-  return cells
 end
 
 --- A line as it is shown: a row's cells with blanks between.
