@@ -113,11 +113,11 @@ function Host:take(replies, log)
   end
 end
 
---- What has been read was written between since_ns, when its port was found empty, and arrival_ns. However
---- late we read it, and whatever kept us (no processor, a stop, the disk, the kernel's own thread that passes
---- it on): moonpulse.simulation.slack reckons with the whole of it. Up to since_ns the model's time has passed,
---- and nothing came. It is stamped and answered from when it was read: no answer may come before its question
---- was sent.
+--- What has been read was written between since_ns, when its port was found empty, and when it was read.
+--- Whatever kept us from reading it (no processor, a stop, the disk, the kernel's own thread that passes it
+--- on): moonpulse.simulation.slack reckons with the whole of it. Up to since_ns the model's time has passed,
+--- and nothing came. It is stamped and answered from when it was read: no answer may come before its
+--- question was sent.
 ---@param since_ns integer monotonic
 function Host:came_since(since_ns)
   if not self.watched then
@@ -132,6 +132,9 @@ function Host:came_since(since_ns)
 end
 
 --- How long before now_ns, at which it is stamped, a command may have been complete.
+---@param since_ns integer monotonic: it was not written before
+---@param wire_ns integer for which it is on the wire
+---@return integer
 function Host:may_be_sooner(since_ns, wire_ns)
   return math.max(0, self.now_ns - wire_ns - since_ns)
 end

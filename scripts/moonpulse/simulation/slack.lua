@@ -2,9 +2,9 @@
 ---
 --- A simulator on a pseudo-terminal reads a command when its own process gets to, and the kernel has passed
 --- it on: some tenths of a millisecond after it was sent, or many milliseconds on a busy machine. How long
---- that took nothing tells; but the port was looked at before, and was empty (moonpulse.simulation.serve): the
---- command came between that look and this one. What is certain is judged, and in doubt the command came in
---- time. It may come sooner by as much as that: so the capacitor is charged again as much sooner, and a
+--- that took nothing tells; but the port was looked at before, and was empty (moonpulse.simulation.serve):
+--- the command came between that look and this one. What is certain is judged, and in doubt the command came
+--- in time. It may come sooner by as much as that: so the capacitor is charged again as much sooner, and a
 --- time-out is over as much later. A tenth is given away in any case, as when each of several commands came
 --- that were read at once is not known better. That the host never sends one sooner is the engine's guard
 --- (engine/dispatcher.h), by its own stamps. In virtual time stamps are exact, and nothing is given away.
