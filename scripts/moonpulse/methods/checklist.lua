@@ -31,32 +31,77 @@ end
 M.names = { "chipchase", "rtms", "tms-rat" }
 
 local no_structure = "does not apply: no repeated trains are planned"
-local of_structure = { train_pulses = true, rate = true, train_duration = true, gap = true, trains = true }
+local of_structure = { train_pulses = true, rate = true, train_duration = true, gap = true, trains = true,
+  burst_pulses = true, burst_gap = true, bursts = true }
 
-local function item_of(facts, spec)
-  local item = { number = spec[1], section = spec[2], item = spec[3] }
-  local key = spec[4]:match("^%?(.*)$")
+--- The keys of "?a|b" and of "?a+b", and whether all are needed; nil: it is a function's name.
+local function keys_of(text)
+  local list, all = {}, text:find("+", 1, true) ~= nil
+  for key in text:sub(1, 1) == "?" and text:gmatch "[%w_]+" or function() end do
+    list[#list + 1] = key
+  end
+  return list[1] and list, all
+end
+
+--- What fields say: all of them, or the first that says anything.
+local function value_of_fields(facts, keys, all)
+  local parts, source = {}, nil
+  for _, key in ipairs(keys) do
+    local text, from = known_value(facts, key)
+    if text and not all then
+      return text, from
+    elseif not text and all then
+      return nil
+    end
+    parts[#parts + 1], source = text, source or from
+  end
+  return parts[1] and table.concat(parts, "; "), source
+end
+
+--- What fields are to say: all that is missing, or the first.
+local function ask_for(facts, keys, all)
+  local parts = {}
+  for _, key in ipairs(keys) do
+    local field = known_fields.by_key[key]
+    if not facts.known[key] and (all or #parts == 0) then
+      parts[#parts + 1] = ("%s%s: %s"):format(all and field.name .. ": " or "", field.ask, field.fill)
+    end
+  end
+  return table.concat(parts, "; ")
+end
+
+local function value_of(facts, spec, keys, all)
   local value, source
-  if key then
-    value, source = known_value(facts, key)
+  if keys then
+    value, source = value_of_fields(facts, keys, all)
   else
-    value, source = fills[spec[4]](facts)
+    value, source = fills.by_name[spec[4]](facts)
     if not value and of_structure[spec[4]] and facts.pattern then
       value, source = no_structure, "protocol"
     end
   end
+  if not value and spec.applies then
+    value, source = fills.not_for[spec.applies](facts), "engine"
+  end
+  return value, source
+end
+
+local function item_of(facts, spec)
+  local item = { number = spec[1], section = spec[2], item = spec[3] }
+  local keys, all = keys_of(spec[4])
+  local value, source = value_of(facts, spec, keys, all)
   if value then
     item.status, item.value, item.source = "filled", value, source
   elseif spec.cannot then
     item.status, item.fill = "cannot be known here", ("%s; %s takes it in"):format(spec.cannot,
-      known_fields.by_key[key].fill)
+      known_fields.by_key[keys[1]].fill)
   elseif of_structure[spec[4]] then
     item.status, item.fill = "cannot be known here", "the record has no plan, only pulses: see their "
       .. "intervals"
   else
-    local asked = known_fields.by_key[key or spec.ask or ""]
     item.status = "asked for"
-    item.fill = asked and ("%s: %s"):format(asked.ask, asked.fill) or spec.fill or "a run that gave pulses"
+    item.fill = (keys or spec.ask) and ask_for(facts, keys or { spec.ask }, all) or spec.fill
+      or "a run that gave pulses"
     if spec.ask == "threshold_method" and facts.threshold_by then
       item.fill = ("%s (so far only: %s)"):format(item.fill, facts.threshold_by)
     end

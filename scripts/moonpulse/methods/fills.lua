@@ -3,13 +3,13 @@
 local by_condition = require "moonpulse.methods.by_condition"
 local doses = require "moonpulse.methods.doses"
 local numbers = require "moonpulse.text.numbers"
-local structure = require "moonpulse.methods.structure"
 local threshold_words = require "moonpulse.methods.threshold_words"
+local train_fills = require "moonpulse.methods.train_fills"
 local wording = require "moonpulse.methods.wording"
 
 local counted = numbers.counted
 
-local seconds, told = numbers.seconds, wording.seconds -- of a plan, and of what was measured
+local told = wording.seconds
 
 local function stimuli_of(facts)
   return facts.delivered or facts.planned
@@ -21,47 +21,117 @@ end
 
 local fills = {}
 
---- All intensities, each once, with its pulses.
-function fills.intensity(facts)
+for name, fill in pairs(train_fills) do
+  fills[name] = fill
+end
+
+--- The intensities of all pulses, each once with its pulses, as `as` tells one; nil: it leaves it out.
+local function summed(facts, as)
   local list, by_key = {}, {}
   for _, kind in ipairs(stimuli_of(facts) and stimuli_of(facts).kinds or {}) do
     for _, place in ipairs(kind.doses) do
       for _, dose in ipairs(place) do
-        local key = ("%s %s %s %s"):format(dose.channel, dose.intensity, dose.reference, dose.mso)
-        local sum = by_key[key]
-        if not sum then
-          sum = { intensity = dose.intensity, reference = dose.reference, mso = dose.mso, count = 0,
-            channel = dose.channel }
-          by_key[key], list[#list + 1] = sum, sum
+        local found = as(dose)
+        local key = found and ("%s %s %s %s"):format(dose.channel, found.intensity, found.reference,
+          found.mso)
+        local sum = key and by_key[key]
+        if sum then
+          sum.count = sum.count + dose.count
+        elseif found then
+          by_key[key] = { intensity = found.intensity, reference = found.reference, mso = found.mso,
+            count = dose.count, channel = dose.channel }
+          list[#list + 1] = by_key[key]
         end
-        sum.count = sum.count + dose.count
       end
     end
   end
+  return list
+end
+
+--- All intensities.
+function fills.intensity(facts)
+  local list = summed(facts, function(dose) return dose end)
   return #list > 0 and doses.text(list, facts.nerve) or nil, "engine"
 end
 
-function fills.mso(facts)
-  for _, kind in ipairs(stimuli_of(facts) and stimuli_of(facts).kinds or {}) do
-    for _, place in ipairs(kind.doses) do
-      for _, dose in ipairs(place) do
-        if not dose.mso and dose.reference ~= "MSO" then
-          return nil
-        end
-      end
+--- In %MSO alone; nil: of one it is not known.
+local function own_unit(list, facts)
+  for _, dose in ipairs(list) do
+    if not dose.mso and dose.reference ~= "MSO" then
+      return nil
     end
   end
-  return fills.intensity(facts)
+  local told_list = {}
+  for i, dose in ipairs(list) do
+    local mso = doses.is_of_nerve(dose.channel, dose.reference, facts.nerve) and dose.intensity
+      or dose.mso or dose.intensity
+    told_list[i] = { channel = dose.channel, intensity = mso, reference = "MSO", count = dose.count }
+  end
+  return doses.text(told_list, facts.nerve)
 end
 
---- Stimuli that a paper counts by their MEPs: single pulses and pairs, no trains.
-local function has_trials(found)
-  for _, kind in ipairs(found.kinds) do
+function fills.mso(facts)
+  local list = summed(facts, function(dose) return dose end)
+  return #list > 0 and own_unit(list, facts) or nil, "engine"
+end
+
+--- In percent of a threshold alone.
+local function relative_of(list)
+  local found, others = {}, false
+  for _, dose in ipairs(list) do
+    if dose.reference == "MSO" then
+      others = true
+    else
+      found[#found + 1] = { channel = dose.channel, intensity = dose.intensity, reference = dose.reference,
+        count = dose.count }
+    end
+  end
+  return #found == 0 and "not set by a threshold"
+    or doses.text(found) .. (others and "; the others are not set by a threshold" or "")
+end
+
+function fills.relative(facts)
+  local list = summed(facts, function(dose)
+    return { intensity = dose.intensity, reference = dose.reference }
+  end)
+  return #list > 0 and relative_of(list) or nil, "engine"
+end
+
+--- Of what the intensities are percent.
+function fills.intensity_method(facts)
+  local parts, seen = {}, {}
+  for _, dose in ipairs(summed(facts, function(dose) return dose end)) do
+    local is_of_nerve = doses.is_of_nerve(dose.channel, dose.reference, facts.nerve)
+    local text = is_of_nerve and "the nerve stimulator's maximum"
+      or dose.reference == "MSO" and "the stimulator's maximum output" or "the "
+        .. (threshold_words.names[dose.reference] or dose.reference)
+    if not seen[text] then
+      seen[text], parts[#parts + 1] = true, text
+    end
+  end
+  return #parts > 0 and "in percent of " .. table.concat(parts, ", and of ") or nil, "protocol"
+end
+
+--- Stimuli that a paper counts by their MEPs: single pulses and pairs, no trains. A plan says what it repeats
+--- as a train, at 1 Hz too; of pulses alone what is short counts as a stimulus.
+local function has_trials(facts)
+  local others
+  for _, levels in ipairs(facts.parts) do
+    if #levels == 0 then -- no chain of repetitions
+      others = nil
+      break
+    end
+    others = others or not (levels[1].spacing == "train" and levels[1].count > 2)
+  end
+  if others ~= nil then
+    return others
+  end
+  for _, kind in ipairs(stimuli_of(facts).kinds) do
     if kind.pulses <= 2 then
       return true
     end
   end
-  return #found.kinds == 0
+  return #stimuli_of(facts).kinds == 0
 end
 
 local no_trials = "does not apply: trains, without MEP trials"
@@ -70,7 +140,7 @@ function fills.interval(facts)
   local found = stimuli_of(facts)
   if not found then
     return nil
-  elseif not has_trials(found) then
+  elseif not has_trials(facts) then
     return no_trials, "engine"
   elseif not found.shortest then
     return "does not apply: one stimulus", "engine"
@@ -98,27 +168,58 @@ function fills.threshold(facts)
   return how and how.value, how and how.source
 end
 
-local function counts_of(facts, wanted)
-  local parts = {}
+local function is_pair(kind)
+  return kind.pulses == 2
+end
+
+local function is_single(kind)
+  return kind.pulses == 1
+end
+
+local most_kinds = 12
+
+--- The kinds of stimuli, with how many there were.
+---@return string[]
+local function kinds_of(facts, wanted)
+  local parts, more = {}, 0
   for _, kind in ipairs(stimuli_of(facts) and stimuli_of(facts).kinds or {}) do
-    if not wanted or wanted(kind) then
+    local is_wanted = not wanted or wanted(kind)
+    if is_wanted and #parts == most_kinds then
+      more = more + 1
+    elseif is_wanted then
       parts[#parts + 1] = kind.pulses == 1 and counted(kind.count, "single pulse")
         or kind.pulses == 2 and ("%s %s apart"):format(counted(kind.count, "pair"),
           told(kind.shortest))
         or ("%s of %s pulses"):format(counted(kind.count, "train"), numbers.count(kind.pulses))
     end
   end
+  parts[#parts + 1] = more > 0 and ("and %s (events.tsv has every pulse)"):format(counted(more, "more kind"))
+    or nil
+  return parts
+end
+
+local function counts_of(facts, wanted)
+  local parts = kinds_of(facts, wanted)
   for _, each in ipairs(facts.conditions) do
     parts[#parts + 1] = by_condition.words(each, counted, numbers.count)
   end
   return table.concat(parts, "; ")
 end
 
+--- The protocol in general: its name, and what it is made of.
+function fills.protocol(facts)
+  local parts = kinds_of(facts)
+  local found = stimuli_of(facts)
+  local text = found and found.count > 0 and not has_trials(facts) and found.kinds[1].pulses == 1
+    and counted(found.count, "pulse") .. " in trains" or table.concat(parts, "; ")
+  return facts.name .. (text ~= "" and ": " .. text or ""), "protocol"
+end
+
 function fills.stimuli(facts)
   if not stimuli_of(facts) then
     return nil
   end
-  if not has_trials(stimuli_of(facts)) then
+  if not has_trials(facts) then
     return no_trials, "engine"
   end
   return counts_of(facts) .. "; how many of their MEPs were kept is the analysis's to say", "engine"
@@ -127,10 +228,15 @@ end
 function fills.singles(facts)
   if not stimuli_of(facts) then
     return nil
+  elseif not has_trials(facts) then
+    return no_trials, "engine"
+  elseif #kinds_of(facts, is_single) == 0 then
+    return "does not apply: no single pulses", "engine"
   end
-  local text = counts_of(facts, function(kind) return kind.pulses == 1 end)
-  return text ~= "" and text or "does not apply: no single pulses", "engine"
+  return counts_of(facts, is_single), "engine"
 end
+
+local no_pairs = "does not apply: no pairs"
 
 --- Of a pair with a pulse to a nerve: none of its pulses conditions or tests the other.
 local function of_nerve(kind, facts)
@@ -153,7 +259,7 @@ local function of_pairs(text_of)
     if not stimuli_of(facts) then
       return nil
     end
-    return #parts > 0 and table.concat(parts, "; ") or "does not apply: no pairs", "engine"
+    return #parts > 0 and table.concat(parts, "; ") or no_pairs, "engine"
   end
 end
 
@@ -164,87 +270,6 @@ fills.conditioning = of_pairs(function(kind, facts)
   return of_nerve(kind, facts) or doses.text(kind.doses[1], facts.nerve)
 end)
 fills.isi = of_pairs(function(kind) return told(kind.shortest) end)
-
---- Of the levels of each part of the plan.
-local function of_levels(text_of)
-  return function(facts)
-    local parts = {}
-    for _, levels in ipairs(facts.parts) do
-      parts[#parts + 1] = text_of(levels) or nil
-    end
-    local planned = #facts.deviations > 0 and " (as planned)" or ""
-    return #parts > 0 and table.concat(parts, "; then ") .. planned or nil, "protocol"
-  end
-end
-
-local no_trains = "does not apply: no trains, but single pulses or pairs"
-
---- Of a chain of repetitions: what of_train says of the level that repeats trains, or of_one of one train
---- that
---- does not pause.
-local function of_chain(of_train, of_one)
-  return of_levels(function(levels)
-    local at = structure.train_level(levels)
-    if at then
-      return of_train(levels[at], levels, at)
-    elseif #levels > 0 then
-      return levels[#levels].spacing == "train" and of_one(levels[#levels]) or no_trains
-    end
-  end)
-end
-
-fills.train_pulses = of_chain(function(train)
-  return numbers.count(train.pulses)
-end, function(train)
-  return ("%s, in one train"):format(numbers.count(train.count * train.pulses))
-end)
-
-fills.rate = of_levels(function(levels)
-  local parts, last = {}, (structure.train_level(levels) or #levels + 1) - 1
-  if #levels > 0 and levels[last].spacing ~= "train" then
-    return no_trains
-  end
-  for i = 1, last do
-    parts[i] = ("%s every %s (%.6g Hz)"):format(i == 1 and "pulses" or "bursts", seconds(levels[i].every),
-      1 / levels[i].every)
-  end
-  return parts[1] and table.concat(parts, ", ")
-end)
-
-fills.train_duration = of_chain(function(train)
-  return ("%s nominal, %s from the first to the last pulse"):format(seconds(train.span),
-    seconds(train.first_to_last))
-end, function(train)
-  return ("%s nominal, in one train"):format(seconds(train.every * train.count))
-end)
-
-local function between(level)
-  if not level.gap then
-    return ("%s from onset to onset, drawn"):format(range(level.every, level.longest))
-  end
-  return ("%s from the nominal end to the next onset, %s from the last pulse to the next one, %s from onset "
-    .. "to onset"):format(seconds(level.gap), seconds(level.silence), seconds(level.every))
-end
-
-fills.gap = of_chain(function(train, levels, at)
-  local parts = { between(train) }
-  for i = at + 1, #levels do
-    parts[#parts + 1] = "blocks: " .. between(levels[i])
-  end
-  return table.concat(parts, "; ")
-end, function()
-  return "does not apply: one train"
-end)
-
-fills.trains = of_chain(function(train, levels, at)
-  local text = numbers.count(train.count)
-  for i = at + 1, #levels do
-    text = ("%s in each of %s blocks"):format(text, numbers.count(levels[i].count))
-  end
-  return text
-end, function()
-  return "1"
-end)
 
 function fills.total(facts)
   local pulses = facts.pulses
@@ -265,4 +290,168 @@ function fills.sham(facts)
   return known and known.value, known and known.source
 end
 
-return fills
+--- When a person was stimulated; what else is said of it comes first.
+function fills.time_of_day(facts)
+  local known = facts.known.time_of_day
+  if known then
+    return known.value, known.source
+  end
+  local at, zone = (facts.started or ""):match("T(%d%d:%d%d).-([+-]%d%d:?%d%d)$")
+  local is_real = facts.of == "run" and facts.device and facts.device.simulated == false
+  return at and is_real and ("%s (UTC%s)"):format(at, zone) or nil, "engine"
+end
+
+function fills.control(facts)
+  local known = facts.known.control
+  if known then
+    return known.value, known.source
+  end
+  return fills.sham(facts)
+end
+
+--- How often: which session it was, or what is planned.
+function fills.sessions(facts)
+  local session, known = facts.session, facts.known.sessions
+  if session then
+    return ("session %d%s"):format(session.number, session.of and (" of %d"):format(session.of) or ""),
+      "engine"
+  end
+  local planned = facts.schedule and facts.schedule:gsub("^The sessions: ", "")
+  return planned or known and known.value, planned and "protocol" or known and known.source
+end
+
+--- What is said of one side of the threshold, or of all of it together.
+local function of_threshold(key)
+  return function(facts)
+    local known, parts = facts.known[key] or facts.known.threshold_method, {}
+    if known then
+      return known.value, known.source
+    end
+    for _, each in ipairs(facts.thresholds) do
+      parts[#parts + 1] = each.how and not threshold_words.in_part[each.how]
+        and ("%s: %s"):format(each.name, each.how) or nil
+    end
+    return parts[1] and table.concat(parts, "; "), "operator"
+  end
+end
+
+fills.threshold_location = of_threshold "threshold_location"
+fills.threshold_criterion = of_threshold "threshold_criterion"
+
+function fills.threshold_algorithm(facts)
+  local parts = {}
+  for i, each in ipairs(facts.staircases) do
+    parts[i] = "staircase " .. threshold_words.staircase(each)
+  end
+  if parts[1] then
+    return table.concat(parts, "; "), "engine"
+  end
+  return of_threshold "threshold_algorithm" (facts)
+end
+
+function fills.threshold_type(facts)
+  local known, parts, seen = facts.known.threshold_type, {}, {}
+  if known then
+    return known.value, known.source
+  end
+  local function add(name)
+    if threshold_words.names[name] and not seen[name] then
+      seen[name], parts[#parts + 1] = true, threshold_words.names[name]
+    end
+  end
+  for _, each in ipairs(facts.thresholds) do
+    add(each.name)
+  end
+  for _, dose in ipairs(summed(facts, function(dose) return dose end)) do
+    add(dose.reference)
+  end
+  return parts[1] and table.concat(parts, ", "), "protocol"
+end
+
+--- Those that were given, and those that were found; nil: one that intensities need is missing.
+function fills.threshold_values(facts)
+  local parts = {}
+  for _, each in ipairs(facts.thresholds) do
+    parts[#parts + 1] = ("%s %g %%MSO"):format(each.name, each.value)
+  end
+  for _, each in ipairs(facts.staircases) do
+    parts[#parts + 1] = each.threshold and "found by the staircase: " .. threshold_words.found(each) or nil
+  end
+  local is_missing = next(threshold_words.missing(facts)) ~= nil
+  return not is_missing and parts[1] and table.concat(parts, "; ") or nil,
+    #facts.staircases > 0 and "engine" or "operator"
+end
+
+--- Of the first pulses of pairs; a pulse to a nerve conditions as well. text_of: nil says that it is not
+--- known.
+local function of_conditioning(text_of)
+  return function(facts)
+    local parts, known = {}, {}
+    for _, kind in ipairs(stimuli_of(facts) and stimuli_of(facts).kinds or {}) do
+      local text = kind.pulses == 2 and text_of(kind.doses[1], facts)
+      if text == nil then
+        return nil
+      elseif text and not known[text] then
+        known[text], parts[#parts + 1] = true, text
+      end
+    end
+    if not stimuli_of(facts) then
+      return nil
+    end
+    return parts[1] and table.concat(parts, "; ") or no_pairs, "engine"
+  end
+end
+
+fills.conditioning_own = of_conditioning(own_unit)
+fills.conditioning_relative = of_conditioning(relative_of)
+
+function fills.pairs(facts)
+  if not stimuli_of(facts) then
+    return nil
+  end
+  local parts = kinds_of(facts, is_pair)
+  return parts[1] and table.concat(parts, "; ") or no_pairs, "engine"
+end
+
+function fills.trial_order(facts)
+  local known = facts.known.trial_order
+  if known then
+    return known.value, known.source
+  elseif not stimuli_of(facts) then
+    return nil
+  elseif #kinds_of(facts, is_pair) == 0 then
+    return no_pairs, "engine"
+  elseif #kinds_of(facts, is_single) == 0 then
+    return "does not apply: no unconditioned single pulses", "engine"
+  elseif facts.drawn and facts.drawn.order then
+    return ("drawn, from the seed %s"):format(facts.drawn.seed), "protocol"
+  end
+  return facts.pattern and "fixed, as the protocol has it" or nil, "protocol"
+end
+
+-- why an item is not for these stimuli; nil: it is, or nobody knows
+local not_for = {}
+
+function not_for.trials(facts)
+  return stimuli_of(facts) and not has_trials(facts) and no_trials or nil
+end
+
+function not_for.pairs(facts)
+  return stimuli_of(facts) and #kinds_of(facts, is_pair) == 0 and no_pairs or nil
+end
+
+function not_for.trains(facts)
+  local found = stimuli_of(facts)
+  for _, kind in ipairs(found and has_trials(facts) and found.kinds or {}) do
+    if kind.pulses > 2 then
+      return nil
+    end
+  end
+  return found and has_trials(facts) and "does not apply: no trains" or nil
+end
+
+function not_for.nerve(facts)
+  return stimuli_of(facts) and not facts.nerve and "does not apply: no pulses to a nerve" or nil
+end
+
+return { by_name = fills, not_for = not_for }

@@ -1,12 +1,12 @@
 --- The items of each checklist. Chipchase 2012: numbers and order of the checklist, items in our words. The
 --- parameters of rTMS are those that papers on it have to give; Chipchase has no items for them. TMS-RAT:
---- only the items that could be read (docs/methods.md says where), under their own labels where these are
---- known.
+--- labels and order of its version 1.0 (docs/methods.md says where they were read), items in our words.
 local no_emg = "no EMG is recorded here"
+local no_eeg = "no EEG is recorded here"
 
--- number, section, item, how it is filled: "?" before a field's key; where the field is not known, what is
--- asked
--- for instead of the field's own words; why it cannot be known
+-- number, section, item, how it is filled: a function of fills, or "?" and a field's key ("?a|b": a, or else
+-- b, which says it too; "?a+b": both); ask, fill: the field that is asked for, or else what would fill it;
+-- cannot: why it cannot be known here; applies: to which stimuli it does
 local lists = {}
 
 lists.chipchase = {
@@ -54,17 +54,99 @@ lists.rtms = {
   { "R9", "coil", "target", "?target" }, { "R10", "control", "sham", "sham", ask = "sham" },
 }
 
+-- Labels, order and sections are the tool's, the wording is ours. What a section applies to is by the tool's
+-- own table of sections and protocols: G, I and J not to trains, K to afferent stimuli, L to pairs, N to
+-- trains.
 lists["tms-rat"] = {
-  title = "TMS-RAT, in part (Szekely et al., bioRxiv 10.64898/2026.02.18.706460)",
-  note = "v1.0 has 71 items in 12 sections, and those of Chipchase are among them; only these seven could be "
-    .. "read (docs/methods.md): take the authors' own sheet for the others. Wording ours.",
-  { "G1", "single pulse", "trial-to-trial interval", "interval" },
+  title = "TMS-RAT v1.0 (Szekely et al. 2026, Brain Stimul 19:103155, doi:10.1016/j.brs.2026.103155)",
+  note = "The 72 items of sections A to M, and the 8 of section N (repetitive), which the authors have not "
+    .. "validated. Labels and order are theirs, the wording is ours: how much of an item counts as a full "
+    .. "report says their guidance (tms-rat.org). This sheet is of one participant: of the quantities of a "
+    .. "group, such as age, thresholds and intensities, a paper tells mean or median and spread.",
+  { "A1", "participant: bio", "age", "?age" }, { "A2", "participant: bio", "sex", "?sex" },
+  { "A3", "participant: bio", "handedness", "?handedness" },
+  { "A4", "participant: bio", "height", "?height" }, { "A5", "participant: bio", "weight", "?weight" },
+  { "B1", "participant: state", "screening for medication, prescribed or not", "?medication" },
+  { "B2", "participant: state", "screening for substances that act on the CNS", "?cns_drugs" },
+  { "B3", "participant: state", "neurological, psychiatric and behavioural disorders", "?disorders" },
+  { "B4", "participant: state", "other medical conditions", "?medical_conditions" },
+  { "B5", "participant: state", "cognitive state", "?cognitive_state" },
+  { "B6", "participant: state", "sleep", "?sleep" }, { "B7", "participant: state", "posture", "?posture" },
+  { "C1", "design", "number of studies or experiments", "?studies" },
+  { "C2", "design", "population that participants come from", "?population" },
+  { "C3", "design", "independent groups", "?groups" },
+  { "C4", "design", "TMS protocol in general", "protocol" },
+  { "C5", "design", "time of day", "time_of_day", ask = "time_of_day" },
+  { "C6", "design", "duration of a session, and time between sessions", "?session_duration+test_days" },
+  { "C7", "design", "how attention was kept", "?attention" },
+  { "C8", "design", "control condition", "control", ask = "control" },
+  { "C9", "design", "attenuation of the pulse's sound and touch", "?attenuation" },
+  { "D1", "hardware", "stimulator", "?stimulator" }, { "D2", "hardware", "coil: shape and model", "?coil" },
+  { "D3", "hardware", "coil: diameter", "?coil_diameter" },
+  { "D4", "hardware", "waveform of the pulse", "?waveform" },
+  { "E1", "locations", "navigation to head or brain", "?navigation" },
+  { "E2", "locations", "place of the coil on the head", "?coil_location" },
+  { "E3", "locations", "target in the nervous system", "?target" },
+  { "E4", "locations", "coil orientation", "?coil_orientation" },
+  { "E5", "locations", "direction of the current", "?current_direction" },
+  { "E6", "locations", "how the coil was kept in place", "?coil_stability|coil_location" },
+  { "F1", "intensity", "how the intensity was set", "intensity_method" },
+  { "F2", "intensity", "intensity of the machine, in %MSO or dI/dt", "mso", fill = "--rmt N, --amt N" },
+  { "F3", "intensity", "intensity for the participant, relative to a threshold", "relative" },
+  { "G1", "single pulse", "time from trial to trial", "interval" },
   { "G2", "single pulse", "number of unconditioned test pulses, by condition", "singles" },
-  { "G3", "single pulse", "evoked responses in raw units", "?unconditioned_mep", cannot = no_emg },
-  { "a", "label not known", "screening for medication, prescribed or not", "?medication" },
-  { "b", "label not known", "duration of an experimental session", "?session_duration" },
-  { "c", "label not known", "intensity in %MSO or dI/dt", "mso", fill = "--rmt N, --amt N" },
-  { "d", "label not known", "activity of the target muscles during TMS", "?contraction" },
+  { "G3", "single pulse", "evoked responses in raw units", "?unconditioned_mep", cannot = no_emg,
+    applies = "trials" },
+  { "H1", "motor threshold", "muscle or site it is measured at", "threshold_location",
+    ask = "threshold_location" },
+  { "H2", "motor threshold", "resting or active", "threshold_type", ask = "threshold_type" },
+  { "H3", "motor threshold", "criterion", "threshold_criterion", ask = "threshold_criterion" },
+  { "H4", "motor threshold", "algorithm", "threshold_algorithm", ask = "threshold_algorithm" },
+  { "H5", "motor threshold", "values", "threshold_values", fill = "--rmt N, --amt N" },
+  { "I1", "motor variables", "motor skills", "?motor_activity", applies = "trials" },
+  { "I2", "motor variables", "motor activity before", "?prior_activity", applies = "trials" },
+  { "I3", "motor variables", "activity of the muscles during TMS", "?contraction", applies = "trials" },
+  { "J1", "EMG and muscles", "EMG hardware", "?emg_hardware", applies = "trials" },
+  { "J2", "EMG and muscles", "EMG software", "?emg_software", applies = "trials" },
+  { "J3", "EMG and muscles", "preparation of the skin", "?skin_preparation", applies = "trials" },
+  { "J4", "EMG and muscles", "electrodes: material and size", "?emg_electrode_type", applies = "trials" },
+  { "J5", "EMG and muscles", "electrodes: location", "?emg_electrodes", applies = "trials" },
+  { "J6", "EMG and muscles", "electrodes: montage", "?emg_montage", applies = "trials" },
+  { "J7", "EMG and muscles", "sampling and filters", "?emg_filters", applies = "trials" },
+  { "J8", "EMG and muscles", "what is measured of the EMG", "?mep_size", cannot = no_emg,
+    applies = "trials" },
+  { "J9", "EMG and muscles", "normalisation of amplitudes", "?emg_normalisation", cannot = no_emg,
+    applies = "trials" },
+  { "K1", "afferent stimulation", "hardware", "?nerve_stimulator", applies = "nerve" },
+  { "K2", "afferent stimulation", "electrodes", "?nerve_electrodes", applies = "nerve" },
+  { "K3", "afferent stimulation", "location of the electrodes", "?nerve_location", applies = "nerve" },
+  { "K4", "afferent stimulation", "nerve or fibres", "?nerve_target", applies = "nerve" },
+  { "K5", "afferent stimulation", "duration and waveform of a pulse", "?nerve_pulse", applies = "nerve" },
+  { "K6", "afferent stimulation", "kind of threshold", "?nerve_threshold_type", applies = "nerve" },
+  { "K7", "afferent stimulation", "threshold", "?nerve_threshold", applies = "nerve" },
+  { "L1", "conditioning", "intensity of the conditioning pulse, in the stimulator's own unit",
+    "conditioning_own", fill = "--rmt N, --amt N" },
+  { "L2", "conditioning", "intensity of the conditioning pulse, relative to a threshold",
+    "conditioning_relative" },
+  { "L3", "conditioning", "intervals from conditioning to test pulse", "isi" },
+  { "L4", "conditioning", "order of conditioned and unconditioned trials", "trial_order",
+    ask = "trial_order" },
+  { "L5", "conditioning", "number of conditioned pulses", "pairs" },
+  { "L6", "conditioning", "conditioned responses in raw units", "?conditioned_mep", cannot = no_emg,
+    applies = "pairs" },
+  { "L7", "conditioning", "conditioned responses relative to unconditioned ones", "?conditioned_ratio",
+    cannot = no_emg, applies = "pairs" },
+  { "M1", "SEP", "rate and number of stimuli", "?sep_stimuli", cannot = no_eeg },
+  { "M2", "SEP", "EEG montage", "?sep_montage", cannot = no_eeg },
+  { "M3", "SEP", "component that is measured", "?sep_feature", cannot = no_eeg },
+  { "M4", "SEP", "values", "?sep_values", cannot = no_eeg },
+  { "N1", "repetitive", "rate within bursts, and of bursts", "rate" },
+  { "N2", "repetitive", "pulses in a burst", "burst_pulses" },
+  { "N3", "repetitive", "time between bursts", "burst_gap" },
+  { "N4", "repetitive", "number of bursts", "bursts" },
+  { "N5", "repetitive", "time between trains", "gap" }, { "N6", "repetitive", "number of trains", "trains" },
+  { "N7", "repetitive", "time between stimulation and task", "?task_interval", applies = "trains" },
+  { "N8", "repetitive", "how often it was repeated", "sessions", ask = "sessions" },
 }
 
 return lists
