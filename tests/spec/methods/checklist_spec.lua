@@ -133,7 +133,7 @@ describe("a checklist", function()
   end)
 
   it("of the TMS-RAT takes each key of --meta that an item asks for", function()
-    local of, list = items_of "pas25 --unconfirmed -p nerve=30%MSO --checklist tms-rat"
+    local _, list = items_of "pas25 --unconfirmed -p nerve=30%MSO --checklist tms-rat"
     local meta, asked = {}, 0
     for _, item in ipairs(list) do
       for key in (item.fill or ""):gmatch("\"([%w_]+)\" in the file of %-%-meta") do
@@ -142,6 +142,7 @@ describe("a checklist", function()
     end
     assert.is_true(asked > 50)
     shell.write(folder .. "/all.json", cjson.encode(meta))
+    local of
     of, list = items_of("pas25 --unconfirmed -p nerve=30%MSO --rmt 50 --checklist tms-rat --meta " .. folder
       .. "/all.json")
     for _, item in ipairs(list) do
