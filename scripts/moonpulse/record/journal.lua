@@ -4,9 +4,9 @@
 -- Lines are numbered and each ends with a checksum of what stands before it, so that one that is missing,
 -- torn, zeroed or moved is seen. Each also holds the SHA-256 of the line before it (prev), so that the last
 -- one's stands for all: docs/verify.md. Journals of older versions have not all of that.
-local cjson = require "cjson"
 local core = require "moonpulse.core"
 local files = require "moonpulse.record.file"
+local journal_lines = require "moonpulse.record.journal_lines"
 local json = require "moonpulse.text.sorted_json"
 local lfs = require "lfs"
 local schema = require "moonpulse.record.schema"
@@ -17,9 +17,7 @@ local M = {}
 --- What the first line has as the hash of the line before it.
 M.none = ("0"):rep(64)
 --- What is longer was not written by a run.
-M.most_bytes = 256000000
-
-local most_line = 16000000
+M.most_bytes = journal_lines.most_bytes
 
 ---@class moonpulse.Journal
 ---@field file file* of core.create_file
@@ -110,21 +108,16 @@ end
 Journal.__close = Journal.close
 
 --- The entry of a line; nil and why it is none.
-local function entry_of(text, room, checked)
-  if #text > most_line then
+local function entry_of(line, room, checked)
+  local has_check = line.text:find(',"check":"%x+"}$') ~= nil
+  if #line.text > journal_lines.most_line then
     return nil, "it is longer than any"
-  end
-  local before, check = text:match('^(.*),"check":"(%x+)"}$')
-  if before and core.checksum(before) ~= check or not before and checked then
+  elseif not line.entry or (has_check or checked) and not line.whole then
     return nil, "it is torn or was changed"
   end
-  local ok, entry = pcall(cjson.decode, text)
-  if not ok then
-    return nil, "it is torn or was changed"
-  end
-  local taken, why = schema.entry(entry, room)
-  if taken and before then
-    taken.line = type(entry.line) == "number" and math.tointeger(entry.line) or -1
+  local taken, why = schema.entry(line.entry, room)
+  if taken and has_check then
+    taken.line = type(line.entry.line) == "number" and math.tointeger(line.entry.line) or -1
   end
   return taken, why
 end
@@ -153,12 +146,8 @@ end
 ---@return table[] none where it cannot be read
 function M.all(folder)
   local text, list = core.read_file(folder .. "/journal.jsonl", M.most_bytes), {}
-  for line in (text or ""):gmatch("[^\n]+") do
-    local before, check = line:match('^(.*),"check":"(%x+)"}$')
-    local ok, entry = pcall(cjson.decode, line)
-    if #line <= most_line and before and core.checksum(before) == check and ok and type(entry) == "table" then
-      list[#list + 1] = schema.whole_times(entry)
-    end
+  for _, line in ipairs((journal_lines.of(text or ""))) do
+    list[#list + 1] = line.whole and schema.whole_times(line.entry) or nil
   end
   return list
 end
@@ -176,7 +165,7 @@ function M.read(folder, written)
   local entries, said, number, bad = {}, {}, 0, nil
   local room = { pulses = schema.most_pulses }
   local checked = text:find(',"check":"', 1, true) ~= nil
-  for line in text:gmatch("[^\n]+") do
+  for _, line in ipairs((journal_lines.of(text))) do
     number = number + 1
     local entry, why = entry_of(line, room, checked)
     if entry then

@@ -1,11 +1,11 @@
 --- What a run's folder says of how to do the same again: what was run, with which parameters, seed and
 --- thresholds, on what, what was answered, and which triggers came.
 local catalogue = require "moonpulse.protocol.catalogue"
-local cjson = require "cjson.safe"
 local core = require "moonpulse.core"
 local chains = require "moonpulse.verify.chain"
 local files = require "moonpulse.verify.files"
 local findings = require "moonpulse.verify.findings"
+local journal_lines = require "moonpulse.record.journal_lines"
 local lfs = require "lfs"
 local numbers = require "moonpulse.text.numbers"
 local plans = require "moonpulse.verify.plan"
@@ -31,21 +31,7 @@ local M = {}
 ---@field told string[] what else of the folder is not
 ---@field wrong string[] what of the folder is not as the run left it: then nothing can be run again
 
-local most_journal, most_bytes = 400000000, 1 << 28
-
---- The journal's lines; those that cannot be read are left out.
-local function journal_of(folder)
-  local text, message = core.read_file(folder .. "/journal.jsonl", most_journal)
-  if not text then
-    return nil, message
-  end
-  local lines = {}
-  for line in text:gmatch("[^\n]+") do
-    local entry = cjson.decode(line)
-    lines[#lines + 1] = type(entry) == "table" and entry or nil
-  end
-  return lines
-end
+local most_bytes = 1 << 28
 
 --- What must be as the run left it, so that the same can be done again; the rest is told.
 local function is_needed(file)
@@ -178,7 +164,7 @@ function M.read(folder)
     return nil, ("%s has no manifest.json that can be read: is it the folder of a run? (%s)"):format(folder,
       tostring(message))
   end
-  local lines, why = journal_of(folder)
+  local lines, why = journal_lines.entries(folder)
   local begin = lines and lines[1]
   if not begin or begin.kind ~= "begin" or type(begin.options) ~= "table"
     or type(begin.device) ~= "table" or type(begin.id) ~= "string" then

@@ -64,14 +64,15 @@ function M.end_journal(context, stop, result)
   end
 end
 
---- Seal the folder, and say the seal: it must leave this computer to prove anything.
+--- Seal the folder, with the journal's very last line, and say the seal: it must leave this computer to
+--- prove anything.
 ---@param context moonpulse.Context its manifest and its report are written
 function M.seal(context)
   local folder = context.record.folder
   if context.look then
     return
   end
-  local seal, message = seals.write(folder, context.hashes)
+  local seal, message = seals.again(folder, "sealed", context.job.audit:stamp(), nil, context.hashes)
   if not seal then
     return line("note", "%s; make room, then: moonpulse recover %s", escapes.shown(message), folder)
   end

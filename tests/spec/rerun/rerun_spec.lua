@@ -118,7 +118,7 @@ describe("moonpulse rerun", function()
     end
     shell.write(run .. "/manifest.json", cjson.encode(manifest))
     os.remove(run .. "/sources/triggers.txt")
-    assert(seal.write(run))
+    fixture.seal(run)
     local status, text, made = again(run)
     assert.are.equal(0, status, text)
     same_bytes(run, made, "events.tsv", "twin.tsv")
@@ -167,7 +167,7 @@ describe("moonpulse rerun", function()
     manifest.moonpulse = { version = "0.0.9" }
     manifest.result.stop, manifest.result.reason = "signal", "stopped by Ctrl-C (SIGINT)"
     shell.write(run .. "/manifest.json", cjson.encode(manifest))
-    assert(seal.write(run))
+    fixture.seal(run)
     local status, text = again(run)
     assert.are.equal(1, status, text) -- it ended otherwise
     assert.matches("differs     end: the run ended early (stopped by Ctrl-C (SIGINT)); nothing ends it there "
@@ -200,7 +200,7 @@ describe("moonpulse rerun", function()
     manifest.journal_head, manifest.journal_lines = as_on_a_stimulator(run)
     shell.write(run .. "/manifest.json", cjson.encode(manifest))
     os.remove(run .. "/twin.tsv")
-    assert(seal.write(run))
+    fixture.seal(run)
     local status, text = again(run)
     assert.matches("differs     device: the run was on a MagVenture MagPro, serial number 77; now on its "
       .. "simulator", text, 1, true)
@@ -410,7 +410,7 @@ describe("moonpulse rerun", function()
       manifest = cjson.decode(shell.read(run .. "/manifest.json")) -- as if it had been killed there
       manifest.result.reason = "Moonpulse was killed"
       shell.write(run .. "/manifest.json", cjson.encode(manifest))
-      assert(seal.write(run))
+      fixture.seal(run)
       assert(os.execute(("rm -r %s/second"):format(folder)))
       status, text = again(run)
       assert.are.equal(2, status, text)
