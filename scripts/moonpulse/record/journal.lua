@@ -5,6 +5,7 @@
 -- torn, zeroed or moved is seen. Each also holds the SHA-256 of the line before it (prev), so that the last
 -- one's stands for all: docs/verify.md. Journals of older versions have not all of that.
 local core = require "moonpulse.core"
+local escapes = require "moonpulse.text.escapes"
 local files = require "moonpulse.record.file"
 local journal_lines = require "moonpulse.record.journal_lines"
 local json = require "moonpulse.text.sorted_json"
@@ -53,6 +54,7 @@ end
 function M.line(kind, entry, number, prev)
   local line = { kind = kind, line = number, prev = prev }
   for key, value in pairs(entry) do
+    value = type(value) == "string" and not utf8.len(value) and escapes.shown(value) or value
     -- a monotonic clock in nanoseconds may be beyond what a JSON number holds
     line[key] = key:match("_ns$") and math.type(value) == "integer" and tostring(value) or value
   end

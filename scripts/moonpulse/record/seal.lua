@@ -155,15 +155,15 @@ local sealing = { sealed = true, recovered = true, report = true, signature = tr
 
 --- Does each line hold the hash of the one before? One that is torn is told by the next.
 local function is_chained(lines)
-  local before
+  local head
   for number, line in ipairs(lines) do
     local after = lines[number + 1]
     local is_told = after and after.whole and after.entry.torn_line == number
     if not line.whole and line.text:find('"prev":"', 1, true) and after and not is_told
-      or line.whole and line.entry.prev and line.entry.prev ~= before and before then
+      or line.whole and line.entry.prev and line.entry.prev ~= head and head then
       return false
     end
-    before = sha256.of(line.text)
+    head = sha256.of(line.text)
   end
   return true
 end
