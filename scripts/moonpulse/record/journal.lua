@@ -28,6 +28,7 @@ M.most_bytes = journal_lines.most_bytes
 ---@field sum moonpulse.core.Sum of them
 ---@field head string SHA-256 of the last of them
 ---@field lost string? what the disk did not take
+---@field kept { bytes: integer, lines: string[] } so many bytes it took; what it did not take since
 ---@field disturbed string? what another program did to it: close()
 local Journal = {}
 Journal.__index = Journal
@@ -42,7 +43,7 @@ function M.new(folder)
     return nil, message
   end
   return setmetatable({ file = file, path = folder .. "/journal.jsonl", lines = 0, sum = core.sum(),
-    head = M.none, folder = folder }, Journal)
+    head = M.none, folder = folder, kept = { bytes = 0, lines = {} } }, Journal)
 end
 
 --- A line of a journal, without its end.
@@ -63,18 +64,19 @@ function M.line(kind, entry, number, prev)
 end
 
 --- Write a line, and tell nobody where the disk does not take it: then self.lost says why, and nothing is
---- written any more. For what is done whether or not it can be written down, as a stop.
+--- written any more until close() tries again. For what is done whether or not it can be written down, as a
+--- stop.
 ---@param kind string
 ---@param entry table; keys that end in _ns are integers
 function Journal:tell(kind, entry)
   self.lines = self.lines + 1
-  if self.lost then
-    return
-  end
   local text = M.line(kind, entry, self.lines, self.head)
   self.head = sha256.of(text)
   text = text .. "\n"
-  self.sum:add(text)
+  if self.lost then
+    table.insert(self.kept.lines, text)
+    return
+  end
   core.disk "journal.jsonl"
   local ok, message = self.file:write(text)
   if ok then
@@ -82,6 +84,12 @@ function Journal:tell(kind, entry)
   end
   core.disk()
   self.lost = not ok and message or nil -- part of a line may be there: nothing is written behind it
+  if ok then
+    self.sum:add(text)
+    self.kept.bytes = self.kept.bytes + #text
+  else
+    table.insert(self.kept.lines, text)
+  end
 end
 
 --- The same; raises { code, message } where the disk does not take it: what is not in the journal is not
@@ -89,11 +97,30 @@ end
 ---@param kind "play"|"set"|"mark"
 ---@param entry table; keys that end in _ns are integers
 function Journal:write(kind, entry)
+  local lines, head = self.lines, self.head
   self:tell(kind, entry)
   if self.lost then
+    table.remove(self.kept.lines) -- it is not done
+    self.lines, self.head = lines, head
     error({ code = "stopped", message = ("the journal cannot be written, so nothing more is played: %s: %s")
       :format(self.path, self.lost) }, 0)
   end
+end
+
+--- The disk did not take a line: when the run is over there may be room. What it took, without the part of a
+--- line, and what was told since.
+local function write_again(self)
+  local text, message = core.read_file(self.path, M.most_bytes)
+  if not text or #text < self.kept.bytes then
+    return nil, message
+  end
+  local lines = table.concat(self.kept.lines)
+  core.disk "journal.jsonl"
+  local ok = files.rewrite(self.path, function(out)
+    return out:write(text:sub(1, self.kept.bytes), lines)
+  end)
+  core.disk()
+  return ok
 end
 
 --- What does not reach the disk only now was told before: each line was flushed. What another program did to
@@ -104,7 +131,11 @@ function Journal:close()
     self.disturbed = note or lost and lost .. "; events.tsv does not need it"
   end
   local ok, message = self.file:close()
-  self.lost = self.lost or not ok and message or nil
+  if self.lost and write_again(self) then
+    self.lost = nil
+  else
+    self.lost = self.lost or not ok and message or nil
+  end
 end
 
 Journal.__close = Journal.close

@@ -319,6 +319,26 @@ local function complete(folder, manifest, write_report, differed, lost)
     differed = differed }
 end
 
+--- Nothing was given, and its table could not be written, or was changed: it is written again.
+local function mend_unplayed(folder, manifest)
+  local path = folder .. "/events.tsv"
+  local _, why = files.keep(path)
+  if why then
+    return nil, why
+  end
+  local text = M.rows(folder) or core.event_header
+  local ok, message = files.rewrite(path, function(out) return out:write(text) end)
+  if not ok then
+    return nil, ("%s cannot be written: %s: make room, and recover again"):format(path, message)
+  end
+  manifest.result.rebuilt = "events.tsv was missing or changed; written again"
+  manifest.result.events_sum = core.file_sum(path)
+  local record = records.in_memory()
+  record.folder = folder
+  record:manifest(manifest)
+  return true
+end
+
 --- The folder of a run that was recovered gets its line in the journal and its seal.
 local function seal(folder, manifest, summary, differed)
   local why = read.get(manifest, "result.rebuilt") or read.get(manifest, "result.reason")
@@ -335,6 +355,15 @@ local function recover(folder, chosen, write_report)
   end
   local changed = manifest.status ~= "running" and type(manifest.result) == "table"
     and files.is_changed(folder .. "/events.tsv", manifest.result)
+  if changed and manifest.status == "not run" and manifest.result.pulses_sent == 0 then
+    manifest.journal_head, manifest.journal_lines = manifest.journal_head or journals.none,
+      manifest.journal_lines or 0
+    changed = false
+    local done, why = mend_unplayed(folder, manifest)
+    if not done then
+      return nil, why
+    end
+  end
   local found = is_found(folder, manifest)
   local message = why_not(folder, manifest, chosen, changed, changed or found)
   local differed, lost_seal = seals.differing(folder)

@@ -177,7 +177,8 @@ function M.is_headed(journal, manifest)
   if not head or head == journals.none then -- of an older version, or of a run that was killed
     return true
   end
-  local lines = journal_lines.of(journal)
+  local lines, torn = journal_lines.of(journal)
+  lines[#lines] = not torn and lines[#lines] or nil -- the disk was full
   local last = lines[#lines]
   local function is_named(at)
     return tonumber(count) == at and (lines[at] and sha256.of(lines[at].text)) == head

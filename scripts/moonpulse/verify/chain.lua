@@ -46,7 +46,7 @@ local function check_line(lines, number, head, findings)
     return -- told later
   elseif entry.line ~= number then
     findings:differ(name, number, "it is line %s of the journal", said(entry.line))
-  elseif entry.prev ~= head and (not before or before.entry) then -- else the line before is told
+  elseif entry.prev ~= head and (not before or before.entry or before.older) then -- else that one is told
     findings:differ(name, number, "the line before it is not the one that was there when it was written")
   end
 end

@@ -89,6 +89,19 @@ describe("an edit that was sealed over", function()
     end)
   end
 
+  it("is found where it makes a line of the journal look like an older version's, without a chain", function()
+    local each = kept.virtual
+    local text = each.texts["journal.jsonl"]
+    local key = text:find('"prev":"', 1, true)
+    for at = key, key + 7 do
+      shell.write(each.folder .. "/journal.jsonl", text:sub(1, at - 1) .. string.char(text:byte(at) ~ 1)
+        .. text:sub(at + 1))
+      seal_over(each.folder)
+      assert.is_false(verify.folder(each.folder, {}).whole, at)
+    end
+    put_right(each)
+  end)
+
   it("is found where a file was put in or taken away", function()
     local each = kept.real
     for _, file in ipairs { "resolved.plan", "events.json", "sources/short.lua", "report.html",
