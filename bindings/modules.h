@@ -22,6 +22,7 @@ void mp_open_wire(lua_State *L);
 void mp_open_world(lua_State *L);
 void mp_open_process(lua_State *L);
 void mp_open_flight(lua_State *L);
+void mp_open_flight_stretch(lua_State *L);
 void mp_open_record_file(lua_State *L);
 void mp_open_events(lua_State *L);
 void mp_open_rows(lua_State *L);
