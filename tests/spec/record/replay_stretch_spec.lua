@@ -1,5 +1,5 @@
--- Stretches of a flight record are told as one and their rows made at once: the same rows, counts and sentences
--- as record by record, whatever happened in the run and to the file.
+-- Stretches of a flight record are told as one and their rows made at once: the same rows, counts and
+-- sentences as record by record, whatever happened in the run and to the file.
 local core = require "moonpulse.core"
 local flight_files = require "flight_file"
 local flights = require "moonpulse.record.recover_flight"
@@ -23,12 +23,16 @@ end
 
 --- What stands between a run's pulses, and what is wrong with one of them, each once in some hundred.
 local odd = {
-  late = function(pulse) pulse.sent_ns, pulse.returned_ns = pulse.sent_ns + 9 * MS, pulse.returned_ns + 9 * MS end,
+  late = function(pulse)
+    pulse.sent_ns, pulse.returned_ns = pulse.sent_ns + 9 * MS, pulse.returned_ns + 9 * MS
+  end,
   stalled = function(pulse) pulse.returned_ns = pulse.returned_ns + 30 * MS end,
   untaken = function(pulse) pulse.returned_ns, pulse.lost = -1, true end,
   in_part = function(pulse) pulse.returned_ns = -2 end,
   cut = function(pulse) pulse.returned_ns, pulse.lost = 0, true end,
-  skipped = function(pulse) pulse.kind, pulse.detail, pulse.returned_ns, pulse.lost = "skipped", 3, 0, true end,
+  skipped = function(pulse)
+    pulse.kind, pulse.detail, pulse.returned_ns, pulse.lost = "skipped", 3, 0, true
+  end,
   unconfirmed = function(pulse) pulse.lost = true end,
   otherwise = function(pulse) pulse.said = 1 end,
   some = function(pulse) pulse.said = 3 end,
@@ -70,8 +74,9 @@ local function add_plan(list, chance, play, begin_ns, count, period_ns, waits_ns
       tell(due_ns - 1, { kind = "mark", number = 1, planned_ns = pulse.planned_ns, due_ns = due_ns,
         woken_ns = due_ns, sent_ns = due_ns })
     elseif pulse.set then
+      local set_ns = due_ns - MS
       tell(due_ns - 2, { kind = "sent", send = "set", number = number, planned_ns = pulse.planned_ns - MS,
-        due_ns = due_ns - MS, woken_ns = due_ns - MS, sent_ns = due_ns - MS, returned_ns = due_ns - MS + 1000 })
+        due_ns = set_ns, woken_ns = set_ns, sent_ns = set_ns, returned_ns = set_ns + 1000 })
     elseif pulse.oneoff then
       tell(due_ns - 3, { kind = "oneoff", due_ns = due_ns - MS, sent_ns = due_ns - MS })
     end
@@ -101,7 +106,8 @@ local function entry_of(chance, play, begin_ns, count)
     actions = { action, { channel = "2", mso = 50, intensity = 50, reference = "MSO" } }, marks = { "go" },
     confirms = true, proves_end = true,
     trials = chance(0, 2) > 0 and { root = 2, conditions = { "A", "B" }, parts = {
-      { n = per, c = 1 + play % 2, trial = true }, { row = { 1, chance(1, math.max(1, count // per)) } } } } or nil }
+      { n = per, c = 1 + play % 2, trial = true },
+      { row = { 1, chance(1, math.max(1, count // per)) } } } } or nil }
 end
 
 local function run_of(path, seed)
@@ -111,7 +117,8 @@ local function run_of(path, seed)
   for play = 1, chance(1, 3) do
     local count = chance(1, 4) == 1 and chance(1, 30) or chance(40, 400)
     local period_ns, waits_ns = chance(4, 40) * MS, chance(1, 60) * MS
-    add_plan(list, chance, play, begin_ns, count, period_ns, waits_ns, ({ 30, 200, 100000 })[chance(1, 3)])
+    local oddness = ({ 30, 200, 100000 })[chance(1, 3)]
+    add_plan(list, chance, play, begin_ns, count, period_ns, waits_ns, oddness)
     entries[play] = entry_of(chance, play, begin_ns, count)
     begin_ns = begin_ns + count * period_ns + 2 * S
     if chance(0, 3) > 0 then
