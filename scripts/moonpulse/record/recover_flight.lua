@@ -66,8 +66,8 @@ local function has_train(actions)
   return false
 end
 
---- The numbers of the pulses of a plan that have a record (of a stretch its first one has the last one's), and
---- the last that must have had one.
+--- The numbers of the pulses of a plan that have a record (of a stretch its first one has the last one's),
+--- and the last that must have had one.
 local function numbers_of(list, entry, trains)
   local seen, last, finished = {}, 0, false
   for _, record in ipairs(list) do

@@ -81,7 +81,7 @@ lines=0
 head=$(printf '%064d' 0)
 signed=
 if [ -f journal.jsonl ] && [ -z "$parts" ]; then
-  differs "journal.jsonl: it cannot be checked: no folder can be made in ${TMPDIR:-/tmp} (TMPDIR=DIR names another)"
+  differs "journal.jsonl: it cannot be checked: no folder can be made in ${TMPDIR:-/tmp}: set TMPDIR"
 elif [ -f journal.jsonl ]; then
   awk '
     function differs(number, why) { print "differs: journal.jsonl:" number ": " why; bad = 1 }
