@@ -264,6 +264,13 @@ function core.rows(text, at, columns) end
 ---@return integer bad lines with another number of cells
 function core.row_lists(text, at, columns) end
 
+--- Are two tab-separated texts the same, line by line, but for one cell of each?
+---@param text string
+---@param other string
+---@param place integer of the cell, from 1
+---@return boolean
+function core.same_but(text, other, place) end
+
 --- The lines of a tab-separated text, each with one more cell.
 ---@param text string
 ---@param at integer the byte to begin at, from 1

@@ -13,19 +13,19 @@ local function chance_of(seed)
   end
 end
 
-local cells = { "1", "2.5", "-3", "n/a", "", "x", "y", "xx", "1e9", "nan", "1\0", ("long"):rep(90) }
+local some = { "1", "2.5", "-3", "n/a", "", "x", "y", "xx", "1e9", "nan", "1\0", ("long"):rep(90) }
 local ends = { "\n", "\n", "\n", "\r\n", "\n\n", "\r" }
 
 local function text_of(seed)
   local chance, lines = chance_of(seed), {}
   local usual = {}
   for i = 1, 6 do
-    usual[i] = cells[chance(1, #cells)]
+    usual[i] = some[chance(1, #some)]
   end
   for _ = 1, chance(0, 60) do
     local line = {}
     for i = 1, chance(1, 20) == 1 and chance(1, 8) or 6 do
-      line[i] = chance(1, 6) == 1 and cells[chance(1, #cells)] or usual[i] or "z"
+      line[i] = chance(1, 6) == 1 and some[chance(1, #some)] or usual[i] or "z"
     end
     lines[#lines + 1] = table.concat(line, "\t") .. ends[chance(1, #ends)]
   end
@@ -74,5 +74,41 @@ describe("core.row_lists", function()
     assert.has_error(function() core.row_lists("a", 1, {}) end)
     assert.has_error(function() core.row_lists("a", 3, columns) end)
     assert.has_error(function() core.row_lists("a", 1, { {} }) end)
+  end)
+end)
+
+describe("core.same_but", function()
+  local cells_of = require("moonpulse.text.cells").of
+
+  --- What it means, of texts that need not be whole.
+  local function is_same(text, other, place)
+    local function bare(of)
+      return (of:gsub("[^\n]*", function(line)
+        local cells = cells_of(line)
+        cells[place] = cells[place] and "n/a"
+        return table.concat(cells, "\t")
+      end))
+    end
+    return bare(text) == bare(other)
+  end
+
+  it("tells whether two texts differ in one column only", function()
+    local same = 0
+    for seed = 1, 6000 do
+      local chance = chance_of(seed)
+      local text, parts = {}, { "a", "b", "\t", "\t", "\t", "\n" }
+      for i = 1, chance(0, 30) do
+        text[i] = parts[chance(1, #parts)]
+      end
+      local other = { table.unpack(text) }
+      for _ = 1, chance(0, 2) do
+        other[chance(1, #other + 1)] = chance(0, 3) > 0 and parts[chance(1, 2)] or parts[chance(1, #parts)]
+      end
+      local a, b, place = table.concat(text), table.concat(other), chance(1, 4)
+      local expected = is_same(a, b, place)
+      assert.are.equal(expected, core.same_but(a, b, place), ("%q %q %d"):format(a, b, place))
+      same = same + (expected and a ~= b and 1 or 0)
+    end
+    assert.is_true(same > 100, tostring(same))
   end)
 end)
