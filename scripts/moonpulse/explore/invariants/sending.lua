@@ -27,6 +27,19 @@ local function is_closer(run, a, b, least_ns)
   return missing > 0 and missing > troubles.held_ns(run, a.ns, b.ns, "port")
 end
 
+--- Was a write held up for so long that the device heard nothing and gave remote control up?
+local function fell_silent(run, entry)
+  local silent_ns = run.facts.silent_s and run.facts.silent_s * 1e9
+  if not silent_ns or troubles.held_ns(run, entry.ns - silent_ns, entry.ns) == 0 then
+    return false
+  end
+  local last_ns -- that it heard before this
+  for i = 1, #run.heard, 2 do
+    last_ns = run.heard[i] < entry.ns - run.facts.clock_ns and run.heard[i] or last_ns
+  end
+  return last_ns ~= nil and entry.ns - last_ns > silent_ns
+end
+
 local function wanted_of(pulse)
   return pulse.row and pulse.row.wanted
 end
@@ -136,7 +149,8 @@ return {
     end,
     check = function(run)
       for _, entry in ipairs(run.log) do
-        if entry.event == "error" or entry.event == "ignored" and entry.bytes ~= identity
+        if entry.event == "error"
+          or entry.event == "ignored" and entry.bytes ~= identity and not fell_silent(run, entry)
           or entry.event == "fault" and entry.note:find "^fired " then
           return ("%s at %s: %s (%s)"):format(entry.event, seconds(entry.ns), entry.note, entry.bytes)
         end
