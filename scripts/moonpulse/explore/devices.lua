@@ -7,8 +7,8 @@
 --- it is armed; tells: it can say that it is disarmed; settings: options that it is given;
 --- grid: of its intensities in %MSO (1); completes: more bytes of its command than these may fire with
 --- whatever comes next; safe: the frame that makes it harmless, in hex; of_pulse: how the reply begins that
---- tells of a pulse and answers no setting; session: pulses of a long one (60 to 600); silent_s: after so long
---- without a command it gives remote control up, and ignores what comes then.
+--- tells of a pulse and answers no setting; session: pulses of a long one (60 to 600); silent_s: after so
+--- long without a command it gives remote control up, and ignores what comes then.
 local M = {}
 
 local seconds = { 0.5, 1, 1.5, 2, 5, 8 }

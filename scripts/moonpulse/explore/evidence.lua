@@ -174,9 +174,9 @@ local function match(run)
   run.sent = sent -- and those that were to be
 end
 
---- Read what the run left into lists, in run: rows { onset, condition, index, event, number, planned, sent,
---- confirmed, mso, status, reply, timed_by, trial, block, wanted, pulse }; given { ns, channel, mso, at, row };
---- log { ns, event, bytes, note }. Times in nanoseconds, of rows and at from the run's start.
+--- Read what the run left into lists, in run: rows as core.left_rows has them, with wanted (the pulse that is
+--- written) and pulse (the one that was given); given { ns, channel, mso, at, row }; log { ns, event, bytes,
+--- note }. Times in nanoseconds, of rows and at from the run's start.
 ---@param run table of moonpulse.explore.play
 ---@return table run
 function M.read(run)
