@@ -44,15 +44,17 @@ local function add_wanted(run, plan, seed, start_ns)
   local listed = plans.listed(plans.build(plan), seed)
   local rows, why = plans.expected(plan, listed)
   run.drawn_wrong = run.drawn_wrong or why
-  local from, pulses = #run.wanted, {}
+  local from, wanted, all_listed, pulses = #run.wanted, run.wanted, run.listed, {}
   for i, row in ipairs(rows or {}) do
     row.ns = row.ns + start_ns
-    run.wanted[from + i] = row
-    pulses[#pulses + 1] = not row.mark and row or nil
+    wanted[from + i] = row
+    if not row.mark then
+      pulses[#pulses + 1] = row
+    end
   end
   for i, row in ipairs(listed) do
     row.ns = row.ns + start_ns
-    run.listed[from + i] = row
+    all_listed[from + i] = row
   end
   return pulses
 end

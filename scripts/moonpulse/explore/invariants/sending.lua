@@ -46,12 +46,12 @@ end
 
 --- Each pulse with the one before it on the same output, both sent by us.
 local function each_interval(run, look)
-  local before = {}
+  local before, outputs = {}, run.facts.outputs
   for _, pulse in ipairs(run.given) do
-    local output = run.facts.outputs and pulse.channel or "1"
-    local own = pulse.row and pulse.row.timed_by == "host"
-    if own and before[output] then
-      local why = look(before[output], pulse)
+    local output, row = outputs and pulse.channel or "1", pulse.row
+    local own, last = row and row.timed_by == "host", before[output]
+    if own and last then
+      local why = look(last, pulse)
       if why then
         return why
       end
