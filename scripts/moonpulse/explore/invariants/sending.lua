@@ -123,9 +123,9 @@ return {
     check = function(run)
       local tolerance = run.scenario.tolerance_ms * 1e6
       return each_interval(run, function(a, b)
-        local first, second = wanted_of(a), wanted_of(b)
+        local first, second = a.row.wanted, b.row.wanted
         local planned = first and second and second.ns - first.ns or 0
-        local least = planned - math.min(tolerance, planned / 2)
+        local least = planned - (tolerance < planned / 2 and tolerance or planned / 2)
         return is_closer(run, a, b, least) and ("pulses %d and %d are %.6f s apart, planned were %.6f s")
           :format(a.row.number, b.row.number, (b.at - a.at) / 1e9, planned / 1e9) or nil
       end)
