@@ -1,17 +1,21 @@
 --- What --json prints: objects for other programs, and nothing else, on standard output. What people read
 --- meanwhile goes to standard error. A command that fails says so as an object too (docs/schemas/error).
-local json = require "moonpulse.text.sorted_json"
-
 local M = {}
 
 local out = io.stdout
+
+local function write(object)
+  local json = require "moonpulse.text.sorted_json" -- loaded for those who ask for it
+  out:write(json.encode(object), "\n")
+  out:flush()
+end
+
 local state = { told = false }
 
 --- Print an object on a line of its own.
 ---@param object table
 function M.tell(object)
-  out:write(json.encode(object), "\n")
-  out:flush()
+  write(object)
   state.told = true
 end
 
@@ -48,9 +52,7 @@ end
 ---@param message string
 function M.failed(code, status, message)
   if state.asked and not state.told then
-    out:write(json.encode { what = "moonpulse error", command = state.name, code = code, status = status,
-      message = message }, "\n")
-    out:flush()
+    write { what = "moonpulse error", command = state.name, code = code, status = status, message = message }
   end
 end
 
