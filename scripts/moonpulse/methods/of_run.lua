@@ -145,6 +145,9 @@ local function add_ending(facts, manifest)
   local list = facts.deviations
   local status = get(manifest, "result.status") or get(manifest, "status")
   local reason = get(manifest, "result.reason")
+  if type(reason) == "string" then
+    reason = reason:gsub(":[^:?]*%?$", "") -- what the operator was asked then is not for a paper
+  end
   if status == "running" then
     table.insert(list, 1, "the run was not closed: it goes on, or Moonpulse was killed (moonpulse recover)")
   elseif status ~= "completed" then

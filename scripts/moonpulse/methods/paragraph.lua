@@ -22,7 +22,8 @@ end
 
 --- Capital first, and one full stop.
 local function whole(text)
-  return (text:gsub("^%l", string.upper):gsub("%.*$", ".", 1))
+  text = text:gsub("^%l", string.upper)
+  return text:find("[?!]$") and text or (text:gsub("%.*$", ".", 1))
 end
 
 local writers = {}

@@ -160,6 +160,18 @@ describe("methods of a design of one's own:", function()
     end
   end)
 
+  it("what the operator was asked at a fault is not for the paper, and no sentence runs on behind a question",
+    function()
+    shell.moonpulse(folder, ("run %s/single.lua --rmt 46 --speed max --fault nak@7 --out %s/fault"):format(
+      folder, folder)) -- the design was written before
+    local run = io.popen(("ls -d %s/fault/*"):format(folder)):read("l")
+    local text, page = methods(run), shell.read(run .. "/report.html")
+    assert.matches("The run did not come to its end: device fault, a garbled reply (bytes that are no "
+      .. "frame). ", text, 1, true)
+    assert.is_nil(text:find("[?!][.;]"))
+    assert.matches("is the cable sound and fully plugged in? 6 confirmed by", page, 1, true)
+  end)
+
   it("a verdict that is not within says what was found, not the table alone", function()
     local run = run_of("active", "--rmt 50 --coil double-cone")
     local findings = cjson.decode(shell.read(run .. "/manifest.json")).safety
