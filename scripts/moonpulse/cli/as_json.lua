@@ -36,23 +36,15 @@ function M.aside()
   end })
 end
 
---- The command begins: was JSON asked for?
----@param name string? of the command
----@param arguments string[]
-function M.begin(name, arguments)
-  state.asked, state.name = false, name
-  for _, text in ipairs(arguments) do
-    state.asked = state.asked or text == "--json"
-  end
-end
-
---- The command failed: an object says so where JSON was asked for, but for one that told its end already.
+--- The command failed: an object says so, but for a command that told its end already.
+---@param name string of the command; "": none was named
 ---@param code string of moonpulse.text.refusal
 ---@param status integer exit status
 ---@param message string
-function M.failed(code, status, message)
-  if state.asked and not state.told then
-    write { what = "moonpulse error", command = state.name, code = code, status = status, message = message }
+function M.failed(name, code, status, message)
+  if not state.told then
+    write { what = "moonpulse error", command = name ~= "" and name or nil, code = code, status = status,
+      message = message }
   end
 end
 

@@ -170,6 +170,10 @@ describe("methods of a design of one's own:", function()
       .. "frame). ", text, 1, true)
     assert.is_nil(text:find("[?!][.;]"))
     assert.matches("is the cable sound and fully plugged in? 6 confirmed by", page, 1, true)
+    -- in virtual time no pulse has an onset error, not one of 0.0 either
+    local table_of = page:match("Pulses that did not go as planned.-</table>")
+    assert.matches("not measured", table_of, 1, true)
+    assert.is_nil(table_of:find(">0.0<", 1, true))
   end)
 
   it("a verdict that is not within says what was found, not the table alone", function()
