@@ -327,7 +327,7 @@ local function mend_unplayed(folder, manifest)
     return nil, why
   end
   local text = M.rows(folder) or core.event_header
-  local ok, message = files.rewrite(path, function(out) return out:write(text) end)
+  local ok, message = files.put(path, text)
   if not ok then
     return nil, ("%s cannot be written: %s: make room, and recover again"):format(path, message)
   end

@@ -113,18 +113,8 @@ end
 ---@return string? problem in words
 function M.write(record)
   local path = record.folder .. "/events.json"
-  local file, message = files.beside(path)
-  local ok = file ~= nil
-  if file then
-    ok, message = file:write(M.text(record.conditions))
-    local closed, why = file:close()
-    ok, message = ok and closed, message or why
-  end
-  if ok then
-    ok, message = os.rename(path .. ".new", path)
-  end
+  local ok, message = files.put(path, M.text(record.conditions))
   if not ok then
-    os.remove(path .. ".new")
     return ("%s: %s: it describes the columns of events.tsv, which is whole without it"):format(path, message)
   end
 end

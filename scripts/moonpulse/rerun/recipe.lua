@@ -12,6 +12,7 @@ local plans = require "moonpulse.verify.plan"
 local read = require "moonpulse.record.read"
 local refusals = require "moonpulse.text.refusal"
 local seals = require "moonpulse.record.seal"
+local written = require "moonpulse.record.file"
 
 require "moonpulse" -- the protocol files that are found here require it
 
@@ -129,10 +130,9 @@ end
 
 local function copy_to(bytes, folder, name)
   make_folders(folder, name)
-  local file, message = core.create_file(folder .. "/" .. name)
-  local ok = file and file:write(bytes)
-  if not (ok and file:close()) then
-    refusals.raise("fault", "cannot copy %s for the run: %s", name, message or "the disk is full")
+  local ok, message = written.put(folder .. "/" .. name, bytes)
+  if not ok then
+    refusals.raise("fault", "cannot copy %s for the run: %s", name, message)
   end
 end
 

@@ -96,7 +96,7 @@ end
 local function write_again(record)
   if record.lost and record.index == 0 and not record.changed then
     core.disk "events.tsv"
-    if files.rewrite(record.path, function(out) return out:write(core.event_header) end) then
+    if files.put(record.path, core.event_header) then
       record.lost = nil
     end
     core.disk()
