@@ -1,6 +1,7 @@
 --- events.tsv against what is left of the run beside it: flight.bin in real time, the journal's marks and
 --- plans in virtual time.
 local cell_text = require "moonpulse.text.cell_text"
+local cells = require "moonpulse.text.cells"
 local core = require "moonpulse.core"
 local lfs = require "lfs"
 local read = require "moonpulse.record.read"
@@ -25,18 +26,11 @@ end
 
 --- A row without the device's words, which only its driver knows.
 local function without_reply(header)
-  local place, at = nil, 0
-  for cell in (header .. "\t"):gmatch("([^\t]*)\t") do
-    at = at + 1
-    place = cell == "reply" and at or place
-  end
+  local place = cells.index(cells.of(header)).reply
   return place and function(line)
-    local cells, count = {}, 0
-    for cell in (line .. "\t"):gmatch("([^\t]*)\t") do
-      count = count + 1
-      cells[count] = count ~= place and cell or "n/a"
-    end
-    return table.concat(cells, "\t")
+    local row = cells.of(line)
+    row[place] = row[place] and "n/a"
+    return table.concat(row, "\t")
   end
 end
 
@@ -102,16 +96,14 @@ function M.against_journal(folder, lines, findings)
     return
   end
   local told, pulses = marks_of(lines)
-  local before, number, found, rows = #findings.differs, 0, {}, 0
+  local before, found, rows = #findings.differs, {}, 0
+  local at = cells.index(cells.of(events:match("^[^\n]*")))
   for line in events:gmatch("([^\n]*)\n") do
-    number = number + 1
-    local cells = {}
-    for cell in (line .. "\t"):gmatch("([^\t]*)\t") do
-      cells[#cells + 1] = cell
-    end
-    if cells[5] == "mark" then
-      found[cells[16] or ""] = (found[cells[16] or ""] or 0) + 1
-    elseif cells[5] == "pulse" then
+    local row = cells.of(line)
+    local event, text = row[at.event or 0], row[at.reply or 0] or ""
+    if event == "mark" then
+      found[text] = (found[text] or 0) + 1
+    elseif event == "pulse" then
       rows = rows + 1
     end
   end
