@@ -8,6 +8,7 @@ local findings = require "moonpulse.verify.findings"
 local journal_lines = require "moonpulse.record.journal_lines"
 local lfs = require "lfs"
 local numbers = require "moonpulse.text.numbers"
+local opened = require "moonpulse.record.opened"
 local plans = require "moonpulse.verify.plan"
 local read = require "moonpulse.record.read"
 local refusals = require "moonpulse.text.refusal"
@@ -186,10 +187,9 @@ end
 ---@return moonpulse.Recipe?
 ---@return string? message
 function M.read(folder)
-  local manifest, message = read.manifest(folder .. "/manifest.json")
+  local manifest, message = opened.manifest(folder)
   if not manifest then
-    return nil, ("%s has no manifest.json that can be read: is it the folder of a run? (%s)"):format(folder,
-      tostring(message))
+    return nil, tostring(message)
   end
   local lines, why = journal_lines.entries(folder)
   local begin = lines and lines[1]

@@ -144,7 +144,7 @@ local function attempt(folder, path, look, use)
   end
   if results[1] then
     return true, table.unpack(results, 2, results.n)
-  elseif type(results[2]) ~= "table" or results[2].message == nil then
+  elseif type(results[2]) ~= "table" or results[2].message == nil or results[2].code then -- whoever asked
     error(results[2], 0)
   end
   return false, results[2]
