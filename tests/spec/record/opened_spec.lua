@@ -27,7 +27,8 @@ describe("the folder of a run", function()
   end)
 
   it("of one that was killed is not exported, and what to type is a command of a shell", function()
-    for name, typed in pairs { plain = "plain", ["a b"] = "a b", ["Kim's"] = "Kim's", ["$(touch x)"] = "x" } do
+    for name, typed in pairs { plain = "plain", ["a b"] = "a b", ["Kim's"] = "Kim's",
+      ["$(touch x)"] = "x" } do
       local path = folder .. "/" .. name
       assert(os.execute("mkdir " .. to_type.path(path)))
       shell.write(path .. "/manifest.json", '{"status": "running"}')
