@@ -39,10 +39,10 @@ describe("what counts as given", function()
       shell.remove(self.path)
     end })
     local run = bids.run(folder.path, "itbs600 --amt 40")
-    assert.are.equal(status_words.told "late", cjson.decode(shell.read(run .. "/events.json")).status.Levels.late)
-    local of_run = cjson.decode(shell.read(run .. "/events.json")).status.Levels
+    local described = cjson.decode(shell.read(run .. "/events.json")).status.Levels
+    assert.are.equal(status_words.told "late", described.late)
     for name, told in pairs(words.timeline.status.Levels) do
-      assert.are.equal(of_run[name], told)
+      assert.are.equal(described[name], told)
     end
     local said = 0
     for _, table_of in pairs(words) do
