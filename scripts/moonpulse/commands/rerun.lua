@@ -12,6 +12,7 @@ local numbers = require "moonpulse.text.numbers"
 local places = require "moonpulse.record.place"
 local plans = require "moonpulse.verify.plan"
 local read = require "moonpulse.record.read"
+local recalls = require "moonpulse.experiment.recall"
 local recipes = require "moonpulse.rerun.recipe"
 local records = require "moonpulse.cli.records_option"
 local runs = require "moonpulse.commands.run"
@@ -46,6 +47,8 @@ local function add_options(parser)
   parser:flag("--unconfirmed", "As for run; on a stimulator it is not taken over.")
   parser:flag("--share-with-group", "As for run.")
   parser:flag("--real-pty", "As for run.")
+  parser:flag("--look", "In virtual time, of an experiment: it may do no more than a protocol; for verify.")
+    :hidden(true)
 end
 
 function M.parser()
@@ -101,7 +104,7 @@ local function recipe_of(options)
     cli.fail("usage", "%s", message)
   end
   say("again", recipes.sentence(recipe))
-  if recipe.wrong[1] then
+  if recipe.wrong[1] and not options.look then -- verify has told it
     for _, text in ipairs(recipe.wrong) do
       say("", text)
     end
@@ -154,6 +157,20 @@ local function tell(recipe, folder)
   return same
 end
 
+--- Only to see what it gives, for verify: it may do no more than a protocol, and nothing is compared.
+local function look(recipe, of_run)
+  if of_run.device:find("%.lua$") then
+    cli.fail("limit", "its driver is a file, and no driver that a record names is loaded")
+  end
+  local files = {}
+  for as in pairs(recipe.asked) do
+    files[as] = not recipe.twice[as] and "./" .. as or nil
+  end
+  of_run.look, of_run.kept = true, { modules = recipe.modules, files = files }
+  runs.run(of_run)
+  return 0
+end
+
 function M.run(options)
   local recipe = recipe_of(options)
   settle_paths(options)
@@ -163,6 +180,13 @@ function M.run(options)
   local list, is_real = arguments.of(recipe, options, "given") -- messages name it: no path of this computer
   local of_run = runs.parser():parse(list)
   of_run.recorded = not is_real and "the record" or nil -- where the answers come from
+  local in_real_time = recipe.begin.options.speed == 1
+  if recipe.is_experiment and in_real_time and not is_real then -- its times are those of another computer
+    of_run.recall = recalls.of(recipe.lines)
+  end
+  if options.look then
+    return look(recipe, of_run)
+  end
   if is_real and recipe.is_experiment and #recipe.answers > 0 then
     say("differs", ("answers: the run had %s; on a stimulator the operator is asked anew"):format(
       numbers.counted(#recipe.answers, "answer")))

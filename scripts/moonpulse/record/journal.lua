@@ -62,11 +62,25 @@ function M.line(kind, entry, number, prev)
   return ('%s,"check":"%s"}'):format(text, core.checksum(text))
 end
 
+--- Of an experiment: what is to be written before each line, and of which part of the script it is.
+---@param before fun() may write
+---@param part_of fun(): integer? nil: of the script itself, or of none
+function Journal:listen(before, part_of)
+  self.before, self.part_of = before, part_of
+end
+
 --- Write a line, and tell nobody where the disk does not take it: then self.lost says why, and nothing is
 --- written any more. For what is done whether or not it can be written down, as a stop.
 ---@param kind string
 ---@param entry table; keys that end in _ns are integers
 function Journal:tell(kind, entry)
+  local before = self.before
+  if before then
+    self.before = nil -- what it writes has nothing before it
+    before()
+    self.before = before
+    entry.part = entry.part or kind ~= "read" and self.part_of() or nil
+  end
   self.lines = self.lines + 1
   if self.lost then
     return

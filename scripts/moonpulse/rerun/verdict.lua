@@ -2,10 +2,10 @@
 local compare = require "moonpulse.compare"
 local core = require "moonpulse.core"
 local cjson = require "cjson.safe"
+local decisions = require "moonpulse.compare.decisions"
 local lfs = require "lfs"
 local numbers = require "moonpulse.text.numbers"
 local sides = require "moonpulse.compare.side"
-local sorted_json = require "moonpulse.text.sorted_json"
 
 local M = {}
 
@@ -15,11 +15,6 @@ local M = {}
 ---@field text string
 
 local most_bytes = 2000000000
--- what the clocks of two runs say, and the chain that holds it
-local of_time = { at = true, at_ns = true, start_ns = true, from_ns = true, told_ns = true, line = true,
-  prev = true, check = true, who = true, clock_ns = true }
-local decisions = { play = true, set = true, mark = true, answer = true, question = true, trigger = true,
-  threshold = true, note = true }
 
 local function read(folder, name)
   return lfs.symlinkattributes(folder .. "/" .. name, "mode") == "file"
@@ -80,35 +75,23 @@ local function judge_plan(found, a, b)
     and "the same, SHA-256 " .. x or ("another: SHA-256 %s, and %s"):format(tostring(x), tostring(y)) }
 end
 
---- What a script decided: lines of the journal, without what the clocks say.
+--- What the script of a folder's run decided.
 local function decided(folder)
-  local list = {}
+  local entries = {}
   for line in (read(folder, "journal.jsonl") or ""):gmatch("[^\n]+") do
     local entry = cjson.decode(line)
-    if type(entry) == "table" and decisions[entry.kind] and entry.of ~= "preflight" then
-      local bare = {}
-      for key, value in pairs(entry) do
-        bare[key] = not of_time[key] and value or nil
-      end
-      bare.text = type(bare.text) == "string" and sides.without_place(bare.text) or bare.text
-      bare.source = nil -- who answered: somebody, or a file
-      list[#list + 1] = sorted_json.encode(bare)
-    end
+    entries[#entries + 1] = type(entry) == "table" and entry or false
   end
-  return list
+  return decisions.of(entries)
 end
 
-local function judge_decisions(found, a, b)
+local function judge_decisions(found, a, b, beside)
   local x, y = decided(a), decided(b)
-  for i = 1, math.max(#x, #y) do
-    if x[i] ~= y[i] then
-      found[#found + 1] = { what = "decisions", same = false, text = ("differ from number %d on: %s, and %s")
-        :format(i, x[i] or "none", y[i] or "none") }
-      return
-    end
-  end
-  found[#found + 1] = { what = "decisions", same = true,
-    text = ("the same (%s)"):format(numbers.counted(#x, "line") .. " of the journal") }
+  local at = decisions.difference(x, y, { whole = true, parts = beside })
+  found[#found + 1] = { what = "decisions", same = at == nil, text = at
+    and ("differ from line %d of the journal on: %s"):format((at.a or at.b).line, decisions.words(at.a, at.b,
+      "again it is"))
+    or ("the same (%s)"):format(numbers.counted(#x, "line") .. " of the journal") }
 end
 
 local function is_virtual(manifest)
@@ -139,7 +122,7 @@ function M.judge(recipe, folder, manifest)
     judge_commands(found, sent, sent_again)
   end
   if recipe.is_experiment then
-    judge_decisions(found, a, folder)
+    judge_decisions(found, a, folder, not both_virtual)
   end
   local one, why = sides.of_run(a, a)
   local other, why_not = sides.of_run(folder, folder)

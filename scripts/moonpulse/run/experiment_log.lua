@@ -54,12 +54,12 @@ end
 ---@param ask fun(question: string): string
 function Show:by_hand(text, changed, ask)
   self:say(text)
-  self:mark(text)
+  self:mark(text, nil, { by_hand = true })
   if changed and not self.context.device.simulated then
     if ask "Is it set so? [y/n]" ~= "y" then
       refusals.raise("limit", "the operator has not set the intensity; nothing was armed")
     end
-    self:mark "the operator has set it"
+    self:mark("the operator has set it", nil, { by_hand = true })
   end
 end
 

@@ -12,6 +12,7 @@ local records = require "moonpulse.record"
 local rows = require "moonpulse.verify.rows"
 local sha256 = require "moonpulse.text.sha256"
 local triggers = require "moonpulse.driver.trigger_path"
+local versions = require "moonpulse.verify.version"
 
 local M = {}
 
@@ -87,8 +88,14 @@ local function until_stop(text)
   return upto
 end
 
---- Compare a file of the folder with the one that was made.
-local function compare(folder, made, name, findings, stopped)
+--- Compare a table of the folder with the one that was made by playing it again.
+---@param folder string
+---@param made string the folder of that
+---@param name "events.tsv"|"twin.tsv"
+---@param findings moonpulse.VerifyFindings
+---@param stopped boolean somebody stopped the run: only events.tsv, until a second before
+---@return boolean same
+function M.compare(folder, made, name, findings, stopped)
   local path = folder .. "/" .. name
   if not lfs.symlinkattributes(path, "mode") or stopped and name ~= "events.tsv"
     or sha256.of_file(path) == sha256.of_file(made .. "/" .. name) then
@@ -123,21 +130,27 @@ function M.check(folder, manifest, kept, why, begin, findings, progress)
   if not record then
     return findings:leave("%s: %s", what, message)
   end
-  local stop = manifest.result and manifest.result.stop
-  local stopped = core.stops[stop] ~= nil and core.stops[stop].asked_for and stop ~= "finished"
-  local same_version = begin.moonpulse == core.version
-  local found = same_version and findings or require("moonpulse.verify.findings").new()
+  local stopped = M.was_stopped(manifest)
+  local other = versions.other(manifest)
+  local found = other and require("moonpulse.verify.findings").new() or findings
   local same = true
   for _, name in ipairs { "events.tsv", "twin.tsv" } do
-    same = compare(folder, record.folder, name, found, stopped) and same
+    same = M.compare(folder, record.folder, name, found, stopped) and same
   end
   if same then
     findings:check("events.tsv and twin.tsv are what the plan gives when it is played again%s", stopped
       and " (until a second before it was stopped)" or "")
-  elseif not same_version then
-    findings:leave("%s: Moonpulse %s made it, and this one (%s) plays it otherwise from line %s of %s on",
-      what, tostring(begin.moonpulse), core.version, tostring(found.differs[1].line), found.differs[1].file)
+  elseif other then
+    versions.leave(findings, what, other, found.differs)
   end
+end
+
+--- Did somebody stop the run? Nobody can stop it again at that instant.
+---@param manifest table
+---@return boolean
+function M.was_stopped(manifest)
+  local stop = manifest.result and manifest.result.stop
+  return core.stops[stop] ~= nil and core.stops[stop].asked_for and stop ~= "finished" and stop ~= "requested"
 end
 
 return M

@@ -1,0 +1,148 @@
+--- What a script is told from outside of it in real time: the clock, the device's readings, and what it was
+--- refused. It may decide by that, so the journal keeps it, and which part of the script (run:spawn) was told:
+--- so verify and rerun make the same decisions from the journal alone (moonpulse.experiment.recall). In
+--- virtual time the same comes again by itself.
+local blame = require "moonpulse.text.author_line"
+local core = require "moonpulse.core"
+local handles = require "moonpulse.experiment.handle"
+local refusals = require "moonpulse.text.refusal"
+
+local M = {}
+
+local most_kept = 200000 -- readings of a run: of a script that looks at the clock all the time no more
+local most_in_line = 1000
+
+---@class moonpulse.Heard
+---@field audit moonpulse.Audit
+---@field recall moonpulse.Recall? what an earlier run was told: it is told again
+local Heard = {}
+Heard.__index = Heard
+
+--- Of a run whose script was told nothing yet.
+---@param audit moonpulse.Audit with a journal: what it writes is told which part of the script it is of
+---@param recall moonpulse.Recall? of moonpulse.experiment.recall
+---@return moonpulse.Heard
+function M.new(audit, recall)
+  local self = setmetatable({ audit = audit, recall = recall, parts = setmetatable({}, { __mode = "k" }),
+    spawned = 0, tries = {}, pending = {}, kept = 0 }, Heard)
+  audit.journal:listen(function() self:flush() end, function() return self:part() end)
+  return self
+end
+
+--- The part of the script that runs now is a new one, from run:spawn.
+function Heard:begin_part()
+  self.spawned = self.spawned + 1
+  self.parts[core.current()] = self.spawned
+end
+
+--- Which part of the script runs now.
+---@return integer? number of its run:spawn; nil: the script itself, or nothing of it
+function Heard:part()
+  local ok, task = pcall(core.current)
+  return ok and self.parts[task] or nil
+end
+
+--- Write down what was told since the last line.
+function Heard:flush()
+  local pending = self.pending
+  self.pending = {}
+  for _, entry in ipairs(pending) do
+    self.audit:tell("read", entry)
+  end
+end
+
+local function keep(self, what, value)
+  if core.is_virtual() or self.kept > most_kept then
+    return
+  end
+  self.kept = self.kept + 1
+  local part, last = self:part(), self.pending[#self.pending]
+  if self.kept > most_kept then
+    self.pending[#self.pending + 1] = { part = part, what = what, lost = true }
+  elseif what ~= "now" then
+    self.pending[#self.pending + 1] = { part = part, what = what, value = value }
+  elseif last and last.what == what and last.part == part and #last.since_ns < most_in_line then
+    table.insert(last.since_ns, value)
+  else
+    self.pending[#self.pending + 1] = { part = part, what = what, since_ns = { value } }
+  end
+end
+
+--- Data without what a journal cannot hold.
+local function plain(value)
+  if type(value) ~= "table" then
+    return type(value) ~= "function" and type(value) ~= "userdata" and value or nil
+  end
+  local copied = {}
+  for key, inner in next, value do
+    copied[key] = plain(inner)
+  end
+  return copied
+end
+
+--- What was told then, of the kind that it has now: a journal has no functions, and one kind of number.
+local function as_now(told, now)
+  if type(told) == "table" and type(now) == "table" then
+    for key, value in next, now do
+      told[key] = type(value) == "function" and value or as_now(told[key], value)
+    end
+  elseif math.type(told) and math.type(now) then
+    return math.abs(told - now) <= 1e-13 * math.abs(now) and now or math.type(now) == "integer"
+      and math.tointeger(told) or told
+  end
+  return told
+end
+
+--- The script reads the clock.
+---@param since_ns integer what it shows, from the run's start
+---@return integer since_ns what the script is told
+function Heard:now(since_ns)
+  local told = self.recall and self.recall:reading(self:part(), "now")
+  if told then
+    return told
+  end
+  keep(self, "now", since_ns)
+  return since_ns
+end
+
+--- The script reads something of the device.
+---@param what "status"|"limits"|"identity"
+---@param value table
+---@return table value what the script is told
+function Heard:reading(what, value)
+  local told = self.recall and self.recall:reading(self:part(), what)
+  if told then
+    return as_now(handles.copy(told), value)
+  end
+  keep(self, what, plain(value))
+  return value
+end
+
+--- Arm, or play a plan: what is refused before anything of it counts is written down, and a script may go on
+--- from there.
+---@param who string the verb
+---@param action fun(counts: fun()): any calls counts() once it is not refused any more
+---@return any what action returned
+function Heard:try(who, action)
+  local part, counted = self:part(), false
+  local number = (self.tries[part or 0] or 0) + 1
+  self.tries[part or 0] = number
+  local refused = self.recall and self.recall:refusal(part, number)
+  if refused then
+    self.audit:tell("refused", { what = who, number = number, why = refused.why, code = refused.code })
+    if refused.code then
+      refusals.raise(refused.code, "%s", refused.why)
+    end
+    error(refused.why, 0)
+  end
+  local ok, result = pcall(action, function() counted = true end)
+  if ok then
+    return result
+  elseif not counted and not refusals.is_stopped(result) and not refusals.is_fault(result) then
+    self.audit:tell("refused", { what = who, number = number, why = blame.text(result),
+      code = type(result) == "table" and refusals.status[rawget(result, "code")] and result.code or nil })
+  end
+  error(result, 0)
+end
+
+return M
