@@ -2,8 +2,8 @@
 --- when, by the wall clock and by the monotonic one, by whom, and why.
 --
 -- What is done before there is a journal waits for it, with its time. In virtual time nothing is done at any
--- time of ours: what came before has the time of the journal's beginning, and what comes when virtual time is
--- over that of its last line, so that a seed gives the same bytes.
+-- time of a wall clock: lines have at_ns alone, and a seed gives the same bytes. What came before has the time
+-- of the journal's beginning, and what comes when virtual time is over that of its last line.
 local clocks = require "moonpulse.record.clocks"
 local core = require "moonpulse.core"
 local journals = require "moonpulse.record.journal"
@@ -17,7 +17,7 @@ local M = {}
 ---@field journal moonpulse.Journal? the same
 ---@field origin_ns integer? the same: what at_ns counts from
 ---@field virtual boolean? the same: it is a journal of virtual time
----@field last { at: string, at_ns: integer }? of its last line
+---@field last_ns integer? at_ns of its last line
 ---@field waiting table[] what was done before
 ---@field why string? what the script said when it stopped the run
 ---@field stop_told string? the last stop that was told
@@ -34,10 +34,10 @@ function M.new(who)
   return setmetatable({ who = who or "n/a", waiting = {} }, Audit)
 end
 
---- Write an entry with its stamps.
+--- Write an entry with its stamps; at: nil in virtual time.
 local function put(self, kind, entry, at, at_ns)
   local line = { at = at, at_ns = at_ns, who = self.who }
-  self.last = { at = at, at_ns = at_ns }
+  self.last_ns = at_ns
   for key, value in pairs(entry) do
     line[key] = machine_paths.without_all(value, self.folders)
   end
@@ -56,7 +56,7 @@ function Audit:tell(kind, entry, clock_ns)
     self.waiting[#self.waiting + 1] = { kind = kind, entry = entry, at = clocks.now(), clock_ns = now_ns,
       real = not core.is_virtual() }
   elseif self.virtual and not core.is_virtual() then
-    put(self, kind, entry, self.last.at, self.last.at_ns)
+    put(self, kind, entry, nil, self.last_ns)
   else
     local ago_ns = now_ns - (clock_ns or now_ns)
     put(self, kind, entry, clocks.now(ago_ns), now_ns - ago_ns - self.origin_ns)
