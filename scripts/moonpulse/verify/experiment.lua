@@ -9,8 +9,10 @@ local findings_of = require "moonpulse.verify.findings"
 local folders = require "moonpulse.record.folder"
 local lfs = require "lfs"
 local places = require "moonpulse.text.places"
+local pulses = require "moonpulse.verify.pulses"
 local read = require "moonpulse.record.read"
 local replays = require "moonpulse.verify.replay"
+local rows = require "moonpulse.verify.rows"
 local versions = require "moonpulse.verify.version"
 
 local M = {}
@@ -62,11 +64,16 @@ local function journal_of(made)
   return entries
 end
 
+--- Was the run on the very simulator that it is made again on?
+local function is_own(manifest)
+  return read.get(manifest, "device.simulated") == true and read.get(manifest, "device.own_simulator") == true
+end
+
 --- Compare what was decided. What differs goes to found.
 local function compare_decisions(manifest, entries, made, found, is_real)
   local list, whole = decisions.until_stop(entries, decisions.of(entries), is_real)
   local made_list = decisions.of(journal_of(made))
-  if read.get(manifest, "device.simulated") ~= true or read.get(manifest, "device.own_simulator") ~= true then
+  if not is_own(manifest) then
     list, made_list = decisions.without_device(list), decisions.without_device(made_list)
   end
   local at = decisions.difference(list, made_list, { whole = whole, parts = is_real })
@@ -74,6 +81,32 @@ local function compare_decisions(manifest, entries, made, found, is_real)
     found:differ("journal.jsonl", at.a and at.a.line or #entries, "%s", decisions.words(at.a, at.b, again))
   end
   return list, whole
+end
+
+--- When each plan started, in the order of their pulses: { first, ns } from the run's start.
+local function starts_of(entries)
+  local origin_ns, list, first = math.tointeger(tonumber(entries[1] and entries[1].clock_ns)) or 0, {}, 1
+  for _, entry in ipairs(entries) do
+    local start_ns = entry and entry.kind == "play" and math.tointeger(tonumber(entry.start_ns))
+    if start_ns then
+      list[#list + 1] = { first = first, ns = start_ns - origin_ns }
+      first = first + (math.tointeger(tonumber(entry.pulses)) or 0)
+    end
+  end
+  return list
+end
+
+--- Of a run in real time: what stands in the plans is in the rows.
+local function compare_pulses(folder, manifest, entries, made, found, whole)
+  local text, other = rows.read(folder, found), core.read_file(made .. "/events.tsv", most_journal)
+  local ours, theirs, at = starts_of(entries), starts_of(journal_of(made)), 1
+  pulses.compare(text or "", other or "", { whole = whole, what = again, same_device = is_own(manifest),
+    since = function(pulse) -- they come in their order
+      while ours[at + 1] and ours[at + 1].first <= pulse do
+        at = at + 1
+      end
+      return ours[at] and theirs[at] and ours[at].ns - theirs[at].ns
+    end }, found)
 end
 
 --- Why what differs may be honest; nil: it is not.
@@ -105,6 +138,9 @@ local function check(folder, manifest, entries, out, findings)
   local found, made_manifest = findings_of.new(), read.manifest(made .. "/manifest.json")
   local list, whole = compare_decisions(manifest, entries, made, found, is_real)
   local stopped = replays.was_stopped(manifest)
+  if is_real then
+    compare_pulses(folder, manifest, entries, made, found, whole)
+  end
   for _, name in ipairs(is_real and {} or { "events.tsv", "twin.tsv" }) do
     replays.compare(folder, made, name, found, stopped)
   end
@@ -113,7 +149,7 @@ local function check(folder, manifest, entries, out, findings)
   local first = found.differs[1]
   if not first then
     findings:check("the experiment's plans, settings, marks, questions and thresholds (%d lines of the journal)"
-      .. "%s are what %s%s", #list, is_real and "" or ", events.tsv and twin.tsv", again:gsub(" make$", " make"),
+      .. "%s are what %s%s", #list, is_real and " and the pulses of events.tsv" or ", events.tsv and twin.tsv", again:gsub(" make$", " make"),
       whole and "" or " (until it was stopped)")
   elseif other then
     versions.leave(findings, what, other, found.differs)

@@ -79,8 +79,6 @@ local function check_contents(folder, manifest, lines, findings, progress)
       rows.against_journal(folder, lines, findings)
     end
     require("moonpulse.verify.experiment").check(folder, manifest, lines, findings)
-  elseif not virtual then
-    return
   elseif not begin or begin.kind ~= "begin" then
     findings:leave("events.tsv against the plan played again: the journal does not say how it was driven")
   elseif manifest.status ~= "not run" then

@@ -9,6 +9,8 @@ local insides = require "moonpulse.run.inside"
 local lfs = require "lfs"
 local plans = require "moonpulse.verify.plan"
 local records = require "moonpulse.record"
+local pulses = require "moonpulse.verify.pulses"
+local read = require "moonpulse.record.read"
 local rows = require "moonpulse.verify.rows"
 local sha256 = require "moonpulse.text.sha256"
 local triggers = require "moonpulse.driver.trigger_path"
@@ -17,6 +19,10 @@ local versions = require "moonpulse.verify.version"
 local M = {}
 
 local function nothing() end
+
+local function is_real(manifest)
+  return manifest.speed == nil or manifest.speed == 1
+end
 
 --- What the journal's first line says of how the run was driven.
 local function options_of(begin)
@@ -56,6 +62,7 @@ local function play(kept, manifest, out, begin, progress)
   if not options then
     return nil, from
   end
+  options.fault = not is_real(manifest) and options.fault or nil -- of the plan alone
   local job = job_of(kept, manifest, options, from)
   local record, message = records.create(out, "again")
   if not record then
@@ -133,11 +140,21 @@ function M.check(folder, manifest, kept, why, begin, findings, progress)
   local stopped = M.was_stopped(manifest)
   local other = versions.other(manifest)
   local found = other and require("moonpulse.verify.findings").new() or findings
+  local in_real_time, before = is_real(manifest), #found.differs
   local same = true
-  for _, name in ipairs { "events.tsv", "twin.tsv" } do
+  if in_real_time then
+    local text = rows.read(folder, found)
+    pulses.compare(text or "", core.read_file(record.folder .. "/events.tsv", 2000000000) or "", {
+      whole = manifest.status == "completed", what = "the plan made again has", since = function() return 0 end,
+      same_device = read.get(manifest, "device.own_simulator") == true }, found)
+    same = #found.differs == before
+  end
+  for _, name in ipairs(in_real_time and {} or { "events.tsv", "twin.tsv" }) do
     same = M.compare(folder, record.folder, name, found, stopped) and same
   end
-  if same then
+  if same and in_real_time then
+    findings:check("the pulses of events.tsv are those of the plan")
+  elseif same then
     findings:check("events.tsv and twin.tsv are what the plan gives when it is played again%s", stopped
       and " (until a second before it was stopped)" or "")
   elseif other then
