@@ -25,7 +25,9 @@ local of_device = { wire_ns = true, latency_ns = true, confirms = true, proves_e
 local most_said = 3 -- differences of a line that are named
 
 --- A text of a script without what is another in each run: where its file was, where a value lies.
-local function plain(text)
+---@param text string
+---@return string
+function M.plain(text)
   return (sides.without_place(text):gsub(": 0x%x+", ""))
 end
 
@@ -43,7 +45,7 @@ local function decision_of(entry, number)
     bare[key] = not of_time[key] and value or nil
   end
   for _, key in ipairs { "text", "why", "question" } do
-    bare[key] = type(bare[key]) == "string" and plain(bare[key]) or bare[key]
+    bare[key] = type(bare[key]) == "string" and M.plain(bare[key]) or bare[key]
   end
   bare.source = nil -- who answered: somebody, or a file
   return { line = number, part = math.tointeger(tonumber(entry.part)) or 0, kind = entry.kind, bare = bare,
@@ -95,11 +97,11 @@ local function differ(a, b, path, found)
     end
     return
   end
-  local keys = {}
+  local keys, seen = {}, {}
   for _, each in ipairs { a, b } do
     for key in pairs(each) do
-      keys[#keys + 1] = not keys[key] and key or nil
-      keys[key] = true
+      keys[#keys + 1] = not seen[key] and key or nil
+      seen[key] = true
     end
   end
   table.sort(keys, function(x, y) return tostring(x) < tostring(y) end)
@@ -163,11 +165,11 @@ function M.difference(x, y, how)
   if not how.parts then
     return first_of(x, y, how.whole)
   end
-  local ours, theirs, found, parts = by_part(x), by_part(y), nil, {}
+  local ours, theirs, found, parts, seen = by_part(x), by_part(y), nil, {}, {}
   for _, each in ipairs { ours, how.whole and theirs or {} } do
     for part in pairs(each) do
-      parts[#parts + 1] = not parts["p" .. part] and part or nil
-      parts["p" .. part] = true
+      parts[#parts + 1] = not seen[part] and part or nil
+      seen[part] = true
     end
   end
   table.sort(parts)

@@ -32,7 +32,8 @@ end
 function M.new(waiting, listen, answers, path, recorded, heard)
   recorded = answers and recorded or nil -- else somebody is asked
   return setmetatable({ waiting = waiting, rest = "", answers = answers, path = recorded or path, taken = 0,
-    recorded = recorded, heard = heard, asked = 0, listen = listen, keys = listen(), tell = function() end }, Keyboard)
+    recorded = recorded, heard = heard, asked = 0, listen = listen, keys = listen(),
+    tell = function() end }, Keyboard)
 end
 
 --- Keys stop nothing any more, and the terminal is as it was.

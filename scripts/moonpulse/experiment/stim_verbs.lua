@@ -35,8 +35,8 @@ function M.new(stimulator, show, waiting, heard)
     dose:gave_unasked(since_ns / 1e9, stimulator.listening.told or { channel = "1",
       intensity = stimulator.driver.limits(stimulator.identity).intensity.max, reference = "MSO" })
   end
-  return setmetatable({ stimulator = stimulator, show = show, waiting = waiting, heard = heard, plays = 0, channels = {},
-    dose = dose, turns = turns.new(waiting) }, Device)
+  return setmetatable({ stimulator = stimulator, show = show, waiting = waiting, heard = heard, plays = 0,
+    channels = {}, dose = dose, turns = turns.new(waiting) }, Device)
 end
 
 --- Do what may refuse a plan. Refusals are tables with a code; here they also get the script's line.

@@ -22,8 +22,8 @@ local known = { line = "?text", edge = "?text", byte = "?number", timeout = "?nu
 ---@param say fun(text: string) bytes were passed over: for the operator and the record
 ---@param heard moonpulse.Heard
 function M.new(waiting, device_session, on_lost, say, heard)
-  return setmetatable({ waiting = waiting, device = device_session, on_lost = on_lost, say = say, heard = heard,
-    queue = queues.new(), turned_ns = 0 }, Triggers)
+  return setmetatable({ waiting = waiting, device = device_session, on_lost = on_lost, say = say,
+    heard = heard, queue = queues.new(), turned_ns = 0 }, Triggers)
 end
 
 --- Open the port whose bytes are triggers. Raises a fault.

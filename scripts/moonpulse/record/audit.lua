@@ -2,8 +2,8 @@
 --- when, by the wall clock and by the monotonic one, by whom, and why.
 --
 -- What is done before there is a journal waits for it, with its time. In virtual time nothing is done at any
--- time of a wall clock: lines have at_ns alone, and a seed gives the same bytes. What came before has the time
--- of the journal's beginning, and what comes when virtual time is over that of its last line.
+-- time of a wall clock: lines have at_ns alone, and a seed gives the same bytes. What came before has the
+-- time of the journal's beginning, and what comes when virtual time is over that of its last line.
 local clocks = require "moonpulse.record.clocks"
 local core = require "moonpulse.core"
 local journals = require "moonpulse.record.journal"

@@ -1,4 +1,5 @@
 --- A torn run back into a record: events.tsv from the flight record, marked interrupted.
+local begun = require "moonpulse.record.begun"
 local core = require "moonpulse.core"
 local devices = require "moonpulse.driver.find"
 local files = require "moonpulse.record.file"
@@ -19,7 +20,10 @@ local M = {}
 
 local function read_manifest(folder)
   local manifest, said = read.manifest(folder .. "/manifest.json")
-  if not manifest then
+  local never = not manifest and begun.never(folder)
+  if never then
+    return nil, never
+  elseif not manifest then
     return nil, ("%s has no manifest.json that can be read: is it the folder of a run? (%s)"):format(folder,
       said)
   elseif type(manifest.device) ~= "table" or type(manifest.device.name) ~= "string" then

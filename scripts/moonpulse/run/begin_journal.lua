@@ -34,6 +34,7 @@ function M.begin(context, origin_ns)
   local trigger = job.driver.trigger
   local journal, message = job.audit:begin(context.record.folder, {
     what = context.kind or "protocol", id = job.protocol.id, moonpulse = core.version,
+    commit = core.commit ~= "" and core.commit or nil,
     participant = job.policy.participant, seed = tostring(job.seed), parameters = context.parameters,
     device = { name = device.name, simulated = device.simulated, model = device.model,
       serial = device.serial and tostring(device.serial) },

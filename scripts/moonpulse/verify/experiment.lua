@@ -142,15 +142,15 @@ local function check(folder, manifest, entries, out, findings)
     compare_pulses(folder, manifest, entries, made, found, whole)
   end
   for _, name in ipairs(is_real and {} or { "events.tsv", "twin.tsv" }) do
-    replays.compare(folder, made, name, found, stopped)
+    replays.compare(folder, made, name, found, stopped, decisions.plain)
   end
   local other = versions.other(manifest)
   local why = excuse(manifest, made_manifest or {}, entries, is_real)
   local first = found.differs[1]
   if not first then
-    findings:check("the experiment's plans, settings, marks, questions and thresholds (%d lines of the journal)"
-      .. "%s are what %s%s", #list, is_real and " and the pulses of events.tsv" or ", events.tsv and twin.tsv", again:gsub(" make$", " make"),
-      whole and "" or " (until it was stopped)")
+    findings:check("the experiment's plans, settings, marks, questions and thresholds (%d lines of the "
+      .. "journal)%s are what %s%s", #list, is_real and " and the pulses of events.tsv"
+      or ", events.tsv and twin.tsv", again, whole and "" or " (until it was stopped)")
   elseif other then
     versions.leave(findings, what, other, found.differs)
   elseif why then

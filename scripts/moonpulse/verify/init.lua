@@ -1,4 +1,5 @@
 --- Is the folder of a run as the run left it, and does what is in it fit together?
+local begun = require "moonpulse.record.begun"
 local chains = require "moonpulse.verify.chain"
 local files = require "moonpulse.verify.files"
 local findings_of = require "moonpulse.verify.findings"
@@ -72,7 +73,7 @@ local function check_contents(folder, manifest, lines, findings, progress)
     plans.check(folder, manifest, kept, why, findings)
   end
   if not virtual then
-    rows.against_flight(folder, manifest, findings, progress)
+    rows.against_flight(folder, manifest, lines, findings, progress)
   end
   if manifest.kind == "experiment" then
     if virtual then
@@ -99,8 +100,8 @@ function M.folder(folder, by, progress)
   local findings = findings_of.new()
   local sealed = lfs.symlinkattributes(folder .. "/" .. seals.name, "mode") ~= nil
   if not manifest and not sealed then
-    return nil, ("%s has no manifest.json that can be read: is it the folder of a run? (%s)"):format(folder,
-      message)
+    return nil, begun.never(folder) or ("%s has no manifest.json that can be read: is it the folder of a run? "
+      .. "(%s)"):format(folder, message)
   end
   local sums, seal = files.check(folder, findings, progress)
   local lines = {}

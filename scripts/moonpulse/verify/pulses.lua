@@ -72,13 +72,13 @@ local function differences(row, made, since_ns, what, same_device)
 end
 
 ---@class moonpulse.PulsesHow
----@field since (fun(pulse: integer): integer?) how much later a pulse's plan began than in the made run, ns;
----   nil: it is of no plan that is known
+---@field since fun(pulse: integer): integer? how much later its plan began than in the made run, ns; nil:
+---   it is of no plan that is known
 ---@field whole boolean the run came to its own end: it has all pulses
 ---@field same_device boolean
 ---@field what string what the made rows are, as "the kept text makes"
 
---- Compare.
+--- Each pulse of a run against the one of that number of the run that was made again.
 ---@param text string events.tsv
 ---@param made string the same of the run that was made again
 ---@param how moonpulse.PulsesHow
@@ -90,8 +90,8 @@ function M.compare(text, made, how, findings)
     local row, other = rows[pulse], others[pulse]
     local since_ns = how.since(pulse)
     if not row and other and how.whole then
-      findings:differ("events.tsv", nil, "it has no row of pulse %d, and %s one on channel %s, %s %%%s", pulse,
-        how.what, other.cells.channel, other.cells.intensity, other.cells.intensity_ref)
+      findings:differ("events.tsv", nil, "it has no row of pulse %d, and %s one on channel %s, %s %%%s",
+        pulse, how.what, other.cells.channel, other.cells.intensity, other.cells.intensity_ref)
     elseif row and not other then
       findings:differ("events.tsv", row.line, "pulse %d is one more than %s", pulse, how.what)
     elseif row and since_ns then

@@ -101,8 +101,9 @@ end
 ---@param name "events.tsv"|"twin.tsv"
 ---@param findings moonpulse.VerifyFindings
 ---@param stopped boolean somebody stopped the run: only events.tsv, until a second before
+---@param alike (fun(line: string): string)? what of a line is compared; nil: all
 ---@return boolean same
-function M.compare(folder, made, name, findings, stopped)
+function M.compare(folder, made, name, findings, stopped, alike)
   local path = folder .. "/" .. name
   if not lfs.symlinkattributes(path, "mode") or stopped and name ~= "events.tsv"
     or sha256.of_file(path) == sha256.of_file(made .. "/" .. name) then
@@ -110,7 +111,7 @@ function M.compare(folder, made, name, findings, stopped)
   end
   local text = name == "events.tsv" and rows.read(folder, findings) or core.read_file(path, 2000000000)
   local again = core.read_file(made .. "/" .. name, 2000000000)
-  return findings:compare(name, text or "", again or "", "played again it is", nil,
+  return findings:compare(name, text or "", again or "", "played again it is", alike,
     stopped and until_stop(text or "") or nil)
 end
 
@@ -145,8 +146,8 @@ function M.check(folder, manifest, kept, why, begin, findings, progress)
   if in_real_time then
     local text = rows.read(folder, found)
     pulses.compare(text or "", core.read_file(record.folder .. "/events.tsv", 2000000000) or "", {
-      whole = manifest.status == "completed", what = "the plan made again has", since = function() return 0 end,
-      same_device = read.get(manifest, "device.own_simulator") == true }, found)
+      whole = manifest.status == "completed", what = "the plan made again has",
+      since = function() return 0 end, same_device = read.get(manifest, "device.own_simulator") == true }, found)
     same = #found.differs == before
   end
   for _, name in ipairs(in_real_time and {} or { "events.tsv", "twin.tsv" }) do
@@ -167,7 +168,8 @@ end
 ---@return boolean
 function M.was_stopped(manifest)
   local stop = manifest.result and manifest.result.stop
-  return core.stops[stop] ~= nil and core.stops[stop].asked_for and stop ~= "finished" and stop ~= "requested"
+  return core.stops[stop] ~= nil and core.stops[stop].asked_for and stop ~= "finished"
+    and stop ~= "requested" -- which a script does again
 end
 
 return M
