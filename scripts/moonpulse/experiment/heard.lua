@@ -1,7 +1,7 @@
 --- What a script is told from outside of it in real time: the clock, the device's readings, and what it
---- was refused. It may decide by that, so the journal keeps it, and which part of the script (run:spawn) was told:
---- verify and rerun make the same decisions from the journal alone (moonpulse.experiment.recall). In virtual
---- time the same comes again by itself.
+--- was refused. It may decide by that, so the journal keeps it, with the part of the script (run:spawn) that
+--- was told: verify and rerun make the same decisions from the journal alone (moonpulse.experiment.recall).
+--- In virtual time the same comes again by itself.
 local blame = require "moonpulse.text.author_line"
 local core = require "moonpulse.core"
 local handles = require "moonpulse.experiment.handle"

@@ -100,8 +100,8 @@ function M.folder(folder, by, progress)
   local findings = findings_of.new()
   local sealed = lfs.symlinkattributes(folder .. "/" .. seals.name, "mode") ~= nil
   if not manifest and not sealed then
-    return nil, begun.never(folder) or ("%s has no manifest.json that can be read: is it the folder of a run? "
-      .. "(%s)"):format(folder, message)
+    return nil, begun.never(folder) or ("%s has no manifest.json that can be read: is it the folder of a "
+      .. "run? (%s)"):format(folder, message)
   end
   local sums, seal = files.check(folder, findings, progress)
   local lines = {}

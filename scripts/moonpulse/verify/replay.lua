@@ -147,7 +147,8 @@ function M.check(folder, manifest, kept, why, begin, findings, progress)
     local text = rows.read(folder, found)
     pulses.compare(text or "", core.read_file(record.folder .. "/events.tsv", 2000000000) or "", {
       whole = manifest.status == "completed", what = "the plan made again has",
-      since = function() return 0 end, same_device = read.get(manifest, "device.own_simulator") == true }, found)
+      since = function() return 0 end,
+      same_device = read.get(manifest, "device.own_simulator") == true }, found)
     same = #found.differs == before
   end
   for _, name in ipairs(in_real_time and {} or { "events.tsv", "twin.tsv" }) do
