@@ -10,11 +10,17 @@ local refusals = require "moonpulse.text.refusal"
 local M = {}
 
 local most_kept = 200000 -- readings of a run: of a script that looks at the clock all the time no more
-local most_in_line = 1000
+-- what waits is written before a plan starts, and must not take long then
+local most_in_line, most_pending = 200, 20
 
 ---@class moonpulse.Heard
 ---@field audit moonpulse.Audit
 ---@field recall moonpulse.Recall? what an earlier run was told: it is told again
+---@field parts table<any, integer> the number of each part that runs, by its task
+---@field spawned integer parts that were begun
+---@field tries table<integer, integer> how often each part wanted to arm, to play or a trigger; 0: the script
+---@field pending table[] what was told since the journal's last line
+---@field kept integer readings that the journal has, or will
 local Heard = {}
 Heard.__index = Heard
 
@@ -65,6 +71,9 @@ local function keep(self, what, value)
     table.insert(last.since_ns, value)
   else
     self.pending[#self.pending + 1] = { part = part, what = what, since_ns = { value } }
+  end
+  if #self.pending > most_pending or what == "now" and last and #(last.since_ns or {}) == most_in_line then
+    self:flush()
   end
 end
 

@@ -17,8 +17,13 @@ local function whole(value)
   return math.tointeger(tonumber(value))
 end
 
+--- What is kept for a part of the script: a number of JSON may be a float.
+local function key_of(part, what)
+  return ("%d %s"):format(whole(part) or 0, what)
+end
+
 local function queue_of(self, part, what)
-  local key = ("%s %s"):format(tostring(part or 0), what)
+  local key = key_of(part, what)
   local queue = self.queues[key] or { taken = 0 }
   self.queues[key] = queue
   return queue
@@ -66,7 +71,7 @@ end
 function takes.refused(self, entry)
   local number = whole(entry.number)
   if number then
-    self.refused[("%s %d"):format(tostring(entry.part or 0), number)] = {
+    self.refused[key_of(entry.part, number)] = {
       why = tostring(entry.why), code = type(entry.code) == "string" and entry.code or nil }
   end
 end
@@ -120,7 +125,7 @@ end
 ---@param number integer of its tries
 ---@return { why: string, code: string? }?
 function Recall:refusal(part, number)
-  return self.refused[("%s %d"):format(tostring(part or 0), number)]
+  return self.refused[key_of(part, number)]
 end
 
 --- When a plan was begun, and when it started, from the run's start.

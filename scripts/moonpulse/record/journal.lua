@@ -30,7 +30,7 @@ local most_line = 16000000
 ---@field head string SHA-256 of the last of them
 ---@field lost string? what the disk did not take
 ---@field disturbed string? what another program did to it: close()
----@field before fun()? of an experiment, called before each line: listen()
+---@field before (fun())? of an experiment, called before each line: listen()
 ---@field part_of (fun(): integer?)? the same: which part of the script it is of
 local Journal = {}
 Journal.__index = Journal
