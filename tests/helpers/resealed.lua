@@ -20,12 +20,14 @@ function M.journal(run)
   return entries
 end
 
+local of_chain = { check = true, kind = true, line = true, prev = true }
+
 local function write_journal(run, entries)
   local head, lines = journals.none, {}
   for number, entry in ipairs(entries) do
     local bare = {}
     for key, value in pairs(entry) do
-      bare[key] = key ~= "check" and key ~= "kind" and value or nil
+      bare[key] = not of_chain[key] and value or nil
     end
     if entry.kind == "end" and bare.files then
       for name in pairs(bare.files) do
