@@ -181,7 +181,8 @@ function M.run(options)
   local list, is_real = arguments.of(recipe, options, "given") -- messages name it: no path of this computer
   local of_run = runs.parser():parse(list)
   of_run.recorded = not is_real and "the record" or nil -- where the answers come from
-  local in_real_time = recipe.begin.options.speed == 1
+  local was = recipe.begin.options
+  local in_real_time = was.speed == 1 or was.recalled == true or tonumber(options.speed) == 1
   if recipe.is_experiment and in_real_time and not is_real then -- its times are those of another computer
     of_run.recall = recalls.of(recipe.lines)
   end

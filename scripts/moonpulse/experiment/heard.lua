@@ -58,21 +58,21 @@ function Heard:flush()
 end
 
 local function keep(self, what, value)
-  if core.is_virtual() or self.kept > most_kept then
+  if core.is_virtual() and not self.recall or self.kept > most_kept then
     return
   end
   self.kept = self.kept + 1
   local part, last = self:part(), self.pending[#self.pending]
   if self.kept > most_kept then
     self.pending[#self.pending + 1] = { part = part, what = what, lost = true }
-  elseif what ~= "now" then
+  elseif math.type(value) ~= "integer" then
     self.pending[#self.pending + 1] = { part = part, what = what, value = value }
   elseif last and last.what == what and last.part == part and #last.since_ns < most_in_line then
     table.insert(last.since_ns, value)
   else
     self.pending[#self.pending + 1] = { part = part, what = what, since_ns = { value } }
   end
-  if #self.pending > most_pending or what == "now" and last and #(last.since_ns or {}) == most_in_line then
+  if #self.pending > most_pending or last and #(last.since_ns or {}) == most_in_line then
     self:flush()
   end
 end
@@ -106,12 +106,23 @@ end
 ---@param since_ns integer what it shows, from the run's start
 ---@return integer since_ns what the script is told
 function Heard:now(since_ns)
-  local told = self.recall and self.recall:reading(self:part(), "now")
-  if told then
-    return told
+  local told = self.recall and self.recall:reading(self:part(), "now") or since_ns
+  keep(self, "now", told)
+  return told
+end
+
+--- The script is told when a plan started.
+---@param start_ns integer as it was, from the run's start
+---@param number integer of the plan
+---@return integer start_ns what the script is told
+function Heard:start(start_ns, number)
+  local was = self.recall and self.recall:play(number)
+  if not was then
+    return start_ns -- which the plan's line has
   end
-  keep(self, "now", since_ns)
-  return since_ns
+  local told = self.recall:reading(self:part(), "start") or was.start_ns
+  keep(self, "start", told)
+  return told
 end
 
 --- The script reads something of the device.
@@ -120,34 +131,54 @@ end
 ---@return table value what the script is told
 function Heard:reading(what, value)
   local told = self.recall and self.recall:reading(self:part(), what)
-  if told then
-    return as_now(handles.copy(told), value)
-  end
-  keep(self, what, plain(value))
-  return value
+  local is = told and as_now(handles.copy(told), value) or value
+  keep(self, what, plain(is))
+  return is
 end
 
---- Arm, or play a plan: what is refused before anything of it counts is written down, and a script may go on
---- from there.
+--- Raise what an earlier run was refused.
+local function refuse_again(refused)
+  if refused.code then
+    refusals.raise(refused.code, "%s", refused.why)
+  end
+  error(refused.why, 0)
+end
+
+--- Is an error a refusal, after which a script may go on?
+local function is_refusal(problem)
+  return not refusals.is_stopped(problem) and not refusals.is_fault(problem)
+end
+
+--- Do again what an earlier run was refused, up to where it was: the device may have been told something.
+local function try_again(refused, action)
+  local ok, problem = pcall(action, function() refuse_again(refused) end, true)
+  if not ok and not is_refusal(problem) then
+    error(problem, 0)
+  end
+  refuse_again(refused)
+end
+
+--- Arm, play a plan, or wait for a trigger: what is refused before anything of it counts is written down, and
+--- a script may go on from there.
 ---@param who string the verb
----@param action fun(counts: fun()): any calls counts() once it is not refused any more
+---@param action fun(counts: fun(), refused: boolean?): any calls counts() once it is not refused any more;
+---   refused: an earlier run was
+---@param at_once boolean? what an earlier run was refused is not begun
 ---@return any what action returned
-function Heard:try(who, action)
+function Heard:try(who, action, at_once)
   local part, counted = self:part(), false
   local number = (self.tries[part or 0] or 0) + 1
   self.tries[part or 0] = number
   local refused = self.recall and self.recall:refusal(part, number)
+  local ok, result
   if refused then
-    self.audit:tell("refused", { what = who, number = number, why = refused.why, code = refused.code })
-    if refused.code then
-      refusals.raise(refused.code, "%s", refused.why)
-    end
-    error(refused.why, 0)
+    ok, result = pcall(at_once and refuse_again or try_again, refused, action)
+  else
+    ok, result = pcall(action, function() counted = true end)
   end
-  local ok, result = pcall(action, function() counted = true end)
   if ok then
     return result
-  elseif not counted and not refusals.is_stopped(result) and not refusals.is_fault(result) then
+  elseif not counted and is_refusal(result) then
     self.audit:tell("refused", { what = who, number = number, why = blame.text(result),
       code = type(result) == "table" and refusals.status[rawget(result, "code")] and result.code or nil })
   end

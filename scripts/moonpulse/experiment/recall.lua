@@ -61,7 +61,7 @@ end
 function takes.read(self, entry)
   self.lost = self.lost or entry.lost == true
   for _, value in ipairs(type(entry.since_ns) == "table" and entry.since_ns or {}) do
-    put(self, entry.part, "now", whole(value) or 0)
+    put(self, entry.part, tostring(entry.what), whole(value) or 0)
   end
   if type(entry.what) == "string" and type(entry.value) == "table" then
     put(self, entry.part, entry.what, entry.value)

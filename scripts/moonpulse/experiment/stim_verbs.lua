@@ -286,7 +286,7 @@ function Device:unused_channels()
   return names[1] and outputs.unused(names, self.stimulator.driver) or {}
 end
 
---- When a plan is wanted that an earlier run played: then, and not when this clock says so.
+--- Wait until an earlier run played this plan; false: it did not, or there is none.
 local function recalled(self, number)
   local was = self.heard.recall and self.heard.recall:play(number)
   local from_ns = was and self.stimulator.record.start_ns + was.from_ns
@@ -294,10 +294,10 @@ local function recalled(self, number)
     self.waiting:until_true(function() return core.clock_ns() >= from_ns or nil end,
       (from_ns - core.clock_ns()) / 1e9)
   end
-  return was
+  return was ~= nil
 end
 
-local function play(self, who, plan, options, ahead_ns, counts)
+local function play(self, who, plan, options, ahead_ns, counts, refused)
   local stimulator, show = self.stimulator, self.show
   check_plan(who, plan)
   if type(options) == "table" and next(options) == nil then
@@ -308,9 +308,10 @@ local function play(self, who, plan, options, ahead_ns, counts)
   local turn <close> = self.turns:take("play", who) -- luacheck: ignore 211
   must_be_armed(who, self)
   local number = self.plays + 1
-  local was = recalled(self, number)
   local at_ns = wanted_at(self, who, options.at)
-  at_ns = not was and at_ns or nil
+  if refused or recalled(self, number) then
+    at_ns = nil
+  end
   local admitted = admit(self, plan, show:seed_of(number), at_ns and soonest_ns or ahead_ns, at_ns)
   show:check_room(who, plan)
   self.playing = true
@@ -341,7 +342,7 @@ local function play(self, who, plan, options, ahead_ns, counts)
   if stimulator.stopped then
     refusals.stopped(stimulator.stopped)
   end
-  return (was and was.start_ns or stimulator.start_ns - stimulator.record.start_ns) / 1e9
+  return self.heard:start(stimulator.start_ns - stimulator.record.start_ns, number) / 1e9
 end
 
 --- Play a plan; returns when its last pulse is confirmed. Raises where a stop came.
@@ -349,8 +350,8 @@ end
 ---@param options { at: number? }? when it starts, in seconds from the run's start
 ---@return number start when it started, in seconds from the run's start
 function Device:play(plan, options)
-  return self.heard:try("stim:play", function(counts)
-    return play(self, "stim:play", plan, options, play_ahead_ns, counts)
+  return self.heard:try("stim:play", function(...)
+    return play(self, "stim:play", plan, options, play_ahead_ns, ...)
   end)
 end
 
@@ -359,8 +360,8 @@ end
 ---@param options { at: number? }?
 ---@return number start
 function Device:fire(plan, options)
-  return self.heard:try("stim:fire", function(counts)
-    return play(self, "stim:fire", plan, options, fire_ahead_ns, counts)
+  return self.heard:try("stim:fire", function(...)
+    return play(self, "stim:fire", plan, options, fire_ahead_ns, ...)
   end)
 end
 

@@ -75,23 +75,26 @@ local function judge_plan(found, a, b)
     and "the same, SHA-256 " .. x or ("another: SHA-256 %s, and %s"):format(tostring(x), tostring(y)) }
 end
 
---- What the script of a folder's run decided.
-local function decided(folder)
+--- The lines of a folder's journal; false: that one cannot be read.
+local function journal_of(folder)
   local entries = {}
   for line in (read(folder, "journal.jsonl") or ""):gmatch("[^\n]+") do
     local entry = cjson.decode(line)
     entries[#entries + 1] = type(entry) == "table" and entry or false
   end
-  return decisions.of(entries)
+  return entries
 end
 
-local function judge_decisions(found, a, b, beside)
-  local x, y = decided(a), decided(b)
-  local at = decisions.difference(x, y, { whole = true, parts = beside })
+--- What the two scripts decided; of a run that was stopped or killed until then.
+local function judge_decisions(found, a, b, is_real)
+  local entries = journal_of(a)
+  local x, whole = decisions.until_stop(entries, decisions.of(entries), is_real)
+  local at = decisions.difference(x, decisions.of(journal_of(b)), { whole = whole, parts = is_real })
   found[#found + 1] = { what = "decisions", same = at == nil, text = at
     and ("differ from line %d of the journal on: %s"):format((at.a or at.b).line, decisions.words(at.a, at.b,
       "again it is"))
-    or ("the same (%s)"):format(numbers.counted(#x, "line") .. " of the journal") }
+    or ("the same (%s%s)"):format(numbers.counted(#x, "line") .. " of the journal",
+      whole and "" or ", until it was stopped") }
 end
 
 local function is_virtual(manifest)
@@ -108,6 +111,7 @@ end
 function M.judge(recipe, folder, manifest)
   local found, a = {}, recipe.folder
   local both_virtual = is_virtual(recipe.manifest) and is_virtual(manifest)
+    and recipe.begin.options.recalled ~= true -- it has the times of the run that it repeated
   local plan, again = read(a, "resolved.plan"), read(folder, "resolved.plan")
   if plan and again then
     judge_plan(found, plan, again)

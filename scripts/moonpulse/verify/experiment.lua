@@ -130,7 +130,8 @@ local function excuse(manifest, made, entries, is_real)
 end
 
 local function check(folder, manifest, entries, out, findings)
-  local is_real = manifest.speed == nil or manifest.speed == 1
+  -- a run that was told what an earlier one was told has its times as well
+  local is_real = manifest.speed == nil or manifest.speed == 1 or entries[1].options.recalled == true
   local made, message = run_again(folder, out)
   if not made then
     return findings:leave("%s: %s", what, message)
