@@ -181,6 +181,7 @@ local function look(recipe, of_run)
   for as in pairs(recipe.asked) do
     files[as] = not recipe.twice[as] and "./" .. as or nil
   end
+  of_run.preflight = nil -- nobody is asked
   of_run.fault = not of_run.recall and of_run.fault or nil -- what a fault ended is compared until there
   of_run.look, of_run.kept = true, { modules = recipe.modules, files = files }
   runs.run(of_run)

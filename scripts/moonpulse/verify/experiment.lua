@@ -37,7 +37,7 @@ local function run_again(folder, out)
   if not pcall(core.current) then
     return core.run(run_again, folder, out)
   end
-  local args = { "/bin/sh", "-c", 'exec "$0" "$@" 2>&1', places.program(), "rerun", folder, "--look",
+  local args = { "/bin/sh", "-c", 'exec "$0" "$@" </dev/null 2>&1', places.program(), "rerun", folder, "--look",
     "--out", out }
   local ok, said = pcall(courses.perform, args)
   if not ok then
