@@ -2,8 +2,8 @@
 --- and the seal are right. Only what is made again from the record can show it.
 local cjson = require "cjson"
 local core = require "moonpulse.core"
+local fixture = require "job"
 local journals = require "moonpulse.record.journal"
-local seals = require "moonpulse.record.seal"
 local sha256 = require "moonpulse.text.sha256"
 local shell = require "shell"
 
@@ -24,6 +24,9 @@ local of_chain = { check = true, kind = true, line = true, prev = true }
 
 local function write_journal(run, entries)
   local head, lines = journals.none, {}
+  if entries[#entries].kind == "sealed" then -- the fixture writes it anew
+    entries[#entries] = nil
+  end
   for number, entry in ipairs(entries) do
     local bare = {}
     for key, value in pairs(entry) do
@@ -38,7 +41,6 @@ local function write_journal(run, entries)
     head = sha256.of(lines[number])
   end
   shell.write(run .. "/journal.jsonl", table.concat(lines, "\n") .. "\n")
-  return head, #lines
 end
 
 --- Edit a run, and close it again.
@@ -53,15 +55,12 @@ function M.edit(run, journal, tables)
   if journal then
     journal(entries)
   end
-  local head, lines = write_journal(run, entries)
+  write_journal(run, entries)
   local manifest = shell.read(run .. "/manifest.json")
-    :gsub('("journal_head"%s*:%s*)"%x+"', '%1"' .. head .. '"')
-    :gsub('("journal_lines"%s*:%s*)%d+', "%1" .. lines)
-    :gsub('("events_sum"%s*:%s*)"[^"]*"', function(key)
-      return ('%s"%s"'):format(key, core.file_sum(run .. "/events.tsv"))
-    end)
-  shell.write(run .. "/manifest.json", manifest)
-  assert(seals.write(run))
+  shell.write(run .. "/manifest.json", (manifest:gsub('("events_sum"%s*:%s*)"[^"]*"', function(key)
+    return ('%s"%s"'):format(key, core.file_sum(run .. "/events.tsv"))
+  end)))
+  fixture.seal(run)
 end
 
 return M

@@ -1,7 +1,5 @@
 --- What --json prints: objects for other programs, and nothing else, on standard output. What people read
 --- meanwhile goes to standard error. A command that fails says so as an object too (docs/schemas/error).
-local json = require "moonpulse.text.sorted_json"
-
 local M = {}
 
 local out = io.stdout
@@ -10,7 +8,7 @@ local state = { told = false }
 --- Print an object on a line of its own.
 ---@param object table
 function M.tell(object)
-  out:write(json.encode(object), "\n")
+  out:write(require("moonpulse.text.sorted_json").encode(object), "\n") -- most commands need none
   out:flush()
   state.told = true
 end
@@ -48,9 +46,8 @@ end
 ---@param message string
 function M.failed(code, status, message)
   if state.asked and not state.told then
-    out:write(json.encode { what = "moonpulse error", command = state.name, code = code, status = status,
-      message = message }, "\n")
-    out:flush()
+    M.tell { what = "moonpulse error", command = state.name, code = code, status = status,
+      message = message }
   end
 end
 

@@ -1,8 +1,8 @@
 --- Was it the same again? Plan, what the simulator was sent, decisions and rows.
 local compare = require "moonpulse.compare"
 local core = require "moonpulse.core"
-local cjson = require "cjson.safe"
 local decisions = require "moonpulse.compare.decisions"
+local journal_lines = require "moonpulse.record.journal_lines"
 local lfs = require "lfs"
 local numbers = require "moonpulse.text.numbers"
 local sides = require "moonpulse.compare.side"
@@ -78,9 +78,8 @@ end
 --- The lines of a folder's journal; false: that one cannot be read.
 local function journal_of(folder)
   local entries = {}
-  for line in (read(folder, "journal.jsonl") or ""):gmatch("[^\n]+") do
-    local entry = cjson.decode(line)
-    entries[#entries + 1] = type(entry) == "table" and entry or false
+  for i, line in ipairs((journal_lines.of(read(folder, "journal.jsonl") or ""))) do
+    entries[i] = line.entry or false
   end
   return entries
 end

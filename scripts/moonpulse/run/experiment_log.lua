@@ -68,8 +68,10 @@ end
 ---@param at_ns integer? when (monotonic); now
 ---@param of table? a staircase's trial, answer or end as data, for recover
 function Show:mark(text, at_ns, of)
-  -- a row is a line, and names no folder of this computer: a script may note what was refused, with its place
-  local clean = manifests.placeless(self.context.job, (text:gsub("%c", " ")))
+  local clean = text:gsub("%c", " ") -- a row is a line
+  clean = utf8.len(clean) and clean or escapes.shown(clean)
+  -- and names no folder of this computer: a script may note what was refused, with its place
+  clean = manifests.placeless(self.context.job, clean)
   local since_ns = (at_ns or core.clock_ns()) - self.record.start_ns
   self.journal:write("mark", { at_ns = since_ns, text = clean, of = of })
   self.record:event("mark", since_ns, nil, "passed", clean)

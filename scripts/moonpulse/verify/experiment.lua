@@ -1,12 +1,12 @@
 --- An experiment's run, made again: its kept script, shut in, with its parameters and seed, is told what the
 --- journal says that it was told, and must decide the same. In virtual time its rows are the same, too.
-local cjson = require "cjson.safe"
 local core = require "moonpulse.core"
 local courses = require "moonpulse.run.course"
 local decisions = require "moonpulse.compare.decisions"
 local drivers = require "moonpulse.driver.find"
 local findings_of = require "moonpulse.verify.findings"
 local folders = require "moonpulse.record.folder"
+local journal_lines = require "moonpulse.record.journal_lines"
 local lfs = require "lfs"
 local places = require "moonpulse.text.places"
 local pulses = require "moonpulse.verify.pulses"
@@ -19,7 +19,7 @@ local M = {}
 
 local what = "the experiment's plans against its text, seed, parameters and answers"
 local again = "the kept text, seed, parameters and answers make"
-local most_journal = 400000000
+local most_events = 2000000000
 
 --- Why it cannot be made again; nil: it can.
 local function why_not(manifest, begin)
@@ -37,8 +37,8 @@ local function run_again(folder, out)
   if not pcall(core.current) then
     return core.run(run_again, folder, out)
   end
-  local args = { "/bin/sh", "-c", 'exec "$0" "$@" </dev/null 2>&1', places.program(), "rerun", folder, "--look",
-    "--out", out }
+  local args = { "/bin/sh", "-c", 'exec "$0" "$@" </dev/null 2>&1', places.program(), "rerun", folder,
+    "--look", "--out", out }
   local ok, said = pcall(courses.perform, args)
   if not ok then
     if type(said) == "table" and said.code == "stopped" then
@@ -57,9 +57,9 @@ end
 
 local function journal_of(made)
   local entries = {}
-  for line in (core.read_file(made .. "/journal.jsonl", most_journal) or ""):gmatch("[^\n]+") do
-    local entry = cjson.decode(line)
-    entries[#entries + 1] = type(entry) == "table" and entry or false
+  local text = core.read_file(made .. "/journal.jsonl", journal_lines.most_bytes)
+  for i, line in ipairs((journal_lines.of(text or ""))) do
+    entries[i] = line.entry or false
   end
   return entries
 end
@@ -98,7 +98,7 @@ end
 
 --- Of a run in real time: what stands in the plans is in the rows.
 local function compare_pulses(folder, manifest, entries, made, found, whole)
-  local text, other = rows.read(folder, found), core.read_file(made .. "/events.tsv", most_journal)
+  local text, other = rows.read(folder, found), core.read_file(made .. "/events.tsv", most_events)
   local ours, theirs, at = starts_of(entries), starts_of(journal_of(made)), 1
   pulses.compare(text or "", other or "", { whole = whole, what = again, same_device = is_own(manifest),
     since = function(pulse) -- they come in their order
