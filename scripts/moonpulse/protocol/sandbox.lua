@@ -384,11 +384,14 @@ local function io_kept(environment, kept)
     return is_read and kept.files[path]
       or blame.fail("%s", closed_to(environment, ("io.%s of what the record did not keep"):format(name)))
   end
-  return known_names.guard_module({
+  return setmetatable({
     open = function(path, mode) return io.open(path_of("open", path, mode), mode) end,
     lines = function(path, ...) return at_author(io.lines, path_of("lines", path), ...) end,
     type = io.type,
-  }, "io")
+  }, { __metatable = false, __index = function(_, name)
+    blame.fail("%s", closed_to(environment, ("io.%s: protocol files see nothing of files"):format(
+      tostring(name))))
+  end })
 end
 
 --- An experiment is about to be looked at: run, but of the machine it sees no more than a protocol file.

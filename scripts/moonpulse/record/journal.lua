@@ -72,12 +72,8 @@ function Journal:listen(before, part_of)
   self.before, self.part_of = before, part_of
 end
 
---- Write a line, and tell nobody where the disk does not take it: then self.lost says why, and nothing is
---- written any more until close() tries again. For what is done whether or not it can be written down, as a
---- stop.
----@param kind string
----@param entry table; keys that end in _ns are integers
-function Journal:tell(kind, entry)
+--- What is to be written before a line of an experiment, and of which part of its script the line is.
+local function prepare(self, kind, entry)
   local before = self.before
   if before then
     self.before = nil -- what it writes has nothing before it
@@ -85,6 +81,15 @@ function Journal:tell(kind, entry)
     self.before = before
     entry.part = entry.part or kind ~= "read" and self.part_of() or nil
   end
+end
+
+--- Write a line, and tell nobody where the disk does not take it: then self.lost says why, and nothing is
+--- written any more until close() tries again. For what is done whether or not it can be written down, as a
+--- stop.
+---@param kind string
+---@param entry table; keys that end in _ns are integers
+function Journal:tell(kind, entry)
+  prepare(self, kind, entry)
   self.lines = self.lines + 1
   local text = M.line(kind, entry, self.lines, self.head)
   self.head = sha256.of(text)
@@ -113,6 +118,7 @@ end
 ---@param kind "play"|"set"|"mark"
 ---@param entry table; keys that end in _ns are integers
 function Journal:write(kind, entry)
+  prepare(self, kind, entry) -- it stays, also where the line is not done
   local lines, head = self.lines, self.head
   self:tell(kind, entry)
   if self.lost then
