@@ -160,8 +160,11 @@ local lists = {
     return list(steady "experiment/virtual_experiment", spec "run/stop", spec "run/signals", spec "run/ends")
   end },
   { "run/ending", function()
-    return list(steady "experiment/virtual_experiment", spec "run/stop", spec "run/held_up", spec "run/ends",
-      spec "record/replaced_record", spec "record/hung_disk", spec "run/run", spec "run/run_virtual")
+    return list(spec "record/replaced_record", steady "experiment/virtual_experiment", spec "run/run_virtual",
+      spec "verify/trail", spec "run/run", spec "simulation/simulator_faults", spec "run/stop",
+      spec "experiment/exit", spec "run/held_up", spec "run/ends", spec "record/full_disk",
+      spec "record/unproven_end", spec "stimulator/one_reason", spec "experiment/look",
+      spec "record/hung_disk")
   end },
   { "safety/check_report", function() return list(steady "commands/check", gate, gate_long) end },
   { "safety/drawn", function()

@@ -165,6 +165,18 @@ local function usual_s(run, test)
   return run.times[test.name]
 end
 
+-- from here on a test is asked after the others
+local SLOW_S = 5
+
+--- The same tests, those that are known to be slow last.
+local function quick_first(times, tests)
+  local quick, slow = {}, {}
+  for _, test in ipairs(tests) do
+    table.insert((times[test.name] or 0) > SLOW_S and slow or quick, test)
+  end
+  return table.move(slow, 1, #slow, #quick + 1, quick)
+end
+
 --- Run the tests one after the other until one fails.
 local function judged(run, tree, tests)
   local bound = run.options.bound
@@ -197,7 +209,7 @@ end
 
 --- Plant one and judge it.
 local function try(run, tree, mutant)
-  local tests = judge.tests(mutant.path, run.options.steady)
+  local tests = quick_first(run.times, judge.tests(mutant.path, run.options.steady))
   local how = tree:plant(mutant)
   local verdict = how == "planted" and judged(run, tree, tests) or { verdict = how, seconds = 0 }
   tree:clear()
