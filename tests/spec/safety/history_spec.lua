@@ -427,6 +427,26 @@ describe("folders of another account", function()
     end
   end)
 
+  it("are all counted where they are many: the first by name, the others by their folder", function()
+    for count = 0, 9 do
+      local paths = {}
+      for i = 1, count do
+        paths[i] = ("/runs/x%d"):format(i)
+      end
+      local said = history.unread({ unreadable = paths, folder = "/runs" }, "P07")
+      local named = 0
+      for i, sentence in ipairs(said) do
+        if sentence:find(("/runs/x%d cannot be read: if it is a run of P07"):format(i), 1, true) then
+          named = named + 1
+        end
+      end
+      assert.are.equal(count <= 5 and count or 4, named)
+      assert.are.equal(math.min(count, 5), #said)
+      assert.are.equal(count > 5 and ("%d more cannot be read (ls -l /runs): if they are runs of P07, their "
+        .. "pulses are not counted"):format(count - 4) or nil, said[named + 1])
+    end
+  end)
+
   it("are named where their place may be listed but not entered, or not even listed", function()
     if not can_run() then
       return pending "no other account can run the program where it lies"

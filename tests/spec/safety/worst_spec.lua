@@ -122,6 +122,30 @@ describe("drawn rests", function()
       b = pulse }))
   end)
 
+  it("are said to be judged in each way in which they were: rests, orders and seeds", function()
+    local pulse, rest = mp.pulse(mp.rmt(100)), mp.rest { min = 4, max = 6 }
+    for _, drawn in ipairs { { rests = true }, { orders = true }, { rests = true, orders = true } } do
+      local function build(_, arrange)
+        local list = { pulse, train(5, 5, 90) }
+        return mp.trials { of = drawn.orders and arrange and arrange(list) or list, every = 9 }
+          .. (drawn.rests and rest or mp.rest(5)) .. pulse
+      end
+      local cases, judged = worst.cases { plan = build(), drawn = drawn.orders or false, seed = 1,
+        build = build }
+      local seeds = {}
+      for _, case in ipairs(cases) do
+        seeds[case.seed] = true
+      end
+      local count = 0
+      for _ in pairs(seeds) do
+        count = count + 1
+      end
+      assert.are.equal(drawn.rests, judged.text:find("every drawn rest at its shortest", 1, true) == 1 or nil)
+      assert.are.equal(drawn.orders, judged.text:find("all 2 orders of what is shuffled", 1, true) and true)
+      assert.are.equal(count, tonumber(judged.text:match "(%d+) seeds?"), judged.text)
+    end
+  end)
+
   it("are judged at the rules' edges in each order, or it is said in how many", function()
     --- Trials in an order that is drawn, and a drawn rest behind them.
     local function judged_of(pulses, rest)
