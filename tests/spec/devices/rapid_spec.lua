@@ -226,7 +226,8 @@ describe("the driver of the Magstim Rapid²", function()
     assert.is_nil(magstim.refusal(new, train(4800, 8, 5)))
     refused(new, train(1201, 2, 5), "a train of 600.5 s is over the 600 s")
     local function slow(pulses, hz)
-      return magstim.refusal(new, mp.train { pulses = pulses, hz = hz, intensity = mp.mso(20) }, nil, "device")
+      local plan = mp.train { pulses = pulses, hz = hz, intensity = mp.mso(20) }
+      return magstim.refusal(new, plan, nil, "device")
     end
     assert.is_nil(slow(60, "0.1")) -- its slowest, for as long as it goes
     assert.matches("0.09 Hz is below its 0.1 Hz", slow(9, "0.09"), 1, true)
