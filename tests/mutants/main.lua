@@ -144,9 +144,8 @@ local function measured(run, test)
   return nil, run.clean:said()
 end
 
---- How long a test takes without a fault, measured when it is first needed, once for all runs; without end
---- if it
---- does not pass: such a test finds nothing.
+--- How long a test takes without a fault, measured when it first finds one, once for all runs; without end if
+--- it does not pass: such a test finds nothing.
 local function usual_s(run, test)
   while run.measuring do -- two jobs have one such copy
     core.wait(0.2)
@@ -168,13 +167,45 @@ end
 -- from here on a test is asked after the others
 local SLOW_S = 5
 
+--- How long a test takes, as far as is known: without a fault, or where it passed with one.
+local function expected_s(run, test)
+  return run.times[test.name] or run.passed[test.name] or 0
+end
+
 --- The same tests, those that are known to be slow last.
-local function quick_first(times, tests)
+local function quick_first(run, tests)
   local quick, slow = {}, {}
   for _, test in ipairs(tests) do
-    table.insert((times[test.name] or 0) > SLOW_S and slow or quick, test)
+    table.insert(expected_s(run, test) > SLOW_S and slow or quick, test)
   end
   return table.move(slow, 1, #slow, #quick + 1, quick)
+end
+
+--- Ask a test about the fault that is planted, which may take left_s seconds.
+---@return "passed"|"failed"|"hung" hung: it took far longer than without the fault
+---@return number seconds that count
+local function asked(run, tree, test, left_s)
+  local known = run.times[test.name]
+  local most_s = known and math.min(judge.patience(known), left_s) or left_s
+  local how, took_s = tree:test(test, most_s)
+  if how == "passed" then
+    run.passed[test.name] = took_s
+    -- of the clock no more than it takes by itself: the rest is what others did with the machine
+    return how, test.steady and took_s or math.min(took_s, known or took_s)
+  end
+  local usual = usual_s(run, test)
+  if usual == math.huge then
+    return "passed", 0
+  end
+  local patience_s = judge.patience(usual)
+  -- what is not all Lua in virtual time may fail because the machine is busy: twice it does not
+  if how == "failed" and (test.program or not test.steady) then
+    local again_s
+    most_s = math.min(patience_s, math.max(left_s - took_s, usual + 1))
+    how, again_s = tree:test(test, most_s)
+    took_s = took_s + again_s
+  end
+  return how == "hung" and most_s < patience_s and "passed" or how, took_s
 end
 
 --- Run the tests one after the other until one fails.
@@ -182,23 +213,13 @@ local function judged(run, tree, tests)
   local bound = run.options.bound
   local left = bound
   for i, test in ipairs(tests) do
-    local usual = usual_s(run, test)
-    local patience = judge.patience(usual)
-    if usual < left then
+    if expected_s(run, test) < left then
       if not tree:ready(tests, i) then
         return { verdict = "unbuilt", seconds = bound - left }
       end
-      local most = math.min(patience, left)
-      local how, took = tree:test(test, most)
-      -- of the clock no more than it takes by itself: the rest is what others did with the machine
-      left = left - (how == "passed" and not test.steady and math.min(took, usual) or took)
-      -- what is not all Lua in virtual time may fail because the machine is busy: twice it does not
-      if how == "failed" and (test.program or not test.steady) then
-        most = math.min(patience, math.max(left, usual + 1))
-        how, took = tree:test(test, most)
-        left = left - took
-      end
-      if how == "failed" or how == "hung" and most >= patience then
+      local how, took = asked(run, tree, test, left)
+      left = left - took
+      if how ~= "passed" then
         return { verdict = "found", by = test.name .. (how == "hung" and " (came to no end)" or ""),
           said = how == "failed" and tree:said() or "", seconds = bound - left }
       end
@@ -209,7 +230,7 @@ end
 
 --- Plant one and judge it.
 local function try(run, tree, mutant)
-  local tests = quick_first(run.times, judge.tests(mutant.path, run.options.steady))
+  local tests = quick_first(run, judge.tests(mutant.path, run.options.steady))
   local how = tree:plant(mutant)
   local verdict = how == "planted" and judged(run, tree, tests) or { verdict = how, seconds = 0 }
   tree:clear()
@@ -307,7 +328,8 @@ local function main(options)
     times[name] = tonumber(row.seconds)
   end
   local root = options.list and "." or trees.copy(lfs.currentdir(), own .. "/sources").path
-  local run = { options = options, path = path, times = times, judged = 0, began_s = os.time(), own = own,
+  local run = { options = options, path = path, times = times, passed = {}, judged = 0, began_s = os.time(),
+    own = own,
     root = root, until_s = os.time() + options.minutes * 60,
     draw = new_draw(options, notes.read(path), root) }
   if options.list then
