@@ -178,7 +178,8 @@ local lists = {
       steady "safety/sessions", spec "record/kept_rows", gate, gate_long)
   end },
   { "safety/run_", function()
-    return list(spec "safety/run_index", spec "commands/runs", steady "safety/history", spec "safety/edited",
+    return list(spec "safety/run_index", spec "safety/edited_said", spec "commands/runs",
+      steady "safety/history", spec "safety/edited",
       steady "safety/sessions", spec "record/place", gate)
   end },
   { "safety/edited", function()

@@ -4,6 +4,7 @@ local judge = require "moonpulse.safety.judge"
 local labs = require "moonpulse.safety.lab"
 local mp = require "moonpulse"
 local rules = require "moonpulse.safety.rules"
+local silences = require "moonpulse.safety.drawn_silences"
 local worst = require "moonpulse.safety.worst"
 
 local thresholds = { rmt = 50 }
@@ -121,6 +122,21 @@ describe("drawn rests", function()
     assert.matches("^%d+ schedules$", how(mp.together { a = pulse .. mp.rest { min = 5, max = 7 } .. pulse,
       b = pulse }))
   end)
+
+  it("are searched for short silences only where a draw decides what a train is, and never without end",
+    function()
+      local function is_sought(what, min, max, most)
+        local plan = (what .. mp.rest { min = min, max = max }) * 5 .. what
+        return select(2, silences.of(plan, worst.with_rests(plan, 0), worst.with_rests(plan, 1), most))
+      end
+      for _, apart in ipairs { train(20, 20, 100), train(3, 2, 100), mp.pulse(mp.rmt(100)) } do
+        assert.is_true(is_sought(apart, 1, 60, 1)) -- there is nothing to look for
+        assert.is_true(is_sought(apart, 0.5, 4, 1000000))
+        assert.is_false(is_sought(apart, 0.5, 4, 1))
+      end
+      -- no rest is shorter than a second, but the train before it is as slow
+      assert.is_false(is_sought(train(3, 1.1, 100), 1, 2, 1))
+    end)
 
   it("are said to be judged in each way in which they were: rests, orders and seeds", function()
     local pulse, rest = mp.pulse(mp.rmt(100)), mp.rest { min = 4, max = 6 }
