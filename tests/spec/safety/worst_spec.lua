@@ -131,8 +131,8 @@ describe("drawn rests", function()
       end
       for _, apart in ipairs { train(20, 20, 100), train(3, 2, 100), mp.pulse(mp.rmt(100)) } do
         assert.is_true(is_sought(apart, 1, 60, 1)) -- there is nothing to look for
-        assert.is_true(is_sought(apart, 0.5, 4, 1000000))
-        assert.is_false(is_sought(apart, 0.5, 4, 1))
+        assert.is_true(is_sought(apart, 0.1, 4, 1000000))
+        assert.is_false(is_sought(apart, 0.1, 4, 1))
       end
       -- no rest is shorter than a second, but the train before it is as slow
       assert.is_false(is_sought(train(3, 1.1, 100), 1, 2, 1))
