@@ -192,7 +192,9 @@ local lists = {
     return list(steady "safety/history", steady "safety/sessions", explore(40), spec "safety/run_index",
       spec "safety/edited", spec "safety/gate", gate)
   end },
-  { "safety/lab", function() return list(spec "safety/gate", steady "experiment/dose", gate, gate_long) end },
+  { "safety/lab", function()
+    return list(steady "cli/remedies", spec "safety/gate", steady "experiment/dose", gate, gate_long)
+  end },
   { "safety/gate", function()
     return list(spec "safety/gate", steady "experiment/dose", gate, gate_long)
   end },
