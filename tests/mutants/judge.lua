@@ -97,8 +97,8 @@ local recorded = list(steady "record/event_rows", steady "record/counted", stead
   steady "run/short_cuts", steady "whole/virtual_random", explore(150),
   steady("whole/five_lists", { env = "MP_PLANS=40" }), spec "record/unproven_end",
   spec "record/replaced_record", steady "experiment/virtual_experiment", spec "record/record",
-  spec("record/recover", { env = "MP_QUICK=1" }), spec "stimulator/unanswered",
-  spec "record/stalled_write", spec "record/full_disk", spec "record/private")
+  spec("record/recover", { env = "MP_QUICK=1" }), spec "stimulator/unasked",
+  spec "stimulator/unanswered", spec "record/stalled_write", spec "record/full_disk", spec "record/private")
 
 local recovery = { explore(40), spec("record/recover", { env = "MP_QUICK=1" }), spec "record/kept_rows",
   spec "record/recovered_live", spec "record/unread_flight", spec "record/cut_flight",
