@@ -82,7 +82,8 @@ local gate_long = { spec "safety/gate", steady "safety/monotony",
 local function of_driver(name, ...)
   return list(steady("devices/vectors"), list(...), steady("commands/decode"),
     steady("whole/five_lists", { env = "MP_PLANS=40", only = "on " .. name .. "," }),
-    explore(40), steady("stimulator/settings", { only = "on " .. name .. " in virtual" }), explore(150),
+    explore(40), spec("simulation/simulator_faults", { only = "over in less" }),
+    steady("stimulator/settings", { only = "on " .. name .. " in virtual" }), explore(150),
     steady("conformance/conformance", { only = name }), steady "record/own_trains", steady "record/proof",
     spec "stimulator/unasked", spec "stimulator/unanswered", steady "conformance/conformance_mutant",
     steady "commands/devices_command")
