@@ -21,6 +21,7 @@ test, or is explained in tests/mutants/explained.tsv.
   --seed N         other faults (1); the same number, sources and tools give the same faults
   --only PATTERN   only those of the drawn whose "part path kind key" has this Lua pattern
   --key KEY        this one, drawn or not, judged again
+  --first PATTERN  ask the tests whose names have this Lua pattern before the others
   --again          judge again what survived; --fresh: everything
   --minutes N      begin none after so many minutes
   --bound N        a first look: tests for at most so many seconds each, not 60
@@ -37,7 +38,7 @@ local function options_of(words)
   local options = { count = 300, seed = 1, jobs = tonumber(os.getenv("MP_JOBS") or "") or 2,
     minutes = math.huge, bound = judge.bound_s }
   local takes = { count = tonumber, seed = tonumber, minutes = tonumber, jobs = tonumber, bound = tonumber,
-    only = tostring, key = tostring }
+    only = tostring, key = tostring, first = tostring }
   local i = 1
   while words[i] do
     local name = words[i]:match("^%-%-(%l+)$")
@@ -172,13 +173,15 @@ local function expected_s(run, test)
   return run.times[test.name] or run.passed[test.name] or 0
 end
 
---- The same tests, those that are known to be slow last.
+--- The same tests: those that were asked for first, those that are known to be slow last.
 local function quick_first(run, tests)
-  local quick, slow = {}, {}
+  local list, quick, slow = {}, {}, {}
   for _, test in ipairs(tests) do
-    table.insert(expected_s(run, test) > SLOW_S and slow or quick, test)
+    local first = run.options.first and test.name:find(run.options.first)
+    table.insert(first and list or expected_s(run, test) > SLOW_S and slow or quick, test)
   end
-  return table.move(slow, 1, #slow, #quick + 1, quick)
+  table.move(quick, 1, #quick, #list + 1, list)
+  return table.move(slow, 1, #slow, #list + 1, list)
 end
 
 --- Ask a test about the fault that is planted, which may take left_s seconds.
