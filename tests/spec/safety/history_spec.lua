@@ -4,6 +4,7 @@ local cjson = require "cjson"
 local clock = require "moonpulse.safety.clock"
 local history = require "moonpulse.safety.history"
 local lfs = require "lfs"
+local recover = require "moonpulse.record.recover"
 local shell = require "shell"
 
 local folder, out, number
@@ -177,6 +178,20 @@ describe("a participant's history", function()
     -- a plan whose flight record cannot be read counts in full
     earlier({ status = "running", result = "none", flight = { actions = {} } }, rows)
     assert.are.equal(52, of().day)
+  end)
+
+  it("counts what it planned of a torn run whose record is damaged so that reading it has no end", function()
+    local rows = recover.rows
+    finally(function() recover.rows = rows end)
+    recover.rows = function()
+      while true do
+        rows = rows
+      end
+    end
+    earlier { status = "running", result = "none" }
+    local found = of()
+    assert.are.equal(40, found.day)
+    assert.matches("run01 is torn", table.concat(found.notes, "\n"), 1, true)
   end)
 
   it("counts runs behind a pseudo-terminal where the lab says what is behind it, else says so", function()
