@@ -259,7 +259,8 @@ describe("the driver of the StimJim", function()
   it("says of a value that a unit does not take which it is, and what it takes", function()
     for sentence, each in pairs {
       ["index = 100 is outside what a StimJim takes: 0 to 99"] = { "query_train", { index = 100 } },
-      ["index = 120 is outside what a StimJim takes: -1 to 99"] = { "trigger_map", { input = 0, index = 120 } },
+      ["index = 120 is outside what a StimJim takes: -1 to 99"] = { "trigger_map",
+        { input = 0, index = 120 } },
       ["mv = -15001 is outside what a StimJim takes: -15000 to 15000"] = { "set_mv",
         { channel = 0, mv = -15001 } },
       ["dac = 32768 is outside what a StimJim takes: -32768 to 32767"] = { "set_dac",
