@@ -119,7 +119,8 @@ end
 local lists = {
   { "^engine/dispatch", function() return list(sending, virtual, sending_long) end },
   { "^engine/ring", function() return list(program "test_ring", sending) end },
-  { "^engine/wait", function() return list(sending, program "test_latency", sending_long) end },
+  { "^engine/wait", function() return list(program "test_wait", sending, program "test_latency",
+    sending_long) end },
   { "^engine/near_cut", function() return list(program "test_short_cuts", virtual, sending) end },
   { "^engine/far_cut", function() return list(program "test_short_cuts", virtual, sending) end },
   { "^engine/stop%.c", function()
@@ -154,8 +155,8 @@ local lists = {
   { "^bindings/stops", function() return list(steady "run/stops", spec "run/stop", spec "run/signals") end },
   { "stimulator/leaving", function()
     return list(virtual, steady("stimulator/settings", { only = "virtual" }), spec "stimulator/safe_answer",
-      spec "record/unproven_end", steady("experiment/virtual_experiment"), spec "simulation/simulator_faults",
-      spec "stimulator/lost_port", spec "run/stop")
+      spec "verify/trail", spec "record/unproven_end", steady "experiment/virtual_experiment",
+      spec "simulation/simulator_faults", spec "stimulator/lost_port", spec "run/stop")
   end },
   { "run/stop_sources", function()
     return list(steady "experiment/virtual_experiment", spec "run/stop", spec "run/signals", spec "run/ends")
