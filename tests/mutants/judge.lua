@@ -253,7 +253,10 @@ local lists = {
     return list(spec "record/folder", spec "verify/content", spec "record/private", spec "rerun/rerun",
       spec "verify/seal", spec "record/record")
   end },
-  { "record/meta", manifests }, { "record/schema", manifests }, { "record/manifest_file", manifests },
+  { "record/schema", function()
+    return list(explore(40), steady "record/conditions", manifests(), recovery)
+  end },
+  { "record/meta", manifests }, { "record/manifest_file", manifests },
   { "record/result", manifests }, { "run/manifest", manifests },
   { "record/sidecar", function()
     return list(steady "record/conditions", spec "record/manifest_schema", spec "whole/json_schemas",
