@@ -142,7 +142,8 @@ local lists = {
       sending, virtual, program "test_memory", sending_long)
   end },
   { "^bindings/backstop", function()
-    return list(program "test_backstop", spec "run/held_up", spec "run/signals", spec "run/ends_driver")
+    return list(program "test_backstop", spec "record/hung_disk", spec "run/held_up",
+      spec "run/signals", spec "run/ends_driver")
   end },
   { "^bindings/arm", function()
     return list(spec "run/before_arming", spec "run/stop", spec "run/signals", explore(40),
@@ -156,7 +157,8 @@ local lists = {
   { "stimulator/leaving", function()
     return list(virtual, steady("stimulator/settings", { only = "virtual" }), spec "stimulator/safe_answer",
       spec "verify/trail", spec "record/unproven_end", steady "experiment/virtual_experiment",
-      spec "simulation/simulator_faults", spec "stimulator/lost_port", spec "run/stop")
+      spec "simulation/simulator_faults", spec "stimulator/own_disarm", spec "experiment/operations",
+      spec "stimulator/lost_port", spec "run/stop")
   end },
   { "run/stop_sources", function()
     return list(steady "experiment/virtual_experiment", spec "run/stop", spec "run/signals", spec "run/ends")
@@ -166,7 +168,7 @@ local lists = {
       spec "verify/trail", spec "run/run", spec "simulation/simulator_faults", spec "run/stop",
       spec "experiment/exit", spec "run/held_up", spec "run/ends", spec "record/full_disk",
       spec "record/unproven_end", spec "stimulator/one_reason", spec "experiment/look",
-      spec "record/hung_disk")
+      spec "stimulator/unasked", spec "record/hung_disk")
   end },
   { "safety/check_report", function() return list(steady "commands/check", gate, gate_long) end },
   { "safety/drawn", function()
