@@ -68,7 +68,8 @@ local sending = { program "test_dispatch_late", program "test_safe", program "te
   program "test_flight_long", program "test_port_wire", program "test_unconfirmed",
   program "test_trigger_virtual", program "test_trigger", program "test_trigger_session",
   program "test_session", program "test_session_inside", program "test_told",
-  program "test_short_cuts", program "test_no_thread", program "test_shortest", program("test_stop_virtual", "MP_QUICK=1"),
+  program "test_short_cuts", program "test_no_thread", program "test_shortest",
+  program("test_stop_virtual", "MP_QUICK=1"),
   program "test_dispatcher", program "test_dispatcher_stops" }
 local sending_long = { program "test_stop_virtual", program("test_session_model", "MP_QUICK=1"),
   program "test_stop_realtime" }
