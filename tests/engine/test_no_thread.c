@@ -39,6 +39,7 @@ int main(void)
     CHECK_HAS(err.text, "cannot start the dispatcher thread");
     CHECK(d == NULL);
     CHECK_INT(refused, 1);
+    CHECK_INT(joined, 0);                      // what was never there is not waited for
     CHECK_INT(rig.length, 0);                  // nothing was sent
     must(mp_flight_close(flight, &err), &err); // nobody uses it
     CHECK_INT(unlink(path), 0);
