@@ -18,6 +18,15 @@ local commands = { "run", "check", "show", "methods", "events", "plot", "compile
 --- Leave a command with a message for stderr; code is a key of M.status.
 M.fail = refusals.raise
 
+local asked -- the command's name, where JSON was asked for
+
+--- That the command failed, for programs.
+local function say_as_json(code, status, message)
+  if asked then
+    require("moonpulse.cli.as_json").failed(asked, code, status, message) -- loaded for those who ask for it
+  end
+end
+
 --- An argparse parser that prints usage errors in our way and exits 2.
 ---@param name string
 ---@param description string
@@ -34,7 +43,9 @@ function M.parser(name, description, example)
     if #others > 0 then
       line = ("there is no option %s: it is one of moonpulse %s"):format(option, table.concat(others, ", "))
     end
-    io.stderr:write(("moonpulse %s: %s (see moonpulse %s --help)\n"):format(name, escapes.shown(line), name))
+    line = ("%s (see moonpulse %s --help)"):format(escapes.shown(line), name)
+    io.stderr:write(("moonpulse %s: %s\n"):format(name, line))
+    say_as_json("usage", M.status.usage, line)
     os.exit(M.status.usage, true)
   end
   return parser
@@ -165,6 +176,14 @@ local function check_dashes(parser, name, arguments)
   end
 end
 
+local function code_of(status)
+  for code, each in pairs(M.status) do
+    if each == status then
+      return code
+    end
+  end
+end
+
 --- What went wrong as it is told, and the exit status. Names and texts of somebody else may be in it.
 ---@param problem any
 ---@return string message
@@ -211,6 +230,9 @@ end
 ---@return integer
 function M.main(arguments)
   local name = arguments[1]
+  for _, text in ipairs(arguments) do
+    asked = asked or text == "--json" and (name or "") or nil
+  end
   local ok, result = xpcall(dispatch, function(problem)
     if type(problem) ~= "string" then
       return problem
@@ -226,6 +248,7 @@ function M.main(arguments)
   local text = ("moonpulse: %s\n"):format(message)
   io.stderr:write(text)
   core.last_words(text) -- a terminal that was held has not seen it
+  say_as_json(code_of(status), status, message)
   return status
 end
 

@@ -21,6 +21,7 @@ local metas = require "moonpulse.record.meta"
 local paragraphs = require "moonpulse.methods.paragraph"
 local records = require "moonpulse.cli.records_option"
 local runs = require "moonpulse.methods.of_run"
+local shams = require "moonpulse.protocol.sham"
 local sheets = require "moonpulse.methods.sheet"
 local show = require "moonpulse.show.methods"
 local studies = require "moonpulse.methods.study"
@@ -142,7 +143,7 @@ local function of_protocol(options, meta)
     facts_of.add_declared(facts, protocol)
     return facts
   end
-  local plan, drawn = common.build(options, protocol, values)
+  local made, plan, drawn = shams.made_in(common.build, options, protocol, values)
   local driver = options.device and devices.described(options)
   local facts = facts_of.new("plan", protocol, core.version)
   facts.kind, facts.schedule = "protocol", schedule_of(protocol)
@@ -161,6 +162,7 @@ local function of_protocol(options, meta)
   end
   known_fields.take_all(facts.known, meta, "operator")
   facts_of.add_sham(facts, protocol.id == "sham" and values.of or nil)
+  facts_of.add_shams(facts, made, plan:totals().pulses)
   facts_of.add_declared(facts, protocol)
   facts_of.add_thresholds(facts, options, meta)
   facts.software.seed = (drawn or facts.drawn) and seed or protocol.seed
@@ -232,8 +234,8 @@ end
 
 --- Of several runs.
 local function write_study(options)
-  if options.json or options.checklist then
-    cli.fail("usage", "--%s is of one run: give one folder", options.json and "json" or "checklist")
+  if options.checklist then
+    cli.fail("usage", "--checklist is of one run: give one folder")
   end
   check_of_run(options)
   local meta, all, names, seen = meta_of(options), {}, {}, {}
@@ -248,7 +250,21 @@ local function write_study(options)
     facts, message = runs.folder(folder, meta)
     all[i], names[i], seen[folder] = facts or cli.fail("usage", "%s", message), folder:match("[^/]+$"), true
   end
-  write(studies.sentences(all, names))
+  local sentences = studies.sentences(all, names)
+  if options.json then
+    local list = json.list {}
+    for i, facts in ipairs(all) do
+      list[i] = { run = names[i], kind = facts.kind, name = facts.name, id = facts.id,
+        participant = type(facts.participant) == "string" and facts.participant or nil,
+        started = type(facts.started) == "string" and facts.started or nil, pulses = facts.pulses,
+        thresholds = json.list(facts.thresholds), deviations = json.list(facts.deviations),
+        simulated = facts.device and facts.device.simulated }
+    end
+    print(json.encode { what = "moonpulse methods", of = "runs", runs = list,
+      sentences = json.list(sentences), placeholders = json.list(paragraphs.placeholders(sentences)) })
+    return
+  end
+  write(sentences)
 end
 
 function M.run(options)

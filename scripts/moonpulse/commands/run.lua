@@ -11,6 +11,9 @@ local triggers = require "moonpulse.driver.trigger_path"
 
 local M = {}
 
+--- The option of a command that runs something.
+M.json_help = "When it has ended, one JSON object (docs/schemas); what people read goes to standard error."
+
 local function speed(text)
   if text == "max" then
     return text
@@ -76,6 +79,7 @@ function M.parser()
     .. "nobody; for check, show and events."):hidden(true)
   parser:option("--tolerance", "How late is late, in milliseconds.")
     :default("1"):convert(common.number(0.01, 10000, "ms")):argname("MS")
+  parser:flag("--json", M.json_help)
   return parser
 end
 
@@ -96,7 +100,7 @@ local function policy_of(options, given)
   return policy
 end
 
-function M.run(options)
+local function perform(options)
   if options.sign then
     local key, message = require("moonpulse.record.signature").fingerprint(options.sign)
     if not key then
@@ -133,6 +137,23 @@ function M.run(options)
   given.policy = policy_of(options, given)
   given.facts = common.measure(given.plan, options.seed)
   protocol_runs.run(options, given)
+end
+
+function M.run(options)
+  if not options.json then
+    return perform(options)
+  end
+  local as_json = require "moonpulse.cli.as_json" -- loaded for those who ask for it
+  local aside <close> = as_json.aside() -- luacheck: ignore 211
+  local ok, result = pcall(perform, options)
+  if options.made then
+    local message, status
+    if not ok then
+      message, status = cli.explain(result)
+    end
+    as_json.tell(require("moonpulse.run.result").of(options.made, status or cli.status.ok, message))
+  end
+  return ok and result or not ok and error(result, 0) or nil
 end
 
 return M

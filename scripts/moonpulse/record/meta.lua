@@ -14,12 +14,12 @@ local M = {}
 -- of the device: it may say them itself, and then its word counts
 M.of_device = { "waveform", "current_direction", "mode", "coil" }
 
---- The keys and what each is for: the items that Chipchase 2012 (Clin Neurophysiol 123:1698) asks for, and
---- what a repetition needs.
+--- The keys and what each is for: the items that Chipchase 2012 (Clin Neurophysiol 123:1698) and the TMS-RAT
+--- (Székely 2026, Brain Stimulation 19:103155) ask for, and what a repetition needs.
 M.keys = {
   { "coil", "maker and model, such as MagVenture MCF-B65" },
   { "coil_shape", "figure-of-eight, circular, double cone, H" },
-  { "coil_serial", "its serial number" },
+  { "coil_serial", "its serial number" }, { "coil_diameter", "of one wing of a figure of eight" },
   { "waveform", "pulse shape: biphasic, monophasic, half sine" },
   { "pulse_width_us", "length of a pulse in microseconds" },
   { "current_direction", "of the current in the brain (posterior-anterior) or the coil (normal, reverse)" },
@@ -32,27 +32,57 @@ M.keys = {
   { "target", "the site that was stimulated" },
   { "hotspot", "how it was found" },
   { "coil_location", "how the coil was placed and held, with or without navigation" },
+  { "coil_stability", "how the coil was kept in place" },
   { "coil_orientation", "how the handle pointed, such as backwards, 45 degrees from the midline" },
   { "navigation", "system and version" },
   { "emg_electrodes", "position and contact" },
+  { "emg_electrode_type", "of the EMG electrodes: material and size" },
+  { "emg_montage", "of the EMG: such as belly-tendon, and the ground" },
+  { "emg_hardware", "the EMG amplifier: make and model" }, { "emg_software", "and its version" },
+  { "emg_filters", "of the EMG: sampling rate and filters" },
+  { "skin_preparation", "for the EMG electrodes" },
   { "muscle", "whose response was looked at" },
   { "rmt_method", "how the resting motor threshold was found: criterion, algorithm, by EMG or by eye" },
   { "rmt_date", "when, as 2026-11-27" },
   { "amt_method", "how the active motor threshold was found" },
   { "amt_date", "when" },
   { "threshold_method", "how both were found" },
+  { "threshold_type", "resting or active" },
+  { "threshold_location", "the muscle, or the site, that they were measured at" },
+  { "threshold_criterion", "which response counted, and how often it had to come" },
+  { "threshold_algorithm", "the way to them: steps, a staircase, maximum likelihood" },
   { "contraction", "of the target muscle" },
   { "prior_activity", "what the muscle did before" },
   { "relaxation", "how the relaxation of other muscles was seen to" },
   { "attention", "or arousal, of the participant" },
   { "age", "in years" }, { "sex", "" }, { "handedness", "and by which scale" },
+  { "height", "of the participant" }, { "weight", "of the participant" },
   { "medication", "prescribed" }, { "cns_drugs", "drugs that act on the brain" },
   { "disorders", "neurological and psychiatric" }, { "medical_conditions", "" },
   { "motor_activity", "history of repetitive motor activity" },
+  { "cognitive_state", "how it was assessed" }, { "sleep", "how long or how well the participant had slept" },
+  { "posture", "how the participant sat or lay" },
+  { "studies", "how many experiments there were" }, { "population", "who was recruited, and where" },
+  { "groups", "of participants: how many, and how large" }, { "time_of_day", "when the sessions were" },
   { "sessions", "how many each participant had, and which this was" },
   { "test_days", "time between them" }, { "session_duration", "beside the stimulation" },
-  { "sham", "how it was given, or none" },
+  { "sham", "how it was given, or none" }, { "control", "the control condition: sham, another site, none" },
+  { "attenuation", "what masked the pulse's click and touch, such as ear plugs" },
+  { "trial_order", "how conditioned and unconditioned trials were mixed" },
+  { "task_interval", "time between stimulation and task" },
+  { "nerve_electrodes", "of an afferent stimulus: kind and size" },
+  { "nerve_location", "where the nerve's electrodes were" },
+  { "nerve_target", "which nerve, or which fibres" },
+  { "nerve_pulse", "duration and shape of the pulse to the nerve" },
+  { "nerve_threshold_type", "the nerve's threshold: sensory or motor" },
+  { "nerve_threshold", "the value of the nerve's threshold" },
   { "mep_size", "how it was measured" }, { "unconditioned_mep", "its size" },
+  { "conditioned_mep", "its size, in mV" },
+  { "conditioned_ratio", "the conditioned MEP in percent of the unconditioned one" },
+  { "emg_normalisation", "of the EMG amplitudes, or none" },
+  { "sep_stimuli", "of somatosensory evoked potentials: rate and number of the stimuli" },
+  { "sep_montage", "of these: where the EEG electrodes were" },
+  { "sep_feature", "of these: which component" }, { "sep_values", "of these: its amplitude or latency" },
   { "citation", "where the protocol was published" },
   { "notes", "what else matters" },
 }
@@ -104,6 +134,15 @@ function M.read(path)
   return meta
 end
 
+--- Does a word name the direction of the current in the coil, as stimulators do? Else it is that in the
+--- brain.
+---@param text string
+---@return boolean
+function M.is_of_coil(text)
+  local word = text:lower()
+  return word == "normal" or word == "reverse"
+end
+
 --- What the record says of the device's pulse: what the device said, or else what the operator says.
 ---@param identity moonpulse.Identity
 ---@param meta table? of read
@@ -119,6 +158,8 @@ function M.of_pulse(identity, meta, coil)
     if from_device then
       said[key] = { value = from_device, source = "device" }
       local differs = from_operator and tostring(from_operator):lower() ~= from_device:lower()
+        -- in the brain it is another one, and no contradiction
+        and not (key == "current_direction" and not M.is_of_coil(tostring(from_operator)))
       differing[#differing + 1] = differs and key or nil
     elseif from_operator then
       said[key] = { value = tostring(from_operator), source = "operator" }

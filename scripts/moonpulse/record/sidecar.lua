@@ -90,19 +90,30 @@ local function levels_of(conditions)
   return list
 end
 
+--- A column's text, with these levels.
+local function column_text(column, levels)
+  local name, long, description, unit = table.unpack(column, 1, 4)
+  local fields = { ('    "LongName": %s'):format(cjson.encode(long)),
+    ('    "Description": %s'):format(cjson.encode(description)) }
+  fields[#fields + 1] = unit and ('    "Units": %s'):format(cjson.encode(unit))
+  fields[#fields + 1] = levels and '    "Levels": ' .. levels_text(levels)
+  return ('  "%s": {\n%s\n  }'):format(name, table.concat(fields, ",\n"))
+end
+
+local texts = {} -- of the columns that are the same for every run
+
 --- The text of events.json.
 ---@param conditions table<string, boolean> of the run
 ---@return string
 function M.text(conditions)
   local parts = {}
   for i, column in ipairs(columns) do
-    local name, long, description, unit, levels = table.unpack(column, 1, 5)
-    levels = name == "trial_type" and levels_of(conditions) or levels
-    local fields = { ('    "LongName": %s'):format(cjson.encode(long)),
-      ('    "Description": %s'):format(cjson.encode(description)) }
-    fields[#fields + 1] = unit and ('    "Units": %s'):format(cjson.encode(unit))
-    fields[#fields + 1] = levels and '    "Levels": ' .. levels_text(levels)
-    parts[i] = ('  "%s": {\n%s\n  }'):format(name, table.concat(fields, ",\n"))
+    if column[1] == "trial_type" then
+      parts[i] = column_text(column, levels_of(conditions))
+    else
+      texts[i] = texts[i] or column_text(column, column[5])
+      parts[i] = texts[i]
+    end
   end
   return "{\n" .. table.concat(parts, ",\n") .. "\n}\n"
 end

@@ -90,11 +90,6 @@ function core.stall(who, from_ns, until_ns) end
 ---@return integer
 function core.missed_ns(since_ns) end
 
---- For how long, in all, this process has not listened since it asked this first: all time but that in the
---- kernel's wait for events. What it then waited for the processor is not in it.
----@return integer
-function core.busy_ns() end
-
 --- How many tasks have not ended.
 ---@return integer
 function core.tasks() end
@@ -130,7 +125,8 @@ function core.process(options) end
 
 --- A pseudo-terminal whose other side is a serial port for programs.
 ---@param link string? a symbolic link to it is made there
----@param on_bytes fun(bytes: string, arrival_ns: integer)
+---@param on_bytes fun(bytes: string, arrival_ns: integer, since_ns: integer) they were written
+---   between since_ns, when the port was found empty, and arrival_ns, when they were read
 ---@return moonpulse.core.Pty?
 ---@return string? message
 ---@return string? code
@@ -143,7 +139,7 @@ function core.pty(link, on_bytes) end
 ---@return moonpulse.core.Session
 function core.session(events) end
 
--- The record (bindings/flight.c, events.c, record_file.c, rows.c) -------------------------------------
+-- The record (bindings/flight.c, events.c, record_file.c, rows.c, evidence.c) -------------------------
 
 --- Make the flight record of a run.
 ---@param path string made, or made anew
@@ -256,6 +252,36 @@ function core.file_sum(path) end
 ---@param columns (moonpulse.core.Column|boolean)[] 1 to 64; true: passed over; false: text
 ---@return fun(): table<string, number>|false|nil, string?, integer?
 function core.rows(text, at, columns) end
+
+--- The same of all lines at once.
+---@param text string
+---@param at integer
+---@param columns (moonpulse.core.Column|boolean)[]
+---@return table<string, (number|false)[]> lists by the keys of the columns; false: the line has no number
+---@return integer[] kinds of each line: of one kind are those with the same rest and found
+---@return table rests by kind
+---@return integer[] found by kind
+---@return integer bad lines with another number of cells
+function core.row_lists(text, at, columns) end
+
+--- Are two tab-separated texts the same, line by line, but for one cell of each?
+---@param text string
+---@param other string
+---@param place integer of the cell, from 1
+---@return boolean
+function core.same_but(text, other, place) end
+
+--- What events.tsv says of a run, for who judges it: read by its own reader, more strictly than by core.rows.
+---@param text string
+---@return moonpulse.core.LeftRow[] rows
+---@return string? odd the first line behind the header that is no row; nil: all are
+function core.left_rows(text) end
+
+--- What twin.tsv says of a run, for who judges it.
+---@param text string
+---@return { ns: integer, channel: string, mso: number? }[] given the pulses
+---@return { ns: integer, event: string, bytes: string, note: string }[] log all else
+function core.left_given(text) end
 
 --- The lines of a tab-separated text, each with one more cell.
 ---@param text string
