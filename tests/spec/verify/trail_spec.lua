@@ -4,6 +4,7 @@ local cjson = require "cjson"
 local core = require "moonpulse.core"
 local clocks = require "moonpulse.record.clocks"
 local fixture = require "job"
+local lfs = require "lfs"
 local shell = require "shell"
 local verify = require "moonpulse.verify"
 
@@ -88,6 +89,25 @@ describe("the journal of a protocol's run", function()
     assert.are.equal("stopped", of["end"][1].status)
     local found = assert(verify.folder(path, {}))
     assert.are.same({}, found.differs)
+  end)
+
+  it("has what else the device said when it was left", function()
+    assert.are.equal(0, (shell.sh(folder, ("cd %s && %s new driver mybox"):format(folder,
+      shell.program:gsub("^build", lfs.currentdir() .. "/build")))))
+    local driver, count = shell.read(folder .. "/mybox.lua"):gsub("(function M.disarm%(io%).-\n)end\n",
+      '%1  return "pulse 3 was left out"\nend\n')
+    assert.are.equal(1, count)
+    shell.write(folder .. "/mybox.lua", driver)
+    shell.write(folder .. "/three.lua", [[local mp = require "moonpulse"
+      return mp.protocol { id = "three", name = "Three", plan = function()
+        return mp.pulse(mp.mso(30)):times(3, { every = 6 }) end }]])
+    local run, status, _, err = play(("%s/three.lua --speed max --device sim:%s/mybox.lua"):format(folder,
+      folder))
+    assert.are.equal(4, status, err)
+    local _, of = trail(run)
+    assert.are.same({ "armed", "disarmed", "pulse 3 was left out" }, { of.disarm[1].old, of.disarm[1].new,
+      of.disarm[1].why })
+    assert.matches("pulse 3 was left out", fixture.manifest(run).result.reason, 1, true)
   end)
 
   it("that was refused by its device before it was armed is there, and sealed", function()
