@@ -1,6 +1,8 @@
 --- moonpulse recover: the record of a run that was killed.
+local as_json = require "moonpulse.cli.as_json"
 local cli = require "moonpulse.cli"
 local escapes = require "moonpulse.text.escapes"
+local json = require "moonpulse.text.sorted_json"
 local numbers = require "moonpulse.text.numbers"
 local records = require "moonpulse.cli.records_option"
 local recover = require "moonpulse.record.recover"
@@ -21,6 +23,7 @@ function M.parser()
   parser:option("--device", "The run's driver, where it is a file: it has the words for the device's replies "
     .. "(else \"confirmed\" is written), and is loaded only where you name it, because a record may be "
     .. "somebody else's. Also for a run that was recovered without."):argname("FILE")
+  parser:flag("--json", "The result as one JSON object (docs/schemas).")
   return parser
 end
 
@@ -29,12 +32,34 @@ local function say(text, ...)
   print(escapes.shown(select("#", ...) > 0 and text:format(...) or text, true))
 end
 
+--- It was sealed before, and nobody but a person can know what became of the seal.
+local function say_lost(summary)
+  local names = table.concat(summary.differed, ", ")
+  say("its seal (SHA256SUMS) was missing, and had been there: %s", names == ""
+    and "every file is as its journal says that it was sealed"
+    or names == seals.name and "nothing tells how the files were, so moonpulse verify goes on saying so"
+    or names .. " is not as it was then; moonpulse verify goes on saying so, and the run counts as edited")
+end
+
 local function say_seal(summary)
+  if summary.lost then
+    say_lost(summary)
+  end
   if summary.sealed then
     say("sealed: %s (note it elsewhere; moonpulse verify compares)", seals.short(summary.sealed))
   elseif summary.not_sealed then
     say("not sealed: %s; make room, and recover again", summary.not_sealed)
   end
+end
+
+--- As data. Of a run that ended nothing is recovered: nothing was sent that is told here.
+local function data_of(folder, summary)
+  return { what = "moonpulse recover", folder = folder, recovered = summary.sent ~= nil,
+    pulses = summary.sent and { planned = summary.planned, sent = summary.sent, confirmed = summary.confirmed,
+      skipped = summary.skipped } or nil,
+    notes = json.list(summary.said or {}), safe = summary.safe, driver_not_loaded = summary.unloaded,
+    report = summary.report, report_problem = summary.no_report or nil,
+    seal = summary.sealed or nil, not_sealed = summary.not_sealed or nil }
 end
 
 function M.run(options)
@@ -43,11 +68,15 @@ function M.run(options)
   if not summary then
     cli.fail("usage", "%s", message)
   end
+  if options.json then
+    return as_json.tell(data_of(folder, summary))
+  end
   if summary.report then
     say("%s: its run ended, there is nothing to recover; its report was missing, and is written: %s",
       folder, summary.report)
   elseif not summary.sent then
-    say("%s: its run ended, there is nothing to recover; it was not sealed", folder)
+    say("%s: its run ended, there is nothing to recover%s", folder, summary.lost and ""
+      or "; it was not sealed")
   end
   if not summary.sent then
     return say_seal(summary)

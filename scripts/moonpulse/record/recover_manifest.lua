@@ -11,7 +11,7 @@ local M = {}
 local most_staircases, most_trials = 1000, 100000 -- more has no run
 
 -- What was written when the run was over: it tells nothing of how long it lasted.
-local later = { ["end"] = true, recovered = true, report = true, signature = true }
+local later = { ["end"] = true, sealed = true, recovered = true, report = true, signature = true }
 
 -- A record may be somebody else's: what is not what it should be is as if it were not there.
 
@@ -117,7 +117,8 @@ local function fill_device(manifest, lines, entries, list)
     plays[entry.play or 1] = entry.kind == "play" and entry or plays[entry.play or 1]
   end
   for _, record in ipairs(list) do
-    local play = record.kind == "sent" and record.send == "pulse" and plays[record.play]
+    local play = (record.kind == "sent" and record.send == "pulse" or record.kind == "stretch")
+      and plays[record.play]
     local action = play and play.actions[record.action]
     local setting = action and action.train and action.train.setting
     if setting and setting.waveform and given.waveform then

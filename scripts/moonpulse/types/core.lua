@@ -90,11 +90,6 @@ function core.stall(who, from_ns, until_ns) end
 ---@return integer
 function core.missed_ns(since_ns) end
 
---- For how long, in all, this process has not listened since it asked this first: all time but that in the
---- kernel's wait for events. What it then waited for the processor is not in it.
----@return integer
-function core.busy_ns() end
-
 --- How many tasks have not ended.
 ---@return integer
 function core.tasks() end
@@ -130,7 +125,8 @@ function core.process(options) end
 
 --- A pseudo-terminal whose other side is a serial port for programs.
 ---@param link string? a symbolic link to it is made there
----@param on_bytes fun(bytes: string, arrival_ns: integer)
+---@param on_bytes fun(bytes: string, arrival_ns: integer, since_ns: integer) they were written
+---   between since_ns, when the port was found empty, and arrival_ns, when they were read
 ---@return moonpulse.core.Pty?
 ---@return string? message
 ---@return string? code
@@ -256,6 +252,24 @@ function core.file_sum(path) end
 ---@param columns (moonpulse.core.Column|boolean)[] 1 to 64; true: passed over; false: text
 ---@return fun(): table<string, number>|false|nil, string?, integer?
 function core.rows(text, at, columns) end
+
+--- The same of all lines at once.
+---@param text string
+---@param at integer
+---@param columns (moonpulse.core.Column|boolean)[]
+---@return table<string, (number|false)[]> lists by the keys of the columns; false: the line has no number
+---@return integer[] kinds of each line: of one kind are those with the same rest and found
+---@return table rests by kind
+---@return integer[] found by kind
+---@return integer bad lines with another number of cells
+function core.row_lists(text, at, columns) end
+
+--- Are two tab-separated texts the same, line by line, but for one cell of each?
+---@param text string
+---@param other string
+---@param place integer of the cell, from 1
+---@return boolean
+function core.same_but(text, other, place) end
 
 --- The lines of a tab-separated text, each with one more cell.
 ---@param text string
