@@ -102,8 +102,10 @@ function M.in_memory()
   local record = record_in("", nil, file)
   return record, function()
     local text = table.concat(parts)
-    return record.discards[1] and text:gsub("[^\n]+", function(line) return discards.mended(record, line) end)
-      or text
+    if record.discards[1] then -- by the numbers that the rows still have
+      text = text:gsub("[^\n]+", function(line) return discards.mended(record, line) end)
+    end
+    return record.disordered and order.settled(text) or text
   end
 end
 

@@ -8,10 +8,12 @@ local findings = require "moonpulse.verify.findings"
 local journal_lines = require "moonpulse.record.journal_lines"
 local lfs = require "lfs"
 local numbers = require "moonpulse.text.numbers"
+local opened = require "moonpulse.record.opened"
 local plans = require "moonpulse.verify.plan"
 local read = require "moonpulse.record.read"
 local refusals = require "moonpulse.text.refusal"
 local seals = require "moonpulse.record.seal"
+local written = require "moonpulse.record.file"
 
 require "moonpulse" -- the protocol files that are found here require it
 
@@ -26,6 +28,7 @@ local M = {}
 ---@field files table<string, string> what is in sources/, by what the run had it for
 ---@field modules table<string, string> what is in sources/, by the name that a script required
 ---@field asked table<string, string> the same, by the path that a script read
+---@field twice table<string, boolean> what a script read again, when something else was in it
 ---@field answers string[] what was answered to run:ask, in order
 ---@field triggers table[] what came, in order: lines of the journal
 ---@field told string[] what else of the folder is not
@@ -67,6 +70,7 @@ local function add_asked_for(self, each, path)
     self.told[#self.told + 1] = ("%s: a script read it from a place of its computer, where it may not be now")
       :format(each.file)
   else
+    self.twice[as] = self.asked[as] ~= nil
     self.asked[as] = self.asked[as] or path -- what it was at first
   end
 end
@@ -129,10 +133,9 @@ end
 
 local function copy_to(bytes, folder, name)
   make_folders(folder, name)
-  local file, message = core.create_file(folder .. "/" .. name)
-  local ok = file and file:write(bytes)
-  if not (ok and file:close()) then
-    refusals.raise("fault", "cannot copy %s for the run: %s", name, message or "the disk is full")
+  local ok, message = written.put(folder .. "/" .. name, bytes)
+  if not ok then
+    refusals.raise("fault", "cannot copy %s for the run: %s", name, message)
   end
 end
 
@@ -175,7 +178,7 @@ local function collect(self)
   for _, entry in ipairs(self.lines) do
     if entry.kind == "answer" and entry.of == "script" and type(entry.answer) == "string" then
       self.answers[#self.answers + 1] = entry.answer
-    elseif entry.kind == "trigger" then
+    elseif entry.kind == "trigger" and entry.again ~= true then
       self.triggers[#self.triggers + 1] = entry
     end
   end
@@ -186,10 +189,9 @@ end
 ---@return moonpulse.Recipe?
 ---@return string? message
 function M.read(folder)
-  local manifest, message = read.manifest(folder .. "/manifest.json")
+  local manifest, message = opened.manifest(folder)
   if not manifest then
-    return nil, ("%s has no manifest.json that can be read: is it the folder of a run? (%s)"):format(folder,
-      tostring(message))
+    return nil, tostring(message)
   end
   local lines, why = journal_lines.entries(folder)
   local begin = lines and lines[1]
@@ -199,7 +201,7 @@ function M.read(folder)
       .. "never begun"):format(folder, why and " (" .. why .. ")" or "")
   end
   local self = { folder = folder, manifest = manifest, begin = begin, lines = lines, wrong = {}, told = {},
-    files = {}, modules = {}, asked = {},
+    files = {}, modules = {}, asked = {}, twice = {},
     answers = {}, triggers = {}, is_experiment = begin.what == "experiment" }
   check_files(self)
   if not (self.files.plan or self.files.protocol or self.files.experiment) then

@@ -3,7 +3,7 @@ local chains = require "moonpulse.verify.chain"
 local files = require "moonpulse.verify.files"
 local findings_of = require "moonpulse.verify.findings"
 local plans = require "moonpulse.verify.plan"
-local read = require "moonpulse.record.read"
+local opened = require "moonpulse.record.opened"
 local rows = require "moonpulse.verify.rows"
 local seals = require "moonpulse.record.seal"
 local signatures = require "moonpulse.record.signature"
@@ -71,12 +71,16 @@ local function check_contents(folder, manifest, lines, findings, progress)
   local kept, why
   if manifest.kind ~= "experiment" then
     kept, why = plans.again(folder, manifest)
-    plans.check(folder, kept, why, findings)
+    plans.check(folder, manifest, kept, why, findings)
   end
   if not virtual then
-    rows.against_flight(folder, manifest, findings, progress)
-  elseif manifest.kind == "experiment" then
-    rows.against_journal(folder, lines, findings)
+    rows.against_flight(folder, manifest, lines, findings, progress)
+  end
+  if manifest.kind == "experiment" then
+    if virtual then
+      rows.against_journal(folder, lines, findings)
+    end
+    require("moonpulse.verify.experiment").check(folder, manifest, lines, findings)
   elseif not begin or begin.kind ~= "begin" then
     findings:leave("events.tsv against the plan played again: the journal does not say how it was driven")
   elseif manifest.status ~= "not run" then
@@ -93,12 +97,11 @@ end
 ---@return string? message it is no folder of a run
 function M.folder(folder, by, progress)
   progress = progress or function() end
-  local manifest, message = read.manifest(folder .. "/manifest.json")
+  local manifest, message = opened.manifest(folder)
   local findings = findings_of.new()
   local sealed = lfs.symlinkattributes(folder .. "/" .. seals.name, "mode") ~= nil
   if not manifest and not sealed then
-    return nil, ("%s has no manifest.json that can be read: is it the folder of a run? (%s)"):format(folder,
-      message)
+    return nil, message
   end
   local sums, seal = files.check(folder, findings, progress)
   local lines = {}

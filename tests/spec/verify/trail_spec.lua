@@ -55,7 +55,8 @@ describe("the journal of a protocol's run", function()
       .. "sealed", kinds(lines))
     for _, line in ipairs(lines) do
       assert.are.equal("AB", line.who)
-      assert.matches("^%d%d%d%d%-%d%d%-%d%dT%d%d:%d%d:%d%d%.%d%d%d%d%d%d[+-]%d%d:%d%d$", line.at)
+      -- nothing in virtual time is done at any time of a wall clock, but that it is sealed
+      assert.are.equal(line.kind == "sealed", line.at ~= nil)
       assert.matches("^%-?%d+$", line.at_ns)
     end
     assert.matches("Which eye? [left/right]", of.question[2].text, 1, true)
@@ -79,7 +80,10 @@ describe("the journal of a protocol's run", function()
     end, "the first pulse")
     job:signal "INT"
     assert.are.equal(5, job:wait())
-    local _, of = trail(path)
+    local lines, of = trail(path)
+    for _, line in ipairs(lines) do
+      assert.matches("^%d%d%d%d%-%d%d%-%d%dT%d%d:%d%d:%d%d%.%d%d%d%d%d%d[+-]%d%d:%d%d$", line.at)
+    end
     assert.are.same({ "signal", "Ctrl-C (SIGINT)" }, { of.stop[1].reason, of.stop[1].source })
     assert.is_true(tonumber(of.stop[1].at_ns) <= tonumber(of.disarm[1].at_ns))
     assert.are.equal("stopped", of["end"][1].status)
