@@ -79,7 +79,7 @@ describe("a course file", function()
     assert.is_nil(said.show:find("\nsessions", 1, true)) -- which are those of the protocol alone
   end)
 
-  it("names the line of a protocol beside it as the protocol alone does, from its folder and another", function()
+  it("names the line of a protocol beside it as the protocol alone does, wherever it stands", function()
     shell.write(folder .. "/over.lua", 'local mp = require "moonpulse"\nreturn mp.protocol {\n'
       .. '  id = "over", name = "Over", target = "M1", plan = function()\n'
       .. '    return mp.train { hz = 10, duration = 4, intensity = mp.rmt(110) }:times(3, { gap = 26 }) end,\n'
