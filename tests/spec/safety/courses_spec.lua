@@ -82,7 +82,7 @@ describe("a course file", function()
   it("names the line of a protocol beside it as the protocol alone does, wherever it stands", function()
     shell.write(folder .. "/over.lua", 'local mp = require "moonpulse"\nreturn mp.protocol {\n'
       .. '  id = "over", name = "Over", target = "M1", plan = function()\n'
-      .. '    return mp.train { hz = 10, duration = 4, intensity = mp.rmt(110) }:times(3, { gap = 26 }) end,\n'
+      .. '    return mp.train { hz = 10, duration = 4, intensity = mp.rmt(90) }:times(3, { gap = 26 }) end,\n'
       .. '  variants = { { id = "under", name = "Under" } } }\n')
     local function lines_of(file)
       local _, out, err = shell.sh(folder, ("cd %s && exec %s check %s --rmt 47 --out none"):format(
