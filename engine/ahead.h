@@ -35,8 +35,8 @@ const char *mp_heard_name(enum mp_heard heard);
 
 /* Times in nanoseconds; instants are monotonic. */
 struct mp_ahead_rule {
-    int16_t byte;   // 0 to 255; -1: any
-    uint32_t every; // each n-th of those that match, the n-th first; at least 1
+    int16_t byte;              // 0 to 255; -1: any
+    uint32_t every;            // each n-th of those that match, the n-th first; at least 1
     int64_t from_ns, until_ns; // both included; outside, triggers do not count
     int64_t delay_ns;          // from the trigger to the plan's start, if it can be so soon
     int64_t refractory_ns;     // from one start to the next, at least

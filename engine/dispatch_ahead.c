@@ -1,6 +1,6 @@
 /*
- * dispatch_ahead.c - a plan that waits for triggers (ahead.h): hears them, and starts it. No Lua
- * and no loop between the read and the first write.
+ * dispatch_ahead.c - a plan that waits for triggers (ahead.h): hears them, and starts it. No
+ * Lua and no loop between the read and the first write.
  */
 #include "engine/dispatcher_core.h"
 
@@ -56,11 +56,11 @@ static void hear(struct mp_dispatcher *d, uint8_t byte, int64_t at_ns)
     if (atomic_load_explicit(&d->enough, memory_order_relaxed))
         ahead->rule.most = ahead->past.started;
     enum mp_heard heard = mp_ahead_hear(&ahead->rule, &ahead->past, byte, at_ns);
-    if (heard == MP_HEARD_STARTS)
+    if (heard == MP_HEARD_STARTS) {
         start(d, at_ns);
+        dispatch_now_if_due(d); // before anything is told
+    }
     tell(d, heard, byte, at_ns);
-    if (heard == MP_HEARD_STARTS)
-        d->config.wake(d->config.context);
 }
 
 void dispatch_hear(struct mp_dispatcher *d)
@@ -85,7 +85,6 @@ void dispatch_hear(struct mp_dispatcher *d)
 bool dispatch_ahead_is_over(const struct mp_dispatcher *d)
 {
     const struct dispatch_ahead *ahead = &d->ahead;
-    return ahead->past.started >= ahead->rule.most ||
-           dispatch_now(d) > ahead->rule.until_ns ||
+    return ahead->past.started >= ahead->rule.most || dispatch_now(d) > ahead->rule.until_ns ||
            atomic_load_explicit(&d->enough, memory_order_acquire);
 }

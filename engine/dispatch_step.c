@@ -362,6 +362,13 @@ static void dispatch(struct mp_dispatcher *d)
         plan_is_over(d);
 }
 
+void dispatch_now_if_due(struct mp_dispatcher *d)
+{
+    d->woken_ns = dispatch_now(d);
+    if (!second_is_next(d) && next_due_ns(d) <= d->woken_ns)
+        dispatch(d);
+}
+
 /* The wait is over, or was ended: do what it was for. True: the rest of it is still to come. */
 static bool act(struct mp_dispatcher *d, struct mp_next *next)
 {

@@ -12,7 +12,13 @@
 #include <string.h>
 
 // without a thread whoever steps looks at the outcomes after each step
-enum { OUTCOMES = 8192, STEPPED_OUTCOMES = 1024, TRIGGERS = 8192, COMMANDS = 16, STACK_BYTES = 256 * 1024 };
+enum {
+    OUTCOMES = 8192,
+    STEPPED_OUTCOMES = 1024,
+    TRIGGERS = 8192,
+    COMMANDS = 16,
+    STACK_BYTES = 256 * 1024
+};
 
 void mp_dispatcher_stop(struct mp_dispatcher *d, enum mp_stop reason)
 {
@@ -267,8 +273,9 @@ enum mp_status mp_dispatcher_ahead(struct mp_dispatcher *d, struct mp_lowering *
                                    uint64_t play, struct mp_error *err)
 {
     if (rule->every == 0 || rule->most == 0 || rule->delay_ns < 0 || rule->refractory_ns < 0)
-        return mp_fail(err, MP_EINVAL, "a plan for triggers: each n-th from the first on, at "
-                                       "least one start, no times below 0");
+        return mp_fail(err, MP_EINVAL,
+                       "a plan for triggers: each n-th from the first on, at "
+                       "least one start, no times below 0");
     if (mp_lowering_frame_count(lowering) == 0)
         return mp_fail(err, MP_EINVAL, "a plan without pulses cannot wait for a trigger");
     const struct command command = {.kind = COMMAND_AHEAD,

@@ -167,6 +167,8 @@ void dispatch_look_settled(struct mp_dispatcher *dispatcher);
 void dispatch_ahead_begins(struct mp_dispatcher *dispatcher, const struct command *command);
 /* Read what has come of triggers; one may start the plan. */
 void dispatch_hear(struct mp_dispatcher *dispatcher);
+/* Send the next frame of the plan if its time has come. */
+void dispatch_now_if_due(struct mp_dispatcher *dispatcher);
 /* Will no trigger start the plan any more? */
 bool dispatch_ahead_is_over(const struct mp_dispatcher *dispatcher);
 

@@ -124,8 +124,8 @@ enum mp_status mp_flight_close(struct mp_flight *flight, struct mp_error *err);
  * False when the file is full. Loop thread. */
 bool mp_flight_start(struct mp_flight *flight, int64_t start_ns, int64_t wall_ns);
 
-/* What is stored from here on is of plan number play, which starts at start_ns; trigger_ns: by a
- * trigger that came then, 0: by none. Takes a record. False when the file is full, or play is
+/* What is stored from here on is of plan number play, which starts at start_ns; trigger_ns: by
+ * a trigger that came then, 0: by none. Takes a record. False when the file is full, or play is
  * beyond its bits. With no plan going on: loop thread; dispatcher thread, for triggers. */
 bool mp_flight_play(struct mp_flight *flight, uint64_t play, int64_t start_ns,
                     int64_t trigger_ns);

@@ -81,7 +81,7 @@ enum mp_stop mp_stop_find(const char *name);
 
 /* The first reason wins and stays until the latch is made anew. */
 struct mp_latch {
-    _Atomic int reason; // enum mp_stop
+    _Atomic int reason;   // enum mp_stop
     struct mp_wake *wake; // borrowed; posted at every stop, also one that comes too late
 };
 

@@ -27,7 +27,8 @@ void mp_wake_post(struct mp_wake *wake)
     static const uint64_t one = 1;
     const int kept = errno; // a signal handler may call this
     (void)sem_post(&wake->posted);
-    // sequentially consistent, as in mp_wait_input: either it sees the post, or we see that it polls
+    // sequentially consistent, as in mp_wait_input: either it sees the post, or we see that it
+    // polls
     atomic_thread_fence(memory_order_seq_cst);
     if (wake->fd >= 0 && atomic_load(&wake->polled) &&
         write(wake->fd, &one, sizeof one) < 0) // full: it is readable as it is

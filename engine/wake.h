@@ -19,8 +19,8 @@
 
 struct mp_wake {
     sem_t posted;
-    int fd;               // an eventfd; -1: nobody will wait for bytes
-    _Atomic bool polled;  // the thread is about to poll it, or does
+    int fd;              // an eventfd; -1: nobody will wait for bytes
+    _Atomic bool polled; // the thread is about to poll it, or does
 };
 
 /* With input: mp_wait_input will be used. MP_EIO when the system has no descriptor left. */

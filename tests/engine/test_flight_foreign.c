@@ -105,7 +105,8 @@ static void records_name_their_plan(void)
             CHECK(mp_flight_push(flight, &record));
         }
     }
-    CHECK(!mp_flight_play(flight, UINT64_C(1) << MP_FLIGHT_PLAY_BITS, 1, 0)); // named by no record
+    CHECK(!mp_flight_play(flight, UINT64_C(1) << MP_FLIGHT_PLAY_BITS, 1,
+                          0)); // named by no record
     CHECK_INT(mp_flight_close(flight, NULL), MP_OK);
     for (int lost = 0; lost < PLANS; lost++) {
         static const char zeros[RECORD];
