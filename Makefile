@@ -65,7 +65,7 @@ TEST_BIN   := $(TESTS:tests/engine/%.c=$B/tests/%) $(LUA_TESTS:tests/bindings/%.
 BENCH_O    := $(patsubst %.c,$B/%.o,$(wildcard tests/bench/*.c))
 BENCH_BIN  := $B/bench/bench $B/bench/expand.lua $B/bench/pyserial_loop.py
 RIG_BIN    := $B/tests/rig/test_serial_rig $B/tests/rig/modem_shim.so $B/tests/rig/wait_shim.so \
-              $B/tests/rig/disk_shim.so $B/tests/rig/slow_shim.so
+              $B/tests/rig/disk_shim.so $B/tests/rig/slow_shim.so $B/tests/rig/signals.so
 
 BENCH    ?=
 SECONDS  ?= 60
@@ -128,6 +128,11 @@ $B/tests/rig/test_serial_rig: $B/tests/rig/test_serial_rig.o $B/tests/rig/trigge
 $B/tests/rig/%_shim.so: tests/rig/%_shim.c
 	@mkdir -p $(@D)
 	$(Q)$(CC) -std=c11 -D_GNU_SOURCE $(WARN) -O2 -shared -fPIC $< -ldl -o $@
+
+# required by Lua, in a program of any kind
+$B/tests/rig/signals.so: tests/rig/signals.c
+	@mkdir -p $(@D)
+	$(Q)$(CC) -std=c11 -D_GNU_SOURCE $(WARN) $(shell pkg-config --cflags lua5.4) -O2 -shared -fPIC $< -o $@
 
 $B/bench/bench: $(BENCH_O) $B/libmoonpulse.a
 	@mkdir -p $(@D)

@@ -24,12 +24,11 @@ struct mp_host {
     struct task *main; // of core.run; NULL: none
     int depth;         // runs in progress
     uv_async_t signal;
-    int on_signal;           // registry reference of a function, or LUA_NOREF
-    int tasks;               // tasks that have not ended
-    struct task *all;        // they are in this list
-    uv_timer_t turn;         // shows that a loop which waits is alive
-    struct mp_owned *owned;  // what is not closed yet (owned.h)
-    int64_t listens_from_ns; // core.busy_ns counts from then on; 0: not yet
+    int on_signal;          // registry reference of a function, or LUA_NOREF
+    int tasks;              // tasks that have not ended
+    struct task *all;       // they are in this list
+    uv_timer_t turn;        // shows that a loop which waits is alive
+    struct mp_owned *owned; // what is not closed yet (owned.h)
 };
 
 /* The host of this state: made with the module, NULL when the state closes and it has ended. */

@@ -100,31 +100,16 @@ static int missed_ns(lua_State *L)
     return 1;
 }
 
-/*
- * core.busy_ns() -> for how long, in all, this process has not listened since it asked this
- * first: what is not time in the kernel's wait for events. A disk, a page that has to be
- * fetched, or work of its own keep it from listening. What it then waited for the processor is
- * not in it.
- */
-static int busy_ns(lua_State *L)
-{
-    struct mp_host *host = mp_check_host(L);
-    if (host->listens_from_ns == 0) {
-        (void)uv_loop_configure(&host->loop,
-                                UV_METRICS_IDLE_TIME); // fails for no loop of Linux
-        host->listens_from_ns = mp_clock_ns();
-    }
-    int64_t idle_ns = (int64_t)uv_metrics_idle_time(&host->loop);
-    lua_pushinteger(L, mp_clock_ns() - host->listens_from_ns - idle_ns);
-    return 1;
-}
-
 void mp_open_world(lua_State *L)
 {
-    static const luaL_Reg functions[] = {{"go_virtual", go_virtual}, {"go_real", go_real},
-                                         {"is_virtual", is_virtual}, {"hold", hold},
-                                         {"turns_here", turns_here}, {"be_late", be_late},
-                                         {"stall", stall},           {"missed_ns", missed_ns},
-                                         {"busy_ns", busy_ns},       {NULL, NULL}};
+    static const luaL_Reg functions[] = {{"go_virtual", go_virtual},
+                                         {"go_real", go_real},
+                                         {"is_virtual", is_virtual},
+                                         {"hold", hold},
+                                         {"turns_here", turns_here},
+                                         {"be_late", be_late},
+                                         {"stall", stall},
+                                         {"missed_ns", missed_ns},
+                                         {NULL, NULL}};
     luaL_setfuncs(L, functions, 0);
 }

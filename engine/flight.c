@@ -40,6 +40,9 @@ static enum mp_status map_file(struct mp_flight *flight, const char *path, struc
                         flight->fd, 0);
     if (mapped == MAP_FAILED)
         return mp_fail_sys(err, MP_EIO, errno, "cannot map the flight record %s", path);
+    // a guard that outlives this process would keep the file locked until it has made the
+    // device safe
+    (void)madvise(mapped, flight->bytes, MADV_DONTFORK);
     flight->mapped.at = mapped;
     flight->mapped.bytes = flight->bytes;
     if (!mp_mapped_watch(&flight->mapped)) {

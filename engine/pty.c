@@ -16,6 +16,7 @@ struct mp_pty {
     int near;      // held so that a client that leaves causes no hang-up
     char path[64]; // of the near side
     char *link;    // NULL: none made
+    int64_t empty_ns;
 };
 
 static enum mp_status open_pair(struct mp_pty *pty, struct mp_error *err)
@@ -80,7 +81,7 @@ enum mp_status mp_pty_open(struct mp_pty **pty, const char *link, struct mp_erro
     struct mp_pty *made = malloc(sizeof *made);
     if (made == NULL)
         return mp_fail(err, MP_ENOMEM, "out of memory making a pseudo-terminal");
-    *made = (struct mp_pty){.far = -1, .near = -1};
+    *made = (struct mp_pty){.far = -1, .near = -1, .empty_ns = mp_clock_ns()};
     enum mp_status status = open_pair(made, err);
     if (status == MP_OK && link != NULL)
         status = make_link(made, link, err);
@@ -123,14 +124,22 @@ static bool nothing_yet(int sys)
 enum mp_status mp_pty_read(struct mp_pty *pty, void *buffer, size_t capacity, size_t *got,
                            int64_t *arrival_ns, struct mp_error *err)
 {
+    int64_t begun_ns = mp_clock_ns();
     ssize_t n = read(pty->far, buffer, capacity);
     int64_t now_ns = mp_clock_ns();
     if (n < 0 && !nothing_yet(errno))
         return mp_fail_sys(err, MP_EIO, errno, "reading the far side of \"%s\" failed",
                            pty->path);
+    if (n == 0 || (n < 0 && errno == EAGAIN))
+        pty->empty_ns = begun_ns;
     *got = n < 0 ? 0 : (size_t)n;
     *arrival_ns = now_ns;
     return MP_OK;
+}
+
+int64_t mp_pty_empty_ns(const struct mp_pty *pty)
+{
+    return pty->empty_ns;
 }
 
 enum mp_status mp_pty_write(struct mp_pty *pty, const void *bytes, size_t len, size_t *written,

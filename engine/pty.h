@@ -33,10 +33,19 @@ const char *mp_pty_path(const struct mp_pty *pty);
 
 /*
  * Take what has arrived; *arrival_ns is the monotonic time at which read()
- * returned it. MP_OK with *got == 0 when nothing is waiting.
+ * returned it. MP_OK with *got == 0 when nothing is waiting: this was a look, see
+ * mp_pty_empty_ns().
  */
 enum mp_status mp_pty_read(struct mp_pty *pty, void *buffer, size_t capacity, size_t *got,
                            int64_t *arrival_ns, struct mp_error *err);
+
+/*
+ * When the last look began that found nothing, monotonic; at first when the pty was made. What
+ * is read later was not written before: however long we were kept from reading it (no
+ * processor, a stop, a page, the kernel's own thread that passes it on), it came between this
+ * and *arrival_ns. The kernel passes on what is under way before it says that there is nothing.
+ */
+int64_t mp_pty_empty_ns(const struct mp_pty *pty);
 
 /* Send without waiting; a full buffer gives MP_OK with *written < len. */
 enum mp_status mp_pty_write(struct mp_pty *pty, const void *bytes, size_t len, size_t *written,

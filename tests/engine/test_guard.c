@@ -2,6 +2,7 @@
  * The guard: if its process is killed the safe frame goes out, once in all and at once; if
  * it is told that all is well, nothing does.
  */
+#include "engine/flight.h"
 #include "engine/guard.h"
 
 #include "tests/engine/chance.h"
@@ -14,6 +15,7 @@
 #include <sys/resource.h>
 #include <sys/wait.h>
 
+static const char *record;            // of its wards; NULL: none
 static const char twice[] = "XYZXYZ"; // behind a cut frame the first may be swallowed
 
 struct ward {
@@ -28,7 +30,10 @@ _Noreturn static void be_ward(int hear, int tell)
     struct mp_guard guard;
     struct mp_error err = {0};
     char word = 0;
+    struct mp_flight *flight = NULL;
     (void)setpgid(0, 0);
+    if (record != NULL)
+        must(mp_flight_create(&flight, record, 10, &err), &err);
     must(mp_port_open(&rig.port, mp_pty_path(rig.pty), &no_wire, &err), &err);
     const struct mp_guarded port = {
         .fd = mp_port_fd(rig.port), .safe = safe_frame, .safe_length = 3};
@@ -249,6 +254,32 @@ static void the_port_stays_locked_until_it_is_safe(void)
     end_ward(&ward);
 }
 
+/* A run that was killed can be recovered at once, however long its guard takes. */
+static void a_record_is_free_when_its_process_has_gone(void)
+{
+    char path[] = "/tmp/test_guard.XXXXXX";
+    struct mp_error err = {0};
+    int fd = mkstemp(path);
+    CHECK(fd >= 0);
+    (void)close(fd);
+    record = path;
+    struct ward ward = begin_ward();
+    record = NULL;
+    holds_nothing_but_the_port_and_the_pipe(ward.guard);
+    struct mp_flight_reader *reader = NULL;
+    CHECK_INT(mp_flight_open(&reader, path, NULL), MP_EBUSY);
+    CHECK_INT(kill(ward.guard, SIGSTOP), 0);
+    CHECK_INT(kill(ward.pid, SIGKILL), 0);
+    CHECK_INT(waitpid(ward.pid, NULL, 0), ward.pid);
+    CHECK_INT(mp_flight_open(&reader, path, &err), MP_OK);
+    CHECK_STR(err.text, "");
+    mp_flight_reader_close(reader);
+    CHECK_INT(kill(ward.guard, SIGCONT), 0);
+    CHECK(guard_ends_well(ward.guard));
+    end_ward(&ward);
+    CHECK_INT(unlink(path), 0);
+}
+
 /* What the ward answers; the wire is read meanwhile. '-': nothing, in a long time. */
 static char answer(const struct ward *ward, char word)
 {
@@ -351,6 +382,7 @@ int main(void)
     signals_do_not_end_it();
     signals_at_birth_do_not_end_it();
     the_port_stays_locked_until_it_is_safe();
+    a_record_is_free_when_its_process_has_gone();
     a_stopped_guard_is_no_guard();
     a_guard_that_cannot_start_is_an_error();
     an_unplugged_port_ends_it();

@@ -49,6 +49,38 @@ static void test_clients_come_and_go(void)
     mp_pty_close(pty);
 }
 
+/* However late it is read: it came behind the last look that found nothing. */
+static void test_when_bytes_came(void)
+{
+    static const struct mp_serial plain = {.baud = 9600, .bits = 8, .stop_bits = 1};
+    int64_t begun_ns = mp_clock_ns();
+    struct mp_pty *pty = make_pty(NULL);
+    CHECK(mp_pty_empty_ns(pty) >= begun_ns && mp_pty_empty_ns(pty) <= mp_clock_ns());
+    struct mp_port *port = NULL;
+    CHECK_INT(mp_port_open(&port, mp_pty_path(pty), &plain, NULL), MP_OK);
+    for (unsigned late_us = 0; port != NULL && late_us <= 20000; late_us += 5000) {
+        char byte;
+        size_t n = 0;
+        int64_t at_ns = 0, looked_ns = mp_clock_ns();
+        CHECK_INT(mp_pty_read(pty, &byte, 1, &n, &at_ns, NULL), MP_OK);
+        CHECK_INT(n, 0);
+        CHECK(mp_pty_empty_ns(pty) >= looked_ns);
+        int64_t write_ns = mp_clock_ns();
+        CHECK_INT(mp_port_write(port, "ab", 2, &n, NULL), MP_OK);
+        int64_t wrote_ns = mp_clock_ns();
+        (void)usleep(late_us);
+        // each write is passed on before a look says that there is nothing: no need to wait
+        for (int i = 0; i < 2; i++) { // a look that finds something changes nothing
+            CHECK_INT(mp_pty_read(pty, &byte, 1, &n, &at_ns, NULL), MP_OK);
+            CHECK_INT(n, 1);
+            CHECK(at_ns >= wrote_ns);
+            CHECK(mp_pty_empty_ns(pty) >= looked_ns && mp_pty_empty_ns(pty) <= write_ns);
+        }
+    }
+    mp_port_close(port);
+    mp_pty_close(pty);
+}
+
 static void test_the_link_of_a_pty(const char *folder, const char *link)
 {
     char target[64] = "";
@@ -101,6 +133,7 @@ int main(void)
     char link[64];
     (void)snprintf(link, sizeof link, "%s/link", folder);
     test_clients_come_and_go();
+    test_when_bytes_came();
     test_the_link_of_a_pty(folder, link);
     CHECK_INT(rmdir(folder), 0); // nothing stays behind
     return CHECK_DONE("test_pty");

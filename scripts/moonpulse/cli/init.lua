@@ -1,4 +1,5 @@
 --- The command line: finds the subcommand, turns failures into messages and exit statuses.
+local as_json = require "moonpulse.cli.as_json"
 local blame = require "moonpulse.text.author_line"
 local core = require "moonpulse.core"
 local escapes = require "moonpulse.text.escapes"
@@ -34,7 +35,9 @@ function M.parser(name, description, example)
     if #others > 0 then
       line = ("there is no option %s: it is one of moonpulse %s"):format(option, table.concat(others, ", "))
     end
-    io.stderr:write(("moonpulse %s: %s (see moonpulse %s --help)\n"):format(name, escapes.shown(line), name))
+    line = ("%s (see moonpulse %s --help)"):format(escapes.shown(line), name)
+    io.stderr:write(("moonpulse %s: %s\n"):format(name, line))
+    as_json.failed("usage", M.status.usage, line)
     os.exit(M.status.usage, true)
   end
   return parser
@@ -165,6 +168,14 @@ local function check_dashes(parser, name, arguments)
   end
 end
 
+local function code_of(status)
+  for code, each in pairs(M.status) do
+    if each == status then
+      return code
+    end
+  end
+end
+
 --- What went wrong as it is told, and the exit status. Names and texts of somebody else may be in it.
 ---@param problem any
 ---@return string message
@@ -211,6 +222,7 @@ end
 ---@return integer
 function M.main(arguments)
   local name = arguments[1]
+  as_json.begin(name, arguments)
   local ok, result = xpcall(dispatch, function(problem)
     if type(problem) ~= "string" then
       return problem
@@ -226,6 +238,7 @@ function M.main(arguments)
   local text = ("moonpulse: %s\n"):format(message)
   io.stderr:write(text)
   core.last_words(text) -- a terminal that was held has not seen it
+  as_json.failed(code_of(status), status, message)
   return status
 end
 

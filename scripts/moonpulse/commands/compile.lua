@@ -1,4 +1,5 @@
 --- moonpulse compile: a protocol, resolved, as a plan file that another lab can check and run.
+local as_json = require "moonpulse.cli.as_json"
 local cli = require "moonpulse.cli"
 local common = require "moonpulse.cli.protocol_argument"
 local compiled = require "moonpulse.safety.compiled"
@@ -15,6 +16,7 @@ function M.parser()
     "moonpulse compile itbs600 -o itbs600.plan\nmoonpulse run itbs600.plan --amt 50")
   common.add_protocol(parser)
   parser:option("-o --output", "The file; - is standard output."):argname("FILE.plan")
+  parser:flag("--json", "What was written, as one JSON object (docs/schemas).")
   return parser
 end
 
@@ -27,7 +29,9 @@ function M.run(options)
       type(text) == "table" and text.message or tostring(text))
   end
   local path = options.output or protocol.id .. ".plan"
-  if path == "-" then
+  if path == "-" and options.json then
+    cli.fail("usage", "-o - prints the plan, and --json what was written: name a file")
+  elseif path == "-" then
     io.stdout:write(text)
     return
   end
@@ -39,6 +43,10 @@ function M.run(options)
   written, message = file:write(text)
   if not (written and file:close()) then
     cli.fail("fault", "cannot write the plan: %s", message or path)
+  end
+  if options.json then
+    return as_json.tell { what = "moonpulse compile", file = path, id = protocol.id, bytes = #text,
+      pulses = plan:totals().pulses, sha256 = text:match("sha256 (%x+)\n$"), seed = seed }
   end
   print(("%s: %s, %d bytes, SHA-256 %s"):format(path, numbers.counted(plan:totals().pulses, "pulse"), #text,
     text:match("sha256 (%x+)\n$")))

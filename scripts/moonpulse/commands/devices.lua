@@ -1,6 +1,8 @@
 --- moonpulse devices: the drivers, what each can do, and what it was proven on.
+local as_json = require "moonpulse.cli.as_json"
 local cli = require "moonpulse.cli"
 local devices = require "moonpulse.driver.find"
+local json = require "moonpulse.text.sorted_json"
 
 local M = {}
 
@@ -12,6 +14,7 @@ function M.parser()
     "moonpulse devices\nmoonpulse devices --device ./mine.lua   (checks the driver's contract)")
   parser:option("--device", "Only this one, in full: a name, or the path of a driver to check.")
     :argname("NAME")
+  parser:flag("--json", "One JSON object a line for each driver (docs/schemas).")
   return parser
 end
 
@@ -132,6 +135,29 @@ local function in_full(driver)
   end
 end
 
+--- A driver as data.
+local function data_of(name, driver)
+  local own = usual(driver)
+  local ok, limits = pcall(own.limits, nil)
+  local proof, others = proofs(driver)
+  local options = json.list {}
+  for _, spec in pairs(driver.options or {}) do
+    options[#options + 1] = { name = spec[1], help = spec.help }
+  end
+  table.sort(options, function(a, b) return a.name < b.name end)
+  local confirms = confirmation(own)
+  return { what = "moonpulse devices", name = name, description = driver.description, proof = driver.proof,
+    file = driver.file, times_trains = trains(own), confirms = confirms,
+    setting_proof = proof, setting_proof_with = next(others) and others or nil,
+    channels = ok and limits.channels or nil, channel_names = ok and limits.channel_names
+      and json.list(limits.channel_names) or nil,
+    intensity = ok and { min = limits.intensity.min, max = limits.intensity.max,
+      step = limits.intensity.step } or nil, fastest = ok and limits.why or nil,
+    keepalive_s = own.keepalive and own.keepalive.period or nil,
+    trigger_latency_ms = driver.trigger_latency and driver.trigger_latency * 1000 or nil,
+    port = port_text(own), simulator = driver.simulator ~= nil, options = options }
+end
+
 local columns = "%-12s %-12s %s %8s  %-6s  %-9s  %-13s  %-10s  %s"
 
 --- Padded by what is seen: a superscript is two bytes.
@@ -154,6 +180,9 @@ function M.run(options)
     if not driver then
       cli.fail("usage", "%s", message)
     end
+    if options.json then
+      return as_json.tell(data_of(driver.name, driver))
+    end
     return in_full(driver)
   end
   local list = {}
@@ -162,6 +191,14 @@ function M.run(options)
   end
   for _, file in ipairs(devices.user_files()) do
     list[#list + 1] = { name = file.name, find = file.path }
+  end
+  if options.json then
+    for _, each in ipairs(list) do
+      local driver, message = devices.find(each.find)
+      as_json.tell(driver and data_of(each.name, driver)
+        or { what = "moonpulse devices", name = each.name, problem = message })
+    end
+    return
   end
   print(columns:format("name", "proof", padded("device", 30), "channels", "trains", "confirms", "settings",
     "keep-alive",

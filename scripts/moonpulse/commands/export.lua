@@ -1,4 +1,5 @@
 --- moonpulse export: runs in the formats of others.
+local as_json = require "moonpulse.cli.as_json"
 local cli = require "moonpulse.cli"
 local crates = require "moonpulse.provenance.crate"
 local disk = require "moonpulse.bids.disk"
@@ -6,6 +7,7 @@ local edited = require "moonpulse.safety.edited"
 local escapes = require "moonpulse.text.escapes"
 local exports = require "moonpulse.bids.export"
 local facts_of = require "moonpulse.provenance.facts"
+local json = require "moonpulse.text.sorted_json"
 local lfs = require "lfs"
 local meta_files = require "moonpulse.bids.meta"
 local numbers = require "moonpulse.text.numbers"
@@ -45,11 +47,15 @@ function M.parser()
     .. "default: the run's name and .intoto.json; - is standard output."):argname("PATH")
   parser:option("--license", "crate: who may use it, as a URI or in words."):default("not stated")
     :argname("TEXT")
+  parser:flag("--json", "What was written, as one JSON object (docs/schemas).")
   return parser
 end
 
-local function say(text, ...)
-  print(escapes.shown(text:format(...), true))
+--- json: --json tells it.
+local function say(json_asked, text, ...)
+  if not json_asked then
+    print(escapes.shown(text:format(...), true))
+  end
 end
 
 local function meta_of(options)
@@ -87,9 +93,9 @@ local function note_edited(run)
   end
 end
 
-local function tell(run, made, folder)
+local function tell(run, made, folder, json_asked)
   local all = made.patterns + made.singles
-  say("%s: %s, %s %s%s: %s/%s/nibs/%s_nibs.tsv", run.folder, numbers.counted(made.rows, "row"),
+  say(json_asked, "%s: %s, %s %s%s: %s/%s/nibs/%s_nibs.tsv", run.folder, numbers.counted(made.rows, "row"),
     numbers.count(all), all == 1 and "delivery" or "deliveries", made.patterns > 0 and made.singles > 0
       and (", %s of them pulse by pulse"):format(numbers.count(made.singles)) or "",
     folder, made.folder, made.stem)
@@ -143,14 +149,21 @@ function formats.bids(options)
     group = group and disk.is_shared(run.folder)
   end
   local made, dataset = put_runs(folder, list, group, options, meta)
+  local data = json.list {}
   for i, run in ipairs(list) do
-    tell(run, made[i], folder)
+    tell(run, made[i], folder, options.json)
+    data[i] = { run = run.folder, rows = made[i].rows, deliveries = made[i].patterns + made[i].singles,
+      file = ("%s/nibs/%s_nibs.tsv"):format(made[i].folder, made[i].stem) }
   end
   if not (meta.Authors and meta.Name) and dataset.files["dataset_description.json"] then
-    say("dataset_description.json has no %s yet: fill in what is missing, or give it with --meta",
+    say(options.json, "dataset_description.json has no %s yet: fill in what is missing, or give it with "
+      .. "--meta",
       not meta.Name and not meta.Authors and "name and no authors" or meta.Name and "authors" or "name")
   end
-  say("check it: moonpulse check-bids %s", folder)
+  say(options.json, "check it: moonpulse check-bids %s", folder)
+  if options.json then
+    as_json.tell { what = "moonpulse export", format = "bids", output = folder, runs = data }
+  end
 end
 
 --- The one run that a record of provenance is of.
@@ -185,19 +198,27 @@ function formats.crate(options)
       group)
   end
   put(folder .. "/" .. crates.name, crates.text(facts, options.license), group)
-  say("%s: %s and %s", folder, numbers.counted(#facts.files, "file"), crates.name)
+  say(options.json, "%s: %s and %s", folder, numbers.counted(#facts.files, "file"), crates.name)
+  if options.json then
+    as_json.tell { what = "moonpulse export", format = "crate", output = folder, files = #facts.files }
+  end
 end
 
 function formats.prov(options)
   local facts = one_run(options)
   local text = statements.text(facts)
-  if options.output == "-" then
+  if options.output == "-" and options.json then
+    cli.fail("usage", "-o - prints the statement, and --json what was written: name a file")
+  elseif options.output == "-" then
     io.stdout:write(text)
     return
   end
   local path = options.output or facts.name .. ".intoto.json"
   put(path, text)
-  say("%s: %s, by their SHA-256", path, numbers.counted(#facts.files, "file"))
+  say(options.json, "%s: %s, by their SHA-256", path, numbers.counted(#facts.files, "file"))
+  if options.json then
+    as_json.tell { what = "moonpulse export", format = "prov", output = path, files = #facts.files }
+  end
 end
 
 function M.run(options)

@@ -1,4 +1,5 @@
 --- moonpulse import: plans from the formats of others.
+local as_json = require "moonpulse.cli.as_json"
 local cli = require "moonpulse.cli"
 local imports = require "moonpulse.bids.import"
 local numbers = require "moonpulse.text.numbers"
@@ -23,6 +24,7 @@ function M.parser()
   parser:argument("row", "A *_nibs.tsv, one row of it, or a row written out."):argname("FILE|FILE:ID|ROW")
   parser:option("-o --output", "The file; - is standard output. Default: the plan's id and .plan.")
     :argname("FILE.plan")
+  parser:flag("--json", "What was written, as one JSON object (docs/schemas).")
   return parser
 end
 
@@ -34,7 +36,9 @@ function M.run(options)
     end
     cli.fail("usage", "the row gives no plan: %s", (tostring(text):gsub("^%S+%.lua:%d+: ", "")))
   end
-  if options.output == "-" then
+  if options.output == "-" and options.json then
+    cli.fail("usage", "-o - prints the plan, and --json what was written: name a file")
+  elseif options.output == "-" then
     io.stdout:write(text)
     return
   end
@@ -48,6 +52,10 @@ function M.run(options)
   end
   if not written then
     cli.fail("usage", "cannot write the plan: %s", message or path)
+  end
+  if options.json then
+    return as_json.tell { what = "moonpulse import", file = path, id = found.id, pulses = found.pulses,
+      sha256 = found.sha256, as_run = whole and true or false }
   end
   print(("%s: %s, SHA-256 %s%s"):format(path, numbers.counted(found.pulses, "pulse"), found.sha256,
     whole and ": the plan that was run" or ": what the tables say, no plan that was run"))

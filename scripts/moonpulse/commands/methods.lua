@@ -232,8 +232,8 @@ end
 
 --- Of several runs.
 local function write_study(options)
-  if options.json or options.checklist then
-    cli.fail("usage", "--%s is of one run: give one folder", options.json and "json" or "checklist")
+  if options.checklist then
+    cli.fail("usage", "--checklist is of one run: give one folder")
   end
   check_of_run(options)
   local meta, all, names, seen = meta_of(options), {}, {}, {}
@@ -248,7 +248,21 @@ local function write_study(options)
     facts, message = runs.folder(folder, meta)
     all[i], names[i], seen[folder] = facts or cli.fail("usage", "%s", message), folder:match("[^/]+$"), true
   end
-  write(studies.sentences(all, names))
+  local sentences = studies.sentences(all, names)
+  if options.json then
+    local list = json.list {}
+    for i, facts in ipairs(all) do
+      list[i] = { run = names[i], kind = facts.kind, name = facts.name, id = facts.id,
+        participant = type(facts.participant) == "string" and facts.participant or nil,
+        started = type(facts.started) == "string" and facts.started or nil, pulses = facts.pulses,
+        thresholds = json.list(facts.thresholds), deviations = json.list(facts.deviations),
+        simulated = facts.device and facts.device.simulated }
+    end
+    print(json.encode { what = "moonpulse methods", of = "runs", runs = list,
+      sentences = json.list(sentences), placeholders = json.list(paragraphs.placeholders(sentences)) })
+    return
+  end
+  write(sentences)
 end
 
 function M.run(options)

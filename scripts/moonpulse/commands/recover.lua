@@ -1,6 +1,8 @@
 --- moonpulse recover: the record of a run that was killed.
+local as_json = require "moonpulse.cli.as_json"
 local cli = require "moonpulse.cli"
 local escapes = require "moonpulse.text.escapes"
+local json = require "moonpulse.text.sorted_json"
 local numbers = require "moonpulse.text.numbers"
 local records = require "moonpulse.cli.records_option"
 local recover = require "moonpulse.record.recover"
@@ -21,6 +23,7 @@ function M.parser()
   parser:option("--device", "The run's driver, where it is a file: it has the words for the device's replies "
     .. "(else \"confirmed\" is written), and is loaded only where you name it, because a record may be "
     .. "somebody else's. Also for a run that was recovered without."):argname("FILE")
+  parser:flag("--json", "The result as one JSON object (docs/schemas).")
   return parser
 end
 
@@ -37,11 +40,24 @@ local function say_seal(summary)
   end
 end
 
+--- As data. Of a run that ended nothing is recovered: nothing was sent that is told here.
+local function data_of(folder, summary)
+  return { what = "moonpulse recover", folder = folder, recovered = summary.sent ~= nil,
+    pulses = summary.sent and { planned = summary.planned, sent = summary.sent, confirmed = summary.confirmed,
+      skipped = summary.skipped } or nil,
+    notes = json.list(summary.said or {}), safe = summary.safe, driver_not_loaded = summary.unloaded,
+    report = summary.report, report_problem = summary.no_report or nil,
+    seal = summary.sealed or nil, not_sealed = summary.not_sealed or nil }
+end
+
 function M.run(options)
   local folder = records.find(options.run)
   local summary, message = recover.run(folder, options.device, reports.writer(folder))
   if not summary then
     cli.fail("usage", "%s", message)
+  end
+  if options.json then
+    return as_json.tell(data_of(folder, summary))
   end
   if summary.report then
     say("%s: its run ended, there is nothing to recover; its report was missing, and is written: %s",

@@ -1,5 +1,6 @@
 --- moonpulse rerun: the same again, from the folder of a run alone.
 local arguments = require "moonpulse.rerun.arguments"
+local as_json = require "moonpulse.cli.as_json"
 local before = require "moonpulse.rerun.before"
 local bytes_read = require "moonpulse.text.bytes_read"
 local cli = require "moonpulse.cli"
@@ -7,6 +8,7 @@ local core = require "moonpulse.core"
 local devices = require "moonpulse.cli.device_argument"
 local escapes = require "moonpulse.text.escapes"
 local folders = require "moonpulse.record.folder"
+local json = require "moonpulse.text.sorted_json"
 local lfs = require "lfs"
 local numbers = require "moonpulse.text.numbers"
 local places = require "moonpulse.record.place"
@@ -46,6 +48,7 @@ local function add_options(parser)
   parser:flag("--unconfirmed", "As for run; on a stimulator it is not taken over.")
   parser:flag("--share-with-group", "As for run.")
   parser:flag("--real-pty", "As for run.")
+  parser:flag("--json", runs.json_help)
 end
 
 function M.parser()
@@ -119,6 +122,13 @@ local function find_modules_in(recipe)
   end)
 end
 
+--- Lines as data.
+local function lines_of(comparison, of_pulses)
+  local list = json.list {}
+  words.differences(comparison, of_pulses, function(line) list[#list + 1] = line:match("^%s*(.-)%s*$") end)
+  return list
+end
+
 --- The pulses, and what surrounds them: each has a verdict of its own.
 local function tell_pulses(comparison)
   say("pulses", comparison.same_pulses
@@ -131,8 +141,8 @@ local function tell_pulses(comparison)
   words.differences(comparison, false, print)
 end
 
---- Tell how the new record compares; is it the same?
-local function tell(recipe, folder)
+--- Tell how the new record compares; is it the same? data: what --json prints.
+local function tell(recipe, folder, data)
   local manifest, message = read.manifest(folder .. "/manifest.json")
   if not manifest then
     cli.fail("fault", "%s", tostring(message))
@@ -140,21 +150,31 @@ local function tell(recipe, folder)
   local found, comparison, why = verdicts.judge(recipe, folder, manifest)
   local same = true
   print()
-  for _, each in ipairs(found) do
+  for i, each in ipairs(found) do
+    data.judged[i] = { what = each.what, same = each.same, text = each.text }
     say(each.what, each.text)
     same = same and each.same ~= false
   end
   if not comparison then
     say("rows", why or "cannot be compared")
+    data.problem = why or "the rows cannot be compared"
     return false
   end
   tell_pulses(comparison)
+  data.pulses = { count = comparison.pulses, same = comparison.same_pulses,
+    differences = lines_of(comparison, true) }
+  data.around = { same = comparison.same, differences = lines_of(comparison, false) }
   same = same and comparison.same
   say(same and "SAME" or "DIFFERENT", folder)
   return same
 end
 
-function M.run(options)
+local function perform(options)
+  local data = { what = "moonpulse rerun", of = options.run, told = json.list {}, judged = json.list {} }
+  local function differs(text)
+    data.told[#data.told + 1] = text
+    say("differs", text)
+  end
   local recipe = recipe_of(options)
   settle_paths(options)
   local scratch <close> = make_scratch() -- luacheck: ignore 211
@@ -164,14 +184,14 @@ function M.run(options)
   local of_run = runs.parser():parse(list)
   of_run.recorded = not is_real and "the record" or nil -- where the answers come from
   if is_real and recipe.is_experiment and #recipe.answers > 0 then
-    say("differs", ("answers: the run had %s; on a stimulator the operator is asked anew"):format(
+    differs(("answers: the run had %s; on a stimulator the operator is asked anew"):format(
       numbers.counted(#recipe.answers, "answer")))
   end
   local driver = devices.choose(of_run)
   for _, text in ipairs(recipe.told) do
-    say("differs", text)
+    differs(text)
   end
-  local same_plan = before.tell(recipe, options, is_real, driver, function(text) say("differs", text) end)
+  local same_plan = before.tell(recipe, options, is_real, driver, differs)
   if not same_plan then
     cli.fail("limit", "it would not be the same: nothing was armed")
   end
@@ -181,11 +201,20 @@ function M.run(options)
   if not of_run.made then -- it was refused
     error(problem, 0)
   end
-  local same = tell(recipe, of_run.made)
+  local same = tell(recipe, of_run.made, data)
+  data.folder, data.same = of_run.made, same
+  if options.json then
+    as_json.tell(data)
+  end
   if not ok and not same then -- it did not come to where the other one came
     error(problem, 0)
   end
   return same and 0 or 1
+end
+
+function M.run(options)
+  local aside <close> = options.json and as_json.aside() or nil -- luacheck: ignore 211
+  return perform(options)
 end
 
 return M

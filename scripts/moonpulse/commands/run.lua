@@ -1,4 +1,5 @@
 --- moonpulse run: a protocol or an experiment on a device, with its record.
+local as_json = require "moonpulse.cli.as_json"
 local cli = require "moonpulse.cli"
 local common = require "moonpulse.cli.protocol_argument"
 local devices = require "moonpulse.cli.device_argument"
@@ -10,6 +11,9 @@ local safety_options = require "moonpulse.cli.safety_options"
 local triggers = require "moonpulse.driver.trigger_path"
 
 local M = {}
+
+--- The option of a command that runs something.
+M.json_help = "When it has ended, one JSON object (docs/schemas); what people read goes to standard error."
 
 local function speed(text)
   if text == "max" then
@@ -76,6 +80,7 @@ function M.parser()
     .. "nobody; for check, show and events."):hidden(true)
   parser:option("--tolerance", "How late is late, in milliseconds.")
     :default("1"):convert(common.number(0.01, 10000, "ms")):argname("MS")
+  parser:flag("--json", M.json_help)
   return parser
 end
 
@@ -96,7 +101,7 @@ local function policy_of(options, given)
   return policy
 end
 
-function M.run(options)
+local function perform(options)
   if options.sign then
     local key, message = require("moonpulse.record.signature").fingerprint(options.sign)
     if not key then
@@ -133,6 +138,22 @@ function M.run(options)
   given.policy = policy_of(options, given)
   given.facts = common.measure(given.plan, options.seed)
   protocol_runs.run(options, given)
+end
+
+function M.run(options)
+  if not options.json then
+    return perform(options)
+  end
+  local aside <close> = as_json.aside() -- luacheck: ignore 211
+  local ok, result = pcall(perform, options)
+  if options.made then
+    local message, status
+    if not ok then
+      message, status = cli.explain(result)
+    end
+    as_json.tell(require("moonpulse.run.result").of(options.made, status or cli.status.ok, message))
+  end
+  return ok and result or not ok and error(result, 0) or nil
 end
 
 return M

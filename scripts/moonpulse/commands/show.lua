@@ -1,10 +1,13 @@
 --- moonpulse show: a protocol in words.
+local as_json = require "moonpulse.cli.as_json"
 local cli = require "moonpulse.cli"
 local common = require "moonpulse.cli.protocol_argument"
 local conditions = require "moonpulse.record.conditions"
 local courses = require "moonpulse.run.course"
 local escapes = require "moonpulse.text.escapes"
 local experiments = require "moonpulse.experiment"
+local json = require "moonpulse.text.sorted_json"
+local manifests = require "moonpulse.run.manifest"
 local methods = require "moonpulse.show.methods"
 local numbers = require "moonpulse.text.numbers"
 local outline = require "moonpulse.show.outline"
@@ -18,6 +21,7 @@ function M.parser()
     "moonpulse show itbs600\nmoonpulse show hf10_neurostar -p trains=10")
   common.add_protocol(parser)
   courses.add(parser)
+  parser:flag("--json", "One JSON object (docs/schemas).")
   return parser
 end
 
@@ -48,10 +52,12 @@ local function print_course(course)
   end
 end
 
+local head_keys = { "unconfirmed", "cite", "doi", "target", "dose", "session", "reported", "note" }
+
 local function print_head(protocol)
   local name = protocol.name or protocol.id
   print(name .. (protocol.id and protocol.id ~= name and "  [" .. protocol.id .. "]" or ""))
-  for _, key in ipairs { "unconfirmed", "cite", "doi", "target", "dose", "session", "reported", "note" } do
+  for _, key in ipairs(head_keys) do
     if protocol[key] then
       print(("%-14s%s"):format(key, protocol[key]))
     end
@@ -63,12 +69,16 @@ local function print_head(protocol)
   end
 end
 
---- The variants in a protocol's file, and how each is named.
-local function print_variants(protocol, what)
+--- How a variant in a protocol's file is named.
+local function variant_id(what, variant)
   local is_file = what:find("/", 1, true) or what:match("%.lua$")
+  return is_file and what .. ":" .. variant.id or variant.id
+end
+
+local function print_variants(protocol, what)
   for i, variant in ipairs(protocol.variants or {}) do
     print(("%-14s%s  (%s)"):format(i == 1 and "variants" or "", variant.name or variant.id,
-      is_file and what .. ":" .. variant.id or variant.id))
+      variant_id(what, variant)))
   end
 end
 
@@ -81,12 +91,56 @@ local function print_conditions(list)
   end
 end
 
+--- What a protocol says of itself, as data.
+local function data_of(protocol, values, what)
+  local data = { what = "moonpulse show", kind = experiments.is(protocol) and "experiment" or "protocol",
+    name = protocol.name or protocol.id, id = protocol.id, variants = json.list {} }
+  for _, key in ipairs(head_keys) do
+    data[key] = protocol[key]
+  end
+  data.parameters = next(values) and manifests.text_values(values) or nil
+  if protocol.course then
+    data.course = protocol.course.name
+  end
+  data.sessions = protocol.sessions and methods.schedule(protocol.sessions) or nil
+  for i, variant in ipairs(protocol.variants or {}) do
+    data.variants[i] = { name = variant.name or variant.id, id = variant_id(what, variant) }
+  end
+  return data
+end
+
+local function conditions_data(list)
+  local data = json.list {}
+  for i, each in ipairs(list) do
+    data[i] = { condition = each.condition, pulses = each.pulses, trials = each.trials }
+  end
+  return data
+end
+
+--- The same of an experiment's course.
+local function course_data(data, options, course)
+  local pulses, said = course.rows.pulses, json.list {}
+  for _, line in ipairs(course.said) do
+    said[#said + 1] = line:match("^ *%d+%.%d+ s  .*$")
+  end
+  data.judged, data.said, data.pulses = courses.words(options, course), said, #pulses
+  data.conditions = conditions_data(conditions.of_events(course.rows))
+  data.first_to_last_s = #pulses > 0 and pulses[#pulses].time - pulses[1].time or nil
+  data.ended = course.manifest.result and tostring(course.manifest.result.reason) or nil
+  as_json.tell(data)
+end
+
 --- An experiment decides as it goes: what it does when it is run once.
 local function show_course(options, experiment, values)
-  print_head(experiment)
-  print_parameters(experiment, values)
+  if not options.json then
+    print_head(experiment)
+    print_parameters(experiment, values)
+  end
   local course, status = courses.of(options)
   if not course then
+    return status
+  elseif options.json then
+    course_data(data_of(experiment, values, options.protocol), options, course)
     return status
   end
   print("\n" .. courses.words(options, course) .. "\n")
@@ -115,6 +169,17 @@ function M.run(options)
   end
   local plan, drawn = common.build(options, protocol, values)
   local facts = common.measure(plan, options.seed or 1)
+  if options.json then
+    local data = data_of(protocol, values, options.protocol)
+    data.outline, data.pulses = outline.of(plan), facts.pulses
+    data.conditions = conditions_data(conditions.of_plan(plan))
+    for _, key in ipairs { "first_to_last_s", "nominal_end_s", "whole_cycles_s" } do
+      data[key] = facts[key]
+    end
+    data.drawn = (facts.random or drawn) and { intervals = facts.random or false, order = drawn or false,
+      seed = options.seed or 1 } or nil
+    return as_json.tell(data)
+  end
   print_head(protocol)
   print_parameters(protocol, values)
   print_variants(protocol, options.protocol)

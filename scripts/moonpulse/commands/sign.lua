@@ -1,4 +1,5 @@
 --- moonpulse sign: the signature of a run's record.
+local as_json = require "moonpulse.cli.as_json"
 local cli = require "moonpulse.cli"
 local core = require "moonpulse.core"
 local escapes = require "moonpulse.text.escapes"
@@ -19,6 +20,7 @@ function M.parser()
   parser:option("--key", "The private key; or the public one, where an agent has the private one.")
     :argname("KEY"):count(1)
   parser:option("--operator", "Who signs, for the journal."):argname("CODE")
+  parser:flag("--json", "The result as one JSON object (docs/schemas).")
   return parser
 end
 
@@ -61,6 +63,9 @@ function M.run(options)
   end
   if not ok then
     cli.fail("fault", "%s is not signed: %s", folder, message)
+  end
+  if options.json then
+    return as_json.tell { what = "moonpulse sign", folder = folder, key = key, seal = seal }
   end
   print(escapes.shown(("signed %s with %s; seal %s"):format(folder, key, seals.short(seal)), true))
 end

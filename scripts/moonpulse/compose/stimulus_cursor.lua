@@ -120,7 +120,9 @@ end
 ---@param number integer
 ---@return boolean
 function Cursor:find(number)
-  if number < self.first then
+  if number < 1 then -- a damaged record may have it
+    return false
+  elseif number < self.first then
     begin(self)
   end
   while number > self.last do

@@ -19,7 +19,9 @@ local function how_words(facts, how)
 end
 
 --- References that intensities need and that no threshold is given for.
-local function missing(facts)
+---@param facts moonpulse.MethodsFacts
+---@return table<string, boolean>
+function M.missing(facts)
   local needed, given = {}, {}
   for _, each in ipairs(facts.thresholds) do
     given[each.name] = true
@@ -98,7 +100,7 @@ function M.write(facts, add)
       each.date and ", measured on " .. wording.day(each.date) or "")
   end
   for _, name in ipairs { "RMT", "AMT" } do
-    if missing(facts)[name] then
+    if M.missing(facts)[name] then
       add("The %s was [%s: state it in %%MSO] (%s)", M.names[name], name, how_words(facts))
     end
   end

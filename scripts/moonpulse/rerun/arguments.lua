@@ -88,7 +88,8 @@ end
 --- On the simulator the limits, approval, preflight list, answers and triggers of the run are taken, so that
 --- it is decided as it was. On a port only what is given now: they are of another person, or another day.
 local function add_simulated(list, recipe, options, scratch)
-  local from, safety = recipe.begin.options, recipe.manifest.safety or {}
+  local from, safety = recipe.begin.options, recipe.manifest.safety
+  safety = type(safety) == "table" and safety or {}
   plain(list, "speed", options.speed or "max")
   plain(list, "fault", from.faults)
   plain(list, "trigger", options.trigger or from.trigger)

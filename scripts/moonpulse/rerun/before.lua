@@ -24,7 +24,7 @@ local function check_version(recipe, say)
 end
 
 local function check_device(recipe, is_real, options, say)
-  local device = recipe.manifest.device or {}
+  local device = type(recipe.manifest.device) == "table" and recipe.manifest.device or {}
   local was = ("%s%s%s"):format(device.simulated and "a simulated " or "a ",
     tostring(device.description or device.name), device.serial and ", serial number "
     .. tostring(device.serial) or "")

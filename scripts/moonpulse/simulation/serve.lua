@@ -91,6 +91,7 @@ end
 --- It says nothing more, and its port is gone.
 function Host:unplug()
   self.queue, self.cut, self.short, self.ticks_ns = {}, nil, nil, math.maxinteger
+  self.gone = true
   self.pty:close()
 end
 
@@ -107,62 +108,62 @@ function Host:take(replies, log)
     self.queue = {}
   end
   if self.faults and self.faults.gone then
+    self.gone = true
     self.pty:close()
   end
 end
 
---- For how long this process could not read by now, in all: it did something else (its disk may take its
---- time, for the log or for a page of memory), or waited for the processor, which Linux counts.
-local function held_up()
-  local file = io.open("/proc/self/schedstat")
-  if file then
-    file:setvbuf("no")
-  end
-  core.busy_ns() -- it counts from here on
-  return function()
-    local waited_ns
-    if file then
-      file:seek("set")
-      waited_ns = select(2, file:read("n", "n"))
+--- What has been read was written between since_ns, when its port was found empty, and when it was read.
+--- Whatever kept us from reading it (no processor, a stop, the disk, the kernel's own thread that passes it
+--- on): moonpulse.simulation.slack reckons with the whole of it. Up to since_ns the model's time has passed,
+--- and nothing came. It is stamped and answered from when it was read: no answer may come before its
+--- question was sent.
+---@param since_ns integer monotonic
+function Host:came_since(since_ns)
+  if not self.watched then
+    self.watched = true
+    self.pty:watch()
+    if self.trigger_pty then
+      self.trigger_pty:watch()
     end
-    return core.busy_ns() + (waited_ns or 0)
   end
+  self.now_ns = since_ns
+  self:tick(since_ns)
 end
 
-local function no_waits() -- in virtual time
-  return 0
-end
-
---- What is read now may have come sooner, by as long as we could not read: moonpulse.simulation.slack reckons
---- with it. It is stamped and answered from when it was read: no answer may come before its question was
---- sent.
-function Host:note_wait()
-  local waited_ns = self.waits()
-  self.simulator.waited_ns, self.waited_ns = waited_ns - self.waited_ns, waited_ns
+--- How long before now_ns, at which it is stamped, a command may have been complete.
+---@param since_ns integer monotonic: it was not written before
+---@param wire_ns integer for which it is on the wire
+---@return integer
+function Host:may_be_sooner(since_ns, wire_ns)
+  return math.max(0, self.now_ns - wire_ns - since_ns)
 end
 
 --- Arrival is when the first bit left. A pseudo-terminal has no wire: the time that bytes would be on it is
 --- added to that. A wire hands them over when it is over, so that this is now.
 ---@param bytes string
 ---@param arrival_ns integer monotonic
-function Host:receive(bytes, arrival_ns)
+---@param since_ns integer? of a pseudo-terminal: it was not written before
+function Host:receive(bytes, arrival_ns, since_ns)
   if self.faults and self.faults.silent then
     return
   end
   self:catch_up(true)
   local wire = core.wire_ns(self.serial, #bytes)
-  if self.simulator.on_port then
-    self:note_wait()
+  if since_ns then
+    self:came_since(since_ns)
   end
   self.ticks_ns = nil -- it may have been told what ends, or begins
   self.now_ns = math.max(arrival_ns, self.wire_free_ns) + wire
   self.wire_free_ns = self.now_ns
+  self.simulator.waited_ns = since_ns and self:may_be_sooner(since_ns, wire)
   if self.faults then
     local log
     bytes, log = self.faults:hear(bytes, self.now_ns - self.on_ns)
     self:note(log)
   end
   self:take(self.simulator:receive(bytes, self.now_ns - self.on_ns))
+  self.simulator.waited_ns = nil
   if self.short and bytes == self.heard then
     self:shorten(bytes)
   end
@@ -201,21 +202,24 @@ local trigger_serial = { baud = 115200, bits = 8, parity = "none", stop_bits = 1
 --- The trigger input, a byte box: it is high while the last byte was not 0.
 ---@param bytes string
 ---@param arrival_ns integer monotonic
-function Host:trigger(bytes, arrival_ns)
+---@param since_ns integer? as of receive()
+function Host:trigger(bytes, arrival_ns, since_ns)
   if self.faults and self.faults.silent then
     return
   end
   local wire = core.wire_ns(trigger_serial, 1)
-  if self.simulator.on_port then
-    self:note_wait()
-  end
   self:catch_up(true)
+  if since_ns then
+    self:came_since(since_ns)
+  end
   self.ticks_ns = nil
   self.trigger_free_ns = math.max(arrival_ns, self.trigger_free_ns or 0)
   for i = 1, #bytes do
     self.trigger_free_ns = self.trigger_free_ns + wire
     self.now_ns = self.trigger_free_ns
+    self.simulator.waited_ns = since_ns and self:may_be_sooner(since_ns, wire)
     self:take(self.simulator:line("trigger", bytes:byte(i) ~= 0, self.now_ns - self.on_ns))
+    self.simulator.waited_ns = nil
   end
   if self.task then
     self.task:wake()
@@ -234,13 +238,28 @@ function Host:tick(now)
   self:take(replies, log)
 end
 
---- Send what is due; the time until there is more to do, or nil.
+--- Hear what has come at a port; until when nothing else did.
+local function heard_ns(self, port, hear)
+  if not self.simulator.on_port or self.gone or not port then
+    return math.maxinteger
+  end
+  local bytes, at_ns, since_ns = port:look()
+  if not bytes then
+    return at_ns
+  end
+  hear(self, bytes, at_ns, since_ns)
+  return since_ns -- there may be more
+end
+
+--- Send what is due; the time until there is more to do, or nil. The model's time passes no further than its
+--- ports have been looked at: what it waited for may lie there.
 function Host:step()
-  local now = core.clock_ns()
+  local now = math.min(core.clock_ns(), heard_ns(self, self.pty, self.receive),
+    heard_ns(self, self.trigger_pty, self.trigger))
   self:catch_up(false)
-  self.now_ns, self.waited_ns, self.simulator.waited_ns = now, self.waits(), 0
+  self.now_ns = now
   self:tick(now)
-  while self.queue[1] and self.queue[1].at_ns <= now do
+  while self.queue[1] and self.queue[1].at_ns <= core.clock_ns() do
     local reply = table.remove(self.queue, 1)
     self.pty:write(reply.bytes)
   end
@@ -251,10 +270,9 @@ end
 --- Start a simulator on a new pseudo-terminal.
 ---@param model moonpulse.SimulatorModel the simulator's module
 ---@param options { link: string?, log: string?, settings: table?, faults: table?, trigger: boolean?,
----   waits: (fun(): integer)?, simulator: table?, short: boolean? } faults: as moonpulse.simulation.faults
----   parses them; trigger: a second port as trigger input, host.trigger_path; waits: for how long the process
----   could not read by now, in ns; simulator: to be served instead of a new one; short: the engine may
----   answer what goes on as before (virtual time)
+---   simulator: table?, short: boolean? } faults: as moonpulse.simulation.faults parses them; trigger: a
+---   second port as trigger input, host.trigger_path; simulator: to be served instead of a new one; short:
+---   the engine may answer what goes on as before (virtual time)
 ---@return table? host with path, description and counts
 ---@return string? message
 function M.start(model, options)
@@ -262,7 +280,6 @@ function M.start(model, options)
   local self = setmetatable({
     description = model.description, queue = {}, counts = {},
     now_ns = core.clock_ns(), wire_free_ns = 0, said = 0,
-    waits = options.waits or is_virtual and no_waits or held_up(), waited_ns = 0,
     on_ns = core.clock_ns(), -- a simulator's time begins when it is switched on, not when the host was
   }, Host)
   local new_port = is_virtual and core.wire or core.pty
@@ -284,16 +301,16 @@ function M.start(model, options)
     self.log:setvbuf(is_virtual and "full" or "line")
     self.log:write(witness.header)
   end
-  self.pty, message = new_port(options.link, function(bytes, arrival_ns)
-    self:receive(bytes, arrival_ns)
+  self.pty, message = new_port(options.link, function(bytes, arrival_ns, since_ns)
+    self:receive(bytes, arrival_ns, since_ns)
   end, is_virtual and function(line, high, at_ns) self:line(line, high, at_ns) end or nil)
   if not self.pty then
     return nil, message
   end
   self.path = self.pty:path()
   if options.trigger then
-    self.trigger_pty, message = new_port(nil, function(bytes, arrival_ns)
-      self:trigger(bytes, arrival_ns)
+    self.trigger_pty, message = new_port(nil, function(bytes, arrival_ns, since_ns)
+      self:trigger(bytes, arrival_ns, since_ns)
     end)
     if not self.trigger_pty then
       return nil, message
@@ -336,6 +353,7 @@ end
 --- Its ports are gone, and its log is whole.
 function Host:close()
   self:catch_up(true)
+  self.gone = true
   self.pty:close()
   if self.trigger_pty then
     self.trigger_pty:close()

@@ -140,7 +140,7 @@ end
 --- Bytes that are complete on the wire at now_ns.
 function Simulator:receive(bytes, now_ns)
   local now = begin(self, now_ns)
-  if self.half and now - self.heard_ns > PAIR_TIMEOUT_NS then
+  if self.half and now - self.heard_ns > PAIR_TIMEOUT_NS + slack.waited(self) then
     note(self, "error", string.char(self.half), "a byte that was not repeated in time")
     self.half = nil
   end

@@ -90,11 +90,6 @@ function core.stall(who, from_ns, until_ns) end
 ---@return integer
 function core.missed_ns(since_ns) end
 
---- For how long, in all, this process has not listened since it asked this first: all time but that in the
---- kernel's wait for events. What it then waited for the processor is not in it.
----@return integer
-function core.busy_ns() end
-
 --- How many tasks have not ended.
 ---@return integer
 function core.tasks() end
@@ -130,7 +125,8 @@ function core.process(options) end
 
 --- A pseudo-terminal whose other side is a serial port for programs.
 ---@param link string? a symbolic link to it is made there
----@param on_bytes fun(bytes: string, arrival_ns: integer)
+---@param on_bytes fun(bytes: string, arrival_ns: integer, since_ns: integer) they were written
+---   between since_ns, when the port was found empty, and arrival_ns, when they were read
 ---@return moonpulse.core.Pty?
 ---@return string? message
 ---@return string? code

@@ -40,6 +40,15 @@ local Pty = {}
 ---@return string? code "io": nobody reads it
 function Pty:write(bytes) end
 
+--- Take what has come, as on_bytes gets it.
+---@return string? bytes nil: nothing
+---@return integer at_ns when they were read; of nothing: what comes later was not written before
+---@return integer? since_ns of bytes: they were not written before
+function Pty:look() end
+
+--- From now on it is looked at every 2 ms too: since_ns, before which bytes were not written, is no older.
+function Pty:watch() end
+
 --- The other side.
 ---@return string path "/dev/pts/N"
 function Pty:path() end

@@ -129,6 +129,11 @@ local function check_files(lines, sums, findings)
   end
 end
 
+--- What a damaged or a foreign file has in place of a table has no fields.
+local function table_of(value)
+  return type(value) == "table" and value or {}
+end
+
 --- The first line says what was run, and for whom; where it does not, lines are lost.
 local function check_begin(lines, manifest, findings)
   local first = lines[1] and lines[1].entry
@@ -137,7 +142,7 @@ local function check_begin(lines, manifest, findings)
   elseif first.kind ~= "begin" then
     return findings:differ(name, 1, "it is not the run's beginning: the lines before it are lost")
   end
-  local device, then_device = manifest.device or {}, first.device or {}
+  local device, then_device = table_of(manifest.device), table_of(first.device)
   for _, fact in ipairs { { "participant", manifest.participant, first.participant },
     { "device.name", device.name, then_device.name },
     { "device.simulated", tostring(device.simulated == true), tostring(then_device.simulated == true) } } do
@@ -162,7 +167,7 @@ local function check_end(lines, manifest, findings)
     end
   end
   for told, field in pairs(counts) do
-    local now = (manifest.result or {})[field]
+    local now = table_of(manifest.result)[field]
     if entry and entry[told] and now and entry[told] ~= now then
       findings:differ("manifest.json", nil, "result.%s is %s, and %s in line %d of journal.jsonl", field,
         said(now), said(entry[told]), number)

@@ -18,6 +18,7 @@ end
 --- "SICI 1 1, ..." of each pulse: condition, trial, block ("-": none).
 local function places(plan, seed)
   local cursor, list = cursors.new(stimuli.of(plan, seed or 1)), {}
+  assert.is_false(cursor:find(0)) -- as a damaged record may ask
   for i = 1, plan:totals().pulses do
     assert.is_true(cursor:find(i), i)
     list[i] = ("%s %s %s"):format(cursor.condition, cursor:trial_of(i) or "-", cursor.block or "-")

@@ -239,28 +239,17 @@ describe("operations of an experiment", function()
   end)
 
   it("is stopped by Ctrl-C during a command, which the terminal tells as well", function()
-    for _, call in ipairs { "os.execute('sleep 20')", "require('os').execute('sleep 20')",
-      "coroutine.wrap(function() os.execute('sleep 20') end)()", "io.popen('sleep 20'):read('a')" } do
-      local path = script("stim:arm() stim:fire(plan(30)) print('now') io.stdout:flush() " .. call
-        .. " stim:fire(plan(31))")
-      local job = start(path)
-      job:says("now")
-      core.wait(0.1)
-      local pid = job:pid()
-      local children = shell.read(("/proc/%d/task/%d/children"):format(pid, pid))
-      job:signal("INT") -- first, while the command still runs: system(3) would ignore it
-      for child in children:gmatch("%d+") do
-        local name = shell.read("/proc/" .. child .. "/comm")
-        if name == "sh\n" or name == "sleep\n" then
-          for inner in (shell.read(("/proc/%s/task/%s/children"):format(child, child)) or ""):gmatch("%d+") do
-            os.execute("kill -INT " .. inner .. " 2>/dev/null")
-          end
-          os.execute("kill -INT " .. child .. " 2>/dev/null")
-        end
-      end
-      assert.are.equal(5, job:wait(), job:err())
-      assert.are.equal("signal", (result(job)).stop)
-      assert.are.same({ "arm", "30 %", "disarm" }, given(job))
+    -- the command sends it itself, to Moonpulse first (system(3) would ignore it) and then to itself: a
+    -- script that nothing interrupts is stopped as stuck after half a second, which a test that looks for the
+    -- command on a busy computer may need
+    local command = "'kill -INT $PPID; kill -INT $$; sleep 20'"
+    for _, call in ipairs { "os.execute(%s)", "require('os').execute(%s)",
+      "coroutine.wrap(function() os.execute(%s) end)()", "io.popen(%s):read('a')" } do
+      local job = start(script("stim:arm() stim:fire(plan(30)) " .. call:format(command)
+        .. " stim:fire(plan(31))"))
+      assert.are.equal(5, job:wait(), call .. job:err())
+      assert.are.equal("signal", (result(job)).stop, call)
+      assert.are.same({ "arm", "30 %", "disarm" }, given(job), call)
     end
   end)
 
@@ -320,7 +309,8 @@ describe("operations of an experiment", function()
   -- Every call and every wait of a driver's arming in turn, on every device: a program that counts them, and
   -- sends itself SIGTERM at number N, as a run's first argument says.
   local hook = [[
-    local core = require "moonpulse.core"
+    package.cpath = package.cpath .. ";%s/tests/rig/?.so"
+    local signals = require "signals"
     local stimulator = require "moonpulse.stimulator"
     local at = math.tointeger(tonumber(arg[1]))
     local count, on, hit, seen = 0, false, false, {}
@@ -333,7 +323,7 @@ describe("operations of an experiment", function()
       count = count + 1
       if count == at then
         hit = true
-        io.popen("kill -TERM " .. core.host().pid):close()
+        signals.send(15)
       end
     end
     local new = stimulator.new
@@ -363,34 +353,37 @@ describe("operations of an experiment", function()
     return status
   ]]
 
-  --- One run, stopped at moment n of arming or passed; whether it was stopped.
+  --- One run, stopped at moment n of arming or passed; whether it was stopped. On a computer that is so busy
+  --- that its loop got no turn for half a second that has stopped it, sooner than anybody else: as it should.
   local function check_moment(job, device, n)
     local status = job:wait()
     local hit = job:out():find("hit\n", 1, true) ~= nil
     local where = ("%s, moment %d: %s"):format(device, n, job:err())
     local run = run_of(job)
     local manifest = cjson.decode((shell.read(run .. "/manifest.json")))
-    if not hit then
+    local was_busy = manifest.result.stop == "stuck"
+    if not hit and not was_busy then
       assert.are.equal(0, status, where)
       return false
     end
     assert.are.equal(5, status, where)
-    assert.matches("stopped by SIGTERM", manifest.result.reason, where)
+    assert.matches(was_busy and "^the computer was too busy" or "stopped by SIGTERM", manifest.result.reason,
+      where)
     assert.are.equal("stopped", manifest.status, where)
     assert.is_true(manifest.result.disarmed or job:err():find("before arming", 1, true) ~= nil, where)
     for _, row in ipairs(shell.rows(run .. "/twin.tsv")) do
       assert.are_not.equal("pulse", row.event, where)
     end
-    return true
+    return hit
   end
 
   it("are stopped at every moment of arming, on every device", function()
-    shell.write(folder .. "/hook.lua", hook)
+    shell.write(folder .. "/hook.lua", (hook:gsub("%%s", shell.program:match("^(.*)/[^/]*$"), 1)))
     local protocol, left, begun, moments = folder .. "/p.lua", { table.unpack(all_devices) }, {}, {}
     shell.write(protocol, 'local mp = require "moonpulse"\nreturn mp.protocol { id = "p", name = "P", '
       .. "plan = function() return mp.pulse { intensity = mp.mso(30) } end }")
     while #left > 0 do
-      local batch, each_device = {}, 16 // #left
+      local batch, each_device = {}, math.max(1, 8 // #left)
       for _, device in ipairs(left) do
         for n = (begun[device] or 0) + 1, (begun[device] or 0) + each_device do
           local name = device .. n

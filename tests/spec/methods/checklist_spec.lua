@@ -21,7 +21,7 @@ local function items_of(arguments)
   return by_number, list
 end
 
-local sizes = { chipchase = 30, rtms = 10, ["tms-rat"] = 7 }
+local sizes = { chipchase = 30, rtms = 10, ["tms-rat"] = 80 }
 local sources = { engine = true, device = true, operator = true, protocol = true }
 
 local function run_of(arguments, name)
@@ -81,6 +81,86 @@ describe("a checklist", function()
     -- on a stimulator that is no box the channel is a coil's
     of = items_of "ccpas -p first=30%MSO -p second=40%MSO --checklist chipchase"
     assert.are.equal("30 %MSO", of["27"].value)
+  end)
+
+  it("of the TMS-RAT has its labels in their order: 72 items of A to M, and N", function()
+    local _, list = items_of "itbs600 --checklist tms-rat"
+    local counts, order = {}, {}
+    for _, item in ipairs(list) do
+      local letter, number = item.number:match("^(%u)(%d)$")
+      counts[letter] = (counts[letter] or 0) + 1
+      order[#order + 1] = counts[letter] == 1 and letter or nil
+      assert.are.equal(counts[letter], tonumber(number))
+    end
+    assert.are.equal("ABCDEFGHIJKLMN", table.concat(order))
+    -- as the authors count them (docs/methods.md)
+    assert.are.same({ A = 5, B = 7, C = 9, D = 4, E = 6, F = 3, G = 3, H = 5, I = 3, J = 9, K = 7, L = 7,
+      M = 4, N = 8 }, counts)
+  end)
+
+  it("of the TMS-RAT is filled from the plan: singles, pairs, trains, a nerve each have their sections",
+    function()
+    local function values(what, ...)
+      local of, list = items_of(what .. " --checklist tms-rat"), {}
+      for i, number in ipairs { ... } do
+        list[i] = of[number].value or of[number].status
+      end
+      return list
+    end
+    assert.are.same({ "in percent of the resting motor threshold", "20 at 40 %MSO, 20 at 60 %MSO",
+      "20 at 80 %RMT, 20 at 120 %RMT", "does not apply: no single pulses", "resting motor threshold",
+      "RMT 50 %MSO", "40 %MSO", "80 %RMT", "2 ms", "20 pairs 2 ms apart",
+      "does not apply: no pulses to a nerve", "cannot be known here", "asked for" },
+      values("sici --rmt 50", "F1", "F2", "F3", "G2", "H2", "H5", "L1", "L2", "L3", "L5", "K1", "L6", "I3"))
+    assert.are.same({ "asked for", "asked for", "asked for", "80 %RMT", "20 at 80 %RMT, 20 at 120 %RMT" },
+      values("sici", "F2", "H5", "L1", "L2", "F3"))
+    local no_trials = "does not apply: trains, without MEP trials"
+    assert.are.same({ no_trials, no_trials, no_trials, no_trials, "does not apply: no pairs", "3",
+      "140 ms from the nominal end to the next onset, 160 ms from the last pulse to the next one, 200 ms "
+        .. "from onset to onset", "10 in a train, 200 in all", "20",
+      "pulses every 20 ms (50 Hz), bursts every 200 ms (5 Hz)", "asked for" },
+      values("itbs600 --amt 50", "G1", "G2", "G3", "J9", "L7", "N2", "N3", "N4", "N6", "N1", "N7"))
+    -- 1 Hz is repetitive, though each pulse has a second to itself
+    assert.are.same({ "1 Hz M1 (BIDS example): 600 pulses in trains", no_trials, no_trials, no_trials, "1",
+      "does not apply: no bursts in the trains", "asked for" },
+      values("lf1_m1_600 --rmt 50", "C4", "G1", "G2", "I1", "N6", "N2", "N7"))
+    assert.are.same({ "does not apply: no trains", "does not apply: no repeated trains are planned" },
+      values("tmseeg_sp --rmt 50", "N7", "N2"))
+    assert.are.same({ "90 at 30 % of the nerve stimulator's maximum, 90 at 60 %MSO",
+      "120 %RMT; the others are not set by a threshold", "30 % of the nerve stimulator's maximum",
+      "not set by a threshold", "25 ms", "asked for", "does not apply: no unconditioned single pulses" },
+      values("pas25 --unconfirmed -p nerve=30%MSO --rmt 50", "F2", "F3", "L1", "L2", "L3", "K5", "L4"))
+  end)
+
+  it("of the TMS-RAT takes each key of --meta that an item asks for", function()
+    local _, list = items_of "pas25 --unconfirmed -p nerve=30%MSO --checklist tms-rat"
+    local meta, asked = {}, 0
+    for _, item in ipairs(list) do
+      for key in (item.fill or ""):gmatch("\"([%w_]+)\" in the file of %-%-meta") do
+        meta[key], asked = "said of " .. key, asked + 1
+      end
+    end
+    assert.is_true(asked > 50)
+    shell.write(folder .. "/all.json", cjson.encode(meta))
+    local of
+    of, list = items_of("pas25 --unconfirmed -p nerve=30%MSO --rmt 50 --checklist tms-rat --meta " .. folder
+      .. "/all.json")
+    for _, item in ipairs(list) do
+      assert.are.equal("filled", item.status, item.number)
+    end
+    assert.are.equal("said of session_duration; said of test_days", of.C6.value)
+    assert.are.equal("operator", of.C6.source)
+  end)
+
+  it("of an experiment has its staircase as the algorithm, and what it found", function()
+    shell.write(folder .. "/answers.txt", ("y\nn\n"):rep(40))
+    local run = run_of("scripts/threshold.lua --answers " .. folder .. "/answers.txt", "staircase")
+    local of = items_of(run .. " --checklist tms-rat")
+    local found = cjson.decode(shell.read(run .. "/manifest.json")).experiment.staircases[1]
+    assert.matches("^staircase 1%-up%-1%-down, from 45 %%MSO", of.H4.value)
+    assert.matches(("%.4g %%MSO"):format(found.threshold), of.H5.value, 1, true)
+    assert.are.same({ "asked for", "asked for", "asked for" }, { of.H1.status, of.H2.status, of.H3.status })
+    assert.are.equal("asked for", of.C5.status) -- simulated: nobody was there at that time
   end)
 
   it("of trains has what papers on rTMS give", function()

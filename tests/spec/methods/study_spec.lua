@@ -1,4 +1,5 @@
 --- The methods section of several runs: what is the same once, what differs with its runs, and the sums.
+local cjson = require "cjson"
 local shell = require "shell"
 
 local folder
@@ -40,9 +41,29 @@ describe("moonpulse methods of several runs", function()
     assert.matches("In all runs together: all 150 planned pulses", text, 1, true)
   end)
 
-  it("takes runs only, each once, and not as a checklist or as JSON", function()
+  it("as JSON has the same sentences, and each run with its pulses and thresholds", function()
+    local of = ("%s/a/* %s/b/* %s/c/*"):format(folder, folder, folder)
+    local found = cjson.decode(methods(of .. " --json"))
+    local texts, pulses, amt = {}, 0, {}
+    for i, each in ipairs(found.sentences) do
+      texts[i] = each.text
+    end
+    for i, run in ipairs(found.runs) do
+      pulses, amt[i] = pulses + run.pulses.delivered, run.thresholds[1].value
+    end
+    local text = methods(of)
+    for _, sentence in ipairs(texts) do
+      assert.matches(sentence, text, 1, true)
+    end
+    assert.are.same({ 150, { 50, 40, 45 }, "P07", "P08" }, { pulses, amt, found.runs[1].participant,
+      found.runs[2].participant })
+    assert.is_nil(found.runs[3].participant)
+    assert.are.equal("moonpulse methods", found.what)
+  end)
+
+  it("takes runs only, each once, and not as a checklist", function()
     for arguments, why in pairs { ["%s/a/* itbs600"] = "itbs600 is no run's folder",
-      ["%s/a/* %s/a/*"] = "is there twice", ["%s/a/* %s/b/* --json"] = "--json is of one run",
+      ["%s/a/* %s/a/*"] = "is there twice",
       ["%s/a/* %s/b/* --checklist rtms"] = "--checklist is of one run",
       ["%s/a/* %s/b/* --amt 50"] = "--amt is for a protocol" } do
       local status, _, err = shell.moonpulse(folder, "methods " .. arguments:gsub("%%s", folder))

@@ -65,6 +65,9 @@ describe("a run for other programs:", function()
       ["contentSize"] = { "\"contentSize\": \"(%d)", "\"contentSize\": \"9%1" },
       ["the parts are the files"] = { "/events.tsv\"\n        },\n", "/x.tsv\"\n        "
         .. "},\n" },
+      ["no terms of the context: ['contentBytes']"] = { "\"contentSize\"", "\"contentBytes\"" },
+      ["the action's http://schema.org/startTime"] = { "\"startTime\"", "\"begin\"" },
+      ["the context"] = { "crate/1.3/context", "crate/1.2/context" },
     } do
       local changed, count = text:gsub(change[1], change[2], 1)
       assert.are.equal(1, count)
@@ -110,6 +113,36 @@ describe("a run for other programs:", function()
     assert.matches("^urn:uuid:", details.metadata.invocationId)
     assert.are.same({ "urn:moonpulse:run:v1", "urn:moonpulse:0.1.0" }, { definition.buildType,
       details.builder.id })
+  end)
+
+  it("the statement holds to the published rules, by a validator that is not ours; what is wrong is found",
+    function()
+    local function judged(text)
+      shell.write(folder .. "/statement.json", text)
+      local status, out = shell.sh(folder, "python3 tests/helpers/check_schema.py --any-order "
+        .. "tests/helpers/in_toto_statement.schema.json " .. folder .. "/statement.json")
+      assert.is_true(status == 0 or status == 1 and out ~= "", out)
+      return out
+    end
+    for _, path in ipairs { run, stopped,
+      (bids.run(folder, "tmseeg_sp --rmt 50 -p pulses=3 --seed 4")) } do
+      local status, text, err = shell.moonpulse(folder, ("export prov %s -o -"):format(path))
+      assert.are.equal(0, status, err)
+      assert.are.equal("", judged(text))
+      for _, change in ipairs {
+        { "Statement/v1", "Statement/v0.1" }, { "provenance/v1", "provenance/v0.2" },
+        { '"sha256": "%x', '"sha256": "X' }, { '"digest"', '"hash"' },
+        { '"subject": %[.-%],\n  "predicateType"', '"subject": [],\n  "predicateType"' },
+        { '"buildType"', '"build_type"' }, { '"buildType": "urn:[^"]*', '"buildType": "a run' },
+        { '"externalParameters"', '"parameters"' }, { '"id": "urn:[^"]*', '"id": "Moonpulse 0.1' },
+        { '("startedOn": ".-)Z"', '%1+00:00"' }, { '"runDetails"', '"run"' },
+        { '"invocationId": "', '"invocationID": "' },
+      } do
+        local wrong, count = text:gsub(change[1], change[2], 1)
+        assert.are.equal(1, count, change[1])
+        assert.are_not.equal("", judged(wrong), change[1])
+      end
+    end
   end)
 
   it("neither names the participant; the crate the operator, by the code", function()

@@ -13,7 +13,7 @@ local runs = {
   { name = "magventure", what = "short.lua --speed max --seed 1" },
   { name = "rapid", what = "short.lua --speed max --seed 1 --device sim:rapid" },
   { name = "magstim200", what = "trial.lua --speed max --seed 1 --device sim:magstim200" },
-  { name = "real", what = "short.lua --seed 1 --tolerance 1000" },
+  { name = "real", what = "slow.lua --seed 1 --tolerance 1000" },
 }
 
 describe("the folder of a run", function()
@@ -24,6 +24,10 @@ describe("the folder of a run", function()
     shell.write(folder .. "/short.lua", [[local mp = require "moonpulse"
       return mp.protocol { id = "short", name = "Short", plan = function()
         return mp.mark "start" .. mp.train { pulses = 12, hz = 10, intensity = mp.mso(30) } end }]])
+    -- in real time with room between pulses: on a busy computer each comes all the same
+    shell.write(folder .. "/slow.lua", [[local mp = require "moonpulse"
+      return mp.protocol { id = "slow", name = "Slow", plan = function()
+        return mp.mark "start" .. mp.train { pulses = 4, hz = 1, intensity = mp.mso(30) } end }]])
     shell.write(folder .. "/trial.lua", [[local mp = require "moonpulse"
       return mp.experiment(function(run)
         local stim = run:device()

@@ -53,14 +53,121 @@ describe("docs/schemas", function()
     shell.write(folder .. "/empty.lua", "return require('moonpulse').experiment(function() end)\n")
   end)
 
-  it("has one for every command that has --json", function()
+  -- what these print is for people, or is in a form that programs read as it is
+  local without = { events = "TSV", plot = "pictures", frame = "hex", decode = "key=value",
+    test = "TAP, junit", bench = "a file of its own", new = "files",
+    sim = "goes on", explore = "goes on", lua = "the file's" }
+
+  it("has one for every command, or its output is no JSON for a reason", function()
+    local seen = 0
     for line in io.popen(shell.program .. " --help"):lines() do
-      local name = line:match("^   (%l[%w-]+)  +%l")
-      local help = name and name ~= "lua" and io.popen(shell.program .. " " .. name .. " --help"):read("a")
-      if help and help:find("--json", 1, true) then
-        assert(shell.read(schema_of(name)), name .. " --json has no schema in docs/schemas")
+      local name = line:match("^   (%l[%w-]+) +%l")
+      if name and not line:find("^   moonpulse ") then
+        local help = io.popen(shell.program .. " " .. name .. " --help"):read("a")
+        local has = help:find("--json", 1, true) ~= nil
+        seen = seen + 1
+        assert(has ~= (without[name] ~= nil), name .. (has and " has --json" or " has no --json"))
+        assert(not has or shell.read(schema_of(name)), name .. " --json has no schema in docs/schemas")
       end
     end
+    assert.is_true(seen > 20)
+  end)
+
+  it("is right of what a command prints that fails, whichever has --json", function()
+    local list = {}
+    for i, arguments in ipairs { "run nosuch", "run itbs600", "run itbs600 --amt 95 --device rapid "
+        .. "--port /dev/nosuch", "run itbs600 --amt 50 --zzz", "run @/empty.lua --tolerance x",
+      "check nosuch", "show nosuch", "devices --device nosuch", "doctor --port nosuch --device nosuch",
+      "protocols nosuch",
+      "verify @/nosuch", "sign @/nosuch --key @/nosuch", "rerun @/nosuch", "diff itbs600 nosuch",
+      "runs --course @/x", "methods @/nosuch/", "recover @/nosuch", "check-bids @/nosuch",
+      "export crate @/nosuch", "import bids @/nosuch", "compile nosuch", "compile itbs600 -o -",
+      "ports --zzz" } do
+      list[i] = output("error", arguments .. " --json", "lines", { [2] = true, [3] = true, [4] = true })
+      assert.are.equal("moonpulse error", cjson.decode(shell.read(list[i].path)).what, arguments)
+    end
+    assert.are.equal("", judged(list))
+  end)
+
+  it("is right of moonpulse run, and nothing else is on standard output", function()
+    local list = {}
+    local ends = { [0] = true, [2] = true, [4] = true }
+    for i, arguments in ipairs { "itbs600 --amt 50 -p trains=2", "itbs600 --amt 50 -p trains=2 --fault nak@7",
+      "scripts/threshold.lua --answers @/answers.txt", "scripts/threshold.lua --answers @/none.txt",
+      "@/empty.lua" } do
+      shell.write(folder .. "/none.txt", "")
+      list[i] = output("run", ("run %s --json --speed max --out @/json%d"):format(arguments, i), "object",
+        ends)
+      local found = cjson.decode(shell.read(list[i].path))
+      local manifest = cjson.decode(shell.read(found.folder .. "/manifest.json"))
+      assert.are.same({ manifest.status, manifest.result.pulses_sent, manifest.result.reason },
+        { found.status, found.pulses.sent, found.reason })
+      local _, sum = shell.sh(folder, "sha256sum < '" .. found.folder .. "/SHA256SUMS'")
+      assert.are.equal(sum:match("^%x+"), found.seal)
+      assert.are.equal(found.exit_status == 0, found.message == nil)
+    end
+    list[#list + 1] = output("run", "run itbs600 --amt 50 -p trains=1 --json --out @/real --late skip "
+      .. "--tolerance 900", "object", ends)
+    shell.write(folder .. "/yes.txt", ("y\n"):rep(20))
+    list[#list + 1] = output("run", "run itbs600 --amt 50 --json --port /dev/nosuch --device magventure "
+      .. "--out @/nosuch --operator OP < @/yes.txt", "object", ends) -- it has a record, of nothing
+    assert.are.equal(0, cjson.decode(shell.read(list[#list].path)).pulses.sent)
+    assert.are.equal("", judged(list))
+  end)
+
+  it("is right of moonpulse rerun, recover and sign", function()
+    local one, other = run("itbs600 --amt 50 -p trains=2", "again"),
+      run("scripts/threshold.lua --answers @/answers.txt", "again2")
+    local list = { output("rerun", "rerun --json " .. one .. " --out @/reruns"),
+      output("rerun", "rerun --json " .. other .. " --out @/reruns"),
+      output("rerun", "rerun --json " .. one .. " --amt 60 --out @/reruns", "object", { [1] = true }) }
+    assert.is_true(cjson.decode(shell.read(list[1].path)).same)
+    assert.is_false(cjson.decode(shell.read(list[3].path)).same)
+    os.remove(one .. "/report.html")
+    list[4] = output("recover", "recover --json " .. one)
+    local manifest = shell.read(other .. "/manifest.json")
+    shell.write(other .. "/manifest.json", (manifest:gsub('"status": "completed"', '"status": "running"', 1)))
+    list[5] = output("recover", "recover --json " .. other)
+    assert.are.same({ false, true }, { cjson.decode(shell.read(list[4].path)).recovered,
+      cjson.decode(shell.read(list[5].path)).recovered })
+    if select(1, shell.sh(folder, ("ssh-keygen -q -t ed25519 -N '' -f %s/key"):format(folder))) == 0 then
+      list[6] = output("sign", ("sign --json %s --key @/key"):format(run("itbs600 --amt 50 -p trains=1",
+        "signed")))
+    end
+    assert.are.equal("", judged(list))
+  end)
+
+  it("is right of moonpulse show, devices, ports and compile", function()
+    local list = {}
+    for i, arguments in ipairs { "itbs600", "sici --seed 3", "tmseeg_sp --seed 4", "saint", "pas25",
+      "io_curve", "hf10_neurostar -p trains=10", "scripts/threshold.lua --answers @/answers.txt",
+      "@/empty.lua" } do
+      list[i] = output("show", "show --json " .. arguments)
+    end
+    assert.are.equal(600, cjson.decode(shell.read(list[1].path)).pulses)
+    list[#list + 1] = output("devices", "devices --json", "lines")
+    for name in shell.read(list[#list].path):gmatch('"name":"([%w_]+)","options"') do
+      list[#list + 1] = output("devices", "devices --json --device " .. name)
+    end
+    list[#list + 1] = output("ports", "ports --json")
+    list[#list + 1] = output("compile", "compile --json sici --seed 5 -o @/sici.plan")
+    local compiled = cjson.decode(shell.read(list[#list].path))
+    assert.are.equal(compiled.sha256, shell.read(folder .. "/sici.plan"):match("sha256 (%x+)\n$"))
+    assert.are.equal("", judged(list))
+  end)
+
+  it("is right of moonpulse export and import", function()
+    local one = run("itbs600 --amt 50 -p trains=1", "exported")
+    local list = { output("export", "export bids --json " .. one .. " --bids @/dataset --sub 01"),
+      output("export", "export crate --json " .. one .. " -o @/crate"),
+      output("export", "export prov --json " .. one .. " -o @/prov.json") }
+    local file = cjson.decode(shell.read(list[1].path)).runs[1].file
+    list[4] = output("import", ("import bids --json @/dataset/%s -o @/imported.plan"):format(file))
+    list[5] = output("import", "import bids --json 'nibs_event_id=mine pattern1_count=10 "
+      .. "pattern1_interval=100 intensity_reference=rMT intensity_scaling=1.1' -o @/row.plan")
+    assert.are.same({ true, false }, { cjson.decode(shell.read(list[4].path)).as_run,
+      cjson.decode(shell.read(list[5].path)).as_run })
+    assert.are.equal("", judged(list))
   end)
 
   it("is right of moonpulse check", function()
@@ -107,6 +214,8 @@ describe("docs/schemas", function()
         list[#list + 1] = output("methods-checklist", ("methods --json %s --checklist %s"):format(what, name))
       end
     end
+    list[#list + 1] = output("methods-runs", ("methods --json %s %s"):format(runs[1], runs[2]))
+    list[#list + 1] = output("methods-runs", ("methods --json %s"):format(table.concat(runs, " ")))
     assert.are.equal("", judged(list))
     -- exact, though no float has it
     assert.matches('"seed":9223372036854775807', shell.read(list[4 * 12 + 1].path), 1, true)
@@ -182,7 +291,13 @@ describe("docs/schemas", function()
   it("is not right of an object with another key, or without one that it needs", function()
     local bad = { [0] = true, [4] = true }
     local files = { check = output("check", "check --json itbs600 --amt 50"),
-      methods = output("methods", "methods --json itbs600"),
+      methods = output("methods", "methods --json itbs600"), show = output("show", "show --json itbs600"),
+      run = output("run", "run --json itbs600 --amt 50 -p trains=1 --speed max --out @/r"),
+      error = output("error", "run --json nosuch", "object", { [2] = true }),
+      ports = output("ports", "ports --json"),
+      compile = output("compile", "compile --json itbs600 -o @/i.plan"),
+      devices = output("devices", "devices --json", "lines"),
+      rerun = output("rerun", "rerun --json " .. run("itbs600 --amt 50 -p trains=1", "f") .. " --out @/r"),
       ["methods-checklist"] = output("methods-checklist", "methods --json itbs600 --checklist rtms"),
       protocols = output("protocols", "protocols --json itbs600"),
       doctor = output("doctor", "doctor --json", "lines", bad),

@@ -136,7 +136,8 @@ describe("types/core*.lua", function()
     assert.are.same({ "core.wait is not described" }, without("function core%.wait%(seconds%) end\n"))
     assert.are.same({ "core.version is no field of the class" }, without("%-%-%-@field version [^\n]*\n"))
     assert.are.same({ "Session:arm is not described" }, without("function Session:arm%(arming%) end\n"))
-    assert.are.same({ "Pty.close is described, and is not there", "Pty.path is described, and is not there",
+    assert.are.same({ "Pty.close is described, and is not there", "Pty.look is described, and is not there",
+      "Pty.path is described, and is not there", "Pty.watch is described, and is not there",
       "Pty.write is described, and is not there", "the userdata moonpulse.pty is not described" },
       without("%-%-%-@class moonpulse%.core%.Pty[^\n]*\n"))
   end)

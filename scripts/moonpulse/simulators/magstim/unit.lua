@@ -115,14 +115,15 @@ local function next_event(self)
   if self.mode == "armed" then
     earliest(self.ready_ns, function() self.mode = "ready" end)
   end
+  local waited_ns = slack.waited(self)
   if self.mode ~= "standby" and not self.stuck then
-    earliest(self.heard_ns + CONTACT_NS + 1, function()
+    earliest(self.heard_ns + CONTACT_NS + waited_ns + 1, function()
       self.remote = false
       self:standby("no command for 1 s")
     end)
-    earliest(self.active_ns + IDLE_NS, function() self:standby("60 s without a pulse") end)
+    earliest(self.active_ns + IDLE_NS + waited_ns, function() self:standby("60 s without a pulse") end)
   elseif self.remote then
-    earliest(self.heard_ns + STANDBY_NS + 1, function() self.remote = false end)
+    earliest(self.heard_ns + STANDBY_NS + waited_ns + 1, function() self.remote = false end)
   end
   if self.more_events then
     self:more_events(earliest)
@@ -170,7 +171,7 @@ local function arm(self, bytes)
   if self.mode ~= "standby" or not self.coil or self.temperature > HOT_C or self.failed then
     return "S"
   end
-  self.mode, self.ready_ns, self.active_ns = "armed", self.now_ns + ARM_NS, self.now_ns
+  self.mode, self.ready_ns, self.active_ns = "armed", self.now_ns + ARM_NS - slack.waited(self), self.now_ns
   if self.switch_open then -- nobody holds the coil's switch
     self.ready_ns = math.maxinteger
   end
@@ -306,7 +307,7 @@ end
 ---@return moonpulse.SimulatorEvent[]? log
 function Unit:receive(bytes, now_ns)
   self:advance(now_ns)
-  if self.pending ~= "" and self.now_ns - self.byte_ns > PARTIAL_NS then
+  if self.pending ~= "" and self.now_ns - self.byte_ns > PARTIAL_NS + slack.waited(self) then
     self:note("error", self.pending, "partial frame dropped after 0.1 s")
     self.pending = ""
   end

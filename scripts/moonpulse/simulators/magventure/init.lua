@@ -17,6 +17,7 @@ local commands = require "moonpulse.simulators.magventure.commands"
 local frames = require "moonpulse.simulators.magventure.frames"
 local limits = require "moonpulse.simulators.magventure.limits"
 local machine = require "moonpulse.simulators.magventure.machine"
+local slack = require "moonpulse.simulation.slack"
 
 local M = {
   name = "magventure",
@@ -121,7 +122,7 @@ local function scan(self, now, buffer)
 end
 
 local function drop_stale(self, now)
-  if self.pending ~= "" and now - self.heard_ns > self.timeout_ns then
+  if self.pending ~= "" and now - self.heard_ns > self.timeout_ns + slack.waited(self) then
     note(self, now, "error", self.pending, "partial frame dropped after the time-out")
     self.pending = ""
   end

@@ -7,6 +7,7 @@
 --- but for the second phase; settings files are kept in memory, the one of op 85 is empty.
 local messages = require "moonpulse.simulators.pulsepal.messages"
 local playback = require "moonpulse.simulators.pulsepal.playback"
+local slack = require "moonpulse.simulation.slack"
 
 local M = {
   name = "pulsepal",
@@ -148,7 +149,7 @@ local function scan(self, arrived_cycle)
 end
 
 local function pass(self, now_ns)
-  if self.pending ~= "" and now_ns > self.byte_ns + STALL_NS then
+  if self.pending ~= "" and now_ns > self.byte_ns + STALL_NS + slack.waited(self) then
     self.box:advance((self.byte_ns + STALL_NS) // CYCLE_NS)
     self.now_ns = self.byte_ns + STALL_NS
     self:hang(self.pending, "the rest of a message did not come within 500 ms")
