@@ -61,6 +61,7 @@ function Triggers:play(entries, from, inputs)
     local kind = entry.byte and "bytes" or "edges"
     self.to_come[kind] = self.to_come[kind] + 1
   end
+  self.bytes = self.to_come.bytes
 end
 
 --- Let one come.
@@ -105,6 +106,36 @@ local function check_to_come(self, kind, timeout)
   blame.fail("run:wait_trigger: %s: give it a timeout, or more triggers", self.from
     and ("no further %s comes by %s"):format(kind == "bytes" and "byte" or "edge", self.from)
     or "in virtual time triggers come from --triggers FILE, and there is none")
+end
+
+--- For a plan that triggers start: the session whose port the engine reads. Raises where there is none.
+---@param who string the verb, for messages
+---@return userdata
+function Triggers:lend(who)
+  if not self.session then
+    blame.fail("%s: where do triggers come from? Run it with --trigger-in PATH, or in virtual time with "
+      .. "--triggers FILE", who)
+  end
+  self.queue:listen(self, true)
+  return self.session
+end
+
+--- What the engine read of it, in order.
+---@param byte integer
+---@param at_ns integer
+---@param taken boolean it was waited for
+function Triggers:heard(byte, at_ns, taken)
+  self.queue:push(string.char(byte), at_ns)
+  if taken then
+    self.queue:take(self, byte)
+  end
+  self.waiting:wake()
+end
+
+--- Will no further byte come? In virtual time that is known.
+---@return boolean
+function Triggers:dried_up()
+  return self.entries ~= nil and self.to_come.bytes == 0 and self.queue.came >= self.bytes
 end
 
 --- No more come; the port is let go of.

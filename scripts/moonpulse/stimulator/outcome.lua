@@ -1,5 +1,6 @@
 --- What an outcome of the dispatcher means for the stimulator in use: its record, what it must confirm, how
 --- the run ends.
+local aheads = require "moonpulse.stimulator.ahead"
 local core = require "moonpulse.core"
 local outcomes = require "moonpulse.record.outcome"
 local setting = require "moonpulse.stimulator.setting"
@@ -43,6 +44,8 @@ function M.hear(self, out, told_ns)
   end
   if out.what == "overdue" then
     self:wake()
+  elseif out.what == "begun" then
+    aheads.begun(self, out)
   elseif out.what == "finished" then
     self.finished = true
     self:wake()
