@@ -126,7 +126,9 @@ char *mp_event_put_action(char *at, const struct mp_event_action *action)
 
 static bool is_unfit(const char *text, size_t i)
 {
-    return (unsigned char)text[i] < 0x20 || text[i] == 0x7f || (i == 0 && text[i] == '"');
+    char c = text[i];
+    bool may_not_begin = c == '"' || c == '=' || c == '+' || c == '-' || c == '@';
+    return (unsigned char)c < 0x20 || c == 0x7f || (i == 0 && may_not_begin);
 }
 
 bool mp_event_is_clean(const char *text, size_t length)

@@ -81,7 +81,8 @@ enum { MP_EVENT_ACTION = 64 }; // bytes that it takes at most without its texts
 char *mp_event_put_action(char *at, const struct mp_event_action *action);
 
 /* Can text be a cell: without control characters, and without a quote at its beginning, which
- * programs that read tables take for the beginning of a quoted one? */
+ * programs that read tables take for the beginning of a quoted one, or = + - @, which a
+ * spreadsheet takes for that of a formula? */
 bool mp_event_is_clean(const char *text, size_t length);
 /* Put text where 4 * length bytes have room, each of these as \xHH; returns its end. */
 char *mp_event_clean(char *at, const char *text, size_t length);

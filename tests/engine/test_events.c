@@ -192,7 +192,7 @@ static void control_characters_become_visible(void)
     CHECK(!mp_event_is_clean("\0", 1));
     for (int c = 0; c < 256; c++) {
         const char one = (char)c;
-        const bool unfit = c < 0x20 || c == 0x7f || c == '"';
+        const bool unfit = c < 0x20 || c == 0x7f || (c != 0 && strchr("\"=+-@", c) != NULL);
         CHECK_INT(mp_event_is_clean(&one, 1), !unfit);
         CHECK_INT(mp_event_clean(clean, &one, 1) - clean, unfit ? 4 : 1);
     }
@@ -200,6 +200,10 @@ static void control_characters_become_visible(void)
     *mp_event_clean(clean, "\"go\"", 4) = '\0';
     CHECK_STR(clean, "\\x22go\"");
     CHECK(mp_event_is_clean("go \"now\"", 8));
+    // nor is anything a formula of a spreadsheet
+    *mp_event_clean(clean, "=1+1", 4) = '\0';
+    CHECK_STR(clean, "\\x3D1+1");
+    CHECK(mp_event_is_clean("a=1+1", 5));
 }
 
 /* Against printf: time for time. */

@@ -1,18 +1,11 @@
 --- The options that decide how strictly a plan is judged, for run and check.
+local cell_text = require "moonpulse.text.cell_text"
 local cli = require "moonpulse.cli"
 local escapes = require "moonpulse.text.escapes"
 local history = require "moonpulse.safety.history"
 local labs = require "moonpulse.safety.lab"
 
 local M = {}
-
--- what a spreadsheet takes for the beginning of a formula, also in the width of East Asian letters
-local formula = { ["="] = true, ["+"] = true, ["-"] = true, ["@"] = true, ["\u{FF1D}"] = true,
-  ["\u{FF0B}"] = true, ["\u{FF0D}"] = true, ["\u{FF20}"] = true }
-
-local function is_plain(text)
-  return utf8.len(text) ~= nil and escapes.shown(text) == text
-end
 
 --- A person's code as it may stand in a record and in tables made of it.
 ---@param option string for messages
@@ -21,7 +14,7 @@ function M.code(option)
   return function(text)
     local bare = text:match("^%s*(.-)%s*$")
     local length = utf8.len(bare)
-    if is_plain(text) and length >= 1 and length <= 64 and not formula[bare:match(utf8.charpattern)] then
+    if length and length >= 1 and length <= 64 and not cell_text.problem(text) then
       return text
     end
     return nil, ("%s: a code is 1 to 64 characters of UTF-8 text, none of them a control character, and does "
@@ -33,7 +26,7 @@ end
 --- Text for the record.
 local function text_for_record(option)
   return function(text)
-    if is_plain(text) then
+    if cell_text.is_plain(text) then
       return text
     end
     return nil, ("%s: UTF-8 text on one line without control characters is expected, not \"%s\"")

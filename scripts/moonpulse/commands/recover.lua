@@ -32,7 +32,19 @@ local function say(text, ...)
   print(escapes.shown(select("#", ...) > 0 and text:format(...) or text, true))
 end
 
+--- It was sealed before, and nobody but a person can know what became of the seal.
+local function say_lost(summary)
+  local names = table.concat(summary.differed, ", ")
+  say("its seal (SHA256SUMS) was missing, and had been there: %s", names == ""
+    and "every file is as its journal says that it was sealed"
+    or names == seals.name and "nothing tells how the files were, so moonpulse verify goes on saying so"
+    or names .. " is not as it was then; moonpulse verify goes on saying so, and the run counts as edited")
+end
+
 local function say_seal(summary)
+  if summary.lost then
+    say_lost(summary)
+  end
   if summary.sealed then
     say("sealed: %s (note it elsewhere; moonpulse verify compares)", seals.short(summary.sealed))
   elseif summary.not_sealed then
@@ -63,7 +75,8 @@ function M.run(options)
     say("%s: its run ended, there is nothing to recover; its report was missing, and is written: %s",
       folder, summary.report)
   elseif not summary.sent then
-    say("%s: its run ended, there is nothing to recover; it was not sealed", folder)
+    say("%s: its run ended, there is nothing to recover%s", folder, summary.lost and ""
+      or "; it was not sealed")
   end
   if not summary.sent then
     return say_seal(summary)

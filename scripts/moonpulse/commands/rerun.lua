@@ -179,8 +179,9 @@ local function perform(options)
   settle_paths(options)
   local scratch <close> = make_scratch() -- luacheck: ignore 211
   recipes.copy(recipe, ".")
-  assert(core.make_folder "given")
-  local list, is_real = arguments.of(recipe, options, "given") -- messages name it: no path of this computer
+  local given = recipes.free_name(".", "given"):gsub("/.*", "")
+  assert(core.make_folder(given))
+  local list, is_real = arguments.of(recipe, options, given) -- messages name it: no path of this computer
   local of_run = runs.parser():parse(list)
   of_run.recorded = not is_real and "the record" or nil -- where the answers come from
   if is_real and recipe.is_experiment and #recipe.answers > 0 then

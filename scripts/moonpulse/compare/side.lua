@@ -1,8 +1,7 @@
 --- What is compared: a run, from its folder, or a plan. Both as facts in the field's words, pulses and marks.
-local cjson = require "cjson.safe"
 local core = require "moonpulse.core"
 local edited = require "moonpulse.safety.edited"
-local journals = require "moonpulse.record.journal"
+local journal_lines = require "moonpulse.record.journal_lines"
 local numbers = require "moonpulse.text.numbers"
 local read = require "moonpulse.record.read"
 
@@ -137,11 +136,8 @@ end
 --- When each plan of an experiment's journal was to begin, in microseconds from the run's start; nil: the
 --- journal does not say.
 local function starts_of(folder)
-  local text = core.read_file(folder .. "/journal.jsonl", journals.most_bytes)
   local run_ns, starts
-  for line in (text or ""):gmatch("[^\n]+") do
-    local entry = (line:find('"kind":"play"', 1, true) or not run_ns) and cjson.decode(line)
-    entry = type(entry) == "table" and entry or {}
+  for _, entry in ipairs(journal_lines.entries(folder) or {}) do
     run_ns = run_ns or math.tointeger(tonumber(entry.clock_ns))
     local start_ns = entry.kind == "play" and math.tointeger(tonumber(entry.start_ns))
     if run_ns and start_ns then

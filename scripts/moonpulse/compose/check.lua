@@ -1,7 +1,9 @@
 --- What the arguments of mp.train and its like may be. Each check raises what is wrong at the author's line;
 --- who is the function that was called, key the argument's name.
 local blame = require "moonpulse.text.author_line"
+local cell_text = require "moonpulse.text.cell_text"
 local core = require "moonpulse.core"
+local escapes = require "moonpulse.text.escapes"
 local intensities = require "moonpulse.compose.intensity"
 
 local M = {}
@@ -86,25 +88,38 @@ for word in words:gmatch "%S+" do
   missing[word] = true
 end
 
---- The name of a condition, as a cell of a table that every program reads alike.
+--- What is wrong with the name of a condition, which is a cell of a table that every program reads alike.
+---@param condition string
+---@return string? problem a sentence without its full stop; nil: nothing
+function M.label_problem(condition)
+  local shown = '"' .. escapes.shown(condition) .. '"'
+  local problem = cell_text.problem(condition)
+  if missing[condition] or condition == "" then
+    return ("label: %s is what tables have where something is missing: use another name"):format(shown)
+  elseif condition:find("^%s") or condition:find("%s$") or condition:find('"', 1, true) then
+    return ("label: %s: a condition has no quotes, nor blanks at its ends: programs that read the record's "
+      .. "table would drop them"):format(shown)
+  elseif problem then
+    return ("label: %s: a condition %s; like \"SICI\" or \"TS alone\""):format(shown, problem)
+  end
+end
+
+--- The name of a condition, as it may be.
 ---@param plan moonpulse.Plan that is to get it
 ---@param condition any
 ---@return string
 function M.label(plan, condition)
   if type(condition) ~= "string" then
     fail("label: the name of a condition expected, like plan:label \"SICI\", not %s", type(condition))
-  elseif missing[condition] or condition == "" then
-    fail("label: %q is what tables have where something is missing: use another name", condition)
-  elseif condition:find("^%s") or condition:find("%s$") or condition:find('"', 1, true) then
-    fail("label: %q: a condition has no quotes, nor blanks at its ends: programs that read the record's "
-      .. "table would drop them", condition)
+  elseif M.label_problem(M.name("label", condition)) then
+    fail("%s", M.label_problem(condition))
   elseif plan:totals().pulses == 0 then
     fail("label: there is no pulse in this plan that could be %q", condition)
   elseif not has_unlabelled(plan, {}) then
     fail("label: each pulse of this plan has a label already, which it keeps: %q would name none; give it "
       .. "before, or leave it out inside", condition)
   end
-  return M.name("label", condition)
+  return condition
 end
 
 --- A value as its author knows it: no inner words, no addresses.
@@ -201,8 +216,22 @@ end
 function M.name(who, value)
   if value:find("\0", 1, true) then
     fail("%s: %q holds a zero byte: use plain text", who, value)
+  elseif not utf8.len(value) then
+    fail("%s: \"%s\" is not UTF-8 text: save the file as UTF-8", who, escapes.shown(value))
   end
   return value
+end
+
+--- The name of a channel, which is a cell of a record's table.
+---@param who string the function that was called
+---@param value string
+---@return string
+function M.channel(who, value)
+  local problem = utf8.len(value) and cell_text.is_formula(value) and cell_text.problem(value)
+  if problem then
+    fail("%s: \"%s\": the name of a channel %s", who, value, problem)
+  end
+  return M.name(who, value)
 end
 
 --- The value, which must have been made by mp.mso, mp.rmt or mp.amt: a bare number is an error at the

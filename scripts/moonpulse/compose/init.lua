@@ -246,7 +246,7 @@ function M.together(plans)
       end
       unnamed = key
     end
-    list[i] = type(key) == "string" and build(core.channel, plan, check.name("together", key))
+    list[i] = type(key) == "string" and build(core.channel, plan, check.channel("together", key))
       or plan
   end
   return named(build(core.parallel, list), "together")
@@ -295,7 +295,7 @@ function M.at(plan, channel)
   if type(channel) ~= "string" and math.type(channel) ~= "integer" then
     fail("at: the name of a channel expected, not %s", type(channel))
   end
-  return named(build(core.channel, plan, check.name("at", tostring(channel))), "")
+  return named(build(core.channel, plan, check.channel("at", tostring(channel))), "")
 end
 
 --- plan:label(condition): the name of what its pulses are, for the record: "SICI". Parts that have a label

@@ -76,8 +76,8 @@ local function look(self, plan)
   facts.roles = inside.roles or has(view.roles, "block") or has(view.roles, "trials")
   facts.stimuli = view.kind == "pulse" and 1 or stimuli_of(view, inside, list)
   facts.kind = kind_of(view, list)
-  facts.block = has(view.roles, "block") and not inside.blocks
-    or has(view.roles, "trials") and not inside.blocks and not inside.trials
+  facts.marked = has(view.roles, "block")
+  facts.block = has(view.roles, "trials") and not inside.blocks and not inside.trials
   return facts
 end
 
@@ -158,7 +158,7 @@ function M.inside(self, plan, context)
   local facts = facts_of(self, plan)
   local own = facts.view.condition
   local inside = { condition = own ~= "" and own or context.condition, strand = context.strand,
-    trial = context.trial or facts.stimuli == 1, block = context.block or facts.block }
+    trial = context.trial or facts.stimuli == 1, block = context.block or facts.marked or facts.block }
   if inside.trial then
     inside.condition = inside.condition or facts.kind
   end
@@ -178,7 +178,7 @@ function part_of(self, plan, context)
   local facts, inside = facts_of(self, plan), M.inside(self, plan, context)
   local part = made_of(self, plan, facts.view, inside, facts)
   part.trial = inside.trial and not context.trial or nil
-  part.block = inside.block and not context.block or nil
+  part.block = facts.marked and not context.strand or inside.block and not context.block or nil
   local index = add(self, part)
   self.known[key] = index
   return index

@@ -16,12 +16,18 @@ local function enter(self, part, in_trial, in_block)
   if part.trial and not in_trial then
     self.trials = self.trials + 1
   end
-  if part.block and not in_block then
-    self.blocks = self.blocks + 1
-  end
   local depth = #self.stack + 1
   self.stack[depth] = { part = part, at = 1, done = 0, in_trial = in_trial or part.trial,
-    in_block = in_block or part.block }
+    in_block = part.block and {} or in_block }
+end
+
+--- The number of the block that is around; one that holds nothing but other blocks has none.
+local function number_of(self, block)
+  if block and not block.number then
+    self.blocks = self.blocks + 1
+    block.number = self.blocks
+  end
+  return block and block.number or nil
 end
 
 local function begin(self)
@@ -49,12 +55,13 @@ end
 
 --- count times a leaf; false: a part of which not all is one stretch.
 local function take_leaf(self, frame, part, count)
-  if part.block and not frame.in_block then -- each is a block of its own
-    self.blocks, count = self.blocks + 1, 1
+  local block = frame.in_block
+  if part.block then -- each is a block of its own
+    block, count = {}, 1
   end
   self.first, self.last = self.last + 1, self.last + part.n * count
   self.condition, self.per, self.trial = self.conditions[part.c], nil, nil
-  self.block = (frame.in_block or part.block) and self.blocks or nil
+  self.block = number_of(self, block)
   if part.trial and not frame.in_trial then
     self.trial, self.trials = self.trials + 1, self.trials + count
     self.per = count > 1 and part.n or nil
@@ -87,8 +94,9 @@ local function step(self)
   local row = frame.part.row
   local index = row and row[frame.at]
   if not index or frame.part.strands then
+    local block = frame.part.strands and number_of(self, frame.in_block)
     if frame.part.strands and self.on_strands then
-      self.on_strands(frame.part.strands, frame.in_block and self.blocks or nil)
+      self.on_strands(frame.part.strands, block)
     end
     self.stack[depth] = nil
     return false

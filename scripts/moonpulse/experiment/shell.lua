@@ -41,13 +41,19 @@ local function execute_here(command)
   return assert(io.popen(command, "w")):close()
 end
 
---- What scripts and drivers read is noted, for the record; our own files are no news.
+--- What scripts and drivers read is noted, for the record, and what they write themselves, which is nothing
+--- that the run was given; our own files are no news.
 local function watch_files(self)
   local function note(path, mode)
     local info = debug.getinfo(3, "S")
-    if type(path) == "string" and (mode == nil or type(mode) == "string" and mode:find("^rb?$"))
-      and not (info and blame.is_ours(info.source)) then
+    mode = mode or "r"
+    if type(path) ~= "string" or type(mode) ~= "string" or info and blame.is_ours(info.source) then
+      return
+    elseif not mode:find "^w" then -- to write behind what is there it is read, too
       bytes_read.note_data(path, self.open)
+    end
+    if mode ~= "r" and mode ~= "rb" then
+      bytes_read.note_made(path)
     end
   end
   function io.open(path, mode) -- luacheck: ignore 122
@@ -58,6 +64,18 @@ local function watch_files(self)
     note(path)
     return self.lines(path, ...)
   end
+  function io.input(file) -- luacheck: ignore 122
+    note(file)
+    return self.input(file)
+  end
+  function io.output(file) -- luacheck: ignore 122
+    note(file, "w")
+    return self.output(file)
+  end
+  function os.rename(from, to) -- luacheck: ignore 122
+    note(to, "w")
+    return self.rename(from, to)
+  end
 end
 
 --- From now on, until it is closed, scripts and what they require have these; os.exit in a driver's or a
@@ -66,7 +84,7 @@ end
 ---@return table to be closed
 function M.open(stage)
   local self = setmetatable({ execute = os.execute, exit = os.exit, popen = io.popen, open = io.open,
-    lines = io.lines, pipes = {} }, Opened)
+    lines = io.lines, input = io.input, output = io.output, rename = os.rename, pipes = {} }, Opened)
   local driver = stage.job.driver
   function os.execute(command) -- luacheck: ignore 122
     if command == nil then
@@ -116,6 +134,7 @@ local unclosed = {} -- until the program has ended
 function Opened:__close()
   os.execute, os.exit, io.popen = self.execute, self.exit, self.popen -- luacheck: ignore 122
   io.open, io.lines = self.open, self.lines -- luacheck: ignore 122
+  io.input, io.output, os.rename = self.input, self.output, self.rename -- luacheck: ignore 122
   table.move(self.pipes, 1, #self.pipes, #unclosed + 1, unclosed)
 end
 

@@ -1,6 +1,9 @@
 --- Plans as files: a documented, canonical, line-based text with its SHA-256 (docs/plan-files.md).
 --- Structure is kept, equal parts are written once, so a plan of any length stays small.
+local cell_text = require "moonpulse.text.cell_text"
+local checks = require "moonpulse.compose.check"
 local core = require "moonpulse.core"
+local escaped = require "moonpulse.text.escapes"
 local outline = require "moonpulse.show.outline"
 local protocols = require "moonpulse.protocol"
 local sha256 = require "moonpulse.text.sha256"
@@ -227,7 +230,9 @@ function make.rest(self, rest)
 end
 
 function make.mark(self, rest)
-  return core.mark(unescape(rest:match("^\"(.*)\"$") or bad(self, "a mark is: mark \"TEXT\"")))
+  local text = unescape(rest:match("^\"(.*)\"$") or bad(self, "a mark is: mark \"TEXT\""))
+  return core.mark(utf8.len(text) and text or bad(self, "a mark is UTF-8 text, and not \"%s\"",
+    escaped.shown(text)))
 end
 
 make["repeat"] = function(self, rest)
@@ -238,9 +243,19 @@ make["repeat"] = function(self, rest)
   return core.repeat_plan(node(self, number), math.tointeger(tonumber(count)), spacing, period)
 end
 
+--- The text, which becomes a cell of a record's table.
+local function as_cell(self, what, text)
+  local problem = cell_text.problem(text)
+  if problem then
+    bad(self, "%s %s, and not \"%s\"", what, problem, escaped.shown(text))
+  end
+  return text
+end
+
 function make.channel(self, rest)
   local number, name = rest:match("^(%d+) \"(.*)\"$")
-  return core.channel(node(self, number or bad(self, "a channel is: channel NODE \"NAME\"")), unescape(name))
+  local channel = node(self, number or bad(self, "a channel is: channel NODE \"NAME\""))
+  return core.channel(channel, as_cell(self, "the name of a channel", unescape(name)))
 end
 
 -- in a file of any size: some seconds and 300 MB
@@ -310,6 +325,11 @@ local function read_node(self, rest)
   more, label = tail(more, "as")
   more, condition = tail(more, "label")
   more, roles = tail(more, "is")
+  local problem = condition ~= "" and checks.label_problem(condition)
+  if problem then
+    bad(self, "%s", problem)
+  end
+  as_cell(self, "a kind of stimulus", label)
   local ok, plan = pcall(make[kind], self, more)
   if ok then
     ok, plan = pcall(tagged, core.describe(plan, origin, label), condition, roles)

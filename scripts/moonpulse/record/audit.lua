@@ -125,6 +125,17 @@ function Audit:tell_signature(key)
   end
 end
 
+--- When, and by whom, the folder is sealed after the last line.
+---@return { at: string, at_ns: integer, who: string }
+function Audit:stamp()
+  if not self.journal then
+    return { at = clocks.now(), at_ns = 0, who = self.who }
+  elseif self.virtual then
+    return { at = self.last.at, at_ns = self.last.at_ns, who = self.who }
+  end
+  return { at = clocks.now(), at_ns = core.clock_ns() - self.origin_ns, who = self.who }
+end
+
 --- The last line of what was done; nothing more is told.
 ---@param entry table how it ended
 function Audit:finish(entry)

@@ -25,7 +25,8 @@ function M.close_flight(record)
   end
 end
 
---- All that was seen, a sentence each, and what to do about it. Of a record that is closed.
+--- All that was seen, a sentence each, and what to do about it; and what the disk did not take. Of a record
+--- that is closed.
 ---@param record moonpulse.Record
 ---@param journal moonpulse.Journal? of an experiment, closed
 ---@return string[]? nil: nothing was
@@ -36,11 +37,13 @@ function M.all(record, journal)
     journal and journal.disturbed or false } do
     list[#list + 1] = text or nil
   end
-  if not list[1] then
-    return nil
+  if list[1] then
+    list[#list + 1] = "keep editors and synchronisers out of a run's folder while the run goes on"
   end
-  list[#list + 1] = "keep editors and synchronisers out of a run's folder while the run goes on"
-  return list
+  for _, text in ipairs { record.lost or false, record.undescribed or false } do
+    list[#list + 1] = text or nil
+  end
+  return list[1] and list or nil
 end
 
 return M

@@ -4,9 +4,10 @@
 -- Lines are numbered and each ends with a checksum of what stands before it, so that one that is missing,
 -- torn, zeroed or moved is seen. Each also holds the SHA-256 of the line before it (prev), so that the last
 -- one's stands for all: docs/verify.md. Journals of older versions have not all of that.
-local cjson = require "cjson"
 local core = require "moonpulse.core"
+local escapes = require "moonpulse.text.escapes"
 local files = require "moonpulse.record.file"
+local journal_lines = require "moonpulse.record.journal_lines"
 local json = require "moonpulse.text.sorted_json"
 local lfs = require "lfs"
 local schema = require "moonpulse.record.schema"
@@ -17,9 +18,7 @@ local M = {}
 --- What the first line has as the hash of the line before it.
 M.none = ("0"):rep(64)
 --- What is longer was not written by a run.
-M.most_bytes = 256000000
-
-local most_line = 16000000
+M.most_bytes = journal_lines.most_bytes
 
 ---@class moonpulse.Journal
 ---@field file file* of core.create_file
@@ -29,6 +28,7 @@ local most_line = 16000000
 ---@field sum moonpulse.core.Sum of them
 ---@field head string SHA-256 of the last of them
 ---@field lost string? what the disk did not take
+---@field kept { bytes: integer, lines: string[] } so many bytes it took; what it did not take since
 ---@field disturbed string? what another program did to it: close()
 local Journal = {}
 Journal.__index = Journal
@@ -43,7 +43,7 @@ function M.new(folder)
     return nil, message
   end
   return setmetatable({ file = file, path = folder .. "/journal.jsonl", lines = 0, sum = core.sum(),
-    head = M.none, folder = folder }, Journal)
+    head = M.none, folder = folder, kept = { bytes = 0, lines = {} } }, Journal)
 end
 
 --- A line of a journal, without its end.
@@ -55,6 +55,7 @@ end
 function M.line(kind, entry, number, prev)
   local line = { kind = kind, line = number, prev = prev }
   for key, value in pairs(entry) do
+    value = type(value) == "string" and not utf8.len(value) and escapes.shown(value) or value
     -- a monotonic clock in nanoseconds may be beyond what a JSON number holds
     line[key] = key:match("_ns$") and math.type(value) == "integer" and tostring(value) or value
   end
@@ -63,18 +64,19 @@ function M.line(kind, entry, number, prev)
 end
 
 --- Write a line, and tell nobody where the disk does not take it: then self.lost says why, and nothing is
---- written any more. For what is done whether or not it can be written down, as a stop.
+--- written any more until close() tries again. For what is done whether or not it can be written down, as a
+--- stop.
 ---@param kind string
 ---@param entry table; keys that end in _ns are integers
 function Journal:tell(kind, entry)
   self.lines = self.lines + 1
-  if self.lost then
-    return
-  end
   local text = M.line(kind, entry, self.lines, self.head)
   self.head = sha256.of(text)
   text = text .. "\n"
-  self.sum:add(text)
+  if self.lost then
+    table.insert(self.kept.lines, text)
+    return
+  end
   core.disk "journal.jsonl"
   local ok, message = self.file:write(text)
   if ok then
@@ -82,6 +84,12 @@ function Journal:tell(kind, entry)
   end
   core.disk()
   self.lost = not ok and message or nil -- part of a line may be there: nothing is written behind it
+  if ok then
+    self.sum:add(text)
+    self.kept.bytes = self.kept.bytes + #text
+  else
+    table.insert(self.kept.lines, text)
+  end
 end
 
 --- The same; raises { code, message } where the disk does not take it: what is not in the journal is not
@@ -89,11 +97,30 @@ end
 ---@param kind "play"|"set"|"mark"
 ---@param entry table; keys that end in _ns are integers
 function Journal:write(kind, entry)
+  local lines, head = self.lines, self.head
   self:tell(kind, entry)
   if self.lost then
+    table.remove(self.kept.lines) -- it is not done
+    self.lines, self.head = lines, head
     error({ code = "stopped", message = ("the journal cannot be written, so nothing more is played: %s: %s")
       :format(self.path, self.lost) }, 0)
   end
+end
+
+--- The disk did not take a line: when the run is over there may be room. What it took, without the part of a
+--- line, and what was told since.
+local function write_again(self)
+  local text, message = core.read_file(self.path, M.most_bytes)
+  if not text or #text < self.kept.bytes then
+    return nil, message
+  end
+  local lines = table.concat(self.kept.lines)
+  core.disk "journal.jsonl"
+  local ok = files.rewrite(self.path, function(out)
+    return out:write(text:sub(1, self.kept.bytes), lines)
+  end)
+  core.disk()
+  return ok
 end
 
 --- What does not reach the disk only now was told before: each line was flushed. What another program did to
@@ -104,27 +131,26 @@ function Journal:close()
     self.disturbed = note or lost and lost .. "; events.tsv does not need it"
   end
   local ok, message = self.file:close()
-  self.lost = self.lost or not ok and message or nil
+  if self.lost and write_again(self) then
+    self.lost = nil
+  else
+    self.lost = self.lost or not ok and message or nil
+  end
 end
 
 Journal.__close = Journal.close
 
 --- The entry of a line; nil and why it is none.
-local function entry_of(text, room, checked)
-  if #text > most_line then
+local function entry_of(line, room, checked)
+  local has_check = line.text:find(',"check":"%x+"}$') ~= nil
+  if #line.text > journal_lines.most_line then
     return nil, "it is longer than any"
-  end
-  local before, check = text:match('^(.*),"check":"(%x+)"}$')
-  if before and core.checksum(before) ~= check or not before and checked then
+  elseif not line.entry or (has_check or checked) and not line.whole then
     return nil, "it is torn or was changed"
   end
-  local ok, entry = pcall(cjson.decode, text)
-  if not ok then
-    return nil, "it is torn or was changed"
-  end
-  local taken, why = schema.entry(entry, room)
-  if taken and before then
-    taken.line = type(entry.line) == "number" and math.tointeger(entry.line) or -1
+  local taken, why = schema.entry(line.entry, room)
+  if taken and has_check then
+    taken.line = type(line.entry.line) == "number" and math.tointeger(line.entry.line) or -1
   end
   return taken, why
 end
@@ -153,12 +179,8 @@ end
 ---@return table[] none where it cannot be read
 function M.all(folder)
   local text, list = core.read_file(folder .. "/journal.jsonl", M.most_bytes), {}
-  for line in (text or ""):gmatch("[^\n]+") do
-    local before, check = line:match('^(.*),"check":"(%x+)"}$')
-    local ok, entry = pcall(cjson.decode, line)
-    if #line <= most_line and before and core.checksum(before) == check and ok and type(entry) == "table" then
-      list[#list + 1] = schema.whole_times(entry)
-    end
+  for _, line in ipairs((journal_lines.of(text or ""))) do
+    list[#list + 1] = line.whole and schema.whole_times(line.entry) or nil
   end
   return list
 end
@@ -176,7 +198,7 @@ function M.read(folder, written)
   local entries, said, number, bad = {}, {}, 0, nil
   local room = { pulses = schema.most_pulses }
   local checked = text:find(',"check":"', 1, true) ~= nil
-  for line in text:gmatch("[^\n]+") do
+  for _, line in ipairs((journal_lines.of(text))) do
     number = number + 1
     local entry, why = entry_of(line, room, checked)
     if entry then

@@ -12,7 +12,6 @@ local recover_rows = require "moonpulse.record.recover_rows"
 local replays = require "moonpulse.record.replay"
 local schema = require "moonpulse.record.schema"
 local seals = require "moonpulse.record.seal"
-local sha256 = require "moonpulse.text.sha256"
 local stop_words = require "moonpulse.text.stop_words"
 
 local M = {}
@@ -284,14 +283,25 @@ end
 local mends = "; nothing is changed: mend that and recover again. If it cannot be mended, move flight.bin "
   .. "out of the folder: then events.tsv stays as the run left it"
 
+local was_there = "its seal (SHA256SUMS) was missing, and had been there"
+
+--- Why the folder of a run that ended is sealed again.
+local function why_sealed(report, lost, differed)
+  if not lost then
+    return report and "the report was missing" or "the run ended before its folder was sealed"
+  end
+  return was_there .. (differed[1] and "" or "; every file is as the journal says that it was sealed")
+end
+
 --- Its run ended, and what is missing is only the report, or the seal: the run was killed before it was
---- there.
+--- there, or somebody took it away. Then the journal tells how the files were.
 ---@param differed string[]? of the seal, as recover found it
----@return table? summary { report, sealed }; nil: nothing is missing
+---@param lost boolean? likewise
+---@return table? summary { report, sealed, lost, differed }; nil: nothing is missing
 ---@return string? message
-local function complete(folder, manifest, write_report, differed)
+local function complete(folder, manifest, write_report, differed, lost)
   local report = not lfs.symlinkattributes(folder .. "/report.html", "mode")
-  local unsealed = differed == nil and manifest.journal_head ~= journals.none
+  local unsealed = lost or differed == nil and manifest.journal_head ~= journals.none
   if not report and not unsealed then
     return nil
   elseif report and not write_report(folder) then
@@ -299,26 +309,42 @@ local function complete(folder, manifest, write_report, differed)
   end
   local sealed, why
   if differed or unsealed then
-    sealed, why = seals.again(folder, report and "report" or "recovered", { why = report
-      and "the report was missing" or "the run ended before its folder was sealed" }, differed)
+    sealed, why = seals.again(folder, report and not lost and "report" or "recovered",
+      { why = why_sealed(report, lost, differed) }, differed)
     if not sealed then
       return nil, why
     end
   end
-  return { report = report and folder .. "/report.html" or nil, sealed = sealed }
+  return { report = report and folder .. "/report.html" or nil, sealed = sealed, lost = lost,
+    differed = differed }
 end
 
-local finished = { "events.tsv", "flight.bin", "twin.tsv" }
+--- Nothing was given, and its table could not be written, or was changed: it is written again.
+local function mend_unplayed(folder, manifest)
+  local path = folder .. "/events.tsv"
+  local _, why = files.keep(path)
+  if why then
+    return nil, why
+  end
+  local text = M.rows(folder) or core.event_header
+  local ok, message = files.rewrite(path, function(out) return out:write(text) end)
+  if not ok then
+    return nil, ("%s cannot be written: %s: make room, and recover again"):format(path, message)
+  end
+  manifest.result.rebuilt = "events.tsv was missing or changed; written again"
+  manifest.result.events_sum = core.file_sum(path)
+  local record = records.in_memory()
+  record.folder = folder
+  record:manifest(manifest)
+  return true
+end
 
 --- The folder of a run that was recovered gets its line in the journal and its seal.
 local function seal(folder, manifest, summary, differed)
-  local hashes = {}
-  for _, name in ipairs(finished) do
-    hashes[name] = sha256.of_file(folder .. "/" .. name)
-  end
   local why = read.get(manifest, "result.rebuilt") or read.get(manifest, "result.reason")
+  why = summary.lost and ("%s; %s"):format(why, was_there) or why
   summary.sealed, summary.not_sealed = seals.again(folder, "recovered", { why = why, new = manifest.status,
-    sent = summary.sent, confirmed = summary.confirmed, skipped = summary.skipped, files = hashes,
+    sent = summary.sent, confirmed = summary.confirmed, skipped = summary.skipped,
     said = summary.said[1] and summary.said or nil }, differed)
 end
 
@@ -329,13 +355,22 @@ local function recover(folder, chosen, write_report)
   end
   local changed = manifest.status ~= "running" and type(manifest.result) == "table"
     and files.is_changed(folder .. "/events.tsv", manifest.result)
+  if changed and manifest.status == "not run" and manifest.result.pulses_sent == 0 then
+    manifest.journal_head, manifest.journal_lines = manifest.journal_head or journals.none,
+      manifest.journal_lines or 0
+    changed = false
+    local done, why = mend_unplayed(folder, manifest)
+    if not done then
+      return nil, why
+    end
+  end
   local found = is_found(folder, manifest)
   local message = why_not(folder, manifest, chosen, changed, changed or found)
-  local differed = seals.differing(folder)
+  local differed, lost_seal = seals.differing(folder)
   manifest.journal_head = manifest.journal_head or journals.none -- until the journal has its last line
   manifest.journal_lines = manifest.journal_lines or 0
   if message and manifest.status ~= "running" then
-    local summary, why = complete(folder, manifest, write_report, differed)
+    local summary, why = complete(folder, manifest, write_report, differed, lost_seal)
     if summary or why then
       return summary, why
     end
@@ -361,7 +396,7 @@ local function recover(folder, chosen, write_report)
     return nil, entries .. (lost == "unread" and mends or "")
   end
   if summary then
-    summary.unloaded = unloaded
+    summary.unloaded, summary.lost, summary.differed = unloaded, lost_seal, differed
     summary.no_report = select(2, write_report(folder))
     seal(folder, manifest, summary, differed)
   end
@@ -375,9 +410,10 @@ end
 ---   was recovered without may be recovered again
 ---@param write_report fun(folder: string): string?, string? as write of moonpulse.report
 ---@return table? summary { sent, confirmed, skipped, planned, said, safe, unloaded, no_report }, or of a run
----   that ended, and only its report or its seal was missing, { report, sealed }; said: what is missing or
---- damaged, a sentence   each; unloaded: the file of the run's driver, where it was not loaded; no_report:
---- why there is no   report.html; sealed: the seal; not_sealed: why there is none
+---   that ended, and only its report or its seal was missing, { report, sealed, lost, differed }; said: what
+---   is missing or damaged, a sentence each; unloaded: the file of the run's driver, where it was not loaded;
+---   no_report: why there is no report.html; sealed: the seal; not_sealed: why there is none; lost: it had
+---   been sealed and its seal was gone; differed: what is not as it was then
 ---@return string? message
 function M.run(folder, chosen, write_report)
   local lock <close>, message = core.lock_folder(folder)

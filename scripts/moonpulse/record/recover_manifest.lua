@@ -11,7 +11,7 @@ local M = {}
 local most_staircases, most_trials = 1000, 100000 -- more has no run
 
 -- What was written when the run was over: it tells nothing of how long it lasted.
-local later = { ["end"] = true, recovered = true, report = true, signature = true }
+local later = { ["end"] = true, sealed = true, recovered = true, report = true, signature = true }
 
 -- A record may be somebody else's: what is not what it should be is as if it were not there.
 

@@ -327,7 +327,7 @@ end
 --- What a journal has beside plans, settings and marks: docs/verify.md.
 local acts = {}
 for _, kind in ipairs { "begin", "arm", "disarm", "stop", "threshold", "override", "approval", "question",
-  "answer", "trigger", "note", "clock", "end", "recovered", "report", "signature" } do
+  "answer", "trigger", "note", "clock", "end", "sealed", "recovered", "report", "signature" } do
   acts[kind] = true
 end
 M.acts = acts

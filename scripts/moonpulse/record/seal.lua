@@ -1,10 +1,13 @@
 --- The seal of a run's folder: SHA256SUMS, in sha256sum's own format, one line for every file but itself
 --- and its signature, written last. Its own SHA-256 is the seal: it stands for the whole folder.
 --
--- Whoever writes in the folder later (recover, report, sign) adds a line to the journal and seals again.
+-- Whoever seals, the run itself and who writes in the folder later (recover, report, sign), adds a line to
+-- the journal first, which has the hashes of all files, too: where the seal is taken away, or written again
+-- over an edit, the journal still tells.
 local clocks = require "moonpulse.record.clocks"
 local core = require "moonpulse.core"
 local files = require "moonpulse.record.file"
+local journal_lines = require "moonpulse.record.journal_lines"
 local journals = require "moonpulse.record.journal"
 local lfs = require "lfs"
 local scripts = require "moonpulse.record.verify_script"
@@ -115,14 +118,77 @@ function M.write(folder, known)
   return sha256.of(text)
 end
 
---- Which files of a sealed folder are not as SHA256SUMS says, by their names.
----@param folder string
----@return string[]? names; nil: it is not sealed
-function M.differing(folder)
-  local text = core.read_file(folder .. "/" .. M.name, most_list)
-  if not text then
-    return nil
+--- manifest.json with another journal_head and journal_lines, which are its last two; all else stays to the
+--- byte, also a condition or a parameter of these names.
+local function with_head(text, head, lines)
+  local made, count = text:gsub('^(.*"journal_head"%s*:%s*")%x*("%s*,%s*"journal_lines"%s*:%s*)%d+(%s*}%s*)$',
+    "%1" .. head .. "%2" .. lines .. "%3")
+  if count == 1 then
+    return made
   end
+  -- of an older version, or of a run that was killed
+  return (text:gsub("%s*}%s*$", (',"journal_head":"%s","journal_lines":%d}\n'):format(head, lines)))
+end
+
+--- What the journal has of manifest.json: its SHA-256 without the journal's own head, which is in it.
+---@param text string of manifest.json
+---@return string
+function M.manifest_sum(text)
+  return sha256.of((with_head(text, journals.none, 0)))
+end
+
+--- The SHA-256 of each file of the folder (of manifest.json: manifest_sum), as the newest line of its journal
+--- has them that has all: who seals writes it before.
+---@param text string of the journal
+---@return table<string, string>? nil: no line has
+function M.told(text)
+  local told
+  for _, line in ipairs(journal_lines.of(text)) do
+    local found = line.whole and line.entry.files
+    told = type(found) == "table" and found["manifest.json"] and found or told
+  end
+  return told
+end
+
+-- Who seals writes the journal's line first, then its hash into the manifest.
+local sealing = { sealed = true, recovered = true, report = true, signature = true }
+
+--- Does each line hold the hash of the one before? One that is torn is told by the next.
+local function is_chained(lines)
+  local head
+  for number, line in ipairs(lines) do
+    local after = lines[number + 1]
+    local is_told = after and after.whole and after.entry.torn_line == number
+    if not line.whole and line.text:find('"prev":"', 1, true) and after and not is_told
+      or line.whole and line.entry.prev and line.entry.prev ~= head and head then
+      return false
+    end
+    head = sha256.of(line.text)
+  end
+  return true
+end
+
+--- Is a journal the one that the manifest names? Who was killed between the two has written one line more.
+---@param journal string the text of it
+---@param manifest string likewise
+---@return boolean
+function M.is_headed(journal, manifest)
+  local head, count = manifest:match('"journal_head"%s*:%s*"(%x*)"%s*,%s*"journal_lines"%s*:%s*(%d+)%s*}%s*$')
+  if not head or head == journals.none then -- of an older version, or of a run that was killed
+    return true
+  end
+  local lines, torn = journal_lines.of(journal)
+  lines[#lines] = not torn and lines[#lines] or nil -- the disk was full
+  local last = lines[#lines]
+  local function is_named(at)
+    return tonumber(count) == at and (lines[at] and sha256.of(lines[at].text)) == head
+  end
+  return is_chained(lines) and (is_named(#lines) or last ~= nil and last.whole
+    and sealing[last.entry.kind] ~= nil and is_named(#lines - 1))
+end
+
+--- Which files are not as SHA256SUMS says.
+local function differing_from_list(folder, text)
   local names, sealed = {}, {}
   for line in text:gmatch("[^\n]+") do
     sealed[line] = true
@@ -137,8 +203,52 @@ function M.differing(folder)
     local name = line:sub(67)
     names[#names + 1] = not lfs.symlinkattributes(folder .. "/" .. name, "mode") and name or nil
   end
-  table.sort(names)
   return names
+end
+
+--- Which files are not as the journal's newest line has them that has them all.
+local function differing_from_journal(folder, journal, told)
+  local names, there = {}, {}
+  local manifest = core.read_file(folder .. "/manifest.json", most_manifest)
+  for _, each in ipairs(M.list(folder) or {}) do
+    local digits = each.is_file and sha256.of_file(folder .. "/" .. each.name)
+    there[each.name] = true
+    if each.name == "manifest.json" then
+      digits = manifest and M.manifest_sum(manifest)
+    elseif each.name == "journal.jsonl" then -- it has no hash of itself
+      digits = manifest and M.is_headed(journal, manifest) and told[each.name]
+    end
+    names[#names + 1] = digits ~= told[each.name] and each.name or nil
+  end
+  for name in pairs(told) do
+    names[#names + 1] = not there[name] and name ~= scripts.name and name or nil -- that is written last
+  end
+  return names
+end
+
+--- Which files of a folder that was sealed are not as they were then, by their names. Where SHA256SUMS itself
+--- was taken away the journal tells, which has the hashes of all files since they were sealed; a journal
+--- without them is of an older version: then nothing tells how they were.
+---@param folder string
+---@return string[]? names nil: it was not sealed
+---@return boolean? lost it was sealed, and its seal is gone
+function M.differing(folder)
+  local text, names = core.read_file(folder .. "/" .. M.name, most_list), nil
+  if text then
+    names = differing_from_list(folder, text)
+  else
+    local journal = core.read_file(folder .. "/journal.jsonl", journals.most_bytes) or ""
+    local told = M.told(journal)
+    if told then
+      names = differing_from_journal(folder, journal, told)
+    elseif lfs.symlinkattributes(folder .. "/" .. scripts.name, "mode") then -- it is written with the seal
+      names = { M.name }
+    end
+  end
+  if names then
+    table.sort(names)
+  end
+  return names, names and not text
 end
 
 --- Which of some files are not as SHA256SUMS says: changed, gone, or put there since.
@@ -184,18 +294,6 @@ function M.appended(text, kind, entry)
   return text .. (torn and "\n" or "") .. line .. "\n", sha256.of(line), number + 1
 end
 
---- manifest.json with another journal_head and journal_lines, which are its last two; all else stays to the
---- byte, also a condition or a parameter of these names.
-local function with_head(text, head, lines)
-  local made, count = text:gsub('^(.*"journal_head"%s*:%s*")%x*("%s*,%s*"journal_lines"%s*:%s*)%d+(%s*}%s*)$',
-    "%1" .. head .. "%2" .. lines .. "%3")
-  if count == 1 then
-    return made
-  end
-  -- of an older version, or of a run that was killed
-  return (text:gsub("%s*}%s*$", (',"journal_head":"%s","journal_lines":%d}\n'):format(head, lines)))
-end
-
 --- Does the disk take so many bytes more in this folder? What is there stays where it does not.
 local function check_room(folder, bytes)
   local path = folder .. "/" .. M.name .. ".room"
@@ -211,9 +309,10 @@ local function check_room(folder, bytes)
 end
 
 --- All that is needed to seal again: it is read and hashed before anything is changed.
+---@param hashed table<string, string> SHA-256 of files by their name that were just computed
 ---@return { journal: string, manifest: string, known: table<string, string> }? nil: it cannot be sealed
 ---@return string? message
-local function ready(folder)
+local function ready(folder, hashed)
   local text, message = "", nil
   if lfs.symlinkattributes(folder .. "/journal.jsonl", "mode") then
     text, message = core.read_file(folder .. "/journal.jsonl", journals.most_bytes)
@@ -232,7 +331,10 @@ local function ready(folder)
       return nil, ("%s is a %s, not a file: take it out of the folder"):format(path,
         tostring(lfs.symlinkattributes(path, "mode")))
     elseif not rewritten[each.name] then
-      known[each.name], message = sha256.of_file(path)
+      known[each.name] = hashed[each.name]
+      if not known[each.name] then
+        known[each.name], message = sha256.of_file(path)
+      end
       if not known[each.name] then
         return nil, message
       end
@@ -263,24 +365,49 @@ local function replace(folder, journal, manifest, known)
   return M.write(folder, known)
 end
 
---- Something was done to a finished run: its journal gets a line, the manifest the new head, the folder a new
---- seal. Where it cannot be sealed (a link, a full disk), all is as it was.
+--- What the journal's line has of the files that the seal is to hold.
+local function told_of(now)
+  local told = { ["manifest.json"] = M.manifest_sum(now.manifest), [scripts.name] = sha256.of(scripts.text) }
+  for name, digits in pairs(now.known) do
+    told[name] = digits
+  end
+  return told
+end
+
+--- The names that did not fit, with the journal where it is not the one that the manifest names: the new line
+--- would hide it.
+local function with_journal(differed, now)
+  local list = table.move(differed or {}, 1, #(differed or {}), 1, {})
+  local has = false
+  for _, name in ipairs(list) do
+    has = has or name == "journal.jsonl"
+  end
+  if not has and not M.is_headed(now.journal, now.manifest) then
+    list[#list + 1] = "journal.jsonl"
+  end
+  return list[1] and list or nil
+end
+
+--- Something was done to a run that is over: its journal gets a line, the manifest the new head, the folder a
+--- new seal. Where it cannot be sealed (a link, a full disk), all is as it was.
 ---@param folder string
 ---@param kind string of schema.acts
 ---@param entry table what was done, and by whom
 ---@param differed string[]? what did not fit the seal before, of differing(): the line has it, and verify
 ---   says so
+---@param hashed table<string, string>? SHA-256 of files by their name that were just computed
 ---@return string? seal
 ---@return string? message
-function M.again(folder, kind, entry, differed)
-  local now, message = ready(folder)
+function M.again(folder, kind, entry, differed, hashed)
+  local now, message = ready(folder, hashed or {})
   if not now then
     return nil, message
   end
-  local told = { at = clocks.now(), who = "n/a", differed = differed and differed[1] and differed }
+  local told = { at = clocks.now(), who = "n/a", differed = with_journal(differed, now) }
   for key, value in pairs(entry) do
     told[key] = value
   end
+  told.files = told_of(now)
   local text, head, lines = M.appended(now.journal, kind, told)
   local ok
   ok, message = check_room(folder, #text + #now.manifest

@@ -44,6 +44,13 @@ list() {
 }
 
 seal=none
+for file in SHA256SUMS SHA256SUMS.sig; do # the list has all others
+  if [ -h "$file" ]; then
+    differs "$file: it is a link, and no file"
+  elif [ -e "$file" ] && [ ! -f "$file" ]; then
+    differs "$file: it is something else than a file"
+  fi
+done
 if [ -f SHA256SUMS ]; then
   found=$(list "")
   seal=$(sha256sum <SHA256SUMS)

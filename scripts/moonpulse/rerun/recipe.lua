@@ -1,11 +1,11 @@
 --- What a run's folder says of how to do the same again: what was run, with which parameters, seed and
 --- thresholds, on what, what was answered, and which triggers came.
 local catalogue = require "moonpulse.protocol.catalogue"
-local cjson = require "cjson.safe"
 local core = require "moonpulse.core"
 local chains = require "moonpulse.verify.chain"
 local files = require "moonpulse.verify.files"
 local findings = require "moonpulse.verify.findings"
+local journal_lines = require "moonpulse.record.journal_lines"
 local lfs = require "lfs"
 local numbers = require "moonpulse.text.numbers"
 local plans = require "moonpulse.verify.plan"
@@ -31,21 +31,7 @@ local M = {}
 ---@field told string[] what else of the folder is not
 ---@field wrong string[] what of the folder is not as the run left it: then nothing can be run again
 
-local most_journal, most_bytes = 400000000, 1 << 28
-
---- The journal's lines; those that cannot be read are left out.
-local function journal_of(folder)
-  local text, message = core.read_file(folder .. "/journal.jsonl", most_journal)
-  if not text then
-    return nil, message
-  end
-  local lines = {}
-  for line in text:gmatch("[^\n]+") do
-    local entry = cjson.decode(line)
-    lines[#lines + 1] = type(entry) == "table" and entry or nil
-  end
-  return lines
-end
+local most_bytes = 1 << 28
 
 --- What must be as the run left it, so that the same can be done again; the rest is told.
 local function is_needed(file)
@@ -81,7 +67,7 @@ local function add_asked_for(self, each, path)
     self.told[#self.told + 1] = ("%s: a script read it from a place of its computer, where it may not be now")
       :format(each.file)
   else
-    self.asked[as] = path
+    self.asked[as] = self.asked[as] or path -- what it was at first
   end
 end
 
@@ -117,31 +103,58 @@ local function make_folders(folder, path)
   end
 end
 
-local function copy_to(path, to)
+local function bytes_of(path)
   local bytes, message = core.read_file(path, most_bytes)
-  if not bytes then
-    refusals.raise("fault", "%s", message)
+  return bytes or refusals.raise("fault", "%s", message)
+end
+
+local function is_there(path)
+  return lfs.symlinkattributes(path, "mode") ~= nil
+end
+
+--- A name in a folder that nothing has yet: the file's own, or that in a folder of its own.
+---@param folder string
+---@param name string
+---@return string
+function M.free_name(folder, name)
+  local found, count = name, 0
+  while is_there(folder .. "/" .. found) do
+    repeat
+      count = count + 1
+    until not is_there(("%s/run_%d"):format(folder, count))
+    found = ("run_%d/%s"):format(count, name)
   end
-  local file = core.create_file(to) -- nil: it is there already
-  if file then
-    file:write(bytes)
-    file:close()
+  return found
+end
+
+local function copy_to(bytes, folder, name)
+  make_folders(folder, name)
+  local file, message = core.create_file(folder .. "/" .. name)
+  local ok = file and file:write(bytes)
+  if not (ok and file:close()) then
+    refusals.raise("fault", "cannot copy %s for the run: %s", name, message or "the disk is full")
   end
 end
 
 --- Copy what is in sources/ into a folder: a script may write beside itself, and the record stays as it is.
+--- What a script read has the path that it was read by; the rest gives way to it.
 ---@param recipe moonpulse.Recipe its files and modules are there from now on
 ---@param folder string
 function M.copy(recipe, folder)
   for as, path in pairs(recipe.asked) do
-    make_folders(folder, as)
-    copy_to(path, folder .. "/" .. as)
+    if not is_there(folder .. "/" .. as) then
+      copy_to(bytes_of(path), folder, as)
+    end
   end
   for _, list in ipairs { recipe.files, recipe.modules } do
     for key, path in pairs(list) do
       local is_text = list == recipe.files and (key == "protocol" or key == "experiment")
       local name = is_text and plans.file_name(recipe.manifest) or path:match("([^/]+)$")
-      copy_to(path, folder .. "/" .. name)
+      local bytes = bytes_of(path)
+      if not is_there(folder .. "/" .. name) or bytes_of(folder .. "/" .. name) ~= bytes then
+        name = M.free_name(folder, name)
+        copy_to(bytes, folder, name)
+      end
       list[key] = "./" .. name
     end
   end
@@ -152,7 +165,7 @@ end
 ---@return string
 function M.argument(recipe)
   local path = recipe.files.plan or recipe.files.protocol or recipe.files.experiment
-  local bare = path:match("([^/]+)$") -- a script's error names its file as it was called
+  local bare = path:gsub("^%./", "") -- a script's error names its file as it was called
   bare = bare:sub(1, 1) == "-" and "./" .. bare or bare
   local variant = ("%s:%s"):format(bare, recipe.begin.id)
   return not recipe.files.plan and catalogue.find(variant) and variant or bare
@@ -178,7 +191,7 @@ function M.read(folder)
     return nil, ("%s has no manifest.json that can be read: is it the folder of a run? (%s)"):format(folder,
       tostring(message))
   end
-  local lines, why = journal_of(folder)
+  local lines, why = journal_lines.entries(folder)
   local begin = lines and lines[1]
   if not begin or begin.kind ~= "begin" or type(begin.options) ~= "table"
     or type(begin.device) ~= "table" or type(begin.id) ~= "string" then

@@ -1,7 +1,7 @@
 --- Was it the same again? Plan, what the simulator was sent, decisions and rows.
 local compare = require "moonpulse.compare"
 local core = require "moonpulse.core"
-local cjson = require "cjson.safe"
+local journal_lines = require "moonpulse.record.journal_lines"
 local lfs = require "lfs"
 local numbers = require "moonpulse.text.numbers"
 local sides = require "moonpulse.compare.side"
@@ -83,9 +83,8 @@ end
 --- What a script decided: lines of the journal, without what the clocks say.
 local function decided(folder)
   local list = {}
-  for line in (read(folder, "journal.jsonl") or ""):gmatch("[^\n]+") do
-    local entry = cjson.decode(line)
-    if type(entry) == "table" and decisions[entry.kind] and entry.of ~= "preflight" then
+  for _, entry in ipairs(journal_lines.entries(folder) or {}) do
+    if decisions[entry.kind] and entry.of ~= "preflight" then
       local bare = {}
       for key, value in pairs(entry) do
         bare[key] = not of_time[key] and value or nil

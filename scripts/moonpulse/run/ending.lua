@@ -213,6 +213,7 @@ function M.conclude(context, outcome)
   if context.speed ~= 1 then
     result.lateness_us = nil -- nothing was measured
   end
+  record.on_lost = nil -- nothing goes on: it is told below
   record:close()
   sealing().end_journal(context, outcome.stop, result)
   result.events_sum = record.events_sum
@@ -235,9 +236,6 @@ function M.conclude(context, outcome)
   sealing().seal(context)
   for _, note in ipairs(result.files or {}) do
     M.line("note", "%s", escapes.shown(note))
-  end
-  if record.undescribed then
-    M.line("note", "%s", record.undescribed)
   end
   if outcome.not_disarmed then
     refusals.raise("fault", "NOT CONFIRMED SAFE: %s%s", outcome.not_disarmed,
@@ -277,7 +275,6 @@ function M.attempt(context, action)
     return M.conclude(context, { stop = code == "fault" and "device" or "error",
       fault = code == "fault" and text or nil, text = text, code = code ~= "fault" and code or nil })
   end
-  context.record:close()
   if refusals.is_stopped(outcome) then -- before there was anything to arm
     text = stops.explain(context, { stop = outcome.reason }) .. " before arming; no pulse was sent"
   end
@@ -285,12 +282,7 @@ function M.attempt(context, action)
     status = code == "stopped" and "stopped" or code == "limit" and "refused" or "device fault",
     reason = text, pulses_planned = context.facts.pulses, pulses_sent = context.record.pulses_sent,
   }
-  -- where even this cannot be written, the reason to tell is the first one
-  pcall(function()
-    sealing().end_journal(context, refusals.is_stopped(outcome) and outcome.reason or nil, result)
-    manifests.write(context, "not run", result)
-    sealing().seal(context)
-  end)
+  sealing().close_unplayed(context, refusals.is_stopped(outcome) and outcome.reason or nil, result)
   refusals.raise(code, "%s", text)
 end
 

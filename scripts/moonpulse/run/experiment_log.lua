@@ -69,6 +69,7 @@ end
 ---@param of table? a staircase's trial, answer or end as data, for recover
 function Show:mark(text, at_ns, of)
   local clean = text:gsub("%c", " ") -- a row is a line
+  clean = utf8.len(clean) and clean or escapes.shown(clean)
   local since_ns = (at_ns or core.clock_ns()) - self.record.start_ns
   self.journal:write("mark", { at_ns = since_ns, text = clean, of = of })
   self.record:event("mark", since_ns, nil, "passed", clean)

@@ -32,7 +32,7 @@ local function protocol_of(context)
   return {
     id = protocol.id, name = protocol.name, cite = protocol.cite, doi = protocol.doi,
     target = protocol.target, coil = protocol.coil, threshold = protocol.threshold,
-    file = protocol.file, unconfirmed = protocol.unconfirmed,
+    file = protocol.file and protocol.file:match("[^/]*$"), unconfirmed = protocol.unconfirmed,
     nerve = coverages.nerves(coverages.of(protocol, job.driver.limits())), -- counted apart later
     outline = job.plan and outline.of(job.plan), plan_sha256 = context.plan_sha256, pulses = facts.pulses,
     first_to_last_s = facts.first_to_last_s, nominal_end_s = facts.nominal_end_s,

@@ -1,8 +1,12 @@
 --- How the record of a run is closed: the last line of its journal, and the seal of its folder.
 local begins = require "moonpulse.run.begin_journal"
 local clocks = require "moonpulse.record.clocks"
+local core = require "moonpulse.core"
+local disturbed = require "moonpulse.record.disturbed"
 local escapes = require "moonpulse.text.escapes"
+local files = require "moonpulse.record.file"
 local lfs = require "lfs"
+local manifests = require "moonpulse.run.manifest"
 local seals = require "moonpulse.record.seal"
 local sha256 = require "moonpulse.text.sha256"
 local signs = require "moonpulse.record.signature"
@@ -64,14 +68,15 @@ function M.end_journal(context, stop, result)
   end
 end
 
---- Seal the folder, and say the seal: it must leave this computer to prove anything.
+--- Seal the folder, with the journal's very last line, and say the seal: it must leave this computer to
+--- prove anything.
 ---@param context moonpulse.Context its manifest and its report are written
 function M.seal(context)
   local folder = context.record.folder
   if context.look then
     return
   end
-  local seal, message = seals.write(folder, context.hashes)
+  local seal, message = seals.again(folder, "sealed", context.job.audit:stamp(), nil, context.hashes)
   if not seal then
     return line("note", "%s; make room, then: moonpulse recover %s", escapes.shown(message), folder)
   end
@@ -84,6 +89,42 @@ function M.seal(context)
     line(ok and "signed" or "note", "%s", ok and "by " .. signs.fingerprint(context.sign)
       or ("not signed: %s; moonpulse sign %s --key KEY"):format(escapes.shown(why), folder))
   end
+end
+
+--- Of a run of which nothing was given its table is its first line; the disk may have had no room for that
+--- until the room of its flight record was given back.
+local function write_again(record)
+  if record.lost and record.index == 0 and not record.changed then
+    core.disk "events.tsv"
+    if files.rewrite(record.path, function(out) return out:write(core.event_header) end) then
+      record.lost = nil
+    end
+    core.disk()
+  end
+end
+
+--- Close the record of a run of which nothing was given, and seal it if all of it is there. What is not is
+--- said in the manifest, and moonpulse recover writes it. Where even that cannot be written the reason to
+--- tell is that of the run.
+---@param context moonpulse.Context
+---@param stop string? name in core.stops: what stopped it
+---@param result table of the manifest
+function M.close_unplayed(context, stop, result)
+  local record = context.record
+  record.on_lost = nil
+  record:close()
+  write_again(record)
+  pcall(function()
+    M.end_journal(context, stop, result)
+    result.events_sum = record.events_sum
+    result.files = disturbed.all(record, context.journal)
+    manifests.write(context, "not run", result)
+    if record.lost then
+      return line("note", "the record is not whole: %s; make room, then: moonpulse recover %s",
+        escapes.shown(record.lost), record.folder)
+    end
+    M.seal(context)
+  end)
 end
 
 return M

@@ -9,7 +9,7 @@ local clock = require "moonpulse.safety.clock"
 local core = require "moonpulse.core"
 local cjson = require "cjson.safe"
 local facts_of = require "moonpulse.safety.run_facts"
-local journals = require "moonpulse.record.journal"
+local journal_lines = require "moonpulse.record.journal_lines"
 local lfs = require "lfs"
 local read = require "moonpulse.record.read"
 local seals = require "moonpulse.record.seal"
@@ -26,7 +26,7 @@ local left_by_sealed = { "recover.json", "verify.sh", seals.signature }
 M.unsealed = "its seal is missing"
 
 --- Who wrote in a folder after its run: when they did it says nothing of when the run was.
-local later = { recovered = true, report = true, signature = true }
+local later = { sealed = true, recovered = true, report = true, signature = true }
 
 local most_line = 4000000
 
@@ -43,13 +43,7 @@ local most_line = 4000000
 
 --- The lines of a journal that can be read, whatever was done to it.
 local function entries_of(path)
-  local entries = {}
-  local text = core.read_file(path .. "/journal.jsonl", journals.most_bytes) or ""
-  for line in text:gmatch("[^\n]+") do
-    local entry = cjson.decode(line)
-    entries[#entries + 1] = type(entry) == "table" and entry or nil
-  end
-  return entries
+  return journal_lines.entries(path) or {}
 end
 
 --- The first line of a journal: the rest of it is long.
@@ -225,7 +219,7 @@ end
 
 --- What the plan file of its protocol says of its pulses.
 local function in_plan(path)
-  local text = core.read_file(path .. "/resolved.plan", journals.most_bytes) or ""
+  local text = core.read_file(path .. "/resolved.plan", journal_lines.most_bytes) or ""
   return math.tointeger(tonumber(("\n" .. text):match("\npulses (%d+)"))) or 0
 end
 

@@ -38,7 +38,22 @@ function M.by_scripts()
   return read_by_scripts
 end
 
+local made = {} -- what scripts have written themselves, by path
+
+local function plain(path)
+  return (path:gsub("/%./", "/"):gsub("//+", "/"):gsub("^%./", ""))
+end
+
+--- A script is about to write a file anew: what it reads of it from now on is its own.
+---@param path string
+function M.note_made(path)
+  made[plain(path)] = true
+end
+
 local function note_read(role, path, as, bytes)
+  if made[plain(path)] then
+    return false
+  end
   for _, each in ipairs(read_by_scripts) do
     if each.role == role and each.path == path and each.as == as and each.bytes == bytes then
       return false

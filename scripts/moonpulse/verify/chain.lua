@@ -1,14 +1,16 @@
 --- The chain through journal.jsonl: each line holds the SHA-256 of the line before it, and the manifest
 --- that of the last one.
-local cjson = require "cjson.safe"
 local core = require "moonpulse.core"
+local journal_lines = require "moonpulse.record.journal_lines"
 local journals = require "moonpulse.record.journal"
 local lfs = require "lfs"
+local seals = require "moonpulse.record.seal"
 local sha256 = require "moonpulse.text.sha256"
 
 local M = {}
 
 local name = "journal.jsonl"
+local most_manifest = 16000000
 
 --- A value of a record that anybody may have written.
 local function said(value)
@@ -18,27 +20,9 @@ local function said(value)
   return value == nil and "missing" or tostring(math.tointeger(value) or value)
 end
 
----@class moonpulse.ChainLine
+---@class moonpulse.ChainLine: moonpulse.JournalLine
 ---@field entry table? what the line says; nil: it is torn, or was changed
----@field text string
 ---@field older boolean? of a version without a chain
-
---- The lines of a text; torn: the last one has no end.
-local function lines_of(text)
-  local torn = text ~= "" and text:sub(-1) ~= "\n"
-  local lines = {}
-  for line in (torn and text .. "\n" or text):gmatch("([^\n]*)\n") do
-    lines[#lines + 1] = { text = line }
-  end
-  return lines, torn
-end
-
---- What a line says, where its own checksum holds.
-local function entry_of(text)
-  local before, check = text:match('^(.*),"check":"(%x+)"}$')
-  local entry = before and core.checksum(before) == check and cjson.decode(text)
-  return type(entry) == "table" and entry or nil
-end
 
 --- Does a later line say that this one is torn?
 local function is_told(lines, number)
@@ -46,15 +30,23 @@ local function is_told(lines, number)
   return after ~= nil and after.entry ~= nil and after.entry.torn_line == number
 end
 
+local function sorted(map)
+  local names = {}
+  for key in pairs(map) do
+    names[#names + 1] = key
+  end
+  table.sort(names)
+  return names
+end
+
 local function check_line(lines, number, head, findings)
   local line, before = lines[number], lines[number - 1]
-  line.entry = entry_of(line.text)
   local entry = line.entry
   if not entry then
     return -- told later
   elseif entry.line ~= number then
     findings:differ(name, number, "it is line %s of the journal", said(entry.line))
-  elseif entry.prev ~= head and (not before or before.entry) then -- else the line before is told
+  elseif entry.prev ~= head and (not before or before.entry or before.older) then -- else that one is told
     findings:differ(name, number, "the line before it is not the one that was there when it was written")
   end
 end
@@ -114,14 +106,23 @@ local function check_sealed_again(lines, findings)
   end
 end
 
---- The hashes that the journal itself has of finished files: the newest.
-local function check_files(lines, sums, findings)
+--- The hashes that the journal itself has of finished files: the newest. A line that has that of
+--- manifest.json has those of all files that were there.
+local function check_files(folder, lines, sums, findings)
   for i = #lines, 1, -1 do
     local files = lines[i].entry and lines[i].entry.files
     if type(files) == "table" then
-      for file, digits in pairs(files) do
-        if sums[file] ~= digits and not findings:has(file) then
-          findings:differ(file, nil, "it is not the one whose SHA-256 line %d of journal.jsonl has", i)
+      local manifest = files["manifest.json"] and core.read_file(folder .. "/manifest.json", most_manifest)
+      for _, file in ipairs(sorted(files)) do
+        local is = file == "manifest.json" and manifest and seals.manifest_sum(manifest) or sums[file]
+        if is ~= files[file] and not findings:has(file) then
+          findings:differ(file, nil, is == "none" and "it is no file"
+            or "it is not the one whose SHA-256 line %d of journal.jsonl has", i)
+        end
+      end
+      for _, file in ipairs(files["manifest.json"] and sorted(sums) or {}) do
+        if not files[file] and file ~= name and not findings:has(file) then
+          findings:differ(file, nil, "it was not there when line %d of journal.jsonl was written", i)
         end
       end
       return
@@ -195,7 +196,10 @@ function M.check(folder, manifest, sums, findings)
     findings:differ(name, nil, "%s", message)
     return {}, true
   end
-  local lines, torn = lines_of(text)
+  local lines, torn = journal_lines.of(text)
+  for _, line in ipairs(lines) do
+    line.entry = line.whole and line.entry or nil
+  end
   local chained = text:find('"prev":"', 1, true) ~= nil
   if not chained and not manifest.journal_head then
     for _, line in ipairs(lines) do
@@ -220,7 +224,7 @@ function M.check(folder, manifest, sums, findings)
   end
   check_begin(lines, manifest, findings)
   check_end(lines, manifest, findings)
-  check_files(lines, sums, findings)
+  check_files(folder, lines, sums, findings)
   check_sealed_again(lines, findings)
   if #findings.differs == before then
     findings:check("the chain of the journal holds through its %d lines", #lines)

@@ -63,6 +63,16 @@ local function name_differences(findings, list, sums, sealed)
   end
 end
 
+--- The seal and its signature, which no list has.
+local function check_own(folder, findings)
+  for _, name in ipairs { seals.name, seals.signature } do
+    local mode = lfs.symlinkattributes(folder .. "/" .. name, "mode")
+    if mode and mode ~= "file" then
+      findings:differ(name, nil, "it is a %s, and no file", mode)
+    end
+  end
+end
+
 --- Check every file.
 ---@param folder string
 ---@param findings moonpulse.VerifyFindings
@@ -75,6 +85,7 @@ function M.check(folder, findings, progress)
     findings:differ(seals.name, nil, "%s", message)
     return {}
   end
+  check_own(folder, findings)
   local sums, text = hash_all(folder, list, progress)
   local path = folder .. "/" .. seals.name
   if not lfs.symlinkattributes(path, "mode") then

@@ -27,16 +27,18 @@ local M = {}
 --- The signature: must there be one, and is it of this seal?
 local function check_signature(folder, lines, by, findings)
   local there = lfs.symlinkattributes(folder .. "/" .. seals.signature, "mode") ~= nil
-  local signed, number
+  local signed, number, last
   for i, line in ipairs(lines) do
-    if line.entry and line.entry.kind == "signature" then
+    local kind = line.entry and line.entry.kind
+    if kind == "signature" then
       signed, number = line.entry, i
     end
+    last = kind ~= "sealed" and i or last -- a run that is signed has that line behind
   end
   if signed and not there then
     findings:differ(seals.signature, nil, "the run was signed with the key %s (line %d of "
       .. "journal.jsonl), and the signature is missing%s", tostring(signed.key or "n/a"), number,
-      number < #lines and ": what was done since is not signed; moonpulse sign signs it anew" or "")
+      number < last and ": what was done since is not signed; moonpulse sign signs it anew" or "")
     return nil, true
   elseif not there then
     if by.signers or by.key then

@@ -1,5 +1,6 @@
 --- events.tsv against what is left of the run beside it: flight.bin in real time, the journal's marks and
 --- plans in virtual time.
+local cell_text = require "moonpulse.text.cell_text"
 local core = require "moonpulse.core"
 local lfs = require "lfs"
 local read = require "moonpulse.record.read"
@@ -77,7 +78,7 @@ local function marks_of(lines)
   for _, line in ipairs(lines) do
     local entry = line.entry
     if entry and entry.kind == "mark" then
-      texts[#texts + 1] = tostring(entry.text)
+      texts[#texts + 1] = cell_text.written(tostring(entry.text))
     elseif entry and entry.kind == "play" then
       pulses = pulses + (math.tointeger(entry.pulses) or 0)
     end

@@ -59,6 +59,22 @@ local cases = {
   { "blocks in blocks: the innermost",
     (pulse:block() .. mp.rest(1) .. pulse:block()):block() .. mp.rest(1) .. pulse,
     "pulse 1 1, pulse 2 2, pulse 3 -" },
+  { "blocks in blocks: what is between the inner ones is of the outer one",
+    (pulse .. mp.rest(1) .. test:block():times(2, { gap = 1 }) .. mp.rest(1) .. pair .. mp.rest(1)
+      .. mp.trials { of = { sici, test }, every = 5 }):block() .. mp.rest(1) .. pulse,
+    "pulse 1 1, TS 2 2, TS 3 3, pair 4 1, pair 4 1, SICI 5 1, SICI 5 1, TS 6 1, pulse 7 -" },
+  { "an outer block that is repeated, numbered by its first own pulse",
+    (pulse:block() .. mp.rest(1) .. test .. mp.rest(1) .. pulse:block()):block():times(2, { gap = 1 }),
+    "pulse 1 1, TS 2 2, pulse 3 3, pulse 4 4, TS 5 5, pulse 6 6" },
+  { "a block of a block", pulse:block():block() .. mp.rest(1) .. (test .. mp.rest(1) .. test):block():block(),
+    "pulse 1 1, TS 2 2, TS 3 2" },
+  { "three blocks in each other",
+    (pulse .. mp.rest(1) .. (test .. mp.rest(1) .. pulse:block() .. mp.rest(1) .. test):block()
+      .. mp.rest(1) .. pulse):block(), "pulse 1 1, TS 2 2, pulse 3 3, TS 4 2, pulse 5 1" },
+  { "blocks side by side lie in the one around", (pulse .. mp.rest(1)
+    .. mp.together { a = test:block(), b = mp.rest(1) .. pulse:block():times(2, { every = 1 }) }
+    .. mp.rest(1) .. pulse:block() .. mp.rest(1) .. pulse):block(),
+    "pulse 1 1, TS 2 1, pulse 3 1, pulse 4 1, pulse 5 2, pulse 6 1" },
   { "a triple made by hand",
     ((pulse .. mp.rest(mp.ms(3)) .. pulse .. mp.rest(mp.ms(9)) .. pulse):label "triple")
     :times(2, { every = 5 }), "triple 1 -, triple 1 -, triple 1 -, triple 2 -, triple 2 -, triple 2 -" },

@@ -151,6 +151,87 @@ describe("a full disk", function()
     assert.matches("make room", err, 1, true)
   end)
 
+  it("so that a run is refused leaves nothing sealed that does not verify, nor what recover cannot mend",
+    function()
+      shell.write(folder .. "/made.lua", [[local mp = require "moonpulse"
+        return mp.protocol { id = "made", name = "Made", plan = function()
+          return mp.train { pulses = 2, hz = 10, intensity = mp.mso(40) } end }]])
+      shell.write(folder .. "/script.lua", [[local mp = require "moonpulse"
+        return mp.experiment(function(run) run:device():arm() run:mark "here" end)]])
+      local status, out, err = on_small_disk [[
+        umount disk
+        try() {
+          for k in $2; do
+            mount -t tmpfs -o size=${k}k tmpfs disk || exit 99
+            {P} run $1.lua --tolerance 1000 --beyond-guidelines t --approval none --out disk/runs >said 2>&1
+            code=$?
+            cat said >>all
+            sealed=n; whole=n
+            [ -e disk/runs/*/SHA256SUMS ] && sealed=y
+            {P} verify disk/runs/* >seen 2>&1 && whole=y
+            [ $sealed$whole = yn ] && cat seen
+            mount -o remount,size=64m disk
+            if [ -e disk/runs/*/manifest.json ]; then
+              {P} recover disk/runs/* >>seen 2>&1
+              {P} verify disk/runs/* >>seen 2>&1 && again=y || { again=n; cat seen; }
+            else
+              again=none
+            fi
+            echo "$1 $k status $code sealed $sealed whole $whole again $again"
+            umount disk
+          done
+        }
+        try made "260 264 268 272 276 280 284 288"
+        try script "19004 19008 19012 19016 19020 19024"
+        cat all >&2
+      ]]
+      if not status then
+        return pending "no file system can be mounted here"
+      end
+      local refused, sealed_now = 0, 0
+      for code, sealed, whole, again in out:gmatch "status (%d+) sealed (%a) whole (%a) again (%a+)" do
+        assert.are.equal(sealed, whole, out)
+        assert.are_not.equal("n", again, out)
+        refused, sealed_now = refused + (code ~= "0" and 1 or 0), sealed_now + (sealed == "y" and 1 or 0)
+      end
+      assert.is_true(refused >= 3 and sealed_now >= 1, out)
+      for line in err:gmatch "[^\n]*the run goes on[^\n]*" do
+        assert.is_nil(line:find("cannot write", 1, true), line)
+      end
+    end)
+
+  it("before anything was given is said in the manifest, and recover writes what is missing", function()
+    local fixture, verify = require "job", require "moonpulse.verify"
+    shell.write(folder .. "/made.lua", [[local mp = require "moonpulse"
+      return mp.protocol { id = "made", name = "Made", plan = function()
+        return mp.train { pulses = 2, hz = 10, intensity = mp.mso(40) } end }]])
+    local status = shell.moonpulse(folder, ("run %s/made.lua --fault half-open@0 --tolerance 1000 "
+      .. "--out %s/runs"):format(folder, folder))
+    assert.are_not.equal(0, status)
+    local run = fixture.run_in(folder .. "/runs")
+    assert.are.equal("not run", fixture.manifest(run).status)
+    assert.are.same({}, verify.folder(run, {}).differs)
+    local journal = shell.read(run .. "/journal.jsonl")
+    local torn = journal:match('^(.*\n)[^\n]*\n$') .. '{"kind":"sea' -- as a full disk leaves it
+    local manifest = shell.read(run .. "/manifest.json")
+    local head = cjson.decode(journal:match '([^\n]*)\n$').prev
+    local _, lines = torn:gsub("\n", "")
+    for _, name in ipairs { "SHA256SUMS", "verify.sh" } do
+      os.remove(run .. "/" .. name)
+    end
+    shell.write(run .. "/journal.jsonl", torn)
+    shell.write(run .. "/events.tsv", "")
+    shell.write(run .. "/manifest.json", (manifest:gsub('"journal_head": "%x+"',
+      '"journal_head": "' .. head .. '"'):gsub('"journal_lines": %d+', '"journal_lines": ' .. lines)))
+    assert.is_false(verify.folder(run, {}).whole)
+    local out, err
+    status, out, err = shell.moonpulse(folder, "recover " .. run)
+    assert.are.equal(0, status, err .. out)
+    assert.are.same({}, verify.folder(run, {}).differs)
+    assert.are.equal(core.event_header, shell.read(run .. "/events.tsv"))
+    assert.matches("written again", fixture.manifest(run).result.rebuilt, 1, true)
+  end)
+
   it("is said of the report, which can be written later", function()
     local record = assert(records.create(folder .. "/runs", "made"))
     record:manifest { status = "completed", device = { name = "magventure" }, protocol = { name = "Made" } }

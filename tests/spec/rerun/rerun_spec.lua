@@ -118,7 +118,7 @@ describe("moonpulse rerun", function()
     end
     shell.write(run .. "/manifest.json", cjson.encode(manifest))
     os.remove(run .. "/sources/triggers.txt")
-    assert(seal.write(run))
+    fixture.seal(run)
     local status, text, made = again(run)
     assert.are.equal(0, status, text)
     same_bytes(run, made, "events.tsv", "twin.tsv")
@@ -167,7 +167,7 @@ describe("moonpulse rerun", function()
     manifest.moonpulse = { version = "0.0.9" }
     manifest.result.stop, manifest.result.reason = "signal", "stopped by Ctrl-C (SIGINT)"
     shell.write(run .. "/manifest.json", cjson.encode(manifest))
-    assert(seal.write(run))
+    fixture.seal(run)
     local status, text = again(run)
     assert.are.equal(1, status, text) -- it ended otherwise
     assert.matches("differs     end: the run ended early (stopped by Ctrl-C (SIGINT)); nothing ends it there "
@@ -200,7 +200,7 @@ describe("moonpulse rerun", function()
     manifest.journal_head, manifest.journal_lines = as_on_a_stimulator(run)
     shell.write(run .. "/manifest.json", cjson.encode(manifest))
     os.remove(run .. "/twin.tsv")
-    assert(seal.write(run))
+    fixture.seal(run)
     local status, text = again(run)
     assert.matches("differs     device: the run was on a MagVenture MagPro, serial number 77; now on its "
       .. "simulator", text, 1, true)
@@ -260,6 +260,62 @@ describe("moonpulse rerun", function()
         same_bytes(run, made, "events.tsv", "twin.tsv", "resolved.plan")
         assert(os.execute(("rm -r %s/first %s/second"):format(folder, folder)))
       end
+    end
+  end)
+
+  it("puts each file where it was read, whatever its name, and none that the script made itself", function()
+    local verify = require "moonpulse.verify"
+    local function write(path, text)
+      assert(os.execute(("mkdir -p %s"):format(shell.quote((path:match("^(.*)/"))))))
+      shell.write(path, text)
+    end
+    local head = 'local mp = require "moonpulse"\nreturn mp.experiment(function(run)\n'
+      .. "local stim = run:device()\nstim:arm()\nlocal function mark(text) run:mark(tostring(text)) end\n"
+      .. "local function put(name, mode, t) local f = io.open(name, mode); f:write(t); f:close() end\n"
+      .. "local function all(name) return io.open(name):read 'a' end\n"
+    local tail = "stim:fire(mp.pulse(mp.mso(30)))\nstim:disarm()\nend)\n"
+    local cases = {
+      { "e.lua", 'for l in io.lines "given/x" do mark(l) end', { ["given/x"] = "one\ntwo\n" } },
+      { "sub/e.lua", 'mark(all "e.lua")', { ["e.lua"] = "data, and no script\n" } },
+      { "e.lua", 'mark(all "e.lua":sub(1, 20))', {} },
+      { "e.lua", 'package.path = "./lib/?.lua;" .. package.path; mark(require "x"); mark(all "x.lua")',
+        { ["lib/x.lua"] = "return 5\n", ["x.lua"] = "no Lua" } },
+      { "e.lua", 'mark(io.open "s.txt"); put("s.txt", "w", "1")\nfor l in io.lines "./s.txt" do mark(l) end',
+        {}, { "s.txt" } },
+      { "e.lua", 'mark(all "s.txt"); put("s.txt", "w", "2"); mark(all "s.txt")', { ["s.txt"] = "as it was" },
+        { "s.txt" } },
+      { "e.lua", 'put("log.txt", "a", "more"); mark(all "log.txt")', { ["log.txt"] = "before, " },
+        { "log.txt" } },
+      { "e.lua", 'put("gen.lua", "w", "return 7"); mark(dofile "gen.lua")', {}, { "gen.lua" } },
+      { "e.lua", 'io.output "out.txt"; io.write "x"; io.output():close(); os.rename("out.txt", "in.txt")\n'
+        .. 'io.input "in.txt"; mark(io.read "a")', {}, { "in.txt" } },
+      { "e.lua", 'io.input "in.txt"; mark(io.read "a")', { ["in.txt"] = "read so" } },
+      { "-x.lua", 'mark "named so"', {} },
+    }
+    for i, case in ipairs(cases) do
+      local name, body, given, made = table.unpack(case)
+      local what = ("%d: %s"):format(i, body)
+      local work = ("%s/%d"):format(folder, i)
+      write(work .. "/" .. name, head .. body .. "\n" .. tail)
+      for path, text in pairs(given) do
+        write(work .. "/" .. path, text)
+      end
+      local status, _, err = shell.sh(folder, ("cd %s && %s run ./%s --speed max --out %s/first"):format(work,
+        program, name, folder))
+      assert.are.equal(0, status, what .. err)
+      local run = fixture.run_in(folder .. "/first")
+      for _, path in ipairs(made or {}) do
+        local is_given = given[path] ~= nil
+        assert.are.equal(is_given, shell.read(run .. "/sources/" .. path) == given[path] and is_given, what)
+        assert.are.equal(is_given, shell.read(run .. "/sources/" .. path) ~= nil, what)
+      end
+      assert.are.equal(name:match("[^/]+$"), fixture.manifest(run).protocol.file)
+      assert.are.same({}, assert(verify.folder(run, {})).differs, what)
+      local said, again_in
+      status, said, again_in = again(run)
+      assert.are.equal(0, status, what .. said)
+      same_bytes(run, again_in, "events.tsv", "twin.tsv")
+      assert(os.execute(("rm -r %s/first %s/second %s"):format(folder, folder, work)))
     end
   end)
 
@@ -410,7 +466,7 @@ describe("moonpulse rerun", function()
       manifest = cjson.decode(shell.read(run .. "/manifest.json")) -- as if it had been killed there
       manifest.result.reason = "Moonpulse was killed"
       shell.write(run .. "/manifest.json", cjson.encode(manifest))
-      assert(seal.write(run))
+      fixture.seal(run)
       assert(os.execute(("rm -r %s/second"):format(folder)))
       status, text = again(run)
       assert.are.equal(2, status, text)

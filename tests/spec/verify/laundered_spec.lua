@@ -99,6 +99,26 @@ describe("a folder that was sealed anew", function()
       assert.are.equal(1, (shell.sh(folder, "timeout 20 sh " .. folder .. "/other/" .. name .. "/verify.sh")))
     end)
 
+  it("has no link or pipe in the place of its seal or of its signature, in both verdicts", function()
+    assert.are.equal(0, (shell.sh(folder, "ssh-keygen -q -t ed25519 -N '' -f " .. folder .. "/lab")))
+    local run = record("linked", "--sign " .. folder .. "/lab")
+    for _, name in ipairs { "SHA256SUMS", "SHA256SUMS.sig" } do
+      local path, aside = run .. "/" .. name, folder .. "/aside"
+      assert(os.rename(path, aside))
+      for how, wanted in pairs { ["ln -s " .. aside] = "it is a link", mkfifo = "it is a named pipe" } do
+        assert(os.execute(how .. " " .. path))
+        assert.matches(name .. ": " .. wanted, texts(run), 1, true)
+        local status, out = shell.sh(folder, "timeout 20 sh " .. run .. "/verify.sh")
+        assert.are.equal(1, status, name .. how)
+        assert.matches("differs: " .. name .. ": it is", out, 1, true)
+        os.remove(path)
+      end
+      assert(os.rename(aside, path))
+    end
+    assert.are.equal("", texts(run))
+    assert.are.equal(0, (shell.sh(folder, "sh " .. run .. "/verify.sh")))
+  end)
+
   it("stays sealed where the disk has no room for a new one", function()
     local run = record "full"
     local before = shell.read(run .. "/SHA256SUMS")

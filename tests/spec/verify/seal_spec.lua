@@ -5,6 +5,7 @@ local fixture = require "job"
 local recover = require "moonpulse.record.recover"
 local reports = require "moonpulse.report"
 local seals = require "moonpulse.record.seal"
+local sha256 = require "moonpulse.text.sha256"
 local shell = require "shell"
 local verify = require "moonpulse.verify"
 
@@ -38,11 +39,30 @@ local function copy(change)
   return run
 end
 
---- What a kill leaves: nothing of the end is there.
-local function unsealed(run)
+--- The journal without the line that is written as the folder is sealed, and the manifest that names the one
+--- before it.
+local function before_sealing(run)
+  local text = shell.read(run .. "/journal.jsonl")
+  local without, sealed = text:match('^(.*\n)([^\n]*\n)$')
+  assert.are.equal("sealed", cjson.decode(sealed).kind)
+  shell.write(run .. "/journal.jsonl", without)
+  local _, lines = without:gsub("\n", "")
+  local manifest = shell.read(run .. "/manifest.json"):gsub('"journal_head": "%x+"', '"journal_head": "'
+    .. sha256.of(without:match("([^\n]*)\n$")) .. '"'):gsub('"journal_lines": %d+',
+    '"journal_lines": ' .. lines)
+  shell.write(run .. "/manifest.json", manifest)
+end
+
+local function without_end(run)
   for _, name in ipairs { "SHA256SUMS", "verify.sh", "report.html" } do
     os.remove(run .. "/" .. name)
   end
+end
+
+--- What a kill leaves: nothing of the end is there.
+local function unsealed(run)
+  before_sealing(run)
+  without_end(run)
 end
 
 local function running(run)
@@ -61,7 +81,7 @@ end
 
 describe("a run that was killed", function()
   it("does not verify until it is recovered, wherever its journal ends; a torn line is told", function()
-    local journal = shell.read(kept .. "/journal.jsonl")
+    local journal = shell.read(copy(before_sealing) .. "/journal.jsonl")
     local _, lines = journal:gsub("\n", "")
     local last_line = #journal:match("[^\n]*\n$")
     for _, at in ipairs { #journal, #journal - 1, #journal - 2, #journal - last_line,
@@ -102,6 +122,27 @@ describe("a run that was killed", function()
       check(run, "sealed later")
       assert.are_not.equal(0, (shell.moonpulse(folder, "recover " .. run))) -- nothing is left to do
       check(run, "as before")
+    end
+  end)
+
+  it("between the lines of the journal that say so and the seal itself is sealed as it was", function()
+    local manifest = shell.read(copy(before_sealing) .. "/manifest.json")
+    for what, change in pairs { seal = { "SHA256SUMS" }, script = { "SHA256SUMS", "verify.sh" },
+      head = { "SHA256SUMS", "verify.sh", "manifest.json" } } do
+      local run = copy(function(path)
+        for _, name in ipairs(change) do
+          os.remove(path .. "/" .. name)
+        end
+        if change[3] then -- it does not yet name the journal's last line
+          shell.write(path .. "/manifest.json", manifest)
+        end
+      end)
+      assert.is_false(assert(verify.folder(run, {})).whole, what)
+      local status, out, err = shell.moonpulse(folder, "recover " .. run)
+      assert.are.equal(0, status, err)
+      assert.matches("its seal (SHA256SUMS) was missing, and had been there: every file is as its journal "
+        .. "says", out, 1, true)
+      assert.matches("its seal (SHA256SUMS) was missing", check(run, what), 1, true)
     end
   end)
 
@@ -267,7 +308,7 @@ describe("a run of an older version in virtual time", function()
       folder))))
     local run = fixture.run_in(folder .. "/older")
     for _, with_tail in ipairs { false, true } do -- true: a later version added a line, with a chain
-      unsealed(run)
+      without_end(run)
       local manifest, old = fixture.manifest(run), {}
       manifest.record_version, manifest.journal_head, manifest.journal_lines = 2, nil, nil
       shell.write(run .. "/manifest.json", cjson.encode(manifest))

@@ -50,8 +50,8 @@ describe("the journal of a protocol's run", function()
       .. "--preflight " .. folder .. "/list --beyond-guidelines 'a reason' --approval 'EK 7'", "y\nleft\n")
     assert.are.equal(0, status, err)
     local lines, of = trail(run)
-    assert.are.equal("begin question answer question answer threshold override approval arm play disarm end",
-      kinds(lines))
+    assert.are.equal("begin question answer question answer threshold override approval arm play disarm end "
+      .. "sealed", kinds(lines))
     for _, line in ipairs(lines) do
       assert.are.equal("AB", line.who)
       assert.matches("^%d%d%d%d%-%d%d%-%d%dT%d%d:%d%d:%d%d%.%d%d%d%d%d%d[+-]%d%d:%d%d$", line.at)
@@ -91,8 +91,8 @@ describe("the journal of a protocol's run", function()
     local run, status = play(folder .. "/made.lua --rmt 40 --speed max --fault half-open@0")
     assert.is_true(status ~= 0)
     local lines = trail(run)
-    assert.are.equal("end", lines[#lines].kind)
-    assert.are.equal("begin", lines[1].kind)
+    assert.are.same({ "begin", "end", "sealed" }, { lines[1].kind, lines[#lines - 1].kind,
+      lines[#lines].kind })
     assert.are.same({}, assert(verify.folder(run, {})).differs)
   end)
 end)
