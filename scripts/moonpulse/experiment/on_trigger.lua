@@ -3,6 +3,7 @@ local aheads = require "moonpulse.stimulator.ahead"
 local blame = require "moonpulse.text.author_line"
 local core = require "moonpulse.core"
 local numbers = require "moonpulse.text.numbers"
+local outputs = require "moonpulse.driver.outputs"
 
 local M = {}
 
@@ -73,9 +74,30 @@ function M.check_settings(admitted, output_of)
   end
 end
 
+--- The device must be ready for the plan's first pulse again when the refractory time is over.
+---@param admitted moonpulse.Admitted
+---@param limits moonpulse.Limits
+---@param refractory_ns integer
+function M.check_rest(admitted, limits, refractory_ns)
+  local last, needed_ns = {}, 0
+  local last_ns = math.ceil(admitted.plan:totals().last * 1e9)
+  for _, first in ipairs(admitted.firsts) do
+    last[first.output] = { action = first.action, at_ns = last_ns, fired_ns = last_ns }
+  end
+  for _, first in ipairs(admitted.firsts) do
+    needed_ns = math.max(needed_ns, outputs.free_at(last, limits, first) - first.onset_ns)
+  end
+  if refractory_ns < needed_ns then
+    blame.fail("stim:on_trigger: the stimulator takes the plan's first pulse again %s after a start at the "
+      .. "earliest (its shortest interval there): make refractory at least as long",
+      numbers.seconds(math.ceil(needed_ns / 1000) / 1e6))
+  end
+end
+
+-- of a trigger that starts nothing
 local words = { counted = "counted: each n-th starts the plan", busy = "passed over: the plan was going on",
-  refractory = "passed over: within the refractory time", over = "passed over: it was started as often as "
-  .. "it may be", outside = "passed over: the time for triggers was over" }
+  refractory = "passed over: within the refractory time",
+  over = "passed over: it was started as often as it may be", outside = "passed over: the time for triggers was over" }
 
 --- What became of the triggers, while they come.
 ---@class moonpulse.TriggersHeard

@@ -386,6 +386,7 @@ function Device:on_trigger(plan, options)
   local worst = admit(self, all, seed, play_ahead_ns)
   local admitted = admit(self, plan, seed, play_ahead_ns)
   on_triggers.check_settings(admitted, function(action) return stimulator:output_of(action) end)
+  on_triggers.check_rest(admitted, stimulator.driver.limits(stimulator.identity), rule.refractory_ns)
   local heard = on_triggers.heard(self.triggers, self.mark, self.tell)
   self.playing = true
   local ok, problem = pcall(function()
@@ -398,7 +399,7 @@ function Device:on_trigger(plan, options)
       begun = function(number, start_ns, trigger_ns)
         self.plays, heard.starts = number, heard.starts + 1
         self.dose:ended()
-        self.dose:begins(plan, seed, admitted.report, since_start(self, start_ns))
+        self.dose:begins(plan, seed, worst.report, since_start(self, start_ns))
         show:triggered(number, admitted, prepared, start_ns, trigger_ns)
       end })
   end)
@@ -430,8 +431,8 @@ function Device:armed()
   return self.stimulator.ready == true
 end
 
-local kind = handles.kind("stim", Device, { "arm", "play", "fire", "on_trigger", "disarm", "status", "limits", "identity",
-  "armed" })
+local kind = handles.kind("stim", Device, { "arm", "play", "fire", "on_trigger", "disarm", "status",
+  "limits", "identity", "armed" })
 
 --- What a script holds of it.
 ---@return moonpulse.ExperimentDevice
