@@ -88,9 +88,11 @@ int luaopen_moonpulse_core(lua_State *L)
     mp_open_schedule(L);
     mp_open_lowering(L);
     mp_open_flight(L); // before sessions: a session writes into one until it closes
+    mp_open_flight_stretch(L);
     mp_open_record_file(L);
     mp_open_events(L);
     mp_open_rows(L);
+    mp_open_compared(L);
     mp_open_checksum(L);
     mp_open_serial(L);
     mp_open_session(L);

@@ -23,6 +23,13 @@ struct mp_flight *mp_check_flight(lua_State *L, int arg)
     return *box;
 }
 
+struct mp_flight_reader *mp_check_flight_reader(lua_State *L, int arg)
+{
+    struct mp_flight_reader **box = luaL_checkudata(L, arg, READER);
+    luaL_argcheck(L, *box != NULL, arg, "it is closed");
+    return *box;
+}
+
 /* core.flight(path, capacity) -> flight | nil, message, code */
 static int flight_new(lua_State *L)
 {
@@ -132,11 +139,42 @@ static int reader_new(lua_State *L)
 }
 
 /*
- * reader:next() -> {kind=, send=, detail=, stop= (the name of detail), action=, frame=,
- * number=, play= (its plan, from 1; 0: none), place= (in the file, from 1), planned_ns=,
- * due_ns=, woken_ns=, sent_ns=, returned_ns=}, or nil and the number of torn records. Action
- * and frame count from 1, as everywhere in Lua.
+ * Push {kind=, send=, detail=, stop= (the name of detail), action=, frame=, number=, play= (its
+ * plan, from 1; 0: none), place= (in the file, from 1), planned_ns=, due_ns=, woken_ns=,
+ * sent_ns=, returned_ns=}. Action and frame count from 1, as everywhere in Lua.
  */
+static void push_record(lua_State *L, const struct mp_flight_record *record, uint64_t play,
+                        uint64_t place)
+{
+    const struct {
+        const char *key;
+        lua_Integer value;
+    } numbers[] = {{"detail", record->detail},
+                   {"action", (lua_Integer)record->action + 1},
+                   {"frame", (lua_Integer)record->frame + 1},
+                   {"number", (lua_Integer)record->number},
+                   {"play", (lua_Integer)play},
+                   {"place", (lua_Integer)place},
+                   {"planned_ns", record->planned_ns},
+                   {"due_ns", record->due_ns},
+                   {"woken_ns", record->woken_ns},
+                   {"sent_ns", record->sent_ns},
+                   {"returned_ns", record->returned_ns}};
+    lua_createtable(L, 0, 14);
+    lua_pushstring(L, mp_stop_name((enum mp_stop)record->detail));
+    lua_setfield(L, -2, "stop");
+    lua_pushstring(L, record->kind < MP_FLIGHT_KINDS ? record_names[record->kind] : "unknown");
+    lua_setfield(L, -2, "kind");
+    lua_pushstring(L, mp_send_kind_name((enum mp_send_kind)record->send_kind));
+    lua_setfield(L, -2, "send");
+    for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
+        lua_pushinteger(L, numbers[i].value);
+        lua_setfield(L, -2, numbers[i].key);
+    }
+}
+
+/* reader:next() -> the next whole record, as push_record has it, or nil and the number of torn
+ * records. */
 static int reader_next(lua_State *L)
 {
     struct mp_flight_reader **box = luaL_checkudata(L, 1, READER);
@@ -147,36 +185,26 @@ static int reader_next(lua_State *L)
     bool found = *box != NULL && mp_flight_next(*box, &record, &torn);
     lua_pushinteger(L, before + (lua_Integer)torn);
     lua_setiuservalue(L, 1, 1);
-    if (!found) {
-        lua_pushnil(L);
-        lua_pushinteger(L, before + (lua_Integer)torn);
-        return 2;
+    if (found) {
+        push_record(L, &record, mp_flight_play_of(*box), mp_flight_place_of(*box));
+        return 1;
     }
-    const struct {
-        const char *key;
-        lua_Integer value;
-    } numbers[] = {{"detail", record.detail},
-                   {"action", (lua_Integer)record.action + 1},
-                   {"frame", (lua_Integer)record.frame + 1},
-                   {"number", (lua_Integer)record.number},
-                   {"play", (lua_Integer)mp_flight_play_of(*box)},
-                   {"place", (lua_Integer)mp_flight_place_of(*box)},
-                   {"planned_ns", record.planned_ns},
-                   {"due_ns", record.due_ns},
-                   {"woken_ns", record.woken_ns},
-                   {"sent_ns", record.sent_ns},
-                   {"returned_ns", record.returned_ns}};
-    lua_createtable(L, 0, 14);
-    lua_pushstring(L, mp_stop_name((enum mp_stop)record.detail));
-    lua_setfield(L, -2, "stop");
-    lua_pushstring(L, record.kind < MP_FLIGHT_KINDS ? record_names[record.kind] : "unknown");
-    lua_setfield(L, -2, "kind");
-    lua_pushstring(L, mp_send_kind_name((enum mp_send_kind)record.send_kind));
-    lua_setfield(L, -2, "send");
-    for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
-        lua_pushinteger(L, numbers[i].value);
-        lua_setfield(L, -2, numbers[i].key);
-    }
+    lua_pushnil(L);
+    lua_pushinteger(L, before + (lua_Integer)torn);
+    return 2;
+}
+
+/* reader:at(place) -> the record there, the same; nil: there is none that is whole. Its plan is
+ * the one that it names itself. */
+static int reader_at(lua_State *L)
+{
+    const struct mp_flight_reader *reader = mp_check_flight_reader(L, 1);
+    lua_Integer place = luaL_checkinteger(L, 2);
+    struct mp_flight_record record;
+    uint64_t play;
+    if (place < 1 || !mp_flight_at(reader, (uint64_t)place, &record, &play))
+        return 0;
+    push_record(L, &record, play, (uint64_t)place);
     return 1;
 }
 
@@ -228,6 +256,9 @@ void mp_open_flight(lua_State *L)
     static const luaL_Reg metamethods[] = {
         {"__gc", flight_gc}, {"__close", flight_close}, {NULL, NULL}};
     static const luaL_Reg reader_methods[] = {{"next", reader_next},
+                                              {"at", reader_at},
+                                              {"stretch", mp_flight_reader_stretch},
+                                              {"rows", mp_flight_reader_rows},
                                               {"losses", reader_losses},
                                               {"close", reader_close},
                                               {NULL, NULL}};

@@ -148,44 +148,74 @@ static void push_rest(lua_State *L, struct rows *rows, size_t length, bool same)
     rows->begun = true;
 }
 
-static int push_line(lua_State *L, struct rows *rows, const char *line, const char *end)
+/* What a line has beside the cells that are texts, which are in scratch. */
+struct found {
+    size_t length; // of these
+    bool same;     // they are what the line before had
+    bool whole;    // it has as many cells as there are columns
+    lua_Integer numbers;
+};
+
+/*
+ * Read a line. For each column that is a number put() is called with what the cell says on top
+ * of the stack, if it is one; it takes that away.
+ */
+static struct found
+read_line(lua_State *L, struct rows *rows, const char *line, const char *end,
+          void (*put)(lua_State *L, const struct column *column, int i, bool is_there))
 {
-    size_t length = 0;
-    lua_Integer found = 0;
-    int i = 0;
     struct cell cell;
+    bool first = true;
+    int i = 0;
     reserve(L, rows, (size_t)(end - line) + 1);
-    bool same = rows->begun, first = true;
-    lua_createtable(L, 0, FIELDS);                            // row
-    (void)lua_getiuservalue(L, lua_upvalueindex(1), IN_KEYS); // row, keys
+    struct found found = {.same = rows->begun};
     for (; i < rows->count && next_cell(&line, end, &cell); i++) {
         const struct column *column = &rows->columns[i];
         if (column->passed_over)
             continue;
         if (!column->number) {
             if (!first)
-                add(rows, &length, "\t", 1, &same);
-            add(rows, &length, cell.text, cell.length, &same);
+                add(rows, &found.length, "\t", 1, &found.same);
+            add(rows, &found.length, cell.text, cell.length, &found.same);
             first = false;
             continue;
         }
-        (void)lua_rawgeti(L, -1, i + 1); // row, keys, key
         bool is_there = push_cell(L, &cell, column);
-        found |= (lua_Integer)is_there << i;
-        if (is_there && !column->only_found)
-            lua_rawset(L, -4);
-        else
-            lua_pop(L, is_there ? 2 : 1);
+        found.numbers |= (lua_Integer)is_there << i;
+        put(L, column, i, is_there);
     }
+    found.same = found.same && found.length == rows->last;
+    found.whole = i == rows->count && line == NULL;
+    if (!found.whole)
+        rows->begun = found.same;
+    return found;
+}
+
+/* Into the row at 1, by the key of its column in the table at 2. */
+static void put_in_row(lua_State *L, const struct column *column, int i, bool is_there)
+{
+    if (is_there && !column->only_found) {
+        (void)lua_rawgeti(L, 2, i + 1);
+        lua_insert(L, -2);
+        lua_rawset(L, 1);
+    } else {
+        lua_pop(L, is_there ? 1 : 0);
+    }
+}
+
+static int push_line(lua_State *L, struct rows *rows, const char *line, const char *end)
+{
+    lua_settop(L, 0);
+    lua_createtable(L, 0, FIELDS);
+    (void)lua_getiuservalue(L, lua_upvalueindex(1), IN_KEYS);
+    const struct found found = read_line(L, rows, line, end, put_in_row);
     lua_pop(L, 1);
-    same = same && length == rows->last;
-    if (i < rows->count || line != NULL) {
-        rows->begun = same;
+    if (!found.whole) {
         lua_pushboolean(L, 0);
         return 1;
     }
-    push_rest(L, rows, length, same);
-    lua_pushinteger(L, found);
+    push_rest(L, rows, found.length, found.same);
+    lua_pushinteger(L, found.numbers);
     return 3;
 }
 
@@ -199,20 +229,112 @@ static const char *next_break(const struct rows *rows, const char **known, char 
     return *known;
 }
 
-/* Line breaks of every kind end a line, and empty lines are none. */
-static int next_row(lua_State *L)
+/* Line breaks of every kind end a line, and empty lines are none. False: there is no more. */
+static bool next_line(struct rows *rows, const char **line, const char **end)
 {
-    struct rows *rows = luaL_checkudata(L, lua_upvalueindex(1), ROWS);
     while (rows->next < rows->end && (*rows->next == '\n' || *rows->next == '\r'))
         rows->next++;
     if (rows->next == rows->end)
-        return 0;
-    const char *line = rows->next;
+        return false;
+    *line = rows->next;
     const char *newline = next_break(rows, &rows->newline, '\n');
     const char *other = next_break(rows, &rows->carriage_return, '\r');
-    const char *end = newline < other ? newline : other;
-    rows->next = end;
-    return push_line(L, rows, line, end);
+    *end = newline < other ? newline : other;
+    rows->next = *end;
+    return true;
+}
+
+static int next_row(lua_State *L)
+{
+    struct rows *rows = luaL_checkudata(L, lua_upvalueindex(1), ROWS);
+    const char *line, *end;
+    return next_line(rows, &line, &end) ? push_line(L, rows, line, end) : 0;
+}
+
+enum { LISTS = 1, KINDS, RESTS, FOUND, ROW, FIRST_LIST }; // on the stack of all_rows
+
+/* Into the list of its column, at the row's number, which is at ROW. */
+static void put_in_list(lua_State *L, const struct column *column, int i, bool is_there)
+{
+    if (!is_there)
+        lua_pushboolean(L, 0);
+    if (column->only_found)
+        lua_pop(L, 1);
+    else
+        lua_rawseti(L, FIRST_LIST + i, lua_tointeger(L, ROW));
+}
+
+/* The number of the kind of the last line: of those with the same rest and the same numbers. */
+static lua_Integer kind_of(lua_State *L, struct rows *rows, const struct found *found)
+{
+    lua_Integer kind = (lua_Integer)lua_rawlen(L, RESTS) + 1;
+    rows->last = found->length;
+    rows->begun = true;
+    const char *rest = lua_pushlstring(L, rows->scratch, found->length);
+    lua_pushfstring(L, "%I\t", found->numbers);
+    lua_pushlstring(L, rest, found->length);
+    lua_concat(L, 2); // rest, key
+    lua_pushvalue(L, -1);
+    if (lua_rawget(L, RESTS) != LUA_TNIL) {
+        kind = lua_tointeger(L, -1);
+        lua_pop(L, 3);
+        return kind;
+    }
+    lua_pop(L, 1); // rest, key
+    lua_pushinteger(L, kind);
+    lua_rawset(L, RESTS);
+    lua_rawseti(L, RESTS, kind);
+    lua_pushinteger(L, found->numbers);
+    lua_rawseti(L, FOUND, kind);
+    return kind;
+}
+
+/* A list for each column that is a number, by its key in the table at LISTS. */
+static void make_lists(lua_State *L, const struct rows *rows)
+{
+    luaL_checkstack(L, rows->count + FIELDS, NULL);
+    (void)lua_getiuservalue(L, lua_upvalueindex(1), IN_KEYS);
+    int keys = lua_gettop(L);
+    lua_settop(L, keys + rows->count); // nil, where there is none
+    for (int i = 0; i < rows->count; i++) {
+        if (!rows->columns[i].number || rows->columns[i].only_found)
+            continue;
+        (void)lua_rawgeti(L, keys, i + 1);
+        lua_newtable(L);
+        lua_pushvalue(L, -1);
+        lua_replace(L, keys + 1 + i);
+        lua_rawset(L, LISTS);
+    }
+    lua_remove(L, keys);
+}
+
+static int all_rows(lua_State *L)
+{
+    struct rows *rows = luaL_checkudata(L, lua_upvalueindex(1), ROWS);
+    const char *line, *end;
+    lua_Integer count = 0, bad = 0, kind = 0, numbers = 0;
+    lua_settop(L, 0);
+    for (int i = LISTS; i <= FOUND; i++)
+        lua_newtable(L);
+    lua_pushinteger(L, 1); // at ROW
+    make_lists(L, rows);
+    while (next_line(rows, &line, &end)) {
+        const struct found found = read_line(L, rows, line, end, put_in_list);
+        if (!found.whole) {
+            bad++;
+            continue;
+        }
+        if (kind == 0 || !found.same || found.numbers != numbers)
+            kind = kind_of(L, rows, &found);
+        numbers = found.numbers;
+        lua_pushinteger(L, kind);
+        lua_rawseti(L, KINDS, ++count);
+        lua_pushinteger(L, count + 1);
+        lua_replace(L, ROW);
+    }
+    lua_settop(L, FOUND);
+    lua_pushinteger(L, bad);
+    return 5;
 }
 
 /* What the table on top says of a column; its key goes into the table below it. */
@@ -235,17 +357,8 @@ static void read_column(lua_State *L, struct rows *rows, int i)
     lua_rawseti(L, -3, i + 1);
 }
 
-/*
- * core.rows(text, at, columns) -> an iterator over the lines of text from byte at on, whose
- * cells are separated by tabs. columns[i] is { key =, most =, whole =, only_found = } for a
- * column that is a number (most: a larger magnitude counts as missing; whole: as a whole
- * number, or missing; only_found: it is in found, and not in row), true for one that is passed
- * over, false for any other. For each line: row, rest, found. row: a table with the numbers by
- * their keys. rest: the other cells, with the tabs between them; the very same string if it is
- * that of the line before. found: bit i - 1 is set if column i has its number. Of a line with
- * more or fewer cells than columns: false.
- */
-static int rows_new(lua_State *L)
+/* Push the function, which has the rows that the arguments of core.rows say. */
+static void push_rows(lua_State *L, lua_CFunction function)
 {
     size_t length;
     const char *text = luaL_checklstring(L, 1, &length);
@@ -266,8 +379,37 @@ static int rows_new(lua_State *L)
         lua_settop(L, 5);
     }
     (void)lua_setiuservalue(L, -2, IN_KEYS);
-    lua_pushcclosure(L, next_row, 1);
+    lua_pushcclosure(L, function, 1);
+}
+
+/*
+ * core.rows(text, at, columns) -> an iterator over the lines of text from byte at on, whose
+ * cells are separated by tabs. columns[i] is { key =, most =, whole =, only_found = } for a
+ * column that is a number (most: a larger magnitude counts as missing; whole: as a whole
+ * number, or missing; only_found: it is in found, and not in row), true for one that is passed
+ * over, false for any other. For each line: row, rest, found. row: a table with the numbers by
+ * their keys. rest: the other cells, with the tabs between them; the very same string if it is
+ * that of the line before. found: bit i - 1 is set if column i has its number. Of a line with
+ * more or fewer cells than columns: false.
+ */
+static int rows_new(lua_State *L)
+{
+    push_rows(L, next_row);
     return 1;
+}
+
+/*
+ * core.row_lists(text, at, columns) -> lists, kinds, rests, found, bad: the same of all lines
+ * at once, for a million rows. lists: by the keys of the columns that are numbers, and go into
+ * rows, a list of them, with false where a line has none; kinds: a number for each line;
+ * rests[kind], found[kind]: what lines of that kind have, as core.rows gives it; bad: how many
+ * lines have more or fewer cells than columns. rests has other keys, too.
+ */
+static int row_lists(lua_State *L)
+{
+    push_rows(L, all_rows);
+    lua_call(L, 0, 5);
+    return 5;
 }
 
 /* Is there a cell in each place of the line, and no carriage return? */
@@ -350,7 +492,7 @@ static int with_cell(lua_State *L)
 void mp_open_rows(lua_State *L)
 {
     static const luaL_Reg functions[] = {
-        {"rows", rows_new}, {"with_cell", with_cell}, {NULL, NULL}};
+        {"rows", rows_new}, {"row_lists", row_lists}, {"with_cell", with_cell}, {NULL, NULL}};
     static const luaL_Reg none[] = {{NULL, NULL}};
     luaL_setfuncs(L, functions, 0);
     mp_new_class(L, ROWS, none, none);

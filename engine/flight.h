@@ -180,6 +180,14 @@ struct mp_flight_losses mp_flight_losses(const struct mp_flight_reader *reader);
 uint64_t mp_flight_play_of(const struct mp_flight_reader *reader);
 /* Its place in the file, from 1. */
 uint64_t mp_flight_place_of(const struct mp_flight_reader *reader);
+/* The record at a place, with its plan (0: it names none); false: there is none that is whole.
+ */
+bool mp_flight_at(const struct mp_flight_reader *reader, uint64_t place,
+                  struct mp_flight_record *record, uint64_t *play);
+/* Do the records name their plans? Not before version 2. */
+bool mp_flight_is_placed(const struct mp_flight_reader *reader);
+/* mp_flight_next goes on behind place, whose record is of that plan. */
+void mp_flight_pass(struct mp_flight_reader *reader, uint64_t place, uint64_t play);
 /* The monotonic instant of the first plan's start, and the wall clock's time then; 0: neither
  * is known. */
 int64_t mp_flight_start_ns(const struct mp_flight_reader *reader);

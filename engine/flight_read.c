@@ -258,6 +258,29 @@ bool mp_flight_next(struct mp_flight_reader *reader, struct mp_flight_record *re
     return false;
 }
 
+bool mp_flight_at(const struct mp_flight_reader *reader, uint64_t place,
+                  struct mp_flight_record *record, uint64_t *play)
+{
+    if (place < 1 || place > reader->count || !is_whole(reader, place - 1))
+        return false;
+    *record = reader->records[place - 1];
+    *play = reader->placed ? record->number >> FLIGHT_PLAY_SHIFT : 0;
+    if (reader->placed)
+        record->number &= flight_number_mask;
+    return true;
+}
+
+bool mp_flight_is_placed(const struct mp_flight_reader *reader)
+{
+    return reader->placed;
+}
+
+void mp_flight_pass(struct mp_flight_reader *reader, uint64_t place, uint64_t play)
+{
+    reader->next = place;
+    reader->play = play;
+}
+
 struct mp_flight_losses mp_flight_losses(const struct mp_flight_reader *reader)
 {
     return reader->losses;

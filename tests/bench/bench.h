@@ -27,6 +27,7 @@ int bench_stream(int argc, char **argv);
 int bench_log(int argc, char **argv);
 int bench_memory(int argc, char **argv);
 int bench_react(int argc, char **argv);
+int bench_flight(int argc, char **argv);
 
 /* The value of --name in argv, or fallback. Ends the program where it is no number. */
 int64_t bench_number(int argc, char **argv, const char *name, int64_t fallback);

@@ -9,6 +9,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -35,6 +36,11 @@ static bool wait_for_line(FILE *output, const char *text)
     return false;
 }
 
+static int64_t microseconds(struct timeval time)
+{
+    return (int64_t)time.tv_sec * 1000000 + time.tv_usec;
+}
+
 int bench_start(int argc, char **argv)
 {
     const char *until = bench_text(argc, argv, "until", NULL);
@@ -59,10 +65,12 @@ int bench_start(int argc, char **argv)
     }
     (void)fclose(output);
     int status = 0;
-    (void)waitpid(child, &status, 0);
+    struct rusage used = {0};
+    (void)wait4(child, &status, 0, &used);
     if (until == NULL)
         took = mp_clock_ns() - before;
     bool ok = until == NULL ? WIFEXITED(status) && WEXITSTATUS(status) == 0 : seen;
-    printf("{\"ok\":%s,\"ns\":%" PRId64 "}\n", ok ? "true" : "false", took);
+    printf("{\"ok\":%s,\"ns\":%" PRId64 ",\"cpu_us\":%" PRId64 "}\n", ok ? "true" : "false",
+           took, microseconds(used.ru_utime) + microseconds(used.ru_stime));
     return 0;
 }

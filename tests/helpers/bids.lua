@@ -88,7 +88,14 @@ function M.rows(text, change)
   if change then
     pulses = change(pulses) or pulses
   end
-  return deliveries.of(pulses, { plan = found.plan, seed = found.seed, is_nerve = is_nerve }, found.id),
+  local columns = { pulse = {}, onset = {}, planned = {}, kind = {}, kinds = {} }
+  for i, pulse in ipairs(pulses) do -- each is of a kind of its own
+    columns.pulse[i], columns.onset[i] = pulse.pulse or false, pulse.onset
+    columns.planned[i], columns.kind[i] = pulse.planned or false, i
+    columns.kinds[i] = setmetatable(pulse, pulse)
+  end
+  return deliveries.of({ columns = columns, pulses = pulses }, { plan = found.plan, seed = found.seed,
+    is_nerve = is_nerve }, found.id),
     found,
     is_nerve, pulses
 end

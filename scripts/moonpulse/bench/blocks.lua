@@ -10,11 +10,14 @@ local M = {}
 --- How long each kind of run is. Sizes are pulses.
 M.sizes = {
   quick = { blocks = 3, fast = 500, slow = 32, reference = 300, itbs = 30, pairs = 40, churn = 500,
-    drift_us = 500, stops = 4, reps = 5, stall_ms = 500, stream = 1000000 },
+    drift_us = 500, stops = 4, reps = 5, stall_ms = 500, stream = 1000000, record = 200000,
+    runs = 10000 },
   default = { blocks = 5, fast = 2000, slow = 150, reference = 1000, itbs = 30, pairs = 80,
-    churn = 2000, drift_us = 1000, stops = 10, reps = 9, stall_ms = 2000, stream = 1000000 },
+    churn = 2000, drift_us = 1000, stops = 10, reps = 9, stall_ms = 2000, stream = 1000000,
+    record = 1000000, runs = 100000 },
   long = { blocks = 20, fast = 2000, slow = 600, reference = 1000, itbs = 60, pairs = 200,
-    churn = 2000, drift_us = 1000, stops = 40, reps = 9, stall_ms = 5000, stream = 1000000 },
+    churn = 2000, drift_us = 1000, stops = 40, reps = 9, stall_ms = 5000, stream = 1000000,
+    record = 1000000, runs = 100000 },
   ci = { blocks = 3, drift_us = 400, stops = 4, reps = 5, stall_ms = 100, stream = 250000 },
 }
 

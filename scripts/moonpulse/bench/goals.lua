@@ -2,6 +2,7 @@
 ---
 --- A verdict is PASS, FAIL, INCONCLUSIVE (the host was too noisy to tell: see M.judge),
 --- VOID (the run was not correct, so its times mean nothing) or "not measured".
+local costs = require "moonpulse.bench.cost_goals"
 local stats = require "moonpulse.bench.stats"
 
 local M = {}
@@ -26,6 +27,10 @@ M.reasons = {
   ["G20 ours"] = "it is the start of two programs, ours and the simulator's; sources that were "
     .. "changed after the build are compiled at each start",
 }
+
+for key, reason in pairs(costs.reasons) do
+  M.reasons[key] = reason
+end
 
 local function find(data, condition, shape, method)
   local found = {}
@@ -378,6 +383,7 @@ function M.rows(data)
   if single.start then
     start_rows(single.start, add)
   end
+  costs.rows(single.cost, add, M.judge)
   sort_rows(rows)
   return rows
 end

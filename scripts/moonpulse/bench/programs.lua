@@ -77,6 +77,16 @@ function M.start_time(text, ...)
   return result.ok and result.ns / 1e9 or nil
 end
 
+--- The processor time that a program takes, with those that it starts and waits for: seconds.
+---@param ... string the program and its arguments
+---@return number? nil: it failed
+function M.cpu_time(...)
+  local command = M.command(M.bench, "start") .. " -- " .. M.command(...) .. " 2>/dev/null"
+  local printed = assert(M.output(command), "bench start failed")
+  local result = cjson.decode(printed)
+  return result.ok and result.cpu_us / 1e6 or nil
+end
+
 --- Which of the things that we compare with are here.
 ---@return table { cyclictest = boolean, python = string?, lua = boolean }
 function M.peers()

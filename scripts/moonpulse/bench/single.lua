@@ -1,6 +1,7 @@
 --- The measurements that are no blocks: drift, drops, stops, streams, text, start-up.
 local cjson = require "cjson"
 local core = require "moonpulse.core"
+local costs = require "moonpulse.bench.cost"
 local lfs = require "lfs"
 local programs = require "moonpulse.bench.programs"
 local stats = require "moonpulse.bench.stats"
@@ -207,6 +208,7 @@ function M.run(size, peers, ci, say)
   if ci then -- no two pulses too close under load, too; nothing is timed there
     wait_for_stops = stops(size)
   else
+    step("cost", "what a record costs", function() return costs.measure(size) end)
     step("start", "start-up", function() return M.start(size, peers) end)
     step("stops", "stops of half a second", function() return stops(size)() end)
   end

@@ -109,12 +109,15 @@ local function sorted(list)
 end
 
 --- The delivered pulses as such columns; element: the channel.
-local function given_of(pulses)
+---@param delivery moonpulse.DeliveredColumns
+local function given_of(delivery)
   local list = columns()
-  for i, pulse in ipairs(pulses) do
-    list.onset_us[i] = pulse.onset * 1e6
-    list.us[i] = pulse.planned or list.onset_us[i]
-    list.intensity[i], list.element[i], list.name[i] = pulse.mso, pulse.channel, pulse.pulse or "unasked"
+  local us, onset_us, numbers = list.us, list.onset_us, delivery.pulse
+  for i, number in ipairs(delivery.kind) do
+    local kind = delivery.kinds[number]
+    local onset = delivery.onset[i] * 1e6
+    onset_us[i], us[i] = onset, delivery.planned[i] or onset
+    list.intensity[i], list.element[i], list.name[i] = kind.mso, kind.channel, numbers[i] or "unasked"
   end
   return list
 end
@@ -155,7 +158,7 @@ function M.compare(nibs, unit, events, timeline)
   if not (list and found) then
     return { message or why }, 0
   end
-  local given = sorted(given_of(found.pulses))
+  local given = sorted(given_of(found.columns))
   list = sorted(list)
   local differences, element_of, count = {}, {}, 0
   if #list.us ~= #given.us then

@@ -82,17 +82,17 @@ end
 --- What each unit of an item was set to; nil: not all its pulses were given as planned, with the same
 --- setting. What is asked of a pulse, rows of one kind (record/read.lua) have in common, so that one is
 --- asked.
-local function settings_of(item, pulse_at, count)
+local function settings_of(item, kind_at, count)
   local settings, verified = {}, true
   local units, inner, condition = item.units, #item.units, nil
   local kinds = {}
   for k = 1, count do
-    local pulse, at = pulse_at(k), (k - 1) % inner + 1
-    local unit, kind = units[at], pulse and getmetatable(pulse)
-    if kind and kinds[at] == kind then
+    local pulse, at = kind_at(k), (k - 1) % inner + 1
+    local unit = units[at]
+    if pulse and kinds[at] == pulse then
       goto next
     end
-    kinds[at] = kind
+    kinds[at] = pulse
     if not (pulse and pulse.as_planned and pulse.channel == unit.channel
         and pulse.intensity == unit.intensity and pulse.ref == unit.reference
         and (k == 1 or pulse.condition == condition)) then
@@ -114,25 +114,27 @@ end
 
 --- A plan that is one pattern and was given whole: its pulses are those of the plan, in their order, and none
 --- has to be looked for.
-local function whole_pattern(items, pulses)
+local function whole_pattern(items, columns)
   local item = items and #items == 1 and items[1]
   if not item or not item.layers[1] then
     return nil
   end
   local from, offsets = fractions.number(item.at), expand.offsets(item.layers)
-  if #offsets ~= #pulses then
+  local numbers, planned = columns.pulse, columns.planned
+  if #offsets ~= #numbers then
     return nil
   end
   local before = -1
   for k, offset in ipairs(offsets) do
-    local pulse = pulses[k]
-    local apart = pulse.pulse == k and pulse.planned and (from + offset) * 1e6 - pulse.planned
+    local us = planned[k]
+    local apart = numbers[k] == k and us and (from + offset) * 1e6 - us
     if not apart or apart > 0.01 or apart < -0.01 or offset <= before then
       return nil
     end
     before = offset
   end
-  return settings_of(item, function(k) return pulses[k] end, #pulses)
+  local kind, kinds = columns.kind, columns.kinds
+  return settings_of(item, function(k) return kinds[kind[k]] end, #kind)
 end
 
 local function key_of(layers, units, condition)
@@ -218,12 +220,12 @@ local function is_whole(pulses, actions)
 end
 
 --- The patterns of a plan that were given whole; the pulses that they stand for.
-local function add_patterns(made, pulses, planned)
+local function add_patterns(made, given, planned)
   local by_number, used, patterns = {}, {}, 0
-  local plan = planned.plan
+  local plan, pulses = planned.plan, given.pulses
   if not plan:totals().random then
     local items = rows.items(plan, {}, planned.is_nerve)
-    local settings, verified = whole_pattern(items, pulses)
+    local settings, verified = whole_pattern(items, given.columns)
     if settings then
       add_pattern(made, items[1], settings, verified, pulses[1], #pulses)
       return nil, 1, true
@@ -242,7 +244,10 @@ local function add_patterns(made, pulses, planned)
     -- one pulse is told by when it came, not by when it was to come
     local settings, verified
     if item.layers[1] then
-      settings, verified = settings_of(item, function(k) return by_number[of[k]] end, #of)
+      settings, verified = settings_of(item, function(k)
+        local pulse = by_number[of[k]]
+        return pulse and getmetatable(pulse)
+      end, #of)
     end
     if settings then
       add_pattern(made, item, settings, verified, by_number[of[1]], #of)
@@ -256,20 +261,20 @@ local function add_patterns(made, pulses, planned)
 end
 
 --- The rows of a run.
----@param pulses moonpulse.DeliveredPulse[]
+---@param given { columns: moonpulse.DeliveredColumns, pulses: moonpulse.DeliveredPulse[] }
 ---@param planned { plan: moonpulse.Plan, seed: integer, is_nerve: fun(channel: string): boolean }? nil: an
 ---   experiment, or the plan is not known: its pulses stand one by one
 ---@param base string what its rows are called
 ---@return { rows: moonpulse.NibsRow[], events: moonpulse.NibsEvent[], patterns: integer, singles: integer,
 ---   whole: boolean } whole: each pulse of a plan was given as planned, and no other
-function M.of(pulses, planned, base)
+function M.of(given, planned, base)
   local made = { rows = {}, events = {}, by_key = {} }
   local used, patterns, whole = {}, 0, false
   if planned then
-    used, patterns, whole = add_patterns(made, pulses, planned)
+    used, patterns, whole = add_patterns(made, given, planned)
   end
   local singles = 0
-  for _, pulse in ipairs(used and pulses or {}) do
+  for _, pulse in ipairs(used and given.pulses or {}) do
     if not (pulse.pulse and used[pulse.pulse]) then
       add_single(made, pulse)
       singles = singles + 1

@@ -184,7 +184,7 @@ function M.add(dataset, run, options, meta)
   if not given then
     refuse("%s", message)
   end
-  local made = deliveries.of(given.pulses, run.plan,
+  local made = deliveries.of(given, run.plan,
     meta.nibs_event_id or run.id:gsub("[^%w_]+", "_"))
   for _, row in ipairs(made.rows) do
     row.verified = row.verified and not run.edited -- what the device said is in the very record

@@ -203,6 +203,15 @@ function Record:wrote(ok, message)
   end
 end
 
+--- Rows go to the file.
+---@param text string of them
+function Record:put(text)
+  self.sum:add(text)
+  core.disk "events.tsv"
+  self:wrote(self.file:write(text))
+  core.disk()
+end
+
 local function write_row(self, row, onset_ns)
   self.index = self.index + 1
   row.index = self.index
@@ -212,11 +221,7 @@ local function write_row(self, row, onset_ns)
     self.written_ns = onset_ns
   end
   discards.written(self, row)
-  local text = core.event_row(row)
-  self.sum:add(text)
-  core.disk "events.tsv"
-  self:wrote(self.file:write(text))
-  core.disk()
+  self:put(core.event_row(row))
 end
 
 --- Rows leave in the order of their onsets, so one that waits for the device's reply holds the later

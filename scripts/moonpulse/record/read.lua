@@ -139,13 +139,9 @@ function M.events(path)
 end
 
 --- One more row of its kind; what is not said is computed.
-local function add(list, row, kind, unread)
+local function add(list, row, kind)
   if kind.of_times then
     row.lateness = row.sent - row.planned
-  end
-  if unread then
-    list[#list + 1] = setmetatable(row, kind)
-    return
   end
   local sent = kind.event == "pulse" and row.sent
   row.time = row.onset or sent and sent / 1e6 or row.planned and row.planned / 1e6
@@ -155,12 +151,11 @@ end
 --- The same of its text.
 ---@param text string
 ---@param path string for messages
----@param unread table<string, boolean>? confirmed, trial: rows that need no time go without these, and it
 ---@return table? events
 ---@return string? message
-function M.parse(text, path, unread)
+function M.parse(text, path)
   local line, at = text:match("([^\r\n]+)()")
-  local columns, shared = header_of(line or "", path, unread)
+  local columns, shared = header_of(line or "", path)
   if not columns then
     return nil, shared
   end
@@ -179,12 +174,34 @@ function M.parse(text, path, unread)
         list = lists[kind.event]
       end
       if list then
-        add(list, row, kind, unread)
+        add(list, row, kind)
       end
     end
   end
   sort_by_plan(events.pulses)
   return events
+end
+
+--- The rows of a table of events as lists, without a table for each: there may be a million.
+---@param text string
+---@param path string for messages
+---@param unread table<string, boolean> numbers that are not wanted: confirmed, trial, sent, lateness
+---@return { lists: table<string, (number|false)[]>, kind: integer[], kinds: table[], incomplete: integer }?
+---   found by the number's name what each row says, false where it says nothing; of which of the kinds it is;
+---   what rows of a kind have in common
+---@return string? message
+function M.lists(text, path, unread)
+  local line, at = text:match("([^\r\n]+)()")
+  local columns, shared = header_of(line or "", path, unread)
+  if not columns then
+    return nil, shared
+  end
+  local lists, kinds, rests, found, bad = core.row_lists(text, at, columns)
+  local made = {}
+  for i, rest in ipairs(rests) do
+    made[i] = kind_of(rest, found[i], columns, shared)
+  end
+  return { lists = lists, kind = kinds, kinds = made, incomplete = bad }
 end
 
 --- Follow a dotted path through the manifest; nil where anything is missing or null.

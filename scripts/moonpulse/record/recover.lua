@@ -99,9 +99,10 @@ local function is_too_much(list, entries)
     known[entry.kind == "play" and entry.play or 0] = entry.kind == "play" and entry or nil
   end
   for _, entry in ipairs(list) do
-    local action = known[entry.play] and (entry.kind == "sent" or entry.kind == "skipped")
+    local pulses = entry.pulses or 1
+    local action = known[entry.play] and (entry.kind == "sent" or entry.kind == "skipped" or entry.pulses)
       and known[entry.play].actions[entry.action]
-    rows = rows + (action and action.part and action.part.pulses or 1)
+    rows = rows + pulses * (action and action.part and action.part.pulses or 1) + (entry.confirmed or 0)
   end
   return rows > core.flight_most
 end
@@ -112,7 +113,7 @@ end
 ---@return string[]|"lost"|"unread"|nil said what is not as it was written; lost: it does not tell of the run;
 ---   unread: perhaps it can be read later
 local function read_run(folder, manifest, progress)
-  local flight, message, lost = flight_of.read(folder .. "/flight.bin", progress)
+  local flight, message, lost = flight_of.read(folder .. "/flight.bin", progress, true)
   if not flight then
     return nil, message, lost
   end

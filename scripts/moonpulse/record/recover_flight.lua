@@ -8,7 +8,9 @@ local told_each = 256 -- records: how far it is
 local proof = 2 -- "going": of a train of this plan, or of one before
 
 ---@class moonpulse.Flight
----@field list table[] all whole records, in the order in which they were stored
+---@field list table[] all whole records, in the order in which they were stored; where stretches are asked
+---   for, one entry for each of those (core.FlightReader:stretch), with sent_ns as of its last pulse
+---@field reader moonpulse.core.FlightReader
 ---@field start_ns integer monotonic instant of the run's start
 ---@field losses table of the reader
 
@@ -64,11 +66,16 @@ local function has_train(actions)
   return false
 end
 
---- The numbers of the pulses of a plan that have a record, and the last that must have had one.
+--- The numbers of the pulses of a plan that have a record (of a stretch its first one has the last one's),
+--- and the last that must have had one.
 local function numbers_of(list, entry, trains)
   local seen, last, finished = {}, 0, false
   for _, record in ipairs(list) do
-    if (record.kind == "sent" or record.kind == "skipped") and record.send == "pulse"
+    if record.kind == "stretch" then
+      local upto = record.number + record.pulses - 1
+      seen[record.number] = math.max(math.tointeger(seen[record.number]) or 0, upto)
+      last = math.max(last, upto)
+    elseif (record.kind == "sent" or record.kind == "skipped") and record.send == "pulse"
       or record.kind == "confirm" and record.detail ~= proof then
       seen[record.number] = seen[record.number] or record.kind ~= "confirm"
       last = math.max(last, record.number)
@@ -99,8 +106,10 @@ function M.gaps(list, entry, name, losses)
   end
   local trains, lost = has_train(entry.actions), {}
   local seen, last, open = numbers_of(list, entry, trains)
+  local upto = 0 -- all up to there are in a stretch
   for number = 1, last do
-    if not seen[number] then
+    upto = math.max(upto, math.tointeger(seen[number]) or 0)
+    if not seen[number] and number > upto then
       lost[#lost + 1] = number
     end
   end
@@ -128,7 +137,7 @@ function M.cut_by_guard(list)
       armed, last_ns = record, nil
     elseif record.kind == "stopped" then
       armed = nil
-    elseif record.kind == "sent" then
+    elseif record.kind == "sent" or record.kind == "stretch" then
       last_ns = record.sent_ns
     end
   end
@@ -149,32 +158,33 @@ end
 --- The flight record of a run with all its records in memory, and what is not as it was written.
 ---@param path string
 ---@param progress (fun(what: string, done: integer, total: integer, of: string))?
+---@param stretches boolean? what of them is told as one takes no room in memory
 ---@return moonpulse.Flight?
 ---@return string? message
 ---@return "lost"|"unread"|nil lost there is none, or it is cut; unread: it cannot be read now; nil: its run
 ---   still goes on, or memory is short
-function M.read(path, progress)
+function M.read(path, progress, stretches)
   local reader, start_ns, code = core.flight_read(path)
   if not reader then
     local passes = code == "busy" or code == "memory"
     return nil, start_ns, not passes and (is_lost(path, code) and "lost" or "unread") or nil
   end
-  local list, record, count = {}, reader:next(), 0
-  local total = progress and reader:losses().stored
+  local list, count, total = {}, 0, progress and reader:losses().stored
+  local record = stretches and reader:stretch() or reader:next()
   while record do
     count = count + 1
     list[count] = record
-    if progress and count % told_each == 0 then
-      progress("reading flight.bin", count, total, "records")
+    if progress and (count % told_each == 0 or record.first) then
+      progress("reading flight.bin", record.place, total, "records")
     end
-    record = reader:next()
+    record = stretches and reader:stretch() or reader:next()
   end
   local losses = reader:losses()
-  reader:close()
   for i, each in ipairs(list) do -- places follow one another: what lies between is lost
-    each.lost_after = (list[i + 1] and list[i + 1].place or losses.stored + 1) - each.place - 1
+    local after = list[i + 1]
+    each.lost_after = (after and (after.first or after.place) or losses.stored + 1) - each.place - 1
   end
-  return { list = list, start_ns = start_ns, losses = losses, said = M.damage(losses) }
+  return { list = list, reader = reader, start_ns = start_ns, losses = losses, said = M.damage(losses) }
 end
 
 return M

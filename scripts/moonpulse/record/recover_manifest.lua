@@ -117,7 +117,8 @@ local function fill_device(manifest, lines, entries, list)
     plays[entry.play or 1] = entry.kind == "play" and entry or plays[entry.play or 1]
   end
   for _, record in ipairs(list) do
-    local play = record.kind == "sent" and record.send == "pulse" and plays[record.play]
+    local play = (record.kind == "sent" and record.send == "pulse" or record.kind == "stretch")
+      and plays[record.play]
     local action = play and play.actions[record.action]
     local setting = action and action.train and action.train.setting
     if setting and setting.waveform and given.waveform then

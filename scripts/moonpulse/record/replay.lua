@@ -2,6 +2,7 @@
 local flight_of = require "moonpulse.record.recover_flight"
 local givens = require "moonpulse.record.given"
 local outcomes = require "moonpulse.record.outcome"
+local stretches = require "moonpulse.record.replay_stretch"
 
 local M = {}
 
@@ -78,8 +79,46 @@ local function cut(record, entry, sets, run_ns, latency_ns)
   outcomes.cut(record, entry.planned_ns, latency_ns or told_last or 0)
 end
 
+--- The rows that a flight record of a plan tells of.
+---@param self table what replay() knows
+local function take(self, entry)
+  local record, play = self.record, self.play
+  if entry.kind == "sent" or entry.kind == "skipped" or entry.kind == "mark" then
+    if fits(entry, play) then
+      outcomes.enter(record, outcome_of(entry, play.start_ns, play), self.facts, entry.sent_ns)
+    else
+      self.unfit = self.unfit + 1
+    end
+  elseif entry.kind == "confirm" then
+    confirm(record, entry, self.run_ns, self.driver, self.given)
+  elseif entry.kind == "stopped" then
+    cut(record, entry, self.sets, self.run_ns, play.latency_ns)
+    if not self.halted then
+      record:halt(entry.sent_ns)
+    end
+    self.halted = true
+  elseif entry.kind == "left" then
+    record:stopped(entry.action == 2)
+  elseif entry.kind == "finished" then
+    self.finished = true
+  end
+end
+
+--- The same of a stretch.
+local function take_stretch(self, stretch, reader)
+  local rest, told = stretches.write(self.record, reader, stretch, self.play, self.run_ns, self.driver,
+    self.given)
+  for place = rest or stretch.first, stretch.place do
+    local entry = reader:at(place)
+    if entry.kind == "sent" or not told or entry.number > told then
+      take(self, entry)
+    end
+  end
+end
+
 --- Write the rows of one plan; true where it came to its end.
 ---@param list table[] its flight records
+---@param reader moonpulse.core.FlightReader of them
 ---@param play table what the journal or the manifest says of it
 ---@param times { run_ns: integer, next_ns: integer?, sets: table[], passed: fun() } the run's start, when the
 ---   plan after it was begun, what the device was told between them, and what hears of each record
@@ -87,43 +126,31 @@ end
 ---@return boolean finished
 ---@return integer unfit records that are not of such a plan
 ---@return boolean goes_on another plan followed under the same arming
-local function replay(record, list, play, times, driver, given)
-  local run_ns, finished, last_ns, halted, unfit = times.run_ns, false, times.next_ns or 0, false, 0
-  local facts = { offset_ns = play.start_ns - run_ns, wire_ns = play.wire_ns, latency_ns = play.latency_ns,
-    tolerance_ns = play.tolerance_ns }
-  local passed = times.passed
+local function replay(record, list, reader, play, times, driver, given)
+  local last_ns = times.next_ns or 0
+  local self = { record = record, play = play, driver = driver, given = given, run_ns = times.run_ns,
+    sets = times.sets, finished = false, halted = false, unfit = 0,
+    facts = { offset_ns = play.start_ns - times.run_ns, wire_ns = play.wire_ns, latency_ns = play.latency_ns,
+      tolerance_ns = play.tolerance_ns } }
   for _, entry in ipairs(list) do
-    passed()
+    times.passed(entry)
     last_ns = math.max(last_ns, entry.sent_ns or 0, entry.woken_ns or 0,
       entry.kind == "alive" and entry.returned_ns or 0)
-    local is_outcome = entry.kind == "sent" or entry.kind == "skipped" or entry.kind == "mark"
-    if is_outcome and not fits(entry, play) then
-      unfit = unfit + 1
-    elseif is_outcome then
-      outcomes.enter(record, outcome_of(entry, play.start_ns, play), facts, entry.sent_ns)
-    elseif entry.kind == "confirm" then
-      confirm(record, entry, run_ns, driver, given)
-    elseif entry.kind == "stopped" then
-      cut(record, entry, times.sets, run_ns, play.latency_ns)
-      if not halted then
-        record:halt(entry.sent_ns)
-      end
-      halted = true
-    elseif entry.kind == "left" then
-      record:stopped(entry.action == 2)
-    elseif entry.kind == "finished" then
-      finished = true
+    if entry.kind == "stretch" then
+      take_stretch(self, entry, reader)
+    else
+      take(self, entry)
     end
   end
-  local goes_on = finished and not halted and times.next_ns ~= nil -- proof of its trains may come later
-  if not halted and not goes_on then -- a train that the device timed went on until the guard's frame
+  local goes_on = self.finished and not self.halted and times.next_ns ~= nil -- proof of its trains may come
+  if not self.halted and not goes_on then -- a train that the device timed went on until the guard's frame
     record:halt(last_ns, "perhaps_sent")
   end
   if not goes_on then
     record:stopped(false)
   end
   tell_sets(record, times.sets, math.maxinteger)
-  return finished, unfit, goes_on
+  return self.finished, self.unfit, goes_on
 end
 
 --- The flight records of each plan, by its number.
@@ -176,7 +203,8 @@ end
 local function pulses_in(part)
   local pulses = 0
   for _, entry in ipairs(part) do
-    pulses = pulses + ((entry.kind == "sent" or entry.kind == "skipped") and entry.send == "pulse" and 1 or 0)
+    pulses = pulses + (entry.pulses
+      or (entry.kind == "sent" or entry.kind == "skipped") and entry.send == "pulse" and 1 or 0)
   end
   return pulses
 end
@@ -252,7 +280,7 @@ local function replay_entry(record, entries, i, run)
     or ("plan %s"):format(entry.play or "?")
   local part = run.parts and (run.parts[entry.play] or {})
     or part_between(flight.list, entry.from_ns, follower and follower.from_ns or math.maxinteger)
-  local finished, unfit, goes_on = replay(record, part, entry, { run_ns = flight.start_ns,
+  local finished, unfit, goes_on = replay(record, part, flight.reader, entry, { run_ns = flight.start_ns,
     next_ns = follower and follower.from_ns, sets = sets_after(entries, i), passed = run.passed },
     run.driver, run.given)
   run.goes_on = goes_on
@@ -282,10 +310,11 @@ end
 
 --- Counts the records, and tells now and then how far it is.
 local function counter(total, progress)
-  local count = 0
-  return function()
-    count = count + 1
-    if progress and count % told_each == 0 then
+  local count, told = 0, 0
+  return function(entry)
+    count = count + 1 + (entry.first and entry.place - entry.first or 0)
+    if progress and count - told >= told_each then
+      told = count
       progress("comparing events.tsv with flight.bin", count, total, "records")
     end
   end
@@ -339,7 +368,7 @@ end
 function M.all(record, flight, entries, driver, said, progress)
   local complete, planned, is_experiment = true, 0, entries[1] == nil or entries[1].from_ns ~= math.mininteger
   local run = { flight = flight, driver = driver, given = givens.new(driver.measures), said = said,
-    known = {}, unknown = 0, passed = counter(#flight.list, progress) }
+    known = {}, unknown = 0, passed = counter(flight.losses.stored, progress) }
   if flight.losses.version > 1 then
     run.parts, run.starts = parts_of(flight.list)
     unasked_before(record, flight.list, driver)

@@ -253,6 +253,24 @@ function core.file_sum(path) end
 ---@return fun(): table<string, number>|false|nil, string?, integer?
 function core.rows(text, at, columns) end
 
+--- The same of all lines at once.
+---@param text string
+---@param at integer
+---@param columns (moonpulse.core.Column|boolean)[]
+---@return table<string, (number|false)[]> lists by the keys of the columns; false: the line has no number
+---@return integer[] kinds of each line: of one kind are those with the same rest and found
+---@return table rests by kind
+---@return integer[] found by kind
+---@return integer bad lines with another number of cells
+function core.row_lists(text, at, columns) end
+
+--- Are two tab-separated texts the same, line by line, but for one cell of each?
+---@param text string
+---@param other string
+---@param place integer of the cell, from 1
+---@return boolean
+function core.same_but(text, other, place) end
+
 --- The lines of a tab-separated text, each with one more cell.
 ---@param text string
 ---@param at integer the byte to begin at, from 1

@@ -48,6 +48,25 @@ local FlightReader = {}
 ---@return integer? torn after the last one: how many were passed over
 function FlightReader:next() end
 
+--- The record at a place; its plan is the one that it names itself.
+---@param place integer from 1
+---@return moonpulse.core.FlightRecord? nil: there is none that is whole
+function FlightReader:at(place) end
+
+--- Does a stretch begin with the next record? Then next() goes on behind it.
+---@return moonpulse.core.FlightStretch?
+function FlightReader:stretch() end
+
+--- The rows of a stretch that can be written: those of its first pulses.
+---@param first integer place of its first record
+---@param facts { run_ns: integer, begin_ns: integer, delay_ns: integer, tolerance_ns: integer? } the run's
+---   start, the plan's (monotonic), from a write to its pulse; a write that ends later than that left then
+---@return moonpulse.core.StretchRows? nil: none can be
+---@return { count: integer, first_ns: integer, heard_ns: integer, rest: integer, values: integer[] } found
+---   how many; the first one's onset and when the last was confirmed, from the run's start; the place of the
+---   first pulse that has none; what values their confirmations bear
+function FlightReader:rows(first, facts) end
+
 --- What is not as it was written.
 ---@return moonpulse.core.FlightLosses
 function FlightReader:losses() end
@@ -72,6 +91,37 @@ function FlightReader:close() end
 ---@field woken_ns integer when the wait ended; of a confirmation when the reply came
 ---@field sent_ns integer before the write
 ---@field returned_ns integer after it; 0: not known, -1: the port did not take it, -2: it took a part
+
+---@class moonpulse.core.FlightStretch pulses of one action that were sent and confirmed in their order, and
+---   nothing else; times on the monotonic clock
+---@field kind "stretch"
+---@field first integer place of its first record
+---@field place integer of its last one
+---@field play integer its plan, from 1
+---@field action integer from 1
+---@field frame integer from 1
+---@field number integer of its first pulse
+---@field pulses integer how many were sent
+---@field confirmed integer so many of them, the first ones
+---@field sent_ns integer of the last one
+---@field woken_ns integer the latest of all, sent_ns too
+---@field returned_ns integer the latest
+
+---@class moonpulse.core.StretchRows userdata moonpulse.stretch_rows
+local StretchRows = {}
+
+--- At most so many further rows of events.tsv.
+---@param most integer
+---@param known { index: integer, number: integer, tail: string, words: table<integer, string>,
+---   proof: string, condition: string, trial: integer, block: integer, first: integer, per: integer }
+---   number: of the pulse of the next row; words: the reply by the value of its confirmation; the others as
+---   session:near has them
+---@param lateness number[] how late each was, in us, goes behind it if it is not 0
+---@return string? text nil: there are no more
+---@return integer count
+---@return integer onset_ns of the last one
+---@return integer worst_ns how late one was at most; 0: none was
+function StretchRows:text(most, known, lateness) end
 
 ---@class moonpulse.core.FlightLosses
 ---@field version integer of the format
@@ -151,4 +201,5 @@ function Sum:text() end
 ---@field usb_serial string? serial number of the adapter
 ---@field usb_id string? "0403:6001"
 
-return { Flight = Flight, FlightReader = FlightReader, FolderLock = FolderLock, Sum = Sum }
+return { Flight = Flight, FlightReader = FlightReader, StretchRows = StretchRows, FolderLock = FolderLock,
+  Sum = Sum }

@@ -1,6 +1,7 @@
 --- events.tsv against what is left of the run beside it: flight.bin in real time, the journal's marks and
 --- plans in virtual time.
 local cell_text = require "moonpulse.text.cell_text"
+local cells_of = require("moonpulse.text.cells").of
 local core = require "moonpulse.core"
 local lfs = require "lfs"
 local read = require "moonpulse.record.read"
@@ -23,19 +24,20 @@ function M.read(folder, findings)
   return text
 end
 
---- A row without the device's words, which only its driver knows.
-local function without_reply(header)
-  local place, at = nil, 0
-  for cell in (header .. "\t"):gmatch("([^\t]*)\t") do
-    at = at + 1
-    place = cell == "reply" and at or place
-  end
-  return place and function(line)
-    local cells, count = {}, 0
-    for cell in (line .. "\t"):gmatch("([^\t]*)\t") do
-      count = count + 1
-      cells[count] = count ~= place and cell or "n/a"
+--- The column of the device's words, which only its driver knows.
+local function place_of_reply(header)
+  for place, cell in ipairs(cells_of(header)) do
+    if cell == "reply" then
+      return place
     end
+  end
+end
+
+--- A row without the cell at a place.
+local function without(place)
+  return function(line)
+    local cells = cells_of(line)
+    cells[place] = cells[place] and "n/a"
     return table.concat(cells, "\t")
   end
 end
@@ -65,9 +67,10 @@ function M.against_flight(folder, manifest, findings, progress)
   for _, sentence in ipairs(said) do
     findings:note("%s", sentence)
   end
-  local alike = not worded and without_reply(events:match("^[^\n]*")) or nil
-  if findings:compare(name, events, text, "flight.bin says", alike) then
-    findings:check("events.tsv is what flight.bin says, row by row%s", alike
+  local place = not worded and place_of_reply(events:match("^[^\n]*")) or nil
+  if place and core.same_but(events, text, place)
+    or findings:compare(name, events, text, "flight.bin says", place and without(place)) then
+    findings:check("events.tsv is what flight.bin says, row by row%s", place
       and " (but for the words of the device's replies, which only its driver's file has)" or "")
   end
 end
@@ -105,13 +108,11 @@ function M.against_journal(folder, lines, findings)
   local before, number, found, rows = #findings.differs, 0, {}, 0
   for line in events:gmatch("([^\n]*)\n") do
     number = number + 1
-    local cells = {}
-    for cell in (line .. "\t"):gmatch("([^\t]*)\t") do
-      cells[#cells + 1] = cell
-    end
-    if cells[5] == "mark" then
-      found[cells[16] or ""] = (found[cells[16] or ""] or 0) + 1
-    elseif cells[5] == "pulse" then
+    local event = line:match("^[^\t]*\t[^\t]*\t[^\t]*\t[^\t]*\t([^\t]*)")
+    if event == "mark" then
+      local reply = cells_of(line)[16] or ""
+      found[reply] = (found[reply] or 0) + 1
+    elseif event == "pulse" then
       rows = rows + 1
     end
   end
