@@ -78,11 +78,8 @@ int main(int argc, char **argv)
         {"onset", bench_onset},    {"uvtimer", bench_uvtimer}, {"load", bench_load},
         {"fifo", bench_fifo_loop}, {"stall", bench_stall},     {"write", bench_write},
         {"stops", bench_stops},    {"start", bench_start},     {"stream", bench_stream},
-<<<<<<< HEAD
-        {"log", bench_log},        {"memory", bench_memory},   {"react", bench_react},
-=======
         {"log", bench_log},        {"memory", bench_memory},   {"flight", bench_flight},
->>>>>>> main
+        {"react", bench_react},
     };
     for (size_t i = 0; argc > 1 && i < sizeof commands / sizeof commands[0]; i++)
         if (strcmp(argv[1], commands[i].name) == 0)
