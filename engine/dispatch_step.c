@@ -400,14 +400,6 @@ static bool act(struct mp_dispatcher *d, struct mp_next *next)
     return false;
 }
 
-/* Triggers first: nothing may come between one and its pulse. */
-static void look_ahead(struct mp_dispatcher *d)
-{
-    dispatch_hear(d);
-    if (!stopped(d) && !d->ahead.past.playing && dispatch_ahead_is_over(d))
-        publish_finished(d);
-}
-
 bool dispatch_step(struct mp_dispatcher *d, struct mp_next *next)
 {
     bool waits = act(d, next);
@@ -416,9 +408,11 @@ bool dispatch_step(struct mp_dispatcher *d, struct mp_next *next)
     if (waits)
         return true;
     if (!stopped(d) && d->ahead.on)
-        look_ahead(d);
+        dispatch_hear(d); // first: nothing may come between a trigger and its pulse
     if (!stopped(d)) {
         take_commands(d);
+        if (d->ahead.on && !d->ahead.past.playing && dispatch_ahead_is_over(d))
+            publish_finished(d);
         dispatch_look_settled(d);
     }
     if (!stopped(d)) {

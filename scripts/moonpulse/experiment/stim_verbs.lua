@@ -377,7 +377,7 @@ function Device:on_trigger(plan, options)
   check_plan(who, plan)
   local rule = on_triggers.rule(options)
   on_triggers.check(plan, options)
-  local from = self.triggers:lend(who)
+  local from = self.triggers:lend(who, options.timeout)
   local turn <close> = self.turns:take("play", who) -- luacheck: ignore 211
   must_be_armed(who, self)
   local first, seed = self.plays + 1, show:seed_of(self.plays + 1)

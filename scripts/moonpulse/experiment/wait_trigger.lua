@@ -99,23 +99,25 @@ function Triggers:start(start_ns)
 end
 
 --- Raise, at the script's line, where it would wait for ever.
-local function check_to_come(self, kind, timeout)
+local function check_to_come(self, kind, timeout, who)
   if not self.entries or timeout or self.to_come[kind] > 0 then
     return
   end
-  blame.fail("run:wait_trigger: %s: give it a timeout, or more triggers", self.from
+  blame.fail("%s: %s: give it a timeout, or more triggers", who or "run:wait_trigger", self.from
     and ("no further %s comes by %s"):format(kind == "bytes" and "byte" or "edge", self.from)
     or "in virtual time triggers come from --triggers FILE, and there is none")
 end
 
 --- For a plan that triggers start: the session whose port the engine reads. Raises where there is none.
 ---@param who string the verb, for messages
+---@param timeout number? seconds that are waited at most
 ---@return userdata
-function Triggers:lend(who)
+function Triggers:lend(who, timeout)
   if not self.session then
     blame.fail("%s: where do triggers come from? Run it with --trigger-in PATH, or in virtual time with "
       .. "--triggers FILE", who)
   end
+  check_to_come(self, "bytes", timeout, who)
   self.queue:listen(self, true)
   return self.session
 end

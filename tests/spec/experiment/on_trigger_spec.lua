@@ -153,7 +153,7 @@ describe("stim:on_trigger", function()
     write "stim:on_trigger(pulse, { count = 2, refractory = 1 })"
     local status, _, err = moonpulse "--speed max"
     assert.are.equal(2, status)
-    assert.matches("where do triggers come from? Run it with --trigger-in PATH", err, 1, true)
+    assert.matches("in virtual time triggers come from --triggers FILE, and there is none", err, 1, true)
   end)
 
   it("is judged for all that may come, as close as it may", function()
@@ -163,7 +163,7 @@ describe("stim:on_trigger", function()
     assert.are.equal(0, status)
     assert.matches("OVER: train duration: 5 s", out, 1, true)
     local manifest = cjson.decode(shell.read(fixture.run_in(folder .. "/runs") .. "/manifest.json"))
-    assert.are.equal("over", manifest.safety.verdict)
+    assert.are.equal("OVER", manifest.safety.verdict)
   end)
 
   it("gives nothing after a stop, and the stop is the run's end", function()
