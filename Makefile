@@ -7,7 +7,7 @@
 #   make valgrind            the specs and the C tests under valgrind: about an hour, each says its seconds
 #   make sanitized           the C programs with address and undefined sanitizers
 #   make check               format, luacheck, static analysis, sanitized and the tests
-#   make bench               the benchmark, about 6 minutes; BENCH=--quick, --long or --ci
+#   make bench               the benchmark, about 8 minutes; BENCH=--quick, --long or --ci
 #   make fuzz SECONDS=60     libFuzzer over the reply parser of each driver, so long for each (clang)
 #   make mutants             300 small faults, planted one at a time: is each found? MUTANTS=--help says more
 #   make fuzz-records        run folders, damaged in 10,000 ways, given to recover, report and check --participant

@@ -93,6 +93,7 @@ int luaopen_moonpulse_core(lua_State *L)
     mp_open_events(L);
     mp_open_rows(L);
     mp_open_compared(L);
+    mp_open_evidence(L);
     mp_open_checksum(L);
     mp_open_serial(L);
     mp_open_session(L);

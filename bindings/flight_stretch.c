@@ -160,9 +160,10 @@ static struct mp_event_row check_known(lua_State *L)
 /* The reply that this value is, in words; it stays at REPLY. */
 static struct mp_tail words_of(lua_State *L, uint32_t value)
 {
+    const struct mp_tail none = {0};
     int type = lua_rawgeti(L, WORDS, (lua_Integer)value);
     lua_replace(L, REPLY);
-    return type == LUA_TNIL ? (struct mp_tail){0} : mp_check_event_text(L, REPLY);
+    return type == LUA_TNIL ? none : mp_check_event_text(L, REPLY);
 }
 
 /*

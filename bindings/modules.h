@@ -27,6 +27,7 @@ void mp_open_record_file(lua_State *L);
 void mp_open_events(lua_State *L);
 void mp_open_rows(lua_State *L);
 void mp_open_compared(lua_State *L);
+void mp_open_evidence(lua_State *L);
 void mp_open_checksum(lua_State *L);
 void mp_open_input(lua_State *L);
 void mp_open_latency(lua_State *L);

@@ -4,6 +4,8 @@
 
 // an adapter hands on what it was given within this time
 static const int64_t drain_ns = 5 * MP_NS_PER_MS;
+// a line that has hardly fallen cannot be seen to rise: half of mp_rest_ns
+static const int64_t low_ns = INT64_C(500000);
 
 int64_t dispatch_taken_ns(const struct dispatch_past *past, const struct dispatch_frame *frame)
 {
@@ -23,10 +25,11 @@ int64_t dispatch_taken_ns(const struct dispatch_past *past, const struct dispatc
 int64_t dispatch_pulse_ns(const struct dispatch_rules *rules, const struct dispatch_past *past,
                           const struct dispatch_frame *frame)
 {
-    int64_t due_ns = frame->start_ns + frame->send->send_ns;
-    if (!past->latest.sent || rules->any_distance)
-        return due_ns;
-    int64_t taken_ns = dispatch_taken_ns(past, frame);
+    int64_t due_ns = frame->start_ns + frame->send->send_ns, taken_ns = INT64_MIN;
+    if (past->latest.sent && !rules->any_distance)
+        taken_ns = dispatch_taken_ns(past, frame);
+    if (past->second_ns != 0 && past->second_ns + low_ns > taken_ns)
+        taken_ns = past->second_ns + low_ns;
     bool held = taken_ns > due_ns && taken_ns - due_ns <= rules->tolerance_ns;
     return held ? taken_ns : due_ns;
 }
@@ -72,8 +75,7 @@ enum mp_stop dispatch_refuse(const struct dispatch_rules *rules,
     int64_t leaves_ns = frame->by_wire && now < past->wire_free_ns ? past->wire_free_ns : now;
     if (leaves_ns - (frame->start_ns + send->send_ns) > rules->tolerance_ns)
         return MP_STOP_LATE;
-    // a line that has hardly fallen cannot be seen to rise
-    if (past->second_ns != 0 && now - past->second_ns < mp_rest_ns / 2)
+    if (past->second_ns != 0 && now - past->second_ns < low_ns)
         return MP_STOP_CLOSE;
     // by the actual stamps: a stall between the look and the write shows only afterwards
     return dispatch_too_close(rules, past, frame, now) ? MP_STOP_CLOSE : MP_STOP_NONE;

@@ -53,7 +53,7 @@ struct dispatch_frame {
 /* Before this the device would not take the pulse; INT64_MIN where it always would. */
 int64_t dispatch_taken_ns(const struct dispatch_past *past, const struct dispatch_frame *frame);
 /* When the pulse leaves: at its time, or held back by at most the tolerance until the device
- * takes it. */
+ * takes it, and the line that the one before raised has been down for a moment. */
 int64_t dispatch_pulse_ns(const struct dispatch_rules *rules, const struct dispatch_past *past,
                           const struct dispatch_frame *frame);
 /* Is now too soon after the pulses before: closer than planned, or than the device can? */

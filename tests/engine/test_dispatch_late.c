@@ -117,7 +117,14 @@ static void holds_back_row_by_row(void)
     static const struct {
         bool sent, any_distance;
         int64_t had, expected; // from the plan's start; the pulse is due at 10 ms
+        int64_t second;        // 0: no line fell
     } held[] = {
+        {.sent = true, .second = 9 * MS, .expected = 10 * MS},
+        {.sent = true, .second = 10 * MS - MS / 2 + 1, .expected = 10 * MS + 1},
+        {.sent = true, .second = 10 * MS, .expected = 10 * MS + MS / 2},
+        {.sent = true, .second = 10 * MS, .any_distance = true, .expected = 10 * MS + MS / 2},
+        {.sent = true, .had = 2 * MS, .second = 10 * MS, .expected = 11 * MS},
+        {.sent = true, .second = 11 * MS, .expected = 10 * MS}, // it will be refused
         {.sent = false, .had = 9 * MS, .expected = 10 * MS},
         {.sent = true, .had = 0, .expected = 10 * MS},
         {.sent = true, .had = MS, .expected = 10 * MS},
@@ -132,7 +139,8 @@ static void holds_back_row_by_row(void)
         const struct mp_send send = {.send_ns = 10 * MS, .least_ns = 10 * MS};
         const struct dispatch_frame frame = {
             .send = &send, .start_ns = start_ns, .wire_ns = MS};
-        struct dispatch_past past = {.outputs = 1};
+        struct dispatch_past past = {
+            .outputs = 1, .second_ns = held[i].second == 0 ? 0 : start_ns + held[i].second};
         past.last[0] =
             (struct dispatch_last){.sent = held[i].sent, .had_ns = start_ns + held[i].had};
         past.latest = past.last[0];

@@ -56,6 +56,10 @@ M.earlier = protocol { participant = "P1", history = {
   { kind = "killed", age_h = 20, zone = 4, code = 2, rows = {}, more = 0, template = 3 },
   { kind = "recovered", age_h = -50, zone = 3, code = 1, rows = { sent = 3 }, more = 5 },
   { kind = "orphan", age_h = 1, zone = 1, code = 1, rows = {}, more = 0 } } }
+-- a pulse's write stalls, no keep-alive follows, and the unit gives remote control up before the pulse comes
+M.silent = protocol { device = "bistim", plan = { parts = { train(3, 69, { 1, 4 }) } },
+  troubles = { { what = "port", kind = "stalled", at_s = 12.667, take = 3, stall_ms = 700 } } }
+M.mute = protocol { participant = "P1", troubles = { { what = "device", kind = "half-open", at = 0 } } }
 
 -- for faults of the product
 M.held = protocol { late = "skip", troubles = { { what = "clock", kind = "stall", who = "sender", at_s = 0.9,

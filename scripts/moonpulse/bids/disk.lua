@@ -1,6 +1,7 @@
 --- A dataset on the disk.
 local core = require "moonpulse.core"
 local dataset_of = require "moonpulse.bids.dataset"
+local files = require "moonpulse.record.file"
 local folders = require "moonpulse.record.folder"
 local lfs = require "lfs"
 local text_files = require "moonpulse.text.text_file"
@@ -117,26 +118,12 @@ function M.put(path, content, group)
   if not ok then
     return nil, message
   end
-  local beside = path .. ".moonpulse-new"
-  local file
-  file, message = core.create_file(beside)
-  if not file then
-    return nil, message
-  end
-  if type(content) == "table" then
-    ok, message = copy(content.copy, file)
-  else
-    ok, message = file:write(content)
-  end
-  local closed, why = file:close()
-  if ok and closed then
-    ok, message = os.rename(beside, path)
-  end
-  if not (ok and closed) then
-    os.remove(beside)
-    return nil, message or why
-  end
-  return true
+  return files.rewrite(path, function(out)
+    if type(content) == "table" then
+      return copy(content.copy, out)
+    end
+    return out:write(content)
+  end)
 end
 
 --- May the group read the folder of a run?

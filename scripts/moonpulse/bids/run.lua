@@ -1,6 +1,7 @@
 --- A run's folder as the exporter needs it. Nothing of it is run: text and JSON are read as data.
 local edited = require "moonpulse.safety.edited"
 local lfs = require "lfs"
+local opened = require "moonpulse.record.opened"
 local plan_file = require "moonpulse.protocol.plan_file"
 local read = require "moonpulse.record.read"
 local text_files = require "moonpulse.text.text_file"
@@ -72,18 +73,12 @@ end
 ---@return moonpulse.BidsRun? run
 ---@return string? message
 function M.read(folder)
-  folder = folder:gsub("(.)/+$", "%1")
-  if lfs.attributes(folder, "mode") ~= "directory" then
-    return nil, ("%s is no folder of a run"):format(folder)
+  local path, manifest = opened.ended(folder)
+  if not path then
+    return nil, manifest
   end
-  local manifest, message = read.manifest(folder .. "/manifest.json")
-  if not manifest then
-    return nil, ("%s is no folder of a run: %s"):format(folder, message)
-  elseif manifest.status == "running" then
-    return nil, ("%s: this run did not end, or was killed: moonpulse recover %s"):format(folder, folder)
-  end
-  local text
-  text, message = text_files.read(folder .. "/events.tsv", events_kind)
+  folder = path
+  local text, message = text_files.read(folder .. "/events.tsv", events_kind)
   if not text then
     return nil, message
   end

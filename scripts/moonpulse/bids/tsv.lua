@@ -1,23 +1,12 @@
 --- Tables of BIDS: tab-separated text, a header line, n/a for what is missing.
+local row_cells = require "moonpulse.text.cells"
+
 local M = {}
 
 ---@class moonpulse.BidsTable
 ---@field columns string[]
 ---@field index table<string, integer> where a column is
 ---@field rows string[][]
-
-local function split(line)
-  local cells, n, from = {}, 0, 1
-  while true do
-    local tab = line:find("\t", from, true)
-    n = n + 1
-    cells[n] = line:sub(from, tab and tab - 1)
-    if not tab then
-      return cells
-    end
-    from = tab + 1
-  end
-end
 
 --- A table of its text; line ends of any system, a missing last one, a mark at the beginning are read.
 ---@param text string
@@ -31,15 +20,13 @@ function M.parse(text)
   local rows, count = found.rows, 0
   for line in text:gmatch("[^\n]+") do
     if not found.columns[1] then
-      found.columns = split(line)
+      found.columns = row_cells.of(line)
     else
       count = count + 1
-      rows[count] = split(line)
+      rows[count] = row_cells.of(line)
     end
   end
-  for i, name in ipairs(found.columns) do
-    found.index[name] = found.index[name] or i
-  end
+  found.index = row_cells.index(found.columns)
   return found
 end
 

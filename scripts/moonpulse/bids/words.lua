@@ -1,6 +1,6 @@
 --- What the columns of our tables are called and what they mean, for their JSON files.
-local counted = require "moonpulse.record.counted"
 local draft = require "moonpulse.bids.draft"
+local statuses = require "moonpulse.record.statuses"
 
 local M = {}
 
@@ -11,6 +11,10 @@ local function levels_of(...)
   end
   return levels
 end
+
+-- only what was, or may have been, given has a row
+local pulse_levels = statuses.levels { "delivered", "sent", "otherwise", "perhaps_sent", "late" }
+pulse_levels.unasked = "The device reported a pulse that nobody sent"
 
 M.nibs = {
   nibs_event_id = { "Set of parameters", "What is delivered. events.tsv names it for each delivery; unique "
@@ -83,10 +87,7 @@ M.events = {
     Units = "s" },
   intensity_mso = { "Intensity", "What the device was told for this pulse.", Units = draft.mso },
   pulse_status = { "What became of the pulse", "Only pulses that were, or may have been, given have a row.",
-    Levels = levels_of("delivered", "The device confirmed it", "sent", "Sent, not surely confirmed",
-      "otherwise", "Given, but the device's answer does not fit the intensity", "perhaps_sent",
-      "Handed to the port; nobody knows whether it left", "late", counted.late, "unasked",
-      "The device reported a pulse that nobody sent") },
+    Levels = pulse_levels },
 }
 
 M.markers = {
@@ -120,9 +121,8 @@ M.timeline = {
   intensity = { "Intensity as written", "Percent of intensity_ref.", Units = "%" },
   intensity_ref = { "Reference", "What intensity is a part of.", Levels = levels_of("MSO",
     "Maximum stimulator output", "RMT", "Resting motor threshold", "AMT", "Active motor threshold") },
-  status = { "What became of it", "delivered: the device confirmed it; sent: it was not surely confirmed; "
-    .. "otherwise: the answer does not fit; perhaps_sent: nobody knows whether it left; late: "
-    .. counted.late:gsub("^L", "l"):gsub(";", ",") .. "; passed: a mark." },
+  status = { "What became of it", "What its event says.",
+    Levels = statuses.levels { "delivered", "sent", "otherwise", "perhaps_sent", "late", "passed" } },
   reply = { "Reply", "The device's words; of a mark its text." },
   timed_by = { "Who timed it", "Host: a command for this pulse; device: of a train that the device timed.",
     Levels = levels_of("host", "We sent a command for it", "device", "The device timed it") },

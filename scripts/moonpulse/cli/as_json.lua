@@ -3,13 +3,19 @@
 local M = {}
 
 local out = io.stdout
+
+local function write(object)
+  local json = require "moonpulse.text.sorted_json" -- loaded for those who ask for it
+  out:write(json.encode(object), "\n")
+  out:flush()
+end
+
 local state = { told = false }
 
 --- Print an object on a line of its own.
 ---@param object table
 function M.tell(object)
-  out:write(require("moonpulse.text.sorted_json").encode(object), "\n") -- most commands need none
-  out:flush()
+  write(object)
   state.told = true
 end
 
@@ -30,23 +36,14 @@ function M.aside()
   end })
 end
 
---- The command begins: was JSON asked for?
----@param name string? of the command
----@param arguments string[]
-function M.begin(name, arguments)
-  state.asked, state.name = false, name
-  for _, text in ipairs(arguments) do
-    state.asked = state.asked or text == "--json"
-  end
-end
-
---- The command failed: an object says so where JSON was asked for, but for one that told its end already.
+--- The command failed: an object says so, but for a command that told its end already.
+---@param name string of the command; "": none was named
 ---@param code string of moonpulse.text.refusal
 ---@param status integer exit status
 ---@param message string
-function M.failed(code, status, message)
-  if state.asked and not state.told then
-    M.tell { what = "moonpulse error", command = state.name, code = code, status = status,
+function M.failed(name, code, status, message)
+  if not state.told then
+    write { what = "moonpulse error", command = name ~= "" and name or nil, code = code, status = status,
       message = message }
   end
 end

@@ -1,5 +1,4 @@
 --- The command line: finds the subcommand, turns failures into messages and exit statuses.
-local as_json = require "moonpulse.cli.as_json"
 local blame = require "moonpulse.text.author_line"
 local core = require "moonpulse.core"
 local escapes = require "moonpulse.text.escapes"
@@ -19,6 +18,15 @@ local commands = { "run", "check", "show", "methods", "events", "plot", "compile
 --- Leave a command with a message for stderr; code is a key of M.status.
 M.fail = refusals.raise
 
+local asked -- the command's name, where JSON was asked for
+
+--- That the command failed, for programs.
+local function say_as_json(code, status, message)
+  if asked then
+    require("moonpulse.cli.as_json").failed(asked, code, status, message) -- loaded for those who ask for it
+  end
+end
+
 --- An argparse parser that prints usage errors in our way and exits 2.
 ---@param name string
 ---@param description string
@@ -37,7 +45,7 @@ function M.parser(name, description, example)
     end
     line = ("%s (see moonpulse %s --help)"):format(escapes.shown(line), name)
     io.stderr:write(("moonpulse %s: %s\n"):format(name, line))
-    as_json.failed("usage", M.status.usage, line)
+    say_as_json("usage", M.status.usage, line)
     os.exit(M.status.usage, true)
   end
   return parser
@@ -222,7 +230,9 @@ end
 ---@return integer
 function M.main(arguments)
   local name = arguments[1]
-  as_json.begin(name, arguments)
+  for _, text in ipairs(arguments) do
+    asked = asked or text == "--json" and (name or "") or nil
+  end
   local ok, result = xpcall(dispatch, function(problem)
     if type(problem) ~= "string" then
       return problem
@@ -238,7 +248,7 @@ function M.main(arguments)
   local text = ("moonpulse: %s\n"):format(message)
   io.stderr:write(text)
   core.last_words(text) -- a terminal that was held has not seen it
-  as_json.failed(code_of(status), status, message)
+  say_as_json(code_of(status), status, message)
   return status
 end
 

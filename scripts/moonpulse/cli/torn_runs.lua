@@ -4,6 +4,7 @@ local escapes = require "moonpulse.text.escapes"
 local facts_of = require "moonpulse.safety.run_facts"
 local read = require "moonpulse.record.read"
 local run_lists = require "moonpulse.safety.run_list"
+local to_type = require "moonpulse.text.to_type"
 
 local M = {}
 
@@ -47,7 +48,7 @@ function M.say(options, simulated)
       count = count + 1
       if count <= most then
         io.stderr:write("moonpulse: note: ", escapes.shown(("%s was killed, and its record is not whole: "
-          .. "moonpulse recover %s"):format(why, run.path)), "\n")
+          .. "%s"):format(why, to_type.recover(run.path))), "\n")
       end
     end
   end

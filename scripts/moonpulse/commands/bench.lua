@@ -8,7 +8,7 @@ local M = {}
 function M.parser()
   local parser = cli.parser("bench",
     "Measure the engine against cyclictest, libuv timers, pyserial loops, plain Lua and memory, all in "
-      .. "one run, idle and under load, and judge the goals. Takes about 6 minutes and uses every core. "
+      .. "one run, idle and under load, and judge the goals. Takes about 8 minutes and uses every core. "
       .. "docs/performance.md says what the figures mean.",
     "moonpulse bench --quick\nmoonpulse bench --markdown docs/performance.md")
   parser:mutex(

@@ -21,6 +21,7 @@ local metas = require "moonpulse.record.meta"
 local paragraphs = require "moonpulse.methods.paragraph"
 local records = require "moonpulse.cli.records_option"
 local runs = require "moonpulse.methods.of_run"
+local shams = require "moonpulse.protocol.sham"
 local sheets = require "moonpulse.methods.sheet"
 local show = require "moonpulse.show.methods"
 local studies = require "moonpulse.methods.study"
@@ -142,7 +143,7 @@ local function of_protocol(options, meta)
     facts_of.add_declared(facts, protocol)
     return facts
   end
-  local plan, drawn = common.build(options, protocol, values)
+  local made, plan, drawn = shams.made_in(common.build, options, protocol, values)
   local driver = options.device and devices.described(options)
   local facts = facts_of.new("plan", protocol, core.version)
   facts.kind, facts.schedule = "protocol", schedule_of(protocol)
@@ -161,6 +162,7 @@ local function of_protocol(options, meta)
   end
   known_fields.take_all(facts.known, meta, "operator")
   facts_of.add_sham(facts, protocol.id == "sham" and values.of or nil)
+  facts_of.add_shams(facts, made, plan:totals().pulses)
   facts_of.add_declared(facts, protocol)
   facts_of.add_thresholds(facts, options, meta)
   facts.software.seed = (drawn or facts.drawn) and seed or protocol.seed

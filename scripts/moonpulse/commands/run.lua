@@ -1,5 +1,4 @@
 --- moonpulse run: a protocol or an experiment on a device, with its record.
-local as_json = require "moonpulse.cli.as_json"
 local cli = require "moonpulse.cli"
 local common = require "moonpulse.cli.protocol_argument"
 local devices = require "moonpulse.cli.device_argument"
@@ -144,6 +143,7 @@ function M.run(options)
   if not options.json then
     return perform(options)
   end
+  local as_json = require "moonpulse.cli.as_json" -- loaded for those who ask for it
   local aside <close> = as_json.aside() -- luacheck: ignore 211
   local ok, result = pcall(perform, options)
   if options.made then

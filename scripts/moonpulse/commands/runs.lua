@@ -12,6 +12,7 @@ local reports = require "moonpulse.report"
 local run_facts = require "moonpulse.safety.run_facts"
 local run_lists = require "moonpulse.safety.run_list"
 local safety_options = require "moonpulse.cli.safety_options"
+local to_type = require "moonpulse.text.to_type"
 local upcoming = require "moonpulse.safety.upcoming"
 
 require "moonpulse" -- the protocol files that are found here require it
@@ -177,7 +178,7 @@ local function print_all(options, found, sum)
       line("torn", "... and %d more: moonpulse runs --recover", #found.torn - usual)
       break
     end
-    line("torn", "moonpulse recover %s", run.path)
+    line("torn", "%s", to_type.recover(run.path))
   end
   if #found.torn > 1 then
     line("", "all of them: moonpulse runs --recover")
@@ -195,7 +196,7 @@ local function data_of(run)
     pulses_planned = facts.planned, session = run.session, worst_onset_error_us = facts.worst_us,
     status = facts.unreadable and "unreadable" or facts.status, stop = facts.stop, reason = facts.reason,
     torn = facts.torn and not run.running or false, running = run.running or false, edited = run.edited,
-    recover = facts.torn and not run.running and "moonpulse recover " .. run.path or nil }
+    recover = facts.torn and not run.running and to_type.recover(run.path) or nil }
 end
 
 local function list(values, make)

@@ -7,7 +7,8 @@
 --- it is armed; tells: it can say that it is disarmed; settings: options that it is given;
 --- grid: of its intensities in %MSO (1); completes: more bytes of its command than these may fire with
 --- whatever comes next; safe: the frame that makes it harmless, in hex; of_pulse: how the reply begins that
---- tells of a pulse and answers no setting; session: pulses of a long one (60 to 600).
+--- tells of a pulse and answers no setting; session: pulses of a long one (60 to 600); silent_s: after so
+--- long without a command it gives remote control up, and ignores what comes then.
 local M = {}
 
 local seconds = { 0.5, 1, 1.5, 2, 5, 8 }
@@ -31,14 +32,15 @@ M.known = {
     of_pulse = "^\xFE\x04\x02" },
   magstim200 = { rates = { { 1, 4 }, { 1, 5 }, { 2, 9 } }, rests = slow_seconds, most = 8,
     least_s = magstim_s, latency_s = 0.0084, edge_s = 0.0011, clock_ns = 2000, arms = true, tells = true,
-    sets = true, trigger = true, safe = "454179", proof = "read", confirms = true },
+    sets = true, trigger = true, safe = "454179", proof = "read", confirms = true, silent_s = 1 },
   bistim = { rates = { { 1, 4 }, { 1, 5 }, { 2, 11 } }, rests = slow_seconds, most = 8, least_s = every(4),
     latency_s = 0.0084, edge_s = 0.0011, clock_ns = 2000, arms = true, tells = true, sets = true,
-    trigger = true, pairs = { 0.001, 0.0025, 0.01, 0.02 }, safe = "454179", proof = "read", confirms = true },
+    trigger = true, pairs = { 0.001, 0.0025, 0.01, 0.02 }, safe = "454179", proof = "read", confirms = true,
+    silent_s = 1 },
   rapid = { rates = { { 1, 1 }, { 1, 1 }, { 1, 2 }, { 2, 3 }, { 9, 10 } },
     own = { { 5, 1 }, { 10, 1 }, { 20, 1 } }, rests = { 5, 8, 10 }, most = 20, least_s = every(1),
     latency_s = 0.0051, edge_s = 0.001, clock_ns = 1000000, arms = true, tells = true, sets = true,
-    trigger = true, safe = "454179", proof = "read", confirms = true },
+    trigger = true, safe = "454179", proof = "read", confirms = true, silent_s = 1 },
   duomag = { rates = { { 1, 1 }, { 1, 2 }, { 2, 3 } }, rests = { 1, 2, 5 }, most = 20, least_s = every(1),
     latency_s = 0, clock_ns = 2000, sets = true, safe = "0000", proof = "read" },
   pulsepal = { rates = { { 1, 1 }, { 1, 1 }, { 5, 1 }, { 10, 1 }, { 20, 1 } }, bursts = { { 50, 1 } },

@@ -1,74 +1,15 @@
---- What a run left, read into lists: by patterns of its own, not by the reader that the product has.
+--- What a run left, read into lists: by a reader of its own (core.left_rows, core.left_given), which shares
+--- nothing with the one that the product has.
 local cjson = require "cjson.safe"
+local core = require "moonpulse.core"
 local plans = require "moonpulse.explore.plan"
 local troubles = require "moonpulse.explore.trouble"
 
 local M = {}
 
--- the columns of events.tsv in their order; those that no invariant asks for are passed over
-local row_pattern = "(%-?%d+)%.(%d%d%d%d%d%d%d%d%d)\t[^\t\n]*\t([^\t\n]*)\t(%d+)\t([%a_]+)\t([^\t\n]*)\t"
-  .. "([^\t\n]*)\t([^\t\n]*)\t([^\t\n]*)\t[^\t\n]*\t[^\t\n]*\t([^\t\n]*)\t[^\t\n]*\t[^\t\n]*\t"
-  .. "([^\t\n]*)\t([^\t\n]*)\t([^\t\n]*)\t[^\t\n]*\t([^\t\n]*)\t([^\t\n]*)\n"
+local abs, floor, max = math.abs, math.floor, math.max
 
-local floor, tointeger = math.floor, math.tointeger
-
---- Nanoseconds of "1234.567", microseconds; nil: "n/a".
-local function us_of(text)
-  local us = tonumber(text)
-  return us and floor(us * 1000 + 0.5)
-end
-
---- The first line of events.tsv that is no row; nil: all are.
-local function odd_line(text)
-  local whole, count = "^" .. row_pattern .. "$", 0
-  for line in text:gmatch "([^\n]*)\n" do
-    count = count + 1
-    if count > 1 and not (line .. "\n"):find(whole) then
-      return line
-    end
-  end
-  return "the last line has no end"
-end
-
---- events.tsv: { onset, condition, index, event, number, planned, sent, confirmed, mso, status, reply,
---- timed_by, trial, block }, times in nanoseconds from the run's start.
----@param text string
----@return table[] rows
----@return string? odd the first line that is no row
-function M.rows(text)
-  local rows, count = {}, 0
-  local first = text:find("\n", 1, true) or #text
-  for whole, part, condition, index, event, number, planned, sent, confirmed, mso, status, reply, by, trial,
-    block in text:sub(first + 1):gmatch(row_pattern) do
-    local ns = tointeger(part)
-    count = count + 1
-    rows[count] = { onset = tointeger(whole) * 1000000000 + (whole:byte() == 45 and -ns or ns),
-      index = tointeger(index), event = event, number = tointeger(number), planned = us_of(planned),
-      sent = us_of(sent), confirmed = us_of(confirmed), mso = tonumber(mso), status = status, reply = reply,
-      timed_by = by, condition = condition, trial = tointeger(trial), block = tointeger(block) }
-  end
-  local _, ends = text:gsub("\n", "\n")
-  local is_whole = text == "" or text:sub(-1) == "\n" and ends == count + 1
-  return rows, not is_whole and odd_line(text) or nil
-end
-
---- twin.tsv: the pulses that the simulator gave, and all else that it understood.
----@param text string
----@return table[] given { ns, channel, mso }
----@return table[] log { ns, event, bytes, note }
-function M.simulator(text)
-  local given, log = {}, {}
-  for whole, part, event, bytes, note, channel, mso in
-    text:gmatch("(%d+)%.(%d+)\t(%a+)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)[^\n]*\n") do
-    local ns = tointeger(whole) * 1000000000 + tointeger(part)
-    if event == "pulse" then
-      given[#given + 1] = { ns = ns, channel = channel, mso = tonumber(mso), at = 0, row = nil }
-    else
-      log[#log + 1] = { ns = ns, event = event, bytes = bytes, note = note }
-    end
-  end
-  return given, log
-end
+M.rows = core.left_rows
 
 --- Sort rows by one of their times; most lists are.
 local function in_order(list, key)
@@ -103,15 +44,17 @@ local function add_wanted(run, plan, seed, start_ns)
   local listed = plans.listed(plans.build(plan), seed)
   local rows, why = plans.expected(plan, listed)
   run.drawn_wrong = run.drawn_wrong or why
-  local from, pulses = #run.wanted, {}
+  local from, wanted, all_listed, pulses = #run.wanted, run.wanted, run.listed, {}
   for i, row in ipairs(rows or {}) do
     row.ns = row.ns + start_ns
-    run.wanted[from + i] = row
-    pulses[#pulses + 1] = not row.mark and row or nil
+    wanted[from + i] = row
+    if not row.mark then
+      pulses[#pulses + 1] = row
+    end
   end
   for i, row in ipairs(listed) do
     row.ns = row.ns + start_ns
-    run.listed[from + i] = row
+    all_listed[from + i] = row
   end
   return pulses
 end
@@ -139,7 +82,7 @@ local function own_of(plays, k, row, base, last)
   local found, pulse
   for j = k, #plays do
     local own = plays[j].wanted and plays[j].wanted[(row.number or 0) - (j == k and base or last)]
-    if own and row.planned and math.abs(own.ns - row.planned) <= 3 then
+    if own and row.planned and abs(own.ns - row.planned) <= 3 then
       found, pulse = j, own
     end
   end
@@ -164,16 +107,26 @@ local function fill_numbers(run)
   end
 end
 
+--- Until when, on the record's clock, the pulse of a row may be given: of a train that was cut its plan is
+--- known, not its start.
+local function latest_of(row, within, tolerance_ns)
+  return row.onset + within + (row.timed_by == "device" and not row.sent and tolerance_ns or 0)
+end
+
 --- Give each pulse the row that tells of it at its time, as far as there is one.
 local function match_times(run, rows, within)
-  local at = 1
+  local at, tolerance_ns = 1, floor(run.scenario.tolerance_ms * 1e6)
+  local row = rows[1]
   for _, pulse in ipairs(run.given) do
-    while rows[at] and rows[at].latest < pulse.at do
+    local given_at = pulse.at
+    while row and latest_of(row, within, tolerance_ns) < given_at do
       at = at + 1
+      row = rows[at]
     end
-    if rows[at] and pulse.at >= rows[at].onset - within then
-      pulse.row, rows[at].pulse = rows[at], pulse
+    if row and given_at >= row.onset - within then
+      pulse.row, row.pulse = row, pulse
       at = at + 1
+      row = rows[at]
     end
   end
 end
@@ -194,18 +147,27 @@ local function match_stalled(run, rows, within, stall_ns)
   end
 end
 
---- Which row tells of which pulse: by their time alone.
-local function match(run)
-  local within = math.max(2000, run.facts.clock_ns)
-  local stalls = troubles.has(run.scenario, "port", "stalled")
-  local sent, tolerance_ns = {}, floor(run.scenario.tolerance_ms * 1e6)
-  for _, row in ipairs(run.rows) do
-    if row.event == "pulse" and row.onset then
-      sent[#sent + 1] = row
-      -- of a train that was cut its plan is known, not its start
-      row.latest = row.onset + within + (row.timed_by == "device" and not row.sent and tolerance_ns or 0)
+--- Those of a list that are pulses.
+local function pulses_of(list, is_pulse)
+  local pulses, count = {}, 0
+  for _, each in ipairs(list) do
+    if is_pulse(each) then
+      count = count + 1
+      pulses[count] = each
     end
   end
+  return pulses
+end
+
+local function is_pulse(row)
+  return row.event == "pulse"
+end
+
+--- Which row tells of which pulse: by their time alone.
+local function match(run)
+  local within = max(2000, run.facts.clock_ns)
+  local stalls = troubles.has(run.scenario, "port", "stalled")
+  local sent = pulses_of(run.rows, is_pulse)
   in_order(sent, "onset")
   match_times(run, sent, within)
   if stalls then
@@ -214,28 +176,25 @@ local function match(run)
   run.sent = sent -- and those that were to be
 end
 
---- Read what the run left into lists, in run.
+--- Read what the run left into lists, in run: rows as core.left_rows has them, with wanted (the pulse that is
+--- written) and pulse (the one that was given); given { ns, channel, mso, at, row }; log { ns, event, bytes,
+--- note }. Times in nanoseconds, of rows and at from the run's start.
 ---@param run table of moonpulse.explore.play
 ---@return table run
 function M.read(run)
   local scenario = run.scenario
   run.rows, run.odd_row = M.rows(run.events_text or "")
-  run.given, run.log = M.simulator(run.simulator_text or "")
+  run.given, run.log = core.left_given(run.simulator_text or "")
   run.journal, run.journal_plays = journal(run.journal_text)
   run.wanted, run.listed = {}, {}
-  local latency_s = scenario.trigger and run.facts.edge_s or run.facts.latency_s
+  local latency_ns = floor((scenario.trigger and run.facts.edge_s or run.facts.latency_s) * 1e9 + 0.5)
   for _, pulse in ipairs(run.given) do
-    pulse.at = pulse.ns + math.floor(latency_s * 1e9 + 0.5) - (run.start_ns or pulse.ns)
+    pulse.at = pulse.ns + latency_ns - (run.start_ns or pulse.ns)
   end
   in_order(run.given, "at")
   fill_wanted(run)
-  run.pulses, run.wanted_pulses = {}, {}
-  for _, row in ipairs(run.rows) do
-    run.pulses[#run.pulses + 1] = row.event == "pulse" and row or nil
-  end
-  for _, row in ipairs(run.wanted) do
-    run.wanted_pulses[#run.wanted_pulses + 1] = not row.mark and row or nil
-  end
+  run.pulses = pulses_of(run.rows, is_pulse)
+  run.wanted_pulses = pulses_of(run.wanted, function(row) return not row.mark end)
   fill_numbers(run)
   match(run)
   local result = run.manifest and run.manifest.result

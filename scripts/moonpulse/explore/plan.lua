@@ -274,16 +274,18 @@ function M.stretches(plan)
       t = t + put(list, part, t)
     end
   end
-  local stretches = { { events = {}, min = 0, max = 0 } }
+  local events = {}
+  local stretches = { { events = events, min = 0, max = 0 } }
   for _, event in ipairs(list) do
     if event.min then
-      table.insert(stretches, { events = {}, min = event.min, max = event.max })
+      events = {}
+      table.insert(stretches, { events = events, min = event.min, max = event.max })
     else
-      table.insert(stretches[#stretches].events, event)
+      events[#events + 1] = event
     end
   end
   for _, stretch in ipairs(stretches) do
-    local events = stretch.events
+    events = stretch.events
     for i = 2, #events do
       if events[i].t < events[i - 1].t then
         table.sort(events, by_time)
@@ -306,15 +308,15 @@ end
 ---@return table[]? rows { ns, value, ref, mso, channel } or { ns, mark }
 ---@return string? why there are none: what is wrong with a drawn rest
 function M.expected(plan, listed)
-  local rows, drawn_ns, open_min, open_max = {}, 0, 0, 0
+  local rows, count, drawn_ns, open_min, open_max = {}, 0, 0, 0, 0
   for number, stretch in ipairs(M.stretches(plan)) do
     open_min, open_max = open_min + stretch.min * 1e9, open_max + stretch.max * 1e9
     local first = stretch.events[1]
     if first and number > 1 then
-      local row = listed[#rows + 1]
+      local row = listed[count + 1]
       local more_ns = row and row.ns - drawn_ns - first.t * 1e9
       if not row or more_ns < open_min - 3 or more_ns > open_max + 3 then
-        return nil, ("event %d: a rest of %.3f to %.3f s was asked for, %s was drawn"):format(#rows + 1,
+        return nil, ("event %d: a rest of %.3f to %.3f s was asked for, %s was drawn"):format(count + 1,
           open_min / 1e9, open_max / 1e9, row and ("%.9f s"):format(more_ns / 1e9) or "nothing")
       end
       drawn_ns, open_min, open_max = drawn_ns + more_ns, 0, 0
@@ -324,7 +326,8 @@ function M.expected(plan, listed)
       if not event.mark then
         event.channel, event.mso = event.channel or "1", mso_of(event)
       end
-      rows[#rows + 1] = event
+      count = count + 1
+      rows[count] = event
     end
   end
   return rows
@@ -335,12 +338,16 @@ end
 ---@param seed integer
 ---@return table[] rows { ns, value, ref, channel } or { ns, mark }
 function M.listed(plan, seed)
-  local schedule, rows = core.schedule(plan, seed), {}
+  local schedule, rows, count = core.schedule(plan, seed), {}, 0
   local actions = schedule:actions()
+  for _, action in ipairs(actions) do
+    action.channel = action.channel ~= "" and action.channel or "1"
+  end
   for kind, _, _, what, ns in schedule.next, schedule do
     local action = kind == "pulse" and actions[what]
-    rows[#rows + 1] = action and { ns = ns, value = action.intensity, ref = action.reference,
-      channel = action.channel ~= "" and action.channel or "1" } or { ns = ns, mark = what }
+    count = count + 1
+    rows[count] = action and { ns = ns, value = action.intensity, ref = action.reference,
+      channel = action.channel } or { ns = ns, mark = what }
   end
   return rows
 end

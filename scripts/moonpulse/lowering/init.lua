@@ -167,11 +167,16 @@ local function own_timing(why)
   return (": its own timing: %s; pulse by pulse"):format(why)
 end
 
+-- frames that are checked at once: as many as take so long on this computer, however busy it is, as a stop is
+-- heard in between
+local FEWEST, MOST, AT_ONCE_NS = 10000, 5000000, 100000000
+
 --- Walk the whole plan against the device's limits; more.progress(walked) is called now and then. more.drawn
 --- says of a violation what chance has to do with it, more.cause why the device does not time an action.
 local function check(lowering, actions, driver, limits, more)
-  local walked, batch = 0, 5000000
+  local walked, batch = 0, FEWEST
   while true do
+    local from_ns = core.real_ns()
     local finished, violation = lowering:check(batch)
     if violation then
       local first = action_of(lowering, actions, violation.first)
@@ -190,6 +195,9 @@ local function check(lowering, actions, driver, limits, more)
     if more.progress then
       more.progress(walked)
     end
+    local took_ns = core.real_ns() - from_ns
+    batch = took_ns < AT_ONCE_NS // 4 and math.min(MOST, batch * 2)
+      or took_ns > AT_ONCE_NS and math.max(FEWEST, batch // 2) or batch
   end
 end
 

@@ -1,6 +1,7 @@
 --- Sentences on what gave the pulses: the stimulator, or a box with the stimulators behind it, the coil, and
 --- what triggered the pulses.
 local known_fields = require "moonpulse.methods.known"
+local metas = require "moonpulse.record.meta"
 local numbers = require "moonpulse.text.numbers"
 
 local M = {}
@@ -84,8 +85,10 @@ function M.write(facts, add)
   if facts.nerve and facts.nerve.only then
     return
   end
-  add("The waveform was %s, the current direction %s", value_of(facts, "waveform"),
-    value_of(facts, "current_direction"))
+  local direction = facts.known.current_direction
+  add("The waveform was %s, the current direction %s%s", value_of(facts, "waveform"),
+    value_of(facts, "current_direction"), direction and direction.source == "device"
+      and metas.is_of_coil(direction.value) and ", " .. known_fields.placeholder "current_direction" or "")
   add("The coil was held so: %s; %s", value_of(facts, "coil_orientation"), value_of(facts, "coil_location"))
 end
 

@@ -2,6 +2,7 @@
 local fills = require "moonpulse.methods.fills"
 local known_fields = require "moonpulse.methods.known"
 local lists = require "moonpulse.methods.lists"
+local metas = require "moonpulse.record.meta"
 
 local M = {}
 
@@ -18,6 +19,9 @@ local kept = { "serial", "firmware" } -- told with the stimulator where they are
 
 local function known_value(facts, key)
   local text, source = known_fields.words(facts.known, key)
+  if key == "current_direction" and source == "device" and metas.is_of_coil(facts.known[key].value) then
+    return nil -- in the coil: what it is in the brain hangs on how the coil was held
+  end
   if key ~= "stimulator" or not text then
     return text, source
   end
@@ -63,7 +67,7 @@ local function ask_for(facts, keys, all)
   local parts = {}
   for _, key in ipairs(keys) do
     local field = known_fields.by_key[key]
-    if not facts.known[key] and (all or #parts == 0) then
+    if not known_value(facts, key) and (all or #parts == 0) then
       parts[#parts + 1] = ("%s%s: %s"):format(all and field.name .. ": " or "", field.ask, field.fill)
     end
   end
@@ -102,7 +106,10 @@ local function item_of(facts, spec)
     item.status = "asked for"
     item.fill = (keys or spec.ask) and ask_for(facts, keys or { spec.ask }, all) or spec.fill
       or "a run that gave pulses"
-    if spec.ask == "threshold_method" and facts.threshold_by then
+    local so_far = keys and known_fields.words(facts.known, keys[1])
+    if so_far then
+      item.fill = ("%s (so far only: %s)"):format(item.fill, so_far)
+    elseif spec.ask == "threshold_method" and facts.threshold_by then
       item.fill = ("%s (so far only: %s)"):format(item.fill, facts.threshold_by)
     end
   end

@@ -20,6 +20,7 @@ local MOST = 1000000 -- pulses that are looked at one by one
 ---@field unconfirmed string?
 ---@field kind "protocol"|"experiment"
 ---@field sham string? the protocol whose schedule it is
+---@field has_sham string? the same, where only a part of it is a sham
 ---@field pattern string[]? sentences on the plan; nil: there is none
 ---@field drawn { seed: integer|string, order: boolean, intervals: boolean }? what the seed decides
 ---@field parts moonpulse.Level[][] of each part of the plan
@@ -123,13 +124,33 @@ end
 --- It is a sham: the protocol whose schedule it is, as its paper is cited, and its site.
 ---@param facts moonpulse.MethodsFacts changed
 ---@param of string? an id or a file
-function M.add_sham(facts, of)
-  facts.sham = of
+---@param name string? of that protocol
+function M.add_sham(facts, of, name)
+  facts.sham = name and of and ("%s (%s)"):format(name, of) or of
   for _, active in ipairs(of and catalogue.all() or {}) do
     if active.id == of then
       facts.sham = ("%s [%s]%s"):format(active.name, of, active.cite and (" (%s)"):format(active.cite) or "")
       known_fields.take(facts.known, "target", active.target, "protocol")
     end
+  end
+end
+
+--- The shams that a plan was made with: of all of it, or of a part.
+---@param facts moonpulse.MethodsFacts changed
+---@param shams moonpulse.NamedSham[] of moonpulse.protocol.sham
+---@param pulses integer of the plan
+function M.add_shams(facts, shams, pulses)
+  if facts.sham or #shams == 0 then
+    return
+  end
+  local sum, names = 0, {}
+  for i, each in ipairs(shams) do
+    sum, names[i] = sum + each.pulses, ("%s (%s)"):format(each.name, each.of)
+  end
+  if #shams == 1 and sum == pulses then
+    M.add_sham(facts, shams[1].of, shams[1].name)
+  else
+    facts.has_sham = table.concat(names, ", ")
   end
 end
 

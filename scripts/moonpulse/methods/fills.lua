@@ -48,10 +48,15 @@ local function summed(facts, as)
   return list
 end
 
+--- Intensities in words: of several, how many pulses had each.
+local function dose_text(list, nerve)
+  return (#list > 1 and #list <= doses.most and "pulses: " or "") .. doses.text(list, nerve)
+end
+
 --- All intensities.
 function fills.intensity(facts)
   local list = summed(facts, function(dose) return dose end)
-  return #list > 0 and doses.text(list, facts.nerve) or nil, "engine"
+  return #list > 0 and dose_text(list, facts.nerve) or nil, "engine"
 end
 
 --- In %MSO alone; nil: of one it is not known.
@@ -67,7 +72,7 @@ local function own_unit(list, facts)
       or dose.mso or dose.intensity
     told_list[i] = { channel = dose.channel, intensity = mso, reference = "MSO", count = dose.count }
   end
-  return doses.text(told_list, facts.nerve)
+  return dose_text(told_list, facts.nerve)
 end
 
 function fills.mso(facts)
@@ -87,7 +92,7 @@ local function relative_of(list)
     end
   end
   return #found == 0 and "not set by a threshold"
-    or doses.text(found) .. (others and "; the others are not set by a threshold" or "")
+    or dose_text(found) .. (others and "; the others are not set by a threshold" or "")
 end
 
 function fills.relative(facts)
@@ -178,11 +183,30 @@ end
 
 local most_kinds = 12
 
+--- The kinds of stimuli by their pulses and intervals: the order in which they came may be drawn.
+local function sorted_kinds(facts)
+  local found = stimuli_of(facts)
+  local list = table.move(found and found.kinds or {}, 1, found and #found.kinds or 0, 1, {})
+  local place = {}
+  for i, kind in ipairs(list) do
+    place[kind] = i
+  end
+  table.sort(list, function(a, b)
+    if a.pulses ~= b.pulses then
+      return a.pulses < b.pulses
+    elseif (a.shortest or 0) ~= (b.shortest or 0) then
+      return (a.shortest or 0) < (b.shortest or 0)
+    end
+    return place[a] < place[b]
+  end)
+  return list
+end
+
 --- The kinds of stimuli, with how many there were.
 ---@return string[]
 local function kinds_of(facts, wanted)
   local parts, more = {}, 0
-  for _, kind in ipairs(stimuli_of(facts) and stimuli_of(facts).kinds or {}) do
+  for _, kind in ipairs(sorted_kinds(facts)) do
     local is_wanted = not wanted or wanted(kind)
     if is_wanted and #parts == most_kinds then
       more = more + 1
@@ -198,11 +222,15 @@ local function kinds_of(facts, wanted)
   return parts
 end
 
+--- The kinds, and the conditions that may have them: of single pulses those that have one in each trial.
 local function counts_of(facts, wanted)
-  local parts = kinds_of(facts, wanted)
+  local parts, conditions = kinds_of(facts, wanted), {}
   for _, each in ipairs(facts.conditions) do
-    parts[#parts + 1] = by_condition.words(each, counted, numbers.count)
+    if wanted ~= is_single or not each.trials or each.planned == each.trials then
+      conditions[#conditions + 1] = by_condition.words(each, counted, numbers.count)
+    end
   end
+  parts[#parts + 1] = #conditions > 0 and "by condition: " .. table.concat(conditions, ", ") or nil
   return table.concat(parts, "; ")
 end
 
@@ -211,7 +239,7 @@ function fills.protocol(facts)
   local parts = kinds_of(facts)
   local found = stimuli_of(facts)
   local text = found and found.count > 0 and not has_trials(facts) and found.kinds[1].pulses == 1
-    and counted(found.count, "pulse") .. " in trains" or table.concat(parts, "; ")
+    and counted(found.count, "pulse") .. ", repetitive" or table.concat(parts, "; ")
   return facts.name .. (text ~= "" and ": " .. text or ""), "protocol"
 end
 
@@ -250,7 +278,7 @@ end
 local function of_pairs(text_of)
   return function(facts)
     local parts, known = {}, {}
-    for _, kind in ipairs(stimuli_of(facts) and stimuli_of(facts).kinds or {}) do
+    for _, kind in ipairs(sorted_kinds(facts)) do
       local text = kind.pulses == 2 and text_of(kind, facts)
       if text and not known[text] then
         known[text], parts[#parts + 1] = true, text
@@ -276,8 +304,12 @@ function fills.total(facts)
   if pulses.unknown then
     return nil
   elseif pulses.delivered then
-    return ("%s delivered of %s planned"):format(numbers.count(pulses.delivered),
-      pulses.planned and numbers.count(pulses.planned) or "?"), "engine"
+    local is_whole = (pulses.confirmed or 0) >= pulses.delivered -- delivered is only what is confirmed
+    local proven = is_whole and "" or (", %s of them confirmed by the stimulator"):format(
+      numbers.count(pulses.confirmed or 0))
+    return ("%s %s of %s planned%s"):format(numbers.count(pulses.delivered),
+      is_whole and "delivered" or "sent", pulses.planned and numbers.count(pulses.planned) or "?",
+      proven), "engine"
   end
   return pulses.planned and numbers.count(pulses.planned), "engine"
 end
@@ -285,6 +317,8 @@ end
 function fills.sham(facts)
   if facts.sham then
     return ("sham by a low intensity, on the schedule of %s"):format(facts.sham), "protocol"
+  elseif facts.has_sham then
+    return ("a part is sham by a low intensity, on the schedule of %s"):format(facts.has_sham), "protocol"
   end
   local known = facts.known.sham
   return known and known.value, known and known.source

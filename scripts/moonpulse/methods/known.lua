@@ -1,6 +1,8 @@
 --- What is known beside the pulses (coil, waveform, muscle, age, ...): where each may come from, what to
 --- write
 --- where nobody said it, and how to say it.
+local metas = require "moonpulse.record.meta"
+
 local M = {}
 
 ---@class moonpulse.Field
@@ -145,6 +147,18 @@ function M.take(known, key, value, source)
   end
 end
 
+--- A stimulator names the direction of the current in the coil; what it is in the brain somebody says beside
+--- it.
+---@param known moonpulse.KnownFields changed
+---@param said any the operator's word
+function M.take_direction(known, said)
+  local found, text = known.current_direction, plain(said)
+  if found and found.source == "device" and text and not metas.is_of_coil(text) then
+    known.current_direction = { source = "operator",
+      value = ("%s (in the coil, as the stimulator names it: %s)"):format(text, found.value) }
+  end
+end
+
 --- Take all that a table has under the fields' keys, as --meta and a manifest's meta have them.
 ---@param known moonpulse.KnownFields changed
 ---@param from any
@@ -172,7 +186,7 @@ function M.words(known, key)
     more[#more + 1] = known[other] and ("%s %s"):format(M.by_key[other].name, known[other].value) or nil
   end
   if key == "current_direction" and found.source == "device" then
-    more[1] = "as the stimulator names it, in the coil"
+    more[1] = "in the coil, as the stimulator names it"
   end
   return found.value .. (#more > 0 and (" (%s)"):format(table.concat(more, ", ")) or ""), found.source
 end

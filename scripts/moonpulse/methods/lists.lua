@@ -50,7 +50,8 @@ lists.rtms = {
   { "R3", "pattern", "duration of a train", "train_duration" },
   { "R4", "pattern", "time between trains", "gap" }, { "R5", "pattern", "number of trains", "trains" },
   { "R6", "pattern", "pulses in all", "total" },
-  { "R7", "intensity", "percent of which threshold", "intensity" }, { "R8", "coil", "coil", "?coil" },
+  { "R7", "intensity", "intensity, and the threshold that it is percent of", "intensity" },
+  { "R8", "coil", "coil", "?coil" },
   { "R9", "coil", "target", "?target" }, { "R10", "control", "sham", "sham", ask = "sham" },
 }
 

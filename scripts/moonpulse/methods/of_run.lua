@@ -11,6 +11,7 @@ local numbers = require "moonpulse.text.numbers"
 local plan_file = require "moonpulse.protocol.plan_file"
 local catalogue = require "moonpulse.protocol.catalogue"
 local record = require "moonpulse.record.read"
+local shams = require "moonpulse.protocol.sham"
 local plans = require "moonpulse.verify.plan"
 local stimuli = require "moonpulse.methods.stimuli"
 
@@ -144,6 +145,9 @@ local function add_ending(facts, manifest)
   local list = facts.deviations
   local status = get(manifest, "result.status") or get(manifest, "status")
   local reason = get(manifest, "result.reason")
+  if type(reason) == "string" then
+    reason = reason:gsub(":[^:?]*%?$", "") -- what the operator was asked then is not for a paper
+  end
   if status == "running" then
     table.insert(list, 1, "the run was not closed: it goes on, or Moonpulse was killed (moonpulse recover)")
   elseif status ~= "completed" then
@@ -266,7 +270,7 @@ local function add_triggers(facts, manifest, events)
   facts.triggers = taken > 0 and taken or nil
 end
 
-local function add_device(facts, manifest, events)
+local function add_device(facts, manifest, events, meta)
   local device = get(manifest, "device") or {}
   local known, source = facts.known, "device"
   local words = device.description or device.name
@@ -290,6 +294,8 @@ local function add_device(facts, manifest, events)
   local coil = type(device.coil) == "table" and device.coil or {}
   known_fields.take(known, "coil_shape", coil.shape, "operator")
   known_fields.take(known, "coil_serial", coil.serial, "operator")
+  known_fields.take_direction(known, get(manifest, "meta.current_direction"))
+  known_fields.take_direction(known, meta and meta.current_direction)
   facts.device = { words = words, simulated = device.simulated, mode = device.mode }
 end
 
@@ -331,7 +337,7 @@ function M.rows(of, manifest, events, meta)
   add_row_deviations(facts, events, facts.pulses.planned, get(manifest, "status") == "running")
   add_ending(facts, manifest)
   facts.nerve = nerve_of(manifest, events)
-  add_device(facts, manifest, events)
+  add_device(facts, manifest, events, meta)
   add_triggers(facts, manifest, events)
   facts.session = session_of(manifest)
   known_fields.take_all(facts.known, get(manifest, "meta"), "operator")
@@ -349,8 +355,8 @@ function M.rows(of, manifest, events, meta)
       facts.software.script_sha256 = type(file.sha256) == "string" and file.sha256 or nil
     end
   end
-  local sham_of = tostring(facts.software.parameters.of or "another protocol")
-  facts_of.add_sham(facts, facts.id == "sham" and sham_of or nil)
+  local sham_of = facts.software.parameters.of -- of the shipped one; a lab's own file may have that name, too
+  facts_of.add_sham(facts, facts.id == "sham" and sham_of and tostring(sham_of) or nil)
   return facts
 end
 
@@ -374,8 +380,9 @@ function M.folder(folder, meta)
   if changed then
     table.insert(facts.deviations, 1, changed)
   end
-  local kept = plan_of(folder, manifest)
+  local made, kept = shams.made_in(plan_of, folder, manifest)
   if kept then
+    facts_of.add_shams(facts, made, kept.plan:totals().pulses)
     local planned = facts.pulses.planned
     local list = facts_of.add_plan(facts, kept.plan, catalogue.measure(kept.plan, kept.seed), {
       seed = kept.seed, order = kept.order, dose = dose_of(events, facts.nerve) })

@@ -22,7 +22,8 @@ end
 
 --- Capital first, and one full stop.
 local function whole(text)
-  return (text:gsub("^%l", string.upper):gsub("%.*$", ".", 1))
+  text = text:gsub("^%l", string.upper)
+  return text:find("[?!]$") and text or (text:gsub("%.*$", ".", 1))
 end
 
 local writers = {}
@@ -51,6 +52,10 @@ function writers.protocol(facts, add)
   end
   if facts.sham then
     add("It is a sham: the schedule of %s, pulse for pulse, with one intensity for every pulse", facts.sham)
+  end
+  if facts.has_sham then
+    add("A part of it is a sham: the schedule of %s, pulse for pulse, with one intensity for every pulse",
+      facts.has_sham)
   end
   add("The site was %s", value_of(facts, "target"))
   if facts.of ~= "course" then
@@ -165,10 +170,11 @@ local function add_durations(facts, add)
   local durations = facts.durations
   local first = durations.first_to_last_s
   if first and first > 0 and not facts.pulses.unknown then
-    local nominal, whole_s = durations.nominal_end_s, durations.whole_cycles_s
-    add("From the first to the last pulse it is planned to take %s%s%s", wording.planned(first),
-      nominal > first and (", %s to the nominal end"):format(wording.planned(nominal)) or "",
-      whole_s > nominal and (", %s in whole cycles"):format(wording.planned(whole_s)) or "")
+    local times = { wording.planned(first), wording.planned(durations.nominal_end_s),
+      wording.planned(durations.whole_cycles_s) } -- a time that reads like the one before says nothing
+    add("From the first to the last pulse it is planned to take %s%s%s", times[1],
+      times[2] ~= times[1] and (", %s to the nominal end"):format(times[2]) or "",
+      times[3] ~= times[2] and (", %s in whole cycles"):format(times[3]) or "")
   end
   local given = durations.delivered_s
   if given and given > 0 then
@@ -222,6 +228,13 @@ function writers.software(facts, add)
   end
 end
 
+--- What a finding found, without where: its table, and what of it.
+local function finding_words(finding)
+  local said = type(finding.text) == "string" and finding.text:match("^([^;]+)") or nil
+  local name = type(finding.table) == "string" and finding.table or nil
+  return said and name and not said:find(name, 1, true) and ("%s: %s"):format(name, said) or said or name
+end
+
 --- The verdict is Moonpulse's, by tables that nobody has compared with the papers: that is for the author.
 function writers.safety(facts, add)
   local safety = facts.safety
@@ -230,7 +243,7 @@ function writers.safety(facts, add)
   end
   local tables, known = {}, {}
   for _, finding in ipairs(type(safety.findings) == "table" and safety.findings or {}) do
-    local name = type(finding) == "table" and finding.verdict ~= "within" and finding.table
+    local name = type(finding) == "table" and finding.verdict ~= "within" and finding_words(finding)
     if type(name) == "string" and not known[name] then
       known[name], tables[#tables + 1] = true, name
     end

@@ -56,6 +56,7 @@ div { overflow-x: auto; }
 table { border-collapse: collapse; width: 100%; }
 th, td { border: 1px solid #8889; padding: .25em .5em; text-align: left; vertical-align: top; }
 td { overflow-wrap: break-word; }
+.option { white-space: nowrap; }
 tr.asked td:nth-child(4), tr.cannot td:nth-child(4) { font-weight: bold; }
 @page { size: A4 landscape; margin: 12mm; }]]
 
@@ -66,10 +67,13 @@ function writers.html(list, about)
   local function escaped(text)
     return (shown(text):gsub("[&<>\"]", entities))
   end
+  local function cell(text) -- an option is not broken behind its dashes
+    return (escaped(text):gsub("%-%-%l[%w-]*", '<span class="option">%0</span>'))
+  end
   local function row(tag, cells, class)
     local parts = {}
-    for i, cell in ipairs(cells) do
-      parts[i] = ("<%s>%s</%s>"):format(tag, escaped(cell), tag)
+    for i, text in ipairs(cells) do
+      parts[i] = ("<%s>%s</%s>"):format(tag, cell(text), tag)
     end
     return ("<tr%s>%s</tr>"):format(class and (' class="%s"'):format(class) or "", table.concat(parts))
   end

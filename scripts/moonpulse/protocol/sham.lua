@@ -8,6 +8,7 @@ local protocols = require "moonpulse.protocol"
 
 local M = {}
 
+local watched -- the shams that are made meanwhile; nil: nobody asks
 local kept -- by how they were named: the files of a record whose plan is made again
 
 --- From now on the files that protocols name are those that a record keeps, and nothing else is looked for.
@@ -17,6 +18,27 @@ function M.keep_to(files)
   local before = kept
   kept = files
   return before
+end
+
+---@class moonpulse.NamedSham
+---@field of string as it was named
+---@field name string of the active protocol
+---@field pulses integer
+
+--- The shams that are made while a function goes on, such as one that builds a plan.
+---@param call function
+---@param ... any
+---@return moonpulse.NamedSham[]
+---@return any ... what it returns; its error is raised
+function M.made_in(call, ...)
+  local before, mine = watched, {}
+  watched = mine
+  local results = table.pack(pcall(call, ...))
+  watched = before
+  if not results[1] then
+    error(results[2], 0)
+  end
+  return mine, table.unpack(results, 2, results.n)
 end
 
 --- How a file is named in a record: a path of this computer by its last part.
@@ -98,6 +120,10 @@ function M.plan(spec)
   values, message = protocols.values(active, given)
   if values then
     plan, message = protocols.build(active, values, building.seed(), spec.intensity)
+  end
+  if plan and watched then
+    watched[#watched + 1] = { of = name_of(spec.of), name = active.name or active.id,
+      pulses = plan:totals().pulses }
   end
   return plan or blame.fail("sham: %s", message)
 end

@@ -3,6 +3,7 @@
 local cjson = require "cjson"
 local edited = require "moonpulse.safety.edited"
 local lfs = require "lfs"
+local opened = require "moonpulse.record.opened"
 local read = require "moonpulse.record.read"
 local seals = require "moonpulse.record.seal"
 local sha256 = require "moonpulse.text.sha256"
@@ -115,15 +116,12 @@ end
 ---@return moonpulse.ProvenanceFacts? facts
 ---@return string? message
 function M.read(folder)
-  folder = folder:gsub("(.)/+$", "%1")
-  local manifest, message = read.manifest(folder .. "/manifest.json")
-  if not manifest then
-    return nil, ("%s is no folder of a run: %s"):format(folder, message)
-  elseif manifest.status == "running" then
-    return nil, ("%s: this run did not end, or was killed: moonpulse recover %s"):format(folder, folder)
+  local path, manifest = opened.ended(folder)
+  if not path then
+    return nil, manifest
   end
-  local files
-  files, message = files_of(folder, manifest)
+  folder = path
+  local files, message = files_of(folder, manifest)
   if not files then
     return nil, message
   end

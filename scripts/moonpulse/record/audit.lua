@@ -3,7 +3,8 @@
 --
 -- What is done before there is a journal waits for it, with its time. In virtual time nothing is done at any
 -- time of ours: what came before has the time of the journal's beginning, and what comes when virtual time is
--- over that of its last line, so that a seed gives the same bytes.
+-- over that of its last line, so that a seed gives the same bytes. A journal that begins only then, as of a
+-- run whose device never answered, has the virtual clock's zero.
 local clocks = require "moonpulse.record.clocks"
 local core = require "moonpulse.core"
 local journals = require "moonpulse.record.journal"
@@ -81,20 +82,22 @@ end
 ---@param entry table of the first line: what is run, on what, by which Moonpulse
 ---@param origin_ns integer? what at_ns counts from (core.clock_ns); now
 ---@param folders string[]? of this computer, which its texts need not name
+---@param virtual boolean? it is a run in virtual time, which may be over by now
 ---@return moonpulse.Journal? journal to be closed
 ---@return string? message
-function Audit:begin(folder, entry, origin_ns, folders)
+function Audit:begin(folder, entry, origin_ns, folders, virtual)
   local journal, message = journals.new(folder)
   if not journal then
     return nil, message
   end
-  self.journal, self.origin_ns, self.clock = journal, origin_ns or core.clock_ns(), clocks.watch()
-  self.virtual, self.folders = core.is_virtual(), folders
-  local at = clocks.now()
+  local over = virtual and not core.is_virtual()
+  self.journal, self.clock, self.folders = journal, clocks.watch(), folders
+  self.origin_ns, self.virtual = over and 0 or origin_ns or core.clock_ns(), virtual or core.is_virtual()
+  local at = over and clocks.virtual_text(0) or clocks.now()
   entry.clock_ns = self.origin_ns
   put(self, "begin", entry, at, 0)
   for _, act in ipairs(self.waiting) do
-    local real = act.real and not core.is_virtual()
+    local real = act.real and not self.virtual
     put(self, act.kind, act.entry, real and act.at or at, real and act.clock_ns - self.origin_ns or 0)
   end
   self.waiting = {}

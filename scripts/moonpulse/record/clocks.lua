@@ -39,8 +39,15 @@ function M.ns_of(text)
   return math.tointeger(days * 86400 + hour * 3600 + minute * 60 + second - zone) * second_ns + us * 1000
 end
 
---- Now, as a journal has it. In virtual time there is no wall clock: it is the virtual one, as if it counted
---- from 1970, so that the same seed gives the same bytes.
+--- A time of the virtual clock, as if it counted from 1970.
+---@param ns integer
+---@return string
+function M.virtual_text(ns)
+  return ("%s.%06d+00:00"):format(os.date("!%Y-%m-%dT%H:%M:%S", ns // second_ns), ns % second_ns // 1000)
+end
+
+--- Now, as a journal has it. In virtual time there is no wall clock: it is the virtual one, so that the same
+--- seed gives the same bytes.
 ---@param ago_ns integer? so long before now
 ---@return string
 function M.now(ago_ns)
@@ -48,8 +55,7 @@ function M.now(ago_ns)
   if not core.is_virtual() then
     return M.text(core.wall_ns() - ago)
   end
-  local ns = core.clock_ns() - ago
-  return ("%s.%06d+00:00"):format(os.date("!%Y-%m-%dT%H:%M:%S", ns // second_ns), ns % second_ns // 1000)
+  return M.virtual_text(core.clock_ns() - ago)
 end
 
 --- Both clocks at one instant: the monotonic one is read before and after.

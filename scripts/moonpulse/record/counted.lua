@@ -7,9 +7,6 @@ local M = {}
 local left = { delivered = true, sent = true, otherwise = true, simulated = true }
 local as_planned = { delivered = true, sent = true, simulated = true }
 
---- What `late` means, wherever a reader is told.
-M.late = "Left out: it would have left too late; with a time at which it was sent it was given, late"
-
 --- Does it count as given, and not as left out? What perhaps was given counts.
 ---@param status string? of its row
 ---@param has_left boolean? its row has a time at which it left, or was confirmed: one that is late may have

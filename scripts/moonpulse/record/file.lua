@@ -155,4 +155,13 @@ function M.rewrite(path, fill)
   return ok, message
 end
 
+--- Put a text in the place of a file: it changes whole or not at all, and is as open as its folder.
+---@param path string
+---@param text string
+---@return boolean? ok
+---@return string? message
+function M.put(path, text)
+  return M.rewrite(path, function(out) return out:write(text) end)
+end
+
 return M

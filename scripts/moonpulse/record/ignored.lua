@@ -28,6 +28,28 @@ local function is_sent(sent, bytes)
   return false
 end
 
+local function no_line() end
+
+--- The lines of a file that may have this text in them: most of a log has not, and is passed over in blocks.
+local function lines_with(file, text)
+  local next_line = no_line
+  return function()
+    local line = next_line()
+    while not line do
+      local block, rest = file:read(65536, "L")
+      if not block then
+        return nil
+      end
+      block = block .. (rest or "") -- up to the end of a line
+      if block:find(text, 1, true) then
+        next_line = block:gmatch "[^\n]+"
+        line = next_line()
+      end
+    end
+    return line
+  end
+end
+
 --- How many there are, and what the simulator said of the first.
 ---@param record moonpulse.Record of the run
 ---@return integer
@@ -38,7 +60,7 @@ function M.count(record)
     return 0
   end
   local known, count, why = {}, 0, nil
-  for line in log:lines() do
+  for line in lines_with(log, "\tignored\t") do
     local hex, note = line:match("^[^\t]*\tignored\t(%x+)\t([^\t]*)")
     if hex then
       if known[hex] == nil then

@@ -83,24 +83,13 @@ function M.encode(manifest)
   return json.encode(manifest, orders)
 end
 
---- Write a file of the folder anew; whole or not at all.
+--- Write a file of the folder anew; a full disk must not cost the one that is there.
 local function write(folder, name, text)
   local path = folder .. "/" .. name
-  local file, ok, message
   core.disk(name)
-  file, message = files.beside(path)
-  ok = file
-  if file then -- a full disk must not cost the file that is there
-    ok, message = file:write(text)
-    local closed, why = file:close()
-    ok, message = ok and closed, message or why
-  end
-  if ok then
-    ok, message = os.rename(path .. ".new", path)
-  end
+  local ok, message = files.put(path, text)
   core.disk()
   if not ok then
-    os.remove(path .. ".new")
     error({ code = "limit", message = ("cannot write %s: %s: make room, or name another folder with "
       .. "--out DIR"):format(path, message) }, 0)
   end

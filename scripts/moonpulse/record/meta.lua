@@ -134,6 +134,15 @@ function M.read(path)
   return meta
 end
 
+--- Does a word name the direction of the current in the coil, as stimulators do? Else it is that in the
+--- brain.
+---@param text string
+---@return boolean
+function M.is_of_coil(text)
+  local word = text:lower()
+  return word == "normal" or word == "reverse"
+end
+
 --- What the record says of the device's pulse: what the device said, or else what the operator says.
 ---@param identity moonpulse.Identity
 ---@param meta table? of read
@@ -149,6 +158,8 @@ function M.of_pulse(identity, meta, coil)
     if from_device then
       said[key] = { value = from_device, source = "device" }
       local differs = from_operator and tostring(from_operator):lower() ~= from_device:lower()
+        -- in the brain it is another one, and no contradiction
+        and not (key == "current_direction" and not M.is_of_coil(tostring(from_operator)))
       differing[#differing + 1] = differs and key or nil
     elseif from_operator then
       said[key] = { value = tostring(from_operator), source = "operator" }

@@ -4,6 +4,7 @@
 --- from wherever the next command is started.
 local core = require "moonpulse.core"
 local lfs = require "lfs"
+local to_type = require "moonpulse.text.to_type"
 
 local M = {}
 
@@ -128,18 +129,13 @@ function M.older(folder)
   return list, new, problems
 end
 
---- A path as it may be typed in a shell.
-local function typed(path)
-  return path:find("^[%w%._/%-]+$") and path or "'" .. path:gsub("'", "'\\''") .. "'"
-end
-
 --- What to do about an older folder, for the operator.
 ---@param older string
 ---@param folder string the place
 ---@return string
 function M.remedy(older, folder)
   return ("to have all in one place: mv %s/* %s/  (or keep them there: export MOONPULSE_RUNS=%s)")
-    :format(typed(older), typed(folder), typed(older))
+    :format(to_type.path(older), to_type.path(folder), to_type.path(older))
 end
 
 --- Write an older folder into the list, behind what that has: other runs may do the same at once.

@@ -4,6 +4,7 @@ local core = require "moonpulse.core"
 local counted = require "moonpulse.record.counted"
 local escapes = require "moonpulse.text.escapes"
 local schema = require "moonpulse.record.schema"
+local cells_of = require("moonpulse.text.cells").of
 
 local M = {}
 
@@ -28,19 +29,6 @@ local textual = {
   setting_proof = "proof",
 }
 
-local function split(line, into)
-  local n, from = 0, 1
-  while true do
-    local tab = line:find("\t", from, true)
-    n = n + 1
-    into[n] = line:sub(from, tab and tab - 1)
-    if not tab then
-      return n
-    end
-    from = tab + 1
-  end
-end
-
 local function number_of(text, most)
   local value = text:find("^[%d%.eE+-]+$") and tonumber(text)
   return value and value == value and math.abs(value) <= most and value or nil
@@ -62,9 +50,8 @@ end
 --- The columns by their names: of the ones that are in each row for itself, what core.rows is to know; what
 --- the others are, in their order.
 local function header_of(line, path, unread)
-  local names, columns, shared, seen = {}, {}, {}, {}
-  for i = 1, split(line, names) do
-    local name = names[i]
+  local columns, shared, seen = {}, {}, {}
+  for i, name in ipairs(cells_of(line)) do
     local number = numeric[name]
     seen[name] = true
     if number and not number.shared then
@@ -86,8 +73,7 @@ end
 
 --- What rows have in common: the cells in text, and which numbers each of them has.
 local function kind_of(text, found, columns, shared)
-  local kind, has, cells = {}, {}, {}
-  split(text, cells)
+  local kind, has, cells = {}, {}, cells_of(text)
   for i, column in ipairs(shared) do
     local cell = cells[i]
     if cell ~= "n/a" and cell ~= "" then

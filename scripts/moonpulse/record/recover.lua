@@ -6,6 +6,7 @@ local lfs = require "lfs"
 local journals = require "moonpulse.record.journal"
 local flight_of = require "moonpulse.record.recover_flight"
 local manifests = require "moonpulse.record.recover_manifest"
+local opened = require "moonpulse.record.opened"
 local read = require "moonpulse.record.read"
 local records = require "moonpulse.record"
 local recover_rows = require "moonpulse.record.recover_rows"
@@ -17,10 +18,9 @@ local stop_words = require "moonpulse.text.stop_words"
 local M = {}
 
 local function read_manifest(folder)
-  local manifest, said = read.manifest(folder .. "/manifest.json")
+  local manifest, said = opened.manifest(folder)
   if not manifest then
-    return nil, ("%s has no manifest.json that can be read: is it the folder of a run? (%s)"):format(folder,
-      said)
+    return nil, said
   elseif type(manifest.device) ~= "table" or type(manifest.device.name) ~= "string" then
     return nil, ("%s/manifest.json does not say which device the run was on: is it a run's?"):format(folder)
   end
@@ -305,10 +305,14 @@ local function complete(folder, manifest, write_report, differed, lost)
   local unsealed = lost or differed == nil and manifest.journal_head ~= journals.none
   if not report and not unsealed then
     return nil
-  elseif report and not write_report(folder) then
-    return nil, (select(2, write_report(folder)))
   end
   local sealed, why
+  if report then
+    report, why = write_report(folder)
+    if not report then
+      return nil, why
+    end
+  end
   if differed or unsealed then
     sealed, why = seals.again(folder, report and not lost and "report" or "recovered",
       { why = why_sealed(report, lost, differed) }, differed)
@@ -316,7 +320,7 @@ local function complete(folder, manifest, write_report, differed, lost)
       return nil, why
     end
   end
-  return { report = report and folder .. "/report.html" or nil, sealed = sealed, lost = lost,
+  return { report = report or nil, sealed = sealed, lost = lost,
     differed = differed }
 end
 
@@ -328,7 +332,7 @@ local function mend_unplayed(folder, manifest)
     return nil, why
   end
   local text = M.rows(folder) or core.event_header
-  local ok, message = files.rewrite(path, function(out) return out:write(text) end)
+  local ok, message = files.put(path, text)
   if not ok then
     return nil, ("%s cannot be written: %s: make room, and recover again"):format(path, message)
   end

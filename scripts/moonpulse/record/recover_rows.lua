@@ -7,7 +7,7 @@ local journals = require "moonpulse.record.journal"
 local lfs = require "lfs"
 local read = require "moonpulse.record.read"
 local sidecar = require "moonpulse.record.sidecar"
-local cells_of = require("moonpulse.text.cells").of
+local cells = require "moonpulse.text.cells"
 
 local M = {}
 
@@ -82,18 +82,16 @@ end
 ---@param text string a table of events
 ---@return fun(): string? the next row's key
 local function keys_of(text)
-  local next_line, columns = text:gmatch("([^\n]*)\n"), {} -- a last line without an end is torn
-  local header = cells_of(next_line() or "")
-  for i, name in ipairs(header) do
-    columns[name] = i
-  end
+  local next_line = text:gmatch("([^\n]*)\n") -- a last line without an end is torn
+  local header = cells.of(next_line() or "")
+  local columns = cells.index(header)
   return function()
     for line in next_line do
-      local cells = cells_of(line)
-      if #cells == #header then
+      local row = cells.of(line)
+      if #row == #header then
         local key = {}
         for i, name in ipairs { "event", "onset_planned_us", "channel", "intensity" } do
-          key[i] = cells[columns[name] or 0] or ""
+          key[i] = row[columns[name] or 0] or ""
         end
         return table.concat(key, "\t")
       end

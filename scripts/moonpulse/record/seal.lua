@@ -80,18 +80,13 @@ function M.short(digits)
   return (digits:sub(1, 16):gsub("....", "%0 "):sub(1, -2))
 end
 
---- Put text in the place of a file, whole or not at all.
-local function put(path, text)
-  return files.rewrite(path, function(out) return out:write(text) end)
-end
-
 --- Seal the folder of a run: verify.sh is written, then SHA256SUMS. A signature of an older seal goes.
 ---@param folder string
 ---@param known table<string, string>? SHA-256 of files by their name that were just computed
 ---@return string? seal SHA-256 of SHA256SUMS
 ---@return string? message
 function M.write(folder, known)
-  local ok, message = put(folder .. "/" .. scripts.name, scripts.text)
+  local ok, message = files.put(folder .. "/" .. scripts.name, scripts.text)
   local list = ok and nil
   if ok then
     list, message = M.list(folder)
@@ -109,7 +104,7 @@ function M.write(folder, known)
   end
   local text = table.concat(lines)
   if list then
-    ok, message = put(folder .. "/" .. M.name, text)
+    ok, message = files.put(folder .. "/" .. M.name, text)
   end
   if not list or not ok then
     return nil, ("%s: it cannot be sealed: %s"):format(folder, message)
@@ -351,14 +346,14 @@ local function replace(folder, journal, manifest, known)
     old[name] = core.read_file(folder .. "/" .. name, most_list)
     os.remove(folder .. "/" .. name)
   end
-  local ok, message = put(folder .. "/journal.jsonl", journal)
+  local ok, message = files.put(folder .. "/journal.jsonl", journal)
   if not ok then
     for name, bytes in pairs(old) do
-      put(folder .. "/" .. name, bytes)
+      files.put(folder .. "/" .. name, bytes)
     end
     return nil, message
   end
-  ok, message = put(folder .. "/manifest.json", manifest)
+  ok, message = files.put(folder .. "/manifest.json", manifest)
   if not ok then
     return nil, message
   end

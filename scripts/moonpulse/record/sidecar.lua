@@ -1,7 +1,7 @@
 --- events.json: what each column of events.tsv is, as BIDS wants it beside a table of events.
 local cjson = require "cjson"
-local counted = require "moonpulse.record.counted"
 local files = require "moonpulse.record.file"
+local statuses = require "moonpulse.record.statuses"
 
 local M = {}
 
@@ -11,18 +11,10 @@ local events = {
   { "mark", "A named instant of the protocol, of the script or of a trigger; its text is in reply" },
   { "unasked_pulse", "The stimulator reported a pulse that nobody sent" },
 }
-local statuses = {
-  { "delivered", "The device confirmed it" },
-  { "sent", "Sent; no confirmation came that is surely its own" },
-  { "otherwise", "Given, but not as it was set: see reply" },
-  { "late", counted.late },
-  { "close", "Left out: too close behind the pulse before" },
-  { "setting", "Left out: the device had not confirmed what it was told" },
-  { "stopped", "Not given: the run had stopped" },
-  { "perhaps_sent", "Nobody knows whether it was given" },
-  { "not_taken", "Left out: the system took nothing of the command" },
-  { "passed", "A mark" },
-}
+local levels_of_status = {}
+for _, each in ipairs(statuses.list) do
+  levels_of_status[#levels_of_status + 1] = not each.older and { each.name, each.told } or nil
+end
 local default_conditions = {
   pulse = "Single pulses without a label", pair = "Paired pulses without a label",
   burst = "Bursts without a label", train = "Trains without a label",
@@ -50,7 +42,7 @@ local columns = {
   { "intensity_ref", "Reference", "What intensity is a percentage of", nil, {
     { "MSO", "Maximum stimulator output" }, { "RMT", "Resting motor threshold" },
     { "AMT", "Active motor threshold" } } },
-  { "status", "Status", "What became of it", nil, statuses },
+  { "status", "Status", "What became of it", nil, levels_of_status },
   { "reply", "Reply", "The device's reply in words; the text of a mark" },
   { "timed_by", "Timed by", "Who timed the pulse", nil, { { "host", "This program sent a command for it" },
     { "device", "One of a train that the device timed itself" } } },
@@ -90,19 +82,30 @@ local function levels_of(conditions)
   return list
 end
 
+--- A column's text, with these levels.
+local function column_text(column, levels)
+  local name, long, description, unit = table.unpack(column, 1, 4)
+  local fields = { ('    "LongName": %s'):format(cjson.encode(long)),
+    ('    "Description": %s'):format(cjson.encode(description)) }
+  fields[#fields + 1] = unit and ('    "Units": %s'):format(cjson.encode(unit))
+  fields[#fields + 1] = levels and '    "Levels": ' .. levels_text(levels)
+  return ('  "%s": {\n%s\n  }'):format(name, table.concat(fields, ",\n"))
+end
+
+local texts = {} -- of the columns that are the same for every run
+
 --- The text of events.json.
 ---@param conditions table<string, boolean> of the run
 ---@return string
 function M.text(conditions)
   local parts = {}
   for i, column in ipairs(columns) do
-    local name, long, description, unit, levels = table.unpack(column, 1, 5)
-    levels = name == "trial_type" and levels_of(conditions) or levels
-    local fields = { ('    "LongName": %s'):format(cjson.encode(long)),
-      ('    "Description": %s'):format(cjson.encode(description)) }
-    fields[#fields + 1] = unit and ('    "Units": %s'):format(cjson.encode(unit))
-    fields[#fields + 1] = levels and '    "Levels": ' .. levels_text(levels)
-    parts[i] = ('  "%s": {\n%s\n  }'):format(name, table.concat(fields, ",\n"))
+    if column[1] == "trial_type" then
+      parts[i] = column_text(column, levels_of(conditions))
+    else
+      texts[i] = texts[i] or column_text(column, column[5])
+      parts[i] = texts[i]
+    end
   end
   return "{\n" .. table.concat(parts, ",\n") .. "\n}\n"
 end
@@ -113,18 +116,8 @@ end
 ---@return string? problem in words
 function M.write(record)
   local path = record.folder .. "/events.json"
-  local file, message = files.beside(path)
-  local ok = file ~= nil
-  if file then
-    ok, message = file:write(M.text(record.conditions))
-    local closed, why = file:close()
-    ok, message = ok and closed, message or why
-  end
-  if ok then
-    ok, message = os.rename(path .. ".new", path)
-  end
+  local ok, message = files.put(path, M.text(record.conditions))
   if not ok then
-    os.remove(path .. ".new")
     return ("%s: %s: it describes the columns of events.tsv, which is whole without it"):format(path, message)
   end
 end

@@ -45,7 +45,7 @@ end
 --- Call use(path) with a file that holds text, and is gone afterwards.
 local function with_file(text, use)
   local path = os.tmpname()
-  local ok, message = files.rewrite(path, function(out) return out:write(text) end)
+  local ok, message = files.put(path, text)
   if not ok then
     return nil, message
   end

@@ -1,6 +1,7 @@
 --- sources/ of a run's folder: the protocol's or the experiment's text and every file that it or the run
 --- read, byte for byte as they were read, so that another lab can look at them and run them again.
 local core = require "moonpulse.core"
+local files = require "moonpulse.record.file"
 local lfs = require "lfs"
 local sha256 = require "moonpulse.text.sha256"
 
@@ -52,24 +53,14 @@ function M.new(folder)
     Sources)
 end
 
---- Write a file that is not there, whole or not at all. What it does to a full disk: nothing is left of it.
+--- Write a file, whole or not at all. What it does to a full disk: nothing is left of it.
 ---@param path string
 ---@param bytes string
 ---@return boolean? ok
 ---@return string? message
 function M.write(path, bytes)
-  local file, message = core.create_file(path)
-  if not file then
-    return nil, message
-  end
-  local ok
-  ok, message = file:write(bytes)
-  local closed, why = file:close()
-  if ok and closed then
-    return true
-  end
-  os.remove(path)
-  return nil, ("%s: %s"):format(path, message or why)
+  local ok, message = files.put(path, bytes)
+  return ok, not ok and ("%s: %s"):format(path, message) or nil
 end
 
 --- Keep a file; one that is kept already, for whatever it is, once.

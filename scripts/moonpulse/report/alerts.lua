@@ -2,6 +2,7 @@
 local edited = require "moonpulse.safety.edited"
 local facts = require "moonpulse.report.facts"
 local record = require "moonpulse.record.read"
+local statuses = require "moonpulse.record.statuses"
 local text = require "moonpulse.drawing.text"
 
 local M = {}
@@ -18,27 +19,13 @@ function M.graver(a, b)
   return gravity[a] >= gravity[b] and a or b
 end
 
--- what became of pulses that were not given as they were planned, by their status in events.tsv
-local deviations = {
-  { "late", "late", "LATE" }, { "close", "left out, too close to the one before", "SKIPPED" },
-  { "skipped", "left out", "SKIPPED" },
-  { "setting", "left out, as the device had not confirmed its setting", "SKIPPED" },
-  { "not_taken", "left out, as the system took nothing of the command", "SKIPPED" },
-  { "stopped", "still to come when the run ended, and not given", "SKIPPED" },
-  { "rejected", "refused by the device", "REFUSED" },
-  { "otherwise", "given otherwise than set: the device's own words do not fit", "OTHERWISE" },
-  { "perhaps_sent", "perhaps sent: nobody knows; counted as given", "PERHAPS SENT" },
-}
-
+--- What became of pulses that were not given as they were planned.
 local function of_pulses(s, add)
-  for _, kind in ipairs(deviations) do
-    local status, words, name = table.unpack(kind)
-    local count = s.by_status[status] or 0
-    local sent = status == "late" and s.late or 0
+  for _, each in ipairs(statuses.list) do
+    local count = each.alert and s.by_status[each.name] or 0
+    local sent = each.name == "late" and s.late or 0
     if count - sent > 0 then
-      local left = status == "late" and "late, and left out" or words
-      add("bad", status == "late" and "SKIPPED" or name, ("%s %s."):format(
-        text.counted(count - sent, "pulse"), left))
+      add("bad", each.headline, ("%s %s."):format(text.counted(count - sent, "pulse"), each.alert))
     end
     if sent > 0 then
       add("bad", "LATE", ("%s sent late."):format(text.counted(sent, "pulse")))

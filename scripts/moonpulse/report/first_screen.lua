@@ -99,8 +99,9 @@ local function override_words(manifest)
   if not override then
     return type(get(manifest, "safety")) == "table" and "none" or nil
   end
-  return ("%s (by %s%s)"):format(text.value(override.reason), text.value(override.by),
-    override.at and ", " .. facts.time(override.at) or "")
+  local by = text.value(override.by)
+  return ("%s (%s%s)"):format(text.value(override.reason), by == text.missing and "by whom is not recorded"
+    or "by " .. by, override.at and ", " .. facts.time(override.at) or "")
 end
 
 --- Which session it was. A simulated run is none: nobody was stimulated, and it counts for nobody.

@@ -136,8 +136,8 @@ function M.intervals(s)
       .. "next pulse that this computer timed." or "")),
       d.n > 1 and html.grid("Size of interval error", percentile_columns,
         { percentile_row("Interval error", d) }) or "",
-      html.grid("By planned interval", { "#Planned", "#n", "#mean sent (ms)", "#shortest (ms)",
-        "#longest (ms)", "#largest error (µs)" }, rows) }
+      html.grid("By planned interval", { "#Planned", "#n", "#Mean sent (ms)", "#Shortest (ms)",
+        "#Longest (ms)", "#Largest error (µs)" }, rows) }
     if rest > 0 then
       parts[#parts + 1] = html.p("The eight most frequent planned intervals are shown; there are "
         .. text.count(rest) .. " more.", "small")
@@ -201,20 +201,21 @@ local function status_words(row)
     .. (row.is_confirmed and " (sent)" or " (sent, not confirmed)")
 end
 
-local function error_words(row)
-  return not row.was_sent and "–" or row.unmeasured and "not measured" or text.cell_us(row.lateness)
+local function error_words(row, is_virtual)
+  return not row.was_sent and "–" or (row.unmeasured or is_virtual) and "not measured"
+    or text.cell_us(row.lateness)
 end
 
-local function exception_table(list)
+local function exception_table(list, is_virtual)
   local rows = {}
   for i = 1, math.min(most_listed, #list) do
     local row = list[i]
     rows[i] = { row.pulse and text.count(row.pulse) or text.missing,
       row.planned and string.format("%.6f", row.planned / 1e6) or text.missing,
-      status_words(row), error_words(row), row.reply or "–" }
+      status_words(row), error_words(row, is_virtual), row.reply or "–" }
   end
-  local out = html.grid("Pulses that did not go as planned", { "#Pulse", "#planned onset (s)",
-    "What happened", "#onset error (µs)", "Reply" }, rows)
+  local out = html.grid("Pulses that did not go as planned", { "#Pulse", "#Planned onset (s)",
+    "What happened", "#Onset error (µs)", "Reply" }, rows)
   local more = #list - #rows
   return more > 0 and out .. html.p("and " .. text.count(more) .. " more.") or out
 end
@@ -224,7 +225,7 @@ local function unasked_table(list)
   for i = 1, math.min(most_listed, #list) do
     rows[i] = { list[i].time and string.format("%.6f", list[i].time) or text.missing, list[i].reply or "–" }
   end
-  local out = html.grid("Pulses that the device reported and nobody sent", { "#report's time (s)", "Reply" },
+  local out = html.grid("Pulses that the device reported and nobody sent", { "#Report's time (s)", "Reply" },
     rows)
   local more = #list - #rows
   return more > 0 and out .. html.p("and " .. text.count(more) .. " more.") or out
@@ -249,7 +250,7 @@ end
 function M.exceptions(s)
   local parts = {}
   if #s.exceptions > 0 then
-    parts[#parts + 1] = exception_table(s.exceptions)
+    parts[#parts + 1] = exception_table(s.exceptions, s.time == "virtual")
   end
   if #s.unasked > 0 then
     parts[#parts + 1] = unasked_table(s.unasked)

@@ -79,8 +79,10 @@ local function ended_early(s, status, reason)
   local confirmed = s.cannot_confirm and "none confirmed (this device cannot confirm pulses)" or
     s.confirmed == s.sent and "all confirmed" or
     s.confirmed == 0 and "none confirmed" or text.count(s.confirmed) .. " confirmed"
-  return string.format("%s after %s%s: %s; %s%s; %s.", head, pulses_of(s.sent, s.planned),
-    s.confirmed == 0 and sent_to(s) or "", why, confirmed,
+  local is_whole = why:find("[.?!]$") -- a question or a sentence of its own is not run on
+  return string.format("%s after %s%s: %s%s %s%s; %s.", head, pulses_of(s.sent, s.planned),
+    s.confirmed == 0 and sent_to(s) or "", why, is_whole and "" or ";",
+    is_whole and confirmed:gsub("^%l", string.upper) or confirmed,
     s.confirmed > 0 and confirmed_by(s) or "", onset_clause(s)), "bad"
 end
 

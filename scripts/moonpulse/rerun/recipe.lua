@@ -8,10 +8,12 @@ local findings = require "moonpulse.verify.findings"
 local journal_lines = require "moonpulse.record.journal_lines"
 local lfs = require "lfs"
 local numbers = require "moonpulse.text.numbers"
+local opened = require "moonpulse.record.opened"
 local plans = require "moonpulse.verify.plan"
 local read = require "moonpulse.record.read"
 local refusals = require "moonpulse.text.refusal"
 local seals = require "moonpulse.record.seal"
+local written = require "moonpulse.record.file"
 
 require "moonpulse" -- the protocol files that are found here require it
 
@@ -129,10 +131,9 @@ end
 
 local function copy_to(bytes, folder, name)
   make_folders(folder, name)
-  local file, message = core.create_file(folder .. "/" .. name)
-  local ok = file and file:write(bytes)
-  if not (ok and file:close()) then
-    refusals.raise("fault", "cannot copy %s for the run: %s", name, message or "the disk is full")
+  local ok, message = written.put(folder .. "/" .. name, bytes)
+  if not ok then
+    refusals.raise("fault", "cannot copy %s for the run: %s", name, message)
   end
 end
 
@@ -186,10 +187,9 @@ end
 ---@return moonpulse.Recipe?
 ---@return string? message
 function M.read(folder)
-  local manifest, message = read.manifest(folder .. "/manifest.json")
+  local manifest, message = opened.manifest(folder)
   if not manifest then
-    return nil, ("%s has no manifest.json that can be read: is it the folder of a run? (%s)"):format(folder,
-      tostring(message))
+    return nil, tostring(message)
   end
   local lines, why = journal_lines.entries(folder)
   local begin = lines and lines[1]

@@ -41,7 +41,7 @@ function M.begin(context, origin_ns)
       late = job.late, timing = job.timing, stop_line = job.stop_line, guidelines = job.policy.profile,
       device_options = context.device_options, faults = device.faults, rmt = job.thresholds.rmt,
       amt = job.thresholds.amt, trigger = trigger and device.simulated and trigger.text or nil },
-  }, origin_ns, { (job.protocol.file or ""):match("^(.+)/[^/]*$") })
+  }, origin_ns, { (job.protocol.file or ""):match("^(.+)/[^/]*$") }, context.speed ~= 1)
   if not journal then
     refusals.raise("limit", "cannot make the journal: %s: make room, or name another folder with --out DIR",
       message)

@@ -12,6 +12,7 @@ local numbers = require "moonpulse.text.numbers"
 local refusals = require "moonpulse.text.refusal"
 local stop_words = require "moonpulse.text.stop_words"
 local stops = require "moonpulse.run.stop_sources"
+local to_type = require "moonpulse.text.to_type"
 
 local M = {}
 
@@ -73,10 +74,10 @@ local function remedy(record)
     return "the run's folder is gone; if it was moved: moonpulse recover FOLDER, where it is now"
   end
   if record.changed then
-    return record.flight and "flight.bin has every pulse: moonpulse recover " .. record.folder
+    return record.flight and "flight.bin has every pulse: " .. to_type.recover(record.folder)
       or "run it again"
   end
-  return record.flight and "make room, then: moonpulse recover " .. record.folder
+  return record.flight and "make room, then: " .. to_type.recover(record.folder)
     or "make room, or name another folder with --out DIR, and run it again"
 end
 
@@ -230,8 +231,8 @@ function M.conclude(context, outcome)
   local report_path, why = require("moonpulse.report").write(record.folder)
   M.line("record", record.folder .. (report_path and "  (report.html, events.tsv)" or "  (events.tsv)"))
   if not report_path then
-    M.line("note", "%s: the record is whole without it; make room, then: moonpulse recover %s", why,
-      record.folder)
+    M.line("note", "%s: the record is whole without it; make room, then: %s", why,
+      to_type.recover(record.folder))
   end
   sealing().seal(context)
   for _, note in ipairs(result.files or {}) do

@@ -10,6 +10,7 @@ local manifests = require "moonpulse.run.manifest"
 local seals = require "moonpulse.record.seal"
 local sha256 = require "moonpulse.text.sha256"
 local signs = require "moonpulse.record.signature"
+local to_type = require "moonpulse.text.to_type"
 
 local M = {}
 
@@ -78,7 +79,7 @@ function M.seal(context)
   end
   local seal, message = seals.again(folder, "sealed", context.job.audit:stamp(), nil, context.hashes)
   if not seal then
-    return line("note", "%s; make room, then: moonpulse recover %s", escapes.shown(message), folder)
+    return line("note", "%s; make room, then: %s", escapes.shown(message), to_type.recover(folder))
   end
   line("seal", "%s  (note it elsewhere; moonpulse verify compares)", seals.short(seal))
   if context.sign then
@@ -87,7 +88,7 @@ function M.seal(context)
       ok, why = signs.sign(folder, context.sign)
     end
     line(ok and "signed" or "note", "%s", ok and "by " .. signs.fingerprint(context.sign)
-      or ("not signed: %s; moonpulse sign %s --key KEY"):format(escapes.shown(why), folder))
+      or ("not signed: %s; moonpulse sign %s --key KEY"):format(escapes.shown(why), to_type.path(folder)))
   end
 end
 
@@ -96,7 +97,7 @@ end
 local function write_again(record)
   if record.lost and record.index == 0 and not record.changed then
     core.disk "events.tsv"
-    if files.rewrite(record.path, function(out) return out:write(core.event_header) end) then
+    if files.put(record.path, core.event_header) then
       record.lost = nil
     end
     core.disk()
@@ -120,8 +121,8 @@ function M.close_unplayed(context, stop, result)
     result.files = disturbed.all(record, context.journal)
     manifests.write(context, "not run", result)
     if record.lost then
-      return line("note", "the record is not whole: %s; make room, then: moonpulse recover %s",
-        escapes.shown(record.lost), record.folder)
+      return line("note", "the record is not whole: %s; make room, then: %s",
+        escapes.shown(record.lost), to_type.recover(record.folder))
     end
     M.seal(context)
   end)

@@ -144,7 +144,7 @@ local function attempt(folder, path, look, use)
   end
   if results[1] then
     return true, table.unpack(results, 2, results.n)
-  elseif type(results[2]) ~= "table" or results[2].message == nil then
+  elseif type(results[2]) ~= "table" or results[2].message == nil or results[2].code then -- whoever asked
     error(results[2], 0)
   end
   return false, results[2]
@@ -266,18 +266,21 @@ function Index:torn(asked)
   return found
 end
 
---- How many sessions of a protocol a participant had had when a run began, with that run.
+--- The sessions of a protocol that a participant had had when a run began, with that run.
 ---@param who string
 ---@param protocol string
 ---@param at_us integer when it began
 ---@param real_pty boolean? behind pseudo-terminals are real stimulators
 ---@param from integer? what began before is not counted, in seconds since the epoch
----@return integer
+---@return string[] paths also of runs whose record was edited since, which are none
 function Index:sessions(who, protocol, at_us, real_pty, from)
-  local counts = columns(self, "SELECT count(*) FROM run WHERE who = ?1 AND protocol = ?2 AND at <= ?3 "
+  local names = columns(self, "SELECT name FROM run WHERE who = ?1 AND protocol = ?2 AND at <= ?3 "
     .. "AND counts BETWEEN 1 AND ?4 AND (?5 IS NULL OR at >= ?5)", who, protocol, at_us, real_pty and 2 or 1,
     from and from * 1000000)
-  return counts[1]
+  for i, name in ipairs(names) do
+    names[i] = self.folder .. "/" .. name
+  end
+  return names
 end
 
 return M

@@ -40,17 +40,28 @@ local function beginning(facts)
   return schedules.beginning(type(course) == "table" and course or nil)
 end
 
+--- What of a run's record is not as it was sealed.
+---@param known table<string, string|false> of those that were looked at, by their paths
+local function edited_of(path, known)
+  if known[path] == nil then
+    local manifest = read.manifest(path .. "/manifest.json")
+    known[path] = manifest and require("moonpulse.safety.edited").look(path, manifest) or false
+  end
+  return known[path] or nil
+end
+
 --- What only those need that are shown.
-local function complete(run, opened, real_pty)
+local function complete(run, opened, real_pty, known)
   local facts = run.facts
   run.running = facts.torn and M.is_running(run.path) or nil
-  local manifest = not facts.unreadable and read.manifest(run.path .. "/manifest.json")
-  run.edited = manifest and require("moonpulse.safety.edited").look(run.path, manifest) or nil
+  run.edited = not facts.unreadable and edited_of(run.path, known) or nil
   local counts = run.counts >= 1 and run.counts <= (real_pty and 2 or 1)
   if run.who and facts.protocol and counts and not run.edited then
     local number = 0
     for _, index in ipairs(opened) do
-      number = number + index:sessions(run.who, facts.protocol, run.at_us, real_pty, beginning(facts))
+      for _, path in ipairs(index:sessions(run.who, facts.protocol, run.at_us, real_pty, beginning(facts))) do
+        number = number + (edited_of(path, known) and 0 or 1)
+      end
     end
     run.session = { number = number, of = of_how_many(facts) }
   end
@@ -82,8 +93,9 @@ local function gather(opened, asked, real_pty)
   table.sort(found.torn, newest_last)
   local runs, too_many = found.runs, math.max(0, #found.runs - (asked.limit or #found.runs))
   found.runs = table.move(runs, too_many + 1, #runs, 1, {})
+  local known = {}
   for _, run in ipairs(found.runs) do
-    complete(run, opened, real_pty)
+    complete(run, opened, real_pty, known)
   end
   return found
 end

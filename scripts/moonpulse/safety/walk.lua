@@ -9,7 +9,9 @@ local M = {}
 -- repetitions: up to FEW nothing is gained by looking at the structure; of more, SHOWN are looked at,
 -- so that the first of each kind is met where it is
 local FEW, SHOWN = 6, 5
-local PROGRESS = 10000 -- pulses and marks, or parts: some 0.1 s
+-- Pulses and marks, or parts: some 0.1 s. On a computer that is slower or busy, where a stop is heard in
+-- between, every 0.1 s at one of FEW_STEPS.
+local PROGRESS, FEW_STEPS, PROGRESS_NS = 10000, 500, 100000000
 local MOST_PARTS = 3000000 -- some seconds; a plan that needs more is nested for no good reason
 
 local walk
@@ -68,12 +70,23 @@ local function repeated(self, plan, view, at, channel)
   end
 end
 
+--- How far it is, at every so many steps and after so long.
+local function pacer(progress)
+  local next_ns = core.real_ns() + PROGRESS_NS
+  return function(steps, ...)
+    if steps % FEW_STEPS == 0 and (steps % PROGRESS == 0 or core.real_ns() >= next_ns) then
+      progress(steps, ...)
+      next_ns = core.real_ns() + PROGRESS_NS
+    end
+  end
+end
+
 --- Feed the pulses of plan, whose start is at `at`; channel "" is none yet.
 function walk(self, plan, at, channel)
   local view = plan:view()
   self.parts = self.parts + 1
-  if self.progress and self.parts % PROGRESS == 0 then
-    self.progress(self.parts, MOST_PARTS, "parts")
+  if self.paced then
+    self.paced(self.parts, MOST_PARTS, "parts")
   end
   if self.parts > MOST_PARTS then
     error(setmetatable({ code = "limit", message = ("%s: repetitions nested in repetitions too often to be "
@@ -176,7 +189,7 @@ local function stream(self, plan, seed, progress, at, until_s)
   for i, action in ipairs(known) do
     finders[i] = finder_of(self, action.channel)
   end
-  local walked = 0
+  local walked, paced = 0, progress and pacer(progress)
   for kind, _, _, index, ns in schedule.next, schedule do
     if at + ns / 1e9 > until_s then
       break
@@ -185,8 +198,8 @@ local function stream(self, plan, seed, progress, at, until_s)
       finders[index]:add(at + ns / 1e9, action, action.origin)
     end
     walked = walked + 1
-    if progress and walked % PROGRESS == 0 then
-      progress(walked, total)
+    if paced then
+      paced(walked, total)
     end
   end
 end
@@ -195,7 +208,7 @@ local MOST_POOLED = 1000000 -- pulses that are walked one by one to see all chan
 
 --- The pulses of all channels but nerves' as one, for what several coils give together.
 ---@return boolean? left_out there are too many of them
-local function pool(self, plan, seed, more, by_pulse)
+local function pool(self, plan, seed, more, by_pulse, progress)
   local given, nerve = more.given, more.nerve or {}
   given.together = given.together or trains.pool()
   local finder, beside = given.together, trains.new(function() end)
@@ -211,14 +224,15 @@ local function pool(self, plan, seed, more, by_pulse)
       self.emit(train)
     end
   end
-  local own = { order = { finder, beside }, actions = given.actions, parts = 0, finders = {} }
+  local own = { order = { finder, beside }, actions = given.actions, parts = 0, finders = {},
+    paced = progress and pacer(progress) }
   for name in pairs(channels_in(plan, "", {}, {})) do
     own.finders[name] = nerve[name] and beside or finder
   end
   if not by_pulse and not more.until_s and not plan:totals().random and in_order(plan, "", {}, nerve) then
     walk(own, plan, more.at_s, "")
   elseif plan:totals().pulses <= MOST_POOLED then
-    stream(own, plan, seed, nil, more.at_s, more.until_s or math.huge)
+    stream(own, plan, seed, progress, more.at_s, more.until_s or math.huge)
   else
     return true
   end
@@ -285,7 +299,7 @@ function M.trains(plan, seed, emit, progress, by_pulse, more)
   more = more or { given = givens.new(), at_s = 0 }
   local given, until_s = more.given, more.until_s
   local self = { finders = given.finders, order = given.order, emit = emit, actions = given.actions,
-    parts = 0, progress = progress }
+    parts = 0, paced = progress and pacer(progress) }
   take_over(self)
   core.schedule(plan, seed) -- what cannot be walked at all is refused here, at once
   local structural = not by_pulse and not until_s and not plan:totals().random and in_order(plan, "", {})
@@ -294,7 +308,8 @@ function M.trains(plan, seed, emit, progress, by_pulse, more)
   else
     stream(self, plan, seed, progress, more.at_s, until_s or math.huge)
   end
-  local not_pooled = more.pool and may_be_several(plan, more) and pool(self, plan, seed, more, by_pulse)
+  local not_pooled = more.pool and may_be_several(plan, more)
+    and pool(self, plan, seed, more, by_pulse, progress)
   for _, finder in ipairs(self.order) do -- nobody waits for a rest at the plan's end
     given.last_s = math.max(given.last_s, finder.run and finder.run.last or 0)
   end

@@ -5,11 +5,27 @@ local M = {}
 ---@param line string without its end
 ---@return string[] cells empty ones are ""
 function M.of(line)
-  local cells = {}
-  for cell in (line .. "\t"):gmatch("([^\t]*)\t") do
-    cells[#cells + 1] = cell
+  local cells, n, from = {}, 0, 1
+  while true do
+    local tab = line:find("\t", from, true)
+    n = n + 1
+    cells[n] = line:sub(from, tab and tab - 1)
+    if not tab then
+      return cells
+    end
+    from = tab + 1
   end
-  return cells
+end
+
+--- Where each column is, by its name.
+---@param columns string[] the cells of a header; of two of one name the first counts
+---@return table<string, integer>
+function M.index(columns)
+  local index = {}
+  for i, name in ipairs(columns) do
+    index[name] = index[name] or i
+  end
+  return index
 end
 
 return M

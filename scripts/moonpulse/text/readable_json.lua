@@ -10,7 +10,9 @@ local escape = { ["\""] = "\\\"", ["\\"] = "\\\\", ["\n"] = "\\n", ["\r"] = "\\r
 
 --- Text as JSON has it: UTF-8, whatever bytes came.
 local function quoted(text)
-  if not utf8.len(text) then
+  if not text:find '[%c"\\\127-\255]' then -- most is plain
+    return '"' .. text .. '"'
+  elseif not utf8.len(text) then
     text = text:gsub("[\128-\255]", "\u{FFFD}")
   end
   return '"' .. text:gsub('[%c"\\\127]', function(c)
@@ -40,23 +42,26 @@ local function number(value)
   return tonumber(text) == value and text or ("%.17g"):format(value)
 end
 
+local function by_name(a, b)
+  return tostring(a) < tostring(b)
+end
+
 --- The keys of an object: those of the order first, the others behind them by their names.
 local function keys_of(value, order)
-  local keys, place = {}, {}
-  for i, key in ipairs(order or {}) do
-    place[key] = i
+  local keys, others, ordered = {}, {}, {}
+  for _, key in ipairs(order or {}) do
+    if rawget(value, key) ~= nil and not ordered[key] then
+      ordered[key] = true
+      keys[#keys + 1] = key
+    end
   end
   for key in pairs(value) do
-    keys[#keys + 1] = key
-  end
-  table.sort(keys, function(a, b)
-    local first, second = place[a] or math.huge, place[b] or math.huge
-    if first ~= second then
-      return first < second
+    if not ordered[key] then
+      others[#others + 1] = key
     end
-    return tostring(a) < tostring(b)
-  end)
-  return keys
+  end
+  table.sort(others, by_name)
+  return table.move(others, 1, #others, #keys + 1, keys)
 end
 
 local write

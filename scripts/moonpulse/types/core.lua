@@ -139,7 +139,7 @@ function core.pty(link, on_bytes) end
 ---@return moonpulse.core.Session
 function core.session(events) end
 
--- The record (bindings/flight.c, events.c, record_file.c, rows.c) -------------------------------------
+-- The record (bindings/flight.c, events.c, record_file.c, rows.c, evidence.c) -------------------------
 
 --- Make the flight record of a run.
 ---@param path string made, or made anew
@@ -270,6 +270,18 @@ function core.row_lists(text, at, columns) end
 ---@param place integer of the cell, from 1
 ---@return boolean
 function core.same_but(text, other, place) end
+
+--- What events.tsv says of a run, for who judges it: read by its own reader, more strictly than by core.rows.
+---@param text string
+---@return moonpulse.core.LeftRow[] rows
+---@return string? odd the first line behind the header that is no row; nil: all are
+function core.left_rows(text) end
+
+--- What twin.tsv says of a run, for who judges it.
+---@param text string
+---@return { ns: integer, channel: string, mso: number? }[] given the pulses
+---@return { ns: integer, event: string, bytes: string, note: string }[] log all else
+function core.left_given(text) end
 
 --- The lines of a tab-separated text, each with one more cell.
 ---@param text string

@@ -167,6 +167,22 @@ function Sum:text() end
 ---@field trial integer? from 1
 ---@field block integer? from 1
 
+---@class moonpulse.core.LeftRow of core.left_rows; times in nanoseconds from the run's start, nil is "n/a"
+---@field onset integer
+---@field condition string
+---@field index integer
+---@field event string
+---@field number integer? of the pulse
+---@field planned integer?
+---@field sent integer?
+---@field confirmed integer?
+---@field mso number?
+---@field status string
+---@field reply string
+---@field timed_by string
+---@field trial integer?
+---@field block integer?
+
 ---@class moonpulse.core.Column a column of numbers
 ---@field key string
 ---@field most number a larger magnitude counts as missing

@@ -3,7 +3,7 @@ local chains = require "moonpulse.verify.chain"
 local files = require "moonpulse.verify.files"
 local findings_of = require "moonpulse.verify.findings"
 local plans = require "moonpulse.verify.plan"
-local read = require "moonpulse.record.read"
+local opened = require "moonpulse.record.opened"
 local rows = require "moonpulse.verify.rows"
 local seals = require "moonpulse.record.seal"
 local signatures = require "moonpulse.record.signature"
@@ -93,12 +93,11 @@ end
 ---@return string? message it is no folder of a run
 function M.folder(folder, by, progress)
   progress = progress or function() end
-  local manifest, message = read.manifest(folder .. "/manifest.json")
+  local manifest, message = opened.manifest(folder)
   local findings = findings_of.new()
   local sealed = lfs.symlinkattributes(folder .. "/" .. seals.name, "mode") ~= nil
   if not manifest and not sealed then
-    return nil, ("%s has no manifest.json that can be read: is it the folder of a run? (%s)"):format(folder,
-      message)
+    return nil, message
   end
   local sums, seal = files.check(folder, findings, progress)
   local lines = {}

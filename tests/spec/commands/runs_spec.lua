@@ -187,6 +187,39 @@ describe("moonpulse runs", function()
     assert.are.equal("events.tsv", data().runs[1].edited)
   end)
 
+  it("counts no session that was edited before a later one, either", function()
+    shell.write(folder .. "/mine.lua", [[local mp = require "moonpulse"
+      return mp.protocol { id = "mine", name = "Mine", sessions = { total = 6 },
+        plan = function() return mp.pulse(mp.mso(40)) end }]])
+    local paths = {}
+    for i = 1, 3 do
+      shell.moonpulse(folder, ("run %s/mine.lua --speed max --participant P07 --out %s"):format(folder, out))
+      for _, name in ipairs(shell.names(out)) do
+        local path = out .. "/" .. name
+        paths[i] = not (path == paths[1] or path == paths[2]) and path or paths[i]
+      end
+      -- as on a stimulator, one an hour
+      for _, file in ipairs { "manifest.json", "journal.jsonl" } do
+        local text = shell.read(paths[i] .. "/" .. file):gsub('("simulated"%s*:%s*)true', "%1false")
+          :gsub('("started"%s*:%s*"[^T]*T)%d%d', ("%%1%02d"):format(i))
+        shell.write(paths[i] .. "/" .. file, text)
+      end
+      os.remove(paths[i] .. "/twin.tsv")
+      assert(require("moonpulse.record.seal").write(paths[i]))
+    end
+    local function numbers()
+      local list = {}
+      for i, run in ipairs(data().runs) do
+        list[i] = run.session and ("%d"):format(run.session.number) or "none"
+      end
+      table.sort(list, function(a, b) return tostring(a) < tostring(b) end)
+      return table.concat(list, " ")
+    end
+    assert.are.equal("1 2 3", numbers())
+    os.execute(("sed -i 's/delivered/otherwise/' %s/events.tsv"):format(paths[1]))
+    assert.are.equal("1 2 none", numbers())
+  end)
+
   it("tells a run that was killed, recovers it, and the next run of its participant says so", function()
     local run = ("run itbs600 --amt 50 --participant P07 --out %s"):format(out)
     local job = jobs:start("killed", run .. " --tolerance 10000 --late skip")

@@ -62,7 +62,7 @@ describe("a checklist", function()
     assert.are.equal("2 ms", of["28"].value)
     assert.matches("^5 s from onset to onset", of["21"].value)
     assert.matches("^20 pairs", of["25"].value)
-    assert.are.equal("20 at 80 %RMT (40 %MSO), 20 at 120 %RMT (60 %MSO)", of["18"].value)
+    assert.are.equal("pulses: 20 at 80 %RMT (40 %MSO), 20 at 120 %RMT (60 %MSO)", of["18"].value)
     of = items_of "itbs600 --checklist chipchase"
     assert.are.equal("does not apply: no pairs", of["28"].value)
   end)
@@ -107,12 +107,13 @@ describe("a checklist", function()
       end
       return list
     end
-    assert.are.same({ "in percent of the resting motor threshold", "20 at 40 %MSO, 20 at 60 %MSO",
-      "20 at 80 %RMT, 20 at 120 %RMT", "does not apply: no single pulses", "resting motor threshold",
+    assert.are.same({ "in percent of the resting motor threshold", "pulses: 20 at 40 %MSO, 20 at 60 %MSO",
+      "pulses: 20 at 80 %RMT, 20 at 120 %RMT", "does not apply: no single pulses", "resting motor threshold",
       "RMT 50 %MSO", "40 %MSO", "80 %RMT", "2 ms", "20 pairs 2 ms apart",
       "does not apply: no pulses to a nerve", "cannot be known here", "asked for" },
       values("sici --rmt 50", "F1", "F2", "F3", "G2", "H2", "H5", "L1", "L2", "L3", "L5", "K1", "L6", "I3"))
-    assert.are.same({ "asked for", "asked for", "asked for", "80 %RMT", "20 at 80 %RMT, 20 at 120 %RMT" },
+    assert.are.same({ "asked for", "asked for", "asked for", "80 %RMT",
+      "pulses: 20 at 80 %RMT, 20 at 120 %RMT" },
       values("sici", "F2", "H5", "L1", "L2", "F3"))
     local no_trials = "does not apply: trains, without MEP trials"
     assert.are.same({ no_trials, no_trials, no_trials, no_trials, "does not apply: no pairs", "3",
@@ -121,12 +122,12 @@ describe("a checklist", function()
       "pulses every 20 ms (50 Hz), bursts every 200 ms (5 Hz)", "asked for" },
       values("itbs600 --amt 50", "G1", "G2", "G3", "J9", "L7", "N2", "N3", "N4", "N6", "N1", "N7"))
     -- 1 Hz is repetitive, though each pulse has a second to itself
-    assert.are.same({ "1 Hz M1 (BIDS example): 600 pulses in trains", no_trials, no_trials, no_trials, "1",
+    assert.are.same({ "1 Hz M1 (BIDS example): 600 pulses, repetitive", no_trials, no_trials, no_trials, "1",
       "does not apply: no bursts in the trains", "asked for" },
       values("lf1_m1_600 --rmt 50", "C4", "G1", "G2", "I1", "N6", "N2", "N7"))
     assert.are.same({ "does not apply: no trains", "does not apply: no repeated trains are planned" },
       values("tmseeg_sp --rmt 50", "N7", "N2"))
-    assert.are.same({ "90 at 30 % of the nerve stimulator's maximum, 90 at 60 %MSO",
+    assert.are.same({ "pulses: 90 at 30 % of the nerve stimulator's maximum, 90 at 60 %MSO",
       "120 %RMT; the others are not set by a threshold", "30 % of the nerve stimulator's maximum",
       "not set by a threshold", "25 ms", "asked for", "does not apply: no unconditioned single pulses" },
       values("pas25 --unconfirmed -p nerve=30%MSO --rmt 50", "F2", "F3", "L1", "L2", "L3", "K5", "L4"))
@@ -195,8 +196,10 @@ describe("a checklist", function()
       .. "--out " .. out)
     assert.are.equal(4, status)
     local of = items_of(out .. "/* --checklist rtms")
-    local given = tonumber(of.R6.value:match("^(%d+) delivered of 60 planned$"))
-    assert.is_true(given > 0 and given < 60)
+    local given, confirmed = of.R6.value:match("^(%d+) sent of 60 planned, (%d+) of them confirmed by the "
+      .. "stimulator$")
+    assert.is_true(tonumber(confirmed) > 0 and tonumber(confirmed) < tonumber(given)
+      and tonumber(given) < 60)
     assert.are.equal("30 (as planned)", of.R1.value)
   end)
 

@@ -384,8 +384,9 @@ describe("what is not known", function()
       assert.matches("45 degrees to the midline", text, 1, true)
       assert.matches("The active motor threshold was 50 %MSO (5 of 10 above 200 uV in FDI).", text, 1, true)
       -- what the device says comes first
-      assert.matches(of == path and "The waveform was Biphasic, the current direction Normal (as the "
-        .. "stimulator names it, in the coil)" or "The waveform was half sine,", text, 1, true)
+      assert.matches(of == path and "The waveform was Biphasic, the current direction Normal (in "
+        .. "the coil, as the stimulator names it), [current direction: state "
+        or "The waveform was half sine,", text, 1, true)
     end
     for _, wrong in ipairs { "[1]", "{", "3", '{"shoe": "left"}' } do
       shell.write(folder .. "/wrong.json", wrong)

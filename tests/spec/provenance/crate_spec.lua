@@ -166,7 +166,7 @@ describe("a run for other programs:", function()
     shell.write(full .. "/x", "")
     for arguments, wanted in pairs {
       [("export crate %s -o %s"):format(run, full)] = "has files: name a new folder",
-      [("export crate %s -o %s/new"):format(full, folder)] = "is no folder of a run",
+      [("export crate %s -o %s/new"):format(full, folder)] = "has no manifest.json that can be read: is it",
       [("export prov %s %s"):format(run, stopped)] = "one run at a time",
       ["export bids " .. run] = "%-%-bids is missing",
     } do

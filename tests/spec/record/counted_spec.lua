@@ -3,6 +3,7 @@ local bids = require "bids"
 local cjson = require "cjson"
 local conditions = require "moonpulse.record.conditions"
 local counted = require "moonpulse.record.counted"
+local status_words = require "moonpulse.record.statuses"
 local delivered = require "moonpulse.bids.delivered"
 local of_run = require "moonpulse.methods.of_run"
 local read = require "moonpulse.record.read"
@@ -38,17 +39,21 @@ describe("what counts as given", function()
       shell.remove(self.path)
     end })
     local run = bids.run(folder.path, "itbs600 --amt 40")
-    assert.are.equal(counted.late, cjson.decode(shell.read(run .. "/events.json")).status.Levels.late)
+    local described = cjson.decode(shell.read(run .. "/events.json")).status.Levels
+    assert.are.equal(status_words.told "late", described.late)
+    for name, told in pairs(words.timeline.status.Levels) do
+      assert.are.equal(described[name], told)
+    end
     local said = 0
     for _, table_of in pairs(words) do
       local column = type(table_of) == "table" and table_of.pulse_status
       if column then
         said = said + 1
-        assert.are.equal(counted.late, column.Levels.late)
+        assert.are.equal(status_words.told "late", column.Levels.late)
       end
     end
     assert.are.equal(1, said)
-    local row = "| `late` | " .. counted.late:gsub("^L", "l") .. " |"
+    local row = "| `late` | " .. status_words.told("late"):gsub("^L", "l") .. " |"
     assert.matches(row, shell.read "docs/record.md", 1, true)
   end)
 end)

@@ -209,4 +209,14 @@ describe("the index of runs", function()
     assert.is_true(#cjson.decode(found[1].out).runs > 150)
     compare()
   end)
+
+  it("hands on what whoever asks refuses, and asks once", function()
+    local asked = 0
+    local ok, problem = pcall(indices.ask, folder, { least = 0 }, function()
+      asked = asked + 1
+      error({ code = "usage", message = "not so" }, 0)
+    end)
+    assert.is_false(ok)
+    assert.are.same({ "usage", "not so", 1 }, { problem.code, problem.message, asked })
+  end)
 end)

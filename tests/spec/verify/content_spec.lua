@@ -79,6 +79,33 @@ describe("what a folder keeps", function()
     end
   end)
 
+  it("compares the rows of a driver in a file, but for the words that only it has", function()
+    local program = shell.program:gsub("^build", require("lfs").currentdir() .. "/build")
+    local status, _, err = shell.sh(folder, ("cd %s && %s new driver mybox && %s run single.lua --rmt 50 -p "
+      .. "pulses=1 -p intensity=60%%RMT --tolerance 5000 --device sim:./mybox.lua --out own"):format(folder,
+      program, program))
+    assert.are.equal(0, status, err)
+    runs.own = fixture.run_in(folder .. "/own")
+    local found = assert(verify.folder(runs.own, {}))
+    assert.are.same({}, found.differs)
+    assert.matches("but for the words of the device's replies", table.concat(found.checked, "\n"), 1, true)
+    local function said(change)
+      local path = runs.own .. "/events.tsv"
+      local text = shell.read(path)
+      local changed = text:gsub(table.unpack(change))
+      assert.are_not.equal(text, changed)
+      shell.write(path, changed)
+      local differs = assert(verify.folder(runs.own, {})).differs
+      shell.write(path, text)
+      return #differs, differs[#differs].text
+    end
+    local count = said { "fired at", "Fired at" }
+    assert.are.equal(1, count) -- its hash; the rows are the same
+    local more, text = said { "\t30\t60\t", "\t31\t60\t" }
+    assert.are.equal(2, more)
+    assert.matches("intensity_mso is 31, and flight.bin says 30", text, 1, true)
+  end)
+
   --- What verify says of a copy that was changed and sealed anew.
   local function after(name, file, change)
     local copy = folder .. "/copy"

@@ -1,5 +1,6 @@
 --- Rules 1 to 7: files, their names, their text, their columns.
 local groups = require "moonpulse.bids.check.groups"
+local cells_of = require("moonpulse.text.cells").of
 
 local M = {}
 
@@ -105,7 +106,7 @@ local function line_problem(line, columns)
   elseif line == "" or ("\t" .. line .. "\t"):find("\t\t", 1, true) then
     return "an empty cell: n/a is what is missing"
   end
-  for cell in (line .. "\t"):gmatch("([^\t]*)\t") do
+  for _, cell in ipairs(cells_of(line)) do
     if misspelt[cell] or misspelt[cell:lower()] then
       return ("%s: what is missing is written n/a"):format(cell)
     end

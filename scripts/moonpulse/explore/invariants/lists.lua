@@ -23,18 +23,23 @@ local function words(row)
     or ("%g %%%s on %s at %s"):format(row.value, row.ref, row.channel, seconds(row.ns))) or "nothing"
 end
 
---- What differs between event i as it is written and as it is somewhere else.
-local function differs(a, i, name, b)
-  local same = a and b and math.abs(a.ns - b.ns) <= exactly_ns and a.mark == b.mark
-    and (a.mark or a.value == b.value and a.ref == b.ref and a.channel == b.channel)
-  return not same and ("event %d: written %s, %s %s"):format(i, words(a), name, words(b)) or nil
+--- Are two events the same?
+local function is_same(a, b)
+  local apart = a.ns - b.ns
+  return apart <= exactly_ns and apart >= -exactly_ns and a.value == b.value and a.mark == b.mark
+    and a.ref == b.ref and a.channel == b.channel
+end
+
+local function different(i, a, name, b)
+  return ("event %d: written %s, %s %s"):format(i, words(a), name, words(b))
 end
 
 local function difference(run, rows, name)
-  for i = 1, math.max(#run.wanted, #rows) do
-    local why = differs(run.wanted[i], i, name, rows[i])
-    if why then
-      return why
+  local wanted = run.wanted
+  for i = 1, math.max(#wanted, #rows) do
+    local a, b = wanted[i], rows[i]
+    if not (a and b and is_same(a, b)) then
+      return different(i, a, name, b)
     end
   end
 end
@@ -42,21 +47,26 @@ end
 --- The same of the frames, which are drawn one by one.
 local function lowered_difference(run)
   local lowering, actions, i, one, why = run.job.lowering, run.job.actions, 0, {}, nil
+  local wanted, channels = run.wanted, {}
+  for number, action in ipairs(actions) do
+    channels[number] = action.channel ~= "" and action.channel or "1"
+  end
   lowering:rewind()
   for kind, _, ns, _, what in lowering.next, lowering do
     local action = kind == "pulse" and actions[what]
     if action or kind == "mark" then
       i = i + 1
-      one.ns, one.mark = ns, kind == "mark" and what or nil
-      if action then
-        one.value, one.ref = action.intensity, action.reference
-        one.channel = action.channel ~= "" and action.channel or "1"
+      one.ns, one.mark = ns, not action and what or nil
+      one.value, one.ref = action and action.intensity or nil, action and action.reference or nil
+      one.channel = action and channels[what] or nil
+      local a = wanted[i]
+      if not (why or a and is_same(a, one)) then
+        why = different(i, a, "lowered", one)
       end
-      why = why or differs(run.wanted[i], i, "lowered", one)
     end
   end
   lowering:rewind()
-  return why or i < #run.wanted and differs(run.wanted[i + 1], i + 1, "lowered") or nil
+  return why or i < #wanted and different(i + 1, wanted[i + 1], "lowered") or nil
 end
 
 --- Is every action of the lowering one pulse of ours?
@@ -109,11 +119,14 @@ return {
   { name = "strength-as-written", says = "A pulse has the strength that is written, on the device's grid.",
     when = function(run) return run.given[1] and not run.facts.any_intensity and run.wanted[1] end,
     check = function(run)
+      local exact, mso -- most pulses are as strong as the one before
       for _, pulse in ipairs(run.given) do
         local row = pulse.row
         local wanted = row and row.wanted
-        local mso = wanted and devices.on_grid(run.facts, wanted.mso)
-        if mso and pulse.mso and math.abs(pulse.mso - mso) > 1e-6 + mso * 1e-6
+        if wanted and wanted.mso ~= exact then
+          exact, mso = wanted.mso, devices.on_grid(run.facts, wanted.mso)
+        end
+        if wanted and pulse.mso and math.abs(pulse.mso - mso) > 1e-6 + mso * 1e-6
           and row.status ~= "otherwise" and not (troubles.has(run.scenario, "device")
             and run.facts.proof == "none") then
           return ("pulse %d at %s: written %g %%MSO, given at %g %%MSO"):format(row.number, seconds(pulse.at),

@@ -14,7 +14,9 @@ end
 local function count(run, wanted)
   local found = 0
   for _, row in ipairs(run.pulses) do
-    found = found + (wanted(row) and 1 or 0)
+    if wanted(row) then
+      found = found + 1
+    end
   end
   return found
 end
@@ -62,14 +64,16 @@ end
 local function misplaced(pulses)
   local before
   for _, row in ipairs(pulses) do
-    local wanted = row.wanted
-    if wanted and row.condition ~= (wanted.condition or wanted.trial.condition) then
-      return ("pulse %s is %q, asked for was %q"):format(row.number, row.condition,
-        wanted.condition or wanted.trial.condition)
-    elseif wanted and (before and before.number == row.number - 1 or row.number == 1) then
-      local trial = before and before.trial + (before.wanted.trial == wanted.trial and 0 or 1) or 1
-      if row.trial ~= trial then
-        return ("pulse %s is of trial %s, not %d"):format(row.number, row.trial, trial)
+    local wanted, number = row.wanted, row.number
+    if wanted then
+      local condition = wanted.condition or wanted.trial.condition
+      if row.condition ~= condition then
+        return ("pulse %s is %q, asked for was %q"):format(number, row.condition, condition)
+      elseif before and before.number == number - 1 or number == 1 then
+        local trial = before and before.trial + (before.wanted.trial == wanted.trial and 0 or 1) or 1
+        if row.trial ~= trial then
+          return ("pulse %s is of trial %s, not %d"):format(number, row.trial, trial)
+        end
       end
     end
     before = wanted and row or nil
@@ -92,12 +96,14 @@ return {
   { name = "rows-in-order", says = "Rows are sorted by onset, marks before pulses of the same instant.",
     when = has_rows,
     check = function(run)
-      for i = 2, #run.rows do
-        local a, b = run.rows[i - 1], run.rows[i]
-        if b.onset < a.onset or b.onset == a.onset and b.event == "mark" and a.event ~= "mark" then
-          return ("row %d (%s at %s) stands behind %s at %s"):format(i, b.event, seconds(b.onset), a.event,
-            seconds(a.onset))
+      local a, onset, before_ns
+      for i, b in ipairs(run.rows) do
+        onset = b.onset
+        if a and (onset < before_ns or onset == before_ns and b.event == "mark" and a.event ~= "mark") then
+          return ("row %d (%s at %s) stands behind %s at %s"):format(i, b.event, seconds(onset), a.event,
+            seconds(before_ns))
         end
+        a, before_ns = b, onset
       end
     end },
   { name = "rows-are-numbered", says = "Rows are numbered from 1, none is missing.",

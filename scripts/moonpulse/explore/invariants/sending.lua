@@ -27,18 +27,31 @@ local function is_closer(run, a, b, least_ns)
   return missing > 0 and missing > troubles.held_ns(run, a.ns, b.ns, "port")
 end
 
+--- Was a write held up for so long that the device heard nothing and gave remote control up?
+local function fell_silent(run, entry)
+  local silent_ns = run.facts.silent_s and run.facts.silent_s * 1e9
+  if not silent_ns or troubles.held_ns(run, entry.ns - silent_ns, entry.ns) == 0 then
+    return false
+  end
+  local last_ns -- that it heard before this
+  for i = 1, #run.heard, 2 do
+    last_ns = run.heard[i] < entry.ns - run.facts.clock_ns and run.heard[i] or last_ns
+  end
+  return last_ns ~= nil and entry.ns - last_ns > silent_ns
+end
+
 local function wanted_of(pulse)
   return pulse.row and pulse.row.wanted
 end
 
 --- Each pulse with the one before it on the same output, both sent by us.
 local function each_interval(run, look)
-  local before = {}
+  local before, outputs = {}, run.facts.outputs
   for _, pulse in ipairs(run.given) do
-    local output = run.facts.outputs and pulse.channel or "1"
-    local own = pulse.row and pulse.row.timed_by == "host"
-    if own and before[output] then
-      local why = look(before[output], pulse)
+    local output, row = outputs and pulse.channel or "1", pulse.row
+    local own, last = row and row.timed_by == "host", before[output]
+    if own and last then
+      local why = look(last, pulse)
       if why then
         return why
       end
@@ -110,9 +123,9 @@ return {
     check = function(run)
       local tolerance = run.scenario.tolerance_ms * 1e6
       return each_interval(run, function(a, b)
-        local first, second = wanted_of(a), wanted_of(b)
+        local first, second = a.row.wanted, b.row.wanted
         local planned = first and second and second.ns - first.ns or 0
-        local least = planned - math.min(tolerance, planned / 2)
+        local least = planned - (tolerance < planned / 2 and tolerance or planned / 2)
         return is_closer(run, a, b, least) and ("pulses %d and %d are %.6f s apart, planned were %.6f s")
           :format(a.row.number, b.row.number, (b.at - a.at) / 1e9, planned / 1e9) or nil
       end)
@@ -136,7 +149,8 @@ return {
     end,
     check = function(run)
       for _, entry in ipairs(run.log) do
-        if entry.event == "error" or entry.event == "ignored" and entry.bytes ~= identity
+        if entry.event == "error"
+          or entry.event == "ignored" and entry.bytes ~= identity and not fell_silent(run, entry)
           or entry.event == "fault" and entry.note:find "^fired " then
           return ("%s at %s: %s (%s)"):format(entry.event, seconds(entry.ns), entry.note, entry.bytes)
         end

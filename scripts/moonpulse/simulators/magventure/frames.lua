@@ -20,11 +20,21 @@ local function crc_of(payload)
   return crc
 end
 
+local built, most_built, held = {}, 256, 0 -- frames by their payload: a device says the same often
+
 --- A frame: start, length, payload, CRC-8, end.
 ---@param payload string
 ---@return string frame
 function M.build(payload)
-  return char(M.START, #payload) .. payload .. char(crc_of(payload), M.END)
+  local frame = built[payload]
+  if not frame then
+    frame = char(M.START, #payload) .. payload .. char(crc_of(payload), M.END)
+    if held == most_built then
+      built, held = {}, 0
+    end
+    built[payload], held = frame, held + 1
+  end
+  return frame
 end
 
 --- Open a frame whose start byte and length are known to fit.

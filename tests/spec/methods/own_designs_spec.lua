@@ -1,0 +1,190 @@
+--- Designs as labs write them, read as a reviewer reads them: each number against the rows of events.tsv,
+--- counted here by another way, and nothing that matters silently missing.
+local cjson = require "cjson"
+local shell = require "shell"
+
+local folder
+setup(function() folder = shell.folder() end)
+teardown(function() shell.remove(folder) end)
+
+local designs = {
+  single = [[plan = function()
+    local list = {}
+    for i = 1, 12 do list[i] = mp.pulse { intensity = mp.rmt(120) } end
+    return mp.trials { of = list, shortest = 4, longest = 6 }
+  end]],
+  pairs = [[plan = function()
+    local list = {}
+    for _ = 1, 8 do
+      list[#list + 1] = mp.pulse { intensity = mp.rmt(120) }:label "TS alone"
+      list[#list + 1] = mp.pair { isi = mp.ms(12), intensity = { mp.amt(70), mp.rmt(120) } }:label "ICF"
+      list[#list + 1] = mp.pair { isi = mp.ms(2), intensity = { mp.amt(70), mp.rmt(120) } }:label "SICI"
+    end
+    return mp.trials { of = mp.shuffle(list), shortest = 6, longest = 8 }
+  end]],
+  active = [[plan = function()
+    return mp.train { pulses = 60, hz = 1, intensity = mp.rmt(110) }:label "active"
+  end]],
+  sham = [[plan = function() return mp.sham { of = "active.lua", with = "", intensity = mp.mso(5) } end]],
+  both = [[plan = function()
+    return mp.train { pulses = 60, hz = 1, intensity = mp.rmt(110) } .. mp.rest(60)
+      .. mp.sham { of = "active.lua", with = "", intensity = mp.mso(5) }
+  end]],
+}
+
+local function run_of(name, arguments)
+  for each, text in pairs(designs) do
+    shell.write(("%s/%s.lua"):format(folder, each), ("local mp = require 'moonpulse'\nreturn mp.protocol { "
+      .. "name = 'The %s design', target = 'left M1', %s }\n"):format(each, text))
+  end
+  local status, _, err = shell.moonpulse(folder, ("run %s/%s.lua %s --speed max --out %s/%s"):format(folder,
+    name, arguments, folder, name))
+  assert(status == 0, err)
+  return io.popen(("ls -d %s/%s/*"):format(folder, name)):read("l")
+end
+
+local function methods(arguments)
+  local status, out, err = shell.moonpulse(folder, "methods " .. arguments)
+  assert(status == 0, err)
+  return (out:gsub("%s+", " "))
+end
+
+local function values(run, checklist)
+  local of = {}
+  for _, item in ipairs(cjson.decode(methods(("%s --json --checklist %s"):format(run, checklist))).items) do
+    of[item.number] = item.value or item.status .. ": " .. item.fill
+  end
+  return of
+end
+
+--- The pulses of a run by its rows: onset, condition, trial, %MSO.
+local function rows_of(run)
+  local list, names = {}, nil
+  for line in shell.read(run .. "/events.tsv"):gmatch("[^\n]+") do
+    local cells = {}
+    for cell in line:gmatch("[^\t]+") do
+      cells[#cells + 1] = cell
+    end
+    if not names then
+      names = cells
+    else
+      local row = {}
+      for i, name in ipairs(names) do
+        row[name] = cells[i]
+      end
+      list[#list + 1] = row.event == "pulse" and row or nil
+    end
+  end
+  return list
+end
+
+describe("methods of a design of one's own:", function()
+  it("single pulses with drawn intervals: range and mean are those of the rows, and no time is told twice",
+    function()
+    local run = run_of("single", "--rmt 46 --seed 5")
+    local rows, low, high = rows_of(run), math.huge, 0
+    for i = 2, #rows do
+      local interval = (rows[i].onset_planned_us - rows[i - 1].onset_planned_us) / 1e6
+      low, high = math.min(low, interval), math.max(high, interval)
+    end
+    local span = (rows[#rows].onset_planned_us - rows[1].onset_planned_us) / 1e6
+    local text = methods(run)
+    assert.are.equal(12, #rows)
+    local function rounded(seconds)
+      return ("%.9g s"):format(math.floor(seconds * 100 + 0.5) / 100)
+    end
+    assert.matches(("As drawn, it was from onset to onset %s to %s, %s in the mean."):format(rounded(low),
+      rounded(high), rounded(span / 11)), text, 1, true)
+    assert.matches("12 trials with one pulse at 120 %RMT (55 %MSO), 4 s to 6 s from onset to onset", text, 1,
+      true)
+    assert.matches(("it is planned to take %.10g s. "):format(math.floor(span * 1000 + 0.5) / 1000), text, 1,
+      true)
+  end)
+
+  it("pairs with two thresholds in drawn order: intervals are sorted, and conditions are told of their kind",
+    function()
+    local run = run_of("pairs", "--rmt 46 --amt 38 --seed 6 --device sim:bistim")
+    local counts = {}
+    for _, row in ipairs(rows_of(run)) do
+      local key = row.trial_type .. " " .. row.intensity_mso
+      counts[key] = (counts[key] or 0) + 1
+    end
+    assert.are.same({ ["TS alone 55"] = 8, ["ICF 27"] = 8, ["ICF 55"] = 8, ["SICI 27"] = 8, ["SICI 55"] = 8 },
+      counts)
+    local of, chipchase = values(run, "tms-rat"), values(run, "chipchase")
+    assert.are.same({ "2 ms; 12 ms", "8 pairs 2 ms apart; 8 pairs 12 ms apart", "drawn, from the seed 6",
+      "8 single pulses; by condition: TS alone 8 of 8 pulses (8 trials)",
+      "pulses: 16 at 27 %MSO, 24 at 55 %MSO", "pulses: 16 at 70 %AMT, 24 at 120 %RMT",
+      "resting motor threshold, active motor threshold" },
+      { of.L3, of.L5, of.L4, of.G2, of.F2, of.F3, of.H2 })
+    assert.matches("^8 single pulses; 8 pairs 2 ms apart; 8 pairs 12 ms apart; by condition: ICF",
+      chipchase["25"])
+    assert.are.equal("2 ms; 12 ms", chipchase["28"])
+  end)
+
+  it("a sham says so, whoever wrote its protocol; a protocol with a sham in it, too", function()
+    local words = "the schedule of The active design (active.lua), pulse for pulse, with one intensity for "
+      .. "every pulse"
+    for name, wanted in pairs { sham = "It is a sham: " .. words,
+      both = "A part of it is a sham: " .. words } do
+      local run = run_of(name, "--rmt 50")
+      for _, of in ipairs { run, ("%s/%s.lua --rmt 50"):format(folder, name) } do
+        assert.matches(wanted, methods(of), 1, true)
+        assert.matches("sham by a low intensity, on the schedule of The active design",
+          values(of, "rtms").R10, 1, true)
+        assert.matches("sham by a low intensity", values(of, "tms-rat").C8, 1, true)
+      end
+    end
+    assert.is_nil(methods(run_of("active", "--rmt 50")):find("sham", 1, true))
+  end)
+
+  it("the stimulator's word for the current in the coil does not stand for the direction in the brain",
+    function()
+    local run = run_of("single", "--rmt 46 --seed 5")
+    local asked = values(run, "chipchase")["15"]
+    assert.matches("^asked for: state the direction of the induced current in the brain.*so far only: Normal "
+      .. "%(in the coil, as the stimulator names it%)%)$", asked)
+    assert.matches("[current direction: state the direction of the induced current in the brain]",
+      methods(run), 1, true)
+    shell.write(folder .. "/meta.json", '{"current_direction": "posterior-anterior"}')
+    os.execute(("rm -r %s/single"):format(folder))
+    local told = run_of("single", "--rmt 46 --seed 5 --meta " .. folder .. "/meta.json")
+    assert.are.equal("posterior-anterior (in the coil, as the stimulator names it: Normal)",
+      values(told, "chipchase")["15"])
+    -- it is no contradiction; another word for the coil is
+    for said, contradicts in pairs { ["posterior-anterior"] = false, Reverse = true } do
+      shell.write(folder .. "/meta.json", cjson.encode { current_direction = said })
+      local _, out = shell.moonpulse(folder, ("run %s/single.lua --rmt 46 --speed max --meta %s/meta.json "
+        .. "--out %s/x"):format(folder, folder, folder))
+      assert.are.equal(contradicts, out:find("CHECK THE DEVICE: it says current direction", 1, true) ~= nil)
+    end
+  end)
+
+  it("what the operator was asked at a fault is not for the paper, and no sentence runs on behind a question",
+    function()
+    shell.moonpulse(folder, ("run %s/single.lua --rmt 46 --speed max --fault nak@7 --out %s/fault"):format(
+      folder, folder)) -- the design was written before
+    local run = io.popen(("ls -d %s/fault/*"):format(folder)):read("l")
+    local text, page = methods(run), shell.read(run .. "/report.html")
+    assert.matches("The run did not come to its end: device fault, a garbled reply (bytes that are no "
+      .. "frame). ", text, 1, true)
+    assert.is_nil(text:find("[?!][.;]"))
+    assert.matches("is the cable sound and fully plugged in? 6 confirmed by", page, 1, true)
+    -- in virtual time no pulse has an onset error, not one of 0.0 either
+    local table_of = page:match("Pulses that did not go as planned.-</table>")
+    assert.matches("not measured", table_of, 1, true)
+    assert.is_nil(table_of:find(">0.0<", 1, true))
+  end)
+
+  it("a verdict that is not within says what was found, not the table alone", function()
+    local run = run_of("active", "--rmt 50 --coil double-cone")
+    local findings = cjson.decode(shell.read(run .. "/manifest.json")).safety
+    local text = methods(run)
+    assert.matches("the verdict on the pulses was: " .. findings.verdict, text, 1, true)
+    for _, finding in ipairs(findings.findings) do
+      if finding.verdict ~= "within" then
+        assert.matches(finding.text:match("^[^;]+"), text, 1, true)
+      end
+    end
+  end)
+end)
