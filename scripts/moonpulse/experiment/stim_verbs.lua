@@ -5,7 +5,6 @@ local compose = require "moonpulse.compose"
 local core = require "moonpulse.core"
 local doses = require "moonpulse.experiment.dose"
 local handles = require "moonpulse.experiment.handle"
-local on_triggers = require "moonpulse.experiment.on_trigger"
 local outputs = require "moonpulse.driver.outputs"
 local lower = require "moonpulse.lowering"
 local refusals = require "moonpulse.text.refusal"
@@ -373,6 +372,7 @@ end
 ---@return integer starts
 ---@return integer triggers that came meanwhile, of that byte
 function Device:on_trigger(plan, options)
+  local on_triggers = require "moonpulse.experiment.on_trigger"
   local who, stimulator, show = "stim:on_trigger", self.stimulator, self.show
   check_plan(who, plan)
   local rule = on_triggers.rule(options)

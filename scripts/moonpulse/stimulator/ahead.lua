@@ -15,25 +15,18 @@ local M = {}
 ---@field first integer the number in the run of the first start's play
 ---@field begun fun(number: integer, start_ns: integer, trigger_ns: integer) a trigger started it: before any
 ---   row of it
----@field heard fun(byte: integer, at_ns: integer, heard: string, untold: integer) a trigger, and its verdict
+---@field heard fun(byte: integer, at_ns: integer, heard: string, untold: integer) a trigger, and its verdict;
+---   untold: so many more came before it, and faster than they could be told
 ---@field is_over fun(): boolean no trigger may start it any more
 
---- The dispatcher was given a trigger.
+--- A trigger has started the plan: what is told of it counts from there.
 ---@param self moonpulse.Stimulator
-function M.trigger(self, byte, at_ns, heard, _, untold)
-  if self.ahead then
-    self.ahead.heard(byte, at_ns, heard, untold)
-  end
-  self:wake()
-end
-
---- One started the plan: what is told of it counts from there.
----@param self moonpulse.Stimulator
+---@param how moonpulse.Ahead
 ---@param out moonpulse.core.Told
-function M.begun(self, out)
+local function starts(self, how, out)
   self.start_ns = out.start_ns
   self.facts.offset_ns = out.start_ns - self.record.start_ns
-  self.ahead.begun(self.ahead.first + out.number - 1, out.start_ns, out.trigger_ns)
+  how.begun(how.first + out.number - 1, out.start_ns, out.trigger_ns)
   self:wake()
 end
 
@@ -75,7 +68,9 @@ function M.play(self, admitted, how)
   local record, enough = self.record, false
   self.actions, self.facts = admitted.actions, facts_of(self, admitted.lowering)
   self.watching, self.finished, self.near = true, false, nil
-  self.ahead, self.task = how, core.current()
+  self.ahead = { starts = function(out) starts(self, how, out) end,
+    heard = function(byte, at_ns, heard, _, untold) how.heard(byte, at_ns, heard, untold) end }
+  self.task = core.current()
   arm_ahead(self, admitted.lowering, how)
   while not self.finished and not self.stopped do
     if not enough and how.is_over() then

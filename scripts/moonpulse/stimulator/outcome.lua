@@ -1,6 +1,5 @@
 --- What an outcome of the dispatcher means for the stimulator in use: its record, what it must confirm, how
 --- the run ends.
-local aheads = require "moonpulse.stimulator.ahead"
 local core = require "moonpulse.core"
 local outcomes = require "moonpulse.record.outcome"
 local setting = require "moonpulse.stimulator.setting"
@@ -45,7 +44,7 @@ function M.hear(self, out, told_ns)
   if out.what == "overdue" then
     self:wake()
   elseif out.what == "begun" then
-    aheads.begun(self, out)
+    self.ahead.starts(out)
   elseif out.what == "finished" then
     self.finished = true
     self:wake()
