@@ -391,11 +391,15 @@ function Device:on_trigger(plan, options)
   self.playing = true
   local ok, problem = pcall(function()
     make_ready(self, who, admitted)
-    local prepared = show:ahead(first, rule.most, admitted, worst)
+    local prepared = show:ahead(first, rule, admitted, worst)
     note_channels(self, plan, seed)
     on_triggers.play(stimulator, admitted, { from = from, rule = rule, first = first,
       heard = function(...) heard:add(...) end,
-      is_over = function() return self.triggers:dried_up() end,
+      reacted = function(reaction_ns) heard:reacted(reaction_ns) end,
+      is_over = function()
+        heard:look(core.clock_ns())
+        return self.triggers:dried_up()
+      end,
       begun = function(number, start_ns, trigger_ns)
         self.plays, heard.starts = number, heard.starts + 1
         self.dose:ended()

@@ -3,6 +3,7 @@ local blame = require "moonpulse.text.author_line"
 local core = require "moonpulse.core"
 local numbers = require "moonpulse.text.numbers"
 local queues = require "moonpulse.experiment.trigger_queue"
+local reactions = require "moonpulse.record.reactions"
 local refusals = require "moonpulse.text.refusal"
 
 local M = {}
@@ -203,13 +204,16 @@ local function wait_for_byte(self, byte, timeout, fresh)
 end
 
 --- How many bytes came and what became of them; nil without --trigger-in or --triggers.
----@return { came: integer, taken: integer, passed_over: integer, before: integer, dropped: integer }?
+---@return { came: integer, taken: integer, passed_over: integer, before: integer, dropped: integer,
+---   on_trigger: table? }? on_trigger: of plans that waited for them, as moonpulse.record.reactions has it
 function Triggers:counts()
   local queue = self.queue
   if not self.session or self.entries and not self.from then
     return nil
   end
-  return { came = queue.came, taken = queue.taken, passed_over = queue.came - queue.taken,
+  local ahead = self.on_trigger
+  return { on_trigger = ahead and reactions.facts(ahead.by, ahead.untold, ahead.reactions_ns),
+    came = queue.came, taken = queue.taken, passed_over = queue.came - queue.taken,
     before = queue.unheard, dropped = queue.dropped }
 end
 

@@ -33,7 +33,7 @@ local M = {}
 ---@field told string[] what else of the folder is not
 ---@field wrong string[] what of the folder is not as the run left it: then nothing can be run again
 
-local most_bytes = 1 << 28
+local most_bytes, most_triggers = 1 << 28, 5000000
 
 --- What must be as the run left it, so that the same can be done again; the rest is told.
 local function is_needed(file)
@@ -231,10 +231,22 @@ function M.trigger_lines(recipe)
   local function add(at_ns, text)
     list[#list + 1] = { at_ns = at_ns, text = ("%.9f %s"):format(at_ns / 1e9, text) }
   end
+  -- of a storm the journal has how many there were, from then to then
+  local function add_bytes(entry, at_ns)
+    local count, lasted_ns = math.tointeger(entry.count) or 1, math.tointeger(tonumber(entry.lasted_ns)) or 0
+    if count < 1 or #list + count > most_triggers then
+      refusals.raise("fault", "%s: its journal tells of more triggers than can be given again",
+        recipe.folder)
+    end
+    for i = 0, count - 1 do
+      add(at_ns + lasted_ns * i // math.max(1, count - 1),
+        ("port %d"):format(math.tointeger(tonumber(entry.byte)) or 0))
+    end
+  end
   for _, entry in ipairs(recipe.triggers) do
     local at_ns = tonumber(entry.at_ns) or 0
     if entry.byte then
-      add(at_ns, ("port %d"):format(math.tointeger(tonumber(entry.byte)) or 0))
+      add_bytes(entry, at_ns)
     else
       local line, edge = tostring(entry.line or "cts"), other[entry.edge] and entry.edge or "rising"
       local before = last[line]

@@ -4,6 +4,7 @@ local admission = require "moonpulse.stimulator.admission"
 local core = require "moonpulse.core"
 local deadlines = require "moonpulse.stimulator.deadlines"
 local ignored = require "moonpulse.record.ignored"
+local reactions = require "moonpulse.record.reactions"
 local refusals = require "moonpulse.text.refusal"
 local turn = require "moonpulse.stimulator.turn"
 
@@ -17,6 +18,7 @@ local M = {}
 ---   row of it
 ---@field heard fun(byte: integer, at_ns: integer, heard: string, untold: integer) a trigger, and its verdict;
 ---   untold: so many more came before it, and faster than they could be told
+---@field reacted fun(reaction_ns: integer) from a trigger to the first command that was handed over
 ---@field is_over fun(): boolean no trigger may start it any more
 
 --- A trigger has started the plan: what is told of it counts from there.
@@ -27,7 +29,20 @@ local function starts(self, how, out)
   self.start_ns = out.start_ns
   self.facts.offset_ns = out.start_ns - self.record.start_ns
   how.begun(how.first + out.number - 1, out.start_ns, out.trigger_ns)
+  self.ahead.trigger_ns = out.trigger_ns
   self:wake()
+end
+
+--- A pulse of it was sent or left out. The first one says how soon that was.
+---@param self moonpulse.Stimulator
+---@param how moonpulse.Ahead
+---@param out moonpulse.Outcome
+local function gave(self, how, out)
+  local trigger_ns = self.ahead.trigger_ns
+  self.ahead.trigger_ns = nil
+  if trigger_ns and out.what == "sent" then
+    how.reacted(reactions.of(trigger_ns, how.rule.delay_ns or 0, out.due_ns, self.start_ns + out.returned_ns))
+  end
 end
 
 local function facts_of(self, lowering)
@@ -69,6 +84,7 @@ function M.play(self, admitted, how)
   self.actions, self.facts = admitted.actions, facts_of(self, admitted.lowering)
   self.watching, self.finished, self.near = true, false, nil
   self.ahead = { starts = function(out) starts(self, how, out) end,
+    gave = function(out) gave(self, how, out) end,
     heard = function(byte, at_ns, heard, _, untold) how.heard(byte, at_ns, heard, untold) end }
   self.task = core.current()
   arm_ahead(self, admitted.lowering, how)

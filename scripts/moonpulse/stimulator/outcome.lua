@@ -63,6 +63,9 @@ function M.hear(self, out, told_ns)
     outcomes.enter(self.record, out, self.facts, now_ns)
     if out.send == "pulse" then
       pulse_outcome(self, out, now_ns)
+      if self.ahead then
+        self.ahead.gave(out)
+      end
     elseif out.send ~= "mark" then
       setting_outcome(self, out)
     end

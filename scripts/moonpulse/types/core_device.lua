@@ -141,7 +141,8 @@ function Wire:passed(steady, ends) end
 ---@field trigger_ns integer when the trigger came (monotonic)
 
 --- What on_outcome is given.
----@alias moonpulse.core.Told moonpulse.Outcome|moonpulse.core.Stopped|moonpulse.core.Begun|moonpulse.core.Other
+---@alias moonpulse.core.Told moonpulse.Outcome|moonpulse.core.Stopped|moonpulse.core.Begun
+---|moonpulse.core.Other
 
 ---@class moonpulse.core.AheadRule
 ---@field from moonpulse.core.Session connected; its port is read for triggers, and by nobody else meanwhile
