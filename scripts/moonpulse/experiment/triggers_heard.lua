@@ -43,7 +43,8 @@ local function tell_sums(self)
   self.sums = {}
   for _, sum in ipairs(sums) do
     self.mark(("trigger: byte %d, %s times within %.3f s, %s"):format(sum.byte, numbers.count(sum.count),
-      sum.lasted_ns / 1e9, words[sum.heard]), sum.at_ns)
+      sum.lasted_ns / 1e9, words[sum.heard]), sum.at_ns,
+      { passed_over = true })
     self.tell("trigger", { byte = sum.byte, heard = sum.heard, count = sum.count,
       lasted_ns = sum.lasted_ns }, sum.at_ns)
   end
@@ -80,7 +81,7 @@ end
 ---@param untold integer so many more came before it
 function Heard:add(byte, at_ns, verdict, untold)
   self.untold, self.run.untold = self.untold + untold, self.run.untold + untold
-  self.from:heard(byte, at_ns, verdict ~= "other")
+  self.from:hear(byte, at_ns, verdict ~= "other")
   if verdict == "other" then
     return
   end
@@ -129,7 +130,7 @@ end
 
 --- Nothing was heard yet.
 ---@param from table of moonpulse.experiment.wait_trigger
----@param mark fun(text: string, at_ns: integer?)
+---@param mark fun(text: string, at_ns: integer?, of: table?)
 ---@param tell fun(kind: string, entry: table, at_ns: integer?) to the audit trail
 ---@return moonpulse.TriggersHeard
 function M.new(from, mark, tell)

@@ -331,7 +331,8 @@ end
 --- What a journal has beside plans, settings and marks: docs/verify.md.
 local acts = {}
 for _, kind in ipairs { "begin", "arm", "disarm", "stop", "threshold", "override", "approval", "question",
-  "answer", "trigger", "note", "clock", "end", "sealed", "recovered", "report", "signature" } do
+  "answer", "trigger", "note", "read", "refused", "clock", "end", "sealed", "recovered", "report",
+  "signature" } do
   acts[kind] = true
 end
 M.acts = acts

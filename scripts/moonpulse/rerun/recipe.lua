@@ -28,12 +28,13 @@ local M = {}
 ---@field files table<string, string> what is in sources/, by what the run had it for
 ---@field modules table<string, string> what is in sources/, by the name that a script required
 ---@field asked table<string, string> the same, by the path that a script read
+---@field twice table<string, boolean> what a script read again, when something else was in it
 ---@field answers string[] what was answered to run:ask, in order
 ---@field triggers table[] what came, in order: lines of the journal
 ---@field told string[] what else of the folder is not
 ---@field wrong string[] what of the folder is not as the run left it: then nothing can be run again
 
-local most_bytes, most_triggers = 1 << 28, 5000000
+local most_bytes = 1 << 28
 
 --- What must be as the run left it, so that the same can be done again; the rest is told.
 local function is_needed(file)
@@ -69,6 +70,7 @@ local function add_asked_for(self, each, path)
     self.told[#self.told + 1] = ("%s: a script read it from a place of its computer, where it may not be now")
       :format(each.file)
   else
+    self.twice[as] = self.asked[as] ~= nil
     self.asked[as] = self.asked[as] or path -- what it was at first
   end
 end
@@ -176,7 +178,7 @@ local function collect(self)
   for _, entry in ipairs(self.lines) do
     if entry.kind == "answer" and entry.of == "script" and type(entry.answer) == "string" then
       self.answers[#self.answers + 1] = entry.answer
-    elseif entry.kind == "trigger" then
+    elseif entry.kind == "trigger" and entry.again ~= true and entry.heard == nil then -- those: recall
       self.triggers[#self.triggers + 1] = entry
     end
   end
@@ -199,7 +201,7 @@ function M.read(folder)
       .. "never begun"):format(folder, why and " (" .. why .. ")" or "")
   end
   local self = { folder = folder, manifest = manifest, begin = begin, lines = lines, wrong = {}, told = {},
-    files = {}, modules = {}, asked = {},
+    files = {}, modules = {}, asked = {}, twice = {},
     answers = {}, triggers = {}, is_experiment = begin.what == "experiment" }
   check_files(self)
   if not (self.files.plan or self.files.protocol or self.files.experiment) then
@@ -231,22 +233,10 @@ function M.trigger_lines(recipe)
   local function add(at_ns, text)
     list[#list + 1] = { at_ns = at_ns, text = ("%.9f %s"):format(at_ns / 1e9, text) }
   end
-  -- of a storm the journal has how many there were, from then to then
-  local function add_bytes(entry, at_ns)
-    local count, lasted_ns = math.tointeger(entry.count) or 1, math.tointeger(tonumber(entry.lasted_ns)) or 0
-    if count < 1 or #list + count > most_triggers then
-      refusals.raise("fault", "%s: its journal tells of more triggers than can be given again",
-        recipe.folder)
-    end
-    for i = 0, count - 1 do
-      add(at_ns + lasted_ns * i // math.max(1, count - 1),
-        ("port %d"):format(math.tointeger(tonumber(entry.byte)) or 0))
-    end
-  end
   for _, entry in ipairs(recipe.triggers) do
     local at_ns = tonumber(entry.at_ns) or 0
     if entry.byte then
-      add_bytes(entry, at_ns)
+      add(at_ns, ("port %d"):format(math.tointeger(tonumber(entry.byte)) or 0))
     else
       local line, edge = tostring(entry.line or "cts"), other[entry.edge] and entry.edge or "rising"
       local before = last[line]

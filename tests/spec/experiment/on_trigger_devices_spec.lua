@@ -3,6 +3,7 @@
 local cjson = require "cjson"
 local devices = require "moonpulse.explore.devices"
 local fixture = require "job"
+local recalls = require "moonpulse.experiment.recall"
 local recipes = require "moonpulse.rerun.recipe"
 local shell = require "shell"
 
@@ -178,8 +179,11 @@ describe("stim:on_trigger", function()
     assert.are.equal(10000, by.starts + by.counted + by.refractory)
     assert.are.equal(by.starts, #rows(path, "twin.tsv", "pulse"))
     -- from the journal alone the same triggers come again, each at its place among the starts
-    local list = recipes.trigger_lines(assert(recipes.read(path)))
+    local list = recalls.of(assert(recipes.read(path)).lines):ahead().triggers
     assert.are.equal(10000, #list)
+    for i, each in ipairs(list) do
+      list[i] = ("%.9f port %d"):format(each.at_ns / 1e9, each.byte)
+    end
     shell.write(folder .. "/again", table.concat(list, "\n") .. "\n")
     local again_status, again_out = shell.moonpulse(folder, ("run %s/made.lua --seed 1 --out %s/second "
       .. "--speed max --triggers %s/again --beyond-guidelines test --approval none"):format(folder, folder,

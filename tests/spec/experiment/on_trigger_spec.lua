@@ -215,6 +215,13 @@ describe("stim:on_trigger in real time", function()
     local status, out = shell.moonpulse(folder, "verify " .. fixture.run_in(folder .. "/runs"))
     assert.are.equal(0, status, out)
     assert.matches("events.tsv is what flight.bin says, row by row", out, 1, true)
+    assert.matches("and the pulses of events.tsv are what the kept text", out, 1, true)
+    local of = cjson.decode(shell.read(fixture.run_in(folder .. "/runs") .. "/manifest.json")).experiment
+      .triggers.on_trigger
+    assert.are.equal(3, of.starts)
+    assert.is_true(of.reaction_us.p50 > 0 and of.reaction_us.p50 <= of.reaction_us.worst)
+    local report = shell.read(fixture.run_in(folder .. "/runs") .. "/report.html")
+    assert.matches("Trigger to command handed over: median", report, 1, true)
   end)
 
   it("loses nothing of a run that is killed, also where the journal is behind", function()
