@@ -65,7 +65,7 @@ void dispatch_record_alive(struct mp_dispatcher *d)
 void dispatch_publish(struct mp_dispatcher *d, const struct mp_outcome *outcome)
 {
     bool recorded = outcome->kind == MP_OUT_SENT || outcome->kind == MP_OUT_ONEOFF ||
-                    outcome->kind == MP_OUT_UNTAKEN;
+                    outcome->kind == MP_OUT_UNTAKEN || outcome->kind == MP_OUT_BEGUN;
     if (d->config.arming.flight != NULL && !recorded) {
         const struct mp_flight_record record = flight_record(outcome);
         (void)mp_flight_push(d->config.arming.flight, &record);
