@@ -23,12 +23,21 @@ local most_events = 2000000000
 
 --- Why it cannot be made again; nil: it can.
 local function why_not(manifest, begin)
-  local name = read.get(manifest, "device.name")
-  if not begin or begin.kind ~= "begin" or type(begin.options) ~= "table" then
+  if not begin or begin.kind ~= "begin" or type(begin.options) ~= "table"
+    or type(begin.device) ~= "table" then
     return "the journal does not say how it was driven"
-  elseif type(name) ~= "string" or not drivers.known(name) then
-    return ("its driver %s is no shipped one, and no driver that a record names is loaded"):format(
-      tostring(name))
+  end
+  for _, name in ipairs { read.get(manifest, "device.name") or false, begin.device.name or false } do
+    if not drivers.known(name) then
+      return ("its driver %s is no shipped one, and no driver that a record names is loaded"):format(
+        tostring(name))
+    end
+  end
+  for _, each in ipairs(type(manifest.files) == "table" and manifest.files or {}) do
+    if type(each) == "table" and each.role == "driver" then
+      return ("its driver %s is a file, and no driver that a record names is loaded"):format(
+        tostring(each.file))
+    end
   end
 end
 
