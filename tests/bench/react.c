@@ -18,6 +18,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
@@ -125,9 +126,20 @@ static struct mp_lowering *lower_pulse(void)
     return lowering;
 }
 
-static void no_wake(void *context)
+/* As libuv wakes a loop: a descriptor that it polls. */
+static void wake_loop(void *context)
 {
-    (void)context;
+    static const uint64_t one = 1;
+    bench_must_sys(write(*(const int *)context, &one, sizeof one) > 0, "the loop's wake");
+}
+
+/* Until something is told. */
+static void await_wake(int fd)
+{
+    struct pollfd waits = {.fd = fd, .events = POLLIN};
+    uint64_t posts;
+    (void)poll(&waits, 1, -1);
+    (void)!read(fd, &posts, sizeof posts);
 }
 
 static void react_engine(struct react *r, const char *flight_path)
@@ -136,6 +148,8 @@ static void react_engine(struct react *r, const char *flight_path)
     struct mp_flight *flight = NULL;
     struct mp_lowering *lowering = lower_pulse();
     struct mp_dispatcher *d = NULL;
+    int wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    bench_must_sys(wake_fd >= 0, "an eventfd");
     if (flight_path != NULL)
         bench_must(mp_flight_create(&flight, flight_path, r->count * 4 + 64, &err), &err);
     const struct mp_dispatch_config config = {.port = r->device.port,
@@ -145,7 +159,8 @@ static void react_engine(struct react *r, const char *flight_path)
                                                          .tolerance_ns = MP_NS_PER_S,
                                                          .flight = flight},
                                               .any_distance = true,
-                                              .wake = no_wake};
+                                              .wake = wake_loop,
+                                              .context = &wake_fd};
     const struct mp_ahead_rule rule = {
         .byte = -1, .every = 1, .from_ns = INT64_MIN, .until_ns = INT64_MAX, .most = r->count};
     bench_must(mp_dispatcher_create(&d, &config, &err), &err);
@@ -167,9 +182,11 @@ static void react_engine(struct react *r, const char *flight_path)
         }
         while (mp_dispatcher_trigger(d, &trigger, &untold))
             continue;
-        (void)usleep(200);
+        if (!over)
+            await_wake(wake_fd);
     }
     mp_dispatcher_destroy(d);
+    (void)close(wake_fd);
     mp_lowering_destroy(lowering);
     mp_flight_close(flight, NULL);
 }
