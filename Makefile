@@ -67,6 +67,9 @@ BENCH_BIN  := $B/bench/bench $B/bench/expand.lua $B/bench/pyserial_loop.py
 RIG_BIN    := $B/tests/rig/test_serial_rig $B/tests/rig/modem_shim.so $B/tests/rig/wait_shim.so \
               $B/tests/rig/disk_shim.so $B/tests/rig/slow_shim.so $B/tests/rig/signals.so
 
+# what builds before it runs something: on every processor, unless make was told how many jobs
+PARALLEL = $(if $(filter -j% --jobserver%,$(MAKEFLAGS)),,-j$(shell nproc))
+
 BENCH    ?=
 SECONDS  ?= 60
 
@@ -158,7 +161,7 @@ test-programs: all $(TEST_BIN) $(RIG_BIN)
 
 test:
 	@sh .ci/deps test
-	@$(MAKE) --no-print-directory test-programs
+	@$(MAKE) $(PARALLEL) --no-print-directory test-programs
 	@sh tests/run.sh $B
 
 bench-programs: all $(BENCH_BIN)
@@ -171,7 +174,7 @@ bench: deps
 
 valgrind: deps
 	@sh .ci/deps valgrind
-	@$(MAKE) --no-print-directory test-programs
+	@$(MAKE) $(PARALLEL) --no-print-directory test-programs
 	@sh tests/run.sh $B valgrind
 
 # the harness alone is instrumented; what the Lua decoders reach, it counts itself
@@ -237,7 +240,7 @@ check: deps-check
 
 # the C programs of engine and bindings; "make SANITIZE=address,undefined test" takes the specs as well
 sanitized: deps
-	@$(MAKE) --no-print-directory SANITIZE=address,undefined test-programs
+	@$(MAKE) $(PARALLEL) --no-print-directory SANITIZE=address,undefined test-programs
 	@MP_QUICK=1 sh tests/run.sh build/sanitize-address-undefined programs
 
 deps-check:

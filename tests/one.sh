@@ -51,6 +51,10 @@ began=$(date +%s)
 "$@" >"$log" 2>&1 </dev/null
 status=$?
 took=$(($(date +%s) - began))
+# Of them the processor's, which the second line of times tells of ended children: "0m1.20s 0m0.30s". Not in a pipe:
+# a subshell has no children.
+times >"$MP_LOGS/$name.times"
+worked=$(sed -n '2s/[ms.]/ /gp' "$MP_LOGS/$name.times" | { read -r m s _ n t _ && echo $((60 * (m + n) + s + t)); })
 
 count() {
   grep -c "$1" "$log"
@@ -77,4 +81,4 @@ text=""
 [ "$f" != 0 ] && text="$(grep -v '^ok ' "$log")
 FAILED (exit status $status): "
 echo "$p $f $s" >"$MP_LOGS/$name.end"
-echo "$text$line ($took s)"
+echo "$text$line ($took s, processor $worked s)"

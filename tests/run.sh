@@ -1,7 +1,8 @@
 #!/bin/sh
 # Run every test of a build: C programs, the serial rig, the specs. $1: the build folder;
 # $2: "valgrind" to run them under it; "programs" for the C programs alone. Ends with "N passed, N failed".
-# MP_JOBS: how many at once; 4 unless set. Most wait for a clock most of their time, and none may depend on being alone.
+# MP_JOBS: how many at once of those that have a clock; 4 unless set: most wait for it most of their time, and none may
+# depend on being alone. Beside them goes one a processor of those that only compute; MP_JOBS=1: one test at a time.
 set -u
 # Under nohup, or behind "&" in a script, some signals come in ignored, and what a test kills would live on.
 if [ -z "${MP_SIGNALS:-}" ]; then
@@ -54,32 +55,40 @@ trap 'rm -rf "$MP_LOGS"' EXIT
 # Records and their index, where a test names no folder: never where the user's are.
 export MOONPULSE_RUNS="$MP_LOGS/records" XDG_CACHE_HOME="$MP_LOGS/cache"
 
-# What takes longest begins first, so that nothing is left over at the end; what computes and what waits by turns.
-longest="five_lists operations cases_devices record explore conformance fuzz_folders experiment
-  five_lists_experiments run worst settings check_worst magventure_train_run huge_plans five_lists_real ends held_up
-  stimjim_run duomag fault"
+# What takes longest begins first, so that nothing is left over at the end: by the seconds of a whole run.
+longest="slow_disk conformance cases_devices operations run record five_lists_real trigger look huge_plans ends_driver
+  docs trigger_in signals held_up ends new_driver json_schemas hung_disk recover kill rerun patience confirmed_after
+  experiment stop safe_answer"
+long_programs="test_backstop test_session test_dispatcher test_dispatcher_malloc test_flight"
 
-# What only computes gives way to what has a clock: a stimulator's reply is due in tens of milliseconds.
-MP_COMPUTES="five_lists_spec five_lists_experiments_spec five_lists_mutants_spec five_lists_options_spec check_worst_spec
-  worst_spec monotony_spec safety_spec safety_random_spec gate_spec gate_plans_spec coverage_spec compose_spec
-  compose_property_spec conformance_mutant_spec virtual_random_spec explore_spec invariants_spec virtual_experiment_spec
-  vectors_spec golden_spec catalogue_spec protocols_command_spec author_words_spec lower_spec over_spec shortest_spec
-  split_spec plan_file_spec fuzz_folders_spec test_stop_virtual test_session_model test_flight test_dispatcher_malloc"
+# What only computes, longest first. It has a queue of its own and gives way to what has a clock: a stimulator's reply
+# is due in tens of milliseconds.
+MP_COMPUTES="five_lists_spec explore_spec worst_spec check_worst_spec fuzz_folders_spec five_lists_experiments_spec
+  virtual_experiment_spec five_lists_mutants_spec five_lists_options_spec safety_spec monotony_spec catalogue_spec
+  test_session_model shortest_spec gate_spec
+  safety_random_spec gate_plans_spec coverage_spec compose_spec compose_property_spec conformance_mutant_spec
+  virtual_random_spec invariants_spec vectors_spec golden_spec protocols_command_spec author_words_spec lower_spec
+  over_spec split_spec plan_file_spec test_stop_virtual test_flight_long test_dispatcher_malloc"
 export MP_COMPUTES
 
 list_programs() {
-  for program in "$build"/tests/test_*; do
-    case $program in *.*) ;; *) echo "$program" ;; esac
+  programs=$(ls "$build"/tests/test_* | grep -v '\.[^/]*$')
+  for name in $long_programs; do
+    echo "$programs" | grep "/$name$"
+  done
+  for program in $programs; do
+    case " $long_programs " in *" $(basename "$program") "*) ;; *) echo "$program" ;; esac
   done
   echo "rig:$build"
 }
 
 list_specs() {
-  all=$(find tests/spec -name '*_spec.lua' | sort)
+  specs=$(find tests/spec -name '*_spec.lua' | sort)
   for name in $longest; do
-    echo "$all" | grep "/${name}_spec\.lua$"
+    echo "$specs" | grep "/${name}_spec\.lua$"
   done
-  for spec in $all; do
+  list_programs # they are short
+  for spec in $specs; do
     name=$(basename "$spec" _spec.lua)
     case " $(echo $longest) " in *" $name "*) ;; *) echo "$spec" ;; esac
   done
@@ -88,9 +97,29 @@ list_specs() {
 if [ "$what" = programs ]; then
   list_programs
 else
-  { list_programs && list_specs; }
-fi | xargs -P "$jobs" -n 1 sh tests/one.sh
-begun=$?
+  list_specs
+fi >"$MP_LOGS/all"
+
+# Of $MP_LOGS/all: those that only compute, in the order in which they are named there.
+list_computing() {
+  for name in $MP_COMPUTES; do
+    grep -E "/$name(\.lua)?$" "$MP_LOGS/all"
+  done
+}
+
+if [ "$jobs" = 1 ]; then
+  xargs -n 1 sh tests/one.sh <"$MP_LOGS/all"
+  begun=$?
+else
+  list_computing >"$MP_LOGS/computing"
+  grep -v -x -F -f "$MP_LOGS/computing" "$MP_LOGS/all" >"$MP_LOGS/waiting"
+  # behind "&" a shell ignores some signals, and what a test kills would live on
+  env --default-signal=INT,QUIT xargs -P "$(nproc)" -n 1 sh tests/one.sh <"$MP_LOGS/computing" &
+  computing=$!
+  xargs -P "$jobs" -n 1 sh tests/one.sh <"$MP_LOGS/waiting"
+  begun=$?
+  wait $computing || begun=$?
+fi
 
 # A C program counts as one test however many checks it makes: property tests make 10^5 of them.
 passed=0 failed=0 skipped=0

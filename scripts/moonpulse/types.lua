@@ -312,6 +312,7 @@
 ---@field parameters table<string, any> as data, for the manifest
 ---@field speed number|"max"
 ---@field look boolean? an experiment that is only looked at: nothing is given
+---@field recall moonpulse.Recall? what the script of an earlier run was told, which is told again
 ---@field screen table the live line: update, finish
 ---@field device moonpulse.DeviceFacts
 ---@field conditions table<string, integer> planned pulses of each

@@ -339,6 +339,37 @@ static void a_guard_that_cannot_start_is_an_error(void)
     mp_guard_alarm(&guard);
 }
 
+static char waits_said[8];
+
+static void say_waits(bool waits)
+{
+    strncat(waits_said, waits ? "w" : ".", sizeof waits_said - strlen(waits_said) - 1);
+}
+
+/* Who looks whether the loop turns is told while a guard is waited for, and that it is over. */
+static void a_wait_for_it_is_told(void)
+{
+    struct mp_guard guard;
+    struct mp_error err = {0};
+    rig.length = 0;
+    must(mp_pty_open(&rig.pty, NULL, &err), &err);
+    must(mp_port_open(&rig.port, mp_pty_path(rig.pty), &no_wire, &err), &err);
+    const struct mp_guarded port = {
+        .fd = mp_port_fd(rig.port), .safe = safe_frame, .safe_length = 3};
+    mp_guard_on_wait(say_waits);
+    must(mp_guard_start(&guard, &port, 1, &err), &err);
+    waits_said[0] = '\0'; // whether it could wait for the start of one is its own affair
+    mp_guard_dismiss(&guard);
+    CHECK_STR(waits_said, "w.");
+    mp_guard_dismiss(&guard); // there is none any more
+    CHECK_STR(waits_said, "w.");
+    mp_guard_on_wait(NULL);
+    mp_port_close(rig.port);
+    rig.port = NULL;
+    mp_pty_close(rig.pty);
+    rig.pty = NULL;
+}
+
 static void an_unplugged_port_ends_it(void)
 {
     struct ward ward = begin_ward();
@@ -385,6 +416,7 @@ int main(void)
     a_record_is_free_when_its_process_has_gone();
     a_stopped_guard_is_no_guard();
     a_guard_that_cannot_start_is_an_error();
+    a_wait_for_it_is_told();
     an_unplugged_port_ends_it();
     refuses_wrong_frames();
     return CHECK_DONE("test_guard");

@@ -126,6 +126,7 @@ static struct mp_outcome run(uint64_t pulses, enum mp_stop reason, size_t safe_l
     rig_drain();
     struct mp_outcome last = *rig_last();
     CHECK_INT(last.kind, MP_OUT_STOPPED);
+    CHECK_INT(mp_dispatcher_safe_sent(rig.d), last.safe_sent); // whether the guard may go
     mp_dispatcher_destroy(rig.d);
     mp_lowering_destroy(l);
     must(mp_flight_close(flight, &err), &err);

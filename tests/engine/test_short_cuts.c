@@ -188,6 +188,28 @@ static void a_new_beginning_waits_for_the_replies_of_the_old(void)
     end();
 }
 
+/* Who begins it may use its memory for something else at once. */
+static void it_keeps_what_it_is_given(void)
+{
+    char frame[] = "go", reply[] = "done", log[] = "\tpulse\n";
+    struct mp_error err = {0};
+    begin();
+    struct mp_far_steady known = steady();
+    known.frame.bytes = frame;
+    known.reply.bytes = reply;
+    known.log.bytes = log;
+    must(mp_far_cut_begin(&far, &known, &err), &err);
+    memset(frame, 'x', sizeof frame);
+    memset(reply, 'x', sizeof reply);
+    memset(log, 'x', sizeof log);
+    write_at(begin_ns, "go");
+    all_ring();
+    CHECK_INT(far.given, 1);
+    CHECK(said_length == 4 && memcmp(said, "done", 4) == 0);
+    CHECK_STR(written(&far.log), "5.000020000\tpulse\n");
+    end();
+}
+
 static struct mp_near_known usual(void)
 {
     return (struct mp_near_known){.frame = 1,
@@ -238,9 +260,17 @@ static size_t hear(const char *bytes, int64_t at_ns)
 static void near_begins(void)
 {
     struct mp_error err = {0};
-    const struct mp_near_known known = usual();
+    struct mp_near_known known = usual();
+    struct mp_tail *const texts[] = {&known.reply, &known.columns, &known.words, &known.proof,
+                                     &known.condition};
+    char lent[sizeof texts / sizeof texts[0]][16];
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+        memcpy(lent[i], texts[i]->bytes, texts[i]->length);
+        texts[i]->bytes = lent[i];
+    }
     begin();
     must(mp_near_cut_begin(&near, &known, &err), &err);
+    memset(lent, 'x', sizeof lent); // it has its own
     const struct mp_outcome first = pulse(1, 0);
     CHECK(tell(&first));
 }
@@ -438,6 +468,7 @@ int main(void)
     a_frame_is_answered_and_noted();
     what_differs_goes_the_long_way();
     a_new_beginning_waits_for_the_replies_of_the_old();
+    it_keeps_what_it_is_given();
     a_pulse_and_its_reply_are_a_row();
     rows_count_the_trials();
     the_pulse_behind_the_last_is_the_callers();

@@ -313,6 +313,19 @@ static void test_questions(void)
     }
 }
 
+/* A setting may wait for what the loop believes: the thread is woken when that changes. */
+static void a_belief_is_told_once(void)
+{
+    rig_ports();
+    struct mp_dispatch_config config = rig_config(MP_LATE_ABORT, MP_NS_PER_MS);
+    rig_start(&config);
+    CHECK(mp_dispatcher_believed(rig.d, 3));
+    CHECK(!mp_dispatcher_believed(rig.d, 3));
+    CHECK(mp_dispatcher_believed(rig.d, 4));
+    CHECK(mp_dispatcher_believed(rig.d, 3));
+    rig_end(MP_STOP_REQUESTED, MP_STOP_REQUESTED);
+}
+
 int main(void)
 {
     test_settings();
@@ -322,5 +335,6 @@ int main(void)
     test_edge();
     test_no_limit();
     test_stalled_loop();
+    a_belief_is_told_once();
     return CHECK_DONE("test_unconfirmed");
 }

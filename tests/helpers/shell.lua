@@ -49,6 +49,12 @@ local function own(folder)
     quote(folder))
 end
 
+--- For a command's environment: a time zone in which it is about noon, so that an hour ago is the same day.
+---@return string "TZ=..."
+function M.midday()
+  return ("TZ=NOON%+d"):format(tonumber(os.date("!%H")) - 12) -- hours behind Greenwich
+end
+
 --- Run a shell command: exit status, standard output, standard error. 128 + n: ended by signal n.
 ---@param folder string where the output is kept meanwhile
 ---@param command string

@@ -10,17 +10,21 @@ local M = {}
 --- The parts, how much of the draw each has, and their sources.
 M.parts = {
   { name = "dispatcher", weight = 75, folder = "engine",
-    files = { "^dispatch[%w_]*%.c$", "^ring%.c$", "^wait%.c$" } },
+    files = { "^dispatch[%w_]*%.c$", "^ring%.c$", "^wait%.c$", "^near_cut%.c$", "^far_cut%.c$" } },
   { name = "stop", weight = 45, folder = "engine",
     files = { "^stop[%w_]*%.c$", "^guard%.c$", "^session[%w_]*%.c$" } },
-  { name = "stop", folder = "bindings", files = { "^backstop[%w_]*%.c$", "^armed%.c$", "^stops%.c$" } },
+  { name = "stop", folder = "bindings", files = { "^backstop[%w_]*%.c$", "^arm[%w_]*%.c$", "^stops%.c$",
+    "^signals%.c$" } },
   { name = "stop", folder = "scripts/moonpulse", files = { "^stimulator/leaving%.lua$",
     "^run/stop_sources%.lua$", "^run/ending%.lua$" } },
   { name = "gate", weight = 70, folder = "scripts/moonpulse", files = { "^safety/.*%.lua$",
-    "^stimulator/admission%.lua$" } },
-  { name = "record", weight = 55, folder = "scripts/moonpulse", files = { "^record/.*%.lua$" } },
-  { name = "record", folder = "engine", files = { "^flight%.c$", "^events%.c$" } },
-  { name = "record", folder = "bindings", files = { "^record_file%.c$", "^rows%.c$" } },
+    "^stimulator/admission%.lua$", "^run/safety%.lua$" } },
+  { name = "record", weight = 55, folder = "scripts/moonpulse", files = { "^record/.*%.lua$",
+    "^verify/.*%.lua$",
+    "^run/keeping%.lua$", "^run/sealing%.lua$", "^run/begin_journal%.lua$", "^run/manifest%.lua$" } },
+  { name = "record", folder = "engine", files = { "^flight[%w_]*%.c$", "^events%.c$" } },
+  { name = "record", folder = "bindings", files = { "^record_file%.c$", "^rows%.c$", "^flight%.c$",
+    "^events%.c$" } },
   { name = "drivers", weight = 55, folder = "scripts/moonpulse", files = { "^devices/.*%.lua$" } },
 }
 

@@ -14,6 +14,13 @@ if [ "$1" = --within ]; then
       mount -o remount,bind,ro /
   } || exit 125
   cd "$tree" || exit 125
+  # as in tests/run.sh: records and index never where the user's are; real-time priority for those about it only
+  export MOONPULSE_RUNS=/tmp/records XDG_CACHE_HOME=/tmp/cache
+  for last; do :; done
+  case $last in
+    */test_latency | */test_session) ;;
+    *) set -- setpriv --bounding-set -sys_nice --inh-caps -sys_nice "$@" ;;
+  esac
   timeout -s KILL "$seconds" "$@"
   status=$?
   times >build/times

@@ -44,12 +44,12 @@ end
 
 --- So many whole runs in virtual time with everything going wrong, each judged by what must hold.
 local function explore(runs)
-  return { name = "explore", steady = true,
+  return { name = "explore " .. runs, steady = true,
     line = ("build/moonpulse explore --seed 1 --runs %d --first --as-it-is --jobs 1"):format(runs) }
 end
 
-local virtual = { steady "simulation/slack", explore(150), steady "run/short_cuts",
-  steady "whole/virtual_random", spec "stimulator/after_pulse" }
+local virtual = { steady "simulation/slack", explore(40), steady "run/short_cuts",
+  steady "whole/virtual_random", explore(150), spec "stimulator/after_pulse" }
 
 local function list(...)
   local all = {}
@@ -68,33 +68,62 @@ local sending = { program "test_dispatch_late", program "test_safe", program "te
   program "test_flight_long", program "test_port_wire", program "test_unconfirmed",
   program "test_trigger_virtual", program "test_trigger", program "test_trigger_session",
   program "test_session", program "test_session_inside", program "test_told",
-  program "test_short_cuts", program "test_shortest", program("test_stop_virtual", "MP_QUICK=1"),
+  program "test_short_cuts", program "test_no_thread", program "test_shortest",
+  program("test_stop_virtual", "MP_QUICK=1"),
   program "test_dispatcher", program "test_dispatcher_stops" }
 local sending_long = { program "test_stop_virtual", program("test_session_model", "MP_QUICK=1"),
   program "test_stop_realtime" }
 
-local gate = { steady "safety/preflight", steady "safety/together", steady "safety/sessions",
-  steady "safety/gate_plans", steady "safety/safety_random", steady "safety/history",
-  steady "safety/coverage", steady "commands/check", steady "safety/safety" }
+local gate = { steady "safety/layers", steady "safety/preflight", steady "safety/together",
+  steady "safety/sessions", steady "safety/gate_plans", steady "safety/safety_random",
+  steady "safety/history", steady "safety/coverage", steady "commands/check", steady "safety/safety" }
 local gate_long = { spec "safety/gate", steady "safety/monotony",
   steady("safety/check_worst", { env = "MP_PLANS=8" }), steady "lowering/channels", steady "safety/worst" }
 
 local function of_driver(name, ...)
-  return list(steady("devices/vectors"), ..., steady("commands/decode"),
+  return list(steady("devices/vectors"), list(...), steady("commands/decode"),
     steady("whole/five_lists", { env = "MP_PLANS=40", only = "on " .. name .. "," }),
+    explore(40), spec("simulation/simulator_faults", { only = "over in less" }),
     steady("stimulator/settings", { only = "on " .. name .. " in virtual" }), explore(150),
-    steady("conformance/conformance", { only = name }), spec "stimulator/unasked",
-      spec "stimulator/unanswered",
-    steady "conformance/conformance_mutant", steady "commands/devices_command")
+    steady("conformance/conformance", { only = name }), steady "record/own_trains", steady "record/proof",
+    spec "stimulator/unasked", spec "stimulator/unanswered", steady "conformance/conformance_mutant",
+    steady "commands/devices_command")
 end
 
 local units = { steady "devices/magstim200", steady "devices/bistim" }
+
+-- what a run's record says, made in virtual time; then what has a clock or a disk
+local recorded = list(steady "record/event_rows", steady "record/counted", steady "record/confirmations",
+  steady "record/ignored", steady "record/journal", steady "record/discarded", explore(40),
+  steady "record/conditions", steady "record/given_as", steady "record/own_trains", steady "record/proof",
+  steady "run/short_cuts", steady "whole/virtual_random", explore(150),
+  steady("whole/five_lists", { env = "MP_PLANS=40" }), spec "record/unproven_end",
+  spec "record/replaced_record", steady "experiment/virtual_experiment", spec "record/record",
+  spec("record/recover", { env = "MP_QUICK=1" }), spec "stimulator/unasked",
+  spec "stimulator/unanswered", spec "record/stalled_write", spec "record/full_disk", spec "record/private")
+
+local recovery = { explore(40), spec("record/recover", { env = "MP_QUICK=1" }), spec "record/kept_rows",
+  spec "record/recovered_live", spec "record/unread_flight", spec "record/cut_flight",
+  spec "record/recover_manifest", explore(150), spec "record/record", spec "record/stalled_write",
+  spec "record/unproven_end", spec "record/full_disk", spec "record/recover", spec "run/kill" }
+
+local sealed = { spec "verify/laundered", spec "verify/seal", spec "verify/trail", spec "verify/damage",
+  spec "safety/edited" }
+
+local function manifests()
+  return list(spec "record/manifest_schema", spec "record/manifest_path", spec "record/readable_numbers",
+    spec "record/folder", spec "whole/json_schemas", spec "verify/trail", spec "run/run_virtual",
+    spec "run/run", spec "record/record", spec "methods/methods", spec "report/report")
+end
 
 --- By the first pattern that a path matches.
 local lists = {
   { "^engine/dispatch", function() return list(sending, virtual, sending_long) end },
   { "^engine/ring", function() return list(program "test_ring", sending) end },
-  { "^engine/wait", function() return list(sending, program "test_latency", sending_long) end },
+  { "^engine/wait", function() return list(program "test_wait", sending, program "test_latency",
+    sending_long) end },
+  { "^engine/near_cut", function() return list(program "test_short_cuts", virtual, sending) end },
+  { "^engine/far_cut", function() return list(program "test_short_cuts", virtual, sending) end },
   { "^engine/stop%.c", function()
     return list(program "test_stop", steady "run/stops", sending, virtual, sending_long)
   end },
@@ -114,38 +143,63 @@ local lists = {
       sending, virtual, program "test_memory", sending_long)
   end },
   { "^bindings/backstop", function()
-    return list(program "test_backstop", spec "run/held_up", spec "run/signals", spec "run/ends_driver")
+    return list(program "test_backstop", spec "record/hung_disk", spec "run/held_up",
+      spec "run/signals", spec "run/ends_driver")
   end },
-  { "^bindings/armed", function()
-    return list(spec "run/stop", spec "run/signals", steady "whole/tasks", program "test_memory")
+  { "^bindings/arm", function()
+    return list(spec "run/before_arming", spec "run/stop", spec "run/signals", explore(40),
+      steady "whole/tasks",
+      program "test_memory", spec "stimulator/own_disarm", spec "run/held_up", spec "run/kill")
+  end },
+  { "^bindings/signals", function()
+    return list(spec "run/signals", spec "run/stop", spec "cli/no_exit", program "test_memory")
   end },
   { "^bindings/stops", function() return list(steady "run/stops", spec "run/stop", spec "run/signals") end },
   { "stimulator/leaving", function()
     return list(virtual, steady("stimulator/settings", { only = "virtual" }), spec "stimulator/safe_answer",
-      spec "record/unproven_end", steady("experiment/virtual_experiment"), spec "simulation/simulator_faults",
+      spec "verify/trail", spec "record/unproven_end", steady "experiment/virtual_experiment",
+      spec "simulation/simulator_faults", spec "stimulator/own_disarm", spec "experiment/operations",
       spec "stimulator/lost_port", spec "run/stop")
   end },
   { "run/stop_sources", function()
     return list(steady "experiment/virtual_experiment", spec "run/stop", spec "run/signals", spec "run/ends")
   end },
   { "run/ending", function()
-    return list(steady "experiment/virtual_experiment", spec "run/stop", spec "run/held_up", spec "run/ends",
-      spec "record/replaced_record", spec "record/hung_disk", spec "run/run", spec "run/run_virtual")
+    return list(spec "record/replaced_record", steady "experiment/virtual_experiment", spec "run/run_virtual",
+      spec "verify/trail", spec "run/run", spec "simulation/simulator_faults", spec "run/stop",
+      spec "experiment/exit", spec "run/held_up", spec "run/ends", spec "record/full_disk",
+      spec "record/unproven_end", spec "stimulator/one_reason", spec "experiment/look",
+      spec "stimulator/unasked", spec "record/hung_disk")
   end },
   { "safety/check_report", function() return list(steady "commands/check", gate, gate_long) end },
   { "safety/drawn", function()
-    return list(steady "safety/drawn_meetings", steady "safety/worst",
-      steady("safety/check_worst", { env = "MP_PLANS=20" }), gate, gate_long)
+    return list(steady "safety/drawn_meetings", steady("safety/check_worst", { env = "MP_PLANS=20" }),
+      steady "safety/worst", gate, gate_long)
   end },
   { "safety/orders", function() return list(steady "safety/worst", steady("safety/check_worst",
     { env = "MP_PLANS=20" }), gate, gate_long) end },
   { "safety/given", function()
-    return list(steady "safety/history", steady "experiment/dose", steady "safety/sessions", gate, gate_long)
+    return list(steady "safety/history", spec "safety/edited", explore(40), steady "experiment/dose",
+      steady "safety/sessions", spec "record/kept_rows", gate, gate_long)
   end },
+  { "safety/run_", function()
+    return list(spec "safety/run_index", spec "safety/edited_said", spec "commands/runs",
+      steady "safety/history", spec "safety/edited",
+      steady "safety/sessions", spec "record/place", gate)
+  end },
+  { "safety/edited", function()
+    return list(spec "safety/edited", spec "safety/edited_said", spec "verify/laundered",
+      steady "safety/history",
+      spec "verify/seal", spec "safety/run_index", spec "record/kept_rows")
+  end },
+  { "safety/schedule", function() return list(steady "safety/courses", gate, gate_long) end },
   { "safety/history", function()
-    return list(steady "safety/history", steady "safety/sessions", spec "safety/gate", gate)
+    return list(steady "safety/history", steady "safety/sessions", explore(40), spec "safety/run_index",
+      spec "safety/edited", spec "safety/gate", gate)
   end },
-  { "safety/lab", function() return list(spec "safety/gate", steady "experiment/dose", gate, gate_long) end },
+  { "safety/lab", function()
+    return list(steady "cli/remedies", spec "safety/gate", steady "experiment/dose", gate, gate_long)
+  end },
   { "safety/gate", function()
     return list(spec "safety/gate", steady "experiment/dose", gate, gate_long)
   end },
@@ -161,63 +215,100 @@ local lists = {
       spec "lowering/channels",
       steady "experiment/dose", steady "experiment/virtual_experiment", steady "whole/cases_devices", virtual)
   end },
-  { "record/recover", function()
-    return list(spec("record/recover", { env = "MP_QUICK=1" }), spec "record/record",
-      spec "record/stalled_write",
-      spec "record/unproven_end", spec "record/full_disk", spec "record/recover", spec "run/kill")
+  { "run/safety", function()
+    return list(spec "safety/edited_said", steady "commands/check", spec "safety/gate",
+      steady "safety/sessions",
+      spec "run/run_virtual", spec "run/run", spec "verify/trail", steady "experiment/dose",
+      spec "experiment/by_hand")
   end },
-  { "record/replay", function()
-    return list(spec("record/recover", { env = "MP_QUICK=1" }), spec "record/record",
-      spec "record/stalled_write",
-      spec "record/unproven_end", spec "record/recover")
+  { "record/recover_manifest", function()
+    return list(spec "record/recover_manifest", recovery)
   end },
+  { "record/recover", function() return list(recovery) end },
+  { "record/replay", function() return list(recovery) end },
   { "record/read", function()
-    return list(steady "record/event_rows", steady "report/report_rows", steady "report/report",
-      spec("record/recover", { env = "MP_QUICK=1" }), steady "safety/history", spec "report/report_measured",
-      spec "record/record")
+    return list(steady "record/event_rows", steady "record/counted", steady "record/conditions",
+      steady "report/report_rows", steady "record/confirmations", steady "report/report",
+        spec "verify/content",
+      steady "safety/history", spec "report/report_measured", recovery)
   end },
   { "record/file", function()
-    return list(spec "record/replaced_record", spec "record/private", spec "record/full_disk",
-      spec("record/recover", { env = "MP_QUICK=1" }), spec "record/hung_disk", spec "record/record")
+    return list(spec "record/replaced_record", spec "record/disturbed", spec "record/private",
+      spec "record/full_disk", spec("record/recover", { env = "MP_QUICK=1" }), spec "record/hung_disk",
+      spec "record/record")
   end },
   { "record/folder", function()
-    return list(spec "record/private", spec "record/replaced_record", spec "record/record",
-      spec "conformance/conformance")
+    return list(spec "record/folder", spec "record/private", spec "record/replaced_record",
+      spec "record/record", spec "conformance/conformance")
   end },
-  { "record/seal", function()
-    return list(spec "verify/seal", spec "verify/damage", steady "safety/edited")
+  { "record/place%.", function()
+    return list(spec "record/place", spec "record/private", spec "commands/runs", spec "record/folder")
   end },
-  { "record/signature", function() return list(spec "verify/seal") end },
-  { "record/verify_script", function() return list(spec "verify/damage", spec "verify/seal") end },
-  { "record/audit", function() return list(spec "verify/trail", steady "record/journal") end },
-  { "record/clocks", function() return list(spec "verify/trail") end },
+  { "record/seal", function() return list(sealed, spec "record/folder", recovery) end },
+  { "record/signature", function() return list(sealed) end },
+  { "record/verify_script", function() return list(sealed) end },
+  { "record/audit", function()
+    return list(spec "verify/trail", steady "record/journal", sealed, spec "verify/content")
+  end },
+  { "record/clocks", function() return list(spec "verify/trail", spec "record/recover_manifest",
+    recovery) end },
+  { "record/sources", function()
+    return list(spec "record/folder", spec "verify/content", spec "record/private", spec "rerun/rerun",
+      spec "verify/seal", spec "record/record")
+  end },
+  { "record/schema", function()
+    return list(explore(40), steady "record/conditions", manifests(), recovery)
+  end },
+  { "record/meta", manifests }, { "record/manifest_file", manifests },
+  { "record/result", manifests }, { "run/manifest", manifests },
+  { "record/sidecar", function()
+    return list(steady "record/conditions", spec "record/manifest_schema", spec "whole/json_schemas",
+      steady "record/event_rows", spec "bids/export", spec "record/record")
+  end },
+  { "record/device_trains", function()
+    return list(steady "record/own_trains", steady "record/proof", explore(40), steady "record/discarded",
+      recorded)
+  end },
+  { "record/disturbed", function()
+    return list(spec "record/disturbed", spec "record/cut_flight", recorded)
+  end },
+  { "record/journal", function()
+    return list(steady "record/journal", spec "record/disturbed", explore(40), sealed, recorded)
+  end },
+  { "run/keeping", function()
+    return list(spec "record/folder", spec "record/stalled_write", spec "record/full_disk",
+      spec "record/private", spec "run/run_virtual", spec "run/run")
+  end },
+  { "run/sealing", function()
+    return list(sealed, spec "verify/trail", spec "record/folder", spec "record/full_disk", recovery)
+  end },
+  { "run/begin_journal", function()
+    return list(spec "verify/trail", sealed, spec "verify/content", manifests())
+  end },
   { "verify/", function()
-    return list(spec "verify/damage", spec "verify/content", spec "verify/seal")
+    return list(spec "verify/laundered", spec "verify/seal", spec "verify/content", spec "verify/trail",
+      spec "verify/damage", spec "rerun/rerun", spec "record/folder", spec "provenance/crate")
   end },
-  { "safety/edited", function() return list(steady "safety/edited") end },
-  { "record/", function()
-    return list(steady "record/event_rows", steady "record/confirmations", steady "record/ignored",
-      steady "record/journal",
-      explore(150), steady "run/short_cuts", steady "whole/virtual_random",
-      steady("whole/five_lists", { env = "MP_PLANS=40" }), spec "record/unproven_end",
-      spec "record/replaced_record",
-      steady "experiment/virtual_experiment", spec "record/record", spec("record/recover",
-        { env = "MP_QUICK=1" }),
-      spec "stimulator/unanswered", spec "record/stalled_write", spec "record/full_disk",
-        spec "record/private")
-  end },
+  { "record/", function() return list(recorded) end },
   { "^engine/flight", function()
     return list(program "test_flight_foreign", program "test_flight", program "test_flight_long",
-      program "test_dispatcher", spec("record/recover", { env = "MP_QUICK=1" }), spec "run/kill")
+      program "test_dispatcher", recovery)
   end },
-  { "^engine/events", function() return list(program "test_events", steady "record/event_rows") end },
+  { "^engine/events", function() return list(program "test_events", steady "record/event_rows",
+    recorded) end },
   { "^bindings/record_file", function()
     return list(steady "record/record_file", spec "record/private", spec "record/replaced_record",
       spec "record/full_disk", spec "record/record", program "test_memory")
   end },
   { "^bindings/rows", function()
     return list(steady "report/report_rows", steady "record/event_rows", steady "report/report",
-      spec("record/recover", { env = "MP_QUICK=1" }), program "test_memory")
+      spec "verify/content", spec("record/recover", { env = "MP_QUICK=1" }), program "test_memory")
+  end },
+  { "^bindings/flight", function()
+    return list(spec "stimulator/flight_table", spec "record/cut_flight", recovery, program "test_memory")
+  end },
+  { "^bindings/events", function()
+    return list(steady "record/event_rows", steady "record/conditions", recorded, program "test_memory")
   end },
   { "devices/magventure", function()
     return of_driver("magventure", steady "devices/magventure_driver", steady "simulators/magventure",

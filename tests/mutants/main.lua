@@ -21,6 +21,7 @@ test, or is explained in tests/mutants/explained.tsv.
   --seed N         other faults (1); the same number, sources and tools give the same faults
   --only PATTERN   only those of the drawn whose "part path kind key" has this Lua pattern
   --key KEY        this one, drawn or not, judged again
+  --first PATTERN  ask the tests whose names have this Lua pattern before the others
   --again          judge again what survived; --fresh: everything
   --minutes N      begin none after so many minutes
   --bound N        a first look: tests for at most so many seconds each, not 60
@@ -37,7 +38,7 @@ local function options_of(words)
   local options = { count = 300, seed = 1, jobs = tonumber(os.getenv("MP_JOBS") or "") or 2,
     minutes = math.huge, bound = judge.bound_s }
   local takes = { count = tonumber, seed = tonumber, minutes = tonumber, jobs = tonumber, bound = tonumber,
-    only = tostring, key = tostring }
+    only = tostring, key = tostring, first = tostring }
   local i = 1
   while words[i] do
     local name = words[i]:match("^%-%-(%l+)$")
@@ -132,26 +133,82 @@ function Draw:wanted()
   return wanted, real, busy
 end
 
---- How long a test takes without a fault; once for all runs.
-local function usual_s(times, tree, test)
-  local usual = times[test.name]
-  if not usual then
-    for _ = 1, 2 do -- a busy machine may spoil one of them
-      local how, took = tree:test(test, 240)
-      local ran = not test.line:find("tests/specs.lua", 1, true) or tree:ran()
-      if how == "passed" and ran then
-        usual = took
-        break
-      end
-      usual = nil
+--- Run a test without a fault, in a copy of its own; nil and what it said: it fails all the same.
+local function measured(run, test)
+  run.clean = run.clean or trees.copy(run.root, run.own .. "/clean")
+  for _ = 1, 2 do -- a busy machine may spoil one of them
+    local how, took = run.clean:test(test, 240)
+    if how == "passed" and (not test.line:find("tests/specs.lua", 1, true) or run.clean:ran()) then
+      return took
     end
-    if not usual then
-      error({ judge = ("%s does not pass without a fault: %s"):format(test.name, tree:said()) })
-    end
-    times[test.name] = usual
-    notes.add(folder .. "/times.tsv", notes.times, { test = test.name, seconds = ("%.2f"):format(usual) })
   end
-  return tonumber(usual)
+  return nil, run.clean:said()
+end
+
+--- How long a test takes without a fault, measured when it first finds one, once for all runs; without end if
+--- it does not pass: such a test finds nothing.
+local function usual_s(run, test)
+  while run.measuring do -- two jobs have one such copy
+    core.wait(0.2)
+  end
+  if not run.times[test.name] then
+    run.measuring = true
+    local took, said = measured(run, test)
+    run.measuring = false
+    if took then
+      notes.add(folder .. "/times.tsv", notes.times, { test = test.name, seconds = ("%.2f"):format(took) })
+    else
+      print(("%s is not asked: it does not pass without a fault: %s"):format(test.name, said))
+    end
+    run.times[test.name] = took or math.huge
+  end
+  return run.times[test.name]
+end
+
+-- from here on a test is asked after the others
+local SLOW_S = 5
+
+--- How long a test takes, as far as is known: without a fault, or where it passed with one.
+local function expected_s(run, test)
+  return run.times[test.name] or run.passed[test.name] or 0
+end
+
+--- The same tests: those that were asked for first, those that are known to be slow last.
+local function quick_first(run, tests)
+  local list, quick, slow = {}, {}, {}
+  for _, test in ipairs(tests) do
+    local first = run.options.first and test.name:find(run.options.first)
+    table.insert(first and list or expected_s(run, test) > SLOW_S and slow or quick, test)
+  end
+  table.move(quick, 1, #quick, #list + 1, list)
+  return table.move(slow, 1, #slow, #list + 1, list)
+end
+
+--- Ask a test about the fault that is planted, which may take left_s seconds.
+---@return "passed"|"failed"|"hung" hung: it took far longer than without the fault
+---@return number seconds that count
+local function asked(run, tree, test, left_s)
+  local known = run.times[test.name]
+  local most_s = known and math.min(judge.patience(known), left_s) or left_s
+  local how, took_s = tree:test(test, most_s)
+  if how == "passed" then
+    run.passed[test.name] = took_s
+    -- of the clock no more than it takes by itself: the rest is what others did with the machine
+    return how, test.steady and took_s or math.min(took_s, known or took_s)
+  end
+  local usual = usual_s(run, test)
+  if usual == math.huge then
+    return "passed", 0
+  end
+  local patience_s = judge.patience(usual)
+  -- what is not all Lua in virtual time may fail because the machine is busy: twice it does not
+  if how == "failed" and (test.program or not test.steady) then
+    local again_s
+    most_s = math.min(patience_s, math.max(left_s - took_s, usual + 1))
+    how, again_s = tree:test(test, most_s)
+    took_s = took_s + again_s
+  end
+  return how == "hung" and most_s < patience_s and "passed" or how, took_s
 end
 
 --- Run the tests one after the other until one fails.
@@ -159,22 +216,13 @@ local function judged(run, tree, tests)
   local bound = run.options.bound
   local left = bound
   for i, test in ipairs(tests) do
-    local usual = usual_s(run.times, tree, test)
-    local patience = judge.patience(usual)
-    if usual < left then
+    if expected_s(run, test) < left then
       if not tree:ready(tests, i) then
         return { verdict = "unbuilt", seconds = bound - left }
       end
-      local most = math.min(patience, left)
-      local how, took = tree:test(test, most)
+      local how, took = asked(run, tree, test, left)
       left = left - took
-      -- what is not all Lua in virtual time may fail because the machine is busy: twice it does not
-      if how == "failed" and (test.program or not test.steady) then
-        most = math.min(patience, math.max(left, usual + 1))
-        how, took = tree:test(test, most)
-        left = left - took
-      end
-      if how == "failed" or how == "hung" and most >= patience then
+      if how ~= "passed" then
         return { verdict = "found", by = test.name .. (how == "hung" and " (came to no end)" or ""),
           said = how == "failed" and tree:said() or "", seconds = bound - left }
       end
@@ -185,10 +233,7 @@ end
 
 --- Plant one and judge it.
 local function try(run, tree, mutant)
-  local tests = judge.tests(mutant.path, run.options.steady)
-  for _, test in ipairs(tests) do
-    usual_s(run.times, tree, test)
-  end
+  local tests = quick_first(run, judge.tests(mutant.path, run.options.steady))
   local how = tree:plant(mutant)
   local verdict = how == "planted" and judged(run, tree, tests) or { verdict = how, seconds = 0 }
   tree:clear()
@@ -286,7 +331,8 @@ local function main(options)
     times[name] = tonumber(row.seconds)
   end
   local root = options.list and "." or trees.copy(lfs.currentdir(), own .. "/sources").path
-  local run = { options = options, path = path, times = times, judged = 0, began_s = os.time(), own = own,
+  local run = { options = options, path = path, times = times, passed = {}, judged = 0, began_s = os.time(),
+    own = own,
     root = root, until_s = os.time() + options.minutes * 60,
     draw = new_draw(options, notes.read(path), root) }
   if options.list then

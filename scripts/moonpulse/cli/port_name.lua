@@ -2,9 +2,13 @@
 --
 -- Reads /sys and opens nothing: opening a port raises its DTR and RTS, and what hangs there may be
 -- somebody else's stimulator with one of them for a trigger.
-local tree = require "moonpulse.doctor.files"
 
 local M = {}
+
+--- The host's files; loaded for those who name a port.
+local function host_files(root)
+  return require("moonpulse.doctor.files").new(root or "")
+end
 
 ---@class moonpulse.UsbPort
 ---@field path string
@@ -17,7 +21,7 @@ local M = {}
 ---@param root string? a faked host's folder; "" is this one
 ---@return moonpulse.UsbPort?
 function M.facts(path, root)
-  local files = tree.new(root or "")
+  local files = host_files(root)
   local name = path:sub(1, 1) == "/" and files:resolve(path):match("^/dev/([%w_%-]+)$")
   -- ttyACM hangs at the interface, ttyUSB at a port of it: the USB device is one or two folders up
   for _, up in ipairs(name and { "/device/..", "/device/../.." } or {}) do
@@ -35,7 +39,7 @@ end
 ---@return moonpulse.UsbPort[]
 function M.list(root)
   local ports = {}
-  for _, name in ipairs(tree.new(root or ""):list("/sys/class/tty") or {}) do
+  for _, name in ipairs(host_files(root):list("/sys/class/tty") or {}) do
     ports[#ports + 1] = M.facts("/dev/" .. name, root)
   end
   return ports
@@ -79,7 +83,7 @@ end
 
 --- A path as given, or the name of a port in /dev.
 local function path_of(text, root)
-  local files = tree.new(root or "")
+  local files = host_files(root)
   local path = "/dev/" .. text
   if not text:find("/", 1, true) and files:attributes(path) then
     text = path

@@ -3,7 +3,6 @@ local cell_text = require "moonpulse.text.cell_text"
 local cli = require "moonpulse.cli"
 local escapes = require "moonpulse.text.escapes"
 local history = require "moonpulse.safety.history"
-local labs = require "moonpulse.safety.lab"
 
 local M = {}
 
@@ -76,7 +75,7 @@ local function lab_of(options)
   if not path or path == "" then
     return nil
   end
-  local lab, message = labs.load(path)
+  local lab, message = require("moonpulse.safety.lab").load(path)
   if not lab then
     cli.fail("usage", "the lab's limits do not load: %s", message)
   end

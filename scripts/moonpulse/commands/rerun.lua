@@ -14,6 +14,7 @@ local numbers = require "moonpulse.text.numbers"
 local places = require "moonpulse.record.place"
 local plans = require "moonpulse.verify.plan"
 local read = require "moonpulse.record.read"
+local recalls = require "moonpulse.experiment.recall"
 local recipes = require "moonpulse.rerun.recipe"
 local records = require "moonpulse.cli.records_option"
 local runs = require "moonpulse.commands.run"
@@ -48,6 +49,8 @@ local function add_options(parser)
   parser:flag("--unconfirmed", "As for run; on a stimulator it is not taken over.")
   parser:flag("--share-with-group", "As for run.")
   parser:flag("--real-pty", "As for run.")
+  parser:flag("--look", "In virtual time, of an experiment: it may do no more than a protocol; for verify.")
+    :hidden(true)
   parser:flag("--json", runs.json_help)
 end
 
@@ -104,7 +107,9 @@ local function recipe_of(options)
     cli.fail("usage", "%s", message)
   end
   say("again", recipes.sentence(recipe))
-  if recipe.wrong[1] then
+  if options.look and not recipe.files.experiment then
+    cli.fail("limit", "the folder does not keep the experiment's text (sources/)")
+  elseif recipe.wrong[1] and not options.look then -- verify has told it
     for _, text in ipairs(recipe.wrong) do
       say("", text)
     end
@@ -169,6 +174,22 @@ local function tell(recipe, folder, data)
   return same
 end
 
+--- Only to see what it gives, for verify: it may do no more than a protocol, and nothing is compared.
+local function look(recipe, of_run)
+  if of_run.device:find("%.lua$") then
+    cli.fail("limit", "its driver is a file, and no driver that a record names is loaded")
+  end
+  local files = {}
+  for as in pairs(recipe.asked) do
+    files[as] = not recipe.twice[as] and "./" .. as or nil
+  end
+  of_run.preflight = nil -- nobody is asked
+  of_run.fault = not of_run.recall and of_run.fault or nil -- what a fault ended is compared until there
+  of_run.look, of_run.kept = true, { modules = recipe.modules, files = files }
+  runs.run(of_run)
+  return 0
+end
+
 local function perform(options)
   local data = { what = "moonpulse rerun", of = options.run, told = json.list {}, judged = json.list {} }
   local function differs(text)
@@ -184,6 +205,14 @@ local function perform(options)
   local list, is_real = arguments.of(recipe, options, given) -- messages name it: no path of this computer
   local of_run = runs.parser():parse(list)
   of_run.recorded = not is_real and "the record" or nil -- where the answers come from
+  local was = recipe.begin.options
+  local in_real_time = was.speed == 1 or was.recalled == true or tonumber(options.speed) == 1
+  if recipe.is_experiment and in_real_time and not is_real then -- its times are those of another computer
+    of_run.recall = recalls.of(recipe.lines)
+  end
+  if options.look then
+    return look(recipe, of_run)
+  end
   if is_real and recipe.is_experiment and #recipe.answers > 0 then
     differs(("answers: the run had %s; on a stimulator the operator is asked anew"):format(
       numbers.counted(#recipe.answers, "answer")))

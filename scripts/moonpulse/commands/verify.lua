@@ -11,9 +11,11 @@ function M.parser()
   local parser = cli.parser("verify",
     "Check the record of a run: the SHA-256 of every file, the chain of its journal, its signature; "
       .. "events.tsv against flight.bin (or, of a run with --speed, against the plan played again), and "
-      .. "resolved.plan against the protocol's text, parameters and seed. What differs is told with file and "
-      .. "line. Exit status 0: whole; 1: something differs. That all is whole shows no damage; compare the "
-      .. "seal with the one that was noted when the run ended, or check a signature (docs/verify.md).",
+      .. "resolved.plan against the protocol's text, parameters and seed; of an experiment what its script, "
+      .. "shut in and told what the journal says that it was told, decides again. What differs is told with "
+      .. "file and line. Exit status 0: whole; 1: something differs. That all is whole shows no damage; "
+      .. "compare the seal with the one that was noted when the run ended, or check a signature "
+      .. "(docs/verify.md).",
     "moonpulse verify runs/2026-11-27T101500_itbs600\n"
       .. "moonpulse verify runs/* --json\n"
       .. "moonpulse verify runs/2026-11-27T101500_itbs600 --key lab.pub")

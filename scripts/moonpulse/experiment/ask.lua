@@ -27,11 +27,13 @@ end
 ---@param answers string[]? of read_answers; then nobody is asked
 ---@param path string? where they come from
 ---@param recorded string? they are those of an earlier run: how it is named instead
+---@param heard moonpulse.Heard
 ---@return table keyboard to be closed; its tell(kind, entry) hears each question and answer
-function M.new(waiting, listen, answers, path, recorded)
+function M.new(waiting, listen, answers, path, recorded, heard)
   recorded = answers and recorded or nil -- else somebody is asked
   return setmetatable({ waiting = waiting, rest = "", answers = answers, path = recorded or path, taken = 0,
-    recorded = recorded, asked = 0, listen = listen, keys = listen(), tell = function() end }, Keyboard)
+    recorded = recorded, heard = heard, asked = 0, listen = listen, keys = listen(),
+    tell = function() end }, Keyboard)
 end
 
 --- Keys stop nothing any more, and the terminal is as it was.
@@ -74,10 +76,27 @@ local function read_line(self)
   return ok and line or not ok and error(line, 0)
 end
 
+--- What was answered in an earlier run, when it was; nil: that is not known.
+local function answer_then(self)
+  local recall = self.heard.recall
+  local was = recall and recall:answer(self.heard:part())
+  if not was then
+    return nil
+  end
+  local at_ns = self.start_ns + was.at_ns
+  self.waiting:until_true(function() return core.clock_ns() >= at_ns or nil end,
+    math.max(0, at_ns - core.clock_ns()) / 1e9)
+  return was.text
+end
+
 --- The next answer, wherever answers come from; false when there are no more.
 local function next_answer(self, person)
   if self.answers and not person then
     self.taken = self.taken + 1
+    local was = answer_then(self)
+    if was then
+      return was
+    end
     return self.answers[self.taken] or false
   end
   local listened = self.keys

@@ -54,8 +54,9 @@ end
 --- It is about to be looked at: its script sees no more of the machine than a protocol.
 ---@param spec moonpulse.Experiment
 ---@param file string as it was named
-function M.look(spec, file)
-  sandbox.look(assert(environments[spec], "only what came from a file is looked at"), file)
+---@param kept table? what a record kept of the files that it read: sandbox.look
+function M.look(spec, file, kept)
+  sandbox.look(assert(environments[spec], "only what came from a file is looked at"), file, kept)
 end
 
 --- Did mp.experiment make it?

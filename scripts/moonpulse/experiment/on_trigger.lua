@@ -4,13 +4,13 @@ local blame = require "moonpulse.text.author_line"
 local core = require "moonpulse.core"
 local numbers = require "moonpulse.text.numbers"
 local outputs = require "moonpulse.driver.outputs"
+local triggers_heard = require "moonpulse.experiment.triggers_heard"
 
 local M = {}
 
 local known = { count = "number", refractory = "number", byte = "?number", every = "?number",
   delay = "?number", timeout = "?number" }
 local most_count, longest_s = 1000000, 1e6
-local rows_most = 10000 -- of triggers that start nothing; the rest is counted
 
 local function whole(key, value, least, most)
   if math.type(value) ~= "integer" or value < least or value > most then
@@ -49,8 +49,8 @@ end
 function M.check(plan, options)
   local totals = plan:totals()
   if totals.random then
-    blame.fail("stim:on_trigger: the plan has a rest that is drawn from the seed, and would have the same one "
-      .. "at each trigger: draw it with run:uniform() and call stim:on_trigger for each")
+    blame.fail("stim:on_trigger: the plan has a rest that is drawn from the seed, and would have the same "
+      .. "one at each trigger: draw it with run:uniform() and call stim:on_trigger for each")
   elseif options.refractory < totals.span then
     blame.fail("stim:on_trigger: the plan takes %s, and the next trigger may start it %s after the last "
       .. "start: make refractory at least as long", numbers.seconds(totals.span),
@@ -94,61 +94,6 @@ function M.check_rest(admitted, limits, refractory_ns)
   end
 end
 
--- of a trigger that starts nothing
-local words = { counted = "counted: each n-th starts the plan", busy = "passed over: the plan was going on",
-  refractory = "passed over: within the refractory time",
-  over = "passed over: it was started as often as it may be", outside = "passed over: the time for triggers was over" }
-
---- What became of the triggers, while they come.
----@class moonpulse.TriggersHeard
----@field starts integer
----@field triggers integer those that matched
----@field untold integer of the engine: they came faster than they could be told
-local Heard = {}
-Heard.__index = Heard
-
---- A trigger and its verdict: the queue of all parts of the script has it, and the record.
-function Heard:add(byte, at_ns, verdict, untold)
-  self.untold = self.untold + untold
-  self.from:heard(byte, at_ns, verdict ~= "other")
-  if verdict == "other" then
-    return
-  end
-  self.triggers = self.triggers + 1
-  self.by[verdict] = (self.by[verdict] or 0) + 1
-  if verdict ~= "starts" and self.rows < rows_most then
-    self.rows = self.rows + 1
-    self.mark(("trigger: byte %d, %s"):format(byte, words[verdict]), at_ns)
-  end
-  self.tell("trigger", { byte = byte, heard = verdict }, at_ns)
-end
-
---- At the end: how many of each kind, for the record.
-function Heard:sum_up()
-  local parts = {}
-  for _, verdict in ipairs { "counted", "busy", "refractory", "over", "outside" } do
-    if self.by[verdict] then
-      parts[#parts + 1] = ("%s %s"):format(numbers.count(self.by[verdict]), words[verdict])
-    end
-  end
-  if self.untold > 0 then
-    parts[#parts + 1] = ("%s more came faster than they could be told: passed over"):format(
-      numbers.count(self.untold))
-  end
-  self.mark(("triggers: %s, %s started the plan%s"):format(numbers.count(self.triggers + self.untold),
-    numbers.count(self.starts), #parts > 0 and "; " .. table.concat(parts, "; ") or ""))
-end
-
---- Nothing was heard yet.
----@param from table of moonpulse.experiment.wait_trigger
----@param mark fun(text: string, at_ns: integer?)
----@param tell fun(kind: string, entry: table, at_ns: integer?) to the audit trail
----@return moonpulse.TriggersHeard
-function M.heard(from, mark, tell)
-  return setmetatable({ starts = 0, triggers = 0, untold = 0, rows = 0, by = {}, from = from, mark = mark,
-    tell = tell }, Heard)
-end
-
-M.play = aheads.play
+M.heard, M.play = triggers_heard.new, aheads.play
 
 return M

@@ -2,6 +2,7 @@
 local blame = require "moonpulse.text.author_line"
 local core = require "moonpulse.core"
 local handles = require "moonpulse.experiment.handle"
+local recalls = require "moonpulse.experiment.recall"
 local staircases = require "moonpulse.experiment.staircase"
 
 local M = {}
@@ -21,7 +22,7 @@ end
 --- Seconds since the run's start: what onset counts from.
 ---@return number
 function Run:now()
-  return (core.clock_ns() - self.stage.record.start_ns) / 1e9
+  return self.stage.heard:now(core.clock_ns() - self.stage.record.start_ns) / 1e9
 end
 
 --- The stimulator that --device and --port named. It is connected, not armed.
@@ -85,12 +86,17 @@ end
 ---@return integer? byte
 function Run:wait_trigger(options)
   self.stage.waiting.check()
-  local at_ns, byte, first = self.stage.triggers:wait(options)
+  local at_ns, byte, first
+  self.stage.heard:try("run:wait_trigger", function()
+    at_ns, byte, first = self.stage.triggers:wait(options)
+  end, true)
   if not at_ns then
-    self.stage.mark("trigger: none came in time")
+    self.stage.mark(recalls.no_trigger)
     return nil
   end
-  if first or not byte then -- a byte that several parts wait for is one row
+  if byte and not first then
+    self.stage.tell("trigger", { byte = byte, again = true }, at_ns)
+  elseif first or not byte then -- a byte that several parts wait for is one row
     self.stage.mark(byte and ("trigger: byte %d"):format(byte) or "trigger: edge", at_ns)
     self.stage.tell("trigger", { byte = byte, line = not byte and (options or {}).line or nil,
       edge = not byte and ((options or {}).edge or "rising") or nil }, at_ns)

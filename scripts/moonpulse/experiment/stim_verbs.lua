@@ -5,7 +5,6 @@ local compose = require "moonpulse.compose"
 local core = require "moonpulse.core"
 local doses = require "moonpulse.experiment.dose"
 local handles = require "moonpulse.experiment.handle"
-local on_triggers = require "moonpulse.experiment.on_trigger"
 local outputs = require "moonpulse.driver.outputs"
 local lower = require "moonpulse.lowering"
 local refusals = require "moonpulse.text.refusal"
@@ -28,15 +27,16 @@ local play_known = { at = "?number" }
 ---@param stimulator moonpulse.Stimulator
 ---@param show table of moonpulse.run.experiment_log
 ---@param waiting table of moonpulse.experiment.waiting
+---@param heard moonpulse.Heard
 ---@return moonpulse.ExperimentDevice
-function M.new(stimulator, show, waiting)
+function M.new(stimulator, show, waiting, heard)
   local dose = doses.new(stimulator.job)
   function stimulator.record.on_unasked(since_ns) -- of which strength is not known: what it was told, or all
     dose:gave_unasked(since_ns / 1e9, stimulator.listening.told or { channel = "1",
       intensity = stimulator.driver.limits(stimulator.identity).intensity.max, reference = "MSO" })
   end
-  return setmetatable({ stimulator = stimulator, show = show, waiting = waiting, plays = 0, channels = {},
-    dose = dose, turns = turns.new(waiting) }, Device)
+  return setmetatable({ stimulator = stimulator, show = show, waiting = waiting, heard = heard, plays = 0,
+    channels = {}, dose = dose, turns = turns.new(waiting) }, Device)
 end
 
 --- Do what may refuse a plan. Refusals are tables with a code; here they also get the script's line.
@@ -104,10 +104,7 @@ function Device:set_by_hand(admitted)
   end
 end
 
---- Arm the stimulator. Returns when the device itself says that it is armed.
----@param plan moonpulse.Plan? the plan that comes first: the device is set up for it at once; without it
----   the device is armed at its weakest
-function Device:arm(plan)
+local function arm(self, plan, counts)
   local stimulator = self.stimulator
   if plan ~= nil then
     check_plan("stim:arm", plan)
@@ -121,6 +118,7 @@ function Device:arm(plan)
     self:set_by_hand(admitted)
   end
   local first = admitted and admitted.first or weakest(stimulator)
+  counts()
   self.show:arming()
   local ok, problem = pcall(stimulator.arm, stimulator, first, admitted and admitted.actions or { first },
     admitted and admitted.firsts)
@@ -132,6 +130,13 @@ function Device:arm(plan)
   end
   stimulator.watching, self.asked_to_stop = true, false
   self.show:armed((stimulator.link.session:realtime()))
+end
+
+--- Arm the stimulator. Returns when the device itself says that it is armed.
+---@param plan moonpulse.Plan? the plan that comes first: the device is set up for it at once; without it
+---   the device is armed at its weakest
+function Device:arm(plan)
+  self.heard:try("stim:arm", function(counts) return arm(self, plan, counts) end)
 end
 
 --- Stop for good or until the next arm: the safe frame goes out at once and ends what goes on, then the
@@ -305,7 +310,18 @@ function Device:played(ok, problem, sum_up, ...)
   return ...
 end
 
-local function play(self, who, plan, options, ahead_ns)
+--- Wait until an earlier run played this plan; false: it did not, or there is none.
+local function recalled(self, number)
+  local was = self.heard.recall and self.heard.recall:play(number)
+  local from_ns = was and self.stimulator.record.start_ns + was.from_ns
+  if was then
+    self.waiting:until_true(function() return core.clock_ns() >= from_ns or nil end,
+      (from_ns - core.clock_ns()) / 1e9)
+  end
+  return was ~= nil
+end
+
+local function play(self, who, plan, options, ahead_ns, counts, refused)
   local stimulator, show = self.stimulator, self.show
   check_plan(who, plan)
   if type(options) == "table" and next(options) == nil then
@@ -317,6 +333,9 @@ local function play(self, who, plan, options, ahead_ns)
   must_be_armed(who, self)
   local number = self.plays + 1
   local at_ns = wanted_at(self, who, options.at)
+  if refused or recalled(self, number) then
+    at_ns = nil
+  end
   local admitted = admit(self, plan, show:seed_of(number), at_ns and soonest_ns or ahead_ns, at_ns)
   show:check_room(who, plan)
   self.playing = true
@@ -324,7 +343,8 @@ local function play(self, who, plan, options, ahead_ns)
     local ready_ns, told = set_first(self, who, admitted)
     local start_ns = judged_start(self, who, admitted, { ready_ns = ready_ns, told = told[1] ~= nil,
       ahead_ns = ahead_ns, at_ns = at_ns })
-    self.plays = number -- from here on it counts: what was refused does not
+    counts() -- from here on: what was refused does not
+    self.plays = number
     self.dose:begins(plan, admitted.seed, admitted.report, since_start(self, start_ns))
     show:next_play(number, admitted)
     note_channels(self, plan, admitted.seed)
@@ -335,7 +355,7 @@ local function play(self, who, plan, options, ahead_ns)
     })
   end)
   self:played(ok, problem)
-  return (stimulator.start_ns - stimulator.record.start_ns) / 1e9
+  return self.heard:start(stimulator.start_ns - stimulator.record.start_ns, number) / 1e9
 end
 
 --- Play a plan; returns when its last pulse is confirmed. Raises where a stop came.
@@ -343,7 +363,9 @@ end
 ---@param options { at: number? }? when it starts, in seconds from the run's start
 ---@return number start when it started, in seconds from the run's start
 function Device:play(plan, options)
-  return play(self, "stim:play", plan, options, play_ahead_ns)
+  return self.heard:try("stim:play", function(...)
+    return play(self, "stim:play", plan, options, play_ahead_ns, ...)
+  end)
 end
 
 --- The same, but as soon as possible: for single pulses and pairs.
@@ -351,7 +373,9 @@ end
 ---@param options { at: number? }?
 ---@return number start
 function Device:fire(plan, options)
-  return play(self, "stim:fire", plan, options, fire_ahead_ns)
+  return self.heard:try("stim:fire", function(...)
+    return play(self, "stim:fire", plan, options, fire_ahead_ns, ...)
+  end)
 end
 
 --- Bring the device to the plan, and wait until it is there: the engine starts it by itself from then on.
@@ -363,16 +387,8 @@ local function make_ready(self, who, admitted)
   end
 end
 
---- Arm a plan ahead: the engine starts it at each trigger, without the script and its 20 ms. Returns when it
---- was started count times, when the timeout is over, or in virtual time when no trigger is left to come.
---- The safety gate judges the worst that may come: count starts, each the refractory time after the last.
----@param plan moonpulse.Plan of one intensity on each output
----@param options { count: integer, refractory: number, byte: integer?, every: integer?, delay: number?,
----   timeout: number? } refractory: seconds from one start to the next, at least; byte: of the trigger, any
----   without it; every: each n-th; delay: seconds from the trigger to the plan's start
----@return integer starts
----@return integer triggers that came meanwhile, of that byte
-function Device:on_trigger(plan, options)
+local function on_trigger(self, plan, options, counts)
+  local on_triggers = require "moonpulse.experiment.on_trigger"
   local who, stimulator, show = "stim:on_trigger", self.stimulator, self.show
   check_plan(who, plan)
   local rule = on_triggers.rule(options)
@@ -391,11 +407,17 @@ function Device:on_trigger(plan, options)
   self.playing = true
   local ok, problem = pcall(function()
     make_ready(self, who, admitted)
-    local prepared = show:ahead(first, rule.most, admitted, worst)
+    counts()
+    self.triggers:give_again()
+    local prepared = show:ahead(first, rule, admitted, worst)
     note_channels(self, plan, seed)
     on_triggers.play(stimulator, admitted, { from = from, rule = rule, first = first,
       heard = function(...) heard:add(...) end,
-      is_over = function() return self.triggers:dried_up() end,
+      reacted = function(reaction_ns) heard:reacted(reaction_ns) end,
+      is_over = function()
+        heard:look(core.clock_ns())
+        return self.triggers:dried_up()
+      end,
       begun = function(number, start_ns, trigger_ns)
         self.plays, heard.starts = number, heard.starts + 1
         self.dose:ended()
@@ -406,23 +428,38 @@ function Device:on_trigger(plan, options)
   return self:played(ok, problem, function() heard:sum_up() end, heard.starts, heard.triggers)
 end
 
+--- Arm a plan ahead: the engine starts it at each trigger, without the script and its 20 ms. Returns when it
+--- was started count times, when the timeout is over, or in virtual time when no trigger is left to come.
+--- The safety gate judges the worst that may come: count starts, each the refractory time after the last.
+---@param plan moonpulse.Plan of one intensity on each output
+---@param options { count: integer, refractory: number, byte: integer?, every: integer?, delay: number?,
+---   timeout: number? } refractory: seconds from one start to the next, at least; byte: of the trigger, any
+---   without it; every: each n-th; delay: seconds from the trigger to the plan's start
+---@return integer starts
+---@return integer triggers that came meanwhile, of that byte
+function Device:on_trigger(plan, options)
+  return table.unpack(self.heard:try("stim:on_trigger", function(...)
+    return table.pack(on_trigger(self, plan, options, ...))
+  end))
+end
+
 --- What the device says about itself now: the fields of its driver's status.
 ---@return moonpulse.Reply
 function Device:status()
   local turn <close> = self.turns:take("status", "stim:status") -- luacheck: ignore 211
-  return handles.copy(self.stimulator.driver.status(self.stimulator.link))
+  return handles.copy(self.heard:reading("status", self.stimulator.driver.status(self.stimulator.link)))
 end
 
 --- What the device allows.
 ---@return moonpulse.Limits
 function Device:limits()
-  return handles.copy(self.stimulator.driver.limits(self.stimulator.identity))
+  return handles.copy(self.heard:reading("limits", self.stimulator.driver.limits(self.stimulator.identity)))
 end
 
 --- Who the device said it is.
 ---@return moonpulse.Identity
 function Device:identity()
-  return handles.copy(self.stimulator.identity)
+  return handles.copy(self.heard:reading("identity", self.stimulator.identity))
 end
 
 --- Is it armed, as the device itself has said, and not being stopped?

@@ -21,7 +21,30 @@ local waits_for = {
 --- Who may have the stimulator: nobody has it yet.
 ---@param waiting table of moonpulse.experiment.waiting
 function M.new(waiting)
-  return setmetatable({ waiting = waiting }, Turns)
+  return setmetatable({ waiting = waiting, stoppers = {} }, Turns)
+end
+
+--- Whoever stops looks again, in the order in which they began to wait.
+local function wake_stoppers(turns)
+  for _, task in ipairs(turns.stoppers) do
+    task:wake()
+  end
+end
+
+--- Wait while something goes on, until wake_stoppers(): no stop of the run ends this wait, it is one.
+---@param what "stopping"|"running"
+local function await_end(turns, what)
+  local task, stoppers = core.current(), turns.stoppers
+  table.insert(stoppers, task)
+  while turns[what] do
+    core.wait()
+  end
+  for i = #stoppers, 1, -1 do
+    if stoppers[i] == task then
+      table.remove(stoppers, i)
+      break
+    end
+  end
 end
 
 local Turn = {}
@@ -32,6 +55,7 @@ function Turn:__close()
   local turns = self.turns
   turns.running = nil
   turns.waiting:wake()
+  wake_stoppers(turns)
 end
 
 local function refuse(who, other)
@@ -68,18 +92,15 @@ function Turns:stop(who, halt, make_safe)
   halt()
   waitings.must_wait(who)
   if self.stopping then
-    while self.stopping do
-      core.wait(0.01) -- no stop of the run ends this wait: it is one
-    end
+    await_end(self, "stopping")
     return
   end
   self.stopping = true
-  while self.running do
-    core.wait(0.01)
-  end
+  await_end(self, "running")
   local ok, problem = pcall(make_safe)
   self.stopping = nil
   self.waiting:wake()
+  wake_stoppers(self)
   if not ok then
     error(problem, 0)
   end

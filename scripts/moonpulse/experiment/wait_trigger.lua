@@ -3,6 +3,7 @@ local blame = require "moonpulse.text.author_line"
 local core = require "moonpulse.core"
 local numbers = require "moonpulse.text.numbers"
 local queues = require "moonpulse.experiment.trigger_queue"
+local reactions = require "moonpulse.record.reactions"
 local refusals = require "moonpulse.text.refusal"
 
 local M = {}
@@ -20,9 +21,10 @@ local known = { line = "?text", edge = "?text", byte = "?number", timeout = "?nu
 ---@param device_session userdata the session whose port has the lines
 ---@param on_lost fun(text: string) the port of the bytes is lost: ends the run
 ---@param say fun(text: string) bytes were passed over: for the operator and the record
-function M.new(waiting, device_session, on_lost, say)
+---@param heard moonpulse.Heard
+function M.new(waiting, device_session, on_lost, say, heard)
   return setmetatable({ waiting = waiting, device = device_session, on_lost = on_lost, say = say,
-    queue = queues.new(), turned_ns = 0 }, Triggers)
+    heard = heard, queue = queues.new(), turned_ns = 0 }, Triggers)
 end
 
 --- Open the port whose bytes are triggers. Raises a fault.
@@ -80,6 +82,7 @@ end
 --- The run starts at start_ns: times of play() count from there.
 ---@param start_ns integer monotonic
 function Triggers:start(start_ns)
+  self.start_ns = start_ns
   if not self.entries then
     return
   end
@@ -117,16 +120,45 @@ function Triggers:lend(who, timeout)
     blame.fail("%s: where do triggers come from? Run it with --trigger-in PATH, or in virtual time with "
       .. "--triggers FILE", who)
   end
-  check_to_come(self, "bytes", timeout, who)
+  if not self.heard.recall then
+    check_to_come(self, "bytes", timeout, who)
+  end
   self.queue:listen(self, true)
   return self.session
+end
+
+--- Of a run that is told what an earlier one was told: what such a plan heard then comes again, from when it
+--- was armed on.
+function Triggers:give_again()
+  local was = self.heard.recall and self.heard.recall:ahead()
+  if not was then
+    return
+  end
+  local armed_ns = self.start_ns + was.from_ns
+  self.waiting:until_true(function() return core.clock_ns() >= armed_ns or nil end,
+    math.max(0, armed_ns - core.clock_ns()) / 1e9)
+  local from_ns = core.clock_ns()
+  self.to_come.bytes, self.bytes = #was.triggers, self.queue.came + #was.triggers
+  core.spawn(function()
+    for _, each in ipairs(was.triggers) do
+      local left_ns = from_ns + each.at_ns - was.from_ns - core.clock_ns()
+      if left_ns > 0 and not self.over then
+        core.wait(left_ns / 1e9)
+      end
+      if self.over then
+        return
+      end
+      self.to_come.bytes = self.to_come.bytes - 1
+      self.wire:write(string.char(each.byte))
+    end
+  end)
 end
 
 --- What the engine read of it, in order.
 ---@param byte integer
 ---@param at_ns integer
 ---@param taken boolean it was waited for
-function Triggers:heard(byte, at_ns, taken)
+function Triggers:hear(byte, at_ns, taken)
   self.queue:push(string.char(byte), at_ns)
   if taken then
     self.queue:take(self, byte)
@@ -203,13 +235,16 @@ local function wait_for_byte(self, byte, timeout, fresh)
 end
 
 --- How many bytes came and what became of them; nil without --trigger-in or --triggers.
----@return { came: integer, taken: integer, passed_over: integer, before: integer, dropped: integer }?
+---@return { came: integer, taken: integer, passed_over: integer, before: integer, dropped: integer,
+---   on_trigger: table? }? on_trigger: of plans that waited for them, as moonpulse.record.reactions has it
 function Triggers:counts()
   local queue = self.queue
   if not self.session or self.entries and not self.from then
     return nil
   end
-  return { came = queue.came, taken = queue.taken, passed_over = queue.came - queue.taken,
+  local ahead = self.on_trigger
+  return { on_trigger = ahead and reactions.facts(ahead.by, ahead.untold, ahead.reactions_ns),
+    came = queue.came, taken = queue.taken, passed_over = queue.came - queue.taken,
     before = queue.unheard, dropped = queue.dropped }
 end
 
@@ -272,6 +307,22 @@ local function choice(who, value, first, second)
   return value
 end
 
+--- What an earlier run's wait came to, at its time; false: it is not known.
+local function wait_as_then(self)
+  local recall = self.heard.recall
+  local was = recall and recall:trigger(self.heard:part())
+  if not was then
+    return false
+  end
+  self.queue:listen(core.current())
+  local at_ns = self.start_ns + (was.at_ns or was.over_ns)
+  self.waiting:until_true(function() return core.clock_ns() >= at_ns or nil end,
+    math.max(0, at_ns - core.clock_ns()) / 1e9)
+  self.queue.taken = self.queue.taken + (was.byte and not was.again and 1 or 0)
+  self.edges = was.at_ns and not was.byte and (self.edges or 0) + 1 or self.edges
+  return true, was.at_ns and at_ns, was.byte, not was.again
+end
+
 --- Wait for a trigger: a byte that no call of this part of the script was given yet, from its first call
 --- on; or an edge of a line from now on.
 ---@param options table? { byte } with --trigger-in; { fresh = true }: bytes that came before are passed over;
@@ -290,6 +341,10 @@ function Triggers:wait(options)
     blame.fail("run:wait_trigger: timeout must be seconds, not %s", tostring(timeout))
   elseif options.fresh ~= nil and type(options.fresh) ~= "boolean" then
     blame.fail("run:wait_trigger: fresh must be true or false, not %s", tostring(options.fresh))
+  end
+  local is_known, then_ns, then_byte, first = wait_as_then(self)
+  if is_known then
+    return then_ns or nil, then_byte, first
   elseif line or not self.session and not byte then
     return wait_for_edge(self, line or "cts", edge, timeout)
   elseif not self.session then

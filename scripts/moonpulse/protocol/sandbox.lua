@@ -192,12 +192,14 @@ function M.hand_out(mp)
 end
 
 local looked_at = setmetatable({}, { __mode = "k" }) -- environments of experiments that are: their file
+local outside = {} -- what those asked for, and did not get
 
 --- Why something is not there, and what to do.
 ---@param what string what it is, and what a protocol file sees
 local function closed_to(environment, what)
   local file = looked_at[environment]
   if file then
+    outside[#outside + 1] = ("%s (%s)"):format(what:match("^[^:]*"), blame.origin())
     return ("%s, and an experiment that is only looked at no more: only `moonpulse run` lets it do that; "
       .. "`moonpulse run %s --speed max` tries it, with your rights"):format(what, file)
   end
@@ -344,12 +346,72 @@ function M.open(environment)
   environment.math.random = random_of_run
 end
 
+--- A file of code that a record kept, shut in like the script itself.
+local function load_kept(environment, path, file, kept)
+  local chunk, own = M.load(path)
+  if not chunk then
+    error(own, 0)
+  end
+  M.look(own, file, kept)
+  own.require = environment.require
+  return chunk
+end
+
+--- require and dofile of what a record kept.
+local function code_kept(environment, file, kept)
+  local usual, loaded = environment.require, {}
+  function environment.require(name)
+    local path = kept.modules[name]
+    if not path then
+      return usual(name)
+    elseif loaded[name] == nil then
+      local value = load_kept(environment, path, file, kept)(name, path)
+      loaded[name] = value == nil or value
+    end
+    return loaded[name]
+  end
+  function environment.dofile(path)
+    return load_kept(environment, kept.files[path] or blame.fail("%s", closed_to(environment,
+      "dofile of what the record did not keep")), file, kept)()
+  end
+  environment.package = { path = "", cpath = "" } -- what a script adds to is not looked at: names are enough
+end
+
+--- io with the files that a record kept, to be read only.
+local function io_kept(environment, kept)
+  local function path_of(name, path, mode)
+    local is_read = mode == nil or type(mode) == "string" and mode:find("^rb?$") ~= nil
+    return is_read and kept.files[path]
+      or blame.fail("%s", closed_to(environment, ("io.%s of what the record did not keep"):format(name)))
+  end
+  return setmetatable({
+    open = function(path, mode) return io.open(path_of("open", path, mode), mode) end,
+    lines = function(path, ...) return at_author(io.lines, path_of("lines", path), ...) end,
+    type = io.type,
+  }, { __metatable = false, __index = function(_, name)
+    blame.fail("%s", closed_to(environment, ("io.%s: protocol files see nothing of files"):format(
+      tostring(name))))
+  end })
+end
+
 --- An experiment is about to be looked at: run, but of the machine it sees no more than a protocol file.
 ---@param environment table of load
 ---@param file string as it was named
-function M.look(environment, file)
+---@param kept { modules: table<string, string>, files: table<string, string> }? what a record kept of the
+---   files that its script loaded and read, by how it asked for them: it sees these, too
+function M.look(environment, file, kept)
   looked_at[environment] = file
   environment.math.random = random_of_run
+  if kept then
+    code_kept(environment, file, kept)
+    environment.io = next(kept.files) and io_kept(environment, kept) or nil
+  end
+end
+
+--- What experiments that were looked at asked for and did not get, with their lines.
+---@return string[]
+function M.outside()
+  return outside
 end
 
 return M

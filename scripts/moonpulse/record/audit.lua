@@ -2,9 +2,9 @@
 --- when, by the wall clock and by the monotonic one, by whom, and why.
 --
 -- What is done before there is a journal waits for it, with its time. In virtual time nothing is done at any
--- time of ours: what came before has the time of the journal's beginning, and what comes when virtual time is
--- over that of its last line, so that a seed gives the same bytes. A journal that begins only then, as of a
--- run whose device never answered, has the virtual clock's zero.
+-- time of a wall clock: lines have at_ns alone, and a seed gives the same bytes. What came before has the
+-- time of the journal's beginning, and what comes when virtual time is over that of its last line. A journal
+-- that begins only then, as of a run whose device never answered, begins at the virtual clock's zero.
 local clocks = require "moonpulse.record.clocks"
 local core = require "moonpulse.core"
 local journals = require "moonpulse.record.journal"
@@ -18,7 +18,7 @@ local M = {}
 ---@field journal moonpulse.Journal? the same
 ---@field origin_ns integer? the same: what at_ns counts from
 ---@field virtual boolean? the same: it is a journal of virtual time
----@field last { at: string, at_ns: integer }? of its last line
+---@field last_ns integer? at_ns of its last line
 ---@field waiting table[] what was done before
 ---@field why string? what the script said when it stopped the run
 ---@field stop_told string? the last stop that was told
@@ -35,10 +35,10 @@ function M.new(who)
   return setmetatable({ who = who or "n/a", waiting = {} }, Audit)
 end
 
---- Write an entry with its stamps.
+--- Write an entry with its stamps; at: nil in virtual time.
 local function put(self, kind, entry, at, at_ns)
   local line = { at = at, at_ns = at_ns, who = self.who }
-  self.last = { at = at, at_ns = at_ns }
+  self.last_ns = at_ns
   for key, value in pairs(entry) do
     line[key] = machine_paths.without_all(value, self.folders)
   end
@@ -57,7 +57,7 @@ function Audit:tell(kind, entry, clock_ns)
     self.waiting[#self.waiting + 1] = { kind = kind, entry = entry, at = clocks.now(), clock_ns = now_ns,
       real = not core.is_virtual() }
   elseif self.virtual and not core.is_virtual() then
-    put(self, kind, entry, self.last.at, self.last.at_ns)
+    put(self, kind, entry, nil, self.last_ns)
   else
     local ago_ns = now_ns - (clock_ns or now_ns)
     put(self, kind, entry, clocks.now(ago_ns), now_ns - ago_ns - self.origin_ns)
@@ -93,7 +93,7 @@ function Audit:begin(folder, entry, origin_ns, folders, virtual)
   local over = virtual and not core.is_virtual()
   self.journal, self.clock, self.folders = journal, clocks.watch(), folders
   self.origin_ns, self.virtual = over and 0 or origin_ns or core.clock_ns(), virtual or core.is_virtual()
-  local at = over and clocks.virtual_text(0) or clocks.now()
+  local at = not self.virtual and clocks.now() or nil
   entry.clock_ns = self.origin_ns
   put(self, "begin", entry, at, 0)
   for _, act in ipairs(self.waiting) do
@@ -129,12 +129,12 @@ function Audit:tell_signature(key)
 end
 
 --- When, and by whom, the folder is sealed after the last line.
----@return { at: string, at_ns: integer, who: string }
+---@return { at: string?, at_ns: integer, who: string }
 function Audit:stamp()
   if not self.journal then
     return { at = clocks.now(), at_ns = 0, who = self.who }
   elseif self.virtual then
-    return { at = self.last.at, at_ns = self.last.at_ns, who = self.who }
+    return { at_ns = self.last_ns, who = self.who } -- at is the time of ours at which it is sealed
   end
   return { at = clocks.now(), at_ns = core.clock_ns() - self.origin_ns, who = self.who }
 end

@@ -39,23 +39,13 @@ function M.ns_of(text)
   return math.tointeger(days * 86400 + hour * 3600 + minute * 60 + second - zone) * second_ns + us * 1000
 end
 
---- A time of the virtual clock, as if it counted from 1970.
----@param ns integer
----@return string
-function M.virtual_text(ns)
-  return ("%s.%06d+00:00"):format(os.date("!%Y-%m-%dT%H:%M:%S", ns // second_ns), ns % second_ns // 1000)
-end
-
---- Now, as a journal has it. In virtual time there is no wall clock: it is the virtual one, so that the same
---- seed gives the same bytes.
+--- Now, as a journal has it.
 ---@param ago_ns integer? so long before now
----@return string
+---@return string? nil: in virtual time nothing is done at any time of a wall clock
 function M.now(ago_ns)
-  local ago = ago_ns or 0
   if not core.is_virtual() then
-    return M.text(core.wall_ns() - ago)
+    return M.text(core.wall_ns() - (ago_ns or 0))
   end
-  return M.virtual_text(core.clock_ns() - ago)
 end
 
 --- Both clocks at one instant: the monotonic one is read before and after.

@@ -9,8 +9,6 @@ local folders = require "moonpulse.record.folder"
 local manifest_files = require "moonpulse.record.manifest_file"
 local order = require "moonpulse.record.order"
 local places = require "moonpulse.record.places"
-local results = require "moonpulse.record.result"
-local sidecar = require "moonpulse.record.sidecar"
 local trains = require "moonpulse.record.device_trains"
 
 local M = {}
@@ -19,9 +17,13 @@ local Record = {}
 Record.__index = Record
 confirmations.into(Record)
 places.into(Record)
-Record.result = results.of
 Record.discarded = discards.from
 Record.manifest = manifest_files.write
+
+--- Counts and timing so far, as moonpulse.record.result has them: loaded when they are asked for.
+function Record:result()
+  return require("moonpulse.record.result").of(self)
+end
 
 local room_kept = 2048 -- flight records for what comes beside the plans
 local window_ns = 1000000000 -- rows of a live run wait so long for others that belong before them
@@ -102,8 +104,10 @@ function M.in_memory()
   local record = record_in("", nil, file)
   return record, function()
     local text = table.concat(parts)
-    return record.discards[1] and text:gsub("[^\n]+", function(line) return discards.mended(record, line) end)
-      or text
+    if record.discards[1] then -- by the numbers that the rows still have
+      text = text:gsub("[^\n]+", function(line) return discards.mended(record, line) end)
+    end
+    return record.disordered and order.settled(text) or text
   end
 end
 
@@ -460,7 +464,7 @@ function Record:close()
   else
     self.events_sum = self.sum:text()
   end
-  self.undescribed = self.path and not self.lost and sidecar.write(self) or nil
+  self.undescribed = self.path and not self.lost and require("moonpulse.record.sidecar").write(self) or nil
   if self.flight then
     disturbed.close_flight(self)
   end

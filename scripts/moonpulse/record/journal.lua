@@ -30,6 +30,8 @@ M.most_bytes = journal_lines.most_bytes
 ---@field lost string? what the disk did not take
 ---@field kept { bytes: integer, lines: string[] } so many bytes it took; what it did not take since
 ---@field disturbed string? what another program did to it: close()
+---@field before (fun())? of an experiment, called before each line: listen()
+---@field part_of (fun(): integer?)? the same: which part of the script it is of
 local Journal = {}
 Journal.__index = Journal
 
@@ -63,12 +65,31 @@ function M.line(kind, entry, number, prev)
   return ('%s,"check":"%s"}'):format(text, core.checksum(text))
 end
 
+--- Of an experiment: what is to be written before each line, and of which part of the script it is.
+---@param before fun() may write
+---@param part_of fun(): integer? nil: of the script itself, or of none
+function Journal:listen(before, part_of)
+  self.before, self.part_of = before, part_of
+end
+
+--- What is to be written before a line of an experiment, and of which part of its script the line is.
+local function prepare(self, kind, entry)
+  local before = self.before
+  if before then
+    self.before = nil -- what it writes has nothing before it
+    before()
+    self.before = before
+    entry.part = entry.part or kind ~= "read" and self.part_of() or nil
+  end
+end
+
 --- Write a line, and tell nobody where the disk does not take it: then self.lost says why, and nothing is
 --- written any more until close() tries again. For what is done whether or not it can be written down, as a
 --- stop.
 ---@param kind string
 ---@param entry table; keys that end in _ns are integers
 function Journal:tell(kind, entry)
+  prepare(self, kind, entry)
   self.lines = self.lines + 1
   local text = M.line(kind, entry, self.lines, self.head)
   self.head = sha256.of(text)
@@ -97,6 +118,7 @@ end
 ---@param kind "play"|"set"|"mark"
 ---@param entry table; keys that end in _ns are integers
 function Journal:write(kind, entry)
+  prepare(self, kind, entry) -- it stays, also where the line is not done
   local lines, head = self.lines, self.head
   self:tell(kind, entry)
   if self.lost then

@@ -12,8 +12,9 @@ local M = {}
 function M.manifest(folder)
   local manifest, said = read.manifest(folder .. "/manifest.json")
   if not manifest then
-    return nil, ("%s has no manifest.json that can be read: is it the folder of a run? (%s)"):format(folder,
-      tostring(said))
+    local never = require("moonpulse.record.begun").never(folder)
+    return nil, never or ("%s has no manifest.json that can be read: is it the folder of a run? (%s)"):format(
+      folder, tostring(said))
   end
   return manifest, said
 end

@@ -81,9 +81,10 @@ local function sooner(a, b)
 end
 
 --- The rows that come behind one with a later onset, in order. Only these are held in memory.
-local function strays(path)
+---@param lines fun(): fun(): string? goes through the lines from the first on
+local function strays(lines)
   local found, latest, place = {}, { onset = -math.huge, rank = 0, place = 0 }, 0
-  for line in io.lines(path) do
+  for line in lines() do
     local row = parse(line)
     if row then
       place = place + 1
@@ -99,8 +100,8 @@ local function strays(path)
   return found
 end
 
-local function merge(path, out)
-  local stray, taken, number, latest = strays(path), 1, 0, { onset = -math.huge, rank = 0, place = 0 }
+local function merge(lines, out)
+  local stray, taken, number, latest = strays(lines), 1, 0, { onset = -math.huge, rank = 0, place = 0 }
   local ok, message = true, nil
   local function put(text)
     if ok then
@@ -112,7 +113,7 @@ local function merge(path, out)
     put(row.head .. number .. row.tail)
   end
   local place = 0
-  for line in io.lines(path) do
+  for line in lines() do
     local row = parse(line)
     if not row then
       put(line) -- the header
@@ -140,7 +141,21 @@ end
 ---@return boolean? ok
 ---@return string? message
 function M.settle(path)
-  return files.rewrite(path, function(out) return merge(path, out) end)
+  return files.rewrite(path, function(out)
+    return merge(function() return io.lines(path) end, out)
+  end)
+end
+
+--- The same of a table that is no file.
+---@param text string
+---@return string
+function M.settled(text)
+  local parts = {}
+  merge(function() return text:gmatch("([^\n]*)\n") end, { write = function(_, ...)
+    table.move({ ... }, 1, select("#", ...), #parts + 1, parts)
+    return true
+  end })
+  return table.concat(parts)
 end
 
 return M

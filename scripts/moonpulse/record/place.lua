@@ -4,7 +4,6 @@
 --- from wherever the next command is started.
 local core = require "moonpulse.core"
 local lfs = require "lfs"
-local to_type = require "moonpulse.text.to_type"
 
 local M = {}
 
@@ -134,8 +133,9 @@ end
 ---@param folder string the place
 ---@return string
 function M.remedy(older, folder)
+  local typed = require("moonpulse.text.to_type").path
   return ("to have all in one place: mv %s/* %s/  (or keep them there: export MOONPULSE_RUNS=%s)")
-    :format(to_type.path(older), to_type.path(folder), to_type.path(older))
+    :format(typed(older), typed(folder), typed(older))
 end
 
 --- Write an older folder into the list, behind what that has: other runs may do the same at once.

@@ -4,7 +4,6 @@ local core = require "moonpulse.core"
 local counted = require "moonpulse.record.counted"
 local escapes = require "moonpulse.text.escapes"
 local schema = require "moonpulse.record.schema"
-local cells_of = require("moonpulse.text.cells").of
 
 local M = {}
 
@@ -28,6 +27,10 @@ local textual = {
   status = "status", reply = "reply", timed_by = "timed_by",
   setting_proof = "proof",
 }
+
+local function cells_of(line) -- a run's start does not wait for it
+  return require("moonpulse.text.cells").of(line)
+end
 
 local function number_of(text, most)
   local value = text:find("^[%d%.eE+-]+$") and tonumber(text)

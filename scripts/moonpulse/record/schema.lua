@@ -210,7 +210,8 @@ local of_play = { { "play", whole(1, (1 << 24) - 1), true }, { "start_ns", insta
   { "seed", whole(-(1 << 53), 1 << 53), true }, { "pulses", whole(0, most_pulses) } }
 -- a plan that triggers start: what its plays have in common
 local of_ahead = { { "play", whole(1, (1 << 24) - 1) }, { "count", whole(1, (1 << 24) - 1) },
-  { "seed", whole(-(1 << 53), 1 << 53), true }, { "pulses", whole(0, most_pulses) } }
+  { "seed", whole(-(1 << 53), 1 << 53), true }, { "pulses", whole(0, most_pulses) },
+  { "delay_ns", whole(0, 1 << 53), true } }
 local of_setting = { { "told_ns", whole(0, 1 << 53) }, { "at_ns", whole(0, 1 << 53) },
   { "latency_ns", nanoseconds } }
 -- of older versions
@@ -330,7 +331,8 @@ end
 --- What a journal has beside plans, settings and marks: docs/verify.md.
 local acts = {}
 for _, kind in ipairs { "begin", "arm", "disarm", "stop", "threshold", "override", "approval", "question",
-  "answer", "trigger", "note", "clock", "end", "sealed", "recovered", "report", "signature" } do
+  "answer", "trigger", "note", "read", "refused", "clock", "end", "sealed", "recovered", "report",
+  "signature" } do
   acts[kind] = true
 end
 M.acts = acts

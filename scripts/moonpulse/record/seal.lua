@@ -369,6 +369,17 @@ local function told_of(now)
   return told
 end
 
+--- Is the journal's last line the one that the manifest names? That is enough for the run itself, which has
+--- just written all of it; and costs nothing, however long it is.
+local function ends_as_named(now)
+  local journal, from = now.journal, #now.journal
+  local head = now.manifest:match('"journal_head"%s*:%s*"(%x*)"[^"]*"journal_lines"[^"]*$')
+  while from > 1 and journal:byte(from - 1) ~= 10 do
+    from = from - 1
+  end
+  return head ~= nil and journal:sub(-1) == "\n" and sha256.of(journal:sub(from, -2)) == head
+end
+
 --- The names that did not fit, with the journal where it is not the one that the manifest names: the new line
 --- would hide it.
 local function with_journal(differed, now)
@@ -398,7 +409,9 @@ function M.again(folder, kind, entry, differed, hashed)
   if not now then
     return nil, message
   end
-  local told = { at = clocks.now(), who = "n/a", differed = with_journal(differed, now) }
+  local is_own = kind == "sealed" and not differed and ends_as_named(now)
+  differed = not is_own and with_journal(differed, now) or nil
+  local told = { at = clocks.now(), who = "n/a", differed = differed }
   for key, value in pairs(entry) do
     told[key] = value
   end

@@ -1,7 +1,6 @@
 --- events.json: what each column of events.tsv is, as BIDS wants it beside a table of events.
 local cjson = require "cjson"
 local files = require "moonpulse.record.file"
-local statuses = require "moonpulse.record.statuses"
 
 local M = {}
 
@@ -11,10 +10,15 @@ local events = {
   { "mark", "A named instant of the protocol, of the script or of a trigger; its text is in reply" },
   { "unasked_pulse", "The stimulator reported a pulse that nobody sent" },
 }
-local levels_of_status = {}
-for _, each in ipairs(statuses.list) do
-  levels_of_status[#levels_of_status + 1] = not each.older and { each.name, each.told } or nil
+--- Those of status; the words are loaded when a record is closed, not when a run begins.
+local function levels_of_status()
+  local list = {}
+  for _, each in ipairs(require("moonpulse.record.statuses").list) do
+    list[#list + 1] = not each.older and { each.name, each.told } or nil
+  end
+  return list
 end
+
 local default_conditions = {
   pulse = "Single pulses without a label", pair = "Paired pulses without a label",
   burst = "Bursts without a label", train = "Trains without a label",
@@ -88,6 +92,7 @@ local function column_text(column, levels)
   local fields = { ('    "LongName": %s'):format(cjson.encode(long)),
     ('    "Description": %s'):format(cjson.encode(description)) }
   fields[#fields + 1] = unit and ('    "Units": %s'):format(cjson.encode(unit))
+  levels = type(levels) == "function" and levels() or levels
   fields[#fields + 1] = levels and '    "Levels": ' .. levels_text(levels)
   return ('  "%s": {\n%s\n  }'):format(name, table.concat(fields, ",\n"))
 end

@@ -34,10 +34,13 @@ local function plain(list, name, value)
 end
 
 --- Answers and triggers: the files that the run had, else what the journal says came.
-local function add_inputs(list, recipe, scratch)
+---@param is_timed boolean the run is in real time: triggers come from the journal alone, as then
+local function add_inputs(list, recipe, scratch, is_timed)
   plain(list, "answers", recipe.files.answers
     or write(scratch .. "/answers.txt", recipe.answers))
-  if recipe.files.triggers then
+  if is_timed then
+    return
+  elseif recipe.files.triggers then
     plain(list, "triggers", recipe.files.triggers)
   elseif recipe.triggers[1] then
     plain(list, "triggers", write(scratch .. "/triggers.txt", recipes.trigger_lines(recipe)))
@@ -106,7 +109,7 @@ local function add_simulated(list, recipe, options, scratch)
   end
   list[#list + 1] = not options.unconfirmed and "--unconfirmed" or nil
   if recipe.is_experiment then
-    add_inputs(list, recipe, scratch)
+    add_inputs(list, recipe, scratch, tonumber(options.speed) == 1)
   end
 end
 

@@ -28,6 +28,7 @@ local M = {}
 ---@field files table<string, string> what is in sources/, by what the run had it for
 ---@field modules table<string, string> what is in sources/, by the name that a script required
 ---@field asked table<string, string> the same, by the path that a script read
+---@field twice table<string, boolean> what a script read again, when something else was in it
 ---@field answers string[] what was answered to run:ask, in order
 ---@field triggers table[] what came, in order: lines of the journal
 ---@field told string[] what else of the folder is not
@@ -69,6 +70,7 @@ local function add_asked_for(self, each, path)
     self.told[#self.told + 1] = ("%s: a script read it from a place of its computer, where it may not be now")
       :format(each.file)
   else
+    self.twice[as] = self.asked[as] ~= nil
     self.asked[as] = self.asked[as] or path -- what it was at first
   end
 end
@@ -176,7 +178,7 @@ local function collect(self)
   for _, entry in ipairs(self.lines) do
     if entry.kind == "answer" and entry.of == "script" and type(entry.answer) == "string" then
       self.answers[#self.answers + 1] = entry.answer
-    elseif entry.kind == "trigger" then
+    elseif entry.kind == "trigger" and entry.again ~= true and entry.heard == nil then -- those: recall
       self.triggers[#self.triggers + 1] = entry
     end
   end
@@ -199,7 +201,7 @@ function M.read(folder)
       .. "never begun"):format(folder, why and " (" .. why .. ")" or "")
   end
   local self = { folder = folder, manifest = manifest, begin = begin, lines = lines, wrong = {}, told = {},
-    files = {}, modules = {}, asked = {},
+    files = {}, modules = {}, asked = {}, twice = {},
     answers = {}, triggers = {}, is_experiment = begin.what == "experiment" }
   check_files(self)
   if not (self.files.plan or self.files.protocol or self.files.experiment) then

@@ -1,11 +1,11 @@
 --- Was it the same again? Plan, what the simulator was sent, decisions and rows.
 local compare = require "moonpulse.compare"
 local core = require "moonpulse.core"
+local decisions = require "moonpulse.compare.decisions"
 local journal_lines = require "moonpulse.record.journal_lines"
 local lfs = require "lfs"
 local numbers = require "moonpulse.text.numbers"
 local sides = require "moonpulse.compare.side"
-local sorted_json = require "moonpulse.text.sorted_json"
 
 local M = {}
 
@@ -15,11 +15,6 @@ local M = {}
 ---@field text string
 
 local most_bytes = 2000000000
--- what the clocks of two runs say, and the chain that holds it
-local of_time = { at = true, at_ns = true, start_ns = true, from_ns = true, told_ns = true, line = true,
-  prev = true, check = true, who = true, clock_ns = true }
-local decisions = { play = true, set = true, mark = true, answer = true, question = true, trigger = true,
-  threshold = true, note = true }
 
 local function read(folder, name)
   return lfs.symlinkattributes(folder .. "/" .. name, "mode") == "file"
@@ -80,34 +75,25 @@ local function judge_plan(found, a, b)
     and "the same, SHA-256 " .. x or ("another: SHA-256 %s, and %s"):format(tostring(x), tostring(y)) }
 end
 
---- What a script decided: lines of the journal, without what the clocks say.
-local function decided(folder)
-  local list = {}
-  for _, entry in ipairs(journal_lines.entries(folder) or {}) do
-    if decisions[entry.kind] and entry.of ~= "preflight" then
-      local bare = {}
-      for key, value in pairs(entry) do
-        bare[key] = not of_time[key] and value or nil
-      end
-      bare.text = type(bare.text) == "string" and sides.without_place(bare.text) or bare.text
-      bare.source = nil -- who answered: somebody, or a file
-      list[#list + 1] = sorted_json.encode(bare)
-    end
+--- The lines of a folder's journal; false: that one cannot be read.
+local function journal_of(folder)
+  local entries = {}
+  for i, line in ipairs((journal_lines.of(read(folder, "journal.jsonl") or ""))) do
+    entries[i] = line.entry or false
   end
-  return list
+  return entries
 end
 
-local function judge_decisions(found, a, b)
-  local x, y = decided(a), decided(b)
-  for i = 1, math.max(#x, #y) do
-    if x[i] ~= y[i] then
-      found[#found + 1] = { what = "decisions", same = false, text = ("differ from number %d on: %s, and %s")
-        :format(i, x[i] or "none", y[i] or "none") }
-      return
-    end
-  end
-  found[#found + 1] = { what = "decisions", same = true,
-    text = ("the same (%s)"):format(numbers.counted(#x, "line") .. " of the journal") }
+--- What the two scripts decided; of a run that was stopped or killed until then.
+local function judge_decisions(found, a, b, is_real)
+  local entries = journal_of(a)
+  local x, whole = decisions.until_stop(entries, decisions.of(entries), is_real)
+  local at = decisions.difference(x, decisions.of(journal_of(b)), { whole = whole, parts = is_real })
+  found[#found + 1] = { what = "decisions", same = at == nil, text = at
+    and ("differ from line %d of the journal on: %s"):format((at.a or at.b).line, decisions.words(at.a, at.b,
+      "again it is"))
+    or ("the same (%s%s)"):format(numbers.counted(#x, "line") .. " of the journal",
+      whole and "" or ", until it was stopped") }
 end
 
 local function is_virtual(manifest)
@@ -124,6 +110,7 @@ end
 function M.judge(recipe, folder, manifest)
   local found, a = {}, recipe.folder
   local both_virtual = is_virtual(recipe.manifest) and is_virtual(manifest)
+    and recipe.begin.options.recalled ~= true -- it has the times of the run that it repeated
   local plan, again = read(a, "resolved.plan"), read(folder, "resolved.plan")
   if plan and again then
     judge_plan(found, plan, again)
@@ -138,7 +125,7 @@ function M.judge(recipe, folder, manifest)
     judge_commands(found, sent, sent_again)
   end
   if recipe.is_experiment then
-    judge_decisions(found, a, folder)
+    judge_decisions(found, a, folder, not both_virtual)
   end
   local one, why = sides.of_run(a, a)
   local other, why_not = sides.of_run(folder, folder)

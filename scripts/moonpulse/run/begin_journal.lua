@@ -34,11 +34,13 @@ function M.begin(context, origin_ns)
   local trigger = job.driver.trigger
   local journal, message = job.audit:begin(context.record.folder, {
     what = context.kind or "protocol", id = job.protocol.id, moonpulse = core.version,
+    commit = core.commit ~= "" and core.commit or nil,
     participant = job.policy.participant, seed = tostring(job.seed), parameters = context.parameters,
     device = { name = device.name, simulated = device.simulated, model = device.model,
       serial = device.serial and tostring(device.serial) },
     options = { speed = context.speed == 1 and 1 or "virtual", tolerance_ms = job.tolerance * 1e3,
-      late = job.late, timing = job.timing, stop_line = job.stop_line, guidelines = job.policy.profile,
+      late = job.late, timing = job.timing, recalled = context.recall and true or nil,
+      stop_line = job.stop_line, guidelines = job.policy.profile,
       device_options = context.device_options, faults = device.faults, rmt = job.thresholds.rmt,
       amt = job.thresholds.amt, trigger = trigger and device.simulated and trigger.text or nil },
   }, origin_ns, { (job.protocol.file or ""):match("^(.+)/[^/]*$") }, context.speed ~= 1)

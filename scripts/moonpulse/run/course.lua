@@ -70,8 +70,12 @@ end
 
 local most_said = 1 << 24 -- bytes of what it said: more nobody reads
 
---- Run it to its end, or to a signal that this program gets: what it said, its status.
-local function perform(args)
+--- Run this program on an experiment to its end, or to a signal that this one gets. Raises a refusal where a
+--- signal ends one of the two.
+---@param args string[] with the program
+---@return string[] said lines of its standard output
+---@return integer status of its exit
+function M.perform(args)
   local task, said, bytes, status, signal, interrupted = core.current(), {}, 0, nil, nil, nil
   local deaf <close> = -- luacheck: ignore 211
     setmetatable({}, { __close = function() core.on_signal(nil) end })
@@ -142,7 +146,7 @@ function M.of(options)
     { __close = function(self) folders.remove(self.path) end })
   local seed = options.seed or 1
   io.stdout:flush()
-  local said, status = perform(arguments_of(options, folder.path, seed))
+  local said, status = M.perform(arguments_of(options, folder.path, seed))
   local run = run_in(folder.path)
   if not run then
     return nil, status

@@ -12,7 +12,6 @@ local numbers = require "moonpulse.text.numbers"
 local refusals = require "moonpulse.text.refusal"
 local stop_words = require "moonpulse.text.stop_words"
 local stops = require "moonpulse.run.stop_sources"
-local to_type = require "moonpulse.text.to_type"
 
 local M = {}
 
@@ -68,16 +67,21 @@ local function save(context, result)
   return not ok and problem.message or nil
 end
 
+--- What makes it whole, as it is typed; loaded when it is needed.
+local function to_recover(folder)
+  return require("moonpulse.text.to_type").recover(folder)
+end
+
 --- What to do about a record that is not whole.
 local function remedy(record)
   if not lfs.attributes(record.folder, "mode") then
     return "the run's folder is gone; if it was moved: moonpulse recover FOLDER, where it is now"
   end
   if record.changed then
-    return record.flight and "flight.bin has every pulse: " .. to_type.recover(record.folder)
+    return record.flight and "flight.bin has every pulse: " .. to_recover(record.folder)
       or "run it again"
   end
-  return record.flight and "make room, then: " .. to_type.recover(record.folder)
+  return record.flight and "make room, then: " .. to_recover(record.folder)
     or "make room, or name another folder with --out DIR, and run it again"
 end
 
@@ -232,7 +236,7 @@ function M.conclude(context, outcome)
   M.line("record", record.folder .. (report_path and "  (report.html, events.tsv)" or "  (events.tsv)"))
   if not report_path then
     M.line("note", "%s: the record is whole without it; make room, then: %s", why,
-      to_type.recover(record.folder))
+      to_recover(record.folder))
   end
   sealing().seal(context)
   for _, note in ipairs(result.files or {}) do

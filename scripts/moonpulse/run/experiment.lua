@@ -7,6 +7,7 @@ local devices = require "moonpulse.experiment.stim_verbs"
 local draws = require "moonpulse.experiment.draws"
 local ending = require "moonpulse.run.ending"
 local experiments = require "moonpulse.experiment"
+local heards = require "moonpulse.experiment.heard"
 local keeping = require "moonpulse.run.keeping"
 local keyboards = require "moonpulse.experiment.ask"
 local looks = require "moonpulse.run.look"
@@ -16,6 +17,7 @@ local protocols = require "moonpulse.protocol"
 local records = require "moonpulse.record"
 local refusals = require "moonpulse.text.refusal"
 local run_safety = require "moonpulse.run.safety"
+local sandbox = require "moonpulse.protocol.sandbox"
 local shells = require "moonpulse.experiment.shell"
 local shows = require "moonpulse.run.experiment_log"
 local start = require "moonpulse.run.begin"
@@ -78,6 +80,7 @@ end
 local function spawn_of(stage)
   return function(task)
     core.spawn(function()
+      stage.heard:begin_part()
       stuck.guard()
       local ok, problem = pcall(task)
       problem = not ok and plain(problem)
@@ -113,13 +116,14 @@ local function make_stage(context, stimulator, journal, looking)
   local show = shows.new(context, journal, stage.draws)
   show.slow_ns = stimulator.slow_ns
   stimulator.on_set = function(...) show:set(...) end
-  stage.device = devices.new(stimulator, show, stage.waiting)
+  stage.heard = heards.new(job.audit, context.recall)
+  stage.device = devices.new(stimulator, show, stage.waiting, stage.heard)
   stage.triggers = triggers.new(stage.waiting, stimulator.link.session, function(text)
     stimulator:lost_with(text)
   end, function(text)
-    show:mark(text)
+    show:mark(text, nil, { passed_over = true })
     show:say(text)
-  end)
+  end, stage.heard)
   stage.device.triggers = stage.triggers
   stage.device.mark = function(...) stage.mark(...) end
   stage.device.tell = function(...) stage.tell(...) end
@@ -197,7 +201,7 @@ end
 ---@return table? to be closed
 local function let_out(stage, options)
   if options.look then
-    return experiments.look(stage.job.protocol, options.protocol)
+    return experiments.look(stage.job.protocol, options.protocol, options.kept)
   end
   experiments.open(stage.job.protocol)
   return shells.open(stage)
@@ -222,8 +226,8 @@ local function perform(context, options, path, simulator)
   end
   local keyboard <close> = keyboards.new(stage.waiting, function(quiet)
     return not options.look and stops.listen_for_keys(job, quiet) or nil
-  end, context.answers or options.look and {} or nil, options.answers, options.recorded)
-  stage.keyboard, keyboard.tell = keyboard, stage.tell
+  end, context.answers or options.look and {} or nil, options.answers, options.recorded, stage.heard)
+  stage.keyboard, keyboard.tell, keyboard.start_ns = keyboard, stage.tell, record.start_ns
   stage.device.ask = function(question) return keyboard:ask(question, true) end
   listening:start(record.start_ns)
   manifests.write(context, "running")
@@ -246,6 +250,7 @@ local function perform(context, options, path, simulator)
   stage.waiting:wake()
   watch:wake()
   core.wait(0) -- what the script spawned ends
+  context.experiment.outside = options.look and sandbox.outside() or nil
   context.experiment.triggers = stage.triggers:counts()
   context.triggers_text = stage.triggers:summary()
   return outcome
@@ -282,7 +287,7 @@ local function make_context(options, given, job)
   options.made = record.folder -- for rerun
   return {
     job = job, kind = "experiment", record = record, facts = { pulses = 0 }, speed = options.speed,
-    look = options.look,
+    look = options.look, recall = options.recall,
     experiment = { plays = 0, staircases = {} }, values = given.values, conditions = {}, trials = {},
     parameters = manifests.text_values(given.values), completed = "the script came to its end",
     device = start.device(options, given), device_options = options.device_option, sign = options.sign,

@@ -54,12 +54,12 @@ end
 ---@param ask fun(question: string): string
 function Show:by_hand(text, changed, ask)
   self:say(text)
-  self:mark(text)
+  self:mark(text, nil, { by_hand = true })
   if changed and not self.context.device.simulated then
     if ask "Is it set so? [y/n]" ~= "y" then
       refusals.raise("limit", "the operator has not set the intensity; nothing was armed")
     end
-    self:mark "the operator has set it"
+    self:mark("the operator has set it", nil, { by_hand = true })
   end
 end
 
@@ -70,6 +70,8 @@ end
 function Show:mark(text, at_ns, of)
   local clean = text:gsub("%c", " ") -- a row is a line
   clean = utf8.len(clean) and clean or escapes.shown(clean)
+  -- and names no folder of this computer: a script may note what was refused, with its place
+  clean = manifests.placeless(self.context.job, clean)
   local since_ns = (at_ns or core.clock_ns()) - self.record.start_ns
   self.journal:write("mark", { at_ns = since_ns, text = clean, of = of })
   self.record:event("mark", since_ns, nil, "passed", clean)
@@ -191,19 +193,23 @@ local function begin_play(self, k, admitted, prepared)
   self.play.play = k
 end
 
---- Triggers start a plan from now on, at most count times: in the journal before any can.
+--- Triggers start a plan from now on, at most so often as the rule says: in the journal before any can.
 ---@param k integer the first play that it may become
----@param count integer
+---@param rule table of moonpulse.Ahead: which triggers, and how often
 ---@param admitted moonpulse.Admitted
 ---@param worst moonpulse.Admitted what the safety gate judged: all of them, as close as they may come
 ---@return table prepared
-function Show:ahead(k, count, admitted, worst)
+function Show:ahead(k, rule, admitted, worst)
   local prepared = self:prepare(admitted)
-  prepared.play.play, prepared.play.count = k, count
-  self.journal:write("ahead", prepared.play)
-  prepared.play.count = nil
+  local ahead = { play = k, count = rule.most, byte = rule.byte, every = rule.every,
+    delay_ns = rule.delay_ns, refractory_ns = rule.refractory_ns, from_ns = core.clock_ns(),
+    until_ns = rule.until_ns and rule.until_ns - self.record.start_ns }
+  for key, value in pairs(prepared.play) do
+    ahead[key] = value
+  end
+  self.journal:write("ahead", ahead)
   say_plan(self, admitted, prepared.facts.pulses, (", at each trigger, at most %s times"):format(
-    numbers.count(count)))
+    numbers.count(rule.most)))
   self:concerns(worst.report)
   return prepared
 end

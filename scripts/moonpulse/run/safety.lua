@@ -4,7 +4,6 @@ local coverages = require "moonpulse.safety.coverage"
 local histories = require "moonpulse.safety.history"
 local judge = require "moonpulse.safety.judge"
 local lfs = require "lfs"
-local preflight = require "moonpulse.safety.preflight"
 local refusals = require "moonpulse.text.refusal"
 local tables = require "moonpulse.safety.tables"
 
@@ -85,13 +84,15 @@ end
 function M.preflight(options, real, job)
   local policy, questions = job.policy, {}
   local stimulator = real and is_stimulator(options, policy)
+  if not options.preflight and not stimulator then
+    return nil
+  end
+  local preflight = require "moonpulse.safety.preflight" -- loaded for those who are asked
   if options.preflight then
     local own, message = preflight.load(options.preflight)
     questions = own or refusals.raise("usage", "%s", message)
-  elseif stimulator then
-    questions = table.move(preflight.questions, 1, #preflight.questions, 1, questions)
   else
-    return nil
+    questions = table.move(preflight.questions, 1, #preflight.questions, 1, questions)
   end
   if stimulator then
     local nerves = preflight.nerves(coverages.nerves(coverages.of(job.protocol, job.driver.limits())))

@@ -8,7 +8,6 @@ local numbers = require "moonpulse.text.numbers"
 local places = require "moonpulse.record.place"
 local read = require "moonpulse.record.read"
 local facts_of = require "moonpulse.safety.run_facts"
-local to_type = require "moonpulse.text.to_type"
 
 local M = {}
 
@@ -85,7 +84,7 @@ local function add_edited(self, path, manifest, edited)
   local id = read.get(manifest, "protocol.id") or edited.id
   self:note("%s was edited after it was sealed, or is damaged (%s): %d pulses counted, the most that "
     .. "anything in it says, and no session (moonpulse verify %s)", path, edited.what, run.pulses,
-    to_type.path(path))
+    require("moonpulse.text.to_type").path(path))
   if edited.anybody then
     self:note("%s: whose run it was cannot be known any more, so it counts for each participant; if it was "
       .. "surely not one of %s, move it out of the folder", path, self.participant)

@@ -5,6 +5,8 @@
 --- with the driver. The load is ideal: what is measured is what was asked, offsets are 0. Choices of
 --- ours: an answer takes `latency`; a line longer than the device's buffer (1000 characters), which
 --- it does not check, is lost.
+local slack = require "moonpulse.simulation.slack"
+
 local M = {
   name = "stimjim",
   description = "StimJim",
@@ -160,13 +162,26 @@ local function pass(self, now_ns)
   self.now_ns = math.max(self.now_ns, now_ns)
 end
 
+--- A train whose start was read late may be over sooner than it seems: then what it has left is given now.
+local function end_what_may_be_over(self, engine)
+  local train = engine.train
+  local steps = train and math.max(1, -(-train.duration // math.max(1, train.period))) or 0
+  if train and engine.start_ns + steps * train.period * US - self.now_ns <= engine.early_ns then
+    while engine.train do
+      step(self, engine)
+    end
+  end
+end
+
 local function start(self, letter, index, bytes)
   local engine = self.engines[letter]
+  end_what_may_be_over(self, engine)
   if engine.train then -- one timer knows one train: of the other nothing more is heard
     self:note("error", bytes, ("PulseTrain %d ran: its end is not reported"):format(engine.index))
   end
   engine.index, engine.train, engine.count = index, train_of(self, index), 0
   engine.start_ns, engine.next_ns, engine.bytes = self.now_ns, self.now_ns, bytes
+  engine.early_ns = slack.waited(self)
   self:say("\r\nStarted %s train with parameters of PulseTrain %d\r\n", letter, index)
   step(self, engine)
   if engine.bytes == bytes and bytes ~= "" then

@@ -4,6 +4,7 @@ local admission = require "moonpulse.stimulator.admission"
 local core = require "moonpulse.core"
 local deadlines = require "moonpulse.stimulator.deadlines"
 local ignored = require "moonpulse.record.ignored"
+local reactions = require "moonpulse.record.reactions"
 local refusals = require "moonpulse.text.refusal"
 local turn = require "moonpulse.stimulator.turn"
 
@@ -15,26 +16,33 @@ local M = {}
 ---@field first integer the number in the run of the first start's play
 ---@field begun fun(number: integer, start_ns: integer, trigger_ns: integer) a trigger started it: before any
 ---   row of it
----@field heard fun(byte: integer, at_ns: integer, heard: string, untold: integer) a trigger, and its verdict
+---@field heard fun(byte: integer, at_ns: integer, heard: string, untold: integer) a trigger, and its verdict;
+---   untold: so many more came before it, and faster than they could be told
+---@field reacted fun(reaction_ns: integer) from a trigger to the first command that was handed over
 ---@field is_over fun(): boolean no trigger may start it any more
 
---- The dispatcher was given a trigger.
+--- A trigger has started the plan: what is told of it counts from there.
 ---@param self moonpulse.Stimulator
-function M.trigger(self, byte, at_ns, heard, _, untold)
-  if self.ahead then
-    self.ahead.heard(byte, at_ns, heard, untold)
-  end
+---@param how moonpulse.Ahead
+---@param out moonpulse.core.Told
+local function starts(self, how, out)
+  self.start_ns = out.start_ns
+  self.facts.offset_ns = out.start_ns - self.record.start_ns
+  how.begun(how.first + out.number - 1, out.start_ns, out.trigger_ns)
+  self.ahead.trigger_ns = out.trigger_ns
   self:wake()
 end
 
---- One started the plan: what is told of it counts from there.
+--- A pulse of it was sent or left out. The first one says how soon that was.
 ---@param self moonpulse.Stimulator
----@param out moonpulse.core.Told
-function M.begun(self, out)
-  self.start_ns = out.start_ns
-  self.facts.offset_ns = out.start_ns - self.record.start_ns
-  self.ahead.begun(self.ahead.first + out.number - 1, out.start_ns, out.trigger_ns)
-  self:wake()
+---@param how moonpulse.Ahead
+---@param out moonpulse.Outcome
+local function gave(self, how, out)
+  local trigger_ns = self.ahead.trigger_ns
+  self.ahead.trigger_ns = nil
+  if trigger_ns and out.what == "sent" then
+    how.reacted(reactions.of(trigger_ns, how.rule.delay_ns or 0, out.due_ns, self.start_ns + out.returned_ns))
+  end
 end
 
 local function facts_of(self, lowering)
@@ -75,7 +83,10 @@ function M.play(self, admitted, how)
   local record, enough = self.record, false
   self.actions, self.facts = admitted.actions, facts_of(self, admitted.lowering)
   self.watching, self.finished, self.near = true, false, nil
-  self.ahead, self.task = how, core.current()
+  self.ahead = { starts = function(out) starts(self, how, out) end,
+    gave = function(out) gave(self, how, out) end,
+    heard = function(byte, at_ns, heard, _, untold) how.heard(byte, at_ns, heard, untold) end }
+  self.task = core.current()
   arm_ahead(self, admitted.lowering, how)
   while not self.finished and not self.stopped do
     if not enough and how.is_over() then

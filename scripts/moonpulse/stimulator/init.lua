@@ -1,7 +1,6 @@
 --- One stimulator in real time: connect, admit a plan, arm, play, leave. Protocol runs and
 --- experiments both go through here; every way out of arm leaves the device safe.
 local admission = require "moonpulse.stimulator.admission"
-local aheads = require "moonpulse.stimulator.ahead"
 local core = require "moonpulse.core"
 local deadlines = require "moonpulse.stimulator.deadlines"
 local firing = require "moonpulse.stimulator.firing"
@@ -392,7 +391,12 @@ function M.new(job, record)
   self.link = links.new(driver, {
     reply = function(...) self:reply(...) end,
     outcome = function(outcome) self:outcome(outcome) end,
-    trigger = function(...) aheads.trigger(self, ...) end,
+    trigger = function(...)
+      if self.ahead then
+        self.ahead.heard(...)
+      end
+      self:wake()
+    end,
     gone = function(message, which)
       if self.watching then
         self.fault = self.fault or which == "trigger" and leaving.trigger_is_lost(self)

@@ -1,6 +1,5 @@
 --- What an outcome of the dispatcher means for the stimulator in use: its record, what it must confirm, how
 --- the run ends.
-local aheads = require "moonpulse.stimulator.ahead"
 local core = require "moonpulse.core"
 local outcomes = require "moonpulse.record.outcome"
 local setting = require "moonpulse.stimulator.setting"
@@ -45,7 +44,7 @@ function M.hear(self, out, told_ns)
   if out.what == "overdue" then
     self:wake()
   elseif out.what == "begun" then
-    aheads.begun(self, out)
+    self.ahead.starts(out)
   elseif out.what == "finished" then
     self.finished = true
     self:wake()
@@ -64,6 +63,9 @@ function M.hear(self, out, told_ns)
     outcomes.enter(self.record, out, self.facts, now_ns)
     if out.send == "pulse" then
       pulse_outcome(self, out, now_ns)
+      if self.ahead then
+        self.ahead.gave(out)
+      end
     elseif out.send ~= "mark" then
       setting_outcome(self, out)
     end

@@ -11,6 +11,7 @@
 ---@field waiting table of experiment/waiting.lua
 ---@field triggers table of experiment/wait_trigger.lua
 ---@field keyboard table? of experiment/ask.lua
+---@field heard moonpulse.Heard what the script is told from outside
 ---@field mark fun(text: string, at_ns: integer?)
 ---@field say fun(text: string)
 ---@field tell fun(kind: string, entry: table, at_ns: integer?) to the audit trail

@@ -144,8 +144,11 @@ local function check_begin(lines, manifest, findings)
     return findings:differ(name, 1, "it is not the run's beginning: the lines before it are lost")
   end
   local device, then_device = table_of(manifest.device), table_of(first.device)
+  local by = table_of(manifest.moonpulse)
   for _, fact in ipairs { { "participant", manifest.participant, first.participant },
     { "device.name", device.name, then_device.name },
+    { "moonpulse.version", by.version, first.moonpulse },
+    { "moonpulse.commit", first.commit and by.commit, first.commit },
     { "device.simulated", tostring(device.simulated == true), tostring(then_device.simulated == true) } } do
     local now, before = said(fact[2]), said(fact[3])
     if now ~= before then

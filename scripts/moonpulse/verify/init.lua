@@ -71,12 +71,16 @@ local function check_contents(folder, manifest, lines, findings, progress)
   local kept, why
   if manifest.kind ~= "experiment" then
     kept, why = plans.again(folder, manifest)
-    plans.check(folder, kept, why, findings)
+    plans.check(folder, manifest, kept, why, findings)
   end
   if not virtual then
-    rows.against_flight(folder, manifest, findings, progress)
-  elseif manifest.kind == "experiment" then
-    rows.against_journal(folder, lines, findings)
+    rows.against_flight(folder, manifest, lines, findings, progress)
+  end
+  if manifest.kind == "experiment" then
+    if virtual then
+      rows.against_journal(folder, lines, findings)
+    end
+    require("moonpulse.verify.experiment").check(folder, manifest, lines, findings)
   elseif not begin or begin.kind ~= "begin" then
     findings:leave("events.tsv against the plan played again: the journal does not say how it was driven")
   elseif manifest.status ~= "not run" then

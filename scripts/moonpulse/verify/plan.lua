@@ -7,6 +7,7 @@ local lfs = require "lfs"
 local protocols = require "moonpulse.protocol"
 local read = require "moonpulse.record.read"
 local shams = require "moonpulse.protocol.sham"
+local versions = require "moonpulse.verify.version"
 
 require "moonpulse" -- the protocol files that are found here require it
 
@@ -132,10 +133,11 @@ end
 
 --- Does resolved.plan say what the kept text, parameters and seed make?
 ---@param folder string
+---@param manifest table
 ---@param kept moonpulse.KeptPlan?
 ---@param why string? there is none
 ---@param findings moonpulse.VerifyFindings
-function M.check(folder, kept, why, findings)
+function M.check(folder, manifest, kept, why, findings)
   local path = folder .. "/" .. name
   if not lfs.symlinkattributes(path, "mode") then
     return findings:leave("the plan: the folder has no resolved.plan")
@@ -150,8 +152,13 @@ function M.check(folder, kept, why, findings)
   if not ok then
     return findings:leave("resolved.plan against the protocol's text: %s", type(made) == "table"
       and made.message or tostring(made))
-  elseif findings:compare(name, text, made, "the kept text, parameters and seed make") then
+  end
+  local other = versions.other(manifest)
+  local found = other and require("moonpulse.verify.findings").new() or findings
+  if found:compare(name, text, made, "the kept text, parameters and seed make") then
     findings:check("resolved.plan is what the kept text, parameters and seed make")
+  elseif other then
+    versions.leave(findings, "resolved.plan against the protocol's text", other, found.differs)
   end
 end
 

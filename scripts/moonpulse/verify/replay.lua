@@ -9,13 +9,20 @@ local insides = require "moonpulse.run.inside"
 local lfs = require "lfs"
 local plans = require "moonpulse.verify.plan"
 local records = require "moonpulse.record"
+local pulses = require "moonpulse.verify.pulses"
+local read = require "moonpulse.record.read"
 local rows = require "moonpulse.verify.rows"
 local sha256 = require "moonpulse.text.sha256"
 local triggers = require "moonpulse.driver.trigger_path"
+local versions = require "moonpulse.verify.version"
 
 local M = {}
 
 local function nothing() end
+
+local function is_real(manifest)
+  return manifest.speed == nil or manifest.speed == 1
+end
 
 --- What the journal's first line says of how the run was driven.
 local function options_of(begin)
@@ -55,6 +62,7 @@ local function play(kept, manifest, out, begin, progress)
   if not options then
     return nil, from
   end
+  options.fault = not is_real(manifest) and options.fault or nil -- of the plan alone
   local job = job_of(kept, manifest, options, from)
   local record, message = records.create(out, "again")
   if not record then
@@ -87,8 +95,15 @@ local function until_stop(text)
   return upto
 end
 
---- Compare a file of the folder with the one that was made.
-local function compare(folder, made, name, findings, stopped)
+--- Compare a table of the folder with the one that was made by playing it again.
+---@param folder string
+---@param made string the folder of that
+---@param name "events.tsv"|"twin.tsv"
+---@param findings moonpulse.VerifyFindings
+---@param stopped boolean somebody stopped the run: only events.tsv, until a second before
+---@param alike (fun(line: string): string)? what of a line is compared; nil: all
+---@return boolean same
+function M.compare(folder, made, name, findings, stopped, alike)
   local path = folder .. "/" .. name
   if not lfs.symlinkattributes(path, "mode") or stopped and name ~= "events.tsv"
     or sha256.of_file(path) == sha256.of_file(made .. "/" .. name) then
@@ -96,7 +111,7 @@ local function compare(folder, made, name, findings, stopped)
   end
   local text = name == "events.tsv" and rows.read(folder, findings) or core.read_file(path, 2000000000)
   local again = core.read_file(made .. "/" .. name, 2000000000)
-  return findings:compare(name, text or "", again or "", "played again it is", nil,
+  return findings:compare(name, text or "", again or "", "played again it is", alike,
     stopped and until_stop(text or "") or nil)
 end
 
@@ -123,21 +138,39 @@ function M.check(folder, manifest, kept, why, begin, findings, progress)
   if not record then
     return findings:leave("%s: %s", what, message)
   end
-  local stop = manifest.result and manifest.result.stop
-  local stopped = core.stops[stop] ~= nil and core.stops[stop].asked_for and stop ~= "finished"
-  local same_version = begin.moonpulse == core.version
-  local found = same_version and findings or require("moonpulse.verify.findings").new()
+  local stopped = M.was_stopped(manifest)
+  local other = versions.other(manifest)
+  local found = other and require("moonpulse.verify.findings").new() or findings
+  local in_real_time, before = is_real(manifest), #found.differs
   local same = true
-  for _, name in ipairs { "events.tsv", "twin.tsv" } do
-    same = compare(folder, record.folder, name, found, stopped) and same
+  if in_real_time then
+    local text = rows.read(folder, found)
+    pulses.compare(text or "", core.read_file(record.folder .. "/events.tsv", 2000000000) or "", {
+      whole = manifest.status == "completed", what = "the plan made again has",
+      since = function() return 0 end,
+      same_device = read.get(manifest, "device.own_simulator") == true }, found)
+    same = #found.differs == before
   end
-  if same then
+  for _, name in ipairs(in_real_time and {} or { "events.tsv", "twin.tsv" }) do
+    same = M.compare(folder, record.folder, name, found, stopped) and same
+  end
+  if same and in_real_time then
+    findings:check("the pulses of events.tsv are those of the plan")
+  elseif same then
     findings:check("events.tsv and twin.tsv are what the plan gives when it is played again%s", stopped
       and " (until a second before it was stopped)" or "")
-  elseif not same_version then
-    findings:leave("%s: Moonpulse %s made it, and this one (%s) plays it otherwise from line %s of %s on",
-      what, tostring(begin.moonpulse), core.version, tostring(found.differs[1].line), found.differs[1].file)
+  elseif other then
+    versions.leave(findings, what, other, found.differs)
   end
+end
+
+--- Did somebody stop the run? Nobody can stop it again at that instant.
+---@param manifest table
+---@return boolean
+function M.was_stopped(manifest)
+  local stop = manifest.result and manifest.result.stop
+  return core.stops[stop] ~= nil and core.stops[stop].asked_for and stop ~= "finished"
+    and stop ~= "requested" -- which a script does again
 end
 
 return M

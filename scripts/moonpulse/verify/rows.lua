@@ -42,12 +42,29 @@ local function without(place)
   end
 end
 
+--- What the record itself says of what is missing or damaged in it: of a run that was killed, or whose disk
+--- was full. What nobody told then came later.
+local function told_before(manifest, lines)
+  local told = {}
+  local lists = { read.get(manifest, "result.damage") or false }
+  for _, line in ipairs(lines) do
+    lists[#lists + 1] = line.entry and line.entry.kind == "recovered" and line.entry.said or nil
+  end
+  for _, list in ipairs(lists) do
+    for _, sentence in ipairs(type(list) == "table" and list or {}) do
+      told[sentence] = true
+    end
+  end
+  return told
+end
+
 --- Row by row against the flight record of a run in real time.
 ---@param folder string
 ---@param manifest table
+---@param lines moonpulse.ChainLine[] the journal
 ---@param findings moonpulse.VerifyFindings
 ---@param progress fun(what: string, done: integer, total: integer, of: string)
-function M.against_flight(folder, manifest, findings, progress)
+function M.against_flight(folder, manifest, lines, findings, progress)
   if lfs.symlinkattributes(folder .. "/flight.bin", "mode") ~= "file" then
     if manifest.status == "not run" then
       return -- nothing was sent
@@ -64,8 +81,13 @@ function M.against_flight(folder, manifest, findings, progress)
   if not events then
     return
   end
+  local told = told_before(manifest, lines)
   for _, sentence in ipairs(said) do
-    findings:note("%s", sentence)
+    if told[sentence] or sentence:find("^flight.bin is of an older version") then
+      findings:note("%s", sentence)
+    else
+      findings:differ("flight.bin", nil, "%s", sentence)
+    end
   end
   local place = not worded and place_of_reply(events:match("^[^\n]*")) or nil
   if place and core.same_but(events, text, place)

@@ -285,3 +285,55 @@ describe("a stall of the host", function()
     assert.is_true(math.abs(share.over_100us - 0.00595) < 1e-9)
   end)
 end)
+
+describe("what a record costs", function()
+  local costs = require "moonpulse.bench.cost_goals"
+
+  local function rows_of(change)
+    local cost = { pulses = 200000, lines = 10000, flight = 0.3, flight_reading = 0.2, virtual = 0.3,
+      virtual_reading = 0.2, script = 1, script_reading = 0.1, export = 0.3, copying = 0.1,
+      check = 0.3, check_reading = 0.2, real_run = { run = 1, hashing = 0.01 },
+      virtual_run = { run = 1, hashing = 0.01 },
+      runs = { count = 10000, first = 3, again = 0.05, looking = 0.04 } }
+    for key, value in pairs(change or {}) do
+      cost[key] = value or nil
+    end
+    local verdicts, medians = {}, {}
+    costs.rows(cost, function(row)
+      verdicts[row.what:match("^[^,/]+[,/][^,/]*")] = row.verdict
+      medians[#medians + 1] = row.median
+    end, goals.judge)
+    return verdicts, medians
+  end
+
+  it("is held by goals, for a million pulses and a hundred thousand folders", function()
+    local verdicts, medians = rows_of()
+    for what, verdict in pairs(verdicts) do
+      assert.are.equal("PASS", verdict, what)
+    end
+    assert.are.equal(13, #medians)
+    assert.is_true(math.abs(medians[1] - 1.5) < 1e-9) -- 0.3 s for 200,000
+    assert.is_true(math.abs(medians[12] - 0.5) < 1e-9) -- 0.05 s for 10,000
+  end)
+
+  it("is missed by what takes longer", function()
+    for _, case in ipairs { { "flight", 0.45, "verify, flight.bin" },
+      { "export", 0.45, "export bids, CPU s for 1" },
+      { "check", 0.45, "check-bids, CPU s for 1" }, { "script", 2, "verify.sh, 10" },
+      { "runs", { count = 10000, again = 0.11, looking = 0.04 }, "moonpulse runs, CPU s for 100" },
+      { "real_run", { run = 1, hashing = 0.021 }, "hashing and chaining, 30 s in real time" } } do
+      local verdicts = rows_of { [case[1]] = case[2] }
+      local failed = false
+      for what, verdict in pairs(verdicts) do
+        failed = failed or verdict == "FAIL" and what:find(case[3], 1, true) == 1
+      end
+      assert.is_true(failed, case[3])
+    end
+  end)
+
+  it("is not judged where it was not measured", function()
+    local verdicts = rows_of { flight = false }
+    assert.are.equal("not measured", verdicts["verify, flight.bin "] or verdicts["verify, flight.bin"])
+    costs.rows(nil, function() error "a row of nothing" end, goals.judge)
+  end)
+end)

@@ -49,6 +49,7 @@ describe("what passes", function()
     assert.are.equal("OVER", finding.verdict)
     assert.are.equal(cjson.null, finding.value)
     has(finding.text, "80 %AMT cannot be compared with 120 %RMT of the lab's limits (A): no threshold is")
+    has(finding.text, "no threshold is known; amt.lua:") -- where it is written
     has(finding.text, "passes: give the threshold (--rmt N)")
     assert.is_nil(finding.text:find(" 0 %RMT", 1, true))
     assert.are.equal("within", lab_finding("amt.lua --amt 52 --rmt 60").verdict)

@@ -232,6 +232,14 @@ describe("the driver of the Magstim BiStim²", function()
     end):find("did not take the interval: it says 010, not 025 (in high resolution)", 1, true))
     local io = magstim.link(driver, unit { mode = "slave" })
     assert.is_truthy(magstim.fault_of(driver.connect, io):find("plug the cable into the master", 1, true))
+    for _, mode in ipairs { "Q", "R", "S", "T" } do -- of the slave, whatever its master does
+      io = magstim.link(driver, unit {})
+      io.spoil = function(bytes, answer)
+        return bytes:find("^X") and magstim.frame("X\9" .. mode) or answer
+      end
+      local problem = magstim.fault_of(driver.connect, io)
+      assert.is_truthy(problem:find("plug the cable into the master", 1, true), mode)
+    end
     assert.is_true((armed(driver, pair(2.5), unit { knows_mode = 0 })).dialect.no_mode) -- is no fault
   end)
 

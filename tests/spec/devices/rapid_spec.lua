@@ -225,6 +225,13 @@ describe("the driver of the Magstim Rapid²", function()
     refused(new, train(6001, 10, 5), "over the 6000 of software 9 and later")
     assert.is_nil(magstim.refusal(new, train(4800, 8, 5)))
     refused(new, train(1201, 2, 5), "a train of 600.5 s is over the 600 s")
+    local function slow(pulses, hz)
+      local plan = mp.train { pulses = pulses, hz = hz, intensity = mp.mso(20) }
+      return magstim.refusal(new, plan, nil, "device")
+    end
+    assert.is_nil(slow(60, "0.1")) -- its slowest, for as long as it goes
+    assert.matches("0.09 Hz is below its 0.1 Hz", slow(9, "0.09"), 1, true)
+    assert.matches("a train of 610 s is over the 600 s", slow(61, "0.1"), 1, true)
     refused(old, mp.train { pulses = 20, hz = "10.05", intensity = mp.mso(20) },
       "10.05 Hz is off its steps of 0.1 Hz: the nearest are 10 and 10.1 Hz")
     refused(old, mp.train { pulses = 61, hz = "30.5", intensity = mp.mso(20) },

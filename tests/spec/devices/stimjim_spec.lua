@@ -256,6 +256,22 @@ describe("the driver of the StimJim", function()
       first_line { full_scale_mv = "15000", pulse_us = "200", biphasic = "1", interphase_us = "50" })
   end)
 
+  it("says of a value that a unit does not take which it is, and what it takes", function()
+    for sentence, each in pairs {
+      ["index = 100 is outside what a StimJim takes: 0 to 99"] = { "query_train", { index = 100 } },
+      ["index = 120 is outside what a StimJim takes: -1 to 99"] = { "trigger_map",
+        { input = 0, index = 120 } },
+      ["mv = -15001 is outside what a StimJim takes: -15000 to 15000"] = { "set_mv",
+        { channel = 0, mv = -15001 } },
+      ["dac = 32768 is outside what a StimJim takes: -32768 to 32767"] = { "set_dac",
+        { channel = 1, dac = 32768 } },
+    } do
+      local ok, problem = pcall(driver.commands[each[1]], each[2])
+      assert.is_false(ok)
+      assert.matches(sentence, tostring(type(problem) == "table" and problem.message or problem), 1, true)
+    end
+  end)
+
   it("refuses options on the far side of each edge", function()
     for _, bad in ipairs { { full_scale_ua = "3331" }, { full_scale_mv = "15001" }, { pulse_us = "19" },
       { volts = "15.1" }, { volts = "0.05" }, { biphasic = "2" }, { channels = "a=2" } } do

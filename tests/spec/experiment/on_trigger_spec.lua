@@ -73,7 +73,8 @@ describe("stim:on_trigger", function()
     assert.are.equal(0, status, out)
     assert.are.same({ 1.001, 3.001, 6.001 }, given())
     assert.matches("3 of 4", out, 1, true)
-    assert.are.same({ "trigger: it starts the plan", "trigger: byte 5, passed over: within the refractory time",
+    assert.are.same({ "trigger: it starts the plan",
+      "trigger: byte 5, passed over: within the refractory time",
       "trigger: it starts the plan", "trigger: it starts the plan",
       "triggers: 4, 3 started the plan; 1 passed over: within the refractory time" }, marks())
     local verified, said = shell.moonpulse(folder, "verify " .. fixture.run_in(folder .. "/runs"))
@@ -124,10 +125,15 @@ describe("stim:on_trigger", function()
     for i = 2, #times do
       assert.is_true(times[i] - times[i - 1] >= 0.1 - 1e-9, times[i])
     end
-    assert.matches("2,500, 5 started the plan; 2,495 passed over: within the refractory time", marks()[#marks()])
+    local list = marks()
+    assert.matches("2,500, 5 started the plan; 2,495 passed over: within the refractory time", list[#list])
     local counts = cjson.decode(shell.read(fixture.run_in(folder .. "/runs") .. "/manifest.json")).experiment
       .triggers
     assert.are.same({ 5000, 2500 }, { counts.came, counts.taken })
+    local reactions = counts.on_trigger.reaction_us
+    counts.on_trigger.reaction_us = nil
+    assert.are.same({ starts = 5, refractory = 2495 }, counts.on_trigger)
+    assert.are.same({ p50 = 0, p95 = 0, worst = 0 }, reactions) -- in virtual time nothing takes any
   end)
 
   it("refuses, at the script's line, what could not be given as it is written", function()
@@ -138,7 +144,7 @@ describe("stim:on_trigger", function()
       ["stim:on_trigger(pulse, { count = 2, refractory = 1, bite = 5 })"] = 'no option "bite"',
       ["stim:on_trigger(pulse .. mp.rest { min = 1, max = 2 } .. pulse, { count = 2, refractory = 9 })"]
         = "a rest that is drawn from the seed",
-      ["stim:on_trigger(mp.train { pulses = 5, hz = 1, intensity = mp.mso(40) }, { count = 2, refractory = 2 })"]
+      ["stim:on_trigger(pulse:times(5, { every = 1 }), { count = 2, refractory = 2 })"]
         = "make refractory at least as long",
       ["stim:on_trigger(pulse .. mp.rest(3) .. mp.pulse(mp.mso(50)), { count = 2, refractory = 9 })"]
         = "pulses of 40 and 50 %MSO",
@@ -209,6 +215,13 @@ describe("stim:on_trigger in real time", function()
     local status, out = shell.moonpulse(folder, "verify " .. fixture.run_in(folder .. "/runs"))
     assert.are.equal(0, status, out)
     assert.matches("events.tsv is what flight.bin says, row by row", out, 1, true)
+    assert.matches("and the pulses of events.tsv are what the kept text", out, 1, true)
+    local of = cjson.decode(shell.read(fixture.run_in(folder .. "/runs") .. "/manifest.json")).experiment
+      .triggers.on_trigger
+    assert.are.equal(3, of.starts)
+    assert.is_true(of.reaction_us.p50 > 0 and of.reaction_us.p50 <= of.reaction_us.worst)
+    local report = shell.read(fixture.run_in(folder .. "/runs") .. "/report.html")
+    assert.matches("Trigger to command handed over: median", report, 1, true)
   end)
 
   it("loses nothing of a run that is killed, also where the journal is behind", function()

@@ -226,6 +226,28 @@ print([row[15] for row in rows if row[4] == "mark"], [row[2] for row in rows if 
     assert.is_nil(conditions.of_events(assert(read.parse(older, "rows")))[1].trials)
   end)
 
+  it("is known for a kind where nobody gave it a label, whatever kind it is", function()
+    local pulse = mp.pulse(mp.mso(40))
+    local pair = mp.pair { isi = mp.ms(2), intensity = mp.mso(40) }
+    local train = mp.train { pulses = 3, hz = 10, intensity = mp.mso(40) }
+    local apart = mp.pulse(mp.mso(30)) .. mp.rest(mp.ms(20)) .. pair
+    local kinds = {}
+    for _, plan in ipairs { pulse, pair, train, mp.burst { pulses = 3, hz = 50, intensity = mp.mso(40) },
+      mp.theta_burst { pulses = 3, hz = 50, theta_hz = 5, on = 2, off = 8, cycles = 2,
+        intensity = mp.mso(40) }, mp.trials { of = { pulse, pair, train }, every = 2 },
+      mp.trials { of = { apart }, every = 2 }, mp.together { a = pulse, b = mp.rest(1) .. train } } do
+      for _, name in ipairs(stimuli.of(plan, 1).conditions) do
+        kinds[name] = true
+        assert.is_true(conditions.is_default(name), name)
+      end
+    end
+    for name in pairs { pulse = true, pair = true, burst = true, train = true, trial = true } do
+      assert.is_true(kinds[name], name)
+    end
+    assert.is_true(conditions.is_default "together") -- parts too many to be put in order
+    assert.is_false(conditions.is_default "sham")
+  end)
+
   it("is in the manifest, planned", function()
     assert.are.same({ twin = 8, weak = 2, train = 3, pulse = 1 },
       fixture.manifest((run("protocol", block))).conditions)

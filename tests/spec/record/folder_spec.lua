@@ -149,6 +149,18 @@ describe("the folder of a run", function()
     assert.are.equal("return 1", shell.read(folder .. "/helper.lua"))
   end)
 
+  it("says of an empty list in its manifest that it is one, wherever a list may be", function()
+    local text = manifest_files.encode { preflight = {}, files = {}, clock = { jumps = {} },
+      thresholds = { found = {} }, experiment = { staircases = { { track = {} } } },
+      safety = { findings = {}, history = { notes = {}, unreadable = {} }, override = {} } }
+    for _, name in ipairs { "preflight", "files", "jumps", "found", "track", "findings", "notes",
+      "unreadable" } do
+      assert.matches(('"%s": []'):format(name), text, 1, true)
+    end
+    assert.matches('"override": {}', text, 1, true)
+    assert.matches('"staircases": []', manifest_files.encode { experiment = { staircases = {} } }, 1, true)
+  end)
+
   it("keeps a driver's file, its simulator and what they load", function()
     assert.are.equal(0, (shell.sh(folder, ("cd %s && %s new driver coil_box"):format(folder,
       shell.quote(shell.program:gsub("^build", lfs.currentdir() .. "/build"))))))

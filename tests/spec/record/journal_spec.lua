@@ -98,8 +98,9 @@ describe("a journal", function()
     assert.are.same({}, said)
   end)
 
-  it("that cannot be written plays nothing more, and says so each time", function()
+  local function full()
     local journal = assert(journals.new(folder))
+    journal:write("mark", { at_ns = 1, text = "there was room" })
     journal.file:close()
     journal.file = assert(io.open("/dev/full", "w"))
     for _ = 1, 2 do
@@ -109,7 +110,25 @@ describe("a journal", function()
       assert.matches("the journal cannot be written, so nothing more is played: .*No space left",
         problem.message)
     end
+    journal:tell("stop", { why = "told all the same" })
+    return journal
+  end
+
+  it("that cannot be written plays nothing more, and says so each time", function()
+    local journal = full()
+    shell.remove(folder) -- nor when the run is over
     journal:close()
     assert.matches("No space left", journal.lost)
+  end)
+
+  it("that can be written again at the end has what was done, and not what was not", function()
+    local journal = full()
+    journal:close()
+    assert.is_nil(journal.lost)
+    local kinds = {}
+    for line in io.lines(folder .. "/journal.jsonl") do
+      kinds[#kinds + 1] = line:match '"kind":"(%l+)"'
+    end
+    assert.are.same({ "mark", "stop" }, kinds)
   end)
 end)

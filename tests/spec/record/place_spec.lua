@@ -15,11 +15,11 @@ after_each(function()
   shell.remove(folder)
 end)
 
---- A command, started in folder/inside with only the environment that is given.
+--- A command, started in folder/inside with only the environment that is given; an hour ago is today.
 local function sh(inside, environment, command)
   lfs.mkdir(folder .. "/" .. inside)
-  return shell.sh(folder, ("cd %s/%s && exec env -u MOONPULSE_RUNS -u XDG_DATA_HOME -u SUDO_UID %s %s")
-    :format(shell.quote(folder), inside, environment, command))
+  return shell.sh(folder, ("cd %s/%s && exec env -u MOONPULSE_RUNS -u XDG_DATA_HOME -u SUDO_UID %s %s %s")
+    :format(shell.quote(folder), inside, shell.midday(), environment, command))
 end
 
 local function moonpulse(inside, environment, arguments)

@@ -44,6 +44,7 @@ local odd = {
   other_frame = function(pulse) pulse.frame = 3 end, -- its plan has none
   other_action = function(pulse) pulse.action = 2 end,
   after_mark = function(pulse) pulse.mark = true end,
+  before_told = function(pulse) pulse.mark_behind = true end, -- its onset is sooner than the pulse's
   after_set = function(pulse) pulse.set = true end,
   after_question = function(pulse) pulse.oneoff = true end,
   renumbered = function(pulse) pulse.number = pulse.number + 1 end,
@@ -85,6 +86,10 @@ local function add_plan(list, chance, play, begin_ns, count, period_ns, waits_ns
       local answered_ns = pulse.sent_ns + waits_ns + chance(0, 3 * MS)
       tell(answered_ns, { kind = "confirm", number = pulse.number, woken_ns = answered_ns,
         action = pulse.value + 1, detail = pulse.said or 0 })
+      if pulse.mark_behind then
+        tell(answered_ns + 1, { kind = "mark", number = 1, planned_ns = pulse.planned_ns - MS,
+          due_ns = due_ns, woken_ns = due_ns, sent_ns = due_ns })
+      end
     end
   end
   table.sort(told, function(a, b)

@@ -6,6 +6,7 @@ local lfs = require "lfs"
 local plans = require "moonpulse.verify.plan"
 local recipes = require "moonpulse.rerun.recipe"
 local seal = require "moonpulse.record.seal"
+local resealed = require "resealed"
 local shell = require "shell"
 
 local drawn = [[
@@ -163,11 +164,14 @@ describe("moonpulse rerun", function()
 
   it("tells another version, and an end that does not come again, before it arms", function()
     local run = recorded("drawn", drawn, "--rmt 50 --speed max")
-    local manifest = cjson.decode(shell.read(run .. "/manifest.json"))
-    manifest.moonpulse = { version = "0.0.9" }
-    manifest.result.stop, manifest.result.reason = "signal", "stopped by Ctrl-C (SIGINT)"
-    shell.write(run .. "/manifest.json", cjson.encode(manifest))
-    fixture.seal(run)
+    resealed.edit(run, function(entries)
+      entries[1].moonpulse, entries[1].commit = "0.0.9", nil
+    end, { ["manifest.json"] = function(text)
+      local manifest = cjson.decode(text)
+      manifest.moonpulse = { version = "0.0.9" }
+      manifest.result.stop, manifest.result.reason = "signal", "stopped by Ctrl-C (SIGINT)"
+      return cjson.encode(manifest)
+    end })
     local status, text = again(run)
     assert.are.equal(1, status, text) -- it ended otherwise
     assert.matches("differs     end: the run ended early (stopped by Ctrl-C (SIGINT)); nothing ends it there "

@@ -33,7 +33,7 @@ local function given()
   local path = out .. "/" .. names[#names]
   for _, name in ipairs { "manifest.json", "journal.jsonl" } do
     local text = shell.read(path .. "/" .. name):gsub('("simulated"%s*:%s*)true', "%1false")
-      :gsub('"at":"1970[^"]*"', os.date('!"at":"%Y-%m-%dT%H:%M:%SZ"', now))
+      :gsub('("kind":"begin")', os.date('!"at":"%Y-%m-%dT%H:%M:%SZ",%%1', now))
     shell.write(path .. "/" .. name, text)
   end
   os.remove(path .. "/twin.tsv")

@@ -4,6 +4,7 @@ local cjson = require "cjson"
 local clock = require "moonpulse.safety.clock"
 local history = require "moonpulse.safety.history"
 local lfs = require "lfs"
+local recover = require "moonpulse.record.recover"
 local shell = require "shell"
 
 local folder, out, number
@@ -177,6 +178,20 @@ describe("a participant's history", function()
     -- a plan whose flight record cannot be read counts in full
     earlier({ status = "running", result = "none", flight = { actions = {} } }, rows)
     assert.are.equal(52, of().day)
+  end)
+
+  it("counts what it planned of a torn run whose record is damaged so that reading it has no end", function()
+    local rows = recover.rows
+    finally(function() recover.rows = rows end)
+    recover.rows = function()
+      while true do
+        rows = rows
+      end
+    end
+    earlier { status = "running", result = "none" }
+    local found = of()
+    assert.are.equal(40, found.day)
+    assert.matches("run01 is torn", table.concat(found.notes, "\n"), 1, true)
   end)
 
   it("counts runs behind a pseudo-terminal where the lab says what is behind it, else says so", function()
@@ -424,6 +439,26 @@ describe("folders of another account", function()
       assert.matches("/runs/theirs cannot be read", said, 1, true)
       local _, listed = command "runs"
       assert.matches("its folder cannot be read by this account", listed, 1, true)
+    end
+  end)
+
+  it("are all counted where they are many: the first by name, the others by their folder", function()
+    for count = 0, 9 do
+      local paths = {}
+      for i = 1, count do
+        paths[i] = ("/runs/x%d"):format(i)
+      end
+      local said = history.unread({ unreadable = paths, folder = "/runs" }, "P07")
+      local named = 0
+      for i, sentence in ipairs(said) do
+        if sentence:find(("/runs/x%d cannot be read: if it is a run of P07"):format(i), 1, true) then
+          named = named + 1
+        end
+      end
+      assert.are.equal(count <= 5 and count or 4, named)
+      assert.are.equal(math.min(count, 5), #said)
+      assert.are.equal(count > 5 and ("%d more cannot be read (ls -l /runs): if they are runs of P07, their "
+        .. "pulses are not counted"):format(count - 4) or nil, said[named + 1])
     end
   end)
 

@@ -4,6 +4,7 @@ local judge = require "moonpulse.safety.judge"
 local labs = require "moonpulse.safety.lab"
 local mp = require "moonpulse"
 local rules = require "moonpulse.safety.rules"
+local silences = require "moonpulse.safety.drawn_silences"
 local worst = require "moonpulse.safety.worst"
 
 local thresholds = { rmt = 50 }
@@ -120,6 +121,45 @@ describe("drawn rests", function()
     assert.matches("^%d+ schedules$", spaced(train(5, 5, 90), 0.5, 60))
     assert.matches("^%d+ schedules$", how(mp.together { a = pulse .. mp.rest { min = 5, max = 7 } .. pulse,
       b = pulse }))
+  end)
+
+  it("are searched for short silences only where a draw decides what a train is, and never without end",
+    function()
+      local function is_sought(what, min, max, most)
+        local plan = (what .. mp.rest { min = min, max = max }) * 5 .. what
+        return select(2, silences.of(plan, worst.with_rests(plan, 0), worst.with_rests(plan, 1), most))
+      end
+      for _, apart in ipairs { train(20, 20, 100), train(3, 2, 100), mp.pulse(mp.rmt(100)) } do
+        assert.is_true(is_sought(apart, 1, 60, 1)) -- there is nothing to look for
+        assert.is_true(is_sought(apart, 0.1, 4, 1000000))
+        assert.is_false(is_sought(apart, 0.1, 4, 1))
+      end
+      -- no rest is shorter than a second, but the train before it is as slow
+      assert.is_false(is_sought(train(3, 1.1, 100), 1, 2, 1))
+    end)
+
+  it("are said to be judged in each way in which they were: rests, orders and seeds", function()
+    local pulse, rest = mp.pulse(mp.rmt(100)), mp.rest { min = 4, max = 6 }
+    for _, drawn in ipairs { { rests = true }, { orders = true }, { rests = true, orders = true } } do
+      local function build(_, arrange)
+        local list = { pulse, train(5, 5, 90) }
+        return mp.trials { of = drawn.orders and arrange and arrange(list) or list, every = 9 }
+          .. (drawn.rests and rest or mp.rest(5)) .. pulse
+      end
+      local cases, judged = worst.cases { plan = build(), drawn = drawn.orders or false, seed = 1,
+        build = build }
+      local seeds = {}
+      for _, case in ipairs(cases) do
+        seeds[case.seed] = true
+      end
+      local count = 0
+      for _ in pairs(seeds) do
+        count = count + 1
+      end
+      assert.are.equal(drawn.rests, judged.text:find("every drawn rest at its shortest", 1, true) == 1 or nil)
+      assert.are.equal(drawn.orders, judged.text:find("all 2 orders of what is shuffled", 1, true) and true)
+      assert.are.equal(count, tonumber(judged.text:match "(%d+) seeds?"), judged.text)
+    end
   end)
 
   it("are judged at the rules' edges in each order, or it is said in how many", function()

@@ -99,6 +99,19 @@ describe("a simulator that reads late", function()
     end)
   end
 
+  it("ends a train of its own before the next one that was sent behind it", function()
+    for second_ms, lost in pairs { [130] = 0, [60] = 1 } do -- sent 130 ms later, and 60: it takes 100
+      local host = assert(serve.start(find.simulator(assert(find.find "stimjim")), {}))
+      local at_ns = host.now_ns + MS
+      host:receive("S0,0,3,10000,100000;1000,0,200\n", at_ns, at_ns)
+      host:receive("T0\n", at_ns + 500 * MS, at_ns + 450 * MS) -- it may have come at 450
+      host:receive("T0\n", at_ns + (450 + second_ms) * MS, at_ns + (450 + second_ms) * MS)
+      assert.are.equal(lost, host.counts.error or 0, second_ms)
+      assert.are.equal(lost == 0 and 11 or 3, host.counts.pulse, second_ms)
+      host:close()
+    end
+  end)
+
   it("lets no time pass in which its port was not looked at", function()
     local clock_ns = core.clock_ns
     finally(function() core.clock_ns = clock_ns end)

@@ -1,6 +1,8 @@
 --- A part of a script that disarms the stimulator while another part plays: what that cuts is no device
 --- fault, on whichever device and at whichever instant, and the record says of each pulse what is known.
+local fixture = require "job"
 local judging = require "judging"
+local shell = require "shell"
 
 local rates = { magventure = { 5, 1 }, stimjim = { 20, 1 }, pulsepal = { 20, 1 }, rapid = { 1, 1 },
   magstim200 = { 1, 5 }, duomag = { 1, 1 } }
@@ -38,4 +40,28 @@ describe("a script's own disarm while it plays", function()
       assert.is_true(cut > 0, "nothing was cut")
     end)
   end
+
+  it("ends what the device was giving: what comes next does not wait for the rest of it", function()
+    local folder = shell.folder()
+    finally(function() shell.remove(folder) end)
+    shell.write(folder .. "/made.lua", [[local mp = require "moonpulse"
+      return mp.experiment(function(run)
+        local stim, two = run:device(), mp.train { pulses = 2, hz = 10, intensity = mp.mso(30) }
+        stim:arm()
+        run:spawn(function() run:sleep(3) stim:disarm() end)
+        pcall(function() stim:play(mp.train { pulses = 100, hz = 10, intensity = mp.mso(30) }) end)
+        stim:arm(two)
+        run:mark "armed again"
+        stim:play(two)
+      end)]])
+    local status, _, err = shell.moonpulse(folder, ("run %s/made.lua --speed max --timing device --device "
+      .. "sim:magventure --out %s/runs --beyond-guidelines test --approval none"):format(folder, folder))
+    assert.are.equal(0, status, err)
+    local armed, fired
+    for _, row in ipairs((shell.rows(fixture.run_in(folder .. "/runs") .. "/events.tsv"))) do
+      armed = row.event == "mark" and row.reply == "armed again" and tonumber(row.onset) or armed
+      fired = row.event == "pulse" and row.status == "delivered" and tonumber(row.onset) or fired
+    end
+    assert.is_true(armed < 10 and fired > armed and fired - armed < 2, ("%g, %g"):format(armed, fired))
+  end)
 end)

@@ -87,6 +87,9 @@ describe("a MagPro that reports", function()
         assert.are.same({ "device fault", each[3] }, { facts.result.status, facts.result.stop })
         assert.are.equal(1, count(rows, "unasked_pulse"))
         assert.are.equal(each[2], count(rows, "pulse"))
+        local last = rows[#rows] -- by onset: it came after all that was sent
+        assert.are.equal("unasked_pulse", last.event)
+        assert.near(tonumber(last.onset_confirmed_us), 1e6 * tonumber(last.onset), 1)
         local page = shell.read(fixture.run_in(folder .. "/runs") .. "/report.html")
         if each[3] then -- where nothing was armed there is no report
           assert.matches("The device reported 1 pulse that nobody sent.", page, 1, true)

@@ -1,8 +1,10 @@
 -- What a new seal must not hide: an edit that came before it, a signature that is gone, and names that are
 -- those of the seal's own fields.
+local core = require "moonpulse.core"
 local edited = require "moonpulse.safety.edited"
 local fixture = require "job"
 local seals = require "moonpulse.record.seal"
+local sha256 = require "moonpulse.text.sha256"
 local shell = require "shell"
 local verify = require "moonpulse.verify"
 
@@ -64,6 +66,39 @@ describe("a folder that was sealed anew", function()
     assert.matches("manifest.json, before it was sealed again", edited.look(run, fixture.manifest(run)), 1,
       true)
   end)
+
+  it("holds each line of its journal, the last as well: changed with its checksum, left out, or behind it",
+    function()
+      local run = record "lines"
+      local path = run .. "/journal.jsonl"
+      local whole, lines = shell.read(path), {}
+      for line in whole:gmatch("[^\n]+") do
+        lines[#lines + 1] = line
+      end
+      local function kept(line) -- with a checksum of its own, as whoever knows the format writes it
+        local body = line:gsub(',"check":"%x+"}$', "")
+        return ('%s,"check":"%s"}'):format(body, core.checksum(body))
+      end
+      local function expect_found(list, what)
+        shell.write(path, table.concat(list, "\n") .. "\n")
+        assert(seals.write(run))
+        assert.matches("journal", texts(run), 1, true, what)
+      end
+      for i, line in ipairs(lines) do
+        local changed, cut = table.move(lines, 1, #lines, 1, {}), table.move(lines, 1, #lines, 1, {})
+        changed[i] = kept((line:gsub("^{", '{"more":1,')))
+        expect_found(changed, "changed " .. i)
+        table.remove(cut, i)
+        expect_found(cut, "left out " .. i)
+      end
+      local more = table.move(lines, 1, #lines, 1, {})
+      more[#more + 1] = kept((lines[#lines]:gsub('"line":%d+', '"line":' .. #lines + 1)
+        :gsub('"prev":"%x+"', ('"prev":"%s"'):format(sha256.of(lines[#lines])))))
+      expect_found(more, "one more")
+      shell.write(path, whole)
+      assert(seals.write(run))
+      assert.are.equal("", texts(run))
+    end)
 
   it("keeps conditions that are called as its own fields are", function()
     local run = record "names"

@@ -1,0 +1,188 @@
+--- What a script is told from outside of it in real time: the clock, the device's readings, and what it
+--- was refused. It may decide by that, so the journal keeps it, with the part of the script (run:spawn) that
+--- was told: verify and rerun make the same decisions from the journal alone (moonpulse.experiment.recall).
+--- In virtual time the same comes again by itself.
+local blame = require "moonpulse.text.author_line"
+local core = require "moonpulse.core"
+local handles = require "moonpulse.experiment.handle"
+local refusals = require "moonpulse.text.refusal"
+
+local M = {}
+
+local most_kept = 200000 -- readings of a run: of a script that looks at the clock all the time no more
+-- what waits is written before a plan starts, and must not take long then
+local most_in_line, most_pending = 200, 20
+
+---@class moonpulse.Heard
+---@field audit moonpulse.Audit
+---@field recall moonpulse.Recall? what an earlier run was told: it is told again
+---@field parts table<any, integer> the number of each part that runs, by its task
+---@field spawned integer parts that were begun
+---@field tries table<integer, integer> how often each part wanted to arm, to play or a trigger; 0: the script
+---@field pending table[] what was told since the journal's last line
+---@field kept integer readings that the journal has, or will
+local Heard = {}
+Heard.__index = Heard
+
+--- Of a run whose script was told nothing yet.
+---@param audit moonpulse.Audit with a journal: what it writes is told which part of the script it is of
+---@param recall moonpulse.Recall? of moonpulse.experiment.recall
+---@return moonpulse.Heard
+function M.new(audit, recall)
+  local self = setmetatable({ audit = audit, recall = recall, parts = setmetatable({}, { __mode = "k" }),
+    spawned = 0, tries = {}, pending = {}, kept = 0 }, Heard)
+  audit.journal:listen(function() self:flush() end, function() return self:part() end)
+  return self
+end
+
+--- The part of the script that runs now is a new one, from run:spawn.
+function Heard:begin_part()
+  self.spawned = self.spawned + 1
+  self.parts[core.current()] = self.spawned
+end
+
+--- Which part of the script runs now.
+---@return integer? number of its run:spawn; nil: the script itself, or nothing of it
+function Heard:part()
+  local ok, task = pcall(core.current)
+  return ok and self.parts[task] or nil
+end
+
+--- Write down what was told since the last line.
+function Heard:flush()
+  local pending = self.pending
+  self.pending = {}
+  for _, entry in ipairs(pending) do
+    self.audit:tell("read", entry)
+  end
+end
+
+local function keep(self, what, value)
+  if core.is_virtual() and not self.recall or self.kept > most_kept then
+    return
+  end
+  self.kept = self.kept + 1
+  local part, last = self:part(), self.pending[#self.pending]
+  if self.kept > most_kept then
+    self.pending[#self.pending + 1] = { part = part, what = what, lost = true }
+  elseif math.type(value) ~= "integer" then
+    self.pending[#self.pending + 1] = { part = part, what = what, value = value }
+  elseif last and last.what == what and last.part == part and #last.since_ns < most_in_line then
+    table.insert(last.since_ns, value)
+  else
+    self.pending[#self.pending + 1] = { part = part, what = what, since_ns = { value } }
+  end
+  if #self.pending > most_pending or last and #(last.since_ns or {}) == most_in_line then
+    self:flush()
+  end
+end
+
+--- Data without what a journal cannot hold.
+local function plain(value)
+  if type(value) ~= "table" then
+    return type(value) ~= "function" and type(value) ~= "userdata" and value or nil
+  end
+  local copied = {}
+  for key, inner in next, value do
+    copied[key] = plain(inner)
+  end
+  return copied
+end
+
+--- What was told then, of the kind that it has now: a journal has no functions, and one kind of number.
+local function as_now(told, now)
+  if type(told) == "table" and type(now) == "table" then
+    for key, value in next, now do
+      told[key] = type(value) == "function" and value or as_now(told[key], value)
+    end
+  elseif math.type(told) and math.type(now) then
+    return math.abs(told - now) <= 1e-13 * math.abs(now) and now or math.type(now) == "integer"
+      and math.tointeger(told) or told
+  end
+  return told
+end
+
+--- The script reads the clock.
+---@param since_ns integer what it shows, from the run's start
+---@return integer since_ns what the script is told
+function Heard:now(since_ns)
+  local told = self.recall and self.recall:reading(self:part(), "now") or since_ns
+  keep(self, "now", told)
+  return told
+end
+
+--- The script is told when a plan started.
+---@param start_ns integer as it was, from the run's start
+---@param number integer of the plan
+---@return integer start_ns what the script is told
+function Heard:start(start_ns, number)
+  local was = self.recall and self.recall:play(number)
+  if not was then
+    return start_ns -- which the plan's line has
+  end
+  local told = self.recall:reading(self:part(), "start") or was.start_ns
+  keep(self, "start", told)
+  return told
+end
+
+--- The script reads something of the device.
+---@param what "status"|"limits"|"identity"
+---@param value table
+---@return table value what the script is told
+function Heard:reading(what, value)
+  local told = self.recall and self.recall:reading(self:part(), what)
+  local is = told and as_now(handles.copy(told), value) or value
+  keep(self, what, plain(is))
+  return is
+end
+
+--- Raise what an earlier run was refused.
+local function refuse_again(refused)
+  if refused.code then
+    refusals.raise(refused.code, "%s", refused.why)
+  end
+  error(refused.why, 0)
+end
+
+--- Is an error a refusal, after which a script may go on?
+local function is_refusal(problem)
+  return not refusals.is_stopped(problem) and not refusals.is_fault(problem)
+end
+
+--- Do again what an earlier run was refused, up to where it was: the device may have been told something.
+local function try_again(refused, action)
+  local ok, problem = pcall(action, function() refuse_again(refused) end, true)
+  if not ok and not is_refusal(problem) then
+    error(problem, 0)
+  end
+  refuse_again(refused)
+end
+
+--- Arm, play a plan, or wait for a trigger: what is refused before anything of it counts is written down, and
+--- a script may go on from there.
+---@param who string the verb
+---@param action fun(counts: fun(), refused: boolean?): any calls counts() once it is not refused any more;
+---   refused: an earlier run was
+---@param at_once boolean? what an earlier run was refused is not begun
+---@return any what action returned
+function Heard:try(who, action, at_once)
+  local part, counted = self:part(), false
+  local number = (self.tries[part or 0] or 0) + 1
+  self.tries[part or 0] = number
+  local refused = self.recall and self.recall:refusal(part, number)
+  local ok, result
+  if refused then
+    ok, result = pcall(at_once and refuse_again or try_again, refused, action)
+  else
+    ok, result = pcall(action, function() counted = true end)
+  end
+  if ok then
+    return result
+  elseif not counted and is_refusal(result) then
+    self.audit:tell("refused", { what = who, number = number, why = blame.text(result),
+      code = type(result) == "table" and refusals.status[rawget(result, "code")] and result.code or nil })
+  end
+  error(result, 0)
+end
+
+return M

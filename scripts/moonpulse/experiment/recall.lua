@@ -1,0 +1,171 @@
+--- What the journal of an experiment says that its script was told: answers, triggers, the clock, the
+--- device's readings, refusals, and when its plans began. A script that is told the same decides the same,
+--- whatever the computer and the clock do. Each part of the script (run:spawn) is told its own; where the
+--- journal has no more of something, recall has none either.
+local M = {}
+
+---@class moonpulse.Recall
+---@field lost boolean? the script read more than the journal keeps
+---@field parts boolean? the script had several parts
+local Recall = {}
+Recall.__index = Recall
+
+M.no_trigger = "trigger: none came in time"
+
+--- A time of the journal in nanoseconds.
+local function whole(value)
+  return math.tointeger(tonumber(value))
+end
+
+--- What is kept for a part of the script: a number of JSON may be a float.
+local function key_of(part, what)
+  return ("%d %s"):format(whole(part) or 0, what)
+end
+
+local function queue_of(self, part, what)
+  local key = key_of(part, what)
+  local queue = self.queues[key] or { taken = 0 }
+  self.queues[key] = queue
+  return queue
+end
+
+local function put(self, part, what, value)
+  table.insert(queue_of(self, part, what), value)
+end
+
+local function take(self, part, what)
+  local queue = queue_of(self, part, what)
+  queue.taken = queue.taken + 1
+  return queue[queue.taken]
+end
+
+local takes = {}
+
+function takes.answer(self, entry)
+  if entry.of == "script" and type(entry.answer) == "string" then
+    put(self, entry.part, "answer", { text = entry.answer, at_ns = whole(entry.at_ns) or 0 })
+  end
+end
+
+--- A plan was armed ahead: what it heard comes next.
+function takes.ahead(self, entry)
+  self.aheads[#self.aheads + 1] = { from_ns = (whole(entry.from_ns) or self.origin_ns) - self.origin_ns,
+    triggers = {} }
+end
+
+local most_triggers = 5000000 -- of a run; of a storm the journal has how many there were, from then to then
+
+local function take_heard(self, entry)
+  local last, count = self.aheads[#self.aheads], whole(entry.count) or 1
+  local at_ns, lasted_ns, byte = whole(entry.at_ns) or 0, whole(entry.lasted_ns) or 0, whole(entry.byte) or 0
+  self.came = self.came + count
+  if last and count >= 1 and self.came <= most_triggers and byte >= 0 and byte <= 255 then
+    for i = 0, count - 1 do
+      table.insert(last.triggers, { at_ns = at_ns + lasted_ns * i // math.max(1, count - 1), byte = byte })
+    end
+  end
+end
+
+function takes.trigger(self, entry)
+  if entry.heard ~= nil then
+    return take_heard(self, entry)
+  end
+  put(self, entry.part, "trigger", { at_ns = whole(entry.at_ns) or 0, byte = whole(entry.byte),
+    again = entry.again == true })
+end
+
+function takes.mark(self, entry)
+  if entry.text == M.no_trigger then
+    put(self, entry.part, "trigger", { over_ns = whole(entry.at_ns) or 0 })
+  end
+end
+
+function takes.read(self, entry)
+  self.lost = self.lost or entry.lost == true
+  for _, value in ipairs(type(entry.since_ns) == "table" and entry.since_ns or {}) do
+    put(self, entry.part, tostring(entry.what), whole(value) or 0)
+  end
+  if type(entry.what) == "string" and type(entry.value) == "table" then
+    put(self, entry.part, entry.what, entry.value)
+  end
+end
+
+function takes.refused(self, entry)
+  local number = whole(entry.number)
+  if number then
+    self.refused[key_of(entry.part, number)] = {
+      why = tostring(entry.why), code = type(entry.code) == "string" and entry.code or nil }
+  end
+end
+
+function takes.play(self, entry)
+  local number, start_ns, from_ns = whole(entry.play), whole(entry.start_ns), whole(entry.from_ns)
+  if number and start_ns and from_ns then
+    self.plays[number] = { start_ns = start_ns - self.origin_ns, from_ns = from_ns - self.origin_ns }
+  end
+end
+
+--- From the lines of a journal.
+---@param lines table[] in their order, the first one is the run's beginning
+---@return moonpulse.Recall
+function M.of(lines)
+  local self = setmetatable({ queues = {}, refused = {}, plays = {}, aheads = {}, came = 0, armed_ahead = 0,
+    origin_ns = whole(lines[1] and lines[1].clock_ns) or 0 }, Recall)
+  for _, entry in ipairs(lines) do
+    self.parts = self.parts or entry.part ~= nil
+    if takes[entry.kind] then
+      takes[entry.kind](self, entry)
+    end
+  end
+  return self
+end
+
+--- The next answer of the operator.
+---@param part integer?
+---@return { text: string, at_ns: integer }? answer at_ns: when it came, from the run's start
+function Recall:answer(part)
+  return take(self, part, "answer")
+end
+
+--- What the next wait for a trigger came to.
+---@param part integer?
+---@return { at_ns: integer?, byte: integer?, again: boolean?, over_ns: integer? }? over_ns: none came by then
+function Recall:trigger(part)
+  return take(self, part, "trigger")
+end
+
+--- What the next plan that was armed ahead heard, and when it was armed, from the run's start.
+---@return { from_ns: integer, triggers: { at_ns: integer, byte: integer }[] }?
+function Recall:ahead()
+  self.armed_ahead = self.armed_ahead + 1
+  local ahead = self.aheads[self.armed_ahead]
+  if ahead then
+    table.sort(ahead.triggers, function(a, b) return a.at_ns < b.at_ns end)
+  end
+  return ahead
+end
+
+--- The next reading of the clock or the device.
+---@param part integer?
+---@param what string
+---@return any
+function Recall:reading(part, what)
+  return take(self, part, what)
+end
+
+--- Was that try to arm or to play refused?
+---@param part integer?
+---@param number integer of its tries
+---@return { why: string, code: string? }?
+function Recall:refusal(part, number)
+  return self.refused[key_of(part, number)]
+end
+
+--- When a plan was begun, and when it started, from the run's start.
+---@param number integer
+---@return { start_ns: integer, from_ns: integer }?
+function Recall:play(number)
+  return self.plays[number]
+end
+
+return M

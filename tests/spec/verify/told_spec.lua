@@ -1,0 +1,166 @@
+-- What verify is told of an experiment, and what it cannot be given: parts beside each other, the clock,
+-- modules and data; the system; another version; a flight record that lost something later.
+local fixture = require "job"
+local recover = require "moonpulse.record.recover"
+local resealed = require "resealed"
+local shell = require "shell"
+local verify = require "moonpulse.verify"
+
+local made = "are what the kept text, seed, parameters and answers make"
+local folder
+
+local function record(name, body, more)
+  shell.write(("%s/%s.lua"):format(folder, name), 'local mp = require "moonpulse"\n'
+    .. "return mp.experiment { name = 'Told', run = function(run)\nlocal stim = run:device()\n" .. body
+    .. "\nend }\n")
+  local program = shell.program:gsub("^build", require("lfs").currentdir() .. "/build")
+  local status, _, err = shell.sh(folder, ("cd %s && %s run %s.lua --out %s/runs.%s %s"):format(folder,
+    program, name, folder, name, more or "--speed max"))
+  assert.are.equal(0, status, err)
+  return fixture.run_in(folder .. "/runs." .. name)
+end
+
+local function look(run)
+  local found, differs = assert(verify.folder(run, {})), {}
+  for i, each in ipairs(found.differs) do
+    differs[i] = ("%s:%s: %s"):format(each.file, each.line or "", each.text)
+  end
+  return table.concat(differs, "\n"), table.concat(found.unchecked, "\n"), table.concat(found.checked, "\n")
+end
+
+local function is_whole(run)
+  local differs, unchecked, checked = look(run)
+  assert.are.equal("", differs)
+  assert.are.equal("", unchecked)
+  assert.matches(made, checked, 1, true)
+end
+
+--- Another intensity in all that tells of it.
+local function stronger(run)
+  resealed.edit(run, function(entries)
+    for _, entry in ipairs(entries) do
+      for _, action in ipairs(entry.kind == "play" and entry.actions or { entry.action }) do
+        action.mso, action.exact_mso, action.intensity = 58, 58, 58
+      end
+    end
+  end, { ["events.tsv"] = function(text) return (text:gsub("\t50\t50\tMSO", "\t58\t58\tMSO")) end })
+end
+
+describe("an experiment that is made again", function()
+  before_each(function() folder = shell.folder() end)
+  after_each(function() shell.remove(folder) end)
+
+  it("is told the time of each of its parts, and has marks in their place amid a long plan", function()
+    local run = record("parts", [[stim:arm()
+      run:spawn(function()
+        for i = 1, 4 do
+          run:sleep(0.25)
+          run:mark(("beside %d at %.9f"):format(i, run:now()))
+        end
+      end)
+      local since = run:now()
+      while run:now() < since + 0.01 do end
+      stim:play(mp.train { pulses = 14, hz = 10, intensity = mp.mso(50) })
+      run:mark(("end at %.9f, %s"):format(run:now(), stim:status().enabled))]], "--tolerance 5000")
+    is_whole(run)
+    local kinds = {}
+    for _, entry in ipairs(resealed.journal(run)) do
+      kinds[entry.kind .. tostring(entry.part and math.tointeger(entry.part))] = true
+    end
+    assert.is_true(kinds.read1 and kinds.mark1 and kinds.readnil)
+    stronger(run)
+    local differs, unchecked = look(run)
+    assert.are.equal("", differs) -- parts may come otherwise on another computer
+    assert.matches("parts side by side (run:spawn)", unchecked, 1, true)
+    assert.matches("from journal.jsonl:%d+ on what is made again differs", unchecked)
+  end)
+
+  it("has the modules that it loaded and the files that it read, as the record keeps them", function()
+    shell.write(folder .. "/helper.lua", 'local mp = require "moonpulse"\n'
+      .. "return { pulse = function(level) return mp.pulse(mp.mso(level)) end }\n")
+    shell.write(folder .. "/levels.txt", "50\n40\n")
+    local run = record("loads", [[package.path = "./?.lua;" .. package.path
+      local helper = require "helper"
+      local file = io.open "levels.txt"
+      for line in file:lines() do
+        stim:arm()
+        stim:fire(helper.pulse(tonumber(line)))
+        stim:disarm()
+        run:sleep(1)
+      end
+      file:close()]])
+    os.remove(folder .. "/helper.lua")
+    os.remove(folder .. "/levels.txt")
+    is_whole(run)
+    stronger(run)
+    assert.matches("journal.jsonl:4: set: action.exact_mso is 58, ", (look(run)), 1, true)
+  end)
+
+  it("that uses the system is unchecked by name, and never said to differ for that", function()
+    for name, use in pairs { ["os"] = "os.time()", ["io"] = 'io.open("/dev/null", "w")',
+      ['require "lfs"'] = 'require("lfs").currentdir()' } do
+      local run = record("uses" .. #use, ("local value = %s\nrun:mark('is ' .. tostring(value))\nstim:arm()\n"
+        .. "stim:fire(mp.pulse(mp.mso(50)))"):format(use))
+      for _ = 1, 2 do
+        local differs, unchecked, checked = look(run)
+        assert.are.equal("", differs)
+        assert.matches("its script uses " .. name .. " (uses", unchecked, 1, true)
+        assert.matches("which it is not given here", unchecked, 1, true)
+        assert.is_nil(checked:find(made, 1, true))
+        stronger(run)
+      end
+    end
+  end)
+
+  it("of another version is told to be that where it comes out otherwise", function()
+    local run = record("older", "stim:arm()\nstim:fire(mp.pulse(mp.mso(50)))")
+    local function age(text) return (text:gsub('("version"%s*:%s*)"[^"]*"', '%1"0.0.9"')) end
+    local function age_journal(entries) entries[1].moonpulse = "0.0.9" end
+    resealed.edit(run, age_journal, { ["manifest.json"] = age })
+    is_whole(run)
+    stronger(run)
+    local differs, unchecked = look(run)
+    assert.are.equal("", differs)
+    assert.matches("made by version 0.0.9", unchecked, 1, true)
+    assert.matches("differs: journal.jsonl:%d+: set: action.exact_mso is 58", unchecked)
+    resealed.edit(run, nil, { ["manifest.json"] = function(text)
+      return (text:gsub('"0.0.9"', '"0.0.8"'))
+    end })
+    assert.matches("manifest.json:: moonpulse.version is 0.0.8, and 0.0.9 in line 1", (look(run)), 1, true)
+  end)
+
+  it("differs where its flight record lost something that nobody told of before", function()
+    local run = record("lost", "stim:arm()\nfor i = 1, 3 do stim:fire(mp.pulse(mp.mso(50))) end",
+      "--tolerance 5000")
+    is_whole(run)
+    local path = run .. "/flight.bin"
+    local text = shell.read(path)
+    local middle = #text - 400 -- among its records
+    shell.write(path, text:sub(1, middle) .. ("\0"):rep(64) .. text:sub(middle + 65))
+    resealed.edit(run, nil, { ["events.tsv"] = function() return (assert(recover.rows(run, true))) end })
+    local differs = look(run)
+    assert.matches("flight.bin:: ", differs, 1, true)
+  end)
+
+  it("that was killed before it had begun says so, and that nothing was sent", function()
+    local words, err = "was killed before it had begun", nil
+    local function cut(run, ...)
+      for _, name in ipairs { "manifest.json", "SHA256SUMS", "recover.json", ... } do
+        os.remove(run .. "/" .. name)
+      end
+      shell.write(run .. "/events.tsv", shell.read(run .. "/events.tsv"):match "^[^\n]*\n")
+      err = select(3, shell.moonpulse(folder, "recover " .. run))
+      return err:find(words, 1, true) ~= nil
+    end
+    assert.is_false(cut(record("armed", "stim:arm()")))
+    assert.is_false(cut(record("flight", "stim:arm()", "--tolerance 5000"), "journal.jsonl"))
+    local run = record("begun", "run:sleep(0)", "--tolerance 5000")
+    assert.is_true(cut(run, "journal.jsonl"))
+    for _, command in ipairs { "recover", "verify" } do
+      local status
+      status, _, err = shell.moonpulse(folder, command .. " " .. run)
+      assert.are.equal(2, status)
+      assert.matches(words, err, 1, true)
+    end
+  end)
+end)
