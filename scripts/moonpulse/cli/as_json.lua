@@ -2,15 +2,14 @@
 --- meanwhile goes to standard error. A command that fails says so as an object too (docs/schemas/error).
 local M = {}
 
-local out = io.stdout
+local state = { told = false, stdout = nil } -- while print goes elsewhere, what standard output was
 
 local function write(object)
   local json = require "moonpulse.text.sorted_json" -- loaded for those who ask for it
+  local out = state.stdout or io.stdout
   out:write(json.encode(object), "\n")
   out:flush()
 end
-
-local state = { told = false }
 
 --- Print an object on a line of its own.
 ---@param object table
@@ -30,9 +29,9 @@ function M.aside()
     end
     io.stderr:write(table.concat(parts, "\t"), "\n")
   end
-  io.stdout = io.stderr -- luacheck: ignore 122
+  io.stdout, state.stdout = io.stderr, stdout -- luacheck: ignore 122
   return setmetatable({}, { __close = function()
-    print, io.stdout = before, stdout -- luacheck: ignore 121 122
+    print, io.stdout, state.stdout = before, stdout, nil -- luacheck: ignore 121 122
   end })
 end
 

@@ -230,6 +230,7 @@ end
 ---@return integer
 function M.main(arguments)
   local name = arguments[1]
+  asked = nil
   for _, text in ipairs(arguments) do
     asked = asked or text == "--json" and (name or "") or nil
   end
