@@ -72,7 +72,7 @@ local function decide(count)
   return us
 end
 
---- Measure.
+--- Measure all of it: both wires, a storm, the host's own wakes, a decision in Lua.
 ---@param triggers integer on each wire, for each method
 ---@param say fun(text: string)
 ---@return table
