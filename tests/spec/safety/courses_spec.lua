@@ -181,6 +181,22 @@ describe("a participant's place in a course", function()
       monday + 9 * DAY))
   end)
 
+  it("tells no minute at which a session would still be too soon, and none a minute late", function()
+    for ended_ms = 0, 120000, 1234 do
+      local runs = { { protocol = "saint", at = monday, ended = monday + 10 * MIN + ended_ms / 1000,
+        pulses = 1800 } }
+      local function at(now) return sessions.of(taper, { runs = runs }, now) end
+      local now = monday + 30 * MIN
+      local hour, minute = at(now):upcoming():match("at the earliest (%d+):(%d+) ")
+      local told = os.time { year = 2026, month = 11, day = 23, hour = hour, min = minute }
+      assert.matches("at the earliest now", at(told):upcoming(), 1, true)
+      assert.is_nil(at(told - MIN):upcoming():match("earliest now"))
+      local earliest = clock.micros_of(at(now):data().earliest)
+      assert.is_true(earliest >= (monday + HOUR) * 1000000 + ended_ms * 1000)
+      assert.is_true(earliest < (monday + HOUR) * 1000000 + ended_ms * 1000 + 1000000)
+    end
+  end)
+
   it("makes what comes too early, or too often, beyond what was tested, and says what passes", function()
     local early = finding_of(taper, { monday }, monday + 30 * MIN)
     assert.are.same({ "beyond tested", "wait 30 min more", "the course taper" }, { early.verdict,

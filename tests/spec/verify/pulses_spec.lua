@@ -12,7 +12,8 @@ end
 local decided = { trial_type = "SICI", channel = "2", intensity = "61", intensity_ref = "RMT", trial = "9",
   block = "4", intensity_mso = "31", timed_by = "unit" }
 local free = { onset = "7.5", duration = "1", index = "9999", onset_sent_us = "17",
-  onset_confirmed_us = "n/a", lateness_us = "900.5", status = "skipped", reply = "late", setting_proof = "n/a" }
+  onset_confirmed_us = "n/a", lateness_us = "900.5", status = "skipped", reply = "late",
+  setting_proof = "n/a" }
 
 local function row_of(pulse)
   return { onset = ("%.6f"):format(pulse), duration = "0", trial_type = "TS", index = tostring(pulse + 1),
