@@ -34,6 +34,7 @@ end
 --- There is no way back.
 function M.shut()
   M.begin()
+  core.shut_in()
   drivers.keep_to_shipped()
   bytes_read.shut()
   table.insert(package.searchers, 1, function(name)

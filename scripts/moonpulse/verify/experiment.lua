@@ -20,6 +20,7 @@ local M = {}
 local what = "the experiment's plans against its text, seed, parameters and answers"
 local again = "the kept text, seed, parameters and answers make"
 local most_events = 2000000000
+local most_said = 500 -- bytes of why it could not be
 
 --- Why it cannot be made again; nil: it can.
 local function why_not(manifest, begin)
@@ -61,7 +62,8 @@ local function run_again(folder, out)
       return path
     end
   end
-  return nil, (table.concat(said, " "):gsub("^.*moonpulse: ", ""))
+  local why = table.concat(said, " "):gsub("^.*moonpulse: ", "")
+  return nil, #why > most_said and why:sub(1, most_said) .. " ..." or why -- a script's may be endless
 end
 
 local function journal_of(made)

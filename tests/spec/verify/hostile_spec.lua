@@ -117,4 +117,117 @@ describe("a folder that was made to harm", function()
       end)
     end
   end
+
+  -- each would leave the file X, tell of the machine, or go on for ever; "%s" is the test's folder
+  local scripts = {
+    ["os.execute"] = 'os.execute("touch %s/X")',
+    ["os.execute of _G"] = '_G["os"].execute("touch %s/X")',
+    ["io.popen"] = 'io.popen("touch %s/X"):close()',
+    ["io.open, to write"] = 'io.open("%s/X", "w"):close()',
+    ["io.open of a kept file, to write"] = 'io.open("kept.txt", "a"):write("touch %s/X")',
+    ["io.open of a path out of the folder"] = 'run:note(io.open("../../../../../etc/passwd"):read("l"))',
+    ["io.open of a file that the folder says is kept at an absolute path"] =
+      'run:note(io.open("/etc/hostname"):read("l"))',
+    ["load of text"] = 'load("os.execute([[touch %s/X]])")()',
+    ["load of a binary chunk"] = 'load(string.dump(function() end))()',
+    ["the dump of a text's methods"] = '(""):dump(function() end)',
+    ["dofile"] = 'dofile("%s/Y.lua")',
+    ["dofile of a kept path"] = 'dofile("lib/theirs.lua")',
+    ["loadfile"] = 'loadfile("%s/Y.lua")()',
+    ["a kept module"] = 'require "theirs_module"',
+    ["a module of the computer"] = 'require("lfs").mkdir("%s/X")',
+    ["the library's inside"] = 'require("moonpulse.core").make_folder("%s/X")',
+    ["package.loaded"] = 'package.loaded.os.execute("touch %s/X")',
+    ["package.loadlib"] = 'package.loadlib("libc.so.6", "*")',
+    ["package.searchers"] = 'package.searchers[2]("lfs")',
+    ["package.path"] = 'package.path = "%s/?.lua" require "Y"',
+    ["debug"] = "debug.getregistry()",
+    ["the metatable of texts"] = 'getmetatable("").__index.rep = nil',
+    ["the metatable of run"] = 'getmetatable(run).__index = nil',
+    ["the library's table"] = 'mp.sham = nil',
+    ["what is behind run"] = 'run.stage.record.folder = "%s/X"',
+    ["a coroutine"] = "coroutine.wrap(function() end)()",
+    ["collectgarbage"] = 'collectgarbage "stop"',
+    ["__gc"] = "setmetatable({}, { __gc = function() end })",
+    ["an error whose __tostring reaches out"] =
+      'error(setmetatable({}, { __tostring = function() os.execute("touch %s/X") return "x" end }))',
+    ["a __close that reaches out"] =
+      'local c <close> = setmetatable({}, { __close = function() os.execute("touch %s/X") end })',
+    ["a sham of a file elsewhere"] = 'error((mp.sham { of = "%s/Y.lua", with = "", intensity = mp.mso(1) }))',
+    ["more memory than there is"] = 'local t = {} for i = 1, 99 do t[i] = ("x"):rep(1 << 28) end',
+    ["an error without end"] = 'error(("moonpulse: " .. ("x"):rep(9999)):rep(999))',
+    ["more than anybody reads"] = 'for i = 1, 20000 do print(("x"):rep(999)) end error "y"',
+    ["a time without end"] = "while true do run:sleep(1000000) end",
+  }
+
+  --- The experiment's record, with another text in place of its own.
+  local function exchanged(run, text)
+    local files = { ["sources/theirs.lua"] = { text = text, role = "experiment" },
+      ["sources/theirs_module.lua"] = { role = "module", as = "theirs_module", text = ran() },
+      ["sources/lib.lua"] = { role = "module", as = "lib/theirs.lua", text = ran() },
+      ["sources/kept.txt"] = { role = "data", as = "kept.txt", text = "kept" },
+      ["sources/passwd"] = { role = "data", as = "../../../../../etc/passwd", text = "kept" },
+      ["sources/hostname"] = { role = "data", as = "/etc/hostname", text = "kept" } }
+    local list = {}
+    for file, each in pairs(files) do
+      shell.write(run .. "/" .. file, each.text)
+      list[#list + 1] = { file = file, role = each.role, as = each.as, sha256 = sha256.of(each.text) }
+    end
+    resealed.edit(run, nil, { ["manifest.json"] = function(manifest)
+      local data = cjson.decode(manifest)
+      data.files = list
+      return cjson.encode(data)
+    end })
+  end
+
+  it("has no script that gets out of its sandbox", function()
+    local whole = made(experiment, {})
+    shell.write(folder .. "/Y.lua", ran())
+    for name, body in pairs(scripts) do
+      local run = folder .. "/run"
+      os.execute(("rm -rf %s; cp -r %s %s"):format(run, whole, run))
+      exchanged(run, (experiment:gsub("  stim:disarm%(%)\n", function(line)
+        return line .. body:gsub("%%s", folder) .. "\n"
+      end)))
+      local status, said, err = shell.moonpulse(folder, "verify --json " .. run)
+      assert.is_true(status == 0 or status == 1, name .. ": " .. said .. err)
+      assert.is_nil(lfs.attributes(witness), name .. ": " .. said .. err)
+      local found = cjson.decode(said)
+      local why = table.concat(found.unchecked, "\n")
+      assert.is_true(not found.whole or why ~= "", name .. ": " .. said)
+      assert.is_nil((said .. err):find("root:", 1, true), name)
+      assert.is_true(#why < 2000, name)
+    end
+  end)
+
+  it("has no protocol that reads another file: a sham, a course, an experiment in its place", function()
+    shell.write(folder .. "/Y.lua", protocol)
+    shell.write(folder .. "/theirs", protocol)
+    for name, text in pairs {
+      sham = protocol:gsub("return mp.pulse%b()", function()
+        return ("return mp.sham { of = %q, with = '', intensity = mp.mso(40) }"):format(folder .. "/Y.lua")
+      end),
+      ["a sham by a bare name"] = protocol:gsub("return mp.pulse%b()", function()
+        return "return mp.sham { of = 'theirs', with = '', intensity = mp.mso(40) }"
+      end),
+      experiment = experiment,
+      course = ('local mp = require "moonpulse"\nreturn mp.course { name = "C", protocol = %q, phases = '
+        .. '{ { name = "a", per_day = 1, days = 4 } } }'):format(folder .. "/Y.lua"),
+    } do
+      os.execute(("rm -rf %s/first"):format(folder))
+      local run = made(protocol, {})
+      shell.write(run .. "/sources/theirs.lua", text)
+      resealed.edit(run, nil, { ["manifest.json"] = function(manifest)
+        local data = cjson.decode(manifest)
+        data.files[1].sha256 = sha256.of(text)
+        return cjson.encode(data)
+      end })
+      local status, said, err = shell.sh(folder, ("cd %s && %s verify --json %s"):format(folder,
+        shell.quote(shell.program:match("^/") and shell.program or lfs.currentdir() .. "/" .. shell.program),
+        run))
+      assert.are.equal(0, status, name .. ": " .. said .. err)
+      assert.matches("resolved.plan against the protocol's text: ",
+        table.concat(cjson.decode(said).unchecked, "\n"), 1, true)
+    end
+  end)
 end)
