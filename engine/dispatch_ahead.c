@@ -24,15 +24,29 @@ static void tell(struct mp_dispatcher *d, enum mp_heard heard, uint8_t byte, int
         (void)atomic_fetch_add_explicit(&d->untold, 1, memory_order_relaxed);
 }
 
+void dispatch_ahead_prepare(struct mp_dispatcher *d)
+{
+    struct dispatch_ahead *ahead = &d->ahead;
+    if (!ahead->on || ahead->past.playing)
+        return;
+    if (ahead->first == NULL) {
+        mp_lowering_rewind(d->lowering);
+        dispatch_plan_begins(d);
+        ahead->first = mp_lowering_draw(d->lowering); // there is one: that was looked at
+    }
+    dispatch_warm(d, ahead->first);
+    mp_ring_warm(&d->triggers);
+}
+
 /* The plan from its beginning: its first frame leaves at once, or later if the delay says so or
  * the wire is not free. */
 static void start(struct mp_dispatcher *d, int64_t arrival_ns)
 {
     struct dispatch_ahead *ahead = &d->ahead;
     struct mp_flight *flight = d->config.arming.flight;
-    mp_lowering_rewind(d->lowering);
-    dispatch_plan_begins(d);
-    d->next = mp_lowering_draw(d->lowering); // there is one: that was looked at
+    dispatch_ahead_prepare(d); // of several bytes read at once one may start it after another
+    d->next = ahead->first;
+    ahead->first = NULL;
     const int64_t free_ns = d->past.wire_free_ns;
     const int64_t soonest_ns = arrival_ns > free_ns ? arrival_ns : free_ns;
     d->start_ns = arrival_ns + ahead->rule.delay_ns;
@@ -47,7 +61,7 @@ static void start(struct mp_dispatcher *d, int64_t arrival_ns)
                              .start_ns = d->start_ns,
                              .woken_ns = arrival_ns,
                              .send = {.number = ahead->past.started}};
-    dispatch_publish(d, &out);
+    dispatch_tell(d, &out); // the loop is woken once all that came is heard
 }
 
 static void hear(struct mp_dispatcher *d, uint8_t byte, int64_t at_ns)

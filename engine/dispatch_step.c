@@ -184,27 +184,6 @@ static void check_heartbeat(struct mp_dispatcher *d)
         mp_latch_stop(&d->stop, MP_STOP_STUCK);
 }
 
-/*
- * Touch what the next send reads and writes, before the last spin: after a sleep of
- * milliseconds the caches are cold, and that would come on top of the onset.
- */
-static void warm(struct mp_dispatcher *d)
-{
-    const struct mp_send *send = d->next;
-    volatile uint8_t sink = 0;
-    if (send->kind != MP_SEND_MARK) {
-        const struct mp_frame *frame = mp_lowering_frame(d->lowering, send->frame);
-        for (size_t i = 0; i < frame->length; i += 64)
-            sink = frame->bytes[i];
-    }
-    (void)sink;
-    const struct dispatch_frame next = dispatch_next(d);
-    (void)dispatch_refuse(&d->rules, &d->past, &next, dispatch_now(d));
-    mp_ring_warm(&d->outcomes);
-    if (d->config.arming.flight != NULL)
-        mp_flight_warm(d->config.arming.flight);
-}
-
 /* Is the second part of the pulse before the next thing to do? */
 static bool second_is_next(const struct mp_dispatcher *d)
 {
@@ -386,7 +365,7 @@ static bool act(struct mp_dispatcher *d, struct mp_next *next)
         if (!come)
             break;
         if (!d->second_next)
-            warm(d);
+            dispatch_warm(d, d->next);
         wait_for_due(d, next);
         return true;
     case WAITS_DUE:
@@ -417,6 +396,7 @@ bool dispatch_step(struct mp_dispatcher *d, struct mp_next *next)
     }
     if (!stopped(d)) {
         wait_for_next(d, next);
+        dispatch_ahead_prepare(d);
         return true;
     }
     dispatch_end(d);

@@ -67,8 +67,9 @@ struct dispatch_ahead {
     bool lost;
     struct mp_ahead_rule rule;
     struct mp_ahead_past past;
-    struct mp_port *input; // borrowed
-    uint64_t play;         // of its first start, for the flight record
+    struct mp_port *input;       // borrowed
+    uint64_t play;               // of its first start, for the flight record
+    const struct mp_send *first; // drawn for the next start, while nothing plays; NULL: not yet
 };
 
 /* What the wait between two steps is for. */
@@ -127,7 +128,9 @@ bool dispatch_record_begin(struct mp_dispatcher *dispatcher, const struct mp_out
 void dispatch_record_end(struct mp_dispatcher *dispatcher, int64_t returned_ns);
 /* Claim the record that keep-alives, and one-off frames that are too many, share. */
 void dispatch_record_alive(struct mp_dispatcher *dispatcher);
-/* Tell the loop; what has no flight record yet gets one. */
+/* Tell the loop, which is not woken; what has no flight record yet gets one. */
+void dispatch_tell(struct mp_dispatcher *dispatcher, const struct mp_outcome *outcome);
+/* The same, and it is woken: a system call, which nothing that is due waits for. */
 void dispatch_publish(struct mp_dispatcher *dispatcher, const struct mp_outcome *outcome);
 /* Is there room to tell of one more frame? If not, it has stopped the dispatcher. */
 bool dispatch_can_record(struct mp_dispatcher *dispatcher);
@@ -165,12 +168,21 @@ void dispatch_look_settled(struct mp_dispatcher *dispatcher);
 
 /* dispatch_ahead.c: triggers start the plan from now on. */
 void dispatch_ahead_begins(struct mp_dispatcher *dispatcher, const struct command *command);
+/* While no plan goes on: what can be done of the next start before its trigger comes, is done.
+ */
+void dispatch_ahead_prepare(struct mp_dispatcher *dispatcher);
 /* Read what has come of triggers; one may start the plan. */
 void dispatch_hear(struct mp_dispatcher *dispatcher);
 /* Send the next frame of the plan if its time has come. */
 void dispatch_now_if_due(struct mp_dispatcher *dispatcher);
 /* Will no trigger start the plan any more? */
 bool dispatch_ahead_is_over(const struct mp_dispatcher *dispatcher);
+
+/*
+ * Touch what send, the next one, reads and writes: after a sleep of milliseconds the caches are
+ * cold, and that would come on top of the onset.
+ */
+void dispatch_warm(struct mp_dispatcher *dispatcher, const struct mp_send *send);
 
 /* As mp_dispatcher_step. */
 bool dispatch_step(struct mp_dispatcher *dispatcher, struct mp_next *next);

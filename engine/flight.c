@@ -227,8 +227,10 @@ bool mp_flight_push(struct mp_flight *flight, const struct mp_flight_record *rec
 void mp_flight_warm(struct mp_flight *flight)
 {
     uint64_t slot = atomic_load_explicit(&flight->header->claimed, memory_order_relaxed);
-    if (slot < flight->capacity)
-        __builtin_prefetch(&flight->records[slot], 1);
+    for (uint64_t next = slot; next < slot + 2 && next < flight->capacity; next++) {
+        __builtin_prefetch(&flight->records[next], 1);
+        __builtin_prefetch((const char *)(&flight->records[next] + 1) - 1, 1);
+    }
 }
 
 bool mp_flight_take_oneoff(struct mp_flight *flight)

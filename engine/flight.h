@@ -137,7 +137,7 @@ bool mp_flight_begin(struct mp_flight *flight, const struct mp_flight_record *re
                      uint64_t *slot);
 /* The write has ended at returned_ns, or failed (enum mp_flight_untaken). */
 void mp_flight_finish(struct mp_flight *flight, uint64_t slot, int64_t returned_ns);
-/* Bring the next slot into the cache and its page into reach. Any thread. */
+/* Bring the next two slots into the cache and their page into reach. Any thread. */
 void mp_flight_warm(struct mp_flight *flight);
 /* May one more one-off frame have a record of its own? Then it is counted. Dispatcher thread.
  */

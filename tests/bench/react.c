@@ -3,6 +3,11 @@
  * plan armed ahead (--method engine), or a bare loop with the same rights that polls, reads and
  * writes (--method bare); over a socketpair or pseudo-terminals (--wire pty).
  *
+ * --storm-us N: triggers every N us whoever reacts, and a refractory time (--refractory-us):
+ * how many starts, how close, and whether each trigger was told. --method source: only the
+ * triggers, on a pseudo-terminal whose path is printed, from --after-ms on, for another
+ * program.
+ *
  * The clock starts before the trigger's write and ends after the command's, so that the
  * kernel's part is in both; who reacts takes the second stamp, in either method.
  */
@@ -18,6 +23,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
@@ -34,6 +40,11 @@ struct react {
     int64_t gap_ns; // between triggers, and as much again at random
     struct wire trigger, device;
     int64_t *sent_ns, *handed_ns;
+    int64_t storm_ns, refractory_ns; // 0: each trigger waits for the answer to the one before
+    _Atomic uint64_t answered;       // frames that came out, each whole
+    _Atomic uint64_t looked;         // so often one was looked for
+    uint64_t told, closest_ns;       // triggers that were told; between two starts
+    _Atomic bool sent_all;
     _Atomic uint64_t reacted; // so many commands were handed over
     _Atomic bool ready;
     bool fifo;
@@ -64,6 +75,32 @@ static void close_wire(struct wire *wire)
     mp_pty_close(wire->pty);
 }
 
+static void take_frames(struct react *r)
+{
+    uint8_t taken[1024];
+    const ssize_t got = recv(r->device.far_fd, taken, sizeof taken, MSG_DONTWAIT);
+    if (got > 0)
+        (void)atomic_fetch_add(&r->answered, (uint64_t)got / FRAME_BYTES);
+}
+
+/* Each trigger at its time, whatever becomes of it. */
+static void *send_storm(void *argument)
+{
+    struct react *r = argument;
+    while (!atomic_load(&r->ready))
+        (void)usleep(100);
+    const int64_t start_ns = mp_clock_ns();
+    for (size_t i = 0; i < r->count; i++) {
+        const struct timespec at = mp_clock_timespec(start_ns + (int64_t)i * r->storm_ns);
+        const uint8_t byte = (uint8_t)i;
+        (void)clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &at, NULL);
+        bench_must_sys(write(r->trigger.far_fd, &byte, 1) == 1, "the trigger's write");
+        take_frames(r);
+    }
+    atomic_store(&r->sent_all, true);
+    return NULL;
+}
+
 /* Sends each trigger once the one before was answered, as no lab does it faster. */
 static void *send_triggers(void *argument)
 {
@@ -82,7 +119,10 @@ static void *send_triggers(void *argument)
         bench_must_sys(write(r->trigger.far_fd, &byte, 1) == 1, "the trigger's write");
         while (atomic_load(&r->reacted) <= i)
             (void)usleep(50);
-        bench_must_sys(read(r->device.far_fd, taken, sizeof taken) > 0, "the command's read");
+        // not a byte more, not a byte less: none is doubled
+        if (read(r->device.far_fd, taken, sizeof taken) == FRAME_BYTES)
+            (void)atomic_fetch_add(&r->answered, 1);
+        (void)atomic_fetch_add(&r->looked, 1);
     }
     return NULL;
 }
@@ -125,9 +165,38 @@ static struct mp_lowering *lower_pulse(void)
     return lowering;
 }
 
-static void no_wake(void *context)
+/* As libuv wakes a loop: a descriptor that it polls. */
+static void wake_loop(void *context)
 {
-    (void)context;
+    static const uint64_t one = 1;
+    bench_must_sys(write(*(const int *)context, &one, sizeof one) > 0, "the loop's wake");
+}
+
+/* Until something is told. */
+static void await_wake(int fd)
+{
+    struct pollfd waits = {.fd = fd, .events = POLLIN};
+    uint64_t posts;
+    (void)poll(&waits, 1, 10); // the last trigger of a storm is told without a pulse
+    (void)!read(fd, &posts, sizeof posts);
+}
+
+static void hear_triggers(struct react *r, struct mp_dispatcher *d)
+{
+    struct mp_trigger trigger;
+    uint64_t untold;
+    static int64_t before_ns = 0;
+    while (mp_dispatcher_trigger(d, &trigger, &untold)) {
+        r->told++;
+        if (trigger.heard != MP_HEARD_STARTS)
+            continue;
+        const uint64_t apart_ns = (uint64_t)(trigger.start_ns - before_ns);
+        if (before_ns != 0 && apart_ns < r->closest_ns)
+            r->closest_ns = apart_ns;
+        before_ns = trigger.start_ns;
+    }
+    if (r->storm_ns > 0 && atomic_load(&r->sent_all) && r->told >= r->count)
+        mp_dispatcher_enough(d);
 }
 
 static void react_engine(struct react *r, const char *flight_path)
@@ -136,6 +205,8 @@ static void react_engine(struct react *r, const char *flight_path)
     struct mp_flight *flight = NULL;
     struct mp_lowering *lowering = lower_pulse();
     struct mp_dispatcher *d = NULL;
+    int wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    bench_must_sys(wake_fd >= 0, "an eventfd");
     if (flight_path != NULL)
         bench_must(mp_flight_create(&flight, flight_path, r->count * 4 + 64, &err), &err);
     const struct mp_dispatch_config config = {.port = r->device.port,
@@ -145,9 +216,14 @@ static void react_engine(struct react *r, const char *flight_path)
                                                          .tolerance_ns = MP_NS_PER_S,
                                                          .flight = flight},
                                               .any_distance = true,
-                                              .wake = no_wake};
-    const struct mp_ahead_rule rule = {
-        .byte = -1, .every = 1, .from_ns = INT64_MIN, .until_ns = INT64_MAX, .most = r->count};
+                                              .wake = wake_loop,
+                                              .context = &wake_fd};
+    const struct mp_ahead_rule rule = {.byte = -1,
+                                       .every = 1,
+                                       .from_ns = INT64_MIN,
+                                       .until_ns = INT64_MAX,
+                                       .refractory_ns = r->refractory_ns,
+                                       .most = r->storm_ns > 0 ? r->count + 1 : r->count};
     bench_must(mp_dispatcher_create(&d, &config, &err), &err);
     r->fifo = mp_dispatcher_realtime(d)->fifo;
     bench_must(mp_dispatcher_ahead(d, lowering, &rule, r->trigger.port, 1, &err), &err);
@@ -156,8 +232,6 @@ static void react_engine(struct react *r, const char *flight_path)
     size_t sent = 0;
     while (!over) {
         struct mp_outcome out;
-        struct mp_trigger trigger;
-        uint64_t untold;
         while (mp_dispatcher_outcome(d, &out)) {
             over = over || out.kind == MP_OUT_FINISHED || out.kind == MP_OUT_STOPPED;
             if (out.kind != MP_OUT_SENT)
@@ -165,13 +239,39 @@ static void react_engine(struct react *r, const char *flight_path)
             r->handed_ns[sent++] = out.returned_ns;
             atomic_store(&r->reacted, sent);
         }
-        while (mp_dispatcher_trigger(d, &trigger, &untold))
-            continue;
-        (void)usleep(200);
+        hear_triggers(r, d);
+        if (!over)
+            await_wake(wake_fd);
     }
+    hear_triggers(r, d);
+    while (r->storm_ns == 0 && atomic_load(&r->looked) < r->count)
+        (void)usleep(50); // the safe frame comes after the last answer
+    if (r->storm_ns > 0)
+        take_frames(r);
     mp_dispatcher_destroy(d);
+    (void)close(wake_fd);
     mp_lowering_destroy(lowering);
     mp_flight_close(flight, NULL);
+}
+
+/* Only the triggers: for a program that opens the printed path. */
+static int send_only(const struct react *r, int64_t after_ms)
+{
+    struct mp_error err = {0};
+    struct mp_pty *pty = NULL;
+    bench_must(mp_pty_open(&pty, NULL, &err), &err);
+    printf("%s\n", mp_pty_path(pty));
+    (void)fflush(stdout);
+    struct timespec rest = mp_clock_timespec(after_ms * MP_NS_PER_MS);
+    for (size_t i = 0; i <= r->count; i++) {
+        const uint8_t byte = 5;
+        (void)nanosleep(&rest, NULL);
+        if (i < r->count && write(mp_pty_fd(pty), &byte, 1) != 1)
+            break; // who read them is gone
+        rest = mp_clock_timespec(r->gap_ns);
+    }
+    mp_pty_close(pty);
+    return 0;
 }
 
 int bench_react(int argc, char **argv)
@@ -180,23 +280,36 @@ int bench_react(int argc, char **argv)
     const bool bare = strcmp(bench_text(argc, argv, "method", "engine"), "bare") == 0;
     struct react r = {.count = (size_t)bench_number(argc, argv, "triggers", 1000),
                       .gap_ns = bench_number(argc, argv, "gap-us", 1000) * MP_NS_PER_US,
-                      .trigger = open_wire(pty),
-                      .device = open_wire(pty)};
+                      .storm_ns = bench_number(argc, argv, "storm-us", 0) * MP_NS_PER_US,
+                      .refractory_ns =
+                          bench_number(argc, argv, "refractory-us", 0) * MP_NS_PER_US,
+                      .closest_ns = UINT64_MAX >> 1};
     pthread_t source;
+    if (strcmp(bench_text(argc, argv, "method", "engine"), "source") == 0)
+        return send_only(&r, bench_number(argc, argv, "after-ms", 3000));
+    r.trigger = open_wire(pty);
+    r.device = open_wire(pty);
     r.sent_ns = calloc(r.count, sizeof *r.sent_ns);
     r.handed_ns = calloc(r.count, sizeof *r.handed_ns);
     bench_must_sys(r.sent_ns != NULL && r.handed_ns != NULL, "memory for the stamps");
-    bench_must_sys(pthread_create(&source, NULL, send_triggers, &r) == 0, "a thread");
+    bench_must_sys(
+        pthread_create(&source, NULL, r.storm_ns > 0 ? send_storm : send_triggers, &r) == 0,
+        "a thread");
     if (bare)
         react_bare(&r);
     else
         react_engine(&r, bench_text(argc, argv, "flight", NULL));
     (void)pthread_join(source, NULL);
-    for (size_t i = 0; i < r.count; i++)
-        r.handed_ns[i] -= r.sent_ns[i];
+    const size_t reacted = (size_t)atomic_load(&r.reacted);
+    for (size_t i = 0; i < reacted; i++)
+        r.handed_ns[i] -= r.sent_ns[i]; // of a storm nothing: they have no pairs
     printf("{\"method\":\"%s\",\"fifo\":%s", bare ? "bare loop" : "engine",
            r.fifo ? "true" : "false");
-    bench_print_list("reaction_ns", r.handed_ns, r.count);
+    printf(
+        ",\"triggers\":%zu,\"pulses\":%zu,\"answered\":%llu,\"told\":%llu,\"closest_ns\":%llu",
+        r.count, reacted, (unsigned long long)atomic_load(&r.answered),
+        (unsigned long long)r.told, (unsigned long long)r.closest_ns);
+    bench_print_list("reaction_ns", r.handed_ns, r.storm_ns > 0 ? 0 : reacted);
     printf("}\n");
     close_wire(&r.trigger);
     close_wire(&r.device);

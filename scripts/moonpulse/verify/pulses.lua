@@ -1,9 +1,8 @@
 --- Pulses of a run in real time against those of the same plans, made again: what stands in the plan must be
---- in the row. When each left is another matter: flight.bin tells that.
-local tabs = require "moonpulse.text.cells"
+--- in the row. When each left is another matter: flight.bin tells that. There may be a million of them, and
+--- what the numbers of a table from anywhere say costs nothing: only its rows do.
+local cells_of = require("moonpulse.text.cells").of
 local core = require "moonpulse.core"
-
-local cells_of = tabs.of
 
 local M = {}
 
@@ -11,139 +10,81 @@ local M = {}
 local planned = { "trial_type", "channel", "intensity", "intensity_ref", "trial", "block" }
 local of_device = { "intensity_mso", "timed_by" }
 local nearest = 1 -- %MSO: another device has another step
+local furthest_us = 1e15
 
----@class moonpulse.PulseTable
+local textual = { event = true }
+for _, list in ipairs { planned, of_device } do
+  for _, name in ipairs(list) do
+    textual[name] = true
+  end
+end
+local numeric = {
+  pulse = { key = "pulse", most = 2 ^ 53, whole = true },
+  onset_planned_us = { key = "onset", most = furthest_us },
+}
+
+local header = core.event_header:match("[^\n]*")
+local columns, names = {}, {} -- as core.row_lists takes them; of its texts
+for i, name in ipairs(cells_of(header)) do
+  columns[i] = numeric[name] or not textual[name]
+  names[#names + 1] = textual[name] and name or nil
+end
+
+---@class moonpulse.PulseRows
 ---@field text string
----@field place table<string, integer> of the columns
----@field pulses integer[] the numbers of its pulses, ascending
----@field row table<integer, integer> the row of a pulse, from 1
----@field lists table<string, (number|false)[]>? of the columns that are numbers, by row; nil: its lines are
----   no rows of one table, and each is looked at by itself
----@field kind integer[] of each row, and of each kind:
----@field words table<string, string>[] what the plan and the device decided of it, but for the numbers
----@field starts integer[]? where each row begins
+---@field order integer[] the rows of pulses by the pulse's number, of one number in the order of the text
+---@field lists { pulse: (integer|false)[], onset: (number|false)[] } by row
+---@field kind integer[] by row
+---@field rests string[] by kind: the cells of the texts, with tabs between them
 
-local most = 2 ^ 53 -- of a number that is exact
-local most_named = 20 -- differences
-
-local function whole_ns(us)
-  return math.floor(us * 1000 + 0.5)
-end
-
---- The columns as core.row_lists takes them. A million trials have a million numbers, and no texts.
-local function columns_of(names, place, first)
-  local wanted, columns = { event = true }, {}
-  for _, list in ipairs { planned, of_device } do
-    for _, name in ipairs(list) do
-      wanted[name] = true
-    end
+--- The rows of a table; those of a pulse by its number.
+---@return moonpulse.PulseRows?
+local function rows_of(text)
+  if text:match("^[^\n]*") ~= header then
+    return nil
   end
-  for i, name in ipairs(names) do
-    local number = name == "pulse" or name == "onset_planned_us"
-      or (name == "trial" or name == "block") and tonumber(first[i]) ~= nil
-    if place[name] ~= i then
-      columns[i] = true -- of two of one name the first counts
-    elseif number then
-      columns[i] = { key = name, most = most, whole = name ~= "onset_planned_us" }
-    else
-      columns[i] = not wanted[name] -- true: passed over
-    end
-  end
-  return columns
-end
-
---- Of each kind of row: is it a pulse, and its texts.
-local function read_kinds(self, names, columns, rests)
-  local is_pulse = {}
-  self.words = {}
-  for kind, rest in ipairs(rests) do
-    local cells, of, at = cells_of(rest), {}, 0
-    for i, name in ipairs(names) do
-      if columns[i] == false then
-        at = at + 1
-        of[name] = cells[at]
-      end
-    end
-    is_pulse[kind], self.words[kind] = of.event == "pulse", of
-  end
-  return is_pulse
-end
-
---- Where each row begins, and behind the last one the end.
-local function starts_of(self)
-  if not self.starts then
-    local starts = {}
-    for start in self.text:gmatch("\n()") do
-      starts[#starts + 1] = start
-    end
-    self.starts = starts
-  end
-  return self.starts
-end
-
---- The cells of a row.
-local function cells_at(self, row)
-  local starts = starts_of(self)
-  return cells_of(self.text:sub(starts[row], starts[row + 1] - 2))
-end
-
---- The numbers of the pulses, in their order, from what each row says.
-local function put_pulses(self, count, pulse_at)
-  local pulses, row, sorted, last = {}, {}, true, math.mininteger
-  for i = 1, count do
-    local pulse = pulse_at(i)
-    if pulse then
-      pulses[#pulses + 1] = not row[pulse] and pulse or nil
-      row[pulse] = i
-      sorted, last = sorted and pulse >= last, pulse
+  local lists, kinds, rests = core.row_lists(text, math.min(#header + 2, #text + 1), columns)
+  local order, sorted, before = {}, true, 0
+  for row, kind in ipairs(kinds) do
+    local pulse = lists.pulse[row]
+    if pulse and rests[kind]:find("^[^\t]*\tpulse\t") then -- trial_type, event
+      order[#order + 1], sorted, before = row, sorted and pulse >= before, pulse
     end
   end
   if not sorted then
-    table.sort(pulses)
-  end
-  self.pulses, self.row = pulses, row
-end
-
---- The pulses of a table. It may be from anywhere: nothing is as long as a number in it says.
----@param text string
----@return moonpulse.PulseTable
-local function pulses_of(text)
-  text = text:sub(-1) == "\n" and text or text:match("^(.*\n)") or ""
-  local header, at = text:match("^([^\n]*)\n()")
-  local names = cells_of(header or "")
-  local self = { text = text, place = tabs.index(names) }
-  local odd = #names > 64 or text:find("\r", 1, true) or text:find("\n\n", 1, true)
-  local columns, lists, kinds, rests, _, bad
-  if header and not odd then
-    columns = columns_of(names, self.place, cells_of(text:match("^[^\n]*", at)))
-    lists, kinds, rests, _, bad = core.row_lists(text, at, columns)
-  end
-  if bad == 0 and lists.pulse then
-    local is_pulse, numbers = read_kinds(self, names, columns, rests), lists.pulse
-    self.lists, self.kind = lists, kinds
-    put_pulses(self, #kinds, function(row) return is_pulse[kinds[row]] and numbers[row] end)
-  else
-    put_pulses(self, math.max(0, #starts_of(self) - 1), function(row)
-      local of = cells_at(self, row)
-      return of[self.place.event] == "pulse" and math.tointeger(tonumber(of[self.place.pulse]))
+    table.sort(order, function(a, b)
+      local x, y = lists.pulse[a], lists.pulse[b]
+      return x < y or x == y and a < b
     end)
   end
-  return self
+  return { text = text, order = order, lists = lists, kind = kinds, rests = rests }
 end
 
---- A row by the names of its columns.
----@class moonpulse.PulseRow
----@field line integer of the table
----@field onset_ns integer? as planned
----@field cells table<string, string>
-local function row_of(self, pulse)
-  local row = self.row[pulse]
-  if row then
-    local of = cells_at(self, row)
-    local us = tonumber(of[self.place.onset_planned_us])
-    return { line = row + 1, onset_ns = us and whole_ns(us),
-      cells = setmetatable({}, { __index = function(_, name) return of[self.place[name]] or "" end }) }
+--- The texts of a row by their column.
+local function texts_of(rows, row)
+  local made = {}
+  for i, cell in ipairs(cells_of(rows.rests[rows.kind[row]])) do
+    made[names[i]] = cell
   end
+  return made
+end
+
+--- On which line of the text the n-th row of a pulse is; asked only where something differs.
+local function line_of(rows, pulse, nth)
+  if not rows.line_of then
+    rows.line_of = {}
+    local number = 0
+    for line in rows.text:gmatch("([^\n]*)\n?") do
+      number = number + 1
+      local found = line:match("^[^\t]*\t[^\t]*\t[^\t]*\t[^\t]*\tpulse\t([^\t]*)\t")
+      local of = found and math.tointeger(tonumber(found))
+      if of then
+        rows.line_of[of] = rows.line_of[of] or {}
+        table.insert(rows.line_of[of], number)
+      end
+    end
+  end
+  return (rows.line_of[pulse] or {})[nth]
 end
 
 local function is_alike(name, a, b, same_device)
@@ -156,115 +97,98 @@ local function is_alike(name, a, b, same_device)
   return name == "timed_by" or x ~= nil and y ~= nil and math.abs(x - y) <= nearest
 end
 
---- What of a row is not as it was planned, in words.
-local function differences(row, made, since_ns, what, same_device)
-  local parts = {}
+local function in_ns(us)
+  return us and math.floor(us * 1000 + 0.5)
+end
+
+--- What of a row is not as it was planned, in words; nil: nothing.
+local function differences(rows, row, made, other, since_ns, how)
+  local onset_ns, should_ns = in_ns(rows.lists.onset[row]), in_ns(made.lists.onset[other])
+  local same_time = not onset_ns or not should_ns or math.abs(onset_ns - should_ns - since_ns) <= 1
+  if same_time and rows.rests[rows.kind[row]] == made.rests[made.kind[other]] then
+    return nil
+  end
+  local ours, theirs, parts = texts_of(rows, row), texts_of(made, other), {}
   local function add(name, a, b)
-    parts[#parts + 1] = ("%s is %s, and %s %s"):format(name, a, what, b)
+    parts[#parts + 1] = ("%s is %s, and %s %s"):format(name, a, how.what, b)
   end
   for _, name in ipairs(planned) do
-    if row.cells[name] ~= made.cells[name] then
-      add(name, row.cells[name], made.cells[name])
+    if ours[name] ~= theirs[name] then
+      add(name, ours[name], theirs[name])
     end
   end
   for _, name in ipairs(of_device) do
-    if not is_alike(name, row.cells[name], made.cells[name], same_device) then
-      add(name, row.cells[name], made.cells[name])
+    if not is_alike(name, ours[name], theirs[name], how.same_device) then
+      add(name, ours[name], theirs[name])
     end
   end
-  local should_ns = made.onset_ns and made.onset_ns + since_ns
-  if row.onset_ns and should_ns and math.abs(row.onset_ns - should_ns) > 1 then
-    add("onset_planned_us", row.cells.onset_planned_us, ("%.3f"):format(should_ns / 1e3))
+  if not same_time then
+    add("onset_planned_us", ("%.3f"):format(onset_ns / 1e3), ("%.3f"):format((should_ns + since_ns) / 1e3))
   end
-  return parts
+  return parts[1] and table.concat(parts, "; ")
 end
 
---- Are rows of these kinds as the plan and the device decided, but for the numbers?
-local function are_kinds_alike(a, b, same_device)
-  for _, name in ipairs(planned) do
-    if a[name] ~= b[name] then -- of numbers there is no text
-      return false
-    end
-  end
-  for _, name in ipairs(of_device) do
-    if not is_alike(name, a[name] or "", b[name] or "", same_device) then
-      return false
-    end
-  end
-  return true
-end
-
---- Tells of two rows whether they are the same, as far as the columns tell without a table for each; false:
---- maybe not.
-local function sameness(a, b, same_device)
-  if not (a.lists and b.lists) then
-    return function() return false end
-  end
-  local none, known = setmetatable({}, { __index = function() return "none" end }), {}
-  local trials, other_trials = a.lists.trial or none, b.lists.trial or none
-  local blocks, other_blocks = a.lists.block or none, b.lists.block or none
-  local onsets, other_onsets = a.lists.onset_planned_us or none, b.lists.onset_planned_us or none
-  local kinds, others = a.kind, b.kind
-  return function(row, other, since_ns)
-    local kind, against = kinds[row], others[other]
-    local of = known[kind] or {}
-    known[kind] = of
-    local alike = of[against]
-    if alike == nil then
-      alike = are_kinds_alike(a.words[kind], b.words[against], same_device)
-      of[against] = alike
-    end
-    local x, y = onsets[row], other_onsets[other]
-    return alike and trials[row] and trials[row] == other_trials[other] and blocks[row]
-      and blocks[row] == other_blocks[other] and math.type(x) and math.type(y)
-      and math.abs(whole_ns(x) - whole_ns(y) - since_ns) <= 1
-  end
+--- A pulse that the table has no row of, and the made one has.
+local function tell_missing(made, other, how, findings)
+  local texts = texts_of(made, other)
+  findings:differ("events.tsv", nil, "it has no row of pulse %d, and %s one on channel %s, %s %%%s",
+    made.lists.pulse[other], how.what, texts.channel, texts.intensity, texts.intensity_ref)
 end
 
 ---@class moonpulse.PulsesHow
 ---@field since fun(pulse: integer): integer? how much later its plan began than in the made run, ns; nil:
----   it is of no plan that is known; it is asked for ascending pulses
+---   it is of no plan that is known; asked in the order of the pulses
 ---@field whole boolean the run came to its own end: it has all pulses
 ---@field same_device boolean
 ---@field what string what the made rows are, as "the kept text makes"
----@field upto integer? the pulses up to this one only
 
---- What of a pulse is not as in the other table, in words; and the line that it is in.
-local function difference(a, b, pulse, since_ns, how)
-  local row, other = row_of(a, pulse), row_of(b, pulse)
-  if not row then
-    return how.whole and ("it has no row of pulse %d, and %s one on channel %s, %s %%%s"):format(pulse,
-      how.what, other.cells.channel, other.cells.intensity, other.cells.intensity_ref)
-  elseif not other then
-    return ("pulse %d is one more than %s"):format(pulse, how.what), row.line
+--- The rows of one pulse, from a place in the order on, against that of the made run.
+---@return integer next the place behind them
+local function compare_one(rows, from, made, other, how, findings)
+  local pulse, at = rows.lists.pulse[rows.order[from]], from
+  local since_ns = how.since(pulse)
+  while rows.order[at] and rows.lists.pulse[rows.order[at]] == pulse do
+    local nth = at - from + 1
+    if not other then
+      findings:differ("events.tsv", line_of(rows, pulse, nth), "pulse %d is one more than %s", pulse,
+        how.what)
+    elseif nth > 1 then
+      findings:differ("events.tsv", line_of(rows, pulse, nth), "pulse %d has a row already", pulse)
+    elseif since_ns then
+      local said = differences(rows, rows.order[at], made, other, since_ns, how)
+      if said then
+        findings:differ("events.tsv", line_of(rows, pulse, nth), "pulse %d: %s", pulse, said)
+      end
+    end
+    at = at + 1
   end
-  local parts = differences(row, other, since_ns, how.what, how.same_device)
-  return parts[1] and ("pulse %d: %s"):format(pulse, table.concat(parts, "; ")), row.line
+  return at
 end
 
 --- Each pulse of a run against the one of that number of the run that was made again.
 ---@param text string events.tsv
----@param made string the same of the run that was made again
+---@param made_text string the same of the run that was made again
 ---@param how moonpulse.PulsesHow
 ---@param findings moonpulse.VerifyFindings
-function M.compare(text, made, how, findings)
-  local a, b = pulses_of(text), pulses_of(made)
-  local ours, theirs, i, k, found = a.pulses, b.pulses, 1, 1, 0
-  local is_same = sameness(a, b, how.same_device)
-  while (ours[i] or theirs[k]) and found < most_named do
-    local pulse = math.min(ours[i] or math.maxinteger, theirs[k] or math.maxinteger)
-    if pulse > (how.upto or math.maxinteger) then
-      return
-    end
-    local row, other, since_ns = a.row[pulse], b.row[pulse], how.since(pulse)
-    if not (row and other) or since_ns and not is_same(row, other, since_ns) then
-      local words, line = difference(a, b, pulse, since_ns, how)
-      if words then
-        found = found + 1
-        findings:differ("events.tsv", line, "%s", words)
+function M.compare(text, made_text, how, findings)
+  local rows, made = rows_of(text), rows_of(made_text)
+  if not rows or not made then
+    findings:differ("events.tsv", 1, "its first line is not that of a record: %s", header)
+    return
+  end
+  local at, to = 1, 1
+  while rows.order[at] or made.order[to] do
+    local pulse = rows.lists.pulse[rows.order[at] or 0] or math.huge
+    local other = made.lists.pulse[made.order[to] or 0] or math.huge
+    if other < pulse then
+      if how.whole then
+        tell_missing(made, made.order[to], how, findings)
       end
+      to = to + 1
+    else
+      at = compare_one(rows, at, made, other == pulse and made.order[to] or nil, how, findings)
+      to = other == pulse and to + 1 or to
     end
-    i, k = row and i + 1 or i, other and k + 1 or k
   end
 end
 

@@ -254,6 +254,39 @@ describe("stim:on_trigger in real time", function()
     end
   end)
 
+  for reason, stop in pairs {
+    signal = function() job:signal "TERM" end,
+    gone = function() port:close() end,
+  } do
+    for when, train in pairs { ["while it waits"] = false, ["amid a train"] = true } do
+      it(("stops %s: %s"):format(when, reason), function()
+        start [[
+          local train = mp.train { pulses = 20, hz = 10, intensity = mp.mso(40) }
+          stim:on_trigger(train, { byte = 5, count = 3, refractory = 2.5 })]]
+        if train then
+          port:write "\5"
+          shell.await(function() return sent() == 1 end, "its play")
+          core.wait(0.35)
+        end
+        stop()
+        local status = job:wait()
+        assert.are.equal(reason == "gone" and 4 or 5, status, job:err())
+        local manifest = cjson.decode(shell.read(fixture.run_in(folder .. "/runs") .. "/manifest.json"))
+        assert.are.equal(reason, manifest.result.stop)
+        assert.is_true(manifest.result.disarmed)
+        local pulses, known = 0, 0
+        for _, row in ipairs(rows "twin.tsv") do
+          pulses = pulses + (row.event == "pulse" and 1 or 0)
+        end
+        for _, row in ipairs(rows("events.tsv", "pulse")) do
+          known = known + (row.status ~= "stopped" and row.status ~= "late" and 1 or 0)
+        end
+        assert.are.equal(pulses, known)
+        assert.is_true(train and pulses > 0 and pulses < 20 or not train and pulses == 0, pulses)
+      end)
+    end
+  end
+
   it("stops the run where the port is lost", function()
     start "stim:on_trigger(pulse, { byte = 5, count = 3, refractory = 0.2 })"
     port:close()
