@@ -68,9 +68,10 @@ describe("a folder that was made to harm", function()
     local _, said, err = shell.moonpulse(folder, "verify --json " .. run)
     assert.is_nil(lfs.attributes(witness), "verify: " .. said .. err)
     for _, command in ipairs { "verify %s", "methods %s", "diff %s %s", "runs --out %s/..",
-      "sign %s --key none", "export bids %s --bids X_bids --sub 01", "export prov %s", "export crate %s",
+      "sign %s --key none", "export bids %s --bids OUT --sub 01", "export prov %s -o OUT.json",
+      "export crate %s -o OUT.crate",
       "recover %s", "rerun %s --look --out " .. folder } do
-      local line = command:gsub("%%s", run):gsub("X_bids", folder .. "/bids")
+      local line = command:gsub("%%s", run):gsub("OUT", folder .. "/out")
       local _, out, wrong = shell.moonpulse(folder, line)
       assert.is_nil(lfs.attributes(witness), command .. ": " .. out .. wrong)
     end
