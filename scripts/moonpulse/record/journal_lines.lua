@@ -30,6 +30,17 @@ function M.of(text)
   return lines, torn
 end
 
+--- What the lines of a journal say that are as they were written; false: that one is not.
+---@param lines moonpulse.JournalLine[]
+---@return (table|false)[] entries by the number of the line
+function M.whole(lines)
+  local entries = {}
+  for number, line in ipairs(lines) do
+    entries[number] = line.whole and line.entry or false
+  end
+  return entries
+end
+
 --- What those of a folder's journal say that can be read.
 ---@param folder string
 ---@return table[]? entries nil: there is none that can be read

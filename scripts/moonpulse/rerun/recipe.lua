@@ -184,6 +184,23 @@ local function collect(self)
   end
 end
 
+--- The lines of its journal that are as they were written, as verify takes them; the first is the first line,
+--- or none is.
+local function lines_of(folder)
+  local text, message = core.read_file(folder .. "/journal.jsonl", journal_lines.most_bytes)
+  if not text then
+    return nil, message
+  end
+  local lines, entries = {}, journal_lines.whole((journal_lines.of(text)))
+  if entries[1] == false then
+    return nil, "its first line is not as it was written"
+  end
+  for _, entry in ipairs(entries) do
+    lines[#lines + 1] = entry or nil
+  end
+  return lines
+end
+
 --- Read it. Nothing of the folder is run.
 ---@param folder string
 ---@return moonpulse.Recipe?
@@ -193,7 +210,7 @@ function M.read(folder)
   if not manifest then
     return nil, tostring(message)
   end
-  local lines, why = journal_lines.entries(folder)
+  local lines, why = lines_of(folder)
   local begin = lines and lines[1]
   if not begin or begin.kind ~= "begin" or type(begin.options) ~= "table"
     or type(begin.device) ~= "table" or type(begin.id) ~= "string" then

@@ -67,12 +67,8 @@ local function run_again(folder, out)
 end
 
 local function journal_of(made)
-  local entries = {}
   local text = core.read_file(made .. "/journal.jsonl", journal_lines.most_bytes)
-  for i, line in ipairs((journal_lines.of(text or ""))) do
-    entries[i] = line.entry or false
-  end
-  return entries
+  return journal_lines.whole((journal_lines.of(text or "")))
 end
 
 --- Was the run on the very simulator that it is made again on?
@@ -201,10 +197,7 @@ end
 ---@param lines moonpulse.ChainLine[] the journal
 ---@param findings moonpulse.VerifyFindings
 function M.check(folder, manifest, lines, findings)
-  local entries = {}
-  for number, line in ipairs(lines) do
-    entries[number] = line.entry or false
-  end
+  local entries = journal_lines.whole(lines)
   if manifest.status == "not run" then
     return -- nothing was played
   end

@@ -141,6 +141,7 @@ end
 ---@field whole boolean the run came to its own end: it has all pulses
 ---@field same_device boolean
 ---@field what string what the made rows are, as "the kept text makes"
+---@field upto integer? the pulses up to this one only
 
 --- The rows of one pulse, from a place in the order on, against that of the made run.
 ---@return integer next the place behind them
@@ -180,7 +181,9 @@ function M.compare(text, made_text, how, findings)
   while rows.order[at] or made.order[to] do
     local pulse = rows.lists.pulse[rows.order[at] or 0] or math.huge
     local other = made.lists.pulse[made.order[to] or 0] or math.huge
-    if other < pulse then
+    if math.min(pulse, other) > (how.upto or math.huge) then
+      return
+    elseif other < pulse then
       if how.whole then
         tell_missing(made, made.order[to], how, findings)
       end
