@@ -91,7 +91,7 @@ local function compare_decisions(manifest, entries, made, found, is_real)
   if at then
     found:differ("journal.jsonl", at.a and at.a.line or #entries, "%s", decisions.words(at.a, at.b, again))
   end
-  return list, whole
+  return list, whole, made_list
 end
 
 --- When each plan started, in the order of their pulses: { first, ns } from the run's start.
@@ -108,11 +108,11 @@ local function starts_of(entries)
 end
 
 --- Of a run in real time: what stands in the plans is in the rows.
-local function compare_pulses(folder, manifest, entries, made, found, whole)
+local function compare_pulses(folder, manifest, entries, made, found, whole, upto)
   local text, other = rows.read(folder, found), core.read_file(made .. "/events.tsv", most_events)
   local ours, theirs, at = starts_of(entries), starts_of(journal_of(made)), 1
   pulses.compare(text or "", other or "", { whole = whole, what = again, same_device = is_own(manifest),
-    since = function(pulse) -- they come in their order
+    upto = upto, since = function(pulse) -- they come in their order
       while ours[at + 1] and ours[at + 1].first <= pulse do
         at = at + 1
       end
@@ -120,24 +120,37 @@ local function compare_pulses(folder, manifest, entries, made, found, whole)
     end }, found)
 end
 
---- Why what differs may be honest; nil: it is not.
-local function excuse(manifest, made, entries, is_real)
-  local outside = read.get(made, "experiment.outside")
-  local parts, lost = false, false
-  for _, entry in ipairs(entries) do
-    parts = parts or entry and entry.part ~= nil
-    lost = lost or entry and entry.kind == "read" and entry.lost == true
+--- Why what differs may be honest; nil: it is not. Only the run that was made again says so: anybody may have
+--- written a line into the journal of the other one.
+---@return string? why
+---@return integer? lines so many lines of its journal stood before
+local function excuse(made)
+  local other = read.get(made, "experiment.until_other") or {}
+  if other.by == "outside" then
+    return ("its script uses %s, which it is not given here"):format(
+      table.concat(read.get(made, "experiment.outside"), ", ")), other.lines
+  elseif other.by == "lost" then
+    return "its script looked at the clock or the device more often than the journal keeps", other.lines
+  elseif other.by == "parts" then
+    return "its script has parts side by side (run:spawn), and which came first is the computer's timing",
+      other.lines
   end
-  if type(outside) == "table" and outside[1] then
-    return ("its script uses %s, which it is not given here"):format(table.concat(outside, ", "))
-  elseif is_real and lost then
-    return "its script looked at the clock or the device more often than the journal keeps"
-  elseif is_real and parts then
-    return "its script has parts side by side (run:spawn), and which came first is the computer's timing"
-  elseif is_real and read.get(manifest, "device.simulated") ~= true then
-    local rounding = read.get(made, "device.name") ~= read.get(manifest, "device.name")
-    return rounding and "it was on another device" or nil
+end
+
+--- What differs before what excuses the rest.
+local function compare_until(folder, manifest, entries, made, list, made_list, whole, lines)
+  local found, upto = findings_of.new(), 0
+  local at = decisions.difference_until(list, made_list, whole, lines)
+  if at then
+    found:differ("journal.jsonl", at.a and at.a.line or #entries, "%s", decisions.words(at.a, at.b, again))
   end
+  for number, entry in ipairs(journal_of(made)) do
+    if number <= lines and entry and entry.kind == "play" then
+      upto = upto + (math.tointeger(tonumber(entry.pulses)) or 0)
+    end
+  end
+  compare_pulses(folder, manifest, entries, made, found, whole, upto)
+  return found
 end
 
 local function check(folder, manifest, entries, out, findings)
@@ -148,7 +161,7 @@ local function check(folder, manifest, entries, out, findings)
     return findings:leave("%s: %s", what, message)
   end
   local found, made_manifest = findings_of.new(), read.manifest(made .. "/manifest.json")
-  local list, whole = compare_decisions(manifest, entries, made, found, is_real)
+  local list, whole, made_list = compare_decisions(manifest, entries, made, found, is_real)
   local stopped = replays.was_stopped(manifest)
   if is_real then
     compare_pulses(folder, manifest, entries, made, found, whole)
@@ -157,12 +170,19 @@ local function check(folder, manifest, entries, out, findings)
     replays.compare(folder, made, name, found, stopped, decisions.plain)
   end
   local other = versions.other(manifest)
-  local why = excuse(manifest, made_manifest or {}, entries, is_real)
+  local why, lines = excuse(made_manifest or {})
   local first = found.differs[1]
+  if first and why then
+    local certain = compare_until(folder, manifest, entries, made, list, made_list, whole, lines)
+    if certain.differs[1] then
+      found, why = certain, nil
+    end
+  end
   if not first then
     findings:check("the experiment's plans, settings, marks, questions and thresholds (%d lines of the "
       .. "journal)%s are what %s%s", #list, is_real and " and the pulses of events.tsv"
-      or ", events.tsv and twin.tsv", again, whole and "" or " (until it was stopped)")
+      or stopped and " and events.tsv" or ", events.tsv and twin.tsv", again,
+      whole and not stopped and "" or " (until it was stopped or killed)")
   elseif other then
     versions.leave(findings, what, other, found.differs)
   elseif why then
