@@ -91,7 +91,7 @@ local function given_of(events)
     if row.time and counted.is_given(row.status, row.was_sent) then
       list[#list + 1] = { at = row.time, channel = row.channel or "1", intensity = row.intensity or row.mso
         or 0,
-        reference = row.intensity and row.ref or "MSO", mso = row.mso }
+        reference = row.intensity and row.ref or "MSO", mso = row.mso, block = row.block }
     end
   end
   table.sort(list, function(a, b) return a.at < b.at end)

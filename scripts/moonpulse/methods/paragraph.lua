@@ -114,6 +114,11 @@ local function add_intervals(found, words, add)
   if found and found.shortest then
     add("%s %s, %s in the mean", words, found.longest - found.shortest < 5e-6 and seconds(found.shortest)
       or ("%s to %s"):format(seconds(found.shortest), seconds(found.longest)), seconds(found.mean))
+    if found.break_shortest then
+      add("From the last of a block to the first of the next it was %s%s", seconds(found.break_shortest),
+        found.break_longest - found.break_shortest < 5e-3 and ""
+          or " to " .. seconds(found.break_longest))
+    end
   end
 end
 
