@@ -14,7 +14,7 @@ local M = {}
 ---@return string err
 function M.moonpulse(folder, arguments, text)
   shell.write(folder .. "/made.lua", text)
-  local program = shell.program:match("^/") and shell.program or lfs.currentdir() .. "/" .. shell.program
+  local program = shell.absolute
   return shell.sh(folder, ("cd %s && %s %s"):format(shell.quote(folder), shell.quote(program), arguments))
 end
 

@@ -6,6 +6,8 @@ local M = {}
 
 --- The program under test.
 M.program = os.getenv("MOONPULSE") or "build/moonpulse"
+--- The same for a command that is started in another folder.
+M.absolute = M.program:match("^/") and M.program or lfs.currentdir() .. "/" .. M.program
 
 local function quote(text)
   return "'" .. text:gsub("'", "'\\''") .. "'"

@@ -1,5 +1,4 @@
 -- Lines that Lua cannot read, and what pictures and notes say of a plan: in words that say what to do.
-local lfs = require "lfs"
 local shell = require "shell"
 
 local folder
@@ -9,7 +8,7 @@ local function write(code)
 end
 
 local function moonpulse(arguments)
-  local program = shell.program:match("^/") and shell.program or lfs.currentdir() .. "/" .. shell.program
+  local program = shell.absolute
   return shell.sh(folder, ("cd %s && %s %s"):format(shell.quote(folder), shell.quote(program), arguments))
 end
 

@@ -11,7 +11,7 @@ end
 
 --- moonpulse, from within a folder.
 local function moonpulse(arguments, inside)
-  local program = shell.program:match("^/") and shell.program or lfs.currentdir() .. "/" .. shell.program
+  local program = shell.absolute
   return shell.sh(folder, ("cd %s && %s %s"):format(shell.quote(inside or folder), shell.quote(program),
     arguments))
 end

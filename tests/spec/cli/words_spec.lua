@@ -47,7 +47,7 @@ describe("messages", function()
     if code then
       shell.write(folder .. "/made.lua", 'local mp = require "moonpulse"\n' .. code)
     end
-    local program = shell.program:match("^/") and shell.program or lfs.currentdir() .. "/" .. shell.program
+    local program = shell.absolute
     return shell.sh(folder, ("cd %s && %s %s"):format(shell.quote(folder), shell.quote(program), arguments))
   end
 

@@ -1,5 +1,4 @@
 --- moonpulse new protocol: what it makes works as it is, and nothing is overwritten.
-local lfs = require "lfs"
 local shell = require "shell"
 
 describe("moonpulse new protocol", function()
@@ -8,7 +7,7 @@ describe("moonpulse new protocol", function()
   teardown(function() shell.remove(folder) end)
 
   local function moonpulse(text)
-    local program = shell.program:find("^/") and shell.program or lfs.currentdir() .. "/" .. shell.program
+    local program = shell.absolute
     return shell.sh(folder, ("cd %s && %s %s"):format(shell.quote(folder), shell.quote(program), text))
   end
 

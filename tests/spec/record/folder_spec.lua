@@ -130,7 +130,7 @@ describe("the folder of a run", function()
     local status, out, err = shell.sh(folder, ("cd %s && printf 'y\\n' | "
       .. "%s run exp.lua -p other=%s/later/helper.lua --speed max --seed 5 --answers answers "
       .. "--lab lab.lua --preflight list --operator AB --out runs"):format(folder,
-      shell.quote(shell.program:gsub("^build", lfs.currentdir() .. "/build")), folder))
+      shell.quote(shell.absolute), folder))
     assert.are.equal(0, status, out .. err)
     local run = fixture.run_in(folder .. "/runs")
     local by_role = kept(run)
@@ -177,7 +177,7 @@ describe("the folder of a run", function()
 
   it("keeps a driver's file, its simulator and what they load", function()
     assert.are.equal(0, (shell.sh(folder, ("cd %s && %s new driver coil_box"):format(folder,
-      shell.quote(shell.program:gsub("^build", lfs.currentdir() .. "/build"))))))
+      shell.quote(shell.absolute)))))
     shell.write(folder .. "/made.lua", made)
     for i, speed in ipairs { " --speed max", " --tolerance 1000" } do
       local out = ("%s/runs%d"):format(folder, i)

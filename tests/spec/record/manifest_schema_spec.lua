@@ -74,7 +74,7 @@ describe("manifest.json", function()
         .. "return mp.experiment(function(run) run:device():arm() error 'no electrode' end)" } do
       shell.write(folder .. "/" .. name, text)
     end
-    local program = shell.program:gsub("^build", require("lfs").currentdir() .. "/build")
+    local program = shell.absolute
     shell.sh(folder, ("cd %s && %s compile made.lua --seed 9 -o made.plan"):format(folder, program))
     local names, commands = {}, {}
     for name, arguments in pairs(runs) do

@@ -8,7 +8,7 @@ local folder, program
 
 before_each(function()
   folder = shell.folder()
-  program = shell.program:match("^/") and shell.program or lfs.currentdir() .. "/" .. shell.program
+  program = shell.absolute
 end)
 
 after_each(function()

@@ -42,8 +42,7 @@ return mp.experiment { name = "Decides", params = { start = { default = 45, min 
 end }
 ]]
 
-local program = shell.quote(shell.program:match("^/") and shell.program
-  or lfs.currentdir() .. "/" .. shell.program)
+local program = shell.quote(shell.absolute)
 
 describe("moonpulse rerun", function()
   local folder, jobs

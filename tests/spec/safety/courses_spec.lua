@@ -5,7 +5,6 @@ local chance = require "chance"
 local cjson = require "cjson"
 local clock = require "moonpulse.safety.clock"
 local courses = require "moonpulse.protocol.course"
-local lfs = require "lfs"
 local schedules = require "moonpulse.safety.schedule"
 local sessions = require "moonpulse.safety.sessions"
 local shell = require "shell"
@@ -13,7 +12,7 @@ local shell = require "shell"
 local MIN, HOUR, DAY = 60, 3600, 86400
 local monday = os.time { year = 2026, month = 11, day = 23, hour = 9, min = 0, sec = 0 }
 
-local program = shell.program:find("^/") and shell.program or lfs.currentdir() .. "/" .. shell.program
+local program = shell.absolute
 local folder
 setup(function() folder = shell.folder() end)
 teardown(function() shell.remove(folder) end)

@@ -3,7 +3,6 @@
 local cjson = require "cjson"
 local clock = require "moonpulse.safety.clock"
 local history = require "moonpulse.safety.history"
-local lfs = require "lfs"
 local recover = require "moonpulse.record.recover"
 local shell = require "shell"
 
@@ -417,7 +416,7 @@ describe("folders of another account", function()
   end)
 
   local function command(arguments)
-    local program = shell.program:match("^/") and shell.program or lfs.currentdir() .. "/" .. shell.program
+    local program = shell.absolute
     return shell.sh(out, ("%s %s %s --out %s/runs"):format(as, shell.quote(program), arguments,
       shell.quote(out)))
   end

@@ -30,7 +30,7 @@ describe("what a folder keeps", function()
           local rest = mp.rest { min = 4 + p.pause, max = p.slow and 9 or 7.5 }
           return (mp.pulse(p.intensity) .. rest):times(p.pulses)
         end }]])
-    local program = shell.program:gsub("^build", require("lfs").currentdir() .. "/build")
+    local program = shell.absolute
     assert.are.equal(0, (shell.sh(folder, ("cd %s && %s compile itbs600 -o x.plan"):format(folder, program))))
     for name, command in pairs(commands) do
       local _, out, err = shell.sh(folder, ("cd %s && %s run %s %s --out %s"):format(folder, program, command,
@@ -80,7 +80,7 @@ describe("what a folder keeps", function()
   end)
 
   it("compares the rows of a driver in a file, but for the words that only it has", function()
-    local program = shell.program:gsub("^build", require("lfs").currentdir() .. "/build")
+    local program = shell.absolute
     local status, _, err = shell.sh(folder, ("cd %s && %s new driver mybox && %s run single.lua --rmt 50 -p "
       .. "pulses=1 -p intensity=60%%RMT --tolerance 5000 --device sim:./mybox.lua --out own"):format(folder,
       program, program))

@@ -41,7 +41,7 @@ describe("the folder of a run", function()
     local commands = {}
     for i, run in ipairs(runs) do
       commands[i] = ("cd %s && %s run %s --operator AB --beyond-guidelines test --approval none --out %s")
-        :format(folder, (shell.program:gsub("^build", require("lfs").currentdir() .. "/build")),
+        :format(folder, shell.absolute,
         run.what, run.name)
     end
     for i, result in ipairs(shell.together(folder, commands)) do

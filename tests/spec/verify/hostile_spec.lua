@@ -224,7 +224,7 @@ describe("a folder that was made to harm", function()
         return cjson.encode(data)
       end })
       local status, said, err = shell.sh(folder, ("cd %s && %s verify --json %s"):format(folder,
-        shell.quote(shell.program:match("^/") and shell.program or lfs.currentdir() .. "/" .. shell.program),
+        shell.quote(shell.absolute),
         run))
       assert.are.equal(0, status, name .. ": " .. said .. err)
       assert.matches("resolved.plan against the protocol's text: ",

@@ -13,7 +13,7 @@ local function record(name, body, more)
   shell.write(("%s/%s.lua"):format(folder, name), 'local mp = require "moonpulse"\n'
     .. "return mp.experiment { name = 'Told', run = function(run)\nlocal stim = run:device()\n" .. body
     .. "\nend }\n")
-  local program = shell.program:gsub("^build", require("lfs").currentdir() .. "/build")
+  local program = shell.absolute
   local status, _, err = shell.sh(folder, ("cd %s && %s run %s.lua --out %s/runs.%s %s"):format(folder,
     program, name, folder, name, more or "--speed max"))
   assert.are.equal(0, status, err)

@@ -4,7 +4,6 @@ local cjson = require "cjson"
 local core = require "moonpulse.core"
 local clocks = require "moonpulse.record.clocks"
 local fixture = require "job"
-local lfs = require "lfs"
 local shell = require "shell"
 local verify = require "moonpulse.verify"
 
@@ -93,7 +92,7 @@ describe("the journal of a protocol's run", function()
 
   it("has what else the device said when it was left", function()
     assert.are.equal(0, (shell.sh(folder, ("cd %s && %s new driver mybox"):format(folder,
-      shell.program:gsub("^build", lfs.currentdir() .. "/build")))))
+      shell.absolute))))
     local driver, count = shell.read(folder .. "/mybox.lua"):gsub("(function M.disarm%(io%).-\n)end\n",
       '%1  return "pulse 3 was left out"\nend\n')
     assert.are.equal(1, count)

@@ -109,7 +109,7 @@ describe("the pages' command lines", function()
   end
 
   local function run(line)
-    local program = shell.program:match("^/") and shell.program or lfs.currentdir() .. "/" .. shell.program
+    local program = shell.absolute
     local bin = shell.quote(program:match("^(.*)/"))
     local input = line:find("moonpulse run ", 1, true) and "cat answers.txt" or ":" -- a pipe
     return shell.sh(folder, ("cd %s && export HOME=%s PATH=%s:$PATH; %s | %s"):format(shell.quote(folder),
