@@ -3,6 +3,8 @@
 local by_condition = require "moonpulse.methods.by_condition"
 local catalogue = require "moonpulse.protocol.catalogue"
 local core = require "moonpulse.core"
+local cursors = require "moonpulse.compose.stimulus_cursor"
+local drawn = require "moonpulse.compose.stimuli"
 local known_fields = require "moonpulse.methods.known"
 local metas = require "moonpulse.record.meta"
 local sentences = require "moonpulse.show.sentences"
@@ -58,11 +60,14 @@ local function pulses_of(plan, seed, mso_of)
   for i, action in ipairs(actions) do
     mso[i] = mso_of and mso_of(action) or nil
   end
+  local cursor = cursors.new(drawn.of(plan, seed))
   for kind, _, _, what, ns in schedule.next, schedule do
     if kind == "pulse" then
       local action = actions[what]
+      cursor:find(#list + 1)
       list[#list + 1] = { at = ns / 1e9, channel = action.channel, intensity = action.intensity,
-        reference = action.reference, mso = mso[what] }
+        reference = action.reference, mso = mso[what],
+        block = cursor.block ~= 0 and cursor.block or nil }
     end
   end
   return list

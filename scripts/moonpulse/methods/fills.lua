@@ -150,8 +150,9 @@ function fills.interval(facts)
   elseif not found.shortest then
     return "does not apply: one stimulus", "engine"
   end
-  return ("%s from onset to onset of stimuli, %s in the mean"):format(range(found.shortest, found.longest),
-    told(found.mean)), "engine"
+  return ("%s from onset to onset of stimuli, %s in the mean%s"):format(range(found.shortest, found.longest),
+    told(found.mean), found.break_shortest and ("; from block to block %s"):format(range(found.break_shortest,
+      found.break_longest)) or ""), "engine"
 end
 
 function fills.threshold(facts)

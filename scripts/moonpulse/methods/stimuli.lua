@@ -25,9 +25,11 @@ M.within_s = 0.3
 ---@class moonpulse.Stimuli
 ---@field kinds moonpulse.StimulusKind[] by first appearance
 ---@field count integer of stimuli
----@field shortest number? seconds from onset to onset
+---@field shortest number? seconds from onset to onset, within a block
 ---@field longest number?
 ---@field mean number?
+---@field break_shortest number? the same from the last of a block to the first of the next
+---@field break_longest number?
 ---@field silence_shortest number? seconds, from the last pulse of one to the first of the next
 ---@field silence_longest number?
 
@@ -101,10 +103,11 @@ local function cut(pulses)
 end
 
 --- The stimuli of pulses that are sorted by time.
----@param pulses { at: number, channel: string, intensity: number, reference: string, mso: number? }[]
+---@param pulses { at: number, channel: string, intensity: number, reference: string, mso: number?,
+---   block: integer? }[]
 ---@return moonpulse.Stimuli
 function M.of(pulses)
-  local found, by_key, sum = { kinds = {}, count = 0 }, {}, 0
+  local found, by_key, sum, intervals = { kinds = {}, count = 0 }, {}, 0, 0
   local cuts = cut(pulses)
   local function widen(low, high, value)
     found[low] = math.min(found[low] or value, value)
@@ -125,13 +128,22 @@ function M.of(pulses)
     local before = cuts[i - 1]
     if before then
       local interval = pulses[first].at - pulses[before[1]].at
-      sum = sum + interval
-      widen("shortest", "longest", interval)
+      if pulses[first].block ~= pulses[before[1]].block then
+        widen("break_shortest", "break_longest", interval)
+      else
+        sum, intervals = sum + interval, intervals + 1
+        widen("shortest", "longest", interval)
+      end
       widen("silence_shortest", "silence_longest", pulses[first].at - pulses[before[2]].at)
     end
   end
   found.count = #cuts
-  found.mean = #cuts > 1 and sum / (#cuts - 1) or nil
+  found.mean = intervals > 0 and sum / intervals or nil
+  if intervals == 0 and found.break_shortest then -- each block is one stimulus
+    found.shortest, found.longest, found.mean = found.break_shortest, found.break_longest,
+      (pulses[cuts[#cuts][1]].at - pulses[1].at) / (#cuts - 1)
+    found.break_shortest, found.break_longest = nil, nil
+  end
   found.is_even = #cuts == #pulses and is_even(pulses) or false
   return found
 end

@@ -177,7 +177,8 @@ local function check(folder, manifest, entries, out, findings)
   if not first then
     findings:check("the experiment's plans, settings, marks, questions and thresholds (%d lines of the "
       .. "journal)%s are what %s%s", #list, is_real and " and the pulses of events.tsv"
-      or ", events.tsv and twin.tsv", again, whole and "" or " (until it was stopped)")
+      or stopped and " and events.tsv" or ", events.tsv and twin.tsv", again,
+      whole and not stopped and "" or " (until it was stopped or killed)")
   elseif other then
     versions.leave(findings, what, other, found.differs)
   elseif why then

@@ -157,17 +157,20 @@ function M.check(folder, manifest, kept, why, begin, findings, progress)
   if same and in_real_time then
     findings:check("the pulses of events.tsv are those of the plan")
   elseif same then
-    findings:check("events.tsv and twin.tsv are what the plan gives when it is played again%s", stopped
-      and " (until a second before it was stopped)" or "")
+    findings:check("%s what the plan gives when it is played again%s", stopped and "events.tsv is"
+      or "events.tsv and twin.tsv are", stopped and " (until a second before it was stopped or killed)" or "")
   elseif other then
     versions.leave(findings, what, other, found.differs)
   end
 end
 
---- Did somebody stop the run? Nobody can stop it again at that instant.
+--- Did somebody stop the run, or kill it? Nobody can do that again at that instant.
 ---@param manifest table
 ---@return boolean
 function M.was_stopped(manifest)
+  if manifest.status == "interrupted" then
+    return true
+  end
   local stop = manifest.result and manifest.result.stop
   return core.stops[stop] ~= nil and core.stops[stop].asked_for and stop ~= "finished"
     and stop ~= "requested" -- which a script does again

@@ -1,0 +1,54 @@
+-- A run in virtual time that was killed, and recovered: nobody changed anything, and verify says so, wherever
+-- the kill came. What it left is compared until there.
+local fixture = require "job"
+local shell = require "shell"
+
+local folder, jobs
+fixture.each_test(function(new, list) folder, jobs = new, list end)
+
+local texts = {
+  protocol = [[local mp = require "moonpulse"
+    return mp.train { pulses = 400, hz = 5, intensity = mp.mso(40) }:times(250, { gap = 5 })]],
+  experiment = [[local mp = require "moonpulse"
+    return mp.experiment(function(run)
+      local stim = run:device()
+      stim:arm()
+      for i = 1, 400 do
+        run:sleep(run:uniform(0.3, 0.5))
+        stim:fire(mp.pulse(mp.mso(30 + i % 20)):label "X")
+        run:mark("trial " .. i)
+      end
+    end)]],
+}
+
+--- Bytes of the file of the run that is written first, by then.
+local function written(out, name)
+  local runs = shell.names(out)
+  local text = runs[1] and shell.read(("%s/%s/%s"):format(out, runs[1], name))
+  return text and #text or 0
+end
+
+for kind, text in pairs(texts) do
+  describe("an honest " .. kind .. " that was killed", function()
+    it("is whole once it is recovered", function()
+      shell.write(folder .. "/made.lua", text)
+      local interrupted = 0
+      for i, bytes in ipairs { 1, 20000, 60000, 200000 } do
+        local out = ("%s/runs%d"):format(folder, i)
+        local job = jobs:start("job" .. i, ("run %s/made.lua --speed max --out %s --beyond-guidelines test "
+          .. "--approval none"):format(folder, out))
+        shell.await(function()
+          return job:ended() or written(out, kind == "protocol" and "events.tsv" or "journal.jsonl") >= bytes
+        end, "some of its record")
+        job:signal "KILL"
+        job:wait()
+        local run = fixture.run_in(out)
+        shell.moonpulse(folder, "recover " .. run)
+        interrupted = interrupted + (fixture.manifest(run).status == "interrupted" and 1 or 0)
+        local status, said = shell.moonpulse(folder, "verify " .. run)
+        assert.are.equal(0, status, said)
+      end
+      assert.is_true(interrupted > 0, "no kill came in time")
+    end)
+  end)
+end
