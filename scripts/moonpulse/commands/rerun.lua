@@ -109,7 +109,9 @@ local function recipe_of(options)
     cli.fail("usage", "%s", message)
   end
   say("again", recipes.sentence(recipe))
-  if options.look and not recipe.files.experiment then
+  if options.look and recipe.changed then
+    cli.fail("limit", "%s", recipe.changed)
+  elseif options.look and not recipe.files.experiment then
     cli.fail("limit", "the folder does not keep the experiment's text (sources/)")
   elseif recipe.wrong[1] and not options.look then -- verify has told it
     for _, text in ipairs(recipe.wrong) do

@@ -24,6 +24,7 @@ local M = {}
 ---@field manifest table
 ---@field begin table the first line of its journal
 ---@field lines table[] the journal
+---@field changed string? its first line is not as it was written
 ---@field is_experiment boolean
 ---@field files table<string, string> what is in sources/, by what the run had it for
 ---@field modules table<string, string> what is in sources/, by the name that a script required
@@ -191,14 +192,18 @@ local function lines_of(folder)
   if not text then
     return nil, message
   end
-  local lines, entries = {}, journal_lines.whole((journal_lines.of(text)))
-  if entries[1] == false then
-    return nil, "its first line is not as it was written"
+  local all = journal_lines.of(text)
+  local lines, entries, changed = {}, journal_lines.whole(all), "its first line is not as it was written"
+  if entries[1] ~= false then
+    changed = nil
+  elseif not all[1].entry then
+    return nil, changed
   end
+  entries[1] = entries[1] or all[1].entry -- for who is told that it is wrong
   for _, entry in ipairs(entries) do
     lines[#lines + 1] = entry or nil
   end
-  return lines
+  return lines, changed
 end
 
 --- Read it. Nothing of the folder is run.
@@ -221,6 +226,8 @@ function M.read(folder)
     files = {}, modules = {}, asked = {}, twice = {},
     answers = {}, triggers = {}, is_experiment = begin.what == "experiment" }
   check_files(self)
+  self.changed = why
+  self.wrong[#self.wrong + 1] = why and "journal.jsonl:1: " .. why
   if not (self.files.plan or self.files.protocol or self.files.experiment) then
     self.wrong[#self.wrong + 1] = "the protocol's text is not in sources/"
   end
