@@ -35,10 +35,14 @@ function M.new(audit, recall)
   return self
 end
 
---- The part of the script that runs now is a new one, from run:spawn.
+--- The part of the script that runs now is a new one, from run:spawn: from here on the journal's order is the
+--- computer's.
 function Heard:begin_part()
   self.spawned = self.spawned + 1
   self.parts[core.current()] = self.spawned
+  if not core.is_virtual() or self.recall then
+    self.pending[#self.pending + 1] = { part = self.spawned, what = "part" }
+  end
 end
 
 --- Which part of the script runs now.

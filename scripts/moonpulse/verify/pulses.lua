@@ -77,6 +77,8 @@ end
 ---@field whole boolean the run came to its own end: it has all pulses
 ---@field same_device boolean
 ---@field what string what the made rows are, as "the kept text makes"
+---@field certain integer? so many of the first pulses nothing excuses: what differs there goes to proven
+---@field proven moonpulse.VerifyFindings?
 
 --- Each pulse of a run against the one of that number of the run that was made again.
 ---@param text string events.tsv
@@ -89,15 +91,16 @@ function M.compare(text, made, how, findings)
   for pulse = 1, math.max(most, how.whole and count or 0) do
     local row, other = rows[pulse], others[pulse]
     local since_ns = how.since(pulse)
+    local to = pulse <= (how.certain or 0) and how.proven or findings
     if not row and other and how.whole then
-      findings:differ("events.tsv", nil, "it has no row of pulse %d, and %s one on channel %s, %s %%%s",
+      to:differ("events.tsv", nil, "it has no row of pulse %d, and %s one on channel %s, %s %%%s",
         pulse, how.what, other.cells.channel, other.cells.intensity, other.cells.intensity_ref)
     elseif row and not other then
-      findings:differ("events.tsv", row.line, "pulse %d is one more than %s", pulse, how.what)
+      to:differ("events.tsv", row.line, "pulse %d is one more than %s", pulse, how.what)
     elseif row and since_ns then
       local parts = differences(row, other, since_ns, how.what, how.same_device)
       if parts[1] then
-        findings:differ("events.tsv", row.line, "pulse %d: %s", pulse, table.concat(parts, "; "))
+        to:differ("events.tsv", row.line, "pulse %d: %s", pulse, table.concat(parts, "; "))
       end
     end
   end

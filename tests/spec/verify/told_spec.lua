@@ -58,6 +58,7 @@ describe("an experiment that is made again", function()
           run:mark(("beside %d at %.9f"):format(i, run:now()))
         end
       end)
+      run:sleep(0.01) -- it has begun: what came before it has no excuse
       local since = run:now()
       while run:now() < since + 0.01 do end
       stim:play(mp.train { pulses = 14, hz = 10, intensity = mp.mso(50) })
