@@ -164,10 +164,13 @@ function M.check(folder, manifest, kept, why, begin, findings, progress)
   end
 end
 
---- Did somebody stop the run? Nobody can stop it again at that instant.
+--- Did somebody stop the run, or kill it? Nobody can stop it again at that instant.
 ---@param manifest table
 ---@return boolean
 function M.was_stopped(manifest)
+  if manifest.status == "interrupted" then
+    return true
+  end
   local stop = manifest.result and manifest.result.stop
   return core.stops[stop] ~= nil and core.stops[stop].asked_for and stop ~= "finished"
     and stop ~= "requested" -- which a script does again
